@@ -1,0 +1,57 @@
+//! Ledger accounts and their balances.
+
+use rating::{Cents, Currency, Overflow, TenantId};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum AccountKind {
+    /// What a tenant pays its seller with; with collection by the platform its income and commission too.
+    Balance = 1,
+    /// A reseller's own book: what its customers owe it when it collects itself.
+    Income = 2,
+    /// The platform's revenue from one root (`tenant` is the root): summed on read, never one hot row.
+    Revenue = 3,
+    /// The outside world, one per root: top-ups come from here, payouts go there.
+    External = 4,
+}
+
+/// An account is named by what it is; it exists as soon as something is posted to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AccountKey {
+    pub tenant: TenantId,
+    pub kind: AccountKind,
+    pub currency: Currency,
+}
+
+impl AccountKey {
+    pub const fn balance(tenant: TenantId, currency: Currency) -> Self {
+        Self { tenant, kind: AccountKind::Balance, currency }
+    }
+    pub const fn income(tenant: TenantId, currency: Currency) -> Self {
+        Self { tenant, kind: AccountKind::Income, currency }
+    }
+    pub const fn revenue(root: TenantId, currency: Currency) -> Self {
+        Self { tenant: root, kind: AccountKind::Revenue, currency }
+    }
+    pub const fn external(root: TenantId, currency: Currency) -> Self {
+        Self { tenant: root, kind: AccountKind::External, currency }
+    }
+}
+
+/// Posted and held cents of one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Balance {
+    pub posted: Cents,
+    /// Set aside by open holds; never negative.
+    pub held: Cents,
+}
+
+impl Balance {
+    /// posted − held + credit limit; `None`: without limit.
+    pub fn available(self, credit_limit: Option<Cents>) -> Result<Option<Cents>, Overflow> {
+        let Some(limit) = credit_limit else { return Ok(None) };
+        self.posted.checked_sub(self.held)?.checked_add(limit).map(Some)
+    }
+}

@@ -1,0 +1,163 @@
+//! What can be asked of the engine, and what it answers. One vocabulary for HTTP, files and tests.
+
+use ledger::AccountKey;
+use rating::money::Rate as Amount;
+use rating::{Cents, Currency, Instant, Quantity, TenantId, ids::HoldId};
+use store::journal::{Record, Seq};
+use tenants::Scope;
+
+/// Events of one batch.
+pub const BATCH_EVENTS_MAX: usize = 10_000;
+/// Bytes of one request body.
+pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How far ahead of the engine's clock an event may be.
+pub const FUTURE_SECS_MAX: i64 = 300;
+
+/// Who asks: the subtree a key sees, and what it may do. Comes from the key, never from the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    pub tenant: TenantId,
+    /// The key's own root: unknown customers' events are kept here.
+    pub root: TenantId,
+    pub scope: Scope,
+}
+
+/// A usage event as parsed and validated for form (not yet against the directory).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UsageEvent {
+    pub id: String,
+    /// Default "default".
+    pub source: String,
+    /// The customer's external id or `ten_…` id.
+    pub customer: String,
+    pub meter: String,
+    pub quantity: Quantity,
+    pub amount: Option<Amount>,
+    pub at: Instant,
+    /// As sent; normalised by the engine with the customer's country.
+    pub destination: Option<String>,
+    pub origin: Option<String>,
+    /// Sorted by name.
+    pub attributes: Vec<(String, String)>,
+    /// The hold this usage captures (its id or the caller's key).
+    pub hold: Option<String>,
+    /// The record as received, for formats that are not our own.
+    pub raw: Option<String>,
+}
+
+/// A refusal: which field, what was expected, a stable code. Becomes problem+json.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Problem {
+    /// Stable: `invalid_json`, `missing_field`, `invalid_field`, `unknown_field`, `id_conflict`, `future_event`,
+    /// `not_found`, `insufficient_balance`, `hold_over`, `overloaded`, …
+    pub code: &'static str,
+    /// JSON pointer-like path of the field, if one is to blame: `quantity`, `rates[3].prefixes[0]`.
+    pub field: Option<String>,
+    pub detail: String,
+}
+
+impl Problem {
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, field: None, detail: detail.into() }
+    }
+    pub fn field(code: &'static str, field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { code, field: Some(field.into()), detail: detail.into() }
+    }
+}
+
+/// The answer to one event of a batch, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventAnswer {
+    pub id: String,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Rated(Posted),
+    /// The first cents and the present balance.
+    Duplicate(Posted),
+    /// A resend of an event that is still unrated.
+    Unrated { reason: String, duplicate: bool },
+    Rejected(Problem),
+}
+
+/// What an event moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    pub seq: Seq,
+    pub customer: TenantId,
+    pub currency: Currency,
+    /// What the customer was debited (negative: given back).
+    pub debit: Cents,
+    /// From the platform down: each seller's part; sums to `debit`.
+    pub splits: Vec<(TenantId, Cents)>,
+    /// The customer's posted balance after this event (a duplicate: now).
+    pub balance: Cents,
+    /// A capture that was larger than its hold: by how many cents of the customer.
+    pub over_hold: Option<Cents>,
+}
+
+/// A dry run: the same code as the charge, nothing written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quote {
+    pub posted: Posted,
+    /// The record as it would have been written, for `explain`.
+    pub record: Record,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceHold {
+    /// The caller's key (Idempotency-Key or the event's id): the hold's identity, source "default" unless given.
+    pub key: String,
+    /// The usage expected; its `id` is the one the capture may carry.
+    pub usage: UsageEvent,
+    pub ttl_secs: u32,
+    /// Telephony: hold for the longest duration the balance pays for, up to `usage.quantity`.
+    pub as_much_as_possible: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldAnswer {
+    pub id: HoldId,
+    pub customer: TenantId,
+    pub currency: Currency,
+    /// Cents set aside per account of the chain.
+    pub amounts: Vec<(AccountKey, Cents)>,
+    /// Granted quantity (≤ asked with `as_much_as_possible`).
+    pub quantity: Quantity,
+    pub state: ledger::HoldState,
+    pub expires_at: Instant,
+    pub available: Option<Cents>,
+    pub duplicate: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MoneyKind {
+    /// External → balance.
+    TopUp,
+    /// Signed: positive credits the account from the root's external account, negative debits it.
+    Adjustment,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoveMoney {
+    pub kind: MoneyKind,
+    /// Idempotency-Key.
+    pub key: String,
+    pub account: AccountKey,
+    pub root: TenantId,
+    pub cents: Cents,
+    /// A human's reason; required for adjustments.
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoneyAnswer {
+    pub seq: Seq,
+    pub account: AccountKey,
+    pub cents: Cents,
+    pub balance: Cents,
+    pub duplicate: bool,
+}

@@ -1,0 +1,3 @@
+//! Usage in, money moved: validate, dedupe, chain, rate, batch, commit, reply.
+
+pub mod command;

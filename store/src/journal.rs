@@ -1,0 +1,286 @@
+//! The hot path's seam: what the pipeline needs of a database, and nothing else.
+//!
+//! One batch is one database transaction: records, balances, carries, counters, holds, hash chain.
+//! `commit` returns when the batch is durable. A batch that fails leaves nothing behind.
+
+use async_trait::async_trait;
+use ledger::{AccountKey, Balance, Hold, LinkCharge, Posting};
+use rating::usage::{Counter, CounterId, Piece};
+use rating::{AgreementId, Carry, CardVersionId, Cents, Currency, Exact, Instant, Quantity, TenantId, ids::HoldId};
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Position of a record in the journal: dense, in order of arrival, never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Seq(pub i64);
+
+/// What a caller names a command by. Unique per root, namespace and source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    pub root: TenantId,
+    pub namespace: Namespace,
+    pub source: String,
+    pub id: String,
+}
+
+/// Keeps the ids of usage apart from those of other commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Namespace {
+    Usage = 1,
+    /// Void and correct: id = the command's own key.
+    Amend = 2,
+    Hold = 3,
+    /// Extend, release (their own idempotency keys).
+    HoldStep = 4,
+    Money = 5,
+    /// Steps of the engine itself (expiry, rating of a kept event): never looked up.
+    Engine = 6,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Kind {
+    /// Usage that was priced and posted.
+    Rated = 1,
+    /// Usage that happened and could not be priced (`Body::reason`).
+    Unrated = 2,
+    /// A kept event priced later (`refers_to`: the unrated record).
+    RatedLater = 3,
+    /// −q of an earlier event (`refers_to`).
+    Void = 4,
+    HoldPlaced = 10,
+    HoldExtended = 11,
+    HoldReleased = 12,
+    HoldExpired = 13,
+    TopUp = 20,
+    Adjustment = 21,
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Given by the journal at commit; 0 before.
+    pub seq: Seq,
+    pub kind: Kind,
+    /// Leaf customer, or owner of the account that moved.
+    pub tenant: TenantId,
+    pub identity: Identity,
+    /// The event's own start.
+    pub at: Instant,
+    /// The engine's time of arrival.
+    pub received_at: Instant,
+    /// Digest of the content as parsed, under the tenant's personal key: tells a resend from a conflict.
+    pub content: [u8; 16],
+    /// Everything that explains the money and names no person.
+    pub body: Body,
+    /// What names a person: erasable, in the hash chain by digest only.
+    pub personal: Option<Personal>,
+    /// Keyed digest of `personal`.
+    pub personal_digest: [u8; 16],
+}
+
+/// Packed (postcard); append-only fields.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Body {
+    pub currency: Option<Currency>,
+    pub meter: String,
+    pub quantity: Quantity,
+    /// Major units as text, for models that price an amount.
+    pub amount: Option<String>,
+    pub charges: SmallVec<[Charge; 3]>,
+    /// Moves that are not the consequence of charges: top-ups, adjustments.
+    pub postings: SmallVec<[Posting; 1]>,
+    /// Unrated: the stable code. Adjustments, voids: the human's reason.
+    pub reason: String,
+    pub refers_to: Option<Seq>,
+    pub hold: Option<HoldId>,
+    /// Holds: cents set aside (placed, extended: the new totals) or given back, per account.
+    pub held: SmallVec<[(AccountKey, Cents); 1]>,
+    /// Captures above the hold, hold's new end, and other facts an answer repeats.
+    pub expires_at: Option<Instant>,
+    /// Void and correction: the distinct value withdrawn or added (`unique`, `max`, `latest`).
+    pub member: Option<String>,
+}
+
+/// What one buyer owes one seller for an event: everything `explain` shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    pub link: LinkCharge,
+    pub agreement: AgreementId,
+    pub pricing: ChargePricing,
+    /// What the counter grew by (calls: billed seconds).
+    pub billed: Quantity,
+    pub counter: Option<CounterId>,
+    pub before: Counter,
+    pub after: Counter,
+    pub exact: Exact,
+    /// The event-local part of `exact`.
+    pub local: Exact,
+    /// The carry after this charge.
+    pub carry: Carry,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChargePricing {
+    Card { version: CardVersionId, rate: u32, prefix_len: u8, pieces: SmallVec<[Piece; 1]> },
+    Commission { commission_bp: u16 },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Personal {
+    pub destination: Option<String>,
+    pub origin: Option<String>,
+    pub attributes: Vec<(String, String)>,
+    /// The customer as the sender named it, when it is unknown.
+    pub customer_hint: Option<String>,
+    /// The record as received, for formats that are not our own.
+    pub raw: Option<String>,
+}
+
+/// A counter: the link (by its buyer), the leaf key of the card, the month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CounterKey {
+    pub buyer: TenantId,
+    pub id: CounterId,
+}
+
+/// One distinct value of a `unique`, `max` or `latest` counter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MemberKey {
+    pub counter: CounterKey,
+    pub value: String,
+}
+
+/// How often a member was reported, and when last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Member {
+    pub count: i64,
+    pub at: Instant,
+}
+
+/// Carries of one leaf customer, by the buyer of the link. Packed in one row.
+pub type Carries = SmallVec<[(TenantId, Carry); 3]>;
+
+/// What became of a record later: void or late rating, by which record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amendment {
+    pub kind: Kind,
+    pub by: Seq,
+}
+
+/// Which states a batch touches. Duplicates are allowed.
+#[derive(Debug, Clone, Default)]
+pub struct StateKeys {
+    pub accounts: Vec<AccountKey>,
+    /// Leaf customers whose carries are needed.
+    pub carries: Vec<TenantId>,
+    pub counters: Vec<CounterKey>,
+    pub members: Vec<MemberKey>,
+    /// Counters of which every member is needed (a void of `max` or `latest`).
+    pub all_members: Vec<CounterKey>,
+    pub holds: Vec<HoldId>,
+    pub amendments: Vec<Seq>,
+}
+
+/// States by key; what is absent has never been written (zero).
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    pub accounts: HashMap<AccountKey, Balance>,
+    pub carries: HashMap<TenantId, Carries>,
+    pub counters: HashMap<CounterKey, Counter>,
+    pub members: HashMap<MemberKey, Member>,
+    pub holds: HashMap<HoldId, Hold>,
+    pub amendments: HashMap<Seq, Amendment>,
+}
+
+/// One transaction: records in order (their `seq` still unset), and every state that changed, as it
+/// is after the last record. `amendments` here are keyed by the amended record; `by` is the index
+/// of the amending record within `records`, turned into its seq by the journal.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    pub committed_at: Instant,
+    pub records: Vec<Record>,
+    pub state: State,
+    pub amendments: Vec<(Seq, Kind, usize)>,
+    /// Unrated records by index, to be listed and rated later.
+    pub unrated: Vec<usize>,
+    /// Unrated records that are now rated.
+    pub settled: Vec<Seq>,
+}
+
+/// Head of one root's hash chain after one batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchHead {
+    pub batch: i64,
+    pub root: TenantId,
+    pub first: Seq,
+    pub last: Seq,
+    pub records: i64,
+    pub hash: [u8; 32],
+    pub committed_at: Instant,
+}
+
+/// Which records to read, oldest first (`newest_first` turns it round), at most `limit`.
+#[derive(Debug, Clone)]
+pub struct RecordQuery {
+    pub of: Of,
+    /// Exclusive position to go on from.
+    pub after: Option<Seq>,
+    pub newest_first: bool,
+    pub limit: usize,
+}
+
+#[derive(Debug, Clone)]
+pub enum Of {
+    All,
+    Seqs(Vec<Seq>),
+    /// Every record that moved or held cents of this account, or charged it (also zero cents).
+    Account(AccountKey),
+    Customer(TenantId),
+    /// Kept and not yet rated, of one root.
+    Unrated(TenantId),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Nothing was written; the same batch may be tried again.
+    #[error("the database is busy or gone: {0}")]
+    Unavailable(String),
+    /// Another process changed a state of this batch: load again and redo.
+    #[error("the batch was overtaken by another writer")]
+    Overtaken,
+    #[error("the journal does not read back: {0}")]
+    Corrupt(String),
+}
+
+pub type Result<T, E = JournalError> = std::result::Result<T, E>;
+
+/// At most six methods; implemented for SQLite and memory, later PostgreSQL.
+#[async_trait]
+pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
+    /// The first record under each identity, in order.
+    async fn find(&self, identities: &[Identity]) -> Result<Vec<Option<Arc<Record>>>>;
+    async fn load(&self, keys: &StateKeys) -> Result<State>;
+    /// Returns the seq of the first record; the others follow densely. Durable on return.
+    async fn commit(&self, batch: Batch) -> Result<Seq>;
+    async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>>;
+    /// Open holds that are over at `now`, oldest end first, at most `limit`.
+    async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>>;
+    /// Audits the books: the checks of `verify`, with the first differences.
+    async fn verify(&self) -> Result<Vec<Check>>;
+}
+
+/// One line of `verify`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// `balances`, `zero_sum`, `charges`, `carry`, `holds`, `identities`, `hash_chain`.
+    pub name: String,
+    pub ok: bool,
+    pub examined: u64,
+    /// The first differences, each naming what differs (a batch, an account).
+    pub differences: Vec<String>,
+}

@@ -1,0 +1,8 @@
+//! The only crate that knows SQL. Hot and narrow: [`journal::Journal`], on SQLite and in memory.
+//! Cold and wide: the records (tenants, agreements, cards, keys, meters, audit log).
+//!
+//! The journal is append-only and the truth; balances, carries, counters and indexes are derived
+//! from it inside the same transaction, or rebuilt from its tail.
+
+pub mod db;
+pub mod journal;
