@@ -79,7 +79,10 @@ pub enum Outcome {
     /// The first cents and the present balance.
     Duplicate(Posted),
     /// A resend of an event that is still unrated.
-    Unrated { reason: String, duplicate: bool },
+    Unrated {
+        reason: String,
+        duplicate: bool,
+    },
     Rejected(Problem),
 }
 

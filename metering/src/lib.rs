@@ -1,3 +1,4 @@
 //! Usage in, money moved: validate, dedupe, chain, rate, batch, commit, reply.
 
 pub mod command;
+pub mod input;

@@ -1,0 +1,135 @@
+//! The checks that every format shares: limits and the meaning of each field of an event.
+//! Each refusal names the field, what was expected and a stable code.
+
+use crate::command::{Problem, UsageEvent};
+use rating::money::Rate as Amount;
+use rating::{Instant, Quantity};
+
+/// Characters of an id, a customer's id or a hold.
+pub const ID_CHARS_MAX: usize = 255;
+/// Characters of a source or a meter's name.
+pub const NAME_CHARS_MAX: usize = 128;
+/// Characters of a destination or origin.
+pub const NUMBER_CHARS_MAX: usize = 64;
+pub const ATTRIBUTES_MAX: usize = 32;
+pub const ATTRIBUTE_NAME_CHARS_MAX: usize = 64;
+pub const ATTRIBUTE_VALUE_CHARS_MAX: usize = 256;
+
+/// The source of events that name none.
+pub const DEFAULT_SOURCE: &str = "default";
+
+fn longer_than(text: &str, chars: usize) -> bool {
+    text.len() > chars && text.chars().count() > chars
+}
+
+fn has_control(text: &str) -> bool {
+    // Bytes 0x00–0x1f and 0x7f; the C1 controls begin with byte 0xc2 in UTF-8.
+    text.bytes().any(|b| b < 0x20 || b == 0x7f || b == 0xc2) && text.chars().any(char::is_control)
+}
+
+pub fn missing(field: &str) -> Problem {
+    Problem::field("missing_field", field, format!("`{field}` is missing"))
+}
+
+pub fn invalid(field: &str, expected: impl std::fmt::Display) -> Problem {
+    Problem::field("invalid_field", field, format!("`{field}`: {expected}"))
+}
+
+/// 1 to `chars_max` characters without control characters.
+pub fn text<'a>(field: &str, value: &'a str, chars_max: usize) -> Result<&'a str, Problem> {
+    if value.is_empty() || longer_than(value, chars_max) || has_control(value) {
+        return Err(invalid(field, format_args!("expected 1 to {chars_max} characters without control characters")));
+    }
+    Ok(value)
+}
+
+/// A destination or origin; empty means none.
+pub fn number(field: &str, value: &str) -> Result<Option<String>, Problem> {
+    if value.is_empty() { Ok(None) } else { text(field, value, NUMBER_CHARS_MAX).map(|v| Some(v.to_owned())) }
+}
+
+/// A quantity in the meter's unit; below zero is refused (a void or correction makes its own).
+pub fn quantity(field: &str, value: &str) -> Result<Quantity, Problem> {
+    let quantity: Quantity = value.parse().map_err(|e| invalid(field, e))?;
+    if quantity.is_negative() {
+        return Err(Problem::field(
+            "negative_quantity",
+            field,
+            format!("`{field}` is below zero: take usage back with a void or a correction"),
+        ));
+    }
+    Ok(quantity)
+}
+
+/// An amount in major units, not below zero.
+pub fn amount(field: &str, value: &str) -> Result<Amount, Problem> {
+    let amount: Amount = value.parse().map_err(|e| invalid(field, e))?;
+    if amount.is_negative() {
+        return Err(Problem::field(
+            "negative_amount",
+            field,
+            format!("`{field}` is below zero: take usage back with a void or a correction"),
+        ));
+    }
+    Ok(amount)
+}
+
+/// An RFC 3339 instant with a zone.
+pub fn instant(field: &str, value: &str) -> Result<Instant, Problem> {
+    value.parse().map_err(|e| invalid(field, e))
+}
+
+/// `quantity` is required unless an `amount` stands in its place; then it is 1.
+pub fn measure(quantity: Option<Quantity>, amount: Option<Amount>) -> Result<Quantity, Problem> {
+    match (quantity, amount) {
+        (Some(quantity), _) => Ok(quantity),
+        (None, Some(_)) => Ok(Quantity::whole(1)),
+        (None, None) => Err(missing("quantity")),
+    }
+}
+
+/// Adds an attribute to those of an event; [`sort_attributes`] refuses a name given twice.
+pub fn push_attribute(attributes: &mut Vec<(String, String)>, name: &str, value: &str) -> Result<(), Problem> {
+    if attributes.len() >= ATTRIBUTES_MAX {
+        return Err(invalid("attributes", format_args!("at most {ATTRIBUTES_MAX} are kept")));
+    }
+    if name.is_empty() || longer_than(name, ATTRIBUTE_NAME_CHARS_MAX) || has_control(name) {
+        return Err(invalid(
+            "attributes",
+            format_args!("a name has 1 to {ATTRIBUTE_NAME_CHARS_MAX} characters without control characters"),
+        ));
+    }
+    if longer_than(value, ATTRIBUTE_VALUE_CHARS_MAX) || has_control(value) {
+        let expected = format_args!("expected at most {ATTRIBUTE_VALUE_CHARS_MAX} characters without control characters");
+        return Err(invalid(&format!("attributes.{name}"), expected));
+    }
+    attributes.push((name.to_owned(), value.to_owned()));
+    Ok(())
+}
+
+/// By name; a name given twice is refused.
+pub fn sort_attributes(attributes: &mut [(String, String)]) -> Result<(), Problem> {
+    attributes.sort_unstable();
+    match attributes.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        Some(pair) => Err(invalid(&format!("attributes.{}", pair[0].0), "given twice")),
+        None => Ok(()),
+    }
+}
+
+/// Checks the texts of an event that a file format put together from its own columns.
+pub fn check(mut event: UsageEvent) -> Result<UsageEvent, Problem> {
+    let texts = [("id", &event.id, ID_CHARS_MAX), ("customer", &event.customer, ID_CHARS_MAX)];
+    for (field, value, chars_max) in
+        texts.into_iter().chain([("source", &event.source, NAME_CHARS_MAX), ("meter", &event.meter, NAME_CHARS_MAX)])
+    {
+        if value.is_empty() {
+            return Err(missing(field));
+        }
+        text(field, value, chars_max)?;
+    }
+    for (field, value) in [("destination", &mut event.destination), ("origin", &mut event.origin)] {
+        *value = number(field, value.as_deref().unwrap_or_default())?;
+    }
+    sort_attributes(&mut event.attributes)?;
+    Ok(event)
+}

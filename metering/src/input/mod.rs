@@ -1,0 +1,70 @@
+//! Usage in: every format becomes a [`UsageEvent`] or a problem that names the field and why.
+//!
+//! Vocabulary: a *body* is one request (JSON, NDJSON, CloudEvents, a switch's record), a *file* is
+//! rows with line numbers. Nothing here looks at the directory or the clock.
+//!
+//! Invariants: a malformed event costs only itself; nothing is dropped silently (a record that is
+//! not usage is a [`Row::Skipped`] with its reason); digits never pass through a float; no input
+//! makes a parser panic.
+
+pub mod fields;
+pub mod json;
+pub mod ndjson;
+pub mod rawjson;
+
+use crate::command::{Problem, UsageEvent};
+
+/// One event of a body, in order: the event, or its id (empty if unreadable) and what is wrong.
+pub type Parsed = Result<UsageEvent, (String, Problem)>;
+
+/// One row of a file. Lines count from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    Event {
+        line: u64,
+        event: UsageEvent,
+    },
+    /// Not usage (unanswered, a second leg, a header): said, not an error.
+    Skipped {
+        line: u64,
+        why: String,
+    },
+    Refused {
+        line: u64,
+        /// Empty if unreadable.
+        id: String,
+        problem: Problem,
+    },
+}
+
+impl Row {
+    pub fn of(line: u64, parsed: Parsed) -> Self {
+        match parsed {
+            Ok(event) => Self::Event { line, event },
+            Err((id, problem)) => Self::Refused { line, id, problem },
+        }
+    }
+    pub fn line(&self) -> u64 {
+        match self {
+            Self::Event { line, .. } | Self::Skipped { line, .. } | Self::Refused { line, .. } => *line,
+        }
+    }
+    /// As an event of a request; a refusal says its line. `None`: skipped.
+    pub fn into_parsed(self) -> Option<Parsed> {
+        match self {
+            Self::Event { event, .. } => Some(Ok(event)),
+            Self::Skipped { .. } => None,
+            Self::Refused { line, id, mut problem } => {
+                problem.detail = format!("line {line}: {}", problem.detail);
+                Some(Err((id, problem)))
+            }
+        }
+    }
+}
+
+/// The text of a body, without a byte order mark.
+pub(crate) fn utf8(body: &[u8]) -> Result<&str, Problem> {
+    let text = std::str::from_utf8(body)
+        .map_err(|e| Problem::new("invalid_json", format!("expected UTF-8, found another byte at offset {}", e.valid_up_to())))?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}

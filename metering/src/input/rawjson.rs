@@ -1,0 +1,90 @@
+//! JSON read in place: an object as (name, raw value) pairs that point into the body, so that the
+//! digits of a number are the ones that were sent.
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// Pairs of one object in order; more than `LIMIT` are read but not kept, and `more` says so.
+#[derive(Debug)]
+pub struct Pairs<'a, const LIMIT: usize> {
+    pub pairs: Vec<(Cow<'a, str>, &'a str)>,
+    pub more: bool,
+}
+
+impl<'a, const LIMIT: usize> Pairs<'a, LIMIT> {
+    pub fn read(raw: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(raw)
+    }
+    /// The raw value of the first pair of that name.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        self.pairs.iter().find(|(n, _)| n == name).map(|(_, raw)| *raw)
+    }
+    /// The text of a string or the digits of a number; `None`: absent, empty, or neither.
+    pub fn scalar(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.get(name).and_then(scalar).filter(|text| !text.is_empty())
+    }
+}
+
+impl<'de: 'a, 'a, const LIMIT: usize> Deserialize<'de> for Pairs<'a, LIMIT> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V<const LIMIT: usize>;
+        impl<'de, const LIMIT: usize> Visitor<'de> for V<LIMIT> {
+            type Value = Pairs<'de, LIMIT>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let (mut pairs, mut more) = (Vec::new(), false);
+                while let Some(Name(name)) = map.next_key()? {
+                    if pairs.len() < LIMIT {
+                        pairs.push((name, map.next_value::<&RawValue>()?.get()));
+                    } else {
+                        more = true;
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Pairs { pairs, more })
+            }
+        }
+        d.deserialize_map(V::<LIMIT>)
+    }
+}
+
+/// A name, borrowed from the body unless it has escapes.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Name<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+        d.deserialize_str(V)
+    }
+}
+
+/// The text of a raw JSON string; `None`: not a string (or broken escapes).
+pub fn string(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') { serde_json::from_str::<String>(raw).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+}
+
+/// The digits of a raw JSON number, or the text of a string.
+pub fn scalar(raw: &str) -> Option<Cow<'_, str>> {
+    match raw.as_bytes().first() {
+        Some(b'"') => string(raw),
+        Some(b'-' | b'0'..=b'9') => Some(Cow::Borrowed(raw)),
+        _ => None,
+    }
+}
