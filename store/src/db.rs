@@ -1,9 +1,14 @@
 //! Connections. One writer (SQLite has one anyway), readers beside it.
+//!
+//! One process opens a SQLite file for writing at a time: a lock file beside it says so, because the
+//! journal keeps positions, chain heads and hot states in memory. Reading beside it is always allowed.
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// An open database. Cheap to clone. PostgreSQL becomes a second variant beside this one.
@@ -17,6 +22,8 @@ pub enum Db {
 pub struct Sqlite {
     pub(crate) writer: Arc<Mutex<SqliteConnection>>,
     pub(crate) readers: SqlitePool,
+    /// Held for as long as any clone lives.
+    _lock: Arc<File>,
 }
 
 impl std::fmt::Debug for Sqlite {
@@ -26,20 +33,72 @@ impl std::fmt::Debug for Sqlite {
 }
 
 const READERS_MAX: u32 = 8;
+/// Prepared statements kept per connection: every multi-row statement in every chunk size.
+const STATEMENTS_MAX: usize = 512;
+/// KiB of pages the writer keeps; its hot pages are the states of the last seconds.
+const WRITER_CACHE_KIB: u32 = 32 * 1024;
+/// Pages of WAL after which SQLite copies them back: large enough to fold many writes of a hot page into one.
+const WAL_CHECKPOINT_PAGES: u32 = 8192;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Db {
-    /// Opens (creating it if need be) and migrates the database file.
+    /// Opens (creating it if need be), locks and migrates the database file.
     pub async fn open_sqlite(file: &Path) -> Result<Self, sqlx::Error> {
-        let options = SqliteConnectOptions::new()
-            .filename(file)
+        let lock = lock_beside(file)?;
+        let options = options(file)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(std::time::Duration::from_secs(10));
-        let mut writer = SqliteConnection::connect_with(&options).await?;
+            .foreign_keys(true);
+        let writer_options = options
+            .clone()
+            .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+            .pragma("wal_autocheckpoint", WAL_CHECKPOINT_PAGES.to_string());
+        let mut writer = SqliteConnection::connect_with(&writer_options).await?;
         sqlx::migrate!("../migrations/sqlite").run(&mut writer).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS_MAX).connect_with(options.read_only(true)).await?;
-        Ok(Self::Sqlite(Sqlite { writer: Arc::new(Mutex::new(writer)), readers }))
+        Ok(Self::Sqlite(Sqlite { writer: Arc::new(Mutex::new(writer)), readers, _lock: Arc::new(lock) }))
+    }
+}
+
+/// One connection that only reads, also beside a running server.
+pub async fn open_sqlite_read_only(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    SqliteConnection::connect_with(&options(file).read_only(true)).await
+}
+
+fn options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .statement_cache_capacity(STATEMENTS_MAX)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+}
+
+fn lock_beside(file: &Path) -> Result<File, sqlx::Error> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".lock");
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&name)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(sqlx::Error::Configuration(format!("{} is in use by another process", file.display()).into()))
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_second_process_is_kept_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("centwise.db");
+        let first = Db::open_sqlite(&file).await.unwrap();
+        let second = Db::open_sqlite(&file).await.unwrap_err();
+        assert!(second.to_string().contains("in use by another process"), "{second}");
+        drop(first);
+        Db::open_sqlite(&file).await.unwrap();
     }
 }

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use ledger::{AccountKey, Balance, Hold, LinkCharge, Posting};
 use rating::usage::{Counter, CounterId, Piece};
-use rating::{AgreementId, Carry, CardVersionId, Cents, Currency, Exact, Instant, Quantity, TenantId, ids::HoldId};
+use rating::{AgreementId, CardVersionId, Carry, Cents, Currency, Exact, Instant, Quantity, TenantId, ids::HoldId};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -81,6 +81,33 @@ pub struct Record {
     pub personal: Option<Personal>,
     /// Keyed digest of `personal`.
     pub personal_digest: [u8; 16],
+}
+
+impl Record {
+    /// Every account this record moved, held or charged (also by zero cents); sorted, without repeats.
+    /// The last link's seller is the platform, whose revenue is one account per root.
+    pub fn accounts(&self) -> SmallVec<[AccountKey; 6]> {
+        let mut accounts: SmallVec<[AccountKey; 6]> = SmallVec::new();
+        if let Some(currency) = self.body.currency {
+            let last = self.body.charges.len().wrapping_sub(1);
+            for (index, charge) in self.body.charges.iter().enumerate() {
+                let link = charge.link;
+                accounts.push(AccountKey::balance(link.buyer, currency));
+                accounts.push(match (index == last, link.to_income) {
+                    (true, _) => AccountKey::revenue(self.identity.root, currency),
+                    (_, true) => AccountKey::income(link.seller, currency),
+                    (_, false) => AccountKey::balance(link.seller, currency),
+                });
+            }
+        }
+        for posting in &self.body.postings {
+            accounts.extend([posting.from, posting.to]);
+        }
+        accounts.extend(self.body.held.iter().map(|&(account, _)| account));
+        accounts.sort_unstable();
+        accounts.dedup();
+        accounts
+    }
 }
 
 /// Packed (postcard); append-only fields.

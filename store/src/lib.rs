@@ -5,4 +5,6 @@
 //! from it inside the same transaction, or rebuilt from its tail.
 
 pub mod db;
+pub mod hash;
 pub mod journal;
+pub mod memory;

@@ -1,0 +1,207 @@
+//! The journal in memory: the plain model that random histories compare the databases with.
+//!
+//! Maps behind one mutex, no index, no cache: every answer is the obvious one. Nothing survives it.
+
+use crate::hash::{BatchHasher, GENESIS, Row};
+use crate::journal::{
+    Amendment, Batch, BatchHead, Check, Identity, Journal, JournalError, Member, MemberKey, Namespace, Of, Record, RecordQuery, Result,
+    Seq, State, StateKeys,
+};
+use async_trait::async_trait;
+use ledger::{Hold, HoldState};
+use rating::{Instant, TenantId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Cheap to clone; clones share the same books.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryJournal {
+    books: Arc<Mutex<Books>>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    /// `records[i]` has seq i + 1.
+    records: Vec<Arc<Record>>,
+    first: HashMap<Identity, usize>,
+    state: State,
+    members: BTreeMap<MemberKey, Member>,
+    unrated: BTreeSet<(TenantId, Seq)>,
+    heads: HashMap<TenantId, BatchHead>,
+    batches: i64,
+    fail_commits: u32,
+}
+
+impl MemoryJournal {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The next `count` commits fail as if the database were gone: for tests of what a caller does then.
+    pub fn fail_next_commits(&self, count: u32) -> Result<()> {
+        self.lock()?.fail_commits = count;
+        Ok(())
+    }
+
+    /// Heads of the hash chains, by root.
+    pub fn heads(&self) -> Result<Vec<BatchHead>> {
+        let mut heads: Vec<_> = self.lock()?.heads.values().cloned().collect();
+        heads.sort_by_key(|head| head.root);
+        Ok(heads)
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, Books>> {
+        self.books.lock().map_err(|_| JournalError::Corrupt("a commit was cut short by a panic".into()))
+    }
+}
+
+#[async_trait]
+impl Journal for MemoryJournal {
+    async fn find(&self, identities: &[Identity]) -> Result<Vec<Option<Arc<Record>>>> {
+        let books = self.lock()?;
+        Ok(identities.iter().map(|identity| books.first.get(identity).map(|&index| Arc::clone(&books.records[index]))).collect())
+    }
+
+    async fn load(&self, keys: &StateKeys) -> Result<State> {
+        Ok(self.lock()?.load(keys))
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Seq> {
+        let mut books = self.lock()?;
+        if books.fail_commits > 0 {
+            books.fail_commits -= 1;
+            return Err(JournalError::Unavailable("told to fail".into()));
+        }
+        books.commit(batch)
+    }
+
+    async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>> {
+        Ok(self.lock()?.read(query))
+    }
+
+    async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>> {
+        let books = self.lock()?;
+        let over = |hold: &&Hold| hold.state == HoldState::Open && hold.expires_at <= now;
+        let mut holds: Vec<Hold> = books.state.holds.values().filter(over).cloned().collect();
+        holds.sort_by_key(|hold| (hold.expires_at, hold.id));
+        holds.truncate(limit);
+        Ok(holds)
+    }
+
+    async fn verify(&self) -> Result<Vec<Check>> {
+        let books = self.lock()?;
+        let mut sums: BTreeMap<rating::Currency, i128> = BTreeMap::new();
+        for (account, balance) in &books.state.accounts {
+            *sums.entry(account.currency).or_default() += i128::from(balance.posted.0);
+        }
+        let differences: Vec<String> =
+            sums.iter().filter(|(_, sum)| **sum != 0).map(|(currency, sum)| format!("{currency}: accounts sum to {sum}")).collect();
+        Ok(vec![Check { name: "zero_sum".into(), ok: differences.is_empty(), examined: books.state.accounts.len() as u64, differences }])
+    }
+}
+
+impl Books {
+    fn load(&self, keys: &StateKeys) -> State {
+        let mut state = State::default();
+        pick(&keys.accounts, &self.state.accounts, &mut state.accounts);
+        pick(&keys.carries, &self.state.carries, &mut state.carries);
+        pick(&keys.counters, &self.state.counters, &mut state.counters);
+        pick(&keys.holds, &self.state.holds, &mut state.holds);
+        pick(&keys.amendments, &self.state.amendments, &mut state.amendments);
+        for key in &keys.members {
+            if let Some(&member) = self.members.get(key) {
+                state.members.insert(key.clone(), member);
+            }
+        }
+        for &counter in &keys.all_members {
+            let from = MemberKey { counter, value: String::new() };
+            let members = self.members.range(from..).take_while(|(key, _)| key.counter == counter);
+            state.members.extend(members.map(|(key, &member)| (key.clone(), member)));
+        }
+        state
+    }
+
+    /// Every step that can fail comes before the first change.
+    fn commit(&mut self, batch: Batch) -> Result<Seq> {
+        let first = self.records.len() as i64 + 1;
+        let heads = self.chain(&batch, first)?;
+        let seq_of = |index: usize| Seq(first + index as i64);
+        for (amended, kind, by) in batch.amendments {
+            self.state.amendments.insert(amended, Amendment { kind, by: seq_of(by) });
+        }
+        for index in batch.unrated {
+            if let Some(record) = batch.records.get(index) {
+                self.unrated.insert((record.identity.root, seq_of(index)));
+            }
+        }
+        for seq in batch.settled {
+            self.unrated.retain(|&(_, kept)| kept != seq);
+        }
+        self.state.accounts.extend(batch.state.accounts);
+        self.state.carries.extend(batch.state.carries);
+        self.state.counters.extend(batch.state.counters);
+        self.state.holds.extend(batch.state.holds);
+        self.members.extend(batch.state.members);
+        self.heads.extend(heads);
+        self.batches += 1;
+        for (index, mut record) in batch.records.into_iter().enumerate() {
+            record.seq = seq_of(index);
+            if record.identity.namespace != Namespace::Engine {
+                self.first.entry(record.identity.clone()).or_insert(self.records.len());
+            }
+            self.records.push(Arc::new(record));
+        }
+        Ok(Seq(first))
+    }
+
+    /// The new head of every root in the batch.
+    fn chain(&self, batch: &Batch, first: i64) -> Result<Vec<(TenantId, BatchHead)>> {
+        let number = self.batches + 1;
+        let mut open: BTreeMap<TenantId, (BatchHasher, BatchHead)> = BTreeMap::new();
+        for (index, record) in batch.records.iter().enumerate() {
+            let root = record.identity.root;
+            let seq = Seq(first + index as i64);
+            let (hasher, head) = open.entry(root).or_insert_with(|| {
+                let previous = self.heads.get(&root).map_or(GENESIS, |head| head.hash);
+                let hasher = BatchHasher::new(&previous, root, number, batch.committed_at);
+                let committed_at = batch.committed_at;
+                (hasher, BatchHead { batch: number, root, first: seq, last: seq, records: 0, hash: GENESIS, committed_at })
+            });
+            let body = postcard::to_stdvec(&record.body).map_err(|e| JournalError::Corrupt(e.to_string()))?;
+            hasher.row(&Row { seq: seq.0, ..Row::of(record, &body) });
+            head.last = seq;
+            head.records += 1;
+        }
+        Ok(open.into_iter().map(|(root, (hasher, head))| (root, BatchHead { hash: hasher.finish(), ..head })).collect())
+    }
+
+    fn read(&self, query: &RecordQuery) -> Vec<Record> {
+        let wanted: Option<BTreeSet<Seq>> = match &query.of {
+            Of::Seqs(seqs) => Some(seqs.iter().copied().collect()),
+            _ => None,
+        };
+        let of = |record: &&Arc<Record>| match &query.of {
+            Of::All => true,
+            Of::Seqs(_) => wanted.as_ref().is_some_and(|seqs| seqs.contains(&record.seq)),
+            Of::Account(account) => record.accounts().contains(account),
+            Of::Customer(tenant) => record.tenant == *tenant,
+            Of::Unrated(root) => self.unrated.contains(&(*root, record.seq)),
+        };
+        let copy = |record: &Arc<Record>| Record::clone(record);
+        if query.newest_first {
+            let before = |record: &&Arc<Record>| query.after.is_none_or(|after| record.seq < after);
+            self.records.iter().rev().filter(before).filter(of).take(query.limit).map(copy).collect()
+        } else {
+            let beyond = |record: &&Arc<Record>| query.after.is_none_or(|after| record.seq > after);
+            self.records.iter().filter(beyond).filter(of).take(query.limit).map(copy).collect()
+        }
+    }
+}
+
+fn pick<K: Clone + Eq + std::hash::Hash, V: Clone>(keys: &[K], from: &HashMap<K, V>, into: &mut HashMap<K, V>) {
+    for key in keys {
+        if let Some(value) = from.get(key) {
+            into.insert(key.clone(), value.clone());
+        }
+    }
+}
