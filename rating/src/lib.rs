@@ -10,6 +10,7 @@
 pub mod card;
 pub mod ids;
 pub mod instant;
+pub mod link;
 pub mod money;
 pub mod quantity;
 pub mod ratio;

@@ -1,10 +1,14 @@
 //! The terms of one link.
 
-use rating::{AgreementId, Cents, Currency, Instant, RateCardId, TenantId};
+use crate::{Invalid, invalid::check};
+use rating::{AgreementId, Cents, Currency, Instant, RateCardId, TenantId, link::BASIS_POINTS};
 use serde::{Deserialize, Serialize};
 
 /// Commission when an agreement names none: 25 %.
 pub const COMMISSION_BP_DEFAULT: u16 = 2500;
+
+/// Keeps posted − held + credit limit far from the end of the number range.
+pub const CREDIT_LIMIT_CENTS_MAX: Cents = Cents(1_000_000_000_000_000);
 
 /// How the link's price is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,5 +59,89 @@ pub struct Agreement {
 impl Agreement {
     pub fn in_force(&self, at: Instant) -> bool {
         self.from <= at && self.until.is_none_or(|until| at < until)
+    }
+
+    /// Everything that can be said of an agreement by itself.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        check(self.buyer != self.seller, "seller", "nobody buys from itself")?;
+        let share = match self.pricing {
+            Pricing::Commission { commission_bp } => commission_bp,
+            Pricing::Wholesale { .. } => 0,
+        };
+        check(share <= BASIS_POINTS, "commission_bp", "expected 0 to 10000 basis points")?;
+        let limit = self.credit_limit.unwrap_or(Cents::ZERO);
+        check((Cents::ZERO..=CREDIT_LIMIT_CENTS_MAX).contains(&limit), "credit_limit_cents", "expected 0 to 10^15 cents, or none")?;
+        check(self.until.is_none_or(|until| self.from < until), "until", "expected an instant after from")
+    }
+
+    /// Whether both are in force for the same buyer at some instant.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let begins_before_end = |a: &Self, b: &Self| b.until.is_none_or(|until| a.from < until);
+        self.buyer == other.buyer && begins_before_end(self, other) && begins_before_end(other, self)
+    }
+}
+
+/// The first agreement of the same buyer (other than `new` itself) that is in force at an instant at
+/// which `new` is.
+pub fn overlapping<'a>(new: &Agreement, existing: &'a [Agreement]) -> Option<&'a Agreement> {
+    existing.iter().find(|other| other.id != new.id && other.overlaps(new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::agreement;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_fields_are_checked_in_order() {
+        type Step = (fn(&mut Agreement), &'static str);
+        let steps: [Step; 4] = [
+            (|a| a.seller = a.buyer, "seller"),
+            (|a| a.pricing = Pricing::Commission { commission_bp: 10_001 }, "commission_bp"),
+            (|a| a.credit_limit = Some(Cents(-1)), "credit_limit_cents"),
+            (|a| a.until = Some(a.from), "until"),
+        ];
+        for first in 0..steps.len() {
+            let mut broken = agreement(2, 1);
+            steps[first..].iter().rev().for_each(|(step, _)| step(&mut broken));
+            assert_eq!(broken.validate().map_err(|invalid| invalid.field), Err(steps[first].1));
+        }
+    }
+
+    #[test]
+    fn the_edges_are_allowed() {
+        for pricing in [Pricing::Commission { commission_bp: 0 }, Pricing::Commission { commission_bp: 10_000 }] {
+            assert_eq!(Agreement { pricing, ..agreement(2, 1) }.validate(), Ok(()));
+        }
+        for credit_limit in [None, Some(Cents::ZERO), Some(CREDIT_LIMIT_CENTS_MAX)] {
+            assert_eq!(Agreement { credit_limit, ..agreement(2, 1) }.validate(), Ok(()));
+        }
+        let endless = Agreement { credit_limit: Some(Cents(CREDIT_LIMIT_CENTS_MAX.0 + 1)), ..agreement(2, 1) };
+        assert!(endless.validate().is_err());
+    }
+
+    fn period(id: i64, from: i64, until: Option<i64>) -> Agreement {
+        Agreement { id: AgreementId(id), from: Instant(from), until: until.map(Instant), ..agreement(2, 1) }
+    }
+
+    #[test]
+    fn a_successor_begins_where_its_predecessor_ends() {
+        let first = [period(1, 0, Some(10))];
+        for (from, until, overlap) in [(10, None, false), (9, None, true), (0, Some(1), true), (3, Some(4), true), (10, Some(11), false)] {
+            assert_eq!(overlapping(&period(2, from, until), &first).is_some(), overlap, "[{from}, {until:?})");
+        }
+        assert_eq!(overlapping(&period(1, 5, None), &first), None, "an agreement does not overlap itself");
+        assert_eq!(overlapping(&Agreement { buyer: TenantId(3), ..period(2, 5, None) }, &first), None, "another buyer");
+    }
+
+    proptest! {
+        #[test]
+        fn overlapping_means_both_in_force_at_some_instant(a in (0_i64..12, 1_i64..12), b in (0_i64..12, 1_i64..12)) {
+            let (a, b) = (period(1, a.0, Some(a.0 + a.1)), period(2, b.0, Some(b.0 + b.1)));
+            let both = (0..30).map(Instant).any(|at| a.in_force(at) && b.in_force(at));
+            prop_assert_eq!(a.overlaps(&b), both);
+            prop_assert_eq!(b.overlaps(&a), both);
+        }
     }
 }

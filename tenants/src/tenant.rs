@@ -1,5 +1,6 @@
 //! Nodes of the tree.
 
+use crate::{CHAIN_LINKS_MAX, Invalid, invalid::check};
 use rating::{Instant, TenantId};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -33,3 +34,140 @@ pub struct Tenant {
 }
 
 pub const LATE_WINDOW_DAYS_DEFAULT: u16 = 35;
+pub const LATE_WINDOW_DAYS_MAX: u16 = 366;
+pub const EXTERNAL_ID_BYTES_MAX: usize = 128;
+pub const NAME_CHARS_MAX: usize = 200;
+
+/// Where a new tenant stands in the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub parent: TenantId,
+    pub root: TenantId,
+    pub path: SmallVec<[TenantId; 4]>,
+}
+
+/// The place of a new tenant under a seller. Customers sell to nobody; a chain has at most
+/// [`CHAIN_LINKS_MAX`] links.
+pub fn place(parent: &Tenant, id: TenantId) -> Result<Place, Invalid> {
+    check(parent.kind != TenantKind::Customer, "parent", "a customer has no customers of its own; name a reseller or the platform")?;
+    check(parent.closed_at.is_none(), "parent", "the seller is closed")?;
+    check(parent.path.len() <= CHAIN_LINKS_MAX, "parent", "at most 8 links from the platform down")?;
+    check(!parent.path.contains(&id), "id", "a tenant cannot be its own seller")?;
+    let mut path = parent.path.clone();
+    path.push(id);
+    Ok(Place { parent: parent.id, root: path[1], path })
+}
+
+/// A caller's own id: 1 to 128 of A–Z a–z 0–9 . _ : @ + -, and not one of ours.
+pub fn check_external_id(text: &str) -> Result<(), Invalid> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:@+-".contains(&byte);
+    let fits = (1..=EXTERNAL_ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain);
+    check(fits, "external_id", "expected 1 to 128 of A-Z a-z 0-9 . _ : @ + -")?;
+    check(!text.starts_with("ten_"), "external_id", "ids that begin with ten_ are given by Centwise")
+}
+
+/// A name for people: 1 to [`NAME_CHARS_MAX`] characters, not only blanks, no control characters.
+pub fn check_name(name: &str) -> Result<(), Invalid> {
+    let fits = !name.trim().is_empty() && name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control);
+    check(fits, "name", "expected 1 to 200 characters and no control characters")
+}
+
+/// Two capital letters.
+pub fn check_country(country: &str) -> Result<(), Invalid> {
+    let fits = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase());
+    check(fits, "country", "expected an ISO 3166-1 code of two capital letters, such as DE")
+}
+
+impl Tenant {
+    /// Everything that can be said of a tenant by itself, in the order of its fields.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        check_external_id(&self.external_id)?;
+        check_name(&self.name)?;
+        self.country.as_deref().map_or(Ok(()), check_country)?;
+        check(self.late_window_days <= LATE_WINDOW_DAYS_MAX, "late_window_days", "expected 0 to 366 days")?;
+        check(self.closed_at.is_none_or(|closed| closed >= self.created_at), "closed_at", "a tenant closes after it was created")?;
+        self.check_place()
+    }
+
+    /// The path begins with the platform and ends here; parent and root are its members.
+    fn check_place(&self) -> Result<(), Invalid> {
+        check((1..=CHAIN_LINKS_MAX + 1).contains(&self.path.len()), "path", "at most 8 links from the platform down")?;
+        let distinct = (1..self.path.len()).all(|index| !self.path[..index].contains(&self.path[index]));
+        check(distinct && self.path.last() == Some(&self.id), "path", "expected each tenant once, from the platform down to this one")?;
+        let parent = self.path.len().checked_sub(2).map(|index| self.path[index]);
+        check(self.parent == parent, "parent", "expected the last seller of the path, and none for the platform")?;
+        check(self.root == *self.path.get(1).unwrap_or(&self.id), "root", "expected the platform's direct child on the path")?;
+        check((self.kind == TenantKind::Platform) == parent.is_none(), "kind", "the platform, and only it, has no seller")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::tenant;
+
+    #[test]
+    fn external_ids() {
+        let long = "x".repeat(EXTERNAL_ID_BYTES_MAX);
+        for text in ["a", "acme-42", "A.b_c:d@e+f-1", "ten", "tenant_1", long.as_str()] {
+            assert_eq!(check_external_id(text), Ok(()), "{text}");
+        }
+        let longer = "x".repeat(EXTERNAL_ID_BYTES_MAX + 1);
+        for text in ["", " ", "a b", "ä", "a/b", "a\n", "ten_0000000000001", "ten_", longer.as_str()] {
+            assert!(check_external_id(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_fields_are_checked_in_order() {
+        type Step = (fn(&mut Tenant), &'static str);
+        let steps: [Step; 8] = [
+            (|t| t.external_id.clear(), "external_id"),
+            (|t| t.name = " ".into(), "name"),
+            (|t| t.country = Some("de".into()), "country"),
+            (|t| t.late_window_days = 367, "late_window_days"),
+            (|t| (t.created_at, t.closed_at) = (Instant(2), Some(Instant(1))), "closed_at"),
+            (|t| t.path[0] = t.id, "path"),
+            (|t| t.parent = None, "parent"),
+            (|t| t.root = TenantId(99), "root"),
+        ];
+        for first in 0..steps.len() {
+            let mut broken = tenant(&[1, 2, 3]);
+            steps[first..].iter().rev().for_each(|(step, _)| step(&mut broken));
+            assert_eq!(broken.validate().map_err(|invalid| invalid.field), Err(steps[first].1));
+        }
+        let second_platform = Tenant { kind: TenantKind::Platform, ..tenant(&[1, 2]) };
+        assert_eq!(second_platform.validate().map_err(|invalid| invalid.field), Err("kind"));
+        for path in [&[1_i64][..], &[1, 2], &[1, 2, 3]] {
+            assert_eq!(tenant(path).validate(), Ok(()), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn the_tree_is_at_most_eight_links_deep() {
+        let mut parent = tenant(&[1]);
+        for depth in 1_i64..=8 {
+            let Place { parent: seller, root, path } = place(&parent, TenantId(depth + 1)).unwrap();
+            parent = Tenant { id: TenantId(depth + 1), kind: TenantKind::Reseller, parent: Some(seller), root, path, ..parent };
+            assert_eq!((parent.validate(), parent.root), (Ok(()), TenantId(2)), "{depth}");
+        }
+        assert!(place(&parent, TenantId(10)).is_err());
+    }
+
+    #[test]
+    fn customers_and_the_closed_have_no_customers() {
+        let customer = Tenant { kind: TenantKind::Customer, ..tenant(&[1, 2]) };
+        let closed = Tenant { closed_at: Some(Instant(1)), ..tenant(&[1, 2]) };
+        for parent in [customer, closed] {
+            assert_eq!(place(&parent, TenantId(3)).map_err(|invalid| invalid.field), Err("parent"));
+        }
+    }
+
+    #[test]
+    fn a_key_sees_its_own_subtree() {
+        let path = tenant(&[1, 2, 4]).path;
+        for (caller, sees) in [(1, true), (2, true), (4, true), (3, false), (5, false)] {
+            assert_eq!(crate::visible(TenantId(caller), &path), sees, "{caller}");
+        }
+    }
+}
