@@ -2,6 +2,7 @@
 
 use rating::{Cents, Currency, Overflow, TenantId};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -37,6 +38,23 @@ impl AccountKey {
     }
     pub const fn external(root: TenantId, currency: Currency) -> Self {
         Self { tenant: root, kind: AccountKind::External, currency }
+    }
+}
+
+impl fmt::Display for AccountKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Balance => "balance",
+            Self::Income => "income",
+            Self::Revenue => "revenue",
+            Self::External => "external",
+        })
+    }
+}
+
+impl fmt::Display for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} account of {} in {}", self.kind, self.tenant, self.currency)
     }
 }
 

@@ -2,11 +2,26 @@
 //!
 //! A posting has a from, a to and positive cents, so that it always balances. Limits are checked on
 //! an account's net of the whole event, never on an intermediate posting.
+//!
+//! Invariants of [`Books`]: whatever is validated is validated before the first change, so a refusal
+//! leaves everything as it was; Σ over all accounts is zero; a balance is the sum of its entries;
+//! `held` is the sum of the open holds and never negative; each hold ends once.
 
 pub mod account;
+pub mod books;
 pub mod hold;
+pub mod money;
 pub mod posting;
+pub mod refusal;
 
 pub use account::{AccountKey, AccountKind, Balance};
+pub use books::{Books, Entry, Event, Limit, Posted};
 pub use hold::{Hold, HoldState};
-pub use posting::{LinkCharge, Posting};
+pub use money::{adjustment, top_up};
+pub use posting::{Amounts, LinkCharge, Nets, Posting, Postings, hold_amounts, nets, postings_of, reversed, splits_of};
+pub use refusal::Refusal;
+
+/// Holds that one batch expires at most: a sweep never stalls the commands that wait behind it.
+pub const HOLDS_EXPIRED_PER_BATCH_MAX: usize = 1_000;
+/// Characters of a reason for an adjustment.
+pub const REASON_CHARS_MAX: usize = 500;

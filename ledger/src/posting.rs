@@ -1,8 +1,14 @@
 //! Moves of positive cents, and how the charges of one event become moves.
+//!
+//! Link k posts p_k cents from its buyer's balance to its seller: to the platform's revenue of the
+//! root, to the seller's own book (collected by the reseller), or to the seller's balance. Zero
+//! cents post nothing, negative cents post the other way. Charges are listed from the customer's
+//! link up to the platform's.
 
-use crate::AccountKey;
-use rating::{Cents, TenantId};
+use crate::{AccountKey, Refusal};
+use rating::{Cents, Currency, Exact, Overflow, TenantId, rounding};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// One move of positive cents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,4 +27,107 @@ pub struct LinkCharge {
     /// The link is collected by the reseller: the seller's income goes to its own book.
     pub to_income: bool,
     pub cents: Cents,
+}
+
+pub type Postings = SmallVec<[Posting; 4]>;
+/// Signed cents per account, each account once, in order of first appearance.
+pub type Nets = SmallVec<[(AccountKey, Cents); 4]>;
+/// Positive cents per account, each account once: what a hold sets aside.
+pub type Amounts = SmallVec<[(AccountKey, Cents); 2]>;
+
+impl LinkCharge {
+    /// Where the seller's money goes.
+    fn income_account(&self, root: TenantId, platform: TenantId, currency: Currency) -> AccountKey {
+        match self.seller {
+            seller if seller == platform => AccountKey::revenue(root, currency),
+            seller if self.to_income => AccountKey::income(seller, currency),
+            seller => AccountKey::balance(seller, currency),
+        }
+    }
+}
+
+/// The moves of one event. The charges must be one chain that ends at the platform.
+pub fn postings_of(root: TenantId, platform: TenantId, currency: Currency, charges: &[LinkCharge]) -> Result<Postings, Refusal> {
+    check_chain(platform, charges.iter().copied())?;
+    let mut postings = Postings::new();
+    for charge in charges {
+        let (buyer, seller) = (AccountKey::balance(charge.buyer, currency), charge.income_account(root, platform, currency));
+        match charge.cents.0 {
+            0 => {}
+            1.. => postings.push(Posting { from: buyer, to: seller, cents: charge.cents }),
+            _ => postings.push(Posting { from: seller, to: buyer, cents: charge.cents.checked_neg()? }),
+        }
+    }
+    Ok(postings)
+}
+
+/// Each link's seller is the next link's buyer, and the last one is the platform.
+fn check_chain(platform: TenantId, charges: impl IntoIterator<Item = LinkCharge>) -> Result<(), Refusal> {
+    let mut above: Option<TenantId> = None;
+    for charge in charges {
+        if above.is_some_and(|tenant| tenant != charge.buyer) || charge.buyer == charge.seller || charge.buyer == platform {
+            return Err(Refusal::BrokenChain);
+        }
+        above = Some(charge.seller);
+    }
+    if above == Some(platform) { Ok(()) } else { Err(Refusal::BrokenChain) }
+}
+
+/// What the moves come to on each account they touch: the sum over all is zero.
+pub fn nets(postings: &[Posting]) -> Result<Nets, Overflow> {
+    let mut nets = Nets::new();
+    for posting in postings {
+        add_net(&mut nets, posting.from, posting.cents.checked_neg()?)?;
+        add_net(&mut nets, posting.to, posting.cents)?;
+    }
+    Ok(nets)
+}
+
+fn add_net(nets: &mut Nets, account: AccountKey, cents: Cents) -> Result<(), Overflow> {
+    match nets.iter_mut().find(|(key, _)| *key == account) {
+        Some((_, net)) => *net = net.checked_add(cents)?,
+        None => nets.push((account, cents)),
+    }
+    Ok(())
+}
+
+/// The same moves the other way round.
+pub fn reversed(postings: &[Posting]) -> Postings {
+    postings.iter().map(|p| Posting { from: p.to, to: p.from, cents: p.cents }).collect()
+}
+
+/// Each seller's part, from the platform down: the seller of link k keeps p_k − p_{k+1}, the
+/// platform the last. They sum to the customer's debit, p_1.
+pub fn splits_of(charges: &[LinkCharge]) -> Result<SmallVec<[(TenantId, Cents); 3]>, Overflow> {
+    let mut above = Cents::ZERO;
+    let mut splits = SmallVec::with_capacity(charges.len());
+    for charge in charges.iter().rev() {
+        splits.push((charge.seller, charge.cents.checked_sub(above)?));
+        above = charge.cents;
+    }
+    Ok(splits)
+}
+
+/// What a hold for this usage sets aside: ceil(net exact) cents on each account with a net debit;
+/// nothing for free usage. The links' own `cents` are not looked at.
+pub fn hold_amounts(
+    root: TenantId,
+    platform: TenantId,
+    currency: Currency,
+    links: impl IntoIterator<Item = (LinkCharge, Exact), IntoIter: Clone>,
+) -> Result<Amounts, Refusal> {
+    let links = links.into_iter();
+    check_chain(platform, links.clone().map(|(charge, _)| charge))?;
+    let mut debits: SmallVec<[(AccountKey, Exact); 4]> = SmallVec::new();
+    for (charge, exact) in links {
+        let (buyer, seller) = (AccountKey::balance(charge.buyer, currency), charge.income_account(root, platform, currency));
+        for (account, debit) in [(buyer, exact), (seller, exact.checked_neg()?)] {
+            match debits.iter_mut().find(|(key, _)| *key == account) {
+                Some((_, sum)) => *sum = sum.checked_add(debit)?,
+                None => debits.push((account, debit)),
+            }
+        }
+    }
+    let debits = debits.into_iter().filter(|(_, debit)| *debit > Exact::ZERO);
+    debits.map(|(account, debit)| Ok((account, rounding::ceil_cents(debit)?))).collect()
 }

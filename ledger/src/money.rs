@@ -1,0 +1,35 @@
+//! Money moved by hand: top-ups and adjustments, against the root's external account.
+//! They give the moves; [`crate::Books::post`] books them.
+
+use crate::{AccountKey, AccountKind, Posting, REASON_CHARS_MAX, Refusal};
+use rating::{Cents, TenantId};
+
+/// Money in: external → balance. `cents` must be positive.
+pub fn top_up(root: TenantId, account: AccountKey, cents: Cents) -> Result<Posting, Refusal> {
+    if account.kind != AccountKind::Balance {
+        return Err(Refusal::BadAccount { account });
+    }
+    if cents <= Cents::ZERO {
+        return Err(Refusal::BadAmount);
+    }
+    Ok(Posting { from: AccountKey::external(root, account.currency), to: account, cents })
+}
+
+/// A human's correction: positive cents credit the account, negative ones debit it, whatever its
+/// limit says. The reason is required.
+pub fn adjustment(root: TenantId, account: AccountKey, cents: Cents, reason: &str) -> Result<Posting, Refusal> {
+    if account.kind == AccountKind::External {
+        return Err(Refusal::BadAccount { account });
+    }
+    if cents == Cents::ZERO {
+        return Err(Refusal::BadAmount);
+    }
+    if reason.trim().is_empty() || reason.chars().count() > REASON_CHARS_MAX {
+        return Err(Refusal::BadReason);
+    }
+    let external = AccountKey::external(root, account.currency);
+    Ok(match cents > Cents::ZERO {
+        true => Posting { from: external, to: account, cents },
+        false => Posting { from: account, to: external, cents: cents.checked_neg()? },
+    })
+}

@@ -1,0 +1,76 @@
+//! Why nothing moved. Every refusal leaves the books as they were.
+
+use crate::{AccountKey, HoldState};
+use rating::{Cents, Overflow};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The charges are not one chain from a customer up to the platform.
+    #[error("the charges do not form a chain from the customer up to the platform")]
+    BrokenChain,
+    #[error("the amount is too large to be booked")]
+    Overflow,
+    /// Zero, of the wrong sign, or the same account named twice.
+    #[error("expected a positive amount of cents, once per account")]
+    BadAmount,
+    /// The account is not one that this command moves.
+    #[error("{account} is not an account that can be moved this way")]
+    BadAccount { account: AccountKey },
+    #[error("expected a reason of 1 to {} characters", crate::REASON_CHARS_MAX)]
+    BadReason,
+    /// A hold must end later than now.
+    #[error("a hold must end in the future")]
+    BadExpiry,
+    /// Usage under `on_exhausted: refuse` that an account cannot pay: no link posts.
+    #[error("{account} has {available} cents available, {asked} are needed")]
+    Exhausted { account: AccountKey, available: Cents, asked: Cents },
+    /// A hold that an account cannot cover: nothing is set aside.
+    #[error("{account} has {available} cents available, {asked} were to be held")]
+    Insufficient { account: AccountKey, available: Cents, asked: Cents },
+    /// The hold's end has come, whether or not the engine has recorded it yet.
+    #[error("the hold is over")]
+    HoldOver,
+    /// A hold ends once.
+    #[error("the hold has been {state} already")]
+    HoldEnded { state: HoldState },
+    /// The usage belongs to another customer than the hold.
+    #[error("the hold was placed for another customer")]
+    HoldOfAnother,
+    /// Expiry was asked for before the hold's end.
+    #[error("the hold is not over yet")]
+    HoldNotOver,
+    /// The engine works on an account that it has not loaded: a fault of ours, never of the caller.
+    #[error("{account} was not loaded")]
+    NotLoaded { account: AccountKey },
+    /// Less is held than the hold says: the books are damaged, `verify` will name it.
+    #[error("{account} holds less than its holds")]
+    NotHeld { account: AccountKey },
+}
+
+impl Refusal {
+    /// Stable: part of the API.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::BrokenChain => "broken_chain",
+            Self::Overflow => "overflow",
+            Self::BadAmount => "invalid_amount",
+            Self::BadAccount { .. } => "invalid_account",
+            Self::BadReason => "invalid_reason",
+            Self::BadExpiry => "invalid_expiry",
+            Self::Exhausted { .. } => "exhausted",
+            Self::Insufficient { .. } => "insufficient_balance",
+            Self::HoldOver => "hold_over",
+            Self::HoldEnded { .. } => "hold_ended",
+            Self::HoldOfAnother => "hold_of_another",
+            Self::HoldNotOver => "hold_not_over",
+            Self::NotLoaded { .. } => "account_not_loaded",
+            Self::NotHeld { .. } => "held_mismatch",
+        }
+    }
+}
+
+impl From<Overflow> for Refusal {
+    fn from(_: Overflow) -> Self {
+        Self::Overflow
+    }
+}
