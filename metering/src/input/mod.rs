@@ -7,6 +7,7 @@
 //! not usage is a [`Row::Skipped`] with its reason); digits never pass through a float; no input
 //! makes a parser panic.
 
+pub mod cloudevents;
 pub mod fields;
 pub mod json;
 pub mod ndjson;

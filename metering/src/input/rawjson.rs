@@ -1,7 +1,7 @@
 //! JSON read in place: an object as (name, raw value) pairs that point into the body, so that the
 //! digits of a number are the ones that were sent.
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -86,5 +86,49 @@ pub fn scalar(raw: &str) -> Option<Cow<'_, str>> {
         Some(b'"') => string(raw),
         Some(b'-' | b'0'..=b'9') => Some(Cow::Borrowed(raw)),
         _ => None,
+    }
+}
+
+/// Is the text one JSON value?
+pub fn check(text: &str) -> Result<(), serde_json::Error> {
+    serde_json::from_str::<IgnoredAny>(text).map(|_| ())
+}
+
+/// The elements of an array as raw values; more than `LIMIT` are read but not kept, and `more` says so.
+#[derive(Debug)]
+pub struct Elements<'a, const LIMIT: usize> {
+    pub raws: Vec<&'a str>,
+    pub more: bool,
+}
+
+impl<'a, const LIMIT: usize> Elements<'a, LIMIT> {
+    pub fn read(raw: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(raw)
+    }
+}
+
+impl<'de: 'a, 'a, const LIMIT: usize> Deserialize<'de> for Elements<'a, LIMIT> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V<const LIMIT: usize>;
+        impl<'de, const LIMIT: usize> Visitor<'de> for V<LIMIT> {
+            type Value = Elements<'de, LIMIT>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let (mut raws, mut more) = (Vec::new(), false);
+                while raws.len() < LIMIT {
+                    match seq.next_element::<&RawValue>()? {
+                        Some(raw) => raws.push(raw.get()),
+                        None => return Ok(Elements { raws, more }),
+                    }
+                }
+                while seq.next_element::<IgnoredAny>()?.is_some() {
+                    more = true;
+                }
+                Ok(Elements { raws, more })
+            }
+        }
+        d.deserialize_seq(V::<LIMIT>)
     }
 }

@@ -1,0 +1,214 @@
+//! CloudEvents 1.0 (<https://github.com/cloudevents/spec>): structured, batched, and binary over HTTP.
+//!
+//! | CloudEvents | usage event |
+//! |---|---|
+//! | `id`, `source` | `id`, `source`: the identity, as CloudEvents has it too |
+//! | `type` | `meter`, unless `data.meter` names one |
+//! | `subject` | `customer`, unless `data.customer` names one |
+//! | `time` | `at`, unless `data.at` gives one |
+//! | `data` | `quantity`, `amount`, `destination`, `origin`, `attributes`, `hold` |
+//!
+//! Extension attributes of the envelope are allowed and not used; unknown fields of `data` are refused.
+
+use super::Parsed;
+use super::fields;
+use super::json::{self, Defaults, Fields};
+use super::rawjson::{self, Elements, Pairs};
+use crate::command::{BATCH_EVENTS_MAX, Problem};
+use base64::Engine as _;
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
+
+/// Attributes of an envelope (context attributes and extensions).
+const ENVELOPE_MAX: usize = 64;
+
+/// A structured event (`application/cloudevents+json`) or a batch (`application/cloudevents-batch+json`).
+pub fn parse(body: &[u8]) -> Result<Vec<Parsed>, Problem> {
+    let text = super::utf8(body)?.trim_ascii();
+    if !text.starts_with('[') {
+        rawjson::check(text).map_err(json::not_json)?;
+        return Ok(vec![structured(text)]);
+    }
+    let batch = Elements::<BATCH_EVENTS_MAX>::read(text).map_err(json::not_json)?;
+    if batch.more { Err(json::too_many()) } else { Ok(batch.raws.into_iter().map(structured).collect()) }
+}
+
+/// Binary mode: `header` gives the value of a `ce-…` header by its name in lower case; the body is `data`.
+pub fn binary<'h>(header: impl Fn(&str) -> Option<&'h str>, body: &[u8]) -> Parsed {
+    let text = super::utf8(body).map_err(|problem| (String::new(), problem))?;
+    let get = |name: &str| header(&format!("ce-{name}")).map(|value| percent_decode_str(value).decode_utf8_lossy());
+    let envelope = Envelope {
+        version: get("specversion"),
+        id: get("id"),
+        source: get("source"),
+        kind: get("type"),
+        subject: get("subject"),
+        time: get("time"),
+        data: Some(Cow::Borrowed(text)),
+    };
+    envelope.into_event()
+}
+
+fn structured(raw: &str) -> Parsed {
+    let none = String::new;
+    let expected = |_| (none(), Problem::new("invalid_event", "expected a CloudEvent: a JSON object"));
+    let pairs = Pairs::<ENVELOPE_MAX>::read(raw).map_err(expected)?;
+    if pairs.more {
+        return Err((none(), Problem::new("invalid_event", format!("a CloudEvent has at most {ENVELOPE_MAX} attributes"))));
+    }
+    let data = data_of(&pairs).map_err(|problem| (pairs.scalar("id").unwrap_or_default().into_owned(), problem))?;
+    let get = |name: &str| pairs.get(name).and_then(rawjson::string);
+    let envelope = Envelope {
+        version: get("specversion"),
+        id: get("id"),
+        source: get("source"),
+        kind: get("type"),
+        subject: get("subject"),
+        time: get("time"),
+        data,
+    };
+    envelope.into_event()
+}
+
+fn data_of<'a>(pairs: &Pairs<'a, ENVELOPE_MAX>) -> Result<Option<Cow<'a, str>>, Problem> {
+    if let Some(raw) = pairs.get("data") {
+        return Ok(Some(Cow::Borrowed(raw)));
+    }
+    let Some(raw) = pairs.get("data_base64") else { return Ok(None) };
+    let decoded = rawjson::string(raw).and_then(|text| base64::engine::general_purpose::STANDARD.decode(&*text).ok());
+    let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.map(|text| Some(Cow::Owned(text))).ok_or_else(|| fields::invalid("data_base64", "expected JSON in base64"))
+}
+
+struct Envelope<'a> {
+    version: Option<Cow<'a, str>>,
+    id: Option<Cow<'a, str>>,
+    source: Option<Cow<'a, str>>,
+    kind: Option<Cow<'a, str>>,
+    subject: Option<Cow<'a, str>>,
+    time: Option<Cow<'a, str>>,
+    data: Option<Cow<'a, str>>,
+}
+
+impl Envelope<'_> {
+    fn into_event(self) -> Parsed {
+        let refuse = |problem: Problem| (self.id.clone().unwrap_or_default().into_owned(), problem);
+        match self.version.as_deref() {
+            Some("1.0") => {}
+            Some(_) => return Err(refuse(fields::invalid("specversion", "expected \"1.0\""))),
+            None => return Err(refuse(fields::missing("specversion"))),
+        }
+        for (field, value) in [("id", &self.id), ("source", &self.source)] {
+            if value.is_none() {
+                return Err(refuse(fields::missing(field)));
+            }
+        }
+        let at = self.time.as_deref().map(|time| fields::instant("time", time)).transpose().map_err(refuse)?;
+        let data = self.data.as_deref().ok_or_else(|| refuse(fields::missing("data")))?;
+        let found: Fields<'_> = serde_json::from_str(data).map_err(|e| refuse(fields::invalid("data", json::not_json(e))))?;
+        if let Some(name) = ["id", "source"].into_iter().find(|name| found.raw(name).is_some()) {
+            return Err(refuse(Problem::field("unknown_field", format!("data.{name}"), format!("`data.{name}`: the envelope says it"))));
+        }
+        let has = |name: &str| found.raw(name).is_some();
+        let enveloped = [("customer", "subject", has("customer")), ("meter", "type", has("meter")), ("at", "time", has("at"))];
+        let defaults = Defaults {
+            id: self.id.as_deref(),
+            source: self.source.as_deref(),
+            customer: self.subject.as_deref(),
+            meter: self.kind.as_deref(),
+            at,
+        };
+        found.into_event(&defaults).map_err(|(id, problem)| (id, in_envelope(problem, &enveloped)))
+    }
+}
+
+/// The problem in the words of the envelope: `customer` is its `subject` unless `data` named it.
+fn in_envelope(mut problem: Problem, enveloped: &[(&str, &str, bool)]) -> Problem {
+    let Some(field) = problem.field.take() else { return problem };
+    let place = match enveloped.iter().find(|(name, ..)| *name == field) {
+        Some((_, outside, false)) => (*outside).to_owned(),
+        _ if field == "id" || field == "source" => field.clone(),
+        _ => format!("data.{field}"),
+    };
+    problem.detail = problem.detail.replacen(&format!("`{field}`"), &format!("`{place}`"), 1);
+    problem.field = Some(place);
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const GOOD: &str = r#"{"specversion":"1.0","id":"e1","source":"/apps/booking","type":"booking","subject":"acme-42","time":"2026-11-20T09:00:00Z","datacontenttype":"application/json","traceparent":"00-x","data":{"quantity":2,"attributes":{"room":"blue"}}}"#;
+
+    fn one(body: &str) -> Parsed {
+        parse(body.as_bytes()).unwrap().remove(0)
+    }
+
+    #[test]
+    fn the_three_modes_say_the_same() {
+        let want = one(GOOD).unwrap();
+        assert_eq!(
+            (want.id.as_str(), want.source.as_str(), want.customer.as_str(), want.meter.as_str()),
+            ("e1", "/apps/booking", "acme-42", "booking")
+        );
+        assert_eq!(want.quantity, rating::Quantity::whole(2));
+        assert_eq!(parse(format!("[{GOOD},{GOOD}]").as_bytes()).unwrap(), [Ok(want.clone()), Ok(want.clone())]);
+        let headers = [
+            ("ce-specversion", "1.0"),
+            ("ce-id", "e1"),
+            ("ce-source", "%2Fapps/booking"),
+            ("ce-type", "booking"),
+            ("ce-subject", "acme-42"),
+            ("ce-time", "2026-11-20T10:00:00+01:00"),
+        ];
+        let header = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
+        assert_eq!(binary(header, br#"{"quantity":"2.0","attributes":{"room":"blue"}}"#), Ok(want.clone()));
+        let encoded = r#""data_base64":"eyJxdWFudGl0eSI6MiwiYXR0cmlidXRlcyI6eyJyb29tIjoiYmx1ZSJ9fQ==""#;
+        assert_eq!(one(&GOOD.replace(r#""data":{"quantity":2,"attributes":{"room":"blue"}}"#, encoded)), Ok(want));
+    }
+
+    #[test]
+    fn data_may_name_meter_customer_and_instant() {
+        let event = one(&GOOD.replace("\"quantity\":2", r#""quantity":2,"meter":"m","customer":"c","at":"2026-01-01T00:00:00Z""#)).unwrap();
+        assert_eq!((event.meter.as_str(), event.customer.as_str(), event.at.to_string().as_str()), ("m", "c", "2026-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn problems_speak_of_the_envelope() {
+        for (from, to, code, field) in [
+            ("\"specversion\":\"1.0\",", "", "missing_field", "specversion"),
+            ("\"1.0\"", "\"0.3\"", "invalid_field", "specversion"),
+            ("\"id\":\"e1\",", "", "missing_field", "id"),
+            ("\"source\":\"/apps/booking\",", "", "missing_field", "source"),
+            ("\"subject\":\"acme-42\",", "", "missing_field", "subject"),
+            ("\"type\":\"booking\",", "", "missing_field", "type"),
+            ("\"time\":\"2026-11-20T09:00:00Z\",", "", "missing_field", "time"),
+            ("09:00:00Z", "9 o'clock", "invalid_field", "time"),
+            ("\"quantity\":2,", "", "missing_field", "data.quantity"),
+            ("\"quantity\":2", "\"quantity\":-2", "negative_quantity", "data.quantity"),
+            ("\"quantity\":2", "\"quantity\":2,\"x\":1", "unknown_field", "data.x"),
+            ("\"quantity\":2", "\"quantity\":2,\"id\":\"e2\"", "unknown_field", "data.id"),
+            ("\"data\"", "\"more\"", "missing_field", "data"),
+            ("\"data\"", "\"data_base64\"", "invalid_field", "data_base64"),
+        ] {
+            let body = GOOD.replacen(from, to, 1);
+            let (_, problem) = one(&body).unwrap_err();
+            assert_eq!((problem.code, problem.field.as_deref()), (code, Some(field)), "{body}");
+        }
+        assert_eq!(parse(b"{").unwrap_err().code, "invalid_json");
+        assert_eq!(parse(b"[1]").unwrap().remove(0).unwrap_err().1.code, "invalid_event");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #[test]
+        fn never_panics(at in 0..GOOD.len(), cut in 0..20_usize, put in "[-0-9a-z\"{}\\[\\]:,ü]{0,6}", bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let end = (at + cut).min(GOOD.len());
+            let _ = parse(format!("{}{put}{}", &GOOD[..at], &GOOD[end..]).as_bytes());
+            let _ = parse(&bytes);
+            let _ = binary(|_| Some("1.0"), &bytes);
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Telephone numbers as the digits that a rate card's prefixes are matched against.
+//!
+//! Order of the rules, for what is left of `"Name" <sip:USER@host;params>` or `tel:` and separators:
+//! 1. `+`: the rest is international.
+//! 2. The country's own international prefix (`011` in the US, `00` in most), the longest that fits.
+//! 3. `00`; and `011` where no country is known.
+//! 4. The country's national prefix (`0` in most): the country code takes its place. A national
+//!    prefix that is not `0` (Russia's 8, America's 1) only if what follows has a length that is
+//!    possible there, because an international number may begin with that digit.
+//! 5. A leading 0 in a country without national prefix belongs to the number (Italy).
+//! 6. Ten digits NPA-NXX-XXXX in a country of the North American plan: 1 goes before them.
+//! 7. Anything else stays as it is: short numbers, and numbers that come as bare international digits.
+//!
+//! What holds no number (`voicemail`, `anonymous`, `*98`) is `None`: the event has no destination to
+//! match by prefix; a rate without prefixes may still match it.
+//! Not covered: carrier selection inside a country (Brazil), Argentina's mobile 15.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+/// Digits of the longest number that is looked at; a longer one is no number.
+pub const DIGITS_MAX: usize = 32;
+
+/// ISO 3166 code, country code, international prefixes, national prefix, possible national lengths.
+const TERRITORIES: &str = include_str!("../data/territories.csv");
+
+static BY_CODE: LazyLock<Vec<Option<Territory>>> = LazyLock::new(|| {
+    let mut table: Vec<Option<Territory>> = (0..26 * 26).map(|_| None).collect();
+    for line in TERRITORIES.lines().skip(1) {
+        if let Some((index, territory)) = Territory::read(line)
+            && let Some(slot) = table.get_mut(index)
+        {
+            *slot = Some(territory);
+        }
+    }
+    table
+});
+
+/// How one country dials.
+#[derive(Debug)]
+struct Territory {
+    country_code: &'static str,
+    /// Digits and classes: `001[145689]`.
+    international: Vec<&'static str>,
+    /// Empty: none.
+    national: &'static str,
+    /// Bit n: national numbers may have n digits.
+    lengths: u32,
+}
+
+impl Territory {
+    fn read(line: &'static str) -> Option<(usize, Self)> {
+        let mut columns = line.split(',');
+        let index = code_index(columns.next()?)?;
+        let country_code = columns.next()?;
+        let international = columns.next()?.split_ascii_whitespace().collect();
+        let national = columns.next()?;
+        let lengths =
+            columns.next()?.split_ascii_whitespace().filter_map(|n| n.parse::<u32>().ok()).fold(0, |set, n| set | (1_u32 << n.min(31)));
+        Some((index, Self { country_code, international, national, lengths }))
+    }
+
+    fn of(country: Option<&str>) -> Option<&'static Self> {
+        BY_CODE.get(code_index(country?)?)?.as_ref()
+    }
+
+    fn has_length(&self, digits: usize) -> bool {
+        digits < 32 && self.lengths & (1 << digits) != 0
+    }
+
+    /// What follows the longest international prefix that fits.
+    fn after_international<'t>(&self, digits: &'t str) -> Option<&'t str> {
+        self.international.iter().filter_map(|pattern| after_pattern(pattern, digits)).min_by_key(|rest| rest.len())
+    }
+}
+
+fn code_index(country: &str) -> Option<usize> {
+    let letter = |byte: u8| byte.is_ascii_alphabetic().then(|| usize::from(byte.to_ascii_uppercase() - b'A'));
+    match country.as_bytes() {
+        [first, second] => Some(letter(*first)? * 26 + letter(*second)?),
+        _ => None,
+    }
+}
+
+/// What follows a pattern of digits and `[classes]` at the start of `digits`.
+fn after_pattern<'t>(pattern: &str, digits: &'t str) -> Option<&'t str> {
+    let (mut pattern, mut rest) = (pattern, digits);
+    while let Some(first) = pattern.bytes().next() {
+        let digit = rest.get(..1)?;
+        let fits = if first == b'[' {
+            let (class, after) = pattern[1..].split_once(']')?;
+            pattern = after;
+            class.contains(digit)
+        } else {
+            let fits = pattern.starts_with(digit);
+            pattern = &pattern[1..];
+            fits
+        };
+        if !fits {
+            return None;
+        }
+        rest = &rest[1..];
+    }
+    Some(rest)
+}
+
+/// The digits of a number as sent, by the rules above. Borrows whenever nothing has to be rewritten.
+pub fn normalise<'t>(text: &'t str, country: Option<&str>) -> Option<Cow<'t, str>> {
+    normalise_after(text, country, &[])
+}
+
+/// Likewise, after one of `tech_prefixes` (as dialled: `1234#`, `00*`), the longest that fits, is taken off.
+pub fn normalise_after<'t>(text: &'t str, country: Option<&str>, tech_prefixes: &[&str]) -> Option<Cow<'t, str>> {
+    if let Some(rest) = text.strip_prefix('+')
+        && is_number(rest)
+    {
+        return Some(Cow::Borrowed(rest));
+    }
+    let user = user_part(text);
+    let tech = tech_prefixes.iter().filter_map(|prefix| user.strip_prefix(prefix)).min_by_key(|rest| rest.len());
+    let user = tech.unwrap_or(user);
+    if is_number(user) {
+        return Some(dial(user, Territory::of(country)));
+    }
+    let plain = without_separators(user)?;
+    if let Some(rest) = plain.strip_prefix('+') {
+        return is_number(rest).then(|| Cow::Owned(rest.to_owned()));
+    }
+    is_number(&plain).then(|| Cow::Owned(dial(&plain, Territory::of(country)).into_owned()))
+}
+
+fn is_number(text: &str) -> bool {
+    (1..=DIGITS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// `"Name" <sip:USER@host;params>`, `sip:USER@host`, `tel:USER;params` → USER.
+fn user_part(text: &str) -> &str {
+    let inside = text.rsplit_once('<').map_or(text, |(_, rest)| rest.split('>').next().unwrap_or_default());
+    let mut user = inside.trim();
+    if let Some((scheme, rest)) = user.split_once(':')
+        && ["sip", "sips", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+    {
+        user = rest;
+    }
+    user.split(['@', ';']).next().unwrap_or_default().trim()
+}
+
+/// Without spaces, dashes, dots, slashes and brackets, and without the `(0)` of `+49 (0)30`;
+/// `None`: it holds something else than a number.
+fn without_separators(user: &str) -> Option<String> {
+    let user = user.replace("%2B", "+").replace("%2b", "+");
+    let user = if user.starts_with('+') { user.replacen("(0)", "", 1) } else { user };
+    let mut plain = String::with_capacity(user.len());
+    for c in user.chars() {
+        match c {
+            '0'..='9' => plain.push(c),
+            '+' if plain.is_empty() => plain.push(c),
+            ' ' | '-' | '.' | '/' | '(' | ')' | '\u{a0}' | '\u{2010}'..='\u{2013}' => {}
+            _ => return None,
+        }
+    }
+    Some(plain)
+}
+
+/// Rules 2 to 7 on bare digits.
+fn dial<'t>(digits: &'t str, territory: Option<&'static Territory>) -> Cow<'t, str> {
+    if let Some(rest) = territory.and_then(|t| t.after_international(digits)).filter(|rest| !rest.is_empty()) {
+        return Cow::Borrowed(rest);
+    }
+    let generic = digits.strip_prefix("00").or_else(|| if territory.is_none() { digits.strip_prefix("011") } else { None });
+    if let Some(rest) = generic.filter(|rest| !rest.is_empty()) {
+        return Cow::Borrowed(rest);
+    }
+    let Some(territory) = territory else { return Cow::Borrowed(digits) };
+    match national(digits, territory) {
+        Some(national) => Cow::Owned(format!("{}{national}", territory.country_code)),
+        None => Cow::Borrowed(digits),
+    }
+}
+
+/// The national number, if `digits` are one that has to be completed by the country code.
+fn national<'t>(digits: &'t str, territory: &Territory) -> Option<&'t str> {
+    if territory.national.is_empty() {
+        return digits.strip_prefix('0').is_some_and(|rest| begins_a_number(rest)).then_some(digits);
+    }
+    if territory.country_code == "1" {
+        return is_north_american(digits).then_some(digits);
+    }
+    let rest = digits.strip_prefix(territory.national).filter(|rest| begins_a_number(rest))?;
+    (territory.national.starts_with('0') || territory.has_length(rest.len())).then_some(rest)
+}
+
+fn begins_a_number(rest: &str) -> bool {
+    !rest.is_empty() && !rest.starts_with('0')
+}
+
+/// NPA-NXX-XXXX: ten digits, area and exchange begin with 2 to 9.
+fn is_north_american(digits: &str) -> bool {
+    let at = |index: usize| digits.as_bytes().get(index).copied().unwrap_or(b'0');
+    digits.len() == 10 && at(0) >= b'2' && at(3) >= b'2'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(text: &str, country: &str, want: &str) {
+        let country = Some(country).filter(|c| !c.is_empty());
+        assert_eq!(normalise(text, country).as_deref().unwrap_or("none"), want, "{text} in {country:?}");
+    }
+
+    #[test]
+    fn numbers_become_their_international_digits() {
+        for (text, country, want) in [
+            ("+4930123456", "", "4930123456"),
+            ("+4930123456", "US", "4930123456"),
+            ("4930123456", "", "4930123456"),
+            ("4930123456", "DE", "4930123456"),
+            ("004930123456", "", "4930123456"),
+            ("004930123456", "DE", "4930123456"),
+            ("004930123456", "de", "4930123456"),
+            ("0114930123456", "", "4930123456"),
+            ("0114930123456", "US", "4930123456"),
+            ("004930123456", "US", "4930123456"),
+            ("00114930123456", "AU", "4930123456"),
+            ("8104930123456", "RU", "4930123456"),
+            ("030123456", "DE", "4930123456"),
+            ("030123456", "", "030123456"),
+            ("01134960000", "GB", "441134960000"),
+            ("84955550100", "RU", "74955550100"),
+            ("8613912345678", "RU", "8613912345678"),
+            ("0655501234", "HU", "3655501234"),
+            ("0612345678", "IT", "390612345678"),
+            ("2125550100", "US", "12125550100"),
+            ("12125550100", "US", "12125550100"),
+            ("4420055501", "US", "4420055501"),
+            ("911", "US", "911"),
+            ("112", "DE", "112"),
+            ("0", "DE", "0"),
+            ("00", "DE", "00"),
+            ("+49 (0)30 / 123-456", "", "4930123456"),
+            ("(030) 123.456", "DE", "4930123456"),
+            ("1 (212) 555-0100", "US", "12125550100"),
+            ("sip:+4930123456@pbx.example;transport=udp", "", "4930123456"),
+            ("\"Bob\" <sip:030123456@pbx.example>;tag=1", "DE", "4930123456"),
+            ("SIPS:%2B4930123456@pbx.example", "", "4930123456"),
+            ("tel:+49-30-123456;phone-context=x", "", "4930123456"),
+            ("030123456", "ZZ", "030123456"),
+            ("030123456", "Deutschland", "030123456"),
+            ("voicemail", "DE", "none"),
+            ("*98", "DE", "none"),
+            ("1-800-FLOWERS", "US", "none"),
+            ("49+30", "", "none"),
+            ("+", "", "none"),
+            ("", "", "none"),
+            ("&", "DE", "none"),
+            ("123456789012345678901234567890123", "", "none"),
+        ] {
+            check(text, country, want);
+        }
+    }
+
+    #[test]
+    fn a_tech_prefix_is_taken_off() {
+        for (text, want) in
+            [("1234#4930123456", "4930123456"), ("1234#030123456", "4930123456"), ("12#030123456", "none"), ("030123456", "4930123456")]
+        {
+            let got = normalise_after(text, Some("DE"), &["1234", "1234#"]);
+            assert_eq!(got.as_deref().unwrap_or("none"), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_territory_is_read() {
+        assert_eq!(BY_CODE.iter().flatten().count(), TERRITORIES.lines().count() - 1);
+    }
+
+    #[test]
+    fn the_common_forms_do_not_allocate() {
+        for text in ["+4930123456", "4930123456", "004930123456"] {
+            assert!(matches!(normalise(text, Some("DE")), Some(Cow::Borrowed(_))), "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #[test]
+        fn any_text_gives_digits_or_nothing(text in "(sip:)?[-+0-9 ().<>@;%ü]{0,40}", country in "[A-Z]{2}") {
+            if let Some(digits) = normalise(&text, Some(&country)) {
+                prop_assert!(!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()));
+            }
+            let _ = normalise(&text, None);
+        }
+
+        #[test]
+        fn international_digits_are_a_fixed_point_without_a_country(digits in "[1-9][0-9]{0,14}") {
+            let once = normalise(&digits, None).unwrap().into_owned();
+            prop_assert_eq!(&once, &digits);
+        }
+    }
+}
