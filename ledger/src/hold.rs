@@ -40,12 +40,19 @@ pub struct Hold {
     pub expires_at: Instant,
     /// Positive cents per account; empty for free usage.
     pub amounts: SmallVec<[(AccountKey, Cents); 2]>,
+    /// What the caller named it by; `id` follows from it and from the root.
+    pub source: String,
+    pub key: String,
 }
 
 impl Hold {
     /// A hold as it is asked for, at the engine's `now`; [`crate::Books::place_hold`] sets it aside.
     pub fn new(id: HoldId, root: TenantId, customer: TenantId, now: Instant, expires_at: Instant, amounts: Amounts) -> Self {
-        Self { id, root, customer, state: HoldState::Open, placed_at: now, expires_at, amounts }
+        Self { id, root, customer, state: HoldState::Open, placed_at: now, expires_at, amounts, source: String::new(), key: String::new() }
+    }
+    /// The caller's own name for it.
+    pub fn named(self, source: &str, key: &str) -> Self {
+        Self { source: source.to_owned(), key: key.to_owned(), ..self }
     }
     /// Cents set aside on this account.
     pub fn amount(&self, account: AccountKey) -> Cents {

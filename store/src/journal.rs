@@ -210,6 +210,8 @@ pub struct StateKeys {
     /// Counters of which every member is needed (a void of `max` or `latest`).
     pub all_members: Vec<CounterKey>,
     pub holds: Vec<HoldId>,
+    /// Only if they are open: usage that may carry its hold's id. Mostly absent, so answered without the disk.
+    pub open_holds: Vec<HoldId>,
     pub amendments: Vec<Seq>,
 }
 

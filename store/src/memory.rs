@@ -9,7 +9,7 @@ use crate::journal::{
 };
 use async_trait::async_trait;
 use ledger::{Hold, HoldState};
-use rating::{Instant, TenantId};
+use rating::{Instant, TenantId, ids::HoldId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -107,6 +107,9 @@ impl Books {
         pick(&keys.carries, &self.state.carries, &mut state.carries);
         pick(&keys.counters, &self.state.counters, &mut state.counters);
         pick(&keys.holds, &self.state.holds, &mut state.holds);
+        let open = |id: &&HoldId| self.state.holds.get(id).is_some_and(|hold| hold.state == HoldState::Open);
+        let open: Vec<HoldId> = keys.open_holds.iter().filter(open).copied().collect();
+        pick(&open, &self.state.holds, &mut state.holds);
         pick(&keys.amendments, &self.state.amendments, &mut state.amendments);
         for key in &keys.members {
             if let Some(&member) = self.members.get(key) {
