@@ -236,9 +236,15 @@ pub enum Model {
         per: Quantity,
     },
     /// Once per period with usage.
-    Flat { amount: Amount },
-    Graduated { tiers: Vec<Tier> },
-    Volume { tiers: Vec<Tier> },
+    Flat {
+        amount: Amount,
+    },
+    Graduated {
+        tiers: Vec<Tier>,
+    },
+    Volume {
+        tiers: Vec<Tier>,
+    },
     /// A started block counts whole (unless `round` says otherwise).
     Package {
         size: Quantity,
@@ -262,9 +268,13 @@ pub enum Model {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         maximum_per_event: Option<Amount>,
     },
-    GraduatedPercentage { tiers: Vec<PercentTier> },
+    GraduatedPercentage {
+        tiers: Vec<PercentTier>,
+    },
     /// The event's own `amount` × factor (pass-through of a cost).
-    CostPlus { factor: Amount },
+    CostPlus {
+        factor: Amount,
+    },
     /// The event's own `amount` is the price.
     Dynamic,
     /// One price per combination of attribute values; the first row that matches.
@@ -275,7 +285,10 @@ pub enum Model {
         default_price: Option<Amount>,
     },
     /// Tiers of started blocks: the whole bill by the last tier reached, or tier by tier.
-    BlockTiers { policy: BlockPolicy, tiers: Vec<BlockTier> },
+    BlockTiers {
+        policy: BlockPolicy,
+        tiers: Vec<BlockTier>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,14 +7,17 @@
 //! Invariants: every rounding of the workspace is in [`rounding`]; overflow is an error; increments
 //! are never materialised; Σ posted + carry = Σ exact.
 
+pub mod aggregate;
 pub mod card;
 pub mod ids;
 pub mod instant;
 pub mod link;
+pub mod model;
 pub mod money;
 pub mod quantity;
 pub mod ratio;
 pub mod rounding;
+pub mod spend;
 pub mod usage;
 
 pub use ids::{AgreementId, CardVersionId, RateCardId, TenantId};

@@ -267,7 +267,15 @@ mod tests {
 
     #[test]
     fn rates_are_read_by_their_digits() {
-        for (text, ok) in [("0.40", true), ("-1", true), ("1e3", false), ("0.1234567890123", false), ("", false), (".5", false), ("9999999999999999", false)] {
+        for (text, ok) in [
+            ("0.40", true),
+            ("-1", true),
+            ("1e3", false),
+            ("0.1234567890123", false),
+            ("", false),
+            (".5", false),
+            ("9999999999999999", false),
+        ] {
             assert_eq!(text.parse::<Rate>().is_ok(), ok, "{text}");
         }
         assert!(serde_json::from_str::<Rate>("0.10").is_err(), "a float on the way");

@@ -107,11 +107,7 @@ impl Serialize for Quantity {
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        if d.is_human_readable() {
-            crate::money::decimal_from_text(d)
-        } else {
-            i128::deserialize(d).map(Self)
-        }
+        if d.is_human_readable() { crate::money::decimal_from_text(d) } else { i128::deserialize(d).map(Self) }
     }
 }
 

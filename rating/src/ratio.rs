@@ -57,7 +57,7 @@ impl Ratio {
         Self { num: self.num / shared, den: self.den / shared }
     }
     /// Exact comparison, by continued fractions: never overflows.
-    pub fn cmp(self, other: Self) -> std::cmp::Ordering {
+    pub fn compare(self, other: Self) -> std::cmp::Ordering {
         let (mut a, mut b) = (self, other);
         let mut flipped = false;
         loop {
@@ -79,7 +79,7 @@ impl Ratio {
 }
 
 /// Greatest common divisor of the magnitudes; at least 1.
-fn gcd(a: i128, b: i128) -> i128 {
+pub(crate) fn gcd(a: i128, b: i128) -> i128 {
     let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
     while b != 0 {
         (a, b) = (b, a % b);
@@ -97,14 +97,14 @@ mod tests {
         #[test]
         fn compares_as_cross_products(a in any::<i32>(), b in 1_i32.., c in any::<i32>(), d in 1_i32..) {
             let (x, y) = (Ratio::new(a.into(), b.into()).unwrap(), Ratio::new(c.into(), d.into()).unwrap());
-            prop_assert_eq!(x.cmp(y), (i128::from(a) * i128::from(d)).cmp(&(i128::from(c) * i128::from(b))));
+            prop_assert_eq!(x.compare(y), (i128::from(a) * i128::from(d)).cmp(&(i128::from(c) * i128::from(b))));
         }
 
         #[test]
         fn sums_are_exact(a in any::<i32>(), b in 1_i32.., c in any::<i32>(), d in 1_i32..) {
             let (x, y) = (Ratio::new(a.into(), b.into()).unwrap(), Ratio::new(c.into(), d.into()).unwrap());
             let sum = x.checked_add(y).unwrap();
-            prop_assert_eq!(sum.cmp(Ratio::new(i128::from(a) * i128::from(d) + i128::from(c) * i128::from(b), i128::from(b) * i128::from(d)).unwrap()), std::cmp::Ordering::Equal);
+            prop_assert_eq!(sum.compare(Ratio::new(i128::from(a) * i128::from(d) + i128::from(c) * i128::from(b), i128::from(b) * i128::from(d)).unwrap()), std::cmp::Ordering::Equal);
         }
     }
 }

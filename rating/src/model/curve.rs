@@ -1,0 +1,138 @@
+//! A cumulative price as pieces of one form: `(base + slope · blocks(q − start)) / den`.
+//!
+//! A line is a piece whose block is one part, so that no division is needed; graduated tiers bring
+//! what the tiers below cost in `base`, volume tiers start at zero again. `den` is common to all
+//! pieces and positive; pieces ascend by `up_to` (inclusive), the last one has no end.
+
+use crate::ratio::gcd;
+use crate::rounding::{self, Mode};
+use crate::{Overflow, Ratio};
+use smallvec::SmallVec;
+
+/// Quantities in parts (see `Input`), amounts in 10⁻¹² cents · `den`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Curve {
+    pieces: SmallVec<[Piece; 1]>,
+    den: i128,
+    mode: Mode,
+    floor_at_zero: bool,
+    counts_amounts: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Piece {
+    up_to: i128,
+    start: i128,
+    base: i128,
+    slope: i128,
+    block: i128,
+}
+
+/// One tier before it is folded: 10⁻¹² cents per block, and once when it is entered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leg {
+    /// End in parts, inclusive; of the last one it does not matter.
+    pub up_to: i128,
+    /// Parts. 1: pro rata.
+    pub block: i128,
+    pub price: i128,
+    pub flat: i128,
+}
+
+/// What the pieces of a curve build on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Build {
+    /// Each tier prices what lies in it.
+    TierByTier,
+    /// The tier that is reached prices everything.
+    TopTier,
+}
+
+impl Curve {
+    /// `legs` must not be empty and ascend; `den` is how many parts a leg's price is for.
+    pub(super) fn build(legs: &[Leg], den: i128, mode: Mode, build: Build) -> Result<Self, Overflow> {
+        let shared = legs.iter().fold(den, |shared, leg| gcd(shared, leg.price));
+        let den = den / shared;
+        let mut pieces: SmallVec<[Piece; 1]> = SmallVec::with_capacity(legs.len());
+        let (mut start, mut below) = (0_i128, 0_i128);
+        for leg in legs {
+            let (slope, flat) = (leg.price / shared, leg.flat.checked_mul(den).ok_or(Overflow)?);
+            let (from, base) = match build {
+                Build::TierByTier => (start, below.checked_add(flat).ok_or(Overflow)?),
+                Build::TopTier => (0, flat),
+            };
+            let piece = Piece { up_to: leg.up_to, start: from, base, slope, block: leg.block };
+            if pieces.len() + 1 < legs.len() {
+                (start, below) = (leg.up_to, piece.value(leg.up_to, mode, true)?);
+            }
+            pieces.push(piece);
+        }
+        if let Some(last) = pieces.last_mut() {
+            last.up_to = i128::MAX;
+        }
+        let floor_at_zero = legs.first().is_some_and(|leg| leg.flat != 0);
+        Ok(Self { pieces, den, mode, floor_at_zero, counts_amounts: false }.reduced())
+    }
+
+    /// A package: started blocks after `free` parts.
+    pub(super) fn after_free(mut self, free: i128) -> Self {
+        for piece in &mut self.pieces {
+            piece.start = free;
+        }
+        self
+    }
+
+    /// Blocks are not given back below zero.
+    pub(super) fn counting_blocks(mut self) -> Self {
+        self.floor_at_zero = true;
+        self
+    }
+
+    pub(super) fn of_amounts(mut self) -> Self {
+        self.counts_amounts = true;
+        self
+    }
+
+    pub(super) fn counts_amounts(&self) -> bool {
+        self.counts_amounts
+    }
+
+    /// The whole curve times a fraction (a percent discount).
+    pub(super) fn times(mut self, keep: Ratio) -> Result<Self, Overflow> {
+        for piece in &mut self.pieces {
+            piece.base = piece.base.checked_mul(keep.num()).ok_or(Overflow)?;
+            piece.slope = piece.slope.checked_mul(keep.num()).ok_or(Overflow)?;
+        }
+        self.den = self.den.checked_mul(keep.den()).ok_or(Overflow)?;
+        Ok(self.reduced())
+    }
+
+    fn reduced(mut self) -> Self {
+        let shared = self.pieces.iter().fold(self.den, |shared, piece| gcd(gcd(shared, piece.base), piece.slope));
+        for piece in &mut self.pieces {
+            piece.base /= shared;
+            piece.slope /= shared;
+        }
+        self.den /= shared;
+        self
+    }
+
+    /// 10⁻¹² cents at a quantity in parts.
+    pub(super) fn at(&self, parts: i128) -> Result<Ratio, Overflow> {
+        let reached = match self.pieces.len() {
+            1 => 0,
+            _ => self.pieces.partition_point(|piece| piece.up_to < parts),
+        };
+        let piece = self.pieces.get(reached).ok_or(Overflow)?;
+        Ratio::new(piece.value(parts, self.mode, self.floor_at_zero)?, self.den)
+    }
+}
+
+impl Piece {
+    fn value(&self, parts: i128, mode: Mode, floor_at_zero: bool) -> Result<i128, Overflow> {
+        let inside = parts.checked_sub(self.start).ok_or(Overflow)?;
+        let inside = if floor_at_zero { inside.max(0) } else { inside };
+        let blocks = if self.block == 1 { inside } else { rounding::divide(inside, self.block, mode)? };
+        blocks.checked_mul(self.slope).and_then(|amount| amount.checked_add(self.base)).ok_or(Overflow)
+    }
+}

@@ -1,0 +1,152 @@
+//! Models that price each event on its own: percentage, pass-through (cost-plus, dynamic), matrix.
+
+use super::input::Input;
+use crate::card::Aggregation;
+use crate::money::Rate as Amount;
+use crate::usage::{Counter, Unrated, Usage};
+use crate::{Overflow, Quantity, Ratio};
+use smallvec::SmallVec;
+
+/// A local model; `keep` is what the percent discount leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Local {
+    pub(super) kind: Kind,
+    pub(super) keep: Ratio,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    Percentage(Percentage),
+    /// The event's amount × factor: 10⁻¹² cents per 10⁻¹² of the major unit.
+    PassThrough(Ratio),
+    Matrix(Matrix),
+}
+
+/// Percent of an amount. An event is free while it is among the first `free_events` (if set) and the
+/// cumulative amount is within `free_amount` (if set); what exceeds the free amount alone is charged.
+/// Money in 10⁻¹² cents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Percentage {
+    /// 10⁻¹² cents per billionth of the amount.
+    pub(super) percent: Ratio,
+    pub(super) fixed: i128,
+    pub(super) free_events: Option<i64>,
+    /// Billionths of the major unit.
+    pub(super) free_amount: Option<i128>,
+    pub(super) minimum: Option<i128>,
+    pub(super) maximum: Option<i128>,
+}
+
+/// One text per dimension.
+pub(super) type Values = Box<[Box<str>]>;
+
+/// A price per combination of attribute values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Matrix {
+    pub(super) dimensions: Values,
+    /// Sorted by their values; 10⁻¹² cents per part.
+    pub(super) cells: Box<[(Values, Ratio)]>,
+    pub(super) default_price: Option<Ratio>,
+}
+
+impl Local {
+    pub(super) fn needs_counter(&self) -> bool {
+        matches!(&self.kind, Kind::Percentage(p) if p.free_events.is_some() || p.free_amount.is_some())
+    }
+
+    pub(super) fn counts_amounts(&self) -> bool {
+        matches!(self.kind, Kind::Percentage(_))
+    }
+
+    /// 10⁻¹² cents, unrounded.
+    pub(super) fn charge(&self, usage: &Usage<'_>, before: &Counter, input: &Input) -> Result<Ratio, Unrated> {
+        let charge = match &self.kind {
+            Kind::Percentage(percentage) => percentage.charge(amount_or_quantity(usage)?.0, before)?,
+            Kind::PassThrough(factor) => {
+                let amount = usage.amount.ok_or(Unrated::NoAmount)?;
+                Ratio::whole(in_parts(amount, Amount::DECIMALS)?).checked_mul(*factor)?
+            }
+            Kind::Matrix(matrix) => {
+                let price = matrix.price(usage.attributes)?;
+                let after = before.quantity.checked_add(counted(usage))?;
+                let parts = input.parts(after.0)?.checked_sub(input.parts(before.quantity.0)?).ok_or(Overflow)?;
+                Ratio::whole(parts).checked_mul(price)?
+            }
+        };
+        Ok(charge.checked_mul(self.keep)?)
+    }
+}
+
+impl Percentage {
+    fn charge(&self, amount: i128, before: &Counter) -> Result<Ratio, Overflow> {
+        let (charged, free) = self.charged(amount, before)?;
+        if free {
+            return Ok(Ratio::ZERO);
+        }
+        let percent = Ratio::whole(charged).checked_mul(self.percent)?;
+        if amount < 0 {
+            let Some(maximum) = self.maximum else { return Ok(percent) };
+            let most = Ratio::whole(-maximum);
+            return Ok(if percent.compare(most).is_lt() { most } else { percent });
+        }
+        let mut charge = percent.checked_add(Ratio::whole(self.fixed))?;
+        if let Some(minimum) = self.minimum.map(Ratio::whole) {
+            charge = if charge.compare(minimum).is_lt() { minimum } else { charge };
+        }
+        if let Some(maximum) = self.maximum.map(Ratio::whole) {
+            charge = if charge.compare(maximum).is_gt() { maximum } else { charge };
+        }
+        Ok(charge)
+    }
+
+    /// The part of the amount that is charged, and whether the whole event is free.
+    fn charged(&self, amount: i128, before: &Counter) -> Result<(i128, bool), Overflow> {
+        let after = before.quantity.0.checked_add(amount).ok_or(Overflow)?;
+        let number = before.events.checked_add(1).ok_or(Overflow)?;
+        let among_free_events = self.free_events.is_none_or(|free| number <= free);
+        match (among_free_events, self.free_amount) {
+            (true, Some(free)) => Ok((beyond(after, free) - beyond(before.quantity.0, free), after <= free && amount >= 0)),
+            (true, None) => Ok((amount, self.free_events.is_some())),
+            (false, _) => Ok((amount, false)),
+        }
+    }
+}
+
+/// What exceeds a limit that is not negative.
+fn beyond(cumulative: i128, limit: i128) -> i128 {
+    if cumulative <= limit { 0 } else { cumulative - limit }
+}
+
+impl Matrix {
+    fn price(&self, attributes: &[(String, String)]) -> Result<Ratio, Unrated> {
+        let mut values: SmallVec<[&str; 8]> = SmallVec::new();
+        for dimension in &self.dimensions {
+            match attributes.iter().find(|(name, _)| **name == **dimension) {
+                Some((_, value)) => values.push(value),
+                None => return self.default_price.ok_or_else(|| Unrated::NoAttribute(dimension.to_string())),
+            }
+        }
+        let cell = self.cells.binary_search_by(|(cell, _)| cell.iter().map(|value| &**value).cmp(values.iter().copied()));
+        match cell {
+            Ok(index) => self.cells.get(index).map(|(_, price)| *price).ok_or(Unrated::NoRate),
+            Err(_) => self.default_price.ok_or(Unrated::NoRate),
+        }
+    }
+}
+
+/// What an event brings to a meter: on a counting meter 1, else its quantity.
+pub(super) fn counted(usage: &Usage<'_>) -> Quantity {
+    if usage.aggregation == Aggregation::Count { Quantity::whole(1) } else { usage.quantity }
+}
+
+/// The event's amount as a quantity (billionths of the major unit); its quantity if it has none.
+pub(super) fn amount_or_quantity(usage: &Usage<'_>) -> Result<Quantity, Overflow> {
+    usage.amount.map_or(Ok(usage.quantity), |amount| in_parts(amount, Quantity::DECIMALS).map(Quantity))
+}
+
+/// A decimal as whole parts of `decimals` decimals; losing a digit is an error.
+pub(super) fn in_parts(amount: Amount, decimals: u32) -> Result<i128, Overflow> {
+    let value = amount.0.normalize();
+    let shift = decimals.checked_sub(value.scale()).ok_or(Overflow)?;
+    10_i128.checked_pow(shift).and_then(|factor| value.mantissa().checked_mul(factor)).ok_or(Overflow)
+}

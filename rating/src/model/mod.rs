@@ -1,0 +1,145 @@
+//! P(q): what a cumulative quantity costs, for every price model, compiled to scaled integers.
+//!
+//! A *cumulative* model (per unit, flat, graduated, volume, package, block tiers, graduated
+//! percentage) is a curve: an event costs P(after) − P(before), so the sum over events is P(total) in
+//! any order of arrival. A *local* model (percentage, cost-plus, dynamic, matrix) prices each event on
+//! its own, rounded once. Exactly one of [`CompiledModel::p`] and [`CompiledModel::local`] is not zero.
+//!
+//! Order: convert the unit → round to whole units → allowance → P → percent discount → the rate's own
+//! rounding → 10⁻¹² cent → maximum spend. (The minimum comes at close: [`crate::spend`].)
+//!
+//! Decisions:
+//! - Beyond a bounded last tier the last tier goes on; its flat is due once.
+//! - Below zero (more taken back than was reported) a curve goes on at its first unit price; one that
+//!   starts with a flat, counts blocks or has an allowance stands at P(0).
+//! - The maximum is money and is kept after rounding: a rate's rounding never lifts P above it.
+//!
+//! Invariants: nothing is allocated while pricing; a result is exact or [`Overflow`].
+
+mod compile;
+mod curve;
+mod input;
+mod local;
+
+use crate::card::{Aggregation, PriceModel, Rounding};
+use crate::rounding::{self, Mode};
+use crate::usage::{Counter, Unrated, Usage};
+use crate::{Currency, Exact, Overflow, Quantity, Ratio};
+
+pub use compile::{CELLS_MAX, TIERS_MAX};
+use curve::Curve;
+pub use input::Converter;
+use input::Input;
+use local::Local;
+
+/// What is wrong with a model: path below it (`tiers[1].up_to`), stable code, sentence.
+pub type ModelMistake = (String, &'static str, String);
+
+/// A price model in scaled integers. Immutable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompiledModel {
+    input: Input,
+    shape: Shape,
+    finish: Finish,
+    minimum: Option<Exact>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shape {
+    /// The percent discount is folded in.
+    Curve(Curve),
+    Local(Box<Local>),
+}
+
+/// How a fraction of 10⁻¹² cents becomes an amount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Finish {
+    /// The rate's own rounding: multiples of this many 10⁻¹² cents.
+    step: Option<(i128, Mode)>,
+    maximum: Option<Exact>,
+}
+
+impl Finish {
+    fn round(&self, value: Ratio) -> Result<Exact, Overflow> {
+        let exact = match self.step {
+            Some((step, mode)) => rounding::ratio_to_step(value, step, mode)?,
+            None => rounding::to_exact(value)?,
+        };
+        Ok(self.maximum.map_or(exact, |maximum| exact.min(maximum)))
+    }
+}
+
+impl CompiledModel {
+    /// Every mistake it can find, or the model. Amounts of the model are major units of `currency`.
+    pub fn compile(model: &PriceModel, currency: Currency, rounding: Option<Rounding>) -> Result<Self, Vec<ModelMistake>> {
+        compile::compile(model, currency, rounding)
+    }
+
+    /// The price is P(after) − P(before): the counter must be kept.
+    pub fn is_cumulative(&self) -> bool {
+        matches!(self.shape, Shape::Curve(_))
+    }
+
+    /// The price of an event depends on what came before it: cumulative models, and local ones with
+    /// free events, a free amount, an allowance or a conversion to whole units.
+    pub fn needs_counter(&self) -> bool {
+        match &self.shape {
+            Shape::Curve(_) => true,
+            Shape::Local(local) => local.needs_counter() || self.input.is_remembering(),
+        }
+    }
+
+    /// The counter sums money (major units) instead of the quantity: the percentage models.
+    pub fn counts_amounts(&self) -> bool {
+        match &self.shape {
+            Shape::Curve(curve) => curve.counts_amounts(),
+            Shape::Local(local) => local.counts_amounts(),
+        }
+    }
+
+    /// How the counter of this model moves on a meter of that aggregation: amounts are always summed.
+    pub fn aggregation(&self, of_meter: Aggregation) -> Aggregation {
+        if self.counts_amounts() { Aggregation::Sum } else { of_meter }
+    }
+
+    /// What an event brings to the counter (`grow`'s `billed`): its amount for the percentage models
+    /// (its quantity if it has none), 1 on a counting meter, else its quantity. `Overflow`: an amount
+    /// of more than nine decimals.
+    pub fn billed(&self, usage: &Usage<'_>) -> Result<Quantity, Unrated> {
+        if self.counts_amounts() {
+            return Ok(local::amount_or_quantity(usage)?);
+        }
+        Ok(local::counted(usage))
+    }
+
+    /// P at this counter, in 10⁻¹² cent. Of no event at all: 0. Local models: 0.
+    pub fn p(&self, counter: &Counter) -> Result<Exact, Overflow> {
+        if counter.events == 0 && counter.quantity == Quantity::ZERO { Ok(Exact::ZERO) } else { self.at(counter.quantity) }
+    }
+
+    /// P of a quantity that was reported, be it zero. Local models: 0.
+    pub fn at(&self, quantity: Quantity) -> Result<Exact, Overflow> {
+        match &self.shape {
+            Shape::Curve(curve) => self.finish.round(curve.at(self.input.parts(quantity.0)?)?),
+            Shape::Local(_) => Ok(Exact::ZERO),
+        }
+    }
+
+    /// What a local model charges for one event, rounded once. Cumulative models: 0. `before` is only
+    /// looked at when [`Self::needs_counter`]. A negative amount (a refund) gives back its percent,
+    /// no more than the maximum per event, and no fixed part.
+    pub fn local(&self, usage: &Usage<'_>, before: &Counter) -> Result<Exact, Unrated> {
+        match &self.shape {
+            Shape::Curve(_) => Ok(Exact::ZERO),
+            Shape::Local(local) => Ok(self.finish.round(local.charge(usage, before, &self.input)?)?),
+        }
+    }
+
+    /// Due at the least when the period is closed.
+    pub fn minimum_spend(&self) -> Option<Exact> {
+        self.minimum
+    }
+}
+
+#[cfg(test)]
+mod tests;
