@@ -13,6 +13,8 @@ pub mod hold;
 pub mod money;
 pub mod posting;
 pub mod refusal;
+#[cfg(test)]
+mod tests;
 
 pub use account::{AccountKey, AccountKind, Balance};
 pub use books::{Books, Entry, Event, Limit, Posted};
