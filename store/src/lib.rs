@@ -8,3 +8,4 @@ pub mod db;
 pub mod hash;
 pub mod journal;
 pub mod memory;
+pub mod records;

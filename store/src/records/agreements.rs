@@ -1,0 +1,241 @@
+//! The terms of each link. A link is named by its buyer; its periods never overlap.
+
+use super::cards::{CardHead, heads_in};
+use super::sql::{Tx, change, corrupt, fetch_any, from_word, insert_many, look, read, statements, word};
+use super::tenants::{below, tenant_in, tenants_in};
+use super::{Actor, Change, Page, RecordError, Records, Result, audit, conflict, invalid, one_more};
+use rating::{AgreementId, Cents, Instant, RateCardId, TenantId};
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+use tenants::{Agreement, Pricing, Tenant};
+
+macro_rules! columns {
+    () => {
+        "a.id, a.buyer_id, a.seller_id, a.currency, a.pricing, a.rate_card_id, a.commission_bp, a.collect, a.credit_limit_cents, a.on_exhausted, a.from_at, a.until_at"
+    };
+}
+
+statements! {
+    INSERT = concat!(
+        "insert into agreements (id, root_id, buyer_id, seller_id, currency, pricing, rate_card_id, commission_bp, collect, credit_limit_cents, on_exhausted, from_at, until_at)",
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict do nothing"
+    );
+    BY_ID = concat!("select ", columns!(), " from agreements a where a.id = $1");
+    BY_BUYERS = concat!("select ", columns!(), " from agreements a where a.buyer_id in ($1) order by a.buyer_id, a.from_at");
+    BY_BUYER = concat!("select ", columns!(), " from agreements a where a.buyer_id = $1 and a.id > $2 order by a.id limit $3");
+    BELOW = concat!(
+        "select ", columns!(), " from agreements a join tenants t on t.id = a.buyer_id",
+        " where t.path >= $1 and t.path < $2 and a.id > $3 order by a.id limit $4"
+    );
+    END = "update agreements set until_at = $2 where id = $1";
+}
+
+#[derive(sqlx::FromRow)]
+struct AgreementRow {
+    id: i64,
+    buyer_id: i64,
+    seller_id: i64,
+    currency: String,
+    pricing: String,
+    rate_card_id: Option<i64>,
+    commission_bp: Option<i64>,
+    collect: String,
+    credit_limit_cents: Option<i64>,
+    on_exhausted: String,
+    from_at: i64,
+    until_at: Option<i64>,
+}
+
+impl AgreementRow {
+    fn agreement(self) -> Result<Agreement> {
+        let pricing = match (self.rate_card_id, self.commission_bp) {
+            (Some(card), None) => Pricing::Wholesale { rate_card: RateCardId(card) },
+            (None, Some(bp)) => Pricing::Commission { commission_bp: u16::try_from(bp).map_err(corrupt)? },
+            _ => return Err(corrupt(format!("agreement {} is priced as {}", self.id, self.pricing)).into()),
+        };
+        Ok(Agreement {
+            id: AgreementId(self.id),
+            buyer: TenantId(self.buyer_id),
+            seller: TenantId(self.seller_id),
+            currency: self.currency.parse().map_err(corrupt)?,
+            pricing,
+            collect: from_word(&self.collect)?,
+            credit_limit: self.credit_limit_cents.map(Cents),
+            on_exhausted: from_word(&self.on_exhausted)?,
+            from: Instant(self.from_at),
+            until: self.until_at.map(Instant),
+        })
+    }
+}
+
+/// What the audit log shows of an agreement.
+fn summary(terms: &Agreement) -> Value {
+    json!({
+        "buyer": terms.buyer, "seller": terms.seller, "currency": terms.currency, "terms": terms.pricing, "collect": terms.collect,
+        "credit_limit_cents": terms.credit_limit, "on_exhausted": terms.on_exhausted, "from": terms.from, "until": terms.until,
+    })
+}
+
+impl Records {
+    pub async fn create_agreement(&self, actor: &Actor, terms: &Agreement) -> Result<()> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin().await?;
+        insert(&mut tx, std::slice::from_ref(terms), HashMap::new()).await?;
+        let root = tenant_in(&mut tx, terms.buyer).await?.root;
+        audit::append(&mut tx, actor, changed(terms, root, "create", None)).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Sets the end (exclusive). It may be moved until it meets the next agreement of the buyer.
+    pub async fn end_agreement(&self, actor: &Actor, id: AgreementId, until: Instant) -> Result<Agreement> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin().await?;
+        let row = look!(&mut tx, fetch_optional as AgreementRow, BY_ID, id.0)?;
+        let mut terms = row.ok_or(RecordError::NotFound { what: "agreement" })?.agreement()?;
+        let before = summary(&terms);
+        terms.until = Some(until);
+        check_period(&terms)?;
+        check_overlap(&terms, &of_buyers_in(&mut tx, &[terms.buyer]).await?)?;
+        change!(&mut tx, END, id.0, until.micros())?;
+        let root = tenant_in(&mut tx, terms.buyer).await?.root;
+        audit::append(&mut tx, actor, changed(&terms, root, "end", Some(before))).await?;
+        tx.commit().await?;
+        Ok(terms)
+    }
+
+    pub async fn agreement(&self, id: AgreementId) -> Result<Option<Agreement>> {
+        read!(self.db, fetch_optional as AgreementRow, BY_ID, id.0)?.map(AgreementRow::agreement).transpose()
+    }
+
+    /// Every agreement of these buyers, past and future: per buyer, oldest first.
+    pub async fn agreements_of(&self, buyers: &[TenantId]) -> Result<Vec<Agreement>> {
+        let buyers = distinct(buyers);
+        let rows = fetch_any!(pool self.db, AgreementRow, BY_BUYERS, buyers);
+        rows.into_iter().map(AgreementRow::agreement).collect()
+    }
+
+    pub async fn agreements_by_buyer(&self, buyer: TenantId, after: Option<AgreementId>, limit: usize) -> Result<Page<Agreement>> {
+        let after = after.map_or(0, |id| id.0);
+        let rows = read!(self.db, fetch_all as AgreementRow, BY_BUYER, buyer.0, after, one_more(limit))?;
+        Page::of(rows, limit, AgreementRow::agreement)
+    }
+
+    /// Agreements whose buyer is `top` or under it.
+    pub async fn agreements_below(&self, top: &Tenant, after: Option<AgreementId>, limit: usize) -> Result<Page<Agreement>> {
+        let (first, end) = below(&top.path);
+        let after = after.map_or(0, |id| id.0);
+        let rows = read!(self.db, fetch_all as AgreementRow, BELOW, first, end, after, one_more(limit))?;
+        Page::of(rows, limit, AgreementRow::agreement)
+    }
+}
+
+fn changed(terms: &Agreement, root: TenantId, action: &'static str, before: Option<Value>) -> Change {
+    let after = Some(summary(terms));
+    Change { tenant: terms.buyer, root, resource: "agreement", id: terms.id.to_string(), action, before, after }
+}
+
+fn distinct(buyers: &[TenantId]) -> Vec<TenantId> {
+    let mut buyers = buyers.to_vec();
+    buyers.sort_unstable();
+    buyers.dedup();
+    buyers
+}
+
+async fn of_buyers_in(tx: &mut Tx<'_>, buyers: &[TenantId]) -> Result<Vec<Agreement>> {
+    let rows = fetch_any!(tx tx, AgreementRow, BY_BUYERS, buyers);
+    rows.into_iter().map(AgreementRow::agreement).collect()
+}
+
+/// Checks and inserts agreements. `tenants`: those just created in this transaction, without agreements yet.
+pub(super) async fn insert(tx: &mut Tx<'_>, new: &[Agreement], mut tenants: HashMap<TenantId, Tenant>) -> Result<()> {
+    let stored: Vec<TenantId> = new.iter().map(|terms| terms.buyer).filter(|id| !tenants.contains_key(id)).collect();
+    let stored = distinct(&stored);
+    let mut periods: HashMap<TenantId, Vec<Agreement>> = HashMap::with_capacity(new.len());
+    for terms in of_buyers_in(tx, &stored).await? {
+        periods.entry(terms.buyer).or_default().push(terms);
+    }
+    tenants.extend(tenants_in(tx, &stored).await?.into_iter().map(|tenant| (tenant.id, tenant)));
+    let cards = cards_of(tx, new).await?;
+    let mut rows = Vec::with_capacity(new.len());
+    for terms in new {
+        let buyer = tenants.get(&terms.buyer).ok_or(RecordError::NotFound { what: "buyer" })?;
+        check(terms, buyer, &cards)?;
+        let others = periods.entry(terms.buyer).or_default();
+        check_overlap(terms, others)?;
+        others.push(terms.clone());
+        rows.push((terms, buyer.root, word(&terms.collect)?, word(&terms.on_exhausted)?));
+    }
+    let inserted = insert_many!(
+        tx,
+        INSERT,
+        rows,
+        |row| row.0.id.0,
+        row.1.0,
+        row.0.buyer.0,
+        row.0.seller.0,
+        row.0.currency.code(),
+        pricing_columns(row.0.pricing).0,
+        pricing_columns(row.0.pricing).1,
+        pricing_columns(row.0.pricing).2,
+        row.2.as_str(),
+        row.0.credit_limit.map(|cents| cents.0),
+        row.3.as_str(),
+        row.0.from.micros(),
+        row.0.until.map(|at| at.micros()),
+    );
+    // Periods were compared above: only an id can be taken.
+    if usize::try_from(inserted).ok() == Some(new.len()) { Ok(()) } else { Err(conflict("id", "it is taken")) }
+}
+
+async fn cards_of(tx: &mut Tx<'_>, new: &[Agreement]) -> Result<HashMap<RateCardId, CardHead>> {
+    let named: HashSet<RateCardId> = new.iter().filter_map(|terms| pricing_columns(terms.pricing).1).map(RateCardId).collect();
+    heads_in(tx, &named.into_iter().collect::<Vec<_>>()).await
+}
+
+/// The columns `pricing`, `rate_card_id`, `commission_bp`.
+fn pricing_columns(pricing: Pricing) -> (&'static str, Option<i64>, Option<i64>) {
+    match pricing {
+        Pricing::Wholesale { rate_card } => ("wholesale", Some(rate_card.0), None),
+        Pricing::Commission { commission_bp } => ("commission", None, Some(i64::from(commission_bp))),
+    }
+}
+
+fn check(terms: &Agreement, buyer: &Tenant, cards: &HashMap<RateCardId, CardHead>) -> Result<()> {
+    check_period(terms)?;
+    let Some(seller) = buyer.parent else { return Err(invalid("buyer", "the platform buys from nobody")) };
+    if terms.seller != seller {
+        return Err(invalid("seller", format!("the seller of {} is {seller}", terms.buyer)));
+    }
+    if terms.credit_limit.is_some_and(|limit| limit < Cents::ZERO) {
+        return Err(invalid("credit_limit_cents", "expected 0 or more"));
+    }
+    match terms.pricing {
+        Pricing::Commission { commission_bp } if commission_bp > 10_000 => Err(invalid("commission_bp", "expected 0 to 10000")),
+        Pricing::Commission { .. } => Ok(()),
+        Pricing::Wholesale { rate_card } => {
+            // The seller's own card, or one of a tenant above it.
+            let card = cards.get(&rate_card).filter(|card| card.owner != buyer.id && buyer.path.contains(&card.owner));
+            let card = card.ok_or(RecordError::NotFound { what: "rate card" })?;
+            if card.currency == terms.currency {
+                return Ok(());
+            }
+            Err(invalid("currency", format!("the rate card is in {}", card.currency)))
+        }
+    }
+}
+
+fn check_period(terms: &Agreement) -> Result<()> {
+    if terms.until.is_some_and(|until| until <= terms.from) {
+        return Err(invalid("until", "expected an instant after `from`"));
+    }
+    Ok(())
+}
+
+fn check_overlap(terms: &Agreement, others: &[Agreement]) -> Result<()> {
+    let until = |terms: &Agreement| terms.until.unwrap_or(Instant::MAX);
+    let meets = |other: &&Agreement| other.id != terms.id && other.from < until(terms) && terms.from < until(other);
+    match others.iter().find(meets) {
+        Some(other) => Err(conflict("from", format!("agreement {} is in force in that period", other.id))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,134 @@
+//! Who changed what, when and why: written in the transaction of the change, never altered.
+
+use super::sql::{Tx, corrupt, look, read, statements};
+use super::{Actor, Page, Records, Result, one_more, sql::change, tenants::below};
+use rating::{Instant, TenantId, ids, ids::ApiKeyId};
+use serde_json::Value;
+use tenants::{Tenant, TenantKind};
+
+macro_rules! columns {
+    () => {
+        "id, root_id, tenant_id, at, actor_key_id, actor_tenant_id, resource, resource_id, action, before_json, after_json, reason, request_id"
+    };
+}
+
+statements! {
+    LAST_ID = "select coalesce(max(id), 0) from audit_log";
+    APPEND = concat!("insert into audit_log (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+    NEWEST_FIRST = concat!("select ", columns!(), " from audit_log where id < $1 order by id desc limit $2");
+    NEWEST_FIRST_BELOW = concat!(
+        "select ", columns!(), " from audit_log where root_id = $1 and id < $2",
+        " and tenant_id in (select t.id from tenants t where t.path >= $3 and t.path < $4) order by id desc limit $5"
+    );
+}
+
+/// One change of one record. Values are summaries: no secrets, no hashes of secrets, no whole documents.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Whose record it is: the entry shows in the lists of this tenant's subtree and above.
+    pub tenant: TenantId,
+    pub root: TenantId,
+    pub resource: &'static str,
+    pub id: String,
+    pub action: &'static str,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    pub id: i64,
+    pub at: Instant,
+    pub actor_key: Option<ApiKeyId>,
+    pub actor_tenant: TenantId,
+    pub tenant: TenantId,
+    pub resource: String,
+    pub resource_id: String,
+    pub action: String,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+    pub reason: Option<String>,
+    pub request_id: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct AuditRow {
+    id: i64,
+    tenant_id: i64,
+    at: i64,
+    actor_key_id: Option<i64>,
+    actor_tenant_id: i64,
+    resource: String,
+    resource_id: String,
+    action: String,
+    before_json: Option<String>,
+    after_json: Option<String>,
+    reason: Option<String>,
+    request_id: String,
+}
+
+/// Appends one entry. Its id follows the clock and is always above every earlier one.
+pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: Change) -> Result<()> {
+    let (last,): (i64,) = look!(&mut *tx, fetch_one as (i64,), LAST_ID)?;
+    let id = ids::compose(actor.at.micros() / 1000, 0).max(last + 1);
+    change!(
+        tx,
+        APPEND,
+        id,
+        change.root.0,
+        change.tenant.0,
+        actor.at.micros(),
+        actor.key.map(|key| key.0),
+        actor.tenant.0,
+        change.resource,
+        change.id,
+        change.action,
+        change.before.map(|value| value.to_string()),
+        change.after.map(|value| value.to_string()),
+        actor.reason.as_deref(),
+        actor.request_id.as_str(),
+    )?;
+    Ok(())
+}
+
+impl Records {
+    /// Records a change that is kept elsewhere (money moved by hand, an import).
+    pub async fn append_audit(&self, actor: &Actor, change: Change) -> Result<()> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin().await?;
+        append(&mut tx, actor, change).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Entries about the subtree of `top`, newest first, older than the entry `before`.
+    pub async fn audit_log(&self, top: &Tenant, before: Option<i64>, limit: usize) -> Result<Page<AuditEntry>> {
+        let before = before.unwrap_or(i64::MAX);
+        let rows = if top.kind == TenantKind::Platform {
+            read!(self.db, fetch_all as AuditRow, NEWEST_FIRST, before, one_more(limit))?
+        } else {
+            let (first, end) = below(&top.path);
+            read!(self.db, fetch_all as AuditRow, NEWEST_FIRST_BELOW, top.root.0, before, first, end, one_more(limit))?
+        };
+        Page::of(rows, limit, AuditRow::entry)
+    }
+}
+
+impl AuditRow {
+    fn entry(self) -> Result<AuditEntry> {
+        let json = |text: Option<String>| text.map(|text| serde_json::from_str(&text).map_err(corrupt)).transpose();
+        Ok(AuditEntry {
+            id: self.id,
+            at: Instant(self.at),
+            actor_key: self.actor_key_id.map(ApiKeyId),
+            actor_tenant: TenantId(self.actor_tenant_id),
+            tenant: TenantId(self.tenant_id),
+            resource: self.resource,
+            resource_id: self.resource_id,
+            action: self.action,
+            before: json(self.before_json)?,
+            after: json(self.after_json)?,
+            reason: self.reason,
+            request_id: self.request_id,
+        })
+    }
+}

@@ -1,0 +1,123 @@
+//! API keys: the hash of a secret, its scope, and the subtree it sees.
+
+use super::sql::{Tx, change, corrupt, from_word, look, read, statements, word};
+use super::tenants::{below, tenant_in};
+use super::{Actor, Change, Page, RecordError, Records, Result, audit, check_name, conflict, invalid, one_more};
+use rating::{Instant, TenantId, ids::ApiKeyId};
+use serde_json::{Value, json};
+use tenants::{ApiKey, Tenant};
+
+macro_rules! columns {
+    () => {
+        "k.id, k.root_id, k.tenant_id, k.scope, k.name, k.hash, k.created_at, k.expires_at, k.revoked_at"
+    };
+}
+
+statements! {
+    INSERT = "insert into api_keys (id, root_id, tenant_id, scope, name, hash, created_at, expires_at, revoked_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing";
+    BY_ID = concat!("select ", columns!(), " from api_keys k where k.id = $1");
+    BY_HASH = concat!("select ", columns!(), " from api_keys k where k.hash = $1");
+    BELOW = concat!(
+        "select ", columns!(), " from api_keys k join tenants t on t.id = k.tenant_id",
+        " where t.path >= $1 and t.path < $2 and k.id > $3 order by k.id limit $4"
+    );
+    REVOKE = "update api_keys set revoked_at = $2 where id = $1 and revoked_at is null";
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    id: i64,
+    root_id: i64,
+    tenant_id: i64,
+    scope: String,
+    name: String,
+    hash: Vec<u8>,
+    created_at: i64,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+}
+
+impl KeyRow {
+    fn key(self) -> Result<ApiKey> {
+        Ok(ApiKey {
+            id: ApiKeyId(self.id),
+            tenant: TenantId(self.tenant_id),
+            root: TenantId(self.root_id),
+            scope: from_word(&self.scope)?,
+            name: self.name,
+            hash: self.hash.try_into().map_err(|hash: Vec<u8>| corrupt(format!("a hash of {} bytes", hash.len())))?,
+            created_at: Instant(self.created_at),
+            expires_at: self.expires_at.map(Instant),
+            revoked_at: self.revoked_at.map(Instant),
+        })
+    }
+}
+
+/// What the audit log shows of a key: never its hash.
+fn summary(key: &ApiKey) -> Value {
+    json!({ "name": key.name, "tenant": key.tenant, "scope": key.scope, "expires_at": key.expires_at, "revoked_at": key.revoked_at })
+}
+
+fn changed(key: &ApiKey, action: &'static str, before: Option<Value>) -> Change {
+    let after = Some(summary(key));
+    Change { tenant: key.tenant, root: key.root, resource: "api_key", id: key.id.to_string(), action, before, after }
+}
+
+/// Inserts a key and its audit log entry.
+pub(super) async fn insert(tx: &mut Tx<'_>, actor: &Actor, key: &ApiKey) -> Result<()> {
+    check_name("name", &key.name)?;
+    let tenant = tenant_in(tx, key.tenant).await?;
+    if key.root != tenant.root {
+        return Err(invalid("root", "it is not the tenant's"));
+    }
+    let (expires_at, revoked_at) = (key.expires_at.map(Instant::micros), key.revoked_at.map(Instant::micros));
+    let (scope, hash) = (word(&key.scope)?, key.hash.as_slice());
+    let (name, created_at) = (key.name.as_str(), key.created_at.micros());
+    let inserted = change!(&mut *tx, INSERT, key.id.0, key.root.0, key.tenant.0, scope, name, hash, created_at, expires_at, revoked_at)?;
+    if inserted == 0 {
+        return Err(conflict("id", "the id or the secret is taken"));
+    }
+    audit::append(tx, actor, changed(key, "create", None)).await
+}
+
+impl Records {
+    pub async fn create_key(&self, actor: &Actor, key: &ApiKey) -> Result<()> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin().await?;
+        insert(&mut tx, actor, key).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// For authentication; expired and revoked keys are found too.
+    pub async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>> {
+        read!(self.db, fetch_optional as KeyRow, BY_HASH, hash.as_slice())?.map(KeyRow::key).transpose()
+    }
+
+    pub async fn key(&self, id: ApiKeyId) -> Result<Option<ApiKey>> {
+        read!(self.db, fetch_optional as KeyRow, BY_ID, id.0)?.map(KeyRow::key).transpose()
+    }
+
+    /// Keys of `top` and of every tenant under it.
+    pub async fn keys_below(&self, top: &Tenant, after: Option<ApiKeyId>, limit: usize) -> Result<Page<ApiKey>> {
+        let (first, end) = below(&top.path);
+        let after = after.map_or(0, |id| id.0);
+        let rows = read!(self.db, fetch_all as KeyRow, BELOW, first, end, after, one_more(limit))?;
+        Page::of(rows, limit, KeyRow::key)
+    }
+
+    /// Ends a key at once. A key that is revoked stays as it was.
+    pub async fn revoke_key(&self, actor: &Actor, id: ApiKeyId) -> Result<ApiKey> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin().await?;
+        let row = look!(&mut tx, fetch_optional as KeyRow, BY_ID, id.0)?;
+        let mut key = row.ok_or(RecordError::NotFound { what: "API key" })?.key()?;
+        if change!(&mut tx, REVOKE, id.0, actor.at.micros())? == 0 {
+            return Ok(key);
+        }
+        let before = summary(&key);
+        key.revoked_at = Some(actor.at);
+        audit::append(&mut tx, actor, changed(&key, "revoke", Some(before))).await?;
+        tx.commit().await?;
+        Ok(key)
+    }
+}

@@ -1,0 +1,120 @@
+//! The cold, wide side: tenants, agreements, meters, rate cards, API keys, and who changed them.
+//!
+//! Invariants: every write is one transaction and writes its audit log row inside it; what is
+//! published never changes; periods of a buyer's agreements never overlap; a subtree is a range of
+//! stored paths, never a recursion. Authorisation is the caller's business: these functions give the
+//! paths it needs, and lists of a subtree take the tenant at its top.
+
+mod agreements;
+mod audit;
+mod bulk;
+mod cards;
+mod keys;
+mod meters;
+mod platform;
+mod sql;
+mod tenants;
+#[cfg(test)]
+mod tests;
+mod versions;
+
+pub use audit::{AuditEntry, Change};
+pub use bulk::NewTenant;
+pub use cards::RateCard;
+pub use meters::Meter;
+pub use platform::{Counts, Platform};
+pub use tenants::TenantPatch;
+pub use versions::{CardVersion, VersionStatus};
+
+use crate::db::Db;
+use rating::{Instant, TenantId, ids::ApiKeyId};
+use sql::Writer;
+
+/// Rows of one page of a list.
+pub const LIST_ROWS_MAX: usize = 1000;
+
+/// Every record of one database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Records {
+    db: Db,
+}
+
+/// Who changes something, when and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// `None`: the server itself (first start, command line).
+    pub key: Option<ApiKeyId>,
+    pub tenant: TenantId,
+    pub at: Instant,
+    pub request_id: String,
+    pub reason: Option<String>,
+}
+
+/// Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error("there is no such {what}")]
+    NotFound { what: &'static str },
+    /// The caller sees several roots that use this name: it must use the id.
+    #[error("several tenants are called {external_id}; use the id instead")]
+    Ambiguous { external_id: String },
+    /// What is asked contradicts what is stored.
+    #[error("{field}: {detail}")]
+    Conflict { field: &'static str, detail: String },
+    /// What is asked makes no sense by itself.
+    #[error("{field}: {detail}")]
+    Invalid { field: &'static str, detail: String },
+    #[error("the database failed: {0}")]
+    Db(#[from] sqlx::Error),
+}
+
+pub type Result<T, E = RecordError> = std::result::Result<T, E>;
+
+/// One page of a list; the next one starts after the last of `data`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    pub data: Vec<T>,
+    pub has_more: bool,
+}
+
+impl Records {
+    pub fn new(db: &Db) -> Self {
+        Self { db: db.clone() }
+    }
+
+    async fn writer(&self) -> Writer<'_> {
+        Writer::of(&self.db).await
+    }
+}
+
+impl<T> Page<T> {
+    /// From rows read with [`one_more`] than `limit`.
+    fn of<Row>(rows: Vec<Row>, limit: usize, read: impl Fn(Row) -> Result<T>) -> Result<Self> {
+        let limit = limit.clamp(1, LIST_ROWS_MAX);
+        let has_more = rows.len() > limit;
+        let data = rows.into_iter().take(limit).map(read).collect::<Result<_>>()?;
+        Ok(Self { data, has_more })
+    }
+}
+
+/// Rows to ask for, so that the page knows whether there are more.
+fn one_more(limit: usize) -> i64 {
+    i64::try_from(limit.clamp(1, LIST_ROWS_MAX) + 1).unwrap_or(i64::MAX)
+}
+
+fn conflict(field: &'static str, detail: impl Into<String>) -> RecordError {
+    RecordError::Conflict { field, detail: detail.into() }
+}
+
+fn invalid(field: &'static str, detail: impl Into<String>) -> RecordError {
+    RecordError::Invalid { field, detail: detail.into() }
+}
+
+/// Names that people choose: not empty, at most `NAME_BYTES_MAX`, no control characters.
+fn check_name(field: &'static str, name: &str) -> Result<()> {
+    const NAME_BYTES_MAX: usize = 200;
+    if name.trim().is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
+        return Err(invalid(field, format!("expected 1 to {NAME_BYTES_MAX} bytes without control characters")));
+    }
+    Ok(())
+}

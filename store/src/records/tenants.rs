@@ -1,0 +1,231 @@
+//! The tree of sellers and buyers.
+
+use super::sql::{Tx, change, corrupt, fetch_any, from_word, look, read, statements};
+use super::{Actor, Change, Page, RecordError, Records, Result, audit, check_name, conflict, invalid, one_more};
+use rating::{Instant, TenantId};
+use serde_json::{Value, json};
+use tenants::{Tenant, TenantKind};
+
+macro_rules! columns {
+    () => {
+        "id, root_id, parent_id, path, external_id, kind, name, country, late_window_days, created_at, closed_at"
+    };
+}
+
+statements! {
+    BY_ID = concat!("select ", columns!(), " from tenants where id = $1");
+    BY_IDS = concat!("select ", columns!(), " from tenants where id in ($1)");
+    PLATFORM = concat!("select ", columns!(), " from tenants where kind = 'platform'");
+    BY_EXTERNAL_ID = concat!("select ", columns!(), " from tenants where external_id = $1 limit 2");
+    BY_EXTERNAL_ID_IN_ROOT = concat!("select ", columns!(), " from tenants where external_id = $1 and root_id = $2");
+    CHILDREN = concat!("select ", columns!(), " from tenants where parent_id = $1 and id > $2 order by id limit $3");
+    BELOW = concat!("select ", columns!(), " from tenants where path >= $1 and path < $2 order by path limit $3");
+    PERSONAL_KEYS = "select id, personal_key from tenants where id in ($1)";
+    UPDATE = "update tenants set name = $2, country = $3, late_window_days = $4 where id = $1";
+    OPEN_CHILD = "select id from tenants where parent_id = $1 and closed_at is null limit 1";
+    CLOSE = "update tenants set closed_at = $2 where id = $1 and closed_at is null";
+}
+
+/// What to change; `None` leaves it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TenantPatch {
+    pub name: Option<String>,
+    /// `Some(None)` removes the country.
+    pub country: Option<Option<String>>,
+    pub late_window_days: Option<u16>,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct TenantRow {
+    id: i64,
+    root_id: i64,
+    parent_id: Option<i64>,
+    path: Vec<u8>,
+    external_id: String,
+    kind: String,
+    name: String,
+    country: Option<String>,
+    late_window_days: i64,
+    created_at: i64,
+    closed_at: Option<i64>,
+}
+
+impl TenantRow {
+    pub(super) fn tenant(self) -> Result<Tenant> {
+        let ids = self.path.chunks_exact(8).map(|id| <[u8; 8]>::try_from(id).map(i64::from_be_bytes).map(TenantId));
+        Ok(Tenant {
+            id: TenantId(self.id),
+            external_id: self.external_id,
+            kind: from_word(&self.kind)?,
+            name: self.name,
+            parent: self.parent_id.map(TenantId),
+            root: TenantId(self.root_id),
+            path: ids.collect::<Result<_, _>>().map_err(corrupt)?,
+            country: self.country,
+            late_window_days: u16::try_from(self.late_window_days).map_err(corrupt)?,
+            created_at: Instant(self.created_at),
+            closed_at: self.closed_at.map(Instant),
+        })
+    }
+}
+
+/// The stored form of a path: eight big-endian bytes for each id (positive, so it sorts like the ids).
+pub(super) fn path_bytes(path: &[TenantId]) -> Vec<u8> {
+    path.iter().flat_map(|id| id.0.to_be_bytes()).collect()
+}
+
+/// The range `[first, end)` of paths of a tenant and everything under it.
+pub(super) fn below(path: &[TenantId]) -> (Vec<u8>, Vec<u8>) {
+    let first = path_bytes(path);
+    // No id begins with this byte: ids are positive.
+    let end = first.iter().copied().chain([0xff]).collect();
+    (first, end)
+}
+
+/// What the audit log shows of a tenant.
+pub(super) fn summary(tenant: &Tenant) -> Value {
+    json!({
+        "external_id": tenant.external_id, "kind": tenant.kind, "name": tenant.name, "parent": tenant.parent,
+        "country": tenant.country, "late_window_days": tenant.late_window_days, "closed_at": tenant.closed_at,
+    })
+}
+
+fn changed(tenant: &Tenant, action: &'static str, before: Option<Value>) -> Change {
+    let after = Some(summary(tenant));
+    Change { tenant: tenant.id, root: tenant.root, resource: "tenant", id: tenant.id.to_string(), action, before, after }
+}
+
+pub(super) async fn tenant_in(tx: &mut Tx<'_>, id: TenantId) -> Result<Tenant> {
+    let row = look!(tx, fetch_optional as TenantRow, BY_ID, id.0)?;
+    row.ok_or(RecordError::NotFound { what: "tenant" })?.tenant()
+}
+
+pub(super) async fn tenants_in(tx: &mut Tx<'_>, ids: &[TenantId]) -> Result<Vec<Tenant>> {
+    let rows = fetch_any!(tx tx, TenantRow, BY_IDS, ids);
+    rows.into_iter().map(TenantRow::tenant).collect()
+}
+
+pub(super) async fn platform_in(tx: &mut Tx<'_>) -> Result<Option<Tenant>> {
+    look!(tx, fetch_optional as TenantRow, PLATFORM)?.map(TenantRow::tenant).transpose()
+}
+
+impl Records {
+    pub async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>> {
+        read!(self.db, fetch_optional as TenantRow, BY_ID, id.0)?.map(TenantRow::tenant).transpose()
+    }
+
+    /// The tenants among `ids` that exist, in no particular order.
+    pub async fn tenants(&self, ids: &[TenantId]) -> Result<Vec<Tenant>> {
+        let rows = fetch_any!(pool self.db, TenantRow, BY_IDS, ids);
+        rows.into_iter().map(TenantRow::tenant).collect()
+    }
+
+    pub async fn platform(&self) -> Result<Option<Tenant>> {
+        read!(self.db, fetch_optional as TenantRow, PLATFORM)?.map(TenantRow::tenant).transpose()
+    }
+
+    /// The tenant of this name in the subtree of `caller`. Only the platform can find several
+    /// ([`RecordError::Ambiguous`]): names are unique within a root.
+    pub async fn tenant_by_external_id(&self, caller: &Tenant, external_id: &str) -> Result<Option<Tenant>> {
+        let rows = if caller.kind == TenantKind::Platform {
+            read!(self.db, fetch_all as TenantRow, BY_EXTERNAL_ID, external_id)?
+        } else {
+            read!(self.db, fetch_all as TenantRow, BY_EXTERNAL_ID_IN_ROOT, external_id, caller.root.0)?
+        };
+        if rows.len() > 1 {
+            return Err(RecordError::Ambiguous { external_id: external_id.to_owned() });
+        }
+        let found = rows.into_iter().next().map(TenantRow::tenant).transpose()?;
+        Ok(found.filter(|tenant| tenant.path.starts_with(&caller.path)))
+    }
+
+    /// The tenant and its sellers, from the tenant itself up to the platform. Empty: no such tenant.
+    pub async fn tenant_path(&self, id: TenantId) -> Result<Vec<Tenant>> {
+        let Some(tenant) = self.tenant(id).await? else { return Ok(Vec::new()) };
+        let mut path = self.tenants(&tenant.path).await?;
+        path.sort_by_key(|tenant| std::cmp::Reverse(tenant.path.len()));
+        Ok(path)
+    }
+
+    /// Direct buyers, oldest first.
+    pub async fn children(&self, parent: TenantId, after: Option<TenantId>, limit: usize) -> Result<Page<Tenant>> {
+        let after = after.map_or(0, |id| id.0);
+        let rows = read!(self.db, fetch_all as TenantRow, CHILDREN, parent.0, after, one_more(limit))?;
+        Page::of(rows, limit, TenantRow::tenant)
+    }
+
+    /// `top` and everything under it, sellers before their buyers (depth first).
+    pub async fn tenants_below(&self, top: &Tenant, after: Option<TenantId>, limit: usize) -> Result<Page<Tenant>> {
+        let (first, end) = below(&top.path);
+        let start = match after {
+            None => first,
+            // The smallest bytes after that path: a path is followed by whole ids, the first byte may be 0.
+            Some(id) => {
+                let last = self.tenant(id).await?.filter(|tenant| tenant.path.starts_with(&top.path));
+                let last = last.ok_or_else(|| invalid("cursor", "it belongs to another list"))?;
+                path_bytes(&last.path).into_iter().chain([0]).collect()
+            }
+        };
+        let rows = read!(self.db, fetch_all as TenantRow, BELOW, start, end, one_more(limit))?;
+        Page::of(rows, limit, TenantRow::tenant)
+    }
+
+    /// Keys of the digests of personal data; absent for erased and unknown tenants.
+    pub async fn personal_keys(&self, ids: &[TenantId]) -> Result<Vec<(TenantId, [u8; 32])>> {
+        let rows = fetch_any!(pool self.db, (i64, Option<Vec<u8>>), PERSONAL_KEYS, ids);
+        let key = |(id, key): (i64, Option<Vec<u8>>)| key.map(|key| Ok((TenantId(id), <[u8; 32]>::try_from(key)?)));
+        let keys: Result<Vec<_>, Vec<u8>> = rows.into_iter().filter_map(key).collect();
+        let mut keys = keys.map_err(|key| corrupt(format!("a personal key of {} bytes", key.len())))?;
+        // Chunks of the set are padded with a repeated id.
+        keys.sort_by_key(|(id, _)| *id);
+        keys.dedup_by_key(|(id, _)| *id);
+        Ok(keys)
+    }
+
+    pub async fn update_tenant(&self, actor: &Actor, id: TenantId, patch: TenantPatch) -> Result<Tenant> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin().await?;
+        let mut tenant = tenant_in(&mut tx, id).await?;
+        let before = summary(&tenant);
+        tenant.name = patch.name.unwrap_or(tenant.name);
+        tenant.country = patch.country.unwrap_or(tenant.country);
+        tenant.late_window_days = patch.late_window_days.unwrap_or(tenant.late_window_days);
+        check_name("name", &tenant.name)?;
+        check_country(tenant.country.as_deref())?;
+        let days = i64::from(tenant.late_window_days);
+        change!(&mut tx, UPDATE, id.0, tenant.name.as_str(), tenant.country.as_deref(), days)?;
+        audit::append(&mut tx, actor, changed(&tenant, "update", Some(before))).await?;
+        tx.commit().await?;
+        Ok(tenant)
+    }
+
+    /// Closes a tenant without open buyers: it takes no more usage. History stays.
+    pub async fn close_tenant(&self, actor: &Actor, id: TenantId) -> Result<Tenant> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin().await?;
+        let mut tenant = tenant_in(&mut tx, id).await?;
+        if tenant.kind == TenantKind::Platform {
+            return Err(invalid("id", "the platform cannot be closed"));
+        }
+        if let Some((child,)) = look!(&mut tx, fetch_optional as (i64,), OPEN_CHILD, id.0)? {
+            return Err(conflict("id", format!("its buyer {} is still open", TenantId(child))));
+        }
+        if change!(&mut tx, CLOSE, id.0, actor.at.micros())? == 0 {
+            return Err(conflict("closed_at", "it is closed already"));
+        }
+        let before = summary(&tenant);
+        tenant.closed_at = Some(actor.at);
+        audit::append(&mut tx, actor, changed(&tenant, "close", Some(before))).await?;
+        tx.commit().await?;
+        Ok(tenant)
+    }
+}
+
+pub(super) fn check_country(country: Option<&str>) -> Result<()> {
+    match country {
+        Some(code) if code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_uppercase()) => {
+            Err(invalid("country", "expected an ISO 3166-1 alpha-2 code in capitals, such as DE"))
+        }
+        _ => Ok(()),
+    }
+}

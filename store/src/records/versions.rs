@@ -1,0 +1,199 @@
+//! Versions of a rate card: drafts are edited, a published one never changes.
+
+use super::cards::card_in;
+use super::sql::{Tx, change, corrupt, from_word, look, read, statements};
+use super::{Actor, Change, Page, RateCard, RecordError, Records, Result, audit, conflict, invalid, one_more};
+use rating::card::CardDoc;
+use rating::{CardVersionId, Instant, RateCardId, ids::ApiKeyId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+macro_rules! columns {
+    () => {
+        "id, card_id, number, status, effective_from, created_at, created_by, published_at, published_by"
+    };
+}
+
+statements! {
+    NEXT_NUMBER = "select coalesce(max(number), 0) + 1 from card_versions where card_id = $1";
+    INSERT = "insert into card_versions (id, root_id, card_id, number, status, created_at, created_by, doc) values ($1, $2, $3, $4, 'draft', $5, $6, $7) on conflict do nothing";
+    REPLACE = "update card_versions set doc = $2, created_at = $3, created_by = $4 where id = $1 and status = 'draft'";
+    PUBLISH = "update card_versions set status = 'published', effective_from = $2, published_at = $3, published_by = $4 where id = $1 and status = 'draft'";
+    BY_ID = concat!("select ", columns!(), " from card_versions where id = $1");
+    SAME_START = "select number from card_versions where card_id = $1 and effective_from = $2";
+    LIST = concat!("select ", columns!(), " from card_versions where card_id = $1 and number > $2 order by number limit $3");
+    PUBLISHED = concat!("select ", columns!(), " from card_versions where card_id = $1 and status = 'published' order by effective_from");
+    DOC = "select doc from card_versions where id = $1";
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VersionStatus {
+    Draft,
+    Published,
+}
+
+/// A version without its document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardVersion {
+    pub id: CardVersionId,
+    pub card: RateCardId,
+    /// 1, 2, 3 … within its card.
+    pub number: i64,
+    pub status: VersionStatus,
+    /// In force from here to the next published version's; published ones only.
+    pub effective_from: Option<Instant>,
+    /// Of a draft: when it was last replaced.
+    pub created_at: Instant,
+    pub created_by: Option<ApiKeyId>,
+    pub published_at: Option<Instant>,
+    pub published_by: Option<ApiKeyId>,
+}
+
+#[derive(sqlx::FromRow)]
+struct VersionRow {
+    id: i64,
+    card_id: i64,
+    number: i64,
+    status: String,
+    effective_from: Option<i64>,
+    created_at: i64,
+    created_by: Option<i64>,
+    published_at: Option<i64>,
+    published_by: Option<i64>,
+}
+
+impl VersionRow {
+    fn version(self) -> Result<CardVersion> {
+        Ok(CardVersion {
+            id: CardVersionId(self.id),
+            card: RateCardId(self.card_id),
+            number: self.number,
+            status: from_word(&self.status)?,
+            effective_from: self.effective_from.map(Instant),
+            created_at: Instant(self.created_at),
+            created_by: self.created_by.map(ApiKeyId),
+            published_at: self.published_at.map(Instant),
+            published_by: self.published_by.map(ApiKeyId),
+        })
+    }
+}
+
+/// What the audit log shows of a version: the document by its digest and size.
+fn summary(version: &CardVersion, doc: Option<&[u8]>) -> Value {
+    json!({
+        "card": version.card, "number": version.number, "status": version.status, "effective_from": version.effective_from,
+        "doc_blake3": doc.map(|doc| blake3::hash(doc).to_hex().to_string()), "doc_bytes": doc.map(<[u8]>::len),
+    })
+}
+
+fn changed(card: &RateCard, id: CardVersionId, action: &'static str, before: Option<Value>, after: Value) -> Change {
+    let after = Some(after);
+    Change { tenant: card.owner, root: card.root, resource: "rate_card_version", id: id.to_string(), action, before, after }
+}
+
+/// Compact JSON of a document in the card's currency.
+fn doc_bytes(card: &RateCard, doc: &CardDoc) -> Result<Vec<u8>> {
+    if doc.currency != card.currency {
+        return Err(invalid("currency", format!("the rate card is in {}", card.currency)));
+    }
+    serde_json::to_vec(doc).map_err(|error| invalid("doc", error.to_string()))
+}
+
+async fn draft_in(tx: &mut Tx<'_>, id: CardVersionId) -> Result<(CardVersion, RateCard)> {
+    let row = look!(&mut *tx, fetch_optional as VersionRow, BY_ID, id.0)?;
+    let version = row.ok_or(RecordError::NotFound { what: "rate card version" })?.version()?;
+    if version.status == VersionStatus::Published {
+        return Err(conflict("status", "a published version never changes"));
+    }
+    let card = card_in(tx, version.card).await?.ok_or(RecordError::NotFound { what: "rate card" })?;
+    Ok((version, card))
+}
+
+impl Records {
+    /// Adds a draft with the card's next number. The document is validated by the caller.
+    pub async fn create_draft(&self, actor: &Actor, card: RateCardId, id: CardVersionId, doc: &CardDoc) -> Result<CardVersion> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin().await?;
+        let card = card_in(&mut tx, card).await?.ok_or(RecordError::NotFound { what: "rate card" })?;
+        let doc = doc_bytes(&card, doc)?;
+        let (number,) = look!(&mut tx, fetch_one as (i64,), NEXT_NUMBER, card.id.0)?;
+        let by = actor.key.map(|key| key.0);
+        let at = actor.at.micros();
+        if change!(&mut tx, INSERT, id.0, card.root.0, card.id.0, number, at, by, doc.as_slice())? == 0 {
+            return Err(conflict("id", "it is taken"));
+        }
+        let version = CardVersion {
+            id,
+            card: card.id,
+            number,
+            status: VersionStatus::Draft,
+            effective_from: None,
+            created_at: actor.at,
+            created_by: actor.key,
+            published_at: None,
+            published_by: None,
+        };
+        audit::append(&mut tx, actor, changed(&card, id, "create", None, summary(&version, Some(&doc)))).await?;
+        tx.commit().await?;
+        Ok(version)
+    }
+
+    pub async fn replace_draft(&self, actor: &Actor, id: CardVersionId, doc: &CardDoc) -> Result<CardVersion> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin().await?;
+        let (mut version, card) = draft_in(&mut tx, id).await?;
+        let doc = doc_bytes(&card, doc)?;
+        let before = summary(&version, None);
+        (version.created_at, version.created_by) = (actor.at, actor.key);
+        if change!(&mut tx, REPLACE, id.0, doc.as_slice(), actor.at.micros(), actor.key.map(|key| key.0))? == 0 {
+            return Err(conflict("status", "a published version never changes"));
+        }
+        audit::append(&mut tx, actor, changed(&card, id, "replace", Some(before), summary(&version, Some(&doc)))).await?;
+        tx.commit().await?;
+        Ok(version)
+    }
+
+    /// Puts a draft in force from an instant on; from here it never changes.
+    pub async fn publish(&self, actor: &Actor, id: CardVersionId, effective_from: Instant) -> Result<CardVersion> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin().await?;
+        let (mut version, card) = draft_in(&mut tx, id).await?;
+        let from = effective_from.micros();
+        if let Some((other,)) = look!(&mut tx, fetch_optional as (i64,), SAME_START, card.id.0, from)? {
+            return Err(conflict("effective_from", format!("version {other} takes effect at that instant")));
+        }
+        let before = summary(&version, None);
+        if change!(&mut tx, PUBLISH, id.0, from, actor.at.micros(), actor.key.map(|key| key.0))? == 0 {
+            return Err(conflict("status", "a published version never changes"));
+        }
+        version.status = VersionStatus::Published;
+        version.effective_from = Some(effective_from);
+        (version.published_at, version.published_by) = (Some(actor.at), actor.key);
+        audit::append(&mut tx, actor, changed(&card, id, "publish", Some(before), summary(&version, None))).await?;
+        tx.commit().await?;
+        Ok(version)
+    }
+
+    pub async fn version(&self, id: CardVersionId) -> Result<Option<CardVersion>> {
+        read!(self.db, fetch_optional as VersionRow, BY_ID, id.0)?.map(VersionRow::version).transpose()
+    }
+
+    /// Drafts and published versions by number.
+    pub async fn versions(&self, card: RateCardId, after_number: Option<i64>, limit: usize) -> Result<Page<CardVersion>> {
+        let after = after_number.unwrap_or(0);
+        let rows = read!(self.db, fetch_all as VersionRow, LIST, card.0, after, one_more(limit))?;
+        Page::of(rows, limit, VersionRow::version)
+    }
+
+    /// Every published version, by the instant it takes effect.
+    pub async fn published_versions(&self, card: RateCardId) -> Result<Vec<CardVersion>> {
+        let rows = read!(self.db, fetch_all as VersionRow, PUBLISHED, card.0)?;
+        rows.into_iter().map(VersionRow::version).collect()
+    }
+
+    pub async fn version_doc(&self, id: CardVersionId) -> Result<Option<CardDoc>> {
+        let row = read!(self.db, fetch_optional as (Vec<u8>,), DOC, id.0)?;
+        Ok(row.map(|(doc,)| serde_json::from_slice(&doc).map_err(corrupt)).transpose()?)
+    }
+}
