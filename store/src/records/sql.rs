@@ -89,10 +89,10 @@ macro_rules! insert_many {
     ($tx:expr, $sql:expr, $rows:expr, |$row:ident| $($arg:expr),+ $(,)?) => {{
         let mut inserted = 0;
         for chunk in $rows.chunks($crate::records::sql::ROWS_PER_STATEMENT) {
-            let text = sqlx::AssertSqlSafe($crate::records::sql::rows_of($sql, chunk.len()));
             inserted += match $tx {
                 $crate::records::sql::Tx::Sqlite(tx) => {
                     let whole = chunk.len() == 1 || chunk.len() == $crate::records::sql::ROWS_PER_STATEMENT;
+                    let text = sqlx::AssertSqlSafe($crate::records::sql::rows_of($sql, chunk.len()));
                     let mut query = sqlx::query(text).persistent(whole);
                     for $row in chunk {
                         query = query$(.bind($arg))+;
@@ -133,35 +133,19 @@ macro_rules! fetch_any {
 
 pub(super) use {change, fetch_any, insert_many, look, read, statements};
 
-/// The text of a one-row `insert … values ($1, …, $c) …` for `rows` rows.
+/// The text of a one-row `insert … values ($1, …, $c) …` for `rows` rows, on SQLite: with bare question
+/// marks, because SQLite finds a `$n` by a linear search, which makes long lists quadratic.
 pub(super) fn rows_of(sql: &str, rows: usize) -> String {
     let Some((head, tail)) = sql.split_once("values (").and_then(|(head, rest)| Some((head, rest.split_once(')')?.1))) else {
         return sql.to_owned();
     };
-    let columns = sql.matches('$').count();
-    let mut text = format!("{head}values ");
-    for row in 0..rows {
-        text.push_str(if row == 0 { "(" } else { ", (" });
-        push_numbers(&mut text, row * columns + 1..=(row + 1) * columns);
-        text.push(')');
-    }
-    text.push_str(tail);
-    text
+    let row = format!("({})", vec!["?"; sql.matches('$').count()].join(", "));
+    format!("{head}values {}{tail}", vec![row.as_str(); rows].join(", "))
 }
 
-/// The text of a statement with `in ($1)` for `values` values.
+/// The text of a statement with `in ($1)` for `values` values, likewise.
 pub(super) fn any_of(sql: &str, values: usize) -> String {
-    let mut list = String::from("in (");
-    push_numbers(&mut list, 1..=values);
-    list.push(')');
-    sql.replace("in ($1)", &list)
-}
-
-fn push_numbers(text: &mut String, numbers: std::ops::RangeInclusive<usize>) {
-    for (index, number) in numbers.enumerate() {
-        text.push_str(if index == 0 { "$" } else { ", $" });
-        text.push_str(&number.to_string());
-    }
+    sql.replace("in ($1)", &format!("in ({})", vec!["?"; values].join(", ")))
 }
 
 /// The values, the last repeated up to a power of two: few texts, so that prepared ones are found again.
@@ -198,13 +182,12 @@ mod tests {
     #[test]
     fn one_text_stands_for_many_rows() {
         let sql = "insert into t (a, b) values ($1, $2) on conflict do nothing";
-        assert_eq!(rows_of(sql, 1), sql);
-        assert_eq!(rows_of(sql, 2), "insert into t (a, b) values ($1, $2), ($3, $4) on conflict do nothing");
+        assert_eq!(rows_of(sql, 2), "insert into t (a, b) values (?, ?), (?, ?) on conflict do nothing");
     }
 
     #[test]
     fn one_text_stands_for_many_values() {
-        assert_eq!(any_of("select a from t where b in ($1) order by a", 3), "select a from t where b in ($1, $2, $3) order by a");
+        assert_eq!(any_of("select a from t where b in ($1) order by a", 3), "select a from t where b in (?, ?, ?) order by a");
         assert_eq!(padded(&[1, 2, 3]), [1, 2, 3, 3]);
         assert!(padded::<i64>(&[]).is_empty());
     }
