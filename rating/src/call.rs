@@ -141,11 +141,11 @@ impl CallPlan {
 
     fn within_limits(&self, amount: Ratio) -> Ratio {
         let amount = match self.minimum_charge.map(Ratio::whole) {
-            Some(minimum) if amount.cmp(minimum).is_lt() => minimum,
+            Some(minimum) if amount.compare(minimum).is_lt() => minimum,
             _ => amount,
         };
         match self.maximum_charge.map(Ratio::whole) {
-            Some(maximum) if amount.cmp(maximum).is_gt() => maximum,
+            Some(maximum) if amount.compare(maximum).is_gt() => maximum,
             _ => amount,
         }
     }

@@ -260,7 +260,9 @@ impl CompiledCard {
 
     #[inline]
     fn in_force(&self, terms: &Terms, at: Instant) -> bool {
-        terms.effective_from <= at && at < terms.effective_until && terms.window.as_ref().is_none_or(|window| window.contains(self.zone.local(at)))
+        terms.effective_from <= at
+            && at < terms.effective_until
+            && terms.window.as_ref().is_none_or(|window| window.contains(self.zone.local(at)))
     }
 
     /// The next instant after `at` at which another entry may be in force.
@@ -324,10 +326,7 @@ impl Terms {
             window: window.map(Box::new),
             priority: rate.priority,
             attributes: rate.attributes.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
-            origins: (!origins.is_empty())
-                .then(|| PrefixMap::build(&origins).map(Box::new))
-                .transpose()
-                .map_err(|e| format!("{e:?}"))?,
+            origins: (!origins.is_empty()).then(|| PrefixMap::build(&origins).map(Box::new)).transpose().map_err(|e| format!("{e:?}"))?,
             counted: rate.counted,
             rounding: rate.rounding.map(|rounding| Step::compile(rounding, currency)).transpose().map_err(|e| e.to_string())?.flatten(),
             pricing: Pricing::compile(rate, currency)?,

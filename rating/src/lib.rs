@@ -8,23 +8,30 @@
 //! are never materialised; Σ posted + carry = Σ exact.
 
 pub mod aggregate;
+pub mod call;
 pub mod card;
+pub mod compile;
 pub mod ids;
 pub mod instant;
 pub mod link;
 pub mod model;
 pub mod money;
+pub mod prefix;
+pub mod price;
 pub mod quantity;
 pub mod ratio;
 pub mod rounding;
 pub mod spend;
 pub mod usage;
+pub mod validate;
+pub mod window;
 
 pub use ids::{AgreementId, CardVersionId, RateCardId, TenantId};
 pub use instant::Instant;
 pub use money::{Carry, Cents, Currency, Exact};
 pub use quantity::Quantity;
 pub use ratio::Ratio;
+pub use usage::Unrated;
 
 /// A number left the range in which it can be held exactly. Nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

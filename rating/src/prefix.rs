@@ -237,7 +237,8 @@ mod tests {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             seed >> 33
         };
-        let mut prefixes: Vec<String> = (0..300_000).map(|_| next().to_string()).map(|t| t[..t.len().min(3 + t.len() % 7)].to_owned()).collect();
+        let mut prefixes: Vec<String> =
+            (0..300_000).map(|_| next().to_string()).map(|t| t[..t.len().min(3 + t.len() % 7)].to_owned()).collect();
         prefixes.sort_unstable();
         prefixes.dedup();
         let entries: Vec<(String, u32)> = prefixes.into_iter().zip(0..).collect();

@@ -1,8 +1,9 @@
 //! The two halves of pricing: `measure` (match, increments: no counter needed, may run before the
 //! event's turn) and `price` (the part that depends on the counter: pure and cheap).
 
-use crate::compile::{CompiledCard, Found, Pricing, Terms};
 use crate::call::{Billed, CallPlan, Stretch};
+use crate::card::Aggregation;
+use crate::compile::{CompiledCard, Found, Pricing, Terms};
 use crate::usage::{Counter, Measured, Piece, Priced, Usage};
 use crate::{Exact, Overflow, Quantity, Ratio, Unrated, rounding};
 use smallvec::smallvec;
@@ -15,7 +16,11 @@ impl CompiledCard {
         let billed = match &found.terms.pricing {
             Pricing::Blocked => return Err(Unrated::Blocked),
             Pricing::Steps(plan) if usage.is_call => plan.bill(usage.quantity, |offset| self.stretch(&found, usage.at, offset))?,
-            Pricing::Steps(plan) | Pricing::Model { call: Some(plan), .. } => uncut(plan, &found, usage.quantity)?,
+            Pricing::Steps(plan) => uncut(plan, &found, usage.quantity)?,
+            Pricing::Model { call: Some(plan), model } => {
+                let billed = uncut(plan, &found, usage.quantity)?;
+                if model.counts_amounts() { Billed { quantity: model.billed(usage)?, ..billed } } else { billed }
+            }
             Pricing::Model { call: None, model } => whole(&found, model.billed(usage)?),
         };
         let counted = found.terms.counted || !usage.is_call || matches!(found.terms.pricing, Pricing::Model { .. });
@@ -33,7 +38,7 @@ impl CompiledCard {
     pub fn price(&self, m: &Measured, usage: &Usage<'_>, before: &Counter, after: &Counter) -> Result<Priced, Unrated> {
         let (mut exact, mut local) = (m.local, m.local);
         if let Some(Terms { pricing: Pricing::Model { model, .. }, .. }) = self.terms_of(m.found.rate) {
-            let of_event = model.local(usage, before)?;
+            let of_event = model.local(&self.as_billed(m, usage), before)?;
             (exact, local) = (exact.checked_add(of_event)?, local.checked_add(of_event)?);
             if m.cumulative {
                 let grown = model.p(after)?.checked_sub(model.p(before)?)?;
@@ -41,6 +46,22 @@ impl CompiledCard {
             }
         }
         Ok(Priced { exact, local, before: *before, after: *after })
+    }
+
+    /// How the counter of a rate moves on a meter of that aggregation.
+    pub fn aggregation(&self, rate: u32, of_meter: Aggregation) -> Aggregation {
+        match self.terms_of(rate) {
+            Some(Terms { pricing: Pricing::Model { model, .. }, .. }) => model.aggregation(of_meter),
+            _ => of_meter,
+        }
+    }
+
+    /// A model beside call terms prices the billed quantity.
+    fn as_billed<'a>(&self, m: &Measured, usage: &Usage<'a>) -> Usage<'a> {
+        match self.terms_of(m.found.rate).map(|terms| &terms.pricing) {
+            Some(Pricing::Model { call: Some(_), model }) if !model.counts_amounts() => Usage { quantity: m.billed, ..*usage },
+            _ => *usage,
+        }
     }
 
     /// Takes an earlier charge back in its own version: P(after) − P(before) now, with a counter that

@@ -216,7 +216,11 @@ fn check_attributes(rate: &Rate, report: &mut Report<'_>) {
     }
     for (name, value) in &rate.attributes {
         if name.is_empty() || name.len() > TEXT_BYTES_MAX || value.len() > TEXT_BYTES_MAX {
-            report.at(format_args!("attributes.{name}"), "bad_attribute", format!("expected a name, and at most {TEXT_BYTES_MAX} bytes each"));
+            report.at(
+                format_args!("attributes.{name}"),
+                "bad_attribute",
+                format!("expected a name, and at most {TEXT_BYTES_MAX} bytes each"),
+            );
         }
     }
 }

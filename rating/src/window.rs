@@ -251,5 +251,7 @@ fn never(months: u16, month_days: u32) -> bool {
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     };
-    months != 0 && month_days != 0 && !(1..=12).any(|month| months & (1 << month) != 0 && month_days & ((2_u32 << days_of(month)).wrapping_sub(2)) != 0)
+    months != 0
+        && month_days != 0
+        && !(1..=12).any(|month| months & (1 << month) != 0 && month_days & ((2_u32 << days_of(month)).wrapping_sub(2)) != 0)
 }

@@ -184,7 +184,10 @@ const MODELS: &[(&str, &[Field])] = &[
         "block_tiers",
         &[
             must("policy", Kind::Leaf(leaf::<BlockPolicy>)),
-            must("tiers", Kind::List(&Kind::Object(&[must("block", QUANTITY), may("max_blocks", Kind::Leaf(leaf::<u64>)), must("price", AMOUNT)]))),
+            must(
+                "tiers",
+                Kind::List(&Kind::Object(&[must("block", QUANTITY), may("max_blocks", Kind::Leaf(leaf::<u64>)), must("price", AMOUNT)])),
+            ),
         ],
     ),
 ];

@@ -59,7 +59,11 @@ impl<'a> Search<'a> {
         let rates = self.rates;
         let mut rivals: Vec<Rival<'_>> = same
             .iter()
-            .map(|&(_, _, index)| Rival { index, rate: &rates[index], window: rates[index].window.as_ref().and_then(|w| Window::compile(w).ok()) })
+            .map(|&(_, _, index)| Rival {
+                index,
+                rate: &rates[index],
+                window: rates[index].window.as_ref().and_then(|w| Window::compile(w).ok()),
+            })
             .collect();
         let rank = |rival: &Rival<'a>| (rival.rate.effective_from, rival.rate.priority, rival.rate.attributes.len());
         // Rates that set the same attributes stand together, equal values side by side.
@@ -91,7 +95,8 @@ impl<'a> Search<'a> {
 
     fn tie(&mut self, first: usize, second: usize, prefix: &str) {
         if self.seen.insert((first, second)) {
-            let message = format!("decided by nothing against rates[{first}] for prefix \"{prefix}\": set another effective_from or priority");
+            let message =
+                format!("decided by nothing against rates[{first}] for prefix \"{prefix}\": set another effective_from or priority");
             self.bad.push(Mistake::new(self.path(second, prefix), "tie", message));
         }
     }
