@@ -181,7 +181,7 @@ fn dial<'t>(digits: &'t str, territory: Option<&'static Territory>) -> Cow<'t, s
 /// The national number, if `digits` are one that has to be completed by the country code.
 fn national<'t>(digits: &'t str, territory: &Territory) -> Option<&'t str> {
     if territory.national.is_empty() {
-        return digits.strip_prefix('0').is_some_and(|rest| begins_a_number(rest)).then_some(digits);
+        return digits.strip_prefix('0').is_some_and(begins_a_number).then_some(digits);
     }
     if territory.country_code == "1" {
         return is_north_american(digits).then_some(digits);

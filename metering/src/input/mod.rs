@@ -7,11 +7,17 @@
 //! not usage is a [`Row::Skipped`] with its reason); digits never pass through a float; no input
 //! makes a parser panic.
 
+pub mod asterisk;
+pub mod cdr;
 pub mod cloudevents;
 pub mod fields;
+pub mod freeswitch;
+pub mod freeswitch_csv;
 pub mod json;
 pub mod ndjson;
-pub mod rawjson;
+mod rawjson;
+pub mod table;
+pub mod when;
 
 use crate::command::{Problem, UsageEvent};
 
@@ -68,4 +74,17 @@ pub(crate) fn utf8(body: &[u8]) -> Result<&str, Problem> {
     let text = std::str::from_utf8(body)
         .map_err(|e| Problem::new("invalid_json", format!("expected UTF-8, found another byte at offset {}", e.valid_up_to())))?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// One line per row, for tests.
+#[cfg(test)]
+pub(crate) fn tell(row: &Row) -> String {
+    match row {
+        Row::Event { line, event: e } => {
+            let (to, from) = (e.destination.as_deref().unwrap_or("-"), e.origin.as_deref().unwrap_or("-"));
+            format!("{line} {} {} {} {} {to} from {from} id {}", e.customer, e.meter, e.quantity, e.at, e.id)
+        }
+        Row::Skipped { line, why } => format!("{line} skipped: {why}"),
+        Row::Refused { line, problem, .. } => format!("{line} refused {} {}", problem.field.as_deref().unwrap_or("-"), problem.code),
+    }
 }

@@ -33,6 +33,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_of_usage() {
+        let told: Vec<String> = rows(include_bytes!("../../../tests/fixtures/usage.ndjson")).map(|row| super::super::tell(&row)).collect();
+        assert_eq!(
+            told,
+            [
+                "1 acme-42 call 600 2026-11-20T09:00:00Z +4930123456 from - id n1",
+                "2 acme-42 sms 1 2026-11-20T09:00:01Z 004930123456 from - id n2",
+                "4 acme-43 booking 1 2026-11-20T09:00:00Z - from - id n3",
+                "5 refused quantity negative_quantity",
+                "6 refused colour unknown_field",
+                "7 refused - invalid_json",
+            ]
+        );
+    }
+
+    #[test]
     fn a_bad_line_costs_only_itself() {
         let good = r#"{"id":"a","customer":"c","meter":"sms","quantity":1,"at":"2026-11-20T09:00:00Z"}"#;
         let body = format!("\u{feff}{good}\r\n\n{{\"id\":\"b\"}}\nnot json\n{good}");

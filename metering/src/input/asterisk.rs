@@ -1,0 +1,222 @@
+//! Asterisk call records as cdr_csv writes them (`Master.csv`), and as the usual cdr_custom template does.
+//!
+//! The two differ in their columns; each row shows which it is by where its three times stand.
+//! Times are local and have no zone: [`Options::zone`] is required unless they carry one.
+//! Identity: `uniqueid` alone is shared by the legs of a forked call, so it is (uniqueid, sequence),
+//! or else (linkedid, uniqueid, dstchannel); a row without `uniqueid` is known by its content.
+//! Only `ANSWERED` rows are usage: rows of `NO ANSWER` may have a billsec all the same.
+
+use super::Row;
+use super::cdr::{self, Call, Options, Record};
+use super::fields;
+use super::when::Clock;
+use crate::command::{Problem, UsageEvent};
+use rating::Quantity;
+use std::borrow::Cow;
+
+/// cdr_csv; the last five as configured.
+pub const COLUMNS: [&str; 21] = [
+    "accountcode",
+    "src",
+    "dst",
+    "dcontext",
+    "clid",
+    "channel",
+    "dstchannel",
+    "lastapp",
+    "lastdata",
+    "start",
+    "answer",
+    "end",
+    "duration",
+    "billsec",
+    "disposition",
+    "amaflags",
+    "uniqueid",
+    "userfield",
+    "peeraccount",
+    "linkedid",
+    "sequence",
+];
+
+/// The template of cdr_custom.conf's sample.
+pub const CUSTOM_COLUMNS: [&str; 19] = [
+    "clid",
+    "src",
+    "dst",
+    "dcontext",
+    "channel",
+    "dstchannel",
+    "lastapp",
+    "lastdata",
+    "start",
+    "answer",
+    "end",
+    "duration",
+    "billsec",
+    "disposition",
+    "amaflags",
+    "accountcode",
+    "uniqueid",
+    "userfield",
+    "sequence",
+];
+
+/// The rows of a file. An error: the options.
+pub fn parse(file: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
+    let clock = options.clock()?;
+    let text = cdr::file_text(file);
+    let own: Vec<&str> = options.columns.iter().map(String::as_str).collect();
+    Ok(cdr::each_row(&text, b',', |record| {
+        let columns = if own.is_empty() { columns_of(&record) } else { Some(&own[..]) };
+        let Some(columns) = columns else {
+            let detail = "expected the columns of cdr_csv or of the sample of cdr_custom: name them if they are others";
+            return Row::Refused { line: record.line, id: String::new(), problem: Problem::new("invalid_row", detail) };
+        };
+        row(&record, columns, &clock, options)
+    }))
+}
+
+/// `start` and `end` tell the template: in cdr_custom's they come one column earlier.
+fn columns_of(record: &Record<'_>) -> Option<&'static [&'static str]> {
+    let first = record.cell(0);
+    let is_time = |index: usize| {
+        let bytes = record.cell(index).unwrap_or_default().as_bytes();
+        bytes.len() >= 16 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[4] == b'-' && bytes[13] == b':'
+    };
+    match (is_time(8) && is_time(10), is_time(9) && is_time(11)) {
+        (true, false) => Some(&CUSTOM_COLUMNS),
+        (false, true) => Some(&COLUMNS),
+        // The names themselves, in the first line.
+        _ if first == Some("accountcode") => Some(&COLUMNS),
+        _ if first == Some("clid") => Some(&CUSTOM_COLUMNS),
+        _ => None,
+    }
+}
+
+fn row(record: &Record<'_>, columns: &[&str], clock: &Clock, options: &Options) -> Row {
+    if record.cell(0) == columns.first().copied() {
+        return Row::Skipped { line: record.line, why: "the columns' names".to_owned() };
+    }
+    let id = identity(record, columns);
+    match event(record, columns, &id, clock, options) {
+        Ok(Ok(event)) => Row::Event { line: record.line, event },
+        Ok(Err(why)) => Row::Skipped { line: record.line, why },
+        Err(problem) => Row::Refused { line: record.line, id, problem },
+    }
+}
+
+fn identity(record: &Record<'_>, columns: &[&str]) -> String {
+    let cell = |name: &str| record.named(columns, name);
+    match (cell("uniqueid"), cell("sequence"), cell("linkedid"), cell("dstchannel")) {
+        (Some(unique), Some(sequence), ..) => format!("{unique}:{sequence}"),
+        (Some(unique), None, Some(linked), channel) => format!("{linked}:{unique}:{}", channel.unwrap_or_default()),
+        (Some(unique), None, None, channel) => format!("{unique}:{}", channel.unwrap_or_default()),
+        (None, ..) => format!("row-{}", &blake3::hash(record.raw.as_bytes()).to_hex()[..32]),
+    }
+}
+
+fn event(record: &Record<'_>, columns: &[&str], id: &str, clock: &Clock, options: &Options) -> Result<Result<UsageEvent, String>, Problem> {
+    let cell = |name: &str| record.named(columns, name).map(Cow::Borrowed);
+    let required = |name: &str| cell(name).ok_or_else(|| fields::missing(name));
+    let disposition = required("disposition")?;
+    if disposition != "ANSWERED" {
+        return Ok(Err(format!("not answered: {disposition}")));
+    }
+    let seconds = fields::quantity("billsec", &required("billsec")?)?;
+    if seconds == Quantity::ZERO {
+        return Ok(Err("answered for 0 seconds".to_owned()));
+    }
+    let at = clock.read("answer", &required("answer")?)?;
+    let attributes = vec![("context", cell("dcontext")), ("application", cell("lastapp")), ("trunk", cell("dstchannel").map(trunk_of))];
+    let (destination, origin) = (cell("dst"), cell("src"));
+    Call { id: id.to_owned(), at, seconds, destination, origin, attributes, raw: record.raw }.into_event(options, cell).map(Ok)
+}
+
+/// `PJSIP/carrier-00000003` → `PJSIP/carrier`.
+fn trunk_of(channel: Cow<'_, str>) -> Cow<'_, str> {
+    match channel.rsplit_once('-') {
+        Some((trunk, _)) => Cow::Owned(trunk.to_owned()),
+        None => channel,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CSV: &[u8] = include_bytes!("../../../tests/fixtures/asterisk_cdr.csv");
+    const CUSTOM: &[u8] = include_bytes!("../../../tests/fixtures/asterisk_cdr_custom.csv");
+
+    fn berlin() -> Options {
+        Options { zone: Some("Europe/Berlin".to_owned()), ..Options::default() }
+    }
+
+    fn check(file: &[u8], options: &Options, want: &[&str]) {
+        let told: Vec<String> = parse(file, options).unwrap().iter().map(super::super::tell).collect();
+        assert_eq!(told, want);
+    }
+
+    #[test]
+    fn only_answered_legs_are_usage() {
+        check(
+            CSV,
+            &berlin(),
+            &[
+                "1 acme-42 call 27 2026-11-20T08:07:24Z +4930123456 from 15550100001 id 1795165644.0:0",
+                "2 skipped: not answered: NO ANSWER",
+                "3 acme-42 call 30 2026-11-20T08:33:20Z 0301234567 from 15550100001 id 1795167200.6:6",
+                "4 skipped: answered for 0 seconds",
+                "5 skipped: not answered: BUSY",
+                "6 refused customer missing_field",
+                "7 acme-43 call 12 2026-11-20T09:00:03Z 211553 from 15550100002 id host1-1795168800.1:7",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_custom_template_shows_itself() {
+        check(
+            CUSTOM,
+            &Options { customer: vec!["accountcode".into(), "src".into()], ..berlin() },
+            &[
+                "1 client1 call 13 2026-11-20T08:51:50Z 6789 from client1 id 1795165892.2:2",
+                "2 skipped: not answered: NO ANSWER",
+                "3 acme-42 call 18 2026-11-20T09:18:33Z +4930123456 from client1 id 1795167506.0:0",
+            ],
+        );
+    }
+
+    #[test]
+    fn identity_without_a_sequence() {
+        let row = |tail: &str| {
+            format!(
+                "\"acme\",\"1\",\"2\",\"c\",\"x\",\"SIP/a-1\",\"SIP/b-2\",\"Dial\",\"\",\"2026-11-20 09:00:00\",\"2026-11-20 09:00:01\",\"2026-11-20 09:00:09\",9,8,\"ANSWERED\",\"DOC\"{tail}\n"
+            )
+        };
+        for (tail, want) in [
+            (",\"u.1\",\"\",\"\",\"l.1\",7", "u.1:7"),
+            (",\"u.1\",\"\",\"\",\"l.1\"", "l.1:u.1:SIP/b-2"),
+            (",\"u.1\"", "u.1:SIP/b-2"),
+            ("", "row-"),
+        ] {
+            let rows = parse(row(tail).as_bytes(), &berlin()).unwrap();
+            let [Row::Event { event, .. }] = &rows[..] else { panic!("{rows:?}") };
+            assert!(event.id.starts_with(want), "{}", event.id);
+            assert_eq!(
+                event.attributes,
+                [("application".into(), "Dial".into()), ("context".into(), "c".into()), ("trunk".into(), "SIP/b".into())]
+            );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #[test]
+        fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), cells in prop::collection::vec("[-0-9:a-zü\" ]{0,20}", 0..24)) {
+            let _ = parse(&bytes, &berlin());
+            let _ = parse(cells.join(",").as_bytes(), &berlin());
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! FreeSWITCH call records as mod_cdr_csv writes them, by default in its "example" template.
+//! Times are local and have no zone: [`Options::zone`] is required. The event starts at the answer.
+
+use super::Row;
+use super::cdr::{self, Call, Options, Record};
+use super::fields;
+use super::when::Clock;
+use crate::command::{Problem, UsageEvent};
+use rating::Quantity;
+use std::borrow::Cow;
+
+/// The "example" template.
+pub const COLUMNS: [&str; 15] = [
+    "caller_id_name",
+    "caller_id_number",
+    "destination_number",
+    "context",
+    "start_stamp",
+    "answer_stamp",
+    "end_stamp",
+    "duration",
+    "billsec",
+    "hangup_cause",
+    "uuid",
+    "bleg_uuid",
+    "accountcode",
+    "read_codec",
+    "write_codec",
+];
+
+/// The rows of a file. An error: the options.
+pub fn parse(file: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
+    let clock = options.clock()?;
+    let text = cdr::file_text(file);
+    if options.columns.is_empty() {
+        return Ok(cdr::each_row(&text, b',', |record| row(&record, &COLUMNS, &clock, options)));
+    }
+    Ok(cdr::each_row(&text, b',', |record| row(&record, &options.columns, &clock, options)))
+}
+
+fn row(record: &Record<'_>, columns: &[impl AsRef<str>], clock: &Clock, options: &Options) -> Row {
+    if columns.first().is_some_and(|first| record.cell(0) == Some(first.as_ref())) {
+        return Row::Skipped { line: record.line, why: "the columns' names".to_owned() };
+    }
+    match event(record, columns, clock, options) {
+        Ok(Ok(event)) => Row::Event { line: record.line, event },
+        Ok(Err(why)) => Row::Skipped { line: record.line, why },
+        Err(problem) => Row::Refused { line: record.line, id: record.named(columns, "uuid").unwrap_or_default().to_owned(), problem },
+    }
+}
+
+fn event(
+    record: &Record<'_>,
+    columns: &[impl AsRef<str>],
+    clock: &Clock,
+    options: &Options,
+) -> Result<Result<UsageEvent, String>, Problem> {
+    let cell = |name: &str| record.named(columns, name).map(Cow::Borrowed);
+    let required = |name: &str| cell(name).ok_or_else(|| fields::missing(name));
+    let id = required("uuid")?.into_owned();
+    let seconds = fields::quantity("billsec", &required("billsec")?)?;
+    if seconds == Quantity::ZERO {
+        return Ok(Err(format!("not answered: {}", cell("hangup_cause").unwrap_or_default())));
+    }
+    let at = clock.read("answer_stamp", &required("answer_stamp")?)?;
+    let attributes = ["direction", "hangup_cause"].map(|name| (name, cell(name))).into();
+    let (destination, origin) = (cell("destination_number"), cell("caller_id_number"));
+    Call { id, at, seconds, destination, origin, attributes, raw: record.raw }.into_event(options, cell).map(Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FIXTURE: &[u8] = include_bytes!("../../../tests/fixtures/freeswitch_cdr.csv");
+
+    fn berlin() -> Options {
+        Options { zone: Some("Europe/Berlin".to_owned()), ..Options::default() }
+    }
+
+    #[test]
+    fn answered_calls_become_events() {
+        let rows = parse(FIXTURE, &berlin()).unwrap();
+        let told: Vec<String> = rows.iter().map(super::super::tell).collect();
+        assert_eq!(
+            told,
+            [
+                "1 acme-42 call 61 2026-11-20T08:00:05Z +4930123456 from 1002 id 6f5902ac-0001-4a0b-9c00-000000000001",
+                "2 acme-42 call 327 2026-11-20T08:10:10Z 0301234567 from 1004 id 6f5902ac-0002-4a0b-9c00-000000000002",
+                "3 skipped: not answered: NO_USER_RESPONSE",
+                "4 refused customer missing_field",
+                "5 refused answer_stamp invalid_field",
+                "6 acme-43 call 20 2026-11-20T22:59:00Z voicemail from 1004 id 6f5902ac-0006-4a0b-9c00-000000000006",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_zone_is_asked_for() {
+        let rows = parse(FIXTURE, &Options::default()).unwrap();
+        assert!(matches!(&rows[0], Row::Refused { problem, .. } if problem.code == "zone_required"));
+        assert!(parse(FIXTURE, &Options { zone: Some("nowhere".to_owned()), ..Options::default() }).is_err());
+    }
+
+    #[test]
+    fn another_template_is_named_by_its_columns() {
+        let columns = "uuid,accountcode,billsec,answer_stamp,destination_number".split(',').map(str::to_owned).collect();
+        let rows = parse(b"u1,acme-42,6,2026-11-20 09:00:00,+4930123456\n", &Options { columns, ..berlin() }).unwrap();
+        assert!(matches!(&rows[..], [Row::Event { event, .. }] if event.id == "u1" && event.quantity == Quantity::whole(6)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #[test]
+        fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&bytes, &berlin());
+        }
+    }
+}
