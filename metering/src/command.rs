@@ -102,6 +102,28 @@ pub struct Posted {
     pub over_hold: Option<Cents>,
 }
 
+/// Takes an event back, or corrects it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VoidRequest {
+    pub source: String,
+    pub id: String,
+    /// Whose event, if the caller sees several roots that may use the same ids.
+    pub customer: Option<String>,
+    /// Idempotency-Key.
+    pub key: String,
+    pub reason: String,
+}
+
+/// What rating kept events again came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AgainSummary {
+    pub rated: u64,
+    /// Still without a price, by reason.
+    pub unrated: Vec<(String, u64)>,
+    /// Where to go on; `None`: every kept event was tried.
+    pub next: Option<Seq>,
+}
+
 /// A dry run: the same code as the charge, nothing written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quote {
@@ -132,7 +154,6 @@ pub struct HoldAnswer {
     pub quantity: Quantity,
     pub state: ledger::HoldState,
     pub expires_at: Instant,
-    pub available: Option<Cents>,
     pub duplicate: bool,
 }
 

@@ -1,5 +1,26 @@
 //! Usage in, money moved: validate, dedupe, chain, rate, batch, commit, reply.
+//!
+//! An event's way: [`input`] (bytes → event) → [`prepare`] (customer, chain, cards, measuring, in the
+//! caller's task) → [`committer`] (one turn after another, one transaction for all that waits) → answer.
+//!
+//! Invariants: an answer goes out only after the commit is durable; what happened and cannot be priced
+//! is kept; memory is bounded by the queue, never by the caller.
 
+pub mod amend;
+pub mod charge;
 pub mod command;
+pub mod committer;
+pub mod digest;
+pub mod directory;
+pub mod engine;
+pub mod holds;
 pub mod input;
+pub mod member;
 pub mod numbers;
+pub mod plan;
+pub mod prepare;
+pub mod turn;
+pub mod work;
+
+pub use directory::Directory;
+pub use engine::Engine;

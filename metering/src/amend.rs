@@ -1,0 +1,154 @@
+//! Voids and corrections: −q in the original's counter and version, priced now, through the same carry.
+
+use crate::charge::{self, Charges};
+use crate::command::{Outcome, Posted, Problem};
+use crate::member;
+use crate::prepare::Prepared;
+use crate::turn::{Turn, refused};
+use crate::work::{Amended, Void};
+use ledger::{Event, LinkCharge};
+use rating::usage::Counter;
+use rating::{Exact, Overflow, TenantId, link, rounding};
+use smallvec::SmallVec;
+use store::hash;
+use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Record, Seq};
+
+impl Void {
+    /// The rate of a charge that a card priced.
+    pub fn rate(&self, charge: &Charge) -> Option<u32> {
+        match charge.pricing {
+            ChargePricing::Card { rate, .. } => Some(rate),
+            ChargePricing::Commission { .. } => None,
+        }
+    }
+    fn tenant(&self) -> TenantId {
+        self.charged.tenant
+    }
+}
+
+impl Turn {
+    /// `None`: the event had never been priced, and now never will be.
+    pub fn void(&mut self, void: &Void) -> Result<Option<Posted>, Problem> {
+        if let Some(earlier) = self.earlier(&void.identity) {
+            let record = self.earlier_record(&earlier);
+            if record.body.refers_to != Some(void.original.seq) {
+                return Err(Problem::new("idempotency_conflict", "this key was used to void another event"));
+            }
+            return self.void_posted(record);
+        }
+        self.check_voidable(void)?;
+        let charges = self.void_charges(void).map_err(|overflow| Problem::new("overflow", overflow.to_string()))?;
+        self.post_void(void, &charges)?;
+        self.grow(void.tenant(), &charges);
+        member::remove(void, &mut self.states);
+        let index = self.push(void_record(void, charges));
+        self.amend(void.original.seq, Kind::Void, index);
+        if void.original.kind == Kind::Unrated && void.charged.seq == void.original.seq {
+            self.settle(void.original.seq);
+        }
+        self.void_posted(self.record_at(index))
+    }
+
+    fn check_voidable(&self, void: &Void) -> Result<(), Problem> {
+        match self.amendment(void.original.seq) {
+            Some(amendment) if amendment.kind == Kind::Void => Err(Problem::new("already_voided", "the event was voided before")),
+            // It was rated between the look-up and this turn: the caller looks again.
+            Some(amendment) if amendment.by != void.charged.seq => Err(Problem::new(OVERTAKEN, "the event was rated meanwhile")),
+            _ => Ok(()),
+        }
+    }
+
+    fn void_charges(&self, void: &Void) -> Result<Charges, Overflow> {
+        let mut charges = Charges::new();
+        for (index, original) in void.charged.body.charges.iter().enumerate() {
+            let below = charges.last().map(|charge: &Charge| charge.exact);
+            charges.push(self.void_charge(void, index, original, below)?);
+        }
+        Ok(charges)
+    }
+
+    fn void_charge(&self, void: &Void, index: usize, original: &Charge, below: Option<Exact>) -> Result<Charge, Overflow> {
+        let buyer = original.link.buyer;
+        let before = original.counter.map_or_else(Counter::default, |id| self.states.counter(&CounterKey { buyer, id }));
+        let (exact, local, after) = match (&original.pricing, void.cards.get(index)) {
+            (ChargePricing::Card { rate, .. }, Some(Some(card))) => {
+                let after = match original.counter {
+                    Some(_) => member::withdrawn(void, index, original, &before, &self.states)?,
+                    None => before,
+                };
+                let priced = card.give_back(*rate, original.billed, original.local, &before, &after)?;
+                (priced.exact, priced.local, after)
+            }
+            (ChargePricing::Commission { commission_bp }, _) => {
+                (link::commission_of(below.ok_or(Overflow)?, *commission_bp)?, Exact::ZERO, before)
+            }
+            (ChargePricing::Card { .. }, _) => return Err(Overflow),
+        };
+        let (cents, carry) = rounding::post(self.states.carry(void.tenant(), buyer), exact)?;
+        let link = LinkCharge { cents, ..original.link };
+        Ok(Charge { link, before, after, exact, local, carry, ..original.clone() })
+    }
+
+    fn post_void(&mut self, void: &Void, charges: &Charges) -> Result<(), Problem> {
+        let Some(currency) = void.charged.body.currency else { return Ok(()) };
+        let Some(platform) = charges.last().map(|charge| charge.link.seller) else { return Ok(()) };
+        let links = charge::link_charges(charges);
+        let root = void.charged.identity.root;
+        // What is taken back posts whatever the limits say.
+        self.books.charge(&Event { root, platform, currency, charges: &links, limits: &[] }).map(drop).map_err(refused)
+    }
+
+    /// Both or neither.
+    pub fn correct(&mut self, void: &Void, event: &Prepared) -> Result<Amended, Problem> {
+        let again = self.earlier(&void.identity).is_some();
+        let before = self.save();
+        let voided = self.void(void)?;
+        match self.usage(event) {
+            Outcome::Rated(posted) | Outcome::Duplicate(posted) => Ok(Amended { void: voided, event: Some(posted) }),
+            Outcome::Unrated { .. } if again => Ok(Amended { void: voided, event: None }),
+            Outcome::Unrated { reason, .. } => {
+                self.restore(before);
+                Err(Problem::new("not_rated", format!("the corrected event cannot be priced ({reason}); nothing was changed")))
+            }
+            Outcome::Rejected(problem) => {
+                self.restore(before);
+                Err(problem)
+            }
+        }
+    }
+
+    fn void_posted(&self, record: &Record) -> Result<Option<Posted>, Problem> {
+        if record.body.charges.is_empty() { Ok(None) } else { self.posted_of(record).map(Some).map_err(refused) }
+    }
+}
+
+/// The engine looks again and retries on this code.
+pub const OVERTAKEN: &str = "overtaken";
+
+fn void_record(void: &Void, charges: Charges) -> Record {
+    let charged = &void.charged;
+    let body = Body {
+        currency: charged.body.currency,
+        meter: charged.body.meter.clone(),
+        quantity: rating::Quantity(-charged.body.quantity.0),
+        amount: charged.body.amount.clone(),
+        charges,
+        postings: SmallVec::new(),
+        reason: void.reason.clone(),
+        refers_to: Some(void.original.seq),
+        member: charged.body.member.clone(),
+        ..Body::default()
+    };
+    Record {
+        seq: Seq(0),
+        kind: Kind::Void,
+        tenant: void.tenant(),
+        identity: void.identity.clone(),
+        at: charged.at,
+        received_at: void.received_at,
+        content: charged.content,
+        body,
+        personal: None,
+        personal_digest: hash::personal_digest(&void.personal_key, &Personal::default()),
+    }
+}

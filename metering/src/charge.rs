@@ -1,0 +1,142 @@
+//! What an event costs on each link, and what it moves: the same code for a charge and for a dry run.
+
+use crate::directory::Customer;
+use crate::member;
+use crate::prepare::{Kept, MeasuredLink, Method, Plan, Prepared};
+use crate::turn::States;
+use ledger::{AccountKey, Limit, LinkCharge};
+use rating::usage::{Counter, Unrated};
+use rating::{Carry, Cents, Currency, Exact, Overflow, Quantity, TenantId, link, rounding};
+use smallvec::SmallVec;
+use store::journal::{Charge, ChargePricing, CounterKey};
+use tenants::{Agreement, Collect, OnExhausted};
+
+pub type Charges = SmallVec<[Charge; 3]>;
+
+/// Prices every link of the plan at the present counters and carries. Changes nothing.
+pub fn price(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &States) -> Result<Charges, Kept> {
+    let mut charges = Charges::with_capacity(plan.links.len());
+    for link in &plan.links {
+        let below = charges.last().map(|charge| charge.exact);
+        charges.push(price_link(prepared, customer.tenant.id, plan, link, below, states).map_err(|unrated| Kept(unrated.code()))?);
+    }
+    Ok(charges)
+}
+
+fn price_link(
+    prepared: &Prepared,
+    customer: TenantId,
+    plan: &Plan,
+    link: &MeasuredLink,
+    below: Option<Exact>,
+    states: &States,
+) -> Result<Charge, Unrated> {
+    let buyer = link.agreement.buyer;
+    let carry = states.carry(customer, buyer);
+    match &link.method {
+        Method::Commission { commission_bp } => {
+            let exact = link::commission_of(below.ok_or(Unrated::NoRate)?, *commission_bp)?;
+            let pricing = ChargePricing::Commission { commission_bp: *commission_bp };
+            Ok(finish(Draft { exact, pricing, ..Draft::on(link) }, carry)?)
+        }
+        Method::Card { version, card, measured } => {
+            let usage = prepared.usage(&plan.meter);
+            let counter = measured.counter.map(|id| CounterKey { buyer, id });
+            let before = counter.map_or_else(Counter::default, |key| states.counter(&key));
+            let after = match counter {
+                Some(_) => member::after(prepared, plan, link, &before, states)?,
+                None => before,
+            };
+            let priced = card.price(measured, &usage, &before, &after)?;
+            let pricing = ChargePricing::Card {
+                version: *version,
+                rate: measured.found.rate,
+                prefix_len: measured.found.prefix_len,
+                pieces: measured.pieces.clone(),
+            };
+            let draft = Draft {
+                exact: priced.exact,
+                local: priced.local,
+                billed: measured.billed,
+                counter: measured.counter,
+                before,
+                after,
+                pricing,
+                ..Draft::on(link)
+            };
+            Ok(finish(draft, carry)?)
+        }
+    }
+}
+
+/// A charge but for its whole cents.
+struct Draft<'a> {
+    agreement: &'a Agreement,
+    exact: Exact,
+    local: Exact,
+    billed: Quantity,
+    counter: Option<rating::usage::CounterId>,
+    before: Counter,
+    after: Counter,
+    pricing: ChargePricing,
+}
+
+impl<'a> Draft<'a> {
+    fn on(link: &'a MeasuredLink) -> Self {
+        Self {
+            agreement: &link.agreement,
+            exact: Exact::ZERO,
+            local: Exact::ZERO,
+            billed: Quantity::ZERO,
+            counter: None,
+            before: Counter::default(),
+            after: Counter::default(),
+            pricing: ChargePricing::Commission { commission_bp: 0 },
+        }
+    }
+}
+
+fn finish(draft: Draft<'_>, carry: Carry) -> Result<Charge, Overflow> {
+    let (cents, carry) = rounding::post(carry, draft.exact)?;
+    let agreement = draft.agreement;
+    Ok(Charge {
+        link: LinkCharge { buyer: agreement.buyer, seller: agreement.seller, to_income: agreement.collect == Collect::Reseller, cents },
+        agreement: agreement.id,
+        pricing: draft.pricing,
+        billed: draft.billed,
+        counter: draft.counter,
+        before: draft.before,
+        after: draft.after,
+        exact: draft.exact,
+        local: draft.local,
+        carry,
+    })
+}
+
+pub fn link_charges(charges: &[Charge]) -> SmallVec<[LinkCharge; 3]> {
+    charges.iter().map(|charge| charge.link).collect()
+}
+
+/// The buyers' limits: each agreement speaks for its own buyer's account.
+pub fn limits(plan: &Plan) -> SmallVec<[Limit; 3]> {
+    let limit = |link: &MeasuredLink| Limit {
+        account: AccountKey::balance(link.agreement.buyer, plan.currency),
+        credit_limit: link.agreement.credit_limit,
+        refuse: link.agreement.on_exhausted == OnExhausted::Refuse,
+    };
+    plan.links.iter().map(limit).collect()
+}
+
+/// Where the seller's money of this link goes.
+pub fn income_of(agreement: &Agreement, customer: &Customer, currency: Currency) -> AccountKey {
+    match agreement.seller {
+        seller if seller == customer.platform() => AccountKey::revenue(customer.tenant.root, currency),
+        seller if agreement.collect == Collect::Reseller => AccountKey::income(seller, currency),
+        seller => AccountKey::balance(seller, currency),
+    }
+}
+
+/// What the customer pays: the first link's cents.
+pub fn debit(charges: &[Charge]) -> Cents {
+    charges.first().map_or(Cents::ZERO, |charge| charge.link.cents)
+}

@@ -1,0 +1,234 @@
+//! Who is the customer, what does the chain look like, which card prices each link: the cold
+//! records, cached. Nothing here changes money.
+//!
+//! Invariants: what is cached carries the generation it was read under, so that a change made before
+//! a request arrived is never missed; compiled versions are immutable and never invalidated.
+
+use crate::command::{Caller, Problem};
+use crate::plan::{ChainPlan, Timeline, VersionSlot, plans};
+use moka::sync::Cache;
+use rating::card::MeterTerms;
+use rating::compile::CompiledCard;
+use rating::{CardVersionId, Instant, RateCardId, TenantId};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use store::records::{CardVersion, RecordError, Records};
+use tenants::{Agreement, Pricing, Tenant};
+
+/// Customers kept in memory with their chains.
+const CUSTOMERS_MAX: u64 = 200_000;
+/// Rate cards, and compiled versions, kept in memory.
+const CARDS_MAX: u64 = 2_000;
+const METERS_MAX: u64 = 1_000;
+
+/// A buyer of usage with everything that prices it.
+#[derive(Debug)]
+pub struct Customer {
+    pub tenant: Tenant,
+    /// Keys the digests of this person's data.
+    pub personal_key: [u8; 32],
+    plans: Vec<ChainPlan>,
+    generation: u64,
+}
+
+impl Customer {
+    /// The chain in force at an instant.
+    pub fn chain_at(&self, at: Instant) -> Option<&ChainPlan> {
+        self.plans.iter().find(|plan| plan.covers(at))
+    }
+    pub fn platform(&self) -> TenantId {
+        self.tenant.path.first().copied().unwrap_or(self.tenant.root)
+    }
+}
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    records: Records,
+    generation: AtomicU64,
+    customers: Cache<(TenantId, String), Arc<Customer>>,
+    timelines: Cache<RateCardId, (u64, Arc<Timeline>)>,
+    compiled: Cache<CardVersionId, Arc<CompiledCard>>,
+    meters: Cache<String, (u64, Arc<MeterTerms>)>,
+}
+
+impl Directory {
+    pub fn new(records: Records) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                records,
+                generation: AtomicU64::new(1),
+                customers: Cache::new(CUSTOMERS_MAX),
+                timelines: Cache::new(CARDS_MAX),
+                compiled: Cache::new(CARDS_MAX),
+                meters: Cache::new(METERS_MAX),
+            }),
+        }
+    }
+
+    pub fn records(&self) -> &Records {
+        &self.inner.records
+    }
+
+    /// After every cold write: what was cached before counts no longer.
+    pub fn invalidate(&self) {
+        self.inner.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn generation(&self) -> u64 {
+        self.inner.generation.load(Ordering::SeqCst)
+    }
+
+    /// The tenant a caller names, by external id or `ten_…`; `None` when its subtree has none.
+    pub async fn customer(&self, caller: &Caller, name: &str) -> Result<Option<Arc<Customer>>, Problem> {
+        let key = (caller.tenant, name.to_owned());
+        // Read before the records: a change made meanwhile then makes this entry stale.
+        let generation = self.generation();
+        if let Some(hit) = self.inner.customers.get(&key).filter(|hit| hit.generation == generation) {
+            return Ok(Some(hit));
+        }
+        let Some(tenant) = self.tenant_below(caller.tenant, name).await? else { return Ok(None) };
+        let customer = Arc::new(self.load_customer(tenant, generation).await.map_err(record_problem)?);
+        self.inner.customers.insert(key, Arc::clone(&customer));
+        Ok(Some(customer))
+    }
+
+    /// A tenant of the subtree below `top`, by external id or `ten_…`.
+    pub async fn tenant_below(&self, top: TenantId, name: &str) -> Result<Option<Tenant>, Problem> {
+        let records = &self.inner.records;
+        let found = match name.parse::<TenantId>() {
+            Ok(id) => records.tenant(id).await.map_err(record_problem)?,
+            Err(_) => match records.tenant(top).await.map_err(record_problem)? {
+                Some(top) => records.tenant_by_external_id(&top, name).await.map_err(record_problem)?,
+                None => None,
+            },
+        };
+        Ok(found.filter(|tenant| tenants::visible(top, &tenant.path)))
+    }
+
+    /// The roots a caller sees: its own, or (the platform) every one and the platform itself.
+    pub async fn roots_seen(&self, caller: &Caller) -> Result<Vec<TenantId>, Problem> {
+        let own = self.inner.records.tenant(caller.tenant).await.map_err(record_problem)?;
+        if own.is_none_or(|tenant| tenant.parent.is_some()) {
+            return Ok(vec![caller.root]);
+        }
+        let mut roots = vec![caller.tenant];
+        loop {
+            let after = roots.last().copied().filter(|last| *last != caller.tenant);
+            let page = self.inner.records.children(caller.tenant, after, store::records::LIST_ROWS_MAX).await.map_err(record_problem)?;
+            roots.extend(page.data.iter().map(|tenant| tenant.id));
+            if !page.has_more {
+                return Ok(roots);
+            }
+        }
+    }
+
+    /// Whether a tenant is in the caller's subtree.
+    pub async fn sees(&self, caller: &Caller, tenant: TenantId) -> Result<bool, Problem> {
+        if tenant == caller.tenant {
+            return Ok(true);
+        }
+        let tenant = self.inner.records.tenant(tenant).await.map_err(record_problem)?;
+        Ok(tenant.is_some_and(|tenant| tenants::visible(caller.tenant, &tenant.path)))
+    }
+
+    pub async fn personal_key(&self, tenant: TenantId) -> Result<[u8; 32], Problem> {
+        let keys = self.inner.records.personal_keys(&[tenant]).await.map_err(record_problem)?;
+        keys.first().map(|(_, key)| *key).ok_or_else(|| Problem::new("not_found", "there is no such tenant"))
+    }
+
+    async fn load_customer(&self, tenant: Tenant, generation: u64) -> Result<Customer, RecordError> {
+        let agreements = self.inner.records.agreements_of(&tenant.path).await?;
+        let timelines = self.timelines_of(&agreements, generation).await?;
+        let keys = self.inner.records.personal_keys(&[tenant.id]).await?;
+        let personal_key = keys.first().map(|(_, key)| *key).ok_or(RecordError::NotFound { what: "personal key" })?;
+        Ok(Customer { plans: plans(&tenant, &agreements, &timelines), tenant, personal_key, generation })
+    }
+
+    async fn timelines_of(&self, agreements: &[Agreement], generation: u64) -> Result<HashMap<RateCardId, Arc<Timeline>>, RecordError> {
+        let mut timelines = HashMap::new();
+        for agreement in agreements {
+            if let Pricing::Wholesale { rate_card } = agreement.pricing {
+                timelines.insert(rate_card, self.timeline(rate_card, generation).await?);
+            }
+        }
+        Ok(timelines)
+    }
+
+    async fn timeline(&self, card: RateCardId, generation: u64) -> Result<Arc<Timeline>, RecordError> {
+        if let Some((_, hit)) = self.inner.timelines.get(&card).filter(|(read_under, _)| *read_under == generation) {
+            return Ok(hit);
+        }
+        let owner = self.inner.records.card(card).await?.ok_or(RecordError::NotFound { what: "rate card" })?.owner;
+        let published = self.inner.records.published_versions(card).await?;
+        let slot = |version: CardVersion| {
+            let compiled = tokio::sync::OnceCell::new();
+            version.effective_from.map(|effective_from| VersionSlot { id: version.id, effective_from, compiled })
+        };
+        let mut versions: Vec<VersionSlot> = published.into_iter().filter_map(slot).collect();
+        versions.sort_by_key(|slot| slot.effective_from);
+        let timeline = Arc::new(Timeline { card, owner, versions });
+        self.inner.timelines.insert(card, (generation, Arc::clone(&timeline)));
+        Ok(timeline)
+    }
+
+    /// The card that is asked when `timeline`'s has no rate: by name, under the same owner.
+    pub async fn fallback(&self, timeline: &Timeline, name: &str) -> Result<Option<Arc<Timeline>>, Problem> {
+        match self.inner.records.card_by_name(timeline.owner, name).await.map_err(record_problem)? {
+            Some(card) => self.timeline(card.id, self.generation()).await.map(Some).map_err(record_problem),
+            None => Ok(None),
+        }
+    }
+
+    pub async fn compiled(&self, slot: &VersionSlot) -> Result<Arc<CompiledCard>, Problem> {
+        if let Some(card) = slot.compiled.get() {
+            return Ok(Arc::clone(card));
+        }
+        slot.compiled.get_or_try_init(|| self.version(slot.id)).await.cloned()
+    }
+
+    /// A published version by id, compiled once per process.
+    pub async fn version(&self, id: CardVersionId) -> Result<Arc<CompiledCard>, Problem> {
+        if let Some(card) = self.inner.compiled.get(&id) {
+            return Ok(card);
+        }
+        let doc = self.inner.records.version_doc(id).await.map_err(record_problem)?;
+        let doc = doc.ok_or_else(|| Problem::new("corrupt_card", format!("the version {id} is not stored")))?;
+        let broken = |why: String| Problem::new("corrupt_card", format!("the stored version {id} does not compile: {why}"));
+        let compiled = tokio::task::spawn_blocking(move || CompiledCard::compile(&doc)).await.map_err(|e| broken(e.to_string()))?;
+        let card = compiled.map_err(|mistakes| broken(format!("{mistakes:?}")))?;
+        let card = Arc::new(card);
+        self.inner.compiled.insert(id, Arc::clone(&card));
+        Ok(card)
+    }
+
+    pub async fn meter(&self, name: &str) -> Result<Option<Arc<MeterTerms>>, Problem> {
+        let generation = self.generation();
+        if let Some((_, hit)) = self.inner.meters.get(name).filter(|(read_under, _)| *read_under == generation) {
+            return Ok(Some(hit));
+        }
+        let Some(meter) = self.inner.records.meter_by_name(name).await.map_err(record_problem)? else { return Ok(None) };
+        let terms = Arc::new(meter.terms);
+        self.inner.meters.insert(name.to_owned(), (generation, Arc::clone(&terms)));
+        Ok(Some(terms))
+    }
+}
+
+/// A failing look-up is the server's trouble, save an ambiguous name.
+pub fn record_problem(error: RecordError) -> Problem {
+    match error {
+        RecordError::NotFound { what } => Problem::new("not_found", format!("there is no such {what}")),
+        RecordError::Ambiguous { ref external_id } => {
+            Problem::field("ambiguous_id", "customer", format!("several tenants are called {external_id:?}; use the id instead"))
+        }
+        RecordError::Conflict { field, detail } => Problem::field("conflict", field, detail),
+        RecordError::Invalid { field, detail } => Problem::field("invalid_field", field, detail),
+        RecordError::Db(error) => Problem::new("unavailable", format!("the database did not answer: {error}")),
+    }
+}

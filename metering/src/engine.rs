@@ -1,0 +1,401 @@
+//! The engine as everybody uses it: HTTP, command line, tests. Prepares in the caller's task, hands
+//! over to the one committer, waits until the answer is durable.
+
+use crate::command::{
+    AgainSummary, Caller, EventAnswer, HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PlaceHold, Posted, Problem, Quote, UsageEvent,
+    VoidRequest,
+};
+use crate::committer::{self, Clock, Queue};
+use crate::directory::{Customer, Directory};
+use crate::prepare::{Lateness, prepare};
+use crate::turn::{self, Turn};
+use crate::work::{Amended, Done, HoldWork, Void, Work, hold_id, named_hold};
+use crate::{amend, charge, holds};
+use ledger::{AccountKey, Balance};
+use rating::{Cents, Instant, Quantity, TenantId, ids::HoldId};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use store::journal::{ChargePricing, Identity, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Seq, StateKeys};
+
+/// Kept events tried by one request.
+pub const AGAIN_EVENTS_MAX: usize = 10_000;
+/// How often a void looks again when its event was rated meanwhile.
+const LOOKS_MAX: usize = 8;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    directory: Directory,
+    journal: Arc<dyn Journal>,
+    clock: Clock,
+    queue: Arc<Mutex<Option<Queue>>>,
+    worker: Arc<tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl Engine {
+    /// Starts the committer on the present runtime.
+    pub fn start(journal: Arc<dyn Journal>, directory: Directory, clock: Clock) -> Self {
+        let (queue, worker) = committer::start(Arc::clone(&journal), Arc::clone(&clock));
+        let (queue, worker) = (Arc::new(Mutex::new(Some(queue))), Arc::new(tokio::sync::Mutex::new(Some(worker))));
+        Self { directory, journal, clock, queue, worker }
+    }
+
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+    pub fn now(&self) -> Instant {
+        (self.clock)()
+    }
+    /// After every cold write.
+    pub fn invalidate(&self) {
+        self.directory.invalidate();
+    }
+
+    /// Finishes what is waiting; everything later is refused.
+    pub async fn drain(&self) {
+        if let Ok(mut queue) = self.queue.lock() {
+            queue.take();
+        }
+        if let Some(worker) = self.worker.lock().await.take() {
+            let _stopped = worker.await;
+        }
+    }
+
+    async fn submit(&self, work: Vec<Work>) -> Result<Vec<Done>, Problem> {
+        let queue = self.queue.lock().ok().and_then(|queue| queue.clone());
+        queue.ok_or_else(|| Problem::new("unavailable", "the engine is shutting down"))?.submit(work).await
+    }
+
+    async fn submit_one(&self, work: Work) -> Result<Done, Problem> {
+        self.submit(vec![work]).await?.pop().ok_or_else(out_of_step)
+    }
+
+    // ---- usage ----
+
+    /// Answers per event, in order; one bad event never costs the others. `Err`: nothing was posted
+    /// and everything may be sent again.
+    pub async fn ingest(&self, caller: &Caller, events: Vec<Result<UsageEvent, (String, Problem)>>) -> Result<Vec<EventAnswer>, Problem> {
+        let now = self.now();
+        let mut answers = Vec::with_capacity(events.len());
+        let (mut work, mut places) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
+        for event in events {
+            let (id, prepared) = match event {
+                Ok(event) => (event.id.clone(), prepare(&self.directory, caller, event, now, Lateness::Kept).await),
+                Err((id, problem)) => (id, Err(problem)),
+            };
+            let outcome = match prepared {
+                Ok(prepared) => {
+                    places.push(answers.len());
+                    work.push(Work::Usage(Box::new(prepared)));
+                    Outcome::Unrated { reason: String::new(), duplicate: false }
+                }
+                Err(problem) if problem.code == "unavailable" => return Err(problem),
+                Err(problem) => Outcome::Rejected(problem),
+            };
+            answers.push(EventAnswer { id, outcome });
+        }
+        for (place, done) in places.into_iter().zip(self.submit(work).await?) {
+            answers[place].outcome = done.event()?;
+        }
+        Ok(answers)
+    }
+
+    /// What the event would cost now: the same code as the charge, nothing written.
+    pub async fn quote(&self, caller: &Caller, event: UsageEvent) -> Result<Quote, Problem> {
+        let prepared = prepare(&self.directory, caller, event, self.now(), Lateness::Kept).await?;
+        if prepared.customer.is_none() {
+            return Err(Problem::field("not_found", "customer", "there is no such customer"));
+        }
+        let mut keys = StateKeys::default();
+        let work = Work::Usage(Box::new(prepared));
+        work.keys(&mut keys);
+        let state = self.journal.load(&keys).await.map_err(journal_problem)?;
+        let Work::Usage(prepared) = work else { return Err(out_of_step()) };
+        let turn = Turn::new(self.now(), keys, state, HashMap::new(), HashMap::new());
+        let plan = prepared.priced.as_ref().map_err(crate::prepare::Kept::problem)?;
+        let customer = prepared.customer.as_deref().ok_or_else(out_of_step)?;
+        let charges = charge::price(&prepared, customer, plan, &turn.states).map_err(|kept| kept.problem())?;
+        let body = store::journal::Body { currency: Some(plan.currency), charges, ..turn::event_body(&prepared) };
+        let record = turn::record_of(&prepared, Kind::Rated, body);
+        let before = turn.balance(customer.tenant.id, plan.currency);
+        let posted = turn.posted_of(&record).map_err(turn::refused)?;
+        let balance = before.checked_sub(posted.debit).map_err(|overflow| Problem::new("overflow", overflow.to_string()))?;
+        Ok(Quote { posted: Posted { balance, ..posted }, record })
+    }
+
+    /// Tries the kept events of a root again, late ones too: somebody asked for it.
+    pub async fn rate_again(&self, caller: &Caller, root: TenantId, after: Option<Seq>, limit: usize) -> Result<AgainSummary, Problem> {
+        let limit = limit.clamp(1, AGAIN_EVENTS_MAX);
+        let query = RecordQuery { of: Of::Unrated(root), after, newest_first: false, limit };
+        let kept = self.journal.read(&query).await.map_err(journal_problem)?;
+        let next = (kept.len() == limit).then(|| kept.last().map(|record| record.seq)).flatten();
+        let (mut work, mut unrated) = (Vec::new(), BTreeMap::<String, u64>::new());
+        for record in kept {
+            match prepare(&self.directory, caller, event_of(&record), self.now(), Lateness::Accepted).await {
+                Ok(prepared) => work.push(Work::Again { kept: Arc::new(record), prepared: Box::new(prepared) }),
+                Err(problem) => *unrated.entry(problem.code.to_owned()).or_default() += 1,
+            }
+        }
+        let mut summary = AgainSummary { next, ..AgainSummary::default() };
+        for done in self.submit(work).await? {
+            match done.event()? {
+                Outcome::Rated(_) | Outcome::Duplicate(_) => summary.rated += 1,
+                Outcome::Unrated { reason, .. } => *unrated.entry(reason).or_default() += 1,
+                Outcome::Rejected(problem) => *unrated.entry(problem.code.to_owned()).or_default() += 1,
+            }
+        }
+        summary.unrated = unrated.into_iter().collect();
+        Ok(summary)
+    }
+
+    // ---- void, correct ----
+
+    pub async fn void(&self, caller: &Caller, request: &VoidRequest) -> Result<Amended, Problem> {
+        self.amend(caller, request, None).await
+    }
+
+    /// A void and a new event in one step. The new event's id must be its own.
+    pub async fn correct(&self, caller: &Caller, request: &VoidRequest, event: UsageEvent) -> Result<Amended, Problem> {
+        self.amend(caller, request, Some(event)).await
+    }
+
+    async fn amend(&self, caller: &Caller, request: &VoidRequest, event: Option<UsageEvent>) -> Result<Amended, Problem> {
+        for _ in 0..LOOKS_MAX {
+            let original = self.locate(caller, &request.source, &request.id, request.customer.as_deref()).await?;
+            let void = Box::new(self.void_work(original, request).await?);
+            let work = match &event {
+                None => Work::Void(void),
+                Some(event) => {
+                    let event = prepare(&self.directory, caller, event.clone(), self.now(), Lateness::Accepted).await?;
+                    Work::Correct { void, event: Box::new(event) }
+                }
+            };
+            match self.submit_one(work).await? {
+                Done::Amended(Err(problem)) if problem.code == amend::OVERTAKEN => {}
+                Done::Amended(outcome) => return outcome,
+                _ => return Err(out_of_step()),
+            }
+        }
+        Err(Problem::new("unavailable", "the event kept changing; try again"))
+    }
+
+    async fn void_work(&self, original: Arc<Record>, request: &VoidRequest) -> Result<Void, Problem> {
+        let charged = self.charged(&original).await?;
+        let mut cards = Vec::with_capacity(charged.body.charges.len());
+        for charge in &charged.body.charges {
+            cards.push(match &charge.pricing {
+                ChargePricing::Card { version, .. } => Some(self.directory.version(*version).await?),
+                ChargePricing::Commission { .. } => None,
+            });
+        }
+        let meter =
+            self.directory.meter(&charged.body.meter).await?.ok_or_else(|| Problem::new("unknown_meter", "the event's meter is gone"))?;
+        let personal_key = self.directory.personal_key(charged.tenant).await?;
+        let identity =
+            Identity { root: original.identity.root, namespace: Namespace::Amend, source: request.source.clone(), id: request.key.clone() };
+        let (reason, received_at) = (request.reason.clone(), self.now());
+        Ok(Void { identity, original, charged, personal_key, meter, cards, reason, received_at })
+    }
+
+    /// The record that carries an event's charges: itself, or its later rating.
+    pub async fn charged(&self, original: &Arc<Record>) -> Result<Arc<Record>, Problem> {
+        let keys = StateKeys { amendments: vec![original.seq], ..StateKeys::default() };
+        let state = self.journal.load(&keys).await.map_err(journal_problem)?;
+        match state.amendments.get(&original.seq) {
+            Some(amendment) if amendment.kind == Kind::RatedLater => self.record(amendment.by).await,
+            _ => Ok(Arc::clone(original)),
+        }
+    }
+
+    /// The record at a position.
+    pub async fn record(&self, seq: Seq) -> Result<Arc<Record>, Problem> {
+        let query = RecordQuery { of: Of::Seqs(vec![seq]), after: None, newest_first: false, limit: 1 };
+        let found = self.journal.read(&query).await.map_err(journal_problem)?.pop();
+        found.map(Arc::new).ok_or_else(|| Problem::new("not_found", "there is no such record"))
+    }
+
+    /// The usage event a caller names: in its customer's root, its own, or (the platform) any.
+    pub async fn locate(&self, caller: &Caller, source: &str, id: &str, customer: Option<&str>) -> Result<Arc<Record>, Problem> {
+        let gone = || Problem::new("not_found", "there is no such usage event");
+        let roots = match customer {
+            Some(name) => vec![self.customer(caller, name).await?.tenant.root],
+            None => self.directory.roots_seen(caller).await?,
+        };
+        let identity = |root| Identity { root, namespace: Namespace::Usage, source: source.to_owned(), id: id.to_owned() };
+        let identities: Vec<Identity> = roots.into_iter().map(identity).collect();
+        let found = self.journal.find(&identities).await.map_err(journal_problem)?;
+        for record in found.into_iter().flatten() {
+            if self.directory.sees(caller, record.tenant).await? {
+                return Ok(record);
+            }
+        }
+        Err(gone())
+    }
+
+    pub async fn customer(&self, caller: &Caller, name: &str) -> Result<Arc<Customer>, Problem> {
+        let found = self.directory.customer(caller, name).await?;
+        found.ok_or_else(|| Problem::field("not_found", "customer", "there is no such customer"))
+    }
+
+    // ---- holds ----
+
+    pub async fn place_hold(&self, caller: &Caller, request: PlaceHold) -> Result<HoldAnswer, Problem> {
+        let mut usage = request.usage;
+        if usage.id.is_empty() {
+            usage.id.clone_from(&request.key);
+        }
+        let work = self.hold_work(caller, usage, request.ttl_secs, request.as_much_as_possible).await?;
+        self.submit_one(Work::PlaceHold(Box::new(work))).await?.hold()
+    }
+
+    async fn hold_work(&self, caller: &Caller, usage: UsageEvent, ttl_secs: u32, as_much_as_possible: bool) -> Result<HoldWork, Problem> {
+        if !(1..=holds::TTL_SECS_MAX).contains(&ttl_secs) {
+            return Err(Problem::field("invalid_field", "ttl_secs", format!("expected 1 to {} seconds", holds::TTL_SECS_MAX)));
+        }
+        let mut prepared = prepare(&self.directory, caller, usage, self.now(), Lateness::Kept).await?;
+        if prepared.customer.is_none() {
+            return Err(Problem::field("not_found", "customer", "there is no such customer"));
+        }
+        prepared.identity.namespace = Namespace::Hold;
+        prepared.orphan = None;
+        let id = hold_id(prepared.identity.root, &prepared.event.source, &prepared.event.id);
+        Ok(HoldWork { id, prepared, ttl_secs, as_much_as_possible })
+    }
+
+    /// `quantity`: the new total; absent: the hold's own.
+    pub async fn extend_hold(
+        &self,
+        caller: &Caller,
+        name: &str,
+        key: &str,
+        quantity: Option<Quantity>,
+        ttl_secs: u32,
+    ) -> Result<HoldAnswer, Problem> {
+        let (hold, placed) = self.find_hold(caller, name).await?;
+        let mut usage = event_of(&placed);
+        usage.quantity = quantity.unwrap_or(placed.body.quantity);
+        usage.customer = placed.tenant.to_string();
+        let work = self.hold_work(caller, usage, ttl_secs, false).await?;
+        let identity = step_identity(&placed, "extend", key);
+        self.submit_one(Work::ExtendHold { hold, identity, work: Box::new(work) }).await?.hold()
+    }
+
+    pub async fn release_hold(&self, caller: &Caller, name: &str, key: &str) -> Result<HoldAnswer, Problem> {
+        let (hold, placed) = self.find_hold(caller, name).await?;
+        let identity = step_identity(&placed, "release", key);
+        let currency = placed.body.currency.ok_or_else(out_of_step)?;
+        self.submit_one(Work::ReleaseHold { hold, identity, currency }).await?.hold()
+    }
+
+    /// The hold a caller names, with the record that placed it.
+    pub async fn find_hold(&self, caller: &Caller, name: &str) -> Result<(HoldId, Arc<Record>), Problem> {
+        for root in self.directory.roots_seen(caller).await? {
+            let id = named_hold(root, "default", name);
+            let hold = self.hold(id).await?;
+            let Some(hold) = hold.filter(|hold| hold.root == root || name.parse::<HoldId>().is_ok()) else { continue };
+            if !self.directory.sees(caller, hold.customer).await? {
+                continue;
+            }
+            let identity = Identity { root: hold.root, namespace: Namespace::Hold, source: hold.source.clone(), id: hold.key.clone() };
+            let placed = self.journal.find(&[identity]).await.map_err(journal_problem)?.pop().flatten();
+            return placed.map(|placed| (id, placed)).ok_or_else(out_of_step);
+        }
+        Err(Problem::new("not_found", "there is no such hold"))
+    }
+
+    pub async fn hold(&self, id: HoldId) -> Result<Option<ledger::Hold>, Problem> {
+        let keys = StateKeys { holds: vec![id], ..StateKeys::default() };
+        Ok(self.journal.load(&keys).await.map_err(journal_problem)?.holds.remove(&id))
+    }
+
+    // ---- money, balances ----
+
+    pub async fn move_money(&self, command: MoveMoney) -> Result<MoneyAnswer, Problem> {
+        let source = command.account.tenant.to_string();
+        let identity = Identity { root: command.root, namespace: Namespace::Money, source, id: command.key.clone() };
+        match self.submit_one(Work::Money { identity, command, received_at: self.now() }).await? {
+            Done::Money(answer) => answer,
+            _ => Err(out_of_step()),
+        }
+    }
+
+    /// The balance now: what holds that are over still set aside is already out of `held`.
+    pub async fn balance(&self, account: AccountKey) -> Result<Balance, Problem> {
+        let keys = StateKeys { accounts: vec![account], ..StateKeys::default() };
+        let state = self.journal.load(&keys).await.map_err(journal_problem)?;
+        let mut balance = state.accounts.get(&account).copied().unwrap_or_default();
+        if balance.held > Cents::ZERO {
+            let over = self.journal.expired_holds(self.now(), usize::MAX).await.map_err(journal_problem)?;
+            for hold in over {
+                balance.held = Cents(balance.held.0.saturating_sub(hold.amount(account).0));
+            }
+        }
+        Ok(balance)
+    }
+
+    /// Wakes the committer, so that holds that are over are recorded as such without other traffic.
+    pub async fn sweep_holds(&self) -> Result<(), Problem> {
+        if self.journal.expired_holds(self.now(), 1).await.map_err(journal_problem)?.is_empty() {
+            return Ok(());
+        }
+        self.submit_one(Work::Sweep).await.map(drop)
+    }
+}
+
+impl Done {
+    fn event(self) -> Result<Outcome, Problem> {
+        match self {
+            Self::Event(outcome) => Ok(outcome),
+            _ => Err(out_of_step()),
+        }
+    }
+    fn hold(self) -> Result<HoldAnswer, Problem> {
+        match self {
+            Self::Hold(answer) => answer,
+            _ => Err(out_of_step()),
+        }
+    }
+}
+
+/// A kept or held usage as it was reported.
+pub fn event_of(record: &Record) -> UsageEvent {
+    let personal = record.personal.clone().unwrap_or_default();
+    UsageEvent {
+        id: record.identity.id.clone(),
+        source: record.identity.source.clone(),
+        customer: personal.customer_hint.unwrap_or_else(|| record.tenant.to_string()),
+        meter: record.body.meter.clone(),
+        quantity: record.body.quantity,
+        amount: record.body.amount.as_deref().and_then(|amount| amount.parse().ok()),
+        at: record.at,
+        destination: personal.destination,
+        origin: personal.origin,
+        attributes: personal.attributes,
+        hold: None,
+        raw: personal.raw,
+    }
+}
+
+fn step_identity(placed: &Record, step: &str, key: &str) -> Identity {
+    let source = format!("{}:{step}", placed.identity.id);
+    Identity { root: placed.identity.root, namespace: Namespace::HoldStep, source, id: key.to_owned() }
+}
+
+/// The committer answered something else than was asked: a fault of ours.
+fn out_of_step() -> Problem {
+    Problem::new("internal", "the engine's answer does not fit the command")
+}
+
+pub fn journal_problem(error: JournalError) -> Problem {
+    tracing::error!(%error, "the journal failed");
+    Problem::new("unavailable", "the database did not answer; nothing was changed, try again")
+}

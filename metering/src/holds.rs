@@ -1,0 +1,204 @@
+//! Holds take their turns like usage: placed, extended, released, expired, each a record of its own.
+//!
+//! A hold's amounts come from the same pricing as the charge, at the present counters, rounded up.
+
+use crate::charge;
+use crate::command::{HoldAnswer, Problem};
+use crate::directory::Customer;
+use crate::prepare::{Plan, Prepared};
+use crate::turn::{Turn, event_body, record_of, refused};
+use crate::work::HoldWork;
+use ledger::{AccountKey, Amounts, Hold, Refusal};
+use rating::{Cents, Currency, Instant, Quantity, ids::HoldId};
+use store::journal::{Body, Identity, Kind, Namespace, Record, Seq, StateKeys};
+
+/// Seconds a hold may last.
+pub const TTL_SECS_MAX: u32 = 7 * 86_400;
+
+/// What expiring this hold changes.
+pub fn expiry_keys(hold: &Hold, keys: &mut StateKeys) {
+    keys.accounts.extend(hold.amounts.iter().map(|(account, _)| *account));
+    keys.holds.push(hold.id);
+}
+
+impl Turn {
+    /// Takes a hold that is over out of `held`: a recorded step of the engine's own.
+    pub fn expire(&mut self, due: &Hold) {
+        let mut hold = self.states.holds.get(&due.id).unwrap_or(due).clone();
+        if let Err(refusal) = self.books.expire(&mut hold, self.now) {
+            // Ended by somebody else meanwhile; anything more serious shows in `verify`.
+            tracing::warn!(hold = %due.id, %refusal, "a hold could not be expired");
+            return;
+        }
+        let identity = Identity { root: hold.root, namespace: Namespace::Engine, source: hold.source.clone(), id: hold.key.clone() };
+        self.push(step_record(&hold, Kind::HoldExpired, identity, self.now));
+        self.states.holds.set(hold.id, hold);
+    }
+
+    pub fn place_hold(&mut self, work: &HoldWork) -> Result<HoldAnswer, Problem> {
+        if let Some(earlier) = self.earlier(&work.prepared.identity) {
+            let record = self.earlier_record(&earlier);
+            if record.content != work.prepared.content {
+                return Err(Problem::new("idempotency_conflict", "this key was used for another hold"));
+            }
+            let (quantity, currency) = (record.body.quantity, record.body.currency.ok_or_else(not_found)?);
+            let hold = self.states.holds.get(&work.id).ok_or_else(not_found)?;
+            return Ok(hold_answer(hold, quantity, currency, true));
+        }
+        let (customer, plan) = priced(&work.prepared)?;
+        let (quantity, amounts) = self.amounts(work, customer, plan)?;
+        let expires_at = self.now.plus_secs(i64::from(work.ttl_secs));
+        let event = &work.prepared.event;
+        let hold =
+            Hold::new(work.id, customer.tenant.root, customer.tenant.id, self.now, expires_at, amounts).named(&event.source, &event.id);
+        self.books.place_hold(&hold, &charge::limits(plan), self.now).map_err(refused)?;
+        let record = hold_record(work, Kind::HoldPlaced, work.prepared.identity.clone(), &hold, plan.currency, quantity);
+        self.push(record);
+        let answer = hold_answer(&hold, quantity, plan.currency, false);
+        self.states.holds.set(hold.id, hold);
+        Ok(answer)
+    }
+
+    /// The hold's new totals are those of the quantity given (elapsed and still to come).
+    pub fn extend_hold(&mut self, id: HoldId, identity: &Identity, work: &HoldWork) -> Result<HoldAnswer, Problem> {
+        let mut hold = self.states.holds.get(&id).ok_or_else(not_found)?.clone();
+        let (customer, plan) = priced(&work.prepared)?;
+        if let Some(earlier) = self.earlier(identity) {
+            let record = self.earlier_record(&earlier);
+            if record.content != work.prepared.content {
+                return Err(Problem::new("idempotency_conflict", "this key was used for another extension"));
+            }
+            return Ok(hold_answer(&hold, record.body.quantity, plan.currency, true));
+        }
+        hold.check_open(self.now).map_err(refused)?;
+        let (quantity, amounts) = self.amounts_above(work, customer, plan, &hold)?;
+        let expires_at = self.now.plus_secs(i64::from(work.ttl_secs));
+        self.books.extend_hold(&mut hold, amounts, expires_at, &charge::limits(plan), self.now).map_err(refused)?;
+        self.push(hold_record(work, Kind::HoldExtended, identity.clone(), &hold, plan.currency, quantity));
+        let answer = hold_answer(&hold, quantity, plan.currency, false);
+        self.states.holds.set(id, hold);
+        Ok(answer)
+    }
+
+    pub fn release_hold(&mut self, id: HoldId, identity: &Identity, currency: Currency) -> Result<HoldAnswer, Problem> {
+        let mut hold = self.states.holds.get(&id).ok_or_else(not_found)?.clone();
+        if self.earlier(identity).is_some() {
+            return Ok(hold_answer(&hold, Quantity::ZERO, currency, true));
+        }
+        self.books.release(&mut hold, self.now).map_err(refused)?;
+        self.push(step_record(&hold, Kind::HoldReleased, identity.clone(), self.now));
+        let answer = hold_answer(&hold, Quantity::ZERO, currency, false);
+        self.states.holds.set(id, hold);
+        Ok(answer)
+    }
+
+    /// What the usage would set aside, and for which quantity.
+    fn amounts(&self, work: &HoldWork, customer: &Customer, plan: &Plan) -> Result<(Quantity, Amounts), Problem> {
+        self.amounts_above(
+            work,
+            customer,
+            plan,
+            &Hold::new(work.id, customer.tenant.root, customer.tenant.id, self.now, self.now, Amounts::new()),
+        )
+    }
+
+    /// The same, when `present` is held already.
+    fn amounts_above(&self, work: &HoldWork, customer: &Customer, plan: &Plan, present: &Hold) -> Result<(Quantity, Amounts), Problem> {
+        let asked = work.prepared.event.quantity;
+        let whole = self.amounts_of(&work.prepared, customer, plan, asked)?;
+        let limits = charge::limits(plan);
+        let fits = |amounts: &Amounts| self.books.check_cover(&more_than(present, amounts), &limits);
+        match fits(&whole) {
+            Ok(()) => Ok((asked, whole)),
+            Err(Refusal::Insufficient { .. }) if work.as_much_as_possible => self.as_much(work, customer, plan, &fits),
+            Err(refusal) => Err(refused(refusal)),
+        }
+    }
+
+    /// The largest whole quantity whose hold is covered: the price never falls as a call goes on.
+    fn as_much(
+        &self,
+        work: &HoldWork,
+        customer: &Customer,
+        plan: &Plan,
+        fits: &dyn Fn(&Amounts) -> Result<(), Refusal>,
+    ) -> Result<(Quantity, Amounts), Problem> {
+        let (mut granted, mut refused_at) = (0_i128, work.prepared.event.quantity.0 / Quantity::ONE + 1);
+        let mut best = None;
+        while granted + 1 < refused_at {
+            let middle = granted + (refused_at - granted) / 2;
+            let amounts = self.amounts_of(&work.prepared, customer, plan, Quantity(middle * Quantity::ONE))?;
+            match fits(&amounts) {
+                Ok(()) => (granted, best) = (middle, Some(amounts)),
+                Err(_) => refused_at = middle,
+            }
+        }
+        let amounts = best.ok_or_else(|| Problem::new("insufficient_balance", "the balance does not pay for the first unit"))?;
+        Ok((Quantity(granted * Quantity::ONE), amounts))
+    }
+
+    fn amounts_of(&self, prepared: &Prepared, customer: &Customer, plan: &Plan, quantity: Quantity) -> Result<Amounts, Problem> {
+        let charges = if quantity == prepared.event.quantity {
+            charge::price(prepared, customer, plan, &self.states)
+        } else {
+            let (prepared, plan) = prepared.of_quantity(plan, quantity).map_err(|kept| kept.problem())?;
+            charge::price(&prepared, customer, &plan, &self.states)
+        };
+        let charges = charges.map_err(|kept| kept.problem())?;
+        let links = charges.iter().map(|charge| (charge.link, charge.exact));
+        ledger::hold_amounts(customer.tenant.root, customer.platform(), plan.currency, links).map_err(refused)
+    }
+}
+
+fn hold_answer(hold: &Hold, quantity: Quantity, currency: Currency, duplicate: bool) -> HoldAnswer {
+    HoldAnswer {
+        id: hold.id,
+        customer: hold.customer,
+        currency,
+        amounts: hold.amounts.to_vec(),
+        quantity,
+        state: hold.state,
+        expires_at: hold.expires_at,
+        duplicate,
+    }
+}
+
+/// What the new totals set aside beyond what is held.
+fn more_than(present: &Hold, totals: &Amounts) -> Amounts {
+    let more = |&(account, cents): &(AccountKey, Cents)| (account, Cents(cents.0.saturating_sub(present.amount(account).0)));
+    totals.iter().map(more).filter(|(_, cents)| *cents > Cents::ZERO).collect()
+}
+
+fn priced(prepared: &Prepared) -> Result<(&Customer, &Plan), Problem> {
+    let customer = prepared.customer.as_deref().ok_or_else(|| Problem::field("not_found", "customer", "there is no such customer"))?;
+    let plan = prepared.priced.as_ref().map_err(|kept| kept.problem())?;
+    Ok((customer, plan))
+}
+
+fn not_found() -> Problem {
+    Problem::new("not_found", "there is no such hold")
+}
+
+fn hold_record(work: &HoldWork, kind: Kind, identity: Identity, hold: &Hold, currency: Currency, quantity: Quantity) -> Record {
+    let body = Body {
+        currency: Some(currency),
+        quantity,
+        hold: Some(hold.id),
+        held: hold.amounts.iter().copied().collect(),
+        expires_at: Some(hold.expires_at),
+        ..event_body(&work.prepared)
+    };
+    Record { identity, ..record_of(&work.prepared, kind, body) }
+}
+
+fn step_record(hold: &Hold, kind: Kind, identity: Identity, at: Instant) -> Record {
+    let body = Body {
+        currency: hold.amounts.first().map(|(account, _): &(AccountKey, Cents)| account.currency),
+        hold: Some(hold.id),
+        held: hold.amounts.iter().copied().collect(),
+        ..Body::default()
+    };
+    let (tenant, digest) = (hold.customer, [0; 16]);
+    let content = [0; 16];
+    Record { seq: Seq(0), kind, tenant, identity, at, received_at: at, content, body, personal: None, personal_digest: digest }
+}

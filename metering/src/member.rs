@@ -1,0 +1,141 @@
+//! The distinct values behind `unique`, `max` and `latest` counters: which must be loaded, what a
+//! report or a withdrawal makes of the counter, what is written back.
+//!
+//! A `unique` value is kept as a digest under its customer's personal key: it may name a person.
+
+use crate::digest::Digest;
+use crate::prepare::{MeasuredLink, Method, Plan, Prepared};
+use crate::turn::States;
+use crate::work::Void;
+use rating::aggregate::{self, Known, Left, MemberChange, NEWEST};
+use rating::card::Aggregation;
+use rating::usage::{Counter, Unrated};
+use rating::{Instant, Overflow, Quantity};
+use store::journal::{Charge, CounterKey, Member, MemberKey, StateKeys};
+
+/// The member an event is on one link: its counter, how that counts, and the value.
+struct Place {
+    aggregation: Aggregation,
+    key: MemberKey,
+}
+
+/// The name under which a `unique` event is counted; kept with the event, so that it can be withdrawn.
+pub fn name(prepared: &Prepared, plan: &Plan) -> Option<String> {
+    let attribute = plan.meter.unique_by.as_deref().filter(|_| plan.meter.aggregation == Aggregation::Unique)?;
+    let (_, value) = prepared.event.attributes.iter().find(|(name, _)| name == attribute)?;
+    let digest = Digest::keyed(prepared.personal_key()).text(value).finish();
+    Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn place(prepared: &Prepared, plan: &Plan, link: &MeasuredLink) -> Option<Place> {
+    let Method::Card { card, measured, .. } = &link.method else { return None };
+    let counter = CounterKey { buyer: link.agreement.buyer, id: measured.counter? };
+    let aggregation = card.aggregation(measured.found.rate, plan.meter.aggregation);
+    let name = name(prepared, plan);
+    let value = aggregate::member_value(aggregation, measured.billed, prepared.event.at, name.as_deref())?;
+    Some(Place { aggregation, key: MemberKey { counter, value } })
+}
+
+fn newest(counter: CounterKey) -> MemberKey {
+    MemberKey { counter, value: NEWEST.to_owned() }
+}
+
+pub fn keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
+    for place in plan.links.iter().filter_map(|link| place(prepared, plan, link)) {
+        if place.aggregation == Aggregation::Latest {
+            keys.members.push(newest(place.key.counter));
+        }
+        keys.members.push(place.key);
+    }
+}
+
+/// The counter after this event on this link.
+pub fn after(prepared: &Prepared, plan: &Plan, link: &MeasuredLink, before: &Counter, states: &States) -> Result<Counter, Unrated> {
+    let Method::Card { card, measured, .. } = &link.method else { return Ok(*before) };
+    let aggregation = card.aggregation(measured.found.rate, plan.meter.aggregation);
+    let mut known = Known { at: prepared.event.at, ..Known::default() };
+    match place(prepared, plan, link) {
+        Some(place) => {
+            known.standing = states.member(&place.key).count;
+            known.newest = Some(states.member(&newest(place.key.counter))).filter(|member| member.count > 0).map(|member| member.at);
+        }
+        None if aggregation == Aggregation::Unique && measured.counter.is_some() => {
+            return Err(Unrated::NoAttribute(plan.meter.unique_by.clone().unwrap_or_default()));
+        }
+        None => {}
+    }
+    Ok(aggregate::grow(aggregation, before, measured.billed, MemberChange::Report(known))?)
+}
+
+/// The event is posted: it counts from now on.
+pub fn add(prepared: &Prepared, plan: &Plan, states: &mut States) {
+    for place in plan.links.iter().filter_map(|link| place(prepared, plan, link)) {
+        let member = states.member(&place.key);
+        let at = prepared.event.at.max(member.at);
+        if place.aggregation == Aggregation::Latest {
+            let key = newest(place.key.counter);
+            let at = at.max(states.member(&key).at);
+            states.members.set(key, Member { count: 1, at });
+        }
+        states.members.set(place.key, Member { count: member.count + 1, at });
+    }
+}
+
+/// The member a recorded charge is.
+fn recorded(void: &Void, index: usize, charge: &Charge) -> Option<Place> {
+    let card = void.cards.get(index)?.as_ref()?;
+    let counter = CounterKey { buyer: charge.link.buyer, id: charge.counter? };
+    let aggregation = card.aggregation(void.rate(charge)?, void.meter.aggregation);
+    let value = aggregate::member_value(aggregation, charge.billed, void.charged.at, void.charged.body.member.as_deref())?;
+    Some(Place { aggregation, key: MemberKey { counter, value } })
+}
+
+fn places(void: &Void) -> impl Iterator<Item = Place> {
+    void.charged.body.charges.iter().enumerate().filter_map(|(index, charge)| recorded(void, index, charge))
+}
+
+pub fn void_keys(void: &Void, keys: &mut StateKeys) {
+    for place in places(void) {
+        match place.aggregation {
+            Aggregation::Max | Aggregation::Latest => keys.all_members.push(place.key.counter),
+            _ => keys.members.push(place.key),
+        }
+    }
+}
+
+/// The counter after a charge is taken back.
+pub fn withdrawn(void: &Void, index: usize, charge: &Charge, before: &Counter, states: &States) -> Result<Counter, Overflow> {
+    let of_meter = void.meter.aggregation;
+    let aggregation = match (void.cards.get(index), void.rate(charge)) {
+        (Some(Some(card)), Some(rate)) => card.aggregation(rate, of_meter),
+        _ => of_meter,
+    };
+    let left = match recorded(void, index, charge) {
+        None => Left::default(),
+        Some(place) => Left { standing: states.member(&place.key).count - 1, value: standing(states, &place)?.map(|(_, value)| value) },
+    };
+    aggregate::grow(aggregation, before, charge.billed, MemberChange::Withdraw(left))
+}
+
+/// The value that stands once this member is taken out (`max`, `latest`).
+fn standing(states: &States, without: &Place) -> Result<Option<(Instant, Quantity)>, Overflow> {
+    let members = states.members.iter().filter(|(key, _)| key.counter == without.key.counter);
+    let counts = members.map(|(key, member)| (key.value.as_str(), member.count - i64::from(*key == without.key)));
+    match without.aggregation {
+        Aggregation::Max | Aggregation::Latest => aggregate::standing_value(counts),
+        _ => Ok(None),
+    }
+}
+
+/// The void is posted: the event counts no more.
+pub fn remove(void: &Void, states: &mut States) {
+    for place in places(void) {
+        if place.aggregation == Aggregation::Latest {
+            let left = standing(states, &place).ok().flatten();
+            let at = left.map(|(at, _)| at);
+            states.members.set(newest(place.key.counter), Member { count: i64::from(at.is_some()), at: at.unwrap_or_default() });
+        }
+        let member = states.member(&place.key);
+        states.members.set(place.key, Member { count: member.count - 1, at: member.at });
+    }
+}

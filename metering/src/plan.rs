@@ -1,0 +1,81 @@
+//! A customer's chain as the pipeline uses it: agreements by period, each with the versions of its card.
+
+use rating::compile::CompiledCard;
+use rating::{CardVersionId, Instant, RateCardId, TenantId};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tenants::{Agreement, Chain, ChainError, Pricing, Tenant};
+use tokio::sync::OnceCell;
+
+/// One published version; compiled when it is first needed.
+#[derive(Debug)]
+pub struct VersionSlot {
+    pub id: CardVersionId,
+    pub effective_from: Instant,
+    pub compiled: OnceCell<Arc<CompiledCard>>,
+}
+
+/// The published versions of one card, oldest first.
+#[derive(Debug)]
+pub struct Timeline {
+    pub card: RateCardId,
+    /// Whose card it is: a fallback card is looked up under the same owner.
+    pub owner: TenantId,
+    pub versions: Vec<VersionSlot>,
+}
+
+impl Timeline {
+    /// The version in force at an instant.
+    pub fn in_force(&self, at: Instant) -> Option<&VersionSlot> {
+        let count = self.versions.partition_point(|slot| slot.effective_from <= at);
+        count.checked_sub(1).and_then(|index| self.versions.get(index))
+    }
+}
+
+/// One link with the card that prices it (`None`: by commission).
+#[derive(Debug, Clone)]
+pub struct PlanLink {
+    pub agreement: Agreement,
+    pub timeline: Option<Arc<Timeline>>,
+}
+
+/// The chain of one customer during `[from, until)`, or why there is none.
+#[derive(Debug)]
+pub struct ChainPlan {
+    from: Instant,
+    until: Option<Instant>,
+    pub links: Result<SmallVec<[PlanLink; 3]>, ChainError>,
+}
+
+impl ChainPlan {
+    pub fn covers(&self, at: Instant) -> bool {
+        self.from <= at && self.until.is_none_or(|until| at < until)
+    }
+}
+
+/// The customer's chains over all time: one plan between any two changes of an agreement.
+pub fn plans(customer: &Tenant, agreements: &[Agreement], timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Vec<ChainPlan> {
+    let mut changes: Vec<Instant> = agreements.iter().flat_map(|a| [Some(a.from), a.until]).flatten().collect();
+    changes.push(Instant::MIN);
+    changes.sort_unstable();
+    changes.dedup();
+    (0..changes.len())
+        .map(|index| ChainPlan {
+            from: changes[index],
+            until: changes.get(index + 1).copied(),
+            links: tenants::chain::build(customer, agreements, changes[index]).map(|chain| links(chain, timelines)),
+        })
+        .collect()
+}
+
+fn links(chain: Chain, timelines: &HashMap<RateCardId, Arc<Timeline>>) -> SmallVec<[PlanLink; 3]> {
+    let with_card = |link: tenants::Link| PlanLink {
+        timeline: match link.agreement.pricing {
+            Pricing::Wholesale { rate_card } => timelines.get(&rate_card).cloned(),
+            Pricing::Commission { .. } => None,
+        },
+        agreement: link.agreement,
+    };
+    chain.links.into_iter().map(with_card).collect()
+}

@@ -1,0 +1,521 @@
+//! The turn of each command of a batch, in order, on the states the batch loaded. Pure: no await, no
+//! clock; what it leaves behind is one [`Batch`].
+//!
+//! Invariants: whatever is validated is validated before the first change; a command that is refused
+//! leaves nothing behind; the same identity twice in one batch is the same case as twice in two.
+
+use crate::charge::{self, Charges};
+use crate::command::{MoneyAnswer, MoneyKind, MoveMoney, Outcome, Posted, Problem};
+use crate::digest::Digest;
+use crate::directory::Customer;
+use crate::member;
+use crate::prepare::{Kept, Plan, Prepared};
+use crate::work::{Amended, Done, Work};
+use ledger::{AccountKey, Books, Event, Hold, Refusal};
+use rating::usage::Counter;
+use rating::{Carry, Cents, Currency, Instant, TenantId, ids::HoldId};
+use smallvec::{SmallVec, smallvec};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use store::hash;
+use store::journal::{
+    Amendment, Batch, Body, Carries, Charge, CounterKey, Identity, Kind, Member, MemberKey, Namespace, Personal, Record, Seq, State,
+    StateKeys,
+};
+
+/// States by key: as loaded, and as this batch changed them.
+#[derive(Debug, Clone)]
+pub struct Layer<K, V> {
+    loaded: HashMap<K, V>,
+    changed: HashMap<K, V>,
+}
+
+impl<K: std::hash::Hash + Eq, V> Layer<K, V> {
+    fn new(loaded: HashMap<K, V>) -> Self {
+        Self { loaded, changed: HashMap::new() }
+    }
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.changed.get(key).or_else(|| self.loaded.get(key))
+    }
+    pub fn set(&mut self, key: K, value: V) {
+        self.changed.insert(key, value);
+    }
+    /// Every key, as it is now.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.changed.iter().chain(self.loaded.iter().filter(|(key, _)| !self.changed.contains_key(*key)))
+    }
+}
+
+/// Everything but the balances.
+#[derive(Debug, Clone)]
+pub struct States {
+    pub carries: Layer<TenantId, Carries>,
+    pub counters: Layer<CounterKey, Counter>,
+    pub members: Layer<MemberKey, Member>,
+    pub holds: Layer<HoldId, Hold>,
+    amended: HashMap<Seq, Amendment>,
+}
+
+impl States {
+    pub fn new(state: State) -> (Self, HashMap<AccountKey, ledger::Balance>) {
+        let states = Self {
+            carries: Layer::new(state.carries),
+            counters: Layer::new(state.counters),
+            members: Layer::new(state.members),
+            holds: Layer::new(state.holds),
+            amended: state.amendments,
+        };
+        (states, state.accounts)
+    }
+    pub fn carry(&self, customer: TenantId, buyer: TenantId) -> Carry {
+        let carries = self.carries.get(&customer);
+        carries.and_then(|list| list.iter().find(|(of, _)| *of == buyer)).map_or(Carry::ZERO, |&(_, carry)| carry)
+    }
+    pub fn counter(&self, key: &CounterKey) -> Counter {
+        self.counters.get(key).copied().unwrap_or_default()
+    }
+    pub fn member(&self, key: &MemberKey) -> Member {
+        self.members.get(key).copied().unwrap_or_default()
+    }
+    fn set_carry(&mut self, customer: TenantId, buyer: TenantId, carry: Carry) {
+        let mut list = self.carries.get(&customer).cloned().unwrap_or_default();
+        match list.iter_mut().find(|(of, _)| *of == buyer) {
+            Some((_, old)) => *old = carry,
+            None => list.push((buyer, carry)),
+        }
+        self.carries.set(customer, list);
+    }
+}
+
+/// One batch under way.
+#[derive(Debug)]
+pub struct Turn {
+    pub now: Instant,
+    pub books: Books,
+    pub states: States,
+    known: HashMap<Identity, Arc<Record>>,
+    /// The records that priced kept events later, by their seq.
+    later: HashMap<Seq, Arc<Record>>,
+    batch: Batch,
+    /// Identities of this batch's own records, by hash.
+    fresh: HashMap<u64, SmallVec<[usize; 1]>>,
+    hashes: RandomState,
+}
+
+/// The batch before a command that may have to be taken back.
+#[derive(Debug)]
+pub struct Saved {
+    books: Books,
+    states: States,
+    batch: Batch,
+    fresh: HashMap<u64, SmallVec<[usize; 1]>>,
+}
+
+/// Where a record stands: in the journal, or in this batch.
+#[derive(Debug, Clone)]
+pub enum Earlier {
+    Stored(Arc<Record>),
+    Fresh(usize),
+}
+
+/// The accounts a record's charges touch.
+pub fn record_keys(record: &Record, keys: &mut StateKeys) {
+    let Some(currency) = record.body.currency else { return };
+    for charge in &record.body.charges {
+        let (buyer, root) = (charge.link.buyer, record.identity.root);
+        keys.accounts.push(AccountKey::balance(buyer, currency));
+        let seller = charge.link.seller;
+        keys.accounts.extend([
+            AccountKey::balance(seller, currency),
+            AccountKey::income(seller, currency),
+            AccountKey::revenue(root, currency),
+        ]);
+    }
+    if record.kind == Kind::Unrated {
+        keys.amendments.push(record.seq);
+    }
+    record.body.postings.iter().for_each(|posting| keys.accounts.extend([posting.from, posting.to]));
+    record.body.held.iter().for_each(|(account, _)| keys.accounts.push(*account));
+    keys.holds.extend(record.body.hold);
+}
+
+impl Turn {
+    pub fn new(
+        now: Instant,
+        keys: StateKeys,
+        state: State,
+        known: HashMap<Identity, Arc<Record>>,
+        later: HashMap<Seq, Arc<Record>>,
+    ) -> Self {
+        let (states, accounts) = States::new(state);
+        let books = Books::load(keys.accounts, &accounts);
+        Self {
+            now,
+            books,
+            states,
+            known,
+            later,
+            batch: Batch { committed_at: now, ..Batch::default() },
+            fresh: HashMap::new(),
+            hashes: RandomState::new(),
+        }
+    }
+
+    pub fn into_batch(self) -> Batch {
+        let mut batch = self.batch;
+        batch.state = State {
+            accounts: self.books.into_changed(),
+            carries: self.states.carries.changed,
+            counters: self.states.counters.changed,
+            members: self.states.members.changed,
+            holds: self.states.holds.changed,
+            amendments: HashMap::new(),
+        };
+        batch
+    }
+
+    pub fn take(&mut self, work: &Work) -> Done {
+        match work {
+            Work::Usage(prepared) => Done::Event(self.usage(prepared)),
+            Work::Again { kept, prepared } => Done::Event(self.again(kept, prepared)),
+            Work::Void(void) => Done::Amended(self.void(void).map(|posted| Amended { void: posted, event: None })),
+            Work::Correct { void, event } => Done::Amended(self.correct(void, event)),
+            Work::PlaceHold(work) => Done::Hold(self.place_hold(work)),
+            Work::ExtendHold { hold, identity, work } => Done::Hold(self.extend_hold(*hold, identity, work)),
+            Work::ReleaseHold { hold, identity, currency } => Done::Hold(self.release_hold(*hold, identity, *currency)),
+            Work::Sweep => Done::Swept,
+            Work::Money { identity, command, received_at } => Done::Money(self.money(identity, command, *received_at)),
+        }
+    }
+
+    /// What is already recorded under an identity.
+    pub fn earlier(&self, identity: &Identity) -> Option<Earlier> {
+        if let Some(record) = self.known.get(identity) {
+            return Some(Earlier::Stored(Arc::clone(record)));
+        }
+        let same = |index: &&usize| self.batch.records[**index].identity == *identity;
+        self.fresh.get(&self.hashes.hash_one(identity))?.iter().find(same).map(|index| Earlier::Fresh(*index))
+    }
+
+    pub fn earlier_record<'a>(&'a self, earlier: &'a Earlier) -> &'a Record {
+        match earlier {
+            Earlier::Stored(record) => record,
+            Earlier::Fresh(index) => &self.batch.records[*index],
+        }
+    }
+
+    /// Appends a record; its position in the batch.
+    pub fn push(&mut self, record: Record) -> usize {
+        let index = self.batch.records.len();
+        self.fresh.entry(self.hashes.hash_one(&record.identity)).or_default().push(index);
+        self.batch.records.push(Record { seq: relative(index), ..record });
+        index
+    }
+
+    pub fn record_at(&self, index: usize) -> &Record {
+        &self.batch.records[index]
+    }
+
+    /// Everything a command may change, to go back to.
+    pub fn save(&self) -> Saved {
+        Saved { books: self.books.clone(), states: self.states.clone(), batch: self.batch.clone(), fresh: self.fresh.clone() }
+    }
+
+    pub fn restore(&mut self, saved: Saved) {
+        let Saved { books, states, batch, fresh } = saved;
+        (self.books, self.states, self.batch, self.fresh) = (books, states, batch, fresh);
+    }
+
+    pub fn amend(&mut self, of: Seq, kind: Kind, by: usize) {
+        self.states.amended.insert(of, Amendment { kind, by: relative(by) });
+        self.batch.amendments.push((of, kind, by));
+    }
+
+    pub fn amendment(&self, of: Seq) -> Option<Amendment> {
+        self.states.amended.get(&of).copied()
+    }
+
+    /// A kept event needs no more rating.
+    pub fn settle(&mut self, kept: Seq) {
+        self.batch.settled.push(kept);
+    }
+
+    // ---- usage ----
+
+    pub fn usage(&mut self, prepared: &Prepared) -> Outcome {
+        if let Some(earlier) = self.earlier(&prepared.identity) {
+            return self.resent(&earlier, prepared, prepared.content);
+        }
+        let orphan = prepared.orphan.as_ref().and_then(|identity| self.earlier(identity));
+        if let (Some(earlier), Some(content)) = (orphan, prepared.orphan_content) {
+            return self.resent(&earlier, prepared, content);
+        }
+        match self.rate(prepared) {
+            Ok(rated) => self.record_rated(prepared, rated, Kind::Rated, None),
+            Err(kept) => {
+                let body = Body { reason: kept.0.to_owned(), ..event_body(prepared) };
+                let index = self.push(record_of(prepared, Kind::Unrated, body));
+                self.batch.unrated.push(index);
+                Outcome::Unrated { reason: kept.0.to_owned(), duplicate: false }
+            }
+        }
+    }
+
+    /// The same identity again: the first answer, a conflict, or another try at a kept event.
+    fn resent(&mut self, earlier: &Earlier, prepared: &Prepared, content: [u8; 16]) -> Outcome {
+        let record = self.earlier_record(earlier);
+        if record.content != content {
+            let detail = format!(
+                "the event {:?} of source {:?} was already reported with other content",
+                record.identity.id, record.identity.source
+            );
+            return Outcome::Rejected(Problem::field("id_conflict", "id", detail));
+        }
+        if record.kind != Kind::Unrated {
+            return self.posted_of(record).map_or_else(fault, Outcome::Duplicate);
+        }
+        let reason = record.body.reason.clone();
+        match earlier {
+            Earlier::Stored(kept) => self.again(&Arc::clone(kept), prepared),
+            Earlier::Fresh(_) => Outcome::Unrated { reason, duplicate: true },
+        }
+    }
+
+    /// Rates a kept event, unless that has happened or it was voided.
+    fn again(&mut self, kept: &Record, prepared: &Prepared) -> Outcome {
+        match self.amendment(kept.seq) {
+            Some(Amendment { kind: Kind::Void, .. }) => return Outcome::Unrated { reason: "voided".to_owned(), duplicate: true },
+            Some(Amendment { by, .. }) => {
+                return match self.rated_later(by) {
+                    Some(record) => self.posted_of(record).map_or_else(fault, Outcome::Duplicate),
+                    None => fault(Refusal::Overflow),
+                };
+            }
+            None => {}
+        }
+        if prepared.identity != kept.identity
+            && let Some(earlier) = self.earlier(&prepared.identity)
+        {
+            // It came again under its customer's root and was rated there.
+            self.settle(kept.seq);
+            return self.posted_of(self.earlier_record(&earlier)).map_or_else(fault, Outcome::Duplicate);
+        }
+        match self.rate(prepared) {
+            Ok(rated) => self.record_rated(prepared, rated, Kind::RatedLater, Some(kept)),
+            Err(reason) => Outcome::Unrated { reason: reason.0.to_owned(), duplicate: true },
+        }
+    }
+
+    fn rated_later(&self, by: Seq) -> Option<&Record> {
+        match usize::try_from(-1 - by.0) {
+            Ok(index) => self.batch.records.get(index),
+            Err(_) => self.later.get(&by).map(AsRef::as_ref),
+        }
+    }
+
+    /// Prices and posts; when it refuses, nothing has changed.
+    pub fn rate(&mut self, prepared: &Prepared) -> Result<Rated, Kept> {
+        let customer = prepared.customer.as_ref().ok_or(Kept("unknown_customer"))?;
+        let plan = prepared.priced.as_ref().map_err(Clone::clone)?;
+        let charges = charge::price(prepared, customer, plan, &self.states)?;
+        let (hold, over_hold) = self.post_usage(prepared, customer, plan, &charges).map_err(|refusal| Kept(refusal.code()))?;
+        self.grow(customer.tenant.id, &charges);
+        member::add(prepared, plan, &mut self.states);
+        Ok(Rated { charges, currency: plan.currency, hold, over_hold })
+    }
+
+    /// With its hold, if there is one that is open; otherwise under the limits.
+    fn post_usage(
+        &mut self,
+        prepared: &Prepared,
+        customer: &Customer,
+        plan: &Plan,
+        charges: &Charges,
+    ) -> Result<(Option<HoldId>, Option<Cents>), Refusal> {
+        let (links, limits) = (charge::link_charges(charges), charge::limits(plan));
+        let root = customer.tenant.root;
+        let event = Event { root, platform: customer.platform(), currency: plan.currency, charges: &links, limits: &limits };
+        let id = prepared.hold_id();
+        if let Some(hold) = self.states.holds.get(&id) {
+            let mut hold = hold.clone();
+            match self.books.capture(&event, &mut hold, self.now) {
+                Ok(posted) => {
+                    self.states.holds.set(id, hold);
+                    let account = AccountKey::balance(customer.tenant.id, plan.currency);
+                    let over = posted.over_hold.iter().find(|(of, _)| *of == account).map(|&(_, cents)| cents);
+                    return Ok((Some(id), over));
+                }
+                // The usage has happened: it is posted like any other.
+                Err(Refusal::HoldOver | Refusal::HoldEnded { .. } | Refusal::HoldOfAnother) => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        self.books.charge(&event).map(|_| (None, None))
+    }
+
+    /// Carries and counters after these charges.
+    pub fn grow(&mut self, customer: TenantId, charges: &[Charge]) {
+        for charge in charges {
+            self.states.set_carry(customer, charge.link.buyer, charge.carry);
+            if let Some(id) = charge.counter {
+                self.states.counters.set(CounterKey { buyer: charge.link.buyer, id }, charge.after);
+            }
+        }
+    }
+
+    fn record_rated(&mut self, prepared: &Prepared, rated: Rated, kind: Kind, kept: Option<&Record>) -> Outcome {
+        let body = Body {
+            currency: Some(rated.currency),
+            charges: rated.charges,
+            hold: rated.hold,
+            refers_to: kept.map(|record| record.seq),
+            ..event_body(prepared)
+        };
+        let mut record = record_of(prepared, kind, body);
+        if let Some(kept) = kept.filter(|kept| kept.identity == record.identity) {
+            // The kept record is the one that its identity finds.
+            record.identity = Identity { namespace: Namespace::Engine, ..kept.identity.clone() };
+        }
+        let index = self.push(record);
+        if let Some(kept) = kept {
+            self.amend(kept.seq, kind, index);
+            self.settle(kept.seq);
+        }
+        match self.posted_of(&self.batch.records[index]) {
+            Ok(posted) => Outcome::Rated(Posted { over_hold: rated.over_hold, ..posted }),
+            Err(refusal) => fault(refusal),
+        }
+    }
+
+    /// What a record moved, with the customer's balance as it is now.
+    pub fn posted_of(&self, record: &Record) -> Result<Posted, Refusal> {
+        let currency = record.body.currency.ok_or(Refusal::BrokenChain)?;
+        let charges = charge::link_charges(&record.body.charges);
+        Ok(Posted {
+            seq: record.seq,
+            customer: record.tenant,
+            currency,
+            debit: charge::debit(&record.body.charges),
+            splits: ledger::splits_of(&charges)?.into_vec(),
+            balance: self.books.balance(AccountKey::balance(record.tenant, currency))?.posted,
+            over_hold: None,
+        })
+    }
+
+    pub fn balance(&self, tenant: TenantId, currency: Currency) -> Cents {
+        self.books.balance(AccountKey::balance(tenant, currency)).map_or(Cents::ZERO, |balance| balance.posted)
+    }
+
+    // ---- money by hand ----
+
+    fn money(&mut self, identity: &Identity, command: &MoveMoney, received_at: Instant) -> Result<MoneyAnswer, Problem> {
+        let content = money_content(command);
+        if let Some(earlier) = self.earlier(identity) {
+            let record = self.earlier_record(&earlier);
+            if record.content != content {
+                return Err(Problem::new("idempotency_conflict", "this key was used for another command"));
+            }
+            return self.money_answer(command, record.seq, true);
+        }
+        let posting = match command.kind {
+            MoneyKind::TopUp => ledger::top_up(command.root, command.account, command.cents),
+            MoneyKind::Adjustment => ledger::adjustment(command.root, command.account, command.cents, &command.reason),
+        };
+        let posting = posting.map_err(refused)?;
+        self.books.post(&[posting]).map_err(refused)?;
+        let kind = match command.kind {
+            MoneyKind::TopUp => Kind::TopUp,
+            MoneyKind::Adjustment => Kind::Adjustment,
+        };
+        let body = Body {
+            currency: Some(command.account.currency),
+            postings: smallvec![posting],
+            reason: command.reason.clone(),
+            ..Body::default()
+        };
+        let (at, tenant, identity) = (received_at, command.account.tenant, identity.clone());
+        let digest = [0; 16];
+        let index = self.push(Record {
+            seq: Seq(0),
+            kind,
+            tenant,
+            identity,
+            at,
+            received_at,
+            content,
+            body,
+            personal: None,
+            personal_digest: digest,
+        });
+        self.money_answer(command, relative(index), false)
+    }
+
+    fn money_answer(&self, command: &MoveMoney, seq: Seq, duplicate: bool) -> Result<MoneyAnswer, Problem> {
+        let balance = self.books.balance(command.account).map_err(refused)?.posted;
+        Ok(MoneyAnswer { seq, account: command.account, cents: command.cents, balance, duplicate })
+    }
+}
+
+/// What rating an event came to.
+#[derive(Debug)]
+pub struct Rated {
+    pub charges: Charges,
+    pub currency: Currency,
+    pub hold: Option<HoldId>,
+    pub over_hold: Option<Cents>,
+}
+
+/// A record of this batch before the journal has placed it.
+pub fn relative(index: usize) -> Seq {
+    Seq(-1 - i64::try_from(index).unwrap_or(i64::MAX - 1))
+}
+
+/// A refusal of the ledger as the caller sees it.
+pub fn refused(refusal: Refusal) -> Problem {
+    Problem::new(refusal.code(), refusal.to_string())
+}
+
+/// The books could not answer for what they hold: reported, never hidden.
+fn fault(refusal: Refusal) -> Outcome {
+    Outcome::Rejected(refused(refusal))
+}
+
+/// What the event says of itself.
+pub fn event_body(prepared: &Prepared) -> Body {
+    let event = &prepared.event;
+    Body {
+        meter: event.meter.clone(),
+        quantity: event.quantity,
+        amount: event.amount.map(|amount| amount.to_string()),
+        member: prepared.priced.as_ref().ok().and_then(|plan| member::name(prepared, plan)),
+        ..Body::default()
+    }
+}
+
+pub fn record_of(prepared: &Prepared, kind: Kind, body: Body) -> Record {
+    let personal = prepared.personal();
+    Record {
+        seq: Seq(0),
+        kind,
+        tenant: prepared.customer.as_ref().map_or(prepared.identity.root, |customer| customer.tenant.id),
+        identity: prepared.identity.clone(),
+        at: prepared.event.at,
+        received_at: prepared.received_at,
+        content: prepared.content,
+        body,
+        personal_digest: hash::personal_digest(prepared.personal_key(), &personal),
+        personal: (personal != Personal::default()).then_some(personal),
+    }
+}
+
+fn money_content(command: &MoveMoney) -> [u8; 16] {
+    let account = command.account;
+    Digest::keyed(&[0; 32])
+        .number(account.tenant.0.into())
+        .number(account.currency.numeric().into())
+        .number(command.cents.0.into())
+        .number(i128::from(command.kind == MoneyKind::TopUp))
+        .text(&command.reason)
+        .finish()
+}
