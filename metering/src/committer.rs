@@ -132,8 +132,15 @@ impl Committer {
         expired.iter().for_each(|hold| crate::holds::expiry_keys(hold, &mut keys));
         work.iter().for_each(|command| command.keys(&mut keys));
         known.values().for_each(|record| crate::turn::record_keys(record, &mut keys));
-        let state = self.journal.load(&keys).await?;
+        let mut state = self.journal.load(&keys).await?;
         let later = self.rated_later(&state.amendments).await?;
+        if !later.is_empty() {
+            // A resend of an event that was rated later answers with that record and its balance now.
+            let mut more = StateKeys::default();
+            later.values().for_each(|record| crate::turn::record_keys(record, &mut more));
+            state.accounts.extend(self.journal.load(&more).await?.accounts);
+            keys.accounts.extend(more.accounts);
+        }
         let mut turn = Turn::new(now, keys, state, known, later);
         expired.iter().for_each(|hold| turn.expire(hold));
         let mut done: Vec<Done> = work.iter().map(|command| turn.take(command)).collect();

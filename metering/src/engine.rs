@@ -19,6 +19,8 @@ use store::journal::{ChargePricing, Identity, Journal, JournalError, Kind, Names
 
 /// Kept events tried by one request.
 pub const AGAIN_EVENTS_MAX: usize = 10_000;
+/// Events of one batch prepared before others get a turn.
+const PREPARED_AT_ONCE: usize = 250;
 /// How often a void looks again when its event was rated meanwhile.
 const LOOKS_MAX: usize = 8;
 
@@ -87,7 +89,11 @@ impl Engine {
         let now = self.now();
         let mut answers = Vec::with_capacity(events.len());
         let (mut work, mut places) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
-        for event in events {
+        for (index, event) in events.into_iter().enumerate() {
+            if index % PREPARED_AT_ONCE == PREPARED_AT_ONCE - 1 {
+                // A large batch must not keep a small one waiting.
+                tokio::task::yield_now().await;
+            }
             let (id, prepared) = match event {
                 Ok(event) => (event.id.clone(), prepare(&self.directory, caller, event, now, Lateness::Kept).await),
                 Err((id, problem)) => (id, Err(problem)),
