@@ -75,7 +75,6 @@ create table agreements (
     check ((pricing = 'commission') = (commission_bp is not null))
 ) strict;
 create unique index agreements_by_buyer on agreements (buyer_id, from_at);
-create index agreements_by_card on agreements (rate_card_id);
 
 create table meters (
     id          integer not null primary key,

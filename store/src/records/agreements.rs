@@ -109,7 +109,6 @@ impl Records {
 
     /// Every agreement of these buyers, past and future: per buyer, oldest first.
     pub async fn agreements_of(&self, buyers: &[TenantId]) -> Result<Vec<Agreement>> {
-        let buyers = distinct(buyers);
         let rows = fetch_any!(pool self.db, AgreementRow, BY_BUYERS, buyers);
         rows.into_iter().map(AgreementRow::agreement).collect()
     }
@@ -134,13 +133,6 @@ fn changed(terms: &Agreement, root: TenantId, action: &'static str, before: Opti
     Change { tenant: terms.buyer, root, resource: "agreement", id: terms.id.to_string(), action, before, after }
 }
 
-fn distinct(buyers: &[TenantId]) -> Vec<TenantId> {
-    let mut buyers = buyers.to_vec();
-    buyers.sort_unstable();
-    buyers.dedup();
-    buyers
-}
-
 async fn of_buyers_in(tx: &mut Tx<'_>, buyers: &[TenantId]) -> Result<Vec<Agreement>> {
     let rows = fetch_any!(tx tx, AgreementRow, BY_BUYERS, buyers);
     rows.into_iter().map(AgreementRow::agreement).collect()
@@ -149,7 +141,6 @@ async fn of_buyers_in(tx: &mut Tx<'_>, buyers: &[TenantId]) -> Result<Vec<Agreem
 /// Checks and inserts agreements. `tenants`: those just created in this transaction, without agreements yet.
 pub(super) async fn insert(tx: &mut Tx<'_>, new: &[Agreement], mut tenants: HashMap<TenantId, Tenant>) -> Result<()> {
     let stored: Vec<TenantId> = new.iter().map(|terms| terms.buyer).filter(|id| !tenants.contains_key(id)).collect();
-    let stored = distinct(&stored);
     let mut periods: HashMap<TenantId, Vec<Agreement>> = HashMap::with_capacity(new.len());
     for terms in of_buyers_in(tx, &stored).await? {
         periods.entry(terms.buyer).or_default().push(terms);
@@ -205,6 +196,9 @@ fn check(terms: &Agreement, buyer: &Tenant, cards: &HashMap<RateCardId, CardHead
     let Some(seller) = buyer.parent else { return Err(invalid("buyer", "the platform buys from nobody")) };
     if terms.seller != seller {
         return Err(invalid("seller", format!("the seller of {} is {seller}", terms.buyer)));
+    }
+    if buyer.closed_at.is_some() {
+        return Err(conflict("buyer", "it is closed"));
     }
     if terms.credit_limit.is_some_and(|limit| limit < Cents::ZERO) {
         return Err(invalid("credit_limit_cents", "expected 0 or more"));

@@ -116,7 +116,10 @@ fn check(tenant: &Tenant, parent: Option<&Tenant>) -> Result<()> {
     check_name("name", &tenant.name)?;
     check_name("external_id", &tenant.external_id)?;
     check_country(tenant.country.as_deref())?;
-    if tenant.id.0 <= 0 || tenant.external_id.parse::<TenantId>().is_ok() {
+    if tenant.id.0 <= 0 {
+        return Err(invalid("id", "expected a positive number"));
+    }
+    if tenant.external_id.parse::<TenantId>().is_ok() {
         return Err(invalid("external_id", "it reads as an id of this server; choose another"));
     }
     let (kind, parent) = match (tenant.kind, parent) {

@@ -105,7 +105,7 @@ macro_rules! insert_many {
     }};
 }
 
-/// All rows for a set of ids. `$on` is `pool db` or `tx tx`.
+/// All rows for a set of ids, chunk by chunk in the ids' order. From the readers (`pool db`) or inside a transaction (`tx tx`).
 macro_rules! fetch_any {
     (pool $db:expr, $row:ty, $sql:expr, $ids:expr) => {
         match &$db {
@@ -119,7 +119,7 @@ macro_rules! fetch_any {
     };
     (@ $executor:expr, $row:ty, $sql:expr, $ids:expr) => {{
         let mut found: Vec<$row> = Vec::new();
-        for chunk in $ids.chunks($crate::records::sql::VALUES_PER_STATEMENT) {
+        for chunk in $crate::records::sql::distinct(&$ids).chunks($crate::records::sql::VALUES_PER_STATEMENT) {
             let values = $crate::records::sql::padded(chunk);
             let mut query = sqlx::query_as::<_, $row>(sqlx::AssertSqlSafe($crate::records::sql::any_of($sql, values.len())));
             for value in &values {
@@ -146,6 +146,13 @@ pub(super) fn rows_of(sql: &str, rows: usize) -> String {
 /// The text of a statement with `in ($1)` for `values` values, likewise.
 pub(super) fn any_of(sql: &str, values: usize) -> String {
     sql.replace("in ($1)", &format!("in ({})", vec!["?"; values].join(", ")))
+}
+
+pub(super) fn distinct<T: Ord + Copy>(values: &[T]) -> Vec<T> {
+    let mut values = values.to_vec();
+    values.sort_unstable();
+    values.dedup();
+    values
 }
 
 /// The values, the last repeated up to a power of two: few texts, so that prepared ones are found again.

@@ -175,11 +175,7 @@ impl Records {
         let rows = fetch_any!(pool self.db, (i64, Option<Vec<u8>>), PERSONAL_KEYS, ids);
         let key = |(id, key): (i64, Option<Vec<u8>>)| key.map(|key| Ok((TenantId(id), <[u8; 32]>::try_from(key)?)));
         let keys: Result<Vec<_>, Vec<u8>> = rows.into_iter().filter_map(key).collect();
-        let mut keys = keys.map_err(|key| corrupt(format!("a personal key of {} bytes", key.len())))?;
-        // Chunks of the set are padded with a repeated id.
-        keys.sort_by_key(|(id, _)| *id);
-        keys.dedup_by_key(|(id, _)| *id);
-        Ok(keys)
+        Ok(keys.map_err(|key| corrupt(format!("a personal key of {} bytes", key.len())))?)
     }
 
     pub async fn update_tenant(&self, actor: &Actor, id: TenantId, patch: TenantPatch) -> Result<Tenant> {

@@ -1,6 +1,7 @@
 //! The records on a temporary SQLite file: round trips, constraints, and an audit log row for every write.
 
 mod sales;
+mod service;
 mod statements;
 mod tree;
 

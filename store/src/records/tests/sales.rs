@@ -76,6 +76,8 @@ async fn an_agreement_must_fit_its_buyer_and_card() {
     assert_eq!(refused(records.create_agreement(&world.by(), &Agreement { id: own.id, ..above.clone() }).await), "conflict id");
     records.create_agreement(&world.by(), &above).await.unwrap();
     assert_eq!(records.agreements_of(&[acme.id]).await.unwrap(), [own, above]);
+    records.close_tenant(&world.by(), acme.id).await.unwrap();
+    assert_eq!(refused(records.create_agreement(&world.by(), &Agreement { id: AgreementId(3), ..ok }).await), "conflict buyer");
 }
 
 #[tokio::test]

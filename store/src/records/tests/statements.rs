@@ -1,7 +1,7 @@
 //! Every statement against the migrated schema.
 
 use super::*;
-use crate::records::{agreements, audit, bulk, cards, keys, meters, platform, tenants, versions};
+use crate::records::{agreements, audit, bulk, cards, column_maps, idempotency, keys, meters, platform, tenants, versions};
 use sqlx::{Executor, SqlSafeStr};
 
 const FILES: &[&[(&str, &str)]] = &[
@@ -9,6 +9,8 @@ const FILES: &[&[(&str, &str)]] = &[
     audit::STATEMENTS,
     bulk::STATEMENTS,
     cards::STATEMENTS,
+    column_maps::STATEMENTS,
+    idempotency::STATEMENTS,
     keys::STATEMENTS,
     meters::STATEMENTS,
     platform::STATEMENTS,
@@ -28,15 +30,27 @@ async fn every_statement_prepares() {
 }
 
 #[tokio::test]
-async fn subtree_and_path_queries_use_their_index() {
+async fn look_ups_use_their_index_and_never_sort() {
     let world = World::new().await;
     let Db::Sqlite(sqlite) = &world.db;
-    for (name, index) in
-        [("BELOW", "tenants_by_path"), ("CHILDREN", "tenants_by_parent"), ("BY_EXTERNAL_ID_IN_ROOT", "tenants_by_external_id")]
-    {
-        let (_, sql) = tenants::STATEMENTS.iter().find(|(other, _)| *other == name).unwrap();
+    let cases = [
+        (tenants::STATEMENTS, "BELOW", "tenants_by_path"),
+        (tenants::STATEMENTS, "CHILDREN", "tenants_by_parent"),
+        (tenants::STATEMENTS, "BY_EXTERNAL_ID", "tenants_by_external_id"),
+        (tenants::STATEMENTS, "BY_EXTERNAL_ID_IN_ROOT", "tenants_by_external_id"),
+        (agreements::STATEMENTS, "BY_BUYERS", "agreements_by_buyer"),
+        (audit::STATEMENTS, "NEWEST_FIRST_BELOW", "audit_log_by_root"),
+        (cards::STATEMENTS, "BY_NAME", "rate_cards_by_name"),
+        (idempotency::STATEMENTS, "PURGE", "idempotency_by_age"),
+        (keys::STATEMENTS, "BY_HASH", "api_keys_by_hash"),
+        (versions::STATEMENTS, "PUBLISHED", "card_versions_by_effective_from"),
+    ];
+    for (statements, name, index) in cases {
+        let (_, sql) = statements.iter().find(|(other, _)| *other == name).unwrap();
         let plan = sqlx::AssertSqlSafe(format!("explain query plan {sql}"));
-        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(plan).bind(1).bind(1).bind(1).fetch_all(&sqlite.readers).await.unwrap();
-        assert!(plan.iter().any(|line| line.3.contains(index)), "{name}: {plan:?}");
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(plan).fetch_all(&sqlite.readers).await.unwrap();
+        let plan: Vec<String> = plan.into_iter().map(|line| line.3).collect();
+        assert!(plan.iter().any(|line| line.contains(index)), "{name}: {plan:?}");
+        assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{name} sorts: {plan:?}");
     }
 }

@@ -1,0 +1,84 @@
+//! Column maps saved for imports of CSV files.
+
+use super::sql::{Tx, change, corrupt, look, read, statements};
+use super::tenants::tenant_in;
+use super::{Actor, Change, Page, RecordError, Records, Result, audit, check_name, one_more};
+use rating::{Instant, TenantId};
+use serde_json::Value;
+
+statements! {
+    PUT = concat!(
+        "insert into column_maps (root_id, owner_id, name, map_json, updated_at) values ($1, $2, $3, $4, $5)",
+        " on conflict (owner_id, name) do update set map_json = excluded.map_json, updated_at = excluded.updated_at"
+    );
+    GET = "select owner_id, name, map_json, updated_at from column_maps where owner_id = $1 and name = $2";
+    LIST = "select owner_id, name, map_json, updated_at from column_maps where owner_id = $1 and name > $2 order by name limit $3";
+    DELETE = "delete from column_maps where owner_id = $1 and name = $2";
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnMap {
+    pub owner: TenantId,
+    /// Unique per owner.
+    pub name: String,
+    /// Read and checked by the importer.
+    pub map: Value,
+    pub updated_at: Instant,
+}
+
+#[derive(sqlx::FromRow)]
+struct MapRow {
+    owner_id: i64,
+    name: String,
+    map_json: String,
+    updated_at: i64,
+}
+
+impl MapRow {
+    fn map(self) -> Result<ColumnMap> {
+        let map = serde_json::from_str(&self.map_json).map_err(corrupt)?;
+        Ok(ColumnMap { owner: TenantId(self.owner_id), name: self.name, map, updated_at: Instant(self.updated_at) })
+    }
+}
+
+async fn map_in(tx: &mut Tx<'_>, owner: TenantId, name: &str) -> Result<Option<ColumnMap>> {
+    look!(tx, fetch_optional as MapRow, GET, owner.0, name)?.map(MapRow::map).transpose()
+}
+
+impl Records {
+    /// Saves a map, in place of the owner's map of that name.
+    pub async fn put_column_map(&self, actor: &Actor, owner: TenantId, name: &str, map: &Value) -> Result<()> {
+        check_name("name", name)?;
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin().await?;
+        let root = tenant_in(&mut tx, owner).await?.root;
+        let before = map_in(&mut tx, owner, name).await?.map(|before| before.map);
+        change!(&mut tx, PUT, root.0, owner.0, name, map.to_string(), actor.at.micros())?;
+        let (id, after) = (name.to_owned(), Some(map.clone()));
+        let change = Change { tenant: owner, root, resource: "column_map", id, action: "put", before, after };
+        audit::append(&mut tx, actor, change).await?;
+        Ok(tx.commit().await?)
+    }
+
+    pub async fn column_map(&self, owner: TenantId, name: &str) -> Result<Option<ColumnMap>> {
+        read!(self.db, fetch_optional as MapRow, GET, owner.0, name)?.map(MapRow::map).transpose()
+    }
+
+    /// The owner's maps by name.
+    pub async fn column_maps(&self, owner: TenantId, after_name: Option<&str>, limit: usize) -> Result<Page<ColumnMap>> {
+        let rows = read!(self.db, fetch_all as MapRow, LIST, owner.0, after_name.unwrap_or_default(), one_more(limit))?;
+        Page::of(rows, limit, MapRow::map)
+    }
+
+    pub async fn delete_column_map(&self, actor: &Actor, owner: TenantId, name: &str) -> Result<()> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin().await?;
+        let root = tenant_in(&mut tx, owner).await?.root;
+        let before = map_in(&mut tx, owner, name).await?.ok_or(RecordError::NotFound { what: "column map" })?;
+        change!(&mut tx, DELETE, owner.0, name)?;
+        let (id, before) = (name.to_owned(), Some(before.map));
+        let change = Change { tenant: owner, root, resource: "column_map", id, action: "delete", before, after: None };
+        audit::append(&mut tx, actor, change).await?;
+        Ok(tx.commit().await?)
+    }
+}
