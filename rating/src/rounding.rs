@@ -26,21 +26,71 @@ pub fn divide(num: i128, den: i128, mode: Mode) -> Result<i128, Overflow> {
     if den <= 0 {
         return Err(Overflow);
     }
-    let (quotient, rest) = (num.div_euclid(den), num.rem_euclid(den));
+    if den == 1 {
+        return Ok(num);
+    }
+    // One division, not two: this is the hot path.
+    let towards_zero = num / den;
+    let rest = num - towards_zero * den;
+    if rest < 0 { settle(towards_zero - 1, rest + den, den, mode) } else { settle(towards_zero, rest, den, mode) }
+}
+
+/// `(count · price + base) / den` to a whole number: only the result must fit, the product may be
+/// twice as wide. `den` must be positive.
+pub fn divide_sum(count: i128, price: i128, base: i128, den: i128, mode: Mode) -> Result<i128, Overflow> {
+    if let Some(num) = count.checked_mul(price).and_then(|product| product.checked_add(base)) {
+        return divide(num, den, mode);
+    }
+    let width = u128::try_from(den).ok().filter(|&den| den > 0).ok_or(Overflow)?;
+    let (quotient, rest) = wide_quotient(count.unsigned_abs(), price.unsigned_abs(), width)?;
+    let (quotient, rest) = match (count < 0) != (price < 0) {
+        true if rest > 0 => (-quotient - 1, den - rest),
+        true => (-quotient, 0),
+        false => (quotient, rest),
+    };
+    let (more, base_rest) = (base.div_euclid(den), base.rem_euclid(den));
+    let over = rest >= den - base_rest;
+    let rest = if over { rest - (den - base_rest) } else { rest + base_rest };
+    settle(quotient.checked_add(more).and_then(|sum| sum.checked_add(i128::from(over))).ok_or(Overflow)?, rest, den, mode)
+}
+
+/// From the floor of a quotient and its rest, in [0, den), to the multiple that the mode asks for.
+fn settle(quotient: i128, rest: i128, den: i128, mode: Mode) -> Result<i128, Overflow> {
     if rest == 0 {
         return Ok(quotient);
     }
     // floor = quotient, ceil = quotient + 1; |rest| against the other side decides the nearest.
-    let other = den - rest;
+    let (other, negative) = (den - rest, quotient < 0);
     let up = match mode {
         Mode::Floor => false,
         Mode::Ceil => true,
-        Mode::Down => num < 0,
-        Mode::Up => num > 0,
-        Mode::HalfUp => rest > other || (rest == other && num > 0),
+        Mode::Down => negative,
+        Mode::Up => !negative,
+        Mode::HalfUp => rest > other || (rest == other && !negative),
         Mode::HalfEven => rest > other || (rest == other && quotient % 2 != 0),
     };
     quotient.checked_add(i128::from(up)).ok_or(Overflow)
+}
+
+/// `a · b / den` and the rest, bit by bit over the 256 bits of the product. `den` < 2¹²⁷.
+fn wide_quotient(a: u128, b: u128, den: u128) -> Result<(i128, i128), Overflow> {
+    let half = |x: u128| (x >> 64, x & u128::from(u64::MAX));
+    let ((a1, a0), (b1, b0)) = (half(a), half(b));
+    let (middle, carry) = (a1 * b0).overflowing_add(a0 * b1);
+    let (low, low_carry) = (a0 * b0).overflowing_add(middle << 64);
+    let high = a1 * b1 + (middle >> 64) + (u128::from(carry) << 64) + u128::from(low_carry);
+    let (mut quotient, mut rest) = (0_u128, 0_u128);
+    for (word, bit) in [high, low].into_iter().flat_map(|word| (0..128).rev().map(move |bit| (word, bit))) {
+        rest = rest << 1 | (word >> bit & 1);
+        if quotient >> 127 != 0 {
+            return Err(Overflow);
+        }
+        quotient <<= 1;
+        if rest >= den {
+            (rest, quotient) = (rest - den, quotient | 1);
+        }
+    }
+    i128::try_from(quotient).ok().zip(i128::try_from(rest).ok()).ok_or(Overflow)
 }
 
 /// The one rounding of a charge: half-even to 10⁻¹² cent.
@@ -146,6 +196,20 @@ mod tests {
             let parts = allocate(total, &weights).unwrap();
             prop_assert_eq!(parts.iter().map(|&p| i128::from(p)).sum::<i128>(), i128::from(total));
             prop_assert!(parts.iter().zip(&weights).all(|(&part, &weight)| weight > 0 || part == 0));
+        }
+
+        #[test]
+        fn a_wide_product_divides_like_a_narrow_one(
+            count in any::<i64>(), price in any::<i64>(), base in any::<i64>(), den in 1_i64..i64::MAX, scale in 0_u32..60,
+        ) {
+            // The same fraction, once as it is and once with both sides times 2ˢ·3: too wide for an i128.
+            let [count, price, base, den] = [count, price, base, den].map(i128::from);
+            let wider = 3_i128 << scale;
+            for mode in [Mode::Up, Mode::Down, Mode::HalfUp, Mode::HalfEven, Mode::Ceil, Mode::Floor] {
+                let narrow = divide(count * price + base, den, mode);
+                prop_assert_eq!(divide_sum(count, price * wider, base * wider, den * wider, mode), narrow);
+                prop_assert_eq!(divide_sum(price * wider, -count, base * wider, den * wider, mode), divide(base - count * price, den, mode));
+            }
         }
 
         #[test]

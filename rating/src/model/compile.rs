@@ -37,7 +37,8 @@ pub(super) fn compile(model: &PriceModel, currency: Currency, rounding: Option<R
     if minimum.zip(maximum).is_some_and(|(minimum, maximum)| minimum > maximum) {
         reader.mistake("minimum_spend", "minimum_above_maximum", "the minimum spend is above the maximum spend");
     }
-    let finish = Finish { step: rounding.and_then(|rounding| step(rounding, money_decimals)), maximum };
+    let (step, mode) = rounding.and_then(|rounding| step(rounding, money_decimals)).unwrap_or((1, Mode::HalfEven));
+    let finish = Finish { step, mode, maximum };
     if shape.is_none() && reader.mistakes.is_empty() {
         reader.too_large("");
     }
@@ -210,15 +211,8 @@ impl Reader {
     }
 
     fn tiers(&mut self, tiers: &[Tier]) -> Option<Vec<Leg>> {
-        let ends = self.ends("up_to", &tiers.iter().map(|tier| tier.up_to).collect::<Vec<_>>())?;
-        let legs = tiers.iter().zip(ends).enumerate().map(|(index, (tier, up_to))| Leg {
-            up_to,
-            block: 1,
-            price: self.money(format!("tiers[{index}].unit_price"), tier.unit_price),
-            flat: tier.flat.map_or(0, |flat| self.money(format!("tiers[{index}].flat"), flat)),
-        });
-        let legs = legs.collect();
-        self.mistakes.is_empty().then_some(legs)
+        let ends: Vec<_> = tiers.iter().map(|tier| tier.up_to).collect();
+        self.legs(&ends, "unit_price", tiers.iter().map(|tier| (tier.unit_price, tier.flat)))
     }
 
     fn percent_tiers(&mut self, tiers: &[PercentTier]) -> Option<Vec<Leg>> {
@@ -226,14 +220,18 @@ impl Reader {
         for (index, tier) in tiers.iter().enumerate() {
             ends.push(tier.up_to.map(|end| self.amount_of_counter(format!("tiers[{index}].up_to"), end)));
         }
-        let ends = self.ends("up_to", &ends)?;
-        let legs = tiers.iter().zip(ends).enumerate().map(|(index, (tier, up_to))| Leg {
-            up_to,
-            block: 1,
-            price: self.money(format!("tiers[{index}].rate"), tier.rate),
-            flat: tier.flat.map_or(0, |flat| self.money(format!("tiers[{index}].flat"), flat)),
-        });
-        let legs = legs.collect();
+        self.legs(&ends, "rate", tiers.iter().map(|tier| (tier.rate, tier.flat)))
+    }
+
+    /// Tiers priced pro rata: (price, flat) of each.
+    fn legs(&mut self, ends: &[Option<Quantity>], field: &str, prices: impl Iterator<Item = (Amount, Option<Amount>)>) -> Option<Vec<Leg>> {
+        let ends = self.ends("up_to", ends)?;
+        let mut legs = Vec::with_capacity(ends.len());
+        for (index, ((price, flat), up_to)) in prices.zip(ends).enumerate() {
+            let price = self.money(format!("tiers[{index}].{field}"), price);
+            let flat = flat.map_or(0, |flat| self.money(format!("tiers[{index}].flat"), flat));
+            legs.push(Leg { up_to, block: 1, price, flat });
+        }
         self.mistakes.is_empty().then_some(legs)
     }
 

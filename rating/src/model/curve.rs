@@ -6,7 +6,7 @@
 
 use crate::ratio::gcd;
 use crate::rounding::{self, Mode};
-use crate::{Overflow, Ratio};
+use crate::{Exact, Overflow, Ratio};
 use smallvec::SmallVec;
 
 /// Quantities in parts (see `Input`), amounts in 10⁻¹² cents · `den`.
@@ -63,7 +63,7 @@ impl Curve {
             };
             let piece = Piece { up_to: leg.up_to, start: from, base, slope, block: leg.block };
             if pieces.len() + 1 < legs.len() {
-                (start, below) = (leg.up_to, piece.value(leg.up_to, mode, true)?);
+                (start, below) = (leg.up_to, piece.value(leg.up_to, mode)?);
             }
             pieces.push(piece);
         }
@@ -117,22 +117,28 @@ impl Curve {
         self
     }
 
-    /// 10⁻¹² cents at a quantity in parts.
-    pub(super) fn at(&self, parts: i128) -> Result<Ratio, Overflow> {
+    /// The amount at a quantity in parts, as a multiple of `step` 10⁻¹² cents.
+    pub(super) fn at(&self, parts: i128, step: i128, mode: Mode) -> Result<Exact, Overflow> {
         let reached = match self.pieces.len() {
             1 => 0,
             _ => self.pieces.partition_point(|piece| piece.up_to < parts),
         };
         let piece = self.pieces.get(reached).ok_or(Overflow)?;
-        Ratio::new(piece.value(parts, self.mode, self.floor_at_zero)?, self.den)
+        let blocks = piece.blocks(parts, self.mode, self.floor_at_zero)?;
+        let den = if step == 1 { self.den } else { self.den.checked_mul(step).ok_or(Overflow)? };
+        rounding::divide_sum(blocks, piece.slope, piece.base, den, mode)?.checked_mul(step).map(Exact).ok_or(Overflow)
     }
 }
 
 impl Piece {
-    fn value(&self, parts: i128, mode: Mode, floor_at_zero: bool) -> Result<i128, Overflow> {
+    fn blocks(&self, parts: i128, mode: Mode, floor_at_zero: bool) -> Result<i128, Overflow> {
         let inside = parts.checked_sub(self.start).ok_or(Overflow)?;
         let inside = if floor_at_zero { inside.max(0) } else { inside };
-        let blocks = if self.block == 1 { inside } else { rounding::divide(inside, self.block, mode)? };
-        blocks.checked_mul(self.slope).and_then(|amount| amount.checked_add(self.base)).ok_or(Overflow)
+        if self.block == 1 { Ok(inside) } else { rounding::divide(inside, self.block, mode) }
+    }
+
+    /// What everything up to an end costs, times the curve's `den`.
+    fn value(&self, parts: i128, mode: Mode) -> Result<i128, Overflow> {
+        self.blocks(parts, mode, true)?.checked_mul(self.slope).and_then(|amount| amount.checked_add(self.base)).ok_or(Overflow)
     }
 }

@@ -24,7 +24,7 @@ mod local;
 use crate::card::{Aggregation, PriceModel, Rounding};
 use crate::rounding::{self, Mode};
 use crate::usage::{Counter, Unrated, Usage};
-use crate::{Currency, Exact, Overflow, Quantity, Ratio};
+use crate::{Currency, Exact, Overflow, Quantity};
 
 pub use compile::{CELLS_MAX, TIERS_MAX};
 use curve::Curve;
@@ -51,22 +51,13 @@ enum Shape {
     Local(Box<Local>),
 }
 
-/// How a fraction of 10⁻¹² cents becomes an amount.
+/// How an amount is finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Finish {
-    /// The rate's own rounding: multiples of this many 10⁻¹² cents.
-    step: Option<(i128, Mode)>,
+    /// A charge is a multiple of this many 10⁻¹² cents: the rate's own rounding, else 1.
+    step: i128,
+    mode: Mode,
     maximum: Option<Exact>,
-}
-
-impl Finish {
-    fn round(&self, value: Ratio) -> Result<Exact, Overflow> {
-        let exact = match self.step {
-            Some((step, mode)) => rounding::ratio_to_step(value, step, mode)?,
-            None => rounding::to_exact(value)?,
-        };
-        Ok(self.maximum.map_or(exact, |maximum| exact.min(maximum)))
-    }
 }
 
 impl CompiledModel {
@@ -120,7 +111,10 @@ impl CompiledModel {
     /// P of a quantity that was reported, be it zero. Local models: 0.
     pub fn at(&self, quantity: Quantity) -> Result<Exact, Overflow> {
         match &self.shape {
-            Shape::Curve(curve) => self.finish.round(curve.at(self.input.parts(quantity.0)?)?),
+            Shape::Curve(curve) => {
+                let exact = curve.at(self.input.parts(quantity.0)?, self.finish.step, self.finish.mode)?;
+                Ok(self.finish.maximum.map_or(exact, |maximum| exact.min(maximum)))
+            }
             Shape::Local(_) => Ok(Exact::ZERO),
         }
     }
@@ -131,7 +125,10 @@ impl CompiledModel {
     pub fn local(&self, usage: &Usage<'_>, before: &Counter) -> Result<Exact, Unrated> {
         match &self.shape {
             Shape::Curve(_) => Ok(Exact::ZERO),
-            Shape::Local(local) => Ok(self.finish.round(local.charge(usage, before, &self.input)?)?),
+            Shape::Local(local) => {
+                let charge = local.charge(usage, before, &self.input)?;
+                Ok(rounding::ratio_to_step(charge, self.finish.step, self.finish.mode)?)
+            }
         }
     }
 
