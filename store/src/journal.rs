@@ -60,6 +60,38 @@ pub enum Kind {
     Adjustment = 21,
 }
 
+impl Namespace {
+    pub const fn from_code(code: i64) -> Option<Self> {
+        Some(match code {
+            1 => Self::Usage,
+            2 => Self::Amend,
+            3 => Self::Hold,
+            4 => Self::HoldStep,
+            5 => Self::Money,
+            6 => Self::Engine,
+            _ => return None,
+        })
+    }
+}
+
+impl Kind {
+    pub const fn from_code(code: i64) -> Option<Self> {
+        Some(match code {
+            1 => Self::Rated,
+            2 => Self::Unrated,
+            3 => Self::RatedLater,
+            4 => Self::Void,
+            10 => Self::HoldPlaced,
+            11 => Self::HoldExtended,
+            12 => Self::HoldReleased,
+            13 => Self::HoldExpired,
+            20 => Self::TopUp,
+            21 => Self::Adjustment,
+            _ => return None,
+        })
+    }
+}
+
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {

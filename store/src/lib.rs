@@ -9,3 +9,11 @@ pub mod hash;
 pub mod journal;
 pub mod memory;
 pub mod records;
+pub mod runs;
+pub mod sqlite;
+pub mod verify;
+
+#[cfg(test)]
+extern crate self as store;
+#[cfg(test)]
+mod suite;

@@ -4,9 +4,10 @@
 
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{
-    Amendment, Batch, BatchHead, Check, Identity, Journal, JournalError, Member, MemberKey, Namespace, Of, Record, RecordQuery, Result,
-    Seq, State, StateKeys,
+    Amendment, Batch, BatchHead, Body, Check, Identity, Journal, JournalError, Member, MemberKey, Namespace, Of, Record, RecordQuery,
+    Result, Seq, State, StateKeys,
 };
+use crate::verify::{Audit, Stored, StoredRow};
 use async_trait::async_trait;
 use ledger::{Hold, HoldState};
 use rating::{Instant, TenantId, ids::HoldId};
@@ -28,7 +29,10 @@ struct Books {
     members: BTreeMap<MemberKey, Member>,
     unrated: BTreeSet<(TenantId, Seq)>,
     heads: HashMap<TenantId, BatchHead>,
-    batches: i64,
+    /// Heads of every batch, in order.
+    committed: Vec<BatchHead>,
+    /// Last seq of every batch.
+    batch_ends: Vec<i64>,
     fail_commits: u32,
 }
 
@@ -89,14 +93,7 @@ impl Journal for MemoryJournal {
     }
 
     async fn verify(&self) -> Result<Vec<Check>> {
-        let books = self.lock()?;
-        let mut sums: BTreeMap<rating::Currency, i128> = BTreeMap::new();
-        for (account, balance) in &books.state.accounts {
-            *sums.entry(account.currency).or_default() += i128::from(balance.posted.0);
-        }
-        let differences: Vec<String> =
-            sums.iter().filter(|(_, sum)| **sum != 0).map(|(currency, sum)| format!("{currency}: accounts sum to {sum}")).collect();
-        Ok(vec![Check { name: "zero_sum".into(), ok: differences.is_empty(), examined: books.state.accounts.len() as u64, differences }])
+        self.lock()?.verify()
     }
 }
 
@@ -145,8 +142,9 @@ impl Books {
         self.state.counters.extend(batch.state.counters);
         self.state.holds.extend(batch.state.holds);
         self.members.extend(batch.state.members);
+        self.committed.extend(heads.iter().map(|(_, head)| head.clone()));
         self.heads.extend(heads);
-        self.batches += 1;
+        self.batch_ends.push(first + batch.records.len() as i64 - 1);
         for (index, mut record) in batch.records.into_iter().enumerate() {
             record.seq = seq_of(index);
             if record.identity.namespace != Namespace::Engine {
@@ -159,7 +157,7 @@ impl Books {
 
     /// The new head of every root in the batch.
     fn chain(&self, batch: &Batch, first: i64) -> Result<Vec<(TenantId, BatchHead)>> {
-        let number = self.batches + 1;
+        let number = self.batch_ends.len() as i64 + 1;
         let mut open: BTreeMap<TenantId, (BatchHasher, BatchHead)> = BTreeMap::new();
         for (index, record) in batch.records.iter().enumerate() {
             let root = record.identity.root;
@@ -170,12 +168,28 @@ impl Books {
                 let committed_at = batch.committed_at;
                 (hasher, BatchHead { batch: number, root, first: seq, last: seq, records: 0, hash: GENESIS, committed_at })
             });
-            let body = postcard::to_stdvec(&record.body).map_err(|e| JournalError::Corrupt(e.to_string()))?;
+            let body = packed(&record.body)?;
             hasher.row(&Row { seq: seq.0, ..Row::of(record, &body) });
             head.last = seq;
             head.records += 1;
         }
         Ok(open.into_iter().map(|(root, (hasher, head))| (root, BatchHead { hash: hasher.finish(), ..head })).collect())
+    }
+
+    fn verify(&self) -> Result<Vec<Check>> {
+        let mut audit = Audit::new(HashMap::new(), self.records.len() as u64);
+        audit.expect_batches(self.committed.iter().cloned());
+        for record in &self.records {
+            let body = packed(&record.body)?;
+            let batch = 1 + self.batch_ends.partition_point(|end| *end < record.seq.0) as i64;
+            audit.row(&StoredRow { batch, row: Row::of(record, &body), personal: None });
+        }
+        audit.identities().next_pass();
+        if audit.identities().has_suspects() {
+            self.records.iter().for_each(|record| audit.identities().confirm(&Row::of(record, &[])));
+        }
+        let heads = self.heads.iter().map(|(root, head)| (*root, head.hash)).collect();
+        Ok(audit.finish(&Stored { state: self.state.clone(), heads }))
     }
 
     fn read(&self, query: &RecordQuery) -> Vec<Record> {
@@ -199,6 +213,10 @@ impl Books {
             self.records.iter().filter(beyond).filter(of).take(query.limit).map(copy).collect()
         }
     }
+}
+
+fn packed(body: &Body) -> Result<Vec<u8>> {
+    postcard::to_stdvec(body).map_err(|e| JournalError::Corrupt(e.to_string()))
 }
 
 fn pick<K: Clone + Eq + std::hash::Hash, V: Clone>(keys: &[K], from: &HashMap<K, V>, into: &mut HashMap<K, V>) {

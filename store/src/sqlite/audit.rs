@@ -1,0 +1,175 @@
+//! The audit over a SQLite file: one snapshot, read in order while the chunk before is worked on.
+
+use super::rows::{account, bytes, carries, counter, hold, int};
+use super::sql;
+use crate::hash::Row;
+use crate::journal::{Amendment, BatchHead, Check, JournalError, Kind, Result, Seq};
+use crate::verify::{Audit, Stored, StoredRow};
+use rating::{Instant, TenantId};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, Row as _, SqliteConnection};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Rows read at once.
+const CHUNK_ROWS: i64 = 16_384;
+
+/// Audits a database file, also beside a running server: it reads one snapshot and writes nothing.
+pub async fn verify_file(file: &Path) -> Result<Vec<Check>> {
+    verify(&mut crate::db::open_sqlite_read_only(file).await?).await
+}
+
+pub async fn verify(conn: &mut SqliteConnection) -> Result<Vec<Check>> {
+    let mut snapshot = conn.begin().await?;
+    let last_seq: i64 = sqlx::query_scalar(sql::LAST_SEQ).fetch_one(&mut *snapshot).await?;
+    let keys = personal_keys(&mut snapshot).await?;
+    let audit = Audit::new(keys, last_seq.unsigned_abs());
+    let audit = stream_rows(&mut snapshot, audit).await?;
+    let audit = repeated_identities(&mut snapshot, audit).await?;
+    let stored = stored(&mut snapshot).await?;
+    Ok(audit.finish(&stored))
+}
+
+async fn stream_rows(conn: &mut SqliteConnection, audit: Audit) -> Result<Audit> {
+    let mut working = tokio::task::spawn_blocking(move || Ok(audit));
+    let (mut seq, mut batch) = (0_i64, 0_i64);
+    loop {
+        let rows = sqlx::query(sql::AUDIT_ROWS).bind(seq).bind(CHUNK_ROWS).fetch_all(&mut *conn).await?;
+        let Some(last) = rows.last() else { break };
+        let last_batch = int(last, 1)?;
+        let batches = batches(conn, batch, last_batch).await?;
+        (seq, batch) = (int(last, 0)?, last_batch);
+        let mut audit = joined(working).await?;
+        working = tokio::task::spawn_blocking(move || {
+            audit.expect_batches(batches);
+            rows.iter().try_for_each(|row| stored_row(row).map(|row| audit.row(&row)))?;
+            Ok(audit)
+        });
+    }
+    let mut audit = joined(working).await?;
+    audit.expect_batches(batches(conn, batch, i64::MAX).await?);
+    Ok(audit)
+}
+
+async fn joined(working: tokio::task::JoinHandle<Result<Audit>>) -> Result<Audit> {
+    working.await.map_err(|e| JournalError::Unavailable(e.to_string()))?
+}
+
+async fn repeated_identities(conn: &mut SqliteConnection, mut audit: Audit) -> Result<Audit> {
+    while audit.identities().next_pass() {
+        audit = stream_identities(conn, audit, |audit, row| audit.identities().add(row)).await?;
+    }
+    if audit.identities().has_suspects() {
+        audit = stream_identities(conn, audit, |audit, row| audit.identities().confirm(row)).await?;
+    }
+    Ok(audit)
+}
+
+async fn stream_identities(conn: &mut SqliteConnection, mut audit: Audit, each: fn(&mut Audit, &Row<'_>)) -> Result<Audit> {
+    let mut seq = 0_i64;
+    loop {
+        let rows = sqlx::query(sql::AUDIT_IDENTITIES).bind(seq).bind(CHUNK_ROWS).fetch_all(&mut *conn).await?;
+        let Some(last) = rows.last() else { return Ok(audit) };
+        seq = int(last, 0)?;
+        for row in &rows {
+            each(&mut audit, &identity_row(row)?);
+        }
+    }
+}
+
+fn stored_row(row: &SqliteRow) -> Result<StoredRow<'_>> {
+    Ok(StoredRow {
+        batch: int(row, 1)?,
+        row: Row {
+            seq: int(row, 0)?,
+            root: int(row, 2)?,
+            tenant: int(row, 3)?,
+            kind: small(row, 4)?,
+            namespace: small(row, 5)?,
+            source: row.try_get_unchecked(6)?,
+            id: row.try_get_unchecked(7)?,
+            at_us: int(row, 8)?,
+            received_us: int(row, 9)?,
+            content: bytes(row, 10)?,
+            body: bytes(row, 11)?,
+            personal_digest: bytes(row, 13)?,
+        },
+        personal: row.try_get_unchecked(12)?,
+    })
+}
+
+/// A code that is no code any more stays different from every one that is.
+fn small(row: &SqliteRow, column: usize) -> Result<u8> {
+    Ok(u8::try_from(int(row, column)?).unwrap_or(u8::MAX))
+}
+
+/// The columns of `AUDIT_IDENTITIES`; the others are empty.
+fn identity_row(row: &SqliteRow) -> Result<Row<'_>> {
+    Ok(Row {
+        seq: int(row, 0)?,
+        kind: 0,
+        tenant: 0,
+        root: int(row, 1)?,
+        namespace: small(row, 2)?,
+        source: row.try_get_unchecked(3)?,
+        id: row.try_get_unchecked(4)?,
+        at_us: 0,
+        received_us: 0,
+        content: &[],
+        body: &[],
+        personal_digest: &[],
+    })
+}
+
+/// Batches after one and up to another.
+async fn batches(conn: &mut SqliteConnection, after: i64, until: i64) -> Result<Vec<BatchHead>> {
+    let rows = sqlx::query(sql::AUDIT_BATCHES).bind(after).bind(until).fetch_all(conn).await?;
+    let head = |row: &SqliteRow| {
+        Ok(BatchHead {
+            batch: int(row, 0)?,
+            root: TenantId(int(row, 1)?),
+            first: Seq(int(row, 2)?),
+            last: Seq(int(row, 3)?),
+            records: int(row, 4)?,
+            hash: hash(row, 5)?,
+            committed_at: Instant(int(row, 6)?),
+        })
+    };
+    rows.iter().map(head).collect()
+}
+
+/// A hash of another length is as wrong as one of other bytes.
+fn hash(row: &SqliteRow, column: usize) -> Result<[u8; 32]> {
+    Ok(bytes(row, column)?.try_into().unwrap_or_default())
+}
+
+async fn personal_keys(conn: &mut SqliteConnection) -> Result<HashMap<TenantId, [u8; 32]>> {
+    let rows = sqlx::query(sql::AUDIT_KEYS).fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((TenantId(int(row, 0)?), hash(row, 1)?))).collect()
+}
+
+async fn stored(conn: &mut SqliteConnection) -> Result<Stored> {
+    let mut stored = Stored::default();
+    let state = &mut stored.state;
+    for row in sqlx::query(sql::AUDIT_ACCOUNTS).fetch_all(&mut *conn).await? {
+        state.accounts.extend([account(&row)?]);
+    }
+    for row in sqlx::query(sql::AUDIT_CARRIES).fetch_all(&mut *conn).await? {
+        state.carries.extend([carries(&row)?]);
+    }
+    for row in sqlx::query(sql::AUDIT_COUNTERS).fetch_all(&mut *conn).await? {
+        state.counters.extend([counter(&row)?]);
+    }
+    for row in sqlx::query(sql::OPEN_HOLDS).fetch_all(&mut *conn).await? {
+        let hold = hold(&row)?;
+        state.holds.insert(hold.id, hold);
+    }
+    for row in sqlx::query(sql::AUDIT_AMENDMENTS).fetch_all(&mut *conn).await? {
+        let kind = Kind::from_code(int(&row, 1)?).ok_or_else(|| JournalError::Corrupt("amendments: unknown kind".into()))?;
+        state.amendments.insert(Seq(int(&row, 0)?), Amendment { kind, by: Seq(int(&row, 2)?) });
+    }
+    for row in sqlx::query(sql::HEADS).fetch_all(&mut *conn).await? {
+        stored.heads.insert(TenantId(int(&row, 0)?), hash(&row, 2)?);
+    }
+    Ok(stored)
+}

@@ -1,0 +1,140 @@
+//! Hot states in memory, bounded, and never ahead of what is committed.
+//!
+//! Two generations: what is used moves to the young one; when that is full the old one is forgotten.
+//! "Absent in the database" is remembered too.
+
+use crate::journal::{Carries, CounterKey, State};
+use ledger::{AccountKey, Balance, Hold, HoldState};
+use rating::usage::Counter;
+use rating::{TenantId, ids::HoldId};
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// States per kind in one generation (there are two).
+const HOT_MAX: usize = 131_072;
+
+#[derive(Debug)]
+pub struct Hot<K, V> {
+    young: HashMap<K, Option<V>>,
+    old: HashMap<K, Option<V>>,
+    max: usize,
+}
+
+impl<K: Eq + Hash + Clone, V: Clone> Hot<K, V> {
+    pub fn new(max: usize) -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), max }
+    }
+
+    /// `None`: unknown. `Some(None)`: known to be absent.
+    pub fn get(&mut self, key: &K) -> Option<Option<V>> {
+        if let Some(value) = self.young.get(key) {
+            return Some(value.clone());
+        }
+        let value = self.old.remove(key)?;
+        self.put(key.clone(), value.clone());
+        Some(value)
+    }
+
+    pub fn put(&mut self, key: K, value: Option<V>) {
+        if self.young.len() >= self.max && !self.young.contains_key(&key) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, value);
+    }
+
+    /// Splits `keys` into what is known (put into `found`) and what must be read (returned, without repeats).
+    pub fn lookup(&mut self, keys: &[K], found: &mut HashMap<K, V>) -> Vec<K> {
+        let mut missing: HashMap<&K, ()> = HashMap::new();
+        for key in keys {
+            if found.contains_key(key) {
+                continue;
+            }
+            match self.get(key) {
+                Some(Some(value)) => drop(found.insert(key.clone(), value)),
+                Some(None) => {}
+                None => drop(missing.insert(key, ())),
+            }
+        }
+        missing.into_keys().cloned().collect()
+    }
+
+    /// Remembers what was read for `keys`, also that nothing was there.
+    pub fn learn(&mut self, keys: &[K], found: &HashMap<K, V>) {
+        for key in keys {
+            self.put(key.clone(), found.get(key).cloned());
+        }
+    }
+}
+
+/// All hot states. `commits` counts changes: what was read before a change is not learnt after it.
+#[derive(Debug)]
+pub struct HotStates {
+    pub commits: u64,
+    pub accounts: Hot<AccountKey, Balance>,
+    pub carries: Hot<TenantId, Carries>,
+    pub counters: Hot<CounterKey, Counter>,
+    pub holds: Hot<HoldId, Hold>,
+    /// All of them: whether an event's id names an open hold is answered without the disk.
+    pub open_holds: HashMap<HoldId, Hold>,
+}
+
+impl HotStates {
+    pub fn new(open_holds: Vec<Hold>) -> Self {
+        Self {
+            commits: 0,
+            accounts: Hot::new(HOT_MAX),
+            carries: Hot::new(HOT_MAX),
+            counters: Hot::new(HOT_MAX),
+            holds: Hot::new(HOT_MAX),
+            open_holds: open_holds.into_iter().map(|hold| (hold.id, hold)).collect(),
+        }
+    }
+
+    /// Takes over the states of a batch that has been committed.
+    pub fn committed(&mut self, state: State) {
+        self.commits += 1;
+        state.accounts.into_iter().for_each(|(key, value)| self.accounts.put(key, Some(value)));
+        state.carries.into_iter().for_each(|(key, value)| self.carries.put(key, Some(value)));
+        state.counters.into_iter().for_each(|(key, value)| self.counters.put(key, Some(value)));
+        for (id, hold) in state.holds {
+            if hold.state == HoldState::Open {
+                self.open_holds.insert(id, hold.clone());
+            } else {
+                self.open_holds.remove(&id);
+            }
+            self.holds.put(id, Some(hold));
+        }
+    }
+
+    /// After a commit whose outcome was unknown: nothing is known but the open holds, read again.
+    pub fn start_again(&mut self, open_holds: Vec<Hold>) {
+        *self = Self { commits: self.commits + 1, ..Self::new(open_holds) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounded_and_what_is_used_stays() {
+        let mut hot: Hot<u32, u32> = Hot::new(4);
+        for key in 0..100 {
+            hot.put(key, Some(key));
+            assert_eq!(hot.get(&0), Some(Some(0)), "after {key}");
+        }
+        assert!(hot.young.len() + hot.old.len() <= 8);
+        assert_eq!(hot.get(&50), None);
+        hot.put(7, None);
+        assert_eq!(hot.get(&7), Some(None));
+    }
+
+    #[test]
+    fn a_newer_value_hides_an_older_one() {
+        let mut hot: Hot<u32, u32> = Hot::new(1);
+        hot.put(1, Some(1));
+        hot.put(2, Some(2));
+        hot.put(1, Some(3));
+        assert_eq!(hot.get(&1), Some(Some(3)));
+    }
+}

@@ -1,0 +1,253 @@
+//! The identity and account indexes in memory: recent entries as maps, older ones as sorted runs.
+//!
+//! Two kinds of key, both hashed under the database's secret, so that nobody can choose colliding ids:
+//! an identity, and a list (of a leaf customer, or of an account). A record enters the list of its
+//! tenant, and of every account it touches except that tenant's own balance: that list would be the
+//! same one. Live segments tile the journal from its first record; what follows them is in `frozen`
+//! (being written as the next segment) and `recent`.
+
+use crate::journal::{Identity, Record};
+use crate::runs::{Entry, Part};
+use ledger::{AccountKey, AccountKind};
+use rating::TenantId;
+use siphasher::sip::SipHasher24;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Seqs of one key, mostly one.
+pub type Seqs = SmallVec<[i64; 2]>;
+
+/// Keys of the index, under a secret of this database.
+#[derive(Clone)]
+pub struct Secret([u8; 16]);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Secret {
+    pub const fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    pub fn identity(&self, identity: &Identity) -> u64 {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(&identity.root.0.to_le_bytes());
+        hasher.write(&[identity.namespace as u8]);
+        hasher.write(&(identity.source.len() as u64).to_le_bytes());
+        hasher.write(identity.source.as_bytes());
+        hasher.write(identity.id.as_bytes());
+        hasher.finish()
+    }
+
+    pub fn customer(&self, tenant: TenantId) -> u64 {
+        self.list(tenant, 0, 0)
+    }
+
+    pub fn account(&self, account: AccountKey) -> u64 {
+        self.list(account.tenant, account.kind as u8, account.currency.numeric())
+    }
+
+    fn list(&self, tenant: TenantId, kind: u8, currency: u16) -> u64 {
+        let mut packed = [0; 11];
+        packed[..8].copy_from_slice(&tenant.0.to_le_bytes());
+        packed[8] = kind;
+        packed[9..].copy_from_slice(&currency.to_le_bytes());
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(&packed);
+        hasher.finish()
+    }
+
+    /// Every list a record enters.
+    pub fn lists(&self, record: &Record) -> SmallVec<[u64; 6]> {
+        let own = |account: &AccountKey| account.kind == AccountKind::Balance && account.tenant == record.tenant;
+        let mut keys: SmallVec<[u64; 6]> = SmallVec::new();
+        keys.push(self.customer(record.tenant));
+        keys.extend(record.accounts().iter().filter(|account| !own(account)).map(|&account| self.account(account)));
+        keys
+    }
+}
+
+/// The keys are hashes already.
+#[derive(Debug, Default)]
+pub struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+}
+
+type ByKey<V> = HashMap<u64, V, BuildHasherDefault<KeyHasher>>;
+
+/// Entries of one record.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    pub seq: i64,
+    /// None for steps of the engine: they are never looked up.
+    pub identity: Option<u64>,
+    pub lists: SmallVec<[u64; 6]>,
+}
+
+/// Entries of the records `[first, last]`, all in memory.
+#[derive(Debug, Default)]
+pub struct Recent {
+    pub first: i64,
+    pub last: i64,
+    ids: ByKey<i64>,
+    /// Further seqs under a key that `ids` has: collisions, next to never.
+    more_ids: Vec<Entry>,
+    lists: ByKey<Seqs>,
+}
+
+impl Recent {
+    pub fn from(first: i64) -> Self {
+        Self { first, last: first - 1, ..Self::default() }
+    }
+
+    pub fn records(&self) -> usize {
+        usize::try_from(self.last - self.first + 1).unwrap_or(0)
+    }
+
+    pub fn add(&mut self, keys: Keys) {
+        self.last = keys.seq;
+        if let Some(key) = keys.identity {
+            match self.ids.entry(key) {
+                std::collections::hash_map::Entry::Vacant(free) => drop(free.insert(keys.seq)),
+                std::collections::hash_map::Entry::Occupied(_) => self.more_ids.push((key, keys.seq)),
+            }
+        }
+        for key in keys.lists {
+            self.lists.entry(key).or_default().push(keys.seq);
+        }
+    }
+
+    pub fn identity(&self, key: u64, found: &mut Seqs) {
+        if let Some(&seq) = self.ids.get(&key) {
+            found.push(seq);
+            found.extend(self.more_ids.iter().filter(|entry| entry.0 == key).map(|entry| entry.1));
+        }
+    }
+
+    /// Ascending.
+    pub fn list(&self, key: u64) -> &[i64] {
+        self.lists.get(&key).map_or(&[], |seqs| seqs.as_slice())
+    }
+
+    /// All identities in ascending order.
+    pub fn sorted_ids(&self) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = self.ids.iter().map(|(&key, &seq)| (key, seq)).collect();
+        entries.extend(&self.more_ids);
+        entries.sort_unstable();
+        entries
+    }
+
+    /// All lists in ascending order of their keys.
+    pub fn sorted_lists(&self) -> Vec<(u64, &[i64])> {
+        let mut lists: Vec<(u64, &[i64])> = self.lists.iter().map(|(&key, seqs)| (key, seqs.as_slice())).collect();
+        lists.sort_unstable_by_key(|(key, _)| *key);
+        lists
+    }
+}
+
+/// Which of a run's two parts a block belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    Ids = 0,
+    Lists = 1,
+}
+
+const RUN_SHIFT: u32 = 24;
+const WHICH_SHIFT: u32 = 23;
+
+/// A block's id: run, part and number.
+pub fn block_id(run: i64, which: Which, number: usize) -> i64 {
+    (run << RUN_SHIFT) | ((which as i64) << WHICH_SHIFT) | number as i64
+}
+
+/// All block ids of a run.
+pub fn block_ids(run: i64) -> Range<i64> {
+    run << RUN_SHIFT..(run + 1) << RUN_SHIFT
+}
+
+/// A sorted run in the database, with what stays of it in memory.
+#[derive(Debug)]
+pub struct Segment {
+    pub run: i64,
+    pub level: i64,
+    pub first: i64,
+    pub last: i64,
+    pub ids: Part,
+    pub lists: Part,
+}
+
+impl Segment {
+    pub fn part(&self, which: Which) -> &Part {
+        match which {
+            Which::Ids => &self.ids,
+            Which::Lists => &self.lists,
+        }
+    }
+}
+
+/// The whole index at one moment: cheap to copy but for `recent`.
+#[derive(Debug)]
+pub struct Index {
+    /// In order of their records.
+    pub segments: Arc<Vec<Arc<Segment>>>,
+    pub frozen: Option<Arc<Recent>>,
+    pub recent: Recent,
+}
+
+impl Index {
+    pub fn new(segments: Vec<Arc<Segment>>) -> Self {
+        let first = segments.last().map_or(1, |segment| segment.last + 1);
+        Self { segments: Arc::new(segments), frozen: None, recent: Recent::from(first) }
+    }
+
+    /// Sets the recent entries aside, to be written as a segment; `None` while others still are.
+    pub fn freeze(&mut self) -> Option<Arc<Recent>> {
+        if self.frozen.is_none() {
+            let next = Recent::from(self.recent.last + 1);
+            self.frozen = Some(Arc::new(std::mem::replace(&mut self.recent, next)));
+        }
+        self.frozen.clone()
+    }
+
+    /// The frozen entries are now this segment.
+    pub fn flushed(&mut self, segment: Segment) {
+        let mut segments = Vec::clone(&self.segments);
+        segments.push(Arc::new(segment));
+        self.segments = Arc::new(segments);
+        self.frozen = None;
+    }
+
+    /// `old` (neighbours) are now this segment.
+    pub fn merged(&mut self, old: &[Arc<Segment>], segment: Segment) {
+        let mut segments = Vec::clone(&self.segments);
+        let replaced = |one: &Arc<Segment>| old.iter().any(|gone| gone.run == one.run);
+        let at = segments.iter().position(replaced).unwrap_or(segments.len());
+        segments.retain(|one| !replaced(one));
+        segments.insert(at, Arc::new(segment));
+        self.segments = Arc::new(segments);
+    }
+
+    /// The oldest neighbours of one level that are `fan_out` or more: what to merge next.
+    pub fn mergeable(&self, fan_out: usize) -> Option<Vec<Arc<Segment>>> {
+        let levels = self.segments.chunk_by(|a, b| a.level == b.level);
+        levels.rev().find(|level| level.len() >= fan_out).map(|level| level[..fan_out].to_vec())
+    }
+}

@@ -1,0 +1,132 @@
+//! States by key: hot ones from memory, the rest in one statement per kind.
+
+use super::rows::{account, carries, counter, hold, int, member};
+use super::{Shared, sql};
+use crate::journal::{Amendment, CounterKey, JournalError, Kind, Result, Seq, State, StateKeys};
+use ledger::{AccountKey, Hold};
+use rating::{Instant, TenantId, ids::HoldId};
+use sqlx::SqliteConnection;
+
+/// Keys that memory does not answer.
+struct Missing {
+    accounts: Vec<AccountKey>,
+    carries: Vec<TenantId>,
+    counters: Vec<CounterKey>,
+    holds: Vec<HoldId>,
+}
+
+impl Missing {
+    fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.carries.is_empty() && self.counters.is_empty() && self.holds.is_empty()
+    }
+}
+
+pub async fn load(shared: &Shared, keys: &StateKeys) -> Result<State> {
+    let mut state = State::default();
+    let (missing, commits) = {
+        let mut hot = shared.hot()?;
+        let missing = Missing {
+            accounts: hot.accounts.lookup(&keys.accounts, &mut state.accounts),
+            carries: hot.carries.lookup(&keys.carries, &mut state.carries),
+            counters: hot.counters.lookup(&keys.counters, &mut state.counters),
+            holds: hot.holds.lookup(&keys.holds, &mut state.holds),
+        };
+        let open = keys.open_holds.iter().filter_map(|id| hot.open_holds.get(id).map(|hold| (*id, hold.clone())));
+        state.holds.extend(open);
+        (missing, hot.commits)
+    };
+    let cold = !(keys.members.is_empty() && keys.all_members.is_empty() && keys.amendments.is_empty());
+    if missing.is_empty() && !cold {
+        return Ok(state);
+    }
+    let mut conn = shared.db.readers.acquire().await?;
+    read_hot_kinds(&mut conn, &missing, &mut state).await?;
+    read_cold_kinds(&mut conn, keys, &mut state).await?;
+    let mut hot = shared.hot()?;
+    // What was read before a commit may be older than what the commit left in memory.
+    if hot.commits == commits {
+        hot.accounts.learn(&missing.accounts, &state.accounts);
+        hot.carries.learn(&missing.carries, &state.carries);
+        hot.counters.learn(&missing.counters, &state.counters);
+        hot.holds.learn(&missing.holds, &state.holds);
+    }
+    Ok(state)
+}
+
+async fn read_hot_kinds(conn: &mut SqliteConnection, missing: &Missing, state: &mut State) -> Result<()> {
+    let bind_account = |values: &mut sql::Values, key: AccountKey| {
+        values.int(key.tenant.0).int(key.kind as i64).int(i64::from(key.currency.numeric()));
+    };
+    sql::select(conn, &sql::SELECT_ACCOUNTS, missing.accounts.clone(), bind_account, |row| {
+        let (key, balance) = account(row)?;
+        state.accounts.insert(key, balance);
+        Ok::<_, JournalError>(())
+    })
+    .await?;
+    let bind_customer = |values: &mut sql::Values, customer: TenantId| {
+        values.int(customer.0);
+    };
+    sql::select(conn, &sql::SELECT_CARRIES, missing.carries.clone(), bind_customer, |row| {
+        let (customer, links) = carries(row)?;
+        state.carries.insert(customer, links);
+        Ok::<_, JournalError>(())
+    })
+    .await?;
+    sql::select(conn, &sql::SELECT_COUNTERS, missing.counters.clone(), bind_counter, |row| {
+        let (key, counter) = counter(row)?;
+        state.counters.insert(key, counter);
+        Ok::<_, JournalError>(())
+    })
+    .await?;
+    let bind_hold = |values: &mut sql::Values, id: HoldId| {
+        values.int(id.0);
+    };
+    sql::select(conn, &sql::SELECT_HOLDS, missing.holds.clone(), bind_hold, |row| {
+        let hold = hold(row)?;
+        state.holds.insert(hold.id, hold);
+        Ok::<_, JournalError>(())
+    })
+    .await
+}
+
+async fn read_cold_kinds(conn: &mut SqliteConnection, keys: &StateKeys, state: &mut State) -> Result<()> {
+    let members = &mut state.members;
+    let mut take = |row: &sqlx::sqlite::SqliteRow| {
+        let (key, member) = member(row)?;
+        members.insert(key, member);
+        Ok::<_, JournalError>(())
+    };
+    sql::select(
+        conn,
+        &sql::SELECT_MEMBERS,
+        keys.members.clone(),
+        |values, key| {
+            bind_counter(values, key.counter);
+            values.text(key.value);
+        },
+        &mut take,
+    )
+    .await?;
+    sql::select(conn, &sql::SELECT_ALL_MEMBERS, keys.all_members.clone(), bind_counter, &mut take).await?;
+    let bind_seq = |values: &mut sql::Values, seq: Seq| {
+        values.int(seq.0);
+    };
+    sql::select(conn, &sql::SELECT_AMENDMENTS, keys.amendments.clone(), bind_seq, |row| {
+        let kind = int(row, 1)?;
+        let kind = Kind::from_code(kind).ok_or_else(|| JournalError::Corrupt(format!("amendments: unknown kind {kind}")))?;
+        state.amendments.insert(Seq(int(row, 0)?), Amendment { kind, by: Seq(int(row, 2)?) });
+        Ok(())
+    })
+    .await
+}
+
+fn bind_counter(values: &mut sql::Values, key: CounterKey) {
+    values.int(key.buyer.0).int(key.id.rate_key).int(i64::from(key.id.month));
+}
+
+pub async fn expired_holds(shared: &Shared, now: Instant, limit: usize) -> Result<Vec<Hold>> {
+    let mut conn = shared.db.readers.acquire().await?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = sqlx::query(sql::EXPIRED_HOLDS).bind(now.micros()).bind(limit).fetch_all(&mut *conn).await?;
+    rows.iter().map(hold).collect()
+}

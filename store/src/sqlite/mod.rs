@@ -1,0 +1,146 @@
+//! The journal on SQLite: one writer, one transaction per batch, rows in order of arrival.
+//!
+//! In memory: the next seq and batch, every root's chain head, hot states, the recent part of the
+//! indexes and the filters of the rest. All of it is rebuilt at opening, and none of it is ever ahead
+//! of the database: it changes after the commit, or is forgotten when a commit's outcome is unknown.
+
+mod audit;
+mod cache;
+mod commit;
+mod index;
+mod load;
+mod lookup;
+mod maintain;
+mod open;
+mod rows;
+mod sql;
+
+pub use audit::verify_file;
+
+use crate::db::{Db, Sqlite};
+use crate::journal::{Batch, Check, Identity, Journal, JournalError, Record, RecordQuery, Result, Seq, State, StateKeys};
+use async_trait::async_trait;
+use cache::HotStates;
+use index::{Index, Secret};
+use ledger::Hold;
+use rating::{Instant, TenantId};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// How the indexes grow. The defaults are for production; tests make them tiny.
+#[derive(Debug, Clone, Copy)]
+pub struct IndexOptions {
+    /// Records whose entries stay in memory before they become a sorted run.
+    pub recent_records_max: usize,
+    /// Runs of one level that are merged into one of the next.
+    pub fan_out: usize,
+}
+
+impl Default for IndexOptions {
+    fn default() -> Self {
+        Self { recent_records_max: 131_072, fan_out: 8 }
+    }
+}
+
+/// Cheap to clone; clones share everything.
+#[derive(Debug, Clone)]
+pub struct SqliteJournal {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    db: Sqlite,
+    options: IndexOptions,
+    secret: Secret,
+    /// Held for the whole of a commit.
+    position: tokio::sync::Mutex<Position>,
+    /// A commit failed in an unknown way: read the position again before anything else.
+    doubtful: AtomicBool,
+    hot: Mutex<HotStates>,
+    index: RwLock<Index>,
+    next_run: AtomicI64,
+    /// Held while recent entries are written as a run.
+    flushing: tokio::sync::Mutex<()>,
+    /// Held while runs are merged.
+    merging: tokio::sync::Mutex<()>,
+}
+
+/// Where the next batch goes.
+#[derive(Debug, Default)]
+struct Position {
+    last_seq: i64,
+    last_batch: i64,
+    heads: HashMap<TenantId, [u8; 32]>,
+}
+
+impl SqliteJournal {
+    pub async fn open(db: &Db) -> Result<Self> {
+        Self::open_with(db, IndexOptions::default()).await
+    }
+
+    pub async fn open_with(db: &Db, options: IndexOptions) -> Result<Self> {
+        let Db::Sqlite(db) = db;
+        let shared = Arc::new(open::open(db, options).await?);
+        maintain::start_if_due(&shared)?;
+        Ok(Self { shared })
+    }
+
+    /// Writes and merges what is due, and returns when that is done. Commits go on meanwhile.
+    pub async fn settle(&self) -> Result<()> {
+        maintain::settle(&self.shared).await
+    }
+}
+
+impl Shared {
+    fn hot(&self) -> Result<MutexGuard<'_, HotStates>> {
+        self.hot.lock().map_err(|_| poisoned())
+    }
+    fn index(&self) -> Result<RwLockReadGuard<'_, Index>> {
+        self.index.read().map_err(|_| poisoned())
+    }
+    fn index_mut(&self) -> Result<RwLockWriteGuard<'_, Index>> {
+        self.index.write().map_err(|_| poisoned())
+    }
+}
+
+fn poisoned() -> JournalError {
+    JournalError::Corrupt("a change in memory was cut short by a panic; restart".into())
+}
+
+#[async_trait]
+impl Journal for SqliteJournal {
+    async fn find(&self, identities: &[Identity]) -> Result<Vec<Option<Arc<Record>>>> {
+        open::clear_doubt(&self.shared).await?;
+        lookup::find(&self.shared, identities).await
+    }
+
+    async fn load(&self, keys: &StateKeys) -> Result<State> {
+        open::clear_doubt(&self.shared).await?;
+        load::load(&self.shared, keys).await
+    }
+
+    /// Goes on to its end even if the caller stops waiting.
+    async fn commit(&self, batch: Batch) -> Result<Seq> {
+        let shared = Arc::clone(&self.shared);
+        let committed = tokio::spawn(async move {
+            open::clear_doubt(&shared).await?;
+            commit::commit(&shared, batch).await
+        });
+        committed.await.map_err(|e| JournalError::Unavailable(e.to_string()))?
+    }
+
+    async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>> {
+        open::clear_doubt(&self.shared).await?;
+        lookup::read(&self.shared, query).await
+    }
+
+    async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>> {
+        load::expired_holds(&self.shared, now, limit).await
+    }
+
+    async fn verify(&self) -> Result<Vec<Check>> {
+        audit::verify(&mut *self.shared.db.readers.acquire().await?).await
+    }
+}

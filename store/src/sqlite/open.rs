@@ -1,0 +1,190 @@
+//! Opening: the position, the live runs, and the tail of the journal they do not cover.
+
+use super::cache::HotStates;
+use super::index::{Index, Keys, Secret, Segment, block_ids};
+use super::rows::{bytes, hold, identity, int, unpack};
+use super::{IndexOptions, Position, Shared, maintain, sql};
+use crate::db::Sqlite;
+use crate::journal::{Body, JournalError, Kind, Namespace, Record, Result, Seq};
+use crate::runs::Part;
+use ledger::Hold;
+use rating::{Instant, TenantId};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+
+/// Name of the indexes' secret in `meta`.
+const SECRET: &str = "index_secret";
+/// Records of the tail read at once.
+const TAIL_ROWS: i64 = 16_384;
+
+pub async fn open(db: &Sqlite, options: IndexOptions) -> Result<Shared> {
+    let mut conn = db.writer.lock().await;
+    let secret = secret(&mut conn).await?;
+    maintain::sweep(&mut conn).await?;
+    let segments = live_segments(&mut conn).await?;
+    let next_run: i64 = sqlx::query_scalar(sql::LAST_RUN).fetch_one(&mut *conn).await?;
+    let position = position(&mut conn).await?;
+    let last_seq = position.last_seq;
+    let open_holds = open_holds(&mut conn).await?;
+    drop(conn);
+    let shared = Shared {
+        db: db.clone(),
+        options,
+        secret,
+        position: tokio::sync::Mutex::new(position),
+        doubtful: AtomicBool::new(false),
+        hot: Mutex::new(HotStates::new(open_holds)),
+        index: RwLock::new(Index::new(segments)),
+        next_run: AtomicI64::new(next_run + 1),
+        flushing: tokio::sync::Mutex::default(),
+        merging: tokio::sync::Mutex::default(),
+    };
+    replay(&shared, last_seq).await?;
+    Ok(shared)
+}
+
+/// After a commit of unknown outcome: reads where the journal really ends, and indexes what is new.
+pub async fn clear_doubt(shared: &Arc<Shared>) -> Result<()> {
+    if !shared.doubtful.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let mut known = shared.position.lock().await;
+    if !shared.doubtful.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let (truth, open_holds) = {
+        let mut conn = shared.db.writer.lock().await;
+        (position(&mut conn).await?, open_holds(&mut conn).await?)
+    };
+    replay(shared, truth.last_seq).await?;
+    shared.hot()?.start_again(open_holds);
+    *known = truth;
+    shared.doubtful.store(false, Ordering::Release);
+    Ok(())
+}
+
+async fn position(conn: &mut SqliteConnection) -> Result<Position> {
+    let last_seq = sqlx::query_scalar(sql::LAST_SEQ).fetch_one(&mut *conn).await?;
+    let last_batch = sqlx::query_scalar(sql::LAST_BATCH).fetch_one(&mut *conn).await?;
+    let mut heads = HashMap::new();
+    for row in sqlx::query(sql::HEADS).fetch_all(&mut *conn).await? {
+        let hash = bytes(&row, 2)?.try_into().map_err(|_| JournalError::Corrupt("a chain head is not 32 bytes long".into()))?;
+        heads.insert(TenantId(int(&row, 0)?), hash);
+    }
+    Ok(Position { last_seq, last_batch, heads })
+}
+
+async fn open_holds(conn: &mut SqliteConnection) -> Result<Vec<Hold>> {
+    sqlx::query(sql::OPEN_HOLDS).fetch_all(conn).await?.iter().map(hold).collect()
+}
+
+/// Made once per database. Random bytes from the system: it decides where entries lie, never what is charged.
+#[expect(clippy::disallowed_methods, reason = "a secret made once when the file is created; nothing replays it")]
+async fn secret(conn: &mut SqliteConnection) -> Result<Secret> {
+    let stored: Option<Vec<u8>> = sqlx::query_scalar(sql::GET_META).bind(SECRET).fetch_optional(&mut *conn).await?;
+    if let Some(stored) = stored {
+        let key = stored.try_into().map_err(|_| JournalError::Corrupt("the index secret is not 16 bytes long".into()))?;
+        return Ok(Secret::new(key));
+    }
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(|e| JournalError::Unavailable(e.to_string()))?;
+    sqlx::query(sql::PUT_META).bind(SECRET).bind(key.to_vec()).execute(conn).await?;
+    Ok(Secret::new(key))
+}
+
+/// The live runs in order. They must read back and tile the journal from its first record; if they do
+/// not, they are dropped and made again from the journal.
+async fn live_segments(conn: &mut SqliteConnection) -> Result<Vec<Arc<Segment>>> {
+    let rows = sqlx::query(sql::LIVE_RUNS).fetch_all(&mut *conn).await?;
+    let segments: Result<Vec<Arc<Segment>>> = rows.iter().map(|row| segment(row).map(Arc::new)).collect();
+    match segments {
+        Ok(segments) if tiled(&segments) => Ok(segments),
+        _ => {
+            tracing::warn!("the index does not cover the journal and is built again");
+            sqlx::query(sql::RETIRE_ALL).execute(&mut *conn).await?;
+            maintain::sweep(conn).await?;
+            Ok(Vec::new())
+        }
+    }
+}
+
+fn tiled(segments: &[Arc<Segment>]) -> bool {
+    let mut next = 1;
+    segments.iter().all(|segment| {
+        let fits = segment.first == next && segment.last >= segment.first;
+        next = segment.last + 1;
+        fits
+    })
+}
+
+fn segment(row: &SqliteRow) -> Result<Segment> {
+    let count = |column: usize| int(row, column).map(|keys| keys.unsigned_abs());
+    Ok(Segment {
+        run: int(row, 0)?,
+        level: int(row, 1)?,
+        first: int(row, 2)?,
+        last: int(row, 3)?,
+        ids: Part::from_bytes(bytes(row, 4)?, bytes(row, 5)?, count(6)?)?,
+        lists: Part::from_bytes(bytes(row, 7)?, bytes(row, 8)?, count(9)?)?,
+    })
+}
+
+/// Indexes the records beyond what the index knows, up to `last_seq`.
+async fn replay(shared: &Shared, last_seq: i64) -> Result<()> {
+    let mut conn = shared.db.readers.acquire().await?;
+    loop {
+        let known = shared.index()?.recent.last;
+        if known >= last_seq {
+            return Ok(());
+        }
+        let rows = sqlx::query(sql::TAIL).bind(known).bind(TAIL_ROWS).fetch_all(&mut *conn).await?;
+        if rows.is_empty() {
+            return Err(JournalError::Corrupt(format!("records after {known} are missing")));
+        }
+        let keys: Vec<Keys> = rows.iter().map(|row| tail_keys(&shared.secret, row)).collect::<Result<_>>()?;
+        {
+            let mut index = shared.index_mut()?;
+            keys.into_iter().for_each(|keys| index.recent.add(keys));
+        }
+        if shared.index()?.recent.records() >= 2 * shared.options.recent_records_max.max(1) {
+            maintain::flush(shared).await?;
+        }
+    }
+}
+
+/// The index's view of a stored record: the fields that the keys are made of.
+fn tail_keys(secret: &Secret, row: &SqliteRow) -> Result<Keys> {
+    let seq = int(row, 0)?;
+    let identity = identity(row, 1, 3, 4)?;
+    let body: Body = unpack(bytes(row, 6)?, &format!("record {seq}"))?;
+    Ok(keys(
+        secret,
+        &Record {
+            seq: Seq(seq),
+            kind: Kind::Rated,
+            tenant: TenantId(int(row, 2)?),
+            identity,
+            at: Instant::MIN,
+            received_at: Instant::MIN,
+            content: [0; 16],
+            body,
+            personal: None,
+            personal_digest: [0; 16],
+        },
+    ))
+}
+
+pub fn keys(secret: &Secret, record: &Record) -> Keys {
+    let looked_up = record.identity.namespace != Namespace::Engine;
+    Keys { seq: record.seq.0, identity: looked_up.then(|| secret.identity(&record.identity)), lists: secret.lists(record) }
+}
+
+/// Deletes the blocks of one run in steps.
+pub async fn delete_blocks(conn: &mut SqliteConnection, run: i64, blocks: i64) -> Result<bool> {
+    let ids = block_ids(run);
+    let deleted = sqlx::query(sql::DELETE_BLOCKS).bind(ids.start).bind(ids.end).bind(blocks).execute(conn).await?;
+    Ok(deleted.rows_affected() > 0)
+}

@@ -1,0 +1,132 @@
+//! Rows to values and back.
+
+use crate::journal::{Carries, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace, Record, Result, Seq};
+use ledger::{AccountKey, AccountKind, Balance, Hold, HoldState};
+use rating::usage::{Counter, CounterId};
+use rating::{Cents, Currency, Instant, Quantity, TenantId};
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+impl From<sqlx::Error> for JournalError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => Self::Corrupt(error.to_string()),
+            error => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<crate::runs::BadBlock> for JournalError {
+    fn from(error: crate::runs::BadBlock) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
+pub fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    postcard::to_stdvec(value).map_err(|e| JournalError::Corrupt(e.to_string()))
+}
+
+pub fn unpack<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
+    postcard::from_bytes(bytes).map_err(|e| JournalError::Corrupt(format!("{what}: {e}")))
+}
+
+pub fn int(row: &SqliteRow, column: usize) -> Result<i64> {
+    Ok(row.try_get_unchecked(column)?)
+}
+
+pub fn text(row: &SqliteRow, column: usize) -> Result<String> {
+    Ok(row.try_get_unchecked(column)?)
+}
+
+pub fn bytes(row: &SqliteRow, column: usize) -> Result<&[u8]> {
+    Ok(row.try_get_unchecked(column)?)
+}
+
+fn digest(row: &SqliteRow, column: usize) -> Result<[u8; 16]> {
+    bytes(row, column)?.try_into().map_err(|_| JournalError::Corrupt("a digest is not 16 bytes long".into()))
+}
+
+/// The columns of `SELECT_RECORDS` and its like.
+pub fn record(row: &SqliteRow) -> Result<Record> {
+    let seq = int(row, 0)?;
+    let bad = |what: &str| JournalError::Corrupt(format!("record {seq}: unknown {what}"));
+    let personal: Option<&[u8]> = row.try_get_unchecked(11)?;
+    Ok(Record {
+        seq: Seq(seq),
+        identity: identity(row, 1, 4, 5)?,
+        tenant: TenantId(int(row, 2)?),
+        kind: Kind::from_code(int(row, 3)?).ok_or_else(|| bad("kind"))?,
+        at: Instant(int(row, 7)?),
+        received_at: Instant(int(row, 8)?),
+        content: digest(row, 9)?,
+        body: unpack(bytes(row, 10)?, &format!("record {seq}"))?,
+        personal: personal.map(|packed| unpack(packed, "personal")).transpose()?,
+        personal_digest: digest(row, 12)?,
+    })
+}
+
+/// Root and namespace at their columns, source and id side by side at `source`.
+pub fn identity(row: &SqliteRow, root: usize, namespace: usize, source: usize) -> Result<Identity> {
+    let namespace = int(row, namespace)?;
+    Ok(Identity {
+        root: TenantId(int(row, root)?),
+        namespace: Namespace::from_code(namespace).ok_or_else(|| JournalError::Corrupt(format!("unknown namespace {namespace}")))?,
+        source: text(row, source)?,
+        id: text(row, source + 1)?,
+    })
+}
+
+pub fn account(row: &SqliteRow) -> Result<(AccountKey, Balance)> {
+    let bad = |what: &str, code: i64| JournalError::Corrupt(format!("accounts: unknown {what} {code}"));
+    let (kind, currency) = (int(row, 1)?, int(row, 2)?);
+    let key = AccountKey {
+        tenant: TenantId(int(row, 0)?),
+        kind: account_kind(kind).ok_or_else(|| bad("kind", kind))?,
+        currency: u16::try_from(currency).ok().and_then(Currency::from_numeric).ok_or_else(|| bad("currency", currency))?,
+    };
+    Ok((key, Balance { posted: Cents(int(row, 3)?), held: Cents(int(row, 4)?) }))
+}
+
+const fn account_kind(code: i64) -> Option<AccountKind> {
+    Some(match code {
+        1 => AccountKind::Balance,
+        2 => AccountKind::Income,
+        3 => AccountKind::Revenue,
+        4 => AccountKind::External,
+        _ => return None,
+    })
+}
+
+pub fn carries(row: &SqliteRow) -> Result<(TenantId, Carries)> {
+    Ok((TenantId(int(row, 0)?), unpack(bytes(row, 1)?, "carries")?))
+}
+
+fn counter_key(row: &SqliteRow) -> Result<CounterKey> {
+    let month = i32::try_from(int(row, 2)?).map_err(|e| JournalError::Corrupt(format!("month: {e}")))?;
+    Ok(CounterKey { buyer: TenantId(int(row, 0)?), id: CounterId { rate_key: int(row, 1)?, month } })
+}
+
+pub fn counter(row: &SqliteRow) -> Result<(CounterKey, Counter)> {
+    let quantity: i128 = text(row, 3)?.parse().map_err(|e| JournalError::Corrupt(format!("counters: {e}")))?;
+    Ok((counter_key(row)?, Counter { quantity: Quantity(quantity), events: int(row, 4)? }))
+}
+
+pub fn member(row: &SqliteRow) -> Result<(MemberKey, Member)> {
+    let key = MemberKey { counter: counter_key(row)?, value: text(row, 3)? };
+    Ok((key, Member { count: int(row, 4)?, at: Instant(int(row, 5)?) }))
+}
+
+pub fn hold(row: &SqliteRow) -> Result<Hold> {
+    unpack(bytes(row, 0)?, "hold")
+}
+
+/// 1 is what the index of open holds is made of.
+pub const fn hold_state_code(state: HoldState) -> i64 {
+    match state {
+        HoldState::Open => 1,
+        HoldState::Captured => 2,
+        HoldState::Released => 3,
+        HoldState::Expired => 4,
+    }
+}

@@ -1,0 +1,340 @@
+//! Every statement of the SQLite journal, and the helper that runs them over many rows.
+//!
+//! A statement of its own per row hops to the driver's thread each time; so writes and look-ups take
+//! whole `values` lists, in powers of two of rows, so that few different texts are ever prepared.
+
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
+use std::sync::{Arc, OnceLock};
+
+/// The largest list has 2⁹ rows: at 14 columns well below SQLite's 32,766 parameters.
+const POWER_MAX: usize = 9;
+
+/// A statement with a `values` list of any length: head, `(?,…),(?,…)`, tail.
+#[derive(Debug)]
+pub struct Multi {
+    head: &'static str,
+    columns: usize,
+    tail: &'static str,
+    texts: [OnceLock<Arc<str>>; POWER_MAX + 1],
+}
+
+impl Multi {
+    pub const fn new(head: &'static str, columns: usize, tail: &'static str) -> Self {
+        Self { head, columns, tail, texts: [const { OnceLock::new() }; POWER_MAX + 1] }
+    }
+
+    /// The text for 2^power rows.
+    pub fn text(&self, power: usize) -> Arc<str> {
+        Arc::clone(self.texts[power].get_or_init(|| {
+            let row = format!("({})", vec!["?"; self.columns].join(","));
+            Arc::from(format!("{}{}{}", self.head, vec![row.as_str(); 1 << power].join(","), self.tail))
+        }))
+    }
+}
+
+pub static INSERT_RECORDS: Multi = Multi::new(
+    "insert into records (seq, batch, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, personal, \
+     personal_digest) values ",
+    14,
+    "",
+);
+pub static INSERT_BATCHES: Multi =
+    Multi::new("insert into batches (batch, root, first_seq, last_seq, records, hash, committed_us) values ", 7, "");
+pub static UPSERT_HEADS: Multi = Multi::new(
+    "insert into heads (root, batch, hash) values ",
+    3,
+    " on conflict (root) do update set batch = excluded.batch, hash = excluded.hash",
+);
+pub static UPSERT_ACCOUNTS: Multi = Multi::new(
+    "insert into accounts (tenant, kind, currency, posted, held) values ",
+    5,
+    " on conflict (tenant, kind, currency) do update set posted = excluded.posted, held = excluded.held",
+);
+pub static UPSERT_CARRIES: Multi =
+    Multi::new("insert into carries (customer, links) values ", 2, " on conflict (customer) do update set links = excluded.links");
+pub static UPSERT_COUNTERS: Multi = Multi::new(
+    "insert into counters (buyer, rate_key, month, quantity_nano, events) values ",
+    5,
+    " on conflict (buyer, rate_key, month) do update set quantity_nano = excluded.quantity_nano, events = excluded.events",
+);
+pub static UPSERT_MEMBERS: Multi = Multi::new(
+    "insert into members (buyer, rate_key, month, value, count, at_us) values ",
+    6,
+    " on conflict (buyer, rate_key, month, value) do update set count = excluded.count, at_us = excluded.at_us",
+);
+pub static UPSERT_HOLDS: Multi = Multi::new(
+    "insert into holds (id, root, customer, state, expires_us, body) values ",
+    6,
+    " on conflict (id) do update set state = excluded.state, expires_us = excluded.expires_us, body = excluded.body",
+);
+pub static UPSERT_AMENDMENTS: Multi = Multi::new(
+    "insert into amendments (seq, kind, by) values ",
+    3,
+    " on conflict (seq) do update set kind = excluded.kind, by = excluded.by",
+);
+pub static INSERT_UNRATED: Multi = Multi::new("insert into unrated (root, seq) values ", 2, "");
+pub static DELETE_UNRATED: Multi = Multi::new("delete from unrated where seq in (values ", 1, ")");
+
+pub static SELECT_ACCOUNTS: Multi = Multi::new(
+    "select a.tenant, a.kind, a.currency, a.posted, a.held from (values ",
+    3,
+    ") k cross join accounts a on a.tenant = k.column1 and a.kind = k.column2 and a.currency = k.column3",
+);
+pub static SELECT_CARRIES: Multi =
+    Multi::new("select c.customer, c.links from (values ", 1, ") k cross join carries c on c.customer = k.column1");
+pub static SELECT_COUNTERS: Multi = Multi::new(
+    "select c.buyer, c.rate_key, c.month, c.quantity_nano, c.events from (values ",
+    3,
+    ") k cross join counters c on c.buyer = k.column1 and c.rate_key = k.column2 and c.month = k.column3",
+);
+pub static SELECT_MEMBERS: Multi = Multi::new(
+    "select m.buyer, m.rate_key, m.month, m.value, m.count, m.at_us from (values ",
+    4,
+    ") k cross join members m on m.buyer = k.column1 and m.rate_key = k.column2 and m.month = k.column3 and m.value = k.column4",
+);
+pub static SELECT_ALL_MEMBERS: Multi = Multi::new(
+    "select m.buyer, m.rate_key, m.month, m.value, m.count, m.at_us from (values ",
+    3,
+    ") k cross join members m on m.buyer = k.column1 and m.rate_key = k.column2 and m.month = k.column3",
+);
+pub static SELECT_HOLDS: Multi = Multi::new("select h.body from (values ", 1, ") k cross join holds h on h.id = k.column1");
+pub static SELECT_AMENDMENTS: Multi =
+    Multi::new("select a.seq, a.kind, a.by from (values ", 1, ") k cross join amendments a on a.seq = k.column1");
+pub static SELECT_RECORDS: Multi = Multi::new(
+    "select r.seq, r.root, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, r.content, r.body, r.personal, \
+     r.personal_digest from (values ",
+    1,
+    ") k cross join records r on r.seq = k.column1",
+);
+pub static INSERT_BLOCKS: Multi = Multi::new("insert into index_blocks (id, data) values ", 2, "");
+pub static SELECT_BLOCKS: Multi = Multi::new("select b.id, b.data from (values ", 1, ") k cross join index_blocks b on b.id = k.column1");
+
+pub const RECORDS_UP: &str = "select seq, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, personal, \
+     personal_digest from records where seq > ? order by seq limit ?";
+pub const RECORDS_DOWN: &str = "select seq, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, personal, \
+     personal_digest from records where seq < ? order by seq desc limit ?";
+pub const UNRATED_UP: &str = "select seq from unrated where root = ? and seq > ? order by seq limit ?";
+pub const UNRATED_DOWN: &str = "select seq from unrated where root = ? and seq < ? order by seq desc limit ?";
+pub const EXPIRED_HOLDS: &str = "select body from holds where state = 1 and expires_us <= ? order by expires_us, id limit ?";
+
+pub const LAST_SEQ: &str = "select coalesce(max(seq), 0) from records";
+pub const LAST_BATCH: &str = "select coalesce(max(batch), 0) from batches";
+pub const HEADS: &str = "select root, batch, hash from heads";
+pub const GET_META: &str = "select value from meta where name = ?";
+pub const PUT_META: &str = "insert into meta (name, value) values (?, ?)";
+
+pub const TAIL: &str = "select seq, root, tenant, namespace, source, id, body from records where seq > ? order by seq limit ?";
+pub const LIVE_RUNS: &str = "select run, level, first_seq, last_seq, ids, ids_filter, ids_keys, lists, lists_filter, lists_keys \
+     from index_runs where state = 1 order by first_seq";
+pub const OTHER_RUNS: &str = "select run from index_runs where state <> 1";
+pub const LAST_RUN: &str = "select coalesce(max(run), 0) from index_runs";
+pub const BEGIN_RUN: &str = "insert into index_runs (run, state, level, first_seq, last_seq, ids, ids_filter, ids_keys, lists, \
+     lists_filter, lists_keys) values (?, 0, ?, ?, ?, x'', x'', 0, x'', x'', 0)";
+pub const PUBLISH_RUN: &str = "update index_runs set state = 1, ids = ?, ids_filter = ?, ids_keys = ?, lists = ?, lists_filter = ?, \
+     lists_keys = ? where run = ?";
+pub const RETIRE_RUN: &str = "update index_runs set state = 2 where run = ?";
+pub const DELETE_BLOCKS: &str =
+    "delete from index_blocks where id in (select id from index_blocks where id >= ? and id < ? order by id limit ?)";
+pub const DELETE_RUN: &str = "delete from index_runs where run = ?";
+
+pub const OPEN_HOLDS: &str = "select body from holds where state = 1";
+pub const RETIRE_ALL: &str = "update index_runs set state = 2";
+
+pub const AUDIT_ROWS: &str = "select seq, batch, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, personal, \
+     personal_digest from records where seq > ? order by seq limit ?";
+pub const AUDIT_IDENTITIES: &str = "select seq, root, namespace, source, id from records where seq > ? order by seq limit ?";
+pub const AUDIT_BATCHES: &str = "select batch, root, first_seq, last_seq, records, hash, committed_us from batches \
+     where batch > ? and batch <= ? order by batch, root";
+pub const AUDIT_KEYS: &str = "select id, personal_key from tenants where personal_key is not null";
+pub const AUDIT_ACCOUNTS: &str = "select tenant, kind, currency, posted, held from accounts";
+pub const AUDIT_CARRIES: &str = "select customer, links from carries";
+pub const AUDIT_COUNTERS: &str = "select buyer, rate_key, month, quantity_nano, events from counters";
+pub const AUDIT_AMENDMENTS: &str = "select seq, kind, by from amendments";
+
+#[cfg(test)]
+pub static EVERY_MULTI: &[&Multi] = &[
+    &INSERT_RECORDS,
+    &INSERT_BATCHES,
+    &UPSERT_HEADS,
+    &UPSERT_ACCOUNTS,
+    &UPSERT_CARRIES,
+    &UPSERT_COUNTERS,
+    &UPSERT_MEMBERS,
+    &UPSERT_HOLDS,
+    &UPSERT_AMENDMENTS,
+    &INSERT_UNRATED,
+    &DELETE_UNRATED,
+    &SELECT_ACCOUNTS,
+    &SELECT_CARRIES,
+    &SELECT_COUNTERS,
+    &SELECT_MEMBERS,
+    &SELECT_ALL_MEMBERS,
+    &SELECT_HOLDS,
+    &SELECT_AMENDMENTS,
+    &SELECT_RECORDS,
+    &INSERT_BLOCKS,
+    &SELECT_BLOCKS,
+];
+#[cfg(test)]
+pub const EVERY: &[&str] = &[
+    RECORDS_UP,
+    RECORDS_DOWN,
+    UNRATED_UP,
+    UNRATED_DOWN,
+    EXPIRED_HOLDS,
+    LAST_SEQ,
+    LAST_BATCH,
+    HEADS,
+    GET_META,
+    PUT_META,
+    TAIL,
+    LIVE_RUNS,
+    OTHER_RUNS,
+    LAST_RUN,
+    BEGIN_RUN,
+    PUBLISH_RUN,
+    RETIRE_RUN,
+    DELETE_BLOCKS,
+    DELETE_RUN,
+    OPEN_HOLDS,
+    RETIRE_ALL,
+    AUDIT_ROWS,
+    AUDIT_IDENTITIES,
+    AUDIT_BATCHES,
+    AUDIT_KEYS,
+    AUDIT_ACCOUNTS,
+    AUDIT_CARRIES,
+    AUDIT_COUNTERS,
+    AUDIT_AMENDMENTS,
+];
+
+/// The values of one chunk of rows. A value that does not encode is reported by `run`.
+#[derive(Debug, Default)]
+pub struct Values {
+    args: SqliteArguments,
+    failed: Option<sqlx::error::BoxDynError>,
+}
+
+impl Values {
+    pub fn int(&mut self, value: i64) -> &mut Self {
+        self.add(value)
+    }
+    /// Takes the bytes as they are, without a copy.
+    pub fn blob(&mut self, value: Vec<u8>) -> &mut Self {
+        self.add(value)
+    }
+    pub fn blob_or_null(&mut self, value: Option<Vec<u8>>) -> &mut Self {
+        self.add(value)
+    }
+    pub fn text(&mut self, value: String) -> &mut Self {
+        self.add(value)
+    }
+    fn add<'v, T: sqlx::Encode<'v, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>>(&mut self, value: T) -> &mut Self {
+        if let Err(error) = self.args.add(value) {
+            self.failed.get_or_insert(error);
+        }
+        self
+    }
+    fn into_arguments(self) -> Result<SqliteArguments, sqlx::Error> {
+        match self.failed {
+            Some(error) => Err(sqlx::Error::Encode(error)),
+            None => Ok(self.args),
+        }
+    }
+}
+
+/// Splits `len` rows into powers of two, largest first.
+fn powers(mut len: usize) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let power = (len.checked_ilog2()? as usize).min(POWER_MAX);
+        len -= 1 << power;
+        Some(power)
+    })
+}
+
+/// Runs a writing statement over all rows. Returns the rows affected.
+pub async fn write<T>(
+    conn: &mut SqliteConnection,
+    multi: &'static Multi,
+    rows: Vec<T>,
+    bind: impl Fn(&mut Values, T),
+) -> Result<u64, sqlx::Error> {
+    let mut affected = 0;
+    let powers = powers(rows.len());
+    let mut rows = rows.into_iter();
+    for power in powers {
+        let args = chunk(multi, power, &mut rows, &bind)?;
+        affected += sqlx::query_with(AssertSqlSafe(multi.text(power)), args).execute(&mut *conn).await?.rows_affected();
+    }
+    Ok(affected)
+}
+
+/// Runs a look-up over all keys and hands every row found to `each`, in no particular order.
+pub async fn select<T, E: From<sqlx::Error>>(
+    conn: &mut SqliteConnection,
+    multi: &'static Multi,
+    keys: Vec<T>,
+    bind: impl Fn(&mut Values, T),
+    mut each: impl FnMut(&SqliteRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let powers = powers(keys.len());
+    let mut keys = keys.into_iter();
+    for power in powers {
+        let args = chunk(multi, power, &mut keys, &bind)?;
+        let rows = sqlx::query_with(AssertSqlSafe(multi.text(power)), args).fetch_all(&mut *conn).await?;
+        rows.iter().try_for_each(&mut each)?;
+    }
+    Ok(())
+}
+
+fn chunk<T>(
+    multi: &Multi,
+    power: usize,
+    rows: &mut impl Iterator<Item = T>,
+    bind: &impl Fn(&mut Values, T),
+) -> Result<SqliteArguments, sqlx::Error> {
+    let mut values = Values::default();
+    values.args.reserve(multi.columns << power, 0);
+    rows.take(1 << power).for_each(|row| bind(&mut values, row));
+    values.into_arguments()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Db;
+    use sqlx::{Executor, SqlStr};
+
+    #[test]
+    fn rows_are_split_into_powers_of_two() {
+        assert_eq!(powers(0).count(), 0);
+        assert_eq!(powers(1).collect::<Vec<_>>(), [0]);
+        assert_eq!(
+            powers(1000).collect::<Vec<_>>(),
+            [8, 7, 6, 5, 3].iter().fold(vec![9], |mut all, &p| {
+                all.push(p);
+                all
+            })
+        );
+        assert_eq!(powers(10_000).map(|p| 1 << p).sum::<usize>(), 10_000);
+    }
+
+    #[tokio::test]
+    async fn every_statement_is_understood() {
+        let dir = tempfile::tempdir().unwrap();
+        let Db::Sqlite(db) = Db::open_sqlite(&dir.path().join("centwise.db")).await.unwrap();
+        let mut conn = db.writer.lock().await;
+        for multi in EVERY_MULTI {
+            for power in [0, POWER_MAX] {
+                let text = multi.text(power);
+                conn.prepare(sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(Arc::clone(&text))))
+                    .await
+                    .unwrap_or_else(|e| panic!("{text}: {e}"));
+            }
+        }
+        for text in EVERY {
+            conn.prepare(SqlStr::from_static(text)).await.unwrap_or_else(|e| panic!("{text}: {e}"));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Random histories: the database, with runs so small that they are written and merged all the time,
+//! must answer like the plain model.
+
+use super::till::{Till, identity};
+use super::{CENT, assert_sound, balance, seqs};
+use crate::db::Db;
+use crate::journal::{Journal, Namespace, Of, RecordQuery, Seq, StateKeys};
+use crate::memory::MemoryJournal;
+use crate::sqlite::{IndexOptions, SqliteJournal};
+use ledger::AccountKey;
+use proptest::prelude::*;
+use rating::{Currency, Exact, TenantId};
+
+const ROOTS: i64 = 3;
+const CUSTOMERS: i64 = 7;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Sales of (customer, id): ids repeat.
+    Commit(Vec<(i64, u16)>),
+    Reopen,
+    Settle,
+    Look {
+        customer: i64,
+        after: Option<i64>,
+        newest_first: bool,
+        limit: usize,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let customer = 0..CUSTOMERS;
+    prop_oneof![
+        6 => prop::collection::vec((customer.clone(), 0..60_u16), 0..12).prop_map(Step::Commit),
+        1 => Just(Step::Reopen),
+        1 => Just(Step::Settle),
+        4 => (customer, prop::option::of(0..200_i64), any::<bool>(), 1..20_usize)
+            .prop_map(|(customer, after, newest_first, limit)| Step::Look { customer, after, newest_first, limit }),
+    ]
+}
+
+fn root_of(customer: i64) -> TenantId {
+    TenantId(100 + customer % ROOTS)
+}
+
+async fn same_answers(model: &MemoryJournal, journal: &SqliteJournal, step: &Step) {
+    let Step::Look { customer, after, newest_first, limit } = step else { return };
+    let (root, tenant) = (root_of(*customer), TenantId(1000 + customer));
+    let lists = [
+        Of::Customer(tenant),
+        Of::Account(balance(tenant)),
+        Of::Account(balance(root)),
+        Of::Account(AccountKey::revenue(root, Currency::EUR)),
+        Of::All,
+    ];
+    for of in lists {
+        let query = RecordQuery { of, after: after.map(Seq), newest_first: *newest_first, limit: *limit };
+        let (expected, got) = (model.read(&query).await.unwrap(), journal.read(&query).await.unwrap());
+        assert_eq!(seqs(&got), seqs(&expected), "{query:?}");
+        assert_eq!(got, expected);
+    }
+    let wanted: Vec<_> = (0..60).map(|id| identity(root, Namespace::Usage, &id.to_string())).collect();
+    assert_eq!(journal.find(&wanted).await.unwrap(), model.find(&wanted).await.unwrap());
+    let keys = StateKeys { accounts: vec![balance(tenant), balance(root)], carries: vec![tenant], ..StateKeys::default() };
+    let (expected, got) = (model.load(&keys).await.unwrap(), journal.load(&keys).await.unwrap());
+    assert_eq!((got.accounts, got.carries), (expected.accounts, expected.carries));
+}
+
+async fn play(steps: Vec<Step>, options: IndexOptions) {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open_sqlite(&dir.path().join("centwise.db")).await.unwrap();
+    let model = MemoryJournal::new();
+    let mut journal = SqliteJournal::open_with(&db, options).await.unwrap();
+    let mut till = Till::default();
+    for step in steps {
+        match &step {
+            Step::Commit(sales) => {
+                for (customer, id) in sales {
+                    till.sale(root_of(*customer), TenantId(1000 + customer), &id.to_string(), Exact(CENT.0 * 3 / 7));
+                }
+                let batch = till.ring_up();
+                assert_eq!(journal.commit(batch.clone()).await.unwrap(), model.commit(batch).await.unwrap());
+            }
+            Step::Reopen => {
+                journal.settle().await.unwrap();
+                journal = SqliteJournal::open_with(&db, options).await.unwrap();
+            }
+            Step::Settle => journal.settle().await.unwrap(),
+            Step::Look { .. } => same_answers(&model, &journal, &step).await,
+        }
+    }
+    let (expected, got) = (model.verify().await.unwrap(), journal.verify().await.unwrap());
+    assert_eq!(got, expected, "also the hash chains are the same");
+    let sound: Vec<_> = got.into_iter().filter(|check| check.name != "identities").collect();
+    assert_sound(&sound);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn the_database_answers_like_the_model(
+        steps in prop::collection::vec(step(), 1..40),
+        recent_records_max in 1..30_usize,
+        fan_out in 2..4_usize,
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(play(steps, IndexOptions { recent_records_max, fan_out }));
+    }
+}

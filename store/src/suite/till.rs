@@ -1,0 +1,170 @@
+//! The smallest engine there can be: makes batches whose books are right, for tests and benches.
+//!
+//! Chain: customer → its root (a reseller, 25 % commission) → platform 1. Names no crate by `crate::`,
+//! so that benches include this file as it is.
+
+use ledger::{AccountKey, Balance, Hold, HoldState, LinkCharge, Posting};
+use rating::usage::{Counter, CounterId};
+use rating::{AgreementId, CardVersionId, Carry, Cents, Currency, Exact, Instant, Quantity, TenantId, ids::HoldId, rounding};
+use smallvec::{SmallVec, smallvec};
+use store::hash;
+use store::journal::{Batch, Body, Charge, ChargePricing, CounterKey, Identity, Kind, Namespace, Personal, Record, Seq, State};
+
+pub const PLATFORM: TenantId = TenantId(1);
+
+#[derive(Debug, Clone, Default)]
+pub struct Till {
+    pub books: State,
+    batch: Batch,
+    now: i64,
+}
+
+pub fn identity(root: TenantId, namespace: Namespace, id: &str) -> Identity {
+    Identity { root, namespace, source: "pbx-1".into(), id: id.into() }
+}
+
+impl Till {
+    /// Everything since the last call, as one batch.
+    pub fn ring_up(&mut self) -> Batch {
+        self.now += 1_000_000;
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.committed_at = Instant(self.now);
+        batch
+    }
+
+    /// One call of a customer: `exact` at retail; counted for the customer's link.
+    pub fn sale(&mut self, root: TenantId, customer: TenantId, id: &str, exact: Exact) -> usize {
+        let wholesale = Exact(exact.0 * 3 / 4);
+        let charges: SmallVec<[Charge; 3]> =
+            smallvec![self.charge(customer, customer, root, exact, true), self.charge(customer, root, PLATFORM, wholesale, false)];
+        self.post_charges(root, &charges);
+        let body = Body { currency: Some(Currency::EUR), meter: "call".into(), quantity: Quantity::whole(600), charges, ..Body::default() };
+        self.push(Kind::Rated, customer, identity(root, Namespace::Usage, id), body)
+    }
+
+    /// Usage that cannot be priced.
+    pub fn unrated(&mut self, root: TenantId, customer: TenantId, id: &str) -> usize {
+        let body = Body { meter: "call".into(), quantity: Quantity::whole(1), reason: "no_rate".into(), ..Body::default() };
+        let index = self.push(Kind::Unrated, customer, identity(root, Namespace::Usage, id), body);
+        self.batch.unrated.push(index);
+        index
+    }
+
+    /// Prices a kept event.
+    pub fn rate_later(&mut self, root: TenantId, customer: TenantId, kept: Seq, exact: Exact) {
+        let index = self.sale(root, customer, "later", exact);
+        let record = &mut self.batch.records[index];
+        (record.kind, record.identity.namespace, record.body.refers_to) = (Kind::RatedLater, Namespace::Engine, Some(kept));
+        self.batch.amendments.push((kept, Kind::RatedLater, index));
+        self.batch.settled.push(kept);
+    }
+
+    pub fn top_up(&mut self, root: TenantId, customer: TenantId, id: &str, cents: i64) {
+        let posting = Posting {
+            from: AccountKey::external(root, Currency::EUR),
+            to: AccountKey::balance(customer, Currency::EUR),
+            cents: Cents(cents),
+        };
+        self.post(&posting);
+        let body = Body { currency: Some(Currency::EUR), postings: smallvec![posting], ..Body::default() };
+        self.push(Kind::TopUp, customer, identity(root, Namespace::Money, id), body);
+    }
+
+    pub fn hold(&mut self, root: TenantId, customer: TenantId, id: HoldId, cents: i64, until: Instant) {
+        let account = AccountKey::balance(customer, Currency::EUR);
+        let hold = Hold::new(id, root, customer, Instant(self.now), until, smallvec![(account, Cents(cents))]).named("pbx-1", "h");
+        self.change_held(account, cents);
+        self.set_hold(hold.clone());
+        let body = Body { currency: Some(Currency::EUR), hold: Some(id), held: smallvec![(account, Cents(cents))], ..Body::default() };
+        self.push(Kind::HoldPlaced, customer, identity(root, Namespace::Hold, &id.to_string()), body);
+    }
+
+    pub fn release(&mut self, id: HoldId) {
+        let mut hold = self.books.holds[&id].clone();
+        hold.state = HoldState::Released;
+        hold.amounts.clone().iter().for_each(|&(account, cents)| self.change_held(account, -cents.0));
+        let body = Body { hold: Some(id), held: hold.amounts.iter().copied().collect(), ..Body::default() };
+        self.push(Kind::HoldReleased, hold.customer, identity(hold.root, Namespace::HoldStep, &id.to_string()), body);
+        self.set_hold(hold);
+    }
+
+    fn set_hold(&mut self, hold: Hold) {
+        self.books.holds.insert(hold.id, hold.clone());
+        self.batch.state.holds.insert(hold.id, hold);
+    }
+
+    fn charge(&mut self, customer: TenantId, buyer: TenantId, seller: TenantId, exact: Exact, counted: bool) -> Charge {
+        let carries = self.books.carries.entry(customer).or_default();
+        let at = carries.iter().position(|(of, _)| *of == buyer).unwrap_or(carries.len());
+        if at == carries.len() {
+            carries.push((buyer, Carry::ZERO));
+        }
+        let (cents, carry) = rounding::post(carries[at].1, exact).unwrap();
+        carries[at].1 = carry;
+        let carries = carries.clone();
+        self.batch.state.carries.insert(customer, carries);
+        let id = CounterId { rate_key: 77, month: 24_322 };
+        let (before, after) = if counted { self.count(CounterKey { buyer, id }) } else { Default::default() };
+        Charge {
+            link: LinkCharge { buyer, seller, to_income: false, cents },
+            agreement: AgreementId(buyer.0 + 1),
+            pricing: ChargePricing::Card { version: CardVersionId(9_000_000_001), rate: 17, prefix_len: 4, pieces: SmallVec::new() },
+            billed: Quantity::whole(600),
+            counter: counted.then_some(id),
+            before,
+            after,
+            exact,
+            local: Exact::ZERO,
+            carry,
+        }
+    }
+
+    fn count(&mut self, key: CounterKey) -> (Counter, Counter) {
+        let before = self.books.counters.get(&key).copied().unwrap_or_default();
+        let after = Counter { quantity: Quantity(before.quantity.0 + Quantity::whole(600).0), events: before.events + 1 };
+        self.books.counters.insert(key, after);
+        self.batch.state.counters.insert(key, after);
+        (before, after)
+    }
+
+    fn post_charges(&mut self, root: TenantId, charges: &[Charge]) {
+        let links: SmallVec<[LinkCharge; 3]> = charges.iter().map(|charge| charge.link).collect();
+        for posting in ledger::postings_of(root, PLATFORM, Currency::EUR, &links).unwrap() {
+            self.post(&posting);
+        }
+    }
+
+    fn post(&mut self, posting: &Posting) {
+        self.change(posting.from, |balance| balance.posted.0 -= posting.cents.0);
+        self.change(posting.to, |balance| balance.posted.0 += posting.cents.0);
+    }
+
+    fn change_held(&mut self, account: AccountKey, cents: i64) {
+        self.change(account, |balance| balance.held.0 += cents);
+    }
+
+    fn change(&mut self, account: AccountKey, change: impl FnOnce(&mut Balance)) {
+        let balance = self.books.accounts.entry(account).or_default();
+        change(balance);
+        self.batch.state.accounts.insert(account, *balance);
+    }
+
+    fn push(&mut self, kind: Kind, tenant: TenantId, identity: Identity, body: Body) -> usize {
+        let personal = Personal { destination: Some("4930123456".into()), ..Personal::default() };
+        let key = [7; 32];
+        let (at, received_at) = (Instant(self.now), Instant(self.now + 5));
+        self.batch.records.push(Record {
+            seq: Seq(0),
+            kind,
+            tenant,
+            content: hash::content_digest(&key, &[identity.id.as_bytes()]),
+            identity,
+            at,
+            received_at,
+            body,
+            personal_digest: hash::personal_digest(&key, &personal),
+            personal: Some(personal),
+        });
+        self.batch.records.len() - 1
+    }
+}

@@ -1,0 +1,318 @@
+//! The audit: the books worked out again from the records, and compared with what is stored.
+//!
+//! Pure: rows in order of seq go in, checks come out. Memory grows with accounts, customers, counters
+//! and open holds, not with records; identities are compared by hash, [`IDENTITIES_PER_PASS`] at a time.
+//!
+//! What must hold: a balance is the sum of its entries; the accounts of a currency sum to zero; charges
+//! form chains, and their postings derive from them; posted = floor(carry + exact) per link and leaf
+//! customer, from record to record without a gap; a counter goes on where it stood; `held` is the sum
+//! of open holds; an identity occurs once; every root's hash chain is whole; what names a person is
+//! what its digest says.
+
+mod chain;
+mod identities;
+
+pub use identities::{IDENTITIES_PER_PASS, Identities};
+
+use crate::hash::{Row, personal_digest};
+use crate::journal::{Amendment, BatchHead, Body, Check, CounterKey, Kind, Personal, Seq, State};
+use chain::Chain;
+use ledger::{AccountKey, HoldState, LinkCharge};
+use rating::usage::Counter;
+use rating::{Carry, Cents, TenantId, ids::HoldId, rounding};
+use smallvec::SmallVec;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+
+/// Differences listed per check; the rest is only counted as failure.
+pub const DIFFERENCES_MAX: usize = 10;
+
+/// One stored row of the journal.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredRow<'a> {
+    pub batch: i64,
+    pub row: Row<'a>,
+    pub personal: Option<&'a [u8]>,
+}
+
+/// A check under way.
+#[derive(Debug, Default)]
+struct Tally {
+    examined: u64,
+    failed: bool,
+    differences: Vec<String>,
+}
+
+impl Tally {
+    fn differs(&mut self, what: impl Display) {
+        self.failed = true;
+        if self.differences.len() < DIFFERENCES_MAX {
+            self.differences.push(what.to_string());
+        }
+    }
+    fn into_check(self, name: &str) -> Check {
+        Check { name: name.to_owned(), ok: !self.failed, examined: self.examined, differences: self.differences }
+    }
+}
+
+/// What is stored besides the records, at the same moment.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// Every account, carry, counter, open hold and amendment.
+    pub state: State,
+    /// Every root's chain head.
+    pub heads: HashMap<TenantId, [u8; 32]>,
+}
+
+#[derive(Debug, Default)]
+pub struct Audit {
+    keys: HashMap<TenantId, [u8; 32]>,
+    last_seq: i64,
+    platform: Option<TenantId>,
+    balances: HashMap<AccountKey, i128>,
+    carries: HashMap<(TenantId, TenantId), Carry>,
+    counters: HashMap<CounterKey, Counter>,
+    held: HashMap<HoldId, SmallVec<[(AccountKey, Cents); 1]>>,
+    amendments: HashMap<Seq, Amendment>,
+    chain: Chain,
+    identities: Identities,
+    balance_tally: Tally,
+    charge_tally: Tally,
+    carry_tally: Tally,
+    counter_tally: Tally,
+    hold_tally: Tally,
+    amendment_tally: Tally,
+    personal_tally: Tally,
+}
+
+impl Audit {
+    /// `keys`: the personal keys of tenants (an erased one is absent, and its records are taken as they are).
+    /// `records`: about how many will come.
+    pub fn new(keys: HashMap<TenantId, [u8; 32]>, records: u64) -> Self {
+        Self { keys, identities: Identities::new(records), ..Self::default() }
+    }
+
+    /// The batches that the following rows belong to, in order.
+    pub fn expect_batches(&mut self, batches: impl IntoIterator<Item = BatchHead>) {
+        self.chain.expected.extend(batches.into_iter().map(|head| ((head.batch, head.root), head)));
+    }
+
+    pub fn row(&mut self, stored: &StoredRow<'_>) {
+        let row = &stored.row;
+        if row.seq != self.last_seq + 1 {
+            self.chain.tally.differs(format_args!("batch {}: records before {} are missing", stored.batch, row.seq));
+        }
+        self.last_seq = row.seq;
+        self.chain.row(stored);
+        self.identities.add(row);
+        self.personal(stored);
+        let (Some(kind), Ok(body)) = (Kind::from_code(i64::from(row.kind)), postcard::from_bytes::<Body>(row.body)) else {
+            self.charge_tally.differs(format_args!("record {} of batch {} does not read back", row.seq, stored.batch));
+            return;
+        };
+        self.charges(row, kind, &body);
+        self.postings(row, &body);
+        self.hold(row, kind, &body);
+        if let (Kind::Void | Kind::RatedLater, Some(of)) = (kind, body.refers_to) {
+            self.amendments.insert(of, Amendment { kind, by: Seq(row.seq) });
+        }
+    }
+
+    /// Under the tenant's key, or under none for a sender nobody knew.
+    fn personal(&mut self, stored: &StoredRow<'_>) {
+        let (Some(packed), Some(key)) = (stored.personal, self.keys.get(&TenantId(stored.row.tenant))) else { return };
+        self.personal_tally.examined += 1;
+        let fits = postcard::from_bytes::<Personal>(packed).is_ok_and(|personal| {
+            let is = |key: &[u8; 32]| personal_digest(key, &personal) == stored.row.personal_digest;
+            is(key) || is(&[0; 32])
+        });
+        if !fits {
+            let (seq, batch) = (stored.row.seq, stored.batch);
+            self.personal_tally.differs(format_args!("batch {batch}: the personal part of record {seq} is not what its digest says"));
+        }
+    }
+
+    fn charges(&mut self, row: &Row<'_>, kind: Kind, body: &Body) {
+        self.charge_tally.examined += 1;
+        let priced = matches!(kind, Kind::Rated | Kind::RatedLater | Kind::Void);
+        if !priced && !body.charges.is_empty() {
+            self.charge_tally.differs(format_args!("record {} has charges and is no rated event", row.seq));
+        }
+        let Some(last) = body.charges.last() else { return };
+        let platform = *self.platform.get_or_insert(last.link.seller);
+        if body.charges.first().is_some_and(|first| first.link.buyer.0 != row.tenant) {
+            self.charge_tally.differs(format_args!("record {}: the first charge is not the customer's", row.seq));
+        }
+        let links: SmallVec<[LinkCharge; 4]> = body.charges.iter().map(|charge| charge.link).collect();
+        let Some(currency) = body.currency else {
+            return self.charge_tally.differs(format_args!("record {}: charges without a currency", row.seq));
+        };
+        match ledger::postings_of(TenantId(row.root), platform, currency, &links) {
+            Ok(postings) => postings.iter().for_each(|posting| self.post(posting.from, posting.to, posting.cents)),
+            Err(refusal) => self.charge_tally.differs(format_args!("record {}: {refusal}", row.seq)),
+        }
+        for charge in &body.charges {
+            self.carry(row, charge);
+            self.counter(row, charge);
+        }
+    }
+
+    fn carry(&mut self, row: &Row<'_>, charge: &crate::journal::Charge) {
+        self.carry_tally.examined += 1;
+        let carry = self.carries.entry((TenantId(row.tenant), charge.link.buyer)).or_default();
+        if rounding::post(*carry, charge.exact) != Ok((charge.link.cents, charge.carry)) {
+            let (exact, cents, after) = (charge.exact.in_cents(), charge.link.cents, charge.carry.in_cents());
+            let before = carry.in_cents();
+            self.carry_tally.differs(format_args!("record {}: carry {before} + {exact} is not {cents} + {after}", row.seq));
+        }
+        *carry = charge.carry;
+    }
+
+    fn counter(&mut self, row: &Row<'_>, charge: &crate::journal::Charge) {
+        let Some(id) = charge.counter else { return };
+        self.counter_tally.examined += 1;
+        let counter = self.counters.entry(CounterKey { buyer: charge.link.buyer, id }).or_default();
+        if *counter != charge.before {
+            let (is, was) = (charge.before.quantity, counter.quantity);
+            self.counter_tally.differs(format_args!("record {}: the counter starts at {is} and stood at {was}", row.seq));
+        }
+        *counter = charge.after;
+    }
+
+    fn postings(&mut self, row: &Row<'_>, body: &Body) {
+        for posting in &body.postings {
+            if posting.cents <= Cents::ZERO {
+                self.balance_tally.differs(format_args!("record {}: a posting of {} cents", row.seq, posting.cents));
+            }
+            self.post(posting.from, posting.to, posting.cents);
+        }
+    }
+
+    fn post(&mut self, from: AccountKey, to: AccountKey, cents: Cents) {
+        *self.balances.entry(from).or_default() -= i128::from(cents.0);
+        *self.balances.entry(to).or_default() += i128::from(cents.0);
+        self.balance_tally.examined += 2;
+    }
+
+    fn hold(&mut self, row: &Row<'_>, kind: Kind, body: &Body) {
+        let Some(hold) = body.hold else { return };
+        self.hold_tally.examined += 1;
+        match kind {
+            Kind::HoldPlaced | Kind::HoldExtended => drop(self.held.insert(hold, body.held.clone())),
+            _ if self.held.remove(&hold).is_none() => {
+                self.hold_tally.differs(format_args!("record {} ends {hold}, which is not open", row.seq))
+            }
+            _ => {}
+        }
+    }
+
+    /// Identities that did not fit into the first pass: for each further pass feed every row again.
+    pub const fn identities(&mut self) -> &mut Identities {
+        &mut self.identities
+    }
+
+    /// After the last row.
+    pub fn finish(mut self, stored: &Stored) -> Vec<Check> {
+        self.chain.finish(&stored.heads);
+        let zero_sum = zero_sum(stored);
+        self.compare_balances(stored);
+        self.compare_carries(stored);
+        compare("counter", &self.counters, &stored.state.counters, &mut self.counter_tally);
+        compare("amendment of", &self.amendments, &stored.state.amendments, &mut self.amendment_tally);
+        self.amendment_tally.examined = self.amendments.len() as u64;
+        self.compare_holds(stored);
+        vec![
+            self.balance_tally.into_check("balances"),
+            zero_sum.into_check("zero_sum"),
+            self.charge_tally.into_check("charges"),
+            self.carry_tally.into_check("carry"),
+            self.counter_tally.into_check("counters"),
+            self.hold_tally.into_check("holds"),
+            self.amendment_tally.into_check("amendments"),
+            self.identities.tally.into_check("identities"),
+            self.personal_tally.into_check("personal"),
+            self.chain.tally.into_check("hash_chain"),
+        ]
+    }
+
+    fn compare_balances(&mut self, stored: &Stored) {
+        for (key, balance) in &stored.state.accounts {
+            let sum = self.balances.remove(key).unwrap_or_default();
+            if sum != i128::from(balance.posted.0) {
+                self.balance_tally.differs(format_args!("{key}: the balance is {}, its entries sum to {sum}", balance.posted));
+            }
+        }
+        for (key, sum) in self.balances.drain().filter(|(_, sum)| *sum != 0) {
+            self.balance_tally.differs(format_args!("{key}: there is no such account, its entries sum to {sum}"));
+        }
+    }
+
+    fn compare_carries(&mut self, stored: &Stored) {
+        let links =
+            stored.state.carries.iter().flat_map(|(&customer, links)| links.iter().map(move |&(buyer, carry)| ((customer, buyer), carry)));
+        let stored: HashMap<(TenantId, TenantId), Carry> = links.filter(|(_, carry)| *carry != Carry::ZERO).collect();
+        self.carries.retain(|_, carry| *carry != Carry::ZERO);
+        for (key, carry) in &self.carries {
+            if stored.get(key) != Some(carry) {
+                let (customer, buyer) = key;
+                let is = stored.get(key).copied().unwrap_or_default().in_cents();
+                self.carry_tally.differs(format_args!("{customer} on the link of {buyer}: {is} is carried, not {}", carry.in_cents()));
+            }
+        }
+        for (customer, buyer) in stored.keys().filter(|key| !self.carries.contains_key(key)) {
+            self.carry_tally.differs(format_args!("{customer} on the link of {buyer}: something is carried without a charge"));
+        }
+    }
+
+    fn compare_holds(&mut self, stored: &Stored) {
+        let mut held: HashMap<AccountKey, i128> = HashMap::new();
+        for hold in stored.state.holds.values().filter(|hold| hold.state == HoldState::Open) {
+            match self.held.remove(&hold.id) {
+                Some(amounts) if amounts.as_slice() == hold.amounts.as_slice() => {}
+                Some(_) => self.hold_tally.differs(format_args!("{}: the hold is not what its records say", hold.id)),
+                None => self.hold_tally.differs(format_args!("{}: the hold is open without a record", hold.id)),
+            }
+            hold.amounts.iter().for_each(|(account, cents)| *held.entry(*account).or_default() += i128::from(cents.0));
+        }
+        for hold in self.held.keys() {
+            self.hold_tally.differs(format_args!("{hold}: the hold is open by its records and not stored as open"));
+        }
+        for (key, balance) in &stored.state.accounts {
+            let sum = held.remove(key).unwrap_or_default();
+            if sum != i128::from(balance.held.0) {
+                self.hold_tally.differs(format_args!("{key}: {} held, its open holds sum to {sum}", balance.held));
+            }
+        }
+        for key in held.keys() {
+            self.hold_tally.differs(format_args!("{key}: there is no such account, and holds on it are open"));
+        }
+    }
+}
+
+fn zero_sum(stored: &Stored) -> Tally {
+    let mut tally = Tally { examined: stored.state.accounts.len() as u64, ..Tally::default() };
+    let mut sums: BTreeMap<rating::Currency, i128> = BTreeMap::new();
+    for (key, balance) in &stored.state.accounts {
+        *sums.entry(key.currency).or_default() += i128::from(balance.posted.0);
+    }
+    for (currency, sum) in sums.into_iter().filter(|(_, sum)| *sum != 0) {
+        tally.differs(format_args!("{currency}: the accounts sum to {sum} cents"));
+    }
+    tally
+}
+
+fn compare<K: Eq + std::hash::Hash + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+    what: &str,
+    worked_out: &HashMap<K, V>,
+    stored: &HashMap<K, V>,
+    tally: &mut Tally,
+) {
+    for (key, value) in worked_out {
+        if stored.get(key) != Some(value) {
+            tally.differs(format_args!("{what} {key:?}: {:?} is stored, {value:?} follows from the records", stored.get(key)));
+        }
+    }
+    for key in stored.keys().filter(|key| !worked_out.contains_key(key)) {
+        tally.differs(format_args!("{what} {key:?}: stored without a record"));
+    }
+}
