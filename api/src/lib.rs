@@ -1,1 +1,3 @@
-//! api
+//! HTTP, command line, configuration: everything is put together here.
+
+pub mod cli;

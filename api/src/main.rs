@@ -1,1 +1,8 @@
-fn main() {}
+//! The binary `centwise`: see `centwise --help`.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    api::cli::main()
+}
