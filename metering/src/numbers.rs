@@ -16,6 +16,7 @@
 //! Not covered: carrier selection inside a country (Brazil), Argentina's mobile 15.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// Digits of the longest number that is looked at; a longer one is no number.
@@ -102,6 +103,15 @@ fn after_pattern<'t>(pattern: &str, digits: &'t str) -> Option<&'t str> {
         rest = &rest[1..];
     }
     Some(rest)
+}
+
+/// Is it a code such as 49 (of a country) or 883 (of none)?
+pub fn is_country_code(digits: &str) -> bool {
+    /// Of no country: freephone, networks, satellites.
+    const GLOBAL: [&str; 9] = ["800", "808", "870", "878", "881", "882", "883", "888", "979"];
+    static CODES: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| BY_CODE.iter().flatten().map(|territory| territory.country_code).chain(GLOBAL).collect());
+    CODES.contains(digits)
 }
 
 /// The digits of a number as sent, by the rules above. Borrows whenever nothing has to be rewritten.

@@ -131,7 +131,7 @@ impl Record<'_> {
 }
 
 /// The text of a file: UTF-8, or else Latin-1 (old switches write callers' names in it), without a byte order mark.
-pub(super) fn file_text(file: &[u8]) -> Cow<'_, str> {
+pub(crate) fn file_text(file: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(file) {
         Ok(text) => Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text)),
         Err(_) => Cow::Owned(file.iter().copied().map(char::from).collect()),

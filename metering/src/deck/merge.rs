@@ -1,0 +1,324 @@
+//! A deck laid over a card, prefix by prefix: the one computation behind preview and import.
+//!
+//! A row without a date replaces what its prefix had. A row from a date on leaves the rate in force
+//! until then (an announced increase) and takes the place of whatever was announced before. A full
+//! deck closes the prefixes it does not name: at once, or from its earliest date if all its rows have
+//! one. Whatever has ended by [`Import::at`] is left out: the versions before remember it.
+//!
+//! Rates that a deck cannot say (other meters, windows, other attributes, no prefixes) are not touched.
+
+use super::{Deck, Jurisdiction, Refusal, Terms};
+use rating::Instant;
+use rating::card::{CardDoc, Rate};
+use rating::money::Rate as Amount;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// Changes of each kind that a preview shows.
+pub const SAMPLES_MAX: usize = 10;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The deck is the whole list.
+    #[default]
+    Full,
+    /// What the deck does not name stays.
+    Partial,
+}
+
+/// How a deck is laid over a card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import<'a> {
+    pub mode: Mode,
+    pub meter: &'a str,
+    /// When the new version comes into force.
+    pub at: Instant,
+}
+
+/// What became of a prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    New,
+    Increased,
+    Decreased,
+    /// Other terms at the same price.
+    Changed,
+    Closed,
+    Renamed,
+    Unchanged,
+}
+
+/// One prefix of a preview. Prices per the deck's unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    pub kind: Kind,
+    pub prefix: String,
+    pub destination: String,
+    pub old_price: Option<Amount>,
+    pub new_price: Option<Amount>,
+    pub effective_from: Option<Instant>,
+}
+
+/// What an import would do. Counts are of prefixes (per jurisdiction), `refused` and `duplicates` of rows.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Preview {
+    pub new: usize,
+    /// All of `increased`, `decreased` and those with other terms.
+    pub changed: usize,
+    pub increased: usize,
+    pub decreased: usize,
+    pub closed: usize,
+    pub renamed: usize,
+    pub unchanged: usize,
+    pub refused: usize,
+    pub duplicates: usize,
+    /// Up to [`SAMPLES_MAX`] of each kind but `unchanged`.
+    pub samples: Vec<Change>,
+    pub refusals: Vec<Refusal>,
+    pub ignored_columns: Vec<String>,
+}
+
+/// What a rate costs: as a deck says it, or as the card's rate of that number says it in its own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum TermsId {
+    Deck(u32),
+    Own(u32),
+}
+
+/// The price of one prefix over `[from, until)`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub prefix: &'a str,
+    pub jurisdiction: Jurisdiction,
+    pub name: &'a str,
+    pub terms: TermsId,
+    /// The card's rate that it comes from, if it is not new.
+    pub rate: Option<u32>,
+    pub from: Option<Instant>,
+    pub until: Option<Instant>,
+}
+
+impl Entry<'_> {
+    fn key(&self) -> (&str, Jurisdiction) {
+        (self.prefix, self.jurisdiction)
+    }
+    fn begins(&self) -> Instant {
+        self.from.unwrap_or(Instant::MIN)
+    }
+    fn ends(&self) -> Instant {
+        self.until.unwrap_or(Instant::MAX)
+    }
+}
+
+/// The outcome of a merge.
+pub(super) struct Merged<'a> {
+    /// In order of prefix, jurisdiction and begin.
+    pub entries: Vec<Entry<'a>>,
+    pub terms: Vec<Terms>,
+    /// Rates of the card that stay as they are.
+    pub untouched: Vec<u32>,
+    pub preview: Preview,
+}
+
+/// May a deck replace it?
+fn is_of_deck(rate: &Rate, meter: &str) -> Option<Jurisdiction> {
+    let plain =
+        rate.meter == meter && !rate.prefixes.is_empty() && rate.origin_prefixes.is_empty() && rate.window.is_none() && rate.priority == 0;
+    if plain { Jurisdiction::of(rate) } else { None }
+}
+
+pub(super) fn merge<'a>(base: &'a CardDoc, deck: &'a Deck, import: &Import<'_>) -> Merged<'a> {
+    let mut terms = Numbered::new(&deck.terms);
+    let mut merged =
+        Merged { entries: Vec::with_capacity(deck.rows.len()), terms: Vec::new(), untouched: Vec::new(), preview: Preview::default() };
+    let old = old_entries(base, import, &mut terms, &mut merged.untouched);
+    let new = new_entries(deck);
+    let closing = match import.mode {
+        Mode::Partial => None,
+        Mode::Full => Some(deck.rows.iter().map(|row| row.effective_from.unwrap_or(Instant::MIN)).min().unwrap_or(Instant::MIN)),
+    };
+    let prices = Prices { base, terms: &terms.all };
+    let (mut old, mut new) = (&old[..], &new[..]);
+    while let Some(key) = [old.first(), new.first()].into_iter().flatten().map(Entry::key).min() {
+        let (before, rows) = (take(&mut old, key), take(&mut new, key));
+        let change = lay(before, rows, closing, import.at, &prices, &mut merged.entries);
+        merged.preview.count(change);
+    }
+    merged.preview.about(deck);
+    merged.terms = terms.all;
+    merged
+}
+
+fn take<'e, 'a>(entries: &mut &'e [Entry<'a>], key: (&str, Jurisdiction)) -> &'e [Entry<'a>] {
+    let count = entries.iter().take_while(|entry| entry.key() == key).count();
+    let (first, rest) = entries.split_at(count);
+    *entries = rest;
+    first
+}
+
+/// Terms by number, those of the deck first.
+struct Numbered {
+    all: Vec<Terms>,
+    numbers: HashMap<Terms, u32>,
+}
+
+impl Numbered {
+    fn new(deck: &[Terms]) -> Self {
+        Self { all: deck.to_vec(), numbers: deck.iter().copied().zip(0..).collect() }
+    }
+    fn of(&mut self, terms: Terms) -> u32 {
+        *self.numbers.entry(terms).or_insert_with(|| {
+            self.all.push(terms);
+            u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+}
+
+fn old_entries<'a>(base: &'a CardDoc, import: &Import<'_>, terms: &mut Numbered, untouched: &mut Vec<u32>) -> Vec<Entry<'a>> {
+    let mut entries = Vec::new();
+    for (rate, number) in base.rates.iter().zip(0_u32..) {
+        let Some(jurisdiction) = is_of_deck(rate, import.meter) else {
+            untouched.push(number);
+            continue;
+        };
+        let terms = Terms::of(rate).map_or(TermsId::Own(number), |t| TermsId::Deck(terms.of(t)));
+        let name = rate.name.as_deref().unwrap_or_default();
+        let (from, until) = (rate.effective_from, rate.effective_until);
+        entries.extend(rate.prefixes.iter().map(|prefix| Entry { prefix, jurisdiction, name, terms, rate: Some(number), from, until }));
+    }
+    entries.sort_by(|a, b| (a.key(), a.begins()).cmp(&(b.key(), b.begins())));
+    entries
+}
+
+/// The deck's rows are sorted; each ends where the next of its prefix begins.
+fn new_entries(deck: &Deck) -> Vec<Entry<'_>> {
+    let mut entries: Vec<Entry<'_>> = Vec::with_capacity(deck.rows.len());
+    for row in &deck.rows {
+        let name = deck.names.get(row.name as usize).map_or("", String::as_str);
+        let entry = Entry {
+            prefix: &row.prefix,
+            jurisdiction: row.jurisdiction,
+            name,
+            terms: TermsId::Deck(row.terms),
+            rate: None,
+            from: row.effective_from,
+            until: row.effective_until,
+        };
+        if let Some(before) = entries.last_mut().filter(|before| before.key() == entry.key()) {
+            before.until = Some(before.ends().min(entry.begins()));
+        }
+        entries.push(entry);
+    }
+    entries
+}
+
+/// Lays the rows of one prefix over what it had; what changed, if anything.
+fn lay<'a>(
+    old: &[Entry<'a>],
+    new: &[Entry<'a>],
+    closing: Option<Instant>,
+    at: Instant,
+    prices: &Prices<'_>,
+    out: &mut Vec<Entry<'a>>,
+) -> Change {
+    let begin = out.len();
+    let cut = match new.first() {
+        Some(first) => Some(first.begins()),
+        None => closing,
+    };
+    let lives = |entry: &Entry<'_>| entry.begins() < entry.ends() && entry.ends() > at;
+    let kept = old.iter().enumerate().filter(|(_, entry)| new.is_empty() || entry.begins() <= at).map(|(index, entry)| {
+        // Until what was announced, if that is now given up: then until the deck's own first day.
+        let announced = old.get(index + 1).is_some_and(|next| !new.is_empty() && next.begins() > at && entry.until == next.from);
+        let until = if announced { None } else { entry.until };
+        Entry { until: cut.filter(|cut| *cut < until.unwrap_or(Instant::MAX)).or(until), ..*entry }
+    });
+    out.extend(kept.chain(new.iter().copied()).filter(lives));
+    let same_terms = same(old, &out[begin..], at, |entry| entry.terms);
+    if same_terms && same(old, &out[begin..], at, |entry| entry.name) {
+        // Nothing changes: the card's own entries stay, whatever date the deck repeats.
+        out.truncate(begin);
+        out.extend(old.iter().filter(|entry| entry.ends() > at));
+        return prices.change(Kind::Unchanged, old, new);
+    }
+    prices.change(if same_terms { Kind::Renamed } else { Kind::Changed }, old, new)
+}
+
+/// Do two timelines say the same from `at` on?
+fn same<'a, T: PartialEq>(a: &[Entry<'a>], b: &[Entry<'a>], at: Instant, what: impl Fn(&Entry<'a>) -> T) -> bool {
+    let flat = |entries: &[Entry<'a>]| {
+        let mut pieces: Vec<(Instant, Instant, T)> = Vec::with_capacity(entries.len());
+        for entry in entries.iter().filter(|entry| entry.ends() > at) {
+            let (from, until, value) = (entry.begins().max(at), entry.ends(), what(entry));
+            match pieces.last_mut() {
+                Some(last) if last.1 == from && last.2 == value => last.1 = until,
+                _ => pieces.push((from, until, value)),
+            }
+        }
+        pieces
+    };
+    flat(a) == flat(b)
+}
+
+struct Prices<'p> {
+    base: &'p CardDoc,
+    terms: &'p [Terms],
+}
+
+impl Prices<'_> {
+    fn of(&self, entry: &Entry<'_>) -> Option<Amount> {
+        match entry.terms {
+            TermsId::Deck(number) => self.terms.get(number as usize).map(|terms| terms.price),
+            TermsId::Own(rate) => self.base.rates.get(rate as usize)?.call.as_ref()?.steps.first().map(|step| step.price),
+        }
+    }
+
+    /// Shown are the last price before and the last price after.
+    fn change(&self, kind: Kind, old: &[Entry<'_>], new: &[Entry<'_>]) -> Change {
+        let (old_price, new_price) = (old.last().and_then(|entry| self.of(entry)), new.last().and_then(|entry| self.of(entry)));
+        let kind = match kind {
+            Kind::Changed if old.is_empty() => Kind::New,
+            Kind::Changed if new.is_empty() => Kind::Closed,
+            Kind::Changed if old_price < new_price => Kind::Increased,
+            Kind::Changed if old_price > new_price => Kind::Decreased,
+            kind => kind,
+        };
+        let shown = new.last().or(old.last());
+        Change {
+            kind,
+            prefix: shown.map_or("", |entry| entry.prefix).to_owned(),
+            destination: shown.map_or("", |entry| entry.name).to_owned(),
+            old_price,
+            new_price,
+            effective_from: new.last().and_then(|entry| entry.from),
+        }
+    }
+}
+
+impl Preview {
+    fn count(&mut self, change: Change) {
+        let changed = matches!(change.kind, Kind::Increased | Kind::Decreased | Kind::Changed);
+        self.changed += usize::from(changed);
+        match change.kind {
+            Kind::New => self.new += 1,
+            Kind::Increased => self.increased += 1,
+            Kind::Decreased => self.decreased += 1,
+            Kind::Closed => self.closed += 1,
+            Kind::Renamed => self.renamed += 1,
+            Kind::Unchanged => self.unchanged += 1,
+            Kind::Changed => {}
+        }
+        if change.kind != Kind::Unchanged && self.samples.iter().filter(|sample| sample.kind == change.kind).count() < SAMPLES_MAX {
+            self.samples.push(change);
+        }
+    }
+
+    fn about(&mut self, deck: &Deck) {
+        self.refused = deck.refused.len();
+        self.duplicates = deck.duplicates;
+        self.refusals = deck.refused.iter().take(SAMPLES_MAX).cloned().collect();
+        self.ignored_columns.clone_from(&deck.ignored_columns);
+    }
+}

@@ -1,0 +1,199 @@
+//! Rate decks: a supplier's price list of prefixes, read, previewed and turned into a rate card.
+//!
+//! Vocabulary: a *deck* is a file of rows; a *row* prices one prefix (a cell with several prefixes is
+//! several rows) from a date on; an *import* lays a deck over a card: a *full* deck closes every
+//! prefix it does not name, a *partial* one leaves them.
+//!
+//! Invariants: a row that cannot be read is refused with its line, column and reason, and costs only
+//! itself; day-or-month order, a doubtful decimal comma and a foreign currency are never guessed;
+//! prices keep their digits; the preview and the card come from the same merge.
+
+mod card;
+mod cells;
+mod columns;
+mod merge;
+mod read;
+
+pub use card::{preview, to_card};
+pub use columns::Field;
+pub use merge::{Change, Import, Kind, Mode, Preview};
+pub use read::parse;
+
+use crate::input::table::Column;
+use crate::input::when::DateForm;
+use rating::card::{CallTerms, Rate, Step};
+use rating::money::Rate as Amount;
+use rating::{Currency, Instant, Quantity};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Rows of a deck, after cells with several prefixes are taken apart.
+pub const ROWS_MAX: usize = 1_000_000;
+/// Prefixes that one cell may stand for.
+pub const CELL_PREFIXES_MAX: usize = 1_000;
+/// Lines above the columns' names (titles, notes).
+pub const LINES_ABOVE_MAX: usize = 20;
+/// Bytes of a destination's name.
+pub const NAME_BYTES_MAX: usize = 200;
+
+/// How a deck is read, where its own columns do not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeckOptions {
+    /// Field → column by name or index, before the names that are known.
+    pub columns: BTreeMap<Field, Column>,
+    /// The file has no line of names; `columns` are indices.
+    pub headless: bool,
+    /// Default: the one of `,` `;` tab that the first line has most of.
+    pub delimiter: Option<char>,
+    /// Default: found, if `;` or tab separate the cells and no price has a point.
+    pub decimal_comma: Option<bool>,
+    pub date_form: DateForm,
+    /// IANA zone of the dates: the card's.
+    pub zone: Option<String>,
+    /// The card's currency: a deck whose columns name another is refused.
+    pub currency: Option<Currency>,
+    /// Units that a price is for (60: per minute).
+    pub per: Quantity,
+    /// Increments of rows that have none.
+    pub initial: Quantity,
+    pub next: Quantity,
+}
+
+impl Default for DeckOptions {
+    fn default() -> Self {
+        Self {
+            columns: BTreeMap::new(),
+            headless: false,
+            delimiter: None,
+            decimal_comma: None,
+            date_form: DateForm::YearFirst,
+            zone: None,
+            currency: None,
+            per: Quantity::whole(60),
+            initial: Quantity::whole(1),
+            next: Quantity::whole(1),
+        }
+    }
+}
+
+/// A deck as read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Deck {
+    pub rows: Vec<DeckRow>,
+    /// By [`DeckRow::name`]; the first is the empty name.
+    pub names: Vec<String>,
+    /// By [`DeckRow::terms`].
+    pub terms: Vec<Terms>,
+    pub refused: Vec<Refusal>,
+    /// Rows that say again what another row says.
+    pub duplicates: usize,
+    /// Columns that mean nothing for a price.
+    pub ignored_columns: Vec<String>,
+}
+
+/// The price of one prefix from a date on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeckRow {
+    pub line: u32,
+    pub prefix: Box<str>,
+    pub jurisdiction: Jurisdiction,
+    pub name: u32,
+    pub terms: u32,
+    /// `None`: at once.
+    pub effective_from: Option<Instant>,
+    pub effective_until: Option<Instant>,
+}
+
+/// Decks of the United States price a prefix by where the call came from. The rate asks for the
+/// attribute `jurisdiction`; the indeterminate price is the one of calls without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Jurisdiction {
+    #[default]
+    Any,
+    Interstate,
+    Intrastate,
+}
+
+impl Jurisdiction {
+    pub const ATTRIBUTE: &'static str = "jurisdiction";
+
+    pub fn value(self) -> Option<&'static str> {
+        match self {
+            Self::Any => None,
+            Self::Interstate => Some("interstate"),
+            Self::Intrastate => Some("intrastate"),
+        }
+    }
+
+    /// Of a rate that a deck may replace: no attribute, or only this one.
+    fn of(rate: &Rate) -> Option<Self> {
+        match rate.attributes.len() {
+            0 => Some(Self::Any),
+            1 => {
+                let value = rate.attributes.get(Self::ATTRIBUTE)?;
+                [Self::Interstate, Self::Intrastate].into_iter().find(|j| j.value() == Some(value))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A row that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    pub line: u32,
+    /// As the file names it; empty: the row as a whole.
+    pub column: String,
+    pub code: &'static str,
+    pub detail: String,
+}
+
+/// What a row says about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Terms {
+    pub price: Amount,
+    pub per: Quantity,
+    pub initial: Quantity,
+    pub next: Quantity,
+    pub connect_fee: Amount,
+    pub minimum_duration: Quantity,
+    pub free_if_shorter_than: Quantity,
+    pub blocked: bool,
+}
+
+impl Terms {
+    /// As a rate card writes them.
+    pub fn to_call(&self) -> CallTerms {
+        let unless_zero = |quantity: Quantity| Some(quantity).filter(|q| *q != Quantity::ZERO);
+        CallTerms {
+            initial: Some(self.initial),
+            next: Some(self.next),
+            steps: vec![Step { from: Quantity::ZERO, price: self.price, per: self.per, increment: None, fixed_fee: None }],
+            connect_fee: Some(self.connect_fee).filter(|fee| *fee != Amount::ZERO),
+            minimum_duration: unless_zero(self.minimum_duration),
+            free_if_shorter_than: unless_zero(self.free_if_shorter_than),
+            ..CallTerms::default()
+        }
+    }
+
+    /// Of a rate that says no more than a deck's row can.
+    pub fn of(rate: &Rate) -> Option<Self> {
+        let call = rate.call.as_ref()?;
+        let [step] = &call.steps[..] else { return None };
+        let next = call.next.unwrap_or(Quantity::whole(1));
+        let terms = Self {
+            price: step.price,
+            per: step.per,
+            initial: call.initial.unwrap_or(next),
+            next,
+            connect_fee: call.connect_fee.unwrap_or_default(),
+            minimum_duration: call.minimum_duration.unwrap_or_default(),
+            free_if_shorter_than: call.free_if_shorter_than.unwrap_or_default(),
+            blocked: rate.blocked,
+        };
+        let only_that = CallTerms { initial: Some(terms.initial), next: Some(next), ..call.clone() } == terms.to_call();
+        (only_that && rate.price.is_none() && rate.rounding.is_none() && !rate.counted).then_some(terms)
+    }
+}
