@@ -1,6 +1,8 @@
 //! What rating one usage costs: the longest prefix over 300,000, and one call measured and priced.
 //! Each bench asserts its answer.
 
+#![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rating::card::{Aggregation, CallTerms, CardDoc, Rate, Step};
 use rating::compile::CompiledCard;

@@ -12,6 +12,7 @@
 
 use crate::card::{CallTerms, Step};
 use crate::money::Rate as Amount;
+use crate::ratio::{gcd, product};
 use crate::usage::Piece;
 use crate::{Currency, Exact, Instant, Overflow, Quantity, Ratio, Unrated, rounding};
 use smallvec::SmallVec;
@@ -19,7 +20,8 @@ use smallvec::SmallVec;
 /// Pieces of one call: 27 years of daily windows. More is refused as too large a number.
 pub const PIECES_MAX: usize = 10_000;
 
-/// One increment and its price, reduced: `num / den` of 10⁻¹² cents.
+/// One increment and its price: `num / den` of 10⁻¹² cents. The blocks of a plan share their
+/// denominator wherever it can be held, so that a call adds up in whole numbers.
 #[derive(Debug, Clone, Copy)]
 struct Block {
     size: i128,
@@ -27,14 +29,16 @@ struct Block {
     den: i128,
 }
 
+/// Largest common denominator of a plan.
+const COMMON_DEN_MAX: i128 = 1_000_000_000_000;
+
 #[derive(Debug, Clone)]
 struct StepPlan {
     from: i128,
     /// The block with which a call begins, and those that follow.
     first: Block,
     next: Block,
-    /// 10⁻¹² cents.
-    fixed_fee: i128,
+    fixed_fee: Option<Ratio>,
 }
 
 /// Call terms in scaled integers: quantities in billionths, money in 10⁻¹² cents.
@@ -44,7 +48,7 @@ pub struct CallPlan {
     steps: SmallVec<[StepPlan; 1]>,
     initial: i128,
     next: i128,
-    connect_fee: i128,
+    connect_fee: Ratio,
     minimum_duration: i128,
     free_if_shorter_than: i128,
     included: i128,
@@ -80,8 +84,12 @@ impl Block {
         let unit = Ratio::new(price, per.0)?.checked_mul(Ratio::whole(size.0))?.reduced();
         Ok(Self { size: size.0, num: unit.num(), den: unit.den() })
     }
+    #[inline]
     fn cost(&self, count: i128) -> Result<Ratio, Overflow> {
-        Ratio::new(self.num.checked_mul(count).ok_or(Overflow)?, self.den)
+        Ratio::new(product(self.num, count)?, self.den)
+    }
+    fn over(self, den: i128) -> Result<Self, Overflow> {
+        Ok(Self { num: self.num.checked_mul(den / self.den).ok_or(Overflow)?, den, ..self })
     }
 }
 
@@ -96,17 +104,36 @@ impl CallPlan {
         if next.0 <= 0 || initial.0 <= 0 {
             return Err(Overflow);
         }
-        Ok(Self {
+        let plan = Self {
             steps: terms.steps.iter().map(|step| StepPlan::compile(step, initial, next, currency)).collect::<Result<_, _>>()?,
             initial: initial.0,
             next: next.0,
-            connect_fee: fee(terms.connect_fee)?.unwrap_or(0),
+            connect_fee: Ratio::whole(fee(terms.connect_fee)?.unwrap_or(0)),
             minimum_duration: units(terms.minimum_duration),
             free_if_shorter_than: units(terms.free_if_shorter_than),
             included: units(terms.included),
             minimum_charge: fee(terms.minimum_charge)?,
             maximum_charge: fee(terms.maximum_charge)?,
-        })
+        };
+        Ok(plan.over_common_den().unwrap_or(plan))
+    }
+
+    /// The same plan with one denominator throughout, unless a number grows too large for it.
+    fn over_common_den(&self) -> Option<Self> {
+        let mut den = 1_i128;
+        for block in self.steps.iter().flat_map(|step| [step.first, step.next]) {
+            den = (den / gcd(den, block.den)).checked_mul(block.den).filter(|&den| den <= COMMON_DEN_MAX)?;
+        }
+        let over = |fee: Ratio| fee.num().checked_mul(den).and_then(|num| Ratio::new(num, den).ok());
+        let mut plan = Self { connect_fee: over(self.connect_fee)?, ..self.clone() };
+        for step in &mut plan.steps {
+            (step.first, step.next) = (step.first.over(den).ok()?, step.next.over(den).ok()?);
+            step.fixed_fee = match step.fixed_fee {
+                Some(fee) => Some(over(fee)?),
+                None => None,
+            };
+        }
+        Some(plan)
     }
 
     pub fn has_steps(&self) -> bool {
@@ -124,7 +151,7 @@ impl CallPlan {
         if quantity.0 == 0 || quantity.0 < self.free_if_shorter_than {
             return Ok(billed);
         }
-        billed.amount = Ratio::whole(self.connect_fee);
+        billed.amount = self.connect_fee;
         let end = quantity.0.max(self.minimum_duration);
         let mut position = self.included;
         let mut begun = false;
@@ -171,7 +198,7 @@ impl StepPlan {
             from: step.from.0,
             first: Block::new(first, price, step.per)?,
             next: Block::new(next, price, step.per)?,
-            fixed_fee: step.fixed_fee.map_or(Ok(0), |fee| pico_cents(fee, currency))?,
+            fixed_fee: step.fixed_fee.map(|fee| pico_cents(fee, currency).map(Ratio::whole)).transpose()?,
         })
     }
 }
@@ -197,9 +224,9 @@ impl Stretch<'_> {
 
     /// The step's fixed fee, unless a piece of the call has begun in it before.
     fn fee_once(&self, step: usize, billed: &mut Billed) -> Result<(), Overflow> {
-        let fee = self.plan.steps[step].fixed_fee;
-        if fee != 0 && !billed.pieces.iter().any(|piece| piece.rate == self.rate && usize::from(piece.step) == step) {
-            billed.amount = billed.amount.checked_add(Ratio::whole(fee))?;
+        let Some(fee) = self.plan.steps[step].fixed_fee else { return Ok(()) };
+        if !billed.pieces.iter().any(|piece| piece.rate == self.rate && usize::from(piece.step) == step) {
+            billed.amount = billed.amount.checked_add(fee)?;
         }
         Ok(())
     }
@@ -231,7 +258,7 @@ impl StepPlan {
         if position < end {
             let count = rounding::blocks(Quantity(end - position), Quantity(self.next.size), rounding::Mode::Ceil)?;
             billed.amount = billed.amount.checked_add(self.next.cost(count)?)?;
-            position = count.checked_mul(self.next.size).and_then(|length| position.checked_add(length)).ok_or(Overflow)?;
+            position = position.checked_add(product(count, self.next.size)?).ok_or(Overflow)?;
         }
         Ok(position)
     }
@@ -244,7 +271,7 @@ fn advance(position: i128, end: i128, initial: i128, next: i128, begun: bool) ->
         return Ok(position);
     }
     let count = rounding::blocks(Quantity(end - position), Quantity(next), rounding::Mode::Ceil)?;
-    count.checked_mul(next).and_then(|length| position.checked_add(length)).ok_or(Overflow)
+    position.checked_add(product(count, next)?).ok_or(Overflow)
 }
 
 /// Billionths of a second from `start` to a later instant.

@@ -13,12 +13,13 @@ use crate::call::{CallPlan, Stretch, instant_at, offset_of};
 use crate::card::{CardDoc, Rate};
 use crate::model::CompiledModel;
 use crate::prefix::PrefixMap;
+use crate::shape::Shape;
 use crate::usage::{CounterId, Match, Usage};
 use crate::validate::{self, Mistake};
 use crate::window::{Window, Zone};
 use crate::{Currency, Instant, Overflow, Unrated};
 use smallvec::SmallVec;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher;
 
 /// An immutable, compiled rate card version.
@@ -30,13 +31,15 @@ pub struct CompiledCard {
     fallback: Option<String>,
     meters: Vec<Meter>,
     /// By rate, as numbered in the document.
-    slots: Vec<Slot>,
+    terms_of_rate: Vec<u32>,
+    key_digests: Vec<i64>,
     terms: Vec<Terms>,
     /// Rates of a prefix that has several.
     groups: Vec<Box<[u32]>>,
     texts: Texts,
 }
 
+/// Sorted by name.
 #[derive(Debug)]
 struct Meter {
     name: Box<str>,
@@ -45,12 +48,8 @@ struct Meter {
 }
 
 const GROUP: u32 = 1 << 31;
-
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    key_digest: i64,
-    terms: u32,
-}
+/// Later than every instant of the calendar.
+const FOREVER: Instant = Instant(i64::MAX);
 
 /// What rates with the same terms share.
 #[derive(Debug)]
@@ -102,7 +101,7 @@ struct Candidate<'a> {
 pub(crate) struct Found<'a> {
     pub(crate) rate: Match,
     pub(crate) terms: &'a Terms,
-    candidates: SmallVec<[Candidate<'a>; 4]>,
+    candidates: SmallVec<[Candidate<'a>; 1]>,
 }
 
 impl CompiledCard {
@@ -118,7 +117,8 @@ impl CompiledCard {
             zone,
             fallback: doc.fallback.clone(),
             meters: Vec::new(),
-            slots: Vec::with_capacity(doc.rates.len()),
+            terms_of_rate: Vec::with_capacity(doc.rates.len()),
+            key_digests: Vec::with_capacity(doc.rates.len()),
             terms: Vec::new(),
             groups: Vec::new(),
             texts: Texts::default(),
@@ -143,10 +143,17 @@ impl CompiledCard {
     pub fn rate_key(&self, rate: u32) -> Option<&str> {
         self.texts.key_and_name(rate).map(|(key, _)| key)
     }
+    /// Bytes on the heap, about: prefixes, rates and texts (the terms themselves are few).
+    pub fn size_bytes(&self) -> usize {
+        let prefixes: usize = self.meters.iter().map(|meter| meter.prefixes.size_bytes()).sum();
+        let groups: usize = self.groups.iter().map(|group| size_of_val(&**group) + size_of::<Box<[u32]>>()).sum();
+        let rates = self.terms_of_rate.capacity() * size_of::<u32>() + self.key_digests.capacity() * size_of::<i64>();
+        prefixes + groups + rates + self.texts.size_bytes() + self.terms.capacity() * size_of::<Terms>()
+    }
     /// A rate as written, without its prefixes (the match names the one that counted).
     pub fn doc_rate(&self, rate: u32) -> Option<Rate> {
         let (key, name) = self.texts.key_and_name(rate)?;
-        let text = self.texts.terms.get(self.slots.get(rate as usize)?.terms as usize)?;
+        let text = self.texts.terms.get(*self.terms_of_rate.get(rate as usize)? as usize)?;
         let mut found: Rate = serde_json::from_str(text).ok()?;
         found.key = key.to_owned();
         found.name = (!name.is_empty()).then(|| name.to_owned());
@@ -154,35 +161,30 @@ impl CompiledCard {
     }
 
     fn add_rates(&mut self, rates: &[Rate]) -> Result<(), Vec<Mistake>> {
-        let mut known: HashMap<Box<str>, u32> = HashMap::new();
+        let mut known: HashMap<Shape<'_>, u32> = HashMap::new();
         for (index, rate) in rates.iter().enumerate() {
             let wrong = |e: &dyn std::fmt::Display| vec![Mistake::rate(index, e)];
-            let text = shape(rate).map_err(|e| wrong(&e))?;
-            let terms = match known.get(text.as_str()) {
+            let terms = match known.get(&Shape(rate)) {
                 Some(&terms) => terms,
                 None => {
+                    let number = u32::try_from(self.terms.len()).map_err(|e| wrong(&e))?;
                     self.terms.push(Terms::compile(rate, self.currency).map_err(|e| wrong(&e))?);
-                    let number = u32::try_from(self.terms.len() - 1).map_err(|e| wrong(&e))?;
-                    let text = text.into_boxed_str();
-                    self.texts.terms.push(text.clone());
-                    known.insert(text, number);
+                    self.texts.terms.push(Shape(rate).text().map_err(|e| wrong(&e))?);
+                    known.insert(Shape(rate), number);
                     number
                 }
             };
-            self.slots.push(Slot { key_digest: key_digest(&rate.key), terms });
+            self.terms_of_rate.push(terms);
+            self.key_digests.push(key_digest(&rate.key));
             self.texts.add(&rate.key, rate.name.as_deref().unwrap_or("")).map_err(|e| wrong(&e))?;
         }
         Ok(())
     }
 
     fn add_prefixes(&mut self, rates: &[Rate]) -> Result<(), Vec<Mistake>> {
-        let mut by_meter: Vec<(&str, Vec<(&str, u32)>)> = Vec::new();
+        let mut by_meter: BTreeMap<&str, Vec<(&str, u32)>> = BTreeMap::new();
         for (rate, number) in rates.iter().zip(0_u32..) {
-            let position = by_meter.iter().position(|(name, _)| *name == rate.meter).unwrap_or_else(|| {
-                by_meter.push((&rate.meter, Vec::new()));
-                by_meter.len() - 1
-            });
-            let entries = &mut by_meter[position].1;
+            let entries = by_meter.entry(&rate.meter).or_default();
             if rate.prefixes.is_empty() {
                 entries.push(("", number));
             }
@@ -215,7 +217,13 @@ impl CompiledCard {
     /// The rate in force at the usage's start.
     #[inline]
     pub(crate) fn find<'a>(&'a self, usage: &Usage<'_>) -> Result<Found<'a>, Unrated> {
-        let meter = self.meters.iter().find(|meter| *meter.name == *usage.meter).ok_or(Unrated::NoRate)?;
+        let meter = match self.meters.as_slice() {
+            [only] if *only.name == *usage.meter => only,
+            several => {
+                let position = several.binary_search_by(|meter| (*meter.name).cmp(usage.meter)).map_err(|_| Unrated::NoRate)?;
+                &several[position]
+            }
+        };
         let digits = usage.destination.unwrap_or("").as_bytes();
         let mut at_most = digits.len();
         while let Some((len, value)) = meter.prefixes.longest(digits, at_most) {
@@ -231,15 +239,17 @@ impl CompiledCard {
     }
 
     #[inline]
-    fn candidates<'a>(&'a self, value: u32, usage: &Usage<'_>) -> SmallVec<[Candidate<'a>; 4]> {
-        let single = [value];
-        let rates = if value & GROUP == 0 { &single[..] } else { self.groups.get((value ^ GROUP) as usize).map_or(&[][..], |group| group) };
-        rates.iter().filter_map(|&rate| self.candidate(rate, usage)).collect()
+    fn candidates<'a>(&'a self, value: u32, usage: &Usage<'_>) -> SmallVec<[Candidate<'a>; 1]> {
+        if value & GROUP == 0 {
+            return self.candidate(value, usage).map_or_else(SmallVec::new, |one| SmallVec::from_buf([one]));
+        }
+        let group = self.groups.get((value ^ GROUP) as usize).map_or(&[][..], |group| group);
+        group.iter().filter_map(|&rate| self.candidate(rate, usage)).collect()
     }
 
     #[inline]
     fn candidate<'a>(&'a self, rate: u32, usage: &Usage<'_>) -> Option<Candidate<'a>> {
-        let terms = self.terms.get(self.slots.get(rate as usize)?.terms as usize)?;
+        let terms = self.terms_of(rate)?;
         if !terms.attributes.is_empty() && !terms.has_attributes(usage.attributes) {
             return None;
         }
@@ -273,7 +283,7 @@ impl CompiledCard {
             if at < terms.effective_from {
                 sooner(terms.effective_from);
             } else if at < terms.effective_until {
-                if terms.effective_until != Instant::MAX {
+                if terms.effective_until != FOREVER {
                     sooner(terms.effective_until);
                 }
                 if let Some(boundary) = terms.window.as_ref().and_then(|window| window.next_boundary(&self.zone, at, self.zone.local(at))) {
@@ -287,13 +297,13 @@ impl CompiledCard {
     /// The stretch of a call at `offset` after `start`, among the entries priced by steps.
     pub(crate) fn stretch<'a>(&self, found: &Found<'a>, start: Instant, offset: i128) -> Result<Stretch<'a>, Unrated> {
         let gap = Unrated::Gap { from: crate::Quantity(offset) };
-        if let [Candidate { rate, terms: Terms { pricing: Pricing::Steps(plan), window: None, effective_until: Instant::MAX, .. }, .. }] =
+        if let [Candidate { rate, terms: Terms { pricing: Pricing::Steps(plan), window: None, effective_until: FOREVER, .. }, .. }] =
             found.candidates.as_slice()
         {
             return Ok(Stretch { rate: *rate, plan, until: None });
         }
         let at = instant_at(start, offset).ok_or(Overflow)?;
-        let priced: SmallVec<[Candidate<'a>; 4]> =
+        let priced: SmallVec<[Candidate<'a>; 1]> =
             found.candidates.iter().filter(|c| matches!(c.terms.pricing, Pricing::Steps(_))).copied().collect();
         let best = self.best(&priced, at).ok_or(gap)?;
         let Pricing::Steps(plan) = &best.terms.pricing else { return Err(Unrated::NoRate) };
@@ -302,10 +312,10 @@ impl CompiledCard {
     }
 
     pub(crate) fn terms_of(&self, rate: u32) -> Option<&Terms> {
-        self.terms.get(self.slots.get(rate as usize)?.terms as usize)
+        self.terms.get(*self.terms_of_rate.get(rate as usize)? as usize)
     }
     pub(crate) fn counter_id(&self, rate: u32, at: Instant) -> Option<CounterId> {
-        let rate_key = self.slots.get(rate as usize)?.key_digest;
+        let rate_key = *self.key_digests.get(rate as usize)?;
         Some(CounterId { rate_key, month: self.zone.month(at) })
     }
 }
@@ -322,7 +332,7 @@ impl Terms {
         let origins: Vec<(&str, u32)> = rate.origin_prefixes.iter().map(|prefix| (prefix.as_str(), 0)).collect();
         Ok(Self {
             effective_from: rate.effective_from.unwrap_or(Instant::MIN),
-            effective_until: rate.effective_until.unwrap_or(Instant::MAX),
+            effective_until: rate.effective_until.unwrap_or(FOREVER),
             window: window.map(Box::new),
             priority: rate.priority,
             attributes: rate.attributes.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
@@ -372,6 +382,10 @@ impl Texts {
         self.ends.push((key_end, u32::try_from(self.keys_and_names.len())?));
         Ok(())
     }
+    fn size_bytes(&self) -> usize {
+        let terms: usize = self.terms.iter().map(|text| text.len() + size_of::<Box<str>>()).sum();
+        self.keys_and_names.capacity() + self.ends.capacity() * size_of::<(u32, u32)>() + terms
+    }
     fn key_and_name(&self, rate: u32) -> Option<(&str, &str)> {
         let rate = rate as usize;
         let &(key_end, name_end) = self.ends.get(rate)?;
@@ -379,43 +393,6 @@ impl Texts {
         let text = |from: u32, until: u32| self.keys_and_names.get(from as usize..until as usize);
         text(start, key_end).zip(text(key_end, name_end))
     }
-}
-
-/// The rate's terms as JSON, without what is its own: rates with the same text share them.
-fn shape(rate: &Rate) -> Result<String, serde_json::Error> {
-    #[derive(serde::Serialize)]
-    struct Shape<'a> {
-        key: &'a str,
-        meter: &'a str,
-        origin_prefixes: &'a [String],
-        attributes: &'a std::collections::BTreeMap<String, String>,
-        effective_from: Option<Instant>,
-        effective_until: Option<Instant>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        window: &'a Option<crate::card::Window>,
-        priority: i32,
-        blocked: bool,
-        call: &'a Option<crate::card::CallTerms>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        price: &'a Option<crate::card::PriceModel>,
-        counted: bool,
-        rounding: Option<crate::card::Rounding>,
-    }
-    serde_json::to_string(&Shape {
-        key: "",
-        meter: &rate.meter,
-        origin_prefixes: &rate.origin_prefixes,
-        attributes: &rate.attributes,
-        effective_from: rate.effective_from,
-        effective_until: rate.effective_until,
-        window: &rate.window,
-        priority: rate.priority,
-        blocked: rate.blocked,
-        call: &rate.call,
-        price: &rate.price,
-        counted: rate.counted,
-        rounding: rate.rounding,
-    })
 }
 
 /// 63 bits of SipHash-2-4 under a fixed key: counters are stored under it, so it never changes.

@@ -21,6 +21,7 @@ pub mod price;
 pub mod quantity;
 pub mod ratio;
 pub mod rounding;
+mod shape;
 pub mod spend;
 pub mod usage;
 pub mod validate;

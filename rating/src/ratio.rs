@@ -78,10 +78,26 @@ impl Ratio {
     }
 }
 
+/// `a * b`. Numbers of 64 bits, which nearly all are, multiply without the slow check.
+#[inline]
+pub(crate) fn product(a: i128, b: i128) -> Result<i128, Overflow> {
+    match (i64::try_from(a), i64::try_from(b)) {
+        (Ok(a), Ok(b)) => Ok(i128::from(a) * i128::from(b)),
+        _ => a.checked_mul(b).ok_or(Overflow),
+    }
+}
+
 /// Greatest common divisor of the magnitudes; at least 1.
 pub(crate) fn gcd(a: i128, b: i128) -> i128 {
     let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
     while b != 0 {
+        // Most numbers fit a machine word, or soon do.
+        if let (Ok(mut x), Ok(mut y)) = (u64::try_from(a), u64::try_from(b)) {
+            while y != 0 {
+                (x, y) = (y, x % y);
+            }
+            return i128::from(x).max(1);
+        }
         (a, b) = (b, a % b);
     }
     i128::try_from(a).map_or(1, |g| g.max(1))

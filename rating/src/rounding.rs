@@ -22,6 +22,7 @@ pub enum Mode {
 }
 
 /// `num / den` to a whole number. `den` must be positive.
+#[inline]
 pub fn divide(num: i128, den: i128, mode: Mode) -> Result<i128, Overflow> {
     if den <= 0 {
         return Err(Overflow);
@@ -29,7 +30,10 @@ pub fn divide(num: i128, den: i128, mode: Mode) -> Result<i128, Overflow> {
     if den == 1 {
         return Ok(num);
     }
-    // One division, not two: this is the hot path.
+    // Numbers of 64 bits, which nearly all are, divide in one instruction.
+    if let (Ok(num), Ok(den)) = (u64::try_from(num), u64::try_from(den)) {
+        return settle(i128::from(num / den), i128::from(num % den), i128::from(den), mode);
+    }
     let towards_zero = num / den;
     let rest = num - towards_zero * den;
     if rest < 0 { settle(towards_zero - 1, rest + den, den, mode) } else { settle(towards_zero, rest, den, mode) }

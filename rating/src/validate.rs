@@ -296,9 +296,19 @@ fn check_compiles(rate: &Rate, currency: Currency, report: &mut Report<'_>) {
             report.at(format_args!("price.{path}"), code, message);
         }
     }
-    if let Some(Err(overflow)) = rate.call.as_ref().map(|call| CallPlan::compile(call, currency)) {
+    if let Some(Err(overflow)) = rate.call.as_ref().filter(|call| !surely_fits(call)).map(|call| CallPlan::compile(call, currency)) {
         report.at("call", "too_large", overflow.to_string());
     }
+}
+
+/// Nearly every rate of a deck: prices below a million, blocks below 10⁹ units, whose product with the
+/// scales of both is below 10³⁸ and so within 127 bits.
+fn surely_fits(call: &CallTerms) -> bool {
+    let most = rust_decimal::Decimal::from(1_000_000);
+    let small = |amount: Option<Amount>| amount.is_none_or(|a| a.0 < most && a.0.scale() <= Amount::DECIMALS);
+    let short = |quantity: Option<Quantity>| quantity.is_none_or(|q| q < Quantity::whole(1_000_000_000));
+    let steps = call.steps.iter().all(|step| small(Some(step.price)) && small(step.fixed_fee) && short(step.increment));
+    steps && short(call.initial) && short(call.next) && [call.connect_fee, call.minimum_charge, call.maximum_charge].into_iter().all(small)
 }
 
 #[cfg(test)]

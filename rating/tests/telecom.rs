@@ -6,6 +6,8 @@
 //! and is no price), `*any` is the empty prefix. The source's numbers contain `+` and letters: each of
 //! their characters becomes two digits, so that prefixes stay prefixes and `+49` is not `49`.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
+
 use rating::card::{Aggregation, CallTerms, CardDoc, Rate, Rounding, Step, Window};
 use rating::compile::CompiledCard;
 use rating::rounding::{self, Mode};

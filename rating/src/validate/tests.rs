@@ -1,18 +1,176 @@
 use super::*;
+use serde_json::{Value, json};
 
-fn codes(json: &str) -> Vec<(String, &'static str)> {
-    match parse_card(json.as_bytes()) {
+/// Path and code of every mistake.
+fn mistakes(card: &Value) -> Vec<(String, &'static str)> {
+    match parse_card(card.to_string().as_bytes()) {
         Ok(_) => Vec::new(),
         Err(mistakes) => mistakes.into_iter().map(|m| (m.path, m.code)).collect(),
     }
 }
 
+fn check(card: &Value, want: &[(&str, &'static str)]) {
+    let want: Vec<(String, &'static str)> = want.iter().map(|&(path, code)| (path.to_owned(), code)).collect();
+    assert_eq!(mistakes(card), want, "{card}");
+}
+
+fn card(rates: Value) -> Value {
+    json!({"currency": "EUR", "rates": rates})
+}
+
+/// A right rate with some fields set.
+fn rate(key: &str, fields: Value) -> Value {
+    let mut rate = json!({"key": key, "meter": "call", "call": {"steps": [{"from": "0", "price": "0.01"}]}});
+    for (name, value) in fields.as_object().unwrap() {
+        rate[name] = value.clone();
+    }
+    rate
+}
+
+fn call(terms: Value) -> Value {
+    json!({ "call": terms })
+}
+
 #[test]
 fn the_documented_card_is_right() {
-    let card = r#"{"currency":"EUR","zone":"Europe/Berlin","fallback":"standard","rates":[
+    check(
+        &json!({"currency":"EUR","zone":"Europe/Berlin","fallback":"standard","rates":[
         {"key":"de-mobile","meter":"call","prefixes":["4915","4916","4917"],
          "call":{"initial":"60","next":"60","connect_fee":"0.05","steps":[{"from":"0","price":"0.40","per":"60"}]}},
         {"key":"api","meter":"api_call","price":{"model":"graduated","tiers":[
-          {"up_to":"1000","unit_price":"0.15"},{"unit_price":"0.10"}]}}]}"#;
-    assert_eq!(codes(card), []);
+          {"up_to":"1000","unit_price":"0.15"},{"unit_price":"0.10"}]}}]}),
+        &[],
+    );
+}
+
+#[test]
+fn the_form_is_strict() {
+    let price = |model: Value| card(json!([{"key": "a", "meter": "api", "price": model}]));
+    for (card, want) in [
+        (json!([]), &[("", "bad_value")][..]),
+        (json!({"currency": "EUR"}), &[("rates", "missing_field")]),
+        (json!({"currency": "eur", "rates": [], "colour": 1}), &[("colour", "unknown_field"), ("currency", "bad_value")]),
+        (
+            card(json!([rate("a", json!({"colour": 1})), rate("b", json!({"priority": "high"}))])),
+            &[("rates[0].colour", "unknown_field"), ("rates[1].priority", "bad_value")],
+        ),
+        (
+            card(json!([rate("a", call(json!({"steps": [{"from": "0", "prise": "1"}]})))])),
+            &[("rates[0].call.steps[0].prise", "unknown_field"), ("rates[0].call.steps[0].price", "missing_field")],
+        ),
+        (card(json!([rate("a", call(json!({"steps": [{"from": "0", "price": 0.1}]})))])), &[("rates[0].call.steps[0].price", "bad_value")]),
+        (price(json!({"model": "flat", "amount": "1", "amuont": "2"})), &[("rates[0].price.amuont", "unknown_field")]),
+        (price(json!({"model": "flat"})), &[("rates[0].price.amount", "missing_field")]),
+        (price(json!({"model": "flet", "amount": "1"})), &[("rates[0].price.model", "unknown_model")]),
+        (
+            price(json!({"model": "volume", "tiers": [{"unit_price": "1", "upto": "3"}]})),
+            &[("rates[0].price.tiers[0].upto", "unknown_field")],
+        ),
+    ] {
+        check(&card, want);
+    }
+    assert_eq!(parse_card(b"{").unwrap_err()[0].code, "bad_json");
+}
+
+#[test]
+fn every_mistake_has_its_path_and_code() {
+    let steps = json!([{"from": "0", "price": "1"}]);
+    for (fields, want) in [
+        (json!({"prefixes": ["49", "+49"]}), &[("prefixes[1]", "not_digits")][..]),
+        (json!({"prefixes": ["49", "49"]}), &[("prefixes[1]", "duplicate_prefix")]),
+        (json!({"origin_prefixes": ["123456789012345678901234567890123"]}), &[("origin_prefixes[0]", "too_long")]),
+        (json!({"meter": ""}), &[("meter", "empty")]),
+        (json!({"name": "x".repeat(201)}), &[("name", "too_long")]),
+        (
+            json!({"effective_from": "2026-01-01T00:00:00Z", "effective_until": "2026-01-01T00:00:00Z"}),
+            &[("effective_until", "empty_period")],
+        ),
+        (json!({"window": {"weekdays": [8], "from": "24:00"}}), &[("window.weekdays[0]", "out_of_range"), ("window.from", "bad_time")]),
+        (json!({"window": {"months": [2], "month_days": [30]}}), &[("window.month_days", "empty_window")]),
+        (json!({"rounding": {"mode": "up", "decimals": 15}}), &[("rounding.decimals", "out_of_range")]),
+        (json!({"price": {"model": "dynamic"}}), &[("call.steps", "steps_with_price")]),
+        (call(json!({"connect_fee": "1"})), &[("price", "no_price")]),
+        (json!({"call": null}), &[("price", "no_price")]),
+        (json!({"call": {"minimum_charge": "1"}, "price": {"model": "dynamic"}}), &[("call.minimum_charge", "limit_with_price")]),
+        (
+            call(json!({"steps": steps, "initial": "0", "connect_fee": "-1", "included": "-1"})),
+            &[("call.initial", "not_positive"), ("call.included", "negative"), ("call.connect_fee", "negative")],
+        ),
+        (call(json!({"steps": steps, "minimum_charge": "2", "maximum_charge": "1"})), &[("call.minimum_charge", "minimum_above_maximum")]),
+        (
+            call(json!({"steps": [{"from": "1", "price": "-1", "per": "0"}, {"from": "1", "price": "1", "increment": "0"}]})),
+            &[
+                ("call.steps[0].from", "first_step_not_at_zero"),
+                ("call.steps[0].price", "negative"),
+                ("call.steps[0].per", "not_positive"),
+                ("call.steps[1].from", "step_order"),
+                ("call.steps[1].increment", "not_positive"),
+            ],
+        ),
+        (
+            call(json!({"steps": [{"from": "0", "price": "1000000000000000", "per": "0.000000007"}], "next": "1000000000000000"})),
+            &[("call", "too_large")],
+        ),
+    ] {
+        let want: Vec<(String, &str)> = want.iter().map(|(path, code)| (format!("rates[0].{path}"), *code)).collect();
+        let want: Vec<(&str, &'static str)> = want.iter().map(|(path, code)| (path.as_str(), *code)).collect();
+        check(&card(json!([rate("a", fields)])), &want);
+    }
+    check(&json!({"currency": "EUR", "zone": "Europe/Nowhere", "rates": []}), &[("zone", "bad_zone"), ("rates", "no_rates")]);
+    check(
+        &card(json!([rate("a", json!({"prefixes": ["1"]})), rate("a", json!({"prefixes": ["2"]}))])),
+        &[("rates[1].key", "duplicate_key")],
+    );
+    let price = json!({"model": "graduated", "tiers": []});
+    assert_eq!(mistakes(&card(json!([{"key": "a", "meter": "api", "price": price}])))[0].0, "rates[0].price.tiers");
+}
+
+#[test]
+fn a_blocked_rate_needs_no_price() {
+    check(&card(json!([{"key": "a", "meter": "call", "prefixes": ["49"], "blocked": true}])), &[]);
+}
+
+#[test]
+fn rates_that_tie_are_refused() {
+    let (tie, none) = (&[("rates[1].prefixes[0]", "tie")][..], &[][..]);
+    let plain = json!({"prefixes": ["49"]});
+    let with = |name: &str, value: Value| {
+        let mut fields = plain.clone();
+        fields[name] = value;
+        fields
+    };
+    for (a, b, want) in [
+        (plain.clone(), plain.clone(), tie),
+        (plain.clone(), json!({"prefixes": ["491"]}), none),
+        (plain.clone(), with("meter", json!("sms")), none),
+        (plain.clone(), with("priority", json!(1)), none),
+        (plain.clone(), with("effective_from", json!("2026-01-01T00:00:00Z")), none),
+        (plain.clone(), with("effective_until", json!("2026-01-01T00:00:00Z")), tie),
+        (plain.clone(), with("attributes", json!({"a": "1"})), none),
+        (with("attributes", json!({"a": "1"})), with("attributes", json!({"a": "2"})), none),
+        (with("attributes", json!({"a": "1"})), with("attributes", json!({"b": "2"})), tie),
+        (with("attributes", json!({"a": "1", "c": "1"})), with("attributes", json!({"b": "2", "c": "2"})), none),
+        (plain.clone(), with("origin_prefixes", json!(["44"])), none),
+        (with("origin_prefixes", json!(["1", "44"])), with("origin_prefixes", json!(["44"])), tie),
+        (plain.clone(), with("window", json!({"weekdays": [1]})), tie),
+        (with("window", json!({"weekdays": [2]})), with("window", json!({"weekdays": [1]})), none),
+        (with("window", json!({"until": "08:00"})), with("window", json!({"from": "08:00"})), none),
+        (with("window", json!({"until": "08:00:01"})), with("window", json!({"from": "08:00"})), tie),
+        (with("window", json!({"from": "22:00", "until": "06:00"})), with("window", json!({"from": "06:00", "until": "22:00"})), none),
+        (
+            with("window", json!({"weekdays": [5], "from": "22:00", "until": "06:00"})),
+            with("window", json!({"weekdays": [6], "until": "06:00"})),
+            tie,
+        ),
+        (
+            with("window", json!({"weekdays": [5], "from": "22:00", "until": "06:00"})),
+            with("window", json!({"weekdays": [5], "until": "06:00"})),
+            none,
+        ),
+    ] {
+        check(&card(json!([rate("a", a), rate("b", b)])), want);
+    }
+    let everything = json!({"prefixes": [""]});
+    check(&card(json!([rate("a", json!({})), rate("b", everything)])), tie);
+    check(&card(json!([rate("a", json!({})), rate("b", json!({}))])), &[("rates[1]", "tie")]);
 }

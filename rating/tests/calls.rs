@@ -1,0 +1,306 @@
+//! Calls and cards, case by case: what is billed, in which pieces, at what price.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+
+use rating::card::Aggregation;
+use rating::compile::CompiledCard;
+use rating::usage::{Counter, Measured, Usage};
+use rating::validate::parse_card;
+use rating::{Exact, Instant, Quantity, Unrated};
+use serde_json::{Value, json};
+
+fn card(zone: &str, rates: Value) -> CompiledCard {
+    let doc = json!({"currency": "EUR", "zone": zone, "rates": rates});
+    CompiledCard::compile(&parse_card(doc.to_string().as_bytes()).unwrap()).unwrap()
+}
+
+fn call<'a>(at: &str, quantity: &str, destination: &'a str) -> Usage<'a> {
+    Usage {
+        meter: "call",
+        is_call: true,
+        aggregation: Aggregation::Sum,
+        at: at.parse().unwrap(),
+        quantity: quantity.parse().unwrap(),
+        amount: None,
+        destination: Some(destination),
+        origin: None,
+        attributes: &[],
+    }
+}
+
+fn priced(card: &CompiledCard, usage: &Usage<'_>) -> Result<(Measured, Exact), Unrated> {
+    let measured = card.measure(usage)?;
+    let after = Counter { quantity: measured.billed, events: 1 };
+    let exact = card.price(&measured, usage, &Counter::default(), &after)?.exact;
+    Ok((measured, exact))
+}
+
+/// The price in EUR and the pieces as `rate@from+billed`.
+fn answer(card: &CompiledCard, usage: &Usage<'_>) -> (String, String) {
+    match priced(card, usage) {
+        Ok((measured, exact)) => {
+            let piece = |p: &rating::usage::Piece| format!("{}@{}+{}", card.rate_key(p.rate).unwrap(), p.from, p.billed);
+            (exact.in_major(card.currency()), measured.pieces.iter().map(piece).collect::<Vec<_>>().join(" "))
+        }
+        Err(error) => (error.code().to_owned(), error.to_string()),
+    }
+}
+
+fn check(card: &CompiledCard, at: &str, quantity: &str, cost: &str, pieces: &str) {
+    assert_eq!(answer(card, &call(at, quantity, "493012345")), (cost.to_owned(), pieces.to_owned()), "{at} {quantity}");
+}
+
+fn per_minute(key: &str, price: &str, increment: &str, more: Value) -> Value {
+    let steps = json!([{"from": "0", "price": price, "per": "60"}]);
+    let mut rate =
+        json!({"key": key, "meter": "call", "prefixes": ["49"], "call": {"initial": increment, "next": increment, "steps": steps}});
+    rate.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    rate
+}
+
+fn window(window: Value) -> Value {
+    json!({ "window": window })
+}
+
+#[test]
+fn increments() {
+    for (terms, quantity, cost, billed) in [
+        (json!({"initial": "60", "next": "60"}), "1", "0.6", "60"),
+        (json!({"initial": "60", "next": "60"}), "60", "0.6", "60"),
+        (json!({"initial": "60", "next": "60"}), "60.001", "1.2", "120"),
+        (json!({"initial": "30", "next": "6"}), "32", "0.36", "36"),
+        (json!({"initial": "60", "next": "1"}), "61", "0.61", "61"),
+        (json!({}), "67.54", "0.68", "68"),
+        (json!({"next": "0.001"}), "67.54", "0.6754", "67.54"),
+        (json!({"connect_fee": "0.05"}), "0", "0", "0"),
+        (json!({"connect_fee": "0.05"}), "10", "0.15", "10"),
+        (json!({"minimum_duration": "30"}), "10", "0.3", "30"),
+        (json!({"minimum_duration": "30"}), "0", "0", "0"),
+        (json!({"minimum_charge": "0.25"}), "10", "0.25", "10"),
+        (json!({"maximum_charge": "0.25", "connect_fee": "0.2"}), "10", "0.25", "10"),
+        (json!({"free_if_shorter_than": "5", "connect_fee": "0.05", "minimum_charge": "1"}), "4.999", "0", "0"),
+        (json!({"free_if_shorter_than": "5", "connect_fee": "0.05"}), "5", "0.1", "5"),
+        (json!({"included": "10", "connect_fee": "0.05"}), "8", "0.05", "0"),
+        (json!({"included": "10", "initial": "60"}), "15", "0.6", "60"),
+    ] {
+        let mut terms = terms;
+        terms["steps"] = json!([{"from": "0", "price": "0.60", "per": "60"}]);
+        let card = card("UTC", json!([{"key": "r", "meter": "call", "call": terms}]));
+        let (measured, exact) = priced(&card, &call("2026-11-20T09:00:00Z", quantity, "49")).unwrap();
+        assert_eq!(
+            (exact.in_major(card.currency()), measured.billed.to_string()),
+            (cost.to_owned(), billed.to_owned()),
+            "{terms} {quantity}"
+        );
+    }
+}
+
+#[test]
+fn steps_by_elapsed_time() {
+    let steps = json!([
+        {"from": "0", "price": "1.20", "per": "60", "fixed_fee": "0.10"},
+        {"from": "60", "price": "0.60", "per": "60", "increment": "6", "fixed_fee": "0.01"},
+    ]);
+    let card = card("UTC", json!([{"key": "r", "meter": "call", "call": {"initial": "25", "next": "25", "steps": steps}}]));
+    let at = "2026-11-20T09:00:00Z";
+    check(&card, at, "20", "0.6", "r@0+25");
+    // The third block of 25 s ends at 75 s: the second step begins there, not at 60 s.
+    check(&card, at, "70", "1.6", "r@0+75");
+    check(&card, at, "76", "1.67", "r@0+75 r@75+6");
+}
+
+#[test]
+fn over_midnight() {
+    let rates = json!([
+        per_minute("week", "0.60", "1", window(json!({"weekdays": [1, 2, 3, 4, 5]}))),
+        per_minute("weekend", "0.30", "1", window(json!({"weekdays": [6, 7]}))),
+    ]);
+    let berlin = card("Europe/Berlin", rates);
+    // A Friday; midnight in Berlin is 23:00 UTC.
+    check(&berlin, "2026-11-20T22:55:00Z", "600", "4.5", "week@0+300 weekend@300+300");
+    check(&berlin, "2026-11-20T22:55:00Z", "299.5", "3", "week@0+300");
+    let night = json!([
+        per_minute("day", "0.60", "60", window(json!({"from": "06:00", "until": "22:00"}))),
+        per_minute("night", "0.30", "60", window(json!({"from": "22:00", "until": "06:00"}))),
+    ]);
+    let utc = card("UTC", night);
+    // The block that begins at 21:59:30 ends at 22:00:30; the night begins there.
+    check(&utc, "2026-11-20T21:59:30Z", "90", "0.9", "day@0+60 night@60+60");
+    check(&utc, "2026-11-20T21:59:30Z", "60", "0.6", "day@0+60");
+    check(&utc, "2026-11-20T23:59:30Z", "60", "0.3", "night@0+60");
+    // A night that belongs to Friday ends on Saturday morning.
+    let friday =
+        card("UTC", json!([per_minute("friday", "0.30", "1", window(json!({"weekdays": [5], "from": "22:00", "until": "06:00"})))]));
+    check(&friday, "2026-11-21T05:59:00Z", "60", "0.3", "friday@0+60");
+    check(&friday, "2026-11-20T05:59:00Z", "60", "no_rate", "no rate of the card covers this usage");
+}
+
+#[test]
+fn over_a_change_of_the_clocks() {
+    let rates = json!([
+        per_minute("early", "0.30", "1", window(json!({"until": "02:30"}))),
+        per_minute("late", "0.60", "1", window(json!({"from": "02:30"}))),
+    ]);
+    let berlin = card("Europe/Berlin", rates);
+    // 29 March: 02:00 becomes 03:00 at 01:00 UTC; 02:30 does not exist.
+    check(&berlin, "2026-03-29T00:30:00Z", "3600", "27", "early@0+1800 late@1800+1800");
+    // 25 October: 03:00 becomes 02:00 at 01:00 UTC; the hour from 02:00 happens twice.
+    check(&berlin, "2026-10-25T00:00:00Z", "7200", "54", "early@0+1800 late@1800+1800 early@3600+1800 late@5400+1800");
+    let days = json!([
+        per_minute("sunday", "0.30", "1", window(json!({"weekdays": [7]}))),
+        per_minute("other", "0.60", "1", window(json!({"weekdays": [1, 2, 3, 4, 5, 6]}))),
+    ]);
+    let berlin = card("Europe/Berlin", days);
+    check(&berlin, "2026-10-24T22:00:00Z", "90060", "450.6", "sunday@0+90000 other@90000+60");
+    check(&berlin, "2026-03-28T23:00:00Z", "82860", "414.6", "sunday@0+82800 other@82800+60");
+}
+
+#[test]
+fn over_a_change_of_price() {
+    let change = "2026-12-01T00:00:00Z";
+    let rates = json!([per_minute("old", "0.30", "60", json!({})), per_minute("new", "0.60", "60", json!({"effective_from": change})),]);
+    let card_ = card("UTC", rates);
+    check(&card_, "2026-11-30T23:58:30Z", "180", "1.2", "old@0+120 new@120+60");
+    check(&card_, "2026-11-30T23:58:00Z", "180", "1.2", "old@0+120 new@120+60");
+    check(&card_, change, "60", "0.6", "new@0+60");
+    let ending = card("UTC", json!([per_minute("old", "0.30", "1", json!({ "effective_until": change }))]));
+    check(&ending, "2026-11-30T23:59:00Z", "60", "0.3", "old@0+60");
+    check(&ending, "2026-11-30T23:59:00Z", "61", "no_rate", "the card has no rate for the part of the call from 60 s");
+    // An entry that is blocked or priced by P(q) does not cut a call that began before it.
+    let blocked = json!([
+        per_minute("old", "0.30", "1", json!({})),
+        per_minute("blocked", "0.30", "1", json!({"effective_from": change, "blocked": true}))
+    ]);
+    let card_ = card("UTC", blocked);
+    check(&card_, "2026-11-30T23:59:00Z", "120", "0.6", "old@0+120");
+    check(&card_, change, "120", "blocked", "this destination is blocked");
+}
+
+#[test]
+fn what_is_no_call_is_not_cut() {
+    let rates = json!([
+        per_minute("day", "0.60", "1", window(json!({"until": "22:00"}))),
+        per_minute("night", "0.30", "1", window(json!({"from": "22:00"}))),
+    ]);
+    let card = card("UTC", rates);
+    let usage = Usage { is_call: false, ..call("2026-11-20T21:59:00Z", "120", "49") };
+    assert_eq!(answer(&card, &usage), ("1.2".to_owned(), "day@0+120".to_owned()));
+    assert!(card.measure(&usage).unwrap().counter.is_some(), "what is no call keeps its counter");
+    assert!(card.measure(&Usage { is_call: true, ..usage }).unwrap().counter.is_none());
+}
+
+#[test]
+fn a_call_of_25_hours_at_one_second_takes_microseconds() {
+    let rates = json!([
+        per_minute("day", "0.60", "1", window(json!({"from": "08:00", "until": "18:00"}))),
+        per_minute("night", "0.30", "1", window(json!({"from": "18:00", "until": "08:00"}))),
+    ]);
+    let card = card("Europe/Berlin", rates);
+    let pieces = "night@0+28800 day@28800+36000 night@64800+25200";
+    check(&card, "2026-11-19T23:00:00Z", "90000", "630", pieces);
+    let usage = call("2026-11-19T23:00:00Z", "90000", "49");
+    let started = std::time::Instant::now();
+    for _ in 0..1_000 {
+        card.measure(&usage).unwrap();
+    }
+    assert!(started.elapsed().as_millis() < 1_000, "1000 calls took {:?}", started.elapsed());
+}
+
+#[test]
+fn the_longest_prefix_in_force_wins() {
+    let until = json!({"prefixes": ["4915"], "effective_until": "2026-12-01T00:00:00Z"});
+    let rates = json!([
+        per_minute("any", "0.10", "60", json!({"prefixes": []})),
+        per_minute("germany", "0.20", "60", json!({"prefixes": ["49"]})),
+        per_minute("mobile", "0.30", "60", until),
+        per_minute("holiday", "0.05", "60", json!({"prefixes": ["49"], "priority": 1, "window": {"months": [12], "month_days": [25]}})),
+        per_minute("inbound", "0.01", "60", json!({"prefixes": ["49"], "attributes": {"direction": "inbound"}})),
+        per_minute("from-abroad", "0.90", "60", json!({"prefixes": ["49"], "origin_prefixes": ["1", "44"]})),
+        per_minute("from-jersey", "0.95", "60", json!({"prefixes": ["49"], "origin_prefixes": ["441534"]})),
+    ]);
+    let card = card("UTC", rates);
+    let inbound = [("direction".to_owned(), "inbound".to_owned())];
+    for (at, destination, origin, attributes, key, len) in [
+        ("2026-11-20T00:00:00Z", "33", None, &[][..], "any", 0),
+        ("2026-11-20T00:00:00Z", "4930", None, &[], "germany", 2),
+        ("2026-11-20T00:00:00Z", "4915", None, &[], "mobile", 4),
+        ("2026-12-01T00:00:00Z", "4915", None, &[], "germany", 2),
+        ("2026-12-25T00:00:00Z", "4915", None, &[], "holiday", 2),
+        ("2026-12-25T00:00:00Z", "4930", None, &inbound, "inbound", 2),
+        ("2026-12-25T00:00:00Z", "4930", Some("4420"), &inbound, "from-abroad", 2),
+        ("2026-12-25T00:00:00Z", "4930", Some("44153400"), &[], "from-jersey", 2),
+        ("2026-12-25T00:00:00Z", "4930", Some("33"), &[], "holiday", 2),
+    ] {
+        let found = card.measure(&Usage { origin, attributes, ..call(at, "60", destination) }).unwrap().found;
+        assert_eq!((card.rate_key(found.rate).unwrap(), found.prefix_len), (key, len), "{at} {destination} {origin:?}");
+    }
+    let sms = Usage { meter: "sms", ..call("2026-11-20T00:00:00Z", "1", "49") };
+    assert_eq!(card.measure(&sms), Err(Unrated::NoRate));
+}
+
+#[test]
+fn billed_seconds_priced_by_tiers() {
+    let price = json!({"model": "graduated", "tiers": [{"up_to": "600", "unit_price": "0.01"}, {"unit_price": "0.005"}]});
+    let rates = json!([{"key": "r", "meter": "call", "call": {"initial": "60", "next": "60", "connect_fee": "0.05"}, "price": price}]);
+    let card = card("Europe/Berlin", rates);
+    let usage = call("2026-10-31T23:30:00Z", "61", "49");
+    let measured = card.measure(&usage).unwrap();
+    assert_eq!((measured.billed, measured.local, measured.cumulative), (Quantity::whole(120), Exact(5 * Exact::PER_CENT), true));
+    // November has begun in Berlin.
+    assert_eq!(measured.counter.unwrap().month, 2026 * 12 + 10);
+    let (before, after) = (Counter { quantity: Quantity::whole(540), events: 9 }, Counter { quantity: Quantity::whole(660), events: 10 });
+    let priced = card.price(&measured, &usage, &before, &after).unwrap();
+    assert_eq!(priced.exact.in_major(card.currency()), "0.95");
+    let back = card.give_back(measured.found.rate, measured.billed, priced.local, &after, &before).unwrap();
+    assert_eq!((back.exact, back.local), (priced.exact.checked_neg().unwrap(), priced.local.checked_neg().unwrap()));
+}
+
+#[test]
+fn the_rates_own_rounding_comes_before_ours() {
+    let rounding = json!({"rounding": {"mode": "up", "decimals": 2}});
+    let card = card("UTC", json!([per_minute("r", "0.10", "1", rounding)]));
+    check(&card, "2026-11-20T00:00:00Z", "61", "0.11", "r@0+61");
+}
+
+#[test]
+fn thirds_are_rounded_once() {
+    let steps = json!([{"from": "0", "price": "0.10", "per": "7"}, {"from": "10", "price": "0.10", "per": "11"}]);
+    let card = card("UTC", json!([{"key": "r", "meter": "call", "call": {"steps": steps}}]));
+    // 10/70 + 10/110 EUR
+    check(&card, "2026-11-20T00:00:00Z", "20", "0.23376623376623", "r@0+10 r@10+10");
+}
+
+#[test]
+fn numbers_out_of_range_are_refused() {
+    let rates = json!([
+        per_minute("day", "0.60", "1", window(json!({"from": "08:00", "until": "18:00"}))),
+        per_minute("night", "0.30", "1", window(json!({"from": "18:00", "until": "08:00"}))),
+    ]);
+    let cut = card("UTC", rates);
+    let at = "2026-11-20T00:00:00Z";
+    for (quantity, want) in [("1000000000000000", "overflow"), ("10000000000", "overflow"), ("-1", "overflow")] {
+        assert_eq!(answer(&cut, &call(at, quantity, "49")).0, want, "{quantity}");
+    }
+    let dear = card("UTC", json!([per_minute("r", "1000000000000000", "1", json!({}))]));
+    assert_eq!(answer(&dear, &call(at, "1000000000000000", "49")).0, "overflow");
+    assert_eq!(answer(&dear, &Usage { at: Instant::MAX, ..call(at, "60", "49") }).0, "1000000000000000");
+}
+
+#[test]
+fn a_rate_is_explained_as_it_was_written() {
+    let rates = json!([
+        per_minute("a", "0.60", "1", json!({"name": "Germany", "prefixes": ["49", "4930"]})),
+        per_minute("b", "0.60", "1", json!({"prefixes": ["33"]})),
+    ]);
+    let card = card("UTC", rates);
+    let written = |rate| serde_json::to_value(card.doc_rate(rate).unwrap()).unwrap();
+    let call = json!({"initial": "1", "next": "1", "steps": [{"from": "0", "price": "0.60", "per": "60"}]});
+    assert_eq!(written(0)["name"], json!("Germany"));
+    assert_eq!((written(0)["key"].as_str(), written(1)["key"].as_str()), (Some("a"), Some("b")));
+    assert_eq!(
+        written(1)["call"]["steps"][0]["price"].as_str().map(|p| p.parse::<rating::money::Rate>()),
+        call["steps"][0]["price"].as_str().map(str::parse)
+    );
+    assert_eq!(card.doc_rate(2), None);
+    assert_eq!(rating::compile::key_digest("de-mobile"), rating::compile::key_digest("de-mobile"));
+}
