@@ -143,8 +143,8 @@ pub(super) fn merge<'a>(base: &'a CardDoc, deck: &'a Deck, import: &Import<'_>) 
     let (mut old, mut new) = (&old[..], &new[..]);
     while let Some(key) = [old.first(), new.first()].into_iter().flatten().map(Entry::key).min() {
         let (before, rows) = (take(&mut old, key), take(&mut new, key));
-        let change = lay(before, rows, closing, import.at, &prices, &mut merged.entries);
-        merged.preview.count(change);
+        let kind = lay(before, rows, closing, import.at, &prices, &mut merged.entries);
+        merged.preview.count(kind, || prices.sample(kind, before, rows));
     }
     merged.preview.about(deck);
     merged.terms = terms.all;
@@ -222,7 +222,7 @@ fn lay<'a>(
     at: Instant,
     prices: &Prices<'_>,
     out: &mut Vec<Entry<'a>>,
-) -> Change {
+) -> Kind {
     let begin = out.len();
     let cut = match new.first() {
         Some(first) => Some(first.begins()),
@@ -241,9 +241,9 @@ fn lay<'a>(
         // Nothing changes: the card's own entries stay, whatever date the deck repeats.
         out.truncate(begin);
         out.extend(old.iter().filter(|entry| entry.ends() > at));
-        return prices.change(Kind::Unchanged, old, new);
+        return Kind::Unchanged;
     }
-    prices.change(if same_terms { Kind::Renamed } else { Kind::Changed }, old, new)
+    if same_terms { Kind::Renamed } else { prices.kind(old, new) }
 }
 
 /// Do two timelines say the same from `at` on?
@@ -275,16 +275,23 @@ impl Prices<'_> {
         }
     }
 
-    /// Shown are the last price before and the last price after.
-    fn change(&self, kind: Kind, old: &[Entry<'_>], new: &[Entry<'_>]) -> Change {
-        let (old_price, new_price) = (old.last().and_then(|entry| self.of(entry)), new.last().and_then(|entry| self.of(entry)));
-        let kind = match kind {
-            Kind::Changed if old.is_empty() => Kind::New,
-            Kind::Changed if new.is_empty() => Kind::Closed,
-            Kind::Changed if old_price < new_price => Kind::Increased,
-            Kind::Changed if old_price > new_price => Kind::Decreased,
-            kind => kind,
-        };
+    /// The last price before and the last price after.
+    fn both(&self, old: &[Entry<'_>], new: &[Entry<'_>]) -> (Option<Amount>, Option<Amount>) {
+        (old.last().and_then(|entry| self.of(entry)), new.last().and_then(|entry| self.of(entry)))
+    }
+
+    fn kind(&self, old: &[Entry<'_>], new: &[Entry<'_>]) -> Kind {
+        match self.both(old, new) {
+            _ if old.is_empty() => Kind::New,
+            _ if new.is_empty() => Kind::Closed,
+            (old, new) if old < new => Kind::Increased,
+            (old, new) if old > new => Kind::Decreased,
+            _ => Kind::Changed,
+        }
+    }
+
+    fn sample(&self, kind: Kind, old: &[Entry<'_>], new: &[Entry<'_>]) -> Change {
+        let (old_price, new_price) = self.both(old, new);
         let shown = new.last().or(old.last());
         Change {
             kind,
@@ -298,10 +305,10 @@ impl Prices<'_> {
 }
 
 impl Preview {
-    fn count(&mut self, change: Change) {
-        let changed = matches!(change.kind, Kind::Increased | Kind::Decreased | Kind::Changed);
+    fn count(&mut self, kind: Kind, sample: impl FnOnce() -> Change) {
+        let changed = matches!(kind, Kind::Increased | Kind::Decreased | Kind::Changed);
         self.changed += usize::from(changed);
-        match change.kind {
+        match kind {
             Kind::New => self.new += 1,
             Kind::Increased => self.increased += 1,
             Kind::Decreased => self.decreased += 1,
@@ -310,8 +317,8 @@ impl Preview {
             Kind::Unchanged => self.unchanged += 1,
             Kind::Changed => {}
         }
-        if change.kind != Kind::Unchanged && self.samples.iter().filter(|sample| sample.kind == change.kind).count() < SAMPLES_MAX {
-            self.samples.push(change);
+        if kind != Kind::Unchanged && self.samples.iter().filter(|sample| sample.kind == kind).count() < SAMPLES_MAX {
+            self.samples.push(sample());
         }
     }
 

@@ -122,6 +122,9 @@ struct Reader<'o> {
     comma_lines: Vec<u32>,
 }
 
+/// Ends a name that was cut.
+const CUT: &str = "…";
+
 /// What is wrong with a row, and in which column.
 type BadCell = (Option<usize>, Bad);
 
@@ -146,7 +149,7 @@ impl Reader<'_> {
     fn read(&mut self, line: u32, cells: &csv::StringRecord) -> Result<(), BadCell> {
         let prefixes = self.prefixes(cells)?;
         self.check_supported(cells)?;
-        let name = self.name(cells)?;
+        let name = self.name(cells);
         let from = self.date(cells, Field::EffectiveFrom)?;
         let until = self.date(cells, Field::EffectiveUntil)?;
         if let Some(until) = until
@@ -193,15 +196,18 @@ impl Reader<'_> {
         cells::prefixes(cell, code.map(|(_, code)| code)).map_err(|bad| (Some(index), bad))
     }
 
-    fn name(&self, cells: &csv::StringRecord) -> Result<String, BadCell> {
-        match self.cell(cells, Field::Destination) {
-            Some((index, name)) if name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) => {
-                let detail = format!("expected at most {NAME_BYTES_MAX} bytes without control characters");
-                Err((Some(index), ("invalid_destination", detail)))
-            }
-            Some((_, name)) => Ok(name.to_owned()),
-            None => Ok(String::new()),
+    /// A label for people: a long one is cut and says so, and costs no row its price.
+    fn name(&self, cells: &csv::StringRecord) -> String {
+        let name = self.cell(cells, Field::Destination).map_or("", |(_, name)| name);
+        if name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control) {
+            return name.to_owned();
         }
+        let mut kept: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if kept.len() > NAME_BYTES_MAX {
+            kept.truncate(kept.floor_char_boundary(NAME_BYTES_MAX - CUT.len()));
+            kept.push_str(CUT);
+        }
+        kept
     }
 
     fn date(&self, cells: &csv::StringRecord, field: Field) -> Result<Option<Instant>, BadCell> {

@@ -97,6 +97,13 @@ fn columns_come_in_any_order_and_under_titles() {
 }
 
 #[test]
+fn a_long_name_is_cut_and_costs_nothing() {
+    let deck = parse(format!("prefix,destination,rate\n9991,{},0.02\n", "ü".repeat(150)).as_bytes(), &berlin()).unwrap();
+    assert_eq!((deck.rows.len(), deck.refused.len()), (1, 0));
+    assert!(deck.names[1].len() <= 200 && deck.names[1].ends_with("ü…"));
+}
+
+#[test]
 fn what_is_doubtful_is_asked() {
     let check =
         |text: &str, options: DeckOptions, want: &str| assert_eq!(parse(text.as_bytes(), &options).unwrap_err().code, want, "{text}");

@@ -9,7 +9,7 @@ use super::Row;
 use super::cdr::{Call, Options, SecondsField};
 use super::fields;
 use super::json;
-use super::rawjson::Pairs;
+use super::rawjson::{Elements, Pairs};
 use super::when::epoch;
 use crate::command::{Problem, UsageEvent};
 use base64::Engine as _;
@@ -35,13 +35,22 @@ pub fn parse(body: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
     Ok(rows)
 }
 
+/// Records of one body or file.
+pub const RECORDS_MAX: usize = 100_000;
+
 fn records(text: &str) -> Result<Vec<&str>, Problem> {
+    let too_many = || Problem::new("batch_too_large", format!("at most {RECORDS_MAX} records are read at once: send several"));
     if text.starts_with('[') {
-        let all: Vec<&RawValue> = serde_json::from_str(text).map_err(json::not_json)?;
-        return Ok(all.into_iter().map(RawValue::get).collect());
+        let all = Elements::<RECORDS_MAX>::read(text).map_err(json::not_json)?;
+        return if all.more { Err(too_many()) } else { Ok(all.raws) };
     }
-    let stream = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
-    let all = stream.map(|record| record.map(RawValue::get)).collect::<Result<Vec<_>, _>>().map_err(json::not_json)?;
+    let mut all = Vec::new();
+    for record in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
+        if all.len() == RECORDS_MAX {
+            return Err(too_many());
+        }
+        all.push(record.map_err(json::not_json)?.get());
+    }
     if all.is_empty() { Err(Problem::new("invalid_json", "the body is empty")) } else { Ok(all) }
 }
 

@@ -69,6 +69,13 @@ impl Row {
     }
 }
 
+/// A body of CSV rows that is to be one batch: refused before it is read if it has more lines than a
+/// batch has events.
+pub fn lines_within_batch(body: &[u8]) -> Result<(), Problem> {
+    let lines = body.iter().filter(|&&byte| byte == b'\n').count();
+    if lines > crate::command::BATCH_EVENTS_MAX { Err(json::too_many()) } else { Ok(()) }
+}
+
 /// The text of a body, without a byte order mark.
 pub(crate) fn utf8(body: &[u8]) -> Result<&str, Problem> {
     let text = std::str::from_utf8(body)
