@@ -12,8 +12,8 @@
 use crate::call::{CallPlan, Stretch, instant_at, offset_of};
 use crate::card::{CardDoc, Rate};
 use crate::model::CompiledModel;
-use crate::prefix::PrefixMap;
-use crate::shape::Shape;
+use crate::prefix::{Packed, PrefixMap};
+use crate::shape::{Shape, Texts};
 use crate::usage::{CounterId, Match, Usage};
 use crate::validate::{self, Mistake};
 use crate::window::{Window, Zone};
@@ -77,15 +77,6 @@ pub(crate) enum Pricing {
     Blocked,
     Steps(CallPlan),
     Model { call: Option<CallPlan>, model: Box<CompiledModel> },
-}
-
-/// Keys, names and the terms as JSON: read only to explain.
-#[derive(Debug, Default)]
-struct Texts {
-    keys_and_names: String,
-    /// Where the key and the name of each rate end.
-    ends: Vec<(u32, u32)>,
-    terms: Vec<Box<str>>,
 }
 
 /// A rate that matches the usage whatever the instant.
@@ -182,30 +173,31 @@ impl CompiledCard {
     }
 
     fn add_prefixes(&mut self, rates: &[Rate]) -> Result<(), Vec<Mistake>> {
-        let mut by_meter: BTreeMap<&str, Vec<(&str, u32)>> = BTreeMap::new();
+        let mut by_meter: BTreeMap<&str, Vec<(Packed, u32)>> = BTreeMap::new();
         for (rate, number) in rates.iter().zip(0_u32..) {
             let entries = by_meter.entry(&rate.meter).or_default();
-            if rate.prefixes.is_empty() {
-                entries.push(("", number));
+            let none = rate.prefixes.is_empty().then_some("");
+            let wrong = || vec![Mistake::rate(number as usize, &"expected digits")];
+            for prefix in rate.prefixes.iter().map(String::as_str).chain(none) {
+                entries.push((Packed::new(prefix).ok_or_else(wrong)?, number));
             }
-            entries.extend(rate.prefixes.iter().map(|prefix| (prefix.as_str(), number)));
         }
         for (name, mut entries) in by_meter {
             entries.sort_unstable();
             let merged = self.merge(&entries);
-            let prefixes = PrefixMap::build(&merged).map_err(|e| vec![Mistake::card(&format!("{e:?}"))])?;
+            let prefixes = PrefixMap::from_sorted(&merged).map_err(|e| vec![Mistake::card(&format!("{e:?}"))])?;
             self.meters.push(Meter { name: name.into(), prefixes });
         }
         Ok(())
     }
 
     /// One value per prefix: its rate, or the group of its rates. `entries` are sorted.
-    fn merge<'a>(&mut self, entries: &[(&'a str, u32)]) -> Vec<(&'a str, u32)> {
+    fn merge(&mut self, entries: &[(Packed, u32)]) -> Vec<(Packed, u32)> {
         let groups = &mut self.groups;
         entries
             .chunk_by(|a, b| a.0 == b.0)
             .map(|same| match same {
-                [(prefix, rate)] => (*prefix, *rate),
+                [one] => *one,
                 several => {
                     groups.push(several.iter().map(|&(_, rate)| rate).collect());
                     (several[0].0, GROUP | (groups.len() - 1) as u32)
@@ -371,27 +363,6 @@ impl Pricing {
             (Some(call), None) if call.has_steps() => Ok(Self::Steps(call)),
             _ => Err("no price".to_owned()),
         }
-    }
-}
-
-impl Texts {
-    fn add(&mut self, key: &str, name: &str) -> Result<(), std::num::TryFromIntError> {
-        self.keys_and_names.push_str(key);
-        let key_end = u32::try_from(self.keys_and_names.len())?;
-        self.keys_and_names.push_str(name);
-        self.ends.push((key_end, u32::try_from(self.keys_and_names.len())?));
-        Ok(())
-    }
-    fn size_bytes(&self) -> usize {
-        let terms: usize = self.terms.iter().map(|text| text.len() + size_of::<Box<str>>()).sum();
-        self.keys_and_names.capacity() + self.ends.capacity() * size_of::<(u32, u32)>() + terms
-    }
-    fn key_and_name(&self, rate: u32) -> Option<(&str, &str)> {
-        let rate = rate as usize;
-        let &(key_end, name_end) = self.ends.get(rate)?;
-        let start = rate.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| end.1);
-        let text = |from: u32, until: u32| self.keys_and_names.get(from as usize..until as usize);
-        text(start, key_end).zip(text(key_end, name_end))
     }
 }
 

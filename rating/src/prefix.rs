@@ -41,33 +41,63 @@ pub struct PrefixMap {
     jumps: Vec<Jump>,
 }
 
-/// Why a map could not be built. Position in the list given.
+/// A digit prefix in one word: four bits per digit (the digit and one), from the top. Sorts as the text
+/// does, without touching it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Packed(u128);
+
+impl Packed {
+    /// `None`: not digits only, or more than [`PREFIX_DIGITS_MAX`].
+    pub fn new(prefix: &str) -> Option<Self> {
+        if prefix.len() > PREFIX_DIGITS_MAX {
+            return None;
+        }
+        let mut word = 0_u128;
+        for (depth, byte) in prefix.bytes().enumerate() {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return None;
+            }
+            word |= u128::from(digit + 1) << Self::shift(depth);
+        }
+        Some(Self(word))
+    }
+    const fn shift(depth: usize) -> usize {
+        124 - 4 * depth
+    }
+    /// `None`: the prefix ends before.
+    fn digit(self, depth: usize) -> Option<u32> {
+        if depth >= PREFIX_DIGITS_MAX {
+            return None;
+        }
+        ((self.0 >> Self::shift(depth)) as u32 & 15).checked_sub(1)
+    }
+}
+
+/// Why a map could not be built. Position in the list given, once sorted for a duplicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadPrefix {
     NotDigits(usize),
-    TooLong(usize),
     Duplicate(usize),
 }
 
 impl PrefixMap {
     /// `entries` need no order; each prefix may occur once.
     pub fn build<P: AsRef<str>>(entries: &[(P, u32)]) -> Result<Self, BadPrefix> {
-        let mut order: Vec<(&[u8], u32, usize)> = Vec::with_capacity(entries.len());
-        for (index, (prefix, value)) in entries.iter().enumerate() {
-            let digits = prefix.as_ref().as_bytes();
-            if !digits.iter().all(u8::is_ascii_digit) {
-                return Err(BadPrefix::NotDigits(index));
-            }
-            if digits.len() > PREFIX_DIGITS_MAX {
-                return Err(BadPrefix::TooLong(index));
-            }
-            order.push((digits, *value, index));
-        }
+        let pack = |(index, (prefix, value)): (usize, &(P, u32))| {
+            Packed::new(prefix.as_ref()).map(|packed| (packed, *value)).ok_or(BadPrefix::NotDigits(index))
+        };
+        let mut order = entries.iter().enumerate().map(pack).collect::<Result<Vec<_>, _>>()?;
         order.sort_unstable();
-        if let Some(pair) = order.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            return Err(BadPrefix::Duplicate(pair[1].2));
+        Self::from_sorted(&order)
+    }
+
+    /// From prefixes in order.
+    pub fn from_sorted(order: &[(Packed, u32)]) -> Result<Self, BadPrefix> {
+        if let Some(at) = order.windows(2).position(|pair| pair[0].0 >= pair[1].0) {
+            return Err(BadPrefix::Duplicate(at + 1));
         }
-        let mut map = Self { nodes: breadth_first(&order), jumps: Vec::new() };
+        let mut map = Self { nodes: breadth_first(order), jumps: Vec::new() };
         if map.nodes.len() >= JUMP_NODES_MIN {
             map.jumps = (0..JUMP_SLOTS).map(|slot| map.jump_of(slot)).collect();
         }
@@ -144,7 +174,7 @@ impl PrefixMap {
 }
 
 /// Nodes of the sorted, distinct prefixes; each node covers a run of them.
-fn breadth_first(order: &[(&[u8], u32, usize)]) -> Vec<Node> {
+fn breadth_first(order: &[(Packed, u32)]) -> Vec<Node> {
     if order.is_empty() {
         return Vec::new();
     }
@@ -155,15 +185,15 @@ fn breadth_first(order: &[(&[u8], u32, usize)]) -> Vec<Node> {
         let next = nodes.len();
         for at in level {
             let (mut from, until) = runs[at];
-            if order[from].0.len() == depth {
+            if order[from].0.digit(depth).is_none() {
                 nodes[at].value = order[from].1;
                 from += 1;
             }
             nodes[at].children = nodes.len() as u32;
             while from < until {
-                let digit = order[from].0[depth];
-                let end = from + order[from..until].partition_point(|entry| entry.0[depth] == digit);
-                nodes[at].digits |= 1 << (digit - b'0');
+                let Some(digit) = order[from].0.digit(depth) else { break };
+                let end = from + order[from..until].partition_point(|entry| entry.0.digit(depth) == Some(digit));
+                nodes[at].digits |= 1 << digit;
                 nodes.push(Node { children: 0, value: VACANT, digits: 0 });
                 runs.push((from, end));
                 from = end;
@@ -205,7 +235,7 @@ mod tests {
         for (entries, want) in [
             (vec![("49", 0), ("+49", 1)], BadPrefix::NotDigits(1)),
             (vec![("49", 0), ("49", 1)], BadPrefix::Duplicate(1)),
-            (vec![("123456789012345678901234567890123", 0)], BadPrefix::TooLong(0)),
+            (vec![("123456789012345678901234567890123", 0)], BadPrefix::NotDigits(0)),
         ] {
             assert_eq!(PrefixMap::build(&entries).map(|_| ()), Err(want));
         }
@@ -228,6 +258,14 @@ mod tests {
             let map = PrefixMap::build(&entries).unwrap();
             prop_assert_eq!(map.longest(number.as_bytes(), at_most), naive(&entries, &number, at_most));
         }
+    }
+
+    #[test]
+    fn a_prefix_may_have_every_digit_it_can() {
+        let longest = "12345678901234567890123456789012";
+        let map = map(&[longest, "1"]);
+        assert_eq!(map.longest(format!("{longest}99").as_bytes(), usize::MAX), Some((PREFIX_DIGITS_MAX, 0)));
+        assert_eq!(map.longest(&longest.as_bytes()[..31], usize::MAX), Some((1, 1)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What rates of a card may share: everything but key, name and prefixes.
+//! What rates of a card may share (everything but key, name and prefixes), and the texts that explain them.
 
 use crate::card::{CallTerms, PriceModel, Rate, Rounding, Window};
 use crate::{Instant, Quantity};
@@ -72,5 +72,35 @@ impl Hash for Shape<'_> {
             let (from, per): (Quantity, Quantity) = (step.from, step.per);
             (from, per, step.price, step.increment).hash(hasher);
         }
+    }
+}
+
+/// Keys, names and the terms as JSON: read only to explain.
+#[derive(Debug, Default)]
+pub(crate) struct Texts {
+    keys_and_names: String,
+    /// Where the key and the name of each rate end.
+    ends: Vec<(u32, u32)>,
+    pub(crate) terms: Vec<Box<str>>,
+}
+
+impl Texts {
+    pub(crate) fn add(&mut self, key: &str, name: &str) -> Result<(), std::num::TryFromIntError> {
+        self.keys_and_names.push_str(key);
+        let key_end = u32::try_from(self.keys_and_names.len())?;
+        self.keys_and_names.push_str(name);
+        self.ends.push((key_end, u32::try_from(self.keys_and_names.len())?));
+        Ok(())
+    }
+    pub(crate) fn size_bytes(&self) -> usize {
+        let terms: usize = self.terms.iter().map(|text| text.len() + size_of::<Box<str>>()).sum();
+        self.keys_and_names.capacity() + self.ends.capacity() * size_of::<(u32, u32)>() + terms
+    }
+    pub(crate) fn key_and_name(&self, rate: u32) -> Option<(&str, &str)> {
+        let rate = rate as usize;
+        let &(key_end, name_end) = self.ends.get(rate)?;
+        let start = rate.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| end.1);
+        let text = |from: u32, until: u32| self.keys_and_names.get(from as usize..until as usize);
+        text(start, key_end).zip(text(key_end, name_end))
     }
 }

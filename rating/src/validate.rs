@@ -304,8 +304,9 @@ fn check_compiles(rate: &Rate, currency: Currency, report: &mut Report<'_>) {
 /// Nearly every rate of a deck: prices below a million, blocks below 10⁹ units, whose product with the
 /// scales of both is below 10³⁸ and so within 127 bits.
 fn surely_fits(call: &CallTerms) -> bool {
-    let most = rust_decimal::Decimal::from(1_000_000);
-    let small = |amount: Option<Amount>| amount.is_none_or(|a| a.0 < most && a.0.scale() <= Amount::DECIMALS);
+    let small = |amount: Option<Amount>| {
+        amount.is_none_or(|a| a.0.scale() <= Amount::DECIMALS && a.0.mantissa() < 1_000_000 * 10_i128.pow(a.0.scale()))
+    };
     let short = |quantity: Option<Quantity>| quantity.is_none_or(|q| q < Quantity::whole(1_000_000_000));
     let steps = call.steps.iter().all(|step| small(Some(step.price)) && small(step.fixed_fee) && short(step.increment));
     steps && short(call.initial) && short(call.next) && [call.connect_fee, call.minimum_charge, call.maximum_charge].into_iter().all(small)

@@ -6,21 +6,25 @@
 
 use super::{MISTAKES_MAX, Mistake};
 use crate::card::Rate;
+use crate::prefix::Packed;
 use crate::window::Window;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Pairs of rates that are compared at most: beyond, the card is refused.
 pub const PAIRS_MAX: usize = 5_000_000;
 
-type Entry<'a> = (&'a str, &'a str, usize);
+/// Meter, prefix and rate by number; sorted, the rates of a prefix stand together.
+type Entry = (u32, Packed, usize);
 
 pub fn check(rates: &[Rate], bad: &mut Vec<Mistake>) {
-    let mut entries: Vec<Entry<'_>> = Vec::with_capacity(rates.len());
+    let mut meters: HashMap<&str, u32> = HashMap::new();
+    let mut entries: Vec<Entry> = Vec::with_capacity(rates.len());
     for (index, rate) in rates.iter().enumerate() {
-        if rate.prefixes.is_empty() {
-            entries.push((&rate.meter, "", index));
-        }
-        entries.extend(rate.prefixes.iter().map(|prefix| (rate.meter.as_str(), prefix.as_str(), index)));
+        let next = u32::try_from(meters.len()).unwrap_or(u32::MAX);
+        let meter = *meters.entry(&rate.meter).or_insert(next);
+        let none = rate.prefixes.is_empty().then_some("");
+        let packed = rate.prefixes.iter().map(String::as_str).chain(none).filter_map(Packed::new);
+        entries.extend(packed.map(|prefix| (meter, prefix, index)));
     }
     entries.sort_unstable();
     let mut search = Search { rates, bad, seen: HashSet::new(), pairs_left: PAIRS_MAX };
@@ -51,12 +55,12 @@ struct Rival<'a> {
 
 impl<'a> Search<'a> {
     /// `false`: too many pairs.
-    fn prefix(&mut self, same: &[Entry<'a>]) -> bool {
+    fn prefix(&mut self, same: &[Entry]) -> bool {
         if let Some(twice) = same.windows(2).find(|pair| pair[0].2 == pair[1].2) {
             self.duplicate(twice[0].2, twice[0].1);
             return true;
         }
-        let rates = self.rates;
+        let (rates, prefix) = (self.rates, same[0].1);
         let mut rivals: Vec<Rival<'_>> = same
             .iter()
             .map(|&(_, _, index)| Rival {
@@ -71,13 +75,13 @@ impl<'a> Search<'a> {
         rivals.chunk_by(|a, b| rank(a) == rank(b)).all(|equals| {
             let names = |rival: &'a Rate| rival.attributes.keys();
             if equals.windows(2).all(|pair| names(pair[0].rate).eq(names(pair[1].rate))) {
-                return equals.chunk_by(|a, b| a.rate.attributes == b.rate.attributes).all(|twins| self.compare(twins, same[0].1));
+                return equals.chunk_by(|a, b| a.rate.attributes == b.rate.attributes).all(|twins| self.compare(twins, prefix));
             }
-            self.compare(equals, same[0].1)
+            self.compare(equals, prefix)
         })
     }
 
-    fn compare(&mut self, equals: &[Rival<'_>], prefix: &str) -> bool {
+    fn compare(&mut self, equals: &[Rival<'_>], prefix: Packed) -> bool {
         for (position, a) in equals.iter().enumerate() {
             for b in &equals[position + 1..] {
                 let Some(left) = self.pairs_left.checked_sub(1) else { return false };
@@ -93,20 +97,19 @@ impl<'a> Search<'a> {
         true
     }
 
-    fn tie(&mut self, first: usize, second: usize, prefix: &str) {
+    fn tie(&mut self, first: usize, second: usize, prefix: Packed) {
         if self.seen.insert((first, second)) {
-            let message =
-                format!("decided by nothing against rates[{first}] for prefix \"{prefix}\": set another effective_from or priority");
+            let message = format!("nothing decides between this and rates[{first}]: expected another effective_from or priority");
             self.bad.push(Mistake::new(self.path(second, prefix), "tie", message));
         }
     }
 
-    fn duplicate(&mut self, rate: usize, prefix: &str) {
+    fn duplicate(&mut self, rate: usize, prefix: Packed) {
         self.bad.push(Mistake::new(self.path(rate, prefix), "duplicate_prefix", "the rate has this prefix twice"));
     }
 
-    fn path(&self, rate: usize, prefix: &str) -> String {
-        match self.rates[rate].prefixes.iter().rposition(|p| p == prefix) {
+    fn path(&self, rate: usize, prefix: Packed) -> String {
+        match self.rates[rate].prefixes.iter().rposition(|p| Packed::new(p) == Some(prefix)) {
             Some(position) => format!("rates[{rate}].prefixes[{position}]"),
             None => format!("rates[{rate}]"),
         }
