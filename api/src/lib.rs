@@ -1,3 +1,11 @@
 //! HTTP, command line, configuration: everything is put together here.
 
+pub mod auth;
 pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod http;
+pub mod limits;
+pub mod problem;
+pub mod server;
+pub mod state;

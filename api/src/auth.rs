@@ -1,0 +1,187 @@
+//! Who asks, and what may they do? `Authorization: Bearer cw_…` (or HTTP basic with the key as password)
+//! → an API key with a scope and a subtree.
+//!
+//! A handler cannot learn the caller without naming what it needs: [`MayRead`], [`MayAsk`],
+//! [`MayUse`], [`MayWrite`], [`MayOperate`]. A scope that does not suffice is 403, whatever was asked for;
+//! anything outside the key's subtree is 404, whether it exists or not.
+//!
+//! Keys are cached for [`KEY_CACHE_SECS`]; revoking one on this process takes effect at once.
+
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::extract::FromRequestParts;
+use axum::http::{HeaderMap, header, request::Parts};
+use base64::Engine as _;
+use metering::command::Caller;
+use rating::TenantId;
+use std::sync::Arc;
+use std::time::Duration;
+use tenants::key::Need;
+use tenants::{ApiKey, Scope, Tenant};
+
+/// How long another process may go on using a key that was revoked elsewhere.
+pub const KEY_CACHE_SECS: u64 = 10;
+const KEYS_CACHED_MAX: u64 = 100_000;
+
+pub type KeyCache = moka::sync::Cache<[u8; 32], Arc<Access>>;
+
+pub fn key_cache() -> KeyCache {
+    KeyCache::builder().max_capacity(KEYS_CACHED_MAX).time_to_live(Duration::from_secs(KEY_CACHE_SECS)).build()
+}
+
+/// A valid key and the tenant at the top of its subtree.
+#[derive(Debug)]
+pub struct Access {
+    pub key: ApiKey,
+    pub tenant: Tenant,
+}
+
+impl Access {
+    pub fn caller(&self) -> Caller {
+        Caller { tenant: self.key.tenant, root: self.key.root, scope: self.key.scope }
+    }
+    pub fn is_platform_admin(&self) -> bool {
+        self.key.scope == Scope::PlatformAdmin
+    }
+    /// The tenant is in the key's subtree.
+    pub fn sees(&self, tenant: &Tenant) -> bool {
+        tenants::visible(self.key.tenant, &tenant.path)
+    }
+    /// The tenant is below the key's own: the key speaks for (one of) its sellers.
+    ///
+    /// # Errors
+    /// `forbidden`: nobody grants themselves terms or money, save the platform's operator.
+    pub fn administers(&self, tenant: &Tenant) -> Result<(), ApiProblem> {
+        let sells = self.sees(tenant) && tenant.id != self.key.tenant;
+        if sells || self.is_platform_admin() {
+            Ok(())
+        } else {
+            Err(ApiProblem::new("forbidden", "only a seller above this tenant may do this"))
+        }
+    }
+}
+
+/// The key of a request.
+///
+/// # Errors
+/// `unauthorized`: no key, or one that is unknown, expired or revoked (never which of them).
+pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Access>, ApiProblem> {
+    let refused = || ApiProblem::new("unauthorized", "send a valid key as Authorization: Bearer cw_…");
+    let secret = secret_of(headers).ok_or_else(refused)?;
+    let hash = tenants::key::hash(&secret);
+    let access = match app.keys.get(&hash) {
+        Some(access) => access,
+        None => load(app, hash).await?.ok_or_else(refused)?,
+    };
+    access.key.check(&secret, app.clock.now()).map(|()| access).map_err(|_| refused())
+}
+
+async fn load(app: &App, hash: [u8; 32]) -> Result<Option<Arc<Access>>, ApiProblem> {
+    let Some(key) = app.records.key_by_hash(&hash).await? else { return Ok(None) };
+    let Some(tenant) = app.records.tenant(key.tenant).await? else { return Ok(None) };
+    let access = Arc::new(Access { key, tenant });
+    app.keys.insert(hash, Arc::clone(&access));
+    Ok(Some(access))
+}
+
+/// The secret, as a bearer token or as the password of HTTP basic (all that some switches can send).
+fn secret_of(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, rest) = value.split_once(' ')?;
+    let secret = if scheme.eq_ignore_ascii_case("bearer") {
+        rest.trim().to_owned()
+    } else if scheme.eq_ignore_ascii_case("basic") {
+        let pair = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok()?).ok()?;
+        pair.split_once(':')?.1.to_owned()
+    } else {
+        return None;
+    };
+    tenants::key::is_secret(&secret).then_some(secret)
+}
+
+macro_rules! permission {
+    ($(#[$doc:meta])* $name:ident, $need:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name(pub Arc<Access>);
+
+        impl std::ops::Deref for $name {
+            type Target = Access;
+            fn deref(&self) -> &Access {
+                &self.0
+            }
+        }
+
+        impl FromRequestParts<App> for $name {
+            type Rejection = ApiProblem;
+            async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiProblem> {
+                let access = parts.extensions.get::<Arc<Access>>().cloned();
+                let access = access.ok_or_else(|| ApiProblem::new("unauthorized", "send a valid key as Authorization: Bearer cw_…"))?;
+                if access.key.scope.allows(Need::$need) { Ok(Self(access)) } else { Err(ApiProblem::new("forbidden", "this needs a key with another scope")) }
+            }
+        }
+    };
+}
+
+permission!(/// Reads in the subtree.
+    MayRead, Read);
+permission!(/// Asks for balances and prices.
+    MayAsk, Ask);
+permission!(/// Sends usage, places holds.
+    MayUse, UsageWrite);
+permission!(/// Changes records and money in the subtree.
+    MayWrite, TenantWrite);
+permission!(/// Runs the platform.
+    MayOperate, PlatformWrite);
+
+/// A tenant named in a path or body, by external id or `ten_…`.
+///
+/// # Errors
+/// `not_found` for what is outside the key's subtree, `ambiguous_id` for a name two roots use.
+pub async fn tenant_named(app: &App, access: &Access, name: &str) -> Result<Arc<Tenant>, ApiProblem> {
+    let cached = (access.key.tenant, name.to_owned());
+    if let Some(tenant) = app.tenants_by_name.get(&cached) {
+        return Ok(tenant);
+    }
+    let tenant = match name.parse::<TenantId>() {
+        Ok(id) => app.records.tenant(id).await?.filter(|tenant| access.sees(tenant)),
+        Err(_) => app.records.tenant_by_external_id(&access.tenant, name).await?,
+    };
+    let tenant = Arc::new(tenant.ok_or_else(|| ApiProblem::not_found("tenant"))?);
+    app.tenants_by_name.insert(cached, Arc::clone(&tenant));
+    Ok(tenant)
+}
+
+/// A tenant by id, seen or not: for showing its external id.
+pub async fn tenant_by_id(app: &App, id: TenantId) -> Result<Arc<Tenant>, ApiProblem> {
+    if let Some(tenant) = app.tenants_by_id.get(&id) {
+        return Ok(tenant);
+    }
+    let tenant = Arc::new(app.records.tenant(id).await?.ok_or_else(|| ApiProblem::not_found("tenant"))?);
+    app.tenants_by_id.insert(id, Arc::clone(&tenant));
+    Ok(tenant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn only_bearer_secrets_of_ours_are_looked_up() {
+        let secret = tenants::key::new_secret([7; 32]);
+        for (value, ours) in [
+            (format!("Bearer {secret}"), true),
+            (format!("bearer {secret}"), true),
+            (format!("Basic {secret}"), false),
+            (format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("switch:{secret}"))), true),
+            ("Bearer cw_abc".to_owned(), false),
+            (secret.clone(), false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&value).unwrap());
+            assert_eq!(secret_of(&headers), ours.then(|| secret.clone()), "{value}");
+        }
+        assert_eq!(secret_of(&HeaderMap::new()), None);
+    }
+}

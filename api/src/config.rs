@@ -1,0 +1,108 @@
+//! Every setting of the server, from the command line or the environment, with its unit and default.
+
+use crate::limits::LimitSettings;
+use metering::command::BODY_BYTES_MAX;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct Config {
+    /// Address and port to listen on (port 0: any free one).
+    #[arg(long, env = "CENTWISE_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// Directory of the embedded database.
+    #[arg(long, env = "CENTWISE_DATA_DIR", default_value = "./centwise-data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Another database: `sqlite:PATH`. Without it the embedded one under the data directory.
+    #[arg(long, env = "CENTWISE_DATABASE_URL", value_name = "URL")]
+    pub database_url: Option<String>,
+    /// Logs as lines for people or as JSON.
+    #[arg(long, env = "CENTWISE_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// Largest request body, in bytes.
+    #[arg(long, env = "CENTWISE_BODY_BYTES_MAX", default_value_t = BODY_BYTES_MAX, value_name = "BYTES", hide = true)]
+    pub body_bytes_max: usize,
+    /// Connections served at once; further ones wait to be accepted.
+    #[arg(long, env = "CENTWISE_CONNECTIONS_MAX", default_value_t = 4096, value_name = "N")]
+    pub connections_max: usize,
+    /// Time a request may take, in seconds.
+    #[arg(long, env = "CENTWISE_REQUEST_SECS_MAX", default_value_t = 30, value_name = "SECONDS")]
+    pub request_secs_max: u64,
+    /// Time that open requests get to finish when the server stops, in seconds.
+    #[arg(long, env = "CENTWISE_DRAIN_SECS_MAX", default_value_t = 20, value_name = "SECONDS")]
+    pub drain_secs_max: u64,
+    #[command(flatten)]
+    pub limits: LimitSettings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            data_dir: PathBuf::from("./centwise-data"),
+            database_url: None,
+            log_format: LogFormat::Text,
+            body_bytes_max: BODY_BYTES_MAX,
+            connections_max: 4096,
+            request_secs_max: 30,
+            drain_secs_max: 20,
+            limits: LimitSettings::default(),
+        }
+    }
+}
+
+/// The URL names a database that this build does not speak.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the database {0:?}: expected sqlite:PATH (leave the setting out for the embedded database)")]
+pub struct BadDatabaseUrl(String);
+
+impl Config {
+    /// The database file to open.
+    ///
+    /// # Errors
+    /// The URL is not of the form `sqlite:PATH`.
+    pub fn database_file(&self) -> Result<PathBuf, BadDatabaseUrl> {
+        let Some(url) = &self.database_url else { return Ok(self.data_dir.join("centwise.db")) };
+        let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).filter(|path| !path.is_empty());
+        path.map(PathBuf::from).ok_or_else(|| BadDatabaseUrl(url.clone()))
+    }
+
+    pub fn request_time_max(&self) -> Duration {
+        Duration::from_secs(self.request_secs_max.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    #[test]
+    fn defaults_of_the_command_line_are_the_defaults() {
+        let line = Line::parse_from(["serve"]);
+        assert_eq!(format!("{:?}", line.config), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn database_urls() {
+        for (url, want) in
+            [("sqlite:a/b.db", Some("a/b.db")), ("sqlite:///var/c.db", Some("/var/c.db")), ("postgres://h/d", None), ("sqlite:", None)]
+        {
+            let config = Config { database_url: Some(url.to_owned()), ..Config::default() };
+            assert_eq!(config.database_file().ok(), want.map(PathBuf::from), "{url}");
+        }
+    }
+}

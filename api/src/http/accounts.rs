@@ -1,0 +1,201 @@
+//! `/v1/accounts/{tenant}`: balances, entries, statements.
+//!
+//! Accounts of a tenant: `balance` (what it pays its seller with, and where commission accrues when the
+//! platform collects), `income` (a reseller's own book), and for the platform `revenue` of each root.
+
+use crate::auth::{Access, MayAsk, MayRead, tenant_named};
+use crate::http::agreements::present_agreement;
+use crate::http::entries::{self, EntryBody, StatementBody};
+use crate::http::page::{List, PageQuery};
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use ledger::{AccountKey, AccountKind, Balance};
+use rating::{Currency, Instant};
+use serde::{Deserialize, Serialize};
+use store::journal::{Of, RecordQuery, Seq};
+use tenants::{Tenant, TenantKind};
+
+/// One account now.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Account)]
+pub struct AccountBody {
+    #[schema(example = "acme-42")]
+    pub tenant: String,
+    #[schema(example = "balance")]
+    pub account: &'static str,
+    #[schema(example = "EUR")]
+    pub currency: &'static str,
+    #[schema(example = 4600)]
+    pub posted_cents: i64,
+    /// Set aside by open holds.
+    #[schema(example = 0)]
+    pub held_cents: i64,
+    /// posted − held + credit limit. Absent: no limit (postpaid).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 4600)]
+    pub available_cents: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 0)]
+    pub credit_limit_cents: Option<i64>,
+}
+
+/// Which account of a tenant.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AccountQuery {
+    /// `balance` (default) or `income`; of a root, for platform keys: `revenue` or `external`.
+    pub account: Option<String>,
+    /// ISO 4217. Default: the currency of the tenant's agreement.
+    pub currency: Option<String>,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EntriesQuery {
+    pub account: Option<String>,
+    pub currency: Option<String>,
+    pub cursor: Option<String>,
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<usize>,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct StatementQuery {
+    pub account: Option<String>,
+    pub currency: Option<String>,
+    /// By the time of posting, inclusive.
+    #[param(value_type = String, example = "2026-11-01T00:00:00Z")]
+    pub from: Instant,
+    /// Exclusive. Default: now.
+    #[param(value_type = Option<String>)]
+    pub until: Option<Instant>,
+}
+
+/// The currency of an account: as asked, or of the tenant's agreement.
+///
+/// # Errors
+/// `missing_field` where there is nothing to go by.
+pub async fn currency_of(app: &App, tenant: &Tenant, asked: Option<&str>) -> Result<Currency, ApiProblem> {
+    if let Some(code) = asked {
+        return code.parse().map_err(|error: rating::money::BadCurrency| ApiProblem::field("invalid_field", "currency", error.to_string()));
+    }
+    let terms = present_agreement(app, tenant.id).await?;
+    terms
+        .map(|terms| terms.currency)
+        .ok_or_else(|| ApiProblem::field("missing_field", "currency", "this tenant has no agreement to take the currency from"))
+}
+
+async fn key_of(
+    app: &App,
+    tenant: &Tenant,
+    account: Option<&str>,
+    currency: Option<&str>,
+    platform: bool,
+) -> Result<AccountKey, ApiProblem> {
+    let currency = currency_of(app, tenant, currency).await?;
+    let kind = match account.unwrap_or("balance") {
+        "balance" => AccountKind::Balance,
+        "income" => AccountKind::Income,
+        // Kept per root, and the platform's own affair.
+        "revenue" if platform => AccountKind::Revenue,
+        "external" if platform => AccountKind::External,
+        _ => return Err(ApiProblem::field("invalid_field", "account", "expected balance or income")),
+    };
+    Ok(AccountKey { tenant: tenant.id, kind, currency })
+}
+
+fn kind_name(kind: AccountKind) -> &'static str {
+    match kind {
+        AccountKind::Balance => "balance",
+        AccountKind::Income => "income",
+        AccountKind::Revenue => "revenue",
+        AccountKind::External => "external",
+    }
+}
+
+/// The platform's revenue is one account per root: summed here.
+async fn balance_of(app: &App, access: &Access, tenant: &Tenant, account: AccountKey) -> Result<Balance, ApiProblem> {
+    if tenant.kind != TenantKind::Platform || !matches!(account.kind, AccountKind::Revenue | AccountKind::External) {
+        return Ok(app.engine.balance(account).await?);
+    }
+    let overflow = |error: rating::Overflow| ApiProblem::internal(&error);
+    let mut sum = Balance::default();
+    for root in app.engine.directory().roots_seen(&access.caller()).await? {
+        let balance = app.engine.balance(AccountKey { tenant: root, ..account }).await?;
+        sum.posted = sum.posted.checked_add(balance.posted).map_err(overflow)?;
+    }
+    Ok(sum)
+}
+
+/// Read a balance
+#[utoipa::path(get, path = "/v1/accounts/{tenant}", tag = "accounts", params(("tenant" = String, Path, description = "External id or `ten_…`"), AccountQuery),
+    responses((status = 200, body = AccountBody)))]
+pub async fn get_account(
+    State(app): State<App>,
+    key: MayAsk,
+    Path(name): Path<String>,
+    Query(query): Query<AccountQuery>,
+) -> Result<Json<AccountBody>, ApiProblem> {
+    let tenant = tenant_named(&app, &key, &name).await?;
+    let account = key_of(&app, &tenant, query.account.as_deref(), query.currency.as_deref(), key.is_platform_admin()).await?;
+    let balance = balance_of(&app, &key, &tenant, account).await?;
+    let has_limit = account.kind == AccountKind::Balance && tenant.kind != TenantKind::Platform;
+    let limit = if has_limit { present_agreement(&app, tenant.id).await?.and_then(|terms| terms.credit_limit) } else { None };
+    let available = balance.available(limit).map_err(|error| ApiProblem::internal(&error))?;
+    Ok(Json(AccountBody {
+        tenant: tenant.external_id.clone(),
+        account: kind_name(account.kind),
+        currency: account.currency.code(),
+        posted_cents: balance.posted.0,
+        held_cents: balance.held.0,
+        available_cents: available.map(|cents| cents.0),
+        credit_limit_cents: limit.map(|cents| cents.0),
+    }))
+}
+
+/// List the entries of an account, newest first
+#[utoipa::path(get, path = "/v1/accounts/{tenant}/entries", tag = "accounts", params(("tenant" = String, Path, description = "External id or `ten_…`"), EntriesQuery),
+    responses((status = 200, body = List<EntryBody>)))]
+pub async fn list_entries(
+    State(app): State<App>,
+    key: MayRead,
+    Path(name): Path<String>,
+    Query(query): Query<EntriesQuery>,
+) -> Result<Json<List<EntryBody>>, ApiProblem> {
+    let tenant = tenant_named(&app, &key, &name).await?;
+    let account = key_of(&app, &tenant, query.account.as_deref(), query.currency.as_deref(), key.is_platform_admin()).await?;
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let limit = page.limit()?;
+    let records = app
+        .journal
+        .read(&RecordQuery { of: Of::Account(account), after: page.after()?.map(Seq), newest_first: true, limit: limit + 1 })
+        .await?;
+    let has_more = records.len() > limit;
+    let shown = &records[..records.len().min(limit)];
+    let mut data = Vec::with_capacity(shown.len());
+    for record in shown {
+        data.extend(entries::of_record(&app, record, account).await?);
+    }
+    Ok(Json(List::new(data, has_more, shown.last().map(|record| record.seq.0))))
+}
+
+/// Read a statement: opening balance, every entry of the period, closing balance
+#[utoipa::path(get, path = "/v1/accounts/{tenant}/statement", tag = "accounts", params(("tenant" = String, Path, description = "External id or `ten_…`"), StatementQuery),
+    responses((status = 200, body = StatementBody)))]
+pub async fn get_statement(
+    State(app): State<App>,
+    key: MayRead,
+    Path(name): Path<String>,
+    Query(query): Query<StatementQuery>,
+) -> Result<Json<StatementBody>, ApiProblem> {
+    let tenant = tenant_named(&app, &key, &name).await?;
+    let account = key_of(&app, &tenant, query.account.as_deref(), query.currency.as_deref(), key.is_platform_admin()).await?;
+    let until = query.until.unwrap_or_else(|| app.clock.now().plus_micros(1));
+    if query.from >= until {
+        return Err(ApiProblem::field("invalid_field", "from", "expected an instant before until"));
+    }
+    Ok(Json(entries::statement(&app, &tenant.external_id, kind_name(account.kind), account, (query.from, until)).await?))
+}

@@ -1,0 +1,230 @@
+//! `/v1/agreements`: the terms of one link. Written by a seller (or one above it), never by the buyer.
+
+use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
+use crate::http::page::{List, PageQuery};
+use crate::http::rate_cards::card_named;
+use crate::http::tenants::at_field;
+use crate::http::write::{Done, Write};
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use rating::{AgreementId, Cents, Currency, Instant, TenantId};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tenants::agreement::COMMISSION_BP_DEFAULT;
+use tenants::{Agreement, Collect, OnExhausted, Pricing, Tenant};
+
+/// The terms of one link.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Agreement)]
+pub struct AgreementBody {
+    #[schema(example = "agr_0dks8xn2a4m1c")]
+    pub id: String,
+    /// External ids.
+    #[schema(example = "acme-42")]
+    pub buyer: String,
+    #[schema(example = "muster-telecom")]
+    pub seller: String,
+    #[schema(example = "EUR")]
+    pub currency: &'static str,
+    /// `wholesale` (with `rate_card`) or `commission` (with `commission_bp`).
+    #[schema(example = "wholesale")]
+    pub pricing: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "crd_0dks8xn2a4m1c")]
+    pub rate_card: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 2500)]
+    pub commission_bp: Option<u16>,
+    #[schema(value_type = String, example = "platform")]
+    pub collect: Collect,
+    /// Available = posted − held + this. Absent: no limit (postpaid); 0: prepaid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 0)]
+    pub credit_limit_cents: Option<i64>,
+    #[schema(value_type = String, example = "post")]
+    pub on_exhausted: OnExhausted,
+    pub from: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+/// New terms for a buyer. Exactly one of `rate_card` and `commission_bp`; neither: 25 % commission.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewAgreement, example = json!({"buyer": "acme-42", "currency": "EUR", "rate_card": "retail", "collect": "platform", "credit_limit_cents": 0}))]
+pub struct NewAgreementBody {
+    pub buyer: String,
+    #[schema(value_type = String, example = "EUR")]
+    pub currency: Currency,
+    /// The seller's card, by name or `crd_…`.
+    pub rate_card: Option<String>,
+    /// The buyer's share of what its own customers pay, in basis points.
+    pub commission_bp: Option<u16>,
+    /// Where the buyer's money is: `platform` or `reseller`.
+    #[serde(default)]
+    #[schema(value_type = String, example = "platform")]
+    pub collect: Collect,
+    /// In minor units. Absent: no limit (postpaid); 0: prepaid.
+    pub credit_limit_cents: Option<i64>,
+    /// `post` or `refuse` usage that the balance does not cover.
+    #[serde(default)]
+    #[schema(value_type = String, example = "post")]
+    pub on_exhausted: OnExhausted,
+    /// Default: now.
+    #[schema(value_type = Option<String>, example = "2026-11-01T00:00:00Z")]
+    pub from: Option<Instant>,
+    /// Exclusive.
+    #[schema(value_type = Option<String>)]
+    pub until: Option<Instant>,
+}
+
+/// When an agreement ends.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"until": "2026-12-01T00:00:00Z"}))]
+pub struct AgreementEnd {
+    /// Exclusive. Default: now.
+    #[schema(value_type = Option<String>)]
+    pub until: Option<Instant>,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AgreementsQuery {
+    /// External id or `ten_…`. Default: every buyer in the key's subtree.
+    pub buyer: Option<String>,
+    pub cursor: Option<String>,
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<usize>,
+}
+
+/// Every agreement of a buyer, past and future.
+pub async fn agreements_of(app: &App, buyer: TenantId) -> Result<Arc<Vec<Agreement>>, ApiProblem> {
+    if let Some(agreements) = app.agreements.get(&buyer) {
+        return Ok(agreements);
+    }
+    let agreements = Arc::new(app.records.agreements_of(&[buyer]).await?);
+    app.agreements.insert(buyer, Arc::clone(&agreements));
+    Ok(agreements)
+}
+
+/// The buyer's agreement in force now, else its latest.
+pub async fn present_agreement(app: &App, buyer: TenantId) -> Result<Option<Agreement>, ApiProblem> {
+    let (agreements, now) = (agreements_of(app, buyer).await?, app.clock.now());
+    let present = agreements.iter().find(|terms| terms.in_force(now));
+    Ok(present.or_else(|| agreements.iter().max_by_key(|terms| terms.from)).cloned())
+}
+
+async fn shown(app: &App, terms: &Agreement) -> Result<AgreementBody, ApiProblem> {
+    let (pricing, rate_card, commission_bp) = match terms.pricing {
+        Pricing::Wholesale { rate_card } => ("wholesale", Some(rate_card.to_string()), None),
+        Pricing::Commission { commission_bp } => ("commission", None, Some(commission_bp)),
+    };
+    Ok(AgreementBody {
+        id: terms.id.to_string(),
+        buyer: auth::tenant_by_id(app, terms.buyer).await?.external_id.clone(),
+        seller: auth::tenant_by_id(app, terms.seller).await?.external_id.clone(),
+        currency: terms.currency.code(),
+        pricing,
+        rate_card,
+        commission_bp,
+        collect: terms.collect,
+        credit_limit_cents: terms.credit_limit.map(|cents| cents.0),
+        on_exhausted: terms.on_exhausted,
+        from: terms.from.to_string(),
+        until: terms.until.map(|at| at.to_string()),
+    })
+}
+
+/// Agree on terms with a buyer
+#[utoipa::path(post, path = "/v1/agreements", tag = "agreements", request_body = NewAgreementBody, responses((status = 201, body = AgreementBody)))]
+pub async fn create_agreement(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+    let new: NewAgreementBody = write.read()?;
+    let buyer = tenant_named(&app, &key, &new.buyer).await.map_err(|refused| at_field(refused, "buyer"))?;
+    key.administers(&buyer)?;
+    let terms = new.terms(&app, &key, &buyer).await?;
+    let work = async {
+        app.records.create_agreement(&write.actor(&app, &key, None), &terms).await?;
+        app.invalidate();
+        Ok(Done::created(shown(&app, &terms).await?))
+    };
+    write.once(&app, &key, work).await
+}
+
+impl NewAgreementBody {
+    async fn terms(self, app: &App, access: &Access, buyer: &Tenant) -> Result<Agreement, ApiProblem> {
+        let seller = buyer.parent.ok_or_else(|| ApiProblem::field("invalid_field", "buyer", "the platform buys from nobody"))?;
+        let pricing = match (&self.rate_card, self.commission_bp) {
+            (Some(_), Some(_)) => {
+                return Err(ApiProblem::field("invalid_field", "commission_bp", "expected either rate_card or commission_bp"));
+            }
+            (Some(name), None) => {
+                let owner = auth::tenant_by_id(app, seller).await?;
+                Pricing::Wholesale {
+                    rate_card: card_named(app, access, name, Some(&owner)).await.map_err(|refused| at_field(refused, "rate_card"))?.id,
+                }
+            }
+            (None, share) => Pricing::Commission { commission_bp: share.unwrap_or(COMMISSION_BP_DEFAULT) },
+        };
+        let terms = Agreement {
+            id: AgreementId(app.clock.id()),
+            buyer: buyer.id,
+            seller,
+            currency: self.currency,
+            pricing,
+            collect: self.collect,
+            credit_limit: self.credit_limit_cents.map(Cents),
+            on_exhausted: self.on_exhausted,
+            from: self.from.unwrap_or_else(|| app.clock.now()),
+            until: self.until,
+        };
+        terms.validate()?;
+        Ok(terms)
+    }
+}
+
+/// List the agreements of a buyer, or of every buyer below
+#[utoipa::path(get, path = "/v1/agreements", tag = "agreements", params(AgreementsQuery), responses((status = 200, body = List<AgreementBody>)))]
+pub async fn list_agreements(
+    State(app): State<App>,
+    key: MayRead,
+    Query(query): Query<AgreementsQuery>,
+) -> Result<Json<List<AgreementBody>>, ApiProblem> {
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let (after, limit) = (page.after()?.map(AgreementId), page.limit()?);
+    let found = match &query.buyer {
+        Some(name) => app.records.agreements_by_buyer(tenant_named(&app, &key, name).await?.id, after, limit).await?,
+        None => app.records.agreements_below(&key.tenant, after, limit).await?,
+    };
+    let last = found.data.last().map(|terms| terms.id.0);
+    let mut data = Vec::with_capacity(found.data.len());
+    for terms in &found.data {
+        data.push(shown(&app, terms).await?);
+    }
+    Ok(Json(List::new(data, found.has_more, last)))
+}
+
+/// End an agreement
+#[utoipa::path(post, path = "/v1/agreements/{agreement}/end", tag = "agreements", params(("agreement" = String, Path, description = "`agr_…`")),
+    request_body = AgreementEnd, responses((status = 200, body = AgreementBody)))]
+pub async fn end_agreement(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+    let missing = || ApiProblem::not_found("agreement");
+    let id: AgreementId = id.parse().map_err(|_| missing())?;
+    let terms = app.records.agreement(id).await?.ok_or_else(missing)?;
+    let buyer = auth::tenant_by_id(&app, terms.buyer).await?;
+    if !key.sees(&buyer) {
+        return Err(missing());
+    }
+    key.administers(&buyer)?;
+    let end: AgreementEnd = write.read()?;
+    let work = async {
+        let until = end.until.unwrap_or_else(|| app.clock.now());
+        let terms = app.records.end_agreement(&write.actor(&app, &key, None), id, until).await?;
+        app.invalidate();
+        Ok(Done::ok(shown(&app, &terms).await?))
+    };
+    write.once(&app, &key, work).await
+}

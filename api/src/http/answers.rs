@@ -1,0 +1,273 @@
+//! What ingest answers, written straight from the engine's answers into bytes.
+//!
+//! A seller's parts above the caller's own seller are not the caller's business: they are shown as that
+//! seller's. A platform key sees every part.
+
+use crate::auth::{self, Access};
+use crate::problem::{ApiProblem, FieldError, ProblemBody, problem_body};
+use crate::state::App;
+use metering::command::{EventAnswer, Outcome, Posted};
+use rating::{Cents, TenantId};
+use serde::Serialize;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tenants::Tenant;
+
+/// One seller's part of a debit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Split<'a> {
+    /// External id.
+    #[schema(example = "muster-telecom")]
+    pub tenant: &'a str,
+    #[schema(example = 100)]
+    pub cents: i64,
+}
+
+/// The answer to one event.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(example = json!({"id": "0192f1", "status": "rated", "currency": "EUR", "debit_cents": 400,
+    "splits": [{"tenant": "platform", "cents": 300}, {"tenant": "muster-telecom", "cents": 100}], "balance_cents": 4600}))]
+pub struct EventBody<'a> {
+    pub id: &'a str,
+    /// `rated`, `duplicate`, `unrated` or `rejected`.
+    pub status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<&'static str>,
+    /// What the customer was debited (negative: given back), in minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub debit_cents: Option<i64>,
+    /// From the top down; sums to `debit_cents`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub splits: Option<Vec<Split<'a>>>,
+    /// The customer's balance afterwards (a duplicate: now).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub balance_cents: Option<i64>,
+    /// A capture above its hold: by how many cents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over_hold_cents: Option<i64>,
+    /// Why the event is kept without a price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
+    /// Why the event is rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<ProblemBody<'a>>,
+}
+
+/// How many events of a batch ended how.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Counts {
+    pub rated: usize,
+    pub duplicate: usize,
+    pub unrated: usize,
+    pub rejected: usize,
+    /// Records of a switch that are no usage: unanswered calls, second legs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// The answer to a batch: per event, in order (`Prefer: return=minimal`: only what failed).
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct BatchBody<'a> {
+    pub data: Vec<EventBody<'a>>,
+    pub counts: Counts,
+}
+
+const NO_ERRORS: &[FieldError] = &[];
+
+/// External ids of the tenants that an answer names, and what the caller may see of the sellers.
+#[derive(Debug)]
+pub struct Names {
+    tenants: HashMap<TenantId, Arc<Tenant>>,
+    /// Sellers above the caller's own seller.
+    hidden: Vec<TenantId>,
+    /// The caller's own seller, who stands for them.
+    seller: Option<TenantId>,
+}
+
+impl Names {
+    /// # Errors
+    /// The records cannot be read.
+    pub async fn of(app: &App, access: &Access, ids: impl Iterator<Item = TenantId>) -> Result<Self, ApiProblem> {
+        let above = access.tenant.path.split_last().map_or(&[][..], |(_own, above)| above);
+        let (seller, hidden) = above.split_last().map_or((None, &[][..]), |(seller, hidden)| (Some(*seller), hidden));
+        let mut names = Self { tenants: HashMap::new(), hidden: hidden.to_vec(), seller };
+        for id in ids.chain(seller) {
+            if let std::collections::hash_map::Entry::Vacant(place) = names.tenants.entry(id) {
+                place.insert(auth::tenant_by_id(app, id).await?);
+            }
+        }
+        Ok(names)
+    }
+
+    pub fn external_id(&self, id: TenantId) -> &str {
+        self.tenants.get(&id).map_or("", |tenant| tenant.external_id.as_str())
+    }
+
+    /// The parts as the caller may see them.
+    pub fn splits(&self, parts: &[(TenantId, Cents)]) -> Vec<Split<'_>> {
+        let mut shown: Vec<(TenantId, i64)> = Vec::with_capacity(parts.len());
+        for &(tenant, cents) in parts {
+            let tenant = if self.hidden.contains(&tenant) { self.seller.unwrap_or(tenant) } else { tenant };
+            match shown.last_mut().filter(|(last, _)| *last == tenant) {
+                Some((_, sum)) => *sum = sum.saturating_add(cents.0),
+                None => shown.push((tenant, cents.0)),
+            }
+        }
+        shown.into_iter().map(|(tenant, cents)| Split { tenant: self.external_id(tenant), cents }).collect()
+    }
+
+    pub fn event<'a>(&'a self, answer: &'a EventAnswer) -> EventBody<'a> {
+        let id = answer.id.as_str();
+        match &answer.outcome {
+            Outcome::Rated(posted) => self.posted(id, "rated", posted),
+            Outcome::Duplicate(posted) => self.posted(id, "duplicate", posted),
+            Outcome::Unrated { reason, .. } => EventBody { reason: Some(reason), ..bare(id, "unrated") },
+            Outcome::Rejected(problem) => EventBody { problem: Some(problem_body(problem, NO_ERRORS, None)), ..bare(id, "rejected") },
+        }
+    }
+
+    fn posted<'a>(&'a self, id: &'a str, status: &'static str, posted: &Posted) -> EventBody<'a> {
+        EventBody {
+            currency: Some(posted.currency.code()),
+            debit_cents: Some(posted.debit.0),
+            splits: Some(self.splits(&posted.splits)),
+            balance_cents: Some(posted.balance.0),
+            over_hold_cents: posted.over_hold.map(|cents| cents.0),
+            ..bare(id, status)
+        }
+    }
+}
+
+fn bare<'a>(id: &'a str, status: &'static str) -> EventBody<'a> {
+    EventBody {
+        id,
+        status,
+        currency: None,
+        debit_cents: None,
+        splits: None,
+        balance_cents: None,
+        over_hold_cents: None,
+        reason: None,
+        problem: None,
+    }
+}
+
+/// The sellers that answers name.
+pub fn sellers(answers: &[EventAnswer]) -> impl Iterator<Item = TenantId> + '_ {
+    answers.iter().flat_map(|answer| match &answer.outcome {
+        Outcome::Rated(posted) | Outcome::Duplicate(posted) => {
+            posted.splits.iter().map(|(tenant, _)| *tenant).collect::<smallvec::SmallVec<[_; 4]>>()
+        }
+        Outcome::Unrated { .. } | Outcome::Rejected(_) => smallvec::SmallVec::new(),
+    })
+}
+
+pub fn count(answers: &[EventAnswer]) -> Counts {
+    let mut counts = Counts::default();
+    for answer in answers {
+        let place = match answer.outcome {
+            Outcome::Rated(_) => &mut counts.rated,
+            Outcome::Duplicate(_) => &mut counts.duplicate,
+            Outcome::Unrated { .. } => &mut counts.unrated,
+            Outcome::Rejected(_) => &mut counts.rejected,
+        };
+        *place += 1;
+    }
+    counts
+}
+
+/// The body of a batch; `minimal`: only what failed.
+pub fn batch<'a>(names: &'a Names, answers: &'a [EventAnswer], minimal: bool) -> BatchBody<'a> {
+    let failed = |answer: &&EventAnswer| matches!(answer.outcome, Outcome::Unrated { .. } | Outcome::Rejected(_));
+    let data = answers.iter().filter(|answer| !minimal || failed(answer)).map(|answer| names.event(answer)).collect();
+    BatchBody { data, counts: count(answers) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metering::command::Problem;
+    use rating::{Currency, Instant};
+    use store::journal::Seq;
+    use tenants::TenantKind;
+
+    const PLATFORM: TenantId = TenantId(1);
+    const MUSTER: TenantId = TenantId(2);
+    const SUB: TenantId = TenantId(3);
+    const ACME: TenantId = TenantId(4);
+
+    fn tenant(id: TenantId, external_id: &str) -> (TenantId, Arc<Tenant>) {
+        let tenant = Tenant {
+            id,
+            external_id: external_id.to_owned(),
+            kind: TenantKind::Reseller,
+            name: String::new(),
+            parent: None,
+            root: MUSTER,
+            path: smallvec::smallvec![PLATFORM, MUSTER, id],
+            country: None,
+            late_window_days: 35,
+            created_at: Instant(0),
+            closed_at: None,
+        };
+        (id, Arc::new(tenant))
+    }
+
+    fn names(seller: Option<TenantId>, hidden: &[TenantId]) -> Names {
+        let tenants = HashMap::from([tenant(PLATFORM, "platform"), tenant(MUSTER, "muster-telecom"), tenant(SUB, "sub")]);
+        Names { tenants, hidden: hidden.to_vec(), seller }
+    }
+
+    fn rated(splits: &[(TenantId, i64)]) -> EventAnswer {
+        let posted = Posted {
+            seq: Seq(1),
+            customer: ACME,
+            currency: Currency::EUR,
+            debit: Cents(splits.iter().map(|(_, cents)| cents).sum()),
+            splits: splits.iter().map(|&(tenant, cents)| (tenant, Cents(cents))).collect(),
+            balance: Cents(4600),
+            over_hold: None,
+        };
+        EventAnswer { id: "0192f1".to_owned(), outcome: Outcome::Rated(posted) }
+    }
+
+    #[test]
+    fn the_reference_call_is_answered_as_documented() {
+        let answer = rated(&[(PLATFORM, 300), (MUSTER, 100)]);
+        let text = serde_json::to_string(&names(None, &[]).event(&answer)).unwrap();
+        assert_eq!(
+            text,
+            r#"{"id":"0192f1","status":"rated","currency":"EUR","debit_cents":400,"splits":[{"tenant":"platform","cents":300},{"tenant":"muster-telecom","cents":100}],"balance_cents":4600}"#
+        );
+    }
+
+    #[test]
+    fn parts_above_ones_own_seller_are_shown_as_the_sellers() {
+        let answer = rated(&[(PLATFORM, 200), (MUSTER, 100), (SUB, 100)]);
+        let shown = |names: &Names| {
+            let body = names.event(&answer);
+            body.splits.unwrap_or_default().iter().map(|s| (s.tenant.to_owned(), s.cents)).collect::<Vec<_>>()
+        };
+        let pair = |tenant: &str, cents| (tenant.to_owned(), cents);
+        assert_eq!(shown(&names(None, &[])), [pair("platform", 200), pair("muster-telecom", 100), pair("sub", 100)]);
+        assert_eq!(shown(&names(Some(MUSTER), &[PLATFORM])), [pair("muster-telecom", 300), pair("sub", 100)]);
+        assert_eq!(shown(&names(Some(SUB), &[PLATFORM, MUSTER])), [pair("sub", 400)]);
+    }
+
+    #[test]
+    fn minimal_answers_count_everything_and_show_what_failed() {
+        let refused =
+            EventAnswer { id: "x".to_owned(), outcome: Outcome::Rejected(Problem::field("invalid_field", "quantity", "negative")) };
+        let kept = EventAnswer { id: "y".to_owned(), outcome: Outcome::Unrated { reason: "no_rate".to_owned(), duplicate: false } };
+        let answers = [rated(&[(PLATFORM, 1)]), refused, kept];
+        let names = names(None, &[]);
+        let body = batch(&names, &answers, true);
+        assert_eq!(body.counts, Counts { rated: 1, unrated: 1, rejected: 1, ..Counts::default() });
+        assert_eq!(body.data.iter().map(|event| event.id).collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!(batch(&names, &answers, false).data.len(), 3);
+    }
+}

@@ -1,0 +1,134 @@
+//! `/v1/api-keys`: secrets are shown once, when they are made.
+
+use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
+use crate::clock;
+use crate::http::page::{List, PageQuery};
+use crate::http::tenants::at_field;
+use crate::http::write::{Done, Write};
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use rating::Instant;
+use rating::ids::ApiKeyId;
+use serde::{Deserialize, Serialize};
+use tenants::{ApiKey, Scope};
+
+/// An API key, without its secret.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ApiKey)]
+pub struct ApiKeyBody {
+    #[schema(example = "key_0dks8xn2a4m1c")]
+    pub id: String,
+    #[schema(example = "switch in Frankfurt")]
+    pub name: String,
+    /// External id of the top of the subtree that the key sees.
+    #[schema(example = "muster-telecom")]
+    pub tenant: String,
+    #[schema(value_type = String, example = "usage_write")]
+    pub scope: Scope,
+    pub created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<String>,
+    /// Only in the answer that creates the key. Keep it: it cannot be shown again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "cw_…")]
+    pub secret: Option<String>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewApiKey, example = json!({"name": "switch in Frankfurt", "scope": "usage_write", "tenant": "muster-telecom"}))]
+pub struct NewApiKeyBody {
+    pub name: String,
+    /// `platform_admin`, `tenant_admin`, `tenant_read` or `usage_write`.
+    #[schema(value_type = String, example = "usage_write")]
+    pub scope: Scope,
+    /// The top of the subtree it will see. Default: the key's own tenant.
+    pub tenant: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub expires_at: Option<Instant>,
+}
+
+async fn shown(app: &App, key: &ApiKey, secret: Option<String>) -> Result<ApiKeyBody, ApiProblem> {
+    Ok(ApiKeyBody {
+        id: key.id.to_string(),
+        name: key.name.clone(),
+        tenant: auth::tenant_by_id(app, key.tenant).await?.external_id.clone(),
+        scope: key.scope,
+        created_at: key.created_at.to_string(),
+        expires_at: key.expires_at.map(|at| at.to_string()),
+        revoked_at: key.revoked_at.map(|at| at.to_string()),
+        secret,
+    })
+}
+
+/// Make a key; its secret is in this answer and nowhere else
+///
+/// `Idempotency-Key` is not used here: an answer with a secret is never kept.
+#[utoipa::path(post, path = "/v1/api-keys", tag = "api-keys", request_body = NewApiKeyBody, responses((status = 201, body = ApiKeyBody)))]
+pub async fn create_api_key(State(app): State<App>, key: MayWrite, write: Write) -> Result<Done<ApiKeyBody>, ApiProblem> {
+    let new: NewApiKeyBody = write.read()?;
+    let tenant = match &new.tenant {
+        Some(name) => tenant_named(&app, &key, name).await.map_err(|refused| at_field(refused, "tenant"))?,
+        None => auth::tenant_by_id(&app, key.key.tenant).await?,
+    };
+    if new.scope == Scope::PlatformAdmin && !key.is_platform_admin() {
+        return Err(ApiProblem::new("forbidden", "only a platform admin may make another"));
+    }
+    let secret = tenants::key::new_secret(clock::random_secret().map_err(|error| ApiProblem::internal(&error))?);
+    let made = ApiKey {
+        id: ApiKeyId(app.clock.id()),
+        tenant: tenant.id,
+        root: tenant.root,
+        scope: new.scope,
+        name: new.name,
+        hash: tenants::key::hash(&secret),
+        created_at: app.clock.now(),
+        expires_at: new.expires_at,
+        revoked_at: None,
+    };
+    made.validate(&tenant)?;
+    app.records.create_key(&write.actor(&app, &key, None), &made).await?;
+    Ok(Done::created(shown(&app, &made, Some(secret)).await?))
+}
+
+/// List keys of the key's own subtree
+#[utoipa::path(get, path = "/v1/api-keys", tag = "api-keys", params(PageQuery), responses((status = 200, body = List<ApiKeyBody>)))]
+pub async fn list_api_keys(
+    State(app): State<App>,
+    key: MayRead,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<List<ApiKeyBody>>, ApiProblem> {
+    let found = app.records.keys_below(&key.tenant, page.after()?.map(ApiKeyId), page.limit()?).await?;
+    let last = found.data.last().map(|key| key.id.0);
+    let mut data = Vec::with_capacity(found.data.len());
+    for key in &found.data {
+        data.push(shown(&app, key, None).await?);
+    }
+    Ok(Json(List::new(data, found.has_more, last)))
+}
+
+/// Revoke a key, at once
+#[utoipa::path(post, path = "/v1/api-keys/{key}/revoke", tag = "api-keys", params(("key" = String, Path, description = "`key_…`")),
+    responses((status = 200, body = ApiKeyBody)))]
+pub async fn revoke_api_key(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+    let found = visible_key(&app, &key, &id).await?;
+    let work = async {
+        let revoked = app.records.revoke_key(&write.actor(&app, &key, None), found.id).await?;
+        app.invalidate();
+        Ok(Done::ok(shown(&app, &revoked, None).await?))
+    };
+    write.once(&app, &key, work).await
+}
+
+async fn visible_key(app: &App, access: &Access, id: &str) -> Result<ApiKey, ApiProblem> {
+    let missing = || ApiProblem::not_found("API key");
+    let id: ApiKeyId = id.parse().map_err(|_| missing())?;
+    let key = app.records.key(id).await?.ok_or_else(missing)?;
+    let tenant = auth::tenant_by_id(app, key.tenant).await?;
+    if access.sees(&tenant) { Ok(key) } else { Err(missing()) }
+}

@@ -1,0 +1,100 @@
+//! `/v1/commissions`: what a reseller earned: charges received − charges paid, and what has accrued.
+
+use crate::auth::{MayRead, tenant_named};
+use crate::http::accounts::currency_of;
+use crate::http::entries::since;
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::Json;
+use axum::extract::{Query, State};
+use ledger::AccountKey;
+use rating::{Cents, Instant, TenantId};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use store::journal::{Record, Seq};
+use tenants::TenantKind;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CommissionsQuery {
+    /// External id or `ten_…`.
+    pub reseller: String,
+    /// Default: of the reseller's agreement.
+    pub currency: Option<String>,
+    /// By the time of posting, inclusive.
+    #[param(value_type = String, example = "2026-11-01T00:00:00Z")]
+    pub from: Instant,
+    /// Exclusive. Default: now.
+    #[param(value_type = Option<String>)]
+    pub until: Option<Instant>,
+}
+
+/// A reseller's part of a period.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Commission)]
+pub struct CommissionBody {
+    #[schema(example = "muster-telecom")]
+    pub reseller: String,
+    #[schema(example = "EUR")]
+    pub currency: &'static str,
+    pub from: String,
+    pub until: String,
+    /// From its buyers, voids taken off.
+    #[schema(example = 400)]
+    pub received_cents: i64,
+    /// To its seller, voids taken off.
+    #[schema(example = 300)]
+    pub paid_cents: i64,
+    /// received − paid.
+    #[schema(example = 100)]
+    pub commission_cents: i64,
+    /// The balance now: with collection by the platform this is what is payable.
+    #[schema(example = 100)]
+    pub accrued_cents: i64,
+}
+
+/// Read a reseller's commission of a period
+#[utoipa::path(get, path = "/v1/commissions", tag = "money", params(CommissionsQuery), responses((status = 200, body = CommissionBody)))]
+pub async fn get_commission(
+    State(app): State<App>,
+    key: MayRead,
+    Query(query): Query<CommissionsQuery>,
+) -> Result<Json<CommissionBody>, ApiProblem> {
+    let reseller = tenant_named(&app, &key, &query.reseller).await?;
+    if reseller.kind != TenantKind::Reseller {
+        return Err(ApiProblem::field("invalid_field", "reseller", "expected a reseller"));
+    }
+    let currency = currency_of(&app, &reseller, query.currency.as_deref()).await?;
+    let until = query.until.unwrap_or_else(|| app.clock.now().plus_micros(1));
+    let mut records: HashMap<Seq, Record> = HashMap::new();
+    for account in [AccountKey::balance(reseller.id, currency), AccountKey::income(reseller.id, currency)] {
+        records.extend(since(&app, account, query.from).await?.into_iter().map(|record| (record.seq, record)));
+    }
+    let within = records.values().filter(|record| record.received_at < until);
+    let (received, paid) = sums(within, reseller.id).map_err(|error| ApiProblem::internal(&error))?;
+    let accrued = app.engine.balance(AccountKey::balance(reseller.id, currency)).await?.posted;
+    let commission = received.checked_sub(paid).map_err(|error| ApiProblem::internal(&error))?;
+    Ok(Json(CommissionBody {
+        reseller: reseller.external_id.clone(),
+        currency: currency.code(),
+        from: query.from.to_string(),
+        until: until.to_string(),
+        received_cents: received.0,
+        paid_cents: paid.0,
+        commission_cents: commission.0,
+        accrued_cents: accrued.0,
+    }))
+}
+
+fn sums<'a>(records: impl Iterator<Item = &'a Record>, reseller: TenantId) -> Result<(Cents, Cents), rating::Overflow> {
+    let (mut received, mut paid) = (Cents::ZERO, Cents::ZERO);
+    for link in records.flat_map(|record| record.body.charges.iter().map(|charge| charge.link)) {
+        if link.seller == reseller {
+            received = received.checked_add(link.cents)?;
+        }
+        if link.buyer == reseller {
+            paid = paid.checked_add(link.cents)?;
+        }
+    }
+    Ok((received, paid))
+}

@@ -1,0 +1,144 @@
+//! The OpenAPI document: what the code does not say operation by operation.
+
+use crate::problem::ProblemBody;
+use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Content, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+const ABOUT: &str = "Rates metered usage along a chain of sellers and moves the money, exactly once.\n\n\
+    Money is integer minor units with a currency; rates are decimal text; instants are RFC 3339. \
+    Your own ids (`external_id`) work wherever a tenant is named. Errors are RFC 9457 problems with a stable `code`.";
+const PROBLEM_JSON: &str = "application/problem+json";
+const KEY: &str = "api_key";
+
+/// Refusals that any guarded operation may answer: status, code, when.
+const REFUSALS: &[(u16, &str, &str)] = &[
+    (400, "invalid_header", "Not well formed"),
+    (401, "unauthorized", "No key, or one that is unknown, expired or revoked"),
+    (403, "forbidden", "The key's scope does not allow this"),
+    (404, "not_found", "There is no such thing within the key's subtree"),
+    (422, "invalid_field", "A field is not valid"),
+    (429, "rate_limited", "A limit is reached; `Retry-After` says how long to wait"),
+    (500, "internal", "Our fault; logged under the request's id"),
+    (503, "unavailable", "Nothing was written; send the same request again"),
+];
+const WRITE_REFUSALS: &[(u16, &str, &str)] = &[
+    (402, "insufficient_balance", "The balances do not cover this"),
+    (409, "idempotency_conflict", "The key or id was used for something else"),
+    (413, "body_too_large", "The body is too large"),
+    (415, "unsupported_media_type", "The content type is not supported"),
+];
+const OPEN_REFUSALS: &[(u16, &str, &str)] = &[(500, "internal", "Our fault"), (503, "unavailable", "The database does not answer")];
+
+pub fn base() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("Centwise")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(ABOUT))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
+        .build();
+    OpenApiBuilder::new().info(info).build()
+}
+
+/// Adds security, every refusal, and the headers that all operations share.
+pub fn complete(document: &mut OpenApi) {
+    let components = document.components.get_or_insert_default();
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key: `Authorization: Bearer cw_…`")).build();
+    components.add_security_scheme(KEY, SecurityScheme::Http(scheme));
+    components.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
+    let mut nested = Vec::new();
+    ProblemBody::schemas(&mut nested);
+    components.schemas.extend(nested);
+    for (path, item) in &mut document.paths.paths {
+        let operations = [(HttpMethod::Get, &mut item.get), (HttpMethod::Post, &mut item.post), (HttpMethod::Patch, &mut item.patch)];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                complete_operation(path, &method, operation);
+            }
+        }
+    }
+}
+
+fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation) {
+    let open = path.starts_with("/health/");
+    let writes = !matches!(method, HttpMethod::Get);
+    if !open {
+        operation.security = Some(vec![SecurityRequirement::new::<_, _, &str>(KEY, [])]);
+    }
+    let refusals = if open { OPEN_REFUSALS } else { REFUSALS };
+    for &(status, code, when) in refusals.iter().chain(if writes { WRITE_REFUSALS } else { &[] }) {
+        operation.responses.responses.entry(status.to_string()).or_insert_with(|| refusal(status, code, when));
+    }
+    let parameters = operation.parameters.get_or_insert_default();
+    let sends_usage = path == "/v1/usage-events" || path.starts_with("/v1/ingest/");
+    if writes && !sends_usage {
+        parameters.push(RefOr::T(idempotency_key(needs_key(path))));
+    }
+}
+
+/// Money and amendments: a retry must not move money twice.
+fn needs_key(path: &str) -> bool {
+    path == "/v1/top-ups" || path == "/v1/adjustments" || path.ends_with("/void") || path.ends_with("/correct") || path.ends_with("/extend")
+}
+
+fn idempotency_key(required: bool) -> Parameter {
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(if required { Required::True } else { Required::False })
+        .description(Some("A key of your own: the same key and body give the same answer, another body 409"))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)).build()))
+        .build()
+}
+
+fn refusal(status: u16, code: &'static str, when: &str) -> RefOr<utoipa::openapi::Response> {
+    let problem = crate::problem::ApiProblem::new(code, when);
+    let mut example = serde_json::to_value(problem.body(Some("req_0dks8xn2a4m1c"))).unwrap_or_default();
+    example["status"] = status.into();
+    let mut content = Content::new(Some(Ref::from_schema_name(ProblemBody::name())));
+    content.example = Some(example);
+    ResponseBuilder::new().description(when).content(PROBLEM_JSON, content).build().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json() -> serde_json::Value {
+        serde_json::to_value(crate::http::document()).unwrap()
+    }
+
+    #[test]
+    fn the_document_is_what_was_agreed() {
+        insta::with_settings!({snapshot_path => "../../tests/snapshots", prepend_module_to_snapshot => false}, {
+            insta::assert_snapshot!("openapi", serde_json::to_string_pretty(&json()).unwrap());
+        });
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = json();
+        let text = document.to_string();
+        for reference in text.split("\"#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().unwrap_or_default();
+            assert!(document["components"]["schemas"].get(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_operation_has_an_id_a_tag_a_summary_and_its_refusals() {
+        let document = json();
+        let mut ids = std::collections::HashSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let at = format!("{method} {path}");
+                assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{at}");
+                assert!(operation["summary"].is_string() && operation["tags"][0].is_string(), "{at}");
+                assert!(operation["responses"].get("503").is_some(), "{at}");
+                assert!(path.starts_with("/health/") || operation["security"][0].get(KEY).is_some(), "{at}");
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! One account's side of what moved, derived from the journal: every event is an entry of its own.
+//!
+//! A statement is read backwards from the present balance, in order of posting, so that its cost grows
+//! with the entries since its beginning and not with what is stored.
+
+use crate::http::summaries::customer_of;
+use crate::problem::ApiProblem;
+use crate::state::App;
+use ledger::{AccountKey, Posting};
+use rating::{Cents, Instant};
+use serde::Serialize;
+use store::journal::{Kind, Of, Record, RecordQuery, Seq};
+
+/// Entries that a statement reads at most, those after its end included.
+pub const STATEMENT_ENTRIES_MAX: usize = 100_000;
+const READ_AT_ONCE: usize = 5_000;
+/// How often a statement is started over because the account moved while it was read.
+const READS_MAX: usize = 5;
+
+/// One entry.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = Entry)]
+pub struct EntryBody {
+    /// When it was posted.
+    pub posted_at: String,
+    /// `usage`, `usage_rated_later`, `void`, `top_up` or `adjustment`.
+    #[schema(example = "usage")]
+    pub kind: &'static str,
+    /// Positive: into the account.
+    #[schema(example = -400)]
+    pub cents: i64,
+    /// The event's or the caller's own id.
+    #[schema(example = "0192f1")]
+    pub id: String,
+    #[schema(example = "pbx-1")]
+    pub source: String,
+    /// Whose usage it was.
+    #[schema(example = "acme-42")]
+    pub customer: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(example = "call")]
+    pub meter: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "600")]
+    pub quantity: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// opening + Σ entries = closing.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Statement)]
+pub struct StatementBody {
+    #[schema(example = "acme-42")]
+    pub tenant: String,
+    #[schema(example = "balance")]
+    pub account: &'static str,
+    #[schema(example = "EUR")]
+    pub currency: &'static str,
+    pub from: String,
+    pub until: String,
+    #[schema(example = 5000)]
+    pub opening_cents: i64,
+    #[schema(example = 4600)]
+    pub closing_cents: i64,
+    /// Oldest first.
+    pub entries: Vec<EntryBody>,
+}
+
+/// Every move of a record.
+///
+/// # Errors
+/// `internal`: the record's charges are not a chain.
+pub fn postings(app: &App, record: &Record) -> Result<Vec<Posting>, ApiProblem> {
+    let mut postings: Vec<Posting> = record.body.postings.to_vec();
+    if let Some(currency) = record.body.currency.filter(|_| !record.body.charges.is_empty()) {
+        let links: Vec<_> = record.body.charges.iter().map(|charge| charge.link).collect();
+        let moves =
+            ledger::postings_of(record.identity.root, app.platform, currency, &links).map_err(|error| ApiProblem::internal(&error))?;
+        postings.extend(moves);
+    }
+    Ok(postings)
+}
+
+/// What a record moved on one account; `None`: the record is no posting (a hold, a kept event).
+fn net(app: &App, record: &Record, account: AccountKey) -> Result<Option<Cents>, ApiProblem> {
+    if kind_name(record.kind).is_none() {
+        return Ok(None);
+    }
+    let mut sum = Cents::ZERO;
+    for posting in postings(app, record)? {
+        let moved = |cents: Cents, sum: Cents| sum.checked_add(cents).map_err(|error| ApiProblem::internal(&error));
+        if posting.to == account {
+            sum = moved(posting.cents, sum)?;
+        }
+        if posting.from == account {
+            sum = moved(Cents(-posting.cents.0), sum)?;
+        }
+    }
+    Ok(Some(sum))
+}
+
+fn kind_name(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Rated => Some("usage"),
+        Kind::RatedLater => Some("usage_rated_later"),
+        Kind::Void => Some("void"),
+        Kind::TopUp => Some("top_up"),
+        Kind::Adjustment => Some("adjustment"),
+        Kind::Unrated | Kind::HoldPlaced | Kind::HoldExtended | Kind::HoldReleased | Kind::HoldExpired => None,
+    }
+}
+
+/// The entry of a record on an account, if it has one.
+pub async fn of_record(app: &App, record: &Record, account: AccountKey) -> Result<Option<EntryBody>, ApiProblem> {
+    let (Some(kind), Some(cents)) = (kind_name(record.kind), net(app, record, account)?) else { return Ok(None) };
+    Ok(Some(EntryBody {
+        posted_at: record.received_at.to_string(),
+        kind,
+        cents: cents.0,
+        id: record.identity.id.clone(),
+        source: record.identity.source.clone(),
+        customer: customer_of(app, record).await?,
+        meter: record.body.meter.clone(),
+        quantity: (!record.body.meter.is_empty()).then(|| record.body.quantity.to_string()),
+        reason: record.body.reason.clone(),
+    }))
+}
+
+/// Records of an account posted at `from` or later, newest first.
+///
+/// # Errors
+/// `period_too_long` beyond [`STATEMENT_ENTRIES_MAX`].
+pub async fn since(app: &App, account: AccountKey, from: Instant) -> Result<Vec<Record>, ApiProblem> {
+    let mut found: Vec<Record> = Vec::new();
+    loop {
+        let after: Option<Seq> = found.last().map(|record| record.seq);
+        let page = app.journal.read(&RecordQuery { of: Of::Account(account), after, newest_first: true, limit: READ_AT_ONCE }).await?;
+        let whole = page.len() == READ_AT_ONCE;
+        let before = found.len();
+        found.extend(page.into_iter().take_while(|record| record.received_at >= from));
+        if !whole || found.len() < before + READ_AT_ONCE {
+            return Ok(found);
+        }
+        if found.len() > STATEMENT_ENTRIES_MAX {
+            return Err(ApiProblem::new(
+                "period_too_long",
+                format!("more than {STATEMENT_ENTRIES_MAX} entries since then: choose a later beginning, or page through the entries"),
+            ));
+        }
+    }
+}
+
+/// Reads until the account stood still for as long as the reading took.
+pub async fn statement(
+    app: &App,
+    tenant: &str,
+    kind: &'static str,
+    account: AccountKey,
+    (from, until): (Instant, Instant),
+) -> Result<StatementBody, ApiProblem> {
+    for _ in 0..READS_MAX {
+        let newest = newest_seq(app, account).await?;
+        let present = app.engine.balance(account).await?.posted;
+        let records = since(app, account, from).await?;
+        if newest_seq(app, account).await? == newest {
+            return of_records(app, tenant, kind, account, (from, until), present, &records).await;
+        }
+    }
+    Err(ApiProblem::unavailable(&"the account kept moving while its statement was read"))
+}
+
+async fn newest_seq(app: &App, account: AccountKey) -> Result<Option<Seq>, ApiProblem> {
+    let query = RecordQuery { of: Of::Account(account), after: None, newest_first: true, limit: 1 };
+    Ok(app.journal.read(&query).await?.first().map(|record| record.seq))
+}
+
+async fn of_records(
+    app: &App,
+    tenant: &str,
+    kind: &'static str,
+    account: AccountKey,
+    (from, until): (Instant, Instant),
+    present: Cents,
+    newest_first: &[Record],
+) -> Result<StatementBody, ApiProblem> {
+    let overflow = |error: rating::Overflow| ApiProblem::internal(&error);
+    let (mut closing, mut opening) = (present, present);
+    let mut entries = Vec::new();
+    for record in newest_first {
+        let Some(entry) = of_record(app, record, account).await? else { continue };
+        opening = opening.checked_sub(Cents(entry.cents)).map_err(overflow)?;
+        if record.received_at >= until {
+            closing = closing.checked_sub(Cents(entry.cents)).map_err(overflow)?;
+        } else {
+            entries.push(entry);
+        }
+    }
+    entries.reverse();
+    Ok(StatementBody {
+        tenant: tenant.to_owned(),
+        account: kind,
+        currency: account.currency.code(),
+        from: from.to_string(),
+        until: until.to_string(),
+        opening_cents: opening.0,
+        closing_cents: closing.0,
+        entries,
+    })
+}

@@ -1,0 +1,353 @@
+//! `/v1/usage-events/{source}/{id}`: why every cent moved. A read of what was recorded, not a
+//! recomputation. A key sees the charges of links whose buyer is in its subtree.
+
+use crate::auth::{self, Access, MayRead};
+use crate::http::answers::{Names, Split};
+use crate::http::summaries::{customer_of, debit_of, kind_name, sees_link};
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use rating::card::Rate;
+use rating::usage::{Counter, CounterId, Piece};
+use rating::{Cents, Currency, Exact, TenantId, money};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use store::journal::{Charge, ChargePricing, Kind, Of, Record, RecordQuery, Seq, StateKeys};
+
+/// A usage event with everything that explains its money.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Explanation)]
+pub struct ExplanationBody<'a> {
+    #[schema(example = "0192f1")]
+    pub id: String,
+    #[schema(example = "pbx-1")]
+    pub source: String,
+    /// `rated`, `unrated` or `voided`.
+    #[schema(example = "rated")]
+    pub status: &'static str,
+    #[schema(example = "acme-42")]
+    pub customer: String,
+    #[schema(example = "call")]
+    pub meter: String,
+    #[schema(example = "600")]
+    pub quantity: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
+    pub at: String,
+    pub received_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "4930123456")]
+    pub destination: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<(String, String)>,
+    /// Why the event has no price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 400)]
+    pub debit_cents: Option<i64>,
+    pub splits: Vec<Split<'a>>,
+    /// From the customer's own link up.
+    pub charges: Vec<ChargeBody>,
+    /// What was done to the event later: rated, taken back.
+    pub later: Vec<LaterBody>,
+}
+
+/// What one buyer owes one seller for the event.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Charge)]
+pub struct ChargeBody {
+    #[schema(example = "acme-42")]
+    pub buyer: String,
+    #[schema(example = "muster-telecom")]
+    pub seller: String,
+    #[schema(example = "agr_0dks8xn2a4m1c")]
+    pub agreement: String,
+    /// Posted, in whole minor units: floor(carry before + exact).
+    #[schema(example = 400)]
+    pub cents: i64,
+    /// In cents, exact.
+    #[schema(example = "400")]
+    pub exact_cents: String,
+    /// The same in major units.
+    #[schema(example = "4")]
+    pub exact: String,
+    /// The part of `exact_cents` that depends on this event alone (connect fee, increments).
+    #[schema(example = "400")]
+    pub local_cents: String,
+    /// The fraction of a cent owed before and after.
+    #[schema(example = "0")]
+    pub carry_before_cents: String,
+    #[schema(example = "0")]
+    pub carry_after_cents: String,
+    /// What the counter grew by (calls: billed seconds).
+    #[schema(example = "600")]
+    pub billed: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counter: Option<CounterBody>,
+    /// Priced by a card (`rate`) or as a share of the link below (`commission_bp`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<RateBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commission_bp: Option<u16>,
+}
+
+/// The month's quantity of this buyer under this rate.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = CounterMove)]
+pub struct CounterBody {
+    #[schema(example = "2026-11")]
+    pub month: String,
+    #[schema(example = "0")]
+    pub quantity_before: String,
+    #[schema(example = "600")]
+    pub quantity_after: String,
+    pub events_before: i64,
+    pub events_after: i64,
+}
+
+/// The rate that applied, as it was published.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AppliedRate)]
+pub struct RateBody {
+    #[schema(example = "ver_0dks8xn2a4m1c")]
+    pub version: String,
+    #[schema(example = "de-mobile")]
+    pub key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Digits of the destination that matched; the rate's attributes are in `terms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "49")]
+    pub matched_prefix: Option<String>,
+    /// The rate as published: attributes, window, increments, prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub terms: Option<Rate>,
+    /// The stretches of a call, each under one rate and step.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pieces: Vec<PieceBody>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Piece)]
+pub struct PieceBody {
+    #[schema(example = "de-mobile")]
+    pub rate_key: String,
+    pub step: u16,
+    /// Elapsed, where the stretch begins.
+    #[schema(example = "0")]
+    pub from: String,
+    /// Billed, in whole increments.
+    #[schema(example = "600")]
+    pub billed: String,
+}
+
+/// What was done to an event after it was received.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = LaterStep)]
+pub struct LaterBody {
+    /// `rated_later` or `void`.
+    #[schema(example = "void")]
+    pub kind: &'static str,
+    pub received_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = -400)]
+    pub debit_cents: Option<i64>,
+    /// Of a void: its cents may differ from the original's by rounding and tier.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub charges: Vec<ChargeBody>,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ExplainQuery {
+    /// Whose event, where several roots may use the same source and id.
+    pub customer: Option<String>,
+}
+
+/// Explain a usage event: every charge's version, rate, increments, quantities, exact amount, cents and carry
+#[utoipa::path(get, path = "/v1/usage-events/{source}/{id}", tag = "usage-events",
+    params(("source" = String, Path, description = "The event's source; `default` if it had none"), ("id" = String, Path, description = "The event's id"), ExplainQuery),
+    responses((status = 200, body = ExplanationBody)))]
+pub async fn explain_usage(
+    State(app): State<App>,
+    key: MayRead,
+    Path((source, id)): Path<(String, String)>,
+    Query(query): Query<ExplainQuery>,
+) -> Result<Response, ApiProblem> {
+    let original = app.engine.locate(&key.caller(), &source, &id, query.customer.as_deref()).await?;
+    let later = later_steps(&app, &original).await?;
+    let charged = later.iter().find(|step| step.kind == Kind::RatedLater).unwrap_or(&original);
+    let mut body = explained(&app, &key, &original, charged).await?;
+    if later.iter().any(|step| step.kind == Kind::Void) {
+        body.status = "voided";
+    }
+    for step in &later {
+        body.later.push(later_body(&app, &key, step).await?);
+    }
+    let parts = ledger::splits_of(&links(charged)).map_err(|error| ApiProblem::internal(&error))?;
+    let names = Names::of(&app, &key, parts.iter().map(|(tenant, _)| *tenant)).await?;
+    body.splits = names.splits(&parts);
+    Ok(Json(body).into_response())
+}
+
+fn links(record: &Record) -> Vec<ledger::LinkCharge> {
+    record.body.charges.iter().map(|charge| charge.link).collect()
+}
+
+/// What amended a record, oldest first.
+async fn later_steps(app: &App, original: &Record) -> Result<Vec<Record>, ApiProblem> {
+    let keys = StateKeys { amendments: vec![original.seq], ..StateKeys::default() };
+    let Some(last) = app.journal.load(&keys).await?.amendments.remove(&original.seq) else { return Ok(Vec::new()) };
+    let mut steps = read(app, last.by).await?;
+    // A void of an event that was rated later refers to that rating.
+    if let Some(earlier) = steps.first().and_then(|step| step.body.refers_to).filter(|&seq| seq != original.seq) {
+        steps.splice(0..0, read(app, earlier).await?);
+    }
+    Ok(steps)
+}
+
+async fn read(app: &App, seq: Seq) -> Result<Vec<Record>, ApiProblem> {
+    Ok(app.journal.read(&RecordQuery { of: Of::Seqs(vec![seq]), after: None, newest_first: false, limit: 1 }).await?)
+}
+
+/// The event and its charges; `splits` and `later` are left to the caller.
+pub async fn explained(app: &App, access: &Access, original: &Record, charged: &Record) -> Result<ExplanationBody<'static>, ApiProblem> {
+    let personal = original.personal.clone().unwrap_or_default();
+    let rated = !charged.body.charges.is_empty();
+    Ok(ExplanationBody {
+        id: original.identity.id.clone(),
+        source: original.identity.source.clone(),
+        status: if rated { "rated" } else { "unrated" },
+        customer: customer_of(app, original).await?,
+        meter: original.body.meter.clone(),
+        quantity: original.body.quantity.to_string(),
+        amount: original.body.amount.clone(),
+        at: original.at.to_string(),
+        received_at: original.received_at.to_string(),
+        destination: personal.destination,
+        origin: personal.origin,
+        attributes: personal.attributes,
+        reason: Some(original.body.reason.clone()).filter(|reason| !rated && !reason.is_empty()),
+        currency: charged.body.currency.map(Currency::code),
+        debit_cents: debit_of(charged),
+        splits: Vec::new(),
+        charges: charges(app, access, charged).await?,
+        later: Vec::new(),
+    })
+}
+
+async fn later_body(app: &App, access: &Access, step: &Record) -> Result<LaterBody, ApiProblem> {
+    let is_void = step.kind == Kind::Void;
+    Ok(LaterBody {
+        kind: kind_name(step.kind).unwrap_or("other"),
+        received_at: step.received_at.to_string(),
+        reason: Some(step.body.reason.clone()).filter(|reason| !reason.is_empty()),
+        debit_cents: debit_of(step),
+        charges: if is_void { charges(app, access, step).await? } else { Vec::new() },
+    })
+}
+
+/// The charges that the caller may see.
+async fn charges(app: &App, access: &Access, record: &Record) -> Result<Vec<ChargeBody>, ApiProblem> {
+    let currency = record.body.currency.unwrap_or(Currency::EUR);
+    let destination = record.personal.as_ref().and_then(|personal| personal.destination.as_deref());
+    let mut shown = Vec::with_capacity(record.body.charges.len());
+    for charge in &record.body.charges {
+        if sees_link(app, access.key.tenant, charge.link.buyer).await? {
+            shown.push(charge_body(app, charge, currency, destination).await?);
+        }
+    }
+    Ok(shown)
+}
+
+async fn charge_body(app: &App, charge: &Charge, currency: Currency, destination: Option<&str>) -> Result<ChargeBody, ApiProblem> {
+    let (rate, commission_bp) = match &charge.pricing {
+        ChargePricing::Card { version, rate, prefix_len, pieces } => {
+            (Some(rate_body(app, *version, *rate, matched(destination, *prefix_len), pieces).await?), None)
+        }
+        ChargePricing::Commission { commission_bp } => (None, Some(*commission_bp)),
+    };
+    Ok(ChargeBody {
+        buyer: external_id(app, charge.link.buyer).await?,
+        seller: external_id(app, charge.link.seller).await?,
+        agreement: charge.agreement.to_string(),
+        cents: charge.link.cents.0,
+        exact_cents: charge.exact.in_cents(),
+        exact: charge.exact.in_major(currency),
+        local_cents: charge.local.in_cents(),
+        carry_before_cents: carry_before(charge),
+        carry_after_cents: charge.carry.in_cents(),
+        billed: charge.billed.to_string(),
+        counter: charge.counter.map(|id| counter_body(id, charge.before, charge.after)),
+        rate,
+        commission_bp,
+    })
+}
+
+async fn external_id(app: &App, id: TenantId) -> Result<String, ApiProblem> {
+    Ok(auth::tenant_by_id(app, id).await?.external_id.clone())
+}
+
+/// carry after = carry before + exact − posted.
+fn carry_before(charge: &Charge) -> String {
+    let posted = Exact::from_cents(Cents(charge.link.cents.0));
+    let before = i128::from(charge.carry.0).saturating_sub(charge.exact.0).saturating_add(posted.0);
+    money::plain_decimal(before, Exact::CENT_DECIMALS)
+}
+
+fn matched(destination: Option<&str>, prefix_len: u8) -> Option<String> {
+    let digits = destination.filter(|_| prefix_len > 0)?.chars().filter(char::is_ascii_digit);
+    Some(digits.take(usize::from(prefix_len)).collect())
+}
+
+fn counter_body(id: CounterId, before: Counter, after: Counter) -> CounterBody {
+    CounterBody {
+        month: format!("{:04}-{:02}", id.month.div_euclid(12), id.month.rem_euclid(12) + 1),
+        quantity_before: before.quantity.to_string(),
+        quantity_after: after.quantity.to_string(),
+        events_before: before.events,
+        events_after: after.events,
+    }
+}
+
+async fn rate_body(
+    app: &App,
+    version: rating::CardVersionId,
+    rate: u32,
+    matched_prefix: Option<String>,
+    pieces: &[Piece],
+) -> Result<RateBody, ApiProblem> {
+    let card = app.engine.directory().version(version).await?;
+    let key = |rate: u32| card.rate_key(rate).unwrap_or_default().to_owned();
+    let terms = card.doc_rate(rate);
+    let piece = |piece: &Piece| PieceBody {
+        rate_key: key(piece.rate),
+        step: piece.step,
+        from: piece.from.to_string(),
+        billed: piece.billed.to_string(),
+    };
+    Ok(RateBody {
+        version: version.to_string(),
+        key: key(rate),
+        name: terms.as_ref().and_then(|terms| terms.name.clone()),
+        matched_prefix,
+        pieces: pieces.iter().map(piece).collect(),
+        terms,
+    })
+}
+
+/// For the dry run: the record as it would be, in the same form.
+pub async fn explained_quote(app: &App, access: &Access, record: Record) -> Result<ExplanationBody<'static>, ApiProblem> {
+    let record = Arc::new(record);
+    explained(app, access, &record, &record).await
+}

@@ -1,0 +1,39 @@
+//! `/health/live`, `/health/ready`: for load balancers, without a key. `/metrics`: for Prometheus, with one.
+
+use crate::auth::MayOperate;
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Health {
+    #[schema(example = "ok")]
+    pub status: &'static str,
+    #[schema(example = "0.1.0")]
+    pub version: &'static str,
+}
+
+const OK: Health = Health { status: "ok", version: env!("CARGO_PKG_VERSION") };
+
+/// Whether the process runs
+#[utoipa::path(get, path = "/health/live", tag = "health", security(()), responses((status = 200, body = Health)))]
+pub async fn live() -> Json<Health> {
+    Json(OK)
+}
+
+/// Whether the database answers
+#[utoipa::path(get, path = "/health/ready", tag = "health", security(()), responses((status = 200, body = Health)))]
+pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiProblem> {
+    app.records.platform().await?;
+    Ok(Json(OK))
+}
+
+/// Measures in Prometheus' text form
+#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain")))]
+pub async fn metrics(State(app): State<App>, _key: MayOperate) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"))], app.metrics.render()).into_response()
+}

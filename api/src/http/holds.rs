@@ -1,0 +1,183 @@
+//! `/v1/holds`: may this usage start, and for how long? Funds are set aside along the whole chain, or not at all.
+
+use crate::auth::{self, Access, MayAsk, MayUse};
+use crate::http::price::usage;
+use crate::http::write::Write;
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use ledger::{AccountKey, HoldState};
+use metering::command::{HoldAnswer, PlaceHold};
+use rating::{Cents, Quantity};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Seconds a hold lasts unless it says otherwise.
+const TTL_SECS_DEFAULT: u32 = 300;
+
+/// Usage that is about to happen.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"usage": {"id": "0192f1", "customer": "acme-42", "meter": "call", "quantity": "3600", "destination": "+4930123456"}, "ttl_secs": 300, "as_much_as_possible": true}))]
+pub struct NewHold {
+    /// A usage event: `id` and `at` may be left out. Usage reported later under the same id, or naming the hold, captures it.
+    #[schema(value_type = Object)]
+    pub usage: Box<RawValue>,
+    /// Default: 300.
+    pub ttl_secs: Option<u32>,
+    /// Hold for the longest quantity that the balances pay for, up to `usage.quantity`.
+    #[serde(default)]
+    pub as_much_as_possible: bool,
+}
+
+/// What to change of a hold.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"quantity": "7200", "ttl_secs": 300}))]
+pub struct HoldExtension {
+    /// The new total; default: as it is.
+    #[schema(value_type = Option<String>)]
+    pub quantity: Option<Quantity>,
+    /// From now. Default: 300.
+    pub ttl_secs: Option<u32>,
+}
+
+/// Funds set aside.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Hold)]
+pub struct HoldBody {
+    #[schema(example = "hld_0dks8xn2a4m1c")]
+    pub id: String,
+    /// External id.
+    #[schema(example = "acme-42")]
+    pub customer: String,
+    /// `open`, `captured`, `released` or `expired`.
+    #[schema(value_type = String, example = "open")]
+    pub state: HoldState,
+    /// Granted; not in the answer that reads a hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "3600")]
+    pub quantity: Option<String>,
+    pub expires_at: String,
+    /// Cents set aside on the customer's balance.
+    #[schema(example = 2400)]
+    pub held_cents: i64,
+    /// On every account of the chain that the caller sees.
+    pub amounts: Vec<HeldBody>,
+    /// The same request had been answered before.
+    pub duplicate: bool,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = HeldAmount)]
+pub struct HeldBody {
+    #[schema(example = "acme-42")]
+    pub tenant: String,
+    #[schema(example = "EUR")]
+    pub currency: &'static str,
+    #[schema(example = 2400)]
+    pub cents: i64,
+}
+
+async fn shown(app: &App, access: &Access, answer: HoldAnswer) -> Result<HoldBody, ApiProblem> {
+    let held = |account: &AccountKey| account.tenant == answer.customer;
+    let held_cents = answer.amounts.iter().filter(|(account, _)| held(account)).map(|(_, cents)| cents.0).sum();
+    Ok(HoldBody {
+        id: answer.id.to_string(),
+        customer: auth::tenant_by_id(app, answer.customer).await?.external_id.clone(),
+        state: answer.state,
+        quantity: Some(answer.quantity.to_string()).filter(|_| answer.state == HoldState::Open),
+        expires_at: answer.expires_at.to_string(),
+        held_cents,
+        amounts: amounts(app, access, &answer.amounts).await?,
+        duplicate: answer.duplicate,
+    })
+}
+
+async fn amounts(app: &App, access: &Access, amounts: &[(AccountKey, Cents)]) -> Result<Vec<HeldBody>, ApiProblem> {
+    let mut shown = Vec::with_capacity(amounts.len());
+    for (account, cents) in amounts {
+        let tenant = auth::tenant_by_id(app, account.tenant).await?;
+        if access.sees(&tenant) {
+            shown.push(HeldBody { tenant: tenant.external_id.clone(), currency: account.currency.code(), cents: cents.0 });
+        }
+    }
+    Ok(shown)
+}
+
+/// Place a hold
+///
+/// Named by `Idempotency-Key`, or by the usage's own id. 402 when a balance of the chain does not cover it.
+#[utoipa::path(post, path = "/v1/holds", tag = "holds", request_body = NewHold,
+    responses((status = 201, body = HoldBody), (status = 200, body = HoldBody, description = "The same hold, placed before")))]
+pub async fn place_hold(State(app): State<App>, key: MayUse, write: Write) -> Result<(StatusCode, Json<HoldBody>), ApiProblem> {
+    let new: NewHold = write.read()?;
+    let usage = usage(new.usage.get(), write.key().unwrap_or_default(), &app).map_err(|mut refused| {
+        if refused.problem.code == "missing_field" && refused.problem.field.as_deref() == Some("id") {
+            return write.required_key().err().unwrap_or(refused);
+        }
+        refused.problem.field = refused.problem.field.map(|field| format!("usage.{field}"));
+        refused
+    })?;
+    let hold = PlaceHold {
+        key: usage.id.clone(),
+        usage,
+        ttl_secs: new.ttl_secs.unwrap_or(TTL_SECS_DEFAULT),
+        as_much_as_possible: new.as_much_as_possible,
+    };
+    let answer = app.engine.place_hold(&key.caller(), hold).await?;
+    let status = if answer.duplicate { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(shown(&app, &key, answer).await?)))
+}
+
+/// Extend a hold: a new total quantity, a new end
+#[utoipa::path(post, path = "/v1/holds/{hold}/extend", tag = "holds", params(("hold" = String, Path, description = "`hld_…` or the key it was placed under")),
+    request_body = HoldExtension, responses((status = 200, body = HoldBody)))]
+pub async fn extend_hold(
+    State(app): State<App>,
+    key: MayUse,
+    Path(hold): Path<String>,
+    write: Write,
+) -> Result<Json<HoldBody>, ApiProblem> {
+    let change: HoldExtension = write.read()?;
+    let step = write.required_key()?;
+    let answer = app.engine.extend_hold(&key.caller(), &hold, &step, change.quantity, change.ttl_secs.unwrap_or(TTL_SECS_DEFAULT)).await?;
+    Ok(Json(shown(&app, &key, answer).await?))
+}
+
+/// Release a hold: nothing was used
+#[utoipa::path(post, path = "/v1/holds/{hold}/release", tag = "holds", params(("hold" = String, Path, description = "`hld_…` or the key it was placed under")),
+    responses((status = 200, body = HoldBody)))]
+pub async fn release_hold(
+    State(app): State<App>,
+    key: MayUse,
+    Path(hold): Path<String>,
+    write: Write,
+) -> Result<Json<HoldBody>, ApiProblem> {
+    // A hold ends once: without a key of its own a release is named by what it does.
+    let step = write.key().unwrap_or("release");
+    let answer = app.engine.release_hold(&key.caller(), &hold, step).await?;
+    Ok(Json(shown(&app, &key, answer).await?))
+}
+
+/// Read a hold
+#[utoipa::path(get, path = "/v1/holds/{hold}", tag = "holds", params(("hold" = String, Path, description = "`hld_…` or the key it was placed under")),
+    responses((status = 200, body = HoldBody)))]
+pub async fn get_hold(State(app): State<App>, key: MayAsk, Path(name): Path<String>) -> Result<Json<HoldBody>, ApiProblem> {
+    let (id, _) = app.engine.find_hold(&key.caller(), &name).await?;
+    let hold = app.engine.hold(id).await?.ok_or_else(|| ApiProblem::not_found("hold"))?;
+    let over = hold.state == HoldState::Open && hold.is_over(app.clock.now());
+    let own = |(account, cents): &(AccountKey, Cents)| if account.tenant == hold.customer { cents.0 } else { 0 };
+    Ok(Json(HoldBody {
+        id: hold.id.to_string(),
+        customer: auth::tenant_by_id(&app, hold.customer).await?.external_id.clone(),
+        state: if over { HoldState::Expired } else { hold.state },
+        quantity: None,
+        expires_at: hold.expires_at.to_string(),
+        held_cents: hold.amounts.iter().map(own).sum(),
+        amounts: amounts(&app, &key, &hold.amounts).await?,
+        duplicate: false,
+    }))
+}

@@ -1,0 +1,102 @@
+//! `/v1/ingest/{freeswitch,asterisk}`: call records as the switches send them.
+//!
+//! FreeSWITCH's mod_json_cdr posts here directly (HTTP basic, the API key as password). A record that is
+//! refused is answered with its problem, so that the switch keeps it.
+
+use crate::auth::MayUse;
+use crate::http::answers::BatchBody;
+use crate::http::usage_events::{self, prefers_minimal};
+use crate::http::write;
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::extract::{Query, Request, State};
+use axum::response::Response;
+use metering::command::Problem;
+use metering::input::cdr::{Options, SecondsField};
+use metering::input::{Row, asterisk, freeswitch};
+use serde::Deserialize;
+
+/// How the switch's records are to be read.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct SwitchQuery {
+    /// Default: `call`.
+    pub meter: Option<String>,
+    /// Of the events' identity. Default: `default`.
+    pub source: Option<String>,
+    /// Variables or columns that may name the customer, separated by commas. Default: `accountcode`.
+    pub customer: Option<String>,
+    /// Variable or column of the number called, in place of the format's own.
+    pub destination: Option<String>,
+    /// Further variables or columns kept as attributes, separated by commas.
+    pub attributes: Option<String>,
+    /// FreeSWITCH: bill by `billmsec`, exact to the millisecond, in place of `billsec`.
+    #[serde(default)]
+    pub milliseconds: bool,
+    /// Second legs are calls of their own.
+    #[serde(default)]
+    pub both_legs: bool,
+    /// FreeSWITCH: values are not URL-encoded (`encode-values=false`).
+    #[serde(default)]
+    pub plain_values: bool,
+    /// Asterisk: IANA zone of its local times.
+    pub zone: Option<String>,
+}
+
+impl SwitchQuery {
+    fn options(self) -> Options {
+        let list = |text: Option<String>| {
+            text.map(|text| text.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect())
+        };
+        let default = Options::default();
+        Options {
+            meter: self.meter.unwrap_or(default.meter),
+            source: self.source.unwrap_or(default.source),
+            customer: list(self.customer).unwrap_or(default.customer),
+            destination: self.destination,
+            attributes: list(self.attributes).unwrap_or_default(),
+            seconds: if self.milliseconds { SecondsField::Billmsec } else { SecondsField::Billsec },
+            both_legs: self.both_legs,
+            url_encoded: !self.plain_values,
+            zone: self.zone,
+            columns: default.columns,
+        }
+    }
+}
+
+type Parser = fn(&[u8], &Options) -> Result<Vec<Row>, Problem>;
+
+async fn take(app: App, key: MayUse, query: SwitchQuery, request: Request, parse: Parser) -> Result<Response, ApiProblem> {
+    let minimal = prefers_minimal(request.headers());
+    let body = write::body(request, &app).await?;
+    let rows = parse(&body, &query.options())?;
+    let of = rows.len();
+    let events: Vec<_> = rows.into_iter().filter_map(Row::into_parsed).collect();
+    let skipped = of - events.len();
+    usage_events::ingest_records(&app, &key, events, skipped, minimal).await
+}
+
+/// Take call records of FreeSWITCH (mod_json_cdr)
+#[utoipa::path(post, path = "/v1/ingest/freeswitch", tag = "usage-events", params(SwitchQuery),
+    request_body(content = Object, content_type = "application/json"), responses((status = 200, body = BatchBody)))]
+pub async fn ingest_freeswitch(
+    State(app): State<App>,
+    key: MayUse,
+    Query(query): Query<SwitchQuery>,
+    request: Request,
+) -> Result<Response, ApiProblem> {
+    take(app, key, query, request, freeswitch::parse).await
+}
+
+/// Take call records of Asterisk (Master.csv)
+#[utoipa::path(post, path = "/v1/ingest/asterisk", tag = "usage-events", params(SwitchQuery),
+    request_body(content = String, content_type = "text/csv"), responses((status = 200, body = BatchBody)))]
+pub async fn ingest_asterisk(
+    State(app): State<App>,
+    key: MayUse,
+    Query(query): Query<SwitchQuery>,
+    request: Request,
+) -> Result<Response, ApiProblem> {
+    take(app, key, query, request, asterisk::parse).await
+}

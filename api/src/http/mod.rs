@@ -1,0 +1,120 @@
+//! HTTP: one resource per file, the same noun in the route and the file. A handler extracts, calls
+//! one function, returns a type.
+//!
+//! Invariants: every route but health and the documentation passes [`request::guard`]; every refusal
+//! is a problem+json with the request's id; the OpenAPI document comes from the code.
+
+pub mod accounts;
+pub mod agreements;
+pub mod amend;
+pub mod answers;
+pub mod api_keys;
+pub mod audit_log;
+pub mod commissions;
+pub mod decks;
+pub mod diff;
+pub mod docs;
+pub mod document;
+pub mod entries;
+pub mod explain;
+pub mod health;
+pub mod holds;
+pub mod ingest;
+pub mod meters;
+pub mod money;
+pub mod page;
+pub mod price;
+pub mod rate_cards;
+pub mod request;
+pub mod summaries;
+pub mod tenants;
+pub mod usage_events;
+pub mod versions;
+pub mod write;
+
+use crate::limits::Class;
+use crate::state::App;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Usage in: limited by the events of a request.
+fn usage() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(usage_events::send_usage))
+        .routes(routes!(ingest::ingest_freeswitch))
+        .routes(routes!(ingest::ingest_asterisk))
+}
+
+/// What runs while a call is up.
+fn live() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(price::price))
+        .routes(routes!(holds::place_hold))
+        .routes(routes!(holds::get_hold))
+        .routes(routes!(holds::extend_hold))
+        .routes(routes!(holds::release_hold))
+        .routes(routes!(accounts::get_account))
+}
+
+fn other() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(tenants::create_tenant, tenants::list_tenants))
+        .routes(routes!(tenants::get_tenant, tenants::change_tenant))
+        .routes(routes!(tenants::close_tenant))
+        .routes(routes!(agreements::create_agreement, agreements::list_agreements))
+        .routes(routes!(agreements::end_agreement))
+        .routes(routes!(meters::create_meter, meters::list_meters))
+        .routes(routes!(meters::get_meter))
+        .routes(routes!(rate_cards::create_rate_card, rate_cards::list_rate_cards))
+        .routes(routes!(rate_cards::get_rate_card))
+        .routes(routes!(versions::create_version, versions::list_versions))
+        .routes(routes!(versions::get_version))
+        .routes(routes!(versions::diff_version))
+        .routes(routes!(versions::publish_version))
+        .routes(routes!(decks::import_deck))
+        .routes(routes!(usage_events::list_usage))
+        .routes(routes!(amend::list_unrated))
+        .routes(routes!(amend::rate_again))
+        .routes(routes!(explain::explain_usage))
+        .routes(routes!(amend::void_usage))
+        .routes(routes!(amend::correct_usage))
+        .routes(routes!(accounts::list_entries))
+        .routes(routes!(accounts::get_statement))
+        .routes(routes!(money::create_top_up))
+        .routes(routes!(money::create_adjustment))
+        .routes(routes!(commissions::get_commission))
+        .routes(routes!(api_keys::create_api_key, api_keys::list_api_keys))
+        .routes(routes!(api_keys::revoke_api_key))
+        .routes(routes!(audit_log::list_audit_log))
+        .routes(routes!(health::metrics))
+}
+
+fn open() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(health::live)).routes(routes!(health::ready))
+}
+
+/// Every route, with its part of the document.
+fn routes(guarded: impl Fn(OpenApiRouter<App>, Class) -> OpenApiRouter<App>) -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(document::base())
+        .merge(open())
+        .merge(guarded(usage(), Class::Usage))
+        .merge(guarded(live(), Class::Live))
+        .merge(guarded(other(), Class::Other))
+}
+
+/// The OpenAPI document.
+pub fn document() -> OpenApi {
+    let mut document = routes(|router, _| router).into_openapi();
+    document::complete(&mut document);
+    document
+}
+
+/// The service: routes, guards, and the frame around everything.
+pub fn router(app: &App) -> Router {
+    let guarded = |router: OpenApiRouter<App>, class| router.route_layer(from_fn_with_state((app.clone(), class), request::guard));
+    let (router, _) = routes(guarded).split_for_parts();
+    router.merge(docs::router(&document())).with_state(app.clone()).layer(from_fn_with_state(app.clone(), request::frame))
+}

@@ -1,0 +1,87 @@
+//! Lists: `{data, has_more, next_cursor}`. A cursor is opaque to the caller: the position after which
+//! the next page starts.
+
+use crate::problem::ApiProblem;
+use serde::{Deserialize, Serialize};
+
+pub const PAGE_ROWS_DEFAULT: usize = 50;
+pub const PAGE_ROWS_MAX: usize = 1000;
+const CURSOR: &str = "cur";
+
+/// Where a page starts and how long it is.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Rows of the page: 1 to 1000, 50 unless given.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<usize>,
+}
+
+impl PageQuery {
+    /// # Errors
+    /// `invalid_field` naming `limit`.
+    pub fn limit(&self) -> Result<usize, ApiProblem> {
+        match self.limit.unwrap_or(PAGE_ROWS_DEFAULT) {
+            limit @ 1..=PAGE_ROWS_MAX => Ok(limit),
+            _ => Err(ApiProblem::field("invalid_field", "limit", format!("expected 1 to {PAGE_ROWS_MAX}"))),
+        }
+    }
+
+    /// The position to go on from.
+    ///
+    /// # Errors
+    /// `invalid_field` naming `cursor`.
+    pub fn after(&self) -> Result<Option<i64>, ApiProblem> {
+        let decode = |text: &String| rating::ids::decode(CURSOR, text);
+        self.cursor
+            .as_ref()
+            .map(decode)
+            .transpose()
+            .map_err(|_| ApiProblem::field("invalid_field", "cursor", "expected the next_cursor of an earlier page"))
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct List<T> {
+    pub data: Vec<T>,
+    pub has_more: bool,
+    /// Present when there is more: the `cursor` of the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+impl<T> List<T> {
+    /// `last` is the position of the last row.
+    pub fn new(data: Vec<T>, has_more: bool, last: Option<i64>) -> Self {
+        let next_cursor = last.filter(|_| has_more).map(|position| rating::ids::encode(CURSOR, position));
+        Self { data, has_more, next_cursor }
+    }
+
+    /// A list that is never longer than one page.
+    pub fn whole(data: Vec<T>) -> Self {
+        Self { data, has_more: false, next_cursor: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_leads_back_to_its_position() {
+        let page = List::new(vec![()], true, Some(42));
+        let query = PageQuery { cursor: page.next_cursor, limit: None };
+        assert_eq!(query.after().ok(), Some(Some(42)));
+    }
+
+    #[test]
+    fn limits_and_cursors_are_checked() {
+        for (limit, ok) in [(Some(0), false), (Some(1), true), (None, true), (Some(1000), true), (Some(1001), false)] {
+            assert_eq!(PageQuery { cursor: None, limit }.limit().is_ok(), ok, "{limit:?}");
+        }
+        assert!(PageQuery { cursor: Some("10".to_owned()), limit: None }.after().is_err());
+    }
+}

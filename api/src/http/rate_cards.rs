@@ -1,0 +1,157 @@
+//! `/v1/rate-cards`: a seller's price books. Their prices are in the versions.
+
+use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
+use crate::http::page::{List, PageQuery};
+use crate::http::tenants::at_field;
+use crate::http::write::{Done, Write};
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use rating::{Currency, RateCardId};
+use serde::{Deserialize, Serialize};
+use store::records::RateCard;
+use tenants::{Tenant, TenantKind};
+
+/// A seller's prices.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = RateCard)]
+pub struct RateCardBody {
+    #[schema(example = "crd_0dks8xn2a4m1c")]
+    pub id: String,
+    #[schema(example = "retail")]
+    pub name: String,
+    /// External id of the seller.
+    #[schema(example = "muster-telecom")]
+    pub owner: String,
+    #[schema(example = "EUR")]
+    pub currency: &'static str,
+    pub created_at: String,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewRateCard, example = json!({"name": "retail", "currency": "EUR", "owner": "muster-telecom"}))]
+pub struct NewRateCardBody {
+    /// Unique per seller.
+    pub name: String,
+    #[schema(value_type = String, example = "EUR")]
+    pub currency: Currency,
+    /// The seller, by external id or `ten_…`. Default: the key's own tenant.
+    pub owner: Option<String>,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RateCardsQuery {
+    /// External id or `ten_…` of a seller. Default: every seller in the key's subtree.
+    pub owner: Option<String>,
+    pub cursor: Option<String>,
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<usize>,
+}
+
+/// Whose card a name in the path is.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OwnerQuery {
+    /// The seller whose card the name in the path is, by external id or `ten_…`. Default: the key's own tenant.
+    pub owner: Option<String>,
+}
+
+/// The card of a path.
+///
+/// # Errors
+/// `not_found` for what is outside the key's subtree.
+pub async fn card_at(app: &App, access: &Access, name: &str, query: &OwnerQuery) -> Result<RateCard, ApiProblem> {
+    match &query.owner {
+        Some(owner) => card_named(app, access, name, Some(&*tenant_named(app, access, owner).await?)).await,
+        None => card_named(app, access, name, None).await,
+    }
+}
+
+/// A card by `crd_…`, or by its name under `owner` (default: the key's own tenant).
+///
+/// # Errors
+/// `not_found` for what is outside the key's subtree.
+pub async fn card_named(app: &App, access: &Access, name: &str, owner: Option<&Tenant>) -> Result<RateCard, ApiProblem> {
+    let found = match name.parse::<RateCardId>() {
+        Ok(id) => app.records.card(id).await?,
+        Err(_) => app.records.card_by_name(owner.unwrap_or(&access.tenant).id, name).await?,
+    };
+    let card = found.ok_or_else(|| ApiProblem::not_found("rate card"))?;
+    let owner = auth::tenant_by_id(app, card.owner).await?;
+    if access.sees(&owner) { Ok(card) } else { Err(ApiProblem::not_found("rate card")) }
+}
+
+async fn shown(app: &App, card: &RateCard) -> Result<RateCardBody, ApiProblem> {
+    Ok(RateCardBody {
+        id: card.id.to_string(),
+        name: card.name.clone(),
+        owner: auth::tenant_by_id(app, card.owner).await?.external_id.clone(),
+        currency: card.currency.code(),
+        created_at: card.created_at.to_string(),
+    })
+}
+
+/// Create a rate card
+#[utoipa::path(post, path = "/v1/rate-cards", tag = "rate-cards", request_body = NewRateCardBody, responses((status = 201, body = RateCardBody)))]
+pub async fn create_rate_card(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+    let new: NewRateCardBody = write.read()?;
+    let owner = match &new.owner {
+        Some(name) => tenant_named(&app, &key, name).await.map_err(|refused| at_field(refused, "owner"))?,
+        None => auth::tenant_by_id(&app, key.key.tenant).await?,
+    };
+    if owner.kind == TenantKind::Customer {
+        return Err(ApiProblem::field("invalid_field", "owner", "a customer sells to nobody"));
+    }
+    let card = RateCard {
+        id: RateCardId(app.clock.id()),
+        owner: owner.id,
+        root: owner.root,
+        name: new.name,
+        currency: new.currency,
+        created_at: app.clock.now(),
+    };
+    let work = async {
+        app.records.create_card(&write.actor(&app, &key, None), &card).await?;
+        app.invalidate();
+        Ok(Done::created(shown(&app, &card).await?))
+    };
+    write.once(&app, &key, work).await
+}
+
+/// Read a rate card
+#[utoipa::path(get, path = "/v1/rate-cards/{card}", tag = "rate-cards",
+    params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), OwnerQuery), responses((status = 200, body = RateCardBody)))]
+pub async fn get_rate_card(
+    State(app): State<App>,
+    key: MayRead,
+    Path(name): Path<String>,
+    Query(owner): Query<OwnerQuery>,
+) -> Result<Json<RateCardBody>, ApiProblem> {
+    let card = card_at(&app, &key, &name, &owner).await?;
+    Ok(Json(shown(&app, &card).await?))
+}
+
+/// List rate cards
+#[utoipa::path(get, path = "/v1/rate-cards", tag = "rate-cards", params(RateCardsQuery), responses((status = 200, body = List<RateCardBody>)))]
+pub async fn list_rate_cards(
+    State(app): State<App>,
+    key: MayRead,
+    Query(query): Query<RateCardsQuery>,
+) -> Result<Json<List<RateCardBody>>, ApiProblem> {
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let (after, limit) = (page.after()?.map(RateCardId), page.limit()?);
+    let found = match &query.owner {
+        Some(name) => app.records.cards_by_owner(tenant_named(&app, &key, name).await?.id, after, limit).await?,
+        None => app.records.cards_below(&key.tenant, after, limit).await?,
+    };
+    let last = found.data.last().map(|card| card.id.0);
+    let mut data = Vec::with_capacity(found.data.len());
+    for card in &found.data {
+        data.push(shown(&app, card).await?);
+    }
+    Ok(Json(List::new(data, found.has_more, last)))
+}

@@ -1,0 +1,151 @@
+//! The frame around every request: its id, its time limit, its log line, its measure, and the last
+//! place where anything that went wrong becomes a problem+json. Never logs bodies or secrets.
+
+use crate::auth::{self, Access};
+use crate::clock;
+use crate::limits::{Allowance, Class};
+use crate::problem::{ApiProblem, code_of_status};
+use crate::state::App;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+const REQUEST_ID_CHARS_MAX: usize = 128;
+
+/// The id of the request under way, for logs, the audit log and problems.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub Arc<str>);
+
+pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let id = RequestId(request_id(&app, request.headers()));
+    let route = request.extensions().get::<MatchedPath>().map(|path| Arc::<str>::from(path.as_str()));
+    let method = request.method().clone();
+    request.extensions_mut().insert(id.clone());
+    let started = tokio::time::Instant::now();
+    let inner = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let response = match tokio::time::timeout(app.request_time_max, inner).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => problem(&ApiProblem::internal(&panic_text(panic.as_ref())), &id),
+        Err(_elapsed) => problem(&ApiProblem::new("timeout", "it may or may not have been carried out; send the same request again"), &id),
+    };
+    let mut response = finish(response, &id);
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    report(&method, route.as_deref().unwrap_or("unmatched"), response.status(), started.elapsed(), &id);
+    response
+}
+
+/// The caller's own id if it is printable and short, else a new one.
+fn request_id(app: &App, headers: &HeaderMap) -> Arc<str> {
+    let own = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    match own.filter(|id| !id.is_empty() && id.len() <= REQUEST_ID_CHARS_MAX && id.bytes().all(|b| b.is_ascii_graphic())) {
+        Some(id) => Arc::from(id),
+        None => Arc::from(clock::request_id(&app.clock)),
+    }
+}
+
+/// Turns refusals, and whatever bare status a library answered with, into problem+json.
+fn finish(mut response: Response, id: &RequestId) -> Response {
+    if let Some(refused) = response.extensions_mut().remove::<ApiProblem>() {
+        let mut answer = problem(&refused, id);
+        carry_headers(response.headers(), answer.headers_mut());
+        return answer;
+    }
+    let status = response.status();
+    let ours = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/"));
+    if (status.is_client_error() || status.is_server_error()) && !ours {
+        let (code, detail) = code_of_status(status);
+        let mut answer = problem(&ApiProblem::new(code, detail), id);
+        carry_headers(response.headers(), answer.headers_mut());
+        return answer;
+    }
+    response
+}
+
+fn problem(refused: &ApiProblem, id: &RequestId) -> Response {
+    refused.answer(Some(&id.0))
+}
+
+/// `Allow` and the limits stay; what described the old body goes.
+fn carry_headers(from: &HeaderMap, to: &mut HeaderMap) {
+    for (name, value) in from {
+        if name == header::ALLOW || name.as_str().starts_with("ratelimit-") {
+            to.insert(name, value.clone());
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("panic: {}", text.unwrap_or_else(|| "without a message".to_owned()))
+}
+
+fn report(method: &Method, route: &str, status: StatusCode, took: Duration, id: &RequestId) {
+    let (method, code, micros) = (method.as_str(), status.as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    if status.is_server_error() {
+        tracing::warn!(method, route, status = code, micros, request_id = %id.0, "request failed");
+    } else if is_hot(route) {
+        tracing::debug!(method, route, status = code, micros, request_id = %id.0, "request");
+    } else {
+        tracing::info!(method, route, status = code, micros, request_id = %id.0, "request");
+    }
+    metrics::counter!("centwise_http_requests_total", "method" => method_label(method), "route" => route.to_owned(), "status" => class_label(code)).increment(1);
+    metrics::histogram!("centwise_http_request_seconds", "route" => route.to_owned()).record(took.as_secs_f64());
+}
+
+/// Routes of the hot path are measured, not logged line by line.
+fn is_hot(route: &str) -> bool {
+    route.starts_with("/v1/usage-events")
+        || route.starts_with("/v1/holds")
+        || route.starts_with("/v1/accounts")
+        || route.starts_with("/health")
+        || route == "/v1/price"
+}
+
+fn method_label(method: &str) -> &'static str {
+    match method {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PATCH" => "PATCH",
+        _ => "other",
+    }
+}
+
+const fn class_label(status: u16) -> &'static str {
+    match status {
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    }
+}
+
+/// Authenticates, takes one request off the class's limit, and adds the limit's headers.
+/// Usage is counted in events, by the handler that has parsed them.
+pub async fn guard(State((app, class)): State<(App, Class)>, mut request: Request, next: Next) -> Response {
+    let access = match auth::authenticate(&app, request.headers()).await {
+        Ok(access) => access,
+        Err(refused) => return axum::response::IntoResponse::into_response(refused),
+    };
+    let allowance = if class == Class::Usage { None } else { Some(take(&app, class, &access, 1)) };
+    let allowance = match allowance.transpose() {
+        Ok(allowance) => allowance,
+        Err(refused) => return axum::response::IntoResponse::into_response(refused),
+    };
+    request.extensions_mut().insert(access);
+    let mut response = next.run(request).await;
+    if let Some(allowance) = response.extensions_mut().remove::<Allowance>().or(allowance) {
+        allowance.write(response.headers_mut());
+    }
+    response
+}
+
+pub fn take(app: &App, class: Class, access: &Access, cells: usize) -> Result<Allowance, ApiProblem> {
+    app.limits.take(class, access.key.id, access.key.scope, cells)
+}

@@ -1,0 +1,98 @@
+//! Usage events in lists: what happened, without why.
+
+use crate::auth;
+use crate::http::page::List;
+use crate::problem::ApiProblem;
+use crate::state::App;
+use rating::TenantId;
+use serde::Serialize;
+use store::journal::{Kind, Record};
+
+/// A usage event, or what was done to one later.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct EventSummary {
+    #[schema(example = "0192f1")]
+    pub id: String,
+    #[schema(example = "pbx-1")]
+    pub source: String,
+    /// `rated`, `unrated`, `rated_later` (kept first) or `void` (taken back).
+    #[schema(example = "rated")]
+    pub kind: &'static str,
+    /// External id; the name as sent where no tenant has it.
+    #[schema(example = "acme-42")]
+    pub customer: String,
+    #[schema(example = "call")]
+    pub meter: String,
+    #[schema(example = "600")]
+    pub quantity: String,
+    pub at: String,
+    pub received_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "EUR")]
+    pub currency: Option<&'static str>,
+    /// What the customer was debited (negative: given back).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 400)]
+    pub debit_cents: Option<i64>,
+    /// Why it has no price, or why it was taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The name of a usage record's kind; `None`: the record is not about usage.
+pub fn kind_name(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Rated => Some("rated"),
+        Kind::Unrated => Some("unrated"),
+        Kind::RatedLater => Some("rated_later"),
+        Kind::Void => Some("void"),
+        Kind::HoldPlaced | Kind::HoldExtended | Kind::HoldReleased | Kind::HoldExpired | Kind::TopUp | Kind::Adjustment => None,
+    }
+}
+
+/// What the customer was debited by a record.
+pub fn debit_of(record: &Record) -> Option<i64> {
+    record.body.charges.iter().find(|charge| charge.link.buyer == record.tenant).map(|charge| charge.link.cents.0)
+}
+
+pub async fn summary(app: &App, record: &Record) -> Result<Option<EventSummary>, ApiProblem> {
+    let Some(kind) = kind_name(record.kind) else { return Ok(None) };
+    Ok(Some(EventSummary {
+        id: record.identity.id.clone(),
+        source: record.identity.source.clone(),
+        kind,
+        customer: customer_of(app, record).await?,
+        meter: record.body.meter.clone(),
+        quantity: record.body.quantity.to_string(),
+        at: record.at.to_string(),
+        received_at: record.received_at.to_string(),
+        currency: record.body.currency.map(rating::Currency::code),
+        debit_cents: debit_of(record),
+        reason: Some(record.body.reason.clone()).filter(|reason| !reason.is_empty()),
+    }))
+}
+
+/// External id, or the name as sent.
+pub async fn customer_of(app: &App, record: &Record) -> Result<String, ApiProblem> {
+    match record.personal.as_ref().and_then(|personal| personal.customer_hint.clone()) {
+        Some(hint) => Ok(hint),
+        None => Ok(auth::tenant_by_id(app, record.tenant).await?.external_id.clone()),
+    }
+}
+
+/// From records read with one more than `limit`.
+pub async fn page(app: &App, mut records: Vec<Record>, limit: usize) -> Result<List<EventSummary>, ApiProblem> {
+    let has_more = records.len() > limit;
+    records.truncate(limit);
+    let last = records.last().map(|record| record.seq.0);
+    let mut data = Vec::with_capacity(records.len());
+    for record in &records {
+        data.extend(summary(app, record).await?);
+    }
+    Ok(List::new(data, has_more, last))
+}
+
+/// Whether a key of `caller` may see the link that a charge is of: it buys there, or somebody below does.
+pub async fn sees_link(app: &App, caller: TenantId, buyer: TenantId) -> Result<bool, ApiProblem> {
+    Ok(tenants::visible(caller, &auth::tenant_by_id(app, buyer).await?.path))
+}

@@ -1,0 +1,213 @@
+//! `/v1/tenants`: the tree of sellers and buyers.
+
+use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
+use crate::clock;
+use crate::http::page::{List, PageQuery};
+use crate::http::write::{Done, Write};
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use rating::TenantId;
+use serde::{Deserialize, Serialize};
+use store::records::{NewTenant, TenantPatch};
+use tenants::tenant::{LATE_WINDOW_DAYS_DEFAULT, place};
+use tenants::{Tenant, TenantKind};
+
+/// A node of the tree.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Tenant)]
+pub struct TenantBody {
+    #[schema(example = "ten_0dks8xn2a4m1c")]
+    pub id: String,
+    #[schema(example = "acme-42")]
+    pub external_id: String,
+    #[schema(value_type = String, example = "customer")]
+    pub kind: TenantKind,
+    #[schema(example = "Acme GmbH")]
+    pub name: String,
+    /// External id of the seller; absent for the platform and for the key's own tenant's seller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "muster-telecom")]
+    pub parent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "DE")]
+    pub country: Option<String>,
+    #[schema(example = 35)]
+    pub late_window_days: u16,
+    pub created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<String>,
+}
+
+/// A new reseller or customer.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewTenant, example = json!({"external_id": "acme-42", "kind": "customer", "name": "Acme GmbH", "parent": "muster-telecom", "country": "DE"}))]
+pub struct NewTenantBody {
+    /// Your own id: unique within a root.
+    pub external_id: String,
+    #[schema(value_type = String, example = "customer")]
+    pub kind: TenantKind,
+    pub name: String,
+    /// The seller, by external id or `ten_…`. Default: the key's own tenant.
+    pub parent: Option<String>,
+    /// ISO 3166-1 alpha-2: how national numbers are read. Default: the seller's.
+    pub country: Option<String>,
+    /// How old usage may be and still be priced by itself.
+    pub late_window_days: Option<u16>,
+}
+
+/// What to change; what is left out stays.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Acme AG"}))]
+pub struct TenantChange {
+    pub name: Option<String>,
+    pub country: Option<String>,
+    pub late_window_days: Option<u16>,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TenantsQuery {
+    /// Whose buyers. Default: the key's own tenant.
+    pub parent: Option<String>,
+    /// Also the buyers' buyers, and `parent` itself.
+    #[serde(default)]
+    pub subtree: bool,
+    pub cursor: Option<String>,
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<usize>,
+}
+
+pub async fn shown(app: &App, access: &Access, tenant: &Tenant) -> Result<TenantBody, ApiProblem> {
+    let parent = match tenant.parent.filter(|_| tenant.id != access.key.tenant) {
+        Some(parent) => Some(auth::tenant_by_id(app, parent).await?.external_id.clone()),
+        None => None,
+    };
+    Ok(TenantBody {
+        id: tenant.id.to_string(),
+        external_id: tenant.external_id.clone(),
+        kind: tenant.kind,
+        name: tenant.name.clone(),
+        parent,
+        country: tenant.country.clone(),
+        late_window_days: tenant.late_window_days,
+        created_at: tenant.created_at.to_string(),
+        closed_at: tenant.closed_at.map(|at| at.to_string()),
+    })
+}
+
+/// Create a reseller or customer
+#[utoipa::path(post, path = "/v1/tenants", tag = "tenants", request_body = NewTenantBody, responses((status = 201, body = TenantBody)))]
+pub async fn create_tenant(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+    let new: NewTenantBody = write.read()?;
+    let parent = match &new.parent {
+        Some(name) => tenant_named(&app, &key, name).await.map_err(|refused| at_field(refused, "parent"))?,
+        None => auth::tenant_by_id(&app, key.key.tenant).await?,
+    };
+    let tenant = new.tenant(&app, &parent)?;
+    let work = async {
+        let personal_key = clock::random_secret().map_err(|error| ApiProblem::internal(&error))?;
+        app.records.create_tenant(&write.actor(&app, &key, None), &NewTenant { tenant: tenant.clone(), personal_key }).await?;
+        app.invalidate();
+        Ok(Done::created(shown(&app, &key, &tenant).await?))
+    };
+    write.once(&app, &key, work).await
+}
+
+/// A name in a body that leads nowhere is the body's fault.
+pub fn at_field(mut refused: ApiProblem, field: &str) -> ApiProblem {
+    if refused.problem.code == "not_found" {
+        refused.problem.field = Some(field.to_owned());
+    }
+    refused
+}
+
+impl NewTenantBody {
+    fn tenant(self, app: &App, parent: &Tenant) -> Result<Tenant, ApiProblem> {
+        let id = TenantId(app.clock.id());
+        let place = place(parent, id)?;
+        let tenant = Tenant {
+            id,
+            external_id: self.external_id,
+            kind: self.kind,
+            name: self.name,
+            parent: Some(place.parent),
+            root: place.root,
+            path: place.path,
+            country: self.country.or_else(|| parent.country.clone()),
+            late_window_days: self.late_window_days.unwrap_or(LATE_WINDOW_DAYS_DEFAULT),
+            created_at: app.clock.now(),
+            closed_at: None,
+        };
+        tenant.validate()?;
+        Ok(tenant)
+    }
+}
+
+/// Read a tenant
+#[utoipa::path(get, path = "/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "External id or `ten_…`")),
+    responses((status = 200, body = TenantBody)))]
+pub async fn get_tenant(State(app): State<App>, key: MayRead, Path(name): Path<String>) -> Result<Json<TenantBody>, ApiProblem> {
+    let tenant = tenant_named(&app, &key, &name).await?;
+    Ok(Json(shown(&app, &key, &tenant).await?))
+}
+
+/// List buyers, direct or all below
+#[utoipa::path(get, path = "/v1/tenants", tag = "tenants", params(TenantsQuery), responses((status = 200, body = List<TenantBody>)))]
+pub async fn list_tenants(
+    State(app): State<App>,
+    key: MayRead,
+    Query(query): Query<TenantsQuery>,
+) -> Result<Json<List<TenantBody>>, ApiProblem> {
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let (after, limit) = (page.after()?.map(TenantId), page.limit()?);
+    let top = match &query.parent {
+        Some(name) => tenant_named(&app, &key, name).await?,
+        None => auth::tenant_by_id(&app, key.key.tenant).await?,
+    };
+    let found = if query.subtree {
+        app.records.tenants_below(&top, after, limit).await?
+    } else {
+        app.records.children(top.id, after, limit).await?
+    };
+    let last = found.data.last().map(|tenant| tenant.id.0);
+    let mut data = Vec::with_capacity(found.data.len());
+    for tenant in &found.data {
+        data.push(shown(&app, &key, tenant).await?);
+    }
+    Ok(Json(List::new(data, found.has_more, last)))
+}
+
+/// Change a tenant's name, country or late window
+#[utoipa::path(patch, path = "/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "External id or `ten_…`")),
+    request_body = TenantChange, responses((status = 200, body = TenantBody)))]
+pub async fn change_tenant(State(app): State<App>, key: MayWrite, Path(name): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+    let tenant = tenant_named(&app, &key, &name).await?;
+    key.administers(&tenant)?;
+    let change: TenantChange = write.read()?;
+    let work = async {
+        let patch = TenantPatch { name: change.name, country: change.country.map(Some), late_window_days: change.late_window_days };
+        let tenant = app.records.update_tenant(&write.actor(&app, &key, None), tenant.id, patch).await?;
+        app.invalidate();
+        Ok(Done::ok(shown(&app, &key, &tenant).await?))
+    };
+    write.once(&app, &key, work).await
+}
+
+/// Close a tenant: it takes no more usage, its history stays
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/close", tag = "tenants", params(("tenant" = String, Path, description = "External id or `ten_…`")),
+    responses((status = 200, body = TenantBody)))]
+pub async fn close_tenant(State(app): State<App>, key: MayWrite, Path(name): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+    let tenant = tenant_named(&app, &key, &name).await?;
+    key.administers(&tenant)?;
+    let work = async {
+        let tenant = app.records.close_tenant(&write.actor(&app, &key, None), tenant.id).await?;
+        app.invalidate();
+        Ok(Done::ok(shown(&app, &key, &tenant).await?))
+    };
+    write.once(&app, &key, work).await
+}

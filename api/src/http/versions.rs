@@ -1,0 +1,240 @@
+//! `/v1/rate-cards/{card}/versions`: drafts are written and compared, published ones never change.
+
+use crate::auth::{Access, MayRead, MayWrite};
+use crate::http::diff::{self, DiffBody};
+use crate::http::page::{List, PageQuery};
+use crate::http::rate_cards::{OwnerQuery, card_at};
+use crate::http::write::{Done, Write};
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use rating::card::CardDoc;
+use rating::compile::CompiledCard;
+use rating::validate::parse_card;
+use rating::{CardVersionId, Instant};
+use serde::{Deserialize, Serialize};
+use store::records::{CardVersion, RateCard, VersionStatus};
+
+/// A version of a rate card.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = CardVersion)]
+pub struct VersionBody {
+    #[schema(example = "ver_0dks8xn2a4m1c")]
+    pub id: String,
+    /// 1, 2, 3 … within its card.
+    #[schema(example = 1)]
+    pub number: i64,
+    /// `draft` or `published`.
+    #[schema(example = "published")]
+    pub status: &'static str,
+    /// In force from here until the next published version is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective_from: Option<String>,
+    pub created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<String>,
+    /// The prices; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub card: Option<CardDoc>,
+}
+
+/// When a version takes effect.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"effective_from": "2026-12-01T00:00:00Z"}))]
+pub struct Publication {
+    /// Default: now.
+    #[schema(value_type = Option<String>)]
+    pub effective_from: Option<Instant>,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DiffQuery {
+    pub owner: Option<String>,
+    /// The version to compare with, by number or `ver_…`. Default: the version in force now.
+    pub against: Option<String>,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct VersionsQuery {
+    pub owner: Option<String>,
+    pub cursor: Option<String>,
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<usize>,
+}
+
+pub fn shown(version: CardVersion, card: Option<CardDoc>) -> VersionBody {
+    VersionBody {
+        id: version.id.to_string(),
+        number: version.number,
+        status: match version.status {
+            VersionStatus::Draft => "draft",
+            VersionStatus::Published => "published",
+        },
+        effective_from: version.effective_from.map(|at| at.to_string()),
+        created_at: version.created_at.to_string(),
+        published_at: version.published_at.map(|at| at.to_string()),
+        card,
+    }
+}
+
+/// A document without mistakes, checked by compiling it too.
+///
+/// # Errors
+/// `invalid_card` with every mistake.
+pub async fn checked(json: axum::body::Bytes) -> Result<CardDoc, ApiProblem> {
+    let check = move || {
+        let doc = parse_card(&json)?;
+        CompiledCard::compile(&doc).map(|_compiled| doc)
+    };
+    // Large decks take longer than a request's turn on the executor should.
+    let checked = tokio::task::spawn_blocking(check).await.map_err(|error| ApiProblem::internal(&error))?;
+    checked.map_err(ApiProblem::from)
+}
+
+/// A version of a card by number or `ver_…`.
+pub async fn version_named(app: &App, card: &RateCard, name: &str) -> Result<CardVersion, ApiProblem> {
+    let missing = || ApiProblem::not_found("version");
+    let found = match (name.parse::<CardVersionId>(), name.parse::<i64>()) {
+        (Ok(id), _) => app.records.version(id).await?,
+        (_, Ok(number)) if number > 0 => {
+            app.records.versions(card.id, Some(number - 1), 1).await?.data.into_iter().find(|v| v.number == number)
+        }
+        _ => None,
+    };
+    found.filter(|version| version.card == card.id).ok_or_else(missing)
+}
+
+/// The document of a version.
+pub async fn doc_of(app: &App, version: CardVersionId) -> Result<CardDoc, ApiProblem> {
+    app.records.version_doc(version).await?.ok_or_else(|| ApiProblem::not_found("version"))
+}
+
+/// The published version in force at an instant.
+pub async fn in_force(app: &App, card: &RateCard, at: Instant) -> Result<Option<CardVersion>, ApiProblem> {
+    let published = app.records.published_versions(card.id).await?;
+    Ok(published.into_iter().rfind(|version| version.effective_from.is_some_and(|from| from <= at)))
+}
+
+/// Draft a version
+///
+/// The body is the rate card document: currency, zone and rates, decimals as text.
+#[utoipa::path(post, path = "/v1/rate-cards/{card}/versions", tag = "rate-cards", params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), OwnerQuery),
+    request_body(content = Object, description = "The rate card document", example = json!({"currency": "EUR", "zone": "Europe/Berlin", "rates": [
+        {"key": "de-mobile", "meter": "call", "prefixes": ["4915", "4916", "4917"], "call": {"initial": "60", "next": "60", "steps": [{"from": "0", "price": "0.40", "per": "60"}]}}]})),
+    responses((status = 201, body = VersionBody)))]
+pub async fn create_version(
+    State(app): State<App>,
+    key: MayWrite,
+    Path(card): Path<String>,
+    Query(owner): Query<OwnerQuery>,
+    write: Write,
+) -> Result<Response, ApiProblem> {
+    let card = card_at(&app, &key, &card, &owner).await?;
+    let doc = checked(write.body.clone()).await?;
+    let work = async {
+        let id = CardVersionId(app.clock.id());
+        let version = app.records.create_draft(&write.actor(&app, &key, None), card.id, id, &doc).await?;
+        Ok(Done::created(shown(version, None)))
+    };
+    write.once(&app, &key, work).await
+}
+
+/// List the versions of a card
+#[utoipa::path(get, path = "/v1/rate-cards/{card}/versions", tag = "rate-cards",
+    params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), VersionsQuery), responses((status = 200, body = List<VersionBody>)))]
+pub async fn list_versions(
+    State(app): State<App>,
+    key: MayRead,
+    Path(card): Path<String>,
+    Query(query): Query<VersionsQuery>,
+) -> Result<Json<List<VersionBody>>, ApiProblem> {
+    let card = card_at(&app, &key, &card, &OwnerQuery { owner: query.owner }).await?;
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let found = app.records.versions(card.id, page.after()?, page.limit()?).await?;
+    let last = found.data.last().map(|version| version.number);
+    Ok(Json(List::new(found.data.into_iter().map(|version| shown(version, None)).collect(), found.has_more, last)))
+}
+
+async fn at(app: &App, access: &Access, card: &str, owner: Option<String>, version: &str) -> Result<(RateCard, CardVersion), ApiProblem> {
+    let card = card_at(app, access, card, &OwnerQuery { owner }).await?;
+    let version = version_named(app, &card, version).await?;
+    Ok((card, version))
+}
+
+/// Read a version with its prices
+#[utoipa::path(get, path = "/v1/rate-cards/{card}/versions/{version}", tag = "rate-cards",
+    params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), ("version" = String, Path, description = "Number or `ver_…`"), OwnerQuery), responses((status = 200, body = VersionBody)))]
+pub async fn get_version(
+    State(app): State<App>,
+    key: MayRead,
+    Path((card, version)): Path<(String, String)>,
+    Query(query): Query<OwnerQuery>,
+) -> Result<Json<VersionBody>, ApiProblem> {
+    let (_, version) = at(&app, &key, &card, query.owner, &version).await?;
+    let doc = doc_of(&app, version.id).await?;
+    Ok(Json(shown(version, Some(doc))))
+}
+
+/// Compare two versions, rate by rate
+#[utoipa::path(get, path = "/v1/rate-cards/{card}/versions/{version}/diff", tag = "rate-cards",
+    params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), ("version" = String, Path, description = "Number or `ver_…`"), DiffQuery), responses((status = 200, body = DiffBody)))]
+pub async fn diff_version(
+    State(app): State<App>,
+    key: MayRead,
+    Path((card, version)): Path<(String, String)>,
+    Query(query): Query<DiffQuery>,
+) -> Result<Json<DiffBody>, ApiProblem> {
+    let (card, version) = at(&app, &key, &card, query.owner, &version).await?;
+    let against = match &query.against {
+        Some(name) => Some(version_named(&app, &card, name).await?),
+        None => in_force(&app, &card, app.clock.now()).await?,
+    };
+    let old = match against {
+        Some(against) => doc_of(&app, against.id).await?.rates,
+        None => Vec::new(),
+    };
+    let new = doc_of(&app, version.id).await?.rates;
+    Ok(Json(diff::compare(&old, new)))
+}
+
+/// Publish a draft: from here it never changes
+#[utoipa::path(post, path = "/v1/rate-cards/{card}/versions/{version}/publish", tag = "rate-cards",
+    params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), ("version" = String, Path, description = "Number or `ver_…`"), OwnerQuery), request_body = Publication,
+    responses((status = 200, body = VersionBody)))]
+pub async fn publish_version(
+    State(app): State<App>,
+    key: MayWrite,
+    Path((card, version)): Path<(String, String)>,
+    Query(query): Query<OwnerQuery>,
+    write: Write,
+) -> Result<Response, ApiProblem> {
+    let (card, version) = at(&app, &key, &card, query.owner, &version).await?;
+    let publication: Publication = write.read()?;
+    let from = publication.effective_from.unwrap_or_else(|| app.clock.now());
+    let work = async { Ok(Done::ok(shown(publish(&app, &write, &key, &card, version.id, from).await?, None))) };
+    write.once(&app, &key, work).await
+}
+
+/// Puts a draft in force, unless it needs counters that this month's usage did not keep.
+pub async fn publish(
+    app: &App,
+    write: &Write,
+    access: &Access,
+    card: &RateCard,
+    draft: CardVersionId,
+    from: Instant,
+) -> Result<CardVersion, ApiProblem> {
+    if let Some(present) = in_force(app, card, from).await? {
+        let (old, new) = (doc_of(app, present.id).await?, doc_of(app, draft).await?);
+        diff::check_counters(&old, &new, present.effective_from, from)?;
+    }
+    let version = app.records.publish(&write.actor(app, access, None), draft, from).await?;
+    app.invalidate();
+    Ok(version)
+}

@@ -1,0 +1,244 @@
+//! Writes that may be sent again: the same `Idempotency-Key` and the same body give the same answer,
+//! another body is refused. Two kinds: cold writes keep their answer in the records, money and holds
+//! carry the key into the engine, where it is part of the transaction.
+
+use crate::auth::Access;
+use crate::http::request::RequestId;
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use store::records::{Actor, Attempt, Begun};
+
+const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+
+/// One write as received.
+#[derive(Debug)]
+pub struct Write {
+    pub body: Bytes,
+    idempotency_key: Option<String>,
+    reason: Option<String>,
+    request_id: Arc<str>,
+    /// Method and path: the same key on another resource is another request.
+    target: String,
+}
+
+impl FromRequest<App> for Write {
+    type Rejection = ApiProblem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiProblem> {
+        let idempotency_key = short_header(request.headers(), "idempotency-key", IDEMPOTENCY_KEY_CHARS_MAX)?;
+        let reason = short_header(request.headers(), "x-reason", IDEMPOTENCY_KEY_CHARS_MAX)?;
+        let request_id = request.extensions().get::<RequestId>().map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));
+        let target = format!("{} {}", request.method(), request.uri());
+        let body = body(request, app).await?;
+        Ok(Self { body, idempotency_key, reason, request_id, target })
+    }
+}
+
+/// A whole body, bounded.
+///
+/// # Errors
+/// `body_too_large`; `invalid_header` when the caller broke off.
+pub async fn body(request: Request, app: &App) -> Result<Bytes, ApiProblem> {
+    let too_large = || ApiProblem::new("body_too_large", format!("at most {} bytes are taken", app.body_bytes_max));
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|bytes| bytes > app.body_bytes_max) {
+        return Err(too_large());
+    }
+    axum::body::to_bytes(request.into_body(), app.body_bytes_max).await.map_err(|error| {
+        let broken_off = std::error::Error::source(&error).is_some_and(|cause| cause.is::<hyper::Error>());
+        if broken_off { ApiProblem::new("invalid_header", "the body broke off") } else { too_large() }
+    })
+}
+
+fn short_header(headers: &HeaderMap, name: &'static str, chars_max: usize) -> Result<Option<String>, ApiProblem> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = value.to_str().ok().map(str::trim).filter(|text| !text.is_empty() && text.len() <= chars_max);
+    text.map(|text| Some(text.to_owned()))
+        .ok_or_else(|| ApiProblem::field("invalid_header", name, format!("expected 1 to {chars_max} printable ASCII characters")))
+}
+
+impl Write {
+    /// The body as JSON of this shape; an empty body reads as `{}`.
+    ///
+    /// # Errors
+    /// `invalid_json`, or `missing_field`, `unknown_field`, `invalid_field` naming the field.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ApiProblem> {
+        let bytes: &[u8] = if self.body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &self.body };
+        read_json(bytes)
+    }
+
+    /// Who changes something here, when, and why (`X-Reason`, or the body's own reason).
+    pub fn actor(&self, app: &App, access: &Access, reason: Option<&str>) -> Actor {
+        Actor {
+            key: Some(access.key.id),
+            tenant: access.key.tenant,
+            at: app.clock.now(),
+            request_id: self.request_id.to_string(),
+            reason: reason.map(str::to_owned).or_else(|| self.reason.clone()),
+        }
+    }
+
+    pub fn key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
+
+    /// The key of a money move or hold.
+    ///
+    /// # Errors
+    /// `missing_idempotency_key`.
+    pub fn required_key(&self) -> Result<String, ApiProblem> {
+        self.idempotency_key.clone().ok_or_else(|| {
+            ApiProblem::field(
+                "missing_idempotency_key",
+                "Idempotency-Key",
+                "send a key of your own, so that a retry cannot move money twice",
+            )
+        })
+    }
+
+    /// Runs a cold write at most once per `Idempotency-Key` (without one: now).
+    ///
+    /// # Errors
+    /// `idempotency_conflict`, `idempotency_in_progress`, and the write's own refusals (which are not kept:
+    /// nothing was changed).
+    pub async fn once<T: Serialize>(
+        &self,
+        app: &App,
+        access: &Access,
+        work: impl Future<Output = Result<Done<T>, ApiProblem>>,
+    ) -> Result<Response, ApiProblem> {
+        let Some(name) = &self.idempotency_key else { return work.await?.store().map(answer) };
+        let digest = *blake3::Hasher::new().update(self.target.as_bytes()).update(b"\n").update(&self.body).finalize().as_bytes();
+        let attempt = Attempt { root: access.key.root, caller: access.key.id, key: name, digest, at: app.clock.now() };
+        match app.records.begin_idempotent(&attempt).await? {
+            Begun::Fresh => {}
+            Begun::Replay { status, body } => return Ok(replayed(Stored { status, body })),
+            Begun::Mismatch => return Err(ApiProblem::field("idempotency_conflict", "Idempotency-Key", "use a new key for a new request")),
+            Begun::InFlight => return Err(ApiProblem::new("idempotency_in_progress", "try again in a moment")),
+        }
+        let stored = match work.await.and_then(Done::store) {
+            Ok(stored) => stored,
+            Err(refused) => {
+                app.records.abandon_idempotent(&attempt).await?;
+                return Err(refused);
+            }
+        };
+        app.records.finish_idempotent(&attempt, stored.status, &stored.body).await?;
+        Ok(answer(stored))
+    }
+}
+
+/// An answer as bytes.
+struct Stored {
+    status: u16,
+    body: Vec<u8>,
+}
+
+/// What a write answers.
+#[derive(Debug)]
+pub struct Done<T> {
+    status: StatusCode,
+    body: T,
+}
+
+impl<T: Serialize> Done<T> {
+    pub fn created(body: T) -> Self {
+        Self { status: StatusCode::CREATED, body }
+    }
+    pub fn ok(body: T) -> Self {
+        Self { status: StatusCode::OK, body }
+    }
+    fn store(self) -> Result<Stored, ApiProblem> {
+        let body = serde_json::to_vec(&self.body).map_err(|error| ApiProblem::internal(&error))?;
+        Ok(Stored { status: self.status.as_u16(), body })
+    }
+}
+
+impl<T: Serialize> IntoResponse for Done<T> {
+    fn into_response(self) -> Response {
+        (self.status, axum::Json(self.body)).into_response()
+    }
+}
+
+fn answer(stored: Stored) -> Response {
+    let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], stored.body).into_response()
+}
+
+fn replayed(stored: Stored) -> Response {
+    let mut response = answer(stored);
+    response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    response
+}
+
+/// JSON of this shape; what is wrong is named by its path.
+///
+/// # Errors
+/// As [`Write::read`].
+pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        mistake(&path, error.inner())
+    })?;
+    reader.end().map_err(|error| mistake("", &error))?;
+    Ok(value)
+}
+
+fn mistake(path: &str, error: &serde_json::Error) -> ApiProblem {
+    let text = error.to_string();
+    if !error.is_data() {
+        return ApiProblem::new("invalid_json", text);
+    }
+    let named = text.split('`').nth(1).unwrap_or_default();
+    let at = |name: &str| if path == "." || path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    if text.starts_with("missing field") {
+        return ApiProblem::field("missing_field", at(named), format!("{named} is required"));
+    }
+    if text.starts_with("unknown field") {
+        let field = if path.ends_with(named) { path.to_owned() } else { at(named) };
+        return ApiProblem::field("unknown_field", field, text);
+    }
+    ApiProblem::field("invalid_field", path, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read")]
+    struct Outer {
+        name: String,
+        inner: Vec<Inner>,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read")]
+    struct Inner {
+        cents: i64,
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_path() {
+        for (json, code, field) in [
+            ("{", "invalid_json", None),
+            ("{\"name\":\"a\",\"inner\":[]} x", "invalid_json", None),
+            ("{\"inner\":[]}", "missing_field", Some("name")),
+            ("{\"name\":\"a\",\"inner\":[],\"more\":1}", "unknown_field", Some("more")),
+            ("{\"name\":\"a\",\"inner\":[{\"cents\":\"x\"}]}", "invalid_field", Some("inner[0].cents")),
+            ("{\"name\":\"a\",\"inner\":[{}]}", "missing_field", Some("inner[0].cents")),
+        ] {
+            let refused = read_json::<Outer>(json.as_bytes()).unwrap_err().problem;
+            assert_eq!((refused.code, refused.field.as_deref()), (code, field), "{json}: {}", refused.detail);
+        }
+    }
+}

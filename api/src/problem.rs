@@ -1,0 +1,294 @@
+//! Refusals as RFC 9457 `application/problem+json`: one table from a stable code to status and title.
+//!
+//! A handler returns an [`ApiProblem`]; the request's frame writes the body, because only it knows the
+//! request id. Errors of other crates become codes here and nowhere else. What a caller cannot do
+//! anything about (a database that is gone) is logged once, here, and answered without its details.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use metering::command::Problem;
+use rating::validate::Mistake;
+use serde::Serialize;
+use store::journal::JournalError;
+use store::records::RecordError;
+use tenants::Invalid;
+
+/// Status and title of every code. Codes that are not listed are refusals of the content: 422.
+const TABLE: &[(&str, u16, &str)] = &[
+    ("invalid_json", 400, "The body is not valid JSON"),
+    ("invalid_header", 400, "A header is not valid"),
+    ("missing_idempotency_key", 400, "The Idempotency-Key header is required"),
+    ("unauthorized", 401, "A valid API key is required"),
+    ("insufficient_balance", 402, "The balance does not cover this"),
+    ("exhausted", 402, "The balance is used up"),
+    ("forbidden", 403, "The key's scope does not allow this"),
+    ("not_found", 404, "Not found"),
+    ("method_not_allowed", 405, "The method is not allowed here"),
+    ("id_conflict", 409, "The same id was used for something else"),
+    ("idempotency_conflict", 409, "The Idempotency-Key was used for another request"),
+    ("idempotency_in_progress", 409, "The first request with this Idempotency-Key is still running"),
+    ("conflict", 409, "This conflicts with what exists"),
+    ("ambiguous_id", 409, "More than one root uses this external id"),
+    ("already_voided", 409, "The event has been voided already"),
+    ("hold_over", 409, "The hold has ended"),
+    ("hold_ended", 409, "The hold has ended"),
+    ("hold_of_another", 409, "The hold belongs to another customer"),
+    ("counter_not_kept", 409, "The version needs counters that were not kept this month"),
+    ("body_too_large", 413, "The body is too large"),
+    ("batch_too_large", 413, "The batch has too many events"),
+    ("deck_too_large", 413, "The rate deck has too many rows"),
+    ("unsupported_media_type", 415, "The content type is not supported"),
+    ("missing_field", 422, "A field is missing"),
+    ("invalid_field", 422, "A field is not valid"),
+    ("unknown_field", 422, "A field is not known"),
+    ("invalid_card", 422, "The rate card is not valid"),
+    ("invalid_deck", 422, "The rate deck is not valid"),
+    ("future_event", 422, "The event is in the future"),
+    ("period_too_long", 422, "The period holds too many entries"),
+    ("rate_limited", 429, "The key's request limit is reached"),
+    ("overloaded", 429, "The engine is at its limit"),
+    ("internal", 500, "An unexpected error"),
+    ("broken_chain", 500, "The books do not fit the command"),
+    ("account_not_loaded", 500, "The books do not fit the command"),
+    ("held_mismatch", 500, "The books do not fit the command"),
+    ("corrupt_card", 500, "A stored rate card cannot be read"),
+    ("unavailable", 503, "The database is not available"),
+    ("timeout", 503, "The request took too long"),
+];
+
+/// Title of codes outside the table.
+const TITLE_OF_REFUSALS: &str = "The request cannot be carried out";
+
+/// One refusal, ready to be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiProblem {
+    pub problem: Problem,
+    /// Every mistake, where several were found (rate cards, decks).
+    pub errors: Vec<FieldError>,
+    pub retry_after_secs: Option<u64>,
+}
+
+/// One mistake of several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    #[schema(example = "rates[3].prefixes[0]")]
+    pub field: String,
+    #[schema(example = "tie")]
+    pub code: String,
+    pub detail: String,
+}
+
+/// RFC 9457 problem details.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody<'a> {
+    /// Stable URI of the kind of problem.
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/invalid_field")]
+    pub kind: String,
+    #[schema(example = "A field is not valid")]
+    pub title: &'a str,
+    #[schema(example = 422)]
+    pub status: u16,
+    /// Stable, for programs.
+    #[schema(example = "invalid_field")]
+    pub code: &'a str,
+    #[schema(example = "expected a decimal number, such as \"600\" or \"0.25\"")]
+    pub detail: &'a str,
+    /// The field to blame, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "quantity")]
+    pub field: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "req_0dks8xn2a4m1c")]
+    pub request_id: Option<&'a str>,
+}
+
+impl ApiProblem {
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Problem::new(code, detail).into()
+    }
+    pub fn field(code: &'static str, field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Problem::field(code, field, detail).into()
+    }
+    /// Also for what the caller may not see: the two must not be told apart.
+    pub fn not_found(what: &str) -> Self {
+        Self::new("not_found", format!("there is no such {what} within this key's reach"))
+    }
+    pub fn rate_limited(wait_secs: u64) -> Self {
+        let mut refused = Self::new("rate_limited", format!("wait {wait_secs} s before the next request"));
+        refused.retry_after_secs = Some(wait_secs);
+        refused
+    }
+    /// Logs what went wrong and answers without the details.
+    pub fn internal(what: &dyn std::fmt::Display) -> Self {
+        tracing::error!(error = %what, "internal error");
+        Self::new("internal", "something failed on our side; it has been logged under this request's id")
+    }
+    pub fn unavailable(what: &dyn std::fmt::Display) -> Self {
+        tracing::error!(error = %what, "database unavailable");
+        let mut refused = Self::new("unavailable", "nothing was written; the same request may be sent again");
+        refused.retry_after_secs = Some(1);
+        refused
+    }
+
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(row(self.problem.code).0).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY)
+    }
+
+    /// The body, with the id of the request that it answers.
+    pub fn body<'a>(&'a self, request_id: Option<&'a str>) -> ProblemBody<'a> {
+        problem_body(&self.problem, &self.errors, request_id)
+    }
+
+    /// The answer, body and all.
+    pub fn answer(&self, request_id: Option<&str>) -> Response {
+        let body = serde_json::to_vec(&self.body(request_id)).unwrap_or_default();
+        let mut response = (self.status(), body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(secs) = self.retry_after_secs {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
+        }
+        if self.problem.code == "unauthorized" {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// A refusal inside an answer (one event of a batch).
+pub fn problem_body<'a>(problem: &'a Problem, errors: &'a [FieldError], request_id: Option<&'a str>) -> ProblemBody<'a> {
+    let (status, title) = row(problem.code);
+    ProblemBody {
+        kind: format!("/problems/{}", problem.code),
+        title,
+        status,
+        code: problem.code,
+        detail: &problem.detail,
+        field: problem.field.as_deref(),
+        errors,
+        request_id,
+    }
+}
+
+fn row(code: &str) -> (u16, &'static str) {
+    TABLE.iter().find(|(known, ..)| *known == code).map_or((422, TITLE_OF_REFUSALS), |&(_, status, title)| (status, title))
+}
+
+/// The code for a bare status that a library answered with.
+pub fn code_of_status(status: StatusCode) -> (&'static str, &'static str) {
+    match status.as_u16() {
+        400 => ("invalid_header", "the request is not well formed"),
+        404 => ("not_found", "there is nothing at this path"),
+        405 => ("method_not_allowed", "this path does not take this method"),
+        408 | 504 => ("timeout", "the request took too long"),
+        413 => ("body_too_large", "the body is larger than this server takes"),
+        415 => ("unsupported_media_type", "send application/json"),
+        other if other < 500 => ("invalid_field", "the request is not valid"),
+        _ => ("internal", "something failed on our side; it has been logged under this request's id"),
+    }
+}
+
+/// Leaves the body to the request's frame, which knows the request id.
+impl IntoResponse for ApiProblem {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Problem> for ApiProblem {
+    fn from(problem: Problem) -> Self {
+        let retry_after_secs = matches!(problem.code, "overloaded" | "unavailable").then_some(1);
+        Self { problem, errors: Vec::new(), retry_after_secs }
+    }
+}
+
+impl From<Vec<Mistake>> for ApiProblem {
+    fn from(mistakes: Vec<Mistake>) -> Self {
+        let mut refused = Self::new("invalid_card", format!("{} mistakes were found; each is listed", mistakes.len()));
+        refused.errors = mistakes.into_iter().map(|m| FieldError { field: m.path, code: m.code.to_owned(), detail: m.message }).collect();
+        refused.problem.field = refused.errors.first().map(|error| error.field.clone());
+        refused
+    }
+}
+
+impl From<RecordError> for ApiProblem {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::NotFound { what } => Self::not_found(what),
+            RecordError::Ambiguous { .. } => Self::new("ambiguous_id", error.to_string()),
+            RecordError::Conflict { field, detail } => Self::field("conflict", field, detail),
+            RecordError::Invalid { field, detail } => Self::field("invalid_field", field, detail),
+            RecordError::Db(error) => Self::unavailable(&error),
+        }
+    }
+}
+
+impl From<Invalid> for ApiProblem {
+    fn from(mistake: Invalid) -> Self {
+        Self::field("invalid_field", mistake.field, mistake.expected)
+    }
+}
+
+impl From<JournalError> for ApiProblem {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Corrupt(_) => Self::internal(&error),
+            JournalError::Unavailable(_) | JournalError::Overtaken => Self::unavailable(&error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_listed_once_and_in_order_of_status() {
+        assert!(TABLE.windows(2).all(|pair| pair[0].1 <= pair[1].1));
+        for (code, status, _) in TABLE {
+            assert_eq!(TABLE.iter().filter(|(other, ..)| other == code).count(), 1, "{code}");
+            assert!(StatusCode::from_u16(*status).is_ok(), "{code}");
+        }
+    }
+
+    #[test]
+    fn refusals_have_their_status() {
+        for (code, status) in
+            [("id_conflict", 409), ("overloaded", 429), ("no_rate", 422), ("insufficient_balance", 402), ("not_found", 404)]
+        {
+            assert_eq!(ApiProblem::new(code, "").status().as_u16(), status, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_problem_json_with_the_request_id() {
+        let refused = ApiProblem::field("invalid_field", "quantity", "at most 9 decimals are kept");
+        let body = serde_json::to_value(refused.body(Some("req_1"))).unwrap();
+        assert_eq!(
+            body,
+            serde_json::json!({"type": "/problems/invalid_field", "title": "A field is not valid", "status": 422, "code": "invalid_field",
+                "detail": "at most 9 decimals are kept", "field": "quantity", "request_id": "req_1"})
+        );
+        assert_eq!(refused.answer(None).headers()[header::CONTENT_TYPE], "application/problem+json");
+    }
+
+    #[test]
+    fn overload_says_when_to_come_back() {
+        let refused = ApiProblem::from(Problem::new("overloaded", "full"));
+        assert_eq!((refused.status().as_u16(), refused.retry_after_secs), (429, Some(1)));
+        assert_eq!(refused.answer(None).headers()[header::RETRY_AFTER], "1");
+    }
+
+    #[test]
+    fn every_mistake_of_a_card_is_listed() {
+        let mistake = |path: &str| Mistake { path: path.to_owned(), code: "tie", message: "ties with rates[0]".to_owned() };
+        let refused = ApiProblem::from(vec![mistake("rates[1]"), mistake("rates[2]")]);
+        assert_eq!((refused.errors.len(), refused.problem.field.as_deref()), (2, Some("rates[1]")));
+    }
+}

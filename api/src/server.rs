@@ -1,0 +1,167 @@
+//! Connections: accept, serve HTTP/1.1, and stop gracefully (no new connections, open requests finish,
+//! the engine drains what was accepted).
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http;
+use crate::state::{self, App, Opened};
+use anyhow::Context as _;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+const HEADER_COUNT_MAX: usize = 64;
+/// Request line and headers of one request, in bytes.
+const HEADER_BYTES_MAX: usize = 64 * 1024;
+const HEADER_READ_TIME_MAX: Duration = Duration::from_secs(10);
+/// Pause after `accept` failed (no file descriptors left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// A server at work.
+#[derive(Debug)]
+pub struct Running {
+    pub address: SocketAddr,
+    pub app: App,
+    /// The platform's first key, on the first start over an empty directory.
+    pub admin_key: Option<String>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// Opens the database and serves until [`Running::stop`] or a signal passed to [`Running::until_signal`].
+///
+/// # Errors
+/// The database or the address cannot be opened.
+pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
+    let Opened { app, admin_key } = state::open(config, clock).await?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr().context("the listener has no address")?;
+    let (stop, stopped) = watch::channel(false);
+    let server = Server {
+        listener,
+        app: app.clone(),
+        slots: Arc::new(Semaphore::new(config.connections_max.max(1))),
+        drain_secs_max: config.drain_secs_max,
+    };
+    let task = tokio::spawn(server.run(stopped));
+    tracing::info!(%address, "listening");
+    Ok(Running { address, app, admin_key, stop, task })
+}
+
+impl Running {
+    /// `http://127.0.0.1:8080`
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Serves until SIGTERM or SIGINT, then stops gracefully.
+    ///
+    /// # Errors
+    /// The signals cannot be awaited.
+    pub async fn until_signal(self) -> anyhow::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        self.stop().await;
+        Ok(())
+    }
+
+    /// No new connections; open requests finish; what the engine accepted is committed.
+    pub async fn stop(self) {
+        let _nobody_listens = self.stop.send(true);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the server did not stop cleanly");
+        }
+    }
+}
+
+struct Server {
+    listener: TcpListener,
+    app: App,
+    slots: Arc<Semaphore>,
+    drain_secs_max: u64,
+}
+
+impl Server {
+    async fn run(self, mut stopped: watch::Receiver<bool>) {
+        let service = TowerToHyperService::new(http::router(&self.app));
+        let connections = GracefulShutdown::new();
+        let builder = builder();
+        let upkeep = tokio::spawn(upkeep(self.app.clone()));
+        loop {
+            let slot = tokio::select! {
+                slot = Arc::clone(&self.slots).acquire_owned() => slot,
+                _ = stopped.changed() => break,
+            };
+            let Ok(slot) = slot else { break };
+            let stream = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                _ = stopped.changed() => break,
+            };
+            let Some(stream) = ready(stream).await else { continue };
+            let connection = builder.serve_connection(TokioIo::new(stream), service.clone());
+            let connection = connections.watch(connection);
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "connection ended");
+                }
+                drop(slot);
+            });
+        }
+        drop(self.listener);
+        upkeep.abort();
+        if tokio::time::timeout(Duration::from_secs(self.drain_secs_max), connections.shutdown()).await.is_err() {
+            tracing::warn!(secs = self.drain_secs_max, "some requests did not finish in time");
+        }
+        self.app.engine.drain().await;
+        tracing::info!("stopped");
+    }
+}
+
+fn builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIME_MAX)
+        .max_headers(HEADER_COUNT_MAX)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .keep_alive(true);
+    builder
+}
+
+async fn ready(accepted: std::io::Result<(TcpStream, SocketAddr)>) -> Option<TcpStream> {
+    match accepted {
+        Ok((stream, _)) => stream.set_nodelay(true).is_ok().then_some(stream),
+        Err(error) => {
+            tracing::warn!(%error, "cannot accept a connection");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+/// What needs doing now and then: holds that are over, limits nobody uses, metrics.
+async fn upkeep(app: App) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(problem) = app.engine.sweep_holds().await {
+            tracing::warn!(%problem, "holds were not swept");
+        }
+        app.limits.sweep();
+        app.metrics.run_upkeep();
+    }
+}

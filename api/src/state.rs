@@ -1,0 +1,182 @@
+//! What every request shares: the engine, the records, the journal, the clock, the limits, the caches.
+
+use crate::auth::{self, KeyCache};
+use crate::clock::{self, Clock};
+use crate::config::Config;
+use crate::limits::Limits;
+use anyhow::Context as _;
+use metering::directory::Directory;
+use metering::engine::Engine;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use moka::sync::Cache;
+use rating::TenantId;
+use rating::ids::ApiKeyId;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use store::db::Db;
+use store::journal::Journal;
+use store::records::{Actor, NewTenant, Platform, Records};
+use store::sqlite::SqliteJournal;
+use tenants::{Agreement, ApiKey, Scope, Tenant, TenantKind};
+
+const TENANTS_CACHED_MAX: u64 = 200_000;
+/// Another process's changes to names and terms show here after this long.
+const TENANT_CACHE_SECS: u64 = 10;
+/// External id of the platform's own tenant.
+pub const PLATFORM: &str = "platform";
+
+/// Cheap to clone; one per server.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Shared>);
+
+#[derive(Debug)]
+pub struct Shared {
+    pub engine: Engine,
+    pub records: Records,
+    pub journal: Arc<dyn Journal>,
+    pub clock: Clock,
+    pub limits: Limits,
+    pub keys: KeyCache,
+    /// By the tenant of the key that asks and the name it used.
+    pub tenants_by_name: Cache<(TenantId, String), Arc<Tenant>>,
+    pub tenants_by_id: Cache<TenantId, Arc<Tenant>>,
+    /// By buyer.
+    pub agreements: Cache<TenantId, Arc<Vec<Agreement>>>,
+    pub platform: TenantId,
+    pub request_time_max: Duration,
+    pub body_bytes_max: usize,
+    pub metrics: PrometheusHandle,
+}
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// An opened database and, on its first start, the secret of the platform's first key.
+#[derive(Debug)]
+pub struct Opened {
+    pub app: App,
+    /// Shown once: it is stored as a hash only.
+    pub admin_key: Option<String>,
+}
+
+/// Opens the database (creating it, and the platform with its admin key, on the first start).
+///
+/// # Errors
+/// The database cannot be opened or read.
+pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
+    let file = config.database_file()?;
+    create_directory(&file)?;
+    let db = Db::open_sqlite(&file).await.with_context(|| format!("cannot open the database {}", file.display()))?;
+    let records = Records::new(&db);
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(&db).await.context("cannot read the journal")?);
+    let (platform, admin_key) = platform_of(&records, &clock).await?;
+    let engine_clock = clock.clone();
+    let engine = Engine::start(Arc::clone(&journal), Directory::new(records.clone()), Arc::new(move || engine_clock.now()));
+    let app = App(Arc::new(Shared {
+        engine,
+        records,
+        journal,
+        limits: Limits::new(&config.limits),
+        keys: auth::key_cache(),
+        tenants_by_name: cache(),
+        tenants_by_id: cache(),
+        agreements: cache(),
+        platform,
+        clock,
+        request_time_max: config.request_time_max(),
+        body_bytes_max: config.body_bytes_max,
+        metrics: metrics_handle()?,
+    }));
+    Ok(Opened { app, admin_key })
+}
+
+fn create_directory(file: &Path) -> anyhow::Result<()> {
+    match file.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        Some(directory) => std::fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display())),
+        None => Ok(()),
+    }
+}
+
+/// The platform's tenant; made with its first admin key when there is none.
+async fn platform_of(records: &Records, clock: &Clock) -> anyhow::Result<(TenantId, Option<String>)> {
+    if let Some(platform) = records.platform().await.context("cannot read the platform")? {
+        return Ok((platform.id, None));
+    }
+    let id = TenantId(clock.id());
+    let now = clock.now();
+    let actor = Actor { key: None, tenant: id, at: now, request_id: clock::request_id(clock), reason: Some("first start".to_owned()) };
+    let platform = Tenant {
+        id,
+        external_id: PLATFORM.to_owned(),
+        kind: TenantKind::Platform,
+        name: "Platform".to_owned(),
+        parent: None,
+        root: id,
+        path: smallvec::smallvec![id],
+        country: None,
+        late_window_days: tenants::tenant::LATE_WINDOW_DAYS_DEFAULT,
+        created_at: now,
+        closed_at: None,
+    };
+    let secret = tenants::key::new_secret(random_secret()?);
+    let key = ApiKey {
+        id: ApiKeyId(clock.id()),
+        tenant: id,
+        root: id,
+        scope: Scope::PlatformAdmin,
+        name: "first admin key".to_owned(),
+        hash: tenants::key::hash(&secret),
+        created_at: now,
+        expires_at: None,
+        revoked_at: None,
+    };
+    let new = NewTenant { tenant: platform, personal_key: random_secret()? };
+    match records.ensure_platform(&actor, &new, &key).await.context("cannot create the platform")? {
+        Platform::Created(platform) => Ok((platform.id, Some(secret))),
+        Platform::Existing(platform) => Ok((platform.id, None)),
+    }
+}
+
+fn random_secret() -> anyhow::Result<[u8; 32]> {
+    clock::random_secret().map_err(|error| anyhow::anyhow!("the system gives no randomness for keys: {error}"))
+}
+
+fn cache<K, V>() -> Cache<K, V>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder().max_capacity(TENANTS_CACHED_MAX).time_to_live(Duration::from_secs(TENANT_CACHE_SECS)).build()
+}
+
+/// One recorder per process, however many servers a test starts.
+fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    const SECONDS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let recorder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?.build_recorder();
+    let handle = recorder.handle();
+    // Another server of this process may have been faster: then its recorder counts for both.
+    if metrics::set_global_recorder(recorder).is_ok() {
+        return Ok(HANDLE.get_or_init(|| handle).clone());
+    }
+    Ok(HANDLE.get().cloned().unwrap_or(handle))
+}
+
+impl App {
+    /// After every cold write: what is cached of tenants, agreements, cards and keys counts no longer.
+    pub fn invalidate(&self) {
+        self.engine.invalidate();
+        self.keys.invalidate_all();
+        self.tenants_by_name.invalidate_all();
+        self.tenants_by_id.invalidate_all();
+        self.agreements.invalidate_all();
+    }
+}
