@@ -1,11 +1,19 @@
 //! The command line: one command per file. Results go to stdout, logs and bars to stderr.
 
 mod bench;
+mod client;
+pub mod database;
+mod health_check;
+mod import_rates;
+mod ingest;
 mod price;
 mod progress;
+mod serve;
+mod session;
+mod verify;
 
 use clap::{Parser, Subcommand};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -13,7 +21,7 @@ const EXIT_CODES: &str = "Exit codes:
   1  done, and something is wrong: `verify` found a difference, `health-check` a warning, `bench` a wrong sum
   2  could not run: bad arguments, an unreadable file, no database, no server; `health-check`: a failure
 
-Logs go to stderr; CENTWISE_LOG sets their level (error, warn, info, debug).";
+Logs go to stderr; CENTWISE_LOG sets their level (error, warn, info, debug; `serve` begins with info, the others with warn).";
 
 /// Rates metered usage along a chain of sellers, and moves the money exactly once.
 #[derive(Debug, Parser)]
@@ -25,8 +33,13 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(Box<serve::Args>),
     Price(price::Args),
+    ImportRates(Box<import_rates::Args>),
+    Ingest(ingest::Args),
     Bench(bench::Args),
+    Verify(verify::Args),
+    HealthCheck(health_check::Args),
 }
 
 /// How a command ended when it did run.
@@ -40,7 +53,10 @@ enum Ended {
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr();
+    match &cli.command {
+        Command::Serve(args) => log_to_stderr("info", args.logs_json()),
+        _ => log_to_stderr("warn", false),
+    }
     let mut out = io::BufWriter::new(io::stdout().lock());
     let ended = run(cli, &mut out).and_then(|ended| Ok(out.flush().map(|()| ended)?));
     match ended {
@@ -56,9 +72,19 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli, out: &mut impl Write) -> anyhow::Result<Ended> {
     match cli.command {
+        Command::Serve(args) => serve::run(*args, out),
         Command::Price(args) => price::run(&args, out),
+        Command::ImportRates(args) => import_rates::run(&args, out),
+        Command::Ingest(args) => ingest::run(&args, out),
         Command::Bench(args) => bench::run(&args, out),
+        Command::Verify(args) => verify::run(&args, out),
+        Command::HealthCheck(args) => health_check::run(&args, out),
     }
+}
+
+/// Threads for a server, or for waiting on one.
+pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
 /// `centwise … | head` is no failure.
@@ -66,10 +92,11 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn log_to_stderr() {
+fn log_to_stderr(level: &str, json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("CENTWISE_LOG");
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    if json { log.json().init() } else { log.init() }
 }
 
 #[cfg(test)]
@@ -80,5 +107,10 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_every_command_and_the_exit_codes() {
+        insta::assert_snapshot!(Cli::command().render_long_help());
     }
 }

@@ -7,6 +7,7 @@
 mod audit;
 mod cache;
 mod commit;
+pub mod health;
 mod index;
 mod load;
 mod lookup;

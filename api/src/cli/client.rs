@@ -1,0 +1,171 @@
+//! A small HTTP client over one kept-alive connection: `ingest`, `import-rates` and the benchmark
+//! talk to a running server through it.
+
+use anyhow::{Context, bail};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// How often a request is sent again that the server was too busy for.
+const RETRIES_MAX: u32 = 60;
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// A server and the key to speak to it with.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// `host:port`.
+    authority: String,
+    key: String,
+}
+
+impl Endpoint {
+    /// # Errors
+    /// The URL is not `http://host[:port]`.
+    pub fn new(url: &str, key: &str) -> anyhow::Result<Self> {
+        let Some(rest) = url.strip_prefix("http://") else {
+            bail!(
+                "cannot use the address {url:?}: expected http://HOST:PORT (for https put a proxy in front, and name the server itself here)"
+            );
+        };
+        let authority = rest.trim_end_matches('/');
+        if authority.is_empty() || authority.contains(['/', '?', '@']) {
+            bail!("cannot use the address {url:?}: expected http://HOST:PORT without a path");
+        }
+        let port = if authority.contains(':') { "" } else { ":80" };
+        Ok(Self { authority: format!("{authority}{port}"), key: key.to_owned() })
+    }
+
+    pub async fn connect(&self) -> anyhow::Result<Connection> {
+        let connected = TcpStream::connect(&self.authority).await;
+        let stream =
+            connected.with_context(|| format!("no server answers at http://{} (start one with `centwise serve`)", self.authority))?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to the server ended");
+            }
+        });
+        Ok(Connection { sender, endpoint: self.clone(), authorization: format!("Bearer {}", self.key) })
+    }
+}
+
+/// What the server said.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub body: Bytes,
+    retry_after_secs: Option<u64>,
+}
+
+impl Answer {
+    /// The body, if the request went well; otherwise the problem it describes.
+    pub fn ok(self) -> anyhow::Result<Bytes> {
+        if self.status.is_success() {
+            return Ok(self.body);
+        }
+        let problem: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let text = |name: &str| problem.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+        let field = problem.get("field").and_then(|value| value.as_str()).map(|field| format!(" (field {field})")).unwrap_or_default();
+        bail!("the server answered {}: {} {}{field}", self.status, text("code"), text("detail"))
+    }
+
+    pub fn json<T: serde::de::DeserializeOwned>(self) -> anyhow::Result<T> {
+        serde_json::from_slice(&self.ok()?).context("the server's answer is not what this version expects; are both the same version?")
+    }
+}
+
+/// One request: what to send, where.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    pub method: Method,
+    pub path: &'a str,
+    pub content_type: &'static str,
+    pub body: Bytes,
+    /// Makes the request safe to repeat.
+    pub idempotency_key: Option<&'a str>,
+}
+
+impl<'a> Call<'a> {
+    pub fn get(path: &'a str) -> Self {
+        Self { method: Method::GET, path, content_type: "application/json", body: Bytes::new(), idempotency_key: None }
+    }
+    pub fn post(path: &'a str, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self { method: Method::POST, path, content_type, body: body.into(), idempotency_key: None }
+    }
+    pub fn keyed(mut self, key: &'a str) -> Self {
+        self.idempotency_key = Some(key);
+        self
+    }
+}
+
+#[derive(Debug)]
+pub struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    endpoint: Endpoint,
+    authorization: String,
+}
+
+impl Connection {
+    /// Sends once, as it is.
+    pub async fn send(&mut self, call: &Call<'_>) -> anyhow::Result<Answer> {
+        let mut request = Request::builder()
+            .method(call.method.clone())
+            .uri(call.path)
+            .header(HOST, &self.endpoint.authority)
+            .header(AUTHORIZATION, &self.authorization)
+            .header(CONTENT_TYPE, call.content_type);
+        if let Some(key) = call.idempotency_key {
+            request = request.header(HeaderName::from_static("idempotency-key"), key);
+        }
+        let response = self.sender.send_request(request.body(Full::new(call.body.clone()))?).await?;
+        let status = response.status();
+        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after_secs = header.and_then(|text| text.parse().ok());
+        Ok(Answer { status, body: response.into_body().collect().await?.to_bytes(), retry_after_secs })
+    }
+
+    /// Sends, and sends again while the server says that it is too busy (429, 503) or the connection
+    /// broke: every request of ours is safe to repeat.
+    pub async fn send_patiently(&mut self, call: &Call<'_>) -> anyhow::Result<Answer> {
+        let mut attempt = 0;
+        loop {
+            let pause = match self.send(call).await {
+                Ok(answer) if !matches!(answer.status.as_u16(), 429 | 503) || attempt == RETRIES_MAX => return Ok(answer),
+                Ok(answer) => answer.retry_after_secs.map_or(Duration::from_millis(50), Duration::from_secs),
+                Err(error) if attempt == RETRIES_MAX => return Err(error),
+                Err(_) => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    *self = self.endpoint.connect().await?;
+                    Duration::ZERO
+                }
+            };
+            attempt += 1;
+            tokio::time::sleep(pause.min(RETRY_PAUSE_MAX)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (url, ok) in [
+            ("http://127.0.0.1:8080", true),
+            ("http://localhost/", true),
+            ("https://a", false),
+            ("http://", false),
+            ("http://a/b", false),
+            ("a:1", false),
+        ] {
+            assert_eq!(Endpoint::new(url, "k").is_ok(), ok, "{url}");
+        }
+    }
+}

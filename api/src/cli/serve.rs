@@ -1,0 +1,48 @@
+//! `centwise serve`: the server, in the foreground, until SIGTERM or SIGINT.
+
+use super::{Ended, database, runtime};
+use crate::clock::Clock;
+use crate::config::{Config, LogFormat};
+use crate::{demo, server};
+use std::io::Write;
+
+/// Run the server
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    config: Config,
+    /// Seed the reference chain, and print commands to paste
+    #[arg(long)]
+    demo: bool,
+}
+
+impl Args {
+    pub fn logs_json(&self) -> bool {
+        self.config.log_format == LogFormat::Json
+    }
+}
+
+pub fn run(args: Args, out: &mut impl Write) -> anyhow::Result<Ended> {
+    let config = database::settled(args.config)?;
+    runtime()?.block_on(async {
+        let running = server::serve(&config, Clock::system()).await.map_err(database::explained)?;
+        print_admin_key(running.admin_key.as_deref(), out)?;
+        if args.demo {
+            let file = config.database_file()?;
+            demo::start(&running, file.parent().unwrap_or(&config.data_dir), out).await?;
+        }
+        writeln!(out, "listening on {}", running.url())?;
+        out.flush()?;
+        running.until_signal().await
+    })?;
+    Ok(Ended::Well)
+}
+
+/// The first start makes a key; nobody can show it again.
+pub fn print_admin_key(key: Option<&str>, out: &mut impl Write) -> anyhow::Result<()> {
+    if let Some(key) = key {
+        writeln!(out, "created the platform; its admin key (shown once, keep it): {key}")?;
+        out.flush()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! A way to the API: a running server, or one inside this process for as long as the command runs.
+//! Both go over HTTP, so that a command does exactly what any other client can do.
+
+use super::client::{Connection, Endpoint};
+use super::database::{self, Database};
+use super::serve;
+use crate::clock::Clock;
+use crate::plant::Planter;
+use crate::server::{self, Running};
+use anyhow::Context;
+use rating::ids::ApiKeyId;
+use tenants::Scope;
+
+/// Where the data is: a running server, or a database that no server has open.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Target {
+    /// A running server; without it the command opens the database itself
+    #[arg(long, env = "CENTWISE_URL", value_name = "http://HOST:PORT", requires = "key")]
+    url: Option<String>,
+    /// API key for --url
+    #[arg(long, env = "CENTWISE_KEY", value_name = "KEY", hide_env_values = true)]
+    key: Option<String>,
+    #[command(flatten)]
+    database: Database,
+}
+
+/// Largest deck that can be put on a card, as JSON.
+const BODY_BYTES_MAX: usize = 1 << 30;
+const REQUEST_SECS_MAX: u64 = 3600;
+/// A key of the command's own ends by itself, should the command be killed.
+const OWN_KEY_SECS: i64 = 24 * 3600;
+
+#[derive(Debug)]
+pub struct Session {
+    pub endpoint: Endpoint,
+    own: Option<(Running, ApiKeyId)>,
+}
+
+impl Session {
+    pub async fn open(target: &Target) -> anyhow::Result<Self> {
+        match (&target.url, &target.key) {
+            (Some(url), Some(key)) => Ok(Self { endpoint: Endpoint::new(url, key)?, own: None }),
+            _ => Self::open_own(&target.database).await,
+        }
+    }
+
+    async fn open_own(database: &Database) -> anyhow::Result<Self> {
+        // The limits that protect a server from its callers are no use here: this is the only one.
+        let mut config = database.config()?;
+        config.limits.admin_per_sec = u32::MAX;
+        (config.body_bytes_max, config.request_secs_max) = (BODY_BYTES_MAX, REQUEST_SECS_MAX);
+        let running = server::serve(&config, Clock::system()).await.map_err(database::explained)?;
+        serve::print_admin_key(running.admin_key.as_deref(), &mut std::io::stderr())?;
+        let records = &running.app.records;
+        let platform = records.platform().await?.context("the database has no platform")?;
+        let clock = &running.app.clock;
+        let planter = Planter::new(records, clock, platform.id, "command line");
+        let ends = clock.now().plus_secs(OWN_KEY_SECS);
+        let (id, secret) = planter.key(&platform, Scope::PlatformAdmin, "command line", Some(ends)).await?;
+        Ok(Self { endpoint: Endpoint::new(&running.url(), &secret)?, own: Some((running, id)) })
+    }
+
+    pub async fn connect(&self) -> anyhow::Result<Connection> {
+        self.endpoint.connect().await
+    }
+
+    /// Takes the key back and closes the database.
+    pub async fn close(self) -> anyhow::Result<()> {
+        if let Some((running, key)) = self.own {
+            Planter::new(&running.app.records, &running.app.clock, running.app.platform, "command line").revoke(key).await?;
+            running.stop().await;
+        }
+        Ok(())
+    }
+}

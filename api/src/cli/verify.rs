@@ -1,0 +1,44 @@
+//! `centwise verify`: audits the books, also beside a running server.
+
+use super::Ended;
+use super::database::Database;
+use serde::Serialize;
+use std::io::Write;
+use store::journal::Check;
+
+/// Audit the books: balances, sums, charges, carries, holds, identities, hash chain
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    database: Database,
+    /// One JSON object: {"ok","checks"}
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Verdict<'a> {
+    ok: bool,
+    checks: &'a [Check],
+}
+
+pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
+    let file = args.database.existing_file()?;
+    let checks = super::runtime()?.block_on(store::sqlite::verify_file(&file))?;
+    let ok = checks.iter().all(|check| check.ok);
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&Verdict { ok, checks: &checks })?)?;
+    } else {
+        for check in &checks {
+            let verdict = if check.ok { "ok" } else { "WRONG" };
+            writeln!(out, "{:<16} {verdict:<6} {:>12} examined", check.name, check.examined)?;
+            check.differences.iter().try_for_each(|difference| writeln!(out, "  {difference}"))?;
+        }
+        writeln!(
+            out,
+            "{}",
+            if ok { "the books are right" } else { "the books are NOT right: keep this database as it is, and restore a backup beside it" }
+        )?;
+    }
+    Ok(if ok { Ended::Well } else { Ended::Findings })
+}
