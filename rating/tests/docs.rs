@@ -1,5 +1,5 @@
 //! Every card of `docs/rate-card.md` is read and compiled, and every row of the tables below it is
-//! priced, in the order of the page.
+//! priced, in the order of the page. The card of `README.md` is compiled.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -12,6 +12,7 @@ use rating::{Instant, Quantity};
 use std::collections::HashMap;
 
 const PAGE: &str = include_str!("../../docs/rate-card.md");
+const README: &str = include_str!("../../README.md");
 /// Of a row that names no instant.
 const AT: &str = "2026-11-20T09:00:00Z";
 
@@ -31,6 +32,15 @@ fn the_page_says_what_the_code_does() {
         }
     }
     assert!(cards >= 17 && rows >= 40, "{cards} cards, {rows} rows");
+}
+
+#[test]
+fn the_card_of_the_readme_compiles() {
+    let blocks = README.split("```json\n").skip(1).filter_map(|block| block.split_once("```"));
+    let cards: Vec<&str> = blocks.map(|(json, _)| json).filter(|json| json.contains("\"rates\"")).collect();
+    assert_eq!(cards.len(), 1);
+    let doc = parse_card(cards[0].as_bytes()).unwrap();
+    assert_eq!(CompiledCard::compile(&doc).unwrap().currency(), doc.currency);
 }
 
 /// A usage of a row: what the counter took, when, and the attribute it may be counted by.
