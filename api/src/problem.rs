@@ -16,7 +16,7 @@ use tenants::Invalid;
 /// Status and title of every code. Codes that are not listed are refusals of the content: 422.
 const TABLE: &[(&str, u16, &str)] = &[
     ("invalid_json", 400, "The body is not valid JSON"),
-    ("invalid_header", 400, "A header is not valid"),
+    ("invalid_request", 400, "The request is not well formed"),
     ("missing_idempotency_key", 400, "The Idempotency-Key header is required"),
     ("unauthorized", 401, "A valid API key is required"),
     ("insufficient_balance", 402, "The balance does not cover this"),
@@ -181,7 +181,7 @@ fn row(code: &str) -> (u16, &'static str) {
 /// The code for a bare status that a library answered with.
 pub fn code_of_status(status: StatusCode) -> (&'static str, &'static str) {
     match status.as_u16() {
-        400 => ("invalid_header", "the request is not well formed"),
+        400 => ("invalid_request", "the request is not well formed"),
         404 => ("not_found", "there is nothing at this path"),
         405 => ("method_not_allowed", "this path does not take this method"),
         408 | 504 => ("timeout", "the request took too long"),

@@ -165,3 +165,34 @@ async fn upkeep(app: App) {
         app.metrics.run_upkeep();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn ask(stream: &mut TcpStream, path: &str) -> String {
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let read = stream.read(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer[..read]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn serves_on_any_free_port_and_stops_with_an_idle_connection_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), data_dir: directory.path().to_owned(), ..Config::default() };
+        let running = serve(&config, Clock::system()).await.unwrap();
+        assert!(running.admin_key.is_some());
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        assert!(ask(&mut stream, "/health/ready").await.starts_with("HTTP/1.1 200"));
+        assert!(ask(&mut stream, "/v1/tenants").await.starts_with("HTTP/1.1 401"));
+        let address = running.address;
+        tokio::time::timeout(Duration::from_secs(5), running.stop()).await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err(), "nobody accepts any more");
+        assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or_default(), 0, "the idle connection is closed");
+        let again = serve(&config, Clock::system()).await.unwrap();
+        assert_eq!(again.admin_key, None, "the key is shown once");
+        again.stop().await;
+    }
+}

@@ -76,6 +76,15 @@ pub struct BatchBody<'a> {
     pub counts: Counts,
 }
 
+/// One event's answer, or a batch's.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+#[schema(as = UsageAnswer)]
+pub enum UsageAnswer<'a> {
+    One(EventBody<'a>),
+    Batch(BatchBody<'a>),
+}
+
 const NO_ERRORS: &[FieldError] = &[];
 
 /// External ids of the tenants that an answer names, and what the caller may see of the sellers.

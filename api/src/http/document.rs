@@ -15,7 +15,7 @@ const KEY: &str = "api_key";
 
 /// Refusals that any guarded operation may answer: status, code, when.
 const REFUSALS: &[(u16, &str, &str)] = &[
-    (400, "invalid_header", "Not well formed"),
+    (400, "invalid_request", "Not well formed"),
     (401, "unauthorized", "No key, or one that is unknown, expired or revoked"),
     (403, "forbidden", "The key's scope does not allow this"),
     (404, "not_found", "There is no such thing within the key's subtree"),
@@ -73,7 +73,7 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
     }
     let parameters = operation.parameters.get_or_insert_default();
     let sends_usage = path == "/v1/usage-events" || path.starts_with("/v1/ingest/");
-    if writes && !sends_usage {
+    if writes && !sends_usage && path != "/v1/price" {
         parameters.push(RefOr::T(idempotency_key(needs_key(path))));
     }
 }

@@ -28,6 +28,8 @@ pub mod rate_cards;
 pub mod request;
 pub mod summaries;
 pub mod tenants;
+#[cfg(test)]
+mod tests;
 pub mod usage_events;
 pub mod versions;
 pub mod write;

@@ -85,7 +85,7 @@ fn is_wrapped(body: &[u8]) -> bool {
             "at": "2026-11-20T09:00:00Z", "destination": "+4930123456", "attributes": {"direction": "outbound"}})),
         (String = "application/x-ndjson", example = "{\"id\":\"0192f1\",\"customer\":\"acme-42\",\"meter\":\"call\",\"quantity\":\"600\",\"at\":\"2026-11-20T09:00:00Z\"}\n"),
         (Object = "application/cloudevents+json"), (Vec<Object> = "application/cloudevents-batch+json"))),
-    responses((status = 201, body = answers::EventBody, description = "Rated: money moved"), (status = 200, body = answers::BatchBody, description = "A batch, or a duplicate"),
+    responses((status = 201, body = answers::EventBody, description = "Rated: money moved"), (status = 200, body = answers::UsageAnswer, description = "A batch, or a duplicate"),
         (status = 202, body = answers::EventBody, description = "Kept without a price")))]
 pub async fn send_usage(State(app): State<App>, key: MayUse, request: Request) -> Result<Response, ApiProblem> {
     let headers = request.headers().clone();

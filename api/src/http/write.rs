@@ -53,7 +53,7 @@ pub async fn body(request: Request, app: &App) -> Result<Bytes, ApiProblem> {
     }
     axum::body::to_bytes(request.into_body(), app.body_bytes_max).await.map_err(|error| {
         let broken_off = std::error::Error::source(&error).is_some_and(|cause| cause.is::<hyper::Error>());
-        if broken_off { ApiProblem::new("invalid_header", "the body broke off") } else { too_large() }
+        if broken_off { ApiProblem::new("invalid_request", "the body broke off") } else { too_large() }
     })
 }
 
@@ -61,7 +61,7 @@ fn short_header(headers: &HeaderMap, name: &'static str, chars_max: usize) -> Re
     let Some(value) = headers.get(name) else { return Ok(None) };
     let text = value.to_str().ok().map(str::trim).filter(|text| !text.is_empty() && text.len() <= chars_max);
     text.map(|text| Some(text.to_owned()))
-        .ok_or_else(|| ApiProblem::field("invalid_header", name, format!("expected 1 to {chars_max} printable ASCII characters")))
+        .ok_or_else(|| ApiProblem::field("invalid_request", name, format!("expected 1 to {chars_max} printable ASCII characters")))
 }
 
 impl Write {
