@@ -134,10 +134,13 @@ impl Committer {
         known.values().for_each(|record| crate::turn::record_keys(record, &mut keys));
         let mut state = self.journal.load(&keys).await?;
         let later = self.rated_later(&state.amendments).await?;
-        if !later.is_empty() {
-            // A resend of an event that was rated later answers with that record and its balance now.
-            let mut more = StateKeys::default();
-            later.values().for_each(|record| crate::turn::record_keys(record, &mut more));
+        // A resend of an event that was rated later answers with that record and its balance now; a hold may
+        // have been placed on other accounts than its usage would take now.
+        let mut more = StateKeys::default();
+        later.values().for_each(|record| crate::turn::record_keys(record, &mut more));
+        state.holds.values().for_each(|hold| more.accounts.extend(hold.amounts.iter().map(|(account, _)| *account)));
+        more.accounts.retain(|account| !state.accounts.contains_key(account));
+        if !more.accounts.is_empty() {
             state.accounts.extend(self.journal.load(&more).await?.accounts);
             keys.accounts.extend(more.accounts);
         }
