@@ -176,3 +176,62 @@ fn rate(meter: &str, price: money::Rate) -> Rate {
         rounding: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::client::{Call, Endpoint};
+    use crate::clock::Clock;
+    use crate::config::Config;
+    use crate::server;
+
+    /// Starts the demo over a directory; the server and what was printed.
+    async fn demo(directory: &Path) -> (Running, String) {
+        let config = Config { listen: ([127, 0, 0, 1], 0).into(), data_dir: directory.to_owned(), ..Config::default() };
+        let running = server::serve(&config, Clock::system()).await.unwrap();
+        let mut printed = Vec::new();
+        start(&running, directory, &mut printed).await.unwrap();
+        (running, String::from_utf8(printed).unwrap())
+    }
+
+    fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
+        text.split_once(before).unwrap().1.split_once(after).unwrap().0
+    }
+
+    async fn answer(running: &Running, key: &str, call: Call<'_>) -> String {
+        let mut connection = Endpoint::new(&running.url(), key).unwrap().connect().await.unwrap();
+        String::from_utf8(connection.send(&call).await.unwrap().ok().unwrap().to_vec()).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_printed_call_is_split_once_also_over_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let (running, printed) = demo(directory.path()).await;
+        let (key, event) = (between(&printed, "Bearer ", "'"), between(&printed, "-d '", "'"));
+        let send = || Call::post("/v1/usage-events", "application/json", event.to_owned());
+        let first = answer(&running, key, send()).await;
+        let want = r#""debit_cents":400,"splits":[{"tenant":"platform","cents":300},{"tenant":"muster-telecom","cents":100}],"balance_cents":4600"#;
+        assert!(first.contains(want) && first.contains(r#""status":"rated""#), "{first}");
+        running.stop().await;
+
+        let (running, again) = demo(directory.path()).await;
+        assert_eq!(between(&again, "Bearer ", "'"), key, "the same keys");
+        let second = answer(&running, key, send()).await;
+        assert!(second.contains(want) && second.contains(r#""status":"duplicate""#), "{second}");
+        let id = between(event, r#""id":""#, r#"""#);
+        let path = format!("/v1/usage-events/default/{id}");
+        assert_eq!(between(&printed, &running_path(&printed), "'").trim(), format!("{path} -H"));
+        assert!(answer(&running, key, Call::get(&path)).await.contains(r#""cents":300"#));
+        for (customer, cents) in [("beta-7", 5000), ("gamma-1", 5000), ("delta-3", 5000), ("muster-telecom", 100)] {
+            let account = answer(&running, key, Call::get(&format!("/v1/accounts/{customer}"))).await;
+            assert!(account.contains(&format!(r#""posted_cents":{cents},"#)), "{account}");
+        }
+        running.stop().await;
+    }
+
+    /// What stands before the path in the third command.
+    fn running_path(printed: &str) -> String {
+        let url = between(printed, "curl -s ", "/v1/");
+        format!("# 3. Why?\ncurl -s {url}")
+    }
+}

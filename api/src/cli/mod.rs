@@ -1,7 +1,7 @@
 //! The command line: one command per file. Results go to stdout, logs and bars to stderr.
 
 mod bench;
-mod client;
+pub(crate) mod client;
 pub mod database;
 mod health_check;
 mod import_rates;
