@@ -24,6 +24,8 @@ const HEADER_READ_TIME_MAX: Duration = Duration::from_secs(10);
 /// Pause after `accept` failed (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// Kept answers are purged this often, a bounded number at a time.
+const PURGE_EVERY_TICKS: u64 = 60;
 
 /// A server at work.
 #[derive(Debug)]
@@ -152,12 +154,17 @@ async fn ready(accepted: std::io::Result<(TcpStream, SocketAddr)>) -> Option<Tcp
     }
 }
 
-/// What needs doing now and then: holds that are over, limits nobody uses, metrics.
+/// What needs doing now and then: holds that are over, limits nobody uses, answers nobody asks for again, metrics.
 async fn upkeep(app: App) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for tick in 0_u64.. {
         ticks.tick().await;
+        if tick % PURGE_EVERY_TICKS == 0
+            && let Err(error) = app.records.purge_idempotent(app.clock.now()).await
+        {
+            tracing::warn!(%error, "answers kept for a day were not purged");
+        }
         if let Err(problem) = app.engine.sweep_holds().await {
             tracing::warn!(%problem, "holds were not swept");
         }

@@ -13,6 +13,7 @@ use rating::card::Rate;
 use rating::usage::{Counter, CounterId, Piece};
 use rating::{Cents, Currency, Exact, TenantId, money};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::journal::{Charge, ChargePricing, Kind, Of, Record, RecordQuery, Seq, StateKeys};
 
@@ -42,8 +43,8 @@ pub struct ExplanationBody<'a> {
     pub destination: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub attributes: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
     /// Why the event has no price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -236,7 +237,7 @@ pub async fn explained(app: &App, access: &Access, original: &Record, charged: &
         received_at: original.received_at.to_string(),
         destination: personal.destination,
         origin: personal.origin,
-        attributes: personal.attributes,
+        attributes: personal.attributes.into_iter().collect(),
         reason: Some(original.body.reason.clone()).filter(|reason| !rated && !reason.is_empty()),
         currency: charged.body.currency.map(Currency::code),
         debit_cents: debit_of(charged),
