@@ -38,6 +38,7 @@ create table heads (
     hash  blob    not null
 ) strict;
 
+-- Accounts, carries and counters include the records up to `states_through` in `meta`.
 create table accounts (
     tenant   integer not null,
     kind     integer not null,
@@ -46,6 +47,7 @@ create table accounts (
     held     integer not null,
     primary key (tenant, kind, currency)
 ) strict, without rowid;
+create index accounts_held on accounts (held) where held <> 0;
 
 create table carries (
     customer integer not null primary key,

@@ -39,6 +39,8 @@ const STATEMENTS_MAX: usize = 512;
 const WRITER_CACHE_KIB: u32 = 32 * 1024;
 /// Pages of WAL after which SQLite copies them back: large enough to fold many writes of a hot page into one.
 const WAL_CHECKPOINT_PAGES: u32 = 8192;
+/// Rows on their way from the driver's thread: large reads must not hand over one by one.
+const ROWS_AHEAD: usize = 1024;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Db {
@@ -70,6 +72,7 @@ fn options(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(file)
         .statement_cache_capacity(STATEMENTS_MAX)
+        .row_buffer_size(ROWS_AHEAD)
         .busy_timeout(BUSY_TIMEOUT)
         .disable_statement_logging()
 }

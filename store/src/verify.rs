@@ -14,6 +14,7 @@ mod identities;
 
 pub use identities::{IDENTITIES_PER_PASS, Identities};
 
+use crate::fast::FastMap;
 use crate::hash::{Row, personal_digest};
 use crate::journal::{Amendment, BatchHead, Body, Check, CounterKey, Kind, Personal, Seq, State};
 use chain::Chain;
@@ -66,12 +67,12 @@ pub struct Stored {
 
 #[derive(Debug, Default)]
 pub struct Audit {
-    keys: HashMap<TenantId, [u8; 32]>,
+    keys: FastMap<TenantId, [u8; 32]>,
     last_seq: i64,
     platform: Option<TenantId>,
-    balances: HashMap<AccountKey, i128>,
-    carries: HashMap<(TenantId, TenantId), Carry>,
-    counters: HashMap<CounterKey, Counter>,
+    balances: FastMap<AccountKey, i128>,
+    carries: FastMap<(TenantId, TenantId), Carry>,
+    counters: FastMap<CounterKey, Counter>,
     held: HashMap<HoldId, SmallVec<[(AccountKey, Cents); 1]>>,
     amendments: HashMap<Seq, Amendment>,
     chain: Chain,
@@ -89,7 +90,7 @@ impl Audit {
     /// `keys`: the personal keys of tenants (an erased one is absent, and its records are taken as they are).
     /// `records`: about how many will come.
     pub fn new(keys: HashMap<TenantId, [u8; 32]>, records: u64) -> Self {
-        Self { keys, identities: Identities::new(records), ..Self::default() }
+        Self { keys: keys.into_iter().collect(), identities: Identities::new(records), ..Self::default() }
     }
 
     /// The batches that the following rows belong to, in order.
@@ -290,9 +291,10 @@ impl Audit {
 }
 
 fn zero_sum(stored: &Stored) -> Tally {
-    let mut tally = Tally { examined: stored.state.accounts.len() as u64, ..Tally::default() };
+    let mut tally = Tally::default();
     let mut sums: BTreeMap<rating::Currency, i128> = BTreeMap::new();
-    for (key, balance) in &stored.state.accounts {
+    for (key, balance) in stored.state.accounts.iter().filter(|(_, balance)| balance.posted != Cents::ZERO) {
+        tally.examined += 1;
         *sums.entry(key.currency).or_default() += i128::from(balance.posted.0);
     }
     for (currency, sum) in sums.into_iter().filter(|(_, sum)| *sum != 0) {
@@ -301,9 +303,9 @@ fn zero_sum(stored: &Stored) -> Tally {
     tally
 }
 
-fn compare<K: Eq + std::hash::Hash + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+fn compare<K: Eq + std::hash::Hash + std::fmt::Debug, V: PartialEq + std::fmt::Debug, S: std::hash::BuildHasher>(
     what: &str,
-    worked_out: &HashMap<K, V>,
+    worked_out: &HashMap<K, V, S>,
     stored: &HashMap<K, V>,
     tally: &mut Tally,
 ) {

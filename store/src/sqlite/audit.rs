@@ -1,10 +1,11 @@
 //! The audit over a SQLite file: one snapshot, read in order while the chunk before is worked on.
 
 use super::rows::{account, bytes, carries, counter, hold, int};
-use super::sql;
+use super::{sql, states};
 use crate::hash::Row;
 use crate::journal::{Amendment, BatchHead, Check, JournalError, Kind, Result, Seq};
 use crate::verify::{Audit, Stored, StoredRow};
+use ledger::Hold;
 use rating::{Instant, TenantId};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row as _, SqliteConnection};
@@ -164,6 +165,12 @@ async fn stored(conn: &mut SqliteConnection) -> Result<Stored> {
         let hold = hold(&row)?;
         state.holds.insert(hold.id, hold);
     }
+    // The rows may be older than the records: the audit is of both together, as opening takes them.
+    let open_holds: Vec<Hold> = state.holds.values().cloned().collect();
+    let pending = states::pending(&mut *conn, &open_holds).await?;
+    state.accounts.extend(pending.accounts);
+    state.carries.extend(pending.carries);
+    state.counters.extend(pending.counters);
     for row in sqlx::query(sql::AUDIT_AMENDMENTS).fetch_all(&mut *conn).await? {
         let kind = Kind::from_code(int(&row, 1)?).ok_or_else(|| JournalError::Corrupt("amendments: unknown kind".into()))?;
         state.amendments.insert(Seq(int(&row, 0)?), Amendment { kind, by: Seq(int(&row, 2)?) });

@@ -3,6 +3,8 @@
 //! Two generations: what is used moves to the young one; when that is full the old one is forgotten.
 //! "Absent in the database" is remembered too.
 
+use super::states::Pending;
+use crate::fast::FastMap;
 use crate::journal::{Carries, CounterKey, State};
 use ledger::{AccountKey, Balance, Hold, HoldState};
 use rating::usage::Counter;
@@ -15,14 +17,14 @@ const HOT_MAX: usize = 131_072;
 
 #[derive(Debug)]
 pub struct Hot<K, V> {
-    young: HashMap<K, Option<V>>,
-    old: HashMap<K, Option<V>>,
+    young: FastMap<K, Option<V>>,
+    old: FastMap<K, Option<V>>,
     max: usize,
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Hot<K, V> {
     pub fn new(max: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), max }
+        Self { young: FastMap::default(), old: FastMap::default(), max }
     }
 
     /// `None`: unknown. `Some(None)`: known to be absent.
@@ -43,10 +45,13 @@ impl<K: Eq + Hash + Clone, V: Clone> Hot<K, V> {
     }
 
     /// Splits `keys` into what is known (put into `found`) and what must be read (returned, without repeats).
-    pub fn lookup(&mut self, keys: &[K], found: &mut HashMap<K, V>) -> Vec<K> {
-        let mut missing: HashMap<&K, ()> = HashMap::new();
+    /// What is pending comes first: it is newer.
+    pub fn lookup(&mut self, keys: &[K], pending: &FastMap<K, V>, found: &mut HashMap<K, V>) -> Vec<K> {
+        let mut missing: FastMap<&K, ()> = FastMap::default();
+        found.reserve(keys.len());
         for key in keys {
-            if found.contains_key(key) {
+            if let Some(value) = pending.get(key) {
+                found.insert(key.clone(), value.clone());
                 continue;
             }
             match self.get(key) {
@@ -74,28 +79,32 @@ pub struct HotStates {
     pub carries: Hot<TenantId, Carries>,
     pub counters: Hot<CounterKey, Counter>,
     pub holds: Hot<HoldId, Hold>,
+    /// Newer than their rows; never in the hot maps as well, or older there.
+    pub pending: Pending,
     /// All of them: whether an event's id names an open hold is answered without the disk.
-    pub open_holds: HashMap<HoldId, Hold>,
+    pub open_holds: FastMap<HoldId, Hold>,
 }
 
 impl HotStates {
-    pub fn new(open_holds: Vec<Hold>) -> Self {
+    pub fn new(open_holds: Vec<Hold>, pending: Pending) -> Self {
         Self {
             commits: 0,
             accounts: Hot::new(HOT_MAX),
             carries: Hot::new(HOT_MAX),
             counters: Hot::new(HOT_MAX),
             holds: Hot::new(HOT_MAX),
+            pending,
             open_holds: open_holds.into_iter().map(|hold| (hold.id, hold)).collect(),
         }
     }
 
-    /// Takes over the states of a batch that has been committed.
-    pub fn committed(&mut self, state: State) {
+    /// Takes over the states of a batch that has been committed; `written`: with everything pending.
+    pub fn committed(&mut self, state: State, records: usize, written: bool) {
         self.commits += 1;
-        state.accounts.into_iter().for_each(|(key, value)| self.accounts.put(key, Some(value)));
-        state.carries.into_iter().for_each(|(key, value)| self.carries.put(key, Some(value)));
-        state.counters.into_iter().for_each(|(key, value)| self.counters.put(key, Some(value)));
+        self.pending.add(&state, records);
+        if written {
+            self.written();
+        }
         for (id, hold) in state.holds {
             if hold.state == HoldState::Open {
                 self.open_holds.insert(id, hold.clone());
@@ -106,9 +115,9 @@ impl HotStates {
         }
     }
 
-    /// After a commit whose outcome was unknown: nothing is known but the open holds, read again.
-    pub fn start_again(&mut self, open_holds: Vec<Hold>) {
-        *self = Self { commits: self.commits + 1, ..Self::new(open_holds) };
+    /// After a commit whose outcome was unknown: only what has been read again is known.
+    pub fn start_again(&mut self, open_holds: Vec<Hold>, pending: Pending) {
+        *self = Self { commits: self.commits + 1, ..Self::new(open_holds, pending) };
     }
 }
 

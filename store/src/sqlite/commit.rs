@@ -3,12 +3,13 @@
 use super::index::Keys;
 use super::rows::{hold_state_code, pack};
 use super::sql::{self, Values};
+use super::states::{self, Pending, sorted};
 use super::{Position, Shared, maintain, open};
+use crate::fast::FastMap;
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{Batch, BatchHead, JournalError, Kind, Record, Result, Seq, State};
 use rating::{Instant, TenantId};
 use sqlx::{Connection, SqliteConnection};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -16,7 +17,9 @@ use std::sync::atomic::Ordering;
 struct Ready {
     first: i64,
     number: i64,
-    rows: Vec<RecordRow>,
+    records: Vec<Record>,
+    /// Per record: body, personal.
+    packed: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     heads: Vec<BatchHead>,
     state: State,
     /// (amended, kind, by)
@@ -26,19 +29,15 @@ struct Ready {
     settled: Vec<i64>,
 }
 
-struct RecordRow {
-    record: Record,
-    body: Vec<u8>,
-    personal: Option<Vec<u8>>,
-}
-
 pub async fn commit(shared: &Arc<Shared>, batch: Batch) -> Result<Seq> {
     maintain::wait_if_behind(shared).await?;
     let mut position = shared.position.lock().await;
     let (ready, keys) = prepare(shared, &position, batch)?;
     let (first, number, heads) = (ready.first, ready.number, heads(&ready));
     let count = keys.len() as i64;
-    let state = match write(shared, ready).await {
+    let due = due(shared, &ready)?;
+    let written = due.is_some();
+    let state = match write(shared, ready, due).await {
         Ok(state) => state,
         Err(error) => {
             // Most failures have left nothing; for one at the very end nobody knows until it is read.
@@ -49,7 +48,7 @@ pub async fn commit(shared: &Arc<Shared>, batch: Batch) -> Result<Seq> {
     position.last_seq += count;
     position.last_batch = number;
     position.heads.extend(heads);
-    shared.hot()?.committed(state);
+    shared.hot()?.committed(state, keys.len(), written);
     {
         let mut index = shared.index_mut()?;
         keys.into_iter().for_each(|keys| index.recent.add(keys));
@@ -57,6 +56,17 @@ pub async fn commit(shared: &Arc<Shared>, batch: Batch) -> Result<Seq> {
     drop(position);
     maintain::start_if_due(shared)?;
     Ok(Seq(first))
+}
+
+/// Everything pending, with this batch, if it is time to write it.
+fn due(shared: &Shared, ready: &Ready) -> Result<Option<Pending>> {
+    let hot = shared.hot()?;
+    if hot.pending.records + ready.records.len() < shared.options.pending_records_max {
+        return Ok(None);
+    }
+    let mut pending = hot.pending.clone();
+    pending.add(&ready.state, ready.records.len());
+    Ok(Some(pending))
 }
 
 fn heads(ready: &Ready) -> Vec<(TenantId, [u8; 32])> {
@@ -67,53 +77,65 @@ fn heads(ready: &Ready) -> Vec<(TenantId, [u8; 32])> {
 fn prepare(shared: &Shared, position: &Position, batch: Batch) -> Result<(Ready, Vec<Keys>)> {
     let first = position.last_seq + 1;
     let number = position.last_batch + 1;
-    let mut rows = Vec::with_capacity(batch.records.len());
-    let mut keys = Vec::with_capacity(batch.records.len());
-    for (seq, mut record) in (first..).zip(batch.records) {
+    let mut records = batch.records;
+    let mut packed = Vec::with_capacity(records.len());
+    let mut keys = Vec::with_capacity(records.len());
+    for (seq, record) in (first..).zip(&mut records) {
         record.seq = Seq(seq);
-        keys.push(open::keys(&shared.secret, &record));
-        let personal = record.personal.take().map(|personal| pack(&personal)).transpose()?;
-        rows.push(RecordRow { body: pack(&record.body)?, personal, record });
+        keys.push(open::keys(&shared.secret, record));
+        packed.push((pack(&record.body)?, record.personal.as_ref().map(pack).transpose()?));
     }
-    let root_of = |index: usize| rows.get(index).map(|row: &RecordRow| row.record.identity.root.0);
-    let seq_of = |index: usize| first + index as i64;
     let outside = || JournalError::Corrupt("a batch names a record that it does not have".into());
-    let unrated = batch.unrated.iter().map(|&index| Ok((root_of(index).ok_or_else(outside)?, seq_of(index)))).collect::<Result<_>>()?;
-    let amendments = batch.amendments.iter().map(|&(amended, kind, by)| (amended.0, kind, seq_of(by))).collect();
-    let heads = chain(position, number, batch.committed_at, &rows);
+    let root_and_seq = |&index: &usize| records.get(index).map(|record| (record.identity.root.0, record.seq.0)).ok_or_else(outside);
+    let unrated = batch.unrated.iter().map(root_and_seq).collect::<Result<_>>()?;
+    let amendments = batch.amendments.iter().map(|&(amended, kind, by)| (amended.0, kind, first + by as i64)).collect();
+    let heads = chain(position, number, batch.committed_at, &records, &packed);
     let settled = batch.settled.iter().map(|seq| seq.0).collect();
-    Ok((Ready { first, number, rows, heads, state: batch.state, amendments, unrated, settled }, keys))
+    Ok((Ready { first, number, records, packed, heads, state: batch.state, amendments, unrated, settled }, keys))
 }
 
 /// The new head of every root in the batch.
-fn chain(position: &Position, number: i64, committed_at: Instant, rows: &[RecordRow]) -> Vec<BatchHead> {
-    let mut open: BTreeMap<TenantId, (BatchHasher, BatchHead)> = BTreeMap::new();
-    for row in rows {
-        let (root, seq) = (row.record.identity.root, row.record.seq);
-        let (hasher, head) = open.entry(root).or_insert_with(|| {
+fn chain(
+    position: &Position,
+    number: i64,
+    committed_at: Instant,
+    records: &[Record],
+    packed: &[(Vec<u8>, Option<Vec<u8>>)],
+) -> Vec<BatchHead> {
+    let mut open: FastMap<TenantId, Box<(BatchHasher, BatchHead)>> = FastMap::default();
+    for (record, (body, _)) in records.iter().zip(packed) {
+        let (root, seq) = (record.identity.root, record.seq);
+        let (hasher, head) = &mut **open.entry(root).or_insert_with(|| {
             let previous = position.heads.get(&root).unwrap_or(&GENESIS);
             let head = BatchHead { batch: number, root, first: seq, last: seq, records: 0, hash: GENESIS, committed_at };
-            (BatchHasher::new(previous, root, number, committed_at), head)
+            Box::new((BatchHasher::new(previous, root, number, committed_at), head))
         });
-        hasher.row(&Row::of(&row.record, &row.body));
+        hasher.row(&Row::of(record, body));
         head.last = seq;
         head.records += 1;
     }
-    open.into_values().map(|(hasher, head)| BatchHead { hash: hasher.finish(), ..head }).collect()
+    let mut heads: Vec<BatchHead> = open.into_values().map(|open| BatchHead { hash: open.0.finish(), ..open.1 }).collect();
+    heads.sort_unstable_by_key(|head| head.root);
+    heads
 }
 
 /// Gives the states back: they are true from now on.
-async fn write(shared: &Shared, ready: Ready) -> Result<State> {
+async fn write(shared: &Shared, mut ready: Ready, due: Option<Pending>) -> Result<State> {
+    let last = ready.first + ready.records.len() as i64 - 1;
     let mut conn = shared.db.writer.lock().await;
     let mut tx = conn.begin_with("begin immediate").await?;
     let number = ready.number;
-    sql::write(&mut tx, &sql::INSERT_RECORDS, ready.rows, |values, row| bind_record(values, number, row)).await?;
+    let rows: Vec<_> = ready.records.iter_mut().zip(ready.packed).collect();
+    sql::write(&mut tx, &sql::INSERT_RECORDS, rows, |values, (record, packed)| bind_record(values, number, record, packed)).await?;
     sql::write(&mut tx, &sql::UPSERT_HEADS, ready.heads.iter().collect(), |values, head: &BatchHead| {
         values.int(head.root.0).int(head.batch).blob(head.hash.to_vec());
     })
     .await?;
     sql::write(&mut tx, &sql::INSERT_BATCHES, ready.heads, bind_head).await?;
-    write_states(&mut tx, &ready.state).await?;
+    write_kept(&mut tx, &ready.state).await?;
+    if let Some(pending) = &due {
+        states::write(&mut tx, pending, last).await?;
+    }
     sql::write(&mut tx, &sql::UPSERT_AMENDMENTS, ready.amendments, |values, (seq, kind, by)| {
         values.int(seq).int(kind as i64).int(by);
     })
@@ -130,11 +152,12 @@ async fn write(shared: &Shared, ready: Ready) -> Result<State> {
     Ok(ready.state)
 }
 
-fn bind_record(values: &mut Values, batch: i64, row: RecordRow) {
-    let RecordRow { record, body, personal } = row;
-    let identity = record.identity;
+/// Takes the texts out of the record: it is not needed any more.
+fn bind_record(values: &mut Values, batch: i64, record: &mut Record, (body, personal): (Vec<u8>, Option<Vec<u8>>)) {
+    let identity = &mut record.identity;
     values.int(record.seq.0).int(batch).int(identity.root.0).int(record.tenant.0).int(record.kind as i64).int(identity.namespace as i64);
-    values.text(identity.source).text(identity.id).int(record.at.micros()).int(record.received_at.micros());
+    values.text(std::mem::take(&mut identity.source)).text(std::mem::take(&mut identity.id));
+    values.int(record.at.micros()).int(record.received_at.micros());
     values.blob(record.content.to_vec()).blob(body).blob_or_null(personal).blob(record.personal_digest.to_vec());
 }
 
@@ -143,41 +166,18 @@ fn bind_head(values: &mut Values, head: BatchHead) {
     values.int(head.records).blob(head.hash.to_vec()).int(head.committed_at.micros());
 }
 
-/// In key order, so that neighbours share their pages.
-async fn write_states(tx: &mut SqliteConnection, state: &State) -> Result<()> {
-    let accounts = sorted(state.accounts.iter());
-    sql::write(tx, &sql::UPSERT_ACCOUNTS, accounts, |values, (key, balance)| {
-        values.int(key.tenant.0).int(key.kind as i64).int(i64::from(key.currency.numeric()));
-        values.int(balance.posted.0).int(balance.held.0);
-    })
-    .await?;
-    let carries: Vec<(i64, Vec<u8>)> =
-        sorted(state.carries.iter()).into_iter().map(|(customer, links)| Ok((customer.0, pack(links)?))).collect::<Result<_>>()?;
-    sql::write(tx, &sql::UPSERT_CARRIES, carries, |values, (customer, links)| {
-        values.int(customer).blob(links);
-    })
-    .await?;
-    sql::write(tx, &sql::UPSERT_COUNTERS, sorted(state.counters.iter()), |values, (key, counter)| {
-        values.int(key.buyer.0).int(key.id.rate_key).int(i64::from(key.id.month));
-        values.text(counter.quantity.0.to_string()).int(counter.events);
-    })
-    .await?;
+/// States that no record could give back: with every batch.
+async fn write_kept(tx: &mut SqliteConnection, state: &State) -> Result<()> {
     sql::write(tx, &sql::UPSERT_MEMBERS, sorted(state.members.iter()), |values, (key, member)| {
         values.int(key.counter.buyer.0).int(key.counter.id.rate_key).int(i64::from(key.counter.id.month));
         values.text(key.value.clone()).int(member.count).int(member.at.micros());
     })
     .await?;
-    let holds: Vec<_> = sorted(state.holds.iter()).into_iter().map(|(_, hold)| Ok((hold, pack(hold)?))).collect::<Result<Vec<_>>>()?;
-    sql::write(tx, &sql::UPSERT_HOLDS, holds, |values, (hold, body)| {
+    let holds = sorted(state.holds.iter()).into_iter().map(|(_, hold)| Ok((hold, pack(hold)?)));
+    sql::write(tx, &sql::UPSERT_HOLDS, holds.collect::<Result<Vec<_>>>()?, |values, (hold, body)| {
         values.int(hold.id.0).int(hold.root.0).int(hold.customer.0);
         values.int(hold_state_code(hold.state)).int(hold.expires_at.micros()).blob(body);
     })
     .await?;
     Ok(())
-}
-
-fn sorted<K: Ord, V>(entries: impl Iterator<Item = (K, V)>) -> Vec<(K, V)> {
-    let mut all: Vec<(K, V)> = entries.collect();
-    all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    all
 }

@@ -1,9 +1,12 @@
 //! A quick look at a database file: what `health-check` reports. Costs nothing that grows with the
 //! journal; the whole audit is `verify`.
 
+use super::states::{self, Accounts};
 use crate::journal::Result;
-use rating::Instant;
-use sqlx::SqliteConnection;
+use ledger::{AccountKey, AccountKind, Balance};
+use rating::{Cents, Currency, Instant};
+use sqlx::{Connection, SqliteConnection};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 const RECORDS: &str = "select coalesce(max(seq), 0) from records";
@@ -11,13 +14,9 @@ const LAST: &str = "select received_us from records order by seq desc limit 1";
 const UNRATED: &str = "select count(*) from unrated";
 const OVERDUE: &str = "select count(*) from holds where state = 1 and expires_us < ?";
 const OPEN: &str = "select count(*) from holds where state = 1";
-/// Currencies whose accounts do not sum to zero, and accounts that hold less than nothing.
-const UNBALANCED: &str = "select (select count(*) from (select 1 from accounts group by currency having sum(posted) <> 0)) \
-     + (select count(*) from accounts where held < 0)";
-/// Balances below their limit: usage that happened was posted although it overdrew.
-const OVERDRAWN: &str = "select count(*) from accounts a join agreements g on g.buyer_id = a.tenant \
-     where a.kind = 1 and g.credit_limit_cents is not null and a.posted - a.held + g.credit_limit_cents < 0 \
-     and g.from_at <= ? and (g.until_at is null or g.until_at > ?)";
+/// Prepaid buyers and their limits.
+const LIMITS: &str = "select buyer_id, credit_limit_cents from agreements \
+     where credit_limit_cents is not null and from_at <= ? and (until_at is null or until_at > ?)";
 
 /// What a look at the database found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,16 +37,39 @@ pub struct Health {
 /// Looks at a database file, also beside a running server. `now` decides which holds are over.
 pub async fn look_at_file(file: &Path, now: Instant) -> Result<Health> {
     let mut conn = crate::db::open_sqlite_read_only(file).await?;
-    let last: Option<i64> = sqlx::query_scalar(LAST).fetch_optional(&mut conn).await?;
+    let mut snapshot = conn.begin().await?;
+    let last: Option<i64> = sqlx::query_scalar(LAST).fetch_optional(&mut *snapshot).await?;
+    let accounts = states::current_accounts(&mut snapshot).await?;
+    let limits: HashMap<i64, i64> =
+        sqlx::query_as(LIMITS).bind(now.micros()).bind(now.micros()).fetch_all(&mut *snapshot).await?.into_iter().collect();
     Ok(Health {
-        records: count(&mut conn, RECORDS, &[]).await?,
+        records: count(&mut snapshot, RECORDS, &[]).await?,
         last_record_at: last.map(Instant),
-        unrated: count(&mut conn, UNRATED, &[]).await?,
-        open_holds: count(&mut conn, OPEN, &[]).await?,
-        overdue_holds: count(&mut conn, OVERDUE, &[now]).await?,
-        unbalanced: count(&mut conn, UNBALANCED, &[]).await?,
-        overdrawn: count(&mut conn, OVERDRAWN, &[now, now]).await?,
+        unrated: count(&mut snapshot, UNRATED, &[]).await?,
+        open_holds: count(&mut snapshot, OPEN, &[]).await?,
+        overdue_holds: count(&mut snapshot, OVERDUE, &[now]).await?,
+        unbalanced: unbalanced(&accounts),
+        overdrawn: overdrawn(&accounts, &limits),
     })
+}
+
+/// Currencies that do not sum to zero, and accounts that hold less than nothing.
+fn unbalanced(accounts: &Accounts) -> i64 {
+    let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
+    for (key, balance) in accounts {
+        *sums.entry(key.currency).or_default() += i128::from(balance.posted.0);
+    }
+    let held = accounts.values().filter(|balance| balance.held < Cents::ZERO).count();
+    (held + sums.values().filter(|sum| **sum != 0).count()) as i64
+}
+
+/// Balances below their limit: usage that happened was posted although it overdrew.
+fn overdrawn(accounts: &Accounts, limits: &HashMap<i64, i64>) -> i64 {
+    let below = |(key, balance): &(&AccountKey, &Balance)| {
+        let limit = limits.get(&key.tenant.0).filter(|_| key.kind == AccountKind::Balance);
+        limit.is_some_and(|limit| i128::from(balance.posted.0) - i128::from(balance.held.0) + i128::from(*limit) < 0)
+    };
+    accounts.iter().filter(below).count() as i64
 }
 
 async fn count(conn: &mut SqliteConnection, statement: &'static str, instants: &[Instant]) -> Result<i64> {

@@ -1,7 +1,9 @@
 //! States by key: hot ones from memory, the rest in one statement per kind.
 
 use super::rows::{account, carries, counter, hold, int, member};
+use super::states::bind_account;
 use super::{Shared, sql};
+use crate::fast::FastMap;
 use crate::journal::{Amendment, CounterKey, JournalError, Kind, Result, Seq, State, StateKeys};
 use ledger::{AccountKey, Hold};
 use rating::{Instant, TenantId, ids::HoldId};
@@ -24,12 +26,13 @@ impl Missing {
 pub async fn load(shared: &Shared, keys: &StateKeys) -> Result<State> {
     let mut state = State::default();
     let (missing, commits) = {
-        let mut hot = shared.hot()?;
+        let mut guard = shared.hot()?;
+        let hot = &mut *guard;
         let missing = Missing {
-            accounts: hot.accounts.lookup(&keys.accounts, &mut state.accounts),
-            carries: hot.carries.lookup(&keys.carries, &mut state.carries),
-            counters: hot.counters.lookup(&keys.counters, &mut state.counters),
-            holds: hot.holds.lookup(&keys.holds, &mut state.holds),
+            accounts: hot.accounts.lookup(&keys.accounts, &hot.pending.accounts, &mut state.accounts),
+            carries: hot.carries.lookup(&keys.carries, &hot.pending.carries, &mut state.carries),
+            counters: hot.counters.lookup(&keys.counters, &hot.pending.counters, &mut state.counters),
+            holds: hot.holds.lookup(&keys.holds, &FastMap::default(), &mut state.holds),
         };
         let open = keys.open_holds.iter().filter_map(|id| hot.open_holds.get(id).map(|hold| (*id, hold.clone())));
         state.holds.extend(open);
@@ -54,9 +57,6 @@ pub async fn load(shared: &Shared, keys: &StateKeys) -> Result<State> {
 }
 
 async fn read_hot_kinds(conn: &mut SqliteConnection, missing: &Missing, state: &mut State) -> Result<()> {
-    let bind_account = |values: &mut sql::Values, key: AccountKey| {
-        values.int(key.tenant.0).int(key.kind as i64).int(i64::from(key.currency.numeric()));
-    };
     sql::select(conn, &sql::SELECT_ACCOUNTS, missing.accounts.clone(), bind_account, |row| {
         let (key, balance) = account(row)?;
         state.accounts.insert(key, balance);

@@ -15,6 +15,7 @@ mod maintain;
 mod open;
 mod rows;
 mod sql;
+mod states;
 
 pub use audit::verify_file;
 
@@ -29,18 +30,20 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// How the indexes grow. The defaults are for production; tests make them tiny.
+/// How much stays in memory before it is written. The defaults are for production; tests make them tiny.
 #[derive(Debug, Clone, Copy)]
-pub struct IndexOptions {
+pub struct JournalOptions {
     /// Records whose entries stay in memory before they become a sorted run.
     pub recent_records_max: usize,
     /// Runs of one level that are merged into one of the next.
     pub fan_out: usize,
+    /// Records whose changes of accounts, carries and counters stay in memory.
+    pub pending_records_max: usize,
 }
 
-impl Default for IndexOptions {
+impl Default for JournalOptions {
     fn default() -> Self {
-        Self { recent_records_max: 131_072, fan_out: 8 }
+        Self { recent_records_max: 131_072, fan_out: 8, pending_records_max: 32_768 }
     }
 }
 
@@ -53,7 +56,7 @@ pub struct SqliteJournal {
 #[derive(Debug)]
 struct Shared {
     db: Sqlite,
-    options: IndexOptions,
+    options: JournalOptions,
     secret: Secret,
     /// Held for the whole of a commit.
     position: tokio::sync::Mutex<Position>,
@@ -78,10 +81,10 @@ struct Position {
 
 impl SqliteJournal {
     pub async fn open(db: &Db) -> Result<Self> {
-        Self::open_with(db, IndexOptions::default()).await
+        Self::open_with(db, JournalOptions::default()).await
     }
 
-    pub async fn open_with(db: &Db, options: IndexOptions) -> Result<Self> {
+    pub async fn open_with(db: &Db, options: JournalOptions) -> Result<Self> {
         let Db::Sqlite(db) = db;
         let shared = Arc::new(open::open(db, options).await?);
         maintain::start_if_due(&shared)?;

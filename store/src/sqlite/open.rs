@@ -3,7 +3,7 @@
 use super::cache::HotStates;
 use super::index::{Index, Keys, Secret, Segment, block_ids};
 use super::rows::{bytes, hold, identity, int, unpack};
-use super::{IndexOptions, Position, Shared, maintain, sql};
+use super::{JournalOptions, Position, Shared, maintain, sql, states};
 use crate::db::Sqlite;
 use crate::journal::{Body, JournalError, Kind, Namespace, Record, Result, Seq};
 use crate::runs::Part;
@@ -20,7 +20,7 @@ const SECRET: &str = "index_secret";
 /// Records of the tail read at once.
 const TAIL_ROWS: i64 = 16_384;
 
-pub async fn open(db: &Sqlite, options: IndexOptions) -> Result<Shared> {
+pub async fn open(db: &Sqlite, options: JournalOptions) -> Result<Shared> {
     let mut conn = db.writer.lock().await;
     let secret = secret(&mut conn).await?;
     maintain::sweep(&mut conn).await?;
@@ -29,6 +29,7 @@ pub async fn open(db: &Sqlite, options: IndexOptions) -> Result<Shared> {
     let position = position(&mut conn).await?;
     let last_seq = position.last_seq;
     let open_holds = open_holds(&mut conn).await?;
+    let pending = states::pending(&mut conn, &open_holds).await?;
     drop(conn);
     let shared = Shared {
         db: db.clone(),
@@ -36,7 +37,7 @@ pub async fn open(db: &Sqlite, options: IndexOptions) -> Result<Shared> {
         secret,
         position: tokio::sync::Mutex::new(position),
         doubtful: AtomicBool::new(false),
-        hot: Mutex::new(HotStates::new(open_holds)),
+        hot: Mutex::new(HotStates::new(open_holds, pending)),
         index: RwLock::new(Index::new(segments)),
         next_run: AtomicI64::new(next_run + 1),
         flushing: tokio::sync::Mutex::default(),
@@ -55,12 +56,14 @@ pub async fn clear_doubt(shared: &Arc<Shared>) -> Result<()> {
     if !shared.doubtful.load(Ordering::Acquire) {
         return Ok(());
     }
-    let (truth, open_holds) = {
+    let (truth, open_holds, pending) = {
         let mut conn = shared.db.writer.lock().await;
-        (position(&mut conn).await?, open_holds(&mut conn).await?)
+        let open_holds = open_holds(&mut conn).await?;
+        let pending = states::pending(&mut conn, &open_holds).await?;
+        (position(&mut conn).await?, open_holds, pending)
     };
     replay(shared, truth.last_seq).await?;
-    shared.hot()?.start_again(open_holds);
+    shared.hot()?.start_again(open_holds, pending);
     *known = truth;
     shared.doubtful.store(false, Ordering::Release);
     Ok(())

@@ -139,6 +139,8 @@ pub const DELETE_BLOCKS: &str =
 pub const DELETE_RUN: &str = "delete from index_runs where run = ?";
 
 pub const OPEN_HOLDS: &str = "select body from holds where state = 1";
+pub const HELD_ACCOUNTS: &str = "select tenant, kind, currency, posted, held from accounts where held <> 0";
+pub const SET_META: &str = "insert into meta (name, value) values (?, ?) on conflict (name) do update set value = excluded.value";
 pub const RETIRE_ALL: &str = "update index_runs set state = 2";
 
 pub const AUDIT_ROWS: &str = "select seq, batch, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, personal, \
@@ -198,6 +200,8 @@ pub const EVERY: &[&str] = &[
     DELETE_BLOCKS,
     DELETE_RUN,
     OPEN_HOLDS,
+    HELD_ACCOUNTS,
+    SET_META,
     RETIRE_ALL,
     AUDIT_ROWS,
     AUDIT_IDENTITIES,

@@ -5,13 +5,13 @@ use super::{ACME, BOLT, Bench, CENT, ROOT, assert_sound, balance};
 use crate::db::Db;
 use crate::journal::{CounterKey, Member, Of, RecordQuery};
 use crate::journal::{Journal, MemberKey, Namespace, StateKeys};
-use crate::sqlite::{IndexOptions, SqliteJournal, verify_file};
+use crate::sqlite::{JournalOptions, SqliteJournal, verify_file};
 use rating::usage::CounterId;
 use rating::{Instant, ids::HoldId};
 use std::path::Path;
 use tempfile::TempDir;
 
-const TINY: IndexOptions = IndexOptions { recent_records_max: 4, fan_out: 2 };
+const TINY: JournalOptions = JournalOptions { recent_records_max: 4, fan_out: 2, pending_records_max: 7 };
 
 /// The files as a crash would leave them: copied while the database is open.
 fn crash_image(dir: &Path) -> TempDir {
@@ -97,7 +97,7 @@ async fn damage_is_named() {
         ("update holds set state = 3 where id = 1", "holds", "hld_"),
         ("insert into amendments values (7, 4, 8)", "amendments", "amendment"),
     ];
-    let bench = Bench::sqlite().await;
+    let bench = Bench::sqlite_with(1).await;
     let (_, dir) = bench.db.as_ref().unwrap();
     let mut till = Till::default();
     for batch in 0..10 {

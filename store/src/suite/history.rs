@@ -6,10 +6,10 @@ use super::{CENT, assert_sound, balance, seqs};
 use crate::db::Db;
 use crate::journal::{Journal, Namespace, Of, RecordQuery, Seq, StateKeys};
 use crate::memory::MemoryJournal;
-use crate::sqlite::{IndexOptions, SqliteJournal};
-use ledger::AccountKey;
+use crate::sqlite::{JournalOptions, SqliteJournal};
+use ledger::{AccountKey, Balance, HoldState};
 use proptest::prelude::*;
-use rating::{Currency, Exact, TenantId};
+use rating::{Currency, Exact, Instant, TenantId, ids::HoldId};
 
 const ROOTS: i64 = 3;
 const CUSTOMERS: i64 = 7;
@@ -18,6 +18,8 @@ const CUSTOMERS: i64 = 7;
 enum Step {
     /// Sales of (customer, id): ids repeat.
     Commit(Vec<(i64, u16)>),
+    /// Places this hold, or releases it if it is open.
+    Hold(i64),
     Reopen,
     Settle,
     Look {
@@ -32,6 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
     let customer = 0..CUSTOMERS;
     prop_oneof![
         6 => prop::collection::vec((customer.clone(), 0..60_u16), 0..12).prop_map(Step::Commit),
+        3 => (0..CUSTOMERS).prop_map(Step::Hold),
         1 => Just(Step::Reopen),
         1 => Just(Step::Settle),
         4 => (customer, prop::option::of(0..200_i64), any::<bool>(), 1..20_usize)
@@ -61,12 +64,20 @@ async fn same_answers(model: &MemoryJournal, journal: &SqliteJournal, step: &Ste
     }
     let wanted: Vec<_> = (0..60).map(|id| identity(root, Namespace::Usage, &id.to_string())).collect();
     assert_eq!(journal.find(&wanted).await.unwrap(), model.find(&wanted).await.unwrap());
-    let keys = StateKeys { accounts: vec![balance(tenant), balance(root)], carries: vec![tenant], ..StateKeys::default() };
-    let (expected, got) = (model.load(&keys).await.unwrap(), journal.load(&keys).await.unwrap());
-    assert_eq!((got.accounts, got.carries), (expected.accounts, expected.carries));
+    let keys = StateKeys {
+        accounts: vec![balance(tenant), balance(root)],
+        carries: vec![tenant],
+        holds: vec![HoldId(*customer)],
+        ..StateKeys::default()
+    };
+    let (mut expected, mut got) = (model.load(&keys).await.unwrap(), journal.load(&keys).await.unwrap());
+    // Empty and absent are the same.
+    expected.accounts.retain(|_, balance| *balance != Balance::default());
+    got.accounts.retain(|_, balance| *balance != Balance::default());
+    assert_eq!((got.accounts, got.carries, got.holds), (expected.accounts, expected.carries, expected.holds));
 }
 
-async fn play(steps: Vec<Step>, options: IndexOptions) {
+async fn play(steps: Vec<Step>, options: JournalOptions) {
     let dir = tempfile::tempdir().unwrap();
     let db = Db::open_sqlite(&dir.path().join("centwise.db")).await.unwrap();
     let model = MemoryJournal::new();
@@ -77,6 +88,15 @@ async fn play(steps: Vec<Step>, options: IndexOptions) {
             Step::Commit(sales) => {
                 for (customer, id) in sales {
                     till.sale(root_of(*customer), TenantId(1000 + customer), &id.to_string(), Exact(CENT.0 * 3 / 7));
+                }
+                let batch = till.ring_up();
+                assert_eq!(journal.commit(batch.clone()).await.unwrap(), model.commit(batch).await.unwrap());
+            }
+            Step::Hold(customer) => {
+                match till.books.holds.get(&HoldId(*customer)) {
+                    None => till.hold(root_of(*customer), TenantId(1000 + customer), HoldId(*customer), 7 + customer, Instant(1)),
+                    Some(hold) if hold.state == HoldState::Open => till.release(HoldId(*customer)),
+                    Some(_) => {}
                 }
                 let batch = till.ring_up();
                 assert_eq!(journal.commit(batch.clone()).await.unwrap(), model.commit(batch).await.unwrap());
@@ -102,8 +122,9 @@ proptest! {
         steps in prop::collection::vec(step(), 1..40),
         recent_records_max in 1..30_usize,
         fan_out in 2..4_usize,
+        pending_records_max in 1..60_usize,
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(play(steps, IndexOptions { recent_records_max, fan_out }));
+        runtime.block_on(play(steps, JournalOptions { recent_records_max, fan_out, pending_records_max }));
     }
 }

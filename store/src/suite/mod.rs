@@ -7,7 +7,7 @@ pub mod till;
 use crate::db::Db;
 use crate::journal::{Check, CounterKey, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Seq, StateKeys};
 use crate::memory::MemoryJournal;
-use crate::sqlite::{IndexOptions, SqliteJournal};
+use crate::sqlite::{JournalOptions, SqliteJournal};
 use ledger::{AccountKey, Balance};
 use rating::usage::CounterId;
 use rating::{Cents, Currency, Exact, Instant, TenantId, ids::HoldId};
@@ -33,9 +33,14 @@ impl Bench {
     }
 
     pub async fn sqlite() -> Self {
+        Self::sqlite_with(20).await
+    }
+
+    pub async fn sqlite_with(pending_records_max: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open_sqlite(&dir.path().join("centwise.db")).await.unwrap();
-        let journal = SqliteJournal::open_with(&db, IndexOptions { recent_records_max: 16, fan_out: 3 }).await.unwrap();
+        let journal =
+            SqliteJournal::open_with(&db, JournalOptions { recent_records_max: 16, fan_out: 3, pending_records_max }).await.unwrap();
         Self { journal: Box::new(journal), memory: None, db: Some((db, dir)) }
     }
 
@@ -43,8 +48,8 @@ impl Bench {
         if let Some(memory) = &self.memory {
             memory.fail_next_commits(u32::from(broken)).unwrap();
         }
-        // Fails after records and accounts have been written: the whole transaction must go.
-        let refuse = "create trigger refuse before insert on carries begin select raise(abort, 'refused'); end";
+        // Fails after records and chain heads have been written: the whole transaction must go.
+        let refuse = "create trigger refuse before insert on batches begin select raise(abort, 'refused'); end";
         self.sql(if broken { refuse } else { "drop trigger if exists refuse" }).await;
     }
 

@@ -1,0 +1,127 @@
+//! How fast the journal takes batches, as the engine uses it: find, load, commit.
+//!
+//! `cargo run --release -p centwise-store --example throughput -- RECORDS BATCH v4|v7 [DIR]`
+//! 10,000 customers under 100 resellers; prints rates, processor time per record, opening and `verify`.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::float_arithmetic, reason = "a measuring tool")]
+
+#[path = "../src/suite/till.rs"]
+#[expect(dead_code, reason = "shared with the suite, which uses all of it")]
+mod till;
+
+use rating::{Exact, TenantId};
+use std::time::{Duration, Instant};
+use store::db::Db;
+use store::journal::{Journal, StateKeys};
+use store::sqlite::SqliteJournal;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const ROOTS: u64 = 100;
+const CUSTOMERS: u64 = 10_000;
+
+fn mix(mut x: u64) -> u64 {
+    x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+fn id(n: u64, ordered: bool) -> String {
+    let (a, b) = (mix(n), mix(!n));
+    if ordered { format!("{:012x}-7{:03x}-{b:016x}", 1_700_000_000_000 + n / 100, a & 0xfff) } else { format!("{a:016x}-4{b:016x}") }
+}
+
+/// User and system time of this process.
+fn processor() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    Duration::from_millis(10 * (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()))
+}
+
+fn rss_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+#[derive(Default)]
+struct Spent {
+    find: Duration,
+    load: Duration,
+    commit: Duration,
+    slowest: Duration,
+    processor: Duration,
+}
+
+#[tokio::main]
+async fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let (records, size): (u64, u64) = (args[1].parse().unwrap(), args[2].parse().unwrap());
+    let ordered = args[3] == "v7";
+    let dir = tempfile::tempdir_in(args.get(4).map_or(".", String::as_str)).unwrap();
+    let file = dir.path().join("centwise.db");
+    let db = Db::open_sqlite(&file).await.unwrap();
+    let journal = SqliteJournal::open(&db).await.unwrap();
+    let (mut till, mut spent) = (till::Till::default(), Spent::default());
+    for batch in 0..records / size {
+        for n in batch * size..(batch + 1) * size {
+            let customer = mix(n ^ 0xabcd) % CUSTOMERS;
+            let (root, customer) = (TenantId((100 + customer % ROOTS).cast_signed()), TenantId((10_000 + customer).cast_signed()));
+            till.sale(root, customer, &id(n, ordered), Exact(4 * Exact::PER_CENT));
+        }
+        one_batch(&journal, &mut till, &mut spent).await;
+        if (batch + 1) % (records / size / 10).max(1) == 0 {
+            let total = spent.find + spent.load + spent.commit;
+            println!(
+                "{:>9} records: {:>7.0}/s (find {:?}, load {:?}, commit {:?}, slowest {:?}), {:.2} us processor each, {} MB",
+                (batch + 1) * size,
+                ((batch + 1) * size) as f64 / total.as_secs_f64(),
+                spent.find,
+                spent.load,
+                spent.commit,
+                spent.slowest,
+                spent.processor.as_secs_f64() * 1e6 / ((batch + 1) * size) as f64,
+                rss_mb()
+            );
+        }
+    }
+    if std::env::var_os("COMMIT_ONLY").is_some() {
+        return;
+    }
+    drop((journal, db));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    println!("{} bytes per record", std::fs::metadata(&file).unwrap().len() / records);
+    let started = Instant::now();
+    let db = Db::open_sqlite(&file).await.unwrap();
+    let journal = SqliteJournal::open(&db).await.unwrap();
+    println!("opened in {:?}", started.elapsed());
+    let (started, used) = (Instant::now(), processor());
+    let checks = journal.verify().await.unwrap();
+    assert!(checks.iter().all(|check| check.ok), "{checks:#?}");
+    println!("verified in {:?}, processor {:?}", started.elapsed(), processor() - used);
+}
+
+async fn one_batch(journal: &SqliteJournal, till: &mut till::Till, spent: &mut Spent) {
+    let batch = till.ring_up();
+    let identities: Vec<_> = batch.records.iter().map(|record| record.identity.clone()).collect();
+    let keys = StateKeys {
+        accounts: batch.state.accounts.keys().copied().collect(),
+        carries: batch.state.carries.keys().copied().collect(),
+        counters: batch.state.counters.keys().copied().collect(),
+        ..StateKeys::default()
+    };
+    let (started, used) = (Instant::now(), processor());
+    assert!(journal.find(&identities).await.unwrap().iter().all(Option::is_none));
+    let found = Instant::now();
+    journal.load(&keys).await.unwrap();
+    let loaded = Instant::now();
+    journal.commit(batch).await.unwrap();
+    let done = Instant::now();
+    spent.find += found - started;
+    spent.load += loaded - found;
+    spent.commit += done - loaded;
+    spent.slowest = spent.slowest.max(done - started);
+    spent.processor += processor() - used;
+}
