@@ -9,7 +9,6 @@ use crate::work::{Amended, Void};
 use ledger::{Event, LinkCharge};
 use rating::usage::Counter;
 use rating::{Exact, Overflow, TenantId, link, rounding};
-use smallvec::SmallVec;
 use store::hash;
 use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Record, Seq};
 
@@ -133,7 +132,7 @@ fn void_record(void: &Void, charges: Charges) -> Record {
         quantity: rating::Quantity(-charged.body.quantity.0),
         amount: charged.body.amount.clone(),
         charges,
-        postings: SmallVec::new(),
+        postings: Vec::new(),
         reason: void.reason.clone(),
         refers_to: Some(void.original.seq),
         member: charged.body.member.clone(),

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use store::journal::{Charge, ChargePricing, CounterKey};
 use tenants::{Agreement, Collect, OnExhausted};
 
-pub type Charges = SmallVec<[Charge; 3]>;
+pub type Charges = Vec<Charge>;
 
 /// Prices every link of the plan at the present counters and carries. Changes nothing.
 pub fn price(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &States) -> Result<Charges, Kept> {

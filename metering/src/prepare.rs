@@ -11,7 +11,6 @@ use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::usage::{Measured, Unrated, Usage};
 use rating::{CardVersionId, Currency, Instant, Quantity, ids::HoldId};
-use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
 use store::journal::{Identity, Namespace, Personal};
@@ -47,7 +46,7 @@ pub struct Prepared {
 pub struct Plan {
     pub currency: Currency,
     pub meter: Arc<MeterTerms>,
-    pub links: SmallVec<[MeasuredLink; 3]>,
+    pub links: Vec<MeasuredLink>,
 }
 
 #[derive(Debug)]
@@ -106,7 +105,7 @@ impl Prepared {
     pub fn of_quantity(&self, plan: &Plan, quantity: Quantity) -> Result<(Self, Plan), Kept> {
         let event = UsageEvent { quantity, ..self.event.clone() };
         let usage = usage_of(&event, &plan.meter);
-        let mut links = SmallVec::with_capacity(plan.links.len());
+        let mut links = Vec::with_capacity(plan.links.len());
         for link in &plan.links {
             let method = match &link.method {
                 Method::Commission { commission_bp } => Method::Commission { commission_bp: *commission_bp },
@@ -191,7 +190,7 @@ async fn plan(
         None => return Ok(Err(Kept("no_agreement"))),
     };
     let usage = usage_of(event, &meter);
-    let mut links = SmallVec::new();
+    let mut links = Vec::with_capacity(chain.len());
     for link in chain {
         match measure_link(directory, link, &usage).await? {
             Ok(method) => links.push(MeasuredLink { agreement: link.agreement.clone(), method }),

@@ -14,7 +14,7 @@ use crate::work::{Amended, Done, Work};
 use ledger::{AccountKey, Books, Event, Hold, Refusal};
 use rating::usage::Counter;
 use rating::{Carry, Cents, Currency, Instant, TenantId, ids::HoldId};
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -428,12 +428,8 @@ impl Turn {
             MoneyKind::TopUp => Kind::TopUp,
             MoneyKind::Adjustment => Kind::Adjustment,
         };
-        let body = Body {
-            currency: Some(command.account.currency),
-            postings: smallvec![posting],
-            reason: command.reason.clone(),
-            ..Body::default()
-        };
+        let body =
+            Body { currency: Some(command.account.currency), postings: vec![posting], reason: command.reason.clone(), ..Body::default() };
         let (at, tenant, identity) = (received_at, command.account.tenant, identity.clone());
         let digest = [0; 16];
         let index = self.push(Record {

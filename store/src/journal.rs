@@ -150,15 +150,15 @@ pub struct Body {
     pub quantity: Quantity,
     /// Major units as text, for models that price an amount.
     pub amount: Option<String>,
-    pub charges: SmallVec<[Charge; 3]>,
+    pub charges: Vec<Charge>,
     /// Moves that are not the consequence of charges: top-ups, adjustments.
-    pub postings: SmallVec<[Posting; 1]>,
+    pub postings: Vec<Posting>,
     /// Unrated: the stable code. Adjustments, voids: the human's reason.
     pub reason: String,
     pub refers_to: Option<Seq>,
     pub hold: Option<HoldId>,
     /// Holds: cents set aside (placed, extended: the new totals) or given back, per account.
-    pub held: SmallVec<[(AccountKey, Cents); 1]>,
+    pub held: Vec<(AccountKey, Cents)>,
     /// Captures above the hold, hold's new end, and other facts an answer repeats.
     pub expires_at: Option<Instant>,
     /// Void and correction: the distinct value withdrawn or added (`unique`, `max`, `latest`).

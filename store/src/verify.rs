@@ -73,7 +73,7 @@ pub struct Audit {
     balances: FastMap<AccountKey, i128>,
     carries: FastMap<(TenantId, TenantId), Carry>,
     counters: FastMap<CounterKey, Counter>,
-    held: HashMap<HoldId, SmallVec<[(AccountKey, Cents); 1]>>,
+    held: HashMap<HoldId, Vec<(AccountKey, Cents)>>,
     amendments: HashMap<Seq, Amendment>,
     chain: Chain,
     identities: Identities,

@@ -10,6 +10,7 @@ use crate::http::write;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::extract::{Query, Request, State};
+use axum::http::Uri;
 use axum::response::Response;
 use metering::command::Problem;
 use metering::input::cdr::{Options, SecondsField};
@@ -45,6 +46,14 @@ pub struct SwitchQuery {
 }
 
 impl SwitchQuery {
+    /// mod_json_cdr appends `?uuid=…` to whatever URL it is given, also to one that has a query.
+    fn of(uri: &Uri) -> Result<Self, ApiProblem> {
+        let asked = uri.query().unwrap_or_default();
+        let ours: Vec<&str> = asked.split(['&', '?']).filter(|pair| !pair.is_empty() && !pair.starts_with("uuid=")).collect();
+        let uri = format!("/?{}", ours.join("&")).parse().map_err(|e| wrong_query(&e))?;
+        Query::try_from_uri(&uri).map(|Query(query)| query).map_err(|rejection| wrong_query(&rejection.body_text()))
+    }
+
     fn options(self) -> Options {
         let list = |text: Option<String>| {
             text.map(|text| text.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect())
@@ -65,6 +74,10 @@ impl SwitchQuery {
     }
 }
 
+fn wrong_query(why: &dyn std::fmt::Display) -> ApiProblem {
+    ApiProblem::new("invalid_request", format!("the query of the address: {why}"))
+}
+
 type Parser = fn(&[u8], &Options) -> Result<Vec<Row>, Problem>;
 
 async fn take(app: App, key: MayUse, query: SwitchQuery, request: Request, parse: Parser) -> Result<Response, ApiProblem> {
@@ -80,23 +93,34 @@ async fn take(app: App, key: MayUse, query: SwitchQuery, request: Request, parse
 /// Take call records of FreeSWITCH (mod_json_cdr)
 #[utoipa::path(post, path = "/v1/ingest/freeswitch", tag = "usage-events", params(SwitchQuery),
     request_body(content = Object, content_type = "application/json"), responses((status = 200, body = BatchBody)))]
-pub async fn ingest_freeswitch(
-    State(app): State<App>,
-    key: MayUse,
-    Query(query): Query<SwitchQuery>,
-    request: Request,
-) -> Result<Response, ApiProblem> {
+pub async fn ingest_freeswitch(State(app): State<App>, key: MayUse, request: Request) -> Result<Response, ApiProblem> {
+    let query = SwitchQuery::of(request.uri())?;
     take(app, key, query, request, freeswitch::parse).await
 }
 
 /// Take call records of Asterisk (Master.csv)
 #[utoipa::path(post, path = "/v1/ingest/asterisk", tag = "usage-events", params(SwitchQuery),
     request_body(content = String, content_type = "text/csv"), responses((status = 200, body = BatchBody)))]
-pub async fn ingest_asterisk(
-    State(app): State<App>,
-    key: MayUse,
-    Query(query): Query<SwitchQuery>,
-    request: Request,
-) -> Result<Response, ApiProblem> {
+pub async fn ingest_asterisk(State(app): State<App>, key: MayUse, request: Request) -> Result<Response, ApiProblem> {
+    let query = SwitchQuery::of(request.uri())?;
     take(app, key, query, request, asterisk::parse).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(uri: &str, milliseconds: Option<bool>) {
+        let read = SwitchQuery::of(&uri.parse().unwrap());
+        assert_eq!(read.ok().map(|query| query.milliseconds), milliseconds, "{uri}");
+    }
+
+    #[test]
+    fn the_switch_appends_its_uuid() {
+        check("/v1/ingest/freeswitch", Some(false));
+        check("/v1/ingest/freeswitch?uuid=5a1e", Some(false));
+        check("/v1/ingest/freeswitch?milliseconds=true?uuid=5a1e", Some(true));
+        check("/v1/ingest/freeswitch?milliseconds=true&uuid=5a1e", Some(true));
+        check("/v1/ingest/freeswitch?miliseconds=true&uuid=5a1e", None);
+    }
 }

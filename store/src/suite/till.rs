@@ -35,8 +35,8 @@ impl Till {
     /// One call of a customer: `exact` at retail; counted for the customer's link.
     pub fn sale(&mut self, root: TenantId, customer: TenantId, id: &str, exact: Exact) -> usize {
         let wholesale = Exact(exact.0 * 3 / 4);
-        let charges: SmallVec<[Charge; 3]> =
-            smallvec![self.charge(customer, customer, root, exact, true), self.charge(customer, root, PLATFORM, wholesale, false)];
+        let charges: Vec<Charge> =
+            vec![self.charge(customer, customer, root, exact, true), self.charge(customer, root, PLATFORM, wholesale, false)];
         self.post_charges(root, &charges);
         let body = Body { currency: Some(Currency::EUR), meter: "call".into(), quantity: Quantity::whole(600), charges, ..Body::default() };
         self.push(Kind::Rated, customer, identity(root, Namespace::Usage, id), body)
@@ -66,7 +66,7 @@ impl Till {
             cents: Cents(cents),
         };
         self.post(&posting);
-        let body = Body { currency: Some(Currency::EUR), postings: smallvec![posting], ..Body::default() };
+        let body = Body { currency: Some(Currency::EUR), postings: vec![posting], ..Body::default() };
         self.push(Kind::TopUp, customer, identity(root, Namespace::Money, id), body);
     }
 
@@ -75,7 +75,7 @@ impl Till {
         let hold = Hold::new(id, root, customer, Instant(self.now), until, smallvec![(account, Cents(cents))]).named("pbx-1", "h");
         self.change_held(account, cents);
         self.set_hold(hold.clone());
-        let body = Body { currency: Some(Currency::EUR), hold: Some(id), held: smallvec![(account, Cents(cents))], ..Body::default() };
+        let body = Body { currency: Some(Currency::EUR), hold: Some(id), held: vec![(account, Cents(cents))], ..Body::default() };
         self.push(Kind::HoldPlaced, customer, identity(root, Namespace::Hold, &id.to_string()), body);
     }
 
