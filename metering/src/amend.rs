@@ -103,7 +103,12 @@ impl Turn {
         let before = self.save();
         let voided = self.void(void)?;
         match self.usage(event) {
-            Outcome::Rated(posted) | Outcome::Duplicate(posted) => Ok(Amended { void: voided, event: Some(posted) }),
+            Outcome::Rated(posted) => Ok(Amended { void: voided, event: Some(posted) }),
+            Outcome::Duplicate(posted) if again => Ok(Amended { void: voided, event: Some(posted) }),
+            Outcome::Duplicate(_) => {
+                self.restore(before);
+                Err(Problem::field("id_conflict", "id", "the corrected event needs an id of its own; this one was reported before"))
+            }
             Outcome::Unrated { .. } if again => Ok(Amended { void: voided, event: None }),
             Outcome::Unrated { reason, .. } => {
                 self.restore(before);

@@ -148,7 +148,7 @@ impl Committer {
         expired.iter().for_each(|hold| turn.expire(hold));
         let mut done: Vec<Done> = work.iter().map(|command| turn.take(command)).collect();
         let batch: Batch = turn.into_batch();
-        if !batch.records.is_empty() {
+        if !batch.records.is_empty() || !batch.settled.is_empty() {
             let first = self.journal.commit(batch).await?;
             done.iter_mut().for_each(|answer| answer.place(first));
         }

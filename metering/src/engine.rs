@@ -145,8 +145,14 @@ impl Engine {
         let kept = self.journal.read(&query).await.map_err(journal_problem)?;
         let next = (kept.len() == limit).then(|| kept.last().map(|record| record.seq)).flatten();
         let (mut work, mut unrated) = (Vec::new(), BTreeMap::<String, u64>::new());
+        let mut seen = HashMap::new();
         for record in kept {
-            match prepare(&self.directory, caller, event_of(&record), self.now(), Lateness::Accepted).await {
+            if !self.sees_once(caller, record.tenant, &mut seen).await? {
+                continue;
+            }
+            // As its sender: whoever asks, the customer is looked for where the sender could have meant it.
+            let sender = Caller { tenant: record.tenant, root, ..*caller };
+            match prepare(&self.directory, &sender, event_of(&record), self.now(), Lateness::Accepted).await {
                 Ok(prepared) => work.push(Work::Again { kept: Arc::new(record), prepared: Box::new(prepared) }),
                 Err(problem) => *unrated.entry(problem.code.to_owned()).or_default() += 1,
             }
@@ -163,6 +169,15 @@ impl Engine {
         Ok(summary)
     }
 
+    async fn sees_once(&self, caller: &Caller, tenant: TenantId, seen: &mut HashMap<TenantId, bool>) -> Result<bool, Problem> {
+        if let Some(&sees) = seen.get(&tenant) {
+            return Ok(sees);
+        }
+        let sees = self.directory.sees(caller, tenant).await?;
+        seen.insert(tenant, sees);
+        Ok(sees)
+    }
+
     // ---- void, correct ----
 
     pub async fn void(&self, caller: &Caller, request: &VoidRequest) -> Result<Amended, Problem> {
@@ -176,7 +191,12 @@ impl Engine {
 
     async fn amend(&self, caller: &Caller, request: &VoidRequest, event: Option<UsageEvent>) -> Result<Amended, Problem> {
         for _ in 0..LOOKS_MAX {
-            let original = self.locate(caller, &request.source, &request.id, request.customer.as_deref()).await?;
+            let found = self.locate(caller, &request.source, &request.id, request.customer.as_deref()).await?;
+            // However it is named, an event that was rated later is voided once: at the record that was kept.
+            let original = match (found.kind, found.body.refers_to) {
+                (Kind::RatedLater, Some(kept)) => self.record(kept).await?,
+                _ => found,
+            };
             let void = Box::new(self.void_work(original, request).await?);
             let work = match &event {
                 None => Work::Void(void),
@@ -195,7 +215,7 @@ impl Engine {
     }
 
     async fn void_work(&self, original: Arc<Record>, request: &VoidRequest) -> Result<Void, Problem> {
-        let charged = self.charged(&original).await?;
+        let (charged, root) = self.standing(&original).await?;
         let mut cards = Vec::with_capacity(charged.body.charges.len());
         for charge in &charged.body.charges {
             cards.push(match &charge.pricing {
@@ -206,19 +226,29 @@ impl Engine {
         let meter =
             self.directory.meter(&charged.body.meter).await?.ok_or_else(|| Problem::new("unknown_meter", "the event's meter is gone"))?;
         let personal_key = self.directory.personal_key(charged.tenant).await?;
-        let identity =
-            Identity { root: original.identity.root, namespace: Namespace::Amend, source: request.source.clone(), id: request.key.clone() };
+        let identity = Identity { root, namespace: Namespace::Amend, source: request.source.clone(), id: request.key.clone() };
         let (reason, received_at) = (request.reason.clone(), self.now());
         Ok(Void { identity, original, charged, personal_key, meter, cards, reason, received_at })
     }
 
     /// The record that carries an event's charges: itself, or its later rating.
     pub async fn charged(&self, original: &Arc<Record>) -> Result<Arc<Record>, Problem> {
+        Ok(self.standing(original).await?.0)
+    }
+
+    /// The same, with the root whose books it moved: usage kept under its sender's root is rated under
+    /// its customer's, and a repeated void must find the first one there.
+    async fn standing(&self, original: &Arc<Record>) -> Result<(Arc<Record>, TenantId), Problem> {
         let keys = StateKeys { amendments: vec![original.seq], ..StateKeys::default() };
         let state = self.journal.load(&keys).await.map_err(journal_problem)?;
         match state.amendments.get(&original.seq) {
-            Some(amendment) if amendment.kind == Kind::RatedLater => self.record(amendment.by).await,
-            _ => Ok(Arc::clone(original)),
+            Some(amendment) if amendment.kind == Kind::RatedLater => {
+                let rated = self.record(amendment.by).await?;
+                let root = rated.identity.root;
+                Ok((rated, root))
+            }
+            Some(amendment) => Ok((Arc::clone(original), self.record(amendment.by).await?.identity.root)),
+            None => Ok((Arc::clone(original), original.identity.root)),
         }
     }
 

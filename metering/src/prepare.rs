@@ -10,7 +10,7 @@ use crate::work::{hold_id, named_hold};
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::usage::{Measured, Unrated, Usage};
-use rating::{CardVersionId, Currency, Instant, Quantity, ids::HoldId};
+use rating::{CardVersionId, Currency, Instant, Quantity, TenantId, ids::HoldId};
 use std::borrow::Cow;
 use std::sync::Arc;
 use store::journal::{Identity, Namespace, Personal};
@@ -30,10 +30,12 @@ pub struct Prepared {
     pub identity: Identity,
     /// Where the event lies if it came before its customer was known: under the key's own root.
     pub orphan: Option<Identity>,
-    /// Digest of the content as sent: tells a resend from a conflict.
+    /// Digest of the content as sent, under the customer's key: tells a resend from a conflict.
     pub content: [u8; 16],
-    /// The same as it was kept while the customer was unknown.
-    pub orphan_content: Option<[u8; 16]>,
+    /// The digest before it was keyed; never stored.
+    plain: [u8; 16],
+    /// Whose key sent it.
+    pub sender: TenantId,
     /// `None`: kept under the key's own root until somebody creates it.
     pub customer: Option<Arc<Customer>>,
     pub received_at: Instant,
@@ -93,6 +95,10 @@ impl Prepared {
             raw: event.raw.clone(),
         }
     }
+    /// The content's digest as it was kept while the customer was unknown.
+    pub fn orphan_content(&self) -> [u8; 16] {
+        sealed(&NO_KEY, &self.plain)
+    }
     /// The hold that this usage captures, if it is there: the one it names, or the one of its own id.
     pub fn hold_id(&self) -> HoldId {
         let (root, source) = (self.identity.root, &self.event.source);
@@ -118,9 +124,9 @@ impl Prepared {
         }
         let plan = Plan { currency: plan.currency, meter: Arc::clone(&plan.meter), links };
         let (identity, customer) = (self.identity.clone(), self.customer.clone());
-        let (content, received_at) = (self.content, self.received_at);
+        let (content, plain, sender, received_at) = (self.content, self.plain, self.sender, self.received_at);
         let priced = Err(Kept("measured_apart"));
-        Ok((Self { event, identity, orphan: None, content, orphan_content: None, customer, received_at, priced }, plan))
+        Ok((Self { event, identity, orphan: None, content, plain, sender, customer, received_at, priced }, plan))
     }
     pub fn personal_key(&self) -> &[u8; 32] {
         self.customer.as_ref().map_or(&NO_KEY, |customer| &customer.personal_key)
@@ -153,14 +159,15 @@ pub async fn prepare(directory: &Directory, caller: &Caller, event: UsageEvent, 
     let identity = |root| Identity { root, namespace: Namespace::Usage, source: event.source.clone(), id: event.id.clone() };
     let root = customer.as_ref().map_or(caller.root, |c| c.tenant.root);
     let (identity, orphan) = (identity(root), (root != caller.root).then(|| identity(caller.root)));
-    let content = content_digest(customer.as_ref().map_or(&NO_KEY, |c| &c.personal_key), &event);
-    let orphan_content = orphan.is_some().then(|| content_digest(&NO_KEY, &event));
+    let plain = content_digest(&event);
+    let content = sealed(customer.as_ref().map_or(&NO_KEY, |c| &c.personal_key), &plain);
     let event = normalised(event, customer.as_deref());
     let priced = match &customer {
         None => Err(Kept("unknown_customer")),
         Some(customer) => plan(directory, customer, &event, meter, now, late).await?,
     };
-    Ok(Prepared { event, identity, orphan, content, orphan_content, customer, received_at: now, priced })
+    let sender = caller.tenant;
+    Ok(Prepared { event, identity, orphan, content, plain, sender, customer, received_at: now, priced })
 }
 
 /// Numbers become digits as the customer's country writes them.
@@ -180,6 +187,9 @@ async fn plan(
     now: Instant,
     late: Lateness,
 ) -> Result<Result<Plan, Kept>, Problem> {
+    if customer.tenant.closed_at.is_some_and(|closed| event.at >= closed) {
+        return Ok(Err(Kept("tenant_closed")));
+    }
     let window_secs = i64::from(customer.tenant.late_window_days) * 86_400;
     if late == Lateness::Kept && event.at < now.plus_secs(-window_secs) {
         return Ok(Err(Kept("late")));
@@ -241,9 +251,9 @@ async fn measure_card(
 }
 
 /// Equal after parsing: "600" = 600.0; attributes are sorted; the hold and the raw record do not count.
-fn content_digest(key: &[u8; 32], event: &UsageEvent) -> [u8; 16] {
+fn content_digest(event: &UsageEvent) -> [u8; 16] {
     let amount = event.amount.map(|amount| amount.to_string());
-    let mut digest = Digest::keyed(key)
+    let mut digest = Digest::keyed(&NO_KEY)
         .text(&event.customer)
         .text(&event.meter)
         .number(event.quantity.0)
@@ -255,4 +265,9 @@ fn content_digest(key: &[u8; 32], event: &UsageEvent) -> [u8; 16] {
         digest = digest.text(name).text(value);
     }
     digest.finish()
+}
+
+/// A content's digest under the key of the person it is about.
+fn sealed(key: &[u8; 32], plain: &[u8; 16]) -> [u8; 16] {
+    Digest::keyed(key).number(i128::from_le_bytes(*plain)).finish()
 }

@@ -119,8 +119,12 @@ pub enum Earlier {
     Fresh(usize),
 }
 
-/// The accounts a record's charges touch.
+/// The accounts a record's charges touch, and whether a kept event was rated or voided since.
 pub fn record_keys(record: &Record, keys: &mut StateKeys) {
+    if record.kind == Kind::Unrated {
+        // Without it a resend would be charged again.
+        keys.amendments.push(record.seq);
+    }
     let Some(currency) = record.body.currency else { return };
     for charge in &record.body.charges {
         let (buyer, root) = (charge.link.buyer, record.identity.root);
@@ -131,9 +135,6 @@ pub fn record_keys(record: &Record, keys: &mut StateKeys) {
             AccountKey::income(seller, currency),
             AccountKey::revenue(root, currency),
         ]);
-    }
-    if record.kind == Kind::Unrated {
-        keys.amendments.push(record.seq);
     }
     record.body.postings.iter().for_each(|posting| keys.accounts.extend([posting.from, posting.to]));
     record.body.held.iter().for_each(|(account, _)| keys.accounts.push(*account));
@@ -245,11 +246,10 @@ impl Turn {
 
     pub fn usage(&mut self, prepared: &Prepared) -> Outcome {
         if let Some(earlier) = self.earlier(&prepared.identity) {
-            return self.resent(&earlier, prepared, prepared.content);
+            return self.resent(&earlier, prepared);
         }
-        let orphan = prepared.orphan.as_ref().and_then(|identity| self.earlier(identity));
-        if let (Some(earlier), Some(content)) = (orphan, prepared.orphan_content) {
-            return self.resent(&earlier, prepared, content);
+        if let Some(earlier) = prepared.orphan.as_ref().and_then(|identity| self.earlier(identity)) {
+            return self.resent(&earlier, prepared);
         }
         match self.rate(prepared) {
             Ok(rated) => self.record_rated(prepared, rated, Kind::Rated, None),
@@ -263,9 +263,11 @@ impl Turn {
     }
 
     /// The same identity again: the first answer, a conflict, or another try at a kept event.
-    fn resent(&mut self, earlier: &Earlier, prepared: &Prepared, content: [u8; 16]) -> Outcome {
+    fn resent(&mut self, earlier: &Earlier, prepared: &Prepared) -> Outcome {
         let record = self.earlier_record(earlier);
-        if record.content != content {
+        // What came before its customer was known was kept under no key.
+        let same = record.content == prepared.content || (record.kind == Kind::Unrated && record.content == prepared.orphan_content());
+        if !same {
             let detail = format!(
                 "the event {:?} of source {:?} was already reported with other content",
                 record.identity.id, record.identity.source
@@ -297,9 +299,12 @@ impl Turn {
         if prepared.identity != kept.identity
             && let Some(earlier) = self.earlier(&prepared.identity)
         {
-            // It came again under its customer's root and was rated there.
-            self.settle(kept.seq);
-            return self.posted_of(self.earlier_record(&earlier)).map_or_else(fault, Outcome::Duplicate);
+            // It came again under its customer's root: what became of it there counts.
+            let outcome = self.resent(&earlier, prepared);
+            if matches!(outcome, Outcome::Rated(_) | Outcome::Duplicate(_)) {
+                self.settle(kept.seq);
+            }
+            return outcome;
         }
         match self.rate(prepared) {
             Ok(rated) => self.record_rated(prepared, rated, Kind::RatedLater, Some(kept)),
@@ -494,7 +499,8 @@ pub fn record_of(prepared: &Prepared, kind: Kind, body: Body) -> Record {
     Record {
         seq: Seq(0),
         kind,
-        tenant: prepared.customer.as_ref().map_or(prepared.identity.root, |customer| customer.tenant.id),
+        // An unknown customer's usage belongs to its sender: only there will its customer be looked for.
+        tenant: prepared.customer.as_ref().map_or(prepared.sender, |customer| customer.tenant.id),
         identity: prepared.identity.clone(),
         at: prepared.event.at,
         received_at: prepared.received_at,
