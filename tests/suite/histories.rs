@@ -1,0 +1,322 @@
+//! Random histories: usage, duplicates, voids, corrections, top-ups, holds, captures, expiries and new
+//! card versions in any order, on several resellers and customers with both settlements. The database
+//! must answer as the memory does after every batch, and at the end the books must be right by
+//! themselves and equal record by record.
+//!
+//! The histories come from seeds, so a failure names the one to repeat: `HISTORY_SEEDS=17..18`.
+//! `HISTORY_OPERATIONS` sets how many operations each has (default 600; every history is checked in
+//! full, and when one fails, the shortest beginning of it that fails is looked for).
+
+use crate::audit::Audited;
+use crate::speak::Sending;
+use crate::world::{Backend, World, one_rate, prices};
+use metering::command::MoneyKind;
+use rating::Currency;
+use serde_json::json;
+use std::ops::Range;
+
+const SEEDS: Range<u64> = 0..18;
+const OPERATIONS: usize = 600;
+const CUSTOMERS: [&str; 6] = ["prepaid", "strict", "counted", "own-book", "deep", "kiosk"];
+const METERS: [(&str, u64); 5] = [("call", 900), ("sms", 12), ("api_call", 40), ("seats", 3), ("storage", 30)];
+
+/// A small generator of its own: the same history on every machine and in every version.
+#[derive(Clone)]
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        // SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators).
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+    fn below(&mut self, limit: u64) -> u64 {
+        self.roll() % limit
+    }
+    fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len() as u64) as usize]
+    }
+}
+
+/// Two resellers that leave the money with the platform or collect it, one under the other, prices by
+/// the piece, by tiers, by distinct users, by the largest value, and by commission.
+async fn market(backend: Backend) -> World {
+    let world = World::new(backend).await;
+    world.meter("seats", json!({ "unit": "user", "aggregation": "unique", "unique_by": "user" })).await;
+    world.meter("storage", json!({ "unit": "gib", "aggregation": "max" })).await;
+    world.card("platform", "wholesale", version(0)).await;
+    world.reseller("agent", "platform", json!({ "card": "wholesale" })).await;
+    world.reseller("shop", "platform", json!({ "card": "wholesale", "credit_limit": 20_000, "on_exhausted": "refuse" })).await;
+    world.reseller("sub", "shop", json!({ "commission_bp": 3333, "collect": "reseller", "credit_limit": 0 })).await;
+    for owner in ["agent", "shop", "sub"] {
+        world.card(owner, &format!("retail-{owner}"), version(1)).await;
+    }
+    world.customer("prepaid", "agent", json!({ "card": "retail-agent", "credit_limit": 0 })).await;
+    world.customer("strict", "agent", json!({ "card": "retail-agent", "credit_limit": 100, "on_exhausted": "refuse" })).await;
+    world.customer("counted", "agent", json!({ "card": "retail-agent" })).await;
+    world.customer("own-book", "shop", json!({ "card": "retail-shop", "collect": "reseller" })).await;
+    world.customer("deep", "sub", json!({ "card": "retail-sub", "collect": "reseller", "credit_limit": 500 })).await;
+    world
+}
+
+/// Prices that change from version to version; rate keys that stay.
+fn version(number: u64) -> serde_json::Value {
+    let tenth = |cents: u64| format!("0.{:03}", 100 + (cents * 37 + number * 53) % 300);
+    let mut doc = prices(&tenth(1), &tenth(2), "1.5", "0.0713");
+    let rates = doc["rates"].as_array_mut().unwrap();
+    rates[1]["price"] = json!({ "model": "graduated", "tiers": [
+        { "up_to": "100", "unit_price": tenth(3) }, { "up_to": "400", "unit_price": "0.0333" }, { "unit_price": "0.011", "flat": "0.5" }] });
+    for meter in ["seats", "storage"] {
+        rates.push(one_rate(meter, json!({ "model": "per_unit", "unit_price": tenth(4) }))["rates"][0].clone());
+    }
+    doc
+}
+
+#[derive(Debug, Clone)]
+enum Operation {
+    /// Events of one batch: (number of the event, whether it names hold number …).
+    Batch(Vec<Event>),
+    Void(usize),
+    Correct(usize, Event),
+    TopUp(&'static str, i64, u64),
+    Adjust(&'static str, i64, u64),
+    Hold(Event, u32, bool),
+    Extend(usize, u64, u64),
+    Release(usize, u64),
+    Pass(u64),
+    Publish(&'static str, u64),
+    RateAgain(&'static str),
+    NewCustomer,
+}
+
+#[derive(Debug, Clone)]
+struct Event {
+    number: usize,
+    customer: &'static str,
+    meter: &'static str,
+    quantity: u64,
+    /// Seconds after the beginning.
+    at: i64,
+    user: u64,
+    hold: Option<usize>,
+}
+
+/// What may happen next depends on what happened: events are resent, held, voided by their number.
+struct Plot {
+    dice: Dice,
+    events: Vec<Event>,
+    holds: Vec<Event>,
+    steps: u64,
+    /// Seconds since the beginning.
+    now: i64,
+}
+
+impl Plot {
+    fn event(&mut self) -> Event {
+        let (meter, most) = *self.dice.one(&METERS);
+        let mut event = Event {
+            number: self.events.len(),
+            customer: self.dice.one(&CUSTOMERS),
+            meter,
+            quantity: self.dice.below(most),
+            at: self.now - (self.dice.below(40 * 86_400) * self.dice.below(2) * self.dice.below(2)) as i64,
+            user: self.dice.below(4),
+            hold: None,
+        };
+        if let Some(hold) = self.some(self.holds.len(), 3) {
+            // Usage of a hold: by the hold's name, or under the hold's own id (events and holds share numbers).
+            let held = self.holds[hold].clone();
+            event = Event { number: event.number, quantity: self.dice.below(most), hold: Some(held.number), ..held };
+        }
+        self.events.push(event.clone());
+        event
+    }
+    /// One in `odds` times a position below `count`.
+    fn some(&mut self, count: usize, odds: u64) -> Option<usize> {
+        (count > 0 && self.dice.below(odds) == 0).then(|| self.dice.below(count as u64) as usize)
+    }
+    fn resent(&mut self) -> Event {
+        match self.some(self.events.len(), 6) {
+            Some(known) => {
+                let mut event = self.events[known].clone();
+                // Seldom with other content.
+                event.quantity += u64::from(self.dice.below(8) == 0);
+                event
+            }
+            None => self.event(),
+        }
+    }
+    fn any_event(&mut self) -> usize {
+        self.dice.below(self.events.len().max(1) as u64) as usize
+    }
+
+    fn pass(&mut self) -> Operation {
+        let secs = self.dice.below(900);
+        self.now += secs as i64;
+        Operation::Pass(secs)
+    }
+    fn publish(&mut self, number: u64) -> Operation {
+        self.now += 1;
+        Operation::Publish(self.dice.one(&["wholesale", "retail-agent", "retail-shop", "retail-sub"]), number)
+    }
+
+    fn next(&mut self) -> Operation {
+        self.steps += 1;
+        let key = self.steps;
+        let who = *self.dice.one(&CUSTOMERS[..5]);
+        match self.dice.below(100) {
+            0..45 => {
+                let count = 1 + self.dice.below(12);
+                Operation::Batch((0..count).map(|_| self.resent()).collect())
+            }
+            45..55 => Operation::Void(self.any_event()),
+            55..60 => Operation::Correct(self.any_event(), self.resent()),
+            60..66 => Operation::TopUp(who, self.dice.below(3000) as i64, self.dice.below(key) / 2),
+            66..68 => Operation::Adjust(*self.dice.one(&["shop", "sub", who]), self.dice.below(4000) as i64 - 1500, key),
+            68..80 => {
+                let event = match self.some(self.holds.len(), 8) {
+                    Some(known) => self.holds[known].clone(),
+                    None => self.event(),
+                };
+                self.holds.push(event.clone());
+                Operation::Hold(event, 1 + self.dice.below(600) as u32, self.dice.below(3) == 0)
+            }
+            80..85 => Operation::Extend(self.dice.below(self.holds.len().max(1) as u64) as usize, self.dice.below(2000), key),
+            85..89 => Operation::Release(self.dice.below(self.holds.len().max(1) as u64) as usize, key),
+            89..94 => self.pass(),
+            94..97 => self.publish(key),
+            97..99 => Operation::RateAgain(self.dice.one(&["agent", "shop", "platform"])),
+            _ => Operation::NewCustomer,
+        }
+    }
+}
+
+fn sending<'a>(world: &'a World, event: &Event) -> Sending<'a> {
+    let mut sending = world.send(event.customer, event.meter, &event.quantity.to_string()).id(&format!("n{}", event.number));
+    sending.event.at = crate::world::instant(crate::world::NOW).plus_secs(event.at);
+    sending.event.hold = event.hold.map(|number| format!("n{number}"));
+    match event.meter {
+        "call" => sending.to("+4930123456"),
+        "seats" => sending.with("user", &event.user.to_string()),
+        _ => sending,
+    }
+}
+
+/// One operation on one world; the answer as text.
+async fn run(world: &World, plot: &Plot, operation: &Operation) -> String {
+    match operation {
+        Operation::Batch(events) => {
+            let events: Vec<_> = events.iter().map(|event| sending(world, event)).collect();
+            world.batch(&events).await.join("\n")
+        }
+        Operation::Void(number) => world.void(&format!("n{number}")).text().await,
+        Operation::Correct(number, event) => world.void(&format!("n{number}")).corrected(&sending(world, event)).await,
+        Operation::TopUp(name, cents, key) => money(world, MoneyKind::TopUp, name, *cents, *key).await,
+        Operation::Adjust(name, cents, key) => money(world, MoneyKind::Adjustment, name, *cents, *key).await,
+        Operation::Hold(event, ttl, false) => world.hold_text(sending(world, event).hold(*ttl).await),
+        Operation::Hold(event, ttl, true) => world.hold_text(sending(world, event).hold_as_much(*ttl).await),
+        Operation::Extend(hold, quantity, key) => {
+            let Some(event) = plot.holds.get(*hold) else { return String::new() };
+            world.extend(&format!("n{}", event.number), &format!("x{key}"), &quantity.to_string(), 300).await
+        }
+        Operation::Release(hold, key) => {
+            let Some(event) = plot.holds.get(*hold) else { return String::new() };
+            world.release(&format!("n{}", event.number), &format!("r{key}")).await
+        }
+        Operation::Pass(secs) => {
+            world.pass(*secs as i64);
+            world.engine.sweep_holds().await.unwrap();
+            String::new()
+        }
+        Operation::Publish(card, number) => {
+            let from = world.now().to_string();
+            world.publish(card, &from, version(*number)).await;
+            world.pass(1);
+            String::new()
+        }
+        Operation::RateAgain(root) => world.rate_again(root).await,
+        Operation::NewCustomer if !world.knows("kiosk") => {
+            world.customer("kiosk", "shop", json!({ "card": "retail-shop", "collect": "reseller" })).await;
+            String::new()
+        }
+        Operation::NewCustomer => String::new(),
+    }
+}
+
+async fn money(world: &World, kind: MoneyKind, name: &str, cents: i64, key: u64) -> String {
+    match world.move_money(kind, name, cents, Currency::EUR, &format!("m{key}")).await {
+        Ok(answer) => format!("{} balance {} {}", answer.cents, answer.balance, answer.duplicate),
+        Err(problem) => problem.code.to_owned(),
+    }
+}
+
+/// Plays one history on both journals; how far it came, and why it went no further.
+async fn play(seed: u64, operations: usize) -> Result<usize, String> {
+    let (memory, sqlite) = (market(Backend::Memory).await, market(Backend::Sqlite).await);
+    let mut plot = Plot { dice: Dice(seed), events: Vec::new(), holds: Vec::new(), steps: 0, now: 0 };
+    let mut done = 0;
+    while done < operations {
+        let operation = plot.next();
+        let (want, got) = (run(&memory, &plot, &operation).await, run(&sqlite, &plot, &operation).await);
+        if want != got {
+            return Err(format!("operation {done} {operation:?}\nmemory:\n{want}\nsqlite:\n{got}"));
+        }
+        done += match &operation {
+            Operation::Batch(events) => events.len(),
+            _ => 1,
+        };
+        if plot.steps % 40 == 0 {
+            same(&memory.audit().await, &sqlite.audit().await)?;
+        }
+    }
+    same(&memory.audit().await, &sqlite.audit().await)?;
+    Ok(done)
+}
+
+fn same(want: &Audited, got: &Audited) -> Result<(), String> {
+    for (want, got) in want.records.iter().zip(&got.records) {
+        if want != got {
+            return Err(format!("memory: {want:?}\nsqlite: {got:?}"));
+        }
+    }
+    if want == got { Ok(()) } else { Err("the books differ".to_owned()) }
+}
+
+fn number<T: std::str::FromStr>(name: &str, default: T) -> T {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn seeds() -> Range<u64> {
+    let text = std::env::var("HISTORY_SEEDS").unwrap_or_default();
+    let range = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    range.unwrap_or(SEEDS)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_does_what_the_memory_does() {
+    let operations: usize = number("HISTORY_OPERATIONS", OPERATIONS);
+    let mut total = 0;
+    for seed in seeds() {
+        match play(seed, operations).await {
+            Ok(done) => total += done,
+            Err(why) => {
+                // The shortest beginning of this history that goes wrong.
+                let (mut fine, mut wrong, mut shortest) = (0, operations, why);
+                while fine + 1 < wrong {
+                    let middle = fine + (wrong - fine) / 2;
+                    match play(seed, middle).await {
+                        Ok(_) => fine = middle,
+                        Err(why) => (wrong, shortest) = (middle, why),
+                    }
+                }
+                panic!("seed {seed}, {wrong} operations: {shortest}");
+            }
+        }
+    }
+    if std::env::var("HISTORY_SEEDS").is_err() {
+        assert!(total >= 10_000, "only {total} operations");
+    }
+}

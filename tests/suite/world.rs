@@ -1,0 +1,357 @@
+//! A platform with everything under it, in the words of the domain: tests create tenants, agreements
+//! and cards from short JSON, send usage, and read answers as one line of text.
+//!
+//! Time stands still unless a test moves it; ids are counted up. Every world has a temporary database
+//! of its own for the records; the journal is in memory or in that database.
+
+use crate::audit::{self, Audited};
+use metering::command::{Caller, MoneyKind, MoveMoney};
+use metering::{Directory, Engine};
+use rating::card::{CardDoc, MeterTerms};
+use rating::ids::{ApiKeyId, MeterId};
+use rating::{AgreementId, CardVersionId, Cents, Currency, Instant, RateCardId, TenantId};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use store::db::Db;
+use store::journal::Journal;
+use store::memory::MemoryJournal;
+use store::records::{Actor, Meter, NewTenant, RateCard, Records};
+use store::sqlite::SqliteJournal;
+
+use tenants::{Agreement, ApiKey, Collect, OnExhausted, Pricing, Scope, Tenant, TenantKind};
+
+/// The instant at which every world begins.
+pub const NOW: &str = "2026-11-20T12:00:00Z";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Memory,
+    Sqlite,
+}
+
+/// Stamps every test on every journal.
+macro_rules! on_every_journal {
+    ($($test:ident),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { super::$test($crate::world::Backend::Memory).await })+
+        }
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { super::$test($crate::world::Backend::Sqlite).await })+
+        }
+    };
+}
+pub(crate) use on_every_journal;
+
+pub struct World {
+    pub engine: Engine,
+    pub records: Records,
+    pub journal: Arc<dyn Journal>,
+    /// To make its commits fail; `None` on a database.
+    pub memory: Option<MemoryJournal>,
+    pub db: Db,
+    pub platform: Tenant,
+    clock: Arc<AtomicI64>,
+    ids: AtomicI64,
+    tenants: Mutex<BTreeMap<String, Tenant>>,
+    cards: Mutex<HashMap<String, RateCardId>>,
+    pub dir: tempfile::TempDir,
+}
+
+pub fn instant(text: &str) -> Instant {
+    text.parse().unwrap_or_else(|_| panic!("{text:?} is no instant"))
+}
+
+impl World {
+    /// A platform that measures calls, SMS, API calls and bookings, and sells to nobody yet.
+    pub async fn new(backend: Backend) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open_sqlite(&dir.path().join("centwise.db")).await.unwrap();
+        let memory = (backend == Backend::Memory).then(MemoryJournal::new);
+        let journal: Arc<dyn Journal> = match &memory {
+            Some(memory) => Arc::new(memory.clone()),
+            None => Arc::new(SqliteJournal::open(&db).await.unwrap()),
+        };
+        let records = Records::new(&db);
+        let clock = Arc::new(AtomicI64::new(instant(NOW).micros()));
+        let read = Arc::clone(&clock);
+        let directory = Directory::new(records.clone());
+        let engine = Engine::start(Arc::clone(&journal), directory, Arc::new(move || Instant(read.load(Ordering::SeqCst))));
+        let platform = tenant(TenantId(1), "platform", TenantKind::Platform, None);
+        let world = Self {
+            engine,
+            records,
+            journal,
+            memory,
+            db,
+            platform: platform.clone(),
+            clock,
+            ids: AtomicI64::new(100),
+            tenants: Mutex::new(BTreeMap::from([("platform".to_owned(), platform)])),
+            cards: Mutex::default(),
+            dir,
+        };
+        world.begin().await;
+        world
+    }
+
+    async fn begin(&self) {
+        let (id, root) = (self.platform.id, self.platform.root);
+        let name = "first".to_owned();
+        let (hash, created_at) = ([7; 32], Instant(1));
+        let key = ApiKey {
+            id: ApiKeyId(1),
+            tenant: id,
+            root,
+            scope: Scope::PlatformAdmin,
+            name,
+            hash,
+            created_at,
+            expires_at: None,
+            revoked_at: None,
+        };
+        self.records.ensure_platform(&self.actor(), &keyed(&self.platform), &key).await.unwrap();
+        for (meter, unit) in [("call", "second"), ("sms", "message"), ("api_call", "call"), ("booking", "booking")] {
+            self.meter(meter, json!({ "unit": unit })).await;
+        }
+    }
+
+    /// The demo's chain: the platform sells calls at 0.30/min, Muster Telecom at 0.40/min to two
+    /// customers with 50.00 EUR; the commission of a second reseller is 25 %, and so is its own reseller's.
+    pub async fn reference(backend: Backend) -> Self {
+        let world = Self::new(backend).await;
+        world.card("platform", "wholesale", prices("0.30", "0.10", "1.00", "0.05")).await;
+        world.reseller("muster", "platform", json!({ "card": "wholesale" })).await;
+        world.card("muster", "retail", prices("0.40", "0.15", "1.50", "0.08")).await;
+        for customer in ["acme-42", "acme-43"] {
+            world.customer(customer, "muster", json!({ "card": "retail", "credit_limit": 0 })).await;
+            world.top_up(customer, 5000).await;
+        }
+        world.reseller("agent", "platform", json!({ "commission_bp": 2500 })).await;
+        world.reseller("sub-agent", "agent", json!({ "commission_bp": 2500 })).await;
+        world.card("sub-agent", "retail-2", prices("0.40", "0.15", "1.50", "0.08")).await;
+        world.customer("beta", "sub-agent", json!({ "card": "retail-2" })).await;
+        world
+    }
+
+    // ---- time and ids ----
+
+    pub fn now(&self) -> Instant {
+        Instant(self.clock.load(Ordering::SeqCst))
+    }
+    pub fn set_clock(&self, to: &str) {
+        self.clock.store(instant(to).micros(), Ordering::SeqCst);
+    }
+    pub fn pass(&self, secs: i64) {
+        self.clock.fetch_add(secs * 1_000_000, Ordering::SeqCst);
+    }
+    pub fn next_id(&self) -> i64 {
+        self.ids.fetch_add(1, Ordering::SeqCst)
+    }
+    pub fn actor(&self) -> Actor {
+        Actor { key: None, tenant: self.platform.id, at: self.now(), request_id: "test".into(), reason: None }
+    }
+
+    // ---- the cold side ----
+
+    pub async fn meter(&self, name: &str, terms: Value) {
+        let terms: MeterTerms = serde_json::from_value(terms).unwrap();
+        let meter = Meter { id: MeterId(self.next_id()), name: name.into(), terms, created_at: self.now() };
+        self.records.create_meter(&self.actor(), &meter).await.unwrap();
+        self.engine.invalidate();
+    }
+
+    /// A card with one version, in force since ever.
+    pub async fn card(&self, owner: &str, name: &str, doc: Value) {
+        let owner = self.tenant(owner);
+        let id = RateCardId(self.next_id());
+        let currency = doc["currency"].as_str().unwrap_or("EUR").parse().unwrap();
+        let card = RateCard { id, owner: owner.id, root: owner.root, name: name.into(), currency, created_at: self.now() };
+        self.records.create_card(&self.actor(), &card).await.unwrap();
+        self.cards.lock().unwrap().insert(name.to_owned(), id);
+        self.publish(name, "2020-01-01T00:00:00Z", doc).await;
+    }
+
+    /// Another version of a card, in force from an instant on.
+    pub async fn publish(&self, card: &str, from: &str, doc: Value) {
+        let doc = card_doc(doc);
+        let (card, id) = (self.cards.lock().unwrap()[card], CardVersionId(self.next_id()));
+        self.records.create_draft(&self.actor(), card, id, &doc).await.unwrap();
+        self.records.publish(&self.actor(), id, instant(from)).await.unwrap();
+        self.engine.invalidate();
+    }
+
+    pub async fn reseller(&self, name: &str, seller: &str, terms: Value) {
+        self.buyer(TenantKind::Reseller, name, seller).await;
+        self.agree(name, terms).await;
+    }
+    pub async fn customer(&self, name: &str, seller: &str, terms: Value) {
+        self.buyer(TenantKind::Customer, name, seller).await;
+        self.agree(name, terms).await;
+    }
+
+    pub async fn buyer(&self, kind: TenantKind, name: &str, seller: &str) -> Tenant {
+        let new = tenant(TenantId(self.next_id()), name, kind, Some(&self.tenant(seller)));
+        self.records.create_tenant(&self.actor(), &keyed(&new)).await.unwrap();
+        self.tenants.lock().unwrap().insert(name.to_owned(), new.clone());
+        self.engine.invalidate();
+        new
+    }
+
+    /// `card` or `commission_bp`; `currency` (EUR), `collect` (platform), `credit_limit` (none),
+    /// `on_exhausted` (post), `from`, `until`.
+    pub async fn agree(&self, buyer: &str, terms: Value) -> AgreementId {
+        let tenant = self.tenant(buyer);
+        let pricing = match terms["card"].as_str() {
+            Some(card) => Pricing::Wholesale { rate_card: self.cards.lock().unwrap()[card] },
+            None => Pricing::Commission { commission_bp: u16::try_from(terms["commission_bp"].as_u64().unwrap()).unwrap() },
+        };
+        let agreement = Agreement {
+            id: AgreementId(self.next_id()),
+            buyer: tenant.id,
+            seller: tenant.parent.unwrap(),
+            currency: terms["currency"].as_str().unwrap_or("EUR").parse().unwrap(),
+            pricing,
+            collect: if terms["collect"] == "reseller" { Collect::Reseller } else { Collect::Platform },
+            credit_limit: terms["credit_limit"].as_i64().map(Cents),
+            on_exhausted: if terms["on_exhausted"] == "refuse" { OnExhausted::Refuse } else { OnExhausted::Post },
+            from: instant(terms["from"].as_str().unwrap_or("2020-01-01T00:00:00Z")),
+            until: terms["until"].as_str().map(instant),
+        };
+        self.records.create_agreement(&self.actor(), &agreement).await.unwrap();
+        self.engine.invalidate();
+        agreement.id
+    }
+
+    // ---- who ----
+
+    pub fn tenant(&self, name: &str) -> Tenant {
+        self.tenants.lock().unwrap().get(name).unwrap_or_else(|| panic!("there is no tenant {name:?}")).clone()
+    }
+    pub fn knows(&self, name: &str) -> bool {
+        self.tenants.lock().unwrap().contains_key(name)
+    }
+    pub fn name(&self, id: TenantId) -> String {
+        let tenants = self.tenants.lock().unwrap();
+        tenants.iter().find(|(_, tenant)| tenant.id == id).map_or_else(|| id.to_string(), |(name, _)| name.clone())
+    }
+    /// A key that may do everything in this tenant's subtree.
+    pub fn caller(&self, name: &str) -> Caller {
+        let tenant = self.tenant(name);
+        let scope = if tenant.parent.is_none() { Scope::PlatformAdmin } else { Scope::TenantAdmin };
+        Caller { tenant: tenant.id, root: tenant.root, scope }
+    }
+
+    // ---- money ----
+
+    pub async fn top_up(&self, name: &str, cents: i64) {
+        self.move_money(MoneyKind::TopUp, name, cents, Currency::EUR, &format!("top-up-{}", self.next_id())).await.unwrap();
+    }
+
+    pub async fn move_money(
+        &self,
+        kind: MoneyKind,
+        name: &str,
+        cents: i64,
+        currency: Currency,
+        key: &str,
+    ) -> Result<metering::command::MoneyAnswer, metering::command::Problem> {
+        let tenant = self.tenant(name);
+        let account = ledger::AccountKey::balance(tenant.id, currency);
+        let reason = "by hand".to_owned();
+        self.engine.move_money(MoveMoney { kind, key: key.to_owned(), account, root: tenant.root, cents: Cents(cents), reason }).await
+    }
+
+    // ---- checks ----
+
+    /// The books worked out again from every record; every rule that must always hold is checked.
+    pub async fn audit(&self) -> Audited {
+        audit::audit(self.journal.as_ref(), self.platform.id).await
+    }
+
+    /// Every account that is not at zero, by name, after an audit: `acme-42 4600, muster 100, revenue of muster 300`.
+    #[track_caller]
+    pub fn accounts(&self, want: &str) -> impl Future<Output = ()> {
+        let from = std::panic::Location::caller();
+        async move {
+            let audited = self.audit().await;
+            let mut lines: Vec<String> = Vec::new();
+            for (key, balance) in &audited.accounts {
+                let name = self.name(key.tenant);
+                let name = match key.kind {
+                    ledger::AccountKind::Balance => name,
+                    ledger::AccountKind::Income => format!("income of {name}"),
+                    ledger::AccountKind::Revenue => format!("revenue of {name}"),
+                    ledger::AccountKind::External => format!("external of {name}"),
+                };
+                let currency = if key.currency == Currency::EUR { String::new() } else { format!(" {}", key.currency) };
+                let held = if balance.held == Cents::ZERO { String::new() } else { format!(" held {}", balance.held) };
+                if balance.posted != Cents::ZERO || balance.held != Cents::ZERO {
+                    lines.push(format!("{name} {}{currency}{held}", balance.posted));
+                }
+            }
+            let mut wanted: Vec<&str> = want.split(", ").filter(|line| !line.is_empty()).collect();
+            wanted.sort_unstable();
+            lines.sort_unstable();
+            assert_eq!(lines.join(", "), wanted.join(", "), "at {from}");
+        }
+    }
+
+    pub async fn balance(&self, name: &str) -> i64 {
+        let account = ledger::AccountKey::balance(self.tenant(name).id, Currency::EUR);
+        self.engine.balance(account).await.unwrap().posted.0
+    }
+}
+
+pub fn card_doc(mut doc: Value) -> CardDoc {
+    if doc["currency"].is_null() {
+        doc["currency"] = json!("EUR");
+    }
+    rating::validate::parse_card(doc.to_string().as_bytes()).unwrap_or_else(|mistakes| panic!("{mistakes:?} in {doc}"))
+}
+
+/// Calls per minute in 60/60 increments, API calls, bookings and SMS by the piece.
+pub fn prices(call: &str, api_call: &str, booking: &str, sms: &str) -> Value {
+    json!({ "rates": [
+        { "key": "call", "meter": "call", "prefixes": [""], "call": { "initial": "60", "next": "60", "steps": [{ "from": "0", "price": call, "per": "60" }] } },
+        { "key": "api_call", "meter": "api_call", "price": { "model": "per_unit", "unit_price": api_call } },
+        { "key": "booking", "meter": "booking", "price": { "model": "per_unit", "unit_price": booking } },
+        { "key": "sms", "meter": "sms", "price": { "model": "per_unit", "unit_price": sms } },
+    ]})
+}
+
+/// A card with one rate for one meter.
+pub fn one_rate(meter: &str, price: Value) -> Value {
+    json!({ "rates": [{ "key": meter, "meter": meter, "price": price }] })
+}
+
+pub fn per_unit(meter: &str, unit_price: &str) -> Value {
+    one_rate(meter, json!({ "model": "per_unit", "unit_price": unit_price }))
+}
+
+fn tenant(id: TenantId, name: &str, kind: TenantKind, seller: Option<&Tenant>) -> Tenant {
+    let mut path = seller.map(|seller| seller.path.clone()).unwrap_or_default();
+    path.push(id);
+    Tenant {
+        id,
+        external_id: name.into(),
+        kind,
+        name: name.into(),
+        parent: seller.map(|seller| seller.id),
+        root: path.get(1).copied().unwrap_or(id),
+        path,
+        country: Some("DE".into()),
+        late_window_days: 35,
+        created_at: Instant(1),
+        closed_at: None,
+    }
+}
+
+fn keyed(tenant: &Tenant) -> NewTenant {
+    let mut personal_key = [0; 32];
+    personal_key[..8].copy_from_slice(&tenant.id.0.to_be_bytes());
+    NewTenant { tenant: tenant.clone(), personal_key }
+}

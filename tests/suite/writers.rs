@@ -1,0 +1,83 @@
+//! 64 writers against one prepaid account: usage and holds, never below the limit, not one cent off.
+
+use crate::world::{Backend, World, on_every_journal};
+use metering::command::Outcome;
+use serde_json::json;
+use std::sync::Arc;
+
+on_every_journal!(an_account_never_goes_below_its_limit, the_same_event_from_all_sides_is_posted_once);
+
+const WRITERS: usize = 64;
+const COMMANDS: usize = 12;
+
+/// What one writer knows it spent: cents of the events that were rated.
+async fn write(world: Arc<World>, writer: usize) -> i64 {
+    let mut spent = 0;
+    for command in 0..COMMANDS {
+        let id = format!("w{writer}-{command}");
+        let call = world.call("acme", &(60 * (1 + (writer + command) % 3)).to_string()).id(&id);
+        let answers = match (writer + command) % 4 {
+            // A call that was allowed to start is posted, whatever others did meanwhile.
+            0 => match call.hold(3600).await {
+                Ok(_) => world.answers(&[call]).await,
+                Err(problem) => {
+                    assert_eq!(problem.code, "insufficient_balance");
+                    continue;
+                }
+            },
+            1 => {
+                if call.hold(3600).await.is_ok() {
+                    let _released = world.release(&id, "r").await;
+                }
+                continue;
+            }
+            2 => vec![world.answers(std::slice::from_ref(&call)).await.remove(0), world.answers(&[call]).await.remove(0)],
+            _ => world.answers(&[call, world.send("acme", "sms", "3").id(&format!("{id}-sms"))]).await,
+        };
+        for answer in answers {
+            match answer.outcome {
+                Outcome::Rated(posted) => {
+                    assert!(posted.balance.0 >= 0, "{posted:?}");
+                    spent += posted.debit.0;
+                }
+                Outcome::Duplicate(_) => {}
+                Outcome::Unrated { reason, .. } => assert_eq!(reason, "exhausted"),
+                Outcome::Rejected(problem) => panic!("{problem:?}"),
+            }
+        }
+    }
+    spent
+}
+
+async fn an_account_never_goes_below_its_limit(backend: Backend) {
+    let world = Arc::new(World::reference(backend).await);
+    world.customer("acme", "muster", json!({ "card": "retail", "credit_limit": 0, "on_exhausted": "refuse" })).await;
+    world.top_up("acme", 10_000).await;
+    let writers: Vec<_> = (0..WRITERS).map(|writer| tokio::spawn(write(Arc::clone(&world), writer))).collect();
+    let mut spent = 0;
+    for writer in writers {
+        spent += writer.await.unwrap();
+    }
+    let audited = world.audit().await;
+    let account = ledger::AccountKey::balance(world.tenant("acme").id, rating::Currency::EUR);
+    let balance = audited.accounts[&account];
+    assert_eq!(balance.posted.0, 10_000 - spent);
+    assert_eq!(balance.held.0, 0, "every hold was captured or released");
+    assert!((0..40).contains(&balance.posted.0), "it was spent down to less than a minute: {}", balance.posted);
+}
+
+async fn the_same_event_from_all_sides_is_posted_once(backend: Backend) {
+    let world = Arc::new(World::reference(backend).await);
+    let senders: Vec<_> = (0..WRITERS)
+        .map(|_| {
+            let world = Arc::clone(&world);
+            tokio::spawn(async move { world.call("acme-42", "600").id("once").text().await })
+        })
+        .collect();
+    let mut rated = 0;
+    for sender in senders {
+        rated += usize::from(sender.await.unwrap().starts_with("rated"));
+    }
+    assert_eq!(rated, 1);
+    world.accounts("acme-42 4600, acme-43 5000, muster 100, revenue of muster 300, external of muster -10000").await;
+}
