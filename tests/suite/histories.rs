@@ -13,6 +13,7 @@ use crate::world::{Backend, World, one_rate, prices};
 use metering::command::MoneyKind;
 use rating::Currency;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 const SEEDS: Range<u64> = 0..18;
@@ -36,8 +37,8 @@ impl Dice {
     fn below(&mut self, limit: u64) -> u64 {
         self.roll() % limit
     }
-    fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len() as u64) as usize]
+    fn one<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len() as u64) as usize]
     }
 }
 
@@ -116,7 +117,7 @@ struct Plot {
 
 impl Plot {
     fn event(&mut self) -> Event {
-        let (meter, most) = *self.dice.one(&METERS);
+        let (meter, most) = self.dice.one(&METERS);
         let mut event = Event {
             number: self.events.len(),
             customer: self.dice.one(&CUSTOMERS),
@@ -166,7 +167,7 @@ impl Plot {
     fn next(&mut self) -> Operation {
         self.steps += 1;
         let key = self.steps;
-        let who = *self.dice.one(&CUSTOMERS[..5]);
+        let who = self.dice.one(&CUSTOMERS[..5]);
         match self.dice.below(100) {
             0..45 => {
                 let count = 1 + self.dice.below(12);
@@ -175,7 +176,7 @@ impl Plot {
             45..55 => Operation::Void(self.any_event()),
             55..60 => Operation::Correct(self.any_event(), self.resent()),
             60..66 => Operation::TopUp(who, self.dice.below(3000) as i64, self.dice.below(key) / 2),
-            66..68 => Operation::Adjust(*self.dice.one(&["shop", "sub", who]), self.dice.below(4000) as i64 - 1500, key),
+            66..68 => Operation::Adjust(self.dice.one(&["shop", "sub", who]), self.dice.below(4000) as i64 - 1500, key),
             68..80 => {
                 let event = match self.some(self.holds.len(), 8) {
                     Some(known) => self.holds[known].clone(),
@@ -254,7 +255,7 @@ async fn money(world: &World, kind: MoneyKind, name: &str, cents: i64, key: u64)
 }
 
 /// Plays one history on both journals; how far it came, and why it went no further.
-async fn play(seed: u64, operations: usize) -> Result<usize, String> {
+async fn play(seed: u64, operations: usize) -> Result<Played, String> {
     let (memory, sqlite) = (market(Backend::Memory).await, market(Backend::Sqlite).await);
     let mut plot = Plot { dice: Dice(seed), events: Vec::new(), holds: Vec::new(), steps: 0, now: 0 };
     let mut done = 0;
@@ -268,12 +269,21 @@ async fn play(seed: u64, operations: usize) -> Result<usize, String> {
             Operation::Batch(events) => events.len(),
             _ => 1,
         };
-        if plot.steps % 40 == 0 {
+        if plot.steps.is_multiple_of(40) {
             same(&memory.audit().await, &sqlite.audit().await)?;
         }
     }
-    same(&memory.audit().await, &sqlite.audit().await)?;
-    Ok(done)
+    let audited = memory.audit().await;
+    same(&audited, &sqlite.audit().await)?;
+    let mut kinds = BTreeMap::new();
+    audited.records.iter().for_each(|record| *kinds.entry(format!("{:?}", record.kind)).or_default() += 1);
+    Ok(Played { operations: done, kinds })
+}
+
+/// What a history came to.
+struct Played {
+    operations: usize,
+    kinds: BTreeMap<String, usize>,
 }
 
 fn same(want: &Audited, got: &Audited) -> Result<(), String> {
@@ -298,10 +308,13 @@ fn seeds() -> Range<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_does_what_the_memory_does() {
     let operations: usize = number("HISTORY_OPERATIONS", OPERATIONS);
-    let mut total = 0;
+    let (mut total, mut kinds) = (0, BTreeMap::<String, usize>::new());
     for seed in seeds() {
         match play(seed, operations).await {
-            Ok(done) => total += done,
+            Ok(played) => {
+                total += played.operations;
+                played.kinds.into_iter().for_each(|(kind, count)| *kinds.entry(kind).or_default() += count);
+            }
             Err(why) => {
                 // The shortest beginning of this history that goes wrong.
                 let (mut fine, mut wrong, mut shortest) = (0, operations, why);
@@ -318,5 +331,7 @@ async fn a_database_does_what_the_memory_does() {
     }
     if std::env::var("HISTORY_SEEDS").is_err() {
         assert!(total >= 10_000, "only {total} operations");
+        let rare: Vec<_> = kinds.iter().filter(|(_, count)| **count < 50).collect();
+        assert!(kinds.len() == 10 && rare.is_empty(), "every kind of record occurs, and often: {kinds:?}");
     }
 }

@@ -52,13 +52,13 @@ pub struct World {
     pub journal: Arc<dyn Journal>,
     /// To make its commits fail; `None` on a database.
     pub memory: Option<MemoryJournal>,
-    pub db: Db,
+    pub file: std::path::PathBuf,
     pub platform: Tenant,
     clock: Arc<AtomicI64>,
     ids: AtomicI64,
     tenants: Mutex<BTreeMap<String, Tenant>>,
     cards: Mutex<HashMap<String, RateCardId>>,
-    pub dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 pub fn instant(text: &str) -> Instant {
@@ -69,7 +69,8 @@ impl World {
     /// A platform that measures calls, SMS, API calls and bookings, and sells to nobody yet.
     pub async fn new(backend: Backend) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let db = Db::open_sqlite(&dir.path().join("centwise.db")).await.unwrap();
+        let file = dir.path().join("centwise.db");
+        let db = Db::open_sqlite(&file).await.unwrap();
         let memory = (backend == Backend::Memory).then(MemoryJournal::new);
         let journal: Arc<dyn Journal> = match &memory {
             Some(memory) => Arc::new(memory.clone()),
@@ -86,13 +87,13 @@ impl World {
             records,
             journal,
             memory,
-            db,
+            file,
             platform: platform.clone(),
             clock,
             ids: AtomicI64::new(100),
             tenants: Mutex::new(BTreeMap::from([("platform".to_owned(), platform)])),
             cards: Mutex::default(),
-            dir,
+            _dir: dir,
         };
         world.begin().await;
         world
@@ -141,9 +142,6 @@ impl World {
 
     pub fn now(&self) -> Instant {
         Instant(self.clock.load(Ordering::SeqCst))
-    }
-    pub fn set_clock(&self, to: &str) {
-        self.clock.store(instant(to).micros(), Ordering::SeqCst);
     }
     pub fn pass(&self, secs: i64) {
         self.clock.fetch_add(secs * 1_000_000, Ordering::SeqCst);
@@ -298,11 +296,6 @@ impl World {
             lines.sort_unstable();
             assert_eq!(lines.join(", "), wanted.join(", "), "at {from}");
         }
-    }
-
-    pub async fn balance(&self, name: &str) -> i64 {
-        let account = ledger::AccountKey::balance(self.tenant(name).id, Currency::EUR);
-        self.engine.balance(account).await.unwrap().posted.0
     }
 }
 
