@@ -1,1 +1,8 @@
-fn main() {}
+//! The binary `centwise` as the tests start and kill it.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    api::cli::main()
+}

@@ -4,11 +4,19 @@
 
 mod amendments;
 mod audit;
+mod bad_input;
 mod chains;
+mod demo;
 mod histories;
 mod holds;
+mod http_world;
+mod isolation;
+mod kill_rounds;
 mod models;
+mod process;
+mod served;
 mod speak;
+mod tampering;
 mod usage;
 mod world;
 mod writers;

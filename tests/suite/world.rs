@@ -18,7 +18,7 @@ use store::db::Db;
 use store::journal::Journal;
 use store::memory::MemoryJournal;
 use store::records::{Actor, Meter, NewTenant, RateCard, Records};
-use store::sqlite::SqliteJournal;
+use store::sqlite::{JournalOptions, SqliteJournal};
 
 use tenants::{Agreement, ApiKey, Collect, OnExhausted, Pricing, Scope, Tenant, TenantKind};
 
@@ -52,6 +52,8 @@ pub struct World {
     pub journal: Arc<dyn Journal>,
     /// To make its commits fail; `None` on a database.
     pub memory: Option<MemoryJournal>,
+    /// To wait until everything that is due is written; `None` in memory.
+    pub sqlite: Option<SqliteJournal>,
     pub file: std::path::PathBuf,
     pub platform: Tenant,
     clock: Arc<AtomicI64>,
@@ -68,13 +70,23 @@ pub fn instant(text: &str) -> Instant {
 impl World {
     /// A platform that measures calls, SMS, API calls and bookings, and sells to nobody yet.
     pub async fn new(backend: Backend) -> Self {
+        Self::with(backend, JournalOptions { recent_records_max: 64, fan_out: 2, pending_records_max: 100 }).await
+    }
+
+    /// With the journal's own limits: small ones, so that few records already move it through all its steps.
+    pub async fn with(backend: Backend, options: JournalOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("centwise.db");
         let db = Db::open_sqlite(&file).await.unwrap();
         let memory = (backend == Backend::Memory).then(MemoryJournal::new);
-        let journal: Arc<dyn Journal> = match &memory {
-            Some(memory) => Arc::new(memory.clone()),
-            None => Arc::new(SqliteJournal::open(&db).await.unwrap()),
+        let sqlite = match backend {
+            Backend::Memory => None,
+            Backend::Sqlite => Some(SqliteJournal::open_with(&db, options).await.unwrap()),
+        };
+        let journal: Arc<dyn Journal> = match (&memory, &sqlite) {
+            (Some(memory), _) => Arc::new(memory.clone()),
+            (_, Some(sqlite)) => Arc::new(sqlite.clone()),
+            _ => unreachable!("a journal is in memory or in a database"),
         };
         let records = Records::new(&db);
         let clock = Arc::new(AtomicI64::new(instant(NOW).micros()));
@@ -87,6 +99,7 @@ impl World {
             records,
             journal,
             memory,
+            sqlite,
             file,
             platform: platform.clone(),
             clock,
@@ -123,7 +136,11 @@ impl World {
     /// The demo's chain: the platform sells calls at 0.30/min, Muster Telecom at 0.40/min to two
     /// customers with 50.00 EUR; the commission of a second reseller is 25 %, and so is its own reseller's.
     pub async fn reference(backend: Backend) -> Self {
-        let world = Self::new(backend).await;
+        Self::new(backend).await.into_demo().await
+    }
+
+    pub async fn into_demo(self) -> Self {
+        let world = self;
         world.card("platform", "wholesale", prices("0.30", "0.10", "1.00", "0.05")).await;
         world.reseller("muster", "platform", json!({ "card": "wholesale" })).await;
         world.card("muster", "retail", prices("0.40", "0.15", "1.50", "0.08")).await;

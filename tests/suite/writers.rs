@@ -1,5 +1,6 @@
 //! 64 writers against one prepaid account: usage and holds, never below the limit, not one cent off.
 
+use crate::http_world::{Market, call};
 use crate::world::{Backend, World, on_every_journal};
 use metering::command::Outcome;
 use serde_json::json;
@@ -80,4 +81,52 @@ async fn the_same_event_from_all_sides_is_posted_once(backend: Backend) {
     }
     assert_eq!(rated, 1);
     world.accounts("acme-42 4600, acme-43 5000, muster 100, revenue of muster 300, external of muster -10000").await;
+}
+
+/// The same over HTTP: every writer has a connection of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_never_goes_below_its_limit_over_http() {
+    let market = Arc::new(Market::new().await);
+    let wholesale = market.id("wholesale").to_owned();
+    market
+        .admin()
+        .post("/v1/tenants", json!({ "external_id": "strict", "kind": "customer", "name": "s", "parent": "platform" }))
+        .await
+        .ok();
+    let terms = json!({ "buyer": "strict", "currency": "EUR", "rate_card": wholesale, "credit_limit_cents": 0, "on_exhausted": "refuse", "from": "2026-01-01T00:00:00Z" });
+    market.admin().post("/v1/agreements", terms).await.ok();
+    let top_up = json!({ "tenant": "strict", "cents": 10_000, "currency": "EUR", "reason": "cash" });
+    market.admin().once("t").post("/v1/top-ups", top_up).await.ok();
+    let writers: Vec<_> = (0..WRITERS).map(|writer| tokio::spawn(write_over_http(Arc::clone(&market), writer))).collect();
+    let mut spent = 0;
+    for writer in writers {
+        spent += writer.await.unwrap();
+    }
+    let account = market.admin().get("/v1/accounts/strict").await.ok();
+    assert_eq!((account["posted_cents"].as_i64(), account["held_cents"].as_i64()), (Some(10_000 - spent), Some(0)));
+    assert!((0..30).contains(&(10_000 - spent)), "it was spent down to less than a minute: {spent}");
+}
+
+async fn write_over_http(market: Arc<Market>, writer: usize) -> i64 {
+    let mut spent = 0;
+    for command in 0..COMMANDS {
+        let id = format!("w{writer}-{command}");
+        let event = call(&id, "strict", &(60 * (1 + (writer + command) % 3)).to_string());
+        if (writer + command).is_multiple_of(3) {
+            let placed = market.admin().once(&id).post("/v1/holds", json!({ "usage": event, "ttl_secs": 600 })).await;
+            if placed.code() == "402 insufficient_balance" {
+                continue;
+            }
+            assert_eq!(placed.code(), "201");
+        }
+        let answer = market.admin().post("/v1/usage-events", event).await;
+        match answer.status {
+            201 => {
+                spent += answer.body["debit_cents"].as_i64().unwrap();
+                assert!(answer.body["balance_cents"].as_i64().unwrap() >= 0);
+            }
+            _ => assert_eq!((answer.status, answer.body["reason"].as_str()), (202, Some("exhausted"))),
+        }
+    }
+    spent
 }

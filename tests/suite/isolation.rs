@@ -1,0 +1,207 @@
+//! No tenant sees another: every operation of the OpenAPI document, asked with no key, a revoked key, a
+//! read-only key, a foreign tenant's key and a child's key, has one right answer, and none moves anything.
+
+use crate::http_world::{Market, call};
+use crate::served::Answer;
+use hyper::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// The answers to a read-only key of the seller, a foreign tenant's admin, and a child's admin. Without a
+/// key, or with a revoked one, it is 401 unless the operation is open.
+struct Row {
+    operation: &'static str,
+    path: String,
+    body: Value,
+    want: [&'static str; 3],
+}
+
+/// Everything here belongs to muster: the foreign tenant and its own customer must not reach it.
+const READ: [&str; 3] = ["200", "404 not_found", "404 not_found"];
+const WRITE: [&str; 3] = ["403 forbidden", "404 not_found", "404 not_found"];
+/// The list of what the key itself sees.
+const OWN: [&str; 3] = ["200", "200", "200"];
+const OPERATOR: [&str; 3] = ["403 forbidden", "403 forbidden", "403 forbidden"];
+/// Usage of a customer that the key does not know is kept, and moves nothing.
+const KEPT: [&str; 3] = ["403 forbidden", "202", "202"];
+const BATCH: [&str; 3] = ["403 forbidden", "200", "200"];
+
+fn row(operation: &'static str, path: impl Into<String>, body: Value, want: [&'static str; 3]) -> Row {
+    Row { operation, path: path.into(), body, want }
+}
+
+fn reading(market: &Market) -> Vec<Row> {
+    let (card, none) = (market.id("retail"), Value::Null);
+    let get = |operation, path: &str, want| row(operation, path, none.clone(), want);
+    vec![
+        get("GET /health/live", "/health/live", OWN),
+        get("GET /health/ready", "/health/ready", OWN),
+        get("GET /metrics", "/metrics", OPERATOR),
+        get("GET /v1/accounts/{tenant}", "/v1/accounts/muster", READ),
+        get("GET /v1/accounts/{tenant}/entries", "/v1/accounts/muster/entries", READ),
+        get("GET /v1/accounts/{tenant}/statement", "/v1/accounts/muster/statement?from=2026-11-01T00:00:00Z", READ),
+        get("GET /v1/agreements", "/v1/agreements", OWN),
+        get("GET /v1/agreements", "/v1/agreements?buyer=muster", READ),
+        get("GET /v1/api-keys", "/v1/api-keys", OWN),
+        get("GET /v1/audit-log", "/v1/audit-log", OWN),
+        get("GET /v1/commissions", "/v1/commissions?reseller=muster&from=2026-11-01T00:00:00Z", READ),
+        get("GET /v1/holds/{hold}", "/v1/holds/held", READ),
+        get("GET /v1/meters", "/v1/meters", OWN),
+        get("GET /v1/meters/{meter}", "/v1/meters/call", OWN),
+        get("GET /v1/rate-cards", "/v1/rate-cards", OWN),
+        get("GET /v1/rate-cards", "/v1/rate-cards?owner=muster", READ),
+        get("GET /v1/rate-cards/{card}", &format!("/v1/rate-cards/{card}"), READ),
+        get("GET /v1/rate-cards/{card}/versions", &format!("/v1/rate-cards/{card}/versions"), READ),
+        get("GET /v1/rate-cards/{card}/versions/{version}", &format!("/v1/rate-cards/{card}/versions/1"), READ),
+        get("GET /v1/rate-cards/{card}/versions/{version}/diff", &format!("/v1/rate-cards/{card}/versions/2/diff?against=1"), READ),
+        get("GET /v1/tenants", "/v1/tenants", OWN),
+        get("GET /v1/tenants", "/v1/tenants?parent=muster", READ),
+        get("GET /v1/tenants/{tenant}", "/v1/tenants/muster", READ),
+        get("GET /v1/usage-events", "/v1/usage-events?customer=acme-43", READ),
+        get("GET /v1/usage-events/unrated", "/v1/usage-events/unrated?root=muster", READ),
+        get("GET /v1/usage-events/{source}/{id}", "/v1/usage-events/default/posted", READ),
+        row("POST /v1/price", "/v1/price", call("p", "acme-43", "60"), READ),
+    ]
+}
+
+fn writing(market: &Market) -> Vec<Row> {
+    let card = market.id("retail");
+    let doc =
+        json!({ "currency": "EUR", "rates": [{ "key": "sms", "meter": "sms", "price": { "model": "per_unit", "unit_price": "9" } }] });
+    let why = json!({ "reason": "a test" });
+    let money = json!({ "tenant": "muster", "cents": 100, "currency": "EUR", "reason": "a test" });
+    let terms = json!({ "buyer": "muster", "currency": "EUR", "rate_card": market.id("wholesale"), "from": "2027-01-01T00:00:00Z" });
+    let correction = json!({ "reason": "a test", "event": call("posted-2", "acme-43", "60") });
+    vec![
+        row("POST /v1/adjustments", "/v1/adjustments", money.clone(), WRITE),
+        row("POST /v1/top-ups", "/v1/top-ups", money, WRITE),
+        row("POST /v1/meters", "/v1/meters", json!({ "name": "fax", "unit": "page" }), OPERATOR),
+        row(
+            "POST /v1/tenants",
+            "/v1/tenants",
+            json!({ "external_id": "intruder", "kind": "customer", "name": "x", "parent": "muster" }),
+            WRITE,
+        ),
+        row("PATCH /v1/tenants/{tenant}", "/v1/tenants/muster", json!({ "name": "Mine" }), WRITE),
+        row("POST /v1/api-keys", "/v1/api-keys", json!({ "name": "k", "scope": "tenant_read", "tenant": "muster" }), WRITE),
+        row("POST /v1/rate-cards", "/v1/rate-cards", json!({ "name": "mine", "currency": "EUR", "owner": "muster" }), WRITE),
+        row("POST /v1/rate-cards/{card}/versions", format!("/v1/rate-cards/{card}/versions"), doc, WRITE),
+        row(
+            "POST /v1/rate-cards/{card}/import",
+            format!("/v1/rate-cards/{card}/import?preview=true"),
+            json!("Prefix,Rate\n49,0.01\n"),
+            WRITE,
+        ),
+        row("POST /v1/usage-events", "/v1/usage-events", call("sent", "acme-43", "60"), KEPT),
+        row("POST /v1/ingest/freeswitch", "/v1/ingest/freeswitch", json!(FREESWITCH.replace("acme-42", "acme-43")), BATCH),
+        row("POST /v1/ingest/asterisk", "/v1/ingest/asterisk", json!(ASTERISK.replace("acme-42", "acme-43")), BATCH),
+        row("POST /v1/usage-events/rate-again", "/v1/usage-events/rate-again", json!({ "root": "muster" }), WRITE),
+        row("POST /v1/holds", "/v1/holds", json!({ "usage": call("new-hold", "acme-43", "60"), "ttl_secs": 60 }), WRITE),
+        row("POST /v1/holds/{hold}/extend", "/v1/holds/held/extend", json!({ "quantity": "120", "ttl_secs": 60 }), WRITE),
+        row("POST /v1/holds/{hold}/release", "/v1/holds/held/release", json!({}), WRITE),
+        row("POST /v1/usage-events/{source}/{id}/correct", "/v1/usage-events/default/posted/correct", correction, WRITE),
+        row("POST /v1/usage-events/{source}/{id}/void", "/v1/usage-events/default/posted-2/void", why, WRITE),
+        row(
+            "POST /v1/rate-cards/{card}/versions/{version}/publish",
+            format!("/v1/rate-cards/{card}/versions/2/publish"),
+            json!({ "effective_from": "2027-01-01T00:00:00Z" }),
+            WRITE,
+        ),
+        row(
+            "POST /v1/agreements/{agreement}/end",
+            format!("/v1/agreements/{}/end", market.id("muster agreement")),
+            json!({ "until": "2027-01-01T00:00:00Z" }),
+            WRITE,
+        ),
+        row("POST /v1/agreements", "/v1/agreements", terms, WRITE),
+        row("POST /v1/api-keys/{key}/revoke", format!("/v1/api-keys/{}/revoke", market.id("muster key")), json!({}), WRITE),
+        row("POST /v1/tenants/{tenant}/close", "/v1/tenants/acme-43/close", json!({}), WRITE),
+    ]
+}
+
+const FREESWITCH: &str = include_str!("../fixtures/freeswitch_json_cdr.json");
+const ASTERISK: &str = include_str!("../fixtures/asterisk_cdr.csv");
+
+async fn ask(market: &Market, key: Option<&str>, row: &Row) -> Answer {
+    let asking =
+        key.map_or_else(|| market.admin().with_key(None), |name| if name == "admin" { market.admin().clone() } else { market.by(name) });
+    let method: Method = row.operation.split(' ').next().unwrap().parse().unwrap();
+    // Texts are sent as they are: rate decks and call records.
+    let body = row.body.as_str().map_or_else(|| row.body.to_string(), str::to_owned);
+    let body = if row.body.is_null() { String::new() } else { body };
+    let asking = match row.operation {
+        "POST /v1/rate-cards/{card}/import" | "POST /v1/ingest/asterisk" => asking.sending("text/csv"),
+        _ => asking,
+    };
+    asking.once(&format!("{}-{}", key.unwrap_or("nobody"), row.path)).ask(method, &row.path, body.into()).await.unwrap()
+}
+
+fn documented() -> BTreeSet<String> {
+    let document = serde_json::to_value(api::http::document()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let of = |(path, methods): (&String, &Value)| -> Vec<String> {
+        let methods = methods.as_object().unwrap().keys().filter(|name| ["get", "post", "patch", "put", "delete"].contains(&name.as_str()));
+        methods.map(|method| format!("{} {path}", method.to_uppercase())).collect()
+    };
+    paths.iter().flat_map(of).collect()
+}
+
+async fn market() -> Market {
+    let market = Market::new().await;
+    let muster = market.by("muster admin");
+    muster.post("/v1/usage-events", call("posted", "acme-43", "600")).await.ok();
+    muster.post("/v1/usage-events", call("unknown", "nobody", "600")).await.ok();
+    let hold = json!({ "usage": call("held", "acme-43", "60"), "ttl_secs": 600 });
+    muster.once("held").post("/v1/holds", hold).await.ok();
+    let doc =
+        json!({ "currency": "EUR", "rates": [{ "key": "sms", "meter": "sms", "price": { "model": "per_unit", "unit_price": "9" } }] });
+    market.admin().post(&format!("/v1/rate-cards/{}/versions", market.id("retail")), doc).await.ok();
+    market
+}
+
+/// What belongs to muster and is named in no answer to others.
+const SECRETS: [&str; 4] = ["acme-43", "\"retail\"", "muster read", "\"posted\""];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_operation_knows_its_callers() {
+    let market = market().await;
+    let (reading, writing) = (reading(&market), writing(&market));
+    let listed: BTreeSet<String> = reading.iter().chain(&writing).map(|row| row.operation.to_owned()).collect();
+    assert_eq!(listed, documented(), "every operation of the document is asked, and no other");
+    let before = (market.balance("acme-43").await, market.balance("muster").await);
+    let mut wrong = Vec::new();
+    for row in reading.iter().chain(&writing) {
+        let open = row.operation.starts_with("GET /health");
+        let unauthorized = if open { "200" } else { "401 unauthorized" };
+        let callers = [
+            (None, unauthorized),
+            (Some("revoked"), unauthorized),
+            (Some("muster read"), row.want[0]),
+            (Some("agent admin"), row.want[1]),
+            (Some("acme-42 admin"), row.want[2]),
+        ];
+        for (caller, want) in callers {
+            let answer = ask(&market, caller, row).await;
+            if answer.code() != want {
+                wrong.push(format!("{} by {caller:?}: {} and not {want} ({})", row.operation, answer.code(), answer.text));
+            }
+            let stranger = !matches!(caller, Some("muster read")) && !row.path.contains("ingest");
+            let said = SECRETS.iter().find(|secret| {
+                stranger && !row.path.contains("acme-43") && !row.body.to_string().contains(*secret) && answer.text.contains(**secret)
+            });
+            if let Some(said) = said {
+                wrong.push(format!("{} tells {caller:?} of {said}: {}", row.operation, answer.text));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!((market.balance("acme-43").await, market.balance("muster").await), before, "nothing moved");
+    // The same requests are good ones: whoever may make them, succeeds.
+    for row in reading.iter().chain(&writing) {
+        let answer = ask(&market, Some("admin"), row).await;
+        if answer.status >= 300 {
+            wrong.push(format!("{} by the operator: {}", row.operation, answer.text));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

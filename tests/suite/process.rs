@@ -1,0 +1,63 @@
+//! The server as a process of its own, so that it can be killed.
+
+use crate::served::Asking;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+pub struct Process {
+    child: Child,
+    /// With the demo's platform key.
+    pub admin: Asking,
+    /// What it printed up to "listening on".
+    pub printed: String,
+}
+
+impl Process {
+    /// `serve --demo` on a free port, over this data directory; returns when it listens.
+    pub async fn start(data_dir: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_centwise-under-test"))
+            .args(["serve", "--demo", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data_dir)
+            .env("CENTWISE_ADMIN_PER_SEC", "100000")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut printed = String::new();
+        loop {
+            let line = lines.next_line().await.unwrap().unwrap_or_else(|| panic!("the server ended: {printed}"));
+            printed.push_str(&line);
+            printed.push('\n');
+            if let Some(url) = line.strip_prefix("listening on http://") {
+                let address: SocketAddr = url.parse().unwrap();
+                let admin = Asking::new(address, &key_of(&printed, "platform"));
+                return Self { child, admin, printed };
+            }
+        }
+    }
+
+    /// As a power cut would: SIGKILL, and wait until it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM: open requests finish.
+    pub async fn stop(mut self) -> bool {
+        let id = self.child.id().unwrap();
+        let sent = Command::new("kill").args(["-TERM", &id.to_string()]).status().await.unwrap();
+        assert!(sent.success());
+        self.child.wait().await.unwrap().success()
+    }
+}
+
+/// `key of the platform:   cw_…`
+pub fn key_of(printed: &str, whose: &str) -> String {
+    let line = printed.lines().find(|line| line.contains(&format!("key of the {whose}:"))).unwrap();
+    line.split_whitespace().find(|word| word.starts_with("cw_")).unwrap().to_owned()
+}

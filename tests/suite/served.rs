@@ -1,0 +1,115 @@
+//! A server to talk to over HTTP: in this process for most tests, as a process of its own for those
+//! that kill it.
+
+use api::clock::Clock;
+use api::config::Config;
+use api::limits::LimitSettings;
+use api::server::{self, Running};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Method, Request, header};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// What a server answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// JSON, or the text as it is.
+    pub body: Value,
+    pub text: String,
+}
+
+impl Answer {
+    /// The problem's stable code, or the status alone.
+    pub fn code(&self) -> String {
+        match self.body["code"].as_str() {
+            Some(code) => format!("{} {code}", self.status),
+            None => self.status.to_string(),
+        }
+    }
+    #[track_caller]
+    pub fn ok(self) -> Value {
+        assert!((200..300).contains(&self.status), "{self:?}");
+        self.body
+    }
+}
+
+/// One request on a connection of its own.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    address: SocketAddr,
+    key: Option<String>,
+    /// For every write; a fresh one each time unless the test gives it.
+    idempotency_key: Option<String>,
+    content_type: &'static str,
+}
+
+impl Asking {
+    pub fn new(address: SocketAddr, key: &str) -> Self {
+        Self { address, key: Some(key.to_owned()), idempotency_key: None, content_type: "application/json" }
+    }
+    pub fn with_key(&self, key: Option<&str>) -> Self {
+        Self { key: key.map(str::to_owned), ..self.clone() }
+    }
+    pub fn once(&self, idempotency_key: &str) -> Self {
+        Self { idempotency_key: Some(idempotency_key.to_owned()), ..self.clone() }
+    }
+    pub fn sending(&self, content_type: &'static str) -> Self {
+        Self { content_type, ..self.clone() }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, Bytes::new()).await.unwrap()
+    }
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask(Method::POST, path, body.to_string().into()).await.unwrap()
+    }
+
+    /// An error: the server is gone; whether it took the request is unknown.
+    pub async fn ask(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Answer> {
+        let stream = tokio::net::TcpStream::connect(self.address).await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let connection = tokio::spawn(connection);
+        let mut request =
+            Request::builder().method(method).uri(path).header(header::HOST, "test").header(header::CONTENT_TYPE, self.content_type);
+        if let Some(key) = &self.key {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
+        if let Some(key) = &self.idempotency_key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let response = sender.send_request(request.body(Full::new(body))?).await?;
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await?.to_bytes();
+        drop(sender);
+        let _closed = connection.await;
+        let text = String::from_utf8(bytes.to_vec())?;
+        let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.clone()));
+        Ok(Answer { status, body, text })
+    }
+}
+
+/// A server in this process, on a free port, over a database of its own, at [`crate::world::NOW`].
+pub struct Served {
+    _running: Running,
+    pub admin: Asking,
+    _dir: tempfile::TempDir,
+}
+
+impl Served {
+    pub async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = LimitSettings { other_per_min: 1_000_000, admin_per_sec: 100_000, ..LimitSettings::default() };
+        let config = config(dir.path(), limits);
+        let running = server::serve(&config, Clock::at(crate::world::instant(crate::world::NOW))).await.unwrap();
+        let admin = Asking::new(running.address, running.admin_key.as_deref().unwrap());
+        Self { _running: running, admin, _dir: dir }
+    }
+}
+
+fn config(data_dir: &Path, limits: LimitSettings) -> Config {
+    Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), data_dir: data_dir.to_owned(), limits, ..Config::default() }
+}
