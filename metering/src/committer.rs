@@ -31,7 +31,7 @@ pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 pub struct Job {
     work: Vec<Work>,
     reply: oneshot::Sender<Result<Vec<Done>, Problem>>,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 /// The bounded way in.
@@ -50,7 +50,7 @@ impl Queue {
         let count = u32::try_from(work.len()).map_err(|_| overloaded())?;
         let place = Arc::clone(&self.places).try_acquire_many_owned(count).map_err(|_| overloaded())?;
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job { work, reply, _place: place }).map_err(|_| stopped())?;
+        self.jobs.send(Job { work, reply, place }).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 }
@@ -97,18 +97,21 @@ impl Committer {
         match outcome {
             Ok(done) => {
                 let mut done = done.into_iter();
-                for job in jobs {
-                    let answers = done.by_ref().take(job.work.len()).collect();
+                for Job { work, reply, place } in jobs {
+                    let answers = done.by_ref().take(work.len()).collect();
+                    // Who has its answer finds its places free.
+                    drop(place);
                     // A caller that went away misses its answer; the work is done all the same.
-                    let _gone = job.reply.send(Ok(answers));
+                    let _gone = reply.send(Ok(answers));
                 }
             }
             Err(error) => {
                 tracing::error!(%error, commands = work.len(), "a batch was not committed");
-                for job in jobs {
+                for Job { reply, place, .. } in jobs {
+                    drop(place);
                     let problem =
                         Problem::new("unavailable", "the database did not take the batch; nothing of it was posted, send it again");
-                    let _gone = job.reply.send(Err(problem));
+                    let _gone = reply.send(Err(problem));
                 }
             }
         }

@@ -334,10 +334,15 @@ impl Engine {
 
     /// The hold a caller names, with the record that placed it.
     pub async fn find_hold(&self, caller: &Caller, name: &str) -> Result<(HoldId, Arc<Record>), Problem> {
-        for root in self.directory.roots_seen(caller).await? {
-            let id = named_hold(root, "default", name);
-            let hold = self.hold(id).await?;
-            let Some(hold) = hold.filter(|hold| hold.root == root || name.parse::<HoldId>().is_ok()) else { continue };
+        // A key of the caller's names one hold in every root; all are looked up at once.
+        let ids: Vec<HoldId> = match name.parse() {
+            Ok(id) => vec![id],
+            Err(_) => self.directory.roots_seen(caller).await?.into_iter().map(|root| named_hold(root, "default", name)).collect(),
+        };
+        let keys = StateKeys { holds: ids.clone(), ..StateKeys::default() };
+        let found = self.journal.load(&keys).await.map_err(journal_problem)?.holds;
+        for id in ids {
+            let Some(hold) = found.get(&id) else { continue };
             if !self.directory.sees(caller, hold.customer).await? {
                 continue;
             }

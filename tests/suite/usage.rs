@@ -2,6 +2,8 @@
 
 use crate::world::{Backend, NOW, World, on_every_journal, per_unit, prices};
 use metering::command::MoneyKind;
+use metering::committer::{self, QUEUE_COMMANDS_MAX};
+use metering::work::Work;
 use rating::Currency;
 use serde_json::json;
 use tenants::TenantKind;
@@ -19,6 +21,7 @@ on_every_journal!(
     a_resellers_own_balance_can_refuse,
     top_ups_and_adjustments,
     what_was_not_committed_is_sent_again,
+    a_full_queue_refuses_at_once,
 );
 
 async fn equal_content_is_a_duplicate_and_other_content_a_conflict(backend: Backend) {
@@ -251,4 +254,19 @@ async fn what_was_not_committed_is_sent_again(backend: Backend) {
     let late = world.engine.ingest(&world.caller("platform"), vec![Ok(world.send("acme-42", "sms", "1").event)]).await;
     assert_eq!(late.unwrap_err().code, "unavailable");
     world.audit().await;
+}
+
+/// The queue is bounded in commands: what does not fit is refused and may be sent again.
+async fn a_full_queue_refuses_at_once(backend: Backend) {
+    let world = World::new(backend).await;
+    let now = world.now();
+    let (queue, worker) = committer::start(std::sync::Arc::clone(&world.journal), std::sync::Arc::new(move || now));
+    let sweeps = |count: usize| (0..count).map(|_| Work::Sweep).collect::<Vec<_>>();
+    assert_eq!(queue.submit(sweeps(QUEUE_COMMANDS_MAX + 1)).await.unwrap_err().code, "overloaded");
+    assert_eq!(queue.submit(sweeps(QUEUE_COMMANDS_MAX)).await.unwrap().len(), QUEUE_COMMANDS_MAX);
+    let (most, one) = futures_util::future::join(queue.submit(sweeps(QUEUE_COMMANDS_MAX)), queue.submit(sweeps(1))).await;
+    assert_eq!((most.unwrap().len(), one.unwrap_err().code), (QUEUE_COMMANDS_MAX, "overloaded"));
+    assert_eq!(queue.submit(sweeps(1)).await.unwrap().len(), 1, "there is room again");
+    drop(queue);
+    worker.await.unwrap();
 }
