@@ -21,6 +21,8 @@ const CUSTOMERS_MAX: u64 = 200_000;
 /// Rate cards, and compiled versions, kept in memory.
 const CARDS_MAX: u64 = 2_000;
 const METERS_MAX: u64 = 1_000;
+/// Tenants whose keys look for things in several roots.
+const CALLERS_MAX: u64 = 1_000;
 
 /// A buyer of usage with everything that prices it.
 #[derive(Debug)]
@@ -56,6 +58,11 @@ struct Inner {
     timelines: Cache<RateCardId, (u64, Arc<Timeline>)>,
     compiled: Cache<CardVersionId, Arc<CompiledCard>>,
     meters: Cache<String, (u64, Arc<MeterTerms>)>,
+    /// From the platform down; a tenant never moves.
+    paths: Cache<TenantId, Arc<[TenantId]>>,
+    roots: Cache<TenantId, (u64, Arc<[TenantId]>)>,
+    /// One card is compiled at a time: a large one takes memory that many at once would multiply.
+    compiling: tokio::sync::Mutex<()>,
 }
 
 impl Directory {
@@ -68,6 +75,9 @@ impl Directory {
                 timelines: Cache::new(CARDS_MAX),
                 compiled: Cache::new(CARDS_MAX),
                 meters: Cache::new(METERS_MAX),
+                paths: Cache::new(CUSTOMERS_MAX),
+                roots: Cache::new(CALLERS_MAX),
+                compiling: tokio::sync::Mutex::new(()),
             }),
         }
     }
@@ -113,15 +123,25 @@ impl Directory {
     }
 
     /// The roots a caller sees: its own, or (the platform) every one and the platform itself.
-    pub async fn roots_seen(&self, caller: &Caller) -> Result<Vec<TenantId>, Problem> {
-        let own = self.inner.records.tenant(caller.tenant).await.map_err(record_problem)?;
-        if own.is_none_or(|tenant| tenant.parent.is_some()) {
-            return Ok(vec![caller.root]);
+    pub async fn roots_seen(&self, caller: &Caller) -> Result<Arc<[TenantId]>, Problem> {
+        let generation = self.generation();
+        if let Some((_, roots)) = self.inner.roots.get(&caller.tenant).filter(|(read_under, _)| *read_under == generation) {
+            return Ok(roots);
         }
-        let mut roots = vec![caller.tenant];
+        let roots: Arc<[TenantId]> = if self.path(caller.tenant).await?.is_some_and(|path| path.len() == 1) {
+            self.all_roots(caller.tenant).await?.into()
+        } else {
+            [caller.root].into()
+        };
+        self.inner.roots.insert(caller.tenant, (generation, Arc::clone(&roots)));
+        Ok(roots)
+    }
+
+    async fn all_roots(&self, platform: TenantId) -> Result<Vec<TenantId>, Problem> {
+        let mut roots = vec![platform];
         loop {
-            let after = roots.last().copied().filter(|last| *last != caller.tenant);
-            let page = self.inner.records.children(caller.tenant, after, store::records::LIST_ROWS_MAX).await.map_err(record_problem)?;
+            let after = roots.last().copied().filter(|last| *last != platform);
+            let page = self.inner.records.children(platform, after, store::records::LIST_ROWS_MAX).await.map_err(record_problem)?;
             roots.extend(page.data.iter().map(|tenant| tenant.id));
             if !page.has_more {
                 return Ok(roots);
@@ -134,8 +154,17 @@ impl Directory {
         if tenant == caller.tenant {
             return Ok(true);
         }
-        let tenant = self.inner.records.tenant(tenant).await.map_err(record_problem)?;
-        Ok(tenant.is_some_and(|tenant| tenants::visible(caller.tenant, &tenant.path)))
+        Ok(self.path(tenant).await?.is_some_and(|path| tenants::visible(caller.tenant, &path)))
+    }
+
+    async fn path(&self, tenant: TenantId) -> Result<Option<Arc<[TenantId]>>, Problem> {
+        if let Some(path) = self.inner.paths.get(&tenant) {
+            return Ok(Some(path));
+        }
+        let Some(found) = self.inner.records.tenant(tenant).await.map_err(record_problem)? else { return Ok(None) };
+        let path: Arc<[TenantId]> = found.path.as_slice().into();
+        self.inner.paths.insert(tenant, Arc::clone(&path));
+        Ok(Some(path))
     }
 
     pub async fn personal_key(&self, tenant: TenantId) -> Result<[u8; 32], Problem> {
@@ -195,6 +224,10 @@ impl Directory {
 
     /// A published version by id, compiled once per process.
     pub async fn version(&self, id: CardVersionId) -> Result<Arc<CompiledCard>, Problem> {
+        if let Some(card) = self.inner.compiled.get(&id) {
+            return Ok(card);
+        }
+        let _one_at_a_time = self.inner.compiling.lock().await;
         if let Some(card) = self.inner.compiled.get(&id) {
             return Ok(card);
         }

@@ -11,7 +11,7 @@ use crate::prepare::{Lateness, prepare};
 use crate::turn::{self, Turn};
 use crate::work::{Amended, Done, HoldWork, Void, Work, hold_id, named_hold};
 use crate::{amend, charge, holds};
-use ledger::{AccountKey, Balance};
+use ledger::{AccountKey, Balance, Hold};
 use rating::{Cents, Instant, Quantity, TenantId, ids::HoldId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -263,11 +263,11 @@ impl Engine {
     pub async fn locate(&self, caller: &Caller, source: &str, id: &str, customer: Option<&str>) -> Result<Arc<Record>, Problem> {
         let gone = || Problem::new("not_found", "there is no such usage event");
         let roots = match customer {
-            Some(name) => vec![self.customer(caller, name).await?.tenant.root],
+            Some(name) => [self.customer(caller, name).await?.tenant.root].into(),
             None => self.directory.roots_seen(caller).await?,
         };
         let identity = |root| Identity { root, namespace: Namespace::Usage, source: source.to_owned(), id: id.to_owned() };
-        let identities: Vec<Identity> = roots.into_iter().map(identity).collect();
+        let identities: Vec<Identity> = roots.iter().copied().map(identity).collect();
         let found = self.journal.find(&identities).await.map_err(journal_problem)?;
         for record in found.into_iter().flatten() {
             if self.directory.sees(caller, record.tenant).await? {
@@ -321,39 +321,52 @@ impl Engine {
         usage.quantity = quantity.unwrap_or(placed.body.quantity);
         usage.customer = placed.tenant.to_string();
         let work = self.hold_work(caller, usage, ttl_secs, false).await?;
-        let identity = step_identity(&placed, "extend", key);
-        self.submit_one(Work::ExtendHold { hold, identity, work: Box::new(work) }).await?.hold()
+        let identity = step_identity(&hold, "extend", key);
+        self.submit_one(Work::ExtendHold { hold: hold.id, identity, work: Box::new(work) }).await?.hold()
     }
 
     pub async fn release_hold(&self, caller: &Caller, name: &str, key: &str) -> Result<HoldAnswer, Problem> {
-        let (hold, placed) = self.find_hold(caller, name).await?;
-        let identity = step_identity(&placed, "release", key);
-        let currency = placed.body.currency.ok_or_else(out_of_step)?;
-        self.submit_one(Work::ReleaseHold { hold, identity, currency }).await?.hold()
+        let hold = self.hold_named(caller, name).await?;
+        let currency = match hold.amounts.first() {
+            Some((account, _)) => account.currency,
+            // Nothing was set aside: only the record says in which currency.
+            None => self.placed(&hold).await?.body.currency.ok_or_else(out_of_step)?,
+        };
+        let identity = step_identity(&hold, "release", key);
+        self.submit_one(Work::ReleaseHold { hold: hold.id, identity, currency }).await?.hold()
     }
 
-    /// The hold a caller names, with the record that placed it.
-    pub async fn find_hold(&self, caller: &Caller, name: &str) -> Result<(HoldId, Arc<Record>), Problem> {
-        // A key of the caller's names one hold in every root; all are looked up at once.
+    /// With the record that placed it.
+    async fn find_hold(&self, caller: &Caller, name: &str) -> Result<(Hold, Arc<Record>), Problem> {
+        let hold = self.hold_named(caller, name).await?;
+        let placed = self.placed(&hold).await?;
+        Ok((hold, placed))
+    }
+
+    /// The hold a caller names: `hld_…`, or its own key with the source "default".
+    pub async fn hold_named(&self, caller: &Caller, name: &str) -> Result<Hold, Problem> {
         let ids: Vec<HoldId> = match name.parse() {
             Ok(id) => vec![id],
-            Err(_) => self.directory.roots_seen(caller).await?.into_iter().map(|root| named_hold(root, "default", name)).collect(),
+            Err(_) => self.directory.roots_seen(caller).await?.iter().map(|root| named_hold(*root, "default", name)).collect(),
         };
+        // A key of the caller's may name a hold in every root; all are looked up at once.
         let keys = StateKeys { holds: ids.clone(), ..StateKeys::default() };
-        let found = self.journal.load(&keys).await.map_err(journal_problem)?.holds;
-        for id in ids {
-            let Some(hold) = found.get(&id) else { continue };
-            if !self.directory.sees(caller, hold.customer).await? {
-                continue;
+        let mut found = self.journal.load(&keys).await.map_err(journal_problem)?.holds;
+        for hold in ids.iter().filter_map(|id| found.remove(id)) {
+            if self.directory.sees(caller, hold.customer).await? {
+                return Ok(hold);
             }
-            let identity = Identity { root: hold.root, namespace: Namespace::Hold, source: hold.source.clone(), id: hold.key.clone() };
-            let placed = self.journal.find(&[identity]).await.map_err(journal_problem)?.pop().flatten();
-            return placed.map(|placed| (id, placed)).ok_or_else(out_of_step);
         }
         Err(Problem::new("not_found", "there is no such hold"))
     }
 
-    pub async fn hold(&self, id: HoldId) -> Result<Option<ledger::Hold>, Problem> {
+    async fn placed(&self, hold: &Hold) -> Result<Arc<Record>, Problem> {
+        let identity = Identity { root: hold.root, namespace: Namespace::Hold, source: hold.source.clone(), id: hold.key.clone() };
+        let placed = self.journal.find(&[identity]).await.map_err(journal_problem)?.pop().flatten();
+        placed.ok_or_else(out_of_step)
+    }
+
+    pub async fn hold(&self, id: HoldId) -> Result<Option<Hold>, Problem> {
         let keys = StateKeys { holds: vec![id], ..StateKeys::default() };
         Ok(self.journal.load(&keys).await.map_err(journal_problem)?.holds.remove(&id))
     }
@@ -426,9 +439,9 @@ pub fn event_of(record: &Record) -> UsageEvent {
     }
 }
 
-fn step_identity(placed: &Record, step: &str, key: &str) -> Identity {
-    let source = format!("{}:{step}", placed.identity.id);
-    Identity { root: placed.identity.root, namespace: Namespace::HoldStep, source, id: key.to_owned() }
+fn step_identity(hold: &Hold, step: &str, key: &str) -> Identity {
+    let source = format!("{}:{}:{step}", hold.source, hold.key);
+    Identity { root: hold.root, namespace: Namespace::HoldStep, source, id: key.to_owned() }
 }
 
 /// The committer answered something else than was asked: a fault of ours.

@@ -123,7 +123,7 @@ async fn balance_of(app: &App, access: &Access, tenant: &Tenant, account: Accoun
     }
     let overflow = |error: rating::Overflow| ApiProblem::internal(&error);
     let mut sum = Balance::default();
-    for root in app.engine.directory().roots_seen(&access.caller()).await? {
+    for &root in app.engine.directory().roots_seen(&access.caller()).await?.iter() {
         let balance = app.engine.balance(AccountKey { tenant: root, ..account }).await?;
         sum.posted = sum.posted.checked_add(balance.posted).map_err(overflow)?;
     }

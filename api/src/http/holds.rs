@@ -166,8 +166,7 @@ pub async fn release_hold(
 #[utoipa::path(get, path = "/v1/holds/{hold}", tag = "holds", params(("hold" = String, Path, description = "`hld_…` or the key it was placed under")),
     responses((status = 200, body = HoldBody)))]
 pub async fn get_hold(State(app): State<App>, key: MayAsk, Path(name): Path<String>) -> Result<Json<HoldBody>, ApiProblem> {
-    let (id, _) = app.engine.find_hold(&key.caller(), &name).await?;
-    let hold = app.engine.hold(id).await?.ok_or_else(|| ApiProblem::not_found("hold"))?;
+    let hold = app.engine.hold_named(&key.caller(), &name).await?;
     let over = hold.state == HoldState::Open && hold.is_over(app.clock.now());
     let own = |(account, cents): &(AccountKey, Cents)| if account.tenant == hold.customer { cents.0 } else { 0 };
     Ok(Json(HoldBody {
