@@ -3,6 +3,7 @@
 use crate::auth::{self, KeyCache};
 use crate::clock::{self, Clock};
 use crate::config::Config;
+use crate::http::write::PRICE_LISTS_AT_ONCE_MAX;
 use crate::limits::Limits;
 use anyhow::Context as _;
 use metering::directory::Directory;
@@ -19,6 +20,7 @@ use store::journal::Journal;
 use store::records::{Actor, NewTenant, Platform, Records};
 use store::sqlite::SqliteJournal;
 use tenants::{Agreement, ApiKey, Scope, Tenant, TenantKind};
+use tokio::sync::Semaphore;
 
 const TENANTS_CACHED_MAX: u64 = 200_000;
 /// Another process's changes to names and terms show here after this long.
@@ -46,6 +48,7 @@ pub struct Shared {
     pub platform: TenantId,
     pub request_time_max: Duration,
     pub body_bytes_max: usize,
+    pub price_list_turns: Arc<Semaphore>,
     pub metrics: PrometheusHandle,
 }
 
@@ -90,6 +93,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         clock,
         request_time_max: config.request_time_max(),
         body_bytes_max: config.body_bytes_max,
+        price_list_turns: Arc::new(Semaphore::new(PRICE_LISTS_AT_ONCE_MAX)),
         metrics: metrics_handle()?,
     }));
     Ok(Opened { app, admin_key })

@@ -64,6 +64,18 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The code of the problem it is, or nothing.
+    pub fn code(&self) -> String {
+        #[derive(serde::Deserialize)]
+        struct Coded {
+            code: String,
+        }
+        if self.status.is_success() {
+            return String::new();
+        }
+        serde_json::from_slice(&self.body).map(|Coded { code }| code).unwrap_or_default()
+    }
+
     /// The body, if the request went well; otherwise the problem it describes.
     pub fn ok(self) -> anyhow::Result<Bytes> {
         if self.status.is_success() {

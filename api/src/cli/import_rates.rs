@@ -1,5 +1,5 @@
-//! `centwise import-rates`: lays a rate deck over a card. Shows what would change, then switches in
-//! one step: a draft with every price, published as a whole.
+//! `centwise import-rates`: lays a rate deck over a card, by the server's own import: the new version
+//! is made and published in one step, or nothing changes. With `--out` the same merge makes a card file.
 
 use super::Ended;
 use super::client::{Answer, Call, Connection};
@@ -52,6 +52,9 @@ pub struct Args {
     /// Prefixes that the deck does not name stay
     #[arg(long, conflicts_with = "full")]
     partial: bool,
+    /// Import although rows are refused: their prefixes keep the rates they had
+    #[arg(long)]
+    skip_refused: bool,
     /// Order of day, month and year in dates
     #[arg(long, value_enum)]
     date_order: Option<DateOrder>,
@@ -97,7 +100,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let file = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     match &args.out {
         Some(path) => write_card(args, &file, path, out)?,
-        None => super::runtime()?.block_on(change_card(args, &file, out))?,
+        None => super::runtime()?.block_on(change_card(args, file, out))?,
     }
     Ok(Ended::Well)
 }
@@ -107,8 +110,8 @@ impl Args {
         self.effective_from.unwrap_or_else(|| Clock::system().now())
     }
 
-    fn import(&self, at: Instant) -> Import<'_> {
-        Import { mode: if self.partial { Mode::Partial } else { Mode::Full }, meter: &self.meter, at }
+    fn mode(&self) -> Mode {
+        if self.partial { Mode::Partial } else { Mode::Full }
     }
 
     fn new_card(&self) -> CardDoc {
@@ -139,138 +142,159 @@ impl Args {
         Ok(options)
     }
 
-    /// The deck laid over a card, and what that changes.
-    fn laid_over(&self, base: &CardDoc, file: &[u8], at: Instant) -> anyhow::Result<(CardDoc, Preview)> {
-        let read = deck::parse(file, &self.options(base)?);
+    /// The deck laid over an empty card.
+    fn new_prices(&self, file: &[u8]) -> anyhow::Result<(CardDoc, Preview)> {
+        let base = self.new_card();
+        let read = deck::parse(file, &self.options(&base)?);
         let deck = read.map_err(|problem| anyhow!("cannot read {}: {}", self.file.display(), problem.detail))?;
-        let import = self.import(at);
-        Ok((deck::to_card(base, &deck, &import), deck::preview(base, &deck, &import)))
+        Ok(deck::lay_over(&base, &deck, &Import { mode: self.mode(), meter: &self.meter, at: self.at() }))
+    }
+
+    /// Refused rows stop an import, unless told otherwise.
+    fn check_refused(&self, preview: &Preview) -> anyhow::Result<()> {
+        if preview.refused == 0 || self.skip_refused || self.dry_run {
+            return Ok(());
+        }
+        bail!(
+            "{} rows cannot be read, so nothing was imported: repair them, or import the others with --skip-refused (prefixes of refused rows keep the rates they had)",
+            preview.refused
+        )
     }
 }
 
 fn write_card(args: &Args, file: &[u8], path: &PathBuf, out: &mut impl Write) -> anyhow::Result<()> {
-    let (card, preview) = args.laid_over(&args.new_card(), file, args.at())?;
+    let (card, preview) = args.new_prices(file)?;
     show(args, &preview, out)?;
+    out.flush()?;
+    args.check_refused(&preview)?;
     if args.dry_run {
         return Ok(());
     }
-    std::fs::write(path, serde_json::to_vec_pretty(&card)?).with_context(|| format!("cannot write {}", path.display()))?;
+    let mistakes = rating::compile::CompiledCard::compile(&card).err().unwrap_or_default();
+    if let Some(first) = mistakes.first() {
+        bail!("the deck makes no valid card: {} at {}: {}", first.code, first.path, first.message);
+    }
+    std::fs::write(path, serde_json::to_vec(&card)?).with_context(|| format!("cannot write {}", path.display()))?;
     writeln!(out, "wrote {} rates to {}", card.rates.len(), path.display())?;
     Ok(())
 }
 
-async fn change_card(args: &Args, file: &[u8], out: &mut impl Write) -> anyhow::Result<()> {
+async fn change_card(args: &Args, file: Vec<u8>, out: &mut impl Write) -> anyhow::Result<()> {
     let session = Session::open(&args.target).await?;
     let mut connection = session.connect().await?;
-    let at = args.at();
-    let card = Card::of(args);
-    let base = card.read(&mut connection, at).await?;
-    let old = base.clone().unwrap_or_else(|| args.new_card());
-    if args.currency.is_some_and(|wanted| wanted != old.currency) {
-        bail!("the card {} is in {}; a deck in another currency needs a card of its own", args.card, old.currency);
-    }
-    let (new, preview) = args.laid_over(&old, file, at)?;
-    show(args, &preview, out)?;
-    out.flush()?;
-    if args.dry_run {
-        writeln!(out, "nothing was changed (--dry-run)")?;
-    } else if base.as_ref() == Some(&new) {
-        writeln!(out, "the card has these prices already: nothing to do")?;
-    } else {
-        card.switch(&mut connection, &new, at).await?;
-        writeln!(out, "{} is in force from {at}: {} rates", args.card, new.rates.len())?;
-    }
+    let done = Card::of(args).change(&mut connection, file.into(), out).await;
     drop(connection);
-    session.close().await
+    session.close().await?;
+    done
 }
 
 /// The card's place in the API.
 struct Card<'a> {
     args: &'a Args,
     path: String,
-    /// `?owner=…`, or nothing.
-    owner: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Imported {
+    preview: Preview,
+    version: Option<Version>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Version {
-    id: String,
+    number: i64,
     effective_from: Option<Instant>,
-    card: Option<CardDoc>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Versions {
-    data: Vec<Version>,
-    #[serde(default)]
-    next_cursor: Option<String>,
+fn encode(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 impl<'a> Card<'a> {
     fn of(args: &'a Args) -> Self {
-        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let owner = args.owner.as_deref().map(|owner| format!("?owner={}", encode(owner))).unwrap_or_default();
-        Self { args, path: format!("/v1/rate-cards/{}", encode(&args.card)), owner }
+        Self { args, path: format!("/v1/rate-cards/{}", encode(&args.card)) }
     }
 
-    /// The prices in force at an instant; an empty card that has none, `None` for no card at all.
-    async fn read(&self, connection: &mut Connection, at: Instant) -> anyhow::Result<Option<CardDoc>> {
+    async fn change(&self, connection: &mut Connection, file: Bytes, out: &mut impl Write) -> anyhow::Result<()> {
+        let args = self.args;
+        match self.currency(connection).await? {
+            Some(currency) if args.currency.is_some_and(|wanted| wanted != currency) => {
+                bail!("the card {} is in {currency}; a deck in another currency needs a card of its own", args.card)
+            }
+            Some(_) => {}
+            None => {
+                // Looked through first, so that a deck that is refused leaves no empty card.
+                let (_, preview) = args.new_prices(&file)?;
+                if args.dry_run || args.check_refused(&preview).is_err() {
+                    show(args, &preview, out)?;
+                    out.flush()?;
+                    args.check_refused(&preview)?;
+                    writeln!(out, "nothing was changed (--dry-run)")?;
+                    return Ok(());
+                }
+                self.create(connection).await?;
+            }
+        }
+        self.import(connection, file, out).await
+    }
+
+    async fn import(&self, connection: &mut Connection, file: Bytes, out: &mut impl Write) -> anyhow::Result<()> {
+        let (progress, args) = (Progress::waiting("importing"), self.args);
+        let mut answer = progress.over(self.post_deck(connection, file.clone(), args.dry_run)).await?;
+        if answer.code() == "invalid_deck" {
+            answer = progress.over(self.post_deck(connection, file, true)).await?;
+        }
+        let imported: Imported = answer.json()?;
+        drop(progress);
+        show(args, &imported.preview, out)?;
+        out.flush()?;
+        args.check_refused(&imported.preview)?;
+        match imported.version {
+            Some(Version { number, effective_from: Some(from) }) => {
+                writeln!(out, "{} version {number} is in force from {from}", args.card)?
+            }
+            _ if args.dry_run => writeln!(out, "nothing was changed (--dry-run)")?,
+            _ => writeln!(out, "the card has these prices already: nothing to do")?,
+        }
+        Ok(())
+    }
+
+    /// `None`: there is no such card.
+    async fn currency(&self, connection: &mut Connection) -> anyhow::Result<Option<Currency>> {
         #[derive(Deserialize)]
         struct Head {
             currency: Currency,
         }
-        let answer = connection.send_patiently(&Call::get(&format!("{}{}", self.path, self.owner))).await?;
-        if answer.status == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        let head: Head = answer.json()?;
-        let Some(version) = self.in_force(connection, at).await? else {
-            return Ok(Some(CardDoc { currency: head.currency, ..self.args.new_card() }));
-        };
-        let path = format!("{}/versions/{version}{}", self.path, self.owner);
-        let version: Version = connection.send_patiently(&Call::get(&path)).await?.json()?;
-        version.card.map(Some).context("the server showed a version without its prices")
+        let owner = self.args.owner.as_deref().map(|owner| format!("?owner={}", encode(owner))).unwrap_or_default();
+        let answer = connection.send_patiently(&Call::get(&format!("{}{owner}", self.path))).await?;
+        if answer.status == StatusCode::NOT_FOUND { Ok(None) } else { Ok(Some(answer.json::<Head>()?.currency)) }
     }
 
-    async fn in_force(&self, connection: &mut Connection, at: Instant) -> anyhow::Result<Option<String>> {
-        let mut latest: Option<(Instant, String)> = None;
-        let mut cursor = String::new();
-        loop {
-            let question = if self.owner.is_empty() { "?" } else { "&" };
-            let path = format!("{}/versions{}{question}limit=1000{cursor}", self.path, self.owner);
-            let page: Versions = connection.send_patiently(&Call::get(&path)).await?.json()?;
-            let published = page.data.into_iter().filter_map(|version| version.effective_from.map(|from| (from, version.id)));
-            latest = published.filter(|(from, _)| *from <= at).chain(latest).max();
-            match page.next_cursor {
-                Some(next) => cursor = format!("&cursor={}", utf8_percent_encode(&next, NON_ALPHANUMERIC)),
-                None => return Ok(latest.map(|(_, id)| id)),
-            }
-        }
+    async fn create(&self, connection: &mut Connection) -> anyhow::Result<()> {
+        let card = self.args.new_card();
+        let new = json!({ "name": self.args.card, "currency": card.currency, "owner": self.args.owner });
+        let key = clock::request_id(&Clock::system());
+        let call = Call::post("/v1/rate-cards", "application/json", new.to_string());
+        connection.send_patiently(&call.keyed(&key)).await?.ok()?;
+        Ok(())
     }
 
     /// Under a key of its own, so that it may be sent twice.
-    async fn post(&self, connection: &mut Connection, path: &str, body: impl Into<Bytes>) -> anyhow::Result<Answer> {
-        let key = clock::request_id(&Clock::system());
-        connection.send_patiently(&Call::post(path, "application/json", body).keyed(&key)).await
-    }
-
-    /// Draft, then publish: until then nobody sees a price of it.
-    async fn switch(&self, connection: &mut Connection, card: &CardDoc, at: Instant) -> anyhow::Result<()> {
-        let progress = Progress::new("storing and publishing", 0);
-        let answer = connection.send_patiently(&Call::get(&format!("{}{}", self.path, self.owner))).await?;
-        if answer.status == StatusCode::NOT_FOUND {
-            let new = json!({ "name": self.args.card, "currency": card.currency, "owner": self.args.owner });
-            self.post(connection, "/v1/rate-cards", new.to_string()).await?.ok()?;
+    async fn post_deck(&self, connection: &mut Connection, file: Bytes, preview: bool) -> anyhow::Result<Answer> {
+        let args = self.args;
+        let map = serde_json::to_string(&args.options(&args.new_card())?)?;
+        let mut query = format!("meter={}&map={}&preview={preview}&skip_refused={}", encode(&args.meter), encode(&map), args.skip_refused);
+        let mode = if args.mode() == Mode::Partial { "partial" } else { "full" };
+        let from = args.effective_from.map(|from| from.to_string());
+        let (owner, zone) = (args.owner.clone(), args.zone.clone());
+        for (name, value) in [("mode", Some(mode.to_owned())), ("owner", owner), ("zone", zone), ("effective_from", from)] {
+            if let Some(value) = value {
+                query.push_str(&format!("&{name}={}", encode(&value)));
+            }
         }
-        progress.add(1);
-        let body = serde_json::to_vec(card)?;
-        let path = format!("{}/versions{}", self.path, self.owner);
-        let draft: Version = self.post(connection, &path, body).await?.json()?;
-        progress.add(1);
-        let path = format!("{}/versions/{}/publish{}", self.path, draft.id, self.owner);
-        let body = json!({ "effective_from": at }).to_string();
-        self.post(connection, &path, body).await?.ok()?;
-        Ok(())
+        let path = format!("{}/import?{query}", self.path);
+        let key = clock::request_id(&Clock::system());
+        connection.send_patiently(&Call::post(&path, "text/csv", file).keyed(&key)).await
     }
 }
 
@@ -279,11 +303,14 @@ fn show(args: &Args, preview: &Preview, out: &mut impl Write) -> anyhow::Result<
         writeln!(out, "{}", serde_json::to_string(preview)?)?;
         return Ok(());
     }
-    let Preview { new, changed, increased, decreased, closed, renamed, unchanged, refused, duplicates, .. } = preview;
+    let Preview { new, changed, increased, decreased, closed, spared, renamed, unchanged, refused, duplicates, .. } = preview;
     writeln!(
         out,
         "{new} new, {changed} changed ({increased} dearer, {decreased} cheaper), {closed} closed, {renamed} renamed, {unchanged} unchanged; {refused} rows refused, {duplicates} said twice"
     )?;
+    if *spared > 0 {
+        writeln!(out, "{spared} prefixes stay as they are, though the deck does not name them: refused rows may have meant them")?;
+    }
     for change in &preview.samples {
         let price = |price: Option<rating::money::Rate>| price.map_or_else(|| "-".to_owned(), |price| price.to_string());
         let kind = format!("{:?}", change.kind).to_lowercase();
@@ -299,6 +326,9 @@ fn show(args: &Args, preview: &Preview, out: &mut impl Write) -> anyhow::Result<
     for refusal in &preview.refusals {
         let column = if refusal.column.is_empty() { String::new() } else { format!(", {}", refusal.column) };
         writeln!(out, "  refused    line {}{column}: {} ({})", refusal.line, refusal.detail, refusal.code)?;
+    }
+    if preview.refusals.len() < *refused {
+        writeln!(out, "  refused    … and {} more", refused - preview.refusals.len())?;
     }
     if !preview.ignored_columns.is_empty() {
         writeln!(out, "  columns that mean nothing for a price: {}", preview.ignored_columns.join(", "))?;

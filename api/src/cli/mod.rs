@@ -6,6 +6,8 @@ pub mod database;
 mod health_check;
 mod import_rates;
 mod ingest;
+#[cfg(test)]
+mod loading_tests;
 mod price;
 mod progress;
 mod serve;

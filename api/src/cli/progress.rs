@@ -4,6 +4,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+const TICK: Duration = Duration::from_millis(200);
 const SHOWN_AFTER: Duration = Duration::from_secs(1);
 
 /// Counts up silently, and shows itself once the work has taken a second.
@@ -29,6 +30,26 @@ impl Progress {
             bar.set_style(style);
         }
         Self { bar, started: Instant::now(), shown: Cell::new(false) }
+    }
+
+    /// For work that says nothing until it is done.
+    pub fn waiting(what: &'static str) -> Self {
+        let progress = Self::new(what, 0);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+            progress.bar.set_style(style);
+        }
+        progress
+    }
+
+    /// Awaits, and shows that it does.
+    pub async fn over<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            match tokio::time::timeout(TICK, work.as_mut()).await {
+                Ok(done) => return done,
+                Err(_elapsed) => self.add(1),
+            }
+        }
     }
 
     pub fn add(&self, count: u64) {

@@ -24,8 +24,6 @@ pub struct Target {
     database: Database,
 }
 
-/// Largest deck that can be put on a card, as JSON.
-const BODY_BYTES_MAX: usize = 1 << 30;
 const REQUEST_SECS_MAX: u64 = 3600;
 /// A key of the command's own ends by itself, should the command be killed.
 const OWN_KEY_SECS: i64 = 24 * 3600;
@@ -48,7 +46,7 @@ impl Session {
         // The limits that protect a server from its callers are no use here: this is the only one.
         let mut config = database.config()?;
         config.limits.admin_per_sec = u32::MAX;
-        (config.body_bytes_max, config.request_secs_max) = (BODY_BYTES_MAX, REQUEST_SECS_MAX);
+        config.request_secs_max = REQUEST_SECS_MAX;
         let running = server::serve(&config, Clock::system()).await.map_err(database::explained)?;
         serve::print_admin_key(running.admin_key.as_deref(), &mut std::io::stderr())?;
         let records = &running.app.records;

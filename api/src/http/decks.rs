@@ -1,26 +1,28 @@
 //! `/v1/rate-cards/{card}/import`: a carrier's rate deck becomes the card's next version. With
-//! `preview=true` it says what would change and changes nothing; otherwise the version is published in one step.
+//! `preview=true` it says what would change and changes nothing; otherwise the version is made and
+//! published in one transaction, or nothing is.
+//!
+//! Refused rows: nothing is imported, unless `skip_refused=true`; then the prefixes of those rows keep
+//! the rates they had, in a full deck too.
 
-use crate::auth::{Access, MayWrite};
+use crate::auth::MayWrite;
+use crate::http::diff;
 use crate::http::rate_cards::{OwnerQuery, card_at};
-use crate::http::versions::{VersionBody, doc_of, in_force, publish, shown};
-use crate::http::write::{Done, Write};
+use crate::http::versions::{VersionBody, doc_of, in_force, shown};
+use crate::http::write::{Done, PriceList, Write, read_json};
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
-use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use metering::deck::{self, DeckOptions, Import, Mode, Preview, Refusal};
+use metering::deck::{self, DeckOptions, Import, Mode, Preview};
 use metering::input::when::DateForm;
 use rating::card::CardDoc;
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, Quantity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use store::records::RateCard;
-
-/// Refused rows that a problem lists.
-const ERRORS_LISTED_MAX: usize = 100;
+use std::sync::Arc;
+use store::records::{Actor, CardVersion, NewVersion, RateCard};
 
 /// How the deck is read and laid over the card.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -30,7 +32,7 @@ pub struct DeckQuery {
     /// Only say what would change.
     #[serde(default)]
     pub preview: bool,
-    /// Import although some rows are refused.
+    /// Import although some rows are refused: their prefixes keep the rates they had.
     #[serde(default)]
     pub skip_refused: bool,
     /// `full` (default): prefixes that the deck does not name are closed. `partial`: they stay.
@@ -39,6 +41,11 @@ pub struct DeckQuery {
     pub mode: Mode,
     /// Default: `call`.
     pub meter: Option<String>,
+    /// IANA zone of a card that has no prices yet. Default: UTC.
+    pub zone: Option<String>,
+    /// All ways to read a deck as one JSON object, such as `{"columns":{"prefix":"Code"},"headless":false,"per":"60"}`;
+    /// the parameters below come before it.
+    pub map: Option<String>,
     /// When the version takes effect. Default: now.
     #[param(value_type = Option<String>)]
     pub effective_from: Option<Instant>,
@@ -47,9 +54,8 @@ pub struct DeckQuery {
     /// `0,0125`. Default: found.
     pub decimal_comma: Option<bool>,
     /// `year_first` (default), `day_first` or `month_first`.
-    #[serde(default)]
     #[param(value_type = Option<String>)]
-    pub date_form: DateForm,
+    pub date_form: Option<DateForm>,
     /// Units that a price is for. Default: 60 (per minute).
     #[param(value_type = Option<String>)]
     pub per: Option<Quantity>,
@@ -64,101 +70,128 @@ pub struct DeckQuery {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = DeckImport)]
 pub struct DeckBody {
-    #[schema(value_type = Object, example = json!({"new": 120, "changed": 30, "increased": 20, "decreased": 10, "closed": 4, "renamed": 0, "unchanged": 298000, "refused": 0, "duplicates": 2}))]
+    #[schema(value_type = Object, example = json!({"new": 120, "changed": 30, "increased": 20, "decreased": 10, "closed": 4, "spared": 0, "renamed": 0, "unchanged": 298000, "refused": 0, "duplicates": 2}))]
     pub preview: Preview,
-    /// The published version; absent in a preview.
+    /// The published version; absent in a preview, and if the card has these prices already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionBody>,
 }
 
 impl DeckQuery {
-    fn options(&self, base: &CardDoc) -> DeckOptions {
-        let default = DeckOptions::default();
-        DeckOptions {
-            delimiter: self.delimiter,
-            decimal_comma: self.decimal_comma,
-            date_form: self.date_form,
+    /// # Errors
+    /// `map` is no deck options.
+    fn options(&self, base: &CardDoc) -> Result<DeckOptions, ApiProblem> {
+        let map: DeckOptions = match &self.map {
+            Some(map) => read_json(map.as_bytes()).map_err(|refused| ApiProblem::field("invalid_field", "map", refused.problem.detail))?,
+            None => DeckOptions::default(),
+        };
+        Ok(DeckOptions {
+            delimiter: self.delimiter.or(map.delimiter),
+            decimal_comma: self.decimal_comma.or(map.decimal_comma),
+            date_form: self.date_form.unwrap_or(map.date_form),
             zone: Some(base.zone.clone()),
             currency: Some(base.currency),
-            per: self.per.unwrap_or(default.per),
-            initial: self.initial.unwrap_or(default.initial),
-            next: self.next.unwrap_or(default.next),
-            ..default
-        }
+            per: self.per.unwrap_or(map.per),
+            initial: self.initial.unwrap_or(map.initial),
+            next: self.next.unwrap_or(map.next),
+            ..map
+        })
     }
 }
 
-/// The card that the deck is laid over: the version in force, or an empty one.
-async fn base_of(app: &App, card: &RateCard, at: Instant) -> Result<CardDoc, ApiProblem> {
-    match in_force(app, card, at).await? {
-        Some(version) => doc_of(app, version.id).await,
-        None => Ok(CardDoc { currency: card.currency, zone: "UTC".to_owned(), fallback: None, meters: BTreeMap::new(), rates: Vec::new() }),
+/// What a deck is laid over: the version in force, or an empty card.
+struct Base {
+    version: Option<CardVersion>,
+    doc: Arc<CardDoc>,
+}
+
+impl Base {
+    async fn of(app: &App, card: &RateCard, at: Instant, zone: Option<&str>) -> Result<Self, ApiProblem> {
+        let version = in_force(app, card, at).await?;
+        let doc = match &version {
+            Some(version) => doc_of(app, version.id).await?,
+            None => CardDoc {
+                currency: card.currency,
+                zone: zone.unwrap_or("UTC").to_owned(),
+                fallback: None,
+                meters: BTreeMap::new(),
+                rates: Vec::new(),
+            },
+        };
+        Ok(Self { version, doc: Arc::new(doc) })
     }
 }
 
 /// Reads, lays over, and checks by compiling: long work, off the executor.
-async fn merged(
-    file: Bytes,
-    base: CardDoc,
-    options: DeckOptions,
-    mode: Mode,
-    meter: String,
-    at: Instant,
-) -> Result<(CardDoc, Preview), ApiProblem> {
+async fn laid_over(base: &Base, query: &DeckQuery, write: &Write, at: Instant) -> Result<(CardDoc, Preview), ApiProblem> {
+    let (file, base, options, mode) = (write.body.clone(), Arc::clone(&base.doc), query.options(&base.doc)?, query.mode);
+    let meter = query.meter.clone().unwrap_or_else(|| "call".to_owned());
     let work = move || -> Result<(CardDoc, Preview), ApiProblem> {
         let deck = deck::parse(&file, &options)?;
-        let import = Import { mode, meter: &meter, at };
-        let doc = deck::to_card(&base, &deck, &import);
-        CompiledCard::compile(&doc)?;
-        Ok((doc, deck::preview(&base, &deck, &import)))
+        let (doc, preview) = deck::lay_over(&base, &deck, &Import { mode, meter: &meter, at });
+        if doc != *base {
+            CompiledCard::compile(&doc)?;
+        }
+        Ok((doc, preview))
     };
     tokio::task::spawn_blocking(work).await.map_err(|error| ApiProblem::internal(&error))?
 }
 
-fn refuse(refusals: &[Refusal]) -> ApiProblem {
-    let error = |row: &Refusal| FieldError {
+fn refuse(preview: &Preview) -> ApiProblem {
+    let errors = preview.refusals.iter().map(|row| FieldError {
         field: format!("line {} {}", row.line, row.column).trim_end().to_owned(),
-        code: row.code.to_owned(),
+        code: row.code.clone().into_owned(),
         detail: row.detail.clone(),
-    };
-    let mut refused = ApiProblem::new("invalid_deck", format!("{} rows cannot be read; nothing was imported", refusals.len()));
-    refused.errors = refusals.iter().take(ERRORS_LISTED_MAX).map(error).collect();
+    });
+    let detail = format!(
+        "{} rows cannot be read; nothing was imported (with skip_refused=true their prefixes keep the rates they had)",
+        preview.refused
+    );
+    let mut refused = ApiProblem::new("invalid_deck", detail);
+    refused.errors = errors.collect();
     refused
 }
 
 /// Import a rate deck (CSV), or preview it
+///
+/// At most 256 MiB. The new version is published as a whole, or nothing changes: not if a row is refused,
+/// unless `skip_refused` is set; then the prefixes of such rows keep the rates they had.
 #[utoipa::path(post, path = "/v1/rate-cards/{card}/import", tag = "rate-cards",
     params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), DeckQuery),
     request_body(content = String, content_type = "text/csv", example = "Destination,Prefix,Rate,Increment\nGermany Mobile,4915,0.0125,1/1\n"),
-    responses((status = 201, body = DeckBody, description = "Published"), (status = 200, body = DeckBody, description = "Preview")))]
+    responses((status = 201, body = DeckBody, description = "Published"), (status = 200, body = DeckBody, description = "A preview, or nothing to change")))]
 pub async fn import_deck(
     State(app): State<App>,
     key: MayWrite,
     Path(card): Path<String>,
     Query(query): Query<DeckQuery>,
-    write: Write,
+    list: PriceList,
 ) -> Result<Response, ApiProblem> {
+    let write = &list.write;
     let card = card_at(&app, &key, &card, &OwnerQuery { owner: query.owner.clone() }).await?;
     let at = query.effective_from.unwrap_or_else(|| app.clock.now());
-    let base = base_of(&app, &card, at).await?;
-    let (options, meter) = (query.options(&base), query.meter.clone().unwrap_or_else(|| "call".to_owned()));
-    if query.preview {
-        let (_, preview) = merged(write.body.clone(), base, options, query.mode, meter, at).await?;
-        return Ok(Done::ok(DeckBody { preview, version: None }).into_response());
-    }
     let work = async {
-        let (doc, preview) = merged(write.body.clone(), base, options, query.mode, meter, at).await?;
-        if !preview.refusals.is_empty() && !query.skip_refused {
-            return Err(refuse(&preview.refusals));
+        let base = Base::of(&app, &card, at, query.zone.as_deref()).await?;
+        let (doc, preview) = laid_over(&base, &query, write, at).await?;
+        if preview.refused > 0 && !query.skip_refused && !query.preview {
+            return Err(refuse(&preview));
         }
-        let version = switch(&app, &write, &key, &card, &doc, at).await?;
-        Ok(Done::created(DeckBody { preview, version: Some(version) }))
+        if query.preview || doc == *base.doc {
+            return Ok(Done::ok(DeckBody { preview, version: None }));
+        }
+        let version = switch(&app, &write.actor(&app, &key, None), &card, &base, &doc, at).await?;
+        Ok(Done::created(DeckBody { preview, version: Some(shown(version, None)) }))
     };
-    write.once(&app, &key, work).await
+    if query.preview { work.await.map(IntoResponse::into_response) } else { write.once(&app, &key, work).await }
 }
 
-async fn switch(app: &App, write: &Write, access: &Access, card: &RateCard, doc: &CardDoc, at: Instant) -> Result<VersionBody, ApiProblem> {
-    let id = CardVersionId(app.clock.id());
-    app.records.create_draft(&write.actor(app, access, None), card.id, id, doc).await?;
-    Ok(shown(publish(app, write, access, card, id, at).await?, None))
+/// Version and publication in one step.
+async fn switch(app: &App, actor: &Actor, card: &RateCard, base: &Base, doc: &CardDoc, at: Instant) -> Result<CardVersion, ApiProblem> {
+    if let Some(present) = &base.version {
+        diff::check_counters(&base.doc, doc, present.effective_from, at)?;
+    }
+    let new = NewVersion { id: CardVersionId(app.clock.id()), base: base.version.as_ref().map(|version| version.id), doc };
+    let version = app.records.create_published(actor, card.id, &new, at).await?;
+    app.invalidate();
+    Ok(version)
 }

@@ -4,7 +4,7 @@ use crate::auth::{Access, MayRead, MayWrite};
 use crate::http::diff::{self, DiffBody};
 use crate::http::page::{List, PageQuery};
 use crate::http::rate_cards::{OwnerQuery, card_at};
-use crate::http::write::{Done, Write};
+use crate::http::write::{Done, PriceList, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
@@ -123,7 +123,7 @@ pub async fn in_force(app: &App, card: &RateCard, at: Instant) -> Result<Option<
 
 /// Draft a version
 ///
-/// The body is the rate card document: currency, zone and rates, decimals as text.
+/// The body is the rate card document: currency, zone and rates, decimals as text. At most 256 MiB.
 #[utoipa::path(post, path = "/v1/rate-cards/{card}/versions", tag = "rate-cards", params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), OwnerQuery),
     request_body(content = Object, description = "The rate card document", example = json!({"currency": "EUR", "zone": "Europe/Berlin", "rates": [
         {"key": "de-mobile", "meter": "call", "prefixes": ["4915", "4916", "4917"], "call": {"initial": "60", "next": "60", "steps": [{"from": "0", "price": "0.40", "per": "60"}]}}]})),
@@ -133,8 +133,9 @@ pub async fn create_version(
     key: MayWrite,
     Path(card): Path<String>,
     Query(owner): Query<OwnerQuery>,
-    write: Write,
+    list: PriceList,
 ) -> Result<Response, ApiProblem> {
+    let write = &list.write;
     let card = card_at(&app, &key, &card, &owner).await?;
     let doc = checked(write.body.clone()).await?;
     let work = async {

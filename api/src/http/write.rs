@@ -14,8 +14,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use store::records::{Actor, Attempt, Begun};
+use tokio::sync::OwnedSemaphorePermit;
 
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// A rate deck or a rate card document of a million prefixes fits.
+pub const PRICE_LIST_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Price lists read at once; further ones wait within their time.
+pub const PRICE_LISTS_AT_ONCE_MAX: usize = 2;
 
 /// One write as received.
 #[derive(Debug)]
@@ -32,11 +37,36 @@ impl FromRequest<App> for Write {
     type Rejection = ApiProblem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiProblem> {
+        let bytes_max = app.body_bytes_max;
+        Self::bounded(request, bytes_max).await
+    }
+}
+
+/// A write whose body is a price list: larger than others, and few at a time.
+#[derive(Debug)]
+pub struct PriceList {
+    pub write: Write,
+    /// Held until the list is dealt with, so that memory stays bounded.
+    _turn: OwnedSemaphorePermit,
+}
+
+impl FromRequest<App> for PriceList {
+    type Rejection = ApiProblem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiProblem> {
+        let turn = Arc::clone(&app.price_list_turns).acquire_owned().await.map_err(|error| ApiProblem::internal(&error))?;
+        let write = Write::bounded(request, app.body_bytes_max.max(PRICE_LIST_BYTES_MAX)).await?;
+        Ok(Self { write, _turn: turn })
+    }
+}
+
+impl Write {
+    async fn bounded(request: Request, bytes_max: usize) -> Result<Self, ApiProblem> {
         let idempotency_key = short_header(request.headers(), "idempotency-key", IDEMPOTENCY_KEY_CHARS_MAX)?;
         let reason = short_header(request.headers(), "x-reason", IDEMPOTENCY_KEY_CHARS_MAX)?;
         let request_id = request.extensions().get::<RequestId>().map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));
         let target = format!("{} {}", request.method(), request.uri());
-        let body = body(request, app).await?;
+        let body = body_of(request, bytes_max).await?;
         Ok(Self { body, idempotency_key, reason, request_id, target })
     }
 }
@@ -46,12 +76,16 @@ impl FromRequest<App> for Write {
 /// # Errors
 /// `body_too_large`; `invalid_header` when the caller broke off.
 pub async fn body(request: Request, app: &App) -> Result<Bytes, ApiProblem> {
-    let too_large = || ApiProblem::new("body_too_large", format!("at most {} bytes are taken", app.body_bytes_max));
+    body_of(request, app.body_bytes_max).await
+}
+
+async fn body_of(request: Request, bytes_max: usize) -> Result<Bytes, ApiProblem> {
+    let too_large = || ApiProblem::new("body_too_large", format!("at most {bytes_max} bytes are taken"));
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|bytes| bytes > app.body_bytes_max) {
+    if declared.is_some_and(|bytes| bytes > bytes_max) {
         return Err(too_large());
     }
-    axum::body::to_bytes(request.into_body(), app.body_bytes_max).await.map_err(|error| {
+    axum::body::to_bytes(request.into_body(), bytes_max).await.map_err(|error| {
         let broken_off = std::error::Error::source(&error).is_some_and(|cause| cause.is::<hyper::Error>());
         if broken_off { ApiProblem::new("invalid_request", "the body broke off") } else { too_large() }
     })

@@ -21,6 +21,11 @@ pub fn preview(base: &CardDoc, deck: &Deck, import: &Import<'_>) -> Preview {
 
 /// The card with the deck laid over it. Rates of the card that a deck cannot say come first, unchanged.
 pub fn to_card(base: &CardDoc, deck: &Deck, import: &Import<'_>) -> CardDoc {
+    lay_over(base, deck, import).0
+}
+
+/// [`to_card`] and its [`preview`] by one merge.
+pub fn lay_over(base: &CardDoc, deck: &Deck, import: &Import<'_>) -> (CardDoc, Preview) {
     let merged = merge(base, deck, import);
     let mut rates: Vec<Rate> = merged.untouched.iter().filter_map(|&index| base.rates.get(index as usize)).cloned().collect();
     let groups = groups(&merged.entries);
@@ -29,7 +34,8 @@ pub fn to_card(base: &CardDoc, deck: &Deck, import: &Import<'_>) -> CardDoc {
     for group in &groups {
         rates.push(rate(group, &mut keys, base, &merged, import.meter));
     }
-    CardDoc { currency: base.currency, zone: base.zone.clone(), fallback: base.fallback.clone(), meters: base.meters.clone(), rates }
+    let (zone, fallback, meters) = (base.zone.clone(), base.fallback.clone(), base.meters.clone());
+    (CardDoc { currency: base.currency, zone, fallback, meters, rates }, merged.preview)
 }
 
 /// What the prefixes of one rate have in common. An unnamed destination is its prefix.

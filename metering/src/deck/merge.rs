@@ -3,7 +3,7 @@
 //! A row without a date replaces what its prefix had. A row from a date on leaves the rate in force
 //! until then (an announced increase) and takes the place of whatever was announced before. A full
 //! deck closes the prefixes it does not name: at once, or from its earliest date if all its rows have
-//! one. Whatever has ended by [`Import::at`] is left out: the versions before remember it.
+//! one. It closes nothing that a refused row may have meant ([`super::Spared`]). Whatever has ended by [`Import::at`] is left out: the versions before remember it.
 //!
 //! Rates that a deck cannot say (other meters, windows, other attributes, no prefixes) are not touched.
 
@@ -16,6 +16,8 @@ use std::collections::HashMap;
 
 /// Changes of each kind that a preview shows.
 pub const SAMPLES_MAX: usize = 10;
+/// Refused rows that a preview shows.
+pub const REFUSALS_MAX: usize = 100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -37,7 +39,7 @@ pub struct Import<'a> {
 }
 
 /// What became of a prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     New,
@@ -46,12 +48,14 @@ pub enum Kind {
     /// Other terms at the same price.
     Changed,
     Closed,
+    /// The deck does not name it, but a row was refused that may have: not closed.
+    Spared,
     Renamed,
     Unchanged,
 }
 
 /// One prefix of a preview. Prices per the deck's unit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     pub kind: Kind,
     pub prefix: String,
@@ -62,7 +66,7 @@ pub struct Change {
 }
 
 /// What an import would do. Counts are of prefixes (per jurisdiction), `refused` and `duplicates` of rows.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Preview {
     pub new: usize,
     /// All of `increased`, `decreased` and those with other terms.
@@ -70,12 +74,15 @@ pub struct Preview {
     pub increased: usize,
     pub decreased: usize,
     pub closed: usize,
+    /// Would be closed, were it not for refused rows.
+    pub spared: usize,
     pub renamed: usize,
     pub unchanged: usize,
     pub refused: usize,
     pub duplicates: usize,
     /// Up to [`SAMPLES_MAX`] of each kind but `unchanged`.
     pub samples: Vec<Change>,
+    /// The first [`REFUSALS_MAX`].
     pub refusals: Vec<Refusal>,
     pub ignored_columns: Vec<String>,
 }
@@ -143,7 +150,9 @@ pub(super) fn merge<'a>(base: &'a CardDoc, deck: &'a Deck, import: &Import<'_>) 
     let (mut old, mut new) = (&old[..], &new[..]);
     while let Some(key) = [old.first(), new.first()].into_iter().flatten().map(Entry::key).min() {
         let (before, rows) = (take(&mut old, key), take(&mut new, key));
-        let kind = lay(before, rows, closing, import.at, &prices, &mut merged.entries);
+        let spared = rows.is_empty() && closing.is_some() && deck.spared.has(key.0);
+        let kind = lay(before, rows, closing.filter(|_| !spared), import.at, &prices, &mut merged.entries);
+        let kind = if spared { Kind::Spared } else { kind };
         merged.preview.count(kind, || prices.sample(kind, before, rows));
     }
     merged.preview.about(deck);
@@ -313,6 +322,7 @@ impl Preview {
             Kind::Increased => self.increased += 1,
             Kind::Decreased => self.decreased += 1,
             Kind::Closed => self.closed += 1,
+            Kind::Spared => self.spared += 1,
             Kind::Renamed => self.renamed += 1,
             Kind::Unchanged => self.unchanged += 1,
             Kind::Changed => {}
@@ -325,7 +335,7 @@ impl Preview {
     fn about(&mut self, deck: &Deck) {
         self.refused = deck.refused.len();
         self.duplicates = deck.duplicates;
-        self.refusals = deck.refused.iter().take(SAMPLES_MAX).cloned().collect();
+        self.refusals = deck.refused.iter().take(REFUSALS_MAX).cloned().collect();
         self.ignored_columns.clone_from(&deck.ignored_columns);
     }
 }

@@ -5,8 +5,8 @@
 //! prefix it does not name, a *partial* one leaves them.
 //!
 //! Invariants: a row that cannot be read is refused with its line, column and reason, and costs only
-//! itself; day-or-month order, a doubtful decimal comma and a foreign currency are never guessed;
-//! prices keep their digits; the preview and the card come from the same merge.
+//! itself; the prefixes of a refused row keep their rates, also in a full deck; day-or-month order, a
+//! doubtful decimal comma and a foreign currency are never guessed; prices keep their digits; the preview and the card come from the same merge.
 
 mod card;
 mod cells;
@@ -14,7 +14,7 @@ mod columns;
 mod merge;
 mod read;
 
-pub use card::{preview, to_card};
+pub use card::{lay_over, preview, to_card};
 pub use columns::Field;
 pub use merge::{Change, Import, Kind, Mode, Preview};
 pub use read::parse;
@@ -25,7 +25,8 @@ use rating::card::{CallTerms, Rate, Step};
 use rating::money::Rate as Amount;
 use rating::{Currency, Instant, Quantity};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 
 /// Rows of a deck, after cells with several prefixes are taken apart.
 pub const ROWS_MAX: usize = 1_000_000;
@@ -86,10 +87,25 @@ pub struct Deck {
     /// By [`DeckRow::terms`].
     pub terms: Vec<Terms>,
     pub refused: Vec<Refusal>,
+    pub spared: Spared,
     /// Rows that say again what another row says.
     pub duplicates: usize,
     /// Columns that mean nothing for a price.
     pub ignored_columns: Vec<String>,
+}
+
+/// What refused rows name: their price is not known, so an import leaves it as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Spared {
+    pub prefixes: HashSet<Box<str>>,
+    /// Not even the prefixes of some row could be read: it may be any.
+    pub any: bool,
+}
+
+impl Spared {
+    pub fn has(&self, prefix: &str) -> bool {
+        self.any || self.prefixes.contains(prefix)
+    }
 }
 
 /// The price of one prefix from a date on.
@@ -141,12 +157,12 @@ impl Jurisdiction {
 }
 
 /// A row that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     pub line: u32,
     /// As the file names it; empty: the row as a whole.
     pub column: String,
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     pub detail: String,
 }
 

@@ -61,7 +61,13 @@ fn next(csv: &mut csv::Reader<&[u8]>, cells: &mut csv::StringRecord, deck: &mut 
         Ok(more) => more,
         Err(error) => {
             let line = error.position().map_or(0, |p| u32::try_from(p.line()).unwrap_or(u32::MAX));
-            deck.refused.push(Refusal { line, column: String::new(), code: "invalid_row", detail: format!("not a CSV row: {error}") });
+            deck.refused.push(Refusal {
+                line,
+                column: String::new(),
+                code: "invalid_row".into(),
+                detail: format!("not a CSV row: {error}"),
+            });
+            deck.spared.any = true;
             false
         }
     }
@@ -138,7 +144,11 @@ impl Reader<'_> {
         let had_comma = std::mem::take(&mut self.decimals.seen_comma);
         if let Err((column, (code, detail))) = self.read(line, cells) {
             let column = column.map(|index| self.columns.title(index)).unwrap_or_default();
-            self.deck.refused.push(Refusal { line, column, code, detail });
+            self.deck.refused.push(Refusal { line, column, code: code.into(), detail });
+            match self.prefixes(cells) {
+                Ok(prefixes) if !self.is_shifted(cells) => self.deck.spared.prefixes.extend(prefixes),
+                _ => self.deck.spared.any = true,
+            }
         }
         if self.decimals.seen_comma {
             self.comma_lines.push(line);
@@ -146,7 +156,16 @@ impl Reader<'_> {
         self.decimals.seen_comma |= had_comma;
     }
 
+    /// More cells than names: a comma that was not quoted moved the others along.
+    fn is_shifted(&self, cells: &csv::StringRecord) -> bool {
+        let names = if self.options.headless { cells.len() } else { self.columns.titles.len() };
+        cells.iter().skip(names).any(|cell| !cell.trim().is_empty())
+    }
+
     fn read(&mut self, line: u32, cells: &csv::StringRecord) -> Result<(), BadCell> {
+        if self.is_shifted(cells) {
+            return Err((None, ("invalid_row", "more cells than columns: is a comma in a name or price not quoted?".to_owned())));
+        }
         let prefixes = self.prefixes(cells)?;
         self.check_supported(cells)?;
         let name = self.name(cells);
@@ -300,10 +319,15 @@ impl Reader<'_> {
     fn refuse_commas(&mut self) {
         let column = self.columns.index(Field::Price).map(|index| self.columns.title(index)).unwrap_or_default();
         let doubtful: std::collections::HashSet<u32> = self.comma_lines.iter().copied().collect();
-        self.deck.rows.retain(|row| !doubtful.contains(&row.line));
+        let doubted = self.deck.rows.extract_if(.., |row| doubtful.contains(&row.line));
+        self.deck.spared.prefixes.extend(doubted.map(|row| row.prefix));
         let detail = "the file has prices with a point and with a comma: state which by the decimal comma option";
-        let refusals =
-            self.comma_lines.iter().map(|&line| Refusal { line, column: column.clone(), code: "invalid_price", detail: detail.to_owned() });
+        let refusals = self.comma_lines.iter().map(|&line| Refusal {
+            line,
+            column: column.clone(),
+            code: "invalid_price".into(),
+            detail: detail.to_owned(),
+        });
         self.deck.refused.extend(refusals);
     }
 }
@@ -320,7 +344,7 @@ fn refuse_contradictions(deck: &mut Deck) {
             *duplicates += 1;
         } else if same {
             let detail = format!("line {} has another price for prefix {} from the same date", first.line, row.prefix);
-            refused.push(Refusal { line: row.line, column: String::new(), code: "contradiction", detail });
+            refused.push(Refusal { line: row.line, column: String::new(), code: "contradiction".into(), detail });
         }
         same
     });

@@ -241,6 +241,36 @@ fn a_preview_counts_and_shows() {
     assert_eq!((partial.closed, partial.unchanged), (0, 1));
 }
 
+/// The card's prefixes after a deck was laid over [`FIRST`], and how many were closed and spared.
+fn left(deck: &str, mode: Mode, options: &DeckOptions) -> (String, usize, usize) {
+    let (base, _) = rates(&card(""), FIRST, Mode::Full);
+    let (card, preview) = lay_over(&base, &parse(deck.as_bytes(), options).unwrap(), &import(mode));
+    let priced = |r: &Rate| format!("{}={}", r.prefixes.join(","), r.call.as_ref().map_or(String::new(), |c| c.steps[0].price.to_string()));
+    (card.rates.iter().map(priced).collect::<Vec<_>>().join(" "), preview.closed, preview.spared)
+}
+
+#[test]
+fn a_refused_row_closes_nothing() {
+    let check = |rows: &str, want: (&str, usize, usize)| {
+        let deck = format!("prefix,destination,rate\n{rows}");
+        assert_eq!(left(&deck, Mode::Full, &utc()), (want.0.to_owned(), want.1, want.2), "{rows}");
+    };
+    check("9991,Atlantis,0.05\n", ("9991=0.05", 3, 0));
+    // Its prefixes keep their rates, the others are closed.
+    check("9991,Atlantis,0.05\n99915,Atlantis Mobile,x\n", ("9991=0.05 99915=0.1", 2, 1));
+    check("9991,Atlantis,0.05\n\"99915,99916\",Atlantis Mobile,-1\n", ("9991=0.05 99915,99916=0.1", 1, 2));
+    check("9991,Atlantis,x\n9991,Atlantis,0.05\n", ("9991=0.05", 3, 0));
+    // A row whose prefix cannot be read may mean any.
+    check("9991,Atlantis,0.05\n9.9E+4,Atlantis Mobile,0.2\n", ("9991=0.05 99915,99916=0.1 9992=0.03", 0, 3));
+    check("9991,Atlantis,0.05\n99915,Atlantis Mobile,0,2\n", ("9991=0.05 99915,99916=0.1 9992=0.03", 0, 3));
+    // What a refused row names is no news either.
+    check("9991,Atlantis,0.05\n9999,Lyonesse,x\n", ("9991=0.05", 3, 0));
+    let commas = "prefix;destination;rate\n9991;Atlantis;0.05\n99915;Atlantis Mobile;0,2\n";
+    assert_eq!(left(commas, Mode::Full, &utc()), ("9991=0.05 99915=0.1".to_owned(), 2, 1));
+    let all = "9991=0.05 99915,99916=0.1 9992=0.03".to_owned();
+    assert_eq!(left("prefix,rate,destination\n9991,0.05,Atlantis\n99915,x,\n", Mode::Partial, &utc()), (all, 0, 0));
+}
+
 #[test]
 fn jurisdictions_are_rates_that_ask_for_an_attribute() {
     let deck =

@@ -28,7 +28,7 @@ pub use idempotency::{Attempt, Begun, IN_FLIGHT_SECS_MAX, REMEMBERED_SECS};
 pub use meters::Meter;
 pub use platform::{Counts, Platform};
 pub use tenants::TenantPatch;
-pub use versions::{CardVersion, VersionStatus};
+pub use versions::{CardVersion, NewVersion, VersionStatus};
 
 use crate::db::Db;
 use rating::{Instant, TenantId, ids::ApiKeyId};

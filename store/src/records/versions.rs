@@ -4,7 +4,7 @@ use super::cards::card_in;
 use super::sql::{Tx, change, corrupt, from_word, look, read, statements};
 use super::{Actor, Change, Page, RateCard, RecordError, Records, Result, audit, conflict, invalid, one_more};
 use rating::card::CardDoc;
-use rating::{CardVersionId, Instant, RateCardId, ids::ApiKeyId};
+use rating::{CardVersionId, Currency, Instant, RateCardId, ids::ApiKeyId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -21,6 +21,7 @@ statements! {
     PUBLISH = "update card_versions set status = 'published', effective_from = $2, published_at = $3, published_by = $4 where id = $1 and status = 'draft'";
     BY_ID = concat!("select ", columns!(), " from card_versions where id = $1");
     SAME_START = "select number from card_versions where card_id = $1 and effective_from = $2";
+    IN_FORCE = "select id from card_versions where card_id = $1 and status = 'published' and effective_from <= $2 order by effective_from desc limit 1";
     LIST = concat!("select ", columns!(), " from card_versions where card_id = $1 and number > $2 order by number limit $3");
     PUBLISHED = concat!("select ", columns!(), " from card_versions where card_id = $1 and status = 'published' order by effective_from");
     DOC = "select doc from card_versions where id = $1";
@@ -48,6 +49,16 @@ pub struct CardVersion {
     pub created_by: Option<ApiKeyId>,
     pub published_at: Option<Instant>,
     pub published_by: Option<ApiKeyId>,
+}
+
+/// A version made out of another.
+#[derive(Debug, Clone, Copy)]
+pub struct NewVersion<'a> {
+    pub id: CardVersionId,
+    /// `None`: the card had no prices.
+    pub base: Option<CardVersionId>,
+    /// Validated by the caller.
+    pub doc: &'a CardDoc,
 }
 
 #[derive(sqlx::FromRow)]
@@ -92,12 +103,25 @@ fn changed(card: &RateCard, id: CardVersionId, action: &'static str, before: Opt
     Change { tenant: card.owner, root: card.root, resource: "rate_card_version", id: id.to_string(), action, before, after }
 }
 
-/// Compact JSON of a document in the card's currency.
-fn doc_bytes(card: &RateCard, doc: &CardDoc) -> Result<Vec<u8>> {
-    if doc.currency != card.currency {
-        return Err(invalid("currency", format!("the rate card is in {}", card.currency)));
+/// A document as stored: compact JSON. Made before the writer is taken, as a deck takes its time.
+struct Encoded {
+    currency: Currency,
+    json: Vec<u8>,
+}
+
+impl Encoded {
+    fn of(doc: &CardDoc) -> Result<Self> {
+        let json = serde_json::to_vec(doc).map_err(|error| invalid("doc", error.to_string()))?;
+        Ok(Self { currency: doc.currency, json })
     }
-    serde_json::to_vec(doc).map_err(|error| invalid("doc", error.to_string()))
+
+    fn fit_for(&self, card: &RateCard) -> Result<&[u8]> {
+        if self.currency == card.currency {
+            Ok(&self.json)
+        } else {
+            Err(invalid("currency", format!("the rate card is in {}", card.currency)))
+        }
+    }
 }
 
 async fn draft_in(tx: &mut Tx<'_>, id: CardVersionId) -> Result<(CardVersion, RateCard)> {
@@ -110,46 +134,91 @@ async fn draft_in(tx: &mut Tx<'_>, id: CardVersionId) -> Result<(CardVersion, Ra
     Ok((version, card))
 }
 
+async fn insert_draft(tx: &mut Tx<'_>, actor: &Actor, card: RateCardId, id: CardVersionId, doc: &Encoded) -> Result<CardVersion> {
+    let card = card_in(tx, card).await?.ok_or(RecordError::NotFound { what: "rate card" })?;
+    let doc = doc.fit_for(&card)?;
+    let (number,) = look!(&mut *tx, fetch_one as (i64,), NEXT_NUMBER, card.id.0)?;
+    let by = actor.key.map(|key| key.0);
+    if change!(&mut *tx, INSERT, id.0, card.root.0, card.id.0, number, actor.at.micros(), by, doc)? == 0 {
+        return Err(conflict("id", "it is taken"));
+    }
+    let version = CardVersion {
+        id,
+        card: card.id,
+        number,
+        status: VersionStatus::Draft,
+        effective_from: None,
+        created_at: actor.at,
+        created_by: actor.key,
+        published_at: None,
+        published_by: None,
+    };
+    audit::append(tx, actor, changed(&card, id, "create", None, summary(&version, Some(doc)))).await?;
+    Ok(version)
+}
+
+async fn publish_in(tx: &mut Tx<'_>, actor: &Actor, id: CardVersionId, effective_from: Instant) -> Result<CardVersion> {
+    let (mut version, card) = draft_in(tx, id).await?;
+    let from = effective_from.micros();
+    if let Some((other,)) = look!(&mut *tx, fetch_optional as (i64,), SAME_START, card.id.0, from)? {
+        return Err(conflict("effective_from", format!("version {other} takes effect at that instant")));
+    }
+    let before = summary(&version, None);
+    if change!(&mut *tx, PUBLISH, id.0, from, actor.at.micros(), actor.key.map(|key| key.0))? == 0 {
+        return Err(conflict("status", "a published version never changes"));
+    }
+    version.status = VersionStatus::Published;
+    version.effective_from = Some(effective_from);
+    (version.published_at, version.published_by) = (Some(actor.at), actor.key);
+    audit::append(tx, actor, changed(&card, id, "publish", Some(before), summary(&version, None))).await?;
+    Ok(version)
+}
+
 impl Records {
     /// Adds a draft with the card's next number. The document is validated by the caller.
     pub async fn create_draft(&self, actor: &Actor, card: RateCardId, id: CardVersionId, doc: &CardDoc) -> Result<CardVersion> {
+        let doc = Encoded::of(doc)?;
         let mut writer = self.writer().await;
         let mut tx = writer.begin().await?;
-        let card = card_in(&mut tx, card).await?.ok_or(RecordError::NotFound { what: "rate card" })?;
-        let doc = doc_bytes(&card, doc)?;
-        let (number,) = look!(&mut tx, fetch_one as (i64,), NEXT_NUMBER, card.id.0)?;
-        let by = actor.key.map(|key| key.0);
-        let at = actor.at.micros();
-        if change!(&mut tx, INSERT, id.0, card.root.0, card.id.0, number, at, by, doc.as_slice())? == 0 {
-            return Err(conflict("id", "it is taken"));
+        let version = insert_draft(&mut tx, actor, card, id, &doc).await?;
+        tx.commit().await?;
+        Ok(version)
+    }
+
+    /// Adds a version and puts it in force, both or neither: prices made out of `base`, the version in
+    /// force at that instant, which must still be it.
+    pub async fn create_published(
+        &self,
+        actor: &Actor,
+        card: RateCardId,
+        new: &NewVersion<'_>,
+        effective_from: Instant,
+    ) -> Result<CardVersion> {
+        let doc = Encoded::of(new.doc)?;
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin().await?;
+        let base = look!(&mut tx, fetch_optional as (i64,), IN_FORCE, card.0, effective_from.micros())?;
+        if base.map(|(id,)| CardVersionId(id)) != new.base {
+            return Err(conflict("effective_from", "another version was published meanwhile; try again"));
         }
-        let version = CardVersion {
-            id,
-            card: card.id,
-            number,
-            status: VersionStatus::Draft,
-            effective_from: None,
-            created_at: actor.at,
-            created_by: actor.key,
-            published_at: None,
-            published_by: None,
-        };
-        audit::append(&mut tx, actor, changed(&card, id, "create", None, summary(&version, Some(&doc)))).await?;
+        insert_draft(&mut tx, actor, card, new.id, &doc).await?;
+        let version = publish_in(&mut tx, actor, new.id, effective_from).await?;
         tx.commit().await?;
         Ok(version)
     }
 
     pub async fn replace_draft(&self, actor: &Actor, id: CardVersionId, doc: &CardDoc) -> Result<CardVersion> {
+        let doc = Encoded::of(doc)?;
         let mut writer = self.writer().await;
         let mut tx = writer.begin().await?;
         let (mut version, card) = draft_in(&mut tx, id).await?;
-        let doc = doc_bytes(&card, doc)?;
+        let doc = doc.fit_for(&card)?;
         let before = summary(&version, None);
         (version.created_at, version.created_by) = (actor.at, actor.key);
-        if change!(&mut tx, REPLACE, id.0, doc.as_slice(), actor.at.micros(), actor.key.map(|key| key.0))? == 0 {
+        if change!(&mut tx, REPLACE, id.0, doc, actor.at.micros(), actor.key.map(|key| key.0))? == 0 {
             return Err(conflict("status", "a published version never changes"));
         }
-        audit::append(&mut tx, actor, changed(&card, id, "replace", Some(before), summary(&version, Some(&doc)))).await?;
+        audit::append(&mut tx, actor, changed(&card, id, "replace", Some(before), summary(&version, Some(doc)))).await?;
         tx.commit().await?;
         Ok(version)
     }
@@ -158,19 +227,7 @@ impl Records {
     pub async fn publish(&self, actor: &Actor, id: CardVersionId, effective_from: Instant) -> Result<CardVersion> {
         let mut writer = self.writer().await;
         let mut tx = writer.begin().await?;
-        let (mut version, card) = draft_in(&mut tx, id).await?;
-        let from = effective_from.micros();
-        if let Some((other,)) = look!(&mut tx, fetch_optional as (i64,), SAME_START, card.id.0, from)? {
-            return Err(conflict("effective_from", format!("version {other} takes effect at that instant")));
-        }
-        let before = summary(&version, None);
-        if change!(&mut tx, PUBLISH, id.0, from, actor.at.micros(), actor.key.map(|key| key.0))? == 0 {
-            return Err(conflict("status", "a published version never changes"));
-        }
-        version.status = VersionStatus::Published;
-        version.effective_from = Some(effective_from);
-        (version.published_at, version.published_by) = (Some(actor.at), actor.key);
-        audit::append(&mut tx, actor, changed(&card, id, "publish", Some(before), summary(&version, None))).await?;
+        let version = publish_in(&mut tx, actor, id, effective_from).await?;
         tx.commit().await?;
         Ok(version)
     }

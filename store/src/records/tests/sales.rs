@@ -135,6 +135,34 @@ async fn a_card_has_one_name_per_owner() {
 }
 
 #[tokio::test]
+async fn a_version_is_made_and_published_or_neither() {
+    let world = World::new().await;
+    let records = &world.records;
+    let card = card(1, &world.platform, "standard");
+    records.create_card(&world.by(), &card).await.unwrap();
+    let (first, second) = (doc("49"), doc("4930"));
+    let new = |id, base: Option<i64>, doc| NewVersion { id: CardVersionId(id), base: base.map(CardVersionId), doc };
+    let one = records.create_published(&world.by(), card.id, &new(11, None, &first), at(500)).await.unwrap();
+    assert_eq!((one.number, one.status, one.effective_from), (1, VersionStatus::Published, Some(at(500))));
+    assert_eq!(records.version(one.id).await.unwrap(), Some(one.clone()));
+    // The version in force is another by now; that instant is taken.
+    assert_eq!(refused(records.create_published(&world.by(), card.id, &new(12, None, &second), at(600)).await), "conflict effective_from");
+    assert_eq!(
+        refused(records.create_published(&world.by(), card.id, &new(12, Some(11), &second), at(400)).await),
+        "conflict effective_from"
+    );
+    assert_eq!(
+        refused(records.create_published(&world.by(), card.id, &new(12, Some(11), &second), at(500)).await),
+        "conflict effective_from"
+    );
+    assert_eq!(records.versions(card.id, None, 9).await.unwrap().data, std::slice::from_ref(&one), "no draft is left behind");
+    let two = records.create_published(&world.by(), card.id, &new(12, Some(11), &second), at(600)).await.unwrap();
+    assert_eq!(records.published_versions(card.id).await.unwrap(), [one, two]);
+    let actions = ["create", "publish", "create", "publish"].map(|action| format!("rate_card_version {action}"));
+    assert_eq!(world.log().await[3..], actions);
+}
+
+#[tokio::test]
 async fn a_published_version_never_changes() {
     let world = World::new().await;
     let records = &world.records;
