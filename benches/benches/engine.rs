@@ -1,5 +1,6 @@
 //! A batch of a thousand calls through the engine (prepare, queue, turn, commit), without HTTP:
 //! what the pipeline itself costs, on the journal in memory. Every answer is checked.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails by panicking")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use metering::command::{Caller, EventAnswer, Outcome, UsageEvent};
