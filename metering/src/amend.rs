@@ -5,25 +5,13 @@ use crate::command::{Outcome, Posted, Problem};
 use crate::member;
 use crate::prepare::Prepared;
 use crate::turn::{Turn, refused};
-use crate::work::{Amended, Void};
+use crate::void::Void;
+use crate::work::Amended;
 use ledger::{Event, LinkCharge};
 use rating::usage::Counter;
-use rating::{Exact, Overflow, TenantId, link, rounding};
+use rating::{Exact, Overflow, link, rounding};
 use store::hash;
 use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Record, Seq};
-
-impl Void {
-    /// The rate of a charge that a card priced.
-    pub fn rate(&self, charge: &Charge) -> Option<u32> {
-        match charge.pricing {
-            ChargePricing::Card { rate, .. } => Some(rate),
-            ChargePricing::Commission { .. } => None,
-        }
-    }
-    fn tenant(&self) -> TenantId {
-        self.charged.tenant
-    }
-}
 
 impl Turn {
     /// `None`: the event had never been priced, and now never will be.

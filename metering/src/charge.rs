@@ -3,7 +3,7 @@
 use crate::directory::Customer;
 use crate::member;
 use crate::prepare::{Kept, MeasuredLink, Method, Plan, Prepared};
-use crate::turn::States;
+use crate::states::States;
 use ledger::{AccountKey, Limit, LinkCharge};
 use rating::usage::{Counter, Unrated};
 use rating::{Carry, Cents, Currency, Exact, Overflow, Quantity, TenantId, link, rounding};

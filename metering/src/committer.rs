@@ -132,15 +132,15 @@ impl Committer {
         let expired = self.sweep(now).await?;
         let known = self.known(work).await?;
         let mut keys = StateKeys::default();
-        expired.iter().for_each(|hold| crate::holds::expiry_keys(hold, &mut keys));
+        expired.iter().for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
         work.iter().for_each(|command| command.keys(&mut keys));
-        known.values().for_each(|record| crate::turn::record_keys(record, &mut keys));
+        known.values().for_each(|record| crate::keys::record_keys(record, &mut keys));
         let mut state = self.journal.load(&keys).await?;
         let later = self.rated_later(&state.amendments).await?;
         // A resend of an event that was rated later answers with that record and its balance now; a hold may
         // have been placed on other accounts than its usage would take now.
         let mut more = StateKeys::default();
-        later.values().for_each(|record| crate::turn::record_keys(record, &mut more));
+        later.values().for_each(|record| crate::keys::record_keys(record, &mut more));
         state.holds.values().for_each(|hold| more.accounts.extend(hold.amounts.iter().map(|(account, _)| *account)));
         more.accounts.retain(|account| !state.accounts.contains_key(account));
         if !more.accounts.is_empty() {
@@ -166,7 +166,7 @@ impl Committer {
                 return Ok(expired);
             }
             let mut keys = StateKeys::default();
-            expired.iter().for_each(|hold| crate::holds::expiry_keys(hold, &mut keys));
+            expired.iter().for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
             let state = self.journal.load(&keys).await?;
             let mut turn = Turn::new(now, keys, state, HashMap::new(), HashMap::new());
             expired.iter().for_each(|hold| turn.expire(hold));

@@ -7,9 +7,11 @@ use crate::command::{
 };
 use crate::committer::{self, Clock, Queue};
 use crate::directory::{Customer, Directory};
+use crate::hold_name::{hold_id, named_hold};
 use crate::prepare::{Lateness, prepare};
 use crate::turn::{self, Turn};
-use crate::work::{Amended, Done, HoldWork, Void, Work, hold_id, named_hold};
+use crate::void::Void;
+use crate::work::{Amended, Done, HoldWork, Work};
 use crate::{amend, charge, holds};
 use ledger::{AccountKey, Balance, Hold};
 use rating::{Cents, Instant, Quantity, TenantId, ids::HoldId};

@@ -10,16 +10,10 @@ use crate::turn::{Turn, event_body, record_of, refused};
 use crate::work::HoldWork;
 use ledger::{AccountKey, Amounts, Hold, Refusal};
 use rating::{Cents, Currency, Instant, Quantity, ids::HoldId};
-use store::journal::{Body, Identity, Kind, Namespace, Record, Seq, StateKeys};
+use store::journal::{Body, Identity, Kind, Namespace, Record, Seq};
 
 /// Seconds a hold may last.
 pub const TTL_SECS_MAX: u32 = 7 * 86_400;
-
-/// What expiring this hold changes.
-pub fn expiry_keys(hold: &Hold, keys: &mut StateKeys) {
-    keys.accounts.extend(hold.amounts.iter().map(|(account, _)| *account));
-    keys.holds.push(hold.id);
-}
 
 impl Turn {
     /// Takes a hold that is over out of `held`: a recorded step of the engine's own.

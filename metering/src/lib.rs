@@ -14,13 +14,18 @@ pub mod deck;
 pub mod digest;
 pub mod directory;
 pub mod engine;
+pub mod hold_name;
 pub mod holds;
 pub mod input;
+pub mod keys;
 pub mod member;
+pub mod money;
 pub mod numbers;
 pub mod plan;
 pub mod prepare;
+pub mod states;
 pub mod turn;
+pub mod void;
 pub mod work;
 
 pub use directory::Directory;

@@ -5,8 +5,8 @@
 
 use crate::digest::Digest;
 use crate::prepare::{MeasuredLink, Method, Plan, Prepared};
-use crate::turn::States;
-use crate::work::Void;
+use crate::states::States;
+use crate::void::Void;
 use rating::aggregate::{self, Known, Left, MemberChange, NEWEST};
 use rating::card::Aggregation;
 use rating::usage::{Counter, Unrated};

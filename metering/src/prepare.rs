@@ -4,9 +4,9 @@
 use crate::command::{Caller, FUTURE_SECS_MAX, Problem, UsageEvent};
 use crate::digest::Digest;
 use crate::directory::{Customer, Directory};
+use crate::hold_name::{hold_id, named_hold};
 use crate::numbers;
 use crate::plan::{PlanLink, Timeline};
-use crate::work::{hold_id, named_hold};
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::usage::{Measured, Unrated, Usage};

@@ -5,88 +5,20 @@
 //! leaves nothing behind; the same identity twice in one batch is the same case as twice in two.
 
 use crate::charge::{self, Charges};
-use crate::command::{MoneyAnswer, MoneyKind, MoveMoney, Outcome, Posted, Problem};
-use crate::digest::Digest;
+use crate::command::{Outcome, Posted, Problem};
 use crate::directory::Customer;
 use crate::member;
 use crate::prepare::{Kept, Plan, Prepared};
+use crate::states::States;
 use crate::work::{Amended, Done, Work};
-use ledger::{AccountKey, Books, Event, Hold, Refusal};
-use rating::usage::Counter;
-use rating::{Carry, Cents, Currency, Instant, TenantId, ids::HoldId};
+use ledger::{AccountKey, Books, Event, Refusal};
+use rating::{Cents, Currency, Instant, TenantId, ids::HoldId};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use store::hash;
-use store::journal::{
-    Amendment, Batch, Body, Carries, Charge, CounterKey, Identity, Kind, Member, MemberKey, Namespace, Personal, Record, Seq, State,
-    StateKeys,
-};
-
-/// States by key: as loaded, and as this batch changed them.
-#[derive(Debug, Clone)]
-pub struct Layer<K, V> {
-    loaded: HashMap<K, V>,
-    changed: HashMap<K, V>,
-}
-
-impl<K: std::hash::Hash + Eq, V> Layer<K, V> {
-    fn new(loaded: HashMap<K, V>) -> Self {
-        Self { loaded, changed: HashMap::new() }
-    }
-    pub fn get(&self, key: &K) -> Option<&V> {
-        self.changed.get(key).or_else(|| self.loaded.get(key))
-    }
-    pub fn set(&mut self, key: K, value: V) {
-        self.changed.insert(key, value);
-    }
-    /// Every key, as it is now.
-    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.changed.iter().chain(self.loaded.iter().filter(|(key, _)| !self.changed.contains_key(*key)))
-    }
-}
-
-/// Everything but the balances.
-#[derive(Debug, Clone)]
-pub struct States {
-    pub carries: Layer<TenantId, Carries>,
-    pub counters: Layer<CounterKey, Counter>,
-    pub members: Layer<MemberKey, Member>,
-    pub holds: Layer<HoldId, Hold>,
-    amended: HashMap<Seq, Amendment>,
-}
-
-impl States {
-    pub fn new(state: State) -> (Self, HashMap<AccountKey, ledger::Balance>) {
-        let states = Self {
-            carries: Layer::new(state.carries),
-            counters: Layer::new(state.counters),
-            members: Layer::new(state.members),
-            holds: Layer::new(state.holds),
-            amended: state.amendments,
-        };
-        (states, state.accounts)
-    }
-    pub fn carry(&self, customer: TenantId, buyer: TenantId) -> Carry {
-        let carries = self.carries.get(&customer);
-        carries.and_then(|list| list.iter().find(|(of, _)| *of == buyer)).map_or(Carry::ZERO, |&(_, carry)| carry)
-    }
-    pub fn counter(&self, key: &CounterKey) -> Counter {
-        self.counters.get(key).copied().unwrap_or_default()
-    }
-    pub fn member(&self, key: &MemberKey) -> Member {
-        self.members.get(key).copied().unwrap_or_default()
-    }
-    fn set_carry(&mut self, customer: TenantId, buyer: TenantId, carry: Carry) {
-        let mut list = self.carries.get(&customer).cloned().unwrap_or_default();
-        match list.iter_mut().find(|(of, _)| *of == buyer) {
-            Some((_, old)) => *old = carry,
-            None => list.push((buyer, carry)),
-        }
-        self.carries.set(customer, list);
-    }
-}
+use store::journal::{Amendment, Batch, Body, Charge, CounterKey, Identity, Kind, Namespace, Personal, Record, Seq, State, StateKeys};
 
 /// One batch under way.
 #[derive(Debug)]
@@ -119,28 +51,6 @@ pub enum Earlier {
     Fresh(usize),
 }
 
-/// The accounts a record's charges touch, and whether a kept event was rated or voided since.
-pub fn record_keys(record: &Record, keys: &mut StateKeys) {
-    if record.kind == Kind::Unrated {
-        // Without it a resend would be charged again.
-        keys.amendments.push(record.seq);
-    }
-    let Some(currency) = record.body.currency else { return };
-    for charge in &record.body.charges {
-        let (buyer, root) = (charge.link.buyer, record.identity.root);
-        keys.accounts.push(AccountKey::balance(buyer, currency));
-        let seller = charge.link.seller;
-        keys.accounts.extend([
-            AccountKey::balance(seller, currency),
-            AccountKey::income(seller, currency),
-            AccountKey::revenue(root, currency),
-        ]);
-    }
-    record.body.postings.iter().for_each(|posting| keys.accounts.extend([posting.from, posting.to]));
-    record.body.held.iter().for_each(|(account, _)| keys.accounts.push(*account));
-    keys.holds.extend(record.body.hold);
-}
-
 impl Turn {
     pub fn new(
         now: Instant,
@@ -167,10 +77,10 @@ impl Turn {
         let mut batch = self.batch;
         batch.state = State {
             accounts: self.books.into_changed(),
-            carries: self.states.carries.changed,
-            counters: self.states.counters.changed,
-            members: self.states.members.changed,
-            holds: self.states.holds.changed,
+            carries: self.states.carries.into_changed(),
+            counters: self.states.counters.into_changed(),
+            members: self.states.members.into_changed(),
+            holds: self.states.holds.into_changed(),
             amendments: HashMap::new(),
         };
         batch
@@ -411,51 +321,6 @@ impl Turn {
     pub fn balance(&self, tenant: TenantId, currency: Currency) -> Cents {
         self.books.balance(AccountKey::balance(tenant, currency)).map_or(Cents::ZERO, |balance| balance.posted)
     }
-
-    // ---- money by hand ----
-
-    fn money(&mut self, identity: &Identity, command: &MoveMoney, received_at: Instant) -> Result<MoneyAnswer, Problem> {
-        let content = money_content(command);
-        if let Some(earlier) = self.earlier(identity) {
-            let record = self.earlier_record(&earlier);
-            if record.content != content {
-                return Err(Problem::new("idempotency_conflict", "this key was used for another command"));
-            }
-            return self.money_answer(command, record.seq, true);
-        }
-        let posting = match command.kind {
-            MoneyKind::TopUp => ledger::top_up(command.root, command.account, command.cents),
-            MoneyKind::Adjustment => ledger::adjustment(command.root, command.account, command.cents, &command.reason),
-        };
-        let posting = posting.map_err(refused)?;
-        self.books.post(&[posting]).map_err(refused)?;
-        let kind = match command.kind {
-            MoneyKind::TopUp => Kind::TopUp,
-            MoneyKind::Adjustment => Kind::Adjustment,
-        };
-        let body =
-            Body { currency: Some(command.account.currency), postings: vec![posting], reason: command.reason.clone(), ..Body::default() };
-        let (at, tenant, identity) = (received_at, command.account.tenant, identity.clone());
-        let digest = [0; 16];
-        let index = self.push(Record {
-            seq: Seq(0),
-            kind,
-            tenant,
-            identity,
-            at,
-            received_at,
-            content,
-            body,
-            personal: None,
-            personal_digest: digest,
-        });
-        self.money_answer(command, relative(index), false)
-    }
-
-    fn money_answer(&self, command: &MoveMoney, seq: Seq, duplicate: bool) -> Result<MoneyAnswer, Problem> {
-        let balance = self.books.balance(command.account).map_err(refused)?.posted;
-        Ok(MoneyAnswer { seq, account: command.account, cents: command.cents, balance, duplicate })
-    }
 }
 
 /// What rating an event came to.
@@ -509,15 +374,4 @@ pub fn record_of(prepared: &Prepared, kind: Kind, body: Body) -> Record {
         personal_digest: hash::personal_digest(prepared.personal_key(), &personal),
         personal: (personal != Personal::default()).then_some(personal),
     }
-}
-
-fn money_content(command: &MoveMoney) -> [u8; 16] {
-    let account = command.account;
-    Digest::keyed(&[0; 32])
-        .number(account.tenant.0.into())
-        .number(account.currency.numeric().into())
-        .number(command.cents.0.into())
-        .number(i128::from(command.kind == MoneyKind::TopUp))
-        .text(&command.reason)
-        .finish()
 }

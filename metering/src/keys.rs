@@ -1,0 +1,106 @@
+//! Which states a command's turn may read or change: all of them are loaded before the first turn.
+
+use crate::charge;
+use crate::directory::Customer;
+use crate::hold_name::{hold_id, named_hold};
+use crate::member;
+use crate::prepare::{MeasuredLink, Method, Prepared};
+use crate::void::Void;
+use crate::work::Work;
+use ledger::{AccountKey, Hold};
+use rating::Currency;
+use store::journal::{CounterKey, Kind, Record, StateKeys};
+
+impl Work {
+    /// States that its turn may read or change.
+    pub fn keys(&self, keys: &mut StateKeys) {
+        match self {
+            Self::Usage(prepared) => usage_keys(prepared, keys),
+            Self::Again { kept, prepared } => {
+                usage_keys(prepared, keys);
+                keys.amendments.push(kept.seq);
+            }
+            Self::Void(void) => void.keys(keys),
+            Self::Correct { void, event } => {
+                void.keys(keys);
+                usage_keys(event, keys);
+            }
+            Self::PlaceHold(work) | Self::ExtendHold { work, .. } => {
+                usage_keys(&work.prepared, keys);
+                keys.holds.push(work.id);
+            }
+            Self::ReleaseHold { hold, .. } => keys.holds.push(*hold),
+            Self::Money { command, .. } => {
+                let account = command.account;
+                keys.accounts.extend([account, AccountKey::external(command.root, account.currency)]);
+            }
+            Self::Sweep => {}
+        }
+    }
+}
+
+fn usage_keys(prepared: &Prepared, keys: &mut StateKeys) {
+    let (Some(customer), Ok(plan)) = (&prepared.customer, &prepared.priced) else { return };
+    keys.carries.push(customer.tenant.id);
+    for link in &plan.links {
+        link_accounts(link, plan.currency, customer, keys);
+        if let Method::Card { measured, .. } = &link.method
+            && let Some(id) = measured.counter
+        {
+            keys.counters.push(CounterKey { buyer: link.agreement.buyer, id });
+        }
+    }
+    member::keys(prepared, plan, keys);
+    // Usage carries its hold's name, or the same id.
+    match &prepared.event.hold {
+        Some(name) => keys.holds.push(named_hold(prepared.identity.root, &prepared.event.source, name)),
+        None => keys.open_holds.push(hold_id(prepared.identity.root, &prepared.event.source, &prepared.event.id)),
+    }
+}
+
+fn link_accounts(link: &MeasuredLink, currency: Currency, customer: &Customer, keys: &mut StateKeys) {
+    let agreement = &link.agreement;
+    keys.accounts.extend([AccountKey::balance(agreement.buyer, currency), charge::income_of(agreement, customer, currency)]);
+}
+
+impl Void {
+    fn keys(&self, keys: &mut StateKeys) {
+        keys.amendments.extend([self.original.seq, self.charged.seq]);
+        record_keys(&self.charged, keys);
+        keys.carries.push(self.charged.tenant);
+        for charge in &self.charged.body.charges {
+            if let Some(id) = charge.counter {
+                keys.counters.push(CounterKey { buyer: charge.link.buyer, id });
+            }
+        }
+        member::void_keys(self, keys);
+    }
+}
+
+/// The accounts a record's charges touch, and whether a kept event was rated or voided since.
+pub fn record_keys(record: &Record, keys: &mut StateKeys) {
+    if record.kind == Kind::Unrated {
+        // Without it a resend would be charged again.
+        keys.amendments.push(record.seq);
+    }
+    let Some(currency) = record.body.currency else { return };
+    for charge in &record.body.charges {
+        let (buyer, root) = (charge.link.buyer, record.identity.root);
+        keys.accounts.push(AccountKey::balance(buyer, currency));
+        let seller = charge.link.seller;
+        keys.accounts.extend([
+            AccountKey::balance(seller, currency),
+            AccountKey::income(seller, currency),
+            AccountKey::revenue(root, currency),
+        ]);
+    }
+    record.body.postings.iter().for_each(|posting| keys.accounts.extend([posting.from, posting.to]));
+    record.body.held.iter().for_each(|(account, _)| keys.accounts.push(*account));
+    keys.holds.extend(record.body.hold);
+}
+
+/// What expiring this hold changes.
+pub fn expiry_keys(hold: &Hold, keys: &mut StateKeys) {
+    keys.accounts.extend(hold.amounts.iter().map(|(account, _)| *account));
+    keys.holds.push(hold.id);
+}

@@ -1,0 +1,63 @@
+//! Money moved by hand takes its turn like usage: top-ups and adjustments, once per key.
+
+use crate::command::{MoneyAnswer, MoneyKind, MoveMoney, Problem};
+use crate::digest::Digest;
+use crate::turn::{Turn, refused, relative};
+use rating::Instant;
+use store::journal::{Body, Identity, Kind, Record, Seq};
+
+impl Turn {
+    pub fn money(&mut self, identity: &Identity, command: &MoveMoney, received_at: Instant) -> Result<MoneyAnswer, Problem> {
+        let content = money_content(command);
+        if let Some(earlier) = self.earlier(identity) {
+            let record = self.earlier_record(&earlier);
+            if record.content != content {
+                return Err(Problem::new("idempotency_conflict", "this key was used for another command"));
+            }
+            return self.money_answer(command, record.seq, true);
+        }
+        let posting = match command.kind {
+            MoneyKind::TopUp => ledger::top_up(command.root, command.account, command.cents),
+            MoneyKind::Adjustment => ledger::adjustment(command.root, command.account, command.cents, &command.reason),
+        };
+        let posting = posting.map_err(refused)?;
+        self.books.post(&[posting]).map_err(refused)?;
+        let kind = match command.kind {
+            MoneyKind::TopUp => Kind::TopUp,
+            MoneyKind::Adjustment => Kind::Adjustment,
+        };
+        let body =
+            Body { currency: Some(command.account.currency), postings: vec![posting], reason: command.reason.clone(), ..Body::default() };
+        let (at, tenant, identity) = (received_at, command.account.tenant, identity.clone());
+        let digest = [0; 16];
+        let index = self.push(Record {
+            seq: Seq(0),
+            kind,
+            tenant,
+            identity,
+            at,
+            received_at,
+            content,
+            body,
+            personal: None,
+            personal_digest: digest,
+        });
+        self.money_answer(command, relative(index), false)
+    }
+
+    fn money_answer(&self, command: &MoveMoney, seq: Seq, duplicate: bool) -> Result<MoneyAnswer, Problem> {
+        let balance = self.books.balance(command.account).map_err(refused)?.posted;
+        Ok(MoneyAnswer { seq, account: command.account, cents: command.cents, balance, duplicate })
+    }
+}
+
+fn money_content(command: &MoveMoney) -> [u8; 16] {
+    let account = command.account;
+    Digest::keyed(&[0; 32])
+        .number(account.tenant.0.into())
+        .number(account.currency.numeric().into())
+        .number(command.cents.0.into())
+        .number(i128::from(command.kind == MoneyKind::TopUp))
+        .text(&command.reason)
+        .finish()
+}
