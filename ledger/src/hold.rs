@@ -4,7 +4,7 @@
 //! swept or not.
 
 use crate::{AccountKey, Amounts, Refusal};
-use rating::{Cents, Instant, TenantId, ids::HoldId};
+use rating::{Cents, Instant, Quantity, TenantId, ids::HoldId};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::fmt;
@@ -43,16 +43,33 @@ pub struct Hold {
     /// What the caller named it by; `id` follows from it and from the root.
     pub source: String,
     pub key: String,
+    /// The usage it is for, as placed or last extended.
+    pub quantity: Quantity,
 }
 
 impl Hold {
     /// A hold as it is asked for, at the engine's `now`; [`crate::Books::place_hold`] sets it aside.
     pub fn new(id: HoldId, root: TenantId, customer: TenantId, now: Instant, expires_at: Instant, amounts: Amounts) -> Self {
-        Self { id, root, customer, state: HoldState::Open, placed_at: now, expires_at, amounts, source: String::new(), key: String::new() }
+        Self {
+            id,
+            root,
+            customer,
+            state: HoldState::Open,
+            placed_at: now,
+            expires_at,
+            amounts,
+            source: String::new(),
+            key: String::new(),
+            quantity: Quantity::ZERO,
+        }
     }
     /// The caller's own name for it.
     pub fn named(self, source: &str, key: &str) -> Self {
         Self { source: source.to_owned(), key: key.to_owned(), ..self }
+    }
+    /// The usage it is for.
+    pub fn of(self, quantity: Quantity) -> Self {
+        Self { quantity, ..self }
     }
     /// Cents set aside on this account.
     pub fn amount(&self, account: AccountKey) -> Cents {

@@ -42,6 +42,11 @@ pub struct Queue {
 }
 
 impl Queue {
+    /// Whether somebody works it off.
+    pub fn is_open(&self) -> bool {
+        !self.jobs.is_closed()
+    }
+
     /// Waits until the commands are durable; refuses at once when too much is waiting.
     pub async fn submit(&self, work: Vec<Work>) -> Result<Vec<Done>, Problem> {
         if work.is_empty() {
@@ -53,6 +58,16 @@ impl Queue {
         self.jobs.send(Job { work, reply, place }).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
+}
+
+/// A fault of ours in one command must not end the committer, and with it all later commands.
+fn take_turns(mut turn: Turn, expired: &[Hold], work: &[&Work]) -> Result<(Vec<Done>, Batch), JournalError> {
+    let turns = std::panic::AssertUnwindSafe(|| {
+        expired.iter().for_each(|hold| turn.expire(hold));
+        let done = work.iter().map(|command| turn.take(command)).collect();
+        (done, turn.into_batch())
+    });
+    std::panic::catch_unwind(turns).map_err(|_| JournalError::Corrupt("a command panicked; its batch was given up".to_owned()))
 }
 
 fn overloaded() -> Problem {
@@ -147,10 +162,7 @@ impl Committer {
             state.accounts.extend(self.journal.load(&more).await?.accounts);
             keys.accounts.extend(more.accounts);
         }
-        let mut turn = Turn::new(now, keys, state, known, later);
-        expired.iter().for_each(|hold| turn.expire(hold));
-        let mut done: Vec<Done> = work.iter().map(|command| turn.take(command)).collect();
-        let batch: Batch = turn.into_batch();
+        let (mut done, batch) = take_turns(Turn::new(now, keys, state, known, later), &expired, work)?;
         if !batch.records.is_empty() || !batch.settled.is_empty() {
             let first = self.journal.commit(batch).await?;
             done.iter_mut().for_each(|answer| answer.place(first));

@@ -64,6 +64,11 @@ impl Engine {
         self.directory.invalidate();
     }
 
+    /// Whether commands are taken.
+    pub fn is_running(&self) -> bool {
+        self.queue.lock().is_ok_and(|queue| queue.as_ref().is_some_and(Queue::is_open))
+    }
+
     /// Finishes what is waiting; everything later is refused.
     pub async fn drain(&self) {
         if let Ok(mut queue) = self.queue.lock() {
@@ -271,12 +276,18 @@ impl Engine {
         let identity = |root| Identity { root, namespace: Namespace::Usage, source: source.to_owned(), id: id.to_owned() };
         let identities: Vec<Identity> = roots.iter().copied().map(identity).collect();
         let found = self.journal.find(&identities).await.map_err(journal_problem)?;
+        let mut kept = None;
         for record in found.into_iter().flatten() {
-            if self.directory.sees(caller, record.tenant).await? {
+            if !self.directory.sees(caller, record.tenant).await? {
+                continue;
+            }
+            if record.kind != Kind::Unrated {
                 return Ok(record);
             }
+            // Perhaps it came again under its customer's root and was rated there.
+            kept = Some(record);
         }
-        Err(gone())
+        kept.ok_or_else(gone)
     }
 
     pub async fn customer(&self, caller: &Caller, name: &str) -> Result<Arc<Customer>, Problem> {
@@ -320,7 +331,10 @@ impl Engine {
     ) -> Result<HoldAnswer, Problem> {
         let (hold, placed) = self.find_hold(caller, name).await?;
         let mut usage = event_of(&placed);
-        usage.quantity = quantity.unwrap_or(placed.body.quantity);
+        usage.quantity = quantity.unwrap_or(hold.quantity);
+        if usage.quantity.is_negative() {
+            return Err(Problem::field("negative_quantity", "quantity", "expected 0 or more"));
+        }
         usage.customer = placed.tenant.to_string();
         let work = self.hold_work(caller, usage, ttl_secs, false).await?;
         let identity = step_identity(&hold, "extend", key);

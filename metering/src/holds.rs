@@ -43,8 +43,9 @@ impl Turn {
         let (quantity, amounts) = self.amounts(work, customer, plan)?;
         let expires_at = self.now.plus_secs(i64::from(work.ttl_secs));
         let event = &work.prepared.event;
-        let hold =
-            Hold::new(work.id, customer.tenant.root, customer.tenant.id, self.now, expires_at, amounts).named(&event.source, &event.id);
+        let hold = Hold::new(work.id, customer.tenant.root, customer.tenant.id, self.now, expires_at, amounts)
+            .named(&event.source, &event.id)
+            .of(quantity);
         self.books.place_hold(&hold, &charge::limits(plan), self.now).map_err(refused)?;
         let record = hold_record(work, Kind::HoldPlaced, work.prepared.identity.clone(), &hold, plan.currency, quantity);
         self.push(record);
@@ -68,6 +69,7 @@ impl Turn {
         let (quantity, amounts) = self.amounts_above(work, customer, plan, &hold)?;
         let expires_at = self.now.plus_secs(i64::from(work.ttl_secs));
         self.books.extend_hold(&mut hold, amounts, expires_at, &charge::limits(plan), self.now).map_err(refused)?;
+        hold.quantity = quantity;
         self.push(hold_record(work, Kind::HoldExtended, identity.clone(), &hold, plan.currency, quantity));
         let answer = hold_answer(&hold, quantity, plan.currency, false);
         self.states.holds.set(id, hold);

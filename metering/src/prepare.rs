@@ -34,6 +34,8 @@ pub struct Prepared {
     pub content: [u8; 16],
     /// The digest before it was keyed; never stored.
     plain: [u8; 16],
+    /// Destination and origin as sent, where the customer's country made other digits of them.
+    sent: [Option<String>; 2],
     /// Whose key sent it.
     pub sender: TenantId,
     /// `None`: kept under the key's own root until somebody creates it.
@@ -85,11 +87,15 @@ impl Prepared {
     pub fn usage(&self, meter: &MeterTerms) -> Usage<'_> {
         usage_of(&self.event, meter)
     }
-    pub fn personal(&self) -> Personal {
+    /// `as_sent`: what will be prepared again (kept usage, holds). Digits that are normal already could be
+    /// taken for a national number.
+    pub fn personal(&self, as_sent: bool) -> Personal {
         let event = &self.event;
+        let [destination, origin] = &self.sent;
+        let number = |sent: &Option<String>, digits: &Option<String>| sent.as_ref().filter(|_| as_sent).or(digits.as_ref()).cloned();
         Personal {
-            destination: event.destination.clone(),
-            origin: event.origin.clone(),
+            destination: number(destination, &event.destination),
+            origin: number(origin, &event.origin),
             attributes: event.attributes.clone(),
             customer_hint: self.customer.is_none().then(|| event.customer.clone()),
             raw: event.raw.clone(),
@@ -126,7 +132,8 @@ impl Prepared {
         let (identity, customer) = (self.identity.clone(), self.customer.clone());
         let (content, plain, sender, received_at) = (self.content, self.plain, self.sender, self.received_at);
         let priced = Err(Kept("measured_apart"));
-        Ok((Self { event, identity, orphan: None, content, plain, sender, customer, received_at, priced }, plan))
+        let sent = [None, None];
+        Ok((Self { event, identity, orphan: None, content, plain, sent, sender, customer, received_at, priced }, plan))
     }
     pub fn personal_key(&self) -> &[u8; 32] {
         self.customer.as_ref().map_or(&NO_KEY, |customer| &customer.personal_key)
@@ -161,22 +168,25 @@ pub async fn prepare(directory: &Directory, caller: &Caller, event: UsageEvent, 
     let (identity, orphan) = (identity(root), (root != caller.root).then(|| identity(caller.root)));
     let plain = content_digest(&event);
     let content = sealed(customer.as_ref().map_or(&NO_KEY, |c| &c.personal_key), &plain);
-    let event = normalised(event, customer.as_deref());
+    let (event, sent) = normalised(event, customer.as_deref());
     let priced = match &customer {
         None => Err(Kept("unknown_customer")),
         Some(customer) => plan(directory, customer, &event, meter, now, late).await?,
     };
     let sender = caller.tenant;
-    Ok(Prepared { event, identity, orphan, content, plain, sender, customer, received_at: now, priced })
+    Ok(Prepared { event, identity, orphan, content, plain, sent, sender, customer, received_at: now, priced })
 }
 
-/// Numbers become digits as the customer's country writes them.
-fn normalised(mut event: UsageEvent, customer: Option<&Customer>) -> UsageEvent {
+/// Numbers become digits as the customer's country writes them; with those that changed, as they were.
+fn normalised(mut event: UsageEvent, customer: Option<&Customer>) -> (UsageEvent, [Option<String>; 2]) {
     let country = customer.and_then(|c| c.tenant.country.as_deref());
-    let digits = |number: Option<String>| number.map(|text| numbers::normalise(&text, country).map(Cow::into_owned).unwrap_or(text));
-    event.destination = digits(event.destination);
-    event.origin = digits(event.origin);
-    event
+    let digits = |number: &mut Option<String>| {
+        let text = number.as_deref()?;
+        let digits = numbers::normalise(text, country).filter(|digits| *digits != text).map(Cow::into_owned)?;
+        number.replace(digits)
+    };
+    let sent = [digits(&mut event.destination), digits(&mut event.origin)];
+    (event, sent)
 }
 
 async fn plan(

@@ -120,7 +120,8 @@ impl Turn {
     pub fn push(&mut self, record: Record) -> usize {
         let index = self.batch.records.len();
         self.fresh.entry(self.hashes.hash_one(&record.identity)).or_default().push(index);
-        self.batch.records.push(Record { seq: relative(index), ..record });
+        // Statements go by this instant: it follows the order of the journal, also where a large batch was long in preparing.
+        self.batch.records.push(Record { seq: relative(index), received_at: self.now, ..record });
         index
     }
 
@@ -158,7 +159,7 @@ impl Turn {
         if let Some(earlier) = self.earlier(&prepared.identity) {
             return self.resent(&earlier, prepared);
         }
-        if let Some(earlier) = prepared.orphan.as_ref().and_then(|identity| self.earlier(identity)) {
+        if let Some(earlier) = self.orphan(prepared) {
             return self.resent(&earlier, prepared);
         }
         match self.rate(prepared) {
@@ -170,6 +171,13 @@ impl Turn {
                 Outcome::Unrated { reason: kept.0.to_owned(), duplicate: false }
             }
         }
+    }
+
+    /// The same event from before its customer was known. Another customer's event of that id is another event.
+    fn orphan(&self, prepared: &Prepared) -> Option<Earlier> {
+        let earlier = self.earlier(prepared.orphan.as_ref()?)?;
+        let hint = self.earlier_record(&earlier).personal.as_ref().and_then(|personal| personal.customer_hint.as_deref());
+        hint.is_some_and(|hint| hint == prepared.event.customer).then_some(earlier)
     }
 
     /// The same identity again: the first answer, a conflict, or another try at a kept event.
@@ -360,7 +368,7 @@ pub fn event_body(prepared: &Prepared) -> Body {
 }
 
 pub fn record_of(prepared: &Prepared, kind: Kind, body: Body) -> Record {
-    let personal = prepared.personal();
+    let personal = prepared.personal(matches!(kind, Kind::Unrated | Kind::HoldPlaced | Kind::HoldExtended));
     Record {
         seq: Seq(0),
         kind,

@@ -94,7 +94,10 @@ impl Work {
             }
             Self::Again { prepared, .. } => into.push(prepared.identity.clone()),
             Self::Void(void) => into.push(void.identity.clone()),
-            Self::Correct { void, event } => into.extend([void.identity.clone(), event.identity.clone()]),
+            Self::Correct { void, event } => {
+                into.extend([void.identity.clone(), event.identity.clone()]);
+                into.extend(event.orphan.clone());
+            }
             Self::PlaceHold(work) => into.push(work.prepared.identity.clone()),
             Self::ExtendHold { identity, .. } | Self::ReleaseHold { identity, .. } | Self::Money { identity, .. } => {
                 into.push(identity.clone())

@@ -166,7 +166,7 @@ impl CompiledCard {
                 }
             };
             self.terms_of_rate.push(terms);
-            self.key_digests.push(key_digest(&rate.key));
+            self.key_digests.push(key_digest(&rate.meter, &rate.key));
             self.texts.add(&rate.key, rate.name.as_deref().unwrap_or("")).map_err(|e| wrong(&e))?;
         }
         Ok(())
@@ -366,9 +366,12 @@ impl Pricing {
     }
 }
 
-/// 63 bits of SipHash-2-4 under a fixed key: counters are stored under it, so it never changes.
-pub fn key_digest(key: &str) -> i64 {
+/// 63 bits of SipHash-2-4 under a fixed key: counters are stored under it, so it never changes. With the
+/// meter, because another card of the link may use the same key for something else.
+pub fn key_digest(meter: &str, key: &str) -> i64 {
     let mut hasher = siphasher::sip::SipHasher24::new_with_keys(0x6365_6e74_7769_7365, 0x7261_7465_206b_6579);
+    hasher.write(&(meter.len() as u64).to_le_bytes());
+    hasher.write(meter.as_bytes());
     hasher.write(key.as_bytes());
     (hasher.finish() >> 1).cast_signed()
 }

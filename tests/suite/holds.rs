@@ -16,6 +16,7 @@ on_every_journal!(
     a_retry_makes_the_same_hold,
     held_money_is_not_spent_by_others,
     hundreds_of_holds_end_at_once,
+    an_extension_keeps_its_number_and_quantity,
 );
 
 async fn a_hold_is_captured_by_the_usage_of_its_id(backend: Backend) {
@@ -197,4 +198,23 @@ async fn hundreds_of_holds_end_at_once(backend: Backend) {
     let audited = world.audit().await;
     let expired = audited.records.iter().filter(|record| record.kind == store::journal::Kind::HoldExpired).count();
     assert_eq!(expired, count);
+}
+
+async fn an_extension_keeps_its_number_and_quantity(backend: Backend) {
+    let world = World::new(backend).await;
+    let rate = |prefix: &str, price: &str| json!({ "key": prefix, "meter": "call", "prefixes": [prefix], "call": { "initial": "60", "next": "60", "steps": [{ "from": "0", "price": price, "per": "60" }] } });
+    world.card("platform", "by-country", json!({ "rates": [rate("49", "0.40"), rate("1", "0.01")] })).await;
+    world.customer("yankee", "platform", json!({ "card": "by-country" })).await;
+    world.set_country("yankee", "US").await;
+    // Its digits alone, 4912345678, look like a number inside the US.
+    let call = |id: &str| world.call("yankee", "600").to("+4912345678").id(id);
+    call("c").holds(60, "open 600: yankee 400").await;
+    assert_eq!(world.extend("c", "x1", "1200", 60).await, "open 1200: yankee 800");
+    let longer = world.engine.extend_hold(&world.caller("platform"), "c", "x2", None, 60).await;
+    assert_eq!(world.hold_text(longer), "open 1200: yankee 800");
+    assert_eq!(world.extend("c", "x3", "-1", 60).await, "refused negative_quantity");
+    // The same for what is kept and rated later.
+    call("late").at("2026-09-20T12:00:00Z").gives("unrated late").await;
+    assert_eq!(world.rate_again("yankee").await, "rated 1");
+    world.accounts("yankee -400 held 800, revenue of yankee 400").await;
 }

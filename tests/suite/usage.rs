@@ -22,6 +22,8 @@ on_every_journal!(
     top_ups_and_adjustments,
     what_was_not_committed_is_sent_again,
     a_full_queue_refuses_at_once,
+    kept_usage_of_others_stands_in_nobodys_way,
+    cards_of_one_link_count_each_meter_apart,
 );
 
 async fn equal_content_is_a_duplicate_and_other_content_a_conflict(backend: Backend) {
@@ -269,4 +271,30 @@ async fn a_full_queue_refuses_at_once(backend: Backend) {
     assert_eq!(queue.submit(sweeps(1)).await.unwrap().len(), 1, "there is room again");
     drop(queue);
     worker.await.unwrap();
+}
+
+async fn kept_usage_of_others_stands_in_nobodys_way(backend: Backend) {
+    let world = World::reference(backend).await;
+    world.call("nobody", "60").id("1").gives("unrated unknown_customer").await;
+    // Another customer's event of that id is another event.
+    world.call("acme-42", "600").id("1").gives("rated 400 = platform 300 + muster 100, balance 4600").await;
+    // Kept with the platform's key, then sent and rated with the reseller's: a void means what was rated.
+    world.call("newcomer", "600").id("2").gives("unrated unknown_customer").await;
+    world.customer("newcomer", "muster", json!({ "card": "retail" })).await;
+    world.call("newcomer", "600").id("2").by("muster").gives("rated 400 = platform 300 + muster 100, balance -400").await;
+    world.void("2").gives("-400 = platform -300 + muster -100, balance 0").await;
+    assert_eq!(world.rate_again("platform").await, "rated 1, unknown_customer 1");
+    world.accounts("acme-42 4600, acme-43 5000, muster 100, revenue of muster 300, external of muster -10000").await;
+}
+
+async fn cards_of_one_link_count_each_meter_apart(backend: Backend) {
+    let world = World::new(backend).await;
+    let tiers = json!({ "model": "graduated", "tiers": [{ "up_to": "100", "unit_price": "1.00" }, { "unit_price": "0.50" }] });
+    world.card("platform", "bookings", json!({ "rates": [{ "key": "all", "meter": "booking", "price": tiers }] })).await;
+    let sms = json!({ "key": "all", "meter": "sms", "price": { "model": "per_unit", "unit_price": "0.01" } });
+    world.card("platform", "messages", json!({ "fallback": "bookings", "rates": [sms] })).await;
+    world.customer("acme", "platform", json!({ "card": "messages" })).await;
+    world.send("acme", "sms", "100").gives("rated 100 = platform 100, balance -100").await;
+    world.send("acme", "booking", "1").gives("rated 100 = platform 100, balance -200").await;
+    world.audit().await;
 }

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use store::db::Db;
 use store::journal::Journal;
 use store::memory::MemoryJournal;
-use store::records::{Actor, Meter, NewTenant, RateCard, Records};
+use store::records::{Actor, Meter, NewTenant, RateCard, Records, TenantPatch};
 use store::sqlite::{JournalOptions, SqliteJournal};
 
 use tenants::{Agreement, ApiKey, Collect, OnExhausted, Pricing, Scope, Tenant, TenantKind};
@@ -214,6 +214,12 @@ impl World {
         self.tenants.lock().unwrap().insert(name.to_owned(), new.clone());
         self.engine.invalidate();
         new
+    }
+
+    pub async fn set_country(&self, name: &str, country: &str) {
+        let patch = TenantPatch { country: Some(Some(country.to_owned())), ..TenantPatch::default() };
+        self.records.update_tenant(&self.actor(), self.tenant(name).id, patch).await.unwrap();
+        self.engine.invalidate();
     }
 
     /// `card` or `commission_bp`; `currency` (EUR), `collect` (platform), `credit_limit` (none),
