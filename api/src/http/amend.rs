@@ -14,8 +14,12 @@ use axum::response::{IntoResponse, Response};
 use metering::command::{Posted, VoidRequest};
 use rating::TenantId;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use serde_json::value::RawValue;
+use std::sync::Arc;
 use store::journal::{Of, RecordQuery, Seq};
+use store::records::Change;
+use tenants::Tenant;
 
 const REASON_CHARS_MAX: usize = 500;
 /// Kept events tried by one request unless it says otherwise.
@@ -82,13 +86,31 @@ async fn request(
     (source, id): (String, String),
     reason: String,
     customer: Option<String>,
-) -> Result<VoidRequest, ApiProblem> {
+) -> Result<(VoidRequest, Arc<Tenant>), ApiProblem> {
     if reason.trim().is_empty() || reason.chars().count() > REASON_CHARS_MAX {
         return Err(ApiProblem::field("invalid_field", "reason", format!("expected 1 to {REASON_CHARS_MAX} characters")));
     }
     let record = app.engine.locate(&access.caller(), &source, &id, customer.as_deref()).await?;
-    access.administers(&*auth::tenant_by_id(app, record.tenant).await?)?;
-    Ok(VoidRequest { source, id, customer, key: write.required_key()?, reason })
+    let tenant = auth::tenant_by_id(app, record.tenant).await?;
+    access.administers(&tenant)?;
+    Ok((VoidRequest { source, id, customer, key: write.required_key()?, reason }, tenant))
+}
+
+/// Who took it back, and why.
+async fn log(
+    app: &App,
+    access: &Access,
+    write: &Write,
+    (request, tenant): (&VoidRequest, &Tenant),
+    action: &'static str,
+    amended: &metering::work::Amended,
+) -> Result<(), ApiProblem> {
+    let cents = |posted: &Option<Posted>| posted.as_ref().map(|posted| posted.debit);
+    let after =
+        json!({"source": request.source, "id": request.id, "void_cents": cents(&amended.void), "event_cents": cents(&amended.event)});
+    let (resource, id) = ("usage_event", format!("{}/{}", request.source, request.id));
+    let change = Change { tenant: tenant.id, root: tenant.root, resource, id, action, before: None, after: Some(after) };
+    Ok(app.records.append_audit(&write.actor(app, access, Some(&request.reason)), change).await?)
 }
 
 async fn answer(app: &App, access: &Access, amended: metering::work::Amended) -> Result<Response, ApiProblem> {
@@ -110,8 +132,9 @@ pub async fn void_usage(
     write: Write,
 ) -> Result<Response, ApiProblem> {
     let body: VoidBody = write.read()?;
-    let request = request(&app, &key, &write, event, body.reason, body.customer).await?;
+    let (request, tenant) = request(&app, &key, &write, event, body.reason, body.customer).await?;
     let amended = app.engine.void(&key.caller(), &request).await?;
+    log(&app, &key, &write, (&request, &tenant), "void", &amended).await?;
     answer(&app, &key, amended).await
 }
 
@@ -125,12 +148,13 @@ pub async fn correct_usage(
     write: Write,
 ) -> Result<Response, ApiProblem> {
     let body: CorrectBody = write.read()?;
-    let request = request(&app, &key, &write, event, body.reason, body.customer).await?;
+    let (request, tenant) = request(&app, &key, &write, event, body.reason, body.customer).await?;
     let new = usage(body.event.get(), "", &app).map_err(|mut refused| {
         refused.problem.field = refused.problem.field.map(|field| format!("event.{field}"));
         refused
     })?;
     let amended = app.engine.correct(&key.caller(), &request, new).await?;
+    log(&app, &key, &write, (&request, &tenant), "correct", &amended).await?;
     answer(&app, &key, amended).await
 }
 

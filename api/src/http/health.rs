@@ -25,11 +25,11 @@ pub async fn live() -> Json<Health> {
     Json(OK)
 }
 
-/// Whether the database answers
+/// Whether the database answers and the engine takes usage
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()), responses((status = 200, body = Health)))]
 pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiProblem> {
     app.records.platform().await?;
-    Ok(Json(OK))
+    if app.engine.is_running() { Ok(Json(OK)) } else { Err(ApiProblem::unavailable(&"the engine has stopped")) }
 }
 
 /// Measures in Prometheus' text form

@@ -139,11 +139,21 @@ pub async fn guard(State((app, class)): State<(App, Class)>, mut request: Reques
         Err(refused) => return axum::response::IntoResponse::into_response(refused),
     };
     request.extensions_mut().insert(access);
-    let mut response = next.run(request).await;
+    let mut response =
+        if class == Class::Other && *request.method() != Method::GET { to_its_end(request, next).await } else { next.run(request).await };
     if let Some(allowance) = response.extensions_mut().remove::<Allowance>().or(allowance) {
         allowance.write(response.headers_mut());
     }
     response
+}
+
+/// A write goes on when its caller hangs up or waits no longer: what is cached must not outlive what it
+/// commits, nor money its audit log entry.
+async fn to_its_end(request: Request, next: Next) -> Response {
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(error) => axum::response::IntoResponse::into_response(ApiProblem::internal(&error)),
+    }
 }
 
 pub fn take(app: &App, class: Class, access: &Access, cells: usize) -> Result<Allowance, ApiProblem> {

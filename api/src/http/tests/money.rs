@@ -73,6 +73,10 @@ async fn a_void_and_a_correction_give_back() {
         (&json!("voided"), &json!("void"), &json!("never connected"))
     );
     assert_eq!(service.post(&admin, "/v1/usage-events/pbx-1/v1/void", json!({"reason": "again"})).await.code(), (409, "already_voided"));
+    let log = service.get(&admin, "/v1/audit-log?limit=1").await.ok();
+    let entry = &log["data"][0];
+    assert_eq!((&entry["action"], &entry["reason"], &entry["tenant"]), (&json!("void"), &json!("never connected"), &json!("acme-42")));
+    assert_eq!((&entry["resource_id"], &entry["after"]["void_cents"]), (&json!("pbx-1/v1"), &json!(-400)));
     service.usage(&admin, Service::call("v2")).await.ok();
     let mut shorter = Service::call("v2-b");
     shorter["quantity"] = json!("60");
