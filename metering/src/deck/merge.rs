@@ -301,6 +301,7 @@ impl Prices<'_> {
 
     fn sample(&self, kind: Kind, old: &[Entry<'_>], new: &[Entry<'_>]) -> Change {
         let (old_price, new_price) = self.both(old, new);
+        let new_price = if kind == Kind::Spared { old_price } else { new_price };
         let shown = new.last().or(old.last());
         Change {
             kind,
