@@ -125,7 +125,7 @@ impl Committer {
                 for Job { reply, place, .. } in jobs {
                     drop(place);
                     let problem =
-                        Problem::new("unavailable", "the database did not take the batch; nothing of it was posted, send it again");
+                        Problem::new("unavailable", "the database did not confirm the batch; send it again: nothing is posted twice");
                     let _gone = reply.send(Err(problem));
                 }
             }

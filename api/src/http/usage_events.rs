@@ -15,7 +15,7 @@ use axum::body::Bytes;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use metering::command::{EventAnswer, Outcome};
+use metering::command::{BATCH_EVENTS_MAX, EventAnswer, Outcome};
 use metering::input::{self, Parsed};
 use serde::Deserialize;
 use store::journal::{Of, RecordQuery, Seq};
@@ -116,6 +116,9 @@ pub async fn ingest_records(
     skipped: usize,
     minimal: bool,
 ) -> Result<Response, ApiProblem> {
+    if events.len() > BATCH_EVENTS_MAX {
+        return Err(ApiProblem::new("batch_too_large", format!("a batch has at most {BATCH_EVENTS_MAX} records: send several")));
+    }
     let allowance = request::take(app, Class::Usage, access, events.len())?;
     let answers = app.engine.ingest(&access.caller(), events).await?;
     count(&answers);
