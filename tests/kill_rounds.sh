@@ -3,4 +3,4 @@
 # compare every balance with the answers, verify. Another number: KILL_ROUNDS=100 tests/kill_rounds.sh
 set -eu
 cd "$(dirname "$0")/.."
-KILL_ROUNDS="${KILL_ROUNDS:-20}" cargo test -p centwise-tests --test suite -- --exact kill_rounds::nothing_acknowledged_is_lost_or_doubled --nocapture
+KILL_ROUNDS="${KILL_ROUNDS:-20}" cargo test --workspace --test suite -- --exact kill_rounds::nothing_acknowledged_is_lost_or_doubled --nocapture

@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 VERSION=4.32.5
 SECONDS_MAX="${SCHEMATHESIS_SECS:-120}"
 
-cargo build --locked --bin centwise
+# The whole workspace, so that what the tests have built serves again.
+cargo build --locked --workspace --bin centwise
 binary="$PWD/${CARGO_TARGET_DIR:-target}/debug/centwise"
 case "${CARGO_TARGET_DIR:-}" in /*) binary="$CARGO_TARGET_DIR/debug/centwise" ;; esac
 
