@@ -7,10 +7,10 @@ cd "$(dirname "$0")/.."
 VERSION=4.32.5
 SECONDS_MAX="${SCHEMATHESIS_SECS:-120}"
 
-# The whole workspace, so that what the tests have built serves again.
-cargo build --locked --workspace --bin centwise
-binary="$PWD/${CARGO_TARGET_DIR:-target}/debug/centwise"
-case "${CARGO_TARGET_DIR:-}" in /*) binary="$CARGO_TARGET_DIR/debug/centwise" ;; esac
+# The tests' own build of the program: the same command line, and nothing to build again after them.
+cargo test --workspace --locked --no-run --quiet
+binary="$PWD/${CARGO_TARGET_DIR:-target}/debug/centwise-under-test"
+case "${CARGO_TARGET_DIR:-}" in /*) binary="$CARGO_TARGET_DIR/debug/centwise-under-test" ;; esac
 
 work="$(mktemp -d)"
 server=
