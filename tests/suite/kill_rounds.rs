@@ -23,21 +23,18 @@ struct Ledger {
     acknowledged: HashMap<String, i64>,
 }
 
-fn event(id: &str, number: usize) -> Value {
+fn event(id: &str, number: usize, at: &str) -> Value {
     let customer = CUSTOMERS[number % CUSTOMERS.len()];
     let (meter, quantity) = [("call", 37 + number % 600), ("sms", 1 + number % 3), ("api_call", 1 + number % 7)][number % 3];
     json!({ "id": id, "source": "load", "customer": customer, "meter": meter, "quantity": quantity.to_string(),
-        "at": "2026-11-20T00:00:00Z", "destination": "+4930123456" })
+        "at": at, "destination": "+4930123456" })
 }
 
 /// Sends batches of different sizes, now and then a call that was allowed by a hold, until the server is gone.
 async fn load(asking: Asking, ledger: Arc<Mutex<Ledger>>, name: String, at: String) {
     for turn in 0.. {
         let count = 1 + (turn * 7) % 40;
-        let mut events: Vec<Value> = (0..count).map(|n| event(&format!("{name}-{turn}-{n}"), turn + n)).collect();
-        for event in &mut events {
-            event["at"] = json!(at);
-        }
+        let events: Vec<Value> = (0..count).map(|n| event(&format!("{name}-{turn}-{n}"), turn + n, &at)).collect();
         ledger.lock().unwrap().events.extend(events.iter().map(|event| (event["id"].as_str().unwrap().to_owned(), event.clone())));
         if turn % 3 == 0 {
             let hold = json!({ "usage": events[0], "ttl_secs": 600 });
