@@ -91,13 +91,17 @@ impl Turn {
         let before = self.save();
         let voided = self.void(void)?;
         match self.usage(event) {
-            Outcome::Rated(posted) => Ok(Amended { void: voided, event: Some(posted) }),
             Outcome::Duplicate(posted) if again => Ok(Amended { void: voided, event: Some(posted) }),
+            // The void was made with this key, the event was not: the key belongs to something else.
+            Outcome::Rated(_) | Outcome::Unrated { .. } if again => {
+                self.restore(before);
+                Err(Problem::new("idempotency_conflict", "this key was used for a void without this event"))
+            }
+            Outcome::Rated(posted) => Ok(Amended { void: voided, event: Some(posted) }),
             Outcome::Duplicate(_) => {
                 self.restore(before);
                 Err(Problem::field("id_conflict", "id", "the corrected event needs an id of its own; this one was reported before"))
             }
-            Outcome::Unrated { .. } if again => Ok(Amended { void: voided, event: None }),
             Outcome::Unrated { reason, .. } => {
                 self.restore(before);
                 Err(Problem::new("not_rated", format!("the corrected event cannot be priced ({reason}); nothing was changed")))

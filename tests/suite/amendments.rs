@@ -11,6 +11,7 @@ on_every_journal!(
     voids_leave_no_fraction_behind,
     a_correction_restores_exactly,
     a_correction_that_cannot_be_priced_changes_nothing,
+    the_key_of_a_void_is_no_key_of_a_correction,
     kept_usage_is_voided_for_good,
     usage_rated_later_is_voided_once,
     only_what_the_caller_sees_is_voided,
@@ -122,6 +123,19 @@ async fn a_correction_that_cannot_be_priced_changes_nothing(backend: Backend) {
     world.accounts("acme-42 4592, acme-43 5000, muster 103, revenue of muster 305, external of muster -10000").await;
     let want = "-400 = platform -300 + muster -100, balance 4992; 40 = platform 30 + muster 10, balance 4952";
     world.void("x").corrects(world.call("acme-42", "60"), want).await;
+    world.audit().await;
+}
+
+async fn the_key_of_a_void_is_no_key_of_a_correction(backend: Backend) {
+    let world = World::reference(backend).await;
+    world.call("acme-42", "600").id("x").gives("rated 400 = platform 300 + muster 100, balance 4600").await;
+    world.void("x").gives("-400 = platform -300 + muster -100, balance 5000").await;
+    world.void("x").corrects(world.call("acme-42", "540").id("x-2"), "refused idempotency_conflict").await;
+    world.call("acme-42", "60").id("y").gives("rated 40 = platform 30 + muster 10, balance 4960").await;
+    let want = "-40 = platform -30 + muster -10, balance 5000; 80 = platform 60 + muster 20, balance 4920";
+    world.void("y").corrects(world.call("acme-42", "120").id("y-2"), want).await;
+    world.void("y").corrects(world.call("acme-42", "180").id("y-3"), "refused idempotency_conflict").await;
+    world.accounts("acme-42 4920, acme-43 5000, muster 20, revenue of muster 60, external of muster -10000").await;
     world.audit().await;
 }
 
