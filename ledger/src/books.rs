@@ -16,9 +16,10 @@
 use crate::hold::{amount_in, check_amounts};
 use crate::posting::{Amounts, LinkCharge, Nets, Posting, nets, postings_of};
 use crate::{AccountKey, Balance, HOLDS_EXPIRED_PER_BATCH_MAX, Hold, HoldState, Refusal};
+use rating::fast::FastMap;
 use rating::{Cents, Currency, Instant, TenantId};
 use smallvec::SmallVec;
-use std::collections::{HashMap, hash_map};
+use std::collections::hash_map;
 
 /// What one buyer's agreement says about its balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,12 +80,12 @@ type Deltas = SmallVec<[Delta; 4]>;
 
 #[derive(Debug, Clone, Default)]
 pub struct Books {
-    slots: HashMap<AccountKey, Slot>,
+    slots: FastMap<AccountKey, Slot>,
 }
 
 impl Books {
     /// Every account of `keys`; the ones not `found` have never been written and are zero.
-    pub fn load(keys: impl IntoIterator<Item = AccountKey>, found: &HashMap<AccountKey, Balance>) -> Self {
+    pub fn load(keys: impl IntoIterator<Item = AccountKey>, found: &FastMap<AccountKey, Balance>) -> Self {
         let mut books = Self::default();
         books.add(keys.into_iter().map(|key| (key, found.get(&key).copied().unwrap_or_default())));
         books
@@ -108,7 +109,7 @@ impl Books {
         self.slots.iter().filter(|(_, slot)| slot.changed).map(|(account, slot)| (*account, slot.balance))
     }
 
-    pub fn into_changed(self) -> HashMap<AccountKey, Balance> {
+    pub fn into_changed(self) -> FastMap<AccountKey, Balance> {
         self.changed().collect()
     }
 
@@ -220,7 +221,7 @@ impl Books {
     pub fn expire_due(&mut self, holds: &mut [Hold], now: Instant) -> Result<Vec<usize>, Refusal> {
         let due = holds.iter().enumerate().filter(|(_, hold)| hold.state == HoldState::Open && hold.is_over(now));
         let due: Vec<usize> = due.map(|(index, _)| index).take(HOLDS_EXPIRED_PER_BATCH_MAX).collect();
-        let mut back: HashMap<AccountKey, Cents> = HashMap::new();
+        let mut back: FastMap<AccountKey, Cents> = FastMap::default();
         for &(account, cents) in due.iter().flat_map(|&index| &holds[index].amounts) {
             let sum = back.entry(account).or_default();
             *sum = sum.checked_sub(cents)?;

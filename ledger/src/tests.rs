@@ -6,8 +6,8 @@ mod ladder;
 mod settlements;
 
 use crate::{AccountKey, Amounts, Balance, Books, Event, Hold, Limit, LinkCharge};
+use rating::fast::FastMap;
 use rating::{Cents, Currency, Instant, TenantId, ids::HoldId};
-use std::collections::HashMap;
 
 const EUR: Currency = Currency::EUR;
 const PLATFORM: TenantId = TenantId(1);
@@ -35,7 +35,7 @@ fn all_accounts() -> Vec<AccountKey> {
 
 /// Books with these posted cents, brought in through the external account, and nothing else.
 fn books(posted: &[(AccountKey, i64)]) -> Books {
-    let mut found: HashMap<_, _> = posted.iter().map(|&(key, cents)| (key, Balance { posted: Cents(cents), held: Cents::ZERO })).collect();
+    let mut found: FastMap<_, _> = posted.iter().map(|&(key, cents)| (key, Balance { posted: Cents(cents), held: Cents::ZERO })).collect();
     let brought_in: i64 = posted.iter().map(|(_, cents)| cents).sum();
     found.insert(external(), Balance { posted: Cents(-brought_in), held: Cents::ZERO });
     Books::load(all_accounts(), &found)

@@ -9,6 +9,7 @@ use crate::turn::Turn;
 use crate::work::{Done, Work};
 use ledger::Hold;
 use rating::Instant;
+use rating::fast::FastMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::journal::{Batch, Journal, JournalError, Kind, Of, Record, RecordQuery, Seq, StateKeys};
@@ -194,12 +195,13 @@ impl Committer {
     async fn known(&self, work: &[&Work]) -> Result<HashMap<store::journal::Identity, Arc<Record>>, JournalError> {
         let mut identities = Vec::with_capacity(work.len());
         work.iter().for_each(|command| command.identities(&mut identities));
-        let found = self.journal.find(&identities).await?;
+        let keyed: Vec<_> = identities.iter().map(|identity| (self.journal.identity_key(identity), identity)).collect();
+        let found = self.journal.find(&keyed).await?;
         Ok(identities.into_iter().zip(found).filter_map(|(identity, record)| Some((identity, record?))).collect())
     }
 
     /// The records that priced kept events later: what a resend of such an event answers with.
-    async fn rated_later(&self, amendments: &HashMap<Seq, store::journal::Amendment>) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
+    async fn rated_later(&self, amendments: &FastMap<Seq, store::journal::Amendment>) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
         let seqs: Vec<Seq> = amendments.values().filter(|a| a.kind == Kind::RatedLater).map(|a| a.by).collect();
         if seqs.is_empty() {
             return Ok(HashMap::new());

@@ -275,7 +275,7 @@ impl Engine {
         };
         let identity = |root| Identity { root, namespace: Namespace::Usage, source: source.to_owned(), id: id.to_owned() };
         let identities: Vec<Identity> = roots.iter().copied().map(identity).collect();
-        let found = self.journal.find(&identities).await.map_err(journal_problem)?;
+        let found = self.journal.find_each(&identities).await.map_err(journal_problem)?;
         let mut kept = None;
         for record in found.into_iter().flatten() {
             if !self.directory.sees(caller, record.tenant).await? {
@@ -378,7 +378,7 @@ impl Engine {
 
     async fn placed(&self, hold: &Hold) -> Result<Arc<Record>, Problem> {
         let identity = Identity { root: hold.root, namespace: Namespace::Hold, source: hold.source.clone(), id: hold.key.clone() };
-        let placed = self.journal.find(&[identity]).await.map_err(journal_problem)?.pop().flatten();
+        let placed = self.journal.find_each(&[identity]).await.map_err(journal_problem)?.pop().flatten();
         placed.ok_or_else(out_of_step)
     }
 

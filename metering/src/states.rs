@@ -1,21 +1,24 @@
 //! The states of one batch, by key: as they were loaded, and as its commands changed them.
 
 use ledger::{AccountKey, Balance, Hold};
+use rating::fast::{FastBuild, FastMap};
 use rating::usage::Counter;
 use rating::{Carry, TenantId, ids::HoldId};
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
 use store::journal::{Amendment, Carries, CounterKey, Member, MemberKey, Seq, State};
 
 /// States by key: as loaded, and as this batch changed them.
 #[derive(Debug, Clone)]
-pub struct Layer<K, V> {
-    loaded: HashMap<K, V>,
-    changed: HashMap<K, V>,
+pub struct Layer<K, V, S = FastBuild> {
+    loaded: HashMap<K, V, S>,
+    changed: HashMap<K, V, S>,
 }
 
-impl<K: std::hash::Hash + Eq, V> Layer<K, V> {
-    fn new(loaded: HashMap<K, V>) -> Self {
-        Self { loaded, changed: HashMap::new() }
+impl<K: Hash + Eq, V, S: BuildHasher + Default> Layer<K, V, S> {
+    fn new(loaded: HashMap<K, V, S>) -> Self {
+        let changed = HashMap::with_capacity_and_hasher(loaded.len(), S::default());
+        Self { loaded, changed }
     }
     pub fn get(&self, key: &K) -> Option<&V> {
         self.changed.get(key).or_else(|| self.loaded.get(key))
@@ -24,7 +27,7 @@ impl<K: std::hash::Hash + Eq, V> Layer<K, V> {
         self.changed.insert(key, value);
     }
     /// What this batch leaves behind.
-    pub fn into_changed(self) -> HashMap<K, V> {
+    pub fn into_changed(self) -> HashMap<K, V, S> {
         self.changed
     }
     /// Every key, as it is now.
@@ -38,13 +41,13 @@ impl<K: std::hash::Hash + Eq, V> Layer<K, V> {
 pub struct States {
     pub carries: Layer<TenantId, Carries>,
     pub counters: Layer<CounterKey, Counter>,
-    pub members: Layer<MemberKey, Member>,
+    pub members: Layer<MemberKey, Member, RandomState>,
     pub holds: Layer<HoldId, Hold>,
-    pub amended: HashMap<Seq, Amendment>,
+    pub amended: FastMap<Seq, Amendment>,
 }
 
 impl States {
-    pub fn new(state: State) -> (Self, HashMap<AccountKey, Balance>) {
+    pub fn new(state: State) -> (Self, FastMap<AccountKey, Balance>) {
         let states = Self {
             carries: Layer::new(state.carries),
             counters: Layer::new(state.counters),

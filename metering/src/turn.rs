@@ -12,6 +12,7 @@ use crate::prepare::{Kept, Plan, Prepared};
 use crate::states::States;
 use crate::work::{Amended, Done, Work};
 use ledger::{AccountKey, Books, Event, Refusal};
+use rating::fast::FastMap;
 use rating::{Cents, Currency, Instant, TenantId, ids::HoldId};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -81,7 +82,7 @@ impl Turn {
             counters: self.states.counters.into_changed(),
             members: self.states.members.into_changed(),
             holds: self.states.holds.into_changed(),
-            amendments: HashMap::new(),
+            amendments: FastMap::default(),
         };
         batch
     }

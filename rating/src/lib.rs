@@ -11,6 +11,7 @@ pub mod aggregate;
 pub mod call;
 pub mod card;
 pub mod compile;
+pub mod fast;
 pub mod ids;
 pub mod instant;
 pub mod link;

@@ -113,7 +113,7 @@ async fn one_batch(journal: &SqliteJournal, till: &mut till::Till, spent: &mut S
         ..StateKeys::default()
     };
     let (started, used) = (Instant::now(), processor());
-    assert!(journal.find(&identities).await.unwrap().iter().all(Option::is_none));
+    assert!(journal.find_each(&identities).await.unwrap().iter().all(Option::is_none));
     let found = Instant::now();
     journal.load(&keys).await.unwrap();
     let loaded = Instant::now();

@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use ledger::{AccountKey, Balance, Hold, LinkCharge, Posting};
+use rating::fast::FastMap;
 use rating::usage::{Counter, CounterId, Piece};
 use rating::{AgreementId, CardVersionId, Carry, Cents, Currency, Exact, Instant, Quantity, TenantId, ids::HoldId};
 use serde::{Deserialize, Serialize};
@@ -250,12 +251,13 @@ pub struct StateKeys {
 /// States by key; what is absent has never been written (zero).
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    pub accounts: HashMap<AccountKey, Balance>,
-    pub carries: HashMap<TenantId, Carries>,
-    pub counters: HashMap<CounterKey, Counter>,
+    pub accounts: FastMap<AccountKey, Balance>,
+    pub carries: FastMap<TenantId, Carries>,
+    pub counters: FastMap<CounterKey, Counter>,
+    /// Their values come from callers, so their hashes are keyed.
     pub members: HashMap<MemberKey, Member>,
-    pub holds: HashMap<HoldId, Hold>,
-    pub amendments: HashMap<Seq, Amendment>,
+    pub holds: FastMap<HoldId, Hold>,
+    pub amendments: FastMap<Seq, Amendment>,
 }
 
 /// One transaction: records in order (their `seq` still unset), and every state that changed, as it
@@ -320,11 +322,22 @@ pub enum JournalError {
 
 pub type Result<T, E = JournalError> = std::result::Result<T, E>;
 
-/// At most six methods; implemented for SQLite and memory, later PostgreSQL.
+/// An identity with its [`Journal::identity_key`].
+pub type Keyed<'a> = (u64, &'a Identity);
+
+/// Few methods; implemented for SQLite and memory, later PostgreSQL.
 #[async_trait]
 pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
+    /// A hash of the identity that nobody outside can choose; made by the callers' tasks, so that a
+    /// batch need not hash while others wait.
+    fn identity_key(&self, identity: &Identity) -> u64;
     /// The first record under each identity, in order.
-    async fn find(&self, identities: &[Identity]) -> Result<Vec<Option<Arc<Record>>>>;
+    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>>;
+    /// [`Self::find`] for identities whose keys are not at hand.
+    async fn find_each(&self, identities: &[Identity]) -> Result<Vec<Option<Arc<Record>>>> {
+        let keyed: Vec<Keyed<'_>> = identities.iter().map(|identity| (self.identity_key(identity), identity)).collect();
+        self.find(&keyed).await
+    }
     async fn load(&self, keys: &StateKeys) -> Result<State>;
     /// Returns the seq of the first record; the others follow densely. Durable on return.
     async fn commit(&self, batch: Batch) -> Result<Seq>;

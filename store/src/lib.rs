@@ -5,7 +5,6 @@
 //! from it inside the same transaction, or rebuilt from its tail.
 
 pub mod db;
-mod fast;
 pub mod hash;
 pub mod journal;
 pub mod memory;

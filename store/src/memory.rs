@@ -4,20 +4,23 @@
 
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{
-    Amendment, Batch, BatchHead, Body, Check, Identity, Journal, JournalError, Member, MemberKey, Namespace, Of, Record, RecordQuery,
-    Result, Seq, State, StateKeys,
+    Amendment, Batch, BatchHead, Body, Check, Identity, Journal, JournalError, Keyed, Member, MemberKey, Namespace, Of, Record,
+    RecordQuery, Result, Seq, State, StateKeys,
 };
 use crate::verify::{Audit, Stored, StoredRow};
 use async_trait::async_trait;
 use ledger::{Hold, HoldState};
+use rating::fast::FastMap;
 use rating::{Instant, TenantId, ids::HoldId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Cheap to clone; clones share the same books.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryJournal {
     books: Arc<Mutex<Books>>,
+    hashes: RandomState,
 }
 
 #[derive(Debug, Default)]
@@ -61,9 +64,13 @@ impl MemoryJournal {
 
 #[async_trait]
 impl Journal for MemoryJournal {
-    async fn find(&self, identities: &[Identity]) -> Result<Vec<Option<Arc<Record>>>> {
+    fn identity_key(&self, identity: &Identity) -> u64 {
+        self.hashes.hash_one(identity)
+    }
+
+    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
         let books = self.lock()?;
-        Ok(identities.iter().map(|identity| books.first.get(identity).map(|&index| Arc::clone(&books.records[index]))).collect())
+        Ok(identities.iter().map(|(_, identity)| books.first.get(identity).map(|&index| Arc::clone(&books.records[index]))).collect())
     }
 
     async fn load(&self, keys: &StateKeys) -> Result<State> {
@@ -219,7 +226,7 @@ fn packed(body: &Body) -> Result<Vec<u8>> {
     postcard::to_stdvec(body).map_err(|e| JournalError::Corrupt(e.to_string()))
 }
 
-fn pick<K: Clone + Eq + std::hash::Hash, V: Clone>(keys: &[K], from: &HashMap<K, V>, into: &mut HashMap<K, V>) {
+fn pick<K: Clone + Eq + std::hash::Hash, V: Clone>(keys: &[K], from: &FastMap<K, V>, into: &mut FastMap<K, V>) {
     for key in keys {
         if let Some(value) = from.get(key) {
             into.insert(key.clone(), value.clone());

@@ -14,16 +14,17 @@ mod identities;
 
 pub use identities::{IDENTITIES_PER_PASS, Identities};
 
-use crate::fast::FastMap;
 use crate::hash::{Row, personal_digest};
 use crate::journal::{Amendment, BatchHead, Body, Check, CounterKey, Kind, Personal, Seq, State};
 use chain::Chain;
 use ledger::{AccountKey, HoldState, LinkCharge};
+use rating::fast::FastMap;
 use rating::usage::Counter;
 use rating::{Carry, Cents, TenantId, ids::HoldId, rounding};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
+use std::hash::BuildHasher;
 
 /// Differences listed per check; the rest is only counted as failure.
 pub const DIFFERENCES_MAX: usize = 10;
@@ -303,10 +304,10 @@ fn zero_sum(stored: &Stored) -> Tally {
     tally
 }
 
-fn compare<K: Eq + std::hash::Hash + std::fmt::Debug, V: PartialEq + std::fmt::Debug, S: std::hash::BuildHasher>(
+fn compare<K: Eq + std::hash::Hash + std::fmt::Debug, V: PartialEq + std::fmt::Debug, S: BuildHasher, T: BuildHasher>(
     what: &str,
     worked_out: &HashMap<K, V, S>,
-    stored: &HashMap<K, V>,
+    stored: &HashMap<K, V, T>,
     tally: &mut Tally,
 ) {
     for (key, value) in worked_out {

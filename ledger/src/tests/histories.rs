@@ -5,6 +5,7 @@ use super::*;
 use crate::{HoldState, Posted, Posting, Refusal, adjustment, hold_amounts, postings_of, reversed, splits_of, top_up};
 use proptest::prelude::*;
 use rating::Exact;
+use rating::fast::FastMap;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -63,7 +64,7 @@ struct History {
     holds: Vec<Hold>,
     /// How often each hold ended.
     ends: Vec<u32>,
-    entries: HashMap<AccountKey, i64>,
+    entries: FastMap<AccountKey, i64>,
     posted: Vec<Vec<Posting>>,
 }
 
@@ -72,7 +73,7 @@ type Law = Result<(), TestCaseError>;
 impl History {
     fn new(limits: Vec<Limit>, reseller_collected: usize) -> Self {
         let (holds, ends, posted) = (Vec::new(), Vec::new(), Vec::new());
-        Self { books: books(&[]), limits, reseller_collected, now: NOW, holds, ends, entries: HashMap::new(), posted }
+        Self { books: books(&[]), limits, reseller_collected, now: NOW, holds, ends, entries: FastMap::default(), posted }
     }
 
     fn charges(&self, deep: bool, cents: [i64; 3]) -> Vec<LinkCharge> {

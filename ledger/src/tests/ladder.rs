@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::{HoldState, Posting, REASON_CHARS_MAX, Refusal, adjustment, top_up};
+use rating::fast::FastMap;
 
 const CHAIN: [i64; 4] = [4, 3, 2, 1];
 
@@ -16,9 +17,9 @@ fn insufficient(tenant: i64, available: i64, asked: i64) -> Refusal {
 /// Runs a command that must be refused and must leave the books alone.
 #[track_caller]
 fn refused<T: std::fmt::Debug + PartialEq>(books: &mut Books, command: impl FnOnce(&mut Books) -> Result<T, Refusal>, want: Refusal) {
-    let before: HashMap<_, _> = books.changed().collect();
+    let before: FastMap<_, _> = books.changed().collect();
     assert_eq!(command(books), Err(want));
-    assert_eq!(books.changed().collect::<HashMap<_, _>>(), before, "a refusal changes nothing");
+    assert_eq!(books.changed().collect::<FastMap<_, _>>(), before, "a refusal changes nothing");
 }
 
 #[test]
@@ -34,8 +35,10 @@ fn charge() {
     refused(&mut books(&rich[..1]), |b| b.charge(&event(&fine, &limits)), exhausted(3, 0, 300));
     refused(&mut books(&rich[..2]), |b| b.charge(&event(&fine, &limits)), exhausted(2, 0, 200));
     let full = [(balance_of(4), 400), (balance_of(3), 300), (balance_of(2), 200), (income_of(3), i64::MAX - 399)];
-    let mut nearly_full =
-        Books::load(all_accounts(), &full.map(|(key, cents)| (key, Balance { posted: Cents(cents), held: Cents::ZERO })).into());
+    let mut nearly_full = Books::load(
+        all_accounts(),
+        &full.map(|(key, cents)| (key, Balance { posted: Cents(cents), held: Cents::ZERO })).into_iter().collect(),
+    );
     refused(&mut nearly_full, |b| b.charge(&event(&fine, &limits)), Refusal::Overflow);
     assert!(books(&rich).charge(&event(&fine, &limits)).is_ok());
 }

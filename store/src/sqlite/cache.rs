@@ -4,12 +4,11 @@
 //! "Absent in the database" is remembered too.
 
 use super::states::Pending;
-use crate::fast::FastMap;
 use crate::journal::{Carries, CounterKey, State};
 use ledger::{AccountKey, Balance, Hold, HoldState};
+use rating::fast::FastMap;
 use rating::usage::Counter;
 use rating::{TenantId, ids::HoldId};
-use std::collections::HashMap;
 use std::hash::Hash;
 
 /// States per kind in one generation (there are two).
@@ -46,7 +45,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Hot<K, V> {
 
     /// Splits `keys` into what is known (put into `found`) and what must be read (returned, without repeats).
     /// What is pending comes first: it is newer.
-    pub fn lookup(&mut self, keys: &[K], pending: &FastMap<K, V>, found: &mut HashMap<K, V>) -> Vec<K> {
+    pub fn lookup(&mut self, keys: &[K], pending: &FastMap<K, V>, found: &mut FastMap<K, V>) -> Vec<K> {
         let mut missing: FastMap<&K, ()> = FastMap::default();
         found.reserve(keys.len());
         for key in keys {
@@ -64,7 +63,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Hot<K, V> {
     }
 
     /// Remembers what was read for `keys`, also that nothing was there.
-    pub fn learn(&mut self, keys: &[K], found: &HashMap<K, V>) {
+    pub fn learn(&mut self, keys: &[K], found: &FastMap<K, V>) {
         for key in keys {
             self.put(key.clone(), found.get(key).cloned());
         }

@@ -3,9 +3,9 @@
 use super::rows::{account, carries, counter, hold, int, member};
 use super::states::bind_account;
 use super::{Shared, sql};
-use crate::fast::FastMap;
 use crate::journal::{Amendment, CounterKey, JournalError, Kind, Result, Seq, State, StateKeys};
 use ledger::{AccountKey, Hold};
+use rating::fast::FastMap;
 use rating::{Instant, TenantId, ids::HoldId};
 use sqlx::SqliteConnection;
 

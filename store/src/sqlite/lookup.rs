@@ -3,7 +3,7 @@
 use super::index::{Recent, Segment, Seqs, Which, block_id};
 use super::rows::{bytes, int, record};
 use super::{Shared, sql};
-use crate::journal::{Identity, JournalError, Namespace, Of, Record, RecordQuery, Result};
+use crate::journal::{JournalError, Keyed, Namespace, Of, Record, RecordQuery, Result};
 use crate::runs::walk;
 use ledger::AccountKind;
 use sqlx::SqliteConnection;
@@ -15,9 +15,9 @@ const ATTEMPTS_MAX: usize = 8;
 /// Seqs taken from a list at once when a filter follows.
 const LIST_STEP_MAX: usize = 4096;
 
-pub async fn find(shared: &Shared, identities: &[Identity]) -> Result<Vec<Option<Arc<Record>>>> {
+pub async fn find(shared: &Shared, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
     let keys: Vec<Option<u64>> =
-        identities.iter().map(|identity| (identity.namespace != Namespace::Engine).then(|| shared.secret.identity(identity))).collect();
+        identities.iter().map(|(key, identity)| (identity.namespace != Namespace::Engine).then_some(*key)).collect();
     let candidates = candidates(shared, &keys).await?;
     let mut seqs: Vec<i64> = candidates.iter().flatten().copied().collect();
     if seqs.is_empty() {
@@ -27,8 +27,8 @@ pub async fn find(shared: &Shared, identities: &[Identity]) -> Result<Vec<Option
     seqs.dedup();
     let mut conn = shared.db.readers.acquire().await?;
     let records: HashMap<i64, Arc<Record>> = by_seq(&mut conn, seqs).await?.into_iter().map(|r| (r.seq.0, Arc::new(r))).collect();
-    let first_of = |(identity, seqs): (&Identity, &Seqs)| {
-        let same = seqs.iter().filter_map(|seq| records.get(seq)).filter(|record| record.identity == *identity);
+    let first_of = |((_, identity), seqs): (&Keyed<'_>, &Seqs)| {
+        let same = seqs.iter().filter_map(|seq| records.get(seq)).filter(|record| record.identity == **identity);
         same.min_by_key(|record| record.seq).cloned()
     };
     Ok(identities.iter().zip(&candidates).map(first_of).collect())

@@ -20,7 +20,7 @@ mod states;
 pub use audit::verify_file;
 
 use crate::db::{Db, Sqlite};
-use crate::journal::{Batch, Check, Identity, Journal, JournalError, Record, RecordQuery, Result, Seq, State, StateKeys};
+use crate::journal::{Batch, Check, Identity, Journal, JournalError, Keyed, Record, RecordQuery, Result, Seq, State, StateKeys};
 use async_trait::async_trait;
 use cache::HotStates;
 use index::{Index, Secret};
@@ -115,7 +115,11 @@ fn poisoned() -> JournalError {
 
 #[async_trait]
 impl Journal for SqliteJournal {
-    async fn find(&self, identities: &[Identity]) -> Result<Vec<Option<Arc<Record>>>> {
+    fn identity_key(&self, identity: &Identity) -> u64 {
+        self.shared.secret.identity(identity)
+    }
+
+    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
         open::clear_doubt(&self.shared).await?;
         lookup::find(&self.shared, identities).await
     }

@@ -10,9 +10,9 @@
 use super::cache::HotStates;
 use super::rows::{account, bytes, carries, hold, int, pack, unpack};
 use super::sql::{self, Values};
-use crate::fast::FastMap;
 use crate::journal::{Body, Carries, CounterKey, JournalError, Result, State};
 use ledger::{AccountKey, Balance, Hold, LinkCharge};
+use rating::fast::FastMap;
 use rating::usage::Counter;
 use rating::{Carry, Cents, Overflow, TenantId};
 use smallvec::SmallVec;

@@ -43,7 +43,7 @@ async fn a_crash_loses_nothing_that_was_committed() {
         let image = crash_image(dir.path());
         let (_db, journal) = reopened(&image).await;
         let wanted: Vec<_> = (0..=event + 1).map(|event| identity(ROOT, Namespace::Usage, &event.to_string())).collect();
-        let found = journal.find(&wanted).await.unwrap();
+        let found = journal.find_each(&wanted).await.unwrap();
         assert_eq!(found.iter().flatten().count(), event + 1, "after event {event}");
         let keys = StateKeys { accounts: vec![balance(ACME)], open_holds: vec![HoldId(1)], ..StateKeys::default() };
         let state = journal.load(&keys).await.unwrap();
@@ -70,7 +70,7 @@ async fn a_lost_index_is_built_again() {
         let image = crash_image(bench.db.as_ref().unwrap().1.path());
         let (_db, journal) = reopened(&image).await;
         let wanted: Vec<_> = (0..100).map(|event| identity(ROOT, Namespace::Usage, &event.to_string())).collect();
-        assert_eq!(journal.find(&wanted).await.unwrap().iter().flatten().count(), 100, "{damage}");
+        assert_eq!(journal.find_each(&wanted).await.unwrap().iter().flatten().count(), 100, "{damage}");
     }
 }
 
@@ -149,7 +149,7 @@ async fn a_caller_may_stop_waiting() {
         if event % 2 == 0 {
             let _ = tokio::time::timeout(std::time::Duration::ZERO, commit).await;
             // Commits queue in order of their start; wait for this one through the next read of the end.
-            while bench.journal.find(&[identity(ROOT, Namespace::Usage, &event.to_string())]).await.unwrap()[0].is_none() {
+            while bench.journal.find_each(&[identity(ROOT, Namespace::Usage, &event.to_string())]).await.unwrap()[0].is_none() {
                 tokio::task::yield_now().await;
             }
         } else {

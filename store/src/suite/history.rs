@@ -63,7 +63,7 @@ async fn same_answers(model: &MemoryJournal, journal: &SqliteJournal, step: &Ste
         assert_eq!(got, expected);
     }
     let wanted: Vec<_> = (0..60).map(|id| identity(root, Namespace::Usage, &id.to_string())).collect();
-    assert_eq!(journal.find(&wanted).await.unwrap(), model.find(&wanted).await.unwrap());
+    assert_eq!(journal.find_each(&wanted).await.unwrap(), model.find_each(&wanted).await.unwrap());
     let keys = StateKeys {
         accounts: vec![balance(tenant), balance(root)],
         carries: vec![tenant],

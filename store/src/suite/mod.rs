@@ -115,10 +115,10 @@ async fn what_is_committed_is_found_and_read(bench: Bench) {
     assert_eq!(first, Seq(1));
     expected.iter_mut().zip(1..).for_each(|(record, seq)| record.seq = Seq(seq));
     let wanted = [identity(ROOT, Namespace::Usage, "b"), identity(ROOT, Namespace::Usage, "x"), identity(ROOT, Namespace::Usage, "a")];
-    let found = bench.journal.find(&wanted).await.unwrap();
+    let found = bench.journal.find_each(&wanted).await.unwrap();
     assert_eq!(found.iter().map(|r| r.as_ref().map(|r| r.seq.0)).collect::<Vec<_>>(), [Some(2), None, Some(1)]);
     let other = [identity(ROOT, Namespace::Amend, "a"), identity(TenantId(5), Namespace::Usage, "a")];
-    assert!(bench.journal.find(&other).await.unwrap().iter().all(Option::is_none), "namespace and root are part of the identity");
+    assert!(bench.journal.find_each(&other).await.unwrap().iter().all(Option::is_none), "namespace and root are part of the identity");
     let read = bench.journal.read(&RecordQuery { of: Of::All, after: None, newest_first: false, limit: 10 }).await.unwrap();
     assert_eq!(read, expected);
     assert_eq!(found[0].as_deref(), Some(&expected[1]));
@@ -163,7 +163,7 @@ async fn the_first_record_of_an_identity_is_found(bench: Bench) {
         till.sale(ROOT, ACME, "same", CENT);
         bench.journal.commit(till.ring_up()).await.unwrap();
     }
-    let found = bench.journal.find(&[identity(ROOT, Namespace::Usage, "same")]).await.unwrap();
+    let found = bench.journal.find_each(&[identity(ROOT, Namespace::Usage, "same")]).await.unwrap();
     assert_eq!(found[0].as_ref().map(|record| record.seq), Some(Seq(1)));
     let checks = bench.journal.verify().await.unwrap();
     let repeated = checks.iter().find(|check| check.name == "identities").unwrap();
@@ -260,7 +260,7 @@ async fn a_failed_commit_leaves_nothing(bench: Bench) {
     let state = bench.journal.load(&keys).await.unwrap();
     assert_eq!(state.accounts[&balance(ACME)], Balance { posted: Cents(-1), held: Cents::ZERO });
     assert!(state.holds.is_empty());
-    assert_eq!(bench.journal.find(&[identity(ROOT, Namespace::Usage, "b")]).await.unwrap(), [None]);
+    assert_eq!(bench.journal.find_each(&[identity(ROOT, Namespace::Usage, "b")]).await.unwrap(), [None]);
     assert!(bench.journal.expired_holds(Instant(9), 9).await.unwrap().is_empty());
     bench.break_commits(false).await;
     till.sale(ROOT, ACME, "b", CENT);
@@ -290,7 +290,7 @@ async fn an_empty_batch_is_fine(bench: Bench) {
     assert_eq!(bench.journal.commit(till.ring_up()).await.unwrap(), Seq(1));
     till.sale(ROOT, ACME, "a", CENT);
     assert_eq!(bench.journal.commit(till.ring_up()).await.unwrap(), Seq(1));
-    assert!(bench.journal.find(&[]).await.unwrap().is_empty());
+    assert!(bench.journal.find_each(&[]).await.unwrap().is_empty());
     assert_sound(&bench.journal.verify().await.unwrap());
 }
 
