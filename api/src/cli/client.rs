@@ -1,7 +1,7 @@
 //! A small HTTP client over one kept-alive connection: `ingest`, `import-rates` and the benchmark
 //! talk to a running server through it.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -40,11 +40,25 @@ impl Endpoint {
         Ok(Self { authority: format!("{authority}{port}"), key: key.to_owned() })
     }
 
-    pub async fn connect(&self) -> anyhow::Result<Connection> {
+    /// `host:port`.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// A bare connection.
+    pub async fn open(&self) -> anyhow::Result<TcpStream> {
         let connected = TcpStream::connect(&self.authority).await;
         let stream =
             connected.with_context(|| format!("no server answers at http://{} (start one with `centwise serve`)", self.authority))?;
         stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    pub async fn connect(&self) -> anyhow::Result<Connection> {
+        let stream = self.open().await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -78,18 +92,20 @@ impl Answer {
 
     /// The body, if the request went well; otherwise the problem it describes.
     pub fn ok(self) -> anyhow::Result<Bytes> {
-        if self.status.is_success() {
-            return Ok(self.body);
-        }
-        let problem: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let text = |name: &str| problem.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-        let field = problem.get("field").and_then(|value| value.as_str()).map(|field| format!(" (field {field})")).unwrap_or_default();
-        bail!("the server answered {}: {} {}{field}", self.status, text("code"), text("detail"))
+        if self.status.is_success() { Ok(self.body) } else { Err(refusal(self.status, &self.body)) }
     }
 
     pub fn json<T: serde::de::DeserializeOwned>(self) -> anyhow::Result<T> {
         serde_json::from_slice(&self.ok()?).context("the server's answer is not what this version expects; are both the same version?")
     }
+}
+
+/// The problem that an answer describes.
+pub fn refusal(status: StatusCode, body: &[u8]) -> anyhow::Error {
+    let problem: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| problem.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+    let field = problem.get("field").and_then(|value| value.as_str()).map(|field| format!(" (field {field})")).unwrap_or_default();
+    anyhow!("the server answered {status}: {} {}{field}", text("code"), text("detail"))
 }
 
 /// One request: what to send, where.

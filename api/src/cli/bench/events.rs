@@ -3,9 +3,9 @@
 
 use super::deck::{Deck, NUMBER_DIGITS};
 use super::random::Random;
+use super::zipf::Zipf;
 use super::{Ids, Mix};
 use crate::clock::Clock;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 const DURATION_SECS_MAX: usize = 600;
@@ -24,6 +24,10 @@ impl People {
         let customers = customers.max(1);
         Self { roots: customers.div_ceil(Self::CUSTOMERS_PER_ROOT), customers }
     }
+    /// How many customers one draw is made from: a batch of one reseller holds only that one's.
+    pub fn drawn_from(self, mix: Mix) -> usize {
+        if mix == Mix::OneRoot { Self::CUSTOMERS_PER_ROOT } else { self.customers }
+    }
     pub fn root_of(customer: usize) -> usize {
         customer / Self::CUSTOMERS_PER_ROOT
     }
@@ -35,91 +39,130 @@ impl People {
     }
 }
 
+/// Whose usage comes when.
+#[derive(Debug, Clone)]
+pub struct Spread {
+    pub people: People,
+    pub mix: Mix,
+    /// Over as many as [`People::drawn_from`]. None: all use alike.
+    pub zipf: Option<Arc<Zipf>>,
+}
+
 /// One connection's stream of events.
 #[derive(Debug)]
 pub struct Events {
     pub deck: Arc<Deck>,
-    pub people: People,
+    pub spread: Spread,
     pub ids: Ids,
-    pub mix: Mix,
     pub clock: Clock,
     random: Random,
 }
 
 impl Events {
     /// `stream` sets connections apart: no two write the same ids.
-    pub fn new(deck: Arc<Deck>, people: People, ids: Ids, mix: Mix, clock: Clock, stream: u64) -> Self {
+    pub fn new(deck: Arc<Deck>, spread: Spread, ids: Ids, clock: Clock, stream: u64) -> Self {
         let seed = clock.now().micros().cast_unsigned().rotate_left(20) ^ stream.wrapping_mul(0xd134_2543_de82_ef95);
-        Self { deck, people, ids, mix, clock, random: Random::new(seed) }
+        Self { deck, spread, ids, clock, random: Random::new(seed) }
     }
 
     /// `count` events as NDJSON into `body`, their customers into `who`; both are cleared first.
-    pub fn write(&mut self, count: u64, body: &mut String, who: &mut Vec<u32>) {
+    pub fn write(&mut self, count: u64, body: &mut Vec<u8>, who: &mut Vec<u32>) {
         body.clear();
         who.clear();
         let now = self.clock.now();
         let at = now.plus_secs(-1).to_string();
-        let root = self.random.below(self.people.roots);
+        let root = self.random.below(self.spread.people.roots);
         for _ in 0..count {
             let customer = self.customer(root);
             who.push(u32::try_from(customer).unwrap_or(u32::MAX));
-            body.push_str("{\"id\":\"");
+            body.extend_from_slice(b"{\"id\":\"");
             push_id(body, self.ids, now.micros() / 1000, &mut self.random);
             self.push_usage(body, customer, &at);
-            body.push('\n');
+            body.push(b'\n');
         }
     }
 
     /// From `,"source"` on, without an id; ends the object.
-    pub fn push_usage(&mut self, body: &mut String, customer: usize, at: &str) {
+    pub fn push_usage(&mut self, body: &mut Vec<u8>, customer: usize, at: &str) {
         let mut number = [0; NUMBER_DIGITS];
         self.deck.number(&mut self.random, &mut number);
         let seconds = 1 + self.random.below(DURATION_SECS_MAX);
-        // Writing into a String does not fail.
-        let _ = write!(
-            body,
-            "\",\"source\":\"bench\",\"customer\":\"bench-c{customer:06}\",\"meter\":\"call\",\"quantity\":\"{seconds}\",\"at\":\"{at}\",\"destination\":\"+"
-        );
-        number.iter().for_each(|&digit| body.push(char::from(digit)));
-        body.push_str("\"}");
+        body.extend_from_slice(b"\",\"source\":\"bench\",\"customer\":\"bench-c");
+        push_decimal(body, customer, 6);
+        body.extend_from_slice(b"\",\"meter\":\"call\",\"quantity\":\"");
+        push_decimal(body, seconds, 1);
+        body.extend_from_slice(b"\",\"at\":\"");
+        body.extend_from_slice(at.as_bytes());
+        body.extend_from_slice(b"\",\"destination\":\"+");
+        body.extend_from_slice(&number);
+        body.extend_from_slice(b"\"}");
     }
 
-    pub fn push_id(&mut self, body: &mut String) {
-        push_id(body, self.ids, self.clock.now().micros() / 1000, &mut self.random);
+    pub fn id(&mut self) -> String {
+        let mut id = Vec::new();
+        push_id(&mut id, self.ids, self.clock.now().micros() / 1000, &mut self.random);
+        String::from_utf8(id).unwrap_or_default()
     }
 
     pub fn any_customer(&mut self) -> usize {
-        self.random.below(self.people.customers)
+        self.drawn(self.spread.people.customers)
     }
 
     fn customer(&mut self, root: usize) -> usize {
-        match self.mix {
+        match self.spread.mix {
             Mix::Mixed => self.any_customer(),
             Mix::OneRoot => {
                 let first = root * People::CUSTOMERS_PER_ROOT;
-                let own = People::CUSTOMERS_PER_ROOT.min(self.people.customers - first);
-                first + self.random.below(own)
+                let own = People::CUSTOMERS_PER_ROOT.min(self.spread.people.customers - first);
+                first + self.drawn(own)
             }
+        }
+    }
+
+    fn drawn(&mut self, below: usize) -> usize {
+        match &self.spread.zipf {
+            None => self.random.below(below),
+            Some(zipf) => zipf.draw(&mut self.random) % below,
         }
     }
 }
 
 /// RFC 9562: version 7 has the milliseconds first, version 4 is random throughout.
-fn push_id(body: &mut String, ids: Ids, unix_ms: i64, random: &mut Random) {
+fn push_id(body: &mut Vec<u8>, ids: Ids, unix_ms: i64, random: &mut Random) {
     let (low, high) = (random.next(), random.next());
     let (head, version) = match ids {
-        Ids::V7 => (unix_ms.cast_unsigned() & 0xffff_ffff_ffff, 7),
-        Ids::V4 => (high >> 16, 4),
+        Ids::V7 => (unix_ms.cast_unsigned() & 0xffff_ffff_ffff, b'7'),
+        Ids::V4 => (high >> 16, b'4'),
     };
-    let _ = write!(
-        body,
-        "{:08x}-{:04x}-{version}{:03x}-{:04x}-{:012x}",
-        head >> 16,
-        head & 0xffff,
-        high & 0xfff,
-        0x8000 | (low >> 50),
-        low & 0xffff_ffff_ffff
-    );
+    push_hex(body, head >> 16, 8);
+    body.push(b'-');
+    push_hex(body, head, 4);
+    body.push(b'-');
+    body.push(version);
+    push_hex(body, high, 3);
+    body.push(b'-');
+    push_hex(body, 0x8000 | (low >> 50), 4);
+    body.push(b'-');
+    push_hex(body, low, 12);
+}
+
+/// The last `digits` hexadecimal digits.
+fn push_hex(body: &mut Vec<u8>, value: u64, digits: u32) {
+    let nibbles = (0..digits).rev().map(|place| (value >> (4 * place)) as usize & 15);
+    body.extend(nibbles.map(|nibble| b"0123456789abcdef"[nibble]));
+}
+
+/// With leading zeros up to `width` digits, as `{value:0width$}` would.
+fn push_decimal(body: &mut Vec<u8>, mut value: usize, width: usize) {
+    const DIGITS_MAX: usize = 20;
+    let mut digits = [b'0'; DIGITS_MAX];
+    let mut from = DIGITS_MAX;
+    while value > 0 {
+        from -= 1;
+        digits[from] = b"0123456789"[value % 10];
+        value /= 10;
+    }
+    body.extend_from_slice(&digits[from.min(DIGITS_MAX - width.min(DIGITS_MAX))..]);
 }
 
 #[cfg(test)]
@@ -129,13 +172,24 @@ mod tests {
 
     fn ids_of(ids: Ids) -> Vec<String> {
         let clock = Clock::at(rating::Instant::from_secs(1_800_000_000));
-        let mut events = Events::new(Arc::new(Deck::generate(100, 1)), People::new(250), ids, Mix::OneRoot, clock, 3);
-        let (mut body, mut who) = (String::new(), Vec::new());
+        let spread = Spread { people: People::new(250), mix: Mix::OneRoot, zipf: None };
+        let mut events = Events::new(Arc::new(Deck::generate(100, 1)), spread, ids, clock, 3);
+        let (mut body, mut who) = (Vec::new(), Vec::new());
         events.write(500, &mut body, &mut who);
         assert!(who.iter().all(|&c| People::root_of(c as usize) == People::root_of(who[0] as usize)), "one root");
-        let parsed: Vec<_> = metering::input::ndjson::rows(body.as_bytes()).collect();
+        let parsed: Vec<_> = metering::input::ndjson::rows(&body).collect();
         let id = |row: metering::input::Row| row.into_parsed().unwrap().unwrap().id;
         parsed.into_iter().map(id).collect()
+    }
+
+    #[test]
+    fn digits_are_those_of_the_standard_library() {
+        for value in [0, 7, 10, 600, 999_999, 1_000_000, usize::MAX] {
+            let (mut body, mut hex) = (Vec::new(), Vec::new());
+            push_decimal(&mut body, value, 6);
+            push_hex(&mut hex, value as u64, 16);
+            assert_eq!((body, hex), (format!("{value:06}").into_bytes(), format!("{value:016x}").into_bytes()));
+        }
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
     let (events, latency, elapsed) = timed(args, &cards, &work, &mut owed)?;
     let checked = check(&deck, &work, events, &owed);
     let more = vec![("deck", size.into()), ("links", 2.into()), ("customers", customers.into()), ("latency_of", "1000 events".into())];
-    Ok(Report { events, elapsed, latency, rss_mb: peak_rss_mb("self"), checked, more })
+    Ok(Report { events, elapsed, latency, rss_mb: peak_rss_mb("self"), checked, cost: None, more })
 }
 
 type Timed = (u64, hdrhistogram::Histogram<u64>, std::time::Duration);

@@ -46,10 +46,14 @@ impl Server {
         Ok(Self { endpoint: Endpoint::new(&url, &key)?, fresh: directory.is_some(), child: Some(child), _directory: directory })
     }
 
+    /// None: the server is not our child.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
     /// The server's peak resident memory; 0 for a server that is not our child.
     pub fn rss_mb(&self) -> u64 {
-        let pid = self.child.as_ref().and_then(Child::id);
-        pid.map_or(0, |pid| peak_rss_mb(&pid.to_string()))
+        self.pid().map_or(0, |pid| peak_rss_mb(&pid.to_string()))
     }
 
     /// Its answers were durable: it need not be asked to stop.

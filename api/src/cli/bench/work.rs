@@ -5,9 +5,8 @@ use super::answers::each_posted;
 use super::books::Sums;
 use super::events::{Events, People};
 use super::load::Work;
-use crate::cli::client::{Call, Connection};
+use super::wire::{Ask, Wire};
 use anyhow::{Context, bail, ensure};
-use hyper::body::Bytes;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -21,15 +20,15 @@ const JSON: &str = "application/json";
 pub struct Ingest {
     events: Events,
     batch: u64,
-    body: String,
+    body: Vec<u8>,
     who: Vec<u32>,
     pub sums: Sums,
 }
 
 impl Ingest {
     pub fn new(events: Events, batch: u64) -> Self {
-        let sums = Sums::new(events.people);
-        Self { events, batch, body: String::new(), who: Vec::new(), sums }
+        let sums = Sums::new(events.spread.people);
+        Self { events, batch, body: Vec::new(), who: Vec::new(), sums }
     }
 }
 
@@ -39,20 +38,17 @@ impl Work for Ingest {
     }
 
     fn prepare(&mut self) {
-        // The last body went away with its request: reserve what it took.
-        self.body.reserve(usize::try_from(self.batch).unwrap_or(0) * 256);
         self.events.write(self.batch, &mut self.body, &mut self.who);
     }
 
-    async fn round(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
+    async fn round(&mut self, wire: &mut Wire) -> anyhow::Result<()> {
         let content_type = if self.batch == 1 { JSON } else { NDJSON };
-        let body = Bytes::from(std::mem::take(&mut self.body));
-        let answer = connection.send_patiently(&Call::post(USAGE_PATH, content_type, body)).await?.ok()?;
+        let answer = wire.ask(&Ask::post(USAGE_PATH, content_type, &self.body)).await?;
         let (who, sums) = (&self.who, &mut self.sums);
-        let sound = each_posted(&answer, who.len(), |index, debit, parts| {
+        let sound = each_posted(answer, who.len(), |index, debit, parts| {
             sums.add(who.get(index).copied().unwrap_or_default(), debit, parts);
         });
-        ensure!(sound, "an event was not posted, or its parts do not sum to its debit: {}", excerpt(&answer));
+        ensure!(sound, "an event was not posted, or its parts do not sum to its debit: {}", excerpt(answer));
         Ok(())
     }
 }
@@ -66,19 +62,19 @@ fn excerpt(answer: &[u8]) -> String {
 #[derive(Debug)]
 pub struct Authorize {
     events: Events,
-    body: String,
+    body: Vec<u8>,
     key: String,
 }
 
 impl Authorize {
     pub fn new(events: Events) -> Self {
-        Self { events, body: String::new(), key: String::new() }
+        Self { events, body: Vec::new(), key: String::new() }
     }
 }
 
 #[derive(Debug, Deserialize)]
-struct Placed {
-    id: String,
+struct Placed<'a> {
+    id: &'a str,
 }
 
 impl Work for Authorize {
@@ -87,22 +83,22 @@ impl Work for Authorize {
     }
 
     fn prepare(&mut self) {
-        self.key.clear();
-        self.events.push_id(&mut self.key);
+        self.key = self.events.id();
         let customer = self.events.any_customer();
         let at = self.events.clock.now().to_string();
         self.body.clear();
-        self.body.push_str("{\"usage\":{\"id\":\"");
-        self.body.push_str(&self.key);
+        self.body.extend_from_slice(b"{\"usage\":{\"id\":\"");
+        self.body.extend_from_slice(self.key.as_bytes());
         self.events.push_usage(&mut self.body, customer, &at);
-        self.body.push('}');
+        self.body.push(b'}');
     }
 
-    async fn round(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
-        let place = Call::post(HOLDS_PATH, JSON, std::mem::take(&mut self.body)).keyed(&self.key);
-        let placed: Placed = connection.send_patiently(&place).await?.json()?;
-        let (path, key) = (format!("{HOLDS_PATH}/{}/release", placed.id), format!("{}-r", self.key));
-        connection.send_patiently(&Call::post(&path, JSON, "{}").keyed(&key)).await?.ok()?;
+    async fn round(&mut self, wire: &mut Wire) -> anyhow::Result<()> {
+        let placed = wire.ask(&Ask::post(HOLDS_PATH, JSON, &self.body).keyed(&self.key)).await?;
+        let Placed { id } = serde_json::from_slice(placed).context("the server's answer is not a hold")?;
+        let path = format!("{HOLDS_PATH}/{id}/release");
+        self.key.push_str("-r");
+        wire.ask(&Ask::post(&path, JSON, b"{}").keyed(&self.key)).await?;
         Ok(())
     }
 }
@@ -132,9 +128,8 @@ impl Work for Balance {
         self.path = super::books::balance_path(&People::customer_name(self.customer));
     }
 
-    async fn round(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
-        let answer = connection.send_patiently(&Call::get(&self.path)).await?.ok()?;
-        let got = super::books::posted_cents(&answer)?;
+    async fn round(&mut self, wire: &mut Wire) -> anyhow::Result<()> {
+        let got = super::books::posted_cents(wire.ask(&Ask::get(&self.path)).await?)?;
         let want = self.expected.customers.get(self.customer).context("a customer that does not exist")?;
         if got != *want {
             bail!("{} answers {got} cents, {want} are right", self.path);
