@@ -195,8 +195,7 @@ impl Committer {
     async fn known(&self, work: &[&Work]) -> Result<HashMap<store::journal::Identity, Arc<Record>>, JournalError> {
         let mut identities = Vec::with_capacity(work.len());
         work.iter().for_each(|command| command.identities(&mut identities));
-        let keyed: Vec<_> = identities.iter().map(|identity| (self.journal.identity_key(identity), identity)).collect();
-        let found = self.journal.find(&keyed).await?;
+        let found = self.journal.find_each(&identities).await?;
         Ok(identities.into_iter().zip(found).filter_map(|(identity, record)| Some((identity, record?))).collect())
     }
 

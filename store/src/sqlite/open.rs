@@ -182,7 +182,7 @@ fn tail_keys(secret: &Secret, row: &SqliteRow) -> Result<Keys> {
 
 pub fn keys(secret: &Secret, record: &Record) -> Keys {
     let looked_up = record.identity.namespace != Namespace::Engine;
-    Keys { seq: record.seq.0, identity: looked_up.then(|| secret.identity(&record.identity)), lists: secret.lists(record) }
+    Keys { seq: record.seq.0, identity: looked_up.then(|| secret.identity(record.identity.name())), lists: secret.lists(record) }
 }
 
 /// Deletes the blocks of one run in steps.
