@@ -5,6 +5,7 @@
 //! a request arrived is never missed; compiled versions are immutable and never invalidated.
 
 use crate::command::{Caller, Problem};
+use crate::customers::Customers;
 use crate::plan::{ChainPlan, Timeline, VersionSlot, plans};
 use moka::sync::Cache;
 use rating::card::MeterTerms;
@@ -17,7 +18,7 @@ use store::records::{CardVersion, RecordError, Records};
 use tenants::{Agreement, Pricing, Tenant};
 
 /// Customers kept in memory with their chains.
-const CUSTOMERS_MAX: u64 = 200_000;
+const CUSTOMERS_MAX: usize = 200_000;
 /// Rate cards, and compiled versions, kept in memory.
 const CARDS_MAX: u64 = 2_000;
 const METERS_MAX: u64 = 1_000;
@@ -44,6 +45,9 @@ impl Customer {
     }
 }
 
+/// The generation it was read under, and the card, if there is one.
+type Fallback = (u64, Option<Arc<Timeline>>);
+
 /// Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Directory {
@@ -54,9 +58,11 @@ pub struct Directory {
 struct Inner {
     records: Records,
     generation: AtomicU64,
-    customers: Cache<(TenantId, String), Arc<Customer>>,
+    customers: Customers,
     timelines: Cache<RateCardId, (u64, Arc<Timeline>)>,
     compiled: Cache<CardVersionId, Arc<CompiledCard>>,
+    /// By owner and name; `None`: there is no such card.
+    fallbacks: Cache<(TenantId, String), Fallback>,
     meters: Cache<String, (u64, Arc<MeterTerms>)>,
     /// From the platform down; a tenant never moves.
     paths: Cache<TenantId, Arc<[TenantId]>>,
@@ -71,11 +77,12 @@ impl Directory {
             inner: Arc::new(Inner {
                 records,
                 generation: AtomicU64::new(1),
-                customers: Cache::new(CUSTOMERS_MAX),
+                customers: Customers::new(CUSTOMERS_MAX / 2),
+                fallbacks: Cache::new(CARDS_MAX),
                 timelines: Cache::new(CARDS_MAX),
                 compiled: Cache::new(CARDS_MAX),
                 meters: Cache::new(METERS_MAX),
-                paths: Cache::new(CUSTOMERS_MAX),
+                paths: Cache::new(CUSTOMERS_MAX as u64),
                 roots: Cache::new(CALLERS_MAX),
                 compiling: tokio::sync::Mutex::new(()),
             }),
@@ -95,17 +102,22 @@ impl Directory {
         self.inner.generation.load(Ordering::SeqCst)
     }
 
+    /// A customer that is in memory.
+    pub fn customer_at_hand(&self, caller: &Caller, name: &str) -> Option<Arc<Customer>> {
+        let generation = self.generation();
+        self.inner.customers.get(caller.tenant, name).filter(|hit| hit.generation == generation)
+    }
+
     /// The tenant a caller names, by external id or `ten_…`; `None` when its subtree has none.
     pub async fn customer(&self, caller: &Caller, name: &str) -> Result<Option<Arc<Customer>>, Problem> {
-        let key = (caller.tenant, name.to_owned());
         // Read before the records: a change made meanwhile then makes this entry stale.
         let generation = self.generation();
-        if let Some(hit) = self.inner.customers.get(&key).filter(|hit| hit.generation == generation) {
+        if let Some(hit) = self.customer_at_hand(caller, name) {
             return Ok(Some(hit));
         }
         let Some(tenant) = self.tenant_below(caller.tenant, name).await? else { return Ok(None) };
         let customer = Arc::new(self.load_customer(tenant, generation).await.map_err(record_problem)?);
-        self.inner.customers.insert(key, Arc::clone(&customer));
+        self.inner.customers.put(caller.tenant, name, Arc::clone(&customer));
         Ok(Some(customer))
     }
 
@@ -207,12 +219,23 @@ impl Directory {
         Ok(timeline)
     }
 
-    /// The card that is asked when `timeline`'s has no rate: by name, under the same owner.
-    pub async fn fallback(&self, timeline: &Timeline, name: &str) -> Result<Option<Arc<Timeline>>, Problem> {
-        match self.inner.records.card_by_name(timeline.owner, name).await.map_err(record_problem)? {
-            Some(card) => self.timeline(card.id, self.generation()).await.map(Some).map_err(record_problem),
-            None => Ok(None),
-        }
+    /// The card that is asked when `timeline`'s has no rate: by name, under the same owner. `None`: not
+    /// in memory; `Some(None)`: there is none.
+    pub fn fallback_at_hand(&self, timeline: &Timeline, name: &str) -> Option<Option<Arc<Timeline>>> {
+        let generation = self.generation();
+        let hit = self.inner.fallbacks.get(&(timeline.owner, name.to_owned()));
+        hit.filter(|(read_under, _)| *read_under == generation).map(|(_, found)| found)
+    }
+
+    /// Reads it into memory.
+    pub async fn load_fallback(&self, timeline: &Timeline, name: &str) -> Result<(), Problem> {
+        let generation = self.generation();
+        let found = match self.inner.records.card_by_name(timeline.owner, name).await.map_err(record_problem)? {
+            Some(card) => Some(self.timeline(card.id, generation).await.map_err(record_problem)?),
+            None => None,
+        };
+        self.inner.fallbacks.insert((timeline.owner, name.to_owned()), (generation, found));
+        Ok(())
     }
 
     pub async fn compiled(&self, slot: &VersionSlot) -> Result<Arc<CompiledCard>, Problem> {
@@ -241,9 +264,15 @@ impl Directory {
         Ok(card)
     }
 
+    /// A meter that is in memory.
+    pub fn meter_at_hand(&self, name: &str) -> Option<Arc<MeterTerms>> {
+        let generation = self.generation();
+        self.inner.meters.get(name).filter(|(read_under, _)| *read_under == generation).map(|(_, hit)| hit)
+    }
+
     pub async fn meter(&self, name: &str) -> Result<Option<Arc<MeterTerms>>, Problem> {
         let generation = self.generation();
-        if let Some((_, hit)) = self.inner.meters.get(name).filter(|(read_under, _)| *read_under == generation) {
+        if let Some(hit) = self.meter_at_hand(name) {
             return Ok(Some(hit));
         }
         let Some(meter) = self.inner.records.meter_by_name(name).await.map_err(record_problem)? else { return Ok(None) };

@@ -10,6 +10,7 @@ pub mod amend;
 pub mod charge;
 pub mod command;
 pub mod committer;
+pub mod customers;
 pub mod deck;
 pub mod digest;
 pub mod directory;

@@ -13,7 +13,7 @@ mod till;
 use rating::{Exact, TenantId, ids::HoldId};
 use std::time::{Duration, Instant};
 use store::db::Db;
-use store::journal::{Journal, StateKeys};
+use store::journal::{Journal, Keyed, StateKeys};
 use store::sqlite::SqliteJournal;
 
 #[global_allocator]
@@ -121,7 +121,7 @@ async fn one_batch(journal: &SqliteJournal, till: &mut till::Till, spent: &mut S
         holds: batch.state.holds.keys().copied().collect(),
         ..StateKeys::default()
     };
-    let keyed: Vec<_> = identities.iter().map(|identity| (journal.identity_key(identity), identity)).collect();
+    let keyed: Vec<_> = identities.iter().map(|one| Keyed { key: journal.identity_key(one.name()), name: one.name() }).collect();
     let (started, used) = (Instant::now(), processor());
     journal.expired_holds(batch.committed_at, 100).await.unwrap();
     let swept = Instant::now();
