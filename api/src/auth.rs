@@ -5,7 +5,7 @@
 //! [`MayUse`], [`MayWrite`], [`MayOperate`]. A scope that does not suffice is 403, whatever was asked for;
 //! anything outside the key's subtree is 404, whether it exists or not.
 //!
-//! Keys are cached for [`KEY_CACHE_SECS`]; revoking one on this process takes effect at once.
+//! Keys are kept in memory until the next cold write: revoking one takes effect at once.
 
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -15,19 +15,8 @@ use base64::Engine as _;
 use metering::command::Caller;
 use rating::TenantId;
 use std::sync::Arc;
-use std::time::Duration;
 use tenants::key::Need;
 use tenants::{ApiKey, Scope, Tenant};
-
-/// How long another process may go on using a key that was revoked elsewhere.
-pub const KEY_CACHE_SECS: u64 = 10;
-const KEYS_CACHED_MAX: u64 = 100_000;
-
-pub type KeyCache = moka::sync::Cache<[u8; 32], Arc<Access>>;
-
-pub fn key_cache() -> KeyCache {
-    KeyCache::builder().max_capacity(KEYS_CACHED_MAX).time_to_live(Duration::from_secs(KEY_CACHE_SECS)).build()
-}
 
 /// A valid key and the tenant at the top of its subtree.
 #[derive(Debug)]
@@ -69,19 +58,14 @@ pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Access>,
     let refused = || ApiProblem::new("unauthorized", "send a valid key as Authorization: Bearer cw_…");
     let secret = secret_of(headers).ok_or_else(refused)?;
     let hash = tenants::key::hash(&secret);
-    let access = match app.keys.get(&hash) {
-        Some(access) => access,
-        None => load(app, hash).await?.ok_or_else(refused)?,
-    };
+    let access = app.keys.get_or_read(hash, load(app, hash)).await?.ok_or_else(refused)?;
     access.key.check(&secret, app.clock.now()).map(|()| access).map_err(|_| refused())
 }
 
 async fn load(app: &App, hash: [u8; 32]) -> Result<Option<Arc<Access>>, ApiProblem> {
     let Some(key) = app.records.key_by_hash(&hash).await? else { return Ok(None) };
     let Some(tenant) = app.records.tenant(key.tenant).await? else { return Ok(None) };
-    let access = Arc::new(Access { key, tenant });
-    app.keys.insert(hash, Arc::clone(&access));
-    Ok(Some(access))
+    Ok(Some(Arc::new(Access { key, tenant })))
 }
 
 /// The secret, as a bearer token or as the password of HTTP basic (all that some switches can send).
@@ -139,27 +123,24 @@ permission!(/// Runs the platform.
 /// # Errors
 /// `not_found` for what is outside the key's subtree, `ambiguous_id` for a name two roots use.
 pub async fn tenant_named(app: &App, access: &Access, name: &str) -> Result<Arc<Tenant>, ApiProblem> {
-    let cached = (access.key.tenant, name.to_owned());
-    if let Some(tenant) = app.tenants_by_name.get(&cached) {
-        return Ok(tenant);
-    }
-    let tenant = match name.parse::<TenantId>() {
-        Ok(id) => app.records.tenant(id).await?.filter(|tenant| access.sees(tenant)),
-        Err(_) => app.records.tenant_by_external_id(&access.tenant, name).await?,
+    let read = async {
+        let tenant = match name.parse::<TenantId>() {
+            Ok(id) => app.records.tenant(id).await?.filter(|tenant| access.sees(tenant)),
+            Err(_) => app.records.tenant_by_external_id(&access.tenant, name).await?,
+        };
+        Ok::<_, ApiProblem>(tenant.map(Arc::new))
     };
-    let tenant = Arc::new(tenant.ok_or_else(|| ApiProblem::not_found("tenant"))?);
-    app.tenants_by_name.insert(cached, Arc::clone(&tenant));
-    Ok(tenant)
+    found(app.tenants_by_name.get_or_read((access.key.tenant, name.to_owned()), read).await?)
 }
 
 /// A tenant by id, seen or not: for showing its external id.
 pub async fn tenant_by_id(app: &App, id: TenantId) -> Result<Arc<Tenant>, ApiProblem> {
-    if let Some(tenant) = app.tenants_by_id.get(&id) {
-        return Ok(tenant);
-    }
-    let tenant = Arc::new(app.records.tenant(id).await?.ok_or_else(|| ApiProblem::not_found("tenant"))?);
-    app.tenants_by_id.insert(id, Arc::clone(&tenant));
-    Ok(tenant)
+    let read = async { Ok::<_, ApiProblem>(app.records.tenant(id).await?.map(Arc::new)) };
+    found(app.tenants_by_id.get_or_read(id, read).await?)
+}
+
+fn found(tenant: Option<Arc<Tenant>>) -> Result<Arc<Tenant>, ApiProblem> {
+    tenant.ok_or_else(|| ApiProblem::not_found("tenant"))
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! ids and secrets as arguments, so that tests can set the time and replays give the same result.
 
 use rating::{Instant, ids};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 
 /// Cheap to clone. A set clock stands still until it is set again.
 #[derive(Debug, Clone, Default)]
@@ -62,7 +62,9 @@ pub fn random_u32() -> u32 {
     }
 }
 
-/// The name a request is given when it brings none: 13 base-32 digits, time-ordered.
+/// The name a request is given when it brings none: 13 base-32 digits, time-ordered. The system is asked
+/// for randomness once, where each process begins to count.
 pub fn request_id(clock: &Clock) -> String {
-    ids::encode("req", clock.id())
+    static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(random_u32()));
+    ids::encode("req", ids::compose(clock.now().micros() / 1000, NEXT.fetch_add(1, Ordering::Relaxed)))
 }

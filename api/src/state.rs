@@ -1,15 +1,16 @@
 //! What every request shares: the engine, the records, the journal, the clock, the limits, the caches.
 
-use crate::auth::{self, KeyCache};
+use crate::auth::Access;
 use crate::clock::{self, Clock};
 use crate::config::Config;
+use crate::http::measures::Measures;
 use crate::http::write::PRICE_LISTS_AT_ONCE_MAX;
 use crate::limits::Limits;
 use anyhow::Context as _;
+use metering::cache::Cache;
 use metering::directory::Directory;
 use metering::engine::Engine;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use moka::sync::Cache;
 use rating::TenantId;
 use rating::ids::ApiKeyId;
 use std::path::Path;
@@ -22,9 +23,9 @@ use store::sqlite::SqliteJournal;
 use tenants::{Agreement, ApiKey, Scope, Tenant, TenantKind};
 use tokio::sync::Semaphore;
 
-const TENANTS_CACHED_MAX: u64 = 200_000;
-/// Another process's changes to names and terms show here after this long.
-const TENANT_CACHE_SECS: u64 = 10;
+/// Kept in memory, per cache.
+const TENANTS_CACHED_MAX: usize = 131_072;
+const KEYS_CACHED_MAX: usize = 65_536;
 /// External id of the platform's own tenant.
 pub const PLATFORM: &str = "platform";
 
@@ -39,7 +40,8 @@ pub struct Shared {
     pub journal: Arc<dyn Journal>,
     pub clock: Clock,
     pub limits: Limits,
-    pub keys: KeyCache,
+    /// By the hash of the secret.
+    pub keys: Cache<[u8; 32], Arc<Access>>,
     /// By the tenant of the key that asks and the name it used.
     pub tenants_by_name: Cache<(TenantId, String), Arc<Tenant>>,
     pub tenants_by_id: Cache<TenantId, Arc<Tenant>>,
@@ -50,6 +52,7 @@ pub struct Shared {
     pub body_bytes_max: usize,
     pub price_list_turns: Arc<Semaphore>,
     pub metrics: PrometheusHandle,
+    pub measures: Measures,
 }
 
 impl std::ops::Deref for App {
@@ -79,22 +82,25 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(&db).await.context("cannot read the journal")?);
     let (platform, admin_key) = platform_of(&records, &clock).await?;
     let engine_clock = clock.clone();
-    let engine = Engine::start(Arc::clone(&journal), Directory::new(records.clone()), Arc::new(move || engine_clock.now()));
+    let directory = Directory::new(records.clone());
+    let generation = directory.generation().clone();
+    let engine = Engine::start(Arc::clone(&journal), directory, Arc::new(move || engine_clock.now()));
     let app = App(Arc::new(Shared {
         engine,
         records,
         journal,
         limits: Limits::new(&config.limits),
-        keys: auth::key_cache(),
-        tenants_by_name: cache(),
-        tenants_by_id: cache(),
-        agreements: cache(),
+        keys: Cache::new(KEYS_CACHED_MAX, &generation),
+        tenants_by_name: Cache::new(TENANTS_CACHED_MAX, &generation),
+        tenants_by_id: Cache::new(TENANTS_CACHED_MAX, &generation),
+        agreements: Cache::new(TENANTS_CACHED_MAX, &generation),
         platform,
         clock,
         request_time_max: config.request_time_max(),
         body_bytes_max: config.body_bytes_max,
         price_list_turns: Arc::new(Semaphore::new(PRICE_LISTS_AT_ONCE_MAX)),
         metrics: metrics_handle()?,
+        measures: Measures::default(),
     }));
     Ok(Opened { app, admin_key })
 }
@@ -150,14 +156,6 @@ fn random_secret() -> anyhow::Result<[u8; 32]> {
     clock::random_secret().map_err(|error| anyhow::anyhow!("the system gives no randomness for keys: {error}"))
 }
 
-fn cache<K, V>() -> Cache<K, V>
-where
-    K: std::hash::Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    Cache::builder().max_capacity(TENANTS_CACHED_MAX).time_to_live(Duration::from_secs(TENANT_CACHE_SECS)).build()
-}
-
 /// One recorder per process, however many servers a test starts.
 fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -177,10 +175,7 @@ fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
 impl App {
     /// After every cold write: what is cached of tenants, agreements, cards and keys counts no longer.
     pub fn invalidate(&self) {
+        // The caches here count the directory's generations.
         self.engine.invalidate();
-        self.keys.invalidate_all();
-        self.tenants_by_name.invalidate_all();
-        self.tenants_by_id.invalidate_all();
-        self.agreements.invalidate_all();
     }
 }

@@ -2,8 +2,6 @@
 //! what the pipeline itself costs, on the journal in memory. Every answer is checked.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails by panicking")]
 
-mod common;
-
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use metering::command::{Caller, EventAnswer, Outcome, UsageEvent};
 use metering::{Directory, Engine};
@@ -149,5 +147,5 @@ fn ingest(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(name = benches; config = common::short(); targets = ingest);
+criterion_group!(benches, ingest);
 criterion_main!(benches);

@@ -4,26 +4,24 @@
 //! Invariants: what is cached carries the generation it was read under, so that a change made before
 //! a request arrived is never missed; compiled versions are immutable and never invalidated.
 
+use crate::cache::{Cache, Generation};
 use crate::command::{Caller, Problem};
-use crate::customers::Customers;
 use crate::plan::{ChainPlan, Timeline, VersionSlot, plans};
-use moka::sync::Cache;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, RateCardId, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use store::records::{CardVersion, RecordError, Records};
 use tenants::{Agreement, Pricing, Tenant};
 
 /// Customers kept in memory with their chains.
-const CUSTOMERS_MAX: usize = 200_000;
+const CUSTOMERS_MAX: usize = 131_072;
 /// Rate cards, and compiled versions, kept in memory.
-const CARDS_MAX: u64 = 2_000;
-const METERS_MAX: u64 = 1_000;
+const CARDS_MAX: usize = 2_000;
+const METERS_MAX: usize = 1_000;
 /// Tenants whose keys look for things in several roots.
-const CALLERS_MAX: u64 = 1_000;
+const CALLERS_MAX: usize = 1_000;
 
 /// A buyer of usage with everything that prices it.
 #[derive(Debug)]
@@ -32,7 +30,6 @@ pub struct Customer {
     /// Keys the digests of this person's data.
     pub personal_key: [u8; 32],
     plans: Vec<ChainPlan>,
-    generation: u64,
 }
 
 impl Customer {
@@ -45,9 +42,6 @@ impl Customer {
     }
 }
 
-/// The generation it was read under, and the card, if there is one.
-type Fallback = (u64, Option<Arc<Timeline>>);
-
 /// Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Directory {
@@ -57,33 +51,31 @@ pub struct Directory {
 #[derive(Debug)]
 struct Inner {
     records: Records,
-    generation: AtomicU64,
-    customers: Customers,
-    timelines: Cache<RateCardId, (u64, Arc<Timeline>)>,
+    generation: Generation,
+    customers: Cache<(TenantId, String), Arc<Customer>>,
+    timelines: Cache<RateCardId, Arc<Timeline>>,
     compiled: Cache<CardVersionId, Arc<CompiledCard>>,
-    /// By owner and name; `None`: there is no such card.
-    fallbacks: Cache<(TenantId, String), Fallback>,
-    meters: Cache<String, (u64, Arc<MeterTerms>)>,
+    meters: Cache<String, Arc<MeterTerms>>,
     /// From the platform down; a tenant never moves.
     paths: Cache<TenantId, Arc<[TenantId]>>,
-    roots: Cache<TenantId, (u64, Arc<[TenantId]>)>,
+    roots: Cache<TenantId, Arc<[TenantId]>>,
     /// One card is compiled at a time: a large one takes memory that many at once would multiply.
     compiling: tokio::sync::Mutex<()>,
 }
 
 impl Directory {
     pub fn new(records: Records) -> Self {
+        let (generation, unchanging) = (Generation::default(), Generation::default());
         Self {
             inner: Arc::new(Inner {
                 records,
-                generation: AtomicU64::new(1),
-                customers: Customers::new(CUSTOMERS_MAX / 2),
-                fallbacks: Cache::new(CARDS_MAX),
-                timelines: Cache::new(CARDS_MAX),
-                compiled: Cache::new(CARDS_MAX),
-                meters: Cache::new(METERS_MAX),
-                paths: Cache::new(CUSTOMERS_MAX as u64),
-                roots: Cache::new(CALLERS_MAX),
+                customers: Cache::new(CUSTOMERS_MAX, &generation),
+                timelines: Cache::new(CARDS_MAX, &generation),
+                compiled: Cache::new(CARDS_MAX, &unchanging),
+                meters: Cache::new(METERS_MAX, &generation),
+                paths: Cache::new(CUSTOMERS_MAX, &unchanging),
+                roots: Cache::new(CALLERS_MAX, &generation),
+                generation,
                 compiling: tokio::sync::Mutex::new(()),
             }),
         }
@@ -95,30 +87,21 @@ impl Directory {
 
     /// After every cold write: what was cached before counts no longer.
     pub fn invalidate(&self) {
-        self.inner.generation.fetch_add(1, Ordering::SeqCst);
+        self.inner.generation.next();
     }
 
-    fn generation(&self) -> u64 {
-        self.inner.generation.load(Ordering::SeqCst)
-    }
-
-    /// A customer that is in memory.
-    pub fn customer_at_hand(&self, caller: &Caller, name: &str) -> Option<Arc<Customer>> {
-        let generation = self.generation();
-        self.inner.customers.get(caller.tenant, name).filter(|hit| hit.generation == generation)
+    /// For caches of what is read of the same records.
+    pub fn generation(&self) -> &Generation {
+        &self.inner.generation
     }
 
     /// The tenant a caller names, by external id or `ten_…`; `None` when its subtree has none.
     pub async fn customer(&self, caller: &Caller, name: &str) -> Result<Option<Arc<Customer>>, Problem> {
-        // Read before the records: a change made meanwhile then makes this entry stale.
-        let generation = self.generation();
-        if let Some(hit) = self.customer_at_hand(caller, name) {
-            return Ok(Some(hit));
-        }
-        let Some(tenant) = self.tenant_below(caller.tenant, name).await? else { return Ok(None) };
-        let customer = Arc::new(self.load_customer(tenant, generation).await.map_err(record_problem)?);
-        self.inner.customers.put(caller.tenant, name, Arc::clone(&customer));
-        Ok(Some(customer))
+        let read = async {
+            let Some(tenant) = self.tenant_below(caller.tenant, name).await? else { return Ok(None) };
+            self.load_customer(tenant).await.map(|customer| Some(Arc::new(customer))).map_err(record_problem)
+        };
+        self.inner.customers.get_or_read((caller.tenant, name.to_owned()), read).await
     }
 
     /// A tenant of the subtree below `top`, by external id or `ten_…`.
@@ -136,17 +119,11 @@ impl Directory {
 
     /// The roots a caller sees: its own, or (the platform) every one and the platform itself.
     pub async fn roots_seen(&self, caller: &Caller) -> Result<Arc<[TenantId]>, Problem> {
-        let generation = self.generation();
-        if let Some((_, roots)) = self.inner.roots.get(&caller.tenant).filter(|(read_under, _)| *read_under == generation) {
-            return Ok(roots);
-        }
-        let roots: Arc<[TenantId]> = if self.path(caller.tenant).await?.is_some_and(|path| path.len() == 1) {
-            self.all_roots(caller.tenant).await?.into()
-        } else {
-            [caller.root].into()
+        let read = async {
+            let is_platform = self.path(caller.tenant).await?.is_some_and(|path| path.len() == 1);
+            Ok(Some(if is_platform { self.all_roots(caller.tenant).await?.into() } else { Arc::from([caller.root]) }))
         };
-        self.inner.roots.insert(caller.tenant, (generation, Arc::clone(&roots)));
-        Ok(roots)
+        Ok(self.inner.roots.get_or_read(caller.tenant, read).await?.unwrap_or_default())
     }
 
     async fn all_roots(&self, platform: TenantId) -> Result<Vec<TenantId>, Problem> {
@@ -170,13 +147,11 @@ impl Directory {
     }
 
     async fn path(&self, tenant: TenantId) -> Result<Option<Arc<[TenantId]>>, Problem> {
-        if let Some(path) = self.inner.paths.get(&tenant) {
-            return Ok(Some(path));
-        }
-        let Some(found) = self.inner.records.tenant(tenant).await.map_err(record_problem)? else { return Ok(None) };
-        let path: Arc<[TenantId]> = found.path.as_slice().into();
-        self.inner.paths.insert(tenant, Arc::clone(&path));
-        Ok(Some(path))
+        let read = async {
+            let found = self.inner.records.tenant(tenant).await.map_err(record_problem)?;
+            Ok(found.map(|tenant| Arc::from(tenant.path.as_slice())))
+        };
+        self.inner.paths.get_or_read(tenant, read).await
     }
 
     pub async fn personal_key(&self, tenant: TenantId) -> Result<[u8; 32], Problem> {
@@ -184,28 +159,30 @@ impl Directory {
         keys.first().map(|(_, key)| *key).ok_or_else(|| Problem::new("not_found", "there is no such tenant"))
     }
 
-    async fn load_customer(&self, tenant: Tenant, generation: u64) -> Result<Customer, RecordError> {
+    async fn load_customer(&self, tenant: Tenant) -> Result<Customer, RecordError> {
         let agreements = self.inner.records.agreements_of(&tenant.path).await?;
-        let timelines = self.timelines_of(&agreements, generation).await?;
+        let timelines = self.timelines_of(&agreements).await?;
         let keys = self.inner.records.personal_keys(&[tenant.id]).await?;
         let personal_key = keys.first().map(|(_, key)| *key).ok_or(RecordError::NotFound { what: "personal key" })?;
-        Ok(Customer { plans: plans(&tenant, &agreements, &timelines), tenant, personal_key, generation })
+        Ok(Customer { plans: plans(&tenant, &agreements, &timelines), tenant, personal_key })
     }
 
-    async fn timelines_of(&self, agreements: &[Agreement], generation: u64) -> Result<HashMap<RateCardId, Arc<Timeline>>, RecordError> {
+    async fn timelines_of(&self, agreements: &[Agreement]) -> Result<HashMap<RateCardId, Arc<Timeline>>, RecordError> {
         let mut timelines = HashMap::new();
         for agreement in agreements {
             if let Pricing::Wholesale { rate_card } = agreement.pricing {
-                timelines.insert(rate_card, self.timeline(rate_card, generation).await?);
+                timelines.insert(rate_card, self.timeline(rate_card).await?);
             }
         }
         Ok(timelines)
     }
 
-    async fn timeline(&self, card: RateCardId, generation: u64) -> Result<Arc<Timeline>, RecordError> {
-        if let Some((_, hit)) = self.inner.timelines.get(&card).filter(|(read_under, _)| *read_under == generation) {
-            return Ok(hit);
-        }
+    async fn timeline(&self, card: RateCardId) -> Result<Arc<Timeline>, RecordError> {
+        let read = async { self.read_timeline(card).await.map(|timeline| Some(Arc::new(timeline))) };
+        self.inner.timelines.get_or_read(card, read).await?.ok_or(RecordError::NotFound { what: "rate card" })
+    }
+
+    async fn read_timeline(&self, card: RateCardId) -> Result<Timeline, RecordError> {
         let owner = self.inner.records.card(card).await?.ok_or(RecordError::NotFound { what: "rate card" })?.owner;
         let published = self.inner.records.published_versions(card).await?;
         let slot = |version: CardVersion| {
@@ -214,28 +191,15 @@ impl Directory {
         };
         let mut versions: Vec<VersionSlot> = published.into_iter().filter_map(slot).collect();
         versions.sort_by_key(|slot| slot.effective_from);
-        let timeline = Arc::new(Timeline { card, owner, versions });
-        self.inner.timelines.insert(card, (generation, Arc::clone(&timeline)));
-        Ok(timeline)
+        Ok(Timeline { card, owner, versions })
     }
 
-    /// The card that is asked when `timeline`'s has no rate: by name, under the same owner. `None`: not
-    /// in memory; `Some(None)`: there is none.
-    pub fn fallback_at_hand(&self, timeline: &Timeline, name: &str) -> Option<Option<Arc<Timeline>>> {
-        let generation = self.generation();
-        let hit = self.inner.fallbacks.get(&(timeline.owner, name.to_owned()));
-        hit.filter(|(read_under, _)| *read_under == generation).map(|(_, found)| found)
-    }
-
-    /// Reads it into memory.
-    pub async fn load_fallback(&self, timeline: &Timeline, name: &str) -> Result<(), Problem> {
-        let generation = self.generation();
-        let found = match self.inner.records.card_by_name(timeline.owner, name).await.map_err(record_problem)? {
-            Some(card) => Some(self.timeline(card.id, generation).await.map_err(record_problem)?),
-            None => None,
-        };
-        self.inner.fallbacks.insert((timeline.owner, name.to_owned()), (generation, found));
-        Ok(())
+    /// The card that is asked when `timeline`'s has no rate: by name, under the same owner.
+    pub async fn fallback(&self, timeline: &Timeline, name: &str) -> Result<Option<Arc<Timeline>>, Problem> {
+        match self.inner.records.card_by_name(timeline.owner, name).await.map_err(record_problem)? {
+            Some(card) => self.timeline(card.id).await.map(Some).map_err(record_problem),
+            None => Ok(None),
+        }
     }
 
     pub async fn compiled(&self, slot: &VersionSlot) -> Result<Arc<CompiledCard>, Problem> {
@@ -247,38 +211,29 @@ impl Directory {
 
     /// A published version by id, compiled once per process.
     pub async fn version(&self, id: CardVersionId) -> Result<Arc<CompiledCard>, Problem> {
-        if let Some(card) = self.inner.compiled.get(&id) {
-            return Ok(card);
-        }
-        let _one_at_a_time = self.inner.compiling.lock().await;
-        if let Some(card) = self.inner.compiled.get(&id) {
-            return Ok(card);
-        }
-        let doc = self.inner.records.version_doc(id).await.map_err(record_problem)?;
-        let doc = doc.ok_or_else(|| Problem::new("corrupt_card", format!("the version {id} is not stored")))?;
+        let alone = async {
+            let _one_at_a_time = self.inner.compiling.lock().await;
+            // Perhaps somebody compiled it meanwhile.
+            self.inner.compiled.get_or_read(id, self.compile(id)).await
+        };
+        let found = self.inner.compiled.get_or_read(id, alone).await?;
+        found.ok_or_else(|| Problem::new("corrupt_card", format!("the version {id} is not stored")))
+    }
+
+    async fn compile(&self, id: CardVersionId) -> Result<Option<Arc<CompiledCard>>, Problem> {
+        let Some(doc) = self.inner.records.version_doc(id).await.map_err(record_problem)? else { return Ok(None) };
         let broken = |why: String| Problem::new("corrupt_card", format!("the stored version {id} does not compile: {why}"));
         let compiled = tokio::task::spawn_blocking(move || CompiledCard::compile(&doc)).await.map_err(|e| broken(e.to_string()))?;
         let card = compiled.map_err(|mistakes| broken(format!("{mistakes:?}")))?;
-        let card = Arc::new(card);
-        self.inner.compiled.insert(id, Arc::clone(&card));
-        Ok(card)
-    }
-
-    /// A meter that is in memory.
-    pub fn meter_at_hand(&self, name: &str) -> Option<Arc<MeterTerms>> {
-        let generation = self.generation();
-        self.inner.meters.get(name).filter(|(read_under, _)| *read_under == generation).map(|(_, hit)| hit)
+        Ok(Some(Arc::new(card)))
     }
 
     pub async fn meter(&self, name: &str) -> Result<Option<Arc<MeterTerms>>, Problem> {
-        let generation = self.generation();
-        if let Some(hit) = self.meter_at_hand(name) {
-            return Ok(Some(hit));
-        }
-        let Some(meter) = self.inner.records.meter_by_name(name).await.map_err(record_problem)? else { return Ok(None) };
-        let terms = Arc::new(meter.terms);
-        self.inner.meters.insert(name.to_owned(), (generation, Arc::clone(&terms)));
-        Ok(Some(terms))
+        let read = async {
+            let meter = self.inner.records.meter_by_name(name).await.map_err(record_problem)?;
+            Ok(meter.map(|meter| Arc::new(meter.terms)))
+        };
+        self.inner.meters.get_or_read(name.to_owned(), read).await
     }
 }
 

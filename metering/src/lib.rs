@@ -7,10 +7,10 @@
 //! is kept; memory is bounded by the queue, never by the caller.
 
 pub mod amend;
+pub mod cache;
 pub mod charge;
 pub mod command;
 pub mod committer;
-pub mod customers;
 pub mod deck;
 pub mod digest;
 pub mod directory;

@@ -1,17 +1,16 @@
 //! −q of an earlier event: what its turn needs to know.
 
-use crate::work::Named;
 use rating::Instant;
 use rating::TenantId;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use std::sync::Arc;
-use store::journal::{Charge, ChargePricing, Record};
+use store::journal::{Charge, ChargePricing, Identity, Record};
 
 /// Everything that could be found out beforehand.
 #[derive(Debug)]
 pub struct Void {
-    pub named: Named,
+    pub identity: Identity,
     /// The event as it was first recorded.
     pub original: Arc<Record>,
     /// The record that carries its charges: the original, or the later rating of a kept event.

@@ -5,7 +5,6 @@
 mod amendments;
 mod audit;
 mod bad_input;
-mod bench;
 mod chains;
 mod demo;
 mod histories;

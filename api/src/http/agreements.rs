@@ -103,12 +103,8 @@ pub struct AgreementsQuery {
 
 /// Every agreement of a buyer, past and future.
 pub async fn agreements_of(app: &App, buyer: TenantId) -> Result<Arc<Vec<Agreement>>, ApiProblem> {
-    if let Some(agreements) = app.agreements.get(&buyer) {
-        return Ok(agreements);
-    }
-    let agreements = Arc::new(app.records.agreements_of(&[buyer]).await?);
-    app.agreements.insert(buyer, Arc::clone(&agreements));
-    Ok(agreements)
+    let read = async { Ok::<_, ApiProblem>(Some(Arc::new(app.records.agreements_of(&[buyer]).await?))) };
+    Ok(app.agreements.get_or_read(buyer, read).await?.unwrap_or_default())
 }
 
 /// The buyer's agreement in force now, else its latest.

@@ -20,6 +20,7 @@ pub mod explain;
 pub mod health;
 pub mod holds;
 pub mod ingest;
+pub mod measures;
 pub mod meters;
 pub mod money;
 pub mod page;

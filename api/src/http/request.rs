@@ -21,9 +21,12 @@ const REQUEST_ID_CHARS_MAX: usize = 128;
 #[derive(Debug, Clone)]
 pub struct RequestId(pub Arc<str>);
 
+/// Of requests that no route took.
+const UNMATCHED: &str = "unmatched";
+
 pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = RequestId(request_id(&app, request.headers()));
-    let route = request.extensions().get::<MatchedPath>().map(|path| Arc::<str>::from(path.as_str()));
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
     request.extensions_mut().insert(id.clone());
     let started = tokio::time::Instant::now();
@@ -37,7 +40,9 @@ pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> 
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert("x-request-id", value);
     }
-    report(&method, route.as_deref().unwrap_or("unmatched"), response.status(), started.elapsed(), &id);
+    let (route, took) = (route.as_ref().map_or(UNMATCHED, MatchedPath::as_str), started.elapsed());
+    log(&method, route, response.status(), took, &id);
+    app.measures.request(&method, route, response.status(), took);
     response
 }
 
@@ -86,7 +91,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     format!("panic: {}", text.unwrap_or_else(|| "without a message".to_owned()))
 }
 
-fn report(method: &Method, route: &str, status: StatusCode, took: Duration, id: &RequestId) {
+fn log(method: &Method, route: &str, status: StatusCode, took: Duration, id: &RequestId) {
     let (method, code, micros) = (method.as_str(), status.as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     if status.is_server_error() {
         tracing::warn!(method, route, status = code, micros, request_id = %id.0, "request failed");
@@ -95,8 +100,6 @@ fn report(method: &Method, route: &str, status: StatusCode, took: Duration, id: 
     } else {
         tracing::info!(method, route, status = code, micros, request_id = %id.0, "request");
     }
-    metrics::counter!("centwise_http_requests_total", "method" => method_label(method), "route" => route.to_owned(), "status" => class_label(code)).increment(1);
-    metrics::histogram!("centwise_http_request_seconds", "route" => route.to_owned()).record(took.as_secs_f64());
 }
 
 /// Routes of the hot path are measured, not logged line by line.
@@ -106,24 +109,6 @@ fn is_hot(route: &str) -> bool {
         || route.starts_with("/v1/accounts")
         || route.starts_with("/health")
         || route == "/v1/price"
-}
-
-fn method_label(method: &str) -> &'static str {
-    match method {
-        "GET" => "GET",
-        "POST" => "POST",
-        "PATCH" => "PATCH",
-        _ => "other",
-    }
-}
-
-const fn class_label(status: u16) -> &'static str {
-    match status {
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        _ => "5xx",
-    }
 }
 
 /// Authenticates, takes one request off the class's limit, and adds the limit's headers.

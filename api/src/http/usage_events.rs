@@ -99,7 +99,7 @@ pub async fn send_usage(State(app): State<App>, key: MayUse, request: Request) -
 async fn ingest(app: &App, access: &Access, events: Vec<Parsed>, single: bool, minimal: bool) -> Result<Response, ApiProblem> {
     let allowance = request::take(app, Class::Usage, access, events.len())?;
     let answers = app.engine.ingest(&access.caller(), events).await?;
-    count(&answers);
+    count(app, &answers);
     let names = Names::of(app, access, answers::sellers(&answers)).await?;
     let response = match answers.as_slice() {
         [only] if single && !minimal => one(&names, only)?,
@@ -121,7 +121,7 @@ pub async fn ingest_records(
     }
     let allowance = request::take(app, Class::Usage, access, events.len())?;
     let answers = app.engine.ingest(&access.caller(), events).await?;
-    count(&answers);
+    count(app, &answers);
     if let ([EventAnswer { outcome: Outcome::Rejected(problem), .. }], 0) = (answers.as_slice(), skipped) {
         return Err(problem.clone().into());
     }
@@ -162,15 +162,9 @@ pub fn prefers_minimal(headers: &HeaderMap) -> bool {
     wishes.flat_map(|value| value.split([',', ';'])).any(|wish| wish.trim().eq_ignore_ascii_case("return=minimal"))
 }
 
-fn count(answers: &[EventAnswer]) {
+fn count(app: &App, answers: &[EventAnswer]) {
     let counts = answers::count(answers);
-    for (outcome, number) in
-        [("rated", counts.rated), ("duplicate", counts.duplicate), ("unrated", counts.unrated), ("rejected", counts.rejected)]
-    {
-        if number > 0 {
-            metrics::counter!("centwise_usage_events_total", "outcome" => outcome).increment(number as u64);
-        }
-    }
+    app.measures.events([counts.rated, counts.duplicate, counts.unrated, counts.rejected]);
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

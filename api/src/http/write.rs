@@ -8,7 +8,7 @@ use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,8 +29,8 @@ pub struct Write {
     idempotency_key: Option<String>,
     reason: Option<String>,
     request_id: Arc<str>,
-    /// Method and path: the same key on another resource is another request.
-    target: String,
+    /// The same key on another resource is another request.
+    target: (Method, Uri),
 }
 
 impl FromRequest<App> for Write {
@@ -65,7 +65,7 @@ impl Write {
         let idempotency_key = short_header(request.headers(), "idempotency-key", IDEMPOTENCY_KEY_CHARS_MAX)?;
         let reason = short_header(request.headers(), "x-reason", IDEMPOTENCY_KEY_CHARS_MAX)?;
         let request_id = request.extensions().get::<RequestId>().map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));
-        let target = format!("{} {}", request.method(), request.uri());
+        let target = (request.method().clone(), request.uri().clone());
         let body = body_of(request, bytes_max).await?;
         Ok(Self { body, idempotency_key, reason, request_id, target })
     }
@@ -149,7 +149,8 @@ impl Write {
         work: impl Future<Output = Result<Done<T>, ApiProblem>>,
     ) -> Result<Response, ApiProblem> {
         let Some(name) = &self.idempotency_key else { return work.await?.store().map(answer) };
-        let digest = *blake3::Hasher::new().update(self.target.as_bytes()).update(b"\n").update(&self.body).finalize().as_bytes();
+        let target = format!("{} {}", self.target.0, self.target.1);
+        let digest = *blake3::Hasher::new().update(target.as_bytes()).update(b"\n").update(&self.body).finalize().as_bytes();
         let attempt = Attempt { root: access.key.root, caller: access.key.id, key: name, digest, at: app.clock.now() };
         match app.records.begin_idempotent(&attempt).await? {
             Begun::Fresh => {}
@@ -217,6 +218,10 @@ fn replayed(stored: Stored) -> Response {
 /// # Errors
 /// As [`Write::read`].
 pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
+    }
+    // Read again for the path to what is wrong, which most requests need not keep track of.
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
