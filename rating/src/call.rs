@@ -10,6 +10,10 @@
 //! the calls that start under it. A stretch without any entry is [`Unrated::Gap`].
 //! A step's fixed fee is due once per call, when a piece begins in that step.
 
+mod quick;
+
+pub(crate) use quick::QuickPlan;
+
 use crate::card::{CallTerms, Step};
 use crate::money::Rate as Amount;
 use crate::ratio::{gcd, product};

@@ -3,22 +3,20 @@
 //! Rates that differ only in key, name and prefixes share one entry of terms (a deck of 300,000
 //! prefixes has a few thousand prices), so a compiled deck is a prefix map, two words per rate and the
 //! texts that explain it.
-//!
-//! Match, by DESIGN "Rating": the meter; the longest destination prefix with an entry in force at the
-//! start; among its entries the longest origin prefix, the most attributes, the latest
-//! `effective_from`, the highest `priority`. A rate without prefixes does not look at the destination
-//! and stands with the empty prefix. "In force" is the effective period and the window.
 
-use crate::call::{CallPlan, Stretch, instant_at, offset_of};
+mod find;
+
+pub(crate) use find::Found;
+
+use crate::call::{CallPlan, QuickPlan};
 use crate::card::{CardDoc, Rate};
 use crate::model::CompiledModel;
 use crate::prefix::{Packed, PrefixMap};
 use crate::shape::{Shape, Texts};
-use crate::usage::{CounterId, Match, Usage};
+use crate::usage::CounterId;
 use crate::validate::{self, Mistake};
 use crate::window::{Window, Zone};
-use crate::{Currency, Instant, Overflow, Unrated};
-use smallvec::SmallVec;
+use crate::{Currency, Instant, Overflow};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher;
 
@@ -34,6 +32,10 @@ pub struct CompiledCard {
     terms_of_rate: Vec<u32>,
     key_digests: Vec<i64>,
     terms: Vec<Terms>,
+    /// Terms for the short way; the first are for every rate that has none.
+    quick: Vec<QuickPlan>,
+    /// Bits of a prefix's value that name the rate.
+    rate_bits: u32,
     /// Rates of a prefix that has several.
     groups: Vec<Box<[u32]>>,
     texts: Texts,
@@ -43,7 +45,7 @@ pub struct CompiledCard {
 #[derive(Debug)]
 struct Meter {
     name: Box<str>,
-    /// A rate, or [`GROUP`] and the index of a group.
+    /// A rate and, above it, the index of its quick plan; or [`GROUP`] and the index of a group.
     prefixes: PrefixMap,
 }
 
@@ -79,22 +81,6 @@ pub(crate) enum Pricing {
     Model { call: Option<CallPlan>, model: Box<CompiledModel> },
 }
 
-/// A rate that matches the usage whatever the instant.
-#[derive(Debug, Clone, Copy)]
-struct Candidate<'a> {
-    rate: u32,
-    origin_len: u8,
-    terms: &'a Terms,
-}
-
-/// The rate at the event's start, and the others of its prefix.
-#[derive(Debug)]
-pub(crate) struct Found<'a> {
-    pub(crate) rate: Match,
-    pub(crate) terms: &'a Terms,
-    candidates: SmallVec<[Candidate<'a>; 1]>,
-}
-
 impl CompiledCard {
     pub fn compile(doc: &CardDoc) -> Result<Self, Vec<Mistake>> {
         let mistakes = validate::validate(doc);
@@ -111,11 +97,14 @@ impl CompiledCard {
             terms_of_rate: Vec::with_capacity(doc.rates.len()),
             key_digests: Vec::with_capacity(doc.rates.len()),
             terms: Vec::new(),
+            quick: vec![QuickPlan::NEVER],
+            rate_bits: doc.rates.len().next_power_of_two().ilog2(),
             groups: Vec::new(),
             texts: Texts::default(),
         };
         card.add_rates(&doc.rates)?;
-        card.add_prefixes(&doc.rates)?;
+        let quick_of_terms = card.add_quick();
+        card.add_prefixes(&doc.rates, &quick_of_terms)?;
         Ok(card)
     }
 
@@ -139,7 +128,8 @@ impl CompiledCard {
         let prefixes: usize = self.meters.iter().map(|meter| meter.prefixes.size_bytes()).sum();
         let groups: usize = self.groups.iter().map(|group| size_of_val(&**group) + size_of::<Box<[u32]>>()).sum();
         let rates = self.terms_of_rate.capacity() * size_of::<u32>() + self.key_digests.capacity() * size_of::<i64>();
-        prefixes + groups + rates + self.texts.size_bytes() + self.terms.capacity() * size_of::<Terms>()
+        let terms = self.terms.capacity() * size_of::<Terms>() + self.quick.capacity() * size_of::<QuickPlan>();
+        prefixes + groups + rates + self.texts.size_bytes() + terms
     }
     /// A rate as written, without its prefixes (the match names the one that counted).
     pub fn doc_rate(&self, rate: u32) -> Option<Rate> {
@@ -172,7 +162,19 @@ impl CompiledCard {
         Ok(())
     }
 
-    fn add_prefixes(&mut self, rates: &[Rate]) -> Result<(), Vec<Mistake>> {
+    /// Index into `quick` by terms: 0 for those that have no quick plan, and when the indexes are used up.
+    fn add_quick(&mut self) -> Vec<u32> {
+        let room = (GROUP >> self.rate_bits) as usize;
+        let mut index_of = Vec::with_capacity(self.terms.len());
+        for terms in &self.terms {
+            let quick = terms.quick().filter(|_| self.quick.len() < room);
+            index_of.push(quick.map_or(0, |_| self.quick.len() as u32));
+            self.quick.extend(quick);
+        }
+        index_of
+    }
+
+    fn add_prefixes(&mut self, rates: &[Rate], quick_of_terms: &[u32]) -> Result<(), Vec<Mistake>> {
         let mut by_meter: BTreeMap<&str, Vec<(Packed, u32)>> = BTreeMap::new();
         for (rate, number) in rates.iter().zip(0_u32..) {
             let entries = by_meter.entry(&rate.meter).or_default();
@@ -184,7 +186,7 @@ impl CompiledCard {
         }
         for (name, mut entries) in by_meter {
             entries.sort_unstable();
-            let merged = self.merge(&entries);
+            let merged = self.merge(&entries, quick_of_terms);
             let prefixes = PrefixMap::from_sorted(&merged).map_err(|e| vec![Mistake::card(&format!("{e:?}"))])?;
             self.meters.push(Meter { name: name.into(), prefixes });
         }
@@ -192,12 +194,13 @@ impl CompiledCard {
     }
 
     /// One value per prefix: its rate, or the group of its rates. `entries` are sorted.
-    fn merge(&mut self, entries: &[(Packed, u32)]) -> Vec<(Packed, u32)> {
-        let groups = &mut self.groups;
+    fn merge(&mut self, entries: &[(Packed, u32)], quick_of_terms: &[u32]) -> Vec<(Packed, u32)> {
+        let (groups, terms_of_rate, rate_bits) = (&mut self.groups, &self.terms_of_rate, self.rate_bits);
+        let quick = |rate: u32| quick_of_terms[terms_of_rate[rate as usize] as usize];
         entries
             .chunk_by(|a, b| a.0 == b.0)
             .map(|same| match same {
-                [one] => *one,
+                [(prefix, rate)] => (*prefix, rate | quick(*rate) << rate_bits),
                 several => {
                     groups.push(several.iter().map(|&(_, rate)| rate).collect());
                     (several[0].0, GROUP | (groups.len() - 1) as u32)
@@ -206,115 +209,12 @@ impl CompiledCard {
             .collect()
     }
 
-    /// The rate in force at the usage's start.
-    #[inline]
-    pub(crate) fn find<'a>(&'a self, usage: &Usage<'_>) -> Result<Found<'a>, Unrated> {
-        let meter = match self.meters.as_slice() {
-            [only] if *only.name == *usage.meter => only,
-            several => {
-                let position = several.binary_search_by(|meter| (*meter.name).cmp(usage.meter)).map_err(|_| Unrated::NoRate)?;
-                &several[position]
-            }
-        };
-        let digits = usage.destination.unwrap_or("").as_bytes();
-        let mut at_most = digits.len();
-        while let Some((len, value)) = meter.prefixes.longest(digits, at_most) {
-            let candidates = self.candidates(value, usage);
-            if let Some(best) = self.best(&candidates, usage.at) {
-                let prefix_len = u8::try_from(len).map_err(|_| Overflow)?;
-                return Ok(Found { rate: Match { rate: best.rate, prefix_len }, terms: best.terms, candidates });
-            }
-            let Some(shorter) = len.checked_sub(1) else { break };
-            at_most = shorter;
-        }
-        Err(Unrated::NoRate)
-    }
-
-    #[inline]
-    fn candidates<'a>(&'a self, value: u32, usage: &Usage<'_>) -> SmallVec<[Candidate<'a>; 1]> {
-        if value & GROUP == 0 {
-            return self.candidate(value, usage).map_or_else(SmallVec::new, |one| SmallVec::from_buf([one]));
-        }
-        let group = self.groups.get((value ^ GROUP) as usize).map_or(&[][..], |group| group);
-        group.iter().filter_map(|&rate| self.candidate(rate, usage)).collect()
-    }
-
-    #[inline]
-    fn candidate<'a>(&'a self, rate: u32, usage: &Usage<'_>) -> Option<Candidate<'a>> {
-        let terms = self.terms_of(rate)?;
-        if !terms.attributes.is_empty() && !terms.has_attributes(usage.attributes) {
-            return None;
-        }
-        let origin_len = match &terms.origins {
-            None => 0,
-            Some(origins) => u8::try_from(origins.longest(usage.origin.unwrap_or("").as_bytes(), usize::MAX)?.0).ok()?,
-        };
-        Some(Candidate { rate, origin_len, terms })
-    }
-
-    #[inline]
-    fn best<'a>(&self, candidates: &[Candidate<'a>], at: Instant) -> Option<Candidate<'a>> {
-        match candidates {
-            [one] => self.in_force(one.terms, at).then_some(*one),
-            several => several.iter().filter(|c| self.in_force(c.terms, at)).max_by_key(|c| c.rank()).copied(),
-        }
-    }
-
-    #[inline]
-    fn in_force(&self, terms: &Terms, at: Instant) -> bool {
-        terms.effective_from <= at
-            && at < terms.effective_until
-            && terms.window.as_ref().is_none_or(|window| window.contains(self.zone.local(at)))
-    }
-
-    /// The next instant after `at` at which another entry may be in force.
-    fn next_change(&self, candidates: &[Candidate<'_>], at: Instant) -> Option<Instant> {
-        let mut next: Option<Instant> = None;
-        let mut sooner = |instant: Instant| next = Some(next.map_or(instant, |known: Instant| known.min(instant)));
-        for Candidate { terms, .. } in candidates {
-            if at < terms.effective_from {
-                sooner(terms.effective_from);
-            } else if at < terms.effective_until {
-                if terms.effective_until != FOREVER {
-                    sooner(terms.effective_until);
-                }
-                if let Some(boundary) = terms.window.as_ref().and_then(|window| window.next_boundary(&self.zone, at, self.zone.local(at))) {
-                    sooner(boundary);
-                }
-            }
-        }
-        next
-    }
-
-    /// The stretch of a call at `offset` after `start`, among the entries priced by steps.
-    pub(crate) fn stretch<'a>(&self, found: &Found<'a>, start: Instant, offset: i128) -> Result<Stretch<'a>, Unrated> {
-        let gap = Unrated::Gap { from: crate::Quantity(offset) };
-        if let [Candidate { rate, terms: Terms { pricing: Pricing::Steps(plan), window: None, effective_until: FOREVER, .. }, .. }] =
-            found.candidates.as_slice()
-        {
-            return Ok(Stretch { rate: *rate, plan, until: None });
-        }
-        let at = instant_at(start, offset).ok_or(Overflow)?;
-        let priced: SmallVec<[Candidate<'a>; 1]> =
-            found.candidates.iter().filter(|c| matches!(c.terms.pricing, Pricing::Steps(_))).copied().collect();
-        let best = self.best(&priced, at).ok_or(gap)?;
-        let Pricing::Steps(plan) = &best.terms.pricing else { return Err(Unrated::NoRate) };
-        let until = self.next_change(&priced, at).map(|change| offset_of(start, change));
-        Ok(Stretch { rate: best.rate, plan, until })
-    }
-
     pub(crate) fn terms_of(&self, rate: u32) -> Option<&Terms> {
         self.terms.get(*self.terms_of_rate.get(rate as usize)? as usize)
     }
     pub(crate) fn counter_id(&self, rate: u32, at: Instant) -> Option<CounterId> {
         let rate_key = *self.key_digests.get(rate as usize)?;
         Some(CounterId { rate_key, month: self.zone.month(at) })
-    }
-}
-
-impl Candidate<'_> {
-    fn rank(&self) -> (u8, usize, Instant, i32) {
-        (self.origin_len, self.terms.attributes.len(), self.terms.effective_from, self.terms.priority)
     }
 }
 
@@ -335,8 +235,13 @@ impl Terms {
         })
     }
 
-    fn has_attributes(&self, given: &[(String, String)]) -> bool {
-        self.attributes.iter().all(|(name, value)| given.iter().any(|(n, v)| **n == **name && **v == **value))
+    fn quick(&self) -> Option<QuickPlan> {
+        let for_every_call =
+            self.attributes.is_empty() && self.origins.is_none() && self.window.is_none() && self.effective_until == FOREVER;
+        match &self.pricing {
+            Pricing::Steps(plan) if for_every_call && !self.counted && self.rounding.is_none() => QuickPlan::new(plan, self.effective_from),
+            _ => None,
+        }
     }
 }
 

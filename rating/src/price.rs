@@ -6,11 +6,18 @@ use crate::card::Aggregation;
 use crate::compile::{CompiledCard, Found, Pricing, Terms};
 use crate::usage::{Counter, Measured, Piece, Priced, Usage};
 use crate::{Exact, Overflow, Quantity, Ratio, Unrated, rounding};
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 impl CompiledCard {
     /// Matches the usage and computes everything that needs no counter.
+    #[inline]
     pub fn measure(&self, usage: &Usage<'_>) -> Result<Measured, Unrated> {
+        let Some((found, billed, local)) = self.quick(usage) else { return self.measure_long(usage) };
+        let piece = Piece { rate: found.rate, step: 0, from: Quantity::ZERO, billed };
+        Ok(Measured { found, billed, local, pieces: SmallVec::from_buf([piece]), by_steps: true, cumulative: false, counter: None })
+    }
+
+    fn measure_long(&self, usage: &Usage<'_>) -> Result<Measured, Unrated> {
         let found = self.find(usage)?;
         let cumulative = matches!(&found.terms.pricing, Pricing::Model { model, .. } if model.is_cumulative());
         let billed = match &found.terms.pricing {
@@ -29,14 +36,19 @@ impl CompiledCard {
             billed: billed.quantity,
             local: found.terms.round(billed.amount)?,
             pieces: billed.pieces,
+            by_steps: matches!(found.terms.pricing, Pricing::Steps(_)),
             cumulative,
             counter: if counted { self.counter_id(found.rate.rate, usage.at) } else { None },
         })
     }
 
     /// The price, given where the counter stood before and stands after the usage.
+    #[inline]
     pub fn price(&self, m: &Measured, usage: &Usage<'_>, before: &Counter, after: &Counter) -> Result<Priced, Unrated> {
         let (mut exact, mut local) = (m.local, m.local);
+        if m.by_steps {
+            return Ok(Priced { exact, local, before: *before, after: *after });
+        }
         if let Some(Terms { pricing: Pricing::Model { model, .. }, .. }) = self.terms_of(m.found.rate) {
             let of_event = model.local(&self.as_billed(m, usage), before)?;
             (exact, local) = (exact.checked_add(of_event)?, local.checked_add(of_event)?);
@@ -99,4 +111,120 @@ fn uncut(plan: &CallPlan, found: &Found<'_>, quantity: Quantity) -> Result<Bille
 fn whole(found: &Found<'_>, quantity: Quantity) -> Billed {
     let piece = Piece { rate: found.rate.rate, step: 0, from: Quantity::ZERO, billed: quantity };
     Billed { quantity, amount: Ratio::ZERO, pieces: smallvec![piece] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::card::{CallTerms, CardDoc, Rate, Rounding, Step};
+    use crate::money::Rate as Amount;
+    use crate::{Currency, Instant};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn amount() -> impl Strategy<Value = Amount> {
+        let decimal = |(number, scale)| Amount(rust_decimal::Decimal::new(number, scale));
+        prop_oneof![4 => (-9_i64..100_000, 0_u32..7).prop_map(decimal), 1 => (-9_i64..1_000_000_000_000_000, 0_u32..13).prop_map(decimal)]
+    }
+
+    /// Seconds, billionths, and the ends of what a machine word or an event holds.
+    fn quantity() -> impl Strategy<Value = Quantity> {
+        let edge = i128::from(i64::MAX);
+        prop_oneof![
+            6 => (0_i64..200).prop_map(Quantity::whole),
+            1 => (-9_i128..9).prop_map(Quantity),
+            1 => (edge - 9..edge + 9).prop_map(Quantity),
+            1 => Just(Quantity::EVENT_MAX),
+        ]
+    }
+
+    fn positive() -> impl Strategy<Value = Quantity> {
+        quantity().prop_map(|quantity| quantity.max(Quantity(1)))
+    }
+
+    fn rarely<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+        prop::option::weighted(0.04, strategy)
+    }
+
+    prop_compose! {
+        fn call_terms()(
+            prices in prop::collection::vec((amount(), 1_i64..70, rarely(quantity()), rarely(amount())), 1..=2),
+            blocks in (prop::option::of(positive()), prop::option::of(positive())),
+            fees in (prop::option::of(amount()), rarely(amount()), rarely(amount())),
+            durations in (prop::option::weighted(0.2, quantity()), rarely(quantity()), rarely(quantity())),
+            steps in 1_usize..=8,
+        ) -> CallTerms {
+            let step = |(n, (price, per, increment, fixed_fee))| {
+                Step { from: Quantity::whole(n * 30), price, per: Quantity::whole(per), increment, fixed_fee }
+            };
+            CallTerms {
+                initial: blocks.0,
+                next: blocks.1,
+                steps: (0_i64..).zip(prices).map(step).take(if steps == 8 { 2 } else { 1 }).collect(),
+                connect_fee: fees.0,
+                minimum_charge: fees.1,
+                maximum_charge: fees.2,
+                minimum_duration: durations.0,
+                free_if_shorter_than: durations.1,
+                included: durations.2,
+            }
+        }
+    }
+
+    prop_compose! {
+        fn a_rate()(
+            call in call_terms(),
+            prefixes in prop::collection::vec("[49]{0,2}", 1..4),
+            period in (prop::option::weighted(0.3, 0_i64..20), rarely(0_i64..20)),
+            origin in rarely("4{0,1}"),
+            attribute in rarely("[ab]"),
+            (counted, blocked) in (prop::bool::weighted(0.03), prop::bool::weighted(0.03)),
+            rounding in rarely(0_u8..8),
+        ) -> Rate {
+            Rate {
+                key: String::new(),
+                meter: "call".to_owned(),
+                prefixes,
+                origin_prefixes: origin.into_iter().collect(),
+                attributes: attribute.map(|value| ("colour".to_owned(), value)).into_iter().collect(),
+                name: None,
+                effective_from: period.0.map(Instant),
+                effective_until: period.1.map(Instant),
+                window: None,
+                priority: 0,
+                blocked,
+                call: Some(call),
+                price: None,
+                counted,
+                rounding: rounding.map(|decimals| Rounding { mode: rounding::Mode::HalfUp, decimals }),
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #[test]
+        fn the_short_way_answers_what_the_long_way_does(
+            rates in prop::collection::vec(a_rate(), 1..4),
+            calls in prop::collection::vec((quantity(), 0_i64..25, "[49]{0,4}", prop::bool::weighted(0.9)), 8),
+        ) {
+            let rates = (0_i32..).zip(rates).map(|(n, rate)| Rate { key: format!("r{n}"), priority: n, ..rate }).collect();
+            let doc = CardDoc { currency: Currency::EUR, zone: "UTC".to_owned(), fallback: None, meters: BTreeMap::new(), rates };
+            let Ok(card) = CompiledCard::compile(&doc) else { return Ok(()) };
+            for (quantity, at, destination, is_call) in &calls {
+                let usage = Usage {
+                    meter: "call",
+                    is_call: *is_call,
+                    aggregation: Aggregation::Sum,
+                    at: Instant(*at),
+                    quantity: *quantity,
+                    amount: None,
+                    destination: Some(destination),
+                    origin: None,
+                    attributes: &[],
+                };
+                prop_assert_eq!(card.measure(&usage), card.measure_long(&usage));
+            }
+        }
+    }
 }

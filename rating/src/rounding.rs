@@ -2,6 +2,7 @@
 
 use crate::{Carry, Cents, Exact, Overflow, Quantity, Ratio};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// How a value between two multiples becomes one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,8 +33,15 @@ pub fn divide(num: i128, den: i128, mode: Mode) -> Result<i128, Overflow> {
     }
     // Numbers of 64 bits, which nearly all are, divide in one instruction.
     if let (Ok(num), Ok(den)) = (u64::try_from(num), u64::try_from(den)) {
-        return settle(i128::from(num / den), i128::from(num % den), i128::from(den), mode);
+        let (quotient, rest) = (num / den, num % den);
+        let up = rest != 0 && goes_up(rest.cmp(&(den - rest)), false, quotient % 2 != 0, mode);
+        return Ok(i128::from(quotient) + i128::from(up));
     }
+    divide_wide(num, den, mode)
+}
+
+#[cold]
+fn divide_wide(num: i128, den: i128, mode: Mode) -> Result<i128, Overflow> {
     let towards_zero = num / den;
     let rest = num - towards_zero * den;
     if rest < 0 { settle(towards_zero - 1, rest + den, den, mode) } else { settle(towards_zero, rest, den, mode) }
@@ -63,17 +71,22 @@ fn settle(quotient: i128, rest: i128, den: i128, mode: Mode) -> Result<i128, Ove
     if rest == 0 {
         return Ok(quotient);
     }
-    // floor = quotient, ceil = quotient + 1; |rest| against the other side decides the nearest.
-    let (other, negative) = (den - rest, quotient < 0);
-    let up = match mode {
+    let up = goes_up(rest.cmp(&(den - rest)), quotient < 0, quotient % 2 != 0, mode);
+    quotient.checked_add(i128::from(up)).ok_or(Overflow)
+}
+
+/// Whether a value between two whole numbers becomes the upper one. `rest` is its distance from the
+/// lower one (which may be negative or odd) compared with the other distance.
+#[inline]
+fn goes_up(rest: Ordering, negative: bool, odd: bool, mode: Mode) -> bool {
+    match mode {
         Mode::Floor => false,
         Mode::Ceil => true,
         Mode::Down => negative,
         Mode::Up => !negative,
-        Mode::HalfUp => rest > other || (rest == other && !negative),
-        Mode::HalfEven => rest > other || (rest == other && quotient % 2 != 0),
-    };
-    quotient.checked_add(i128::from(up)).ok_or(Overflow)
+        Mode::HalfUp => rest.is_gt() || (rest.is_eq() && !negative),
+        Mode::HalfEven => rest.is_gt() || (rest.is_eq() && odd),
+    }
 }
 
 /// `a · b / den` and the rest, bit by bit over the 256 bits of the product. `den` < 2¹²⁷.
@@ -118,8 +131,18 @@ pub fn ratio_to_step(value: Ratio, step: i128, mode: Mode) -> Result<Exact, Over
 }
 
 /// posted = floor(carry + exact); the rest, in [0, 1) cent, is carried (DESIGN: whole cents without losing fractions).
+#[inline]
 pub fn post(carry: Carry, exact: Exact) -> Result<(Cents, Carry), Overflow> {
+    const PER_CENT: i64 = Exact::PER_CENT as i64;
     let total = exact.0.checked_add(i128::from(carry.0)).ok_or(Overflow)?;
+    if let Ok(total) = i64::try_from(total) {
+        return Ok((Cents(total.div_euclid(PER_CENT)), Carry(total.rem_euclid(PER_CENT))));
+    }
+    post_wide(total)
+}
+
+#[cold]
+fn post_wide(total: i128) -> Result<(Cents, Carry), Overflow> {
     let cents = i64::try_from(total.div_euclid(Exact::PER_CENT)).map_err(|_| Overflow)?;
     let rest = i64::try_from(total.rem_euclid(Exact::PER_CENT)).map_err(|_| Overflow)?;
     Ok((Cents(cents), Carry(rest)))
@@ -131,6 +154,7 @@ pub fn ceil_cents(exact: Exact) -> Result<Cents, Overflow> {
 }
 
 /// How many blocks of `size` cover (`Ceil`) or fit into (`Floor`) a quantity. `size` must be positive.
+#[inline]
 pub fn blocks(quantity: Quantity, size: Quantity, mode: Mode) -> Result<i128, Overflow> {
     divide(quantity.0, size.0, mode)
 }
@@ -191,6 +215,15 @@ mod tests {
                 (carry, posted, exact) = (rest, posted + i128::from(cents.0), exact + amount);
                 prop_assert_eq!(posted * Exact::PER_CENT + i128::from(carry.0), exact);
                 prop_assert_eq!(posted, exact.div_euclid(Exact::PER_CENT));
+            }
+        }
+
+        #[test]
+        fn a_large_amount_is_posted_like_a_small_one(amount in any::<i64>(), beyond in -9_i128..9, carry in 0_i64..1_000_000_000_000) {
+            for exact in [i128::from(amount), i128::from(i64::MAX) + beyond, i128::from(i64::MIN) + beyond, Exact::PER_CENT * i128::from(amount)] {
+                let total = exact + i128::from(carry);
+                let want = (i64::try_from(total.div_euclid(Exact::PER_CENT)), total.rem_euclid(Exact::PER_CENT) as i64);
+                prop_assert_eq!(post(Carry(carry), Exact(exact)), want.0.map(|cents| (Cents(cents), Carry(want.1))).map_err(|_| Overflow));
             }
         }
 

@@ -57,6 +57,8 @@ pub struct Measured {
     pub local: Exact,
     /// More than one only for calls that were cut.
     pub pieces: SmallVec<[Piece; 1]>,
+    /// The price is `local` and nothing else.
+    pub(crate) by_steps: bool,
     /// P(after) − P(before) is part of the price, so the counter must be known.
     pub cumulative: bool,
     /// Which counter to keep, if one is kept at all.

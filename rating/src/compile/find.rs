@@ -1,0 +1,158 @@
+//! Which rate of a card applies. Match, by DESIGN "Rating": the meter; the longest destination prefix with
+//! an entry in force at the start; among its entries the longest origin prefix, the most attributes, the
+//! latest `effective_from`, the highest `priority`. A rate without prefixes does not look at the
+//! destination and stands with the empty prefix. "In force" is the effective period and the window.
+
+use super::{CompiledCard, FOREVER, GROUP, Meter, Pricing, Terms};
+use crate::call::{Stretch, instant_at, offset_of};
+use crate::usage::{Match, Usage};
+use crate::{Exact, Instant, Overflow, Quantity, Unrated};
+use smallvec::SmallVec;
+
+/// A rate that matches the usage whatever the instant.
+#[derive(Debug, Clone, Copy)]
+struct Candidate<'a> {
+    rate: u32,
+    origin_len: u8,
+    terms: &'a Terms,
+}
+
+/// The rate at the event's start, and the others of its prefix.
+#[derive(Debug)]
+pub(crate) struct Found<'a> {
+    pub(crate) rate: Match,
+    pub(crate) terms: &'a Terms,
+    candidates: SmallVec<[Candidate<'a>; 1]>,
+}
+
+impl CompiledCard {
+    /// The rate in force at the usage's start.
+    #[inline]
+    pub(crate) fn find<'a>(&'a self, usage: &Usage<'_>) -> Result<Found<'a>, Unrated> {
+        let meter = self.meter(usage.meter).ok_or(Unrated::NoRate)?;
+        let digits = usage.destination.unwrap_or("").as_bytes();
+        let mut at_most = digits.len();
+        while let Some((len, value)) = meter.prefixes.longest(digits, at_most) {
+            let candidates = self.candidates(value, usage);
+            if let Some(best) = self.best(&candidates, usage.at) {
+                let prefix_len = u8::try_from(len).map_err(|_| Overflow)?;
+                return Ok(Found { rate: Match { rate: best.rate, prefix_len }, terms: best.terms, candidates });
+            }
+            let Some(shorter) = len.checked_sub(1) else { break };
+            at_most = shorter;
+        }
+        Err(Unrated::NoRate)
+    }
+
+    #[inline]
+    fn meter(&self, name: &str) -> Option<&Meter> {
+        match self.meters.as_slice() {
+            [only] => (*only.name == *name).then_some(only),
+            several => several.binary_search_by(|meter| (*meter.name).cmp(name)).ok().map(|position| &several[position]),
+        }
+    }
+
+    /// The rate in a prefix's value that is no group.
+    fn rate_of(&self, value: u32) -> u32 {
+        value & ((1 << self.rate_bits) - 1)
+    }
+
+    /// A call under a rate that says nothing but a price. `None`: the long way decides.
+    #[inline]
+    pub(crate) fn quick(&self, usage: &Usage<'_>) -> Option<(Match, Quantity, Exact)> {
+        if !usage.is_call {
+            return None;
+        }
+        let meter = self.meter(usage.meter)?;
+        let (len, value) = meter.prefixes.longest(usage.destination?.as_bytes(), usize::MAX)?;
+        // A group is no index of the list.
+        let plan = self.quick.get((value >> self.rate_bits) as usize)?;
+        let (billed, exact) = plan.bill(usage.at, usage.quantity)?;
+        Some((Match { rate: self.rate_of(value), prefix_len: u8::try_from(len).ok()? }, billed, exact))
+    }
+
+    #[inline]
+    fn candidates<'a>(&'a self, value: u32, usage: &Usage<'_>) -> SmallVec<[Candidate<'a>; 1]> {
+        if value & GROUP == 0 {
+            return self.candidate(self.rate_of(value), usage).map_or_else(SmallVec::new, |one| SmallVec::from_buf([one]));
+        }
+        let group = self.groups.get((value ^ GROUP) as usize).map_or(&[][..], |group| group);
+        group.iter().filter_map(|&rate| self.candidate(rate, usage)).collect()
+    }
+
+    #[inline]
+    fn candidate<'a>(&'a self, rate: u32, usage: &Usage<'_>) -> Option<Candidate<'a>> {
+        let terms = self.terms_of(rate)?;
+        if !terms.attributes.is_empty() && !terms.has_attributes(usage.attributes) {
+            return None;
+        }
+        let origin_len = match &terms.origins {
+            None => 0,
+            Some(origins) => u8::try_from(origins.longest(usage.origin.unwrap_or("").as_bytes(), usize::MAX)?.0).ok()?,
+        };
+        Some(Candidate { rate, origin_len, terms })
+    }
+
+    #[inline]
+    fn best<'a>(&self, candidates: &[Candidate<'a>], at: Instant) -> Option<Candidate<'a>> {
+        match candidates {
+            [one] => self.in_force(one.terms, at).then_some(*one),
+            several => several.iter().filter(|c| self.in_force(c.terms, at)).max_by_key(|c| c.rank()).copied(),
+        }
+    }
+
+    #[inline]
+    fn in_force(&self, terms: &Terms, at: Instant) -> bool {
+        terms.effective_from <= at
+            && at < terms.effective_until
+            && terms.window.as_ref().is_none_or(|window| window.contains(self.zone.local(at)))
+    }
+
+    /// The next instant after `at` at which another entry may be in force.
+    fn next_change(&self, candidates: &[Candidate<'_>], at: Instant) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        let mut sooner = |instant: Instant| next = Some(next.map_or(instant, |known: Instant| known.min(instant)));
+        for Candidate { terms, .. } in candidates {
+            if at < terms.effective_from {
+                sooner(terms.effective_from);
+            } else if at < terms.effective_until {
+                if terms.effective_until != FOREVER {
+                    sooner(terms.effective_until);
+                }
+                if let Some(boundary) = terms.window.as_ref().and_then(|window| window.next_boundary(&self.zone, at, self.zone.local(at))) {
+                    sooner(boundary);
+                }
+            }
+        }
+        next
+    }
+
+    /// The stretch of a call at `offset` after `start`, among the entries priced by steps.
+    pub(crate) fn stretch<'a>(&self, found: &Found<'a>, start: Instant, offset: i128) -> Result<Stretch<'a>, Unrated> {
+        let gap = Unrated::Gap { from: crate::Quantity(offset) };
+        if let [Candidate { rate, terms: Terms { pricing: Pricing::Steps(plan), window: None, effective_until: FOREVER, .. }, .. }] =
+            found.candidates.as_slice()
+        {
+            return Ok(Stretch { rate: *rate, plan, until: None });
+        }
+        let at = instant_at(start, offset).ok_or(Overflow)?;
+        let priced: SmallVec<[Candidate<'a>; 1]> =
+            found.candidates.iter().filter(|c| matches!(c.terms.pricing, Pricing::Steps(_))).copied().collect();
+        let best = self.best(&priced, at).ok_or(gap)?;
+        let Pricing::Steps(plan) = &best.terms.pricing else { return Err(Unrated::NoRate) };
+        let until = self.next_change(&priced, at).map(|change| offset_of(start, change));
+        Ok(Stretch { rate: best.rate, plan, until })
+    }
+}
+
+impl Candidate<'_> {
+    fn rank(&self) -> (u8, usize, Instant, i32) {
+        (self.origin_len, self.terms.attributes.len(), self.terms.effective_from, self.terms.priority)
+    }
+}
+
+impl Terms {
+    fn has_attributes(&self, given: &[(String, String)]) -> bool {
+        self.attributes.iter().all(|(name, value)| given.iter().any(|(n, v)| **n == **name && **v == **value))
+    }
+}
