@@ -170,8 +170,8 @@ fn rate(meter: &str, price: money::Rate) -> Rate {
         window: None,
         priority: 0,
         blocked: false,
-        call: is_call.then(|| CallTerms { steps: vec![step], ..CallTerms::default() }),
-        price: (!is_call).then_some(model),
+        call: is_call.then(|| CallTerms { steps: vec![step], ..CallTerms::default() }.into()),
+        price: (!is_call).then(|| model.into()),
         counted: false,
         rounding: None,
     }

@@ -11,6 +11,7 @@ use rating::usage::{Counter, Usage};
 use rating::{Currency, Instant, Quantity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
+use std::sync::Arc;
 
 const PREFIXES: usize = 300_000;
 const NUMBERS: usize = 4_096;
@@ -82,7 +83,7 @@ fn card(prefixes: &[String]) -> CompiledCard {
         window: None,
         priority: 0,
         blocked: false,
-        call: Some(CallTerms {
+        call: Some(Arc::new(CallTerms {
             initial: Some(Quantity::whole(30)),
             next: Some(Quantity::whole(6)),
             steps: vec![Step {
@@ -93,7 +94,7 @@ fn card(prefixes: &[String]) -> CompiledCard {
                 fixed_fee: None,
             }],
             ..CallTerms::default()
-        }),
+        })),
         price: None,
         counted: false,
         rounding: None,

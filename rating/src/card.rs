@@ -12,8 +12,11 @@
 use crate::money::Rate as Amount;
 use crate::rounding::Mode;
 use crate::{Currency, Instant, Quantity};
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
 
 /// A rate card version as written, compared, published and stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,11 +32,37 @@ pub struct CardDoc {
     /// Meters as the offline `price` command needs them; on a server the meters' own records count.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub meters: BTreeMap<String, MeterTerms>,
+    #[serde(deserialize_with = "rates")]
     pub rates: Vec<Rate>,
 }
 
 fn utc() -> String {
     "UTC".to_owned()
+}
+
+/// The rates of a deck, of which there may be 300,000, have a few hundred different terms.
+fn rates<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<Rate>, D::Error> {
+    struct Rates;
+    impl<'de> Visitor<'de> for Rates {
+        type Value = Vec<Rate>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a sequence")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Rate>, A::Error> {
+            let (mut rates, mut known) = (Vec::new(), HashSet::<Arc<CallTerms>>::new());
+            while let Some(mut rate) = list.next_element::<Rate>()? {
+                if let Some(call) = &mut rate.call {
+                    match known.get(call) {
+                        Some(equal) => *call = Arc::clone(equal),
+                        None => _ = known.insert(Arc::clone(call)),
+                    }
+                }
+                rates.push(rate);
+            }
+            Ok(rates)
+        }
+    }
+    d.deserialize_seq(Rates)
 }
 
 /// What a meter means for rating.
@@ -83,18 +112,19 @@ pub struct Rate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_until: Option<Instant>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<Window>,
+    pub window: Option<Box<Window>>,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub priority: i32,
     /// Refuse usage of this prefix (`unrated: blocked`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub blocked: bool,
-    /// Price of an event with increments, priced on its own. Excludes `steps` with `price`.
+    /// Price of an event with increments, priced on its own. Excludes `steps` with `price`. A card that was
+    /// read holds equal terms once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub call: Option<CallTerms>,
+    pub call: Option<Arc<CallTerms>>,
     /// P of the cumulative quantity (with `call`: of the billed seconds).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price: Option<PriceModel>,
+    pub price: Option<Box<PriceModel>>,
     /// Keep a counter although the price does not need one (so that a later version may).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub counted: bool,
@@ -137,7 +167,7 @@ pub struct Window {
 }
 
 /// Terms local to one call (or one event counted in increments).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CallTerms {
     /// The first block, once. Default: as `next`.
@@ -166,7 +196,7 @@ pub struct CallTerms {
     pub included: Option<Quantity>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Elapsed offset at which this price begins.

@@ -220,7 +220,7 @@ impl CompiledCard {
 
 impl Terms {
     fn compile(rate: &Rate, currency: Currency) -> Result<Self, String> {
-        let window = rate.window.as_ref().map(Window::compile).transpose().map_err(|e| format!("{e:?}"))?;
+        let window = rate.window.as_deref().map(Window::compile).transpose().map_err(|e| format!("{e:?}"))?;
         let origins: Vec<(&str, u32)> = rate.origin_prefixes.iter().map(|prefix| (prefix.as_str(), 0)).collect();
         Ok(Self {
             effective_from: rate.effective_from.unwrap_or(Instant::MIN),

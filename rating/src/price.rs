@@ -193,7 +193,7 @@ mod tests {
                 window: None,
                 priority: 0,
                 blocked,
-                call: Some(call),
+                call: Some(call.into()),
                 price: None,
                 counted,
                 rounding: rounding.map(|decimals| Rounding { mode: rounding::Mode::HalfUp, decimals }),

@@ -4,6 +4,7 @@ use crate::card::{CallTerms, PriceModel, Rate, Rounding, Window};
 use crate::{Instant, Quantity};
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// A rate, compared by its terms.
 #[derive(Debug, Clone, Copy)]
@@ -18,11 +19,11 @@ struct Terms<'a> {
     attributes: &'a BTreeMap<String, String>,
     effective_from: Option<Instant>,
     effective_until: Option<Instant>,
-    window: &'a Option<Window>,
+    window: &'a Option<Box<Window>>,
     priority: i32,
     blocked: bool,
-    call: &'a Option<CallTerms>,
-    price: &'a Option<PriceModel>,
+    call: &'a Option<Arc<CallTerms>>,
+    price: &'a Option<Box<PriceModel>>,
     counted: bool,
     rounding: Option<Rounding>,
 }

@@ -184,7 +184,7 @@ fn check_rate(rate: &Rate, currency: Currency, report: &mut Report<'_>) {
     {
         report.at("effective_until", "empty_period", "expected a later instant than effective_from");
     }
-    if let Some(Err(mistakes)) = rate.window.as_ref().map(Window::compile) {
+    if let Some(Err(mistakes)) = rate.window.as_deref().map(Window::compile) {
         for (path, code, message) in mistakes {
             report.at(format_args!("window.{path}"), code, message);
         }

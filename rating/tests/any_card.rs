@@ -32,7 +32,7 @@ fn rate(call: CallTerms) -> Rate {
         window: None,
         priority: 0,
         blocked: false,
-        call: Some(call),
+        call: Some(call.into()),
         price: None,
         counted: false,
         rounding: None,
@@ -122,7 +122,7 @@ prop_compose! {
     ) -> Rate {
         let effective_from = from.map(near);
         let effective_until = length.map(|length| near(from.unwrap_or(0) + length));
-        Rate { window, effective_from, effective_until, prefixes: vec![prefix.to_owned()], ..rate(call) }
+        Rate { window: window.map(Box::new), effective_from, effective_until, prefixes: vec![prefix.to_owned()], ..rate(call) }
     }
 }
 
@@ -277,7 +277,7 @@ prop_compose! {
         rounding in prop::option::of((0_u8..20).prop_map(|decimals| Rounding { mode: Mode::HalfUp, decimals })),
         blocked in any::<bool>(),
     ) -> Rate {
-        let window = window.map(|(weekdays, from, years)| Window { weekdays, years, from: Some(from), ..Window::default() });
+        let window = window.map(|(weekdays, from, years)| Box::new(Window { weekdays, years, from: Some(from), ..Window::default() }));
         Rate {
             prefixes,
             window,

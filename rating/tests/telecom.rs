@@ -199,7 +199,7 @@ fn rate_of(prefixes: Vec<String>, call: CallTerms) -> Rate {
         window: None,
         priority: 0,
         blocked: false,
-        call: Some(call),
+        call: Some(call.into()),
         price: None,
         counted: false,
         rounding: None,
@@ -255,7 +255,7 @@ fn entry(entry: &Entry) -> Rate {
     };
     Rate {
         effective_from: entry.effective_from,
-        window: entry.window.as_ref().map(window_of),
+        window: entry.window.as_ref().map(|window| Box::new(window_of(window))),
         priority: entry.priority,
         rounding: rounding_of(&entry.rounding),
         ..rate_of(prefixes, call)
@@ -386,7 +386,7 @@ fn round(case: &Case) -> Result<(), String> {
 
 fn window(case: &Case) -> Result<(), String> {
     let call = CallTerms { steps: vec![one_second("1")], ..CallTerms::default() };
-    let window = Some(window_of(case.window.as_ref().unwrap()));
+    let window = Some(Box::new(window_of(case.window.as_ref().unwrap())));
     let card = card(vec![Rate { window, ..rate_of(Vec::new(), call) }]);
     let answer = card.measure(&usage(case.at.unwrap(), Quantity(1), "1", true));
     same("contains", answer.is_ok(), case.expect["contains"].as_bool().unwrap())

@@ -66,7 +66,7 @@ fn keeps_counter(rate: &Rate) -> bool {
     rate.counted || rate.call.is_none() || rate.price.is_some()
 }
 
-fn needs_counter(price: &Option<PriceModel>) -> bool {
+fn needs_counter(price: &Option<Box<PriceModel>>) -> bool {
     price.is_some()
 }
 

@@ -209,7 +209,7 @@ impl Terms {
             free_if_shorter_than: call.free_if_shorter_than.unwrap_or_default(),
             blocked: rate.blocked,
         };
-        let only_that = CallTerms { initial: Some(terms.initial), next: Some(next), ..call.clone() } == terms.to_call();
+        let only_that = CallTerms { initial: Some(terms.initial), next: Some(next), ..CallTerms::clone(call) } == terms.to_call();
         (only_that && rate.price.is_none() && rate.rounding.is_none() && !rate.counted).then_some(terms)
     }
 }

@@ -174,3 +174,13 @@ fn rates_that_tie_are_refused() {
     check(&card(json!([rate("a", json!({})), rate("b", everything)])), tie);
     check(&card(json!([rate("a", json!({})), rate("b", json!({}))])), &[("rates[1]", "tie")]);
 }
+
+#[test]
+fn a_card_that_was_read_holds_equal_terms_once() {
+    let dear = json!({"prefixes": ["44"], "call": {"steps": [{"from": "0", "price": "0.02"}]}});
+    let rates = json!([rate("a", json!({"prefixes": ["49"]})), rate("b", dear), rate("c", json!({"prefixes": ["33"]}))]);
+    let doc = parse_card(card(rates).to_string().as_bytes()).unwrap();
+    let calls: Vec<_> = doc.rates.iter().map(|rate| rate.call.clone().unwrap()).collect();
+    assert!(std::sync::Arc::ptr_eq(&calls[0], &calls[2]) && calls[0] != calls[1]);
+    assert_eq!(parse_card(&serde_json::to_vec(&doc).unwrap()).unwrap(), doc);
+}

@@ -97,7 +97,7 @@ fn rate(index: usize, prefixes: Vec<String>, price: money::Rate) -> Rate {
         window: None,
         priority: 0,
         blocked: false,
-        call: Some(CallTerms { initial: increment, next: increment, steps: vec![step], ..CallTerms::default() }),
+        call: Some(CallTerms { initial: increment, next: increment, steps: vec![step], ..CallTerms::default() }.into()),
         price: None,
         counted: false,
         rounding: None,
