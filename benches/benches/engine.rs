@@ -2,6 +2,8 @@
 //! what the pipeline itself costs, on the journal in memory. Every answer is checked.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails by panicking")]
 
+mod common;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use metering::command::{Caller, EventAnswer, Outcome, UsageEvent};
 use metering::{Directory, Engine};
@@ -147,5 +149,5 @@ fn ingest(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ingest);
+criterion_group!(name = benches; config = common::short(); targets = ingest);
 criterion_main!(benches);

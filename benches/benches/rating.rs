@@ -1,7 +1,9 @@
-//! What rating one usage costs: the longest prefix over 300,000, and one call measured and priced.
+//! What rating one usage costs: the longest prefix over 36,000 and 300,000, and one call measured and priced.
 //! Each bench asserts its answer.
 
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
+
+mod common;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rating::card::{Aggregation, CallTerms, CardDoc, Rate, Step};
@@ -13,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::sync::Arc;
 
-const PREFIXES: usize = 300_000;
+/// A small deck and the largest there is.
+const SIZES: [(&str, usize); 2] = [("36k", 36_000), ("300k", 300_000)];
 const NUMBERS: usize = 4_096;
 const START: Instant = Instant::from_secs(1_795_000_000);
 
@@ -31,17 +34,17 @@ impl Digits {
 }
 
 /// Break-outs under a few hundred countries, as in a real A-Z deck; and numbers to look up in it.
-fn deck() -> (Vec<String>, Vec<String>) {
+fn deck(size: usize) -> (Vec<String>, Vec<String>) {
     let mut digits = Digits(7);
     let countries: Vec<String> = (0..230).map(|_| format!("{}{}", 1 + digits.below(9), digits.number(2))).collect();
     let mut prefixes = BTreeSet::from(["".to_owned()]);
-    while prefixes.len() < PREFIXES {
+    while prefixes.len() < size {
         let country = &countries[digits.below(230) as usize];
         let rest = 1 + digits.below(5);
         prefixes.insert(format!("{country}{}", digits.number(rest)));
     }
     let prefixes: Vec<String> = prefixes.into_iter().collect();
-    let numbers = (0..NUMBERS).map(|_| format!("{}{}", prefixes[digits.below(PREFIXES as u64) as usize], digits.number(6))).collect();
+    let numbers = (0..NUMBERS).map(|_| format!("{}{}", prefixes[digits.below(size as u64) as usize], digits.number(6))).collect();
     (prefixes, numbers)
 }
 
@@ -50,22 +53,23 @@ fn longest_by_scan<'a>(prefixes: &'a BTreeSet<&str>, number: &str) -> &'a str {
 }
 
 fn longest_prefix(c: &mut Criterion) {
-    let (prefixes, numbers) = deck();
-    let entries: Vec<(&str, u32)> = prefixes.iter().map(String::as_str).zip(0..).collect();
-    let map = PrefixMap::build(&entries).unwrap();
-    assert!(map.size_bytes() < 50_000_000, "{} bytes", map.size_bytes());
-    let sorted: BTreeSet<&str> = prefixes.iter().map(String::as_str).collect();
-    for number in &numbers {
-        let (len, value) = map.longest(number.as_bytes(), usize::MAX).unwrap();
-        assert_eq!((&number[..len], prefixes[value as usize].as_str()), (longest_by_scan(&sorted, number), &number[..len]));
-    }
     let mut group = c.benchmark_group("longest_prefix");
     group.throughput(Throughput::Elements(NUMBERS as u64));
-    group.bench_function("300k", |b| {
-        b.iter(|| {
-            numbers.iter().map(|number| map.longest(black_box(number.as_bytes()), usize::MAX).map_or(0, |found| found.0)).sum::<usize>()
-        });
-    });
+    for (name, size) in SIZES {
+        let (prefixes, numbers) = deck(size);
+        let entries: Vec<(&str, u32)> = prefixes.iter().map(String::as_str).zip(0..).collect();
+        let map = PrefixMap::build(&entries).unwrap();
+        assert!(map.size_bytes() < 50_000_000, "{} bytes", map.size_bytes());
+        let sorted: BTreeSet<&str> = prefixes.iter().map(String::as_str).collect();
+        let mut digits = 0;
+        for number in &numbers {
+            let (len, value) = map.longest(number.as_bytes(), usize::MAX).unwrap();
+            assert_eq!((&number[..len], prefixes[value as usize].as_str()), (longest_by_scan(&sorted, number), &number[..len]));
+            digits += len;
+        }
+        let longest = |number: &String| map.longest(black_box(number.as_bytes()), usize::MAX).map_or(0, |found| found.0);
+        group.bench_function(name, |b| b.iter(|| assert_eq!(numbers.iter().map(longest).sum::<usize>(), digits)));
+    }
     group.finish();
 }
 
@@ -126,22 +130,25 @@ fn price(card: &CompiledCard, destination: &str) -> i128 {
 }
 
 fn one_call(c: &mut Criterion) {
-    let (prefixes, numbers) = deck();
-    let card = card(&prefixes);
-    let entries: Vec<(&str, u32)> = prefixes.iter().map(String::as_str).zip(0..).collect();
-    let map = PrefixMap::build(&entries).unwrap();
-    for number in &numbers {
-        // 95 s at 30/6 are 96 s: 1.6 minutes at so many tenths of a cent.
-        let tenths = 1 + i128::from(map.longest(number.as_bytes(), usize::MAX).unwrap().1) % 400;
-        assert_eq!(price(&card, number), tenths * 160_000_000_000, "{number}");
-    }
     let mut group = c.benchmark_group("one_call");
-    group.throughput(Throughput::Elements(NUMBERS as u64));
-    group.bench_function("300k", |b| b.iter(|| numbers.iter().map(|number| price(&card, black_box(number))).sum::<i128>()));
-    group.throughput(Throughput::Elements(1));
-    group.bench_function("one_number", |b| b.iter(|| price(&card, black_box(&numbers[0]))));
+    for (name, size) in SIZES {
+        let (prefixes, numbers) = deck(size);
+        let card = card(&prefixes);
+        let entries: Vec<(&str, u32)> = prefixes.iter().map(String::as_str).zip(0..).collect();
+        let map = PrefixMap::build(&entries).unwrap();
+        let mut sum = 0;
+        for number in &numbers {
+            // 95 s at 30/6 are 96 s: 1.6 minutes at so many tenths of a cent.
+            let tenths = 1 + i128::from(map.longest(number.as_bytes(), usize::MAX).unwrap().1) % 400;
+            assert_eq!(price(&card, number), tenths * 160_000_000_000, "{number}");
+            sum += tenths * 160_000_000_000;
+        }
+        group.throughput(Throughput::Elements(NUMBERS as u64));
+        let all = || numbers.iter().map(|number| price(&card, black_box(number))).sum::<i128>();
+        group.bench_function(name, |b| b.iter(|| assert_eq!(all(), sum)));
+    }
     group.finish();
 }
 
-criterion_group!(benches, longest_prefix, one_call);
+criterion_group!(name = benches; config = common::short(); targets = longest_prefix, one_call);
 criterion_main!(benches);

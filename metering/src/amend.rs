@@ -4,6 +4,7 @@ use crate::charge::{self, Charges};
 use crate::command::{Outcome, Posted, Problem};
 use crate::member;
 use crate::prepare::Prepared;
+use crate::states::carry_of;
 use crate::turn::{Turn, refused};
 use crate::void::Void;
 use crate::work::Amended;
@@ -16,7 +17,7 @@ use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Re
 impl Turn {
     /// `None`: the event had never been priced, and now never will be.
     pub fn void(&mut self, void: &Void) -> Result<Option<Posted>, Problem> {
-        if let Some(earlier) = self.earlier(&void.identity) {
+        if let Some(earlier) = self.earlier(void.named.keyed()) {
             let record = self.earlier_record(&earlier);
             if record.body.refers_to != Some(void.original.seq) {
                 return Err(Problem::new("idempotency_conflict", "this key was used to void another event"));
@@ -28,7 +29,7 @@ impl Turn {
         self.post_void(void, &charges)?;
         self.grow(void.tenant(), &charges);
         member::remove(void, &mut self.states);
-        let index = self.push(void_record(void, charges));
+        let index = self.push(void_record(void, charges), Some(void.named.key()));
         self.amend(void.original.seq, Kind::Void, index);
         if void.original.kind == Kind::Unrated && void.charged.seq == void.original.seq {
             self.settle(void.original.seq);
@@ -71,7 +72,7 @@ impl Turn {
             }
             (ChargePricing::Card { .. }, _) => return Err(Overflow),
         };
-        let (cents, carry) = rounding::post(self.states.carry(void.tenant(), buyer), exact)?;
+        let (cents, carry) = rounding::post(carry_of(self.states.carries_of(void.tenant()), buyer), exact)?;
         let link = LinkCharge { cents, ..original.link };
         Ok(Charge { link, before, after, exact, local, carry, ..original.clone() })
     }
@@ -86,8 +87,8 @@ impl Turn {
     }
 
     /// Both or neither.
-    pub fn correct(&mut self, void: &Void, event: &Prepared) -> Result<Amended, Problem> {
-        let again = self.earlier(&void.identity).is_some();
+    pub fn correct(&mut self, void: &Void, event: Prepared) -> Result<Amended, Problem> {
+        let again = self.earlier(void.named.keyed()).is_some();
         let before = self.save();
         let voided = self.void(void)?;
         match self.usage(event) {
@@ -139,7 +140,7 @@ fn void_record(void: &Void, charges: Charges) -> Record {
         seq: Seq(0),
         kind: Kind::Void,
         tenant: void.tenant(),
-        identity: void.identity.clone(),
+        identity: void.named.identity.clone(),
         at: charged.at,
         received_at: void.received_at,
         content: charged.content,

@@ -22,7 +22,7 @@ impl Generation {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn now(&self) -> u64 {
+    pub fn now(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
 }

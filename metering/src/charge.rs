@@ -3,10 +3,10 @@
 use crate::directory::Customer;
 use crate::member;
 use crate::prepare::{Kept, MeasuredLink, Method, Plan, Prepared};
-use crate::states::States;
+use crate::states::{States, carry_of};
 use ledger::{AccountKey, Limit, LinkCharge};
 use rating::usage::{Counter, Unrated};
-use rating::{Carry, Cents, Currency, Exact, Overflow, Quantity, TenantId, link, rounding};
+use rating::{Carry, Cents, Currency, Exact, Overflow, Quantity, link, rounding};
 use smallvec::SmallVec;
 use store::journal::{Charge, ChargePricing, CounterKey};
 use tenants::{Agreement, Collect, OnExhausted};
@@ -15,32 +15,34 @@ pub type Charges = Vec<Charge>;
 
 /// Prices every link of the plan at the present counters and carries. Changes nothing.
 pub fn price(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &States) -> Result<Charges, Kept> {
-    let mut charges = Charges::with_capacity(plan.links.len());
-    for link in &plan.links {
+    let links = plan.links();
+    let mut charges = Charges::with_capacity(links.len());
+    let carries = states.carries_of(customer.tenant.id);
+    for link in links {
         let below = charges.last().map(|charge| charge.exact);
-        charges.push(price_link(prepared, customer.tenant.id, plan, link, below, states).map_err(|unrated| Kept(unrated.code()))?);
+        let carry = carry_of(carries, link.agreement.buyer);
+        charges.push(price_link(prepared, plan, &link, below, carry, states).map_err(|unrated| Kept(unrated.code()))?);
     }
     Ok(charges)
 }
 
 fn price_link(
     prepared: &Prepared,
-    customer: TenantId,
     plan: &Plan,
-    link: &MeasuredLink,
+    link: &MeasuredLink<'_>,
     below: Option<Exact>,
+    carry: Carry,
     states: &States,
 ) -> Result<Charge, Unrated> {
     let buyer = link.agreement.buyer;
-    let carry = states.carry(customer, buyer);
-    match &link.method {
+    match link.method {
         Method::Commission { commission_bp } => {
             let exact = link::commission_of(below.ok_or(Unrated::NoRate)?, *commission_bp)?;
             let pricing = ChargePricing::Commission { commission_bp: *commission_bp };
             Ok(finish(Draft { exact, pricing, ..Draft::on(link) }, carry)?)
         }
         Method::Card { version, card, measured } => {
-            let usage = prepared.usage(&plan.meter);
+            let usage = prepared.usage(plan);
             let counter = measured.counter.map(|id| CounterKey { buyer, id });
             let before = counter.map_or_else(Counter::default, |key| states.counter(&key));
             let after = match counter {
@@ -82,9 +84,9 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn on(link: &'a MeasuredLink) -> Self {
+    fn on(link: &MeasuredLink<'a>) -> Self {
         Self {
-            agreement: &link.agreement,
+            agreement: link.agreement,
             exact: Exact::ZERO,
             local: Exact::ZERO,
             billed: Quantity::ZERO,
@@ -119,12 +121,12 @@ pub fn link_charges(charges: &[Charge]) -> SmallVec<[LinkCharge; 3]> {
 
 /// The buyers' limits: each agreement speaks for its own buyer's account.
 pub fn limits(plan: &Plan) -> SmallVec<[Limit; 3]> {
-    let limit = |link: &MeasuredLink| Limit {
+    let limit = |link: MeasuredLink<'_>| Limit {
         account: AccountKey::balance(link.agreement.buyer, plan.currency),
         credit_limit: link.agreement.credit_limit,
         refuse: link.agreement.on_exhausted == OnExhausted::Refuse,
     };
-    plan.links.iter().map(limit).collect()
+    plan.links().map(limit).collect()
 }
 
 /// Where the seller's money of this link goes.

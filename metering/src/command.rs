@@ -3,6 +3,7 @@
 use ledger::AccountKey;
 use rating::money::Rate as Amount;
 use rating::{Cents, Currency, Instant, Quantity, TenantId, ids::HoldId};
+use smallvec::SmallVec;
 use store::journal::{Record, Seq};
 use tenants::Scope;
 
@@ -95,7 +96,7 @@ pub struct Posted {
     /// What the customer was debited (negative: given back).
     pub debit: Cents,
     /// From the platform down: each seller's part; sums to `debit`.
-    pub splits: Vec<(TenantId, Cents)>,
+    pub splits: SmallVec<[(TenantId, Cents); 3]>,
     /// The customer's posted balance after this event (a duplicate: now).
     pub balance: Cents,
     /// A capture that was larger than its hold: by how many cents of the customer.

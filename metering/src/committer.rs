@@ -1,19 +1,21 @@
 //! One writer's turn after another: takes all that is waiting, finds what is new, loads the states,
-//! lets every command take its turn, commits once, answers everybody.
+//! lets every command take its turn, commits once, answers everybody. While one batch is on its way into
+//! the journal, the next may take its turns.
 //!
 //! Invariants: an answer goes out only after its commit is durable; a batch that fails leaves nothing
 //! behind and every caller hears of it; the queue is bounded in events.
 
 use crate::command::Problem;
-use crate::turn::Turn;
+use crate::turn::{Fresh, Known, Turn};
 use crate::work::{Done, Work};
-use ledger::Hold;
+use ledger::{Hold, HoldState};
 use rating::Instant;
 use rating::fast::FastMap;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{Batch, Journal, JournalError, Kind, Of, Record, RecordQuery, Seq, StateKeys};
+use store::journal::{Batch, Journal, JournalError, Kind, Of, Record, RecordQuery, Seq, State, StateKeys};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 /// Commands that may wait for their turn.
 pub const QUEUE_COMMANDS_MAX: usize = 200_000;
@@ -21,8 +23,8 @@ pub const QUEUE_COMMANDS_MAX: usize = 200_000;
 const COMMIT_COMMANDS_MAX: usize = 20_000;
 /// Holds that are swept before the commands of one commit.
 const SWEEP_HOLDS_MAX: usize = ledger::HOLDS_EXPIRED_PER_BATCH_MAX;
-/// How often a batch is redone that another writer overtook.
-const OVERTAKEN_MAX: usize = 16;
+/// Commands that are worth a batch of their own while the one before is not yet durable.
+const AHEAD_COMMANDS_MIN: usize = 1_000;
 
 /// The engine's clock: an argument, so that tests can move it.
 pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
@@ -31,9 +33,11 @@ pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 #[derive(Debug)]
 pub struct Job {
     work: Vec<Work>,
-    reply: oneshot::Sender<Result<Vec<Done>, Problem>>,
+    reply: Reply,
     place: OwnedSemaphorePermit,
 }
+
+type Reply = oneshot::Sender<Result<Vec<Done>, Problem>>;
 
 /// The bounded way in.
 #[derive(Debug, Clone)]
@@ -61,16 +65,6 @@ impl Queue {
     }
 }
 
-/// A fault of ours in one command must not end the committer, and with it all later commands.
-fn take_turns(mut turn: Turn, expired: &[Hold], work: &[&Work]) -> Result<(Vec<Done>, Batch), JournalError> {
-    let turns = std::panic::AssertUnwindSafe(|| {
-        expired.iter().for_each(|hold| turn.expire(hold));
-        let done = work.iter().map(|command| turn.take(command)).collect();
-        (done, turn.into_batch())
-    });
-    std::panic::catch_unwind(turns).map_err(|_| JournalError::Corrupt("a command panicked; its batch was given up".to_owned()))
-}
-
 fn overloaded() -> Problem {
     Problem::new("overloaded", "too many commands are waiting; try again in a second")
 }
@@ -80,7 +74,7 @@ fn stopped() -> Problem {
 }
 
 /// Starts the one committer; it ends when every [`Queue`] is gone and what was waiting is done.
-pub fn start(journal: Arc<dyn Journal>, clock: Clock) -> (Queue, tokio::task::JoinHandle<()>) {
+pub fn start(journal: Arc<dyn Journal>, clock: Clock) -> (Queue, JoinHandle<()>) {
     let (jobs, waiting) = mpsc::unbounded_channel();
     let places = Arc::new(Semaphore::new(QUEUE_COMMANDS_MAX));
     let worker = tokio::spawn(Committer { journal, clock, waiting }.run());
@@ -93,65 +87,135 @@ struct Committer {
     waiting: mpsc::UnboundedReceiver<Job>,
 }
 
+/// Who waits for how many of a batch's answers, in order.
+struct Callers(Vec<Waiter>);
+
+struct Waiter {
+    commands: usize,
+    reply: Reply,
+    place: OwnedSemaphorePermit,
+}
+
+/// What the turns of a batch came to: nothing of it is durable yet.
+struct Executed {
+    done: Vec<Done>,
+    batch: Batch,
+    fresh: Fresh,
+}
+
+/// A batch on its way into the journal. The next one may take its turns meanwhile, on the states this
+/// one leaves behind; it is committed, and answered, only after this one is durable.
+struct Flight {
+    /// Whether it became durable.
+    task: JoinHandle<bool>,
+    /// `None`: what follows needs more than the states.
+    ahead: Option<Ahead>,
+}
+
+struct Ahead {
+    state: State,
+    /// Keys of the names it records.
+    fresh: Fresh,
+}
+
 impl Committer {
     async fn run(mut self) {
-        while let Some(first) = self.waiting.recv().await {
-            let mut jobs = vec![first];
-            let mut commands = jobs[0].work.len();
+        let mut flight = None;
+        while let Some(jobs) = self.next(&mut flight).await {
+            flight = self.serve(jobs, flight.take()).await;
+        }
+        if let Some(flight) = flight {
+            flight.landed().await;
+        }
+    }
+
+    /// All that is waiting. While a batch is under way only when it is much: small ones gather into one.
+    async fn next(&mut self, flight: &mut Option<Flight>) -> Option<Vec<Job>> {
+        let (mut jobs, mut commands) = (Vec::new(), 0);
+        loop {
             while commands < COMMIT_COMMANDS_MAX {
                 let Ok(job) = self.waiting.try_recv() else { break };
                 commands += job.work.len();
                 jobs.push(job);
             }
-            self.serve(jobs).await;
+            let next = match flight {
+                None if jobs.is_empty() => Some(self.waiting.recv().await?),
+                Some(under_way) if commands < AHEAD_COMMANDS_MIN => {
+                    tokio::select! {
+                        biased;
+                        _landed = &mut under_way.task => {
+                            *flight = None;
+                            None
+                        }
+                        job = self.waiting.recv() => match job {
+                            Some(job) => Some(job),
+                            None => return (!jobs.is_empty()).then_some(jobs),
+                        },
+                    }
+                }
+                _ => return Some(jobs),
+            };
+            if let Some(job) = next {
+                commands += job.work.len();
+                jobs.push(job);
+            }
         }
     }
 
-    async fn serve(&self, jobs: Vec<Job>) {
-        let work: Vec<&Work> = jobs.iter().flat_map(|job| &job.work).collect();
-        let outcome = self.commit(&work).await;
-        match outcome {
-            Ok(done) => {
-                let mut done = done.into_iter();
-                for Job { work, reply, place } in jobs {
-                    let answers = done.by_ref().take(work.len()).collect();
-                    // Who has its answer finds its places free.
-                    drop(place);
-                    // A caller that went away misses its answer; the work is done all the same.
-                    let _gone = reply.send(Ok(answers));
-                }
+    /// Takes the turns of these jobs, and starts to commit what they came to.
+    async fn serve(&self, jobs: Vec<Job>, mut flight: Option<Flight>) -> Option<Flight> {
+        let mut work = Vec::with_capacity(jobs.iter().map(|job| job.work.len()).sum());
+        let mut callers = Callers(Vec::with_capacity(jobs.len()));
+        for mut job in jobs {
+            callers.0.push(Waiter { commands: job.work.len(), reply: job.reply, place: job.place });
+            work.append(&mut job.work);
+        }
+        if flight.as_ref().is_some_and(|under_way| !under_way.lets_pass(&work)) {
+            land(&mut flight).await;
+        }
+        let executed = self.execute(work, &mut flight).await;
+        if !land(&mut flight).await {
+            callers.fail(&JournalError::Unavailable("the batch before was not committed".to_owned()));
+            return None;
+        }
+        match executed {
+            Ok(executed) if executed.batch.records.is_empty() && executed.batch.settled.is_empty() => {
+                callers.answer(executed.done);
+                None
             }
+            // What is small is durable before a task of its own would have begun.
+            Ok(executed) if executed.batch.records.len() < AHEAD_COMMANDS_MIN => {
+                commit(&*self.journal, executed.batch, executed.done, callers).await;
+                None
+            }
+            Ok(executed) => Some(self.depart(executed, callers)),
             Err(error) => {
-                tracing::error!(%error, commands = work.len(), "a batch was not committed");
-                for Job { reply, place, .. } in jobs {
-                    drop(place);
-                    let problem =
-                        Problem::new("unavailable", "the database did not confirm the batch; send it again: nothing is posted twice");
-                    let _gone = reply.send(Err(problem));
-                }
+                callers.fail(&error);
+                None
             }
         }
     }
 
-    async fn commit(&self, work: &[&Work]) -> Result<Vec<Done>, JournalError> {
-        for _ in 0..OVERTAKEN_MAX {
-            match self.try_commit(work).await {
-                Err(JournalError::Overtaken) => {}
-                outcome => return outcome,
-            }
-        }
-        Err(JournalError::Overtaken)
+    /// Commits in a task of its own and answers there.
+    fn depart(&self, executed: Executed, callers: Callers) -> Flight {
+        let Executed { done, batch, fresh } = executed;
+        let plain = batch.amendments.is_empty() && batch.settled.is_empty();
+        let ahead = plain.then(|| Ahead { state: batch.state.clone(), fresh });
+        let journal = Arc::clone(&self.journal);
+        let task = tokio::spawn(async move { commit(&*journal, batch, done, callers).await });
+        Flight { task, ahead }
     }
 
-    async fn try_commit(&self, work: &[&Work]) -> Result<Vec<Done>, JournalError> {
+    async fn execute(&self, work: Vec<Work>, flight: &mut Option<Flight>) -> Result<Executed, JournalError> {
         let now = (self.clock)();
-        let expired = self.sweep(now).await?;
-        let known = self.known(work).await?;
+        let expired = self.sweep(now, flight).await?;
+        let ahead = flight.as_ref().and_then(|flight| flight.ahead.as_ref());
+        let known = self.known(&work).await?;
         let mut keys = StateKeys::default();
         expired.iter().for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
         work.iter().for_each(|command| command.keys(&mut keys));
-        known.values().for_each(|record| crate::keys::record_keys(record, &mut keys));
-        let mut state = self.journal.load(&keys).await?;
+        known.values().flatten().for_each(|record| crate::keys::record_keys(record, &mut keys));
+        let mut state = self.load(&keys, ahead).await?;
         let later = self.rated_later(&state.amendments).await?;
         // A resend of an event that was rated later answers with that record and its balance now; a hold may
         // have been placed on other accounts than its usage would take now.
@@ -160,30 +224,48 @@ impl Committer {
         state.holds.values().for_each(|hold| more.accounts.extend(hold.amounts.iter().map(|(account, _)| *account)));
         more.accounts.retain(|account| !state.accounts.contains_key(account));
         if !more.accounts.is_empty() {
-            state.accounts.extend(self.journal.load(&more).await?.accounts);
+            state.accounts.extend(self.load(&more, ahead).await?.accounts);
             keys.accounts.extend(more.accounts);
         }
-        let (mut done, batch) = take_turns(Turn::new(now, keys, state, known, later), &expired, work)?;
-        if !batch.records.is_empty() || !batch.settled.is_empty() {
-            let first = self.journal.commit(batch).await?;
-            done.iter_mut().for_each(|answer| answer.place(first));
+        take_turns(Turn::new(now, keys, state, known, later), &expired, work)
+    }
+
+    /// The states as the batch under way leaves them.
+    async fn load(&self, keys: &StateKeys, ahead: Option<&Ahead>) -> Result<State, JournalError> {
+        let mut state = self.journal.load(keys).await?;
+        if let Some(Ahead { state: newer, .. }) = ahead {
+            state.accounts.extend(&newer.accounts);
+            state.carries.extend(newer.carries.iter().map(|(key, value)| (*key, value.clone())));
+            state.counters.extend(&newer.counters);
+            state.members.extend(newer.members.iter().map(|(key, value)| (key.clone(), *value)));
+            state.holds.extend(newer.holds.iter().map(|(key, value)| (*key, value.clone())));
         }
-        Ok(done)
+        Ok(state)
     }
 
     /// Holds that are over, to be expired at the head of the batch; a full page is a step of its own.
-    async fn sweep(&self, now: Instant) -> Result<Vec<Hold>, JournalError> {
+    async fn sweep(&self, now: Instant, flight: &mut Option<Flight>) -> Result<Vec<Hold>, JournalError> {
         loop {
-            let expired = self.journal.expired_holds(now, SWEEP_HOLDS_MAX).await?;
+            let mut expired = self.journal.expired_holds(now, SWEEP_HOLDS_MAX).await?;
             if expired.len() < SWEEP_HOLDS_MAX {
+                if let Some(Ahead { state, .. }) = flight.as_ref().and_then(|flight| flight.ahead.as_ref()) {
+                    let is_due = |hold: &Hold| hold.state == HoldState::Open && hold.is_over(now);
+                    expired.retain(|hold| is_due(state.holds.get(&hold.id).unwrap_or(hold)));
+                }
                 return Ok(expired);
+            }
+            if flight.is_some() {
+                if !land(flight).await {
+                    return Err(JournalError::Unavailable("the batch before was not committed".to_owned()));
+                }
+                continue;
             }
             let mut keys = StateKeys::default();
             expired.iter().for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
             let state = self.journal.load(&keys).await?;
-            let mut turn = Turn::new(now, keys, state, HashMap::new(), HashMap::new());
+            let mut turn = Turn::new(now, keys, state, Known::default(), HashMap::new());
             expired.iter().for_each(|hold| turn.expire(hold));
-            let batch = turn.into_batch();
+            let (batch, _) = turn.into_batch();
             if batch.records.is_empty() {
                 return Err(JournalError::Corrupt("holds that are over cannot be expired; see verify".to_owned()));
             }
@@ -191,13 +273,17 @@ impl Committer {
         }
     }
 
-    /// What the journal already holds under the identities of these commands.
-    async fn known(&self, work: &[&Work]) -> Result<HashMap<store::journal::Identity, Arc<Record>>, JournalError> {
-        let mut identities = Vec::with_capacity(work.len());
-        work.iter().for_each(|command| command.identities(&mut identities));
-        let keyed: Vec<_> = identities.iter().map(|identity| (self.journal.identity_key(identity), identity)).collect();
-        let found = self.journal.find(&keyed).await?;
-        Ok(identities.into_iter().zip(found).filter_map(|(identity, record)| Some((identity, record?))).collect())
+    /// What the journal already holds under the names of these commands.
+    async fn known(&self, work: &[Work]) -> Result<Known, JournalError> {
+        let mut names = Vec::with_capacity(2 * work.len());
+        work.iter().for_each(|command| command.names(&mut names));
+        let mut known = Known::default();
+        for (keyed, record) in names.iter().zip(self.journal.find(&names).await?) {
+            if let Some(record) = record {
+                known.entry(keyed.key).or_default().push(record);
+            }
+        }
+        Ok(known)
     }
 
     /// The records that priced kept events later: what a resend of such an event answers with.
@@ -209,5 +295,80 @@ impl Committer {
         let limit = seqs.len();
         let records = self.journal.read(&RecordQuery { of: Of::Seqs(seqs), after: None, newest_first: false, limit }).await?;
         Ok(records.into_iter().map(|record| (record.seq, Arc::new(record))).collect())
+    }
+}
+
+/// A fault of ours in one command must not end the committer, and with it all later commands.
+fn take_turns(mut turn: Turn, expired: &[Hold], work: Vec<Work>) -> Result<Executed, JournalError> {
+    let turns = std::panic::AssertUnwindSafe(|| {
+        turn.reserve(expired.len() + work.len());
+        expired.iter().for_each(|hold| turn.expire(hold));
+        let done = work.into_iter().map(|command| turn.take(command)).collect();
+        let (batch, fresh) = turn.into_batch();
+        Executed { done, batch, fresh }
+    });
+    std::panic::catch_unwind(turns).map_err(|_| JournalError::Corrupt("a command panicked; its batch was given up".to_owned()))
+}
+
+/// Answers when the batch is durable; false: it is not.
+async fn commit(journal: &dyn Journal, batch: Batch, mut done: Vec<Done>, callers: Callers) -> bool {
+    match journal.commit(batch).await {
+        Ok(first) => {
+            done.iter_mut().for_each(|answer| answer.place(first));
+            callers.answer(done);
+            true
+        }
+        Err(error) => {
+            callers.fail(&error);
+            false
+        }
+    }
+}
+
+/// Waits until the batch under way is durable; false: it is not, and nothing that follows from it is true.
+async fn land(flight: &mut Option<Flight>) -> bool {
+    match flight.take() {
+        Some(flight) => flight.landed().await,
+        None => true,
+    }
+}
+
+impl Flight {
+    async fn landed(self) -> bool {
+        self.task.await.unwrap_or(false)
+    }
+
+    /// Whether these commands may take their turns before it is durable: they need nothing of it but states.
+    fn lets_pass(&self, work: &[Work]) -> bool {
+        let Some(ahead) = &self.ahead else { return false };
+        let mut names = Vec::new();
+        work.iter().all(|command| {
+            names.clear();
+            command.names(&mut names);
+            command.needs_only_states() && names.iter().all(|keyed| !ahead.fresh.contains_key(&keyed.key))
+        })
+    }
+}
+
+impl Callers {
+    fn answer(self, done: Vec<Done>) {
+        let mut done = done.into_iter();
+        for Waiter { commands, reply, place } in self.0 {
+            let answers = done.by_ref().take(commands).collect();
+            // Who has its answer finds its places free.
+            drop(place);
+            // A caller that went away misses its answer; the work is done all the same.
+            let _gone = reply.send(Ok(answers));
+        }
+    }
+
+    fn fail(self, error: &JournalError) {
+        let commands: usize = self.0.iter().map(|waiter| waiter.commands).sum();
+        tracing::error!(%error, commands, "a batch was not committed");
+        for Waiter { reply, place, .. } in self.0 {
+            drop(place);
+            let problem = Problem::new("unavailable", "the database did not confirm the batch; send it again: nothing is posted twice");
+            let _gone = reply.send(Err(problem));
+        }
     }
 }

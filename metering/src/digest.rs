@@ -1,32 +1,35 @@
 //! Keyed digests of parsed content: fields with their lengths, so that no two contents share bytes.
 
+use smallvec::SmallVec;
+
 /// Feeds fields in a fixed order; sixteen bytes come out.
 #[derive(Debug)]
-pub struct Digest {
-    key: [u8; 32],
-    bytes: Vec<u8>,
+pub struct Digest<'k> {
+    key: &'k [u8; 32],
+    bytes: SmallVec<[u8; 256]>,
 }
 
-impl Digest {
-    pub fn keyed(key: &[u8; 32]) -> Self {
-        Self { key: *key, bytes: Vec::with_capacity(256) }
+impl<'k> Digest<'k> {
+    pub fn keyed(key: &'k [u8; 32]) -> Self {
+        Self { key, bytes: SmallVec::new() }
     }
-    pub fn text(mut self, text: &str) -> Self {
-        self.bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        // A text is far below 4 GiB; the length in front keeps neighbours apart.
+        self.bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(text.as_bytes());
         self
     }
     /// Tells an absent text from an empty one.
-    pub fn optional(mut self, text: Option<&str>) -> Self {
+    pub fn optional(&mut self, text: Option<&str>) -> &mut Self {
         self.bytes.push(u8::from(text.is_some()));
         self.text(text.unwrap_or_default())
     }
-    pub fn number(mut self, number: i128) -> Self {
+    pub fn number(&mut self, number: i128) -> &mut Self {
         self.bytes.extend_from_slice(&number.to_le_bytes());
         self
     }
-    pub fn finish(self) -> [u8; 16] {
-        let hash = blake3::keyed_hash(&self.key, &self.bytes);
+    pub fn finish(&self) -> [u8; 16] {
+        let hash = blake3::keyed_hash(self.key, &self.bytes);
         std::array::from_fn(|index| hash.as_bytes()[index])
     }
 }

@@ -4,9 +4,11 @@
 //! Invariants: what is cached carries the generation it was read under, so that a change made before
 //! a request arrived is never missed; compiled versions are immutable and never invalidated.
 
-use crate::cache::{Cache, Generation};
+use crate::cache::Generation;
 use crate::command::{Caller, Problem};
+use crate::customers::Customers;
 use crate::plan::{ChainPlan, Timeline, VersionSlot, plans};
+use moka::sync::Cache;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, RateCardId, TenantId};
@@ -16,12 +18,12 @@ use store::records::{CardVersion, RecordError, Records};
 use tenants::{Agreement, Pricing, Tenant};
 
 /// Customers kept in memory with their chains.
-const CUSTOMERS_MAX: usize = 131_072;
+const CUSTOMERS_MAX: usize = 200_000;
 /// Rate cards, and compiled versions, kept in memory.
-const CARDS_MAX: usize = 2_000;
-const METERS_MAX: usize = 1_000;
+const CARDS_MAX: u64 = 2_000;
+const METERS_MAX: u64 = 1_000;
 /// Tenants whose keys look for things in several roots.
-const CALLERS_MAX: usize = 1_000;
+const CALLERS_MAX: u64 = 1_000;
 
 /// A buyer of usage with everything that prices it.
 #[derive(Debug)]
@@ -30,6 +32,7 @@ pub struct Customer {
     /// Keys the digests of this person's data.
     pub personal_key: [u8; 32],
     plans: Vec<ChainPlan>,
+    generation: u64,
 }
 
 impl Customer {
@@ -42,6 +45,9 @@ impl Customer {
     }
 }
 
+/// The generation it was read under, and the card, if there is one.
+type Fallback = (u64, Option<Arc<Timeline>>);
+
 /// Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Directory {
@@ -52,30 +58,32 @@ pub struct Directory {
 struct Inner {
     records: Records,
     generation: Generation,
-    customers: Cache<(TenantId, String), Arc<Customer>>,
-    timelines: Cache<RateCardId, Arc<Timeline>>,
+    customers: Customers,
+    timelines: Cache<RateCardId, (u64, Arc<Timeline>)>,
     compiled: Cache<CardVersionId, Arc<CompiledCard>>,
-    meters: Cache<String, Arc<MeterTerms>>,
+    /// By owner and name; `None`: there is no such card.
+    fallbacks: Cache<(TenantId, String), Fallback>,
+    meters: Cache<String, (u64, Arc<MeterTerms>)>,
     /// From the platform down; a tenant never moves.
     paths: Cache<TenantId, Arc<[TenantId]>>,
-    roots: Cache<TenantId, Arc<[TenantId]>>,
+    roots: Cache<TenantId, (u64, Arc<[TenantId]>)>,
     /// One card is compiled at a time: a large one takes memory that many at once would multiply.
     compiling: tokio::sync::Mutex<()>,
 }
 
 impl Directory {
     pub fn new(records: Records) -> Self {
-        let (generation, unchanging) = (Generation::default(), Generation::default());
         Self {
             inner: Arc::new(Inner {
                 records,
-                customers: Cache::new(CUSTOMERS_MAX, &generation),
-                timelines: Cache::new(CARDS_MAX, &generation),
-                compiled: Cache::new(CARDS_MAX, &unchanging),
-                meters: Cache::new(METERS_MAX, &generation),
-                paths: Cache::new(CUSTOMERS_MAX, &unchanging),
-                roots: Cache::new(CALLERS_MAX, &generation),
-                generation,
+                generation: Generation::default(),
+                customers: Customers::new(CUSTOMERS_MAX / 2),
+                fallbacks: Cache::new(CARDS_MAX),
+                timelines: Cache::new(CARDS_MAX),
+                compiled: Cache::new(CARDS_MAX),
+                meters: Cache::new(METERS_MAX),
+                paths: Cache::new(CUSTOMERS_MAX as u64),
+                roots: Cache::new(CALLERS_MAX),
                 compiling: tokio::sync::Mutex::new(()),
             }),
         }
@@ -91,17 +99,31 @@ impl Directory {
     }
 
     /// For caches of what is read of the same records.
-    pub fn generation(&self) -> &Generation {
+    pub fn shared_generation(&self) -> &Generation {
         &self.inner.generation
+    }
+
+    fn generation(&self) -> u64 {
+        self.inner.generation.now()
+    }
+
+    /// A customer that is in memory.
+    pub fn customer_at_hand(&self, caller: &Caller, name: &str) -> Option<Arc<Customer>> {
+        let generation = self.generation();
+        self.inner.customers.get(caller.tenant, name).filter(|hit| hit.generation == generation)
     }
 
     /// The tenant a caller names, by external id or `ten_…`; `None` when its subtree has none.
     pub async fn customer(&self, caller: &Caller, name: &str) -> Result<Option<Arc<Customer>>, Problem> {
-        let read = async {
-            let Some(tenant) = self.tenant_below(caller.tenant, name).await? else { return Ok(None) };
-            self.load_customer(tenant).await.map(|customer| Some(Arc::new(customer))).map_err(record_problem)
-        };
-        self.inner.customers.get_or_read((caller.tenant, name.to_owned()), read).await
+        // Read before the records: a change made meanwhile then makes this entry stale.
+        let generation = self.generation();
+        if let Some(hit) = self.customer_at_hand(caller, name) {
+            return Ok(Some(hit));
+        }
+        let Some(tenant) = self.tenant_below(caller.tenant, name).await? else { return Ok(None) };
+        let customer = Arc::new(self.load_customer(tenant, generation).await.map_err(record_problem)?);
+        self.inner.customers.put(caller.tenant, name, Arc::clone(&customer));
+        Ok(Some(customer))
     }
 
     /// A tenant of the subtree below `top`, by external id or `ten_…`.
@@ -119,11 +141,17 @@ impl Directory {
 
     /// The roots a caller sees: its own, or (the platform) every one and the platform itself.
     pub async fn roots_seen(&self, caller: &Caller) -> Result<Arc<[TenantId]>, Problem> {
-        let read = async {
-            let is_platform = self.path(caller.tenant).await?.is_some_and(|path| path.len() == 1);
-            Ok(Some(if is_platform { self.all_roots(caller.tenant).await?.into() } else { Arc::from([caller.root]) }))
+        let generation = self.generation();
+        if let Some((_, roots)) = self.inner.roots.get(&caller.tenant).filter(|(read_under, _)| *read_under == generation) {
+            return Ok(roots);
+        }
+        let roots: Arc<[TenantId]> = if self.path(caller.tenant).await?.is_some_and(|path| path.len() == 1) {
+            self.all_roots(caller.tenant).await?.into()
+        } else {
+            [caller.root].into()
         };
-        Ok(self.inner.roots.get_or_read(caller.tenant, read).await?.unwrap_or_default())
+        self.inner.roots.insert(caller.tenant, (generation, Arc::clone(&roots)));
+        Ok(roots)
     }
 
     async fn all_roots(&self, platform: TenantId) -> Result<Vec<TenantId>, Problem> {
@@ -147,11 +175,13 @@ impl Directory {
     }
 
     async fn path(&self, tenant: TenantId) -> Result<Option<Arc<[TenantId]>>, Problem> {
-        let read = async {
-            let found = self.inner.records.tenant(tenant).await.map_err(record_problem)?;
-            Ok(found.map(|tenant| Arc::from(tenant.path.as_slice())))
-        };
-        self.inner.paths.get_or_read(tenant, read).await
+        if let Some(path) = self.inner.paths.get(&tenant) {
+            return Ok(Some(path));
+        }
+        let Some(found) = self.inner.records.tenant(tenant).await.map_err(record_problem)? else { return Ok(None) };
+        let path: Arc<[TenantId]> = found.path.as_slice().into();
+        self.inner.paths.insert(tenant, Arc::clone(&path));
+        Ok(Some(path))
     }
 
     pub async fn personal_key(&self, tenant: TenantId) -> Result<[u8; 32], Problem> {
@@ -159,30 +189,28 @@ impl Directory {
         keys.first().map(|(_, key)| *key).ok_or_else(|| Problem::new("not_found", "there is no such tenant"))
     }
 
-    async fn load_customer(&self, tenant: Tenant) -> Result<Customer, RecordError> {
+    async fn load_customer(&self, tenant: Tenant, generation: u64) -> Result<Customer, RecordError> {
         let agreements = self.inner.records.agreements_of(&tenant.path).await?;
-        let timelines = self.timelines_of(&agreements).await?;
+        let timelines = self.timelines_of(&agreements, generation).await?;
         let keys = self.inner.records.personal_keys(&[tenant.id]).await?;
         let personal_key = keys.first().map(|(_, key)| *key).ok_or(RecordError::NotFound { what: "personal key" })?;
-        Ok(Customer { plans: plans(&tenant, &agreements, &timelines), tenant, personal_key })
+        Ok(Customer { plans: plans(&tenant, &agreements, &timelines), tenant, personal_key, generation })
     }
 
-    async fn timelines_of(&self, agreements: &[Agreement]) -> Result<HashMap<RateCardId, Arc<Timeline>>, RecordError> {
+    async fn timelines_of(&self, agreements: &[Agreement], generation: u64) -> Result<HashMap<RateCardId, Arc<Timeline>>, RecordError> {
         let mut timelines = HashMap::new();
         for agreement in agreements {
             if let Pricing::Wholesale { rate_card } = agreement.pricing {
-                timelines.insert(rate_card, self.timeline(rate_card).await?);
+                timelines.insert(rate_card, self.timeline(rate_card, generation).await?);
             }
         }
         Ok(timelines)
     }
 
-    async fn timeline(&self, card: RateCardId) -> Result<Arc<Timeline>, RecordError> {
-        let read = async { self.read_timeline(card).await.map(|timeline| Some(Arc::new(timeline))) };
-        self.inner.timelines.get_or_read(card, read).await?.ok_or(RecordError::NotFound { what: "rate card" })
-    }
-
-    async fn read_timeline(&self, card: RateCardId) -> Result<Timeline, RecordError> {
+    async fn timeline(&self, card: RateCardId, generation: u64) -> Result<Arc<Timeline>, RecordError> {
+        if let Some((_, hit)) = self.inner.timelines.get(&card).filter(|(read_under, _)| *read_under == generation) {
+            return Ok(hit);
+        }
         let owner = self.inner.records.card(card).await?.ok_or(RecordError::NotFound { what: "rate card" })?.owner;
         let published = self.inner.records.published_versions(card).await?;
         let slot = |version: CardVersion| {
@@ -191,15 +219,28 @@ impl Directory {
         };
         let mut versions: Vec<VersionSlot> = published.into_iter().filter_map(slot).collect();
         versions.sort_by_key(|slot| slot.effective_from);
-        Ok(Timeline { card, owner, versions })
+        let timeline = Arc::new(Timeline { card, owner, versions });
+        self.inner.timelines.insert(card, (generation, Arc::clone(&timeline)));
+        Ok(timeline)
     }
 
-    /// The card that is asked when `timeline`'s has no rate: by name, under the same owner.
-    pub async fn fallback(&self, timeline: &Timeline, name: &str) -> Result<Option<Arc<Timeline>>, Problem> {
-        match self.inner.records.card_by_name(timeline.owner, name).await.map_err(record_problem)? {
-            Some(card) => self.timeline(card.id).await.map(Some).map_err(record_problem),
-            None => Ok(None),
-        }
+    /// The card that is asked when `timeline`'s has no rate: by name, under the same owner. `None`: not
+    /// in memory; `Some(None)`: there is none.
+    pub fn fallback_at_hand(&self, timeline: &Timeline, name: &str) -> Option<Option<Arc<Timeline>>> {
+        let generation = self.generation();
+        let hit = self.inner.fallbacks.get(&(timeline.owner, name.to_owned()));
+        hit.filter(|(read_under, _)| *read_under == generation).map(|(_, found)| found)
+    }
+
+    /// Reads it into memory.
+    pub async fn load_fallback(&self, timeline: &Timeline, name: &str) -> Result<(), Problem> {
+        let generation = self.generation();
+        let found = match self.inner.records.card_by_name(timeline.owner, name).await.map_err(record_problem)? {
+            Some(card) => Some(self.timeline(card.id, generation).await.map_err(record_problem)?),
+            None => None,
+        };
+        self.inner.fallbacks.insert((timeline.owner, name.to_owned()), (generation, found));
+        Ok(())
     }
 
     pub async fn compiled(&self, slot: &VersionSlot) -> Result<Arc<CompiledCard>, Problem> {
@@ -211,29 +252,38 @@ impl Directory {
 
     /// A published version by id, compiled once per process.
     pub async fn version(&self, id: CardVersionId) -> Result<Arc<CompiledCard>, Problem> {
-        let alone = async {
-            let _one_at_a_time = self.inner.compiling.lock().await;
-            // Perhaps somebody compiled it meanwhile.
-            self.inner.compiled.get_or_read(id, self.compile(id)).await
-        };
-        let found = self.inner.compiled.get_or_read(id, alone).await?;
-        found.ok_or_else(|| Problem::new("corrupt_card", format!("the version {id} is not stored")))
-    }
-
-    async fn compile(&self, id: CardVersionId) -> Result<Option<Arc<CompiledCard>>, Problem> {
-        let Some(doc) = self.inner.records.version_doc(id).await.map_err(record_problem)? else { return Ok(None) };
+        if let Some(card) = self.inner.compiled.get(&id) {
+            return Ok(card);
+        }
+        let _one_at_a_time = self.inner.compiling.lock().await;
+        if let Some(card) = self.inner.compiled.get(&id) {
+            return Ok(card);
+        }
+        let doc = self.inner.records.version_doc(id).await.map_err(record_problem)?;
+        let doc = doc.ok_or_else(|| Problem::new("corrupt_card", format!("the version {id} is not stored")))?;
         let broken = |why: String| Problem::new("corrupt_card", format!("the stored version {id} does not compile: {why}"));
         let compiled = tokio::task::spawn_blocking(move || CompiledCard::compile(&doc)).await.map_err(|e| broken(e.to_string()))?;
         let card = compiled.map_err(|mistakes| broken(format!("{mistakes:?}")))?;
-        Ok(Some(Arc::new(card)))
+        let card = Arc::new(card);
+        self.inner.compiled.insert(id, Arc::clone(&card));
+        Ok(card)
+    }
+
+    /// A meter that is in memory.
+    pub fn meter_at_hand(&self, name: &str) -> Option<Arc<MeterTerms>> {
+        let generation = self.generation();
+        self.inner.meters.get(name).filter(|(read_under, _)| *read_under == generation).map(|(_, hit)| hit)
     }
 
     pub async fn meter(&self, name: &str) -> Result<Option<Arc<MeterTerms>>, Problem> {
-        let read = async {
-            let meter = self.inner.records.meter_by_name(name).await.map_err(record_problem)?;
-            Ok(meter.map(|meter| Arc::new(meter.terms)))
-        };
-        self.inner.meters.get_or_read(name.to_owned(), read).await
+        let generation = self.generation();
+        if let Some(hit) = self.meter_at_hand(name) {
+            return Ok(Some(hit));
+        }
+        let Some(meter) = self.inner.records.meter_by_name(name).await.map_err(record_problem)? else { return Ok(None) };
+        let terms = Arc::new(meter.terms);
+        self.inner.meters.insert(name.to_owned(), (generation, Arc::clone(&terms)));
+        Ok(Some(terms))
     }
 }
 

@@ -8,10 +8,10 @@ use crate::command::{
 use crate::committer::{self, Clock, Queue};
 use crate::directory::{Customer, Directory};
 use crate::hold_name::{hold_id, named_hold};
-use crate::prepare::{Lateness, prepare};
-use crate::turn::{self, Turn};
+use crate::prepare::{Desk, Lateness};
+use crate::turn::{self, Known, Turn};
 use crate::void::Void;
-use crate::work::{Amended, Done, HoldWork, Work};
+use crate::work::{Amended, Done, HoldWork, Named, Work};
 use crate::{amend, charge, holds};
 use ledger::{AccountKey, Balance, Hold};
 use rating::{Cents, Instant, Quantity, TenantId, ids::HoldId};
@@ -88,12 +88,16 @@ impl Engine {
         self.submit(vec![work]).await?.pop().ok_or_else(out_of_step)
     }
 
+    fn desk<'a>(&'a self, caller: &'a Caller, late: Lateness) -> Desk<'a> {
+        Desk::new(&self.directory, &*self.journal, caller, self.now(), late)
+    }
+
     // ---- usage ----
 
     /// Answers per event, in order; one bad event never costs the others. `Err`: nothing was posted
     /// and everything may be sent again.
     pub async fn ingest(&self, caller: &Caller, events: Vec<Result<UsageEvent, (String, Problem)>>) -> Result<Vec<EventAnswer>, Problem> {
-        let now = self.now();
+        let mut desk = self.desk(caller, Lateness::Kept);
         let mut answers = Vec::with_capacity(events.len());
         let (mut work, mut places) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
         for (index, event) in events.into_iter().enumerate() {
@@ -102,7 +106,13 @@ impl Engine {
                 tokio::task::yield_now().await;
             }
             let (id, prepared) = match event {
-                Ok(event) => (event.id.clone(), prepare(&self.directory, caller, event, now, Lateness::Kept).await),
+                Ok(event) => (
+                    event.id.clone(),
+                    match desk.at_hand(event) {
+                        Ok(prepared) => prepared,
+                        Err(event) => desk.prepare(*event).await,
+                    },
+                ),
                 Err((id, problem)) => (id, Err(problem)),
             };
             let outcome = match prepared {
@@ -124,7 +134,7 @@ impl Engine {
 
     /// What the event would cost now: the same code as the charge, nothing written.
     pub async fn quote(&self, caller: &Caller, event: UsageEvent) -> Result<Quote, Problem> {
-        let prepared = prepare(&self.directory, caller, event, self.now(), Lateness::Kept).await?;
+        let prepared = self.desk(caller, Lateness::Kept).prepare(event).await?;
         if prepared.customer.is_none() {
             return Err(Problem::field("not_found", "customer", "there is no such customer"));
         }
@@ -133,13 +143,13 @@ impl Engine {
         work.keys(&mut keys);
         let state = self.journal.load(&keys).await.map_err(journal_problem)?;
         let Work::Usage(prepared) = work else { return Err(out_of_step()) };
-        let turn = Turn::new(self.now(), keys, state, HashMap::new(), HashMap::new());
+        let turn = Turn::new(self.now(), keys, state, Known::default(), HashMap::new());
         let plan = prepared.priced.as_ref().map_err(crate::prepare::Kept::problem)?;
         let customer = prepared.customer.as_deref().ok_or_else(out_of_step)?;
         let charges = charge::price(&prepared, customer, plan, &turn.states).map_err(|kept| kept.problem())?;
-        let body = store::journal::Body { currency: Some(plan.currency), charges, ..turn::event_body(&prepared) };
-        let record = turn::record_of(&prepared, Kind::Rated, body);
         let before = turn.balance(customer.tenant.id, plan.currency);
+        let body = store::journal::Body { currency: Some(plan.currency), charges, ..turn::event_body(&prepared) };
+        let record = turn::record_of(*prepared, Kind::Rated, body);
         let posted = turn.posted_of(&record).map_err(turn::refused)?;
         let balance = before.checked_sub(posted.debit).map_err(|overflow| Problem::new("overflow", overflow.to_string()))?;
         Ok(Quote { posted: Posted { balance, ..posted }, record })
@@ -159,7 +169,7 @@ impl Engine {
             }
             // As its sender: whoever asks, the customer is looked for where the sender could have meant it.
             let sender = Caller { tenant: record.tenant, root, ..*caller };
-            match prepare(&self.directory, &sender, event_of(&record), self.now(), Lateness::Accepted).await {
+            match self.desk(&sender, Lateness::Accepted).prepare(event_of(&record)).await {
                 Ok(prepared) => work.push(Work::Again { kept: Arc::new(record), prepared: Box::new(prepared) }),
                 Err(problem) => *unrated.entry(problem.code.to_owned()).or_default() += 1,
             }
@@ -208,7 +218,7 @@ impl Engine {
             let work = match &event {
                 None => Work::Void(void),
                 Some(event) => {
-                    let event = prepare(&self.directory, caller, event.clone(), self.now(), Lateness::Accepted).await?;
+                    let event = self.desk(caller, Lateness::Accepted).prepare(event.clone()).await?;
                     Work::Correct { void, event: Box::new(event) }
                 }
             };
@@ -235,7 +245,8 @@ impl Engine {
         let personal_key = self.directory.personal_key(charged.tenant).await?;
         let identity = Identity { root, namespace: Namespace::Amend, source: request.source.clone(), id: request.key.clone() };
         let (reason, received_at) = (request.reason.clone(), self.now());
-        Ok(Void { identity, original, charged, personal_key, meter, cards, reason, received_at })
+        let named = Named::new(identity, &*self.journal);
+        Ok(Void { named, original, charged, personal_key, meter, cards, reason, received_at })
     }
 
     /// The record that carries an event's charges: itself, or its later rating.
@@ -310,13 +321,12 @@ impl Engine {
         if !(1..=holds::TTL_SECS_MAX).contains(&ttl_secs) {
             return Err(Problem::field("invalid_field", "ttl_secs", format!("expected 1 to {} seconds", holds::TTL_SECS_MAX)));
         }
-        let mut prepared = prepare(&self.directory, caller, usage, self.now(), Lateness::Kept).await?;
+        let prepared = self.desk(caller, Lateness::Kept).prepare(usage).await?;
         if prepared.customer.is_none() {
             return Err(Problem::field("not_found", "customer", "there is no such customer"));
         }
-        prepared.identity.namespace = Namespace::Hold;
-        prepared.orphan = None;
-        let id = hold_id(prepared.identity.root, &prepared.event.source, &prepared.event.id);
+        let id = hold_id(prepared.root, &prepared.event.source, &prepared.event.id);
+        let prepared = prepared.in_namespace(Namespace::Hold, &*self.journal);
         Ok(HoldWork { id, prepared, ttl_secs, as_much_as_possible })
     }
 
@@ -338,7 +348,7 @@ impl Engine {
         usage.customer = placed.tenant.to_string();
         let work = self.hold_work(caller, usage, ttl_secs, false).await?;
         let identity = step_identity(&hold, "extend", key);
-        self.submit_one(Work::ExtendHold { hold: hold.id, identity, work: Box::new(work) }).await?.hold()
+        self.submit_one(Work::ExtendHold { hold: hold.id, named: Named::new(identity, &*self.journal), work: Box::new(work) }).await?.hold()
     }
 
     pub async fn release_hold(&self, caller: &Caller, name: &str, key: &str) -> Result<HoldAnswer, Problem> {
@@ -349,7 +359,7 @@ impl Engine {
             None => self.placed(&hold).await?.body.currency.ok_or_else(out_of_step)?,
         };
         let identity = step_identity(&hold, "release", key);
-        self.submit_one(Work::ReleaseHold { hold: hold.id, identity, currency }).await?.hold()
+        self.submit_one(Work::ReleaseHold { hold: hold.id, named: Named::new(identity, &*self.journal), currency }).await?.hold()
     }
 
     /// With the record that placed it.
@@ -392,7 +402,10 @@ impl Engine {
     pub async fn move_money(&self, command: MoveMoney) -> Result<MoneyAnswer, Problem> {
         let source = command.account.tenant.to_string();
         let identity = Identity { root: command.root, namespace: Namespace::Money, source, id: command.key.clone() };
-        match self.submit_one(Work::Money { identity, command, received_at: self.now() }).await? {
+        match self
+            .submit_one(Work::Money { named: Named::new(identity, &*self.journal), command: Box::new(command), received_at: self.now() })
+            .await?
+        {
             Done::Money(answer) => answer,
             _ => Err(out_of_step()),
         }

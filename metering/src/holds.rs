@@ -7,7 +7,7 @@ use crate::command::{HoldAnswer, Problem};
 use crate::directory::Customer;
 use crate::prepare::{Plan, Prepared};
 use crate::turn::{Turn, event_body, record_of, refused};
-use crate::work::HoldWork;
+use crate::work::{HoldWork, Named};
 use ledger::{AccountKey, Amounts, Hold, Refusal};
 use rating::{Cents, Currency, Instant, Quantity, ids::HoldId};
 use store::journal::{Body, Identity, Kind, Namespace, Record, Seq};
@@ -25,12 +25,12 @@ impl Turn {
             return;
         }
         let identity = Identity { root: hold.root, namespace: Namespace::Engine, source: hold.source.clone(), id: hold.key.clone() };
-        self.push(step_record(&hold, Kind::HoldExpired, identity, self.now));
+        self.push(step_record(&hold, Kind::HoldExpired, identity, self.now), None);
         self.states.holds.set(hold.id, hold);
     }
 
-    pub fn place_hold(&mut self, work: &HoldWork) -> Result<HoldAnswer, Problem> {
-        if let Some(earlier) = self.earlier(&work.prepared.identity) {
+    pub fn place_hold(&mut self, work: HoldWork) -> Result<HoldAnswer, Problem> {
+        if let Some(earlier) = self.earlier(work.prepared.name()) {
             let record = self.earlier_record(&earlier);
             if record.content != work.prepared.content {
                 return Err(Problem::new("idempotency_conflict", "this key was used for another hold"));
@@ -40,25 +40,26 @@ impl Turn {
             return Ok(hold_answer(hold, quantity, currency, true));
         }
         let (customer, plan) = priced(&work.prepared)?;
-        let (quantity, amounts) = self.amounts(work, customer, plan)?;
+        let (quantity, amounts) = self.amounts(&work, customer, plan)?;
         let expires_at = self.now.plus_secs(i64::from(work.ttl_secs));
         let event = &work.prepared.event;
         let hold = Hold::new(work.id, customer.tenant.root, customer.tenant.id, self.now, expires_at, amounts)
             .named(&event.source, &event.id)
             .of(quantity);
         self.books.place_hold(&hold, &charge::limits(plan), self.now).map_err(refused)?;
-        let record = hold_record(work, Kind::HoldPlaced, work.prepared.identity.clone(), &hold, plan.currency, quantity);
-        self.push(record);
-        let answer = hold_answer(&hold, quantity, plan.currency, false);
+        let (currency, key) = (plan.currency, work.prepared.name().key);
+        let record = hold_record(work.prepared, Kind::HoldPlaced, None, &hold, currency, quantity);
+        self.push(record, Some(key));
+        let answer = hold_answer(&hold, quantity, currency, false);
         self.states.holds.set(hold.id, hold);
         Ok(answer)
     }
 
     /// The hold's new totals are those of the quantity given (elapsed and still to come).
-    pub fn extend_hold(&mut self, id: HoldId, identity: &Identity, work: &HoldWork) -> Result<HoldAnswer, Problem> {
+    pub fn extend_hold(&mut self, id: HoldId, named: Named, work: HoldWork) -> Result<HoldAnswer, Problem> {
         let mut hold = self.states.holds.get(&id).ok_or_else(not_found)?.clone();
         let (customer, plan) = priced(&work.prepared)?;
-        if let Some(earlier) = self.earlier(identity) {
+        if let Some(earlier) = self.earlier(named.keyed()) {
             let record = self.earlier_record(&earlier);
             if record.content != work.prepared.content {
                 return Err(Problem::new("idempotency_conflict", "this key was used for another extension"));
@@ -66,23 +67,25 @@ impl Turn {
             return Ok(hold_answer(&hold, record.body.quantity, plan.currency, true));
         }
         hold.check_open(self.now).map_err(refused)?;
-        let (quantity, amounts) = self.amounts_above(work, customer, plan, &hold)?;
+        let (quantity, amounts) = self.amounts_above(&work, customer, plan, &hold)?;
         let expires_at = self.now.plus_secs(i64::from(work.ttl_secs));
         self.books.extend_hold(&mut hold, amounts, expires_at, &charge::limits(plan), self.now).map_err(refused)?;
         hold.quantity = quantity;
-        self.push(hold_record(work, Kind::HoldExtended, identity.clone(), &hold, plan.currency, quantity));
-        let answer = hold_answer(&hold, quantity, plan.currency, false);
+        let (currency, key) = (plan.currency, named.key());
+        self.push(hold_record(work.prepared, Kind::HoldExtended, Some(named.identity), &hold, currency, quantity), Some(key));
+        let answer = hold_answer(&hold, quantity, currency, false);
         self.states.holds.set(id, hold);
         Ok(answer)
     }
 
-    pub fn release_hold(&mut self, id: HoldId, identity: &Identity, currency: Currency) -> Result<HoldAnswer, Problem> {
+    pub fn release_hold(&mut self, id: HoldId, named: Named, currency: Currency) -> Result<HoldAnswer, Problem> {
         let mut hold = self.states.holds.get(&id).ok_or_else(not_found)?.clone();
-        if self.earlier(identity).is_some() {
+        if self.earlier(named.keyed()).is_some() {
             return Ok(hold_answer(&hold, Quantity::ZERO, currency, true));
         }
         self.books.release(&mut hold, self.now).map_err(refused)?;
-        self.push(step_record(&hold, Kind::HoldReleased, identity.clone(), self.now));
+        let key = named.key();
+        self.push(step_record(&hold, Kind::HoldReleased, named.identity, self.now), Some(key));
         let answer = hold_answer(&hold, Quantity::ZERO, currency, false);
         self.states.holds.set(id, hold);
         Ok(answer)
@@ -137,8 +140,8 @@ impl Turn {
         let charges = if quantity == prepared.event.quantity {
             charge::price(prepared, customer, plan, &self.states)
         } else {
-            let (prepared, plan) = prepared.of_quantity(plan, quantity).map_err(|kept| kept.problem())?;
-            charge::price(&prepared, customer, &plan, &self.states)
+            let plan = prepared.of_quantity(plan, quantity).map_err(|kept| kept.problem())?;
+            charge::price(prepared, customer, &plan, &self.states)
         };
         let charges = charges.map_err(|kept| kept.problem())?;
         let links = charges.iter().map(|charge| (charge.link, charge.exact));
@@ -175,16 +178,18 @@ fn not_found() -> Problem {
     Problem::new("not_found", "there is no such hold")
 }
 
-fn hold_record(work: &HoldWork, kind: Kind, identity: Identity, hold: &Hold, currency: Currency, quantity: Quantity) -> Record {
+/// `named`: another identity than the usage's own.
+fn hold_record(prepared: Prepared, kind: Kind, named: Option<Identity>, hold: &Hold, currency: Currency, quantity: Quantity) -> Record {
     let body = Body {
         currency: Some(currency),
         quantity,
         hold: Some(hold.id),
         held: hold.amounts.iter().copied().collect(),
         expires_at: Some(hold.expires_at),
-        ..event_body(&work.prepared)
+        ..event_body(&prepared)
     };
-    Record { identity, ..record_of(&work.prepared, kind, body) }
+    let record = record_of(prepared, kind, body);
+    Record { identity: named.unwrap_or(record.identity), ..record }
 }
 
 fn step_record(hold: &Hold, kind: Kind, identity: Identity, at: Instant) -> Record {

@@ -2,7 +2,6 @@
 
 use crate::charge;
 use crate::directory::Customer;
-use crate::hold_name::{hold_id, named_hold};
 use crate::member;
 use crate::prepare::{MeasuredLink, Method, Prepared};
 use crate::void::Void;
@@ -42,9 +41,9 @@ impl Work {
 fn usage_keys(prepared: &Prepared, keys: &mut StateKeys) {
     let (Some(customer), Ok(plan)) = (&prepared.customer, &prepared.priced) else { return };
     keys.carries.push(customer.tenant.id);
-    for link in &plan.links {
-        link_accounts(link, plan.currency, customer, keys);
-        if let Method::Card { measured, .. } = &link.method
+    for link in plan.links() {
+        link_accounts(&link, plan.currency, customer, keys);
+        if let Method::Card { measured, .. } = link.method
             && let Some(id) = measured.counter
         {
             keys.counters.push(CounterKey { buyer: link.agreement.buyer, id });
@@ -52,14 +51,12 @@ fn usage_keys(prepared: &Prepared, keys: &mut StateKeys) {
     }
     member::keys(prepared, plan, keys);
     // Usage carries its hold's name, or the same id.
-    match &prepared.event.hold {
-        Some(name) => keys.holds.push(named_hold(prepared.identity.root, &prepared.event.source, name)),
-        None => keys.open_holds.push(hold_id(prepared.identity.root, &prepared.event.source, &prepared.event.id)),
-    }
+    let holds = if prepared.event.hold.is_some() { &mut keys.holds } else { &mut keys.open_holds };
+    holds.push(prepared.hold);
 }
 
-fn link_accounts(link: &MeasuredLink, currency: Currency, customer: &Customer, keys: &mut StateKeys) {
-    let agreement = &link.agreement;
+fn link_accounts(link: &MeasuredLink<'_>, currency: Currency, customer: &Customer, keys: &mut StateKeys) {
+    let agreement = link.agreement;
     keys.accounts.extend([AccountKey::balance(agreement.buyer, currency), charge::income_of(agreement, customer, currency)]);
 }
 

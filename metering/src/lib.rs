@@ -11,6 +11,7 @@ pub mod cache;
 pub mod charge;
 pub mod command;
 pub mod committer;
+pub mod customers;
 pub mod deck;
 pub mod digest;
 pub mod directory;

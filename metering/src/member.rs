@@ -27,8 +27,8 @@ pub fn name(prepared: &Prepared, plan: &Plan) -> Option<String> {
     Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn place(prepared: &Prepared, plan: &Plan, link: &MeasuredLink) -> Option<Place> {
-    let Method::Card { card, measured, .. } = &link.method else { return None };
+fn place(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>) -> Option<Place> {
+    let Method::Card { card, measured, .. } = link.method else { return None };
     let counter = CounterKey { buyer: link.agreement.buyer, id: measured.counter? };
     let aggregation = card.aggregation(measured.found.rate, plan.meter.aggregation);
     let name = name(prepared, plan);
@@ -41,7 +41,7 @@ fn newest(counter: CounterKey) -> MemberKey {
 }
 
 pub fn keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
-    for place in plan.links.iter().filter_map(|link| place(prepared, plan, link)) {
+    for place in plan.links().filter_map(|link| place(prepared, plan, &link)) {
         if place.aggregation == Aggregation::Latest {
             keys.members.push(newest(place.key.counter));
         }
@@ -50,8 +50,8 @@ pub fn keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
 }
 
 /// The counter after this event on this link.
-pub fn after(prepared: &Prepared, plan: &Plan, link: &MeasuredLink, before: &Counter, states: &States) -> Result<Counter, Unrated> {
-    let Method::Card { card, measured, .. } = &link.method else { return Ok(*before) };
+pub fn after(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, before: &Counter, states: &States) -> Result<Counter, Unrated> {
+    let Method::Card { card, measured, .. } = link.method else { return Ok(*before) };
     let aggregation = card.aggregation(measured.found.rate, plan.meter.aggregation);
     let mut known = Known { at: prepared.event.at, ..Known::default() };
     match place(prepared, plan, link) {
@@ -69,7 +69,7 @@ pub fn after(prepared: &Prepared, plan: &Plan, link: &MeasuredLink, before: &Cou
 
 /// The event is posted: it counts from now on.
 pub fn add(prepared: &Prepared, plan: &Plan, states: &mut States) {
-    for place in plan.links.iter().filter_map(|link| place(prepared, plan, link)) {
+    for place in plan.links().filter_map(|link| place(prepared, plan, &link)) {
         let member = states.member(&place.key);
         let at = prepared.event.at.max(member.at);
         if place.aggregation == Aggregation::Latest {

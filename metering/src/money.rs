@@ -3,13 +3,14 @@
 use crate::command::{MoneyAnswer, MoneyKind, MoveMoney, Problem};
 use crate::digest::Digest;
 use crate::turn::{Turn, refused, relative};
+use crate::work::Named;
 use rating::Instant;
-use store::journal::{Body, Identity, Kind, Record, Seq};
+use store::journal::{Body, Kind, Record, Seq};
 
 impl Turn {
-    pub fn money(&mut self, identity: &Identity, command: &MoveMoney, received_at: Instant) -> Result<MoneyAnswer, Problem> {
+    pub fn money(&mut self, named: Named, command: &MoveMoney, received_at: Instant) -> Result<MoneyAnswer, Problem> {
         let content = money_content(command);
-        if let Some(earlier) = self.earlier(identity) {
+        if let Some(earlier) = self.earlier(named.keyed()) {
             let record = self.earlier_record(&earlier);
             if record.content != content {
                 return Err(Problem::new("idempotency_conflict", "this key was used for another command"));
@@ -28,20 +29,12 @@ impl Turn {
         };
         let body =
             Body { currency: Some(command.account.currency), postings: vec![posting], reason: command.reason.clone(), ..Body::default() };
-        let (at, tenant, identity) = (received_at, command.account.tenant, identity.clone());
+        let (at, tenant, keyed) = (received_at, command.account.tenant, named.key());
+        let identity = named.identity;
         let digest = [0; 16];
-        let index = self.push(Record {
-            seq: Seq(0),
-            kind,
-            tenant,
-            identity,
-            at,
-            received_at,
-            content,
-            body,
-            personal: None,
-            personal_digest: digest,
-        });
+        let record =
+            Record { seq: Seq(0), kind, tenant, identity, at, received_at, content, body, personal: None, personal_digest: digest };
+        let index = self.push(record, Some(keyed));
         self.money_answer(command, relative(index), false)
     }
 

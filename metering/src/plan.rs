@@ -2,7 +2,6 @@
 
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, RateCardId, TenantId};
-use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tenants::{Agreement, Chain, ChainError, Pricing, Tenant};
@@ -45,7 +44,7 @@ pub struct PlanLink {
 pub struct ChainPlan {
     from: Instant,
     until: Option<Instant>,
-    pub links: Result<SmallVec<[PlanLink; 3]>, ChainError>,
+    pub links: Result<Arc<[PlanLink]>, ChainError>,
 }
 
 impl ChainPlan {
@@ -69,7 +68,7 @@ pub fn plans(customer: &Tenant, agreements: &[Agreement], timelines: &HashMap<Ra
         .collect()
 }
 
-fn links(chain: Chain, timelines: &HashMap<RateCardId, Arc<Timeline>>) -> SmallVec<[PlanLink; 3]> {
+fn links(chain: Chain, timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Arc<[PlanLink]> {
     let with_card = |link: tenants::Link| PlanLink {
         timeline: match link.agreement.pricing {
             Pricing::Wholesale { rate_card } => timelines.get(&rate_card).cloned(),

@@ -1,5 +1,8 @@
 //! The half of a usage event's way that needs no turn: customer, chain, cards, measuring. Runs in the
 //! caller's task, many at a time; what depends on counters and balances is left to the committer.
+//!
+//! Nearly every event finds all it needs in memory ([`Desk::at_hand`]); the others wait for the records
+//! ([`Desk::prepare`]).
 
 use crate::command::{Caller, FUTURE_SECS_MAX, Problem, UsageEvent};
 use crate::digest::Digest;
@@ -11,9 +14,11 @@ use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::usage::{Measured, Unrated, Usage};
 use rating::{CardVersionId, Currency, Instant, Quantity, TenantId, ids::HoldId};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
-use store::journal::{Identity, Namespace, Personal};
+use store::hash;
+use store::journal::{Identity, Journal, Keyed, Name, Namespace, Personal};
 use tenants::{Agreement, Pricing};
 
 /// How many fallback cards may stand behind one another.
@@ -27,13 +32,19 @@ const NO_KEY: [u8; 32] = [0; 32];
 #[derive(Debug)]
 pub struct Prepared {
     pub event: UsageEvent,
-    pub identity: Identity,
+    /// Whose books: the customer's root, or the key's own for an unknown customer.
+    pub root: TenantId,
+    pub namespace: Namespace,
+    /// Of its name in the journal.
+    key: u64,
     /// Where the event lies if it came before its customer was known: under the key's own root.
-    pub orphan: Option<Identity>,
+    orphan: Option<(TenantId, u64)>,
     /// Digest of the content as sent, under the customer's key: tells a resend from a conflict.
     pub content: [u8; 16],
-    /// The digest before it was keyed; never stored.
-    plain: [u8; 16],
+    /// Of what names a person, as it stands in a record of a rated event.
+    personal_digest: [u8; 16],
+    /// The hold that this usage captures, if it is there: the one it names, or the one of its own id.
+    pub hold: HoldId,
     /// Destination and origin as sent, where the customer's country made other digits of them.
     sent: [Option<String>; 2],
     /// Whose key sent it.
@@ -50,13 +61,17 @@ pub struct Prepared {
 pub struct Plan {
     pub currency: Currency,
     pub meter: Arc<MeterTerms>,
-    pub links: Vec<MeasuredLink>,
+    /// What was measured: the event's own, or another for a hold.
+    quantity: Quantity,
+    chain: Arc<[PlanLink]>,
+    /// Of the chain's links, in their order.
+    methods: SmallVec<[Method; 2]>,
 }
 
-#[derive(Debug)]
-pub struct MeasuredLink {
-    pub agreement: Agreement,
-    pub method: Method,
+#[derive(Debug, Clone, Copy)]
+pub struct MeasuredLink<'a> {
+    pub agreement: &'a Agreement,
+    pub method: &'a Method,
 }
 
 #[derive(Debug)]
@@ -83,64 +98,82 @@ pub enum Lateness {
     Accepted,
 }
 
-impl Prepared {
-    pub fn usage(&self, meter: &MeterTerms) -> Usage<'_> {
-        usage_of(&self.event, meter)
+impl Plan {
+    /// From the customer's own link up.
+    pub fn links(&self) -> impl ExactSizeIterator<Item = MeasuredLink<'_>> {
+        self.chain.iter().zip(&self.methods).map(|(link, method)| MeasuredLink { agreement: &link.agreement, method })
     }
-    /// `as_sent`: what will be prepared again (kept usage, holds). Digits that are normal already could be
-    /// taken for a national number.
-    pub fn personal(&self, as_sent: bool) -> Personal {
-        let event = &self.event;
-        let [destination, origin] = &self.sent;
-        let number = |sent: &Option<String>, digits: &Option<String>| sent.as_ref().filter(|_| as_sent).or(digits.as_ref()).cloned();
-        Personal {
-            destination: number(destination, &event.destination),
-            origin: number(origin, &event.origin),
-            attributes: event.attributes.clone(),
-            customer_hint: self.customer.is_none().then(|| event.customer.clone()),
-            raw: event.raw.clone(),
-        }
+}
+
+impl Prepared {
+    /// As measured by this plan.
+    pub fn usage(&self, plan: &Plan) -> Usage<'_> {
+        Usage { quantity: plan.quantity, ..usage_of(&self.event, &plan.meter) }
+    }
+    /// Its name in the journal.
+    pub fn name(&self) -> Keyed<'_> {
+        Keyed { key: self.key, name: self.named(self.root) }
+    }
+    pub fn orphan(&self) -> Option<Keyed<'_>> {
+        self.orphan.map(|(root, key)| Keyed { key, name: self.named(root) })
+    }
+    fn named(&self, root: TenantId) -> Name<'_> {
+        Name { root, namespace: self.namespace, source: &self.event.source, id: &self.event.id }
+    }
+    /// Another kind of command about this usage; what is recorded under its name is of that kind.
+    pub fn in_namespace(self, namespace: Namespace, journal: &dyn Journal) -> Self {
+        let mut other = Self { namespace, orphan: None, ..self };
+        other.key = journal.identity_key(other.named(other.root));
+        other
     }
     /// The content's digest as it was kept while the customer was unknown.
     pub fn orphan_content(&self) -> [u8; 16] {
-        sealed(&NO_KEY, &self.plain)
-    }
-    /// The hold that this usage captures, if it is there: the one it names, or the one of its own id.
-    pub fn hold_id(&self) -> HoldId {
-        let (root, source) = (self.identity.root, &self.event.source);
-        match &self.event.hold {
-            Some(name) => named_hold(root, source, name),
-            None => hold_id(root, source, &self.event.id),
-        }
+        content_digest(&NO_KEY, &self.event, [self.sent[0].as_deref(), self.sent[1].as_deref()])
     }
     /// The same usage with another quantity, measured again: what a hold for less would be.
-    pub fn of_quantity(&self, plan: &Plan, quantity: Quantity) -> Result<(Self, Plan), Kept> {
-        let event = UsageEvent { quantity, ..self.event.clone() };
-        let usage = usage_of(&event, &plan.meter);
-        let mut links = Vec::with_capacity(plan.links.len());
-        for link in &plan.links {
-            let method = match &link.method {
+    pub fn of_quantity(&self, plan: &Plan, quantity: Quantity) -> Result<Plan, Kept> {
+        let usage = Usage { quantity, ..self.usage(plan) };
+        let mut methods = SmallVec::new();
+        for method in &plan.methods {
+            methods.push(match method {
                 Method::Commission { commission_bp } => Method::Commission { commission_bp: *commission_bp },
                 Method::Card { version, card, .. } => {
                     let measured = card.measure(&usage).map_err(|unrated| Kept(unrated.code()))?;
                     Method::Card { version: *version, card: Arc::clone(card), measured }
                 }
-            };
-            links.push(MeasuredLink { agreement: link.agreement.clone(), method });
+            });
         }
-        let plan = Plan { currency: plan.currency, meter: Arc::clone(&plan.meter), links };
-        let (identity, customer) = (self.identity.clone(), self.customer.clone());
-        let (content, plain, sender, received_at) = (self.content, self.plain, self.sender, self.received_at);
-        let priced = Err(Kept("measured_apart"));
-        let sent = [None, None];
-        Ok((Self { event, identity, orphan: None, content, plain, sent, sender, customer, received_at, priced }, plan))
+        Ok(Plan { currency: plan.currency, meter: Arc::clone(&plan.meter), quantity, chain: Arc::clone(&plan.chain), methods })
     }
     pub fn personal_key(&self) -> &[u8; 32] {
         self.customer.as_ref().map_or(&NO_KEY, |customer| &customer.personal_key)
     }
+    /// An unknown customer's usage belongs to its sender: only there will its customer be looked for.
+    pub fn owner(&self) -> TenantId {
+        self.customer.as_ref().map_or(self.sender, |customer| customer.tenant.id)
+    }
+
+    /// Its identity and personal part for the record. `as_sent`: what will be prepared again (kept usage,
+    /// holds); digits that are normal already could be taken for a national number.
+    pub fn into_record_parts(self, as_sent: bool) -> (Identity, Option<Personal>, [u8; 16]) {
+        let Self { event, sent: [destination, origin], root, namespace, customer, personal_digest, .. } = self;
+        let again = as_sent && (destination.is_some() || origin.is_some());
+        let number = |sent: Option<String>, digits: Option<String>| if as_sent { sent.or(digits) } else { digits };
+        let personal = Personal {
+            destination: number(destination, event.destination),
+            origin: number(origin, event.origin),
+            attributes: event.attributes,
+            customer_hint: customer.is_none().then_some(event.customer),
+            raw: event.raw,
+        };
+        let key = customer.as_ref().map_or(&NO_KEY, |customer| &customer.personal_key);
+        let digest = if again { hash::personal_digest(key, &personal) } else { personal_digest };
+        let identity = Identity { root, namespace, source: event.source, id: event.id };
+        (identity, (personal != Personal::default()).then_some(personal), digest)
+    }
 }
 
-pub fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms) -> Usage<'a> {
+fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms) -> Usage<'a> {
     Usage {
         meter: &event.meter,
         is_call: meter.unit == CALL_UNIT,
@@ -154,31 +187,194 @@ pub fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms) -> Usage<'a> {
     }
 }
 
-/// What is refused here is malformed (unknown meter, in the future) and is not kept.
-pub async fn prepare(directory: &Directory, caller: &Caller, event: UsageEvent, now: Instant, late: Lateness) -> Result<Prepared, Problem> {
-    if event.at > now.plus_secs(FUTURE_SECS_MAX) {
-        return Err(Problem::field("future_event", "at", format!("at most {FUTURE_SECS_MAX} s ahead of the server's clock ({now})")));
-    }
-    let Some(meter) = directory.meter(&event.meter).await? else {
-        return Err(Problem::field("unknown_meter", "meter", format!("there is no meter {:?}", event.meter)));
-    };
-    let customer = directory.customer(caller, &event.customer).await?;
-    let identity = |root| Identity { root, namespace: Namespace::Usage, source: event.source.clone(), id: event.id.clone() };
-    let root = customer.as_ref().map_or(caller.root, |c| c.tenant.root);
-    let (identity, orphan) = (identity(root), (root != caller.root).then(|| identity(caller.root)));
-    let plain = content_digest(&event);
-    let content = sealed(customer.as_ref().map_or(&NO_KEY, |c| &c.personal_key), &plain);
-    let (event, sent) = normalised(event, customer.as_deref());
-    let priced = match &customer {
-        None => Err(Kept("unknown_customer")),
-        Some(customer) => plan(directory, customer, &event, meter, now, late).await?,
-    };
-    let sender = caller.tenant;
-    Ok(Prepared { event, identity, orphan, content, plain, sent, sender, customer, received_at: now, priced })
+/// Where the events of one request are prepared.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    directory: &'a Directory,
+    journal: &'a dyn Journal,
+    caller: &'a Caller,
+    now: Instant,
+    late: Lateness,
+    /// The meter of the event before: mostly this one's too.
+    meter: Option<(String, Arc<MeterTerms>)>,
 }
 
-/// Numbers become digits as the customer's country writes them; with those that changed, as they were.
-fn normalised(mut event: UsageEvent, customer: Option<&Customer>) -> (UsageEvent, [Option<String>; 2]) {
+/// Who and what an event is about.
+struct About {
+    meter: Arc<MeterTerms>,
+    customer: Option<Arc<Customer>>,
+}
+
+/// What memory does not have.
+enum Missing {
+    Version { timeline: Arc<Timeline>, at: Instant },
+    Fallback { timeline: Arc<Timeline>, name: String },
+}
+
+/// A plan, or why the event is kept without one; or what has to be read first.
+type Planned = Result<Result<Plan, Kept>, Missing>;
+
+impl<'a> Desk<'a> {
+    pub fn new(directory: &'a Directory, journal: &'a dyn Journal, caller: &'a Caller, now: Instant, late: Lateness) -> Self {
+        Self { directory, journal, caller, now, late, meter: None }
+    }
+
+    /// With what is in memory; `Err`: something is not. What is refused is malformed (unknown meter, in the
+    /// future) and is not kept.
+    pub fn at_hand(&mut self, mut event: UsageEvent) -> Result<Result<Prepared, Problem>, Box<UsageEvent>> {
+        if let Err(problem) = self.check(&event) {
+            return Ok(Err(problem));
+        }
+        let Some(meter) = self.meter_at_hand(&event.meter) else { return Err(Box::new(event)) };
+        let Some(customer) = self.directory.customer_at_hand(self.caller, &event.customer) else { return Err(Box::new(event)) };
+        let about = About { meter, customer: Some(customer) };
+        let (content, sent) = normalised(&mut event, about.customer.as_deref());
+        match self.plan(&about, &event) {
+            Ok(priced) => Ok(Ok(self.assemble(event, about, content, sent, priced))),
+            Err(_missing) => Err(Box::new(as_sent(event, sent))),
+        }
+    }
+
+    /// The same, after reading what is missing.
+    pub async fn prepare(&mut self, mut event: UsageEvent) -> Result<Prepared, Problem> {
+        self.check(&event)?;
+        let Some(meter) = self.directory.meter(&event.meter).await? else {
+            return Err(Problem::field("unknown_meter", "meter", format!("there is no meter {:?}", event.meter)));
+        };
+        let customer = self.directory.customer(self.caller, &event.customer).await?;
+        let about = About { meter, customer };
+        let (content, sent) = normalised(&mut event, about.customer.as_deref());
+        loop {
+            match self.plan(&about, &event) {
+                Ok(priced) => return Ok(self.assemble(event, about, content, sent, priced)),
+                Err(Missing::Version { timeline, at }) => {
+                    if let Some(slot) = timeline.in_force(at) {
+                        self.directory.compiled(slot).await?;
+                    }
+                }
+                Err(Missing::Fallback { timeline, name }) => self.directory.load_fallback(&timeline, &name).await?,
+            }
+        }
+    }
+
+    fn check(&self, event: &UsageEvent) -> Result<(), Problem> {
+        if event.at <= self.now.plus_secs(FUTURE_SECS_MAX) {
+            return Ok(());
+        }
+        Err(Problem::field("future_event", "at", format!("at most {FUTURE_SECS_MAX} s ahead of the server's clock ({})", self.now)))
+    }
+
+    fn meter_at_hand(&mut self, name: &str) -> Option<Arc<MeterTerms>> {
+        if let Some((_, meter)) = self.meter.as_ref().filter(|(last, _)| last == name) {
+            return Some(Arc::clone(meter));
+        }
+        let meter = self.directory.meter_at_hand(name)?;
+        self.meter = Some((name.to_owned(), Arc::clone(&meter)));
+        Some(meter)
+    }
+
+    fn plan(&self, about: &About, event: &UsageEvent) -> Planned {
+        let Some(customer) = &about.customer else { return Ok(Err(Kept("unknown_customer"))) };
+        if customer.tenant.closed_at.is_some_and(|closed| event.at >= closed) {
+            return Ok(Err(Kept("tenant_closed")));
+        }
+        let window_secs = i64::from(customer.tenant.late_window_days) * 86_400;
+        if self.late == Lateness::Kept && event.at < self.now.plus_secs(-window_secs) {
+            return Ok(Err(Kept("late")));
+        }
+        let chain = match customer.chain_at(event.at).map(|plan| &plan.links) {
+            Some(Ok(chain)) => chain,
+            Some(Err(error)) => return Ok(Err(Kept(error.code()))),
+            None => return Ok(Err(Kept("no_agreement"))),
+        };
+        let Some(currency) = chain.first().map(|link| link.agreement.currency) else { return Ok(Err(Kept("no_agreement"))) };
+        let usage = usage_of(event, &about.meter);
+        let mut methods = SmallVec::new();
+        for link in chain.iter() {
+            match self.measure_link(link, &usage)? {
+                Ok(method) => methods.push(method),
+                Err(kept) => return Ok(Err(kept)),
+            }
+        }
+        Ok(Ok(Plan { currency, meter: Arc::clone(&about.meter), quantity: event.quantity, chain: Arc::clone(chain), methods }))
+    }
+
+    fn measure_link(&self, link: &PlanLink, usage: &Usage<'_>) -> Result<Result<Method, Kept>, Missing> {
+        match (&link.agreement.pricing, &link.timeline) {
+            (Pricing::Commission { commission_bp }, _) => Ok(Ok(Method::Commission { commission_bp: *commission_bp })),
+            (Pricing::Wholesale { .. }, Some(timeline)) => self.measure_card(timeline, link.agreement.currency, usage),
+            (Pricing::Wholesale { .. }, None) => Ok(Err(Kept("no_rate"))),
+        }
+    }
+
+    /// The card's version in force at the start, then its fallback cards.
+    fn measure_card(&self, timeline: &Arc<Timeline>, currency: Currency, usage: &Usage<'_>) -> Result<Result<Method, Kept>, Missing> {
+        let mut timeline = Cow::Borrowed(timeline);
+        for _ in 0..FALLBACKS_MAX {
+            let Some(slot) = timeline.in_force(usage.at) else { return Ok(Err(Kept("no_rate"))) };
+            let Some(card) = slot.compiled.get() else {
+                return Err(Missing::Version { timeline: timeline.into_owned(), at: usage.at });
+            };
+            if card.currency() != currency {
+                return Ok(Err(Kept("currency_mismatch")));
+            }
+            match card.measure(usage) {
+                Ok(measured) => return Ok(Ok(Method::Card { version: slot.id, card: Arc::clone(card), measured })),
+                Err(Unrated::NoRate) => {}
+                Err(unrated) => return Ok(Err(Kept(unrated.code()))),
+            }
+            let Some(name) = card.fallback() else { return Ok(Err(Kept("no_rate"))) };
+            match self.directory.fallback_at_hand(&timeline, name) {
+                Some(Some(next)) => timeline = Cow::Owned(next),
+                Some(None) => return Ok(Err(Kept("no_rate"))),
+                None => return Err(Missing::Fallback { name: name.to_owned(), timeline: timeline.into_owned() }),
+            }
+        }
+        Ok(Err(Kept("no_rate")))
+    }
+
+    fn assemble(
+        &self,
+        event: UsageEvent,
+        about: About,
+        content: [u8; 16],
+        sent: [Option<String>; 2],
+        priced: Result<Plan, Kept>,
+    ) -> Prepared {
+        let customer = about.customer;
+        let root = customer.as_ref().map_or(self.caller.root, |c| c.tenant.root);
+        let key = |root| self.journal.identity_key(Name { root, namespace: Namespace::Usage, source: &event.source, id: &event.id });
+        let orphan = (root != self.caller.root).then(|| (self.caller.root, key(self.caller.root)));
+        let hold = match &event.hold {
+            Some(name) => named_hold(root, &event.source, name),
+            None => hold_id(root, &event.source, &event.id),
+        };
+        let hint = customer.is_none().then_some(event.customer.as_str());
+        let personal_key = customer.as_ref().map_or(&NO_KEY, |c| &c.personal_key);
+        let texts = [event.destination.as_deref(), event.origin.as_deref(), hint, event.raw.as_deref()];
+        let personal_digest = hash::personal_digest_of(personal_key, texts, &event.attributes);
+        Prepared {
+            key: key(root),
+            root,
+            namespace: Namespace::Usage,
+            orphan,
+            content,
+            personal_digest,
+            hold,
+            sent,
+            sender: self.caller.tenant,
+            customer,
+            received_at: self.now,
+            priced,
+            event,
+        }
+    }
+}
+
+/// Numbers become digits as the customer's country writes them. The digest of the content as sent, and the
+/// numbers that changed, as they were.
+fn normalised(event: &mut UsageEvent, customer: Option<&Customer>) -> ([u8; 16], [Option<String>; 2]) {
+    let content = content_digest(customer.map_or(&NO_KEY, |c| &c.personal_key), event, [None, None]);
     let country = customer.and_then(|c| c.tenant.country.as_deref());
     let digits = |number: &mut Option<String>| {
         let text = number.as_deref()?;
@@ -186,98 +382,29 @@ fn normalised(mut event: UsageEvent, customer: Option<&Customer>) -> (UsageEvent
         number.replace(digits)
     };
     let sent = [digits(&mut event.destination), digits(&mut event.origin)];
-    (event, sent)
+    (content, sent)
 }
 
-async fn plan(
-    directory: &Directory,
-    customer: &Customer,
-    event: &UsageEvent,
-    meter: Arc<MeterTerms>,
-    now: Instant,
-    late: Lateness,
-) -> Result<Result<Plan, Kept>, Problem> {
-    if customer.tenant.closed_at.is_some_and(|closed| event.at >= closed) {
-        return Ok(Err(Kept("tenant_closed")));
-    }
-    let window_secs = i64::from(customer.tenant.late_window_days) * 86_400;
-    if late == Lateness::Kept && event.at < now.plus_secs(-window_secs) {
-        return Ok(Err(Kept("late")));
-    }
-    let chain = match customer.chain_at(event.at).map(|plan| plan.links.as_ref()) {
-        Some(Ok(chain)) => chain,
-        Some(Err(error)) => return Ok(Err(Kept(error.code()))),
-        None => return Ok(Err(Kept("no_agreement"))),
-    };
-    let usage = usage_of(event, &meter);
-    let mut links = Vec::with_capacity(chain.len());
-    for link in chain {
-        match measure_link(directory, link, &usage).await? {
-            Ok(method) => links.push(MeasuredLink { agreement: link.agreement.clone(), method }),
-            Err(kept) => return Ok(Err(kept)),
-        }
-    }
-    let Some(currency) = chain.first().map(|link| link.agreement.currency) else {
-        return Ok(Err(Kept("no_agreement")));
-    };
-    Ok(Ok(Plan { currency, meter, links }))
-}
-
-async fn measure_link(directory: &Directory, link: &PlanLink, usage: &Usage<'_>) -> Result<Result<Method, Kept>, Problem> {
-    match (&link.agreement.pricing, &link.timeline) {
-        (Pricing::Commission { commission_bp }, _) => Ok(Ok(Method::Commission { commission_bp: *commission_bp })),
-        (Pricing::Wholesale { .. }, Some(timeline)) => measure_card(directory, timeline, link.agreement.currency, usage).await,
-        (Pricing::Wholesale { .. }, None) => Ok(Err(Kept("no_rate"))),
-    }
-}
-
-/// The card's version in force at the start, then its fallback cards.
-async fn measure_card(
-    directory: &Directory,
-    timeline: &Arc<Timeline>,
-    currency: Currency,
-    usage: &Usage<'_>,
-) -> Result<Result<Method, Kept>, Problem> {
-    let mut timeline = Arc::clone(timeline);
-    for _ in 0..FALLBACKS_MAX {
-        let Some(slot) = timeline.in_force(usage.at) else { return Ok(Err(Kept("no_rate"))) };
-        let card = directory.compiled(slot).await?;
-        if card.currency() != currency {
-            return Ok(Err(Kept("currency_mismatch")));
-        }
-        let version = slot.id;
-        match card.measure(usage) {
-            Ok(measured) => return Ok(Ok(Method::Card { version, card, measured })),
-            Err(Unrated::NoRate) => {}
-            Err(unrated) => return Ok(Err(Kept(unrated.code()))),
-        }
-        let Some(name) = card.fallback() else { return Ok(Err(Kept("no_rate"))) };
-        match directory.fallback(&timeline, name).await? {
-            Some(next) => timeline = next,
-            None => return Ok(Err(Kept("no_rate"))),
-        }
-    }
-    Ok(Err(Kept("no_rate")))
+/// The event before [`normalised`].
+fn as_sent(event: UsageEvent, [destination, origin]: [Option<String>; 2]) -> UsageEvent {
+    UsageEvent { destination: destination.or(event.destination), origin: origin.or(event.origin), ..event }
 }
 
 /// Equal after parsing: "600" = 600.0; attributes are sorted; the hold and the raw record do not count.
-fn content_digest(event: &UsageEvent) -> [u8; 16] {
+/// `sent`: destination and origin as sent, where the event has other digits by now.
+fn content_digest(key: &[u8; 32], event: &UsageEvent, sent: [Option<&str>; 2]) -> [u8; 16] {
     let amount = event.amount.map(|amount| amount.to_string());
-    let mut digest = Digest::keyed(&NO_KEY)
+    let mut digest = Digest::keyed(key);
+    digest
         .text(&event.customer)
         .text(&event.meter)
         .number(event.quantity.0)
         .number(event.at.micros().into())
         .optional(amount.as_deref())
-        .optional(event.destination.as_deref())
-        .optional(event.origin.as_deref());
+        .optional(sent[0].or(event.destination.as_deref()))
+        .optional(sent[1].or(event.origin.as_deref()));
     for (name, value) in &event.attributes {
-        digest = digest.text(name).text(value);
+        digest.text(name).text(value);
     }
     digest.finish()
-}
-
-/// A content's digest under the key of the person it is about.
-fn sealed(key: &[u8; 32], plain: &[u8; 16]) -> [u8; 16] {
-    Digest::keyed(key).number(i128::from_le_bytes(*plain)).finish()
 }

@@ -5,6 +5,7 @@ use rating::fast::{FastBuild, FastMap};
 use rating::usage::Counter;
 use rating::{Carry, TenantId, ids::HoldId};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hash, RandomState};
 use store::journal::{Amendment, Carries, CounterKey, Member, MemberKey, Seq, State};
 
@@ -22,6 +23,20 @@ impl<K: Hash + Eq, V, S: BuildHasher + Default> Layer<K, V, S> {
     }
     pub fn get(&self, key: &K) -> Option<&V> {
         self.changed.get(key).or_else(|| self.loaded.get(key))
+    }
+    /// The value to change in place.
+    pub fn change(&mut self, key: K) -> &mut V
+    where
+        V: Clone + Default,
+    {
+        let Self { loaded, changed } = self;
+        match changed.entry(key) {
+            Entry::Occupied(slot) => slot.into_mut(),
+            Entry::Vacant(slot) => {
+                let value = loaded.get(slot.key()).cloned().unwrap_or_default();
+                slot.insert(value)
+            }
+        }
     }
     pub fn set(&mut self, key: K, value: V) {
         self.changed.insert(key, value);
@@ -57,9 +72,9 @@ impl States {
         };
         (states, state.accounts)
     }
-    pub fn carry(&self, customer: TenantId, buyer: TenantId) -> Carry {
-        let carries = self.carries.get(&customer);
-        carries.and_then(|list| list.iter().find(|(of, _)| *of == buyer)).map_or(Carry::ZERO, |&(_, carry)| carry)
+    /// Of one leaf customer, on every link that has one.
+    pub fn carries_of(&self, customer: TenantId) -> &[(TenantId, Carry)] {
+        self.carries.get(&customer).map_or(&[], |list| list)
     }
     pub fn counter(&self, key: &CounterKey) -> Counter {
         self.counters.get(key).copied().unwrap_or_default()
@@ -67,12 +82,18 @@ impl States {
     pub fn member(&self, key: &MemberKey) -> Member {
         self.members.get(key).copied().unwrap_or_default()
     }
-    pub fn set_carry(&mut self, customer: TenantId, buyer: TenantId, carry: Carry) {
-        let mut list = self.carries.get(&customer).cloned().unwrap_or_default();
-        match list.iter_mut().find(|(of, _)| *of == buyer) {
-            Some((_, old)) => *old = carry,
-            None => list.push((buyer, carry)),
+    pub fn set_carries(&mut self, customer: TenantId, new: impl Iterator<Item = (TenantId, Carry)>) {
+        let list = self.carries.change(customer);
+        for (buyer, carry) in new {
+            match list.iter_mut().find(|(of, _)| *of == buyer) {
+                Some((_, old)) => *old = carry,
+                None => list.push((buyer, carry)),
+            }
         }
-        self.carries.set(customer, list);
     }
+}
+
+/// The carry of one link.
+pub fn carry_of(carries: &[(TenantId, Carry)], buyer: TenantId) -> Carry {
+    carries.iter().find(|(of, _)| *of == buyer).map_or(Carry::ZERO, |&(_, carry)| carry)
 }

@@ -16,10 +16,8 @@ use rating::fast::FastMap;
 use rating::{Cents, Currency, Instant, TenantId, ids::HoldId};
 use smallvec::SmallVec;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use store::hash;
-use store::journal::{Amendment, Batch, Body, Charge, CounterKey, Identity, Kind, Namespace, Personal, Record, Seq, State, StateKeys};
+use store::journal::{Amendment, Batch, Body, Charge, CounterKey, Keyed, Kind, Namespace, Record, Seq, State, StateKeys};
 
 /// One batch under way.
 #[derive(Debug)]
@@ -27,14 +25,18 @@ pub struct Turn {
     pub now: Instant,
     pub books: Books,
     pub states: States,
-    known: HashMap<Identity, Arc<Record>>,
+    /// What the journal knows already, by key.
+    known: Known,
     /// The records that priced kept events later, by their seq.
     later: HashMap<Seq, Arc<Record>>,
     batch: Batch,
-    /// Identities of this batch's own records, by hash.
-    fresh: HashMap<u64, SmallVec<[usize; 1]>>,
-    hashes: RandomState,
+    /// This batch's own records, by key.
+    fresh: Fresh,
 }
+
+/// Records by the keys of their names; the names are compared too.
+pub type Known = FastMap<u64, SmallVec<[Arc<Record>; 1]>>;
+pub type Fresh = FastMap<u64, SmallVec<[u32; 2]>>;
 
 /// The batch before a command that may have to be taken back.
 #[derive(Debug)]
@@ -42,7 +44,7 @@ pub struct Saved {
     books: Books,
     states: States,
     batch: Batch,
-    fresh: HashMap<u64, SmallVec<[usize; 1]>>,
+    fresh: Fresh,
 }
 
 /// Where a record stands: in the journal, or in this batch.
@@ -53,28 +55,20 @@ pub enum Earlier {
 }
 
 impl Turn {
-    pub fn new(
-        now: Instant,
-        keys: StateKeys,
-        state: State,
-        known: HashMap<Identity, Arc<Record>>,
-        later: HashMap<Seq, Arc<Record>>,
-    ) -> Self {
+    pub fn new(now: Instant, keys: StateKeys, state: State, known: Known, later: HashMap<Seq, Arc<Record>>) -> Self {
         let (states, accounts) = States::new(state);
         let books = Books::load(keys.accounts, &accounts);
-        Self {
-            now,
-            books,
-            states,
-            known,
-            later,
-            batch: Batch { committed_at: now, ..Batch::default() },
-            fresh: HashMap::new(),
-            hashes: RandomState::new(),
-        }
+        Self { now, books, states, known, later, batch: Batch { committed_at: now, ..Batch::default() }, fresh: Fresh::default() }
     }
 
-    pub fn into_batch(self) -> Batch {
+    /// Room for this many records.
+    pub fn reserve(&mut self, records: usize) {
+        self.batch.records.reserve(records);
+        self.fresh.reserve(records);
+    }
+
+    /// What is left behind, and the keys of what it records.
+    pub fn into_batch(self) -> (Batch, Fresh) {
         let mut batch = self.batch;
         batch.state = State {
             accounts: self.books.into_changed(),
@@ -84,30 +78,31 @@ impl Turn {
             holds: self.states.holds.into_changed(),
             amendments: FastMap::default(),
         };
-        batch
+        (batch, self.fresh)
     }
 
-    pub fn take(&mut self, work: &Work) -> Done {
+    pub fn take(&mut self, work: Work) -> Done {
         match work {
-            Work::Usage(prepared) => Done::Event(self.usage(prepared)),
-            Work::Again { kept, prepared } => Done::Event(self.again(kept, prepared)),
-            Work::Void(void) => Done::Amended(self.void(void).map(|posted| Amended { void: posted, event: None })),
-            Work::Correct { void, event } => Done::Amended(self.correct(void, event)),
-            Work::PlaceHold(work) => Done::Hold(self.place_hold(work)),
-            Work::ExtendHold { hold, identity, work } => Done::Hold(self.extend_hold(*hold, identity, work)),
-            Work::ReleaseHold { hold, identity, currency } => Done::Hold(self.release_hold(*hold, identity, *currency)),
+            Work::Usage(prepared) => Done::Event(self.usage(*prepared)),
+            Work::Again { kept, prepared } => Done::Event(self.again(&kept, *prepared)),
+            Work::Void(void) => Done::Amended(self.void(&void).map(|posted| Amended { void: posted, event: None })),
+            Work::Correct { void, event } => Done::Amended(self.correct(&void, *event)),
+            Work::PlaceHold(work) => Done::Hold(self.place_hold(*work)),
+            Work::ExtendHold { hold, named, work } => Done::Hold(self.extend_hold(hold, named, *work)),
+            Work::ReleaseHold { hold, named, currency } => Done::Hold(self.release_hold(hold, named, currency)),
             Work::Sweep => Done::Swept,
-            Work::Money { identity, command, received_at } => Done::Money(self.money(identity, command, *received_at)),
+            Work::Money { named, command, received_at } => Done::Money(self.money(named, &command, received_at)),
         }
     }
 
-    /// What is already recorded under an identity.
-    pub fn earlier(&self, identity: &Identity) -> Option<Earlier> {
-        if let Some(record) = self.known.get(identity) {
+    /// What is already recorded under a name.
+    pub fn earlier(&self, keyed: Keyed<'_>) -> Option<Earlier> {
+        if let Some(record) = self.known.get(&keyed.key).and_then(|known| known.iter().find(|record| record.identity.name() == keyed.name))
+        {
             return Some(Earlier::Stored(Arc::clone(record)));
         }
-        let same = |index: &&usize| self.batch.records[**index].identity == *identity;
-        self.fresh.get(&self.hashes.hash_one(identity))?.iter().find(same).map(|index| Earlier::Fresh(*index))
+        let same = |index: &&u32| self.batch.records[**index as usize].identity.name() == keyed.name;
+        self.fresh.get(&keyed.key)?.iter().find(same).map(|index| Earlier::Fresh(*index as usize))
     }
 
     pub fn earlier_record<'a>(&'a self, earlier: &'a Earlier) -> &'a Record {
@@ -117,12 +112,17 @@ impl Turn {
         }
     }
 
-    /// Appends a record; its position in the batch.
-    pub fn push(&mut self, record: Record) -> usize {
+    /// Appends a record; its position in the batch. `key`: of its name; steps of the engine have none.
+    pub fn push(&mut self, mut record: Record, key: Option<u64>) -> usize {
         let index = self.batch.records.len();
-        self.fresh.entry(self.hashes.hash_one(&record.identity)).or_default().push(index);
+        if let Some(key) = key {
+            // A batch has far fewer than 2³² records: the queue is bounded.
+            self.fresh.entry(key).or_default().push(index as u32);
+        }
+        record.seq = relative(index);
         // Statements go by this instant: it follows the order of the journal, also where a large batch was long in preparing.
-        self.batch.records.push(Record { seq: relative(index), received_at: self.now, ..record });
+        record.received_at = self.now;
+        self.batch.records.push(record);
         index
     }
 
@@ -156,18 +156,15 @@ impl Turn {
 
     // ---- usage ----
 
-    pub fn usage(&mut self, prepared: &Prepared) -> Outcome {
-        if let Some(earlier) = self.earlier(&prepared.identity) {
+    pub fn usage(&mut self, prepared: Prepared) -> Outcome {
+        if let Some(earlier) = self.earlier(prepared.name()).or_else(|| self.orphan(&prepared)) {
             return self.resent(&earlier, prepared);
         }
-        if let Some(earlier) = self.orphan(prepared) {
-            return self.resent(&earlier, prepared);
-        }
-        match self.rate(prepared) {
+        match self.rate(&prepared) {
             Ok(rated) => self.record_rated(prepared, rated, Kind::Rated, None),
             Err(kept) => {
-                let body = Body { reason: kept.0.to_owned(), ..event_body(prepared) };
-                let index = self.push(record_of(prepared, Kind::Unrated, body));
+                let (key, body) = (prepared.name().key, Body { reason: kept.0.to_owned(), ..event_body(&prepared) });
+                let index = self.push(record_of(prepared, Kind::Unrated, body), Some(key));
                 self.batch.unrated.push(index);
                 Outcome::Unrated { reason: kept.0.to_owned(), duplicate: false }
             }
@@ -176,13 +173,13 @@ impl Turn {
 
     /// The same event from before its customer was known. Another customer's event of that id is another event.
     fn orphan(&self, prepared: &Prepared) -> Option<Earlier> {
-        let earlier = self.earlier(prepared.orphan.as_ref()?)?;
+        let earlier = self.earlier(prepared.orphan()?)?;
         let hint = self.earlier_record(&earlier).personal.as_ref().and_then(|personal| personal.customer_hint.as_deref());
         hint.is_some_and(|hint| hint == prepared.event.customer).then_some(earlier)
     }
 
     /// The same identity again: the first answer, a conflict, or another try at a kept event.
-    fn resent(&mut self, earlier: &Earlier, prepared: &Prepared) -> Outcome {
+    fn resent(&mut self, earlier: &Earlier, prepared: Prepared) -> Outcome {
         let record = self.earlier_record(earlier);
         // What came before its customer was known was kept under no key.
         let same = record.content == prepared.content || (record.kind == Kind::Unrated && record.content == prepared.orphan_content());
@@ -204,7 +201,7 @@ impl Turn {
     }
 
     /// Rates a kept event, unless that has happened or it was voided.
-    fn again(&mut self, kept: &Record, prepared: &Prepared) -> Outcome {
+    fn again(&mut self, kept: &Record, prepared: Prepared) -> Outcome {
         match self.amendment(kept.seq) {
             Some(Amendment { kind: Kind::Void, .. }) => return Outcome::Unrated { reason: "voided".to_owned(), duplicate: true },
             Some(Amendment { by, .. }) => {
@@ -215,8 +212,8 @@ impl Turn {
             }
             None => {}
         }
-        if prepared.identity != kept.identity
-            && let Some(earlier) = self.earlier(&prepared.identity)
+        if prepared.name().name != kept.identity.name()
+            && let Some(earlier) = self.earlier(prepared.name())
         {
             // It came again under its customer's root: what became of it there counts.
             let outcome = self.resent(&earlier, prepared);
@@ -225,7 +222,7 @@ impl Turn {
             }
             return outcome;
         }
-        match self.rate(prepared) {
+        match self.rate(&prepared) {
             Ok(rated) => self.record_rated(prepared, rated, Kind::RatedLater, Some(kept)),
             Err(reason) => Outcome::Unrated { reason: reason.0.to_owned(), duplicate: true },
         }
@@ -260,7 +257,7 @@ impl Turn {
         let (links, limits) = (charge::link_charges(charges), charge::limits(plan));
         let root = customer.tenant.root;
         let event = Event { root, platform: customer.platform(), currency: plan.currency, charges: &links, limits: &limits };
-        let id = prepared.hold_id();
+        let id = prepared.hold;
         if let Some(hold) = self.states.holds.get(&id) {
             let mut hold = hold.clone();
             match self.books.capture(&event, &mut hold, self.now) {
@@ -280,28 +277,30 @@ impl Turn {
 
     /// Carries and counters after these charges.
     pub fn grow(&mut self, customer: TenantId, charges: &[Charge]) {
+        self.states.set_carries(customer, charges.iter().map(|charge| (charge.link.buyer, charge.carry)));
         for charge in charges {
-            self.states.set_carry(customer, charge.link.buyer, charge.carry);
             if let Some(id) = charge.counter {
                 self.states.counters.set(CounterKey { buyer: charge.link.buyer, id }, charge.after);
             }
         }
     }
 
-    fn record_rated(&mut self, prepared: &Prepared, rated: Rated, kind: Kind, kept: Option<&Record>) -> Outcome {
+    fn record_rated(&mut self, prepared: Prepared, rated: Rated, kind: Kind, kept: Option<&Record>) -> Outcome {
         let body = Body {
             currency: Some(rated.currency),
             charges: rated.charges,
             hold: rated.hold,
             refers_to: kept.map(|record| record.seq),
-            ..event_body(prepared)
+            ..event_body(&prepared)
         };
+        let mut key = Some(prepared.name().key);
         let mut record = record_of(prepared, kind, body);
-        if let Some(kept) = kept.filter(|kept| kept.identity == record.identity) {
+        if kept.is_some_and(|kept| kept.identity == record.identity) {
             // The kept record is the one that its identity finds.
-            record.identity = Identity { namespace: Namespace::Engine, ..kept.identity.clone() };
+            record.identity.namespace = Namespace::Engine;
+            key = None;
         }
-        let index = self.push(record);
+        let index = self.push(record, key);
         if let Some(kept) = kept {
             self.amend(kept.seq, kind, index);
             self.settle(kept.seq);
@@ -321,7 +320,7 @@ impl Turn {
             customer: record.tenant,
             currency,
             debit: charge::debit(&record.body.charges),
-            splits: ledger::splits_of(&charges)?.into_vec(),
+            splits: ledger::splits_of(&charges)?,
             balance: self.books.balance(AccountKey::balance(record.tenant, currency))?.posted,
             over_hold: None,
         })
@@ -368,19 +367,9 @@ pub fn event_body(prepared: &Prepared) -> Body {
     }
 }
 
-pub fn record_of(prepared: &Prepared, kind: Kind, body: Body) -> Record {
-    let personal = prepared.personal(matches!(kind, Kind::Unrated | Kind::HoldPlaced | Kind::HoldExtended));
-    Record {
-        seq: Seq(0),
-        kind,
-        // An unknown customer's usage belongs to its sender: only there will its customer be looked for.
-        tenant: prepared.customer.as_ref().map_or(prepared.sender, |customer| customer.tenant.id),
-        identity: prepared.identity.clone(),
-        at: prepared.event.at,
-        received_at: prepared.received_at,
-        content: prepared.content,
-        body,
-        personal_digest: hash::personal_digest(prepared.personal_key(), &personal),
-        personal: (personal != Personal::default()).then_some(personal),
-    }
+pub fn record_of(prepared: Prepared, kind: Kind, body: Body) -> Record {
+    let (at, received_at, content, tenant) = (prepared.event.at, prepared.received_at, prepared.content, prepared.owner());
+    let as_sent = matches!(kind, Kind::Unrated | Kind::HoldPlaced | Kind::HoldExtended);
+    let (identity, personal, personal_digest) = prepared.into_record_parts(as_sent);
+    Record { seq: Seq(0), kind, tenant, identity, at, received_at, content, body, personal, personal_digest }
 }

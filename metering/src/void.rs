@@ -1,16 +1,17 @@
 //! −q of an earlier event: what its turn needs to know.
 
+use crate::work::Named;
 use rating::Instant;
 use rating::TenantId;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use std::sync::Arc;
-use store::journal::{Charge, ChargePricing, Identity, Record};
+use store::journal::{Charge, ChargePricing, Record};
 
 /// Everything that could be found out beforehand.
 #[derive(Debug)]
 pub struct Void {
-    pub identity: Identity,
+    pub named: Named,
     /// The event as it was first recorded.
     pub original: Arc<Record>,
     /// The record that carries its charges: the original, or the later rating of a kept event.

@@ -5,7 +5,7 @@ use crate::prepare::Prepared;
 use crate::void::Void;
 use rating::{Currency, Instant, ids::HoldId};
 use std::sync::Arc;
-use store::journal::{Identity, Record, Seq};
+use store::journal::{Identity, Journal, Keyed, Record, Seq};
 
 #[derive(Debug)]
 pub enum Work {
@@ -24,21 +24,40 @@ pub enum Work {
     PlaceHold(Box<HoldWork>),
     ExtendHold {
         hold: HoldId,
-        identity: Identity,
+        named: Named,
         work: Box<HoldWork>,
     },
     ReleaseHold {
         hold: HoldId,
-        identity: Identity,
+        named: Named,
         currency: Currency,
     },
     Money {
-        identity: Identity,
-        command: MoveMoney,
+        named: Named,
+        command: Box<MoveMoney>,
         received_at: Instant,
     },
     /// Nothing of its own: the batch it is in expires what is over.
     Sweep,
+}
+
+/// A command's identity with its key in the journal.
+#[derive(Debug)]
+pub struct Named {
+    pub identity: Identity,
+    key: u64,
+}
+
+impl Named {
+    pub fn new(identity: Identity, journal: &dyn Journal) -> Self {
+        Self { key: journal.identity_key(identity.name()), identity }
+    }
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+    pub fn keyed(&self) -> Keyed<'_> {
+        Keyed { key: self.key, name: self.identity.name() }
+    }
 }
 
 /// A hold to be placed, or extended to, with the usage it is for.
@@ -85,23 +104,30 @@ impl Done {
 }
 
 impl Work {
+    /// Of the batch before its own: neither its records nor what it amended.
+    pub fn needs_only_states(&self) -> bool {
+        match self {
+            Self::Usage(_) | Self::PlaceHold(_) | Self::ExtendHold { .. } | Self::ReleaseHold { .. } | Self::Money { .. } | Self::Sweep => {
+                true
+            }
+            Self::Again { .. } | Self::Void(_) | Self::Correct { .. } => false,
+        }
+    }
     /// Names under which the journal may already know the command.
-    pub fn identities(&self, into: &mut Vec<Identity>) {
+    pub fn names<'a>(&'a self, into: &mut Vec<Keyed<'a>>) {
         match self {
             Self::Usage(prepared) => {
-                into.push(prepared.identity.clone());
-                into.extend(prepared.orphan.clone());
+                into.push(prepared.name());
+                into.extend(prepared.orphan());
             }
-            Self::Again { prepared, .. } => into.push(prepared.identity.clone()),
-            Self::Void(void) => into.push(void.identity.clone()),
+            Self::Again { prepared, .. } => into.push(prepared.name()),
+            Self::Void(void) => into.push(void.named.keyed()),
             Self::Correct { void, event } => {
-                into.extend([void.identity.clone(), event.identity.clone()]);
-                into.extend(event.orphan.clone());
+                into.extend([void.named.keyed(), event.name()]);
+                into.extend(event.orphan());
             }
-            Self::PlaceHold(work) => into.push(work.prepared.identity.clone()),
-            Self::ExtendHold { identity, .. } | Self::ReleaseHold { identity, .. } | Self::Money { identity, .. } => {
-                into.push(identity.clone())
-            }
+            Self::PlaceHold(work) => into.push(work.prepared.name()),
+            Self::ExtendHold { named, .. } | Self::ReleaseHold { named, .. } | Self::Money { named, .. } => into.push(named.keyed()),
             Self::Sweep => {}
         }
     }

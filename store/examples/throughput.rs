@@ -1,7 +1,8 @@
 //! How fast the journal takes batches, as the engine uses it: find, load, commit.
 //!
-//! `cargo run --release -p centwise-store --example throughput -- RECORDS BATCH v4|v7 [DIR]`
+//! `cargo run --release -p centwise-store --example throughput -- RECORDS BATCH v4|v7|holds [DIR]`
 //! 10,000 customers under 100 resellers; prints rates, processor time per record, opening and `verify`.
+//! `holds`: every second record releases the hold that the one before it placed.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::float_arithmetic, reason = "a measuring tool")]
 
@@ -9,10 +10,10 @@
 #[expect(dead_code, reason = "shared with the suite, which uses all of it")]
 mod till;
 
-use rating::{Exact, TenantId};
+use rating::{Exact, TenantId, ids::HoldId};
 use std::time::{Duration, Instant};
 use store::db::Db;
-use store::journal::{Journal, StateKeys};
+use store::journal::{Journal, Keyed, StateKeys};
 use store::sqlite::SqliteJournal;
 
 #[global_allocator]
@@ -48,6 +49,7 @@ fn rss_mb() -> u64 {
 
 #[derive(Default)]
 struct Spent {
+    sweep: Duration,
     find: Duration,
     load: Duration,
     commit: Duration,
@@ -59,7 +61,7 @@ struct Spent {
 async fn main() {
     let args: Vec<String> = std::env::args().collect();
     let (records, size): (u64, u64) = (args[1].parse().unwrap(), args[2].parse().unwrap());
-    let ordered = args[3] == "v7";
+    let (ordered, holds) = (args[3] != "v4", args[3] == "holds");
     let dir = tempfile::tempdir_in(args.get(4).map_or(".", String::as_str)).unwrap();
     let file = dir.path().join("centwise.db");
     let db = Db::open_sqlite(&file).await.unwrap();
@@ -69,15 +71,21 @@ async fn main() {
         for n in batch * size..(batch + 1) * size {
             let customer = mix(n ^ 0xabcd) % CUSTOMERS;
             let (root, customer) = (TenantId((100 + customer % ROOTS).cast_signed()), TenantId((10_000 + customer).cast_signed()));
-            till.sale(root, customer, &id(n, ordered), Exact(4 * Exact::PER_CENT));
+            let hold = HoldId((n / 2 + 1).cast_signed());
+            match (holds, n % 2) {
+                (false, _) => drop(till.sale(root, customer, &id(n, ordered), Exact(4 * Exact::PER_CENT))),
+                (true, 0) => till.hold(root, customer, hold, 100, rating::Instant::MAX),
+                (true, _) => till.release(hold),
+            }
         }
         one_batch(&journal, &mut till, &mut spent).await;
         if (batch + 1) % (records / size / 10).max(1) == 0 {
-            let total = spent.find + spent.load + spent.commit;
+            let total = spent.sweep + spent.find + spent.load + spent.commit;
             println!(
-                "{:>9} records: {:>7.0}/s (find {:?}, load {:?}, commit {:?}, slowest {:?}), {:.2} us processor each, {} MB",
+                "{:>9} records: {:>7.0}/s (sweep {:?}, find {:?}, load {:?}, commit {:?}, slowest {:?}), {:.2} us processor each, {} MB",
                 (batch + 1) * size,
                 ((batch + 1) * size) as f64 / total.as_secs_f64(),
+                spent.sweep,
                 spent.find,
                 spent.load,
                 spent.commit,
@@ -110,16 +118,21 @@ async fn one_batch(journal: &SqliteJournal, till: &mut till::Till, spent: &mut S
         accounts: batch.state.accounts.keys().copied().collect(),
         carries: batch.state.carries.keys().copied().collect(),
         counters: batch.state.counters.keys().copied().collect(),
+        holds: batch.state.holds.keys().copied().collect(),
         ..StateKeys::default()
     };
+    let keyed: Vec<_> = identities.iter().map(|one| Keyed { key: journal.identity_key(one.name()), name: one.name() }).collect();
     let (started, used) = (Instant::now(), processor());
-    assert!(journal.find_each(&identities).await.unwrap().iter().all(Option::is_none));
+    journal.expired_holds(batch.committed_at, 100).await.unwrap();
+    let swept = Instant::now();
+    assert!(journal.find(&keyed).await.unwrap().iter().all(Option::is_none));
     let found = Instant::now();
     journal.load(&keys).await.unwrap();
     let loaded = Instant::now();
     journal.commit(batch).await.unwrap();
     let done = Instant::now();
-    spent.find += found - started;
+    spent.sweep += swept - started;
+    spent.find += found - swept;
     spent.load += loaded - found;
     spent.commit += done - loaded;
     spent.slowest = spent.slowest.max(done - started);

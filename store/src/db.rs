@@ -1,8 +1,13 @@
-//! Connections. One writer (SQLite has one anyway), readers beside it.
+//! Connections. One write at a time (SQLite has one writer anyway), readers beside it.
+//!
+//! The records write through `writer`; the journal, whose batches have thousands of rows, through a thread of
+//! its own, which binds row by row without a hop in between. Whoever writes holds `writer` meanwhile.
 //!
 //! One process opens a SQLite file for writing at a time: a lock file beside it says so, because the
 //! journal keeps positions, chain heads and hot states in memory. Reading beside it is always allowed.
 
+use crate::journal::Result as JournalResult;
+use crate::writer::Writer;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::fs::{File, OpenOptions};
@@ -17,10 +22,11 @@ pub enum Db {
     Sqlite(Sqlite),
 }
 
-/// The embedded database: every write goes through the one connection behind `writer`.
+/// The embedded database.
 #[derive(Clone)]
 pub struct Sqlite {
     pub(crate) writer: Arc<Mutex<SqliteConnection>>,
+    thread: Writer,
     pub(crate) readers: SqlitePool,
     /// Held for as long as any clone lives.
     _lock: Arc<File>,
@@ -34,14 +40,14 @@ impl std::fmt::Debug for Sqlite {
 
 const READERS_MAX: u32 = 8;
 /// Prepared statements kept per connection: every multi-row statement in every chunk size.
-const STATEMENTS_MAX: usize = 512;
-/// KiB of pages the writer keeps; its hot pages are the states of the last seconds.
-const WRITER_CACHE_KIB: u32 = 32 * 1024;
+pub(crate) const STATEMENTS_MAX: usize = 512;
+/// KiB of pages the journal's writer keeps; its hot pages are the states of the last seconds.
+pub(crate) const WRITER_CACHE_KIB: u32 = 32 * 1024;
 /// Pages of WAL after which SQLite copies them back: large enough to fold many writes of a hot page into one.
-const WAL_CHECKPOINT_PAGES: u32 = 8192;
+pub(crate) const WAL_CHECKPOINT_PAGES: u32 = 8192;
 /// Rows on their way from the driver's thread: large reads must not hand over one by one.
 const ROWS_AHEAD: usize = 1024;
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Db {
     /// Opens (creating it if need be), locks and migrates the database file.
@@ -52,14 +58,24 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true);
-        let writer_options = options
-            .clone()
-            .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
-            .pragma("wal_autocheckpoint", WAL_CHECKPOINT_PAGES.to_string());
+        let writer_options = options.clone().pragma("wal_autocheckpoint", WAL_CHECKPOINT_PAGES.to_string());
         let mut writer = SqliteConnection::connect_with(&writer_options).await?;
         sqlx::migrate!("../migrations/sqlite").run(&mut writer).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS_MAX).connect_with(options.read_only(true)).await?;
-        Ok(Self::Sqlite(Sqlite { writer: Arc::new(Mutex::new(writer)), readers, _lock: Arc::new(lock) }))
+        let thread = Writer::start(file).map_err(|error| sqlx::Error::Configuration(error.into()))?;
+        Ok(Self::Sqlite(Sqlite { writer: Arc::new(Mutex::new(writer)), thread, readers, _lock: Arc::new(lock) }))
+    }
+}
+
+impl Sqlite {
+    /// Does `work` on the writing thread when no one else writes. What is left of `input` is dropped later.
+    pub(crate) async fn write<I: Send + 'static, T: Send + 'static>(
+        &self,
+        input: I,
+        work: impl FnOnce(&mut rusqlite::Connection, &mut I) -> JournalResult<T> + Send + 'static,
+    ) -> JournalResult<T> {
+        let _turn = self.writer.lock().await;
+        self.thread.run(input, work).await
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::journal::{Personal, Record};
 use rating::{Instant, TenantId};
+use smallvec::SmallVec;
 
 /// Hash before a root's first batch.
 pub const GENESIS: [u8; 32] = [0; 32];
@@ -97,13 +98,19 @@ impl BatchHasher {
 
 /// Digest of what names a person, under the person's key: 16 bytes, lengths included.
 pub fn personal_digest(key: &[u8; 32], personal: &Personal) -> [u8; 16] {
-    let mut parts: Vec<&[u8]> = Vec::with_capacity(12 + 2 * personal.attributes.len());
-    for field in [&personal.destination, &personal.origin, &personal.customer_hint, &personal.raw] {
+    let texts = [&personal.destination, &personal.origin, &personal.customer_hint, &personal.raw];
+    personal_digest_of(key, texts.map(|text| text.as_deref()), &personal.attributes)
+}
+
+/// The same of its fields: destination, origin, customer hint, raw record; attributes.
+pub fn personal_digest_of(key: &[u8; 32], texts: [Option<&str>; 4], attributes: &[(String, String)]) -> [u8; 16] {
+    let mut parts: SmallVec<[&[u8]; 12]> = SmallVec::new();
+    for text in texts {
         // `None` and an empty text stay apart.
-        parts.push(if field.is_some() { b"1" } else { b"0" });
-        parts.push(field.as_deref().unwrap_or("").as_bytes());
+        parts.push(if text.is_some() { b"1" } else { b"0" });
+        parts.push(text.unwrap_or("").as_bytes());
     }
-    for (name, value) in &personal.attributes {
+    for (name, value) in attributes {
         parts.push(name.as_bytes());
         parts.push(value.as_bytes());
     }
@@ -117,7 +124,7 @@ pub fn content_digest(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 16] {
 }
 
 fn keyed(key: &[u8; 32], domain: u8, parts: &[&[u8]]) -> [u8; 16] {
-    let mut input: smallvec::SmallVec<[u8; 512]> = smallvec::SmallVec::new();
+    let mut input: SmallVec<[u8; 512]> = SmallVec::new();
     input.push(domain);
     for part in parts {
         input.extend_from_slice(&(part.len() as u32).to_le_bytes());

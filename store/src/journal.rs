@@ -26,6 +26,28 @@ pub struct Identity {
     pub id: String,
 }
 
+impl Identity {
+    pub fn name(&self) -> Name<'_> {
+        Name { root: self.root, namespace: self.namespace, source: &self.source, id: &self.id }
+    }
+}
+
+/// An identity, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Name<'a> {
+    pub root: TenantId,
+    pub namespace: Namespace,
+    pub source: &'a str,
+    pub id: &'a str,
+}
+
+/// An identity to look up, with its [`Journal::identity_key`].
+#[derive(Debug, Clone, Copy)]
+pub struct Keyed<'a> {
+    pub key: u64,
+    pub name: Name<'a>,
+}
+
 /// Keeps the ids of usage apart from those of other commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
@@ -322,20 +344,17 @@ pub enum JournalError {
 
 pub type Result<T, E = JournalError> = std::result::Result<T, E>;
 
-/// An identity with its [`Journal::identity_key`].
-pub type Keyed<'a> = (u64, &'a Identity);
-
 /// Few methods; implemented for SQLite and memory, later PostgreSQL.
 #[async_trait]
 pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
     /// A hash of the identity that nobody outside can choose; made by the callers' tasks, so that a
     /// batch need not hash while others wait.
-    fn identity_key(&self, identity: &Identity) -> u64;
+    fn identity_key(&self, name: Name<'_>) -> u64;
     /// The first record under each identity, in order.
     async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>>;
     /// [`Self::find`] for identities whose keys are not at hand.
     async fn find_each(&self, identities: &[Identity]) -> Result<Vec<Option<Arc<Record>>>> {
-        let keyed: Vec<Keyed<'_>> = identities.iter().map(|identity| (self.identity_key(identity), identity)).collect();
+        let keyed: Vec<Keyed<'_>> = identities.iter().map(|one| Keyed { key: self.identity_key(one.name()), name: one.name() }).collect();
         self.find(&keyed).await
     }
     async fn load(&self, keys: &StateKeys) -> Result<State>;

@@ -12,6 +12,7 @@ pub mod records;
 pub mod runs;
 pub mod sqlite;
 pub mod verify;
+mod writer;
 
 #[cfg(test)]
 extern crate self as store;

@@ -4,7 +4,7 @@
 
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{
-    Amendment, Batch, BatchHead, Body, Check, Identity, Journal, JournalError, Keyed, Member, MemberKey, Namespace, Of, Record,
+    Amendment, Batch, BatchHead, Body, Check, Identity, Journal, JournalError, Keyed, Member, MemberKey, Name, Namespace, Of, Record,
     RecordQuery, Result, Seq, State, StateKeys,
 };
 use crate::verify::{Audit, Stored, StoredRow};
@@ -64,13 +64,13 @@ impl MemoryJournal {
 
 #[async_trait]
 impl Journal for MemoryJournal {
-    fn identity_key(&self, identity: &Identity) -> u64 {
-        self.hashes.hash_one(identity)
+    fn identity_key(&self, name: Name<'_>) -> u64 {
+        self.hashes.hash_one(name)
     }
 
     async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
         let books = self.lock()?;
-        Ok(identities.iter().map(|(_, identity)| books.first.get(identity).map(|&index| Arc::clone(&books.records[index]))).collect())
+        Ok(identities.iter().map(|keyed| books.find(&keyed.name)).collect())
     }
 
     async fn load(&self, keys: &StateKeys) -> Result<State> {
@@ -105,6 +105,11 @@ impl Journal for MemoryJournal {
 }
 
 impl Books {
+    fn find(&self, name: &Name<'_>) -> Option<Arc<Record>> {
+        let identity = Identity { root: name.root, namespace: name.namespace, source: name.source.into(), id: name.id.into() };
+        self.first.get(&identity).map(|&index| Arc::clone(&self.records[index]))
+    }
+
     fn load(&self, keys: &StateKeys) -> State {
         let mut state = State::default();
         pick(&keys.accounts, &self.state.accounts, &mut state.accounts);

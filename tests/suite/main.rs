@@ -5,6 +5,7 @@
 mod amendments;
 mod audit;
 mod bad_input;
+mod bench;
 mod chains;
 mod demo;
 mod histories;

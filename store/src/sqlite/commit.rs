@@ -2,14 +2,14 @@
 
 use super::index::Keys;
 use super::rows::{hold_state_code, pack};
-use super::sql::{self, Values};
+use super::sql::{self, Binder};
 use super::states::{self, Pending, sorted};
 use super::{Position, Shared, maintain, open};
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{Batch, BatchHead, JournalError, Kind, Record, Result, Seq, State};
 use rating::fast::FastMap;
 use rating::{Instant, TenantId};
-use sqlx::{Connection, SqliteConnection};
+use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -27,17 +27,20 @@ struct Ready {
     /// (root, seq)
     unrated: Vec<(i64, i64)>,
     settled: Vec<i64>,
+    /// Everything pending with this batch, if it is time to write it.
+    due: Option<Pending>,
 }
 
 pub async fn commit(shared: &Arc<Shared>, batch: Batch) -> Result<Seq> {
     maintain::wait_if_behind(shared).await?;
     let mut position = shared.position.lock().await;
-    let (ready, keys) = prepare(shared, &position, batch)?;
+    let (mut ready, keys) = prepare(shared, &position, batch)?;
     let (first, number, heads) = (ready.first, ready.number, heads(&ready));
     let count = keys.len() as i64;
-    let due = due(shared, &ready)?;
-    let written = due.is_some();
-    let state = match write(shared, ready, due).await {
+    ready.due = due(shared, &ready)?;
+    let written = ready.due.is_some();
+    let state = shared.db.write(ready, |connection, ready| write(connection, ready).map(|()| std::mem::take(&mut ready.state))).await;
+    let state = match state {
         Ok(state) => state,
         Err(error) => {
             // Most failures have left nothing; for one at the very end nobody knows until it is read.
@@ -91,7 +94,7 @@ fn prepare(shared: &Shared, position: &Position, batch: Batch) -> Result<(Ready,
     let amendments = batch.amendments.iter().map(|&(amended, kind, by)| (amended.0, kind, first + by as i64)).collect();
     let heads = chain(position, number, batch.committed_at, &records, &packed);
     let settled = batch.settled.iter().map(|seq| seq.0).collect();
-    Ok((Ready { first, number, records, packed, heads, state: batch.state, amendments, unrated, settled }, keys))
+    Ok((Ready { first, number, records, packed, heads, state: batch.state, amendments, unrated, settled, due: None }, keys))
 }
 
 /// The new head of every root in the batch.
@@ -119,65 +122,71 @@ fn chain(
     heads
 }
 
-/// Gives the states back: they are true from now on.
-async fn write(shared: &Shared, mut ready: Ready, due: Option<Pending>) -> Result<State> {
+fn write(connection: &mut Connection, ready: &Ready) -> Result<()> {
     let last = ready.first + ready.records.len() as i64 - 1;
-    let mut conn = shared.db.writer.lock().await;
-    let mut tx = conn.begin_with("begin immediate").await?;
-    let number = ready.number;
-    let rows: Vec<_> = ready.records.iter_mut().zip(ready.packed).collect();
-    sql::write(&mut tx, &sql::INSERT_RECORDS, rows, |values, (record, packed)| bind_record(values, number, record, packed)).await?;
-    sql::write(&mut tx, &sql::UPSERT_HEADS, ready.heads.iter().collect(), |values, head: &BatchHead| {
-        values.int(head.root.0).int(head.batch).blob(head.hash.to_vec());
-    })
-    .await?;
-    sql::write(&mut tx, &sql::INSERT_BATCHES, ready.heads, bind_head).await?;
-    write_kept(&mut tx, &ready.state).await?;
-    if let Some(pending) = &due {
-        states::write(&mut tx, pending, last).await?;
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let rows: Vec<_> = ready.records.iter().zip(&ready.packed).collect();
+    sql::write(&tx, &sql::INSERT_RECORDS, &rows, |row, (record, packed)| bind_record(row, ready.number, record, packed))?;
+    sql::write(&tx, &sql::UPSERT_HEADS, &ready.heads, |row, head| {
+        row.int(head.root.0)?.int(head.batch)?.blob(&head.hash)?;
+        Ok(())
+    })?;
+    sql::write(&tx, &sql::INSERT_BATCHES, &ready.heads, bind_head)?;
+    write_kept(&tx, &ready.state)?;
+    if let Some(pending) = &ready.due {
+        states::write(&tx, pending, last)?;
     }
-    sql::write(&mut tx, &sql::UPSERT_AMENDMENTS, ready.amendments, |values, (seq, kind, by)| {
-        values.int(seq).int(kind as i64).int(by);
-    })
-    .await?;
-    sql::write(&mut tx, &sql::INSERT_UNRATED, ready.unrated, |values, (root, seq)| {
-        values.int(root).int(seq);
-    })
-    .await?;
-    sql::write(&mut tx, &sql::DELETE_UNRATED, ready.settled, |values, seq| {
-        values.int(seq);
-    })
-    .await?;
-    tx.commit().await?;
-    Ok(ready.state)
+    sql::write(&tx, &sql::UPSERT_AMENDMENTS, &ready.amendments, |row, &(seq, kind, by)| {
+        row.int(seq)?.int(kind as i64)?.int(by)?;
+        Ok(())
+    })?;
+    sql::write(&tx, &sql::INSERT_UNRATED, &ready.unrated, |row, &(root, seq)| {
+        row.int(root)?.int(seq)?;
+        Ok(())
+    })?;
+    sql::write(&tx, &sql::DELETE_UNRATED, &ready.settled, |row, &seq| {
+        row.int(seq)?;
+        Ok(())
+    })?;
+    Ok(tx.commit()?)
 }
 
-/// Takes the texts out of the record: it is not needed any more.
-fn bind_record(values: &mut Values, batch: i64, record: &mut Record, (body, personal): (Vec<u8>, Option<Vec<u8>>)) {
-    let identity = &mut record.identity;
-    values.int(record.seq.0).int(batch).int(identity.root.0).int(record.tenant.0).int(record.kind as i64).int(identity.namespace as i64);
-    values.text(std::mem::take(&mut identity.source)).text(std::mem::take(&mut identity.id));
-    values.int(record.at.micros()).int(record.received_at.micros());
-    values.blob(record.content.to_vec()).blob(body).blob_or_null(personal).blob(record.personal_digest.to_vec());
+fn bind_record(
+    row: &mut Binder<'_, '_>,
+    batch: i64,
+    record: &Record,
+    (body, personal): &(Vec<u8>, Option<Vec<u8>>),
+) -> rusqlite::Result<()> {
+    let identity = &record.identity;
+    row.int(record.seq.0)?.int(batch)?.int(identity.root.0)?.int(record.tenant.0)?;
+    row.int(record.kind as i64)?.int(identity.namespace as i64)?.text(&identity.source)?.text(&identity.id)?;
+    row.int(record.at.micros())?.int(record.received_at.micros())?.blob(&record.content)?.blob(body)?;
+    match personal {
+        Some(personal) => row.blob(personal)?,
+        None => row.null()?,
+    };
+    row.blob(&record.personal_digest)?;
+    Ok(())
 }
 
-fn bind_head(values: &mut Values, head: BatchHead) {
-    values.int(head.batch).int(head.root.0).int(head.first.0).int(head.last.0);
-    values.int(head.records).blob(head.hash.to_vec()).int(head.committed_at.micros());
+fn bind_head(row: &mut Binder<'_, '_>, head: &BatchHead) -> rusqlite::Result<()> {
+    row.int(head.batch)?.int(head.root.0)?.int(head.first.0)?.int(head.last.0)?;
+    row.int(head.records)?.blob(&head.hash)?.int(head.committed_at.micros())?;
+    Ok(())
 }
 
 /// States that no record could give back: with every batch.
-async fn write_kept(tx: &mut SqliteConnection, state: &State) -> Result<()> {
-    sql::write(tx, &sql::UPSERT_MEMBERS, sorted(state.members.iter()), |values, (key, member)| {
-        values.int(key.counter.buyer.0).int(key.counter.id.rate_key).int(i64::from(key.counter.id.month));
-        values.text(key.value.clone()).int(member.count).int(member.at.micros());
-    })
-    .await?;
+fn write_kept(tx: &Connection, state: &State) -> Result<()> {
+    sql::write(tx, &sql::UPSERT_MEMBERS, &sorted(state.members.iter()), |row, (key, member)| {
+        row.int(key.counter.buyer.0)?.int(key.counter.id.rate_key)?.int(i64::from(key.counter.id.month))?;
+        row.text(&key.value)?.int(member.count)?.int(member.at.micros())?;
+        Ok(())
+    })?;
     let holds = sorted(state.holds.iter()).into_iter().map(|(_, hold)| Ok((hold, pack(hold)?)));
-    sql::write(tx, &sql::UPSERT_HOLDS, holds.collect::<Result<Vec<_>>>()?, |values, (hold, body)| {
-        values.int(hold.id.0).int(hold.root.0).int(hold.customer.0);
-        values.int(hold_state_code(hold.state)).int(hold.expires_at.micros()).blob(body);
-    })
-    .await?;
+    sql::write(tx, &sql::UPSERT_HOLDS, &holds.collect::<Result<Vec<_>>>()?, |row, (hold, body)| {
+        row.int(hold.id.0)?.int(hold.root.0)?.int(hold.customer.0)?;
+        row.int(hold_state_code(hold.state))?.int(hold.expires_at.micros())?.blob(body)?;
+        Ok(())
+    })?;
     Ok(())
 }

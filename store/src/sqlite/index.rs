@@ -6,7 +6,7 @@
 //! same one. Live segments tile the journal from its first record; what follows them is in `frozen`
 //! (being written as the next segment) and `recent`.
 
-use crate::journal::{Identity, Record};
+use crate::journal::{Name, Record};
 use crate::runs::{Entry, Part};
 use ledger::{AccountKey, AccountKind};
 use rating::TenantId;
@@ -35,13 +35,13 @@ impl Secret {
         Self(bytes)
     }
 
-    pub fn identity(&self, identity: &Identity) -> u64 {
+    pub fn identity(&self, name: Name<'_>) -> u64 {
         let mut hasher = SipHasher24::new_with_key(&self.0);
-        hasher.write(&identity.root.0.to_le_bytes());
-        hasher.write(&[identity.namespace as u8]);
-        hasher.write(&(identity.source.len() as u64).to_le_bytes());
-        hasher.write(identity.source.as_bytes());
-        hasher.write(identity.id.as_bytes());
+        hasher.write(&name.root.0.to_le_bytes());
+        hasher.write(&[name.namespace as u8]);
+        hasher.write(&(name.source.len() as u64).to_le_bytes());
+        hasher.write(name.source.as_bytes());
+        hasher.write(name.id.as_bytes());
         hasher.finish()
     }
 

@@ -16,8 +16,7 @@ const ATTEMPTS_MAX: usize = 8;
 const LIST_STEP_MAX: usize = 4096;
 
 pub async fn find(shared: &Shared, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
-    let keys: Vec<Option<u64>> =
-        identities.iter().map(|(key, identity)| (identity.namespace != Namespace::Engine).then_some(*key)).collect();
+    let keys: Vec<Option<u64>> = identities.iter().map(|keyed| (keyed.name.namespace != Namespace::Engine).then_some(keyed.key)).collect();
     let candidates = candidates(shared, &keys).await?;
     let mut seqs: Vec<i64> = candidates.iter().flatten().copied().collect();
     if seqs.is_empty() {
@@ -27,8 +26,8 @@ pub async fn find(shared: &Shared, identities: &[Keyed<'_>]) -> Result<Vec<Optio
     seqs.dedup();
     let mut conn = shared.db.readers.acquire().await?;
     let records: HashMap<i64, Arc<Record>> = by_seq(&mut conn, seqs).await?.into_iter().map(|r| (r.seq.0, Arc::new(r))).collect();
-    let first_of = |((_, identity), seqs): (&Keyed<'_>, &Seqs)| {
-        let same = seqs.iter().filter_map(|seq| records.get(seq)).filter(|record| record.identity == **identity);
+    let first_of = |(keyed, seqs): (&Keyed<'_>, &Seqs)| {
+        let same = seqs.iter().filter_map(|seq| records.get(seq)).filter(|record| record.identity.name() == keyed.name);
         same.min_by_key(|record| record.seq).cloned()
     };
     Ok(identities.iter().zip(&candidates).map(first_of).collect())

@@ -5,11 +5,12 @@
 //! journal up to some record, and the rest is read again at opening. Sorting and merging run on
 //! blocking threads. Commits wait only when memory would outgrow `BEHIND_MAX` runs' worth of entries.
 
-use super::index::{Recent, Segment, Which, block_id};
-use super::{Shared, lookup, open, rows, sql};
+use super::index::{Recent, Segment, Which, block_id, block_ids};
+use super::{Shared, lookup, sql};
+use crate::db::Sqlite;
 use crate::journal::{JournalError, Result};
 use crate::runs::{Merger, Part, PartWriter};
-use sqlx::{Connection, SqliteConnection};
+use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -107,8 +108,7 @@ async fn merge_all(shared: &Shared, _one_at_a_time: tokio::sync::MutexGuard<'_, 
         publish(shared, &segment, &old).await?;
         shared.index_mut()?.merged(&old, segment);
         for gone in &old {
-            while open::delete_blocks(&mut *shared.db.writer.lock().await, gone.run, WRITE_BLOCKS as i64).await? {}
-            sqlx::query(sql::DELETE_RUN).bind(gone.run).execute(&mut *shared.db.writer.lock().await).await?;
+            delete_run(&shared.db, gone.run).await?;
         }
     }
 }
@@ -166,13 +166,7 @@ impl BlockWriter {
             let rows: Vec<(i64, Vec<u8>)> =
                 (self.next..).map(|number| block_id(self.run, self.which, number)).zip(blocks.by_ref().take(WRITE_BLOCKS)).collect();
             self.next += rows.len();
-            let mut conn = shared.db.writer.lock().await;
-            let mut tx = conn.begin_with("begin immediate").await?;
-            let bind = |values: &mut sql::Values, (id, data): (i64, Vec<u8>)| {
-                values.int(id).blob(data);
-            };
-            sql::write(&mut tx, &sql::INSERT_BLOCKS, rows, bind).await?;
-            tx.commit().await?;
+            shared.db.write(rows, |connection, rows| insert_blocks(connection, rows)).await?;
         }
         Ok(())
     }
@@ -180,39 +174,64 @@ impl BlockWriter {
 
 async fn begin_run(shared: &Shared, level: i64, first: i64, last: i64) -> Result<i64> {
     let run = shared.next_run.fetch_add(1, Ordering::Relaxed);
-    let mut conn = shared.db.writer.lock().await;
-    sqlx::query(sql::BEGIN_RUN).bind(run).bind(level).bind(first).bind(last).execute(&mut *conn).await?;
+    let row = (run, level, first, last);
+    shared.db.write(row, |connection, row| Ok(connection.prepare_cached(sql::BEGIN_RUN)?.execute(*row)?)).await?;
     Ok(run)
+}
+
+fn insert_blocks(connection: &mut Connection, rows: &[(i64, Vec<u8>)]) -> Result<()> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    sql::write(&tx, &sql::INSERT_BLOCKS, rows, |row, (id, data)| {
+        row.int(*id)?.blob(data)?;
+        Ok(())
+    })?;
+    Ok(tx.commit()?)
 }
 
 /// Makes a run live and what it replaces dead, in one transaction.
 async fn publish(shared: &Shared, segment: &Segment, replaced: &[Arc<Segment>]) -> Result<()> {
-    let mut conn = shared.db.writer.lock().await;
-    let mut tx = conn.begin_with("begin immediate").await?;
-    let publish = sqlx::query(sql::PUBLISH_RUN)
-        .bind(segment.ids.fence_bytes())
-        .bind(segment.ids.filter.to_bytes())
-        .bind(segment.ids.keys.cast_signed())
-        .bind(segment.lists.fence_bytes())
-        .bind(segment.lists.filter.to_bytes())
-        .bind(segment.lists.keys.cast_signed())
-        .bind(segment.run);
-    if publish.execute(&mut *tx).await?.rows_affected() != 1 {
-        return Err(JournalError::Corrupt(format!("index run {} is gone", segment.run)));
-    }
-    for old in replaced {
-        sqlx::query(sql::RETIRE_RUN).bind(old.run).execute(&mut *tx).await?;
-    }
-    Ok(tx.commit().await?)
+    let (run, ids, lists) = (segment.run, part_columns(&segment.ids), part_columns(&segment.lists));
+    let replaced: Vec<i64> = replaced.iter().map(|old| old.run).collect();
+    let row = (ids.0, ids.1, ids.2, lists.0, lists.1, lists.2, run);
+    let publish = move |connection: &mut Connection, (): &mut ()| {
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if tx.execute(sql::PUBLISH_RUN, row)? != 1 {
+            return Err(JournalError::Corrupt(format!("index run {run} is gone")));
+        }
+        for old in replaced {
+            tx.execute(sql::RETIRE_RUN, [old])?;
+        }
+        Ok(tx.commit()?)
+    };
+    shared.db.write((), publish).await
+}
+
+/// Fences, filter, keys.
+fn part_columns(part: &Part) -> (Vec<u8>, Vec<u8>, i64) {
+    (part.fence_bytes(), part.filter.to_bytes(), part.keys.cast_signed())
 }
 
 /// Deletes what a crash left: runs half written or already replaced.
-pub async fn sweep(conn: &mut SqliteConnection) -> Result<()> {
-    for row in sqlx::query(sql::OTHER_RUNS).fetch_all(&mut *conn).await? {
-        let run = rows::int(&row, 0)?;
-        while open::delete_blocks(conn, run, WRITE_BLOCKS as i64).await? {}
-        sqlx::query(sql::DELETE_RUN).bind(run).execute(&mut *conn).await?;
+pub async fn sweep(db: &Sqlite) -> Result<()> {
+    let other = |connection: &mut Connection, (): &mut ()| {
+        let mut statement = connection.prepare(sql::OTHER_RUNS)?;
+        let runs = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+        Ok(runs)
+    };
+    for run in db.write((), other).await? {
+        delete_run(db, run).await?;
     }
+    Ok(())
+}
+
+/// Some blocks in a transaction, so that commits come in between.
+async fn delete_run(db: &Sqlite, run: i64) -> Result<()> {
+    let ids = block_ids(run);
+    let some = (ids.start, ids.end, WRITE_BLOCKS as i64);
+    let delete =
+        |connection: &mut Connection, some: &mut (i64, i64, i64)| Ok(connection.prepare_cached(sql::DELETE_BLOCKS)?.execute(*some)?);
+    while db.write(some, delete).await? > 0 {}
+    db.write(run, |connection, run| Ok(connection.execute(sql::DELETE_RUN, [*run])?)).await?;
     Ok(())
 }
 

@@ -20,7 +20,7 @@ mod states;
 pub use audit::verify_file;
 
 use crate::db::{Db, Sqlite};
-use crate::journal::{Batch, Check, Identity, Journal, JournalError, Keyed, Record, RecordQuery, Result, Seq, State, StateKeys};
+use crate::journal::{Batch, Check, Journal, JournalError, Keyed, Name, Record, RecordQuery, Result, Seq, State, StateKeys};
 use async_trait::async_trait;
 use cache::HotStates;
 use index::{Index, Secret};
@@ -115,8 +115,8 @@ fn poisoned() -> JournalError {
 
 #[async_trait]
 impl Journal for SqliteJournal {
-    fn identity_key(&self, identity: &Identity) -> u64 {
-        self.shared.secret.identity(identity)
+    fn identity_key(&self, name: Name<'_>) -> u64 {
+        self.shared.secret.identity(name)
     }
 
     async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {

@@ -1,7 +1,7 @@
 //! Opening: the position, the live runs, and the tail of the journal they do not cover.
 
 use super::cache::HotStates;
-use super::index::{Index, Keys, Secret, Segment, block_ids};
+use super::index::{Index, Keys, Secret, Segment};
 use super::rows::{bytes, hold, identity, int, unpack};
 use super::{JournalOptions, Position, Shared, maintain, sql, states};
 use crate::db::Sqlite;
@@ -21,10 +21,10 @@ const SECRET: &str = "index_secret";
 const TAIL_ROWS: i64 = 16_384;
 
 pub async fn open(db: &Sqlite, options: JournalOptions) -> Result<Shared> {
+    maintain::sweep(db).await?;
+    let segments = live_segments(db).await?;
     let mut conn = db.writer.lock().await;
     let secret = secret(&mut conn).await?;
-    maintain::sweep(&mut conn).await?;
-    let segments = live_segments(&mut conn).await?;
     let next_run: i64 = sqlx::query_scalar(sql::LAST_RUN).fetch_one(&mut *conn).await?;
     let position = position(&mut conn).await?;
     let last_seq = position.last_seq;
@@ -100,15 +100,15 @@ async fn secret(conn: &mut SqliteConnection) -> Result<Secret> {
 
 /// The live runs in order. They must read back and tile the journal from its first record; if they do
 /// not, they are dropped and made again from the journal.
-async fn live_segments(conn: &mut SqliteConnection) -> Result<Vec<Arc<Segment>>> {
-    let rows = sqlx::query(sql::LIVE_RUNS).fetch_all(&mut *conn).await?;
+async fn live_segments(db: &Sqlite) -> Result<Vec<Arc<Segment>>> {
+    let rows = sqlx::query(sql::LIVE_RUNS).fetch_all(&db.readers).await?;
     let segments: Result<Vec<Arc<Segment>>> = rows.iter().map(|row| segment(row).map(Arc::new)).collect();
     match segments {
         Ok(segments) if tiled(&segments) => Ok(segments),
         _ => {
             tracing::warn!("the index does not cover the journal and is built again");
-            sqlx::query(sql::RETIRE_ALL).execute(&mut *conn).await?;
-            maintain::sweep(conn).await?;
+            sqlx::query(sql::RETIRE_ALL).execute(&mut *db.writer.lock().await).await?;
+            maintain::sweep(db).await?;
             Ok(Vec::new())
         }
     }
@@ -182,12 +182,5 @@ fn tail_keys(secret: &Secret, row: &SqliteRow) -> Result<Keys> {
 
 pub fn keys(secret: &Secret, record: &Record) -> Keys {
     let looked_up = record.identity.namespace != Namespace::Engine;
-    Keys { seq: record.seq.0, identity: looked_up.then(|| secret.identity(&record.identity)), lists: secret.lists(record) }
-}
-
-/// Deletes the blocks of one run in steps.
-pub async fn delete_blocks(conn: &mut SqliteConnection, run: i64, blocks: i64) -> Result<bool> {
-    let ids = block_ids(run);
-    let deleted = sqlx::query(sql::DELETE_BLOCKS).bind(ids.start).bind(ids.end).bind(blocks).execute(conn).await?;
-    Ok(deleted.rows_affected() > 0)
+    Keys { seq: record.seq.0, identity: looked_up.then(|| secret.identity(record.identity.name())), lists: secret.lists(record) }
 }

@@ -17,6 +17,12 @@ impl From<sqlx::Error> for JournalError {
     }
 }
 
+impl From<rusqlite::Error> for JournalError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
 impl From<crate::runs::BadBlock> for JournalError {
     fn from(error: crate::runs::BadBlock) -> Self {
         Self::Corrupt(error.to_string())

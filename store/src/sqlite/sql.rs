@@ -1,14 +1,18 @@
 //! Every statement of the SQLite journal, and the helper that runs them over many rows.
 //!
-//! A statement of its own per row hops to the driver's thread each time; so writes and look-ups take
-//! whole `values` lists, in powers of two of rows, so that few different texts are ever prepared.
+//! A statement of its own per row hops to the driver's thread each time; so look-ups take whole `values`
+//! lists, in powers of two of rows, so that few different texts are ever prepared. Writes are on their own
+//! thread already ([`crate::writer`]): lists of one length there, single rows for the rest.
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
 use std::sync::{Arc, OnceLock};
 
 /// The largest list has 2⁹ rows: at 14 columns well below SQLite's 32,766 parameters.
 const POWER_MAX: usize = 9;
+/// Rows written at once: 2^this. A list spares opening the table anew for every row.
+const WRITE_POWER: usize = 6;
 
 /// A statement with a `values` list of any length: head, `(?,…),(?,…)`, tail.
 #[derive(Debug)]
@@ -213,7 +217,7 @@ pub const EVERY: &[&str] = &[
     AUDIT_AMENDMENTS,
 ];
 
-/// The values of one chunk of rows. A value that does not encode is reported by `run`.
+/// The values of a look-up's keys. A value that does not encode is reported by `select`.
 #[derive(Debug, Default)]
 pub struct Values {
     args: SqliteArguments,
@@ -222,13 +226,6 @@ pub struct Values {
 
 impl Values {
     pub fn int(&mut self, value: i64) -> &mut Self {
-        self.add(value)
-    }
-    /// Takes the bytes as they are, without a copy.
-    pub fn blob(&mut self, value: Vec<u8>) -> &mut Self {
-        self.add(value)
-    }
-    pub fn blob_or_null(&mut self, value: Option<Vec<u8>>) -> &mut Self {
         self.add(value)
     }
     pub fn text(&mut self, value: String) -> &mut Self {
@@ -248,6 +245,33 @@ impl Values {
     }
 }
 
+/// The values of the rows of a writing statement, bound one after the other from where they lie.
+#[derive(Debug)]
+pub struct Binder<'s, 'c> {
+    statement: &'s mut rusqlite::Statement<'c>,
+    bound: usize,
+}
+
+impl Binder<'_, '_> {
+    pub fn int(&mut self, value: i64) -> rusqlite::Result<&mut Self> {
+        self.bind(ValueRef::Integer(value))
+    }
+    pub fn text(&mut self, value: &str) -> rusqlite::Result<&mut Self> {
+        self.bind(ValueRef::Text(value.as_bytes()))
+    }
+    pub fn blob(&mut self, value: &[u8]) -> rusqlite::Result<&mut Self> {
+        self.bind(ValueRef::Blob(value))
+    }
+    pub fn null(&mut self) -> rusqlite::Result<&mut Self> {
+        self.bind(ValueRef::Null)
+    }
+    fn bind(&mut self, value: ValueRef<'_>) -> rusqlite::Result<&mut Self> {
+        self.bound += 1;
+        self.statement.raw_bind_parameter(self.bound, ToSqlOutput::Borrowed(value))?;
+        Ok(self)
+    }
+}
+
 /// Splits `len` rows into powers of two, largest first.
 fn powers(mut len: usize) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
@@ -257,21 +281,35 @@ fn powers(mut len: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Runs a writing statement over all rows. Returns the rows affected.
-pub async fn write<T>(
-    conn: &mut SqliteConnection,
+/// Runs a writing statement over all rows, on the writing thread.
+pub fn write<T>(
+    connection: &rusqlite::Connection,
     multi: &'static Multi,
-    rows: Vec<T>,
-    bind: impl Fn(&mut Values, T),
-) -> Result<u64, sqlx::Error> {
-    let mut affected = 0;
-    let powers = powers(rows.len());
-    let mut rows = rows.into_iter();
-    for power in powers {
-        let args = chunk(multi, power, &mut rows, &bind)?;
-        affected += sqlx::query_with(AssertSqlSafe(multi.text(power)), args).execute(&mut *conn).await?.rows_affected();
+    rows: &[T],
+    bind: impl Fn(&mut Binder<'_, '_>, &T) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let (lists, rest) = rows.as_chunks::<{ 1 << WRITE_POWER }>();
+    write_chunks(connection, multi, WRITE_POWER, lists.iter().map(AsRef::as_ref), &bind)?;
+    write_chunks(connection, multi, 0, rest.iter().map(std::slice::from_ref), &bind)
+}
+
+fn write_chunks<'r, T: 'r>(
+    connection: &rusqlite::Connection,
+    multi: &'static Multi,
+    power: usize,
+    chunks: impl ExactSizeIterator<Item = &'r [T]>,
+    bind: &impl Fn(&mut Binder<'_, '_>, &T) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    if chunks.len() == 0 {
+        return Ok(());
     }
-    Ok(affected)
+    let mut statement = connection.prepare_cached(&multi.text(power))?;
+    for rows in chunks {
+        let mut binder = Binder { statement: &mut statement, bound: 0 };
+        rows.iter().try_for_each(|row| bind(&mut binder, row))?;
+        statement.raw_execute()?;
+    }
+    Ok(())
 }
 
 /// Runs a look-up over all keys and hands every row found to `each`, in no particular order.

@@ -53,23 +53,23 @@ impl HotStates {
 }
 
 /// Writes all of them, in key order, so that neighbours share their pages.
-pub async fn write(tx: &mut SqliteConnection, pending: &Pending, through: i64) -> Result<()> {
-    sql::write(tx, &sql::UPSERT_ACCOUNTS, sorted(pending.accounts.iter()), |values, (key, balance)| {
-        bind_account(values, *key);
-        values.int(balance.posted.0).int(balance.held.0);
-    })
-    .await?;
+pub fn write(tx: &rusqlite::Connection, pending: &Pending, through: i64) -> Result<()> {
+    sql::write(tx, &sql::UPSERT_ACCOUNTS, &sorted(pending.accounts.iter()), |row, (key, balance)| {
+        let [tenant, kind, currency] = account_columns(**key);
+        row.int(tenant)?.int(kind)?.int(currency)?.int(balance.posted.0)?.int(balance.held.0)?;
+        Ok(())
+    })?;
     let carries = sorted(pending.carries.iter()).into_iter().map(|(customer, links)| Ok((customer.0, pack(links)?)));
-    sql::write(tx, &sql::UPSERT_CARRIES, carries.collect::<Result<Vec<_>>>()?, |values, (customer, links)| {
-        values.int(customer).blob(links);
-    })
-    .await?;
-    sql::write(tx, &sql::UPSERT_COUNTERS, sorted(pending.counters.iter()), |values, (key, counter)| {
-        values.int(key.buyer.0).int(key.id.rate_key).int(i64::from(key.id.month));
-        values.text(counter.quantity.0.to_string()).int(counter.events);
-    })
-    .await?;
-    sqlx::query(sql::SET_META).bind(STATES_THROUGH).bind(through.to_le_bytes().to_vec()).execute(tx).await?;
+    sql::write(tx, &sql::UPSERT_CARRIES, &carries.collect::<Result<Vec<_>>>()?, |row, (customer, links)| {
+        row.int(*customer)?.blob(links)?;
+        Ok(())
+    })?;
+    sql::write(tx, &sql::UPSERT_COUNTERS, &sorted(pending.counters.iter()), |row, (key, counter)| {
+        row.int(key.buyer.0)?.int(key.id.rate_key)?.int(i64::from(key.id.month))?;
+        row.text(&counter.quantity.0.to_string())?.int(counter.events)?;
+        Ok(())
+    })?;
+    tx.prepare_cached(sql::SET_META)?.execute((STATES_THROUGH, through.to_le_bytes()))?;
     Ok(())
 }
 
@@ -79,8 +79,13 @@ pub fn sorted<K: Ord, V>(entries: impl Iterator<Item = (K, V)>) -> Vec<(K, V)> {
     all
 }
 
+fn account_columns(key: AccountKey) -> [i64; 3] {
+    [key.tenant.0, key.kind as i64, i64::from(key.currency.numeric())]
+}
+
 pub fn bind_account(values: &mut Values, key: AccountKey) {
-    values.int(key.tenant.0).int(key.kind as i64).int(i64::from(key.currency.numeric()));
+    let [tenant, kind, currency] = account_columns(key);
+    values.int(tenant).int(kind).int(currency);
 }
 
 /// The last record that the rows include.

@@ -83,11 +83,11 @@ pub struct Args {
     /// Events of one step of --series
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     series_step: u64,
-    /// Database to fill and use [default: a temporary one in the current directory]
+    /// Database to fill and use; prints an admin key for --url [default: a temporary one in the current directory]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
     /// Use a running server instead of starting one (with --key). It must run on a database that
-    /// `bench --database-url`, with the same --tenants and --deck, has filled before
+    /// `bench --database-url`, with the same --tenants and --deck, has filled before (and has printed a key for)
     #[arg(long, value_name = "URL", requires = "key", conflicts_with = "database_url")]
     url: Option<String>,
     /// Admin key for --url

@@ -8,6 +8,7 @@ use crate::cli::client::Endpoint;
 use crate::cli::database;
 use crate::config::Config;
 use anyhow::{Context, bail};
+use std::io::Write;
 use std::process::Stdio;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -42,6 +43,9 @@ impl Server {
         let url = directory.as_ref().map(|directory| directory.path().display().to_string()).or_else(|| args.database_url.clone());
         let config = database::settled(Config { database_url: url.clone(), ..Config::default() })?;
         let key = plant(config, deck, people).await?;
+        if args.database_url.is_some() {
+            writeln!(std::io::stderr(), "admin key of this database, for --url: {key}")?;
+        }
         let (child, url) = spawn(&url.unwrap_or_default()).await?;
         Ok(Self { endpoint: Endpoint::new(&url, &key)?, fresh: directory.is_some(), child: Some(child), _directory: directory })
     }

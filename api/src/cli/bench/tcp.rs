@@ -13,6 +13,8 @@ use super::zipf::Zipf;
 use super::{Args, Kind, Limit, Mix, SEED};
 use crate::clock::Clock;
 use anyhow::Context;
+use clap::ValueEnum;
+use serde_json::Value;
 use std::sync::Arc;
 
 const DECK_DEFAULT: usize = 36_000;
@@ -134,16 +136,15 @@ impl Bench<'_> {
 
     fn report(&self, costly: Costly, rss_mb: u64, checked: bool) -> Report {
         let Costly { measured: Measured { events, elapsed, latency, retries, unsent }, cost } = costly;
-        let name = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase().into();
         let more = vec![
-            ("bench", name(&self.args.kind)),
+            ("bench", name(self.args.kind)),
             ("batch", self.batch().into()),
             ("connections", self.connections().into()),
             ("customers", self.people.customers.into()),
             ("resellers", self.people.roots.into()),
             ("deck", self.deck.prefixes.len().into()),
-            ("ids", name(&self.args.ids)),
-            ("mix", name(&mix(self.args))),
+            ("ids", name(self.args.ids)),
+            ("mix", name(mix(self.args))),
             ("zipf", self.args.zipf.into()),
             ("preload", self.args.preload.into()),
             ("warm_up_s", self.args.warm_up().duration.map(|duration| duration.as_secs()).into()),
@@ -154,6 +155,11 @@ impl Bench<'_> {
         ];
         Report { events, elapsed, latency, rss_mb, checked, cost: Some(cost), more }
     }
+}
+
+/// As it is called on the command line.
+fn name(value: impl ValueEnum) -> Value {
+    value.to_possible_value().map_or(Value::Null, |value| value.get_name().into())
 }
 
 /// Holds and balances come one by one: there is no batch to be of one reseller.
@@ -169,7 +175,7 @@ fn unfilled(args: &Args) -> String {
         None => kept.to_owned(),
         Some(url) => format!(
             "{kept} at {url}; a server given by --url must run on a database that this command has filled: \
-             `centwise bench single --events 1 --tenants {tenants} --deck {deck} --database-url DIR`, then `centwise serve --database-url DIR` \
+             `centwise bench single --events 1 --tenants {tenants} --deck {deck} --database-url DIR` (it prints a key), then `centwise serve --database-url DIR` \
              with limits above the load (--usage-per-sec, --live-per-sec)"
         ),
     }
