@@ -56,22 +56,29 @@ impl<'a> Row<'a> {
 #[derive(Debug, Clone)]
 pub struct BatchHasher {
     hasher: blake3::Hasher,
-    /// Rows are gathered here, so that the hasher sees few large pieces.
+    /// Everything is gathered here first: pieces of this size are hashed many blocks at a time.
     pending: Vec<u8>,
 }
 
-/// Bytes gathered before they are hashed.
-const PENDING_BYTES: usize = 4096;
+/// Bytes hashed at once; a power of two, so that every piece is a whole subtree of the hash.
+const PIECE_BYTES: usize = 64 * 1024;
 
 impl BatchHasher {
     pub fn new(previous: &[u8; 32], root: TenantId, batch: i64, committed_at: Instant) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(DOMAIN).update(previous);
-        let mut pending = Vec::with_capacity(PENDING_BYTES + 1024);
+        let mut hasher = Self { hasher: blake3::Hasher::new(), pending: Vec::new() };
+        hasher.restart(previous, root, batch, committed_at);
+        hasher
+    }
+
+    /// Begins another root's part; the memory is used again.
+    pub fn restart(&mut self, previous: &[u8; 32], root: TenantId, batch: i64, committed_at: Instant) {
+        self.hasher.reset();
+        self.pending.clear();
+        self.pending.extend_from_slice(DOMAIN);
+        self.pending.extend_from_slice(previous);
         for number in [root.0, batch, committed_at.micros()] {
-            pending.extend_from_slice(&number.to_le_bytes());
+            self.pending.extend_from_slice(&number.to_le_bytes());
         }
-        Self { hasher, pending }
     }
 
     pub fn row(&mut self, row: &Row<'_>) {
@@ -85,13 +92,14 @@ impl BatchHasher {
             out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
             out.extend_from_slice(bytes);
         }
-        if out.len() >= PENDING_BYTES {
-            self.hasher.update(out);
-            out.clear();
+        let whole = out.len() - out.len() % PIECE_BYTES;
+        if whole > 0 {
+            self.hasher.update(&out[..whole]);
+            out.drain(..whole);
         }
     }
 
-    pub fn finish(mut self) -> [u8; 32] {
+    pub fn finish(&mut self) -> [u8; 32] {
         *self.hasher.update(&self.pending).finalize().as_bytes()
     }
 }
@@ -151,8 +159,29 @@ mod tests {
     }
 
     #[test]
-    fn every_field_enters_the_chain() {
-        let row = Row {
+    fn large_parts_are_hashed_as_one_text() {
+        let (content, digest) = ([3; 16], [4; 16]);
+        let body = vec![7; 300];
+        let mut hasher = BatchHasher::new(&[9; 32], TenantId(1), 1, Instant(1));
+        hasher.row(&Row { body: &[1; 200_000], ..row(&content, &digest) });
+        hasher.finish();
+        hasher.restart(&GENESIS, TenantId(3), 1, Instant(9));
+        let mut plain = [DOMAIN, &GENESIS].concat();
+        [3_i64, 1, 9].iter().for_each(|number| plain.extend(number.to_le_bytes()));
+        for seq in 0..1000 {
+            hasher.row(&Row { seq, body: &body, ..row(&content, &digest) });
+            [seq, 2, 3, 4, 5].iter().for_each(|number| plain.extend(number.to_le_bytes()));
+            plain.extend([1, 1]);
+            for part in [b"s", b"i", &content[..], &body, &digest] {
+                plain.extend((part.len() as u32).to_le_bytes());
+                plain.extend(part);
+            }
+        }
+        assert_eq!(hasher.finish(), *blake3::hash(&plain).as_bytes());
+    }
+
+    fn row<'a>(content: &'a [u8], personal_digest: &'a [u8]) -> Row<'a> {
+        Row {
             seq: 1,
             kind: 1,
             tenant: 2,
@@ -162,10 +191,15 @@ mod tests {
             id: "i",
             at_us: 4,
             received_us: 5,
-            content: &[0; 16],
+            content,
             body: &[9],
-            personal_digest: &[0; 16],
-        };
+            personal_digest,
+        }
+    }
+
+    #[test]
+    fn every_field_enters_the_chain() {
+        let row = row(&[0; 16], &[0; 16]);
         let hash = |row: &Row<'_>| {
             let mut hasher = BatchHasher::new(&GENESIS, TenantId(3), 1, Instant(9));
             hasher.row(row);

@@ -289,6 +289,8 @@ pub struct State {
 pub struct Batch {
     pub committed_at: Instant,
     pub records: Vec<Record>,
+    /// The [`Journal::identity_key`] of every record, where its caller had it at hand; or nothing at all.
+    pub identity_keys: Vec<u64>,
     pub state: State,
     pub amendments: Vec<(Seq, Kind, usize)>,
     /// Unrated records by index, to be listed and rated later.

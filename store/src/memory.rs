@@ -185,7 +185,7 @@ impl Books {
             head.last = seq;
             head.records += 1;
         }
-        Ok(open.into_iter().map(|(root, (hasher, head))| (root, BatchHead { hash: hasher.finish(), ..head })).collect())
+        Ok(open.into_iter().map(|(root, (mut hasher, head))| (root, BatchHead { hash: hasher.finish(), ..head })).collect())
     }
 
     fn verify(&self) -> Result<Vec<Check>> {

@@ -1,13 +1,13 @@
 //! One batch, one transaction: rows, states, chain. Durable when it returns; nothing when it fails.
 
 use super::index::Keys;
+use super::packed::Packed;
 use super::rows::{hold_state_code, pack};
 use super::sql::{self, Binder};
 use super::states::{self, Pending, sorted};
-use super::{Position, Shared, maintain, open};
+use super::{Position, Shared, maintain};
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{Batch, BatchHead, JournalError, Kind, Record, Result, Seq, State};
-use rating::fast::FastMap;
 use rating::{Instant, TenantId};
 use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
@@ -18,8 +18,7 @@ struct Ready {
     first: i64,
     number: i64,
     records: Vec<Record>,
-    /// Per record: body, personal.
-    packed: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    packed: Packed,
     heads: Vec<BatchHead>,
     state: State,
     /// (amended, kind, by)
@@ -33,10 +32,12 @@ struct Ready {
 
 pub async fn commit(shared: &Arc<Shared>, batch: Batch) -> Result<Seq> {
     maintain::wait_if_behind(shared).await?;
+    // What needs no seq is done beside the commit before this one.
+    let packed = Packed::of(&batch.records)?;
+    let keys = index_keys(shared, &batch);
     let mut position = shared.position.lock().await;
-    let (mut ready, keys) = prepare(shared, &position, batch)?;
+    let mut ready = prepare(&position, batch, packed)?;
     let (first, number, heads) = (ready.first, ready.number, heads(&ready));
-    let count = keys.len() as i64;
     ready.due = due(shared, &ready)?;
     let written = ready.due.is_some();
     let state = shared.db.write(ready, |connection, ready| write(connection, ready).map(|()| std::mem::take(&mut ready.state))).await;
@@ -48,13 +49,13 @@ pub async fn commit(shared: &Arc<Shared>, batch: Batch) -> Result<Seq> {
             return Err(error);
         }
     };
-    position.last_seq += count;
+    position.last_seq += keys.len() as i64;
     position.last_batch = number;
     position.heads.extend(heads);
     shared.hot()?.committed(state, keys.len(), written);
     {
         let mut index = shared.index_mut()?;
-        keys.into_iter().for_each(|keys| index.recent.add(keys));
+        (first..).zip(keys).for_each(|(seq, keys)| index.recent.add(seq, keys));
     }
     drop(position);
     maintain::start_if_due(shared)?;
@@ -76,57 +77,50 @@ fn heads(ready: &Ready) -> Vec<(TenantId, [u8; 32])> {
     ready.heads.iter().map(|head| (head.root, head.hash)).collect()
 }
 
-/// Gives out seqs, packs, hashes, and derives the index's keys.
-fn prepare(shared: &Shared, position: &Position, batch: Batch) -> Result<(Ready, Vec<Keys>)> {
+fn index_keys(shared: &Shared, batch: &Batch) -> Vec<Keys> {
+    let secret = &shared.secret;
+    let at_hand = batch.identity_keys.len() == batch.records.len();
+    let identity =
+        |index: usize, record: &Record| if at_hand { batch.identity_keys[index] } else { secret.identity(record.identity.name()) };
+    batch.records.iter().enumerate().map(|(index, record)| Keys::of(secret, record, || identity(index, record))).collect()
+}
+
+/// Gives out seqs, and works the chain out.
+fn prepare(position: &Position, batch: Batch, packed: Packed) -> Result<Ready> {
     let first = position.last_seq + 1;
     let number = position.last_batch + 1;
     let mut records = batch.records;
-    let mut packed = Vec::with_capacity(records.len());
-    let mut keys = Vec::with_capacity(records.len());
-    for (seq, record) in (first..).zip(&mut records) {
-        record.seq = Seq(seq);
-        keys.push(open::keys(&shared.secret, record));
-        packed.push((pack(&record.body)?, record.personal.as_ref().map(pack).transpose()?));
-    }
+    (first..).zip(&mut records).for_each(|(seq, record)| record.seq = Seq(seq));
     let outside = || JournalError::Corrupt("a batch names a record that it does not have".into());
     let root_and_seq = |&index: &usize| records.get(index).map(|record| (record.identity.root.0, record.seq.0)).ok_or_else(outside);
     let unrated = batch.unrated.iter().map(root_and_seq).collect::<Result<_>>()?;
     let amendments = batch.amendments.iter().map(|&(amended, kind, by)| (amended.0, kind, first + by as i64)).collect();
     let heads = chain(position, number, batch.committed_at, &records, &packed);
     let settled = batch.settled.iter().map(|seq| seq.0).collect();
-    Ok((Ready { first, number, records, packed, heads, state: batch.state, amendments, unrated, settled, due: None }, keys))
+    Ok(Ready { first, number, records, packed, heads, state: batch.state, amendments, unrated, settled, due: None })
 }
 
-/// The new head of every root in the batch.
-fn chain(
-    position: &Position,
-    number: i64,
-    committed_at: Instant,
-    records: &[Record],
-    packed: &[(Vec<u8>, Option<Vec<u8>>)],
-) -> Vec<BatchHead> {
-    let mut open: FastMap<TenantId, Box<(BatchHasher, BatchHead)>> = FastMap::default();
-    for (record, (body, _)) in records.iter().zip(packed) {
-        let (root, seq) = (record.identity.root, record.seq);
-        let (hasher, head) = &mut **open.entry(root).or_insert_with(|| {
-            let previous = position.heads.get(&root).unwrap_or(&GENESIS);
-            let head = BatchHead { batch: number, root, first: seq, last: seq, records: 0, hash: GENESIS, committed_at };
-            Box::new((BatchHasher::new(previous, root, number, committed_at), head))
-        });
-        hasher.row(&Row::of(record, body));
-        head.last = seq;
-        head.records += 1;
-    }
-    let mut heads: Vec<BatchHead> = open.into_values().map(|open| BatchHead { hash: open.0.finish(), ..open.1 }).collect();
-    heads.sort_unstable_by_key(|head| head.root);
-    heads
+/// The new head of every root in the batch, one root after the other.
+fn chain(position: &Position, number: i64, committed_at: Instant, records: &[Record], packed: &Packed) -> Vec<BatchHead> {
+    let mut order: Vec<(TenantId, usize)> = records.iter().enumerate().map(|(index, record)| (record.identity.root, index)).collect();
+    order.sort_unstable();
+    let mut hasher = BatchHasher::new(&GENESIS, TenantId(0), number, committed_at);
+    let one_root = |part: &[(TenantId, usize)]| {
+        let (&(root, first), &(_, last)) = (part.first()?, part.last()?);
+        hasher.restart(position.heads.get(&root).unwrap_or(&GENESIS), root, number, committed_at);
+        part.iter().for_each(|&(_, index)| hasher.row(&Row::of(&records[index], packed.body(index))));
+        let (first, last, hash) = (records[first].seq, records[last].seq, hasher.finish());
+        Some(BatchHead { batch: number, root, first, last, records: part.len() as i64, hash, committed_at })
+    };
+    order.chunk_by(|a, b| a.0 == b.0).filter_map(one_root).collect()
 }
 
 fn write(connection: &mut Connection, ready: &Ready) -> Result<()> {
     let last = ready.first + ready.records.len() as i64 - 1;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let rows: Vec<_> = ready.records.iter().zip(&ready.packed).collect();
-    sql::write(&tx, &sql::INSERT_RECORDS, &rows, |row, (record, packed)| bind_record(row, ready.number, record, packed))?;
+    sql::write_numbered(&tx, &sql::INSERT_RECORDS, &ready.records, |row, index, record| {
+        bind_record(row, ready.number, record, ready.packed.body(index), ready.packed.personal(index))
+    })?;
     sql::write(&tx, &sql::UPSERT_HEADS, &ready.heads, |row, head| {
         row.int(head.root.0)?.int(head.batch)?.blob(&head.hash)?;
         Ok(())
@@ -151,20 +145,16 @@ fn write(connection: &mut Connection, ready: &Ready) -> Result<()> {
     Ok(tx.commit()?)
 }
 
-fn bind_record(
-    row: &mut Binder<'_, '_>,
-    batch: i64,
-    record: &Record,
-    (body, personal): &(Vec<u8>, Option<Vec<u8>>),
-) -> rusqlite::Result<()> {
+fn bind_record(row: &mut Binder<'_, '_>, batch: i64, record: &Record, body: &[u8], personal: &[u8]) -> rusqlite::Result<()> {
     let identity = &record.identity;
     row.int(record.seq.0)?.int(batch)?.int(identity.root.0)?.int(record.tenant.0)?;
     row.int(record.kind as i64)?.int(identity.namespace as i64)?.text(&identity.source)?.text(&identity.id)?;
     row.int(record.at.micros())?.int(record.received_at.micros())?.blob(&record.content)?.blob(body)?;
-    match personal {
-        Some(personal) => row.blob(personal)?,
-        None => row.null()?,
-    };
+    if record.personal.is_some() {
+        row.blob(personal)?;
+    } else {
+        row.null()?;
+    }
     row.blob(&record.personal_digest)?;
     Ok(())
 }

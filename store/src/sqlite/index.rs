@@ -6,7 +6,7 @@
 //! same one. Live segments tile the journal from its first record; what follows them is in `frozen`
 //! (being written as the next segment) and `recent`.
 
-use crate::journal::{Name, Record};
+use crate::journal::{Name, Namespace, Record};
 use crate::runs::{Entry, Part};
 use ledger::{AccountKey, AccountKind};
 use rating::TenantId;
@@ -96,10 +96,17 @@ type ByKey<V> = HashMap<u64, V, BuildHasherDefault<KeyHasher>>;
 /// Entries of one record.
 #[derive(Debug, Clone)]
 pub struct Keys {
-    pub seq: i64,
     /// None for steps of the engine: they are never looked up.
     pub identity: Option<u64>,
     pub lists: SmallVec<[u64; 6]>,
+}
+
+impl Keys {
+    /// `identity`: the record's key, asked for only if it is looked up by it.
+    pub fn of(secret: &Secret, record: &Record, identity: impl FnOnce() -> u64) -> Self {
+        let looked_up = record.identity.namespace != Namespace::Engine;
+        Self { identity: looked_up.then(identity), lists: secret.lists(record) }
+    }
 }
 
 /// Entries of the records `[first, last]`, all in memory.
@@ -122,16 +129,16 @@ impl Recent {
         usize::try_from(self.last - self.first + 1).unwrap_or(0)
     }
 
-    pub fn add(&mut self, keys: Keys) {
-        self.last = keys.seq;
+    pub fn add(&mut self, seq: i64, keys: Keys) {
+        self.last = seq;
         if let Some(key) = keys.identity {
             match self.ids.entry(key) {
-                std::collections::hash_map::Entry::Vacant(free) => drop(free.insert(keys.seq)),
-                std::collections::hash_map::Entry::Occupied(_) => self.more_ids.push((key, keys.seq)),
+                std::collections::hash_map::Entry::Vacant(free) => drop(free.insert(seq)),
+                std::collections::hash_map::Entry::Occupied(_) => self.more_ids.push((key, seq)),
             }
         }
         for key in keys.lists {
-            self.lists.entry(key).or_default().push(keys.seq);
+            self.lists.entry(key).or_default().push(seq);
         }
     }
 

@@ -13,6 +13,7 @@ mod load;
 mod lookup;
 mod maintain;
 mod open;
+mod packed;
 mod rows;
 mod sql;
 mod states;
@@ -25,8 +26,8 @@ use async_trait::async_trait;
 use cache::HotStates;
 use index::{Index, Secret};
 use ledger::Hold;
+use rating::fast::FastMap;
 use rating::{Instant, TenantId};
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -76,7 +77,7 @@ struct Shared {
 struct Position {
     last_seq: i64,
     last_batch: i64,
-    heads: HashMap<TenantId, [u8; 32]>,
+    heads: FastMap<TenantId, [u8; 32]>,
 }
 
 impl SqliteJournal {

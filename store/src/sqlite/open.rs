@@ -5,13 +5,13 @@ use super::index::{Index, Keys, Secret, Segment};
 use super::rows::{bytes, hold, identity, int, unpack};
 use super::{JournalOptions, Position, Shared, maintain, sql, states};
 use crate::db::Sqlite;
-use crate::journal::{Body, JournalError, Kind, Namespace, Record, Result, Seq};
+use crate::journal::{Body, JournalError, Kind, Record, Result, Seq};
 use crate::runs::Part;
 use ledger::Hold;
+use rating::fast::FastMap;
 use rating::{Instant, TenantId};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -72,7 +72,7 @@ pub async fn clear_doubt(shared: &Arc<Shared>) -> Result<()> {
 async fn position(conn: &mut SqliteConnection) -> Result<Position> {
     let last_seq = sqlx::query_scalar(sql::LAST_SEQ).fetch_one(&mut *conn).await?;
     let last_batch = sqlx::query_scalar(sql::LAST_BATCH).fetch_one(&mut *conn).await?;
-    let mut heads = HashMap::new();
+    let mut heads = FastMap::default();
     for row in sqlx::query(sql::HEADS).fetch_all(&mut *conn).await? {
         let hash = bytes(&row, 2)?.try_into().map_err(|_| JournalError::Corrupt("a chain head is not 32 bytes long".into()))?;
         heads.insert(TenantId(int(&row, 0)?), hash);
@@ -147,10 +147,10 @@ async fn replay(shared: &Shared, last_seq: i64) -> Result<()> {
         if rows.is_empty() {
             return Err(JournalError::Corrupt(format!("records after {known} are missing")));
         }
-        let keys: Vec<Keys> = rows.iter().map(|row| tail_keys(&shared.secret, row)).collect::<Result<_>>()?;
+        let keys: Vec<(i64, Keys)> = rows.iter().map(|row| tail_keys(&shared.secret, row)).collect::<Result<_>>()?;
         {
             let mut index = shared.index_mut()?;
-            keys.into_iter().for_each(|keys| index.recent.add(keys));
+            keys.into_iter().for_each(|(seq, keys)| index.recent.add(seq, keys));
         }
         if shared.index()?.recent.records() >= 2 * shared.options.recent_records_max.max(1) {
             maintain::flush(shared).await?;
@@ -159,28 +159,21 @@ async fn replay(shared: &Shared, last_seq: i64) -> Result<()> {
 }
 
 /// The index's view of a stored record: the fields that the keys are made of.
-fn tail_keys(secret: &Secret, row: &SqliteRow) -> Result<Keys> {
+fn tail_keys(secret: &Secret, row: &SqliteRow) -> Result<(i64, Keys)> {
     let seq = int(row, 0)?;
     let identity = identity(row, 1, 3, 4)?;
     let body: Body = unpack(bytes(row, 6)?, &format!("record {seq}"))?;
-    Ok(keys(
-        secret,
-        &Record {
-            seq: Seq(seq),
-            kind: Kind::Rated,
-            tenant: TenantId(int(row, 2)?),
-            identity,
-            at: Instant::MIN,
-            received_at: Instant::MIN,
-            content: [0; 16],
-            body,
-            personal: None,
-            personal_digest: [0; 16],
-        },
-    ))
-}
-
-pub fn keys(secret: &Secret, record: &Record) -> Keys {
-    let looked_up = record.identity.namespace != Namespace::Engine;
-    Keys { seq: record.seq.0, identity: looked_up.then(|| secret.identity(record.identity.name())), lists: secret.lists(record) }
+    let record = Record {
+        seq: Seq(seq),
+        kind: Kind::Rated,
+        tenant: TenantId(int(row, 2)?),
+        identity,
+        at: Instant::MIN,
+        received_at: Instant::MIN,
+        content: [0; 16],
+        body,
+        personal: None,
+        personal_digest: [0; 16],
+    };
+    Ok((seq, Keys::of(secret, &record, || secret.identity(record.identity.name()))))
 }

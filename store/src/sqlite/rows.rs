@@ -2,6 +2,7 @@
 
 use crate::journal::{Carries, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace, Record, Result, Seq};
 use ledger::{AccountKey, AccountKind, Balance, Hold, HoldState};
+use postcard::ser_flavors::Flavor;
 use rating::usage::{Counter, CounterId};
 use rating::{Cents, Currency, Instant, Quantity, TenantId};
 use serde::{Serialize, de::DeserializeOwned};
@@ -31,6 +32,29 @@ impl From<crate::runs::BadBlock> for JournalError {
 
 pub fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     postcard::to_stdvec(value).map_err(|e| JournalError::Corrupt(e.to_string()))
+}
+
+/// Appends to what is there.
+struct Append<'b>(&'b mut Vec<u8>);
+
+impl Flavor for Append<'_> {
+    type Output = ();
+    fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(data);
+        Ok(())
+    }
+    fn try_push(&mut self, data: u8) -> postcard::Result<()> {
+        self.0.push(data);
+        Ok(())
+    }
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+/// [`pack`] behind what `bytes` holds already.
+pub fn pack_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<()> {
+    postcard::serialize_with_flavor(value, Append(bytes)).map_err(|e| JournalError::Corrupt(e.to_string()))
 }
 
 pub fn unpack<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {

@@ -288,26 +288,27 @@ pub fn write<T>(
     rows: &[T],
     bind: impl Fn(&mut Binder<'_, '_>, &T) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
-    let (lists, rest) = rows.as_chunks::<{ 1 << WRITE_POWER }>();
-    write_chunks(connection, multi, WRITE_POWER, lists.iter().map(AsRef::as_ref), &bind)?;
-    write_chunks(connection, multi, 0, rest.iter().map(std::slice::from_ref), &bind)
+    write_numbered(connection, multi, rows, |binder, _, row| bind(binder, row))
 }
 
-fn write_chunks<'r, T: 'r>(
+/// [`write`], and `bind` hears the row's place.
+pub fn write_numbered<T>(
     connection: &rusqlite::Connection,
     multi: &'static Multi,
-    power: usize,
-    chunks: impl ExactSizeIterator<Item = &'r [T]>,
-    bind: &impl Fn(&mut Binder<'_, '_>, &T) -> rusqlite::Result<()>,
+    rows: &[T],
+    bind: impl Fn(&mut Binder<'_, '_>, usize, &T) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
-    if chunks.len() == 0 {
-        return Ok(());
-    }
-    let mut statement = connection.prepare_cached(&multi.text(power))?;
-    for rows in chunks {
-        let mut binder = Binder { statement: &mut statement, bound: 0 };
-        rows.iter().try_for_each(|row| bind(&mut binder, row))?;
-        statement.raw_execute()?;
+    let lists = rows.len() & !((1 << WRITE_POWER) - 1);
+    for (power, range) in [(WRITE_POWER, 0..lists), (0, lists..rows.len())] {
+        if range.is_empty() {
+            continue;
+        }
+        let mut statement = connection.prepare_cached(&multi.text(power))?;
+        for start in range.step_by(1 << power) {
+            let mut binder = Binder { statement: &mut statement, bound: 0 };
+            (start..start + (1 << power)).try_for_each(|index| bind(&mut binder, index, &rows[index]))?;
+            statement.raw_execute()?;
+        }
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ impl Chain {
 
     fn close_batch(&mut self) {
         let batch = self.batch;
-        for (root, (hasher, records)) in std::mem::take(&mut self.open) {
+        for (root, (mut hasher, records)) in std::mem::take(&mut self.open) {
             let Some(head) = self.expected.remove(&(batch, root)) else {
                 self.tally.differs(format_args!("batch {batch} of {root} has records and no head"));
                 continue;
