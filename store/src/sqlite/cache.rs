@@ -8,7 +8,9 @@ use crate::journal::{Carries, CounterKey, State};
 use ledger::{AccountKey, Balance, Hold, HoldState};
 use rating::fast::FastMap;
 use rating::usage::Counter;
-use rating::{TenantId, ids::HoldId};
+use rating::{Instant, TenantId, ids::HoldId};
+use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
 /// States per kind in one generation (there are two).
@@ -47,14 +49,15 @@ impl<K: Eq + Hash + Clone, V: Clone> Hot<K, V> {
     /// What is pending comes first: it is newer.
     pub fn lookup(&mut self, keys: &[K], pending: &FastMap<K, V>, found: &mut FastMap<K, V>) -> Vec<K> {
         let mut missing: FastMap<&K, ()> = FastMap::default();
-        found.reserve(keys.len());
         for key in keys {
+            // Many keys of a batch are the same few: asked for once.
+            let Entry::Vacant(free) = found.entry(key.clone()) else { continue };
             if let Some(value) = pending.get(key) {
-                found.insert(key.clone(), value.clone());
+                free.insert(value.clone());
                 continue;
             }
             match self.get(key) {
-                Some(Some(value)) => drop(found.insert(key.clone(), value)),
+                Some(Some(value)) => drop(free.insert(value)),
                 Some(None) => {}
                 None => drop(missing.insert(key, ())),
             }
@@ -80,8 +83,45 @@ pub struct HotStates {
     pub holds: Hot<HoldId, Hold>,
     /// Newer than their rows; never in the hot maps as well, or older there.
     pub pending: Pending,
-    /// All of them: whether an event's id names an open hold is answered without the disk.
-    pub open_holds: FastMap<HoldId, Hold>,
+    pub open_holds: OpenHolds,
+}
+
+/// All open holds: whether an event's id names one, and which are over, is answered without the disk.
+#[derive(Debug, Default)]
+pub struct OpenHolds {
+    by_id: FastMap<HoldId, Hold>,
+    by_end: BTreeSet<(Instant, HoldId)>,
+}
+
+impl OpenHolds {
+    pub fn get(&self, id: &HoldId) -> Option<&Hold> {
+        self.by_id.get(id)
+    }
+
+    /// The hold as it is now, open or not.
+    pub fn set(&mut self, hold: &Hold) {
+        if let Some(before) = self.by_id.remove(&hold.id) {
+            self.by_end.remove(&(before.expires_at, before.id));
+        }
+        if hold.state == HoldState::Open {
+            self.by_end.insert((hold.expires_at, hold.id));
+            self.by_id.insert(hold.id, hold.clone());
+        }
+    }
+
+    /// Oldest end first.
+    pub fn over(&self, now: Instant) -> impl Iterator<Item = &Hold> {
+        let over = self.by_end.iter().take_while(move |(end, _)| *end <= now);
+        over.filter_map(|(_, id)| self.by_id.get(id))
+    }
+}
+
+impl FromIterator<Hold> for OpenHolds {
+    fn from_iter<T: IntoIterator<Item = Hold>>(holds: T) -> Self {
+        let mut open = Self::default();
+        holds.into_iter().for_each(|hold| open.set(&hold));
+        open
+    }
 }
 
 impl HotStates {
@@ -93,23 +133,20 @@ impl HotStates {
             counters: Hot::new(HOT_MAX),
             holds: Hot::new(HOT_MAX),
             pending,
-            open_holds: open_holds.into_iter().map(|hold| (hold.id, hold)).collect(),
+            open_holds: open_holds.into_iter().collect(),
         }
     }
 
     /// Takes over the states of a batch that has been committed; `written`: with everything pending.
     pub fn committed(&mut self, state: State, records: usize, written: bool) {
         self.commits += 1;
-        self.pending.add(&state, records);
+        let State { accounts, carries, counters, holds, .. } = state;
+        self.pending.add(accounts, carries, counters, records);
         if written {
             self.written();
         }
-        for (id, hold) in state.holds {
-            if hold.state == HoldState::Open {
-                self.open_holds.insert(id, hold.clone());
-            } else {
-                self.open_holds.remove(&id);
-            }
+        for (id, hold) in holds {
+            self.open_holds.set(&hold);
             self.holds.put(id, Some(hold));
         }
     }

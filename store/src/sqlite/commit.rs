@@ -69,7 +69,8 @@ fn due(shared: &Shared, ready: &Ready) -> Result<Option<Pending>> {
         return Ok(None);
     }
     let mut pending = hot.pending.clone();
-    pending.add(&ready.state, ready.records.len());
+    let State { accounts, carries, counters, .. } = &ready.state;
+    pending.add(accounts.clone(), carries.clone(), counters.clone(), ready.records.len());
     Ok(Some(pending))
 }
 

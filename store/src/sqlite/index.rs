@@ -125,6 +125,13 @@ impl Recent {
         Self { first, last: first - 1, ..Self::default() }
     }
 
+    /// What follows, with room for as much: it need not grow step by step.
+    fn next(&self) -> Self {
+        let ids = ByKey::with_capacity_and_hasher(self.ids.len(), BuildHasherDefault::default());
+        let lists = ByKey::with_capacity_and_hasher(self.lists.len(), BuildHasherDefault::default());
+        Self { ids, lists, ..Self::from(self.last + 1) }
+    }
+
     pub fn records(&self) -> usize {
         usize::try_from(self.last - self.first + 1).unwrap_or(0)
     }
@@ -142,10 +149,10 @@ impl Recent {
         }
     }
 
-    pub fn identity(&self, key: u64, found: &mut Seqs) {
+    pub fn identity(&self, key: u64, mut each: impl FnMut(i64)) {
         if let Some(&seq) = self.ids.get(&key) {
-            found.push(seq);
-            found.extend(self.more_ids.iter().filter(|entry| entry.0 == key).map(|entry| entry.1));
+            each(seq);
+            self.more_ids.iter().filter(|entry| entry.0 == key).for_each(|entry| each(entry.1));
         }
     }
 
@@ -228,7 +235,7 @@ impl Index {
     /// Sets the recent entries aside, to be written as a segment; `None` while others still are.
     pub fn freeze(&mut self) -> Option<Arc<Recent>> {
         if self.frozen.is_none() {
-            let next = Recent::from(self.recent.last + 1);
+            let next = self.recent.next();
             self.frozen = Some(Arc::new(std::mem::replace(&mut self.recent, next)));
         }
         self.frozen.clone()

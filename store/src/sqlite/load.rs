@@ -124,9 +124,6 @@ fn bind_counter(values: &mut sql::Values, key: CounterKey) {
     values.int(key.buyer.0).int(key.id.rate_key).int(i64::from(key.id.month));
 }
 
-pub async fn expired_holds(shared: &Shared, now: Instant, limit: usize) -> Result<Vec<Hold>> {
-    let mut conn = shared.db.readers.acquire().await?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = sqlx::query(sql::EXPIRED_HOLDS).bind(now.micros()).bind(limit).fetch_all(&mut *conn).await?;
-    rows.iter().map(hold).collect()
+pub fn expired_holds(shared: &Shared, now: Instant, limit: usize) -> Result<Vec<Hold>> {
+    Ok(shared.hot()?.open_holds.over(now).take(limit).cloned().collect())
 }

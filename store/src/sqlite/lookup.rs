@@ -1,6 +1,6 @@
 //! Records by identity, by list, by seq. The index only proposes: what it names is read and compared.
 
-use super::index::{Recent, Segment, Seqs, Which, block_id};
+use super::index::{Recent, Segment, Which, block_id};
 use super::rows::{bytes, int, record};
 use super::{Shared, sql};
 use crate::journal::{JournalError, Keyed, Namespace, Of, Record, RecordQuery, Result};
@@ -15,28 +15,32 @@ const ATTEMPTS_MAX: usize = 8;
 /// Seqs taken from a list at once when a filter follows.
 const LIST_STEP_MAX: usize = 4096;
 
+/// Seqs that may have the key of the identity at this place of those asked for.
+type Candidates = Vec<(usize, i64)>;
+
 pub async fn find(shared: &Shared, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
-    let keys: Vec<Option<u64>> = identities.iter().map(|keyed| (keyed.name.namespace != Namespace::Engine).then_some(keyed.key)).collect();
-    let candidates = candidates(shared, &keys).await?;
-    let mut seqs: Vec<i64> = candidates.iter().flatten().copied().collect();
-    if seqs.is_empty() {
-        return Ok(vec![None; identities.len()]);
+    let mut found: Vec<Option<Arc<Record>>> = vec![None; identities.len()];
+    let candidates = candidates(shared, identities).await?;
+    if candidates.is_empty() {
+        return Ok(found);
     }
+    let mut seqs: Vec<i64> = candidates.iter().map(|&(_, seq)| seq).collect();
     seqs.sort_unstable();
     seqs.dedup();
     let mut conn = shared.db.readers.acquire().await?;
     let records: HashMap<i64, Arc<Record>> = by_seq(&mut conn, seqs).await?.into_iter().map(|r| (r.seq.0, Arc::new(r))).collect();
-    let first_of = |(keyed, seqs): (&Keyed<'_>, &Seqs)| {
-        let same = seqs.iter().filter_map(|seq| records.get(seq)).filter(|record| record.identity.name() == keyed.name);
-        same.min_by_key(|record| record.seq).cloned()
-    };
-    Ok(identities.iter().zip(&candidates).map(first_of).collect())
+    for (place, seq) in candidates {
+        let Some(record) = records.get(&seq).filter(|record| record.identity.name() == identities[place].name) else { continue };
+        if found[place].as_ref().is_none_or(|other| record.seq < other.seq) {
+            found[place] = Some(Arc::clone(record));
+        }
+    }
+    Ok(found)
 }
 
-/// For every key the seqs that may have it.
-async fn candidates(shared: &Shared, keys: &[Option<u64>]) -> Result<Vec<Seqs>> {
+async fn candidates(shared: &Shared, identities: &[Keyed<'_>]) -> Result<Candidates> {
     for _ in 0..ATTEMPTS_MAX {
-        let (mut found, wanted) = in_memory(shared, keys)?;
+        let (mut found, wanted) = in_memory(shared, identities)?;
         if wanted.is_empty() {
             return Ok(found);
         }
@@ -45,12 +49,12 @@ async fn candidates(shared: &Shared, keys: &[Option<u64>]) -> Result<Vec<Seqs>> 
         if blocks.len() < wanted.len() {
             continue;
         }
-        for (id, indexes) in &wanted {
+        for (id, keys) in &wanted {
             let block = blocks.get(id).map_or(&[][..], Vec::as_slice);
             let mut by_key: HashMap<u64, Vec<usize>> = HashMap::new();
-            indexes.iter().for_each(|&(key, index)| by_key.entry(key).or_default().push(index));
+            keys.iter().for_each(|&(key, place)| by_key.entry(key).or_default().push(place));
             walk(block, |(key, seq)| {
-                by_key.get(&key).into_iter().flatten().for_each(|&index| found[index].push(seq));
+                by_key.get(&key).into_iter().flatten().for_each(|&place| found.push((place, seq)));
                 true
             })?;
         }
@@ -62,25 +66,22 @@ async fn candidates(shared: &Shared, keys: &[Option<u64>]) -> Result<Vec<Seqs>> 
 /// Blocks to read, by id, each with the keys (and their places) wanted of it.
 type Wanted = BTreeMap<i64, Vec<(u64, usize)>>;
 
-fn in_memory(shared: &Shared, keys: &[Option<u64>]) -> Result<(Vec<Seqs>, Wanted)> {
-    let mut found = vec![Seqs::new(); keys.len()];
-    let mut wanted = Wanted::new();
+/// Nearly every key is new: one look each into the recent entries and into every run's filter, and
+/// nothing is kept of it.
+fn in_memory(shared: &Shared, identities: &[Keyed<'_>]) -> Result<(Candidates, Wanted)> {
+    let looked_up = || identities.iter().enumerate().filter(|(_, one)| one.name.namespace != Namespace::Engine);
+    let (mut found, mut wanted) = (Candidates::new(), Wanted::new());
     let segments = {
         let index = shared.index()?;
-        for (key, found) in keys.iter().zip(&mut found) {
-            let Some(key) = *key else { continue };
-            index.recent.identity(key, found);
-            if let Some(frozen) = &index.frozen {
-                frozen.identity(key, found);
-            }
+        for recent in std::iter::once(&index.recent).chain(index.frozen.as_deref()) {
+            looked_up().for_each(|(place, one)| recent.identity(one.key, |seq| found.push((place, seq))));
         }
         Arc::clone(&index.segments)
     };
     for segment in segments.iter() {
-        for (index, key) in keys.iter().enumerate() {
-            let Some(key) = *key else { continue };
-            for number in segment.ids.blocks_of(key) {
-                wanted.entry(block_id(segment.run, Which::Ids, number)).or_default().push((key, index));
+        for (place, one) in looked_up() {
+            for number in segment.ids.blocks_of(one.key) {
+                wanted.entry(block_id(segment.run, Which::Ids, number)).or_default().push((one.key, place));
             }
         }
     }

@@ -146,7 +146,8 @@ impl Journal for SqliteJournal {
     }
 
     async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>> {
-        load::expired_holds(&self.shared, now, limit).await
+        open::clear_doubt(&self.shared).await?;
+        load::expired_holds(&self.shared, now, limit)
     }
 
     async fn verify(&self) -> Result<Vec<Check>> {

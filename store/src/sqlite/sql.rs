@@ -120,7 +120,6 @@ pub const RECORDS_DOWN: &str = "select seq, root, tenant, kind, namespace, sourc
      personal_digest from records where seq < ? order by seq desc limit ?";
 pub const UNRATED_UP: &str = "select seq from unrated where root = ? and seq > ? order by seq limit ?";
 pub const UNRATED_DOWN: &str = "select seq from unrated where root = ? and seq < ? order by seq desc limit ?";
-pub const EXPIRED_HOLDS: &str = "select body from holds where state = 1 and expires_us <= ? order by expires_us, id limit ?";
 
 pub const LAST_SEQ: &str = "select coalesce(max(seq), 0) from records";
 pub const LAST_BATCH: &str = "select coalesce(max(batch), 0) from batches";
@@ -188,7 +187,6 @@ pub const EVERY: &[&str] = &[
     RECORDS_DOWN,
     UNRATED_UP,
     UNRATED_DOWN,
-    EXPIRED_HOLDS,
     LAST_SEQ,
     LAST_BATCH,
     HEADS,

@@ -10,7 +10,7 @@
 use super::cache::HotStates;
 use super::rows::{account, bytes, carries, hold, int, pack, unpack};
 use super::sql::{self, Values};
-use crate::journal::{Body, Carries, CounterKey, JournalError, Result, State};
+use crate::journal::{Body, Carries, CounterKey, JournalError, Result};
 use ledger::{AccountKey, Balance, Hold, LinkCharge};
 use rating::fast::FastMap;
 use rating::usage::Counter;
@@ -34,10 +34,16 @@ pub struct Pending {
 }
 
 impl Pending {
-    pub fn add(&mut self, state: &State, records: usize) {
-        self.accounts.extend(state.accounts.iter().map(|(key, value)| (*key, *value)));
-        self.carries.extend(state.carries.iter().map(|(key, value)| (*key, value.clone())));
-        self.counters.extend(state.counters.iter().map(|(key, value)| (*key, *value)));
+    pub fn add(
+        &mut self,
+        accounts: FastMap<AccountKey, Balance>,
+        carries: FastMap<TenantId, Carries>,
+        counters: FastMap<CounterKey, Counter>,
+        records: usize,
+    ) {
+        self.accounts.extend(accounts);
+        self.carries.extend(carries);
+        self.counters.extend(counters);
         self.records += records;
     }
 }
