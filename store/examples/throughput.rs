@@ -1,7 +1,8 @@
 //! How fast the journal takes batches, as the engine uses it: find, load, commit.
 //!
 //! `cargo run --release -p centwise-store --example throughput -- RECORDS BATCH v4|v7|holds [DIR]`
-//! 10,000 customers under 100 resellers; prints rates, processor time per record, opening and `verify`.
+//! 10,000 customers under 100 resellers; prints rates and processor time per record.
+//! Then: how long opening, the newest pages of some lists and `verify` take.
 //! `holds`: every second record releases the hold that the one before it placed.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::float_arithmetic, reason = "a measuring tool")]
@@ -10,10 +11,11 @@
 #[expect(dead_code, reason = "shared with the suite, which uses all of it")]
 mod till;
 
-use rating::{Exact, TenantId, ids::HoldId};
+use ledger::AccountKey;
+use rating::{Currency, Exact, TenantId, ids::HoldId};
 use std::time::{Duration, Instant};
 use store::db::Db;
-use store::journal::{Journal, Keyed, StateKeys};
+use store::journal::{Journal, Keyed, Of, RecordQuery, StateKeys};
 use store::sqlite::SqliteJournal;
 
 #[global_allocator]
@@ -21,6 +23,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROOTS: u64 = 100;
 const CUSTOMERS: u64 = 10_000;
+/// Lists whose newest records are read, and records of a page.
+const LISTED: i64 = 200;
+const PAGE: usize = 100;
 
 fn mix(mut x: u64) -> u64 {
     x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -98,17 +103,41 @@ async fn main() {
     if std::env::var_os("COMMIT_ONLY").is_some() {
         return;
     }
+    journal.settle().await.unwrap();
     drop((journal, db));
-    tokio::time::sleep(Duration::from_secs(3)).await;
     println!("{} bytes per record", std::fs::metadata(&file).unwrap().len() / records);
     let started = Instant::now();
     let db = Db::open_sqlite(&file).await.unwrap();
     let journal = SqliteJournal::open(&db).await.unwrap();
     println!("opened in {:?}", started.elapsed());
+    for (name, of) in [
+        ("a customer's records", (|n| Of::Customer(TenantId(10_000 + n))) as fn(i64) -> Of),
+        ("a customer's entries", |n| Of::Account(AccountKey::balance(TenantId(10_000 + n), Currency::EUR))),
+        ("a reseller's entries", |n| Of::Account(AccountKey::balance(TenantId(100 + n % ROOTS.cast_signed()), Currency::EUR))),
+    ] {
+        list(&journal, name, of).await;
+    }
     let (started, used) = (Instant::now(), processor());
     let checks = journal.verify().await.unwrap();
     assert!(checks.iter().all(|check| check.ok), "{checks:#?}");
     println!("verified in {:?}, processor {:?}", started.elapsed(), processor() - used);
+}
+
+/// How long the newest page of a list takes, and the one after it; another list each time.
+async fn list(journal: &SqliteJournal, name: &str, of: fn(i64) -> Of) {
+    let mut taken = Vec::new();
+    for n in 0..LISTED {
+        let mut query = RecordQuery { of: of(n * 37), after: None, newest_first: true, limit: PAGE };
+        for _ in 0..2 {
+            let started = Instant::now();
+            let page = journal.read(&query).await.unwrap();
+            taken.push(started.elapsed());
+            assert!(page.is_sorted_by(|a, b| a.seq > b.seq));
+            query.after = page.last().map(|record| record.seq);
+        }
+    }
+    taken.sort_unstable();
+    println!("{PAGE} of {name}, newest first: median {:?}, slowest {:?}", taken[taken.len() / 2], taken[taken.len() - 1]);
 }
 
 async fn one_batch(journal: &SqliteJournal, till: &mut till::Till, spent: &mut Spent) {

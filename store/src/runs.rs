@@ -15,8 +15,9 @@ pub type Entry = (u64, i64);
 /// A block is closed once it is this long.
 pub const BLOCK_BYTES: usize = 8 * 1024;
 const CHECKSUM_BYTES: usize = 8;
-/// Size of the filter: about 0.5 % of the keys it has never seen pass it.
-const FILTER_BITS_PER_KEY: u64 = 12;
+/// Size of the filter: about 0.15 % of the keys it has never seen pass it. Every one that does costs a read, in
+/// every run: at 10 million records that was most of a look-up with 12 bits and 0.5 %.
+const FILTER_BITS_PER_KEY: u64 = 16;
 const FILTER_PROBES: u32 = 6;
 /// Words of one cache line: all probes of a key fall into one.
 const LINE_WORDS: usize = 8;
@@ -388,6 +389,6 @@ mod tests {
         keys[..10_000].iter().for_each(|&key| filter.insert(key));
         assert!(keys[..10_000].iter().all(|&key| filter.may_contain(key)));
         let passed = keys[10_000..].iter().filter(|&&key| filter.may_contain(key)).count();
-        assert!(passed < 150, "{passed} of 10,000 unseen keys pass");
+        assert!(passed < 40, "{passed} of 10,000 unseen keys pass");
     }
 }
