@@ -11,10 +11,10 @@ use crate::work::{Done, Work};
 use ledger::{Hold, HoldState};
 use rating::Instant;
 use rating::fast::FastMap;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use store::journal::{Batch, Journal, JournalError, Kind, Of, Record, RecordQuery, Seq, State, StateKeys};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use store::journal::{Batch, Journal, JournalError, Keyed, Kind, Of, Record, RecordQuery, Seq, State, StateKeys};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// Commands that may wait for their turn.
@@ -25,6 +25,8 @@ const COMMIT_COMMANDS_MAX: usize = 20_000;
 const SWEEP_HOLDS_MAX: usize = ledger::HOLDS_EXPIRED_PER_BATCH_MAX;
 /// Commands that are worth a batch of their own while the one before is not yet durable.
 const AHEAD_COMMANDS_MIN: usize = 1_000;
+/// Batches that may be under way at once: one is written while the next is made ready.
+const FLIGHTS_MAX: usize = 2;
 
 /// The engine's clock: an argument, so that tests can move it.
 pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
@@ -103,11 +105,10 @@ struct Executed {
     fresh: Fresh,
 }
 
-/// A batch on its way into the journal. The next one may take its turns meanwhile, on the states this
-/// one leaves behind; it is committed, and answered, only after this one is durable.
+/// A batch on its way into the journal. The next ones may take their turns meanwhile, on the states this
+/// one leaves behind; they are committed, and answered, only after this one is durable.
 struct Flight {
-    /// Whether it became durable.
-    task: JoinHandle<bool>,
+    landed: Landed,
     /// `None`: what follows needs more than the states.
     ahead: Option<Ahead>,
 }
@@ -118,19 +119,21 @@ struct Ahead {
     fresh: Fresh,
 }
 
+/// Whether a batch became durable; `None`: not yet known.
+#[derive(Clone)]
+struct Landed(watch::Receiver<Option<bool>>);
+
 impl Committer {
     async fn run(mut self) {
-        let mut flight = None;
-        while let Some(jobs) = self.next(&mut flight).await {
-            flight = self.serve(jobs, flight.take()).await;
+        let mut flights = Flights::default();
+        while let Some(jobs) = self.next(&mut flights).await {
+            self.serve(jobs, &mut flights).await;
         }
-        if let Some(flight) = flight {
-            flight.landed().await;
-        }
+        flights.land_all().await;
     }
 
-    /// All that is waiting. While a batch is under way only when it is much: small ones gather into one.
-    async fn next(&mut self, flight: &mut Option<Flight>) -> Option<Vec<Job>> {
+    /// All that is waiting. While batches are under way only when it is much: small ones gather into one.
+    async fn next(&mut self, flights: &mut Flights) -> Option<Vec<Job>> {
         let (mut jobs, mut commands) = (Vec::new(), 0);
         loop {
             while commands < COMMIT_COMMANDS_MAX {
@@ -138,13 +141,13 @@ impl Committer {
                 commands += job.work.len();
                 jobs.push(job);
             }
-            let next = match flight {
+            let next = match flights.0.back_mut() {
                 None if jobs.is_empty() => Some(self.waiting.recv().await?),
-                Some(under_way) if commands < AHEAD_COMMANDS_MIN => {
+                Some(last) if commands < AHEAD_COMMANDS_MIN => {
                     tokio::select! {
                         biased;
-                        _landed = &mut under_way.task => {
-                            *flight = None;
+                        _all_before_too = last.landed.wait() => {
+                            flights.0.clear();
                             None
                         }
                         job = self.waiting.recv() => match job {
@@ -163,59 +166,70 @@ impl Committer {
     }
 
     /// Takes the turns of these jobs, and starts to commit what they came to.
-    async fn serve(&self, jobs: Vec<Job>, mut flight: Option<Flight>) -> Option<Flight> {
+    async fn serve(&self, jobs: Vec<Job>, flights: &mut Flights) {
         let mut work = Vec::with_capacity(jobs.iter().map(|job| job.work.len()).sum());
         let mut callers = Callers(Vec::with_capacity(jobs.len()));
         for mut job in jobs {
             callers.0.push(Waiter { commands: job.work.len(), reply: job.reply, place: job.place });
             work.append(&mut job.work);
         }
-        if flight.as_ref().is_some_and(|under_way| !under_way.lets_pass(&work)) {
-            land(&mut flight).await;
+        if !flights.let_pass(&work) {
+            flights.land_all().await;
         }
-        let executed = self.execute(work, &mut flight).await;
-        if !land(&mut flight).await {
-            callers.fail(&JournalError::Unavailable("the batch before was not committed".to_owned()));
-            return None;
+        let executed = match self.execute(work, flights).await {
+            Ok(executed) => executed,
+            Err(error) => return callers.fail(&error),
+        };
+        let nothing = executed.batch.records.is_empty() && executed.batch.settled.is_empty();
+        // What is small is durable before a task of its own would have begun.
+        let small = executed.batch.records.len() < AHEAD_COMMANDS_MIN;
+        let room = if small { 0 } else { FLIGHTS_MAX - 1 };
+        if !flights.land_down_to(room).await {
+            return callers.fail(&before_failed());
         }
-        match executed {
-            Ok(executed) if executed.batch.records.is_empty() && executed.batch.settled.is_empty() => {
-                callers.answer(executed.done);
-                None
-            }
-            // What is small is durable before a task of its own would have begun.
-            Ok(executed) if executed.batch.records.len() < AHEAD_COMMANDS_MIN => {
-                commit(&*self.journal, executed.batch, executed.done, callers).await;
-                None
-            }
-            Ok(executed) => Some(self.depart(executed, callers)),
-            Err(error) => {
-                callers.fail(&error);
-                None
-            }
+        if nothing {
+            callers.answer(executed.done);
+        } else if small {
+            commit(&*self.journal, executed.batch, executed.done, callers).await;
+        } else {
+            flights.0.push_back(self.depart(executed, callers, flights.last()));
         }
     }
 
-    /// Commits in a task of its own and answers there.
-    fn depart(&self, executed: Executed, callers: Callers) -> Flight {
-        let Executed { done, batch, fresh } = executed;
+    /// Commits in a task of its own, after the batch before, and answers there.
+    fn depart(&self, executed: Executed, callers: Callers, before: Option<Landed>) -> Flight {
+        let Executed { done, mut batch, fresh } = executed;
         let plain = batch.amendments.is_empty() && batch.settled.is_empty();
         let ahead = plain.then(|| Ahead { state: batch.state.clone(), fresh });
         let journal = Arc::clone(&self.journal);
-        let task = tokio::spawn(async move { commit(&*journal, batch, done, callers).await });
-        Flight { task, ahead }
+        let (tell, landed) = watch::channel(None);
+        tokio::spawn(async move {
+            journal.pack(&mut batch);
+            let well = match before {
+                Some(mut before) => before.wait().await,
+                None => true,
+            };
+            let durable = if well {
+                commit(&*journal, batch, done, callers).await
+            } else {
+                callers.fail(&before_failed());
+                false
+            };
+            // Nobody asks for it after the committer has ended.
+            let _told = tell.send(Some(durable));
+        });
+        Flight { landed: Landed(landed), ahead }
     }
 
-    async fn execute(&self, work: Vec<Work>, flight: &mut Option<Flight>) -> Result<Executed, JournalError> {
+    async fn execute(&self, work: Vec<Work>, flights: &mut Flights) -> Result<Executed, JournalError> {
         let now = (self.clock)();
-        let expired = self.sweep(now, flight).await?;
-        let ahead = flight.as_ref().and_then(|flight| flight.ahead.as_ref());
+        let expired = self.sweep(now, flights).await?;
         let known = self.known(&work).await?;
         let mut keys = StateKeys::default();
         expired.iter().for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
         work.iter().for_each(|command| command.keys(&mut keys));
         known.values().flatten().for_each(|record| crate::keys::record_keys(record, &mut keys));
-        let mut state = self.load(&keys, ahead).await?;
+        let mut state = self.load(&keys, flights).await?;
         let later = self.rated_later(&state.amendments).await?;
         // A resend of an event that was rated later answers with that record and its balance now; a hold may
         // have been placed on other accounts than its usage would take now.
@@ -224,16 +238,16 @@ impl Committer {
         state.holds.values().for_each(|hold| more.accounts.extend(hold.amounts.iter().map(|(account, _)| *account)));
         more.accounts.retain(|account| !state.accounts.contains_key(account));
         if !more.accounts.is_empty() {
-            state.accounts.extend(self.load(&more, ahead).await?.accounts);
+            state.accounts.extend(self.load(&more, flights).await?.accounts);
             keys.accounts.extend(more.accounts);
         }
         take_turns(Turn::new(now, keys, state, known, later), &expired, work)
     }
 
-    /// The states as the batch under way leaves them.
-    async fn load(&self, keys: &StateKeys, ahead: Option<&Ahead>) -> Result<State, JournalError> {
+    /// The states as the batches under way leave them.
+    async fn load(&self, keys: &StateKeys, flights: &Flights) -> Result<State, JournalError> {
         let mut state = self.journal.load(keys).await?;
-        if let Some(Ahead { state: newer, .. }) = ahead {
+        for Ahead { state: newer, .. } in flights.ahead() {
             state.accounts.extend(&newer.accounts);
             state.carries.extend(newer.carries.iter().map(|(key, value)| (*key, value.clone())));
             state.counters.extend(&newer.counters);
@@ -244,19 +258,18 @@ impl Committer {
     }
 
     /// Holds that are over, to be expired at the head of the batch; a full page is a step of its own.
-    async fn sweep(&self, now: Instant, flight: &mut Option<Flight>) -> Result<Vec<Hold>, JournalError> {
+    async fn sweep(&self, now: Instant, flights: &mut Flights) -> Result<Vec<Hold>, JournalError> {
         loop {
             let mut expired = self.journal.expired_holds(now, SWEEP_HOLDS_MAX).await?;
             if expired.len() < SWEEP_HOLDS_MAX {
-                if let Some(Ahead { state, .. }) = flight.as_ref().and_then(|flight| flight.ahead.as_ref()) {
-                    let is_due = |hold: &Hold| hold.state == HoldState::Open && hold.is_over(now);
-                    expired.retain(|hold| is_due(state.holds.get(&hold.id).unwrap_or(hold)));
-                }
+                let is_due = |hold: &Hold| hold.state == HoldState::Open && hold.is_over(now);
+                let newest = |hold: &Hold| flights.ahead().rev().find_map(|ahead| ahead.state.holds.get(&hold.id));
+                expired.retain(|hold| newest(hold).is_none_or(is_due));
                 return Ok(expired);
             }
-            if flight.is_some() {
-                if !land(flight).await {
-                    return Err(JournalError::Unavailable("the batch before was not committed".to_owned()));
+            if !flights.0.is_empty() {
+                if !flights.land_all().await {
+                    return Err(before_failed());
                 }
                 continue;
             }
@@ -325,28 +338,58 @@ async fn commit(journal: &dyn Journal, batch: Batch, mut done: Vec<Done>, caller
     }
 }
 
-/// Waits until the batch under way is durable; false: it is not, and nothing that follows from it is true.
-async fn land(flight: &mut Option<Flight>) -> bool {
-    match flight.take() {
-        Some(flight) => flight.landed().await,
-        None => true,
+fn before_failed() -> JournalError {
+    JournalError::Unavailable("the batch before was not committed".to_owned())
+}
+
+/// Batches under way, oldest first, each worked out on the states that those before leave behind.
+#[derive(Default)]
+struct Flights(VecDeque<Flight>);
+
+impl Flights {
+    fn last(&self) -> Option<Landed> {
+        self.0.back().map(|flight| flight.landed.clone())
+    }
+
+    fn ahead(&self) -> impl DoubleEndedIterator<Item = &Ahead> {
+        self.0.iter().filter_map(|flight| flight.ahead.as_ref())
+    }
+
+    /// Waits until no more than `room` are under way; false: one was not committed, and none after it.
+    async fn land_down_to(&mut self, room: usize) -> bool {
+        let mut well = true;
+        while self.0.len() > room || (!well && !self.0.is_empty()) {
+            if let Some(mut oldest) = self.0.pop_front() {
+                well &= oldest.landed.wait().await;
+            }
+        }
+        well
+    }
+
+    async fn land_all(&mut self) -> bool {
+        self.land_down_to(0).await
+    }
+
+    /// Whether these commands may take their turns before all is durable: they need nothing of it but states.
+    fn let_pass(&self, work: &[Work]) -> bool {
+        if self.0.iter().any(|flight| flight.ahead.is_none()) {
+            return false;
+        }
+        let mut names = Vec::new();
+        self.0.is_empty()
+            || work.iter().all(|command| {
+                names.clear();
+                command.names(&mut names);
+                let is_fresh = |keyed: &Keyed<'_>| self.ahead().any(|ahead| ahead.fresh.contains_key(&keyed.key));
+                command.needs_only_states() && !names.iter().any(is_fresh)
+            })
     }
 }
 
-impl Flight {
-    async fn landed(self) -> bool {
-        self.task.await.unwrap_or(false)
-    }
-
-    /// Whether these commands may take their turns before it is durable: they need nothing of it but states.
-    fn lets_pass(&self, work: &[Work]) -> bool {
-        let Some(ahead) = &self.ahead else { return false };
-        let mut names = Vec::new();
-        work.iter().all(|command| {
-            names.clear();
-            command.names(&mut names);
-            command.needs_only_states() && names.iter().all(|keyed| !ahead.fresh.contains_key(&keyed.key))
-        })
+impl Landed {
+    /// False also when the task that committed it panicked.
+    async fn wait(&mut self) -> bool {
+        self.0.wait_for(Option::is_some).await.is_ok_and(|landed| *landed == Some(true))
     }
 }
 

@@ -115,6 +115,7 @@ impl Turn {
     /// Appends a record; its position in the batch. `key`: of its name; steps of the engine have none.
     pub fn push(&mut self, mut record: Record, key: Option<u64>) -> usize {
         let index = self.batch.records.len();
+        self.batch.identity_keys.push(key.unwrap_or_default());
         if let Some(key) = key {
             // A batch has far fewer than 2³² records: the queue is bounded.
             self.fresh.entry(key).or_default().push(index as u32);

@@ -297,7 +297,12 @@ pub struct Batch {
     pub unrated: Vec<usize>,
     /// Unrated records that are now rated.
     pub settled: Vec<Seq>,
+    pub packed: Packing,
 }
+
+/// What [`Journal::pack`] made of a batch.
+#[derive(Debug, Clone, Default)]
+pub struct Packing(pub(crate) Option<Arc<crate::sqlite::Packing>>);
 
 /// Head of one root's hash chain after one batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -360,6 +365,9 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
         self.find(&keyed).await
     }
     async fn load(&self, keys: &StateKeys) -> Result<State>;
+    /// Does beforehand what a commit needs no position for. It may run while another batch is committed;
+    /// the records must not change afterwards.
+    fn pack(&self, _batch: &mut Batch) {}
     /// Returns the seq of the first record; the others follow densely. Durable on return.
     async fn commit(&self, batch: Batch) -> Result<Seq>;
     async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>>;

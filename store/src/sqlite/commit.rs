@@ -30,11 +30,26 @@ struct Ready {
     due: Option<Pending>,
 }
 
-pub async fn commit(shared: &Arc<Shared>, batch: Batch) -> Result<Seq> {
+/// What of a commit needs no seq: done beside the commit before it.
+#[derive(Debug)]
+pub struct Packing {
+    packed: Packed,
+    keys: Vec<Keys>,
+}
+
+impl Packing {
+    pub(super) fn of(shared: &Shared, batch: &Batch) -> Result<Self> {
+        Ok(Self { packed: Packed::of(&batch.records)?, keys: index_keys(shared, batch) })
+    }
+}
+
+pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Seq> {
     maintain::wait_if_behind(shared).await?;
-    // What needs no seq is done beside the commit before this one.
-    let packed = Packed::of(&batch.records)?;
-    let keys = index_keys(shared, &batch);
+    let packing = match std::mem::take(&mut batch.packed).0.and_then(Arc::into_inner) {
+        Some(packing) => packing,
+        None => Packing::of(shared, &batch)?,
+    };
+    let Packing { packed, keys } = packing;
     let mut position = shared.position.lock().await;
     let mut ready = prepare(&position, batch, packed)?;
     let (first, number, heads) = (ready.first, ready.number, heads(&ready));
@@ -51,12 +66,13 @@ pub async fn commit(shared: &Arc<Shared>, batch: Batch) -> Result<Seq> {
     };
     position.last_seq += keys.len() as i64;
     position.last_batch = number;
-    position.heads.extend(heads);
     shared.hot()?.committed(state, keys.len(), written);
     {
         let mut index = shared.index_mut()?;
+        index.roots.extend(heads.iter().map(|(root, _)| *root));
         (first..).zip(keys).for_each(|(seq, keys)| index.recent.add(seq, keys));
     }
+    position.heads.extend(heads);
     drop(position);
     maintain::start_if_due(shared)?;
     Ok(Seq(first))

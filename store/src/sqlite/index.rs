@@ -10,9 +10,10 @@ use crate::journal::{Name, Namespace, Record};
 use crate::runs::{Entry, Part};
 use ledger::{AccountKey, AccountKind};
 use rating::TenantId;
+use rating::fast::FastBuild;
 use siphasher::sip::SipHasher24;
 use smallvec::SmallVec;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
@@ -224,12 +225,14 @@ pub struct Index {
     pub segments: Arc<Vec<Arc<Segment>>>,
     pub frozen: Option<Arc<Recent>>,
     pub recent: Recent,
+    /// Roots that have records.
+    pub roots: HashSet<TenantId, FastBuild>,
 }
 
 impl Index {
     pub fn new(segments: Vec<Arc<Segment>>) -> Self {
         let first = segments.last().map_or(1, |segment| segment.last + 1);
-        Self { segments: Arc::new(segments), frozen: None, recent: Recent::from(first) }
+        Self { segments: Arc::new(segments), frozen: None, recent: Recent::from(first), roots: HashSet::default() }
     }
 
     /// Sets the recent entries aside, to be written as a segment; `None` while others still are.

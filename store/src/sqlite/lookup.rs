@@ -1,6 +1,6 @@
 //! Records by identity, by list, by seq. The index only proposes: what it names is read and compared.
 
-use super::index::{Recent, Segment, Which, block_id};
+use super::index::{Index, Recent, Segment, Which, block_id};
 use super::rows::{bytes, int, record};
 use super::{Shared, sql};
 use crate::journal::{JournalError, Keyed, Namespace, Of, Record, RecordQuery, Result};
@@ -69,23 +69,30 @@ type Wanted = BTreeMap<i64, Vec<(u64, usize)>>;
 /// Nearly every key is new: one look each into the recent entries and into every run's filter, and
 /// nothing is kept of it.
 fn in_memory(shared: &Shared, identities: &[Keyed<'_>]) -> Result<(Candidates, Wanted)> {
-    let looked_up = || identities.iter().enumerate().filter(|(_, one)| one.name.namespace != Namespace::Engine);
     let (mut found, mut wanted) = (Candidates::new(), Wanted::new());
-    let segments = {
+    let (segments, keys) = {
         let index = shared.index()?;
+        let keys = looked_up(&index, identities);
         for recent in std::iter::once(&index.recent).chain(index.frozen.as_deref()) {
-            looked_up().for_each(|(place, one)| recent.identity(one.key, |seq| found.push((place, seq))));
+            keys.iter().for_each(|&(key, place)| recent.identity(key, |seq| found.push((place, seq))));
         }
-        Arc::clone(&index.segments)
+        (Arc::clone(&index.segments), keys)
     };
     for segment in segments.iter() {
-        for (place, one) in looked_up() {
-            for number in segment.ids.blocks_of(one.key) {
-                wanted.entry(block_id(segment.run, Which::Ids, number)).or_default().push((one.key, place));
+        for &(key, place) in &keys {
+            for number in segment.ids.blocks_of(key) {
+                wanted.entry(block_id(segment.run, Which::Ids, number)).or_default().push((key, place));
             }
         }
     }
     Ok((found, wanted))
+}
+
+/// Keys, and their places among those asked for, that the journal may have: nothing is found under a root
+/// without records (whoever sees every root asks for each event under its own as well).
+fn looked_up(index: &Index, identities: &[Keyed<'_>]) -> Vec<(u64, usize)> {
+    let may_have = |one: &Keyed<'_>| one.name.namespace != Namespace::Engine && index.roots.contains(&one.name.root);
+    identities.iter().enumerate().filter(|(_, one)| may_have(one)).map(|(place, one)| (one.key, place)).collect()
 }
 
 pub async fn blocks(conn: &mut SqliteConnection, ids: Vec<i64>) -> Result<HashMap<i64, Vec<u8>>> {

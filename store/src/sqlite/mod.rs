@@ -19,9 +19,10 @@ mod sql;
 mod states;
 
 pub use audit::verify_file;
+pub use commit::Packing;
 
 use crate::db::{Db, Sqlite};
-use crate::journal::{Batch, Check, Journal, JournalError, Keyed, Name, Record, RecordQuery, Result, Seq, State, StateKeys};
+use crate::journal::{self, Batch, Check, Journal, JournalError, Keyed, Name, Record, RecordQuery, Result, Seq, State, StateKeys};
 use async_trait::async_trait;
 use cache::HotStates;
 use index::{Index, Secret};
@@ -128,6 +129,11 @@ impl Journal for SqliteJournal {
     async fn load(&self, keys: &StateKeys) -> Result<State> {
         open::clear_doubt(&self.shared).await?;
         load::load(&self.shared, keys).await
+    }
+
+    fn pack(&self, batch: &mut Batch) {
+        // What cannot be packed is refused by the commit.
+        batch.packed = journal::Packing(Packing::of(&self.shared, batch).ok().map(Arc::new));
     }
 
     /// Goes on to its end even if the caller stops waiting.

@@ -28,6 +28,8 @@ pub async fn open(db: &Sqlite, options: JournalOptions) -> Result<Shared> {
     let next_run: i64 = sqlx::query_scalar(sql::LAST_RUN).fetch_one(&mut *conn).await?;
     let position = position(&mut conn).await?;
     let last_seq = position.last_seq;
+    let mut index = Index::new(segments);
+    index.roots.extend(position.heads.keys());
     let open_holds = open_holds(&mut conn).await?;
     let pending = states::pending(&mut conn, &open_holds).await?;
     drop(conn);
@@ -38,7 +40,7 @@ pub async fn open(db: &Sqlite, options: JournalOptions) -> Result<Shared> {
         position: tokio::sync::Mutex::new(position),
         doubtful: AtomicBool::new(false),
         hot: Mutex::new(HotStates::new(open_holds, pending)),
-        index: RwLock::new(Index::new(segments)),
+        index: RwLock::new(index),
         next_run: AtomicI64::new(next_run + 1),
         flushing: tokio::sync::Mutex::default(),
         merging: tokio::sync::Mutex::default(),
@@ -63,6 +65,7 @@ pub async fn clear_doubt(shared: &Arc<Shared>) -> Result<()> {
         (position(&mut conn).await?, open_holds, pending)
     };
     replay(shared, truth.last_seq).await?;
+    shared.index_mut()?.roots.extend(truth.heads.keys());
     shared.hot()?.start_again(open_holds, pending);
     *known = truth;
     shared.doubtful.store(false, Ordering::Release);
