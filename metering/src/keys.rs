@@ -24,9 +24,11 @@ impl Work {
                 void.keys(keys);
                 usage_keys(event, keys);
             }
-            Self::PlaceHold(work) | Self::ExtendHold { work, .. } => {
+            // A hold placed before is loaded with the record that placed it.
+            Self::PlaceHold(work) => usage_keys(&work.prepared, keys),
+            Self::ExtendHold { hold, work, .. } => {
                 usage_keys(&work.prepared, keys);
-                keys.holds.push(work.id);
+                keys.holds.push(*hold);
             }
             Self::ReleaseHold { hold, .. } => keys.holds.push(*hold),
             Self::Money { command, .. } => {

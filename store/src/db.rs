@@ -61,7 +61,9 @@ impl Db {
         let writer_options = options.clone().pragma("wal_autocheckpoint", WAL_CHECKPOINT_PAGES.to_string());
         let mut writer = SqliteConnection::connect_with(&writer_options).await?;
         sqlx::migrate!("../migrations/sqlite").run(&mut writer).await?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS_MAX).connect_with(options.read_only(true)).await?;
+        // A file does not hang up: asking first would cost every read a second hop to the driver's thread.
+        let readers = SqlitePoolOptions::new().max_connections(READERS_MAX).test_before_acquire(false);
+        let readers = readers.connect_with(options.read_only(true)).await?;
         let thread = Writer::start(file).map_err(|error| sqlx::Error::Configuration(error.into()))?;
         Ok(Self::Sqlite(Sqlite { writer: Arc::new(Mutex::new(writer)), thread, readers, _lock: Arc::new(lock) }))
     }
