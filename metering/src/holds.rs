@@ -178,7 +178,7 @@ fn not_found() -> Problem {
     Problem::new("not_found", "there is no such hold")
 }
 
-/// `named`: another identity than the usage's own.
+/// The journal makes the hold from it again, every field. `named`: another identity than the usage's own.
 fn hold_record(prepared: Prepared, kind: Kind, named: Option<Identity>, hold: &Hold, currency: Currency, quantity: Quantity) -> Record {
     let body = Body {
         currency: Some(currency),

@@ -3,7 +3,7 @@
 //! `cargo run --release -p centwise-store --example throughput -- RECORDS BATCH v4|v7|holds [DIR]`
 //! 10,000 customers under 100 resellers; prints rates and processor time per record.
 //! Then: how long opening, the newest pages of some lists and `verify` take.
-//! `holds`: every second record releases the hold that the one before it placed.
+//! `holds`: every second record releases the hold that the one before it placed; ids are random, like hashes.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::float_arithmetic, reason = "a measuring tool")]
 
@@ -76,7 +76,7 @@ async fn main() {
         for n in batch * size..(batch + 1) * size {
             let customer = mix(n ^ 0xabcd) % CUSTOMERS;
             let (root, customer) = (TenantId((100 + customer % ROOTS).cast_signed()), TenantId((10_000 + customer).cast_signed()));
-            let hold = HoldId((n / 2 + 1).cast_signed());
+            let hold = HoldId((mix(n / 2) >> 1).cast_signed());
             match (holds, n % 2) {
                 (false, _) => drop(till.sale(root, customer, &id(n, ordered), Exact(4 * Exact::PER_CENT))),
                 (true, 0) => till.hold(root, customer, hold, 100, rating::Instant::MAX),

@@ -1,7 +1,7 @@
 //! Random histories: usage, duplicates, voids, corrections, top-ups, holds, captures, expiries and new
 //! card versions in any order, on several resellers and customers with both settlements. The database
 //! must answer as the memory does after every batch, and at the end the books must be right by
-//! themselves and equal record by record.
+//! themselves and equal record by record, also when the file is opened again in the middle of it.
 //!
 //! The histories come from seeds, so a failure names the one to repeat: `HISTORY_SEEDS=17..18`.
 //! `HISTORY_OPERATIONS` sets how many operations each has (default 800; every history is checked in
@@ -11,10 +11,15 @@ use crate::audit::Audited;
 use crate::speak::Sending;
 use crate::world::{Backend, World, one_rate, prices};
 use metering::command::MoneyKind;
-use rating::Currency;
+use rating::{Currency, Instant};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use store::db::Db;
+use store::journal::{Journal, StateKeys};
+use store::sqlite::SqliteJournal;
 
 const SEEDS: Range<u64> = 0..18;
 const OPERATIONS: usize = 800;
@@ -275,11 +280,14 @@ async fn play(seed: u64, operations: usize) -> Result<Played, String> {
             _ => 1,
         };
         if plot.steps.is_multiple_of(40) {
-            same(&memory.audit().await, &sqlite.audit().await)?;
+            let audited = memory.audit().await;
+            same(&audited, &sqlite.audit().await)?;
+            same_when_opened_again(&audited, &memory, &sqlite).await?;
         }
     }
     let audited = memory.audit().await;
     same(&audited, &sqlite.audit().await)?;
+    same_when_opened_again(&audited, &memory, &sqlite).await?;
     let mut kinds = BTreeMap::new();
     audited.records.iter().for_each(|record| *kinds.entry(format!("{:?}", record.kind)).or_default() += 1);
     Ok(Played { operations: done, kinds })
@@ -298,6 +306,35 @@ fn same(want: &Audited, got: &Audited) -> Result<(), String> {
         }
     }
     if want == got { Ok(()) } else { Err("the books differ".to_owned()) }
+}
+
+/// The file as a crash would leave it: what its rows do not know yet follows from its records, to the last field.
+async fn same_when_opened_again(audited: &Audited, memory: &World, sqlite: &World) -> Result<(), String> {
+    sqlite.sqlite.as_ref().unwrap().settle().await.unwrap();
+    let image = tempfile::tempdir().unwrap();
+    let file = image.path().join("centwise.db");
+    for end in ["", "-wal"] {
+        let name = |file: &Path| format!("{}{end}", file.display());
+        std::fs::copy(name(&sqlite.file), name(&file)).unwrap();
+    }
+    let journal = SqliteJournal::open(&Db::open_sqlite(&file).await.unwrap()).await.unwrap();
+    let holds = audited.records.iter().filter_map(|record| record.body.hold).collect();
+    let keys = StateKeys { holds, accounts: audited.accounts.keys().copied().collect(), ..StateKeys::default() };
+    let (want, got) = (memory.journal.load(&keys).await.unwrap(), journal.load(&keys).await.unwrap());
+    for (id, hold) in &want.holds {
+        if got.holds.get(id) != Some(hold) {
+            return Err(format!("memory: {hold:?}\nopened again: {:?}", got.holds.get(id)));
+        }
+    }
+    for (key, balance) in &want.accounts {
+        let is = got.accounts.get(key).copied().unwrap_or_default();
+        if is != *balance {
+            return Err(format!("{key}: {balance:?} in memory, {is:?} when opened again"));
+        }
+    }
+    let all = |journal: Arc<dyn Journal>| async move { journal.expired_holds(Instant::MAX, usize::MAX).await.unwrap() };
+    let open = (all(Arc::clone(&memory.journal)).await, all(Arc::new(journal)).await);
+    if open.0 == open.1 { Ok(()) } else { Err(format!("open in memory and when opened again: {open:?}")) }
 }
 
 fn number<T: std::str::FromStr>(name: &str, default: T) -> T {

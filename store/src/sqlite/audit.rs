@@ -1,11 +1,10 @@
 //! The audit over a SQLite file: one snapshot, read in order while the chunk before is worked on.
 
-use super::rows::{account, bytes, carries, counter, hold, int};
+use super::rows::{account, bytes, carries, counter, int};
 use super::{sql, states};
 use crate::hash::Row;
 use crate::journal::{Amendment, BatchHead, Check, JournalError, Kind, Result, Seq};
 use crate::verify::{Audit, Stored, StoredRow};
-use ledger::Hold;
 use rating::{Instant, TenantId};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row as _, SqliteConnection};
@@ -161,13 +160,9 @@ async fn stored(conn: &mut SqliteConnection) -> Result<Stored> {
     for row in sqlx::query(sql::AUDIT_COUNTERS).fetch_all(&mut *conn).await? {
         state.counters.extend([counter(&row)?]);
     }
-    for row in sqlx::query(sql::OPEN_HOLDS).fetch_all(&mut *conn).await? {
-        let hold = hold(&row)?;
-        state.holds.insert(hold.id, hold);
-    }
     // The rows may be older than the records: the audit is of both together, as opening takes them.
-    let open_holds: Vec<Hold> = state.holds.values().cloned().collect();
-    let pending = states::pending(&mut *conn, &open_holds).await?;
+    let (pending, open_holds) = states::current(&mut *conn).await?;
+    state.holds.extend(open_holds.into_iter().map(|hold| (hold.id, hold)));
     state.accounts.extend(pending.accounts);
     state.carries.extend(pending.carries);
     state.counters.extend(pending.counters);

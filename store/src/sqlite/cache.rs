@@ -141,13 +141,10 @@ impl HotStates {
     pub fn committed(&mut self, state: State, records: usize, written: bool) {
         self.commits += 1;
         let State { accounts, carries, counters, holds, .. } = state;
-        self.pending.add(accounts, carries, counters, records);
+        holds.values().for_each(|hold| self.open_holds.set(hold));
+        self.pending.add(accounts, carries, counters, holds, records);
         if written {
             self.written();
-        }
-        for (id, hold) in holds {
-            self.open_holds.set(&hold);
-            self.holds.put(id, Some(hold));
         }
     }
 

@@ -2,7 +2,6 @@
 
 use super::index::Keys;
 use super::packed::Packed;
-use super::rows::{hold_state_code, pack};
 use super::sql::{self, Binder};
 use super::states::{self, Pending, sorted};
 use super::{Position, Shared, maintain};
@@ -85,8 +84,8 @@ fn due(shared: &Shared, ready: &Ready) -> Result<Option<Pending>> {
         return Ok(None);
     }
     let mut pending = hot.pending.clone();
-    let State { accounts, carries, counters, .. } = &ready.state;
-    pending.add(accounts.clone(), carries.clone(), counters.clone(), ready.records.len());
+    let State { accounts, carries, counters, holds, .. } = &ready.state;
+    pending.add(accounts.clone(), carries.clone(), counters.clone(), holds.clone(), ready.records.len());
     Ok(Some(pending))
 }
 
@@ -187,12 +186,6 @@ fn write_kept(tx: &Connection, state: &State) -> Result<()> {
     sql::write(tx, &sql::UPSERT_MEMBERS, &sorted(state.members.iter()), |row, (key, member)| {
         row.int(key.counter.buyer.0)?.int(key.counter.id.rate_key)?.int(i64::from(key.counter.id.month))?;
         row.text(&key.value)?.int(member.count)?.int(member.at.micros())?;
-        Ok(())
-    })?;
-    let holds = sorted(state.holds.iter()).into_iter().map(|(_, hold)| Ok((hold, pack(hold)?)));
-    sql::write(tx, &sql::UPSERT_HOLDS, &holds.collect::<Result<Vec<_>>>()?, |row, (hold, body)| {
-        row.int(hold.id.0)?.int(hold.root.0)?.int(hold.customer.0)?;
-        row.int(hold_state_code(hold.state))?.int(hold.expires_at.micros())?.blob(body)?;
         Ok(())
     })?;
     Ok(())

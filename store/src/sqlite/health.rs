@@ -12,8 +12,6 @@ use std::path::Path;
 const RECORDS: &str = "select coalesce(max(seq), 0) from records";
 const LAST: &str = "select received_us from records order by seq desc limit 1";
 const UNRATED: &str = "select count(*) from unrated";
-const OVERDUE: &str = "select count(*) from holds where state = 1 and expires_us < ?";
-const OPEN: &str = "select count(*) from holds where state = 1";
 /// Prepaid buyers and their limits.
 const LIMITS: &str = "select buyer_id, credit_limit_cents from agreements \
      where credit_limit_cents is not null and from_at <= ? and (until_at is null or until_at > ?)";
@@ -39,15 +37,15 @@ pub async fn look_at_file(file: &Path, now: Instant) -> Result<Health> {
     let mut conn = crate::db::open_sqlite_read_only(file).await?;
     let mut snapshot = conn.begin().await?;
     let last: Option<i64> = sqlx::query_scalar(LAST).fetch_optional(&mut *snapshot).await?;
-    let accounts = states::current_accounts(&mut snapshot).await?;
+    let (accounts, open_holds) = states::current_books(&mut snapshot).await?;
     let limits: HashMap<i64, i64> =
         sqlx::query_as(LIMITS).bind(now.micros()).bind(now.micros()).fetch_all(&mut *snapshot).await?.into_iter().collect();
     Ok(Health {
-        records: count(&mut snapshot, RECORDS, &[]).await?,
+        records: count(&mut snapshot, RECORDS).await?,
         last_record_at: last.map(Instant),
-        unrated: count(&mut snapshot, UNRATED, &[]).await?,
-        open_holds: count(&mut snapshot, OPEN, &[]).await?,
-        overdue_holds: count(&mut snapshot, OVERDUE, &[now]).await?,
+        unrated: count(&mut snapshot, UNRATED).await?,
+        open_holds: open_holds.len() as i64,
+        overdue_holds: open_holds.iter().filter(|hold| hold.expires_at < now).count() as i64,
         unbalanced: unbalanced(&accounts),
         overdrawn: overdrawn(&accounts, &limits),
     })
@@ -72,12 +70,8 @@ fn overdrawn(accounts: &Accounts, limits: &HashMap<i64, i64>) -> i64 {
     accounts.iter().filter(below).count() as i64
 }
 
-async fn count(conn: &mut SqliteConnection, statement: &'static str, instants: &[Instant]) -> Result<i64> {
-    let mut query = sqlx::query_scalar(statement);
-    for instant in instants {
-        query = query.bind(instant.micros());
-    }
-    Ok(query.fetch_one(conn).await?)
+async fn count(conn: &mut SqliteConnection, statement: &'static str) -> Result<i64> {
+    Ok(sqlx::query_scalar(statement).fetch_one(conn).await?)
 }
 
 #[cfg(test)]

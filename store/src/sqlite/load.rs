@@ -5,7 +5,6 @@ use super::states::bind_account;
 use super::{Shared, sql};
 use crate::journal::{Amendment, CounterKey, JournalError, Kind, Result, Seq, State, StateKeys};
 use ledger::{AccountKey, Hold};
-use rating::fast::FastMap;
 use rating::{Instant, TenantId, ids::HoldId};
 use sqlx::SqliteConnection;
 
@@ -32,7 +31,7 @@ pub async fn load(shared: &Shared, keys: &StateKeys) -> Result<State> {
             accounts: hot.accounts.lookup(&keys.accounts, &hot.pending.accounts, &mut state.accounts),
             carries: hot.carries.lookup(&keys.carries, &hot.pending.carries, &mut state.carries),
             counters: hot.counters.lookup(&keys.counters, &hot.pending.counters, &mut state.counters),
-            holds: hot.holds.lookup(&keys.holds, &FastMap::default(), &mut state.holds),
+            holds: hot.holds.lookup(&keys.holds, &hot.pending.holds, &mut state.holds),
         };
         let open = keys.open_holds.iter().filter_map(|id| hot.open_holds.get(id).map(|hold| (*id, hold.clone())));
         state.holds.extend(open);

@@ -39,7 +39,7 @@ pub struct JournalOptions {
     pub recent_records_max: usize,
     /// Runs of one level that are merged into one of the next.
     pub fan_out: usize,
-    /// Records whose changes of accounts, carries and counters stay in memory.
+    /// Records whose changes of accounts, carries, counters and holds stay in memory.
     pub pending_records_max: usize,
 }
 

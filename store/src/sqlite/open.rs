@@ -2,12 +2,11 @@
 
 use super::cache::HotStates;
 use super::index::{Index, Keys, Secret, Segment};
-use super::rows::{bytes, hold, identity, int, unpack};
+use super::rows::{bytes, identity, int, unpack};
 use super::{JournalOptions, Position, Shared, maintain, sql, states};
 use crate::db::Sqlite;
 use crate::journal::{Body, JournalError, Kind, Record, Result, Seq};
 use crate::runs::Part;
-use ledger::Hold;
 use rating::fast::FastMap;
 use rating::{Instant, TenantId};
 use sqlx::SqliteConnection;
@@ -30,8 +29,7 @@ pub async fn open(db: &Sqlite, options: JournalOptions) -> Result<Shared> {
     let last_seq = position.last_seq;
     let mut index = Index::new(segments);
     index.roots.extend(position.heads.keys());
-    let open_holds = open_holds(&mut conn).await?;
-    let pending = states::pending(&mut conn, &open_holds).await?;
+    let (pending, open_holds) = states::current(&mut conn).await?;
     drop(conn);
     let shared = Shared {
         db: db.clone(),
@@ -58,11 +56,9 @@ pub async fn clear_doubt(shared: &Arc<Shared>) -> Result<()> {
     if !shared.doubtful.load(Ordering::Acquire) {
         return Ok(());
     }
-    let (truth, open_holds, pending) = {
+    let (truth, (pending, open_holds)) = {
         let mut conn = shared.db.writer.lock().await;
-        let open_holds = open_holds(&mut conn).await?;
-        let pending = states::pending(&mut conn, &open_holds).await?;
-        (position(&mut conn).await?, open_holds, pending)
+        (position(&mut conn).await?, states::current(&mut conn).await?)
     };
     replay(shared, truth.last_seq).await?;
     shared.index_mut()?.roots.extend(truth.heads.keys());
@@ -81,10 +77,6 @@ async fn position(conn: &mut SqliteConnection) -> Result<Position> {
         heads.insert(TenantId(int(&row, 0)?), hash);
     }
     Ok(Position { last_seq, last_batch, heads })
-}
-
-async fn open_holds(conn: &mut SqliteConnection) -> Result<Vec<Hold>> {
-    sqlx::query(sql::OPEN_HOLDS).fetch_all(conn).await?.iter().map(hold).collect()
 }
 
 /// Made once per database. Random bytes from the system: it decides where entries lie, never what is charged.

@@ -127,7 +127,8 @@ pub const HEADS: &str = "select root, batch, hash from heads";
 pub const GET_META: &str = "select value from meta where name = ?";
 pub const PUT_META: &str = "insert into meta (name, value) values (?, ?)";
 
-pub const TAIL: &str = "select seq, root, tenant, namespace, source, id, body from records where seq > ? order by seq limit ?";
+pub const TAIL: &str = "select seq, root, tenant, namespace, source, id, body, kind, received_us from records \
+     where seq > ? order by seq limit ?";
 pub const LIVE_RUNS: &str = "select run, level, first_seq, last_seq, ids, ids_filter, ids_keys, lists, lists_filter, lists_keys \
      from index_runs where state = 1 order by first_seq";
 pub const OTHER_RUNS: &str = "select run from index_runs where state <> 1";

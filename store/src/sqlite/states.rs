@@ -1,23 +1,26 @@
-//! Accounts, carries and counters between their rows and the end of the journal.
+//! Accounts, carries, counters and holds between their rows and the end of the journal.
 //!
-//! The records say all that happens to them, so their rows need not follow every commit: hot rows
-//! would dirty hundreds of pages for a thousand records. Changes gather in memory (`Pending`) and are
-//! written, all in one transaction with a batch, every `pending_records_max` records; `states_through`
-//! in `meta` is the last record the rows include. What follows it is worked out again at opening.
+//! The records say all that happens to them, so their rows need not follow every commit: hot rows, and
+//! holds under ids that are hashes, would dirty hundreds of pages for a thousand records. Changes
+//! gather in memory (`Pending`) and are written, all in one transaction with a batch, every
+//! `pending_records_max` records; `states_through` in `meta` is the last record the rows include. What
+//! follows it is worked out again at opening.
 //!
-//! `held` is always the sum of open holds, and holds are written with the batch that changes them.
+//! `held` is always the sum of open holds, wherever these are known from.
 
 use super::cache::HotStates;
-use super::rows::{account, bytes, carries, hold, int, pack, unpack};
+use super::rows::{account, bytes, carries, hold, hold_state_code, int, pack, text, unpack};
 use super::sql::{self, Values};
-use crate::journal::{Body, Carries, CounterKey, JournalError, Result};
-use ledger::{AccountKey, Balance, Hold, LinkCharge};
+use crate::journal::{Body, Carries, CounterKey, JournalError, Kind, Result};
+use ledger::{AccountKey, Balance, Hold, HoldState, LinkCharge};
 use rating::fast::FastMap;
 use rating::usage::Counter;
-use rating::{Carry, Cents, Overflow, TenantId};
+use rating::{Carry, Cents, Instant, Overflow, TenantId, ids::HoldId};
 use smallvec::SmallVec;
 use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Name of the last included seq in `meta`: 8 bytes, little endian.
 pub const STATES_THROUGH: &str = "states_through";
@@ -30,6 +33,8 @@ pub struct Pending {
     pub accounts: FastMap<AccountKey, Balance>,
     pub carries: FastMap<TenantId, Carries>,
     pub counters: FastMap<CounterKey, Counter>,
+    /// Open or ended.
+    pub holds: FastMap<HoldId, Hold>,
     pub records: usize,
 }
 
@@ -39,11 +44,13 @@ impl Pending {
         accounts: FastMap<AccountKey, Balance>,
         carries: FastMap<TenantId, Carries>,
         counters: FastMap<CounterKey, Counter>,
+        holds: FastMap<HoldId, Hold>,
         records: usize,
     ) {
         self.accounts.extend(accounts);
         self.carries.extend(carries);
         self.counters.extend(counters);
+        self.holds.extend(holds);
         self.records += records;
     }
 }
@@ -51,10 +58,11 @@ impl Pending {
 impl HotStates {
     /// The rows include everything pending.
     pub fn written(&mut self) {
-        let Pending { accounts, carries, counters, .. } = std::mem::take(&mut self.pending);
+        let Pending { accounts, carries, counters, holds, .. } = std::mem::take(&mut self.pending);
         accounts.into_iter().for_each(|(key, value)| self.accounts.put(key, Some(value)));
         carries.into_iter().for_each(|(key, value)| self.carries.put(key, Some(value)));
         counters.into_iter().for_each(|(key, value)| self.counters.put(key, Some(value)));
+        holds.into_iter().for_each(|(key, value)| self.holds.put(key, Some(value)));
     }
 }
 
@@ -73,6 +81,12 @@ pub fn write(tx: &rusqlite::Connection, pending: &Pending, through: i64) -> Resu
     sql::write(tx, &sql::UPSERT_COUNTERS, &sorted(pending.counters.iter()), |row, (key, counter)| {
         row.int(key.buyer.0)?.int(key.id.rate_key)?.int(i64::from(key.id.month))?;
         row.text(&counter.quantity.0.to_string())?.int(counter.events)?;
+        Ok(())
+    })?;
+    let holds = sorted(pending.holds.iter()).into_iter().map(|(_, hold)| Ok((hold, pack(hold)?)));
+    sql::write(tx, &sql::UPSERT_HOLDS, &holds.collect::<Result<Vec<_>>>()?, |row, (hold, body)| {
+        row.int(hold.id.0)?.int(hold.root.0)?.int(hold.customer.0)?;
+        row.int(hold_state_code(hold.state))?.int(hold.expires_at.micros())?.blob(body)?;
         Ok(())
     })?;
     tx.prepare_cached(sql::SET_META)?.execute((STATES_THROUGH, through.to_le_bytes()))?;
@@ -107,15 +121,19 @@ struct Tail {
     posted: FastMap<AccountKey, i64>,
     carries: FastMap<TenantId, Carries>,
     counters: FastMap<CounterKey, Counter>,
+    /// Holds that were open at the rows' last record.
+    stored_holds: FastMap<HoldId, Hold>,
+    /// Holds that were placed, changed or ended since.
+    holds: FastMap<HoldId, Hold>,
+    /// One of the records placed, changed or ended a hold.
+    held_moved: bool,
     records: usize,
-    /// One of them placed, changed or ended a hold.
-    holds: bool,
 }
 
 impl Tail {
     fn record(&mut self, root: TenantId, tenant: TenantId, body: &Body) -> Result<(), ledger::Refusal> {
         self.records += 1;
-        self.holds |= body.hold.is_some();
+        self.held_moved |= body.hold.is_some();
         if let (Some(last), Some(currency)) = (body.charges.last(), body.currency) {
             let links: SmallVec<[LinkCharge; 4]> = body.charges.iter().map(|charge| charge.link).collect();
             for posting in ledger::postings_of(root, last.link.seller, currency, &links)? {
@@ -134,6 +152,42 @@ impl Tail {
         Ok(())
     }
 
+    /// What the engine made of the hold, as `metering` records it.
+    fn hold(&mut self, id: HoldId, row: &SqliteRow, kind: Kind, body: Body) -> Result<()> {
+        let no_end = || JournalError::Corrupt(format!("{id}: a hold without an end"));
+        if kind == Kind::HoldPlaced {
+            let (root, customer, placed_at) = (TenantId(int(row, 1)?), TenantId(int(row, 2)?), Instant(int(row, 8)?));
+            let hold = Hold::new(id, root, customer, placed_at, body.expires_at.ok_or_else(no_end)?, body.held.into());
+            self.holds.insert(id, hold.named(&text(row, 4)?, &text(row, 5)?).of(body.quantity));
+            return Ok(());
+        }
+        let hold = match self.holds.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => match self.stored_holds.get(&id) {
+                Some(stored) => free.insert(stored.clone()),
+                // A lost row: the audit tells of it.
+                None => return Ok(()),
+            },
+        };
+        match kind {
+            Kind::HoldExtended => {
+                (hold.amounts, hold.quantity) = (body.held.into(), body.quantity);
+                hold.expires_at = body.expires_at.ok_or_else(no_end)?;
+            }
+            Kind::HoldReleased => hold.state = HoldState::Released,
+            Kind::HoldExpired => hold.state = HoldState::Expired,
+            // Usage: whatever it came to, the amounts stay as they were set aside.
+            _ => hold.state = HoldState::Captured,
+        }
+        Ok(())
+    }
+
+    /// Those of the rows that nothing happened to, and those of the tail.
+    fn open_holds(&self) -> Vec<Hold> {
+        let untouched = self.stored_holds.values().filter(|hold| !self.holds.contains_key(&hold.id));
+        untouched.chain(self.holds.values().filter(|hold| hold.state == HoldState::Open)).cloned().collect()
+    }
+
     fn post(&mut self, posting: &ledger::Posting) -> Result<(), Overflow> {
         let from = self.posted.entry(posting.from).or_default();
         *from = from.checked_sub(posting.cents.0).ok_or(Overflow)?;
@@ -150,10 +204,11 @@ fn set_carry(carries: &mut Carries, buyer: TenantId, carry: Carry) {
     }
 }
 
-/// The states after the journal's last record, as far as their rows are older.
-pub async fn pending(conn: &mut SqliteConnection, open_holds: &[Hold]) -> Result<Pending> {
+/// The states after the journal's last record, as far as their rows are older; and every hold that is open then.
+pub async fn current(conn: &mut SqliteConnection) -> Result<(Pending, Vec<Hold>)> {
     let tail = read_tail(conn).await?;
-    let mut accounts = stored_accounts(conn, &tail, open_holds).await?;
+    let open_holds = tail.open_holds();
+    let mut accounts = stored_accounts(conn, &tail, &open_holds).await?;
     for (key, posted) in &tail.posted {
         let balance = accounts.entry(*key).or_default();
         balance.posted = Cents(balance.posted.0.checked_add(*posted).ok_or_else(|| JournalError::Corrupt(format!("{key}: overflow")))?);
@@ -172,24 +227,28 @@ pub async fn pending(conn: &mut SqliteConnection, open_holds: &[Hold]) -> Result
         let known = carries.entry(*customer).or_default();
         links.iter().for_each(|&(buyer, carry)| set_carry(known, buyer, carry));
     }
-    Ok(Pending { accounts, carries, counters: tail.counters, records: tail.records })
+    Ok((Pending { accounts, carries, counters: tail.counters, holds: tail.holds, records: tail.records }, open_holds))
 }
 
 pub type Accounts = FastMap<AccountKey, Balance>;
 
-/// Every account as it is after the journal's last record.
-pub async fn current_accounts(conn: &mut SqliteConnection) -> Result<Accounts> {
-    let open_holds: Vec<Hold> = sqlx::query(sql::OPEN_HOLDS).fetch_all(&mut *conn).await?.iter().map(hold).collect::<Result<_>>()?;
+/// Every account and every open hold after the journal's last record.
+pub async fn current_books(conn: &mut SqliteConnection) -> Result<(Accounts, Vec<Hold>)> {
     let mut accounts = Accounts::default();
     for row in sqlx::query(sql::AUDIT_ACCOUNTS).fetch_all(&mut *conn).await? {
         accounts.extend([account(&row)?]);
     }
-    accounts.extend(pending(conn, &open_holds).await?.accounts);
-    Ok(accounts)
+    let (pending, open_holds) = current(conn).await?;
+    accounts.extend(pending.accounts);
+    Ok((accounts, open_holds))
 }
 
 async fn read_tail(conn: &mut SqliteConnection) -> Result<Tail> {
     let mut tail = Tail::default();
+    for row in sqlx::query(sql::OPEN_HOLDS).fetch_all(&mut *conn).await? {
+        let hold = hold(&row)?;
+        tail.stored_holds.insert(hold.id, hold);
+    }
     let mut seq = through(conn).await?;
     loop {
         let rows = sqlx::query(sql::TAIL).bind(seq).bind(TAIL_ROWS).fetch_all(&mut *conn).await?;
@@ -200,6 +259,10 @@ async fn read_tail(conn: &mut SqliteConnection) -> Result<Tail> {
             let body: Body = unpack(bytes(row, 6)?, &format!("record {seq}"))?;
             let posted = tail.record(TenantId(int(row, 1)?), TenantId(int(row, 2)?), &body);
             posted.map_err(|refusal| JournalError::Corrupt(format!("record {seq}: {refusal}")))?;
+            if let Some(hold) = body.hold {
+                let kind = Kind::from_code(int(row, 7)?).ok_or_else(|| JournalError::Corrupt(format!("record {seq}: unknown kind")))?;
+                tail.hold(hold, row, kind, body)?;
+            }
         }
     }
 }
@@ -213,7 +276,7 @@ async fn stored_accounts(conn: &mut SqliteConnection, tail: &Tail, open_holds: &
     }
     let mut wanted: HashMap<AccountKey, ()> = tail.posted.keys().map(|key| (*key, ())).collect();
     let mut accounts: FastMap<AccountKey, Balance> = FastMap::default();
-    if tail.holds {
+    if tail.held_moved {
         wanted.extend(held.keys().map(|key| (*key, ())));
         for row in sqlx::query(sql::HELD_ACCOUNTS).fetch_all(&mut *conn).await? {
             accounts.extend([account(&row)?]);
@@ -224,7 +287,7 @@ async fn stored_accounts(conn: &mut SqliteConnection, tail: &Tail, open_holds: &
         Ok::<_, JournalError>(())
     })
     .await?;
-    if tail.holds {
+    if tail.held_moved {
         for key in wanted.into_keys() {
             accounts.entry(key).or_default();
         }

@@ -72,19 +72,60 @@ impl Till {
 
     pub fn hold(&mut self, root: TenantId, customer: TenantId, id: HoldId, cents: i64, until: Instant) {
         let account = AccountKey::balance(customer, Currency::EUR);
-        let hold = Hold::new(id, root, customer, Instant(self.now), until, smallvec![(account, Cents(cents))]).named("pbx-1", "h");
+        let (placed_at, key) = (self.arrival(), id.to_string());
+        let hold = Hold::new(id, root, customer, placed_at, until, smallvec![(account, Cents(cents))]).named("pbx-1", &key);
         self.change_held(account, cents);
-        self.set_hold(hold.clone());
-        let body = Body { currency: Some(Currency::EUR), hold: Some(id), held: vec![(account, Cents(cents))], ..Body::default() };
-        self.push(Kind::HoldPlaced, customer, identity(root, Namespace::Hold, &id.to_string()), body);
+        self.push_hold(Kind::HoldPlaced, identity(root, Namespace::Hold, &key), hold.of(Quantity::whole(cents)));
+    }
+
+    /// The hold's new total.
+    pub fn extend(&mut self, id: HoldId, cents: i64, until: Instant) {
+        let mut hold = self.books.holds[&id].clone();
+        let account = AccountKey::balance(hold.customer, Currency::EUR);
+        self.give_back(&hold);
+        self.change_held(account, cents);
+        (hold.amounts, hold.expires_at) = (smallvec![(account, Cents(cents))], until);
+        self.push_hold(Kind::HoldExtended, identity(hold.root, Namespace::HoldStep, "more"), hold.of(Quantity::whole(cents)));
     }
 
     pub fn release(&mut self, id: HoldId) {
-        let mut hold = self.books.holds[&id].clone();
-        hold.state = HoldState::Released;
-        hold.amounts.clone().iter().for_each(|&(account, cents)| self.change_held(account, -cents.0));
-        let body = Body { hold: Some(id), held: hold.amounts.iter().copied().collect(), ..Body::default() };
-        self.push(Kind::HoldReleased, hold.customer, identity(hold.root, Namespace::HoldStep, &id.to_string()), body);
+        self.end_hold(id, Kind::HoldReleased, Namespace::HoldStep, HoldState::Released);
+    }
+
+    pub fn expire(&mut self, id: HoldId) {
+        self.end_hold(id, Kind::HoldExpired, Namespace::Engine, HoldState::Expired);
+    }
+
+    /// A call of a hold.
+    pub fn capture(&mut self, id: HoldId, exact: Exact) {
+        let hold = self.books.holds[&id].clone();
+        let index = self.sale(hold.root, hold.customer, &id.to_string(), exact);
+        self.batch.records[index].body.hold = Some(id);
+        self.give_back(&hold);
+        self.set_hold(Hold { state: HoldState::Captured, ..hold });
+    }
+
+    fn end_hold(&mut self, id: HoldId, kind: Kind, namespace: Namespace, state: HoldState) {
+        let hold = self.books.holds[&id].clone();
+        self.give_back(&hold);
+        self.push_hold(kind, identity(hold.root, namespace, &id.to_string()), Hold { state, ..hold });
+    }
+
+    fn give_back(&mut self, hold: &Hold) {
+        hold.amounts.iter().for_each(|&(account, cents)| self.change_held(account, -cents.0));
+    }
+
+    fn push_hold(&mut self, kind: Kind, identity: Identity, hold: Hold) {
+        let total = matches!(kind, Kind::HoldPlaced | Kind::HoldExtended);
+        let body = Body {
+            currency: Some(Currency::EUR),
+            quantity: if total { hold.quantity } else { Quantity::ZERO },
+            hold: Some(hold.id),
+            held: hold.amounts.iter().copied().collect(),
+            expires_at: total.then_some(hold.expires_at),
+            ..Body::default()
+        };
+        self.push(kind, hold.customer, identity, body);
         self.set_hold(hold);
     }
 
@@ -149,10 +190,15 @@ impl Till {
         self.batch.state.accounts.insert(account, *balance);
     }
 
+    /// When what comes now is received.
+    const fn arrival(&self) -> Instant {
+        Instant(self.now + 5)
+    }
+
     fn push(&mut self, kind: Kind, tenant: TenantId, identity: Identity, body: Body) -> usize {
         let personal = Personal { destination: Some("4930123456".into()), ..Personal::default() };
         let key = [7; 32];
-        let (at, received_at) = (Instant(self.now), Instant(self.now + 5));
+        let (at, received_at) = (Instant(self.now), self.arrival());
         self.batch.records.push(Record {
             seq: Seq(0),
             kind,
