@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 /// Commands that may wait for their turn.
 pub const QUEUE_COMMANDS_MAX: usize = 200_000;
 /// Commands of one commit.
-const COMMIT_COMMANDS_MAX: usize = 20_000;
+const COMMIT_COMMANDS_MAX: usize = 8_000;
 /// Holds that are swept before the commands of one commit.
 const SWEEP_HOLDS_MAX: usize = ledger::HOLDS_EXPIRED_PER_BATCH_MAX;
 /// Commands that are worth a batch of their own while the one before is not yet durable.

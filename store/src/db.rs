@@ -44,7 +44,7 @@ pub(crate) const STATEMENTS_MAX: usize = 512;
 /// KiB of pages the journal's writer keeps; its hot pages are the states of the last seconds.
 pub(crate) const WRITER_CACHE_KIB: u32 = 32 * 1024;
 /// Pages of WAL after which SQLite copies them back: large enough to fold many writes of a hot page into one.
-pub(crate) const WAL_CHECKPOINT_PAGES: u32 = 8192;
+pub(crate) const WAL_CHECKPOINT_PAGES: u32 = 2048;
 /// Rows on their way from the driver's thread: large reads must not hand over one by one.
 const ROWS_AHEAD: usize = 1024;
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -45,7 +45,7 @@ pub struct JournalOptions {
 
 impl Default for JournalOptions {
     fn default() -> Self {
-        Self { recent_records_max: 131_072, fan_out: 8, pending_records_max: 32_768 }
+        Self { recent_records_max: 131_072, fan_out: 8, pending_records_max: 196_608 }
     }
 }
 
