@@ -1,7 +1,7 @@
 //! A usage event's life: received, rated, duplicate, kept, rated later.
 
 use crate::world::{Backend, NOW, World, on_every_journal, per_unit, prices};
-use metering::command::MoneyKind;
+use metering::command::{MoneyKind, Outcome};
 use metering::committer::{self, QUEUE_COMMANDS_MAX};
 use metering::work::Work;
 use rating::Currency;
@@ -21,6 +21,7 @@ on_every_journal!(
     a_resellers_own_balance_can_refuse,
     top_ups_and_adjustments,
     what_was_not_committed_is_sent_again,
+    a_failed_batch_takes_along_what_was_worked_out_on_it,
     a_full_queue_refuses_at_once,
     kept_usage_of_others_stands_in_nobodys_way,
     cards_of_one_link_count_each_meter_apart,
@@ -255,6 +256,31 @@ async fn what_was_not_committed_is_sent_again(backend: Backend) {
     world.engine.drain().await;
     let late = world.engine.ingest(&world.caller("platform"), vec![Ok(world.send("acme-42", "sms", "1").event)]).await;
     assert_eq!(late.unwrap_err().code, "unavailable");
+    world.audit().await;
+}
+
+/// Large batches take their turns while others commit: those that were worked out on one that fails fail too,
+/// and sent again each event is posted once.
+async fn a_failed_batch_takes_along_what_was_worked_out_on_it(backend: Backend) {
+    let world = World::reference(backend).await;
+    let caller = world.caller("platform");
+    let events = |round: usize, batch: usize| -> Vec<_> {
+        (0..1_100).map(|n| Ok(world.send("acme-42", "sms", "1").id(&format!("{round}-{batch}-{n}")).event)).collect()
+    };
+    for round in 0..3 {
+        if let Some(memory) = &world.memory {
+            memory.fail_next_commits(1).unwrap();
+        }
+        let sent = (0..5).map(|batch| world.engine.ingest(&caller, events(round, batch)));
+        let answers = futures_util::future::join_all(sent).await;
+        let failed: Vec<usize> = (0..5).filter(|&batch| answers[batch].is_err()).collect();
+        assert_eq!(failed.is_empty(), world.memory.is_none(), "round {round}: {failed:?}");
+        for batch in 0..5 {
+            let again = world.engine.ingest(&caller, events(round, batch)).await.unwrap();
+            let rated = again.iter().filter(|answer| matches!(answer.outcome, Outcome::Rated(_))).count();
+            assert_eq!(rated, if failed.contains(&batch) { 1_100 } else { 0 }, "round {round}, batch {batch}");
+        }
+    }
     world.audit().await;
 }
 
