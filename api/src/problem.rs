@@ -239,7 +239,7 @@ impl From<JournalError> for ApiProblem {
     fn from(error: JournalError) -> Self {
         match error {
             JournalError::Corrupt(_) => Self::internal(&error),
-            JournalError::Unavailable(_) | JournalError::Overtaken => Self::unavailable(&error),
+            JournalError::Unavailable(_) => Self::unavailable(&error),
         }
     }
 }

@@ -6,14 +6,15 @@
 //! behind and every caller hears of it; the queue is bounded in events.
 
 use crate::command::Problem;
+use crate::flights::{Ahead, Flight, Flights, Landed};
 use crate::turn::{Fresh, Known, Turn};
 use crate::work::{Done, Work};
 use ledger::{Hold, HoldState};
 use rating::Instant;
 use rating::fast::FastMap;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{Batch, Journal, JournalError, Keyed, Kind, Of, Record, RecordQuery, Seq, State, StateKeys};
+use store::journal::{Batch, Journal, JournalError, Kind, Of, Record, RecordQuery, Seq, State, StateKeys};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -105,24 +106,6 @@ struct Executed {
     fresh: Fresh,
 }
 
-/// A batch on its way into the journal. The next ones may take their turns meanwhile, on the states this
-/// one leaves behind; they are committed, and answered, only after this one is durable.
-struct Flight {
-    landed: Landed,
-    /// `None`: what follows needs more than the states.
-    ahead: Option<Ahead>,
-}
-
-struct Ahead {
-    state: State,
-    /// Keys of the names it records.
-    fresh: Fresh,
-}
-
-/// Whether a batch became durable; `None`: not yet known.
-#[derive(Clone)]
-struct Landed(watch::Receiver<Option<bool>>);
-
 impl Committer {
     async fn run(mut self) {
         let mut flights = Flights::default();
@@ -141,22 +124,16 @@ impl Committer {
                 commands += job.work.len();
                 jobs.push(job);
             }
-            let next = match flights.0.back_mut() {
-                None if jobs.is_empty() => Some(self.waiting.recv().await?),
-                Some(last) if commands < AHEAD_COMMANDS_MIN => {
-                    tokio::select! {
-                        biased;
-                        _all_before_too = last.landed.wait() => {
-                            flights.0.clear();
-                            None
-                        }
-                        job = self.waiting.recv() => match job {
-                            Some(job) => Some(job),
-                            None => return (!jobs.is_empty()).then_some(jobs),
-                        },
-                    }
-                }
-                _ => return Some(jobs),
+            if commands >= AHEAD_COMMANDS_MIN || (flights.is_empty() && !jobs.is_empty()) {
+                return Some(jobs);
+            }
+            let next = tokio::select! {
+                biased;
+                _all = flights.land_all(), if !flights.is_empty() => None,
+                job = self.waiting.recv() => match job {
+                    Some(job) => Some(job),
+                    None => return (!jobs.is_empty()).then_some(jobs),
+                },
             };
             if let Some(job) = next {
                 commands += job.work.len();
@@ -192,7 +169,7 @@ impl Committer {
         } else if small {
             commit(&*self.journal, executed.batch, executed.done, callers).await;
         } else {
-            flights.0.push_back(self.depart(executed, callers, flights.last()));
+            flights.push(self.depart(executed, callers, flights.last()));
         }
     }
 
@@ -267,7 +244,7 @@ impl Committer {
                 expired.retain(|hold| newest(hold).is_none_or(is_due));
                 return Ok(expired);
             }
-            if !flights.0.is_empty() {
+            if !flights.is_empty() {
                 if !flights.land_all().await {
                     return Err(before_failed());
                 }
@@ -340,57 +317,6 @@ async fn commit(journal: &dyn Journal, batch: Batch, mut done: Vec<Done>, caller
 
 fn before_failed() -> JournalError {
     JournalError::Unavailable("the batch before was not committed".to_owned())
-}
-
-/// Batches under way, oldest first, each worked out on the states that those before leave behind.
-#[derive(Default)]
-struct Flights(VecDeque<Flight>);
-
-impl Flights {
-    fn last(&self) -> Option<Landed> {
-        self.0.back().map(|flight| flight.landed.clone())
-    }
-
-    fn ahead(&self) -> impl DoubleEndedIterator<Item = &Ahead> {
-        self.0.iter().filter_map(|flight| flight.ahead.as_ref())
-    }
-
-    /// Waits until no more than `room` are under way; false: one was not committed, and none after it.
-    async fn land_down_to(&mut self, room: usize) -> bool {
-        let mut well = true;
-        while self.0.len() > room || (!well && !self.0.is_empty()) {
-            if let Some(mut oldest) = self.0.pop_front() {
-                well &= oldest.landed.wait().await;
-            }
-        }
-        well
-    }
-
-    async fn land_all(&mut self) -> bool {
-        self.land_down_to(0).await
-    }
-
-    /// Whether these commands may take their turns before all is durable: they need nothing of it but states.
-    fn let_pass(&self, work: &[Work]) -> bool {
-        if self.0.iter().any(|flight| flight.ahead.is_none()) {
-            return false;
-        }
-        let mut names = Vec::new();
-        self.0.is_empty()
-            || work.iter().all(|command| {
-                names.clear();
-                command.names(&mut names);
-                let is_fresh = |keyed: &Keyed<'_>| self.ahead().any(|ahead| ahead.fresh.contains_key(&keyed.key));
-                command.needs_only_states() && !names.iter().any(is_fresh)
-            })
-    }
-}
-
-impl Landed {
-    /// False also when the task that committed it panicked.
-    async fn wait(&mut self) -> bool {
-        self.0.wait_for(Option::is_some).await.is_ok_and(|landed| *landed == Some(true))
-    }
 }
 
 impl Callers {

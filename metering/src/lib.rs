@@ -16,6 +16,7 @@ pub mod deck;
 pub mod digest;
 pub mod directory;
 pub mod engine;
+mod flights;
 pub mod hold_name;
 pub mod holds;
 pub mod input;

@@ -342,9 +342,6 @@ pub enum JournalError {
     /// Nothing was written; the same batch may be tried again.
     #[error("the database is busy or gone: {0}")]
     Unavailable(String),
-    /// Another process changed a state of this batch: load again and redo.
-    #[error("the batch was overtaken by another writer")]
-    Overtaken,
     #[error("the journal does not read back: {0}")]
     Corrupt(String),
 }

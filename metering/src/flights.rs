@@ -1,0 +1,143 @@
+//! Batches on their way into the journal, and what the commands behind them may know of them.
+
+use crate::turn::Fresh;
+use crate::work::Work;
+use std::collections::VecDeque;
+use store::journal::{Keyed, State};
+use tokio::sync::watch;
+
+/// A batch on its way into the journal. The next ones may take their turns meanwhile, on the states this
+/// one leaves behind; they are committed, and answered, only after this one is durable.
+pub struct Flight {
+    pub landed: Landed,
+    /// `None`: what follows needs more than the states.
+    pub ahead: Option<Ahead>,
+}
+
+pub struct Ahead {
+    pub state: State,
+    /// Keys of the names it records.
+    pub fresh: Fresh,
+}
+
+/// Whether a batch became durable; `None`: not yet known.
+#[derive(Clone)]
+pub struct Landed(pub watch::Receiver<Option<bool>>);
+
+/// Batches under way, oldest first, each worked out on the states that those before leave behind.
+#[derive(Default)]
+pub struct Flights(VecDeque<Flight>);
+
+impl Flights {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn push(&mut self, flight: Flight) {
+        self.0.push_back(flight);
+    }
+
+    pub fn last(&self) -> Option<Landed> {
+        self.0.back().map(|flight| flight.landed.clone())
+    }
+
+    pub fn ahead(&self) -> impl DoubleEndedIterator<Item = &Ahead> {
+        self.0.iter().filter_map(|flight| flight.ahead.as_ref())
+    }
+
+    /// Waits until no more than `room` are under way; false: one was not committed, and none after it.
+    /// Who stops waiting finds those that have not landed still here.
+    pub async fn land_down_to(&mut self, room: usize) -> bool {
+        let mut well = true;
+        // After a failure those behind it are waited for too: they fail by themselves.
+        while self.0.len() > room || !well {
+            let Some(oldest) = self.0.front_mut() else { break };
+            well &= oldest.landed.wait().await;
+            self.0.pop_front();
+        }
+        well
+    }
+
+    pub async fn land_all(&mut self) -> bool {
+        self.land_down_to(0).await
+    }
+
+    /// Whether these commands may take their turns before all is durable: they need nothing of it but states.
+    pub fn let_pass(&self, work: &[Work]) -> bool {
+        if self.0.iter().any(|flight| flight.ahead.is_none()) {
+            return false;
+        }
+        let mut names = Vec::new();
+        self.0.is_empty()
+            || work.iter().all(|command| {
+                names.clear();
+                command.names(&mut names);
+                let is_fresh = |keyed: &Keyed<'_>| self.ahead().any(|ahead| ahead.fresh.contains_key(&keyed.key));
+                command.needs_only_states() && !names.iter().any(is_fresh)
+            })
+    }
+}
+
+impl Landed {
+    /// False also when the task that committed it panicked.
+    pub async fn wait(&mut self) -> bool {
+        self.0.wait_for(Option::is_some).await.is_ok_and(|landed| *landed == Some(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Batches under way, and how to tell of each that it landed.
+    fn under_way(count: usize) -> (Flights, Vec<watch::Sender<Option<bool>>>) {
+        let mut flights = Flights::default();
+        let tell = (0..count).map(|_| {
+            let (tell, landed) = watch::channel(None);
+            flights.push(Flight { landed: Landed(landed), ahead: None });
+            tell
+        });
+        let tell = tell.collect();
+        (flights, tell)
+    }
+
+    /// What waiting comes to before anything else happens.
+    fn landed_now(flights: &mut Flights, room: usize) -> Option<bool> {
+        let mut waiting = std::pin::pin!(flights.land_down_to(room));
+        match waiting.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            std::task::Poll::Ready(well) => Some(well),
+            std::task::Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_later_one_that_is_lost_does_not_hide_an_earlier_one() {
+        let (mut flights, mut tell) = under_way(2);
+        drop(tell.pop());
+        assert_eq!(landed_now(&mut flights, 0), None, "the first is still under way");
+        assert!(!flights.is_empty());
+        tell[0].send(Some(true)).unwrap();
+        assert_eq!(landed_now(&mut flights, 0), Some(false), "the second was lost");
+        assert!(flights.is_empty());
+    }
+
+    #[test]
+    fn who_stops_waiting_loses_none() {
+        let (mut flights, tell) = under_way(2);
+        assert_eq!(landed_now(&mut flights, 0), None);
+        tell[0].send(Some(true)).unwrap();
+        assert_eq!(landed_now(&mut flights, 0), None, "the second is still under way");
+        tell[1].send(Some(true)).unwrap();
+        assert_eq!(landed_now(&mut flights, 0), Some(true));
+    }
+
+    #[test]
+    fn after_a_failure_nothing_stays() {
+        let (mut flights, tell) = under_way(3);
+        tell[0].send(Some(false)).unwrap();
+        tell[1].send(Some(false)).unwrap();
+        tell[2].send(Some(false)).unwrap();
+        assert_eq!(landed_now(&mut flights, 2), Some(false));
+        assert!(flights.is_empty());
+    }
+}
