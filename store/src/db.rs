@@ -1,10 +1,14 @@
-//! Connections. One write at a time (SQLite has one writer anyway), readers beside it.
+//! Connections. To PostgreSQL: `postgres`. To SQLite: one write at a time (SQLite has one writer anyway), readers beside it.
 //!
 //! The records write through `writer`; the journal, whose batches have thousands of rows, through a thread of
 //! its own, which binds row by row without a hop in between. Whoever writes holds `writer` meanwhile.
 //!
 //! One process opens a SQLite file for writing at a time: a lock file beside it says so, because the
 //! journal keeps positions, chain heads and hot states in memory. Reading beside it is always allowed.
+
+mod postgres;
+
+pub use postgres::{OpenError, Postgres, PostgresOptions};
 
 use crate::journal::Result as JournalResult;
 use crate::writer::Writer;
@@ -16,10 +20,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// An open database. Cheap to clone. PostgreSQL becomes a second variant beside this one.
+/// An open database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub enum Db {
     Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 /// The embedded database.

@@ -9,6 +9,7 @@ pub mod hash;
 pub mod journal;
 pub mod memory;
 pub mod records;
+mod retry;
 pub mod runs;
 pub mod sqlite;
 pub mod verify;

@@ -1,8 +1,8 @@
 //! The terms of each link. A link is named by its buyer; its periods never overlap.
 
 use super::cards::{CardHead, heads_in};
-use super::sql::{Tx, change, corrupt, fetch_any, from_word, insert_many, look, read, statements, word};
-use super::tenants::{below, tenant_in, tenants_in};
+use super::sql::{Tx, change, corrupt, fetch_any, from_word, insert_many, look, read, statements, word, write};
+use super::tenants::{below, tenant_held, tenants_in};
 use super::{Actor, Change, Page, RecordError, Records, Result, audit, conflict, invalid, one_more};
 use rating::{AgreementId, Cents, Instant, RateCardId, TenantId};
 use serde_json::{Value, json};
@@ -78,29 +78,27 @@ fn summary(terms: &Agreement) -> Value {
 
 impl Records {
     pub async fn create_agreement(&self, actor: &Actor, terms: &Agreement) -> Result<()> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        insert(&mut tx, std::slice::from_ref(terms), HashMap::new()).await?;
-        let root = tenant_in(&mut tx, terms.buyer).await?.root;
-        audit::append(&mut tx, actor, changed(terms, root, "create", None)).await?;
-        Ok(tx.commit().await?)
+        write!(self, |tx| {
+            let buyer = tenant_held(tx, terms.buyer).await.map_err(no_buyer)?;
+            insert(tx, std::slice::from_ref(terms), HashMap::new()).await?;
+            audit::append(tx, actor, &changed(terms, buyer.root, "create", None)).await
+        })
     }
 
     /// Sets the end (exclusive). It may be moved until it meets the next agreement of the buyer.
     pub async fn end_agreement(&self, actor: &Actor, id: AgreementId, until: Instant) -> Result<Agreement> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let row = look!(&mut tx, fetch_optional as AgreementRow, BY_ID, id.0)?;
-        let mut terms = row.ok_or(RecordError::NotFound { what: "agreement" })?.agreement()?;
-        let before = summary(&terms);
-        terms.until = Some(until);
-        check_period(&terms)?;
-        check_overlap(&terms, &of_buyers_in(&mut tx, &[terms.buyer]).await?)?;
-        change!(&mut tx, END, id.0, until.micros())?;
-        let root = tenant_in(&mut tx, terms.buyer).await?.root;
-        audit::append(&mut tx, actor, changed(&terms, root, "end", Some(before))).await?;
-        tx.commit().await?;
-        Ok(terms)
+        write!(self, |tx| {
+            let buyer = agreement_in(tx, id).await?.buyer;
+            let root = tenant_held(tx, buyer).await?.root;
+            let mut terms = agreement_in(tx, id).await?;
+            let before = summary(&terms);
+            terms.until = Some(until);
+            check_period(&terms)?;
+            check_overlap(&terms, &of_buyers_in(tx, &[terms.buyer]).await?)?;
+            change!(tx, END, id.0, until.micros())?;
+            audit::append(tx, actor, &changed(&terms, root, "end", Some(before))).await?;
+            Ok(terms)
+        })
     }
 
     pub async fn agreement(&self, id: AgreementId) -> Result<Option<Agreement>> {
@@ -133,12 +131,24 @@ fn changed(terms: &Agreement, root: TenantId, action: &'static str, before: Opti
     Change { tenant: terms.buyer, root, resource: "agreement", id: terms.id.to_string(), action, before, after }
 }
 
+fn no_buyer(error: RecordError) -> RecordError {
+    match error {
+        RecordError::NotFound { .. } => RecordError::NotFound { what: "buyer" },
+        other => other,
+    }
+}
+
+async fn agreement_in(tx: &mut Tx<'_>, id: AgreementId) -> Result<Agreement> {
+    let row = look!(tx, fetch_optional as AgreementRow, BY_ID, id.0)?;
+    row.ok_or(RecordError::NotFound { what: "agreement" })?.agreement()
+}
+
 async fn of_buyers_in(tx: &mut Tx<'_>, buyers: &[TenantId]) -> Result<Vec<Agreement>> {
     let rows = fetch_any!(tx tx, AgreementRow, BY_BUYERS, buyers);
     rows.into_iter().map(AgreementRow::agreement).collect()
 }
 
-/// Checks and inserts agreements. `tenants`: those just created in this transaction, without agreements yet.
+/// Checks and inserts agreements of buyers whose roots are held. `tenants`: those just created in this transaction, without agreements yet.
 pub(super) async fn insert(tx: &mut Tx<'_>, new: &[Agreement], mut tenants: HashMap<TenantId, Tenant>) -> Result<()> {
     let stored: Vec<TenantId> = new.iter().map(|terms| terms.buyer).filter(|id| !tenants.contains_key(id)).collect();
     let mut periods: HashMap<TenantId, Vec<Agreement>> = HashMap::with_capacity(new.len());

@@ -1,6 +1,6 @@
 //! Who changed what, when and why: written in the transaction of the change, never altered.
 
-use super::sql::{Tx, corrupt, look, read, statements};
+use super::sql::{Tx, corrupt, look, read, statements, write};
 use super::{Actor, Page, Records, Result, one_more, sql::change, tenants::below};
 use rating::{Instant, TenantId, ids, ids::ApiKeyId};
 use serde_json::Value;
@@ -14,6 +14,7 @@ macro_rules! columns {
 
 statements! {
     LAST_ID = "select coalesce(max(id), 0) from audit_log";
+    LAST_ID_OF_ROOT = "select coalesce(max(id), 0) from audit_log where root_id = $1";
     APPEND = concat!("insert into audit_log (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
     NEWEST_FIRST = concat!("select ", columns!(), " from audit_log where id < $1 order by id desc limit $2");
     NEWEST_FIRST_BELOW = concat!(
@@ -67,10 +68,15 @@ struct AuditRow {
     request_id: String,
 }
 
-/// Appends one entry. Its id follows the clock and is always above every earlier one.
-pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: Change) -> Result<()> {
-    let (last,): (i64,) = look!(&mut *tx, fetch_one as (i64,), LAST_ID)?;
-    let id = ids::compose(actor.at.micros() / 1000, 0).max(last + 1);
+/// Appends one entry. Its id follows the clock and is always above every earlier one: of all on SQLite, of its
+/// root on PostgreSQL, where only the root is held. Ids of different roots are told apart by the root's own bits.
+pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: &Change) -> Result<()> {
+    let (last,) = match tx {
+        Tx::Sqlite(_) => look!(&mut *tx, fetch_one as (i64,), LAST_ID)?,
+        Tx::Postgres(_) => look!(&mut *tx, fetch_one as (i64,), LAST_ID_OF_ROOT, change.root.0)?,
+    };
+    let of_root = u32::try_from(change.root.0 & i64::from(u32::MAX)).unwrap_or(0);
+    let id = ids::compose(actor.at.micros() / 1000, of_root).max(last + 1);
     change!(
         tx,
         APPEND,
@@ -81,10 +87,10 @@ pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: Change) -> Re
         actor.key.map(|key| key.0),
         actor.tenant.0,
         change.resource,
-        change.id,
+        change.id.as_str(),
         change.action,
-        change.before.map(|value| value.to_string()),
-        change.after.map(|value| value.to_string()),
+        change.before.as_ref().map(|value| value.to_string()),
+        change.after.as_ref().map(|value| value.to_string()),
         actor.reason.as_deref(),
         actor.request_id.as_str(),
     )?;
@@ -94,10 +100,10 @@ pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: Change) -> Re
 impl Records {
     /// Records a change that is kept elsewhere (money moved by hand, an import).
     pub async fn append_audit(&self, actor: &Actor, change: Change) -> Result<()> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        append(&mut tx, actor, change).await?;
-        Ok(tx.commit().await?)
+        write!(self, |tx| {
+            tx.lock(&[change.root]).await?;
+            append(tx, actor, &change).await
+        })
     }
 
     /// Entries about the subtree of `top`, newest first, older than the entry `before`.

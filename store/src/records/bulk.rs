@@ -1,6 +1,7 @@
 //! Tenants and agreements, one or a hundred thousand, in one transaction.
 
-use super::sql::{Tx, insert_many, look, statements, word};
+use super::platform::claim_platform;
+use super::sql::{Tx, insert_many, look, statements, word, write};
 use super::tenants::{check_country, path_bytes, summary, tenant_in, tenants_in};
 use super::{Actor, Change, RecordError, Records, Result, agreements, audit, check_name, conflict, invalid};
 use rating::TenantId;
@@ -13,6 +14,9 @@ statements! {
         "insert into tenants (id, root_id, parent_id, path, external_id, kind, name, country, late_window_days, personal_key, created_at, closed_at)",
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing"
     );
+    /// PostgreSQL only, as the next: there a unique key holds within one root.
+    CLAIM_NAME = "insert into root_names (external_id, root_id) values ($1, $2) on conflict do nothing";
+    FIRST_VERSION = "insert into versions (root_id, version) values ($1, $2) on conflict do nothing";
     CLASH = "select id from tenants where external_id = $1 and (root_id = $2 or (id = root_id and $2 = $3)) and id <> $3";
     EXISTS = "select id from tenants where id = $1 and external_id <> $2";
 }
@@ -34,46 +38,56 @@ impl std::fmt::Debug for NewTenant {
 impl Records {
     /// `parent`, `root` and `path` must agree with the stored parent.
     pub async fn create_tenant(&self, actor: &Actor, new: &NewTenant) -> Result<()> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        insert(&mut tx, std::slice::from_ref(new)).await?;
-        let tenant = &new.tenant;
-        let change = Change {
-            tenant: tenant.id,
-            root: tenant.root,
-            resource: "tenant",
-            id: tenant.id.to_string(),
-            action: "create",
-            before: None,
-            after: Some(summary(tenant)),
-        };
-        audit::append(&mut tx, actor, change).await?;
-        Ok(tx.commit().await?)
+        write!(self, |tx| {
+            hold_roots(tx, std::slice::from_ref(new), &[]).await?;
+            insert(tx, std::slice::from_ref(new)).await?;
+            let tenant = &new.tenant;
+            let change = Change {
+                tenant: tenant.id,
+                root: tenant.root,
+                resource: "tenant",
+                id: tenant.id.to_string(),
+                action: "create",
+                before: None,
+                after: Some(summary(tenant)),
+            };
+            audit::append(tx, actor, &change).await
+        })
     }
 
     /// All or none. Sellers stand before their buyers. One entry in the audit log for all of them.
     pub async fn create_tenants(&self, actor: &Actor, new: &[NewTenant], terms: &[Agreement]) -> Result<()> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        insert(&mut tx, new).await?;
-        let known = new.iter().map(|new| (new.tenant.id, new.tenant.clone())).collect();
-        agreements::insert(&mut tx, terms, known).await?;
-        let by = tenant_in(&mut tx, actor.tenant).await?;
-        let change = Change {
-            tenant: by.id,
-            root: by.root,
-            resource: "tenant",
-            id: new.first().map_or_else(String::new, |new| new.tenant.id.to_string()),
-            action: "create_many",
-            before: None,
-            after: Some(json!({ "tenants": new.len(), "agreements": terms.len(), "last": new.last().map(|new| new.tenant.id) })),
-        };
-        audit::append(&mut tx, actor, change).await?;
-        Ok(tx.commit().await?)
+        write!(self, |tx| {
+            let by = tenant_in(tx, actor.tenant).await?;
+            let buyers: Vec<TenantId> = terms.iter().map(|terms| terms.buyer).collect();
+            let mut held: Vec<TenantId> = tenants_in(tx, &buyers).await?.into_iter().map(|buyer| buyer.root).collect();
+            held.push(by.root);
+            hold_roots(tx, new, &held).await?;
+            insert(tx, new).await?;
+            let known = new.iter().map(|new| (new.tenant.id, new.tenant.clone())).collect();
+            agreements::insert(tx, terms, known).await?;
+            let change = Change {
+                tenant: by.id,
+                root: by.root,
+                resource: "tenant",
+                id: new.first().map_or_else(String::new, |new| new.tenant.id.to_string()),
+                action: "create_many",
+                before: None,
+                after: Some(json!({ "tenants": new.len(), "agreements": terms.len(), "last": new.last().map(|new| new.tenant.id) })),
+            };
+            audit::append(tx, actor, &change).await
+        })
     }
 }
 
-/// Checks and inserts tenants, sellers before their buyers.
+/// Holds the roots under which tenants are new, and `others`. A new root is new to the platform.
+async fn hold_roots(tx: &mut Tx<'_>, new: &[NewTenant], others: &[TenantId]) -> Result<()> {
+    let mut held = others.to_vec();
+    held.extend(stored_parents(tx, new).await?.into_values().map(|parent| parent.root));
+    tx.lock(&held).await
+}
+
+/// Checks and inserts tenants, sellers before their buyers. The roots they come under are held.
 pub(super) async fn insert(tx: &mut Tx<'_>, new: &[NewTenant]) -> Result<()> {
     let parents = stored_parents(tx, new).await?;
     let mut here: HashMap<TenantId, &Tenant> = HashMap::with_capacity(new.len());
@@ -83,6 +97,9 @@ pub(super) async fn insert(tx: &mut Tx<'_>, new: &[NewTenant]) -> Result<()> {
         check(tenant, parent)?;
         here.insert(tenant.id, tenant);
         words.push((tenant, word(&tenant.kind)?, path_bytes(&tenant.path), personal_key));
+    }
+    if matches!(tx, Tx::Postgres(_)) && !claim_roots(tx, new).await? {
+        return Err(clash(tx, new).await?);
     }
     let inserted = insert_many!(
         tx,
@@ -102,6 +119,19 @@ pub(super) async fn insert(tx: &mut Tx<'_>, new: &[NewTenant]) -> Result<()> {
         row.0.closed_at.map(|at| at.micros()),
     );
     if usize::try_from(inserted).ok() == Some(new.len()) { Ok(()) } else { Err(clash(tx, new).await?) }
+}
+
+/// Makes what a new root has but once: its name among the roots, its version; and there is one platform.
+async fn claim_roots(tx: &mut Tx<'_>, new: &[NewTenant]) -> Result<bool> {
+    let roots: Vec<&Tenant> = new.iter().map(|new| &new.tenant).filter(|tenant| tenant.id == tenant.root).collect();
+    for platform in roots.iter().filter(|tenant| tenant.kind == TenantKind::Platform) {
+        if !claim_platform(tx, platform.id).await? {
+            return Ok(false);
+        }
+    }
+    let names = insert_many!(tx, CLAIM_NAME, roots, |root| root.external_id.as_str(), root.id.0);
+    let versions = insert_many!(tx, FIRST_VERSION, roots, |root| root.id.0, 1_i64);
+    Ok([names, versions].iter().all(|&rows| usize::try_from(rows).ok() == Some(roots.len())))
 }
 
 async fn stored_parents(tx: &mut Tx<'_>, new: &[NewTenant]) -> Result<HashMap<TenantId, Tenant>> {

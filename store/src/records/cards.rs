@@ -1,8 +1,8 @@
 //! A seller's rate cards. Prices are in their versions.
 
-use super::sql::{Tx, change, corrupt, fetch_any, look, read, statements};
-use super::tenants::{below, tenant_in};
-use super::{Actor, Change, Page, Records, Result, audit, check_name, conflict, invalid, one_more};
+use super::sql::{Tx, change, corrupt, fetch_any, look, read, statements, write};
+use super::tenants::{below, tenant_held};
+use super::{Actor, Change, Page, RecordError, Records, Result, audit, check_name, conflict, invalid, one_more};
 use rating::{Currency, Instant, RateCardId, TenantId};
 use serde_json::json;
 use std::collections::HashMap;
@@ -78,28 +78,35 @@ pub(super) async fn card_in(tx: &mut Tx<'_>, id: RateCardId) -> Result<Option<Ra
     look!(tx, fetch_optional as CardRow, BY_ID, id.0)?.map(CardRow::card).transpose()
 }
 
+/// The card as it is and stays until this transaction is over, with its versions.
+pub(super) async fn card_held(tx: &mut Tx<'_>, id: RateCardId) -> Result<RateCard> {
+    let card = card_in(tx, id).await?.ok_or(RecordError::NotFound { what: "rate card" })?;
+    tx.lock(&[card.root]).await?;
+    // A card never changes; only its versions come and go.
+    Ok(card)
+}
+
 impl Records {
     pub async fn create_card(&self, actor: &Actor, card: &RateCard) -> Result<()> {
         check_name("name", &card.name)?;
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let owner = tenant_in(&mut tx, card.owner).await?;
-        if card.root != owner.root {
-            return Err(invalid("root", "it is not the owner's"));
-        }
-        let name = card.name.as_str();
-        if look!(&mut tx, fetch_optional as (i64,), TAKEN, owner.id.0, name)?.is_some() {
-            return Err(conflict("name", format!("its owner has a rate card {name} already")));
-        }
-        let (code, created_at) = (card.currency.code(), card.created_at.micros());
-        if change!(&mut tx, INSERT, card.id.0, owner.root.0, owner.id.0, name, code, created_at)? == 0 {
-            return Err(conflict("id", "it is taken"));
-        }
-        let after = Some(json!({ "owner": owner.id, "name": name, "currency": code }));
-        let (id, resource) = (card.id.to_string(), "rate_card");
-        let change = Change { tenant: owner.id, root: owner.root, resource, id, action: "create", before: None, after };
-        audit::append(&mut tx, actor, change).await?;
-        Ok(tx.commit().await?)
+        write!(self, |tx| {
+            let owner = tenant_held(tx, card.owner).await?;
+            if card.root != owner.root {
+                return Err(invalid("root", "it is not the owner's"));
+            }
+            let name = card.name.as_str();
+            if look!(tx, fetch_optional as (i64,), TAKEN, owner.id.0, name)?.is_some() {
+                return Err(conflict("name", format!("its owner has a rate card {name} already")));
+            }
+            let (code, created_at) = (card.currency.code(), card.created_at.micros());
+            if change!(tx, INSERT, card.id.0, owner.root.0, owner.id.0, name, code, created_at)? == 0 {
+                return Err(conflict("id", "it is taken"));
+            }
+            let after = Some(json!({ "owner": owner.id, "name": name, "currency": code }));
+            let (id, resource) = (card.id.to_string(), "rate_card");
+            let change = Change { tenant: owner.id, root: owner.root, resource, id, action: "create", before: None, after };
+            audit::append(tx, actor, &change).await
+        })
     }
 
     pub async fn card(&self, id: RateCardId) -> Result<Option<RateCard>> {

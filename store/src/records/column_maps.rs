@@ -1,16 +1,14 @@
 //! Column maps saved for imports of CSV files.
 
-use super::sql::{Tx, change, corrupt, look, read, statements};
-use super::tenants::tenant_in;
+use super::sql::{Tx, change, corrupt, look, read, statements, write};
+use super::tenants::tenant_held;
 use super::{Actor, Change, Page, RecordError, Records, Result, audit, check_name, one_more};
 use rating::{Instant, TenantId};
 use serde_json::Value;
 
 statements! {
-    PUT = concat!(
-        "insert into column_maps (root_id, owner_id, name, map_json, updated_at) values ($1, $2, $3, $4, $5)",
-        " on conflict (owner_id, name) do update set map_json = excluded.map_json, updated_at = excluded.updated_at"
-    );
+    PUT = "insert into column_maps (root_id, owner_id, name, map_json, updated_at) values ($1, $2, $3, $4, $5)";
+    PUT_AGAIN = "update column_maps set map_json = $4, updated_at = $5 where root_id = $1 and owner_id = $2 and name = $3";
     GET = "select owner_id, name, map_json, updated_at from column_maps where owner_id = $1 and name = $2";
     LIST = "select owner_id, name, map_json, updated_at from column_maps where owner_id = $1 and name > $2 order by name limit $3";
     DELETE = "delete from column_maps where owner_id = $1 and name = $2";
@@ -49,15 +47,15 @@ impl Records {
     /// Saves a map, in place of the owner's map of that name.
     pub async fn put_column_map(&self, actor: &Actor, owner: TenantId, name: &str, map: &Value) -> Result<()> {
         check_name("name", name)?;
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let root = tenant_in(&mut tx, owner).await?.root;
-        let before = map_in(&mut tx, owner, name).await?.map(|before| before.map);
-        change!(&mut tx, PUT, root.0, owner.0, name, map.to_string(), actor.at.micros())?;
-        let (id, after) = (name.to_owned(), Some(map.clone()));
-        let change = Change { tenant: owner, root, resource: "column_map", id, action: "put", before, after };
-        audit::append(&mut tx, actor, change).await?;
-        Ok(tx.commit().await?)
+        write!(self, |tx| {
+            let root = tenant_held(tx, owner).await?.root;
+            let before = map_in(tx, owner, name).await?.map(|before| before.map);
+            let put = if before.is_some() { PUT_AGAIN } else { PUT };
+            change!(tx, put, root.0, owner.0, name, map.to_string(), actor.at.micros())?;
+            let (id, after) = (name.to_owned(), Some(map.clone()));
+            let change = Change { tenant: owner, root, resource: "column_map", id, action: "put", before, after };
+            audit::append(tx, actor, &change).await
+        })
     }
 
     pub async fn column_map(&self, owner: TenantId, name: &str) -> Result<Option<ColumnMap>> {
@@ -71,14 +69,13 @@ impl Records {
     }
 
     pub async fn delete_column_map(&self, actor: &Actor, owner: TenantId, name: &str) -> Result<()> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let root = tenant_in(&mut tx, owner).await?.root;
-        let before = map_in(&mut tx, owner, name).await?.ok_or(RecordError::NotFound { what: "column map" })?;
-        change!(&mut tx, DELETE, owner.0, name)?;
-        let (id, before) = (name.to_owned(), Some(before.map));
-        let change = Change { tenant: owner, root, resource: "column_map", id, action: "delete", before, after: None };
-        audit::append(&mut tx, actor, change).await?;
-        Ok(tx.commit().await?)
+        write!(self, |tx| {
+            let root = tenant_held(tx, owner).await?.root;
+            let before = map_in(tx, owner, name).await?.ok_or(RecordError::NotFound { what: "column map" })?;
+            change!(tx, DELETE, owner.0, name)?;
+            let (id, before) = (name.to_owned(), Some(before.map));
+            let change = Change { tenant: owner, root, resource: "column_map", id, action: "delete", before, after: None };
+            audit::append(tx, actor, &change).await
+        })
     }
 }

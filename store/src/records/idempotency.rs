@@ -4,7 +4,7 @@
 //! finished (the process died between the two) may be begun again after [`IN_FLIGHT_SECS_MAX`]; work
 //! that must not happen twice derives its ids from the key, so that the second attempt meets the first.
 
-use super::sql::{change, corrupt, look, statements};
+use super::sql::{change, corrupt, look, statements, write};
 use super::{Records, Result, check_name};
 use rating::{Instant, TenantId, ids::ApiKeyId};
 
@@ -16,16 +16,20 @@ pub const IN_FLIGHT_SECS_MAX: i64 = 60;
 const PURGED_ROWS_MAX: i64 = 10_000;
 
 statements! {
-    FIND = "select digest, begun_at, status, body from idempotency where caller_id = $1 and key = $2";
-    BEGIN = concat!(
-        "insert into idempotency (root_id, caller_id, key, digest, begun_at) values ($1, $2, $3, $4, $5)",
-        " on conflict (caller_id, key) do update set digest = excluded.digest, begun_at = excluded.begun_at, status = null, body = null"
+    FIND = "select digest, begun_at, status, body from idempotency where root_id = $1 and caller_id = $2 and key = $3";
+    BEGIN = "insert into idempotency (root_id, caller_id, key, digest, begun_at) values ($1, $2, $3, $4, $5) on conflict do nothing";
+    BEGIN_AGAIN = concat!(
+        "update idempotency set digest = $4, begun_at = $5, status = null, body = null",
+        " where root_id = $1 and caller_id = $2 and key = $3 and begun_at = $6"
     );
-    FINISH = "update idempotency set status = $4, body = $5 where caller_id = $1 and key = $2 and begun_at = $3 and status is null";
-    ABANDON = "delete from idempotency where caller_id = $1 and key = $2 and begun_at = $3 and status is null";
+    FINISH = concat!(
+        "update idempotency set status = $5, body = $6",
+        " where root_id = $1 and caller_id = $2 and key = $3 and begun_at = $4 and status is null"
+    );
+    ABANDON = "delete from idempotency where root_id = $1 and caller_id = $2 and key = $3 and begun_at = $4 and status is null";
     PURGE = concat!(
-        "delete from idempotency where (caller_id, key) in",
-        " (select caller_id, key from idempotency where begun_at < $1 order by begun_at limit $2)"
+        "delete from idempotency where (root_id, caller_id, key) in",
+        " (select root_id, caller_id, key from idempotency where begun_at < $1 order by begun_at limit $2)"
     );
 }
 
@@ -84,40 +88,46 @@ impl Kept {
 impl Records {
     pub async fn begin_idempotent(&self, attempt: &Attempt<'_>) -> Result<Begun> {
         check_name("Idempotency-Key", attempt.key)?;
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let kept = look!(&mut tx, fetch_optional as Kept, FIND, attempt.caller.0, attempt.key)?;
-        if let Some(answer) = kept.map(|kept| kept.answer(attempt)).transpose()?.flatten() {
-            return Ok(answer);
-        }
-        let Attempt { root, caller, key, digest, at } = attempt;
-        change!(&mut tx, BEGIN, root.0, caller.0, *key, digest.as_slice(), at.micros())?;
-        tx.commit().await?;
-        Ok(Begun::Fresh)
+        write!(self, |tx| {
+            let Attempt { root, caller, key, digest, at } = attempt;
+            // Whoever inserts or replaces the row is the one that begins; nobody else is kept waiting.
+            if change!(&mut *tx, BEGIN, root.0, caller.0, *key, digest.as_slice(), at.micros())? == 1 {
+                return Ok(Begun::Fresh);
+            }
+            let Some(kept) = look!(&mut *tx, fetch_optional as Kept, FIND, root.0, caller.0, *key)? else {
+                // Abandoned or purged this very moment.
+                return Ok(Begun::InFlight);
+            };
+            let begun_at = kept.begun_at;
+            if let Some(answer) = kept.answer(attempt)? {
+                return Ok(answer);
+            }
+            let began = change!(tx, BEGIN_AGAIN, root.0, caller.0, *key, digest.as_slice(), at.micros(), begun_at)?;
+            Ok(if began == 1 { Begun::Fresh } else { Begun::InFlight })
+        })
     }
 
     /// Keeps the answer of an attempt that was `Fresh`. An attempt that another has replaced keeps nothing.
     pub async fn finish_idempotent(&self, attempt: &Attempt<'_>, status: u16, body: &[u8]) -> Result<()> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        change!(&mut tx, FINISH, attempt.caller.0, attempt.key, attempt.at.micros(), i64::from(status), body)?;
-        Ok(tx.commit().await?)
+        write!(self, |tx| {
+            change!(tx, FINISH, attempt.root.0, attempt.caller.0, attempt.key, attempt.at.micros(), i64::from(status), body)?;
+            Ok(())
+        })
     }
 
     /// Forgets an attempt that changed nothing (it failed, or was refused for the moment).
     pub async fn abandon_idempotent(&self, attempt: &Attempt<'_>) -> Result<()> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        change!(&mut tx, ABANDON, attempt.caller.0, attempt.key, attempt.at.micros())?;
-        Ok(tx.commit().await?)
+        write!(self, |tx| {
+            change!(tx, ABANDON, attempt.root.0, attempt.caller.0, attempt.key, attempt.at.micros())?;
+            Ok(())
+        })
     }
 
     /// Removes what is older than a day, oldest first, a bounded number; how many.
     pub async fn purge_idempotent(&self, now: Instant) -> Result<u64> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let purged = change!(&mut tx, PURGE, now.plus_secs(-REMEMBERED_SECS).micros(), PURGED_ROWS_MAX)?;
-        tx.commit().await?;
-        Ok(purged)
+        write!(self, |tx| {
+            let purged = change!(tx, PURGE, now.plus_secs(-REMEMBERED_SECS).micros(), PURGED_ROWS_MAX)?;
+            Ok(purged)
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! API keys: the hash of a secret, its scope, and the subtree it sees.
 
-use super::sql::{Tx, change, corrupt, from_word, look, read, statements, word};
-use super::tenants::{below, tenant_in};
+use super::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
+use super::tenants::{below, tenant_held};
 use super::{Actor, Change, Page, RecordError, Records, Result, audit, check_name, conflict, invalid, one_more};
 use rating::{Instant, TenantId, ids::ApiKeyId};
 use serde_json::{Value, json};
@@ -15,6 +15,8 @@ macro_rules! columns {
 
 statements! {
     INSERT = "insert into api_keys (id, root_id, tenant_id, scope, name, hash, created_at, expires_at, revoked_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing";
+    /// PostgreSQL only: there a unique key holds within one root.
+    CLAIM_HASH = "insert into key_hashes (hash, root_id) values ($1, $2) on conflict do nothing";
     BY_ID = concat!("select ", columns!(), " from api_keys k where k.id = $1");
     BY_HASH = concat!("select ", columns!(), " from api_keys k where k.hash = $1");
     BELOW = concat!(
@@ -66,26 +68,31 @@ fn changed(key: &ApiKey, action: &'static str, before: Option<Value>) -> Change 
 /// Inserts a key and its audit log entry.
 pub(super) async fn insert(tx: &mut Tx<'_>, actor: &Actor, key: &ApiKey) -> Result<()> {
     check_name("name", &key.name)?;
-    let tenant = tenant_in(tx, key.tenant).await?;
+    let tenant = tenant_held(tx, key.tenant).await?;
     if key.root != tenant.root {
         return Err(invalid("root", "it is not the tenant's"));
     }
     let (expires_at, revoked_at) = (key.expires_at.map(Instant::micros), key.revoked_at.map(Instant::micros));
     let (scope, hash) = (word(&key.scope)?, key.hash.as_slice());
     let (name, created_at) = (key.name.as_str(), key.created_at.micros());
+    if matches!(tx, Tx::Postgres(_)) && change!(&mut *tx, CLAIM_HASH, hash, key.root.0)? == 0 {
+        return Err(conflict("id", "the id or the secret is taken"));
+    }
     let inserted = change!(&mut *tx, INSERT, key.id.0, key.root.0, key.tenant.0, scope, name, hash, created_at, expires_at, revoked_at)?;
     if inserted == 0 {
         return Err(conflict("id", "the id or the secret is taken"));
     }
-    audit::append(tx, actor, changed(key, "create", None)).await
+    audit::append(tx, actor, &changed(key, "create", None)).await
+}
+
+async fn key_in(tx: &mut Tx<'_>, id: ApiKeyId) -> Result<ApiKey> {
+    let row = look!(tx, fetch_optional as KeyRow, BY_ID, id.0)?;
+    row.ok_or(RecordError::NotFound { what: "API key" })?.key()
 }
 
 impl Records {
     pub async fn create_key(&self, actor: &Actor, key: &ApiKey) -> Result<()> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        insert(&mut tx, actor, key).await?;
-        Ok(tx.commit().await?)
+        write!(self, |tx| { insert(tx, actor, key).await })
     }
 
     /// For authentication; expired and revoked keys are found too.
@@ -107,17 +114,17 @@ impl Records {
 
     /// Ends a key at once. A key that is revoked stays as it was.
     pub async fn revoke_key(&self, actor: &Actor, id: ApiKeyId) -> Result<ApiKey> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let row = look!(&mut tx, fetch_optional as KeyRow, BY_ID, id.0)?;
-        let mut key = row.ok_or(RecordError::NotFound { what: "API key" })?.key()?;
-        if change!(&mut tx, REVOKE, id.0, actor.at.micros())? == 0 {
-            return Ok(key);
-        }
-        let before = summary(&key);
-        key.revoked_at = Some(actor.at);
-        audit::append(&mut tx, actor, changed(&key, "revoke", Some(before))).await?;
-        tx.commit().await?;
-        Ok(key)
+        write!(self, |tx| {
+            let root = key_in(tx, id).await?.root;
+            tx.lock(&[root]).await?;
+            let mut key = key_in(tx, id).await?;
+            if change!(tx, REVOKE, id.0, actor.at.micros())? == 0 {
+                return Ok(key);
+            }
+            let before = summary(&key);
+            key.revoked_at = Some(actor.at);
+            audit::append(tx, actor, &changed(&key, "revoke", Some(before))).await?;
+            Ok(key)
+        })
     }
 }

@@ -1,8 +1,8 @@
 //! What is measured. Meters belong to the platform; everybody sees them.
 
-use super::sql::{change, from_word, look, read, statements, word};
-use super::tenants::platform_in;
-use super::{Actor, Change, Page, RecordError, Records, Result, audit, check_name, conflict, invalid, one_more};
+use super::sql::{change, from_word, look, read, statements, word, write};
+use super::tenants::platform_held;
+use super::{Actor, Change, Page, Records, Result, audit, check_name, conflict, invalid, one_more};
 use rating::card::{Aggregation, MeterTerms};
 use rating::{Instant, ids::MeterId};
 use serde_json::json;
@@ -55,23 +55,22 @@ impl Records {
         if (meter.terms.aggregation == Aggregation::Unique) != meter.terms.unique_by.is_some() {
             return Err(invalid("unique_by", "expected with aggregation `unique`, and only then"));
         }
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let platform = platform_in(&mut tx).await?.ok_or(RecordError::NotFound { what: "platform" })?.id;
-        let Meter { id, name, terms, created_at } = meter;
-        if look!(&mut tx, fetch_optional as (i64,), TAKEN, platform.0, name.as_str())?.is_some() {
-            return Err(conflict("name", format!("there is a meter {name} already")));
-        }
-        let aggregation = word(&terms.aggregation)?;
-        let (unit, unique_by) = (terms.unit.as_str(), terms.unique_by.as_deref());
-        if change!(&mut tx, INSERT, id.0, platform.0, name.as_str(), unit, aggregation, unique_by, created_at.micros())? == 0 {
-            return Err(conflict("id", "it is taken"));
-        }
-        let after = Some(json!({ "name": name, "unit": unit, "aggregation": terms.aggregation, "unique_by": unique_by }));
-        let change =
-            Change { tenant: platform, root: platform, resource: "meter", id: id.to_string(), action: "create", before: None, after };
-        audit::append(&mut tx, actor, change).await?;
-        Ok(tx.commit().await?)
+        write!(self, |tx| {
+            let platform = platform_held(tx).await?;
+            let Meter { id, name, terms, created_at } = meter;
+            if look!(tx, fetch_optional as (i64,), TAKEN, platform.0, name.as_str())?.is_some() {
+                return Err(conflict("name", format!("there is a meter {name} already")));
+            }
+            let aggregation = word(&terms.aggregation)?;
+            let (unit, unique_by) = (terms.unit.as_str(), terms.unique_by.as_deref());
+            if change!(tx, INSERT, id.0, platform.0, name.as_str(), unit, aggregation, unique_by, created_at.micros())? == 0 {
+                return Err(conflict("id", "it is taken"));
+            }
+            let after = Some(json!({ "name": name, "unit": unit, "aggregation": terms.aggregation, "unique_by": unique_by }));
+            let change =
+                Change { tenant: platform, root: platform, resource: "meter", id: id.to_string(), action: "create", before: None, after };
+            audit::append(tx, actor, &change).await
+        })
     }
 
     pub async fn meter(&self, id: MeterId) -> Result<Option<Meter>> {

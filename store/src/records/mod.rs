@@ -32,7 +32,6 @@ pub use versions::{CardVersion, NewVersion, VersionStatus};
 
 use crate::db::Db;
 use rating::{Instant, TenantId, ids::ApiKeyId};
-use sql::Writer;
 
 /// Rows of one page of a list.
 pub const LIST_ROWS_MAX: usize = 1000;
@@ -84,10 +83,6 @@ pub struct Page<T> {
 impl Records {
     pub fn new(db: &Db) -> Self {
         Self { db: db.clone() }
-    }
-
-    async fn writer(&self) -> Writer<'_> {
-        Writer::of(&self.db).await
     }
 }
 

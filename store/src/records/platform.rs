@@ -1,9 +1,10 @@
 //! First start, facts about this database, settings, and counts for health.
 
 use super::bulk::{NewTenant, insert};
-use super::sql::{change, corrupt, look, read, statements};
-use super::tenants::{platform_in, summary};
+use super::sql::{Tx, change, corrupt, look, read, statements, write};
+use super::tenants::{platform_held, platform_in, summary};
 use super::{Actor, Change, RecordError, Records, Result, audit, check_name, invalid, keys};
+use rating::TenantId;
 use serde_json::{Value, json};
 use tenants::{ApiKey, Tenant, TenantKind};
 
@@ -11,7 +12,8 @@ statements! {
     META = "select value from meta where name = $1";
     META_ONCE = "insert into meta (name, value) values ($1, $2) on conflict do nothing";
     SETTING = "select value_json from settings where name = $1";
-    SET = "insert into settings (root_id, name, value_json, updated_at) values ($1, $2, $3, $4) on conflict (name) do update set value_json = excluded.value_json, updated_at = excluded.updated_at";
+    SET = "insert into settings (root_id, name, value_json, updated_at) values ($1, $2, $3, $4)";
+    SET_AGAIN = "update settings set value_json = $3, updated_at = $4 where root_id = $1 and name = $2";
     COUNTS = concat!(
         "select (select count(*) from tenants) as tenants, (select count(*) from tenants where closed_at is not null) as closed,",
         " (select count(*) from agreements) as agreements, (select count(*) from meters) as meters, (select count(*) from rate_cards) as rate_cards,",
@@ -44,25 +46,34 @@ pub struct Counts {
     pub idempotency_keys: i64,
 }
 
+/// On PostgreSQL: true for one tenant only, however many processes start at once.
+pub(super) async fn claim_platform(tx: &mut Tx<'_>, platform: TenantId) -> Result<bool> {
+    Ok(change!(tx, META_ONCE, "platform", platform.0.to_be_bytes().as_slice())? == 1)
+}
+
 impl Records {
     /// Creates the platform and its admin key unless there is a platform.
     pub async fn ensure_platform(&self, actor: &Actor, new: &NewTenant, key: &ApiKey) -> Result<Platform> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        if let Some(platform) = platform_in(&mut tx).await? {
-            return Ok(Platform::Existing(platform));
+        let made = write!(self, |tx| {
+            if let Some(platform) = platform_in(tx).await? {
+                return Ok(Platform::Existing(platform));
+            }
+            let tenant = &new.tenant;
+            if tenant.kind != TenantKind::Platform || key.tenant != tenant.id {
+                return Err(invalid("kind", "expected the platform and a key of it"));
+            }
+            insert(tx, std::slice::from_ref(new)).await?;
+            let (id, after) = (tenant.id.to_string(), Some(summary(tenant)));
+            let change = Change { tenant: tenant.id, root: tenant.root, resource: "tenant", id, action: "create", before: None, after };
+            audit::append(tx, actor, &change).await?;
+            keys::insert(tx, actor, key).await?;
+            Ok(Platform::Created(tenant.clone()))
+        });
+        match (made, self.platform().await?) {
+            // Another process was faster.
+            (Err(RecordError::Conflict { .. }), Some(platform)) => Ok(Platform::Existing(platform)),
+            (made, _) => made,
         }
-        let tenant = &new.tenant;
-        if tenant.kind != TenantKind::Platform || key.tenant != tenant.id {
-            return Err(invalid("kind", "expected the platform and a key of it"));
-        }
-        insert(&mut tx, std::slice::from_ref(new)).await?;
-        let (id, after) = (tenant.id.to_string(), Some(summary(tenant)));
-        let change = Change { tenant: tenant.id, root: tenant.root, resource: "tenant", id, action: "create", before: None, after };
-        audit::append(&mut tx, actor, change).await?;
-        keys::insert(&mut tx, actor, key).await?;
-        tx.commit().await?;
-        Ok(Platform::Created(tenant.clone()))
     }
 
     /// A fact about this database that never changes once it is there (its secret, its format).
@@ -72,12 +83,11 @@ impl Records {
 
     /// Stores a fact unless it is there; the one that counts.
     pub async fn meta_once(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        change!(&mut tx, META_ONCE, name, value)?;
-        let (value,) = look!(&mut tx, fetch_one as (Vec<u8>,), META, name)?;
-        tx.commit().await?;
-        Ok(value)
+        write!(self, |tx| {
+            change!(tx, META_ONCE, name, value)?;
+            let (value,) = look!(tx, fetch_one as (Vec<u8>,), META, name)?;
+            Ok(value)
+        })
     }
 
     pub async fn setting(&self, name: &str) -> Result<Option<Value>> {
@@ -88,16 +98,16 @@ impl Records {
     /// Settings are shown in the audit log: no secrets.
     pub async fn set_setting(&self, actor: &Actor, name: &str, value: &Value) -> Result<()> {
         check_name("name", name)?;
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let platform = platform_in(&mut tx).await?.ok_or(RecordError::NotFound { what: "platform" })?.id;
-        let before = look!(&mut tx, fetch_optional as (String,), SETTING, name)?;
-        change!(&mut tx, SET, platform.0, name, value.to_string(), actor.at.micros())?;
-        let before = before.map(|(text,)| serde_json::from_str(&text).map_err(corrupt)).transpose()?;
-        let (id, after) = (name.to_owned(), Some(json!(value)));
-        let change = Change { tenant: platform, root: platform, resource: "setting", id, action: "set", before, after };
-        audit::append(&mut tx, actor, change).await?;
-        Ok(tx.commit().await?)
+        write!(self, |tx| {
+            let platform = platform_held(tx).await?;
+            let before = look!(tx, fetch_optional as (String,), SETTING, name)?;
+            let set = if before.is_some() { SET_AGAIN } else { SET };
+            change!(tx, set, platform.0, name, value.to_string(), actor.at.micros())?;
+            let before = before.map(|(text,)| serde_json::from_str(&text).map_err(corrupt)).transpose()?;
+            let (id, after) = (name.to_owned(), Some(json!(value)));
+            let change = Change { tenant: platform, root: platform, resource: "setting", id, action: "set", before, after };
+            audit::append(tx, actor, &change).await
+        })
     }
 
     pub async fn counts(&self) -> Result<Counts> {

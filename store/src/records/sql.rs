@@ -4,9 +4,12 @@
 //! A constant may stand for many rows ([`rows_of`]) or many values ([`any_of`]): the text that runs is
 //! derived from it and never contains data. A difference between databases is a visible `match`.
 
+use super::{RecordError, Result};
 use crate::db::Db;
+use crate::retry::Tries;
+use rating::TenantId;
 use serde::de::{DeserializeOwned, IntoDeserializer};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, PgPool, SqliteConnection};
 use tokio::sync::MutexGuard;
 
 /// Rows of one multi-row insert. Times the widest row (13 columns) this stays far below SQLite's 32,766 parameters.
@@ -14,35 +17,85 @@ pub(super) const ROWS_PER_STATEMENT: usize = 500;
 /// Values of one `in` list.
 pub(super) const VALUES_PER_STATEMENT: usize = 512;
 
-/// The one writing connection, held for one transaction.
-pub(super) enum Writer<'a> {
-    Sqlite(MutexGuard<'a, SqliteConnection>),
-}
+/// Moves a root's version, and by that locks its records for other writers. PostgreSQL only.
+const LOCK: &str = "update versions set version = version + 1 where root_id = $1";
 
-/// A transaction under way; dropped without `commit` it leaves nothing behind.
+/// A transaction under way; dropped without a commit it leaves nothing behind.
 pub(super) enum Tx<'a> {
     Sqlite(sqlx::Transaction<'a, sqlx::Sqlite>),
+    Postgres(sqlx::Transaction<'a, sqlx::Postgres>),
+}
+
+impl Tx<'_> {
+    /// Keeps every other writer of these roots' records waiting until this transaction is over, and shows it what they
+    /// did before. Nothing that must stay true is read before this. On SQLite there is one writer anyway.
+    pub(super) async fn lock(&mut self, roots: &[TenantId]) -> Result<()> {
+        let Self::Postgres(tx) = self else { return Ok(()) };
+        // In the order of ids, so that no two writers wait for each other.
+        for root in distinct(roots) {
+            if sqlx::query(LOCK).bind(root.0).execute(&mut **tx).await?.rows_affected() != 1 {
+                return Err(corrupt(format!("the root {root} has no version")).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whose turn it is to write, for one transaction.
+pub(super) enum Writer<'a> {
+    /// The one writing connection.
+    Sqlite(MutexGuard<'a, SqliteConnection>),
+    Postgres(&'a PgPool),
+}
+
+/// Where a transaction failed.
+pub(super) enum Failed {
+    Work(RecordError),
+    Commit(sqlx::Error),
 }
 
 impl<'a> Writer<'a> {
     pub(super) async fn of(db: &'a Db) -> Self {
         match db {
             Db::Sqlite(db) => Self::Sqlite(db.writer.lock().await),
+            Db::Postgres(db) => Self::Postgres(&db.pool),
         }
     }
-    pub(super) async fn begin(&mut self) -> Result<Tx<'_>, sqlx::Error> {
-        match self {
+
+    pub(super) async fn begin(&mut self) -> Result<Tx<'_>, Failed> {
+        let begun = match self {
             // Immediate: a transaction that reads first must not find the database changed when it writes.
-            Self::Sqlite(connection) => Ok(Tx::Sqlite(connection.begin_with("begin immediate").await?)),
-        }
+            Self::Sqlite(connection) => connection.begin_with("begin immediate").await.map(Tx::Sqlite),
+            Self::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
+        };
+        begun.map_err(|error| Failed::Work(error.into()))
     }
 }
 
-impl Tx<'_> {
-    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(tx) => tx.commit().await,
-        }
+/// Tells the compiler what a block of work comes to.
+pub(super) fn working<T, F: Future<Output = Result<T>>>(work: F) -> F {
+    work
+}
+
+/// Commits what was done, if all of it was; else nothing of it stays.
+pub(super) async fn finish<T>(tx: Tx<'_>, worked: Result<T>) -> Result<T, Failed> {
+    let value = worked.map_err(Failed::Work)?;
+    match tx {
+        Tx::Sqlite(tx) => tx.commit().await,
+        Tx::Postgres(tx) => tx.commit().await,
+    }
+    .map_err(Failed::Commit)?;
+    Ok(value)
+}
+
+/// The answer, or none if the whole transaction shall be tried again.
+pub(super) async fn answer<T>(outcome: Result<T, Failed>, tries: &mut Tries) -> Option<Result<T>> {
+    match outcome {
+        Ok(value) => Some(Ok(value)),
+        Err(Failed::Work(RecordError::Db(error))) if tries.again(&error).await => None,
+        Err(Failed::Commit(error)) if tries.again_after_commit(&error).await => None,
+        Err(Failed::Work(error)) => Some(Err(error)),
+        Err(Failed::Commit(error)) => Some(Err(error.into())),
     }
 }
 
@@ -55,13 +108,54 @@ macro_rules! statements {
     };
 }
 
+/// Does a block in one transaction and commits it: `write!(records, |tx| { … })`. On PostgreSQL it is done again as long as
+/// another transaction is in its way, so it must change nothing else. A macro because the future of an asynchronous
+/// closure is not known to be `Send`.
+macro_rules! write {
+    ($records:expr, |$tx:ident| $work:block) => {{
+        let mut tries = $crate::retry::Tries::default();
+        loop {
+            let mut writer = $crate::records::sql::Writer::of(&$records.db).await;
+            let outcome = match writer.begin().await {
+                Ok(mut tx) => {
+                    let $tx = &mut tx;
+                    let worked = $crate::records::sql::working(async { $work }).await;
+                    $crate::records::sql::finish(tx, worked).await
+                }
+                Err(failed) => Err(failed),
+            };
+            // Nobody waits for this one while it waits.
+            drop(writer);
+            if let Some(answer) = $crate::records::sql::answer(outcome, &mut tries).await {
+                break answer;
+            }
+        }
+    }};
+}
+
 /// Reads outside a transaction: `read!(db, fetch_all as Row, SQL, arguments…)`.
 macro_rules! read {
     ($db:expr, $fetch:ident as $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
         match &$db {
             $crate::db::Db::Sqlite(db) => sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.$fetch(&db.readers).await,
+            $crate::db::Db::Postgres(db) => $crate::records::sql::patiently!(
+                sqlx::query_as::<_, $row>($sql)$(.bind(&$arg))*.$fetch(&db.pool).await
+            ),
         }
     };
+}
+
+/// Tries a read again as long as the database asks for it.
+macro_rules! patiently {
+    ($read:expr) => {{
+        let mut tries = $crate::retry::Tries::default();
+        loop {
+            match $read {
+                Err(error) if tries.again(&error).await => {}
+                done => break done,
+            }
+        }
+    }};
 }
 
 /// Reads inside a transaction.
@@ -69,6 +163,7 @@ macro_rules! look {
     ($tx:expr, $fetch:ident as $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
         match $tx {
             $crate::records::sql::Tx::Sqlite(tx) => sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.$fetch(&mut **tx).await,
+            $crate::records::sql::Tx::Postgres(tx) => sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.$fetch(&mut **tx).await,
         }
     };
 }
@@ -80,6 +175,9 @@ macro_rules! change {
             $crate::records::sql::Tx::Sqlite(tx) => {
                 sqlx::query($sql)$(.bind($arg))*.execute(&mut **tx).await.map(|done| done.rows_affected())
             }
+            $crate::records::sql::Tx::Postgres(tx) => {
+                sqlx::query($sql)$(.bind($arg))*.execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
         }
     };
 }
@@ -89,19 +187,26 @@ macro_rules! insert_many {
     ($tx:expr, $sql:expr, $rows:expr, |$row:ident| $($arg:expr),+ $(,)?) => {{
         let mut inserted = 0;
         for chunk in $rows.chunks($crate::records::sql::ROWS_PER_STATEMENT) {
-            inserted += match $tx {
+            inserted += match &mut *$tx {
                 $crate::records::sql::Tx::Sqlite(tx) => {
-                    let whole = chunk.len() == 1 || chunk.len() == $crate::records::sql::ROWS_PER_STATEMENT;
-                    let text = sqlx::AssertSqlSafe($crate::records::sql::rows_of($sql, chunk.len()));
-                    let mut query = sqlx::query(text).persistent(whole);
-                    for $row in chunk {
-                        query = query$(.bind($arg))+;
-                    }
-                    query.execute(&mut **tx).await?.rows_affected()
+                    let text = $crate::records::sql::rows_of($sql, chunk.len(), |_| "?".to_owned());
+                    $crate::records::sql::insert_many!(@ tx, text, chunk, |$row| $($arg),+)
+                }
+                $crate::records::sql::Tx::Postgres(tx) => {
+                    let text = $crate::records::sql::rows_of($sql, chunk.len(), |number| format!("${number}"));
+                    $crate::records::sql::insert_many!(@ tx, text, chunk, |$row| $($arg),+)
                 }
             };
         }
         inserted
+    }};
+    (@ $tx:expr, $text:expr, $chunk:expr, |$row:ident| $($arg:expr),+) => {{
+        let whole = $chunk.len() == 1 || $chunk.len() == $crate::records::sql::ROWS_PER_STATEMENT;
+        let mut query = sqlx::query(sqlx::AssertSqlSafe($text)).persistent(whole);
+        for $row in $chunk {
+            query = query$(.bind($arg))+;
+        }
+        query.execute(&mut **$tx).await?.rows_affected()
     }};
 }
 
@@ -110,11 +215,22 @@ macro_rules! fetch_any {
     (pool $db:expr, $row:ty, $sql:expr, $ids:expr) => {
         match &$db {
             $crate::db::Db::Sqlite(db) => $crate::records::sql::fetch_any!(@ &db.readers, $row, $sql, $ids),
+            $crate::db::Db::Postgres(db) => {
+                let text = $crate::records::sql::any_of_array($sql);
+                let ids: Vec<i64> = $crate::records::sql::distinct(&$ids).into_iter().map(|id| id.0).collect();
+                let text = || sqlx::AssertSqlSafe(text.clone());
+                $crate::records::sql::patiently!(sqlx::query_as::<_, $row>(text()).bind(&ids).fetch_all(&db.pool).await)?
+            }
         }
     };
     (tx $tx:expr, $row:ty, $sql:expr, $ids:expr) => {
         match $tx {
             $crate::records::sql::Tx::Sqlite(tx) => $crate::records::sql::fetch_any!(@ &mut **tx, $row, $sql, $ids),
+            $crate::records::sql::Tx::Postgres(tx) => {
+                let text = sqlx::AssertSqlSafe($crate::records::sql::any_of_array($sql));
+                let ids: Vec<i64> = $crate::records::sql::distinct(&$ids).into_iter().map(|id| id.0).collect();
+                sqlx::query_as::<_, $row>(text).bind(ids).fetch_all(&mut **tx).await?
+            }
         }
     };
     (@ $executor:expr, $row:ty, $sql:expr, $ids:expr) => {{
@@ -131,21 +247,27 @@ macro_rules! fetch_any {
     }};
 }
 
-pub(super) use {change, fetch_any, insert_many, look, read, statements};
+pub(super) use {change, fetch_any, insert_many, look, patiently, read, statements, write};
 
-/// The text of a one-row `insert … values ($1, …, $c) …` for `rows` rows, on SQLite: with bare question
-/// marks, because SQLite finds a `$n` by a linear search, which makes long lists quadratic.
-pub(super) fn rows_of(sql: &str, rows: usize) -> String {
+/// The text of a one-row `insert … values ($1, …, $c) …` for `rows` rows, with `parameter(n)` for the n-th. On SQLite a bare
+/// question mark, because it finds a `$n` by a linear search, which makes long lists quadratic.
+pub(super) fn rows_of(sql: &str, rows: usize, parameter: impl Fn(usize) -> String) -> String {
     let Some((head, tail)) = sql.split_once("values (").and_then(|(head, rest)| Some((head, rest.split_once(')')?.1))) else {
         return sql.to_owned();
     };
-    let row = format!("({})", vec!["?"; sql.matches('$').count()].join(", "));
-    format!("{head}values {}{tail}", vec![row.as_str(); rows].join(", "))
+    let columns = sql.matches('$').count();
+    let row = |row: usize| format!("({})", (1..=columns).map(|column| parameter(row * columns + column)).collect::<Vec<_>>().join(", "));
+    format!("{head}values {}{tail}", (0..rows).map(row).collect::<Vec<_>>().join(", "))
 }
 
-/// The text of a statement with `in ($1)` for `values` values, likewise.
+/// The text of a statement with `in ($1)` for `values` values, on SQLite.
 pub(super) fn any_of(sql: &str, values: usize) -> String {
     sql.replace("in ($1)", &format!("in ({})", vec!["?"; values].join(", ")))
+}
+
+/// The same with one array, on PostgreSQL.
+pub(super) fn any_of_array(sql: &str) -> String {
+    sql.replace("in ($1)", "= any($1)")
 }
 
 pub(super) fn distinct<T: Ord + Copy>(values: &[T]) -> Vec<T> {
@@ -189,12 +311,17 @@ mod tests {
     #[test]
     fn one_text_stands_for_many_rows() {
         let sql = "insert into t (a, b) values ($1, $2) on conflict do nothing";
-        assert_eq!(rows_of(sql, 2), "insert into t (a, b) values (?, ?), (?, ?) on conflict do nothing");
+        let sqlite = rows_of(sql, 2, |_| "?".to_owned());
+        assert_eq!(sqlite, "insert into t (a, b) values (?, ?), (?, ?) on conflict do nothing");
+        let postgres = rows_of(sql, 2, |number| format!("${number}"));
+        assert_eq!(postgres, "insert into t (a, b) values ($1, $2), ($3, $4) on conflict do nothing");
     }
 
     #[test]
     fn one_text_stands_for_many_values() {
-        assert_eq!(any_of("select a from t where b in ($1) order by a", 3), "select a from t where b in (?, ?, ?) order by a");
+        let sql = "select a from t where b in ($1) order by a";
+        assert_eq!(any_of(sql, 3), "select a from t where b in (?, ?, ?) order by a");
+        assert_eq!(any_of_array(sql), "select a from t where b = any($1) order by a");
         assert_eq!(padded(&[1, 2, 3]), [1, 2, 3, 3]);
         assert!(padded::<i64>(&[]).is_empty());
     }

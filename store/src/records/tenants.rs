@@ -1,6 +1,6 @@
 //! The tree of sellers and buyers.
 
-use super::sql::{Tx, change, corrupt, fetch_any, from_word, look, read, statements};
+use super::sql::{Tx, change, corrupt, fetch_any, from_word, look, read, statements, write};
 use super::{Actor, Change, Page, RecordError, Records, Result, audit, check_name, conflict, invalid, one_more};
 use rating::{Instant, TenantId};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ statements! {
     BY_EXTERNAL_ID_IN_ROOT = concat!("select ", columns!(), " from tenants where external_id = $1 and root_id = $2");
     CHILDREN = concat!("select ", columns!(), " from tenants where parent_id = $1 and id > $2 order by id limit $3");
     BELOW = concat!("select ", columns!(), " from tenants where path >= $1 and path < $2 order by path limit $3");
-    PERSONAL_KEYS = "select id, personal_key from tenants where id in ($1)";
+    PERSONAL_KEYS = "select id, personal_key from tenants where id in ($1) order by id";
     UPDATE = "update tenants set name = $2, country = $3, late_window_days = $4 where id = $1";
     OPEN_CHILD = "select id from tenants where parent_id = $1 and closed_at is null limit 1";
     CLOSE = "update tenants set closed_at = $2 where id = $1 and closed_at is null";
@@ -100,9 +100,24 @@ pub(super) async fn tenant_in(tx: &mut Tx<'_>, id: TenantId) -> Result<Tenant> {
     row.ok_or(RecordError::NotFound { what: "tenant" })?.tenant()
 }
 
+/// The tenant as it is now, and stays until this transaction is over.
+pub(super) async fn tenant_held(tx: &mut Tx<'_>, id: TenantId) -> Result<Tenant> {
+    // A tenant never changes its root.
+    let root = tenant_in(tx, id).await?.root;
+    tx.lock(&[root]).await?;
+    tenant_in(tx, id).await
+}
+
 pub(super) async fn tenants_in(tx: &mut Tx<'_>, ids: &[TenantId]) -> Result<Vec<Tenant>> {
     let rows = fetch_any!(tx tx, TenantRow, BY_IDS, ids);
     rows.into_iter().map(TenantRow::tenant).collect()
+}
+
+/// The platform, held likewise: for what is the whole platform's.
+pub(super) async fn platform_held(tx: &mut Tx<'_>) -> Result<TenantId> {
+    let platform = platform_in(tx).await?.ok_or(RecordError::NotFound { what: "platform" })?.id;
+    tx.lock(&[platform]).await?;
+    Ok(platform)
 }
 
 pub(super) async fn platform_in(tx: &mut Tx<'_>) -> Result<Option<Tenant>> {
@@ -179,41 +194,39 @@ impl Records {
     }
 
     pub async fn update_tenant(&self, actor: &Actor, id: TenantId, patch: TenantPatch) -> Result<Tenant> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let mut tenant = tenant_in(&mut tx, id).await?;
-        let before = summary(&tenant);
-        tenant.name = patch.name.unwrap_or(tenant.name);
-        tenant.country = patch.country.unwrap_or(tenant.country);
-        tenant.late_window_days = patch.late_window_days.unwrap_or(tenant.late_window_days);
-        check_name("name", &tenant.name)?;
-        check_country(tenant.country.as_deref())?;
-        let days = i64::from(tenant.late_window_days);
-        change!(&mut tx, UPDATE, id.0, tenant.name.as_str(), tenant.country.as_deref(), days)?;
-        audit::append(&mut tx, actor, changed(&tenant, "update", Some(before))).await?;
-        tx.commit().await?;
-        Ok(tenant)
+        write!(self, |tx| {
+            let mut tenant = tenant_held(tx, id).await?;
+            let before = summary(&tenant);
+            tenant.name = patch.name.clone().unwrap_or(tenant.name);
+            tenant.country = patch.country.clone().unwrap_or(tenant.country);
+            tenant.late_window_days = patch.late_window_days.unwrap_or(tenant.late_window_days);
+            check_name("name", &tenant.name)?;
+            check_country(tenant.country.as_deref())?;
+            let days = i64::from(tenant.late_window_days);
+            change!(tx, UPDATE, id.0, tenant.name.as_str(), tenant.country.as_deref(), days)?;
+            audit::append(tx, actor, &changed(&tenant, "update", Some(before))).await?;
+            Ok(tenant)
+        })
     }
 
     /// Closes a tenant without open buyers: it takes no more usage. History stays.
     pub async fn close_tenant(&self, actor: &Actor, id: TenantId) -> Result<Tenant> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let mut tenant = tenant_in(&mut tx, id).await?;
-        if tenant.kind == TenantKind::Platform {
-            return Err(invalid("id", "the platform cannot be closed"));
-        }
-        if let Some((child,)) = look!(&mut tx, fetch_optional as (i64,), OPEN_CHILD, id.0)? {
-            return Err(conflict("id", format!("its buyer {} is still open", TenantId(child))));
-        }
-        if change!(&mut tx, CLOSE, id.0, actor.at.micros())? == 0 {
-            return Err(conflict("closed_at", "it is closed already"));
-        }
-        let before = summary(&tenant);
-        tenant.closed_at = Some(actor.at);
-        audit::append(&mut tx, actor, changed(&tenant, "close", Some(before))).await?;
-        tx.commit().await?;
-        Ok(tenant)
+        write!(self, |tx| {
+            let mut tenant = tenant_held(tx, id).await?;
+            if tenant.kind == TenantKind::Platform {
+                return Err(invalid("id", "the platform cannot be closed"));
+            }
+            if let Some((child,)) = look!(tx, fetch_optional as (i64,), OPEN_CHILD, id.0)? {
+                return Err(conflict("id", format!("its buyer {} is still open", TenantId(child))));
+            }
+            if change!(tx, CLOSE, id.0, actor.at.micros())? == 0 {
+                return Err(conflict("closed_at", "it is closed already"));
+            }
+            let before = summary(&tenant);
+            tenant.closed_at = Some(actor.at);
+            audit::append(tx, actor, &changed(&tenant, "close", Some(before))).await?;
+            Ok(tenant)
+        })
     }
 }
 

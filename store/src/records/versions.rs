@@ -1,7 +1,7 @@
 //! Versions of a rate card: drafts are edited, a published one never changes.
 
-use super::cards::card_in;
-use super::sql::{Tx, change, corrupt, from_word, look, read, statements};
+use super::cards::{card_held, card_in};
+use super::sql::{Tx, change, corrupt, from_word, look, read, statements, write};
 use super::{Actor, Change, Page, RateCard, RecordError, Records, Result, audit, conflict, invalid, one_more};
 use rating::card::CardDoc;
 use rating::{CardVersionId, Currency, Instant, RateCardId, ids::ApiKeyId};
@@ -134,9 +134,15 @@ async fn draft_in(tx: &mut Tx<'_>, id: CardVersionId) -> Result<(CardVersion, Ra
     Ok((version, card))
 }
 
-async fn insert_draft(tx: &mut Tx<'_>, actor: &Actor, card: RateCardId, id: CardVersionId, doc: &Encoded) -> Result<CardVersion> {
-    let card = card_in(tx, card).await?.ok_or(RecordError::NotFound { what: "rate card" })?;
-    let doc = doc.fit_for(&card)?;
+/// The draft as it is and stays until this transaction is over.
+async fn draft_held(tx: &mut Tx<'_>, id: CardVersionId) -> Result<(CardVersion, RateCard)> {
+    let (_, card) = draft_in(tx, id).await?;
+    tx.lock(&[card.root]).await?;
+    draft_in(tx, id).await
+}
+
+async fn insert_draft(tx: &mut Tx<'_>, actor: &Actor, card: &RateCard, id: CardVersionId, doc: &Encoded) -> Result<CardVersion> {
+    let doc = doc.fit_for(card)?;
     let (number,) = look!(&mut *tx, fetch_one as (i64,), NEXT_NUMBER, card.id.0)?;
     let by = actor.key.map(|key| key.0);
     if change!(&mut *tx, INSERT, id.0, card.root.0, card.id.0, number, actor.at.micros(), by, doc)? == 0 {
@@ -153,7 +159,7 @@ async fn insert_draft(tx: &mut Tx<'_>, actor: &Actor, card: RateCardId, id: Card
         published_at: None,
         published_by: None,
     };
-    audit::append(tx, actor, changed(&card, id, "create", None, summary(&version, Some(doc)))).await?;
+    audit::append(tx, actor, &changed(card, id, "create", None, summary(&version, Some(doc)))).await?;
     Ok(version)
 }
 
@@ -170,7 +176,7 @@ async fn publish_in(tx: &mut Tx<'_>, actor: &Actor, id: CardVersionId, effective
     version.status = VersionStatus::Published;
     version.effective_from = Some(effective_from);
     (version.published_at, version.published_by) = (Some(actor.at), actor.key);
-    audit::append(tx, actor, changed(&card, id, "publish", Some(before), summary(&version, None))).await?;
+    audit::append(tx, actor, &changed(&card, id, "publish", Some(before), summary(&version, None))).await?;
     Ok(version)
 }
 
@@ -178,11 +184,10 @@ impl Records {
     /// Adds a draft with the card's next number. The document is validated by the caller.
     pub async fn create_draft(&self, actor: &Actor, card: RateCardId, id: CardVersionId, doc: &CardDoc) -> Result<CardVersion> {
         let doc = Encoded::of(doc)?;
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let version = insert_draft(&mut tx, actor, card, id, &doc).await?;
-        tx.commit().await?;
-        Ok(version)
+        write!(self, |tx| {
+            let card = card_held(tx, card).await?;
+            insert_draft(tx, actor, &card, id, &doc).await
+        })
     }
 
     /// Adds a version and puts it in force, both or neither: prices made out of `base`, the version in
@@ -195,41 +200,38 @@ impl Records {
         effective_from: Instant,
     ) -> Result<CardVersion> {
         let doc = Encoded::of(new.doc)?;
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let base = look!(&mut tx, fetch_optional as (i64,), IN_FORCE, card.0, effective_from.micros())?;
-        if base.map(|(id,)| CardVersionId(id)) != new.base {
-            return Err(conflict("effective_from", "another version was published meanwhile; try again"));
-        }
-        insert_draft(&mut tx, actor, card, new.id, &doc).await?;
-        let version = publish_in(&mut tx, actor, new.id, effective_from).await?;
-        tx.commit().await?;
-        Ok(version)
+        write!(self, |tx| {
+            let held = card_held(tx, card).await?;
+            let base = look!(tx, fetch_optional as (i64,), IN_FORCE, card.0, effective_from.micros())?;
+            if base.map(|(id,)| CardVersionId(id)) != new.base {
+                return Err(conflict("effective_from", "another version was published meanwhile; try again"));
+            }
+            insert_draft(tx, actor, &held, new.id, &doc).await?;
+            publish_in(tx, actor, new.id, effective_from).await
+        })
     }
 
     pub async fn replace_draft(&self, actor: &Actor, id: CardVersionId, doc: &CardDoc) -> Result<CardVersion> {
         let doc = Encoded::of(doc)?;
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let (mut version, card) = draft_in(&mut tx, id).await?;
-        let doc = doc.fit_for(&card)?;
-        let before = summary(&version, None);
-        (version.created_at, version.created_by) = (actor.at, actor.key);
-        if change!(&mut tx, REPLACE, id.0, doc, actor.at.micros(), actor.key.map(|key| key.0))? == 0 {
-            return Err(conflict("status", "a published version never changes"));
-        }
-        audit::append(&mut tx, actor, changed(&card, id, "replace", Some(before), summary(&version, Some(doc)))).await?;
-        tx.commit().await?;
-        Ok(version)
+        write!(self, |tx| {
+            let (mut version, card) = draft_held(tx, id).await?;
+            let doc = doc.fit_for(&card)?;
+            let before = summary(&version, None);
+            (version.created_at, version.created_by) = (actor.at, actor.key);
+            if change!(tx, REPLACE, id.0, doc, actor.at.micros(), actor.key.map(|key| key.0))? == 0 {
+                return Err(conflict("status", "a published version never changes"));
+            }
+            audit::append(tx, actor, &changed(&card, id, "replace", Some(before), summary(&version, Some(doc)))).await?;
+            Ok(version)
+        })
     }
 
     /// Puts a draft in force from an instant on; from here it never changes.
     pub async fn publish(&self, actor: &Actor, id: CardVersionId, effective_from: Instant) -> Result<CardVersion> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin().await?;
-        let version = publish_in(&mut tx, actor, id, effective_from).await?;
-        tx.commit().await?;
-        Ok(version)
+        write!(self, |tx| {
+            draft_held(tx, id).await?;
+            publish_in(tx, actor, id, effective_from).await
+        })
     }
 
     pub async fn version(&self, id: CardVersionId) -> Result<Option<CardVersion>> {

@@ -87,7 +87,7 @@ impl SqliteJournal {
     }
 
     pub async fn open_with(db: &Db, options: JournalOptions) -> Result<Self> {
-        let Db::Sqlite(db) = db;
+        let Db::Sqlite(db) = db else { return Err(JournalError::Unavailable("this is not a SQLite database".into())) };
         let shared = Arc::new(open::open(db, options).await?);
         maintain::start_if_due(&shared)?;
         Ok(Self { shared })

@@ -365,7 +365,7 @@ mod tests {
     #[tokio::test]
     async fn every_statement_is_understood() {
         let dir = tempfile::tempdir().unwrap();
-        let Db::Sqlite(db) = Db::open_sqlite(&dir.path().join("centwise.db")).await.unwrap();
+        let Db::Sqlite(db) = Db::open_sqlite(&dir.path().join("centwise.db")).await.unwrap() else { unreachable!() };
         let mut conn = db.writer.lock().await;
         for multi in EVERY_MULTI {
             for power in [0, POWER_MAX] {

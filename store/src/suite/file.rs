@@ -112,7 +112,7 @@ async fn damage_is_named() {
         let image = crash_image(dir.path());
         let file = image.path().join("centwise.db");
         {
-            let Db::Sqlite(db) = Db::open_sqlite(&file).await.unwrap();
+            let Db::Sqlite(db) = Db::open_sqlite(&file).await.unwrap() else { unreachable!() };
             sqlx::query(damage).execute(&mut *db.writer.lock().await).await.unwrap();
         }
         let checks = verify_file(&file).await.unwrap();

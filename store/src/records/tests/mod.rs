@@ -1,4 +1,28 @@
-//! The records on a temporary SQLite file: round trips, constraints, and an audit log row for every write.
+//! The records, each test once per database: round trips, constraints, and an audit log row for every write.
+
+/// Stamps `async fn name(world: World)` as a test on every database.
+macro_rules! on_every_database {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(super::World::sqlite().await).await;
+                }
+            )+
+        }
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    if let Some(world) = super::World::postgres().await {
+                        super::$name(world).await;
+                    }
+                }
+            )+
+        }
+    };
+}
 
 mod sales;
 mod service;
@@ -6,7 +30,7 @@ mod statements;
 mod tree;
 
 use super::*;
-use crate::db::Db;
+use crate::db::{Db, PostgresOptions};
 use ::tenants::{Agreement, ApiKey, Collect, OnExhausted, Pricing, Scope, Tenant, TenantKind};
 use rating::card::CardDoc;
 use rating::{AgreementId, Cents, Currency, RateCardId};
@@ -19,7 +43,22 @@ struct World {
     records: Records,
     db: Db,
     platform: Tenant,
-    _directory: tempfile::TempDir,
+    kept: Kept,
+}
+
+/// Where the database is; it goes with this.
+enum Kept {
+    Sqlite(tempfile::TempDir),
+    Postgres(test_postgres::Database),
+}
+
+impl Kept {
+    async fn open(&self) -> Db {
+        match self {
+            Self::Sqlite(directory) => Db::open_sqlite(&directory.path().join("centwise.db")).await.unwrap(),
+            Self::Postgres(database) => Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap(),
+        }
+    }
 }
 
 fn at(secs: i64) -> Instant {
@@ -100,15 +139,22 @@ fn doc(prefix: &str) -> CardDoc {
 }
 
 impl World {
-    async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let db = Db::open_sqlite(&directory.path().join("centwise.db")).await.unwrap();
+    async fn sqlite() -> Self {
+        Self::on(Kept::Sqlite(tempfile::tempdir().unwrap())).await
+    }
+
+    async fn postgres() -> Option<Self> {
+        Some(Self::on(Kept::Postgres(test_postgres::database().await?)).await)
+    }
+
+    async fn on(kept: Kept) -> Self {
+        let db = kept.open().await;
         let records = Records::new(&db);
         let platform = platform();
         let admin = ApiKey { scope: Scope::PlatformAdmin, ..key(901, &platform) };
         let made = records.ensure_platform(&actor(platform.id), &new(&platform), &admin).await.unwrap();
         assert_eq!(made, Platform::Created(platform.clone()));
-        Self { records, db, platform, _directory: directory }
+        Self { records, db, platform, kept }
     }
 
     fn by(&self) -> Actor {

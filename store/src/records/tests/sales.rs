@@ -6,9 +6,16 @@ use rating::CardVersionId;
 use rating::card::{Aggregation, MeterTerms};
 use rating::ids::MeterId;
 
-#[tokio::test]
-async fn agreements_of_a_buyer_never_overlap() {
-    let world = World::new().await;
+on_every_database! {
+    agreements_of_a_buyer_never_overlap,
+    an_agreement_must_fit_its_buyer_and_card,
+    a_meter_has_one_name_on_the_platform,
+    a_card_has_one_name_per_owner,
+    a_version_is_made_and_published_or_neither,
+    a_published_version_never_changes,
+}
+
+async fn agreements_of_a_buyer_never_overlap(world: World) {
     let records = &world.records;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let first = commission(1, &muster, 100, Some(200));
@@ -45,9 +52,7 @@ async fn agreements_of_a_buyer_never_overlap() {
     assert_eq!(world.log().await[3..], ["agreement create", "agreement create", "agreement create", "agreement end"]);
 }
 
-#[tokio::test]
-async fn an_agreement_must_fit_its_buyer_and_card() {
-    let world = World::new().await;
+async fn an_agreement_must_fit_its_buyer_and_card(world: World) {
     let records = &world.records;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let acme = world.customer(11, "acme", &muster).await;
@@ -80,9 +85,7 @@ async fn an_agreement_must_fit_its_buyer_and_card() {
     assert_eq!(refused(records.create_agreement(&world.by(), &Agreement { id: AgreementId(3), ..ok }).await), "conflict buyer");
 }
 
-#[tokio::test]
-async fn a_meter_has_one_name_on_the_platform() {
-    let world = World::new().await;
+async fn a_meter_has_one_name_on_the_platform(world: World) {
     let records = &world.records;
     let terms =
         |aggregation, unique_by: Option<&str>| MeterTerms { unit: "user".into(), aggregation, unique_by: unique_by.map(str::to_owned) };
@@ -109,9 +112,7 @@ async fn a_meter_has_one_name_on_the_platform() {
     assert_eq!(world.log().await[2..], ["meter create", "meter create"]);
 }
 
-#[tokio::test]
-async fn a_card_has_one_name_per_owner() {
-    let world = World::new().await;
+async fn a_card_has_one_name_per_owner(world: World) {
     let records = &world.records;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let cards = [card(1, &world.platform, "standard"), card(2, &muster, "standard"), card(3, &muster, "promo")];
@@ -134,9 +135,7 @@ async fn a_card_has_one_name_per_owner() {
     assert_eq!(records.cards_below(&muster, None, 9).await.unwrap().data, cards[1..]);
 }
 
-#[tokio::test]
-async fn a_version_is_made_and_published_or_neither() {
-    let world = World::new().await;
+async fn a_version_is_made_and_published_or_neither(world: World) {
     let records = &world.records;
     let card = card(1, &world.platform, "standard");
     records.create_card(&world.by(), &card).await.unwrap();
@@ -162,9 +161,7 @@ async fn a_version_is_made_and_published_or_neither() {
     assert_eq!(world.log().await[3..], actions);
 }
 
-#[tokio::test]
-async fn a_published_version_never_changes() {
-    let world = World::new().await;
+async fn a_published_version_never_changes(world: World) {
     let records = &world.records;
     let card = card(1, &world.platform, "standard");
     records.create_card(&world.by(), &card).await.unwrap();

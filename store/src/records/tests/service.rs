@@ -3,9 +3,18 @@
 use super::*;
 use serde_json::json;
 
-#[tokio::test]
-async fn keys_are_found_by_hash_and_revoked() {
-    let world = World::new().await;
+on_every_database! {
+    keys_are_found_by_hash_and_revoked,
+    the_audit_log_shows_who_when_and_why_to_those_above,
+    a_change_kept_elsewhere_is_logged_too,
+    a_request_is_answered_once,
+    of_many_at_once_one_is_first,
+    column_maps_are_saved_by_name,
+    facts_stay_and_settings_change,
+    records_survive_a_reopening,
+}
+
+async fn keys_are_found_by_hash_and_revoked(world: World) {
     let records = &world.records;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let acme = world.customer(11, "acme", &muster).await;
@@ -34,9 +43,7 @@ async fn keys_are_found_by_hash_and_revoked() {
     assert_eq!(world.log().await[4..], ["api_key create", "api_key create", "api_key revoke"]);
 }
 
-#[tokio::test]
-async fn the_audit_log_shows_who_when_and_why_to_those_above() {
-    let world = World::new().await;
+async fn the_audit_log_shows_who_when_and_why_to_those_above(world: World) {
     let records = &world.records;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let acme = world.customer(11, "acme", &muster).await;
@@ -63,9 +70,7 @@ async fn the_audit_log_shows_who_when_and_why_to_those_above() {
     assert!(!format!("{all:?}").contains(hash.as_str()), "no hash of a secret");
 }
 
-#[tokio::test]
-async fn a_change_kept_elsewhere_is_logged_too() {
-    let world = World::new().await;
+async fn a_change_kept_elsewhere_is_logged_too(world: World) {
     let platform = world.platform.id;
     let change = Change {
         tenant: platform,
@@ -85,9 +90,7 @@ fn attempt(key: &str, digest: u8, secs: i64) -> Attempt<'_> {
     Attempt { root: TenantId(1), caller: ApiKeyId(5), key, digest: [digest; 32], at: at(secs) }
 }
 
-#[tokio::test]
-async fn a_request_is_answered_once() {
-    let world = World::new().await;
+async fn a_request_is_answered_once(world: World) {
     let records = &world.records;
     let begin = async |key: &'static str, digest, secs| records.begin_idempotent(&attempt(key, digest, secs)).await.unwrap();
     let replay = Begun::Replay { status: 201, body: b"{}".to_vec() };
@@ -122,9 +125,7 @@ async fn a_request_is_answered_once() {
     assert_eq!(refused(records.begin_idempotent(&attempt("", 1, 1)).await), "invalid Idempotency-Key");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_at_once_one_is_first() {
-    let world = World::new().await;
+async fn of_many_at_once_one_is_first(world: World) {
     let tasks = (0..16).map(|_| {
         let records = world.records.clone();
         tokio::spawn(async move { records.begin_idempotent(&attempt("k", 1, 100)).await.unwrap() })
@@ -136,9 +137,7 @@ async fn of_many_at_once_one_is_first() {
     assert_eq!(fresh, 1);
 }
 
-#[tokio::test]
-async fn column_maps_are_saved_by_name() {
-    let world = World::new().await;
+async fn column_maps_are_saved_by_name(world: World) {
     let records = &world.records;
     let muster = world.reseller(10, "muster", &world.platform).await;
     for (name, map) in [("b", json!({ "at": 1 })), ("a", json!({ "at": 2 })), ("b", json!({ "at": 3 }))] {
@@ -160,9 +159,7 @@ async fn column_maps_are_saved_by_name() {
     assert_eq!(world.log().await[3..], ["column_map put", "column_map put", "column_map put", "column_map delete"]);
 }
 
-#[tokio::test]
-async fn facts_stay_and_settings_change() {
-    let world = World::new().await;
+async fn facts_stay_and_settings_change(world: World) {
     let records = &world.records;
     assert_eq!(records.meta("fact").await.unwrap(), None);
     assert_eq!(records.meta_once("fact", b"first").await.unwrap(), b"first");
@@ -181,14 +178,11 @@ async fn facts_stay_and_settings_change() {
     assert_eq!(counts, Counts { tenants: 1, api_keys: 1, audit_entries: 4, ..Counts::default() });
 }
 
-#[tokio::test]
-async fn records_survive_a_reopening() {
-    let world = World::new().await;
+async fn records_survive_a_reopening(world: World) {
     let muster = world.reseller(10, "muster", &world.platform).await;
-    let World { records, db, _directory: directory, .. } = world;
+    let World { records, db, kept, .. } = world;
     drop((records, db));
-    let db = Db::open_sqlite(&directory.path().join("centwise.db")).await.unwrap();
-    assert_eq!(Records::new(&db).tenant(muster.id).await.unwrap(), Some(muster));
+    assert_eq!(Records::new(&kept.open().await).tenant(muster.id).await.unwrap(), Some(muster));
 }
 
 #[tokio::test]
@@ -196,7 +190,7 @@ async fn calls_can_run_on_any_thread() {
     fn sent<F: Future + Send>(future: F) -> F {
         future
     }
-    let world = World::new().await;
+    let world = World::sqlite().await;
     let (records, by) = (&world.records, world.by());
     sent(records.create_tenants(&by, &[], &[])).await.unwrap();
     assert_eq!(sent(records.agreements_of(&[TenantId(5)])).await.unwrap(), []);

@@ -1,8 +1,9 @@
 //! Every statement against the migrated schema.
 
 use super::*;
+use crate::records::sql::any_of_array;
 use crate::records::{agreements, audit, bulk, cards, column_maps, idempotency, keys, meters, platform, tenants, versions};
-use sqlx::{Executor, SqlSafeStr};
+use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 
 const FILES: &[&[(&str, &str)]] = &[
     agreements::STATEMENTS,
@@ -18,21 +19,34 @@ const FILES: &[&[(&str, &str)]] = &[
     versions::STATEMENTS,
 ];
 
+/// On tables that PostgreSQL alone has.
+const ONLY_POSTGRES: &[&str] = &["CLAIM_HASH", "CLAIM_NAME", "FIRST_VERSION"];
+
+/// On PostgreSQL also as it runs for many ids.
 #[tokio::test]
 async fn every_statement_prepares() {
-    let world = World::new().await;
-    let Db::Sqlite(sqlite) = &world.db;
-    let mut connection = sqlite.writer.lock().await;
-    for (name, sql) in FILES.iter().copied().flatten() {
-        let prepared = connection.prepare((*sql).into_sql_str()).await;
-        assert!(prepared.is_ok(), "{name}: {prepared:?}");
+    let mut databases = vec![World::sqlite().await];
+    databases.extend(World::postgres().await);
+    for world in &databases {
+        for (name, sql) in FILES.iter().copied().flatten() {
+            let prepared = match &world.db {
+                Db::Sqlite(_) if ONLY_POSTGRES.contains(name) => Ok(()),
+                Db::Sqlite(db) => db.writer.lock().await.prepare((*sql).into_sql_str()).await.map(|_| ()),
+                Db::Postgres(db) => {
+                    let many = AssertSqlSafe(any_of_array(sql)).into_sql_str();
+                    let one = db.pool.prepare((*sql).into_sql_str()).await;
+                    one.and(db.pool.prepare(many).await).map(|_| ())
+                }
+            };
+            assert!(prepared.is_ok(), "{name} on {:?}: {prepared:?}", world.db);
+        }
     }
 }
 
 #[tokio::test]
 async fn look_ups_use_their_index_and_never_sort() {
-    let world = World::new().await;
-    let Db::Sqlite(sqlite) = &world.db;
+    let world = World::sqlite().await;
+    let Db::Sqlite(sqlite) = &world.db else { unreachable!() };
     let cases = [
         (tenants::STATEMENTS, "BELOW", "tenants_by_path"),
         (tenants::STATEMENTS, "CHILDREN", "tenants_by_parent"),

@@ -2,9 +2,16 @@
 
 use super::*;
 
-#[tokio::test]
-async fn a_platform_is_made_once() {
-    let world = World::new().await;
+on_every_database! {
+    a_platform_is_made_once,
+    tenants_are_found_by_id_name_path_and_subtree,
+    lists_go_page_by_page,
+    a_tenant_that_does_not_fit_is_refused,
+    a_tenant_is_updated_and_closed,
+    a_hundred_thousand_tenants_are_made_at_once,
+}
+
+async fn a_platform_is_made_once(world: World) {
     let other = tenant(TenantId(2), "other", TenantKind::Platform, None);
     let again = world.records.ensure_platform(&world.by(), &new(&other), &key(902, &other)).await.unwrap();
     assert_eq!(again, Platform::Existing(world.platform.clone()));
@@ -13,9 +20,7 @@ async fn a_platform_is_made_once() {
     assert_eq!(world.log().await, ["tenant create", "api_key create"]);
 }
 
-#[tokio::test]
-async fn tenants_are_found_by_id_name_path_and_subtree() {
-    let world = World::new().await;
+async fn tenants_are_found_by_id_name_path_and_subtree(world: World) {
     let records = &world.records;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let below = world.reseller(11, "below", &muster).await;
@@ -44,9 +49,7 @@ async fn tenants_are_found_by_id_name_path_and_subtree() {
     assert_eq!(found, [muster, acme]);
 }
 
-#[tokio::test]
-async fn lists_go_page_by_page() {
-    let world = World::new().await;
+async fn lists_go_page_by_page(world: World) {
     let records = &world.records;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let a = world.customer(12, "a", &muster).await;
@@ -76,9 +79,7 @@ async fn lists_go_page_by_page() {
     assert_eq!(refused(records.tenants_below(&sub, Some(other.id), 9).await), "invalid cursor");
 }
 
-#[tokio::test]
-async fn a_tenant_that_does_not_fit_is_refused() {
-    let world = World::new().await;
+async fn a_tenant_that_does_not_fit_is_refused(world: World) {
     let muster = world.reseller(10, "muster", &world.platform).await;
     let acme = world.customer(11, "acme", &muster).await;
     let mut deep = muster.clone();
@@ -110,9 +111,7 @@ async fn a_tenant_that_does_not_fit_is_refused() {
     world.make(ok).await;
 }
 
-#[tokio::test]
-async fn a_tenant_is_updated_and_closed() {
-    let world = World::new().await;
+async fn a_tenant_is_updated_and_closed(world: World) {
     let records = &world.records;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let acme = world.customer(11, "acme", &muster).await;
@@ -137,11 +136,9 @@ async fn a_tenant_is_updated_and_closed() {
     assert_eq!((&before["name"], &after["name"], &after["country"]), (&"The acme".into(), &"Acme Ltd".into(), &serde_json::Value::Null));
 }
 
-#[tokio::test]
-async fn a_hundred_thousand_tenants_are_made_at_once() {
+async fn a_hundred_thousand_tenants_are_made_at_once(world: World) {
     const RESELLERS: i64 = 100;
     const CUSTOMERS: i64 = 100_000;
-    let world = World::new().await;
     let mut tenants: Vec<NewTenant> = Vec::new();
     let mut terms = Vec::new();
     for reseller in 0..RESELLERS {
