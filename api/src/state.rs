@@ -83,6 +83,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let (platform, admin_key) = platform_of(&records, &clock).await?;
     let engine_clock = clock.clone();
     let directory = Directory::new(records.clone());
+    directory.watch();
     let generation = directory.shared_generation().clone();
     let engine = Engine::start(Arc::clone(&journal), directory, Arc::new(move || engine_clock.now()));
     let app = App(Arc::new(Shared {

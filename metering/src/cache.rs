@@ -1,7 +1,7 @@
 //! Records in memory: bounded, shared by all requests, and forgotten at once with every cold write.
 //!
 //! Invariants: what is kept carries the generation it was read under, so that a change made while it was
-//! being read is never missed. A process is the only writer of its database: nothing else makes it stale.
+//! being read is never missed. What another process changes is noticed by `Directory::watch`.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};

@@ -2,7 +2,10 @@
 //! records, cached. Nothing here changes money.
 //!
 //! Invariants: what is cached carries the generation it was read under, so that a change made before
-//! a request arrived is never missed; compiled versions are immutable and never invalidated.
+//! a request arrived is never missed (one that another process made: a second before); compiled versions
+//! are immutable and never invalidated.
+
+mod watch;
 
 use crate::cache::Generation;
 use crate::command::{Caller, Problem};
@@ -96,6 +99,12 @@ impl Directory {
     /// After every cold write: what was cached before counts no longer.
     pub fn invalidate(&self) {
         self.inner.generation.next();
+    }
+
+    /// Asks the database again and again whether another process has changed the records; if so, what was cached
+    /// counts no longer, at most a second after its commit. Goes on as long as a clone of this lives.
+    pub fn watch(&self) {
+        tokio::spawn(watch::go_on(Arc::downgrade(&self.inner)));
     }
 
     /// For caches of what is read of the same records.

@@ -5,11 +5,13 @@
 -- an index of their own that promises nothing: ids are made by the application and do not repeat.
 -- Names sort by their bytes, as on SQLite, whatever the database's own collation is.
 
--- A root's row is the lock and the version of its records: whoever writes one moves it first. Processes
--- compare the sum of all versions with what they last saw, and drop what they hold in memory if it differs.
+-- A root's row is the lock of its records: whoever writes one moves it first. `version` is moved by changes of what
+-- processes keep in memory; they compare the sum of all versions with what they last saw. `entries` is moved by who
+-- only writes to the audit log.
 create table versions (
     root_id bigint not null primary key,
-    version bigint not null
+    version bigint not null,
+    entries bigint not null
 );
 
 -- Names of the platform and the roots: they share one space. A reference table.

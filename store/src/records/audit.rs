@@ -101,7 +101,7 @@ impl Records {
     /// Records a change that is kept elsewhere (money moved by hand, an import).
     pub async fn append_audit(&self, actor: &Actor, change: Change) -> Result<()> {
         write!(self, |tx| {
-            tx.lock(&[change.root]).await?;
+            tx.lock_log(change.root).await?;
             append(tx, actor, &change).await
         })
     }

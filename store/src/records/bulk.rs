@@ -16,7 +16,7 @@ statements! {
     );
     /// PostgreSQL only, as the next: there a unique key holds within one root.
     CLAIM_NAME = "insert into root_names (external_id, root_id) values ($1, $2) on conflict do nothing";
-    FIRST_VERSION = "insert into versions (root_id, version) values ($1, $2) on conflict do nothing";
+    FIRST_VERSION = "insert into versions (root_id, version, entries) values ($1, $2, $3) on conflict do nothing";
     CLASH = "select id from tenants where external_id = $1 and (root_id = $2 or (id = root_id and $2 = $3)) and id <> $3";
     EXISTS = "select id from tenants where id = $1 and external_id <> $2";
 }
@@ -130,7 +130,7 @@ async fn claim_roots(tx: &mut Tx<'_>, new: &[NewTenant]) -> Result<bool> {
         }
     }
     let names = insert_many!(tx, CLAIM_NAME, roots, |root| root.external_id.as_str(), root.id.0);
-    let versions = insert_many!(tx, FIRST_VERSION, roots, |root| root.id.0, 1_i64);
+    let versions = insert_many!(tx, FIRST_VERSION, roots, |root| root.id.0, 1_i64, 0_i64);
     Ok([names, versions].iter().all(|&rows| usize::try_from(rows).ok() == Some(roots.len())))
 }
 

@@ -4,6 +4,7 @@ use super::bulk::{NewTenant, insert};
 use super::sql::{Tx, change, corrupt, look, read, statements, write};
 use super::tenants::{platform_held, platform_in, summary};
 use super::{Actor, Change, RecordError, Records, Result, audit, check_name, invalid, keys};
+use crate::db::Db;
 use rating::TenantId;
 use serde_json::{Value, json};
 use tenants::{ApiKey, Tenant, TenantKind};
@@ -11,6 +12,8 @@ use tenants::{ApiKey, Tenant, TenantKind};
 statements! {
     META = "select value from meta where name = $1";
     META_ONCE = "insert into meta (name, value) values ($1, $2) on conflict do nothing";
+    /// PostgreSQL only: on SQLite there is one process, which knows what it changed.
+    VERSION = "select coalesce(sum(version), 0)::bigint from versions";
     SETTING = "select value_json from settings where name = $1";
     SET = "insert into settings (root_id, name, value_json, updated_at) values ($1, $2, $3, $4)";
     SET_AGAIN = "update settings set value_json = $3, updated_at = $4 where root_id = $1 and name = $2";
@@ -88,6 +91,14 @@ impl Records {
             let (value,) = look!(tx, fetch_one as (Vec<u8>,), META, name)?;
             Ok(value)
         })
+    }
+
+    /// A number that differs whenever any process has changed a record that may be kept in memory. `None`: no other process can.
+    pub async fn shared_version(&self) -> Result<Option<i64>> {
+        match &self.db {
+            Db::Sqlite(_) => Ok(None),
+            Db::Postgres(_) => Ok(Some(read!(self.db, fetch_one as (i64,), VERSION)?.0)),
+        }
     }
 
     pub async fn setting(&self, name: &str) -> Result<Option<Value>> {

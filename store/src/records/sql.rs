@@ -17,8 +17,21 @@ pub(super) const ROWS_PER_STATEMENT: usize = 500;
 /// Values of one `in` list.
 pub(super) const VALUES_PER_STATEMENT: usize = 512;
 
-/// Moves a root's version, and by that locks its records for other writers. PostgreSQL only.
-const LOCK: &str = "update versions set version = version + 1 where root_id = $1";
+/// Declares statements and lists them for the test that prepares each.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
+        $($(#[$doc])* const $name: &str = $sql;)+
+        #[cfg(test)]
+        pub(super) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),+];
+    };
+}
+
+statements! {
+    /// Moves a root's version, and by that locks its records for other writers. PostgreSQL only, as the next.
+    LOCK = "update versions set version = version + 1 where root_id = $1";
+    /// Locks a root's audit log likewise.
+    LOCK_LOG = "update versions set entries = entries + 1 where root_id = $1";
+}
 
 /// A transaction under way; dropped without a commit it leaves nothing behind.
 pub(super) enum Tx<'a> {
@@ -30,14 +43,24 @@ impl Tx<'_> {
     /// Keeps every other writer of these roots' records waiting until this transaction is over, and shows it what they
     /// did before. Nothing that must stay true is read before this. On SQLite there is one writer anyway.
     pub(super) async fn lock(&mut self, roots: &[TenantId]) -> Result<()> {
-        let Self::Postgres(tx) = self else { return Ok(()) };
         // In the order of ids, so that no two writers wait for each other.
         for root in distinct(roots) {
-            if sqlx::query(LOCK).bind(root.0).execute(&mut **tx).await?.rows_affected() != 1 {
-                return Err(corrupt(format!("the root {root} has no version")).into());
-            }
+            self.move_row(LOCK, root).await?;
         }
         Ok(())
+    }
+
+    /// The same for who adds to a root's audit log and changes no record.
+    pub(super) async fn lock_log(&mut self, root: TenantId) -> Result<()> {
+        self.move_row(LOCK_LOG, root).await
+    }
+
+    async fn move_row(&mut self, sql: &'static str, root: TenantId) -> Result<()> {
+        let Self::Postgres(tx) = self else { return Ok(()) };
+        match sqlx::query(sql).bind(root.0).execute(&mut **tx).await?.rows_affected() {
+            1 => Ok(()),
+            _ => Err(corrupt(format!("the root {root} has no version")).into()),
+        }
     }
 }
 
@@ -97,15 +120,6 @@ pub(super) async fn answer<T>(outcome: Result<T, Failed>, tries: &mut Tries) -> 
         Err(Failed::Work(error)) => Some(Err(error)),
         Err(Failed::Commit(error)) => Some(Err(error.into())),
     }
-}
-
-/// Declares statements and lists them for the test that prepares each.
-macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
-        $($(#[$doc])* const $name: &str = $sql;)+
-        #[cfg(test)]
-        pub(super) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),+];
-    };
 }
 
 /// Does a block in one transaction and commits it: `write!(records, |tx| { … })`. On PostgreSQL it is done again as long as

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::records::sql::any_of_array;
-use crate::records::{agreements, audit, bulk, cards, column_maps, idempotency, keys, meters, platform, tenants, versions};
+use crate::records::{agreements, audit, bulk, cards, column_maps, idempotency, keys, meters, platform, sql, tenants, versions};
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 
 const FILES: &[&[(&str, &str)]] = &[
@@ -15,12 +15,13 @@ const FILES: &[&[(&str, &str)]] = &[
     keys::STATEMENTS,
     meters::STATEMENTS,
     platform::STATEMENTS,
+    sql::STATEMENTS,
     tenants::STATEMENTS,
     versions::STATEMENTS,
 ];
 
 /// On tables that PostgreSQL alone has.
-const ONLY_POSTGRES: &[&str] = &["CLAIM_HASH", "CLAIM_NAME", "FIRST_VERSION"];
+const ONLY_POSTGRES: &[&str] = &["CLAIM_HASH", "CLAIM_NAME", "FIRST_VERSION", "LOCK", "LOCK_LOG", "VERSION"];
 
 /// On PostgreSQL also as it runs for many ids.
 #[tokio::test]
