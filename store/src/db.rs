@@ -10,6 +10,7 @@ mod postgres;
 
 pub use postgres::{OpenError, Postgres, PostgresOptions};
 
+use crate::checkpoint::COPY_PAGES;
 use crate::journal::Result as JournalResult;
 use crate::writer::Writer;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -48,8 +49,8 @@ const READERS_MAX: u32 = 8;
 pub(crate) const STATEMENTS_MAX: usize = 512;
 /// KiB of pages the journal's writer keeps; its hot pages are the states of the last seconds.
 pub(crate) const WRITER_CACHE_KIB: u32 = 32 * 1024;
-/// Pages of WAL after which SQLite copies them back: large enough to fold many writes of a hot page into one.
-pub(crate) const WAL_CHECKPOINT_PAGES: u32 = 2048;
+/// Of a new file: records come in order, so large pages are filled at once, and each costs one write.
+const PAGE_BYTES: u32 = 16 * 1024;
 /// Rows on their way from the driver's thread: large reads must not hand over one by one.
 const ROWS_AHEAD: usize = 1024;
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,10 +61,11 @@ impl Db {
         let lock = lock_beside(file)?;
         let options = options(file)
             .create_if_missing(true)
+            .page_size(PAGE_BYTES)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true);
-        let writer_options = options.clone().pragma("wal_autocheckpoint", WAL_CHECKPOINT_PAGES.to_string());
+        let writer_options = options.clone().pragma("wal_autocheckpoint", COPY_PAGES.to_string());
         let mut writer = SqliteConnection::connect_with(&writer_options).await?;
         sqlx::migrate!("../migrations/sqlite").run(&mut writer).await?;
         // A file does not hang up: asking first would cost every read a second hop to the driver's thread.

@@ -12,8 +12,9 @@ use std::ops::Range;
 /// (keyed hash, seq).
 pub type Entry = (u64, i64);
 
-/// A block is closed once it is this long.
-pub const BLOCK_BYTES: usize = 8 * 1024;
+/// A block is closed once it is this long: with its last entry, its checksum and its row's header two of them
+/// fill a page of 16 KiB.
+const BLOCK_BYTES: usize = 8_100;
 const CHECKSUM_BYTES: usize = 8;
 /// Size of the filter: about 0.15 % of the keys it has never seen pass it. Every one that does costs a read, in
 /// every run: at 10 million records that was most of a look-up with 12 bits and 0.5 %.

@@ -3,7 +3,8 @@
 //! The async driver hops to its thread for every statement and copies every value on the way; here a whole
 //! transaction is one piece of work, and its values are bound from where they lie.
 
-use crate::db::{BUSY_TIMEOUT, STATEMENTS_MAX, WAL_CHECKPOINT_PAGES, WRITER_CACHE_KIB};
+use crate::checkpoint::Checkpoints;
+use crate::db::{BUSY_TIMEOUT, STATEMENTS_MAX, WRITER_CACHE_KIB};
 use crate::journal::{JournalError, Result};
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,17 +24,17 @@ impl Writer {
     /// Opens the file, which must exist.
     pub fn start(file: &Path) -> Result<Self> {
         let mut connection = open(file)?;
+        let unavailable = |error: std::io::Error| JournalError::Unavailable(error.to_string());
+        let mut checkpoints = Checkpoints::start(file, &connection).map_err(unavailable)?;
         let (work, waiting) = mpsc::channel::<Work>();
         let serve = move || {
             for work in waiting {
                 // A fault of ours in one piece of work must not end the thread; its transaction rolls back.
                 let _panicked = catch_unwind(AssertUnwindSafe(|| work(&mut connection)));
+                checkpoints.after_work(&connection);
             }
         };
-        std::thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(serve)
-            .map_err(|error| JournalError::Unavailable(error.to_string()))?;
+        std::thread::Builder::new().name("journal".to_owned()).spawn(serve).map_err(unavailable)?;
         Ok(Self { work })
     }
 
@@ -59,7 +60,6 @@ fn open(file: &Path) -> Result<Connection, rusqlite::Error> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
-    connection.pragma_update(None, "wal_autocheckpoint", WAL_CHECKPOINT_PAGES)?;
     Ok(connection)
 }
 
