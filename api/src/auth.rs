@@ -125,8 +125,8 @@ permission!(/// Runs the platform.
 pub async fn tenant_named(app: &App, access: &Access, name: &str) -> Result<Arc<Tenant>, ApiProblem> {
     let read = async {
         let tenant = match name.parse::<TenantId>() {
-            Ok(id) => app.records.tenant(id).await?.filter(|tenant| access.sees(tenant)),
-            Err(_) => app.records.tenant_by_external_id(&access.tenant, name).await?,
+            Ok(id) => app.records_of(access).tenant(id).await?.filter(|tenant| access.sees(tenant)),
+            Err(_) => app.records_of(access).tenant_by_external_id(&access.tenant, name).await?,
         };
         Ok::<_, ApiProblem>(tenant.map(Arc::new))
     };

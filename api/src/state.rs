@@ -174,6 +174,14 @@ fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
 }
 
 impl App {
+    /// The records as a key reads them: those of its root only, save for the platform's own keys.
+    pub fn records_of(&self, access: &Access) -> Records {
+        match access.tenant.kind {
+            TenantKind::Platform => self.records.clone(),
+            _ => self.records.within(access.key.root),
+        }
+    }
+
     /// After every cold write: what is cached of tenants, agreements, cards and keys counts no longer.
     pub fn invalidate(&self) {
         // The caches here count the directory's generations.

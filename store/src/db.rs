@@ -7,6 +7,7 @@
 //! journal keeps positions, chain heads and hot states in memory. Reading beside it is always allowed.
 
 mod postgres;
+mod wall;
 
 pub use postgres::{OpenError, Postgres, PostgresOptions};
 

@@ -192,8 +192,8 @@ pub async fn list_agreements(
     let page = PageQuery { cursor: query.cursor, limit: query.limit };
     let (after, limit) = (page.after()?.map(AgreementId), page.limit()?);
     let found = match &query.buyer {
-        Some(name) => app.records.agreements_by_buyer(tenant_named(&app, &key, name).await?.id, after, limit).await?,
-        None => app.records.agreements_below(&key.tenant, after, limit).await?,
+        Some(name) => app.records_of(&key).agreements_by_buyer(tenant_named(&app, &key, name).await?.id, after, limit).await?,
+        None => app.records_of(&key).agreements_below(&key.tenant, after, limit).await?,
     };
     let last = found.data.last().map(|terms| terms.id.0);
     let mut data = Vec::with_capacity(found.data.len());
@@ -209,7 +209,7 @@ pub async fn list_agreements(
 pub async fn end_agreement(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
     let missing = || ApiProblem::not_found("agreement");
     let id: AgreementId = id.parse().map_err(|_| missing())?;
-    let terms = app.records.agreement(id).await?.ok_or_else(missing)?;
+    let terms = app.records_of(&key).agreement(id).await?.ok_or_else(missing)?;
     let buyer = auth::tenant_by_id(&app, terms.buyer).await?;
     if !key.sees(&buyer) {
         return Err(missing());

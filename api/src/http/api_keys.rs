@@ -103,7 +103,7 @@ pub async fn list_api_keys(
     key: MayRead,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<List<ApiKeyBody>>, ApiProblem> {
-    let found = app.records.keys_below(&key.tenant, page.after()?.map(ApiKeyId), page.limit()?).await?;
+    let found = app.records_of(&key).keys_below(&key.tenant, page.after()?.map(ApiKeyId), page.limit()?).await?;
     let last = found.data.last().map(|key| key.id.0);
     let mut data = Vec::with_capacity(found.data.len());
     for key in &found.data {
@@ -128,7 +128,7 @@ pub async fn revoke_api_key(State(app): State<App>, key: MayWrite, Path(id): Pat
 async fn visible_key(app: &App, access: &Access, id: &str) -> Result<ApiKey, ApiProblem> {
     let missing = || ApiProblem::not_found("API key");
     let id: ApiKeyId = id.parse().map_err(|_| missing())?;
-    let key = app.records.key(id).await?.ok_or_else(missing)?;
+    let key = app.records_of(access).key(id).await?.ok_or_else(missing)?;
     let tenant = auth::tenant_by_id(app, key.tenant).await?;
     if access.sees(&tenant) { Ok(key) } else { Err(missing()) }
 }

@@ -58,7 +58,7 @@ pub async fn list_audit_log(
     key: MayRead,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<List<AuditBody>>, ApiProblem> {
-    let found = app.records.audit_log(&key.tenant, page.after()?, page.limit()?).await?;
+    let found = app.records_of(&key).audit_log(&key.tenant, page.after()?, page.limit()?).await?;
     let last = found.data.last().map(|entry| entry.id);
     let mut data = Vec::with_capacity(found.data.len());
     for entry in found.data {

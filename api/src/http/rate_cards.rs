@@ -77,8 +77,8 @@ pub async fn card_at(app: &App, access: &Access, name: &str, query: &OwnerQuery)
 /// `not_found` for what is outside the key's subtree.
 pub async fn card_named(app: &App, access: &Access, name: &str, owner: Option<&Tenant>) -> Result<RateCard, ApiProblem> {
     let found = match name.parse::<RateCardId>() {
-        Ok(id) => app.records.card(id).await?,
-        Err(_) => app.records.card_by_name(owner.unwrap_or(&access.tenant).id, name).await?,
+        Ok(id) => app.records_of(access).card(id).await?,
+        Err(_) => app.records_of(access).card_by_name(owner.unwrap_or(&access.tenant).id, name).await?,
     };
     let card = found.ok_or_else(|| ApiProblem::not_found("rate card"))?;
     let owner = auth::tenant_by_id(app, card.owner).await?;
@@ -145,8 +145,8 @@ pub async fn list_rate_cards(
     let page = PageQuery { cursor: query.cursor, limit: query.limit };
     let (after, limit) = (page.after()?.map(RateCardId), page.limit()?);
     let found = match &query.owner {
-        Some(name) => app.records.cards_by_owner(tenant_named(&app, &key, name).await?.id, after, limit).await?,
-        None => app.records.cards_below(&key.tenant, after, limit).await?,
+        Some(name) => app.records_of(&key).cards_by_owner(tenant_named(&app, &key, name).await?.id, after, limit).await?,
+        None => app.records_of(&key).cards_below(&key.tenant, after, limit).await?,
     };
     let last = found.data.last().map(|card| card.id.0);
     let mut data = Vec::with_capacity(found.data.len());

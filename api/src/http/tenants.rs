@@ -170,9 +170,9 @@ pub async fn list_tenants(
         None => auth::tenant_by_id(&app, key.key.tenant).await?,
     };
     let found = if query.subtree {
-        app.records.tenants_below(&top, after, limit).await?
+        app.records_of(&key).tenants_below(&top, after, limit).await?
     } else {
-        app.records.children(top.id, after, limit).await?
+        app.records_of(&key).children(top.id, after, limit).await?
     };
     let last = found.data.last().map(|tenant| tenant.id.0);
     let mut data = Vec::with_capacity(found.data.len());

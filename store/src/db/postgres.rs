@@ -3,7 +3,7 @@
 //! Any number of processes open the same database. Waiting is bounded everywhere: for a connection, for a
 //! lock, for a statement, and a transaction whose process stalls is ended by the server.
 
-use super::Db;
+use super::{Db, wall};
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor};
@@ -49,6 +49,8 @@ impl Default for PostgresOptions {
 #[derive(Debug, Clone)]
 pub struct Postgres {
     pub(crate) pool: PgPool,
+    /// There is a role that sees one root only.
+    pub(super) walled: bool,
 }
 
 /// Why a PostgreSQL database cannot be used.
@@ -74,14 +76,14 @@ impl Db {
         // What the URL says of these counts, too.
         let connect = connect.application_name("centwise").statement_cache_capacity(STATEMENTS_MAX).disable_statement_logging();
         let server = name_of(&connect);
-        prepare(&connect, &server).await?;
+        let walled = prepare(&connect, &server).await?;
         let pool = pool(connect, options).await.map_err(|error| OpenError::Connect { server, error })?;
-        Ok(Self::Postgres(Postgres { pool }))
+        Ok(Self::Postgres(Postgres { pool, walled }))
     }
 }
 
 /// Checks the server and migrates over a connection of its own, which may take longer than any statement later on.
-async fn prepare(connect: &PgConnectOptions, server: &str) -> Result<(), OpenError> {
+async fn prepare(connect: &PgConnectOptions, server: &str) -> Result<bool, OpenError> {
     let unreachable = |error| OpenError::Connect { server: server.to_owned(), error };
     let mut connection = connect.connect().await.map_err(unreachable)?;
     let version = connection.server_version_num().unwrap_or(0);
@@ -93,16 +95,20 @@ async fn prepare(connect: &PgConnectOptions, server: &str) -> Result<(), OpenErr
     if encoding.0 != "UTF8" {
         return Err(OpenError::Encoding { server: server.to_owned(), encoding: encoding.0 });
     }
-    migrate(&mut connection).await.map_err(|error| OpenError::Migrate { server: server.to_owned(), error })?;
-    connection.close().await.map_err(unreachable)
+    let walled = migrate(&mut connection).await.map_err(|error| OpenError::Migrate { server: server.to_owned(), error })?;
+    if !walled {
+        tracing::warn!("this user may not make the role centwise_reader: no second wall between roots (see docs/operations.md)");
+    }
+    connection.close().await.map_err(unreachable)?;
+    Ok(walled)
 }
 
 /// Several processes may start at once. They take turns by a lock that holds on a single server; where it does not
-/// (behind a pooler, on a distributed database), the second to create a table fails, and looks again.
-async fn migrate(connection: &mut PgConnection) -> Result<(), MigrateError> {
+/// (behind a pooler, on a distributed database), the second to create a table fails, and looks again. True: the wall stands.
+async fn migrate(connection: &mut PgConnection) -> Result<bool, MigrateError> {
     let mut attempts = 1;
     loop {
-        match sqlx::migrate!("../migrations/postgres").run_direct(None, connection, false).await {
+        match migrate_once(connection).await {
             Err(error) if attempts < MIGRATE_ATTEMPTS_MAX && was_overtaken(&error) => {
                 attempts += 1;
                 tokio::time::sleep(MIGRATE_PAUSE).await;
@@ -110,6 +116,11 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), MigrateError> {
             done => return done,
         }
     }
+}
+
+async fn migrate_once(connection: &mut PgConnection) -> Result<bool, MigrateError> {
+    sqlx::migrate!("../migrations/postgres").run_direct(None, connection, false).await?;
+    Ok(wall::raise(connection).await?)
 }
 
 /// Did another process create the same at the same time?

@@ -102,18 +102,18 @@ impl Records {
     }
 
     pub async fn agreement(&self, id: AgreementId) -> Result<Option<Agreement>> {
-        read!(self.db, fetch_optional as AgreementRow, BY_ID, id.0)?.map(AgreementRow::agreement).transpose()
+        read!(self, fetch_optional as AgreementRow, BY_ID, id.0)?.map(AgreementRow::agreement).transpose()
     }
 
     /// Every agreement of these buyers, past and future: per buyer, oldest first.
     pub async fn agreements_of(&self, buyers: &[TenantId]) -> Result<Vec<Agreement>> {
-        let rows = fetch_any!(pool self.db, AgreementRow, BY_BUYERS, buyers);
+        let rows = fetch_any!(pool self, AgreementRow, BY_BUYERS, buyers);
         rows.into_iter().map(AgreementRow::agreement).collect()
     }
 
     pub async fn agreements_by_buyer(&self, buyer: TenantId, after: Option<AgreementId>, limit: usize) -> Result<Page<Agreement>> {
         let after = after.map_or(0, |id| id.0);
-        let rows = read!(self.db, fetch_all as AgreementRow, BY_BUYER, buyer.0, after, one_more(limit))?;
+        let rows = read!(self, fetch_all as AgreementRow, BY_BUYER, buyer.0, after, one_more(limit))?;
         Page::of(rows, limit, AgreementRow::agreement)
     }
 
@@ -121,7 +121,7 @@ impl Records {
     pub async fn agreements_below(&self, top: &Tenant, after: Option<AgreementId>, limit: usize) -> Result<Page<Agreement>> {
         let (first, end) = below(&top.path);
         let after = after.map_or(0, |id| id.0);
-        let rows = read!(self.db, fetch_all as AgreementRow, BELOW, first, end, after, one_more(limit))?;
+        let rows = read!(self, fetch_all as AgreementRow, BELOW, first, end, after, one_more(limit))?;
         Page::of(rows, limit, AgreementRow::agreement)
     }
 }

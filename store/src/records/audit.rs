@@ -110,10 +110,10 @@ impl Records {
     pub async fn audit_log(&self, top: &Tenant, before: Option<i64>, limit: usize) -> Result<Page<AuditEntry>> {
         let before = before.unwrap_or(i64::MAX);
         let rows = if top.kind == TenantKind::Platform {
-            read!(self.db, fetch_all as AuditRow, NEWEST_FIRST, before, one_more(limit))?
+            read!(self, fetch_all as AuditRow, NEWEST_FIRST, before, one_more(limit))?
         } else {
             let (first, end) = below(&top.path);
-            read!(self.db, fetch_all as AuditRow, NEWEST_FIRST_BELOW, top.root.0, before, first, end, one_more(limit))?
+            read!(self, fetch_all as AuditRow, NEWEST_FIRST_BELOW, top.root.0, before, first, end, one_more(limit))?
         };
         Page::of(rows, limit, AuditRow::entry)
     }

@@ -110,16 +110,16 @@ impl Records {
     }
 
     pub async fn card(&self, id: RateCardId) -> Result<Option<RateCard>> {
-        read!(self.db, fetch_optional as CardRow, BY_ID, id.0)?.map(CardRow::card).transpose()
+        read!(self, fetch_optional as CardRow, BY_ID, id.0)?.map(CardRow::card).transpose()
     }
 
     pub async fn card_by_name(&self, owner: TenantId, name: &str) -> Result<Option<RateCard>> {
-        read!(self.db, fetch_optional as CardRow, BY_NAME, owner.0, name)?.map(CardRow::card).transpose()
+        read!(self, fetch_optional as CardRow, BY_NAME, owner.0, name)?.map(CardRow::card).transpose()
     }
 
     pub async fn cards_by_owner(&self, owner: TenantId, after: Option<RateCardId>, limit: usize) -> Result<Page<RateCard>> {
         let after = after.map_or(0, |id| id.0);
-        let rows = read!(self.db, fetch_all as CardRow, BY_OWNER, owner.0, after, one_more(limit))?;
+        let rows = read!(self, fetch_all as CardRow, BY_OWNER, owner.0, after, one_more(limit))?;
         Page::of(rows, limit, CardRow::card)
     }
 
@@ -127,7 +127,7 @@ impl Records {
     pub async fn cards_below(&self, top: &Tenant, after: Option<RateCardId>, limit: usize) -> Result<Page<RateCard>> {
         let (first, end) = below(&top.path);
         let after = after.map_or(0, |id| id.0);
-        let rows = read!(self.db, fetch_all as CardRow, BELOW, first, end, after, one_more(limit))?;
+        let rows = read!(self, fetch_all as CardRow, BELOW, first, end, after, one_more(limit))?;
         Page::of(rows, limit, CardRow::card)
     }
 }

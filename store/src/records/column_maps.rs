@@ -59,12 +59,12 @@ impl Records {
     }
 
     pub async fn column_map(&self, owner: TenantId, name: &str) -> Result<Option<ColumnMap>> {
-        read!(self.db, fetch_optional as MapRow, GET, owner.0, name)?.map(MapRow::map).transpose()
+        read!(self, fetch_optional as MapRow, GET, owner.0, name)?.map(MapRow::map).transpose()
     }
 
     /// The owner's maps by name.
     pub async fn column_maps(&self, owner: TenantId, after_name: Option<&str>, limit: usize) -> Result<Page<ColumnMap>> {
-        let rows = read!(self.db, fetch_all as MapRow, LIST, owner.0, after_name.unwrap_or_default(), one_more(limit))?;
+        let rows = read!(self, fetch_all as MapRow, LIST, owner.0, after_name.unwrap_or_default(), one_more(limit))?;
         Page::of(rows, limit, MapRow::map)
     }
 

@@ -97,18 +97,18 @@ impl Records {
 
     /// For authentication; expired and revoked keys are found too.
     pub async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>> {
-        read!(self.db, fetch_optional as KeyRow, BY_HASH, hash.as_slice())?.map(KeyRow::key).transpose()
+        read!(self, fetch_optional as KeyRow, BY_HASH, hash.as_slice())?.map(KeyRow::key).transpose()
     }
 
     pub async fn key(&self, id: ApiKeyId) -> Result<Option<ApiKey>> {
-        read!(self.db, fetch_optional as KeyRow, BY_ID, id.0)?.map(KeyRow::key).transpose()
+        read!(self, fetch_optional as KeyRow, BY_ID, id.0)?.map(KeyRow::key).transpose()
     }
 
     /// Keys of `top` and of every tenant under it.
     pub async fn keys_below(&self, top: &Tenant, after: Option<ApiKeyId>, limit: usize) -> Result<Page<ApiKey>> {
         let (first, end) = below(&top.path);
         let after = after.map_or(0, |id| id.0);
-        let rows = read!(self.db, fetch_all as KeyRow, BELOW, first, end, after, one_more(limit))?;
+        let rows = read!(self, fetch_all as KeyRow, BELOW, first, end, after, one_more(limit))?;
         Page::of(rows, limit, KeyRow::key)
     }
 

@@ -74,15 +74,15 @@ impl Records {
     }
 
     pub async fn meter(&self, id: MeterId) -> Result<Option<Meter>> {
-        read!(self.db, fetch_optional as MeterRow, BY_ID, id.0)?.map(MeterRow::meter).transpose()
+        read!(self, fetch_optional as MeterRow, BY_ID, id.0)?.map(MeterRow::meter).transpose()
     }
 
     pub async fn meter_by_name(&self, name: &str) -> Result<Option<Meter>> {
-        read!(self.db, fetch_optional as MeterRow, BY_NAME, name)?.map(MeterRow::meter).transpose()
+        read!(self, fetch_optional as MeterRow, BY_NAME, name)?.map(MeterRow::meter).transpose()
     }
 
     pub async fn meters(&self, after: Option<MeterId>, limit: usize) -> Result<Page<Meter>> {
-        let rows = read!(self.db, fetch_all as MeterRow, LIST, after.map_or(0, |id| id.0), one_more(limit))?;
+        let rows = read!(self, fetch_all as MeterRow, LIST, after.map_or(0, |id| id.0), one_more(limit))?;
         Page::of(rows, limit, MeterRow::meter)
     }
 }

@@ -40,6 +40,8 @@ pub const LIST_ROWS_MAX: usize = 1000;
 #[derive(Debug, Clone)]
 pub struct Records {
     db: Db,
+    /// Reads show rows of this root only.
+    root: Option<TenantId>,
 }
 
 /// Who changes something, when and why.
@@ -82,7 +84,13 @@ pub struct Page<T> {
 
 impl Records {
     pub fn new(db: &Db) -> Self {
-        Self { db: db.clone() }
+        Self { db: db.clone(), root: None }
+    }
+
+    /// To read on behalf of one root: on PostgreSQL the database itself then shows nothing of another. The
+    /// statements ask for a caller's own subtree anyway; this is the second wall, not the first.
+    pub fn within(&self, root: TenantId) -> Self {
+        Self { db: self.db.clone(), root: Some(root) }
     }
 }
 

@@ -81,7 +81,7 @@ impl Records {
 
     /// A fact about this database that never changes once it is there (its secret, its format).
     pub async fn meta(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        Ok(read!(self.db, fetch_optional as (Vec<u8>,), META, name)?.map(|(value,)| value))
+        Ok(read!(self, fetch_optional as (Vec<u8>,), META, name)?.map(|(value,)| value))
     }
 
     /// Stores a fact unless it is there; the one that counts.
@@ -97,12 +97,12 @@ impl Records {
     pub async fn shared_version(&self) -> Result<Option<i64>> {
         match &self.db {
             Db::Sqlite(_) => Ok(None),
-            Db::Postgres(_) => Ok(Some(read!(self.db, fetch_one as (i64,), VERSION)?.0)),
+            Db::Postgres(_) => Ok(Some(read!(self, fetch_one as (i64,), VERSION)?.0)),
         }
     }
 
     pub async fn setting(&self, name: &str) -> Result<Option<Value>> {
-        let row = read!(self.db, fetch_optional as (String,), SETTING, name)?;
+        let row = read!(self, fetch_optional as (String,), SETTING, name)?;
         Ok(row.map(|(text,)| serde_json::from_str(&text).map_err(corrupt)).transpose()?)
     }
 
@@ -122,6 +122,6 @@ impl Records {
     }
 
     pub async fn counts(&self) -> Result<Counts> {
-        Ok(read!(self.db, fetch_one as Counts, COUNTS)?)
+        Ok(read!(self, fetch_one as Counts, COUNTS)?)
     }
 }

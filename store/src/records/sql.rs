@@ -147,24 +147,31 @@ macro_rules! write {
     }};
 }
 
-/// Reads outside a transaction: `read!(db, fetch_all as Row, SQL, arguments…)`.
+/// Reads outside a transaction: `read!(records, fetch_all as Row, SQL, arguments…)`.
 macro_rules! read {
-    ($db:expr, $fetch:ident as $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
-        match &$db {
+    ($records:expr, $fetch:ident as $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
+        match &$records.db {
             $crate::db::Db::Sqlite(db) => sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.$fetch(&db.readers).await,
-            $crate::db::Db::Postgres(db) => $crate::records::sql::patiently!(
-                sqlx::query_as::<_, $row>($sql)$(.bind(&$arg))*.$fetch(&db.pool).await
-            ),
+            $crate::db::Db::Postgres(db) => $crate::records::sql::patiently!(db, $records.root, |reader| {
+                sqlx::query_as::<_, $row>($sql)$(.bind(&$arg))*.$fetch(reader).await
+            }),
         }
     };
 }
 
-/// Tries a read again as long as the database asks for it.
+/// Reads over a connection that sees one root or all, again as long as the database asks for it.
 macro_rules! patiently {
-    ($read:expr) => {{
+    ($db:expr, $root:expr, |$reader:ident| $read:expr) => {{
         let mut tries = $crate::retry::Tries::default();
         loop {
-            match $read {
+            let found = match $db.reader($root).await {
+                Ok(mut reader) => {
+                    let $reader = reader.connection();
+                    $read
+                }
+                Err(error) => Err(error),
+            };
+            match found {
                 Err(error) if tries.again(&error).await => {}
                 done => break done,
             }
@@ -224,16 +231,18 @@ macro_rules! insert_many {
     }};
 }
 
-/// All rows for a set of ids, chunk by chunk in the ids' order. From the readers (`pool db`) or inside a transaction (`tx tx`).
+/// All rows for a set of ids, chunk by chunk in the ids' order. From the readers (`pool records`) or inside a transaction (`tx tx`).
 macro_rules! fetch_any {
-    (pool $db:expr, $row:ty, $sql:expr, $ids:expr) => {
-        match &$db {
+    (pool $records:expr, $row:ty, $sql:expr, $ids:expr) => {
+        match &$records.db {
             $crate::db::Db::Sqlite(db) => $crate::records::sql::fetch_any!(@ &db.readers, $row, $sql, $ids),
             $crate::db::Db::Postgres(db) => {
                 let text = $crate::records::sql::any_of_array($sql);
                 let ids: Vec<i64> = $crate::records::sql::distinct(&$ids).into_iter().map(|id| id.0).collect();
                 let text = || sqlx::AssertSqlSafe(text.clone());
-                $crate::records::sql::patiently!(sqlx::query_as::<_, $row>(text()).bind(&ids).fetch_all(&db.pool).await)?
+                $crate::records::sql::patiently!(db, $records.root, |reader| {
+                    sqlx::query_as::<_, $row>(text()).bind(&ids).fetch_all(reader).await
+                })?
             }
         }
     };

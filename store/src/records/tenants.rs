@@ -126,26 +126,26 @@ pub(super) async fn platform_in(tx: &mut Tx<'_>) -> Result<Option<Tenant>> {
 
 impl Records {
     pub async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>> {
-        read!(self.db, fetch_optional as TenantRow, BY_ID, id.0)?.map(TenantRow::tenant).transpose()
+        read!(self, fetch_optional as TenantRow, BY_ID, id.0)?.map(TenantRow::tenant).transpose()
     }
 
     /// The tenants among `ids` that exist, in no particular order.
     pub async fn tenants(&self, ids: &[TenantId]) -> Result<Vec<Tenant>> {
-        let rows = fetch_any!(pool self.db, TenantRow, BY_IDS, ids);
+        let rows = fetch_any!(pool self, TenantRow, BY_IDS, ids);
         rows.into_iter().map(TenantRow::tenant).collect()
     }
 
     pub async fn platform(&self) -> Result<Option<Tenant>> {
-        read!(self.db, fetch_optional as TenantRow, PLATFORM)?.map(TenantRow::tenant).transpose()
+        read!(self, fetch_optional as TenantRow, PLATFORM)?.map(TenantRow::tenant).transpose()
     }
 
     /// The tenant of this name in the subtree of `caller`. Only the platform can find several
     /// ([`RecordError::Ambiguous`]): names are unique within a root.
     pub async fn tenant_by_external_id(&self, caller: &Tenant, external_id: &str) -> Result<Option<Tenant>> {
         let rows = if caller.kind == TenantKind::Platform {
-            read!(self.db, fetch_all as TenantRow, BY_EXTERNAL_ID, external_id)?
+            read!(self, fetch_all as TenantRow, BY_EXTERNAL_ID, external_id)?
         } else {
-            read!(self.db, fetch_all as TenantRow, BY_EXTERNAL_ID_IN_ROOT, external_id, caller.root.0)?
+            read!(self, fetch_all as TenantRow, BY_EXTERNAL_ID_IN_ROOT, external_id, caller.root.0)?
         };
         if rows.len() > 1 {
             return Err(RecordError::Ambiguous { external_id: external_id.to_owned() });
@@ -165,7 +165,7 @@ impl Records {
     /// Direct buyers, oldest first.
     pub async fn children(&self, parent: TenantId, after: Option<TenantId>, limit: usize) -> Result<Page<Tenant>> {
         let after = after.map_or(0, |id| id.0);
-        let rows = read!(self.db, fetch_all as TenantRow, CHILDREN, parent.0, after, one_more(limit))?;
+        let rows = read!(self, fetch_all as TenantRow, CHILDREN, parent.0, after, one_more(limit))?;
         Page::of(rows, limit, TenantRow::tenant)
     }
 
@@ -181,13 +181,13 @@ impl Records {
                 path_bytes(&last.path).into_iter().chain([0]).collect()
             }
         };
-        let rows = read!(self.db, fetch_all as TenantRow, BELOW, start, end, one_more(limit))?;
+        let rows = read!(self, fetch_all as TenantRow, BELOW, start, end, one_more(limit))?;
         Page::of(rows, limit, TenantRow::tenant)
     }
 
     /// Keys of the digests of personal data; absent for erased and unknown tenants.
     pub async fn personal_keys(&self, ids: &[TenantId]) -> Result<Vec<(TenantId, [u8; 32])>> {
-        let rows = fetch_any!(pool self.db, (i64, Option<Vec<u8>>), PERSONAL_KEYS, ids);
+        let rows = fetch_any!(pool self, (i64, Option<Vec<u8>>), PERSONAL_KEYS, ids);
         let key = |(id, key): (i64, Option<Vec<u8>>)| key.map(|key| Ok((TenantId(id), <[u8; 32]>::try_from(key)?)));
         let keys: Result<Vec<_>, Vec<u8>> = rows.into_iter().filter_map(key).collect();
         Ok(keys.map_err(|key| corrupt(format!("a personal key of {} bytes", key.len())))?)

@@ -235,24 +235,24 @@ impl Records {
     }
 
     pub async fn version(&self, id: CardVersionId) -> Result<Option<CardVersion>> {
-        read!(self.db, fetch_optional as VersionRow, BY_ID, id.0)?.map(VersionRow::version).transpose()
+        read!(self, fetch_optional as VersionRow, BY_ID, id.0)?.map(VersionRow::version).transpose()
     }
 
     /// Drafts and published versions by number.
     pub async fn versions(&self, card: RateCardId, after_number: Option<i64>, limit: usize) -> Result<Page<CardVersion>> {
         let after = after_number.unwrap_or(0);
-        let rows = read!(self.db, fetch_all as VersionRow, LIST, card.0, after, one_more(limit))?;
+        let rows = read!(self, fetch_all as VersionRow, LIST, card.0, after, one_more(limit))?;
         Page::of(rows, limit, VersionRow::version)
     }
 
     /// Every published version, by the instant it takes effect.
     pub async fn published_versions(&self, card: RateCardId) -> Result<Vec<CardVersion>> {
-        let rows = read!(self.db, fetch_all as VersionRow, PUBLISHED, card.0)?;
+        let rows = read!(self, fetch_all as VersionRow, PUBLISHED, card.0)?;
         rows.into_iter().map(VersionRow::version).collect()
     }
 
     pub async fn version_doc(&self, id: CardVersionId) -> Result<Option<CardDoc>> {
-        let row = read!(self.db, fetch_optional as (Vec<u8>,), DOC, id.0)?;
+        let row = read!(self, fetch_optional as (Vec<u8>,), DOC, id.0)?;
         Ok(row.map(|(doc,)| serde_json::from_slice(&doc).map_err(corrupt)).transpose()?)
     }
 }

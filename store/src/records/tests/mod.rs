@@ -29,6 +29,7 @@ mod sales;
 mod service;
 mod statements;
 mod tree;
+mod wall;
 
 use super::*;
 use crate::db::{Db, PostgresOptions};

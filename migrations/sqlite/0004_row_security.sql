@@ -1,0 +1,1 @@
+-- PostgreSQL alone has roles and row-level security; the number is kept the same.
