@@ -14,9 +14,13 @@ pub struct Config {
     /// Directory of the embedded database.
     #[arg(long, env = "CENTWISE_DATA_DIR", default_value = "./centwise-data", value_name = "DIR")]
     pub data_dir: PathBuf,
-    /// Another database: `sqlite:PATH`. Without it the embedded one under the data directory.
-    #[arg(long, env = "CENTWISE_DATABASE_URL", value_name = "URL")]
+    /// Another database: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`. Without it the embedded one
+    /// under the data directory.
+    #[arg(long, env = "CENTWISE_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
+    /// PostgreSQL: a transaction is of one reseller's books alone, for a database that is distributed by root.
+    #[arg(long, env = "CENTWISE_SPLIT_BY_ROOT")]
+    pub split_by_root: bool,
     /// Logs as lines for people or as JSON.
     #[arg(long, env = "CENTWISE_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
@@ -48,6 +52,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data_dir: PathBuf::from("./centwise-data"),
             database_url: None,
+            split_by_root: false,
             log_format: LogFormat::Text,
             body_bytes_max: BODY_BYTES_MAX,
             connections_max: 4096,
@@ -60,23 +65,38 @@ impl Default for Config {
 
 /// The URL names a database that this build does not speak.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot use the database {0:?}: expected sqlite:PATH (leave the setting out for the embedded database)")]
+#[error("cannot use the database {0:?}: expected sqlite:PATH or postgres://… (leave the setting out for the embedded database)")]
 pub struct BadDatabaseUrl(String);
 
+/// Where the books are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    File(PathBuf),
+    /// By its URL.
+    Postgres(String),
+}
+
 impl Config {
-    /// The database file to open.
+    /// The database to open.
     ///
     /// # Errors
-    /// The URL is not of the form `sqlite:PATH`.
-    pub fn database_file(&self) -> Result<PathBuf, BadDatabaseUrl> {
-        let Some(url) = &self.database_url else { return Ok(self.data_dir.join("centwise.db")) };
+    /// The URL is neither of the form `sqlite:PATH` nor `postgres://…`.
+    pub fn database(&self) -> Result<Place, BadDatabaseUrl> {
+        let Some(url) = &self.database_url else { return Ok(Place::File(self.data_dir.join("centwise.db"))) };
+        if is_postgres(url) {
+            return Ok(Place::Postgres(url.clone()));
+        }
         let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).filter(|path| !path.is_empty());
-        path.map(PathBuf::from).ok_or_else(|| BadDatabaseUrl(url.clone()))
+        path.map(|path| Place::File(PathBuf::from(path))).ok_or_else(|| BadDatabaseUrl(url.clone()))
     }
 
     pub fn request_time_max(&self) -> Duration {
         Duration::from_secs(self.request_secs_max.max(1))
     }
+}
+
+pub fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
 #[cfg(test)]
@@ -98,11 +118,16 @@ mod tests {
 
     #[test]
     fn database_urls() {
-        for (url, want) in
-            [("sqlite:a/b.db", Some("a/b.db")), ("sqlite:///var/c.db", Some("/var/c.db")), ("postgres://h/d", None), ("sqlite:", None)]
-        {
+        let file = |path: &str| Some(Place::File(PathBuf::from(path)));
+        for (url, want) in [
+            ("sqlite:a/b.db", file("a/b.db")),
+            ("sqlite:///var/c.db", file("/var/c.db")),
+            ("postgres://h/d", Some(Place::Postgres("postgres://h/d".to_owned()))),
+            ("mysql://h/d", None),
+            ("sqlite:", None),
+        ] {
             let config = Config { database_url: Some(url.to_owned()), ..Config::default() };
-            assert_eq!(config.database_file().ok(), want.map(PathBuf::from), "{url}");
+            assert_eq!(config.database().ok(), want, "{url}");
         }
     }
 }

@@ -32,6 +32,7 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("already_voided", 409, "The event has been voided already"),
     ("hold_over", 409, "The hold has ended"),
     ("hold_ended", 409, "The hold has ended"),
+    ("other_root", 409, "The event belongs to the books of another reseller"),
     ("hold_of_another", 409, "The hold belongs to another customer"),
     ("counter_not_kept", 409, "The version needs counters that were not kept this month"),
     ("body_too_large", 413, "The body is too large"),
@@ -239,7 +240,7 @@ impl From<JournalError> for ApiProblem {
     fn from(error: JournalError) -> Self {
         match error {
             JournalError::Corrupt(_) => Self::internal(&error),
-            JournalError::Unavailable(_) => Self::unavailable(&error),
+            JournalError::Unavailable(_) | JournalError::Conflict(_) => Self::unavailable(&error),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::auth::Access;
 use crate::clock::{self, Clock};
-use crate::config::Config;
+use crate::config::{Config, Place};
 use crate::http::measures::Measures;
 use crate::http::write::PRICE_LISTS_AT_ONCE_MAX;
 use crate::limits::Limits;
@@ -16,8 +16,9 @@ use rating::ids::ApiKeyId;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use store::db::Db;
+use store::db::{Db, PostgresOptions};
 use store::journal::Journal;
+use store::postgres::{PostgresJournal, PostgresJournalOptions};
 use store::records::{Actor, NewTenant, Platform, Records};
 use store::sqlite::SqliteJournal;
 use tenants::{Agreement, ApiKey, Scope, Tenant, TenantKind};
@@ -75,11 +76,8 @@ pub struct Opened {
 /// # Errors
 /// The database cannot be opened or read.
 pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
-    let file = config.database_file()?;
-    create_directory(&file)?;
-    let db = Db::open_sqlite(&file).await.with_context(|| format!("cannot open the database {}", file.display()))?;
+    let (db, journal) = database(config).await?;
     let records = Records::new(&db);
-    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(&db).await.context("cannot read the journal")?);
     let (platform, admin_key) = platform_of(&records, &clock).await?;
     let engine_clock = clock.clone();
     let directory = Directory::new(records.clone());
@@ -104,6 +102,24 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         measures: Measures::default(),
     }));
     Ok(Opened { app, admin_key })
+}
+
+async fn database(config: &Config) -> anyhow::Result<(Db, Arc<dyn Journal>)> {
+    const UNREADABLE: &str = "cannot read the journal";
+    match config.database()? {
+        Place::File(file) => {
+            create_directory(&file)?;
+            let db = Db::open_sqlite(&file).await.with_context(|| format!("cannot open the database {}", file.display()))?;
+            let journal = SqliteJournal::open(&db).await.context(UNREADABLE)?;
+            Ok((db, Arc::new(journal)))
+        }
+        Place::Postgres(url) => {
+            let db = Db::open_postgres(&url, &PostgresOptions::default()).await?;
+            let options = PostgresJournalOptions { split_by_root: config.split_by_root, ..PostgresJournalOptions::default() };
+            let journal = PostgresJournal::open_with(&db, options).await.context(UNREADABLE)?;
+            Ok((db, Arc::new(journal)))
+        }
+    }
 }
 
 fn create_directory(file: &Path) -> anyhow::Result<()> {

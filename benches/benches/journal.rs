@@ -55,7 +55,7 @@ fn commit(criterion: &mut Criterion) {
                 setup,
                 |batch| {
                     let first = runtime.block_on(journal.commit(batch)).expect("a commit");
-                    assert_eq!(first, Seq(committed + 1));
+                    assert_eq!(first.at(0), Seq(committed + 1));
                     committed += size;
                 },
                 BatchSize::PerIteration,

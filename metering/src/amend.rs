@@ -105,7 +105,7 @@ impl Turn {
             }
             Outcome::Unrated { reason, .. } => {
                 self.restore(before);
-                Err(Problem::new("not_rated", format!("the corrected event cannot be priced ({reason}); nothing was changed")))
+                Err(not_rated(&reason))
             }
             Outcome::Rejected(problem) => {
                 self.restore(before);
@@ -117,6 +117,11 @@ impl Turn {
     fn void_posted(&self, record: &Record) -> Result<Option<Posted>, Problem> {
         if record.body.charges.is_empty() { Ok(None) } else { self.posted_of(record).map(Some).map_err(refused) }
     }
+}
+
+/// Why the event in place of a voided one is refused.
+pub fn not_rated(reason: &str) -> Problem {
+    Problem::new("not_rated", format!("the corrected event cannot be priced ({reason}); nothing was changed"))
 }
 
 /// The engine looks again and retries on this code.

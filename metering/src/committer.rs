@@ -6,24 +6,21 @@
 //! behind and every caller hears of it; the queue is bounded in events.
 
 use crate::command::Problem;
+use crate::execution::{Executed, Execution, SWEEP_HOLDS_MAX, expire_page};
 use crate::flights::{Ahead, Flight, Flights, Landed};
-use crate::turn::{Fresh, Known, Turn};
+use crate::lanes;
 use crate::work::{Done, Work};
 use ledger::{Hold, HoldState};
 use rating::Instant;
-use rating::fast::FastMap;
-use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{Batch, Journal, JournalError, Kind, Of, Record, RecordQuery, Seq, State, StateKeys};
+use store::journal::{Batch, Journal, JournalError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// Commands that may wait for their turn.
 pub const QUEUE_COMMANDS_MAX: usize = 200_000;
 /// Commands of one commit.
-const COMMIT_COMMANDS_MAX: usize = 8_000;
-/// Holds that are swept before the commands of one commit.
-const SWEEP_HOLDS_MAX: usize = ledger::HOLDS_EXPIRED_PER_BATCH_MAX;
+pub const COMMIT_COMMANDS_MAX: usize = 8_000;
 /// Commands that are worth a batch of their own while the one before is not yet durable.
 const AHEAD_COMMANDS_MIN: usize = 1_000;
 /// Batches that may be under way at once: one is written while the next is made ready.
@@ -35,12 +32,12 @@ pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 /// Commands of one caller, in order, with the way back.
 #[derive(Debug)]
 pub struct Job {
-    work: Vec<Work>,
-    reply: Reply,
-    place: OwnedSemaphorePermit,
+    pub work: Vec<Work>,
+    pub reply: Reply,
+    pub place: OwnedSemaphorePermit,
 }
 
-type Reply = oneshot::Sender<Result<Vec<Done>, Problem>>;
+pub type Reply = oneshot::Sender<Result<Vec<Done>, Problem>>;
 
 /// The bounded way in.
 #[derive(Debug, Clone)]
@@ -80,7 +77,10 @@ fn stopped() -> Problem {
 pub fn start(journal: Arc<dyn Journal>, clock: Clock) -> (Queue, JoinHandle<()>) {
     let (jobs, waiting) = mpsc::unbounded_channel();
     let places = Arc::new(Semaphore::new(QUEUE_COMMANDS_MAX));
-    let worker = tokio::spawn(Committer { journal, clock, waiting }.run());
+    let worker = match journal.locking().map(|locking| locking.lanes()) {
+        Some(lanes) => tokio::spawn(lanes::run(journal, clock, waiting, lanes)),
+        None => tokio::spawn(Committer { journal, clock, waiting }.run()),
+    };
     (Queue { jobs, places }, worker)
 }
 
@@ -97,13 +97,6 @@ struct Waiter {
     commands: usize,
     reply: Reply,
     place: OwnedSemaphorePermit,
-}
-
-/// What the turns of a batch came to: nothing of it is durable yet.
-struct Executed {
-    done: Vec<Done>,
-    batch: Batch,
-    fresh: Fresh,
 }
 
 impl Committer {
@@ -201,37 +194,9 @@ impl Committer {
     async fn execute(&self, work: Vec<Work>, flights: &mut Flights) -> Result<Executed, JournalError> {
         let now = (self.clock)();
         let expired = self.sweep(now, flights).await?;
-        let known = self.known(&work).await?;
-        let mut keys = StateKeys::default();
-        expired.iter().for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
-        work.iter().for_each(|command| command.keys(&mut keys));
-        known.values().flatten().for_each(|record| crate::keys::record_keys(record, &mut keys));
-        let mut state = self.load(&keys, flights).await?;
-        let later = self.rated_later(&state.amendments).await?;
-        // A resend of an event that was rated later answers with that record and its balance now; a hold may
-        // have been placed on other accounts than its usage would take now.
-        let mut more = StateKeys::default();
-        later.values().for_each(|record| crate::keys::record_keys(record, &mut more));
-        state.holds.values().for_each(|hold| more.accounts.extend(hold.amounts.iter().map(|(account, _)| *account)));
-        more.accounts.retain(|account| !state.accounts.contains_key(account));
-        if !more.accounts.is_empty() {
-            state.accounts.extend(self.load(&more, flights).await?.accounts);
-            keys.accounts.extend(more.accounts);
-        }
-        take_turns(Turn::new(now, keys, state, known, later), &expired, work)
-    }
-
-    /// The states as the batches under way leave them.
-    async fn load(&self, keys: &StateKeys, flights: &Flights) -> Result<State, JournalError> {
-        let mut state = self.journal.load(keys).await?;
-        for Ahead { state: newer, .. } in flights.ahead() {
-            state.accounts.extend(&newer.accounts);
-            state.carries.extend(newer.carries.iter().map(|(key, value)| (*key, value.clone())));
-            state.counters.extend(&newer.counters);
-            state.members.extend(newer.members.iter().map(|(key, value)| (key.clone(), *value)));
-            state.holds.extend(newer.holds.iter().map(|(key, value)| (*key, value.clone())));
-        }
-        Ok(state)
+        let execution = Execution { journal: &*self.journal, flights };
+        let known = execution.known(&work).await?;
+        execution.run(now, &expired, work, known).await
     }
 
     /// Holds that are over, to be expired at the head of the batch; a full page is a step of its own.
@@ -250,61 +215,16 @@ impl Committer {
                 }
                 continue;
             }
-            let mut keys = StateKeys::default();
-            expired.iter().for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
-            let state = self.journal.load(&keys).await?;
-            let mut turn = Turn::new(now, keys, state, Known::default(), HashMap::new());
-            expired.iter().for_each(|hold| turn.expire(hold));
-            let (batch, _) = turn.into_batch();
-            if batch.records.is_empty() {
-                return Err(JournalError::Corrupt("holds that are over cannot be expired; see verify".to_owned()));
-            }
-            self.journal.commit(batch).await?;
+            expire_page(&*self.journal, now, &expired).await?;
         }
     }
-
-    /// What the journal already holds under the names of these commands.
-    async fn known(&self, work: &[Work]) -> Result<Known, JournalError> {
-        let mut names = Vec::with_capacity(2 * work.len());
-        work.iter().for_each(|command| command.names(&mut names));
-        let mut known = Known::default();
-        for (keyed, record) in names.iter().zip(self.journal.find(&names).await?) {
-            if let Some(record) = record {
-                known.entry(keyed.key).or_default().push(record);
-            }
-        }
-        Ok(known)
-    }
-
-    /// The records that priced kept events later: what a resend of such an event answers with.
-    async fn rated_later(&self, amendments: &FastMap<Seq, store::journal::Amendment>) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
-        let seqs: Vec<Seq> = amendments.values().filter(|a| a.kind == Kind::RatedLater).map(|a| a.by).collect();
-        if seqs.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let limit = seqs.len();
-        let records = self.journal.read(&RecordQuery { of: Of::Seqs(seqs), after: None, newest_first: false, limit }).await?;
-        Ok(records.into_iter().map(|record| (record.seq, Arc::new(record))).collect())
-    }
-}
-
-/// A fault of ours in one command must not end the committer, and with it all later commands.
-fn take_turns(mut turn: Turn, expired: &[Hold], work: Vec<Work>) -> Result<Executed, JournalError> {
-    let turns = std::panic::AssertUnwindSafe(|| {
-        turn.reserve(expired.len() + work.len());
-        expired.iter().for_each(|hold| turn.expire(hold));
-        let done = work.into_iter().map(|command| turn.take(command)).collect();
-        let (batch, fresh) = turn.into_batch();
-        Executed { done, batch, fresh }
-    });
-    std::panic::catch_unwind(turns).map_err(|_| JournalError::Corrupt("a command panicked; its batch was given up".to_owned()))
 }
 
 /// Answers when the batch is durable; false: it is not.
 async fn commit(journal: &dyn Journal, batch: Batch, mut done: Vec<Done>, callers: Callers) -> bool {
     match journal.commit(batch).await {
-        Ok(first) => {
-            done.iter_mut().for_each(|answer| answer.place(first));
+        Ok(placed) => {
+            done.iter_mut().for_each(|answer| answer.place(&placed));
             callers.answer(done);
             true
         }
@@ -313,6 +233,11 @@ async fn commit(journal: &dyn Journal, batch: Batch, mut done: Vec<Done>, caller
             false
         }
     }
+}
+
+/// What callers of a batch hear that was not committed.
+pub fn unconfirmed() -> Problem {
+    Problem::new("unavailable", "the database did not confirm the batch; send it again: nothing is posted twice")
 }
 
 fn before_failed() -> JournalError {
@@ -336,8 +261,7 @@ impl Callers {
         tracing::error!(%error, commands, "a batch was not committed");
         for Waiter { reply, place, .. } in self.0 {
             drop(place);
-            let problem = Problem::new("unavailable", "the database did not confirm the batch; send it again: nothing is posted twice");
-            let _gone = reply.send(Err(problem));
+            let _gone = reply.send(Err(unconfirmed()));
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::command::{
 };
 use crate::committer::{self, Clock, Queue};
 use crate::directory::{Customer, Directory};
+use crate::execution::SWEEP_HOLDS_MAX;
 use crate::hold_name::{hold_id, named_hold};
 use crate::prepare::{Desk, Lateness};
 use crate::turn::{self, Known, Turn};
@@ -15,7 +16,7 @@ use crate::work::{Amended, Done, HoldWork, Named, Work};
 use crate::{amend, charge, holds};
 use ledger::{AccountKey, Balance, Hold};
 use rating::{Cents, Instant, Quantity, TenantId, ids::HoldId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use store::journal::{ChargePricing, Identity, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Seq, StateKeys};
 
@@ -427,10 +428,9 @@ impl Engine {
 
     /// Wakes the committer, so that holds that are over are recorded as such without other traffic.
     pub async fn sweep_holds(&self) -> Result<(), Problem> {
-        if self.journal.expired_holds(self.now(), 1).await.map_err(journal_problem)?.is_empty() {
-            return Ok(());
-        }
-        self.submit_one(Work::Sweep).await.map(drop)
+        let over = self.journal.expired_holds(self.now(), SWEEP_HOLDS_MAX).await.map_err(journal_problem)?;
+        let roots: BTreeSet<TenantId> = over.iter().map(|hold| hold.root).collect();
+        self.submit(roots.into_iter().map(|root| Work::Sweep { root }).collect()).await.map(drop)
     }
 }
 

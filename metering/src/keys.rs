@@ -28,20 +28,26 @@ impl Work {
             Self::PlaceHold(work) => usage_keys(&work.prepared, keys),
             Self::ExtendHold { hold, work, .. } => {
                 usage_keys(&work.prepared, keys);
+                keys.under(work.prepared.name().name.root);
                 keys.holds.push(*hold);
             }
-            Self::ReleaseHold { hold, .. } => keys.holds.push(*hold),
+            Self::ReleaseHold { hold, named, .. } => {
+                keys.under(named.identity.root);
+                keys.holds.push(*hold);
+            }
             Self::Money { command, .. } => {
                 let account = command.account;
+                keys.under(command.root);
                 keys.accounts.extend([account, AccountKey::external(command.root, account.currency)]);
             }
-            Self::Sweep => {}
+            Self::Sweep { .. } => {}
         }
     }
 }
 
 fn usage_keys(prepared: &Prepared, keys: &mut StateKeys) {
     let (Some(customer), Ok(plan)) = (&prepared.customer, &prepared.priced) else { return };
+    keys.under(customer.tenant.root);
     keys.carries.push(customer.tenant.id);
     for link in plan.links() {
         link_accounts(&link, plan.currency, customer, keys);
@@ -66,6 +72,7 @@ impl Void {
     fn keys(&self, keys: &mut StateKeys) {
         keys.amendments.extend([self.original.seq, self.charged.seq]);
         record_keys(&self.charged, keys);
+        keys.under(self.charged.identity.root);
         keys.carries.push(self.charged.tenant);
         for charge in &self.charged.body.charges {
             if let Some(id) = charge.counter {
@@ -83,6 +90,7 @@ pub fn record_keys(record: &Record, keys: &mut StateKeys) {
         keys.amendments.push(record.seq);
     }
     let Some(currency) = record.body.currency else { return };
+    keys.under(record.identity.root);
     for charge in &record.body.charges {
         let (buyer, root) = (charge.link.buyer, record.identity.root);
         keys.accounts.push(AccountKey::balance(buyer, currency));
@@ -100,6 +108,7 @@ pub fn record_keys(record: &Record, keys: &mut StateKeys) {
 
 /// What expiring this hold changes.
 pub fn expiry_keys(hold: &Hold, keys: &mut StateKeys) {
+    keys.under(hold.root);
     keys.accounts.extend(hold.amounts.iter().map(|(account, _)| *account));
     keys.holds.push(hold.id);
 }

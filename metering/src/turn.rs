@@ -90,7 +90,7 @@ impl Turn {
             Work::PlaceHold(work) => Done::Hold(self.place_hold(*work)),
             Work::ExtendHold { hold, named, work } => Done::Hold(self.extend_hold(hold, named, *work)),
             Work::ReleaseHold { hold, named, currency } => Done::Hold(self.release_hold(hold, named, currency)),
-            Work::Sweep => Done::Swept,
+            Work::Sweep { .. } => Done::Swept,
             Work::Money { named, command, received_at } => Done::Money(self.money(named, &command, received_at)),
         }
     }

@@ -3,9 +3,9 @@
 use crate::command::{HoldAnswer, MoneyAnswer, MoveMoney, Outcome, Posted, Problem};
 use crate::prepare::Prepared;
 use crate::void::Void;
-use rating::{Currency, Instant, ids::HoldId};
+use rating::{Currency, Instant, TenantId, ids::HoldId};
 use std::sync::Arc;
-use store::journal::{Identity, Journal, Keyed, Record, Seq};
+use store::journal::{Identity, Journal, Keyed, Placed, Record, Seq};
 
 #[derive(Debug)]
 pub enum Work {
@@ -38,7 +38,9 @@ pub enum Work {
         received_at: Instant,
     },
     /// Nothing of its own: the batch it is in expires what is over.
-    Sweep,
+    Sweep {
+        root: TenantId,
+    },
 }
 
 /// A command's identity with its key in the journal.
@@ -88,10 +90,10 @@ pub struct Amended {
 
 impl Done {
     /// Records of this batch were named by their index (−1 − index); the journal has placed them.
-    pub fn place(&mut self, first: Seq) {
+    pub fn place(&mut self, placed: &Placed) {
         let fix = |seq: &mut Seq| {
-            if seq.0 < 0 {
-                seq.0 = first.0 + (-1 - seq.0);
+            if let Ok(index) = usize::try_from(-1 - seq.0) {
+                *seq = placed.at(index);
             }
         };
         match self {
@@ -107,11 +109,34 @@ impl Work {
     /// Of the batch before its own: neither its records nor what it amended.
     pub fn needs_only_states(&self) -> bool {
         match self {
-            Self::Usage(_) | Self::PlaceHold(_) | Self::ExtendHold { .. } | Self::ReleaseHold { .. } | Self::Money { .. } | Self::Sweep => {
-                true
-            }
+            Self::Usage(_)
+            | Self::PlaceHold(_)
+            | Self::ExtendHold { .. }
+            | Self::ReleaseHold { .. }
+            | Self::Money { .. }
+            | Self::Sweep { .. } => true,
             Self::Again { .. } | Self::Void(_) | Self::Correct { .. } => false,
         }
+    }
+    /// The root whose books it moves; a lane works through each root's commands in order.
+    pub fn root(&self) -> TenantId {
+        match self {
+            Self::Usage(prepared) | Self::Again { prepared, .. } => prepared.name().name.root,
+            Self::Void(void) | Self::Correct { void, .. } => void.named.identity.root,
+            Self::PlaceHold(work) => work.prepared.name().name.root,
+            Self::ExtendHold { named, .. } | Self::ReleaseHold { named, .. } | Self::Money { named, .. } => named.identity.root,
+            Self::Sweep { root } => *root,
+        }
+    }
+    /// Another root whose books or lists it may change as well.
+    pub fn other_root(&self) -> Option<TenantId> {
+        let other = match self {
+            Self::Again { kept, .. } => kept.identity.root,
+            Self::Void(void) => void.original.identity.root,
+            Self::Correct { event, .. } => event.name().name.root,
+            _ => return None,
+        };
+        (other != self.root()).then_some(other)
     }
     /// Names under which the journal may already know the command.
     pub fn names<'a>(&'a self, into: &mut Vec<Keyed<'a>>) {
@@ -128,7 +153,7 @@ impl Work {
             }
             Self::PlaceHold(work) => into.push(work.prepared.name()),
             Self::ExtendHold { named, .. } | Self::ReleaseHold { named, .. } | Self::Money { named, .. } => into.push(named.keyed()),
-            Self::Sweep => {}
+            Self::Sweep { .. } => {}
         }
     }
 }

@@ -3,6 +3,12 @@
 //! One batch is one database transaction: records, balances, carries, counters, holds, hash chain.
 //! `commit` returns when the batch is durable. A batch that fails leaves nothing behind.
 
+mod keys;
+mod kinds;
+
+pub use keys::{KeysOf, Mark, StateKeys};
+pub use kinds::{Kind, Namespace};
+
 use async_trait::async_trait;
 use ledger::{AccountKey, Balance, Hold, LinkCharge, Posting};
 use rating::fast::FastMap;
@@ -13,7 +19,8 @@ use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Position of a record in the journal: dense, in order of arrival, never reused.
+/// Position of a record in the journal: dense, in order of arrival, never reused. On PostgreSQL so within
+/// a root, whose number is above the position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Seq(pub i64);
 
@@ -46,73 +53,6 @@ pub struct Name<'a> {
 pub struct Keyed<'a> {
     pub key: u64,
     pub name: Name<'a>,
-}
-
-/// Keeps the ids of usage apart from those of other commands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[repr(u8)]
-pub enum Namespace {
-    Usage = 1,
-    /// Void and correct: id = the command's own key.
-    Amend = 2,
-    Hold = 3,
-    /// Extend, release (their own idempotency keys).
-    HoldStep = 4,
-    Money = 5,
-    /// Steps of the engine itself (expiry, rating of a kept event): never looked up.
-    Engine = 6,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[repr(u8)]
-pub enum Kind {
-    /// Usage that was priced and posted.
-    Rated = 1,
-    /// Usage that happened and could not be priced (`Body::reason`).
-    Unrated = 2,
-    /// A kept event priced later (`refers_to`: the unrated record).
-    RatedLater = 3,
-    /// −q of an earlier event (`refers_to`).
-    Void = 4,
-    HoldPlaced = 10,
-    HoldExtended = 11,
-    HoldReleased = 12,
-    HoldExpired = 13,
-    TopUp = 20,
-    Adjustment = 21,
-}
-
-impl Namespace {
-    pub const fn from_code(code: i64) -> Option<Self> {
-        Some(match code {
-            1 => Self::Usage,
-            2 => Self::Amend,
-            3 => Self::Hold,
-            4 => Self::HoldStep,
-            5 => Self::Money,
-            6 => Self::Engine,
-            _ => return None,
-        })
-    }
-}
-
-impl Kind {
-    pub const fn from_code(code: i64) -> Option<Self> {
-        Some(match code {
-            1 => Self::Rated,
-            2 => Self::Unrated,
-            3 => Self::RatedLater,
-            4 => Self::Void,
-            10 => Self::HoldPlaced,
-            11 => Self::HoldExtended,
-            12 => Self::HoldReleased,
-            13 => Self::HoldExpired,
-            20 => Self::TopUp,
-            21 => Self::Adjustment,
-            _ => return None,
-        })
-    }
 }
 
 /// One line of the journal.
@@ -254,22 +194,6 @@ pub struct Amendment {
     pub by: Seq,
 }
 
-/// Which states a batch touches. Duplicates are allowed.
-#[derive(Debug, Clone, Default)]
-pub struct StateKeys {
-    pub accounts: Vec<AccountKey>,
-    /// Leaf customers whose carries are needed.
-    pub carries: Vec<TenantId>,
-    pub counters: Vec<CounterKey>,
-    pub members: Vec<MemberKey>,
-    /// Counters of which every member is needed (a void of `max` or `latest`).
-    pub all_members: Vec<CounterKey>,
-    pub holds: Vec<HoldId>,
-    /// Only if they are open: usage that may carry its hold's id. Mostly absent, so answered without the disk.
-    pub open_holds: Vec<HoldId>,
-    pub amendments: Vec<Seq>,
-}
-
 /// States by key; what is absent has never been written (zero).
 #[derive(Debug, Clone, Default)]
 pub struct State {
@@ -342,13 +266,52 @@ pub enum JournalError {
     /// Nothing was written; the same batch may be tried again.
     #[error("the database is busy or gone: {0}")]
     Unavailable(String),
+    /// Another transaction was in the way: nothing was written, and the same at once may succeed.
+    #[error("another transaction was in the way: {0}")]
+    Conflict(String),
     #[error("the journal does not read back: {0}")]
     Corrupt(String),
 }
 
 pub type Result<T, E = JournalError> = std::result::Result<T, E>;
 
-/// Few methods; implemented for SQLite and memory, later PostgreSQL.
+/// Where a commit put its records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placed {
+    /// The first here, the others densely behind it.
+    From(Seq),
+    Each(Vec<Seq>),
+}
+
+impl Placed {
+    /// Of the record at this index of the batch.
+    pub fn at(&self, index: usize) -> Seq {
+        match self {
+            Self::From(first) => Seq(first.0 + index as i64),
+            Self::Each(seqs) => seqs.get(index).copied().unwrap_or_default(),
+        }
+    }
+}
+
+/// How a journal that several processes write wants its batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lanes {
+    /// Batches at once, each of other roots.
+    pub count: usize,
+    /// A batch is of one root.
+    pub one_root: bool,
+}
+
+/// A journal that several processes write: a batch begins by locking its roots.
+#[async_trait]
+pub trait Locking: Journal {
+    fn lanes(&self) -> Lanes;
+    /// The journal as this batch alone sees and changes it, until it has committed or is dropped: nobody
+    /// else writes to these roots meanwhile. Its [`Journal::expired_holds`] are those of these roots.
+    async fn enter(&self, roots: &[TenantId]) -> Result<Arc<dyn Journal>>;
+}
+
+/// Few methods; implemented for SQLite, PostgreSQL and memory.
 #[async_trait]
 pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
     /// A hash of the identity that nobody outside can choose; made by the callers' tasks, so that a
@@ -365,13 +328,17 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
     /// Does beforehand what a commit needs no position for. It may run while another batch is committed;
     /// the records must not change afterwards.
     fn pack(&self, _batch: &mut Batch) {}
-    /// Returns the seq of the first record; the others follow densely. Durable on return.
-    async fn commit(&self, batch: Batch) -> Result<Seq>;
+    /// Durable on return.
+    async fn commit(&self, batch: Batch) -> Result<Placed>;
     async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>>;
     /// Open holds that are over at `now`, oldest end first, at most `limit`.
     async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>>;
     /// Audits the books: the checks of `verify`, with the first differences.
     async fn verify(&self) -> Result<Vec<Check>>;
+    /// `None`: nobody else writes, and a batch may be worked out on states that are not yet durable.
+    fn locking(&self) -> Option<&dyn Locking> {
+        None
+    }
 }
 
 /// One line of `verify`.

@@ -9,6 +9,7 @@ pub mod db;
 pub mod hash;
 pub mod journal;
 pub mod memory;
+pub mod postgres;
 pub mod records;
 mod retry;
 pub mod runs;

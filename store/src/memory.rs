@@ -4,8 +4,8 @@
 
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{
-    Amendment, Batch, BatchHead, Body, Check, Identity, Journal, JournalError, Keyed, Member, MemberKey, Name, Namespace, Of, Record,
-    RecordQuery, Result, Seq, State, StateKeys,
+    Amendment, Batch, BatchHead, Body, Check, Identity, Journal, JournalError, Keyed, Member, MemberKey, Name, Namespace, Of, Placed,
+    Record, RecordQuery, Result, Seq, State, StateKeys,
 };
 use crate::verify::{Audit, Stored, StoredRow};
 use async_trait::async_trait;
@@ -77,13 +77,13 @@ impl Journal for MemoryJournal {
         Ok(self.lock()?.load(keys))
     }
 
-    async fn commit(&self, batch: Batch) -> Result<Seq> {
+    async fn commit(&self, batch: Batch) -> Result<Placed> {
         let mut books = self.lock()?;
         if books.fail_commits > 0 {
             books.fail_commits -= 1;
             return Err(JournalError::Unavailable("told to fail".into()));
         }
-        books.commit(batch)
+        books.commit(batch).map(Placed::From)
     }
 
     async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>> {

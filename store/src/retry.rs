@@ -25,7 +25,7 @@ impl Tries {
         (was_undone(error) || code(error).as_deref() == Some("XX000")) && self.pause().await
     }
 
-    async fn pause(&mut self) -> bool {
+    pub(crate) async fn pause(&mut self) -> bool {
         if self.again == AGAIN_MAX {
             return false;
         }
@@ -34,6 +34,11 @@ impl Tries {
         tokio::time::sleep(pause).await;
         true
     }
+}
+
+/// Nothing of the transaction stays, or nobody knows: the whole of it may be done again by who can tell.
+pub(crate) fn may_be_done_again(error: &sqlx::Error) -> bool {
+    was_cut_off(error) || was_undone(error) || code(error).as_deref() == Some("XX000")
 }
 
 fn code(error: &sqlx::Error) -> Option<String> {

@@ -20,7 +20,7 @@ use chain::Chain;
 use ledger::{AccountKey, HoldState, LinkCharge};
 use rating::fast::FastMap;
 use rating::usage::Counter;
-use rating::{Carry, Cents, TenantId, ids::HoldId, rounding};
+use rating::{Carry, Cents, Currency, TenantId, ids::HoldId, rounding};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -75,6 +75,8 @@ pub struct Audit {
     carries: FastMap<(TenantId, TenantId), Carry>,
     counters: FastMap<CounterKey, Counter>,
     held: HashMap<HoldId, Vec<(AccountKey, Cents)>>,
+    sums: BTreeMap<Currency, i128>,
+    zero_sum_examined: u64,
     amendments: HashMap<Seq, Amendment>,
     chain: Chain,
     identities: Identities,
@@ -213,16 +215,24 @@ impl Audit {
         &mut self.identities
     }
 
+    /// Where a journal is one per root: the rows of the next one follow, behind this seq.
+    pub const fn begin_root(&mut self, before: Seq) {
+        self.last_seq = before.0;
+    }
+
+    /// After the last row of a root, with what is stored of it; nothing of it is kept.
+    pub fn end_root(&mut self, stored: &Stored) {
+        self.compare(stored);
+        self.carries.clear();
+        self.counters.clear();
+        self.held.clear();
+        self.amendments.clear();
+    }
+
     /// After the last row.
     pub fn finish(mut self, stored: &Stored) -> Vec<Check> {
-        self.chain.finish(&stored.heads);
-        let zero_sum = zero_sum(stored);
-        self.compare_balances(stored);
-        self.compare_carries(stored);
-        compare("counter", &self.counters, &stored.state.counters, &mut self.counter_tally);
-        compare("amendment of", &self.amendments, &stored.state.amendments, &mut self.amendment_tally);
-        self.amendment_tally.examined = self.amendments.len() as u64;
-        self.compare_holds(stored);
+        self.compare(stored);
+        let zero_sum = self.zero_sum();
         vec![
             self.balance_tally.into_check("balances"),
             zero_sum.into_check("zero_sum"),
@@ -235,6 +245,32 @@ impl Audit {
             self.personal_tally.into_check("personal"),
             self.chain.tally.into_check("hash_chain"),
         ]
+    }
+
+    fn compare(&mut self, stored: &Stored) {
+        self.chain.finish(&stored.heads);
+        self.sum_up(stored);
+        self.compare_balances(stored);
+        self.compare_carries(stored);
+        compare("counter", &self.counters, &stored.state.counters, &mut self.counter_tally);
+        compare("amendment of", &self.amendments, &stored.state.amendments, &mut self.amendment_tally);
+        self.amendment_tally.examined += self.amendments.len() as u64;
+        self.compare_holds(stored);
+    }
+
+    fn sum_up(&mut self, stored: &Stored) {
+        for (key, balance) in stored.state.accounts.iter().filter(|(_, balance)| balance.posted != Cents::ZERO) {
+            self.zero_sum_examined += 1;
+            *self.sums.entry(key.currency).or_default() += i128::from(balance.posted.0);
+        }
+    }
+
+    fn zero_sum(&mut self) -> Tally {
+        let mut tally = Tally { examined: self.zero_sum_examined, ..Tally::default() };
+        for (currency, sum) in std::mem::take(&mut self.sums).into_iter().filter(|(_, sum)| *sum != 0) {
+            tally.differs(format_args!("{currency}: the accounts sum to {sum} cents"));
+        }
+        tally
     }
 
     fn compare_balances(&mut self, stored: &Stored) {
@@ -289,19 +325,6 @@ impl Audit {
             self.hold_tally.differs(format_args!("{key}: there is no such account, and holds on it are open"));
         }
     }
-}
-
-fn zero_sum(stored: &Stored) -> Tally {
-    let mut tally = Tally::default();
-    let mut sums: BTreeMap<rating::Currency, i128> = BTreeMap::new();
-    for (key, balance) in stored.state.accounts.iter().filter(|(_, balance)| balance.posted != Cents::ZERO) {
-        tally.examined += 1;
-        *sums.entry(key.currency).or_default() += i128::from(balance.posted.0);
-    }
-    for (currency, sum) in sums.into_iter().filter(|(_, sum)| *sum != 0) {
-        tally.differs(format_args!("{currency}: the accounts sum to {sum} cents"));
-    }
-    tally
 }
 
 fn compare<K: Eq + std::hash::Hash + std::fmt::Debug, V: PartialEq + std::fmt::Debug, S: BuildHasher, T: BuildHasher>(

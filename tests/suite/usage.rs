@@ -289,7 +289,7 @@ async fn a_full_queue_refuses_at_once(backend: Backend) {
     let world = World::new(backend).await;
     let now = world.now();
     let (queue, worker) = committer::start(std::sync::Arc::clone(&world.journal), std::sync::Arc::new(move || now));
-    let sweeps = |count: usize| (0..count).map(|_| Work::Sweep).collect::<Vec<_>>();
+    let sweeps = |count: usize| (0..count).map(|_| Work::Sweep { root: rating::TenantId(1) }).collect::<Vec<_>>();
     assert_eq!(queue.submit(sweeps(QUEUE_COMMANDS_MAX + 1)).await.unwrap_err().code, "overloaded");
     assert_eq!(queue.submit(sweeps(QUEUE_COMMANDS_MAX)).await.unwrap().len(), QUEUE_COMMANDS_MAX);
     let (most, one) = futures_util::future::join(queue.submit(sweeps(QUEUE_COMMANDS_MAX)), queue.submit(sweeps(1))).await;

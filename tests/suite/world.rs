@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use store::db::Db;
+use store::db::{Db, PostgresOptions};
 use store::journal::Journal;
 use store::memory::MemoryJournal;
+use store::postgres::{PostgresJournal, PostgresJournalOptions};
 use store::records::{Actor, Meter, NewTenant, RateCard, Records, TenantPatch};
 use store::sqlite::{JournalOptions, SqliteJournal};
 
@@ -29,6 +30,25 @@ pub const NOW: &str = "2026-11-20T12:00:00Z";
 pub enum Backend {
     Memory,
     Sqlite,
+    Postgres,
+    /// A transaction for each root.
+    PostgresByRoot,
+}
+
+/// The database of the next world.
+static NEXT: Mutex<Vec<test_postgres::Database>> = Mutex::new(Vec::new());
+
+/// False (having said so) where there is no PostgreSQL.
+pub async fn postgres_is_here() -> bool {
+    let made = test_postgres::database().await;
+    let is_here = made.is_some();
+    NEXT.lock().unwrap().extend(made);
+    is_here
+}
+
+async fn database() -> Option<test_postgres::Database> {
+    let next = NEXT.lock().unwrap().pop();
+    if next.is_some() { next } else { test_postgres::database().await }
 }
 
 /// Stamps every test on every journal.
@@ -42,6 +62,22 @@ macro_rules! on_every_journal {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() { super::$test($crate::world::Backend::Sqlite).await })+
         }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                if $crate::world::postgres_is_here().await {
+                    super::$test($crate::world::Backend::Postgres).await
+                }
+            })+
+        }
+        mod postgres_by_root {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                if $crate::world::postgres_is_here().await {
+                    super::$test($crate::world::Backend::PostgresByRoot).await
+                }
+            })+
+        }
     };
 }
 pub(crate) use on_every_journal;
@@ -54,6 +90,9 @@ pub struct World {
     pub memory: Option<MemoryJournal>,
     /// To wait until everything that is due is written; `None` in memory.
     pub sqlite: Option<SqliteJournal>,
+    pub postgres: Option<PostgresJournal>,
+    pub db: Db,
+    _database: Option<test_postgres::Database>,
     pub file: std::path::PathBuf,
     pub platform: Tenant,
     clock: Arc<AtomicI64>,
@@ -67,6 +106,15 @@ pub fn instant(text: &str) -> Instant {
     text.parse().unwrap_or_else(|_| panic!("{text:?} is no instant"))
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        if let (Some(journal), false) = (&self.postgres, std::thread::panicking()) {
+            let locking = journal.locking().unwrap().lanes();
+            assert!(!locking.one_root || journal.roots_held_max() <= 1, "a transaction held several roots");
+        }
+    }
+}
+
 impl World {
     /// A platform that measures calls, SMS, API calls and bookings, and sells to nobody yet.
     pub async fn new(backend: Backend) -> Self {
@@ -77,16 +125,21 @@ impl World {
     pub async fn with(backend: Backend, options: JournalOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("centwise.db");
-        let db = Db::open_sqlite(&file).await.unwrap();
-        let memory = (backend == Backend::Memory).then(MemoryJournal::new);
-        let sqlite = match backend {
-            Backend::Memory => None,
-            Backend::Sqlite => Some(SqliteJournal::open_with(&db, options).await.unwrap()),
+        let on_postgres = matches!(backend, Backend::Postgres | Backend::PostgresByRoot);
+        let database = if on_postgres { database().await } else { None };
+        let db = match &database {
+            Some(database) => Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap(),
+            None => Db::open_sqlite(&file).await.unwrap(),
         };
-        let journal: Arc<dyn Journal> = match (&memory, &sqlite) {
-            (Some(memory), _) => Arc::new(memory.clone()),
-            (_, Some(sqlite)) => Arc::new(sqlite.clone()),
-            _ => unreachable!("a journal is in memory or in a database"),
+        let (mut memory, mut sqlite, mut postgres) = (None, None, None);
+        let journal: Arc<dyn Journal> = match backend {
+            Backend::Memory => Arc::new(memory.insert(MemoryJournal::new()).clone()),
+            Backend::Sqlite => Arc::new(sqlite.insert(SqliteJournal::open_with(&db, options).await.unwrap()).clone()),
+            Backend::Postgres | Backend::PostgresByRoot => {
+                let split_by_root = backend == Backend::PostgresByRoot;
+                let options = PostgresJournalOptions { lanes: 2, split_by_root, fold_bytes: 1000 };
+                Arc::new(postgres.insert(PostgresJournal::open_with(&db, options).await.unwrap()).clone())
+            }
         };
         let records = Records::new(&db);
         let clock = Arc::new(AtomicI64::new(instant(NOW).micros()));
@@ -100,6 +153,9 @@ impl World {
             journal,
             memory,
             sqlite,
+            postgres,
+            db: db.clone(),
+            _database: database,
             file,
             platform: platform.clone(),
             clock,

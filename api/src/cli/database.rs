@@ -1,6 +1,6 @@
 //! Which database a command means, and what to do when it cannot be had.
 
-use crate::config::Config;
+use crate::config::{Config, Place, is_postgres};
 use anyhow::bail;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,8 @@ pub struct Database {
     /// Directory of the embedded database
     #[arg(long, env = "CENTWISE_DATA_DIR", default_value = "./centwise-data", value_name = "DIR")]
     data_dir: PathBuf,
-    /// Another database: sqlite:PATH, or a directory
-    #[arg(long, env = "CENTWISE_DATABASE_URL", value_name = "URL")]
+    /// Another database: sqlite:PATH, a directory, or postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env = "CENTWISE_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
 }
 
@@ -22,28 +22,28 @@ impl Database {
         settled(Config { listen, data_dir: self.data_dir.clone(), database_url: self.database_url.clone(), ..Config::default() })
     }
 
-    /// The database file, which must be there.
-    pub fn existing_file(&self) -> anyhow::Result<PathBuf> {
-        let file = self.config()?.database_file()?;
-        if !file.exists() {
-            bail!(
+    /// The database; a file must be there.
+    pub fn existing(&self) -> anyhow::Result<Place> {
+        let place = self.config()?.database()?;
+        match &place {
+            Place::File(file) if !file.exists() => bail!(
                 "there is no database {} (name another with --data-dir or --database-url, or make one with `centwise serve`)",
                 file.display()
-            );
+            ),
+            _ => Ok(place),
         }
-        Ok(file)
     }
 }
 
 /// Settles what the URL names: a file, or a directory for `data_dir`.
 pub fn settled(mut config: Config) -> anyhow::Result<Config> {
     let Some(url) = &config.database_url else { return Ok(config) };
-    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        bail!("PostgreSQL is not in this version: leave --database-url out to use the embedded database, or name one as sqlite:PATH");
+    if is_postgres(url) {
+        return Ok(config);
     }
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
     let directory = match path {
-        None if url.contains("://") => bail!("cannot use the database {url:?}: expected sqlite:PATH or a directory"),
+        None if url.contains("://") => bail!("cannot use the database {url:?}: expected sqlite:PATH, a directory or postgres://…"),
         None => Some(url.as_str()),
         Some(path) => Some(path).filter(|path| path.ends_with('/') || Path::new(path).is_dir()),
     };
@@ -74,12 +74,11 @@ mod tests {
             (Some("sqlite:a/b.sqlite".to_owned()), Some("a/b.sqlite".to_owned())),
             (Some("sqlite:new/".to_owned()), Some("new/centwise.db".to_owned())),
             (Some(format!("sqlite:{here}")), Some(format!("{here}/centwise.db"))),
-            (Some("postgres://h/d".to_owned()), None),
             (Some("mysql://h/d".to_owned()), None),
         ] {
             let database = Database { data_dir: PathBuf::from("./centwise-data"), database_url: url.clone() };
-            let file = database.config().ok().and_then(|config| config.database_file().ok());
-            assert_eq!(file, want.map(PathBuf::from), "{url:?}");
+            let place = database.config().ok().and_then(|config| config.database().ok());
+            assert_eq!(place, want.map(|path| Place::File(PathBuf::from(path))), "{url:?}");
         }
     }
 }

@@ -4,9 +4,11 @@
 use super::Ended;
 use super::database::Database;
 use crate::clock::Clock;
+use crate::config::Place;
 use anyhow::bail;
 use serde::Serialize;
 use std::io::Write;
+use store::db::{Db, PostgresOptions};
 use store::sqlite::health::{Health, look_at_file};
 
 /// Look at the database, the balances and anomalies, for cron: exit code 0, 1 or 2
@@ -74,8 +76,15 @@ fn checks(args: &Args) -> Vec<Check> {
 }
 
 fn look(args: &Args) -> anyhow::Result<Health> {
-    let file = args.database.existing_file()?;
-    Ok(super::runtime()?.block_on(look_at_file(&file, Clock::system().now()))?)
+    let (place, now) = (args.database.existing()?, Clock::system().now());
+    super::runtime()?.block_on(async {
+        Ok(match &place {
+            Place::File(file) => look_at_file(file, now).await?,
+            Place::Postgres(url) => {
+                store::postgres::look_at_database(&Db::open_postgres(url, &PostgresOptions::default()).await?, now).await?
+            }
+        })
+    })
 }
 
 fn judged(health: &Health) -> Vec<Check> {

@@ -2,7 +2,7 @@
 
 use super::{Ended, database, runtime};
 use crate::clock::Clock;
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, LogFormat, Place};
 use crate::{demo, server};
 use std::io::Write;
 
@@ -28,8 +28,12 @@ pub fn run(args: Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         let running = server::serve(&config, Clock::system()).await.map_err(database::explained)?;
         print_admin_key(running.admin_key.as_deref(), out)?;
         if args.demo {
-            let file = config.database_file()?;
-            demo::start(&running, file.parent().unwrap_or(&config.data_dir), out).await?;
+            let place = config.database()?;
+            let directory = match &place {
+                Place::File(file) => file.parent(),
+                Place::Postgres(_) => None,
+            };
+            demo::start(&running, directory.unwrap_or(&config.data_dir), out).await?;
         }
         writeln!(out, "listening on {}", running.url())?;
         out.flush()?;

@@ -2,8 +2,10 @@
 
 use super::Ended;
 use super::database::Database;
+use crate::config::Place;
 use serde::Serialize;
 use std::io::Write;
+use store::db::{Db, PostgresOptions};
 use store::journal::Check;
 
 /// Audit the books: balances, sums, charges, carries, holds, identities, hash chain
@@ -22,9 +24,16 @@ struct Verdict<'a> {
     checks: &'a [Check],
 }
 
+async fn audit(place: &Place) -> anyhow::Result<Vec<Check>> {
+    Ok(match place {
+        Place::File(file) => store::sqlite::verify_file(file).await?,
+        Place::Postgres(url) => store::postgres::verify_database(&Db::open_postgres(url, &PostgresOptions::default()).await?).await?,
+    })
+}
+
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
-    let file = args.database.existing_file()?;
-    let checks = super::runtime()?.block_on(store::sqlite::verify_file(&file))?;
+    let place = args.database.existing()?;
+    let checks = super::runtime()?.block_on(audit(&place))?;
     let ok = checks.iter().all(|check| check.ok);
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&Verdict { ok, checks: &checks })?)?;

@@ -6,7 +6,7 @@ use super::sql::{self, Binder};
 use super::states::{self, Pending, sorted};
 use super::{Position, Shared, maintain};
 use crate::hash::{BatchHasher, GENESIS, Row};
-use crate::journal::{Batch, BatchHead, JournalError, Kind, Record, Result, Seq, State};
+use crate::journal::{Batch, BatchHead, JournalError, Kind, Placed, Record, Result, Seq, State};
 use rating::{Instant, TenantId};
 use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl Packing {
     }
 }
 
-pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Seq> {
+pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Placed> {
     maintain::wait_if_behind(shared).await?;
     let packing = match std::mem::take(&mut batch.packed).0.and_then(Arc::into_inner) {
         Some(packing) => packing,
@@ -74,7 +74,7 @@ pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Seq> {
     position.heads.extend(heads);
     drop(position);
     maintain::start_if_due(shared)?;
-    Ok(Seq(first))
+    Ok(Placed::From(Seq(first)))
 }
 
 /// Everything pending, with this batch, if it is time to write it.

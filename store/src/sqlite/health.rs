@@ -52,7 +52,7 @@ pub async fn look_at_file(file: &Path, now: Instant) -> Result<Health> {
 }
 
 /// Currencies that do not sum to zero, and accounts that hold less than nothing.
-fn unbalanced(accounts: &Accounts) -> i64 {
+pub(crate) fn unbalanced(accounts: &Accounts) -> i64 {
     let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
     for (key, balance) in accounts {
         *sums.entry(key.currency).or_default() += i128::from(balance.posted.0);
@@ -62,7 +62,7 @@ fn unbalanced(accounts: &Accounts) -> i64 {
 }
 
 /// Balances below their limit: usage that happened was posted although it overdrew.
-fn overdrawn(accounts: &Accounts, limits: &HashMap<i64, i64>) -> i64 {
+pub(crate) fn overdrawn(accounts: &Accounts, limits: &HashMap<i64, i64>) -> i64 {
     let below = |(key, balance): &(&AccountKey, &Balance)| {
         let limit = limits.get(&key.tenant.0).filter(|_| key.kind == AccountKind::Balance);
         limit.is_some_and(|limit| i128::from(balance.posted.0) - i128::from(balance.held.0) + i128::from(*limit) < 0)

@@ -5,7 +5,7 @@
 //! of the database: it changes after the commit, or is forgotten when a commit's outcome is unknown.
 
 mod audit;
-mod cache;
+pub(crate) mod cache;
 mod commit;
 pub mod health;
 mod index;
@@ -13,8 +13,8 @@ mod load;
 mod lookup;
 mod maintain;
 mod open;
-mod packed;
-mod rows;
+pub(crate) mod packed;
+pub(crate) mod rows;
 mod sql;
 mod states;
 
@@ -22,7 +22,7 @@ pub use audit::verify_file;
 pub use commit::Packing;
 
 use crate::db::{Db, Sqlite};
-use crate::journal::{self, Batch, Check, Journal, JournalError, Keyed, Name, Record, RecordQuery, Result, Seq, State, StateKeys};
+use crate::journal::{self, Batch, Check, Journal, JournalError, Keyed, Name, Placed, Record, RecordQuery, Result, State, StateKeys};
 use async_trait::async_trait;
 use cache::HotStates;
 use index::{Index, Secret};
@@ -137,7 +137,7 @@ impl Journal for SqliteJournal {
     }
 
     /// Goes on to its end even if the caller stops waiting.
-    async fn commit(&self, batch: Batch) -> Result<Seq> {
+    async fn commit(&self, batch: Batch) -> Result<Placed> {
         let shared = Arc::clone(&self.shared);
         let committed = tokio::spawn(async move {
             open::clear_doubt(&shared).await?;

@@ -13,6 +13,7 @@ impl From<sqlx::Error> for JournalError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => Self::Corrupt(error.to_string()),
+            error if crate::retry::may_be_done_again(&error) => Self::Conflict(error.to_string()),
             error => Self::Unavailable(error.to_string()),
         }
     }
@@ -118,7 +119,7 @@ pub fn account(row: &SqliteRow) -> Result<(AccountKey, Balance)> {
     Ok((key, Balance { posted: Cents(int(row, 3)?), held: Cents(int(row, 4)?) }))
 }
 
-const fn account_kind(code: i64) -> Option<AccountKind> {
+pub const fn account_kind(code: i64) -> Option<AccountKind> {
     Some(match code {
         1 => AccountKind::Balance,
         2 => AccountKind::Income,

@@ -30,7 +30,7 @@ async fn reopened(image: &TempDir) -> (Db, SqliteJournal) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_loses_nothing_that_was_committed() {
-    let bench = Bench::sqlite().await;
+    let bench = Bench::sqlite().await.unwrap();
     let (_, dir) = bench.db.as_ref().unwrap();
     let mut till = Till::default();
     till.hold(ROOT, ACME, HoldId(1), 10, Instant(1));
@@ -58,7 +58,7 @@ async fn a_crash_loses_nothing_that_was_committed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_index_is_built_again() {
-    let bench = Bench::sqlite().await;
+    let bench = Bench::sqlite().await.unwrap();
     let mut till = Till::default();
     for event in 0..100 {
         till.sale(ROOT, ACME, &event.to_string(), CENT);
@@ -123,7 +123,7 @@ async fn damage_is_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn members_are_kept_by_counter() {
-    let bench = Bench::sqlite().await;
+    let bench = Bench::sqlite().await.unwrap();
     let counter = |rate_key| CounterKey { buyer: ACME, id: CounterId { rate_key, month: 3 } };
     let member = |rate_key, value: &str| MemberKey { counter: counter(rate_key), value: value.into() };
     let mut batch = Till::default().ring_up();
@@ -141,7 +141,7 @@ async fn members_are_kept_by_counter() {
 /// A caller that stops waiting changes nothing: the commit goes on, and the next one comes after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_may_stop_waiting() {
-    let bench = Bench::sqlite().await;
+    let bench = Bench::sqlite().await.unwrap();
     let mut till = Till::default();
     for event in 0..20 {
         till.sale(ROOT, ACME, &event.to_string(), CENT);

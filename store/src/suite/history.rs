@@ -11,12 +11,12 @@ use ledger::{AccountKey, Balance, HoldState};
 use proptest::prelude::*;
 use rating::{Currency, Exact, Instant, TenantId, ids::HoldId};
 
-const ROOTS: i64 = 3;
-const CUSTOMERS: i64 = 7;
-const HOLDS: i64 = 4 * CUSTOMERS;
+pub const ROOTS: i64 = 3;
+pub const CUSTOMERS: i64 = 7;
+pub const HOLDS: i64 = 4 * CUSTOMERS;
 
 #[derive(Debug, Clone)]
-enum Step {
+pub enum Step {
     /// Sales of (customer, id): ids repeat.
     Commit(Vec<(i64, u16)>),
     /// Each places this hold, or does what it says with it if it is open; all in one batch.
@@ -32,7 +32,7 @@ enum Step {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum HoldStep {
+pub enum HoldStep {
     Extend(i64),
     Capture,
     Release,
@@ -48,7 +48,7 @@ fn hold_step() -> impl Strategy<Value = HoldStep> {
     ]
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub fn step() -> impl Strategy<Value = Step> {
     let customer = 0..CUSTOMERS;
     prop_oneof![
         6 => prop::collection::vec((customer.clone(), 0..60_u16), 0..12).prop_map(Step::Commit),
@@ -60,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn root_of(customer: i64) -> TenantId {
+pub fn root_of(customer: i64) -> TenantId {
     TenantId(100 + customer % ROOTS)
 }
 
@@ -98,7 +98,7 @@ async fn same_answers(model: &MemoryJournal, journal: &SqliteJournal, step: &Ste
     assert_eq!((got.accounts, got.carries, got.holds), (expected.accounts, expected.carries, expected.holds));
 }
 
-fn step_hold(till: &mut Till, number: i64, step: HoldStep) {
+pub fn step_hold(till: &mut Till, number: i64, step: HoldStep) {
     let (id, customer) = (HoldId(number), number % CUSTOMERS);
     let Some(hold) = till.books.holds.get(&id) else {
         return till.hold(root_of(customer), TenantId(1000 + customer), id, 7 + number, Instant(9 - customer));

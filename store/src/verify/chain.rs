@@ -60,5 +60,7 @@ impl Chain {
             self.tally.differs(format_args!("batch {batch} of {root} has lost its records"));
         }
         compare("the chain of", &self.heads, stored, &mut self.tally);
+        self.heads.clear();
+        self.batch = 0;
     }
 }

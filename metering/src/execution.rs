@@ -1,0 +1,123 @@
+//! One batch from its commands to what it leaves behind: finds what is known, loads the states, lets every
+//! command take its turn.
+
+use crate::flights::{Ahead, Flights};
+use crate::turn::{Fresh, Known, Turn};
+use crate::work::{Done, Work};
+use ledger::Hold;
+use rating::Instant;
+use rating::fast::FastMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+use store::journal::{Amendment, Batch, Journal, JournalError, Kind, Of, Record, RecordQuery, Seq, State, StateKeys};
+
+/// Holds that are swept before the commands of one commit.
+pub const SWEEP_HOLDS_MAX: usize = ledger::HOLDS_EXPIRED_PER_BATCH_MAX;
+
+/// What the turns of a batch came to: nothing of it is durable yet.
+pub struct Executed {
+    pub done: Vec<Done>,
+    pub batch: Batch,
+    pub fresh: Fresh,
+}
+
+/// The journal and the batches on their way into it.
+pub struct Execution<'a> {
+    pub journal: &'a dyn Journal,
+    pub flights: &'a Flights,
+}
+
+impl Execution<'_> {
+    /// `expired`: holds that end before the first turn.
+    pub async fn run(&self, now: Instant, expired: &[Hold], work: Vec<Work>, known: Known) -> Result<Executed, JournalError> {
+        let turn = self.prepare(now, expired, &work, known).await?;
+        take_turns(turn, expired, work)
+    }
+
+    /// Everything the turns need.
+    pub async fn prepare(&self, now: Instant, expired: &[Hold], work: &[Work], known: Known) -> Result<Turn, JournalError> {
+        let mut keys = StateKeys::default();
+        expired.iter().for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
+        work.iter().for_each(|command| command.keys(&mut keys));
+        known.values().flatten().for_each(|record| crate::keys::record_keys(record, &mut keys));
+        let mut state = self.load(&keys).await?;
+        let later = self.rated_later(&state.amendments).await?;
+        // A resend of an event that was rated later answers with that record and its balance now; a hold may
+        // have been placed on other accounts than its usage would take now.
+        let mut more = StateKeys::default();
+        later.values().for_each(|record| crate::keys::record_keys(record, &mut more));
+        for hold in state.holds.values() {
+            more.under(hold.root);
+            more.accounts.extend(hold.amounts.iter().map(|(account, _)| *account));
+        }
+        let more = more.other_accounts(&state.accounts);
+        if !more.accounts.is_empty() {
+            state.accounts.extend(self.load(&more).await?.accounts);
+            keys.accounts.extend(more.accounts);
+        }
+        Ok(Turn::new(now, keys, state, known, later))
+    }
+
+    /// The states as the batches under way leave them.
+    async fn load(&self, keys: &StateKeys) -> Result<State, JournalError> {
+        let mut state = self.journal.load(keys).await?;
+        for Ahead { state: newer, .. } in self.flights.ahead() {
+            state.accounts.extend(&newer.accounts);
+            state.carries.extend(newer.carries.iter().map(|(key, value)| (*key, value.clone())));
+            state.counters.extend(&newer.counters);
+            state.members.extend(newer.members.iter().map(|(key, value)| (key.clone(), *value)));
+            state.holds.extend(newer.holds.iter().map(|(key, value)| (*key, value.clone())));
+        }
+        Ok(state)
+    }
+
+    /// What the journal already holds under the names of these commands.
+    pub async fn known(&self, work: &[Work]) -> Result<Known, JournalError> {
+        let mut names = Vec::with_capacity(2 * work.len());
+        work.iter().for_each(|command| command.names(&mut names));
+        let mut known = Known::default();
+        for (keyed, record) in names.iter().zip(self.journal.find(&names).await?) {
+            if let Some(record) = record {
+                known.entry(keyed.key).or_default().push(record);
+            }
+        }
+        Ok(known)
+    }
+
+    /// The records that priced kept events later: what a resend of such an event answers with.
+    async fn rated_later(&self, amendments: &FastMap<Seq, Amendment>) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
+        let seqs: Vec<Seq> = amendments.values().filter(|a| a.kind == Kind::RatedLater).map(|a| a.by).collect();
+        if seqs.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let limit = seqs.len();
+        let records = self.journal.read(&RecordQuery { of: Of::Seqs(seqs), after: None, newest_first: false, limit }).await?;
+        Ok(records.into_iter().map(|record| (record.seq, Arc::new(record))).collect())
+    }
+}
+
+/// A full page of holds that are over ends in a step of its own.
+pub async fn expire_page(journal: &dyn Journal, now: Instant, expired: &[Hold]) -> Result<(), JournalError> {
+    let mut keys = StateKeys::default();
+    expired.iter().for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
+    let state = journal.load(&keys).await?;
+    let mut turn = Turn::new(now, keys, state, Known::default(), HashMap::new());
+    expired.iter().for_each(|hold| turn.expire(hold));
+    let (batch, _) = turn.into_batch();
+    if batch.records.is_empty() {
+        return Err(JournalError::Corrupt("holds that are over cannot be expired; see verify".to_owned()));
+    }
+    journal.commit(batch).await.map(drop)
+}
+
+/// A fault of ours in one command must not end the committer, and with it all later commands.
+pub fn take_turns(mut turn: Turn, expired: &[Hold], work: Vec<Work>) -> Result<Executed, JournalError> {
+    let turns = std::panic::AssertUnwindSafe(|| {
+        turn.reserve(expired.len() + work.len());
+        expired.iter().for_each(|hold| turn.expire(hold));
+        let done = work.into_iter().map(|command| turn.take(command)).collect();
+        let (batch, fresh) = turn.into_batch();
+        Executed { done, batch, fresh }
+    });
+    std::panic::catch_unwind(turns).map_err(|_| JournalError::Corrupt("a command panicked; its batch was given up".to_owned()))
+}

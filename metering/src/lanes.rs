@@ -1,0 +1,254 @@
+//! Batches on a journal that several processes write. Each begins by locking its roots, so that nothing of
+//! them changes from look-up to commit; lanes work side by side, each on roots of its own.
+//!
+//! Invariants: a root's commands take their turns in the order in which they came; a caller is answered
+//! when all of its commands are durable, and hears at once when some are not.
+
+use crate::command::Problem;
+use crate::committer::{COMMIT_COMMANDS_MAX, Clock, Job, Reply, unconfirmed};
+use crate::execution::{Execution, SWEEP_HOLDS_MAX, expire_page, take_turns};
+use crate::flights::Flights;
+use crate::prepare::Prepared;
+use crate::turn::Turn;
+use crate::work::{Done, Work};
+use ledger::Hold;
+use rating::TenantId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use store::journal::{Journal, JournalError, Lanes};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+/// Attempts at one batch, before anything of it was written.
+const ATTEMPTS_MAX: u32 = 8;
+/// Doubles with every attempt.
+const PAUSE_FIRST: Duration = Duration::from_millis(2);
+
+/// Hands every job's commands to the lanes of their roots; ends when no more come and all are done.
+pub async fn run(journal: Arc<dyn Journal>, clock: Clock, mut waiting: mpsc::UnboundedReceiver<Job>, lanes: Lanes) {
+    let start = |_| {
+        let (pieces, waiting) = mpsc::unbounded_channel();
+        let lane = Lane { journal: Arc::clone(&journal), clock: Arc::clone(&clock), one_root: lanes.one_root, waiting };
+        (pieces, tokio::spawn(lane.run()))
+    };
+    let (ways, workers): (Vec<_>, Vec<_>) = (0..lanes.count.max(1)).map(start).unzip();
+    while let Some(job) = waiting.recv().await {
+        hand_out(job, &ways);
+    }
+    drop(ways);
+    for worker in workers {
+        // A lane that panicked has failed its callers by dropping them.
+        let _ended = worker.await;
+    }
+}
+
+fn hand_out(job: Job, ways: &[mpsc::UnboundedSender<Piece>]) {
+    let commands = job.work.len();
+    let gather = Arc::new(Gather(Mutex::new(Some(Gathered {
+        done: std::iter::repeat_with(|| None).take(commands).collect(),
+        missing: commands,
+        reply: job.reply,
+        _place: job.place,
+    }))));
+    let mut pieces: Vec<Piece> = ways.iter().map(|_| Piece { work: Vec::new(), places: Vec::new(), gather: Arc::clone(&gather) }).collect();
+    for (place, work) in job.work.into_iter().enumerate() {
+        let lane = lane_of(work.root(), ways.len());
+        pieces[lane].work.push(work);
+        pieces[lane].places.push(place);
+    }
+    for (way, piece) in ways.iter().zip(pieces).filter(|(_, piece)| !piece.work.is_empty()) {
+        if way.send(piece).is_err() {
+            gather.fail();
+        }
+    }
+}
+
+/// Ids are ordered by time in their high bits: the low ones spread.
+fn lane_of(root: TenantId, lanes: usize) -> usize {
+    (root.0.unsigned_abs() % lanes as u64) as usize
+}
+
+/// One job's commands of one lane.
+struct Piece {
+    work: Vec<Work>,
+    /// Of each command within its job.
+    places: Vec<usize>,
+    gather: Arc<Gather>,
+}
+
+/// A job's answers as they come in; `None` once it was answered.
+struct Gather(Mutex<Option<Gathered>>);
+
+struct Gathered {
+    done: Vec<Option<Done>>,
+    missing: usize,
+    reply: Reply,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Gather {
+    fn put(&self, answers: impl Iterator<Item = (usize, Done)>) {
+        let Ok(mut slot) = self.0.lock() else { return };
+        let Some(gathered) = slot.as_mut() else { return };
+        for (place, done) in answers {
+            gathered.missing -= usize::from(gathered.done[place].replace(done).is_none());
+        }
+        if gathered.missing == 0
+            && let Some(Gathered { done, reply, .. }) = slot.take()
+        {
+            // A caller that went away misses its answer; the work is done all the same.
+            let _gone = reply.send(Ok(done.into_iter().flatten().collect()));
+        }
+    }
+
+    fn fail(&self) {
+        let taken = self.0.lock().ok().and_then(|mut slot| slot.take());
+        if let Some(Gathered { reply, .. }) = taken {
+            let _gone = reply.send(Err(unconfirmed()));
+        }
+    }
+}
+
+struct Lane {
+    journal: Arc<dyn Journal>,
+    clock: Clock,
+    one_root: bool,
+    waiting: mpsc::UnboundedReceiver<Piece>,
+}
+
+/// Commands of one batch, and where each one's answer goes.
+#[derive(Default)]
+struct Part {
+    work: Vec<Work>,
+    /// The piece, by its number, and the place in it.
+    ways: Vec<(usize, usize)>,
+}
+
+impl Part {
+    fn push(&mut self, work: Work, way: (usize, usize)) {
+        self.work.push(work);
+        self.ways.push(way);
+    }
+}
+
+/// How far a batch came before its turns.
+enum Before {
+    Ready {
+        locked: Arc<dyn Journal>,
+        turn: Box<Turn>,
+        expired: Vec<Hold>,
+    },
+    /// Something had to be done or locked first.
+    Again,
+}
+
+impl Lane {
+    async fn run(mut self) {
+        while let Some(first) = self.waiting.recv().await {
+            let (mut gathers, mut parts, mut commands) = (Vec::new(), BTreeMap::<TenantId, Part>::new(), 0);
+            let mut next = Some(first);
+            while let Some(piece) = next {
+                commands += piece.work.len();
+                self.sort(piece, &mut gathers, &mut parts);
+                next = if commands < COMMIT_COMMANDS_MAX { self.waiting.try_recv().ok() } else { None };
+            }
+            for part in parts.into_values() {
+                self.serve(part, &gathers).await;
+            }
+        }
+    }
+
+    /// All in one batch, or a batch for each root.
+    fn sort(&self, piece: Piece, gathers: &mut Vec<Arc<Gather>>, parts: &mut BTreeMap<TenantId, Part>) {
+        let number = gathers.len();
+        for (place, work) in piece.places.into_iter().zip(piece.work) {
+            let batch = if self.one_root { work.root() } else { TenantId(0) };
+            match work {
+                Work::Correct { event, .. } if self.one_root && event.name().name.root != batch => {
+                    piece.gather.put(std::iter::once((place, Done::Amended(Err(of_two_roots(&event))))));
+                }
+                work => parts.entry(batch).or_default().push(work, (number, place)),
+            }
+        }
+        gathers.push(piece.gather);
+    }
+
+    async fn serve(&self, part: Part, gathers: &[Arc<Gather>]) {
+        let Part { work, ways } = part;
+        match self.commit(work).await {
+            Ok(done) => {
+                let mut answers = ways.iter().zip(done).peekable();
+                while let Some(&(&(number, _), _)) = answers.peek() {
+                    let own = std::iter::from_fn(|| answers.next_if(|((of, _), _)| *of == number));
+                    gathers[number].put(own.map(|((_, place), done)| (*place, done)));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, commands = ways.len(), "a batch was not committed");
+                ways.chunk_by(|a, b| a.0 == b.0).for_each(|run| gathers[run[0].0].fail());
+            }
+        }
+    }
+
+    async fn commit(&self, work: Vec<Work>) -> Result<Vec<Done>, JournalError> {
+        let mut roots: BTreeSet<TenantId> = work.iter().map(Work::root).collect();
+        if !self.one_root {
+            roots.extend(work.iter().filter_map(Work::other_root));
+        }
+        let (mut attempt, mut pause) = (1, PAUSE_FIRST);
+        let (locked, turn, expired) = loop {
+            match self.before(&mut roots, &work).await {
+                Ok(Before::Ready { locked, turn, expired }) => break (locked, turn, expired),
+                Ok(Before::Again) => {}
+                Err(JournalError::Conflict(reason)) if attempt < ATTEMPTS_MAX => {
+                    tracing::debug!(reason, attempt, "a batch begins again");
+                    tokio::time::sleep(pause).await;
+                    (attempt, pause) = (attempt + 1, pause * 2);
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        let executed = take_turns(*turn, &expired, work)?;
+        let (batch, mut done) = (executed.batch, executed.done);
+        if !batch.records.is_empty() || !batch.settled.is_empty() {
+            let placed = locked.commit(batch).await?;
+            done.iter_mut().for_each(|answer| answer.place(&placed));
+        }
+        Ok(done)
+    }
+
+    /// Locks, looks up and loads. Nothing is consumed yet: whatever fails here may be tried again.
+    async fn before(&self, roots: &mut BTreeSet<TenantId>, work: &[Work]) -> Result<Before, JournalError> {
+        let Some(locking) = self.journal.locking() else {
+            return Err(JournalError::Corrupt("the journal cannot be locked".to_owned()));
+        };
+        let now = (self.clock)();
+        let locked = locking.enter(&roots.iter().copied().collect::<Vec<_>>()).await?;
+        let expired = locked.expired_holds(now, SWEEP_HOLDS_MAX).await?;
+        if expired.len() >= SWEEP_HOLDS_MAX {
+            expire_page(&*locked, now, &expired).await?;
+            return Ok(Before::Again);
+        }
+        let flights = Flights::default();
+        let execution = Execution { journal: &*locked, flights: &flights };
+        let known = execution.known(work).await?;
+        if !self.one_root {
+            // An event from before its customer was known lies under another root.
+            let before = roots.len();
+            roots.extend(known.values().flatten().map(|record| record.identity.root));
+            if roots.len() > before {
+                return Ok(Before::Again);
+            }
+        }
+        let turn = Box::new(execution.prepare(now, &expired, work, known).await?);
+        Ok(Before::Ready { locked, turn, expired })
+    }
+}
+
+/// A void and its event are one step, and a step is of one root here.
+fn of_two_roots(event: &Prepared) -> Problem {
+    if event.customer.is_none() {
+        return crate::amend::not_rated("unknown_customer");
+    }
+    Problem::new("other_root", "the corrected event belongs to another reseller's books: void the first and send the second")
+}

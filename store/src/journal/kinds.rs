@@ -1,0 +1,70 @@
+//! Kinds of records, and what keeps their ids apart.
+
+use serde::{Deserialize, Serialize};
+
+/// Keeps the ids of usage apart from those of other commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Namespace {
+    Usage = 1,
+    /// Void and correct: id = the command's own key.
+    Amend = 2,
+    Hold = 3,
+    /// Extend, release (their own idempotency keys).
+    HoldStep = 4,
+    Money = 5,
+    /// Steps of the engine itself (expiry, rating of a kept event): never looked up.
+    Engine = 6,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Kind {
+    /// Usage that was priced and posted.
+    Rated = 1,
+    /// Usage that happened and could not be priced (`Body::reason`).
+    Unrated = 2,
+    /// A kept event priced later (`refers_to`: the unrated record).
+    RatedLater = 3,
+    /// −q of an earlier event (`refers_to`).
+    Void = 4,
+    HoldPlaced = 10,
+    HoldExtended = 11,
+    HoldReleased = 12,
+    HoldExpired = 13,
+    TopUp = 20,
+    Adjustment = 21,
+}
+
+impl Namespace {
+    pub const fn from_code(code: i64) -> Option<Self> {
+        Some(match code {
+            1 => Self::Usage,
+            2 => Self::Amend,
+            3 => Self::Hold,
+            4 => Self::HoldStep,
+            5 => Self::Money,
+            6 => Self::Engine,
+            _ => return None,
+        })
+    }
+}
+
+impl Kind {
+    pub const fn from_code(code: i64) -> Option<Self> {
+        Some(match code {
+            1 => Self::Rated,
+            2 => Self::Unrated,
+            3 => Self::RatedLater,
+            4 => Self::Void,
+            10 => Self::HoldPlaced,
+            11 => Self::HoldExtended,
+            12 => Self::HoldReleased,
+            13 => Self::HoldExpired,
+            20 => Self::TopUp,
+            21 => Self::Adjustment,
+            _ => return None,
+        })
+    }
+}

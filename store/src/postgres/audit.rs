@@ -1,0 +1,172 @@
+//! The audit on PostgreSQL: one snapshot, root by root in order, read while the chunk before is worked on.
+
+use super::heads::{self, Head};
+use super::known::Delta;
+use super::rows::{account, batch, bytes, carries, counter, hash, hold, int, small, text};
+use super::sql;
+use crate::db::Db;
+use crate::hash::Row;
+use crate::journal::{Amendment, BatchHead, Check, JournalError, Kind, Result, Seq, State};
+use crate::verify::{Audit, Stored, StoredRow};
+use rating::TenantId;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, PgPool, Row as _};
+use std::collections::HashMap;
+
+/// Rows read at once.
+const CHUNK_ROWS: i64 = 16_384;
+
+/// Audits a database, also beside running servers: it reads one snapshot and writes nothing.
+pub async fn verify_database(db: &Db) -> Result<Vec<Check>> {
+    let Db::Postgres(db) = db else { return Err(JournalError::Unavailable("this is not a PostgreSQL database".into())) };
+    verify(&db.pool).await
+}
+
+pub async fn verify(pool: &PgPool) -> Result<Vec<Check>> {
+    let mut snapshot = pool.begin_with(sql::SNAPSHOT).await?;
+    sqlx::raw_sql(sql::NO_TIMEOUT).execute(&mut *snapshot).await?;
+    let heads = heads::every(&mut snapshot).await?;
+    let keys = personal_keys(&mut snapshot).await?;
+    let records: i64 = heads.iter().map(|head| head.last_seq - heads::first_seq(head.number) + 1).sum();
+    let mut audit = Audit::new(keys, records.unsigned_abs());
+    for head in &heads {
+        audit.begin_root(Seq(heads::first_seq(head.number) - 1));
+        audit = stream_rows(&mut snapshot, head, audit).await?;
+        let stored = stored(&mut snapshot, head).await?;
+        audit.end_root(&stored);
+    }
+    while audit.identities().next_pass() {
+        audit = stream_identities(&mut snapshot, &heads, audit, |audit, row| audit.identities().add(row)).await?;
+    }
+    if audit.identities().has_suspects() {
+        audit = stream_identities(&mut snapshot, &heads, audit, |audit, row| audit.identities().confirm(row)).await?;
+    }
+    Ok(audit.finish(&Stored::default()))
+}
+
+async fn stream_rows(conn: &mut PgConnection, head: &Head, audit: Audit) -> Result<Audit> {
+    let mut working = tokio::task::spawn_blocking(move || Ok(audit));
+    let (mut seq, mut batch) = (0_i64, 0_i64);
+    loop {
+        let rows = sqlx::query(sql::AUDIT_ROWS).bind(head.root.0).bind(seq).bind(CHUNK_ROWS).fetch_all(&mut *conn).await?;
+        let Some(last) = rows.last() else { break };
+        let last_batch = int(last, 1)?;
+        let batches = batches(conn, head.root, batch, last_batch).await?;
+        (seq, batch) = (int(last, 0)?, last_batch);
+        let mut audit = joined(working).await?;
+        working = tokio::task::spawn_blocking(move || {
+            audit.expect_batches(batches);
+            rows.iter().try_for_each(|row| stored_row(row).map(|row| audit.row(&row)))?;
+            Ok(audit)
+        });
+    }
+    let mut audit = joined(working).await?;
+    audit.expect_batches(batches(conn, head.root, batch, i64::MAX).await?);
+    Ok(audit)
+}
+
+async fn joined(working: tokio::task::JoinHandle<Result<Audit>>) -> Result<Audit> {
+    working.await.map_err(|e| JournalError::Unavailable(e.to_string()))?
+}
+
+async fn stream_identities(conn: &mut PgConnection, heads: &[Head], mut audit: Audit, each: fn(&mut Audit, &Row<'_>)) -> Result<Audit> {
+    for head in heads {
+        let mut seq = 0_i64;
+        loop {
+            let rows = sqlx::query(sql::AUDIT_IDENTITIES).bind(head.root.0).bind(seq).bind(CHUNK_ROWS).fetch_all(&mut *conn).await?;
+            let Some(last) = rows.last() else { break };
+            seq = int(last, 0)?;
+            for row in &rows {
+                each(&mut audit, &identity_row(row)?);
+            }
+        }
+    }
+    Ok(audit)
+}
+
+/// The columns of `AUDIT_ROWS`.
+fn stored_row(row: &PgRow) -> Result<StoredRow<'_>> {
+    Ok(StoredRow {
+        batch: int(row, 1)?,
+        row: Row {
+            seq: int(row, 0)?,
+            root: int(row, 2)?,
+            tenant: int(row, 3)?,
+            kind: code(row, 4)?,
+            namespace: code(row, 5)?,
+            source: text(row, 6)?,
+            id: text(row, 7)?,
+            at_us: int(row, 8)?,
+            received_us: int(row, 9)?,
+            content: bytes(row, 10)?,
+            body: bytes(row, 11)?,
+            personal_digest: bytes(row, 13)?,
+        },
+        personal: row.try_get_unchecked(12)?,
+    })
+}
+
+/// A code that is no code any more stays different from every one that is.
+fn code(row: &PgRow, column: usize) -> Result<u8> {
+    Ok(u8::try_from(small(row, column)?).unwrap_or(u8::MAX))
+}
+
+/// The columns of `AUDIT_IDENTITIES`; the others are empty.
+fn identity_row(row: &PgRow) -> Result<Row<'_>> {
+    Ok(Row {
+        seq: int(row, 0)?,
+        kind: 0,
+        tenant: 0,
+        root: int(row, 1)?,
+        namespace: code(row, 2)?,
+        source: text(row, 3)?,
+        id: text(row, 4)?,
+        at_us: 0,
+        received_us: 0,
+        content: &[],
+        body: &[],
+        personal_digest: &[],
+    })
+}
+
+/// Batches of a root after one and up to another.
+async fn batches(conn: &mut PgConnection, root: TenantId, after: i64, until: i64) -> Result<Vec<BatchHead>> {
+    let rows = sqlx::query(sql::AUDIT_BATCHES).bind(root.0).bind(after).bind(until).fetch_all(conn).await?;
+    rows.iter().map(batch).collect()
+}
+
+async fn personal_keys(conn: &mut PgConnection) -> Result<HashMap<TenantId, [u8; 32]>> {
+    let rows = sqlx::query(sql::AUDIT_KEYS).fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((TenantId(int(row, 0)?), hash(row, 1)?))).collect()
+}
+
+/// Rows of the root, and what its batches since have changed.
+pub async fn stored(conn: &mut PgConnection, head: &Head) -> Result<Stored> {
+    let mut state = State::default();
+    let root = head.root.0;
+    for row in sqlx::query(sql::AUDIT_ACCOUNTS).bind(root).fetch_all(&mut *conn).await? {
+        state.accounts.extend([account(&row)?]);
+    }
+    for row in sqlx::query(sql::AUDIT_CARRIES).bind(root).fetch_all(&mut *conn).await? {
+        state.carries.extend([carries(&row)?]);
+    }
+    for row in sqlx::query(sql::AUDIT_COUNTERS).bind(root).fetch_all(&mut *conn).await? {
+        state.counters.extend([counter(&row)?]);
+    }
+    for row in sqlx::query(sql::STATES_SINCE).bind(vec![root]).bind(vec![head.folded]).fetch_all(&mut *conn).await? {
+        let delta = Delta::unpacked(bytes(&row, 2)?)?;
+        state.accounts.extend(delta.accounts);
+        state.carries.extend(delta.carries);
+        state.counters.extend(delta.counters);
+    }
+    for row in sqlx::query(sql::OPEN_HOLDS).bind(vec![root]).fetch_all(&mut *conn).await? {
+        let hold = hold(&row)?;
+        state.holds.insert(hold.id, hold);
+    }
+    for row in sqlx::query(sql::AUDIT_AMENDMENTS).bind(root).fetch_all(&mut *conn).await? {
+        let kind = Kind::from_code(small(&row, 1)?).ok_or_else(|| JournalError::Corrupt("amendments: unknown kind".into()))?;
+        state.amendments.insert(Seq(int(&row, 0)?), Amendment { kind, by: Seq(int(&row, 2)?) });
+    }
+    let begun = (head.batch > 0).then_some((head.root, head.hash));
+    Ok(Stored { state, heads: begun.into_iter().collect() })
+}

@@ -1,0 +1,178 @@
+//! Heads of roots: the lock and the version of everything in a root's journal.
+
+use super::known::{Delta, Known, poisoned};
+use super::rows::{bytes, hash, hold, int};
+use super::{Shared, sql};
+use crate::hash::GENESIS;
+use crate::journal::{Result, Seq};
+use crate::retry::Tries;
+use crate::sqlite::cache::OpenHolds;
+use ledger::Hold;
+use rating::TenantId;
+use rating::fast::FastMap;
+use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+use std::collections::HashMap;
+
+/// Bits of a seq that are the position in its root; the number of the root is above them.
+const POSITION_BITS: u32 = 40;
+const NUMBER_MAX: i64 = (1 << (63 - POSITION_BITS)) - 1;
+/// Tries at a number that others want too.
+const NUMBER_TRIES_MAX: usize = 1000;
+
+/// Of one root: its latest batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    pub root: TenantId,
+    pub number: i64,
+    pub batch: i64,
+    pub last_seq: i64,
+    pub hash: [u8; 32],
+    /// The last batch that the rows of states include.
+    pub folded: i64,
+}
+
+pub const fn number_of(seq: Seq) -> i64 {
+    seq.0 >> POSITION_BITS
+}
+
+/// The first seq of a root's journal.
+pub const fn first_seq(number: i64) -> i64 {
+    (number << POSITION_BITS) + 1
+}
+
+pub fn head(row: &PgRow) -> Result<Head> {
+    Ok(Head {
+        root: TenantId(int(row, 0)?),
+        number: int(row, 1)?,
+        batch: int(row, 2)?,
+        last_seq: int(row, 3)?,
+        hash: hash(row, 4)?,
+        folded: int(row, 5)?,
+    })
+}
+
+pub fn ids(roots: &[TenantId]) -> Vec<i64> {
+    roots.iter().map(|root| root.0).collect()
+}
+
+/// Waits for whoever has one of them, in the order of their ids: two batches never wait for each other.
+pub async fn lock(conn: &mut PgConnection, roots: &[TenantId]) -> Result<Vec<Head>, sqlx::Error> {
+    let rows = sqlx::query(sql::LOCK_HEADS).bind(ids(roots)).fetch_all(conn).await?;
+    rows.iter().map(head).collect::<Result<_>>().map_err(|error| sqlx::Error::Protocol(error.to_string()))
+}
+
+pub async fn read(conn: &mut PgConnection, roots: &[TenantId]) -> Result<Vec<Head>> {
+    sqlx::query(sql::HEADS).bind(ids(roots)).fetch_all(conn).await?.iter().map(head).collect()
+}
+
+pub async fn every(conn: &mut PgConnection) -> Result<Vec<Head>> {
+    sqlx::query(sql::EVERY_HEAD).fetch_all(conn).await?.iter().map(head).collect()
+}
+
+/// Gives these roots a number and a head.
+pub async fn make(shared: &Shared, roots: impl Iterator<Item = TenantId>) -> Result<()> {
+    let mut tries = Tries::default();
+    for root in roots {
+        loop {
+            match make_one(shared, root).await {
+                Ok(()) => break,
+                Err(error) if tries.again(&error).await => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn make_one(shared: &Shared, root: TenantId) -> Result<(), sqlx::Error> {
+    let mut conn = shared.pool.acquire().await?;
+    for _ in 0..NUMBER_TRIES_MAX {
+        let number: Option<i64> = sqlx::query_scalar(sql::NUMBER_OF).bind(root.0).fetch_optional(&mut *conn).await?;
+        let Some(number) = number else {
+            sqlx::query(sql::PUT_NUMBER).bind(root.0).execute(&mut *conn).await?;
+            continue;
+        };
+        if number > NUMBER_MAX {
+            return Err(sqlx::Error::Protocol(format!("there are {number} roots; at most {NUMBER_MAX} have room")));
+        }
+        sqlx::query(sql::PUT_HEAD).bind(root.0).bind(number).bind(GENESIS.to_vec()).execute(&mut *conn).await?;
+        return Ok(());
+    }
+    Err(sqlx::Error::Protocol("no number was free for a new root".to_owned()))
+}
+
+/// What is known of these roots as of these heads: from the shelf where it is as new, else with what was
+/// committed since.
+pub async fn known_as_of(shared: &Shared, conn: &mut PgConnection, heads: Vec<Head>) -> Result<FastMap<TenantId, Known>> {
+    let mut known: FastMap<TenantId, Known> = FastMap::default();
+    {
+        let mut shelf = shared.shelf.lock().map_err(poisoned)?;
+        known.extend(heads.iter().filter_map(|head| shelf.take_for(head)).map(|known| (known.head.root, known)));
+    }
+    let new: Vec<TenantId> = heads.iter().map(|head| head.root).filter(|root| !known.contains_key(root)).collect();
+    let mut open = open_holds(conn, &new).await?;
+    for head in heads.iter().filter(|head| new.contains(&head.root)) {
+        let open_holds: OpenHolds = open.remove(&head.root).unwrap_or_default().into_iter().collect();
+        known.insert(head.root, Known::new(head, open_holds));
+    }
+    catch_up(conn, &heads, &mut known).await?;
+    Ok(known)
+}
+
+async fn open_holds(conn: &mut PgConnection, roots: &[TenantId]) -> Result<HashMap<TenantId, Vec<Hold>>> {
+    let mut open: HashMap<TenantId, Vec<Hold>> = HashMap::new();
+    if !roots.is_empty() {
+        for row in sqlx::query(sql::OPEN_HOLDS).bind(ids(roots)).fetch_all(conn).await? {
+            let hold = hold(&row)?;
+            open.entry(hold.root).or_default().push(hold);
+        }
+    }
+    Ok(open)
+}
+
+/// Applies the batches that others have committed since.
+async fn catch_up(conn: &mut PgConnection, heads: &[Head], known: &mut FastMap<TenantId, Known>) -> Result<()> {
+    let behind: Vec<&Head> = heads.iter().filter(|head| known.get(&head.root).is_some_and(|known| known.head.batch < head.batch)).collect();
+    if !behind.is_empty() {
+        let (roots, from): (Vec<i64>, Vec<i64>) = behind.iter().map(|head| (head.root.0, known[&head.root].head.batch)).unzip();
+        for row in sqlx::query(sql::STATES_SINCE).bind(roots).bind(from).fetch_all(conn).await? {
+            let packed = bytes(&row, 2)?;
+            if let Some(known) = known.get_mut(&TenantId(int(&row, 0)?)) {
+                known.apply(Delta::unpacked(packed)?, packed.len());
+            }
+        }
+    }
+    for head in heads {
+        if let Some(known) = known.get_mut(&head.root) {
+            if known.head.batch < head.batch {
+                known.recent = None;
+            }
+            known.head = head.clone();
+        }
+    }
+    Ok(())
+}
+
+/// Roots by number, of those that occur in these seqs. A number never changes its root.
+pub async fn roots_of(shared: &Shared, seqs: impl Iterator<Item = Seq>) -> Result<HashMap<i64, TenantId>> {
+    let numbers: std::collections::BTreeSet<i64> = seqs.map(number_of).collect();
+    let known = |numbers: &std::collections::BTreeSet<i64>| -> Result<HashMap<i64, TenantId>> {
+        let roots = shared.numbers.lock().map_err(poisoned)?;
+        Ok(numbers.iter().filter_map(|number| Some((*number, *roots.get(number)?))).collect())
+    };
+    let found = known(&numbers)?;
+    if found.len() == numbers.len() {
+        return Ok(found);
+    }
+    let mut conn = shared.pool.acquire().await?;
+    let heads = every(&mut conn).await?;
+    shared.numbers.lock().map_err(poisoned)?.extend(heads.iter().map(|head| (head.number, head.root)));
+    known(&numbers)
+}
+
+/// Of a batch of this root, if it was committed.
+pub async fn batch_hash(conn: &mut PgConnection, head: &Head) -> Result<Option<[u8; 32]>> {
+    let row = sqlx::query(sql::BATCH_HASH).bind(head.root.0).bind(head.batch).fetch_optional(conn).await?;
+    row.map(|row| hash(&row, 0)).transpose()
+}

@@ -1,0 +1,34 @@
+//! A quick look at a database: what `health-check` reports. Costs nothing that grows with the journal.
+
+use super::{audit, heads, sql};
+use crate::db::Db;
+use crate::journal::{JournalError, Result, State};
+use crate::sqlite::health::{Health, overdrawn, unbalanced};
+use ledger::HoldState;
+use rating::Instant;
+use std::collections::HashMap;
+
+/// Looks at a database, also beside running servers. `now` decides which holds are over.
+pub async fn look_at_database(db: &Db, now: Instant) -> Result<Health> {
+    let Db::Postgres(db) = db else { return Err(JournalError::Unavailable("this is not a PostgreSQL database".into())) };
+    let mut snapshot = db.pool.begin_with(sql::SNAPSHOT).await?;
+    let heads = heads::every(&mut snapshot).await?;
+    let mut state = State::default();
+    for head in &heads {
+        let of_root = audit::stored(&mut snapshot, head).await?.state;
+        state.accounts.extend(of_root.accounts);
+        state.holds.extend(of_root.holds);
+    }
+    let limits: HashMap<i64, i64> = sqlx::query_as(sql::LIMITS).bind(now.micros()).fetch_all(&mut *snapshot).await?.into_iter().collect();
+    let last: Option<i64> = sqlx::query_scalar(sql::LAST_ARRIVAL).fetch_one(&mut *snapshot).await?;
+    let open = || state.holds.values().filter(|hold| hold.state == HoldState::Open);
+    Ok(Health {
+        records: heads.iter().map(|head| head.last_seq - heads::first_seq(head.number) + 1).sum(),
+        last_record_at: last.map(Instant),
+        unrated: sqlx::query_scalar(sql::COUNT_UNRATED).fetch_one(&mut *snapshot).await?,
+        open_holds: open().count() as i64,
+        overdue_holds: open().filter(|hold| hold.expires_at < now).count() as i64,
+        unbalanced: unbalanced(&state.accounts),
+        overdrawn: overdrawn(&state.accounts, &limits),
+    })
+}

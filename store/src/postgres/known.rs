@@ -1,0 +1,287 @@
+//! What a process knows of a root: right as of one head, and of no use once the head has moved without it.
+//!
+//! Rows of accounts, carries and counters follow the journal from afar (`heads.folded`); every batch says in
+//! one packed value what it changed. Whoever comes later reads those values instead of thousands of rows.
+
+use super::heads::Head;
+use crate::journal::{Carries, CounterKey, JournalError, Result, State};
+use crate::sqlite::cache::OpenHolds;
+use crate::sqlite::rows::{pack, unpack};
+use ledger::{AccountKey, Balance, Hold};
+use rating::TenantId;
+use rating::fast::FastMap;
+use rating::usage::Counter;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// Keys of the newest identities kept per root; the older half goes when there are more.
+const RECENT_KEYS_MAX: usize = 65_536;
+/// States and keys of all roots together; roots that were not used for longest go first.
+const KNOWN_MAX: usize = 4_000_000;
+
+/// What one batch changed, as `batches.states` has it. Fields are only appended.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Delta {
+    pub accounts: Vec<(AccountKey, Balance)>,
+    pub carries: Vec<(TenantId, Carries)>,
+    pub counters: Vec<(CounterKey, Counter)>,
+    pub holds: Vec<Hold>,
+}
+
+impl Delta {
+    pub fn packed(&self) -> Result<Vec<u8>> {
+        pack(self)
+    }
+    pub fn unpacked(bytes: &[u8]) -> Result<Self> {
+        unpack(bytes, "the states of a batch")
+    }
+}
+
+/// Newer than their rows; `None` among those read: there is no row.
+#[derive(Debug)]
+struct Layer<K, V> {
+    pending: FastMap<K, V>,
+    read: FastMap<K, Option<V>>,
+}
+
+impl<K, V> Default for Layer<K, V> {
+    fn default() -> Self {
+        Self { pending: FastMap::default(), read: FastMap::default() }
+    }
+}
+
+impl<K: Eq + Hash + Copy, V: Clone> Layer<K, V> {
+    /// What is known goes into `found`, the rest into `missing`.
+    fn look(&self, key: K, found: &mut FastMap<K, V>, missing: &mut Vec<K>) {
+        match self.pending.get(&key) {
+            Some(value) => drop(found.insert(key, value.clone())),
+            None => match self.read.get(&key) {
+                Some(Some(value)) => drop(found.insert(key, value.clone())),
+                Some(None) => {}
+                None => missing.push(key),
+            },
+        }
+    }
+    fn len(&self) -> usize {
+        self.pending.len() + self.read.len()
+    }
+    /// The rows include everything pending.
+    fn fold(&mut self) {
+        self.read.extend(self.pending.drain().map(|(key, value)| (key, Some(value))));
+    }
+}
+
+/// Every key with a time from `floor` on.
+#[derive(Debug)]
+pub struct Recent {
+    floor: u128,
+    keys: FastMap<u128, ()>,
+}
+
+impl Recent {
+    pub fn above(floor: u128) -> Self {
+        Self { floor, keys: FastMap::default() }
+    }
+    /// Whether this key is recorded; `None`: it is older than what is known.
+    pub fn has(&self, key: u128) -> Option<bool> {
+        (key > self.floor && super::keys::has_time(key)).then(|| self.keys.contains_key(&key))
+    }
+    fn add(&mut self, keys: impl Iterator<Item = u128>) {
+        self.keys.extend(keys.filter(|key| *key > self.floor && super::keys::has_time(*key)).map(|key| (key, ())));
+        if self.keys.len() > RECENT_KEYS_MAX {
+            let mut all: Vec<u128> = self.keys.keys().copied().collect();
+            let middle = all.len() / 2;
+            self.floor = *all.select_nth_unstable(middle).1;
+            let floor = self.floor;
+            self.keys.retain(|key, ()| *key > floor);
+        }
+    }
+}
+
+/// One root as of `head`.
+#[derive(Debug)]
+pub struct Known {
+    pub head: Head,
+    /// Pending is all that changed after this batch.
+    since: i64,
+    /// Of packed states since then.
+    pub pending_bytes: usize,
+    accounts: Layer<AccountKey, Balance>,
+    carries: Layer<TenantId, Carries>,
+    counters: Layer<CounterKey, Counter>,
+    pub open_holds: OpenHolds,
+    /// `None`: nothing is known of the newest identities.
+    pub recent: Option<Recent>,
+    used: u64,
+}
+
+/// Keys of one root that must be read.
+#[derive(Debug, Default)]
+pub struct Missing {
+    pub accounts: Vec<AccountKey>,
+    pub carries: Vec<TenantId>,
+    pub counters: Vec<CounterKey>,
+}
+
+impl Missing {
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.carries.is_empty() && self.counters.is_empty()
+    }
+    /// Many keys of a batch are the same few: read once, in the order of their index.
+    pub fn without_repeats(&mut self) {
+        self.accounts.sort_unstable();
+        self.accounts.dedup();
+        self.carries.sort_unstable();
+        self.carries.dedup();
+        self.counters.sort_unstable();
+        self.counters.dedup();
+    }
+}
+
+impl Known {
+    /// Before the batches after `head.folded` have been applied.
+    pub fn new(head: &Head, open_holds: OpenHolds) -> Self {
+        Self {
+            head: Head { batch: head.folded, ..head.clone() },
+            since: head.folded,
+            pending_bytes: 0,
+            accounts: Layer::default(),
+            carries: Layer::default(),
+            counters: Layer::default(),
+            open_holds,
+            recent: None,
+            used: 0,
+        }
+    }
+
+    pub fn account(&self, key: AccountKey, found: &mut State, missing: &mut Missing) {
+        self.accounts.look(key, &mut found.accounts, &mut missing.accounts);
+    }
+    pub fn carries(&self, key: TenantId, found: &mut State, missing: &mut Missing) {
+        self.carries.look(key, &mut found.carries, &mut missing.carries);
+    }
+    pub fn counter(&self, key: CounterKey, found: &mut State, missing: &mut Missing) {
+        self.counters.look(key, &mut found.counters, &mut missing.counters);
+    }
+
+    /// Remembers what was read, also that nothing was there.
+    pub fn learn(&mut self, missing: &Missing, found: &State) {
+        self.accounts.read.extend(missing.accounts.iter().map(|key| (*key, found.accounts.get(key).copied())));
+        self.carries.read.extend(missing.carries.iter().map(|key| (*key, found.carries.get(key).cloned())));
+        self.counters.read.extend(missing.counters.iter().map(|key| (*key, found.counters.get(key).copied())));
+    }
+
+    pub fn apply(&mut self, delta: Delta, packed_bytes: usize) {
+        self.pending_bytes += packed_bytes;
+        self.accounts.pending.extend(delta.accounts);
+        self.carries.pending.extend(delta.carries);
+        self.counters.pending.extend(delta.counters);
+        delta.holds.iter().for_each(|hold| self.open_holds.set(hold));
+    }
+
+    /// After a batch of one's own: the new head, and the keys of its records.
+    pub fn moved(&mut self, head: Head, keys: impl Iterator<Item = u128>) {
+        if head.folded > self.since && head.folded == head.batch {
+            self.accounts.fold();
+            self.carries.fold();
+            self.counters.fold();
+            (self.since, self.pending_bytes) = (head.folded, 0);
+        }
+        self.head = head;
+        if let Some(recent) = &mut self.recent {
+            recent.add(keys);
+        }
+    }
+
+    /// Everything that the rows do not include, with what `delta` is about to change.
+    pub fn to_fold(&self, delta: &Delta) -> Delta {
+        fn all<K: Eq + Hash + Copy + Ord, V: Clone>(pending: &FastMap<K, V>, newer: &[(K, V)]) -> Vec<(K, V)> {
+            let mut all: FastMap<K, V> = pending.clone();
+            all.extend(newer.iter().cloned());
+            let mut all: Vec<(K, V)> = all.into_iter().collect();
+            all.sort_unstable_by_key(|(key, _)| *key);
+            all
+        }
+        Delta {
+            accounts: all(&self.accounts.pending, &delta.accounts),
+            carries: all(&self.carries.pending, &delta.carries),
+            counters: all(&self.counters.pending, &delta.counters),
+            holds: Vec::new(),
+        }
+    }
+
+    pub fn pending_states(&self) -> usize {
+        self.accounts.pending.len() + self.carries.pending.len() + self.counters.pending.len()
+    }
+
+    fn size(&self) -> usize {
+        let keys = self.recent.as_ref().map_or(0, |recent| recent.keys.len());
+        self.accounts.len() + self.carries.len() + self.counters.len() + keys
+    }
+}
+
+/// What is known of every root that nobody works on right now.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    roots: HashMap<TenantId, Known>,
+    size: usize,
+    clock: u64,
+}
+
+impl Shelf {
+    pub fn get(&self, root: TenantId) -> Option<&Known> {
+        self.roots.get(&root)
+    }
+
+    /// Unless it is newer than `head`, or what happened in between is no longer told.
+    pub fn take_for(&mut self, head: &Head) -> Option<Known> {
+        let known = self.roots.get(&head.root)?;
+        let usable = known.head.batch <= head.batch && known.head.batch >= head.folded;
+        if usable { self.take(head.root) } else { None }
+    }
+
+    fn take(&mut self, root: TenantId) -> Option<Known> {
+        let known = self.roots.remove(&root)?;
+        self.size -= known.size();
+        Some(known)
+    }
+
+    /// The newer one stays.
+    pub fn put(&mut self, mut known: Known) {
+        let root = known.head.root;
+        if self.roots.get(&root).is_some_and(|other| other.head.batch > known.head.batch) {
+            return;
+        }
+        self.take(root);
+        self.clock += 1;
+        known.used = self.clock;
+        self.size += known.size();
+        self.roots.insert(root, known);
+        while self.size > KNOWN_MAX && self.roots.len() > 1 {
+            let oldest = self.roots.values().min_by_key(|known| known.used).map(|known| known.head.root);
+            oldest.map(|root| self.take(root));
+        }
+    }
+}
+
+pub fn poisoned<T>(_: T) -> JournalError {
+    JournalError::Corrupt("a change in memory was cut short by a panic; restart".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_keys_are_known_and_bounded() {
+        let mut recent = Recent::above(1_000);
+        recent.add(1_000..1_010);
+        assert_eq!((recent.has(1_000), recent.has(1_001), recent.has(1_010)), (None, Some(true), Some(false)));
+        recent.add(2_000..2_000 + 2 * RECENT_KEYS_MAX as u128);
+        assert!(recent.keys.len() <= RECENT_KEYS_MAX + 10);
+        assert_eq!(recent.has(1_005), None, "older than what is kept");
+        assert_eq!(recent.has(2_000 + 2 * RECENT_KEYS_MAX as u128 - 1), Some(true));
+        assert_eq!(recent.has(u128::MAX), None, "without a time");
+    }
+}

@@ -1,0 +1,207 @@
+//! The journal on PostgreSQL: any number of processes, each root's books under the lock of its head.
+//!
+//! A batch is one transaction: it locks the heads of its roots in the order of their ids, looks up, loads,
+//! lets its commands take their turns, writes records and what they changed, and moves the heads. Between lock
+//! and commit nothing of these roots changes. What a process knows of a root is right as long as the head is
+//! where it left it; if not, the batches in between tell what they changed (`known`).
+//!
+//! A seq is the number of the root above the position in the root: dense per root, in order of arrival there.
+
+mod audit;
+mod columns;
+mod copy;
+mod find;
+mod heads;
+mod health;
+mod keys;
+mod known;
+mod load;
+mod months;
+mod read;
+mod ready;
+mod rows;
+mod session;
+mod sql;
+mod write;
+
+pub use audit::verify_database;
+pub use health::look_at_database;
+
+use crate::db::Db;
+use crate::journal::{
+    Batch, Check, Journal, JournalError, Keyed, Lanes, Locking, Name, Placed, Record, RecordQuery, Result, State, StateKeys,
+};
+use async_trait::async_trait;
+use keys::{SECRET_BYTES, Secret};
+use known::{Known, Shelf, poisoned};
+use ledger::Hold;
+use months::Month;
+use rating::fast::FastMap;
+use rating::{Instant, TenantId};
+use sqlx::PgPool;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Name of the secret of identities in `meta`.
+const SECRET: &str = "identity_secret";
+/// Tenants whose roots are remembered.
+const HOMES_MAX: usize = 1_000_000;
+
+/// How batches are made. The defaults are for production; tests make them tiny.
+#[derive(Debug, Clone, Copy)]
+pub struct PostgresJournalOptions {
+    /// Batches at once, each of other roots.
+    pub lanes: usize,
+    /// A batch, and so a transaction, is of one root: for a database that is distributed by root.
+    pub split_by_root: bool,
+    /// Packed states of a root that are read instead of its rows before these are written.
+    pub fold_bytes: usize,
+}
+
+impl Default for PostgresJournalOptions {
+    fn default() -> Self {
+        Self { lanes: 2, split_by_root: false, fold_bytes: 512 * 1024 }
+    }
+}
+
+/// Cheap to clone; clones share everything.
+#[derive(Debug, Clone)]
+pub struct PostgresJournal {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    pool: PgPool,
+    options: PostgresJournalOptions,
+    secret: Secret,
+    shelf: Mutex<Shelf>,
+    /// Roots by number.
+    numbers: Mutex<HashMap<i64, TenantId>>,
+    /// Roots of tenants.
+    homes: Mutex<HashMap<TenantId, TenantId>>,
+    /// Months whose tables are there.
+    months: Mutex<HashSet<Month>>,
+    /// The most roots that one transaction held.
+    roots_held_max: AtomicUsize,
+}
+
+impl PostgresJournal {
+    pub async fn open(db: &Db) -> Result<Self> {
+        Self::open_with(db, PostgresJournalOptions::default()).await
+    }
+
+    pub async fn open_with(db: &Db, options: PostgresJournalOptions) -> Result<Self> {
+        let Db::Postgres(db) = db else { return Err(JournalError::Unavailable("this is not a PostgreSQL database".into())) };
+        let secret = secret(&db.pool).await?;
+        let shared = Shared {
+            pool: db.pool.clone(),
+            options,
+            secret,
+            shelf: Mutex::default(),
+            numbers: Mutex::default(),
+            homes: Mutex::default(),
+            months: Mutex::default(),
+            roots_held_max: AtomicUsize::new(0),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The most roots that one transaction has held since opening.
+    pub fn roots_held_max(&self) -> usize {
+        self.shared.roots_held_max.load(Ordering::Relaxed)
+    }
+}
+
+/// Made once per database, by whichever process is first. Random bytes from the system: it decides where
+/// identities lie, never what is charged.
+#[expect(clippy::disallowed_methods, reason = "a secret made once when the database is created; nothing replays it")]
+async fn secret(pool: &PgPool) -> Result<Secret> {
+    loop {
+        let stored: Option<Vec<u8>> = sqlx::query_scalar(sql::GET_META).bind(SECRET).fetch_optional(pool).await?;
+        if let Some(stored) = stored {
+            let bytes: [u8; SECRET_BYTES] = stored
+                .try_into()
+                .map_err(|_| JournalError::Corrupt(format!("the secret of identities is not {SECRET_BYTES} bytes long")))?;
+            return Ok(Secret::new(&bytes));
+        }
+        let mut bytes = [0; SECRET_BYTES];
+        getrandom::fill(&mut bytes).map_err(|e| JournalError::Unavailable(e.to_string()))?;
+        sqlx::query(sql::PUT_META).bind(SECRET).bind(bytes.to_vec()).execute(pool).await?;
+    }
+}
+
+impl Shared {
+    fn shelve(&self, known: FastMap<TenantId, Known>) -> Result<()> {
+        let mut shelf = self.shelf.lock().map_err(poisoned)?;
+        known.into_values().for_each(|known| shelf.put(known));
+        Ok(())
+    }
+
+    fn learn_homes(&self, new: &HashMap<TenantId, TenantId>) -> Result<()> {
+        let mut homes = self.homes.lock().map_err(poisoned)?;
+        if homes.len() + new.len() > HOMES_MAX {
+            homes.clear();
+        }
+        homes.extend(new);
+        Ok(())
+    }
+
+    fn held(&self, roots: usize) {
+        self.roots_held_max.fetch_max(roots, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Journal for PostgresJournal {
+    fn identity_key(&self, name: Name<'_>) -> u64 {
+        self.shared.secret.identity(name)
+    }
+
+    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
+        let mut found = vec![None; identities.len()];
+        let wanted = find::Wanted::all(&self.shared, identities);
+        find::find(&mut *self.shared.pool.acquire().await?, &wanted, identities, &mut found).await?;
+        Ok(found)
+    }
+
+    async fn load(&self, keys: &StateKeys) -> Result<State> {
+        load::load(&self.shared, keys).await
+    }
+
+    /// A batch that nobody locked for: it counts on nobody else writing to its roots.
+    async fn commit(&self, batch: Batch) -> Result<Placed> {
+        let roots: BTreeSet<TenantId> = batch.records.iter().map(|record| record.identity.root).collect();
+        session::enter(self, &roots.into_iter().collect::<Vec<_>>()).await?.commit(batch).await
+    }
+
+    async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>> {
+        read::read(&self.shared, query).await
+    }
+
+    async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = sqlx::query(sql::EXPIRED_HOLDS).bind(now.micros()).bind(limit).fetch_all(&self.shared.pool).await?;
+        rows.iter().map(rows::hold).collect()
+    }
+
+    async fn verify(&self) -> Result<Vec<Check>> {
+        audit::verify(&self.shared.pool).await
+    }
+
+    fn locking(&self) -> Option<&dyn Locking> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Locking for PostgresJournal {
+    fn lanes(&self) -> Lanes {
+        Lanes { count: self.shared.options.lanes, one_root: self.shared.options.split_by_root }
+    }
+
+    async fn enter(&self, roots: &[TenantId]) -> Result<Arc<dyn Journal>> {
+        Ok(Arc::new(session::enter(self, roots).await?))
+    }
+}

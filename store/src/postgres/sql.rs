@@ -1,0 +1,163 @@
+//! Statements. Every one names its roots, or is a look-up by an id that belongs to one root only.
+
+/// As `rows::record` reads them, of a table named `r`.
+macro_rules! record_columns {
+    () => {
+        "r.root, r.seq, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, r.content, r.body, r.personal, r.personal_digest"
+    };
+}
+
+/// Declares statements and lists them for the test that prepares each.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
+        $($(#[$doc])* pub const $name: &str = $sql;)+
+        #[cfg(test)]
+        pub const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),+];
+    };
+}
+
+/// Reads of one moment.
+pub const SNAPSHOT: &str = "begin isolation level repeatable read read only";
+
+/// An audit takes as long as the journal is.
+pub const NO_TIMEOUT: &str = "set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0";
+
+statements! {
+    AUDIT_ROWS = "select r.seq, r.batch, r.root, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, r.content, \
+        r.body, r.personal, r.personal_digest from records r where r.root = $1 and r.seq > $2 order by r.seq limit $3";
+    AUDIT_IDENTITIES = "select r.seq, r.root, r.namespace, r.source, r.id from records r where r.root = $1 and r.seq > $2 \
+        order by r.seq limit $3";
+    AUDIT_BATCHES = "select b.batch, b.root, b.first_seq, b.last_seq, b.records, b.hash, b.committed_us from batches b \
+        where b.root = $1 and b.batch > $2 and b.batch <= $3 order by b.batch";
+    AUDIT_KEYS = "select t.id, t.personal_key from tenants t where t.personal_key is not null";
+    AUDIT_ACCOUNTS = "select a.tenant, a.kind, a.currency, a.posted, a.held from accounts a where a.root = $1";
+    AUDIT_CARRIES = "select c.customer, c.links from carries c where c.root = $1";
+    AUDIT_COUNTERS = "select c.buyer, c.rate_key, c.month, c.quantity_nano, c.events from counters c where c.root = $1";
+    AUDIT_AMENDMENTS = "select a.seq, a.kind, a.by from amendments a where a.root = $1";
+
+    LAST_ARRIVAL = "select max(b.committed_us) from heads h join batches b on b.root = h.root and b.batch = h.batch";
+    COUNT_UNRATED = "select count(*) from unrated";
+    LIMITS = "select g.buyer_id, g.credit_limit_cents from agreements g \
+        where g.credit_limit_cents is not null and g.from_at <= $1 and (g.until_at is null or g.until_at > $1)";
+
+    GET_META = "select value from meta where name = $1";
+    PUT_META = "insert into meta (name, value) values ($1, $2) on conflict (name) do nothing";
+
+    NUMBER_OF = "select number from roots where root = $1";
+    /// Twice at once: one of them takes no row, and looks again.
+    PUT_NUMBER = "insert into roots (number, root) select coalesce(max(number), 0) + 1, $1 from roots on conflict do nothing";
+    PUT_HEAD = "insert into heads (root, number, batch, last_seq, hash, folded) values ($1, $2, 0, $2::bigint << 40, $3, 0) \
+        on conflict (root) do nothing";
+    HEADS = "select root, number, batch, last_seq, hash, folded from heads where root = any($1)";
+    LOCK_HEADS = "select root, number, batch, last_seq, hash, folded from heads where root = any($1) order by root for update";
+    EVERY_HEAD = "select root, number, batch, last_seq, hash, folded from heads order by number";
+    MOVE_HEADS = "update heads h set batch = u.batch, last_seq = u.last_seq, hash = u.hash, folded = u.folded \
+        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[]) as u (root, batch, last_seq, hash, folded) \
+        where h.root = u.root and h.batch = u.batch - 1";
+    BATCH_HASH = "select hash from batches where root = $1 and batch = $2";
+
+    /// Of roots, the batches after those.
+    STATES_SINCE = "select b.root, b.batch, b.states from unnest($1::bigint[], $2::bigint[]) as w (root, batch) \
+        join batches b on b.root = w.root and b.batch > w.batch order by b.root, b.batch";
+    OPEN_HOLDS = "select h.body from holds h where h.root = any($1) and h.state = 1";
+    LAST_TIMED_KEY = "select w.root, (select r.key from records r where r.root = w.root and r.key < '80000000-0000-0000-0000-000000000000' \
+        order by r.key desc limit 1) \
+        from unnest($1::bigint[]) as w (root)";
+    FIND = concat!(
+        "select ", record_columns!(), ", w.place from unnest($1::bigint[], $2::uuid[]) with ordinality as w (root, key, place) \
+         join records r on r.root = w.root and r.key = w.key order by r.seq"
+    );
+
+    ACCOUNTS_OF = "select a.tenant, a.kind, a.currency, a.posted, a.held \
+        from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[]) as w (root, tenant, kind, currency) \
+        join accounts a on a.root = w.root and a.tenant = w.tenant and a.kind = w.kind and a.currency = w.currency";
+    CARRIES_OF = "select c.customer, c.links from unnest($1::bigint[], $2::bigint[]) as w (root, customer) \
+        join carries c on c.root = w.root and c.customer = w.customer";
+    COUNTERS_OF = "select c.buyer, c.rate_key, c.month, c.quantity_nano, c.events \
+        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[]) as w (root, buyer, rate_key, month) \
+        join counters c on c.root = w.root and c.buyer = w.buyer and c.rate_key = w.rate_key and c.month = w.month";
+    MEMBERS_OF = "select m.buyer, m.rate_key, m.month, m.value, m.count, m.at_us \
+        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[]) as w (root, buyer, rate_key, month, value) \
+        join members m on m.root = w.root and m.buyer = w.buyer and m.rate_key = w.rate_key and m.month = w.month and m.value = w.value";
+    ALL_MEMBERS_OF = "select m.buyer, m.rate_key, m.month, m.value, m.count, m.at_us \
+        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[]) as w (root, buyer, rate_key, month) \
+        join members m on m.root = w.root and m.buyer = w.buyer and m.rate_key = w.rate_key and m.month = w.month";
+    HOLDS_OF = "select h.body from unnest($1::bigint[], $2::bigint[]) as w (root, id) join holds h on h.root = w.root and h.id = w.id";
+    HOLDS_BY_ID = "select h.body from holds h where h.id = any($1)";
+    AMENDMENTS_BY_SEQ = "select a.seq, a.kind, a.by from amendments a where a.seq = any($1)";
+    ROOTS_OF_TENANTS = "select t.id, t.root_id from tenants t where t.id = any($1)";
+    EXPIRED_HOLDS = "select e.body from heads h cross join lateral (select x.body, x.expires_us, x.id from holds x \
+        where x.root = h.root and x.state = 1 and x.expires_us <= $1 order by x.expires_us, x.id limit $2) e \
+        order by e.expires_us, e.id limit $2";
+
+    COPY_RECORDS = "copy records (root, seq, batch, tenant, at_us, received_us, key, kind, namespace, source, id, content, \
+        personal_digest, body, personal) from stdin (format binary)";
+    PUT_RECORDS = "insert into records (root, seq, batch, tenant, at_us, received_us, key, kind, namespace, source, id, content, \
+        personal_digest, body, personal) select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], \
+        $6::bigint[], $7::uuid[], $8::smallint[], $9::smallint[], $10::text[], $11::text[], $12::bytea[], $13::bytea[], $14::bytea[], \
+        $15::bytea[])";
+    PUT_BATCHES = "insert into batches (root, batch, first_seq, last_seq, records, hash, committed_us, states) select * \
+        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[], $8::bytea[])";
+    PUT_TOUCHED = "insert into touched (root, tenant, kind, currency, first_seq, last_seq, received_us, seqs) select * \
+        from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[])";
+    PUT_UNRATED = "insert into unrated (root, seq) select * from unnest($1::bigint[], $2::bigint[])";
+    PUT_ACCOUNTS = "insert into accounts (root, tenant, kind, currency, posted, held) select * \
+        from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::bigint[], $6::bigint[]) \
+        on conflict (root, tenant, kind, currency) do update set posted = excluded.posted, held = excluded.held";
+    PUT_CARRIES = "insert into carries (root, customer, links) select * from unnest($1::bigint[], $2::bigint[], $3::bytea[]) \
+        on conflict (root, customer) do update set links = excluded.links";
+    PUT_COUNTERS = "insert into counters (root, buyer, rate_key, month, quantity_nano, events) select * \
+        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::bigint[]) \
+        on conflict (root, buyer, rate_key, month) do update set quantity_nano = excluded.quantity_nano, events = excluded.events";
+    PUT_MEMBERS = "insert into members (root, buyer, rate_key, month, value, count, at_us) select * \
+        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::bigint[], $7::bigint[]) \
+        on conflict (root, buyer, rate_key, month, value) do update set count = excluded.count, at_us = excluded.at_us";
+    PUT_HOLDS = "insert into holds (id, root, customer, state, expires_us, body) select * \
+        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bytea[]) \
+        on conflict (root, id) do update set customer = excluded.customer, state = excluded.state, \
+        expires_us = excluded.expires_us, body = excluded.body";
+    PUT_AMENDMENTS = "insert into amendments (root, seq, kind, by) select * \
+        from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) \
+        on conflict (root, seq) do update set kind = excluded.kind, by = excluded.by";
+    DELETE_UNRATED = "delete from unrated u using unnest($1::bigint[], $2::bigint[]) as w (root, seq) where u.root = w.root and u.seq = w.seq";
+
+    RECORDS_BY_SEQ = concat!(
+        "select ", record_columns!(), " from unnest($1::bigint[], $2::bigint[]) as w (root, seq) \
+         join records r on r.root = w.root and r.seq = w.seq order by r.seq"
+    );
+    RECORDS_UP = concat!("select ", record_columns!(), " from records r where r.root = $1 and r.seq > $2 order by r.seq limit $3");
+    RECORDS_DOWN = concat!("select ", record_columns!(), " from records r where r.root = $1 and r.seq < $2 order by r.seq desc limit $3");
+    /// Of one customer, in whichever of the roots it is.
+    CUSTOMER_UP = "select e.seq from unnest($1::bigint[]) as w (root) cross join lateral (select r.seq from records r \
+        where r.root = w.root and r.tenant = $2 and r.seq > $3 order by r.seq limit $4) e order by e.seq limit $4";
+    CUSTOMER_DOWN = "select e.seq from unnest($1::bigint[]) as w (root) cross join lateral (select r.seq from records r \
+        where r.root = w.root and r.tenant = $2 and r.seq < $3 order by r.seq desc limit $4) e order by e.seq desc limit $4";
+    TOUCHED_UP = "select e.first_seq, e.seqs from unnest($1::bigint[]) as w (root) cross join lateral (select t.first_seq, t.seqs \
+        from touched t where t.root = w.root and t.tenant = $2 and t.kind = $3 and t.currency = $4 and t.last_seq > $5 \
+        order by t.last_seq limit $6) e order by e.first_seq limit $6";
+    TOUCHED_DOWN = "select e.first_seq, e.seqs from unnest($1::bigint[]) as w (root) cross join lateral (select t.first_seq, t.seqs \
+        from touched t where t.root = w.root and t.tenant = $2 and t.kind = $3 and t.currency = $4 and t.first_seq < $5 \
+        order by t.first_seq desc limit $6) e order by e.first_seq desc limit $6";
+    UNRATED_UP = "select u.seq from unrated u where u.root = $1 and u.seq > $2 order by u.seq limit $3";
+    UNRATED_DOWN = "select u.seq from unrated u where u.root = $1 and u.seq < $2 order by u.seq desc limit $3";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::{Db, PostgresOptions};
+    use sqlx::{Executor, SqlSafeStr};
+
+    #[tokio::test]
+    async fn every_statement_is_understood() {
+        let Some(database) = test_postgres::database().await else { return };
+        let Db::Postgres(db) = Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap() else { unreachable!() };
+        let mut conn = db.pool.acquire().await.unwrap();
+        for (name, text) in STATEMENTS {
+            // What is copied is parsed where it runs.
+            if !name.starts_with("COPY_") {
+                conn.prepare(text.into_sql_str()).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+            }
+        }
+    }
+}
