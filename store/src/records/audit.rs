@@ -91,7 +91,8 @@ pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: &Change) -> R
         change.action,
         change.before.as_ref().map(|value| value.to_string()),
         change.after.as_ref().map(|value| value.to_string()),
-        actor.reason.as_deref(),
+        // The change may have been made already, elsewhere: this must not fail, and PostgreSQL keeps no NUL.
+        actor.reason.as_ref().map(|reason| reason.replace('\0', "\u{fffd}")),
         actor.request_id.as_str(),
     )?;
     Ok(())

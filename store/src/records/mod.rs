@@ -70,7 +70,17 @@ pub enum RecordError {
     #[error("{field}: {detail}")]
     Invalid { field: &'static str, detail: String },
     #[error("the database failed: {0}")]
-    Db(#[from] sqlx::Error),
+    Db(sqlx::Error),
+}
+
+impl From<sqlx::Error> for RecordError {
+    fn from(error: sqlx::Error) -> Self {
+        // PostgreSQL keeps no text with a NUL in it; nor is anything called so.
+        match error.as_database_error().and_then(|error| error.code()) {
+            Some(code) if code == "22021" => invalid("text", "expected text without the character U+0000"),
+            _ => Self::Db(error),
+        }
+    }
 }
 
 pub type Result<T, E = RecordError> = std::result::Result<T, E>;

@@ -11,6 +11,7 @@ on_every_database! {
     of_many_at_once_one_is_first,
     column_maps_are_saved_by_name,
     facts_stay_and_settings_change,
+    what_no_name_contains_is_not_found,
     records_survive_a_reopening,
 }
 
@@ -84,6 +85,12 @@ async fn a_change_kept_elsewhere_is_logged_too(world: World) {
     world.records.append_audit(&Actor { key: None, reason: None, ..world.by() }, change).await.unwrap();
     let entry = world.records.audit_log(&world.platform, None, 1).await.unwrap().data.remove(0);
     assert_eq!((entry.actor_key, entry.reason, entry.after), (None, None, Some(json!({ "cents": 500 }))));
+
+    let change =
+        Change { tenant: platform, root: platform, resource: "top_up", id: "t-2".into(), action: "create", before: None, after: None };
+    world.records.append_audit(&Actor { reason: Some("a\0b".into()), ..world.by() }, change).await.unwrap();
+    let entry = world.records.audit_log(&world.platform, None, 1).await.unwrap().data.remove(0);
+    assert_eq!(entry.reason.as_deref(), Some("a\u{fffd}b"));
 }
 
 fn attempt(key: &str, digest: u8, secs: i64) -> Attempt<'_> {
@@ -157,6 +164,13 @@ async fn column_maps_are_saved_by_name(world: World) {
     assert_eq!(refused(records.delete_column_map(&world.by(), muster.id, "a").await), "not found column map");
     assert_eq!(refused(records.put_column_map(&world.by(), TenantId(77), "a", &json!({})).await), "not found tenant");
     assert_eq!(world.log().await[3..], ["column_map put", "column_map put", "column_map put", "column_map delete"]);
+}
+
+async fn what_no_name_contains_is_not_found(world: World) {
+    for found in [world.records.meter_by_name("a\0b").await.map(|_| ()), world.records.card_by_name(TenantId(1), "a\0b").await.map(|_| ())]
+    {
+        assert!(matches!(found, Ok(()) | Err(RecordError::Invalid { .. })), "{found:?}");
+    }
 }
 
 async fn facts_stay_and_settings_change(world: World) {
