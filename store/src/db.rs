@@ -7,6 +7,8 @@
 //! journal keeps positions, chain heads and hot states in memory. Reading beside it is always allowed.
 
 mod postgres;
+#[cfg(test)]
+mod schema;
 mod wall;
 
 pub use postgres::{OpenError, Postgres, PostgresOptions};

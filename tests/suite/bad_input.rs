@@ -1,17 +1,17 @@
 //! What is wrong with a request is said with a stable code, and costs nobody else anything.
 
-use crate::http_world::{Market, call, outcomes};
+use crate::http_world::{Market, call, on_every_database, outcomes};
 use hyper::Method;
 use serde_json::{Value, json};
+
+on_every_database!(the_rest_of_a_batch_is_posted, a_request_that_cannot_be_read_has_its_code);
 
 fn with(mut event: Value, field: &str, value: Value) -> Value {
     event[field] = value;
     event
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_rest_of_a_batch_is_posted() {
-    let market = Market::new().await;
+async fn the_rest_of_a_batch_is_posted(market: Market) {
     let switch = market.by("muster usage");
     let good = |id: &str| call(id, "acme-42", "60");
     switch.post("/v1/usage-events", good("known")).await.ok();
@@ -40,9 +40,7 @@ async fn the_rest_of_a_batch_is_posted() {
     assert_eq!((market.balance("acme-42").await, market.balance("beta").await), (5000 - 3 * 40, 5000));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_that_cannot_be_read_has_its_code() {
-    let market = Market::new().await;
+async fn a_request_that_cannot_be_read_has_its_code(market: Market) {
     let (switch, admin) = (market.by("muster usage"), market.admin().clone());
     let good = call("1", "acme-42", "60");
     let post = |asking: &crate::served::Asking, path: &str, body: String| {

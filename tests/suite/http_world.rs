@@ -13,9 +13,39 @@ pub struct Market {
     ids: Vec<(&'static str, String)>,
 }
 
+/// Stamps every `async fn test(market: Market)` on both databases.
+macro_rules! on_every_database {
+    ($($test:ident),+ $(,)?) => {
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test($crate::http_world::Market::new().await).await
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                if let Some(market) = $crate::http_world::Market::postgres().await {
+                    super::$test(market).await
+                }
+            })+
+        }
+    };
+}
+pub(crate) use on_every_database;
+
 impl Market {
     pub async fn new() -> Self {
-        let mut market = Self { served: Served::new().await, keys: Vec::new(), ids: Vec::new() };
+        Self::over(Served::new().await).await
+    }
+
+    /// `None` where there is no PostgreSQL.
+    pub async fn postgres() -> Option<Self> {
+        Some(Self::over(Served::postgres().await?).await)
+    }
+
+    async fn over(served: Served) -> Self {
+        let mut market = Self { served, keys: Vec::new(), ids: Vec::new() };
         for (meter, unit) in [("call", "second"), ("sms", "message"), ("api_call", "call"), ("booking", "booking")] {
             market.make("/v1/meters", json!({ "name": meter, "unit": unit })).await;
         }

@@ -1,11 +1,13 @@
 //! No tenant sees another: every operation of the OpenAPI document, asked with no key, a revoked key, a
 //! read-only key, a foreign tenant's key and a child's key, has one right answer, and none moves anything.
 
-use crate::http_world::{Market, call};
+use crate::http_world::{Market, call, on_every_database};
 use crate::served::Answer;
 use hyper::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+
+on_every_database!(every_operation_knows_its_callers);
 
 /// The answers to a read-only key of the seller, a foreign tenant's admin, and a child's admin. Without a
 /// key, or with a revoked one, it is 401 unless the operation is open.
@@ -146,8 +148,7 @@ fn documented() -> BTreeSet<String> {
     paths.iter().flat_map(of).collect()
 }
 
-async fn market() -> Market {
-    let market = Market::new().await;
+async fn fill(market: &Market) {
     let muster = market.by("muster admin");
     muster.post("/v1/usage-events", call("posted", "acme-43", "600")).await.ok();
     muster.post("/v1/usage-events", call("unknown", "nobody", "600")).await.ok();
@@ -156,15 +157,13 @@ async fn market() -> Market {
     let doc =
         json!({ "currency": "EUR", "rates": [{ "key": "sms", "meter": "sms", "price": { "model": "per_unit", "unit_price": "9" } }] });
     market.admin().post(&format!("/v1/rate-cards/{}/versions", market.id("retail")), doc).await.ok();
-    market
 }
 
 /// What belongs to muster and is named in no answer to others.
 const SECRETS: [&str; 4] = ["acme-43", "\"retail\"", "muster read", "\"posted\""];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_operation_knows_its_callers() {
-    let market = market().await;
+async fn every_operation_knows_its_callers(market: Market) {
+    fill(&market).await;
     let (reading, writing) = (reading(&market), writing(&market));
     let listed: BTreeSet<String> = reading.iter().chain(&writing).map(|row| row.operation.to_owned()).collect();
     assert_eq!(listed, documented(), "every operation of the document is asked, and no other");

@@ -15,6 +15,7 @@ mod isolation;
 mod kill_rounds;
 mod models;
 mod process;
+mod processes;
 mod served;
 mod speak;
 mod tampering;

@@ -11,7 +11,7 @@ use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::sync::Arc;
 
 /// What a server answered.
 #[derive(Debug)]
@@ -50,6 +50,10 @@ pub struct Asking {
 impl Asking {
     pub fn new(address: SocketAddr, key: &str) -> Self {
         Self { address, key: Some(key.to_owned()), idempotency_key: None, content_type: "application/json" }
+    }
+    /// The same of another server.
+    pub fn at(&self, server: &Served) -> Self {
+        Self { address: server.admin.address, ..self.clone() }
     }
     pub fn with_key(&self, key: Option<&str>) -> Self {
         Self { key: key.map(str::to_owned), ..self.clone() }
@@ -92,24 +96,50 @@ impl Asking {
     }
 }
 
-/// A server in this process, on a free port, over a database of its own, at [`crate::world::NOW`].
+/// A server in this process, on a free port, at [`crate::world::NOW`].
 pub struct Served {
     _running: Running,
     pub admin: Asking,
-    _dir: tempfile::TempDir,
+    books: Arc<Books>,
+}
+
+/// The database of a test; gone with the last server over it.
+enum Books {
+    Embedded(tempfile::TempDir),
+    Postgres(test_postgres::Database),
 }
 
 impl Served {
+    /// Over an embedded database of its own.
     pub async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let limits = LimitSettings { other_per_min: 1_000_000, admin_per_sec: 100_000, ..LimitSettings::default() };
-        let config = config(dir.path(), limits);
-        let running = server::serve(&config, Clock::at(crate::world::instant(crate::world::NOW))).await.unwrap();
+        Self::over(Books::Embedded(tempfile::tempdir().unwrap())).await
+    }
+
+    /// Over a database of its own on PostgreSQL; `None` (having said so) where there is none.
+    pub async fn postgres() -> Option<Self> {
+        Some(Self::over(Books::Postgres(test_postgres::database().await?)).await)
+    }
+
+    async fn over(books: Books) -> Self {
+        let running = start(&books).await;
         let admin = Asking::new(running.address, running.admin_key.as_deref().unwrap());
-        Self { _running: running, admin, _dir: dir }
+        Self { _running: running, admin, books: Arc::new(books) }
+    }
+
+    /// A second server over the same database, which shares nothing else with this one.
+    pub async fn beside(&self) -> Self {
+        let running = start(&self.books).await;
+        let admin = Asking { address: running.address, ..self.admin.clone() };
+        Self { _running: running, admin, books: Arc::clone(&self.books) }
     }
 }
 
-fn config(data_dir: &Path, limits: LimitSettings) -> Config {
-    Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), data_dir: data_dir.to_owned(), limits, ..Config::default() }
+async fn start(books: &Books) -> Running {
+    let (data_dir, database_url) = match books {
+        Books::Embedded(dir) => (dir.path().to_owned(), None),
+        Books::Postgres(database) => (std::path::PathBuf::new(), Some(database.url().to_owned())),
+    };
+    let limits = LimitSettings { other_per_min: 1_000_000, admin_per_sec: 100_000, ..LimitSettings::default() };
+    let config = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), data_dir, database_url, limits, ..Config::default() };
+    server::serve(&config, Clock::at(crate::world::instant(crate::world::NOW))).await.unwrap()
 }

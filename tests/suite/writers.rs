@@ -1,6 +1,7 @@
 //! 64 writers against one prepaid account: usage and holds, never below the limit, not one cent off.
 
 use crate::http_world::{Market, call};
+use crate::served::Asking;
 use crate::world::{Backend, World, on_every_journal};
 use metering::command::Outcome;
 use serde_json::json;
@@ -86,7 +87,22 @@ async fn the_same_event_from_all_sides_is_posted_once(backend: Backend) {
 /// The same over HTTP: every writer has a connection of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_never_goes_below_its_limit_over_http() {
-    let market = Arc::new(Market::new().await);
+    let market = Market::new().await;
+    let servers = vec![market.admin().clone()];
+    spend_all(&market, servers).await;
+}
+
+/// Two processes serve the same account at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_never_goes_below_its_limit_over_two_processes() {
+    let Some(market) = Market::postgres().await else { return };
+    let other = market.served.beside().await;
+    let servers = vec![market.admin().clone(), other.admin.clone()];
+    spend_all(&market, servers).await;
+}
+
+/// 64 writers, each at one of the servers.
+async fn spend_all(market: &Market, servers: Vec<Asking>) {
     let wholesale = market.id("wholesale").to_owned();
     market
         .admin()
@@ -97,7 +113,8 @@ async fn an_account_never_goes_below_its_limit_over_http() {
     market.admin().post("/v1/agreements", terms).await.ok();
     let top_up = json!({ "tenant": "strict", "cents": 10_000, "currency": "EUR", "reason": "cash" });
     market.admin().once("t").post("/v1/top-ups", top_up).await.ok();
-    let writers: Vec<_> = (0..WRITERS).map(|writer| tokio::spawn(write_over_http(Arc::clone(&market), writer))).collect();
+    let writers: Vec<_> =
+        (0..WRITERS).map(|writer| tokio::spawn(write_over_http(servers[writer % servers.len()].clone(), writer))).collect();
     let mut spent = 0;
     for writer in writers {
         spent += writer.await.unwrap();
@@ -107,19 +124,19 @@ async fn an_account_never_goes_below_its_limit_over_http() {
     assert!((0..30).contains(&(10_000 - spent)), "it was spent down to less than a minute: {spent}");
 }
 
-async fn write_over_http(market: Arc<Market>, writer: usize) -> i64 {
+async fn write_over_http(server: Asking, writer: usize) -> i64 {
     let mut spent = 0;
     for command in 0..COMMANDS {
         let id = format!("w{writer}-{command}");
         let event = call(&id, "strict", &(60 * (1 + (writer + command) % 3)).to_string());
         if (writer + command).is_multiple_of(3) {
-            let placed = market.admin().once(&id).post("/v1/holds", json!({ "usage": event, "ttl_secs": 600 })).await;
+            let placed = server.once(&id).post("/v1/holds", json!({ "usage": event, "ttl_secs": 600 })).await;
             if placed.code() == "402 insufficient_balance" {
                 continue;
             }
             assert_eq!(placed.code(), "201");
         }
-        let answer = market.admin().post("/v1/usage-events", event).await;
+        let answer = server.post("/v1/usage-events", event).await;
         match answer.status {
             201 => {
                 spent += answer.body["debit_cents"].as_i64().unwrap();
