@@ -18,9 +18,15 @@ pub struct Process {
 impl Process {
     /// `serve --demo` on a free port, over this data directory; returns when it listens.
     pub async fn start(data_dir: &Path) -> Self {
+        Self::start_on(data_dir, None).await
+    }
+
+    /// The same on another database; the directory keeps the demo's keys.
+    pub async fn start_on(data_dir: &Path, database_url: Option<&str>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_centwise-under-test"))
             .args(["serve", "--demo", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
+            .args(database_url.into_iter().flat_map(|url| ["--database-url", url]))
             .env("CENTWISE_ADMIN_PER_SEC", "100000")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

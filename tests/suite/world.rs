@@ -97,7 +97,7 @@ pub struct World {
     pub platform: Tenant,
     clock: Arc<AtomicI64>,
     ids: AtomicI64,
-    tenants: Mutex<BTreeMap<String, Tenant>>,
+    pub tenants: Mutex<BTreeMap<String, Tenant>>,
     cards: Mutex<HashMap<String, RateCardId>>,
     _dir: tempfile::TempDir,
 }
@@ -166,6 +166,31 @@ impl World {
         };
         world.begin().await;
         world
+    }
+
+    /// Another process on the same database: a journal, caches and an engine of its own.
+    pub async fn beside(&self) -> Self {
+        let journal = PostgresJournal::open(&self.db).await.unwrap();
+        let directory = Directory::new(self.records.clone());
+        let read = Arc::clone(&self.clock);
+        let shared: Arc<dyn Journal> = Arc::new(journal.clone());
+        Self {
+            engine: Engine::start(Arc::clone(&shared), directory, Arc::new(move || Instant(read.load(Ordering::SeqCst)))),
+            records: self.records.clone(),
+            journal: shared,
+            memory: None,
+            sqlite: None,
+            postgres: Some(journal),
+            db: self.db.clone(),
+            _database: None,
+            file: self.file.clone(),
+            platform: self.platform.clone(),
+            clock: Arc::clone(&self.clock),
+            ids: AtomicI64::new(1_000_000),
+            tenants: Mutex::new(self.tenants.lock().unwrap().clone()),
+            cards: Mutex::new(self.cards.lock().unwrap().clone()),
+            _dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     async fn begin(&self) {

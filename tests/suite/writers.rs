@@ -2,7 +2,7 @@
 
 use crate::http_world::{Market, call};
 use crate::served::Asking;
-use crate::world::{Backend, World, on_every_journal};
+use crate::world::{Backend, World, on_every_journal, postgres_is_here};
 use metering::command::Outcome;
 use serde_json::json;
 use std::sync::Arc;
@@ -53,9 +53,26 @@ async fn write(world: Arc<World>, writer: usize) -> i64 {
 
 async fn an_account_never_goes_below_its_limit(backend: Backend) {
     let world = Arc::new(World::reference(backend).await);
+    sell_out(&world, &Arc::clone(&world)).await;
+}
+
+/// Half of the writers go through another process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_never_goes_below_its_limit_over_two_engines() {
+    if postgres_is_here().await {
+        let world = Arc::new(World::reference(Backend::Postgres).await);
+        let other = Arc::new(world.beside().await);
+        sell_out(&world, &other).await;
+    }
+}
+
+async fn sell_out(world: &Arc<World>, other: &Arc<World>) {
     world.customer("acme", "muster", json!({ "card": "retail", "credit_limit": 0, "on_exhausted": "refuse" })).await;
     world.top_up("acme", 10_000).await;
-    let writers: Vec<_> = (0..WRITERS).map(|writer| tokio::spawn(write(Arc::clone(&world), writer))).collect();
+    let tenants = world.tenants.lock().unwrap().clone();
+    *other.tenants.lock().unwrap() = tenants;
+    let through = |writer: usize| Arc::clone(if writer.is_multiple_of(2) { world } else { other });
+    let writers: Vec<_> = (0..WRITERS).map(|writer| tokio::spawn(write(through(writer), writer))).collect();
     let mut spent = 0;
     for writer in writers {
         spent += writer.await.unwrap();
