@@ -4,6 +4,7 @@
 
 mod common;
 
+use compact_str::format_compact;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use metering::command::{Caller, EventAnswer, Outcome, UsageEvent};
 use metering::{Directory, Engine};
@@ -109,12 +110,12 @@ fn batch(number: usize) -> Vec<Result<UsageEvent, (String, metering::command::Pr
         let (reseller, customer) = (spread as i64 % RESELLERS + 1, spread as i64 / RESELLERS % CUSTOMERS_EACH);
         Ok(UsageEvent {
             id: format!("0192{number:08x}{index:08x}"),
-            source: "bench".to_owned(),
-            customer: format!("t-{}", customer_id(reseller, customer)),
-            meter: "call".to_owned(),
+            source: "bench".into(),
+            customer: format_compact!("t-{}", customer_id(reseller, customer)),
+            meter: "call".into(),
             quantity: Quantity::whole(60),
             at: NOW,
-            destination: Some(format!("+4930{spread:08}")),
+            destination: Some(format_compact!("+4930{spread:08}")),
             ..UsageEvent::default()
         })
     };

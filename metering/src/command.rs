@@ -1,5 +1,6 @@
 //! What can be asked of the engine, and what it answers. One vocabulary for HTTP, files and tests.
 
+use compact_str::CompactString;
 use ledger::AccountKey;
 use rating::money::Rate as Amount;
 use rating::{Cents, Currency, Instant, Quantity, TenantId, ids::HoldId};
@@ -28,16 +29,16 @@ pub struct Caller {
 pub struct UsageEvent {
     pub id: String,
     /// Default "default".
-    pub source: String,
+    pub source: CompactString,
     /// The customer's external id or `ten_…` id.
-    pub customer: String,
-    pub meter: String,
+    pub customer: CompactString,
+    pub meter: CompactString,
     pub quantity: Quantity,
     pub amount: Option<Amount>,
     pub at: Instant,
     /// As sent; normalised by the engine with the customer's country.
-    pub destination: Option<String>,
-    pub origin: Option<String>,
+    pub destination: Option<CompactString>,
+    pub origin: Option<CompactString>,
     /// Sorted by name.
     pub attributes: Vec<(String, String)>,
     /// The hold this usage captures (its id or the caller's key).

@@ -14,6 +14,7 @@ use crate::turn::{self, Known, Turn};
 use crate::void::Void;
 use crate::work::{Amended, Done, HoldWork, Named, Work};
 use crate::{amend, charge, holds};
+use compact_str::{ToCompactString, format_compact};
 use ledger::{AccountKey, Balance, Hold};
 use rating::{Cents, Instant, Quantity, TenantId, ids::HoldId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -244,7 +245,7 @@ impl Engine {
         let meter =
             self.directory.meter(&charged.body.meter).await?.ok_or_else(|| Problem::new("unknown_meter", "the event's meter is gone"))?;
         let personal_key = self.directory.personal_key(charged.tenant).await?;
-        let identity = Identity { root, namespace: Namespace::Amend, source: request.source.clone(), id: request.key.clone() };
+        let identity = Identity { root, namespace: Namespace::Amend, source: request.source.as_str().into(), id: request.key.clone() };
         let (reason, received_at) = (request.reason.clone(), self.now());
         let named = Named::new(identity, &*self.journal);
         Ok(Void { named, original, charged, personal_key, meter, cards, reason, received_at })
@@ -285,7 +286,7 @@ impl Engine {
             Some(name) => [self.customer(caller, name).await?.tenant.root].into(),
             None => self.directory.roots_seen(caller).await?,
         };
-        let identity = |root| Identity { root, namespace: Namespace::Usage, source: source.to_owned(), id: id.to_owned() };
+        let identity = |root| Identity { root, namespace: Namespace::Usage, source: source.into(), id: id.to_owned() };
         let identities: Vec<Identity> = roots.iter().copied().map(identity).collect();
         let found = self.journal.find_each(&identities).await.map_err(journal_problem)?;
         let mut kept = None;
@@ -346,7 +347,7 @@ impl Engine {
         if usage.quantity.is_negative() {
             return Err(Problem::field("negative_quantity", "quantity", "expected 0 or more"));
         }
-        usage.customer = placed.tenant.to_string();
+        usage.customer = placed.tenant.to_compact_string();
         let work = self.hold_work(caller, usage, ttl_secs, false).await?;
         let identity = step_identity(&hold, "extend", key);
         self.submit_one(Work::ExtendHold { hold: hold.id, named: Named::new(identity, &*self.journal), work: Box::new(work) }).await?.hold()
@@ -388,7 +389,7 @@ impl Engine {
     }
 
     async fn placed(&self, hold: &Hold) -> Result<Arc<Record>, Problem> {
-        let identity = Identity { root: hold.root, namespace: Namespace::Hold, source: hold.source.clone(), id: hold.key.clone() };
+        let identity = Identity { root: hold.root, namespace: Namespace::Hold, source: hold.source.as_str().into(), id: hold.key.clone() };
         let placed = self.journal.find_each(&[identity]).await.map_err(journal_problem)?.pop().flatten();
         placed.ok_or_else(out_of_step)
     }
@@ -402,7 +403,7 @@ impl Engine {
 
     pub async fn move_money(&self, command: MoveMoney) -> Result<MoneyAnswer, Problem> {
         let source = command.account.tenant.to_string();
-        let identity = Identity { root: command.root, namespace: Namespace::Money, source, id: command.key.clone() };
+        let identity = Identity { root: command.root, namespace: Namespace::Money, source: source.into(), id: command.key.clone() };
         match self
             .submit_one(Work::Money { named: Named::new(identity, &*self.journal), command: Box::new(command), received_at: self.now() })
             .await?
@@ -455,7 +456,7 @@ pub fn event_of(record: &Record) -> UsageEvent {
     UsageEvent {
         id: record.identity.id.clone(),
         source: record.identity.source.clone(),
-        customer: personal.customer_hint.unwrap_or_else(|| record.tenant.to_string()),
+        customer: personal.customer_hint.unwrap_or_else(|| record.tenant.to_compact_string()),
         meter: record.body.meter.clone(),
         quantity: record.body.quantity,
         amount: record.body.amount.as_deref().and_then(|amount| amount.parse().ok()),
@@ -469,7 +470,7 @@ pub fn event_of(record: &Record) -> UsageEvent {
 }
 
 fn step_identity(hold: &Hold, step: &str, key: &str) -> Identity {
-    let source = format!("{}:{}:{step}", hold.source, hold.key);
+    let source = format_compact!("{}:{}:{step}", hold.source, hold.key);
     Identity { root: hold.root, namespace: Namespace::HoldStep, source, id: key.to_owned() }
 }
 

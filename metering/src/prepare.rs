@@ -10,6 +10,7 @@ use crate::directory::{Customer, Directory};
 use crate::hold_name::{hold_id, named_hold};
 use crate::numbers;
 use crate::plan::{PlanLink, Timeline};
+use compact_str::CompactString;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::usage::{Measured, Unrated, Usage};
@@ -46,7 +47,7 @@ pub struct Prepared {
     /// The hold that this usage captures, if it is there: the one it names, or the one of its own id.
     pub hold: HoldId,
     /// Destination and origin as sent, where the customer's country made other digits of them.
-    sent: [Option<String>; 2],
+    sent: [Option<CompactString>; 2],
     /// Whose key sent it.
     pub sender: TenantId,
     /// `None`: kept under the key's own root until somebody creates it.
@@ -158,7 +159,7 @@ impl Prepared {
     pub fn into_record_parts(self, as_sent: bool) -> (Identity, Option<Personal>, [u8; 16]) {
         let Self { event, sent: [destination, origin], root, namespace, customer, personal_digest, .. } = self;
         let again = as_sent && (destination.is_some() || origin.is_some());
-        let number = |sent: Option<String>, digits: Option<String>| if as_sent { sent.or(digits) } else { digits };
+        let number = |sent: Option<CompactString>, digits: Option<CompactString>| if as_sent { sent.or(digits) } else { digits };
         let personal = Personal {
             destination: number(destination, event.destination),
             origin: number(origin, event.origin),
@@ -338,7 +339,7 @@ impl<'a> Desk<'a> {
         event: UsageEvent,
         about: About,
         content: [u8; 16],
-        sent: [Option<String>; 2],
+        sent: [Option<CompactString>; 2],
         priced: Result<Plan, Kept>,
     ) -> Prepared {
         let customer = about.customer;
@@ -373,12 +374,12 @@ impl<'a> Desk<'a> {
 
 /// Numbers become digits as the customer's country writes them. The digest of the content as sent, and the
 /// numbers that changed, as they were.
-fn normalised(event: &mut UsageEvent, customer: Option<&Customer>) -> ([u8; 16], [Option<String>; 2]) {
+fn normalised(event: &mut UsageEvent, customer: Option<&Customer>) -> ([u8; 16], [Option<CompactString>; 2]) {
     let content = content_digest(customer.map_or(&NO_KEY, |c| &c.personal_key), event, [None, None]);
     let country = customer.and_then(|c| c.tenant.country.as_deref());
-    let digits = |number: &mut Option<String>| {
+    let digits = |number: &mut Option<CompactString>| {
         let text = number.as_deref()?;
-        let digits = numbers::normalise(text, country).filter(|digits| *digits != text).map(Cow::into_owned)?;
+        let digits = numbers::normalise(text, country).filter(|digits| *digits != text).map(CompactString::from)?;
         number.replace(digits)
     };
     let sent = [digits(&mut event.destination), digits(&mut event.origin)];
@@ -386,7 +387,7 @@ fn normalised(event: &mut UsageEvent, customer: Option<&Customer>) -> ([u8; 16],
 }
 
 /// The event before [`normalised`].
-fn as_sent(event: UsageEvent, [destination, origin]: [Option<String>; 2]) -> UsageEvent {
+fn as_sent(event: UsageEvent, [destination, origin]: [Option<CompactString>; 2]) -> UsageEvent {
     UsageEvent { destination: destination.or(event.destination), origin: origin.or(event.origin), ..event }
 }
 

@@ -56,12 +56,14 @@ pub(crate) const WRITER_CACHE_KIB: u32 = 32 * 1024;
 const PAGE_BYTES: u32 = 16 * 1024;
 /// Rows on their way from the driver's thread: large reads must not hand over one by one.
 const ROWS_AHEAD: usize = 1024;
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Db {
     /// Opens (creating it if need be), locks and migrates the database file.
     pub async fn open_sqlite(file: &Path) -> Result<Self, sqlx::Error> {
-        let lock = lock_beside(file)?;
+        let lock = lock_beside(file).await?;
         let options = options(file)
             .create_if_missing(true)
             .page_size(PAGE_BYTES)
@@ -105,17 +107,19 @@ fn options(file: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-fn lock_beside(file: &Path) -> Result<File, sqlx::Error> {
+/// Waits a little: whoever is started again finds the process before still ending.
+async fn lock_beside(file: &Path) -> Result<File, sqlx::Error> {
     let mut name = file.as_os_str().to_owned();
     name.push(".lock");
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&name)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(sqlx::Error::Configuration(format!("{} is in use by another process", file.display()).into()))
+    for _ in 0..LOCK_TRIES {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(std::fs::TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
+            Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
         }
-        Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
     }
+    Err(sqlx::Error::Configuration(format!("{} is in use by another process", file.display()).into()))
 }
 
 #[cfg(test)]

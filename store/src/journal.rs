@@ -10,6 +10,7 @@ pub use keys::{KeysOf, Mark, StateKeys};
 pub use kinds::{Kind, Namespace};
 
 use async_trait::async_trait;
+use compact_str::CompactString;
 use ledger::{AccountKey, Balance, Hold, LinkCharge, Posting};
 use rating::fast::FastMap;
 use rating::usage::{Counter, CounterId, Piece};
@@ -29,7 +30,7 @@ pub struct Seq(pub i64);
 pub struct Identity {
     pub root: TenantId,
     pub namespace: Namespace,
-    pub source: String,
+    pub source: CompactString,
     pub id: String,
 }
 
@@ -109,7 +110,7 @@ impl Record {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Body {
     pub currency: Option<Currency>,
-    pub meter: String,
+    pub meter: CompactString,
     pub quantity: Quantity,
     /// Major units as text, for models that price an amount.
     pub amount: Option<String>,
@@ -154,11 +155,11 @@ pub enum ChargePricing {
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Personal {
-    pub destination: Option<String>,
-    pub origin: Option<String>,
+    pub destination: Option<CompactString>,
+    pub origin: Option<CompactString>,
     pub attributes: Vec<(String, String)>,
     /// The customer as the sender named it, when it is unknown.
-    pub customer_hint: Option<String>,
+    pub customer_hint: Option<CompactString>,
     /// The record as received, for formats that are not our own.
     pub raw: Option<String>,
 }

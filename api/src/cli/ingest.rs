@@ -200,8 +200,8 @@ fn as_json(event: &UsageEvent) -> serde_json::Value {
     });
     let optional = [
         ("amount", event.amount.map(|amount| amount.to_string())),
-        ("destination", event.destination.clone()),
-        ("origin", event.origin.clone()),
+        ("destination", event.destination.as_deref().map(str::to_owned)),
+        ("origin", event.origin.as_deref().map(str::to_owned)),
         ("hold", event.hold.clone()),
     ];
     for (name, text) in optional {

@@ -175,7 +175,7 @@ impl Pricer {
         let usage = Usage {
             meter: &event.meter,
             is_call: self.is_call(&event.meter),
-            aggregation: self.doc.meters.get(&event.meter).map(|terms| terms.aggregation).unwrap_or_default(),
+            aggregation: self.doc.meters.get(event.meter.as_str()).map(|terms| terms.aggregation).unwrap_or_default(),
             at: event.at,
             quantity: event.quantity,
             amount: event.amount,
@@ -184,7 +184,7 @@ impl Pricer {
             attributes: &event.attributes,
         };
         let measured = self.card.measure(&usage)?;
-        let book = self.books.entry(event.customer.clone()).or_default();
+        let book = self.books.entry(event.customer.to_string()).or_default();
         let member = Self::member(&self.doc, &usage, &measured);
         let (before, after) = book.grown(&usage, &measured, member.as_deref())?;
         let priced = self.card.price(&measured, &usage, &before, &after)?;

@@ -119,9 +119,9 @@ pub async fn of_record(app: &App, record: &Record, account: AccountKey) -> Resul
         kind,
         cents: cents.0,
         id: record.identity.id.clone(),
-        source: record.identity.source.clone(),
+        source: record.identity.source.to_string(),
         customer: customer_of(app, record).await?,
-        meter: record.body.meter.clone(),
+        meter: record.body.meter.to_string(),
         quantity: (!record.body.meter.is_empty()).then(|| record.body.quantity.to_string()),
         reason: record.body.reason.clone(),
     }))

@@ -59,10 +59,10 @@ pub async fn summary(app: &App, record: &Record) -> Result<Option<EventSummary>,
     let Some(kind) = kind_name(record.kind) else { return Ok(None) };
     Ok(Some(EventSummary {
         id: record.identity.id.clone(),
-        source: record.identity.source.clone(),
+        source: record.identity.source.to_string(),
         kind,
         customer: customer_of(app, record).await?,
-        meter: record.body.meter.clone(),
+        meter: record.body.meter.to_string(),
         quantity: record.body.quantity.to_string(),
         at: record.at.to_string(),
         received_at: record.received_at.to_string(),
@@ -75,7 +75,7 @@ pub async fn summary(app: &App, record: &Record) -> Result<Option<EventSummary>,
 /// External id, or the name as sent.
 pub async fn customer_of(app: &App, record: &Record) -> Result<String, ApiProblem> {
     match record.personal.as_ref().and_then(|personal| personal.customer_hint.clone()) {
-        Some(hint) => Ok(hint),
+        Some(hint) => Ok(hint.into()),
         None => Ok(auth::tenant_by_id(app, record.tenant).await?.external_id.clone()),
     }
 }

@@ -98,13 +98,13 @@ impl Call<'_> {
         let named = options.destination.as_deref().and_then(&field);
         fields::check(UsageEvent {
             id: self.id,
-            source: options.source.clone(),
-            customer: customer.into_owned(),
-            meter: options.meter.clone(),
+            source: options.source.as_str().into(),
+            customer: customer.into(),
+            meter: options.meter.as_str().into(),
             quantity: self.seconds,
             at: self.at,
-            destination: named.or(self.destination).map(Cow::into_owned),
-            origin: self.origin.map(Cow::into_owned),
+            destination: named.or(self.destination).map(Into::into),
+            origin: self.origin.map(Into::into),
             attributes,
             raw: Some(self.raw.to_owned()),
             ..UsageEvent::default()

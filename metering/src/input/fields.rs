@@ -2,6 +2,7 @@
 //! Each refusal names the field, what was expected and a stable code.
 
 use crate::command::{Problem, UsageEvent};
+use compact_str::CompactString;
 use rating::money::Rate as Amount;
 use rating::{Instant, Quantity};
 
@@ -44,8 +45,8 @@ pub fn text<'a>(field: &str, value: &'a str, chars_max: usize) -> Result<&'a str
 }
 
 /// A destination or origin; empty means none.
-pub fn number(field: &str, value: &str) -> Result<Option<String>, Problem> {
-    if value.is_empty() { Ok(None) } else { text(field, value, NUMBER_CHARS_MAX).map(|v| Some(v.to_owned())) }
+pub fn number(field: &str, value: &str) -> Result<Option<CompactString>, Problem> {
+    if value.is_empty() { Ok(None) } else { text(field, value, NUMBER_CHARS_MAX).map(|v| Some(v.into())) }
 }
 
 /// A quantity in the meter's unit; below zero is refused (a void or correction makes its own).
@@ -118,9 +119,9 @@ pub fn sort_attributes(attributes: &mut [(String, String)]) -> Result<(), Proble
 
 /// Checks the texts of an event that a file format put together from its own columns.
 pub fn check(mut event: UsageEvent) -> Result<UsageEvent, Problem> {
-    let texts = [("id", &event.id, ID_CHARS_MAX), ("customer", &event.customer, ID_CHARS_MAX)];
+    let texts = [("id", event.id.as_str(), ID_CHARS_MAX), ("customer", &event.customer, ID_CHARS_MAX)];
     for (field, value, chars_max) in
-        texts.into_iter().chain([("source", &event.source, NAME_CHARS_MAX), ("meter", &event.meter, NAME_CHARS_MAX)])
+        texts.into_iter().chain([("source", event.source.as_str(), NAME_CHARS_MAX), ("meter", &event.meter, NAME_CHARS_MAX)])
     {
         if value.is_empty() {
             return Err(missing(field));

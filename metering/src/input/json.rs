@@ -10,6 +10,7 @@ use super::Parsed;
 use super::fields::{self, ATTRIBUTES_MAX, DEFAULT_SOURCE, ID_CHARS_MAX, NAME_CHARS_MAX};
 use super::rawjson::{self, Pairs};
 use crate::command::{BATCH_EVENTS_MAX, Problem, UsageEvent};
+use compact_str::CompactString;
 use rating::Instant;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -141,15 +142,15 @@ impl<'a> Fields<'a> {
         rawjson::string(raw).map(Some).ok_or_else(|| fields::invalid(name, "expected text"))
     }
 
-    fn required(&self, name: &str, default: Option<&str>, chars_max: usize) -> Result<String, Problem> {
+    fn required<T: for<'t> From<&'t str>>(&self, name: &str, default: Option<&str>, chars_max: usize) -> Result<T, Problem> {
         match (self.text(name)?, default) {
-            (Some(text), _) => fields::text(name, &text, chars_max).map(str::to_owned),
-            (None, Some(text)) => fields::text(name, text, chars_max).map(str::to_owned),
+            (Some(text), _) => fields::text(name, &text, chars_max).map(T::from),
+            (None, Some(text)) => fields::text(name, text, chars_max).map(T::from),
             (None, None) => Err(fields::missing(name)),
         }
     }
 
-    fn number(&self, name: &str) -> Result<Option<String>, Problem> {
+    fn number(&self, name: &str) -> Result<Option<CompactString>, Problem> {
         self.text(name)?.map_or(Ok(None), |text| fields::number(name, &text))
     }
 

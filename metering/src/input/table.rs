@@ -12,6 +12,7 @@ use super::fields::{self, DEFAULT_SOURCE};
 use super::when::{Clock, DateForm};
 use super::{Row, fields::push_attribute};
 use crate::command::{Problem, UsageEvent};
+use compact_str::CompactString;
 use rating::Quantity;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -116,7 +117,7 @@ impl<'m> Reader<'m> {
     }
 
     fn event(&self, record: &Record<'_>) -> Result<UsageEvent, Problem> {
-        let text = |field: &str| self.value(record, field).map(str::to_owned);
+        let text = |field: &str| self.value(record, field).map(CompactString::from);
         let amount = self.decimal(record, "amount", fields::amount)?;
         let quantity = fields::measure(self.decimal(record, "quantity", fields::quantity)?, amount)?;
         let at = self.value(record, "at").ok_or_else(|| fields::missing("at"))?;
@@ -127,8 +128,8 @@ impl<'m> Reader<'m> {
             }
         }
         fields::check(UsageEvent {
-            id: text("id").unwrap_or_default(),
-            source: text("source").unwrap_or_else(|| DEFAULT_SOURCE.to_owned()),
+            id: text("id").unwrap_or_default().into(),
+            source: text("source").unwrap_or_else(|| DEFAULT_SOURCE.into()),
             customer: text("customer").unwrap_or_default(),
             meter: text("meter").unwrap_or_default(),
             quantity,
@@ -137,7 +138,7 @@ impl<'m> Reader<'m> {
             destination: text("destination"),
             origin: text("origin"),
             attributes,
-            hold: text("hold"),
+            hold: text("hold").map(Into::into),
             raw: Some(record.raw.to_owned()),
         })
     }

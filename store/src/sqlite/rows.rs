@@ -103,7 +103,7 @@ pub fn identity(row: &SqliteRow, root: usize, namespace: usize, source: usize) -
     Ok(Identity {
         root: TenantId(int(row, root)?),
         namespace: Namespace::from_code(namespace).ok_or_else(|| JournalError::Corrupt(format!("unknown namespace {namespace}")))?,
-        source: text(row, source)?,
+        source: text(row, source)?.into(),
         id: text(row, source + 1)?,
     })
 }

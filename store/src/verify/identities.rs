@@ -60,7 +60,7 @@ impl Identities {
         if self.suspects.binary_search(&identity_hash(row)).is_err() || self.tally.differences.len() >= DIFFERENCES_MAX {
             return;
         }
-        let identity = Identity { root: TenantId(row.root), namespace, source: row.source.to_owned(), id: row.id.to_owned() };
+        let identity = Identity { root: TenantId(row.root), namespace, source: row.source.into(), id: row.id.to_owned() };
         if let Some(first) = self.seen.get(&identity) {
             self.tally
                 .differs(format_args!("records {first} and {} have the same identity: source {:?}, id {:?}", row.seq, row.source, row.id));
