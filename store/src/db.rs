@@ -47,6 +47,8 @@ impl std::fmt::Debug for Sqlite {
     }
 }
 
+/// Open from the start: they read long lists together.
+const READERS_MIN: u32 = 4;
 const READERS_MAX: u32 = 8;
 /// Prepared statements kept per connection: every multi-row statement in every chunk size.
 pub(crate) const STATEMENTS_MAX: usize = 512;
@@ -74,7 +76,7 @@ impl Db {
         let mut writer = SqliteConnection::connect_with(&writer_options).await?;
         sqlx::migrate!("../migrations/sqlite").run(&mut writer).await?;
         // A file does not hang up: asking first would cost every read a second hop to the driver's thread.
-        let readers = SqlitePoolOptions::new().max_connections(READERS_MAX).test_before_acquire(false);
+        let readers = SqlitePoolOptions::new().min_connections(READERS_MIN).max_connections(READERS_MAX).test_before_acquire(false);
         let readers = readers.connect_with(options.read_only(true)).await?;
         let thread = Writer::start(file).map_err(|error| sqlx::Error::Configuration(error.into()))?;
         Ok(Self::Sqlite(Sqlite { writer: Arc::new(Mutex::new(writer)), thread, readers, _lock: Arc::new(lock) }))

@@ -15,6 +15,10 @@ const ATTEMPTS_MAX: usize = 8;
 /// Seqs taken from a list at once when a filter follows.
 const LIST_STEP_MAX: usize = 4096;
 
+/// Connections that read one page of a list at once, and the fewest records that are worth one more.
+const READERS_AT_ONCE: usize = 4;
+const SEQS_PER_READER: usize = 64;
+
 /// Seqs that may have the key of the identity at this place of those asked for.
 type Candidates = Vec<(usize, i64)>;
 
@@ -133,14 +137,14 @@ pub async fn read(shared: &Shared, query: &RecordQuery) -> Result<Vec<Record>> {
         Of::Unrated(root) => {
             let text = if query.newest_first { sql::UNRATED_DOWN } else { sql::UNRATED_UP };
             let seqs = sqlx::query_scalar(text).bind(root.0).bind(start).bind(limit).fetch_all(&mut *conn).await?;
-            in_order(&mut conn, seqs, query).await
+            in_order(shared, &mut conn, seqs, query).await
         }
         Of::Seqs(seqs) => {
             let beyond = |seq: &i64| if query.newest_first { *seq < start } else { *seq > start };
             let mut seqs: Vec<i64> = seqs.iter().map(|seq| seq.0).filter(beyond).collect();
             seqs.sort_unstable();
             seqs.dedup();
-            let mut records = in_order(&mut conn, seqs, query).await?;
+            let mut records = in_order(shared, &mut conn, seqs, query).await?;
             records.truncate(query.limit);
             Ok(records)
         }
@@ -158,8 +162,18 @@ pub async fn read(shared: &Shared, query: &RecordQuery) -> Result<Vec<Record>> {
     }
 }
 
-async fn in_order(conn: &mut SqliteConnection, seqs: Vec<i64>, query: &RecordQuery) -> Result<Vec<Record>> {
-    let mut records = by_seq(conn, seqs).await?;
+/// Many records lie on as many pages: several connections wait for the disk at once, as far as they are idle.
+async fn by_seq_at_once(shared: &Shared, conn: &mut SqliteConnection, seqs: Vec<i64>) -> Result<Vec<Record>> {
+    let helpers = (seqs.len() / SEQS_PER_READER).min(READERS_AT_ONCE - 1);
+    let mut helpers: Vec<_> = std::iter::from_fn(|| shared.db.readers.try_acquire()).take(helpers).collect();
+    let each = seqs.len().div_ceil(helpers.len() + 1).max(1);
+    let readers = std::iter::once(conn).chain(helpers.iter_mut().map(|helper| &mut **helper));
+    let parts = readers.zip(seqs.chunks(each)).map(|(conn, part)| by_seq(conn, part.to_vec()));
+    Ok(futures_util::future::try_join_all(parts).await?.into_iter().flatten().collect())
+}
+
+async fn in_order(shared: &Shared, conn: &mut SqliteConnection, seqs: Vec<i64>, query: &RecordQuery) -> Result<Vec<Record>> {
+    let mut records = by_seq_at_once(shared, conn, seqs).await?;
     records.sort_unstable_by_key(|record| record.seq);
     if query.newest_first {
         records.reverse();
@@ -192,7 +206,7 @@ async fn listed(
         let Some(&last) = seqs.last() else { break };
         let ended = seqs.len() < step;
         after = Some(last);
-        page.extend(in_order(conn, seqs, query).await?.into_iter().filter(&keep));
+        page.extend(in_order(shared, conn, seqs, query).await?.into_iter().filter(&keep));
         if ended {
             break;
         }
