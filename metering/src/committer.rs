@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 /// Commands that may wait for their turn.
 pub const QUEUE_COMMANDS_MAX: usize = 200_000;
 /// Commands of one commit.
-pub const COMMIT_COMMANDS_MAX: usize = 8_000;
+pub const COMMIT_COMMANDS_MAX: usize = 6_000;
 /// Commands that are worth a batch of their own while the one before is not yet durable.
 const AHEAD_COMMANDS_MIN: usize = 1_000;
 /// Batches that may be under way at once: one is written while the next is made ready.

@@ -53,7 +53,7 @@ const READERS_MAX: u32 = 8;
 /// Prepared statements kept per connection: every multi-row statement in every chunk size.
 pub(crate) const STATEMENTS_MAX: usize = 512;
 /// KiB of pages the journal's writer keeps; its hot pages are the states of the last seconds.
-pub(crate) const WRITER_CACHE_KIB: u32 = 32 * 1024;
+pub(crate) const WRITER_CACHE_KIB: u32 = 16 * 1024;
 /// Of a new file: records come in order, so large pages are filled at once, and each costs one write.
 const PAGE_BYTES: u32 = 16 * 1024;
 /// Rows on their way from the driver's thread: large reads must not hand over one by one.

@@ -46,7 +46,7 @@ pub fn record(row: &PgRow) -> Result<Record> {
     let identity = Identity {
         root: TenantId(int(row, 0)?),
         namespace: Namespace::from_code(small(row, 4)?).ok_or_else(|| bad("namespace"))?,
-        source: text(row, 5)?.to_owned(),
+        source: text(row, 5)?.into(),
         id: text(row, 6)?.to_owned(),
     };
     Ok(Record {
