@@ -13,7 +13,7 @@ use crate::work::{Done, Work};
 use ledger::{Hold, HoldState};
 use rating::Instant;
 use std::sync::Arc;
-use store::journal::{Batch, Journal, JournalError};
+use store::journal::{Journal, JournalError, Placed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -160,7 +160,7 @@ impl Committer {
         if nothing {
             callers.answer(executed.done);
         } else if small {
-            commit(&*self.journal, executed.batch, executed.done, callers).await;
+            callers.hear(self.journal.commit(executed.batch).await, executed.done);
         } else {
             flights.push(self.depart(executed, callers, flights.last()));
         }
@@ -179,14 +179,11 @@ impl Committer {
                 Some(mut before) => before.wait().await,
                 None => true,
             };
-            let durable = if well {
-                commit(&*journal, batch, done, callers).await
-            } else {
-                callers.fail(&before_failed());
-                false
-            };
-            // Nobody asks for it after the committer has ended.
-            let _told = tell.send(Some(durable));
+            let committed = if well { journal.commit(batch).await } else { Err(before_failed()) };
+            // Before anybody hears of it: who sends again must not be worked out on what was lost. Nobody asks
+            // after the committer has ended.
+            let _told = tell.send(Some(committed.is_ok()));
+            callers.hear(committed, done);
         });
         Flight { landed: Landed(landed), ahead }
     }
@@ -220,21 +217,6 @@ impl Committer {
     }
 }
 
-/// Answers when the batch is durable; false: it is not.
-async fn commit(journal: &dyn Journal, batch: Batch, mut done: Vec<Done>, callers: Callers) -> bool {
-    match journal.commit(batch).await {
-        Ok(placed) => {
-            done.iter_mut().for_each(|answer| answer.place(&placed));
-            callers.answer(done);
-            true
-        }
-        Err(error) => {
-            callers.fail(&error);
-            false
-        }
-    }
-}
-
 /// What callers of a batch hear that was not committed.
 pub fn unconfirmed() -> Problem {
     Problem::new("unavailable", "the database did not confirm the batch; send it again: nothing is posted twice")
@@ -245,6 +227,17 @@ fn before_failed() -> JournalError {
 }
 
 impl Callers {
+    /// What became of their batch.
+    fn hear(self, committed: Result<Placed, JournalError>, mut done: Vec<Done>) {
+        match committed {
+            Ok(placed) => {
+                done.iter_mut().for_each(|answer| answer.place(&placed));
+                self.answer(done);
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
     fn answer(self, done: Vec<Done>) {
         let mut done = done.into_iter();
         for Waiter { commands, reply, place } in self.0 {

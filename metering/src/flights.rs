@@ -26,36 +26,39 @@ pub struct Landed(pub watch::Receiver<Option<bool>>);
 
 /// Batches under way, oldest first, each worked out on the states that those before leave behind.
 #[derive(Default)]
-pub struct Flights(VecDeque<Flight>);
+pub struct Flights {
+    under_way: VecDeque<Flight>,
+    /// One was not committed, and those behind it have not all landed: nothing may be worked out on them.
+    lost: bool,
+}
 
 impl Flights {
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.under_way.is_empty()
     }
 
     pub fn push(&mut self, flight: Flight) {
-        self.0.push_back(flight);
+        self.under_way.push_back(flight);
     }
 
     pub fn last(&self) -> Option<Landed> {
-        self.0.back().map(|flight| flight.landed.clone())
+        self.under_way.back().map(|flight| flight.landed.clone())
     }
 
     pub fn ahead(&self) -> impl DoubleEndedIterator<Item = &Ahead> {
-        self.0.iter().filter_map(|flight| flight.ahead.as_ref())
+        self.under_way.iter().filter_map(|flight| flight.ahead.as_ref())
     }
 
     /// Waits until no more than `room` are under way; false: one was not committed, and none after it.
-    /// Who stops waiting finds those that have not landed still here.
+    /// Who stops waiting finds those that have not landed still here, and hears of one that was lost later.
     pub async fn land_down_to(&mut self, room: usize) -> bool {
-        let mut well = true;
         // After a failure those behind it are waited for too: they fail by themselves.
-        while self.0.len() > room || !well {
-            let Some(oldest) = self.0.front_mut() else { break };
-            well &= oldest.landed.wait().await;
-            self.0.pop_front();
+        while self.under_way.len() > room || self.lost {
+            let Some(oldest) = self.under_way.front_mut() else { break };
+            self.lost |= !oldest.landed.wait().await;
+            self.under_way.pop_front();
         }
-        well
+        !std::mem::take(&mut self.lost)
     }
 
     pub async fn land_all(&mut self) -> bool {
@@ -64,11 +67,11 @@ impl Flights {
 
     /// Whether these commands may take their turns before all is durable: they need nothing of it but states.
     pub fn let_pass(&self, work: &[Work]) -> bool {
-        if self.0.iter().any(|flight| flight.ahead.is_none()) {
+        if self.lost || self.under_way.iter().any(|flight| flight.ahead.is_none() || flight.landed.is_lost()) {
             return false;
         }
         let mut names = Vec::new();
-        self.0.is_empty()
+        self.under_way.is_empty()
             || work.iter().all(|command| {
                 names.clear();
                 command.names(&mut names);
@@ -79,6 +82,10 @@ impl Flights {
 }
 
 impl Landed {
+    fn is_lost(&self) -> bool {
+        *self.0.borrow() == Some(false)
+    }
+
     /// False also when the task that committed it panicked.
     pub async fn wait(&mut self) -> bool {
         self.0.wait_for(Option::is_some).await.is_ok_and(|landed| *landed == Some(true))
@@ -129,6 +136,19 @@ mod tests {
         assert_eq!(landed_now(&mut flights, 0), None, "the second is still under way");
         tell[1].send(Some(true)).unwrap();
         assert_eq!(landed_now(&mut flights, 0), Some(true));
+    }
+
+    #[test]
+    fn nothing_is_worked_out_on_what_was_lost() {
+        let (mut flights, tell) = under_way(3);
+        tell[0].send(Some(false)).unwrap();
+        assert!(!flights.let_pass(&[]), "it is known before anybody has waited");
+        assert_eq!(landed_now(&mut flights, 2), None, "those behind it have not landed");
+        assert!(!flights.let_pass(&[]), "who waited has gone");
+        tell[1].send(Some(false)).unwrap();
+        tell[2].send(Some(false)).unwrap();
+        assert_eq!(landed_now(&mut flights, 2), Some(false));
+        assert!(flights.let_pass(&[]));
     }
 
     #[test]
