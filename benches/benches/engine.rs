@@ -95,7 +95,7 @@ async fn engine(db: &Db) -> Engine {
             agreements.push(agreement(customer, customer, id, 2));
         }
     }
-    records.create_tenants(&actor, &tenants[..1], &[]).await.unwrap();
+    records.create_tenant(&actor, &tenants[0]).await.unwrap();
     card(&records, &actor, 1, "0.30").await;
     card(&records, &actor, 2, "0.40").await;
     records.create_tenants(&actor, &tenants[1..], &agreements).await.unwrap();
