@@ -82,8 +82,10 @@ impl Flights {
 }
 
 impl Landed {
+    /// As far as it is known now; also when the task that committed it panicked.
     fn is_lost(&self) -> bool {
-        *self.0.borrow() == Some(false)
+        let landed = *self.0.borrow();
+        landed.map_or_else(|| self.0.has_changed().is_err(), |well| !well)
     }
 
     /// False also when the task that committed it panicked.
@@ -149,6 +151,14 @@ mod tests {
         tell[2].send(Some(false)).unwrap();
         assert_eq!(landed_now(&mut flights, 2), Some(false));
         assert!(flights.let_pass(&[]));
+    }
+
+    #[test]
+    fn a_task_that_panicked_is_a_loss_too() {
+        let (flights, tell) = under_way(1);
+        assert!(!flights.under_way[0].landed.is_lost(), "it is under way");
+        drop(tell);
+        assert!(flights.under_way[0].landed.is_lost());
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn hand_out(job: Job, ways: &[mpsc::UnboundedSender<Piece>]) {
         done: std::iter::repeat_with(|| None).take(commands).collect(),
         missing: commands,
         reply: job.reply,
-        _place: job.place,
+        place: job.place,
     }))));
     let mut pieces: Vec<Piece> = ways.iter().map(|_| Piece { work: Vec::new(), places: Vec::new(), gather: Arc::clone(&gather) }).collect();
     for (place, work) in job.work.into_iter().enumerate() {
@@ -83,7 +83,7 @@ struct Gathered {
     done: Vec<Option<Done>>,
     missing: usize,
     reply: Reply,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 impl Gather {
@@ -94,8 +94,10 @@ impl Gather {
             gathered.missing -= usize::from(gathered.done[place].replace(done).is_none());
         }
         if gathered.missing == 0
-            && let Some(Gathered { done, reply, .. }) = slot.take()
+            && let Some(Gathered { done, reply, place, .. }) = slot.take()
         {
+            // Who has its answer finds its places free.
+            drop(place);
             // A caller that went away misses its answer; the work is done all the same.
             let _gone = reply.send(Ok(done.into_iter().flatten().collect()));
         }
@@ -103,7 +105,8 @@ impl Gather {
 
     fn fail(&self) {
         let taken = self.0.lock().ok().and_then(|mut slot| slot.take());
-        if let Some(Gathered { reply, .. }) = taken {
+        if let Some(Gathered { reply, place, .. }) = taken {
+            drop(place);
             let _gone = reply.send(Err(unconfirmed()));
         }
     }

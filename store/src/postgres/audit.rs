@@ -113,20 +113,7 @@ fn code(row: &PgRow, column: usize) -> Result<u8> {
 
 /// The columns of `AUDIT_IDENTITIES`; the others are empty.
 fn identity_row(row: &PgRow) -> Result<Row<'_>> {
-    Ok(Row {
-        seq: int(row, 0)?,
-        kind: 0,
-        tenant: 0,
-        root: int(row, 1)?,
-        namespace: code(row, 2)?,
-        source: text(row, 3)?,
-        id: text(row, 4)?,
-        at_us: 0,
-        received_us: 0,
-        content: &[],
-        body: &[],
-        personal_digest: &[],
-    })
+    Ok(Row::of_identity(int(row, 0)?, int(row, 1)?, code(row, 2)?, text(row, 3)?, text(row, 4)?))
 }
 
 /// Batches of a root after one and up to another.

@@ -105,20 +105,7 @@ fn small(row: &SqliteRow, column: usize) -> Result<u8> {
 
 /// The columns of `AUDIT_IDENTITIES`; the others are empty.
 fn identity_row(row: &SqliteRow) -> Result<Row<'_>> {
-    Ok(Row {
-        seq: int(row, 0)?,
-        kind: 0,
-        tenant: 0,
-        root: int(row, 1)?,
-        namespace: small(row, 2)?,
-        source: row.try_get_unchecked(3)?,
-        id: row.try_get_unchecked(4)?,
-        at_us: 0,
-        received_us: 0,
-        content: &[],
-        body: &[],
-        personal_digest: &[],
-    })
+    Ok(Row::of_identity(int(row, 0)?, int(row, 1)?, small(row, 2)?, row.try_get_unchecked(3)?, row.try_get_unchecked(4)?))
 }
 
 /// Batches after one and up to another.
