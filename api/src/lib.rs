@@ -1,5 +1,6 @@
 //! HTTP, command line, configuration: everything is put together here.
 
+pub mod archive;
 pub mod auth;
 pub mod cli;
 pub mod clock;
@@ -10,4 +11,5 @@ pub mod limits;
 pub mod plant;
 pub mod problem;
 pub mod server;
+pub mod settings;
 pub mod state;

@@ -11,11 +11,13 @@ mod postgres;
 mod schema;
 mod wall;
 
+pub(crate) use postgres::{MIGRATIONS as POSTGRES_MIGRATIONS, name_of};
 pub use postgres::{OpenError, Postgres, PostgresOptions};
 
 use crate::checkpoint::COPY_PAGES;
 use crate::journal::Result as JournalResult;
 use crate::writer::Writer;
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::fs::{File, OpenOptions};
@@ -23,6 +25,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
+
+/// Its schema.
+pub(crate) static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
 
 /// An open database. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -74,7 +79,7 @@ impl Db {
             .foreign_keys(true);
         let writer_options = options.clone().pragma("wal_autocheckpoint", COPY_PAGES.to_string());
         let mut writer = SqliteConnection::connect_with(&writer_options).await?;
-        sqlx::migrate!("../migrations/sqlite").run(&mut writer).await?;
+        SQLITE_MIGRATIONS.run(&mut writer).await?;
         // A file does not hang up: asking first would cost every read a second hop to the driver's thread.
         let readers = SqlitePoolOptions::new().min_connections(READERS_MIN).max_connections(READERS_MAX).test_before_acquire(false);
         let readers = readers.connect_with(options.read_only(true)).await?;
@@ -110,7 +115,7 @@ fn options(file: &Path) -> SqliteConnectOptions {
 }
 
 /// Waits a little: whoever is started again finds the process before still ending.
-async fn lock_beside(file: &Path) -> Result<File, sqlx::Error> {
+pub(crate) async fn lock_beside(file: &Path) -> Result<File, sqlx::Error> {
     let mut name = file.as_os_str().to_owned();
     name.push(".lock");
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&name)?;

@@ -19,11 +19,11 @@ const CUSTOMERS: [&str; 4] = ["acme-42", "beta-7", "gamma-1", "delta-3"];
 const PREPAID: i64 = 5000;
 
 /// Everything that was sent, in all rounds.
-#[derive(Default)]
-struct Ledger {
-    events: BTreeMap<String, Value>,
+#[derive(Default, Clone)]
+pub struct Ledger {
+    pub events: BTreeMap<String, Value>,
     /// Debits by id, as acknowledged.
-    acknowledged: HashMap<String, i64>,
+    pub acknowledged: HashMap<String, i64>,
 }
 
 fn event(id: &str, number: usize, at: &str) -> Value {
@@ -53,7 +53,7 @@ async fn load(asking: Asking, ledger: Arc<Mutex<Ledger>>, name: String, at: Stri
 }
 
 /// Id, status and debit of every event.
-async fn send(asking: &Asking, events: &[Value]) -> anyhow::Result<Vec<(String, String, i64)>> {
+pub async fn send(asking: &Asking, events: &[Value]) -> anyhow::Result<Vec<(String, String, i64)>> {
     let body = json!({ "events": events });
     let answer = asking.ask(hyper::Method::POST, "/v1/usage-events", body.to_string().into()).await?;
     anyhow::ensure!(answer.status != 503, "the database is gone");
@@ -115,7 +115,7 @@ fn assert_sound(checks: Vec<Check>) {
     checks.iter().for_each(|check| assert!(check.ok, "{check:?}"));
 }
 
-fn writers(process: &Process, ledger: &Arc<Mutex<Ledger>>, name: &str, at: &str) -> Vec<tokio::task::JoinHandle<()>> {
+pub fn writers(process: &Process, ledger: &Arc<Mutex<Ledger>>, name: &str, at: &str) -> Vec<tokio::task::JoinHandle<()>> {
     let one = |writer| tokio::spawn(load(process.admin.clone(), Arc::clone(ledger), format!("{name}-w{writer}"), at.to_owned()));
     (0..WRITERS).map(one).collect()
 }

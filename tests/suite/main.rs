@@ -4,6 +4,7 @@
 
 mod amendments;
 mod audit;
+mod backup;
 mod bad_input;
 mod bench;
 mod chains;

@@ -22,9 +22,14 @@ impl Database {
         settled(Config { listen, data_dir: self.data_dir.clone(), database_url: self.database_url.clone(), ..Config::default() })
     }
 
+    /// The database, which may not be there yet.
+    pub fn place(&self) -> anyhow::Result<Place> {
+        Ok(self.config()?.database()?)
+    }
+
     /// The database; a file must be there.
     pub fn existing(&self) -> anyhow::Result<Place> {
-        let place = self.config()?.database()?;
+        let place = self.place()?;
         match &place {
             Place::File(file) if !file.exists() => bail!(
                 "there is no database {} (name another with --data-dir or --database-url, or make one with `centwise serve`)",

@@ -1,5 +1,6 @@
 //! The command line: one command per file. Results go to stdout, logs and bars to stderr.
 
+mod backup;
 mod bench;
 pub(crate) mod client;
 pub mod database;
@@ -10,8 +11,10 @@ mod ingest;
 mod loading_tests;
 mod price;
 mod progress;
+mod restore;
 mod serve;
 mod session;
+mod stop;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -20,10 +23,13 @@ use std::process::ExitCode;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done (rows that were refused are listed, and counted in the summary)
-  1  done, and something is wrong: `verify` found a difference, `health-check` a warning, `bench` a wrong sum
+  1  done, and something is wrong: `verify` or `restore` found a difference, `health-check` a warning, `bench` a wrong sum
   2  could not run: bad arguments, an unreadable file, no database, no server; `health-check`: a failure
 
 Logs go to stderr; CENTWISE_LOG sets their level (error, warn, info, debug; `serve` begins with info, the others with warn).";
+
+/// Level of the log; every other setting is an option's variable.
+pub const LOG_SETTING: &str = "CENTWISE_LOG";
 
 /// Rates metered usage along a chain of sellers, and moves the money exactly once.
 #[derive(Debug, Parser)]
@@ -42,6 +48,8 @@ enum Command {
     Bench(bench::Args),
     Verify(verify::Args),
     HealthCheck(health_check::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
 }
 
 /// How a command ended when it did run.
@@ -81,6 +89,8 @@ fn run(cli: Cli, out: &mut impl Write) -> anyhow::Result<Ended> {
         Command::Bench(args) => bench::run(&args, out),
         Command::Verify(args) => verify::run(&args, out),
         Command::HealthCheck(args) => health_check::run(&args, out),
+        Command::Backup(args) => backup::run(&args, out),
+        Command::Restore(args) => restore::run(&args, out),
     }
 }
 
@@ -95,7 +105,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn log_to_stderr(level: &str, json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("CENTWISE_LOG");
+    let filter = tracing_subscriber::EnvFilter::try_from_env(LOG_SETTING);
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     if json { log.json().init() } else { log.init() }

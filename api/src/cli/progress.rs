@@ -32,6 +32,20 @@ impl Progress {
         Self { bar, started: Instant::now(), shown: Cell::new(false) }
     }
 
+    /// Of bytes. `total` 0: it is not known.
+    pub fn bytes(what: &'static str, total: u64) -> Self {
+        let progress = Self::new(what, total);
+        let template = if total == 0 {
+            "{msg} {bytes} ({bytes_per_sec}, {elapsed})"
+        } else {
+            "{msg} [{wide_bar}] {bytes}/{total_bytes} ({bytes_per_sec}, {eta} left)"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            progress.bar.set_style(style);
+        }
+        progress
+    }
+
     /// For work that says nothing until it is done.
     pub fn waiting(what: &'static str) -> Self {
         let progress = Self::new(what, 0);

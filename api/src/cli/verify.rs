@@ -33,12 +33,16 @@ async fn audit(place: &Place) -> anyhow::Result<Vec<Check>> {
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let place = args.database.existing()?;
-    let checks = super::runtime()?.block_on(audit(&place))?;
+    report(&super::runtime()?.block_on(audit(&place))?, args.json, out)
+}
+
+/// Prints what an audit found.
+pub fn report(checks: &[Check], json: bool, out: &mut impl Write) -> anyhow::Result<Ended> {
     let ok = checks.iter().all(|check| check.ok);
-    if args.json {
-        writeln!(out, "{}", serde_json::to_string(&Verdict { ok, checks: &checks })?)?;
+    if json {
+        writeln!(out, "{}", serde_json::to_string(&Verdict { ok, checks })?)?;
     } else {
-        for check in &checks {
+        for check in checks {
             let verdict = if check.ok { "ok" } else { "WRONG" };
             writeln!(out, "{:<16} {verdict:<6} {:>12} examined", check.name, check.examined)?;
             check.differences.iter().try_for_each(|difference| writeln!(out, "  {difference}"))?;

@@ -4,7 +4,7 @@
 //! lock, for a statement, and a transaction whose process stalls is ended by the server.
 
 use super::{Db, wall};
-use sqlx::migrate::MigrateError;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor};
 use std::time::Duration;
@@ -20,6 +20,9 @@ const LIFETIME_MAX: Duration = Duration::from_secs(30 * 60);
 /// Attempts at bringing the schema up to date while other processes do the same.
 const MIGRATE_ATTEMPTS_MAX: u32 = 10;
 const MIGRATE_PAUSE: Duration = Duration::from_millis(200);
+
+/// The schema.
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
 /// How a process uses its connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +122,7 @@ async fn migrate(connection: &mut PgConnection) -> Result<bool, MigrateError> {
 }
 
 async fn migrate_once(connection: &mut PgConnection) -> Result<bool, MigrateError> {
-    sqlx::migrate!("../migrations/postgres").run_direct(None, connection, false).await?;
+    MIGRATIONS.run_direct(None, connection, false).await?;
     Ok(wall::raise(connection).await?)
 }
 
@@ -156,7 +159,7 @@ async fn pool(connect: PgConnectOptions, options: &PostgresOptions) -> Result<Pg
 }
 
 /// The server and database as messages name them: never the password.
-fn name_of(connect: &PgConnectOptions) -> String {
+pub(crate) fn name_of(connect: &PgConnectOptions) -> String {
     let host = connect.get_socket().map_or_else(|| connect.get_host().to_owned(), |socket| socket.display().to_string());
     let database = connect.get_database().unwrap_or_else(|| connect.get_username());
     format!("the database {database} at {host}:{}", connect.get_port())

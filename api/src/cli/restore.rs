@@ -1,0 +1,160 @@
+//! `centwise restore`: a backup into an empty place, or aside to prove it; both end with the audit.
+
+use super::database::Database;
+use super::progress::Progress;
+use super::stop::{Awaited, Stop};
+use super::{Ended, runtime, verify};
+use crate::archive::{Backup, directory_of};
+use crate::clock;
+use crate::config::Place;
+use anyhow::{Context, bail};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use store::backup::{Contents, Folders, Kind, Restore, Scratch, Vacant, contents_of_database, contents_of_file};
+use store::db::{Db, PostgresOptions};
+use store::journal::Check;
+use tokio::runtime::Runtime;
+
+/// Restore a backup into an empty place and audit it, or prove it with --check
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A file that `centwise backup` wrote
+    path: PathBuf,
+    #[command(flatten)]
+    database: Database,
+    /// Prove the backup and touch no installation: restore it aside, audit it, remove it again. One of PostgreSQL needs a
+    /// --database-url whose user may make a database on that server
+    #[arg(long)]
+    check: bool,
+    /// With --check, embedded database: where it is restored to (beside PATH unless said otherwise)
+    #[arg(long, value_name = "DIR", requires = "check")]
+    temp_dir: Option<PathBuf>,
+    /// The audit as one JSON object: {"ok","checks"}
+    #[arg(long)]
+    json: bool,
+}
+
+/// A restore under way.
+struct Restoring {
+    runtime: Runtime,
+    stop: Stop,
+    backup: Backup,
+}
+
+pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
+    let runtime = runtime()?;
+    let stop = Stop::on_signals(&runtime);
+    let progress = Progress::bytes("reading", Backup::size(&args.path));
+    let backup = Backup::open(&args.path, &mut stop.advance(&progress))?;
+    drop(progress);
+    let restoring = Restoring { runtime, stop, backup };
+    let checks = if args.check { restoring.aside(args)? } else { restoring.to_place(&args.database.place()?)? };
+    if !args.json {
+        let manifest = &restoring.backup.manifest;
+        let done = if args.check { "checked" } else { "restored" };
+        let of = format!("{} records of {}", manifest.contents.records, manifest.made_at);
+        writeln!(out, "{done} {} ({of}, centwise {}, {})", args.path.display(), manifest.program, manifest.database)?;
+        for name in &manifest.left_out {
+            writeln!(out, "{name} was set and is not in the backup")?;
+        }
+    }
+    verify::report(&checks, args.json, out)
+}
+
+impl Restoring {
+    fn to_place(&self, place: &Place) -> anyhow::Result<Vec<Check>> {
+        match (self.backup.manifest.database, place) {
+            (Kind::Sqlite, Place::File(file)) => self.to_file(file),
+            (Kind::Postgresql, Place::Postgres(url)) => self.to_database(url),
+            (Kind::Sqlite, Place::Postgres(_)) => {
+                bail!("the backup is of an embedded database, and cannot be restored into PostgreSQL: leave out --database-url")
+            }
+            (Kind::Postgresql, Place::File(_)) => {
+                bail!("the backup is of a PostgreSQL database: name an empty one with --database-url postgres://…")
+            }
+        }
+    }
+
+    fn aside(&self, args: &Args) -> anyhow::Result<Vec<Check>> {
+        match (self.backup.manifest.database, args.database.place()?) {
+            (Kind::Sqlite, _) => {
+                let aside = args.temp_dir.as_deref().unwrap_or(directory_of(&args.path));
+                let aside = tempfile::Builder::new().prefix(".centwise-check-").tempdir_in(aside);
+                let aside = aside.with_context(|| format!("cannot write beside {} (see --temp-dir)", args.path.display()))?;
+                self.to_file(&aside.path().join("centwise.db"))
+            }
+            (Kind::Postgresql, Place::Postgres(url)) => self.to_scratch(&url),
+            (Kind::Postgresql, Place::File(_)) => bail!(
+                "the backup is of a PostgreSQL database: name a server where a temporary one may be made with --database-url postgres://…"
+            ),
+        }
+    }
+
+    fn to_file(&self, file: &Path) -> anyhow::Result<Vec<Check>> {
+        let vacant = self.runtime.block_on(Vacant::reserve(file))?;
+        let draft = vacant.draft();
+        let written = self.write(&draft).and_then(|()| Ok(vacant.take_draft()?));
+        if let Err(error) = written {
+            let _what_is_left = std::fs::remove_file(&draft);
+            return Err(error.context(format!("cannot restore to {}", file.display())));
+        }
+        self.wait("auditing", async {
+            // Brings its tables up to date.
+            drop(Db::open_sqlite(file).await?);
+            self.compare(&contents_of_file(file)?)?;
+            Ok(store::sqlite::verify_file(file).await?)
+        })
+    }
+
+    fn write(&self, draft: &Path) -> anyhow::Result<()> {
+        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(draft)?;
+        let progress = Progress::bytes("restoring", 0);
+        self.backup.database(&mut file, &mut self.stop.advance(&progress))?;
+        Ok(file.sync_all()?)
+    }
+
+    fn to_database(&self, url: &str) -> anyhow::Result<Vec<Check>> {
+        let folders = Folders::usual(&std::env::var_os("PATH").unwrap_or_default());
+        let dumped_by = self.backup.manifest.dumped_by.unwrap_or(0);
+        let mut restore = self.runtime.block_on(self.stop.or(Restore::begin(url, dumped_by, &folders)))?;
+        let progress = Progress::bytes("restoring", 0);
+        let mut input = Awaited { runtime: &self.runtime, stop: &self.stop, io: restore.input()? };
+        let written = self.backup.database(&mut input, &mut self.stop.advance(&progress));
+        drop(progress);
+        // A program that ended early says why; for any other reason it must not take what it got for the whole.
+        written.or_else(|error| if is_broken_pipe(&error) { Ok(()) } else { Err(error) })?;
+        self.wait("restoring", async { Ok(restore.finish().await?) })?;
+        self.wait("auditing", async {
+            let db = Db::open_postgres(url, &PostgresOptions::default()).await?;
+            self.compare(&contents_of_database(url).await?)?;
+            Ok(store::postgres::verify_database(&db).await?)
+        })
+    }
+
+    fn to_scratch(&self, url: &str) -> anyhow::Result<Vec<Check>> {
+        let name = format!("centwise_check_{:08x}", clock::random_u32());
+        let scratch = self.runtime.block_on(Scratch::create(url, &name))?;
+        let checks = self.to_database(scratch.url());
+        let removed = self.runtime.block_on(scratch.remove()).with_context(|| format!("the database {name} is left: remove it"));
+        checks.and_then(|checks| removed.map(|()| checks))
+    }
+
+    fn wait<T>(&self, what: &'static str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        let progress = Progress::waiting(what);
+        self.runtime.block_on(self.stop.or(progress.over(work)))
+    }
+
+    fn compare(&self, restored: &Contents) -> anyhow::Result<()> {
+        let stated = &self.backup.manifest.contents;
+        if !stated.same_rows(restored) {
+            bail!("what was restored is not what was backed up: {restored:?} and not {stated:?}");
+        }
+        Ok(())
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
