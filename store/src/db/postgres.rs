@@ -204,6 +204,23 @@ mod tests {
         connection.execute(sqlx::AssertSqlSafe(format!("drop database {name} with (force)"))).await.unwrap();
     }
 
+    /// Otherwise the suite that is run so shows nothing.
+    #[tokio::test]
+    async fn transactions_are_isolated_as_the_tests_ask() {
+        let (Some(database), Ok(wanted)) = (test_postgres::database().await, std::env::var("TEST_DATABASE_ISOLATION")) else { return };
+        let Db::Postgres(db) = Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap() else { unreachable!() };
+        let mut transactions = Vec::new();
+        // Each in a connection of its own.
+        for _ in 0..3 {
+            transactions.push(db.pool.begin().await.unwrap());
+        }
+        for transaction in &mut transactions {
+            let found: String =
+                sqlx::query_scalar("select current_setting('transaction_isolation')").fetch_one(&mut **transaction).await.unwrap();
+            assert_eq!(found, wanted);
+        }
+    }
+
     #[tokio::test]
     async fn waiting_is_bounded() {
         let Some(database) = test_postgres::database().await else { return };

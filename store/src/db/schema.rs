@@ -2,6 +2,9 @@
 //! that a database distributed by root could not keep.
 
 use super::{Db, PostgresOptions};
+use crate::journal::Journal;
+use crate::postgres::PostgresJournal;
+use crate::suite::{ACME, CENT, ROOT, till::Till};
 use sqlx::PgPool;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,7 +58,11 @@ async fn of_postgres(pool: &PgPool) -> Columns {
 /// A database with every kind of table, also those that are made as months go by.
 async fn migrated() -> Option<(PgPool, test_postgres::Database)> {
     let database = test_postgres::database().await?;
-    let Db::Postgres(db) = Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap() else { unreachable!() };
+    let db = Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap();
+    let mut till = Till::default();
+    till.sale(ROOT, ACME, "a", CENT);
+    PostgresJournal::open(&db).await.unwrap().commit(till.ring_up()).await.unwrap();
+    let Db::Postgres(db) = db else { unreachable!() };
     Some((db.pool, database))
 }
 
@@ -124,6 +131,9 @@ async fn the_root_comes_first_in_every_key() {
                 from pg_constraint, lateral (values (conrelid, conkey[1]), (confrelid, confkey[1])) as k (rel, first) where contype = 'f'";
     let keys: Vec<(String, String, Option<String>)> = sqlx::query_as(keys).fetch_all(&pool).await.unwrap();
     assert!(keys.len() > 20, "{}", keys.len());
+    for of_months in ["records_y", "batches_y", "touched_y"] {
+        assert!(keys.iter().any(|(table, ..)| table.starts_with(of_months)), "no keys of months were seen: {of_months}…");
+    }
     for (table, key, first) in keys {
         let reference = REFERENCE.iter().any(|(name, _)| *name == table);
         assert!(reference || matches!(first.as_deref(), Some("root" | "root_id")), "{key} of {table} begins with {first:?}");
