@@ -45,6 +45,7 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("invalid_card", 422, "The rate card is not valid"),
     ("invalid_deck", 422, "The rate deck is not valid"),
     ("future_event", 422, "The event is in the future"),
+    ("before_records", 422, "The records of that time are gone"),
     ("period_too_long", 422, "The period holds too many entries"),
     ("rate_limited", 429, "The key's request limit is reached"),
     ("overloaded", 429, "The engine is at its limit"),

@@ -1,6 +1,7 @@
 //! The engine as everybody uses it: HTTP, command line, tests. Prepares in the caller's task, hands
 //! over to the one committer, waits until the answer is durable.
 
+use crate::beginnings::{BEFORE_RECORDS, Beginnings};
 use crate::command::{
     AgainSummary, Caller, EventAnswer, HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PlaceHold, Posted, Problem, Quote, UsageEvent,
     VoidRequest,
@@ -165,6 +166,7 @@ impl Engine {
         let next = (kept.len() == limit).then(|| kept.last().map(|record| record.seq)).flatten();
         let (mut work, mut unrated) = (Vec::new(), BTreeMap::<String, u64>::new());
         let mut seen = HashMap::new();
+        let mut beginnings = Beginnings::of(&*self.journal);
         for record in kept {
             if !self.sees_once(caller, record.tenant, &mut seen).await? {
                 continue;
@@ -172,6 +174,9 @@ impl Engine {
             // As its sender: whoever asks, the customer is looked for where the sender could have meant it.
             let sender = Caller { tenant: record.tenant, root, ..*caller };
             match self.desk(&sender, Lateness::Accepted).prepare(event_of(&record)).await {
+                Ok(prepared) if beginnings.may_hide(&record, prepared.root).await? => {
+                    *unrated.entry(BEFORE_RECORDS.to_owned()).or_default() += 1
+                }
                 Ok(prepared) => work.push(Work::Again { kept: Arc::new(record), prepared: Box::new(prepared) }),
                 Err(problem) => *unrated.entry(problem.code.to_owned()).or_default() += 1,
             }
@@ -391,7 +396,7 @@ impl Engine {
     async fn placed(&self, hold: &Hold) -> Result<Arc<Record>, Problem> {
         let identity = Identity { root: hold.root, namespace: Namespace::Hold, source: hold.source.as_str().into(), id: hold.key.clone() };
         let placed = self.journal.find_each(&[identity]).await.map_err(journal_problem)?.pop().flatten();
-        placed.ok_or_else(out_of_step)
+        placed.ok_or_else(|| Problem::new("not_found", "the records of this hold are gone"))
     }
 
     pub async fn hold(&self, id: HoldId) -> Result<Option<Hold>, Problem> {

@@ -7,6 +7,7 @@
 //! is kept; memory is bounded by the queue, never by the caller.
 
 pub mod amend;
+mod beginnings;
 pub mod cache;
 pub mod charge;
 pub mod command;

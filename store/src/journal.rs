@@ -312,6 +312,23 @@ pub trait Locking: Journal {
     async fn enter(&self, roots: &[TenantId]) -> Result<Arc<dyn Journal>>;
 }
 
+/// Where the journal of a root begins, once months of it were dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beginning {
+    /// Whatever arrived from here on is there.
+    pub from: Instant,
+    /// When records of this root were dropped for the first time.
+    pub since: Instant,
+}
+
+impl Beginning {
+    /// Whether an event of this instant, which came in at `received_at`, may have come before as well: when it came,
+    /// what had arrived at its own time was gone already.
+    pub fn may_hide(&self, at: Instant, received_at: Instant) -> bool {
+        at < self.from && received_at >= self.since
+    }
+}
+
 /// Few methods; implemented for SQLite, PostgreSQL and memory.
 #[async_trait]
 pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
@@ -336,6 +353,10 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
     async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>>;
     /// Audits the books: the checks of `verify`, with the first differences.
     async fn verify(&self) -> Result<Vec<Check>>;
+    /// `None`: everything of the root is there.
+    async fn beginning(&self, _root: TenantId) -> Result<Option<Beginning>> {
+        Ok(None)
+    }
     /// `None`: nobody else writes, and a batch may be worked out on states that are not yet durable.
     fn locking(&self) -> Option<&dyn Locking> {
         None
@@ -345,7 +366,7 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
 /// One line of `verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// `balances`, `zero_sum`, `charges`, `carry`, `holds`, `identities`, `hash_chain`.
+    /// `balances`, `zero_sum`, `charges`, `carry`, `holds`, `identities`, `openings`, `hash_chain`, ….
     pub name: String,
     pub ok: bool,
     pub examined: u64,

@@ -7,12 +7,14 @@
 //! form chains, and their postings derive from them; posted = floor(carry + exact) per link and leaf
 //! customer, from record to record without a gap; a counter goes on where it stood; `held` is the sum
 //! of open holds; an identity occurs once; every root's hash chain is whole; what names a person is
-//! what its digest says.
+//! what its digest says. Where months were dropped a root begins at its [`Opening`].
 
 mod chain;
 mod identities;
+mod opening;
 
 pub use identities::{IDENTITIES_PER_PASS, Identities};
+pub use opening::{Opening, Totals};
 
 use crate::hash::{Row, personal_digest};
 use crate::journal::{Amendment, BatchHead, Body, Check, CounterKey, Kind, Personal, Seq, State};
@@ -87,6 +89,7 @@ pub struct Audit {
     hold_tally: Tally,
     amendment_tally: Tally,
     personal_tally: Tally,
+    opening_tally: Tally,
 }
 
 impl Audit {
@@ -220,6 +223,43 @@ impl Audit {
         self.last_seq = before.0;
     }
 
+    /// The same of a root whose first records are gone: its rows follow behind the opening.
+    pub fn begin_at(&mut self, opening: &Opening) {
+        self.opening_tally.examined += 1;
+        let (root, batch) = (opening.root, opening.batch);
+        if opening.digest != opening.digest_now() {
+            self.opening_tally.differs(format_args!("{root}: the opening after batch {batch} is not what was kept: its digest differs"));
+        }
+        match opening.read() {
+            Ok(totals) => {
+                self.balances.extend(totals.balances);
+                self.carries.extend(totals.carries);
+                self.counters.extend(totals.counters);
+                self.held.extend(totals.held);
+            }
+            Err(error) => self.opening_tally.differs(format_args!("{root}: the opening after batch {batch}: {error}")),
+        }
+        self.last_seq = opening.last.0;
+        self.chain.begin_after(root, opening.hash);
+    }
+
+    /// What the rows of the present root come to so far.
+    pub fn totals(&self) -> Totals {
+        fn sorted<K: Ord + Clone, V: Clone>(all: impl Iterator<Item = (K, V)>) -> Vec<(K, V)> {
+            let mut all: Vec<(K, V)> = all.collect();
+            all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+            all
+        }
+        let balances = self.balances.iter().filter(|(_, sum)| **sum != 0);
+        let carries = self.carries.iter().filter(|(_, carry)| **carry != Carry::ZERO);
+        Totals {
+            balances: sorted(balances.map(|(key, sum)| (*key, *sum))),
+            carries: sorted(carries.map(|(key, carry)| (*key, *carry))),
+            counters: sorted(self.counters.iter().map(|(key, counter)| (*key, *counter))),
+            held: sorted(self.held.iter().map(|(id, held)| (*id, held.clone()))),
+        }
+    }
+
     /// After the last row of a root, with what is stored of it; nothing of it is kept.
     pub fn end_root(&mut self, stored: &Stored) {
         self.compare(stored);
@@ -243,6 +283,7 @@ impl Audit {
             self.amendment_tally.into_check("amendments"),
             self.identities.tally.into_check("identities"),
             self.personal_tally.into_check("personal"),
+            self.opening_tally.into_check("openings"),
             self.chain.tally.into_check("hash_chain"),
         ]
     }

@@ -17,6 +17,8 @@ mod kill_rounds;
 mod models;
 mod process;
 mod processes;
+mod retention;
+mod retention_served;
 mod served;
 mod speak;
 mod tampering;

@@ -1,6 +1,7 @@
 //! A server to talk to over HTTP: in this process for most tests, as a process of its own for those
 //! that kill it.
 
+use crate::world::NOW;
 use api::clock::Clock;
 use api::config::Config;
 use api::limits::LimitSettings;
@@ -121,25 +122,38 @@ impl Served {
     }
 
     async fn over(books: Books) -> Self {
-        let running = start(&books).await;
+        let running = start(&books, NOW).await;
         let admin = Asking::new(running.address, running.admin_key.as_deref().unwrap());
         Self { _running: running, admin, books: Arc::new(books) }
     }
 
     /// A second server over the same database, which shares nothing else with this one.
     pub async fn beside(&self) -> Self {
-        let running = start(&self.books).await;
+        self.beside_at(NOW).await
+    }
+
+    /// The same at another instant.
+    pub async fn beside_at(&self, now: &str) -> Self {
+        let running = start(&self.books, now).await;
         let admin = Asking { address: running.address, ..self.admin.clone() };
         Self { _running: running, admin, books: Arc::clone(&self.books) }
     }
+
+    /// Of its PostgreSQL database.
+    pub fn url(&self) -> &str {
+        match &*self.books {
+            Books::Postgres(database) => database.url(),
+            Books::Embedded(_) => panic!("this is an embedded database"),
+        }
+    }
 }
 
-async fn start(books: &Books) -> Running {
+async fn start(books: &Books, now: &str) -> Running {
     let (data_dir, database_url) = match books {
         Books::Embedded(dir) => (dir.path().to_owned(), None),
         Books::Postgres(database) => (std::path::PathBuf::new(), Some(database.url().to_owned())),
     };
     let limits = LimitSettings { other_per_min: 1_000_000, admin_per_sec: 100_000, ..LimitSettings::default() };
     let config = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), data_dir, database_url, limits, ..Config::default() };
-    server::serve(&config, Clock::at(crate::world::instant(crate::world::NOW))).await.unwrap()
+    server::serve(&config, Clock::at(crate::world::instant(now))).await.unwrap()
 }

@@ -92,7 +92,7 @@ pub struct World {
     pub sqlite: Option<SqliteJournal>,
     pub postgres: Option<PostgresJournal>,
     pub db: Db,
-    _database: Option<test_postgres::Database>,
+    database: Option<test_postgres::Database>,
     pub file: std::path::PathBuf,
     pub platform: Tenant,
     clock: Arc<AtomicI64>,
@@ -155,7 +155,7 @@ impl World {
             sqlite,
             postgres,
             db: db.clone(),
-            _database: database,
+            database,
             file,
             platform: platform.clone(),
             clock,
@@ -182,7 +182,7 @@ impl World {
             sqlite: None,
             postgres: Some(journal),
             db: self.db.clone(),
-            _database: None,
+            database: None,
             file: self.file.clone(),
             platform: self.platform.clone(),
             clock: Arc::clone(&self.clock),
@@ -234,6 +234,11 @@ impl World {
         world.card("sub-agent", "retail-2", prices("0.40", "0.15", "1.50", "0.08")).await;
         world.customer("beta", "sub-agent", json!({ "card": "retail-2" })).await;
         world
+    }
+
+    /// Of its PostgreSQL database.
+    pub fn url(&self) -> &str {
+        self.database.as_ref().unwrap().url()
     }
 
     // ---- time and ids ----

@@ -12,6 +12,7 @@ mod loading_tests;
 mod price;
 mod progress;
 mod restore;
+mod retention;
 mod serve;
 mod session;
 mod stop;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done (rows that were refused are listed, and counted in the summary)
-  1  done, and something is wrong: `verify` or `restore` found a difference, `health-check` a warning, `bench` a wrong sum
+  1  done, and something is wrong: `verify`, `restore` or `retention` found a difference, `health-check` a warning, `bench` a wrong sum
   2  could not run: bad arguments, an unreadable file, no database, no server; `health-check`: a failure
 
 Logs go to stderr; CENTWISE_LOG sets their level (error, warn, info, debug; `serve` begins with info, the others with warn).";
@@ -47,6 +48,7 @@ enum Command {
     Ingest(ingest::Args),
     Bench(bench::Args),
     Verify(verify::Args),
+    Retention(retention::Args),
     HealthCheck(health_check::Args),
     Backup(backup::Args),
     Restore(restore::Args),
@@ -88,6 +90,7 @@ fn run(cli: Cli, out: &mut impl Write) -> anyhow::Result<Ended> {
         Command::Ingest(args) => ingest::run(&args, out),
         Command::Bench(args) => bench::run(&args, out),
         Command::Verify(args) => verify::run(&args, out),
+        Command::Retention(args) => retention::run(&args, out),
         Command::HealthCheck(args) => health_check::run(&args, out),
         Command::Backup(args) => backup::run(&args, out),
         Command::Restore(args) => restore::run(&args, out),

@@ -197,5 +197,10 @@ pub async fn get_statement(
     if query.from >= until {
         return Err(ApiProblem::field("invalid_field", "from", "expected an instant before until"));
     }
+    if let Some(beginning) = app.journal.beginning(tenant.root).await?
+        && query.from < beginning.from
+    {
+        return Err(ApiProblem::field("before_records", "from", format!("the records of this account begin at {}", beginning.from)));
+    }
     Ok(Json(entries::statement(&app, &tenant.external_id, kind_name(account.kind), account, (query.from, until)).await?))
 }

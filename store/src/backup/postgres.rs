@@ -8,13 +8,12 @@ use super::contents::{COUNTS, Contents, MIGRATIONS};
 use super::programs::{Folders, Program, Working};
 use super::{BackupError, Result};
 use crate::db::{OpenError, name_of};
+use crate::postgres::SNAPSHOT;
 use percent_encoding::percent_decode_str;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Reads of the moment that is dumped.
-const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 /// The dump may take longer than a server likes an idle transaction to be.
 const NO_TIMEOUT: &str = "set local idle_in_transaction_session_timeout = 0";
 const EXPORT: &str = "select pg_export_snapshot()";

@@ -1,9 +1,10 @@
-//! The audit on PostgreSQL: one snapshot, root by root in order, read while the chunk before is worked on.
+//! The audit on PostgreSQL: one snapshot, root by root in order, read while the chunk before is worked on. A root
+//! whose first months were dropped begins at its opening.
 
 use super::heads::{self, Head};
 use super::known::Delta;
 use super::rows::{account, batch, bytes, carries, counter, hash, hold, int, small, text};
-use super::sql;
+use super::{openings, sql};
 use crate::db::Db;
 use crate::hash::Row;
 use crate::journal::{Amendment, BatchHead, Check, JournalError, Kind, Result, Seq, State};
@@ -23,16 +24,46 @@ pub async fn verify_database(db: &Db) -> Result<Vec<Check>> {
 }
 
 pub async fn verify(pool: &PgPool) -> Result<Vec<Check>> {
+    Ok(audit(pool, &HashMap::new()).await?.0)
+}
+
+/// A place between two batches of a root: the one before it, and that one's last seq.
+#[derive(Debug, Clone, Copy)]
+pub struct Edge {
+    pub batch: i64,
+    pub seq: i64,
+}
+
+impl Edge {
+    const END: Self = Self { batch: i64::MAX, seq: i64::MAX };
+}
+
+/// The checks, and what the records of roots come to up to these cuts, packed.
+pub async fn audit(pool: &PgPool, cuts: &HashMap<TenantId, Edge>) -> Result<(Vec<Check>, HashMap<TenantId, Vec<u8>>)> {
     let mut snapshot = pool.begin_with(sql::SNAPSHOT).await?;
     sqlx::raw_sql(sql::NO_TIMEOUT).execute(&mut *snapshot).await?;
     let heads = heads::every(&mut snapshot).await?;
     let keys = personal_keys(&mut snapshot).await?;
     let records: i64 = heads.iter().map(|head| head.last_seq - heads::first_seq(head.number) + 1).sum();
     let mut audit = Audit::new(keys, records.unsigned_abs());
+    let mut totals = HashMap::new();
     for head in &heads {
-        audit.begin_root(Seq(heads::first_seq(head.number) - 1));
-        audit = stream_rows(&mut snapshot, head, audit).await?;
-        let stored = stored(&mut snapshot, head).await?;
+        let mut edge = Edge { batch: 0, seq: heads::first_seq(head.number) - 1 };
+        match openings::of(&mut snapshot, head.root).await? {
+            Some(opening) => {
+                edge = Edge { batch: opening.batch, seq: opening.last.0 };
+                audit.begin_at(&opening);
+            }
+            None => audit.begin_root(Seq(edge.seq)),
+        }
+        let begun = edge;
+        if let Some(cut) = cuts.get(&head.root).filter(|cut| cut.batch > edge.batch) {
+            audit = stream_rows(&mut snapshot, head.root, edge, *cut, audit).await?;
+            totals.insert(head.root, audit.totals().packed()?);
+            edge = *cut;
+        }
+        audit = stream_rows(&mut snapshot, head.root, edge, Edge::END, audit).await?;
+        let stored = stored(&mut snapshot, head, Seq(begun.seq)).await?;
         audit.end_root(&stored);
     }
     while audit.identities().next_pass() {
@@ -41,17 +72,18 @@ pub async fn verify(pool: &PgPool) -> Result<Vec<Check>> {
     if audit.identities().has_suspects() {
         audit = stream_identities(&mut snapshot, &heads, audit, |audit, row| audit.identities().confirm(row)).await?;
     }
-    Ok(audit.finish(&Stored::default()))
+    Ok((audit.finish(&Stored::default()), totals))
 }
 
-async fn stream_rows(conn: &mut PgConnection, head: &Head, audit: Audit) -> Result<Audit> {
+/// The rows of a root behind one edge and up to another.
+async fn stream_rows(conn: &mut PgConnection, root: TenantId, after: Edge, until: Edge, audit: Audit) -> Result<Audit> {
     let mut working = tokio::task::spawn_blocking(move || Ok(audit));
-    let (mut seq, mut batch) = (0_i64, 0_i64);
+    let Edge { mut seq, mut batch } = after;
     loop {
-        let rows = sqlx::query(sql::AUDIT_ROWS).bind(head.root.0).bind(seq).bind(CHUNK_ROWS).fetch_all(&mut *conn).await?;
+        let rows = sqlx::query(sql::AUDIT_ROWS).bind(root.0).bind(seq).bind(CHUNK_ROWS).bind(until.seq).fetch_all(&mut *conn).await?;
         let Some(last) = rows.last() else { break };
         let last_batch = int(last, 1)?;
-        let batches = batches(conn, head.root, batch, last_batch).await?;
+        let batches = batches(conn, root, batch, last_batch).await?;
         (seq, batch) = (int(last, 0)?, last_batch);
         let mut audit = joined(working).await?;
         working = tokio::task::spawn_blocking(move || {
@@ -61,7 +93,7 @@ async fn stream_rows(conn: &mut PgConnection, head: &Head, audit: Audit) -> Resu
         });
     }
     let mut audit = joined(working).await?;
-    audit.expect_batches(batches(conn, head.root, batch, i64::MAX).await?);
+    audit.expect_batches(batches(conn, root, batch, until.batch).await?);
     Ok(audit)
 }
 
@@ -127,8 +159,8 @@ async fn personal_keys(conn: &mut PgConnection) -> Result<HashMap<TenantId, [u8;
     rows.iter().map(|row| Ok((TenantId(int(row, 0)?), hash(row, 1)?))).collect()
 }
 
-/// Rows of the root, and what its batches since have changed.
-pub async fn stored(conn: &mut PgConnection, head: &Head) -> Result<Stored> {
+/// Rows of the root, and what its batches since have changed; of amendments those by records behind `begun`.
+pub async fn stored(conn: &mut PgConnection, head: &Head, begun: Seq) -> Result<Stored> {
     let mut state = State::default();
     let root = head.root.0;
     for row in sqlx::query(sql::AUDIT_ACCOUNTS).bind(root).fetch_all(&mut *conn).await? {
@@ -150,7 +182,7 @@ pub async fn stored(conn: &mut PgConnection, head: &Head) -> Result<Stored> {
         let hold = hold(&row)?;
         state.holds.insert(hold.id, hold);
     }
-    for row in sqlx::query(sql::AUDIT_AMENDMENTS).bind(root).fetch_all(&mut *conn).await? {
+    for row in sqlx::query(sql::AUDIT_AMENDMENTS).bind(root).bind(begun.0).fetch_all(&mut *conn).await? {
         let kind = Kind::from_code(small(&row, 1)?).ok_or_else(|| JournalError::Corrupt("amendments: unknown kind".into()))?;
         state.amendments.insert(Seq(int(&row, 0)?), Amendment { kind, by: Seq(int(&row, 2)?) });
     }

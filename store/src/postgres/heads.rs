@@ -32,6 +32,13 @@ pub struct Head {
     pub folded: i64,
 }
 
+impl Head {
+    /// The same batch. Rows may include more of it: that changes no books.
+    pub fn is_at(&self, other: &Self) -> bool {
+        (self.root, self.batch, self.last_seq, self.hash) == (other.root, other.batch, other.last_seq, other.hash)
+    }
+}
+
 pub const fn number_of(seq: Seq) -> i64 {
     seq.0 >> POSITION_BITS
 }

@@ -2,7 +2,7 @@
 
 use super::{audit, heads, sql};
 use crate::db::Db;
-use crate::journal::{JournalError, Result, State};
+use crate::journal::{JournalError, Result, Seq, State};
 use crate::sqlite::health::{Health, overdrawn, unbalanced};
 use ledger::HoldState;
 use rating::Instant;
@@ -15,7 +15,7 @@ pub async fn look_at_database(db: &Db, now: Instant) -> Result<Health> {
     let heads = heads::every(&mut snapshot).await?;
     let mut state = State::default();
     for head in &heads {
-        let of_root = audit::stored(&mut snapshot, head).await?.state;
+        let of_root = audit::stored(&mut snapshot, head, Seq(i64::MAX)).await?.state;
         state.accounts.extend(of_root.accounts);
         state.holds.extend(of_root.holds);
     }

@@ -17,8 +17,10 @@ mod keys;
 mod known;
 mod load;
 mod months;
+mod openings;
 mod read;
 mod ready;
+pub mod retention;
 mod rows;
 mod session;
 mod sql;
@@ -26,10 +28,11 @@ mod write;
 
 pub use audit::verify_database;
 pub use health::look_at_database;
+pub(crate) use sql::SNAPSHOT;
 
 use crate::db::Db;
 use crate::journal::{
-    Batch, Check, Journal, JournalError, Keyed, Lanes, Locking, Name, Placed, Record, RecordQuery, Result, State, StateKeys,
+    Batch, Beginning, Check, Journal, JournalError, Keyed, Lanes, Locking, Name, Placed, Record, RecordQuery, Result, State, StateKeys,
 };
 use async_trait::async_trait;
 use keys::{SECRET_BYTES, Secret};
@@ -188,6 +191,10 @@ impl Journal for PostgresJournal {
 
     async fn verify(&self) -> Result<Vec<Check>> {
         audit::verify(&self.shared.pool).await
+    }
+
+    async fn beginning(&self, root: TenantId) -> Result<Option<Beginning>> {
+        openings::beginning(&mut *self.shared.pool.acquire().await?, root).await
     }
 
     fn locking(&self) -> Option<&dyn Locking> {

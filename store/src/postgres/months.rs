@@ -1,11 +1,12 @@
 //! Tables by month of arrival: made before they are needed, outside of any batch; dropped as a whole.
 
-use super::Shared;
 use super::known::poisoned;
+use super::{Shared, sql};
 use crate::journal::Result;
 use crate::retry::Tries;
 use rating::Instant;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::fmt;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 const EXISTS: &str = "select to_regclass($1) is not null";
@@ -27,10 +28,14 @@ impl Month {
         Self((era * 400 + year) * 12 + from_march + 2)
     }
     const fn next(self) -> Self {
-        Self(self.0 + 1)
+        self.plus(1)
+    }
+    /// So many months later, or earlier.
+    pub const fn plus(self, months: i64) -> Self {
+        Self(self.0 + months)
     }
     /// `days_from_civil`: the first instant.
-    const fn begins(self) -> Instant {
+    pub const fn begins(self) -> Instant {
         let (year, from_march) = ((self.0 - 2).div_euclid(12), (self.0 - 2).rem_euclid(12));
         let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
         let day = of_era * 365 + of_era / 4 - of_era / 100 + (153 * from_march + 2) / 5;
@@ -39,6 +44,61 @@ impl Month {
     fn name(self) -> String {
         format!("y{:04}m{:02}", self.0.div_euclid(12), self.0.rem_euclid(12) + 1)
     }
+    /// [`Self::name`] read back.
+    fn named(name: &str) -> Option<Self> {
+        let (year, month) = name.strip_prefix('y')?.split_once('m')?;
+        Some(Self(year.parse::<i64>().ok()?.checked_mul(12)?.checked_add(month.parse::<i64>().ok()? - 1)?))
+    }
+}
+
+/// 2026-11
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.0.div_euclid(12), self.0.rem_euclid(12) + 1)
+    }
+}
+
+/// The table of one month, as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonthTable {
+    pub name: String,
+    pub month: Month,
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Seen with the others.
+    Attached,
+    /// Taking it out was begun, and nobody new sees it.
+    Leaving,
+    /// By itself.
+    Out,
+}
+
+impl MonthTable {
+    /// `records`, `batches` or `touched`.
+    pub fn of(&self) -> &str {
+        self.name.split('_').next().unwrap_or_default()
+    }
+}
+
+/// The tables of every month that there is, by month.
+pub async fn tables(conn: &mut PgConnection) -> Result<Vec<MonthTable>> {
+    let rows: Vec<(String, bool, bool)> = sqlx::query_as(sql::MONTH_TABLES).fetch_all(conn).await?;
+    let mut tables: Vec<MonthTable> = Vec::with_capacity(rows.len());
+    for (name, attached, leaving) in rows {
+        let place = match (attached, leaving) {
+            (_, true) => Place::Leaving,
+            (true, false) => Place::Attached,
+            (false, false) => Place::Out,
+        };
+        if let Some(month) = name.split_once('_').and_then(|(_, month)| Month::named(month)) {
+            tables.push(MonthTable { name, month, place });
+        }
+    }
+    tables.sort_unstable_by(|a, b| (a.month, &a.name).cmp(&(b.month, &b.name)));
+    Ok(tables)
 }
 
 /// Makes the tables of these months and of those that follow them.
@@ -113,6 +173,7 @@ mod tests {
             let month = Month::of(at);
             assert_eq!(month.begins(), at, "{text}");
             assert_eq!(month.name(), format!("y{}m{}", &text[..4], &text[5..7]));
+            assert_eq!((Month::named(&month.name()), month.to_string().as_str()), (Some(month), &text[..7]));
             assert_eq!(Month::of(Instant(month.next().begins().micros() - 1)), month, "{text}");
         }
     }

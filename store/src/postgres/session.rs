@@ -9,7 +9,9 @@ use super::known::Known;
 use super::load::{self, Homes};
 use super::ready::Ready;
 use super::{PostgresJournal, Shared, months, write};
-use crate::journal::{Batch, Check, Journal, JournalError, Keyed, Name, Placed, Record, RecordQuery, Result, Seq, State, StateKeys};
+use crate::journal::{
+    Batch, Beginning, Check, Journal, JournalError, Keyed, Name, Placed, Record, RecordQuery, Result, Seq, State, StateKeys,
+};
 use crate::retry::Tries;
 use async_trait::async_trait;
 use ledger::Hold;
@@ -135,6 +137,10 @@ impl Journal for Session {
     async fn verify(&self) -> Result<Vec<Check>> {
         self.journal.verify().await
     }
+
+    async fn beginning(&self, root: TenantId) -> Result<Option<Beginning>> {
+        self.journal.beginning(root).await
+    }
 }
 
 async fn commit(shared: &Shared, open: Open, batch: Batch) -> Result<Placed> {
@@ -199,7 +205,7 @@ async fn again(
         }
     };
     let heads: HashMap<TenantId, Head> = heads.into_iter().map(|head| (head.root, head)).collect();
-    if known.iter().all(|(root, known)| heads.get(root) == Some(&known.head)) {
+    if known.iter().all(|(root, known)| heads.get(root).is_some_and(|head| head.is_at(&known.head))) {
         return Ok(Some(tx));
     }
     let Some(part) = ready.parts.first() else { return Err(JournalError::Unavailable(reason)) };

@@ -16,15 +16,17 @@ macro_rules! statements {
     };
 }
 
-/// Reads of one moment.
-pub const SNAPSHOT: &str = "begin isolation level repeatable read read only";
+/// Reads of one moment. The locks are taken before that moment: months are dropped only after everybody has gone who
+/// might still miss them.
+pub const SNAPSHOT: &str =
+    "begin isolation level repeatable read read only; lock table only records, only batches, only touched in access share mode";
 
 /// An audit takes as long as the journal is.
 pub const NO_TIMEOUT: &str = "set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0";
 
 statements! {
     AUDIT_ROWS = "select r.seq, r.batch, r.root, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, r.content, \
-        r.body, r.personal, r.personal_digest from records r where r.root = $1 and r.seq > $2 order by r.seq limit $3";
+        r.body, r.personal, r.personal_digest from records r where r.root = $1 and r.seq > $2 and r.seq <= $4 order by r.seq limit $3";
     AUDIT_IDENTITIES = "select r.seq, r.root, r.namespace, r.source, r.id from records r where r.root = $1 and r.seq > $2 \
         order by r.seq limit $3";
     AUDIT_BATCHES = "select b.batch, b.root, b.first_seq, b.last_seq, b.records, b.hash, b.committed_us from batches b \
@@ -33,9 +35,11 @@ statements! {
     AUDIT_ACCOUNTS = "select a.tenant, a.kind, a.currency, a.posted, a.held from accounts a where a.root = $1";
     AUDIT_CARRIES = "select c.customer, c.links from carries c where c.root = $1";
     AUDIT_COUNTERS = "select c.buyer, c.rate_key, c.month, c.quantity_nano, c.events from counters c where c.root = $1";
-    AUDIT_AMENDMENTS = "select a.seq, a.kind, a.by from amendments a where a.root = $1";
+    /// By records that are there.
+    AUDIT_AMENDMENTS = "select a.seq, a.kind, a.by from amendments a where a.root = $1 and a.by > $2";
 
-    LAST_ARRIVAL = "select max(b.committed_us) from heads h join batches b on b.root = h.root and b.batch = h.batch";
+    LAST_ARRIVAL = "select max(coalesce(b.committed_us, o.committed_us)) from heads h \
+        left join batches b on b.root = h.root and b.batch = h.batch left join openings o on o.root = h.root";
     COUNT_UNRATED = "select count(*) from unrated";
     LIMITS = "select g.buyer_id, g.credit_limit_cents from agreements g \
         where g.credit_limit_cents is not null and g.from_at <= $1 and (g.until_at is null or g.until_at > $1)";
@@ -51,7 +55,7 @@ statements! {
     HEADS = "select root, number, batch, last_seq, hash, folded from heads where root = any($1)";
     LOCK_HEADS = "select root, number, batch, last_seq, hash, folded from heads where root = any($1) order by root for update";
     EVERY_HEAD = "select root, number, batch, last_seq, hash, folded from heads order by number";
-    MOVE_HEADS = "update heads h set batch = u.batch, last_seq = u.last_seq, hash = u.hash, folded = u.folded \
+    MOVE_HEADS = "update heads h set batch = u.batch, last_seq = u.last_seq, hash = u.hash, folded = greatest(h.folded, u.folded) \
         from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[]) as u (root, batch, last_seq, hash, folded) \
         where h.root = u.root and h.batch = u.batch - 1";
     BATCH_HASH = "select hash from batches where root = $1 and batch = $2";
@@ -138,6 +142,38 @@ statements! {
     TOUCHED_DOWN = "select e.first_seq, e.seqs from unnest($1::bigint[]) as w (root) cross join lateral (select t.first_seq, t.seqs \
         from touched t where t.root = w.root and t.tenant = $2 and t.kind = $3 and t.currency = $4 and t.first_seq < $5 \
         order by t.first_seq desc limit $6) e order by e.first_seq desc limit $6";
+    OPENING_OF = "select o.root, o.batch, o.last_seq, o.hash, o.committed_us, o.from_us, o.since_us, o.totals, o.digest \
+        from openings o where o.root = $1";
+    PUT_OPENING = "insert into openings (root, batch, last_seq, hash, committed_us, from_us, since_us, totals, digest) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (root) do update set batch = excluded.batch, last_seq = excluded.last_seq, \
+        hash = excluded.hash, committed_us = excluded.committed_us, from_us = excluded.from_us, since_us = excluded.since_us, \
+        totals = excluded.totals, digest = excluded.digest";
+    BEGINNING_OF = "select o.from_us, o.since_us from openings o where o.root = $1";
+    LATEST_BEGINNING = "select max(o.from_us) from openings o";
+    /// The last batch of a root that committed before an instant; the one of its last record that arrived before it.
+    LAST_BATCH_BEFORE = "select max(b.batch) from batches b where b.root = $1 and b.committed_us < $2";
+    LAST_RECORD_BEFORE = "select r.batch from records r where r.root = $1 and r.received_us < $2 order by r.seq desc limit 1";
+    BATCH_OF = "select b.batch, b.root, b.first_seq, b.last_seq, b.records, b.hash, b.committed_us from batches b \
+        where b.root = $1 and b.batch = $2";
+    /// Anything of a root up to a batch and its last seq that came at an instant or later.
+    IS_LATER = "select exists (select 1 from batches b where b.root = $1 and b.batch <= $2 and b.committed_us >= $4) \
+        or exists (select 1 from records r where r.root = $1 and r.seq <= $3 and r.received_us >= $4)";
+    COUNT_UNRATED_UNTIL = "select count(*) from unrated u where u.root = $1 and u.seq <= $2";
+    MOVE_FOLDED = "update heads set folded = $2 where root = $1 and folded < $2";
+    DELETE_UNRATED_UNTIL = "delete from unrated where root = $1 and seq <= $2";
+    /// Both ends of them are gone. What is of another root stays: it may be there, and must not be rated again.
+    DELETE_AMENDMENTS_UNTIL = "delete from amendments where root = $1 and by <= $2 and seq > $3 and seq <= $2";
+    LATE_WINDOW_MAX = "select coalesce(max(t.late_window_days), 0) from tenants t";
+    /// Tables of months: name, attached, on its way out.
+    MONTH_TABLES = "select c.relname::text, i.inhrelid is not null, coalesce(i.inhdetachpending, false) \
+        from pg_class c left join pg_inherits i on i.inhrelid = c.oid \
+        where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r' \
+        and c.relname ~ '^(touched|records|batches)_y[0-9]{4,}m[0-9]{2}$'";
+    /// Few: of batches that began before the end of the last month and committed after it, or the other way round.
+    DELETE_RECORDS_UNTIL = "delete from records r using openings o where r.root = o.root and r.seq <= o.last_seq and r.received_us < $1";
+    DELETE_BATCHES_UNTIL = "delete from batches b using openings o where b.root = o.root and b.batch <= o.batch and b.committed_us < $1";
+    DELETE_TOUCHED_UNTIL = "delete from touched t using openings o where t.root = o.root and t.last_seq <= o.last_seq and t.received_us < $1";
+
     UNRATED_UP = "select u.seq from unrated u where u.root = $1 and u.seq > $2 order by u.seq limit $3";
     UNRATED_DOWN = "select u.seq from unrated u where u.root = $1 and u.seq < $2 order by u.seq desc limit $3";
 }

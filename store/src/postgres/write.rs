@@ -69,7 +69,7 @@ async fn move_heads(conn: &mut PgConnection, parts: &[Part]) -> Result<()> {
 }
 
 /// Sorted by key, so that neighbours share their pages.
-async fn fold(conn: &mut PgConnection, root: TenantId, states: &Delta) -> Result<()> {
+pub async fn fold(conn: &mut PgConnection, root: TenantId, states: &Delta) -> Result<()> {
     let Delta { accounts, carries, counters, .. } = states;
     if !accounts.is_empty() {
         sqlx::query(sql::PUT_ACCOUNTS)

@@ -98,6 +98,22 @@ pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: &Change) -> R
     Ok(())
 }
 
+/// Appends one entry in a transaction on PostgreSQL that changes what is not a record. The root's log is locked from
+/// here on, as its records are by who changes them.
+pub(crate) async fn append_within<'a>(
+    tx: sqlx::Transaction<'a, sqlx::Postgres>,
+    actor: &Actor,
+    change: &Change,
+) -> Result<sqlx::Transaction<'a, sqlx::Postgres>> {
+    let mut tx = Tx::Postgres(tx);
+    tx.lock_log(change.root).await?;
+    append(&mut tx, actor, change).await?;
+    match tx {
+        Tx::Postgres(tx) => Ok(tx),
+        Tx::Sqlite(_) => Err(corrupt("another database").into()),
+    }
+}
+
 impl Records {
     /// Records a change that is kept elsewhere (money moved by hand, an import).
     pub async fn append_audit(&self, actor: &Actor, change: Change) -> Result<()> {

@@ -20,6 +20,7 @@ mod tenants;
 mod tests;
 mod versions;
 
+pub(crate) use audit::append_within;
 pub use audit::{AuditEntry, Change};
 pub use bulk::NewTenant;
 pub use cards::RateCard;

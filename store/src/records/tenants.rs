@@ -2,6 +2,7 @@
 
 use super::sql::{Tx, change, corrupt, fetch_any, from_word, look, read, statements, write};
 use super::{Actor, Change, Page, RecordError, Records, Result, audit, check_name, conflict, invalid, one_more};
+use crate::postgres::retention::late_window_days_max;
 use rating::{Instant, TenantId};
 use serde_json::{Value, json};
 use tenants::{Tenant, TenantKind};
@@ -21,6 +22,7 @@ statements! {
     CHILDREN = concat!("select ", columns!(), " from tenants where parent_id = $1 and id > $2 order by id limit $3");
     BELOW = concat!("select ", columns!(), " from tenants where path >= $1 and path < $2 order by path limit $3");
     PERSONAL_KEYS = "select id, personal_key from tenants where id in ($1) order by id";
+    RECORDS_FROM = "select from_us from openings where root = $1";
     UPDATE = "update tenants set name = $2, country = $3, late_window_days = $4 where id = $1";
     OPEN_CHILD = "select id from tenants where parent_id = $1 and closed_at is null limit 1";
     CLOSE = "update tenants set closed_at = $2 where id = $1 and closed_at is null";
@@ -199,7 +201,12 @@ impl Records {
             let before = summary(&tenant);
             tenant.name = patch.name.clone().unwrap_or(tenant.name);
             tenant.country = patch.country.clone().unwrap_or(tenant.country);
-            tenant.late_window_days = patch.late_window_days.unwrap_or(tenant.late_window_days);
+            if let Some(days) = patch.late_window_days {
+                if days > tenant.late_window_days {
+                    check_window(tx, &tenant, days, actor.at).await?;
+                }
+                tenant.late_window_days = days;
+            }
             check_name("name", &tenant.name)?;
             check_country(tenant.country.as_deref())?;
             let days = i64::from(tenant.late_window_days);
@@ -228,6 +235,16 @@ impl Records {
             Ok(tenant)
         })
     }
+}
+
+/// What may come late must be told from what came before: the records of then must be there.
+async fn check_window(tx: &mut Tx<'_>, tenant: &Tenant, days: u16, now: Instant) -> Result<()> {
+    let Some((from,)) = look!(tx, fetch_optional as (i64,), RECORDS_FROM, tenant.root.0)? else { return Ok(()) };
+    let most = late_window_days_max(now, Instant(from));
+    if i64::from(days) <= most {
+        return Ok(());
+    }
+    Err(invalid("late_window_days", format!("expected at most {}: records from before {} are gone", most.max(0), Instant(from))))
 }
 
 pub(super) fn check_country(country: Option<&str>) -> Result<()> {

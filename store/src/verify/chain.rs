@@ -17,6 +17,11 @@ pub struct Chain {
 }
 
 impl Chain {
+    /// The rows of this root begin behind a batch with this hash.
+    pub fn begin_after(&mut self, root: TenantId, hash: [u8; 32]) {
+        self.heads.insert(root, hash);
+    }
+
     pub fn row(&mut self, stored: &StoredRow<'_>) {
         self.tally.examined += 1;
         if stored.batch != self.batch {
