@@ -61,4 +61,38 @@ mod tests {
         assert!(settings.contains_key("CENTWISE_LISTEN") && settings.contains_key("CENTWISE_SPLIT_BY_ROOT"), "{settings:?}");
         assert!(!settings.contains_key("CENTWISE_DATABASE_URL") && !settings.contains_key("CENTWISE_URL"), "{settings:?}");
     }
+
+    const EXAMPLE: &str = include_str!("../../.env.example");
+    const DEPLOYED: [&str; 5] = [
+        include_str!("../../deploy/Dockerfile"),
+        include_str!("../../deploy/compose.yaml"),
+        include_str!("../../deploy/systemd/centwise.service"),
+        include_str!("../../deploy/systemd/centwise-backup.service"),
+        include_str!("../../deploy/systemd/centwise-health-check.service"),
+    ];
+
+    #[test]
+    fn the_example_names_every_setting_with_its_default() {
+        let lines = EXAMPLE.lines().filter_map(|line| line.strip_prefix('#').filter(|line| line.starts_with("CENTWISE_")));
+        let named: BTreeMap<&str, &str> = lines.map(|line| line.split_once('=').unwrap()).collect();
+        let all = all();
+        let (known, named_only): (Vec<_>, Vec<_>) =
+            (all.iter().map(|setting| setting.name.as_str()).collect(), named.keys().copied().collect());
+        assert_eq!(named_only, known);
+        for Setting { name, default, .. } in all.iter().filter(|setting| setting.default.is_some()) {
+            assert_eq!(Some(named[name.as_str()]), default.as_deref(), "{name}");
+        }
+        assert!(EXAMPLE.lines().all(|line| line.is_empty() || line.starts_with('#')), "as it is, it changes nothing");
+    }
+
+    #[test]
+    fn what_is_deployed_sets_what_there_is() {
+        let known: Vec<String> = all().into_iter().map(|setting| setting.name).collect();
+        for file in DEPLOYED {
+            let words = file.split(|c: char| !(c.is_ascii_uppercase() || c == '_'));
+            for word in words.filter(|word| word.starts_with("CENTWISE_")) {
+                assert!(known.iter().any(|name| name == word), "{word}");
+            }
+        }
+    }
 }

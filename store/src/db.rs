@@ -88,6 +88,16 @@ impl Db {
     }
 }
 
+impl Db {
+    /// Waits until its pool is closed. The writing connections of a file go with the last clone.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(db) => db.readers.close().await,
+            Self::Postgres(db) => db.pool.close().await,
+        }
+    }
+}
+
 impl Sqlite {
     /// Does `work` on the writing thread when no one else writes. What is left of `input` is dropped later.
     pub(crate) async fn write<I: Send + 'static, T: Send + 'static>(

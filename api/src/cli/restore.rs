@@ -129,7 +129,9 @@ impl Restoring {
         self.wait("auditing", async {
             let db = Db::open_postgres(url, &PostgresOptions::default()).await?;
             self.compare(&contents_of_database(url).await?)?;
-            Ok(store::postgres::verify_database(&db).await?)
+            let checks = store::postgres::verify_database(&db).await;
+            db.close().await;
+            Ok(checks?)
         })
     }
 
