@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -27,6 +28,30 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Kept answers are purged this often, a bounded number at a time.
 const PURGE_EVERY_TICKS: u64 = 60;
 
+/// SIGTERM and SIGINT, from the moment this is made.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// # Errors
+    /// They cannot be awaited.
+    pub fn expect() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// A server at work.
 #[derive(Debug)]
 pub struct Running {
@@ -38,7 +63,7 @@ pub struct Running {
     task: JoinHandle<()>,
 }
 
-/// Opens the database and serves until [`Running::stop`] or a signal passed to [`Running::until_signal`].
+/// Opens the database and serves until [`Running::stop`] or a signal passed to [`Running::until`].
 ///
 /// # Errors
 /// The database or the address cannot be opened.
@@ -64,20 +89,10 @@ impl Running {
         format!("http://{}", self.address)
     }
 
-    /// Serves until SIGTERM or SIGINT, then stops gracefully.
-    ///
-    /// # Errors
-    /// The signals cannot be awaited.
-    pub async fn until_signal(self) -> anyhow::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+    /// Serves until a signal comes, then stops gracefully.
+    pub async fn until(self, mut signals: Signals) {
+        signals.any().await;
         self.stop().await;
-        Ok(())
     }
 
     /// No new connections; open requests finish; what the engine accepted is committed.

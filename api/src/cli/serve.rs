@@ -35,9 +35,12 @@ pub fn run(args: Args, out: &mut impl Write) -> anyhow::Result<Ended> {
             };
             demo::start(&running, directory.unwrap_or(&config.data_dir), out).await?;
         }
+        // Whoever reads the next line may stop the server at once.
+        let signals = server::Signals::expect()?;
         writeln!(out, "listening on {}", running.url())?;
         out.flush()?;
-        running.until_signal().await
+        running.until(signals).await;
+        anyhow::Ok(())
     })?;
     Ok(Ended::Well)
 }
