@@ -11,7 +11,7 @@ mod postgres;
 mod schema;
 mod wall;
 
-pub(crate) use postgres::{MIGRATIONS as POSTGRES_MIGRATIONS, name_of};
+pub(crate) use postgres::{MIGRATIONS as POSTGRES_MIGRATIONS, MOVING, name_of};
 pub use postgres::{OpenError, Postgres, PostgresOptions};
 
 use crate::checkpoint::COPY_PAGES;

@@ -10,6 +10,7 @@ pub mod db;
 pub mod hash;
 pub mod journal;
 pub mod memory;
+pub mod moving;
 pub mod postgres;
 pub mod records;
 mod retry;

@@ -54,7 +54,7 @@ impl Dice {
 
 /// Two resellers that leave the money with the platform or collect it, one under the other, prices by
 /// the piece, by tiers, by distinct users, by the largest value, and by commission.
-async fn market(backend: Backend) -> World {
+pub async fn market(backend: Backend) -> World {
     let world = World::new(backend).await;
     world.meter("seats", json!({ "unit": "user", "aggregation": "unique", "unique_by": "user" })).await;
     world.meter("storage", json!({ "unit": "gib", "aggregation": "max" })).await;
@@ -87,7 +87,7 @@ fn version(number: u64) -> serde_json::Value {
 }
 
 #[derive(Debug, Clone)]
-enum Operation {
+pub enum Operation {
     /// Events of one batch: (number of the event, whether it names hold number …).
     Batch(Vec<Event>),
     Void(usize),
@@ -104,7 +104,7 @@ enum Operation {
 }
 
 #[derive(Debug, Clone)]
-struct Event {
+pub struct Event {
     number: usize,
     customer: &'static str,
     meter: &'static str,
@@ -116,16 +116,19 @@ struct Event {
 }
 
 /// What may happen next depends on what happened: events are resent, held, voided by their number.
-struct Plot {
+pub struct Plot {
     dice: Dice,
-    events: Vec<Event>,
+    pub events: Vec<Event>,
     holds: Vec<Event>,
     steps: u64,
     /// Seconds since the beginning.
-    now: i64,
+    pub now: i64,
 }
 
 impl Plot {
+    pub fn new(seed: u64) -> Self {
+        Self { dice: Dice(seed), events: Vec::new(), holds: Vec::new(), steps: 0, now: 0 }
+    }
     fn event(&mut self) -> Event {
         let (meter, most) = self.dice.one(&METERS);
         let mut event = Event {
@@ -179,7 +182,7 @@ impl Plot {
         Operation::Publish(self.dice.one(&["wholesale", "retail-agent", "retail-shop", "retail-sub"]), number)
     }
 
-    fn next(&mut self) -> Operation {
+    pub fn next(&mut self) -> Operation {
         self.steps += 1;
         let key = self.steps;
         let who = self.dice.one(&CUSTOMERS[..5]);
@@ -222,7 +225,7 @@ fn sending<'a>(world: &'a World, event: &Event) -> Sending<'a> {
 }
 
 /// One operation on one world; the answer as text.
-async fn run(world: &World, plot: &Plot, operation: &Operation) -> String {
+pub async fn run(world: &World, plot: &Plot, operation: &Operation) -> String {
     match operation {
         Operation::Batch(events) => {
             let events: Vec<_> = events.iter().map(|event| sending(world, event)).collect();
@@ -272,7 +275,7 @@ async fn money(world: &World, kind: MoneyKind, name: &str, cents: i64, key: u64)
 /// Plays one history on both journals; how far it came, and why it went no further.
 async fn play(backend: Backend, seed: u64, operations: usize) -> Result<Played, String> {
     let (memory, database) = (market(Backend::Memory).await, market(backend).await);
-    let mut plot = Plot { dice: Dice(seed), events: Vec::new(), holds: Vec::new(), steps: 0, now: 0 };
+    let mut plot = Plot::new(seed);
     let mut done = 0;
     while done < operations {
         let operation = plot.next();
@@ -326,14 +329,20 @@ async fn same(memory: &World, database: &World) -> Result<Audited, String> {
     Ok(want)
 }
 
-/// The file as a crash would leave it.
-async fn crashed(of: &Path) -> (tempfile::TempDir, SqliteJournal) {
+/// The file as a crash would leave it, in a directory of its own.
+pub fn image(of: &Path) -> tempfile::TempDir {
     let image = tempfile::tempdir().unwrap();
     let file = image.path().join("centwise.db");
     for end in ["", "-wal"] {
         let name = |file: &Path| format!("{}{end}", file.display());
         std::fs::copy(name(of), name(&file)).unwrap();
     }
+    image
+}
+
+async fn crashed(of: &Path) -> (tempfile::TempDir, SqliteJournal) {
+    let image = image(of);
+    let file = image.path().join("centwise.db");
     let journal = SqliteJournal::open(&Db::open_sqlite(&file).await.unwrap()).await.unwrap();
     (image, journal)
 }

@@ -15,6 +15,7 @@ mod http_world;
 mod isolation;
 mod kill_rounds;
 mod models;
+mod moves;
 mod process;
 mod processes;
 mod retention;

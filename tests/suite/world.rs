@@ -193,6 +193,34 @@ impl World {
         }
     }
 
+    /// The same installation, at the same moment, where it was moved to: it knows what this one knows.
+    pub async fn moved(&self, database: test_postgres::Database) -> Self {
+        let db = Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap();
+        let options = PostgresJournalOptions { fold_bytes: 1000, ..PostgresJournalOptions::default() };
+        let journal = PostgresJournal::open_with(&db, options).await.unwrap();
+        let clock = Arc::new(AtomicI64::new(self.clock.load(Ordering::SeqCst)));
+        let read = Arc::clone(&clock);
+        let (records, shared): (_, Arc<dyn Journal>) = (Records::new(&db), Arc::new(journal.clone()));
+        let directory = Directory::new(records.clone());
+        Self {
+            engine: Engine::start(Arc::clone(&shared), directory, Arc::new(move || Instant(read.load(Ordering::SeqCst)))),
+            records,
+            journal: shared,
+            memory: None,
+            sqlite: None,
+            postgres: Some(journal),
+            db,
+            database: Some(database),
+            file: self.file.clone(),
+            platform: self.platform.clone(),
+            clock,
+            ids: AtomicI64::new(self.ids.load(Ordering::SeqCst)),
+            tenants: Mutex::new(self.tenants.lock().unwrap().clone()),
+            cards: Mutex::new(self.cards.lock().unwrap().clone()),
+            _dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
     async fn begin(&self) {
         let (id, root) = (self.platform.id, self.platform.root);
         let name = "first".to_owned();

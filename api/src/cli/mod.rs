@@ -9,6 +9,7 @@ mod import_rates;
 mod ingest;
 #[cfg(test)]
 mod loading_tests;
+mod migrate_store;
 mod price;
 mod progress;
 mod restore;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done (rows that were refused are listed, and counted in the summary)
-  1  done, and something is wrong: `verify`, `restore` or `retention` found a difference, `health-check` a warning, `bench` a wrong sum
+  1  done, and something is wrong: `verify`, `restore`, `retention` or `migrate-store` found a difference, `health-check` a warning, `bench` a wrong sum
   2  could not run: bad arguments, an unreadable file, no database, no server; `health-check`: a failure
 
 Logs go to stderr; CENTWISE_LOG sets their level (error, warn, info, debug; `serve` begins with info, the others with warn).";
@@ -52,6 +53,7 @@ enum Command {
     HealthCheck(health_check::Args),
     Backup(backup::Args),
     Restore(restore::Args),
+    MigrateStore(migrate_store::Args),
 }
 
 /// How a command ended when it did run.
@@ -94,6 +96,7 @@ fn run(cli: Cli, out: &mut impl Write) -> anyhow::Result<Ended> {
         Command::HealthCheck(args) => health_check::run(&args, out),
         Command::Backup(args) => backup::run(&args, out),
         Command::Restore(args) => restore::run(&args, out),
+        Command::MigrateStore(args) => migrate_store::run(&args, out),
     }
 }
 

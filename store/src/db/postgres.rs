@@ -24,6 +24,10 @@ const MIGRATE_PAUSE: Duration = Duration::from_millis(200);
 /// The schema.
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
+/// In `meta` while an installation is being moved here (`crate::moving`): what is here is not all of it.
+pub(crate) const MOVING: &str = "moving";
+const IS_MOVING: &str = "select exists (select 1 from meta where name = $1)";
+
 /// How a process uses its connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresOptions {
@@ -69,6 +73,11 @@ pub enum OpenError {
     Encoding { server: String, encoding: String },
     #[error("cannot bring the tables of {server} up to date: {error}")]
     Migrate { server: String, error: MigrateError },
+    #[error(
+        "an installation is being moved into {server}, or that was broken off: what is there is not all of it. If nothing moves it \
+         now, make that database anew (dropdb, createdb) and run `centwise migrate-store` again"
+    )]
+    Moving { server: String },
 }
 
 impl Db {
@@ -101,6 +110,10 @@ async fn prepare(connect: &PgConnectOptions, server: &str) -> Result<bool, OpenE
     let walled = migrate(&mut connection).await.map_err(|error| OpenError::Migrate { server: server.to_owned(), error })?;
     if !walled {
         tracing::warn!("this user may not make the role centwise_reader: no second wall between roots (see docs/operations.md)");
+    }
+    let (moving,): (bool,) = sqlx::query_as(IS_MOVING).bind(MOVING).fetch_one(&mut connection).await.map_err(unreachable)?;
+    if moving {
+        return Err(OpenError::Moving { server: server.to_owned() });
     }
     connection.close().await.map_err(unreachable)?;
     Ok(walled)

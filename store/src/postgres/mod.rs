@@ -13,6 +13,7 @@ mod copy;
 mod find;
 mod heads;
 mod health;
+pub(crate) mod import;
 mod keys;
 mod known;
 mod load;
@@ -26,6 +27,10 @@ mod session;
 mod sql;
 mod write;
 
+pub(crate) use copy::Rows;
+pub(crate) use known::Delta;
+pub(crate) use months::Month;
+
 pub use audit::verify_database;
 pub use health::look_at_database;
 pub(crate) use sql::SNAPSHOT;
@@ -38,7 +43,6 @@ use async_trait::async_trait;
 use keys::{SECRET_BYTES, Secret};
 use known::{Known, Shelf, poisoned};
 use ledger::Hold;
-use months::Month;
 use rating::fast::FastMap;
 use rating::{Instant, TenantId};
 use sqlx::PgPool;

@@ -24,6 +24,9 @@ pub const SNAPSHOT: &str =
 /// An audit takes as long as the journal is.
 pub const NO_TIMEOUT: &str = "set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0";
 
+/// As long as it takes.
+pub const PATIENT: &str = "begin; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0";
+
 statements! {
     AUDIT_ROWS = "select r.seq, r.batch, r.root, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, r.content, \
         r.body, r.personal, r.personal_digest from records r where r.root = $1 and r.seq > $2 and r.seq <= $4 order by r.seq limit $3";
@@ -43,6 +46,18 @@ statements! {
     COUNT_UNRATED = "select count(*) from unrated";
     LIMITS = "select g.buyer_id, g.credit_limit_cents from agreements g \
         where g.credit_limit_cents is not null and g.from_at <= $1 and (g.until_at is null or g.until_at > $1)";
+
+    /// An installation is about to be moved here: its platform, and that it is not all here yet.
+    CLAIM = "insert into meta (name, value) values ('platform', $1), ($2, '') on conflict do nothing";
+    RELEASE = "delete from meta where name = $1";
+    COLUMNS = "select column_name::text, data_type::text from information_schema.columns \
+        where table_schema = current_schema() and table_name = $1 order by ordinal_position";
+    FOLD_HEADS = "update heads set folded = batch";
+    COUNT_RECORDS = "select kind, count(*) from records group by kind";
+    COUNT_HOLDS = "select state, count(*) from holds group by state";
+    SUM_ACCOUNTS = "select kind, currency, count(*), sum(posted)::text, sum(held)::text from accounts group by kind, currency";
+    SUM_COUNTERS = "select count(*), coalesce(sum(events), 0)::text, coalesce(sum(quantity_nano::numeric), 0)::text from counters";
+    SUM_MEMBERS = "select count(*), coalesce(sum(count), 0)::text from members";
 
     GET_META = "select value from meta where name = $1";
     PUT_META = "insert into meta (name, value) values ($1, $2) on conflict (name) do nothing";

@@ -4,8 +4,9 @@ use super::copy::Rows;
 use super::known::Delta;
 use super::ready::{Part, Ready, Written};
 use super::sql;
-use crate::journal::{JournalError, Result, Seq};
+use crate::journal::{JournalError, Member, MemberKey, Result, Seq};
 use crate::sqlite::rows::{hold_state_code, pack};
+use ledger::Hold;
 use rating::TenantId;
 use sqlx::PgConnection;
 use std::collections::HashMap;
@@ -34,8 +35,8 @@ pub async fn write(conn: &mut PgConnection, ready: &Ready, settled: &[Seq], root
             fold(conn, part.after.root, states).await?;
         }
     }
-    members(conn, ready).await?;
-    holds(conn, ready).await?;
+    members(conn, &ready.members).await?;
+    holds(conn, &ready.holds).await?;
     amendments(conn, ready).await?;
     settle(conn, settled, roots).await?;
     move_heads(conn, &ready.parts).await
@@ -48,7 +49,7 @@ async fn copy(conn: &mut PgConnection, rows: &Rows) -> Result<u64> {
 }
 
 /// Fewer rows than were meant to change: something else is going on, and nothing must stay.
-fn expect(is: u64, wanted: u64, what: &str) -> Result<()> {
+pub fn expect(is: u64, wanted: u64, what: &str) -> Result<()> {
     if is == wanted { Ok(()) } else { Err(JournalError::Unavailable(format!("{is} of {wanted} rows were {what}"))) }
 }
 
@@ -104,8 +105,7 @@ pub async fn fold(conn: &mut PgConnection, root: TenantId, states: &Delta) -> Re
     Ok(())
 }
 
-async fn members(conn: &mut PgConnection, ready: &Ready) -> Result<()> {
-    let members = &ready.members;
+pub async fn members(conn: &mut PgConnection, members: &[(TenantId, MemberKey, Member)]) -> Result<()> {
     if members.is_empty() {
         return Ok(());
     }
@@ -122,8 +122,7 @@ async fn members(conn: &mut PgConnection, ready: &Ready) -> Result<()> {
     Ok(())
 }
 
-async fn holds(conn: &mut PgConnection, ready: &Ready) -> Result<()> {
-    let holds = &ready.holds;
+pub async fn holds(conn: &mut PgConnection, holds: &[Hold]) -> Result<()> {
     if holds.is_empty() {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! The audit over a SQLite file: one snapshot, read in order while the chunk before is worked on.
 
-use super::rows::{account, bytes, carries, counter, int};
+use super::rows::{bytes, int};
 use super::{sql, states};
 use crate::hash::Row;
 use crate::journal::{Amendment, BatchHead, Check, JournalError, Kind, Result, Seq};
@@ -136,26 +136,12 @@ async fn personal_keys(conn: &mut SqliteConnection) -> Result<HashMap<TenantId, 
 }
 
 async fn stored(conn: &mut SqliteConnection) -> Result<Stored> {
-    let mut stored = Stored::default();
-    let state = &mut stored.state;
-    for row in sqlx::query(sql::AUDIT_ACCOUNTS).fetch_all(&mut *conn).await? {
-        state.accounts.extend([account(&row)?]);
-    }
-    for row in sqlx::query(sql::AUDIT_CARRIES).fetch_all(&mut *conn).await? {
-        state.carries.extend([carries(&row)?]);
-    }
-    for row in sqlx::query(sql::AUDIT_COUNTERS).fetch_all(&mut *conn).await? {
-        state.counters.extend([counter(&row)?]);
-    }
     // The rows may be older than the records: the audit is of both together, as opening takes them.
-    let (pending, open_holds) = states::current(&mut *conn).await?;
-    state.holds.extend(open_holds.into_iter().map(|hold| (hold.id, hold)));
-    state.accounts.extend(pending.accounts);
-    state.carries.extend(pending.carries);
-    state.counters.extend(pending.counters);
+    let (state, _) = states::every(&mut *conn).await?;
+    let mut stored = Stored { state, ..Stored::default() };
     for row in sqlx::query(sql::AUDIT_AMENDMENTS).fetch_all(&mut *conn).await? {
         let kind = Kind::from_code(int(&row, 1)?).ok_or_else(|| JournalError::Corrupt("amendments: unknown kind".into()))?;
-        state.amendments.insert(Seq(int(&row, 0)?), Amendment { kind, by: Seq(int(&row, 2)?) });
+        stored.state.amendments.insert(Seq(int(&row, 0)?), Amendment { kind, by: Seq(int(&row, 2)?) });
     }
     for row in sqlx::query(sql::HEADS).fetch_all(&mut *conn).await? {
         stored.heads.insert(TenantId(int(&row, 0)?), hash(&row, 2)?);

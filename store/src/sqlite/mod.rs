@@ -7,6 +7,7 @@
 mod audit;
 pub(crate) mod cache;
 mod commit;
+pub(crate) mod export;
 pub mod health;
 mod index;
 mod load;

@@ -158,6 +158,16 @@ pub const AUDIT_CARRIES: &str = "select customer, links from carries";
 pub const AUDIT_COUNTERS: &str = "select buyer, rate_key, month, quantity_nano, events from counters";
 pub const AUDIT_AMENDMENTS: &str = "select seq, kind, by from amendments";
 
+/// With the instant of its commit, and whether it is kept (kind 2) and still to be rated.
+pub const EXPORT_RECORDS: &str = "select r.seq, r.root, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, \
+     r.content, r.body, r.personal, r.personal_digest, b.committed_us, \
+     r.kind = 2 and exists (select 1 from unrated u where u.seq = r.seq) \
+     from records r cross join batches b on b.batch = r.batch and b.root = r.root where r.seq > ? order by r.seq limit ?";
+pub const EXPORT_HOLDS: &str = "select body from holds where id >= ? order by id limit ?";
+pub const EXPORT_MEMBERS: &str = "select buyer, rate_key, month, value, count, at_us from members";
+pub const EXPORT_HOMES: &str = "select id, root_id from tenants";
+pub const EXPORT_PLATFORM: &str = "select id from tenants where kind = 'platform'";
+
 #[cfg(test)]
 pub static EVERY_MULTI: &[&Multi] = &[
     &INSERT_RECORDS,
@@ -214,6 +224,11 @@ pub const EVERY: &[&str] = &[
     AUDIT_CARRIES,
     AUDIT_COUNTERS,
     AUDIT_AMENDMENTS,
+    EXPORT_RECORDS,
+    EXPORT_HOLDS,
+    EXPORT_MEMBERS,
+    EXPORT_HOMES,
+    EXPORT_PLATFORM,
 ];
 
 /// The values of a look-up's keys. A value that does not encode is reported by `select`.

@@ -9,9 +9,9 @@
 //! `held` is always the sum of open holds, wherever these are known from.
 
 use super::cache::HotStates;
-use super::rows::{account, bytes, carries, hold, hold_state_code, int, pack, text, unpack};
+use super::rows::{account, bytes, carries, counter, hold, hold_state_code, int, pack, text, unpack};
 use super::sql::{self, Values};
-use crate::journal::{Body, Carries, CounterKey, JournalError, Kind, Result};
+use crate::journal::{Body, Carries, CounterKey, JournalError, Kind, Result, State};
 use ledger::{AccountKey, Balance, Hold, HoldState, LinkCharge};
 use rating::fast::FastMap;
 use rating::usage::Counter;
@@ -241,6 +241,27 @@ pub async fn current_books(conn: &mut SqliteConnection) -> Result<(Accounts, Vec
     let (pending, open_holds) = current(conn).await?;
     accounts.extend(pending.accounts);
     Ok((accounts, open_holds))
+}
+
+/// Every account, carry and counter after the journal's last record, and every open hold; and the holds, open or
+/// ended, that are newer than their rows.
+pub async fn every(conn: &mut SqliteConnection) -> Result<(State, FastMap<HoldId, Hold>)> {
+    let mut state = State::default();
+    for row in sqlx::query(sql::AUDIT_ACCOUNTS).fetch_all(&mut *conn).await? {
+        state.accounts.extend([account(&row)?]);
+    }
+    for row in sqlx::query(sql::AUDIT_CARRIES).fetch_all(&mut *conn).await? {
+        state.carries.extend([carries(&row)?]);
+    }
+    for row in sqlx::query(sql::AUDIT_COUNTERS).fetch_all(&mut *conn).await? {
+        state.counters.extend([counter(&row)?]);
+    }
+    let (pending, open_holds) = current(conn).await?;
+    state.holds.extend(open_holds.into_iter().map(|hold| (hold.id, hold)));
+    state.accounts.extend(pending.accounts);
+    state.carries.extend(pending.carries);
+    state.counters.extend(pending.counters);
+    Ok((state, pending.holds))
 }
 
 async fn read_tail(conn: &mut SqliteConnection) -> Result<Tail> {
