@@ -49,7 +49,7 @@ create table batches (
     records      bigint not null,
     hash         bytea  not null,
     committed_us bigint not null,
-    states       bytea  not null   -- packed: accounts, carries, counters and holds that it changed
+    states       bytea  not null   -- packed: accounts, carries, counters and holds that it changed, keys it recorded
 ) partition by range (committed_us);
 
 -- Lists of accounts that are no leaf customer's own: the records of one batch that touched one of them.

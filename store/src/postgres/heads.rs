@@ -117,13 +117,23 @@ pub async fn known_as_of(shared: &Shared, conn: &mut PgConnection, heads: Vec<He
         let mut shelf = shared.shelf.lock().map_err(poisoned)?;
         known.extend(heads.iter().filter_map(|head| shelf.take_for(head)).map(|known| (known.head.root, known)));
     }
-    let new: Vec<TenantId> = heads.iter().map(|head| head.root).filter(|root| !known.contains_key(root)).collect();
-    let mut open = open_holds(conn, &new).await?;
-    for head in heads.iter().filter(|head| new.contains(&head.root)) {
-        let open_holds: OpenHolds = open.remove(&head.root).unwrap_or_default().into_iter().collect();
-        known.insert(head.root, Known::new(head, open_holds));
-    }
     catch_up(conn, &heads, &mut known).await?;
+    // Nothing known, or of a time whose batches are gone.
+    let behind: Vec<&Head> = heads.iter().filter(|head| known.get(&head.root).is_none_or(|known| known.head.batch < head.batch)).collect();
+    if !behind.is_empty() {
+        let roots: Vec<TenantId> = behind.iter().map(|head| head.root).collect();
+        let mut open = open_holds(conn, &roots).await?;
+        for head in behind {
+            let open_holds: OpenHolds = open.remove(&head.root).unwrap_or_default().into_iter().collect();
+            known.insert(head.root, Known::new(head, open_holds));
+        }
+        catch_up(conn, &heads, &mut known).await?;
+    }
+    for head in heads {
+        if let Some(known) = known.get_mut(&head.root) {
+            known.reached(head)?;
+        }
+    }
     Ok(known)
 }
 
@@ -138,24 +148,21 @@ async fn open_holds(conn: &mut PgConnection, roots: &[TenantId]) -> Result<HashM
     Ok(open)
 }
 
-/// Applies the batches that others have committed since.
+/// Applies the batches that others have committed since, as far as they follow without a gap.
 async fn catch_up(conn: &mut PgConnection, heads: &[Head], known: &mut FastMap<TenantId, Known>) -> Result<()> {
-    let behind: Vec<&Head> = heads.iter().filter(|head| known.get(&head.root).is_some_and(|known| known.head.batch < head.batch)).collect();
-    if !behind.is_empty() {
-        let (roots, from): (Vec<i64>, Vec<i64>) = behind.iter().map(|head| (head.root.0, known[&head.root].head.batch)).unzip();
-        for row in sqlx::query(sql::STATES_SINCE).bind(roots).bind(from).fetch_all(conn).await? {
-            let packed = bytes(&row, 2)?;
-            if let Some(known) = known.get_mut(&TenantId(int(&row, 0)?)) {
-                known.apply(Delta::unpacked(packed)?, packed.len());
-            }
-        }
+    let behind = heads.iter().filter(|head| known.get(&head.root).is_some_and(|known| known.head.batch < head.batch));
+    let folded: HashMap<i64, i64> = behind.map(|head| (head.root.0, head.folded)).collect();
+    if folded.is_empty() {
+        return Ok(());
     }
-    for head in heads {
-        if let Some(known) = known.get_mut(&head.root) {
-            if known.head.batch < head.batch {
-                known.recent = None;
+    let (roots, from): (Vec<i64>, Vec<i64>) = folded.keys().map(|root| (*root, known[&TenantId(*root)].head.batch)).unzip();
+    for row in sqlx::query(sql::STATES_SINCE).bind(roots).bind(from).fetch_all(conn).await? {
+        let (root, batch, packed) = (int(&row, 0)?, int(&row, 1)?, bytes(&row, 2)?);
+        if let Some(known) = known.get_mut(&TenantId(root)).filter(|known| known.head.batch + 1 == batch) {
+            known.next(Delta::unpacked(packed)?, packed.len());
+            if folded.get(&root) == Some(&batch) {
+                known.fold();
             }
-            known.head = head.clone();
         }
     }
     Ok(())

@@ -17,6 +17,8 @@ use std::hash::Hash;
 
 /// Keys of the newest identities kept per root; the older half goes when there are more.
 const RECENT_KEYS_MAX: usize = 65_536;
+/// Somebody else's batches that are read rather than rows, once the rows include them.
+const MISSED_BATCHES_MAX: i64 = 64;
 /// States and keys of all roots together; roots that were not used for longest go first.
 const KNOWN_MAX: usize = 4_000_000;
 
@@ -27,6 +29,8 @@ pub struct Delta {
     pub carries: Vec<(TenantId, Carries)>,
     pub counters: Vec<(CounterKey, Counter)>,
     pub holds: Vec<Hold>,
+    /// Of the identities it recorded, those with a time.
+    pub keys: Vec<u128>,
 }
 
 impl Delta {
@@ -103,9 +107,7 @@ impl Recent {
 #[derive(Debug)]
 pub struct Known {
     pub head: Head,
-    /// Pending is all that changed after this batch.
-    since: i64,
-    /// Of packed states since then.
+    /// Of packed states that the rows do not include.
     pub pending_bytes: usize,
     accounts: Layer<AccountKey, Balance>,
     carries: Layer<TenantId, Carries>,
@@ -144,7 +146,6 @@ impl Known {
     pub fn new(head: &Head, open_holds: OpenHolds) -> Self {
         Self {
             head: Head { batch: head.folded, ..head.clone() },
-            since: head.folded,
             pending_bytes: 0,
             accounts: Layer::default(),
             carries: Layer::default(),
@@ -172,26 +173,47 @@ impl Known {
         self.counters.read.extend(missing.counters.iter().map(|key| (*key, found.counters.get(key).copied())));
     }
 
-    pub fn apply(&mut self, delta: Delta, packed_bytes: usize) {
+    /// After the next batch, somebody else's.
+    pub fn next(&mut self, delta: Delta, packed_bytes: usize) {
+        self.head.batch += 1;
+        self.apply(delta, packed_bytes);
+    }
+
+    /// After the last of the batches before `head`.
+    pub fn reached(&mut self, head: Head) -> Result<()> {
+        if self.head.batch != head.batch {
+            return Err(JournalError::Corrupt(format!("{}: batch {} is missing", head.root, self.head.batch + 1)));
+        }
+        self.head = head;
+        Ok(())
+    }
+
+    /// After a batch of one's own.
+    pub fn moved(&mut self, head: Head, delta: Delta, packed_bytes: usize) {
+        self.apply(delta, packed_bytes);
+        if head.folded == head.batch {
+            self.fold();
+        }
+        self.head = head;
+    }
+
+    fn apply(&mut self, delta: Delta, packed_bytes: usize) {
         self.pending_bytes += packed_bytes;
         self.accounts.pending.extend(delta.accounts);
         self.carries.pending.extend(delta.carries);
         self.counters.pending.extend(delta.counters);
         delta.holds.iter().for_each(|hold| self.open_holds.set(hold));
+        if let Some(recent) = &mut self.recent {
+            recent.add(delta.keys.into_iter());
+        }
     }
 
-    /// After a batch of one's own: the new head, and the keys of its records.
-    pub fn moved(&mut self, head: Head, keys: impl Iterator<Item = u128>) {
-        if head.folded > self.since && head.folded == head.batch {
-            self.accounts.fold();
-            self.carries.fold();
-            self.counters.fold();
-            (self.since, self.pending_bytes) = (head.folded, 0);
-        }
-        self.head = head;
-        if let Some(recent) = &mut self.recent {
-            recent.add(keys);
-        }
+    /// The rows include all that is known.
+    pub fn fold(&mut self) {
+        self.accounts.fold();
+        self.carries.fold();
+        self.counters.fold();
+        self.pending_bytes = 0;
     }
 
     /// Everything that the rows do not include, with what `delta` is about to change.
@@ -207,7 +229,7 @@ impl Known {
             accounts: all(&self.accounts.pending, &delta.accounts),
             carries: all(&self.carries.pending, &delta.carries),
             counters: all(&self.counters.pending, &delta.counters),
-            holds: Vec::new(),
+            ..Delta::default()
         }
     }
 
@@ -237,7 +259,8 @@ impl Shelf {
     /// Unless it is newer than `head`, or what happened in between is no longer told.
     pub fn take_for(&mut self, head: &Head) -> Option<Known> {
         let known = self.roots.get(&head.root)?;
-        let usable = known.head.batch <= head.batch && known.head.batch >= head.folded;
+        let missed = head.batch - known.head.batch;
+        let usable = missed >= 0 && (known.head.batch >= head.folded || missed <= MISSED_BATCHES_MAX);
         if usable { self.take(head.root) } else { None }
     }
 

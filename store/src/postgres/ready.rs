@@ -4,7 +4,7 @@
 use super::columns::{Batches, Records, Touched};
 use super::copy::Rows;
 use super::heads::Head;
-use super::keys::Secret;
+use super::keys::{Secret, has_time};
 use super::known::{Delta, Known};
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{Batch, JournalError, Keyed, Kind, Member, MemberKey, Namespace, Record, Result, Seq};
@@ -30,7 +30,6 @@ pub struct Part {
     pub delta_packed: Vec<u8>,
     /// Everything the rows do not include, if it is time to write it.
     pub fold: Option<Delta>,
-    pub keys: Vec<u128>,
     /// Places of its records in the batch.
     records: Vec<usize>,
 }
@@ -38,7 +37,7 @@ pub struct Part {
 impl Part {
     fn new(before: Head) -> Self {
         let after = Head { batch: before.batch + 1, ..before.clone() };
-        Self { before, after, delta: Delta::default(), delta_packed: Vec::new(), fold: None, keys: Vec::new(), records: Vec::new() }
+        Self { before, after, delta: Delta::default(), delta_packed: Vec::new(), fold: None, records: Vec::new() }
     }
 }
 
@@ -85,6 +84,7 @@ impl Ready {
         };
         for part in parts.values_mut() {
             chain(part, &mut hasher, &batch, &packed);
+            part.delta.keys = part.records.iter().filter_map(|&index| keys[index].filter(|key| has_time(*key))).collect();
             part.delta_packed = part.delta.packed()?;
             let of_root = known.get(&part.before.root).filter(|known| is_due(known, part.delta_packed.len(), fold_bytes));
             part.fold = of_root.map(|known| known.to_fold(&part.delta));
@@ -96,7 +96,6 @@ impl Ready {
                     Written::Many(rows) => row.copy(rows),
                 }
             }
-            part.keys = part.records.iter().filter_map(|&index| keys[index]).collect();
         }
         if let Written::Many(rows) = &mut records {
             rows.end();

@@ -168,8 +168,7 @@ async fn commit(shared: &Shared, open: Open, batch: Batch) -> Result<Placed> {
     let Ready { parts, placed, .. } = ready;
     for part in parts {
         if let Some(known) = known.get_mut(&part.after.root) {
-            known.apply(part.delta, part.delta_packed.len());
-            known.moved(part.after, part.keys.into_iter());
+            known.moved(part.after, part.delta, part.delta_packed.len());
         }
     }
     shared.shelve(known)?;
