@@ -28,7 +28,7 @@ const PAUSE_FIRST: Duration = Duration::from_millis(2);
 pub async fn run(journal: Arc<dyn Journal>, clock: Clock, mut waiting: mpsc::UnboundedReceiver<Job>, lanes: Lanes) {
     let start = |_| {
         let (pieces, waiting) = mpsc::unbounded_channel();
-        let lane = Lane { journal: Arc::clone(&journal), clock: Arc::clone(&clock), one_root: lanes.one_root, waiting };
+        let lane = Lane { journal: Arc::clone(&journal), clock: Arc::clone(&clock), one_root: lanes.one_root, waiting, aside: None };
         (pieces, tokio::spawn(lane.run()))
     };
     let (ways, workers): (Vec<_>, Vec<_>) = (0..lanes.count.max(1)).map(start).unzip();
@@ -117,6 +117,8 @@ struct Lane {
     clock: Clock,
     one_root: bool,
     waiting: mpsc::UnboundedReceiver<Piece>,
+    /// The next piece, which did not go with the batch before.
+    aside: Option<Piece>,
 }
 
 /// Commands of one batch, and where each one's answer goes.
@@ -134,6 +136,9 @@ impl Part {
     }
 }
 
+/// Whose commands a batch has, by the numbers of their pieces.
+type Gathers = Vec<Arc<Gather>>;
+
 /// How far a batch came before its turns.
 enum Before {
     Ready {
@@ -147,22 +152,33 @@ enum Before {
 
 impl Lane {
     async fn run(mut self) {
-        while let Some(first) = self.waiting.recv().await {
-            let (mut gathers, mut parts, mut commands) = (Vec::new(), BTreeMap::<TenantId, Part>::new(), 0);
+        while let Some(first) = self.next().await {
+            let (mut gathers, mut parts, mut commands) = (Gathers::new(), BTreeMap::<TenantId, Part>::new(), 0);
             let mut next = Some(first);
             while let Some(piece) = next {
                 commands += piece.work.len();
                 self.sort(piece, &mut gathers, &mut parts);
-                next = if commands < COMMIT_COMMANDS_MAX { self.waiting.try_recv().ok() } else { None };
+                next = if commands < COMMIT_COMMANDS_MAX { self.try_next() } else { None };
             }
             for part in parts.into_values() {
-                self.serve(part, &gathers).await;
+                self.serve(part, &mut gathers).await;
             }
         }
     }
 
+    async fn next(&mut self) -> Option<Piece> {
+        match self.aside.take() {
+            Some(piece) => Some(piece),
+            None => self.waiting.recv().await,
+        }
+    }
+
+    fn try_next(&mut self) -> Option<Piece> {
+        self.aside.take().or_else(|| self.waiting.try_recv().ok())
+    }
+
     /// All in one batch, or a batch for each root.
-    fn sort(&self, piece: Piece, gathers: &mut Vec<Arc<Gather>>, parts: &mut BTreeMap<TenantId, Part>) {
+    fn sort(&self, piece: Piece, gathers: &mut Gathers, parts: &mut BTreeMap<TenantId, Part>) {
         let number = gathers.len();
         for (place, work) in piece.places.into_iter().zip(piece.work) {
             let batch = if self.one_root { work.root() } else { TenantId(0) };
@@ -176,31 +192,48 @@ impl Lane {
         gathers.push(piece.gather);
     }
 
-    async fn serve(&self, part: Part, gathers: &[Arc<Gather>]) {
-        let Part { work, ways } = part;
-        match self.commit(work).await {
+    /// While the batch waited for its locks more came in, which goes with it as far as it is of these roots: who waits
+    /// long for others makes large batches. What is not goes next, and all behind it later, so that none overtakes.
+    fn top_up(&mut self, roots: &BTreeSet<TenantId>, part: &mut Part, gathers: &mut Gathers) {
+        while part.work.len() < COMMIT_COMMANDS_MAX {
+            let Some(piece) = self.try_next() else { break };
+            let is_locked = |work: &Work| roots.contains(&work.root()) && work.other_root().is_none_or(|root| roots.contains(&root));
+            if !piece.work.iter().all(is_locked) {
+                self.aside = Some(piece);
+                break;
+            }
+            let number = gathers.len();
+            piece.work.into_iter().zip(piece.places).for_each(|(work, place)| part.push(work, (number, place)));
+            gathers.push(piece.gather);
+        }
+    }
+
+    async fn serve(&mut self, mut part: Part, gathers: &mut Gathers) {
+        let committed = self.commit(&mut part, gathers).await;
+        match committed {
             Ok(done) => {
-                let mut answers = ways.iter().zip(done).peekable();
+                let mut answers = part.ways.iter().zip(done).peekable();
                 while let Some(&(&(number, _), _)) = answers.peek() {
                     let own = std::iter::from_fn(|| answers.next_if(|((of, _), _)| *of == number));
                     gathers[number].put(own.map(|((_, place), done)| (*place, done)));
                 }
             }
             Err(error) => {
-                tracing::error!(%error, commands = ways.len(), "a batch was not committed");
-                ways.chunk_by(|a, b| a.0 == b.0).for_each(|run| gathers[run[0].0].fail());
+                tracing::error!(%error, commands = part.ways.len(), "a batch was not committed");
+                part.ways.chunk_by(|a, b| a.0 == b.0).for_each(|run| gathers[run[0].0].fail());
             }
         }
     }
 
-    async fn commit(&self, work: Vec<Work>) -> Result<Vec<Done>, JournalError> {
-        let mut roots: BTreeSet<TenantId> = work.iter().map(Work::root).collect();
+    /// Takes the commands of the part, not their ways.
+    async fn commit(&mut self, part: &mut Part, gathers: &mut Gathers) -> Result<Vec<Done>, JournalError> {
+        let mut roots: BTreeSet<TenantId> = part.work.iter().map(Work::root).collect();
         if !self.one_root {
-            roots.extend(work.iter().filter_map(Work::other_root));
+            roots.extend(part.work.iter().filter_map(Work::other_root));
         }
         let (mut attempt, mut pause) = (1, PAUSE_FIRST);
         let (locked, turn, expired) = loop {
-            match self.before(&mut roots, &work).await {
+            match self.before(&mut roots, part, gathers).await {
                 Ok(Before::Ready { locked, turn, expired }) => break (locked, turn, expired),
                 Ok(Before::Again) => {}
                 Err(JournalError::Conflict(reason)) if attempt < ATTEMPTS_MAX => {
@@ -211,7 +244,7 @@ impl Lane {
                 Err(error) => return Err(error),
             }
         };
-        let executed = take_turns(*turn, &expired, work)?;
+        let executed = take_turns(*turn, &expired, std::mem::take(&mut part.work))?;
         let (batch, mut done) = (executed.batch, executed.done);
         if !batch.records.is_empty() || !batch.settled.is_empty() {
             let placed = locked.commit(batch).await?;
@@ -221,12 +254,17 @@ impl Lane {
     }
 
     /// Locks, looks up and loads. Nothing is consumed yet: whatever fails here may be tried again.
-    async fn before(&self, roots: &mut BTreeSet<TenantId>, work: &[Work]) -> Result<Before, JournalError> {
-        let Some(locking) = self.journal.locking() else {
+    async fn before(&mut self, roots: &mut BTreeSet<TenantId>, part: &mut Part, gathers: &mut Gathers) -> Result<Before, JournalError> {
+        let journal = Arc::clone(&self.journal);
+        let Some(locking) = journal.locking() else {
             return Err(JournalError::Corrupt("the journal cannot be locked".to_owned()));
         };
-        let now = (self.clock)();
         let locked = locking.enter(&roots.iter().copied().collect::<Vec<_>>()).await?;
+        // Not before: others had these roots meanwhile, and instants of a root's batches go up.
+        let now = (self.clock)();
+        if !self.one_root {
+            self.top_up(roots, part, gathers);
+        }
         let expired = locked.expired_holds(now, SWEEP_HOLDS_MAX).await?;
         if expired.len() >= SWEEP_HOLDS_MAX {
             expire_page(&*locked, now, &expired).await?;
@@ -234,7 +272,7 @@ impl Lane {
         }
         let flights = Flights::default();
         let execution = Execution { journal: &*locked, flights: &flights };
-        let known = execution.known(work).await?;
+        let known = execution.known(&part.work).await?;
         if !self.one_root {
             // An event from before its customer was known lies under another root.
             let before = roots.len();
@@ -243,7 +281,7 @@ impl Lane {
                 return Ok(Before::Again);
             }
         }
-        let turn = Box::new(execution.prepare(now, &expired, work, known).await?);
+        let turn = Box::new(execution.prepare(now, &expired, &part.work, known).await?);
         Ok(Before::Ready { locked, turn, expired })
     }
 }
