@@ -19,6 +19,8 @@ use std::hash::Hash;
 const RECENT_KEYS_MAX: usize = 65_536;
 /// Somebody else's batches that are read rather than rows, once the rows include them.
 const MISSED_BATCHES_MAX: i64 = 64;
+/// As many keys of a root stay when memory is short.
+const KEYS_KEPT_MIN: usize = 4096;
 /// States and keys of all roots together; roots that were not used for longest go first.
 const KNOWN_MAX: usize = 4_000_000;
 
@@ -94,11 +96,18 @@ impl Recent {
     fn add(&mut self, keys: impl Iterator<Item = u128>) {
         self.keys.extend(keys.filter(|key| *key > self.floor && super::keys::has_time(*key)).map(|key| (key, ())));
         if self.keys.len() > RECENT_KEYS_MAX {
-            let mut all: Vec<u128> = self.keys.keys().copied().collect();
+            self.halve();
+        }
+    }
+    /// Forgets the older half.
+    fn halve(&mut self) {
+        let mut all: Vec<u128> = self.keys.keys().copied().collect();
+        if !all.is_empty() {
             let middle = all.len() / 2;
-            self.floor = *all.select_nth_unstable(middle).1;
-            let floor = self.floor;
+            let floor = *all.select_nth_unstable(middle).1;
+            self.floor = floor;
             self.keys.retain(|key, ()| *key > floor);
+            self.keys.shrink_to_fit();
         }
     }
 }
@@ -237,9 +246,12 @@ impl Known {
         self.accounts.pending.len() + self.carries.pending.len() + self.counters.pending.len()
     }
 
+    fn keys(&self) -> usize {
+        self.recent.as_ref().map_or(0, |recent| recent.keys.len())
+    }
+
     fn size(&self) -> usize {
-        let keys = self.recent.as_ref().map_or(0, |recent| recent.keys.len());
-        self.accounts.len() + self.carries.len() + self.counters.len() + keys
+        self.accounts.len() + self.carries.len() + self.counters.len() + self.keys()
     }
 }
 
@@ -281,9 +293,23 @@ impl Shelf {
         known.used = self.clock;
         self.size += known.size();
         self.roots.insert(root, known);
-        while self.size > KNOWN_MAX && self.roots.len() > 1 {
-            let oldest = self.roots.values().min_by_key(|known| known.used).map(|known| known.head.root);
-            oldest.map(|root| self.take(root));
+        self.shrink(KNOWN_MAX);
+    }
+
+    /// Old keys go before anybody's states do: without those whole roots would be read anew, batch after batch.
+    fn shrink(&mut self, size_max: usize) {
+        while self.size > size_max {
+            let most = self.roots.values_mut().max_by_key(|known| known.keys()).filter(|known| known.keys() > KEYS_KEPT_MIN);
+            if let Some(known) = most {
+                let before = known.keys();
+                known.recent.iter_mut().for_each(Recent::halve);
+                self.size -= before - known.keys();
+            } else if self.roots.len() > 1 {
+                let oldest = self.roots.values().min_by_key(|known| known.used).map(|known| known.head.root);
+                oldest.map(|root| self.take(root));
+            } else {
+                break;
+            }
         }
     }
 }
@@ -306,5 +332,24 @@ mod tests {
         assert_eq!(recent.has(1_005), None, "older than what is kept");
         assert_eq!(recent.has(2_000 + 2 * RECENT_KEYS_MAX as u128 - 1), Some(true));
         assert_eq!(recent.has(u128::MAX), None, "without a time");
+    }
+
+    #[test]
+    fn old_keys_go_before_states_do() {
+        let head = |root| Head { root: TenantId(root), number: root, batch: 1, last_seq: 1, hash: [0; 32], folded: 1 };
+        let mut shelf = Shelf::default();
+        for root in 1..=3 {
+            let mut known = Known::new(&head(root), OpenHolds::default());
+            known.accounts.read.insert(AccountKey::balance(TenantId(root), rating::Currency::EUR), None);
+            let mut recent = Recent::above(0);
+            recent.add(1..=10_000);
+            known.recent = Some(recent);
+            shelf.put(known);
+        }
+        assert_eq!(shelf.size, 30_003);
+        shelf.shrink(20_000);
+        assert_eq!((shelf.size, shelf.roots.len()), (15_000, 3), "each root keeps its newer half");
+        shelf.shrink(10_000);
+        assert_eq!((shelf.size, shelf.roots.len()), (10_000, 3));
     }
 }
