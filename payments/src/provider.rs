@@ -8,8 +8,14 @@ use async_trait::async_trait;
 use rating::{Cents, Currency, Instant};
 
 /// Names one attempt of an operation: `<operation id>:<generation>`. A new generation only after a definitive refusal.
+/// Whatever a call says besides its key must come from the row that the key names: providers refuse a key that comes
+/// again with other parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallKey(pub String);
+
+/// How long after its first use a key is surely still known at the provider (Stripe: 24 hours). Later a repeated call
+/// might move money again: what is unknown by then is for a human to settle.
+pub const KEY_GOOD_SECS: i64 = 23 * 3600;
 
 /// A page on which somebody pays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +116,7 @@ pub enum PaymentStatus {
 pub struct Charge {
     pub id: String,
     pub cents: Cents,
-    /// What the provider kept for it, once it says so.
+    /// What the provider kept for it, once it says so. 0 if it settles in another currency: then it is in its moves.
     pub fee: Cents,
     /// All of them.
     pub refunds: Vec<Refund>,
@@ -254,6 +260,29 @@ pub struct Event {
     pub account: Option<String>,
 }
 
+/// To which of our two addresses a message was sent: each has secrets of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    /// About our own account there.
+    Own,
+    /// About the accounts that commissions are paid to.
+    Connected,
+}
+
+/// Why a message is not believed. Nothing of it may be used, or written to a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HookError {
+    #[error("the message is not signed")]
+    Unsigned,
+    #[error("the signature does not fit the message")]
+    Forged,
+    #[error("the message was signed too long ago, or in the future")]
+    Stale,
+    /// Signed, and yet no event.
+    #[error("the message is no event")]
+    Malformed,
+}
+
 /// What an event is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Object {
@@ -355,6 +384,9 @@ pub trait Provider: Send + Sync + std::fmt::Debug + 'static {
     async fn transfer(&self, key: &CallKey, request: &TransferRequest) -> Result<Transfer>;
     async fn transfer_by_id(&self, id: &str) -> Result<Transfer>;
     async fn reverse_transfer(&self, key: &CallKey, transfer: &str, cents: Cents, currency: Currency) -> Result<Transfer>;
+
+    /// The event in a message that was sent to us, if its signature (the header as it came) fits the raw bytes.
+    fn receive(&self, hook: Hook, signature: Option<&str>, body: &[u8], now: Instant) -> Result<Event, HookError>;
 
     /// Events since an instant, newest first.
     async fn events(&self, since: Instant, after: Option<&str>) -> Result<Page<Event>>;
