@@ -16,6 +16,12 @@ pub enum AccountKind {
     Revenue = 3,
     /// The outside world, one per root: top-ups come from here, payouts go there.
     External = 4,
+    /// Money that came in and belongs to nobody we know, one per root.
+    Suspense = 5,
+    /// Of a tenant: set aside while a payment of its is disputed.
+    Disputed = 6,
+    /// What payments cost the platform (fees of a provider), one per root.
+    Expense = 7,
 }
 
 /// An account is named by what it is; it exists as soon as something is posted to it.
@@ -39,16 +45,40 @@ impl AccountKey {
     pub const fn external(root: TenantId, currency: Currency) -> Self {
         Self { tenant: root, kind: AccountKind::External, currency }
     }
+    pub const fn suspense(root: TenantId, currency: Currency) -> Self {
+        Self { tenant: root, kind: AccountKind::Suspense, currency }
+    }
+    pub const fn disputed(tenant: TenantId, currency: Currency) -> Self {
+        Self { tenant, kind: AccountKind::Disputed, currency }
+    }
+    pub const fn expense(root: TenantId, currency: Currency) -> Self {
+        Self { tenant: root, kind: AccountKind::Expense, currency }
+    }
 }
 
-impl fmt::Display for AccountKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl AccountKind {
+    /// Stable: part of the API.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Balance => "balance",
             Self::Income => "income",
             Self::Revenue => "revenue",
             Self::External => "external",
-        })
+            Self::Suspense => "suspense",
+            Self::Disputed => "disputed",
+            Self::Expense => "expense",
+        }
+    }
+
+    /// The platform's own, kept once for each root so that none is hot.
+    pub const fn is_per_root(self) -> bool {
+        matches!(self, Self::Revenue | Self::External | Self::Suspense | Self::Expense)
+    }
+}
+
+impl fmt::Display for AccountKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -153,6 +153,19 @@ impl Books {
         self.write_nets(&nets(postings)?)
     }
 
+    /// The same, only if what an account loses by it is covered: `limits` name the accounts that are asked.
+    pub fn pay(&mut self, postings: &[Posting], limits: &[Limit]) -> Result<Posted, Refusal> {
+        let nets = nets(postings)?;
+        self.check_loaded(nets.iter().map(|(account, _)| *account))?;
+        for limit in limits {
+            let debit = amount_in(&nets, limit.account).checked_neg()?;
+            if let Err((available, asked)) = self.covers(limit, debit)? {
+                return Err(Refusal::Insufficient { account: limit.account, available, asked });
+            }
+        }
+        self.post(postings)
+    }
+
     /// Sets a new hold's amounts aside, on all of its accounts or on none. Order of checks: state and
     /// end, amounts, loaded, each account's limit (postpaid accounts have none), range.
     pub fn place_hold(&mut self, hold: &Hold, limits: &[Limit], now: Instant) -> Result<(), Refusal> {

@@ -1,11 +1,11 @@
 //! What can be asked of the engine, and what it answers. One vocabulary for HTTP, files and tests.
 
 use compact_str::CompactString;
-use ledger::AccountKey;
+use ledger::{AccountKey, Limit, Posting};
 use rating::money::Rate as Amount;
 use rating::{Cents, Currency, Instant, Quantity, TenantId, ids::HoldId};
 use smallvec::SmallVec;
-use store::journal::{Record, Seq};
+use store::journal::{Kind, Record, Seq};
 use tenants::Scope;
 
 /// Events of one batch.
@@ -185,5 +185,37 @@ pub struct MoneyAnswer {
     pub account: AccountKey,
     pub cents: Cents,
     pub balance: Cents,
+    pub duplicate: bool,
+}
+
+/// A step of a payment or a payout. Its name is ours: whoever died before it heard the answer sends the step again,
+/// perhaps with other postings because it knows more by now, and hears what was posted under that name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostPayment {
+    /// Whose steps these are: `stripe`, `payouts`.
+    pub source: CompactString,
+    /// Unique per root and source.
+    pub key: String,
+    pub root: TenantId,
+    /// Whose statement shows it.
+    pub tenant: TenantId,
+    pub currency: Currency,
+    pub kind: Kind,
+    /// Between accounts of this root.
+    pub postings: Vec<Posting>,
+    /// Accounts that must be able to pay what they lose by it. Empty: what happened is posted.
+    pub limits: Vec<Limit>,
+    pub reason: String,
+}
+
+/// What is posted under the name of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentPosted {
+    pub seq: Seq,
+    /// Of the first command under this name.
+    pub postings: Vec<Posting>,
+    pub reason: String,
+    pub at: Instant,
+    /// It had been posted before.
     pub duplicate: bool,
 }

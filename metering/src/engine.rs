@@ -3,8 +3,8 @@
 
 use crate::beginnings::{BEFORE_RECORDS, Beginnings};
 use crate::command::{
-    AgainSummary, Caller, EventAnswer, HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PlaceHold, Posted, Problem, Quote, UsageEvent,
-    VoidRequest,
+    AgainSummary, Caller, EventAnswer, HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PlaceHold, PostPayment, Posted, Problem,
+    Quote, UsageEvent, VoidRequest,
 };
 use crate::committer::{self, Clock, Queue};
 use crate::directory::{Customer, Directory};
@@ -414,6 +414,17 @@ impl Engine {
             .await?
         {
             Done::Money(answer) => answer,
+            _ => Err(out_of_step()),
+        }
+    }
+
+    /// A step of a payment or payout, posted once under its name.
+    pub async fn post_payment(&self, command: PostPayment) -> Result<PaymentPosted, Problem> {
+        let identity =
+            Identity { root: command.root, namespace: Namespace::Payment, source: command.source.clone(), id: command.key.clone() };
+        let work = Work::Payment { named: Named::new(identity, &*self.journal), command: Box::new(command), received_at: self.now() };
+        match self.submit_one(work).await? {
+            Done::Payment(answer) => answer,
             _ => Err(out_of_step()),
         }
     }

@@ -40,6 +40,10 @@ impl Work {
                 keys.under(command.root);
                 keys.accounts.extend([account, AccountKey::external(command.root, account.currency)]);
             }
+            Self::Payment { command, .. } => {
+                keys.under(command.root);
+                keys.accounts.extend(command.postings.iter().flat_map(|posting| [posting.from, posting.to]));
+            }
             Self::Sweep { .. } => {}
         }
     }

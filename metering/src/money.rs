@@ -1,9 +1,11 @@
-//! Money moved by hand takes its turn like usage: top-ups and adjustments, once per key.
+//! Money takes its turn like usage: moved by hand (top-ups and adjustments, once per key), and by the steps of
+//! payments and payouts.
 
-use crate::command::{MoneyAnswer, MoneyKind, MoveMoney, Problem};
+use crate::command::{MoneyAnswer, MoneyKind, MoveMoney, PaymentPosted, PostPayment, Problem};
 use crate::digest::Digest;
 use crate::turn::{Turn, refused, relative};
 use crate::work::Named;
+use ledger::Refusal;
 use rating::Instant;
 use store::journal::{Body, Kind, Record, Seq};
 
@@ -42,6 +44,41 @@ impl Turn {
         let balance = self.books.balance(command.account).map_err(refused)?.posted;
         Ok(MoneyAnswer { seq, account: command.account, cents: command.cents, balance, duplicate })
     }
+}
+
+impl Turn {
+    /// The first step under a name counts; who sends it again hears what that was.
+    pub fn payment(&mut self, named: Named, command: PostPayment, received_at: Instant) -> Result<PaymentPosted, Problem> {
+        if let Some(earlier) = self.earlier(named.keyed()) {
+            return Ok(payment_posted(self.earlier_record(&earlier), true));
+        }
+        let PostPayment { tenant, currency, kind, postings, limits, reason, .. } = command;
+        if let Some(other) = postings.iter().flat_map(|posting| [posting.from, posting.to]).find(|account| account.currency != currency) {
+            return Err(refused(Refusal::BadAccount { account: other }));
+        }
+        self.books.pay(&postings, &limits).map_err(refused)?;
+        let keyed = named.key();
+        let body = Body { currency: Some(currency), postings, reason, ..Body::default() };
+        let record = Record {
+            seq: Seq(0),
+            kind,
+            tenant,
+            identity: named.identity,
+            at: received_at,
+            received_at,
+            content: [0; 16],
+            body,
+            personal: None,
+            personal_digest: [0; 16],
+        };
+        let index = self.push(record, Some(keyed));
+        Ok(PaymentPosted { seq: relative(index), ..payment_posted(self.record_at(index), false) })
+    }
+}
+
+fn payment_posted(record: &Record, duplicate: bool) -> PaymentPosted {
+    let Record { seq, at, body, .. } = record;
+    PaymentPosted { seq: *seq, postings: body.postings.clone(), reason: body.reason.clone(), at: *at, duplicate }
 }
 
 fn money_content(command: &MoveMoney) -> [u8; 16] {

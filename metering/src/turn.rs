@@ -92,6 +92,7 @@ impl Turn {
             Work::ReleaseHold { hold, named, currency } => Done::Hold(self.release_hold(hold, named, currency)),
             Work::Sweep { .. } => Done::Swept,
             Work::Money { named, command, received_at } => Done::Money(self.money(named, &command, received_at)),
+            Work::Payment { named, command, received_at } => Done::Payment(self.payment(named, *command, received_at)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Commands as the committer takes them: everything that could be found out beforehand is in them.
 
-use crate::command::{HoldAnswer, MoneyAnswer, MoveMoney, Outcome, Posted, Problem};
+use crate::command::{HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PostPayment, Posted, Problem};
 use crate::prepare::Prepared;
 use crate::void::Void;
 use rating::{Currency, Instant, TenantId, ids::HoldId};
@@ -35,6 +35,11 @@ pub enum Work {
     Money {
         named: Named,
         command: Box<MoveMoney>,
+        received_at: Instant,
+    },
+    Payment {
+        named: Named,
+        command: Box<PostPayment>,
         received_at: Instant,
     },
     /// Nothing of its own: the batch it is in expires what is over.
@@ -78,6 +83,7 @@ pub enum Done {
     Amended(Result<Amended, Problem>),
     Hold(Result<HoldAnswer, Problem>),
     Money(Result<MoneyAnswer, Problem>),
+    Payment(Result<PaymentPosted, Problem>),
     Swept,
 }
 
@@ -100,7 +106,8 @@ impl Done {
             Self::Event(Outcome::Rated(posted) | Outcome::Duplicate(posted)) => fix(&mut posted.seq),
             Self::Amended(Ok(amended)) => amended.void.iter_mut().chain(&mut amended.event).for_each(|posted| fix(&mut posted.seq)),
             Self::Money(Ok(answer)) => fix(&mut answer.seq),
-            Self::Event(_) | Self::Amended(Err(_)) | Self::Hold(_) | Self::Money(Err(_)) | Self::Swept => {}
+            Self::Payment(Ok(posted)) => fix(&mut posted.seq),
+            Self::Event(_) | Self::Amended(Err(_)) | Self::Hold(_) | Self::Money(Err(_)) | Self::Payment(Err(_)) | Self::Swept => {}
         }
     }
 }
@@ -114,6 +121,7 @@ impl Work {
             | Self::ExtendHold { .. }
             | Self::ReleaseHold { .. }
             | Self::Money { .. }
+            | Self::Payment { .. }
             | Self::Sweep { .. } => true,
             Self::Again { .. } | Self::Void(_) | Self::Correct { .. } => false,
         }
@@ -124,7 +132,9 @@ impl Work {
             Self::Usage(prepared) | Self::Again { prepared, .. } => prepared.name().name.root,
             Self::Void(void) | Self::Correct { void, .. } => void.named.identity.root,
             Self::PlaceHold(work) => work.prepared.name().name.root,
-            Self::ExtendHold { named, .. } | Self::ReleaseHold { named, .. } | Self::Money { named, .. } => named.identity.root,
+            Self::ExtendHold { named, .. } | Self::ReleaseHold { named, .. } | Self::Money { named, .. } | Self::Payment { named, .. } => {
+                named.identity.root
+            }
             Self::Sweep { root } => *root,
         }
     }
@@ -152,7 +162,9 @@ impl Work {
                 into.extend(event.orphan());
             }
             Self::PlaceHold(work) => into.push(work.prepared.name()),
-            Self::ExtendHold { named, .. } | Self::ReleaseHold { named, .. } | Self::Money { named, .. } => into.push(named.keyed()),
+            Self::ExtendHold { named, .. } | Self::ReleaseHold { named, .. } | Self::Money { named, .. } | Self::Payment { named, .. } => {
+                into.push(named.keyed())
+            }
             Self::Sweep { .. } => {}
         }
     }

@@ -97,6 +97,10 @@ id!(/// An API key (not its secret).
     ApiKeyId, "key");
 id!(/// What is measured.
     MeterId, "mtr");
+id!(/// Money in through a payment provider.
+    TopUpId, "top");
+id!(/// Money that came in, given back on our word.
+    RefundId, "rfd");
 
 #[cfg(test)]
 mod tests {

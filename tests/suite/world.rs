@@ -418,9 +418,7 @@ impl World {
                 let name = self.name(key.tenant);
                 let name = match key.kind {
                     ledger::AccountKind::Balance => name,
-                    ledger::AccountKind::Income => format!("income of {name}"),
-                    ledger::AccountKind::Revenue => format!("revenue of {name}"),
-                    ledger::AccountKind::External => format!("external of {name}"),
+                    kind => format!("{kind} of {name}"),
                 };
                 let currency = if key.currency == Currency::EUR { String::new() } else { format!(" {}", key.currency) };
                 let held = if balance.held == Cents::ZERO { String::new() } else { format!(" held {}", balance.held) };

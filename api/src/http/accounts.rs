@@ -102,23 +102,17 @@ async fn key_of(
         // Kept per root, and the platform's own affair.
         "revenue" if platform => AccountKind::Revenue,
         "external" if platform => AccountKind::External,
-        _ => return Err(ApiProblem::field("invalid_field", "account", "expected balance or income")),
+        "suspense" if platform => AccountKind::Suspense,
+        "expense" if platform => AccountKind::Expense,
+        "disputed" => AccountKind::Disputed,
+        _ => return Err(ApiProblem::field("invalid_field", "account", "expected balance, income or disputed")),
     };
     Ok(AccountKey { tenant: tenant.id, kind, currency })
 }
 
-fn kind_name(kind: AccountKind) -> &'static str {
-    match kind {
-        AccountKind::Balance => "balance",
-        AccountKind::Income => "income",
-        AccountKind::Revenue => "revenue",
-        AccountKind::External => "external",
-    }
-}
-
-/// The platform's revenue is one account per root: summed here.
+/// What the platform has in one account per root is summed here.
 async fn balance_of(app: &App, access: &Access, tenant: &Tenant, account: AccountKey) -> Result<Balance, ApiProblem> {
-    if tenant.kind != TenantKind::Platform || !matches!(account.kind, AccountKind::Revenue | AccountKind::External) {
+    if tenant.kind != TenantKind::Platform || !account.kind.is_per_root() {
         return Ok(app.engine.balance(account).await?);
     }
     let overflow = |error: rating::Overflow| ApiProblem::internal(&error);
@@ -147,7 +141,7 @@ pub async fn get_account(
     let available = balance.available(limit).map_err(|error| ApiProblem::internal(&error))?;
     Ok(Json(AccountBody {
         tenant: tenant.external_id.clone(),
-        account: kind_name(account.kind),
+        account: account.kind.name(),
         currency: account.currency.code(),
         posted_cents: balance.posted.0,
         held_cents: balance.held.0,
@@ -202,5 +196,5 @@ pub async fn get_statement(
     {
         return Err(ApiProblem::field("before_records", "from", format!("the records of this account begin at {}", beginning.from)));
     }
-    Ok(Json(entries::statement(&app, &tenant.external_id, kind_name(account.kind), account, (query.from, until)).await?))
+    Ok(Json(entries::statement(&app, &tenant.external_id, account.kind.name(), account, (query.from, until)).await?))
 }

@@ -23,7 +23,7 @@ const READS_MAX: usize = 5;
 pub struct EntryBody {
     /// When it was posted.
     pub posted_at: String,
-    /// `usage`, `usage_rated_later`, `void`, `top_up` or `adjustment`.
+    /// `usage`, `usage_rated_later`, `void`, `top_up`, `adjustment`, `refund`, `dispute`, `payout` or `payment`.
     #[schema(example = "usage")]
     pub kind: &'static str,
     /// Positive: into the account.
@@ -107,6 +107,10 @@ fn kind_name(kind: Kind) -> Option<&'static str> {
         Kind::Void => Some("void"),
         Kind::TopUp => Some("top_up"),
         Kind::Adjustment => Some("adjustment"),
+        Kind::Refund => Some("refund"),
+        Kind::Dispute => Some("dispute"),
+        Kind::Payout => Some("payout"),
+        Kind::Payment => Some("payment"),
         Kind::Unrated | Kind::HoldPlaced | Kind::HoldExtended | Kind::HoldReleased | Kind::HoldExpired => None,
     }
 }

@@ -46,7 +46,7 @@ pub fn kind_name(kind: Kind) -> Option<&'static str> {
         Kind::Unrated => Some("unrated"),
         Kind::RatedLater => Some("rated_later"),
         Kind::Void => Some("void"),
-        Kind::HoldPlaced | Kind::HoldExtended | Kind::HoldReleased | Kind::HoldExpired | Kind::TopUp | Kind::Adjustment => None,
+        _ => None,
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Namespace {
     Money = 5,
     /// Steps of the engine itself (expiry, rating of a kept event): never looked up.
     Engine = 6,
+    /// Steps of payments and payouts, named by us and never by a caller.
+    Payment = 7,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -35,6 +37,14 @@ pub enum Kind {
     HoldExpired = 13,
     TopUp = 20,
     Adjustment = 21,
+    /// Money that came in, given back (or a refund that failed, taken back).
+    Refund = 22,
+    /// A payment disputed at the payer's bank: set aside, withdrawn, given back.
+    Dispute = 23,
+    /// Commission paid out.
+    Payout = 24,
+    /// What else a payment moves: fees, money of nobody.
+    Payment = 25,
 }
 
 impl Namespace {
@@ -46,6 +56,7 @@ impl Namespace {
             4 => Self::HoldStep,
             5 => Self::Money,
             6 => Self::Engine,
+            7 => Self::Payment,
             _ => return None,
         })
     }
@@ -64,6 +75,10 @@ impl Kind {
             13 => Self::HoldExpired,
             20 => Self::TopUp,
             21 => Self::Adjustment,
+            22 => Self::Refund,
+            23 => Self::Dispute,
+            24 => Self::Payout,
+            25 => Self::Payment,
             _ => return None,
         })
     }

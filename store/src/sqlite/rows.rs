@@ -125,6 +125,9 @@ pub const fn account_kind(code: i64) -> Option<AccountKind> {
         2 => AccountKind::Income,
         3 => AccountKind::Revenue,
         4 => AccountKind::External,
+        5 => AccountKind::Suspense,
+        6 => AccountKind::Disputed,
+        7 => AccountKind::Expense,
         _ => return None,
     })
 }
