@@ -3,4 +3,11 @@
 //! Invariants: a row of ours is committed before a provider is called; what a provider's payment comes to is posted by
 //! one function, as the difference to what is posted already; no provider's type leaves this crate.
 
+pub mod desk;
+mod inbox;
 pub mod provider;
+pub mod reconcile;
+pub mod refund;
+pub mod settle;
+pub mod settlement;
+pub mod worker;

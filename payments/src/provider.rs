@@ -6,6 +6,7 @@
 
 use async_trait::async_trait;
 use rating::{Cents, Currency, Instant};
+use serde::{Deserialize, Serialize};
 
 /// Names one attempt of an operation: `<operation id>:<generation>`. A new generation only after a definitive refusal.
 /// Whatever a call says besides its key must come from the row that the key names: providers refuse a key that comes
@@ -18,7 +19,7 @@ pub struct CallKey(pub String);
 pub const KEY_GOOD_SECS: i64 = 23 * 3600;
 
 /// A page on which somebody pays.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckoutRequest {
     /// Ours, to find the row again: the id of the top-up.
     pub reference: String,
@@ -38,7 +39,8 @@ pub struct CheckoutRequest {
     pub save_method: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Method {
     Card,
     SepaDebit,
@@ -71,7 +73,7 @@ pub enum SessionStatus {
 }
 
 /// A charge of a saved method while nobody is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChargeRequest {
     /// Ours: the id of the top-up.
     pub reference: String,
@@ -284,7 +286,8 @@ pub enum HookError {
 }
 
 /// What an event is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Object {
     Session(String),
     Payment(String),

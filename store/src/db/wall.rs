@@ -11,8 +11,20 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
 
 /// What it may read; nothing else, and it may write nothing.
-const TABLES: &[&str] =
-    &["tenants", "rate_cards", "card_versions", "agreements", "meters", "api_keys", "audit_log", "column_maps", "settings"];
+const TABLES: &[&str] = &[
+    "tenants",
+    "rate_cards",
+    "card_versions",
+    "agreements",
+    "meters",
+    "api_keys",
+    "audit_log",
+    "column_maps",
+    "settings",
+    "top_ups",
+    "payments",
+    "refunds",
+];
 
 const MAKE: &str = "create role centwise_reader nologin";
 const JOIN: &str = "grant centwise_reader to current_user";

@@ -51,6 +51,10 @@ pub(super) const TABLES: &[Table] = &[
     same("idempotency"),
     same("column_maps"),
     same("settings"),
+    same("top_ups"),
+    same("payments"),
+    same("refunds"),
+    same("provider_events"),
 ];
 
 /// What an entry of the audit log is about, where that is a record of the journal.

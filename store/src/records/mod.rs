@@ -11,13 +11,17 @@ mod bulk;
 mod cards;
 mod column_maps;
 mod idempotency;
+mod inbox;
 mod keys;
 mod meters;
+mod payments;
 mod platform;
+mod refunds;
 mod sql;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod top_ups;
 mod versions;
 
 pub(crate) use audit::append_within;
@@ -26,9 +30,13 @@ pub use bulk::NewTenant;
 pub use cards::RateCard;
 pub use column_maps::ColumnMap;
 pub use idempotency::{Attempt, Begun, IN_FLIGHT_SECS_MAX, REMEMBERED_SECS};
+pub use inbox::{EventState, InboxLook, ProviderEvent};
 pub use meters::Meter;
+pub use payments::{Payment, Settlement};
 pub use platform::{Counts, Platform};
+pub use refunds::{Refund, RefundState};
 pub use tenants::TenantPatch;
+pub use top_ups::{Created, Origin, TopUp, TopUpState};
 pub use versions::{CardVersion, NewVersion, VersionStatus};
 
 use crate::db::Db;

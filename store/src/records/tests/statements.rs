@@ -12,11 +12,15 @@ const FILES: &[&[(&str, &str)]] = &[
     cards::STATEMENTS,
     column_maps::STATEMENTS,
     idempotency::STATEMENTS,
+    inbox::STATEMENTS,
     keys::STATEMENTS,
     meters::STATEMENTS,
+    payments::STATEMENTS,
     platform::STATEMENTS,
+    refunds::STATEMENTS,
     sql::STATEMENTS,
     tenants::STATEMENTS,
+    top_ups::STATEMENTS,
     versions::STATEMENTS,
 ];
 

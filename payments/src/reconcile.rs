@@ -1,0 +1,167 @@
+//! Compares what the provider says of its balance of ours with what is posted.
+
+use crate::desk::{Desk, provider_problem, unread};
+use crate::provider::{BalanceMove, MoveKind, ProviderError};
+use crate::settle::Seen;
+use ledger::AccountKey;
+use metering::command::Problem;
+use rating::{Cents, Currency, Instant};
+use std::collections::BTreeSet;
+use store::journal::{Identity, Namespace};
+use store::records::Payment;
+
+/// Pages of moves that one comparison reads.
+const PAGES_MAX: usize = 1_000;
+/// Differences that are listed; further ones are counted.
+const LISTED_MAX: usize = 100;
+
+/// What a comparison found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reconciled {
+    /// Moves of the provider in the period.
+    pub moves: u64,
+    /// Payments compared.
+    pub payments: u64,
+    /// Moves that belong to no payment or payout of ours.
+    pub foreign: u64,
+    pub differences: u64,
+    pub listed: Vec<Difference>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The provider's id: a payment, or a move that nobody knows.
+    pub id: String,
+    pub currency: Currency,
+    /// Net, as the provider has it.
+    pub provider: Cents,
+    /// Net, as it is posted.
+    pub posted: Cents,
+}
+
+impl Reconciled {
+    fn differs(&mut self, difference: Difference) {
+        self.differences += 1;
+        if self.listed.len() < LISTED_MAX {
+            self.listed.push(difference);
+        }
+    }
+}
+
+impl Desk {
+    /// Every payment that moved the provider's balance in `[from, until)`: what it has come to there by now, and here.
+    ///
+    /// # Errors
+    /// `provider_unavailable`, `unavailable`.
+    pub async fn reconcile(&self, from: Instant, until: Instant) -> Result<Reconciled, Problem> {
+        let moves = self.moves(from, until).await?;
+        let mut found = Reconciled { moves: moves.len() as u64, ..Reconciled::default() };
+        let mut payments = BTreeSet::new();
+        for one in moves.iter().filter(|one| one.kind == MoveKind::Charge) {
+            if let Some(payment) = self.payment_behind(one).await? {
+                payments.insert(payment);
+            }
+        }
+        payments.extend(self.records.payments_changed(from, until).await.map_err(unread)?);
+        let mut known = BTreeSet::new();
+        for payment in &payments {
+            self.compare(payment, &mut known, &mut found).await?;
+        }
+        for one in &moves {
+            let of_payment = matches!(one.kind, MoveKind::Charge | MoveKind::Refund | MoveKind::Dispute);
+            let is_known = one.source.as_ref().is_some_and(|source| known.contains(source));
+            match (of_payment, is_known) {
+                (true, true) => {}
+                (true, false) if one.kind != MoveKind::Charge => {
+                    let net = one.cents.checked_sub(one.fee).map_err(too_large)?;
+                    found.differs(Difference { id: one.id.clone(), currency: one.currency, provider: net, posted: Cents::ZERO });
+                }
+                _ => found.foreign += 1,
+            }
+        }
+        Ok(found)
+    }
+
+    async fn moves(&self, from: Instant, until: Instant) -> Result<Vec<BalanceMove>, Problem> {
+        let (mut moves, mut after) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
+            let page = self.provider()?.moves(from, until, after.as_deref()).await.map_err(|error| provider_problem(&error))?;
+            moves.extend(page.data);
+            after = page.next;
+            if after.is_none() {
+                return Ok(moves);
+            }
+        }
+        Err(Problem::new("period_too_long", "the provider has more moves in this period than one comparison reads"))
+    }
+
+    async fn payment_behind(&self, one: &BalanceMove) -> Result<Option<String>, Problem> {
+        let Some(charge) = &one.source else { return Ok(None) };
+        match self.provider()?.payment_of(charge).await {
+            Ok(payment) => Ok(payment),
+            Err(ProviderError::NotFound) => Ok(None),
+            Err(error) => Err(provider_problem(&error)),
+        }
+    }
+
+    async fn compare(&self, id: &str, known: &mut BTreeSet<String>, found: &mut Reconciled) -> Result<(), Problem> {
+        let shown = match self.provider()?.payment(id).await {
+            Ok(shown) => shown,
+            Err(ProviderError::NotFound) => return Ok(()),
+            Err(error) => return Err(provider_problem(&error)),
+        };
+        let row = self.records.payment(id).await.map_err(unread)?;
+        let is_asked_for = row.is_some() || self.records.top_up_by_payment(id).await.map_err(unread)?.is_some();
+        // Somebody else's payment on the same account: none of our business.
+        if !is_asked_for && !self.is_ours(&shown).await? {
+            return Ok(());
+        }
+        if let Some(charge) = &shown.charge {
+            known.insert(charge.id.clone());
+            known.extend(charge.refunds.iter().map(|refund| refund.id.clone()));
+            known.extend(charge.disputes.iter().map(|dispute| dispute.id.clone()));
+        }
+        found.payments += 1;
+        let seen = Seen::of(&shown, Cents::ZERO).map_err(too_large)?;
+        let provider = seen.standing(true).and_then(|standing| standing.net()).map_err(too_large)?;
+        let posted = match &row {
+            Some(row) => self.posted(row).await?,
+            None => Cents::ZERO,
+        };
+        if provider != posted {
+            found.differs(Difference { id: id.to_owned(), currency: shown.currency, provider, posted });
+        }
+        Ok(())
+    }
+
+    async fn is_ours(&self, shown: &crate::provider::Payment) -> Result<bool, Problem> {
+        let Some(id) = shown.reference.as_ref().and_then(|reference| reference.parse().ok()) else { return Ok(false) };
+        Ok(self.records.top_up(id).await.map_err(unread)?.is_some())
+    }
+
+    /// What the journal says of a payment, whatever its row says.
+    async fn posted(&self, row: &Payment) -> Result<Cents, Problem> {
+        // One more than the row knows of: a process may have died between the two.
+        let step = |number| Identity {
+            root: row.root,
+            namespace: Namespace::Payment,
+            source: crate::settlement::SOURCE.into(),
+            id: format!("{}:{number}", row.id),
+        };
+        let steps: Vec<Identity> = (0..=row.generation).map(step).collect();
+        let found = self.engine.journal().find_each(&steps).await.map_err(metering::engine::journal_problem)?;
+        let external = AccountKey::external(row.root, row.currency);
+        let mut net = Cents::ZERO;
+        for record in found.into_iter().flatten() {
+            let nets = ledger::nets(&record.body.postings).map_err(too_large)?;
+            for (_, cents) in nets.into_iter().filter(|(account, _)| *account == external) {
+                net = net.checked_sub(cents).map_err(too_large)?;
+            }
+        }
+        Ok(net)
+    }
+}
+
+fn too_large(_: rating::Overflow) -> Problem {
+    Problem::new("overflow", "the amounts are too large to be compared")
+}

@@ -1,0 +1,156 @@
+//! Giving money back: the debit comes first, the provider is asked then, and what it refuses is given back to the balance.
+
+use crate::desk::{Desk, again_secs, code_of, provider_problem, unread};
+use crate::provider::{CallKey, KEY_GOOD_SECS, ProviderError, RefundRequest};
+use crate::settlement::Settled;
+use metering::command::Problem;
+use rating::Cents;
+use rating::ids::RefundId;
+use store::records::{Actor, Created, Refund, RefundState, TopUp};
+
+/// What is to be given back.
+#[derive(Debug, Clone)]
+pub struct NewRefund<'a> {
+    pub top_up: &'a TopUp,
+    /// `None`: all that is left.
+    pub cents: Option<Cents>,
+    pub reason: String,
+    /// The caller's key with its Idempotency-Key.
+    pub request_key: String,
+}
+
+impl Desk {
+    /// Gives back (part of) a top-up, if the balance covers it.
+    ///
+    /// # Errors
+    /// `not_refundable`, `amount_out_of_range`, `insufficient_balance`, `idempotency_conflict`, `provider_refused`,
+    /// `provider_unavailable` (it goes on by itself; the same request tells how far it is).
+    pub async fn refund(&self, actor: &Actor, new: NewRefund<'_>) -> Result<Refund, Problem> {
+        self.provider()?;
+        let asked = self.new_refund(&new).await?;
+        let refund = match self.records.create_refund(actor, &asked).await.map_err(unread)? {
+            Created::Fresh(refund) => refund,
+            Created::Earlier(refund) if (refund.top_up, refund.cents) != (asked.top_up, new.cents.unwrap_or(refund.cents)) => {
+                return Err(Problem::field("idempotency_conflict", "Idempotency-Key", "use a new key for a new request"));
+            }
+            Created::Earlier(refund) => refund,
+        };
+        self.give_back(refund).await
+    }
+
+    async fn new_refund(&self, new: &NewRefund<'_>) -> Result<Refund, Problem> {
+        let not_refundable = |why: &str| Problem::new("not_refundable", why);
+        let Some(payment) = &new.top_up.payment else { return Err(not_refundable("this top-up was not paid")) };
+        let Settled::Done(row) = self.settle(payment, None).await? else { return Err(not_refundable("this top-up was not paid")) };
+        let left = row.balance.checked_add(row.suspense).map_err(|_| not_refundable("its amounts are too large"))?;
+        let cents = new.cents.unwrap_or(left);
+        if cents <= Cents::ZERO || cents > left {
+            return Err(Problem::field("amount_out_of_range", "cents", format!("expected 1 to {left}: what is left of this top-up")));
+        }
+        let now = self.now();
+        Ok(Refund {
+            id: RefundId((self.sources.id)()),
+            root: row.root,
+            tenant: row.tenant,
+            top_up: row.top_up,
+            payment: row.id.clone(),
+            cents,
+            currency: row.currency,
+            state: RefundState::Pending,
+            request_key: new.request_key.clone(),
+            reason: new.reason.clone(),
+            provider_id: None,
+            failure: None,
+            generation: 0,
+            attempts: 0,
+            next_at: Some(now.plus_secs(again_secs(1))),
+            created_at: now,
+            updated_at: now,
+        })
+    }
+
+    /// Takes a refund as far as it goes now.
+    pub(crate) async fn give_back(&self, mut refund: Refund) -> Result<Refund, Problem> {
+        if refund.state == RefundState::Pending {
+            refund = self.debit(refund).await?;
+        }
+        if refund.state == RefundState::Sent && refund.provider_id.is_none() {
+            refund = self.send(refund).await?;
+        }
+        Ok(refund)
+    }
+
+    async fn debit(&self, refund: Refund) -> Result<Refund, Problem> {
+        match self.settle(&refund.payment, Some(&refund)).await {
+            Ok(_) => self.change(&refund, |after| after.state = RefundState::Sent).await,
+            Err(problem) if problem.code == "insufficient_balance" => {
+                self.change(&refund, |after| {
+                    (after.state, after.next_at) = (RefundState::Failed, None);
+                    after.failure = Some(problem.code.to_owned());
+                })
+                .await?;
+                Err(problem)
+            }
+            Err(problem) => Err(problem),
+        }
+    }
+
+    async fn send(&self, refund: Refund) -> Result<Refund, Problem> {
+        let request = RefundRequest {
+            reference: refund.id.to_string(),
+            payment: refund.payment.clone(),
+            cents: refund.cents,
+            currency: refund.currency,
+        };
+        let key = CallKey(format!("{}:{}", refund.id, refund.generation));
+        let now = self.now();
+        let sent = if now < refund.created_at.plus_secs(KEY_GOOD_SECS) {
+            self.provider()?.refund(&key, &request).await
+        } else {
+            // The key may be forgotten there, and asking again could pay twice. The provider shows every refund.
+            self.settle(&refund.payment, None).await?;
+            let seen = self.records.refund(refund.id).await.map_err(unread)?.unwrap_or(refund.clone());
+            if seen.provider_id.is_some() {
+                return Ok(seen);
+            }
+            Err(ProviderError::Refused { code: "not_sent".to_owned(), detail: "the payment provider never got it".to_owned() })
+        };
+        match sent {
+            Ok(shown) => {
+                let sent = self.change(&refund, |after| (after.provider_id, after.next_at) = (Some(shown.id.clone()), None)).await?;
+                self.settle(&refund.payment, None).await?;
+                Ok(self.records.refund(sent.id).await.map_err(unread)?.unwrap_or(sent))
+            }
+            Err(error) if error.is_definitive() => {
+                let failed = self
+                    .change(&refund, |after| {
+                        (after.state, after.next_at) = (RefundState::Failed, None);
+                        after.generation += 1;
+                        after.failure = Some(code_of(&error));
+                    })
+                    .await?;
+                // Back to the balance.
+                self.settle(&refund.payment, None).await?;
+                tracing::warn!(refund = %failed.id, "a refund was refused");
+                Err(provider_problem(&error))
+            }
+            Err(error) => {
+                self.change(&refund, |after| {
+                    after.attempts += 1;
+                    after.next_at = Some(now.plus_secs(again_secs(after.attempts)));
+                })
+                .await?;
+                Err(provider_problem(&error))
+            }
+        }
+    }
+
+    /// The refund after a change, or as somebody else changed it meanwhile.
+    async fn change(&self, before: &Refund, change: impl FnOnce(&mut Refund)) -> Result<Refund, Problem> {
+        let mut after = Refund { updated_at: self.now(), ..before.clone() };
+        change(&mut after);
+        self.records.put_refund(&self.actor("refund"), before, &after).await.map_err(unread)?;
+        let now = self.records.refund(before.id).await.map_err(unread)?;
+        now.ok_or_else(|| Problem::new("not_found", "the refund is gone"))
+    }
+}
