@@ -1,0 +1,162 @@
+//! Stripe, through `async-stripe`: the version of its API is the one that the library was made from, in requests and in
+//! answers. Every object says which of our rows it belongs to in its metadata (`reference`), and nothing about anybody.
+
+mod amounts;
+mod breaker;
+mod checkout;
+mod client;
+mod connect;
+mod event;
+mod failure;
+mod moves;
+mod payment;
+mod settings;
+
+pub use settings::{API_URL, BadSettings, StripeSettings};
+
+use crate::provider::{
+    BalanceMove, CallKey, ChargeRequest, CheckoutRequest, CustomerRequest, Event, Hook, HookError, Page, Payee, PayeeRequest, Payment,
+    Provider, ProviderError, Refund, RefundRequest, Result, Session, Transfer, TransferRequest,
+};
+use crate::signature::Verifier;
+use async_trait::async_trait;
+use client::Client;
+use rating::{Cents, Currency, Instant};
+use std::collections::HashMap;
+
+/// What our metadata is kept under. One entry: the library writes maps in any order, and a repeated request must be the
+/// same byte by byte.
+const REFERENCE: &str = "reference";
+
+#[derive(Debug)]
+pub struct Stripe {
+    client: Client,
+    is_live: bool,
+    own: Verifier,
+    connected: Verifier,
+}
+
+impl Stripe {
+    /// Asks nothing yet.
+    ///
+    /// # Errors
+    /// The key or the address cannot be right.
+    pub fn new(settings: &StripeSettings) -> Result<Self, BadSettings> {
+        Ok(Self {
+            client: Client::new(settings)?,
+            is_live: settings.is_live()?,
+            own: Verifier::new(settings.webhook_secrets.clone()),
+            connected: Verifier::new(settings.connect_webhook_secrets.clone()),
+        })
+    }
+}
+
+#[async_trait]
+impl Provider for Stripe {
+    fn is_live(&self) -> bool {
+        self.is_live
+    }
+
+    async fn ping(&self) -> Result<()> {
+        moves::ping(&self.client).await
+    }
+
+    async fn create_checkout(&self, key: &CallKey, request: &CheckoutRequest) -> Result<Session> {
+        checkout::create(&self.client, key, request).await
+    }
+
+    async fn session(&self, id: &str) -> Result<Session> {
+        checkout::read(&self.client, id).await
+    }
+
+    async fn expire_session(&self, id: &str) -> Result<Session> {
+        checkout::expire(&self.client, id).await
+    }
+
+    async fn session_of(&self, payment: &str) -> Result<Option<Session>> {
+        checkout::of_payment(&self.client, payment).await
+    }
+
+    async fn charge(&self, key: &CallKey, request: &ChargeRequest) -> Result<Payment> {
+        payment::charge(&self.client, key, request).await
+    }
+
+    async fn payment(&self, id: &str) -> Result<Payment> {
+        payment::read(&self.client, id).await
+    }
+
+    async fn payment_of(&self, charge: &str) -> Result<Option<String>> {
+        payment::of_charge(&self.client, charge).await
+    }
+
+    async fn refund(&self, key: &CallKey, request: &RefundRequest) -> Result<Refund> {
+        payment::refund(&self.client, key, request).await
+    }
+
+    async fn create_customer(&self, key: &CallKey, request: &CustomerRequest) -> Result<String> {
+        checkout::create_customer(&self.client, key, request).await
+    }
+
+    async fn create_payee(&self, key: &CallKey, request: &PayeeRequest) -> Result<Payee> {
+        connect::create(&self.client, key, request).await
+    }
+
+    async fn payee(&self, id: &str) -> Result<Payee> {
+        connect::read(&self.client, id).await
+    }
+
+    async fn onboarding_url(&self, payee: &str, return_url: &str, refresh_url: &str) -> Result<String> {
+        connect::onboarding_url(&self.client, payee, return_url, refresh_url).await
+    }
+
+    async fn transfer(&self, key: &CallKey, request: &TransferRequest) -> Result<Transfer> {
+        connect::transfer(&self.client, key, request).await
+    }
+
+    async fn transfer_by_id(&self, id: &str) -> Result<Transfer> {
+        connect::read_transfer(&self.client, id).await
+    }
+
+    async fn reverse_transfer(&self, key: &CallKey, transfer: &str, cents: Cents, currency: Currency) -> Result<Transfer> {
+        connect::reverse(&self.client, key, transfer, cents, currency).await
+    }
+
+    fn receive(&self, hook: Hook, signature: Option<&str>, body: &[u8], now: Instant) -> Result<Event, HookError> {
+        let verifier = match hook {
+            Hook::Own => &self.own,
+            Hook::Connected => &self.connected,
+        };
+        verifier.verify(signature, body, now)?;
+        event::parse(body).ok_or(HookError::Malformed)
+    }
+
+    async fn events(&self, since: Instant, after: Option<&str>) -> Result<Page<Event>> {
+        moves::events(&self.client, since, after).await
+    }
+
+    async fn moves(&self, from: Instant, until: Instant, after: Option<&str>) -> Result<Page<BalanceMove>> {
+        moves::moves(&self.client, from, until, after).await
+    }
+}
+
+fn metadata(reference: &str) -> HashMap<String, String> {
+    HashMap::from([(REFERENCE.to_owned(), reference.to_owned())])
+}
+
+fn reference(metadata: &HashMap<String, String>) -> Option<String> {
+    metadata.get(REFERENCE).cloned()
+}
+
+fn refused(code: &str, detail: impl ToString) -> ProviderError {
+    ProviderError::Refused { code: code.to_owned(), detail: detail.to_string() }
+}
+
+/// What Stripe did not say in time is asked for again later.
+fn unreadable(what: &str) -> ProviderError {
+    ProviderError::Unknown(format!("{what} cannot be read"))
+}
+
+/// Whole seconds, as Stripe counts time.
+fn secs(at: Instant) -> i64 {
+    at.micros().div_euclid(1_000_000)
+}
