@@ -1,6 +1,7 @@
 //! Every setting of the server, from the command line or the environment, with its unit and default.
 
 use crate::limits::LimitSettings;
+use crate::paying::PaymentSettings;
 use metering::command::BODY_BYTES_MAX;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ pub struct Config {
     pub drain_secs_max: u64,
     #[command(flatten)]
     pub limits: LimitSettings,
+    #[command(flatten)]
+    pub payments: PaymentSettings,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -59,6 +62,7 @@ impl Default for Config {
             request_secs_max: 30,
             drain_secs_max: 20,
             limits: LimitSettings::default(),
+            payments: PaymentSettings::default(),
         }
     }
 }

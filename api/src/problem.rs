@@ -17,9 +17,11 @@ use tenants::Invalid;
 const TABLE: &[(&str, u16, &str)] = &[
     ("invalid_json", 400, "The body is not valid JSON"),
     ("invalid_request", 400, "The request is not well formed"),
+    ("invalid_signature", 400, "The message's signature is not valid"),
     ("missing_idempotency_key", 400, "The Idempotency-Key header is required"),
     ("unauthorized", 401, "A valid API key is required"),
     ("insufficient_balance", 402, "The balance does not cover this"),
+    ("payment_declined", 402, "The payment was declined"),
     ("exhausted", 402, "The balance is used up"),
     ("forbidden", 403, "The key's scope does not allow this"),
     ("not_found", 404, "Not found"),
@@ -29,6 +31,8 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("idempotency_in_progress", 409, "The first request with this Idempotency-Key is still running"),
     ("conflict", 409, "This conflicts with what exists"),
     ("ambiguous_id", 409, "More than one root uses this external id"),
+    ("payments_not_configured", 409, "This server has no payment provider"),
+    ("not_refundable", 409, "This cannot be given back"),
     ("already_voided", 409, "The event has been voided already"),
     ("hold_over", 409, "The hold has ended"),
     ("hold_ended", 409, "The hold has ended"),
@@ -54,6 +58,7 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("account_not_loaded", 500, "The books do not fit the command"),
     ("held_mismatch", 500, "The books do not fit the command"),
     ("corrupt_card", 500, "A stored rate card cannot be read"),
+    ("provider_unavailable", 503, "The payment provider does not answer"),
     ("unavailable", 503, "The database is not available"),
     ("timeout", 503, "The request took too long"),
 ];

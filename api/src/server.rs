@@ -117,6 +117,7 @@ impl Server {
         let connections = GracefulShutdown::new();
         let builder = builder();
         let upkeep = tokio::spawn(upkeep(self.app.clone()));
+        let paying = tokio::spawn(self.app.desk.clone().work());
         loop {
             let slot = tokio::select! {
                 slot = Arc::clone(&self.slots).acquire_owned() => slot,
@@ -139,6 +140,7 @@ impl Server {
         }
         drop(self.listener);
         upkeep.abort();
+        paying.abort();
         if tokio::time::timeout(Duration::from_secs(self.drain_secs_max), connections.shutdown()).await.is_err() {
             tracing::warn!(secs = self.drain_secs_max, "some requests did not finish in time");
         }
@@ -179,6 +181,11 @@ async fn upkeep(app: App) {
             && let Err(error) = app.records.purge_idempotent(app.clock.now()).await
         {
             tracing::warn!(%error, "answers kept for a day were not purged");
+        }
+        if tick % PURGE_EVERY_TICKS == 0
+            && let Err(error) = app.records.purge_provider_events(app.clock.now()).await
+        {
+            tracing::warn!(%error, "old messages of the payment provider were not purged");
         }
         if let Err(problem) = app.engine.sweep_holds().await {
             tracing::warn!(%problem, "holds were not swept");

@@ -56,7 +56,16 @@ mod tests {
     #[test]
     fn what_is_secret_is_known_and_never_kept() {
         let secret: Vec<_> = all().into_iter().filter(|setting| setting.secret).map(|setting| setting.name).collect();
-        assert_eq!(secret, ["CENTWISE_DATABASE_URL", "CENTWISE_KEY"]);
+        assert_eq!(
+            secret,
+            [
+                "CENTWISE_DATABASE_URL",
+                "CENTWISE_KEY",
+                "CENTWISE_STRIPE_CONNECT_WEBHOOK_SECRETS",
+                "CENTWISE_STRIPE_SECRET_KEY",
+                "CENTWISE_STRIPE_WEBHOOK_SECRETS"
+            ]
+        );
         let (settings, _) = of_server();
         assert!(settings.contains_key("CENTWISE_LISTEN") && settings.contains_key("CENTWISE_SPLIT_BY_ROOT"), "{settings:?}");
         assert!(!settings.contains_key("CENTWISE_DATABASE_URL") && !settings.contains_key("CENTWISE_URL"), "{settings:?}");

@@ -6,11 +6,13 @@ use crate::config::{Config, Place};
 use crate::http::measures::Measures;
 use crate::http::write::PRICE_LISTS_AT_ONCE_MAX;
 use crate::limits::Limits;
+use crate::paying;
 use anyhow::Context as _;
 use metering::cache::Cache;
 use metering::directory::Directory;
 use metering::engine::Engine;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use payments::desk::Desk;
 use rating::TenantId;
 use rating::ids::ApiKeyId;
 use std::path::Path;
@@ -54,6 +56,8 @@ pub struct Shared {
     pub price_list_turns: Arc<Semaphore>,
     pub metrics: PrometheusHandle,
     pub measures: Measures,
+    /// Money in and out through the payment provider.
+    pub desk: Desk,
 }
 
 impl std::ops::Deref for App {
@@ -84,7 +88,9 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     directory.watch();
     let generation = directory.shared_generation().clone();
     let engine = Engine::start(Arc::clone(&journal), directory, Arc::new(move || engine_clock.now()));
+    let desk = paying::desk(&config.payments, &records, &engine, &clock, platform)?;
     let app = App(Arc::new(Shared {
+        desk,
         engine,
         records,
         journal,

@@ -11,6 +11,7 @@ pub mod hash;
 pub mod journal;
 pub mod memory;
 pub mod moving;
+pub mod payments_look;
 pub mod postgres;
 pub mod records;
 mod retry;

@@ -44,7 +44,7 @@ impl Market {
         Some(Self::over(Served::postgres().await?).await)
     }
 
-    async fn over(served: Served) -> Self {
+    pub async fn over(served: Served) -> Self {
         let mut market = Self { served, keys: Vec::new(), ids: Vec::new() };
         for (meter, unit) in [("call", "second"), ("sms", "message"), ("api_call", "call"), ("booking", "booking")] {
             market.make("/v1/meters", json!({ "name": meter, "unit": unit })).await;

@@ -32,7 +32,7 @@ fn row(operation: &'static str, path: impl Into<String>, body: Value, want: [&'s
     Row { operation, path: path.into(), body, want }
 }
 
-fn reading(market: &Market) -> Vec<Row> {
+fn reading(market: &Market, top_up: &str) -> Vec<Row> {
     let (card, none) = (market.id("retail"), Value::Null);
     let get = |operation, path: &str, want| row(operation, path, none.clone(), want);
     vec![
@@ -59,6 +59,12 @@ fn reading(market: &Market) -> Vec<Row> {
         get("GET /v1/tenants", "/v1/tenants", OWN),
         get("GET /v1/tenants", "/v1/tenants?parent=muster", READ),
         get("GET /v1/tenants/{tenant}", "/v1/tenants/muster", READ),
+        get("GET /v1/payments/reconciliation", "/v1/payments/reconciliation?days=1", OPERATOR),
+        get("GET /v1/payments/suspense", "/v1/payments/suspense", OPERATOR),
+        get("GET /v1/top-ups", "/v1/top-ups", OWN),
+        get("GET /v1/top-ups", "/v1/top-ups?tenant=acme-43", READ),
+        get("GET /v1/top-ups/terms", "/v1/top-ups/terms", OWN),
+        get("GET /v1/top-ups/{top_up}", &format!("/v1/top-ups/{top_up}"), READ),
         get("GET /v1/usage-events", "/v1/usage-events?customer=acme-43", READ),
         get("GET /v1/usage-events/unrated", "/v1/usage-events/unrated?root=muster", READ),
         get("GET /v1/usage-events/{source}/{id}", "/v1/usage-events/default/posted", READ),
@@ -66,7 +72,7 @@ fn reading(market: &Market) -> Vec<Row> {
     ]
 }
 
-fn writing(market: &Market) -> Vec<Row> {
+fn writing(market: &Market, top_up: &str) -> Vec<Row> {
     let card = market.id("retail");
     let doc =
         json!({ "currency": "EUR", "rates": [{ "key": "sms", "meter": "sms", "price": { "model": "per_unit", "unit_price": "9" } }] });
@@ -77,6 +83,12 @@ fn writing(market: &Market) -> Vec<Row> {
     vec![
         row("POST /v1/adjustments", "/v1/adjustments", money.clone(), WRITE),
         row("POST /v1/top-ups", "/v1/top-ups", money, WRITE),
+        row(
+            "POST /v1/top-ups/{top_up}/refunds",
+            format!("/v1/top-ups/{top_up}/refunds"),
+            json!({ "cents": 100, "reason": "a test" }),
+            OPERATOR,
+        ),
         row("POST /v1/meters", "/v1/meters", json!({ "name": "fax", "unit": "page" }), OPERATOR),
         row(
             "POST /v1/tenants",
@@ -148,7 +160,8 @@ fn documented() -> BTreeSet<String> {
     paths.iter().flat_map(of).collect()
 }
 
-async fn fill(market: &Market) {
+/// What the requests are about; the id of a top-up.
+async fn fill(market: &Market) -> String {
     let muster = market.by("muster admin");
     muster.post("/v1/usage-events", call("posted", "acme-43", "600")).await.ok();
     muster.post("/v1/usage-events", call("unknown", "nobody", "600")).await.ok();
@@ -157,14 +170,22 @@ async fn fill(market: &Market) {
     let doc =
         json!({ "currency": "EUR", "rates": [{ "key": "sms", "meter": "sms", "price": { "model": "per_unit", "unit_price": "9" } }] });
     market.admin().post(&format!("/v1/rate-cards/{}/versions", market.id("retail")), doc).await.ok();
+    let page = json!({ "tenant": "acme-43", "cents": 1000, "method": "checkout" });
+    let page = market.admin().once("page").post("/v1/top-ups", page).await.ok();
+    let session = page["url"].as_str().unwrap().rsplit('/').next().unwrap();
+    market.served.stripe.pay(session, &test_stripe::Behaviour::Succeeds).unwrap();
+    let desk = &market.served.running.app.desk;
+    desk.poll(rating::Instant(0)).await.unwrap();
+    while !desk.round().await.unwrap().is_idle() {}
+    page["id"].as_str().unwrap().to_owned()
 }
 
 /// What belongs to muster and is named in no answer to others.
 const SECRETS: [&str; 4] = ["acme-43", "\"retail\"", "muster read", "\"posted\""];
 
 async fn every_operation_knows_its_callers(market: Market) {
-    fill(&market).await;
-    let (reading, writing) = (reading(&market), writing(&market));
+    let top_up = fill(&market).await;
+    let (reading, writing) = (reading(&market, &top_up), writing(&market, &top_up));
     let listed: BTreeSet<String> = reading.iter().chain(&writing).map(|row| row.operation.to_owned()).collect();
     assert_eq!(listed, documented(), "every operation of the document is asked, and no other");
     let before = (market.balance("acme-43").await, market.balance("muster").await);

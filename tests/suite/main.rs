@@ -25,6 +25,7 @@ mod retention;
 mod retention_served;
 mod served;
 mod speak;
+mod stripe_peer;
 mod tampering;
 mod usage;
 mod world;

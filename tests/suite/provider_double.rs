@@ -31,7 +31,6 @@ struct State {
     events: Vec<Event>,
     moves: Vec<BalanceMove>,
     faults: Vec<Fault>,
-    calls: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -54,7 +53,6 @@ impl State {
     }
     /// Carries a call out once for its key.
     fn once(&mut self, key: &CallKey, asked: String, work: impl FnOnce(&mut Self) -> Result<String>) -> Result<String> {
-        self.calls.push(key.0.clone());
         let fault = self.faults.pop();
         match fault {
             Some(Fault::Down) => return Err(ProviderError::Unknown("down".to_owned())),
@@ -98,12 +96,6 @@ impl Double {
     }
     pub fn events(&self) -> Vec<Event> {
         self.state().events.clone()
-    }
-    pub fn calls(&self) -> usize {
-        self.state().calls.len()
-    }
-    pub fn payments(&self) -> usize {
-        self.state().payments.len()
     }
     pub fn sessions(&self) -> usize {
         self.state().sessions.len()

@@ -5,6 +5,7 @@ use crate::world::NOW;
 use api::clock::Clock;
 use api::config::Config;
 use api::limits::LimitSettings;
+use api::paying::PaymentSettings;
 use api::server::{self, Running};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -13,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use test_stripe::FakeStripe;
 
 /// What a server answered.
 #[derive(Debug)]
@@ -99,8 +101,10 @@ impl Asking {
 
 /// A server in this process, on a free port, at [`crate::world::NOW`].
 pub struct Served {
-    _running: Running,
+    pub running: Running,
     pub admin: Asking,
+    /// Where it is paid.
+    pub stripe: Arc<FakeStripe>,
     books: Arc<Books>,
 }
 
@@ -121,10 +125,21 @@ impl Served {
         Some(Self::over(Books::Postgres(test_postgres::database().await?)).await)
     }
 
-    async fn over(books: Books) -> Self {
-        let running = start(&books, NOW).await;
+    /// Over an embedded database of its own, with these settings, at the real time.
+    pub async fn with(config: Config) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = LimitSettings { other_per_min: 1_000_000, admin_per_sec: 100_000, ..LimitSettings::default() };
+        let config = Config { data_dir: dir.path().to_owned(), limits, ..config };
+        let running = server::serve(&config, Clock::system()).await.unwrap();
         let admin = Asking::new(running.address, running.admin_key.as_deref().unwrap());
-        Self { _running: running, admin, books: Arc::new(books) }
+        Self { running, admin, stripe: Arc::new(stand_in().await), books: Arc::new(Books::Embedded(dir)) }
+    }
+
+    async fn over(books: Books) -> Self {
+        let stripe = Arc::new(stand_in().await);
+        let running = start(&books, NOW, &stripe).await;
+        let admin = Asking::new(running.address, running.admin_key.as_deref().unwrap());
+        Self { running, admin, stripe, books: Arc::new(books) }
     }
 
     /// A second server over the same database, which shares nothing else with this one.
@@ -134,9 +149,9 @@ impl Served {
 
     /// The same at another instant.
     pub async fn beside_at(&self, now: &str) -> Self {
-        let running = start(&self.books, now).await;
+        let running = start(&self.books, now, &self.stripe).await;
         let admin = Asking { address: running.address, ..self.admin.clone() };
-        Self { _running: running, admin, books: Arc::clone(&self.books) }
+        Self { running, admin, stripe: Arc::clone(&self.stripe), books: Arc::clone(&self.books) }
     }
 
     /// Of its PostgreSQL database.
@@ -148,12 +163,23 @@ impl Served {
     }
 }
 
-async fn start(books: &Books, now: &str) -> Running {
+async fn stand_in() -> FakeStripe {
+    FakeStripe::start(crate::world::instant(NOW).micros() / 1_000_000).await.unwrap()
+}
+
+async fn start(books: &Books, now: &str, stripe: &FakeStripe) -> Running {
     let (data_dir, database_url) = match books {
         Books::Embedded(dir) => (dir.path().to_owned(), None),
         Books::Postgres(database) => (std::path::PathBuf::new(), Some(database.url().to_owned())),
     };
     let limits = LimitSettings { other_per_min: 1_000_000, admin_per_sec: 100_000, ..LimitSettings::default() };
-    let config = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), data_dir, database_url, limits, ..Config::default() };
+    let payments = PaymentSettings {
+        public_url: Some("https://billing.example".to_owned()),
+        stripe_secret_key: Some("sk_test_key".parse().unwrap()),
+        stripe_api_url: stripe.url(),
+        ..PaymentSettings::default()
+    };
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let config = Config { listen, data_dir, database_url, limits, payments, ..Config::default() };
     server::serve(&config, Clock::at(crate::world::instant(now))).await.unwrap()
 }

@@ -2,9 +2,10 @@
 //! 2 something is broken.
 
 use super::Ended;
-use super::database::Database;
+use super::{database::Database, health_payments};
 use crate::clock::Clock;
 use crate::config::Place;
+use crate::paying::PaymentSettings;
 use anyhow::bail;
 use serde::Serialize;
 use std::io::Write;
@@ -22,21 +23,23 @@ pub struct Args {
     /// One JSON object: {"status","checks"}
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    payments: PaymentSettings,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Status {
+pub enum Status {
     Ok,
     Warning,
     Failure,
 }
 
 #[derive(Debug, Serialize)]
-struct Check {
-    name: &'static str,
-    status: Status,
-    detail: String,
+pub struct Check {
+    pub name: &'static str,
+    pub status: Status,
+    pub detail: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,8 +72,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
 }
 
 fn checks(args: &Args) -> Vec<Check> {
-    match look(args) {
-        Ok(health) => judged(&health),
+    match look(args).and_then(|health| Ok((health, health_payments::provider(&args.payments)?))) {
+        Ok((health, provider)) => {
+            let of_payments = health_payments::judged(&health.payments, provider.is_some(), Clock::system().now());
+            judged(&health).into_iter().chain(provider).chain(of_payments).collect()
+        }
         Err(error) => vec![Check { name: "database", status: Status::Failure, detail: format!("{error:#}") }],
     }
 }

@@ -5,6 +5,7 @@ mod bench;
 pub(crate) mod client;
 pub mod database;
 mod health_check;
+mod health_payments;
 mod import_rates;
 mod ingest;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod loading_tests;
 mod migrate_store;
 mod price;
 mod progress;
+mod reconcile;
 mod restore;
 mod retention;
 mod serve;
@@ -25,7 +27,7 @@ use std::process::ExitCode;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done (rows that were refused are listed, and counted in the summary)
-  1  done, and something is wrong: `verify`, `restore`, `retention` or `migrate-store` found a difference, `health-check` a warning, `bench` a wrong sum
+  1  done, and something is wrong: `verify`, `restore`, `retention`, `migrate-store` or `reconcile` found a difference, `health-check` a warning, `bench` a wrong sum
   2  could not run: bad arguments, an unreadable file, no database, no server; `health-check`: a failure
 
 Logs go to stderr; CENTWISE_LOG sets their level (error, warn, info, debug; `serve` begins with info, the others with warn).";
@@ -54,6 +56,7 @@ enum Command {
     Backup(backup::Args),
     Restore(restore::Args),
     MigrateStore(migrate_store::Args),
+    Reconcile(reconcile::Args),
 }
 
 /// How a command ended when it did run.
@@ -97,6 +100,7 @@ fn run(cli: Cli, out: &mut impl Write) -> anyhow::Result<Ended> {
         Command::Backup(args) => backup::run(&args, out),
         Command::Restore(args) => restore::run(&args, out),
         Command::MigrateStore(args) => migrate_store::run(&args, out),
+        Command::Reconcile(args) => reconcile::run(&args, out),
     }
 }
 

@@ -80,7 +80,12 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
 
 /// Money and amendments: a retry must not move money twice.
 fn needs_key(path: &str) -> bool {
-    path == "/v1/top-ups" || path == "/v1/adjustments" || path.ends_with("/void") || path.ends_with("/correct") || path.ends_with("/extend")
+    path == "/v1/top-ups"
+        || path == "/v1/adjustments"
+        || path.ends_with("/refunds")
+        || path.ends_with("/void")
+        || path.ends_with("/correct")
+        || path.ends_with("/extend")
 }
 
 fn idempotency_key(required: bool) -> Parameter {

@@ -24,13 +24,17 @@ pub mod measures;
 pub mod meters;
 pub mod money;
 pub mod page;
+pub mod pay_pages;
 pub mod price;
+pub mod provider_hooks;
 pub mod rate_cards;
+pub mod reconciliation;
 pub mod request;
 pub mod summaries;
 pub mod tenants;
 #[cfg(test)]
 mod tests;
+pub mod top_ups;
 pub mod usage_events;
 pub mod versions;
 pub mod write;
@@ -86,7 +90,12 @@ fn other() -> OpenApiRouter<App> {
         .routes(routes!(amend::correct_usage))
         .routes(routes!(accounts::list_entries))
         .routes(routes!(accounts::get_statement))
-        .routes(routes!(money::create_top_up))
+        .routes(routes!(top_ups::create_top_up, top_ups::list_top_ups))
+        .routes(routes!(top_ups::list_terms))
+        .routes(routes!(top_ups::get_top_up))
+        .routes(routes!(top_ups::create_refund))
+        .routes(routes!(top_ups::list_suspense))
+        .routes(routes!(reconciliation::reconcile))
         .routes(routes!(money::create_adjustment))
         .routes(routes!(commissions::get_commission))
         .routes(routes!(api_keys::create_api_key, api_keys::list_api_keys))
@@ -119,5 +128,9 @@ pub fn document() -> OpenApi {
 pub fn router(app: &App) -> Router {
     let guarded = |router: OpenApiRouter<App>, class| router.route_layer(from_fn_with_state((app.clone(), class), request::guard));
     let (router, _) = routes(guarded).split_for_parts();
-    router.merge(docs::router(&document())).with_state(app.clone()).layer(from_fn_with_state(app.clone(), request::frame))
+    router
+        .merge(docs::router(&document()))
+        .merge(pay_pages::router())
+        .with_state(app.clone())
+        .layer(from_fn_with_state(app.clone(), request::frame))
 }

@@ -1,4 +1,4 @@
-//! `/v1/top-ups` and `/v1/adjustments`: money moved by hand, by whoever collects the account's money.
+//! `/v1/adjustments`, and top-ups by hand: money moved by whoever collects the account's money.
 
 use crate::auth::{self, Access, MayWrite, tenant_named};
 use crate::http::accounts::currency_of;
@@ -17,21 +17,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::records::Change;
 use tenants::{Collect, Tenant, TenantKind};
-
-/// Money that came in outside of any payment provider.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"tenant": "acme-42", "cents": 5000, "currency": "EUR", "reason": "bank transfer 4711"}))]
-pub struct NewTopUp {
-    /// External id or `ten_…`.
-    pub tenant: String,
-    /// Minor units, positive.
-    pub cents: i64,
-    /// Default: of the tenant's agreement.
-    pub currency: Option<String>,
-    #[serde(default)]
-    pub reason: String,
-}
 
 /// A correction of a balance by hand.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -65,7 +50,7 @@ pub struct MoneyBody {
 
 /// The money of a link collected by the platform is at the platform: only its operator says what came in.
 /// Of a link collected by the reseller: the seller, or anyone above.
-async fn may_move(app: &App, access: &Access, tenant: &Tenant) -> Result<(), ApiProblem> {
+pub async fn may_move(app: &App, access: &Access, tenant: &Tenant) -> Result<(), ApiProblem> {
     if access.is_platform_admin() {
         return Ok(());
     }
@@ -76,15 +61,21 @@ async fn may_move(app: &App, access: &Access, tenant: &Tenant) -> Result<(), Api
     }
 }
 
-struct Asked {
-    kind: MoneyKind,
-    tenant: String,
-    cents: i64,
-    currency: Option<String>,
-    reason: String,
+/// A move as it was asked for.
+#[derive(Debug)]
+pub struct NewMove {
+    pub kind: MoneyKind,
+    pub tenant: String,
+    pub cents: i64,
+    pub currency: Option<String>,
+    pub reason: String,
 }
 
-async fn carry_out(app: &App, access: &Access, write: &Write, asked: Asked) -> Result<(StatusCode, Json<MoneyBody>), ApiProblem> {
+/// Moves money by hand, once per key.
+///
+/// # Errors
+/// `missing_idempotency_key`, `forbidden`, and the books' own refusals.
+pub async fn move_by_hand(app: &App, access: &Access, write: &Write, asked: NewMove) -> Result<(StatusCode, Json<MoneyBody>), ApiProblem> {
     let key = write.required_key()?;
     let tenant = tenant_named(app, access, &asked.tenant).await.map_err(|refused| at_field(refused, "tenant"))?;
     may_move(app, access, &tenant).await?;
@@ -109,23 +100,13 @@ async fn carry_out(app: &App, access: &Access, write: &Write, asked: Asked) -> R
     Ok((status, Json(body)))
 }
 
-fn change(tenant: &Tenant, asked: &Asked, answer: &MoneyAnswer) -> Change {
+fn change(tenant: &Tenant, asked: &NewMove, answer: &MoneyAnswer) -> Change {
     let resource = match asked.kind {
         MoneyKind::TopUp => "top_up",
         MoneyKind::Adjustment => "adjustment",
     };
     let after = Some(json!({"cents": answer.cents, "currency": answer.account.currency, "balance_cents": answer.balance}));
     Change { tenant: tenant.id, root: tenant.root, resource, id: answer.seq.0.to_string(), action: "create", before: None, after }
-}
-
-/// Top a balance up by hand
-///
-/// `Idempotency-Key` is required.
-#[utoipa::path(post, path = "/v1/top-ups", tag = "money", request_body = NewTopUp,
-    responses((status = 201, body = MoneyBody), (status = 200, body = MoneyBody, description = "Carried out before")))]
-pub async fn create_top_up(State(app): State<App>, key: MayWrite, write: Write) -> Result<(StatusCode, Json<MoneyBody>), ApiProblem> {
-    let NewTopUp { tenant, cents, currency, reason } = write.read()?;
-    carry_out(&app, &key, &write, Asked { kind: MoneyKind::TopUp, tenant, cents, currency, reason }).await
 }
 
 /// Adjust a balance by hand, with a reason
@@ -135,5 +116,5 @@ pub async fn create_top_up(State(app): State<App>, key: MayWrite, write: Write) 
     responses((status = 201, body = MoneyBody), (status = 200, body = MoneyBody, description = "Carried out before")))]
 pub async fn create_adjustment(State(app): State<App>, key: MayWrite, write: Write) -> Result<(StatusCode, Json<MoneyBody>), ApiProblem> {
     let NewAdjustment { tenant, cents, currency, reason } = write.read()?;
-    carry_out(&app, &key, &write, Asked { kind: MoneyKind::Adjustment, tenant, cents, currency, reason }).await
+    move_by_hand(&app, &key, &write, NewMove { kind: MoneyKind::Adjustment, tenant, cents, currency, reason }).await
 }

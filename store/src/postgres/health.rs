@@ -3,6 +3,7 @@
 use super::{audit, heads, sql};
 use crate::db::Db;
 use crate::journal::{JournalError, Result, Seq, State};
+use crate::payments_look::{LATE_SECS, LOOK, Row, STUCK_SECS};
 use crate::sqlite::health::{Health, overdrawn, unbalanced};
 use ledger::HoldState;
 use rating::Instant;
@@ -21,6 +22,8 @@ pub async fn look_at_database(db: &Db, now: Instant) -> Result<Health> {
     }
     let limits: HashMap<i64, i64> = sqlx::query_as(sql::LIMITS).bind(now.micros()).fetch_all(&mut *snapshot).await?.into_iter().collect();
     let last: Option<i64> = sqlx::query_scalar(sql::LAST_ARRIVAL).fetch_one(&mut *snapshot).await?;
+    let (late, stuck) = (now.plus_secs(-LATE_SECS).micros(), now.plus_secs(-STUCK_SECS).micros());
+    let payments: Row = sqlx::query_as(LOOK).bind(late).bind(stuck).fetch_one(&mut *snapshot).await?;
     let open = || state.holds.values().filter(|hold| hold.state == HoldState::Open);
     Ok(Health {
         records: heads.iter().map(|head| head.last_seq - heads::first_seq(head.number) + 1).sum(),
@@ -30,5 +33,6 @@ pub async fn look_at_database(db: &Db, now: Instant) -> Result<Health> {
         overdue_holds: open().filter(|hold| hold.expires_at < now).count() as i64,
         unbalanced: unbalanced(&state.accounts),
         overdrawn: overdrawn(&state.accounts, &limits),
+        payments: payments.into(),
     })
 }

@@ -3,6 +3,7 @@
 
 use super::states::{self, Accounts};
 use crate::journal::Result;
+use crate::payments_look::{IS_MIGRATED, LATE_SECS, LOOK, PaymentsLook, Row, STUCK_SECS};
 use ledger::{AccountKey, AccountKind, Balance};
 use rating::{Cents, Currency, Instant};
 use sqlx::{Connection, SqliteConnection};
@@ -30,6 +31,7 @@ pub struct Health {
     pub unbalanced: i64,
     /// Prepaid balances below their limit.
     pub overdrawn: i64,
+    pub payments: PaymentsLook,
 }
 
 /// Looks at a database file, also beside a running server. `now` decides which holds are over.
@@ -48,7 +50,18 @@ pub async fn look_at_file(file: &Path, now: Instant) -> Result<Health> {
         overdue_holds: open_holds.iter().filter(|hold| hold.expires_at < now).count() as i64,
         unbalanced: unbalanced(&accounts),
         overdrawn: overdrawn(&accounts, &limits),
+        payments: payments(&mut snapshot, now).await?,
     })
+}
+
+/// A file that no server of this version has opened yet has no payments.
+async fn payments(conn: &mut SqliteConnection, now: Instant) -> Result<PaymentsLook> {
+    if count(conn, IS_MIGRATED).await? == 0 {
+        return Ok(PaymentsLook::default());
+    }
+    let (late, stuck) = (now.plus_secs(-LATE_SECS).micros(), now.plus_secs(-STUCK_SECS).micros());
+    let row: Row = sqlx::query_as(LOOK).bind(late).bind(stuck).fetch_one(conn).await?;
+    Ok(row.into())
 }
 
 /// Currencies that do not sum to zero, and accounts that hold less than nothing.

@@ -4,6 +4,7 @@ mod decks;
 mod limits;
 mod money;
 mod reference;
+mod top_ups;
 mod writes;
 
 use crate::clock::Clock;

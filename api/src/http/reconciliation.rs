@@ -1,0 +1,88 @@
+//! `/v1/payments/reconciliation`: the payment provider's balance against what is posted.
+
+use crate::auth::MayOperate;
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::Json;
+use axum::extract::{Query, State};
+use serde::{Deserialize, Serialize};
+
+const DAYS_MAX: u16 = 366;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ReconciliationQuery {
+    /// How far back: 1 to 366 days.
+    #[param(minimum = 1, maximum = 366, example = 7)]
+    pub days: u16,
+}
+
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = Reconciliation)]
+pub struct ReconciliationBody {
+    /// Nothing differs.
+    pub ok: bool,
+    pub from: String,
+    pub until: String,
+    /// Moves of the provider's balance in the period.
+    #[schema(example = 240)]
+    pub moves: u64,
+    /// Payments that were compared.
+    #[schema(example = 120)]
+    pub payments: u64,
+    /// Moves of no payment of ours: transfers, payouts to the bank, other business on the same account.
+    #[schema(example = 3)]
+    pub foreign: u64,
+    #[schema(example = 0)]
+    pub differences: u64,
+    /// The first hundred.
+    pub listed: Vec<DifferenceBody>,
+}
+
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ReconciliationDifference)]
+pub struct DifferenceBody {
+    /// The provider's id of a payment, or of a move that belongs to none.
+    #[schema(example = "pi_3Pq…")]
+    pub id: String,
+    #[schema(example = "EUR")]
+    pub currency: String,
+    /// Net of fees, as the provider has it.
+    #[schema(example = 4900)]
+    pub provider_cents: i64,
+    /// Net, as it is posted.
+    #[schema(example = 0)]
+    pub posted_cents: i64,
+}
+
+/// Compare the payment provider's balance with what is posted
+#[utoipa::path(get, path = "/v1/payments/reconciliation", tag = "money", params(ReconciliationQuery),
+    responses((status = 200, body = ReconciliationBody)))]
+pub async fn reconcile(
+    State(app): State<App>,
+    _key: MayOperate,
+    Query(query): Query<ReconciliationQuery>,
+) -> Result<Json<ReconciliationBody>, ApiProblem> {
+    if !(1..=DAYS_MAX).contains(&query.days) {
+        return Err(ApiProblem::field("invalid_field", "days", format!("expected 1 to {DAYS_MAX}")));
+    }
+    let until = app.clock.now();
+    let from = until.plus_secs(-86_400 * i64::from(query.days));
+    let found = app.desk.reconcile(from, until).await?;
+    let listed = found.listed.into_iter().map(|one| DifferenceBody {
+        id: one.id,
+        currency: one.currency.code().to_owned(),
+        provider_cents: one.provider.0,
+        posted_cents: one.posted.0,
+    });
+    Ok(Json(ReconciliationBody {
+        ok: found.differences == 0,
+        from: from.to_string(),
+        until: until.to_string(),
+        moves: found.moves,
+        payments: found.payments,
+        foreign: found.foreign,
+        differences: found.differences,
+        listed: listed.collect(),
+    }))
+}

@@ -1,0 +1,127 @@
+//! Payments put together: settings, the provider, the desk.
+
+use crate::clock::{self, Clock};
+use anyhow::Context as _;
+use metering::Engine;
+use metering::command::Problem;
+use payments::desk::{Desk, Settings, Sources, TopUpTerms};
+use payments::provider::Provider;
+use payments::secret::Secret;
+use payments::stripe::{Stripe, StripeSettings};
+use rating::{Cents, Currency, TenantId};
+use std::str::FromStr;
+use std::sync::Arc;
+use store::records::Records;
+
+/// What can be topped up unless somebody says otherwise: 10.00 to 1000.00 EUR.
+const TERMS: &str = "EUR:1000-100000:1000,2500,5000,10000,25000";
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct PaymentSettings {
+    /// Where payers reach this server from outside: `https://billing.example.com`.
+    #[arg(long, env = "CENTWISE_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Stripe's secret or restricted key. Without it there are no payments through a provider.
+    #[arg(long, env = "CENTWISE_STRIPE_SECRET_KEY", value_name = "KEY", hide_env_values = true)]
+    pub stripe_secret_key: Option<Secret>,
+    /// Signing secrets of the webhook endpoint `/v1/webhooks/stripe`; two while one replaces the other.
+    #[arg(long, env = "CENTWISE_STRIPE_WEBHOOK_SECRETS", value_name = "SECRETS", value_delimiter = ',', hide_env_values = true)]
+    pub stripe_webhook_secrets: Vec<Secret>,
+    /// The same of `/v1/webhooks/stripe-connect`, for events of connected accounts.
+    #[arg(long, env = "CENTWISE_STRIPE_CONNECT_WEBHOOK_SECRETS", value_name = "SECRETS", value_delimiter = ',', hide_env_values = true)]
+    pub stripe_connect_webhook_secrets: Vec<Secret>,
+    /// Where Stripe is asked.
+    #[arg(long, env = "CENTWISE_STRIPE_API_URL", default_value = payments::stripe::API_URL, value_name = "URL")]
+    pub stripe_api_url: String,
+    /// What can be topped up through the provider: `CURRENCY:MIN-MAX:PRESETS` in minor units, with `;` in between.
+    #[arg(long, env = "CENTWISE_TOP_UP_TERMS", default_value = TERMS, value_name = "TERMS", value_delimiter = ';')]
+    pub top_up_terms: Vec<Terms>,
+}
+
+impl Default for PaymentSettings {
+    fn default() -> Self {
+        Self {
+            public_url: None,
+            stripe_secret_key: None,
+            stripe_webhook_secrets: Vec::new(),
+            stripe_connect_webhook_secrets: Vec::new(),
+            stripe_api_url: payments::stripe::API_URL.to_owned(),
+            top_up_terms: TERMS.parse().into_iter().collect(),
+        }
+    }
+}
+
+/// `EUR:1000-100000:1000,2500`
+#[derive(Debug, Clone)]
+pub struct Terms(TopUpTerms);
+
+#[derive(Debug, thiserror::Error)]
+#[error("expected CURRENCY:MIN-MAX or CURRENCY:MIN-MAX:PRESETS in minor units, such as {TERMS}")]
+pub struct BadTerms;
+
+impl FromStr for Terms {
+    type Err = BadTerms;
+
+    fn from_str(text: &str) -> Result<Self, BadTerms> {
+        let cents = |text: &str| text.trim().parse().map(Cents).map_err(|_| BadTerms);
+        let mut parts = text.split(':');
+        let currency: Currency = parts.next().unwrap_or_default().trim().parse().map_err(|_| BadTerms)?;
+        let (min, max) = parts.next().and_then(|range| range.split_once('-')).ok_or(BadTerms)?;
+        let (min, max) = (cents(min)?, cents(max)?);
+        let presets = parts.next().map(|presets| presets.split(',').map(cents).collect()).transpose()?.unwrap_or_default();
+        let terms = TopUpTerms { currency, min, max, presets };
+        let within = |cents: &Cents| (terms.min..=terms.max).contains(cents);
+        let well = Cents::ZERO < terms.min && terms.min <= terms.max && terms.presets.iter().all(within) && parts.next().is_none();
+        if well { Ok(Self(terms)) } else { Err(BadTerms) }
+    }
+}
+
+impl PaymentSettings {
+    /// `None`: there is none.
+    ///
+    /// # Errors
+    /// The settings make no sense.
+    pub fn provider(&self) -> anyhow::Result<Option<Arc<dyn Provider>>> {
+        let Some(key) = &self.stripe_secret_key else { return Ok(None) };
+        let settings = StripeSettings {
+            api_url: self.stripe_api_url.clone(),
+            webhook_secrets: self.stripe_webhook_secrets.clone(),
+            connect_webhook_secrets: self.stripe_connect_webhook_secrets.clone(),
+            ..StripeSettings::new(key.clone())
+        };
+        Ok(Some(Arc::new(Stripe::new(&settings).context("cannot use the settings for Stripe")?)))
+    }
+}
+
+/// # Errors
+/// The settings make no sense: a reason not to start.
+pub fn desk(settings: &PaymentSettings, records: &Records, engine: &Engine, clock: &Clock, platform: TenantId) -> anyhow::Result<Desk> {
+    let provider = settings.provider()?;
+    let (now, id) = (clock.clone(), clock.clone());
+    let sources = Sources {
+        now: Arc::new(move || now.now()),
+        id: Arc::new(move || id.id()),
+        token: Arc::new(|| {
+            let secret = clock::random_secret().map_err(|error| Problem::new("internal", format!("no randomness: {error}")))?;
+            Ok(std::array::from_fn(|at| secret[at]))
+        }),
+    };
+    let terms = settings.top_up_terms.iter().map(|terms| terms.0.clone()).collect();
+    let settings = Settings { public_url: settings.public_url.clone(), terms };
+    Ok(Desk::new(records.clone(), engine.clone(), provider, settings, sources, platform))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_of_currencies() {
+        let terms = TERMS.parse::<Terms>().unwrap().0;
+        assert_eq!((terms.currency, terms.min, terms.max, terms.presets.len()), (Currency::EUR, Cents(1000), Cents(100_000), 5));
+        assert!("CHF:500-500".parse::<Terms>().is_ok());
+        for bad in ["", "EUR", "EUR:10", "EUR:0-10", "EUR:20-10", "EUR:1-10:11", "XXY:1-10", "EUR:1-10:1:2", "EUR:a-10"] {
+            assert!(bad.parse::<Terms>().is_err(), "{bad}");
+        }
+    }
+}
