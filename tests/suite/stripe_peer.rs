@@ -53,9 +53,9 @@ impl Billed {
         self.control.post(&format!("/_ctl/{path}"), body).await.ok()
     }
 
-    async fn page(&self, cents: i64) -> (String, String) {
+    async fn page(&self, key: &str, cents: i64) -> (String, String) {
         let asked = json!({"tenant": "acme-42", "cents": cents, "method": "checkout", "locale": "fr"});
-        let page = self.market.admin().post("/v1/top-ups", asked).await.ok();
+        let page = self.market.admin().once(key).post("/v1/top-ups", asked).await.ok();
         let session = page["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
         (page["id"].as_str().unwrap().to_owned(), session)
     }
@@ -104,7 +104,8 @@ async fn peer_tells_everything_shuffled_three_times_with_two_secrets() {
     let billed = Billed::start(&python).await;
     let before = billed.balance().await;
     // By card, by direct debit that arrives, by one that does not, and a page that runs out.
-    let (card, sepa, bad, late) = (billed.page(2500).await, billed.page(3000).await, billed.page(4000).await, billed.page(1000).await);
+    let (card, sepa) = (billed.page("card", 2500).await, billed.page("sepa", 3000).await);
+    let (bad, late) = (billed.page("bad", 4000).await, billed.page("late", 1000).await);
     for (page, method) in [(&card, "card"), (&sepa, "sepa"), (&bad, "sepa")] {
         billed.control(&format!("session/{}/pay", page.1), json!({"method": method})).await;
     }
@@ -121,7 +122,7 @@ async fn peer_tells_everything_shuffled_three_times_with_two_secrets() {
     // Given back by us with the answer lost, then failed at the bank; then disputed, taken, and given back.
     billed.control("fault", json!({"path": "/v1/refunds", "mode": "lost", "n": 1})).await;
     let refunds = format!("/v1/top-ups/{}/refunds", card.0);
-    let refund = billed.market.admin().post(&refunds, json!({"cents": 1000, "reason": "goodwill"})).await.ok();
+    let refund = billed.market.admin().once("refund").post(&refunds, json!({"cents": 1000, "reason": "goodwill"})).await.ok();
     assert_eq!(refund["state"], "succeeded");
     let (_, charge) = billed.charge_of(&card.1).await;
     let made = billed.control.get(&format!("/v1/refunds?charge={charge}")).await.ok()["data"].as_array().unwrap().clone();
@@ -140,8 +141,7 @@ async fn peer_tells_everything_shuffled_three_times_with_two_secrets() {
     assert_eq!(billed.balance().await - before, 5500);
     billed.audited().await;
     for (what, change) in [("tamper", json!({"tamper": true})), ("skew", json!({"skew": -400})), ("secret", json!({"secret": "whsec_x"}))] {
-        billed.page(1000).await;
-        let page = billed.page(1000).await;
+        let page = billed.page(what, 1000).await;
         billed.control(&format!("session/{}/pay", page.1), json!({"method": "card"})).await;
         let told = billed.control("deliver", change).await;
         assert!(told["delivered"].as_array().unwrap().iter().all(|one| one["status"] == 400), "{what}: {told}");
