@@ -3,6 +3,8 @@
 use crate::limits::LimitSettings;
 use crate::paying::PaymentSettings;
 use metering::command::BODY_BYTES_MAX;
+use notices::address::Reach;
+use notices::mail::Mailer;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,6 +43,45 @@ pub struct Config {
     pub limits: LimitSettings,
     #[command(flatten)]
     pub payments: PaymentSettings,
+    /// Webhooks may also go to addresses that are not public, and without TLS: for those who run the receiving programs
+    /// beside the server.
+    #[arg(long, env = "CENTWISE_WEBHOOKS_TO_PRIVATE")]
+    pub webhooks_to_private: bool,
+    #[command(flatten)]
+    pub mail: MailSettings,
+}
+
+/// Through which server e-mail goes; without one it is only logged that there was something to write.
+#[derive(Clone, Default, clap::Args)]
+pub struct MailSettings {
+    /// Mail server: `smtps://USER:PASSWORD@HOST:465`, or `smtp://USER:PASSWORD@HOST:587?tls=required`.
+    #[arg(long, env = "CENTWISE_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    pub smtp_url: Option<String>,
+    /// Sender of e-mail: `Centwise <billing@example.com>`.
+    #[arg(long, env = "CENTWISE_MAIL_FROM", value_name = "ADDRESS")]
+    pub mail_from: Option<String>,
+}
+
+/// Without the password in the URL.
+impl std::fmt::Debug for MailSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MailSettings").field("mail_from", &self.mail_from).finish_non_exhaustive()
+    }
+}
+
+impl MailSettings {
+    /// `None`: no e-mail is sent.
+    ///
+    /// # Errors
+    /// One of the two is missing, or makes no sense.
+    pub fn mailer(&self) -> anyhow::Result<Option<Mailer>> {
+        match (&self.smtp_url, &self.mail_from) {
+            (None, None) => Ok(None),
+            (Some(url), Some(from)) => Ok(Some(Mailer::new(url, from)?)),
+            (Some(_), None) => anyhow::bail!("e-mail needs a sender: set CENTWISE_MAIL_FROM"),
+            (None, Some(_)) => anyhow::bail!("e-mail needs a server: set CENTWISE_SMTP_URL"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -63,6 +104,8 @@ impl Default for Config {
             drain_secs_max: 20,
             limits: LimitSettings::default(),
             payments: PaymentSettings::default(),
+            webhooks_to_private: false,
+            mail: MailSettings::default(),
         }
     }
 }
@@ -92,6 +135,11 @@ impl Config {
         }
         let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).filter(|path| !path.is_empty());
         path.map(|path| Place::File(PathBuf::from(path))).ok_or_else(|| BadDatabaseUrl(url.clone()))
+    }
+
+    /// Where webhooks may go.
+    pub fn reach(&self) -> Reach {
+        if self.webhooks_to_private { Reach::PrivateToo } else { Reach::PublicOnly }
     }
 
     pub fn request_time_max(&self) -> Duration {

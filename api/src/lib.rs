@@ -8,6 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod http;
 pub mod limits;
+pub mod notifier;
 pub mod paying;
 pub mod plant;
 pub mod problem;

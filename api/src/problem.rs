@@ -12,6 +12,7 @@ use serde::Serialize;
 use store::journal::JournalError;
 use store::records::RecordError;
 use tenants::Invalid;
+use wording::Locale;
 
 /// Status and title of every code. Codes that are not listed are refusals of the content: 422.
 const TABLE: &[(&str, u16, &str)] = &[
@@ -150,12 +151,20 @@ impl ApiProblem {
         problem_body(&self.problem, &self.errors, request_id)
     }
 
-    /// The answer, body and all.
-    pub fn answer(&self, request_id: Option<&str>) -> Response {
-        let body = serde_json::to_vec(&self.body(request_id)).unwrap_or_default();
+    /// The answer, body and all, in the reader's language where its code is one that customers meet; the code, the field
+    /// and the list of mistakes stay as they are.
+    pub fn answer(&self, request_id: Option<&str>, locale: Locale) -> Response {
+        let translated = translated(self.problem.code, locale);
+        let mut body = self.body(request_id);
+        let mut language = Locale::En;
+        if let Some((title, detail)) = &translated {
+            (body.title, body.detail, language) = (title, detail, locale);
+        }
+        let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (self.status(), body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.code()));
         if let Some(secs) = self.retry_after_secs {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
@@ -179,6 +188,13 @@ pub fn problem_body<'a>(problem: &'a Problem, errors: &'a [FieldError], request_
         errors,
         request_id,
     }
+}
+
+/// Title and detail of a code in another language than English, whose details say more.
+fn translated(code: &str, locale: Locale) -> Option<(String, String)> {
+    let key = format!("problem-{}", code.replace('_', "-"));
+    let is_written = locale != Locale::En && wording::has(&key);
+    is_written.then(|| (wording::say(locale, &key, &[]), wording::say(locale, &format!("{key}.detail"), &[])))
 }
 
 fn row(code: &str) -> (u16, &'static str) {
@@ -282,14 +298,41 @@ mod tests {
             serde_json::json!({"type": "/problems/invalid_field", "title": "A field is not valid", "status": 422, "code": "invalid_field",
                 "detail": "at most 9 decimals are kept", "field": "quantity", "request_id": "req_1"})
         );
-        assert_eq!(refused.answer(None).headers()[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(refused.answer(None, Locale::En).headers()[header::CONTENT_TYPE], "application/problem+json");
+    }
+
+    #[test]
+    fn the_catalogues_know_codes_by_the_same_titles() {
+        let titled = |(code, _, _): &&(&str, u16, &str)| wording::has(&format!("problem-{}", code.replace('_', "-")));
+        let known: Vec<_> = TABLE.iter().filter(titled).collect();
+        assert!(known.len() > 20, "{known:?}");
+        for (code, _, title) in known {
+            assert_eq!(wording::say(Locale::En, &format!("problem-{}", code.replace('_', "-")), &[]), *title, "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_speaks_the_readers_language() {
+        for (code, locale, language, title) in [
+            ("insufficient_balance", Locale::De, "de", "Das Guthaben reicht dafür nicht"),
+            ("insufficient_balance", Locale::Fr, "fr", "Le solde ne suffit pas"),
+            ("insufficient_balance", Locale::En, "en", "The balance does not cover this"),
+            ("invalid_card", Locale::De, "en", "The rate card is not valid"),
+        ] {
+            let answer = ApiProblem::field(code, "tenant", "the English detail").answer(None, locale);
+            assert_eq!(answer.headers()[header::CONTENT_LANGUAGE], language, "{code} {locale}");
+            let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!((&body["title"], &body["code"], &body["field"]), (&title.into(), &code.into(), &"tenant".into()));
+            assert_eq!(body["detail"] == "the English detail", language == "en");
+        }
     }
 
     #[test]
     fn overload_says_when_to_come_back() {
         let refused = ApiProblem::from(Problem::new("overloaded", "full"));
         assert_eq!((refused.status().as_u16(), refused.retry_after_secs), (429, Some(1)));
-        assert_eq!(refused.answer(None).headers()[header::RETRY_AFTER], "1");
+        assert_eq!(refused.answer(None, Locale::De).headers()[header::RETRY_AFTER], "1");
     }
 
     #[test]

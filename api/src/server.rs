@@ -4,6 +4,7 @@
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http;
+use crate::notifier::Notifier;
 use crate::state::{self, App, Opened};
 use anyhow::Context as _;
 use hyper::server::conn::http1;
@@ -71,10 +72,12 @@ pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
     let Opened { app, admin_key } = state::open(config, clock).await?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
+    let notifier = Notifier::new(config, &app)?;
     let (stop, stopped) = watch::channel(false);
     let server = Server {
         listener,
         app: app.clone(),
+        notifier,
         slots: Arc::new(Semaphore::new(config.connections_max.max(1))),
         drain_secs_max: config.drain_secs_max,
     };
@@ -107,6 +110,7 @@ impl Running {
 struct Server {
     listener: TcpListener,
     app: App,
+    notifier: Notifier,
     slots: Arc<Semaphore>,
     drain_secs_max: u64,
 }
@@ -118,6 +122,7 @@ impl Server {
         let builder = builder();
         let upkeep = tokio::spawn(upkeep(self.app.clone()));
         let paying = tokio::spawn(self.app.desk.clone().work());
+        let notifying = tokio::spawn(self.notifier.run());
         loop {
             let slot = tokio::select! {
                 slot = Arc::clone(&self.slots).acquire_owned() => slot,
@@ -141,6 +146,7 @@ impl Server {
         drop(self.listener);
         upkeep.abort();
         paying.abort();
+        notifying.abort();
         if tokio::time::timeout(Duration::from_secs(self.drain_secs_max), connections.shutdown()).await.is_err() {
             tracing::warn!(secs = self.drain_secs_max, "some requests did not finish in time");
         }

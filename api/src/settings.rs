@@ -61,6 +61,7 @@ mod tests {
             [
                 "CENTWISE_DATABASE_URL",
                 "CENTWISE_KEY",
+                "CENTWISE_SMTP_URL",
                 "CENTWISE_STRIPE_CONNECT_WEBHOOK_SECRETS",
                 "CENTWISE_STRIPE_SECRET_KEY",
                 "CENTWISE_STRIPE_WEBHOOK_SECRETS"

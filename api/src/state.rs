@@ -12,6 +12,7 @@ use metering::cache::Cache;
 use metering::directory::Directory;
 use metering::engine::Engine;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use notices::address::Reach;
 use payments::desk::Desk;
 use rating::TenantId;
 use rating::ids::ApiKeyId;
@@ -51,6 +52,8 @@ pub struct Shared {
     /// By buyer.
     pub agreements: Cache<TenantId, Arc<Vec<Agreement>>>,
     pub platform: TenantId,
+    /// Where webhooks may go.
+    pub reach: Reach,
     pub request_time_max: Duration,
     pub body_bytes_max: usize,
     pub price_list_turns: Arc<Semaphore>,
@@ -100,6 +103,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         tenants_by_id: Cache::new(TENANTS_CACHED_MAX, &generation),
         agreements: Cache::new(TENANTS_CACHED_MAX, &generation),
         platform,
+        reach: config.reach(),
         clock,
         request_time_max: config.request_time_max(),
         body_bytes_max: config.body_bytes_max,

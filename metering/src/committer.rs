@@ -9,6 +9,7 @@ use crate::command::Problem;
 use crate::execution::{Executed, Execution, SWEEP_HOLDS_MAX, expire_page};
 use crate::flights::{Ahead, Flight, Flights, Landed};
 use crate::lanes;
+use crate::lookout::Lookout;
 use crate::work::{Done, Work};
 use ledger::{Hold, HoldState};
 use rating::Instant;
@@ -74,12 +75,12 @@ fn stopped() -> Problem {
 }
 
 /// Starts the one committer; it ends when every [`Queue`] is gone and what was waiting is done.
-pub fn start(journal: Arc<dyn Journal>, clock: Clock) -> (Queue, JoinHandle<()>) {
+pub fn start(journal: Arc<dyn Journal>, clock: Clock, lookout: Lookout) -> (Queue, JoinHandle<()>) {
     let (jobs, waiting) = mpsc::unbounded_channel();
     let places = Arc::new(Semaphore::new(QUEUE_COMMANDS_MAX));
     let worker = match journal.locking().map(|locking| locking.lanes()) {
-        Some(lanes) => tokio::spawn(lanes::run(journal, clock, waiting, lanes)),
-        None => tokio::spawn(Committer { journal, clock, waiting }.run()),
+        Some(lanes) => tokio::spawn(lanes::run(journal, clock, lookout, waiting, lanes)),
+        None => tokio::spawn(Committer { journal, clock, lookout, waiting }.run()),
     };
     (Queue { jobs, places }, worker)
 }
@@ -87,6 +88,7 @@ pub fn start(journal: Arc<dyn Journal>, clock: Clock) -> (Queue, JoinHandle<()>)
 struct Committer {
     journal: Arc<dyn Journal>,
     clock: Clock,
+    lookout: Lookout,
     waiting: mpsc::UnboundedReceiver<Job>,
 }
 
@@ -160,7 +162,12 @@ impl Committer {
         if nothing {
             callers.answer(executed.done);
         } else if small {
-            callers.hear(self.journal.commit(executed.batch).await, executed.done);
+            let sighting = self.lookout.look(&executed.batch, &executed.below_cost);
+            let committed = self.journal.commit(executed.batch).await;
+            if committed.is_ok() {
+                self.lookout.tell(sighting);
+            }
+            callers.hear(committed, executed.done);
         } else {
             flights.push(self.depart(executed, callers, flights.last()));
         }
@@ -168,18 +175,23 @@ impl Committer {
 
     /// Commits in a task of its own, after the batch before, and answers there.
     fn depart(&self, executed: Executed, callers: Callers, before: Option<Landed>) -> Flight {
-        let Executed { done, mut batch, fresh } = executed;
+        let Executed { done, mut batch, fresh, below_cost } = executed;
         let plain = batch.amendments.is_empty() && batch.settled.is_empty();
         let ahead = plain.then(|| Ahead { state: batch.state.clone(), fresh });
-        let journal = Arc::clone(&self.journal);
+        let (journal, lookout) = (Arc::clone(&self.journal), self.lookout.clone());
         let (tell, landed) = watch::channel(None);
         tokio::spawn(async move {
             journal.pack(&mut batch);
+            let sighting = lookout.look(&batch, &below_cost);
             let well = match before {
                 Some(mut before) => before.wait().await,
                 None => true,
             };
             let committed = if well { journal.commit(batch).await } else { Err(before_failed()) };
+            if committed.is_ok() {
+                // Before the batch behind it is committed: the last to tell of an account tells of its last balance.
+                lookout.tell(sighting);
+            }
             // Before anybody hears of it: who sends again must not be worked out on what was lost. Nobody asks
             // after the committer has ended.
             let _told = tell.send(Some(committed.is_ok()));
@@ -213,6 +225,7 @@ impl Committer {
                 continue;
             }
             expire_page(&*self.journal, now, &expired).await?;
+            self.lookout.expired(&expired);
         }
     }
 }

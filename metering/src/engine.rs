@@ -10,6 +10,7 @@ use crate::committer::{self, Clock, Queue};
 use crate::directory::{Customer, Directory};
 use crate::execution::SWEEP_HOLDS_MAX;
 use crate::hold_name::{hold_id, named_hold};
+use crate::lookout::Lookout;
 use crate::prepare::{Desk, Lateness};
 use crate::turn::{self, Known, Turn};
 use crate::void::Void;
@@ -35,6 +36,7 @@ pub struct Engine {
     directory: Directory,
     journal: Arc<dyn Journal>,
     clock: Clock,
+    lookout: Lookout,
     queue: Arc<Mutex<Option<Queue>>>,
     worker: Arc<tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>>,
 }
@@ -48,9 +50,10 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Starts the committer on the present runtime.
     pub fn start(journal: Arc<dyn Journal>, directory: Directory, clock: Clock) -> Self {
-        let (queue, worker) = committer::start(Arc::clone(&journal), Arc::clone(&clock));
+        let lookout = Lookout::default();
+        let (queue, worker) = committer::start(Arc::clone(&journal), Arc::clone(&clock), lookout.clone());
         let (queue, worker) = (Arc::new(Mutex::new(Some(queue))), Arc::new(tokio::sync::Mutex::new(Some(worker))));
-        Self { directory, journal, clock, queue, worker }
+        Self { directory, journal, clock, lookout, queue, worker }
     }
 
     pub fn directory(&self) -> &Directory {
@@ -58,6 +61,10 @@ impl Engine {
     }
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.journal
+    }
+    /// Where to hear of what durable batches changed.
+    pub fn lookout(&self) -> &Lookout {
+        &self.lookout
     }
     pub fn now(&self) -> Instant {
         (self.clock)()
@@ -441,6 +448,13 @@ impl Engine {
             }
         }
         Ok(balance)
+    }
+
+    /// Posted balances and what is held, of many accounts at once; each is zero that was never posted to.
+    pub async fn balances(&self, accounts: &[AccountKey]) -> Result<Vec<(AccountKey, Balance)>, Problem> {
+        let keys = StateKeys { accounts: accounts.to_vec(), ..StateKeys::default() };
+        let state = self.journal.load(&keys).await.map_err(journal_problem)?;
+        Ok(accounts.iter().map(|account| (*account, state.accounts.get(account).copied().unwrap_or_default())).collect())
     }
 
     /// Wakes the committer, so that holds that are over are recorded as such without other traffic.

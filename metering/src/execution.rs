@@ -19,6 +19,8 @@ pub struct Executed {
     pub done: Vec<Done>,
     pub batch: Batch,
     pub fresh: Fresh,
+    /// Records that a seller loses money with, by index.
+    pub below_cost: Vec<u32>,
 }
 
 /// The journal and the batches on their way into it.
@@ -116,8 +118,9 @@ pub fn take_turns(mut turn: Turn, expired: &[Hold], work: Vec<Work>) -> Result<E
         turn.reserve(expired.len() + work.len());
         expired.iter().for_each(|hold| turn.expire(hold));
         let done = work.into_iter().map(|command| turn.take(command)).collect();
+        let below_cost = std::mem::take(&mut turn.below_cost);
         let (batch, fresh) = turn.into_batch();
-        Executed { done, batch, fresh }
+        Executed { done, batch, fresh, below_cost }
     });
     std::panic::catch_unwind(turns).map_err(|_| JournalError::Corrupt("a command panicked; its batch was given up".to_owned()))
 }

@@ -8,6 +8,7 @@ use crate::command::Problem;
 use crate::committer::{COMMIT_COMMANDS_MAX, Clock, Job, Reply, unconfirmed};
 use crate::execution::{Execution, SWEEP_HOLDS_MAX, expire_page, take_turns};
 use crate::flights::Flights;
+use crate::lookout::Lookout;
 use crate::prepare::Prepared;
 use crate::turn::Turn;
 use crate::work::{Done, Work};
@@ -25,10 +26,11 @@ const ATTEMPTS_MAX: u32 = 8;
 const PAUSE_FIRST: Duration = Duration::from_millis(2);
 
 /// Hands every job's commands to the lanes of their roots; ends when no more come and all are done.
-pub async fn run(journal: Arc<dyn Journal>, clock: Clock, mut waiting: mpsc::UnboundedReceiver<Job>, lanes: Lanes) {
+pub async fn run(journal: Arc<dyn Journal>, clock: Clock, lookout: Lookout, mut waiting: mpsc::UnboundedReceiver<Job>, lanes: Lanes) {
     let start = |_| {
         let (pieces, waiting) = mpsc::unbounded_channel();
-        let lane = Lane { journal: Arc::clone(&journal), clock: Arc::clone(&clock), one_root: lanes.one_root, waiting, aside: None };
+        let (journal, clock, lookout) = (Arc::clone(&journal), Arc::clone(&clock), lookout.clone());
+        let lane = Lane { journal, clock, lookout, one_root: lanes.one_root, waiting, aside: None };
         (pieces, tokio::spawn(lane.run()))
     };
     let (ways, workers): (Vec<_>, Vec<_>) = (0..lanes.count.max(1)).map(start).unzip();
@@ -115,6 +117,7 @@ impl Gather {
 struct Lane {
     journal: Arc<dyn Journal>,
     clock: Clock,
+    lookout: Lookout,
     one_root: bool,
     waiting: mpsc::UnboundedReceiver<Piece>,
     /// The next piece, which did not go with the batch before.
@@ -247,7 +250,9 @@ impl Lane {
         let executed = take_turns(*turn, &expired, std::mem::take(&mut part.work))?;
         let (batch, mut done) = (executed.batch, executed.done);
         if !batch.records.is_empty() || !batch.settled.is_empty() {
+            let sighting = self.lookout.look(&batch, &executed.below_cost);
             let placed = locked.commit(batch).await?;
+            self.lookout.tell(sighting);
             done.iter_mut().for_each(|answer| answer.place(&placed));
         }
         Ok(done)
@@ -268,6 +273,7 @@ impl Lane {
         let expired = locked.expired_holds(now, SWEEP_HOLDS_MAX).await?;
         if expired.len() >= SWEEP_HOLDS_MAX {
             expire_page(&*locked, now, &expired).await?;
+            self.lookout.expired(&expired);
             return Ok(Before::Again);
         }
         let flights = Flights::default();

@@ -24,6 +24,7 @@ pub mod holds;
 pub mod input;
 pub mod keys;
 mod lanes;
+pub mod lookout;
 pub mod member;
 pub mod money;
 pub mod numbers;

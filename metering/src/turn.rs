@@ -32,6 +32,8 @@ pub struct Turn {
     batch: Batch,
     /// This batch's own records, by key.
     fresh: Fresh,
+    /// Records that a seller loses money with, by index.
+    pub below_cost: Vec<u32>,
 }
 
 /// Records by the keys of their names; the names are compared too.
@@ -45,6 +47,7 @@ pub struct Saved {
     states: States,
     batch: Batch,
     fresh: Fresh,
+    below_cost: Vec<u32>,
 }
 
 /// Where a record stands: in the journal, or in this batch.
@@ -58,7 +61,8 @@ impl Turn {
     pub fn new(now: Instant, keys: StateKeys, state: State, known: Known, later: HashMap<Seq, Arc<Record>>) -> Self {
         let (states, accounts) = States::new(state);
         let books = Books::load(keys.accounts, &accounts);
-        Self { now, books, states, known, later, batch: Batch { committed_at: now, ..Batch::default() }, fresh: Fresh::default() }
+        let batch = Batch { committed_at: now, ..Batch::default() };
+        Self { now, books, states, known, later, batch, fresh: Fresh::default(), below_cost: Vec::new() }
     }
 
     /// Room for this many records.
@@ -134,12 +138,18 @@ impl Turn {
 
     /// Everything a command may change, to go back to.
     pub fn save(&self) -> Saved {
-        Saved { books: self.books.clone(), states: self.states.clone(), batch: self.batch.clone(), fresh: self.fresh.clone() }
+        Saved {
+            books: self.books.clone(),
+            states: self.states.clone(),
+            batch: self.batch.clone(),
+            fresh: self.fresh.clone(),
+            below_cost: self.below_cost.clone(),
+        }
     }
 
     pub fn restore(&mut self, saved: Saved) {
-        let Saved { books, states, batch, fresh } = saved;
-        (self.books, self.states, self.batch, self.fresh) = (books, states, batch, fresh);
+        let Saved { books, states, batch, fresh, below_cost } = saved;
+        (self.books, self.states, self.batch, self.fresh, self.below_cost) = (books, states, batch, fresh, below_cost);
     }
 
     pub fn amend(&mut self, of: Seq, kind: Kind, by: usize) {
@@ -296,6 +306,7 @@ impl Turn {
             ..event_body(&prepared)
         };
         let mut key = Some(prepared.name().key);
+        let below_cost = body.charges.windows(2).any(|pair| pair[0].exact < pair[1].exact);
         let mut record = record_of(prepared, kind, body);
         if kept.is_some_and(|kept| kept.identity == record.identity) {
             // The kept record is the one that its identity finds.
@@ -303,6 +314,9 @@ impl Turn {
             key = None;
         }
         let index = self.push(record, key);
+        if below_cost {
+            self.below_cost.push(index as u32);
+        }
         if let Some(kept) = kept {
             self.amend(kept.seq, kind, index);
             self.settle(kept.seq);

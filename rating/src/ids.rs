@@ -101,6 +101,14 @@ id!(/// Money in through a payment provider.
     TopUpId, "top");
 id!(/// Money that came in, given back on our word.
     RefundId, "rfd");
+id!(/// Something that a tenant is told of.
+    NoticeId, "ntc");
+id!(/// Where a tenant's own programs hear of things.
+    EndpointId, "whe");
+id!(/// Whom to write to.
+    ContactId, "ctc");
+id!(/// One notice on its way to one endpoint or contact.
+    DeliveryId, "dlv");
 
 #[cfg(test)]
 mod tests {

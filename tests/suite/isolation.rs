@@ -32,7 +32,7 @@ fn row(operation: &'static str, path: impl Into<String>, body: Value, want: [&'s
     Row { operation, path: path.into(), body, want }
 }
 
-fn reading(market: &Market, top_up: &str) -> Vec<Row> {
+fn reading(market: &Market, filled: &Filled) -> Vec<Row> {
     let (card, none) = (market.id("retail"), Value::Null);
     let get = |operation, path: &str, want| row(operation, path, none.clone(), want);
     vec![
@@ -42,11 +42,13 @@ fn reading(market: &Market, top_up: &str) -> Vec<Row> {
         get("GET /v1/accounts/{tenant}", "/v1/accounts/muster", READ),
         get("GET /v1/accounts/{tenant}/entries", "/v1/accounts/muster/entries", READ),
         get("GET /v1/accounts/{tenant}/statement", "/v1/accounts/muster/statement?from=2026-11-01T00:00:00Z", READ),
+        get("GET /v1/accounts/{tenant}/threshold", "/v1/accounts/muster/threshold", READ),
         get("GET /v1/agreements", "/v1/agreements", OWN),
         get("GET /v1/agreements", "/v1/agreements?buyer=muster", READ),
         get("GET /v1/api-keys", "/v1/api-keys", OWN),
         get("GET /v1/audit-log", "/v1/audit-log", OWN),
         get("GET /v1/commissions", "/v1/commissions?reseller=muster&from=2026-11-01T00:00:00Z", READ),
+        get("GET /v1/contacts", "/v1/contacts", OWN),
         get("GET /v1/holds/{hold}", "/v1/holds/held", READ),
         get("GET /v1/meters", "/v1/meters", OWN),
         get("GET /v1/meters/{meter}", "/v1/meters/call", OWN),
@@ -64,15 +66,21 @@ fn reading(market: &Market, top_up: &str) -> Vec<Row> {
         get("GET /v1/top-ups", "/v1/top-ups", OWN),
         get("GET /v1/top-ups", "/v1/top-ups?tenant=acme-43", READ),
         get("GET /v1/top-ups/terms", "/v1/top-ups/terms", OWN),
-        get("GET /v1/top-ups/{top_up}", &format!("/v1/top-ups/{top_up}"), READ),
+        get("GET /v1/top-ups/{top_up}", &format!("/v1/top-ups/{}", filled.top_up), READ),
         get("GET /v1/usage-events", "/v1/usage-events?customer=acme-43", READ),
         get("GET /v1/usage-events/unrated", "/v1/usage-events/unrated?root=muster", READ),
         get("GET /v1/usage-events/{source}/{id}", "/v1/usage-events/default/posted", READ),
+        get("GET /v1/webhook-endpoints", "/v1/webhook-endpoints", OWN),
+        get("GET /v1/webhook-endpoints/{endpoint}", &format!("/v1/webhook-endpoints/{}", filled.endpoint), READ),
+        get("GET /v1/webhook-endpoints/{endpoint}/deliveries", &format!("/v1/webhook-endpoints/{}/deliveries", filled.endpoint), READ),
         row("POST /v1/price", "/v1/price", call("p", "acme-43", "60"), READ),
     ]
 }
 
-fn writing(market: &Market, top_up: &str) -> Vec<Row> {
+fn writing(market: &Market, filled: &Filled) -> Vec<Row> {
+    let (endpoint, contact) = (&filled.endpoint, &filled.contact);
+    let hook = json!({ "url": "https://hooks.example/in", "tenant": "muster" });
+    let written_to = json!({ "address": "ops@example.com", "tenant": "muster" });
     let card = market.id("retail");
     let doc =
         json!({ "currency": "EUR", "rates": [{ "key": "sms", "meter": "sms", "price": { "model": "per_unit", "unit_price": "9" } }] });
@@ -85,7 +93,7 @@ fn writing(market: &Market, top_up: &str) -> Vec<Row> {
         row("POST /v1/top-ups", "/v1/top-ups", money, WRITE),
         row(
             "POST /v1/top-ups/{top_up}/refunds",
-            format!("/v1/top-ups/{top_up}/refunds"),
+            format!("/v1/top-ups/{}/refunds", filled.top_up),
             json!({ "cents": 100, "reason": "a test" }),
             OPERATOR,
         ),
@@ -130,6 +138,26 @@ fn writing(market: &Market, top_up: &str) -> Vec<Row> {
         row("POST /v1/agreements", "/v1/agreements", terms, WRITE),
         row("POST /v1/api-keys/{key}/revoke", format!("/v1/api-keys/{}/revoke", market.id("muster key")), json!({}), WRITE),
         row("POST /v1/tenants/{tenant}/close", "/v1/tenants/acme-43/close", json!({}), WRITE),
+        row("PUT /v1/accounts/{tenant}/threshold", "/v1/accounts/muster/threshold", json!({ "low_cents": 5 }), WRITE),
+        row("POST /v1/contacts", "/v1/contacts", written_to, WRITE),
+        row("PATCH /v1/contacts/{contact}", format!("/v1/contacts/{contact}"), json!({ "locale": "fr" }), WRITE),
+        row("DELETE /v1/contacts/{contact}", format!("/v1/contacts/{contact}"), Value::Null, WRITE),
+        row("POST /v1/webhook-endpoints", "/v1/webhook-endpoints", hook, WRITE),
+        row("PATCH /v1/webhook-endpoints/{endpoint}", format!("/v1/webhook-endpoints/{endpoint}"), json!({ "subtree": true }), WRITE),
+        row(
+            "POST /v1/webhook-endpoints/{endpoint}/rotate-secret",
+            format!("/v1/webhook-endpoints/{endpoint}/rotate-secret"),
+            json!({}),
+            WRITE,
+        ),
+        row("POST /v1/webhook-endpoints/{endpoint}/test", format!("/v1/webhook-endpoints/{endpoint}/test"), json!({}), WRITE),
+        row(
+            "POST /v1/webhook-endpoints/{endpoint}/deliveries/{delivery}/replay",
+            format!("/v1/webhook-endpoints/{endpoint}/deliveries/{}/replay", filled.delivery),
+            json!({}),
+            WRITE,
+        ),
+        row("DELETE /v1/webhook-endpoints/{endpoint}", format!("/v1/webhook-endpoints/{endpoint}"), Value::Null, WRITE),
     ]
 }
 
@@ -147,7 +175,7 @@ async fn ask(market: &Market, key: Option<&str>, row: &Row) -> Answer {
         "POST /v1/rate-cards/{card}/import" | "POST /v1/ingest/asterisk" => asking.sending("text/csv"),
         _ => asking,
     };
-    asking.once(&format!("{}-{}", key.unwrap_or("nobody"), row.path)).ask(method, &row.path, body.into()).await.unwrap()
+    asking.once(&format!("{}-{method}-{}", key.unwrap_or("nobody"), row.path)).ask(method, &row.path, body.into()).await.unwrap()
 }
 
 fn documented() -> BTreeSet<String> {
@@ -160,8 +188,15 @@ fn documented() -> BTreeSet<String> {
     paths.iter().flat_map(of).collect()
 }
 
-/// What the requests are about; the id of a top-up.
-async fn fill(market: &Market) -> String {
+/// What of muster's the paths name.
+struct Filled {
+    endpoint: String,
+    contact: String,
+    delivery: String,
+    top_up: String,
+}
+
+async fn fill(market: &Market) -> Filled {
     let muster = market.by("muster admin");
     muster.post("/v1/usage-events", call("posted", "acme-43", "600")).await.ok();
     muster.post("/v1/usage-events", call("unknown", "nobody", "600")).await.ok();
@@ -177,15 +212,21 @@ async fn fill(market: &Market) -> String {
     let desk = &market.served.running.app.desk;
     desk.poll(rating::Instant(0)).await.unwrap();
     while !desk.round().await.unwrap().is_idle() {}
-    page["id"].as_str().unwrap().to_owned()
+    let id = |made: Value, field: &str| made[field].as_str().unwrap().to_owned();
+    // Of places that nobody finds.
+    let endpoint = id(muster.post("/v1/webhook-endpoints", json!({ "url": "https://muster.invalid/hook" })).await.ok(), "id");
+    let contact = id(muster.post("/v1/contacts", json!({ "address": "ops@muster.invalid" })).await.ok(), "id");
+    let delivery = id(muster.post(&format!("/v1/webhook-endpoints/{endpoint}/test"), json!({})).await.ok(), "delivery");
+    let top_up = page["id"].as_str().unwrap().to_owned();
+    Filled { endpoint, contact, delivery, top_up }
 }
 
 /// What belongs to muster and is named in no answer to others.
-const SECRETS: [&str; 4] = ["acme-43", "\"retail\"", "muster read", "\"posted\""];
+const SECRETS: [&str; 5] = ["acme-43", "\"retail\"", "muster read", "\"posted\"", "muster.invalid"];
 
 async fn every_operation_knows_its_callers(market: Market) {
-    let top_up = fill(&market).await;
-    let (reading, writing) = (reading(&market, &top_up), writing(&market, &top_up));
+    let filled = fill(&market).await;
+    let (reading, writing) = (reading(&market, &filled), writing(&market, &filled));
     let listed: BTreeSet<String> = reading.iter().chain(&writing).map(|row| row.operation.to_owned()).collect();
     assert_eq!(listed, documented(), "every operation of the document is asked, and no other");
     let before = (market.balance("acme-43").await, market.balance("muster").await);

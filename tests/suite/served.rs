@@ -180,6 +180,6 @@ async fn start(books: &Books, now: &str, stripe: &FakeStripe) -> Running {
         ..PaymentSettings::default()
     };
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let config = Config { listen, data_dir, database_url, limits, payments, ..Config::default() };
+    let config = Config { listen, data_dir, database_url, limits, payments, webhooks_to_private: true, ..Config::default() };
     server::serve(&config, Clock::at(crate::world::instant(now))).await.unwrap()
 }

@@ -3,6 +3,7 @@
 use crate::world::{Backend, NOW, World, on_every_journal, per_unit, prices};
 use metering::command::{MoneyKind, Outcome};
 use metering::committer::{self, QUEUE_COMMANDS_MAX};
+use metering::lookout::Lookout;
 use metering::work::Work;
 use rating::Currency;
 use serde_json::json;
@@ -288,7 +289,8 @@ async fn a_failed_batch_takes_along_what_was_worked_out_on_it(backend: Backend) 
 async fn a_full_queue_refuses_at_once(backend: Backend) {
     let world = World::new(backend).await;
     let now = world.now();
-    let (queue, worker) = committer::start(std::sync::Arc::clone(&world.journal), std::sync::Arc::new(move || now));
+    let clock = std::sync::Arc::new(move || now);
+    let (queue, worker) = committer::start(std::sync::Arc::clone(&world.journal), clock, Lookout::default());
     let sweeps = |count: usize| (0..count).map(|_| Work::Sweep { root: rating::TenantId(1) }).collect::<Vec<_>>();
     assert_eq!(queue.submit(sweeps(QUEUE_COMMANDS_MAX + 1)).await.unwrap_err().code, "overloaded");
     assert_eq!(queue.submit(sweeps(QUEUE_COMMANDS_MAX)).await.unwrap().len(), QUEUE_COMMANDS_MAX);

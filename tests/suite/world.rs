@@ -280,6 +280,12 @@ impl World {
     pub fn next_id(&self) -> i64 {
         self.ids.fetch_add(1, Ordering::SeqCst)
     }
+    /// Time and ids for notices: those of this world.
+    pub fn notices_clock(&self) -> notices::Clock {
+        static IDS: AtomicI64 = AtomicI64::new(10_000_000);
+        let clock = Arc::clone(&self.clock);
+        notices::Clock { now: Arc::new(move || Instant(clock.load(Ordering::SeqCst))), id: Arc::new(|| IDS.fetch_add(1, Ordering::SeqCst)) }
+    }
     pub fn actor(&self) -> Actor {
         Actor { key: None, tenant: self.platform.id, at: self.now(), request_id: "test".into(), reason: None }
     }

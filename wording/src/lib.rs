@@ -12,6 +12,6 @@ mod messages;
 mod money;
 
 pub use dates::{date, date_time, instant};
-pub use locale::Locale;
+pub use locale::{Locale, UnknownLocale};
 pub use messages::{Arg, has, say};
 pub use money::{money, whole};

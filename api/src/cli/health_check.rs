@@ -4,13 +4,14 @@
 use super::Ended;
 use super::{database::Database, health_payments};
 use crate::clock::Clock;
-use crate::config::Place;
+use crate::config::{MailSettings, Place};
 use crate::paying::PaymentSettings;
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use serde::Serialize;
 use std::io::Write;
 use store::db::{Db, PostgresOptions};
 use store::sqlite::health::{Health, look_at_file};
+use wording::Locale;
 
 /// Look at the database, the balances and anomalies, for cron: exit code 0, 1 or 2
 #[derive(Debug, clap::Args)]
@@ -25,6 +26,14 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     payments: PaymentSettings,
+    /// Whom to write to when something is wrong
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// Language of that e-mail: de, en or fr
+    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+    email_language: Locale,
+    #[command(flatten)]
+    mail: MailSettings,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -42,6 +51,31 @@ pub struct Check {
     pub detail: String,
 }
 
+impl Status {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "WARNING",
+            Self::Failure => "FAILURE",
+        }
+    }
+}
+
+impl Check {
+    fn line(&self) -> String {
+        format!("{:<8} {:<10} {}", self.status.word(), self.name, self.detail)
+    }
+}
+
+/// Through the server's mail server; what is well is left out.
+fn write_to(args: &Args, address: &str, status: Status, checks: &[Check]) -> anyhow::Result<()> {
+    let mailer = args.mail.mailer()?.context("set CENTWISE_SMTP_URL and CENTWISE_MAIL_FROM")?;
+    let findings: Vec<String> = checks.iter().filter(|check| check.status != Status::Ok).map(Check::line).collect();
+    let mail = notices::mail::alert(args.email_language, status.word(), &findings.join("\n"));
+    let id = format!("health-{}", Clock::system().id());
+    Ok(super::runtime()?.block_on(mailer.send(address, &id, args.email_language, &mail))?)
+}
+
 #[derive(Debug, Serialize)]
 struct Verdict<'a> {
     status: Status,
@@ -54,16 +88,14 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&Verdict { status, checks: &checks })?)?;
     } else {
-        for Check { name, status, detail } in checks.iter().filter(|check| args.verbose || check.status != Status::Ok) {
-            let word = match status {
-                Status::Ok => "ok",
-                Status::Warning => "WARNING",
-                Status::Failure => "FAILURE",
-            };
-            writeln!(out, "{word:<8} {name:<10} {detail}")?;
+        for check in checks.iter().filter(|check| args.verbose || check.status != Status::Ok) {
+            writeln!(out, "{}", check.line())?;
         }
     }
     out.flush()?;
+    if let (Some(address), true) = (&args.email, status != Status::Ok) {
+        write_to(args, address, status, &checks).context("the e-mail about this was not sent")?;
+    }
     match status {
         Status::Ok => Ok(Ended::Well),
         Status::Warning => Ok(Ended::Findings),
@@ -96,7 +128,7 @@ fn look(args: &Args) -> anyhow::Result<Health> {
 fn judged(health: &Health) -> Vec<Check> {
     let when = |count: i64, status| if count == 0 { Status::Ok } else { status };
     let last = health.last_record_at.map_or_else(|| "none yet".to_owned(), |at| format!("the last at {at}"));
-    let check = |name, status, detail| Check { name, status, detail };
+    let (check, late) = (|name, status, detail| Check { name, status, detail }, health.undelivered);
     vec![
         check("database", Status::Ok, format!("{} records, {last}", health.records)),
         check(
@@ -115,17 +147,30 @@ fn judged(health: &Health) -> Vec<Check> {
             when(health.overdue_holds, Status::Warning),
             format!("{} open, {} of them over (a running server sweeps them)", health.open_holds, health.overdue_holds),
         ),
+        check(
+            "notices",
+            when(late.unsent + late.overdue + late.failed, Status::Warning),
+            format!(
+                "{} not sent (a running server sends them), {} failed in the last day, {} endpoints disabled",
+                late.unsent + late.overdue,
+                late.failed,
+                late.disabled
+            ),
+        ),
     ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use store::records::Undelivered;
 
     #[test]
     fn what_is_wrong_decides() {
         let worst = |health: Health| judged(&health).iter().map(|check| check.status).max();
         assert_eq!(worst(Health::default()), Some(Status::Ok));
+        let undelivered = Undelivered { failed: 1, ..Undelivered::default() };
+        assert_eq!(worst(Health { undelivered, ..Health::default() }), Some(Status::Warning));
         assert_eq!(worst(Health { unrated: 1, open_holds: 7, ..Health::default() }), Some(Status::Warning));
         assert_eq!(worst(Health { overdrawn: 1, unbalanced: 1, ..Health::default() }), Some(Status::Failure));
     }

@@ -11,7 +11,9 @@ pub mod answers;
 pub mod api_keys;
 pub mod audit_log;
 pub mod commissions;
+pub mod contacts;
 pub mod decks;
+pub mod deliveries;
 pub mod diff;
 pub mod docs;
 pub mod document;
@@ -34,9 +36,11 @@ pub mod summaries;
 pub mod tenants;
 #[cfg(test)]
 mod tests;
+pub mod thresholds;
 pub mod top_ups;
 pub mod usage_events;
 pub mod versions;
+pub mod webhook_endpoints;
 pub mod write;
 
 use crate::limits::Class;
@@ -102,6 +106,19 @@ fn other() -> OpenApiRouter<App> {
         .routes(routes!(api_keys::revoke_api_key))
         .routes(routes!(audit_log::list_audit_log))
         .routes(routes!(health::metrics))
+        .routes(routes!(thresholds::get_threshold, thresholds::set_threshold))
+        .routes(routes!(contacts::create_contact, contacts::list_contacts))
+        .routes(routes!(contacts::change_contact, contacts::delete_contact))
+        .routes(routes!(webhook_endpoints::create_webhook_endpoint, webhook_endpoints::list_webhook_endpoints))
+        .routes(routes!(
+            webhook_endpoints::get_webhook_endpoint,
+            webhook_endpoints::change_webhook_endpoint,
+            webhook_endpoints::delete_webhook_endpoint
+        ))
+        .routes(routes!(webhook_endpoints::rotate_webhook_secret))
+        .routes(routes!(webhook_endpoints::test_webhook_endpoint))
+        .routes(routes!(deliveries::list_deliveries))
+        .routes(routes!(deliveries::replay_delivery))
 }
 
 fn open() -> OpenApiRouter<App> {

@@ -14,6 +14,7 @@ use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+use wording::Locale;
 
 const REQUEST_ID_CHARS_MAX: usize = 128;
 
@@ -21,11 +22,24 @@ const REQUEST_ID_CHARS_MAX: usize = 128;
 #[derive(Debug, Clone)]
 pub struct RequestId(pub Arc<str>);
 
+/// Who reads a refusal.
+struct Reader {
+    id: RequestId,
+    locale: Locale,
+}
+
+/// What the caller asks for, English unless it does.
+fn locale(headers: &HeaderMap) -> Locale {
+    let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    asked.map_or(Locale::En, Locale::of_accept_language)
+}
+
 /// Of requests that no route took.
 const UNMATCHED: &str = "unmatched";
 
 pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = RequestId(request_id(&app, request.headers()));
+    let reader = Reader { id: id.clone(), locale: locale(request.headers()) };
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
     request.extensions_mut().insert(id.clone());
@@ -33,10 +47,12 @@ pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> 
     let inner = AssertUnwindSafe(next.run(request)).catch_unwind();
     let response = match tokio::time::timeout(app.request_time_max, inner).await {
         Ok(Ok(response)) => response,
-        Ok(Err(panic)) => problem(&ApiProblem::internal(&panic_text(panic.as_ref())), &id),
-        Err(_elapsed) => problem(&ApiProblem::new("timeout", "it may or may not have been carried out; send the same request again"), &id),
+        Ok(Err(panic)) => problem(&ApiProblem::internal(&panic_text(panic.as_ref())), &reader),
+        Err(_elapsed) => {
+            problem(&ApiProblem::new("timeout", "it may or may not have been carried out; send the same request again"), &reader)
+        }
     };
-    let mut response = finish(response, &id);
+    let mut response = finish(response, &reader);
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert("x-request-id", value);
     }
@@ -56,9 +72,9 @@ fn request_id(app: &App, headers: &HeaderMap) -> Arc<str> {
 }
 
 /// Turns refusals, and whatever bare status a library answered with, into problem+json.
-fn finish(mut response: Response, id: &RequestId) -> Response {
+fn finish(mut response: Response, reader: &Reader) -> Response {
     if let Some(refused) = response.extensions_mut().remove::<ApiProblem>() {
-        let mut answer = problem(&refused, id);
+        let mut answer = problem(&refused, reader);
         carry_headers(response.headers(), answer.headers_mut());
         return answer;
     }
@@ -66,15 +82,15 @@ fn finish(mut response: Response, id: &RequestId) -> Response {
     let ours = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/"));
     if (status.is_client_error() || status.is_server_error()) && !ours {
         let (code, detail) = code_of_status(status);
-        let mut answer = problem(&ApiProblem::new(code, detail), id);
+        let mut answer = problem(&ApiProblem::new(code, detail), reader);
         carry_headers(response.headers(), answer.headers_mut());
         return answer;
     }
     response
 }
 
-fn problem(refused: &ApiProblem, id: &RequestId) -> Response {
-    refused.answer(Some(&id.0))
+fn problem(refused: &ApiProblem, reader: &Reader) -> Response {
+    refused.answer(Some(&reader.id.0), reader.locale)
 }
 
 /// `Allow` and the limits stay; what described the old body goes.

@@ -190,6 +190,10 @@ impl<T: Serialize> Done<T> {
     pub fn ok(body: T) -> Self {
         Self { status: StatusCode::OK, body }
     }
+    /// It will happen.
+    pub fn accepted(body: T) -> Self {
+        Self { status: StatusCode::ACCEPTED, body }
+    }
     fn store(self) -> Result<Stored, ApiProblem> {
         let body = serde_json::to_vec(&self.body).map_err(|error| ApiProblem::internal(&error))?;
         Ok(Stored { status: self.status.as_u16(), body })

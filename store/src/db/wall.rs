@@ -24,6 +24,11 @@ const TABLES: &[&str] = &[
     "top_ups",
     "payments",
     "refunds",
+    "webhook_endpoints",
+    "contacts",
+    "notices",
+    "deliveries",
+    "balance_thresholds",
 ];
 
 const MAKE: &str = "create role centwise_reader nologin";

@@ -55,6 +55,11 @@ pub(super) const TABLES: &[Table] = &[
     same("payments"),
     same("refunds"),
     same("provider_events"),
+    same("webhook_endpoints"),
+    same("contacts"),
+    same("notices"),
+    same("deliveries"),
+    same("balance_thresholds"),
 ];
 
 /// What an entry of the audit log is about, where that is a record of the journal.

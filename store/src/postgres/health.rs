@@ -4,6 +4,7 @@ use super::{audit, heads, sql};
 use crate::db::Db;
 use crate::journal::{JournalError, Result, Seq, State};
 use crate::payments_look::{LATE_SECS, LOOK, Row, STUCK_SECS};
+use crate::records::{late_and_lately, undelivered};
 use crate::sqlite::health::{Health, overdrawn, unbalanced};
 use ledger::HoldState;
 use rating::Instant;
@@ -25,7 +26,9 @@ pub async fn look_at_database(db: &Db, now: Instant) -> Result<Health> {
     let (late, stuck) = (now.plus_secs(-LATE_SECS).micros(), now.plus_secs(-STUCK_SECS).micros());
     let payments: Row = sqlx::query_as(LOOK).bind(late).bind(stuck).fetch_one(&mut *snapshot).await?;
     let open = || state.holds.values().filter(|hold| hold.state == HoldState::Open);
+    let (due, since) = late_and_lately(now);
     Ok(Health {
+        undelivered: sqlx::query_as(undelivered()).bind(due).bind(since).fetch_one(&mut *snapshot).await?,
         records: heads.iter().map(|head| head.last_seq - heads::first_seq(head.number) + 1).sum(),
         last_record_at: last.map(Instant),
         unrated: sqlx::query_scalar(sql::COUNT_UNRATED).fetch_one(&mut *snapshot).await?,

@@ -4,6 +4,7 @@
 use super::states::{self, Accounts};
 use crate::journal::Result;
 use crate::payments_look::{IS_MIGRATED, LATE_SECS, LOOK, PaymentsLook, Row, STUCK_SECS};
+use crate::records::{Undelivered, late_and_lately, undelivered};
 use ledger::{AccountKey, AccountKind, Balance};
 use rating::{Cents, Currency, Instant};
 use sqlx::{Connection, SqliteConnection};
@@ -32,6 +33,8 @@ pub struct Health {
     /// Prepaid balances below their limit.
     pub overdrawn: i64,
     pub payments: PaymentsLook,
+    /// Notices that did not arrive.
+    pub undelivered: Undelivered,
 }
 
 /// Looks at a database file, also beside a running server. `now` decides which holds are over.
@@ -43,6 +46,7 @@ pub async fn look_at_file(file: &Path, now: Instant) -> Result<Health> {
     let limits: HashMap<i64, i64> =
         sqlx::query_as(LIMITS).bind(now.micros()).bind(now.micros()).fetch_all(&mut *snapshot).await?.into_iter().collect();
     Ok(Health {
+        undelivered: late_notices(&mut snapshot, now).await?,
         records: count(&mut snapshot, RECORDS).await?,
         last_record_at: last.map(Instant),
         unrated: count(&mut snapshot, UNRATED).await?,
@@ -62,6 +66,16 @@ async fn payments(conn: &mut SqliteConnection, now: Instant) -> Result<PaymentsL
     let (late, stuck) = (now.plus_secs(-LATE_SECS).micros(), now.plus_secs(-STUCK_SECS).micros());
     let row: Row = sqlx::query_as(LOOK).bind(late).bind(stuck).fetch_one(conn).await?;
     Ok(row.into())
+}
+
+/// Likewise no notices.
+async fn late_notices(conn: &mut SqliteConnection, now: Instant) -> Result<Undelivered> {
+    const IS_MIGRATED: &str = "select count(*) from sqlite_master where type = 'table' and name = 'deliveries'";
+    if count(conn, IS_MIGRATED).await? == 0 {
+        return Ok(Undelivered::default());
+    }
+    let (due, since) = late_and_lately(now);
+    Ok(sqlx::query_as(undelivered()).bind(due).bind(since).fetch_one(conn).await?)
 }
 
 /// Currencies that do not sum to zero, and accounts that hold less than nothing.

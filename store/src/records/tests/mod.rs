@@ -24,6 +24,7 @@ macro_rules! on_every_database {
     };
 }
 
+mod notices;
 mod races;
 mod sales;
 mod service;

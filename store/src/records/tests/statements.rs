@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::records::sql::any_of_array;
-use crate::records::{agreements, audit, bulk, cards, column_maps, idempotency, keys, meters, platform, sql, tenants, versions};
+use crate::records::{agreements, audit, bulk, cards, column_maps, contacts, deliveries, endpoints, idempotency, keys};
+use crate::records::{inbox, meters, notices, payments, platform, refunds, sql, tenants, thresholds, top_ups, versions};
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 
 const FILES: &[&[(&str, &str)]] = &[
@@ -11,16 +12,21 @@ const FILES: &[&[(&str, &str)]] = &[
     bulk::STATEMENTS,
     cards::STATEMENTS,
     column_maps::STATEMENTS,
+    contacts::STATEMENTS,
+    deliveries::STATEMENTS,
+    endpoints::STATEMENTS,
     idempotency::STATEMENTS,
     inbox::STATEMENTS,
     keys::STATEMENTS,
     meters::STATEMENTS,
     payments::STATEMENTS,
+    notices::STATEMENTS,
     platform::STATEMENTS,
     refunds::STATEMENTS,
     sql::STATEMENTS,
     tenants::STATEMENTS,
     top_ups::STATEMENTS,
+    thresholds::STATEMENTS,
     versions::STATEMENTS,
 ];
 
@@ -60,8 +66,11 @@ async fn look_ups_use_their_index_and_never_sort() {
         (agreements::STATEMENTS, "BY_BUYERS", "agreements_by_buyer"),
         (audit::STATEMENTS, "NEWEST_FIRST_BELOW", "audit_log_by_root"),
         (cards::STATEMENTS, "BY_NAME", "rate_cards_by_name"),
+        (deliveries::STATEMENTS, "DUE_OF_TARGET", "deliveries_due"),
+        (deliveries::STATEMENTS, "OF_TARGET", "deliveries_by_target"),
         (idempotency::STATEMENTS, "PURGE", "idempotency_by_age"),
         (keys::STATEMENTS, "BY_HASH", "api_keys_by_hash"),
+        (notices::STATEMENTS, "UNSENT", "notices_unsent"),
         (versions::STATEMENTS, "PUBLISHED", "card_versions_by_effective_from"),
     ];
     for (statements, name, index) in cases {

@@ -1,0 +1,175 @@
+//! `/v1/contacts`: whom to write to, in which language, and of what.
+
+use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
+use crate::http::page::{List, PageQuery};
+use crate::http::tenants::at_field;
+use crate::http::webhook_endpoints::wanted_kinds;
+use crate::http::write::{Done, Write};
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use rating::ids::ContactId;
+use serde::{Deserialize, Serialize};
+use store::records::{Contact, ContactPatch, NoticeKind, Wanted};
+use wording::Locale;
+
+/// An address that is written to.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Contact)]
+pub struct ContactBody {
+    #[schema(example = "ctc_0dks8xn2a4m1c")]
+    pub id: String,
+    /// Whose it is, by external id.
+    #[schema(example = "acme-42")]
+    pub tenant: String,
+    #[schema(example = "billing@acme.example")]
+    pub address: String,
+    /// `de`, `en` or `fr`.
+    #[schema(example = "de")]
+    pub locale: String,
+    /// Empty: every kind.
+    #[schema(value_type = Vec<String>, example = json!(["balance.low", "top_up.succeeded"]))]
+    pub kinds: Vec<NoticeKind>,
+    /// Also what happens to tenants below.
+    pub subtree: bool,
+    pub created_at: String,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewContact, example = json!({"address": "billing@acme.example", "locale": "de", "kinds": ["balance.low"], "tenant": "acme-42"}))]
+pub struct NewContactBody {
+    pub address: String,
+    /// `de`, `en` or `fr`. Default: `en`.
+    pub locale: Option<String>,
+    /// Default: the key's own tenant.
+    pub tenant: Option<String>,
+    /// Default: every kind.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub kinds: Vec<NoticeKind>,
+    /// Also what happens to tenants below. Default: no.
+    #[serde(default)]
+    pub subtree: bool,
+}
+
+/// What to change; what is left out stays.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ContactChange, example = json!({"locale": "fr"}))]
+pub struct ContactChange {
+    pub address: Option<String>,
+    pub locale: Option<String>,
+    /// Empty: every kind.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub kinds: Option<Vec<NoticeKind>>,
+    pub subtree: Option<bool>,
+}
+
+fn checked_locale(locale: &str) -> Result<String, ApiProblem> {
+    let locale: Locale =
+        locale.parse().map_err(|error: wording::UnknownLocale| ApiProblem::field("invalid_field", "locale", error.to_string()))?;
+    Ok(locale.code().to_owned())
+}
+
+fn check_address(address: &str) -> Result<(), ApiProblem> {
+    if notices::mail::is_address(address) {
+        return Ok(());
+    }
+    Err(ApiProblem::field("invalid_field", "address", "expected an e-mail address, such as billing@example.com"))
+}
+
+async fn shown(app: &App, contact: &Contact) -> Result<ContactBody, ApiProblem> {
+    Ok(ContactBody {
+        id: contact.id.to_string(),
+        tenant: auth::tenant_by_id(app, contact.tenant).await?.external_id.clone(),
+        address: contact.address.clone(),
+        locale: contact.locale.clone(),
+        kinds: contact.wanted.kinds.clone().unwrap_or_default(),
+        subtree: contact.wanted.subtree,
+        created_at: contact.created_at.to_string(),
+    })
+}
+
+async fn visible_contact(app: &App, access: &Access, id: &str) -> Result<Contact, ApiProblem> {
+    let missing = || ApiProblem::not_found("contact");
+    let id: ContactId = id.parse().map_err(|_| missing())?;
+    let contact = app.records_of(access).contact(id).await?.ok_or_else(missing)?;
+    let tenant = auth::tenant_by_id(app, contact.tenant).await?;
+    if access.sees(&tenant) { Ok(contact) } else { Err(missing()) }
+}
+
+/// Add an address to write to
+#[utoipa::path(post, path = "/v1/contacts", tag = "contacts", request_body = NewContactBody, responses((status = 201, body = ContactBody)))]
+pub async fn create_contact(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+    let new: NewContactBody = write.read()?;
+    let tenant = match &new.tenant {
+        Some(name) => tenant_named(&app, &key, name).await.map_err(|refused| at_field(refused, "tenant"))?,
+        None => auth::tenant_by_id(&app, key.key.tenant).await?,
+    };
+    check_address(&new.address)?;
+    let contact = Contact {
+        id: ContactId(app.clock.id()),
+        root: tenant.root,
+        tenant: tenant.id,
+        address: new.address,
+        locale: new.locale.as_deref().map_or_else(|| Ok(Locale::default().code().to_owned()), checked_locale)?,
+        wanted: Wanted { kinds: wanted_kinds(new.kinds)?, subtree: new.subtree },
+        created_at: app.clock.now(),
+    };
+    let work = async {
+        app.records.create_contact(&write.actor(&app, &key, None), &contact).await?;
+        Ok(Done::created(shown(&app, &contact).await?))
+    };
+    write.once(&app, &key, work).await
+}
+
+/// List the addresses of the key's own subtree
+#[utoipa::path(get, path = "/v1/contacts", tag = "contacts", params(PageQuery), responses((status = 200, body = List<ContactBody>)))]
+pub async fn list_contacts(
+    State(app): State<App>,
+    key: MayRead,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<List<ContactBody>>, ApiProblem> {
+    let found = app.records_of(&key).contacts_below(&key.tenant, page.after()?.map(ContactId), page.limit()?).await?;
+    let last = found.data.last().map(|contact| contact.id.0);
+    let mut data = Vec::with_capacity(found.data.len());
+    for contact in &found.data {
+        data.push(shown(&app, contact).await?);
+    }
+    Ok(Json(List::new(data, found.has_more, last)))
+}
+
+/// Change an address, its language or its kinds
+#[utoipa::path(patch, path = "/v1/contacts/{contact}", tag = "contacts", params(("contact" = String, Path, description = "`ctc_…`")),
+    request_body = ContactChange, responses((status = 200, body = ContactBody)))]
+pub async fn change_contact(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+    let contact = visible_contact(&app, &key, &id).await?;
+    let change: ContactChange = write.read()?;
+    if let Some(address) = &change.address {
+        check_address(address)?;
+    }
+    let locale = change.locale.as_deref().map(checked_locale).transpose()?;
+    let kinds = change.kinds.map(wanted_kinds).transpose()?;
+    let patch = ContactPatch { address: change.address, locale, kinds, subtree: change.subtree };
+    let work = async {
+        let changed = app.records.change_contact(&write.actor(&app, &key, None), contact.id, patch).await?;
+        Ok(Done::ok(shown(&app, &changed).await?))
+    };
+    write.once(&app, &key, work).await
+}
+
+/// Remove an address; what was still on its way to it is given up
+#[utoipa::path(delete, path = "/v1/contacts/{contact}", tag = "contacts", params(("contact" = String, Path, description = "`ctc_…`")),
+    responses((status = 200, body = ContactBody, description = "As it was")))]
+pub async fn delete_contact(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+    let contact = visible_contact(&app, &key, &id).await?;
+    let work = async {
+        let was = shown(&app, &contact).await?;
+        app.records.delete_contact(&write.actor(&app, &key, None), contact.id).await?;
+        Ok(Done::ok(was))
+    };
+    write.once(&app, &key, work).await
+}

@@ -1,0 +1,54 @@
+//! Notices at work in a server: what the engine saw is written down, what is written is sent, what is old goes.
+
+use crate::config::Config;
+use crate::state::App;
+use anyhow::Context as _;
+use notices::Clock;
+use notices::courier::Courier;
+use notices::post::Poster;
+use notices::witness::Witness;
+use std::sync::Arc;
+use std::time::Duration;
+
+const STEP_EVERY: Duration = Duration::from_secs(1);
+const PURGE_EVERY_STEPS: u64 = 600;
+
+#[derive(Debug)]
+pub struct Notifier {
+    app: App,
+    witness: Witness,
+    courier: Courier,
+}
+
+impl Notifier {
+    /// # Errors
+    /// The settings of e-mail make no sense, or there is no TLS.
+    pub fn new(config: &Config, app: &App) -> anyhow::Result<Self> {
+        let (times, ids) = (app.clock.clone(), app.clock.clone());
+        let clock = Clock { now: Arc::new(move || times.now()), id: Arc::new(move || ids.id()) };
+        let mailer = config.mail.mailer().context("cannot send e-mail")?;
+        let poster = Poster::new(config.reach()).context("cannot send webhooks")?;
+        let courier = Courier::new(app.records.clone(), clock.clone(), poster, mailer);
+        Ok(Self { app: app.clone(), witness: Witness::new(app.engine.clone(), clock), courier })
+    }
+
+    /// Until it is aborted: what is under way then is tried again by whoever comes next.
+    pub async fn run(mut self) {
+        let mut ticks = tokio::time::interval(STEP_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        for step in 1_u64.. {
+            ticks.tick().await;
+            if let Err(error) = self.witness.step().await {
+                tracing::warn!(%error, "notices were not written down");
+            }
+            if let Err(error) = self.courier.step().await {
+                tracing::warn!(%error, "notices were not sent");
+            }
+            if step % PURGE_EVERY_STEPS == 0
+                && let Err(error) = self.app.records.purge_notices(self.app.clock.now()).await
+            {
+                tracing::warn!(%error, "old notices were not purged");
+            }
+        }
+    }
+}
