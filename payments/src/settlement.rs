@@ -10,8 +10,10 @@ use crate::provider::{Payment as Shown, PaymentStatus, Provider, ProviderError, 
 use crate::settle::{Owner, Seen, Standing, kind_of};
 use ledger::{AccountKey, Limit};
 use metering::command::{PostPayment, Problem};
-use rating::{Cents, Instant, Overflow};
-use store::records::{Origin, Payment, Refund, RefundState, Settlement, TopUp, TopUpState};
+use rating::ids::NoticeId;
+use rating::{Cents, Instant, Overflow, TenantId};
+use serde_json::json;
+use store::records::{Notice, NoticeKind, Origin, Payment, Refund, RefundState, Settlement, TopUp, TopUpState};
 
 /// Looks at one payment until nobody else interferes.
 const LOOKS_MAX: usize = 10;
@@ -129,6 +131,7 @@ impl Desk {
             payment: (before, after),
             top_up: top_up.as_ref().zip(changed.as_ref()),
             change: change.map(|(before, after)| after.change("update", Some(before))),
+            notices: self.told(before, after, change),
         };
         match self.records.put_settlement(&self.actor("seen at the payment provider"), &settlement).await {
             Ok(written) => Ok(written),
@@ -136,6 +139,37 @@ impl Desk {
             Err(store::records::RecordError::Conflict { .. }) => Ok(false),
             Err(error) => Err(unread(error)),
         }
+    }
+
+    /// What the tenant, and the platform's operator, hear of it.
+    fn told(&self, before: &Payment, after: &Payment, top_up: Option<(&TopUp, &TopUp)>) -> Vec<Notice> {
+        let notice = |tenant: TenantId, kind: NoticeKind, cause: String, data: serde_json::Value| {
+            let (id, root, created_at) = (NoticeId((self.sources.id)()), after.root, after.updated_at);
+            Notice { id, root, tenant, kind, cause, data, created_at }
+        };
+        let mut told = Vec::new();
+        if let Some((_, now)) = top_up {
+            let kind = match now.state {
+                TopUpState::Succeeded => Some(NoticeKind::TopUpSucceeded),
+                TopUpState::Failed => Some(NoticeKind::TopUpFailed),
+                _ => None,
+            };
+            let state = if now.state == TopUpState::Succeeded { "succeeded" } else { "failed" };
+            let data = json!({ "top_up": now.id, "currency": now.currency, "cents": now.cents, "failure": now.failure });
+            told.extend(kind.map(|kind| notice(now.tenant, kind, format!("top_up:{}:{state}", now.id), data)));
+        }
+        let mut attention = |what: &str, cents: Cents| {
+            let data = json!({ "what": what, "payment": after.id, "top_up": after.top_up, "currency": after.currency, "cents": cents });
+            let cause = format!("payment:{}:{what}:{}", after.id, after.generation);
+            told.push(notice(after.tenant, NoticeKind::PaymentAttention, cause, data));
+        };
+        if after.suspense > Cents::ZERO && before.suspense == Cents::ZERO {
+            attention("money that no top-up fits", after.suspense);
+        }
+        if after.open_disputes > before.open_disputes {
+            attention("dispute", after.received);
+        }
+        told
     }
 
     /// The top-up as its payment says it is, if that is news.

@@ -2,7 +2,7 @@
 
 use super::sql::{Tx, change, corrupt, read, statements, write};
 use super::tenants::below;
-use super::{Actor, Change, Page, Records, Result, TopUp, audit, one_more, top_ups};
+use super::{Actor, Change, Notice, Page, Records, Result, TopUp, audit, notices, one_more, top_ups};
 use rating::{Cents, Currency, Instant, TenantId, ids::TopUpId};
 use tenants::Tenant;
 
@@ -75,6 +75,8 @@ pub struct Settlement<'a> {
     pub payment: (&'a Payment, &'a Payment),
     pub top_up: Option<(&'a TopUp, &'a TopUp)>,
     pub change: Option<Change>,
+    /// What is told of it.
+    pub notices: Vec<Notice>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -222,6 +224,9 @@ impl Records {
             }
             if let Some(change) = &settlement.change {
                 audit::append(tx, actor, change).await?;
+            }
+            for notice in &settlement.notices {
+                notices::append(tx, notice).await?;
             }
             Ok(true)
         })
