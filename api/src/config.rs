@@ -49,6 +49,12 @@ pub struct Config {
     pub webhooks_to_private: bool,
     #[command(flatten)]
     pub mail: MailSettings,
+    /// Time zone of the platform: the months of statements and payouts are its months. An IANA name.
+    #[arg(long, env = "CENTWISE_TIME_ZONE", default_value = "UTC", value_name = "ZONE")]
+    pub time_zone: String,
+    /// Whether payouts that are due are created, and sent where they go by the provider, every day or only when asked for.
+    #[arg(long, env = "CENTWISE_PAYOUTS", default_value = "manual", value_name = "MODE")]
+    pub payouts: PayoutsMode,
 }
 
 /// Through which server e-mail goes; without one it is only logged that there was something to write.
@@ -85,6 +91,12 @@ impl MailSettings {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum PayoutsMode {
+    Manual,
+    Auto,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     Text,
     Json,
@@ -106,6 +118,8 @@ impl Default for Config {
             payments: PaymentSettings::default(),
             webhooks_to_private: false,
             mail: MailSettings::default(),
+            time_zone: "UTC".to_owned(),
+            payouts: PayoutsMode::Manual,
         }
     }
 }

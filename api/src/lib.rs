@@ -10,6 +10,7 @@ pub mod http;
 pub mod limits;
 pub mod notifier;
 pub mod paying;
+pub mod payouts;
 pub mod plant;
 pub mod problem;
 pub mod server;

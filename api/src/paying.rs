@@ -1,10 +1,13 @@
 //! Payments put together: settings, the provider, the desk.
 
 use crate::clock::{self, Clock};
+use crate::config::Config;
 use anyhow::Context as _;
+use jiff::tz::TimeZone;
 use metering::Engine;
 use metering::command::Problem;
 use payments::desk::{Desk, Settings, Sources, TopUpTerms};
+use payments::payouts::Payouts;
 use payments::provider::Provider;
 use payments::secret::Secret;
 use payments::stripe::{Stripe, StripeSettings};
@@ -95,7 +98,14 @@ impl PaymentSettings {
 
 /// # Errors
 /// The settings make no sense: a reason not to start.
-pub fn desk(settings: &PaymentSettings, records: &Records, engine: &Engine, clock: &Clock, platform: TenantId) -> anyhow::Result<Desk> {
+pub fn put_together(
+    config: &Config,
+    records: &Records,
+    engine: &Engine,
+    clock: &Clock,
+    platform: TenantId,
+) -> anyhow::Result<(Desk, Payouts)> {
+    let settings = &config.payments;
     let provider = settings.provider()?;
     let (now, id) = (clock.clone(), clock.clone());
     let sources = Sources {
@@ -106,9 +116,12 @@ pub fn desk(settings: &PaymentSettings, records: &Records, engine: &Engine, cloc
             Ok(std::array::from_fn(|at| secret[at]))
         }),
     };
+    let zone = TimeZone::get(&config.time_zone).with_context(|| format!("{} is no time zone", config.time_zone))?;
+    let payouts = Payouts::new(engine.clone(), records.clone(), provider.clone(), zone, platform, Arc::clone(&sources.id));
     let terms = settings.top_up_terms.iter().map(|terms| terms.0.clone()).collect();
     let settings = Settings { public_url: settings.public_url.clone(), terms };
-    Ok(Desk::new(records.clone(), engine.clone(), provider, settings, sources, platform))
+    let desk = Desk::new(records.clone(), engine.clone(), provider, settings, sources, platform, Some(payouts.clone()));
+    Ok((desk, payouts))
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use metering::command::Problem;
+use payments::payouts;
+use payments::provider::ProviderError;
 use rating::validate::Mistake;
 use serde::Serialize;
 use store::journal::JournalError;
@@ -39,6 +41,14 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("hold_ended", 409, "The hold has ended"),
     ("other_root", 409, "The event belongs to the books of another reseller"),
     ("hold_of_another", 409, "The hold belongs to another customer"),
+    ("payout_state", 409, "The payout's state does not allow this"),
+    ("held_back", 409, "The period's commission is still held back"),
+    ("payout_frozen", 409, "Payouts of this reseller wait for a dispute"),
+    ("not_payable", 409, "There is not enough to be paid out"),
+    ("payee_not_ready", 409, "The account to be paid is not ready"),
+    ("nothing_due", 409, "No payout is due"),
+    ("reversal_refused", 409, "The payout cannot be taken back"),
+    ("provider_refused", 409, "The payment provider refused this"),
     ("counter_not_kept", 409, "The version needs counters that were not kept this month"),
     ("body_too_large", 413, "The body is too large"),
     ("batch_too_large", 413, "The batch has too many events"),
@@ -61,6 +71,9 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("corrupt_card", 500, "A stored rate card cannot be read"),
     ("provider_unavailable", 503, "The payment provider does not answer"),
     ("unavailable", 503, "The database is not available"),
+    ("unfinished", 503, "It is still being worked out"),
+    ("no_provider", 503, "No payment provider is set up"),
+    ("provider_unavailable", 503, "The payment provider does not answer"),
     ("timeout", 503, "The request took too long"),
 ];
 
@@ -255,6 +268,40 @@ impl From<RecordError> for ApiProblem {
 impl From<Invalid> for ApiProblem {
     fn from(mistake: Invalid) -> Self {
         Self::field("invalid_field", mistake.field, mistake.expected)
+    }
+}
+
+impl From<ProviderError> for ApiProblem {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Declined(_) | ProviderError::Refused { .. } | ProviderError::NotFound => {
+                Self::new("provider_refused", error.to_string())
+            }
+            ProviderError::Unknown(_) | ProviderError::NotSent(_) | ProviderError::Unauthorized => {
+                tracing::warn!(%error, "the payment provider did not do what was asked");
+                let mut refused = Self::new("provider_unavailable", "the same request may be sent again");
+                refused.retry_after_secs = Some(30);
+                refused
+            }
+        }
+    }
+}
+
+impl From<payouts::Error> for ApiProblem {
+    fn from(error: payouts::Error) -> Self {
+        match error {
+            payouts::Error::Records(error) => error.into(),
+            payouts::Error::Journal(error) => error.into(),
+            payouts::Error::Provider(error) => error.into(),
+            payouts::Error::Refused(problem) => problem.into(),
+            payouts::Error::Overflow(_) => Self::internal(&error),
+            payouts::Error::Busy => Self::unavailable(&error),
+            payouts::Error::Unfinished => {
+                let mut refused = Self::new("unfinished", error.to_string());
+                refused.retry_after_secs = Some(1);
+                refused
+            }
+        }
     }
 }
 

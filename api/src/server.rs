@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::http;
 use crate::notifier::Notifier;
+use crate::payouts;
 use crate::state::{self, App, Opened};
 use anyhow::Context as _;
 use hyper::server::conn::http1;
@@ -123,6 +124,7 @@ impl Server {
         let upkeep = tokio::spawn(upkeep(self.app.clone()));
         let paying = tokio::spawn(self.app.desk.clone().work());
         let notifying = tokio::spawn(self.notifier.run());
+        let payouts = tokio::spawn(payouts::keep_up(self.app.clone()));
         loop {
             let slot = tokio::select! {
                 slot = Arc::clone(&self.slots).acquire_owned() => slot,
@@ -147,6 +149,7 @@ impl Server {
         upkeep.abort();
         paying.abort();
         notifying.abort();
+        payouts.abort();
         if tokio::time::timeout(Duration::from_secs(self.drain_secs_max), connections.shutdown()).await.is_err() {
             tracing::warn!(secs = self.drain_secs_max, "some requests did not finish in time");
         }

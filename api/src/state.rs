@@ -2,7 +2,7 @@
 
 use crate::auth::Access;
 use crate::clock::{self, Clock};
-use crate::config::{Config, Place};
+use crate::config::{Config, PayoutsMode, Place};
 use crate::http::measures::Measures;
 use crate::http::write::PRICE_LISTS_AT_ONCE_MAX;
 use crate::limits::Limits;
@@ -14,6 +14,7 @@ use metering::engine::Engine;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use notices::address::Reach;
 use payments::desk::Desk;
+use payments::payouts::Payouts;
 use rating::TenantId;
 use rating::ids::ApiKeyId;
 use std::path::Path;
@@ -61,6 +62,9 @@ pub struct Shared {
     pub measures: Measures,
     /// Money in and out through the payment provider.
     pub desk: Desk,
+    pub payouts: Payouts,
+    /// Whether what is due is worked out and sent without anybody asking.
+    pub payouts_auto: bool,
 }
 
 impl std::ops::Deref for App {
@@ -91,7 +95,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     directory.watch();
     let generation = directory.shared_generation().clone();
     let engine = Engine::start(Arc::clone(&journal), directory, Arc::new(move || engine_clock.now()));
-    let desk = paying::desk(&config.payments, &records, &engine, &clock, platform)?;
+    let (desk, payouts) = paying::put_together(config, &records, &engine, &clock, platform)?;
     let app = App(Arc::new(Shared {
         desk,
         engine,
@@ -110,6 +114,8 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         price_list_turns: Arc::new(Semaphore::new(PRICE_LISTS_AT_ONCE_MAX)),
         metrics: metrics_handle()?,
         measures: Measures::default(),
+        payouts,
+        payouts_auto: config.payouts == PayoutsMode::Auto,
     }));
     Ok(Opened { app, admin_key })
 }

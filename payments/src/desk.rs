@@ -4,6 +4,7 @@
 //! caller is one page and one refund, whatever process dies in between.
 
 use crate::inbox::Inbox;
+use crate::payouts::Payouts;
 use crate::provider::{CallKey, CheckoutRequest, Method, Provider, ProviderError, Session};
 use metering::Engine;
 use metering::command::Problem;
@@ -64,6 +65,8 @@ pub struct Shared {
     pub(crate) settings: Settings,
     pub(crate) sources: Sources,
     pub(crate) platform: TenantId,
+    /// Hear of the accounts that commissions are paid to.
+    pub(crate) payouts: Option<Payouts>,
     pub(crate) inbox: Inbox,
     /// Something is due.
     pub(crate) wake: Notify,
@@ -99,9 +102,10 @@ impl Desk {
         settings: Settings,
         sources: Sources,
         platform: TenantId,
+        payouts: Option<Payouts>,
     ) -> Self {
         let inbox = Inbox::start(records.clone());
-        Self(Arc::new(Shared { records, engine, provider, settings, sources, platform, inbox, wake: Notify::new() }))
+        Self(Arc::new(Shared { records, engine, provider, settings, sources, platform, payouts, inbox, wake: Notify::new() }))
     }
 
     /// # Errors

@@ -5,6 +5,7 @@
 
 pub mod desk;
 mod inbox;
+pub mod payouts;
 pub mod provider;
 pub mod reconcile;
 pub mod refund;

@@ -188,6 +188,7 @@ impl Desk {
         let object: Object = serde_json::from_str(&event.object).map_err(|error| Problem::new("internal", error.to_string()))?;
         let payment = match object {
             Object::Session(session) => return self.follow_session(&session).await,
+            Object::Payee(payee) => return self.follow_payee(&payee).await,
             Object::Payment(payment) | Object::OfPayment(payment) => payment,
             Object::OfCharge(charge) => match provider.payment_of(&charge).await {
                 Ok(Some(payment)) => payment,
@@ -200,6 +201,15 @@ impl Desk {
             Settled::Done(_) => Verdict::Done,
             Settled::NotOurs(why) => Verdict::Ignored(why),
         })
+    }
+
+    async fn follow_payee(&self, id: &str) -> Result<Verdict, Problem> {
+        let Some(payouts) = &self.payouts else { return Ok(Verdict::Ignored("of no concern")) };
+        match payouts.refresh_payee(id, self.now()).await {
+            Ok(Some(_)) => Ok(Verdict::Done),
+            Ok(None) => Ok(Verdict::Ignored("nobody's account here")),
+            Err(error) => Err(Problem::new("unavailable", error.to_string())),
+        }
     }
 
     async fn follow_session(&self, id: &str) -> Result<Verdict, Problem> {

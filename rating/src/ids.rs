@@ -109,6 +109,10 @@ id!(/// Whom to write to.
     ContactId, "ctc");
 id!(/// One notice on its way to one endpoint or contact.
     DeliveryId, "dlv");
+id!(/// Commission paid out for one period.
+    PayoutId, "pyt");
+id!(/// A file of payouts for the bank.
+    PayoutFileId, "ptf");
 
 #[cfg(test)]
 mod tests {

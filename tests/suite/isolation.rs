@@ -33,6 +33,7 @@ fn row(operation: &'static str, path: impl Into<String>, body: Value, want: [&'s
 }
 
 fn reading(market: &Market, filled: &Filled) -> Vec<Row> {
+    let made = &filled.made;
     let (card, none) = (market.id("retail"), Value::Null);
     let get = |operation, path: &str, want| row(operation, path, none.clone(), want);
     vec![
@@ -49,6 +50,13 @@ fn reading(market: &Market, filled: &Filled) -> Vec<Row> {
         get("GET /v1/audit-log", "/v1/audit-log", OWN),
         get("GET /v1/commissions", "/v1/commissions?reseller=muster&from=2026-11-01T00:00:00Z", READ),
         get("GET /v1/contacts", "/v1/contacts", OWN),
+        get("GET /v1/commissions/payable", "/v1/commissions/payable?reseller=muster", READ),
+        get("GET /v1/commissions/statement", "/v1/commissions/statement?reseller=muster&month=2026-11", READ),
+        get("GET /v1/payouts", "/v1/payouts", OWN),
+        get("GET /v1/payouts", "/v1/payouts?reseller=muster", READ),
+        get("GET /v1/payouts/{payout}", &format!("/v1/payouts/{}", made.payout), READ),
+        get("GET /v1/payouts/sepa-file/{file}", &format!("/v1/payouts/sepa-file/{}", made.file), OPERATOR),
+        get("GET /v1/tenants/{tenant}/payout-settings", "/v1/tenants/muster/payout-settings", READ),
         get("GET /v1/holds/{hold}", "/v1/holds/held", READ),
         get("GET /v1/meters", "/v1/meters", OWN),
         get("GET /v1/meters/{meter}", "/v1/meters/call", OWN),
@@ -74,6 +82,27 @@ fn reading(market: &Market, filled: &Filled) -> Vec<Row> {
         get("GET /v1/webhook-endpoints/{endpoint}", &format!("/v1/webhook-endpoints/{}", filled.endpoint), READ),
         get("GET /v1/webhook-endpoints/{endpoint}/deliveries", &format!("/v1/webhook-endpoints/{}/deliveries", filled.endpoint), READ),
         row("POST /v1/price", "/v1/price", call("p", "acme-43", "60"), READ),
+    ]
+}
+
+/// In an order in which each is possible.
+fn paying_out(Made { payout, file }: &Made) -> Vec<Row> {
+    let (why, paid) = (json!({ "reason": "a test" }), json!({ "reference": "a test" }));
+    let step = |operation, step: &str, body: &Value| row(operation, format!("/v1/payouts/{payout}/{step}"), body.clone(), OPERATOR);
+    let link = json!({ "return_url": "https://console.example/" });
+    let settings = json!({ "method": "bank", "minimum_cents": 100 });
+    vec![
+        row("PATCH /v1/tenants/{tenant}/payout-settings", "/v1/tenants/muster/payout-settings", settings, OPERATOR),
+        row("POST /v1/tenants/{tenant}/payee", "/v1/tenants/muster/payee", link, WRITE),
+        row("POST /v1/payouts", "/v1/payouts", json!({ "reseller": "muster" }), OPERATOR),
+        row("POST /v1/payouts/run", "/v1/payouts/run", json!({}), OPERATOR),
+        row("POST /v1/payouts/sepa-file", "/v1/payouts/sepa-file", json!({}), OPERATOR),
+        row("POST /v1/payouts/sepa-file/{file}/paid", format!("/v1/payouts/sepa-file/{file}/paid"), paid.clone(), OPERATOR),
+        step("POST /v1/payouts/{payout}/reverse", "reverse", &why),
+        step("POST /v1/payouts/{payout}/paid", "paid", &paid),
+        step("POST /v1/payouts/{payout}/failed", "failed", &why),
+        step("POST /v1/payouts/{payout}/pay", "pay", &Value::Null),
+        step("POST /v1/payouts/{payout}/cancel", "cancel", &why),
     ]
 }
 
@@ -194,11 +223,19 @@ struct Filled {
     contact: String,
     delivery: String,
     top_up: String,
+    made: Made,
+}
+
+/// Payouts of muster, in a file for the bank.
+struct Made {
+    payout: String,
+    file: String,
 }
 
 async fn fill(market: &Market) -> Filled {
     let muster = market.by("muster admin");
     muster.post("/v1/usage-events", call("posted", "acme-43", "600")).await.ok();
+    let made = fill_payouts(market).await;
     muster.post("/v1/usage-events", call("unknown", "nobody", "600")).await.ok();
     let hold = json!({ "usage": call("held", "acme-43", "60"), "ttl_secs": 600 });
     muster.once("held").post("/v1/holds", hold).await.ok();
@@ -218,7 +255,28 @@ async fn fill(market: &Market) -> Filled {
     let contact = id(muster.post("/v1/contacts", json!({ "address": "ops@muster.invalid" })).await.ok(), "id");
     let delivery = id(muster.post(&format!("/v1/webhook-endpoints/{endpoint}/test"), json!({})).await.ok(), "delivery");
     let top_up = page["id"].as_str().unwrap().to_owned();
-    Filled { endpoint, contact, delivery, top_up }
+    Filled { endpoint, contact, delivery, top_up, made }
+}
+
+/// A month later muster's payout is in a file, and one of another reseller is due.
+async fn fill_payouts(market: &Market) -> Made {
+    let admin = market.admin();
+    admin.post("/v1/usage-events", call("sold", "beta", "600")).await.ok();
+    market.served.set_clock("2026-12-20T12:00:00Z");
+    let settle = async |tenant: &str| {
+        let bank = json!({ "holder": "A bank", "iban": "DE89370400440532013000" });
+        let settings = json!({ "method": "bank", "minimum_cents": 100, "bank": bank });
+        let path = format!("/v1/tenants/{tenant}/payout-settings");
+        admin.ask(Method::PATCH, &path, settings.to_string().into()).await.unwrap().ok();
+    };
+    settle("platform").await;
+    settle("muster").await;
+    let payout = admin.post("/v1/payouts", json!({ "reseller": "muster" })).await.ok();
+    let file = admin.post("/v1/payouts/sepa-file", json!({})).await.ok();
+    settle("agent").await;
+    admin.post("/v1/payouts", json!({ "reseller": "agent" })).await.ok();
+    let text = |value: &Value| value["id"].as_str().unwrap().to_owned();
+    Made { payout: text(&payout), file: text(&file) }
 }
 
 /// What belongs to muster and is named in no answer to others.
@@ -226,7 +284,8 @@ const SECRETS: [&str; 5] = ["acme-43", "\"retail\"", "muster read", "\"posted\""
 
 async fn every_operation_knows_its_callers(market: Market) {
     let filled = fill(&market).await;
-    let (reading, writing) = (reading(&market, &filled), writing(&market, &filled));
+    let (reading, mut writing) = (reading(&market, &filled), writing(&market, &filled));
+    writing.extend(paying_out(&filled.made));
     let listed: BTreeSet<String> = reading.iter().chain(&writing).map(|row| row.operation.to_owned()).collect();
     assert_eq!(listed, documented(), "every operation of the document is asked, and no other");
     let before = (market.balance("acme-43").await, market.balance("muster").await);
@@ -260,7 +319,8 @@ async fn every_operation_knows_its_callers(market: Market) {
     // The same requests are good ones: whoever may make them, succeeds.
     for row in reading.iter().chain(&writing) {
         let answer = ask(&market, Some("admin"), row).await;
-        if answer.status >= 300 {
+        // There is no payment provider here.
+        if answer.status >= 300 && answer.code() != "503 no_provider" {
             wrong.push(format!("{} by the operator: {}", row.operation, answer.text));
         }
     }

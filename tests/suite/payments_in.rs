@@ -114,7 +114,7 @@ fn desk_of(world: &World, double: &Double) -> Desk {
     let terms = vec![TopUpTerms { currency: EUR, min: Cents(1000), max: Cents(100_000), presets: vec![] }];
     let settings = Settings { public_url: Some("https://billing.example".to_owned()), terms };
     let provider: Arc<dyn payments::provider::Provider> = Arc::new(double.clone());
-    Desk::new(world.records.clone(), world.engine.clone(), Some(provider), settings, sources, world.platform.id)
+    Desk::new(world.records.clone(), world.engine.clone(), Some(provider), settings, sources, world.platform.id, None)
 }
 
 async fn a_page_is_paid_by_card_and_credited_once(backend: Backend) {

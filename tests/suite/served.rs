@@ -154,6 +154,11 @@ impl Served {
         Self { running, admin, stripe: Arc::clone(&self.stripe), books: Arc::clone(&self.books) }
     }
 
+    /// Time stands still there from now on.
+    pub fn set_clock(&self, now: &str) {
+        self.running.app.clock.set(crate::world::instant(now));
+    }
+
     /// Of its PostgreSQL database.
     pub fn url(&self) -> &str {
         match &*self.books {

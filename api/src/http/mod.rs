@@ -10,6 +10,7 @@ pub mod amend;
 pub mod answers;
 pub mod api_keys;
 pub mod audit_log;
+pub mod commission_statement;
 pub mod commissions;
 pub mod contacts;
 pub mod decks;
@@ -27,6 +28,10 @@ pub mod meters;
 pub mod money;
 pub mod page;
 pub mod pay_pages;
+pub mod payout_files;
+pub mod payout_settings;
+pub mod payout_steps;
+pub mod payouts;
 pub mod price;
 pub mod provider_hooks;
 pub mod rate_cards;
@@ -119,6 +124,26 @@ fn other() -> OpenApiRouter<App> {
         .routes(routes!(webhook_endpoints::test_webhook_endpoint))
         .routes(routes!(deliveries::list_deliveries))
         .routes(routes!(deliveries::replay_delivery))
+        .merge(payouts())
+}
+
+fn payouts() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(commission_statement::get_commission_statement))
+        .routes(routes!(commission_statement::get_payable))
+        .routes(routes!(payout_settings::get_payout_settings, payout_settings::change_payout_settings))
+        .routes(routes!(payout_settings::onboard_payee))
+        .routes(routes!(payouts::create_payout, payouts::list_payouts))
+        .routes(routes!(payouts::run_payouts))
+        .routes(routes!(payouts::get_payout))
+        .routes(routes!(payout_steps::pay_payout))
+        .routes(routes!(payout_steps::mark_payout_paid))
+        .routes(routes!(payout_steps::mark_payout_failed))
+        .routes(routes!(payout_steps::reverse_payout))
+        .routes(routes!(payout_steps::cancel_payout))
+        .routes(routes!(payout_files::make_sepa_file))
+        .routes(routes!(payout_files::get_sepa_file))
+        .routes(routes!(payout_files::mark_sepa_file_paid))
 }
 
 fn open() -> OpenApiRouter<App> {

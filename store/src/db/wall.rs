@@ -29,6 +29,9 @@ const TABLES: &[&str] = &[
     "notices",
     "deliveries",
     "balance_thresholds",
+    "commission_months",
+    "payout_settings",
+    "payouts",
 ];
 
 const MAKE: &str = "create role centwise_reader nologin";

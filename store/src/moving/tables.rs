@@ -60,6 +60,11 @@ pub(super) const TABLES: &[Table] = &[
     same("notices"),
     same("deliveries"),
     same("balance_thresholds"),
+    // Worked out again from the journal, whose seqs are others there.
+    Table { name: "commission_months", source: "(select * from commission_months where 1 = 0)", target: "commission_months" },
+    same("payout_settings"),
+    same("payouts"),
+    same("payout_files"),
 ];
 
 /// What an entry of the audit log is about, where that is a record of the journal.

@@ -25,6 +25,7 @@ macro_rules! on_every_database {
 }
 
 mod notices;
+mod payouts;
 mod races;
 mod sales;
 mod service;

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::records::sql::any_of_array;
-use crate::records::{agreements, audit, bulk, cards, column_maps, contacts, deliveries, endpoints, idempotency, keys};
-use crate::records::{inbox, meters, notices, payments, platform, refunds, sql, tenants, thresholds, top_ups, versions};
+use crate::records::{agreements, audit, bulk, cards, column_maps, commission_months, contacts, deliveries, endpoints, idempotency, keys};
+use crate::records::{inbox, meters, notices, payments, payout_files, payout_settings, payouts, platform, refunds, sql, tenants};
+use crate::records::{thresholds, top_ups, versions};
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 
 const FILES: &[&[(&str, &str)]] = &[
@@ -15,12 +16,16 @@ const FILES: &[&[(&str, &str)]] = &[
     contacts::STATEMENTS,
     deliveries::STATEMENTS,
     endpoints::STATEMENTS,
+    commission_months::STATEMENTS,
     idempotency::STATEMENTS,
     inbox::STATEMENTS,
     keys::STATEMENTS,
     meters::STATEMENTS,
     payments::STATEMENTS,
     notices::STATEMENTS,
+    payout_files::STATEMENTS,
+    payout_settings::STATEMENTS,
+    payouts::STATEMENTS,
     platform::STATEMENTS,
     refunds::STATEMENTS,
     sql::STATEMENTS,
@@ -71,6 +76,11 @@ async fn look_ups_use_their_index_and_never_sort() {
         (idempotency::STATEMENTS, "PURGE", "idempotency_by_age"),
         (keys::STATEMENTS, "BY_HASH", "api_keys_by_hash"),
         (notices::STATEMENTS, "UNSENT", "notices_unsent"),
+        (payout_settings::STATEMENTS, "BY_PAYEE", "payout_settings_by_payee"),
+        (payouts::STATEMENTS, "COUNTING", "payouts_by_period"),
+        (payouts::STATEMENTS, "WAITING", "payouts_by_next"),
+        (payouts::STATEMENTS, "BY_STATE", "payouts_by_state"),
+        (payouts::STATEMENTS, "OF_FILE", "payouts_by_file"),
         (versions::STATEMENTS, "PUBLISHED", "card_versions_by_effective_from"),
     ];
     for (statements, name, index) in cases {

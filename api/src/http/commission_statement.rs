@@ -1,0 +1,343 @@
+//! `/v1/commissions/statement`: everything that moved a reseller's balance in one month, to the cent; `/v1/commissions/payable`:
+//! what of it can be paid out.
+
+use crate::auth::{Access, MayRead, tenant_named};
+use crate::http::accounts::currency_of;
+use crate::http::entries::{self, EntryBody};
+use crate::http::page::{List, PageQuery};
+use crate::problem::ApiProblem;
+use crate::state::App;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use payments::payouts::{MonthView, Payouts, Purse, default_settings, moves};
+use rating::Cents;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use store::journal::{Record, Seq};
+use store::records::{MoveKind, PayoutMethod};
+use tenants::{Tenant, TenantKind};
+
+/// Records read at once for a file.
+const CSV_ROWS_AT_ONCE: usize = 1_000;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    #[default]
+    Json,
+    Csv,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct StatementOfMonthQuery {
+    /// External id or `ten_…`.
+    pub reseller: String,
+    /// In the platform's time zone.
+    #[param(example = "2026-11")]
+    pub month: String,
+    /// Default: of the reseller's agreement.
+    pub currency: Option<String>,
+    /// `json` (default) or `csv`: the whole month as one file, whose last row is the closing balance.
+    #[serde(default)]
+    #[param(value_type = Option<String>, example = "json")]
+    pub format: Format,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<usize>,
+}
+
+/// What moved the balance, summed up.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct StatementSum {
+    /// `charges_received`, `charges_paid`, `top_up`, `adjustment`, `refund`, `dispute`, `payout` or `payment`.
+    #[schema(value_type = String, example = "charges_received")]
+    pub kind: MoveKind,
+    /// Positive: into the balance.
+    #[schema(example = 400)]
+    pub cents: i64,
+    #[schema(example = 1)]
+    pub entries: u64,
+}
+
+/// One move of the balance.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct StatementLine {
+    #[serde(flatten)]
+    pub entry: EntryBody,
+    /// Of a charge: from the buyer below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 400)]
+    pub received_cents: Option<i64>,
+    /// Of a charge: to the seller above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 300)]
+    pub paid_cents: Option<i64>,
+}
+
+/// opening + Σ sums = closing, at any instant; once `closed` nothing is added.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CommissionStatement {
+    #[schema(example = "muster-telecom")]
+    pub reseller: String,
+    #[schema(example = "EUR")]
+    pub currency: &'static str,
+    #[schema(example = "2026-11")]
+    pub month: String,
+    /// Whose months these are.
+    #[schema(example = "UTC")]
+    pub time_zone: String,
+    pub from: String,
+    /// Exclusive.
+    pub until: String,
+    pub closed: bool,
+    #[schema(example = 0)]
+    pub opening_cents: i64,
+    #[schema(example = 100)]
+    pub closing_cents: i64,
+    /// Charges received − charges paid.
+    #[schema(example = 100)]
+    pub commission_cents: i64,
+    /// The same from the beginning up to the end of this month.
+    #[schema(example = 100)]
+    pub accrued_cents: i64,
+    pub sums: Vec<StatementSum>,
+    /// Oldest first.
+    #[serde(flatten)]
+    pub lines: List<StatementLine>,
+}
+
+/// The reseller of a request, and its balance.
+pub async fn reseller_named(app: &App, access: &Access, name: &str, currency: Option<&str>) -> Result<(Arc<Tenant>, Purse), ApiProblem> {
+    let reseller = tenant_named(app, access, name).await?;
+    if reseller.kind != TenantKind::Reseller {
+        return Err(ApiProblem::field("invalid_field", "reseller", "expected a reseller"));
+    }
+    let purse = Payouts::purse(&reseller, currency_of(app, &reseller, currency).await?);
+    Ok((reseller, purse))
+}
+
+pub fn zone_name(app: &App) -> String {
+    app.payouts.zone().iana_name().unwrap_or("UTC").to_owned()
+}
+
+/// Read a reseller's statement of a month: every charge, top-up, refund, dispute and payout
+#[utoipa::path(get, path = "/v1/commissions/statement", tag = "money", params(StatementOfMonthQuery),
+    responses((status = 200, description = "As JSON page by page, or as one CSV file",
+        content((CommissionStatement = "application/json"), (String = "text/csv")))))]
+pub async fn get_commission_statement(
+    State(app): State<App>,
+    key: MayRead,
+    Query(query): Query<StatementOfMonthQuery>,
+) -> Result<Response, ApiProblem> {
+    let (reseller, purse) = reseller_named(&app, &key, &query.reseller, query.currency.as_deref()).await?;
+    let month =
+        query.month.parse().map_err(|error: payments::payouts::BadMonth| ApiProblem::field("invalid_field", "month", error.to_string()))?;
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let (after, limit) = (page.after()?.map(Seq), page.limit()?);
+    let view = app.payouts.month(purse, month, app.clock.now()).await?;
+    if query.format == Format::Csv {
+        return Ok(csv(app, purse, view, &reseller.external_id));
+    }
+    let (records, has_more) = app.payouts.records_of(purse, &view, after, limit).await?;
+    let last = records.last().map(|record| record.seq.0);
+    let lines = List::new(lines(&app, &records, purse).await?, has_more, last);
+    Ok(Json(statement(&app, &reseller, purse, &view, lines)).into_response())
+}
+
+fn statement(app: &App, reseller: &Tenant, purse: Purse, view: &MonthView, lines: List<StatementLine>) -> CommissionStatement {
+    CommissionStatement {
+        reseller: reseller.external_id.clone(),
+        currency: purse.account.currency.code(),
+        month: view.month.to_string(),
+        time_zone: zone_name(app),
+        from: view.from.to_string(),
+        until: view.until.to_string(),
+        closed: view.is_closed,
+        opening_cents: view.opening.0,
+        closing_cents: view.closing.0,
+        commission_cents: view.commission.0,
+        accrued_cents: view.accrued.0,
+        sums: view.sums.iter().map(|(&kind, sum)| StatementSum { kind, cents: sum.cents.0, entries: sum.entries }).collect(),
+        lines,
+    }
+}
+
+async fn lines(app: &App, records: &[Record], purse: Purse) -> Result<Vec<StatementLine>, ApiProblem> {
+    let mut lines = Vec::with_capacity(records.len());
+    for record in records {
+        let Some(entry) = entries::of_record(app, record, purse.account).await? else { continue };
+        let moved = moves(record, purse.account).map_err(|error| ApiProblem::internal(&error))?;
+        let of = |kind| moved.iter().find(|(moved, _)| *moved == kind).map(|(_, cents)| cents.0);
+        let (received_cents, paid_cents) = (of(MoveKind::ChargesReceived), of(MoveKind::ChargesPaid).map(|cents| -cents));
+        lines.push(StatementLine { entry, received_cents, paid_cents });
+    }
+    Ok(lines)
+}
+
+/// Where a file is.
+enum Part {
+    Opening,
+    Behind(Seq, Cents),
+    End,
+}
+
+/// Row by row, so that a month of any length takes no memory. A file that broke off has no closing row.
+fn csv(app: App, purse: Purse, view: MonthView, reseller: &str) -> Response {
+    let name = format!("attachment; filename=\"commission-{reseller}-{}.csv\"", view.month);
+    let rows = stream::try_unfold((app, view, Part::Opening), move |(app, view, part)| async move {
+        let written = match part {
+            Part::Opening => (opening_rows(&view)?, Part::Behind(view.after, view.opening)),
+            Part::Behind(after, balance) => some_rows(&app, purse, &view, after, balance).await?,
+            Part::End => return Ok::<_, std::io::Error>(None),
+        };
+        Ok(Some((written.0, (app, view, written.1))))
+    });
+    let mut response = Body::from_stream(rows).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+    }
+    response
+}
+
+const CSV_COLUMNS: [&str; 12] = [
+    "posted_at",
+    "kind",
+    "cents",
+    "balance_cents",
+    "received_cents",
+    "paid_cents",
+    "id",
+    "source",
+    "customer",
+    "meter",
+    "quantity",
+    "reason",
+];
+
+fn opening_rows(view: &MonthView) -> std::io::Result<Vec<u8>> {
+    let mut rows = csv::Writer::from_writer(Vec::new());
+    rows.write_record(CSV_COLUMNS)?;
+    rows.write_record(balance_row(&view.from.to_string(), "opening", view.opening))?;
+    rows.into_inner().map_err(|error| std::io::Error::other(error.to_string()))
+}
+
+fn balance_row(at: &str, kind: &str, balance: Cents) -> [String; 12] {
+    let mut row = <[String; 12]>::default();
+    (row[0], row[1], row[3]) = (at.to_owned(), kind.to_owned(), balance.to_string());
+    row
+}
+
+async fn some_rows(app: &App, purse: Purse, view: &MonthView, after: Seq, mut balance: Cents) -> std::io::Result<(Vec<u8>, Part)> {
+    let failed = |error: &dyn std::fmt::Display| {
+        tracing::error!(%error, "a statement broke off");
+        std::io::Error::other("the statement broke off")
+    };
+    let read = app.payouts.records_of(purse, view, Some(after), CSV_ROWS_AT_ONCE).await;
+    let (records, has_more) = read.map_err(|error| failed(&error))?;
+    let shown = lines(app, &records, purse).await.map_err(|refused| failed(&refused.problem))?;
+    let mut rows = csv::Writer::from_writer(Vec::new());
+    for StatementLine { entry, received_cents, paid_cents } in shown {
+        balance = balance.checked_add(Cents(entry.cents)).map_err(|error| failed(&error))?;
+        let number = |cents: Option<i64>| cents.map(|cents| cents.to_string()).unwrap_or_default();
+        let quantity = entry.quantity.unwrap_or_default();
+        let (cents, now) = (entry.cents.to_string(), balance.to_string());
+        rows.write_record([
+            entry.posted_at,
+            entry.kind.to_owned(),
+            cents,
+            now,
+            number(received_cents),
+            number(paid_cents),
+            entry.id,
+            entry.source,
+            entry.customer,
+            entry.meter,
+            quantity,
+            entry.reason,
+        ])?;
+    }
+    let next = match records.last() {
+        Some(last) if has_more => Part::Behind(last.seq, balance),
+        _ => {
+            rows.write_record(balance_row(&view.until.to_string(), "closing", balance))?;
+            Part::End
+        }
+    };
+    Ok((rows.into_inner().map_err(|error| failed(&error.to_string()))?, next))
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PayableQuery {
+    /// External id or `ten_…`.
+    pub reseller: String,
+    /// Default: of the reseller's payout settings, else of its agreement.
+    pub currency: Option<String>,
+}
+
+/// payable = accrued − paid out, at most what the balance has, at least the minimum.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct PayableBody {
+    #[schema(example = "muster-telecom")]
+    pub reseller: String,
+    #[schema(example = "EUR")]
+    pub currency: &'static str,
+    /// The last month whose hold-back is over.
+    #[schema(example = "2026-10")]
+    pub period: String,
+    #[schema(example = 14)]
+    pub hold_back_days: u16,
+    /// Commission from the beginning up to the end of the period.
+    #[schema(example = 10000)]
+    pub accrued_cents: i64,
+    /// Payouts that are due, on their way or paid.
+    #[schema(example = 4000)]
+    pub paid_out_cents: i64,
+    /// The balance now, without what holds set aside.
+    #[schema(example = 7500)]
+    pub available_cents: i64,
+    /// Less is carried forward.
+    #[schema(example = 2500)]
+    pub minimum_cents: i64,
+    #[schema(example = 6000)]
+    pub payable_cents: i64,
+    /// What the next period begins with; negative: to be earned back first.
+    #[schema(example = 0)]
+    pub carried_cents: i64,
+}
+
+/// Read what of a reseller's commission can be paid out
+#[utoipa::path(get, path = "/v1/commissions/payable", tag = "money", params(PayableQuery), responses((status = 200, body = PayableBody)))]
+pub async fn get_payable(State(app): State<App>, key: MayRead, Query(query): Query<PayableQuery>) -> Result<Json<PayableBody>, ApiProblem> {
+    let stored = match tenant_named(&app, &key, &query.reseller).await {
+        Ok(tenant) => app.records_of(&key).payout_settings(tenant.id).await?,
+        Err(refused) => return Err(refused),
+    };
+    let currency = query.currency.as_deref().or(stored.as_ref().map(|settings| settings.currency.code()));
+    let (reseller, purse) = reseller_named(&app, &key, &query.reseller, currency).await?;
+    let mut settings = stored.unwrap_or_else(|| default_settings(&reseller, purse.account.currency, PayoutMethod::Bank));
+    settings.currency = purse.account.currency;
+    let now = app.clock.now();
+    let period = app.payouts.period_due(&settings, now);
+    let standing = app.payouts.standing(&settings, period, now).await?;
+    let payable = standing.payable().map_err(|error| ApiProblem::internal(&error))?;
+    Ok(Json(PayableBody {
+        reseller: reseller.external_id.clone(),
+        currency: settings.currency.code(),
+        period: period.to_string(),
+        hold_back_days: settings.hold_back_days,
+        accrued_cents: standing.accrued.0,
+        paid_out_cents: standing.paid_out.0,
+        available_cents: standing.available.0,
+        minimum_cents: standing.minimum.0,
+        payable_cents: payable.cents.0,
+        carried_cents: payable.carried.0,
+    }))
+}

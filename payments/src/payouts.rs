@@ -1,0 +1,121 @@
+//! Commission paid out to resellers: worked out from the journal, held back, posted, sent, and taken back if need be.
+//!
+//! Vocabulary: a *purse* is a reseller's balance of one currency; a *period* is a calendar month; *accrued* is what it
+//! received for charges less what it paid for them. A payout is *due*, then *paying* (its row says so before anything
+//! moves, then the balance is debited, then the money is sent), then *paid* or *failed*.
+//!
+//! Invariants: what all payouts of a purse hold together never exceeds what had accrued at the end of the latest of
+//! their periods; every step may be done again, by any process, after a crash at any instant: postings have keys that
+//! follow from the row, so does the call to the provider, and the row's version lets one process go on.
+
+mod bank;
+mod earnings;
+mod files;
+mod month;
+mod payable;
+mod payees;
+mod reversals;
+mod runs;
+mod settle;
+mod statements;
+#[cfg(test)]
+mod tests;
+
+pub use bank::{BadAccount, FILE_PAYOUTS_MAX, bank_account};
+pub use earnings::{Purse, moves};
+pub use files::{Made, Skipped};
+pub use month::{BadMonth, Month};
+pub use payable::{Payable, Standing};
+pub use payees::{HOLD_BACK_DAYS_DEFAULT, MINIMUM_CENTS_DEFAULT, Onboarding, default_settings};
+pub use runs::{Considered, Outcome, RUN_RESELLERS_MAX, Reason};
+pub use statements::{MonthView, STATEMENT_RECORDS_MAX};
+
+use crate::provider::{Provider, ProviderError};
+use jiff::tz::TimeZone;
+use ledger::AccountKey;
+use metering::Engine;
+use metering::command::Problem;
+use rating::{Currency, Overflow, TenantId};
+use std::sync::Arc;
+use store::journal::{Journal, JournalError};
+use store::records::{RecordError, Records};
+use tenants::Tenant;
+
+/// Ids come from the application.
+pub type NewId = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Everything that is done with payouts. Cheap to clone.
+#[derive(Clone)]
+pub struct Payouts {
+    engine: Engine,
+    records: Records,
+    /// `None`: payouts go by bank.
+    provider: Option<Arc<dyn Provider>>,
+    /// The platform's: its months are the periods.
+    zone: TimeZone,
+    platform: TenantId,
+    new_id: NewId,
+}
+
+impl std::fmt::Debug for Payouts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Payouts").field("provider", &self.provider).field("platform", &self.platform).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Records(#[from] RecordError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error("a sum of cents is too large")]
+    Overflow(#[from] Overflow),
+    /// What is asked does not fit what is there; or the engine's refusal.
+    #[error(transparent)]
+    Refused(#[from] Problem),
+    /// It is still being added up: the same again goes on where this stopped.
+    #[error("the reseller's records are still being added up; ask again in a moment")]
+    Unfinished,
+    /// Others changed the same all the time.
+    #[error("it kept changing; ask again")]
+    Busy,
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Payouts {
+    pub fn new(
+        engine: Engine,
+        records: Records,
+        provider: Option<Arc<dyn Provider>>,
+        zone: TimeZone,
+        platform: TenantId,
+        new_id: NewId,
+    ) -> Self {
+        Self { engine, records, provider, zone, platform, new_id }
+    }
+
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    pub fn purse(tenant: &Tenant, currency: Currency) -> Purse {
+        Purse { root: tenant.root, account: AccountKey::balance(tenant.id, currency) }
+    }
+
+    fn journal(&self) -> &Arc<dyn Journal> {
+        self.engine.journal()
+    }
+
+    fn provider(&self) -> Result<&Arc<dyn Provider>> {
+        let refused = || Problem::new("no_provider", "this server has no keys of a payment provider; pay by bank transfer");
+        Ok(self.provider.as_ref().ok_or_else(refused)?)
+    }
+}
+
+fn refused(code: &'static str, detail: impl Into<String>) -> Error {
+    Error::Refused(Problem::new(code, detail))
+}

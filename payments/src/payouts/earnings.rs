@@ -1,0 +1,223 @@
+//! A reseller's balance by month, added up from the journal: each record once, in the journal's order.
+//!
+//! A record belongs to the month of its posting, or, if that is closed, to the first month that is not: months are closed
+//! by position, so a record that was posted at midnight's last instant and written behind one of the next day counts into
+//! the next month. So opening + Σ = closing holds at every position, and a closed month never changes.
+
+use super::month::Month;
+use super::{Payouts, Result};
+use jiff::tz::TimeZone;
+use ledger::AccountKey;
+use rating::{Cents, Instant, Overflow, TenantId};
+use store::journal::{Kind, Of, Record, RecordQuery, Seq};
+use store::records::{CommissionMonth, MoveKind, Sum};
+
+/// Records read and stored as one step.
+const STEP_RECORDS: usize = 5_000;
+/// After the end of a month: what was posted in it is written by then.
+const SETTLED_SECS: i64 = 600;
+/// How often an opening balance is worked out again because the account moved meanwhile.
+const LOOKS_MAX: usize = 5;
+
+/// Where a reseller's money is: its balance of one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purse {
+    pub root: TenantId,
+    pub account: AccountKey,
+}
+
+/// What a record moved on a balance, by kind; signed.
+///
+/// # Errors
+/// A sum is too large.
+pub fn moves(record: &Record, account: AccountKey) -> Result<Vec<(MoveKind, Cents)>, Overflow> {
+    let mut found = Vec::new();
+    if record.body.currency != Some(account.currency) {
+        return Ok(found);
+    }
+    for link in record.body.charges.iter().map(|charge| charge.link) {
+        if link.buyer == account.tenant {
+            found.push((MoveKind::ChargesPaid, link.cents.checked_neg()?));
+        }
+        if link.seller == account.tenant && !link.to_income {
+            found.push((MoveKind::ChargesReceived, link.cents));
+        }
+    }
+    for posting in &record.body.postings {
+        let Some(kind) = kind_of(record.kind) else { continue };
+        if posting.from == account {
+            found.push((kind, posting.cents.checked_neg()?));
+        }
+        if posting.to == account {
+            found.push((kind, posting.cents));
+        }
+    }
+    Ok(found)
+}
+
+/// What postings of their own are; `None`: the record has none.
+fn kind_of(kind: Kind) -> Option<MoveKind> {
+    match kind {
+        Kind::TopUp => Some(MoveKind::TopUp),
+        Kind::Adjustment => Some(MoveKind::Adjustment),
+        Kind::Refund => Some(MoveKind::Refund),
+        Kind::Dispute => Some(MoveKind::Dispute),
+        Kind::Payout => Some(MoveKind::Payout),
+        Kind::Payment => Some(MoveKind::Payment),
+        Kind::Rated | Kind::RatedLater | Kind::Void | Kind::Unrated => None,
+        Kind::HoldPlaced | Kind::HoldExtended | Kind::HoldReleased | Kind::HoldExpired => None,
+    }
+}
+
+/// The latest row, grown by these records (in order), and the months that follow it; empty if nothing moved and nothing is
+/// to be closed.
+///
+/// # Errors
+/// A sum is too large.
+pub fn add_up(
+    purse: Purse,
+    latest: Option<&CommissionMonth>,
+    opening: Cents,
+    records: &[Record],
+    zone: &TimeZone,
+) -> Result<Vec<CommissionMonth>, Overflow> {
+    let mut rows: Vec<CommissionMonth> = latest.filter(|row| row.closed_at.is_none()).cloned().into_iter().collect();
+    for record in records {
+        let of = Month::of(record.received_at, zone);
+        let last = rows.last().or(latest);
+        let month = match last {
+            Some(row) if row.closed_at.is_some() => of.max(Month(row.month).next()),
+            Some(row) => of.max(Month(row.month)),
+            None => of,
+        };
+        if last.is_none_or(|row| row.month != month.0) {
+            let next = following(purse, last, opening, month)?;
+            if let Some(row) = rows.last_mut() {
+                row.closed_at = Some(record.received_at);
+            }
+            rows.push(next);
+        }
+        let Some(row) = rows.last_mut() else { continue };
+        for (kind, cents) in moves(record, purse.account)? {
+            let sum: &mut Sum = row.sums.entry(kind).or_default();
+            sum.cents = sum.cents.checked_add(cents)?;
+            sum.entries += 1;
+        }
+        row.through = record.seq;
+    }
+    Ok(rows)
+}
+
+/// The row of a month behind `last`.
+fn following(purse: Purse, last: Option<&CommissionMonth>, opening: Cents, month: Month) -> Result<CommissionMonth, Overflow> {
+    let (after, opening, accrued) = match last {
+        Some(row) => (row.through, row.closing()?, row.accrued_through()?),
+        None => (Seq(0), opening, Cents::ZERO),
+    };
+    let AccountKey { tenant, currency, .. } = purse.account;
+    let sums = store::records::Sums::new();
+    Ok(CommissionMonth {
+        root: purse.root,
+        tenant,
+        currency,
+        month: month.0,
+        after,
+        through: after,
+        opening,
+        accrued,
+        sums,
+        closed_at: None,
+    })
+}
+
+/// How far a purse is added up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reached {
+    /// Everything that is in the journal.
+    Now,
+    /// There is more: the same call goes on.
+    More,
+}
+
+impl Payouts {
+    /// Adds up what came in since the last time, at most about `records_max` records, and closes what is over.
+    ///
+    /// # Errors
+    /// The journal or the records cannot be read or written; a sum is too large.
+    pub async fn add_up(&self, purse: Purse, now: Instant, records_max: usize) -> Result<Reached> {
+        let mut read = 0;
+        while read < records_max {
+            let latest = self.latest(purse).await?;
+            let after = latest.as_ref().map(|row| row.through);
+            let query = RecordQuery { of: Of::Account(purse.account), after, newest_first: false, limit: STEP_RECORDS };
+            let records = self.journal().read(&query).await?;
+            let opening = match (&latest, records.first()) {
+                (None, Some(first)) => self.opening(purse, first).await?,
+                _ => Cents::ZERO,
+            };
+            let mut rows = add_up(purse, latest.as_ref(), opening, &records, &self.zone)?;
+            let is_end = records.len() < STEP_RECORDS;
+            if is_end {
+                close_what_is_over(&mut rows, now, &self.zone);
+            }
+            read += records.len().max(1);
+            let stored = rows.last() == latest.as_ref() || self.records.add_commission_months(latest.as_ref(), &rows).await?;
+            // Another process was faster: what it stored is where to go on.
+            if stored && is_end {
+                return Ok(Reached::Now);
+            }
+        }
+        Ok(Reached::More)
+    }
+
+    /// How far it was added up.
+    pub(super) async fn latest(&self, purse: Purse) -> Result<Option<CommissionMonth>> {
+        self.up_to(purse, Month(i64::MAX)).await
+    }
+
+    /// The latest month with records up to `month`.
+    pub async fn up_to(&self, purse: Purse, month: Month) -> Result<Option<CommissionMonth>> {
+        let AccountKey { tenant, currency, .. } = purse.account;
+        Ok(self.records.commission_month(purse.root, tenant, currency, month.0).await?)
+    }
+
+    /// What the balance was before the first record that is there: not 0 once months of the journal are gone.
+    async fn opening(&self, purse: Purse, first: &Record) -> Result<Cents> {
+        if self.journal().beginning(purse.root).await?.is_none() {
+            return Ok(Cents::ZERO);
+        }
+        for _ in 0..LOOKS_MAX {
+            let present = self.engine.balance(purse.account).await?.posted;
+            let (mut moved, mut after) = (Cents::ZERO, Seq(first.seq.0 - 1));
+            loop {
+                let query = RecordQuery { of: Of::Account(purse.account), after: Some(after), newest_first: false, limit: STEP_RECORDS };
+                let records = self.journal().read(&query).await?;
+                for (_, cents) in records.iter().map(|record| moves(record, purse.account)).collect::<Result<Vec<_>, _>>()?.concat() {
+                    moved = moved.checked_add(cents)?;
+                }
+                after = records.last().map_or(after, |record| record.seq);
+                if records.len() < STEP_RECORDS {
+                    break;
+                }
+            }
+            if self.engine.balance(purse.account).await?.posted == present {
+                return Ok(present.checked_sub(moved)?);
+            }
+        }
+        Err(super::Error::Busy)
+    }
+}
+
+fn close_what_is_over(rows: &mut [CommissionMonth], now: Instant, zone: &TimeZone) {
+    if let Some(row) = rows.last_mut()
+        && row.closed_at.is_none()
+        && is_over(Month(row.month), now, zone)
+    {
+        row.closed_at = Some(now);
+    }
+}
+
+/// Whether everything that was posted in a month is written by now.
+pub(super) fn is_over(month: Month, now: Instant, zone: &TimeZone) -> bool {
+    now >= month.until(zone).plus_secs(SETTLED_SECS)
+}

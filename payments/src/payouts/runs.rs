@@ -1,0 +1,231 @@
+//! Which payouts are due: the last period of every reseller whose hold-back is over. May run at any time, as often as
+//! wanted, in several processes: a period has one payout.
+
+use super::earnings::{Purse, Reached};
+use super::month::Month;
+use super::payable::{Payable, Standing};
+use super::statements::STATEMENT_RECORDS_MAX;
+use super::{Error, Payouts, Result, refused};
+use ledger::AccountKey;
+use rating::ids::PayoutId;
+use rating::{Cents, Currency, Instant, TenantId};
+use store::records::{Actor, Payout, PayoutMethod, PayoutSettings, PayoutState};
+
+const DAY_SECS: i64 = 86_400;
+/// Resellers considered by one call.
+pub const RUN_RESELLERS_MAX: usize = 200;
+/// How often a payout is worked out again because another one of the reseller changed meanwhile.
+const LOOKS_MAX: usize = 5;
+
+/// Why there is no new payout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The period has one.
+    Exists,
+    /// Nothing was earned, more was taken back, or it is spent.
+    NothingPayable,
+    BelowMinimum,
+    /// A payment of a tenant below is disputed: the money may have to be given back.
+    Frozen,
+    /// There are too many records to add up at once: the next run goes on.
+    Unfinished,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Created(Box<Payout>),
+    /// A dry run: this would be paid.
+    Would(Cents),
+    No(Reason),
+}
+
+/// What a run thought of one reseller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Considered {
+    pub tenant: TenantId,
+    pub currency: Currency,
+    pub period: Month,
+    pub payable: Option<Payable>,
+    pub outcome: Outcome,
+}
+
+impl Payouts {
+    /// The last period whose hold-back is over.
+    pub fn period_due(&self, settings: &PayoutSettings, now: Instant) -> Month {
+        Month::of(now.plus_secs(-i64::from(settings.hold_back_days) * DAY_SECS), &self.zone).before()
+    }
+
+    /// Creates what is due of one page of resellers, by id; and where to go on.
+    ///
+    /// # Errors
+    /// The journal or the records cannot be read or written.
+    pub async fn run(
+        &self,
+        actor: &Actor,
+        after: Option<TenantId>,
+        limit: usize,
+        dry_run: bool,
+        now: Instant,
+    ) -> Result<(Vec<Considered>, Option<TenantId>)> {
+        let page = self.records.all_payout_settings(after, limit.clamp(1, RUN_RESELLERS_MAX)).await?;
+        let mut considered = Vec::with_capacity(page.data.len());
+        for settings in page.data.iter().filter(|settings| settings.tenant != self.platform) {
+            considered.push(self.consider(actor, settings, self.period_due(settings, now), dry_run, now).await?);
+        }
+        let next = page.data.last().map(|settings| settings.tenant).filter(|_| page.has_more);
+        Ok((considered, next))
+    }
+
+    /// The payout of one reseller and period, if it has to get one.
+    ///
+    /// # Errors
+    /// `held_back`: the period's hold-back is not over. The journal or the records cannot be read or written.
+    pub async fn consider(
+        &self,
+        actor: &Actor,
+        settings: &PayoutSettings,
+        period: Month,
+        dry_run: bool,
+        now: Instant,
+    ) -> Result<Considered> {
+        if period > self.period_due(settings, now) {
+            return Err(refused("held_back", format!("commission of {period} is held back for {} days", settings.hold_back_days)));
+        }
+        let PayoutSettings { tenant, currency, root, .. } = *settings;
+        let said = |payable, outcome| Considered { tenant, currency, period, payable, outcome };
+        for _ in 0..LOOKS_MAX {
+            if self.records.payout_of_period(root, tenant, currency, period.0).await?.is_some() {
+                return Ok(said(None, Outcome::No(Reason::Exists)));
+            }
+            let standing = match self.standing(settings, period, now).await {
+                Err(Error::Unfinished) => return Ok(said(None, Outcome::No(Reason::Unfinished))),
+                other => other?,
+            };
+            let payable = standing.payable()?;
+            let outcome = match payable.cents {
+                Cents::ZERO if payable.carried > Cents::ZERO && standing.available > Cents::ZERO => Outcome::No(Reason::BelowMinimum),
+                Cents::ZERO => Outcome::No(Reason::NothingPayable),
+                _ if self.is_frozen(tenant).await? => Outcome::No(Reason::Frozen),
+                cents if dry_run => Outcome::Would(cents),
+                cents => {
+                    let new = self.new_payout(settings, period, cents, now);
+                    if !self.records.create_payout(actor, &new, standing.paid_out).await? {
+                        continue;
+                    }
+                    Outcome::Created(Box::new(new))
+                }
+            };
+            return Ok(said(Some(payable), outcome));
+        }
+        Err(Error::Busy)
+    }
+
+    /// A reseller's commission at the end of a period, and what can be paid of it now.
+    ///
+    /// # Errors
+    /// `Unfinished`; the journal or the records cannot be read.
+    pub async fn standing(&self, settings: &PayoutSettings, period: Month, now: Instant) -> Result<Standing> {
+        let PayoutSettings { root, tenant, currency, minimum, .. } = *settings;
+        let purse = Purse { root, account: AccountKey::balance(tenant, currency) };
+        let accrued = self.accrued(purse, period, now).await?;
+        let paid_out = self.records.payouts_counting(root, tenant, currency).await?;
+        let available = self.available(purse).await?;
+        Ok(Standing { accrued, paid_out, available, minimum })
+    }
+
+    /// Commission of every month up to a period that is over.
+    ///
+    /// # Errors
+    /// As [`Self::standing`].
+    pub(super) async fn accrued(&self, purse: Purse, period: Month, now: Instant) -> Result<Cents> {
+        if self.add_up(purse, now, STATEMENT_RECORDS_MAX).await? == Reached::More {
+            return Err(Error::Unfinished);
+        }
+        let Some(row) = self.up_to(purse, period).await? else { return Ok(Cents::ZERO) };
+        if row.closed_at.is_none() {
+            return Err(Error::Unfinished);
+        }
+        Ok(row.accrued_through()?)
+    }
+
+    /// Posted − held, now. A credit limit pays for usage, never for payouts.
+    pub(super) async fn available(&self, purse: Purse) -> Result<Cents> {
+        let balance = self.engine.balance(purse.account).await?;
+        Ok(balance.posted.checked_sub(balance.held)?)
+    }
+
+    /// Whether a payment of the reseller, or of anybody below, is disputed.
+    pub(super) async fn is_frozen(&self, reseller: TenantId) -> Result<bool> {
+        match self.records.tenant(reseller).await? {
+            Some(tenant) => Ok(self.records.open_disputes_below(&tenant).await? > 0),
+            None => Ok(false),
+        }
+    }
+
+    fn new_payout(&self, settings: &PayoutSettings, period: Month, cents: Cents, now: Instant) -> Payout {
+        Payout {
+            id: PayoutId((self.new_id)()),
+            root: settings.root,
+            tenant: settings.tenant,
+            currency: settings.currency,
+            period: period.0,
+            state: PayoutState::Due,
+            cents,
+            method: settings.method,
+            generation: 1,
+            attempts: 0,
+            next_at: None,
+            payee: None,
+            bank: None,
+            file: None,
+            transfer: None,
+            reference: None,
+            error: None,
+            created_at: now,
+            begun_at: None,
+            paid_at: None,
+            version: 1,
+        }
+    }
+
+    /// Creates what is due of every reseller and sends everything that is due by the provider; how many were created. What
+    /// fails is logged and waits for the next run.
+    ///
+    /// # Errors
+    /// The records cannot be read.
+    pub async fn run_all(&self, actor: &Actor, now: Instant) -> Result<usize> {
+        let (mut after, mut created) = (None, 0);
+        loop {
+            let page = self.records.all_payout_settings(after, RUN_RESELLERS_MAX).await?;
+            for settings in page.data.iter().filter(|settings| settings.tenant != self.platform) {
+                match self.consider(actor, settings, self.period_due(settings, now), false, now).await {
+                    Ok(considered) => created += usize::from(matches!(considered.outcome, Outcome::Created(_))),
+                    Err(error) => tracing::warn!(%error, reseller = %settings.tenant, "no payout was worked out"),
+                }
+            }
+            match page.data.last().filter(|_| page.has_more) {
+                Some(last) => after = Some(last.tenant),
+                None => break,
+            }
+        }
+        self.send_due(actor, now).await?;
+        Ok(created)
+    }
+
+    async fn send_due(&self, actor: &Actor, now: Instant) -> Result<()> {
+        let mut after = None;
+        while self.provider.is_some() {
+            let page = self.records.payouts_in_state(PayoutState::Due, PayoutMethod::Stripe, None, after, RUN_RESELLERS_MAX).await?;
+            for payout in &page.data {
+                if let Err(error) = self.pay(actor, payout, now).await {
+                    tracing::warn!(%error, payout = %payout.id, "a payout stays due");
+                }
+            }
+            after = page.data.last().map(|payout| payout.id);
+            if !page.has_more {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

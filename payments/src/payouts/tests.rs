@@ -1,0 +1,151 @@
+//! Months added up, in memory: what every history keeps.
+
+use super::earnings::{Purse, add_up};
+use super::month::Month;
+use jiff::tz::TimeZone;
+use ledger::{AccountKey, LinkCharge, Posting};
+use proptest::prelude::*;
+use rating::usage::Counter;
+use rating::{AgreementId, Carry, Cents, Currency, Exact, Instant, Quantity, TenantId};
+use store::journal::{Body, Charge, ChargePricing, Identity, Kind, Namespace, Record, Seq};
+use store::records::{CommissionMonth, MoveKind};
+
+const PLATFORM: TenantId = TenantId(1);
+const MUSTER: TenantId = TenantId(2);
+const ACME: TenantId = TenantId(3);
+const EUR: Currency = Currency::EUR;
+
+fn purse() -> Purse {
+    Purse { root: MUSTER, account: AccountKey::balance(MUSTER, EUR) }
+}
+
+fn at(text: &str) -> Instant {
+    text.parse().unwrap()
+}
+
+fn charge(buyer: TenantId, seller: TenantId, to_income: bool, cents: i64) -> Charge {
+    Charge {
+        link: LinkCharge { buyer, seller, to_income, cents: Cents(cents) },
+        agreement: AgreementId(1),
+        pricing: ChargePricing::Commission { commission_bp: 2500 },
+        billed: Quantity::default(),
+        counter: None,
+        before: Counter::default(),
+        after: Counter::default(),
+        exact: Exact::ZERO,
+        local: Exact::ZERO,
+        carry: Carry::ZERO,
+    }
+}
+
+fn record(seq: i64, received_at: Instant, kind: Kind, body: Body) -> Record {
+    Record {
+        seq: Seq(seq),
+        kind,
+        tenant: MUSTER,
+        identity: Identity { root: MUSTER, namespace: Namespace::Usage, source: "s".into(), id: seq.to_string() },
+        at: received_at,
+        received_at,
+        content: [0; 16],
+        body: Body { currency: Some(EUR), ..body },
+        personal: None,
+        personal_digest: [0; 16],
+    }
+}
+
+/// A call that muster sells for `received` and buys for `paid`.
+fn sale(seq: i64, at: Instant, received: i64, paid: i64) -> Record {
+    let charges = vec![charge(ACME, MUSTER, false, received), charge(MUSTER, PLATFORM, false, paid)];
+    record(seq, at, if received < 0 { Kind::Void } else { Kind::Rated }, Body { charges, ..Body::default() })
+}
+
+fn moved(seq: i64, at: Instant, kind: Kind, cents: i64) -> Record {
+    let (external, balance) = (AccountKey::external(MUSTER, EUR), AccountKey::balance(MUSTER, EUR));
+    let (from, to) = if cents < 0 { (balance, external) } else { (external, balance) };
+    let postings = vec![Posting { from, to, cents: Cents(cents.abs()) }];
+    record(seq, at, kind, Body { postings, ..Body::default() })
+}
+
+fn told(rows: &[CommissionMonth]) -> Vec<String> {
+    let line = |row: &CommissionMonth| {
+        let sums: Vec<String> = row.sums.iter().map(|(kind, sum)| format!("{kind:?} {} in {}", sum.cents, sum.entries)).collect();
+        let closed = if row.closed_at.is_some() { " closed" } else { "" };
+        let (month, closing, accrued) = (Month(row.month), row.closing().unwrap(), row.accrued_through().unwrap());
+        format!("{month} {}..{}: {} + {} = {closing}, accrued {accrued}{closed}", row.after.0, row.through.0, row.opening, sums.join(", "))
+    };
+    rows.iter().map(line).collect()
+}
+
+#[test]
+fn months_follow_each_other_and_each_record_is_in_one() {
+    let records = [
+        moved(3, at("2026-10-01T00:00:00Z"), Kind::TopUp, 5000),
+        sale(5, at("2026-10-31T23:59:59.999999Z"), 400, 300),
+        sale(6, at("2026-11-01T00:00:00Z"), 400, 300),
+        // Posted before midnight, written behind it.
+        sale(7, at("2026-10-31T23:59:59.999998Z"), 40, 30),
+        sale(9, at("2026-11-02T00:00:00Z"), -400, -300),
+        moved(12, at("2027-01-05T00:00:00Z"), Kind::Payout, -110),
+    ];
+    let rows = add_up(purse(), None, Cents::ZERO, &records, &TimeZone::UTC).unwrap();
+    assert_eq!(
+        told(&rows),
+        [
+            "2026-10 0..5: 0 + ChargesReceived 400 in 1, ChargesPaid -300 in 1, TopUp 5000 in 1 = 5100, accrued 100 closed",
+            "2026-11 5..9: 5100 + ChargesReceived 40 in 3, ChargesPaid -30 in 3 = 5110, accrued 110 closed",
+            "2027-01 9..12: 5110 + Payout -110 in 1 = 5000, accrued 110",
+        ]
+    );
+    // What comes in once a month is closed is of the next.
+    let closed = CommissionMonth { closed_at: Some(at("2027-02-01T01:00:00Z")), ..rows[2].clone() };
+    let late = [sale(13, at("2027-01-31T23:59:59Z"), 10, 5)];
+    let rows = add_up(purse(), Some(&closed), Cents::ZERO, &late, &TimeZone::UTC).unwrap();
+    assert_eq!(told(&rows), ["2027-02 12..13: 5000 + ChargesReceived 10 in 1, ChargesPaid -5 in 1 = 5005, accrued 115"]);
+}
+
+#[test]
+fn what_a_reseller_collects_itself_is_not_the_platforms_to_pay() {
+    let charges = vec![charge(ACME, MUSTER, true, 400), charge(MUSTER, PLATFORM, false, 300)];
+    let own = record(1, at("2026-10-05T00:00:00Z"), Kind::Rated, Body { charges, ..Body::default() });
+    let rows = add_up(purse(), None, Cents::ZERO, &[moved(1, at("2026-10-01T00:00:00Z"), Kind::TopUp, 5000), own], &TimeZone::UTC).unwrap();
+    assert_eq!(rows[0].accrued_through(), Ok(Cents(-300)));
+    assert!(!rows[0].sums.contains_key(&MoveKind::ChargesReceived));
+}
+
+/// Days after the one before, the record's cents, whether it is a sale.
+fn history() -> impl Strategy<Value = Vec<(i64, i64, bool)>> {
+    prop::collection::vec((-1..20_i64, -3000..5000_i64, any::<bool>()), 1..60)
+}
+
+proptest! {
+    #[test]
+    fn however_it_is_read_the_months_are_the_same_and_add_up(history in history(), cut in 1..7_usize) {
+        let mut now = at("2026-01-01T00:00:00Z");
+        let records: Vec<Record> = history.iter().enumerate().map(|(index, &(days, cents, is_sale))| {
+            now = now.plus_secs(days * 86_400);
+            let seq = index as i64 + 1;
+            if is_sale { sale(seq, now, cents, cents / 3) } else { moved(seq, now, Kind::Adjustment, if cents == 0 { 1 } else { cents }) }
+        }).collect();
+        let whole = add_up(purse(), None, Cents::ZERO, &records, &TimeZone::UTC).unwrap();
+        let mut pieces: Vec<CommissionMonth> = Vec::new();
+        for piece in records.chunks(cut) {
+            let latest = pieces.last().cloned();
+            let rows = add_up(purse(), latest.as_ref(), Cents::ZERO, piece, &TimeZone::UTC).unwrap();
+            if latest.as_ref().is_some_and(|latest| latest.closed_at.is_none()) {
+                pieces.pop();
+            }
+            pieces.extend(rows);
+        }
+        prop_assert_eq!(&pieces, &whole);
+        let (mut balance, mut accrued, mut last) = (0, 0, Seq(0));
+        for row in &whole {
+            prop_assert_eq!((row.opening.0, row.accrued.0, row.after), (balance, accrued, last));
+            (balance, accrued, last) = (row.closing().unwrap().0, row.accrued_through().unwrap().0, row.through);
+        }
+        let sold: i64 = history.iter().filter(|one| one.2).map(|&(_, cents, _)| cents - cents / 3).sum();
+        let other: i64 = history.iter().filter(|one| !one.2).map(|&(_, cents, _)| if cents == 0 { 1 } else { cents }).sum();
+        prop_assert_eq!((accrued, balance), (sold, sold + other));
+        prop_assert_eq!(whole.iter().flat_map(|row| row.sums.values()).map(|sum| sum.entries).sum::<u64>() > 0, true);
+        prop_assert!(whole.windows(2).all(|pair| pair[0].month < pair[1].month && pair[0].closed_at.is_some()));
+    }
+}

@@ -1,0 +1,188 @@
+//! Settings, months, payouts and files: each change is made from what is still so, or not at all.
+
+use super::*;
+use crate::journal::Seq;
+use crate::records::payouts::PayoutState::{Canceled, Due, Failed, Paying};
+use rating::ids::{PayoutFileId, PayoutId};
+
+on_every_database!(settings_are_changed_from_what_they_are, months_grow_from_the_latest, a_period_has_one_payout, a_file_is_stored_whole);
+
+fn settings(tenant: &Tenant) -> PayoutSettings {
+    let bank = BankAccount { holder: "Muster".into(), iban: "DE89370400440532013000".into(), bic: Some("COBADEFF".into()) };
+    PayoutSettings {
+        root: tenant.root,
+        tenant: tenant.id,
+        currency: Currency::EUR,
+        method: PayoutMethod::Stripe,
+        hold_back_days: 14,
+        minimum: Cents(2500),
+        bank: Some(bank),
+        country: Some("DE".into()),
+        payee: Some("acct_1".into()),
+        payee_generation: 2,
+        transfers_enabled: true,
+        payouts_enabled: false,
+        requirements: vec!["external_account".into()],
+        payee_read_at: Some(at(5)),
+        version: 0,
+        updated_at: at(0),
+    }
+}
+
+fn payout(id: i64, tenant: &Tenant, period: i64, cents: i64) -> Payout {
+    Payout {
+        id: PayoutId(id),
+        root: tenant.root,
+        tenant: tenant.id,
+        currency: Currency::EUR,
+        period,
+        state: Due,
+        cents: Cents(cents),
+        method: PayoutMethod::Bank,
+        generation: 1,
+        attempts: 0,
+        next_at: None,
+        payee: None,
+        bank: None,
+        file: None,
+        transfer: None,
+        reference: None,
+        error: None,
+        created_at: at(7),
+        begun_at: None,
+        paid_at: None,
+        version: 1,
+    }
+}
+
+async fn settings_are_changed_from_what_they_are(world: World) {
+    let muster = world.reseller(10, "muster", &world.platform).await;
+    let records = &world.records;
+    assert_eq!(records.payout_settings(muster.id).await.unwrap(), None);
+    let first = records.put_payout_settings(&world.by(), &settings(&muster)).await.unwrap();
+    assert_eq!((first.version, first.updated_at), (1, at(DAY)));
+    assert_eq!(records.payout_settings(muster.id).await.unwrap().as_ref(), Some(&first));
+    assert_eq!(records.payout_settings_of_payee("acct_1").await.unwrap().as_ref(), Some(&first));
+    let plain = PayoutSettings { bank: None, payee: None, payee_read_at: None, country: None, requirements: Vec::new(), ..first.clone() };
+    let second = records.put_payout_settings(&world.by(), &plain).await.unwrap();
+    assert_eq!(records.payout_settings(muster.id).await.unwrap().as_ref(), Some(&second));
+    assert_eq!(refused(records.put_payout_settings(&world.by(), &first).await), "conflict version");
+    assert_eq!(refused(records.put_payout_settings(&world.by(), &settings(&muster)).await), "conflict version", "there are some");
+    let page = records.all_payout_settings(None, 10).await.unwrap();
+    assert_eq!((page.data, page.has_more), (vec![second], false));
+    assert_eq!(world.log().await[3..], ["payout_settings put", "payout_settings put"]);
+    let log = records.audit_log(&world.platform, None, 10).await.unwrap();
+    assert!(format!("{log:?}").contains("DE89…3000") && !format!("{log:?} {first:?}").contains("DE8937"));
+}
+
+async fn months_grow_from_the_latest(world: World) {
+    let muster = world.reseller(10, "muster", &world.platform).await;
+    let month = |month, after, through, closed_at: Option<i64>| CommissionMonth {
+        root: muster.root,
+        tenant: muster.id,
+        currency: Currency::EUR,
+        month,
+        after: Seq(after),
+        through: Seq(through),
+        opening: Cents(-5),
+        accrued: Cents(7),
+        sums: Sums::from([
+            (MoveKind::ChargesReceived, Sum { cents: Cents(40), entries: 2 }),
+            (MoveKind::ChargesPaid, Sum { cents: Cents(-30), entries: 1 }),
+            (MoveKind::TopUp, Sum { cents: Cents(100), entries: 1 }),
+        ]),
+        closed_at: closed_at.map(at),
+    };
+    let up_to = async |number| world.records.commission_month(muster.root, muster.id, Currency::EUR, number).await.unwrap();
+    let add =
+        async |latest: Option<&CommissionMonth>, rows: &[CommissionMonth]| world.records.add_commission_months(latest, rows).await.unwrap();
+    let (october, november) = (month(10, 0, 4, None), month(11, 9, 12, None));
+    assert!(add(None, std::slice::from_ref(&october)).await);
+    assert_eq!((october.closing(), october.commission(), october.accrued_through()), (Ok(Cents(105)), Ok(Cents(10)), Ok(Cents(17))));
+    assert!(!add(None, std::slice::from_ref(&november)).await, "there is a later row than none");
+    let closed = month(10, 0, 9, Some(50));
+    assert!(add(Some(&october), &[closed.clone(), november.clone()]).await);
+    assert!(!add(Some(&october), std::slice::from_ref(&closed)).await, "it is not the latest any more");
+    assert_eq!((up_to(9).await, up_to(10).await, up_to(i64::MAX).await), (None, Some(closed), Some(november)));
+    assert!(add(None, &[]).await);
+}
+
+async fn a_period_has_one_payout(world: World) {
+    let muster = world.reseller(10, "muster", &world.platform).await;
+    let other = world.reseller(20, "other", &world.platform).await;
+    let records = &world.records;
+    let (first, twin, second) = (payout(1, &muster, 10, 300), payout(2, &muster, 10, 300), payout(3, &muster, 11, 50));
+    let counting = async || records.payouts_counting(muster.root, muster.id, Currency::EUR).await.unwrap();
+    assert!(records.create_payout(&world.by(), &first, Cents(0)).await.unwrap());
+    assert!(!records.create_payout(&world.by(), &twin, Cents(300)).await.unwrap(), "the period has one");
+    assert!(!records.create_payout(&world.by(), &second, Cents(0)).await.unwrap(), "worked out from what was before");
+    assert!(records.create_payout(&world.by(), &second, Cents(300)).await.unwrap());
+    assert!(records.create_payout(&world.by(), &payout(4, &other, 10, 9), Cents(0)).await.unwrap());
+    assert_eq!((records.payout(first.id).await.unwrap().as_ref(), counting().await), (Some(&first), Cents(350)));
+
+    let bank = settings(&muster).bank;
+    let paying = Payout { state: Paying, bank, next_at: Some(at(90)), begun_at: Some(at(80)), attempts: 1, ..first.clone() };
+    assert!(records.replace_payout(None, &first, &paying).await.unwrap());
+    assert!(!records.replace_payout(None, &first, &paying).await.unwrap(), "of two processes one goes on");
+    let paying = Payout { version: 2, ..paying };
+    assert_eq!(records.payout_known(first.id).await.unwrap(), paying);
+    assert_eq!(records.payouts_waiting(at(89), 10).await.unwrap(), []);
+    assert_eq!(records.payouts_waiting(at(90), 10).await.unwrap(), std::slice::from_ref(&paying));
+
+    let failed = Payout { state: Failed, next_at: None, error: Some("refused".into()), ..paying.clone() };
+    assert!(records.replace_payout(Some((&world.by(), "fail")), &paying, &failed).await.unwrap());
+    let (failed, again) = (Payout { version: 3, ..failed.clone() }, Payout { state: Paying, generation: 2, ..failed });
+    assert_eq!(counting().await, Cents(50));
+    assert_eq!(refused(records.revive_payout(&world.by(), &failed, &again, Cents(349)).await), "conflict state");
+    assert!(records.revive_payout(&world.by(), &failed, &again, Cents(350)).await.unwrap());
+    assert_eq!(counting().await, Cents(350));
+
+    let canceled = Payout { state: Canceled, ..second.clone() };
+    assert!(records.replace_payout(Some((&world.by(), "cancel")), &second, &canceled).await.unwrap());
+    let list = async |top: &Tenant, state, before| {
+        let page = records.payouts_below(top, state, before, 10).await.unwrap();
+        page.data.iter().map(|payout| payout.id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(list(&world.platform, None, None).await, [4, 3, 1]);
+    assert_eq!((list(&muster, None, Some(PayoutId(3))).await, list(&other, None, None).await), (vec![1], vec![4]));
+    assert_eq!(list(&muster, Some(Canceled), None).await, [3]);
+    let walled = world.records.within(other.root).payouts_below(&other, None, None, 10).await.unwrap();
+    assert_eq!(walled.data.len(), 1);
+    assert_eq!(records.payout_of_period(muster.root, muster.id, Currency::EUR, 12).await.unwrap(), None);
+    let log = records.audit_log(&muster, None, 100).await.unwrap();
+    let of: Vec<&str> = log.data.iter().rev().filter(|entry| entry.resource == "payout").map(|entry| entry.action.as_str()).collect();
+    assert_eq!(of, ["create", "create", "fail", "retry", "cancel"]);
+}
+
+async fn a_file_is_stored_whole(world: World) {
+    let muster = world.reseller(10, "muster", &world.platform).await;
+    let other = world.reseller(20, "other", &world.platform).await;
+    let records = &world.records;
+    let mut taken = Vec::new();
+    for one in [payout(1, &muster, 10, 300), payout(2, &other, 10, 50)] {
+        records.create_payout(&world.by(), &one, Cents(0)).await.unwrap();
+        taken.push((one.clone(), Payout { state: Paying, file: Some(PayoutFileId(5)), ..one }));
+    }
+    let file = PayoutFile {
+        id: PayoutFileId(5),
+        root: world.platform.id,
+        currency: Currency::EUR,
+        execution_on: "2026-11-23".into(),
+        debtor: settings(&muster).bank.unwrap(),
+        payouts: 2,
+        cents: Cents(350),
+        created_at: at(9),
+        xml: "<Document/>".into(),
+    };
+    let mut stale = taken.clone();
+    stale[1].0.version = 7;
+    assert_eq!(refused(records.create_payout_file(&world.by(), &file, &stale).await), "conflict payouts");
+    assert_eq!((records.payout_file(file.id).await.unwrap(), records.payouts_of_file(file.id).await.unwrap()), (None, vec![]));
+    records.create_payout_file(&world.by(), &file, &taken).await.unwrap();
+    assert_eq!(records.payout_file(file.id).await.unwrap().as_ref(), Some(&file));
+    let of: Vec<i64> = records.payouts_of_file(file.id).await.unwrap().iter().map(|payout| payout.id.0).collect();
+    assert_eq!(of, [1, 2]);
+    let due = records.payouts_in_state(Due, PayoutMethod::Bank, Some(Currency::EUR), None, 10).await.unwrap();
+    let paying = records.payouts_in_state(Paying, PayoutMethod::Bank, None, Some(PayoutId(1)), 10).await.unwrap();
+    assert_eq!((due.data.len(), paying.data.len()), (0, 1));
+}
