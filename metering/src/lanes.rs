@@ -14,7 +14,9 @@ use crate::turn::Turn;
 use crate::work::{Done, Work};
 use ledger::Hold;
 use rating::TenantId;
+use rating::fast::FastBuild;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::journal::{Journal, JournalError, Lanes};
@@ -65,9 +67,10 @@ fn hand_out(job: Job, ways: &[mpsc::UnboundedSender<Piece>]) {
     }
 }
 
-/// Ids are ordered by time in their high bits: the low ones spread.
+/// The same in every process: batches of one lane wait for each other, those of different lanes rarely do. Ids may
+/// come in steps, as those of an import do, so every bit of them counts.
 fn lane_of(root: TenantId, lanes: usize) -> usize {
-    (root.0.unsigned_abs() % lanes as u64) as usize
+    (FastBuild::default().hash_one(root) % lanes as u64) as usize
 }
 
 /// One job's commands of one lane.
@@ -124,16 +127,18 @@ struct Lane {
     aside: Option<Piece>,
 }
 
+/// Where an answer goes: the piece, by its number, and the command's place in its job.
+type Way = (usize, usize);
+
 /// Commands of one batch, and where each one's answer goes.
 #[derive(Default)]
 struct Part {
     work: Vec<Work>,
-    /// The piece, by its number, and the place in it.
-    ways: Vec<(usize, usize)>,
+    ways: Vec<Way>,
 }
 
 impl Part {
-    fn push(&mut self, work: Work, way: (usize, usize)) {
+    fn push(&mut self, work: Work, way: Way) {
         self.work.push(work);
         self.ways.push(way);
     }
@@ -141,6 +146,13 @@ impl Part {
 
 /// Whose commands a batch has, by the numbers of their pieces.
 type Gathers = Vec<Arc<Gather>>;
+
+/// The commands of one more piece, each with its way back.
+fn enter(piece: Piece, gathers: &mut Gathers) -> impl Iterator<Item = (Work, Way)> + use<> {
+    let number = gathers.len();
+    gathers.push(piece.gather);
+    piece.work.into_iter().zip(piece.places).map(move |(work, place)| (work, (number, place)))
+}
 
 /// How far a batch came before its turns.
 enum Before {
@@ -182,17 +194,15 @@ impl Lane {
 
     /// All in one batch, or a batch for each root.
     fn sort(&self, piece: Piece, gathers: &mut Gathers, parts: &mut BTreeMap<TenantId, Part>) {
-        let number = gathers.len();
-        for (place, work) in piece.places.into_iter().zip(piece.work) {
+        for (work, way) in enter(piece, gathers) {
             let batch = if self.one_root { work.root() } else { TenantId(0) };
             match work {
                 Work::Correct { event, .. } if self.one_root && event.name().name.root != batch => {
-                    piece.gather.put(std::iter::once((place, Done::Amended(Err(of_two_roots(&event))))));
+                    gathers[way.0].put(std::iter::once((way.1, Done::Amended(Err(of_two_roots(&event))))));
                 }
-                work => parts.entry(batch).or_default().push(work, (number, place)),
+                work => parts.entry(batch).or_default().push(work, way),
             }
         }
-        gathers.push(piece.gather);
     }
 
     /// While the batch waited for its locks more came in, which goes with it as far as it is of these roots: who waits
@@ -205,9 +215,7 @@ impl Lane {
                 self.aside = Some(piece);
                 break;
             }
-            let number = gathers.len();
-            piece.work.into_iter().zip(piece.places).for_each(|(work, place)| part.push(work, (number, place)));
-            gathers.push(piece.gather);
+            enter(piece, gathers).for_each(|(work, way)| part.push(work, way));
         }
     }
 
@@ -298,4 +306,89 @@ fn of_two_roots(event: &Prepared) -> Problem {
         return crate::amend::not_rated("unknown_customer");
     }
     Problem::new("other_root", "the corrected event belongs to another reseller's books: void the first and send the second")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rating::Instant;
+    use store::memory::MemoryJournal;
+    use tokio::sync::{Semaphore, oneshot};
+
+    type Answer = oneshot::Receiver<Result<Vec<Done>, Problem>>;
+
+    const A: TenantId = TenantId(1);
+    const B: TenantId = TenantId(2);
+    const C: TenantId = TenantId(3);
+
+    /// A job of one command for each of these roots.
+    fn submit(roots: &[TenantId], way: &mpsc::UnboundedSender<Piece>) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let work = roots.iter().map(|root| Work::Sweep { root: *root }).collect();
+        hand_out(Job { work, reply, place }, std::slice::from_ref(way));
+        answer
+    }
+
+    fn lane(one_root: bool) -> (Lane, mpsc::UnboundedSender<Piece>) {
+        let (way, waiting) = mpsc::unbounded_channel();
+        (Lane { journal: Arc::new(MemoryJournal::new()), clock: Arc::new(|| Instant(0)), one_root, waiting, aside: None }, way)
+    }
+
+    fn roots(work: &[Work]) -> Vec<TenantId> {
+        work.iter().map(Work::root).collect()
+    }
+
+    /// The first piece as a batch that waits for its locks.
+    fn begun(lane: &mut Lane) -> (Part, Gathers) {
+        let (mut gathers, mut parts) = (Gathers::new(), BTreeMap::new());
+        let piece = lane.try_next().unwrap();
+        lane.sort(piece, &mut gathers, &mut parts);
+        (parts.into_values().next().unwrap(), gathers)
+    }
+
+    #[test]
+    fn a_batch_that_waited_takes_along_what_is_of_its_roots_and_nothing_overtakes() {
+        let (mut lane, way) = lane(false);
+        let mut answers: Vec<Answer> = [&[A, B][..], &[A], &[B, A], &[A, C], &[A]].map(|roots| submit(roots, &way)).into();
+        let (mut part, mut gathers) = begun(&mut lane);
+        lane.top_up(&BTreeSet::from([A, B]), &mut part, &mut gathers);
+        assert_eq!(roots(&part.work), [A, B, A, B, A]);
+        assert_eq!(part.ways, [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1)]);
+
+        // C is not locked: that piece is next as a whole, and what came after it comes after it.
+        lane.top_up(&BTreeSet::from([A, B]), &mut part, &mut gathers);
+        assert_eq!(part.work.len(), 5);
+        let left: Vec<_> = std::iter::from_fn(|| lane.try_next()).map(|piece| roots(&piece.work)).collect();
+        assert_eq!(left, [vec![A, C], vec![A]]);
+
+        // Each caller hears of its own commands, once all of them are done.
+        gathers[0].put([(0, Done::Swept), (1, Done::Swept)].into_iter());
+        gathers[2].put(std::iter::once((0, Done::Swept)));
+        gathers[1].fail();
+        assert_eq!(answers[0].try_recv().unwrap().unwrap().len(), 2);
+        assert!(answers[1].try_recv().unwrap().is_err());
+        assert!(answers[2].try_recv().is_err(), "one of two is missing");
+        gathers[2].put(std::iter::once((1, Done::Swept)));
+        assert_eq!(answers[2].try_recv().unwrap().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_batch_takes_along_only_so_much() {
+        let (mut lane, way) = lane(false);
+        let _answers: Vec<Answer> = (0..4).map(|_| submit(&vec![A; COMMIT_COMMANDS_MAX / 3], &way)).collect();
+        let (mut part, mut gathers) = begun(&mut lane);
+        lane.top_up(&BTreeSet::from([A]), &mut part, &mut gathers);
+        assert_eq!(part.work.len(), COMMIT_COMMANDS_MAX);
+        assert!(lane.try_next().is_some());
+    }
+
+    #[test]
+    fn roots_spread_over_the_lanes_however_they_were_numbered() {
+        for (lanes, step) in [(2, 1), (2, 2), (3, 3), (4, 2), (4, 1 << 22), (5, 89)] {
+            let mut roots = vec![0; lanes];
+            (0..1000).for_each(|n| roots[lane_of(TenantId(911_760_596_722_511_537 + n * step), lanes)] += 1);
+            assert!(roots.iter().all(|count| count * lanes > 800), "{lanes} lanes, steps of {step}: {roots:?}");
+        }
+    }
 }
