@@ -20,7 +20,11 @@ pub(super) async fn go_on(directory: Weak<Inner>) {
                 inner.generation.next();
             }
             // Records that are not in memory cannot be read either, and nothing is committed: it shows elsewhere.
-            Err(error) => tracing::warn!(%error, "cannot ask whether records have changed"),
+            // And whoever answers next may be a replica that has other changes of that number.
+            Err(error) => {
+                last = None;
+                tracing::warn!(%error, "cannot ask whether records have changed");
+            }
         }
         drop(inner);
         tokio::time::sleep(PAUSE).await;

@@ -109,6 +109,13 @@ async fn make_one(shared: &Shared, root: TenantId) -> Result<(), sqlx::Error> {
     Err(sqlx::Error::Protocol("no number was free for a new root".to_owned()))
 }
 
+/// Of roots that are locked. What this process remembers beyond their heads is gone from the database.
+pub async fn known_as_locked(shared: &Shared, conn: &mut PgConnection, heads: Vec<Head>) -> Result<FastMap<TenantId, Known>> {
+    let lost = shared.shelf.lock().map_err(poisoned)?.forget_lost(&heads);
+    shared.lost(lost)?;
+    known_as_of(shared, conn, heads).await
+}
+
 /// What is known of these roots as of these heads: from the shelf where it is as new, else with what was
 /// committed since.
 pub async fn known_as_of(shared: &Shared, conn: &mut PgConnection, heads: Vec<Head>) -> Result<FastMap<TenantId, Known>> {
@@ -117,8 +124,9 @@ pub async fn known_as_of(shared: &Shared, conn: &mut PgConnection, heads: Vec<He
         let mut shelf = shared.shelf.lock().map_err(poisoned)?;
         known.extend(heads.iter().filter_map(|head| shelf.take_for(head)).map(|known| (known.head.root, known)));
     }
-    catch_up(conn, &heads, &mut known).await?;
-    // Nothing known, or of a time whose batches are gone.
+    let lost = catch_up(conn, &heads, &mut known).await?;
+    shared.lost(lost)?;
+    // Nothing known, or of a time whose batches are gone, one way or the other.
     let behind: Vec<&Head> = heads.iter().filter(|head| known.get(&head.root).is_none_or(|known| known.head.batch < head.batch)).collect();
     if !behind.is_empty() {
         let roots: Vec<TenantId> = behind.iter().map(|head| head.root).collect();
@@ -148,24 +156,32 @@ async fn open_holds(conn: &mut PgConnection, roots: &[TenantId]) -> Result<HashM
     Ok(open)
 }
 
-/// Applies the batches that others have committed since, as far as they follow without a gap.
-async fn catch_up(conn: &mut PgConnection, heads: &[Head], known: &mut FastMap<TenantId, Known>) -> Result<()> {
+/// Applies the batches that others have committed since, as far as they follow without a gap, and drops what they do not
+/// follow. Answers how many roots went on from another batch than the one known.
+async fn catch_up(conn: &mut PgConnection, heads: &[Head], known: &mut FastMap<TenantId, Known>) -> Result<usize> {
     let behind = heads.iter().filter(|head| known.get(&head.root).is_some_and(|known| known.head.batch < head.batch));
     let folded: HashMap<i64, i64> = behind.map(|head| (head.root.0, head.folded)).collect();
     if folded.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
+    let mut lost = 0;
     let (roots, from): (Vec<i64>, Vec<i64>) = folded.keys().map(|root| (*root, known[&TenantId(*root)].head.batch)).unzip();
-    for row in sqlx::query(sql::STATES_SINCE).bind(roots).bind(from).fetch_all(conn).await? {
-        let (root, batch, packed) = (int(&row, 0)?, int(&row, 1)?, bytes(&row, 2)?);
-        if let Some(known) = known.get_mut(&TenantId(root)).filter(|known| known.head.batch + 1 == batch) {
+    for row in sqlx::query(sql::STATES_FROM).bind(roots).bind(from).fetch_all(conn).await? {
+        let (root, batch) = (int(&row, 0)?, int(&row, 1)?);
+        let Some(known) = known.get_mut(&TenantId(root)) else { continue };
+        if !known.is_sure && batch == known.head.batch {
+            known.is_sure = hash(&row, 2)? == known.head.hash;
+            lost += usize::from(!known.is_sure);
+        } else if known.is_sure && batch == known.head.batch + 1 {
+            let packed = bytes(&row, 3)?;
             known.next(Delta::unpacked(packed)?, packed.len());
             if folded.get(&root) == Some(&batch) {
                 known.fold();
             }
         }
     }
-    Ok(())
+    known.retain(|root, known| known.is_sure || !folded.contains_key(&root.0));
+    Ok(lost)
 }
 
 /// Roots by number, of those that occur in these seqs. A number never changes its root.

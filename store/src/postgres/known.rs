@@ -1,4 +1,5 @@
-//! What a process knows of a root: right as of one head, and of no use once the head has moved without it.
+//! What a process knows of a root: right as of one head, and of no use once the head has moved without it, or once
+//! that head is gone: after a failover the database may be of an earlier moment, and go on from there otherwise.
 //!
 //! Rows of accounts, carries and counters follow the journal from afar (`heads.folded`); every batch says in
 //! one packed value what it changed. Whoever comes later reads those values instead of thousands of rows.
@@ -116,6 +117,8 @@ impl Recent {
 #[derive(Debug)]
 pub struct Known {
     pub head: Head,
+    /// The database has this head's batch. Not known of what comes from the shelf, until its hash was compared.
+    pub is_sure: bool,
     /// Of packed states that the rows do not include.
     pub pending_bytes: usize,
     accounts: Layer<AccountKey, Balance>,
@@ -155,6 +158,7 @@ impl Known {
     pub fn new(head: &Head, open_holds: OpenHolds) -> Self {
         Self {
             head: Head { batch: head.folded, ..head.clone() },
+            is_sure: true,
             pending_bytes: 0,
             accounts: Layer::default(),
             carries: Layer::default(),
@@ -268,12 +272,24 @@ impl Shelf {
         self.roots.get(&root)
     }
 
-    /// Unless it is newer than `head`, or what happened in between is no longer told.
+    /// Unless it is newer than `head`, or what happened in between is no longer told. Whether that batch is still the
+    /// database's must be asked if it is older (`Known::is_sure`).
     pub fn take_for(&mut self, head: &Head) -> Option<Known> {
         let known = self.roots.get(&head.root)?;
         let missed = head.batch - known.head.batch;
-        let usable = missed >= 0 && (known.head.batch >= head.folded || missed <= MISSED_BATCHES_MAX);
+        let usable = match missed {
+            0 => head.is_at(&known.head),
+            missed => missed > 0 && (known.head.batch >= head.folded || missed <= MISSED_BATCHES_MAX),
+        };
         if usable { self.take(head.root) } else { None }
+    }
+
+    /// Forgets what goes beyond the heads of locked roots: there is nothing newer than these, so the database has lost it.
+    pub fn forget_lost(&mut self, latest: &[Head]) -> usize {
+        let is_lost = |known: &Known, head: &Head| known.head.batch >= head.batch && !head.is_at(&known.head);
+        let lost = latest.iter().filter(|head| self.roots.get(&head.root).is_some_and(|known| is_lost(known, head)));
+        let lost: Vec<TenantId> = lost.map(|head| head.root).collect();
+        lost.iter().filter_map(|root| self.take(*root)).count()
     }
 
     fn take(&mut self, root: TenantId) -> Option<Known> {
@@ -291,6 +307,7 @@ impl Shelf {
         self.take(root);
         self.clock += 1;
         known.used = self.clock;
+        known.is_sure = known.head.batch == 0;
         self.size += known.size();
         self.roots.insert(root, known);
         self.shrink(KNOWN_MAX);

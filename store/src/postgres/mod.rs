@@ -146,6 +146,16 @@ impl Shared {
         Ok(())
     }
 
+    /// Commits that this process knew of are gone, and with them perhaps more that it took for settled.
+    fn lost(&self, roots: usize) -> Result<()> {
+        if roots > 0 {
+            tracing::warn!(roots, "the database has lost commits: it is of an earlier moment; going on from what it has");
+            self.months.lock().map_err(poisoned)?.clear();
+            self.numbers.lock().map_err(poisoned)?.clear();
+        }
+        Ok(())
+    }
+
     fn learn_homes(&self, new: &HashMap<TenantId, TenantId>) -> Result<()> {
         let mut homes = self.homes.lock().map_err(poisoned)?;
         if homes.len() + new.len() > HOMES_MAX {

@@ -60,7 +60,7 @@ pub async fn enter(journal: &PostgresJournal, roots: &[TenantId]) -> Result<Sess
         }
     };
     shared.held(roots.len());
-    let known = heads::known_as_of(shared, &mut tx, heads).await?;
+    let known = heads::known_as_locked(shared, &mut tx, heads).await?;
     Ok(Session { journal: journal.clone(), open: Mutex::new(Some(Open { tx, known })) })
 }
 

@@ -1,4 +1,7 @@
 //! Statements. Every one names its roots, or is a look-up by an id that belongs to one root only.
+//!
+//! Look-ups of many rows are `cross join lateral (… offset 0)`: one by one through the index. A plain join is planned
+//! while the month's tables are still empty, as a scan of all of them, and kept while they grow.
 
 /// As `rows::record` reads them, of a table named `r`.
 macro_rules! record_columns {
@@ -77,31 +80,40 @@ statements! {
 
     /// Of roots, the batches after those.
     STATES_SINCE = "select b.root, b.batch, b.states from unnest($1::bigint[], $2::bigint[]) as w (root, batch) \
-        join batches b on b.root = w.root and b.batch > w.batch order by b.root, b.batch";
+        cross join lateral (select * from batches x where x.root = w.root and x.batch > w.batch offset 0) b order by b.root, b.batch";
+    /// With the hashes of those themselves.
+    STATES_FROM = "select b.root, b.batch, case when b.batch = w.batch then b.hash end, case when b.batch > w.batch then b.states end \
+        from unnest($1::bigint[], $2::bigint[]) as w (root, batch) \
+        cross join lateral (select * from batches x where x.root = w.root and x.batch >= w.batch offset 0) b order by b.root, b.batch";
     OPEN_HOLDS = "select h.body from holds h where h.root = any($1) and h.state = 1";
     LAST_TIMED_KEY = "select w.root, (select r.key from records r where r.root = w.root and r.key < '80000000-0000-0000-0000-000000000000' \
         order by r.key desc limit 1) \
         from unnest($1::bigint[]) as w (root)";
     FIND = concat!(
         "select ", record_columns!(), ", w.place from unnest($1::bigint[], $2::uuid[]) with ordinality as w (root, key, place) \
-         join records r on r.root = w.root and r.key = w.key order by r.seq"
+         cross join lateral (select * from records x where x.root = w.root and x.key = w.key offset 0) r order by r.seq"
     );
 
     ACCOUNTS_OF = "select a.tenant, a.kind, a.currency, a.posted, a.held \
         from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[]) as w (root, tenant, kind, currency) \
-        join accounts a on a.root = w.root and a.tenant = w.tenant and a.kind = w.kind and a.currency = w.currency";
+        cross join lateral (select * from accounts x where x.root = w.root and x.tenant = w.tenant and x.kind = w.kind \
+        and x.currency = w.currency offset 0) a";
     CARRIES_OF = "select c.customer, c.links from unnest($1::bigint[], $2::bigint[]) as w (root, customer) \
-        join carries c on c.root = w.root and c.customer = w.customer";
+        cross join lateral (select * from carries x where x.root = w.root and x.customer = w.customer offset 0) c";
     COUNTERS_OF = "select c.buyer, c.rate_key, c.month, c.quantity_nano, c.events \
         from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[]) as w (root, buyer, rate_key, month) \
-        join counters c on c.root = w.root and c.buyer = w.buyer and c.rate_key = w.rate_key and c.month = w.month";
+        cross join lateral (select * from counters x where x.root = w.root and x.buyer = w.buyer and x.rate_key = w.rate_key \
+        and x.month = w.month offset 0) c";
     MEMBERS_OF = "select m.buyer, m.rate_key, m.month, m.value, m.count, m.at_us \
         from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[]) as w (root, buyer, rate_key, month, value) \
-        join members m on m.root = w.root and m.buyer = w.buyer and m.rate_key = w.rate_key and m.month = w.month and m.value = w.value";
+        cross join lateral (select * from members x where x.root = w.root and x.buyer = w.buyer and x.rate_key = w.rate_key \
+        and x.month = w.month and x.value = w.value offset 0) m";
     ALL_MEMBERS_OF = "select m.buyer, m.rate_key, m.month, m.value, m.count, m.at_us \
         from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[]) as w (root, buyer, rate_key, month) \
-        join members m on m.root = w.root and m.buyer = w.buyer and m.rate_key = w.rate_key and m.month = w.month";
-    HOLDS_OF = "select h.body from unnest($1::bigint[], $2::bigint[]) as w (root, id) join holds h on h.root = w.root and h.id = w.id";
+        cross join lateral (select * from members x where x.root = w.root and x.buyer = w.buyer and x.rate_key = w.rate_key \
+        and x.month = w.month offset 0) m";
+    HOLDS_OF = "select h.body from unnest($1::bigint[], $2::bigint[]) as w (root, id) \
+        cross join lateral (select * from holds x where x.root = w.root and x.id = w.id offset 0) h";
     HOLDS_BY_ID = "select h.body from holds h where h.id = any($1)";
     AMENDMENTS_BY_SEQ = "select a.seq, a.kind, a.by from amendments a where a.seq = any($1)";
     ROOTS_OF_TENANTS = "select t.id, t.root_id from tenants t where t.id = any($1)";
@@ -142,7 +154,7 @@ statements! {
 
     RECORDS_BY_SEQ = concat!(
         "select ", record_columns!(), " from unnest($1::bigint[], $2::bigint[]) as w (root, seq) \
-         join records r on r.root = w.root and r.seq = w.seq order by r.seq"
+         cross join lateral (select * from records x where x.root = w.root and x.seq = w.seq offset 0) r order by r.seq"
     );
     RECORDS_UP = concat!("select ", record_columns!(), " from records r where r.root = $1 and r.seq > $2 order by r.seq limit $3");
     RECORDS_DOWN = concat!("select ", record_columns!(), " from records r where r.root = $1 and r.seq < $2 order by r.seq desc limit $3");
@@ -197,7 +209,11 @@ statements! {
 mod tests {
     use super::*;
     use crate::db::{Db, PostgresOptions};
-    use sqlx::{Executor, SqlSafeStr};
+    use crate::journal::Journal;
+    use crate::postgres::PostgresJournal;
+    use crate::suite::till::Till;
+    use rating::{Exact, TenantId};
+    use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 
     #[tokio::test]
     async fn every_statement_is_understood() {
@@ -209,6 +225,28 @@ mod tests {
             if !name.starts_with("COPY_") {
                 conn.prepare(text.into_sql_str()).await.unwrap_or_else(|e| panic!("{name}: {e}"));
             }
+        }
+    }
+
+    /// Planned on tables that are empty, as each month's are when it begins.
+    #[tokio::test]
+    async fn look_ups_of_many_rows_never_read_a_whole_table() {
+        let Some(database) = test_postgres::database().await else { return };
+        let db = Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap();
+        let mut till = Till::default();
+        till.sale(TenantId(100), TenantId(1000), "makes the month's tables", Exact::ZERO);
+        PostgresJournal::open(&db).await.unwrap().commit(till.ring_up()).await.unwrap();
+        let Db::Postgres(db) = db else { unreachable!() };
+        let mut conn = db.pool.acquire().await.unwrap();
+        conn.execute("set plan_cache_mode = force_generic_plan").await.unwrap();
+        let many = STATEMENTS.iter().filter(|(_, text)| text.starts_with("select") && text.contains("unnest("));
+        for (name, text) in many {
+            let values = vec!["null"; (1..).take_while(|n| text.contains(&format!("${n}"))).count()].join(", ");
+            conn.execute(AssertSqlSafe(format!("prepare {name} as {text}"))).await.unwrap();
+            let plan = conn.fetch_all(AssertSqlSafe(format!("explain execute {name} ({values})"))).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+            assert!(!plan.iter().any(|line| line.contains("Seq Scan")), "{name}: {plan:#?}");
+            assert!(plan.iter().any(|line| line.contains("Index")), "{name}: {plan:#?}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One suite, stamped per backend: what every journal must do. What only a file can do follows below.
 
+mod failover;
 mod file;
 mod history;
 mod shared_history;
