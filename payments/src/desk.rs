@@ -90,6 +90,8 @@ pub struct NewCheckout<'a> {
     /// Where the payer is sent afterwards; by default to a page of ours.
     pub success_url: Option<String>,
     pub cancel_url: Option<String>,
+    /// Keep the method for automatic top-ups of this balance.
+    pub save_method: bool,
     /// The caller's key with its Idempotency-Key.
     pub request_key: String,
 }
@@ -130,7 +132,7 @@ impl Desk {
         Actor { key: None, tenant: self.platform, at: self.now(), request_id, reason: Some(reason.to_owned()) }
     }
 
-    fn check_terms(&self, cents: Cents, currency: Currency) -> Result<(), Problem> {
+    pub(crate) fn check_terms(&self, cents: Cents, currency: Currency) -> Result<(), Problem> {
         let Some(terms) = self.settings.terms.iter().find(|terms| terms.currency == currency) else {
             let offered: Vec<_> = self.settings.terms.iter().map(|terms| terms.currency.code()).collect();
             return Err(Problem::field("currency_not_offered", "currency", format!("expected one of {}", offered.join(", "))));
@@ -149,7 +151,7 @@ impl Desk {
     /// `provider_unavailable` (the same request again later gets the page), `provider_refused`.
     pub async fn checkout(&self, actor: &Actor, new: NewCheckout<'_>) -> Result<TopUp, Problem> {
         self.provider()?;
-        let asked = self.new_top_up(&new)?;
+        let asked = self.new_top_up(&new).await?;
         let found = match self.records.create_top_up(actor, &asked).await.map_err(unread)? {
             Created::Fresh(top_up) => return self.open_page(top_up).await,
             Created::Earlier(top_up) => top_up,
@@ -163,8 +165,9 @@ impl Desk {
         Ok(found)
     }
 
-    fn new_top_up(&self, new: &NewCheckout<'_>) -> Result<TopUp, Problem> {
+    async fn new_top_up(&self, new: &NewCheckout<'_>) -> Result<TopUp, Problem> {
         self.check_terms(new.cents, new.currency)?;
+        let customer = if new.save_method { self.customer_of(new).await? } else { None };
         let now = self.now();
         let (id, token) = (TopUpId((self.sources.id)()), (self.sources.token)()?);
         let expires_at = now.plus_secs(PAGE_OPEN_SECS);
@@ -185,8 +188,8 @@ impl Desk {
             success_url: page("done", &new.success_url)?,
             cancel_url: page("cancelled", &new.cancel_url)?,
             expires_at,
-            customer: None,
-            save_method: false,
+            customer,
+            save_method: new.save_method,
         };
         let request = serde_json::to_string(&request).map_err(|error| Problem::new("internal", error.to_string()))?;
         Ok(TopUp {
@@ -211,6 +214,13 @@ impl Desk {
             updated_at: now,
             expires_at,
         })
+    }
+
+    /// Who keeps the methods of this balance at the provider, if there is one yet.
+    async fn customer_of(&self, new: &NewCheckout<'_>) -> Result<Option<String>, Problem> {
+        let auto = self.records.auto_top_up(new.tenant.id, new.currency).await.map_err(unread)?;
+        let missing = || Problem::field("auto_top_up_not_set", "save_method", "a method is kept for an automatic top-up: set that first");
+        Ok(auto.ok_or_else(missing)?.customer)
     }
 
     /// Asks the provider for the page of a row that has none yet.

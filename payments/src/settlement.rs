@@ -62,6 +62,7 @@ impl Desk {
             };
             if let Some(after) = self.step(&row, &shown, with).await? {
                 self.follow_refunds(&shown).await?;
+                self.learn(after.top_up, &shown).await?;
                 return Ok(Settled::Done(Box::new(after)));
             }
         }

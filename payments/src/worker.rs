@@ -6,6 +6,7 @@ use crate::provider::{Event, Object, ProviderError};
 use crate::settlement::Settled;
 use futures_util::{StreamExt, stream};
 use metering::command::Problem;
+use metering::lookout::Purpose;
 use rating::Instant;
 use serde_json::json;
 use store::records::{EventState, Origin, ProviderEvent, TopUp, TopUpState};
@@ -21,6 +22,8 @@ const ATTEMPTS_MAX: i64 = 80;
 const POLL_SECS: i64 = 600;
 const POLL_OVERLAP_SECS: i64 = 3600;
 const POLL_FIRST_SECS: i64 = 3 * 86_400;
+/// Thresholds that other processes changed are read again after so many rounds, of a second at most.
+const MARK_EVERY_ROUNDS: u64 = 10;
 const POLL_PAGES_MAX: usize = 200;
 
 /// What one round did.
@@ -81,13 +84,23 @@ impl Desk {
         if self.provider.is_none() {
             return;
         }
-        loop {
+        for tick in 0_u64.. {
+            if tick % MARK_EVERY_ROUNDS == 0
+                && let Err(problem) = self.mark_auto().await
+            {
+                tracing::warn!(%problem, "thresholds of automatic top-ups were not read");
+            }
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = self.wake.notified() => {}
+                // The debit that reaches a threshold, not the next look.
+                crossed = self.engine.lookout().crossed(Purpose::TopUp) => self.top_up_crossed(&crossed).await,
             }
             if let Err(problem) = self.poll_if_due().await {
                 tracing::warn!(%problem, "the payment provider was not asked for its events");
+            }
+            if let Err(problem) = self.auto_round().await {
+                tracing::warn!(%problem, "automatic top-ups were not looked at");
             }
             loop {
                 match self.round().await {
@@ -154,6 +167,7 @@ impl Desk {
             (Some(payment), ..) => self.settle(payment, None).await.map(drop),
             (None, Some(_), _) => self.look_at_page(&top_up).await,
             (None, None, Origin::Checkout) if top_up.state == TopUpState::Pending => self.open_page(top_up).await.map(drop),
+            (None, None, Origin::Auto) if top_up.state == TopUpState::Pending => self.charge_kept(top_up).await,
             _ => Ok(()),
         }
     }
@@ -195,7 +209,10 @@ impl Desk {
                 Ok(None) | Err(ProviderError::NotFound) => return Ok(Verdict::Ignored("a charge without a payment")),
                 Err(error) => return Err(crate::desk::provider_problem(&error)),
             },
-            _ => return Ok(Verdict::Ignored("of no concern")),
+            gone => {
+                let known = self.forget(&gone).await?;
+                return Ok(if known { Verdict::Done } else { Verdict::Ignored("of no concern") });
+            }
         };
         Ok(match self.settle(&payment, None).await? {
             Settled::Done(_) => Verdict::Done,

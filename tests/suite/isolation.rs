@@ -41,6 +41,7 @@ fn reading(market: &Market, filled: &Filled) -> Vec<Row> {
         get("GET /health/ready", "/health/ready", OWN),
         get("GET /metrics", "/metrics", OPERATOR),
         get("GET /v1/accounts/{tenant}", "/v1/accounts/muster", READ),
+        get("GET /v1/accounts/{tenant}/auto-top-up", "/v1/accounts/muster/auto-top-up", READ),
         get("GET /v1/accounts/{tenant}/entries", "/v1/accounts/muster/entries", READ),
         get("GET /v1/accounts/{tenant}/statement", "/v1/accounts/muster/statement?from=2026-11-01T00:00:00Z", READ),
         get("GET /v1/accounts/{tenant}/threshold", "/v1/accounts/muster/threshold", READ),
@@ -120,6 +121,12 @@ fn writing(market: &Market, filled: &Filled) -> Vec<Row> {
     vec![
         row("POST /v1/adjustments", "/v1/adjustments", money.clone(), WRITE),
         row("POST /v1/top-ups", "/v1/top-ups", money, WRITE),
+        row(
+            "PUT /v1/accounts/{tenant}/auto-top-up",
+            "/v1/accounts/muster/auto-top-up",
+            json!({ "enabled": true, "threshold_cents": 1000, "amount_cents": 5000, "month_max_cents": 5000 }),
+            WRITE,
+        ),
         row(
             "POST /v1/top-ups/{top_up}/refunds",
             format!("/v1/top-ups/{}/refunds", filled.top_up),

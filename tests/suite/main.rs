@@ -4,6 +4,7 @@
 
 mod amendments;
 mod audit;
+mod auto_top_ups;
 mod backup;
 mod bad_input;
 mod bench;

@@ -51,6 +51,7 @@ impl Till {
             locale: Some("de".to_owned()),
             success_url: None,
             cancel_url: None,
+            save_method: false,
             request_key: key.to_owned(),
         };
         self.desk.checkout(&self.world.actor(), new).await

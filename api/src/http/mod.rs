@@ -10,6 +10,7 @@ pub mod amend;
 pub mod answers;
 pub mod api_keys;
 pub mod audit_log;
+pub mod auto_top_ups;
 pub mod commission_statement;
 pub mod commissions;
 pub mod contacts;
@@ -104,6 +105,7 @@ fn other() -> OpenApiRouter<App> {
         .routes(routes!(top_ups::get_top_up))
         .routes(routes!(top_ups::create_refund))
         .routes(routes!(top_ups::list_suspense))
+        .routes(routes!(auto_top_ups::get_auto_top_up, auto_top_ups::set_auto_top_up))
         .routes(routes!(reconciliation::reconcile))
         .routes(routes!(money::create_adjustment))
         .routes(routes!(commissions::get_commission))

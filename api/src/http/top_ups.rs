@@ -52,6 +52,9 @@ pub struct NewTopUp {
     pub success_url: Option<String>,
     /// Where the payer is sent who does not pay.
     pub cancel_url: Option<String>,
+    /// Keep the method that is paid with for the balance's automatic top-up, which must be set.
+    #[serde(default)]
+    pub save_method: bool,
 }
 
 /// A top-up through the payment provider.
@@ -205,7 +208,7 @@ fn refund_shown(refund: &Refund) -> RefundBody {
 
 /// What is paid on the provider's page is at the platform: it tops up who pays the platform, directly or along a chain
 /// that it collects.
-async fn platform_collects(app: &App, tenant: &Tenant) -> Result<(), ApiProblem> {
+pub(super) async fn platform_collects(app: &App, tenant: &Tenant) -> Result<(), ApiProblem> {
     let terms = present_agreement(app, tenant.id).await?;
     match terms.map(|terms| (terms.collect, terms.seller)) {
         Some((Collect::Platform, _)) => Ok(()),
@@ -245,6 +248,7 @@ pub async fn create_top_up(State(app): State<App>, key: MayWrite, write: Write) 
         locale: locale(new.locale)?,
         success_url: web_address("success_url", new.success_url)?,
         cancel_url: web_address("cancel_url", new.cancel_url)?,
+        save_method: new.save_method,
         request_key: format!("{}:{request_key}", key.key.id),
     };
     let asked_at = app.clock.now();

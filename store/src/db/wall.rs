@@ -32,6 +32,7 @@ const TABLES: &[&str] = &[
     "commission_months",
     "payout_settings",
     "payouts",
+    "auto_top_ups",
 ];
 
 const MAKE: &str = "create role centwise_reader nologin";

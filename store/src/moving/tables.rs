@@ -65,6 +65,7 @@ pub(super) const TABLES: &[Table] = &[
     same("payout_settings"),
     same("payouts"),
     same("payout_files"),
+    same("auto_top_ups"),
 ];
 
 /// What an entry of the audit log is about, where that is a record of the journal.

@@ -7,6 +7,7 @@
 
 mod agreements;
 mod audit;
+mod auto_top_ups;
 mod bulk;
 mod cards;
 mod column_maps;
@@ -35,6 +36,7 @@ mod versions;
 
 pub(crate) use audit::append_within;
 pub use audit::{AuditEntry, Change};
+pub use auto_top_ups::{AUTO_ROWS_MAX, AutoState, AutoTopUp};
 pub use bulk::NewTenant;
 pub use cards::RateCard;
 pub use column_maps::ColumnMap;

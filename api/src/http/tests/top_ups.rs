@@ -243,3 +243,33 @@ async fn without_a_provider_money_is_booked_by_hand() {
     let by_hand = json!({"tenant": "acme-42", "cents": 2500, "method": "manual", "reason": "cash"});
     assert_eq!(service.post(&admin, "/v1/top-ups", by_hand).await.ok()["balance_cents"], 7500);
 }
+
+#[tokio::test]
+async fn a_balance_is_topped_up_by_itself() {
+    let paid = Paid::start().await;
+    let (service, admin, path) = (&paid.service, paid.service.admin.clone(), "/v1/accounts/acme-42/auto-top-up");
+    assert_eq!(service.get(&admin, path).await.ok()["state"], "off");
+    let keeping = json!({"tenant": "acme-42", "cents": 1000, "method": "checkout", "save_method": true});
+    assert_eq!(service.post(&admin, "/v1/top-ups", keeping.clone()).await.code(), (422, "auto_top_up_not_set"));
+    let set = async |month_max: i64| {
+        let terms = json!({"enabled": true, "threshold_cents": 1000, "amount_cents": 5000, "month_max_cents": month_max});
+        service.with_headers(&admin, "PUT", path, &[("content-type", "application/json")], terms.to_string()).await
+    };
+    assert_eq!(set(4999).await.code(), (422, "invalid_field"));
+    let shown = set(6000).await.ok();
+    assert_eq!((&shown["state"], &shown["has_method"]), (&json!("on"), &json!(false)));
+
+    let page = service.post(&admin, "/v1/top-ups", keeping).await.ok();
+    paid.stripe.pay(&paid.session(&page), &Behaviour::Succeeds).unwrap();
+    paid.tell_all(&both()).await;
+    assert_eq!(service.get(&admin, path).await.ok()["has_method"], true);
+    let spent = json!({"tenant": "acme-42", "cents": -5000, "reason": "spent"});
+    service.post(&admin, "/v1/adjustments", spent).await.ok();
+    service.clock.set(service.clock.now().plus_secs(61));
+    service.app.desk.auto_round().await.unwrap();
+    assert_eq!(paid.balance().await, 6000);
+    let shown = service.get(&admin, path).await.ok();
+    assert_eq!((&shown["month_spent_cents"], &shown["top_up"]), (&json!(5000), &Value::Null));
+    assert_eq!(service.get(&admin, "/v1/top-ups").await.ok()["data"][0]["origin"], "auto");
+    paid.audited().await;
+}

@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 const FILES: &[&[(&str, &str)]] = &[
     agreements::STATEMENTS,
     audit::STATEMENTS,
+    auto_top_ups::STATEMENTS,
     bulk::STATEMENTS,
     cards::STATEMENTS,
     column_maps::STATEMENTS,

@@ -1,0 +1,39 @@
+//! The thresholds of automatic top-ups as marks of the engine's lookout: the debit that reaches one wakes who tops up.
+
+use crate::desk::{Desk, unread};
+use ledger::AccountKey;
+use metering::command::Problem;
+use metering::lookout::Purpose;
+
+impl Desk {
+    /// Marks every balance whose automatic top-up is on. Other processes' changes count from their next time on.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn mark_auto(&self) -> Result<(), Problem> {
+        let (mut marks, mut last) = (Vec::new(), None);
+        loop {
+            let rows = self.records.auto_top_ups_on(last.as_ref()).await.map_err(unread)?;
+            marks.extend(rows.iter().map(|row| (AccountKey::balance(row.tenant, row.currency), row.threshold)));
+            match rows.into_iter().last() {
+                Some(row) => last = Some(row),
+                None => break,
+            }
+        }
+        self.engine.lookout().set_marks(Purpose::TopUp, marks);
+        Ok(())
+    }
+
+    /// Looks at the balances that reached their thresholds since the last time; how many those were.
+    pub(super) async fn crossed(&self) -> usize {
+        let crossed = self.engine.lookout().take_crossed(Purpose::TopUp);
+        self.top_up_crossed(&crossed).await;
+        crossed.len()
+    }
+
+    pub(crate) async fn top_up_crossed(&self, accounts: &[AccountKey]) {
+        for account in accounts {
+            self.log_failed(self.top_up_if_low(account.tenant, account.currency).await.map(drop));
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Automatic top-ups: whatever falls, fails, is lost or comes at once, one charge, and never more than was agreed.
+
+use crate::world::{Backend, World, on_every_journal};
+use metering::command::{MoneyKind, Problem};
+use payments::auto::AutoTerms;
+use payments::desk::{Desk, NewCheckout, Settings, Sources, TopUpTerms};
+use payments::provider::{Hook, Provider};
+use payments::stripe::{Stripe, StripeSettings};
+use rating::ids::TopUpId;
+use rating::{Cents, Currency};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use store::records::{AutoState, AutoTopUp};
+use test_stripe::{Behaviour, Delivery, FakeStripe, Fault};
+
+on_every_journal!(
+    two_hundred_debits_are_one_charge,
+    a_declined_card_is_tried_three_times_a_day,
+    an_answer_that_is_lost_is_one_charge,
+    a_direct_debit_is_not_repeated_while_it_is_on_its_way,
+    who_must_be_there_gets_a_page,
+    what_is_gone_is_charged_no_longer,
+    a_month_has_its_cap_and_disputes_wait,
+    the_next_process_goes_on_where_one_died,
+);
+
+const EUR: Currency = Currency::EUR;
+
+/// Desks over the stand-in for Stripe, in a world whose customer acme-42 has 50.00 and pays by a kept card.
+struct Shop {
+    world: World,
+    fake: FakeStripe,
+    stripe: Arc<Stripe>,
+    desk: Desk,
+}
+
+impl Shop {
+    /// acme-42 is topped up with 50.00 at 10.00 and below, at most 120.00 a month.
+    async fn new(backend: Backend) -> Self {
+        let world = World::reference(backend).await;
+        let fake = FakeStripe::start(world.engine.now().micros() / 1_000_000).await.unwrap();
+        let mut settings = StripeSettings::new("sk_test_1".parse().unwrap());
+        settings.api_url = fake.url();
+        settings.webhook_secrets = vec!["whsec_1".parse().unwrap()];
+        settings.timeout = Duration::from_millis(500);
+        settings.attempts_max = 2;
+        settings.first_pause = Duration::from_millis(1);
+        settings.requests_per_sec = NonZeroU32::new(10_000);
+        let stripe = Arc::new(Stripe::new(&settings).unwrap());
+        let desk = desk_of(&world, &stripe);
+        let shop = Self { world, fake, stripe, desk };
+        let terms = AutoTerms { is_on: true, threshold: Cents(1000), amount: Cents(5000), month_max: Cents(12_000) };
+        let tenant = shop.world.tenant("acme-42");
+        shop.desk.set_auto(&shop.world.actor(), &tenant, EUR, terms).await.unwrap();
+        shop.keep(Behaviour::Succeeds).await;
+        shop
+    }
+
+    /// The payer pays a page of 10.00 that keeps the method; the method then behaves so.
+    async fn keep(&self, behaviour: Behaviour) -> String {
+        let tenant = self.world.tenant("acme-42");
+        let new = NewCheckout {
+            tenant: &tenant,
+            cents: Cents(1000),
+            currency: EUR,
+            locale: None,
+            success_url: None,
+            cancel_url: None,
+            save_method: true,
+            request_key: format!("keep-{}", self.world.next_id()),
+        };
+        let page = self.desk.checkout(&self.world.actor(), new).await.unwrap();
+        self.fake.pay(page.session.as_deref().unwrap(), &Behaviour::Succeeds).unwrap();
+        self.hear_all().await;
+        let method = self.auto().await.method.unwrap();
+        self.fake.behave(&method, behaviour);
+        self.pass(61);
+        method
+    }
+
+    /// Everything that was told is delivered and worked off.
+    async fn hear_all(&self) {
+        for message in self.fake.messages(&Delivery::signed(&["whsec_1"])) {
+            let now = self.world.engine.now();
+            let event = self.stripe.receive(Hook::Own, Some(&message.signature), message.body.as_bytes(), now).unwrap();
+            self.desk.hear(&event, message.body.as_bytes()).await.unwrap();
+        }
+        // What was in the way of each other comes again a little later.
+        for _ in 0..20 {
+            match self.desk.round().await.unwrap() {
+                round if round.failed > 0 => self.pass(20),
+                round if round.is_idle() => return,
+                _ => {}
+            }
+        }
+    }
+
+    fn pass(&self, secs: i64) {
+        self.world.pass(secs);
+        self.fake.set_now(self.world.engine.now().micros() / 1_000_000);
+    }
+
+    async fn auto(&self) -> AutoTopUp {
+        self.world.records.auto_top_up(self.world.tenant("acme-42").id, EUR).await.unwrap().unwrap()
+    }
+
+    async fn spend(&self, cents: i64) {
+        let name = format!("spent-{}", self.world.next_id());
+        self.world.move_money(MoneyKind::Adjustment, "acme-42", -cents, EUR, &name).await.unwrap();
+    }
+
+    async fn balance(&self) -> i64 {
+        let tenant = self.world.tenant("acme-42").id;
+        self.world.engine.balance(ledger::AccountKey::balance(tenant, EUR)).await.unwrap().posted.0
+    }
+
+    /// Charges of kept methods that Stripe was asked for, by whatever came of them.
+    fn asked(&self) -> usize {
+        self.fake.seen("POST", "/payment_intents").len()
+    }
+
+    /// Those that came to money.
+    fn charged(&self) -> usize {
+        let of_a_page =
+            |charge: &serde_json::Value| self.fake.object(charge["payment_intent"].as_str().unwrap()).unwrap()["amount"] == 1000;
+        self.fake.all("charge").iter().filter(|charge| charge["status"] == "succeeded" && !of_a_page(charge)).count()
+    }
+}
+
+fn desk_of(world: &World, stripe: &Arc<Stripe>) -> Desk {
+    let (engine, counter) = (world.engine.clone(), Arc::new(AtomicI64::new(world.next_id() * 1_000_000)));
+    let sources = Sources {
+        now: Arc::new(move || engine.now()),
+        id: Arc::new(move || counter.fetch_add(1, Ordering::SeqCst)),
+        token: Arc::new(|| Ok([7; 16])),
+    };
+    let terms = vec![TopUpTerms { currency: EUR, min: Cents(1000), max: Cents(100_000), presets: vec![] }];
+    let settings = Settings { public_url: Some("https://billing.example".to_owned()), terms };
+    let provider: Arc<dyn Provider> = stripe.clone();
+    Desk::new(world.records.clone(), world.engine.clone(), Some(provider), settings, sources, world.platform.id, None)
+}
+
+async fn two_hundred_debits_are_one_charge(backend: Backend) {
+    let shop = Shop::new(backend).await;
+    assert_eq!(shop.balance().await, 6000);
+    let other = desk_of(&shop.world, &shop.stripe);
+    let tenant = shop.world.tenant("acme-42").id;
+    // Each debit is looked at at once, by one of two processes.
+    let debits = (0..200).map(|turn| {
+        let (desk, shop) = (if turn % 2 == 0 { &shop.desk } else { &other }, &shop);
+        async move {
+            shop.spend(26).await;
+            desk.top_up_if_low(tenant, EUR).await
+        }
+    });
+    let looked: Vec<Result<Option<TopUpId>, Problem>> = futures_util::future::join_all(debits).await;
+    assert!(looked.iter().all(Result::is_ok), "{looked:?}");
+    assert_eq!(looked.into_iter().filter(|begun| matches!(begun, Ok(Some(_)))).count(), 1);
+    assert_eq!((shop.asked(), shop.charged(), shop.balance().await), (1, 1, 6000 - 5200 + 5000));
+    shop.hear_all().await;
+    assert_eq!((shop.balance().await, shop.auto().await.month_spent), (5800, Cents(5000)));
+}
+
+async fn a_declined_card_is_tried_three_times_a_day(backend: Backend) {
+    let shop = Shop::new(backend).await;
+    shop.keep(Behaviour::Declines("card_declined", "insufficient_funds")).await;
+    shop.spend(6500).await;
+    let mut by_day = std::collections::BTreeMap::<i64, usize>::new();
+    for _ in 0..3 * 48 {
+        let before = shop.asked();
+        shop.desk.auto_round().await.unwrap();
+        shop.hear_all().await;
+        *by_day.entry(shop.world.engine.now().micros() / 86_400_000_000).or_default() += shop.asked() - before;
+        shop.pass(1800);
+    }
+    assert!(by_day.values().all(|tried| *tried <= 3) && by_day.values().sum::<usize>() >= 6, "{by_day:?}");
+    let auto = shop.auto().await;
+    assert_eq!((shop.charged(), auto.open, auto.month_spent), (0, None, Cents::ZERO));
+    // The card works again.
+    shop.keep(Behaviour::Succeeds).await;
+    shop.desk.auto_round().await.unwrap();
+    shop.hear_all().await;
+    assert_eq!((shop.charged(), shop.auto().await.failures), (1, 0));
+}
+
+async fn an_answer_that_is_lost_is_one_charge(backend: Backend) {
+    let shop = Shop::new(backend).await;
+    shop.spend(5500).await;
+    shop.fake.fault("/payment_intents", Fault::Lost, 2);
+    shop.desk.auto_round().await.unwrap();
+    assert!(shop.auto().await.open.is_some());
+    // Whoever looks meanwhile begins nothing.
+    for _ in 0..3 {
+        shop.desk.top_up_if_low(shop.world.tenant("acme-42").id, EUR).await.unwrap();
+    }
+    assert_eq!((shop.charged(), shop.asked()), (1, 2));
+    // Nothing was heard of it: the row is due, and asks again under the same key.
+    shop.fake.drop_waiting();
+    shop.pass(60);
+    shop.hear_all().await;
+    let keys: Vec<_> = shop.fake.seen("POST", "/payment_intents").into_iter().map(|seen| seen.key).collect();
+    assert!(keys.len() == 3 && keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+    assert_eq!((shop.charged(), shop.balance().await, shop.auto().await.open), (1, 5500, None));
+}
+
+async fn a_direct_debit_is_not_repeated_while_it_is_on_its_way(backend: Backend) {
+    let shop = Shop::new(backend).await;
+    shop.keep(Behaviour::Sepa).await;
+    shop.spend(6500).await;
+    for _ in 0..5 {
+        shop.desk.auto_round().await.unwrap();
+        shop.hear_all().await;
+        shop.pass(3600);
+    }
+    assert_eq!((shop.asked(), shop.balance().await), (1, 500), "shown, not spendable");
+    let payment = shop.fake.all("payment_intent").remove(0)["id"].as_str().unwrap().to_owned();
+    shop.fake.settle(&payment, true);
+    shop.hear_all().await;
+    assert_eq!((shop.balance().await, shop.auto().await.open), (5500, None));
+}
+
+async fn who_must_be_there_gets_a_page(backend: Backend) {
+    let shop = Shop::new(backend).await;
+    shop.keep(Behaviour::NeedsPayer).await;
+    shop.spend(6500).await;
+    shop.desk.auto_round().await.unwrap();
+    shop.hear_all().await;
+    let auto = shop.auto().await;
+    assert_eq!((auto.state, auto.pause.as_deref(), auto.open), (AutoState::Paused, Some("authentication_required"), None));
+    let is_instead = |page: &serde_json::Value| page["amount_total"] == 5000;
+    let url = shop.fake.all("checkout.session").into_iter().find(is_instead).unwrap()["url"].clone();
+    for _ in 0..3 {
+        shop.pass(86_400);
+        shop.desk.auto_round().await.unwrap();
+    }
+    assert_eq!(shop.asked(), 1, "nothing more until the payer was there");
+    // Paid on the page, which keeps the method anew: it goes on.
+    let page = shop.fake.all("checkout.session").into_iter().find(|page| page["url"] == url).unwrap();
+    shop.fake.pay(page["id"].as_str().unwrap(), &Behaviour::Succeeds).unwrap();
+    shop.hear_all().await;
+    assert_eq!((shop.balance().await, shop.auto().await.state), (5500, AutoState::On));
+    shop.spend(5000).await;
+    shop.pass(61);
+    shop.desk.auto_round().await.unwrap();
+    shop.hear_all().await;
+    assert_eq!(shop.balance().await, 5500);
+}
+
+async fn what_is_gone_is_charged_no_longer(backend: Backend) {
+    let shop = Shop::new(backend).await;
+    for (gone, because) in [(0, "method_gone"), (1, "mandate_gone"), (2, "customer_gone")] {
+        let method = shop.keep(Behaviour::Succeeds).await;
+        assert_eq!(shop.auto().await.state, AutoState::On);
+        match gone {
+            0 => shop.fake.detach(&method).unwrap(),
+            1 => shop.fake.end_mandate(&method),
+            _ => shop.fake.delete_customer(&shop.auto().await.customer.unwrap()).unwrap(),
+        }
+        shop.hear_all().await;
+        let auto = shop.auto().await;
+        assert_eq!((auto.state, auto.pause.as_deref(), auto.method), (AutoState::Paused, Some(because), None));
+    }
+    shop.spend(8500).await;
+    shop.pass(3600);
+    shop.desk.auto_round().await.unwrap();
+    assert_eq!(shop.asked(), 0);
+    // Gone, and nothing was heard of it: refused once, and paused.
+    let method = shop.keep(Behaviour::Succeeds).await;
+    shop.spend(1000).await;
+    shop.fake.detach(&method).unwrap();
+    shop.fake.drop_waiting();
+    for _ in 0..3 {
+        shop.pass(3600);
+        shop.desk.auto_round().await.unwrap();
+    }
+    assert_eq!((shop.asked(), shop.auto().await.state), (1, AutoState::Paused));
+}
+
+async fn a_month_has_its_cap_and_disputes_wait(backend: Backend) {
+    let shop = Shop::new(backend).await;
+    for charged in [1, 2, 2] {
+        let all_but_500 = shop.balance().await - 500;
+        shop.spend(all_but_500).await;
+        shop.pass(61);
+        shop.desk.auto_round().await.unwrap();
+        shop.hear_all().await;
+        assert_eq!(shop.charged(), charged);
+    }
+    shop.pass(31 * 86_400);
+    let payment = shop.fake.all("payment_intent").remove(0)["id"].as_str().unwrap().to_owned();
+    let dispute = shop.fake.dispute(&payment, Some(100), "needs_response").unwrap();
+    shop.hear_all().await;
+    shop.desk.auto_round().await.unwrap();
+    assert_eq!(shop.charged(), 2, "as long as a payment is disputed");
+    shop.fake.close_dispute(&dispute, "won").unwrap();
+    shop.hear_all().await;
+    shop.pass(600);
+    shop.desk.auto_round().await.unwrap();
+    assert_eq!(shop.charged(), 3);
+}
+
+async fn the_next_process_goes_on_where_one_died(backend: Backend) {
+    let shop = Shop::new(backend).await;
+    shop.spend(5500).await;
+    // Dies after the row was written, before or while Stripe is asked.
+    shop.fake.fault("/payment_intents", Fault::Timeout, 2);
+    let _ended = tokio::time::timeout(Duration::from_millis(200), shop.desk.auto_round()).await;
+    let next = desk_of(&shop.world, &shop.stripe);
+    shop.pass(3600);
+    for _ in 0..3 {
+        while !next.round().await.unwrap().is_idle() {}
+        next.auto_round().await.unwrap();
+        shop.pass(600);
+    }
+    assert_eq!((shop.charged(), shop.balance().await, shop.auto().await.open), (1, 5500, None));
+}
