@@ -72,8 +72,6 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("provider_unavailable", 503, "The payment provider does not answer"),
     ("unavailable", 503, "The database is not available"),
     ("unfinished", 503, "It is still being worked out"),
-    ("no_provider", 503, "No payment provider is set up"),
-    ("provider_unavailable", 503, "The payment provider does not answer"),
     ("timeout", 503, "The request took too long"),
 ];
 

@@ -332,7 +332,17 @@ mod tests {
 
     fn lane(one_root: bool) -> (Lane, mpsc::UnboundedSender<Piece>) {
         let (way, waiting) = mpsc::unbounded_channel();
-        (Lane { journal: Arc::new(MemoryJournal::new()), clock: Arc::new(|| Instant(0)), one_root, waiting, aside: None }, way)
+        (
+            Lane {
+                journal: Arc::new(MemoryJournal::new()),
+                clock: Arc::new(|| Instant(0)),
+                one_root,
+                lookout: Lookout::default(),
+                waiting,
+                aside: None,
+            },
+            way,
+        )
     }
 
     fn roots(work: &[Work]) -> Vec<TenantId> {

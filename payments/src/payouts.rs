@@ -111,7 +111,7 @@ impl Payouts {
     }
 
     fn provider(&self) -> Result<&Arc<dyn Provider>> {
-        let refused = || Problem::new("no_provider", "this server has no keys of a payment provider; pay by bank transfer");
+        let refused = || Problem::new("payments_not_configured", "this server has no keys of a payment provider; pay by bank transfer");
         Ok(self.provider.as_ref().ok_or_else(refused)?)
     }
 }

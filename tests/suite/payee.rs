@@ -64,6 +64,13 @@ impl Payer {
         self.0.lock().unwrap().calls
     }
 
+    /// Once so many calls have come in, and done what they do.
+    pub async fn was_called(&self, calls: usize) {
+        while self.calls() < calls {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    }
+
     fn next_fault(&self) -> Option<Fault> {
         let mut state = self.0.lock().unwrap();
         state.calls += 1;

@@ -126,6 +126,8 @@ async fn a_page_is_paid_by_card_and_credited_once(backend: Backend) {
     till.hear_all().await;
     assert_eq!(till.state(top_up).await, "Succeeded");
     till.books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450").await;
+    let heard = till.world.records.unsent_notices().await.unwrap();
+    assert_eq!(heard.iter().map(|notice| notice.kind.name()).collect::<Vec<_>>(), ["top_up.succeeded"], "told once");
     for (cents, code) in [(999, "amount_out_of_range"), (100_001, "amount_out_of_range")] {
         assert_eq!(till.ask("other", cents).await.unwrap_err().code, code);
     }

@@ -188,7 +188,9 @@ mod served {
         let kinds: Vec<&str> = csv.lines().map(|line| line.split(',').nth(1).unwrap()).collect();
         assert_eq!(kinds, ["kind", "opening", "usage", "usage", "closing"], "{csv}");
         assert!(csv.lines().last().unwrap().starts_with("2026-12-01T00:00:00Z,closing,,200,"), "{csv}");
-        let link = json!({ "return_url": "https://console.example/" });
-        assert_eq!(admin.post("/v1/tenants/muster/payee", link).await.code(), "503 no_provider");
+        let link = json!({ "return_url": "https://console.example/", "country": "DE" });
+        let link = admin.post("/v1/tenants/muster/payee", link).await.ok();
+        assert!(link["url"].as_str().unwrap().starts_with("https://connect.stripe.com/"), "{link}");
+        assert_eq!(link["payee"]["transfers_enabled"], false);
     }
 }

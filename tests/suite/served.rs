@@ -156,7 +156,9 @@ impl Served {
 
     /// Time stands still there from now on.
     pub fn set_clock(&self, now: &str) {
-        self.running.app.clock.set(crate::world::instant(now));
+        let now = crate::world::instant(now);
+        self.running.app.clock.set(now);
+        self.stripe.set_now(now.micros() / 1_000_000);
     }
 
     /// Of its PostgreSQL database.

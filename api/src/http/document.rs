@@ -52,7 +52,13 @@ pub fn complete(document: &mut OpenApi) {
     ProblemBody::schemas(&mut nested);
     components.schemas.extend(nested);
     for (path, item) in &mut document.paths.paths {
-        let operations = [(HttpMethod::Get, &mut item.get), (HttpMethod::Post, &mut item.post), (HttpMethod::Patch, &mut item.patch)];
+        let operations = [
+            (HttpMethod::Get, &mut item.get),
+            (HttpMethod::Post, &mut item.post),
+            (HttpMethod::Patch, &mut item.patch),
+            (HttpMethod::Put, &mut item.put),
+            (HttpMethod::Delete, &mut item.delete),
+        ];
         for (method, operation) in operations {
             if let Some(operation) = operation {
                 complete_operation(path, &method, operation);

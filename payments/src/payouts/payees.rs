@@ -53,7 +53,7 @@ impl Payouts {
     /// no settings yet. Any number of calls open one account.
     ///
     /// # Errors
-    /// `no_provider`, `missing_field` (country); the provider's.
+    /// `payments_not_configured`, `missing_field` (country); the provider's.
     pub async fn onboard(
         &self,
         actor: &Actor,

@@ -10,7 +10,7 @@ impl Payouts {
     /// paid, with the reason, and what the balance lacks is set off against later commission.
     ///
     /// # Errors
-    /// `payout_state`, `no_provider`, `reversal_refused`; the records cannot be written.
+    /// `payout_state`, `payments_not_configured`, `reversal_refused`; the records cannot be written.
     pub async fn reverse(&self, actor: &Actor, payout: &Payout, now: Instant) -> Result<Payout> {
         self.provider()?;
         if payout.state != PayoutState::Paid || payout.transfer.is_none() {

@@ -73,7 +73,7 @@ impl Payouts {
     /// file. The payout as it is then.
     ///
     /// # Errors
-    /// `payout_state`, `no_provider`, `payee_not_ready`, `payout_frozen`, `not_payable`; the records cannot be written.
+    /// `payout_state`, `payments_not_configured`, `payee_not_ready`, `payout_frozen`, `not_payable`; the records cannot be written.
     pub async fn pay(&self, actor: &Actor, payout: &Payout, now: Instant) -> Result<Payout> {
         let again = match payout.state {
             PayoutState::Due => false,

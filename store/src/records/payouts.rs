@@ -7,8 +7,8 @@
 use super::payout_settings::{BankAccount, PayoutMethod, bank_of};
 use super::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
 use super::tenants::below;
-use super::{Actor, Change, Page, RecordError, Records, Result, audit, conflict, one_more};
-use rating::ids::{PayoutFileId, PayoutId};
+use super::{Actor, Change, Notice, NoticeKind, Page, RecordError, Records, Result, audit, conflict, notices, one_more};
+use rating::ids::{NoticeId, PayoutFileId, PayoutId};
 use rating::{Cents, Currency, Instant, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -208,7 +208,31 @@ pub(super) async fn replace(tx: &mut Tx<'_>, before: &Payout, after: &Payout) ->
         after.begun_at.map(Instant::micros),
         after.paid_at.map(Instant::micros),
     )?;
+    if changed == 1 {
+        tell(tx, before, after).await?;
+    }
     Ok(changed == 1)
+}
+
+/// The reseller hears of it, in the transaction that says so.
+async fn tell(tx: &mut Tx<'_>, before: &Payout, after: &Payout) -> Result<()> {
+    let kind = match after.state {
+        // Not again where taking it back was refused.
+        PayoutState::Paid if !matches!(before.state, PayoutState::Paid | PayoutState::Reversing) => NoticeKind::PayoutPaid,
+        PayoutState::Failed if before.state != PayoutState::Failed => NoticeKind::PayoutFailed,
+        _ => return Ok(()),
+    };
+    let data = json!({ "payout": after.id, "currency": after.currency, "cents": after.cents, "error": after.error });
+    let notice = Notice {
+        id: NoticeId(after.id.0),
+        root: after.root,
+        tenant: after.tenant,
+        kind,
+        cause: format!("payout:{}:{}:{}", after.id, after.generation, word(&after.state)?),
+        data,
+        created_at: after.paid_at.or(after.begun_at).unwrap_or(after.created_at),
+    };
+    notices::append(tx, &notice).await.map(drop)
 }
 
 /// The same with its entry in the log.

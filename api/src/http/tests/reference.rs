@@ -47,7 +47,7 @@ async fn each_key_sees_its_own_side() {
     }
     assert_eq!(service.usage(&reader, Service::call("c2")).await.code(), (403, "forbidden"));
     let own = service.key("acme-42", "tenant_admin").await;
-    let gift = json!({"tenant": "acme-42", "cents": 1});
+    let gift = json!({"tenant": "acme-42", "cents": 1, "method": "manual"});
     assert_eq!(service.post(&own, "/v1/top-ups", gift.clone()).await.code(), (403, "forbidden"), "nobody tops themselves up");
     let muster = service.key("muster", "tenant_admin").await;
     assert_eq!(service.post(&muster, "/v1/top-ups", gift).await.code(), (403, "forbidden"), "the platform collects");
