@@ -75,17 +75,10 @@ impl Till {
         while !self.desk.round().await.unwrap().is_idle() {}
     }
 
-    #[track_caller]
-    fn state(&self, id: TopUpId) -> impl Future<Output = String> {
-        async move {
-            let top_up = self.desk_records().top_up(id).await.unwrap().unwrap();
-            let failure = top_up.failure.map(|why| format!(" {why}")).unwrap_or_default();
-            format!("{:?}{failure}", top_up.state)
-        }
-    }
-
-    fn desk_records(&self) -> &store::records::Records {
-        &self.world.records
+    async fn state(&self, id: TopUpId) -> String {
+        let top_up = self.world.records.top_up(id).await.unwrap().unwrap();
+        let failure = top_up.failure.map(|why| format!(" {why}")).unwrap_or_default();
+        format!("{:?}{failure}", top_up.state)
     }
 
     /// Balances, and that the provider holds what the books say it holds.

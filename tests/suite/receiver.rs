@@ -108,12 +108,14 @@ impl Receiver {
     }
 }
 
+/// Recipients and the message as it came.
+pub type Mail = (Vec<String>, String);
+
 /// A mail server that keeps what it is given.
 #[derive(Clone)]
 pub struct MailServer {
     pub url: String,
-    /// Recipients and the message as it came.
-    mails: Arc<Mutex<Vec<(Vec<String>, String)>>>,
+    mails: Arc<Mutex<Vec<Mail>>>,
     /// What it says to the next recipients, such as `550 no such user`; then it takes them.
     refusals: Arc<Mutex<VecDeque<&'static str>>>,
 }
@@ -135,7 +137,7 @@ impl MailServer {
     pub fn refuses(&self, refusals: &[&'static str]) {
         self.refusals.lock().unwrap().extend(refusals);
     }
-    pub fn mails(&self) -> Vec<(Vec<String>, String)> {
+    pub fn mails(&self) -> Vec<Mail> {
         self.mails.lock().unwrap().clone()
     }
 

@@ -78,7 +78,7 @@ async fn endpoints_are_made_changed_and_disabled(world: World) {
     let (muster, made, _) = muster_with_endpoint(&world).await;
     let records = &world.records;
     assert_eq!(records.endpoint(made.id).await.unwrap(), Some(made.clone()));
-    assert_eq!(records.endpoints_below(&world.platform, None, 9).await.unwrap().data, [made.clone()]);
+    assert_eq!(records.endpoints_below(&world.platform, None, 9).await.unwrap().data, std::slice::from_ref(&made));
     let patch = EndpointPatch {
         url: Some("https://other.example".into()),
         kinds: Some(Some(vec![NoticeKind::PayoutPaid])),
