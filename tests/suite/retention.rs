@@ -286,11 +286,6 @@ async fn postgres_retention_waits_for_who_still_reads() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_servers_work_on_while_months_go() {
-    // Known, and to be mended: under serializable, batches of two lanes in two processes undo each other, and what was undone
-    // is answered `unavailable` in place of being worked out again. Beside retention nobody gets through in time.
-    if std::env::var("TEST_DATABASE_ISOLATION").is_ok_and(|isolation| isolation == "serializable") {
-        return;
-    }
     let Some(world) = five_months().await else { return };
     let beside = world.beside().await;
     let (over, sent) = (AtomicBool::new(false), AtomicU32::new(0));
