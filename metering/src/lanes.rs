@@ -22,7 +22,7 @@ use std::time::Duration;
 use store::journal::{Journal, JournalError, Lanes};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-/// Attempts at one batch, before anything of it was written.
+/// Attempts at one batch of which nothing was written.
 const ATTEMPTS_MAX: u32 = 8;
 /// Doubles with every attempt.
 const PAUSE_FIRST: Duration = Duration::from_millis(2);
@@ -32,7 +32,7 @@ pub async fn run(journal: Arc<dyn Journal>, clock: Clock, lookout: Lookout, mut 
     let start = |_| {
         let (pieces, waiting) = mpsc::unbounded_channel();
         let (journal, clock, lookout) = (Arc::clone(&journal), Arc::clone(&clock), lookout.clone());
-        let lane = Lane { journal, clock, lookout, one_root: lanes.one_root, waiting, aside: None };
+        let lane = Lane { journal, clock, lookout, lanes, waiting, aside: None };
         (pieces, tokio::spawn(lane.run()))
     };
     let (ways, workers): (Vec<_>, Vec<_>) = (0..lanes.count.max(1)).map(start).unzip();
@@ -121,7 +121,7 @@ struct Lane {
     journal: Arc<dyn Journal>,
     clock: Clock,
     lookout: Lookout,
-    one_root: bool,
+    lanes: Lanes,
     waiting: mpsc::UnboundedReceiver<Piece>,
     /// The next piece, which did not go with the batch before.
     aside: Option<Piece>,
@@ -195,9 +195,9 @@ impl Lane {
     /// All in one batch, or a batch for each root.
     fn sort(&self, piece: Piece, gathers: &mut Gathers, parts: &mut BTreeMap<TenantId, Part>) {
         for (work, way) in enter(piece, gathers) {
-            let batch = if self.one_root { work.root() } else { TenantId(0) };
+            let batch = if self.lanes.one_root { work.root() } else { TenantId(0) };
             match work {
-                Work::Correct { event, .. } if self.one_root && event.name().name.root != batch => {
+                Work::Correct { event, .. } if self.lanes.one_root && event.name().name.root != batch => {
                     gathers[way.0].put(std::iter::once((way.1, Done::Amended(Err(of_two_roots(&event))))));
                 }
                 work => parts.entry(batch).or_default().push(work, way),
@@ -239,31 +239,49 @@ impl Lane {
     /// Takes the commands of the part, not their ways.
     async fn commit(&mut self, part: &mut Part, gathers: &mut Gathers) -> Result<Vec<Done>, JournalError> {
         let mut roots: BTreeSet<TenantId> = part.work.iter().map(Work::root).collect();
-        if !self.one_root {
+        if !self.lanes.one_root {
             roots.extend(part.work.iter().filter_map(Work::other_root));
         }
         let (mut attempt, mut pause) = (1, PAUSE_FIRST);
-        let (locked, turn, expired) = loop {
-            match self.before(&mut roots, part, gathers).await {
-                Ok(Before::Ready { locked, turn, expired }) => break (locked, turn, expired),
-                Ok(Before::Again) => {}
-                Err(JournalError::Conflict(reason)) if attempt < ATTEMPTS_MAX => {
+        loop {
+            match self.attempt(&mut roots, part, gathers).await {
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => {}
+                // Without its commands there is nothing to begin again with.
+                Err(JournalError::Conflict(reason)) if attempt < ATTEMPTS_MAX && !part.work.is_empty() => {
                     tracing::debug!(reason, attempt, "a batch begins again");
                     tokio::time::sleep(pause).await;
                     (attempt, pause) = (attempt + 1, pause * 2);
                 }
                 Err(error) => return Err(error),
             }
-        };
+        }
+    }
+
+    /// `None`: it needed more than was locked. What fails has its commands back if it may begin again.
+    async fn attempt(
+        &mut self,
+        roots: &mut BTreeSet<TenantId>,
+        part: &mut Part,
+        gathers: &mut Gathers,
+    ) -> Result<Option<Vec<Done>>, JournalError> {
+        let Before::Ready { locked, turn, expired } = self.before(roots, part, gathers).await? else { return Ok(None) };
+        let kept = self.lanes.may_be_undone.then(|| part.work.clone());
         let executed = take_turns(*turn, &expired, std::mem::take(&mut part.work))?;
         let (batch, mut done) = (executed.batch, executed.done);
         if !batch.records.is_empty() || !batch.settled.is_empty() {
             let sighting = self.lookout.look(&batch, &executed.below_cost);
-            let placed = locked.commit(batch).await?;
+            let placed = match locked.commit(batch).await {
+                Ok(placed) => placed,
+                Err(error) => {
+                    part.work = kept.unwrap_or_default();
+                    return Err(error);
+                }
+            };
             self.lookout.tell(sighting);
             done.iter_mut().for_each(|answer| answer.place(&placed));
         }
-        Ok(done)
+        Ok(Some(done))
     }
 
     /// Locks, looks up and loads. Nothing is consumed yet: whatever fails here may be tried again.
@@ -275,7 +293,7 @@ impl Lane {
         let locked = locking.enter(&roots.iter().copied().collect::<Vec<_>>()).await?;
         // Not before: others had these roots meanwhile, and instants of a root's batches go up.
         let now = (self.clock)();
-        if !self.one_root {
+        if !self.lanes.one_root {
             self.top_up(roots, part, gathers);
         }
         let expired = locked.expired_holds(now, SWEEP_HOLDS_MAX).await?;
@@ -287,7 +305,7 @@ impl Lane {
         let flights = Flights::default();
         let execution = Execution { journal: &*locked, flights: &flights };
         let known = execution.known(&part.work).await?;
-        if !self.one_root {
+        if !self.lanes.one_root {
             // An event from before its customer was known lies under another root.
             let before = roots.len();
             roots.extend(known.values().flatten().map(|record| record.identity.root));
@@ -336,7 +354,7 @@ mod tests {
             Lane {
                 journal: Arc::new(MemoryJournal::new()),
                 clock: Arc::new(|| Instant(0)),
-                one_root,
+                lanes: Lanes { count: 1, one_root, may_be_undone: true },
                 lookout: Lookout::default(),
                 waiting,
                 aside: None,

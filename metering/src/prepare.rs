@@ -30,7 +30,7 @@ const CALL_UNIT: &str = "second";
 const NO_KEY: [u8; 32] = [0; 32];
 
 /// An event that waits for its turn.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Prepared {
     pub event: UsageEvent,
     /// Whose books: the customer's root, or the key's own for an unknown customer.
@@ -58,7 +58,7 @@ pub struct Prepared {
 }
 
 /// Every link measured, from the customer's own up.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     pub currency: Currency,
     pub meter: Arc<MeterTerms>,
@@ -75,7 +75,7 @@ pub struct MeasuredLink<'a> {
     pub method: &'a Method,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Method {
     Card { version: CardVersionId, card: Arc<CompiledCard>, measured: Measured },
     Commission { commission_bp: u16 },

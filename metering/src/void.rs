@@ -9,7 +9,7 @@ use std::sync::Arc;
 use store::journal::{Charge, ChargePricing, Record};
 
 /// Everything that could be found out beforehand.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Void {
     pub named: Named,
     /// The event as it was first recorded.

@@ -7,7 +7,7 @@ use rating::{Currency, Instant, TenantId, ids::HoldId};
 use std::sync::Arc;
 use store::journal::{Identity, Journal, Keyed, Placed, Record, Seq};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Work {
     Usage(Box<Prepared>),
     /// A kept event, tried again on request.
@@ -49,7 +49,7 @@ pub enum Work {
 }
 
 /// A command's identity with its key in the journal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Named {
     pub identity: Identity,
     key: u64,
@@ -68,7 +68,7 @@ impl Named {
 }
 
 /// A hold to be placed, or extended to, with the usage it is for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct HoldWork {
     pub id: HoldId,
     pub prepared: Prepared,

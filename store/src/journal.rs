@@ -301,6 +301,9 @@ pub struct Lanes {
     pub count: usize,
     /// A batch is of one root.
     pub one_root: bool,
+    /// The database may undo a batch for the sake of another (isolation above read committed), so that its commands
+    /// are kept until it is committed.
+    pub may_be_undone: bool,
 }
 
 /// A journal that several processes write: a batch begins by locking its roots.

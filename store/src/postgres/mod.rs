@@ -82,6 +82,8 @@ pub struct PostgresJournal {
 struct Shared {
     pool: PgPool,
     options: PostgresJournalOptions,
+    /// See [`Lanes`].
+    may_be_undone: bool,
     secret: Secret,
     shelf: Mutex<Shelf>,
     /// Roots by number.
@@ -102,9 +104,11 @@ impl PostgresJournal {
     pub async fn open_with(db: &Db, options: PostgresJournalOptions) -> Result<Self> {
         let Db::Postgres(db) = db else { return Err(JournalError::Unavailable("this is not a PostgreSQL database".into())) };
         let secret = secret(&db.pool).await?;
+        let (isolation,): (String,) = sqlx::query_as(sql::ISOLATION).fetch_one(&db.pool).await?;
         let shared = Shared {
             pool: db.pool.clone(),
             options,
+            may_be_undone: isolation != "read committed",
             secret,
             shelf: Mutex::default(),
             numbers: Mutex::default(),
@@ -219,7 +223,8 @@ impl Journal for PostgresJournal {
 #[async_trait]
 impl Locking for PostgresJournal {
     fn lanes(&self) -> Lanes {
-        Lanes { count: self.shared.options.lanes, one_root: self.shared.options.split_by_root }
+        let PostgresJournalOptions { lanes, split_by_root, .. } = self.shared.options;
+        Lanes { count: lanes, one_root: split_by_root, may_be_undone: self.shared.may_be_undone }
     }
 
     async fn enter(&self, roots: &[TenantId]) -> Result<Arc<dyn Journal>> {

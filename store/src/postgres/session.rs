@@ -1,7 +1,8 @@
 //! One batch under the lock of its roots: from look-up to commit nothing of them changes but by it.
 //!
 //! Before the turn anything that fails is simply begun again by the caller. After it the batch is what it is:
-//! it is written again, in a transaction of its own, as long as its roots' heads are as they were.
+//! it is written again, in a transaction of its own, as long as its roots' heads are as they were. Once others have moved
+//! them, it must be worked out anew, by the caller.
 
 use super::find::{self, Wanted};
 use super::heads::{self, Head};
@@ -208,6 +209,13 @@ async fn again(
         return Ok(Some(tx));
     }
     let Some(part) = ready.parts.first() else { return Err(JournalError::Unavailable(reason)) };
-    let is = heads::batch_hash(&mut tx, &part.after).await?;
-    if is == Some(part.after.hash) { Ok(None) } else { Err(JournalError::Unavailable(reason)) }
+    let was_at = known.get(&part.after.root).map(|known| &known.head);
+    let is_untouched = heads.get(&part.after.root).zip(was_at).is_some_and(|(head, was_at)| head.is_at(was_at));
+    match heads::batch_hash(&mut tx, &part.after).await? {
+        Some(is) if is == part.after.hash => Ok(None),
+        // Dropped since, perhaps, with its month.
+        None if !is_untouched => Err(JournalError::Unavailable(reason)),
+        // Others have these roots by now, and nothing of it was written: it may be worked out anew.
+        _ => Err(JournalError::Conflict(reason)),
+    }
 }

@@ -31,6 +31,8 @@ pub const NO_TIMEOUT: &str = "set local statement_timeout = 0; set local idle_in
 pub const PATIENT: &str = "begin; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0";
 
 statements! {
+    ISOLATION = "select current_setting('transaction_isolation')";
+
     AUDIT_ROWS = "select r.seq, r.batch, r.root, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, r.content, \
         r.body, r.personal, r.personal_digest from records r where r.root = $1 and r.seq > $2 and r.seq <= $4 order by r.seq limit $3";
     AUDIT_IDENTITIES = "select r.seq, r.root, r.namespace, r.source, r.id from records r where r.root = $1 and r.seq > $2 \
