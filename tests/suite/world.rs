@@ -11,6 +11,8 @@ use rating::card::{CardDoc, MeterTerms};
 use rating::ids::{ApiKeyId, MeterId};
 use rating::{AgreementId, CardVersionId, Cents, Currency, Instant, RateCardId, TenantId};
 use serde_json::{Value, json};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -170,18 +172,32 @@ impl World {
 
     /// Another process on the same database: a journal, caches and an engine of its own.
     pub async fn beside(&self) -> Self {
-        let journal = PostgresJournal::open(&self.db).await.unwrap();
-        let directory = Directory::new(self.records.clone());
+        self.beside_on(self.db.clone()).await
+    }
+
+    /// The same with connections of its own, whose transactions are serializable.
+    pub async fn beside_serializable(&self) -> Self {
+        let (_, name) = self.url().rsplit_once('/').unwrap();
+        let from_now_on = format!("alter database {name} set default_transaction_isolation = 'serializable'");
+        let mut connection = PgConnection::connect(self.url()).await.unwrap();
+        connection.execute(AssertSqlSafe(from_now_on)).await.unwrap();
+        self.beside_on(Db::open_postgres(self.url(), &PostgresOptions::default()).await.unwrap()).await
+    }
+
+    async fn beside_on(&self, db: Db) -> Self {
+        let journal = PostgresJournal::open(&db).await.unwrap();
+        let records = Records::new(&db);
+        let directory = Directory::new(records.clone());
         let read = Arc::clone(&self.clock);
         let shared: Arc<dyn Journal> = Arc::new(journal.clone());
         Self {
             engine: Engine::start(Arc::clone(&shared), directory, Arc::new(move || Instant(read.load(Ordering::SeqCst)))),
-            records: self.records.clone(),
+            records,
             journal: shared,
             memory: None,
             sqlite: None,
             postgres: Some(journal),
-            db: self.db.clone(),
+            db,
             database: None,
             file: self.file.clone(),
             platform: self.platform.clone(),

@@ -11,6 +11,7 @@ on_every_journal!(an_account_never_goes_below_its_limit, the_same_event_from_all
 
 const WRITERS: usize = 64;
 const COMMANDS: usize = 12;
+const BATCHES: usize = 25;
 
 /// What one writer knows it spent: cents of the events that were rated.
 async fn write(world: Arc<World>, writer: usize) -> i64 {
@@ -63,6 +64,31 @@ async fn an_account_never_goes_below_its_limit_over_two_engines() {
         let world = Arc::new(World::reference(Backend::Postgres).await);
         let other = Arc::new(world.beside().await);
         sell_out(&world, &other).await;
+    }
+}
+
+/// Under serializable the database undoes batches for the sake of others, although their roots are locked: every lane
+/// of both processes gets through with all of its batches, and nothing is posted twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_batches_that_were_undone_begin_again() {
+    if !postgres_is_here().await {
+        return;
+    }
+    let world = World::reference(Backend::Postgres).await;
+    let processes = [world.beside_serializable().await, world.beside_serializable().await];
+    let sell = async |seller: usize| {
+        let process = &processes[seller % 2];
+        for batch in 0..BATCHES {
+            let sms = |customer| process.send(customer, "sms", "1").id(&format!("{seller}-{batch}-{customer}"));
+            let answers = process.batch(&["acme-42", "beta", "acme-43"].map(sms)).await;
+            assert!(answers.iter().all(|answer| answer.starts_with("rated")), "{answers:?}");
+        }
+    };
+    tokio::join!(sell(0), sell(1), sell(2), sell(3));
+    let audited = world.audit().await;
+    for (customer, before) in [("acme-42", 5000), ("beta", 0), ("acme-43", 5000)] {
+        let account = ledger::AccountKey::balance(world.tenant(customer).id, rating::Currency::EUR);
+        assert_eq!(audited.accounts[&account].posted.0, before - 8 * (4 * BATCHES) as i64, "{customer}");
     }
 }
 
