@@ -105,4 +105,18 @@ mod tests {
             }
         }
     }
+
+    /// Otherwise the image cannot be built.
+    #[test]
+    fn the_image_is_built_from_every_crate() {
+        let workspace = include_str!("../../Cargo.toml");
+        let members = workspace.lines().find_map(|line| line.strip_prefix("members = ")).unwrap();
+        let context = include_str!("../../deploy/Dockerfile.dockerignore");
+        for member in members.split('"').filter(|part| part.starts_with(char::is_alphabetic)) {
+            let folder = member.split('/').next().unwrap();
+            assert!(context.lines().any(|line| line.strip_prefix('!') == Some(folder)), "{folder}");
+        }
+        let toolchain = workspace.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap().trim_matches('"');
+        assert!(DEPLOYED[0].contains(&format!("FROM rust:{toolchain}-")), "{toolchain}");
+    }
 }
