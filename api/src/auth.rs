@@ -14,7 +14,9 @@ use axum::http::{HeaderMap, header, request::Parts};
 use base64::Engine as _;
 use metering::command::Caller;
 use rating::TenantId;
+use std::str::FromStr;
 use std::sync::Arc;
+use store::records::RecordError;
 use tenants::key::Need;
 use tenants::{ApiKey, Scope, Tenant};
 
@@ -137,6 +139,36 @@ pub async fn tenant_named(app: &App, access: &Access, name: &str) -> Result<Arc<
 pub async fn tenant_by_id(app: &App, id: TenantId) -> Result<Arc<Tenant>, ApiProblem> {
     let read = async { Ok::<_, ApiProblem>(app.records.tenant(id).await?.map(Arc::new)) };
     found(app.tenants_by_id.get_or_read(id, read).await?)
+}
+
+/// The tenant that a call names; the key's own if it names none.
+///
+/// # Errors
+/// As [`tenant_named`].
+pub async fn tenant_or_own(app: &App, access: &Access, name: Option<&str>) -> Result<Arc<Tenant>, ApiProblem> {
+    match name {
+        Some(name) => tenant_named(app, access, name).await,
+        None => tenant_by_id(app, access.key.tenant).await,
+    }
+}
+
+/// What belongs to a tenant of the key's subtree.
+///
+/// # Errors
+/// `not_found` for everything else, and for what is no id.
+pub async fn visible<I: FromStr, T, F: Future<Output = Result<Option<T>, RecordError>>>(
+    app: &App,
+    access: &Access,
+    what: &str,
+    id: &str,
+    find: impl FnOnce(I) -> F,
+    owner: impl FnOnce(&T) -> TenantId,
+) -> Result<T, ApiProblem> {
+    let missing = || ApiProblem::not_found(what);
+    let id: I = id.parse().map_err(|_| missing())?;
+    let it = find(id).await?.ok_or_else(missing)?;
+    let tenant = tenant_by_id(app, owner(&it)).await?;
+    if access.sees(&tenant) { Ok(it) } else { Err(missing()) }
 }
 
 fn found(tenant: Option<Arc<Tenant>>) -> Result<Arc<Tenant>, ApiProblem> {

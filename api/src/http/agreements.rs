@@ -195,12 +195,9 @@ pub async fn list_agreements(
         Some(name) => app.records_of(&key).agreements_by_buyer(tenant_named(&app, &key, name).await?.id, after, limit).await?,
         None => app.records_of(&key).agreements_below(&key.tenant, after, limit).await?,
     };
-    let last = found.data.last().map(|terms| terms.id.0);
-    let mut data = Vec::with_capacity(found.data.len());
-    for terms in &found.data {
-        data.push(shown(&app, terms).await?);
-    }
-    Ok(Json(List::new(data, found.has_more, last)))
+    let app = &app;
+    let page = List::shown(found, |terms| terms.id.0, |terms| async move { shown(app, &terms).await });
+    Ok(Json(page.await?))
 }
 
 /// End an agreement

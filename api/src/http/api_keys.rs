@@ -1,6 +1,6 @@
 //! `/v1/api-keys`: secrets are shown once, when they are made.
 
-use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
+use crate::auth::{self, Access, MayRead, MayWrite};
 use crate::clock;
 use crate::http::page::{List, PageQuery};
 use crate::http::tenants::at_field;
@@ -72,10 +72,7 @@ async fn shown(app: &App, key: &ApiKey, secret: Option<String>) -> Result<ApiKey
 #[utoipa::path(post, path = "/v1/api-keys", tag = "api-keys", request_body = NewApiKeyBody, responses((status = 201, body = ApiKeyBody)))]
 pub async fn create_api_key(State(app): State<App>, key: MayWrite, write: Write) -> Result<Done<ApiKeyBody>, ApiProblem> {
     let new: NewApiKeyBody = write.read()?;
-    let tenant = match &new.tenant {
-        Some(name) => tenant_named(&app, &key, name).await.map_err(|refused| at_field(refused, "tenant"))?,
-        None => auth::tenant_by_id(&app, key.key.tenant).await?,
-    };
+    let tenant = auth::tenant_or_own(&app, &key, new.tenant.as_deref()).await.map_err(|refused| at_field(refused, "tenant"))?;
     if new.scope == Scope::PlatformAdmin && !key.is_platform_admin() {
         return Err(ApiProblem::new("forbidden", "only a platform admin may make another"));
     }
@@ -104,12 +101,9 @@ pub async fn list_api_keys(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<List<ApiKeyBody>>, ApiProblem> {
     let found = app.records_of(&key).keys_below(&key.tenant, page.after()?.map(ApiKeyId), page.limit()?).await?;
-    let last = found.data.last().map(|key| key.id.0);
-    let mut data = Vec::with_capacity(found.data.len());
-    for key in &found.data {
-        data.push(shown(&app, key, None).await?);
-    }
-    Ok(Json(List::new(data, found.has_more, last)))
+    let app = &app;
+    let page = List::shown(found, |key| key.id.0, |key| async move { shown(app, &key, None).await });
+    Ok(Json(page.await?))
 }
 
 /// Revoke a key, at once
@@ -126,9 +120,7 @@ pub async fn revoke_api_key(State(app): State<App>, key: MayWrite, Path(id): Pat
 }
 
 async fn visible_key(app: &App, access: &Access, id: &str) -> Result<ApiKey, ApiProblem> {
-    let missing = || ApiProblem::not_found("API key");
-    let id: ApiKeyId = id.parse().map_err(|_| missing())?;
-    let key = app.records_of(access).key(id).await?.ok_or_else(missing)?;
-    let tenant = auth::tenant_by_id(app, key.tenant).await?;
-    if access.sees(&tenant) { Ok(key) } else { Err(missing()) }
+    let records = app.records_of(access);
+    let find = |id: ApiKeyId| async move { records.key(id).await };
+    auth::visible(app, access, "API key", id, find, |key| key.tenant).await
 }

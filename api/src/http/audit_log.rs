@@ -59,10 +59,7 @@ pub async fn list_audit_log(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<List<AuditBody>>, ApiProblem> {
     let found = app.records_of(&key).audit_log(&key.tenant, page.after()?, page.limit()?).await?;
-    let last = found.data.last().map(|entry| entry.id);
-    let mut data = Vec::with_capacity(found.data.len());
-    for entry in found.data {
-        data.push(shown(&app, entry).await?);
-    }
-    Ok(Json(List::new(data, found.has_more, last)))
+    let app = &app;
+    let page = List::shown(found, |entry| entry.id, |entry| async move { shown(app, entry).await });
+    Ok(Json(page.await?))
 }

@@ -1,6 +1,6 @@
 //! `/v1/contacts`: whom to write to, in which language, and of what.
 
-use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
+use crate::auth::{self, Access, MayRead, MayWrite};
 use crate::http::page::{List, PageQuery};
 use crate::http::tenants::at_field;
 use crate::http::webhook_endpoints::wanted_kinds;
@@ -94,21 +94,16 @@ async fn shown(app: &App, contact: &Contact) -> Result<ContactBody, ApiProblem> 
 }
 
 async fn visible_contact(app: &App, access: &Access, id: &str) -> Result<Contact, ApiProblem> {
-    let missing = || ApiProblem::not_found("contact");
-    let id: ContactId = id.parse().map_err(|_| missing())?;
-    let contact = app.records_of(access).contact(id).await?.ok_or_else(missing)?;
-    let tenant = auth::tenant_by_id(app, contact.tenant).await?;
-    if access.sees(&tenant) { Ok(contact) } else { Err(missing()) }
+    let records = app.records_of(access);
+    let find = |id: ContactId| async move { records.contact(id).await };
+    auth::visible(app, access, "contact", id, find, |contact| contact.tenant).await
 }
 
 /// Add an address to write to
 #[utoipa::path(post, path = "/v1/contacts", tag = "contacts", request_body = NewContactBody, responses((status = 201, body = ContactBody)))]
 pub async fn create_contact(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
     let new: NewContactBody = write.read()?;
-    let tenant = match &new.tenant {
-        Some(name) => tenant_named(&app, &key, name).await.map_err(|refused| at_field(refused, "tenant"))?,
-        None => auth::tenant_by_id(&app, key.key.tenant).await?,
-    };
+    let tenant = auth::tenant_or_own(&app, &key, new.tenant.as_deref()).await.map_err(|refused| at_field(refused, "tenant"))?;
     check_address(&new.address)?;
     let contact = Contact {
         id: ContactId(app.clock.id()),
@@ -134,12 +129,9 @@ pub async fn list_contacts(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<List<ContactBody>>, ApiProblem> {
     let found = app.records_of(&key).contacts_below(&key.tenant, page.after()?.map(ContactId), page.limit()?).await?;
-    let last = found.data.last().map(|contact| contact.id.0);
-    let mut data = Vec::with_capacity(found.data.len());
-    for contact in &found.data {
-        data.push(shown(&app, contact).await?);
-    }
-    Ok(Json(List::new(data, found.has_more, last)))
+    let app = &app;
+    let page = List::shown(found, |contact| contact.id.0, |contact| async move { shown(app, &contact).await });
+    Ok(Json(page.await?))
 }
 
 /// Change an address, its language or its kinds

@@ -3,6 +3,7 @@
 
 use crate::problem::ApiProblem;
 use serde::{Deserialize, Serialize};
+use store::records::Page;
 
 pub const PAGE_ROWS_DEFAULT: usize = 50;
 pub const PAGE_ROWS_MAX: usize = 1000;
@@ -58,6 +59,23 @@ impl<T> List<T> {
     pub fn new(data: Vec<T>, has_more: bool, last: Option<i64>) -> Self {
         let next_cursor = last.filter(|_| has_more).map(|position| rating::ids::encode(CURSOR, position));
         Self { data, has_more, next_cursor }
+    }
+
+    /// Rows as they were found, each as its reader sees it.
+    ///
+    /// # Errors
+    /// What `show` says of a row.
+    pub async fn shown<R, F: Future<Output = Result<T, ApiProblem>>>(
+        found: Page<R>,
+        position: impl Fn(&R) -> i64,
+        show: impl Fn(R) -> F,
+    ) -> Result<Self, ApiProblem> {
+        let last = found.data.last().map(position);
+        let mut data = Vec::with_capacity(found.data.len());
+        for row in found.data {
+            data.push(show(row).await?);
+        }
+        Ok(Self::new(data, found.has_more, last))
     }
 
     /// A list that is never longer than one page.

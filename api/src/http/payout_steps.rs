@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use payments::payouts::Result as PayoutResult;
 use serde::Deserialize;
-use store::records::Payout;
+use store::records::{Actor, Payout};
 
 const REFERENCE_CHARS_MAX: usize = 140;
 
@@ -52,6 +52,19 @@ async fn step<F: Future<Output = PayoutResult<Payout>>>(
     write.once(app, key, work).await
 }
 
+/// A step that wants a reason, which the log keeps.
+async fn step_because<F: Future<Output = PayoutResult<Payout>>>(
+    app: &App,
+    key: &MayOperate,
+    write: &Write,
+    name: &str,
+    take: impl FnOnce(Actor, Payout, String) -> F,
+) -> Result<Response, ApiProblem> {
+    let reason = short("reason", &write.read::<WhyBody>()?.reason)?;
+    let actor = write.actor(app, key, Some(&reason));
+    step(app, key, write, name, |payout| take(actor, payout, reason)).await
+}
+
 /// Send a payout that is due, or one that failed again
 ///
 /// By the payment provider: at once. By bank: one that failed is due again, for the next file.
@@ -59,7 +72,8 @@ async fn step<F: Future<Output = PayoutResult<Payout>>>(
     responses((status = 200, body = PayoutBody)))]
 pub async fn pay_payout(State(app): State<App>, key: MayOperate, Path(name): Path<String>, write: Write) -> Result<Response, ApiProblem> {
     let actor = write.actor(&app, &key, None);
-    let take = |payout: Payout| async { app.payouts.pay(&actor, &{ payout }, actor.at).await };
+    let (payouts, actor) = (&app.payouts, &actor);
+    let take = |payout: Payout| async move { payouts.pay(actor, &payout, actor.at).await };
     step(&app, &key, &write, &name, take).await
 }
 
@@ -74,7 +88,8 @@ pub async fn mark_payout_paid(
 ) -> Result<Response, ApiProblem> {
     let reference = short("reference", &write.read::<PaidBody>()?.reference)?;
     let actor = write.actor(&app, &key, None);
-    let take = |payout: Payout| async { app.payouts.mark_paid(&actor, &{ payout }, &reference, actor.at).await };
+    let (payouts, actor, reference) = (&app.payouts, &actor, &reference);
+    let take = |payout: Payout| async move { payouts.mark_paid(actor, &payout, reference, actor.at).await };
     step(&app, &key, &write, &name, take).await
 }
 
@@ -89,10 +104,9 @@ pub async fn mark_payout_failed(
     Path(name): Path<String>,
     write: Write,
 ) -> Result<Response, ApiProblem> {
-    let reason = short("reason", &write.read::<WhyBody>()?.reason)?;
-    let actor = write.actor(&app, &key, Some(&reason));
-    let take = |payout: Payout| async { app.payouts.mark_failed(&actor, &{ payout }, &reason, actor.at).await };
-    step(&app, &key, &write, &name, take).await
+    let payouts = &app.payouts;
+    let take = |actor: Actor, payout: Payout, reason: String| async move { payouts.mark_failed(&actor, &payout, &reason, actor.at).await };
+    step_because(&app, &key, &write, &name, take).await
 }
 
 /// Take a payout back from the reseller's account at the provider
@@ -107,10 +121,9 @@ pub async fn reverse_payout(
     Path(name): Path<String>,
     write: Write,
 ) -> Result<Response, ApiProblem> {
-    let reason = short("reason", &write.read::<WhyBody>()?.reason)?;
-    let actor = write.actor(&app, &key, Some(&reason));
-    let take = |payout: Payout| async { app.payouts.reverse(&actor, &{ payout }, actor.at).await };
-    step(&app, &key, &write, &name, take).await
+    let payouts = &app.payouts;
+    let take = |actor: Actor, payout: Payout, _reason| async move { payouts.reverse(&actor, &payout, actor.at).await };
+    step_because(&app, &key, &write, &name, take).await
 }
 
 /// Cancel a payout of which nothing has moved
@@ -124,8 +137,7 @@ pub async fn cancel_payout(
     Path(name): Path<String>,
     write: Write,
 ) -> Result<Response, ApiProblem> {
-    let reason = short("reason", &write.read::<WhyBody>()?.reason)?;
-    let actor = write.actor(&app, &key, Some(&reason));
-    let take = |payout: Payout| async { app.payouts.cancel(&actor, &{ payout }).await };
-    step(&app, &key, &write, &name, take).await
+    let payouts = &app.payouts;
+    let take = |actor: Actor, payout: Payout, _reason| async move { payouts.cancel(&actor, &payout).await };
+    step_because(&app, &key, &write, &name, take).await
 }

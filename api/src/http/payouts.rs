@@ -151,10 +151,9 @@ pub async fn shown(app: &App, payout: &Payout) -> Result<PayoutBody, ApiProblem>
 /// # Errors
 /// `not_found`.
 pub async fn payout_named(app: &App, access: &Access, name: &str) -> Result<Payout, ApiProblem> {
-    let missing = || ApiProblem::not_found("payout");
-    let id: PayoutId = name.parse().map_err(|_| missing())?;
-    let payout = app.records_of(access).payout(id).await?.ok_or_else(missing)?;
-    if access.sees(&*auth::tenant_by_id(app, payout.tenant).await?) { Ok(payout) } else { Err(missing()) }
+    let records = app.records_of(access);
+    let find = |id: PayoutId| async move { records.payout(id).await };
+    auth::visible(app, access, "payout", name, find, |payout| payout.tenant).await
 }
 
 /// List payouts, newest first
@@ -166,17 +165,11 @@ pub async fn list_payouts(
 ) -> Result<Json<List<PayoutBody>>, ApiProblem> {
     let page = PageQuery { cursor: query.cursor, limit: query.limit };
     let (before, limit) = (page.after()?.map(PayoutId), page.limit()?);
-    let top = match &query.reseller {
-        Some(name) => tenant_named(&app, &key, name).await?,
-        None => auth::tenant_by_id(&app, key.key.tenant).await?,
-    };
+    let top = auth::tenant_or_own(&app, &key, query.reseller.as_deref()).await?;
     let found = app.records_of(&key).payouts_below(&top, query.state, before, limit).await?;
-    let last = found.data.last().map(|payout| payout.id.0);
-    let mut data = Vec::with_capacity(found.data.len());
-    for payout in &found.data {
-        data.push(shown(&app, payout).await?);
-    }
-    Ok(Json(List::new(data, found.has_more, last)))
+    let app = &app;
+    let page = List::shown(found, |payout| payout.id.0, |payout| async move { shown(app, &payout).await });
+    Ok(Json(page.await?))
 }
 
 /// Read a payout

@@ -99,10 +99,7 @@ async fn shown(app: &App, card: &RateCard) -> Result<RateCardBody, ApiProblem> {
 #[utoipa::path(post, path = "/v1/rate-cards", tag = "rate-cards", request_body = NewRateCardBody, responses((status = 201, body = RateCardBody)))]
 pub async fn create_rate_card(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
     let new: NewRateCardBody = write.read()?;
-    let owner = match &new.owner {
-        Some(name) => tenant_named(&app, &key, name).await.map_err(|refused| at_field(refused, "owner"))?,
-        None => auth::tenant_by_id(&app, key.key.tenant).await?,
-    };
+    let owner = auth::tenant_or_own(&app, &key, new.owner.as_deref()).await.map_err(|refused| at_field(refused, "owner"))?;
     if owner.kind == TenantKind::Customer {
         return Err(ApiProblem::field("invalid_field", "owner", "a customer sells to nobody"));
     }
@@ -148,10 +145,7 @@ pub async fn list_rate_cards(
         Some(name) => app.records_of(&key).cards_by_owner(tenant_named(&app, &key, name).await?.id, after, limit).await?,
         None => app.records_of(&key).cards_below(&key.tenant, after, limit).await?,
     };
-    let last = found.data.last().map(|card| card.id.0);
-    let mut data = Vec::with_capacity(found.data.len());
-    for card in &found.data {
-        data.push(shown(&app, card).await?);
-    }
-    Ok(Json(List::new(data, found.has_more, last)))
+    let app = &app;
+    let page = List::shown(found, |card| card.id.0, |card| async move { shown(app, &card).await });
+    Ok(Json(page.await?))
 }

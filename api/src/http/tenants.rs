@@ -104,10 +104,7 @@ pub async fn shown(app: &App, access: &Access, tenant: &Tenant) -> Result<Tenant
 #[utoipa::path(post, path = "/v1/tenants", tag = "tenants", request_body = NewTenantBody, responses((status = 201, body = TenantBody)))]
 pub async fn create_tenant(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
     let new: NewTenantBody = write.read()?;
-    let parent = match &new.parent {
-        Some(name) => tenant_named(&app, &key, name).await.map_err(|refused| at_field(refused, "parent"))?,
-        None => auth::tenant_by_id(&app, key.key.tenant).await?,
-    };
+    let parent = auth::tenant_or_own(&app, &key, new.parent.as_deref()).await.map_err(|refused| at_field(refused, "parent"))?;
     let tenant = new.tenant(&app, &parent)?;
     let work = async {
         let personal_key = clock::random_secret().map_err(|error| ApiProblem::internal(&error))?;
@@ -165,21 +162,15 @@ pub async fn list_tenants(
 ) -> Result<Json<List<TenantBody>>, ApiProblem> {
     let page = PageQuery { cursor: query.cursor, limit: query.limit };
     let (after, limit) = (page.after()?.map(TenantId), page.limit()?);
-    let top = match &query.parent {
-        Some(name) => tenant_named(&app, &key, name).await?,
-        None => auth::tenant_by_id(&app, key.key.tenant).await?,
-    };
+    let top = auth::tenant_or_own(&app, &key, query.parent.as_deref()).await?;
     let found = if query.subtree {
         app.records_of(&key).tenants_below(&top, after, limit).await?
     } else {
         app.records_of(&key).children(top.id, after, limit).await?
     };
-    let last = found.data.last().map(|tenant| tenant.id.0);
-    let mut data = Vec::with_capacity(found.data.len());
-    for tenant in &found.data {
-        data.push(shown(&app, &key, tenant).await?);
-    }
-    Ok(Json(List::new(data, found.has_more, last)))
+    let (app, key) = (&app, &key);
+    let page = List::shown(found, |tenant| tenant.id.0, |tenant| async move { shown(app, key, &tenant).await });
+    Ok(Json(page.await?))
 }
 
 /// Change a tenant's name, country or late window

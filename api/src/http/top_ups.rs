@@ -283,18 +283,12 @@ pub async fn list_top_ups(
     key: MayRead,
     Query(query): Query<TopUpsQuery>,
 ) -> Result<Json<List<TopUpBody>>, ApiProblem> {
-    let top = match &query.tenant {
-        Some(name) => tenant_named(&app, &key, name).await?,
-        None => auth::tenant_by_id(&app, key.key.tenant).await?,
-    };
+    let top = auth::tenant_or_own(&app, &key, query.tenant.as_deref()).await?;
     let page = PageQuery { cursor: query.cursor, limit: query.limit };
     let found = app.records_of(&key).top_ups_below(&top, page.after()?.map(TopUpId), page.limit()?).await?;
-    let last = found.data.last().map(|top_up| top_up.id.0);
-    let mut data = Vec::with_capacity(found.data.len());
-    for top_up in &found.data {
-        data.push(shown(&app, top_up).await?);
-    }
-    Ok(Json(List::new(data, found.has_more, last)))
+    let app = &app;
+    let page = List::shown(found, |top_up| top_up.id.0, |top_up| async move { shown(app, &top_up).await });
+    Ok(Json(page.await?))
 }
 
 /// What can be topped up through the payment provider, by currency
@@ -311,11 +305,9 @@ pub async fn list_terms(State(app): State<App>, _key: MayRead) -> Result<Json<Ve
 }
 
 async fn visible(app: &App, access: &Access, id: &str) -> Result<TopUp, ApiProblem> {
-    let missing = || ApiProblem::not_found("top-up");
-    let id: TopUpId = id.parse().map_err(|_| missing())?;
-    let top_up = app.records_of(access).top_up(id).await?.ok_or_else(missing)?;
-    let tenant = auth::tenant_by_id(app, top_up.tenant).await?;
-    if access.sees(&tenant) { Ok(top_up) } else { Err(missing()) }
+    let records = app.records_of(access);
+    let find = |id: TopUpId| async move { records.top_up(id).await };
+    auth::visible(app, access, "top-up", id, find, |top_up| top_up.tenant).await
 }
 
 /// Read a top-up, with what became of its money

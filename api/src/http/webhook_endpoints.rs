@@ -1,6 +1,6 @@
 //! `/v1/webhook-endpoints`: where a tenant's own programs hear of what happens. Secrets are shown once, when they are made.
 
-use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
+use crate::auth::{self, Access, MayRead, MayWrite};
 use crate::clock;
 use crate::http::page::{List, PageQuery};
 use crate::http::tenants::at_field;
@@ -116,11 +116,9 @@ async fn shown(app: &App, endpoint: &Endpoint, secret: Option<String>) -> Result
 /// # Errors
 /// `not_found`.
 pub async fn visible_endpoint(app: &App, access: &Access, id: &str) -> Result<Endpoint, ApiProblem> {
-    let missing = || ApiProblem::not_found("webhook endpoint");
-    let id: EndpointId = id.parse().map_err(|_| missing())?;
-    let endpoint = app.records_of(access).endpoint(id).await?.ok_or_else(missing)?;
-    let tenant = auth::tenant_by_id(app, endpoint.tenant).await?;
-    if access.sees(&tenant) { Ok(endpoint) } else { Err(missing()) }
+    let records = app.records_of(access);
+    let find = |id: EndpointId| async move { records.endpoint(id).await };
+    auth::visible(app, access, "webhook endpoint", id, find, |endpoint| endpoint.tenant).await
 }
 
 /// Make a webhook endpoint; its secret is in this answer and nowhere else
@@ -129,10 +127,7 @@ pub async fn visible_endpoint(app: &App, access: &Access, id: &str) -> Result<En
 #[utoipa::path(post, path = "/v1/webhook-endpoints", tag = "webhook-endpoints", request_body = NewEndpointBody, responses((status = 201, body = EndpointBody)))]
 pub async fn create_webhook_endpoint(State(app): State<App>, key: MayWrite, write: Write) -> Result<Done<EndpointBody>, ApiProblem> {
     let new: NewEndpointBody = write.read()?;
-    let tenant = match &new.tenant {
-        Some(name) => tenant_named(&app, &key, name).await.map_err(|refused| at_field(refused, "tenant"))?,
-        None => auth::tenant_by_id(&app, key.key.tenant).await?,
-    };
+    let tenant = auth::tenant_or_own(&app, &key, new.tenant.as_deref()).await.map_err(|refused| at_field(refused, "tenant"))?;
     check_url(&app, &new.url)?;
     let endpoint = Endpoint {
         id: EndpointId(app.clock.id()),
@@ -159,12 +154,9 @@ pub async fn list_webhook_endpoints(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<List<EndpointBody>>, ApiProblem> {
     let found = app.records_of(&key).endpoints_below(&key.tenant, page.after()?.map(EndpointId), page.limit()?).await?;
-    let last = found.data.last().map(|endpoint| endpoint.id.0);
-    let mut data = Vec::with_capacity(found.data.len());
-    for endpoint in &found.data {
-        data.push(shown(&app, endpoint, None).await?);
-    }
-    Ok(Json(List::new(data, found.has_more, last)))
+    let app = &app;
+    let page = List::shown(found, |endpoint| endpoint.id.0, |endpoint| async move { shown(app, &endpoint, None).await });
+    Ok(Json(page.await?))
 }
 
 /// Read a webhook endpoint
