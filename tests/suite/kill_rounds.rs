@@ -111,7 +111,7 @@ async fn check(asking: &Asking, ledger: &Mutex<Ledger>) {
     }
 }
 
-fn assert_sound(checks: Vec<Check>) {
+pub fn assert_sound(checks: Vec<Check>) {
     checks.iter().for_each(|check| assert!(check.ok, "{check:?}"));
 }
 
@@ -121,11 +121,11 @@ pub fn writers(process: &Process, ledger: &Arc<Mutex<Ledger>>, name: &str, at: &
 }
 
 /// At a moment that no one chose: the processes' own pace makes it different each time.
-async fn some_time(round: u64) {
+pub async fn some_time(round: u64) {
     tokio::time::sleep(Duration::from_micros(150_000 + (round * 7_919_123) % 900_000)).await;
 }
 
-fn rounds(default: u64) -> u64 {
+pub fn rounds(default: u64) -> u64 {
     std::env::var("KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 

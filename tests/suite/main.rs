@@ -20,6 +20,7 @@ mod models;
 mod moves;
 mod notices;
 mod payee;
+mod payment_kills;
 mod payment_steps;
 mod payments_in;
 mod payouts;

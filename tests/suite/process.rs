@@ -23,11 +23,17 @@ impl Process {
 
     /// The same on another database; the directory keeps the demo's keys.
     pub async fn start_on(data_dir: &Path, database_url: Option<&str>) -> Self {
+        Self::start_with(data_dir, database_url, &[]).await
+    }
+
+    /// The same with these settings.
+    pub async fn start_with(data_dir: &Path, database_url: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_centwise-under-test"))
             .args(["serve", "--demo", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .args(database_url.into_iter().flat_map(|url| ["--database-url", url]))
             .env("CENTWISE_ADMIN_PER_SEC", "100000")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

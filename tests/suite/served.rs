@@ -48,11 +48,13 @@ pub struct Asking {
     /// For every write; a fresh one each time unless the test gives it.
     idempotency_key: Option<String>,
     content_type: &'static str,
+    /// Of the payment provider.
+    signature: Option<String>,
 }
 
 impl Asking {
     pub fn new(address: SocketAddr, key: &str) -> Self {
-        Self { address, key: Some(key.to_owned()), idempotency_key: None, content_type: "application/json" }
+        Self { address, key: Some(key.to_owned()), idempotency_key: None, content_type: "application/json", signature: None }
     }
     /// The same of another server.
     pub fn at(&self, server: &Served) -> Self {
@@ -66,6 +68,10 @@ impl Asking {
     }
     pub fn sending(&self, content_type: &'static str) -> Self {
         Self { content_type, ..self.clone() }
+    }
+
+    pub fn signed(&self, signature: &str) -> Self {
+        Self { signature: Some(signature.to_owned()), ..self.clone() }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -87,6 +93,9 @@ impl Asking {
         }
         if let Some(key) = &self.idempotency_key {
             request = request.header("Idempotency-Key", key);
+        }
+        if let Some(signature) = &self.signature {
+            request = request.header("Stripe-Signature", signature);
         }
         let response = sender.send_request(request.body(Full::new(body))?).await?;
         let status = response.status().as_u16();
