@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use store::records::{AutoState, AutoTopUp};
+use store::records::{AutoState, AutoTopUp, NoticeKind};
 use test_stripe::{Behaviour, Delivery, FakeStripe, Fault};
 
 on_every_journal!(
@@ -114,6 +114,13 @@ impl Shop {
     async fn balance(&self) -> i64 {
         let tenant = self.world.tenant("acme-42").id;
         self.world.engine.balance(ledger::AccountKey::balance(tenant, EUR)).await.unwrap().posted.0
+    }
+
+    /// Why its automatic top-up is paused, as often as somebody was told.
+    async fn told_of_pauses(&self) -> Vec<String> {
+        let notices = self.world.records.unsent_notices().await.unwrap();
+        let pauses = notices.iter().filter(|notice| notice.kind == NoticeKind::AutoTopUpPaused);
+        pauses.map(|notice| notice.data["reason"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Charges of kept methods that Stripe was asked for, by whatever came of them.
@@ -262,7 +269,9 @@ async fn what_is_gone_is_charged_no_longer(backend: Backend) {
         shop.hear_all().await;
         let auto = shop.auto().await;
         assert_eq!((auto.state, auto.pause.as_deref(), auto.method), (AutoState::Paused, Some(because), None));
+        assert_eq!(shop.told_of_pauses().await.last().unwrap(), because);
     }
+    assert_eq!(shop.told_of_pauses().await.len(), 3);
     shop.spend(8500).await;
     shop.pass(3600);
     shop.desk.auto_round().await.unwrap();
@@ -289,6 +298,9 @@ async fn a_month_has_its_cap_and_disputes_wait(backend: Backend) {
         shop.hear_all().await;
         assert_eq!(shop.charged(), charged);
     }
+    shop.pass(3600);
+    shop.desk.auto_round().await.unwrap();
+    assert_eq!(shop.told_of_pauses().await, ["month_max_reached"], "once");
     shop.pass(31 * 86_400);
     let payment = shop.fake.all("payment_intent").remove(0)["id"].as_str().unwrap().to_owned();
     let dispute = shop.fake.dispute(&payment, Some(100), "needs_response").unwrap();

@@ -28,6 +28,15 @@ top-up-action-required =
     Hier bestätigen Sie sie: { $url }
     .subject = Bitte bestätigen Sie Ihre Zahlung von { $amount }
 
+auto-top-up-paused =
+    { $reason ->
+        [month_max_reached] Die automatische Aufladung von { $tenant } hat ihren Höchstbetrag von { $amount } für diesen Monat erreicht. Im nächsten Monat geht sie von selbst weiter.
+       *[other] { $tenant } wird nicht mehr automatisch aufgeladen: Das hinterlegte Zahlungsmittel kann nicht mehr belastet werden.
+    }
+
+    Bitte laden Sie bis dahin selbst auf, damit nichts stehen bleibt.
+    .subject = Automatische Aufladung von { $tenant } angehalten
+
 payout-paid =
     { $amount } Provision wurden an { $tenant } ausgezahlt.
     .subject = Provision ausgezahlt: { $amount }

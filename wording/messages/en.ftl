@@ -31,6 +31,15 @@ top-up-action-required =
     Confirm it here: { $url }
     .subject = Please confirm your payment of { $amount }
 
+auto-top-up-paused =
+    { $reason ->
+        [month_max_reached] Automatic top-ups of { $tenant } have reached their maximum of { $amount } for this month. They go on by themselves next month.
+       *[other] { $tenant } is topped up by itself no longer: the means of payment that was kept can no longer be charged.
+    }
+
+    Until then please top up by hand, so that nothing stops.
+    .subject = Automatic top-ups of { $tenant } are paused
+
 payout-paid =
     { $amount } in commission were paid out to { $tenant }.
     .subject = Commission paid out: { $amount }

@@ -28,6 +28,15 @@ top-up-action-required =
     Confirmez-le ici : { $url }
     .subject = Veuillez confirmer votre paiement de { $amount }
 
+auto-top-up-paused =
+    { $reason ->
+        [month_max_reached] Les recharges automatiques de { $tenant } ont atteint leur maximum de { $amount } pour ce mois. Elles reprendront d’elles-mêmes le mois prochain.
+       *[other] { $tenant } n’est plus rechargé automatiquement : le moyen de paiement enregistré ne peut plus être débité.
+    }
+
+    D’ici là, veuillez recharger manuellement afin que rien ne s’arrête.
+    .subject = Recharges automatiques de { $tenant } suspendues
+
 payout-paid =
     { $amount } de commission ont été versés à { $tenant }.
     .subject = Commission versée : { $amount }

@@ -15,7 +15,7 @@ use ledger::AccountKey;
 use metering::command::Problem;
 use rating::ids::{NoticeId, TopUpId};
 use rating::{Cents, Currency, Instant, Overflow, TenantId};
-use rules::End;
+use rules::{End, Wait};
 use serde_json::json;
 use store::records::{Actor, AutoState, AutoTopUp, Notice, NoticeKind, Origin, TopUp, TopUpState};
 use tenants::Tenant;
@@ -117,7 +117,8 @@ impl Desk {
         let now = self.now();
         match rules::may_begin(&auto, balance, disputes, now) {
             Ok(()) => self.begin(&auto, &of).await,
-            Err(_) => Ok(None),
+            Err(Wait::MonthSpent(until)) => self.tell_month_spent(&auto, until).await.map(|()| None),
+            Err(Wait::NotOn | Wait::UnderWay | Wait::Until(_) | Wait::Enough | Wait::Disputed) => Ok(None),
         }
     }
 
@@ -250,15 +251,31 @@ impl Desk {
             None => (NoticeKind::TopUpFailed, "failed"),
         };
         let data = json!({ "top_up": top_up.id, "currency": top_up.currency, "cents": top_up.cents, "failure": end.code(), "url": url });
-        let notice = Notice {
-            id: NoticeId((self.sources.id)()),
-            root: top_up.root,
-            tenant: top_up.tenant,
-            kind,
-            cause: format!("top_up:{}:{state}", top_up.id),
-            data,
-            created_at: self.now(),
-        };
+        self.tell_payer((top_up.root, top_up.tenant), kind, format!("top_up:{}:{state}", top_up.id), data).await
+    }
+
+    /// Once in a month for the same cap.
+    async fn tell_month_spent(&self, auto: &AutoTopUp, until: Instant) -> Result<(), Problem> {
+        let cause = format!("auto_top_up:{}:{}:{until}:{}", auto.tenant, auto.currency, auto.month_max);
+        let data = json!({ "currency": auto.currency, "cents": auto.month_max, "reason": "month_max_reached", "until": until });
+        self.tell_payer((auto.root, auto.tenant), NoticeKind::AutoTopUpPaused, cause, data).await
+    }
+
+    /// Once for what was kept.
+    async fn tell_gone(&self, auto: &AutoTopUp, why: &str) -> Result<(), Problem> {
+        let cause = format!("auto_top_up:{}:{}:{why}:{}", auto.tenant, auto.currency, auto.method.as_deref().unwrap_or_default());
+        let data = json!({ "currency": auto.currency, "cents": auto.amount, "reason": why });
+        self.tell_payer((auto.root, auto.tenant), NoticeKind::AutoTopUpPaused, cause, data).await
+    }
+
+    async fn tell_payer(
+        &self,
+        (root, tenant): (TenantId, TenantId),
+        kind: NoticeKind,
+        cause: String,
+        data: serde_json::Value,
+    ) -> Result<(), Problem> {
+        let notice = Notice { id: NoticeId((self.sources.id)()), root, tenant, kind, cause, data, created_at: self.now() };
         self.records.append_notice(&notice).await.map(drop).map_err(unread)
     }
 
@@ -309,7 +326,7 @@ impl Desk {
             }
             let after = rules::with_method(&auto, top_up, customer, method, self.now());
             if self.records.save_auto_top_up(&self.actor("kept a payer's method"), Some(&auto), &after).await.map_err(unread)? {
-                return Ok(());
+                return self.mark_auto().await;
             }
             let Some(changed) = self.records.auto_top_up(auto.tenant, auto.currency).await.map_err(unread)? else { return Ok(()) };
             auto = changed;
@@ -333,6 +350,9 @@ impl Desk {
             let mut after = rules::without_method(row, why, self.now());
             if why == "customer_gone" {
                 after.customer = None;
+            }
+            if after.state != row.state {
+                self.tell_gone(row, why).await?;
             }
             if !self.records.end_auto_top_up(&self.actor(why), None, (row, &after)).await.map_err(unread)? {
                 return Err(changing());

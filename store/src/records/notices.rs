@@ -61,6 +61,10 @@ pub enum NoticeKind {
     TopUpFailed,
     #[serde(rename = "top_up.action_required")]
     TopUpActionRequired,
+    /// A balance is topped up by itself no longer, or not until then. Data: `currency`, `cents`, `reason`, and `until` if it
+    /// goes on by itself.
+    #[serde(rename = "auto_top_up.paused")]
+    AutoTopUpPaused,
     /// For the platform's operator: money in suspense, disputes. Data: `what`, and what is known of the payment.
     #[serde(rename = "payment.attention")]
     PaymentAttention,
@@ -85,12 +89,13 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// Those that an endpoint or a contact may want.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::BalanceLow,
         Self::BalanceExhausted,
         Self::TopUpSucceeded,
         Self::TopUpFailed,
         Self::TopUpActionRequired,
+        Self::AutoTopUpPaused,
         Self::PaymentAttention,
         Self::PayoutPaid,
         Self::PayoutFailed,
@@ -106,6 +111,7 @@ impl NoticeKind {
             Self::TopUpSucceeded => "top_up.succeeded",
             Self::TopUpFailed => "top_up.failed",
             Self::TopUpActionRequired => "top_up.action_required",
+            Self::AutoTopUpPaused => "auto_top_up.paused",
             Self::PaymentAttention => "payment.attention",
             Self::PayoutPaid => "payout.paid",
             Self::PayoutFailed => "payout.failed",
