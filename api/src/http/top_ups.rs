@@ -359,10 +359,18 @@ pub async fn create_refund(
 /// List payments that no top-up fits
 ///
 /// Their money lies on the platform's `suspense` account. Give it back on the provider's pages, or book it by hand.
-#[utoipa::path(get, path = "/v1/payments/suspense", tag = "money", responses((status = 200, body = Vec<SuspenseBody>)))]
-pub async fn list_suspense(State(app): State<App>, _key: MayOperate) -> Result<Json<Vec<SuspenseBody>>, ApiProblem> {
-    let mut data = Vec::new();
-    for payment in app.records.payments_in_suspense(None, store::records::LIST_ROWS_MAX).await?.data {
+#[utoipa::path(get, path = "/v1/payments/suspense", tag = "money", params(PageQuery), responses((status = 200, body = List<SuspenseBody>)))]
+pub async fn list_suspense(
+    State(app): State<App>,
+    _key: MayOperate,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<List<SuspenseBody>>, ApiProblem> {
+    let found = app.records.payments_in_suspense(page.cursor.as_deref(), page.limit()?).await?;
+    // The provider's ids are their order: there is no number to go on from.
+    let next_cursor = found.data.last().filter(|_| found.has_more).map(|payment| payment.id.clone());
+    let mut data = Vec::with_capacity(found.data.len());
+    let has_more = found.has_more;
+    for payment in found.data {
         data.push(SuspenseBody {
             id: payment.id,
             top_up: payment.top_up.to_string(),
@@ -372,5 +380,5 @@ pub async fn list_suspense(State(app): State<App>, _key: MayOperate) -> Result<J
             created_at: payment.created_at.to_string(),
         });
     }
-    Ok(Json(data))
+    Ok(Json(List { data, has_more, next_cursor }))
 }
