@@ -368,8 +368,7 @@ pub async fn list_suspense(
     let found = app.records.payments_in_suspense(page.cursor.as_deref(), page.limit()?).await?;
     // The provider's ids are their order: there is no number to go on from.
     let next_cursor = found.data.last().filter(|_| found.has_more).map(|payment| payment.id.clone());
-    let mut data = Vec::with_capacity(found.data.len());
-    let has_more = found.has_more;
+    let (has_more, mut data) = (found.has_more, Vec::with_capacity(found.data.len()));
     for payment in found.data {
         data.push(SuspenseBody {
             id: payment.id,
