@@ -62,6 +62,11 @@ impl Shop {
         Process::start_with(data_dir, database_url, &settings).await
     }
 
+    /// Everything so far.
+    fn asked(&self) -> (BTreeMap<String, i64>, BTreeMap<String, (String, i64)>) {
+        (self.top_ups.lock().unwrap().clone(), self.refunds.lock().unwrap().clone())
+    }
+
     /// `None`: the server is gone, and nobody knows what it did.
     async fn top_up(&self, asking: &Asking, key: &str, cents: i64) -> Option<Value> {
         let body = json!({ "tenant": "acme-42", "cents": cents, "method": "checkout" });
@@ -110,8 +115,9 @@ impl Shop {
 
     /// After a restart everything is asked for again under its key, and paid where that was still to be done.
     async fn again(&self, asking: &Asking) -> Vec<String> {
+        let (top_ups, refunds) = self.asked();
         let mut ids = Vec::new();
-        for (key, cents) in self.top_ups.lock().unwrap().clone() {
+        for (key, cents) in top_ups {
             let page = self.top_up(asking, &key, cents).await.unwrap();
             assert_eq!(page["cents"], cents);
             if let Some(session) = session_of(&page) {
@@ -123,7 +129,7 @@ impl Shop {
             }
             ids.push(page["id"].as_str().unwrap().to_owned());
         }
-        for (key, back) in self.refunds.lock().unwrap().clone() {
+        for (key, back) in refunds {
             let refund = self.refund(asking, &key, &back).await.unwrap();
             assert_eq!(refund["cents"], back.1);
         }
@@ -141,7 +147,7 @@ impl Shop {
         }
         let untouched = |id: &&String| !self.refunds.lock().unwrap().contains_key(&format!("{id}-back"));
         *self.credited.lock().unwrap() = ids.iter().filter(untouched).cloned().collect();
-        let (top_ups, refunds) = (self.top_ups.lock().unwrap().clone(), self.refunds.lock().unwrap().clone());
+        let (top_ups, refunds) = self.asked();
         assert_eq!(self.stripe.all("checkout.session").len(), top_ups.len(), "a page for each request");
         assert_eq!(self.stripe.all("refund").len(), refunds.len(), "each refund once");
         let paid: i64 = top_ups.values().sum();
