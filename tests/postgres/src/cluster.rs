@@ -20,6 +20,7 @@ const START_ATTEMPTS_MAX: u32 = 5;
 const SETTINGS: &[&str] = &[
     "max_connections=300",
     "shared_buffers=64MB",
+    "max_wal_size=256MB",
     "deadlock_timeout=100ms",
     "jit=off",
     "fsync=off",

@@ -7,7 +7,8 @@
 //!
 //! The cluster is made from the server programs of this machine (`PATH`, then Debian's folders), runs as a user
 //! without rights, listens on 127.0.0.1 and on a socket in its own folder, and ends with the test process, however
-//! that ends. Nothing of it is meant to survive, so it does not wait for the disk.
+//! that ends. Nothing of it is meant to survive, so it does not wait for the disk. Its databases
+//! stay until it goes: up to 4 GB.
 //!
 //! - `TEST_DATABASE_URL`: use this server instead; its user may create databases.
 //! - `TEST_DATABASE_ISOLATION=serializable`: what transactions of the test databases begin with.
@@ -23,11 +24,14 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::OnceCell;
 
-/// A database of its own, migrated and empty; dropped with this.
+/// A database of its own, migrated and empty.
 #[derive(Debug)]
 pub struct Database {
     name: String,
     url: String,
+    /// Somebody else's server keeps nothing of ours. A cluster of this process goes as a whole, in much less time: dropping
+    /// a database waits for a checkpoint, and files made soon after hundreds were removed are slow to make.
+    dropped: bool,
 }
 
 /// Where databases are made.
@@ -36,7 +40,7 @@ struct Server {
     url: String,
     template: String,
     /// Ends with the process.
-    _cluster: Option<Cluster>,
+    cluster: Option<Cluster>,
 }
 
 /// A fresh database; `None` (having said so) if there is no PostgreSQL here and none is demanded.
@@ -60,8 +64,11 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
+        if !self.dropped {
+            return;
+        }
         let (name, url) = (self.name.clone(), self.url.clone());
-        // Dropping happens anywhere, so it has a thread of its own. What fails here goes with the cluster.
+        // Dropping happens anywhere, so it has a thread of its own. What fails here is named after its process.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async { administer(&url, &format!("drop database if exists {name} with (force)")).await })
@@ -80,13 +87,13 @@ async fn make() -> anyhow::Result<Option<Database>> {
         administer(&server.url, &format!("alter database {name} set default_transaction_isolation = '{isolation}'")).await?;
     }
     let url = template::url_of(&server.url, &name)?;
-    Ok(Some(Database { name, url }))
+    Ok(Some(Database { name, url, dropped: server.cluster.is_none() }))
 }
 
 async fn start() -> anyhow::Result<Option<Server>> {
     if let Ok(url) = std::env::var("TEST_DATABASE_URL") {
         let template = template::prepare(&url).await.context("TEST_DATABASE_URL")?;
-        return Ok(Some(Server { url, template, _cluster: None }));
+        return Ok(Some(Server { url, template, cluster: None }));
     }
     let Some(programs) = Programs::find() else {
         anyhow::ensure!(std::env::var("CI").as_deref() != Ok("true"), "initdb is neither in PATH nor in /usr/lib/postgresql");
@@ -96,7 +103,7 @@ async fn start() -> anyhow::Result<Option<Server>> {
     let cluster = Cluster::start(&programs).await?;
     let url = cluster.url().to_owned();
     let template = template::prepare(&url).await?;
-    Ok(Some(Server { url, template, _cluster: Some(cluster) }))
+    Ok(Some(Server { url, template, cluster: Some(cluster) }))
 }
 
 #[expect(clippy::print_stderr, reason = "whoever reads the test's output must know")]
