@@ -7,8 +7,8 @@
 //!
 //! The cluster is made from the server programs of this machine (`PATH`, then Debian's folders), runs as a user
 //! without rights, listens on 127.0.0.1 and on a socket in its own folder, and ends with the test process, however
-//! that ends. Nothing of it is meant to survive, so it does not wait for the disk. Its databases
-//! stay until it goes: up to 4 GB.
+//! that ends. Nothing of it is meant to survive, so it does not wait for the disk. Its
+//! databases stay until it goes: up to 4 GB.
 //!
 //! - `TEST_DATABASE_URL`: use this server instead; its user may create databases.
 //! - `TEST_DATABASE_ISOLATION=serializable`: what transactions of the test databases begin with.
@@ -29,8 +29,8 @@ use tokio::sync::OnceCell;
 pub struct Database {
     name: String,
     url: String,
-    /// Somebody else's server keeps nothing of ours. A cluster of this process goes as a whole, in much less time: dropping
-    /// a database waits for a checkpoint, and files made soon after hundreds were removed are slow to make.
+    /// Whether it goes with this. Somebody else's server keeps nothing of ours; a cluster of this process goes as a whole,
+    /// in much less time: dropping waits for a checkpoint, and files made soon after hundreds were removed are slow to make.
     dropped: bool,
 }
 
