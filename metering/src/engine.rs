@@ -257,7 +257,8 @@ impl Engine {
         let meter =
             self.directory.meter(&charged.body.meter).await?.ok_or_else(|| Problem::new("unknown_meter", "the event's meter is gone"))?;
         let personal_key = self.directory.personal_key(charged.tenant).await?;
-        let identity = Identity { root, namespace: Namespace::Amend, source: request.source.as_str().into(), id: request.key.clone() };
+        let identity =
+            Identity { root, reporter: None, namespace: Namespace::Amend, source: request.source.as_str().into(), id: request.key.clone() };
         let (reason, received_at) = (request.reason.clone(), self.now());
         let named = Named::new(identity, &*self.journal);
         Ok(Void { named, original, charged, personal_key, meter, cards, reason, received_at })
@@ -298,7 +299,7 @@ impl Engine {
             Some(name) => [self.customer(caller, name).await?.tenant.root].into(),
             None => self.directory.roots_seen(caller).await?,
         };
-        let identity = |root| Identity { root, namespace: Namespace::Usage, source: source.into(), id: id.to_owned() };
+        let identity = |root| Identity { root, reporter: None, namespace: Namespace::Usage, source: source.into(), id: id.to_owned() };
         let identities: Vec<Identity> = roots.iter().copied().map(identity).collect();
         let found = self.journal.find_each(&identities).await.map_err(journal_problem)?;
         let mut kept = None;
@@ -401,7 +402,13 @@ impl Engine {
     }
 
     async fn placed(&self, hold: &Hold) -> Result<Arc<Record>, Problem> {
-        let identity = Identity { root: hold.root, namespace: Namespace::Hold, source: hold.source.as_str().into(), id: hold.key.clone() };
+        let identity = Identity {
+            root: hold.root,
+            reporter: None,
+            namespace: Namespace::Hold,
+            source: hold.source.as_str().into(),
+            id: hold.key.clone(),
+        };
         let placed = self.journal.find_each(&[identity]).await.map_err(journal_problem)?.pop().flatten();
         placed.ok_or_else(|| Problem::new("not_found", "the records of this hold are gone"))
     }
@@ -415,7 +422,8 @@ impl Engine {
 
     pub async fn move_money(&self, command: MoveMoney) -> Result<MoneyAnswer, Problem> {
         let source = command.account.tenant.to_string();
-        let identity = Identity { root: command.root, namespace: Namespace::Money, source: source.into(), id: command.key.clone() };
+        let identity =
+            Identity { root: command.root, reporter: None, namespace: Namespace::Money, source: source.into(), id: command.key.clone() };
         match self
             .submit_one(Work::Money { named: Named::new(identity, &*self.journal), command: Box::new(command), received_at: self.now() })
             .await?
@@ -427,8 +435,13 @@ impl Engine {
 
     /// A step of a payment or payout, posted once under its name.
     pub async fn post_payment(&self, command: PostPayment) -> Result<PaymentPosted, Problem> {
-        let identity =
-            Identity { root: command.root, namespace: Namespace::Payment, source: command.source.clone(), id: command.key.clone() };
+        let identity = Identity {
+            root: command.root,
+            reporter: None,
+            namespace: Namespace::Payment,
+            source: command.source.clone(),
+            id: command.key.clone(),
+        };
         let work = Work::Payment { named: Named::new(identity, &*self.journal), command: Box::new(command), received_at: self.now() };
         match self.submit_one(work).await? {
             Done::Payment(answer) => answer,
@@ -501,7 +514,7 @@ pub fn event_of(record: &Record) -> UsageEvent {
 
 fn step_identity(hold: &Hold, step: &str, key: &str) -> Identity {
     let source = format_compact!("{}:{}:{step}", hold.source, hold.key);
-    Identity { root: hold.root, namespace: Namespace::HoldStep, source, id: key.to_owned() }
+    Identity { root: hold.root, reporter: None, namespace: Namespace::HoldStep, source, id: key.to_owned() }
 }
 
 /// The committer answered something else than was asked: a fault of ours.

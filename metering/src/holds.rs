@@ -24,8 +24,13 @@ impl Turn {
             tracing::warn!(hold = %due.id, %refusal, "a hold could not be expired");
             return;
         }
-        let identity =
-            Identity { root: hold.root, namespace: Namespace::Engine, source: hold.source.as_str().into(), id: hold.key.clone() };
+        let identity = Identity {
+            root: hold.root,
+            reporter: None,
+            namespace: Namespace::Engine,
+            source: hold.source.as_str().into(),
+            id: hold.key.clone(),
+        };
         self.push(step_record(&hold, Kind::HoldExpired, identity, self.now), None);
         self.states.holds.set(hold.id, hold);
     }

@@ -119,7 +119,7 @@ impl Prepared {
         self.orphan.map(|(root, key)| Keyed { key, name: self.named(root) })
     }
     fn named(&self, root: TenantId) -> Name<'_> {
-        Name { root, namespace: self.namespace, source: &self.event.source, id: &self.event.id }
+        Name { root, reporter: None, namespace: self.namespace, source: &self.event.source, id: &self.event.id }
     }
     /// Another kind of command about this usage; what is recorded under its name is of that kind.
     pub fn in_namespace(self, namespace: Namespace, journal: &dyn Journal) -> Self {
@@ -169,7 +169,7 @@ impl Prepared {
         };
         let key = customer.as_ref().map_or(&NO_KEY, |customer| &customer.personal_key);
         let digest = if again { hash::personal_digest(key, &personal) } else { personal_digest };
-        let identity = Identity { root, namespace, source: event.source, id: event.id };
+        let identity = Identity { root, reporter: None, namespace, source: event.source, id: event.id };
         (identity, (personal != Personal::default()).then_some(personal), digest)
     }
 }
@@ -344,7 +344,9 @@ impl<'a> Desk<'a> {
     ) -> Prepared {
         let customer = about.customer;
         let root = customer.as_ref().map_or(self.caller.root, |c| c.tenant.root);
-        let key = |root| self.journal.identity_key(Name { root, namespace: Namespace::Usage, source: &event.source, id: &event.id });
+        let key = |root| {
+            self.journal.identity_key(Name { root, reporter: None, namespace: Namespace::Usage, source: &event.source, id: &event.id })
+        };
         let orphan = (root != self.caller.root).then(|| (self.caller.root, key(self.caller.root)));
         let hold = match &event.hold {
             Some(name) => named_hold(root, &event.source, name),

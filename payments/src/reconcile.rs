@@ -144,6 +144,7 @@ impl Desk {
         // One more than the row knows of: a process may have died between the two.
         let step = |number| Identity {
             root: row.root,
+            reporter: None,
             namespace: Namespace::Payment,
             source: crate::settlement::SOURCE.into(),
             id: format!("{}:{number}", row.id),

@@ -12,6 +12,8 @@ use smallvec::SmallVec;
 pub const GENESIS: [u8; 32] = [0; 32];
 /// Changes whenever the canonical bytes do.
 const DOMAIN: &[u8] = b"centwise batch 1";
+/// In the byte of the namespace: a reporter follows.
+pub const REPORTED: u8 = 0x80;
 const PERSONAL: u8 = 1;
 const CONTENT: u8 = 2;
 
@@ -22,6 +24,8 @@ pub struct Row<'a> {
     pub kind: u8,
     pub tenant: i64,
     pub root: i64,
+    /// Of a reporter that is not the platform.
+    pub reporter: Option<i64>,
     pub namespace: u8,
     pub source: &'a str,
     pub id: &'a str,
@@ -40,6 +44,7 @@ impl<'a> Row<'a> {
             kind: record.kind as u8,
             tenant: record.tenant.0,
             root: record.identity.root.0,
+            reporter: record.identity.reporter.map(|reporter| reporter.0),
             namespace: record.identity.namespace as u8,
             source: &record.identity.source,
             id: &record.identity.id,
@@ -52,10 +57,10 @@ impl<'a> Row<'a> {
     }
 
     /// What names it alone; everything else is empty.
-    pub const fn of_identity(seq: i64, root: i64, namespace: u8, source: &'a str, id: &'a str) -> Self {
+    pub const fn of_identity(seq: i64, root: i64, reporter: Option<i64>, namespace: u8, source: &'a str, id: &'a str) -> Self {
         let (kind, tenant, at_us, received_us) = (0, 0, 0, 0);
         let (content, body, personal_digest) = (&[], &[], &[]);
-        Self { seq, kind, tenant, root, namespace, source, id, at_us, received_us, content, body, personal_digest }
+        Self { seq, kind, tenant, root, reporter, namespace, source, id, at_us, received_us, content, body, personal_digest }
     }
 }
 
@@ -93,7 +98,14 @@ impl BatchHasher {
         for number in [row.seq, row.tenant, row.root, row.at_us, row.received_us] {
             out.extend_from_slice(&number.to_le_bytes());
         }
-        out.extend_from_slice(&[row.kind, row.namespace]);
+        match row.reporter {
+            None => out.extend_from_slice(&[row.kind, row.namespace]),
+            // As the rows without one were before there were reporters; the bit keeps the two apart.
+            Some(reporter) => {
+                out.extend_from_slice(&[row.kind, row.namespace | REPORTED]);
+                out.extend_from_slice(&reporter.to_le_bytes());
+            }
+        }
         for bytes in [row.source.as_bytes(), row.id.as_bytes(), row.content, row.body, row.personal_digest] {
             // A row is far below 4 GiB; the length in front keeps neighbours apart.
             out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
@@ -193,6 +205,7 @@ mod tests {
             kind: 1,
             tenant: 2,
             root: 3,
+            reporter: None,
             namespace: 1,
             source: "s",
             id: "i",
@@ -217,6 +230,8 @@ mod tests {
             Row { kind: 2, ..row },
             Row { tenant: 9, ..row },
             Row { root: 9, ..row },
+            Row { reporter: Some(0), ..row },
+            Row { reporter: Some(9), ..row },
             Row { namespace: 2, ..row },
             Row { source: "t", ..row },
             Row { id: "j", ..row },

@@ -25,10 +25,15 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Seq(pub i64);
 
-/// What a caller names a command by. Unique per root, namespace and source.
+/// Whose key named a command: no key takes an id away from another tenant's. `None`: the platform's key, a step of our
+/// own, and whatever was recorded before reporters were told apart.
+pub type Reporter = Option<TenantId>;
+
+/// What a caller names a command by. Unique per root, reporter, namespace and source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
     pub root: TenantId,
+    pub reporter: Reporter,
     pub namespace: Namespace,
     pub source: CompactString,
     pub id: String,
@@ -36,7 +41,7 @@ pub struct Identity {
 
 impl Identity {
     pub fn name(&self) -> Name<'_> {
-        Name { root: self.root, namespace: self.namespace, source: &self.source, id: &self.id }
+        Name { root: self.root, reporter: self.reporter, namespace: self.namespace, source: &self.source, id: &self.id }
     }
 }
 
@@ -44,6 +49,7 @@ impl Identity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Name<'a> {
     pub root: TenantId,
+    pub reporter: Reporter,
     pub namespace: Namespace,
     pub source: &'a str,
     pub id: &'a str,
@@ -345,6 +351,8 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
         let keyed: Vec<Keyed<'_>> = identities.iter().map(|one| Keyed { key: self.identity_key(one.name()), name: one.name() }).collect();
         self.find(&keyed).await
     }
+    /// Who has ever named something of this namespace in the books of these roots (usage or holds; of others nobody asks).
+    async fn reporters(&self, roots: &[TenantId], namespace: Namespace) -> Result<Vec<(TenantId, Reporter)>>;
     async fn load(&self, keys: &StateKeys) -> Result<State>;
     /// Does beforehand what a commit needs no position for. It may run while another batch is committed;
     /// the records must not change afterwards.

@@ -14,6 +14,7 @@ pub mod moving;
 pub mod payments_look;
 pub mod postgres;
 pub mod records;
+pub mod reporters;
 mod retry;
 pub mod runs;
 pub mod sqlite;

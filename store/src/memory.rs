@@ -5,8 +5,9 @@
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{
     Amendment, Batch, BatchHead, Body, Check, Identity, Journal, JournalError, Keyed, Member, MemberKey, Name, Namespace, Of, Placed,
-    Record, RecordQuery, Result, Seq, State, StateKeys,
+    Record, RecordQuery, Reporter, Result, Seq, State, StateKeys,
 };
+use crate::reporters::Reporters;
 use crate::verify::{Audit, Stored, StoredRow};
 use async_trait::async_trait;
 use ledger::{Hold, HoldState};
@@ -28,6 +29,7 @@ struct Books {
     /// `records[i]` has seq i + 1.
     records: Vec<Arc<Record>>,
     first: HashMap<Identity, usize>,
+    reporters: Reporters,
     state: State,
     members: BTreeMap<MemberKey, Member>,
     unrated: BTreeSet<(TenantId, Seq)>,
@@ -73,6 +75,10 @@ impl Journal for MemoryJournal {
         Ok(identities.iter().map(|keyed| books.find(&keyed.name)).collect())
     }
 
+    async fn reporters(&self, roots: &[TenantId], namespace: Namespace) -> Result<Vec<(TenantId, Reporter)>> {
+        Ok(self.lock()?.reporters.of(roots, namespace))
+    }
+
     async fn load(&self, keys: &StateKeys) -> Result<State> {
         Ok(self.lock()?.load(keys))
     }
@@ -106,7 +112,13 @@ impl Journal for MemoryJournal {
 
 impl Books {
     fn find(&self, name: &Name<'_>) -> Option<Arc<Record>> {
-        let identity = Identity { root: name.root, namespace: name.namespace, source: name.source.into(), id: name.id.into() };
+        let identity = Identity {
+            root: name.root,
+            reporter: name.reporter,
+            namespace: name.namespace,
+            source: name.source.into(),
+            id: name.id.into(),
+        };
         self.first.get(&identity).map(|&index| Arc::clone(&self.records[index]))
     }
 
@@ -138,6 +150,8 @@ impl Books {
         let first = self.records.len() as i64 + 1;
         let heads = self.chain(&batch, first)?;
         let seq_of = |index: usize| Seq(first + index as i64);
+        let reporters = self.reporters.new_ones(&batch.records);
+        reporters.into_iter().for_each(|(root, namespace, reporter)| self.reporters.add(root, namespace, reporter));
         for (amended, kind, by) in batch.amendments {
             self.state.amendments.insert(amended, Amendment { kind, by: seq_of(by) });
         }

@@ -105,6 +105,7 @@ fn kind_name(kind: Kind) -> Option<&'static str> {
         Kind::Rated => Some("usage"),
         Kind::RatedLater => Some("usage_rated_later"),
         Kind::Void => Some("void"),
+        Kind::Confirmed => Some("confirmed"),
         Kind::TopUp => Some("top_up"),
         Kind::Adjustment => Some("adjustment"),
         Kind::Refund => Some("refund"),

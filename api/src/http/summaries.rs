@@ -46,6 +46,7 @@ pub fn kind_name(kind: Kind) -> Option<&'static str> {
         Kind::Unrated => Some("unrated"),
         Kind::RatedLater => Some("rated_later"),
         Kind::Void => Some("void"),
+        Kind::Confirmed => Some("confirmed"),
         _ => None,
     }
 }

@@ -43,7 +43,7 @@ fn record(seq: i64, received_at: Instant, kind: Kind, body: Body) -> Record {
         seq: Seq(seq),
         kind,
         tenant: MUSTER,
-        identity: Identity { root: MUSTER, namespace: Namespace::Usage, source: "s".into(), id: seq.to_string() },
+        identity: Identity { root: MUSTER, reporter: None, namespace: Namespace::Usage, source: "s".into(), id: seq.to_string() },
         at: received_at,
         received_at,
         content: [0; 16],

@@ -21,6 +21,7 @@ const ONLY_POSTGRES: &[(&str, &str)] = &[
     ("heads.number", "of the root, from which seqs are made"),
     ("heads.last_seq", "several processes have no memory in common"),
     ("heads.folded", "likewise"),
+    ("heads.reporters", "likewise"),
     ("accounts.root", "the placement key; one SQLite file has one place"),
     ("carries.root", "likewise"),
     ("counters.root", "likewise"),

@@ -31,6 +31,8 @@ pub enum Kind {
     RatedLater = 3,
     /// −q of an earlier event (`refers_to`).
     Void = 4,
+    /// An event that somebody below had reported (`refers_to`), reported from above with the same content: moves nothing.
+    Confirmed = 5,
     HoldPlaced = 10,
     HoldExtended = 11,
     HoldReleased = 12,
@@ -48,6 +50,10 @@ pub enum Kind {
 }
 
 impl Namespace {
+    /// Whether it is kept who has ever named something of it.
+    pub const fn has_reporters(self) -> bool {
+        matches!(self, Self::Usage | Self::Hold)
+    }
     pub const fn from_code(code: i64) -> Option<Self> {
         Some(match code {
             1 => Self::Usage,
@@ -69,6 +75,7 @@ impl Kind {
             2 => Self::Unrated,
             3 => Self::RatedLater,
             4 => Self::Void,
+            5 => Self::Confirmed,
             10 => Self::HoldPlaced,
             11 => Self::HoldExtended,
             12 => Self::HoldReleased,

@@ -3,7 +3,7 @@
 
 use super::heads::{self, Head};
 use super::known::Delta;
-use super::rows::{account, batch, bytes, carries, counter, hash, hold, int, small, text};
+use super::rows::{account, batch, bytes, carries, counter, hash, hold, int, optional_int, small, text};
 use super::{openings, sql};
 use crate::db::Db;
 use crate::hash::Row;
@@ -123,6 +123,7 @@ fn stored_row(row: &PgRow) -> Result<StoredRow<'_>> {
         row: Row {
             seq: int(row, 0)?,
             root: int(row, 2)?,
+            reporter: optional_int(row, 14)?,
             tenant: int(row, 3)?,
             kind: code(row, 4)?,
             namespace: code(row, 5)?,
@@ -145,7 +146,7 @@ fn code(row: &PgRow, column: usize) -> Result<u8> {
 
 /// The columns of `AUDIT_IDENTITIES`; the others are empty.
 fn identity_row(row: &PgRow) -> Result<Row<'_>> {
-    Ok(Row::of_identity(int(row, 0)?, int(row, 1)?, code(row, 2)?, text(row, 3)?, text(row, 4)?))
+    Ok(Row::of_identity(int(row, 0)?, int(row, 1)?, optional_int(row, 5)?, code(row, 2)?, text(row, 3)?, text(row, 4)?))
 }
 
 /// Batches of a root after one and up to another.

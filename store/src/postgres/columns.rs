@@ -19,6 +19,7 @@ pub struct Records {
     /// content, personal_digest, body
     pub bytes: [Vec<Vec<u8>>; 3],
     pub personals: Vec<Option<Vec<u8>>>,
+    pub reporters: Vec<Option<i64>>,
 }
 
 impl Records {
@@ -37,7 +38,7 @@ impl Records {
         for column in &self.bytes {
             query = query.bind(column);
         }
-        Ok(query.bind(&self.personals).execute(conn).await?.rows_affected())
+        Ok(query.bind(&self.personals).bind(&self.reporters).execute(conn).await?.rows_affected())
     }
 }
 

@@ -69,7 +69,7 @@ pub async fn find(conn: &mut PgConnection, wanted: &Wanted, identities: &[Keyed<
     }
     let (roots, keys): (Vec<i64>, Vec<Uuid>) = wanted.0.iter().map(|(root, key, _)| (*root, Uuid::from_u128(*key))).unzip();
     for row in sqlx::query(sql::FIND).bind(roots).bind(keys).fetch_all(conn).await? {
-        let at = usize::try_from(int(&row, 13)? - 1).ok().and_then(|at| wanted.0.get(at));
+        let at = usize::try_from(int(&row, 14)? - 1).ok().and_then(|at| wanted.0.get(at));
         let &(_, _, place) = at.ok_or_else(|| JournalError::Corrupt("a look-up answered what was not asked".into()))?;
         if found[place].is_none() {
             let record = record(&row)?;

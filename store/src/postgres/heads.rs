@@ -1,12 +1,14 @@
 //! Heads of roots: the lock and the version of everything in a root's journal.
 
 use super::known::{Delta, Known, poisoned};
-use super::rows::{bytes, hash, hold, int};
+use super::rows::{bytes, hash, hold, int, small};
 use super::{Shared, sql};
 use crate::hash::GENESIS;
-use crate::journal::{Result, Seq};
+use crate::journal::{JournalError, Namespace, Result, Seq};
+use crate::reporters::{Reported, Reporters};
 use crate::retry::Tries;
 use crate::sqlite::cache::OpenHolds;
+use crate::sqlite::rows::reporter;
 use ledger::Hold;
 use rating::TenantId;
 use rating::fast::FastMap;
@@ -30,6 +32,8 @@ pub struct Head {
     pub hash: [u8; 32],
     /// The last batch that the rows of states include.
     pub folded: i64,
+    /// How many have ever reported in it.
+    pub reporters: i64,
 }
 
 impl Head {
@@ -56,6 +60,7 @@ pub fn head(row: &PgRow) -> Result<Head> {
         last_seq: int(row, 3)?,
         hash: hash(row, 4)?,
         folded: int(row, 5)?,
+        reporters: int(row, 6)?,
     })
 }
 
@@ -142,7 +147,34 @@ pub async fn known_as_of(shared: &Shared, conn: &mut PgConnection, heads: Vec<He
             known.reached(head)?;
         }
     }
+    learn_reporters(conn, &mut known).await?;
     Ok(known)
+}
+
+/// Where another process added one, or nothing was known: all of them.
+async fn learn_reporters(conn: &mut PgConnection, known: &mut FastMap<TenantId, Known>) -> Result<()> {
+    let is_behind = |known: &&Known| known.reporters.of_root(known.head.root) != known.head.reporters.unsigned_abs() as usize;
+    let behind: Vec<TenantId> = known.values().filter(is_behind).map(|known| known.head.root).collect();
+    if !behind.is_empty() {
+        // What was known may be of commits that are lost.
+        for root in &behind {
+            known.entry(*root).and_modify(|known| known.reporters = Reporters::default());
+        }
+        for (root, namespace, reporter) in reporters(conn, &behind).await? {
+            known.entry(root).and_modify(|known| known.reporters.add(root, namespace, reporter));
+        }
+    }
+    Ok(())
+}
+
+pub async fn reporters(conn: &mut PgConnection, roots: &[TenantId]) -> Result<Vec<Reported>> {
+    let rows = sqlx::query(sql::REPORTERS).bind(ids(roots)).fetch_all(conn).await?;
+    let unknown = || JournalError::Corrupt("reporters: unknown namespace".into());
+    let row = |row: &PgRow| {
+        let namespace = Namespace::from_code(small(row, 1)?).ok_or_else(unknown)?;
+        Ok((TenantId(int(row, 0)?), namespace, reporter(int(row, 2)?)))
+    };
+    rows.iter().map(row).collect()
 }
 
 async fn open_holds(conn: &mut PgConnection, roots: &[TenantId]) -> Result<HashMap<TenantId, Vec<Hold>>> {

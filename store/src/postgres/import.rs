@@ -18,6 +18,7 @@ use std::collections::HashMap;
 pub(crate) const JOURNAL_TABLES: &[&str] = &[
     "roots",
     "heads",
+    "reporters",
     "records",
     "batches",
     "touched",

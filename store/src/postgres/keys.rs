@@ -49,7 +49,13 @@ pub const fn has_time(key: u128) -> bool {
 fn hashed(secret: &[u8; 16], name: Name<'_>) -> u64 {
     let mut hasher = SipHasher24::new_with_key(secret);
     hasher.write(&name.root.0.to_le_bytes());
-    hasher.write(&[name.namespace as u8]);
+    match name.reporter {
+        None => hasher.write(&[name.namespace as u8]),
+        Some(reporter) => {
+            hasher.write(&[name.namespace as u8 | crate::hash::REPORTED]);
+            hasher.write(&reporter.0.to_le_bytes());
+        }
+    }
     hasher.write(&(name.source.len() as u64).to_le_bytes());
     hasher.write(name.source.as_bytes());
     hasher.write(name.id.as_bytes());
@@ -78,7 +84,7 @@ mod tests {
     fn ids_with_a_time_are_in_its_order() {
         let secret = Secret::new(&[7; SECRET_BYTES]);
         let key = |id| {
-            let name = Name { root: TenantId(1), namespace: Namespace::Usage, source: "pbx", id };
+            let name = Name { root: TenantId(1), reporter: None, namespace: Namespace::Usage, source: "pbx", id };
             secret.key(secret.identity(name), name)
         };
         let early = key("0192a0b1-c2d3-7fff-bfff-ffffffffffff");

@@ -6,6 +6,7 @@
 
 use super::heads::Head;
 use crate::journal::{Carries, CounterKey, JournalError, Result, State};
+use crate::reporters::Reporters;
 use crate::sqlite::cache::OpenHolds;
 use crate::sqlite::rows::{pack, unpack};
 use ledger::{AccountKey, Balance, Hold};
@@ -127,6 +128,8 @@ pub struct Known {
     pub open_holds: OpenHolds,
     /// `None`: nothing is known of the newest identities.
     pub recent: Option<Recent>,
+    /// As of the head, but for what another process added since.
+    pub reporters: Reporters,
     used: u64,
 }
 
@@ -165,6 +168,7 @@ impl Known {
             counters: Layer::default(),
             open_holds,
             recent: None,
+            reporters: Reporters::default(),
             used: 0,
         }
     }
@@ -353,7 +357,7 @@ mod tests {
 
     #[test]
     fn old_keys_go_before_states_do() {
-        let head = |root| Head { root: TenantId(root), number: root, batch: 1, last_seq: 1, hash: [0; 32], folded: 1 };
+        let head = |root| Head { root: TenantId(root), number: root, batch: 1, last_seq: 1, hash: [0; 32], folded: 1, reporters: 0 };
         let mut shelf = Shelf::default();
         for root in 1..=3 {
             let mut known = Known::new(&head(root), OpenHolds::default());

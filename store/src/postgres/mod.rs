@@ -37,7 +37,8 @@ pub(crate) use sql::SNAPSHOT;
 
 use crate::db::Db;
 use crate::journal::{
-    Batch, Beginning, Check, Journal, JournalError, Keyed, Lanes, Locking, Name, Placed, Record, RecordQuery, Result, State, StateKeys,
+    Batch, Beginning, Check, Journal, JournalError, Keyed, Lanes, Locking, Name, Namespace, Placed, Record, RecordQuery, Reporter, Result,
+    State, StateKeys,
 };
 use async_trait::async_trait;
 use keys::{SECRET_BYTES, Secret};
@@ -185,6 +186,12 @@ impl Journal for PostgresJournal {
         let wanted = find::Wanted::all(&self.shared, identities);
         find::find(&mut *self.shared.pool.acquire().await?, &wanted, identities, &mut found).await?;
         Ok(found)
+    }
+
+    async fn reporters(&self, roots: &[TenantId], namespace: Namespace) -> Result<Vec<(TenantId, Reporter)>> {
+        let all = heads::reporters(&mut *self.shared.pool.acquire().await?, roots).await?;
+        let of_namespace = all.into_iter().filter(|(_, of, _)| *of == namespace);
+        Ok(of_namespace.map(|(root, _, reporter)| (root, reporter)).collect())
     }
 
     async fn load(&self, keys: &StateKeys) -> Result<State> {

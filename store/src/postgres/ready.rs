@@ -8,6 +8,7 @@ use super::keys::{Secret, has_time};
 use super::known::{Delta, Known};
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{Batch, JournalError, Keyed, Kind, Member, MemberKey, Namespace, Record, Result, Seq};
+use crate::reporters::{Reported, Reporters};
 use crate::sqlite::packed::Packed;
 use ledger::{AccountKey, Hold};
 use rating::fast::FastMap;
@@ -61,6 +62,8 @@ pub struct Ready {
     /// root, amended, kind, by
     pub amendments: Vec<(i64, Seq, Kind, Seq)>,
     pub settled: Vec<Seq>,
+    /// Who has never reported before.
+    pub reporters: Vec<Reported>,
     /// Of every record.
     pub placed: Vec<Seq>,
     /// The months of arrival that occur.
@@ -77,10 +80,11 @@ impl Ready {
         let (homes, lists) = homes_and_lists(&batch.records);
         deltas(&batch, &homes, &mut parts)?;
         let keys = keys(&batch, secret);
+        let reporters = new_reporters(&batch.records, known, &mut parts);
         let mut hasher = BatchHasher::new(&GENESIS, TenantId(0), 0, batch.committed_at);
         let mut records = match batch.records.len() {
             count if count < COPIED_RECORDS_MIN => Written::Few(Box::default()),
-            count => Written::Many(Rows::new(15, count * RECORD_BYTES)),
+            count => Written::Many(Rows::new(16, count * RECORD_BYTES)),
         };
         for part in parts.values_mut() {
             chain(part, &mut hasher, &batch, &packed);
@@ -118,6 +122,7 @@ impl Ready {
             touched: touched(&lists, &batch.records),
             amendments: amendments.collect::<Result<_>>()?,
             settled: batch.settled,
+            reporters,
             records,
             unrated: unrated.into_iter().unzip(),
             parts,
@@ -150,6 +155,18 @@ fn parts(records: &mut [Record], known: &FastMap<TenantId, Known>) -> Result<(BT
         placed.push(record.seq);
     }
     Ok((parts, placed))
+}
+
+/// Those that each root has not heard of before.
+fn new_reporters(records: &[Record], known: &FastMap<TenantId, Known>, parts: &mut BTreeMap<TenantId, Part>) -> Vec<Reported> {
+    let mut new = Reporters::default().new_ones(records);
+    new.retain(|reported| known.get(&reported.0).is_none_or(|known| !known.reporters.has(*reported)));
+    for (root, ..) in &new {
+        if let Some(part) = parts.get_mut(root) {
+            part.after.reporters += 1;
+        }
+    }
+    new
 }
 
 /// The root of every tenant whose states the records move, and the lists they enter.
@@ -242,6 +259,9 @@ impl RecordRow<'_> {
     fn bytes(&self) -> [&[u8]; 3] {
         [&self.record.content, &self.record.personal_digest, self.packed.body(self.index)]
     }
+    fn reporter(&self) -> Option<i64> {
+        self.record.identity.reporter.map(|reporter| reporter.0)
+    }
     fn personal(&self) -> Option<&[u8]> {
         self.record.personal.is_some().then(|| self.packed.personal(self.index))
     }
@@ -254,6 +274,7 @@ impl RecordRow<'_> {
         self.texts().into_iter().for_each(|value| rows.value(Some(value.as_bytes())));
         self.bytes().into_iter().for_each(|value| rows.value(Some(value)));
         rows.value(self.personal());
+        rows.value(self.reporter().map(i64::to_be_bytes).as_ref().map(|reporter| &reporter[..]));
     }
 
     fn add(&self, to: &mut Records) {
@@ -263,6 +284,7 @@ impl RecordRow<'_> {
         to.texts.iter_mut().zip(self.texts()).for_each(|(column, value)| column.push(value.to_owned()));
         to.bytes.iter_mut().zip(self.bytes()).for_each(|(column, value)| column.push(value.to_vec()));
         to.personals.push(self.personal().map(<[u8]>::to_vec));
+        to.reporters.push(self.reporter());
     }
 }
 

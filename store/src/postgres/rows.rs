@@ -12,6 +12,10 @@ pub fn int(row: &PgRow, column: usize) -> Result<i64> {
     Ok(row.try_get_unchecked(column)?)
 }
 
+pub fn optional_int(row: &PgRow, column: usize) -> Result<Option<i64>> {
+    Ok(row.try_get_unchecked(column)?)
+}
+
 pub fn small(row: &PgRow, column: usize) -> Result<i64> {
     let value: i16 = row.try_get_unchecked(column)?;
     Ok(i64::from(value))
@@ -45,6 +49,7 @@ pub fn record(row: &PgRow) -> Result<Record> {
     let personal: Option<&[u8]> = row.try_get_unchecked(11)?;
     let identity = Identity {
         root: TenantId(int(row, 0)?),
+        reporter: optional_int(row, 13)?.map(TenantId),
         namespace: Namespace::from_code(small(row, 4)?).ok_or_else(|| bad("namespace"))?,
         source: text(row, 5)?.into(),
         id: text(row, 6)?.to_owned(),

@@ -11,7 +11,8 @@ use super::load::{self, Homes};
 use super::ready::Ready;
 use super::{PostgresJournal, Shared, months, write};
 use crate::journal::{
-    Batch, Beginning, Check, Journal, JournalError, Keyed, Name, Placed, Record, RecordQuery, Result, Seq, State, StateKeys,
+    Batch, Beginning, Check, Journal, JournalError, Keyed, Name, Namespace, Placed, Record, RecordQuery, Reporter, Result, Seq, State,
+    StateKeys,
 };
 use crate::retry::Tries;
 use async_trait::async_trait;
@@ -98,6 +99,18 @@ impl Journal for Session {
         Ok(found)
     }
 
+    async fn reporters(&self, roots: &[TenantId], namespace: Namespace) -> Result<Vec<(TenantId, Reporter)>> {
+        let open = self.open.lock().await;
+        let Open { known, .. } = open.as_ref().ok_or_else(over)?;
+        let here = roots.iter().filter_map(|root| known.get(root)).flat_map(|known| known.reporters.of(&[known.head.root], namespace));
+        let mut reporters: Vec<(TenantId, Reporter)> = here.collect();
+        let elsewhere: Vec<TenantId> = roots.iter().copied().filter(|root| !known.contains_key(root)).collect();
+        if !elsewhere.is_empty() {
+            reporters.extend(self.journal.reporters(&elsewhere, namespace).await?);
+        }
+        Ok(reporters)
+    }
+
     async fn load(&self, keys: &StateKeys) -> Result<State> {
         let shared = &self.journal.shared;
         let homes = Homes::find(shared, keys).await?;
@@ -166,7 +179,12 @@ async fn commit(shared: &Shared, open: Open, batch: Batch) -> Result<Placed> {
             Err(error) => return Err(error),
         }
     }
-    let Ready { parts, placed, .. } = ready;
+    let Ready { parts, placed, reporters, .. } = ready;
+    for (root, namespace, reporter) in reporters {
+        if let Some(known) = known.get_mut(&root) {
+            known.reporters.add(root, namespace, reporter);
+        }
+    }
     for part in parts {
         if let Some(known) = known.get_mut(&part.after.root) {
             known.moved(part.after, part.delta, part.delta_packed.len());

@@ -6,7 +6,7 @@
 /// As `rows::record` reads them, of a table named `r`.
 macro_rules! record_columns {
     () => {
-        "r.root, r.seq, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, r.content, r.body, r.personal, r.personal_digest"
+        "r.root, r.seq, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, r.content, r.body, r.personal, r.personal_digest, r.reporter"
     };
 }
 
@@ -34,8 +34,8 @@ statements! {
     ISOLATION = "select current_setting('transaction_isolation')";
 
     AUDIT_ROWS = "select r.seq, r.batch, r.root, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, r.content, \
-        r.body, r.personal, r.personal_digest from records r where r.root = $1 and r.seq > $2 and r.seq <= $4 order by r.seq limit $3";
-    AUDIT_IDENTITIES = "select r.seq, r.root, r.namespace, r.source, r.id from records r where r.root = $1 and r.seq > $2 \
+        r.body, r.personal, r.personal_digest, r.reporter from records r where r.root = $1 and r.seq > $2 and r.seq <= $4 order by r.seq limit $3";
+    AUDIT_IDENTITIES = "select r.seq, r.root, r.namespace, r.source, r.id, r.reporter from records r where r.root = $1 and r.seq > $2 \
         order by r.seq limit $3";
     AUDIT_BATCHES = "select b.batch, b.root, b.first_seq, b.last_seq, b.records, b.hash, b.committed_us from batches b \
         where b.root = $1 and b.batch > $2 and b.batch <= $3 order by b.batch";
@@ -70,13 +70,14 @@ statements! {
     NUMBER_OF = "select number from roots where root = $1";
     /// Twice at once: one of them takes no row, and looks again.
     PUT_NUMBER = "insert into roots (number, root) select coalesce(max(number), 0) + 1, $1 from roots on conflict do nothing";
-    PUT_HEAD = "insert into heads (root, number, batch, last_seq, hash, folded) values ($1, $2, 0, $2::bigint << 40, $3, 0) \
+    PUT_HEAD = "insert into heads (root, number, batch, last_seq, hash, folded, reporters) values ($1, $2, 0, $2::bigint << 40, $3, 0, 0) \
         on conflict (root) do nothing";
-    HEADS = "select root, number, batch, last_seq, hash, folded from heads where root = any($1)";
-    LOCK_HEADS = "select root, number, batch, last_seq, hash, folded from heads where root = any($1) order by root for update";
-    EVERY_HEAD = "select root, number, batch, last_seq, hash, folded from heads order by number";
-    MOVE_HEADS = "update heads h set batch = u.batch, last_seq = u.last_seq, hash = u.hash, folded = greatest(h.folded, u.folded) \
-        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[]) as u (root, batch, last_seq, hash, folded) \
+    HEADS = "select root, number, batch, last_seq, hash, folded, reporters from heads where root = any($1)";
+    LOCK_HEADS = "select root, number, batch, last_seq, hash, folded, reporters from heads where root = any($1) order by root for update";
+    EVERY_HEAD = "select root, number, batch, last_seq, hash, folded, reporters from heads order by number";
+    MOVE_HEADS = "update heads h set batch = u.batch, last_seq = u.last_seq, hash = u.hash, folded = greatest(h.folded, u.folded), \
+        reporters = u.reporters from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::bigint[]) \
+        as u (root, batch, last_seq, hash, folded, reporters) \
         where h.root = u.root and h.batch = u.batch - 1";
     BATCH_HASH = "select hash from batches where root = $1 and batch = $2";
 
@@ -124,15 +125,18 @@ statements! {
         order by e.expires_us, e.id limit $2";
 
     COPY_RECORDS = "copy records (root, seq, batch, tenant, at_us, received_us, key, kind, namespace, source, id, content, \
-        personal_digest, body, personal) from stdin (format binary)";
+        personal_digest, body, personal, reporter) from stdin (format binary)";
     PUT_RECORDS = "insert into records (root, seq, batch, tenant, at_us, received_us, key, kind, namespace, source, id, content, \
-        personal_digest, body, personal) select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], \
+        personal_digest, body, personal, reporter) select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], \
         $6::bigint[], $7::uuid[], $8::smallint[], $9::smallint[], $10::text[], $11::text[], $12::bytea[], $13::bytea[], $14::bytea[], \
-        $15::bytea[])";
+        $15::bytea[], $16::bigint[])";
     PUT_BATCHES = "insert into batches (root, batch, first_seq, last_seq, records, hash, committed_us, states) select * \
         from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[], $8::bytea[])";
     PUT_TOUCHED = "insert into touched (root, tenant, kind, currency, first_seq, last_seq, received_us, seqs) select * \
         from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[])";
+    REPORTERS = "select r.root, r.namespace, r.reporter from reporters r where r.root = any($1)";
+    PUT_REPORTERS = "insert into reporters (root, namespace, reporter) select * \
+        from unnest($1::bigint[], $2::smallint[], $3::bigint[]) on conflict do nothing";
     PUT_UNRATED = "insert into unrated (root, seq) select * from unnest($1::bigint[], $2::bigint[])";
     PUT_ACCOUNTS = "insert into accounts (root, tenant, kind, currency, posted, held) select * \
         from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::bigint[], $6::bigint[]) \

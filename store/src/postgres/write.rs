@@ -5,7 +5,8 @@ use super::known::Delta;
 use super::ready::{Part, Ready, Written};
 use super::sql;
 use crate::journal::{JournalError, Member, MemberKey, Result, Seq};
-use crate::sqlite::rows::{hold_state_code, pack};
+use crate::reporters::Reported;
+use crate::sqlite::rows::{hold_state_code, pack, reporter_code};
 use ledger::Hold;
 use rating::TenantId;
 use sqlx::PgConnection;
@@ -25,6 +26,7 @@ pub async fn write(conn: &mut PgConnection, ready: &Ready, settled: &[Seq], root
     if !ready.touched.seqs.is_empty() {
         expect(ready.touched.write(conn).await?, ready.touched.seqs.len() as u64, "listed")?;
     }
+    reporters(conn, ready).await?;
     let (kept_roots, kept) = &ready.unrated;
     if !kept.is_empty() {
         let listed = sqlx::query(sql::PUT_UNRATED).bind(kept_roots).bind(kept).execute(&mut *conn).await?;
@@ -40,6 +42,17 @@ pub async fn write(conn: &mut PgConnection, ready: &Ready, settled: &[Seq], root
     amendments(conn, ready).await?;
     settle(conn, settled, roots).await?;
     move_heads(conn, &ready.parts).await
+}
+
+async fn reporters(conn: &mut PgConnection, ready: &Ready) -> Result<()> {
+    if ready.reporters.is_empty() {
+        return Ok(());
+    }
+    let of = |value: fn(&Reported) -> i64| ready.reporters.iter().map(value).collect::<Vec<i64>>();
+    let namespaces: Vec<i16> = ready.reporters.iter().map(|(_, namespace, _)| *namespace as i16).collect();
+    let (roots, tenants) = (of(|reported| reported.0.0), of(|reported| reporter_code(reported.2)));
+    let put = sqlx::query(sql::PUT_REPORTERS).bind(roots).bind(namespaces).bind(tenants).execute(conn).await?;
+    expect(put.rows_affected(), ready.reporters.len() as u64, "kept as reporters")
 }
 
 async fn copy(conn: &mut PgConnection, rows: &Rows) -> Result<u64> {
@@ -64,6 +77,7 @@ async fn move_heads(conn: &mut PgConnection, parts: &[Part]) -> Result<()> {
         .bind(of(|part| part.after.last_seq))
         .bind(parts.iter().map(|part| part.after.hash.to_vec()).collect::<Vec<_>>())
         .bind(of(|part| part.after.folded))
+        .bind(of(|part| part.after.reporters))
         .execute(conn)
         .await?;
     expect(moved.rows_affected(), parts.len() as u64, "moved")

@@ -1,6 +1,6 @@
 //! The audit over a SQLite file: one snapshot, read in order while the chunk before is worked on.
 
-use super::rows::{bytes, int};
+use super::rows::{bytes, int, optional_int};
 use super::{sql, states};
 use crate::hash::Row;
 use crate::journal::{Amendment, BatchHead, Check, JournalError, Kind, Result, Seq};
@@ -22,19 +22,38 @@ pub async fn verify_file(file: &Path) -> Result<Vec<Check>> {
 pub async fn verify(conn: &mut SqliteConnection) -> Result<Vec<Check>> {
     let mut snapshot = conn.begin().await?;
     let last_seq: i64 = sqlx::query_scalar(sql::LAST_SEQ).fetch_one(&mut *snapshot).await?;
+    let texts = Texts::of(&mut snapshot).await?;
     let keys = personal_keys(&mut snapshot).await?;
     let audit = Audit::new(keys, last_seq.unsigned_abs());
-    let audit = stream_rows(&mut snapshot, audit).await?;
-    let audit = repeated_identities(&mut snapshot, audit).await?;
+    let audit = stream_rows(&mut snapshot, texts, audit).await?;
+    let audit = repeated_identities(&mut snapshot, texts, audit).await?;
     let stored = stored(&mut snapshot).await?;
     Ok(audit.finish(&stored))
 }
 
-async fn stream_rows(conn: &mut SqliteConnection, audit: Audit) -> Result<Audit> {
+/// How the rows of this file are read.
+#[derive(Clone, Copy)]
+struct Texts {
+    rows: &'static str,
+    identities: &'static str,
+}
+
+impl Texts {
+    async fn of(conn: &mut SqliteConnection) -> Result<Self> {
+        let has_reporters: bool = sqlx::query_scalar(sql::HAS_REPORTERS).fetch_one(conn).await?;
+        Ok(if has_reporters {
+            Self { rows: sql::AUDIT_ROWS, identities: sql::AUDIT_IDENTITIES }
+        } else {
+            Self { rows: sql::AUDIT_ROWS_BEFORE, identities: sql::AUDIT_IDENTITIES_BEFORE }
+        })
+    }
+}
+
+async fn stream_rows(conn: &mut SqliteConnection, texts: Texts, audit: Audit) -> Result<Audit> {
     let mut working = tokio::task::spawn_blocking(move || Ok(audit));
     let (mut seq, mut batch) = (0_i64, 0_i64);
     loop {
-        let rows = sqlx::query(sql::AUDIT_ROWS).bind(seq).bind(CHUNK_ROWS).fetch_all(&mut *conn).await?;
+        let rows = sqlx::query(texts.rows).bind(seq).bind(CHUNK_ROWS).fetch_all(&mut *conn).await?;
         let Some(last) = rows.last() else { break };
         let last_batch = int(last, 1)?;
         let batches = batches(conn, batch, last_batch).await?;
@@ -55,20 +74,20 @@ async fn joined(working: tokio::task::JoinHandle<Result<Audit>>) -> Result<Audit
     working.await.map_err(|e| JournalError::Unavailable(e.to_string()))?
 }
 
-async fn repeated_identities(conn: &mut SqliteConnection, mut audit: Audit) -> Result<Audit> {
+async fn repeated_identities(conn: &mut SqliteConnection, texts: Texts, mut audit: Audit) -> Result<Audit> {
     while audit.identities().next_pass() {
-        audit = stream_identities(conn, audit, |audit, row| audit.identities().add(row)).await?;
+        audit = stream_identities(conn, texts, audit, |audit, row| audit.identities().add(row)).await?;
     }
     if audit.identities().has_suspects() {
-        audit = stream_identities(conn, audit, |audit, row| audit.identities().confirm(row)).await?;
+        audit = stream_identities(conn, texts, audit, |audit, row| audit.identities().confirm(row)).await?;
     }
     Ok(audit)
 }
 
-async fn stream_identities(conn: &mut SqliteConnection, mut audit: Audit, each: fn(&mut Audit, &Row<'_>)) -> Result<Audit> {
+async fn stream_identities(conn: &mut SqliteConnection, texts: Texts, mut audit: Audit, each: fn(&mut Audit, &Row<'_>)) -> Result<Audit> {
     let mut seq = 0_i64;
     loop {
-        let rows = sqlx::query(sql::AUDIT_IDENTITIES).bind(seq).bind(CHUNK_ROWS).fetch_all(&mut *conn).await?;
+        let rows = sqlx::query(texts.identities).bind(seq).bind(CHUNK_ROWS).fetch_all(&mut *conn).await?;
         let Some(last) = rows.last() else { return Ok(audit) };
         seq = int(last, 0)?;
         for row in &rows {
@@ -83,6 +102,7 @@ fn stored_row(row: &SqliteRow) -> Result<StoredRow<'_>> {
         row: Row {
             seq: int(row, 0)?,
             root: int(row, 2)?,
+            reporter: optional_int(row, 14)?,
             tenant: int(row, 3)?,
             kind: small(row, 4)?,
             namespace: small(row, 5)?,
@@ -105,7 +125,14 @@ fn small(row: &SqliteRow, column: usize) -> Result<u8> {
 
 /// The columns of `AUDIT_IDENTITIES`; the others are empty.
 fn identity_row(row: &SqliteRow) -> Result<Row<'_>> {
-    Ok(Row::of_identity(int(row, 0)?, int(row, 1)?, small(row, 2)?, row.try_get_unchecked(3)?, row.try_get_unchecked(4)?))
+    Ok(Row::of_identity(
+        int(row, 0)?,
+        int(row, 1)?,
+        optional_int(row, 5)?,
+        small(row, 2)?,
+        row.try_get_unchecked(3)?,
+        row.try_get_unchecked(4)?,
+    ))
 }
 
 /// Batches after one and up to another.

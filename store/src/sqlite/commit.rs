@@ -2,11 +2,13 @@
 
 use super::index::Keys;
 use super::packed::Packed;
+use super::rows::reporter_code;
 use super::sql::{self, Binder};
 use super::states::{self, Pending, sorted};
 use super::{Position, Shared, maintain};
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{Batch, BatchHead, JournalError, Kind, Placed, Record, Result, Seq, State};
+use crate::reporters::Reported;
 use rating::{Instant, TenantId};
 use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
@@ -24,6 +26,8 @@ struct Ready {
     amendments: Vec<(i64, Kind, i64)>,
     /// (root, seq)
     unrated: Vec<(i64, i64)>,
+    /// Who has never reported before.
+    reporters: Vec<Reported>,
     settled: Vec<i64>,
     /// Everything pending with this batch, if it is time to write it.
     due: Option<Pending>,
@@ -50,8 +54,9 @@ pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Placed> {
     };
     let Packing { packed, keys } = packing;
     let mut position = shared.position.lock().await;
-    let mut ready = prepare(&position, batch, packed)?;
-    let (first, number, heads) = (ready.first, ready.number, heads(&ready));
+    let reporters = shared.index()?.reporters.new_ones(&batch.records);
+    let mut ready = prepare(&position, batch, packed, reporters)?;
+    let (first, number, heads, reporters) = (ready.first, ready.number, heads(&ready), ready.reporters.clone());
     ready.due = due(shared, &ready)?;
     let written = ready.due.is_some();
     let state = shared.db.write(ready, |connection, ready| write(connection, ready).map(|()| std::mem::take(&mut ready.state))).await;
@@ -69,6 +74,7 @@ pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Placed> {
     {
         let mut index = shared.index_mut()?;
         index.roots.extend(heads.iter().map(|(root, _)| *root));
+        reporters.into_iter().for_each(|(root, namespace, reporter)| index.reporters.add(root, namespace, reporter));
         (first..).zip(keys).for_each(|(seq, keys)| index.recent.add(seq, keys));
     }
     position.heads.extend(heads);
@@ -102,7 +108,7 @@ fn index_keys(shared: &Shared, batch: &Batch) -> Vec<Keys> {
 }
 
 /// Gives out seqs, and works the chain out.
-fn prepare(position: &Position, batch: Batch, packed: Packed) -> Result<Ready> {
+fn prepare(position: &Position, batch: Batch, packed: Packed, reporters: Vec<Reported>) -> Result<Ready> {
     let first = position.last_seq + 1;
     let number = position.last_batch + 1;
     let mut records = batch.records;
@@ -113,7 +119,7 @@ fn prepare(position: &Position, batch: Batch, packed: Packed) -> Result<Ready> {
     let amendments = batch.amendments.iter().map(|&(amended, kind, by)| (amended.0, kind, first + by as i64)).collect();
     let heads = chain(position, number, batch.committed_at, &records, &packed);
     let settled = batch.settled.iter().map(|seq| seq.0).collect();
-    Ok(Ready { first, number, records, packed, heads, state: batch.state, amendments, unrated, settled, due: None })
+    Ok(Ready { first, number, records, packed, heads, state: batch.state, amendments, unrated, reporters, settled, due: None })
 }
 
 /// The new head of every root in the batch, one root after the other.
@@ -150,6 +156,10 @@ fn write(connection: &mut Connection, ready: &Ready) -> Result<()> {
         row.int(seq)?.int(kind as i64)?.int(by)?;
         Ok(())
     })?;
+    sql::write(&tx, &sql::INSERT_REPORTERS, &ready.reporters, |row, &(root, namespace, reporter)| {
+        row.int(root.0)?.int(namespace as i64)?.int(reporter_code(reporter))?;
+        Ok(())
+    })?;
     sql::write(&tx, &sql::INSERT_UNRATED, &ready.unrated, |row, &(root, seq)| {
         row.int(root)?.int(seq)?;
         Ok(())
@@ -172,6 +182,10 @@ fn bind_record(row: &mut Binder<'_, '_>, batch: i64, record: &Record, body: &[u8
         row.null()?;
     }
     row.blob(&record.personal_digest)?;
+    match identity.reporter {
+        Some(reporter) => row.int(reporter.0)?,
+        None => row.null()?,
+    };
     Ok(())
 }
 

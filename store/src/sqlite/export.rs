@@ -1,6 +1,6 @@
 //! A database file read from its beginning to its end by who moves it elsewhere. It is locked: nobody else writes to it.
 
-use super::rows::{hold, int, member, record};
+use super::rows::{hold, int, member, record_by};
 use super::{sql, states};
 use crate::db::Sqlite;
 use crate::journal::{Member, MemberKey, Record, Result, Seq, State};
@@ -62,7 +62,8 @@ impl Export {
     /// The next records in order of arrival; none: that was all.
     pub async fn lines(&self, after: Seq, limit: i64) -> Result<Vec<Line>> {
         let rows = sqlx::query(sql::EXPORT_RECORDS).bind(after.0).bind(limit).fetch_all(&self.db.readers).await?;
-        let line = |row: &SqliteRow| Ok(Line { record: record(row)?, committed_at: Instant(int(row, 13)?), unrated: int(row, 14)? != 0 });
+        let line =
+            |row: &SqliteRow| Ok(Line { record: record_by(row, 15)?, committed_at: Instant(int(row, 13)?), unrated: int(row, 14)? != 0 });
         rows.iter().map(line).collect()
     }
 

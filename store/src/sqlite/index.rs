@@ -7,6 +7,7 @@
 //! (being written as the next segment) and `recent`.
 
 use crate::journal::{Name, Namespace, Record};
+use crate::reporters::Reporters;
 use crate::runs::{Entry, Part};
 use ledger::{AccountKey, AccountKind};
 use rating::TenantId;
@@ -39,7 +40,13 @@ impl Secret {
     pub fn identity(&self, name: Name<'_>) -> u64 {
         let mut hasher = SipHasher24::new_with_key(&self.0);
         hasher.write(&name.root.0.to_le_bytes());
-        hasher.write(&[name.namespace as u8]);
+        match name.reporter {
+            None => hasher.write(&[name.namespace as u8]),
+            Some(reporter) => {
+                hasher.write(&[name.namespace as u8 | crate::hash::REPORTED]);
+                hasher.write(&reporter.0.to_le_bytes());
+            }
+        }
         hasher.write(&(name.source.len() as u64).to_le_bytes());
         hasher.write(name.source.as_bytes());
         hasher.write(name.id.as_bytes());
@@ -227,12 +234,19 @@ pub struct Index {
     pub recent: Recent,
     /// Roots that have records.
     pub roots: HashSet<TenantId, FastBuild>,
+    pub reporters: Reporters,
 }
 
 impl Index {
     pub fn new(segments: Vec<Arc<Segment>>) -> Self {
         let first = segments.last().map_or(1, |segment| segment.last + 1);
-        Self { segments: Arc::new(segments), frozen: None, recent: Recent::from(first), roots: HashSet::default() }
+        Self {
+            segments: Arc::new(segments),
+            frozen: None,
+            recent: Recent::from(first),
+            roots: HashSet::default(),
+            reporters: Reporters::default(),
+        }
     }
 
     /// Sets the recent entries aside, to be written as a segment; `None` while others still are.

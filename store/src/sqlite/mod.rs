@@ -23,7 +23,9 @@ pub use audit::verify_file;
 pub use commit::Packing;
 
 use crate::db::{Db, Sqlite};
-use crate::journal::{self, Batch, Check, Journal, JournalError, Keyed, Name, Placed, Record, RecordQuery, Result, State, StateKeys};
+use crate::journal::{
+    self, Batch, Check, Journal, JournalError, Keyed, Name, Namespace, Placed, Record, RecordQuery, Reporter, Result, State, StateKeys,
+};
 use async_trait::async_trait;
 use cache::HotStates;
 use index::{Index, Secret};
@@ -125,6 +127,11 @@ impl Journal for SqliteJournal {
     async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
         open::clear_doubt(&self.shared).await?;
         lookup::find(&self.shared, identities).await
+    }
+
+    async fn reporters(&self, roots: &[TenantId], namespace: Namespace) -> Result<Vec<(TenantId, Reporter)>> {
+        open::clear_doubt(&self.shared).await?;
+        Ok(self.shared.index()?.reporters.of(roots, namespace))
     }
 
     async fn load(&self, keys: &StateKeys) -> Result<State> {

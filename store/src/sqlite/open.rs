@@ -2,10 +2,11 @@
 
 use super::cache::HotStates;
 use super::index::{Index, Keys, Secret, Segment};
-use super::rows::{bytes, identity, int, unpack};
+use super::rows::{self, bytes, identity, int, unpack};
 use super::{JournalOptions, Position, Shared, maintain, sql, states};
 use crate::db::Sqlite;
-use crate::journal::{Body, JournalError, Kind, Record, Result, Seq};
+use crate::journal::{Body, JournalError, Kind, Namespace, Record, Result, Seq};
+use crate::reporters::Reporters;
 use crate::runs::Part;
 use rating::fast::FastMap;
 use rating::{Instant, TenantId};
@@ -29,6 +30,7 @@ pub async fn open(db: &Sqlite, options: JournalOptions) -> Result<Shared> {
     let last_seq = position.last_seq;
     let mut index = Index::new(segments);
     index.roots.extend(position.heads.keys());
+    index.reporters = reporters(&mut conn).await?;
     let (pending, open_holds) = states::current(&mut conn).await?;
     drop(conn);
     let shared = Shared {
@@ -56,16 +58,30 @@ pub async fn clear_doubt(shared: &Arc<Shared>) -> Result<()> {
     if !shared.doubtful.load(Ordering::Acquire) {
         return Ok(());
     }
-    let (truth, (pending, open_holds)) = {
+    let (truth, reporters, (pending, open_holds)) = {
         let mut conn = shared.db.writer.lock().await;
-        (position(&mut conn).await?, states::current(&mut conn).await?)
+        (position(&mut conn).await?, reporters(&mut conn).await?, states::current(&mut conn).await?)
     };
     replay(shared, truth.last_seq).await?;
-    shared.index_mut()?.roots.extend(truth.heads.keys());
+    {
+        let mut index = shared.index_mut()?;
+        index.roots.extend(truth.heads.keys());
+        index.reporters = reporters;
+    }
     shared.hot()?.start_again(open_holds, pending);
     *known = truth;
     shared.doubtful.store(false, Ordering::Release);
     Ok(())
+}
+
+async fn reporters(conn: &mut SqliteConnection) -> Result<Reporters> {
+    let rows = sqlx::query(sql::REPORTERS).fetch_all(conn).await?;
+    let mut reporters = Reporters::default();
+    for row in &rows {
+        let namespace = Namespace::from_code(int(row, 1)?).ok_or_else(|| JournalError::Corrupt("reporters: unknown namespace".into()))?;
+        reporters.add(TenantId(int(row, 0)?), namespace, rows::reporter(int(row, 2)?));
+    }
+    Ok(reporters)
 }
 
 async fn position(conn: &mut SqliteConnection) -> Result<Position> {
@@ -138,7 +154,7 @@ async fn replay(shared: &Shared, last_seq: i64) -> Result<()> {
         if known >= last_seq {
             return Ok(());
         }
-        let rows = sqlx::query(sql::TAIL).bind(known).bind(TAIL_ROWS).fetch_all(&mut *conn).await?;
+        let rows = sqlx::query(sql::TAIL_KEYS).bind(known).bind(TAIL_ROWS).fetch_all(&mut *conn).await?;
         if rows.is_empty() {
             return Err(JournalError::Corrupt(format!("records after {known} are missing")));
         }
@@ -156,7 +172,7 @@ async fn replay(shared: &Shared, last_seq: i64) -> Result<()> {
 /// The index's view of a stored record: the fields that the keys are made of.
 fn tail_keys(secret: &Secret, row: &SqliteRow) -> Result<(i64, Keys)> {
     let seq = int(row, 0)?;
-    let identity = identity(row, 1, 3, 4)?;
+    let identity = identity(row, 1, 3, 4, 9)?;
     let body: Body = unpack(bytes(row, 6)?, &format!("record {seq}"))?;
     let record = Record {
         seq: Seq(seq),

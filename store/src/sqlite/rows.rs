@@ -1,6 +1,6 @@
 //! Rows to values and back.
 
-use crate::journal::{Carries, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace, Record, Result, Seq};
+use crate::journal::{Carries, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace, Record, Reporter, Result, Seq};
 use ledger::{AccountKey, AccountKind, Balance, Hold, HoldState};
 use postcard::ser_flavors::Flavor;
 use rating::usage::{Counter, CounterId};
@@ -66,6 +66,20 @@ pub fn int(row: &SqliteRow, column: usize) -> Result<i64> {
     Ok(row.try_get_unchecked(column)?)
 }
 
+pub fn optional_int(row: &SqliteRow, column: usize) -> Result<Option<i64>> {
+    Ok(row.try_get_unchecked(column)?)
+}
+
+/// A reporter in a row of `reporters`.
+pub const fn reporter(code: i64) -> Reporter {
+    if code == 0 { None } else { Some(TenantId(code)) }
+}
+
+/// In a row of `reporters`: the platform is 0, which is no tenant's id.
+pub fn reporter_code(reporter: Reporter) -> i64 {
+    reporter.map_or(0, |tenant| tenant.0)
+}
+
 pub fn text(row: &SqliteRow, column: usize) -> Result<String> {
     Ok(row.try_get_unchecked(column)?)
 }
@@ -80,12 +94,17 @@ fn digest(row: &SqliteRow, column: usize) -> Result<[u8; 16]> {
 
 /// The columns of `SELECT_RECORDS` and its like.
 pub fn record(row: &SqliteRow) -> Result<Record> {
+    record_by(row, 13)
+}
+
+/// The same, with the reporter in another column.
+pub fn record_by(row: &SqliteRow, reporter: usize) -> Result<Record> {
     let seq = int(row, 0)?;
     let bad = |what: &str| JournalError::Corrupt(format!("record {seq}: unknown {what}"));
     let personal: Option<&[u8]> = row.try_get_unchecked(11)?;
     Ok(Record {
         seq: Seq(seq),
-        identity: identity(row, 1, 4, 5)?,
+        identity: identity(row, 1, 4, 5, reporter)?,
         tenant: TenantId(int(row, 2)?),
         kind: Kind::from_code(int(row, 3)?).ok_or_else(|| bad("kind"))?,
         at: Instant(int(row, 7)?),
@@ -97,11 +116,12 @@ pub fn record(row: &SqliteRow) -> Result<Record> {
     })
 }
 
-/// Root and namespace at their columns, source and id side by side at `source`.
-pub fn identity(row: &SqliteRow, root: usize, namespace: usize, source: usize) -> Result<Identity> {
+/// Root, namespace and reporter at their columns, source and id side by side at `source`.
+pub fn identity(row: &SqliteRow, root: usize, namespace: usize, source: usize, reporter: usize) -> Result<Identity> {
     let namespace = int(row, namespace)?;
     Ok(Identity {
         root: TenantId(int(row, root)?),
+        reporter: optional_int(row, reporter)?.map(TenantId),
         namespace: Namespace::from_code(namespace).ok_or_else(|| JournalError::Corrupt(format!("unknown namespace {namespace}")))?,
         source: text(row, source)?.into(),
         id: text(row, source + 1)?,

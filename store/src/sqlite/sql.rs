@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
 use std::sync::{Arc, OnceLock};
 
-/// The largest list has 2⁹ rows: at 14 columns well below SQLite's 32,766 parameters.
+/// The largest list has 2⁹ rows: at 15 columns well below SQLite's 32,766 parameters.
 const POWER_MAX: usize = 9;
 /// Rows written at once: 2^this. A list spares opening the table anew for every row.
 const WRITE_POWER: usize = 6;
@@ -39,8 +39,8 @@ impl Multi {
 
 pub static INSERT_RECORDS: Multi = Multi::new(
     "insert into records (seq, batch, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, personal, \
-     personal_digest) values ",
-    14,
+     personal_digest, reporter) values ",
+    15,
     "",
 );
 pub static INSERT_BATCHES: Multi =
@@ -77,6 +77,8 @@ pub static UPSERT_AMENDMENTS: Multi = Multi::new(
     3,
     " on conflict (seq) do update set kind = excluded.kind, by = excluded.by",
 );
+pub static INSERT_REPORTERS: Multi =
+    Multi::new("insert into reporters (root, namespace, reporter) values ", 3, " on conflict (root, namespace, reporter) do nothing");
 pub static INSERT_UNRATED: Multi = Multi::new("insert into unrated (root, seq) values ", 2, "");
 pub static DELETE_UNRATED: Multi = Multi::new("delete from unrated where seq in (values ", 1, ")");
 
@@ -107,7 +109,7 @@ pub static SELECT_AMENDMENTS: Multi =
     Multi::new("select a.seq, a.kind, a.by from (values ", 1, ") k cross join amendments a on a.seq = k.column1");
 pub static SELECT_RECORDS: Multi = Multi::new(
     "select r.seq, r.root, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, r.content, r.body, r.personal, \
-     r.personal_digest from (values ",
+     r.personal_digest, r.reporter from (values ",
     1,
     ") k cross join records r on r.seq = k.column1",
 );
@@ -115,19 +117,23 @@ pub static INSERT_BLOCKS: Multi = Multi::new("insert into index_blocks (id, data
 pub static SELECT_BLOCKS: Multi = Multi::new("select b.id, b.data from (values ", 1, ") k cross join index_blocks b on b.id = k.column1");
 
 pub const RECORDS_UP: &str = "select seq, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, personal, \
-     personal_digest from records where seq > ? order by seq limit ?";
+     personal_digest, reporter from records where seq > ? order by seq limit ?";
 pub const RECORDS_DOWN: &str = "select seq, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, personal, \
-     personal_digest from records where seq < ? order by seq desc limit ?";
+     personal_digest, reporter from records where seq < ? order by seq desc limit ?";
 pub const UNRATED_UP: &str = "select seq from unrated where root = ? and seq > ? order by seq limit ?";
 pub const UNRATED_DOWN: &str = "select seq from unrated where root = ? and seq < ? order by seq desc limit ?";
 
 pub const LAST_SEQ: &str = "select coalesce(max(seq), 0) from records";
 pub const LAST_BATCH: &str = "select coalesce(max(batch), 0) from batches";
 pub const HEADS: &str = "select root, batch, hash from heads";
+pub const REPORTERS: &str = "select root, namespace, reporter from reporters";
 pub const GET_META: &str = "select value from meta where name = ?";
 pub const PUT_META: &str = "insert into meta (name, value) values (?, ?)";
 
 pub const TAIL: &str = "select seq, root, tenant, namespace, source, id, body, kind, received_us from records \
+     where seq > ? order by seq limit ?";
+/// The same, with what an identity is made of.
+pub const TAIL_KEYS: &str = "select seq, root, tenant, namespace, source, id, body, kind, received_us, reporter from records \
      where seq > ? order by seq limit ?";
 pub const LIVE_RUNS: &str = "select run, level, first_seq, last_seq, ids, ids_filter, ids_keys, lists, lists_filter, lists_keys \
      from index_runs where state = 1 order by first_seq";
@@ -148,8 +154,13 @@ pub const SET_META: &str = "insert into meta (name, value) values (?, ?) on conf
 pub const RETIRE_ALL: &str = "update index_runs set state = 2";
 
 pub const AUDIT_ROWS: &str = "select seq, batch, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, personal, \
-     personal_digest from records where seq > ? order by seq limit ?";
-pub const AUDIT_IDENTITIES: &str = "select seq, root, namespace, source, id from records where seq > ? order by seq limit ?";
+     personal_digest, reporter from records where seq > ? order by seq limit ?";
+pub const AUDIT_IDENTITIES: &str = "select seq, root, namespace, source, id, reporter from records where seq > ? order by seq limit ?";
+/// A file that no server of today has opened yet has records without a reporter.
+pub const HAS_REPORTERS: &str = "select exists (select 1 from pragma_table_info('records') where name = 'reporter')";
+pub const AUDIT_ROWS_BEFORE: &str = "select seq, batch, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, \
+     personal, personal_digest, null from records where seq > ? order by seq limit ?";
+pub const AUDIT_IDENTITIES_BEFORE: &str = "select seq, root, namespace, source, id, null from records where seq > ? order by seq limit ?";
 pub const AUDIT_BATCHES: &str = "select batch, root, first_seq, last_seq, records, hash, committed_us from batches \
      where batch > ? and batch <= ? order by batch, root";
 pub const AUDIT_KEYS: &str = "select id, personal_key from tenants where personal_key is not null";
@@ -161,7 +172,7 @@ pub const AUDIT_AMENDMENTS: &str = "select seq, kind, by from amendments";
 /// With the instant of its commit, and whether it is kept (kind 2) and still to be rated.
 pub const EXPORT_RECORDS: &str = "select r.seq, r.root, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, \
      r.content, r.body, r.personal, r.personal_digest, b.committed_us, \
-     r.kind = 2 and exists (select 1 from unrated u where u.seq = r.seq) \
+     r.kind = 2 and exists (select 1 from unrated u where u.seq = r.seq), r.reporter \
      from records r cross join batches b on b.batch = r.batch and b.root = r.root where r.seq > ? order by r.seq limit ?";
 pub const EXPORT_HOLDS: &str = "select body from holds where id >= ? order by id limit ?";
 pub const EXPORT_MEMBERS: &str = "select buyer, rate_key, month, value, count, at_us from members";
@@ -179,6 +190,7 @@ pub static EVERY_MULTI: &[&Multi] = &[
     &UPSERT_MEMBERS,
     &UPSERT_HOLDS,
     &UPSERT_AMENDMENTS,
+    &INSERT_REPORTERS,
     &INSERT_UNRATED,
     &DELETE_UNRATED,
     &SELECT_ACCOUNTS,
@@ -201,9 +213,14 @@ pub const EVERY: &[&str] = &[
     LAST_SEQ,
     LAST_BATCH,
     HEADS,
+    REPORTERS,
     GET_META,
     PUT_META,
     TAIL,
+    TAIL_KEYS,
+    HAS_REPORTERS,
+    AUDIT_ROWS_BEFORE,
+    AUDIT_IDENTITIES_BEFORE,
     LIVE_RUNS,
     OTHER_RUNS,
     LAST_RUN,

@@ -7,7 +7,7 @@ mod shared_history;
 pub mod till;
 
 use crate::db::{Db, PostgresOptions};
-use crate::journal::{Check, CounterKey, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Seq, StateKeys};
+use crate::journal::{Check, CounterKey, Identity, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Seq, StateKeys};
 use crate::memory::MemoryJournal;
 use crate::postgres::{PostgresJournal, PostgresJournalOptions};
 use crate::sqlite::{JournalOptions, SqliteJournal};
@@ -130,7 +130,29 @@ journal_suite!(memory, sqlite, postgres; {
     a_failed_commit_leaves_nothing,
     the_books_are_sound,
     an_empty_batch_is_fine,
+    reporters_are_told_apart,
 });
+
+async fn reporters_are_told_apart(bench: Bench) {
+    let mut till = Till::default();
+    till.sale(ROOT, ACME, "a", CENT);
+    till.sale(ROOT, ACME, "a", CENT);
+    let mut batch = till.ring_up();
+    batch.records[1].identity.reporter = Some(ACME);
+    let [of_platform, of_acme] = [0, 1].map(|index: usize| batch.records[index].identity.clone());
+    bench.journal.commit(batch).await.unwrap();
+    till.sale(ROOT, BOLT, "b", CENT);
+    bench.journal.commit(till.ring_up()).await.unwrap();
+    let nobody = Identity { reporter: Some(BOLT), ..of_acme.clone() };
+    let found = bench.journal.find_each(&[of_acme.clone(), nobody, of_platform.clone()]).await.unwrap();
+    let found: Vec<Option<Identity>> = found.into_iter().map(|record| record.map(|record| record.identity.clone())).collect();
+    assert_eq!(found, [Some(of_acme), None, Some(of_platform)]);
+    let mut reporters = bench.journal.reporters(&[ROOT, BOLT], Namespace::Usage).await.unwrap();
+    reporters.sort_unstable();
+    assert_eq!(reporters, [(ROOT, None), (ROOT, Some(ACME))]);
+    assert_eq!(bench.journal.reporters(&[ROOT], Namespace::Hold).await.unwrap(), []);
+    assert_sound(&bench.journal.verify().await.unwrap());
+}
 
 async fn what_is_committed_is_found_and_read(bench: Bench) {
     let mut till = Till::default();

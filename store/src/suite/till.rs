@@ -20,7 +20,7 @@ pub struct Till {
 }
 
 pub fn identity(root: TenantId, namespace: Namespace, id: &str) -> Identity {
-    Identity { root, namespace, source: "pbx-1".into(), id: id.into() }
+    Identity { root, reporter: None, namespace, source: "pbx-1".into(), id: id.into() }
 }
 
 impl Till {

@@ -60,7 +60,13 @@ impl Identities {
         if self.suspects.binary_search(&identity_hash(row)).is_err() || self.tally.differences.len() >= DIFFERENCES_MAX {
             return;
         }
-        let identity = Identity { root: TenantId(row.root), namespace, source: row.source.into(), id: row.id.to_owned() };
+        let identity = Identity {
+            root: TenantId(row.root),
+            reporter: row.reporter.map(TenantId),
+            namespace,
+            source: row.source.into(),
+            id: row.id.to_owned(),
+        };
         if let Some(first) = self.seen.get(&identity) {
             self.tally
                 .differs(format_args!("records {first} and {} have the same identity: source {:?}, id {:?}", row.seq, row.source, row.id));
@@ -73,7 +79,10 @@ impl Identities {
 fn identity_hash(row: &Row<'_>) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(&row.root.to_le_bytes());
-    hasher.write(&[row.namespace]);
+    if let Some(reporter) = row.reporter {
+        hasher.write(&reporter.to_le_bytes());
+    }
+    hasher.write(&[row.namespace | if row.reporter.is_some() { crate::hash::REPORTED } else { 0 }]);
     hasher.write(&(row.source.len() as u64).to_le_bytes());
     hasher.write(row.source.as_bytes());
     hasher.write(row.id.as_bytes());
