@@ -71,6 +71,10 @@ pub struct Running {
 /// The database or the address cannot be opened.
 pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
     let Opened { app, admin_key } = state::open(config, clock).await?;
+    let moved = app.engine.reclassify().await.context("cannot move balances to the books of resellers that collect themselves")?;
+    if moved > 0 {
+        tracing::info!(moved, "balances are in the books of resellers that collect themselves");
+    }
     let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
     let notifier = Notifier::new(config, &app)?;

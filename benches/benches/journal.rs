@@ -81,6 +81,7 @@ fn chain(criterion: &mut Criterion) {
             let (content, body, personal_digest) = (&[1; 16], &[2; 96], &[3; 16]);
             let received_us = at_us;
             batch.row(&Row {
+                reporter: None,
                 seq,
                 kind,
                 tenant,

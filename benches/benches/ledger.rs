@@ -6,7 +6,7 @@
 mod common;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ledger::{AccountKey, Balance, Books, Event, Limit, LinkCharge};
+use ledger::{AccountKey, Balance, Books, Event, Limit, LinkCharge, Settlement};
 use rating::fast::FastMap;
 use rating::{Cents, Currency, TenantId};
 
@@ -36,8 +36,8 @@ fn charge(books: &mut Books, number: i64) -> Cents {
     let (root, customer) = chain(number);
     let account = AccountKey::balance(customer, Currency::EUR);
     let charges = [
-        LinkCharge { buyer: customer, seller: root, to_income: false, cents: RETAIL },
-        LinkCharge { buyer: root, seller: PLATFORM, to_income: false, cents: WHOLESALE },
+        LinkCharge { buyer: customer, seller: root, settlement: Settlement::Platform, cents: RETAIL },
+        LinkCharge { buyer: root, seller: PLATFORM, settlement: Settlement::Platform, cents: WHOLESALE },
     ];
     let limits = [Limit { account, credit_limit: Some(Cents(i64::MAX / 4)), refuse: true }];
     let event = Event { root, platform: PLATFORM, currency: Currency::EUR, charges: &charges, limits: &limits };

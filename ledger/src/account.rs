@@ -8,9 +8,10 @@ use std::fmt;
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum AccountKind {
-    /// What a tenant pays its seller with; with collection by the platform its income and commission too.
+    /// What a tenant pays its seller with where the platform collects; its income and commission too. The platform has
+    /// this money.
     Balance = 1,
-    /// A reseller's own book: what its customers owe it when it collects itself.
+    /// A reseller's income from customers that it collects from itself.
     Income = 2,
     /// The platform's revenue from one root (`tenant` is the root): summed on read, never one hot row.
     Revenue = 3,
@@ -22,6 +23,8 @@ pub enum AccountKind {
     Disputed = 6,
     /// What payments cost the platform (fees of a provider), one per root.
     Expense = 7,
+    /// What a tenant has with a seller that collects itself: money that the seller has, and the platform never sees.
+    Book = 8,
 }
 
 /// An account is named by what it is; it exists as soon as something is posted to it.
@@ -35,6 +38,9 @@ pub struct AccountKey {
 impl AccountKey {
     pub const fn balance(tenant: TenantId, currency: Currency) -> Self {
         Self { tenant, kind: AccountKind::Balance, currency }
+    }
+    pub const fn book(tenant: TenantId, currency: Currency) -> Self {
+        Self { tenant, kind: AccountKind::Book, currency }
     }
     pub const fn income(tenant: TenantId, currency: Currency) -> Self {
         Self { tenant, kind: AccountKind::Income, currency }
@@ -67,7 +73,13 @@ impl AccountKind {
             Self::Suspense => "suspense",
             Self::Disputed => "disputed",
             Self::Expense => "expense",
+            Self::Book => "book",
         }
+    }
+
+    /// What a tenant pays its seller with: its own usage is listed with the tenant.
+    pub const fn is_of_buyer(self) -> bool {
+        matches!(self, Self::Balance | Self::Book)
     }
 
     /// The platform's own, kept once for each root so that none is hot.

@@ -19,8 +19,8 @@ mod tests;
 pub use account::{AccountKey, AccountKind, Balance};
 pub use books::{Books, Entry, Event, Limit, Posted};
 pub use hold::{Hold, HoldState};
-pub use money::{adjustment, top_up};
-pub use posting::{Amounts, LinkCharge, Nets, Posting, Postings, hold_amounts, nets, postings_of, reversed, splits_of};
+pub use money::{adjustment, reclassification, top_up};
+pub use posting::{Amounts, LinkCharge, Nets, Posting, Postings, Settlement, hold_amounts, nets, postings_of, reversed, splits_of};
 pub use refusal::Refusal;
 
 /// Holds that one batch expires at most: a sweep never stalls the commands that wait behind it.

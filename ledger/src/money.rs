@@ -2,11 +2,11 @@
 //! They give the moves; [`crate::Books::post`] books them.
 
 use crate::{AccountKey, AccountKind, Posting, REASON_CHARS_MAX, Refusal};
-use rating::{Cents, TenantId};
+use rating::{Cents, Currency, TenantId};
 
-/// Money in: external → balance. `cents` must be positive.
+/// Money in: external → what the tenant pays with. `cents` must be positive.
 pub fn top_up(root: TenantId, account: AccountKey, cents: Cents) -> Result<Posting, Refusal> {
-    if account.kind != AccountKind::Balance {
+    if !account.kind.is_of_buyer() {
         return Err(Refusal::BadAccount { account });
     }
     if cents <= Cents::ZERO {
@@ -31,5 +31,16 @@ pub fn adjustment(root: TenantId, account: AccountKey, cents: Cents, reason: &st
     Ok(match cents > Cents::ZERO {
         true => Posting { from: external, to: account, cents },
         false => Posting { from: account, to: external, cents: cents.checked_neg()? },
+    })
+}
+
+/// What a tenant had in one balance with a seller that collects itself, moved to the book of that seller; `None`: nothing.
+/// It is done once, when the two became different accounts.
+pub fn reclassification(tenant: TenantId, currency: Currency, balance: Cents) -> Result<Option<Posting>, Refusal> {
+    let (from, to) = (AccountKey::balance(tenant, currency), AccountKey::book(tenant, currency));
+    Ok(match balance.0 {
+        0 => None,
+        1.. => Some(Posting { from, to, cents: balance }),
+        _ => Some(Posting { from: to, to: from, cents: balance.checked_neg()? }),
     })
 }

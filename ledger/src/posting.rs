@@ -1,9 +1,9 @@
 //! Moves of positive cents, and how the charges of one event become moves.
 //!
-//! Link k posts p_k cents from its buyer's balance to its seller: to the platform's revenue of the
-//! root, to the seller's own book (collected by the reseller), or to the seller's balance. Zero
-//! cents post nothing, negative cents post the other way. Charges are listed from the customer's
-//! link up to the platform's.
+//! Link k posts p_k cents from its buyer to its seller. Collected by the platform: from the buyer's balance to the
+//! seller's, or to the platform's revenue of the root. Collected by the reseller: from the buyer's book to the seller's
+//! income. What the platform holds and what a reseller keeps are never one account. Zero cents post nothing, negative
+//! cents post the other way. Charges are listed from the customer's link up to the platform's.
 
 use crate::{AccountKey, Refusal};
 use rating::{Cents, Currency, Exact, Overflow, TenantId, rounding};
@@ -24,9 +24,47 @@ pub struct Posting {
 pub struct LinkCharge {
     pub buyer: TenantId,
     pub seller: TenantId,
-    /// The link is collected by the reseller: the seller's income goes to its own book.
-    pub to_income: bool,
+    pub settlement: Settlement,
     pub cents: Cents,
+}
+
+/// Between which accounts a link's money moves. Packed as one byte: the first two are what was a `bool` before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Settlement {
+    /// Collected by the platform: the buyer's balance → the seller's.
+    #[default]
+    Platform,
+    /// Collected by the reseller, in records from before the two were kept apart: the buyer's balance → the seller's income.
+    ResellerShared,
+    /// Collected by the reseller: the buyer's book → the seller's income.
+    Reseller,
+}
+
+impl Settlement {
+    /// Where the same link's money is today: what was in a shared balance went to the book.
+    pub const fn today(self) -> Self {
+        match self {
+            Self::Platform => Self::Platform,
+            Self::ResellerShared | Self::Reseller => Self::Reseller,
+        }
+    }
+
+    /// What the buyer pays with.
+    pub const fn buyer_account(self, buyer: TenantId, currency: Currency) -> AccountKey {
+        match self {
+            Self::Platform | Self::ResellerShared => AccountKey::balance(buyer, currency),
+            Self::Reseller => AccountKey::book(buyer, currency),
+        }
+    }
+
+    /// Where the money of a seller goes that is not the platform.
+    pub const fn seller_account(self, seller: TenantId, currency: Currency) -> AccountKey {
+        match self {
+            Self::Platform => AccountKey::balance(seller, currency),
+            Self::ResellerShared | Self::Reseller => AccountKey::income(seller, currency),
+        }
+    }
 }
 
 pub type Postings = SmallVec<[Posting; 4]>;
@@ -36,12 +74,16 @@ pub type Nets = SmallVec<[(AccountKey, Cents); 4]>;
 pub type Amounts = SmallVec<[(AccountKey, Cents); 2]>;
 
 impl LinkCharge {
+    /// What the buyer pays with.
+    pub const fn buyer_account(&self, currency: Currency) -> AccountKey {
+        self.settlement.buyer_account(self.buyer, currency)
+    }
+
     /// Where the seller's money goes.
-    fn income_account(&self, root: TenantId, platform: TenantId, currency: Currency) -> AccountKey {
+    pub fn seller_account(&self, root: TenantId, platform: TenantId, currency: Currency) -> AccountKey {
         match self.seller {
             seller if seller == platform => AccountKey::revenue(root, currency),
-            seller if self.to_income => AccountKey::income(seller, currency),
-            seller => AccountKey::balance(seller, currency),
+            seller => self.settlement.seller_account(seller, currency),
         }
     }
 }
@@ -51,7 +93,7 @@ pub fn postings_of(root: TenantId, platform: TenantId, currency: Currency, charg
     check_chain(platform, charges.iter().copied())?;
     let mut postings = Postings::new();
     for charge in charges {
-        let (buyer, seller) = (AccountKey::balance(charge.buyer, currency), charge.income_account(root, platform, currency));
+        let (buyer, seller) = (charge.buyer_account(currency), charge.seller_account(root, platform, currency));
         match charge.cents.0 {
             0 => {}
             1.. => postings.push(Posting { from: buyer, to: seller, cents: charge.cents }),
@@ -120,7 +162,7 @@ pub fn hold_amounts(
     check_chain(platform, links.clone().map(|(charge, _)| charge))?;
     let mut debits: SmallVec<[(AccountKey, Exact); 4]> = SmallVec::new();
     for (charge, exact) in links {
-        let (buyer, seller) = (AccountKey::balance(charge.buyer, currency), charge.income_account(root, platform, currency));
+        let (buyer, seller) = (charge.buyer_account(currency), charge.seller_account(root, platform, currency));
         for (account, debit) in [(buyer, exact), (seller, exact.checked_neg()?)] {
             match debits.iter_mut().find(|(key, _)| *key == account) {
                 Some((_, sum)) => *sum = sum.checked_add(debit)?,

@@ -5,7 +5,7 @@ mod histories;
 mod ladder;
 mod settlements;
 
-use crate::{AccountKey, Amounts, Balance, Books, Event, Hold, Limit, LinkCharge};
+use crate::{AccountKey, Amounts, Balance, Books, Event, Hold, Limit, LinkCharge, Settlement};
 use rating::fast::FastMap;
 use rating::{Cents, Currency, Instant, TenantId, ids::HoldId};
 
@@ -18,6 +18,9 @@ const END: Instant = Instant::from_secs(1_060);
 fn balance_of(tenant: i64) -> AccountKey {
     AccountKey::balance(TenantId(tenant), EUR)
 }
+fn book_of(tenant: i64) -> AccountKey {
+    AccountKey::book(TenantId(tenant), EUR)
+}
 fn income_of(tenant: i64) -> AccountKey {
     AccountKey::income(TenantId(tenant), EUR)
 }
@@ -29,7 +32,7 @@ fn external() -> AccountKey {
 }
 
 fn all_accounts() -> Vec<AccountKey> {
-    let tenants = (2..=5).flat_map(|tenant| [balance_of(tenant), income_of(tenant)]);
+    let tenants = (2..=5).flat_map(|tenant| [balance_of(tenant), book_of(tenant), income_of(tenant)]);
     tenants.chain([revenue(), external()]).collect()
 }
 
@@ -52,14 +55,17 @@ fn snapshot(books: &Books) -> Vec<(i64, i64)> {
 }
 
 /// The charges of a chain of tenants from the customer up to the platform; the first
-/// `reseller_collected` links are collected by their sellers.
+/// `reseller_collected` links are collected by their sellers, if those are not the platform.
 fn charges(chain: &[i64], reseller_collected: usize, cents: &[i64]) -> Vec<LinkCharge> {
+    settled(chain, reseller_collected, Settlement::Reseller, cents)
+}
+
+fn settled(chain: &[i64], reseller_collected: usize, by_reseller: Settlement, cents: &[i64]) -> Vec<LinkCharge> {
     assert_eq!(chain.len(), cents.len() + 1);
-    let link = |(index, sale): (usize, &[i64])| LinkCharge {
-        buyer: TenantId(sale[0]),
-        seller: TenantId(sale[1]),
-        to_income: index < reseller_collected,
-        cents: Cents(cents[index]),
+    let link = |(index, sale): (usize, &[i64])| {
+        let (buyer, seller) = (TenantId(sale[0]), TenantId(sale[1]));
+        let settlement = if index < reseller_collected && seller != PLATFORM { by_reseller } else { Settlement::Platform };
+        LinkCharge { buyer, seller, settlement, cents: Cents(cents[index]) }
     };
     chain.windows(2).enumerate().map(link).collect()
 }
@@ -73,8 +79,16 @@ fn prepaid(tenant: i64) -> Limit {
     Limit { account: balance_of(tenant), credit_limit: Some(Cents::ZERO), refuse: true }
 }
 
+fn prepaid_in_book(tenant: i64) -> Limit {
+    Limit { account: book_of(tenant), ..prepaid(tenant) }
+}
+
 fn amounts(of: &[(i64, i64)]) -> Amounts {
     of.iter().map(|&(tenant, cents)| (balance_of(tenant), Cents(cents))).collect()
+}
+
+fn amounts_on(of: &[(AccountKey, i64)]) -> Amounts {
+    of.iter().map(|&(account, cents)| (account, Cents(cents))).collect()
 }
 
 /// A hold of customer 4 from NOW to END.

@@ -73,7 +73,8 @@ impl Turn {
             (ChargePricing::Card { .. }, _) => return Err(Overflow),
         };
         let (cents, carry) = rounding::post(carry_of(self.states.carries_of(void.tenant()), buyer), exact)?;
-        let link = LinkCharge { cents, ..original.link };
+        // What was paid from a shared balance went to the book, and comes back there: never to what the platform holds.
+        let link = LinkCharge { settlement: original.link.settlement.today(), cents, ..original.link };
         Ok(Charge { link, before, after, exact, local, carry, ..original.clone() })
     }
 

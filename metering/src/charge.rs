@@ -4,12 +4,12 @@ use crate::directory::Customer;
 use crate::member;
 use crate::prepare::{Kept, MeasuredLink, Method, Plan, Prepared};
 use crate::states::{States, carry_of};
-use ledger::{AccountKey, Limit, LinkCharge};
+use ledger::{AccountKey, Limit, LinkCharge, Settlement};
 use rating::usage::{Counter, Unrated};
 use rating::{Carry, Cents, Currency, Exact, Overflow, Quantity, link, rounding};
 use smallvec::SmallVec;
 use store::journal::{Charge, ChargePricing, CounterKey};
-use tenants::{Agreement, Collect, OnExhausted};
+use tenants::{Agreement, OnExhausted};
 
 pub type Charges = Vec<Charge>;
 
@@ -74,6 +74,7 @@ fn price_link(
 /// A charge but for its whole cents.
 struct Draft<'a> {
     agreement: &'a Agreement,
+    settlement: Settlement,
     exact: Exact,
     local: Exact,
     billed: Quantity,
@@ -87,6 +88,7 @@ impl<'a> Draft<'a> {
     fn on(link: &MeasuredLink<'a>) -> Self {
         Self {
             agreement: link.agreement,
+            settlement: link.settlement,
             exact: Exact::ZERO,
             local: Exact::ZERO,
             billed: Quantity::ZERO,
@@ -102,7 +104,7 @@ fn finish(draft: Draft<'_>, carry: Carry) -> Result<Charge, Overflow> {
     let (cents, carry) = rounding::post(carry, draft.exact)?;
     let agreement = draft.agreement;
     Ok(Charge {
-        link: LinkCharge { buyer: agreement.buyer, seller: agreement.seller, to_income: agreement.collect == Collect::Reseller, cents },
+        link: LinkCharge { buyer: agreement.buyer, seller: agreement.seller, settlement: draft.settlement, cents },
         agreement: agreement.id,
         pricing: draft.pricing,
         billed: draft.billed,
@@ -122,20 +124,23 @@ pub fn link_charges(charges: &[Charge]) -> SmallVec<[LinkCharge; 3]> {
 /// The buyers' limits: each agreement speaks for its own buyer's account.
 pub fn limits(plan: &Plan) -> SmallVec<[Limit; 3]> {
     let limit = |link: MeasuredLink<'_>| Limit {
-        account: AccountKey::balance(link.agreement.buyer, plan.currency),
+        account: link.settlement.buyer_account(link.agreement.buyer, plan.currency),
         credit_limit: link.agreement.credit_limit,
         refuse: link.agreement.on_exhausted == OnExhausted::Refuse,
     };
     plan.links().map(limit).collect()
 }
 
-/// Where the seller's money of this link goes.
-pub fn income_of(agreement: &Agreement, customer: &Customer, currency: Currency) -> AccountKey {
-    match agreement.seller {
-        seller if seller == customer.platform() => AccountKey::revenue(customer.tenant.root, currency),
-        seller if agreement.collect == Collect::Reseller => AccountKey::income(seller, currency),
-        seller => AccountKey::balance(seller, currency),
-    }
+/// Between which accounts the money of this link moves: the buyer's and the seller's.
+pub fn accounts_of(link: &MeasuredLink<'_>, customer: &Customer, currency: Currency) -> [AccountKey; 2] {
+    let (buyer, seller) = (link.agreement.buyer, link.agreement.seller);
+    let charge = LinkCharge { buyer, seller, settlement: link.settlement, cents: Cents::ZERO };
+    [charge.buyer_account(currency), charge.seller_account(customer.tenant.root, customer.platform(), currency)]
+}
+
+/// What the customer pays with: of the first link, as it is today.
+pub fn customer_account(charges: &[Charge], currency: Currency) -> Option<AccountKey> {
+    charges.first().map(|charge| charge.link.settlement.today().buyer_account(charge.link.buyer, currency))
 }
 
 /// What the customer pays: the first link's cents.

@@ -89,7 +89,7 @@ impl Engine {
         }
     }
 
-    async fn submit(&self, work: Vec<Work>) -> Result<Vec<Done>, Problem> {
+    pub(crate) async fn submit(&self, work: Vec<Work>) -> Result<Vec<Done>, Problem> {
         let queue = self.queue.lock().ok().and_then(|queue| queue.clone());
         queue.ok_or_else(|| Problem::new("unavailable", "the engine is shutting down"))?.submit(work).await
     }
@@ -157,11 +157,10 @@ impl Engine {
         let plan = prepared.priced.as_ref().map_err(crate::prepare::Kept::problem)?;
         let customer = prepared.customer.as_deref().ok_or_else(out_of_step)?;
         let charges = charge::price(&prepared, customer, plan, &turn.states).map_err(|kept| kept.problem())?;
-        let before = turn.balance(customer.tenant.id, plan.currency);
         let body = store::journal::Body { currency: Some(plan.currency), charges, ..turn::event_body(&prepared) };
         let record = turn::record_of(*prepared, Kind::Rated, body);
         let posted = turn.posted_of(&record).map_err(turn::refused)?;
-        let balance = before.checked_sub(posted.debit).map_err(|overflow| Problem::new("overflow", overflow.to_string()))?;
+        let balance = posted.balance.checked_sub(posted.debit).map_err(|overflow| Problem::new("overflow", overflow.to_string()))?;
         Ok(Quote { posted: Posted { balance, ..posted }, record })
     }
 
@@ -518,7 +517,7 @@ fn step_identity(hold: &Hold, step: &str, key: &str) -> Identity {
 }
 
 /// The committer answered something else than was asked: a fault of ours.
-fn out_of_step() -> Problem {
+pub(crate) fn out_of_step() -> Problem {
     Problem::new("internal", "the engine's answer does not fit the command")
 }
 

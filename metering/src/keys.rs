@@ -44,6 +44,10 @@ impl Work {
                 keys.under(command.root);
                 keys.accounts.extend(command.postings.iter().flat_map(|posting| [posting.from, posting.to]));
             }
+            Self::Reclassify { named, tenant, currency, .. } => {
+                keys.under(named.identity.root);
+                keys.accounts.extend([AccountKey::balance(*tenant, *currency), AccountKey::book(*tenant, *currency)]);
+            }
             Self::Sweep { .. } => {}
         }
     }
@@ -68,8 +72,7 @@ fn usage_keys(prepared: &Prepared, keys: &mut StateKeys) {
 }
 
 fn link_accounts(link: &MeasuredLink<'_>, currency: Currency, customer: &Customer, keys: &mut StateKeys) {
-    let agreement = link.agreement;
-    keys.accounts.extend([AccountKey::balance(agreement.buyer, currency), charge::income_of(agreement, customer, currency)]);
+    keys.accounts.extend(charge::accounts_of(link, customer, currency));
 }
 
 impl Void {
@@ -97,7 +100,9 @@ pub fn record_keys(record: &Record, keys: &mut StateKeys) {
     keys.under(record.identity.root);
     for charge in &record.body.charges {
         let (buyer, root) = (charge.link.buyer, record.identity.root);
-        keys.accounts.push(AccountKey::balance(buyer, currency));
+        // Where it was, and where a void puts it back.
+        let settlement = charge.link.settlement;
+        keys.accounts.extend([settlement.buyer_account(buyer, currency), settlement.today().buyer_account(buyer, currency)]);
         let seller = charge.link.seller;
         keys.accounts.extend([
             AccountKey::balance(seller, currency),

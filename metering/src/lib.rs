@@ -30,6 +30,7 @@ pub mod money;
 pub mod numbers;
 pub mod plan;
 pub mod prepare;
+mod reclassify;
 pub mod states;
 pub mod turn;
 pub mod void;

@@ -8,7 +8,7 @@
 //! is kept once per account or count, bounded, until it is taken. It is a hint, which ends with the process: who must miss
 //! nothing also looks at the balances themselves now and then.
 
-use ledger::{AccountKey, AccountKind, Hold};
+use ledger::{AccountKey, Hold};
 use rating::fast::FastMap;
 use rating::{Cents, Currency, Exact, TenantId};
 use std::collections::HashMap;
@@ -196,7 +196,7 @@ impl Lookout {
         }
         let unmarked = lists[Purpose::Exhausted as usize].is_some();
         let lists: Vec<_> = lists.iter().flatten().filter(|list| !list.is_empty()).collect();
-        for (account, balance) in batch.state.accounts.iter().filter(|(account, _)| account.kind == AccountKind::Balance) {
+        for (account, balance) in batch.state.accounts.iter().filter(|(account, _)| account.kind.is_of_buyer()) {
             let used_up = unmarked && balance.posted <= Cents::ZERO;
             if used_up || lists.iter().any(|list| list.contains_key(account)) {
                 found.push((*account, balance.posted));

@@ -5,8 +5,8 @@ use crate::command::{MoneyAnswer, MoneyKind, MoveMoney, PaymentPosted, PostPayme
 use crate::digest::Digest;
 use crate::turn::{Turn, refused, relative};
 use crate::work::Named;
-use ledger::Refusal;
-use rating::Instant;
+use ledger::{AccountKey, Refusal};
+use rating::{Currency, Instant, TenantId};
 use store::journal::{Body, Kind, Record, Seq};
 
 impl Turn {
@@ -73,6 +73,35 @@ impl Turn {
         };
         let index = self.push(record, Some(keyed));
         Ok(PaymentPosted { seq: relative(index), ..payment_posted(self.record_at(index), false) })
+    }
+}
+
+impl Turn {
+    /// Whether something moved. Once under its name: what comes to the balance later is the platform's.
+    pub fn reclassify(&mut self, named: Named, tenant: TenantId, currency: Currency, received_at: Instant) -> Result<bool, Problem> {
+        if self.earlier(named.keyed()).is_some() {
+            return Ok(false);
+        }
+        let balance = self.books.balance(AccountKey::balance(tenant, currency)).map_err(refused)?.posted;
+        let Some(posting) = ledger::reclassification(tenant, currency, balance).map_err(refused)? else { return Ok(false) };
+        self.books.post(&[posting]).map_err(refused)?;
+        let reason = "paid to the reseller, and kept in its book from now on".to_owned();
+        let body = Body { currency: Some(currency), postings: vec![posting], reason, ..Body::default() };
+        let key = named.key();
+        let record = Record {
+            seq: Seq(0),
+            kind: Kind::Reclassification,
+            tenant,
+            identity: named.identity,
+            at: received_at,
+            received_at,
+            content: [0; 16],
+            body,
+            personal: None,
+            personal_digest: [0; 16],
+        };
+        self.push(record, Some(key));
+        Ok(true)
     }
 }
 

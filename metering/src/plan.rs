@@ -1,10 +1,11 @@
 //! A customer's chain as the pipeline uses it: agreements by period, each with the versions of its card.
 
+use ledger::{AccountKey, Settlement};
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, RateCardId, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
-use tenants::{Agreement, Chain, ChainError, Pricing, Tenant};
+use tenants::{Agreement, Chain, ChainError, Collect, Pricing, Tenant};
 use tokio::sync::OnceCell;
 
 /// One published version; compiled when it is first needed.
@@ -36,6 +37,7 @@ impl Timeline {
 #[derive(Debug, Clone)]
 pub struct PlanLink {
     pub agreement: Agreement,
+    pub settlement: Settlement,
     pub timeline: Option<Arc<Timeline>>,
 }
 
@@ -69,7 +71,9 @@ pub fn plans(customer: &Tenant, agreements: &[Agreement], timelines: &HashMap<Ra
 }
 
 fn links(chain: Chain, timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Arc<[PlanLink]> {
+    let platform = chain.platform;
     let with_card = |link: tenants::Link| PlanLink {
+        settlement: settlement_of(&link.agreement, platform),
         timeline: match link.agreement.pricing {
             Pricing::Wholesale { rate_card } => timelines.get(&rate_card).cloned(),
             Pricing::Commission { .. } => None,
@@ -77,4 +81,22 @@ fn links(chain: Chain, timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Arc<[P
         agreement: link.agreement,
     };
     chain.links.into_iter().map(with_card).collect()
+}
+
+/// Between which accounts the money of this link moves. Who buys from the platform itself pays the platform either way.
+pub fn settlement_of(agreement: &Agreement, platform: TenantId) -> Settlement {
+    settlement(agreement.collect, agreement.seller, platform)
+}
+
+/// The same, where only this much of an agreement is known.
+pub fn settlement(collect: Collect, seller: TenantId, platform: TenantId) -> Settlement {
+    match collect {
+        Collect::Reseller if seller != platform => Settlement::Reseller,
+        Collect::Reseller | Collect::Platform => Settlement::Platform,
+    }
+}
+
+/// What a buyer pays with under this agreement.
+pub fn paying_account(agreement: &Agreement, platform: TenantId) -> AccountKey {
+    settlement_of(agreement, platform).buyer_account(agreement.buyer, agreement.currency)
 }

@@ -11,6 +11,7 @@ use crate::hold_name::{hold_id, named_hold};
 use crate::numbers;
 use crate::plan::{PlanLink, Timeline};
 use compact_str::CompactString;
+use ledger::Settlement;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::usage::{Measured, Unrated, Usage};
@@ -72,6 +73,7 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy)]
 pub struct MeasuredLink<'a> {
     pub agreement: &'a Agreement,
+    pub settlement: Settlement,
     pub method: &'a Method,
 }
 
@@ -102,7 +104,11 @@ pub enum Lateness {
 impl Plan {
     /// From the customer's own link up.
     pub fn links(&self) -> impl ExactSizeIterator<Item = MeasuredLink<'_>> {
-        self.chain.iter().zip(&self.methods).map(|(link, method)| MeasuredLink { agreement: &link.agreement, method })
+        self.chain.iter().zip(&self.methods).map(|(link, method)| MeasuredLink {
+            agreement: &link.agreement,
+            settlement: link.settlement,
+            method,
+        })
     }
 }
 

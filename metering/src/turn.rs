@@ -11,7 +11,7 @@ use crate::member;
 use crate::prepare::{Kept, Plan, Prepared};
 use crate::states::States;
 use crate::work::{Amended, Done, Work};
-use ledger::{AccountKey, Books, Event, Refusal};
+use ledger::{Books, Event, Refusal};
 use rating::fast::FastMap;
 use rating::{Cents, Currency, Instant, TenantId, ids::HoldId};
 use smallvec::SmallVec;
@@ -95,6 +95,9 @@ impl Turn {
             Work::ExtendHold { hold, named, work } => Done::Hold(self.extend_hold(hold, named, *work)),
             Work::ReleaseHold { hold, named, currency } => Done::Hold(self.release_hold(hold, named, currency)),
             Work::Sweep { .. } => Done::Swept,
+            Work::Reclassify { named, tenant, currency, received_at } => {
+                Done::Reclassified(self.reclassify(named, tenant, currency, received_at))
+            }
             Work::Money { named, command, received_at } => Done::Money(self.money(named, &command, received_at)),
             Work::Payment { named, command, received_at } => Done::Payment(self.payment(named, *command, received_at)),
         }
@@ -275,8 +278,8 @@ impl Turn {
             match self.books.capture(&event, &mut hold, self.now) {
                 Ok(posted) => {
                     self.states.holds.set(id, hold);
-                    let account = AccountKey::balance(customer.tenant.id, plan.currency);
-                    let over = posted.over_hold.iter().find(|(of, _)| *of == account).map(|&(_, cents)| cents);
+                    let account = charge::customer_account(charges, plan.currency);
+                    let over = posted.over_hold.iter().find(|(of, _)| Some(*of) == account).map(|&(_, cents)| cents);
                     return Ok((Some(id), over));
                 }
                 // The usage has happened: it is posted like any other.
@@ -331,19 +334,16 @@ impl Turn {
     pub fn posted_of(&self, record: &Record) -> Result<Posted, Refusal> {
         let currency = record.body.currency.ok_or(Refusal::BrokenChain)?;
         let charges = charge::link_charges(&record.body.charges);
+        let account = charge::customer_account(&record.body.charges, currency).ok_or(Refusal::BrokenChain)?;
         Ok(Posted {
             seq: record.seq,
             customer: record.tenant,
             currency,
             debit: charge::debit(&record.body.charges),
             splits: ledger::splits_of(&charges)?,
-            balance: self.books.balance(AccountKey::balance(record.tenant, currency))?.posted,
+            balance: self.books.balance(account)?.posted,
             over_hold: None,
         })
-    }
-
-    pub fn balance(&self, tenant: TenantId, currency: Currency) -> Cents {
-        self.books.balance(AccountKey::balance(tenant, currency)).map_or(Cents::ZERO, |balance| balance.posted)
     }
 }
 

@@ -42,6 +42,13 @@ pub enum Work {
         command: Box<PostPayment>,
         received_at: Instant,
     },
+    /// What a tenant had in one balance with a seller that collects itself goes to the seller's book, once.
+    Reclassify {
+        named: Named,
+        tenant: TenantId,
+        currency: Currency,
+        received_at: Instant,
+    },
     /// Nothing of its own: the batch it is in expires what is over.
     Sweep {
         root: TenantId,
@@ -84,6 +91,8 @@ pub enum Done {
     Hold(Result<HoldAnswer, Problem>),
     Money(Result<MoneyAnswer, Problem>),
     Payment(Result<PaymentPosted, Problem>),
+    /// Whether something moved.
+    Reclassified(Result<bool, Problem>),
     Swept,
 }
 
@@ -107,7 +116,8 @@ impl Done {
             Self::Amended(Ok(amended)) => amended.void.iter_mut().chain(&mut amended.event).for_each(|posted| fix(&mut posted.seq)),
             Self::Money(Ok(answer)) => fix(&mut answer.seq),
             Self::Payment(Ok(posted)) => fix(&mut posted.seq),
-            Self::Event(_) | Self::Amended(Err(_)) | Self::Hold(_) | Self::Money(Err(_)) | Self::Payment(Err(_)) | Self::Swept => {}
+            Self::Event(_) | Self::Amended(Err(_)) | Self::Hold(_) | Self::Money(Err(_)) | Self::Payment(Err(_)) => {}
+            Self::Reclassified(_) | Self::Swept => {}
         }
     }
 }
@@ -122,6 +132,7 @@ impl Work {
             | Self::ReleaseHold { .. }
             | Self::Money { .. }
             | Self::Payment { .. }
+            | Self::Reclassify { .. }
             | Self::Sweep { .. } => true,
             Self::Again { .. } | Self::Void(_) | Self::Correct { .. } => false,
         }
@@ -135,6 +146,7 @@ impl Work {
             Self::ExtendHold { named, .. } | Self::ReleaseHold { named, .. } | Self::Money { named, .. } | Self::Payment { named, .. } => {
                 named.identity.root
             }
+            Self::Reclassify { named, .. } => named.identity.root,
             Self::Sweep { root } => *root,
         }
     }
@@ -165,6 +177,7 @@ impl Work {
             Self::ExtendHold { named, .. } | Self::ReleaseHold { named, .. } | Self::Money { named, .. } | Self::Payment { named, .. } => {
                 into.push(named.keyed())
             }
+            Self::Reclassify { named, .. } => into.push(named.keyed()),
             Self::Sweep { .. } => {}
         }
     }

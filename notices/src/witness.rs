@@ -11,11 +11,12 @@ use ledger::{AccountKey, Balance};
 use metering::Engine;
 use metering::command::Problem;
 use metering::lookout::{Counts, Lookout, Purpose};
+use metering::plan;
 use rating::ids::NoticeId;
 use rating::{Cents, Currency, Exact, Instant, TenantId};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
-use store::records::{Notice, NoticeKind, Reached, RecordError, Records, Threshold};
+use store::records::{Limited, Notice, NoticeKind, Reached, RecordError, Records, Threshold};
 use tenants::Agreement;
 
 /// Balances read at once.
@@ -108,7 +109,9 @@ impl Witness {
         let mut marks = HashMap::new();
         let mut page = self.records.thresholds(None).await?;
         while let Some(last) = page.last().copied() {
-            marks.extend(page.iter().filter_map(|row| Some((account_of(row), row.low?))));
+            marks.extend(
+                page.iter().filter_map(|row| Some((row, row.low?))).flat_map(|(row, low)| accounts_of(row).map(|account| (account, low))),
+            );
             page = self.records.thresholds(Some(&last)).await?;
         }
         // From here on no crossing is missed: what was crossed before is seen by looking.
@@ -127,7 +130,7 @@ impl Witness {
     pub async fn sweep(&mut self) -> Result<(), Interrupted> {
         let mut page = self.records.thresholds(None).await?;
         while let Some(last) = page.last().copied() {
-            self.look_at(&page.iter().map(account_of).collect::<Vec<_>>()).await?;
+            self.look_at(&page.iter().flat_map(accounts_of).collect::<Vec<_>>()).await?;
             page = self.records.thresholds(Some(&last)).await?;
         }
         if !self.looked_at_limits {
@@ -137,14 +140,18 @@ impl Witness {
         Ok(())
     }
 
+    async fn platform(&self) -> Result<TenantId, Interrupted> {
+        Ok(self.records.platform().await?.ok_or(RecordError::NotFound { what: "platform" })?.id)
+    }
+
     async fn look_at_limits(&self) -> Result<(), Interrupted> {
-        let mut after = 0;
+        let (mut after, platform) = (0, self.platform().await?);
         loop {
             let page = self.records.limited_balances(self.clock.now(), after).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = last.after;
             for some in page.chunks(BALANCES_MAX) {
-                let accounts: Vec<AccountKey> = some.iter().map(|limited| AccountKey::balance(limited.tenant, limited.currency)).collect();
+                let accounts: Vec<AccountKey> = some.iter().map(|limited| account_with_limit(limited, platform)).collect();
                 let balances = self.engine.balances(&accounts).await?;
                 let used_up =
                     some.iter().zip(&balances).filter(|(limited, (_, balance))| balance.posted.0 <= limited.limit.0.saturating_neg());
@@ -154,15 +161,21 @@ impl Witness {
         }
     }
 
-    /// Tells, or takes back, what these balances are now.
+    /// Tells, or takes back, what these balances are now: of what each tenant pays with.
     async fn look_at(&self, accounts: &[AccountKey]) -> Result<(), Interrupted> {
         for some in accounts.chunks(BALANCES_MAX) {
-            let balances = self.engine.balances(some).await?;
             let mut terms: HashMap<TenantId, Vec<Agreement>> = HashMap::new();
             for agreement in self.records.agreements_of(&some.iter().map(|account| account.tenant).collect::<Vec<_>>()).await? {
                 terms.entry(agreement.buyer).or_default().push(agreement);
             }
-            for (account, balance) in balances {
+            let (now, platform) = (self.clock.now(), self.platform().await?);
+            let paying = |account: &AccountKey| {
+                let in_force = in_force(terms.get(&account.tenant).map_or(&[], Vec::as_slice), account.currency, now);
+                let balance = || AccountKey::balance(account.tenant, account.currency);
+                in_force.map_or_else(balance, |terms| plan::paying_account(terms, platform))
+            };
+            let paying: BTreeSet<AccountKey> = some.iter().map(paying).collect();
+            for (account, balance) in self.engine.balances(&paying.into_iter().collect::<Vec<_>>()).await? {
                 self.judge(account, balance, terms.get(&account.tenant).map_or(&[], Vec::as_slice)).await?;
             }
         }
@@ -256,14 +269,22 @@ impl Witness {
     }
 }
 
-fn account_of(row: &Threshold) -> AccountKey {
-    AccountKey::balance(row.tenant, row.currency)
+fn account_with_limit(limited: &Limited, platform: TenantId) -> AccountKey {
+    plan::settlement(limited.collect, limited.seller, platform).buyer_account(limited.tenant, limited.currency)
+}
+
+/// Either may be what the tenant pays with.
+fn accounts_of(row: &Threshold) -> [AccountKey; 2] {
+    [AccountKey::balance(row.tenant, row.currency), AccountKey::book(row.tenant, row.currency)]
 }
 
 /// The credit limit in force. `None`: there is none, or nobody sells to this tenant in that currency.
 fn limit_of(terms: &[Agreement], currency: Currency, now: Instant) -> Option<Cents> {
-    let in_force = |terms: &&Agreement| terms.currency == currency && terms.from <= now && terms.until.is_none_or(|until| now < until);
-    terms.iter().find(in_force)?.credit_limit
+    in_force(terms, currency, now)?.credit_limit
+}
+
+fn in_force(terms: &[Agreement], currency: Currency, now: Instant) -> Option<&Agreement> {
+    terms.iter().find(|terms| terms.currency == currency && terms.in_force(now))
 }
 
 #[cfg(test)]

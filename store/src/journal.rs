@@ -94,11 +94,10 @@ impl Record {
             let last = self.body.charges.len().wrapping_sub(1);
             for (index, charge) in self.body.charges.iter().enumerate() {
                 let link = charge.link;
-                accounts.push(AccountKey::balance(link.buyer, currency));
-                accounts.push(match (index == last, link.to_income) {
-                    (true, _) => AccountKey::revenue(self.identity.root, currency),
-                    (_, true) => AccountKey::income(link.seller, currency),
-                    (_, false) => AccountKey::balance(link.seller, currency),
+                accounts.push(link.buyer_account(currency));
+                accounts.push(match index == last {
+                    true => AccountKey::revenue(self.identity.root, currency),
+                    false => link.settlement.seller_account(link.seller, currency),
                 });
             }
         }

@@ -42,7 +42,7 @@ async fn collected_by_the_reseller(backend: Backend) {
     world.customer("acme-42", "muster", json!({ "card": "retail", "collect": "reseller" })).await;
     world.top_up("muster", 1000).await;
     world.call("acme-42", "600").gives("rated 400 = platform 300 + muster 100, balance -400").await;
-    world.accounts("acme-42 -400, income of muster 400, muster 700, revenue of muster 300, external of muster -1000").await;
+    world.accounts("book of acme-42 -400, income of muster 400, muster 700, revenue of muster 300, external of muster -1000").await;
 }
 
 async fn commissions_all_the_way(backend: Backend) {

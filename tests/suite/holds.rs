@@ -140,10 +140,10 @@ async fn a_hold_sets_aside_along_the_chain_or_nowhere(backend: Backend) {
     world.accounts("").await;
     world.top_up("muster", 300).await;
     world.call("acme", "600").id("a").holds(60, "open 600: acme 400 + muster 300").await;
-    world.accounts("acme 0 held 400, muster 300 held 300, external of muster -300").await;
+    world.accounts("book of acme 0 held 400, muster 300 held 300, external of muster -300").await;
     world.call("acme", "60").id("b").holds(60, "refused insufficient_balance").await;
     world.call("acme", "540").id("a").gives("rated 360 = platform 270 + muster 90, balance -360").await;
-    world.accounts("acme -360, income of muster 360, muster 30, revenue of muster 270, external of muster -300").await;
+    world.accounts("book of acme -360, income of muster 360, muster 30, revenue of muster 270, external of muster -300").await;
 }
 
 async fn as_much_as_the_balance_pays_for(backend: Backend) {

@@ -30,6 +30,7 @@ mod process;
 mod processes;
 mod provider_double;
 mod receiver;
+mod reclassified;
 mod retention;
 mod retention_served;
 mod served;

@@ -70,7 +70,7 @@ async fn begun_at_openings(world: &World) -> u64 {
 /// Every account of the world, as another process finds it.
 async fn balances(world: &World) -> String {
     let ids: Vec<TenantId> = world.tenants.lock().unwrap().values().map(|tenant| tenant.id).collect();
-    let kinds = [AccountKey::balance, AccountKey::income, AccountKey::revenue, AccountKey::external];
+    let kinds = [AccountKey::balance, AccountKey::book, AccountKey::income, AccountKey::revenue, AccountKey::external];
     let accounts: Vec<AccountKey> = ids.iter().flat_map(|id| kinds.map(|of| of(*id, Currency::EUR))).collect();
     let journal: Arc<dyn store::journal::Journal> = Arc::new(PostgresJournal::open(&world.db).await.unwrap());
     let state = journal.load(&StateKeys { accounts: accounts.clone(), ..StateKeys::default() }).await.unwrap();

@@ -144,6 +144,19 @@ impl Served {
         Self { running, admin, stripe: Arc::new(stand_in().await), books: Arc::new(Books::Embedded(dir)) }
     }
 
+    /// Over an embedded database that another build left, as SQL that makes it again; `key` is its operator's.
+    pub async fn left(sql: &'static str, key: &str, now: &str) -> Self {
+        use sqlx::ConnectOptions;
+        let (dir, stripe) = (tempfile::tempdir().unwrap(), Arc::new(stand_in().await));
+        let file =
+            sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("centwise.db")).create_if_missing(true).foreign_keys(false);
+        sqlx::raw_sql(sql).execute(&mut file.connect().await.unwrap()).await.unwrap();
+        let books = Books::Embedded(dir);
+        let running = start(&books, now, &stripe).await;
+        let admin = Asking::new(running.address, key);
+        Self { running, admin, stripe, books: Arc::new(books) }
+    }
+
     async fn over(books: Books) -> Self {
         let stripe = Arc::new(stand_in().await);
         let running = start(&books, NOW, &stripe).await;

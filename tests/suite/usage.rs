@@ -221,7 +221,7 @@ async fn a_resellers_own_balance_can_refuse(backend: Backend) {
     // With collection by the platform the reseller earns on every event: nothing to refuse.
     world.customer("acme-43", "muster", json!({ "card": "retail" })).await;
     world.call("acme-43", "600").gives("rated 400 = platform 300 + muster 100, balance -400").await;
-    let books = "acme-42 -400, acme-43 -400, income of muster 400, muster 100, revenue of muster 600, external of muster -300";
+    let books = "book of acme-42 -400, acme-43 -400, income of muster 400, muster 100, revenue of muster 600, external of muster -300";
     world.accounts(books).await;
 }
 

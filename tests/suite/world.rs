@@ -408,6 +408,15 @@ impl World {
         self.move_money(MoneyKind::TopUp, name, cents, Currency::EUR, &format!("top-up-{}", self.next_id())).await.unwrap();
     }
 
+    /// What a tenant pays with by its agreement in force; its balance without one.
+    pub async fn paying(&self, name: &str, currency: Currency) -> ledger::AccountKey {
+        let tenant = self.tenant(name).id;
+        let terms = self.records.agreements_of(&[tenant]).await.unwrap();
+        let in_force = terms.iter().find(|terms| terms.currency == currency && terms.in_force(self.engine.now()));
+        let balance = ledger::AccountKey::balance(tenant, currency);
+        in_force.map_or(balance, |terms| metering::plan::paying_account(terms, self.platform.id))
+    }
+
     pub async fn move_money(
         &self,
         kind: MoneyKind,
@@ -417,7 +426,7 @@ impl World {
         key: &str,
     ) -> Result<metering::command::MoneyAnswer, metering::command::Problem> {
         let tenant = self.tenant(name);
-        let account = ledger::AccountKey::balance(tenant.id, currency);
+        let account = self.paying(name, currency).await;
         let reason = "by hand".to_owned();
         self.engine.move_money(MoveMoney { kind, key: key.to_owned(), account, root: tenant.root, cents: Cents(cents), reason }).await
     }

@@ -1,10 +1,11 @@
 //! `/v1/accounts/{tenant}`: balances, entries, statements.
 //!
-//! Accounts of a tenant: `balance` (what it pays its seller with, and where commission accrues when the
-//! platform collects), `income` (a reseller's own book), and for the platform `revenue` of each root.
+//! Accounts of a tenant: `balance` (what it pays its seller with, and where commission accrues, when the platform collects),
+//! `book` (what it pays a seller with that collects itself), `income` (of a reseller that collects itself), and for the
+//! platform `revenue` of each root.
 
 use crate::auth::{Access, MayAsk, MayRead, tenant_named};
-use crate::http::agreements::present_agreement;
+use crate::http::agreements::{agreement_in_force, usual_currency};
 use crate::http::entries::{self, EntryBody, StatementBody};
 use crate::http::page::{List, PageQuery};
 use crate::problem::ApiProblem;
@@ -12,7 +13,8 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use ledger::{AccountKey, AccountKind, Balance};
-use rating::{Currency, Instant};
+use metering::plan;
+use rating::{Cents, Currency, Instant};
 use serde::{Deserialize, Serialize};
 use store::journal::{Of, RecordQuery, Seq};
 use tenants::{Tenant, TenantKind};
@@ -39,13 +41,28 @@ pub struct AccountBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 0)]
     pub credit_limit_cents: Option<i64>,
+    /// What else is there of this tenant and currency: in its `balance` beside its `book`, or the other way round.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other: Option<OtherBody>,
+}
+
+/// An account that the tenant does not pay with now, and that is not empty.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OtherAccount)]
+pub struct OtherBody {
+    #[schema(example = "book")]
+    pub account: &'static str,
+    #[schema(example = 1200)]
+    pub posted_cents: i64,
+    #[schema(example = 0)]
+    pub held_cents: i64,
 }
 
 /// Which account of a tenant.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AccountQuery {
-    /// `balance` (default) or `income`; of a root, for platform keys: `revenue` or `external`.
+    /// `balance` or `book` (default: what the tenant pays with), or `income`; of a root, for platform keys: `revenue` or `external`.
     pub account: Option<String>,
     /// ISO 4217. Default: the currency of the tenant's agreement.
     pub currency: Option<String>,
@@ -82,10 +99,41 @@ pub async fn currency_of(app: &App, tenant: &Tenant, asked: Option<&str>) -> Res
     if let Some(code) = asked {
         return code.parse().map_err(|error: rating::money::BadCurrency| ApiProblem::field("invalid_field", "currency", error.to_string()));
     }
-    let terms = present_agreement(app, tenant.id).await?;
-    terms
-        .map(|terms| terms.currency)
+    usual_currency(app, tenant.id)
+        .await?
         .ok_or_else(|| ApiProblem::field("missing_field", "currency", "this tenant has no agreement to take the currency from"))
+}
+
+/// What a tenant pays with: by its agreement in force in that currency. Without one, where something is left.
+pub async fn paying_account(app: &App, tenant: &Tenant, currency: Currency) -> Result<AccountKey, ApiProblem> {
+    let (balance, book) = (AccountKey::balance(tenant.id, currency), AccountKey::book(tenant.id, currency));
+    if let Some(terms) = agreement_in_force(app, tenant.id).await?.filter(|terms| terms.currency == currency) {
+        return Ok(plan::paying_account(&terms, app.platform));
+    }
+    let is_empty = |of: Balance| of == Balance::default();
+    let only_book = is_empty(app.engine.balance(balance).await?) && !is_empty(app.engine.balance(book).await?);
+    Ok(if only_book { book } else { balance })
+}
+
+/// The account of the two that `account` is not, if something is in it.
+async fn other_of(app: &App, account: AccountKey) -> Result<Option<OtherBody>, ApiProblem> {
+    let kind = match account.kind {
+        AccountKind::Balance => AccountKind::Book,
+        AccountKind::Book => AccountKind::Balance,
+        _ => return Ok(None),
+    };
+    let Balance { posted, held } = app.engine.balance(AccountKey { kind, ..account }).await?;
+    let other = OtherBody { account: kind.name(), posted_cents: posted.0, held_cents: held.0 };
+    Ok((other.posted_cents != 0 || other.held_cents != 0).then_some(other))
+}
+
+/// The credit limit of what a tenant pays with; of its other account, and without an agreement in force, there is none to draw on.
+async fn limit_of(app: &App, tenant: &Tenant, account: AccountKey) -> Result<Option<Cents>, ApiProblem> {
+    if !account.kind.is_of_buyer() || tenant.kind == TenantKind::Platform {
+        return Ok(None);
+    }
+    let terms = agreement_in_force(app, tenant.id).await?.filter(|terms| plan::paying_account(terms, app.platform) == account);
+    Ok(terms.map_or(Some(Cents::ZERO), |terms| terms.credit_limit))
 }
 
 async fn key_of(
@@ -96,8 +144,10 @@ async fn key_of(
     platform: bool,
 ) -> Result<AccountKey, ApiProblem> {
     let currency = currency_of(app, tenant, currency).await?;
-    let kind = match account.unwrap_or("balance") {
+    let Some(account) = account else { return paying_account(app, tenant, currency).await };
+    let kind = match account {
         "balance" => AccountKind::Balance,
+        "book" => AccountKind::Book,
         "income" => AccountKind::Income,
         // Kept per root, and the platform's own affair.
         "revenue" if platform => AccountKind::Revenue,
@@ -105,7 +155,7 @@ async fn key_of(
         "suspense" if platform => AccountKind::Suspense,
         "expense" if platform => AccountKind::Expense,
         "disputed" => AccountKind::Disputed,
-        _ => return Err(ApiProblem::field("invalid_field", "account", "expected balance, income or disputed")),
+        _ => return Err(ApiProblem::field("invalid_field", "account", "expected balance, book, income or disputed")),
     };
     Ok(AccountKey { tenant: tenant.id, kind, currency })
 }
@@ -136,8 +186,7 @@ pub async fn get_account(
     let tenant = tenant_named(&app, &key, &name).await?;
     let account = key_of(&app, &tenant, query.account.as_deref(), query.currency.as_deref(), key.is_platform_admin()).await?;
     let balance = balance_of(&app, &key, &tenant, account).await?;
-    let has_limit = account.kind == AccountKind::Balance && tenant.kind != TenantKind::Platform;
-    let limit = if has_limit { present_agreement(&app, tenant.id).await?.and_then(|terms| terms.credit_limit) } else { None };
+    let limit = limit_of(&app, &tenant, account).await?;
     let available = balance.available(limit).map_err(|error| ApiProblem::internal(&error))?;
     Ok(Json(AccountBody {
         tenant: tenant.external_id.clone(),
@@ -147,6 +196,7 @@ pub async fn get_account(
         held_cents: balance.held.0,
         available_cents: available.map(|cents| cents.0),
         credit_limit_cents: limit.map(|cents| cents.0),
+        other: other_of(&app, account).await?,
     }))
 }
 

@@ -107,11 +107,17 @@ pub async fn agreements_of(app: &App, buyer: TenantId) -> Result<Arc<Vec<Agreeme
     Ok(app.agreements.get_or_read(buyer, read).await?.unwrap_or_default())
 }
 
-/// The buyer's agreement in force now, else its latest.
-pub async fn present_agreement(app: &App, buyer: TenantId) -> Result<Option<Agreement>, ApiProblem> {
+/// The buyer's agreement in force now. There is no other that says whose money it is.
+pub async fn agreement_in_force(app: &App, buyer: TenantId) -> Result<Option<Agreement>, ApiProblem> {
+    let (agreements, now) = (agreements_of(app, buyer).await?, app.clock.now());
+    Ok(agreements.iter().find(|terms| terms.in_force(now)).cloned())
+}
+
+/// The currency to show a buyer's accounts in: of its agreement in force, else of its latest.
+pub async fn usual_currency(app: &App, buyer: TenantId) -> Result<Option<Currency>, ApiProblem> {
     let (agreements, now) = (agreements_of(app, buyer).await?, app.clock.now());
     let present = agreements.iter().find(|terms| terms.in_force(now));
-    Ok(present.or_else(|| agreements.iter().max_by_key(|terms| terms.from)).cloned())
+    Ok(present.or_else(|| agreements.iter().max_by_key(|terms| terms.from)).map(|terms| terms.currency))
 }
 
 async fn shown(app: &App, terms: &Agreement) -> Result<AgreementBody, ApiProblem> {

@@ -23,7 +23,7 @@ const READS_MAX: usize = 5;
 pub struct EntryBody {
     /// When it was posted.
     pub posted_at: String,
-    /// `usage`, `usage_rated_later`, `void`, `top_up`, `adjustment`, `refund`, `dispute`, `payout` or `payment`.
+    /// `usage`, `usage_rated_later`, `void`, `top_up`, `adjustment`, `refund`, `dispute`, `payout`, `payment` or `reclassification`.
     #[schema(example = "usage")]
     pub kind: &'static str,
     /// Positive: into the account.
@@ -112,6 +112,7 @@ fn kind_name(kind: Kind) -> Option<&'static str> {
         Kind::Dispute => Some("dispute"),
         Kind::Payout => Some("payout"),
         Kind::Payment => Some("payment"),
+        Kind::Reclassification => Some("reclassification"),
         Kind::Unrated | Kind::HoldPlaced | Kind::HoldExtended | Kind::HoldReleased | Kind::HoldExpired => None,
     }
 }

@@ -1,8 +1,8 @@
 //! `/v1/adjustments`, and top-ups by hand: money moved by whoever collects the account's money.
 
 use crate::auth::{self, Access, MayWrite, tenant_named};
-use crate::http::accounts::currency_of;
-use crate::http::agreements::present_agreement;
+use crate::http::accounts::{currency_of, paying_account};
+use crate::http::agreements::agreement_in_force;
 use crate::http::tenants::at_field;
 use crate::http::write::Write;
 use crate::problem::ApiProblem;
@@ -10,7 +10,6 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use ledger::AccountKey;
 use metering::command::{MoneyAnswer, MoneyKind, MoveMoney};
 use rating::Cents;
 use serde::{Deserialize, Serialize};
@@ -55,7 +54,7 @@ pub async fn may_move(app: &App, access: &Access, tenant: &Tenant) -> Result<(),
         return Ok(());
     }
     access.administers(tenant)?;
-    match present_agreement(app, tenant.id).await?.map(|terms| terms.collect) {
+    match agreement_in_force(app, tenant.id).await?.map(|terms| terms.collect) {
         Some(Collect::Reseller) => Ok(()),
         _ => Err(ApiProblem::new("forbidden", "the platform collects this tenant's money: only its operator moves it by hand")),
     }
@@ -82,7 +81,7 @@ pub async fn move_by_hand(app: &App, access: &Access, write: &Write, asked: NewM
     if tenant.kind == TenantKind::Platform {
         return Err(ApiProblem::field("invalid_field", "tenant", "the platform has no balance of its own"));
     }
-    let account = AccountKey::balance(tenant.id, currency_of(app, &tenant, asked.currency.as_deref()).await?);
+    let account = paying_account(app, &tenant, currency_of(app, &tenant, asked.currency.as_deref()).await?).await?;
     let command = MoveMoney { kind: asked.kind, key, account, root: tenant.root, cents: Cents(asked.cents), reason: asked.reason.clone() };
     let answer = app.engine.move_money(command).await?;
     if !answer.duplicate {

@@ -2,7 +2,7 @@
 
 use crate::auth::{self, Access, MayOperate, MayRead, MayWrite, tenant_named};
 use crate::http::accounts::currency_of;
-use crate::http::agreements::present_agreement;
+use crate::http::agreements::agreement_in_force;
 use crate::http::money::{MoneyBody, NewMove, may_move, move_by_hand};
 use crate::http::page::{List, PageQuery};
 use crate::http::tenants::at_field;
@@ -209,7 +209,7 @@ fn refund_shown(refund: &Refund) -> RefundBody {
 /// What is paid on the provider's page is at the platform: it tops up who pays the platform, directly or along a chain
 /// that it collects.
 pub(super) async fn platform_collects(app: &App, tenant: &Tenant) -> Result<(), ApiProblem> {
-    let terms = present_agreement(app, tenant.id).await?;
+    let terms = agreement_in_force(app, tenant.id).await?;
     match terms.map(|terms| (terms.collect, terms.seller)) {
         Some((Collect::Platform, _)) => Ok(()),
         Some((Collect::Reseller, seller)) if seller == app.platform => Ok(()),

@@ -2,24 +2,56 @@
 //! balance = Σ entries, no limit passed, each hold ends once, a refusal changes nothing.
 
 use super::*;
-use crate::{HoldState, Posted, Posting, Refusal, adjustment, hold_amounts, postings_of, reversed, splits_of, top_up};
+use crate::{HoldState, Posted, Posting, Refusal, adjustment, hold_amounts, postings_of, reclassification, reversed, splits_of, top_up};
 use proptest::prelude::*;
 use rating::Exact;
 use rating::fast::FastMap;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Charge { deep: bool, cents: [i64; 3] },
-    Place { deep: bool, thousandths: [i64; 3], secs: i64 },
-    Extend { hold: usize, thousandths: [i64; 3], secs: i64 },
-    Capture { hold: usize, cents: [i64; 3] },
-    Release { hold: usize },
-    Expire { hold: usize },
+    Charge {
+        deep: bool,
+        cents: [i64; 3],
+    },
+    Place {
+        deep: bool,
+        thousandths: [i64; 3],
+        secs: i64,
+    },
+    Extend {
+        hold: usize,
+        thousandths: [i64; 3],
+        secs: i64,
+    },
+    Capture {
+        hold: usize,
+        cents: [i64; 3],
+    },
+    Release {
+        hold: usize,
+    },
+    Expire {
+        hold: usize,
+    },
     Sweep,
-    Wait { secs: i64 },
-    TopUp { tenant: i64, cents: i64 },
-    Adjust { tenant: i64, cents: i64 },
-    Reverse { posted: usize },
+    Wait {
+        secs: i64,
+    },
+    TopUp {
+        tenant: i64,
+        cents: i64,
+    },
+    Adjust {
+        tenant: i64,
+        cents: i64,
+    },
+    Reverse {
+        posted: usize,
+    },
+    /// A balance goes to the book, whatever is held on it.
+    Reclassify {
+        tenant: i64,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -38,21 +70,18 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (2_i64..=5, 0_i64..200).prop_map(|(tenant, cents)| Step::TopUp { tenant, cents }),
         1 => (2_i64..=5, -40_i64..40).prop_map(|(tenant, cents)| Step::Adjust { tenant, cents }),
         1 => index().prop_map(|posted| Step::Reverse { posted }),
+        1 => (2_i64..=5).prop_map(|tenant| Step::Reclassify { tenant }),
     ];
     prop::collection::vec(step, 1..30)
 }
 
-/// Buyers 2 to 5.
-fn limits() -> impl Strategy<Value = Vec<Limit>> {
-    let terms = prop::collection::vec((prop::option::weighted(0.8, 0_i64..50), any::<bool>()), 4);
-    terms.prop_map(|terms| {
-        let limit = |((credit_limit, refuse), tenant): ((Option<i64>, bool), i64)| Limit {
-            account: balance_of(tenant),
-            credit_limit: credit_limit.map(Cents),
-            refuse,
-        };
-        terms.into_iter().zip(2..).map(limit).collect()
-    })
+/// Of buyers 2 to 5: credit limit, and whether usage beyond it is refused.
+fn terms() -> impl Strategy<Value = Vec<(Option<i64>, bool)>> {
+    prop::collection::vec((prop::option::weighted(0.8, 0_i64..50), any::<bool>()), 4)
+}
+
+fn by_reseller() -> impl Strategy<Value = Settlement> {
+    prop_oneof![Just(Settlement::Reseller), Just(Settlement::ResellerShared)]
 }
 
 /// The books beside everything that ever happened to them, kept the slow and obvious way.
@@ -60,6 +89,7 @@ struct History {
     books: Books,
     limits: Vec<Limit>,
     reseller_collected: usize,
+    by_reseller: Settlement,
     now: Instant,
     holds: Vec<Hold>,
     /// How often each hold ended.
@@ -71,15 +101,29 @@ struct History {
 type Law = Result<(), TestCaseError>;
 
 impl History {
-    fn new(limits: Vec<Limit>, reseller_collected: usize) -> Self {
+    fn new(terms: Vec<(Option<i64>, bool)>, reseller_collected: usize, by_reseller: Settlement) -> Self {
         let (holds, ends, posted) = (Vec::new(), Vec::new(), Vec::new());
-        Self { books: books(&[]), limits, reseller_collected, now: NOW, holds, ends, entries: FastMap::default(), posted }
+        let (books, entries) = (books(&[]), FastMap::default());
+        let mut new = Self { books, limits: Vec::new(), reseller_collected, by_reseller, now: NOW, holds, ends, entries, posted };
+        let limit = |((credit_limit, refuse), tenant): ((Option<i64>, bool), i64)| Limit {
+            account: new.paying(tenant),
+            credit_limit: credit_limit.map(Cents),
+            refuse,
+        };
+        new.limits = terms.into_iter().zip(2..).map(limit).collect();
+        new
+    }
+
+    /// What a tenant pays with.
+    fn paying(&self, tenant: i64) -> AccountKey {
+        let links = [self.charges(true, [0; 3]), self.charges(false, [0; 3])].concat();
+        links.iter().find(|link| link.buyer == TenantId(tenant)).unwrap().buyer_account(EUR)
     }
 
     fn charges(&self, deep: bool, cents: [i64; 3]) -> Vec<LinkCharge> {
         match deep {
-            true => charges(&[4, 3, 2, 1], self.reseller_collected, &cents),
-            false => charges(&[5, 2, 1], self.reseller_collected.min(2), &cents[..2]),
+            true => settled(&[4, 3, 2, 1], self.reseller_collected, self.by_reseller, &cents),
+            false => settled(&[5, 2, 1], self.reseller_collected.min(2), self.by_reseller, &cents[..2]),
         }
     }
 
@@ -124,14 +168,21 @@ impl History {
                 self.now = self.now.plus_secs(secs);
                 Ok(())
             }
-            Step::TopUp { tenant, cents } => top_up(ROOT, balance_of(tenant), Cents(cents)).and_then(|posting| self.post(vec![posting])),
+            Step::TopUp { tenant, cents } => top_up(ROOT, self.paying(tenant), Cents(cents)).and_then(|posting| self.post(vec![posting])),
             Step::Adjust { tenant, cents } => {
-                adjustment(ROOT, balance_of(tenant), Cents(cents), "by hand").and_then(|posting| self.post(vec![posting]))
+                adjustment(ROOT, self.paying(tenant), Cents(cents), "by hand").and_then(|posting| self.post(vec![posting]))
             }
             Step::Reverse { posted: index } => match index.checked_rem(self.posted.len()) {
                 Some(index) => self.post(reversed(&self.posted[index]).to_vec()),
                 None => Ok(()),
             },
+            Step::Reclassify { tenant } => {
+                let balance = self.books.balance(balance_of(tenant)).unwrap().posted;
+                match reclassification(TenantId(tenant), EUR, balance).unwrap() {
+                    Some(posting) => self.post(vec![posting]),
+                    None => Ok(()),
+                }
+            }
         })
     }
 
@@ -237,8 +288,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 10_000, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_laws_of_the_books_hold_after_every_step(steps in steps(), limits in limits(), reseller_collected in 0_usize..=3) {
-        let mut history = History::new(limits, reseller_collected);
+    fn the_laws_of_the_books_hold_after_every_step(
+        steps in steps(), terms in terms(), reseller_collected in 0_usize..=3, by_reseller in by_reseller()
+    ) {
+        let mut history = History::new(terms, reseller_collected, by_reseller);
         for step in &steps {
             history.run(step)?;
         }

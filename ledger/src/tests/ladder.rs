@@ -26,15 +26,16 @@ fn refused<T: std::fmt::Debug + PartialEq>(books: &mut Books, command: impl FnOn
 fn charge() {
     let broken = charges(&[4, 3], 0, &[400]);
     let fine = charges(&CHAIN, 2, &[400, 300, 200]);
-    let rich = [(balance_of(4), 400), (balance_of(3), 300), (balance_of(2), 200)];
-    let limits = [prepaid(4), prepaid(3), prepaid(2)];
+    let rich = [(book_of(4), 400), (book_of(3), 300), (balance_of(2), 200)];
+    let limits = [prepaid_in_book(4), prepaid_in_book(3), prepaid(2)];
+    let exhausted_book = |tenant, asked| Refusal::Exhausted { account: book_of(tenant), available: Cents(0), asked: Cents(asked) };
     refused(&mut Books::default(), |b| b.charge(&event(&broken, &limits)), Refusal::BrokenChain);
-    refused(&mut Books::default(), |b| b.charge(&event(&fine, &limits)), Refusal::NotLoaded { account: balance_of(4) });
+    refused(&mut Books::default(), |b| b.charge(&event(&fine, &limits)), Refusal::NotLoaded { account: book_of(4) });
     // Limits in the order of the links, each on its account's net.
-    refused(&mut books(&[]), |b| b.charge(&event(&fine, &limits)), exhausted(4, 0, 400));
-    refused(&mut books(&rich[..1]), |b| b.charge(&event(&fine, &limits)), exhausted(3, 0, 300));
+    refused(&mut books(&[]), |b| b.charge(&event(&fine, &limits)), exhausted_book(4, 400));
+    refused(&mut books(&rich[..1]), |b| b.charge(&event(&fine, &limits)), exhausted_book(3, 300));
     refused(&mut books(&rich[..2]), |b| b.charge(&event(&fine, &limits)), exhausted(2, 0, 200));
-    let full = [(balance_of(4), 400), (balance_of(3), 300), (balance_of(2), 200), (income_of(3), i64::MAX - 399)];
+    let full = [(book_of(4), 400), (book_of(3), 300), (balance_of(2), 200), (income_of(3), i64::MAX - 399)];
     let mut nearly_full = Books::load(
         all_accounts(),
         &full.map(|(key, cents)| (key, Balance { posted: Cents(cents), held: Cents::ZERO })).into_iter().collect(),
@@ -46,16 +47,16 @@ fn charge() {
 #[test]
 fn a_charge_minds_only_the_limits_that_refuse() {
     let charges = charges(&CHAIN, 2, &[400, 300, 200]);
-    let posts = Limit { refuse: false, ..prepaid(4) };
-    let postpaid = Limit { credit_limit: None, ..prepaid(3) };
+    let posts = Limit { refuse: false, ..prepaid_in_book(4) };
+    let postpaid = Limit { credit_limit: None, ..prepaid_in_book(3) };
     let credit = Limit { credit_limit: Some(Cents(200)), ..prepaid(2) };
     let mut books = books(&[]);
     books.charge(&event(&charges, &[posts, postpaid, credit])).unwrap();
-    assert_eq!([4, 3, 2].map(|tenant| state(&books, balance_of(tenant)).0), [-400, -300, -200]);
+    assert_eq!([book_of(4), book_of(3), balance_of(2)].map(|account| state(&books, account).0), [-400, -300, -200]);
     refused(&mut books, |b| b.charge(&event(&charges, &[posts, postpaid, credit])), exhausted(2, 0, 200));
     // An overdrawn account is no obstacle to what costs it nothing, or pays it.
     for cents in [[0, 0, 0], [-4, -3, -2]] {
-        books.charge(&event(&super::charges(&CHAIN, 2, &cents), &[prepaid(4), prepaid(3), prepaid(2)])).unwrap();
+        books.charge(&event(&super::charges(&CHAIN, 2, &cents), &[prepaid_in_book(4), prepaid_in_book(3), prepaid(2)])).unwrap();
     }
 }
 

@@ -1,7 +1,7 @@
 //! The reference chain of the design, settled both ways, and what follows from it.
 
 use super::*;
-use crate::{Refusal, adjustment, hold_amounts, nets, postings_of, reversed, splits_of, top_up};
+use crate::{Refusal, adjustment, hold_amounts, nets, postings_of, reclassification, reversed, splits_of, top_up};
 use rating::Exact;
 
 /// The reference chain: customer 5 ← reseller 2 ← platform.
@@ -28,18 +28,80 @@ fn ten_minutes_collected_by_the_platform() {
 #[test]
 fn ten_minutes_collected_by_the_reseller() {
     let charges = charges(&CHAIN, 1, &[400, 300]);
-    let mut books = books(&[(balance_of(5), 5_000), (balance_of(2), 1_000)]);
+    let mut books = books(&[(book_of(5), 5_000), (balance_of(5), 70), (balance_of(2), 1_000)]);
     books.charge(&event(&charges, &[prepaid(5), prepaid(2)])).unwrap();
-    for (account, cents) in [(balance_of(5), 4_600), (income_of(2), 400), (balance_of(2), 700), (revenue(), 300)] {
+    for (account, cents) in [(book_of(5), 4_600), (income_of(2), 400), (balance_of(2), 700), (revenue(), 300)] {
         assert_eq!(state(&books, account), (cents, 0), "{account}");
     }
+    assert_eq!(state(&books, balance_of(5)), (70, 0), "what the platform holds is not touched");
     assert_eq!(splits(&charges), [(1, 300), (2, 100)]);
+}
+
+#[test]
+fn records_from_before_the_book_move_what_they_moved() {
+    let charges = settled(&CHAIN, 1, Settlement::ResellerShared, &[400, 300]);
+    let mut books = books(&[(balance_of(5), 5_000), (balance_of(2), 1_000)]);
+    books.charge(&event(&charges, &[])).unwrap();
+    let moved = reclassification(TenantId(5), EUR, Cents(4_600)).unwrap().unwrap();
+    books.post(&[moved]).unwrap();
+    for (account, cents) in [(balance_of(5), 0), (book_of(5), 4_600), (income_of(2), 400), (balance_of(2), 700), (revenue(), 300)] {
+        assert_eq!(state(&books, account), (cents, 0), "{account}");
+    }
+    assert_eq!(reclassification(TenantId(5), EUR, Cents(0)), Ok(None));
+    let debt = reclassification(TenantId(5), EUR, Cents(-7)).unwrap().unwrap();
+    assert_eq!((debt.from, debt.to, debt.cents), (book_of(5), balance_of(5), Cents(7)));
+}
+
+/// It was placed on the balance that was moved meanwhile: what was held is given back there, and the book pays.
+#[test]
+fn a_hold_from_before_the_book_ends_right() {
+    let links =
+        settled(&CHAIN, 1, Settlement::ResellerShared, &[0, 0]).into_iter().zip([400, 300].map(|cents| Exact(cents * Exact::PER_CENT)));
+    let held = hold_amounts(ROOT, PLATFORM, EUR, links).unwrap();
+    assert_eq!(held, amounts_on(&[(balance_of(5), 400), (balance_of(2), 300)]));
+    for end in ["capture", "release", "expire"] {
+        let mut books = books(&[(balance_of(5), 5_000), (balance_of(2), 1_000)]);
+        let mut hold = Hold::new(HoldId(1), ROOT, TenantId(5), NOW, END, held.clone());
+        books.place_hold(&hold, &[], NOW).unwrap();
+        books.post(&[reclassification(TenantId(5), EUR, Cents(5_000)).unwrap().unwrap()]).unwrap();
+        let (mut paid, usage) = (0, charges(&CHAIN, 1, &[380, 280]));
+        match end {
+            "capture" => {
+                let posted = books.capture(&event(&usage, &[]), &mut hold, NOW).unwrap();
+                assert_eq!(posted.over_hold, amounts_on(&[(book_of(5), 380)]));
+                paid = 380;
+            }
+            "release" => books.release(&mut hold, NOW).unwrap(),
+            _ => books.expire(&mut hold, END).unwrap(),
+        }
+        assert_eq!((state(&books, balance_of(5)), state(&books, book_of(5))), ((0, 0), (5_000 - paid, 0)), "{end}");
+        assert_eq!(state(&books, balance_of(2)).1, 0, "{end}");
+    }
+}
+
+/// The journal keeps charges packed, and hashes those bytes.
+#[test]
+fn a_settlement_is_packed_as_the_byte_that_was_there_before() {
+    #[derive(serde::Serialize)]
+    struct Before {
+        buyer: TenantId,
+        seller: TenantId,
+        to_income: bool,
+        cents: Cents,
+    }
+    for (to_income, settlement) in [(false, Settlement::Platform), (true, Settlement::ResellerShared)] {
+        let (buyer, seller, cents) = (TenantId(1 << 40), TenantId(7), Cents(-400));
+        let before = postcard::to_stdvec(&Before { buyer, seller, to_income, cents }).unwrap();
+        assert_eq!(postcard::from_bytes::<LinkCharge>(&before).unwrap(), LinkCharge { buyer, seller, settlement, cents });
+        assert_eq!(postcard::to_stdvec(&LinkCharge { buyer, seller, settlement, cents }).unwrap(), before);
+    }
+    assert_eq!(postcard::to_stdvec(&Settlement::Reseller).unwrap(), [2]);
 }
 
 #[test]
 fn the_resellers_own_prepaid_balance_counts_when_it_collects() {
     let charges = charges(&CHAIN, 1, &[400, 300]);
-    let mut books = books(&[(balance_of(5), 5_000), (balance_of(2), 299)]);
+    let mut books = books(&[(book_of(5), 5_000), (balance_of(2), 299)]);
     let refusal = Refusal::Exhausted { account: balance_of(2), available: Cents(299), asked: Cents(300) };
     assert_eq!(books.charge(&event(&charges, &[prepaid(5), prepaid(2)])), Err(refusal));
     assert_eq!(books.changed().count(), 0, "no link posts");
@@ -83,16 +145,16 @@ fn a_hold_covers_the_net_debit_of_each_account_rounded_up() {
     const CENT: i128 = Exact::PER_CENT;
     // (links collected by resellers, exact amounts of the links, what is held)
     for (collected, exacts, want) in [
-        (0, [400 * CENT, 300 * CENT], vec![(5, 400)]),
-        (1, [400 * CENT, 300 * CENT], vec![(5, 400), (2, 300)]),
-        (0, [CENT / 2, CENT / 4], vec![(5, 1)]),
-        (0, [CENT + 1, CENT], vec![(5, 2)]),
-        (0, [300 * CENT, 400 * CENT], vec![(5, 300), (2, 100)]),
-        (1, [0, 1], vec![(2, 1)]),
+        (0, [400 * CENT, 300 * CENT], vec![(balance_of(5), 400)]),
+        (1, [400 * CENT, 300 * CENT], vec![(book_of(5), 400), (balance_of(2), 300)]),
+        (0, [CENT / 2, CENT / 4], vec![(balance_of(5), 1)]),
+        (0, [CENT + 1, CENT], vec![(balance_of(5), 2)]),
+        (0, [300 * CENT, 400 * CENT], vec![(balance_of(5), 300), (balance_of(2), 100)]),
+        (1, [0, 1], vec![(balance_of(2), 1)]),
         (0, [0, 0], vec![]),
     ] {
         let links = charges(&CHAIN, collected, &[0, 0]).into_iter().zip(exacts.map(Exact));
-        assert_eq!(hold_amounts(ROOT, PLATFORM, EUR, links), Ok(amounts(&want)), "{collected} {exacts:?}");
+        assert_eq!(hold_amounts(ROOT, PLATFORM, EUR, links), Ok(amounts_on(&want)), "{collected} {exacts:?}");
     }
 }
 

@@ -7,7 +7,7 @@
 use super::month::Month;
 use super::{Payouts, Result};
 use jiff::tz::TimeZone;
-use ledger::AccountKey;
+use ledger::{AccountKey, Settlement};
 use rating::{Cents, Instant, Overflow, TenantId};
 use store::journal::{Kind, Of, Record, RecordQuery, Seq};
 use store::records::{CommissionMonth, MoveKind, Sum};
@@ -36,10 +36,10 @@ pub fn moves(record: &Record, account: AccountKey) -> Result<Vec<(MoveKind, Cent
         return Ok(found);
     }
     for link in record.body.charges.iter().map(|charge| charge.link) {
-        if link.buyer == account.tenant {
+        if link.buyer_account(account.currency) == account {
             found.push((MoveKind::ChargesPaid, link.cents.checked_neg()?));
         }
-        if link.seller == account.tenant && !link.to_income {
+        if link.seller == account.tenant && link.settlement == Settlement::Platform {
             found.push((MoveKind::ChargesReceived, link.cents));
         }
     }
@@ -59,7 +59,7 @@ pub fn moves(record: &Record, account: AccountKey) -> Result<Vec<(MoveKind, Cent
 fn kind_of(kind: Kind) -> Option<MoveKind> {
     match kind {
         Kind::TopUp => Some(MoveKind::TopUp),
-        Kind::Adjustment => Some(MoveKind::Adjustment),
+        Kind::Adjustment | Kind::Reclassification => Some(MoveKind::Adjustment),
         Kind::Refund => Some(MoveKind::Refund),
         Kind::Dispute => Some(MoveKind::Dispute),
         Kind::Payout => Some(MoveKind::Payout),

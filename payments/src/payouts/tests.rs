@@ -3,7 +3,7 @@
 use super::earnings::{Purse, add_up};
 use super::month::Month;
 use jiff::tz::TimeZone;
-use ledger::{AccountKey, LinkCharge, Posting};
+use ledger::{AccountKey, LinkCharge, Posting, Settlement};
 use proptest::prelude::*;
 use rating::usage::Counter;
 use rating::{AgreementId, Carry, Cents, Currency, Exact, Instant, Quantity, TenantId};
@@ -23,9 +23,9 @@ fn at(text: &str) -> Instant {
     text.parse().unwrap()
 }
 
-fn charge(buyer: TenantId, seller: TenantId, to_income: bool, cents: i64) -> Charge {
+fn charge(buyer: TenantId, seller: TenantId, settlement: Settlement, cents: i64) -> Charge {
     Charge {
-        link: LinkCharge { buyer, seller, to_income, cents: Cents(cents) },
+        link: LinkCharge { buyer, seller, settlement, cents: Cents(cents) },
         agreement: AgreementId(1),
         pricing: ChargePricing::Commission { commission_bp: 2500 },
         billed: Quantity::default(),
@@ -55,7 +55,7 @@ fn record(seq: i64, received_at: Instant, kind: Kind, body: Body) -> Record {
 
 /// A call that muster sells for `received` and buys for `paid`.
 fn sale(seq: i64, at: Instant, received: i64, paid: i64) -> Record {
-    let charges = vec![charge(ACME, MUSTER, false, received), charge(MUSTER, PLATFORM, false, paid)];
+    let charges = vec![charge(ACME, MUSTER, Settlement::Platform, received), charge(MUSTER, PLATFORM, Settlement::Platform, paid)];
     record(seq, at, if received < 0 { Kind::Void } else { Kind::Rated }, Body { charges, ..Body::default() })
 }
 
@@ -105,7 +105,7 @@ fn months_follow_each_other_and_each_record_is_in_one() {
 
 #[test]
 fn what_a_reseller_collects_itself_is_not_the_platforms_to_pay() {
-    let charges = vec![charge(ACME, MUSTER, true, 400), charge(MUSTER, PLATFORM, false, 300)];
+    let charges = vec![charge(ACME, MUSTER, Settlement::Reseller, 400), charge(MUSTER, PLATFORM, Settlement::Platform, 300)];
     let own = record(1, at("2026-10-05T00:00:00Z"), Kind::Rated, Body { charges, ..Body::default() });
     let rows = add_up(purse(), None, Cents::ZERO, &[moved(1, at("2026-10-01T00:00:00Z"), Kind::TopUp, 5000), own], &TimeZone::UTC).unwrap();
     assert_eq!(rows[0].accrued_through(), Ok(Cents(-300)));

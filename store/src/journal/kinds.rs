@@ -47,6 +47,8 @@ pub enum Kind {
     Payout = 24,
     /// What else a payment moves: fees, money of nobody.
     Payment = 25,
+    /// A balance with a seller that collects itself, moved to the book of that seller, once.
+    Reclassification = 27,
 }
 
 impl Namespace {
@@ -86,6 +88,7 @@ impl Kind {
             23 => Self::Dispute,
             24 => Self::Payout,
             25 => Self::Payment,
+            27 => Self::Reclassification,
             _ => return None,
         })
     }

@@ -66,6 +66,7 @@ pub(super) const TABLES: &[Table] = &[
     same("payouts"),
     same("payout_files"),
     same("auto_top_ups"),
+    same("reclassifications"),
 ];
 
 /// What an entry of the audit log is about, where that is a record of the journal.

@@ -5,7 +5,7 @@ use super::ready::unpacked_seqs;
 use super::rows::{bytes, int, record};
 use super::{Shared, sql};
 use crate::journal::{Of, Record, RecordQuery, Result, Seq};
-use ledger::{AccountKey, AccountKind};
+use ledger::AccountKey;
 use rating::TenantId;
 use sqlx::PgConnection;
 
@@ -153,7 +153,7 @@ async fn listed(shared: &Shared, conn: &mut PgConnection, account: AccountKey, q
     while page.len() < query.limit {
         let step = (query.limit - page.len()).min(LIST_STEP_MAX);
         let mut seqs = touched(conn, &roots, account, after, query.newest_first, step).await?;
-        if account.kind == AccountKind::Balance {
+        if account.kind.is_of_buyer() {
             seqs.extend(own(conn, &roots, account.tenant, after, query.newest_first, step).await?);
         }
         seqs.sort_unstable();

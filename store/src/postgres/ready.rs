@@ -179,7 +179,7 @@ fn homes_and_lists(records: &[Record]) -> (FastMap<TenantId, TenantId>, Lists) {
         for account in record.accounts() {
             homes.insert(account.tenant, root);
             // A leaf customer's own list is an index of the records.
-            if account != AccountKey::balance(record.tenant, account.currency) {
+            if !(account.kind.is_of_buyer() && account.tenant == record.tenant) {
                 lists.entry((root, account)).or_default().push(index);
             }
         }

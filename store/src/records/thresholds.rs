@@ -4,11 +4,12 @@
 //! so that of several processes that see it one tells.
 
 use super::notices::{self, Notice};
-use super::sql::{Tx, change, corrupt, look, read, statements, write};
+use super::sql::{Tx, change, corrupt, from_word, look, read, statements, write};
 use super::tenants::tenant_held;
 use super::{Actor, Change, Records, Result, audit};
 use rating::{Cents, Currency, Instant, TenantId};
 use serde_json::json;
+use tenants::Collect;
 
 /// Thresholds read at once.
 pub const THRESHOLD_ROWS_MAX: i64 = 5_000;
@@ -48,7 +49,7 @@ statements! {
     );
     /// Buyers whose balance has a limit now.
     LIMITED = concat!(
-        "select id, root_id, buyer_id, currency, credit_limit_cents from agreements",
+        "select id, root_id, buyer_id, currency, credit_limit_cents, collect, seller_id from agreements",
         " where credit_limit_cents is not null and from_at <= $1 and (until_at is null or until_at > $1) and id > $2 order by id limit $3"
     );
 }
@@ -76,6 +77,8 @@ pub struct Limited {
     pub tenant: TenantId,
     pub currency: Currency,
     pub limit: Cents,
+    pub collect: Collect,
+    pub seller: TenantId,
 }
 
 /// Which of a balance's two states.
@@ -165,10 +168,11 @@ impl Records {
 
     /// Balances with a limit that is in force, by the ids of their agreements.
     pub async fn limited_balances(&self, now: Instant, after: i64) -> Result<Vec<Limited>> {
-        let rows = read!(self, fetch_all as (i64, i64, i64, String, i64), LIMITED, now.micros(), after, THRESHOLD_ROWS_MAX)?;
-        let limited = |(after, root, buyer, currency, limit): (i64, i64, i64, String, i64)| {
+        let rows = read!(self, fetch_all as (i64, i64, i64, String, i64, String, i64), LIMITED, now.micros(), after, THRESHOLD_ROWS_MAX)?;
+        let limited = |(after, root, buyer, currency, limit, collect, seller): (i64, i64, i64, String, i64, String, i64)| {
             let currency = currency.parse().map_err(corrupt)?;
-            Ok(Limited { after, root: TenantId(root), tenant: TenantId(buyer), currency, limit: Cents(limit) })
+            let (root, tenant, limit, seller) = (TenantId(root), TenantId(buyer), Cents(limit), TenantId(seller));
+            Ok(Limited { after, root, tenant, currency, limit, collect: from_word(&collect)?, seller })
         };
         rows.into_iter().map(limited).collect()
     }

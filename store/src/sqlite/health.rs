@@ -5,7 +5,7 @@ use super::states::{self, Accounts};
 use crate::journal::Result;
 use crate::payments_look::{IS_MIGRATED, LATE_SECS, LOOK, PaymentsLook, Row, STUCK_SECS};
 use crate::records::{Undelivered, late_and_lately, undelivered};
-use ledger::{AccountKey, AccountKind, Balance};
+use ledger::{AccountKey, Balance};
 use rating::{Cents, Currency, Instant};
 use sqlx::{Connection, SqliteConnection};
 use std::collections::{BTreeMap, HashMap};
@@ -91,7 +91,7 @@ pub(crate) fn unbalanced(accounts: &Accounts) -> i64 {
 /// Balances below their limit: usage that happened was posted although it overdrew.
 pub(crate) fn overdrawn(accounts: &Accounts, limits: &HashMap<i64, i64>) -> i64 {
     let below = |(key, balance): &(&AccountKey, &Balance)| {
-        let limit = limits.get(&key.tenant.0).filter(|_| key.kind == AccountKind::Balance);
+        let limit = limits.get(&key.tenant.0).filter(|_| key.kind.is_of_buyer());
         limit.is_some_and(|limit| i128::from(balance.posted.0) - i128::from(balance.held.0) + i128::from(*limit) < 0)
     };
     accounts.iter().filter(below).count() as i64

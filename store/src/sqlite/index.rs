@@ -9,7 +9,7 @@
 use crate::journal::{Name, Namespace, Record};
 use crate::reporters::Reporters;
 use crate::runs::{Entry, Part};
-use ledger::{AccountKey, AccountKind};
+use ledger::AccountKey;
 use rating::TenantId;
 use rating::fast::FastBuild;
 use siphasher::sip::SipHasher24;
@@ -73,7 +73,7 @@ impl Secret {
 
     /// Every list a record enters.
     pub fn lists(&self, record: &Record) -> SmallVec<[u64; 6]> {
-        let own = |account: &AccountKey| account.kind == AccountKind::Balance && account.tenant == record.tenant;
+        let own = |account: &AccountKey| account.kind.is_of_buyer() && account.tenant == record.tenant;
         let mut keys: SmallVec<[u64; 6]> = SmallVec::new();
         keys.push(self.customer(record.tenant));
         keys.extend(record.accounts().iter().filter(|account| !own(account)).map(|&account| self.account(account)));

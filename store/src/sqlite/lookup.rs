@@ -5,7 +5,6 @@ use super::rows::{bytes, int, record};
 use super::{Shared, sql};
 use crate::journal::{JournalError, Keyed, Namespace, Of, Record, RecordQuery, Result};
 use crate::runs::walk;
-use ledger::AccountKind;
 use sqlx::SqliteConnection;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -150,7 +149,7 @@ pub async fn read(shared: &Shared, query: &RecordQuery) -> Result<Vec<Record>> {
         }
         Of::Account(account) => {
             let mut lists = vec![shared.secret.account(*account)];
-            if account.kind == AccountKind::Balance {
+            if account.kind.is_of_buyer() {
                 lists.push(shared.secret.customer(account.tenant));
             }
             listed(shared, &mut conn, &lists, query, |record| record.accounts().contains(account)).await

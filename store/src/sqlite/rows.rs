@@ -148,6 +148,7 @@ pub const fn account_kind(code: i64) -> Option<AccountKind> {
         5 => AccountKind::Suspense,
         6 => AccountKind::Disputed,
         7 => AccountKind::Expense,
+        8 => AccountKind::Book,
         _ => return None,
     })
 }

@@ -3,7 +3,7 @@
 //! Chain: customer → its root (a reseller, 25 % commission) → platform 1. Names no crate by `crate::`,
 //! so that benches include this file as it is.
 
-use ledger::{AccountKey, Balance, Hold, HoldState, LinkCharge, Posting};
+use ledger::{AccountKey, Balance, Hold, HoldState, LinkCharge, Posting, Settlement};
 use rating::usage::{Counter, CounterId};
 use rating::{AgreementId, CardVersionId, Carry, Cents, Currency, Exact, Instant, Quantity, TenantId, ids::HoldId, rounding};
 use smallvec::{SmallVec, smallvec};
@@ -147,7 +147,7 @@ impl Till {
         let id = CounterId { rate_key: 77, month: 24_322 };
         let (before, after) = if counted { self.count(CounterKey { buyer, id }) } else { Default::default() };
         Charge {
-            link: LinkCharge { buyer, seller, to_income: false, cents },
+            link: LinkCharge { buyer, seller, settlement: Settlement::Platform, cents },
             agreement: AgreementId(buyer.0 + 1),
             pricing: ChargePricing::Card { version: CardVersionId(9_000_000_001), rate: 17, prefix_len: 4, pieces: SmallVec::new() },
             billed: Quantity::whole(600),

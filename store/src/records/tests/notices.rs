@@ -271,7 +271,9 @@ async fn a_threshold_set_anew_is_told_anew(world: World) {
     assert!(records.thresholds(Some(&set)).await.unwrap().is_empty());
     records.create_agreement(&world.by(), &commission(5, &muster, 0, None)).await.unwrap();
     let limited = records.limited_balances(at(DAY), 0).await.unwrap();
-    assert_eq!(limited, [Limited { after: 5, root: muster.root, tenant: muster.id, currency: eur, limit: Cents(5) }]);
+    let (collect, seller) = (Collect::Reseller, muster.parent.unwrap());
+    let (root, tenant, limit) = (muster.root, muster.id, Cents(5));
+    assert_eq!(limited, [Limited { after: 5, root, tenant, currency: eur, limit, collect, seller }]);
 }
 
 async fn what_is_old_goes(world: World) {

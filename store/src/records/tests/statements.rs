@@ -3,7 +3,9 @@
 use super::*;
 use crate::records::sql::any_of_array;
 use crate::records::{agreements, audit, bulk, cards, column_maps, commission_months, contacts, deliveries, endpoints, idempotency, keys};
-use crate::records::{inbox, meters, notices, payments, payout_files, payout_settings, payouts, platform, refunds, sql, tenants};
+use crate::records::{
+    inbox, meters, notices, payments, payout_files, payout_settings, payouts, platform, reclassifications, refunds, sql, tenants,
+};
 use crate::records::{thresholds, top_ups, versions};
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 
@@ -28,6 +30,7 @@ const FILES: &[&[(&str, &str)]] = &[
     payout_settings::STATEMENTS,
     payouts::STATEMENTS,
     platform::STATEMENTS,
+    reclassifications::STATEMENTS,
     refunds::STATEMENTS,
     sql::STATEMENTS,
     tenants::STATEMENTS,
