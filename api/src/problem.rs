@@ -32,6 +32,7 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("id_conflict", 409, "The same id was used for something else"),
     ("idempotency_conflict", 409, "The Idempotency-Key was used for another request"),
     ("idempotency_in_progress", 409, "The first request with this Idempotency-Key is still running"),
+    ("balance_too_large", 409, "The balance would be too large"),
     ("conflict", 409, "This conflicts with what exists"),
     ("ambiguous_id", 409, "More than one root uses this external id"),
     ("payments_not_configured", 409, "This server has no payment provider"),
@@ -54,6 +55,7 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("batch_too_large", 413, "The batch has too many events"),
     ("deck_too_large", 413, "The rate deck has too many rows"),
     ("unsupported_media_type", 415, "The content type is not supported"),
+    ("amount_too_large", 422, "The amount is too large"),
     ("missing_field", 422, "A field is missing"),
     ("invalid_field", 422, "A field is not valid"),
     ("unknown_field", 422, "A field is not known"),
@@ -140,6 +142,10 @@ impl ApiProblem {
         let mut refused = Self::new("rate_limited", format!("wait {wait_secs} s before the next request"));
         refused.retry_after_secs = Some(wait_secs);
         refused
+    }
+    /// A sum over many records or roots that no 64-bit number of cents holds: an honest answer rather than a failure of ours.
+    pub fn sum_too_large() -> Self {
+        Self::new("amount_too_large", "the sum is larger than a number of cents can be: ask for less at once")
     }
     /// Logs what went wrong and answers without the details.
     pub fn internal(what: &dyn std::fmt::Display) -> Self {
@@ -292,7 +298,7 @@ impl From<payouts::Error> for ApiProblem {
             payouts::Error::Journal(error) => error.into(),
             payouts::Error::Provider(error) => error.into(),
             payouts::Error::Refused(problem) => problem.into(),
-            payouts::Error::Overflow(_) => Self::internal(&error),
+            payouts::Error::Overflow(_) => Self::sum_too_large(),
             payouts::Error::Busy => Self::unavailable(&error),
             payouts::Error::Unfinished => {
                 let mut refused = Self::new("unfinished", error.to_string());

@@ -40,7 +40,7 @@ fn charge(books: &mut Books, number: i64) -> Cents {
         LinkCharge { buyer: root, seller: PLATFORM, settlement: Settlement::Platform, cents: WHOLESALE },
     ];
     let limits = [Limit { account, credit_limit: Some(Cents(i64::MAX / 4)), refuse: true }];
-    let event = Event { root, platform: PLATFORM, currency: Currency::EUR, charges: &charges, limits: &limits };
+    let event = Event { root, customer: charges[0].buyer, platform: PLATFORM, currency: Currency::EUR, charges: &charges, limits: &limits };
     let posted = books.charge(&event).unwrap();
     posted.entries.iter().find(|entry| entry.account == account).unwrap().cents
 }

@@ -1,5 +1,6 @@
 //! Ledger accounts and their balances.
 
+use crate::room;
 use rating::{Cents, Currency, Overflow, TenantId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -111,7 +112,6 @@ pub struct Balance {
 impl Balance {
     /// posted − held + credit limit; `None`: without limit.
     pub fn available(self, credit_limit: Option<Cents>) -> Result<Option<Cents>, Overflow> {
-        let Some(limit) = credit_limit else { return Ok(None) };
-        self.posted.checked_sub(self.held)?.checked_add(limit).map(Some)
+        credit_limit.map(|limit| room::narrow(room::available(self, limit))).transpose()
     }
 }

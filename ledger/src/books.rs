@@ -15,6 +15,7 @@
 
 use crate::hold::{amount_in, check_amounts};
 use crate::posting::{Amounts, LinkCharge, Nets, Posting, nets, postings_of};
+use crate::room::{self, Own};
 use crate::{AccountKey, Balance, HOLDS_EXPIRED_PER_BATCH_MAX, Hold, HoldState, Refusal};
 use rating::fast::FastMap;
 use rating::{Cents, Currency, Instant, TenantId};
@@ -35,6 +36,8 @@ pub struct Limit {
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a> {
     pub root: TenantId,
+    /// Whose usage it is.
+    pub customer: TenantId,
     pub platform: TenantId,
     pub currency: Currency,
     pub charges: &'a [LinkCharge],
@@ -123,26 +126,25 @@ impl Books {
                 return Err(Refusal::Exhausted { account: limit.account, available, asked });
             }
         }
-        self.write_nets(&nets)
+        self.write_nets(Own::Of(event.customer), &nets)
     }
 
     /// Posts usage with the hold that was placed for it: always, whatever the limits say. What was
     /// held is given back as a whole. Order of checks: hold's customer, hold open, chain, range.
     pub fn capture(&mut self, event: &Event<'_>, hold: &mut Hold, now: Instant) -> Result<Posted, Refusal> {
-        let customer = event.charges.first().map(|charge| charge.buyer);
-        if hold.root != event.root || customer != Some(hold.customer) {
+        if hold.root != event.root || event.customer != hold.customer {
             return Err(Refusal::HoldOfAnother);
         }
         hold.check_open(now)?;
         let nets = nets(&postings_of(event.root, event.platform, event.currency, event.charges)?)?;
         let over_hold = over_hold(&nets, hold)?;
-        let checked = self.check(&give_back(posted_deltas(&nets), hold)?)?;
+        let checked = self.check(Own::Of(event.customer), &give_back(posted_deltas(&nets), hold)?)?;
         self.write(&checked);
         hold.state = HoldState::Captured;
         Ok(Posted { entries: entries(&nets, &checked), over_hold })
     }
 
-    /// Books moves that no limit can refuse: top-ups, adjustments, reversals.
+    /// Books moves that no limit can refuse: top-ups, adjustments, reversals. Order of checks: accounts, amounts, loaded, range.
     pub fn post(&mut self, postings: &[Posting]) -> Result<Posted, Refusal> {
         if let Some(posting) = postings.iter().find(|posting| posting.from == posting.to) {
             return Err(Refusal::BadAccount { account: posting.from });
@@ -150,11 +152,17 @@ impl Books {
         if postings.iter().any(|posting| posting.cents <= Cents::ZERO) {
             return Err(Refusal::BadAmount);
         }
-        self.write_nets(&nets(postings)?)
+        self.write_nets(Own::Every, &nets(postings)?)
     }
 
-    /// The same, only if what an account loses by it is covered: `limits` name the accounts that are asked.
+    /// Makes another account of a balance, as large as it is.
+    pub fn reclassify(&mut self, posting: Posting) -> Result<Posted, Refusal> {
+        self.write_nets(Own::Whole, &nets(&[posting])?)
+    }
+
+    /// [`Self::post`], only if what an account loses by it is covered: `limits` name the accounts that are asked.
     pub fn pay(&mut self, postings: &[Posting], limits: &[Limit]) -> Result<Posted, Refusal> {
+        postings.iter().try_for_each(|posting| room::check_move(posting.cents))?;
         let nets = nets(postings)?;
         self.check_loaded(nets.iter().map(|(account, _)| *account))?;
         for limit in limits {
@@ -176,7 +184,7 @@ impl Books {
             return Err(Refusal::BadExpiry);
         }
         self.check_cover(&hold.amounts, limits)?;
-        let checked = self.check(&held_deltas(&hold.amounts))?;
+        let checked = self.check(Own::Of(hold.customer), &held_deltas(&hold.amounts))?;
         self.write(&checked);
         Ok(())
     }
@@ -208,7 +216,7 @@ impl Books {
         self.check_loaded(deltas.iter().map(|delta| delta.account))?;
         let more: Amounts = deltas.iter().filter(|d| d.held > Cents::ZERO).map(|d| (d.account, d.held)).collect();
         self.check_room(&more, limits)?;
-        let checked = self.check(&deltas)?;
+        let checked = self.check(Own::Of(hold.customer), &deltas)?;
         self.write(&checked);
         (hold.amounts, hold.expires_at) = (totals, expires_at);
         Ok(())
@@ -240,14 +248,14 @@ impl Books {
             *sum = sum.checked_sub(cents)?;
         }
         let deltas: Deltas = back.into_iter().map(|(account, held)| Delta { account, posted: Cents::ZERO, held }).collect();
-        let checked = self.check(&deltas)?;
+        let checked = self.check(Own::Every, &deltas)?;
         self.write(&checked);
         due.iter().for_each(|&index| holds[index].state = HoldState::Expired);
         Ok(due)
     }
 
     fn end(&mut self, hold: &mut Hold, state: HoldState) -> Result<(), Refusal> {
-        let checked = self.check(&give_back(Deltas::new(), hold)?)?;
+        let checked = self.check(Own::Every, &give_back(Deltas::new(), hold)?)?;
         self.write(&checked);
         hold.state = state;
         Ok(())
@@ -258,11 +266,9 @@ impl Books {
         if debit <= Cents::ZERO {
             return Ok(Ok(()));
         }
-        let available = self.balance(limit.account)?.available(limit.credit_limit)?;
-        Ok(match available {
-            Some(available) if debit > available => Err((available, debit)),
-            _ => Ok(()),
-        })
+        let Some(credit_limit) = limit.credit_limit else { return Ok(Ok(())) };
+        let available = room::available(self.balance(limit.account)?, credit_limit);
+        Ok(if i128::from(debit.0) > available { Err((room::narrow(available)?, debit)) } else { Ok(()) })
     }
 
     fn check_room(&self, amounts: &[(AccountKey, Cents)], limits: &[Limit]) -> Result<(), Refusal> {
@@ -279,22 +285,22 @@ impl Books {
     }
 
     /// The balances after the changes; an error when one leaves its range.
-    fn check(&self, deltas: &[Delta]) -> Result<Checked, Refusal> {
+    fn check(&self, own: Own, deltas: &[Delta]) -> Result<Checked, Refusal> {
         let after = |delta: &Delta| {
             let before = self.balance(delta.account)?;
             let (posted, held) = (before.posted.checked_add(delta.posted)?, before.held.checked_add(delta.held)?);
             if held < Cents::ZERO {
                 return Err(Refusal::NotHeld { account: delta.account });
             }
-            // posted − held must stay in range too: every later check of what is available needs it.
-            posted.checked_sub(held)?;
-            Ok((delta.account, Balance { posted, held }))
+            let after = Balance { posted, held };
+            room::check(own, delta.account, before, after)?;
+            Ok((delta.account, after))
         };
         deltas.iter().map(after).collect()
     }
 
-    fn write_nets(&mut self, nets: &Nets) -> Result<Posted, Refusal> {
-        let checked = self.check(&posted_deltas(nets))?;
+    fn write_nets(&mut self, own: Own, nets: &Nets) -> Result<Posted, Refusal> {
+        let checked = self.check(own, &posted_deltas(nets))?;
         self.write(&checked);
         Ok(Posted { entries: entries(nets, &checked), over_hold: Amounts::new() })
     }

@@ -3,7 +3,7 @@
 //! A hold ends exactly once: captured, released or expired. From `expires_at` on it is over,
 //! swept or not.
 
-use crate::{AccountKey, Amounts, Refusal};
+use crate::{AccountKey, Amounts, Refusal, room};
 use rating::{Cents, Instant, Quantity, TenantId, ids::HoldId};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -94,10 +94,13 @@ pub(crate) fn amount_in(amounts: &[(AccountKey, Cents)], account: AccountKey) ->
     amounts.iter().find(|(key, _)| *key == account).map_or(Cents::ZERO, |&(_, cents)| cents)
 }
 
-/// Positive, each account once.
+/// Positive, each account once, none above the bound of one event. Order of checks: amounts, bound.
 pub(crate) fn check_amounts(amounts: &[(AccountKey, Cents)]) -> Result<(), Refusal> {
     let fine = |(index, (account, cents)): (usize, &(AccountKey, Cents))| {
         *cents > Cents::ZERO && amounts[..index].iter().all(|(earlier, _)| earlier != account)
     };
-    if amounts.iter().enumerate().all(fine) { Ok(()) } else { Err(Refusal::BadAmount) }
+    if !amounts.iter().enumerate().all(fine) {
+        return Err(Refusal::BadAmount);
+    }
+    amounts.iter().try_for_each(|&(_, cents)| room::check_move(cents))
 }

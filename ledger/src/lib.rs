@@ -13,6 +13,7 @@ pub mod hold;
 pub mod money;
 pub mod posting;
 pub mod refusal;
+mod room;
 #[cfg(test)]
 mod tests;
 

@@ -1,10 +1,10 @@
 //! Money moved by hand: top-ups and adjustments, against the root's external account.
 //! They give the moves; [`crate::Books::post`] books them.
 
-use crate::{AccountKey, AccountKind, Posting, REASON_CHARS_MAX, Refusal};
+use crate::{AccountKey, AccountKind, Posting, REASON_CHARS_MAX, Refusal, room};
 use rating::{Cents, Currency, TenantId};
 
-/// Money in: external → what the tenant pays with. `cents` must be positive.
+/// Money in: external → what the tenant pays with. `cents` must be positive, and one move's at most.
 pub fn top_up(root: TenantId, account: AccountKey, cents: Cents) -> Result<Posting, Refusal> {
     if !account.kind.is_of_buyer() {
         return Err(Refusal::BadAccount { account });
@@ -12,6 +12,7 @@ pub fn top_up(root: TenantId, account: AccountKey, cents: Cents) -> Result<Posti
     if cents <= Cents::ZERO {
         return Err(Refusal::BadAmount);
     }
+    room::check_move(cents)?;
     Ok(Posting { from: AccountKey::external(root, account.currency), to: account, cents })
 }
 
@@ -24,6 +25,7 @@ pub fn adjustment(root: TenantId, account: AccountKey, cents: Cents, reason: &st
     if cents == Cents::ZERO {
         return Err(Refusal::BadAmount);
     }
+    room::check_move(cents)?;
     if reason.trim().is_empty() || reason.chars().count() > REASON_CHARS_MAX {
         return Err(Refusal::BadReason);
     }

@@ -13,6 +13,12 @@ pub enum Refusal {
     /// Zero, of the wrong sign, or the same account named twice.
     #[error("expected a positive amount of cents, once per account")]
     BadAmount,
+    /// Above [`Cents::EVENT_MAX`]: a move by hand or of a payment, or what a hold sets aside on one account.
+    #[error("expected at most {} cents in one move", Cents::EVENT_MAX)]
+    AmountTooLarge,
+    /// The account would go further from zero than it may.
+    #[error("{account} would be further from zero than {} cents, or has no room for so large a move", Cents::BALANCE_MAX)]
+    BalanceTooLarge { account: AccountKey },
     /// The account is not one that this command moves.
     #[error("{account} is not an account that can be moved this way")]
     BadAccount { account: AccountKey },
@@ -54,6 +60,8 @@ impl Refusal {
             Self::BrokenChain => "broken_chain",
             Self::Overflow => "overflow",
             Self::BadAmount => "invalid_amount",
+            Self::AmountTooLarge => "amount_too_large",
+            Self::BalanceTooLarge { .. } => "balance_too_large",
             Self::BadAccount { .. } => "invalid_account",
             Self::BadReason => "invalid_reason",
             Self::BadExpiry => "invalid_expiry",

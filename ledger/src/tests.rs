@@ -1,11 +1,12 @@
 //! The ladder of checks in order, the settlements of the reference chain, random histories; and what
 //! they share: platform 1 ← reseller 2 (the root) ← sub-reseller 3 ← customer 4; customer 5 under 2.
 
+mod bounds;
 mod histories;
 mod ladder;
 mod settlements;
 
-use crate::{AccountKey, Amounts, Balance, Books, Event, Hold, Limit, LinkCharge, Settlement};
+use crate::{AccountKey, Amounts, Balance, Books, Event, Hold, Limit, LinkCharge, Posting, Settlement};
 use rating::fast::FastMap;
 use rating::{Cents, Currency, Instant, TenantId, ids::HoldId};
 
@@ -71,7 +72,8 @@ fn settled(chain: &[i64], reseller_collected: usize, by_reseller: Settlement, ce
 }
 
 fn event<'a>(charges: &'a [LinkCharge], limits: &'a [Limit]) -> Event<'a> {
-    Event { root: ROOT, platform: PLATFORM, currency: EUR, charges, limits }
+    let customer = charges.first().map_or(PLATFORM, |charge| charge.buyer);
+    Event { root: ROOT, customer, platform: PLATFORM, currency: EUR, charges, limits }
 }
 
 /// Prepaid, and usage that it cannot pay is refused.

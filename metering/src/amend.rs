@@ -84,7 +84,8 @@ impl Turn {
         let links = charge::link_charges(charges);
         let root = void.charged.identity.root;
         // What is taken back posts whatever the limits say.
-        self.books.charge(&Event { root, platform, currency, charges: &links, limits: &[] }).map(drop).map_err(refused)
+        let event = Event { root, customer: void.tenant(), platform, currency, charges: &links, limits: &[] };
+        self.books.charge(&event).map(drop).map_err(refused)
     }
 
     /// Both or neither.

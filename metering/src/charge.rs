@@ -6,7 +6,7 @@ use crate::prepare::{Kept, MeasuredLink, Method, Plan, Prepared};
 use crate::states::{States, carry_of};
 use ledger::{AccountKey, Limit, LinkCharge, Settlement};
 use rating::usage::{Counter, Unrated};
-use rating::{Carry, Cents, Currency, Exact, Overflow, Quantity, link, rounding};
+use rating::{Carry, Cents, Currency, Exact, Quantity, link};
 use smallvec::SmallVec;
 use store::journal::{Charge, ChargePricing, CounterKey};
 use tenants::{Agreement, OnExhausted};
@@ -39,7 +39,7 @@ fn price_link(
         Method::Commission { commission_bp } => {
             let exact = link::commission_of(below.ok_or(Unrated::NoRate)?, *commission_bp)?;
             let pricing = ChargePricing::Commission { commission_bp: *commission_bp };
-            Ok(finish(Draft { exact, pricing, ..Draft::on(link) }, carry)?)
+            finish(Draft { exact, pricing, ..Draft::on(link) }, carry)
         }
         Method::Card { version, card, measured } => {
             let usage = prepared.usage(plan);
@@ -66,7 +66,7 @@ fn price_link(
                 pricing,
                 ..Draft::on(link)
             };
-            Ok(finish(draft, carry)?)
+            finish(draft, carry)
         }
     }
 }
@@ -100,8 +100,8 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn finish(draft: Draft<'_>, carry: Carry) -> Result<Charge, Overflow> {
-    let (cents, carry) = rounding::post(carry, draft.exact)?;
+fn finish(draft: Draft<'_>, carry: Carry) -> Result<Charge, Unrated> {
+    let link::LinkPosting { cents, carry } = link::post(carry, draft.exact)?;
     let agreement = draft.agreement;
     Ok(Charge {
         link: LinkCharge { buyer: agreement.buyer, seller: agreement.seller, settlement: draft.settlement, cents },

@@ -23,7 +23,10 @@ impl Turn {
             MoneyKind::TopUp => ledger::top_up(command.root, command.account, command.cents),
             MoneyKind::Adjustment => ledger::adjustment(command.root, command.account, command.cents, &command.reason),
         };
-        let posting = posting.map_err(refused)?;
+        let posting = posting.map_err(|refusal| match refusal {
+            Refusal::AmountTooLarge => Problem::field(refusal.code(), "cents", refusal.to_string()),
+            _ => refused(refusal),
+        })?;
         self.books.post(&[posting]).map_err(refused)?;
         let kind = match command.kind {
             MoneyKind::TopUp => Kind::TopUp,
@@ -84,7 +87,7 @@ impl Turn {
         }
         let balance = self.books.balance(AccountKey::balance(tenant, currency)).map_err(refused)?.posted;
         let Some(posting) = ledger::reclassification(tenant, currency, balance).map_err(refused)? else { return Ok(false) };
-        self.books.post(&[posting]).map_err(refused)?;
+        self.books.reclassify(posting).map_err(refused)?;
         let reason = "paid to the reseller, and kept in its book from now on".to_owned();
         let body = Body { currency: Some(currency), postings: vec![posting], reason, ..Body::default() };
         let key = named.key();

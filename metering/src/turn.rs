@@ -270,8 +270,8 @@ impl Turn {
         charges: &Charges,
     ) -> Result<(Option<HoldId>, Option<Cents>), Refusal> {
         let (links, limits) = (charge::link_charges(charges), charge::limits(plan));
-        let root = customer.tenant.root;
-        let event = Event { root, platform: customer.platform(), currency: plan.currency, charges: &links, limits: &limits };
+        let (root, platform, currency) = (customer.tenant.root, customer.platform(), plan.currency);
+        let event = Event { root, customer: customer.tenant.id, platform, currency, charges: &links, limits: &limits };
         let id = prepared.hold;
         if let Some(hold) = self.states.holds.get(&id) {
             let mut hold = hold.clone();

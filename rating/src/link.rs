@@ -4,6 +4,7 @@
 //! the customer) minus the buyer's share. Each link keeps a carry per leaf customer, so that per
 //! link and customer posted = floor(Σ exact) and Σ posted + carry = Σ exact, always.
 
+use crate::usage::Unrated;
 use crate::{Carry, Cents, Exact, Overflow, rounding};
 use smallvec::SmallVec;
 
@@ -26,9 +27,16 @@ pub fn commission_of(exact_below: Exact, commission_bp: u16) -> Result<Exact, Ov
     rounding::divide(scaled, i128::from(BASIS_POINTS), rounding::Mode::HalfEven).map(Exact)
 }
 
+/// Posts one event on a link: floor(carry + exact) cents, the rest is carried on. What an event comes to is bounded here and
+/// nowhere else, for charges, dry runs and the command line.
+pub fn post(carry: Carry, exact: Exact) -> Result<LinkPosting, Unrated> {
+    let (cents, carry) = rounding::post(carry, exact)?;
+    if cents.is_within(Cents::EVENT_MAX) { Ok(LinkPosting { cents, carry }) } else { Err(Unrated::TooLarge) }
+}
+
 /// Posts one event on every link, in the order given: floor(carry + exact), the rest is carried on.
-pub fn post_links(links: impl IntoIterator<Item = (Carry, Exact)>) -> Result<SmallVec<[LinkPosting; 3]>, Overflow> {
-    links.into_iter().map(|(carry, exact)| rounding::post(carry, exact).map(|(cents, carry)| LinkPosting { cents, carry })).collect()
+pub fn post_links(links: impl IntoIterator<Item = (Carry, Exact)>) -> Result<SmallVec<[LinkPosting; 3]>, Unrated> {
+    links.into_iter().map(|(carry, exact)| post(carry, exact)).collect()
 }
 
 #[cfg(test)]
@@ -64,6 +72,23 @@ mod tests {
         }
         assert_eq!(commission_of(Exact(7), 10_001), Err(Overflow));
         assert_eq!(commission_of(Exact(i128::MAX), 1), Err(Overflow));
+    }
+
+    #[test]
+    fn an_event_comes_to_at_most_its_bound() {
+        let most = i128::from(Cents::EVENT_MAX.0) * PER_CENT;
+        for (carry, exact, want) in [
+            (0, most, Ok((10_000_000_000_000, 0))),
+            (0, -most, Ok((-10_000_000_000_000, 0))),
+            (0, most + PER_CENT - 1, Ok((10_000_000_000_000, PER_CENT as i64 - 1))),
+            (1, most + PER_CENT - 1, Err(Unrated::TooLarge)),
+            (0, most + PER_CENT, Err(Unrated::TooLarge)),
+            (0, -most - 1, Err(Unrated::TooLarge)),
+            (0, i128::MAX, Err(Unrated::Overflow(Overflow))),
+        ] {
+            let got = post(Carry(carry), Exact(exact));
+            assert_eq!(got.map(|posted| (posted.cents.0, posted.carry.0)), want, "{carry} + {exact}");
+        }
     }
 
     /// DESIGN, "Parts": 0.0004 EUR per call on three links with 25 % commission each.

@@ -11,8 +11,19 @@ use std::{fmt, str::FromStr};
 #[serde(transparent)]
 pub struct Cents(pub i64);
 
+/// The bounds of money, named once (DESIGN, "Exact until posted"). They are asked where something is about to move: pricing,
+/// books, the API's fields. What is worked out again from the journal adds up in wider integers, so that whatever was
+/// accepted, also before there were bounds, opens again.
 impl Cents {
     pub const ZERO: Self = Self(0);
+    /// What one event comes to on one link, and what one move by hand or of a payment moves: 100,000,000,000.00.
+    pub const EVENT_MAX: Self = Self(10_000_000_000_000);
+    /// What one tenant has, owes, or may be lent: 10,000,000,000,000.00.
+    pub const BALANCE_MAX: Self = Self(1_000_000_000_000_000);
+    /// Not further from zero than `bound`.
+    pub const fn is_within(self, bound: Self) -> bool {
+        self.0.unsigned_abs() <= bound.0.unsigned_abs()
+    }
     pub fn checked_add(self, other: Self) -> Result<Self, Overflow> {
         self.0.checked_add(other.0).map(Self).ok_or(Overflow)
     }

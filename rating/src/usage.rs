@@ -2,7 +2,7 @@
 
 use crate::card::Aggregation;
 use crate::money::Rate as Amount;
-use crate::{Exact, Instant, Overflow, Quantity};
+use crate::{Cents, Exact, Instant, Overflow, Quantity};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -97,6 +97,8 @@ pub enum Unrated {
     NoAmount,
     #[error("the rate prices by the attribute {0}, and the event has none")]
     NoAttribute(String),
+    #[error("the price is above {} cents, the most that one event may come to", Cents::EVENT_MAX)]
+    TooLarge,
     #[error(transparent)]
     Overflow(#[from] Overflow),
 }
@@ -109,6 +111,7 @@ impl Unrated {
             Self::Blocked => "blocked",
             Self::NoAmount => "no_amount",
             Self::NoAttribute(_) => "no_attribute",
+            Self::TooLarge => "amount_too_large",
             Self::Overflow(_) => "overflow",
         }
     }

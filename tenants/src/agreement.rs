@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub const COMMISSION_BP_DEFAULT: u16 = 2500;
 
 /// Keeps posted − held + credit limit far from the end of the number range.
-pub const CREDIT_LIMIT_CENTS_MAX: Cents = Cents(1_000_000_000_000_000);
+pub const CREDIT_LIMIT_CENTS_MAX: Cents = Cents::BALANCE_MAX;
 
 /// How the link's price is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

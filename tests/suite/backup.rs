@@ -18,12 +18,12 @@ fn centwise(args: &[&str]) -> Command {
     command
 }
 
-async fn run(args: &[&str]) -> Output {
+pub async fn run(args: &[&str]) -> Output {
     centwise(args).output().await.unwrap()
 }
 
 #[track_caller]
-fn well(output: &Output) -> String {
+pub fn well(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -35,7 +35,7 @@ fn refused(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 

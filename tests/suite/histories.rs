@@ -33,7 +33,7 @@ const METERS: [(&str, u64); 5] = [("call", 900), ("sms", 12), ("api_call", 40), 
 
 /// A small generator of its own: the same history on every machine and in every version.
 #[derive(Clone)]
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
     fn roll(&mut self) -> u64 {
@@ -44,10 +44,10 @@ impl Dice {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.roll() % limit
     }
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
+    pub fn one<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len() as u64) as usize]
     }
 }
@@ -368,7 +368,7 @@ async fn same_when_opened_again(audited: &Audited, memory: &World, journal: Arc<
     if open.0 == open.1 { Ok(()) } else { Err(format!("open in memory and when opened again: {open:?}")) }
 }
 
-fn number<T: std::str::FromStr>(name: &str, default: T) -> T {
+pub fn number<T: std::str::FromStr>(name: &str, default: T) -> T {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 

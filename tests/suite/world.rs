@@ -209,6 +209,36 @@ impl World {
         }
     }
 
+    /// What a crash at this moment leaves of an embedded database, opened again: a journal, caches and an engine of its own.
+    pub async fn opened_again(&self, options: JournalOptions) -> Self {
+        self.sqlite.as_ref().unwrap().settle().await.unwrap();
+        let dir = crate::histories::image(&self.file);
+        let file = dir.path().join("centwise.db");
+        let db = Db::open_sqlite(&file).await.unwrap();
+        let journal = SqliteJournal::open_with(&db, options).await.unwrap();
+        let clock = Arc::new(AtomicI64::new(self.clock.load(Ordering::SeqCst)));
+        let read = Arc::clone(&clock);
+        let (records, shared): (_, Arc<dyn Journal>) = (Records::new(&db), Arc::new(journal.clone()));
+        let directory = Directory::new(records.clone());
+        Self {
+            engine: Engine::start(Arc::clone(&shared), directory, Arc::new(move || Instant(read.load(Ordering::SeqCst)))),
+            records,
+            journal: shared,
+            memory: None,
+            sqlite: Some(journal),
+            postgres: None,
+            db,
+            database: None,
+            file,
+            platform: self.platform.clone(),
+            clock,
+            ids: AtomicI64::new(self.ids.load(Ordering::SeqCst)),
+            tenants: Mutex::new(self.tenants.lock().unwrap().clone()),
+            cards: Mutex::new(self.cards.lock().unwrap().clone()),
+            _dir: dir,
+        }
+    }
+
     /// The same installation, at the same moment, where it was moved to: it knows what this one knows.
     pub async fn moved(&self, database: test_postgres::Database) -> Self {
         let db = Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap();

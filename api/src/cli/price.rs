@@ -12,9 +12,10 @@ use metering::numbers;
 use rating::aggregate::{self, Known, MemberChange};
 use rating::card::CardDoc;
 use rating::compile::CompiledCard;
+use rating::link::{self, LinkPosting};
 use rating::usage::{Counter, CounterId, Measured, Unrated, Usage};
 use rating::validate::{Mistake, parse_card};
-use rating::{Carry, Cents, Currency, Exact, Instant, Overflow, rounding};
+use rating::{Carry, Cents, Currency, Exact, Instant, Overflow};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -188,7 +189,7 @@ impl Pricer {
         let member = Self::member(&self.doc, &usage, &measured);
         let (before, after) = book.grown(&usage, &measured, member.as_deref())?;
         let priced = self.card.price(&measured, &usage, &before, &after)?;
-        let (cents, carry) = rounding::post(book.carry, priced.exact)?;
+        let LinkPosting { cents, carry } = link::post(book.carry, priced.exact)?;
         if let Some(id) = measured.counter {
             book.keep(id, priced.after, usage.at, member);
         }

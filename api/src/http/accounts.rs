@@ -165,7 +165,7 @@ async fn balance_of(app: &App, access: &Access, tenant: &Tenant, account: Accoun
     if tenant.kind != TenantKind::Platform || !account.kind.is_per_root() {
         return Ok(app.engine.balance(account).await?);
     }
-    let overflow = |error: rating::Overflow| ApiProblem::internal(&error);
+    let overflow = |_: rating::Overflow| ApiProblem::sum_too_large();
     let mut sum = Balance::default();
     for &root in app.engine.directory().roots_seen(&access.caller()).await?.iter() {
         let balance = app.engine.balance(AccountKey { tenant: root, ..account }).await?;

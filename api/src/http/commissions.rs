@@ -71,9 +71,9 @@ pub async fn get_commission(
         records.extend(since(&app, account, query.from).await?.into_iter().map(|record| (record.seq, record)));
     }
     let within = records.values().filter(|record| record.received_at < until);
-    let (received, paid) = sums(within, reseller.id).map_err(|error| ApiProblem::internal(&error))?;
+    let (received, paid) = sums(within, reseller.id).map_err(|_| ApiProblem::sum_too_large())?;
     let accrued = app.engine.balance(AccountKey::balance(reseller.id, currency)).await?.posted;
-    let commission = received.checked_sub(paid).map_err(|error| ApiProblem::internal(&error))?;
+    let commission = received.checked_sub(paid).map_err(|_| ApiProblem::sum_too_large())?;
     Ok(Json(CommissionBody {
         reseller: reseller.external_id.clone(),
         currency: currency.code(),
@@ -86,15 +86,17 @@ pub async fn get_commission(
     }))
 }
 
+/// Added up wider than cents: of large charges and their voids only what is left must be a number of cents.
 fn sums<'a>(records: impl Iterator<Item = &'a Record>, reseller: TenantId) -> Result<(Cents, Cents), rating::Overflow> {
-    let (mut received, mut paid) = (Cents::ZERO, Cents::ZERO);
+    let (mut received, mut paid) = (0_i128, 0_i128);
     for link in records.flat_map(|record| record.body.charges.iter().map(|charge| charge.link)) {
         if link.seller == reseller {
-            received = received.checked_add(link.cents)?;
+            received += i128::from(link.cents.0);
         }
         if link.buyer == reseller {
-            paid = paid.checked_add(link.cents)?;
+            paid += i128::from(link.cents.0);
         }
     }
-    Ok((received, paid))
+    let cents = |sum: i128| i64::try_from(sum).map(Cents).map_err(|_| rating::Overflow);
+    Ok((cents(received)?, cents(paid)?))
 }

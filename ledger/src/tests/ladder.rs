@@ -134,7 +134,7 @@ fn place_hold() {
     refused(&mut some, |b| b.place_hold(&hold(&[(4, 1)]), &limits, NOW), insufficient(4, 0, 1));
     let postpaid = Limit { credit_limit: None, ..prepaid(4) };
     some.place_hold(&hold(&[(4, 1_000)]), &[postpaid], NOW).unwrap();
-    refused(&mut some, |b| b.place_hold(&hold(&[(4, i64::MAX)]), &[postpaid], NOW), Refusal::Overflow);
+    refused(&mut some, |b| b.place_hold(&hold(&[(4, i64::MAX)]), &[postpaid], NOW), Refusal::AmountTooLarge);
     // Holds mind every limit, also where usage is posted even if it overdraws.
     let posts = Limit { refuse: false, ..prepaid(3) };
     refused(&mut some, |b| b.place_hold(&hold(&[(3, 1)]), &[posts], NOW), insufficient(3, 0, 1));
@@ -218,13 +218,19 @@ fn money_by_hand() {
     for reason in ["", blank, &long] {
         assert_eq!(adjustment(ROOT, account, Cents(1), reason), Err(Refusal::BadReason));
     }
-    assert_eq!(adjustment(ROOT, account, Cents(i64::MIN), "typo"), Err(Refusal::Overflow));
+    let most = Cents::EVENT_MAX;
+    for cents in [Cents(i64::MIN), Cents(-most.0 - 1), Cents(most.0 + 1), Cents(i64::MAX)] {
+        assert_eq!(adjustment(ROOT, account, cents, "typo"), Err(Refusal::AmountTooLarge));
+        let too_little = if cents < Cents::ZERO { Refusal::BadAmount } else { Refusal::AmountTooLarge };
+        assert_eq!(top_up(ROOT, account, cents), Err(too_little));
+    }
 
     let to_itself = Posting { from: account, to: account, cents: Cents(-1) };
     refused(&mut books(&[]), |b| b.post(&[to_itself]), Refusal::BadAccount { account });
     refused(&mut books(&[]), |b| b.post(&[Posting { from: external(), ..to_itself }]), Refusal::BadAmount);
-    let max = top_up(ROOT, account, Cents(i64::MAX)).unwrap();
-    refused(&mut books(&[(account, 1)]), |b| b.post(&[max]), Refusal::Overflow);
+    let max = top_up(ROOT, account, most).unwrap();
+    let full = Cents::BALANCE_MAX.0 - most.0 + 1;
+    refused(&mut books(&[(account, full)]), |b| b.post(&[max]), Refusal::BalanceTooLarge { account });
 }
 
 #[test]

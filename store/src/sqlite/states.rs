@@ -15,7 +15,7 @@ use crate::journal::{Body, Carries, CounterKey, JournalError, Kind, Result, Stat
 use ledger::{AccountKey, Balance, Hold, HoldState, LinkCharge};
 use rating::fast::FastMap;
 use rating::usage::Counter;
-use rating::{Carry, Cents, Instant, Overflow, TenantId, ids::HoldId};
+use rating::{Carry, Cents, Instant, TenantId, ids::HoldId};
 use smallvec::SmallVec;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -118,7 +118,8 @@ pub async fn through(conn: &mut SqliteConnection) -> Result<i64> {
 /// What the records after the rows' last one did.
 #[derive(Default)]
 struct Tail {
-    posted: FastMap<AccountKey, i64>,
+    /// Wider than a balance: added up posting by posting, where the books went by what a record came to on an account.
+    posted: FastMap<AccountKey, i128>,
     carries: FastMap<TenantId, Carries>,
     counters: FastMap<CounterKey, Counter>,
     /// Holds that were open at the rows' last record.
@@ -137,12 +138,10 @@ impl Tail {
         if let (Some(last), Some(currency)) = (body.charges.last(), body.currency) {
             let links: SmallVec<[LinkCharge; 4]> = body.charges.iter().map(|charge| charge.link).collect();
             for posting in ledger::postings_of(root, last.link.seller, currency, &links)? {
-                self.post(&posting)?;
+                self.post(&posting);
             }
         }
-        for posting in &body.postings {
-            self.post(posting)?;
-        }
+        body.postings.iter().for_each(|posting| self.post(posting));
         for charge in &body.charges {
             set_carry(self.carries.entry(tenant).or_default(), charge.link.buyer, charge.carry);
             if let Some(id) = charge.counter {
@@ -188,12 +187,9 @@ impl Tail {
         untouched.chain(self.holds.values().filter(|hold| hold.state == HoldState::Open)).cloned().collect()
     }
 
-    fn post(&mut self, posting: &ledger::Posting) -> Result<(), Overflow> {
-        let from = self.posted.entry(posting.from).or_default();
-        *from = from.checked_sub(posting.cents.0).ok_or(Overflow)?;
-        let to = self.posted.entry(posting.to).or_default();
-        *to = to.checked_add(posting.cents.0).ok_or(Overflow)?;
-        Ok(())
+    fn post(&mut self, posting: &ledger::Posting) {
+        *self.posted.entry(posting.from).or_default() -= i128::from(posting.cents.0);
+        *self.posted.entry(posting.to).or_default() += i128::from(posting.cents.0);
     }
 }
 
@@ -211,7 +207,8 @@ pub async fn current(conn: &mut SqliteConnection) -> Result<(Pending, Vec<Hold>)
     let mut accounts = stored_accounts(conn, &tail, &open_holds).await?;
     for (key, posted) in &tail.posted {
         let balance = accounts.entry(*key).or_default();
-        balance.posted = Cents(balance.posted.0.checked_add(*posted).ok_or_else(|| JournalError::Corrupt(format!("{key}: overflow")))?);
+        let sum = i128::from(balance.posted.0) + posted;
+        balance.posted = Cents(i64::try_from(sum).map_err(|_| JournalError::Corrupt(format!("{key}: overflow")))?);
     }
     let mut carries: FastMap<TenantId, Carries> = FastMap::default();
     let customers: Vec<TenantId> = tail.carries.keys().copied().collect();
@@ -291,9 +288,10 @@ async fn read_tail(conn: &mut SqliteConnection) -> Result<Tail> {
 /// Rows of the accounts that the tail moved; and, if it touched holds, of all that hold something, with
 /// what they hold now.
 async fn stored_accounts(conn: &mut SqliteConnection, tail: &Tail, open_holds: &[Hold]) -> Result<FastMap<AccountKey, Balance>> {
-    let mut held: FastMap<AccountKey, i64> = FastMap::default();
+    let mut held: FastMap<AccountKey, Cents> = FastMap::default();
     for (account, cents) in open_holds.iter().flat_map(|hold| &hold.amounts) {
-        *held.entry(*account).or_default() += cents.0;
+        let sum = held.entry(*account).or_default();
+        *sum = sum.checked_add(*cents).map_err(|_| JournalError::Corrupt(format!("{account}: overflow of what is held")))?;
     }
     let mut wanted: HashMap<AccountKey, ()> = tail.posted.keys().map(|key| (*key, ())).collect();
     let mut accounts: FastMap<AccountKey, Balance> = FastMap::default();
@@ -312,7 +310,7 @@ async fn stored_accounts(conn: &mut SqliteConnection, tail: &Tail, open_holds: &
         for key in wanted.into_keys() {
             accounts.entry(key).or_default();
         }
-        accounts.iter_mut().for_each(|(key, balance)| balance.held = Cents(held.get(key).copied().unwrap_or_default()));
+        accounts.iter_mut().for_each(|(key, balance)| balance.held = held.get(key).copied().unwrap_or_default());
     }
     Ok(accounts)
 }
