@@ -18,7 +18,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use store::records::RecordError;
 use tenants::key::Need;
-use tenants::{ApiKey, Scope, Tenant};
+use tenants::{ApiKey, Authority, Scope, Tenant, TenantKind};
 
 /// A valid key and the tenant at the top of its subtree.
 #[derive(Debug)]
@@ -33,6 +33,13 @@ impl Access {
     }
     pub fn is_platform_admin(&self) -> bool {
         self.key.scope == Scope::PlatformAdmin
+    }
+    /// Whose word it is that sets terms.
+    pub fn authority(&self) -> Authority {
+        match self.tenant.kind {
+            TenantKind::Platform => Authority::Platform,
+            TenantKind::Reseller | TenantKind::Customer => Authority::Seller,
+        }
     }
     /// The tenant is in the key's subtree.
     pub fn sees(&self, tenant: &Tenant) -> bool {
@@ -123,7 +130,7 @@ permission!(/// Runs the platform.
 /// A tenant named in a path or body, by external id or `ten_…`.
 ///
 /// # Errors
-/// `not_found` for what is outside the key's subtree, `ambiguous_id` for a name two roots use.
+/// `not_found` for what is outside the key's subtree, `ambiguous_id` for a name that two roots use, and the key's own does not.
 pub async fn tenant_named(app: &App, access: &Access, name: &str) -> Result<Arc<Tenant>, ApiProblem> {
     let read = async {
         let tenant = match name.parse::<TenantId>() {

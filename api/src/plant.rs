@@ -70,6 +70,7 @@ impl<'a> Planter<'a> {
             collect: Collect::Platform,
             credit_limit,
             on_exhausted: OnExhausted::Post,
+            credit_cap: Cents::ZERO,
             from: self.in_force_from(),
             until: None,
         })

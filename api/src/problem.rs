@@ -13,7 +13,7 @@ use rating::validate::Mistake;
 use serde::Serialize;
 use store::journal::JournalError;
 use store::records::RecordError;
-use tenants::Invalid;
+use tenants::{Invalid, NotAllowed};
 use wording::Locale;
 
 /// Status and title of every code. Codes that are not listed are refusals of the content: 422.
@@ -27,6 +27,9 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("payment_declined", 402, "The payment was declined"),
     ("exhausted", 402, "The balance is used up"),
     ("forbidden", 403, "The key's scope does not allow this"),
+    ("credit_above_cap", 403, "The platform does not allow this seller so much credit"),
+    ("platform_sets_collect", 403, "Only the platform sets who collects"),
+    ("only_tighter", 403, "A seller may only tighten what the platform set"),
     ("not_found", 404, "Not found"),
     ("method_not_allowed", 405, "The method is not allowed here"),
     ("id_conflict", 409, "The same id was used for something else"),
@@ -35,6 +38,8 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("balance_too_large", 409, "The balance would be too large"),
     ("conflict", 409, "This conflicts with what exists"),
     ("ambiguous_id", 409, "More than one root uses this external id"),
+    ("no_agreement_in_force", 409, "No agreement is in force"),
+    ("accounts_not_empty", 409, "The accounts must be empty first"),
     ("payments_not_configured", 409, "This server has no payment provider"),
     ("not_refundable", 409, "This cannot be given back"),
     ("already_voided", 409, "The event has been voided already"),
@@ -264,6 +269,7 @@ impl From<RecordError> for ApiProblem {
             RecordError::Ambiguous { .. } => Self::new("ambiguous_id", error.to_string()),
             RecordError::Conflict { field, detail } => Self::field("conflict", field, detail),
             RecordError::Invalid { field, detail } => Self::field("invalid_field", field, detail),
+            RecordError::NotAllowed(NotAllowed { code, field, detail }) => Self::field(code, field, detail),
             RecordError::Db(error) => Self::unavailable(&error),
         }
     }

@@ -52,6 +52,7 @@ fn agreement(id: i64, buyer: i64, seller: i64, card: i64) -> Agreement {
         collect: Collect::Platform,
         credit_limit: None,
         on_exhausted: OnExhausted::Post,
+        credit_cap: rating::Cents::ZERO,
         from: Instant::MIN,
         until: None,
     }

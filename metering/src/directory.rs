@@ -18,7 +18,7 @@ use rating::{CardVersionId, Instant, RateCardId, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::records::{CardVersion, RecordError, Records};
-use tenants::{Agreement, Pricing, Tenant};
+use tenants::{Agreement, NotAllowed, Pricing, Tenant};
 
 /// Customers kept in memory with their chains.
 const CUSTOMERS_MAX: usize = 200_000;
@@ -300,9 +300,8 @@ impl Directory {
 pub fn record_problem(error: RecordError) -> Problem {
     match error {
         RecordError::NotFound { what } => Problem::new("not_found", format!("there is no such {what}")),
-        RecordError::Ambiguous { ref external_id } => {
-            Problem::field("ambiguous_id", "customer", format!("several tenants are called {external_id:?}; use the id instead"))
-        }
+        RecordError::Ambiguous { .. } => Problem::field("ambiguous_id", "customer", error.to_string()),
+        RecordError::NotAllowed(NotAllowed { code, field, detail }) => Problem::field(code, field, detail),
         RecordError::Conflict { field, detail } => Problem::field("conflict", field, detail),
         RecordError::Invalid { field, detail } => Problem::field("invalid_field", field, detail),
         RecordError::Db(error) => Problem::new("unavailable", format!("the database did not answer: {error}")),

@@ -11,7 +11,7 @@ use crate::directory::{Customer, Directory};
 use crate::execution::SWEEP_HOLDS_MAX;
 use crate::hold_name::{hold_id, named_hold};
 use crate::lookout::Lookout;
-use crate::prepare::{Desk, Lateness};
+use crate::prepare::{Desk, Lateness, Prepared};
 use crate::turn::{self, Known, Turn};
 use crate::void::Void;
 use crate::work::{Amended, Done, HoldWork, Named, Work};
@@ -145,9 +145,7 @@ impl Engine {
     /// What the event would cost now: the same code as the charge, nothing written.
     pub async fn quote(&self, caller: &Caller, event: UsageEvent) -> Result<Quote, Problem> {
         let prepared = self.desk(caller, Lateness::Kept).prepare(event).await?;
-        if prepared.customer.is_none() {
-            return Err(Problem::field("not_found", "customer", "there is no such customer"));
-        }
+        self.check_customer(caller, &prepared).await?;
         let mut keys = StateKeys::default();
         let work = Work::Usage(Box::new(prepared));
         work.keys(&mut keys);
@@ -315,6 +313,14 @@ impl Engine {
         kept.ok_or_else(gone)
     }
 
+    /// What must be priced at once needs one customer: none, or several of that name, are refused.
+    async fn check_customer(&self, caller: &Caller, prepared: &Prepared) -> Result<(), Problem> {
+        match prepared.customer {
+            Some(_) => Ok(()),
+            None => self.customer(caller, &prepared.event.customer).await.map(drop),
+        }
+    }
+
     pub async fn customer(&self, caller: &Caller, name: &str) -> Result<Arc<Customer>, Problem> {
         let found = self.directory.customer(caller, name).await?;
         found.ok_or_else(|| Problem::field("not_found", "customer", "there is no such customer"))
@@ -336,9 +342,7 @@ impl Engine {
             return Err(Problem::field("invalid_field", "ttl_secs", format!("expected 1 to {} seconds", holds::TTL_SECS_MAX)));
         }
         let prepared = self.desk(caller, Lateness::Kept).prepare(usage).await?;
-        if prepared.customer.is_none() {
-            return Err(Problem::field("not_found", "customer", "there is no such customer"));
-        }
+        self.check_customer(caller, &prepared).await?;
         let id = hold_id(prepared.root, &prepared.event.source, &prepared.event.id);
         let prepared = prepared.in_namespace(Namespace::Hold, &*self.journal);
         Ok(HoldWork { id, prepared, ttl_secs, as_much_as_possible })

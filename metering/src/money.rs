@@ -5,7 +5,7 @@ use crate::command::{MoneyAnswer, MoneyKind, MoveMoney, PaymentPosted, PostPayme
 use crate::digest::Digest;
 use crate::turn::{Turn, refused, relative};
 use crate::work::Named;
-use ledger::{AccountKey, Refusal};
+use ledger::{AccountKey, AccountKind, Refusal};
 use rating::{Currency, Instant, TenantId};
 use store::journal::{Body, Kind, Record, Seq};
 
@@ -115,11 +115,16 @@ fn payment_posted(record: &Record, duplicate: bool) -> PaymentPosted {
 
 fn money_content(command: &MoveMoney) -> [u8; 16] {
     let account = command.account;
-    Digest::keyed(&[0; 32])
+    let mut digest = Digest::keyed(&[0; 32]);
+    digest
         .number(account.tenant.0.into())
         .number(account.currency.numeric().into())
         .number(command.cents.0.into())
         .number(i128::from(command.kind == MoneyKind::TopUp))
-        .text(&command.reason)
-        .finish()
+        .text(&command.reason);
+    // Commands from before there was another account have nothing here.
+    if account.kind != AccountKind::Balance {
+        digest.text(account.kind.name());
+    }
+    digest.finish()
 }

@@ -210,6 +210,8 @@ pub struct Desk<'a> {
 struct About {
     meter: Arc<MeterTerms>,
     customer: Option<Arc<Customer>>,
+    /// Why there is none.
+    nobody: &'static str,
 }
 
 /// What memory does not have.
@@ -234,7 +236,7 @@ impl<'a> Desk<'a> {
         }
         let Some(meter) = self.meter_at_hand(&event.meter) else { return Err(Box::new(event)) };
         let Some(customer) = self.directory.customer_at_hand(self.caller, &event.customer) else { return Err(Box::new(event)) };
-        let about = About { meter, customer: Some(customer) };
+        let about = About { meter, customer: Some(customer), nobody: "unknown_customer" };
         let (content, sent) = normalised(&mut event, about.customer.as_deref());
         match self.plan(&about, &event) {
             Ok(priced) => Ok(Ok(self.assemble(event, about, content, sent, priced))),
@@ -248,8 +250,13 @@ impl<'a> Desk<'a> {
         let Some(meter) = self.directory.meter(&event.meter).await? else {
             return Err(Problem::field("unknown_meter", "meter", format!("there is no meter {:?}", event.meter)));
         };
-        let customer = self.directory.customer(self.caller, &event.customer).await?;
-        let about = About { meter, customer };
+        let (customer, nobody) = match self.directory.customer(self.caller, &event.customer).await {
+            Ok(customer) => (customer, "unknown_customer"),
+            // Whose it is, its sender can say later: what happened is kept.
+            Err(problem) if problem.code == "ambiguous_id" => (None, "ambiguous_customer"),
+            Err(problem) => return Err(problem),
+        };
+        let about = About { meter, customer, nobody };
         let (content, sent) = normalised(&mut event, about.customer.as_deref());
         loop {
             match self.plan(&about, &event) {
@@ -281,7 +288,7 @@ impl<'a> Desk<'a> {
     }
 
     fn plan(&self, about: &About, event: &UsageEvent) -> Planned {
-        let Some(customer) = &about.customer else { return Ok(Err(Kept("unknown_customer"))) };
+        let Some(customer) = &about.customer else { return Ok(Err(Kept(about.nobody))) };
         if customer.tenant.closed_at.is_some_and(|closed| event.at >= closed) {
             return Ok(Err(Kept("tenant_closed")));
         }

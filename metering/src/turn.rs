@@ -252,8 +252,8 @@ impl Turn {
 
     /// Prices and posts; when it refuses, nothing has changed.
     pub fn rate(&mut self, prepared: &Prepared) -> Result<Rated, Kept> {
-        let customer = prepared.customer.as_ref().ok_or(Kept("unknown_customer"))?;
         let plan = prepared.priced.as_ref().map_err(Clone::clone)?;
+        let customer = prepared.customer.as_ref().ok_or(Kept("unknown_customer"))?;
         let charges = charge::price(prepared, customer, plan, &self.states)?;
         let (hold, over_hold) = self.post_usage(prepared, customer, plan, &charges).map_err(|refusal| Kept(refusal.code()))?;
         self.grow(customer.tenant.id, &charges);

@@ -6,6 +6,7 @@
 
 pub mod backup;
 mod checkpoint;
+pub mod credit_look;
 pub mod db;
 pub mod hash;
 pub mod journal;

@@ -52,6 +52,8 @@ pub struct Agreement {
     /// Available = posted − held + this. `None`: no limit (postpaid). `Some(0)`: prepaid.
     pub credit_limit: Option<Cents>,
     pub on_exhausted: OnExhausted,
+    /// How much credit this buyer, a reseller, may give to each of its own that the platform collects from. 0: none.
+    pub credit_cap: Cents,
     pub from: Instant,
     pub until: Option<Instant>,
 }
@@ -71,6 +73,8 @@ impl Agreement {
         check(share <= BASIS_POINTS, "commission_bp", "expected 0 to 10000 basis points")?;
         let limit = self.credit_limit.unwrap_or(Cents::ZERO);
         check((Cents::ZERO..=CREDIT_LIMIT_CENTS_MAX).contains(&limit), "credit_limit_cents", "expected 0 to 10^15 cents, or none")?;
+        let cap = (Cents::ZERO..=CREDIT_LIMIT_CENTS_MAX).contains(&self.credit_cap);
+        check(cap, "credit_cap_cents", "expected 0 to 10^15 cents")?;
         check(self.until.is_none_or(|until| self.from < until), "until", "expected an instant after from")
     }
 
@@ -96,10 +100,11 @@ mod tests {
     #[test]
     fn the_fields_are_checked_in_order() {
         type Step = (fn(&mut Agreement), &'static str);
-        let steps: [Step; 4] = [
+        let steps: [Step; 5] = [
             (|a| a.seller = a.buyer, "seller"),
             (|a| a.pricing = Pricing::Commission { commission_bp: 10_001 }, "commission_bp"),
             (|a| a.credit_limit = Some(Cents(-1)), "credit_limit_cents"),
+            (|a| a.credit_cap = Cents(-1), "credit_cap_cents"),
             (|a| a.until = Some(a.from), "until"),
         ];
         for first in 0..steps.len() {

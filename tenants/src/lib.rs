@@ -5,6 +5,7 @@
 //! Who holds a key sees the key's subtree and nothing else: [`visible`].
 
 pub mod agreement;
+pub mod authority;
 pub mod chain;
 pub mod invalid;
 pub mod key;
@@ -13,6 +14,7 @@ pub mod tenant;
 mod testing;
 
 pub use agreement::{Agreement, Collect, OnExhausted, Pricing};
+pub use authority::{Authority, NotAllowed};
 pub use chain::{Chain, ChainError, Link};
 pub use invalid::Invalid;
 pub use key::{ApiKey, KeyError, Need, Scope};

@@ -35,6 +35,8 @@ pub struct Tenant {
 
 pub const LATE_WINDOW_DAYS_DEFAULT: u16 = 35;
 pub const LATE_WINDOW_DAYS_MAX: u16 = 366;
+/// What the platform is called; nobody else.
+pub const PLATFORM_NAME: &str = "platform";
 pub const EXTERNAL_ID_BYTES_MAX: usize = 128;
 pub const NAME_CHARS_MAX: usize = 200;
 
@@ -66,6 +68,12 @@ pub fn check_external_id(text: &str) -> Result<(), Invalid> {
     check(!text.starts_with("ten_"), "external_id", "ids that begin with ten_ are given by Centwise")
 }
 
+/// The platform's name leads to the platform.
+pub fn check_reserved(kind: TenantKind, external_id: &str) -> Result<(), Invalid> {
+    let is_free = kind == TenantKind::Platform || external_id != PLATFORM_NAME;
+    check(is_free, "external_id", "`platform` is what the platform is called; choose another")
+}
+
 /// A name for people: 1 to [`NAME_CHARS_MAX`] characters, not only blanks, no control characters.
 pub fn check_name(name: &str) -> Result<(), Invalid> {
     let fits = !name.trim().is_empty() && name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control);
@@ -82,6 +90,7 @@ impl Tenant {
     /// Everything that can be said of a tenant by itself, in the order of its fields.
     pub fn validate(&self) -> Result<(), Invalid> {
         check_external_id(&self.external_id)?;
+        check_reserved(self.kind, &self.external_id)?;
         check_name(&self.name)?;
         self.country.as_deref().map_or(Ok(()), check_country)?;
         check(self.late_window_days <= LATE_WINDOW_DAYS_MAX, "late_window_days", "expected 0 to 366 days")?;
@@ -116,6 +125,15 @@ mod tests {
         for text in ["", " ", "a b", "ä", "a/b", "a\n", "ten_0000000000001", "ten_", longer.as_str()] {
             assert!(check_external_id(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn only_the_platform_is_called_platform() {
+        for path in [&[1, 2][..], &[1, 2, 3]] {
+            let called = Tenant { external_id: "platform".into(), ..tenant(path) };
+            assert_eq!(called.validate().map_err(|invalid| invalid.field), Err("external_id"));
+        }
+        assert_eq!(Tenant { external_id: "platform".into(), ..tenant(&[1]) }.validate(), Ok(()));
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub fn agreement(buyer: i64, seller: i64) -> Agreement {
         collect: Collect::Platform,
         credit_limit: Some(Cents::ZERO),
         on_exhausted: OnExhausted::Post,
+        credit_cap: Cents::ZERO,
         from: Instant::MIN,
         until: None,
     }

@@ -6,7 +6,6 @@ use ledger::AccountKey;
 use metering::command::{MoneyKind, MoveMoney};
 use rating::{Cents, Currency};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 /// A data directory of the build of 2026-11-28, when a customer of a seller that collects itself had one balance for what the
 /// seller holds and what the platform does. muster (wholesale, 0.05 per SMS) sells at 0.08 to acme (collected by the platform), own,
@@ -59,7 +58,7 @@ async fn money_in_resellers_books_becomes_an_account_of_its_own() {
 
     // Opened once more: nothing moves again.
     let records = served.running.app.engine.reclassify().await.unwrap();
-    let again = served.beside_at(LATER).await;
+    let again = served.restarted(LATER).await;
     assert_eq!((records, account(&again, "own").await.as_str()), (0, "own book 1576 available 2576, balance 0 held 240"));
 }
 
@@ -78,26 +77,17 @@ async fn holds_and_events_from_before_end_right_in_the_book() {
     assert_eq!(account(&served, "deep").await, "deep book -84 available 416");
     assert_eq!(account(&served, "sub").await, "sub book 937 available 937");
     // A void gives back to the book, never to what the platform holds.
-    let voided = admin.once("v").post("/v1/usage-events/o-1/void", json!({ "reason": "wrong", "customer": "own" })).await.ok();
+    let voided = admin.once("v").post("/v1/usage-events/default/o-1/void", json!({ "reason": "wrong", "customer": "own" })).await.ok();
     assert_eq!(voided["void"]["balance_cents"], 1896, "{voided}");
     assert_eq!(account(&served, "own").await, "own book 1896 available 2896");
     sound(&served).await;
 }
 
 /// As the migration lists it.
-async fn list(world: &World, name: &str, backend: Backend) {
+async fn list(world: &World, name: &str) {
     let tenant = world.tenant(name);
     let row = format!("insert into reclassifications (root_id, tenant_id, currency) values ({}, {}, 'EUR')", tenant.root.0, tenant.id.0);
-    match backend {
-        Backend::Memory | Backend::Sqlite => {
-            let mut file = sqlx::sqlite::SqliteConnectOptions::new().filename(&world.file).connect().await.unwrap();
-            sqlx::raw_sql(AssertSqlSafe(row)).execute(&mut file).await.unwrap();
-        }
-        Backend::Postgres | Backend::PostgresByRoot => {
-            let mut connection = sqlx::PgConnection::connect(world.url()).await.unwrap();
-            sqlx::raw_sql(AssertSqlSafe(row)).execute(&mut connection).await.unwrap();
-        }
-    }
+    world.sql(&row).await;
 }
 
 async fn on_balance(world: &World, name: &str, cents: i64) {
@@ -124,14 +114,14 @@ async fn each_balance_is_moved_once_whoever_comes_first(backend: Backend) {
         on_balance(&world, name, cents).await;
     }
     for name in ["owns", "owes", "was", "never"] {
-        list(&world, name, backend).await;
+        list(&world, name).await;
     }
     let first = world.engine.reclassify().await.unwrap();
     let books = "book of owns 500, book of owes -300, was 70, muster 1000, external of muster -1270";
     world.accounts(books).await;
     // What comes to a balance later is the platform's: the same names do nothing more.
     on_balance(&world, "owns", 40).await;
-    list(&world, "owns", backend).await;
+    list(&world, "owns").await;
     let second = world.engine.reclassify().await.unwrap();
     assert_eq!((first, second), (2, 0));
     world.accounts("owns 40, book of owns 500, book of owes -300, was 70, muster 1000, external of muster -1310").await;

@@ -157,6 +157,15 @@ impl Served {
         Self { running, admin, stripe, books: Arc::new(books) }
     }
 
+    /// The same database, closed and opened again.
+    pub async fn restarted(self, now: &str) -> Self {
+        let Self { running, admin, stripe, books } = self;
+        running.stop().await;
+        let running = start(&books, now, &stripe).await;
+        let admin = Asking { address: running.address, ..admin };
+        Self { running, admin, stripe, books }
+    }
+
     async fn over(books: Books) -> Self {
         let stripe = Arc::new(stand_in().await);
         let running = start(&books, NOW, &stripe).await;

@@ -310,6 +310,20 @@ impl World {
         world
     }
 
+    /// Changes records behind the server's back.
+    pub async fn sql(&self, statement: &str) {
+        use sqlx::ConnectOptions;
+        let statement = AssertSqlSafe(statement.to_owned());
+        match self.database {
+            Some(_) => drop(sqlx::raw_sql(statement).execute(&mut PgConnection::connect(self.url()).await.unwrap()).await.unwrap()),
+            None => {
+                let file = sqlx::sqlite::SqliteConnectOptions::new().filename(&self.file);
+                drop(sqlx::raw_sql(statement).execute(&mut file.connect().await.unwrap()).await.unwrap());
+            }
+        }
+        self.engine.invalidate();
+    }
+
     /// Of its PostgreSQL database.
     pub fn url(&self) -> &str {
         self.database.as_ref().unwrap().url()
@@ -405,6 +419,7 @@ impl World {
             collect: if terms["collect"] == "reseller" { Collect::Reseller } else { Collect::Platform },
             credit_limit: terms["credit_limit"].as_i64().map(Cents),
             on_exhausted: if terms["on_exhausted"] == "refuse" { OnExhausted::Refuse } else { OnExhausted::Post },
+            credit_cap: Cents(terms["credit_cap"].as_i64().unwrap_or(0)),
             from: instant(terms["from"].as_str().unwrap_or("2020-01-01T00:00:00Z")),
             until: terms["until"].as_str().map(instant),
         };

@@ -9,6 +9,7 @@ use crate::paying::PaymentSettings;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use std::io::Write;
+use store::credit_look::NAMED_MAX;
 use store::db::{Db, PostgresOptions};
 use store::sqlite::health::{Health, look_at_file};
 use wording::Locale;
@@ -137,6 +138,7 @@ fn judged(health: &Health) -> Vec<Check> {
             format!("{} sums or holds that cannot be (run `centwise verify`)", health.unbalanced),
         ),
         check("overdrawn", when(health.overdrawn, Status::Warning), format!("{} balances below their limit", health.overdrawn)),
+        check("credit", when(health.over_cap.len() as i64, Status::Warning), over_cap(&health.over_cap)),
         check(
             "unrated",
             when(health.unrated, Status::Warning),
@@ -158,6 +160,14 @@ fn judged(health: &Health) -> Vec<Check> {
             ),
         ),
     ]
+}
+
+/// From before there were caps, or a cap was lowered since: only the platform may let this be.
+fn over_cap(names: &[String]) -> String {
+    let listed = names.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let (count, more) = if names.len() > NAMED_MAX { (NAMED_MAX, " and more") } else { (names.len(), "") };
+    let colon = if names.is_empty() { "" } else { ": " };
+    format!("{count}{more} buyers with more credit than the platform lets their sellers give{colon}{listed}")
 }
 
 #[cfg(test)]

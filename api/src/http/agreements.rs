@@ -10,11 +10,13 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use ledger::{AccountKey, Balance};
 use rating::{AgreementId, Cents, Currency, Instant, TenantId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tenants::agreement::COMMISSION_BP_DEFAULT;
-use tenants::{Agreement, Collect, OnExhausted, Pricing, Tenant};
+use tenants::{Agreement, Authority, Collect, OnExhausted, Pricing, Tenant, TenantKind, authority};
 
 /// The terms of one link.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -46,6 +48,10 @@ pub struct AgreementBody {
     pub credit_limit_cents: Option<i64>,
     #[schema(value_type = String, example = "post")]
     pub on_exhausted: OnExhausted,
+    /// Of a reseller: how much credit it may give to each buyer that the platform collects from. Absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 10000)]
+    pub credit_cap_cents: Option<i64>,
     pub from: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
@@ -63,12 +69,17 @@ pub struct NewAgreementBody {
     pub rate_card: Option<String>,
     /// The buyer's share of what its own customers pay, in basis points.
     pub commission_bp: Option<u16>,
-    /// Where the buyer's money is: `platform` or `reseller`.
+    /// Where the buyer's money is: `platform` or `reseller`. A seller below the platform chooses once, for a new buyer, and
+    /// `platform` only where the platform collects from its own customers' sellers up to it; the platform may change it while
+    /// the buyer has nothing in either account.
     #[serde(default)]
     #[schema(value_type = String, example = "platform")]
     pub collect: Collect,
-    /// In minor units. Absent: no limit (postpaid); 0: prepaid.
+    /// In minor units. Absent: no limit (postpaid); 0: prepaid. With `collect: platform` a seller below the platform gives at
+    /// most its own `credit_cap_cents`.
     pub credit_limit_cents: Option<i64>,
+    /// Of a reseller: how much credit it may give to each buyer that the platform collects from. Default: none.
+    pub credit_cap_cents: Option<i64>,
     /// `post` or `refuse` usage that the balance does not cover.
     #[serde(default)]
     #[schema(value_type = String, example = "post")]
@@ -136,6 +147,7 @@ async fn shown(app: &App, terms: &Agreement) -> Result<AgreementBody, ApiProblem
         collect: terms.collect,
         credit_limit_cents: terms.credit_limit.map(|cents| cents.0),
         on_exhausted: terms.on_exhausted,
+        credit_cap_cents: (terms.credit_cap.0 > 0).then_some(terms.credit_cap.0),
         from: terms.from.to_string(),
         until: terms.until.map(|at| at.to_string()),
     })
@@ -149,11 +161,34 @@ pub async fn create_agreement(State(app): State<App>, key: MayWrite, write: Writ
     key.administers(&buyer)?;
     let terms = new.terms(&app, &key, &buyer).await?;
     let work = async {
-        app.records.create_agreement(&write.actor(&app, &key, None), &terms).await?;
+        if key.authority() == Authority::Platform {
+            check_accounts(&app, &terms).await?;
+        }
+        app.records.agree(&write.actor(&app, &key, None), key.authority(), &terms).await?;
         app.invalidate();
         Ok(Done::created(shown(&app, &terms).await?))
     };
     write.once(&app, &key, work).await
+}
+
+/// Who collects changes only while the buyer has nothing with either, and nothing is held: money of one is never the other's.
+async fn check_accounts(app: &App, terms: &Agreement) -> Result<(), ApiProblem> {
+    let others = app.records.agreements_of(&[terms.buyer]).await?;
+    if terms.seller == app.platform || !authority::changes_collect(terms, &others) {
+        return Ok(());
+    }
+    let currencies: BTreeSet<Currency> = others.iter().map(|other| other.currency).chain([terms.currency]).collect();
+    for currency in currencies {
+        for account in [AccountKey::balance(terms.buyer, currency), AccountKey::book(terms.buyer, currency)] {
+            let balance = app.engine.balance(account).await?;
+            if balance != Balance::default() {
+                let (kind, Balance { posted, held }) = (account.kind, balance);
+                let detail = format!("the buyer's {kind} must be at 0 with nothing held first: it has {posted} cents, {held} of them held");
+                return Err(ApiProblem::field("accounts_not_empty", "collect", detail));
+            }
+        }
+    }
+    Ok(())
 }
 
 impl NewAgreementBody {
@@ -180,10 +215,14 @@ impl NewAgreementBody {
             collect: self.collect,
             credit_limit: self.credit_limit_cents.map(Cents),
             on_exhausted: self.on_exhausted,
+            credit_cap: Cents(self.credit_cap_cents.unwrap_or(0)),
             from: self.from.unwrap_or_else(|| app.clock.now()),
             until: self.until,
         };
         terms.validate()?;
+        if terms.credit_cap > Cents::ZERO && buyer.kind != TenantKind::Reseller {
+            return Err(ApiProblem::field("invalid_field", "credit_cap_cents", "only a reseller gives credit"));
+        }
         Ok(terms)
     }
 }
@@ -207,6 +246,8 @@ pub async fn list_agreements(
 }
 
 /// End an agreement
+///
+/// A later end than before is agreed on like new terms.
 #[utoipa::path(post, path = "/v1/agreements/{agreement}/end", tag = "agreements", params(("agreement" = String, Path, description = "`agr_…`")),
     request_body = AgreementEnd, responses((status = 200, body = AgreementBody)))]
 pub async fn end_agreement(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
@@ -221,7 +262,7 @@ pub async fn end_agreement(State(app): State<App>, key: MayWrite, Path(id): Path
     let end: AgreementEnd = write.read()?;
     let work = async {
         let until = end.until.unwrap_or_else(|| app.clock.now());
-        let terms = app.records.end_agreement(&write.actor(&app, &key, None), id, until).await?;
+        let terms = app.records.end_agreement(&write.actor(&app, &key, None), key.authority(), id, until).await?;
         app.invalidate();
         Ok(Done::ok(shown(&app, &terms).await?))
     };

@@ -67,7 +67,8 @@ pub async fn get_commission(
     let currency = currency_of(&app, &reseller, query.currency.as_deref()).await?;
     let until = query.until.unwrap_or_else(|| app.clock.now().plus_micros(1));
     let mut records: HashMap<Seq, Record> = HashMap::new();
-    for account in [AccountKey::balance(reseller.id, currency), AccountKey::income(reseller.id, currency)] {
+    for of in [AccountKey::balance, AccountKey::book, AccountKey::income] {
+        let account = of(reseller.id, currency);
         records.extend(since(&app, account, query.from).await?.into_iter().map(|record| (record.seq, record)));
     }
     let within = records.values().filter(|record| record.received_at < until);

@@ -3,7 +3,7 @@
 use crate::auth::{self, Access, MayOperate, MayRead, MayWrite, tenant_named};
 use crate::http::accounts::currency_of;
 use crate::http::agreements::agreement_in_force;
-use crate::http::money::{MoneyBody, NewMove, may_move, move_by_hand};
+use crate::http::money::{MoneyBody, NewMove, account_by_hand, move_by_hand};
 use crate::http::page::{List, PageQuery};
 use crate::http::tenants::at_field;
 use crate::http::write::Write;
@@ -214,7 +214,7 @@ pub(super) async fn platform_collects(app: &App, tenant: &Tenant) -> Result<(), 
         Some((Collect::Platform, _)) => Ok(()),
         Some((Collect::Reseller, seller)) if seller == app.platform => Ok(()),
         Some(_) => Err(ApiProblem::field("not_collected_here", "tenant", "this tenant pays its reseller, who books what it receives")),
-        None => Err(ApiProblem::field("not_collected_here", "tenant", "this tenant has no agreement")),
+        None => Err(ApiProblem::field("no_agreement_in_force", "tenant", "this tenant has no agreement in force")),
     }
 }
 
@@ -229,11 +229,12 @@ pub async fn create_top_up(State(app): State<App>, key: MayWrite, write: Write) 
     let tenant = tenant_named(&app, &key, &new.tenant).await.map_err(|refused| at_field(refused, "tenant"))?;
     let by_hand = match new.method {
         Some(method) => method == TopUpMethod::Manual,
-        None => may_move(&app, &key, &tenant).await.is_ok(),
+        None => account_by_hand(&app, &key, &tenant, None).await.is_ok(),
     };
     if by_hand {
         let NewTopUp { tenant, cents, currency, reason, .. } = new;
-        let (status, body) = move_by_hand(&app, &key, &write, NewMove { kind: MoneyKind::TopUp, tenant, cents, currency, reason }).await?;
+        let (status, body) =
+            move_by_hand(&app, &key, &write, NewMove { kind: MoneyKind::TopUp, tenant, cents, currency, account: None, reason }).await?;
         return Ok((status, Json(TopUpAnswer::Manual(body.0))));
     }
     if tenant.kind == TenantKind::Platform {

@@ -1,6 +1,7 @@
 //! A quick look at a database: what `health-check` reports. Costs nothing that grows with the journal.
 
 use super::{audit, heads, sql};
+use crate::credit_look::OVER_CAP;
 use crate::db::Db;
 use crate::journal::{JournalError, Result, Seq, State};
 use crate::payments_look::{LATE_SECS, LOOK, Row, STUCK_SECS};
@@ -37,5 +38,6 @@ pub async fn look_at_database(db: &Db, now: Instant) -> Result<Health> {
         unbalanced: unbalanced(&state.accounts),
         overdrawn: overdrawn(&state.accounts, &limits),
         payments: payments.into(),
+        over_cap: sqlx::query_scalar(OVER_CAP).bind(now.micros()).fetch_all(&mut *snapshot).await?,
     })
 }

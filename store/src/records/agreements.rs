@@ -7,18 +7,18 @@ use super::{Actor, Change, Page, RecordError, Records, Result, audit, conflict, 
 use rating::{AgreementId, Cents, Instant, RateCardId, TenantId};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
-use tenants::{Agreement, Pricing, Tenant};
+use tenants::{Agreement, Authority, Pricing, Tenant, authority};
 
 macro_rules! columns {
     () => {
-        "a.id, a.buyer_id, a.seller_id, a.currency, a.pricing, a.rate_card_id, a.commission_bp, a.collect, a.credit_limit_cents, a.on_exhausted, a.from_at, a.until_at"
+        "a.id, a.buyer_id, a.seller_id, a.currency, a.pricing, a.rate_card_id, a.commission_bp, a.collect, a.credit_limit_cents, a.on_exhausted, a.credit_cap_cents, a.from_at, a.until_at"
     };
 }
 
 statements! {
     INSERT = concat!(
-        "insert into agreements (id, root_id, buyer_id, seller_id, currency, pricing, rate_card_id, commission_bp, collect, credit_limit_cents, on_exhausted, from_at, until_at)",
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict do nothing"
+        "insert into agreements (id, root_id, buyer_id, seller_id, currency, pricing, rate_card_id, commission_bp, collect, credit_limit_cents, on_exhausted, credit_cap_cents, author_id, from_at, until_at)",
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on conflict do nothing"
     );
     BY_ID = concat!("select ", columns!(), " from agreements a where a.id = $1");
     BY_BUYERS = concat!("select ", columns!(), " from agreements a where a.buyer_id in ($1) order by a.buyer_id, a.from_at");
@@ -42,6 +42,7 @@ struct AgreementRow {
     collect: String,
     credit_limit_cents: Option<i64>,
     on_exhausted: String,
+    credit_cap_cents: Option<i64>,
     from_at: i64,
     until_at: Option<i64>,
 }
@@ -62,6 +63,7 @@ impl AgreementRow {
             collect: from_word(&self.collect)?,
             credit_limit: self.credit_limit_cents.map(Cents),
             on_exhausted: from_word(&self.on_exhausted)?,
+            credit_cap: Cents(self.credit_cap_cents.unwrap_or(0)),
             from: Instant(self.from_at),
             until: self.until_at.map(Instant),
         })
@@ -72,27 +74,39 @@ impl AgreementRow {
 fn summary(terms: &Agreement) -> Value {
     json!({
         "buyer": terms.buyer, "seller": terms.seller, "currency": terms.currency, "terms": terms.pricing, "collect": terms.collect,
-        "credit_limit_cents": terms.credit_limit, "on_exhausted": terms.on_exhausted, "from": terms.from, "until": terms.until,
+        "credit_limit_cents": terms.credit_limit, "on_exhausted": terms.on_exhausted, "credit_cap_cents": terms.credit_cap, "from": terms.from, "until": terms.until,
     })
 }
 
 impl Records {
+    /// As the platform.
     pub async fn create_agreement(&self, actor: &Actor, terms: &Agreement) -> Result<()> {
+        self.agree(actor, Authority::Platform, terms).await
+    }
+
+    /// What is checked of a seller's own stays so: every other agreement below its root waits meanwhile.
+    pub async fn agree(&self, actor: &Actor, by: Authority, terms: &Agreement) -> Result<()> {
         write!(self, |tx| {
             let buyer = tenant_held(tx, terms.buyer).await.map_err(no_buyer)?;
-            insert(tx, std::slice::from_ref(terms), HashMap::new()).await?;
+            check_authority(tx, by, &buyer, terms, actor.at).await?;
+            insert(tx, actor, std::slice::from_ref(terms), HashMap::new()).await?;
             audit::append(tx, actor, &changed(terms, buyer.root, "create", None)).await
         })
     }
 
-    /// Sets the end (exclusive). It may be moved until it meets the next agreement of the buyer.
-    pub async fn end_agreement(&self, actor: &Actor, id: AgreementId, until: Instant) -> Result<Agreement> {
+    /// Sets the end (exclusive). It may be moved until it meets the next agreement of the buyer; to let terms last longer is to
+    /// agree on them anew.
+    pub async fn end_agreement(&self, actor: &Actor, by: Authority, id: AgreementId, until: Instant) -> Result<Agreement> {
         write!(self, |tx| {
             let buyer = agreement_in(tx, id).await?.buyer;
-            let root = tenant_held(tx, buyer).await?.root;
+            let buyer = tenant_held(tx, buyer).await?;
+            let root = buyer.root;
             let mut terms = agreement_in(tx, id).await?;
-            let before = summary(&terms);
+            let (before, ended) = (summary(&terms), terms.until);
             terms.until = Some(until);
+            if ended.is_some_and(|ended| ended < until) {
+                check_authority(tx, by, &buyer, &terms, actor.at).await?;
+            }
             check_period(&terms)?;
             check_overlap(&terms, &of_buyers_in(tx, &[terms.buyer]).await?)?;
             change!(tx, END, id.0, until.micros())?;
@@ -131,6 +145,19 @@ fn changed(terms: &Agreement, root: TenantId, action: &'static str, before: Opti
     Change { tenant: terms.buyer, root, resource: "agreement", id: terms.id.to_string(), action, before, after }
 }
 
+/// Terms are checked against what the buyer's sellers may when they come into force.
+async fn check_authority(tx: &mut Tx<'_>, by: Authority, buyer: &Tenant, terms: &Agreement, now: Instant) -> Result<()> {
+    if by == Authority::Platform {
+        return Ok(());
+    }
+    let of_path = of_buyers_in(tx, &buyer.path).await?;
+    let at = terms.from.max(now);
+    let sellers = buyer.path.iter().skip(1).filter(|id| **id != buyer.id);
+    let sellers: Vec<Option<&Agreement>> = sellers.map(|id| of_path.iter().find(|of| of.buyer == *id && of.in_force(at))).collect();
+    let others: Vec<Agreement> = of_path.iter().filter(|other| other.buyer == buyer.id).cloned().collect();
+    Ok(authority::check_seller(terms, &sellers, &others)?)
+}
+
 fn no_buyer(error: RecordError) -> RecordError {
     match error {
         RecordError::NotFound { .. } => RecordError::NotFound { what: "buyer" },
@@ -149,7 +176,7 @@ async fn of_buyers_in(tx: &mut Tx<'_>, buyers: &[TenantId]) -> Result<Vec<Agreem
 }
 
 /// Checks and inserts agreements of buyers whose roots are held. `tenants`: those just created in this transaction, without agreements yet.
-pub(super) async fn insert(tx: &mut Tx<'_>, new: &[Agreement], mut tenants: HashMap<TenantId, Tenant>) -> Result<()> {
+pub(super) async fn insert(tx: &mut Tx<'_>, author: &Actor, new: &[Agreement], mut tenants: HashMap<TenantId, Tenant>) -> Result<()> {
     let stored: Vec<TenantId> = new.iter().map(|terms| terms.buyer).filter(|id| !tenants.contains_key(id)).collect();
     let mut periods: HashMap<TenantId, Vec<Agreement>> = HashMap::with_capacity(new.len());
     for terms in of_buyers_in(tx, &stored).await? {
@@ -181,6 +208,8 @@ pub(super) async fn insert(tx: &mut Tx<'_>, new: &[Agreement], mut tenants: Hash
         row.2.as_str(),
         row.0.credit_limit.map(|cents| cents.0),
         row.3.as_str(),
+        (row.0.credit_cap > Cents::ZERO).then_some(row.0.credit_cap.0),
+        author.tenant.0,
         row.0.from.micros(),
         row.0.until.map(|at| at.micros()),
     );

@@ -7,6 +7,7 @@ use super::{Actor, Change, RecordError, Records, Result, agreements, audit, chec
 use rating::TenantId;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
+use tenants::tenant::check_reserved;
 use tenants::{Agreement, CHAIN_LINKS_MAX, Tenant, TenantKind};
 
 statements! {
@@ -65,7 +66,7 @@ impl Records {
             hold_roots(tx, new, &held).await?;
             insert(tx, new).await?;
             let known = new.iter().map(|new| (new.tenant.id, new.tenant.clone())).collect();
-            agreements::insert(tx, terms, known).await?;
+            agreements::insert(tx, actor, terms, known).await?;
             let change = Change {
                 tenant: by.id,
                 root: by.root,
@@ -158,6 +159,7 @@ fn check(tenant: &Tenant, parent: Option<&Tenant>) -> Result<()> {
         (kind, Some(parent)) => (kind, Some(parent)),
         (_, None) => return Err(RecordError::NotFound { what: "seller" }),
     };
+    check_reserved(kind, &tenant.external_id).map_err(|refused| invalid(refused.field, refused.expected))?;
     if let Some(parent) = parent {
         check_parent(parent)?;
     }

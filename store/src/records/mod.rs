@@ -63,6 +63,7 @@ pub use top_ups::{Created, Origin, TopUp, TopUpState};
 pub use versions::{CardVersion, NewVersion, VersionStatus};
 
 use crate::db::Db;
+use ::tenants::NotAllowed;
 use rating::{Instant, TenantId, ids::ApiKeyId};
 
 /// Rows of one page of a list.
@@ -93,14 +94,17 @@ pub enum RecordError {
     #[error("there is no such {what}")]
     NotFound { what: &'static str },
     /// The caller sees several roots that use this name: it must use the id.
-    #[error("several tenants are called {external_id}; use the id instead")]
-    Ambiguous { external_id: String },
+    #[error("several tenants are called {external_id:?}; use the id instead: {}", ids_of(candidates))]
+    Ambiguous { external_id: String, candidates: Vec<TenantId> },
     /// What is asked contradicts what is stored.
     #[error("{field}: {detail}")]
     Conflict { field: &'static str, detail: String },
     /// What is asked makes no sense by itself.
     #[error("{field}: {detail}")]
     Invalid { field: &'static str, detail: String },
+    /// Not for who asks to set.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
     #[error("the database failed: {0}")]
     Db(sqlx::Error),
 }
@@ -113,6 +117,10 @@ impl From<sqlx::Error> for RecordError {
             _ => Self::Db(error),
         }
     }
+}
+
+fn ids_of(tenants: &[TenantId]) -> String {
+    tenants.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 pub type Result<T, E = RecordError> = std::result::Result<T, E>;

@@ -12,7 +12,7 @@ use serde::de::{DeserializeOwned, IntoDeserializer};
 use sqlx::{Connection, PgPool, SqliteConnection};
 use tokio::sync::MutexGuard;
 
-/// Rows of one multi-row insert. Times the widest row (13 columns) this stays far below SQLite's 32,766 parameters.
+/// Rows of one multi-row insert. Times the widest row (15 columns) this stays far below SQLite's 32,766 parameters.
 pub(super) const ROWS_PER_STATEMENT: usize = 500;
 /// Values of one `in` list.
 pub(super) const VALUES_PER_STATEMENT: usize = 512;

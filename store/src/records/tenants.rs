@@ -17,7 +17,7 @@ statements! {
     BY_ID = concat!("select ", columns!(), " from tenants where id = $1");
     BY_IDS = concat!("select ", columns!(), " from tenants where id in ($1)");
     PLATFORM = concat!("select ", columns!(), " from tenants where kind = 'platform'");
-    BY_EXTERNAL_ID = concat!("select ", columns!(), " from tenants where external_id = $1 limit 2");
+    BY_EXTERNAL_ID = concat!("select ", columns!(), " from tenants where external_id = $1 order by id limit $2");
     BY_EXTERNAL_ID_IN_ROOT = concat!("select ", columns!(), " from tenants where external_id = $1 and root_id = $2");
     CHILDREN = concat!("select ", columns!(), " from tenants where parent_id = $1 and id > $2 order by id limit $3");
     BELOW = concat!("select ", columns!(), " from tenants where path >= $1 and path < $2 order by path limit $3");
@@ -27,6 +27,9 @@ statements! {
     OPEN_CHILD = "select id from tenants where parent_id = $1 and closed_at is null limit 1";
     CLOSE = "update tenants set closed_at = $2 where id = $1 and closed_at is null";
 }
+
+/// Tenants of one name that a refusal lists.
+const CANDIDATES_MAX: i64 = 10;
 
 /// What to change; `None` leaves it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -141,19 +144,27 @@ impl Records {
         read!(self, fetch_optional as TenantRow, PLATFORM)?.map(TenantRow::tenant).transpose()
     }
 
-    /// The tenant of this name in the subtree of `caller`. Only the platform can find several
-    /// ([`RecordError::Ambiguous`]): names are unique within a root.
+    /// The tenant of this name in the subtree of `caller`: of its own root first, where names are unique. Only the platform
+    /// sees others, and can find several there ([`RecordError::Ambiguous`]).
     pub async fn tenant_by_external_id(&self, caller: &Tenant, external_id: &str) -> Result<Option<Tenant>> {
-        let rows = if caller.kind == TenantKind::Platform {
-            read!(self, fetch_all as TenantRow, BY_EXTERNAL_ID, external_id)?
-        } else {
-            read!(self, fetch_all as TenantRow, BY_EXTERNAL_ID_IN_ROOT, external_id, caller.root.0)?
+        let own = read!(self, fetch_optional as TenantRow, BY_EXTERNAL_ID_IN_ROOT, external_id, caller.root.0)?;
+        let found = match own {
+            Some(own) => Some(own),
+            None if caller.kind == TenantKind::Platform => self.only_one(external_id).await?,
+            None => None,
         };
-        if rows.len() > 1 {
-            return Err(RecordError::Ambiguous { external_id: external_id.to_owned() });
-        }
-        let found = rows.into_iter().next().map(TenantRow::tenant).transpose()?;
+        let found = found.map(TenantRow::tenant).transpose()?;
         Ok(found.filter(|tenant| tenant.path.starts_with(&caller.path)))
+    }
+
+    /// Of this name in any root.
+    async fn only_one(&self, external_id: &str) -> Result<Option<TenantRow>> {
+        let mut rows = read!(self, fetch_all as TenantRow, BY_EXTERNAL_ID, external_id, CANDIDATES_MAX)?;
+        if rows.len() > 1 {
+            let candidates = rows.iter().map(|row| TenantId(row.id)).collect();
+            return Err(RecordError::Ambiguous { external_id: external_id.to_owned(), candidates });
+        }
+        Ok(rows.pop())
     }
 
     /// The tenant and its sellers, from the tenant itself up to the platform. Empty: no such tenant.

@@ -2,6 +2,7 @@
 //! journal; the whole audit is `verify`.
 
 use super::states::{self, Accounts};
+use crate::credit_look;
 use crate::journal::Result;
 use crate::payments_look::{IS_MIGRATED, LATE_SECS, LOOK, PaymentsLook, Row, STUCK_SECS};
 use crate::records::{Undelivered, late_and_lately, undelivered};
@@ -19,7 +20,7 @@ const LIMITS: &str = "select buyer_id, credit_limit_cents from agreements \
      where credit_limit_cents is not null and from_at <= ? and (until_at is null or until_at > ?)";
 
 /// What a look at the database found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Health {
     pub records: i64,
     pub last_record_at: Option<Instant>,
@@ -33,6 +34,8 @@ pub struct Health {
     /// Prepaid balances below their limit.
     pub overdrawn: i64,
     pub payments: PaymentsLook,
+    /// Buyers with more credit than their sellers may give; at most one more than are named.
+    pub over_cap: Vec<String>,
     /// Notices that did not arrive.
     pub undelivered: Undelivered,
 }
@@ -55,6 +58,7 @@ pub async fn look_at_file(file: &Path, now: Instant) -> Result<Health> {
         unbalanced: unbalanced(&accounts),
         overdrawn: overdrawn(&accounts, &limits),
         payments: payments(&mut snapshot, now).await?,
+        over_cap: over_cap(&mut snapshot, now).await?,
     })
 }
 
@@ -66,6 +70,14 @@ async fn payments(conn: &mut SqliteConnection, now: Instant) -> Result<PaymentsL
     let (late, stuck) = (now.plus_secs(-LATE_SECS).micros(), now.plus_secs(-STUCK_SECS).micros());
     let row: Row = sqlx::query_as(LOOK).bind(late).bind(stuck).fetch_one(conn).await?;
     Ok(row.into())
+}
+
+/// Likewise no caps.
+async fn over_cap(conn: &mut SqliteConnection, now: Instant) -> Result<Vec<String>> {
+    if count(conn, credit_look::IS_MIGRATED).await? == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(sqlx::query_scalar(credit_look::OVER_CAP).bind(now.micros()).fetch_all(conn).await?)
 }
 
 /// Likewise no notices.

@@ -35,7 +35,7 @@ mod wall;
 
 use super::*;
 use crate::db::{Db, PostgresOptions};
-use ::tenants::{Agreement, ApiKey, Collect, OnExhausted, Pricing, Scope, Tenant, TenantKind};
+use ::tenants::{Agreement, ApiKey, Authority, Collect, NotAllowed, OnExhausted, Pricing, Scope, Tenant, TenantKind};
 use rating::card::CardDoc;
 use rating::{AgreementId, Cents, Currency, RateCardId};
 use smallvec::SmallVec;
@@ -125,6 +125,7 @@ fn commission(id: i64, buyer: &Tenant, from: i64, until: Option<i64>) -> Agreeme
         collect: Collect::Reseller,
         credit_limit: Some(Cents(5)),
         on_exhausted: OnExhausted::Refuse,
+        credit_cap: Cents(9),
         from: at(from),
         until: until.map(at),
     }
@@ -190,7 +191,8 @@ impl World {
 fn refused<T: std::fmt::Debug>(result: Result<T>) -> String {
     match result.unwrap_err() {
         RecordError::NotFound { what } => format!("not found {what}"),
-        RecordError::Ambiguous { external_id } => format!("ambiguous {external_id}"),
+        RecordError::Ambiguous { external_id, .. } => format!("ambiguous {external_id}"),
+        RecordError::NotAllowed(NotAllowed { code, field, .. }) => format!("{code} {field}"),
         RecordError::Conflict { field, .. } => format!("conflict {field}"),
         RecordError::Invalid { field, .. } => format!("invalid {field}"),
         RecordError::Db(error) => panic!("{error}"),

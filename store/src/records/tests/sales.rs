@@ -40,10 +40,10 @@ async fn agreements_of_a_buyer_never_overlap(world: World) {
     records.create_agreement(&world.by(), &between).await.unwrap();
     assert_eq!(records.agreements_of(&[muster.id, world.platform.id]).await.unwrap(), [first.clone(), between.clone(), last.clone()]);
 
-    assert_eq!(refused(records.end_agreement(&world.by(), between.id, at(301)).await), "conflict from");
-    assert_eq!(refused(records.end_agreement(&world.by(), between.id, at(200)).await), "invalid until");
-    assert_eq!(refused(records.end_agreement(&world.by(), AgreementId(77), at(200)).await), "not found agreement");
-    let ended = records.end_agreement(&world.by(), between.id, at(250)).await.unwrap();
+    assert_eq!(refused(records.end_agreement(&world.by(), Authority::Platform, between.id, at(301)).await), "conflict from");
+    assert_eq!(refused(records.end_agreement(&world.by(), Authority::Platform, between.id, at(200)).await), "invalid until");
+    assert_eq!(refused(records.end_agreement(&world.by(), Authority::Platform, AgreementId(77), at(200)).await), "not found agreement");
+    let ended = records.end_agreement(&world.by(), Authority::Platform, between.id, at(250)).await.unwrap();
     assert_eq!(ended, Agreement { until: Some(at(250)), ..between });
     assert_eq!(records.agreement(ended.id).await.unwrap(), Some(ended.clone()));
     let page = records.agreements_by_buyer(muster.id, Some(first.id), 1).await.unwrap();
