@@ -315,10 +315,13 @@ impl World {
         use sqlx::ConnectOptions;
         let statement = AssertSqlSafe(statement.to_owned());
         match self.database {
-            Some(_) => drop(sqlx::raw_sql(statement).execute(&mut PgConnection::connect(self.url()).await.unwrap()).await.unwrap()),
+            Some(_) => {
+                let mut connection = PgConnection::connect(self.url()).await.unwrap();
+                sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+            }
             None => {
                 let file = sqlx::sqlite::SqliteConnectOptions::new().filename(&self.file);
-                drop(sqlx::raw_sql(statement).execute(&mut file.connect().await.unwrap()).await.unwrap());
+                sqlx::raw_sql(statement).execute(&mut file.connect().await.unwrap()).await.unwrap();
             }
         }
         self.engine.invalidate();
