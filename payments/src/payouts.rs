@@ -5,10 +5,12 @@
 //! moves, then the balance is debited, then the money is sent), then *paid* or *failed*.
 //!
 //! Invariants: what all payouts of a purse hold together never exceeds what had accrued at the end of the latest of
-//! their periods; every step may be done again, by any process, after a crash at any instant: postings have keys that
+//! their periods, nor, when each is made and when it is sent, what of it came in from customers (`withheld.rs`); every step may be done again, by any process, after a crash at any instant: postings have keys that
 //! follow from the row, so does the call to the provider, and the row's version lets one process go on.
 
 mod bank;
+mod cover;
+mod customers;
 mod earnings;
 mod files;
 mod month;
@@ -20,8 +22,10 @@ mod settle;
 mod statements;
 #[cfg(test)]
 mod tests;
+mod withheld;
 
 pub use bank::{BadAccount, FILE_PAYOUTS_MAX, bank_account};
+pub use cover::Cover;
 pub use earnings::{Purse, moves};
 pub use files::{Made, Skipped};
 pub use month::{BadMonth, Month};
@@ -29,6 +33,7 @@ pub use payable::{Payable, Standing};
 pub use payees::{HOLD_BACK_DAYS_DEFAULT, MINIMUM_CENTS_DEFAULT, Onboarding, default_settings};
 pub use runs::{Considered, Outcome, RUN_RESELLERS_MAX, Reason};
 pub use statements::{MonthView, STATEMENT_RECORDS_MAX};
+pub use withheld::Withheld;
 
 use crate::provider::{Provider, ProviderError};
 use jiff::tz::TimeZone;

@@ -42,6 +42,7 @@ mod served;
 mod speak;
 mod stripe_peer;
 mod tampering;
+mod unpaid_usage;
 mod usage;
 mod webhooks;
 mod world;

@@ -1,7 +1,7 @@
 //! `/v1/commissions/statement`: everything that moved a reseller's balance in one month, to the cent; `/v1/commissions/payable`:
 //! what of it can be paid out.
 
-use crate::auth::{Access, MayRead, tenant_named};
+use crate::auth::{Access, MayRead, tenant_by_id, tenant_named};
 use crate::http::accounts::currency_of;
 use crate::http::entries::{self, EntryBody};
 use crate::http::page::{List, PageQuery};
@@ -13,7 +13,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use payments::payouts::{MonthView, Payouts, Purse, default_settings, moves};
+use payments::payouts::{Cover, MonthView, Payouts, Purse, default_settings, moves};
 use rating::Cents;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -282,7 +282,19 @@ pub struct PayableQuery {
     pub currency: Option<String>,
 }
 
-/// payable = accrued − paid out, at most what the balance has, at least the minimum.
+/// What a customer, or a reseller below, owes, and what of the commission is withheld because of it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct WithheldBody {
+    #[schema(example = "acme-42")]
+    pub customer: String,
+    /// How far below zero it is.
+    #[schema(example = 4000)]
+    pub shortfall_cents: i64,
+    #[schema(example = 1000)]
+    pub withheld_cents: i64,
+}
+
+/// payable = accrued − withheld − paid out, at most what the balance has, at least the minimum.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct PayableBody {
     #[schema(example = "muster-telecom")]
@@ -297,6 +309,17 @@ pub struct PayableBody {
     /// Commission from the beginning up to the end of the period.
     #[schema(example = 10000)]
     pub accrued_cents: i64,
+    /// The same since then; not payable yet, and the first to bear what is withheld. Negative: voids.
+    #[schema(example = 0)]
+    pub later_cents: i64,
+    /// Commission, of any month, from customers who have not paid: each seller up the chain withholds up to its own.
+    #[schema(example = 0)]
+    pub withheld_cents: i64,
+    /// The largest first, at most 100.
+    pub withheld_by_customer: Vec<WithheldBody>,
+    /// How many there are.
+    #[schema(example = 0)]
+    pub withheld_customers: usize,
     /// Payouts that are due, on their way or paid.
     #[schema(example = 4000)]
     pub paid_out_cents: i64,
@@ -311,6 +334,25 @@ pub struct PayableBody {
     /// What the next period begins with; negative: to be earned back first.
     #[schema(example = 0)]
     pub carried_cents: i64,
+    /// What went out and is commission no more (a void, a refund, a lost dispute): it blocks payouts until later commission
+    /// has made up for it.
+    #[schema(example = 0)]
+    pub debt_cents: i64,
+}
+
+/// Customers listed under `withheld_by_customer`.
+const WITHHELD_LISTED_MAX: usize = 100;
+
+async fn withheld_of(app: &App, cover: &Cover) -> Result<Vec<WithheldBody>, ApiProblem> {
+    let mut listed = Vec::new();
+    for one in cover.withheld.iter().take(WITHHELD_LISTED_MAX) {
+        listed.push(WithheldBody {
+            customer: tenant_by_id(app, one.tenant).await?.external_id.clone(),
+            shortfall_cents: one.shortfall.0,
+            withheld_cents: one.cents.0,
+        });
+    }
+    Ok(listed)
 }
 
 /// Read what of a reseller's commission can be paid out
@@ -326,7 +368,7 @@ pub async fn get_payable(State(app): State<App>, key: MayRead, Query(query): Que
     settings.currency = purse.account.currency;
     let now = app.clock.now();
     let period = app.payouts.period_due(&settings, now);
-    let standing = app.payouts.standing(&settings, period, now).await?;
+    let (standing, cover) = app.payouts.standing(&settings, period, now).await?;
     let payable = standing.payable().map_err(|error| ApiProblem::internal(&error))?;
     Ok(Json(PayableBody {
         reseller: reseller.external_id.clone(),
@@ -334,10 +376,15 @@ pub async fn get_payable(State(app): State<App>, key: MayRead, Query(query): Que
         period: period.to_string(),
         hold_back_days: settings.hold_back_days,
         accrued_cents: standing.accrued.0,
+        later_cents: standing.later.0,
+        withheld_cents: standing.withheld.0,
+        withheld_by_customer: withheld_of(&app, &cover).await?,
+        withheld_customers: cover.withheld.len(),
         paid_out_cents: standing.paid_out.0,
         available_cents: standing.available.0,
         minimum_cents: standing.minimum.0,
         payable_cents: payable.cents.0,
         carried_cents: payable.carried.0,
+        debt_cents: payable.debt.0,
     }))
 }

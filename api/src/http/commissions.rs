@@ -48,7 +48,7 @@ pub struct CommissionBody {
     /// received − paid.
     #[schema(example = 100)]
     pub commission_cents: i64,
-    /// The balance now: with collection by the platform this is what is payable.
+    /// The balance now. What of it can be paid out, `/v1/commissions/payable` says.
     #[schema(example = 100)]
     pub accrued_cents: i64,
 }

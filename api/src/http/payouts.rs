@@ -110,12 +110,15 @@ pub struct PayoutConsidered {
     pub currency: &'static str,
     #[schema(example = "2026-10")]
     pub period: String,
-    /// `created`, `would_be_created`, `exists`, `nothing_payable`, `below_minimum`, `frozen` (a payment below
-    /// is disputed) or `unfinished` (the next run goes on).
+    /// `created`, `would_be_created`, `exists`, `nothing_payable`, `withheld` (customers owe it), `below_minimum`, `frozen`
+    /// (a payment below is disputed) or `unfinished` (the next run goes on).
     #[schema(example = "created")]
     pub outcome: &'static str,
     #[schema(example = 6000)]
     pub payable_cents: i64,
+    /// Commission of customers who have not paid.
+    #[schema(example = 0)]
+    pub withheld_cents: i64,
     /// What the next period begins with.
     #[schema(example = 0)]
     pub carried_cents: i64,
@@ -217,7 +220,11 @@ pub async fn create_payout(State(app): State<App>, key: MayOperate, write: Write
 
 fn nothing(considered: &Considered) -> ApiProblem {
     let carried = considered.payable.map_or(0, |payable| payable.carried.0);
-    ApiProblem::new("not_payable", format!("{}: {carried} cents are carried forward", word(&considered.outcome)))
+    let (word, withheld) = (word(&considered.outcome), considered.withheld);
+    ApiProblem::new(
+        "not_payable",
+        format!("{word}: {carried} cents are carried forward, {withheld} are withheld for want of money from customers"),
+    )
 }
 
 fn word(outcome: &Outcome) -> &'static str {
@@ -226,6 +233,7 @@ fn word(outcome: &Outcome) -> &'static str {
         Outcome::Would(_) => "would_be_created",
         Outcome::No(Reason::Exists) => "exists",
         Outcome::No(Reason::NothingPayable) => "nothing_payable",
+        Outcome::No(Reason::Withheld) => "withheld",
         Outcome::No(Reason::BelowMinimum) => "below_minimum",
         Outcome::No(Reason::Frozen) => "frozen",
         Outcome::No(Reason::Unfinished) => "unfinished",
@@ -272,6 +280,7 @@ async fn considered_body(app: &App, actor: &Actor, considered: Considered, send:
         period: considered.period.to_string(),
         outcome,
         payable_cents: considered.payable.map_or(0, |payable| payable.cents.0),
+        withheld_cents: considered.withheld.0,
         carried_cents: considered.payable.map_or(0, |payable| payable.carried.0),
         payout,
         error,

@@ -4,13 +4,14 @@
 //! by position, so a record that was posted at midnight's last instant and written behind one of the next day counts into
 //! the next month. So opening + Σ = closing holds at every position, and a closed month never changes.
 
+use super::customers::grow;
 use super::month::Month;
 use super::{Payouts, Result};
 use jiff::tz::TimeZone;
 use ledger::{AccountKey, Settlement};
 use rating::{Cents, Instant, Overflow, TenantId};
 use store::journal::{Kind, Of, Record, RecordQuery, Seq};
-use store::records::{CommissionMonth, MoveKind, Sum};
+use store::records::{CommissionMonth, CommissionPosition, MoveKind, Sum};
 
 /// Records read and stored as one step.
 const STEP_RECORDS: usize = 5_000;
@@ -148,7 +149,12 @@ impl Payouts {
         let mut read = 0;
         while read < records_max {
             let latest = self.latest(purse).await?;
+            let position = self.position(purse).await?;
             let after = latest.as_ref().map(|row| row.through);
+            if let Some(through) = after.filter(|&through| position.is_none_or(|position| position.through < through)) {
+                read += self.catch_up(purse, position, through).await?;
+                continue;
+            }
             let query = RecordQuery { of: Of::Account(purse.account), after, newest_first: false, limit: STEP_RECORDS };
             let records = self.journal().read(&query).await?;
             let opening = match (&latest, records.first()) {
@@ -161,13 +167,43 @@ impl Payouts {
                 close_what_is_over(&mut rows, now, &self.zone);
             }
             read += records.len().max(1);
-            let stored = rows.last() == latest.as_ref() || self.records.add_commission_months(latest.as_ref(), &rows).await?;
+            let customers = (!records.is_empty()).then(|| grow(purse, position, true, &records)).transpose()?;
+            let is_same = customers.is_none() && rows.last() == latest.as_ref();
+            let stored = is_same || self.records.add_commission(latest.as_ref(), &rows, customers.as_ref()).await?;
             // Another process was faster: what it stored is where to go on.
             if stored && is_end {
                 return Ok(Reached::Now);
             }
         }
         Ok(Reached::More)
+    }
+
+    /// Adds up by customer what the months have already: all of an installation that had none before. How many records.
+    async fn catch_up(&self, purse: Purse, position: Option<CommissionPosition>, through: Seq) -> Result<usize> {
+        let after = position.map(|position| position.through);
+        let query = RecordQuery { of: Of::Account(purse.account), after, newest_first: false, limit: STEP_RECORDS };
+        let mut records = self.journal().read(&query).await?;
+        let read = records.len().max(1);
+        let is_end = records.len() < STEP_RECORDS || records.last().is_none_or(|last| last.seq >= through);
+        records.retain(|record| record.seq <= through);
+        let mut grown = grow(purse, position, self.has_all(purse).await?, &records)?;
+        if is_end {
+            grown.after.through = through;
+        }
+        self.records.add_commission(None, &[], Some(&grown)).await?;
+        Ok(read)
+    }
+
+    /// Whether no record of the reseller is gone that the months know.
+    async fn has_all(&self, purse: Purse) -> Result<bool> {
+        let Some(beginning) = self.journal().beginning(purse.root).await? else { return Ok(true) };
+        let tenant = self.records.tenant(purse.account.tenant).await?;
+        Ok(tenant.is_some_and(|tenant| tenant.created_at >= beginning.from))
+    }
+
+    async fn position(&self, purse: Purse) -> Result<Option<CommissionPosition>> {
+        let AccountKey { tenant, currency, .. } = purse.account;
+        Ok(self.records.commission_position(purse.root, tenant, currency).await?)
     }
 
     /// How far it was added up.

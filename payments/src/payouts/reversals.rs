@@ -70,7 +70,7 @@ impl Payouts {
             (PayoutState::Due, PayoutMethod::Bank) => {
                 let settings = self.records.payout_settings(payout.tenant).await?;
                 let bank = settings.and_then(|settings| settings.bank);
-                self.check_covered(payout).await?;
+                self.check_payable(payout, now).await?;
                 // The reference keeps it out of files, should this be all that comes of it.
                 let (begun_at, next_at, reference) = (Some(now), Some(now), by_hand.clone());
                 let begun = Payout { state: PayoutState::Paying, bank, begun_at, next_at, reference, ..payout.clone() };

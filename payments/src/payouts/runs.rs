@@ -1,15 +1,17 @@
 //! Which payouts are due: the last period of every reseller whose hold-back is over. May run at any time, as often as
 //! wanted, in several processes: a period has one payout.
 
+use super::cover::Cover;
 use super::earnings::{Purse, Reached};
 use super::month::Month;
 use super::payable::{Payable, Standing};
+use super::settle::purse_of;
 use super::statements::STATEMENT_RECORDS_MAX;
 use super::{Error, Payouts, Result, refused};
 use ledger::AccountKey;
 use rating::ids::PayoutId;
 use rating::{Cents, Currency, Instant, TenantId};
-use store::records::{Actor, Payout, PayoutMethod, PayoutSettings, PayoutState};
+use store::records::{Actor, Payout, PayoutMethod, PayoutSettings, PayoutState, PayoutSums};
 
 const DAY_SECS: i64 = 86_400;
 /// Resellers considered by one call.
@@ -24,6 +26,8 @@ pub enum Reason {
     Exists,
     /// Nothing was earned, more was taken back, or it is spent.
     NothingPayable,
+    /// It was earned from customers who owe it.
+    Withheld,
     BelowMinimum,
     /// A payment of a tenant below is disputed: the money may have to be given back.
     Frozen,
@@ -46,6 +50,7 @@ pub struct Considered {
     pub currency: Currency,
     pub period: Month,
     pub payable: Option<Payable>,
+    pub withheld: Cents,
     pub outcome: Outcome,
 }
 
@@ -92,18 +97,19 @@ impl Payouts {
             return Err(refused("held_back", format!("commission of {period} is held back for {} days", settings.hold_back_days)));
         }
         let PayoutSettings { tenant, currency, root, .. } = *settings;
-        let said = |payable, outcome| Considered { tenant, currency, period, payable, outcome };
+        let said = |payable, withheld, outcome| Considered { tenant, currency, period, payable, withheld, outcome };
         for _ in 0..LOOKS_MAX {
             if self.records.payout_of_period(root, tenant, currency, period.0).await?.is_some() {
-                return Ok(said(None, Outcome::No(Reason::Exists)));
+                return Ok(said(None, Cents::ZERO, Outcome::No(Reason::Exists)));
             }
-            let standing = match self.standing(settings, period, now).await {
-                Err(Error::Unfinished) => return Ok(said(None, Outcome::No(Reason::Unfinished))),
+            let (standing, _) = match self.standing(settings, period, now).await {
+                Err(Error::Unfinished) => return Ok(said(None, Cents::ZERO, Outcome::No(Reason::Unfinished))),
                 other => other?,
             };
             let payable = standing.payable()?;
             let outcome = match payable.cents {
-                Cents::ZERO if payable.carried > Cents::ZERO && standing.available > Cents::ZERO => Outcome::No(Reason::BelowMinimum),
+                Cents::ZERO if standing.most()? > Cents::ZERO => Outcome::No(Reason::BelowMinimum),
+                Cents::ZERO if standing.is_withheld()? => Outcome::No(Reason::Withheld),
                 Cents::ZERO => Outcome::No(Reason::NothingPayable),
                 _ if self.is_frozen(tenant).await? => Outcome::No(Reason::Frozen),
                 cents if dry_run => Outcome::Would(cents),
@@ -115,7 +121,7 @@ impl Payouts {
                     Outcome::Created(Box::new(new))
                 }
             };
-            return Ok(said(Some(payable), outcome));
+            return Ok(said(Some(payable), standing.withheld, outcome));
         }
         Err(Error::Busy)
     }
@@ -124,13 +130,87 @@ impl Payouts {
     ///
     /// # Errors
     /// `Unfinished`; the journal or the records cannot be read.
-    pub async fn standing(&self, settings: &PayoutSettings, period: Month, now: Instant) -> Result<Standing> {
+    pub async fn standing(&self, settings: &PayoutSettings, period: Month, now: Instant) -> Result<(Standing, Cover)> {
         let PayoutSettings { root, tenant, currency, minimum, .. } = *settings;
         let purse = Purse { root, account: AccountKey::balance(tenant, currency) };
+        let payouts = self.records.payouts_counting(root, tenant, currency).await?;
+        let (standing, cover) = self.standing_beside(purse, period, payouts, now).await?;
+        Ok((Standing { minimum, ..standing }, cover))
+    }
+
+    /// The same beside other payouts.
+    pub(super) async fn standing_beside(
+        &self,
+        purse: Purse,
+        period: Month,
+        payouts: PayoutSums,
+        now: Instant,
+    ) -> Result<(Standing, Cover)> {
+        // Added up before and after the balances are read, and the lower counts: a sale may be made or voided meanwhile.
+        let before = self.accrued_now(purse, now).await?;
+        let cover = self.cover(purse, now).await?;
         let accrued = self.accrued(purse, period, now).await?;
-        let paid_out = self.records.payouts_counting(root, tenant, currency).await?;
+        let so_far = self.accrued_so_far(purse).await?.min(before);
         let available = self.available(purse).await?;
-        Ok(Standing { accrued, paid_out, available, minimum })
+        let standing = Standing {
+            accrued,
+            later: so_far.checked_sub(accrued)?,
+            withheld: cover.cents,
+            own: cover.own,
+            paid_out: payouts.gone.checked_add(payouts.due)?,
+            gone: payouts.gone,
+            available,
+            minimum: Cents::ZERO,
+        };
+        Ok((standing, cover))
+    }
+
+    /// The same of one that is off the balance and not sent.
+    ///
+    /// # Errors
+    /// As [`Self::standing`].
+    pub(super) async fn is_covered(&self, payout: &Payout, now: Instant) -> Result<bool> {
+        let others = self.records.payouts_beside(payout.root, payout.tenant, payout.currency, Some(payout)).await?;
+        let (standing, _) = self.standing_beside(purse_of(payout), Month(payout.period), others, now).await?;
+        Ok(standing.entitled()?.checked_sub(standing.paid_out)? >= payout.cents)
+    }
+
+    async fn accrued_now(&self, purse: Purse, now: Instant) -> Result<Cents> {
+        if self.add_up(purse, now, STATEMENT_RECORDS_MAX).await? == Reached::More {
+            return Err(Error::Unfinished);
+        }
+        self.accrued_so_far(purse).await
+    }
+
+    /// As far as it is added up.
+    async fn accrued_so_far(&self, purse: Purse) -> Result<Cents> {
+        Ok(self.latest(purse).await?.map_or(Ok(Cents::ZERO), |row| row.accrued_through())?)
+    }
+
+    /// Whether a payout may be sent: commission that money came in for covers it and all that went before, and the balance
+    /// has it.
+    ///
+    /// # Errors
+    /// `not_payable`; as [`Self::standing`].
+    pub(super) async fn check_payable(&self, payout: &Payout, now: Instant) -> Result<Standing> {
+        let purse = purse_of(payout);
+        let available = self.available(purse).await?;
+        if available < payout.cents {
+            let detail = format!("the balance has {available} cents left of the {} that were payable: cancel it", payout.cents);
+            return Err(refused("not_payable", detail));
+        }
+        let others = self.records.payouts_beside(payout.root, payout.tenant, payout.currency, Some(payout)).await?;
+        let (standing, _) = self.standing_beside(purse, Month(payout.period), others, now).await?;
+        let most = standing.most()?;
+        if most < payout.cents {
+            let (withheld, cents) = (standing.withheld, payout.cents);
+            let most = most.max(Cents::ZERO);
+            let detail = format!(
+                "{most} cents of the {cents} are payable now, {withheld} are withheld for want of money from customers: wait for it or cancel the payout"
+            );
+            return Err(refused("not_payable", detail));
+        }
+        Ok(standing)
     }
 
     /// Commission of every month up to a period that is over.

@@ -10,7 +10,7 @@ use crate::provider::{CallKey, KEY_GOOD_SECS, MoveKind, ProviderError, TransferR
 use ledger::{AccountKey, Limit, Posting};
 use metering::command::PostPayment;
 use rating::{Cents, Instant};
-use store::journal::Kind;
+use store::journal::{Identity, Kind, Namespace};
 use store::records::{Actor, Payout, PayoutMethod, PayoutState};
 
 /// For how long one process alone takes a payout on; longer than any call of a provider.
@@ -42,13 +42,15 @@ pub(super) enum Way {
 pub(super) enum Unposted {
     /// The balance does not have it any more.
     Uncovered(String),
+    /// Customers owe it by now.
+    Withheld(String),
     Error(Error),
 }
 
 impl From<Unposted> for Error {
     fn from(unposted: Unposted) -> Self {
         match unposted {
-            Unposted::Uncovered(detail) => refused("not_payable", detail),
+            Unposted::Uncovered(detail) | Unposted::Withheld(detail) => refused("not_payable", detail),
             Unposted::Error(error) => error,
         }
     }
@@ -99,19 +101,9 @@ impl Payouts {
         if self.is_frozen(payout.tenant).await? {
             return Err(refused("payout_frozen", FROZEN));
         }
-        self.check_covered(payout).await?;
+        self.check_payable(payout, now).await?;
         let begun = self.begin(actor, payout, begun, now).await?;
         if begun.state == PayoutState::Paying { self.settle(&begun, now).await } else { Ok(begun) }
-    }
-
-    /// The balance still has it.
-    pub(super) async fn check_covered(&self, payout: &Payout) -> Result<()> {
-        let available = self.available(purse_of(payout)).await?;
-        if available < payout.cents {
-            let detail = format!("the balance has {available} cents left of the {} that were payable: cancel it", payout.cents);
-            return Err(refused("not_payable", detail));
-        }
-        Ok(())
     }
 
     /// From due, failed or paid on.
@@ -120,8 +112,9 @@ impl Payouts {
             let action = if after.state == PayoutState::Reversing { "reverse" } else { "pay" };
             self.records.replace_payout(Some((actor, action)), before, &after).await?
         } else {
-            let accrued = self.accrued(purse_of(before), Month(before.period), now).await?;
-            self.records.revive_payout(actor, before, &after, accrued).await?
+            let others = self.records.payouts_beside(before.root, before.tenant, before.currency, Some(before)).await?;
+            let (standing, _) = self.standing_beside(purse_of(before), Month(before.period), others, now).await?;
+            self.records.revive_payout(actor, before, &after, standing.entitled()?).await?
         };
         if stored { Ok(Payout { version: before.version + 1, ..after }) } else { Err(Error::Busy) }
     }
@@ -156,7 +149,7 @@ impl Payouts {
     }
 
     async fn carry_out(&self, payout: Payout, now: Instant) -> Result<Payout> {
-        match self.post(&payout, Way::Out).await {
+        match self.debit(&payout, now).await {
             Ok(()) => {}
             Err(Unposted::Uncovered(detail)) => {
                 // Nothing was debited: there is nothing to give back.
@@ -164,6 +157,8 @@ impl Payouts {
                 let failed = Payout { state, error, next_at: None, ..payout.clone() };
                 return self.store(Some((&self.worker(now), "fail")), &payout, failed).await;
             }
+            // Another process that took it on before may debit it at this moment.
+            Err(Unposted::Withheld(detail)) => return self.failed(payout, detail, now).await,
             Err(Unposted::Error(error)) => return Err(error),
         }
         match payout.method {
@@ -171,6 +166,28 @@ impl Payouts {
             PayoutMethod::Bank => self.store(None, &payout, Payout { next_at: None, ..payout.clone() }).await,
             PayoutMethod::Stripe => self.send(payout, now).await,
         }
+    }
+
+    /// Takes it off the balance, unless that is done: from then on it counts as gone. Customers may owe it by now, and not
+    /// only because its process died since it was begun.
+    async fn debit(&self, payout: &Payout, now: Instant) -> Result<(), Unposted> {
+        if self.is_debited(payout).await.map_err(Unposted::Error)? {
+            return Ok(());
+        }
+        match self.check_payable(payout, now).await {
+            Ok(_) => self.post(payout, Way::Out).await,
+            Err(Error::Refused(problem)) if problem.code == "not_payable" => {
+                let by_another = self.is_debited(payout).await.map_err(Unposted::Error)?;
+                if by_another { Ok(()) } else { Err(Unposted::Withheld(problem.detail)) }
+            }
+            Err(error) => Err(Unposted::Error(error)),
+        }
+    }
+
+    async fn is_debited(&self, payout: &Payout) -> Result<bool> {
+        let (source, id) = (SOURCE.into(), key_of_posting(payout, Way::Out));
+        let posting = Identity { root: payout.root, reporter: None, namespace: Namespace::Payment, source, id };
+        Ok(self.journal().find_each(&[posting]).await?.iter().any(Option::is_some))
     }
 
     async fn send(&self, payout: Payout, now: Instant) -> Result<Payout> {
@@ -191,14 +208,17 @@ impl Payouts {
         };
         match sent {
             Ok(transfer) => self.sent(&payout, transfer.id, now).await,
-            Err(error) if error.is_definitive() => {
-                let (state, next_at) = (PayoutState::Failed, Some(now));
-                let failed = Payout { state, next_at, error: Some(error.to_string()), ..payout.clone() };
-                let failed = self.store(Some((&self.worker(now), "fail")), &payout, failed).await?;
-                if failed.state == PayoutState::Failed { self.give_back(failed).await } else { Ok(failed) }
-            }
+            Err(error) if error.is_definitive() => self.failed(payout, error.to_string(), now).await,
             Err(error) => self.later(&payout, error.to_string(), now).await,
         }
+    }
+
+    /// Nothing went out: what was debited is given back.
+    async fn failed(&self, payout: Payout, error: String, now: Instant) -> Result<Payout> {
+        let (state, next_at) = (PayoutState::Failed, Some(now));
+        let failed = Payout { state, next_at, error: Some(error), ..payout.clone() };
+        let failed = self.store(Some((&self.worker(now), "fail")), &payout, failed).await?;
+        if failed.state == PayoutState::Failed { self.give_back(failed).await } else { Ok(failed) }
     }
 
     async fn sent(&self, payout: &Payout, transfer: String, now: Instant) -> Result<Payout> {
@@ -259,7 +279,7 @@ impl Payouts {
         // Made now if it never was, so that the two always stand together; or neither.
         match self.post(&payout, Way::Out).await {
             Ok(()) => self.post(&payout, Way::Back).await?,
-            Err(Unposted::Uncovered(_)) => {}
+            Err(Unposted::Uncovered(_) | Unposted::Withheld(_)) => {}
             Err(Unposted::Error(error)) => return Err(error),
         }
         self.store(None, &payout, Payout { next_at: None, ..payout.clone() }).await
@@ -271,13 +291,8 @@ impl Payouts {
         let (from, to) = if way == Way::Out { (balance, external) } else { (external, balance) };
         let limit = Limit { account: balance, credit_limit: Some(Cents::ZERO), refuse: true };
         let limits = if way == Way::Out { vec![limit] } else { Vec::new() };
-        let suffix = match way {
-            Way::Out => "",
-            Way::Back => ":back",
-            Way::Reversal => ":reversal",
-        };
         let period = Month(payout.period);
-        let key = format!("payout:{period}:{}:{}{suffix}", payout.tenant, payout.generation);
+        let key = key_of_posting(payout, way);
         let posted = PostPayment {
             key,
             source: SOURCE.into(),
@@ -304,6 +319,16 @@ impl Payouts {
 
 pub(super) fn purse_of(payout: &Payout) -> Purse {
     Purse { root: payout.root, account: AccountKey::balance(payout.tenant, payout.currency) }
+}
+
+/// Of one generation and way.
+fn key_of_posting(payout: &Payout, way: Way) -> String {
+    let suffix = match way {
+        Way::Out => "",
+        Way::Back => ":back",
+        Way::Reversal => ":reversal",
+    };
+    format!("payout:{}:{}:{}{suffix}", Month(payout.period), payout.tenant, payout.generation)
 }
 
 pub(super) fn key_of(payout: &Payout) -> CallKey {

@@ -1,5 +1,6 @@
 //! Months added up, in memory: what every history keeps.
 
+use super::customers::{Share, grow, share};
 use super::earnings::{Purse, add_up};
 use super::month::Month;
 use jiff::tz::TimeZone;
@@ -117,7 +118,62 @@ fn history() -> impl Strategy<Value = Vec<(i64, i64, bool)>> {
     prop::collection::vec((-1..20_i64, -3000..5000_i64, any::<bool>()), 1..60)
 }
 
+/// Whose record it is, how its sale is settled and for how much (`None`: that link is not charged), what muster pays.
+type Links = (i64, Option<(Settlement, i64)>, Option<i64>);
+
+fn links() -> impl Strategy<Value = Vec<Links>> {
+    let settlement = prop::sample::select(vec![Settlement::Platform, Settlement::ResellerShared, Settlement::Reseller]);
+    let cents = -3000..5000_i64;
+    prop::collection::vec((2..6_i64, prop::option::of((settlement, cents.clone())), prop::option::of(cents)), 1..40)
+}
+
+fn of_links(seq: i64, &(tenant, sold, bought): &Links) -> Record {
+    let mut charges = Vec::new();
+    charges.extend(sold.map(|(settlement, cents)| charge(TenantId(tenant + 10), MUSTER, settlement, cents)));
+    charges.extend(bought.map(|cents| charge(MUSTER, PLATFORM, Settlement::Platform, cents)));
+    let record = record(seq, at("2026-10-05T00:00:00Z"), Kind::Rated, Body { charges, ..Body::default() });
+    Record { tenant: TenantId(tenant), ..record }
+}
+
+#[test]
+fn commission_is_from_the_customer_and_what_is_bought_for_others_is_not() {
+    let bought = Some(300);
+    for (case, links, want) in [
+        ("collected by the platform", (4, Some((Settlement::Platform, 400)), bought), Some(Share::Commission(Cents(100)))),
+        ("a void", (4, Some((Settlement::Platform, -400)), Some(-300)), Some(Share::Commission(Cents(-100)))),
+        ("its own link is not charged yet", (4, None, bought), Some(Share::Commission(Cents(-300)))),
+        ("and is later", (4, Some((Settlement::Platform, 400)), None), Some(Share::Commission(Cents(400)))),
+        ("collected by itself", (4, Some((Settlement::Reseller, 400)), bought), Some(Share::Own(Cents(300)))),
+        ("before its book was an account", (4, Some((Settlement::ResellerShared, 400)), bought), Some(Share::Own(Cents(300)))),
+        ("its own usage", (2, None, bought), Some(Share::Own(Cents(300)))),
+        ("not its business", (4, None, None), None),
+    ] {
+        assert_eq!(share(&of_links(1, &links), purse()), Ok(want), "{case}");
+    }
+    let dollars = Purse { account: AccountKey::balance(MUSTER, "USD".parse().unwrap()), ..purse() };
+    assert_eq!(share(&of_links(1, &(4, None, bought)), dollars), Ok(None));
+}
+
 proptest! {
+    #[test]
+    fn customers_and_own_purchases_come_to_the_commission(links in links(), cut in 1..7_usize) {
+        let records: Vec<Record> = links.iter().enumerate().map(|(index, links)| of_links(index as i64 + 1, links)).collect();
+        let months = add_up(purse(), None, Cents::ZERO, &records, &TimeZone::UTC).unwrap();
+        let whole = grow(purse(), None, true, &records).unwrap();
+        let by_customer: i64 = whole.customers.iter().map(|(_, cents)| cents.0).sum();
+        prop_assert_eq!(by_customer - whole.after.own.0, months.last().unwrap().accrued_through().unwrap().0);
+        let (mut position, mut sums) = (None, std::collections::BTreeMap::<TenantId, i64>::new());
+        for piece in records.chunks(cut) {
+            let grown = grow(purse(), position, true, piece).unwrap();
+            position = Some(grown.after);
+            for (customer, cents) in grown.customers {
+                *sums.entry(customer).or_default() += cents.0;
+            }
+        }
+        prop_assert_eq!(position, Some(whole.after));
+        prop_assert_eq!(sums, whole.customers.iter().map(|(customer, cents)| (*customer, cents.0)).collect());
+    }
+
     #[test]
     fn however_it_is_read_the_months_are_the_same_and_add_up(history in history(), cut in 1..7_usize) {
         let mut now = at("2026-01-01T00:00:00Z");

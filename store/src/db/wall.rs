@@ -30,6 +30,8 @@ const TABLES: &[&str] = &[
     "deliveries",
     "balance_thresholds",
     "commission_months",
+    "commission_positions",
+    "commission_customers",
     "payout_settings",
     "payouts",
     "auto_top_ups",

@@ -62,6 +62,8 @@ pub(super) const TABLES: &[Table] = &[
     same("balance_thresholds"),
     // Worked out again from the journal, whose seqs are others there.
     Table { name: "commission_months", source: "(select * from commission_months where 1 = 0)", target: "commission_months" },
+    Table { name: "commission_positions", source: "(select * from commission_positions where 1 = 0)", target: "commission_positions" },
+    Table { name: "commission_customers", source: "(select * from commission_customers where 1 = 0)", target: "commission_customers" },
     same("payout_settings"),
     same("payouts"),
     same("payout_files"),

@@ -3,6 +3,7 @@
 //! A month's records are those after `after` up to `through`. The latest row of a reseller and currency is how far it
 //! has been added up; only that one grows, and only until it is closed. All of it can be worked out again.
 
+use super::commission_customers::{self, CustomersGrown};
 use super::sql::{Tx, change, corrupt, look, read, statements, write};
 use super::{Records, Result};
 use crate::journal::Seq;
@@ -141,6 +142,23 @@ async fn put(tx: &mut Tx<'_>, sql: &'static str, row: &CommissionMonth) -> Resul
     Ok(changed == 1)
 }
 
+/// False: the latest row is another one by now.
+async fn put_all(tx: &mut Tx<'_>, latest: Option<&CommissionMonth>, rows: &[CommissionMonth]) -> Result<bool> {
+    let Some(first) = rows.first() else { return Ok(true) };
+    let (tenant, currency) = (first.tenant.0, first.currency.code());
+    let found = look!(&mut *tx, fetch_optional as MonthRow, UP_TO, first.root.0, tenant, currency, i64::MAX)?;
+    if found.map(MonthRow::month).transpose()?.as_ref() != latest {
+        return Ok(false);
+    }
+    for row in rows {
+        let again = latest.is_some_and(|latest| latest.month == row.month);
+        if !put(tx, if again { UPDATE } else { INSERT }, row).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 impl Records {
     /// The latest month with records up to `month`; `None`: nothing moved until then, as far as it was added up.
     pub async fn commission_month(
@@ -154,22 +172,27 @@ impl Records {
         row.map(MonthRow::month).transpose()
     }
 
-    /// Stores what became of the latest row (`None`: there was none), and the months after it; in order, not empty.
-    /// False, and nothing is stored: the latest row is another one by now.
-    pub async fn add_commission_months(&self, latest: Option<&CommissionMonth>, rows: &[CommissionMonth]) -> Result<bool> {
-        let Some(first) = rows.first() else { return Ok(true) };
+    /// Stores what became of the latest row (`None`: there was none), and the months after it, in order; and what the same
+    /// records came to by customer. Nothing is stored if the latest row or the position is another one by now: `false`.
+    pub async fn add_commission(
+        &self,
+        latest: Option<&CommissionMonth>,
+        rows: &[CommissionMonth],
+        customers: Option<&CustomersGrown>,
+    ) -> Result<bool> {
+        let Some(root) = rows.first().map(|row| row.root).or(customers.map(|grown| grown.after.root)) else { return Ok(true) };
         write!(self, |tx| {
-            tx.lock_log(first.root).await?;
-            let (tenant, currency) = (first.tenant.0, first.currency.code());
-            let found = look!(&mut *tx, fetch_optional as MonthRow, UP_TO, first.root.0, tenant, currency, i64::MAX)?;
-            if found.map(MonthRow::month).transpose()?.as_ref() != latest {
+            tx.lock_log(root).await?;
+            if let Some(grown) = customers
+                && !commission_customers::is_at(tx, grown).await?
+            {
                 return Ok(false);
             }
-            for row in rows {
-                let again = latest.is_some_and(|latest| latest.month == row.month);
-                if !put(tx, if again { UPDATE } else { INSERT }, row).await? {
-                    return Ok(false);
-                }
+            if !put_all(tx, latest, rows).await? {
+                return Ok(false);
+            }
+            if let Some(grown) = customers {
+                commission_customers::grow(tx, grown).await?;
             }
             Ok(true)
         })

@@ -38,6 +38,14 @@ statements! {
         "select cast(coalesce(sum(p.cents), 0) as bigint) from payouts p where p.root_id = $1 and p.tenant_id = $2 and p.currency = $3",
         " and p.id <> $4 and p.state in ('due', 'paying', 'paid', 'reversing')"
     );
+    /// The same in parts; of those that are due, what is of a period before $5.
+    COUNTING_PARTS = concat!(
+        "select cast(coalesce(sum(case when p.state = 'due' then 0 else p.cents end), 0) as bigint) as gone,",
+        " cast(coalesce(sum(case when p.state = 'due' and p.period < $5 then p.cents else 0 end), 0) as bigint) as due,",
+        " cast(coalesce(sum(case when p.state = 'due' or (p.state = 'paying' and p.next_at is not null) then 0 else p.cents end), 0) as bigint) as debited",
+        " from payouts p where p.root_id = $1 and p.tenant_id = $2 and p.currency = $3 and p.id <> $4",
+        " and p.state in ('due', 'paying', 'paid', 'reversing')"
+    );
     BELOW = concat!(
         "select ", columns!(), " from payouts p join tenants t on t.root_id = p.root_id and t.id = p.tenant_id",
         " where t.path >= $1 and t.path < $2 and p.id < $3 and ($4 = '' or p.state = $4) order by p.id desc limit $5"
@@ -105,6 +113,24 @@ pub struct Payout {
     pub begun_at: Option<Instant>,
     pub paid_at: Option<Instant>,
     pub version: i64,
+}
+
+/// Cents of a reseller's payouts that count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PayoutSums {
+    /// On their way or paid.
+    pub gone: Cents,
+    /// Nothing of it has moved.
+    pub due: Cents,
+    /// Of what is gone: off the balance for certain.
+    pub debited: Cents,
+}
+
+#[derive(sqlx::FromRow)]
+struct SumsRow {
+    gone: i64,
+    due: i64,
+    debited: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -288,15 +314,15 @@ impl Records {
     }
 
     /// The same for a payout that counted for nothing and shall count again: its cents and those of all others come to no
-    /// more than `accrued`.
+    /// more than `most`.
     ///
     /// # Errors
     /// `Conflict`: another period has paid the money meanwhile.
-    pub async fn revive_payout(&self, actor: &Actor, before: &Payout, after: &Payout, accrued: Cents) -> Result<bool> {
+    pub async fn revive_payout(&self, actor: &Actor, before: &Payout, after: &Payout, most: Cents) -> Result<bool> {
         write!(self, |tx| {
             tx.lock_log(before.root).await?;
             let others = counting_in(tx, before).await?;
-            if others.checked_add(after.cents).map_err(corrupt)? > accrued {
+            if others.checked_add(after.cents).map_err(corrupt)? > most {
                 return Err(conflict("state", "later payouts hold this commission: cancel it, the rest is carried forward"));
             }
             replace_logged(tx, actor, before, after, "retry").await
@@ -313,9 +339,16 @@ impl Records {
     }
 
     /// Cents of every payout of a reseller that [`PayoutState::counts`].
-    pub async fn payouts_counting(&self, root: TenantId, tenant: TenantId, currency: Currency) -> Result<Cents> {
-        let (cents,) = read!(self, fetch_one as (i64,), COUNTING, root.0, tenant.0, currency.code(), 0_i64)?;
-        Ok(Cents(cents))
+    pub async fn payouts_counting(&self, root: TenantId, tenant: TenantId, currency: Currency) -> Result<PayoutSums> {
+        self.payouts_beside(root, tenant, currency, None).await
+    }
+
+    /// The same beside one payout: without it, and without those that are due for a later period.
+    pub async fn payouts_beside(&self, root: TenantId, tenant: TenantId, currency: Currency, one: Option<&Payout>) -> Result<PayoutSums> {
+        let (id, period) = one.map_or((0, i64::MAX), |one| (one.id.0, one.period));
+        let SumsRow { gone, due, debited } =
+            read!(self, fetch_one as SumsRow, COUNTING_PARTS, root.0, tenant.0, currency.code(), id, period)?;
+        Ok(PayoutSums { gone: Cents(gone), due: Cents(due), debited: Cents(debited) })
     }
 
     /// Payouts of `top` and of every reseller under it, newest first, older than `before`.

@@ -5,7 +5,13 @@ use crate::journal::Seq;
 use crate::records::payouts::PayoutState::{Canceled, Due, Failed, Paying};
 use rating::ids::{PayoutFileId, PayoutId};
 
-on_every_database!(settings_are_changed_from_what_they_are, months_grow_from_the_latest, a_period_has_one_payout, a_file_is_stored_whole);
+on_every_database!(
+    settings_are_changed_from_what_they_are,
+    months_grow_from_the_latest,
+    customers_grow_from_their_position,
+    a_period_has_one_payout,
+    a_file_is_stored_whole
+);
 
 fn settings(tenant: &Tenant) -> PayoutSettings {
     let bank = BankAccount { holder: "Muster".into(), iban: "DE89370400440532013000".into(), bic: Some("COBADEFF".into()) };
@@ -95,7 +101,7 @@ async fn months_grow_from_the_latest(world: World) {
     };
     let up_to = async |number| world.records.commission_month(muster.root, muster.id, Currency::EUR, number).await.unwrap();
     let add =
-        async |latest: Option<&CommissionMonth>, rows: &[CommissionMonth]| world.records.add_commission_months(latest, rows).await.unwrap();
+        async |latest: Option<&CommissionMonth>, rows: &[CommissionMonth]| world.records.add_commission(latest, rows, None).await.unwrap();
     let (october, november) = (month(10, 0, 4, None), month(11, 9, 12, None));
     assert!(add(None, std::slice::from_ref(&october)).await);
     assert_eq!((october.closing(), october.commission(), october.accrued_through()), (Ok(Cents(105)), Ok(Cents(10)), Ok(Cents(17))));
@@ -107,12 +113,47 @@ async fn months_grow_from_the_latest(world: World) {
     assert!(add(None, &[]).await);
 }
 
+async fn customers_grow_from_their_position(world: World) {
+    let muster = world.reseller(10, "muster", &world.platform).await;
+    let lower = world.reseller(11, "lower", &muster).await;
+    let (first, second) = (world.customer(12, "acme", &lower).await, world.customer(13, "beta", &muster).await);
+    let at = |through, own, is_complete| {
+        let (root, tenant, currency) = (muster.root, muster.id, Currency::EUR);
+        CommissionPosition { root, tenant, currency, through: Seq(through), own: Cents(own), is_complete }
+    };
+    let grown = |before, after, customers: &[(&Tenant, i64)]| CustomersGrown {
+        before,
+        after,
+        customers: customers.iter().map(|(tenant, cents)| (tenant.id, Cents(*cents))).collect(),
+    };
+    let add = async |grown: &CustomersGrown| world.records.add_commission(None, &[], Some(grown)).await.unwrap();
+    let position = async || world.records.commission_position(muster.root, muster.id, Currency::EUR).await.unwrap();
+    let page = async |after: Option<&Tenant>, limit| {
+        let after = after.map(|tenant| tenant.id);
+        let page = world.records.commission_customers(muster.root, muster.id, Currency::EUR, after, limit).await.unwrap();
+        let lines: Vec<_> = page.data.iter().map(|one| (one.customer, one.cents.0, one.path.len())).collect();
+        (lines, page.has_more)
+    };
+    assert_eq!((position().await, page(None, 10).await), (None, (vec![], false)));
+    assert!(add(&grown(None, at(5, 7, true), &[(&first, 100), (&second, -3)])).await);
+    assert!(!add(&grown(None, at(9, 0, true), &[(&first, 1)])).await, "it is somewhere else by now");
+    assert!(add(&grown(Some(at(5, 7, true)), at(9, 7, false), &[(&first, -40)])).await);
+    assert_eq!(position().await, Some(at(9, 7, false)));
+    let (one, other) = ((first.id, 60, first.path.len()), (second.id, -3, second.path.len()));
+    assert_eq!(page(None, 10).await, (vec![one, other], false));
+    assert_eq!((page(None, 1).await, page(Some(&first), 1).await), ((vec![one], true), (vec![other], false)));
+    assert_eq!(world.records.commission_position(lower.root, lower.id, Currency::EUR).await.unwrap(), None);
+}
+
 async fn a_period_has_one_payout(world: World) {
     let muster = world.reseller(10, "muster", &world.platform).await;
     let other = world.reseller(20, "other", &world.platform).await;
     let records = &world.records;
     let (first, twin, second) = (payout(1, &muster, 10, 300), payout(2, &muster, 10, 300), payout(3, &muster, 11, 50));
-    let counting = async || records.payouts_counting(muster.root, muster.id, Currency::EUR).await.unwrap();
+    let counting = async || {
+        let sums = records.payouts_counting(muster.root, muster.id, Currency::EUR).await.unwrap();
+        sums.gone.checked_add(sums.due).unwrap()
+    };
     assert!(records.create_payout(&world.by(), &first, Cents(0)).await.unwrap());
     assert!(!records.create_payout(&world.by(), &twin, Cents(300)).await.unwrap(), "the period has one");
     assert!(!records.create_payout(&world.by(), &second, Cents(0)).await.unwrap(), "worked out from what was before");
@@ -129,6 +170,12 @@ async fn a_period_has_one_payout(world: World) {
     assert_eq!(records.payouts_waiting(at(89), 10).await.unwrap(), []);
     assert_eq!(records.payouts_waiting(at(90), 10).await.unwrap(), std::slice::from_ref(&paying));
 
+    let beside = async |one: &Payout| {
+        let sums = records.payouts_beside(muster.root, muster.id, Currency::EUR, Some(one)).await.unwrap();
+        [sums.gone, sums.due, sums.debited].map(|cents| cents.0)
+    };
+    assert_eq!(beside(&paying).await, [0, 0, 0], "what is due for a later period waits");
+    assert_eq!(beside(&second).await, [300, 0, 0], "nobody knows yet whether it is off the balance");
     let failed = Payout { state: Failed, next_at: None, error: Some("refused".into()), ..paying.clone() };
     assert!(records.replace_payout(Some((&world.by(), "fail")), &paying, &failed).await.unwrap());
     let (failed, again) = (Payout { version: 3, ..failed.clone() }, Payout { state: Paying, generation: 2, ..failed });
@@ -137,6 +184,7 @@ async fn a_period_has_one_payout(world: World) {
     assert!(records.revive_payout(&world.by(), &failed, &again, Cents(350)).await.unwrap());
     assert_eq!(counting().await, Cents(350));
 
+    assert_eq!((beside(&again).await, beside(&second).await), ([0, 0, 0], [300, 0, 300]));
     let canceled = Payout { state: Canceled, ..second.clone() };
     assert!(records.replace_payout(Some((&world.by(), "cancel")), &second, &canceled).await.unwrap());
     let list = async |top: &Tenant, state, before| {

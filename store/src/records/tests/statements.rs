@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::records::sql::any_of_array;
-use crate::records::{agreements, audit, bulk, cards, column_maps, commission_months, contacts, deliveries, endpoints, idempotency, keys};
+use crate::records::{
+    agreements, audit, bulk, cards, column_maps, commission_customers, commission_months, contacts, deliveries, endpoints, idempotency,
+    keys,
+};
 use crate::records::{
     inbox, meters, notices, payments, payout_files, payout_settings, payouts, platform, reclassifications, refunds, sql, tenants,
 };
@@ -19,6 +22,7 @@ const FILES: &[&[(&str, &str)]] = &[
     contacts::STATEMENTS,
     deliveries::STATEMENTS,
     endpoints::STATEMENTS,
+    commission_customers::STATEMENTS,
     commission_months::STATEMENTS,
     idempotency::STATEMENTS,
     inbox::STATEMENTS,

@@ -1,0 +1,63 @@
+//! A reseller's commission by customer, added up from the journal: what it received from its buyer less what it paid to its
+//! seller, link by link, so that a record may have some of an event's links and a later one the others.
+
+use super::earnings::Purse;
+use ledger::Settlement;
+use rating::{Cents, Overflow, TenantId};
+use std::collections::BTreeMap;
+use store::journal::{Record, Seq};
+use store::records::{CommissionPosition, CustomersGrown};
+
+/// What a record is to a reseller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// Commission from the record's customer; signed.
+    Commission(Cents),
+    /// Bought for somebody that it collects from itself, or for itself: paid from its own money.
+    Own(Cents),
+}
+
+/// `None`: the record charges the reseller nothing.
+///
+/// # Errors
+/// A sum is too large.
+pub fn share(record: &Record, purse: Purse) -> Result<Option<Share>, Overflow> {
+    let (reseller, currency) = (purse.account.tenant, purse.account.currency);
+    if record.body.currency != Some(currency) {
+        return Ok(None);
+    }
+    let links = || record.body.charges.iter().map(|charge| charge.link);
+    let sold = links().find(|link| link.seller == reseller);
+    let bought = links().find(|link| link.buyer_account(currency) == purse.account);
+    let paid = bought.map_or(Cents::ZERO, |link| link.cents);
+    Ok(match sold {
+        None if bought.is_none() => None,
+        None if record.tenant == reseller => Some(Share::Own(paid)),
+        Some(link) if link.settlement != Settlement::Platform => Some(Share::Own(paid)),
+        _ => Some(Share::Commission(sold.map_or(Cents::ZERO, |link| link.cents).checked_sub(paid)?)),
+    })
+}
+
+/// The position behind these records (in order), and what they came to.
+///
+/// # Errors
+/// A sum is too large.
+pub fn grow(purse: Purse, before: Option<CommissionPosition>, is_complete: bool, records: &[Record]) -> Result<CustomersGrown, Overflow> {
+    let (root, tenant, currency) = (purse.root, purse.account.tenant, purse.account.currency);
+    let beginning = CommissionPosition { root, tenant, currency, through: Seq(0), own: Cents::ZERO, is_complete: true };
+    let mut after = before.unwrap_or(beginning);
+    after.is_complete &= is_complete;
+    let mut customers: BTreeMap<TenantId, Cents> = BTreeMap::new();
+    for record in records {
+        match share(record, purse)? {
+            Some(Share::Commission(cents)) => {
+                let sum = customers.entry(record.tenant).or_default();
+                *sum = sum.checked_add(cents)?;
+            }
+            Some(Share::Own(cents)) => after.own = after.own.checked_add(cents)?,
+            None => {}
+        }
+        after.through = record.seq;
+    }
+    Ok(CustomersGrown { before, after, customers: customers.into_iter().collect() })
+}

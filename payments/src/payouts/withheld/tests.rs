@@ -1,0 +1,306 @@
+//! Chains of sellers whose customers pay, or do not: what each withholds, and that no commission is paid from nothing.
+
+use super::*;
+use proptest::prelude::*;
+
+/// platform ← upper ← lower ← 4 and 5; upper ← 6; upper ← other ← 8.
+const PLATFORM: TenantId = TenantId(1);
+const UPPER: TenantId = TenantId(2);
+const LOWER: TenantId = TenantId(3);
+const OTHER: TenantId = TenantId(7);
+const SELLERS: [TenantId; 3] = [UPPER, LOWER, OTHER];
+const CUSTOMERS: [TenantId; 4] = [TenantId(4), TenantId(5), TenantId(6), TenantId(8)];
+
+/// From a tenant's own seller up, without the platform.
+fn above(tenant: TenantId) -> Vec<TenantId> {
+    match tenant.0 {
+        4 | 5 => vec![LOWER, UPPER],
+        8 => vec![OTHER, UPPER],
+        2 => vec![],
+        _ => vec![UPPER],
+    }
+}
+
+/// Books as small as can be.
+#[derive(Debug, Clone, Default)]
+struct Books {
+    balances: HashMap<TenantId, i64>,
+    came_in: HashMap<TenantId, i64>,
+    /// Of the platform, by customer.
+    revenue: HashMap<TenantId, i64>,
+    /// By seller and customer.
+    commission: HashMap<(TenantId, TenantId), i64>,
+    paid_out: HashMap<TenantId, i64>,
+}
+
+impl Books {
+    fn pay_in(&mut self, tenant: TenantId, cents: i64) {
+        *self.balances.entry(tenant).or_default() += cents;
+        *self.came_in.entry(tenant).or_default() += cents;
+    }
+
+    /// Prices from the customer's link up; of the links from `first` on.
+    fn sell(&mut self, customer: TenantId, prices: &[i64], first: usize) {
+        let mut chain = vec![customer];
+        chain.extend(above(customer));
+        chain.push(PLATFORM);
+        for (link, &cents) in chain.windows(2).zip(prices).skip(first) {
+            *self.balances.entry(link[0]).or_default() -= cents;
+            if link[0] != customer {
+                *self.commission.entry((link[0], customer)).or_default() -= cents;
+            }
+            if link[1] == PLATFORM {
+                *self.revenue.entry(customer).or_default() += cents;
+            } else {
+                *self.balances.entry(link[1]).or_default() += cents;
+                *self.commission.entry((link[1], customer)).or_default() += cents;
+            }
+        }
+    }
+
+    fn balance(&self, tenant: TenantId) -> i64 {
+        self.balances.get(&tenant).copied().unwrap_or_default()
+    }
+    fn paid_out(&self, seller: TenantId) -> i64 {
+        self.paid_out.get(&seller).copied().unwrap_or_default()
+    }
+    fn accrued(&self, seller: TenantId) -> i64 {
+        self.commission.iter().filter(|((of, _), _)| *of == seller).map(|(_, cents)| cents).sum()
+    }
+
+    /// As it is read from a database: who is below zero, and every reseller.
+    fn shares(&self) -> Shares {
+        let tenants = CUSTOMERS.iter().filter(|&&customer| self.balance(customer) < 0).chain(&SELLERS);
+        let debtors = tenants.map(|&tenant| Debtor {
+            tenant,
+            sellers: above(tenant),
+            balance: Cents(self.balance(tenant)),
+            paid_out: Cents(self.paid_out(tenant)),
+        });
+        let mut earned: HashMap<TenantId, Earned> = HashMap::new();
+        for (&(seller, customer), &cents) in &self.commission {
+            let below = above(customer).into_iter().take_while(|&one| one != seller);
+            for through in std::iter::once(customer).chain(below) {
+                earned.entry(seller).or_default().through.entry(through).or_default().0 += cents;
+            }
+        }
+        withhold(debtors.collect(), &earned).unwrap()
+    }
+
+    fn withheld(&self, seller: TenantId) -> i64 {
+        self.shares().get(&seller).into_iter().flatten().map(|one| one.cents.0).sum()
+    }
+
+    /// Signed: below zero it is a debt.
+    fn payable(&self, seller: TenantId) -> i64 {
+        let withheld = self.withheld(seller);
+        let open = self.accrued(seller) - withheld - self.paid_out(seller);
+        open.min(self.balance(seller) - withheld)
+    }
+
+    fn pay_out(&mut self, seller: TenantId) {
+        let cents = self.payable(seller).max(0);
+        *self.balances.entry(seller).or_default() -= cents;
+        *self.paid_out.entry(seller).or_default() += cents;
+    }
+
+    /// `upper 150 of 1000 by 4`.
+    fn told(&self) -> String {
+        let line = |(seller, shares): (&TenantId, &Vec<Withheld>)| {
+            let name = if *seller == UPPER {
+                "upper"
+            } else if *seller == LOWER {
+                "lower"
+            } else {
+                "other"
+            };
+            let lines = shares.iter().map(|one| format!("{name} {} of {} by {}", one.cents, one.shortfall, one.tenant.0));
+            lines.collect::<Vec<_>>().join(", ")
+        };
+        self.shares().iter().map(line).collect::<Vec<_>>().join(", ")
+    }
+}
+
+const FOUR: TenantId = CUSTOMERS[0];
+const FIVE: TenantId = CUSTOMERS[1];
+const SIX: TenantId = CUSTOMERS[2];
+
+#[test]
+fn sellers_bear_it_from_the_customers_own_upward_and_the_platform_last() {
+    // 1000 = 250 lower + 150 upper + 600 platform.
+    for (came_in, want) in [
+        (0, "upper 150 of 1000 by 4, lower 250 of 1000 by 4"),
+        (600, "upper 150 of 400 by 4, lower 250 of 400 by 4"),
+        (700, "upper 50 of 300 by 4, lower 250 of 300 by 4"),
+        (800, "lower 200 of 200 by 4"),
+        (1000, ""),
+        (5000, ""),
+    ] {
+        let mut books = Books::default();
+        books.sell(FOUR, &[1000, 750, 600], 0);
+        books.pay_in(FOUR, came_in);
+        assert_eq!(books.told(), want, "{came_in} came in");
+    }
+}
+
+#[test]
+fn each_customer_is_borne_by_its_own_commission() {
+    let mut books = Books::default();
+    books.sell(FOUR, &[1000, 750, 600], 0);
+    books.sell(FIVE, &[400, 300, 200], 0);
+    books.pay_in(FIVE, 390);
+    books.sell(SIX, &[1000, 600], 0);
+    books.pay_in(SIX, 1000);
+    assert_eq!(books.told(), "upper 150 of 1000 by 4, lower 250 of 1000 by 4, lower 10 of 10 by 5");
+    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (90, 500));
+    books.pay_in(FOUR, 1000);
+    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (340, 650), "it pays later");
+}
+
+#[test]
+fn what_is_given_back_after_the_payout_is_a_debt() {
+    let mut books = Books::default();
+    books.sell(FOUR, &[1000, 750, 600], 0);
+    books.pay_in(FOUR, 1000);
+    books.pay_out(LOWER);
+    books.pay_out(UPPER);
+    assert_eq!((books.paid_out(LOWER), books.paid_out(UPPER)), (250, 150));
+    // A refund, or a lost dispute.
+    books.pay_in(FOUR, -300);
+    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (-250, -50));
+    // Later commission is set off against it; the debt of the one below is not the other's.
+    books.sell(FIVE, &[400, 300, 200], 0);
+    books.pay_in(FIVE, 400);
+    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (-150, 50));
+    books.pay_in(FOUR, 300);
+    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (100, 100));
+    // A void takes from everybody.
+    books.sell(FIVE, &[-400, -300, -200], 0);
+    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (0, 0));
+}
+
+#[test]
+fn a_reseller_that_buys_for_nothing_is_short_itself() {
+    // Sold below what it costs, or not charged to the customer at all.
+    for (prices, first) in [([0, 1000, 750], 0), ([77, 1000, 750], 1)] {
+        let mut books = Books::default();
+        books.sell(FOUR, &prices, first);
+        assert_eq!(books.told(), "upper 250 of 1000 by 3");
+        books.pay_in(LOWER, 900);
+        assert_eq!(books.told(), "upper 100 of 100 by 3");
+    }
+    // Its balance stands on commission from a customer who never pays.
+    let mut books = Books::default();
+    books.sell(FOUR, &[1000, 0, 0], 0);
+    books.sell(FIVE, &[0, 1000, 750], 0);
+    assert_eq!(books.balance(LOWER), 0);
+    assert_eq!(books.told(), "upper 250 of 1000 by 3, lower 1000 of 1000 by 4");
+    // Or it was paid out before.
+    let mut books = Books::default();
+    books.sell(FOUR, &[1000, 0, 0], 0);
+    books.pay_in(FOUR, 1000);
+    books.pay_out(LOWER);
+    books.sell(FIVE, &[0, 1000, 750], 0);
+    assert_eq!((books.told().as_str(), books.payable(UPPER)), ("upper 250 of 1000 by 3", 0));
+}
+
+#[test]
+fn without_the_history_the_whole_sum_stands_for_any_customer() {
+    let debtor = |tenant, balance| Debtor { tenant, sellers: vec![UPPER], balance: Cents(balance), paid_out: Cents::ZERO };
+    let unknown = HashMap::from([(UPPER, Earned { unknown: Some(Cents(100)), ..Earned::default() })]);
+    let shares = withhold(vec![debtor(SIX, -70), debtor(FIVE, -70)], &unknown).unwrap();
+    let of = |tenant, cents| Withheld { tenant, shortfall: Cents(70), cents: Cents(cents) };
+    assert_eq!(shares[&UPPER], [of(FIVE, 70), of(SIX, 30)]);
+    let least = withhold(vec![debtor(SIX, i64::MIN)], &unknown);
+    assert_eq!(least, Err(Overflow));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Customer, prices from its link up, the first link that is charged.
+    Sell(usize, [i64; 3], usize),
+    /// Customers and resellers; never taken back here.
+    PayIn(usize, i64),
+    PayOut(usize),
+    /// The n-th sale was never made.
+    Void(usize),
+}
+
+/// `fair`: nobody sells below cost, and every link is charged.
+fn steps(fair: bool) -> impl Strategy<Value = Vec<Step>> {
+    let prices = prop::array::uniform3(0..2000_i64).prop_map(move |mut prices| {
+        if fair {
+            prices.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        prices
+    });
+    let first = if fair { 0..1_usize } else { 0..2 };
+    let step = prop_oneof![
+        4 => (0..4_usize, prices, first).prop_map(|(customer, prices, first)| Step::Sell(customer, prices, first)),
+        3 => (0..7_usize, 1..3000_i64).prop_map(|(tenant, cents)| Step::PayIn(tenant, cents)),
+        2 => (0..3_usize).prop_map(Step::PayOut),
+        1 => (0..20_usize).prop_map(Step::Void),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+fn links(customer: TenantId, prices: [i64; 3]) -> Vec<i64> {
+    prices[..=above(customer).len()].to_vec()
+}
+
+fn play(books: &mut Books, sales: &mut Vec<(TenantId, Vec<i64>, usize)>, step: &Step) {
+    match *step {
+        Step::Sell(customer, prices, first) => {
+            let sale = (CUSTOMERS[customer], links(CUSTOMERS[customer], prices), first);
+            books.sell(sale.0, &sale.1, sale.2);
+            sales.push(sale);
+        }
+        Step::PayIn(tenant, cents) => books.pay_in(*CUSTOMERS.get(tenant).unwrap_or_else(|| &SELLERS[tenant - 4]), cents),
+        Step::PayOut(seller) => books.pay_out(SELLERS[seller]),
+        Step::Void(sale) if sale < sales.len() => {
+            let (customer, prices, first) = sales.swap_remove(sale);
+            books.sell(customer, &prices.iter().map(|cents| -cents).collect::<Vec<_>>(), first);
+        }
+        Step::Void(_) => {}
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_sale_at_a_profit_pays_commission_from_what_came_in_less_the_platforms_part(steps in steps(true)) {
+        let (mut books, mut sales) = (Books::default(), Vec::new());
+        for step in &steps {
+            play(&mut books, &mut sales, step);
+            let shares = books.shares();
+            let entitled: i64 = SELLERS.iter().map(|&seller| books.accrued(seller) - books.withheld(seller)).sum();
+            let came_in = |customer: &TenantId| books.came_in.get(customer).copied().unwrap_or_default();
+            let revenue = |customer: &TenantId| books.revenue.get(customer).copied().unwrap_or_default();
+            let left: i64 = CUSTOMERS.iter().map(|customer| (came_in(customer) - revenue(customer)).max(0)).sum();
+            prop_assert!(entitled <= left, "{entitled} of {left}: {shares:?}");
+            // Nobody withholds more than it earned, nor all of them more than is missing.
+            for seller in SELLERS {
+                prop_assert!((0..=books.accrued(seller).max(0)).contains(&books.withheld(seller)));
+            }
+            for customer in CUSTOMERS {
+                let borne: i64 = shares.values().flatten().filter(|one| one.tenant == customer).map(|one| one.cents.0).sum();
+                let earned: i64 = books.commission.iter().filter(|((_, of), _)| *of == customer).map(|(_, cents)| cents).sum();
+                prop_assert_eq!(borne, earned.min((-books.balance(customer)).max(0)));
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_sold_below_cost_or_in_part_no_more_is_paid_than_came_in(steps in steps(false)) {
+        let (mut books, mut sales) = (Books::default(), Vec::new());
+        for step in &steps {
+            play(&mut books, &mut sales, step);
+            let paid: i64 = SELLERS.iter().map(|&seller| books.paid_out(seller)).sum();
+            let payable: i64 = SELLERS.iter().map(|&seller| books.payable(seller).max(0)).sum();
+            let came_in: i64 = books.came_in.values().sum();
+            prop_assert!(paid + payable <= came_in, "{paid} + {payable} of {came_in}: {books:?}");
+            // The platform's books are at zero with it.
+            let held: i64 = books.balances.values().sum::<i64>() + books.revenue.values().sum::<i64>();
+            prop_assert_eq!(held, came_in - paid);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What resellers earned from each customer so far: added up from the journal in its order, each record once, beside the
+//! months of the same reseller. All of it can be worked out again as long as the journal is there.
+
+use super::sql::{Tx, change, corrupt, insert_many, look, read, statements};
+use super::{Page, Records, Result, one_more};
+use crate::journal::Seq;
+use rating::{Cents, Currency, TenantId};
+
+statements! {
+    POSITION = "select through_seq, own_cents, is_complete from commission_positions where root_id = $1 and tenant_id = $2 and currency = $3";
+    PUT_POSITION = concat!(
+        "insert into commission_positions (root_id, tenant_id, currency, through_seq, own_cents, is_complete) values ($1, $2, $3, $4, $5, $6)",
+        " on conflict (root_id, tenant_id, currency)",
+        " do update set through_seq = excluded.through_seq, own_cents = excluded.own_cents, is_complete = excluded.is_complete"
+    );
+    ADD = concat!(
+        "insert into commission_customers (root_id, tenant_id, currency, customer_id, cents) values ($1, $2, $3, $4, $5)",
+        " on conflict (root_id, tenant_id, currency, customer_id) do update set cents = commission_customers.cents + excluded.cents"
+    );
+    PAGE = concat!(
+        "select c.customer_id, c.cents, t.path from commission_customers c join tenants t on t.root_id = c.root_id and t.id = c.customer_id",
+        " where c.root_id = $1 and c.tenant_id = $2 and c.currency = $3 and c.customer_id > $4 order by c.customer_id limit $5"
+    );
+}
+
+/// How far a reseller's commission by customer is added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommissionPosition {
+    pub root: TenantId,
+    pub tenant: TenantId,
+    pub currency: Currency,
+    /// Inclusive.
+    pub through: Seq,
+    /// Not negative, voids aside: bought for customers that it collects from itself, or for its own use.
+    pub own: Cents,
+    /// False: records that the months know were gone already.
+    pub is_complete: bool,
+}
+
+/// A reseller's commission from one customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerCommission {
+    pub customer: TenantId,
+    pub cents: Cents,
+    /// Of the customer, from the platform down to it.
+    pub path: Vec<TenantId>,
+}
+
+/// What records came to: stored if the position still is `before`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomersGrown {
+    pub before: Option<CommissionPosition>,
+    pub after: CommissionPosition,
+    /// To be added; each customer once.
+    pub customers: Vec<(TenantId, Cents)>,
+}
+
+#[derive(sqlx::FromRow)]
+struct PositionRow {
+    through_seq: i64,
+    own_cents: i64,
+    is_complete: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct CustomerRow {
+    customer_id: i64,
+    cents: i64,
+    path: Vec<u8>,
+}
+
+impl PositionRow {
+    fn position(self, root: TenantId, tenant: TenantId, currency: Currency) -> CommissionPosition {
+        let (through, own, is_complete) = (Seq(self.through_seq), Cents(self.own_cents), self.is_complete != 0);
+        CommissionPosition { root, tenant, currency, through, own, is_complete }
+    }
+}
+
+/// Whether the position is still where it was. The log of the root is held, and so it stays.
+pub(super) async fn is_at(tx: &mut Tx<'_>, grown: &CustomersGrown) -> Result<bool> {
+    let CommissionPosition { root, tenant, currency, .. } = grown.after;
+    let found = look!(tx, fetch_optional as PositionRow, POSITION, root.0, tenant.0, currency.code())?;
+    Ok(found.map(|row| row.position(root, tenant, currency)) == grown.before)
+}
+
+pub(super) async fn grow(tx: &mut Tx<'_>, grown: &CustomersGrown) -> Result<()> {
+    let CommissionPosition { root, tenant, currency, through, own, is_complete } = grown.after;
+    change!(&mut *tx, PUT_POSITION, root.0, tenant.0, currency.code(), through.0, own.0, i64::from(is_complete))?;
+    insert_many!(tx, ADD, grown.customers, |row| root.0, tenant.0, currency.code(), row.0.0, row.1.0);
+    Ok(())
+}
+
+impl Records {
+    /// `None`: nothing of it is added up.
+    pub async fn commission_position(&self, root: TenantId, tenant: TenantId, currency: Currency) -> Result<Option<CommissionPosition>> {
+        let row = read!(self, fetch_optional as PositionRow, POSITION, root.0, tenant.0, currency.code())?;
+        Ok(row.map(|row| row.position(root, tenant, currency)))
+    }
+
+    /// A reseller's commission by customer, in the order of their ids, behind `after`; with what its own buyers' customers
+    /// brought it.
+    pub async fn commission_customers(
+        &self,
+        root: TenantId,
+        tenant: TenantId,
+        currency: Currency,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> Result<Page<CustomerCommission>> {
+        let after = after.map_or(0, |after| after.0);
+        let rows = read!(self, fetch_all as CustomerRow, PAGE, root.0, tenant.0, currency.code(), after, one_more(limit))?;
+        Page::of(rows, limit, |row| {
+            let path = row.path.chunks_exact(8).map(|id| <[u8; 8]>::try_from(id).map(i64::from_be_bytes).map(TenantId));
+            let path = path.collect::<Result<_, _>>().map_err(corrupt)?;
+            Ok(CustomerCommission { customer: TenantId(row.customer_id), cents: Cents(row.cents), path })
+        })
+    }
+}
