@@ -97,10 +97,11 @@ impl Payouts {
             let (paying, bank) = (PayoutState::Paying, PayoutMethod::Bank);
             let page = self.records.payouts_in_state(paying, bank, Some(Currency::EUR), after, FILE_PAYOUTS_MAX).await?;
             after = page.data.last().map(|payout| payout.id);
-            for payout in page.data.into_iter().filter(|payout| payout.file.is_none() && payout.reference.is_none()) {
+            for payout in page.data.into_iter().filter(is_free) {
                 let payout = if payout.next_at.is_some() { self.settle(&payout, now).await? } else { payout };
                 let payout = if payout.begun_at == Some(now) { payout } else { self.looked_at_again(payout, now).await? };
-                if payout.state == PayoutState::Paying && payout.next_at.is_none() && found.len() < FILE_PAYOUTS_MAX {
+                // Another call may have put it into a file of its own since it was read.
+                if payout.next_at.is_none() && is_free(&payout) && found.len() < FILE_PAYOUTS_MAX {
                     found.push(payout);
                 }
             }
@@ -113,7 +114,7 @@ impl Payouts {
     /// Debited by a call that did not come to its end: no bank has seen it, and customers may owe it by now. Then the balance
     /// has it back.
     async fn looked_at_again(&self, payout: Payout, now: Instant) -> Result<Payout> {
-        if payout.state != PayoutState::Paying || self.is_covered(&payout, now).await? {
+        if !is_free(&payout) || self.is_covered(&payout, now).await? {
             return Ok(payout);
         }
         let reason = "it was in no file yet, and is withheld for want of money from customers";
@@ -181,6 +182,11 @@ impl Payouts {
         }
         Ok(payouts)
     }
+}
+
+/// On its way, in no file, and not paid by hand.
+fn is_free(payout: &Payout) -> bool {
+    payout.state == PayoutState::Paying && payout.file.is_none() && payout.reference.is_none()
 }
 
 fn transfer_of(payout: &Payout) -> Option<Transfer> {
