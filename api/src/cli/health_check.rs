@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 use std::io::Write;
 use store::db::{Db, PostgresOptions};
-use store::sqlite::health::{Health, look_at_file};
+use store::sqlite::health::{CARRIED_CENTS_MAX, Health, look_at_file};
 use wording::Locale;
 
 /// Look at the database, the balances and anomalies, for cron: exit code 0, 1 or 2
@@ -137,6 +137,7 @@ fn judged(health: &Health) -> Vec<Check> {
             format!("{} sums or holds that cannot be (run `centwise verify`)", health.unbalanced),
         ),
         check("overdrawn", when(health.overdrawn, Status::Warning), format!("{} balances below their limit", health.overdrawn)),
+        carries(health),
         check(
             "unrated",
             when(health.unrated, Status::Warning),
@@ -158,6 +159,16 @@ fn judged(health: &Health) -> Vec<Check> {
             ),
         ),
     ]
+}
+
+/// Many customers below a cent each are money that was never paid upwards.
+fn carries(health: &Health) -> Check {
+    let named: Vec<String> = health.carried.iter().map(|(buyer, sum)| format!("{buyer} {}", sum.in_cents())).collect();
+    let (status, detail) = match named.is_empty() {
+        true => (Status::Ok, format!("no reseller's customers have more than {CARRIED_CENTS_MAX} cents open below a cent each")),
+        false => (Status::Warning, format!("cents that are open below a cent for each customer, by reseller: {}", named.join(", "))),
+    };
+    Check { name: "carries", status, detail }
 }
 
 #[cfg(test)]
