@@ -12,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use rating::TenantId;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Kept answers are purged this often, a bounded number at a time.
 const PURGE_EVERY_TICKS: u64 = 60;
+/// A page of the tenants at a time: what is carried of those that ended is settled.
+const CARRIES_EVERY_TICKS: u64 = 60;
 
 /// SIGTERM and SIGINT, from the moment this is made.
 #[derive(Debug)]
@@ -188,8 +191,18 @@ async fn ready(accepted: std::io::Result<(TcpStream, SocketAddr)>) -> Option<Tcp
 async fn upkeep(app: App) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut carries_after = TenantId(0);
     for tick in 0_u64.. {
         ticks.tick().await;
+        if tick % CARRIES_EVERY_TICKS == 0 {
+            carries_after = match app.engine.sweep_carries(carries_after).await {
+                Ok(next) => next.unwrap_or(TenantId(0)),
+                Err(problem) => {
+                    tracing::warn!(%problem, "what is carried of tenants that ended was not settled");
+                    carries_after
+                }
+            };
+        }
         if tick % PURGE_EVERY_TICKS == 0
             && let Err(error) = app.records.purge_idempotent(app.clock.now()).await
         {

@@ -70,7 +70,8 @@ impl Turn {
             (ChargePricing::Commission { commission_bp }, _) => {
                 (link::commission_of(below.ok_or(Overflow)?, *commission_bp)?, Exact::ZERO, before)
             }
-            (ChargePricing::Card { .. }, _) => return Err(Overflow),
+            // Only usage is taken back.
+            (ChargePricing::Card { .. } | ChargePricing::Carry, _) => return Err(Overflow),
         };
         let (cents, carry) = rounding::post(carry_of(self.states.carries_of(void.tenant()), buyer), exact)?;
         // What was paid from a shared balance went to the book, and comes back there: never to what the platform holds.

@@ -248,7 +248,7 @@ impl Engine {
         for charge in &charged.body.charges {
             cards.push(match &charge.pricing {
                 ChargePricing::Card { version, .. } => Some(self.directory.version(*version).await?),
-                ChargePricing::Commission { .. } => None,
+                ChargePricing::Commission { .. } | ChargePricing::Carry => None,
             });
         }
         let meter =

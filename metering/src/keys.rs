@@ -48,6 +48,7 @@ impl Work {
                 keys.under(named.identity.root);
                 keys.accounts.extend([AccountKey::balance(*tenant, *currency), AccountKey::book(*tenant, *currency)]);
             }
+            Self::SettleCarries(settling) => settling.keys(keys),
             Self::Sweep { .. } => {}
         }
     }

@@ -9,6 +9,7 @@
 pub mod amend;
 mod beginnings;
 pub mod cache;
+pub mod carries;
 pub mod charge;
 pub mod command;
 pub mod committer;

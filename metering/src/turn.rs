@@ -94,6 +94,7 @@ impl Turn {
             Work::PlaceHold(work) => Done::Hold(self.place_hold(*work)),
             Work::ExtendHold { hold, named, work } => Done::Hold(self.extend_hold(hold, named, *work)),
             Work::ReleaseHold { hold, named, currency } => Done::Hold(self.release_hold(hold, named, currency)),
+            Work::SettleCarries(settling) => Done::Settled(self.settle_carries(&settling)),
             Work::Sweep { .. } => Done::Swept,
             Work::Reclassify { named, tenant, currency, received_at } => {
                 Done::Reclassified(self.reclassify(named, tenant, currency, received_at))

@@ -30,7 +30,7 @@ impl Void {
     pub fn rate(&self, charge: &Charge) -> Option<u32> {
         match charge.pricing {
             ChargePricing::Card { rate, .. } => Some(rate),
-            ChargePricing::Commission { .. } => None,
+            ChargePricing::Commission { .. } | ChargePricing::Carry => None,
         }
     }
     pub fn tenant(&self) -> TenantId {

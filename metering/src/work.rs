@@ -1,5 +1,6 @@
 //! Commands as the committer takes them: everything that could be found out beforehand is in them.
 
+use crate::carries::Settling;
 use crate::command::{HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PostPayment, Posted, Problem};
 use crate::prepare::Prepared;
 use crate::void::Void;
@@ -49,6 +50,7 @@ pub enum Work {
         currency: Currency,
         received_at: Instant,
     },
+    SettleCarries(Box<Settling>),
     /// Nothing of its own: the batch it is in expires what is over.
     Sweep {
         root: TenantId,
@@ -93,6 +95,8 @@ pub enum Done {
     Payment(Result<PaymentPosted, Problem>),
     /// Whether something moved.
     Reclassified(Result<bool, Problem>),
+    /// Whether anything was carried.
+    Settled(Result<bool, Problem>),
     Swept,
 }
 
@@ -117,7 +121,7 @@ impl Done {
             Self::Money(Ok(answer)) => fix(&mut answer.seq),
             Self::Payment(Ok(posted)) => fix(&mut posted.seq),
             Self::Event(_) | Self::Amended(Err(_)) | Self::Hold(_) | Self::Money(Err(_)) | Self::Payment(Err(_)) => {}
-            Self::Reclassified(_) | Self::Swept => {}
+            Self::Reclassified(_) | Self::Settled(_) | Self::Swept => {}
         }
     }
 }
@@ -133,6 +137,7 @@ impl Work {
             | Self::Money { .. }
             | Self::Payment { .. }
             | Self::Reclassify { .. }
+            | Self::SettleCarries(_)
             | Self::Sweep { .. } => true,
             Self::Again { .. } | Self::Void(_) | Self::Correct { .. } => false,
         }
@@ -147,6 +152,7 @@ impl Work {
                 named.identity.root
             }
             Self::Reclassify { named, .. } => named.identity.root,
+            Self::SettleCarries(settling) => settling.root,
             Self::Sweep { root } => *root,
         }
     }
@@ -178,7 +184,7 @@ impl Work {
                 into.push(named.keyed())
             }
             Self::Reclassify { named, .. } => into.push(named.keyed()),
-            Self::Sweep { .. } => {}
+            Self::SettleCarries(_) | Self::Sweep { .. } => {}
         }
     }
 }

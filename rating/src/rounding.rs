@@ -148,6 +148,14 @@ fn post_wide(total: i128) -> Result<(Cents, Carry), Overflow> {
     Ok((Cents(cents), Carry(rest)))
 }
 
+/// A carry whose owner ends (DESIGN, T6): half up to whole cents, and the exact amount by which that differs from what was
+/// owed, so that carry + exact = cents and nothing is carried on.
+pub fn end_carry(carry: Carry) -> Result<(Cents, Exact), Overflow> {
+    let cents = divide(i128::from(carry.0), Exact::PER_CENT, Mode::HalfUp)?;
+    let cents = i64::try_from(cents).map(Cents).map_err(|_| Overflow)?;
+    Ok((cents, Exact::from_cents(cents).checked_sub(Exact(i128::from(carry.0)))?))
+}
+
 /// The whole cents that cover an exact amount: what a hold sets aside.
 pub fn ceil_cents(exact: Exact) -> Result<Cents, Overflow> {
     i64::try_from(divide(exact.0, Exact::PER_CENT, Mode::Ceil)?).map(Cents).map_err(|_| Overflow)
@@ -201,6 +209,16 @@ mod tests {
         ] {
             let got = [Up, Down, HalfUp, HalfEven, Ceil, Floor].map(|mode| divide(value, 10, mode));
             assert_eq!(got, want.map(Ok), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_carried_ends_half_up() {
+        const PER_CENT: i64 = Exact::PER_CENT as i64;
+        for (carry, cents) in [(0, 0), (1, 0), (PER_CENT / 2 - 1, 0), (PER_CENT / 2, 1), (PER_CENT - 1, 1)] {
+            let (settled, exact) = end_carry(Carry(carry)).unwrap();
+            assert_eq!(settled, Cents(cents), "{carry}");
+            assert_eq!(post(Carry(carry), exact), Ok((settled, Carry::ZERO)), "{carry}");
         }
     }
 

@@ -154,8 +154,17 @@ pub struct Charge {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChargePricing {
-    Card { version: CardVersionId, rate: u32, prefix_len: u8, pieces: SmallVec<[Piece; 1]> },
-    Commission { commission_bp: u16 },
+    Card {
+        version: CardVersionId,
+        rate: u32,
+        prefix_len: u8,
+        pieces: SmallVec<[Piece; 1]>,
+    },
+    Commission {
+        commission_bp: u16,
+    },
+    /// No usage: what was carried, settled ([`Kind::CarrySettled`]).
+    Carry,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

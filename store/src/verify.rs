@@ -17,7 +17,7 @@ pub use identities::{IDENTITIES_PER_PASS, Identities};
 pub use opening::{Opening, Totals};
 
 use crate::hash::{Row, personal_digest};
-use crate::journal::{Amendment, BatchHead, Body, Check, CounterKey, Kind, Personal, Seq, State};
+use crate::journal::{Amendment, BatchHead, Body, ChargePricing, Check, CounterKey, Kind, Personal, Seq, State};
 use chain::Chain;
 use ledger::{AccountKey, HoldState, LinkCharge};
 use rating::fast::FastMap;
@@ -141,7 +141,7 @@ impl Audit {
 
     fn charges(&mut self, row: &Row<'_>, kind: Kind, body: &Body) {
         self.charge_tally.examined += 1;
-        let priced = matches!(kind, Kind::Rated | Kind::RatedLater | Kind::Void);
+        let priced = matches!(kind, Kind::Rated | Kind::RatedLater | Kind::Void | Kind::CarrySettled);
         if !priced && !body.charges.is_empty() {
             self.charge_tally.differs(format_args!("record {} has charges and is no rated event", row.seq));
         }
@@ -159,6 +159,9 @@ impl Audit {
             Err(refusal) => self.charge_tally.differs(format_args!("record {}: {refusal}", row.seq)),
         }
         for charge in &body.charges {
+            if kind == Kind::CarrySettled {
+                self.settled(row, charge);
+            }
             self.carry(row, charge);
             self.counter(row, charge);
         }
@@ -173,6 +176,16 @@ impl Audit {
             self.carry_tally.differs(format_args!("record {}: carry {before} + {exact} is not {cents} + {after}", row.seq));
         }
         *carry = charge.carry;
+    }
+
+    /// What ends with its owner ends half up, and by nothing else. Asked before [`Self::carry`].
+    fn settled(&mut self, row: &Row<'_>, charge: &crate::journal::Charge) {
+        let carry = self.carries.get(&(TenantId(row.tenant), charge.link.buyer)).copied().unwrap_or_default();
+        let half_up = rounding::end_carry(carry) == Ok((charge.link.cents, charge.exact));
+        if !half_up || charge.carry != Carry::ZERO || charge.counter.is_some() || charge.pricing != ChargePricing::Carry {
+            let (is, exact) = (carry.in_cents(), charge.exact.in_cents());
+            self.carry_tally.differs(format_args!("record {}: carry {is} was settled as {} cents by {exact}", row.seq, charge.link.cents));
+        }
     }
 
     fn counter(&mut self, row: &Row<'_>, charge: &crate::journal::Charge) {

@@ -92,7 +92,7 @@ fn charges(
     if charges.is_empty() {
         return;
     }
-    assert!(matches!(record.kind, Kind::Rated | Kind::RatedLater | Kind::Void), "{record:?}");
+    assert!(matches!(record.kind, Kind::Rated | Kind::RatedLater | Kind::Void | Kind::CarrySettled), "{record:?}");
     for posting in ledger::postings_of(record.identity.root, platform, record.body.currency.unwrap(), &charges).unwrap() {
         post(accounts, posting.from, posting.to, posting.cents);
     }

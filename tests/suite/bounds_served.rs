@@ -10,7 +10,21 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 
-on_every_database!(an_adjustment_beyond_the_bounds_names_its_field);
+on_every_database!(an_adjustment_beyond_the_bounds_names_its_field, closing_a_tenant_settles_what_it_carries);
+
+/// 0.05 EUR at wholesale and 0.08 at retail a message; a tenth of one is half a cent.
+async fn closing_a_tenant_settles_what_it_carries(market: Market) {
+    let event = json!({ "id": "tenth", "customer": "acme-42", "meter": "sms", "quantity": "0.1", "at": "2026-11-20T09:00:00Z" });
+    assert_eq!(market.admin().post("/v1/usage-events", event).await.ok()["debit_cents"], 0);
+    market.by("muster admin").post("/v1/tenants/acme-42/close", json!({})).await.ok();
+    assert_eq!((market.balance("acme-42").await, market.balance("muster").await), (4999, 0));
+    let statement = "/v1/accounts/acme-42/statement?currency=EUR&from=2026-11-01T00:00:00Z";
+    let entries = market.admin().get(statement).await.ok()["entries"].clone();
+    let last = entries.as_array().unwrap().last().unwrap();
+    assert_eq!((last["kind"].as_str(), last["cents"].as_i64(), last["reason"].as_str()), (Some("carry_settled"), Some(-1), Some("closed")));
+    let commission = market.admin().get("/v1/commissions?reseller=muster&from=2026-01-01T00:00:00Z").await.ok();
+    assert_eq!((commission["received_cents"].as_i64(), commission["paid_cents"].as_i64()), (Some(1), Some(1)));
+}
 
 async fn an_adjustment_beyond_the_bounds_names_its_field(market: Market) {
     for (path, cents) in [("/v1/adjustments", -i64::MAX), ("/v1/adjustments", i64::MIN), ("/v1/top-ups", i64::MAX)] {

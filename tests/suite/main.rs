@@ -10,6 +10,7 @@ mod bad_input;
 mod bench;
 mod bounds;
 mod bounds_served;
+mod carries;
 mod cashier;
 mod chains;
 mod collection;

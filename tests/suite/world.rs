@@ -399,6 +399,13 @@ impl World {
         new
     }
 
+    /// As the API closes it.
+    pub async fn close(&self, name: &str) {
+        let closed = self.records.close_tenant(&self.actor(), self.tenant(name).id).await.unwrap();
+        self.engine.invalidate();
+        self.engine.settle_carries(&[closed]).await.unwrap();
+    }
+
     pub async fn set_country(&self, name: &str, country: &str) {
         let patch = TenantPatch { country: Some(Some(country.to_owned())), ..TenantPatch::default() };
         self.records.update_tenant(&self.actor(), self.tenant(name).id, patch).await.unwrap();

@@ -23,7 +23,8 @@ const READS_MAX: usize = 5;
 pub struct EntryBody {
     /// When it was posted.
     pub posted_at: String,
-    /// `usage`, `usage_rated_later`, `void`, `top_up`, `adjustment`, `refund`, `dispute`, `payout`, `payment` or `reclassification`.
+    /// `usage`, `usage_rated_later`, `void`, `top_up`, `adjustment`, `refund`, `dispute`, `payout`, `payment`, `reclassification` or
+    /// `carry_settled`: what was carried of a customer below a cent, settled when its tenant closed or its agreement ended.
     #[schema(example = "usage")]
     pub kind: &'static str,
     /// Positive: into the account.
@@ -113,6 +114,7 @@ fn kind_name(kind: Kind) -> Option<&'static str> {
         Kind::Payout => Some("payout"),
         Kind::Payment => Some("payment"),
         Kind::Reclassification => Some("reclassification"),
+        Kind::CarrySettled => Some("carry_settled"),
         Kind::Unrated | Kind::HoldPlaced | Kind::HoldExtended | Kind::HoldReleased | Kind::HoldExpired => None,
     }
 }

@@ -277,6 +277,7 @@ async fn charge_body(app: &App, charge: &Charge, currency: Currency, destination
             (Some(rate_body(app, *version, *rate, matched(destination, *prefix_len), pieces).await?), None)
         }
         ChargePricing::Commission { commission_bp } => (None, Some(*commission_bp)),
+        ChargePricing::Carry => (None, None),
     };
     Ok(ChargeBody {
         buyer: external_id(app, charge.link.buyer).await?,

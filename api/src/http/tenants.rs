@@ -198,6 +198,9 @@ pub async fn close_tenant(State(app): State<App>, key: MayWrite, Path(name): Pat
     let work = async {
         let tenant = app.records.close_tenant(&write.actor(&app, &key, None), tenant.id).await?;
         app.invalidate();
+        if let Err(problem) = app.engine.settle_carries(std::slice::from_ref(&tenant)).await {
+            tracing::warn!(%problem, tenant = %tenant.id, "what is carried of a closed tenant waits for the next sweep");
+        }
         Ok(Done::ok(shown(&app, &key, &tenant).await?))
     };
     write.once(&app, &key, work).await

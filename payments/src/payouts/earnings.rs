@@ -65,7 +65,7 @@ fn kind_of(kind: Kind) -> Option<MoveKind> {
         Kind::Dispute => Some(MoveKind::Dispute),
         Kind::Payout => Some(MoveKind::Payout),
         Kind::Payment => Some(MoveKind::Payment),
-        Kind::Rated | Kind::RatedLater | Kind::Void | Kind::Unrated | Kind::Confirmed => None,
+        Kind::Rated | Kind::RatedLater | Kind::Void | Kind::CarrySettled | Kind::Unrated | Kind::Confirmed => None,
         Kind::HoldPlaced | Kind::HoldExtended | Kind::HoldReleased | Kind::HoldExpired => None,
     }
 }

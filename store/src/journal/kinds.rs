@@ -47,6 +47,9 @@ pub enum Kind {
     Payout = 24,
     /// What else a payment moves: fees, money of nobody.
     Payment = 25,
+    /// What was carried of a customer whose tenant is closed or whose agreement ended, settled half up: a charge per link,
+    /// whose `exact` is what the rounding adds or takes, and which carries nothing on.
+    CarrySettled = 26,
     /// A balance with a seller that collects itself, moved to the book of that seller, once.
     Reclassification = 27,
 }
@@ -88,6 +91,7 @@ impl Kind {
             23 => Self::Dispute,
             24 => Self::Payout,
             25 => Self::Payment,
+            26 => Self::CarrySettled,
             27 => Self::Reclassification,
             _ => return None,
         })

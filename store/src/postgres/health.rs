@@ -6,7 +6,7 @@ use crate::db::Db;
 use crate::journal::{JournalError, Result, Seq, State};
 use crate::payments_look::{LATE_SECS, LOOK, Row, STUCK_SECS};
 use crate::records::{late_and_lately, undelivered};
-use crate::sqlite::health::{Health, overdrawn, unbalanced};
+use crate::sqlite::health::{Health, carried, overdrawn, unbalanced};
 use ledger::HoldState;
 use rating::Instant;
 use std::collections::HashMap;
@@ -21,6 +21,7 @@ pub async fn look_at_database(db: &Db, now: Instant) -> Result<Health> {
         let of_root = audit::stored(&mut snapshot, head, Seq(i64::MAX)).await?.state;
         state.accounts.extend(of_root.accounts);
         state.holds.extend(of_root.holds);
+        state.carries.extend(of_root.carries);
     }
     let limits: HashMap<i64, i64> = sqlx::query_as(sql::LIMITS).bind(now.micros()).fetch_all(&mut *snapshot).await?.into_iter().collect();
     let last: Option<i64> = sqlx::query_scalar(sql::LAST_ARRIVAL).fetch_one(&mut *snapshot).await?;
@@ -37,6 +38,7 @@ pub async fn look_at_database(db: &Db, now: Instant) -> Result<Health> {
         overdue_holds: open().filter(|hold| hold.expires_at < now).count() as i64,
         unbalanced: unbalanced(&state.accounts),
         overdrawn: overdrawn(&state.accounts, &limits),
+        carried: carried(&state.carries),
         payments: payments.into(),
         over_cap: sqlx::query_scalar(OVER_CAP).bind(now.micros()).fetch_all(&mut *snapshot).await?,
     })

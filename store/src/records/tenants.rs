@@ -21,6 +21,7 @@ statements! {
     BY_EXTERNAL_ID_IN_ROOT = concat!("select ", columns!(), " from tenants where external_id = $1 and root_id = $2");
     CHILDREN = concat!("select ", columns!(), " from tenants where parent_id = $1 and id > $2 order by id limit $3");
     BELOW = concat!("select ", columns!(), " from tenants where path >= $1 and path < $2 order by path limit $3");
+    FROM = concat!("select ", columns!(), " from tenants where id > $1 order by id limit $2");
     PERSONAL_KEYS = "select id, personal_key from tenants where id in ($1) order by id";
     RECORDS_FROM = "select from_us from openings where root = $1";
     UPDATE = "update tenants set name = $2, country = $3, late_window_days = $4 where id = $1";
@@ -196,6 +197,12 @@ impl Records {
         };
         let rows = read!(self, fetch_all as TenantRow, BELOW, start, end, one_more(limit))?;
         Page::of(rows, limit, TenantRow::tenant)
+    }
+
+    /// Every tenant in order of id, from behind `after` on: for what looks at all of them, a page at a time.
+    pub async fn tenants_from(&self, after: TenantId, limit: usize) -> Result<Vec<Tenant>> {
+        let limit = i64::try_from(limit).map_err(corrupt)?;
+        read!(self, fetch_all as TenantRow, FROM, after.0, limit)?.into_iter().map(TenantRow::tenant).collect()
     }
 
     /// Keys of the digests of personal data; absent for erased and unknown tenants.

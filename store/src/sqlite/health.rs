@@ -3,11 +3,12 @@
 
 use super::states::{self, Accounts};
 use crate::credit_look;
-use crate::journal::Result;
+use crate::journal::{Carries, Result};
 use crate::payments_look::{IS_MIGRATED, LATE_SECS, LOOK, PaymentsLook, Row, STUCK_SECS};
-use crate::records::{Undelivered, late_and_lately, undelivered};
+use crate::records::{CLOCK_STEP, ClockStep, Undelivered, late_and_lately, undelivered};
 use ledger::{AccountKey, Balance};
-use rating::{Cents, Currency, Instant};
+use rating::fast::FastMap;
+use rating::{Cents, Currency, Exact, Instant, TenantId};
 use sqlx::{Connection, SqliteConnection};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -18,6 +19,9 @@ const UNRATED: &str = "select count(*) from unrated";
 /// Prepaid buyers and their limits.
 const LIMITS: &str = "select buyer_id, credit_limit_cents from agreements \
      where credit_limit_cents is not null and from_at <= ? and (until_at is null or until_at > ?)";
+
+/// What may be carried of a reseller's customers, in sum, before it is named.
+pub const CARRIED_CENTS_MAX: Cents = Cents(100);
 
 /// What a look at the database found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,9 +37,14 @@ pub struct Health {
     pub unbalanced: i64,
     /// Prepaid balances below their limit.
     pub overdrawn: i64,
+    /// Buyers that sell on (resellers), with what is carried of their customers on their own links, where that is more than
+    /// [`CARRIED_CENTS_MAX`].
+    pub carried: Vec<(TenantId, Exact)>,
     pub payments: PaymentsLook,
     /// Buyers with more credit than their sellers may give; at most one more than are named.
     pub over_cap: Vec<String>,
+    /// A server's clock has stepped, and nobody has accepted it.
+    pub clock_step: Option<ClockStep>,
     /// Notices that did not arrive.
     pub undelivered: Undelivered,
 }
@@ -46,6 +55,7 @@ pub async fn look_at_file(file: &Path, now: Instant) -> Result<Health> {
     let mut snapshot = conn.begin().await?;
     let last: Option<i64> = sqlx::query_scalar(LAST).fetch_optional(&mut *snapshot).await?;
     let (accounts, open_holds) = states::current_books(&mut snapshot).await?;
+    let all_carries = states::current_carries(&mut snapshot).await?;
     let limits: HashMap<i64, i64> =
         sqlx::query_as(LIMITS).bind(now.micros()).bind(now.micros()).fetch_all(&mut *snapshot).await?.into_iter().collect();
     Ok(Health {
@@ -57,9 +67,16 @@ pub async fn look_at_file(file: &Path, now: Instant) -> Result<Health> {
         overdue_holds: open_holds.iter().filter(|hold| hold.expires_at < now).count() as i64,
         unbalanced: unbalanced(&accounts),
         overdrawn: overdrawn(&accounts, &limits),
+        carried: carried(&all_carries),
         payments: payments(&mut snapshot, now).await?,
         over_cap: over_cap(&mut snapshot, now).await?,
+        clock_step: clock_step(sqlx::query_scalar(CLOCK_STEP).fetch_optional(&mut *snapshot).await?),
     })
+}
+
+/// One that cannot be read is one all the same.
+pub(crate) fn clock_step(stored: Option<Vec<u8>>) -> Option<ClockStep> {
+    stored.map(|bytes| ClockStep::read(&bytes).unwrap_or(ClockStep { time_us: 0, wall_us: 0, process: 0 }))
 }
 
 /// A file that no server of this version has opened yet has no payments.
@@ -100,6 +117,17 @@ pub(crate) fn unbalanced(accounts: &Accounts) -> i64 {
     (held + sums.values().filter(|sum| **sum != 0).count()) as i64
 }
 
+/// What is carried of many customers is money that their seller has not paid upwards; one customer's is less than a cent.
+pub(crate) fn carried(carries: &FastMap<TenantId, Carries>) -> Vec<(TenantId, Exact)> {
+    let mut sums: BTreeMap<TenantId, i128> = BTreeMap::new();
+    let links = carries.iter().flat_map(|(customer, links)| links.iter().filter(move |(buyer, _)| buyer != customer));
+    for (buyer, carry) in links {
+        *sums.entry(*buyer).or_default() += i128::from(carry.0);
+    }
+    let most = Exact::from_cents(CARRIED_CENTS_MAX);
+    sums.into_iter().map(|(buyer, sum)| (buyer, Exact(sum))).filter(|(_, sum)| *sum > most).collect()
+}
+
 /// Balances below their limit: usage that happened was posted although it overdrew.
 pub(crate) fn overdrawn(accounts: &Accounts, limits: &HashMap<i64, i64>) -> i64 {
     let below = |(key, balance): &(&AccountKey, &Balance)| {
@@ -116,6 +144,18 @@ async fn count(conn: &mut SqliteConnection, statement: &'static str) -> Result<i
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rating::Carry;
+
+    #[test]
+    fn what_is_carried_of_many_customers_is_named() {
+        let most = 999_999_999_999;
+        let of = |customers: i64| -> FastMap<TenantId, Carries> {
+            let links = |customer| Carries::from_iter([(TenantId(customer), Carry(most)), (TenantId(2), Carry(most))]);
+            (1000..1000 + customers).map(|customer| (TenantId(customer), links(customer))).collect()
+        };
+        assert_eq!(carried(&of(100)), [], "99.9 cents and less");
+        assert_eq!(carried(&of(101)), [(TenantId(2), Exact(i128::from(most) * 101))]);
+    }
 
     #[tokio::test]
     async fn an_empty_database_is_healthy() {

@@ -240,6 +240,16 @@ pub async fn current_books(conn: &mut SqliteConnection) -> Result<(Accounts, Vec
     Ok((accounts, open_holds))
 }
 
+/// What is carried of every customer after the journal's last record.
+pub async fn current_carries(conn: &mut SqliteConnection) -> Result<FastMap<TenantId, Carries>> {
+    let mut all = FastMap::default();
+    for row in sqlx::query(sql::AUDIT_CARRIES).fetch_all(&mut *conn).await? {
+        all.extend([carries(&row)?]);
+    }
+    all.extend(current(conn).await?.0.carries);
+    Ok(all)
+}
+
 /// Every account, carry and counter after the journal's last record, and every open hold; and the holds, open or
 /// ended, that are newer than their rows.
 pub async fn every(conn: &mut SqliteConnection) -> Result<(State, FastMap<HoldId, Hold>)> {
