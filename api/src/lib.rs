@@ -16,3 +16,4 @@ pub mod problem;
 pub mod server;
 pub mod settings;
 pub mod state;
+pub mod watchdog;

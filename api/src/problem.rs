@@ -78,6 +78,7 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("corrupt_card", 500, "A stored rate card cannot be read"),
     ("provider_unavailable", 503, "The payment provider does not answer"),
     ("unavailable", 503, "The database is not available"),
+    ("stalled", 503, "Commands wait too long in the engine"),
     ("unfinished", 503, "It is still being worked out"),
     ("timeout", 503, "The request took too long"),
 ];

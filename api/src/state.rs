@@ -56,6 +56,8 @@ pub struct Shared {
     /// Where webhooks may go.
     pub reach: Reach,
     pub request_time_max: Duration,
+    /// How long a command may wait in the engine before the server is not ready.
+    pub stalled_time_max: Duration,
     pub body_bytes_max: usize,
     pub price_list_turns: Arc<Semaphore>,
     pub metrics: PrometheusHandle,
@@ -110,6 +112,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         reach: config.reach(),
         clock,
         request_time_max: config.request_time_max(),
+        stalled_time_max: Duration::from_secs(config.stalled_secs_max),
         body_bytes_max: config.body_bytes_max,
         price_list_turns: Arc::new(Semaphore::new(PRICE_LISTS_AT_ONCE_MAX)),
         metrics: metrics_handle()?,

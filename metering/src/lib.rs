@@ -9,6 +9,7 @@
 pub mod amend;
 mod beginnings;
 pub mod cache;
+mod caught;
 pub mod charge;
 pub mod command;
 pub mod committer;
@@ -34,6 +35,7 @@ mod reclassify;
 pub mod states;
 pub mod turn;
 pub mod void;
+pub mod watch;
 pub mod work;
 
 pub use directory::Directory;

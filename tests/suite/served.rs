@@ -160,7 +160,7 @@ impl Served {
     /// The same database, closed and opened again.
     pub async fn restarted(self, now: &str) -> Self {
         let Self { running, admin, stripe, books } = self;
-        running.stop().await;
+        running.stop().await.unwrap();
         let running = start(&books, now, &stripe).await;
         let admin = Asking { address: running.address, ..admin };
         Self { running, admin, stripe, books }
