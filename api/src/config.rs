@@ -47,6 +47,9 @@ pub struct Config {
     /// seconds.
     #[arg(long, env = "CENTWISE_STALLED_SECS_MAX", default_value_t = 30, value_name = "SECONDS")]
     pub stalled_secs_max: u64,
+    /// The clock of this machine is right, although it stepped or is behind the books: money is written again.
+    #[arg(long)]
+    pub accept_clock: bool,
     #[command(flatten)]
     pub limits: LimitSettings,
     #[command(flatten)]
@@ -124,6 +127,7 @@ impl Default for Config {
             drain_secs_max: 20,
             engine_drain_secs_max: 30,
             stalled_secs_max: 30,
+            accept_clock: false,
             limits: LimitSettings::default(),
             payments: PaymentSettings::default(),
             webhooks_to_private: false,

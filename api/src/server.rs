@@ -7,6 +7,7 @@ use crate::http;
 use crate::notifier::Notifier;
 use crate::payouts;
 use crate::state::{self, App, Opened};
+use crate::timekeeper;
 use crate::watchdog;
 use anyhow::Context as _;
 use hyper::server::conn::http1;
@@ -135,6 +136,7 @@ impl Server {
         let builder = builder();
         let upkeep = tokio::spawn(upkeep(self.app.clone()));
         let watching = tokio::spawn(watchdog::watch(self.app.clone()));
+        let timekeeping = tokio::spawn(timekeeper::watch(self.app.clone()));
         let paying = tokio::spawn(self.app.desk.clone().work());
         let notifying = tokio::spawn(self.notifier.run());
         let payouts = tokio::spawn(payouts::keep_up(self.app.clone()));
@@ -168,6 +170,7 @@ impl Server {
         }
         let drained = self.app.engine.drain(self.engine_drain_time_max).await;
         watching.abort();
+        timekeeping.abort();
         match &drained {
             Ok(()) => tracing::info!("stopped"),
             Err(error) => tracing::error!(%error, "the engine did not finish; what was not answered may be sent again"),

@@ -16,6 +16,7 @@ use crate::work::{Done, Work};
 use ledger::{Hold, HoldState};
 use rating::Instant;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use store::journal::{Journal, JournalError, Placed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -108,7 +109,8 @@ pub fn start(journal: Arc<dyn Journal>, clock: Clock, lookout: Lookout) -> Start
         None => {
             let (post, commits) = (Post::new("committer"), Post::new("journal"));
             let posts = vec![post.clone(), commits.clone()];
-            (tokio::spawn(Committer { journal, clock, lookout, waiting, post, commits }.run()), posts)
+            let last_at = AtomicI64::new(Instant::MIN.micros());
+            (tokio::spawn(Committer { journal, clock, lookout, waiting, post, commits, last_at }.run()), posts)
         }
     };
     let queue = Queue { jobs, places, post: posts[0].clone() };
@@ -123,6 +125,8 @@ struct Committer {
     post: Post,
     /// Batches on their way into the journal, in tasks of their own.
     commits: Post,
+    /// Of the last batch; `Instant::MIN`: not yet known.
+    last_at: AtomicI64,
 }
 
 /// Who waits for how many of a batch's answers, in order.
@@ -244,8 +248,19 @@ impl Committer {
         Flight { landed: Landed(landed), ahead }
     }
 
+    /// Never before the batch before, also when the clock was set back.
+    async fn now(&self) -> Result<Instant, JournalError> {
+        let before = match Instant(self.last_at.load(Ordering::Relaxed)) {
+            Instant::MIN => self.journal.last_committed_at().await?,
+            known => known,
+        };
+        let now = (self.clock)().max(before);
+        self.last_at.store(now.micros(), Ordering::Relaxed);
+        Ok(now)
+    }
+
     async fn execute(&self, work: Vec<Work>, flights: &mut Flights) -> Result<Executed, JournalError> {
-        let now = (self.clock)();
+        let now = self.now().await?;
         self.post.at(Stage::Holds);
         let expired = self.sweep(now, flights).await?;
         let execution = Execution { journal: &*self.journal, flights };

@@ -42,7 +42,11 @@ pub struct Engine {
     queue: Arc<Mutex<Option<Queue>>>,
     worker: Arc<tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>>,
     watch: Watch,
+    gate: Gate,
 }
+
+/// Whether money may be written now; asked once for each submission.
+pub type Gate = Arc<dyn Fn() -> Result<(), Problem> + Send + Sync>;
 
 /// Commands were still under way when the time to finish them was over.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +68,19 @@ impl Engine {
         let lookout = Lookout::default();
         let Started { queue, worker, watch } = committer::start(Arc::clone(&journal), Arc::clone(&clock), lookout.clone());
         let (queue, worker) = (Arc::new(Mutex::new(Some(queue))), Arc::new(tokio::sync::Mutex::new(Some(worker))));
-        Self { directory, journal, clock, lookout, queue, worker, watch }
+        Self { directory, journal, clock, lookout, queue, worker, watch, gate: Arc::new(|| Ok(())) }
+    }
+
+    /// The same engine behind a gate.
+    #[must_use]
+    pub fn guarded(self, gate: Gate) -> Self {
+        Self { gate, ..self }
+    }
+
+    /// # Errors
+    /// Why no money may be written now.
+    pub fn may_write(&self) -> Result<(), Problem> {
+        (self.gate)()
     }
 
     pub fn directory(&self) -> &Directory {
@@ -115,6 +131,7 @@ impl Engine {
     }
 
     pub(crate) async fn submit(&self, work: Vec<Work>) -> Result<Vec<Done>, Problem> {
+        self.may_write()?;
         let queue = self.queue.lock().ok().and_then(|queue| queue.clone());
         queue.ok_or_else(|| Problem::new("unavailable", "the engine is shutting down"))?.submit(work).await
     }
@@ -500,6 +517,9 @@ impl Engine {
 
     /// Wakes the committer, so that holds that are over are recorded as such without other traffic.
     pub async fn sweep_holds(&self) -> Result<(), Problem> {
+        if self.may_write().is_err() {
+            return Ok(());
+        }
         let over = self.journal.expired_holds(self.now(), SWEEP_HOLDS_MAX).await.map_err(journal_problem)?;
         let roots: BTreeSet<TenantId> = over.iter().map(|hold| hold.root).collect();
         self.submit(roots.into_iter().map(|root| Work::Sweep { root }).collect()).await.map(drop)

@@ -258,7 +258,7 @@ impl Lane {
         self.post.at(Stage::Lock);
         let locked = locking.enter(&roots.iter().copied().collect::<Vec<_>>()).await?;
         // Not before: others had these roots meanwhile, and instants of a root's batches go up.
-        let now = (self.clock)();
+        let now = (self.clock)().max(locked.last_committed_at().await?);
         if !self.lanes.one_root {
             self.top_up(roots, part, callers);
         }

@@ -12,6 +12,7 @@ mod bounds;
 mod bounds_served;
 mod cashier;
 mod chains;
+mod clock_steps;
 mod collection;
 mod demo;
 mod edges;

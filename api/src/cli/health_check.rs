@@ -3,10 +3,11 @@
 
 use super::Ended;
 use super::{database::Database, health_payments};
-use crate::clock::Clock;
+use crate::clock::{Clock, STEP_SECS_MAX};
 use crate::config::{MailSettings, Place};
 use crate::paying::PaymentSettings;
 use anyhow::{Context as _, bail};
+use rating::Instant;
 use serde::Serialize;
 use std::io::Write;
 use store::credit_look::NAMED_MAX;
@@ -108,7 +109,8 @@ fn checks(args: &Args) -> Vec<Check> {
     match look(args).and_then(|health| Ok((health, health_payments::provider(&args.payments)?))) {
         Ok((health, provider)) => {
             let of_payments = health_payments::judged(&health.payments, provider.is_some(), Clock::system().now());
-            judged(&health).into_iter().chain(provider).chain(of_payments).collect()
+            let clock = clock(&health, Clock::system().now());
+            judged(&health).into_iter().chain([clock]).chain(provider).chain(of_payments).collect()
         }
         Err(error) => vec![Check { name: "database", status: Status::Failure, detail: format!("{error:#}") }],
     }
@@ -124,6 +126,27 @@ fn look(args: &Args) -> anyhow::Result<Health> {
             }
         })
     })
+}
+
+/// A server whose clock has stepped writes no money; and this machine's clock against the books.
+fn clock(health: &Health, now: Instant) -> Check {
+    let behind = health.last_record_at.map_or(0, |last| (last.micros() - now.micros()) / 1_000_000);
+    let (status, detail) = match health.clock_step {
+        Some(step) => (
+            Status::Failure,
+            format!(
+                "a server's clock stepped from {} to {}: it writes no money until the clock is set right or accepted (POST /v1/clock/accept)",
+                step.time(),
+                step.wall()
+            ),
+        ),
+        None if behind > STEP_SECS_MAX => (
+            Status::Failure,
+            format!("this machine's clock is {} days behind the last record: a server would write no money", behind / 86_400),
+        ),
+        None => (Status::Ok, "goes with the books".to_owned()),
+    };
+    Check { name: "clock", status, detail }
 }
 
 fn judged(health: &Health) -> Vec<Check> {
@@ -173,7 +196,20 @@ fn over_cap(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use store::records::Undelivered;
+    use store::records::{ClockStep, Undelivered};
+
+    #[test]
+    fn a_clock_that_stepped_or_is_behind_the_books_is_a_failure() {
+        let (now, day) = (Instant::from_secs(1_000_000_000), 86_400);
+        let status = |health: Health| clock(&health, now).status;
+        let last = |secs| Health { last_record_at: Some(now.plus_secs(secs)), ..Health::default() };
+        assert_eq!([status(Health::default()), status(last(-400 * day)), status(last(day))], [Status::Ok; 3]);
+        assert_eq!(status(last(day + 1)), Status::Failure);
+        let step = ClockStep { time_us: now.micros(), wall_us: now.plus_secs(4 * day).micros(), process: 1 };
+        let check = clock(&Health { clock_step: Some(step), ..Health::default() }, now);
+        assert_eq!(check.status, Status::Failure);
+        assert!(check.detail.contains("2001-09-13"), "{}", check.detail);
+    }
 
     #[test]
     fn what_is_wrong_decides() {

@@ -3,6 +3,7 @@
 use crate::auth::MayOperate;
 use crate::problem::ApiProblem;
 use crate::state::App;
+use crate::timekeeper;
 use crate::watchdog;
 use axum::Json;
 use axum::extract::State;
@@ -26,11 +27,12 @@ pub async fn live() -> Json<Health> {
     Json(OK)
 }
 
-/// Whether the database answers, the engine takes usage, and nothing waits in it for too long
+/// Whether the database answers, the engine takes usage, nothing waits in it for too long, and the clock is believed
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()), responses((status = 200, body = Health)))]
 pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiProblem> {
     app.records.platform().await?;
     watchdog::ready(&app)?;
+    timekeeper::may_write(&app.clock)?;
     Ok(Json(OK))
 }
 
@@ -38,5 +40,6 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiProblem> {
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn metrics(State(app): State<App>, _key: MayOperate) -> Response {
     watchdog::measure(&app);
+    metrics::gauge!("centwise_clock_stepped").set(f64::from(u8::from(app.clock.stepped().is_some())));
     ([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"))], app.metrics.render()).into_response()
 }

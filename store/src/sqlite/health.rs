@@ -5,7 +5,7 @@ use super::states::{self, Accounts};
 use crate::credit_look;
 use crate::journal::Result;
 use crate::payments_look::{IS_MIGRATED, LATE_SECS, LOOK, PaymentsLook, Row, STUCK_SECS};
-use crate::records::{Undelivered, late_and_lately, undelivered};
+use crate::records::{CLOCK_STEP, ClockStep, Undelivered, late_and_lately, undelivered};
 use ledger::{AccountKey, Balance};
 use rating::{Cents, Currency, Instant};
 use sqlx::{Connection, SqliteConnection};
@@ -36,6 +36,8 @@ pub struct Health {
     pub payments: PaymentsLook,
     /// Buyers with more credit than their sellers may give; at most one more than are named.
     pub over_cap: Vec<String>,
+    /// A server's clock has stepped, and nobody has accepted it.
+    pub clock_step: Option<ClockStep>,
     /// Notices that did not arrive.
     pub undelivered: Undelivered,
 }
@@ -59,7 +61,13 @@ pub async fn look_at_file(file: &Path, now: Instant) -> Result<Health> {
         overdrawn: overdrawn(&accounts, &limits),
         payments: payments(&mut snapshot, now).await?,
         over_cap: over_cap(&mut snapshot, now).await?,
+        clock_step: clock_step(sqlx::query_scalar(CLOCK_STEP).fetch_optional(&mut *snapshot).await?),
     })
+}
+
+/// One that cannot be read is one all the same.
+pub(crate) fn clock_step(stored: Option<Vec<u8>>) -> Option<ClockStep> {
+    stored.map(|bytes| ClockStep::read(&bytes).unwrap_or(ClockStep { time_us: 0, wall_us: 0, process: 0 }))
 }
 
 /// A file that no server of this version has opened yet has no payments.
