@@ -39,6 +39,17 @@ pub struct Config {
     /// Time that open requests get to finish when the server stops, in seconds.
     #[arg(long, env = "CENTWISE_DRAIN_SECS_MAX", default_value_t = 20, value_name = "SECONDS")]
     pub drain_secs_max: u64,
+    /// Time that the engine then gets to finish what it has taken, in seconds. If it does not, the process ends all the same,
+    /// with exit code 2.
+    #[arg(long, env = "CENTWISE_ENGINE_DRAIN_SECS_MAX", default_value_t = 30, value_name = "SECONDS")]
+    pub engine_drain_secs_max: u64,
+    /// Time that a command may wait in one of the engine's queues or lanes before the server says that it is not ready, in
+    /// seconds.
+    #[arg(long, env = "CENTWISE_STALLED_SECS_MAX", default_value_t = 30, value_name = "SECONDS")]
+    pub stalled_secs_max: u64,
+    /// The clock of this machine is right, although it stepped or is behind the books: money is written again.
+    #[arg(long)]
+    pub accept_clock: bool,
     #[command(flatten)]
     pub limits: LimitSettings,
     #[command(flatten)]
@@ -114,6 +125,9 @@ impl Default for Config {
             connections_max: 4096,
             request_secs_max: 30,
             drain_secs_max: 20,
+            engine_drain_secs_max: 30,
+            stalled_secs_max: 30,
+            accept_clock: false,
             limits: LimitSettings::default(),
             payments: PaymentSettings::default(),
             webhooks_to_private: false,

@@ -212,7 +212,7 @@ mod tests {
         let first = answer(&running, key, send()).await;
         let want = r#""debit_cents":400,"splits":[{"tenant":"platform","cents":300},{"tenant":"muster-telecom","cents":100}],"balance_cents":4600"#;
         assert!(first.contains(want) && first.contains(r#""status":"rated""#), "{first}");
-        running.stop().await;
+        running.stop().await.unwrap();
 
         let (running, again) = demo(directory.path()).await;
         assert_eq!(between(&again, "Bearer ", "'"), key, "the same keys");
@@ -226,7 +226,7 @@ mod tests {
             let account = answer(&running, key, Call::get(&format!("/v1/accounts/{customer}"))).await;
             assert!(account.contains(&format!(r#""posted_cents":{cents},"#)), "{account}");
         }
-        running.stop().await;
+        running.stop().await.unwrap();
     }
 
     /// What stands before the path in the third command.

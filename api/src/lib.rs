@@ -16,3 +16,5 @@ pub mod problem;
 pub mod server;
 pub mod settings;
 pub mod state;
+pub mod timekeeper;
+pub mod watchdog;

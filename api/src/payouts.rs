@@ -15,6 +15,9 @@ pub async fn keep_up(app: App) {
     let (mut hour, mut day) = (None, None);
     loop {
         ticks.tick().await;
+        if app.clock.stepped().is_some() {
+            continue;
+        }
         let now = app.clock.now();
         if let Err(error) = app.payouts.work(now).await {
             tracing::warn!(%error, "payouts were not taken on");

@@ -78,9 +78,14 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("corrupt_card", 500, "A stored rate card cannot be read"),
     ("provider_unavailable", 503, "The payment provider does not answer"),
     ("unavailable", 503, "The database is not available"),
+    ("clock_stepped", 503, "The clock has stepped: no money is written"),
+    ("stalled", 503, "Commands wait too long in the engine"),
     ("unfinished", 503, "It is still being worked out"),
     ("timeout", 503, "The request took too long"),
 ];
+
+/// Somebody has to look at the clock first.
+const CLOCK_RETRY_SECS: u64 = 60;
 
 /// Title of codes outside the table.
 const TITLE_OF_REFUSALS: &str = "The request cannot be carried out";
@@ -248,7 +253,11 @@ impl IntoResponse for ApiProblem {
 
 impl From<Problem> for ApiProblem {
     fn from(problem: Problem) -> Self {
-        let retry_after_secs = matches!(problem.code, "overloaded" | "unavailable").then_some(1);
+        let retry_after_secs = match problem.code {
+            "overloaded" | "unavailable" => Some(1),
+            "clock_stepped" => Some(CLOCK_RETRY_SECS),
+            _ => None,
+        };
         Self { problem, errors: Vec::new(), retry_after_secs }
     }
 }

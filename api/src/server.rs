@@ -7,11 +7,14 @@ use crate::http;
 use crate::notifier::Notifier;
 use crate::payouts;
 use crate::state::{self, App, Opened};
+use crate::timekeeper;
+use crate::watchdog;
 use anyhow::Context as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use metering::engine::NotDrained;
 use rating::TenantId;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -65,7 +68,7 @@ pub struct Running {
     /// The platform's first key, on the first start over an empty directory.
     pub admin_key: Option<String>,
     stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), NotDrained>>,
 }
 
 /// Opens the database and serves until [`Running::stop`] or a signal passed to [`Running::until`].
@@ -88,6 +91,7 @@ pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         notifier,
         slots: Arc::new(Semaphore::new(config.connections_max.max(1))),
         drain_secs_max: config.drain_secs_max,
+        engine_drain_time_max: Duration::from_secs(config.engine_drain_secs_max),
     };
     let task = tokio::spawn(server.run(stopped));
     tracing::info!(%address, "listening");
@@ -101,17 +105,21 @@ impl Running {
     }
 
     /// Serves until a signal comes, then stops gracefully.
-    pub async fn until(self, mut signals: Signals) {
+    ///
+    /// # Errors
+    /// As [`Running::stop`].
+    pub async fn until(self, mut signals: Signals) -> anyhow::Result<()> {
         signals.any().await;
-        self.stop().await;
+        self.stop().await
     }
 
     /// No new connections; open requests finish; what the engine accepted is committed.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// Something of that was not finished in its time; the process should end all the same.
+    pub async fn stop(self) -> anyhow::Result<()> {
         let _nobody_listens = self.stop.send(true);
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "the server did not stop cleanly");
-        }
+        self.task.await.context("the server did not stop cleanly")?.context("the engine did not finish what it had taken")
     }
 }
 
@@ -121,14 +129,17 @@ struct Server {
     notifier: Notifier,
     slots: Arc<Semaphore>,
     drain_secs_max: u64,
+    engine_drain_time_max: Duration,
 }
 
 impl Server {
-    async fn run(self, mut stopped: watch::Receiver<bool>) {
+    async fn run(self, mut stopped: watch::Receiver<bool>) -> Result<(), NotDrained> {
         let service = TowerToHyperService::new(http::router(&self.app));
         let connections = GracefulShutdown::new();
         let builder = builder();
         let upkeep = tokio::spawn(upkeep(self.app.clone()));
+        let watching = tokio::spawn(watchdog::watch(self.app.clone()));
+        let timekeeping = tokio::spawn(timekeeper::watch(self.app.clone()));
         let paying = tokio::spawn(self.app.desk.clone().work());
         let notifying = tokio::spawn(self.notifier.run());
         let payouts = tokio::spawn(payouts::keep_up(self.app.clone()));
@@ -160,8 +171,14 @@ impl Server {
         if tokio::time::timeout(Duration::from_secs(self.drain_secs_max), connections.shutdown()).await.is_err() {
             tracing::warn!(secs = self.drain_secs_max, "some requests did not finish in time");
         }
-        self.app.engine.drain().await;
-        tracing::info!("stopped");
+        let drained = self.app.engine.drain(self.engine_drain_time_max).await;
+        watching.abort();
+        timekeeping.abort();
+        match &drained {
+            Ok(()) => tracing::info!("stopped"),
+            Err(error) => tracing::error!(%error, "the engine did not finish; what was not answered may be sent again"),
+        }
+        drained
     }
 }
 
@@ -213,8 +230,11 @@ async fn upkeep(app: App) {
         {
             tracing::warn!(%error, "old messages of the payment provider were not purged");
         }
-        if let Err(problem) = app.engine.sweep_holds().await {
-            tracing::warn!(%problem, "holds were not swept");
+        // The rest of the upkeep does not wait for a lane that hangs.
+        match tokio::time::timeout(app.request_time_max, app.engine.sweep_holds()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => tracing::warn!(%problem, "holds were not swept"),
+            Err(_) => tracing::warn!("holds were not swept in time"),
         }
         app.limits.sweep();
         app.metrics.run_upkeep();
@@ -243,11 +263,11 @@ mod tests {
         assert!(ask(&mut stream, "/health/ready").await.starts_with("HTTP/1.1 200"));
         assert!(ask(&mut stream, "/v1/tenants").await.starts_with("HTTP/1.1 401"));
         let address = running.address;
-        tokio::time::timeout(Duration::from_secs(5), running.stop()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(5), running.stop()).await.unwrap().unwrap();
         assert!(TcpStream::connect(address).await.is_err(), "nobody accepts any more");
         assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or_default(), 0, "the idle connection is closed");
         let again = serve(&config, Clock::system()).await.unwrap();
         assert_eq!(again.admin_key, None, "the key is shown once");
-        again.stop().await;
+        again.stop().await.unwrap();
     }
 }

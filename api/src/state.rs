@@ -7,6 +7,7 @@ use crate::http::measures::Measures;
 use crate::http::write::PRICE_LISTS_AT_ONCE_MAX;
 use crate::limits::Limits;
 use crate::paying;
+use crate::timekeeper;
 use anyhow::Context as _;
 use metering::cache::Cache;
 use metering::directory::Directory;
@@ -56,6 +57,8 @@ pub struct Shared {
     /// Where webhooks may go.
     pub reach: Reach,
     pub request_time_max: Duration,
+    /// How long a command may wait in the engine before the server is not ready.
+    pub stalled_time_max: Duration,
     pub body_bytes_max: usize,
     pub price_list_turns: Arc<Semaphore>,
     pub metrics: PrometheusHandle,
@@ -90,11 +93,16 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let (db, journal) = database(config).await?;
     let records = Records::new(&db);
     let (platform, admin_key) = platform_of(&records, &clock).await?;
+    timekeeper::begin(&records, &*journal, &clock, platform, config.accept_clock)
+        .await
+        .context("cannot compare the clock with the books")?;
     let engine_clock = clock.clone();
     let directory = Directory::new(records.clone());
     directory.watch();
     let generation = directory.shared_generation().clone();
+    let gate_clock = clock.clone();
     let engine = Engine::start(Arc::clone(&journal), directory, Arc::new(move || engine_clock.now()));
+    let engine = engine.guarded(Arc::new(move || timekeeper::may_write(&gate_clock)));
     let (desk, payouts) = paying::put_together(config, &records, &engine, &clock, platform)?;
     let app = App(Arc::new(Shared {
         desk,
@@ -110,6 +118,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         reach: config.reach(),
         clock,
         request_time_max: config.request_time_max(),
+        stalled_time_max: Duration::from_secs(config.stalled_secs_max),
         body_bytes_max: config.body_bytes_max,
         price_list_turns: Arc::new(Semaphore::new(PRICE_LISTS_AT_ONCE_MAX)),
         metrics: metrics_handle()?,

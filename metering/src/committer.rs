@@ -5,15 +5,18 @@
 //! Invariants: an answer goes out only after its commit is durable; a batch that fails leaves nothing
 //! behind and every caller hears of it; the queue is bounded in events.
 
+use crate::caught::caught;
 use crate::command::Problem;
 use crate::execution::{Executed, Execution, SWEEP_HOLDS_MAX, expire_page};
 use crate::flights::{Ahead, Flight, Flights, Landed};
 use crate::lanes;
 use crate::lookout::Lookout;
+use crate::watch::{Post, Stage, Ticket, Watch};
 use crate::work::{Done, Work};
 use ledger::{Hold, HoldState};
 use rating::Instant;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use store::journal::{Journal, JournalError, Placed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -36,6 +39,8 @@ pub struct Job {
     pub work: Vec<Work>,
     pub reply: Reply,
     pub place: OwnedSemaphorePermit,
+    /// At the queue's post.
+    pub waits: Ticket,
 }
 
 pub type Reply = oneshot::Sender<Result<Vec<Done>, Problem>>;
@@ -45,6 +50,7 @@ pub type Reply = oneshot::Sender<Result<Vec<Done>, Problem>>;
 pub struct Queue {
     jobs: mpsc::UnboundedSender<Job>,
     places: Arc<Semaphore>,
+    post: Post,
 }
 
 impl Queue {
@@ -61,8 +67,9 @@ impl Queue {
         let count = u32::try_from(work.len()).map_err(|_| overloaded())?;
         let place = Arc::clone(&self.places).try_acquire_many_owned(count).map_err(|_| overloaded())?;
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job { work, reply, place }).map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())?
+        self.jobs.send(Job { work, reply, place, waits: self.post.enter() }).map_err(|_| stopped())?;
+        // Dropped without an answer: by whoever was ended, or panicked, in the middle of it.
+        answer.await.map_err(|_| unconfirmed())?
     }
 }
 
@@ -74,15 +81,40 @@ fn stopped() -> Problem {
     Problem::new("unavailable", "the engine is shutting down; what was not answered may be sent again")
 }
 
-/// Starts the one committer; it ends when every [`Queue`] is gone and what was waiting is done.
-pub fn start(journal: Arc<dyn Journal>, clock: Clock, lookout: Lookout) -> (Queue, JoinHandle<()>) {
+/// What [`start`] has started.
+#[derive(Debug)]
+pub struct Started {
+    pub queue: Queue,
+    /// Ends when every [`Queue`] is gone and what was waiting is done.
+    pub worker: JoinHandle<()>,
+    pub watch: Watch,
+}
+
+/// Starts the one committer, or the lanes, as the journal wants it.
+pub fn start(journal: Arc<dyn Journal>, clock: Clock, lookout: Lookout) -> Started {
     let (jobs, waiting) = mpsc::unbounded_channel();
     let places = Arc::new(Semaphore::new(QUEUE_COMMANDS_MAX));
-    let worker = match journal.locking().map(|locking| locking.lanes()) {
-        Some(lanes) => tokio::spawn(lanes::run(journal, clock, lookout, waiting, lanes)),
-        None => tokio::spawn(Committer { journal, clock, lookout, waiting }.run()),
+    let (worker, posts) = match journal.locking().map(|locking| locking.lanes()) {
+        Some(lanes) => {
+            let post = Post::new("hand-out");
+            let (workers, ways) = lanes::start(&journal, &clock, &lookout, lanes);
+            let posts: Vec<Post> = std::iter::once(post.clone()).chain(ways.iter().map(|way| way.post.clone())).collect();
+            let staffed = post.staff();
+            let run = async move {
+                let _staffed = staffed;
+                lanes::run(workers, ways, waiting).await;
+            };
+            (tokio::spawn(run), posts)
+        }
+        None => {
+            let (post, commits) = (Post::new("committer"), Post::new("journal"));
+            let posts = vec![post.clone(), commits.clone()];
+            let last_at = AtomicI64::new(Instant::MIN.micros());
+            (tokio::spawn(Committer { journal, clock, lookout, waiting, post, commits, last_at }.run()), posts)
+        }
     };
-    (Queue { jobs, places }, worker)
+    let queue = Queue { jobs, places, post: posts[0].clone() };
+    Started { queue, worker, watch: Watch::over(posts) }
 }
 
 struct Committer {
@@ -90,6 +122,11 @@ struct Committer {
     clock: Clock,
     lookout: Lookout,
     waiting: mpsc::UnboundedReceiver<Job>,
+    post: Post,
+    /// Batches on their way into the journal, in tasks of their own.
+    commits: Post,
+    /// Of the last batch; `Instant::MIN`: not yet known.
+    last_at: AtomicI64,
 }
 
 /// Who waits for how many of a batch's answers, in order.
@@ -99,13 +136,20 @@ struct Waiter {
     commands: usize,
     reply: Reply,
     place: OwnedSemaphorePermit,
+    _waits: Ticket,
 }
 
 impl Committer {
     async fn run(mut self) {
+        let _staffed = self.post.staff();
         let mut flights = Flights::default();
         while let Some(jobs) = self.next(&mut flights).await {
-            self.serve(jobs, &mut flights).await;
+            // The callers of a batch that panicked hear of it as its answers are dropped.
+            if caught(self.serve(jobs, &mut flights)).await.is_err() {
+                tracing::error!("a batch panicked and was given up");
+                flights.land_all().await;
+            }
+            self.post.at(Stage::Idle);
         }
         flights.land_all().await;
     }
@@ -142,7 +186,7 @@ impl Committer {
         let mut work = Vec::with_capacity(jobs.iter().map(|job| job.work.len()).sum());
         let mut callers = Callers(Vec::with_capacity(jobs.len()));
         for mut job in jobs {
-            callers.0.push(Waiter { commands: job.work.len(), reply: job.reply, place: job.place });
+            callers.0.push(Waiter { commands: job.work.len(), reply: job.reply, place: job.place, _waits: job.waits });
             work.append(&mut job.work);
         }
         if !flights.let_pass(&work) {
@@ -163,6 +207,7 @@ impl Committer {
             callers.answer(executed.done);
         } else if small {
             let sighting = self.lookout.look(&executed.batch, &executed.below_cost);
+            self.post.at(Stage::Commit);
             let committed = self.journal.commit(executed.batch).await;
             if committed.is_ok() {
                 self.lookout.tell(sighting);
@@ -180,13 +225,16 @@ impl Committer {
         let ahead = plain.then(|| Ahead { state: batch.state.clone(), fresh });
         let (journal, lookout) = (Arc::clone(&self.journal), self.lookout.clone());
         let (tell, landed) = watch::channel(None);
+        let (commits, waits) = (self.commits.clone(), self.commits.enter());
         tokio::spawn(async move {
+            let _waits = waits;
             journal.pack(&mut batch);
             let sighting = lookout.look(&batch, &below_cost);
             let well = match before {
                 Some(mut before) => before.wait().await,
                 None => true,
             };
+            commits.at(Stage::Commit);
             let committed = if well { journal.commit(batch).await } else { Err(before_failed()) };
             if committed.is_ok() {
                 // Before the batch behind it is committed: the last to tell of an account tells of its last balance.
@@ -200,11 +248,25 @@ impl Committer {
         Flight { landed: Landed(landed), ahead }
     }
 
+    /// Never before the batch before, also when the clock was set back.
+    async fn now(&self) -> Result<Instant, JournalError> {
+        let before = match Instant(self.last_at.load(Ordering::Relaxed)) {
+            Instant::MIN => self.journal.last_committed_at().await?,
+            known => known,
+        };
+        let now = (self.clock)().max(before);
+        self.last_at.store(now.micros(), Ordering::Relaxed);
+        Ok(now)
+    }
+
     async fn execute(&self, work: Vec<Work>, flights: &mut Flights) -> Result<Executed, JournalError> {
-        let now = (self.clock)();
+        let now = self.now().await?;
+        self.post.at(Stage::Holds);
         let expired = self.sweep(now, flights).await?;
         let execution = Execution { journal: &*self.journal, flights };
+        self.post.at(Stage::Find);
         let known = execution.known(&work).await?;
+        self.post.at(Stage::Load);
         execution.run(now, &expired, work, known).await
     }
 
@@ -253,7 +315,7 @@ impl Callers {
 
     fn answer(self, done: Vec<Done>) {
         let mut done = done.into_iter();
-        for Waiter { commands, reply, place } in self.0 {
+        for Waiter { commands, reply, place, .. } in self.0 {
             let answers = done.by_ref().take(commands).collect();
             // Who has its answer finds its places free.
             drop(place);

@@ -6,7 +6,7 @@ use crate::command::{
     AgainSummary, Caller, EventAnswer, HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PlaceHold, PostPayment, Posted, Problem,
     Quote, UsageEvent, VoidRequest,
 };
-use crate::committer::{self, Clock, Queue};
+use crate::committer::{self, Clock, Queue, Started};
 use crate::directory::{Customer, Directory};
 use crate::execution::SWEEP_HOLDS_MAX;
 use crate::hold_name::{hold_id, named_hold};
@@ -14,6 +14,7 @@ use crate::lookout::Lookout;
 use crate::prepare::{Desk, Lateness, Prepared};
 use crate::turn::{self, Known, Turn};
 use crate::void::Void;
+use crate::watch::{Waiting, Watch};
 use crate::work::{Amended, Done, HoldWork, Named, Work};
 use crate::{amend, charge, holds};
 use compact_str::{ToCompactString, format_compact};
@@ -21,6 +22,7 @@ use ledger::{AccountKey, Balance, Hold};
 use rating::{Cents, Instant, Quantity, TenantId, ids::HoldId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use store::journal::{ChargePricing, Identity, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Seq, StateKeys};
 
 /// Kept events tried by one request.
@@ -39,6 +41,19 @@ pub struct Engine {
     lookout: Lookout,
     queue: Arc<Mutex<Option<Queue>>>,
     worker: Arc<tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>>,
+    watch: Watch,
+    gate: Gate,
+}
+
+/// Whether money may be written now; asked once for each submission.
+pub type Gate = Arc<dyn Fn() -> Result<(), Problem> + Send + Sync>;
+
+/// Commands were still under way when the time to finish them was over.
+#[derive(Debug, thiserror::Error)]
+#[error("after {} s these had not finished: {}", .within.as_secs(), .waiting.iter().map(Waiting::place).collect::<Vec<_>>().join(", "))]
+pub struct NotDrained {
+    pub within: Duration,
+    pub waiting: Vec<Waiting>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -51,9 +66,21 @@ impl Engine {
     /// Starts the committer on the present runtime.
     pub fn start(journal: Arc<dyn Journal>, directory: Directory, clock: Clock) -> Self {
         let lookout = Lookout::default();
-        let (queue, worker) = committer::start(Arc::clone(&journal), Arc::clone(&clock), lookout.clone());
+        let Started { queue, worker, watch } = committer::start(Arc::clone(&journal), Arc::clone(&clock), lookout.clone());
         let (queue, worker) = (Arc::new(Mutex::new(Some(queue))), Arc::new(tokio::sync::Mutex::new(Some(worker))));
-        Self { directory, journal, clock, lookout, queue, worker }
+        Self { directory, journal, clock, lookout, queue, worker, watch, gate: Arc::new(|| Ok(())) }
+    }
+
+    /// The same engine behind a gate.
+    #[must_use]
+    pub fn guarded(self, gate: Gate) -> Self {
+        Self { gate, ..self }
+    }
+
+    /// # Errors
+    /// Why no money may be written now.
+    pub fn may_write(&self) -> Result<(), Problem> {
+        (self.gate)()
     }
 
     pub fn directory(&self) -> &Directory {
@@ -79,17 +106,32 @@ impl Engine {
         self.queue.lock().is_ok_and(|queue| queue.as_ref().is_some_and(Queue::is_open))
     }
 
+    /// How it stands at every queue and lane; `now` on a clock that only goes forward. To be asked about once a second.
+    pub fn waiting(&self, now: Duration) -> Vec<Waiting> {
+        self.watch.look(now)
+    }
+
     /// Finishes what is waiting; everything later is refused.
-    pub async fn drain(&self) {
+    ///
+    /// # Errors
+    /// It was not finished in time. What waits still goes on as long as the process does, and may be durable or not:
+    /// whoever sent it hears nothing, and sends it again.
+    pub async fn drain(&self, within: Duration) -> Result<(), NotDrained> {
         if let Ok(mut queue) = self.queue.lock() {
             queue.take();
         }
-        if let Some(worker) = self.worker.lock().await.take() {
-            let _stopped = worker.await;
+        let Some(mut worker) = self.worker.lock().await.take() else { return Ok(()) };
+        match tokio::time::timeout(within, &mut worker).await {
+            Ok(_stopped) => Ok(()),
+            Err(_) => {
+                let waits = |waiting: &Waiting| waiting.count > 0;
+                Err(NotDrained { within, waiting: self.waiting(Duration::ZERO).into_iter().filter(waits).collect() })
+            }
         }
     }
 
     pub(crate) async fn submit(&self, work: Vec<Work>) -> Result<Vec<Done>, Problem> {
+        self.may_write()?;
         let queue = self.queue.lock().ok().and_then(|queue| queue.clone());
         queue.ok_or_else(|| Problem::new("unavailable", "the engine is shutting down"))?.submit(work).await
     }
@@ -475,6 +517,9 @@ impl Engine {
 
     /// Wakes the committer, so that holds that are over are recorded as such without other traffic.
     pub async fn sweep_holds(&self) -> Result<(), Problem> {
+        if self.may_write().is_err() {
+            return Ok(());
+        }
         let over = self.journal.expired_holds(self.now(), SWEEP_HOLDS_MAX).await.map_err(journal_problem)?;
         let roots: BTreeSet<TenantId> = over.iter().map(|hold| hold.root).collect();
         self.submit(roots.into_iter().map(|root| Work::Sweep { root }).collect()).await.map(drop)

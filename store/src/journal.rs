@@ -372,6 +372,11 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
     async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>>;
     /// Audits the books: the checks of `verify`, with the first differences.
     async fn verify(&self) -> Result<Vec<Check>>;
+    /// When the newest batch of these books was committed; of a journal that is locked: of its roots. No later batch of
+    /// theirs may be dated before.
+    async fn last_committed_at(&self) -> Result<Instant> {
+        Ok(Instant::MIN)
+    }
     /// `None`: everything of the root is there.
     async fn beginning(&self, _root: TenantId) -> Result<Option<Beginning>> {
         Ok(None)

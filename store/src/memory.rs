@@ -108,6 +108,10 @@ impl Journal for MemoryJournal {
     async fn verify(&self) -> Result<Vec<Check>> {
         self.lock()?.verify()
     }
+
+    async fn last_committed_at(&self) -> Result<Instant> {
+        Ok(self.lock()?.committed.last().map_or(Instant::MIN, |head| head.committed_at))
+    }
 }
 
 impl Books {

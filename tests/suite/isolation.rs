@@ -49,6 +49,7 @@ fn reading(market: &Market, filled: &Filled) -> Vec<Row> {
         get("GET /v1/agreements", "/v1/agreements?buyer=muster", READ),
         get("GET /v1/api-keys", "/v1/api-keys", OWN),
         get("GET /v1/audit-log", "/v1/audit-log", OWN),
+        get("GET /v1/clock", "/v1/clock", OPERATOR),
         get("GET /v1/commissions", "/v1/commissions?reseller=muster&from=2026-11-01T00:00:00Z", READ),
         get("GET /v1/contacts", "/v1/contacts", OWN),
         get("GET /v1/commissions/payable", "/v1/commissions/payable?reseller=muster", READ),
@@ -133,6 +134,7 @@ fn writing(market: &Market, filled: &Filled) -> Vec<Row> {
             json!({ "cents": 100, "reason": "a test" }),
             OPERATOR,
         ),
+        row("POST /v1/clock/accept", "/v1/clock/accept", json!({}), OPERATOR),
         row("POST /v1/meters", "/v1/meters", json!({ "name": "fax", "unit": "page" }), OPERATOR),
         row(
             "POST /v1/tenants",

@@ -59,12 +59,17 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
-    /// SIGTERM: open requests finish.
-    pub async fn stop(mut self) -> bool {
+    /// SIGTERM: open requests finish. True: it ended well.
+    pub async fn stop(self) -> bool {
+        self.terminate().await == Some(0)
+    }
+
+    /// SIGTERM; its exit code.
+    pub async fn terminate(mut self) -> Option<i32> {
         let id = self.child.id().unwrap();
         let sent = Command::new("kill").args(["-TERM", &id.to_string()]).status().await.unwrap();
         assert!(sent.success());
-        self.child.wait().await.unwrap().success()
+        self.child.wait().await.unwrap().code()
     }
 }
 

@@ -317,6 +317,11 @@ async fn postgres_servers_work_on_while_months_go() {
     sound(&world).await;
 }
 
+/// The next batch may be dated before the last one, as it could be by builds that did not know when that was.
+async fn forget_when(world: &World) {
+    sqlx::query("update heads set committed_us = 0").execute(&mut connection(world).await).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_cuts_between_batches_where_clocks_differ() {
     if !postgres_is_here().await {
@@ -327,6 +332,7 @@ async fn postgres_cuts_between_batches_where_clocks_differ() {
     world.pass(10 * DAY + DAY / 2 + 1);
     world.call("acme-42", "60").id("ahead").gives("rated 40 = platform 30 + muster 10, balance 4960").await;
     world.pass(-2);
+    forget_when(&world).await;
     world.call("acme-42", "60").id("behind").gives("rated 40 = platform 30 + muster 10, balance 4920").await;
     world.pass(DAY);
     world.call("acme-42", "60").id("stays").text().await;
@@ -350,6 +356,7 @@ async fn postgres_cuts_between_batches_where_clocks_differ() {
     world.pass(instant("2027-04-01T02:00:00Z").micros() / 1_000_000 - world.now().micros() / 1_000_000);
     world.call("acme-42", "60").text().await;
     world.pass(-3 * 3600);
+    forget_when(&world).await;
     world.call("acme-42", "60").text().await;
     world.pass(105 * DAY);
     let refused = retention(&world).await.plan(world.now(), KEEP).await.unwrap_err();

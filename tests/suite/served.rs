@@ -152,7 +152,7 @@ impl Served {
             sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("centwise.db")).create_if_missing(true).foreign_keys(false);
         sqlx::raw_sql(sql).execute(&mut file.connect().await.unwrap()).await.unwrap();
         let books = Books::Embedded(dir);
-        let running = start(&books, now, &stripe).await;
+        let running = start(&books, now, &stripe, false).await;
         let admin = Asking::new(running.address, key);
         Self { running, admin, stripe, books: Arc::new(books) }
     }
@@ -160,15 +160,15 @@ impl Served {
     /// The same database, closed and opened again.
     pub async fn restarted(self, now: &str) -> Self {
         let Self { running, admin, stripe, books } = self;
-        running.stop().await;
-        let running = start(&books, now, &stripe).await;
+        running.stop().await.unwrap();
+        let running = start(&books, now, &stripe, false).await;
         let admin = Asking { address: running.address, ..admin };
         Self { running, admin, stripe, books }
     }
 
     async fn over(books: Books) -> Self {
         let stripe = Arc::new(stand_in().await);
-        let running = start(&books, NOW, &stripe).await;
+        let running = start(&books, NOW, &stripe, false).await;
         let admin = Asking::new(running.address, running.admin_key.as_deref().unwrap());
         Self { running, admin, stripe, books: Arc::new(books) }
     }
@@ -180,7 +180,16 @@ impl Served {
 
     /// The same at another instant.
     pub async fn beside_at(&self, now: &str) -> Self {
-        let running = start(&self.books, now, &self.stripe).await;
+        self.beside_if(now, false).await
+    }
+
+    /// The same, and its clock is right.
+    pub async fn beside_accepting(&self, now: &str) -> Self {
+        self.beside_if(now, true).await
+    }
+
+    async fn beside_if(&self, now: &str, accept_clock: bool) -> Self {
+        let running = start(&self.books, now, &self.stripe, accept_clock).await;
         let admin = Asking { address: running.address, ..self.admin.clone() };
         Self { running, admin, stripe: Arc::clone(&self.stripe), books: Arc::clone(&self.books) }
     }
@@ -205,7 +214,7 @@ async fn stand_in() -> FakeStripe {
     FakeStripe::start(crate::world::instant(NOW).micros() / 1_000_000).await.unwrap()
 }
 
-async fn start(books: &Books, now: &str, stripe: &FakeStripe) -> Running {
+async fn start(books: &Books, now: &str, stripe: &FakeStripe, accept_clock: bool) -> Running {
     let (data_dir, database_url) = match books {
         Books::Embedded(dir) => (dir.path().to_owned(), None),
         Books::Postgres(database) => (std::path::PathBuf::new(), Some(database.url().to_owned())),
@@ -218,6 +227,6 @@ async fn start(books: &Books, now: &str, stripe: &FakeStripe) -> Running {
         ..PaymentSettings::default()
     };
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let config = Config { listen, data_dir, database_url, limits, payments, webhooks_to_private: true, ..Config::default() };
+    let config = Config { listen, data_dir, database_url, limits, payments, webhooks_to_private: true, accept_clock, ..Config::default() };
     server::serve(&config, Clock::at(crate::world::instant(now))).await.unwrap()
 }

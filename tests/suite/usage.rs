@@ -2,7 +2,7 @@
 
 use crate::world::{Backend, NOW, World, on_every_journal, per_unit, prices};
 use metering::command::{MoneyKind, Outcome};
-use metering::committer::{self, QUEUE_COMMANDS_MAX};
+use metering::committer::{self, QUEUE_COMMANDS_MAX, Started};
 use metering::lookout::Lookout;
 use metering::work::Work;
 use rating::Currency;
@@ -254,7 +254,7 @@ async fn what_was_not_committed_is_sent_again(backend: Backend) {
     let failed = world.engine.ingest(&world.caller("platform"), vec![Ok(sms.event.clone())]).await;
     assert_eq!(failed.unwrap_err().code, "unavailable");
     sms.gives("rated 8 = platform 5 + muster 3, balance 4992").await;
-    world.engine.drain().await;
+    world.engine.drain(std::time::Duration::from_secs(30)).await.unwrap();
     let late = world.engine.ingest(&world.caller("platform"), vec![Ok(world.send("acme-42", "sms", "1").event)]).await;
     assert_eq!(late.unwrap_err().code, "unavailable");
     world.audit().await;
@@ -290,7 +290,7 @@ async fn a_full_queue_refuses_at_once(backend: Backend) {
     let world = World::new(backend).await;
     let now = world.now();
     let clock = std::sync::Arc::new(move || now);
-    let (queue, worker) = committer::start(std::sync::Arc::clone(&world.journal), clock, Lookout::default());
+    let Started { queue, worker, .. } = committer::start(std::sync::Arc::clone(&world.journal), clock, Lookout::default());
     let sweeps = |count: usize| (0..count).map(|_| Work::Sweep { root: rating::TenantId(1) }).collect::<Vec<_>>();
     assert_eq!(queue.submit(sweeps(QUEUE_COMMANDS_MAX + 1)).await.unwrap_err().code, "overloaded");
     assert_eq!(queue.submit(sweeps(QUEUE_COMMANDS_MAX)).await.unwrap().len(), QUEUE_COMMANDS_MAX);

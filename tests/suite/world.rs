@@ -170,6 +170,38 @@ impl World {
         world
     }
 
+    /// Over a journal of the test's own, with records of its own.
+    pub async fn over(journal: Arc<dyn Journal>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("centwise.db");
+        let db = Db::open_sqlite(&file).await.unwrap();
+        let records = Records::new(&db);
+        let clock = Arc::new(AtomicI64::new(instant(NOW).micros()));
+        let read = Arc::clone(&clock);
+        let directory = Directory::new(records.clone());
+        let engine = Engine::start(Arc::clone(&journal), directory, Arc::new(move || Instant(read.load(Ordering::SeqCst))));
+        let platform = tenant(TenantId(1), "platform", TenantKind::Platform, None);
+        let world = Self {
+            engine,
+            records,
+            journal,
+            memory: None,
+            sqlite: None,
+            postgres: None,
+            db,
+            database: None,
+            file,
+            platform: platform.clone(),
+            clock,
+            ids: AtomicI64::new(100),
+            tenants: Mutex::new(BTreeMap::from([("platform".to_owned(), platform)])),
+            cards: Mutex::default(),
+            _dir: dir,
+        };
+        world.begin().await;
+        world
+    }
+
     /// Another process on the same database: a journal, caches and an engine of its own.
     pub async fn beside(&self) -> Self {
         self.beside_on(self.db.clone()).await

@@ -19,7 +19,7 @@ impl Desk {
         let planted = runtime().unwrap().block_on(async {
             let running = server::serve(&config, Clock::system()).await?;
             demo::start(&running, directory.path(), &mut io::sink()).await?;
-            running.stop().await;
+            running.stop().await.unwrap();
             anyhow::Ok(())
         });
         planted.unwrap();

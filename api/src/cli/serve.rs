@@ -5,6 +5,10 @@ use crate::clock::Clock;
 use crate::config::{Config, LogFormat, Place};
 use crate::{demo, server};
 use std::io::Write;
+use std::time::Duration;
+
+/// What still runs when the server has stopped is not waited for: it may be what did not stop.
+const ABANDON_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Run the server
 #[derive(Debug, clap::Args)]
@@ -24,7 +28,8 @@ impl Args {
 
 pub fn run(args: Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let config = database::settled(args.config)?;
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let served = runtime.block_on(async {
         let running = server::serve(&config, Clock::system()).await.map_err(database::explained)?;
         print_admin_key(running.admin_key.as_deref(), out)?;
         if args.demo {
@@ -39,10 +44,10 @@ pub fn run(args: Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         let signals = server::Signals::expect()?;
         writeln!(out, "listening on {}", running.url())?;
         out.flush()?;
-        running.until(signals).await;
-        anyhow::Ok(())
-    })?;
-    Ok(Ended::Well)
+        running.until(signals).await
+    });
+    runtime.shutdown_timeout(ABANDON_TIME_MAX);
+    served.map(|()| Ended::Well)
 }
 
 /// The first start makes a key; nobody can show it again.

@@ -66,7 +66,7 @@ impl Session {
     pub async fn close(self) -> anyhow::Result<()> {
         if let Some((running, key)) = self.own {
             Planter::new(&running.app.records, &running.app.clock, running.app.platform, "command line").revoke(key).await?;
-            running.stop().await;
+            running.stop().await?;
         }
         Ok(())
     }

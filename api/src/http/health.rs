@@ -3,6 +3,8 @@
 use crate::auth::MayOperate;
 use crate::problem::ApiProblem;
 use crate::state::App;
+use crate::timekeeper;
+use crate::watchdog;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
@@ -25,15 +27,19 @@ pub async fn live() -> Json<Health> {
     Json(OK)
 }
 
-/// Whether the database answers and the engine takes usage
+/// Whether the database answers, the engine takes usage, nothing waits in it for too long, and the clock is believed
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()), responses((status = 200, body = Health)))]
 pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiProblem> {
     app.records.platform().await?;
-    if app.engine.is_running() { Ok(Json(OK)) } else { Err(ApiProblem::unavailable(&"the engine has stopped")) }
+    watchdog::ready(&app)?;
+    timekeeper::may_write(&app.clock)?;
+    Ok(Json(OK))
 }
 
 /// Measures in Prometheus' text form
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn metrics(State(app): State<App>, _key: MayOperate) -> Response {
+    watchdog::measure(&app);
+    metrics::gauge!("centwise_clock_stepped").set(f64::from(u8::from(app.clock.stepped().is_some())));
     ([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"))], app.metrics.render()).into_response()
 }

@@ -11,6 +11,7 @@ pub mod answers;
 pub mod api_keys;
 pub mod audit_log;
 pub mod auto_top_ups;
+pub mod clock;
 pub mod commission_statement;
 pub mod commissions;
 pub mod contacts;
@@ -113,6 +114,8 @@ fn other() -> OpenApiRouter<App> {
         .routes(routes!(api_keys::revoke_api_key))
         .routes(routes!(audit_log::list_audit_log))
         .routes(routes!(health::metrics))
+        .routes(routes!(clock::get_clock))
+        .routes(routes!(clock::accept_clock))
         .routes(routes!(thresholds::get_threshold, thresholds::set_threshold))
         .routes(routes!(contacts::create_contact, contacts::list_contacts))
         .routes(routes!(contacts::change_contact, contacts::delete_contact))

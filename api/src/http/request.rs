@@ -6,6 +6,7 @@ use crate::clock;
 use crate::limits::{Allowance, Class};
 use crate::problem::{ApiProblem, code_of_status};
 use crate::state::App;
+use crate::timekeeper;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -139,6 +140,9 @@ pub async fn guard(State((app, class)): State<(App, Class)>, mut request: Reques
         Ok(allowance) => allowance,
         Err(refused) => return axum::response::IntoResponse::into_response(refused),
     };
+    if let Err(refused) = writes_at_a_believed_time(&app, &request) {
+        return axum::response::IntoResponse::into_response(refused);
+    }
     request.extensions_mut().insert(access);
     let mut response =
         if class == Class::Other && *request.method() != Method::GET { to_its_end(request, next).await } else { next.run(request).await };
@@ -146,6 +150,26 @@ pub async fn guard(State((app, class)): State<(App, Class)>, mut request: Reques
         allowance.write(response.headers_mut());
     }
     response
+}
+
+/// What moves money, or will: refused before anything is written of it. The engine refuses again.
+const MONEY: [&str; 8] = [
+    "/v1/usage-events",
+    "/v1/ingest",
+    "/v1/holds",
+    "/v1/top-ups",
+    "/v1/adjustments",
+    "/v1/payouts",
+    "/v1/tenants/{tenant}/close",
+    "/v1/agreements/{agreement}/end",
+];
+
+fn writes_at_a_believed_time(app: &App, request: &Request) -> Result<(), ApiProblem> {
+    let is_money = |route: &MatchedPath| MONEY.iter().any(|money| route.as_str().starts_with(money));
+    if *request.method() == Method::GET || !request.extensions().get::<MatchedPath>().is_some_and(is_money) {
+        return Ok(());
+    }
+    Ok(timekeeper::may_write(&app.clock)?)
 }
 
 /// A write goes on when its caller hangs up or waits no longer: what is cached must not outlive what it

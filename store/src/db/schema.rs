@@ -22,6 +22,7 @@ const ONLY_POSTGRES: &[(&str, &str)] = &[
     ("heads.last_seq", "several processes have no memory in common"),
     ("heads.folded", "likewise"),
     ("heads.reporters", "likewise"),
+    ("heads.committed_us", "likewise"),
     ("accounts.root", "the placement key; one SQLite file has one place"),
     ("carries.root", "likewise"),
     ("counters.root", "likewise"),

@@ -10,8 +10,8 @@ use crate::retry::Tries;
 use crate::sqlite::cache::OpenHolds;
 use crate::sqlite::rows::reporter;
 use ledger::Hold;
-use rating::TenantId;
 use rating::fast::FastMap;
+use rating::{Instant, TenantId};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 use std::collections::HashMap;
@@ -34,6 +34,8 @@ pub struct Head {
     pub folded: i64,
     /// How many have ever reported in it.
     pub reporters: i64,
+    /// When that batch was committed: no later one is dated before.
+    pub committed_at: Instant,
 }
 
 impl Head {
@@ -61,6 +63,7 @@ pub fn head(row: &PgRow) -> Result<Head> {
         hash: hash(row, 4)?,
         folded: int(row, 5)?,
         reporters: int(row, 6)?,
+        committed_at: Instant(int(row, 7)?),
     })
 }
 

@@ -357,7 +357,16 @@ mod tests {
 
     #[test]
     fn old_keys_go_before_states_do() {
-        let head = |root| Head { root: TenantId(root), number: root, batch: 1, last_seq: 1, hash: [0; 32], folded: 1, reporters: 0 };
+        let head = |root| Head {
+            root: TenantId(root),
+            number: root,
+            batch: 1,
+            last_seq: 1,
+            hash: [0; 32],
+            folded: 1,
+            reporters: 0,
+            committed_at: rating::Instant(0),
+        };
         let mut shelf = Shelf::default();
         for root in 1..=3 {
             let mut known = Known::new(&head(root), OpenHolds::default());

@@ -214,6 +214,11 @@ impl Journal for PostgresJournal {
         rows.iter().map(rows::hold).collect()
     }
 
+    async fn last_committed_at(&self) -> Result<Instant> {
+        let last: Option<i64> = sqlx::query_scalar(sql::LAST_COMMITTED).fetch_one(&self.shared.pool).await?;
+        Ok(last.map_or(Instant::MIN, Instant))
+    }
+
     async fn verify(&self) -> Result<Vec<Check>> {
         audit::verify(&self.shared.pool).await
     }

@@ -87,6 +87,7 @@ impl Ready {
             count => Written::Many(Rows::new(16, count * RECORD_BYTES)),
         };
         for part in parts.values_mut() {
+            part.after.committed_at = batch.committed_at;
             chain(part, &mut hasher, &batch, &packed);
             part.delta.keys = part.records.iter().filter_map(|&index| keys[index].filter(|key| has_time(*key))).collect();
             part.delta_packed = part.delta.packed()?;

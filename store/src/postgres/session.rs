@@ -148,6 +148,12 @@ impl Journal for Session {
         Ok(over)
     }
 
+    async fn last_committed_at(&self) -> Result<Instant> {
+        let open = self.open.lock().await;
+        let Open { known, .. } = open.as_ref().ok_or_else(over)?;
+        Ok(known.values().map(|known| known.head.committed_at).max().unwrap_or(Instant::MIN))
+    }
+
     async fn verify(&self) -> Result<Vec<Check>> {
         self.journal.verify().await
     }

@@ -48,6 +48,7 @@ statements! {
 
     LAST_ARRIVAL = "select max(coalesce(b.committed_us, o.committed_us)) from heads h \
         left join batches b on b.root = h.root and b.batch = h.batch left join openings o on o.root = h.root";
+    LAST_COMMITTED = "select max(committed_us) from heads";
     COUNT_UNRATED = "select count(*) from unrated";
     LIMITS = "select g.buyer_id, g.credit_limit_cents from agreements g \
         where g.credit_limit_cents is not null and g.from_at <= $1 and (g.until_at is null or g.until_at > $1)";
@@ -70,14 +71,16 @@ statements! {
     NUMBER_OF = "select number from roots where root = $1";
     /// Twice at once: one of them takes no row, and looks again.
     PUT_NUMBER = "insert into roots (number, root) select coalesce(max(number), 0) + 1, $1 from roots on conflict do nothing";
-    PUT_HEAD = "insert into heads (root, number, batch, last_seq, hash, folded, reporters) values ($1, $2, 0, $2::bigint << 40, $3, 0, 0) \
+    PUT_HEAD = "insert into heads (root, number, batch, last_seq, hash, folded, reporters, committed_us) \
+        values ($1, $2, 0, $2::bigint << 40, $3, 0, 0, 0) \
         on conflict (root) do nothing";
-    HEADS = "select root, number, batch, last_seq, hash, folded, reporters from heads where root = any($1)";
-    LOCK_HEADS = "select root, number, batch, last_seq, hash, folded, reporters from heads where root = any($1) order by root for update";
-    EVERY_HEAD = "select root, number, batch, last_seq, hash, folded, reporters from heads order by number";
+    HEADS = "select root, number, batch, last_seq, hash, folded, reporters, committed_us from heads where root = any($1)";
+    LOCK_HEADS = "select root, number, batch, last_seq, hash, folded, reporters, committed_us from heads where root = any($1) order by root for update";
+    EVERY_HEAD = "select root, number, batch, last_seq, hash, folded, reporters, committed_us from heads order by number";
     MOVE_HEADS = "update heads h set batch = u.batch, last_seq = u.last_seq, hash = u.hash, folded = greatest(h.folded, u.folded), \
-        reporters = u.reporters from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::bigint[]) \
-        as u (root, batch, last_seq, hash, folded, reporters) \
+        reporters = u.reporters, committed_us = u.committed_us \
+        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bigint[]) \
+        as u (root, batch, last_seq, hash, folded, reporters, committed_us) \
         where h.root = u.root and h.batch = u.batch - 1";
     BATCH_HASH = "select hash from batches where root = $1 and batch = $2";
 

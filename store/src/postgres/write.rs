@@ -78,6 +78,7 @@ async fn move_heads(conn: &mut PgConnection, parts: &[Part]) -> Result<()> {
         .bind(parts.iter().map(|part| part.after.hash.to_vec()).collect::<Vec<_>>())
         .bind(of(|part| part.after.folded))
         .bind(of(|part| part.after.reporters))
+        .bind(of(|part| part.after.committed_at.micros()))
         .execute(conn)
         .await?;
     expect(moved.rows_affected(), parts.len() as u64, "moved")

@@ -164,6 +164,11 @@ impl Journal for SqliteJournal {
         load::expired_holds(&self.shared, now, limit)
     }
 
+    async fn last_committed_at(&self) -> Result<Instant> {
+        let last: Option<i64> = sqlx::query_scalar(sql::LAST_COMMITTED).fetch_optional(&self.shared.db.readers).await?;
+        Ok(last.map_or(Instant::MIN, Instant))
+    }
+
     async fn verify(&self) -> Result<Vec<Check>> {
         audit::verify(&mut *self.shared.db.readers.acquire().await?).await
     }

@@ -125,6 +125,7 @@ pub const UNRATED_DOWN: &str = "select seq from unrated where root = ? and seq <
 
 pub const LAST_SEQ: &str = "select coalesce(max(seq), 0) from records";
 pub const LAST_BATCH: &str = "select coalesce(max(batch), 0) from batches";
+pub const LAST_COMMITTED: &str = "select committed_us from batches order by batch desc limit 1";
 pub const HEADS: &str = "select root, batch, hash from heads";
 pub const REPORTERS: &str = "select root, namespace, reporter from reporters";
 pub const GET_META: &str = "select value from meta where name = ?";
@@ -212,6 +213,7 @@ pub const EVERY: &[&str] = &[
     UNRATED_DOWN,
     LAST_SEQ,
     LAST_BATCH,
+    LAST_COMMITTED,
     HEADS,
     REPORTERS,
     GET_META,

@@ -30,7 +30,7 @@ pub async fn plant(config: &Config, deck: &Deck, people: People) -> anyhow::Resu
         plant_people(&planter, &platform, deck, people).await?;
     }
     let (_, secret) = planter.key(&platform, Scope::PlatformAdmin, "benchmark", None).await?;
-    opened.app.engine.drain().await;
+    opened.app.engine.drain(std::time::Duration::from_secs(60)).await?;
     Ok(secret)
 }
 

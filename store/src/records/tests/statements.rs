@@ -3,8 +3,8 @@
 use super::*;
 use crate::records::sql::any_of_array;
 use crate::records::{
-    agreements, audit, bulk, cards, column_maps, commission_customers, commission_months, contacts, deliveries, endpoints, idempotency,
-    keys,
+    agreements, audit, bulk, cards, clock, column_maps, commission_customers, commission_months, contacts, deliveries, endpoints,
+    idempotency, keys,
 };
 use crate::records::{
     inbox, meters, notices, payments, payout_files, payout_settings, payouts, platform, reclassifications, refunds, sql, tenants,
@@ -18,6 +18,7 @@ const FILES: &[&[(&str, &str)]] = &[
     auto_top_ups::STATEMENTS,
     bulk::STATEMENTS,
     cards::STATEMENTS,
+    clock::STATEMENTS,
     column_maps::STATEMENTS,
     contacts::STATEMENTS,
     deliveries::STATEMENTS,

@@ -1,0 +1,63 @@
+//! Nothing waits without somebody noticing: once a second every queue and lane of the engine is looked at. One whose oldest
+//! command has waited too long makes the server not ready, by its name, and its age is a measure.
+
+use crate::clock::monotonic;
+use crate::problem::ApiProblem;
+use crate::state::App;
+use metering::watch::Waiting;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Until it is aborted.
+pub async fn watch(app: App) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stalled = BTreeSet::new();
+    loop {
+        ticks.tick().await;
+        stalled = told(&app, &stalled);
+    }
+}
+
+/// Logs what has changed since the last time; answers the names of what is stalled now.
+fn told(app: &App, before: &BTreeSet<String>) -> BTreeSet<String> {
+    let waiting = look(app);
+    let stalled: Vec<&Waiting> = waiting.iter().filter(|waiting| is_stalled(app, waiting)).collect();
+    for waiting in stalled.iter().filter(|waiting| !before.contains(&waiting.name)) {
+        tracing::error!(%waiting, "commands wait too long: the server is not ready");
+    }
+    let now: BTreeSet<String> = stalled.into_iter().map(|waiting| waiting.name.clone()).collect();
+    for name in before.difference(&now) {
+        tracing::info!(name, "commands no longer wait too long");
+    }
+    now
+}
+
+fn look(app: &App) -> Vec<Waiting> {
+    app.engine.waiting(monotonic())
+}
+
+fn is_stalled(app: &App, waiting: &Waiting) -> bool {
+    waiting.oldest > app.stalled_time_max || waiting.has_ended
+}
+
+/// # Errors
+/// `unavailable`: the engine takes no commands any more. `stalled`: some wait too long; it says where.
+pub fn ready(app: &App) -> Result<(), ApiProblem> {
+    if !app.engine.is_running() {
+        return Err(ApiProblem::unavailable(&"the engine has stopped"));
+    }
+    let stalled: Vec<String> = look(app).iter().filter(|waiting| is_stalled(app, waiting)).map(ToString::to_string).collect();
+    if stalled.is_empty() { Ok(()) } else { Err(ApiProblem::new("stalled", stalled.join("; "))) }
+}
+
+/// The measures of every queue and lane, as they are now.
+pub fn measure(app: &App) {
+    for Waiting { name, oldest, count, .. } in look(app) {
+        metrics::gauge!("centwise_oldest_waiting_seconds", "queue" => name.clone()).set(oldest.as_secs_f64());
+        // Counted, far below 2³².
+        metrics::gauge!("centwise_waiting", "queue" => name).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+    }
+}

@@ -1,0 +1,1 @@
+-- One process writes, and knows when its last batch was committed; the number is kept the same.
