@@ -30,6 +30,8 @@ pub use payees::{HOLD_BACK_DAYS_DEFAULT, MINIMUM_CENTS_DEFAULT, Onboarding, defa
 pub use runs::{Considered, Outcome, RUN_RESELLERS_MAX, Reason};
 pub use statements::{MonthView, STATEMENT_RECORDS_MAX};
 
+pub(crate) use settle::steps;
+
 use crate::provider::{Provider, ProviderError};
 use jiff::tz::TimeZone;
 use ledger::AccountKey;

@@ -10,7 +10,7 @@ use crate::provider::{CallKey, KEY_GOOD_SECS, MoveKind, ProviderError, TransferR
 use ledger::{AccountKey, Limit, Posting};
 use metering::command::PostPayment;
 use rating::{Cents, Instant};
-use store::journal::Kind;
+use store::journal::{Identity, Kind, Namespace};
 use store::records::{Actor, Payout, PayoutMethod, PayoutState};
 
 /// For how long one process alone takes a payout on; longer than any call of a provider.
@@ -271,13 +271,8 @@ impl Payouts {
         let (from, to) = if way == Way::Out { (balance, external) } else { (external, balance) };
         let limit = Limit { account: balance, credit_limit: Some(Cents::ZERO), refuse: true };
         let limits = if way == Way::Out { vec![limit] } else { Vec::new() };
-        let suffix = match way {
-            Way::Out => "",
-            Way::Back => ":back",
-            Way::Reversal => ":reversal",
-        };
         let period = Month(payout.period);
-        let key = format!("payout:{period}:{}:{}{suffix}", payout.tenant, payout.generation);
+        let key = step_key(payout, way, payout.generation);
         let posted = PostPayment {
             key,
             source: SOURCE.into(),
@@ -300,6 +295,22 @@ impl Payouts {
     pub(super) fn worker(&self, now: Instant) -> Actor {
         Actor { key: None, tenant: self.platform, at: now, request_id: "payouts".to_owned(), reason: None }
     }
+}
+
+fn step_key(payout: &Payout, way: Way, generation: i64) -> String {
+    let suffix = match way {
+        Way::Out => "",
+        Way::Back => ":back",
+        Way::Reversal => ":reversal",
+    };
+    format!("payout:{}:{}:{generation}{suffix}", Month(payout.period), payout.tenant)
+}
+
+/// Names of everything that may be posted of a payout.
+pub(crate) fn steps(payout: &Payout) -> impl Iterator<Item = Identity> {
+    let of = |generation| [Way::Out, Way::Back, Way::Reversal].map(|way| step_key(payout, way, generation));
+    let identity = |id| Identity { root: payout.root, reporter: None, namespace: Namespace::Payment, source: SOURCE.into(), id };
+    (0..=payout.generation).flat_map(of).map(identity)
 }
 
 pub(super) fn purse_of(payout: &Payout) -> Purse {
