@@ -293,7 +293,7 @@ impl From<Invalid> for ApiProblem {
 impl From<ProviderError> for ApiProblem {
     fn from(error: ProviderError) -> Self {
         match error {
-            ProviderError::Declined(_) | ProviderError::Refused { .. } | ProviderError::NotFound => {
+            ProviderError::Declined(_) | ProviderError::Refused { .. } | ProviderError::NotFound | ProviderError::Uncountable(_) => {
                 Self::new("provider_refused", error.to_string())
             }
             ProviderError::Unknown(_) | ProviderError::NotSent(_) | ProviderError::Unauthorized => {

@@ -147,8 +147,8 @@ impl Desk {
     /// A payment page for a top-up: one for each request, whatever happens in between.
     ///
     /// # Errors
-    /// `payments_not_configured`, `currency_not_offered`, `amount_out_of_range`, `idempotency_conflict`,
-    /// `provider_unavailable` (the same request again later gets the page), `provider_refused`.
+    /// `payments_not_configured`, `currency_not_offered`, `amount_out_of_range`, `idempotency_conflict`, what
+    /// [`Self::payer`] says, `currency_not_agreed`, `provider_unavailable` (the same request again later gets the page), `provider_refused`.
     pub async fn checkout(&self, actor: &Actor, new: NewCheckout<'_>) -> Result<TopUp, Problem> {
         self.provider()?;
         let asked = self.new_top_up(&new).await?;
@@ -167,6 +167,7 @@ impl Desk {
 
     async fn new_top_up(&self, new: &NewCheckout<'_>) -> Result<TopUp, Problem> {
         self.check_terms(new.cents, new.currency)?;
+        self.payer_in(new.tenant, new.currency).await?;
         let customer = if new.save_method { self.customer_of(new).await? } else { None };
         let now = self.now();
         let (id, token) = (TopUpId((self.sources.id)()), (self.sources.token)()?);
@@ -271,6 +272,7 @@ pub(crate) fn code_of(error: &ProviderError) -> String {
         ProviderError::Declined(decline) => decline.code.clone(),
         ProviderError::Refused { code, .. } => code.clone(),
         ProviderError::NotFound => "not_found".to_owned(),
+        ProviderError::Uncountable(_) => "amount_not_countable".to_owned(),
         _ => "unknown".to_owned(),
     }
 }
@@ -283,6 +285,7 @@ pub(crate) fn provider_problem(error: &ProviderError) -> Problem {
             Problem::new("provider_refused", format!("the payment provider refused ({code}): {detail}"))
         }
         ProviderError::NotFound => Problem::new("provider_refused", "the payment provider does not know this"),
+        ProviderError::Uncountable(_) => Problem::new("provider_refused", format!("the payment provider's amount: {error}")),
         ProviderError::Unauthorized => Problem::new("provider_unavailable", "the payment provider does not accept this server's key"),
         ProviderError::Unknown(_) | ProviderError::NotSent(_) => {
             Problem::new("provider_unavailable", "the payment provider does not answer; send the same request again in a minute")

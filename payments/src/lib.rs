@@ -3,9 +3,11 @@
 //! Invariants: a row of ours is committed before a provider is called; what a provider's payment comes to is posted by
 //! one function, as the difference to what is posted already; no provider's type leaves this crate.
 
+pub mod abroad;
 pub mod auto;
 pub mod desk;
 mod inbox;
+pub mod payer;
 pub mod payouts;
 pub mod provider;
 pub mod reconcile;

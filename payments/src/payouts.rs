@@ -35,6 +35,8 @@ pub use runs::{Considered, Outcome, RUN_RESELLERS_MAX, Reason};
 pub use statements::{MonthView, STATEMENT_RECORDS_MAX};
 pub use withheld::Withheld;
 
+pub(crate) use settle::steps;
+
 use crate::provider::{Provider, ProviderError};
 use jiff::tz::TimeZone;
 use ledger::AccountKey;

@@ -118,11 +118,20 @@ pub enum PaymentStatus {
 pub struct Charge {
     pub id: String,
     pub cents: Cents,
-    /// What the provider kept for it, once it says so. 0 if it settles in another currency: then it is in its moves.
-    pub fee: Cents,
+    /// What the provider kept for it, its refunds and conversions, once it says so; also in another currency, where it
+    /// settles in one.
+    pub fees: Vec<Fee>,
+    /// Its holder, or the provider, says that it was fraud.
+    pub is_fraud: bool,
     /// All of them.
     pub refunds: Vec<Refund>,
     pub disputes: Vec<Dispute>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fee {
+    pub cents: Cents,
+    pub currency: Currency,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,6 +178,26 @@ pub enum DisputeStatus {
     Open,
     Won,
     Lost,
+}
+
+impl Payment {
+    /// How often its payer, or the payer's bank, said that it was not right: disputes, inquiries, reports of fraud.
+    pub fn contests(&self) -> i64 {
+        let of = |charge: &Charge| charge.disputes.len() + usize::from(charge.is_fraud);
+        self.charge.as_ref().map_or(0, |charge| i64::try_from(of(charge)).unwrap_or(i64::MAX))
+    }
+}
+
+/// A payment that the books cannot count: in a currency that is not ours, or in parts of our smallest unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignPayment {
+    pub id: String,
+    pub reference: Option<String>,
+    /// In the provider's words: `usdc`.
+    pub currency: String,
+    /// What has come in and was not given back, in the provider's units.
+    pub amount: i64,
+    pub live: bool,
 }
 
 /// A refund that we ask for.
@@ -229,13 +258,26 @@ pub struct Transfer {
 pub struct BalanceMove {
     pub id: String,
     pub kind: MoveKind,
-    /// The charge, refund, dispute, transfer, … that it belongs to.
+    /// The charge, refund, dispute, transfer, … that it belongs to; of what sends a transfer back: the transfer.
     pub source: Option<String>,
-    /// Signed, before the fee.
-    pub cents: Cents,
-    pub fee: Cents,
-    pub currency: Currency,
+    pub sum: MoveSum,
     pub created_at: Instant,
+}
+
+/// Signed, before the fee.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MoveSum {
+    Counted {
+        cents: Cents,
+        fee: Cents,
+        currency: Currency,
+    },
+    /// In a currency that is not ours, or in parts of our smallest unit: as the provider counts.
+    Uncounted {
+        amount: i64,
+        fee: i64,
+        currency: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,6 +286,8 @@ pub enum MoveKind {
     Refund,
     Dispute,
     Transfer,
+    /// Made by hand, or by the provider, for reasons of its own.
+    Adjustment,
     /// From the provider's balance to our bank: nothing the books know of.
     ToBank,
     Other,
@@ -283,6 +327,9 @@ pub enum HookError {
     /// Signed, and yet no event.
     #[error("the message is no event")]
     Malformed,
+    /// An event without an id that could be kept: there is nothing to be told again.
+    #[error("the event has no id of the provider's")]
+    Unnamed,
 }
 
 /// What an event is about.
@@ -304,8 +351,38 @@ pub enum Object {
         method: Option<String>,
     },
     CustomerGone(String),
+    /// A payment's holder told the bank that it was fraud; nothing of it has moved yet.
+    FraudOf(String),
+    /// The same by its charge.
+    FraudOfCharge(String),
+    /// It is named in no way that the provider names things.
+    Unnamed,
+    /// Of the provider's second form: it has nothing of its object.
+    SecondForm,
     /// Nothing to us.
     Other,
+}
+
+/// Bytes of a provider's id.
+const ID_BYTES_MAX: usize = 255;
+
+/// Whether it can be an id of the provider's: it goes into addresses and statements.
+pub fn is_id(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    (1..=ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain)
+}
+
+impl Object {
+    /// Whether its names can be asked for.
+    pub fn is_named(&self) -> bool {
+        match self {
+            Self::Session(id) | Self::Payment(id) | Self::OfPayment(id) | Self::OfCharge(id) | Self::Transfer(id) => is_id(id),
+            Self::Payee(id) | Self::MethodGone(id) | Self::CustomerGone(id) | Self::FraudOf(id) | Self::FraudOfCharge(id) => is_id(id),
+            Self::MandateGone { mandate, method } => is_id(mandate) && method.as_deref().is_none_or(is_id),
+            Self::Unnamed => false,
+            Self::SecondForm | Self::Other => true,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -337,6 +414,9 @@ pub enum ProviderError {
     Refused { code: String, detail: String },
     #[error("there is no such object")]
     NotFound,
+    /// Definitive: it is there, and the books cannot count it.
+    #[error("{} of {} cannot be counted", .0.amount, .0.currency)]
+    Uncountable(Box<ForeignPayment>),
     /// Nobody knows whether it happened: the same key again, then read.
     #[error("the outcome is unknown: {0}")]
     Unknown(String),
@@ -351,7 +431,7 @@ pub enum ProviderError {
 impl ProviderError {
     /// Nothing happened, and nothing will of this generation.
     pub fn is_definitive(&self) -> bool {
-        matches!(self, Self::Declined(_) | Self::Refused { .. } | Self::NotFound)
+        matches!(self, Self::Declined(_) | Self::Refused { .. } | Self::NotFound | Self::Uncountable(_))
     }
 }
 

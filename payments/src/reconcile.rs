@@ -1,11 +1,11 @@
 //! Compares what the provider says of its balance of ours with what is posted.
 
 use crate::desk::{Desk, provider_problem, unread};
-use crate::provider::{BalanceMove, MoveKind, ProviderError};
+use crate::provider::{BalanceMove, MoveKind, MoveSum, ProviderError};
 use crate::settle::Seen;
 use ledger::AccountKey;
 use metering::command::Problem;
-use rating::{Cents, Currency, Instant};
+use rating::{Cents, Currency, Instant, TenantId};
 use std::collections::BTreeSet;
 use store::journal::{Identity, Namespace};
 use store::records::Payment;
@@ -26,11 +26,15 @@ pub struct Reconciled {
     pub foreign: u64,
     pub differences: u64,
     pub listed: Vec<Difference>,
+    /// Moves that the books cannot count.
+    pub uncounted: u64,
+    /// The first of them.
+    pub uncounted_listed: Vec<BalanceMove>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// The provider's id: a payment, or a move that nobody knows.
+    /// The provider's id: a payment, a transfer, or a move that nobody knows.
     pub id: String,
     pub currency: Currency,
     /// Net, as the provider has it.
@@ -57,8 +61,8 @@ impl Desk {
         let moves = self.moves(from, until).await?;
         let mut found = Reconciled { moves: moves.len() as u64, ..Reconciled::default() };
         let mut payments = BTreeSet::new();
-        for one in moves.iter().filter(|one| one.kind == MoveKind::Charge) {
-            if let Some(payment) = self.payment_behind(one).await? {
+        for charge in moves.iter().filter(|one| one.kind == MoveKind::Charge).filter_map(|one| one.source.as_deref()) {
+            if let Some(payment) = self.payment_behind_charge(charge).await? {
                 payments.insert(payment);
             }
         }
@@ -67,19 +71,52 @@ impl Desk {
         for payment in &payments {
             self.compare(payment, &mut known, &mut found).await?;
         }
+        let mut transfers = BTreeSet::new();
         for one in &moves {
-            let of_payment = matches!(one.kind, MoveKind::Charge | MoveKind::Refund | MoveKind::Dispute);
             let is_known = one.source.as_ref().is_some_and(|source| known.contains(source));
-            match (of_payment, is_known) {
-                (true, true) => {}
-                (true, false) if one.kind != MoveKind::Charge => {
-                    let net = one.cents.checked_sub(one.fee).map_err(too_large)?;
-                    found.differs(Difference { id: one.id.clone(), currency: one.currency, provider: net, posted: Cents::ZERO });
+            let MoveSum::Counted { cents, fee, currency } = &one.sum else {
+                found.uncounted += 1;
+                if found.uncounted_listed.len() < LISTED_MAX {
+                    found.uncounted_listed.push(one.clone());
                 }
-                _ => found.foreign += 1,
+                continue;
+            };
+            match (one.kind, &one.source) {
+                (MoveKind::Charge | MoveKind::Refund | MoveKind::Dispute, _) if is_known => {}
+                (MoveKind::Transfer, Some(transfer)) => drop(transfers.insert(transfer)),
+                (MoveKind::Refund | MoveKind::Dispute | MoveKind::Adjustment | MoveKind::Transfer, _) => {
+                    let net = cents.checked_sub(*fee).map_err(too_large)?;
+                    found.differs(Difference { id: one.id.clone(), currency: *currency, provider: net, posted: Cents::ZERO });
+                }
+                (MoveKind::Charge | MoveKind::ToBank | MoveKind::Other, _) => found.foreign += 1,
             }
         }
+        for transfer in transfers {
+            self.compare_transfer(transfer, &mut found).await?;
+        }
         Ok(found)
+    }
+
+    /// What was sent to a reseller and not taken back, there and here.
+    async fn compare_transfer(&self, id: &str, found: &mut Reconciled) -> Result<(), Problem> {
+        let shown = match self.provider()?.transfer_by_id(id).await {
+            Ok(shown) => shown,
+            Err(ProviderError::NotFound) => return Ok(()),
+            Err(error) => return Err(provider_problem(&error)),
+        };
+        let provider = shown.reversed.checked_sub(shown.cents).map_err(too_large)?;
+        let payout = match &self.payouts {
+            Some(payouts) => payouts.payout_behind(&shown).await.map_err(|error| Problem::new("unavailable", error.to_string()))?,
+            None => None,
+        };
+        let posted = match &payout {
+            Some(payout) => self.net_of(&crate::payouts::steps(payout).collect::<Vec<_>>(), payout.root, payout.currency).await?,
+            None => Cents::ZERO,
+        };
+        if provider != posted {
+            found.differs(Difference { id: id.to_owned(), currency: shown.currency, provider, posted });
+        }
+        Ok(())
     }
 
     async fn moves(&self, from: Instant, until: Instant) -> Result<Vec<BalanceMove>, Problem> {
@@ -95,19 +132,11 @@ impl Desk {
         Err(Problem::new("period_too_long", "the provider has more moves in this period than one comparison reads"))
     }
 
-    async fn payment_behind(&self, one: &BalanceMove) -> Result<Option<String>, Problem> {
-        let Some(charge) = &one.source else { return Ok(None) };
-        match self.provider()?.payment_of(charge).await {
-            Ok(payment) => Ok(payment),
-            Err(ProviderError::NotFound) => Ok(None),
-            Err(error) => Err(provider_problem(&error)),
-        }
-    }
-
     async fn compare(&self, id: &str, known: &mut BTreeSet<String>, found: &mut Reconciled) -> Result<(), Problem> {
         let shown = match self.provider()?.payment(id).await {
             Ok(shown) => shown,
-            Err(ProviderError::NotFound) => return Ok(()),
+            // What cannot be counted is in suspense, and among the moves that are listed.
+            Err(ProviderError::NotFound | ProviderError::Uncountable(_)) => return Ok(()),
             Err(error) => return Err(provider_problem(&error)),
         };
         let row = self.records.payment(id).await.map_err(unread)?;
@@ -131,6 +160,11 @@ impl Desk {
         if provider != posted {
             found.differs(Difference { id: id.to_owned(), currency: shown.currency, provider, posted });
         }
+        let Some((currency, fees)) = Seen::fees_elsewhere(&shown).map_err(too_large)? else { return Ok(()) };
+        let (provider, posted) = (fees.checked_neg().map_err(too_large)?, self.posted_fees(row.as_ref(), currency).await?);
+        if provider != posted {
+            found.differs(Difference { id: id.to_owned(), currency, provider, posted });
+        }
         Ok(())
     }
 
@@ -150,8 +184,27 @@ impl Desk {
             id: format!("{}:{number}", row.id),
         };
         let steps: Vec<Identity> = (0..=row.generation).map(step).collect();
-        let found = self.engine.journal().find_each(&steps).await.map_err(metering::engine::journal_problem)?;
-        let external = AccountKey::external(row.root, row.currency);
+        self.net_of(&steps, row.root, row.currency).await
+    }
+
+    /// The same of its fees in the currency that it was converted to.
+    async fn posted_fees(&self, row: Option<&Payment>, currency: Currency) -> Result<Cents, Problem> {
+        let Some(row) = row else { return Ok(Cents::ZERO) };
+        let step = |number| Identity {
+            root: row.root,
+            reporter: None,
+            namespace: Namespace::Payment,
+            source: crate::settlement::SOURCE.into(),
+            id: crate::abroad::fees_key(&row.id, number),
+        };
+        let generation = row.fees.as_ref().map_or(0, |fees| fees.generation);
+        self.net_of(&(0..=generation).map(step).collect::<Vec<_>>(), row.root, currency).await
+    }
+
+    /// The provider's side of what was posted under these names.
+    async fn net_of(&self, steps: &[Identity], root: TenantId, currency: Currency) -> Result<Cents, Problem> {
+        let found = self.engine.journal().find_each(steps).await.map_err(metering::engine::journal_problem)?;
+        let external = AccountKey::external(root, currency);
         let mut net = Cents::ZERO;
         for record in found.into_iter().flatten() {
             let nets = ledger::nets(&record.body.postings).map_err(too_large)?;

@@ -6,12 +6,14 @@ use crate::settlement::Settled;
 use metering::command::Problem;
 use rating::Cents;
 use rating::ids::RefundId;
-use store::records::{Actor, Created, Refund, RefundState, TopUp};
+use store::records::{Actor, Created, Payment, Refund, RefundState, TopUp};
 
 /// What is to be given back.
 #[derive(Debug, Clone)]
 pub struct NewRefund<'a> {
     pub top_up: &'a TopUp,
+    /// The provider's, where several name this top-up. `None`: its own; else the first that has something left.
+    pub payment: Option<String>,
     /// `None`: all that is left.
     pub cents: Option<Cents>,
     pub reason: String,
@@ -19,8 +21,20 @@ pub struct NewRefund<'a> {
     pub request_key: String,
 }
 
+impl NewRefund<'_> {
+    /// Whether an earlier refund is what is asked for.
+    fn is_again(&self, earlier: &Refund) -> bool {
+        let same_payment = self.payment.as_ref().is_none_or(|payment| *payment == earlier.payment);
+        earlier.top_up == self.top_up.id && same_payment && self.cents.is_none_or(|cents| cents == earlier.cents)
+    }
+}
+
+fn not_refundable(why: &str) -> Problem {
+    Problem::new("not_refundable", why)
+}
+
 impl Desk {
-    /// Gives back (part of) a top-up, if the balance covers it.
+    /// Gives back (part of) a top-up. If it is on the tenant's balance, that must cover it; money of nobody is at hand.
     ///
     /// # Errors
     /// `not_refundable`, `amount_out_of_range`, `insufficient_balance`, `idempotency_conflict`, `provider_refused`,
@@ -30,7 +44,7 @@ impl Desk {
         let asked = self.new_refund(&new).await?;
         let refund = match self.records.create_refund(actor, &asked).await.map_err(unread)? {
             Created::Fresh(refund) => refund,
-            Created::Earlier(refund) if (refund.top_up, refund.cents) != (asked.top_up, new.cents.unwrap_or(refund.cents)) => {
+            Created::Earlier(refund) if !new.is_again(&refund) => {
                 return Err(Problem::field("idempotency_conflict", "Idempotency-Key", "use a new key for a new request"));
             }
             Created::Earlier(refund) => refund,
@@ -38,11 +52,42 @@ impl Desk {
         self.give_back(refund).await
     }
 
+    /// The payment to give back from, and what is left of it: the top-up's own money, or money that names it and fits no
+    /// top-up.
+    async fn refundable(&self, new: &NewRefund<'_>) -> Result<(Payment, Cents), Problem> {
+        let rows = self.records.payments_of(new.top_up.id).await.map_err(unread)?;
+        let mut ids: Vec<&String> = new.top_up.payment.iter().collect();
+        ids.extend(rows.iter().map(|row| &row.id).filter(|id| Some(*id) != new.top_up.payment.as_ref()));
+        if let Some(named) = &new.payment {
+            ids.retain(|id| *id == named);
+            if ids.is_empty() {
+                return Err(Problem::field("invalid_field", "payment", "expected a payment that names this top-up"));
+            }
+        }
+        let mut spent = None;
+        for id in ids {
+            let Settled::Done(row) = self.settle(id, None).await? else { continue };
+            let left = row.balance.checked_add(row.suspense).map_err(|_| not_refundable("its amounts are too large"))?;
+            if left > Cents::ZERO {
+                return Ok((*row, left));
+            }
+            spent = Some(row);
+        }
+        Err(not_refundable(match spent.as_deref() {
+            None => "this top-up was not paid",
+            Some(row) if row.foreign.as_ref().is_some_and(|foreign| foreign.amount > 0) => {
+                "it was paid in a currency that is not counted here: give it back on the payment provider's pages"
+            }
+            Some(_) => "nothing of it is left",
+        }))
+    }
+
     async fn new_refund(&self, new: &NewRefund<'_>) -> Result<Refund, Problem> {
-        let not_refundable = |why: &str| Problem::new("not_refundable", why);
-        let Some(payment) = &new.top_up.payment else { return Err(not_refundable("this top-up was not paid")) };
-        let Settled::Done(row) = self.settle(payment, None).await? else { return Err(not_refundable("this top-up was not paid")) };
-        let left = row.balance.checked_add(row.suspense).map_err(|_| not_refundable("its amounts are too large"))?;
+        let (row, left) = match self.records.refund_by_request(new.top_up.root, &new.request_key).await.map_err(unread)? {
+            // Carried out before: what is left now is another question.
+            Some(earlier) => return Ok(earlier),
+            None => self.refundable(new).await?,
+        };
         let cents = new.cents.unwrap_or(left);
         if cents <= Cents::ZERO || cents > left {
             return Err(Problem::field("amount_out_of_range", "cents", format!("expected 1 to {left}: what is left of this top-up")));

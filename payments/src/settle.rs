@@ -39,7 +39,7 @@ pub struct Seen {
     pub withdrawn: Cents,
     /// Disputed and not taken yet.
     pub contested: Cents,
-    /// The provider's own, of the charge and its disputes.
+    /// The provider's own, of the charge, its refunds and disputes, in the payment's currency.
     pub fees: Cents,
     pub open_disputes: i64,
 }
@@ -66,9 +66,20 @@ impl Seen {
             refunded: refunds.checked_add(unsent)?,
             withdrawn: sum(charge.disputes.iter().map(|dispute| dispute.withdrawn))?,
             contested,
-            fees: charge.fee.checked_add(sum(charge.disputes.iter().map(|dispute| dispute.fee))?)?,
+            fees: sum(charge.fees.iter().filter(|fee| fee.currency == payment.currency).map(|fee| fee.cents))?
+                .checked_add(sum(charge.disputes.iter().map(|dispute| dispute.fee))?)?,
             open_disputes: i64::try_from(open).map_err(|_| Overflow)?,
         })
+    }
+
+    /// Fees in another currency than the payment's, which it was converted to, if there are any. Several such currencies at once
+    /// there are not: what is not in the first is left to the comparison with the provider.
+    pub fn fees_elsewhere(payment: &Payment) -> Result<Option<(Currency, Cents)>, Overflow> {
+        let Some(charge) = payment.charge.as_ref().filter(|_| payment.status == PaymentStatus::Succeeded) else { return Ok(None) };
+        let elsewhere = || charge.fees.iter().filter(|fee| fee.currency != payment.currency);
+        let Some(currency) = elsewhere().map(|fee| fee.currency).next() else { return Ok(None) };
+        let cents = sum(elsewhere().filter(|fee| fee.currency == currency).map(|fee| fee.cents))?;
+        Ok(Some((currency, cents)))
     }
 
     /// What it must come to. `is_own`: it is what a top-up asked for; otherwise its money is nobody's.
@@ -165,7 +176,7 @@ pub fn kind_of(before: &store::records::Payment, after: &Standing, seen: &Seen) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::{Charge, Dispute, Refund, RefundStatus};
+    use crate::provider::{Charge, Dispute, Fee, Refund, RefundStatus};
 
     fn paid(cents: i64, refunds: &[(i64, RefundStatus)], disputes: &[(i64, i64, DisputeStatus)]) -> Payment {
         let refunds = refunds.iter().enumerate().map(|(index, &(cents, status))| Refund {
@@ -194,7 +205,8 @@ mod tests {
             charge: Some(Charge {
                 id: "ch_1".to_owned(),
                 cents: Cents(cents),
-                fee: Cents(100),
+                fees: vec![Fee { cents: Cents(60), currency: Currency::EUR }, Fee { cents: Cents(40), currency: Currency::EUR }],
+                is_fraud: false,
                 refunds: refunds.collect(),
                 disputes: disputes.collect(),
             }),
@@ -227,6 +239,17 @@ mod tests {
         // Refunded, and then disputed all the same: the payer's bank took more than was left.
         check(&paid(2500, &[(1000, Succeeded)], &[(2500, 2500, Lost)]), true, [0, 0, 0, -3100]);
         check(&paid(2500, &[(1000, Succeeded)], &[(2500, 2500, Lost)]), false, [0, 0, 0, -3100]);
+    }
+
+    #[test]
+    fn fees_are_counted_where_they_were_taken() {
+        let mut payment = paid(2500, &[], &[]);
+        assert_eq!(Seen::fees_elsewhere(&payment), Ok(None));
+        let dollars: Currency = "USD".parse().unwrap();
+        let taken = [70, -20].map(|cents| Fee { cents: Cents(cents), currency: dollars });
+        payment.charge.as_mut().unwrap().fees.extend(taken);
+        check(&payment, true, [2500, 0, 0, -100]);
+        assert_eq!(Seen::fees_elsewhere(&payment), Ok(Some((dollars, Cents(50)))));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::settle::{Owner, Seen, Standing, kind_of};
 use ledger::{AccountKey, Limit};
 use metering::command::{PostPayment, Problem};
 use rating::ids::NoticeId;
-use rating::{Cents, Instant, Overflow, TenantId};
+use rating::{Cents, Currency, Instant, Overflow, TenantId};
 use serde_json::json;
 use store::records::{Notice, NoticeKind, Origin, Payment, Refund, RefundState, Settlement, TopUp, TopUpState};
 
@@ -30,7 +30,7 @@ pub enum Settled {
     NotOurs(&'static str),
 }
 
-fn overflow(_: Overflow) -> Problem {
+pub(crate) fn overflow(_: Overflow) -> Problem {
     Problem::new("overflow", "the payment's amounts are too large")
 }
 
@@ -47,6 +47,10 @@ impl Desk {
             let shown = match provider.payment(payment).await {
                 Ok(shown) => shown,
                 Err(ProviderError::NotFound) => return Ok(Settled::NotOurs("the provider does not know it")),
+                Err(ProviderError::Uncountable(foreign)) => match self.keep_foreign(&**provider, row, &foreign).await? {
+                    Some(settled) => return Ok(settled),
+                    None => continue,
+                },
                 Err(error) => return Err(provider_problem(&error)),
             };
             if shown.live != provider.is_live() {
@@ -71,6 +75,7 @@ impl Desk {
 
     /// One step from what is posted to what must be; `None`: look again.
     async fn step(&self, row: &Payment, shown: &Shown, with: Option<&Refund>) -> Result<Option<Payment>, Problem> {
+        let contests = self.heed_contests(row, shown).await?;
         let owner = Owner { root: row.root, tenant: row.tenant, currency: row.currency };
         let unsent = self.unsent(shown, with).await?;
         let seen = Seen::of(shown, unsent).map_err(overflow)?;
@@ -82,6 +87,8 @@ impl Desk {
             let kind = kind_of(row, &want, &seen);
             let account = AccountKey::balance(row.tenant, row.currency);
             let covered = |limit| Limit { account, credit_limit: Some(limit), refuse: true };
+            // Money of nobody is none of the tenant's: its balance need not cover it.
+            let with = with.filter(|_| want.balance < before.balance);
             let command = PostPayment {
                 source: SOURCE.into(),
                 key: format!("{}:{generation}", row.id),
@@ -98,6 +105,11 @@ impl Desk {
             generation += 1;
             again = now_at != want;
         }
+        if row.is_own && seen.refunded > row.refunded {
+            self.refunded(row, seen.refunded).await?;
+        }
+        let (fees, fees_again) = self.post_fees(row, shown).await?;
+        again |= fees_again;
         let now = self.now();
         let after = Payment {
             status: word_of(shown.status).to_owned(),
@@ -110,11 +122,24 @@ impl Desk {
             refunded: seen.refunded,
             withdrawn: seen.withdrawn,
             open_disputes: seen.open_disputes,
+            contests,
+            fees,
             updated_at: now,
             ..row.clone()
         };
         let written = self.write_down(row, &after, shown).await?;
         Ok((written && !again).then_some(after))
+    }
+
+    /// Whoever contests a payment is not charged again. Before its row says that this was done, so that it is done again if this
+    /// process dies; how often it was contested so far.
+    async fn heed_contests(&self, row: &Payment, shown: &Shown) -> Result<i64, Problem> {
+        let contests = shown.contests();
+        if contests > row.contests {
+            let has_dispute = shown.charge.as_ref().is_some_and(|charge| !charge.disputes.is_empty());
+            self.contested(row.tenant, shown.method.as_deref(), if has_dispute { "disputed" } else { "fraud_reported" }).await?;
+        }
+        Ok(contests.max(row.contests))
     }
 
     /// The row, the state of its top-up and what is told of it, in one transaction.
@@ -143,7 +168,7 @@ impl Desk {
     }
 
     /// What the tenant, and the platform's operator, hear of it.
-    fn told(&self, before: &Payment, after: &Payment, top_up: Option<(&TopUp, &TopUp)>) -> Vec<Notice> {
+    pub(crate) fn told(&self, before: &Payment, after: &Payment, top_up: Option<(&TopUp, &TopUp)>) -> Vec<Notice> {
         let notice = |tenant: TenantId, kind: NoticeKind, cause: String, data: serde_json::Value| {
             let (id, root, created_at) = (NoticeId((self.sources.id)()), after.root, after.updated_at);
             Notice { id, root, tenant, kind, cause, data, created_at }
@@ -159,16 +184,21 @@ impl Desk {
             let data = json!({ "top_up": now.id, "currency": now.currency, "cents": now.cents, "failure": now.failure });
             told.extend(kind.map(|kind| notice(now.tenant, kind, format!("top_up:{}:{state}", now.id), data)));
         }
-        let mut attention = |what: &str, cents: Cents| {
-            let data = json!({ "what": what, "payment": after.id, "top_up": after.top_up, "currency": after.currency, "cents": cents });
+        let mut attention = |what: &str, currency: &str, cents: i64| {
+            let data = json!({ "what": what, "payment": after.id, "top_up": after.top_up, "currency": currency, "cents": cents });
             let cause = format!("payment:{}:{what}:{}", after.id, after.generation);
             told.push(notice(after.tenant, NoticeKind::PaymentAttention, cause, data));
         };
         if after.suspense > Cents::ZERO && before.suspense == Cents::ZERO {
-            attention("money that no top-up fits", after.suspense);
+            attention("money that no top-up fits", after.currency.code(), after.suspense.0);
+        }
+        if let Some(foreign) = after.foreign.as_ref().filter(|foreign| foreign.amount > 0)
+            && before.foreign.as_ref().is_none_or(|before| before.amount == 0)
+        {
+            attention("money in a currency that is not counted here", &foreign.currency, foreign.amount);
         }
         if after.open_disputes > before.open_disputes {
-            attention("dispute", after.received);
+            attention("dispute", after.currency.code(), after.received.0);
         }
         told
     }
@@ -239,7 +269,7 @@ impl Desk {
     async fn attribute(&self, provider: &dyn Provider, shown: &Shown) -> Result<Option<Payment>, Problem> {
         let found = match self.records.top_up_by_payment(&shown.id).await.map_err(unread)? {
             Some(top_up) => Some((top_up, true)),
-            None => self.top_up_behind(provider, shown).await?,
+            None => self.top_up_behind(provider, &shown.id, shown.reference.as_ref()).await?,
         };
         let Some((top_up, of_its_page)) = found else { return Ok(None) };
         let fits = of_its_page && top_up.payment.as_deref().is_none_or(|payment| payment == shown.id);
@@ -253,13 +283,18 @@ impl Desk {
         if !is_own {
             tracing::warn!(payment = shown.id, top_up = %top_up.id, "a payment does not fit its top-up: its money is kept in suspense");
         }
+        Ok(Some(self.new_payment(&shown.id, &top_up, shown.currency, is_own)))
+    }
+
+    /// Nothing of it was posted yet.
+    pub(crate) fn new_payment(&self, id: &str, top_up: &TopUp, currency: Currency, is_own: bool) -> Payment {
         let now = self.now();
-        Ok(Some(Payment {
-            id: shown.id.clone(),
+        Payment {
+            id: id.to_owned(),
             root: top_up.root,
             tenant: top_up.tenant,
             top_up: top_up.id,
-            currency: shown.currency,
+            currency,
             status: String::new(),
             is_own,
             generation: 0,
@@ -271,21 +306,29 @@ impl Desk {
             refunded: Cents::ZERO,
             withdrawn: Cents::ZERO,
             open_disputes: 0,
+            contests: 0,
+            foreign: None,
+            fees: None,
             created_at: now,
             updated_at: now,
-        }))
+        }
     }
 
     /// With whether it came from the page that we know of, if we know of one.
-    async fn top_up_behind(&self, provider: &dyn Provider, shown: &Shown) -> Result<Option<(TopUp, bool)>, Problem> {
-        let session = provider.session_of(&shown.id).await.map_err(|error| provider_problem(&error))?;
+    pub(crate) async fn top_up_behind(
+        &self,
+        provider: &dyn Provider,
+        payment: &str,
+        reference: Option<&String>,
+    ) -> Result<Option<(TopUp, bool)>, Problem> {
+        let session = provider.session_of(payment).await.map_err(|error| provider_problem(&error))?;
         if let Some(session) = &session
             && let Some(top_up) = self.records.top_up_by_session(&session.id).await.map_err(unread)?
         {
             return Ok(Some((top_up, true)));
         }
         // The answer that named the page, or the charge, was lost: what we told the provider leads to the row.
-        let reference = session.as_ref().and_then(|session| session.reference.as_ref()).or(shown.reference.as_ref());
+        let reference = session.as_ref().and_then(|session| session.reference.as_ref()).or(reference);
         let Some(id) = reference.and_then(|reference| reference.parse().ok()) else { return Ok(None) };
         let Some(top_up) = self.records.top_up(id).await.map_err(unread)? else { return Ok(None) };
         let origin = if session.is_some() { Origin::Checkout } else { Origin::Auto };
@@ -303,8 +346,8 @@ impl Desk {
         if let Some(payment) = &session.payment
             && session.status == SessionStatus::Complete
         {
-            self.settle(payment, None).await?;
-            return Ok(());
+            let settled = self.settle(payment, None).await?;
+            return self.close_unfit(top_up, &settled).await;
         }
         let now = self.now();
         let mut after = TopUp { updated_at: now, ..top_up.clone() };

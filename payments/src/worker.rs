@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use metering::command::Problem;
 use metering::lookout::Purpose;
 use rating::Instant;
+use rating::ids::NoticeId;
 use serde_json::json;
 use store::records::{EventState, Origin, ProviderEvent, TopUp, TopUpState};
 
@@ -200,18 +201,30 @@ impl Desk {
     /// Whatever an event says, its object is looked at as it is now.
     async fn follow(&self, event: &ProviderEvent) -> Result<Verdict, Problem> {
         let provider = self.provider()?;
+        let object: Object = serde_json::from_str(&event.object).map_err(|error| Problem::new("internal", error.to_string()))?;
+        if object == Object::SecondForm {
+            return Ok(Verdict::Ignored("an event of the second form"));
+        }
+        // Also those that were kept before they were looked at when they came.
+        if !object.is_named() {
+            return Ok(Verdict::Ignored("an id that is none of the provider's"));
+        }
         if event.is_live != provider.is_live() {
             return Ok(Verdict::Ignored("other mode"));
         }
-        let object: Object = serde_json::from_str(&event.object).map_err(|error| Problem::new("internal", error.to_string()))?;
         let payment = match object {
             Object::Session(session) => return self.follow_session(&session).await,
             Object::Payee(payee) => return self.follow_payee(&payee).await,
+            Object::Transfer(transfer) => return self.follow_transfer(&transfer).await,
+            Object::FraudOf(payment) => return self.follow_fraud(&payment).await,
+            Object::FraudOfCharge(charge) => match self.payment_behind_charge(&charge).await? {
+                Some(payment) => return self.follow_fraud(&payment).await,
+                None => return Ok(Verdict::Ignored("a charge without a payment")),
+            },
             Object::Payment(payment) | Object::OfPayment(payment) => payment,
-            Object::OfCharge(charge) => match provider.payment_of(&charge).await {
-                Ok(Some(payment)) => payment,
-                Ok(None) | Err(ProviderError::NotFound) => return Ok(Verdict::Ignored("a charge without a payment")),
-                Err(error) => return Err(crate::desk::provider_problem(&error)),
+            Object::OfCharge(charge) => match self.payment_behind_charge(&charge).await? {
+                Some(payment) => payment,
+                None => return Ok(Verdict::Ignored("a charge without a payment")),
             },
             gone => {
                 let known = self.forget(&gone).await?;
@@ -222,6 +235,38 @@ impl Desk {
             Settled::Done(_) => Verdict::Done,
             Settled::NotOurs(why) => Verdict::Ignored(why),
         })
+    }
+
+    pub(crate) async fn payment_behind_charge(&self, charge: &str) -> Result<Option<String>, Problem> {
+        match self.provider()?.payment_of(charge).await {
+            Ok(payment) => Ok(payment),
+            Err(ProviderError::NotFound) => Ok(None),
+            Err(error) => Err(crate::desk::provider_problem(&error)),
+        }
+    }
+
+    /// Its holder told the bank that it was fraud: nothing has moved, and the method is charged no longer.
+    async fn follow_fraud(&self, payment: &str) -> Result<Verdict, Problem> {
+        let row = match self.settle(payment, None).await? {
+            Settled::Done(row) => row,
+            Settled::NotOurs(why) => return Ok(Verdict::Ignored(why)),
+        };
+        let method = match self.provider()?.payment(payment).await {
+            Ok(shown) => shown.method,
+            Err(ProviderError::NotFound | ProviderError::Uncountable(_)) => None,
+            Err(error) => return Err(crate::desk::provider_problem(&error)),
+        };
+        self.contested(row.tenant, method.as_deref(), "fraud_reported").await?;
+        Ok(Verdict::Done)
+    }
+
+    async fn follow_transfer(&self, id: &str) -> Result<Verdict, Problem> {
+        let Some(payouts) = &self.payouts else { return Ok(Verdict::Ignored("of no concern")) };
+        match payouts.transfer_changed(id, NoticeId((self.sources.id)()), self.now()).await {
+            Ok(Some(_)) => Ok(Verdict::Done),
+            Ok(None) => Ok(Verdict::Ignored("no payout of ours")),
+            Err(error) => Err(Problem::new("unavailable", error.to_string())),
+        }
     }
 
     async fn follow_payee(&self, id: &str) -> Result<Verdict, Problem> {

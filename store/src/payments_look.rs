@@ -12,7 +12,7 @@ pub(crate) const LOOK: &str = concat!(
     "select (select count(*) from provider_events where next_at is not null and received_at < $1),",
     " (select count(*) from provider_events where state = 'stuck' and received_at >= $2),",
     " (select coalesce(max(received_at), 0) from provider_events where body is not null),",
-    " (select count(*) from payments where suspense_cents <> 0),",
+    " (select count(*) from payments where suspense_cents <> 0 or foreign_amount <> 0),",
     " (select count(*) from payments where open_disputes > 0),",
     " (select count(*) from refunds where next_at is not null and created_at < $1)"
 );

@@ -5,6 +5,8 @@ honoured (replay, mismatch 400), routes known to the SDK but not modelled answer
 Control (JSON POST): /_ctl/session/ID/pay {"method":"card|sepa"}; /_ctl/session/ID/settle {"ok":true}; /_ctl/session/ID/expire
   /_ctl/charge/ID/dispute {"reason":..}; /_ctl/dispute/ID/close {"status":"won|lost"}; /_ctl/refund/ID/fail; /_ctl/account/ID {..fields}
   /_ctl/deliver {"order":"fifo|lifo|shuffle","seed":1,"dup":1,"skew":0,"tamper":false,"secret":null,"only":[types],"keep":false}
+  /_ctl/charge/ID/fraud; /_ctl/refund_fee {"cents":35}; /_ctl/transfer {"amount":1,"currency":"eur"}; /_ctl/transfer/ID/reverse {"amount":1}
+  /_ctl/adjust {"amount":-300,"fee":0,"currency":"eur"}; /_ctl/thin {"type":"v1.billing.meter.no_meter_found"}; pay takes {"amount":..,"currency":"usdc"}
   /_ctl/events (queued); /_ctl/log (requests seen); /_ctl/fault {"path":"/v1/refunds","mode":"500|429|409|timeout|lost","n":1}; /_ctl/reset"""
 import json, random, re, sys, threading, time, urllib.parse, urllib.request, hashlib, copy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +16,7 @@ LOCK = threading.RLock()
 class St: pass
 S = St()
 def reset():
-    S.o, S.queue, S.log, S.idem, S.faults, S.n, S.txn = {}, [], [], {}, [], 0, []
+    S.o, S.queue, S.log, S.idem, S.faults, S.n, S.txn, S.refund_fee = {}, [], [], {}, [], 0, [], 0
 reset()
 PFX = {'customer':'cus','product':'prod','price':'price','payment_method':'pm','setup_intent':'seti','payment_intent':'pi','charge':'ch','refund':'re',
  'checkout.session':'cs_test','transfer':'tr','transfer_reversal':'trr','payout':'po','dispute':'dp','account':'acct','invoice':'in','invoiceitem':'ii',
@@ -90,7 +92,11 @@ def crud(path, obj, typ=None):
     @route('GET', path)
     def _l(d): return lst(path, [o for o in S.o.values() if o.get('object') == obj and all(o.get(k) == v for k, v in d.items() if k in ('customer', 'payment_intent', 'charge', 'status', 'payout', 'source', 'type'))], d)
     @route('GET', path + '/{id}')
-    def _g(d, i): return get(i, obj)
+    def _g(d, i):
+        o = get(i, obj); e = d.get('expand') or []
+        for name in (e.values() if isinstance(e, dict) else e):
+            if name in o and isinstance(o[name], str) and o[name] in S.o: o = dict(o, **{name: S.o[o[name]]})
+        return o
     @route('POST', path + '/{id}')
     def _u(d, i): o = get(i, obj); o.setdefault('metadata', {}).update(d.pop('metadata', {}) or {}); o.update({k: v for k, v in d.items() if k != 'expand'}); typ and event(typ + '.updated', o); return o
 def lst(url, data, d):
@@ -141,7 +147,7 @@ def _(d):
     if left <= 0: raise Err(400, 'invalid_request_error', 'charge_already_refunded', f"Charge {ch['id']} has already been refunded.")
     if amt > left or amt <= 0: raise Err(400, 'invalid_request_error', None, f'Refund amount ({amt}) is greater than unrefunded amount on charge ({left})', param='amount')
     r = new('refund', amount=amt, currency=ch['currency'], charge=ch['id'], payment_intent=ch['payment_intent'], status='succeeded', reason=d.get('reason'), metadata=d.get('metadata', {}))
-    r['balance_transaction'] = txn('refund', -amt, ch['currency'], r['id'])
+    r['balance_transaction'] = txn('refund', -amt, ch['currency'], r['id'], fee=S.refund_fee)
     prev = {'amount_refunded': ch['amount_refunded']}; ch['amount_refunded'] += amt; ch['refunded'] = ch['amount_refunded'] == ch['amount']
     event('refund.created', r); event('charge.refunded', ch, prev); event('refund.updated', r); return r
 @route('GET', '/v1/balance')
@@ -184,7 +190,7 @@ def ctl(path, d):
     if p[0] == 'session':
         s = get(p[1])
         if p[2] == 'pay':
-            pi = make_pi({'amount': s['amount_total'], 'currency': s['currency'], 'metadata': dict(s['_pid'].get('metadata', {})), **({'customer': s['customer']} if s['customer'] else {})})
+            pi = make_pi({'amount': d.get('amount', s['amount_total']), 'currency': d.get('currency', s['currency']), 'metadata': dict(s['_pid'].get('metadata', {})), **({'customer': s['customer']} if s['customer'] else {})})
             s.update(payment_intent=pi['id'], status='complete', url=None)
             if d.get('method') == 'sepa': confirm(pi, {'payment_method': 'pm_sepa'})
             else: pi['payment_method'] = 'pm_card_visa'; charge_pi(pi, 'card'); s['payment_status'] = 'paid'
@@ -199,6 +205,21 @@ def ctl(path, d):
         ch = get(p[1]); ch['disputed'] = True
         dp = new('dispute', amount=int(d.get('amount', ch['amount'])), currency=ch['currency'], charge=ch['id'], payment_intent=ch['payment_intent'], reason=d.get('reason', 'fraudulent'), status=d.get('status', 'needs_response'), is_charge_refundable=False)
         event('charge.dispute.created', dp); dp['balance_transactions'] = [S.o[txn('adjustment', -dp['amount'], dp['currency'], dp['id'], fee=int(d.get('fee', 2000)))]]; event('charge.dispute.funds_withdrawn', dp); return dp
+    if p[0] == 'charge' and p[2] == 'fraud':
+        ch = get(p[1]); w = new('radar.early_fraud_warning', charge=ch['id'], payment_intent=ch['payment_intent'], fraud_type='unauthorized_use_of_card', actionable=True)
+        event('radar.early_fraud_warning.created', w); return w
+    if p[0] == 'refund_fee': S.refund_fee = int(d['cents']); return {'ok': True}
+    if p[0] == 'adjust': return S.o[txn('adjustment', int(d['amount']), d['currency'], None, fee=int(d.get('fee', 0)))]
+    if p[0] == 'transfer' and len(p) == 1:
+        t = new('transfer', amount=int(d['amount']), currency=d['currency'], destination='acct_1', metadata={}, amount_reversed=0, reversed=False)
+        t['balance_transaction'] = txn('transfer', -t['amount'], t['currency'], t['id']); event('transfer.created', t); return t
+    if p[0] == 'transfer' and p[2] == 'reverse':
+        t = get(p[1]); a = int(d.get('amount', t['amount'] - t['amount_reversed'])); t['amount_reversed'] += a; t['reversed'] = t['amount_reversed'] == t['amount']
+        r = new('transfer_reversal', amount=a, currency=t['currency'], transfer=t['id']); r['balance_transaction'] = txn('transfer_refund', a, t['currency'], r['id']); event('transfer.reversed', t); return t
+    if p[0] == 'thin':
+        S.n += 1; e = {'id': f'evt_test_{S.n:06d}fake', 'object': 'v2.core.event', 'type': d['type'], 'livemode': False, 'created': '2026-11-20T12:00:00.000Z',
+             'related_object': {'id': 'mtr_1', 'type': 'billing.meter', 'url': '/v1/billing/meters/mtr_1'}}
+        S.queue.append(e); return e
     if p[0] == 'dispute' and p[2] == 'close':
         dp = get(p[1]); dp['status'] = d['status']; event('charge.dispute.closed', dp)
         if d['status'] == 'won': dp['balance_transactions'].append(S.o[txn('adjustment', dp['amount'], dp['currency'], dp['id'])]); event('charge.dispute.funds_reinstated', dp)

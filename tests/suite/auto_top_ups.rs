@@ -1,18 +1,20 @@
 //! Automatic top-ups: whatever falls, fails, is lost or comes at once, one charge, and never more than was agreed.
 
-use crate::world::{Backend, World, on_every_journal};
+use crate::world::{Backend, World, on_every_journal, prices};
 use metering::command::{MoneyKind, Problem};
 use payments::auto::AutoTerms;
 use payments::desk::{Desk, NewCheckout, Settings, Sources, TopUpTerms};
 use payments::provider::{Hook, Provider};
+use payments::refund::NewRefund;
 use payments::stripe::{Stripe, StripeSettings};
 use rating::ids::TopUpId;
 use rating::{Cents, Currency};
+use serde_json::json;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use store::records::{AutoState, AutoTopUp, NoticeKind};
+use store::records::{AutoState, AutoTopUp, NoticeKind, RefundState, TopUp, TopUpState};
 use test_stripe::{Behaviour, Delivery, FakeStripe, Fault};
 
 on_every_journal!(
@@ -24,6 +26,11 @@ on_every_journal!(
     what_is_gone_is_charged_no_longer,
     a_month_has_its_cap_and_disputes_wait,
     the_next_process_goes_on_where_one_died,
+    only_usage_starts_a_charge,
+    a_refunded_automatic_top_up_pauses_the_setting,
+    a_refund_before_the_process_died_starts_no_charge,
+    who_is_closed_or_has_no_agreement_is_not_charged,
+    a_contested_method_is_off_until_it_is_set_up_anew,
 );
 
 const EUR: Currency = Currency::EUR;
@@ -40,6 +47,14 @@ impl Shop {
     /// acme-42 is topped up with 50.00 at 10.00 and below, at most 120.00 a month.
     async fn new(backend: Backend) -> Self {
         let world = World::reference(backend).await;
+        // Something that costs as many cents as it is used.
+        world.meter("cent", json!({ "unit": "cent" })).await;
+        for (card, unit_price) in [("wholesale", "0.005"), ("retail", "0.01")] {
+            let mut doc = prices("0.30", "0.10", "1.00", "0.05");
+            let rate = json!({ "key": "cent", "meter": "cent", "price": { "model": "per_unit", "unit_price": unit_price } });
+            doc["rates"].as_array_mut().unwrap().push(rate);
+            world.publish(card, "2021-01-01T00:00:00Z", doc).await;
+        }
         let fake = FakeStripe::start(world.engine.now().micros() / 1_000_000).await.unwrap();
         let mut settings = StripeSettings::new("sk_test_1".parse().unwrap());
         settings.api_url = fake.url();
@@ -106,9 +121,65 @@ impl Shop {
         self.world.records.auto_top_up(self.world.tenant("acme-42").id, EUR).await.unwrap().unwrap()
     }
 
+    /// Usage of so many cents.
     async fn spend(&self, cents: i64) {
-        let name = format!("spent-{}", self.world.next_id());
-        self.world.move_money(MoneyKind::Adjustment, "acme-42", -cents, EUR, &name).await.unwrap();
+        let told = self.world.send("acme-42", "cent", &cents.to_string()).text().await;
+        assert!(told.starts_with(&format!("rated {cents} ")), "{told}");
+    }
+
+    async fn adjust(&self, cents: i64) {
+        let name = format!("adjusted-{}", self.world.next_id());
+        self.world.move_money(MoneyKind::Adjustment, "acme-42", cents, EUR, &name).await.unwrap();
+    }
+
+    /// Looks again and again, by this process and by one that has just started, for so many hours.
+    async fn hours_pass(&self, hours: i64) {
+        let next = desk_of(&self.world, &self.stripe);
+        for _ in 0..hours {
+            self.pass(3600);
+            self.desk.auto_round().await.unwrap();
+            next.auto_round().await.unwrap();
+            self.hear_all().await;
+        }
+    }
+
+    /// The latest payment of so many cents.
+    fn payment_of(&self, cents: i64) -> String {
+        let found = self.fake.all("payment_intent").into_iter().find(|payment| payment["amount"] == cents);
+        found.unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn end_agreement(&self, buyer: &str) {
+        let (now, tenant) = (self.world.now(), self.world.tenant(buyer));
+        for terms in self.world.records.agreements_of(&[tenant.id]).await.unwrap() {
+            self.world.records.end_agreement(&self.world.actor(), tenants::Authority::Platform, terms.id, now).await.unwrap();
+        }
+        self.world.engine.invalidate();
+    }
+
+    async fn close(&self, name: &str) {
+        self.world.records.close_tenant(&self.world.actor(), self.world.tenant(name).id).await.unwrap();
+        self.world.engine.invalidate();
+    }
+
+    async fn page(&self, key: &str, cents: i64) -> Result<TopUp, Problem> {
+        let tenant = self.world.tenant("acme-42");
+        let new = NewCheckout {
+            tenant: &tenant,
+            cents: Cents(cents),
+            currency: EUR,
+            locale: None,
+            success_url: None,
+            cancel_url: None,
+            save_method: false,
+            request_key: key.to_owned(),
+        };
+        self.desk.checkout(&self.world.actor(), new).await
+    }
+
+    async fn set(&self, is_on: bool) -> Result<AutoTopUp, Problem> {
+        let terms = AutoTerms { is_on, threshold: Cents(1000), amount: Cents(5000), month_max: Cents(50_000) };
+        self.desk.set_auto(&self.world.actor(), &self.world.tenant("acme-42"), EUR, terms).await
     }
 
     async fn balance(&self) -> i64 {
@@ -305,7 +376,10 @@ async fn a_month_has_its_cap_and_disputes_wait(backend: Backend) {
     let payment = shop.fake.all("payment_intent").remove(0)["id"].as_str().unwrap().to_owned();
     let dispute = shop.fake.dispute(&payment, Some(100), "needs_response").unwrap();
     shop.hear_all().await;
-    shop.desk.auto_round().await.unwrap();
+    // Somebody keeps a method anew: it waits all the same until the dispute is over.
+    shop.keep(Behaviour::Succeeds).await;
+    shop.spend(1000).await;
+    shop.hours_pass(2).await;
     assert_eq!(shop.charged(), 2, "as long as a payment is disputed");
     shop.fake.close_dispute(&dispute, "won").unwrap();
     shop.hear_all().await;
@@ -328,4 +402,163 @@ async fn the_next_process_goes_on_where_one_died(backend: Backend) {
         shop.pass(600);
     }
     assert_eq!((shop.charged(), shop.balance().await, shop.auto().await.open), (1, 5500, None));
+}
+
+async fn only_usage_starts_a_charge(backend: Backend) {
+    let shop = Shop::new(backend).await;
+    // A debit by hand, and a refund of what was paid on a page, at Stripe's own pages.
+    shop.adjust(-4500).await;
+    let paid_by_page = shop.payment_of(1000);
+    shop.fake.refund(&paid_by_page, 1000).unwrap();
+    shop.hear_all().await;
+    assert_eq!(shop.balance().await, 500);
+    shop.hours_pass(3).await;
+    // Usage that would not have reached the threshold without them.
+    shop.spend(400).await;
+    shop.desk.top_up_if_low(shop.world.tenant("acme-42").id, EUR).await.unwrap();
+    shop.hours_pass(3).await;
+    assert_eq!((shop.asked(), shop.balance().await, shop.auto().await.state), (0, 100, AutoState::On));
+    // What was taken by hand is given back: usage counts from there.
+    shop.adjust(5500).await;
+    shop.spend(4599).await;
+    shop.hours_pass(1).await;
+    assert_eq!((shop.asked(), shop.balance().await), (0, 1001));
+    shop.spend(1).await;
+    shop.pass(61);
+    shop.desk.auto_round().await.unwrap();
+    shop.hear_all().await;
+    assert_eq!((shop.charged(), shop.balance().await), (1, 6000));
+    // Usage that reached it by itself, whatever else was taken meanwhile.
+    shop.adjust(-2000).await;
+    shop.spend(5000).await;
+    shop.hours_pass(2).await;
+    assert_eq!((shop.charged(), shop.balance().await), (2, 4000));
+}
+
+async fn a_refunded_automatic_top_up_pauses_the_setting(backend: Backend) {
+    let shop = Shop::new(backend).await;
+    shop.set(true).await.unwrap();
+    for by_api in [false, true] {
+        let pauses = shop.told_of_pauses().await.len();
+        let charged = shop.charged();
+        let down_to_the_threshold = shop.balance().await - 1000;
+        shop.spend(down_to_the_threshold).await;
+        shop.hours_pass(1).await;
+        assert_eq!((shop.charged(), shop.balance().await), (charged + 1, 6000));
+        let payment = shop.payment_of(5000);
+        if by_api {
+            let top_up = shop.world.records.top_up_by_payment(&payment).await.unwrap().unwrap();
+            let new =
+                NewRefund { top_up: &top_up, payment: None, cents: None, reason: "goodwill".to_owned(), request_key: "refund".to_owned() };
+            assert_eq!(shop.desk.refund(&shop.world.actor(), new).await.unwrap().state, RefundState::Succeeded);
+        } else {
+            // In parts: paused once.
+            shop.fake.refund(&payment, 2000).unwrap();
+            shop.hear_all().await;
+            shop.fake.refund(&payment, 3000).unwrap();
+        }
+        shop.hear_all().await;
+        let auto = shop.auto().await;
+        assert_eq!((auto.state, auto.pause.as_deref()), (AutoState::Paused, Some("refunded")));
+        let told = shop.told_of_pauses().await;
+        assert_eq!((told.len(), told.last().map(String::as_str)), (pauses + 1, Some("refunded")));
+        shop.spend(1).await;
+        shop.hours_pass(3).await;
+        assert_eq!((shop.charged(), shop.balance().await), (charged + 1, 999), "not after one cent of usage either");
+        // Its payer sets it again: it goes on.
+        assert_eq!(shop.set(true).await.unwrap().state, AutoState::On);
+        shop.hours_pass(1).await;
+        assert_eq!((shop.charged(), shop.balance().await), (charged + 2, 5999));
+    }
+}
+
+async fn a_refund_before_the_process_died_starts_no_charge(backend: Backend) {
+    let shop = Shop::new(backend).await;
+    shop.spend(4000).await;
+    // The process hears of the refund and dies; the next one has only the books.
+    let payment = shop.payment_of(1000);
+    shop.fake.refund(&payment, 1000).unwrap();
+    shop.hear_all().await;
+    shop.adjust(-500).await;
+    let next = desk_of(&shop.world, &shop.stripe);
+    for _ in 0..5 {
+        shop.pass(61);
+        next.auto_round().await.unwrap();
+    }
+    assert_eq!((shop.asked(), shop.balance().await), (0, 500));
+    shop.spend(1000).await;
+    shop.pass(61);
+    next.auto_round().await.unwrap();
+    assert_eq!(shop.asked(), 1);
+}
+
+async fn who_is_closed_or_has_no_agreement_is_not_charged(backend: Backend) {
+    for (case, code) in [(0, "no_agreement_in_force"), (1, "tenant_closed"), (2, "no_agreement_in_force")] {
+        let shop = Shop::new(backend).await;
+        let way = shop.page("on its way", 2500).await.unwrap();
+        shop.fake.pay(way.session.as_deref().unwrap(), &Behaviour::Sepa).unwrap();
+        shop.hear_all().await;
+        shop.spend(5500).await;
+        match case {
+            0 => shop.end_agreement("acme-42").await,
+            1 => shop.close("acme-42").await,
+            _ => shop.end_agreement("muster").await,
+        }
+        shop.hours_pass(3).await;
+        let auto = shop.auto().await;
+        assert_eq!((shop.asked(), auto.state, auto.pause.as_deref()), (0, AutoState::Off, Some(code)), "case {case}");
+        assert_eq!(shop.told_of_pauses().await, [code], "told once");
+        assert_eq!(shop.page("another", 2500).await.unwrap_err().code, code);
+        assert_eq!(shop.set(true).await.unwrap_err().code, code);
+        assert_eq!(shop.set(false).await.unwrap().state, AutoState::Off, "off is always possible");
+        // What was on its way is credited, and can be given back.
+        shop.fake.settle(&shop.payment_of(2500), true);
+        shop.hear_all().await;
+        assert_eq!(shop.balance().await, 3000);
+        let top_up = shop.world.records.top_up(way.id).await.unwrap().unwrap();
+        assert_eq!(top_up.state, TopUpState::Succeeded);
+        let new = NewRefund { top_up: &top_up, payment: None, cents: None, reason: "closed".to_owned(), request_key: "refund".to_owned() };
+        assert_eq!(shop.desk.refund(&shop.world.actor(), new).await.unwrap().state, RefundState::Succeeded);
+        assert_eq!(shop.balance().await, 500);
+    }
+}
+
+async fn a_contested_method_is_off_until_it_is_set_up_anew(backend: Backend) {
+    let shop = Shop::new(backend).await;
+    shop.set(true).await.unwrap();
+    for because in ["fraud_reported", "disputed"] {
+        let down = shop.balance().await - 1000;
+        shop.spend(down).await;
+        shop.hours_pass(1).await;
+        let (charged, payment) = (shop.charged(), shop.payment_of(5000));
+        assert_eq!(shop.balance().await, 6000);
+        let dispute = if because == "disputed" {
+            Some(shop.fake.dispute(&payment, None, "needs_response").unwrap())
+        } else {
+            shop.fake.warn_of_fraud(&payment).unwrap();
+            None
+        };
+        shop.hear_all().await;
+        let auto = shop.auto().await;
+        assert_eq!((auto.state, auto.pause.as_deref(), &auto.method), (AutoState::Paused, Some(because), &None));
+        assert_eq!(shop.told_of_pauses().await.last().unwrap(), because);
+        if let Some(dispute) = dispute {
+            shop.fake.close_dispute(&dispute, "won").unwrap();
+            shop.hear_all().await;
+        }
+        // Setting it again is not enough: there is no method.
+        assert_eq!(shop.set(true).await.unwrap().method, None);
+        let down = shop.balance().await - 500;
+        shop.spend(down).await;
+        shop.hours_pass(3).await;
+        assert_eq!(shop.charged(), charged, "{because}");
+        // Its payer pays anew, with a method to keep. What was contested is looked at again, and changes nothing.
+        shop.keep(Behaviour::Succeeds).await;
+        shop.desk.settle(&payment, None).await.unwrap();
+        assert!(shop.auto().await.method.is_some());
+        shop.spend(1000).await;
+        shop.hours_pass(1).await;
+        assert_eq!((shop.charged(), shop.balance().await), (charged + 1, 5500), "{because}");
+        assert_eq!(shop.set(true).await.unwrap().state, AutoState::On);
+    }
 }

@@ -28,6 +28,7 @@ mod models;
 mod moves;
 mod names;
 mod notices;
+mod paid_over_http;
 mod payee;
 mod payment_kills;
 mod payment_steps;

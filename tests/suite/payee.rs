@@ -173,9 +173,7 @@ impl Provider for Payer {
             id: format!("txn_{}", transfer.id),
             kind: MoveKind::Transfer,
             source: Some(transfer.id.clone()),
-            cents: Cents(-transfer.cents.0),
-            fee: Cents::ZERO,
-            currency: transfer.currency,
+            sum: MoveSum::Counted { cents: Cents(-transfer.cents.0), fee: Cents::ZERO, currency: transfer.currency },
             created_at: from,
         };
         // A page for each.

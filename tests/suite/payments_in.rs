@@ -229,7 +229,13 @@ async fn our_own_refund_is_debited_first(backend: Backend) {
     till.hear_all().await;
     let row = till.world.records.top_up(top_up).await.unwrap().unwrap();
     let refund = |key: &str, cents| {
-        let new = NewRefund { top_up: &row, cents: Some(Cents(cents)), reason: "goodwill".to_owned(), request_key: key.to_owned() };
+        let new = NewRefund {
+            top_up: &row,
+            payment: None,
+            cents: Some(Cents(cents)),
+            reason: "goodwill".to_owned(),
+            request_key: key.to_owned(),
+        };
         let actor = till.world.actor();
         let desk = &till.desk;
         async move { desk.refund(&actor, new).await }
@@ -352,13 +358,15 @@ async fn history(till: &Till, seed: u64, disturbed: bool) -> String {
     let (mut happens, mut told) = (numbers(seed), numbers(seed + 1000));
     let mut below = |n: u64| happens() % n;
     let mut told = |n: u64| told() % n;
-    let mut payments = Vec::new();
+    let (mut payments, mut top_ups) = (Vec::new(), Vec::new());
     for _ in 0..3 {
-        payments.push(till.paid(2500).await.1);
+        let (top_up, payment) = till.paid(2500).await;
+        top_ups.push(top_up);
+        payments.push(payment);
     }
-    for _ in 0..8 {
+    for _ in 0..10 {
         let payment = &payments[usize::try_from(below(3)).unwrap()];
-        match below(5) {
+        match below(7) {
             0 => drop(till.double.refund_there(payment, 100 + i64::try_from(below(300)).unwrap())),
             1 => {
                 let refund = till.double.refund_there(payment, 200);
@@ -366,6 +374,12 @@ async fn history(till: &Till, seed: u64, disturbed: bool) -> String {
                     till.double.fail_refund(payment, &refund);
                 }
             }
+            // The provider takes something for refunds, or for no more of them.
+            5 => till.double.refund_fee(i64::try_from(below(2) * 35).unwrap()),
+            6 => match below(2) {
+                0 => till.double.report_fraud(payment),
+                _ => drop(till.double.stray_abroad(&top_ups[usize::try_from(below(3)).unwrap()].to_string(), 2500)),
+            },
             2 => drop(till.double.dispute(payment, 300, if below(2) == 0 { DisputeStatus::Inquiry } else { DisputeStatus::Open })),
             _ => {
                 let dispute = till.double.dispute(payment, 400, DisputeStatus::Open);
@@ -391,6 +405,8 @@ async fn history(till: &Till, seed: u64, disturbed: bool) -> String {
     // Whatever was never told is found.
     till.desk.poll(rating::Instant(0)).await.unwrap();
     till.work().await;
+    let found = till.desk.reconcile(rating::Instant(0), rating::Instant::MAX).await.unwrap();
+    assert_eq!((found.differences, found.foreign), (0, 0), "seed {seed}: {found:?}");
     let audited = till.world.audit().await;
     audited.accounts.iter().map(|(key, balance)| format!("{key} {}\n", balance.posted)).collect()
 }

@@ -241,6 +241,9 @@ async fn a_dispute_below_freezes_payouts(backend: Backend) {
         refunded: Cents::ZERO,
         withdrawn: Cents::ZERO,
         open_disputes: 1,
+        contests: 0,
+        foreign: None,
+        fees: None,
         created_at: cashier.world.now(),
         updated_at: cashier.world.now(),
     };

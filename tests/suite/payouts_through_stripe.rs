@@ -2,22 +2,27 @@
 
 use crate::cashier::{DAY, EUR, payouts_by, told};
 use crate::world::{Backend, World, on_every_journal};
+use payments::desk::{Desk, Settings, Sources};
 use payments::payouts::{Payouts, default_settings};
+use payments::provider::{Hook, Provider};
 use payments::stripe::{Stripe, StripeSettings};
 use rating::Cents;
 use serde_json::json;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use store::records::{Payout, PayoutMethod, PayoutSettings};
-use test_stripe::{FakeStripe, Fault};
+use test_stripe::{Delivery, FakeStripe, Fault, Order};
 
-on_every_journal!(commission_reaches_a_connected_account_once);
+on_every_journal!(commission_reaches_a_connected_account_once, a_transfer_taken_back_at_stripe_is_unpaid_again);
 
 struct Till {
     world: World,
     fake: FakeStripe,
     payouts: Payouts,
+    stripe: Arc<Stripe>,
+    desk: Desk,
 }
 
 impl Till {
@@ -30,8 +35,34 @@ impl Till {
         // Each fault is one that this process hears of.
         settings.attempts_max = 1;
         settings.requests_per_sec = NonZeroU32::new(10_000);
-        let payouts = payouts_by(&world, Arc::new(Stripe::new(&settings).unwrap()));
-        Self { world, fake, payouts }
+        settings.webhook_secrets = vec!["whsec_1".parse().unwrap()];
+        let stripe = Arc::new(Stripe::new(&settings).unwrap());
+        let payouts = payouts_by(&world, Arc::<Stripe>::clone(&stripe));
+        let (engine, ids) = (world.engine.clone(), AtomicI64::new(1_000_000));
+        let sources = Sources {
+            now: Arc::new(move || engine.now()),
+            id: Arc::new(move || ids.fetch_add(1, Ordering::SeqCst)),
+            token: Arc::new(|| Ok([7; 16])),
+        };
+        let (provider, settings): (Arc<dyn Provider>, _) = (Arc::<Stripe>::clone(&stripe), Settings { public_url: None, terms: vec![] });
+        let (records, engine) = (world.records.clone(), world.engine.clone());
+        let desk = Desk::new(records, engine, Some(provider), settings, sources, world.platform.id, Some(payouts.clone()));
+        Self { world, fake, payouts, stripe, desk }
+    }
+
+    /// Everything that was told is delivered, twice, and worked off.
+    async fn hear_all(&self) {
+        for message in self.fake.messages(&Delivery { copies: 2, order: Order::Backwards, ..Delivery::signed(&["whsec_1"]) }) {
+            let event = self.stripe.receive(Hook::Own, Some(&message.signature), message.body.as_bytes(), self.world.now()).unwrap();
+            self.desk.hear(&event, message.body.as_bytes()).await.unwrap();
+        }
+        while !self.desk.round().await.unwrap().is_idle() {}
+    }
+
+    /// Differences as (provider, posted), and whether all is well.
+    async fn reconciled(&self) -> Vec<(i64, i64)> {
+        let found = self.desk.reconcile(rating::Instant(0), rating::Instant::MAX).await.unwrap();
+        found.listed.iter().map(|one| (one.provider.0, one.posted.0)).collect()
     }
 
     fn pass(&self, secs: i64) {
@@ -101,4 +132,38 @@ async fn commission_reaches_a_connected_account_once(backend: Backend) {
     let sent: Vec<i64> = till.fake.all("transfer").iter().map(|transfer| transfer["amount"].as_i64().unwrap()).collect();
     assert_eq!(sent, [600, 300]);
     till.world.accounts("acme-42 2600, acme-43 5000, revenue of muster 1800, external of muster -9400").await;
+}
+
+async fn a_transfer_taken_back_at_stripe_is_unpaid_again(backend: Backend) {
+    let till = Till::new(backend).await;
+    let fresh = PayoutSettings { minimum: Cents(100), ..default_settings(&till.world.tenant("muster"), EUR, PayoutMethod::Stripe) };
+    let url = "https://console.example/payouts";
+    let opened = till.payouts.onboard(&till.world.actor(), fresh, Some("DE"), url, url).await.unwrap();
+    till.fake
+        .account(opened.settings.payee.as_deref().unwrap(), json!({ "capabilities": { "transfers": "active" }, "payouts_enabled": true }));
+    till.fake.foreign_payment(100_000, "eur");
+    till.a_month_goes_by().await;
+    assert!(till.pay().await.starts_with("Paid 300 #1"));
+    till.hear_all().await;
+    assert_eq!(till.reconciled().await, []);
+    // A part of it: shown, because the payout is neither paid nor unpaid.
+    let transfer = till.last().await.transfer.unwrap();
+    till.fake.reverse_there(&transfer, Some(100)).unwrap();
+    till.hear_all().await;
+    assert!(told(Ok(till.last().await)).starts_with("Paid 300"));
+    assert_eq!(till.reconciled().await, [(-200, -300)]);
+    // All of it, on Stripe's own pages.
+    till.fake.reverse_there(&transfer, None).unwrap();
+    till.hear_all().await;
+    assert_eq!(told(Ok(till.last().await)), "Reversed 300 #2");
+    assert_eq!(till.reconciled().await, []);
+    till.world.accounts("acme-42 3800, acme-43 5000, muster 300, revenue of muster 900, external of muster -10000").await;
+    // It is commission again, paid with the next period.
+    till.a_month_goes_by().await;
+    assert!(till.pay().await.starts_with("Paid 600"));
+    till.hear_all().await;
+    assert_eq!(till.reconciled().await, []);
+    // One that we never asked for.
+    till.fake.transfer_there(50, "eur").unwrap();
+    assert_eq!(till.reconciled().await, [(-50, 0)]);
 }

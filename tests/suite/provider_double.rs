@@ -2,9 +2,9 @@
 //! what happened as events, which the test delivers as it likes.
 
 use payments::provider::{
-    BalanceMove, CallKey, Charge, ChargeRequest, CheckoutRequest, CustomerRequest, Decline, Dispute, DisputeStatus, Event, Hook, HookError,
-    MoveKind, Object, Page, Payee, PayeeRequest, Payment, PaymentStatus, Provider, ProviderError, Refund, RefundRequest, RefundStatus,
-    Result, Session, SessionStatus, Transfer, TransferRequest,
+    BalanceMove, CallKey, Charge, ChargeRequest, CheckoutRequest, CustomerRequest, Decline, Dispute, DisputeStatus, Event, Fee,
+    ForeignPayment, Hook, HookError, MoveKind, MoveSum, Object, Page, Payee, PayeeRequest, Payment, PaymentStatus, Provider, ProviderError,
+    Refund, RefundRequest, RefundStatus, Result, Session, SessionStatus, Transfer, TransferRequest,
 };
 use rating::{Cents, Currency, Instant};
 use std::collections::{BTreeMap, HashMap};
@@ -26,11 +26,14 @@ struct State {
     next: u64,
     sessions: BTreeMap<String, Session>,
     payments: BTreeMap<String, Payment>,
+    /// Those in a currency that is not ours.
+    abroad: BTreeMap<String, ForeignPayment>,
     /// By key: what was asked, and what it made.
     keys: HashMap<String, (String, String)>,
     events: Vec<Event>,
     moves: Vec<BalanceMove>,
     faults: Vec<Fault>,
+    refund_fee: i64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -48,8 +51,8 @@ impl State {
     }
     fn moved(&mut self, kind: MoveKind, source: &str, cents: i64, fee: i64) {
         let (id, created_at) = (self.id("txn"), Instant(i64::try_from(self.next).unwrap()));
-        let (cents, fee) = (Cents(cents), Cents(fee));
-        self.moves.push(BalanceMove { id, kind, source: Some(source.to_owned()), cents, fee, currency: Currency::EUR, created_at });
+        let sum = MoveSum::Counted { cents: Cents(cents), fee: Cents(fee), currency: Currency::EUR };
+        self.moves.push(BalanceMove { id, kind, source: Some(source.to_owned()), sum, created_at });
     }
     /// Carries a call out once for its key.
     fn once(&mut self, key: &CallKey, asked: String, work: impl FnOnce(&mut Self) -> Result<String>) -> Result<String> {
@@ -78,9 +81,10 @@ impl State {
     fn arrive(&mut self, id: &str) {
         let payment = self.payments.get_mut(id).unwrap();
         (payment.status, payment.received) = (PaymentStatus::Succeeded, payment.cents);
-        let (cents, fee) = (payment.cents, Cents(payment.cents.0 / 50));
-        payment.charge = Some(Charge { id: format!("ch_{id}"), cents, fee, refunds: Vec::new(), disputes: Vec::new() });
-        self.moved(MoveKind::Charge, &format!("ch_{id}"), cents.0, fee.0);
+        let (cents, fee) = (payment.cents, Fee { cents: Cents(payment.cents.0 / 50), currency: Currency::EUR });
+        let (refunds, disputes) = (Vec::new(), Vec::new());
+        payment.charge = Some(Charge { id: format!("ch_{id}"), cents, fees: vec![fee], is_fraud: false, refunds, disputes });
+        self.moved(MoveKind::Charge, &format!("ch_{id}"), cents.0, fee.cents.0);
         self.tell("charge.succeeded", Object::OfPayment(id.to_owned()));
         self.tell("payment_intent.succeeded", Object::Payment(id.to_owned()));
     }
@@ -102,7 +106,11 @@ impl Double {
     }
     /// What the provider holds for us.
     pub fn balance(&self) -> i64 {
-        self.state().moves.iter().map(|one| one.cents.0 - one.fee.0).sum()
+        let net = |one: &BalanceMove| match &one.sum {
+            MoveSum::Counted { cents, fee, .. } => cents.0 - fee.0,
+            MoveSum::Uncounted { .. } => 0,
+        };
+        self.state().moves.iter().map(net).sum()
     }
 
     /// The payer is done with the page: the money is there (card) or on its way (SEPA). The payment's id.
@@ -140,6 +148,25 @@ impl Double {
         let mut state = self.state();
         state.sessions.get_mut(session).unwrap().status = SessionStatus::Expired;
         state.tell("checkout.session.expired", Object::Session(session.to_owned()));
+    }
+    /// What is taken for each refund from now on.
+    pub fn refund_fee(&self, cents: i64) {
+        self.state().refund_fee = cents;
+    }
+    /// The payer's holder told its bank that it was fraud.
+    pub fn report_fraud(&self, payment: &str) {
+        let mut state = self.state();
+        state.charge(payment).is_fraud = true;
+        state.tell("radar.early_fraud_warning.created", Object::FraudOf(payment.to_owned()));
+    }
+    /// A payment that names this top-up, in a currency that is not ours.
+    pub fn stray_abroad(&self, reference: &str, amount: i64) -> String {
+        let mut state = self.state();
+        let id = state.id("pi");
+        let (reference, currency) = (Some(reference.to_owned()), "usdc".to_owned());
+        state.abroad.insert(id.clone(), ForeignPayment { id: id.clone(), reference, currency, amount, live: false });
+        state.tell("payment_intent.succeeded", Object::Payment(id.clone()));
+        id
     }
     /// Somebody gives back on the provider's own pages.
     pub fn refund_there(&self, payment: &str, cents: i64) -> String {
@@ -238,8 +265,10 @@ impl State {
     fn refunded(&mut self, payment: &str, cents: i64, reference: Option<String>) -> String {
         let id = self.id("re");
         let refund = Refund { id: id.clone(), reference, cents: Cents(cents), status: RefundStatus::Succeeded };
+        let fee = self.refund_fee;
         self.charge(payment).refunds.push(refund);
-        self.moved(MoveKind::Refund, &id, -cents, 0);
+        self.charge(payment).fees.push(Fee { cents: Cents(fee), currency: Currency::EUR });
+        self.moved(MoveKind::Refund, &id, -cents, fee);
         self.tell("refund.created", Object::OfPayment(payment.to_owned()));
         self.tell("charge.refunded", Object::OfPayment(payment.to_owned()));
         id
@@ -280,7 +309,11 @@ impl Provider for Double {
     async fn payment(&self, id: &str) -> Result<Payment> {
         // Others get a turn between the row and this.
         tokio::task::yield_now().await;
-        self.state().payments.get(id).cloned().ok_or(ProviderError::NotFound)
+        let state = self.state();
+        if let Some(foreign) = state.abroad.get(id) {
+            return Err(ProviderError::Uncountable(Box::new(foreign.clone())));
+        }
+        state.payments.get(id).cloned().ok_or(ProviderError::NotFound)
     }
     async fn payment_of(&self, charge: &str) -> Result<Option<String>> {
         Ok(charge.strip_prefix("ch_").map(str::to_owned))

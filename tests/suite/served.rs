@@ -223,6 +223,8 @@ async fn start(books: &Books, now: &str, stripe: &FakeStripe, accept_clock: bool
     let payments = PaymentSettings {
         public_url: Some("https://billing.example".to_owned()),
         stripe_secret_key: Some("sk_test_key".parse().unwrap()),
+        stripe_webhook_secrets: vec!["whsec_1".parse().unwrap()],
+        top_up_terms: vec!["EUR:1000-100000".parse().unwrap(), "USD:1000-100000".parse().unwrap()],
         stripe_api_url: stripe.url(),
         ..PaymentSettings::default()
     };

@@ -30,11 +30,17 @@ top-up-action-required =
 
 auto-top-up-paused =
     { $reason ->
-        [month_max_reached] Die automatische Aufladung von { $tenant } hat ihren Höchstbetrag von { $amount } für diesen Monat erreicht. Im nächsten Monat geht sie von selbst weiter.
-       *[other] { $tenant } wird nicht mehr automatisch aufgeladen: Das hinterlegte Zahlungsmittel kann nicht mehr belastet werden.
+        [month_max_reached] Die automatische Aufladung von { $tenant } hat ihren Höchstbetrag von { $amount } für diesen Monat erreicht. Im nächsten Monat geht sie von selbst weiter. Bitte laden Sie bis dahin selbst auf, damit nichts stehen bleibt.
+        [refunded] { $tenant } wird nicht mehr automatisch aufgeladen: Eine automatische Aufladung wurde zurückgezahlt. Schalten Sie sie wieder ein, wenn sie weitergehen soll. Bitte laden Sie bis dahin selbst auf, damit nichts stehen bleibt.
+        [disputed] { $tenant } wird nicht mehr automatisch aufgeladen: Einer Zahlung wurde bei der Bank widersprochen. Bezahlen Sie eine Aufladung und hinterlegen Sie dabei ein Zahlungsmittel, damit es weitergeht. Bitte laden Sie bis dahin selbst auf, damit nichts stehen bleibt.
+        [fraud_reported] { $tenant } wird nicht mehr automatisch aufgeladen: Eine Zahlung wurde der Bank als Betrug gemeldet. Bezahlen Sie eine Aufladung und hinterlegen Sie dabei ein Zahlungsmittel, damit es weitergeht. Bitte laden Sie bis dahin selbst auf, damit nichts stehen bleibt.
+        [not_by_usage] { $tenant } wird derzeit nicht automatisch aufgeladen: Das Guthaben ist durch eine Rückzahlung oder Korrektur gesunken, nicht durch Nutzung. Bitte laden Sie bis dahin selbst auf, damit nichts stehen bleibt.
+        [tenant_closed] { $tenant } wird nicht mehr automatisch aufgeladen: Das Konto ist geschlossen. Es wird nichts mehr abgebucht.
+        [no_agreement_in_force] { $tenant } wird nicht mehr automatisch aufgeladen: Es gilt keine Vereinbarung. Abgebucht wird erst wieder, wenn eine gilt und die Aufladung wieder eingeschaltet ist.
+        [currency_not_agreed] { $tenant } wird nicht mehr automatisch aufgeladen: Die Vereinbarung lautet auf eine andere Währung.
+        [not_collected_here] { $tenant } wird nicht mehr automatisch aufgeladen: Bezahlt wird beim Wiederverkäufer.
+       *[other] { $tenant } wird nicht mehr automatisch aufgeladen: Das hinterlegte Zahlungsmittel kann nicht mehr belastet werden. Bitte laden Sie bis dahin selbst auf, damit nichts stehen bleibt.
     }
-
-    Bitte laden Sie bis dahin selbst auf, damit nichts stehen bleibt.
     .subject = Automatische Aufladung von { $tenant } angehalten
 
 payout-paid =
@@ -100,14 +106,18 @@ health-alert =
 
 ## Seiten nach dem Bezahlen
 
-page-paid = Ihre Zahlung ist eingegangen. { $amount } erscheinen gleich auf Ihrem Guthaben.
+page-paid = Ihre Zahlung ist eingegangen: { $amount } sind Ihrem Guthaben gutgeschrieben.
     .title = Vielen Dank
 page-processing = Ihre Bank bearbeitet die Zahlung von { $amount } noch. Sie wird gutgeschrieben, sobald sie eintrifft; bei Lastschriften kann das einige Tage dauern.
     .title = Zahlung in Bearbeitung
-page-cancelled = Sie haben nichts bezahlt. Sie können jederzeit neu beginnen.
-    .title = Zahlung abgebrochen
+page-open = Es wurde noch nichts bezahlt. Sobald Ihre Zahlung von { $amount } eingeht, zeigt diese Seite es von selbst an.
+    .title = Noch nicht bezahlt
 page-failed = Die Zahlung von { $amount } ist fehlgeschlagen. Es wurde nichts gutgeschrieben.
     .title = Zahlung fehlgeschlagen
+page-refunded = Von Ihrer Zahlung von { $amount } wurden { $refunded } zurückgezahlt.
+    .title = Zahlung erstattet
+page-unclear = Eine Zahlung ist eingegangen, passt aber nicht zum angeforderten Betrag ({ $amount }). Sie wird verwahrt, bis jemand sie geprüft hat.
+    .title = Zahlung wird geprüft
 
 ## Ablehnungen
 

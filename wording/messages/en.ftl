@@ -33,11 +33,17 @@ top-up-action-required =
 
 auto-top-up-paused =
     { $reason ->
-        [month_max_reached] Automatic top-ups of { $tenant } have reached their maximum of { $amount } for this month. They go on by themselves next month.
-       *[other] { $tenant } is topped up by itself no longer: the means of payment that was kept can no longer be charged.
+        [month_max_reached] Automatic top-ups of { $tenant } have reached their maximum of { $amount } for this month. They go on by themselves next month. Until then please top up by hand, so that nothing stops.
+        [refunded] { $tenant } is topped up by itself no longer: an automatic top-up was given back. Set it on again if it is to go on. Until then please top up by hand, so that nothing stops.
+        [disputed] { $tenant } is topped up by itself no longer: a payment was disputed at the payer's bank. Pay a top-up with a means of payment to keep, so that it goes on. Until then please top up by hand, so that nothing stops.
+        [fraud_reported] { $tenant } is topped up by itself no longer: a payment was reported to the payer's bank as fraud. Pay a top-up with a means of payment to keep, so that it goes on. Until then please top up by hand, so that nothing stops.
+        [not_by_usage] { $tenant } is not topped up by itself at the moment: its balance is low because money was given back or adjusted, not by usage. Until then please top up by hand, so that nothing stops.
+        [tenant_closed] { $tenant } is topped up by itself no longer: it is closed. Nothing is charged any more.
+        [no_agreement_in_force] { $tenant } is topped up by itself no longer: it has no agreement in force. Nothing is charged until it has one and the setting is on again.
+        [currency_not_agreed] { $tenant } is topped up by itself no longer: its agreement is in another currency.
+        [not_collected_here] { $tenant } is topped up by itself no longer: it pays its reseller.
+       *[other] { $tenant } is topped up by itself no longer: the means of payment that was kept can no longer be charged. Until then please top up by hand, so that nothing stops.
     }
-
-    Until then please top up by hand, so that nothing stops.
     .subject = Automatic top-ups of { $tenant } are paused
 
 payout-paid =
@@ -103,14 +109,18 @@ health-alert =
 
 ## The pages a customer comes back to from paying.
 
-page-paid = Your payment was received. { $amount } will show on your balance in a moment.
+page-paid = Your payment was received: { $amount } are on your balance.
     .title = Thank you
 page-processing = Your bank is still processing the payment of { $amount }. It is credited as soon as it arrives, which may take a few days for direct debits.
     .title = Payment under way
-page-cancelled = You have not paid anything. You can start again at any time.
-    .title = Payment cancelled
+page-open = Nothing has been paid yet. Once your payment of { $amount } arrives, this page says so by itself.
+    .title = Not paid yet
 page-failed = The payment of { $amount } did not succeed. Nothing was credited.
     .title = Payment failed
+page-refunded = Of your payment of { $amount }, { $refunded } were given back.
+    .title = Payment refunded
+page-unclear = A payment has arrived, but it does not match what was asked for ({ $amount }). It is kept until somebody has looked at it.
+    .title = Payment being checked
 
 ## Refusals, by their stable code; `.detail` says what to do.
 

@@ -30,11 +30,17 @@ top-up-action-required =
 
 auto-top-up-paused =
     { $reason ->
-        [month_max_reached] Les recharges automatiques de { $tenant } ont atteint leur maximum de { $amount } pour ce mois. Elles reprendront d’elles-mêmes le mois prochain.
-       *[other] { $tenant } n’est plus rechargé automatiquement : le moyen de paiement enregistré ne peut plus être débité.
+        [month_max_reached] Les recharges automatiques de { $tenant } ont atteint leur maximum de { $amount } pour ce mois. Elles reprendront d’elles-mêmes le mois prochain. D’ici là, veuillez recharger manuellement afin que rien ne s’arrête.
+        [refunded] { $tenant } n’est plus rechargé automatiquement : une recharge automatique a été remboursée. Réactivez-la si elle doit continuer. D’ici là, veuillez recharger manuellement afin que rien ne s’arrête.
+        [disputed] { $tenant } n’est plus rechargé automatiquement : un paiement a été contesté auprès de la banque. Payez une recharge en enregistrant un moyen de paiement pour qu’elle continue. D’ici là, veuillez recharger manuellement afin que rien ne s’arrête.
+        [fraud_reported] { $tenant } n’est plus rechargé automatiquement : un paiement a été signalé à la banque comme frauduleux. Payez une recharge en enregistrant un moyen de paiement pour qu’elle continue. D’ici là, veuillez recharger manuellement afin que rien ne s’arrête.
+        [not_by_usage] { $tenant } n’est pas rechargé automatiquement pour le moment : le solde a baissé à cause d’un remboursement ou d’un ajustement, pas de l’usage. D’ici là, veuillez recharger manuellement afin que rien ne s’arrête.
+        [tenant_closed] { $tenant } n’est plus rechargé automatiquement : le compte est fermé. Plus rien n’est débité.
+        [no_agreement_in_force] { $tenant } n’est plus rechargé automatiquement : aucun accord n’est en vigueur. Rien n’est débité avant qu’il y en ait un et que le réglage soit réactivé.
+        [currency_not_agreed] { $tenant } n’est plus rechargé automatiquement : son accord est dans une autre devise.
+        [not_collected_here] { $tenant } n’est plus rechargé automatiquement : il paie son revendeur.
+       *[other] { $tenant } n’est plus rechargé automatiquement : le moyen de paiement enregistré ne peut plus être débité. D’ici là, veuillez recharger manuellement afin que rien ne s’arrête.
     }
-
-    D’ici là, veuillez recharger manuellement afin que rien ne s’arrête.
     .subject = Recharges automatiques de { $tenant } suspendues
 
 payout-paid =
@@ -100,14 +106,18 @@ health-alert =
 
 ## Pages après le paiement
 
-page-paid = Votre paiement a été reçu. { $amount } apparaîtront dans un instant sur votre solde.
+page-paid = Votre paiement a été reçu : { $amount } sont sur votre solde.
     .title = Merci
 page-processing = Votre banque traite encore le paiement de { $amount }. Il sera crédité dès son arrivée, ce qui peut prendre quelques jours pour un prélèvement.
     .title = Paiement en cours
-page-cancelled = Vous n’avez rien payé. Vous pouvez recommencer à tout moment.
-    .title = Paiement annulé
+page-open = Rien n’a encore été payé. Dès que votre paiement de { $amount } arrivera, cette page l’indiquera d’elle-même.
+    .title = Pas encore payé
 page-failed = Le paiement de { $amount } a échoué. Rien n’a été crédité.
     .title = Échec du paiement
+page-refunded = Sur votre paiement de { $amount }, { $refunded } ont été remboursés.
+    .title = Paiement remboursé
+page-unclear = Un paiement est arrivé, mais il ne correspond pas à ce qui était demandé ({ $amount }). Il est conservé jusqu’à ce que quelqu’un l’ait vérifié.
+    .title = Paiement en cours de vérification
 
 ## Refus
 

@@ -34,6 +34,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         for one in &found.listed {
             writeln!(out, "{} {}: {} at the provider, {} posted", one.id, one.currency, one.provider_cents, one.posted_cents)?;
         }
+        for one in &found.uncounted {
+            writeln!(out, "{} {}: {} in the provider's units, fee {}: not counted", one.id, one.currency, one.amount, one.fee)?;
+        }
         writeln!(out, "{}", if found.ok { "nothing differs".to_owned() } else { format!("{} differences", found.differences) })?;
     }
     out.flush()?;

@@ -2,7 +2,6 @@
 
 use crate::auth::{MayRead, MayWrite, tenant_named};
 use crate::http::accounts::{AccountQuery, currency_of};
-use crate::http::top_ups::platform_collects;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -26,7 +25,8 @@ pub struct AutoBody {
     /// `on`, `paused` (until somebody pays by a page that keeps the method, or it is set again) or `off`.
     #[schema(value_type = String, example = "on")]
     pub state: AutoState,
-    /// Why it is paused: what the payer's bank said, `authentication_required`, `method_gone`, …
+    /// Why it is paused, or was switched off by itself: what the payer's bank said, `authentication_required`, `method_gone`,
+    /// `refunded`, `disputed`, `fraud_reported`, `tenant_closed`, `no_agreement_in_force`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_because: Option<String>,
     /// Whether there is a method to charge. If not: pay a top-up with `save_method`.
@@ -51,7 +51,8 @@ pub struct AutoBody {
 #[schema(as = NewAutoTopUp, example = json!({"enabled": true, "threshold_cents": 1000, "amount_cents": 5000, "month_max_cents": 20000}))]
 pub struct NewAutoBody {
     pub enabled: bool,
-    /// Posted cents: topped up once the balance is at or below.
+    /// Posted cents: topped up once usage has brought the balance there or below. Refunds, disputes, adjustments and payouts
+    /// start nothing.
     pub threshold_cents: i64,
     /// How much each time, within the terms of top-ups.
     pub amount_cents: i64,
@@ -110,7 +111,9 @@ pub async fn set_auto_top_up(
         return Err(ApiProblem::field("invalid_field", "tenant", "the platform has no balance of its own"));
     }
     app.desk.provider()?;
-    platform_collects(&app, &tenant).await?;
+    if new.enabled {
+        app.desk.payer(&tenant).await?;
+    }
     let currency: Currency = currency_of(&app, &tenant, new.currency.as_deref()).await?;
     let terms = AutoTerms {
         is_on: new.enabled,

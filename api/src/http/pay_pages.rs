@@ -1,15 +1,18 @@
 //! `/pay/{token}/done`, `/pay/{token}/cancelled`: where a payer comes back to. The page looks at the payment itself, so
-//! that nobody waits for a message that is late.
+//! that nobody waits for a message that is late, and says what the books know; while that may change it comes again by
+//! itself. It names nobody: whoever has the link sees an amount and a state.
 
 use crate::http::provider_hooks;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{self, Path};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use store::records::{TopUp, TopUpState};
+use payments::abroad::DOES_NOT_FIT;
+use rating::Cents;
+use store::records::{Payment, TopUp, TopUpState};
 use wording::{Arg, Locale, say};
 
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
@@ -17,27 +20,72 @@ const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;m
     @media(prefers-color-scheme:dark){body{background:#161616;color:#eee}}";
 
 pub fn router() -> Router<App> {
-    Router::new().route("/pay/{token}/done", get(done)).route("/pay/{token}/cancelled", get(cancelled)).merge(provider_hooks::router())
+    Router::new().route("/pay/{token}/done", get(shown)).route("/pay/{token}/cancelled", get(shown)).merge(provider_hooks::router())
 }
 
-async fn done(State(app): State<App>, Path(token): Path<String>, headers: HeaderMap) -> Result<Response, ApiProblem> {
-    let top_up = named(&app, &token).await?;
-    if matches!(top_up.state, TopUpState::Pending | TopUpState::Processing)
-        && let Err(problem) = app.desk.look_at_page(&top_up).await
-    {
-        tracing::warn!(%problem, "a payer's page could not look at the payment");
+/// Both addresses show the same: what the payer did is for the books to say, not for the address.
+async fn shown(extract::State(app): extract::State<App>, Path(token): Path<String>, headers: HeaderMap) -> Result<Response, ApiProblem> {
+    let mut top_up = named(&app, &token).await?;
+    let is_open = matches!(top_up.state, TopUpState::Pending | TopUpState::Processing);
+    if is_open {
+        if let Err(problem) = app.desk.look_at_page(&top_up).await {
+            tracing::warn!(%problem, "a payer's page could not look at the payment");
+        }
+        top_up = named(&app, &token).await?;
     }
-    let top_up = named(&app, &token).await?;
-    let key = match top_up.state {
-        TopUpState::Succeeded | TopUpState::Pending => "page-paid",
-        TopUpState::Processing => "page-processing",
-        TopUpState::Failed | TopUpState::Expired => "page-failed",
-    };
-    Ok(page(&top_up, key, &headers))
+    let payments = app.records.payments_of(top_up.id).await?;
+    let (state, refunded) = state_of(&top_up, &payments)?;
+    Ok(page(&top_up, state, refunded, &headers))
 }
 
-async fn cancelled(State(app): State<App>, Path(token): Path<String>, headers: HeaderMap) -> Result<Response, ApiProblem> {
-    Ok(page(&named(&app, &token).await?, "page-cancelled", &headers))
+/// What a payer is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Received,
+    Processing,
+    Failed,
+    /// Something was paid, and not what was asked for.
+    Unclear,
+    Refunded,
+}
+
+impl State {
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Open => "page-open",
+            Self::Received => "page-paid",
+            Self::Processing => "page-processing",
+            Self::Failed => "page-failed",
+            Self::Unclear => "page-unclear",
+            Self::Refunded => "page-refunded",
+        }
+    }
+
+    /// After how many seconds the page asks again.
+    const fn refresh_secs(self) -> Option<u32> {
+        match self {
+            Self::Open => Some(5),
+            Self::Processing => Some(60),
+            Self::Received | Self::Failed | Self::Unclear | Self::Refunded => None,
+        }
+    }
+}
+
+/// As the books have it, with what was given back.
+fn state_of(top_up: &TopUp, payments: &[Payment]) -> Result<(State, Cents), ApiProblem> {
+    let own = payments.iter().filter(|payment| payment.is_own);
+    let refunded = own.map(|payment| payment.refunded).try_fold(Cents::ZERO, Cents::checked_add);
+    let refunded = refunded.map_err(|error| ApiProblem::internal(&error))?;
+    let state = match top_up.state {
+        TopUpState::Succeeded if refunded > Cents::ZERO => State::Refunded,
+        TopUpState::Succeeded => State::Received,
+        TopUpState::Pending => State::Open,
+        TopUpState::Processing => State::Processing,
+        TopUpState::Failed if top_up.failure.as_deref() == Some(DOES_NOT_FIT) => State::Unclear,
+        TopUpState::Failed | TopUpState::Expired => State::Failed,
+    };
+    Ok((state, refunded))
 }
 
 async fn named(app: &App, token: &str) -> Result<TopUp, ApiProblem> {
@@ -47,16 +95,18 @@ async fn named(app: &App, token: &str) -> Result<TopUp, ApiProblem> {
 }
 
 /// In the language that the payer's page had, else the browser's.
-fn page(top_up: &TopUp, key: &str, headers: &HeaderMap) -> Response {
+fn page(top_up: &TopUp, state: State, refunded: Cents, headers: &HeaderMap) -> Response {
+    let key = state.key();
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let asked = payments::desk::page_locale(top_up).and_then(|code| code.parse().ok());
     let locale = asked.unwrap_or_else(|| Locale::of_accept_language(accepted));
-    let amount = wording::money(locale, top_up.cents, top_up.currency);
-    let text = escaped(&say(locale, key, &[("amount", Arg::Text(&amount))]));
+    let [amount, refunded] = [top_up.cents, refunded].map(|cents| wording::money(locale, cents, top_up.currency));
+    let text = escaped(&say(locale, key, &[("amount", Arg::Text(&amount)), ("refunded", Arg::Text(&refunded))]));
     let title = escaped(&say(locale, &format!("{key}.title"), &[]));
     let language = locale.code();
+    let refresh = state.refresh_secs().map(|secs| format!("<meta http-equiv=\"refresh\" content=\"{secs}\">")).unwrap_or_default();
     let html = format!(
-        "<!doctype html><html lang=\"{language}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+        "<!doctype html><html lang=\"{language}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">{refresh}\
          <title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1><p>{text}</p></body></html>\n"
     );
     let value = HeaderValue::from_static;

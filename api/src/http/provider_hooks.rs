@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::routing::post;
-use payments::provider::Hook;
+use payments::provider::{Hook, HookError};
 
 const SIGNATURE: &str = "stripe-signature";
 
@@ -28,10 +28,18 @@ async fn hear(app: &App, hook: Hook, request: Request) -> Result<StatusCode, Api
     let provider = app.desk.provider()?;
     let signature = request.headers().get(SIGNATURE).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let body = write::body(request, app).await?;
-    let event = provider.receive(hook, signature.as_deref(), &body, app.clock.now()).map_err(|refused| {
-        tracing::warn!(why = %refused, bytes = body.len(), "a message that claims to be the payment provider's was refused");
-        ApiProblem::new("invalid_signature", refused.to_string())
-    })?;
+    let event = match provider.receive(hook, signature.as_deref(), &body, app.clock.now()) {
+        Ok(event) => event,
+        // It is the provider's, and cannot be kept: told again it would be the same.
+        Err(unnamed @ HookError::Unnamed) => {
+            tracing::warn!(why = %unnamed, bytes = body.len(), "a message of the payment provider was ignored");
+            return Ok(StatusCode::OK);
+        }
+        Err(refused) => {
+            tracing::warn!(why = %refused, bytes = body.len(), "a message that claims to be the payment provider's was refused");
+            return Err(ApiProblem::new("invalid_signature", refused.to_string()));
+        }
+    };
     app.desk.hear(&event, &body).await?;
     Ok(StatusCode::OK)
 }

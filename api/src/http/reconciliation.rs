@@ -5,6 +5,7 @@ use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Query, State};
+use payments::provider::{BalanceMove, MoveSum};
 use serde::{Deserialize, Serialize};
 
 const DAYS_MAX: u16 = 366;
@@ -30,19 +31,49 @@ pub struct ReconciliationBody {
     /// Payments that were compared.
     #[schema(example = 120)]
     pub payments: u64,
-    /// Moves of no payment of ours: transfers, payouts to the bank, other business on the same account.
+    /// Moves of no payment of ours: payouts to the bank, other business on the same account.
     #[schema(example = 3)]
     pub foreign: u64,
     #[schema(example = 0)]
     pub differences: u64,
     /// The first hundred.
     pub listed: Vec<DifferenceBody>,
+    /// Moves that the books cannot count: in a currency that is not among ours, or in parts of its smallest unit.
+    #[schema(example = 0)]
+    #[serde(default)]
+    pub uncounted_moves: u64,
+    /// The first hundred of them.
+    #[serde(default)]
+    pub uncounted: Vec<UncountedBody>,
+}
+
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = UncountedMove)]
+pub struct UncountedBody {
+    /// The provider's id of the move.
+    #[schema(example = "txn_3Pq…")]
+    pub id: String,
+    /// As the provider writes it.
+    #[schema(example = "usdc")]
+    pub currency: String,
+    /// Before the fee, in the provider's units of that currency.
+    #[schema(example = 2500)]
+    pub amount: i64,
+    #[schema(example = 0)]
+    pub fee: i64,
+}
+
+fn uncounted(one: BalanceMove) -> Option<UncountedBody> {
+    match one.sum {
+        MoveSum::Uncounted { amount, fee, currency } => Some(UncountedBody { id: one.id, currency, amount, fee }),
+        MoveSum::Counted { .. } => None,
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = ReconciliationDifference)]
 pub struct DifferenceBody {
-    /// The provider's id of a payment, or of a move that belongs to none.
+    /// The provider's id of a payment, of a transfer, or of a move that belongs to none.
     #[schema(example = "pi_3Pq…")]
     pub id: String,
     #[schema(example = "EUR")]
@@ -84,5 +115,7 @@ pub async fn reconcile(
         foreign: found.foreign,
         differences: found.differences,
         listed: listed.collect(),
+        uncounted_moves: found.uncounted,
+        uncounted: found.uncounted_listed.into_iter().filter_map(uncounted).collect(),
     }))
 }

@@ -2,7 +2,6 @@
 
 use crate::auth::{self, Access, MayOperate, MayRead, MayWrite, tenant_named};
 use crate::http::accounts::currency_of;
-use crate::http::agreements::agreement_in_force;
 use crate::http::money::{MoneyBody, NewMove, account_by_hand, move_by_hand};
 use crate::http::page::{List, PageQuery};
 use crate::http::tenants::at_field;
@@ -19,7 +18,7 @@ use rating::Cents;
 use rating::ids::TopUpId;
 use serde::{Deserialize, Serialize};
 use store::records::{Payment, Refund, RefundState, TopUp, TopUpState};
-use tenants::{Collect, Tenant, TenantKind};
+use tenants::TenantKind;
 
 /// How money comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
@@ -133,6 +132,10 @@ pub struct RefundBody {
 pub struct NewRefundBody {
     /// Minor units. Default: all that is left of the top-up.
     pub cents: Option<i64>,
+    /// The provider's id, where several payments name this top-up (see `GET /v1/payments/suspense`). Default: its own; else
+    /// the first that has something left.
+    #[schema(example = json!(null))]
+    pub payment: Option<String>,
     pub reason: String,
 }
 
@@ -172,10 +175,15 @@ pub struct SuspenseBody {
     pub top_up: String,
     #[schema(example = "acme-42")]
     pub tenant: String,
+    /// ISO 4217; of what is not counted here the provider's word.
     #[schema(example = "EUR")]
-    pub currency: &'static str,
+    pub currency: String,
+    /// Minor units; of what is not counted here the provider's units.
     #[schema(example = 2500)]
     pub cents: i64,
+    /// The books can count it: it lies on the platform's `suspense` account.
+    #[schema(example = true)]
+    pub counted: bool,
     pub created_at: String,
 }
 
@@ -206,18 +214,6 @@ fn refund_shown(refund: &Refund) -> RefundBody {
     }
 }
 
-/// What is paid on the provider's page is at the platform: it tops up who pays the platform, directly or along a chain
-/// that it collects.
-pub(super) async fn platform_collects(app: &App, tenant: &Tenant) -> Result<(), ApiProblem> {
-    let terms = agreement_in_force(app, tenant.id).await?;
-    match terms.map(|terms| (terms.collect, terms.seller)) {
-        Some((Collect::Platform, _)) => Ok(()),
-        Some((Collect::Reseller, seller)) if seller == app.platform => Ok(()),
-        Some(_) => Err(ApiProblem::field("not_collected_here", "tenant", "this tenant pays its reseller, who books what it receives")),
-        None => Err(ApiProblem::field("no_agreement_in_force", "tenant", "this tenant has no agreement in force")),
-    }
-}
-
 /// Top a balance up: on a payment page, or by hand
 ///
 /// `Idempotency-Key` is required: the same key gives the same page.
@@ -241,7 +237,7 @@ pub async fn create_top_up(State(app): State<App>, key: MayWrite, write: Write) 
         return Err(ApiProblem::field("invalid_field", "tenant", "the platform has no balance of its own"));
     }
     app.desk.provider()?;
-    platform_collects(&app, &tenant).await?;
+    app.desk.payer(&tenant).await?;
     let checkout = NewCheckout {
         tenant: &tenant,
         cents: Cents(new.cents),
@@ -334,7 +330,8 @@ pub async fn get_top_up(State(app): State<App>, key: MayRead, Path(id): Path<Str
 
 /// Give (part of) a top-up back
 ///
-/// The balance is debited first, and must cover it. `Idempotency-Key` is required.
+/// What is on the balance is debited first, and the balance must cover it. What was paid for a top-up and does not fit it is
+/// nobody's: it is given back whatever the balance. `Idempotency-Key` is required.
 #[utoipa::path(post, path = "/v1/top-ups/{top_up}/refunds", tag = "money", request_body = NewRefundBody,
     params(("top_up" = String, Path, description = "`top_…`")),
     responses((status = 201, body = RefundBody), (status = 200, body = RefundBody, description = "Carried out before")))]
@@ -351,7 +348,7 @@ pub async fn create_refund(
     }
     let top_up = visible(&app, &key, &id).await?;
     let (asked_at, actor) = (app.clock.now(), write.actor(&app, &key, Some(&new.reason)));
-    let refund = NewRefund { top_up: &top_up, cents: new.cents.map(Cents), reason: new.reason, request_key };
+    let refund = NewRefund { top_up: &top_up, payment: new.payment, cents: new.cents.map(Cents), reason: new.reason, request_key };
     let refund = app.desk.refund(&actor, refund).await?;
     let status = if refund.created_at >= asked_at { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(refund_shown(&refund))))
@@ -359,7 +356,8 @@ pub async fn create_refund(
 
 /// List payments that no top-up fits
 ///
-/// Their money lies on the platform's `suspense` account. Give it back on the provider's pages, or book it by hand.
+/// Their money lies on the platform's `suspense` account, except what the books cannot count. Give it back
+/// (`POST /v1/top-ups/{top_up}/refunds` with its `payment`, or on the provider's pages), or book it by hand.
 #[utoipa::path(get, path = "/v1/payments/suspense", tag = "money", params(PageQuery), responses((status = 200, body = List<SuspenseBody>)))]
 pub async fn list_suspense(
     State(app): State<App>,
@@ -371,12 +369,17 @@ pub async fn list_suspense(
     let next_cursor = found.data.last().filter(|_| found.has_more).map(|payment| payment.id.clone());
     let (has_more, mut data) = (found.has_more, Vec::with_capacity(found.data.len()));
     for payment in found.data {
+        let foreign = payment.foreign.filter(|foreign| foreign.amount != 0);
+        let counted = foreign.is_none();
+        let (currency, cents) =
+            foreign.map_or((payment.currency.code().to_owned(), payment.suspense.0), |foreign| (foreign.currency, foreign.amount));
         data.push(SuspenseBody {
             id: payment.id,
             top_up: payment.top_up.to_string(),
             tenant: auth::tenant_by_id(&app, payment.tenant).await?.external_id.clone(),
-            currency: payment.currency.code(),
-            cents: payment.suspense.0,
+            currency,
+            cents,
+            counted,
             created_at: payment.created_at.to_string(),
         });
     }

@@ -4,6 +4,8 @@ use crate::desk::{Desk, unread};
 use ledger::AccountKey;
 use metering::command::Problem;
 use metering::lookout::Purpose;
+use rating::Cents;
+use store::records::AutoTopUp;
 
 impl Desk {
     /// Marks every balance whose automatic top-up is on. Other processes' changes count from their next time on.
@@ -14,7 +16,7 @@ impl Desk {
         let (mut marks, mut last) = (Vec::new(), None);
         loop {
             let rows = self.records.auto_top_ups_on(last.as_ref()).await.map_err(unread)?;
-            marks.extend(rows.iter().map(|row| (AccountKey::balance(row.tenant, row.currency), row.threshold)));
+            marks.extend(rows.iter().map(|row| (AccountKey::balance(row.tenant, row.currency), mark_of(row))));
             match rows.into_iter().last() {
                 Some(row) => last = Some(row),
                 None => break,
@@ -36,4 +38,9 @@ impl Desk {
             self.log_failed(self.top_up_if_low(account.tenant, account.currency).await.map(drop));
         }
     }
+}
+
+/// Where usage must bring the balance: what something else took is no reason to charge.
+fn mark_of(auto: &AutoTopUp) -> Cents {
+    auto.threshold.checked_sub(auto.other).unwrap_or(auto.threshold)
 }

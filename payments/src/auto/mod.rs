@@ -1,17 +1,18 @@
 //! Automatic top-ups: a balance that falls to its threshold is topped up with a kept method.
 //!
+//! They are for usage: nothing else that lowers a balance starts a charge ([`usage`]).
+//!
 //! The debit that reaches a threshold tells ([`marks`]); what that misses, because a process died, is found by looking at every
 //! row that is on every minute, by whichever process comes first. Who begins marks the row as under way in
 //! the transaction that writes the top-up, and only then asks the provider, under the key of that top-up.
 
 mod marks;
 pub mod rules;
+mod stops;
+mod usage;
 
 use crate::desk::{Desk, NewCheckout, again_secs, code_of, provider_problem, unread};
-use crate::provider::{
-    CallKey, ChargeRequest, CheckoutRequest, Decline, KEY_GOOD_SECS, Object, Payment as Shown, PaymentStatus, ProviderError,
-};
-use ledger::AccountKey;
+use crate::provider::{CallKey, ChargeRequest, CheckoutRequest, Decline, KEY_GOOD_SECS, Payment as Shown, PaymentStatus, ProviderError};
 use metering::command::Problem;
 use rating::ids::{NoticeId, TopUpId};
 use rating::{Cents, Currency, Instant, Overflow, TenantId};
@@ -46,19 +47,30 @@ impl Desk {
     /// Sets a balance's automatic top-up. What was paused and has a method goes on.
     ///
     /// # Errors
-    /// `currency_not_offered`, `amount_out_of_range`, `invalid_field`.
+    /// `currency_not_offered`, `amount_out_of_range`, `invalid_field`; to set it on, what [`Self::payer`] says, and
+    /// `currency_not_agreed`.
     pub async fn set_auto(&self, actor: &Actor, tenant: &Tenant, currency: Currency, terms: AutoTerms) -> Result<AutoTopUp, Problem> {
         self.check_terms(terms.amount, currency)?;
         if terms.month_max < terms.amount {
             return Err(Problem::field("invalid_field", "month_max_cents", "expected at least amount_cents"));
+        }
+        if terms.is_on {
+            self.payer_in(tenant, currency).await?;
         }
         let state = if terms.is_on { AutoState::On } else { AutoState::Off };
         for _ in 0..TRIES_MAX {
             let now = self.now();
             let before = self.records.auto_top_up(tenant.id, currency).await.map_err(unread)?;
             let base = before.clone().unwrap_or_else(|| fresh(tenant, currency, now));
+            // Whoever sets it on accepts what is there now; while it is on, the same terms again change nothing.
+            let (seen, other) = match base.state {
+                AutoState::On => (base.seen, base.other),
+                AutoState::Paused | AutoState::Off => self.count_anew(tenant.id, currency).await?,
+            };
             let after = AutoTopUp {
                 state,
+                seen,
+                other,
                 pause: None,
                 threshold: terms.threshold,
                 amount: terms.amount,
@@ -111,15 +123,28 @@ impl Desk {
             return Ok(None);
         }
         let Some(of) = self.records.tenant(tenant).await.map_err(unread)? else { return Ok(None) };
-        // The balance is read after the row: a top-up that ended in between has changed the row.
-        let balance = self.engine.balance(AccountKey::balance(tenant, currency)).await?.posted;
-        let disputes = self.records.open_disputes_below(&of).await.map_err(unread)?;
-        let now = self.now();
-        match rules::may_begin(&auto, balance, disputes, now) {
-            Ok(()) => self.begin(&auto, &of).await,
-            Err(Wait::MonthSpent(until)) => self.tell_month_spent(&auto, until).await.map(|()| None),
-            Err(Wait::NotOn | Wait::UnderWay | Wait::Until(_) | Wait::Enough | Wait::Disputed) => Ok(None),
+        if auto.state != AutoState::On {
+            return Ok(None);
         }
+        if let Err(problem) = self.payer_in(&of, currency).await {
+            if problem.code == "unavailable" {
+                return Err(problem);
+            }
+            return self.switch_off(&auto, problem.code).await.map(|()| None);
+        }
+        // The balance is read after the row: a top-up that ended in between has changed the row.
+        let Some((counted, balance)) = self.counted(&auto).await? else { return Ok(None) };
+        let disputes = self.records.open_disputes_below(&of).await.map_err(unread)?;
+        let wait = match rules::may_begin(&counted, balance, disputes, self.now()) {
+            Ok(()) => return self.begin(&counted, &of).await,
+            Err(wait) => wait,
+        };
+        match wait {
+            Wait::MonthSpent(until) => self.tell_month_spent(&auto, until).await?,
+            Wait::NotByUsage => self.tell_not_by_usage(&counted).await?,
+            Wait::NotOn | Wait::UnderWay | Wait::Until(_) | Wait::Enough | Wait::Disputed => {}
+        }
+        self.keep_count(&auto, &counted).await.map(|()| None)
     }
 
     async fn begin(&self, auto: &AutoTopUp, tenant: &Tenant) -> Result<Option<TopUpId>, Problem> {
@@ -261,13 +286,6 @@ impl Desk {
         self.tell_payer((auto.root, auto.tenant), NoticeKind::AutoTopUpPaused, cause, data).await
     }
 
-    /// Once for what was kept.
-    async fn tell_gone(&self, auto: &AutoTopUp, why: &str) -> Result<(), Problem> {
-        let cause = format!("auto_top_up:{}:{}:{why}:{}", auto.tenant, auto.currency, auto.method.as_deref().unwrap_or_default());
-        let data = json!({ "currency": auto.currency, "cents": auto.amount, "reason": why });
-        self.tell_payer((auto.root, auto.tenant), NoticeKind::AutoTopUpPaused, cause, data).await
-    }
-
     async fn tell_payer(
         &self,
         (root, tenant): (TenantId, TenantId),
@@ -310,7 +328,8 @@ impl Desk {
         let Some(auto) = self.records.auto_top_up(top_up.tenant, top_up.currency).await.map_err(unread)? else { return Ok(()) };
         match top_up.origin {
             Origin::Auto if auto.open == Some(top_up.id) => self.follow_auto(&auto, top_up.id, shown.failure.as_ref()).await,
-            Origin::Checkout if shown.status == PaymentStatus::Succeeded && keeps_method(&top_up) => {
+            // Who says of it that it was not right is not charged by the same method.
+            Origin::Checkout if shown.status == PaymentStatus::Succeeded && shown.contests() == 0 && keeps_method(&top_up) => {
                 self.keep_method(auto, top_up.id, shown).await
             }
             Origin::Auto | Origin::Checkout => Ok(()),
@@ -324,7 +343,8 @@ impl Desk {
             if auto.kept.is_some_and(|kept| kept >= top_up) {
                 return Ok(());
             }
-            let after = rules::with_method(&auto, top_up, customer, method, self.now());
+            let (seen, other) = self.count_anew(auto.tenant, auto.currency).await?;
+            let after = AutoTopUp { seen, other, ..rules::with_method(&auto, top_up, customer, method, self.now()) };
             if self.records.save_auto_top_up(&self.actor("kept a payer's method"), Some(&auto), &after).await.map_err(unread)? {
                 return self.mark_auto().await;
             }
@@ -332,33 +352,6 @@ impl Desk {
             auto = changed;
         }
         Err(changing())
-    }
-
-    /// A method, or its customer, can be charged no longer: its automatic top-ups are paused. Whether there were any.
-    ///
-    /// # Errors
-    /// `unavailable`.
-    pub(crate) async fn forget(&self, gone: &Object) -> Result<bool, Problem> {
-        let (rows, why) = match gone {
-            Object::MethodGone(method) => (self.records.auto_top_ups_by_method(method).await, "method_gone"),
-            Object::MandateGone { method: Some(method), .. } => (self.records.auto_top_ups_by_method(method).await, "mandate_gone"),
-            Object::CustomerGone(customer) => (self.records.auto_top_ups_by_customer(customer).await, "customer_gone"),
-            _ => return Ok(false),
-        };
-        let rows = rows.map_err(unread)?;
-        for row in &rows {
-            let mut after = rules::without_method(row, why, self.now());
-            if why == "customer_gone" {
-                after.customer = None;
-            }
-            if after.state != row.state {
-                self.tell_gone(row, why).await?;
-            }
-            if !self.records.end_auto_top_up(&self.actor(why), None, (row, &after)).await.map_err(unread)? {
-                return Err(changing());
-            }
-        }
-        Ok(!rows.is_empty())
     }
 }
 
@@ -388,6 +381,8 @@ fn fresh(tenant: &Tenant, currency: Currency, now: Instant) -> AutoTopUp {
         failures: 0,
         not_before: now,
         next_at: None,
+        seen: None,
+        other: Cents::ZERO,
         created_at: now,
         updated_at: now,
     }

@@ -30,6 +30,8 @@ pub enum Wait {
     Until(Instant),
     /// The balance is above the threshold.
     Enough,
+    /// It is not, because something else than usage was taken from it.
+    NotByUsage,
     /// Until the next month begins.
     MonthSpent(Instant),
     /// A payment of this tenant is disputed.
@@ -75,6 +77,10 @@ pub fn may_begin(auto: &AutoTopUp, balance: Cents, disputes: i64, now: Instant) 
     }
     if balance > auto.threshold {
         return Err(Wait::Enough);
+    }
+    // What usage alone would have left.
+    if balance.checked_add(auto.other).is_ok_and(|by_usage| by_usage > auto.threshold) {
+        return Err(Wait::NotByUsage);
     }
     if now < auto.not_before {
         return Err(Wait::Until(auto.not_before));
@@ -128,6 +134,25 @@ pub fn failed(auto: &AutoTopUp, end: &End, cents: Cents, begun_at: Instant, now:
     }
     after.next_at = look_at(after.state, after.not_before);
     Ok(after)
+}
+
+/// The row after a move of its balance by anything but usage. What was taken is remembered until as much came in by other
+/// ways than an automatic top-up.
+pub fn moved(auto: &AutoTopUp, cents: Cents) -> Result<AutoTopUp, Overflow> {
+    Ok(AutoTopUp { other: auto.other.checked_sub(cents)?.max(Cents::ZERO), ..auto.clone() })
+}
+
+/// Paused until its payer does something.
+pub fn paused(auto: &AutoTopUp, why: &str, now: Instant) -> AutoTopUp {
+    let state = if auto.state == AutoState::On { AutoState::Paused } else { auto.state };
+    let pause = if state == AutoState::Paused { Some(why.to_owned()) } else { auto.pause.clone() };
+    AutoTopUp { state, pause, next_at: auto.open.and(auto.next_at), updated_at: now, ..auto.clone() }
+}
+
+/// Off, because its tenant may pay no longer.
+pub fn switched_off(auto: &AutoTopUp, why: &str, now: Instant) -> AutoTopUp {
+    let (state, pause) = (AutoState::Off, Some(why.to_owned()));
+    AutoTopUp { state, pause, next_at: auto.open.and(auto.next_at), updated_at: now, ..auto.clone() }
 }
 
 /// Paused, because what it was to be paid with is gone.
@@ -208,6 +233,8 @@ mod tests {
             failures: 0,
             not_before: Instant::MIN,
             next_at: Some(Instant::MIN),
+            seen: None,
+            other: Cents::ZERO,
             created_at: Instant::MIN,
             updated_at: Instant::MIN,
         }
@@ -230,9 +257,30 @@ mod tests {
         }
         check(&AutoTopUp { method: None, ..auto() }, 0, 0, Err(Wait::NotOn));
         check(&AutoTopUp { open: Some(TopUpId(1)), ..auto() }, 0, 0, Err(Wait::UnderWay));
+        check(&AutoTopUp { other: Cents(500), ..auto() }, 600, 0, Err(Wait::NotByUsage));
+        check(&AutoTopUp { other: Cents(500), ..auto() }, 500, 0, Ok(()));
         let later = now().plus_secs(1);
         check(&AutoTopUp { not_before: later, ..auto() }, 0, 0, Err(Wait::Until(later)));
         check(&AutoTopUp { not_before: now(), ..auto() }, 0, 0, Ok(()));
+    }
+
+    #[test]
+    fn what_was_taken_otherwise_is_made_up_by_what_comes_in() {
+        let after = |moves: &[i64]| moves.iter().fold(auto(), |row, cents| moved(&row, Cents(*cents)).unwrap()).other.0;
+        assert_eq!(after(&[-500]), 500);
+        assert_eq!(after(&[-500, 200, -100]), 400);
+        assert_eq!(after(&[5000, -500]), 500, "what came in before makes up for nothing");
+        assert_eq!(after(&[-500, 5000, -1]), 1);
+        assert!(moved(&AutoTopUp { other: Cents(i64::MAX), ..auto() }, Cents(-1)).is_err());
+    }
+
+    #[test]
+    fn what_its_tenant_may_not_pay_is_off() {
+        let off = switched_off(&auto(), "tenant_closed", now());
+        assert_eq!((off.state, off.pause.as_deref(), off.next_at), (AutoState::Off, Some("tenant_closed"), None));
+        let refunded = paused(&auto(), "refunded", now());
+        assert_eq!((refunded.state, refunded.pause.as_deref(), refunded.method.is_some()), (AutoState::Paused, Some("refunded"), true));
+        assert_eq!(paused(&off, "refunded", now()).pause.as_deref(), Some("tenant_closed"));
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 use super::settle::{Way, key_is_good, key_of, wrong_state};
 use super::{Payouts, Result, refused};
-use rating::Instant;
-use store::records::{Actor, Payout, PayoutMethod, PayoutState};
+use crate::provider::{ProviderError, Transfer};
+use rating::ids::{NoticeId, PayoutId};
+use rating::{Cents, Instant};
+use serde_json::json;
+use store::records::{Actor, Notice, NoticeKind, Payout, PayoutMethod, PayoutState};
 
 impl Payouts {
     /// Asks the provider for the money back. It gives back what the payee's account has: if it refuses, the payout stays
@@ -41,6 +44,14 @@ impl Payouts {
             // The key is forgotten; what was reversed is not.
             provider.transfer_by_id(&transfer).await.map(|transfer| transfer.reversed >= payout.cents)
         };
+        // Refused, because it is back already: by hand on the provider's own pages.
+        let came_back = match came_back {
+            Err(error) if error.is_definitive() => match provider.transfer_by_id(&transfer).await {
+                Ok(found) if found.reversed >= payout.cents => Ok(true),
+                _ => Err(error),
+            },
+            other => other,
+        };
         match came_back {
             Ok(true) => {
                 self.post(&payout, Way::Reversal).await?;
@@ -51,6 +62,51 @@ impl Payouts {
             Err(error) if error.is_definitive() => self.reversal_refused(&payout, error.to_string(), now).await,
             Err(error) => self.later(&payout, error.to_string(), now).await,
         }
+    }
+
+    /// A transfer changed at the provider, perhaps by somebody's hand there. What was taken back altogether is unpaid again;
+    /// a part of it the operator is told of (once, as `notice`). `None`: it is no payout of ours.
+    ///
+    /// # Errors
+    /// The provider, the journal, the records: to be tried again.
+    pub async fn transfer_changed(&self, id: &str, notice: NoticeId, now: Instant) -> Result<Option<Payout>> {
+        let found = match self.provider()?.transfer_by_id(id).await {
+            Ok(found) => found,
+            Err(ProviderError::NotFound) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Some(payout) = self.payout_behind(&found).await? else { return Ok(None) };
+        if payout.state != PayoutState::Paid || found.reversed == Cents::ZERO {
+            return Ok(Some(payout));
+        }
+        if found.reversed < payout.cents {
+            self.tell_part(&payout, &found, notice, now).await?;
+            return Ok(Some(payout));
+        }
+        let (state, generation) = (PayoutState::Reversing, payout.generation + 1);
+        let seen = Payout { state, generation, attempts: 0, next_at: Some(now), begun_at: Some(now), error: None, ..payout.clone() };
+        let seen = self.begin(&self.worker(now), &payout, seen, now).await?;
+        self.settle(&seen, now).await.map(Some)
+    }
+
+    /// By the transfer that we know of, or (its answer was lost) by what we told the provider.
+    pub(crate) async fn payout_behind(&self, transfer: &Transfer) -> Result<Option<Payout>> {
+        if let Some(payout) = self.records.payout_by_transfer(&transfer.id).await? {
+            return Ok(Some(payout));
+        }
+        let Some(id) = transfer.reference.as_ref().and_then(|reference| reference.parse::<PayoutId>().ok()) else { return Ok(None) };
+        let known = self.records.payout(id).await?;
+        Ok(known.filter(|payout| payout.transfer.as_deref().is_none_or(|known| known == transfer.id)))
+    }
+
+    async fn tell_part(&self, payout: &Payout, transfer: &Transfer, id: NoticeId, now: Instant) -> Result<()> {
+        tracing::warn!(payout = %payout.id, reversed = %transfer.reversed, "a part of a payout was taken back at the provider");
+        let (kind, cause) = (NoticeKind::PaymentAttention, format!("transfer:{}:{}", transfer.id, transfer.reversed));
+        let what = "part of a payout taken back";
+        let data = json!({ "what": what, "payout": payout.id, "currency": payout.currency, "cents": transfer.reversed });
+        let notice = Notice { id, root: payout.root, tenant: payout.tenant, kind, cause, data, created_at: now };
+        self.records.append_notice(&notice).await?;
+        Ok(())
     }
 
     async fn reversal_refused(&self, payout: &Payout, why: String, now: Instant) -> Result<Payout> {

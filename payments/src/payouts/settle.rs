@@ -185,7 +185,7 @@ impl Payouts {
     }
 
     async fn is_debited(&self, payout: &Payout) -> Result<bool> {
-        let (source, id) = (SOURCE.into(), key_of_posting(payout, Way::Out));
+        let (source, id) = (SOURCE.into(), step_key(payout, Way::Out, payout.generation));
         let posting = Identity { root: payout.root, reporter: None, namespace: Namespace::Payment, source, id };
         Ok(self.journal().find_each(&[posting]).await?.iter().any(Option::is_some))
     }
@@ -292,7 +292,7 @@ impl Payouts {
         let limit = Limit { account: balance, credit_limit: Some(Cents::ZERO), refuse: true };
         let limits = if way == Way::Out { vec![limit] } else { Vec::new() };
         let period = Month(payout.period);
-        let key = key_of_posting(payout, way);
+        let key = step_key(payout, way, payout.generation);
         let posted = PostPayment {
             key,
             source: SOURCE.into(),
@@ -317,18 +317,24 @@ impl Payouts {
     }
 }
 
-pub(super) fn purse_of(payout: &Payout) -> Purse {
-    Purse { root: payout.root, account: AccountKey::balance(payout.tenant, payout.currency) }
-}
-
-/// Of one generation and way.
-fn key_of_posting(payout: &Payout, way: Way) -> String {
+fn step_key(payout: &Payout, way: Way, generation: i64) -> String {
     let suffix = match way {
         Way::Out => "",
         Way::Back => ":back",
         Way::Reversal => ":reversal",
     };
-    format!("payout:{}:{}:{}{suffix}", Month(payout.period), payout.tenant, payout.generation)
+    format!("payout:{}:{}:{generation}{suffix}", Month(payout.period), payout.tenant)
+}
+
+/// Names of everything that may be posted of a payout.
+pub(crate) fn steps(payout: &Payout) -> impl Iterator<Item = Identity> {
+    let of = |generation| [Way::Out, Way::Back, Way::Reversal].map(|way| step_key(payout, way, generation));
+    let identity = |id| Identity { root: payout.root, reporter: None, namespace: Namespace::Payment, source: SOURCE.into(), id };
+    (0..=payout.generation).flat_map(of).map(identity)
+}
+
+pub(super) fn purse_of(payout: &Payout) -> Purse {
+    Purse { root: payout.root, account: AccountKey::balance(payout.tenant, payout.currency) }
 }
 
 pub(super) fn key_of(payout: &Payout) -> CallKey {

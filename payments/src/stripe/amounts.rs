@@ -1,7 +1,8 @@
 //! Stripe's amounts and ours. Both count minor units, but not everywhere the same ones.
 //! <https://docs.stripe.com/currencies>
 
-use crate::provider::{Method, ProviderError, Result};
+use crate::provider::{Fee, Method, ProviderError, Result};
+use rating::rounding::{self, Mode};
 use rating::{Cents, Currency};
 
 /// Stripe counts whole units.
@@ -68,6 +69,21 @@ pub fn from_stripe(amount: i64, code: &str) -> Result<(Cents, Currency)> {
     let cents = scaled(amount, unit(currency)?.decimals, currency.exponent());
     let cents = cents.ok_or_else(|| refused("amount_not_countable", format!("{amount} of {code} is not a whole minor unit")))?;
     Ok((Cents(cents), currency))
+}
+
+/// What was taken as a fee, in whole minor units; `None`: in a currency that is not among ours.
+pub fn fee(amount: i64, code: &str) -> Option<Fee> {
+    let currency = currency(code).ok()?;
+    let (from, to) = (unit(currency).ok()?.decimals, currency.exponent());
+    let cents = match scaled(amount, from, to) {
+        Some(cents) => cents,
+        // Of parts of a unit the nearest.
+        None => {
+            let parts = 10_i128.checked_pow(from.checked_sub(to)?)?;
+            i64::try_from(rounding::divide(amount.into(), parts, Mode::HalfUp).ok()?).ok()?
+        }
+    };
+    Some(Fee { cents: Cents(cents), currency })
 }
 
 /// # Errors
@@ -144,6 +160,15 @@ mod tests {
         }
         assert!(from_stripe(100, "usdc").is_err());
         assert!(from_stripe(550, "isk").is_err(), "half a krona");
+    }
+
+    #[test]
+    fn fees_are_whole_units() {
+        let taken = |amount, code| fee(amount, code).map(|fee| (fee.cents.0, fee.currency.code()));
+        assert_eq!(taken(62, "eur"), Some((62, "EUR")));
+        assert_eq!(taken(2275, "isk"), Some((23, "ISK")));
+        assert_eq!(taken(-2249, "isk"), Some((-22, "ISK")));
+        assert_eq!(taken(62, "usdc"), None);
     }
 
     #[test]

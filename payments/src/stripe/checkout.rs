@@ -111,7 +111,8 @@ fn session(session: CheckoutSession) -> Result<Session> {
         other => return Err(refused("session_status", other.unwrap_or("none"))),
     };
     let amount = session.amount_total.unwrap_or(0);
-    let money = session.currency.map(|currency| amounts::from_stripe(amount, &currency.to_string())).transpose()?;
+    // What cannot be counted is seen with its payment.
+    let money = session.currency.and_then(|currency| amounts::from_stripe(amount, &currency.to_string()).ok());
     Ok(Session {
         id: session.id.as_str().to_owned(),
         reference: session.metadata.as_ref().and_then(reference).or(session.client_reference_id),

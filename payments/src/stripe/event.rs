@@ -2,7 +2,7 @@
 //! with, so nothing but ids is taken from it.
 //! <https://docs.stripe.com/api/events/types>
 
-use crate::provider::{Event, Object};
+use crate::provider::{Event, HookError, Object, is_id};
 use rating::Instant;
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,9 +12,13 @@ struct Raw {
     id: String,
     #[serde(rename = "type")]
     kind: String,
+    /// `event`, or `v2.core.event`: the second form.
     #[serde(default)]
-    created: i64,
-    livemode: bool,
+    object: String,
+    #[serde(default)]
+    created: Value,
+    #[serde(default)]
+    livemode: Option<bool>,
     #[serde(default)]
     account: Option<String>,
     #[serde(default)]
@@ -27,26 +31,67 @@ struct Data {
     object: Value,
 }
 
-/// The event in the body of a message; `None` if there is none.
-pub fn parse(body: &[u8]) -> Option<Event> {
-    let raw: Raw = serde_json::from_slice(body).ok()?;
-    if raw.id.is_empty() || raw.kind.is_empty() {
-        return None;
+/// What the second form says it is. It has the id of its object and nothing else of it.
+/// <https://docs.stripe.com/event-destinations#thin-events>
+const SECOND_FORM: &str = "v2.core.event";
+const KIND_BYTES_MAX: usize = 255;
+
+/// `evt_…`
+pub fn is_event_id(text: &str) -> bool {
+    text.strip_prefix("evt_").is_some_and(is_id)
+}
+
+/// The event in the body of a message.
+///
+/// # Errors
+/// `Malformed`: there is none. `Unnamed`: it has no id by which it could be kept.
+pub fn parse(body: &[u8]) -> Result<Event, HookError> {
+    let raw: Raw = serde_json::from_slice(body).map_err(|_| HookError::Malformed)?;
+    let is_second = raw.object == SECOND_FORM;
+    if raw.id.is_empty() || raw.kind.is_empty() || (raw.livemode.is_none() && !is_second) {
+        return Err(HookError::Malformed);
     }
-    let object = about(&raw.kind, &raw.data.object, raw.account.as_deref());
-    Some(Event {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if !is_event_id(&raw.id) || raw.kind.len() > KIND_BYTES_MAX || !raw.kind.bytes().all(plain) {
+        return Err(HookError::Unnamed);
+    }
+    let object = if is_second { Object::SecondForm } else { about(&raw.kind, &raw.data.object, raw.account.as_deref()) };
+    let at = raw.created.as_i64().map(Instant::from_secs).or_else(|| raw.created.as_str()?.parse().ok());
+    Ok(Event {
         id: raw.id,
         kind: raw.kind,
         object,
-        created_at: Instant::from_secs(raw.created),
-        live: raw.livemode,
-        account: raw.account,
+        created_at: at.unwrap_or(Instant(0)),
+        live: raw.livemode.unwrap_or(false),
+        account: raw.account.filter(|account| is_id(account)),
     })
 }
 
-/// What an event of this kind about this object is to us. Objects of a connected account are not ours: only how the
-/// account itself is.
+/// What an event of this kind about this object is to us; what is named in no way that Stripe names it is `Unnamed`.
 pub fn about(kind: &str, object: &Value, account: Option<&str>) -> Object {
+    let object = named(kind, object, account);
+    if object.is_named() && begins_well(&object) { object } else { Object::Unnamed }
+}
+
+/// Whether its ids begin as Stripe's do.
+fn begins_well(object: &Object) -> bool {
+    let any = |id: &str, prefixes: &[&str]| prefixes.iter().any(|prefix| id.starts_with(prefix));
+    let is_method = |id: &str| any(id, &["pm_", "card_", "src_", "ba_"]);
+    match object {
+        Object::Session(id) => any(id, &["cs_"]),
+        Object::Payment(id) | Object::OfPayment(id) | Object::FraudOf(id) => any(id, &["pi_"]),
+        Object::OfCharge(id) | Object::FraudOfCharge(id) => any(id, &["ch_", "py_"]),
+        Object::Transfer(id) => any(id, &["tr_"]),
+        Object::Payee(id) => any(id, &["acct_"]),
+        Object::MethodGone(id) => is_method(id),
+        Object::MandateGone { mandate, method } => any(mandate, &["mandate_"]) && method.as_deref().is_none_or(is_method),
+        Object::CustomerGone(id) => any(id, &["cus_"]),
+        Object::Unnamed | Object::SecondForm | Object::Other => true,
+    }
+}
+
+/// Objects of a connected account are not ours: only how the account itself is.
+fn named(kind: &str, object: &Value, account: Option<&str>) -> Object {
     let Some(id) = id(object) else { return Object::Other };
     let sort = object["object"].as_str().unwrap_or_default();
     if let Some(account) = account {
@@ -58,6 +103,10 @@ pub fn about(kind: &str, object: &Value, account: Option<&str>) -> Object {
         "payment_intent" => Object::Payment(id),
         "charge" => of_payment(object, Some(id)),
         "refund" | "dispute" => of_payment(object, self::id(&object["charge"])),
+        "radar.early_fraud_warning" if kind == "radar.early_fraud_warning.created" => {
+            let by_payment = self::id(&object["payment_intent"]).map(Object::FraudOf);
+            by_payment.or(self::id(&object["charge"]).map(Object::FraudOfCharge)).unwrap_or(Object::Other)
+        }
         "transfer" => Object::Transfer(id),
         "transfer_reversal" => self::id(&object["transfer"]).map_or(Object::Other, Object::Transfer),
         "account" => Object::Payee(id),
@@ -129,9 +178,28 @@ mod tests {
     fn what_is_no_event() {
         for body in ["", "null", "[]", "{}", r#"{"id":"evt_1"}"#, r#"{"id":"","type":"x","livemode":true}"#, r#"{"id":"evt_1","type":"x"}"#]
         {
-            assert_eq!(parse(body.as_bytes()), None, "{body}");
+            assert_eq!(parse(body.as_bytes()), Err(HookError::Malformed), "{body}");
         }
-        let thin = parse(br#"{"id":"evt_1","type":"v2.core.event","livemode":true}"#).unwrap();
-        assert_eq!((thin.object, thin.live), (Object::Other, true));
+        for id in ["../balance", "evt_\\u0000", "evt_", "pi_1", "evt_1/../x"] {
+            let body = format!(r#"{{"id":"{id}","type":"x","livemode":true}}"#);
+            assert_eq!(parse(body.as_bytes()), Err(HookError::Unnamed), "{id}");
+        }
+        let thin =
+            br#"{"id":"evt_test_65R9","object":"v2.core.event","type":"v1.billing.meter.no_meter_found","created":"2026-11-20T12:00:00Z"}"#;
+        let thin = parse(thin).unwrap();
+        assert_eq!((thin.object, thin.created_at.to_string().as_str()), (Object::SecondForm, "2026-11-20T12:00:00Z"));
+    }
+
+    #[test]
+    fn what_is_named_in_no_way_of_stripes() {
+        for id in ["../balance", "pi_1\u{0}", "pi_1?expand[]=customer", "pi_1/../../balance", "ch_1", "pi_%2e"] {
+            check("payment_intent.succeeded", json!({"object": "payment_intent", "id": id}), Object::Unnamed);
+            check("charge.refunded", json!({"object": "charge", "id": "ch_1", "payment_intent": id}), Object::Unnamed);
+        }
+        let on_account = about("account.updated", &json!({"object": "account", "id": "acct_1"}), Some("acct_1/../balance"));
+        assert_eq!(on_account, Object::Unnamed);
+        let warning = json!({"object": "radar.early_fraud_warning", "id": "issfr_1", "charge": "ch_1", "payment_intent": "pi_1"});
+        check("radar.early_fraud_warning.created", warning.clone(), Object::FraudOf("pi_1".into()));
+        check("radar.early_fraud_warning.updated", warning, Object::Other);
     }
 }

@@ -16,7 +16,7 @@ pub use settings::{API_URL, BadSettings, StripeSettings};
 
 use crate::provider::{
     BalanceMove, CallKey, ChargeRequest, CheckoutRequest, CustomerRequest, Event, Hook, HookError, Page, Payee, PayeeRequest, Payment,
-    Provider, ProviderError, Refund, RefundRequest, Result, Session, Transfer, TransferRequest,
+    Provider, ProviderError, Refund, RefundRequest, Result, Session, Transfer, TransferRequest, is_id,
 };
 use crate::signature::Verifier;
 use async_trait::async_trait;
@@ -66,10 +66,12 @@ impl Provider for Stripe {
     }
 
     async fn session(&self, id: &str) -> Result<Session> {
+        named(id)?;
         checkout::read(&self.client, id).await
     }
 
     async fn expire_session(&self, id: &str) -> Result<Session> {
+        named(id)?;
         checkout::expire(&self.client, id).await
     }
 
@@ -82,10 +84,12 @@ impl Provider for Stripe {
     }
 
     async fn payment(&self, id: &str) -> Result<Payment> {
+        named(id)?;
         payment::read(&self.client, id).await
     }
 
     async fn payment_of(&self, charge: &str) -> Result<Option<String>> {
+        named(charge)?;
         payment::of_charge(&self.client, charge).await
     }
 
@@ -102,6 +106,7 @@ impl Provider for Stripe {
     }
 
     async fn payee(&self, id: &str) -> Result<Payee> {
+        named(id)?;
         connect::read(&self.client, id).await
     }
 
@@ -114,10 +119,12 @@ impl Provider for Stripe {
     }
 
     async fn transfer_by_id(&self, id: &str) -> Result<Transfer> {
+        named(id)?;
         connect::read_transfer(&self.client, id).await
     }
 
     async fn reverse_transfer(&self, key: &CallKey, transfer: &str, cents: Cents, currency: Currency) -> Result<Transfer> {
+        named(transfer)?;
         connect::reverse(&self.client, key, transfer, cents, currency).await
     }
 
@@ -127,7 +134,7 @@ impl Provider for Stripe {
             Hook::Connected => &self.connected,
         };
         verifier.verify(signature, body, now)?;
-        event::parse(body).ok_or(HookError::Malformed)
+        event::parse(body)
     }
 
     async fn events(&self, since: Instant, after: Option<&str>) -> Result<Page<Event>> {
@@ -137,6 +144,11 @@ impl Provider for Stripe {
     async fn moves(&self, from: Instant, until: Instant, after: Option<&str>) -> Result<Page<BalanceMove>> {
         moves::moves(&self.client, from, until, after).await
     }
+}
+
+/// Ids go into the path of a request: under what is none of Stripe's there is nothing.
+fn named(id: &str) -> Result<()> {
+    if is_id(id) { Ok(()) } else { Err(ProviderError::NotFound) }
 }
 
 fn metadata(reference: &str) -> HashMap<String, String> {

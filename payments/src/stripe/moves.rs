@@ -2,10 +2,12 @@
 
 use super::client::Client;
 use super::{amounts, event, secs, unreadable};
-use crate::provider::{BalanceMove, Event, MoveKind, Page, Result};
+use crate::provider::{BalanceMove, Event, MoveKind, MoveSum, Page, Result};
+use miniserde::Deserialize;
+use miniserde::json::Value;
 use rating::Instant;
 use stripe_core::balance::RetrieveForMyAccountBalance;
-use stripe_core::balance_transaction::ListBalanceTransaction;
+use stripe_core::balance_transaction::{ListBalanceTransaction, RetrieveBalanceTransaction};
 use stripe_core::event::ListEvent;
 use stripe_shared::BalanceTransaction;
 use stripe_types::{RangeBoundsTs, RangeQueryTs};
@@ -24,7 +26,8 @@ pub async fn events(client: &Client, since: Instant, after: Option<&str>) -> Res
     }
     let page = client.read(&list).await?;
     let next = next(page.has_more, page.data.last().map(|event| event.id.as_str()));
-    let data = page.data.into_iter().map(listed).collect::<Result<_>>()?;
+    let named = |event: &stripe_shared::Event| event::is_event_id(event.id.as_str());
+    let data = page.data.into_iter().filter(named).map(listed).collect::<Result<_>>()?;
     Ok(Page { data, next })
 }
 
@@ -50,23 +53,49 @@ pub async fn moves(client: &Client, from: Instant, until: Instant, after: Option
     }
     let page = client.read(&list).await?;
     let next = next(page.has_more, page.data.last().map(|entry| entry.id.as_str()));
-    let data = page.data.into_iter().map(moved).collect::<Result<_>>()?;
+    let mut data = Vec::with_capacity(page.data.len());
+    for entry in page.data {
+        let mut found = moved(entry);
+        if found.kind == MoveKind::Transfer && found.source.as_deref().is_some_and(|source| source.starts_with("trr_")) {
+            found.source = transfer_behind(client, &found.id).await?;
+        }
+        data.push(found);
+    }
     Ok(Page { data, next })
 }
 
-fn moved(entry: BalanceTransaction) -> Result<BalanceMove> {
+fn moved(entry: BalanceTransaction) -> BalanceMove {
     let code = entry.currency.to_string();
-    let (cents, currency) = amounts::from_stripe(entry.amount, &code)?;
-    let (fee, _) = amounts::from_stripe(entry.fee, &code)?;
+    let sum = match (amounts::from_stripe(entry.amount, &code), amounts::from_stripe(entry.fee, &code)) {
+        (Ok((cents, currency)), Ok((fee, _))) => MoveSum::Counted { cents, fee, currency },
+        _ => MoveSum::Uncounted { amount: entry.amount, fee: entry.fee, currency: code },
+    };
     let source = entry.source.map(|source| source.id().as_str().to_owned());
-    Ok(BalanceMove {
+    BalanceMove {
         id: entry.id.as_str().to_owned(),
         kind: kind(entry.type_.as_str(), source.as_deref().unwrap_or_default()),
         source,
-        cents,
-        fee,
-        currency,
+        sum,
         created_at: Instant::from_secs(entry.created),
+    }
+}
+
+/// Of an entry with its source in it, what is asked for.
+#[derive(Deserialize)]
+struct Sourced {
+    source: Option<Value>,
+}
+
+/// The transfer that an entry of the balance sends back.
+async fn transfer_behind(client: &Client, entry: &str) -> Result<Option<String>> {
+    let request = RetrieveBalanceTransaction::new(entry).expand(vec!["source".to_owned()]);
+    let found: Sourced = client.read_as(&request).await?;
+    Ok(match found.source {
+        Some(Value::Object(reversal)) => match reversal.get("transfer") {
+            Some(Value::String(transfer)) => Some(transfer.clone()),
+            _ => None,
+        },
+        _ => None,
     })
 }
 
@@ -78,7 +107,8 @@ fn kind(kind: &str, source: &str) -> MoveKind {
         "payment_reversal" => MoveKind::Dispute,
         "adjustment" if source.starts_with("dp_") || source.starts_with("du_") => MoveKind::Dispute,
         "transfer" | "transfer_refund" | "transfer_cancel" | "transfer_failure" => MoveKind::Transfer,
-        "payout" | "payout_cancel" | "payout_failure" => MoveKind::ToBank,
+        "adjustment" => MoveKind::Adjustment,
+        "payout" | "payout_cancel" | "payout_failure" | "topup" | "topup_reversal" => MoveKind::ToBank,
         _ => MoveKind::Other,
     }
 }

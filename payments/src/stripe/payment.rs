@@ -3,8 +3,8 @@
 use super::client::Client;
 use super::{amounts, failure, metadata, reference, unreadable};
 use crate::provider::{
-    CallKey, Charge, ChargeRequest, Dispute, DisputeStatus, Method, Payment, PaymentStatus, ProviderError, Refund, RefundRequest,
-    RefundStatus, Result,
+    CallKey, Charge, ChargeRequest, Dispute, DisputeStatus, Fee, ForeignPayment, Method, Payment, PaymentStatus, ProviderError, Refund,
+    RefundRequest, RefundStatus, Result,
 };
 use rating::{Cents, Currency};
 use stripe_core::balance_transaction::RetrieveBalanceTransaction;
@@ -46,8 +46,31 @@ fn allowed(method: &Method) -> Allowed {
 pub async fn read(client: &Client, id: &str) -> Result<Payment> {
     let expand = vec!["latest_charge.balance_transaction".to_owned()];
     let intent = client.read(&RetrievePaymentIntent::new(id).expand(expand)).await?;
+    if let Some(foreign) = foreign(&intent) {
+        return Err(ProviderError::Uncountable(Box::new(foreign)));
+    }
     let charge = paid_charge(client, &intent).await?;
     payment(intent, charge)
+}
+
+/// What the books cannot count, if it is that.
+fn foreign(intent: &PaymentIntent) -> Option<ForeignPayment> {
+    let currency = intent.currency.to_string();
+    if [intent.amount, intent.amount_received].into_iter().all(|amount| amounts::from_stripe(amount, &currency).is_ok()) {
+        return None;
+    }
+    let received = if intent.status.as_str() == "succeeded" { intent.amount_received } else { 0 };
+    let refunded = match &intent.latest_charge {
+        Some(Expandable::Object(charge)) => charge.amount_refunded,
+        _ => 0,
+    };
+    Some(ForeignPayment {
+        id: intent.id.as_str().to_owned(),
+        reference: reference(&intent.metadata),
+        currency,
+        amount: received.saturating_sub(refunded).max(0),
+        live: intent.livemode,
+    })
 }
 
 fn payment(intent: PaymentIntent, charge: Option<Charge>) -> Result<Payment> {
@@ -87,36 +110,51 @@ async fn paid_charge(client: &Client, intent: &PaymentIntent) -> Result<Option<C
     if charge.status.as_str() == "failed" {
         return Ok(None);
     }
-    let (cents, currency) = amounts::from_stripe(charge.amount, &charge.currency.to_string())?;
-    let fee = match &charge.balance_transaction {
-        None => Cents::ZERO,
-        Some(Expandable::Object(entry)) => fee(entry, currency)?,
-        Some(Expandable::Id(id)) => fee(&client.read(&RetrieveBalanceTransaction::new(id)).await?, currency)?,
+    let (cents, _) = amounts::from_stripe(charge.amount, &charge.currency.to_string())?;
+    let reported = |fraud: &stripe_shared::ChargeFraudDetails| {
+        [&fraud.stripe_report, &fraud.user_report].into_iter().any(|report| report.as_deref() == Some("fraudulent"))
     };
-    let (refunds, disputes) = tokio::try_join!(refunds(client, intent.id.as_str()), disputes(client, intent.id.as_str()))?;
-    Ok(Some(Charge { id: charge.id.as_str().to_owned(), cents, fee, refunds, disputes }))
+    let is_fraud = charge.fraud_details.as_ref().is_some_and(reported);
+    let mut fees: Vec<Fee> = fee_of(client, charge.balance_transaction.as_ref()).await?.into_iter().collect();
+    let ((refunds, of_refunds), (disputes, of_disputes)) =
+        tokio::try_join!(refunds(client, intent.id.as_str()), disputes(client, intent.id.as_str()))?;
+    fees.extend(of_refunds);
+    fees.extend(of_disputes);
+    Ok(Some(Charge { id: charge.id.as_str().to_owned(), cents, fees, is_fraud, refunds, disputes }))
 }
 
-/// 0 if it is counted in another currency than the payment.
-fn fee(entry: &BalanceTransaction, currency: Currency) -> Result<Cents> {
-    let (cents, settled_in) = amounts::from_stripe(entry.fee, &entry.currency.to_string())?;
-    Ok(if settled_in == currency { cents } else { Cents::ZERO })
+/// Of one entry of the balance; `None`: there is no entry yet, or its currency is not among ours.
+async fn fee_of(client: &Client, entry: Option<&Expandable<BalanceTransaction>>) -> Result<Option<Fee>> {
+    Ok(match entry {
+        None => None,
+        Some(Expandable::Object(entry)) => fee(entry),
+        Some(Expandable::Id(id)) => fee(&client.read(&RetrieveBalanceTransaction::new(id)).await?),
+    })
 }
 
-async fn refunds(client: &Client, payment: &str) -> Result<Vec<Refund>> {
-    let mut all: Vec<Refund> = Vec::new();
+fn fee(entry: &BalanceTransaction) -> Option<Fee> {
+    amounts::fee(entry.fee, &entry.currency.to_string()).filter(|fee| fee.cents != Cents::ZERO)
+}
+
+/// With what Stripe took for them.
+async fn refunds(client: &Client, payment: &str) -> Result<(Vec<Refund>, Vec<Fee>)> {
+    let (mut all, mut fees): (Vec<Refund>, Vec<Fee>) = (Vec::new(), Vec::new());
+    let expand = ["data.balance_transaction", "data.failure_balance_transaction"].map(str::to_owned).to_vec();
     for _ in 0..PAGES_MAX {
-        let mut list = ListRefund::new().payment_intent(payment).limit(PAGE);
+        let mut list = ListRefund::new().payment_intent(payment).limit(PAGE).expand(expand.clone());
         if let Some(last) = all.last() {
             list = list.starting_after(last.id.as_str());
         }
         let page = client.read(&list).await?;
         let more = page.has_more && !page.data.is_empty();
         for found in page.data {
+            for entry in [&found.balance_transaction, &found.failure_balance_transaction] {
+                fees.extend(fee_of(client, entry.as_ref()).await?);
+            }
             all.push(self::refunded(found)?);
         }
         if !more {
-            return Ok(all);
+            return Ok((all, fees));
         }
     }
     Err(unreadable("a payment with that many refunds"))
@@ -135,8 +173,9 @@ fn refunded(refund: stripe_shared::Refund) -> Result<Refund> {
     Ok(Refund { id: refund.id.as_str().to_owned(), reference, cents, status })
 }
 
-async fn disputes(client: &Client, payment: &str) -> Result<Vec<Dispute>> {
-    let mut all: Vec<Dispute> = Vec::new();
+/// With what Stripe took for them in another currency than theirs.
+async fn disputes(client: &Client, payment: &str) -> Result<(Vec<Dispute>, Vec<Fee>)> {
+    let (mut all, mut fees): (Vec<Dispute>, Vec<Fee>) = (Vec::new(), Vec::new());
     for _ in 0..PAGES_MAX {
         let mut list = ListDispute::new().payment_intent(payment).limit(PAGE);
         if let Some(last) = all.last() {
@@ -145,16 +184,18 @@ async fn disputes(client: &Client, payment: &str) -> Result<Vec<Dispute>> {
         let page = client.read(&list).await?;
         let more = page.has_more && !page.data.is_empty();
         for found in page.data {
-            all.push(dispute(&found)?);
+            let (dispute, elsewhere) = dispute(&found)?;
+            all.push(dispute);
+            fees.extend(elsewhere);
         }
         if !more {
-            return Ok(all);
+            return Ok((all, fees));
         }
     }
     Err(unreadable("a payment with that many disputes"))
 }
 
-fn dispute(dispute: &stripe_shared::Dispute) -> Result<Dispute> {
+fn dispute(dispute: &stripe_shared::Dispute) -> Result<(Dispute, Vec<Fee>)> {
     let status = match dispute.status.as_str() {
         "won" | "prevented" => DisputeStatus::Won,
         "lost" => DisputeStatus::Lost,
@@ -162,18 +203,23 @@ fn dispute(dispute: &stripe_shared::Dispute) -> Result<Dispute> {
         _ => DisputeStatus::Open,
     };
     let (cents, currency) = amounts::from_stripe(dispute.amount, &dispute.currency.to_string())?;
-    let (mut withdrawn, mut fees) = (Cents::ZERO, Cents::ZERO);
+    let (mut withdrawn, mut own, mut elsewhere) = (Cents::ZERO, Cents::ZERO, Vec::new());
     for entry in &dispute.balance_transactions {
-        withdrawn = sum(withdrawn, taken(entry, cents, currency)?)?;
-        fees = sum(fees, fee(entry, currency)?)?;
+        withdrawn = sum(withdrawn, taken(entry, cents, currency))?;
+        match fee(entry) {
+            Some(fee) if fee.currency == currency => own = sum(own, fee.cents)?,
+            other => elsewhere.extend(other),
+        }
     }
-    Ok(Dispute { id: dispute.id.as_str().to_owned(), cents, status, withdrawn, fee: fees })
+    Ok((Dispute { id: dispute.id.as_str().to_owned(), cents, status, withdrawn, fee: own }, elsewhere))
 }
 
 /// What an entry of the balance has taken from us for a dispute; counted in another currency it is the whole of it.
-fn taken(entry: &BalanceTransaction, disputed: Cents, currency: Currency) -> Result<Cents> {
-    let (cents, settled_in) = amounts::from_stripe(entry.amount, &entry.currency.to_string())?;
-    Ok(Cents(if settled_in == currency { -cents.0 } else { -cents.0.signum() * disputed.0 }))
+fn taken(entry: &BalanceTransaction, disputed: Cents, currency: Currency) -> Cents {
+    match amounts::from_stripe(entry.amount, &entry.currency.to_string()) {
+        Ok((cents, settled_in)) if settled_in == currency => Cents(-cents.0),
+        _ => Cents(-entry.amount.signum() * disputed.0),
+    }
 }
 
 fn sum(a: Cents, b: Cents) -> Result<Cents> {

@@ -1,9 +1,13 @@
 //! Pages on which somebody pays.
 
 use crate::world::{NOW, World, key, request};
-use payments::provider::{CheckoutRequest, CustomerRequest, Method, PaymentStatus, Provider as _, ProviderError, SessionStatus};
+use payments::provider::{CheckoutRequest, CustomerRequest, Fee, Method, PaymentStatus, Provider as _, ProviderError, SessionStatus};
 use rating::{Cents, Currency, Instant};
 use test_stripe::Behaviour;
+
+fn euros(cents: i64) -> Fee {
+    Fee { cents: Cents(cents), currency: Currency::EUR }
+}
 
 #[tokio::test]
 async fn a_page_paid_by_card() {
@@ -23,7 +27,7 @@ async fn a_page_paid_by_card() {
     assert_eq!((payment.status, payment.cents, payment.received), (PaymentStatus::Succeeded, Cents(2500), Cents(2500)));
     assert_eq!((payment.reference.as_deref(), payment.currency, payment.live), (Some("top_1"), Currency::EUR, false));
     let charge = payment.charge.unwrap();
-    assert_eq!((charge.cents, charge.fee), (Cents(2500), Cents(62)));
+    assert_eq!((charge.cents, charge.fees), (Cents(2500), vec![euros(62)]));
     assert!(charge.refunds.is_empty() && charge.disputes.is_empty());
     assert_eq!(w.stripe.payment_of(&charge.id).await, Ok(Some(id)));
 }
@@ -58,7 +62,7 @@ async fn a_direct_debit_takes_its_time() {
         let payment = w.stripe.payment(&id).await.unwrap();
         if ok {
             assert_eq!((payment.status, payment.received), (PaymentStatus::Succeeded, Cents(2500)));
-            assert_eq!(payment.charge.unwrap().fee, Cents(35));
+            assert_eq!(payment.charge.unwrap().fees, [euros(35)]);
         } else {
             assert_eq!((payment.status, payment.received, payment.charge), (PaymentStatus::Open, Cents::ZERO, None));
             assert_eq!(payment.failure.unwrap().reason.as_deref(), Some("insufficient_funds"));

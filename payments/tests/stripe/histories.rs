@@ -1,8 +1,8 @@
 //! Events that are sent to us, and the lists of what happened.
 
 use crate::world::{NOW, World};
-use payments::provider::{Event, Hook, HookError, MoveKind, Object, Provider as _};
-use rating::{Cents, Instant};
+use payments::provider::{BalanceMove, Event, Hook, HookError, MoveKind, MoveSum, Object, Provider as _};
+use rating::Instant;
 use serde_json::json;
 use test_stripe::{Delivery, Message, Order};
 
@@ -100,7 +100,11 @@ async fn the_moves_of_the_balance() {
     let dispute = w.fake.dispute(&payment.id, Some(1000), "needs_response").unwrap();
     w.fake.pay_out(300, "eur");
     let page = w.stripe.moves(Instant::from_secs(NOW), Instant::from_secs(NOW + 1), None).await.unwrap();
-    let moves: Vec<_> = page.data.iter().rev().map(|m| (m.kind, m.cents.0, m.fee.0)).collect();
+    let sums = |m: &BalanceMove| match &m.sum {
+        MoveSum::Counted { cents, fee, .. } => (cents.0, fee.0),
+        MoveSum::Uncounted { .. } => panic!("{m:?}"),
+    };
+    let moves: Vec<_> = page.data.iter().rev().map(|m| (m.kind, sums(m).0, sums(m).1)).collect();
     assert_eq!(
         moves,
         [
@@ -113,10 +117,18 @@ async fn the_moves_of_the_balance() {
     );
     assert_eq!(page.data[1].source.as_deref(), Some(dispute.as_str()));
     assert_eq!(page.data[4].source, payment.charge.map(|charge| charge.id));
-    assert_eq!(page.data.iter().map(|m| m.cents.0 - m.fee.0).sum::<i64>(), w.fake.balance("eur"));
+    assert_eq!(page.data.iter().map(|m| sums(m).0 - sums(m).1).sum::<i64>(), w.fake.balance("eur"));
     let before = w.stripe.moves(Instant::from_secs(NOW - 10), Instant::from_secs(NOW), None).await.unwrap();
     assert!(before.data.is_empty());
-    assert_eq!(page.data[0].cents, Cents(-300));
+    assert_eq!(sums(&page.data[0]).0, -300);
+    // What is not ours to count, and what is sent back from a transfer.
+    w.fake.adjust(2275, 0, "isk");
+    let transfer = w.fake.transfer_there(100, "eur").unwrap();
+    w.fake.reverse_there(&transfer, None).unwrap();
+    let page = w.stripe.moves(Instant::from_secs(NOW), Instant::from_secs(NOW + 1), None).await.unwrap();
+    assert_eq!((page.data[0].kind, page.data[0].source.as_ref()), (MoveKind::Transfer, Some(&transfer)));
+    assert_eq!((page.data[2].kind, &page.data[2].source), (MoveKind::Adjustment, &None));
+    assert_eq!(page.data[2].sum, MoveSum::Uncounted { amount: 2275, fee: 0, currency: "isk".into() });
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use hyper::{Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use payments::provider::{
-    CheckoutRequest, CustomerRequest, DisputeStatus, Hook, HookError, MoveKind, Object, PayeeRequest, Payment, PaymentStatus,
+    CheckoutRequest, CustomerRequest, DisputeStatus, Fee, Hook, HookError, MoveKind, MoveSum, Object, PayeeRequest, Payment, PaymentStatus,
     Provider as _, ProviderError, RefundRequest, RefundStatus, SessionStatus, TransferRequest,
 };
 use payments::stripe::{Stripe, StripeSettings};
@@ -136,7 +136,7 @@ async fn peer_pages_and_payments() {
     let payment = p.pay(&page.id, "card").await;
     assert_eq!((payment.status, payment.received, payment.reference.as_deref()), (PaymentStatus::Succeeded, Cents(2500), Some("top_1")));
     let paid = payment.charge.unwrap();
-    assert_eq!((paid.cents, paid.fee), (Cents(2500), Cents(62)));
+    assert_eq!((paid.cents, paid.fees), (Cents(2500), vec![Fee { cents: Cents(62), currency: Currency::EUR }]));
     assert_eq!(p.stripe.session_of(&payment.id).await.unwrap().unwrap().id, page.id);
     assert_eq!(p.stripe.payment_of(&paid.id).await, Ok(Some(payment.id)));
 
@@ -199,9 +199,17 @@ async fn peer_refunds_and_disputes() {
     let found = p.stripe.payment(&payment.id).await.unwrap().charge.unwrap().disputes.remove(0);
     assert_eq!((found.status, found.withdrawn), (DisputeStatus::Won, Cents::ZERO));
 
+    p.control(&format!("charge/{}/fraud", paid.id), json!({})).await;
+    p.control("refund_fee", json!({"cents": 35})).await;
+    let more = RefundRequest { reference: "ref_2".into(), cents: Cents(500), ..part };
+    p.stripe.refund(&key("ref_2"), &more).await.unwrap();
+    let fees = p.stripe.payment(&payment.id).await.unwrap().charge.unwrap().fees;
+    assert_eq!(fees.iter().map(|fee| fee.cents.0).collect::<Vec<_>>(), [62, 35]);
+
     let page = p.stripe.moves(now().plus_secs(-3600), now().plus_secs(3600), None).await.unwrap();
     let kinds: Vec<MoveKind> = page.data.iter().rev().map(|m| m.kind).collect();
-    assert_eq!(kinds, [MoveKind::Charge, MoveKind::Refund, MoveKind::Refund, MoveKind::Dispute, MoveKind::Dispute]);
+    let refund = MoveKind::Refund;
+    assert_eq!(kinds, [MoveKind::Charge, refund, refund, MoveKind::Dispute, MoveKind::Dispute, refund]);
 }
 
 #[tokio::test]
@@ -220,7 +228,15 @@ async fn peer_payees_and_transfers() {
     let transfer = p.stripe.transfer(&key("pay_1"), &wanted).await.unwrap();
     assert_eq!((transfer.cents, transfer.reference.as_deref()), (Cents(1000), Some("pay_1")));
     let after = p.stripe.reverse_transfer(&key("rev_1"), &transfer.id, Cents(400), Currency::EUR).await.unwrap();
-    assert_eq!((after.id, after.reversed), (transfer.id, Cents(400)));
+    assert_eq!((&after.id, after.reversed), (&transfer.id, Cents(400)));
+    // On its own pages: what is taken back, adjusted, and in a currency that is not ours.
+    p.control(&format!("transfer/{}/reverse", transfer.id), json!({"amount": 100})).await;
+    p.control("adjust", json!({"amount": -300, "currency": "eur"})).await;
+    p.control("adjust", json!({"amount": 2275, "currency": "isk"})).await;
+    let moves = p.stripe.moves(now().plus_secs(-3600), now().plus_secs(3600), None).await.unwrap().data;
+    assert_eq!(moves[0].sum, MoveSum::Uncounted { amount: 2275, fee: 0, currency: "isk".into() });
+    assert_eq!(moves[1].kind, MoveKind::Adjustment);
+    assert_eq!((moves[2].kind, moves[2].source.as_ref()), (MoveKind::Transfer, Some(&transfer.id)));
 }
 
 #[tokio::test]
@@ -232,6 +248,10 @@ async fn peer_signatures_and_events() {
     let events: Vec<_> =
         messages.iter().map(|(signature, body)| p.stripe.receive(Hook::Own, Some(signature), body, now()).unwrap()).collect();
     assert_eq!(events.iter().filter(|event| event.object == Object::Payment(payment.id.clone())).count(), 6, "created and succeeded");
+    p.control("thin", json!({"type": "v1.billing.meter.no_meter_found"})).await;
+    p.control("deliver", json!({"only": ["v1.billing.meter.no_meter_found"]})).await;
+    let (signature, body) = p.received().remove(0);
+    assert_eq!(p.stripe.receive(Hook::Own, Some(&signature), &body, now()).unwrap().object, Object::SecondForm);
     let listed = p.stripe.events(now().plus_secs(-3600), None).await.unwrap().data;
     assert!(listed.iter().all(|event| events.contains(event)) && listed.len() * 3 == events.len());
 

@@ -67,7 +67,16 @@ pub(super) const TABLES: &[Table] = &[
     same("payout_settings"),
     same("payouts"),
     same("payout_files"),
-    same("auto_top_ups"),
+    // Counting goes on from the next look there: seqs are others.
+    Table {
+        name: "auto_top_ups",
+        source: concat!(
+            "(select root_id, tenant_id, currency, state, threshold_cents, amount_cents, month_max_cents, customer, method, pause, kept_id,",
+            " open_id, month, month_cents, day, day_failures, failures, not_before, next_at, created_at, updated_at, null as seen_seq,",
+            " other_cents from auto_top_ups)"
+        ),
+        target: "auto_top_ups",
+    },
     same("reclassifications"),
 ];
 

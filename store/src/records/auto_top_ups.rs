@@ -5,6 +5,7 @@
 
 use super::sql::{Tx, change, corrupt, from_word, read, statements, word, write};
 use super::{Actor, Change, Created, RecordError, Records, Result, TopUp, audit, conflict, one_more, top_ups};
+use crate::journal::Seq;
 use rating::{Cents, Currency, Instant, TenantId, ids::TopUpId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,13 +16,13 @@ pub const AUTO_ROWS_MAX: usize = 5_000;
 macro_rules! columns {
     () => {
         "root_id, tenant_id, currency, state, threshold_cents, amount_cents, month_max_cents, customer, method, kept_id, pause, open_id, \
-         month, month_cents, day, day_failures, failures, not_before, next_at, created_at, updated_at"
+         month, month_cents, day, day_failures, failures, not_before, next_at, created_at, updated_at, seen_seq, other_cents"
     };
 }
 
 statements! {
     INSERT = concat!(
-        "insert into auto_top_ups (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+        "insert into auto_top_ups (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
         " on conflict do nothing"
     );
     OF_BALANCE = concat!("select ", columns!(), " from auto_top_ups where tenant_id = $1 and currency = $2");
@@ -38,7 +39,7 @@ statements! {
     PUT = concat!(
         "update auto_top_ups set state = $5, threshold_cents = $6, amount_cents = $7, month_max_cents = $8, customer = $9, method = $10,",
         " pause = $11, open_id = $12, month = $13, month_cents = $14, day = $15, day_failures = $16, failures = $17, not_before = $18,",
-        " next_at = $19, updated_at = $20, kept_id = $21 where root_id = $1 and tenant_id = $2 and currency = $3 and updated_at = $4"
+        " next_at = $19, updated_at = $20, kept_id = $21, seen_seq = $22, other_cents = $23 where root_id = $1 and tenant_id = $2 and currency = $3 and updated_at = $4"
     );
 }
 
@@ -68,7 +69,7 @@ pub struct AutoTopUp {
     pub method: Option<String>,
     /// The top-up with which that was kept, the latest there was.
     pub kept: Option<TopUpId>,
-    /// Why it is paused: a stable code.
+    /// Why it is paused, or was switched off by itself: a stable code.
     pub pause: Option<String>,
     /// The top-up under way.
     pub open: Option<TopUpId>,
@@ -83,6 +84,10 @@ pub struct AutoTopUp {
     pub not_before: Instant,
     /// When to look again; `None`: there is nothing to look for.
     pub next_at: Option<Instant>,
+    /// Records of the balance up to here are in `other`; `None`: counting begins with the next look.
+    pub seen: Option<Seq>,
+    /// Debits of the balance by anything but usage that were not made up for since.
+    pub other: Cents,
     pub created_at: Instant,
     /// Differs after every change.
     pub updated_at: Instant,
@@ -111,6 +116,8 @@ struct AutoRow {
     next_at: Option<i64>,
     created_at: i64,
     updated_at: i64,
+    seen_seq: Option<i64>,
+    other_cents: i64,
 }
 
 impl AutoRow {
@@ -135,6 +142,8 @@ impl AutoRow {
             failures: self.failures,
             not_before: Instant(self.not_before),
             next_at: self.next_at.map(Instant),
+            seen: self.seen_seq.map(Seq),
+            other: Cents(self.other_cents),
             created_at: Instant(self.created_at),
             updated_at: Instant(self.updated_at),
         })
@@ -181,6 +190,8 @@ async fn insert(tx: &mut Tx<'_>, new: &AutoTopUp) -> Result<bool> {
         new.next_at.map(Instant::micros),
         new.created_at.micros(),
         new.updated_at.micros(),
+        new.seen.map(|seq| seq.0),
+        new.other.0,
     )?;
     Ok(inserted == 1)
 }
@@ -210,6 +221,8 @@ async fn put(tx: &mut Tx<'_>, before: &AutoTopUp, after: &AutoTopUp) -> Result<b
         after.next_at.map(Instant::micros),
         after.updated_at.micros().max(before.updated_at.micros() + 1),
         after.kept.map(|id| id.0),
+        after.seen.map(|seq| seq.0),
+        after.other.0,
     )?;
     Ok(changed == 1)
 }

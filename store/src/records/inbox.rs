@@ -24,6 +24,7 @@ statements! {
     DUE = concat!("select ", columns!(), " from provider_events where next_at <= $1 order by next_at, id limit $2");
     /// Whoever saw the row as it is changes it.
     PUT = "update provider_events set state = $3, attempts = $4, next_at = $5, note = $6 where id = $1 and next_at = $2";
+    BY_ID = concat!("select ", columns!(), " from provider_events where id = $1");
     KNOWN = "select count(*) from provider_events where id = $1";
     WAITING = "select count(*), coalesce(min(received_at), 0) from provider_events where next_at is not null";
     STUCK = "select count(*) from provider_events where state = 'stuck' and received_at >= $1";
@@ -147,6 +148,10 @@ impl Records {
 
     pub async fn knows_provider_event(&self, id: &str) -> Result<bool> {
         Ok(read!(self, fetch_one as (i64,), KNOWN, id)?.0 > 0)
+    }
+
+    pub async fn provider_event(&self, id: &str) -> Result<Option<ProviderEvent>> {
+        read!(self, fetch_optional as EventRow, BY_ID, id)?.map(EventRow::event).transpose()
     }
 
     /// Those to work off by now, the longest due first.

@@ -55,7 +55,7 @@ pub use inbox::{EventState, InboxLook, ProviderEvent};
 pub use meters::Meter;
 pub use notices::{NOTICES_KEPT_SECS, Notice, NoticeKind, Undelivered};
 pub(crate) use notices::{late_and_lately, undelivered};
-pub use payments::{Payment, Settlement};
+pub use payments::{FeesElsewhere, Foreign, Payment, Settlement};
 pub use payout_files::PayoutFile;
 pub use payout_settings::{BankAccount, PayoutMethod, PayoutSettings};
 pub use payouts::{Payout, PayoutState, PayoutSums};

@@ -2,25 +2,26 @@
 
 use super::sql::{Tx, change, corrupt, read, statements, write};
 use super::tenants::below;
-use super::{Actor, Change, Notice, Page, Records, Result, TopUp, audit, notices, one_more, top_ups};
+use super::{Actor, Change, Notice, Page, RecordError, Records, Result, TopUp, audit, notices, one_more, top_ups};
 use rating::{Cents, Currency, Instant, TenantId, ids::TopUpId};
 use tenants::Tenant;
 
 macro_rules! columns {
     () => {
         "id, root_id, tenant_id, top_up_id, currency, status, is_own, generation, balance_cents, disputed_cents, suspense_cents, \
-         expense_cents, received_cents, refunded_cents, withdrawn_cents, open_disputes, created_at, updated_at"
+         expense_cents, received_cents, refunded_cents, withdrawn_cents, open_disputes, created_at, updated_at, contests, \
+         foreign_currency, foreign_amount, fee_currency, fee_cents, fee_generation"
     };
 }
 
 statements! {
     INSERT = concat!(
-        "insert into payments (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+        "insert into payments (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
         " on conflict do nothing"
     );
     BY_ID = concat!("select ", columns!(), " from payments where id = $1");
     OF_TOP_UP = concat!("select ", columns!(), " from payments where top_up_id = $1 order by created_at, id");
-    IN_SUSPENSE = concat!("select ", columns!(), " from payments where suspense_cents <> 0 and id > $1 order by id limit $2");
+    IN_SUSPENSE = concat!("select ", columns!(), " from payments where (suspense_cents <> 0 or foreign_amount <> 0) and id > $1 order by id limit $2");
     CHANGED = "select id from payments where updated_at >= $1 and updated_at < $2 order by id";
     DISPUTED_BELOW = concat!(
         "select count(*) from payments where open_disputes > 0",
@@ -30,7 +31,8 @@ statements! {
     PUT = concat!(
         "update payments set status = $4, is_own = $5, generation = $6, balance_cents = $7, disputed_cents = $8, suspense_cents = $9,",
         " expense_cents = $10, received_cents = $11, refunded_cents = $12, withdrawn_cents = $13, open_disputes = $14,",
-        " updated_at = $15 where root_id = $1 and id = $2 and updated_at = $3"
+        " updated_at = $15, contests = $16, foreign_currency = $17, foreign_amount = $18, fee_currency = $19, fee_cents = $20,",
+        " fee_generation = $21 where root_id = $1 and id = $2 and updated_at = $3"
     );
 }
 
@@ -64,9 +66,32 @@ pub struct Payment {
     /// … withdrawn by disputes.
     pub withdrawn: Cents,
     pub open_disputes: i64,
+    /// Disputes and reports of fraud that were acted on.
+    pub contests: i64,
+    /// What of it cannot be counted in the books, as the provider counts: nothing of it is posted.
+    pub foreign: Option<Foreign>,
+    /// Fees in the currency that it was converted to, as posted.
+    pub fees: Option<FeesElsewhere>,
     pub created_at: Instant,
     /// Differs after every change.
     pub updated_at: Instant,
+}
+
+/// Money in a currency that is not ours, or in parts of our smallest unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// In the provider's words: `usdc`.
+    pub currency: String,
+    /// In the provider's units; 0 once it was given back.
+    pub amount: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeesElsewhere {
+    pub currency: Currency,
+    pub cents: Cents,
+    /// Steps posted so far; the next one is named by this.
+    pub generation: i64,
 }
 
 /// What one look at the provider changes here.
@@ -99,10 +124,20 @@ struct PaymentRow {
     open_disputes: i64,
     created_at: i64,
     updated_at: i64,
+    contests: i64,
+    foreign_currency: Option<String>,
+    foreign_amount: i64,
+    fee_currency: Option<String>,
+    fee_cents: i64,
+    fee_generation: i64,
 }
 
 impl PaymentRow {
     fn payment(self) -> Result<Payment> {
+        let amount = self.foreign_amount;
+        let (cents, generation) = (Cents(self.fee_cents), self.fee_generation);
+        let fees =
+            |currency: String| Ok::<_, RecordError>(FeesElsewhere { currency: currency.parse().map_err(corrupt)?, cents, generation });
         Ok(Payment {
             id: self.id,
             root: TenantId(self.root_id),
@@ -120,6 +155,9 @@ impl PaymentRow {
             refunded: Cents(self.refunded_cents),
             withdrawn: Cents(self.withdrawn_cents),
             open_disputes: self.open_disputes,
+            contests: self.contests,
+            foreign: self.foreign_currency.map(|currency| Foreign { currency, amount }),
+            fees: self.fee_currency.map(fees).transpose()?,
             created_at: Instant(self.created_at),
             updated_at: Instant(self.updated_at),
         })
@@ -148,6 +186,12 @@ async fn insert(tx: &mut Tx<'_>, new: &Payment) -> Result<bool> {
         new.open_disputes,
         new.created_at.micros(),
         new.updated_at.micros(),
+        new.contests,
+        new.foreign.as_ref().map(|foreign| foreign.currency.as_str()),
+        new.foreign.as_ref().map_or(0, |foreign| foreign.amount),
+        new.fees.as_ref().map(|fees| fees.currency.code()),
+        new.fees.as_ref().map_or(0, |fees| fees.cents.0),
+        new.fees.as_ref().map_or(0, |fees| fees.generation),
     )?;
     Ok(inserted == 1)
 }
@@ -171,6 +215,12 @@ async fn put(tx: &mut Tx<'_>, before: &Payment, after: &Payment) -> Result<bool>
         after.withdrawn.0,
         after.open_disputes,
         after.updated_at.micros().max(before.updated_at.micros() + 1),
+        after.contests,
+        after.foreign.as_ref().map(|foreign| foreign.currency.as_str()),
+        after.foreign.as_ref().map_or(0, |foreign| foreign.amount),
+        after.fees.as_ref().map(|fees| fees.currency.code()),
+        after.fees.as_ref().map_or(0, |fees| fees.cents.0),
+        after.fees.as_ref().map_or(0, |fees| fees.generation),
     )?;
     Ok(changed == 1)
 }

@@ -33,6 +33,7 @@ statements! {
     );
     BY_ID = concat!("select ", columns!(), " from payouts p where p.id = $1");
     BY_PERIOD = concat!("select ", columns!(), " from payouts p where p.root_id = $1 and p.tenant_id = $2 and p.currency = $3 and p.period = $4");
+    BY_TRANSFER = concat!("select ", columns!(), " from payouts p where p.transfer = $1");
     /// The money that is on its way or gone; `state` in a list of its own, as [`PayoutState::counts`] has it.
     COUNTING = concat!(
         "select cast(coalesce(sum(p.cents), 0) as bigint) from payouts p where p.root_id = $1 and p.tenant_id = $2 and p.currency = $3",
@@ -392,6 +393,11 @@ impl Records {
     pub async fn payouts_of_file(&self, file: PayoutFileId) -> Result<Vec<Payout>> {
         let rows = read!(self, fetch_all as PayoutRow, OF_FILE, file.0)?;
         rows.into_iter().map(PayoutRow::payout).collect()
+    }
+
+    /// Whose money the provider's transfer carried.
+    pub async fn payout_by_transfer(&self, transfer: &str) -> Result<Option<Payout>> {
+        read!(self, fetch_optional as PayoutRow, BY_TRANSFER, transfer)?.map(PayoutRow::payout).transpose()
     }
 
     /// # Errors

@@ -187,6 +187,11 @@ impl Records {
         read!(self, fetch_optional as RefundRow, BY_ID, id.0)?.map(RefundRow::refund).transpose()
     }
 
+    /// What the same request asked for before.
+    pub async fn refund_by_request(&self, root: TenantId, request_key: &str) -> Result<Option<Refund>> {
+        read!(self, fetch_optional as RefundRow, BY_REQUEST, root.0, request_key)?.map(RefundRow::refund).transpose()
+    }
+
     pub async fn refunds_of_payment(&self, payment: &str) -> Result<Vec<Refund>> {
         read!(self, fetch_all as RefundRow, OF_PAYMENT, payment)?.into_iter().map(RefundRow::refund).collect()
     }

@@ -94,7 +94,15 @@ pub fn succeed(state: &mut State, id: &str, method: &str) {
     let on_its_way = (intent["status"] == "processing").then(|| text(&intent, "latest_charge"));
     let charge = on_its_way.unwrap_or_else(|| new_charge(state, &intent, method));
     let (kind, fee) = if method == "card" { ("charge", amount * 15 / 1000 + 25) } else { ("payment", 35) };
-    let entry = state.entry(kind, amount, &currency, &charge, fee);
+    let entry = match state.settles_in.clone() {
+        // Counted in the account's currency, at two for one, and the fee with it.
+        Some(settled_in) if settled_in != currency => {
+            let entry = state.entry(kind, amount * 2, &settled_in, &charge, fee);
+            state.set(&entry, json!({"exchange_rate": 2.0}));
+            entry
+        }
+        _ => state.entry(kind, amount, &currency, &charge, fee),
+    };
     let charged = state.set(&charge, json!({"status": "succeeded", "paid": true, "balance_transaction": entry}));
     let paid = json!({"status": "succeeded", "amount_received": amount, "latest_charge": charge, "last_payment_error": null});
     let intent = state.set(id, paid);
@@ -154,6 +162,21 @@ pub fn pay(state: &mut State, session: &str, behaviour: &Behaviour) -> Answer<St
     Ok(id)
 }
 
+/// The payer pays an open page in another way than was asked for: another amount, or in another currency.
+pub fn pay_as(state: &mut State, session: &str, amount: i64, currency: &str) -> Answer<String> {
+    let id = intent_of(state, session)?;
+    state.set(&id, json!({"amount": amount, "currency": currency}));
+    pay_intent(state, session, &id)
+}
+
+fn pay_intent(state: &mut State, session: &str, id: &str) -> Answer<String> {
+    state.set(session, json!({"payment_intent": id, "status": "complete", "url": null, "payment_status": "paid"}));
+    succeed(state, id, "card");
+    let page = state.get(session)?;
+    state.emit("checkout.session.completed", &page, None);
+    Ok(id.to_owned())
+}
+
 /// What a direct debit came to; with the events of its page, if it has one.
 pub fn settle(state: &mut State, intent: &str, ok: bool) {
     if ok {
@@ -199,7 +222,8 @@ pub fn refund(state: &mut State, charge: &str, amount: Option<i64>, metadata: &V
         "refund",
         json!({"amount": amount, "currency": currency, "charge": charge, "payment_intent": charged["payment_intent"], "status": status, "metadata": metadata}),
     );
-    let entry = state.entry("refund", -amount, &currency, &id, 0);
+    let fee = state.refund_fee;
+    let entry = state.entry("refund", -amount, &currency, &id, fee);
     let refund = state.set(&id, json!({"balance_transaction": entry}));
     let charged = state.set(charge, json!({"amount_refunded": int(&charged, "amount_refunded") + amount, "refunded": amount == left}));
     state.emit("refund.created", &refund, None);
@@ -274,6 +298,33 @@ fn book(state: &mut State, dispute: &Value, amount: i64, fee: i64) -> Answer<()>
     entries.push(state.get(&entry)?);
     state.set(&id, json!({"balance_transactions": entries}));
     Ok(())
+}
+
+// --- Transfers
+
+/// Sent to an account, by us or on Stripe's own pages.
+pub fn transfer(state: &mut State, amount: i64, currency: &str, destination: &str, metadata: &Value) -> Answer {
+    let id = state.make("transfer", json!({"amount": amount, "currency": currency, "destination": destination, "metadata": metadata}));
+    let entry = state.entry("transfer", -amount, currency, &id, 0);
+    let transfer = state.set(&id, json!({"balance_transaction": entry}));
+    state.emit("transfer.created", &transfer, None);
+    Ok(transfer)
+}
+
+/// Taken back from an account: `None`: all that is left.
+pub fn reverse(state: &mut State, id: &str, amount: Option<i64>) -> Answer {
+    let transfer = state.of_kind("transfer", id)?;
+    let (all, reversed) = (int(&transfer, "amount"), int(&transfer, "amount_reversed"));
+    let amount = amount.unwrap_or(all - reversed);
+    if amount <= 0 || amount > all - reversed {
+        return Err(Refusal::invalid("amount_too_large", "Reversal amount exceeds transfer"));
+    }
+    let transfer = state.set(id, json!({"amount_reversed": reversed + amount, "reversed": reversed + amount == all}));
+    let currency = text(&transfer, "currency");
+    let reversal = state.make("transfer_reversal", json!({"amount": amount, "currency": currency, "transfer": id}));
+    let entry = state.entry("transfer_refund", amount, &currency, &reversal, 0);
+    state.emit("transfer.reversed", &transfer, None);
+    Ok(state.set(&reversal, json!({"balance_transaction": entry})))
 }
 
 // --- Methods and customers

@@ -15,6 +15,8 @@ pub fn prefix(kind: &str) -> &str {
         "customer" => "cus",
         "dispute" => "dp",
         "event" => "evt",
+        "radar.early_fraud_warning" => "issfr",
+        "v2.core.event" => "evt_test",
         "payment_intent" => "pi",
         "payment_method" => "pm",
         "refund" => "re",

@@ -37,21 +37,31 @@ pub fn route(state: &mut State, method: &str, path: &[&str], params: &Params) ->
 /// Puts objects where their ids are, along the paths of `expand`.
 fn expand(state: &State, mut object: Value, params: &Params) -> Value {
     for path in params.list("expand") {
-        let mut at = &mut object;
-        for name in path.as_str().unwrap_or_default().split('.') {
-            let Some(next) = at.get_mut(name) else { break };
-            if let Some(found) = next.as_str().and_then(|id| state.get(id).ok()) {
-                *next = found;
-            }
-            at = next;
-        }
+        expand_one(state, &mut object, path.as_str().unwrap_or_default());
     }
     object
 }
 
+fn expand_one(state: &State, object: &mut Value, path: &str) {
+    let mut at = object;
+    for name in path.split('.') {
+        let Some(next) = at.get_mut(name) else { return };
+        if let Some(found) = next.as_str().and_then(|id| state.get(id).ok()) {
+            *next = found;
+        }
+        at = next;
+    }
+}
+
 fn list(state: &State, kind: &str, url: &str, params: &Params, filters: &[&str]) -> Answer {
     let keep = |object: &Value| filters.iter().all(|name| params.text(name).is_none_or(|wanted| object[*name] == wanted));
-    state.page(url, params, state.all(kind, keep))
+    let mut page = state.page(url, params, state.all(kind, keep))?;
+    let paths: Vec<String> =
+        params.list("expand").iter().filter_map(|path| path.as_str()?.strip_prefix("data.").map(str::to_owned)).collect();
+    for object in page["data"].as_array_mut().into_iter().flatten() {
+        paths.iter().for_each(|path| expand_one(state, object, path));
+    }
+    Ok(page)
 }
 
 fn events(state: &State, params: &Params) -> Answer {
@@ -143,25 +153,9 @@ fn transfer(state: &mut State, params: &Params) -> Answer {
     if amount <= 0 || amount > state.balance(currency) {
         return Err(Refusal::invalid("balance_insufficient", "You have insufficient available funds in your Stripe account."));
     }
-    let id = state
-        .make("transfer", json!({"amount": amount, "currency": currency, "destination": destination, "metadata": params.map("metadata")}));
-    let entry = state.entry("transfer", -amount, currency, &id, 0);
-    let transfer = state.set(&id, json!({"balance_transaction": entry}));
-    state.emit("transfer.created", &transfer, None);
-    Ok(transfer)
+    acts::transfer(state, amount, currency, destination, &params.map("metadata"))
 }
 
 fn reversal(state: &mut State, id: &str, params: &Params) -> Answer {
-    let transfer = state.of_kind("transfer", id)?;
-    let (all, reversed) = (transfer["amount"].as_i64().unwrap_or(0), transfer["amount_reversed"].as_i64().unwrap_or(0));
-    let amount = params.int("amount").unwrap_or(all - reversed);
-    if amount <= 0 || amount > all - reversed {
-        return Err(Refusal::invalid("amount_too_large", "Reversal amount exceeds transfer"));
-    }
-    let transfer = state.set(id, json!({"amount_reversed": reversed + amount, "reversed": reversed + amount == all}));
-    let currency = transfer["currency"].as_str().unwrap_or_default().to_owned();
-    let reversal = state.make("transfer_reversal", json!({"amount": amount, "currency": currency, "transfer": id}));
-    let entry = state.entry("transfer_refund", amount, &currency, &reversal, 0);
-    state.emit("transfer.reversed", &transfer, None);
-    Ok(state.set(&reversal, json!({"balance_transaction": entry})))
+    acts::reverse(state, id, params.int("amount"))
 }

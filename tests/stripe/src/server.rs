@@ -95,6 +95,19 @@ impl FakeStripe {
         told(acts::pay(&mut self.state(), session, behaviour))
     }
 
+    /// Pays on an open page another amount, in this currency (`usdc`), as Stripe counts; the payment.
+    ///
+    /// # Errors
+    /// There is no such page.
+    pub fn pay_as(&self, session: &str, amount: i64, currency: &str) -> anyhow::Result<String> {
+        told(acts::pay_as(&mut self.state(), session, amount, currency))
+    }
+
+    /// Payments in other currencies are converted to this one, two for one; the fee is taken in it.
+    pub fn settles_in(&self, currency: &str) {
+        self.state().settles_in = Some(currency.to_owned());
+    }
+
     /// Tries to pay on an open page, in vain; the payment.
     ///
     /// # Errors
@@ -153,6 +166,11 @@ impl FakeStripe {
         self.state().refunds_wait = wait;
     }
 
+    /// What Stripe takes for each refund from now on.
+    pub fn refund_fee(&self, cents: i64) {
+        self.state().refund_fee = cents;
+    }
+
     /// Refunds at Stripe's own pages; the refund.
     ///
     /// # Errors
@@ -170,6 +188,47 @@ impl FakeStripe {
     /// There is no such refund.
     pub fn end_refund(&self, refund: &str, status: &str) -> anyhow::Result<()> {
         told(acts::end_refund(&mut self.state(), refund, status))
+    }
+
+    // --- What is done on Stripe's own pages
+
+    /// The holder of the card told its bank that a payment was not theirs; nothing is disputed yet. The warning.
+    ///
+    /// # Errors
+    /// There is no such payment.
+    pub fn warn_of_fraud(&self, payment: &str) -> anyhow::Result<String> {
+        let mut state = self.state();
+        let charge = told(state.get(payment))?["latest_charge"].clone();
+        let fields = json!({"object": "radar.early_fraud_warning", "charge": charge, "payment_intent": payment, "fraud_type": "unauthorized_use_of_card", "actionable": true, "livemode": false});
+        let id = state.make("radar.early_fraud_warning", fields);
+        let warning = told(state.get(&id))?;
+        state.emit("radar.early_fraud_warning.created", &warning, None);
+        Ok(id)
+    }
+
+    /// A transfer that we did not ask for; its id.
+    ///
+    /// # Errors
+    /// Stripe refuses it.
+    pub fn transfer_there(&self, cents: i64, currency: &str) -> anyhow::Result<String> {
+        let transfer = told(acts::transfer(&mut self.state(), cents, currency, "acct_1", &json!({})))?;
+        Ok(transfer["id"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// A transfer is taken back, all of it or a part.
+    ///
+    /// # Errors
+    /// There is not that much left of it.
+    pub fn reverse_there(&self, transfer: &str, cents: Option<i64>) -> anyhow::Result<()> {
+        told(acts::reverse(&mut self.state(), transfer, cents)).map(|_| ())
+    }
+
+    /// A move of the balance that belongs to nothing, as Stripe counts; its id.
+    pub fn adjust(&self, amount: i64, fee: i64, currency: &str) -> String {
+        let mut state = self.state();
+        let id = state.entry("adjustment", amount, currency, "", fee);
+        state.set(&id, json!({"source": null}));
+        id
     }
 
     // --- Methods, customers, accounts
@@ -237,6 +296,11 @@ impl FakeStripe {
     /// Any event, about any object.
     pub fn emit(&self, kind: &str, object: &Value, account: Option<&str>) {
         self.state().emit(kind, object, account);
+    }
+
+    /// An event of the second form, which has nothing of its object.
+    pub fn emit_thin(&self, kind: &str) -> String {
+        self.state().emit_thin(kind)
     }
 
     /// Kinds of the events that wait.

@@ -59,6 +59,10 @@ pub struct State {
     pub behaviours: HashMap<String, Behaviour>,
     /// New refunds are pending.
     pub refunds_wait: bool,
+    /// What Stripe takes for a refund.
+    pub refund_fee: i64,
+    /// The currency of the account's balance, if payments in others are converted to it.
+    pub settles_in: Option<String>,
     counted: usize,
 }
 
@@ -128,6 +132,15 @@ impl State {
         if let Some(account) = account {
             self.set(&id, json!({"account": account}));
         }
+        self.queue.push(id.clone());
+        id
+    }
+
+    /// An event of the second form: it names its object and has nothing of it.
+    pub fn emit_thin(&mut self, kind: &str) -> String {
+        let related = json!({"id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1"});
+        let id = self.make("v2.core.event", json!({"object": "v2.core.event", "type": kind, "livemode": false, "related_object": related}));
+        self.set(&id, json!({"created": "2026-11-20T12:00:00.000Z"}));
         self.queue.push(id.clone());
         id
     }
