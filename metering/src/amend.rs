@@ -5,9 +5,9 @@ use crate::command::{Outcome, Posted, Problem};
 use crate::member;
 use crate::prepare::Prepared;
 use crate::states::carry_of;
-use crate::turn::{Turn, refused};
+use crate::turn::{Earlier, Turn, refused};
 use crate::void::Void;
-use crate::work::Amended;
+use crate::work::{Amended, Done};
 use ledger::{Event, LinkCharge};
 use rating::usage::Counter;
 use rating::{Exact, Overflow, link, rounding};
@@ -17,7 +17,7 @@ use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Re
 impl Turn {
     /// `None`: the event had never been priced, and now never will be.
     pub fn void(&mut self, void: &Void) -> Result<Option<Posted>, Problem> {
-        if let Some(earlier) = self.earlier(void.named.keyed()) {
+        if let Some(earlier) = self.earlier(void.named.keyed()).or_else(|| self.void_before(void)) {
             let record = self.earlier_record(&earlier);
             if record.body.refers_to != Some(void.original.seq) {
                 return Err(Problem::new("idempotency_conflict", "this key was used to void another event"));
@@ -25,19 +25,31 @@ impl Turn {
             return self.void_posted(record);
         }
         self.check_voidable(void)?;
+        let index = self.take_back(void, Some(void.named.key()))?;
+        self.void_posted(self.record_at(index))
+    }
+
+    /// The same void, recorded before keys were told apart.
+    fn void_before(&self, void: &Void) -> Option<Earlier> {
+        let earlier = self.earlier(void.named_before.as_ref()?.keyed())?;
+        (self.earlier_record(&earlier).body.refers_to == Some(void.original.seq)).then_some(earlier)
+    }
+
+    /// Posts and records it; where its record is. `key`: of its name, if it is looked up by one.
+    pub fn take_back(&mut self, void: &Void, key: Option<u64>) -> Result<usize, Problem> {
         let charges = self.void_charges(void).map_err(|overflow| Problem::new("overflow", overflow.to_string()))?;
         self.post_void(void, &charges)?;
         self.grow(void.tenant(), &charges);
         member::remove(void, &mut self.states);
-        let index = self.push(void_record(void, charges), Some(void.named.key()));
+        let index = self.push(void_record(void, charges), key);
         self.amend(void.original.seq, Kind::Void, index);
         if void.original.kind == Kind::Unrated && void.charged.seq == void.original.seq {
             self.settle(void.original.seq);
         }
-        self.void_posted(self.record_at(index))
+        Ok(index)
     }
 
-    fn check_voidable(&self, void: &Void) -> Result<(), Problem> {
+    pub fn check_voidable(&self, void: &Void) -> Result<(), Problem> {
         match self.amendment(void.original.seq) {
             Some(amendment) if amendment.kind == Kind::Void => Err(Problem::new("already_voided", "the event was voided before")),
             // It was rated between the look-up and this turn: the caller looks again.
@@ -94,7 +106,11 @@ impl Turn {
         let again = self.earlier(void.named.keyed()).is_some();
         let before = self.save();
         let voided = self.void(void)?;
-        match self.usage(event) {
+        let outcome = match self.usage(event) {
+            Done::Event(outcome) => outcome,
+            _ => Outcome::Rejected(not_its_own()),
+        };
+        match outcome {
             Outcome::Duplicate(posted) if again => Ok(Amended { void: voided, event: Some(posted) }),
             // The void was made with this key, the event was not: the key belongs to something else.
             Outcome::Rated(_) | Outcome::Unrated { .. } if again => {
@@ -104,7 +120,7 @@ impl Turn {
             Outcome::Rated(posted) => Ok(Amended { void: voided, event: Some(posted) }),
             Outcome::Duplicate(_) => {
                 self.restore(before);
-                Err(Problem::field("id_conflict", "id", "the corrected event needs an id of its own; this one was reported before"))
+                Err(not_its_own())
             }
             Outcome::Unrated { reason, .. } => {
                 self.restore(before);
@@ -120,6 +136,10 @@ impl Turn {
     fn void_posted(&self, record: &Record) -> Result<Option<Posted>, Problem> {
         if record.body.charges.is_empty() { Ok(None) } else { self.posted_of(record).map(Some).map_err(refused) }
     }
+}
+
+fn not_its_own() -> Problem {
+    Problem::field("id_conflict", "id", "the corrected event needs an id of its own; this one was reported before")
 }
 
 /// Why the event in place of a voided one is refused.

@@ -102,6 +102,8 @@ pub struct Posted {
     pub balance: Cents,
     /// A capture that was larger than its hold: by how many cents of the customer.
     pub over_hold: Option<Cents>,
+    /// The report from below, with other content, whose place it took.
+    pub overruled: Option<Seq>,
 }
 
 /// Takes an event back, or corrects it.

@@ -11,6 +11,7 @@ use crate::execution::{Executed, Execution, SWEEP_HOLDS_MAX, expire_page};
 use crate::flights::{Ahead, Flight, Flights, Landed};
 use crate::lanes;
 use crate::lookout::Lookout;
+use crate::reporters::Reporters;
 use crate::watch::{Post, Stage, Ticket, Watch};
 use crate::work::{Done, Work};
 use ledger::{Hold, HoldState};
@@ -189,9 +190,6 @@ impl Committer {
             callers.0.push(Waiter { commands: job.work.len(), reply: job.reply, place: job.place, _waits: job.waits });
             work.append(&mut job.work);
         }
-        if !flights.let_pass(&work) {
-            flights.land_all().await;
-        }
         let executed = match self.execute(work, flights).await {
             Ok(executed) => executed,
             Err(error) => return callers.fail(&error),
@@ -220,9 +218,9 @@ impl Committer {
 
     /// Commits in a task of its own, after the batch before, and answers there.
     fn depart(&self, executed: Executed, callers: Callers, before: Option<Landed>) -> Flight {
-        let Executed { done, mut batch, fresh, below_cost } = executed;
+        let Executed { done, mut batch, fresh, reporters, below_cost } = executed;
         let plain = batch.amendments.is_empty() && batch.settled.is_empty();
-        let ahead = plain.then(|| Ahead { state: batch.state.clone(), fresh });
+        let ahead = plain.then(|| Ahead { state: batch.state.clone(), fresh, reporters });
         let (journal, lookout) = (Arc::clone(&self.journal), self.lookout.clone());
         let (tell, landed) = watch::channel(None);
         let (commits, waits) = (self.commits.clone(), self.commits.enter());
@@ -259,7 +257,9 @@ impl Committer {
         Ok(now)
     }
 
-    async fn execute(&self, work: Vec<Work>, flights: &mut Flights) -> Result<Executed, JournalError> {
+    async fn execute(&self, mut work: Vec<Work>, flights: &mut Flights) -> Result<Executed, JournalError> {
+        self.post.at(Stage::Find);
+        let reporters = self.let_pass(&mut work, flights).await?;
         let now = self.now().await?;
         self.post.at(Stage::Holds);
         let expired = self.sweep(now, flights).await?;
@@ -267,7 +267,18 @@ impl Committer {
         self.post.at(Stage::Find);
         let known = execution.known(&work).await?;
         self.post.at(Stage::Load);
-        execution.run(now, &expired, work, known).await
+        Ok(Executed { reporters, ..execution.run(now, &expired, work, known).await? })
+    }
+
+    /// Waits for the batches under way, if these commands need more of them than their states.
+    async fn let_pass(&self, work: &mut [Work], flights: &mut Flights) -> Result<Reporters, JournalError> {
+        let reporters = Execution { journal: &*self.journal, flights }.look_beside(work).await?;
+        if flights.let_pass(work) {
+            return Ok(reporters);
+        }
+        flights.land_all().await;
+        // All that have reported are known to the journal now.
+        Execution { journal: &*self.journal, flights }.look_beside(work).await
     }
 
     /// Holds that are over, to be expired at the head of the batch; a full page is a step of its own.

@@ -17,6 +17,7 @@ use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, RateCardId, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
+use store::journal::Reporter;
 use store::records::{CardVersion, RecordError, Records};
 use tenants::{Agreement, NotAllowed, Pricing, Tenant};
 
@@ -175,6 +176,12 @@ impl Directory {
         }
     }
 
+    /// Whose name the caller's commands bear.
+    pub async fn reporter(&self, caller: &Caller) -> Result<Reporter, Problem> {
+        let is_platform = self.path(caller.tenant).await?.is_some_and(|path| path.len() == 1);
+        Ok((!is_platform).then_some(caller.tenant))
+    }
+
     /// Whether a tenant is in the caller's subtree.
     pub async fn sees(&self, caller: &Caller, tenant: TenantId) -> Result<bool, Problem> {
         if tenant == caller.tenant {
@@ -183,7 +190,8 @@ impl Directory {
         Ok(self.path(tenant).await?.is_some_and(|path| tenants::visible(caller.tenant, &path)))
     }
 
-    async fn path(&self, tenant: TenantId) -> Result<Option<Arc<[TenantId]>>, Problem> {
+    /// From the platform down to the tenant.
+    pub async fn path(&self, tenant: TenantId) -> Result<Option<Arc<[TenantId]>>, Problem> {
         if let Some(path) = self.inner.paths.get(&tenant) {
             return Ok(Some(path));
         }

@@ -9,13 +9,13 @@ use crate::command::{
 use crate::committer::{self, Clock, Queue, Started};
 use crate::directory::{Customer, Directory};
 use crate::execution::SWEEP_HOLDS_MAX;
-use crate::hold_name::{hold_id, named_hold};
+use crate::hold_name::hold_id;
 use crate::lookout::Lookout;
 use crate::prepare::{Desk, Lateness, Prepared};
 use crate::turn::{self, Known, Turn};
 use crate::void::Void;
 use crate::watch::{Waiting, Watch};
-use crate::work::{Amended, Done, HoldWork, Named, Work};
+use crate::work::{Amended, Done, HoldWork, Named, Overrules, Work};
 use crate::{amend, charge, holds};
 use compact_str::{ToCompactString, format_compact};
 use ledger::{AccountKey, Balance, Hold};
@@ -23,12 +23,14 @@ use rating::{Cents, Instant, Quantity, TenantId, ids::HoldId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::journal::{ChargePricing, Identity, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Seq, StateKeys};
+use store::journal::{ChargePricing, Identity, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Reporter, Seq, StateKeys};
 
 /// Kept events tried by one request.
 pub const AGAIN_EVENTS_MAX: usize = 10_000;
 /// Events of one batch prepared before others get a turn.
 const PREPARED_AT_ONCE: usize = 250;
+/// Why a report from below was taken back.
+const OVERRULED: &str = "reported with other content by a seller above";
 /// How often a void looks again when its event was rated meanwhile.
 const LOOKS_MAX: usize = 8;
 
@@ -140,8 +142,13 @@ impl Engine {
         self.submit(vec![work]).await?.pop().ok_or_else(out_of_step)
     }
 
-    fn desk<'a>(&'a self, caller: &'a Caller, late: Lateness) -> Desk<'a> {
-        Desk::new(&self.directory, &*self.journal, caller, self.now(), late)
+    async fn desk<'a>(&'a self, caller: &'a Caller, late: Lateness) -> Result<Desk<'a>, Problem> {
+        let reporter = self.directory.reporter(caller).await?;
+        Ok(self.desk_of(caller, reporter, late))
+    }
+
+    fn desk_of<'a>(&'a self, caller: &'a Caller, reporter: Reporter, late: Lateness) -> Desk<'a> {
+        Desk::new(&self.directory, &*self.journal, (caller, reporter), self.now(), late)
     }
 
     // ---- usage ----
@@ -149,7 +156,7 @@ impl Engine {
     /// Answers per event, in order; one bad event never costs the others. `Err`: nothing was posted
     /// and everything may be sent again.
     pub async fn ingest(&self, caller: &Caller, events: Vec<Result<UsageEvent, (String, Problem)>>) -> Result<Vec<EventAnswer>, Problem> {
-        let mut desk = self.desk(caller, Lateness::Kept);
+        let mut desk = self.desk(caller, Lateness::Kept).await?;
         let mut answers = Vec::with_capacity(events.len());
         let (mut work, mut places) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
         for (index, event) in events.into_iter().enumerate() {
@@ -178,15 +185,46 @@ impl Engine {
             };
             answers.push(EventAnswer { id, outcome });
         }
+        let mut overruling = Vec::new();
         for (place, done) in places.into_iter().zip(self.submit(work).await?) {
-            answers[place].outcome = done.event()?;
+            match done {
+                Done::Overrules(overrules) => overruling.push((place, overrules)),
+                done => answers[place].outcome = done.event()?,
+            }
+        }
+        for (place, overrules) in overruling {
+            answers[place].outcome = self.overrule(*overrules).await.unwrap_or_else(Outcome::Rejected);
         }
         Ok(answers)
     }
 
+    /// Puts an event in the place of the report from below that stands: both in one step. What changes meanwhile is looked
+    /// at again.
+    async fn overrule(&self, mut overrules: Overrules) -> Result<Outcome, Problem> {
+        for _ in 0..LOOKS_MAX {
+            let Overrules { event, own, lower } = overrules;
+            let work = match (lower, own) {
+                (Some(lower), own) => Work::Overrule { void: Box::new(self.void_below(lower, &event).await?), event, own },
+                (None, Some(kept)) => Work::Again { kept, prepared: event },
+                (None, None) => Work::Usage(event),
+            };
+            match self.submit_one(work).await? {
+                Done::Overrules(next) => overrules = *next,
+                done => return done.event(),
+            }
+        }
+        Err(kept_changing())
+    }
+
+    async fn void_below(&self, lower: Arc<Record>, event: &Prepared) -> Result<Void, Problem> {
+        let (source, id) = (event.event.source.clone(), event.event.id.clone());
+        let identity = |root| Identity { root, reporter: event.reporter, namespace: Namespace::Engine, source, id };
+        self.void_work(lower, identity, OVERRULED).await
+    }
+
     /// What the event would cost now: the same code as the charge, nothing written.
     pub async fn quote(&self, caller: &Caller, event: UsageEvent) -> Result<Quote, Problem> {
-        let prepared = self.desk(caller, Lateness::Kept).prepare(event).await?;
+        let prepared = self.desk(caller, Lateness::Kept).await?.prepare(event).await?;
         self.check_customer(caller, &prepared).await?;
         let mut keys = StateKeys::default();
         let work = Work::Usage(Box::new(prepared));
@@ -219,7 +257,7 @@ impl Engine {
             }
             // As its sender: whoever asks, the customer is looked for where the sender could have meant it.
             let sender = Caller { tenant: record.tenant, root, ..*caller };
-            match self.desk(&sender, Lateness::Accepted).prepare(event_of(&record)).await {
+            match self.desk_of(&sender, record.identity.reporter, Lateness::Accepted).prepare(event_of(&record)).await {
                 Ok(prepared) if beginnings.may_hide(&record, prepared.root).await? => {
                     *unrated.entry(BEFORE_RECORDS.to_owned()).or_default() += 1
                 }
@@ -229,7 +267,11 @@ impl Engine {
         }
         let mut summary = AgainSummary { next, ..AgainSummary::default() };
         for done in self.submit(work).await? {
-            match done.event()? {
+            let outcome = match done {
+                Done::Overrules(overrules) => self.overrule(*overrules).await?,
+                done => done.event()?,
+            };
+            match outcome {
                 Outcome::Rated(_) | Outcome::Duplicate(_) => summary.rated += 1,
                 Outcome::Unrated { reason, .. } => *unrated.entry(reason).or_default() += 1,
                 Outcome::Rejected(problem) => *unrated.entry(problem.code.to_owned()).or_default() += 1,
@@ -260,6 +302,7 @@ impl Engine {
     }
 
     async fn amend(&self, caller: &Caller, request: &VoidRequest, event: Option<UsageEvent>) -> Result<Amended, Problem> {
+        let reporter = self.directory.reporter(caller).await?;
         for _ in 0..LOOKS_MAX {
             let found = self.locate(caller, &request.source, &request.id, request.customer.as_deref()).await?;
             // However it is named, an event that was rated later is voided once: at the record that was kept.
@@ -267,11 +310,13 @@ impl Engine {
                 (Kind::RatedLater, Some(kept)) => self.record(kept).await?,
                 _ => found,
             };
-            let void = Box::new(self.void_work(original, request).await?);
+            let (source, key) = (request.source.as_str(), request.key.as_str());
+            let identity = |root| Identity { root, reporter, namespace: Namespace::Amend, source: source.into(), id: key.to_owned() };
+            let void = Box::new(self.void_work(original, identity, &request.reason).await?);
             let work = match &event {
                 None => Work::Void(void),
                 Some(event) => {
-                    let event = self.desk(caller, Lateness::Accepted).prepare(event.clone()).await?;
+                    let event = self.desk(caller, Lateness::Accepted).await?.prepare(event.clone()).await?;
                     Work::Correct { void, event: Box::new(event) }
                 }
             };
@@ -281,10 +326,11 @@ impl Engine {
                 _ => return Err(out_of_step()),
             }
         }
-        Err(Problem::new("unavailable", "the event kept changing; try again"))
+        Err(kept_changing())
     }
 
-    async fn void_work(&self, original: Arc<Record>, request: &VoidRequest) -> Result<Void, Problem> {
+    /// `identity`: in the root whose books it moves.
+    async fn void_work(&self, original: Arc<Record>, identity: impl FnOnce(TenantId) -> Identity, reason: &str) -> Result<Void, Problem> {
         let (charged, root) = self.standing(&original).await?;
         let mut cards = Vec::with_capacity(charged.body.charges.len());
         for charge in &charged.body.charges {
@@ -296,11 +342,22 @@ impl Engine {
         let meter =
             self.directory.meter(&charged.body.meter).await?.ok_or_else(|| Problem::new("unknown_meter", "the event's meter is gone"))?;
         let personal_key = self.directory.personal_key(charged.tenant).await?;
-        let identity =
-            Identity { root, reporter: None, namespace: Namespace::Amend, source: request.source.as_str().into(), id: request.key.clone() };
-        let (reason, received_at) = (request.reason.clone(), self.now());
-        let named = Named::new(identity, &*self.journal);
-        Ok(Void { named, original, charged, personal_key, meter, cards, reason, received_at })
+        let path = self.directory.path(charged.tenant).await?.unwrap_or_default();
+        let identity = identity(root);
+        let before = identity.reporter.is_some().then(|| Named::new(Identity { reporter: None, ..identity.clone() }, &*self.journal));
+        Ok(Void {
+            named: Named::new(identity, &*self.journal),
+            named_before: before,
+            path: path.iter().copied().collect(),
+            others: Vec::new(),
+            original,
+            charged,
+            personal_key,
+            meter,
+            cards,
+            reason: reason.to_owned(),
+            received_at: self.now(),
+        })
     }
 
     /// The record that carries an event's charges: itself, or its later rating.
@@ -331,30 +388,6 @@ impl Engine {
         found.map(Arc::new).ok_or_else(|| Problem::new("not_found", "there is no such record"))
     }
 
-    /// The usage event a caller names: in its customer's root, its own, or (the platform) any.
-    pub async fn locate(&self, caller: &Caller, source: &str, id: &str, customer: Option<&str>) -> Result<Arc<Record>, Problem> {
-        let gone = || Problem::new("not_found", "there is no such usage event");
-        let roots = match customer {
-            Some(name) => [self.customer(caller, name).await?.tenant.root].into(),
-            None => self.directory.roots_seen(caller).await?,
-        };
-        let identity = |root| Identity { root, reporter: None, namespace: Namespace::Usage, source: source.into(), id: id.to_owned() };
-        let identities: Vec<Identity> = roots.iter().copied().map(identity).collect();
-        let found = self.journal.find_each(&identities).await.map_err(journal_problem)?;
-        let mut kept = None;
-        for record in found.into_iter().flatten() {
-            if !self.directory.sees(caller, record.tenant).await? {
-                continue;
-            }
-            if record.kind != Kind::Unrated {
-                return Ok(record);
-            }
-            // Perhaps it came again under its customer's root and was rated there.
-            kept = Some(record);
-        }
-        kept.ok_or_else(gone)
-    }
-
     /// What must be priced at once needs one customer: none, or several of that name, are refused.
     async fn check_customer(&self, caller: &Caller, prepared: &Prepared) -> Result<(), Problem> {
         match prepared.customer {
@@ -383,9 +416,9 @@ impl Engine {
         if !(1..=holds::TTL_SECS_MAX).contains(&ttl_secs) {
             return Err(Problem::field("invalid_field", "ttl_secs", format!("expected 1 to {} seconds", holds::TTL_SECS_MAX)));
         }
-        let prepared = self.desk(caller, Lateness::Kept).prepare(usage).await?;
+        let prepared = self.desk(caller, Lateness::Kept).await?.prepare(usage).await?;
         self.check_customer(caller, &prepared).await?;
-        let id = hold_id(prepared.root, &prepared.event.source, &prepared.event.id);
+        let id = hold_id(prepared.root, prepared.reporter, &prepared.event.source, &prepared.event.id);
         let prepared = prepared.in_namespace(Namespace::Hold, &*self.journal);
         Ok(HoldWork { id, prepared, ttl_secs, as_much_as_possible })
     }
@@ -407,7 +440,7 @@ impl Engine {
         }
         usage.customer = placed.tenant.to_compact_string();
         let work = self.hold_work(caller, usage, ttl_secs, false).await?;
-        let identity = step_identity(&hold, "extend", key);
+        let identity = step_identity(&hold, self.directory.reporter(caller).await?, "extend", key);
         self.submit_one(Work::ExtendHold { hold: hold.id, named: Named::new(identity, &*self.journal), work: Box::new(work) }).await?.hold()
     }
 
@@ -418,7 +451,7 @@ impl Engine {
             // Nothing was set aside: only the record says in which currency.
             None => self.placed(&hold).await?.body.currency.ok_or_else(out_of_step)?,
         };
-        let identity = step_identity(&hold, "release", key);
+        let identity = step_identity(&hold, self.directory.reporter(caller).await?, "release", key);
         self.submit_one(Work::ReleaseHold { hold: hold.id, named: Named::new(identity, &*self.journal), currency }).await?.hold()
     }
 
@@ -427,35 +460,6 @@ impl Engine {
         let hold = self.hold_named(caller, name).await?;
         let placed = self.placed(&hold).await?;
         Ok((hold, placed))
-    }
-
-    /// The hold a caller names: `hld_…`, or its own key with the source "default".
-    pub async fn hold_named(&self, caller: &Caller, name: &str) -> Result<Hold, Problem> {
-        let ids: Vec<HoldId> = match name.parse() {
-            Ok(id) => vec![id],
-            Err(_) => self.directory.roots_seen(caller).await?.iter().map(|root| named_hold(*root, "default", name)).collect(),
-        };
-        // A key of the caller's may name a hold in every root; all are looked up at once.
-        let keys = StateKeys { holds: ids.clone(), ..StateKeys::default() };
-        let mut found = self.journal.load(&keys).await.map_err(journal_problem)?.holds;
-        for hold in ids.iter().filter_map(|id| found.remove(id)) {
-            if self.directory.sees(caller, hold.customer).await? {
-                return Ok(hold);
-            }
-        }
-        Err(Problem::new("not_found", "there is no such hold"))
-    }
-
-    async fn placed(&self, hold: &Hold) -> Result<Arc<Record>, Problem> {
-        let identity = Identity {
-            root: hold.root,
-            reporter: None,
-            namespace: Namespace::Hold,
-            source: hold.source.as_str().into(),
-            id: hold.key.clone(),
-        };
-        let placed = self.journal.find_each(&[identity]).await.map_err(journal_problem)?.pop().flatten();
-        placed.ok_or_else(|| Problem::new("not_found", "the records of this hold are gone"))
     }
 
     pub async fn hold(&self, id: HoldId) -> Result<Option<Hold>, Problem> {
@@ -560,9 +564,13 @@ pub fn event_of(record: &Record) -> UsageEvent {
     }
 }
 
-fn step_identity(hold: &Hold, step: &str, key: &str) -> Identity {
+fn step_identity(hold: &Hold, reporter: Reporter, step: &str, key: &str) -> Identity {
     let source = format_compact!("{}:{}:{step}", hold.source, hold.key);
-    Identity { root: hold.root, reporter: None, namespace: Namespace::HoldStep, source, id: key.to_owned() }
+    Identity { root: hold.root, reporter, namespace: Namespace::HoldStep, source, id: key.to_owned() }
+}
+
+fn kept_changing() -> Problem {
+    Problem::new("unavailable", "the event kept changing; try again")
 }
 
 /// The committer answered something else than was asked: a fault of ours.

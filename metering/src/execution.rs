@@ -2,6 +2,7 @@
 //! command take its turn.
 
 use crate::flights::{Ahead, Flights};
+use crate::reporters::Reporters;
 use crate::turn::{Fresh, Known, Turn};
 use crate::work::{Done, Work};
 use ledger::Hold;
@@ -9,7 +10,7 @@ use rating::Instant;
 use rating::fast::FastMap;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{Amendment, Batch, Journal, JournalError, Kind, Of, Record, RecordQuery, Seq, State, StateKeys};
+use store::journal::{Amendment, Batch, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Seq, State, StateKeys};
 
 /// Holds that are swept before the commands of one commit.
 pub const SWEEP_HOLDS_MAX: usize = ledger::HOLDS_EXPIRED_PER_BATCH_MAX;
@@ -19,6 +20,8 @@ pub struct Executed {
     pub done: Vec<Done>,
     pub batch: Batch,
     pub fresh: Fresh,
+    /// Who has reported in its roots by now.
+    pub reporters: Reporters,
     /// Records that a seller loses money with, by index.
     pub below_cost: Vec<u32>,
 }
@@ -30,6 +33,25 @@ pub struct Execution<'a> {
 }
 
 impl Execution<'_> {
+    /// Tells the commands who else may have reported their events.
+    pub async fn look_beside(&self, work: &mut [Work]) -> Result<Reporters, JournalError> {
+        let mut reporters = Reporters::default();
+        for command in work.iter() {
+            if let Some((root, reporter)) = command.reported() {
+                reporters.add(root, reporter);
+            }
+            command.voided_in().into_iter().for_each(|root| reporters.add_root(root));
+        }
+        for (root, reporter) in self.journal.reporters(&reporters.roots(), Namespace::Usage).await? {
+            reporters.add(root, reporter);
+        }
+        self.flights.ahead().for_each(|ahead| reporters.extend(&ahead.reporters));
+        if reporters.are_several() {
+            work.iter_mut().for_each(|command| command.look_beside(&reporters, self.journal));
+        }
+        Ok(reporters)
+    }
+
     /// `expired`: holds that end before the first turn.
     pub async fn run(&self, now: Instant, expired: &[Hold], work: Vec<Work>, known: Known) -> Result<Executed, JournalError> {
         let turn = self.prepare(now, expired, &work, known).await?;
@@ -42,8 +64,16 @@ impl Execution<'_> {
         expired.iter().for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
         work.iter().for_each(|command| command.keys(&mut keys));
         known.values().flatten().for_each(|record| crate::keys::record_keys(record, &mut keys));
+        let confirmed = self.confirmed(&known).await?;
+        if work.iter().any(Work::has_others) {
+            // Whether what others have reported still stands.
+            let others = known.values().flatten().chain(confirmed.values());
+            keys.amendments.extend(others.map(|record| record.seq));
+            confirmed.values().for_each(|record| crate::keys::record_keys(record, &mut keys));
+        }
         let mut state = self.load(&keys).await?;
-        let later = self.rated_later(&state.amendments).await?;
+        let mut later = self.rated_later(&state.amendments).await?;
+        later.extend(confirmed);
         // A resend of an event that was rated later answers with that record and its balance now; a hold may
         // have been placed on other accounts than its usage would take now.
         let mut more = StateKeys::default();
@@ -86,9 +116,18 @@ impl Execution<'_> {
         Ok(known)
     }
 
+    /// What the confirming ones of these records are about.
+    async fn confirmed(&self, known: &Known) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
+        let confirming = known.values().flatten().filter(|record| record.kind == Kind::Confirmed);
+        self.by_seq(confirming.filter_map(|record| record.body.refers_to).collect()).await
+    }
+
     /// The records that priced kept events later: what a resend of such an event answers with.
     async fn rated_later(&self, amendments: &FastMap<Seq, Amendment>) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
-        let seqs: Vec<Seq> = amendments.values().filter(|a| a.kind == Kind::RatedLater).map(|a| a.by).collect();
+        self.by_seq(amendments.values().filter(|a| a.kind == Kind::RatedLater).map(|a| a.by).collect()).await
+    }
+
+    async fn by_seq(&self, seqs: Vec<Seq>) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
         if seqs.is_empty() {
             return Ok(HashMap::new());
         }
@@ -120,7 +159,7 @@ pub fn take_turns(mut turn: Turn, expired: &[Hold], work: Vec<Work>) -> Result<E
         let done = work.into_iter().map(|command| turn.take(command)).collect();
         let below_cost = std::mem::take(&mut turn.below_cost);
         let (batch, fresh) = turn.into_batch();
-        Executed { done, batch, fresh, below_cost }
+        Executed { done, batch, fresh, reporters: Reporters::default(), below_cost }
     });
     std::panic::catch_unwind(turns).map_err(|_| JournalError::Corrupt("a command panicked; its batch was given up".to_owned()))
 }

@@ -1,5 +1,6 @@
 //! Batches on their way into the journal, and what the commands behind them may know of them.
 
+use crate::reporters::Reporters;
 use crate::turn::Fresh;
 use crate::work::Work;
 use std::collections::VecDeque;
@@ -18,6 +19,8 @@ pub struct Ahead {
     pub state: State,
     /// Keys of the names it records.
     pub fresh: Fresh,
+    /// Who has reported in its roots by then.
+    pub reporters: Reporters,
 }
 
 /// Whether a batch became durable; `None`: not yet known.

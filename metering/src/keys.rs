@@ -24,6 +24,11 @@ impl Work {
                 void.keys(keys);
                 usage_keys(event, keys);
             }
+            Self::Overrule { void, event, own } => {
+                void.keys(keys);
+                usage_keys(event, keys);
+                keys.amendments.extend(own.as_ref().map(|own| own.seq));
+            }
             // A hold placed before is loaded with the record that placed it.
             Self::PlaceHold(work) => usage_keys(&work.prepared, keys),
             Self::ExtendHold { hold, work, .. } => {

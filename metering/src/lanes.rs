@@ -272,6 +272,7 @@ impl Lane {
         let flights = Flights::default();
         let execution = Execution { journal: &*locked, flights: &flights };
         self.post.at(Stage::Find);
+        execution.look_beside(&mut part.work).await?;
         let known = execution.known(&part.work).await?;
         if !self.lanes.one_root {
             // An event from before its customer was known lies under another root.

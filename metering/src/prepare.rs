@@ -10,6 +10,7 @@ use crate::directory::{Customer, Directory};
 use crate::hold_name::{hold_id, named_hold};
 use crate::numbers;
 use crate::plan::{PlanLink, Timeline};
+use crate::reporters::{self, Other};
 use compact_str::CompactString;
 use ledger::Settlement;
 use rating::card::MeterTerms;
@@ -20,7 +21,7 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
 use store::hash;
-use store::journal::{Identity, Journal, Keyed, Name, Namespace, Personal};
+use store::journal::{Identity, Journal, Keyed, Name, Namespace, Personal, Reporter};
 use tenants::{Agreement, Pricing};
 
 /// How many fallback cards may stand behind one another.
@@ -37,8 +38,12 @@ pub struct Prepared {
     /// Whose books: the customer's root, or the key's own for an unknown customer.
     pub root: TenantId,
     pub namespace: Namespace,
+    /// Whose key reports it.
+    pub reporter: Reporter,
     /// Of its name in the journal.
     key: u64,
+    /// Who else on the chain may have reported it, the highest first.
+    others: Vec<Other>,
     /// Where the event lies if it came before its customer was known: under the key's own root.
     orphan: Option<(TenantId, u64)>,
     /// Digest of the content as sent, under the customer's key: tells a resend from a conflict.
@@ -125,17 +130,41 @@ impl Prepared {
         self.orphan.map(|(root, key)| Keyed { key, name: self.named(root) })
     }
     fn named(&self, root: TenantId) -> Name<'_> {
-        Name { root, reporter: None, namespace: self.namespace, source: &self.event.source, id: &self.event.id }
+        Name { root, reporter: self.reporter, namespace: self.namespace, source: &self.event.source, id: &self.event.id }
+    }
+    /// Its names by others of the chain, the highest first; whether they sell to its reporter.
+    pub fn others(&self) -> impl Iterator<Item = (bool, Keyed<'_>)> {
+        let keyed = |other: &Other| Keyed { key: other.key, name: Name { reporter: other.reporter, ..self.named(self.root) } };
+        self.others.iter().map(move |other| (other.is_above, keyed(other)))
+    }
+    /// `reporters`: all that have ever reported in its root.
+    pub fn look_beside(&mut self, reporters: &[Reporter], journal: &dyn Journal) {
+        let path = self.customer.as_ref().map_or(&[][..], |customer| customer.tenant.path.as_slice());
+        self.others = reporters::others(reporters, path, self.named(self.root), journal);
     }
     /// Another kind of command about this usage; what is recorded under its name is of that kind.
     pub fn in_namespace(self, namespace: Namespace, journal: &dyn Journal) -> Self {
-        let mut other = Self { namespace, orphan: None, ..self };
+        let mut other = Self { namespace, orphan: None, others: Vec::new(), ..self };
         other.key = journal.identity_key(other.named(other.root));
         other
     }
     /// The content's digest as it was kept while the customer was unknown.
     pub fn orphan_content(&self) -> [u8; 16] {
-        content_digest(&NO_KEY, &self.event, [self.sent[0].as_deref(), self.sent[1].as_deref()])
+        self.orphan_content_as(&self.event.customer)
+    }
+    /// The same, if the customer was called so.
+    pub fn orphan_content_as(&self, customer: &str) -> [u8; 16] {
+        self.content_under(&NO_KEY, customer)
+    }
+    /// The content's digests as if the customer were called otherwise: everybody has names of his own.
+    pub fn contents_by_other_names(&self) -> SmallVec<[[u8; 16]; 2]> {
+        let Some(customer) = &self.customer else { return SmallVec::new() };
+        let (id, external_id) = (customer.tenant.id.to_string(), customer.tenant.external_id.as_str());
+        let others = [id.as_str(), external_id].into_iter().filter(|name| *name != self.event.customer);
+        others.map(|name| self.content_under(&customer.personal_key, name)).collect()
+    }
+    fn content_under(&self, key: &[u8; 32], customer: &str) -> [u8; 16] {
+        content_digest(key, &self.event, customer, [self.sent[0].as_deref(), self.sent[1].as_deref()])
     }
     /// The same usage with another quantity, measured again: what a hold for less would be.
     pub fn of_quantity(&self, plan: &Plan, quantity: Quantity) -> Result<Plan, Kept> {
@@ -163,7 +192,7 @@ impl Prepared {
     /// Its identity and personal part for the record. `as_sent`: what will be prepared again (kept usage,
     /// holds); digits that are normal already could be taken for a national number.
     pub fn into_record_parts(self, as_sent: bool) -> (Identity, Option<Personal>, [u8; 16]) {
-        let Self { event, sent: [destination, origin], root, namespace, customer, personal_digest, .. } = self;
+        let Self { event, sent: [destination, origin], root, reporter, namespace, customer, personal_digest, .. } = self;
         let again = as_sent && (destination.is_some() || origin.is_some());
         let number = |sent: Option<CompactString>, digits: Option<CompactString>| if as_sent { sent.or(digits) } else { digits };
         let personal = Personal {
@@ -175,7 +204,7 @@ impl Prepared {
         };
         let key = customer.as_ref().map_or(&NO_KEY, |customer| &customer.personal_key);
         let digest = if again { hash::personal_digest(key, &personal) } else { personal_digest };
-        let identity = Identity { root, reporter: None, namespace, source: event.source, id: event.id };
+        let identity = Identity { root, reporter, namespace, source: event.source, id: event.id };
         (identity, (personal != Personal::default()).then_some(personal), digest)
     }
 }
@@ -200,6 +229,8 @@ pub struct Desk<'a> {
     directory: &'a Directory,
     journal: &'a dyn Journal,
     caller: &'a Caller,
+    /// Whose key it is.
+    reporter: Reporter,
     now: Instant,
     late: Lateness,
     /// The meter of the event before: mostly this one's too.
@@ -224,8 +255,14 @@ enum Missing {
 type Planned = Result<Result<Plan, Kept>, Missing>;
 
 impl<'a> Desk<'a> {
-    pub fn new(directory: &'a Directory, journal: &'a dyn Journal, caller: &'a Caller, now: Instant, late: Lateness) -> Self {
-        Self { directory, journal, caller, now, late, meter: None }
+    pub fn new(
+        directory: &'a Directory,
+        journal: &'a dyn Journal,
+        (caller, reporter): (&'a Caller, Reporter),
+        now: Instant,
+        late: Lateness,
+    ) -> Self {
+        Self { directory, journal, caller, reporter, now, late, meter: None }
     }
 
     /// With what is in memory; `Err`: something is not. What is refused is malformed (unknown meter, in the
@@ -357,13 +394,13 @@ impl<'a> Desk<'a> {
     ) -> Prepared {
         let customer = about.customer;
         let root = customer.as_ref().map_or(self.caller.root, |c| c.tenant.root);
-        let key = |root| {
-            self.journal.identity_key(Name { root, reporter: None, namespace: Namespace::Usage, source: &event.source, id: &event.id })
-        };
+        let reporter = self.reporter;
+        let name = |root| Name { root, reporter, namespace: Namespace::Usage, source: &event.source, id: &event.id };
+        let key = |root| self.journal.identity_key(name(root));
         let orphan = (root != self.caller.root).then(|| (self.caller.root, key(self.caller.root)));
         let hold = match &event.hold {
-            Some(name) => named_hold(root, &event.source, name),
-            None => hold_id(root, &event.source, &event.id),
+            Some(name) => named_hold(root, reporter, &event.source, name),
+            None => hold_id(root, reporter, &event.source, &event.id),
         };
         let hint = customer.is_none().then_some(event.customer.as_str());
         let personal_key = customer.as_ref().map_or(&NO_KEY, |c| &c.personal_key);
@@ -371,6 +408,8 @@ impl<'a> Desk<'a> {
         let personal_digest = hash::personal_digest_of(personal_key, texts, &event.attributes);
         Prepared {
             key: key(root),
+            reporter,
+            others: Vec::new(),
             root,
             namespace: Namespace::Usage,
             orphan,
@@ -390,7 +429,7 @@ impl<'a> Desk<'a> {
 /// Numbers become digits as the customer's country writes them. The digest of the content as sent, and the
 /// numbers that changed, as they were.
 fn normalised(event: &mut UsageEvent, customer: Option<&Customer>) -> ([u8; 16], [Option<CompactString>; 2]) {
-    let content = content_digest(customer.map_or(&NO_KEY, |c| &c.personal_key), event, [None, None]);
+    let content = content_digest(customer.map_or(&NO_KEY, |c| &c.personal_key), event, &event.customer, [None, None]);
     let country = customer.and_then(|c| c.tenant.country.as_deref());
     let digits = |number: &mut Option<CompactString>| {
         let text = number.as_deref()?;
@@ -408,11 +447,11 @@ fn as_sent(event: UsageEvent, [destination, origin]: [Option<CompactString>; 2])
 
 /// Equal after parsing: "600" = 600.0; attributes are sorted; the hold and the raw record do not count.
 /// `sent`: destination and origin as sent, where the event has other digits by now.
-fn content_digest(key: &[u8; 32], event: &UsageEvent, sent: [Option<&str>; 2]) -> [u8; 16] {
+fn content_digest(key: &[u8; 32], event: &UsageEvent, customer: &str, sent: [Option<&str>; 2]) -> [u8; 16] {
     let amount = event.amount.map(|amount| amount.to_string());
     let mut digest = Digest::keyed(key);
     digest
-        .text(&event.customer)
+        .text(customer)
         .text(&event.meter)
         .number(event.quantity.0)
         .number(event.at.micros().into())

@@ -8,6 +8,7 @@ use crate::charge::{self, Charges};
 use crate::command::{Outcome, Posted, Problem};
 use crate::directory::Customer;
 use crate::member;
+use crate::overrule::Beside;
 use crate::prepare::{Kept, Plan, Prepared};
 use crate::states::States;
 use crate::work::{Amended, Done, Work};
@@ -27,11 +28,13 @@ pub struct Turn {
     pub states: States,
     /// What the journal knows already, by key.
     known: Known,
-    /// The records that priced kept events later, by their seq.
+    /// Records that others are about: those that priced kept events later, those that were confirmed. By their seq.
     later: HashMap<Seq, Arc<Record>>,
     batch: Batch,
     /// This batch's own records, by key.
     fresh: Fresh,
+    /// Names of events that take their turns in a later batch: what comes under these names comes after them.
+    put_off: Vec<u64>,
     /// Records that a seller loses money with, by index.
     pub below_cost: Vec<u32>,
 }
@@ -62,7 +65,7 @@ impl Turn {
         let (states, accounts) = States::new(state);
         let books = Books::load(keys.accounts, &accounts);
         let batch = Batch { committed_at: now, ..Batch::default() };
-        Self { now, books, states, known, later, batch, fresh: Fresh::default(), below_cost: Vec::new() }
+        Self { now, books, states, known, later, batch, fresh: Fresh::default(), put_off: Vec::new(), below_cost: Vec::new() }
     }
 
     /// Room for this many records.
@@ -87,8 +90,9 @@ impl Turn {
 
     pub fn take(&mut self, work: Work) -> Done {
         match work {
-            Work::Usage(prepared) => Done::Event(self.usage(*prepared)),
-            Work::Again { kept, prepared } => Done::Event(self.again(&kept, *prepared)),
+            Work::Usage(prepared) => self.usage(*prepared),
+            Work::Again { kept, prepared } => self.again(&kept, *prepared),
+            Work::Overrule { void, event, own } => self.overrule(&void, *event, own),
             Work::Void(void) => Done::Amended(self.void(&void).map(|posted| Amended { void: posted, event: None })),
             Work::Correct { void, event } => Done::Amended(self.correct(&void, *event)),
             Work::PlaceHold(work) => Done::Hold(self.place_hold(*work)),
@@ -172,14 +176,32 @@ impl Turn {
 
     // ---- usage ----
 
-    pub fn usage(&mut self, prepared: Prepared) -> Outcome {
+    pub fn usage(&mut self, prepared: Prepared) -> Done {
+        if self.put_off.contains(&prepared.name().key) {
+            return Done::overrules(prepared, None, None);
+        }
         if let Some(earlier) = self.earlier(prepared.name()).or_else(|| self.orphan(&prepared)) {
             return self.resent(&earlier, prepared);
         }
+        match self.beside(&prepared, None) {
+            Beside::Nothing => Done::Event(self.first(prepared, None)),
+            Beside::Known(outcome) => Done::Event(outcome),
+            Beside::Own(earlier) => self.resent(&earlier, prepared),
+            Beside::Confirms(lower) => Done::Event(self.confirm(prepared, lower)),
+            Beside::Overrules(lower) => {
+                self.put_off.push(prepared.name().key);
+                Done::overrules(prepared, None, lower)
+            }
+        }
+    }
+
+    /// An event that was not reported before; `overruled`: the report from below whose place it takes.
+    pub fn first(&mut self, prepared: Prepared, overruled: Option<Seq>) -> Outcome {
         match self.rate(&prepared) {
-            Ok(rated) => self.record_rated(prepared, rated, Kind::Rated, None),
+            Ok(rated) => self.record_rated(prepared, rated, Kind::Rated, Refers { kept: None, overruled }),
             Err(kept) => {
-                let (key, body) = (prepared.name().key, Body { reason: kept.0.to_owned(), ..event_body(&prepared) });
+                let body = Body { reason: kept.0.to_owned(), refers_to: overruled, ..event_body(&prepared) };
+                let key = prepared.name().key;
                 let index = self.push(record_of(prepared, Kind::Unrated, body), Some(key));
                 self.batch.unrated.push(index);
                 Outcome::Unrated { reason: kept.0.to_owned(), duplicate: false }
@@ -195,7 +217,7 @@ impl Turn {
     }
 
     /// The same identity again: the first answer, a conflict, or another try at a kept event.
-    fn resent(&mut self, earlier: &Earlier, prepared: Prepared) -> Outcome {
+    pub fn resent(&mut self, earlier: &Earlier, prepared: Prepared) -> Done {
         let record = self.earlier_record(earlier);
         // What came before its customer was known was kept under no key.
         let same = record.content == prepared.content || (record.kind == Kind::Unrated && record.content == prepared.orphan_content());
@@ -204,51 +226,68 @@ impl Turn {
                 "the event {:?} of source {:?} was already reported with other content",
                 record.identity.id, record.identity.source
             );
-            return Outcome::Rejected(Problem::field("id_conflict", "id", detail));
+            return Done::Event(Outcome::Rejected(Problem::field("id_conflict", "id", detail)));
         }
-        if record.kind != Kind::Unrated {
-            return self.posted_of(record).map_or_else(fault, Outcome::Duplicate);
-        }
-        let reason = record.body.reason.clone();
         match earlier {
-            Earlier::Stored(kept) => self.again(&Arc::clone(kept), prepared),
-            Earlier::Fresh(_) => Outcome::Unrated { reason, duplicate: true },
+            Earlier::Stored(kept) if kept.kind == Kind::Unrated => self.again(kept, prepared),
+            _ => Done::Event(self.answered(record)),
         }
     }
 
     /// Rates a kept event, unless that has happened or it was voided.
-    fn again(&mut self, kept: &Record, prepared: Prepared) -> Outcome {
-        match self.amendment(kept.seq) {
-            Some(Amendment { kind: Kind::Void, .. }) => return Outcome::Unrated { reason: "voided".to_owned(), duplicate: true },
-            Some(Amendment { by, .. }) => {
-                return match self.rated_later(by) {
-                    Some(record) => self.posted_of(record).map_or_else(fault, Outcome::Duplicate),
-                    None => fault(Refusal::Overflow),
-                };
-            }
-            None => {}
+    pub fn again(&mut self, kept: &Arc<Record>, prepared: Prepared) -> Done {
+        if self.amendment(kept.seq).is_some() {
+            return Done::Event(self.answered(kept));
         }
         if prepared.name().name != kept.identity.name()
             && let Some(earlier) = self.earlier(prepared.name())
         {
             // It came again under its customer's root: what became of it there counts.
-            let outcome = self.resent(&earlier, prepared);
-            if matches!(outcome, Outcome::Rated(_) | Outcome::Duplicate(_)) {
-                self.settle(kept.seq);
-            }
-            return outcome;
+            let resent = self.resent(&earlier, prepared);
+            return self.settled_by(kept, resent);
         }
-        match self.rate(&prepared) {
-            Ok(rated) => self.record_rated(prepared, rated, Kind::RatedLater, Some(kept)),
+        let is_own_name = prepared.name().name == kept.identity.name();
+        match self.beside(&prepared, Some(kept.seq)) {
+            Beside::Nothing | Beside::Own(_) => {}
+            Beside::Known(outcome) => return self.settled_by(kept, Done::Event(outcome)),
+            // The kept record has the name under which it would be confirmed: it is rated instead.
+            Beside::Confirms(lower) if is_own_name => return Done::overrules(prepared, Some(Arc::clone(kept)), Some(lower)),
+            Beside::Confirms(lower) => {
+                let confirmed = Done::Event(self.confirm(prepared, lower));
+                return self.settled_by(kept, confirmed);
+            }
+            Beside::Overrules(lower) => return Done::overrules(prepared, Some(Arc::clone(kept)), lower),
+        }
+        Done::Event(match self.rate(&prepared) {
+            Ok(rated) => self.record_rated(prepared, rated, Kind::RatedLater, Refers { kept: Some(kept), overruled: None }),
             Err(reason) => Outcome::Unrated { reason: reason.0.to_owned(), duplicate: true },
+        })
+    }
+
+    /// What became of an event by another record needs no more rating.
+    fn settled_by(&mut self, kept: &Record, done: Done) -> Done {
+        if matches!(done, Done::Event(Outcome::Rated(_) | Outcome::Duplicate(_))) {
+            self.settle(kept.seq);
+        }
+        done
+    }
+
+    /// A record that another one is about.
+    pub fn referred(&self, seq: Seq) -> Option<&Record> {
+        match usize::try_from(-1 - seq.0) {
+            Ok(index) => self.batch.records.get(index),
+            Err(_) => self.later.get(&seq).map(AsRef::as_ref),
         }
     }
 
-    fn rated_later(&self, by: Seq) -> Option<&Record> {
-        match usize::try_from(-1 - by.0) {
-            Ok(index) => self.batch.records.get(index),
-            Err(_) => self.later.get(&by).map(AsRef::as_ref),
-        }
+    /// It will be asked for by its seq.
+    pub fn refer_to(&mut self, record: Arc<Record>) {
+        self.later.insert(record.seq, record);
+    }
+
+    /// The answer to an event that was charged before.
+    pub fn duplicate_of(&self, charged: &Record) -> Outcome {
+        self.posted_of(charged).map_or_else(fault, Outcome::Duplicate)
     }
 
     /// Prices and posts; when it refuses, nothing has changed.
@@ -301,12 +340,12 @@ impl Turn {
         }
     }
 
-    fn record_rated(&mut self, prepared: Prepared, rated: Rated, kind: Kind, kept: Option<&Record>) -> Outcome {
+    fn record_rated(&mut self, prepared: Prepared, rated: Rated, kind: Kind, Refers { kept, overruled }: Refers<'_>) -> Outcome {
         let body = Body {
             currency: Some(rated.currency),
             charges: rated.charges,
             hold: rated.hold,
-            refers_to: kept.map(|record| record.seq),
+            refers_to: kept.map(|record| record.seq).or(overruled),
             ..event_body(&prepared)
         };
         let mut key = Some(prepared.name().key);
@@ -344,8 +383,15 @@ impl Turn {
             splits: ledger::splits_of(&charges)?,
             balance: self.books.balance(account)?.posted,
             over_hold: None,
+            overruled: record.body.refers_to.filter(|_| record.kind == Kind::Rated),
         })
     }
+}
+
+/// Other records that one is about.
+struct Refers<'a> {
+    kept: Option<&'a Record>,
+    overruled: Option<Seq>,
 }
 
 /// What rating an event came to.

@@ -1,17 +1,25 @@
 //! −q of an earlier event: what its turn needs to know.
 
+use crate::reporters::{self, Other};
 use crate::work::Named;
 use rating::Instant;
 use rating::TenantId;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
+use smallvec::SmallVec;
 use std::sync::Arc;
-use store::journal::{Charge, ChargePricing, Record};
+use store::journal::{Charge, ChargePricing, Journal, Keyed, Name, Record, Reporter};
 
 /// Everything that could be found out beforehand.
 #[derive(Debug, Clone)]
 pub struct Void {
     pub named: Named,
+    /// The same key as it was before reporters were told apart.
+    pub named_before: Option<Named>,
+    /// From the platform down to the customer.
+    pub path: SmallVec<[TenantId; 4]>,
+    /// Who else on the chain may have reported the event.
+    pub others: Vec<Other>,
     /// The event as it was first recorded.
     pub original: Arc<Record>,
     /// The record that carries its charges: the original, or the later rating of a kept event.
@@ -35,5 +43,14 @@ impl Void {
     }
     pub fn tenant(&self) -> TenantId {
         self.charged.tenant
+    }
+    /// The event's names by others of the chain.
+    pub fn others(&self) -> impl Iterator<Item = Keyed<'_>> {
+        let name = self.original.identity.name();
+        self.others.iter().map(move |other| Keyed { key: other.key, name: Name { reporter: other.reporter, ..name } })
+    }
+    /// `reporters`: all that have ever reported in the event's root.
+    pub fn look_beside(&mut self, reporters: &[Reporter], journal: &dyn Journal) {
+        self.others = reporters::others(reporters, &self.path, self.original.identity.name(), journal);
     }
 }

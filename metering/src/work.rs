@@ -3,10 +3,11 @@
 use crate::carries::Settling;
 use crate::command::{HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PostPayment, Posted, Problem};
 use crate::prepare::Prepared;
+use crate::reporters::Reporters;
 use crate::void::Void;
 use rating::{Currency, Instant, TenantId, ids::HoldId};
 use std::sync::Arc;
-use store::journal::{Identity, Journal, Keyed, Placed, Record, Seq};
+use store::journal::{Identity, Journal, Keyed, Placed, Record, Reporter, Seq};
 
 #[derive(Debug, Clone)]
 pub enum Work {
@@ -21,6 +22,12 @@ pub enum Work {
     Correct {
         void: Box<Void>,
         event: Box<Prepared>,
+    },
+    /// A report from above in the place of one from below with other content. `own`: its sender's kept event, tried again.
+    Overrule {
+        void: Box<Void>,
+        event: Box<Prepared>,
+        own: Option<Arc<Record>>,
     },
     PlaceHold(Box<HoldWork>),
     ExtendHold {
@@ -89,6 +96,8 @@ pub struct HoldWork {
 #[derive(Debug)]
 pub enum Done {
     Event(Outcome),
+    /// Nothing yet: a report from below has to be taken back in the same step, and how must be found out first.
+    Overrules(Box<Overrules>),
     Amended(Result<Amended, Problem>),
     Hold(Result<HoldAnswer, Problem>),
     Money(Result<MoneyAnswer, Problem>),
@@ -100,6 +109,16 @@ pub enum Done {
     Swept,
 }
 
+/// An event in the place of one that somebody below reported.
+#[derive(Debug)]
+pub struct Overrules {
+    pub event: Box<Prepared>,
+    /// Its sender's kept event, tried again.
+    pub own: Option<Arc<Record>>,
+    /// `None`: it came in the same batch, and is on record by now.
+    pub lower: Option<Arc<Record>>,
+}
+
 /// What a void, and the event in its place, moved. `None`: nothing had been posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Amended {
@@ -108,6 +127,9 @@ pub struct Amended {
 }
 
 impl Done {
+    pub fn overrules(event: Prepared, own: Option<Arc<Record>>, lower: Option<Arc<Record>>) -> Self {
+        Self::Overrules(Box::new(Overrules { event: Box::new(event), own, lower }))
+    }
     /// Records of this batch were named by their index (−1 − index); the journal has placed them.
     pub fn place(&mut self, placed: &Placed) {
         let fix = |seq: &mut Seq| {
@@ -120,7 +142,7 @@ impl Done {
             Self::Amended(Ok(amended)) => amended.void.iter_mut().chain(&mut amended.event).for_each(|posted| fix(&mut posted.seq)),
             Self::Money(Ok(answer)) => fix(&mut answer.seq),
             Self::Payment(Ok(posted)) => fix(&mut posted.seq),
-            Self::Event(_) | Self::Amended(Err(_)) | Self::Hold(_) | Self::Money(Err(_)) | Self::Payment(Err(_)) => {}
+            Self::Event(_) | Self::Overrules(_) | Self::Amended(Err(_)) | Self::Hold(_) | Self::Money(Err(_)) | Self::Payment(Err(_)) => {}
             Self::Reclassified(_) | Self::Settled(_) | Self::Swept => {}
         }
     }
@@ -139,7 +161,7 @@ impl Work {
             | Self::Reclassify { .. }
             | Self::SettleCarries(_)
             | Self::Sweep { .. } => true,
-            Self::Again { .. } | Self::Void(_) | Self::Correct { .. } => false,
+            Self::Again { .. } | Self::Void(_) | Self::Correct { .. } | Self::Overrule { .. } => false,
         }
     }
     /// The root whose books it moves; a lane works through each root's commands in order.
@@ -147,6 +169,7 @@ impl Work {
         match self {
             Self::Usage(prepared) | Self::Again { prepared, .. } => prepared.name().name.root,
             Self::Void(void) | Self::Correct { void, .. } => void.named.identity.root,
+            Self::Overrule { event, .. } => event.name().name.root,
             Self::PlaceHold(work) => work.prepared.name().name.root,
             Self::ExtendHold { named, .. } | Self::ReleaseHold { named, .. } | Self::Money { named, .. } | Self::Payment { named, .. } => {
                 named.identity.root
@@ -160,25 +183,70 @@ impl Work {
     pub fn other_root(&self) -> Option<TenantId> {
         let other = match self {
             Self::Again { kept, .. } => kept.identity.root,
+            Self::Overrule { own, .. } => own.as_ref()?.identity.root,
             Self::Void(void) => void.original.identity.root,
             Self::Correct { event, .. } => event.name().name.root,
             _ => return None,
         };
         (other != self.root()).then_some(other)
     }
+    /// Who reports usage by it, and where.
+    pub fn reported(&self) -> Option<(TenantId, Reporter)> {
+        let event = match self {
+            Self::Usage(event) | Self::Again { prepared: event, .. } | Self::Correct { event, .. } | Self::Overrule { event, .. } => event,
+            _ => return None,
+        };
+        Some((event.root, event.reporter))
+    }
+    /// The event that it takes back.
+    fn void(&self) -> Option<&Void> {
+        match self {
+            Self::Void(void) | Self::Correct { void, .. } | Self::Overrule { void, .. } => Some(void),
+            _ => None,
+        }
+    }
+    /// Whether anybody else may have reported its events.
+    pub fn has_others(&self) -> bool {
+        let event = match self {
+            Self::Usage(event) | Self::Again { prepared: event, .. } | Self::Correct { event, .. } | Self::Overrule { event, .. } => event,
+            Self::Void(void) => return void.others().next().is_some(),
+            _ => return false,
+        };
+        event.others().next().is_some() || self.void().is_some_and(|void| void.others().next().is_some())
+    }
+    /// Another root whose reporters it asks for.
+    pub fn voided_in(&self) -> Option<TenantId> {
+        self.void().map(|void| void.original.identity.root)
+    }
+    /// Finds the names by which others may have reported its events.
+    pub fn look_beside(&mut self, reporters: &Reporters, journal: &dyn Journal) {
+        let void = |void: &mut Void| void.look_beside(reporters.of(void.original.identity.root), journal);
+        let event = |event: &mut Prepared| event.look_beside(reporters.of(event.root), journal);
+        match self {
+            Self::Usage(usage) | Self::Again { prepared: usage, .. } => event(usage),
+            Self::Void(taken) => void(taken),
+            Self::Correct { void: taken, event: usage } | Self::Overrule { void: taken, event: usage, .. } => {
+                void(taken);
+                event(usage);
+            }
+            _ => {}
+        }
+    }
     /// Names under which the journal may already know the command.
     pub fn names<'a>(&'a self, into: &mut Vec<Keyed<'a>>) {
         match self {
-            Self::Usage(prepared) => {
+            Self::Usage(prepared) => usage_names(prepared, into),
+            Self::Again { prepared, .. } => {
                 into.push(prepared.name());
-                into.extend(prepared.orphan());
+                into.extend(prepared.others().map(|(_, keyed)| keyed));
             }
-            Self::Again { prepared, .. } => into.push(prepared.name()),
-            Self::Void(void) => into.push(void.named.keyed()),
+            Self::Void(void) => void_names(void, into),
             Self::Correct { void, event } => {
-                into.extend([void.named.keyed(), event.name()]);
-                into.extend(event.orphan());
+                void_names(void, into);
+                usage_names(event, into);
             }
+            // Its void has no name that anybody looks up.
+            Self::Overrule { event, .. } => usage_names(event, into),
             Self::PlaceHold(work) => into.push(work.prepared.name()),
             Self::ExtendHold { named, .. } | Self::ReleaseHold { named, .. } | Self::Money { named, .. } | Self::Payment { named, .. } => {
                 into.push(named.keyed())
@@ -187,4 +255,16 @@ impl Work {
             Self::SettleCarries(_) | Self::Sweep { .. } => {}
         }
     }
+}
+
+fn usage_names<'a>(prepared: &'a Prepared, into: &mut Vec<Keyed<'a>>) {
+    into.push(prepared.name());
+    into.extend(prepared.orphan());
+    into.extend(prepared.others().map(|(_, keyed)| keyed));
+}
+
+fn void_names<'a>(void: &'a Void, into: &mut Vec<Keyed<'a>>) {
+    into.push(void.named.keyed());
+    into.extend(void.named_before.as_ref().map(Named::keyed));
+    into.extend(void.others());
 }

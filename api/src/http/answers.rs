@@ -45,6 +45,9 @@ pub struct EventBody<'a> {
     /// A capture above its hold: by how many cents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over_hold_cents: Option<i64>,
+    /// Somebody below had reported the event with other content: that was taken back in the same step.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub overruled: bool,
     /// Why the event is kept without a price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
@@ -146,6 +149,7 @@ impl Names {
             splits: Some(self.splits(&posted.splits)),
             balance_cents: Some(posted.balance.0),
             over_hold_cents: posted.over_hold.map(|cents| cents.0),
+            overruled: posted.overruled.is_some(),
             ..bare(id, status)
         }
     }
@@ -160,6 +164,7 @@ fn bare<'a>(id: &'a str, status: &'static str) -> EventBody<'a> {
         splits: None,
         balance_cents: None,
         over_hold_cents: None,
+        overruled: false,
         reason: None,
         problem: None,
     }
@@ -240,6 +245,7 @@ mod tests {
             splits: splits.iter().map(|&(tenant, cents)| (tenant, Cents(cents))).collect(),
             balance: Cents(4600),
             over_hold: None,
+            overruled: None,
         };
         EventAnswer { id: "0192f1".to_owned(), outcome: Outcome::Rated(posted) }
     }

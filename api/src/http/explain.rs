@@ -25,6 +25,13 @@ pub struct ExplanationBody<'a> {
     pub id: String,
     #[schema(example = "pbx-1")]
     pub source: String,
+    /// External id of the tenant whose key reported it, if the caller sees that tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "muster-telecom")]
+    pub reporter: Option<String>,
+    /// The report from below whose place this one took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overrules: Option<OverruledBody>,
     /// `rated`, `unrated` or `voided`.
     #[schema(example = "rated")]
     pub status: &'static str,
@@ -150,6 +157,22 @@ pub struct PieceBody {
     pub billed: String,
 }
 
+/// A report of the same event by a tenant below, with other content: it was taken back.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Overruled)]
+pub struct OverruledBody {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "acme-42")]
+    pub reporter: Option<String>,
+    pub received_at: String,
+    #[schema(example = "1")]
+    pub quantity: String,
+    /// What the customer had been debited for it. Absent: it had no price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 40)]
+    pub debit_cents: Option<i64>,
+}
+
 /// What was done to an event after it was received.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = LaterStep)]
@@ -189,6 +212,7 @@ pub async fn explain_usage(
     let later = later_steps(&app, &original).await?;
     let charged = later.iter().find(|step| step.kind == Kind::RatedLater).unwrap_or(&original);
     let mut body = explained(&app, &key, &original, charged).await?;
+    body.overrules = overruled(&app, &key, &original).await?;
     if later.iter().any(|step| step.kind == Kind::Void) {
         body.status = "voided";
     }
@@ -228,6 +252,8 @@ pub async fn explained(app: &App, access: &Access, original: &Record, charged: &
     Ok(ExplanationBody {
         id: original.identity.id.clone(),
         source: original.identity.source.to_string(),
+        reporter: reporter_of(app, access, original).await?,
+        overrules: None,
         status: if rated { "rated" } else { "unrated" },
         customer: customer_of(app, original).await?,
         meter: original.body.meter.to_string(),
@@ -245,6 +271,27 @@ pub async fn explained(app: &App, access: &Access, original: &Record, charged: &
         charges: charges(app, access, charged).await?,
         later: Vec::new(),
     })
+}
+
+/// Who reported it, as far as the caller may know.
+async fn reporter_of(app: &App, access: &Access, record: &Record) -> Result<Option<String>, ApiProblem> {
+    let id = match record.identity.reporter {
+        Some(reporter) => reporter,
+        None => auth::tenant_by_id(app, record.tenant).await?.path.first().copied().unwrap_or(record.tenant),
+    };
+    let tenant = auth::tenant_by_id(app, id).await?;
+    Ok(access.sees(&tenant).then(|| tenant.external_id.clone()))
+}
+
+async fn overruled(app: &App, access: &Access, original: &Record) -> Result<Option<OverruledBody>, ApiProblem> {
+    let (Kind::Rated | Kind::Unrated, Some(lower)) = (original.kind, original.body.refers_to) else { return Ok(None) };
+    let Some(lower) = read(app, lower).await?.pop() else { return Ok(None) };
+    Ok(Some(OverruledBody {
+        reporter: reporter_of(app, access, &lower).await?,
+        received_at: lower.received_at.to_string(),
+        quantity: lower.body.quantity.to_string(),
+        debit_cents: debit_of(&lower),
+    }))
 }
 
 async fn later_body(app: &App, access: &Access, step: &Record) -> Result<LaterBody, ApiProblem> {

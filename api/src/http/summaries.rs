@@ -15,7 +15,7 @@ pub struct EventSummary {
     pub id: String,
     #[schema(example = "pbx-1")]
     pub source: String,
-    /// `rated`, `unrated`, `rated_later` (kept first) or `void` (taken back).
+    /// `rated`, `unrated`, `rated_later` (kept first), `void` (taken back) or `confirmed` (reported from above as from below).
     #[schema(example = "rated")]
     pub kind: &'static str,
     /// External id; the name as sent where no tenant has it.

@@ -1,0 +1,164 @@
+//! One event, reported by several tenants of one chain: the highest reporter's counts.
+//!
+//! After a report from above, one from below is a duplicate or a conflict. After one from below, the same from above is
+//! a duplicate that is kept on record, and another content takes the lower one's place: a void and a new event in one
+//! step. What somebody below has taken back is no report any more.
+
+use crate::command::{Outcome, Problem};
+use crate::prepare::Prepared;
+use crate::reporters::rank;
+use crate::turn::{Earlier, Turn, event_body, record_of};
+use crate::void::Void;
+use crate::work::Done;
+use std::sync::Arc;
+use store::journal::{Amendment, Body, Kind, Record, Reporter, Seq};
+
+/// What others of the chain have reported of an event.
+#[derive(Debug)]
+pub enum Beside {
+    Nothing,
+    /// It was reported from above.
+    Known(Outcome),
+    /// The sender's own, from before reporters were told apart.
+    Own(Earlier),
+    /// Somebody below reported the same, and it stands.
+    Confirms(Arc<Record>),
+    /// Somebody below reported it otherwise, or it has no price yet. `None`: in this very batch.
+    Overrules(Option<Arc<Record>>),
+}
+
+impl Turn {
+    /// `own`: a record of the sender's own that is tried again.
+    pub fn beside(&self, prepared: &Prepared, own: Option<Seq>) -> Beside {
+        for (is_above, keyed) in prepared.others() {
+            let Some(earlier) = self.earlier(keyed) else { continue };
+            let record = self.earlier_record(&earlier);
+            if own == Some(record.seq) {
+                continue;
+            }
+            let charged = self.charged_by(record);
+            if charged.is_none() && is_orphan(record) {
+                // Another's is of a customer that nobody knew yet; when that is known it is tried again, and finds this one.
+                if is_above && record.tenant == prepared.sender && hint_of(record) == Some(prepared.event.customer.as_str()) {
+                    return Beside::Own(earlier);
+                }
+                continue;
+            }
+            let customer = charged.map_or(record.tenant, |charged| charged.tenant);
+            if prepared.customer.as_ref().is_none_or(|known| known.tenant.id != customer) {
+                continue;
+            }
+            if is_above {
+                return Beside::Known(self.known_from_above(record, prepared));
+            }
+            if record.kind == Kind::Confirmed || self.is_taken_back(record) {
+                continue;
+            }
+            return match earlier {
+                Earlier::Stored(lower) if is_same(record, prepared) && charged.is_some() => Beside::Confirms(lower),
+                Earlier::Stored(lower) => Beside::Overrules(Some(lower)),
+                Earlier::Fresh(_) => Beside::Overrules(None),
+            };
+        }
+        Beside::Nothing
+    }
+
+    /// What somebody above has reported counts: nothing moves.
+    fn known_from_above(&self, record: &Record, prepared: &Prepared) -> Outcome {
+        if !is_same(record, prepared) {
+            let (source, id) = (&record.identity.source, &record.identity.id);
+            let detail = format!("the event {id:?} of source {source:?} was already reported by a seller above, with other content");
+            return Outcome::Rejected(Problem::field("id_conflict", "id", detail));
+        }
+        self.answered(record)
+    }
+
+    /// The first answer to an event, whoever reported it.
+    pub fn answered(&self, record: &Record) -> Outcome {
+        match self.charged_by(record) {
+            Some(charged) => self.duplicate_of(charged),
+            None if self.is_taken_back(record) => Outcome::Unrated { reason: "voided".to_owned(), duplicate: true },
+            None => Outcome::Unrated { reason: record.body.reason.clone(), duplicate: true },
+        }
+    }
+
+    fn is_taken_back(&self, record: &Record) -> bool {
+        matches!(self.amendment(record.seq), Some(Amendment { kind: Kind::Void, .. }))
+    }
+
+    /// The record that carries an event's charges; `None`: it has no price.
+    fn charged_by<'a>(&'a self, record: &'a Record) -> Option<&'a Record> {
+        let original = match (record.kind, record.body.refers_to) {
+            (Kind::Confirmed, Some(lower)) => self.referred(lower)?,
+            _ => record,
+        };
+        match (original.kind, self.amendment(original.seq)) {
+            (Kind::Unrated, Some(Amendment { kind: Kind::RatedLater, by })) => self.referred(by),
+            (Kind::Unrated, _) => None,
+            _ => Some(original),
+        }
+    }
+
+    /// The report from above of what is on record already: it moves nothing, and stays on record.
+    pub fn confirm(&mut self, prepared: Prepared, lower: Arc<Record>) -> Outcome {
+        let outcome = self.answered(&lower);
+        let body = Body { refers_to: Some(lower.seq), ..event_body(&prepared) };
+        let key = prepared.name().key;
+        let record = record_of(prepared, Kind::Confirmed, body);
+        self.refer_to(lower);
+        self.push(record, Some(key));
+        outcome
+    }
+
+    /// Takes the lower one's report back and records this one, or answers what has become of it meanwhile.
+    pub fn overrule(&mut self, void: &Void, event: Prepared, own: Option<Arc<Record>>) -> Done {
+        let lower = void.original.seq;
+        let is_first = own.is_some() || self.earlier(event.name()).is_none();
+        let beside = self.beside(&event, own.as_ref().map(|own| own.seq));
+        let is_lower = |record: &Record| record.seq == lower;
+        let stands = is_first && matches!(&beside, Beside::Overrules(Some(record)) | Beside::Confirms(record) if is_lower(record));
+        if stands && self.check_voidable(void).is_ok() {
+            let before = self.save();
+            if let Err(problem) = self.take_back(void, None) {
+                self.restore(before);
+                return Done::Event(Outcome::Rejected(problem));
+            }
+            if own.is_none() {
+                return Done::Event(self.first(event, Some(lower)));
+            }
+        }
+        match own {
+            Some(kept) => self.again(&kept, event),
+            None => self.usage(event),
+        }
+    }
+
+    /// The highest tenant that has reported the event: its own reporter, or one above who reported the same.
+    pub fn reporter_of(&self, void: &Void) -> Reporter {
+        let path = void.path.as_slice();
+        let confirms = |record: &Record| record.kind == Kind::Confirmed && record.body.refers_to == Some(void.original.seq);
+        let above = void.others().filter_map(|keyed| {
+            let earlier = self.earlier(keyed)?;
+            confirms(self.earlier_record(&earlier)).then_some(keyed.name.reporter)
+        });
+        let all = std::iter::once(void.original.identity.reporter).chain(above);
+        all.min_by_key(|reporter| rank(path, *reporter).unwrap_or(usize::MAX)).flatten()
+    }
+}
+
+/// Kept while its customer was unknown: it belongs to its sender.
+pub fn is_orphan(record: &Record) -> bool {
+    record.kind == Kind::Unrated && hint_of(record).is_some()
+}
+
+fn hint_of(record: &Record) -> Option<&str> {
+    record.personal.as_ref().and_then(|personal| personal.customer_hint.as_deref())
+}
+
+/// The same content. Everybody has names of his own for a customer, and what came before it was known was kept under no key.
+fn is_same(record: &Record, prepared: &Prepared) -> bool {
+    let is = |content: [u8; 16]| record.content == content;
+    is(prepared.content)
+        || prepared.contents_by_other_names().into_iter().any(is)
+        || hint_of(record).is_some_and(|hint| is_orphan(record) && is(prepared.orphan_content_as(hint)))
+}
