@@ -33,10 +33,10 @@ const METERS: [(&str, u64); 5] = [("call", 900), ("sms", 12), ("api_call", 40), 
 
 /// A small generator of its own: the same history on every machine and in every version.
 #[derive(Clone)]
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self) -> u64 {
+    pub fn roll(&mut self) -> u64 {
         // SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators).
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -44,10 +44,10 @@ impl Dice {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.roll() % limit
     }
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
+    pub fn one<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len() as u64) as usize]
     }
 }
@@ -368,12 +368,17 @@ async fn same_when_opened_again(audited: &Audited, memory: &World, journal: Arc<
     if open.0 == open.1 { Ok(()) } else { Err(format!("open in memory and when opened again: {open:?}")) }
 }
 
-fn number<T: std::str::FromStr>(name: &str, default: T) -> T {
+pub fn number<T: std::str::FromStr>(name: &str, default: T) -> T {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 fn seeds(default: Range<u64>) -> Range<u64> {
-    let text = std::env::var("HISTORY_SEEDS").unwrap_or_default();
+    seeds_of("HISTORY_SEEDS", default)
+}
+
+/// A range such as `17..18` from the environment.
+pub fn seeds_of(name: &str, default: Range<u64>) -> Range<u64> {
+    let text = std::env::var(name).unwrap_or_default();
     let range = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     range.unwrap_or(default)
 }

@@ -11,6 +11,7 @@ mod bench;
 mod cashier;
 mod chains;
 mod demo;
+mod greedy;
 mod histories;
 mod holds;
 mod http_world;
