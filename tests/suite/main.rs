@@ -38,6 +38,7 @@ mod served;
 mod speak;
 mod stripe_peer;
 mod tampering;
+mod threats;
 mod usage;
 mod webhooks;
 mod world;

@@ -1,27 +1,68 @@
 //! What keys below the root try.
 
-use super::Market;
 use super::subtree::Subtree;
+use super::{Dice, Market};
 use crate::served::{Answer, Asking};
 use crate::world::prices;
 use serde_json::{Value, json};
+
+/// What a key may try, and how often of a hundred times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    Report,
+    TakeBack,
+    ChangeTerms,
+    EndTerms,
+    NewTenant,
+    NewPrices,
+    MoveMoney,
+    Close,
+    Hold,
+    RateAgain,
+    AskToBePaid,
+    ChangeTenant,
+}
+
+const MOVES: [(Move, &str, u64); 12] = [
+    (Move::Report, "report", 20),
+    (Move::TakeBack, "take_back", 14),
+    (Move::ChangeTerms, "change_terms", 14),
+    (Move::EndTerms, "end_terms", 8),
+    (Move::NewTenant, "new_tenant", 8),
+    (Move::NewPrices, "new_prices", 8),
+    (Move::MoveMoney, "move_money", 10),
+    (Move::Close, "close", 4),
+    (Move::Hold, "hold", 8),
+    (Move::RateAgain, "rate_again", 3),
+    (Move::AskToBePaid, "ask_to_be_paid", 3),
+    (Move::ChangeTenant, "change_tenant", 3),
+];
+
+/// `GREEDY_MOVES=report,take_back`: only these, to see which of them takes what.
+fn any_move(dice: &mut Dice) -> Move {
+    let only = std::env::var("GREEDY_MOVES").ok();
+    let tried = |name: &str| only.as_deref().is_none_or(|only| only.split(',').any(|one| one == name));
+    let all: Vec<Move> = MOVES.iter().filter(|(_, name, _)| tried(name)).flat_map(|(one, _, odds)| vec![*one; *odds as usize]).collect();
+    dice.one(&all)
+}
 
 impl Subtree {
     pub async fn greedy(&mut self, market: &Market, now: &str) {
         let by = self.dice.below(self.holders.len() as u64) as usize;
         let (who, key) = (self.holders[by].tenant.clone(), self.holders[by].key.clone());
-        match self.dice.below(100) {
-            0..20 => self.report(&who, &key, now).await,
-            20..34 => self.take_back(&who, &key, now).await,
-            34..48 => self.change_terms(&who, &key, now).await,
-            48..56 => self.end_terms(&who, &key, now).await,
-            56..64 => self.new_tenant(market, &who, &key).await,
-            64..72 => self.new_prices(&who, &key).await,
-            72..82 => self.move_money(&who, &key).await,
-            82..86 => self.close(&who, &key).await,
-            86..94 => self.hold(&who, &key, now).await,
-            94..97 => self.rate_again(&who, &key).await,
-            _ => self.ask_to_be_paid(&who, &key).await,
+        match any_move(&mut self.dice) {
+            Move::Report => self.report(&who, &key, now).await,
+            Move::TakeBack => self.take_back(&who, &key, now).await,
+            Move::ChangeTerms => self.change_terms(&who, &key, now).await,
+            Move::EndTerms => self.end_terms(&who, &key, now).await,
+            Move::NewTenant => self.new_tenant(market, &who, &key).await,
+            Move::NewPrices => self.new_prices(&who, &key).await,
+            Move::MoveMoney => self.move_money(&who, &key).await,
+            Move::Close => self.close(&who, &key).await,
+            Move::Hold => self.hold(&who, &key, now).await,
+            Move::RateAgain => self.rate_again(&who, &key).await,
+            Move::AskToBePaid => self.ask_to_be_paid(&who, &key).await,
+            Move::ChangeTenant => self.change_tenant(&who, &key).await,
         }
     }
 
@@ -237,5 +278,11 @@ impl Subtree {
     async fn ask_to_be_paid(&mut self, who: &str, key: &Asking) {
         let answer = key.post("/v1/payouts", json!({ "reseller": self.name })).await;
         self.note(format!("{who} asks for a payout"), &answer);
+    }
+
+    async fn change_tenant(&mut self, who: &str, key: &Asking) {
+        let (tenant, change) = (self.someone(), self.dice.one(&[r#"{"late_window_days":0}"#, r#"{"country":"US"}"#]));
+        let answer = key.ask(hyper::Method::PATCH, &format!("/v1/tenants/{tenant}"), change.into()).await.unwrap();
+        self.note(format!("{who} changes {tenant}: {change}"), &answer);
     }
 }

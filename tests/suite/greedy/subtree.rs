@@ -66,7 +66,7 @@ impl Subtree {
     /// A reseller with two prepaid customers, whose money the platform collects, and keys for everybody.
     pub async fn found(market: &Market, seed: u64) -> Self {
         let mut dice = Dice(seed);
-        let terms = dice.one(&[Terms::Wholesale, Terms::Floor, Terms::Approved]);
+        let terms = dice.one(&[Terms::Wholesale, Terms::Wholesale, Terms::Approved]);
         let name = format!("r{seed}");
         let mut subtree = Self {
             seed,
@@ -169,7 +169,11 @@ impl Subtree {
     async fn platform_reports(&mut self, market: &Market, now: &str) {
         let number = self.dice.below(self.honest.len() as u64) as usize;
         let (id, (customer, tenant)) = (self.next_call(), self.honest[number].clone());
-        let event = self.usage(&id, &customer, now);
+        let mut event = self.usage(&id, &customer, now);
+        if self.dice.below(3) == 0 {
+            // It comes days later, with a switch that was cut off.
+            event["at"] = json!(format!("{}-0{}T09:00:00Z", &now[..7], 1 + self.dice.below(9)));
+        }
         let minutes = event["quantity"].as_str().unwrap().parse::<i64>().unwrap() / 60;
         let answer = market.admin().post("/v1/usage-events", event).await;
         let splits = answer.body["splits"].as_array().into_iter().flatten();
