@@ -38,8 +38,8 @@ const JANUARY: &str = "2027-01-20T12:00:00Z";
 async fn no_valid_key_takes_what_is_the_platforms() {
     let seeds = seeds_of("GREEDY_SEEDS", SEEDS);
     let ends = seeds.end;
-    let servers = seeds.step_by(BESIDE).map(|first| tokio::spawn(beside_each_other(first..ends.min(first + BESIDE as u64))));
-    let taken: Vec<Taken> = stream::iter(servers).buffered(SERVERS).map(Result::unwrap).collect::<Vec<_>>().await.concat();
+    let servers = seeds.step_by(BESIDE).map(|first| beside_each_other(first..ends.min(first + BESIDE as u64)));
+    let taken: Vec<Taken> = stream::iter(servers).buffered(SERVERS).collect::<Vec<_>>().await.concat();
     let of = |kind: &str| taken.iter().filter(|taken| taken.kind == kind).count();
     let first = taken.first().map(|taken| taken.told.as_str()).unwrap_or_default();
     assert!(taken.is_empty(), "{} owed and not charged, {} paid and not earned; the first:\n{first}", of(OWED), of(PAYABLE));

@@ -12,7 +12,7 @@ use axum::response::Response;
 use rating::TenantId;
 use serde::{Deserialize, Serialize};
 use store::records::{NewTenant, TenantPatch};
-use tenants::tenant::{LATE_WINDOW_DAYS_DEFAULT, place};
+use tenants::tenant::place;
 use tenants::{Tenant, TenantKind};
 
 /// A node of the tree.
