@@ -66,7 +66,7 @@ impl Subtree {
     /// A reseller with two prepaid customers, whose money the platform collects, and keys for everybody.
     pub async fn found(market: &Market, seed: u64) -> Self {
         let mut dice = Dice(seed);
-        let terms = dice.one(&[Terms::Wholesale, Terms::Wholesale, Terms::Approved]);
+        let terms = dice.one(&[Terms::Wholesale, Terms::Floor, Terms::Approved]);
         let name = format!("r{seed}");
         let mut subtree = Self {
             seed,
