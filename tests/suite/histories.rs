@@ -36,7 +36,7 @@ const METERS: [(&str, u64); 5] = [("call", 900), ("sms", 12), ("api_call", 40), 
 pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self) -> u64 {
+    pub fn roll(&mut self) -> u64 {
         // SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators).
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -373,7 +373,12 @@ pub fn number<T: std::str::FromStr>(name: &str, default: T) -> T {
 }
 
 fn seeds(default: Range<u64>) -> Range<u64> {
-    let text = std::env::var("HISTORY_SEEDS").unwrap_or_default();
+    seeds_of("HISTORY_SEEDS", default)
+}
+
+/// A range such as `17..18` from the environment.
+pub fn seeds_of(name: &str, default: Range<u64>) -> Range<u64> {
+    let text = std::env::var(name).unwrap_or_default();
     let range = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     range.unwrap_or(default)
 }

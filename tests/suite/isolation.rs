@@ -216,7 +216,7 @@ async fn ask(market: &Market, key: Option<&str>, row: &Row) -> Answer {
     asking.once(&format!("{}-{method}-{}", key.unwrap_or("nobody"), row.path)).ask(method, &row.path, body.into()).await.unwrap()
 }
 
-fn documented() -> BTreeSet<String> {
+pub fn documented() -> BTreeSet<String> {
     let document = serde_json::to_value(api::http::document()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let of = |(path, methods): (&String, &Value)| -> Vec<String> {

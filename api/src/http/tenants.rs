@@ -12,7 +12,7 @@ use axum::response::Response;
 use rating::TenantId;
 use serde::{Deserialize, Serialize};
 use store::records::{NewTenant, TenantPatch};
-use tenants::tenant::{LATE_WINDOW_DAYS_DEFAULT, place};
+use tenants::tenant::place;
 use tenants::{Tenant, TenantKind};
 
 /// A node of the tree.
@@ -55,7 +55,7 @@ pub struct NewTenantBody {
     pub parent: Option<String>,
     /// ISO 3166-1 alpha-2: how national numbers are read. Default: the seller's.
     pub country: Option<String>,
-    /// How old usage may be and still be priced by itself.
+    /// How old usage may be and still be priced by itself. The platform's to set. Default: the seller's.
     pub late_window_days: Option<u16>,
 }
 
@@ -105,6 +105,7 @@ pub async fn shown(app: &App, access: &Access, tenant: &Tenant) -> Result<Tenant
 pub async fn create_tenant(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
     let new: NewTenantBody = write.read()?;
     let parent = auth::tenant_or_own(&app, &key, new.parent.as_deref()).await.map_err(|refused| at_field(refused, "parent"))?;
+    sets_late_window(&app, &key, new.late_window_days)?;
     let tenant = new.tenant(&app, &parent)?;
     let work = async {
         let personal_key = clock::random_secret().map_err(|error| ApiProblem::internal(&error))?;
@@ -123,6 +124,17 @@ pub fn at_field(mut refused: ApiProblem, field: &str) -> ApiProblem {
     refused
 }
 
+/// A seller that shortened it would keep calls of its customers from being charged on the links above; one that lengthened
+/// it would keep the operator from dropping old months.
+fn sets_late_window(app: &App, access: &Access, days: Option<u16>) -> Result<(), ApiProblem> {
+    match days {
+        Some(_) if access.key.tenant != app.platform => {
+            Err(ApiProblem::field("forbidden", "late_window_days", "only the platform says how late usage may come"))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl NewTenantBody {
     fn tenant(self, app: &App, parent: &Tenant) -> Result<Tenant, ApiProblem> {
         let id = TenantId(app.clock.id());
@@ -136,7 +148,7 @@ impl NewTenantBody {
             root: place.root,
             path: place.path,
             country: self.country.or_else(|| parent.country.clone()),
-            late_window_days: self.late_window_days.unwrap_or(LATE_WINDOW_DAYS_DEFAULT),
+            late_window_days: self.late_window_days.unwrap_or(parent.late_window_days),
             created_at: app.clock.now(),
             closed_at: None,
         };
@@ -180,6 +192,7 @@ pub async fn change_tenant(State(app): State<App>, key: MayWrite, Path(name): Pa
     let tenant = tenant_named(&app, &key, &name).await?;
     key.administers(&tenant)?;
     let change: TenantChange = write.read()?;
+    sets_late_window(&app, &key, change.late_window_days)?;
     let work = async {
         let patch = TenantPatch { name: change.name, country: change.country.map(Some), late_window_days: change.late_window_days };
         let tenant = app.records.update_tenant(&write.actor(&app, &key, None), tenant.id, patch).await?;

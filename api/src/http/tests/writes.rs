@@ -92,3 +92,21 @@ async fn tenants_are_listed_changed_and_closed() {
         (403, "forbidden")
     );
 }
+
+/// T3: a window of no days would leave every call of the customer uncharged on the links above.
+#[tokio::test]
+async fn the_late_window_is_the_platforms_to_set() {
+    let service = Service::reference().await;
+    let muster = service.key("muster", "tenant_admin").await;
+    let change = json!({"late_window_days": 0}).to_string();
+    let refused = service.with_headers(&muster, "PATCH", "/v1/tenants/acme-42", &[], change.clone()).await;
+    assert_eq!((refused.code(), &refused.body["field"]), ((403, "forbidden"), &json!("late_window_days")));
+    let new = json!({"external_id": "acme-44", "kind": "customer", "name": "Acme", "late_window_days": 0});
+    assert_eq!(service.post(&muster, "/v1/tenants", new).await.code(), (403, "forbidden"));
+    let changed =
+        service.with_headers(&service.admin, "PATCH", "/v1/tenants/muster", &[], json!({"late_window_days": 60}).to_string()).await;
+    assert_eq!(changed.ok()["late_window_days"], 60);
+    let new = json!({"external_id": "acme-44", "kind": "customer", "name": "Acme"});
+    assert_eq!(service.post(&muster, "/v1/tenants", new).await.ok()["late_window_days"], 60, "its seller's");
+    assert_eq!(service.with_headers(&service.admin, "PATCH", "/v1/tenants/acme-44", &[], change).await.ok()["late_window_days"], 0);
+}
