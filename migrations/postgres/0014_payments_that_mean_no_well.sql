@@ -3,6 +3,7 @@
 -- begins with the next look.
 alter table auto_top_ups add column seen_seq bigint;
 alter table auto_top_ups add column other_cents bigint not null default 0;
+alter table auto_top_ups alter column other_cents drop default;
 
 -- `contests`: disputes of a payment and reports of fraud that were acted on. `foreign_amount` of `foreign_currency`, as the
 -- provider counts, is money that the books cannot count: nothing of it is posted. `fee_cents` of `fee_currency` are fees in
@@ -13,6 +14,11 @@ alter table payments add column foreign_amount bigint not null default 0;
 alter table payments add column fee_currency text collate "C";
 alter table payments add column fee_cents bigint not null default 0;
 alter table payments add column fee_generation bigint not null default 0;
+alter table payments
+    alter column contests drop default,
+    alter column foreign_amount drop default,
+    alter column fee_cents drop default,
+    alter column fee_generation drop default;
 create index payments_foreign on payments (foreign_amount) where foreign_amount <> 0;
 
 create index payouts_by_transfer on payouts (transfer) where transfer is not null;

@@ -17,7 +17,7 @@ statements! {
     BY_ID = concat!("select ", columns!(), " from tenants where id = $1");
     BY_IDS = concat!("select ", columns!(), " from tenants where id in ($1)");
     PLATFORM = concat!("select ", columns!(), " from tenants where kind = 'platform'");
-    BY_EXTERNAL_ID = concat!("select ", columns!(), " from tenants where external_id = $1 order by id limit $2");
+    BY_EXTERNAL_ID = concat!("select ", columns!(), " from tenants where external_id = $1 limit $2");
     BY_EXTERNAL_ID_IN_ROOT = concat!("select ", columns!(), " from tenants where external_id = $1 and root_id = $2");
     CHILDREN = concat!("select ", columns!(), " from tenants where parent_id = $1 and id > $2 order by id limit $3");
     BELOW = concat!("select ", columns!(), " from tenants where path >= $1 and path < $2 order by path limit $3");
@@ -162,6 +162,7 @@ impl Records {
     async fn only_one(&self, external_id: &str) -> Result<Option<TenantRow>> {
         let mut rows = read!(self, fetch_all as TenantRow, BY_EXTERNAL_ID, external_id, CANDIDATES_MAX)?;
         if rows.len() > 1 {
+            rows.sort_by_key(|row| row.id);
             let candidates = rows.iter().map(|row| TenantId(row.id)).collect();
             return Err(RecordError::Ambiguous { external_id: external_id.to_owned(), candidates });
         }

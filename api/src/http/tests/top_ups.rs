@@ -263,8 +263,9 @@ async fn a_balance_is_topped_up_by_itself() {
     paid.stripe.pay(&paid.session(&page), &Behaviour::Succeeds).unwrap();
     paid.tell_all(&both()).await;
     assert_eq!(service.get(&admin, path).await.ok()["has_method"], true);
-    let spent = json!({"tenant": "acme-42", "cents": -5000, "reason": "spent"});
-    service.post(&admin, "/v1/adjustments", spent).await.ok();
+    // By usage: nothing else starts a charge.
+    let spent = json!({"id": "spent", "customer": "acme-42", "meter": "call", "quantity": "7500", "at": "2026-11-20T09:00:00Z", "destination": "+4930123456"});
+    service.post(&admin, "/v1/usage-events", spent).await.ok();
     service.clock.set(service.clock.now().plus_secs(61));
     service.app.desk.auto_round().await.unwrap();
     assert_eq!(paid.balance().await, 6000);

@@ -90,7 +90,8 @@ async fn a_tenant_that_does_not_fit_is_refused(world: World) {
     let cases = [
         ("conflict external_id", Tenant { external_id: "acme".into(), ..ok.clone() }),
         ("conflict external_id", tenant(TenantId(51), "muster", TenantKind::Reseller, Some(&world.platform))),
-        ("conflict external_id", tenant(TenantId(51), "platform", TenantKind::Reseller, Some(&world.platform))),
+        // Reserved: nobody else may be taken for the platform.
+        ("invalid external_id", tenant(TenantId(51), "platform", TenantKind::Reseller, Some(&world.platform))),
         ("conflict id", Tenant { id: acme.id, path: acme.path.clone(), ..ok.clone() }),
         ("conflict id", acme.clone()),
         ("invalid path", Tenant { root: world.platform.id, ..ok.clone() }),
