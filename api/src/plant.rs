@@ -71,6 +71,9 @@ impl<'a> Planter<'a> {
             credit_limit,
             on_exhausted: OnExhausted::Post,
             credit_cap: Cents::ZERO,
+            refused_by: None,
+            floor: None,
+            free_retail: false,
             from: self.in_force_from(),
             until: None,
         })

@@ -53,6 +53,9 @@ fn agreement(id: i64, buyer: i64, seller: i64, card: i64) -> Agreement {
         credit_limit: None,
         on_exhausted: OnExhausted::Post,
         credit_cap: rating::Cents::ZERO,
+        refused_by: None,
+        floor: None,
+        free_retail: false,
         from: Instant::MIN,
         until: None,
     }

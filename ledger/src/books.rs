@@ -32,13 +32,14 @@ pub struct Limit {
     pub refuse: bool,
 }
 
-/// One event on its way into the books: the charges from the customer's link up to the platform's.
+/// One event on its way into the books: the charges from the customer's link up to the platform's, or those of its links
+/// that are charged now.
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a> {
     pub root: TenantId,
-    /// Whose usage it is.
-    pub customer: TenantId,
     pub platform: TenantId,
+    /// Whose usage it is, also where its own link is not charged.
+    pub customer: TenantId,
     pub currency: Currency,
     pub charges: &'a [LinkCharge],
     /// The buyers' limits, each account once; empty for what must post (voids, late ratings).

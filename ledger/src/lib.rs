@@ -21,7 +21,9 @@ pub use account::{AccountKey, AccountKind, Balance};
 pub use books::{Books, Entry, Event, Limit, Posted};
 pub use hold::{Hold, HoldState};
 pub use money::{adjustment, reclassification, top_up};
-pub use posting::{Amounts, LinkCharge, Nets, Posting, Postings, Settlement, hold_amounts, nets, postings_of, reversed, splits_of};
+pub use posting::{
+    Amounts, LinkCharge, Nets, Posting, Postings, Settlement, hold_amounts, nets, platform_in, postings_of, reversed, splits_of,
+};
 pub use refusal::Refusal;
 
 /// Holds that one batch expires at most: a sweep never stalls the commands that wait behind it.

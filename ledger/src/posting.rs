@@ -88,9 +88,10 @@ impl LinkCharge {
     }
 }
 
-/// The moves of one event. The charges must be one chain that ends at the platform.
+/// The moves of one event, or of those of its links that are charged now. The charges must be links of one chain without a
+/// gap; the root's own link, and no other, is with the platform.
 pub fn postings_of(root: TenantId, platform: TenantId, currency: Currency, charges: &[LinkCharge]) -> Result<Postings, Refusal> {
-    check_chain(platform, charges.iter().copied())?;
+    check_chain(root, platform, charges.iter().copied())?;
     let mut postings = Postings::new();
     for charge in charges {
         let (buyer, seller) = (charge.buyer_account(currency), charge.seller_account(root, platform, currency));
@@ -103,16 +104,24 @@ pub fn postings_of(root: TenantId, platform: TenantId, currency: Currency, charg
     Ok(postings)
 }
 
-/// Each link's seller is the next link's buyer, and the last one is the platform.
-fn check_chain(platform: TenantId, charges: impl IntoIterator<Item = LinkCharge>) -> Result<(), Refusal> {
+/// At least one link; each one's seller is the next one's buyer; only the root buys from the platform.
+fn check_chain(root: TenantId, platform: TenantId, charges: impl IntoIterator<Item = LinkCharge>) -> Result<(), Refusal> {
     let mut above: Option<TenantId> = None;
     for charge in charges {
-        if above.is_some_and(|tenant| tenant != charge.buyer) || charge.buyer == charge.seller || charge.buyer == platform {
+        let joined = above.is_none_or(|tenant| tenant == charge.buyer);
+        let sold = charge.buyer != charge.seller && charge.buyer != platform && (charge.buyer == root) == (charge.seller == platform);
+        if !joined || !sold {
             return Err(Refusal::BrokenChain);
         }
         above = Some(charge.seller);
     }
-    if above == Some(platform) { Ok(()) } else { Err(Refusal::BrokenChain) }
+    if above.is_some() { Ok(()) } else { Err(Refusal::BrokenChain) }
+}
+
+/// The platform, as the charges of a root name it: the seller of the root's own link. Charges of lower links alone do not
+/// name it, and none of their sellers is it: nobody has the id 0.
+pub fn platform_in(root: TenantId, charges: &[LinkCharge]) -> TenantId {
+    charges.iter().find(|charge| charge.buyer == root).map_or(TenantId(0), |charge| charge.seller)
 }
 
 /// What the moves come to on each account they touch: the sum over all is zero.
@@ -159,7 +168,7 @@ pub fn hold_amounts(
     links: impl IntoIterator<Item = (LinkCharge, Exact), IntoIter: Clone>,
 ) -> Result<Amounts, Refusal> {
     let links = links.into_iter();
-    check_chain(platform, links.clone().map(|(charge, _)| charge))?;
+    check_chain(root, platform, links.clone().map(|(charge, _)| charge))?;
     let mut debits: SmallVec<[(AccountKey, Exact); 4]> = SmallVec::new();
     for (charge, exact) in links {
         let (buyer, seller) = (charge.buyer_account(currency), charge.seller_account(root, platform, currency));

@@ -4,6 +4,7 @@ use crate::charge::{self, Charges};
 use crate::command::{Outcome, Posted, Problem};
 use crate::member;
 use crate::prepare::Prepared;
+use crate::reach::is_above;
 use crate::states::carry_of;
 use crate::turn::{Earlier, Turn, refused};
 use crate::void::Void;
@@ -12,7 +13,7 @@ use ledger::{Event, LinkCharge};
 use rating::usage::Counter;
 use rating::{Exact, Overflow, link, rounding};
 use store::hash;
-use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Record, Seq};
+use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Record, Seq, Steps};
 
 impl Turn {
     /// `None`: the event had never been priced, and now never will be.
@@ -43,18 +44,26 @@ impl Turn {
         member::remove(void, &mut self.states);
         let index = self.push(void_record(void, charges), key);
         self.amend(void.original.seq, Kind::Void, index);
-        if void.original.kind == Kind::Unrated && void.charged.seq == void.original.seq {
+        if void.listed && void.open.is_empty() {
             self.settle(void.original.seq);
         }
         Ok(index)
     }
 
     pub fn check_voidable(&self, void: &Void) -> Result<(), Problem> {
-        match self.amendment(void.original.seq) {
-            Some(amendment) if amendment.kind == Kind::Void => Err(Problem::new("already_voided", "the event was voided before")),
-            // It was rated between the look-up and this turn: the caller looks again.
-            Some(amendment) if amendment.by != void.charged.seq => Err(Problem::new(OVERTAKEN, "the event was rated meanwhile")),
-            _ => Ok(()),
+        // It was rated or voided between the look-up and this turn: the caller looks again.
+        if self.amendment(void.original.seq).map(|amendment| amendment.by) != void.last {
+            return Err(Problem::new(OVERTAKEN, "the event was changed meanwhile"));
+        }
+        if let Some(author) = void.by_report
+            && is_above(&void.path, author, self.reporter_of(void))
+        {
+            return Err(Problem::new(OVERTAKEN, "the event was reported from above meanwhile"));
+        }
+        match (void.reaches, void.voided) {
+            (true, _) => Ok(()),
+            (false, true) => Err(Problem::new("already_voided", "the event was voided before")),
+            (false, false) => Err(Problem::new("beyond_reach", BEYOND_REACH)),
         }
     }
 
@@ -70,17 +79,25 @@ impl Turn {
     fn void_charge(&self, void: &Void, index: usize, original: &Charge, below: Option<Exact>) -> Result<Charge, Overflow> {
         let buyer = original.link.buyer;
         let before = original.counter.map_or_else(Counter::default, |id| self.states.counter(&CounterKey { buyer, id }));
-        let (exact, local, after) = match (&original.pricing, void.cards.get(index)) {
-            (ChargePricing::Card { rate, .. }, Some(Some(card))) => {
+        let by_card = match (void.rate(original), void.cards.get(index)) {
+            (Some(rate), Some(Some(card))) => {
                 let after = match original.counter {
                     Some(_) => member::withdrawn(void, index, original, &before, &self.states)?,
                     None => before,
                 };
-                let priced = card.give_back(*rate, original.billed, original.local, &before, &after)?;
+                Some((card.give_back(rate, original.billed, original.local, &before, &after)?, after))
+            }
+            (Some(_), _) => return Err(Overflow),
+            (None, _) => None,
+        };
+        let (exact, local, after) = match (&original.pricing, by_card) {
+            (ChargePricing::Card { .. } | ChargePricing::Floored { applies: true, .. }, Some((priced, after))) => {
                 (priced.exact, priced.local, after)
             }
-            (ChargePricing::Commission { commission_bp }, _) => {
-                (link::commission_of(below.ok_or(Overflow)?, *commission_bp)?, Exact::ZERO, before)
+            (ChargePricing::Commission { commission_bp } | ChargePricing::Floored { commission_bp, .. }, by_card) => {
+                // Without the link below nothing is known but what it was.
+                let exact = below.map_or_else(|| original.exact.checked_neg(), |below| link::commission_of(below, *commission_bp))?;
+                (exact, Exact::ZERO, by_card.map_or(before, |(_, after)| after))
             }
             // Only usage is taken back.
             (ChargePricing::Card { .. } | ChargePricing::Carry, _) => return Err(Overflow),
@@ -93,12 +110,14 @@ impl Turn {
 
     fn post_void(&mut self, void: &Void, charges: &Charges) -> Result<(), Problem> {
         let Some(currency) = void.charged.body.currency else { return Ok(()) };
-        let Some(platform) = charges.last().map(|charge| charge.link.seller) else { return Ok(()) };
+        if charges.is_empty() {
+            return Ok(());
+        }
         let links = charge::link_charges(charges);
-        let root = void.charged.identity.root;
+        let (root, customer) = (void.charged.identity.root, void.tenant());
+        let platform = ledger::platform_in(root, &links);
         // What is taken back posts whatever the limits say.
-        let event = Event { root, customer: void.tenant(), platform, currency, charges: &links, limits: &[] };
-        self.books.charge(&event).map(drop).map_err(refused)
+        self.books.charge(&Event { root, platform, customer, currency, charges: &links, limits: &[] }).map(drop).map_err(refused)
     }
 
     /// Both or neither.
@@ -121,6 +140,10 @@ impl Turn {
             Outcome::Duplicate(_) => {
                 self.restore(before);
                 Err(not_its_own())
+            }
+            Outcome::PartlyRated { open, .. } => {
+                self.restore(before);
+                Err(not_rated(open.first().map_or("", |open| &open.reason)))
             }
             Outcome::Unrated { reason, .. } => {
                 self.restore(before);
@@ -147,6 +170,8 @@ pub fn not_rated(reason: &str) -> Problem {
     Problem::new("not_rated", format!("the corrected event cannot be priced ({reason}); nothing was changed"))
 }
 
+const BEYOND_REACH: &str = "the event was reported from above, and none of its links is sold by this key's tenant or below it";
+
 /// The engine looks again and retries on this code.
 pub const OVERTAKEN: &str = "overtaken";
 
@@ -162,6 +187,8 @@ fn void_record(void: &Void, charges: Charges) -> Record {
         reason: void.reason.clone(),
         refers_to: Some(void.original.seq),
         member: charged.body.member.clone(),
+        steps: (void.last.is_some() || !void.open.is_empty())
+            .then(|| Box::new(Steps { open: void.open.clone(), previous: void.last, corrects: None })),
         ..Body::default()
     };
     Record {

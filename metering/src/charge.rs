@@ -2,16 +2,76 @@
 
 use crate::directory::Customer;
 use crate::member;
-use crate::prepare::{Kept, MeasuredLink, Method, Plan, Prepared};
+use crate::prepare::{ByCard, Kept, MeasuredLink, Method, Plan, Prepared};
+use crate::standing::{self, BELOW_UNKNOWN, Open};
 use crate::states::{States, carry_of};
-use ledger::{AccountKey, Limit, LinkCharge, Settlement};
+use ledger::{AccountKey, Limit, LinkCharge, Refusal, Settlement};
 use rating::usage::{Counter, Unrated};
-use rating::{Carry, Cents, Currency, Exact, Quantity, link};
+use rating::{Carry, Cents, Currency, Exact, Overflow, Quantity, TenantId, link};
 use smallvec::SmallVec;
 use store::journal::{Charge, ChargePricing, CounterKey};
 use tenants::{Agreement, OnExhausted};
 
 pub type Charges = Vec<Charge>;
+
+/// What an event costs on the links that can be charged, and which cannot.
+#[derive(Debug)]
+pub struct Priced {
+    pub charges: Charges,
+    /// From the customer's own link up.
+    pub open: Vec<Open>,
+}
+
+impl Priced {
+    /// Leaves the lowest links out that a refusal is about; false: none is left, or the refusal is about none.
+    pub fn cut(&mut self, refusal: &Refusal, plan: &Plan) -> bool {
+        let count = match refusal {
+            Refusal::Exhausted { account, .. } => exhausted(&self.charges, plan, *account),
+            Refusal::BrokenChain | Refusal::NotLoaded { .. } | Refusal::NotHeld { .. } => return false,
+            // Whatever is wrong with the amounts may be wrong with the lowest one.
+            _ => 1,
+        };
+        let count = count.min(self.charges.len());
+        self.open.extend(self.charges.drain(..count).map(|charge| Open { buyer: charge.link.buyer, reason: refusal.code() }));
+        !self.charges.is_empty()
+    }
+}
+
+/// How many of the charges are not posted when this account is used up: up to the sales of whoever said `refuse`.
+fn exhausted(charges: &[Charge], plan: &Plan, account: AccountKey) -> usize {
+    let Some(at) = charges.iter().position(|charge| charge.link.buyer_account(account.currency) == account) else { return 1 };
+    let buyer = charges[at].link.buyer;
+    let author = plan.links().find(|link| link.agreement.buyer == buyer).map(|link| link.agreement.refusing());
+    charges.iter().rposition(|charge| Some(charge.link.seller) == author).map_or(at, |last| last.max(at)) + 1
+}
+
+/// Prices the links of the plan that can be priced at the present counters and carries. Changes nothing.
+pub fn price_standing(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &States) -> Result<Priced, Kept> {
+    match price(prepared, customer, plan, states) {
+        Ok(charges) => Ok(Priced { charges, open: plan.open.clone() }),
+        Err(_kept) => price_upper(prepared, customer, plan, states),
+    }
+}
+
+/// The same where not every link can be priced: those above.
+fn price_upper(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &States) -> Result<Priced, Kept> {
+    let carries = states.carries_of(customer.tenant.id);
+    let mut links: SmallVec<[_; 4]> = plan.open.iter().map(|open| (open.buyer, Some(open.reason))).collect();
+    let mut charges: Vec<Option<Charge>> = Vec::new();
+    for link in plan.links() {
+        let below = charges.last().and_then(Option::as_ref).map(|charge| charge.exact);
+        let carry = carry_of(carries, link.agreement.buyer);
+        let charge = match (link.method, below) {
+            (Method::Commission { floor: None, .. }, None) => Err(BELOW_UNKNOWN),
+            _ => price_link(prepared, plan, &link, below, carry, states).map_err(|unrated| unrated.code()),
+        };
+        links.push((link.agreement.buyer, charge.as_ref().err().copied()));
+        charges.push(charge.ok());
+    }
+    let (first, open) = standing::cut(&links);
+    let charges: Charges = charges.into_iter().skip(first.saturating_sub(plan.open.len())).flatten().collect();
+    if charges.is_empty() { Err(Kept(standing::reason(&open))) } else { Ok(Priced { charges, open }) }
+}
 
 /// Prices every link of the plan at the present counters and carries. Changes nothing.
 pub fn price(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &States) -> Result<Charges, Kept> {
@@ -35,40 +95,35 @@ fn price_link(
     states: &States,
 ) -> Result<Charge, Unrated> {
     let buyer = link.agreement.buyer;
-    match link.method {
-        Method::Commission { commission_bp } => {
-            let exact = link::commission_of(below.ok_or(Unrated::NoRate)?, *commission_bp)?;
-            let pricing = ChargePricing::Commission { commission_bp: *commission_bp };
-            finish(Draft { exact, pricing, ..Draft::on(link) }, carry)
+    let commission = match link.method {
+        Method::Commission { commission_bp, .. } => below.map(|below| link::commission_of(below, *commission_bp)).transpose()?,
+        Method::Card(_) => None,
+    };
+    let Some(ByCard { version, card, measured }) = link.method.by_card() else {
+        let Method::Commission { commission_bp, .. } = link.method else { return Err(Unrated::NoRate) };
+        let pricing = ChargePricing::Commission { commission_bp: *commission_bp };
+        return finish(Draft { exact: commission.ok_or(Unrated::NoRate)?, pricing, ..Draft::on(link) }, carry);
+    };
+    let usage = prepared.usage(plan);
+    let counter = measured.counter.map(|id| CounterKey { buyer, id });
+    let before = counter.map_or_else(Counter::default, |key| states.counter(&key));
+    let after = match counter {
+        Some(_) => member::after(prepared, plan, link, &before, states)?,
+        None => before,
+    };
+    let priced = card.price(measured, &usage, &before, &after)?;
+    let (version, rate, prefix_len, pieces) = (*version, measured.found.rate, measured.found.prefix_len, measured.pieces.clone());
+    let (exact, local, pricing) = match link.method {
+        Method::Card(_) => (priced.exact, priced.local, ChargePricing::Card { version, rate, prefix_len, pieces }),
+        Method::Commission { commission_bp, .. } => {
+            // Where the price below is not known, the floor is all there is.
+            let (applies, commission_bp) = (commission.is_none_or(|commission| priced.exact >= commission), *commission_bp);
+            let exact = commission.unwrap_or(priced.exact).max(priced.exact);
+            (exact, priced.local, ChargePricing::Floored { commission_bp, applies, version, rate, prefix_len, pieces })
         }
-        Method::Card { version, card, measured } => {
-            let usage = prepared.usage(plan);
-            let counter = measured.counter.map(|id| CounterKey { buyer, id });
-            let before = counter.map_or_else(Counter::default, |key| states.counter(&key));
-            let after = match counter {
-                Some(_) => member::after(prepared, plan, link, &before, states)?,
-                None => before,
-            };
-            let priced = card.price(measured, &usage, &before, &after)?;
-            let pricing = ChargePricing::Card {
-                version: *version,
-                rate: measured.found.rate,
-                prefix_len: measured.found.prefix_len,
-                pieces: measured.pieces.clone(),
-            };
-            let draft = Draft {
-                exact: priced.exact,
-                local: priced.local,
-                billed: measured.billed,
-                counter: measured.counter,
-                before,
-                after,
-                pricing,
-                ..Draft::on(link)
-            };
-            finish(draft, carry)
-        }
-    }
+    };
+    let (billed, counter) = (measured.billed, measured.counter);
+    finish(Draft { exact, local, billed, counter, before, after, pricing, ..Draft::on(link) }, carry)
 }
 
 /// A charge but for its whole cents.
@@ -123,12 +178,24 @@ pub fn link_charges(charges: &[Charge]) -> SmallVec<[LinkCharge; 3]> {
 
 /// The buyers' limits: each agreement speaks for its own buyer's account.
 pub fn limits(plan: &Plan) -> SmallVec<[Limit; 3]> {
-    let limit = |link: MeasuredLink<'_>| Limit {
-        account: link.settlement.buyer_account(link.agreement.buyer, plan.currency),
+    plan.links().map(|link| limit(&link, plan.currency)).collect()
+}
+
+/// Those of the links that are charged.
+pub fn limits_of(plan: &Plan, charges: &[Charge]) -> SmallVec<[Limit; 3]> {
+    if charges.len() == plan.links().len() {
+        return limits(plan);
+    }
+    let is_charged = |link: &MeasuredLink<'_>| charges.iter().any(|charge| charge.link.buyer == link.agreement.buyer);
+    plan.links().filter(is_charged).map(|link| limit(&link, plan.currency)).collect()
+}
+
+fn limit(link: &MeasuredLink<'_>, currency: Currency) -> Limit {
+    Limit {
+        account: link.settlement.buyer_account(link.agreement.buyer, currency),
         credit_limit: link.agreement.credit_limit,
         refuse: link.agreement.on_exhausted == OnExhausted::Refuse,
-    };
-    plan.links().map(limit).collect()
+    }
 }
 
 /// Between which accounts the money of this link moves: the buyer's and the seller's.
@@ -138,12 +205,23 @@ pub fn accounts_of(link: &MeasuredLink<'_>, customer: &Customer, currency: Curre
     [charge.buyer_account(currency), charge.seller_account(customer.tenant.root, customer.platform(), currency)]
 }
 
-/// What the customer pays with: of the first link, as it is today.
-pub fn customer_account(charges: &[Charge], currency: Currency) -> Option<AccountKey> {
-    charges.first().map(|charge| charge.link.settlement.today().buyer_account(charge.link.buyer, currency))
+/// What the customer pays with: of its own link, as it is today; where that is not charged, what the platform has of it.
+pub fn customer_account(customer: TenantId, charges: &[Charge], currency: Currency) -> AccountKey {
+    let own = charges.first().filter(|charge| charge.link.buyer == customer);
+    own.map_or(AccountKey::balance(customer, currency), |charge| charge.link.settlement.today().buyer_account(customer, currency))
 }
 
-/// What the customer pays: the first link's cents.
-pub fn debit(charges: &[Charge]) -> Cents {
-    charges.first().map_or(Cents::ZERO, |charge| charge.link.cents)
+/// What the customer pays: the cents of its own link, if that is charged.
+pub fn debit(customer: TenantId, charges: &[Charge]) -> Cents {
+    charges.first().filter(|charge| charge.link.buyer == customer).map_or(Cents::ZERO, |charge| charge.link.cents)
+}
+
+/// Each seller's part, from the platform down. They sum to the customer's debit: where its own link is not charged, the
+/// buyer of the lowest one that is pays by itself, which is a part below zero.
+pub fn splits(customer: TenantId, charges: &[Charge]) -> Result<SmallVec<[(TenantId, Cents); 3]>, Overflow> {
+    let mut splits = ledger::splits_of(&link_charges(charges))?;
+    if let Some(lowest) = charges.first().filter(|charge| charge.link.buyer != customer) {
+        splits.push((lowest.link.buyer, lowest.link.cents.checked_neg()?));
+    }
+    Ok(splits)
 }

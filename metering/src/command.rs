@@ -5,7 +5,7 @@ use ledger::{AccountKey, Limit, Posting};
 use rating::money::Rate as Amount;
 use rating::{Cents, Currency, Instant, Quantity, TenantId, ids::HoldId};
 use smallvec::SmallVec;
-use store::journal::{Kind, Record, Seq};
+use store::journal::{Kind, OpenLink, Record, Seq};
 use tenants::Scope;
 
 /// Events of one batch.
@@ -78,6 +78,14 @@ pub struct EventAnswer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Rated(Posted),
+    /// Some links are charged, from the platform's down; the others are open.
+    PartlyRated {
+        /// What is posted so far. `balance` is the customer's only where its own link is not open.
+        posted: Posted,
+        /// From the customer's own link up.
+        open: Vec<OpenLink>,
+        duplicate: bool,
+    },
     /// The first cents and the present balance.
     Duplicate(Posted),
     /// A resend of an event that is still unrated.
@@ -96,7 +104,7 @@ pub struct Posted {
     pub currency: Currency,
     /// What the customer was debited (negative: given back).
     pub debit: Cents,
-    /// From the platform down: each seller's part; sums to `debit`.
+    /// From the platform down: each seller's part; sums to `debit`. Below zero: a seller that pays for what is open below it.
     pub splits: SmallVec<[(TenantId, Cents); 3]>,
     /// The customer's posted balance after this event (a duplicate: now).
     pub balance: Cents,
@@ -122,6 +130,8 @@ pub struct VoidRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AgainSummary {
     pub rated: u64,
+    /// Still open on some of their links.
+    pub partly_rated: u64,
     /// Still without a price, by reason.
     pub unrated: Vec<(String, u64)>,
     /// Where to go on; `None`: every kept event was tried.

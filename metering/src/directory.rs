@@ -217,8 +217,12 @@ impl Directory {
     async fn timelines_of(&self, agreements: &[Agreement], generation: u64) -> Result<HashMap<RateCardId, Arc<Timeline>>, RecordError> {
         let mut timelines = HashMap::new();
         for agreement in agreements {
-            if let Pricing::Wholesale { rate_card } = agreement.pricing {
-                timelines.insert(rate_card, self.timeline(rate_card, generation).await?);
+            let card = match agreement.pricing {
+                Pricing::Wholesale { rate_card } => Some(rate_card),
+                Pricing::Commission { .. } => agreement.floor,
+            };
+            if let Some(card) = card {
+                timelines.insert(card, self.timeline(card, generation).await?);
             }
         }
         Ok(timelines)
@@ -232,7 +236,12 @@ impl Directory {
         let published = self.inner.records.published_versions(card).await?;
         let slot = |version: CardVersion| {
             let compiled = tokio::sync::OnceCell::new();
-            version.effective_from.map(|effective_from| VersionSlot { id: version.id, effective_from, compiled })
+            version.effective_from.map(|effective_from| VersionSlot {
+                id: version.id,
+                effective_from,
+                approved_by: version.approved_by.unwrap_or(owner),
+                compiled,
+            })
         };
         let mut versions: Vec<VersionSlot> = published.into_iter().filter_map(slot).collect();
         versions.sort_by_key(|slot| slot.effective_from);

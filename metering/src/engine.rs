@@ -12,6 +12,8 @@ use crate::execution::SWEEP_HOLDS_MAX;
 use crate::hold_name::hold_id;
 use crate::lookout::Lookout;
 use crate::prepare::{Desk, Lateness, Prepared};
+use crate::reach::{Reach, is_above, reported_by};
+use crate::standing::Standing;
 use crate::turn::{self, Known, Turn};
 use crate::void::Void;
 use crate::watch::{Waiting, Watch};
@@ -23,7 +25,7 @@ use rating::{Cents, Instant, Quantity, TenantId, ids::HoldId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::journal::{ChargePricing, Identity, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Reporter, Seq, StateKeys};
+use store::journal::{Charge, Identity, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Reporter, Seq, StateKeys};
 
 /// Kept events tried by one request.
 pub const AGAIN_EVENTS_MAX: usize = 10_000;
@@ -219,7 +221,7 @@ impl Engine {
     async fn void_below(&self, lower: Arc<Record>, event: &Prepared) -> Result<Void, Problem> {
         let (source, id) = (event.event.source.clone(), event.event.id.clone());
         let identity = |root| Identity { root, reporter: event.reporter, namespace: Namespace::Engine, source, id };
-        self.void_work(lower, identity, OVERRULED).await
+        Ok(self.void_work(None, lower, identity, OVERRULED).await?.0)
     }
 
     /// What the event would cost now: the same code as the charge, nothing written.
@@ -233,6 +235,7 @@ impl Engine {
         let Work::Usage(prepared) = work else { return Err(out_of_step()) };
         let turn = Turn::new(self.now(), keys, state, Known::default(), HashMap::new());
         let plan = prepared.priced.as_ref().map_err(crate::prepare::Kept::problem)?;
+        plan.check_whole()?;
         let customer = prepared.customer.as_deref().ok_or_else(out_of_step)?;
         let charges = charge::price(&prepared, customer, plan, &turn.states).map_err(|kept| kept.problem())?;
         let body = store::journal::Body { currency: Some(plan.currency), charges, ..turn::event_body(&prepared) };
@@ -273,6 +276,11 @@ impl Engine {
             };
             match outcome {
                 Outcome::Rated(_) | Outcome::Duplicate(_) => summary.rated += 1,
+                Outcome::PartlyRated { open, .. } => {
+                    summary.partly_rated += 1;
+                    let reason = open.first().map(|open| open.reason.to_string()).unwrap_or_default();
+                    *unrated.entry(reason).or_default() += 1;
+                }
                 Outcome::Unrated { reason, .. } => *unrated.entry(reason).or_default() += 1,
                 Outcome::Rejected(problem) => *unrated.entry(problem.code.to_owned()).or_default() += 1,
             }
@@ -312,12 +320,13 @@ impl Engine {
             };
             let (source, key) = (request.source.as_str(), request.key.as_str());
             let identity = |root| Identity { root, reporter, namespace: Namespace::Amend, source: source.into(), id: key.to_owned() };
-            let void = Box::new(self.void_work(original, identity, &request.reason).await?);
+            let (void, reach) = self.void_work(Some(caller), original, identity, &request.reason).await?;
+            let void = Box::new(void);
             let work = match &event {
                 None => Work::Void(void),
                 Some(event) => {
                     let event = self.desk(caller, Lateness::Accepted).await?.prepare(event.clone()).await?;
-                    Work::Correct { void, event: Box::new(event) }
+                    Work::Correct { event: Box::new(reach.limit(event, &void)?), void }
                 }
             };
             match self.submit_one(work).await? {
@@ -329,56 +338,95 @@ impl Engine {
         Err(kept_changing())
     }
 
-    /// `identity`: in the root whose books it moves.
-    async fn void_work(&self, original: Arc<Record>, identity: impl FnOnce(TenantId) -> Identity, reason: &str) -> Result<Void, Problem> {
-        let (charged, root) = self.standing(&original).await?;
+    /// `identity`: in the root whose books it moves. `by`: who takes the event back; `None`: a report from above takes its
+    /// place.
+    async fn void_work(
+        &self,
+        by: Option<&Caller>,
+        original: Arc<Record>,
+        identity: impl FnOnce(TenantId) -> Identity,
+        reason: &str,
+    ) -> Result<(Void, Reach), Problem> {
+        let steps = self.steps(&original).await?;
+        let standing = Standing::after(steps.iter().map(AsRef::as_ref));
+        let customer = standing.rated.map_or(original.tenant, |by| by.customer);
+        let path = self.directory.path(customer).await?.unwrap_or_default();
+        let reach = match by {
+            Some(caller) => Reach::of(caller.tenant, &path, self.reported_below(caller, &original, &path).await?),
+            None => Reach::whole(&path),
+        };
+        let root = steps.last().map_or(original.identity.root, |last| last.identity.root);
+        let last = (steps.len() > 1).then(|| steps.last().map(|last| last.seq)).flatten();
+        let open = reach.open_above(&original, &standing);
+        let back: Vec<Charge> = standing.charges.iter().filter(|charge| reach.covers(charge.link.buyer)).cloned().collect();
+        let closes = match &standing.open {
+            Some(open) => open.iter().any(|open| reach.covers(open.buyer)),
+            None => !reach.is_nothing(),
+        };
+        let (reaches, listed) = (!back.is_empty() || closes, standing.is_open());
+        let charged = as_standing(&original, &steps, &standing, back);
         let mut cards = Vec::with_capacity(charged.body.charges.len());
         for charge in &charged.body.charges {
-            cards.push(match &charge.pricing {
-                ChargePricing::Card { version, .. } => Some(self.directory.version(*version).await?),
-                ChargePricing::Commission { .. } | ChargePricing::Carry => None,
+            cards.push(match charge.pricing.version() {
+                Some(version) => Some(self.directory.version(version).await?),
+                None => None,
             });
         }
         let meter =
             self.directory.meter(&charged.body.meter).await?.ok_or_else(|| Problem::new("unknown_meter", "the event's meter is gone"))?;
         let personal_key = self.directory.personal_key(charged.tenant).await?;
-        let path = self.directory.path(charged.tenant).await?.unwrap_or_default();
         let identity = identity(root);
         let before = identity.reporter.is_some().then(|| Named::new(Identity { reporter: None, ..identity.clone() }, &*self.journal));
-        Ok(Void {
+        let void = Void {
             named: Named::new(identity, &*self.journal),
             named_before: before,
             path: path.iter().copied().collect(),
             others: Vec::new(),
             original,
             charged,
+            last,
+            open,
+            reaches,
+            listed,
+            voided: standing.voided,
+            by_report: reach.by_report(),
             personal_key,
             meter,
             cards,
             reason: reason.to_owned(),
             received_at: self.now(),
-        })
+        };
+        Ok((void, reach))
     }
 
-    /// The record that carries an event's charges: itself, or its later rating.
-    pub async fn charged(&self, original: &Arc<Record>) -> Result<Arc<Record>, Problem> {
-        Ok(self.standing(original).await?.0)
+    /// Whether the caller's own subtree reported an event, and nobody above it did.
+    async fn reported_below(&self, caller: &Caller, event: &Record, path: &[TenantId]) -> Result<bool, Problem> {
+        let reporter = reported_by(event, path);
+        if reporter != caller.tenant && !self.directory.sees(caller, reporter).await? {
+            return Ok(false);
+        }
+        // Somebody above may have reported the same since.
+        let root = event.identity.root;
+        let reporters = self.journal.reporters(&[root], Namespace::Usage).await.map_err(journal_problem)?;
+        let above = reporters.into_iter().map(|(_, reporter)| reporter).filter(|reporter| is_above(path, caller.tenant, *reporter));
+        let names: Vec<Identity> = above.map(|reporter| Identity { reporter, ..event.identity.clone() }).collect();
+        let found = self.journal.find_each(&names).await.map_err(journal_problem)?;
+        let confirms = |record: &Arc<Record>| record.kind == Kind::Confirmed && record.body.refers_to == Some(event.seq);
+        Ok(!found.iter().flatten().any(confirms))
     }
 
-    /// The same, with the root whose books it moved: usage kept under its sender's root is rated under
-    /// its customer's, and a repeated void must find the first one there.
-    async fn standing(&self, original: &Arc<Record>) -> Result<(Arc<Record>, TenantId), Problem> {
+    /// An event's own record and what was done to it later, oldest first.
+    pub async fn steps(&self, original: &Arc<Record>) -> Result<Vec<Arc<Record>>, Problem> {
         let keys = StateKeys { amendments: vec![original.seq], ..StateKeys::default() };
         let state = self.journal.load(&keys).await.map_err(journal_problem)?;
-        match state.amendments.get(&original.seq) {
-            Some(amendment) if amendment.kind == Kind::RatedLater => {
-                let rated = self.record(amendment.by).await?;
-                let root = rated.identity.root;
-                Ok((rated, root))
-            }
-            Some(amendment) => Ok((Arc::clone(original), self.record(amendment.by).await?.identity.root)),
-            None => Ok((Arc::clone(original), original.identity.root)),
+        let mut steps = vec![Arc::clone(original)];
+        let mut next = state.amendments.get(&original.seq).map(|amendment| amendment.by);
+        while let Some(seq) = next {
+            let step = self.record(seq).await?;
+            next = step.previous();
+            steps.insert(1, step);
         }
+        Ok(steps)
     }
 
     /// The record at a position.
@@ -562,6 +610,17 @@ pub fn event_of(record: &Record) -> UsageEvent {
         hold: None,
         raw: personal.raw,
     }
+}
+
+/// The event as its charges stand now, where that is not as it was recorded.
+fn as_standing(original: &Arc<Record>, steps: &[Arc<Record>], standing: &Standing, charges: Vec<Charge>) -> Arc<Record> {
+    if steps.len() == 1 && original.body.charges.len() == charges.len() {
+        return Arc::clone(original);
+    }
+    let rated = standing.rated.and_then(|by| steps.iter().find(|step| step.seq == by.seq));
+    let mut record = Record::clone(rated.unwrap_or(original));
+    record.body.charges = charges;
+    Arc::new(record)
 }
 
 fn step_identity(hold: &Hold, reporter: Reporter, step: &str, key: &str) -> Identity {

@@ -72,7 +72,7 @@ impl Execution<'_> {
             confirmed.values().for_each(|record| crate::keys::record_keys(record, &mut keys));
         }
         let mut state = self.load(&keys).await?;
-        let mut later = self.rated_later(&state.amendments).await?;
+        let mut later = self.later_steps(&state.amendments).await?;
         later.extend(confirmed);
         // A resend of an event that was rated later answers with that record and its balance now; a hold may
         // have been placed on other accounts than its usage would take now.
@@ -122,9 +122,16 @@ impl Execution<'_> {
         self.by_seq(confirming.filter_map(|record| record.body.refers_to).collect()).await
     }
 
-    /// The records that priced kept events later: what a resend of such an event answers with.
-    async fn rated_later(&self, amendments: &FastMap<Seq, Amendment>) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
-        self.by_seq(amendments.values().filter(|a| a.kind == Kind::RatedLater).map(|a| a.by).collect()).await
+    /// What was done later to kept events, or what is to be voided: every step of them but their own records.
+    async fn later_steps(&self, amendments: &FastMap<Seq, Amendment>) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
+        let mut later = HashMap::new();
+        let mut seqs: Vec<Seq> = amendments.values().map(|amendment| amendment.by).collect();
+        while !seqs.is_empty() {
+            let records = self.by_seq(seqs).await?;
+            seqs = records.values().filter_map(|record| record.previous()).filter(|seq| !later.contains_key(seq)).collect();
+            later.extend(records);
+        }
+        Ok(later)
     }
 
     async fn by_seq(&self, seqs: Vec<Seq>) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {

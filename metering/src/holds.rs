@@ -177,6 +177,7 @@ fn more_than(present: &Hold, totals: &Amounts) -> Amounts {
 fn priced(prepared: &Prepared) -> Result<(&Customer, &Plan), Problem> {
     let customer = prepared.customer.as_deref().ok_or_else(|| Problem::field("not_found", "customer", "there is no such customer"))?;
     let plan = prepared.priced.as_ref().map_err(|kept| kept.problem())?;
+    plan.check_whole()?;
     Ok((customer, plan))
 }
 

@@ -3,12 +3,12 @@
 use crate::charge;
 use crate::directory::Customer;
 use crate::member;
-use crate::prepare::{MeasuredLink, Method, Prepared};
+use crate::prepare::{MeasuredLink, Prepared};
 use crate::void::Void;
 use crate::work::Work;
 use ledger::{AccountKey, Hold};
 use rating::Currency;
-use store::journal::{CounterKey, Kind, Record, StateKeys};
+use store::journal::{CounterKey, Record, StateKeys};
 
 impl Work {
     /// States that its turn may read or change.
@@ -65,8 +65,8 @@ fn usage_keys(prepared: &Prepared, keys: &mut StateKeys) {
     keys.carries.push(customer.tenant.id);
     for link in plan.links() {
         link_accounts(&link, plan.currency, customer, keys);
-        if let Method::Card { measured, .. } = link.method
-            && let Some(id) = measured.counter
+        if let Some(by) = link.method.by_card()
+            && let Some(id) = by.measured.counter
         {
             keys.counters.push(CounterKey { buyer: link.agreement.buyer, id });
         }
@@ -87,6 +87,7 @@ impl Void {
         record_keys(&self.charged, keys);
         keys.under(self.charged.identity.root);
         keys.carries.push(self.charged.tenant);
+        keys.accounts.extend(self.charged.body.currency.map(|currency| AccountKey::balance(self.charged.tenant, currency)));
         for charge in &self.charged.body.charges {
             if let Some(id) = charge.counter {
                 keys.counters.push(CounterKey { buyer: charge.link.buyer, id });
@@ -98,12 +99,16 @@ impl Void {
 
 /// The accounts a record's charges touch, and whether a kept event was rated or voided since.
 pub fn record_keys(record: &Record, keys: &mut StateKeys) {
-    if record.kind == Kind::Unrated {
+    if record.is_kept() {
         // Without it a resend would be charged again.
         keys.amendments.push(record.seq);
     }
     let Some(currency) = record.body.currency else { return };
     keys.under(record.identity.root);
+    if record.is_kept() {
+        // What is open of it may be charged now.
+        keys.accounts.push(AccountKey::balance(record.tenant, currency));
+    }
     for charge in &record.body.charges {
         let (buyer, root) = (charge.link.buyer, record.identity.root);
         // Where it was, and where a void puts it back.

@@ -4,7 +4,7 @@
 //! A `unique` value is kept as a digest under its customer's personal key: it may name a person.
 
 use crate::digest::Digest;
-use crate::prepare::{MeasuredLink, Method, Plan, Prepared};
+use crate::prepare::{ByCard, MeasuredLink, Plan, Prepared};
 use crate::states::States;
 use crate::void::Void;
 use rating::aggregate::{self, Known, Left, MemberChange, NEWEST};
@@ -28,7 +28,7 @@ pub fn name(prepared: &Prepared, plan: &Plan) -> Option<String> {
 }
 
 fn place(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>) -> Option<Place> {
-    let Method::Card { card, measured, .. } = link.method else { return None };
+    let ByCard { card, measured, .. } = link.method.by_card()?;
     let counter = CounterKey { buyer: link.agreement.buyer, id: measured.counter? };
     let aggregation = card.aggregation(measured.found.rate, plan.meter.aggregation);
     let name = name(prepared, plan);
@@ -51,7 +51,7 @@ pub fn keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
 
 /// The counter after this event on this link.
 pub fn after(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, before: &Counter, states: &States) -> Result<Counter, Unrated> {
-    let Method::Card { card, measured, .. } = link.method else { return Ok(*before) };
+    let Some(ByCard { card, measured, .. }) = link.method.by_card() else { return Ok(*before) };
     let aggregation = card.aggregation(measured.found.rate, plan.meter.aggregation);
     let mut known = Known { at: prepared.event.at, ..Known::default() };
     match place(prepared, plan, link) {
@@ -67,9 +67,10 @@ pub fn after(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, before: 
     Ok(aggregate::grow(aggregation, before, measured.billed, MemberChange::Report(known))?)
 }
 
-/// The event is posted: it counts from now on.
-pub fn add(prepared: &Prepared, plan: &Plan, states: &mut States) {
-    for place in plan.links().filter_map(|link| place(prepared, plan, &link)) {
+/// The event is posted on the links of these charges: there it counts from now on.
+pub fn add(prepared: &Prepared, plan: &Plan, charges: &[Charge], states: &mut States) {
+    let is_charged = |link: &MeasuredLink<'_>| charges.iter().any(|charge| charge.link.buyer == link.agreement.buyer);
+    for place in plan.links().filter(is_charged).filter_map(|link| place(prepared, plan, &link)) {
         let member = states.member(&place.key);
         let at = prepared.event.at.max(member.at);
         if place.aggregation == Aggregation::Latest {

@@ -75,10 +75,9 @@ impl Turn {
 
     /// The first answer to an event, whoever reported it.
     pub fn answered(&self, record: &Record) -> Outcome {
-        match self.charged_by(record) {
-            Some(charged) => self.duplicate_of(charged),
-            None if self.is_taken_back(record) => Outcome::Unrated { reason: "voided".to_owned(), duplicate: true },
-            None => Outcome::Unrated { reason: record.body.reason.clone(), duplicate: true },
+        match (record.kind, record.body.refers_to.and_then(|lower| self.referred(lower))) {
+            (Kind::Confirmed, Some(lower)) => self.told(lower, &self.standing(lower)),
+            _ => self.told(record, &self.standing(record)),
         }
     }
 
@@ -92,9 +91,8 @@ impl Turn {
             (Kind::Confirmed, Some(lower)) => self.referred(lower)?,
             _ => record,
         };
-        match (original.kind, self.amendment(original.seq)) {
-            (Kind::Unrated, Some(Amendment { kind: Kind::RatedLater, by })) => self.referred(by),
-            (Kind::Unrated, _) => None,
+        match original.kind {
+            Kind::Unrated => self.standing(original).rated.and_then(|by| self.referred(by.seq)),
             _ => Some(original),
         }
     }

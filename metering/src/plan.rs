@@ -1,5 +1,6 @@
 //! A customer's chain as the pipeline uses it: agreements by period, each with the versions of its card.
 
+use crate::standing::Open;
 use ledger::{AccountKey, Settlement};
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, RateCardId, TenantId};
@@ -13,6 +14,8 @@ use tokio::sync::OnceCell;
 pub struct VersionSlot {
     pub id: CardVersionId,
     pub effective_from: Instant,
+    /// Who published it, or approved it from farthest above.
+    pub approved_by: TenantId,
     pub compiled: OnceCell<Arc<CompiledCard>>,
 }
 
@@ -26,19 +29,24 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// The version in force at an instant.
-    pub fn in_force(&self, at: Instant) -> Option<&VersionSlot> {
+    /// The version in force at an instant; with an approval needed, the latest that has one.
+    pub fn in_force(&self, at: Instant, approval: Option<&[TenantId]>) -> Option<&VersionSlot> {
         let count = self.versions.partition_point(|slot| slot.effective_from <= at);
-        count.checked_sub(1).and_then(|index| self.versions.get(index))
+        match approval {
+            None => count.checked_sub(1).and_then(|index| self.versions.get(index)),
+            Some(approval) => self.versions[..count].iter().rev().find(|slot| approval.contains(&slot.approved_by)),
+        }
     }
 }
 
-/// One link with the card that prices it (`None`: by commission).
+/// One link with the card that prices it, or bounds its price (`None`: by commission alone).
 #[derive(Debug, Clone)]
 pub struct PlanLink {
     pub agreement: Agreement,
     pub settlement: Settlement,
     pub timeline: Option<Arc<Timeline>>,
+    /// Whose approval its prices need; mostly nobody's.
+    pub approval: Option<Arc<[TenantId]>>,
 }
 
 /// The chain of one customer during `[from, until)`, or why there is none.
@@ -46,7 +54,10 @@ pub struct PlanLink {
 pub struct ChainPlan {
     from: Instant,
     until: Option<Instant>,
+    /// Those that stand.
     pub links: Result<Arc<[PlanLink]>, ChainError>,
+    /// Links below them that do not; mostly none.
+    pub open: Box<[Open]>,
 }
 
 impl ChainPlan {
@@ -59,28 +70,49 @@ impl ChainPlan {
 pub fn plans(customer: &Tenant, agreements: &[Agreement], timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Vec<ChainPlan> {
     let mut changes: Vec<Instant> = agreements.iter().flat_map(|a| [Some(a.from), a.until]).flatten().collect();
     changes.push(Instant::MIN);
+    changes.extend(customer.closed_at);
     changes.sort_unstable();
     changes.dedup();
     (0..changes.len())
-        .map(|index| ChainPlan {
-            from: changes[index],
-            until: changes.get(index + 1).copied(),
-            links: tenants::chain::build(customer, agreements, changes[index]).map(|chain| links(chain, timelines)),
+        .map(|index| {
+            let (from, until) = (changes[index], changes.get(index + 1).copied());
+            let chain = tenants::chain::build(customer, agreements, from);
+            let open = chain.as_ref().map(open).unwrap_or_default();
+            ChainPlan { from, until, links: chain.map(|chain| links(chain, timelines)), open }
         })
         .collect()
 }
 
+fn open(chain: &Chain) -> Box<[Open]> {
+    chain.open.iter().map(|(buyer, error)| Open { buyer: *buyer, reason: error.code() }).collect()
+}
+
 fn links(chain: Chain, timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Arc<[PlanLink]> {
     let platform = chain.platform;
-    let with_card = |link: tenants::Link| PlanLink {
+    let approvals: Vec<_> = (0..chain.links.len()).map(|index| approval(&chain.links[index..])).collect();
+    let with_card = |(link, approval): (tenants::Link, Option<Arc<[TenantId]>>)| PlanLink {
         settlement: settlement_of(&link.agreement, platform),
         timeline: match link.agreement.pricing {
             Pricing::Wholesale { rate_card } => timelines.get(&rate_card).cloned(),
-            Pricing::Commission { .. } => None,
+            Pricing::Commission { .. } => link.agreement.floor.and_then(|floor| timelines.get(&floor).cloned()),
         },
         agreement: link.agreement,
+        approval,
     };
-    chain.links.into_iter().map(with_card).collect()
+    chain.links.into_iter().zip(approvals).map(with_card).collect()
+}
+
+/// Who may approve the first link's prices, where a commission above is taken from them: the seller of the highest such
+/// link that neither leaves prices free nor has a floor, and those above it.
+fn approval(links: &[tenants::Link]) -> Option<Arc<[TenantId]>> {
+    let [own, above @ ..] = links else { return None };
+    if !matches!(own.agreement.pricing, Pricing::Wholesale { .. }) {
+        return None;
+    }
+    let commissions = above.iter().take_while(|link| matches!(link.agreement.pricing, Pricing::Commission { .. })).count();
+    let asks = |link: &tenants::Link| !link.agreement.free_retail && link.agreement.floor.is_none();
+    let highest = above[..commissions].iter().rposition(asks)?;
+    Some(above[highest..].iter().map(|link| link.agreement.seller).collect())
 }
 
 /// Between which accounts the money of this link moves. Who buys from the platform itself pays the platform either way.

@@ -9,8 +9,9 @@ use crate::digest::Digest;
 use crate::directory::{Customer, Directory};
 use crate::hold_name::{hold_id, named_hold};
 use crate::numbers;
-use crate::plan::{PlanLink, Timeline};
+use crate::plan::{ChainPlan, PlanLink, Timeline};
 use crate::reporters::{self, Other};
+use crate::standing::{self, BELOW_UNKNOWN, Open};
 use compact_str::CompactString;
 use ledger::Settlement;
 use rating::card::MeterTerms;
@@ -21,7 +22,7 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
 use store::hash;
-use store::journal::{Identity, Journal, Keyed, Name, Namespace, Personal, Reporter};
+use store::journal::{Identity, Journal, Keyed, Name, Namespace, Personal, Reporter, Seq};
 use tenants::{Agreement, Pricing};
 
 /// How many fallback cards may stand behind one another.
@@ -61,9 +62,11 @@ pub struct Prepared {
     pub received_at: Instant,
     /// Priced but for the counters, or why it cannot be.
     pub priced: Result<Plan, Kept>,
+    /// The event that it corrects on the lower links alone.
+    pub corrects: Option<Seq>,
 }
 
-/// Every link measured, from the customer's own up.
+/// Every link measured that can be charged, up to the platform's.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub currency: Currency,
@@ -71,8 +74,12 @@ pub struct Plan {
     /// What was measured: the event's own, or another for a hold.
     quantity: Quantity,
     chain: Arc<[PlanLink]>,
-    /// Of the chain's links, in their order.
+    /// Links of the chain below those that are charged.
+    skipped: usize,
+    /// Of the chain's other links, in their order.
     methods: SmallVec<[Method; 2]>,
+    /// Links that cannot be charged, from the customer's own up; mostly none.
+    pub open: Vec<Open>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -84,8 +91,30 @@ pub struct MeasuredLink<'a> {
 
 #[derive(Debug, Clone)]
 pub enum Method {
-    Card { version: CardVersionId, card: Arc<CompiledCard>, measured: Measured },
-    Commission { commission_bp: u16 },
+    Card(ByCard),
+    /// With a least price, if there is one.
+    Commission {
+        commission_bp: u16,
+        floor: Option<Box<ByCard>>,
+    },
+}
+
+/// Measured by a version of a card.
+#[derive(Debug, Clone)]
+pub struct ByCard {
+    pub version: CardVersionId,
+    pub card: Arc<CompiledCard>,
+    pub measured: Measured,
+}
+
+impl Method {
+    /// The card that prices the link, or bounds its price.
+    pub fn by_card(&self) -> Option<&ByCard> {
+        match self {
+            Self::Card(by) => Some(by),
+            Self::Commission { floor, .. } => floor.as_deref(),
+        }
+    }
 }
 
 /// Why a well-formed event has no price now: a stable code, kept with it.
@@ -107,13 +136,31 @@ pub enum Lateness {
 }
 
 impl Plan {
-    /// From the customer's own link up.
+    /// From the customer's own link up, or the lowest that can be charged.
     pub fn links(&self) -> impl ExactSizeIterator<Item = MeasuredLink<'_>> {
-        self.chain.iter().zip(&self.methods).map(|(link, method)| MeasuredLink {
+        self.chain[self.skipped..].iter().zip(&self.methods).map(|(link, method)| MeasuredLink {
             agreement: &link.agreement,
             settlement: link.settlement,
             method,
         })
+    }
+}
+
+impl Plan {
+    /// Every link, or the problem of what must be priced at once.
+    pub fn check_whole(&self) -> Result<(), Problem> {
+        let Some(open) = self.open.first() else { return Ok(()) };
+        let (buyer, why) = (open.buyer, open.reason.replace('_', " "));
+        Err(Problem::new(open.reason, format!("this usage cannot be priced on the link of {buyer}: {why}")))
+    }
+
+    /// Of the links only those up to the sales of `seller`: what corrects them alone.
+    pub fn up_to(mut self, seller: TenantId) -> Self {
+        let last = self.links().position(|link| link.agreement.seller == seller);
+        if let Some(last) = last {
+            self.methods.truncate(last + 1);
+        }
+        self
     }
 }
 
@@ -170,16 +217,21 @@ impl Prepared {
     pub fn of_quantity(&self, plan: &Plan, quantity: Quantity) -> Result<Plan, Kept> {
         let usage = Usage { quantity, ..self.usage(plan) };
         let mut methods = SmallVec::new();
+        let again = |by: &ByCard| -> Result<ByCard, Kept> {
+            let measured = by.card.measure(&usage).map_err(|unrated| Kept(unrated.code()))?;
+            Ok(ByCard { version: by.version, card: Arc::clone(&by.card), measured })
+        };
         for method in &plan.methods {
             methods.push(match method {
-                Method::Commission { commission_bp } => Method::Commission { commission_bp: *commission_bp },
-                Method::Card { version, card, .. } => {
-                    let measured = card.measure(&usage).map_err(|unrated| Kept(unrated.code()))?;
-                    Method::Card { version: *version, card: Arc::clone(card), measured }
+                Method::Card(by) => Method::Card(again(by)?),
+                Method::Commission { commission_bp, floor } => {
+                    let floor = floor.as_deref().map(again).transpose()?.map(Box::new);
+                    Method::Commission { commission_bp: *commission_bp, floor }
                 }
             });
         }
-        Ok(Plan { currency: plan.currency, meter: Arc::clone(&plan.meter), quantity, chain: Arc::clone(&plan.chain), methods })
+        let (meter, chain) = (Arc::clone(&plan.meter), Arc::clone(&plan.chain));
+        Ok(Plan { currency: plan.currency, meter, quantity, chain, skipped: plan.skipped, methods, open: plan.open.clone() })
     }
     pub fn personal_key(&self) -> &[u8; 32] {
         self.customer.as_ref().map_or(&NO_KEY, |customer| &customer.personal_key)
@@ -247,7 +299,7 @@ struct About {
 
 /// What memory does not have.
 enum Missing {
-    Version { timeline: Arc<Timeline>, at: Instant },
+    Version { timeline: Arc<Timeline>, id: CardVersionId },
     Fallback { timeline: Arc<Timeline>, name: String },
 }
 
@@ -298,8 +350,8 @@ impl<'a> Desk<'a> {
         loop {
             match self.plan(&about, &event) {
                 Ok(priced) => return Ok(self.assemble(event, about, content, sent, priced)),
-                Err(Missing::Version { timeline, at }) => {
-                    if let Some(slot) = timeline.in_force(at) {
+                Err(Missing::Version { timeline, id }) => {
+                    if let Some(slot) = timeline.versions.iter().find(|slot| slot.id == id) {
                         self.directory.compiled(slot).await?;
                     }
                 }
@@ -326,51 +378,98 @@ impl<'a> Desk<'a> {
 
     fn plan(&self, about: &About, event: &UsageEvent) -> Planned {
         let Some(customer) = &about.customer else { return Ok(Err(Kept(about.nobody))) };
-        if customer.tenant.closed_at.is_some_and(|closed| event.at >= closed) {
-            return Ok(Err(Kept("tenant_closed")));
-        }
         let window_secs = i64::from(customer.tenant.late_window_days) * 86_400;
         if self.late == Lateness::Kept && event.at < self.now.plus_secs(-window_secs) {
             return Ok(Err(Kept("late")));
         }
-        let chain = match customer.chain_at(event.at).map(|plan| &plan.links) {
-            Some(Ok(chain)) => chain,
-            Some(Err(error)) => return Ok(Err(Kept(error.code()))),
-            None => return Ok(Err(Kept("no_agreement"))),
+        let Some(at) = customer.chain_at(event.at) else { return Ok(Err(Kept("no_agreement"))) };
+        let chain = match &at.links {
+            Ok(chain) => chain,
+            Err(error) => return Ok(Err(Kept(error.code()))),
         };
-        let Some(currency) = chain.first().map(|link| link.agreement.currency) else { return Ok(Err(Kept("no_agreement"))) };
         let usage = usage_of(event, &about.meter);
         let mut methods = SmallVec::new();
-        for link in chain.iter() {
-            match self.measure_link(link, &usage)? {
-                Ok(method) => methods.push(method),
-                Err(kept) => return Ok(Err(kept)),
+        if at.open.is_empty() {
+            for link in chain.iter() {
+                match self.measure_link(link, &usage)? {
+                    Ok(method) => methods.push(method),
+                    Err(_kept) => break,
+                }
             }
         }
-        Ok(Ok(Plan { currency, meter: Arc::clone(&about.meter), quantity: event.quantity, chain: Arc::clone(chain), methods }))
+        if methods.len() < chain.len() {
+            return self.plan_upper(at, chain, about, &usage);
+        }
+        let Some(currency) = chain.first().map(|link| link.agreement.currency) else { return Ok(Err(Kept("no_agreement"))) };
+        let (meter, chain) = (Arc::clone(&about.meter), Arc::clone(chain));
+        Ok(Ok(Plan { currency, meter, quantity: event.quantity, chain, skipped: 0, methods, open: Vec::new() }))
+    }
+
+    /// Where not every link can be charged: those above.
+    fn plan_upper(&self, at: &ChainPlan, chain: &Arc<[PlanLink]>, about: &About, usage: &Usage<'_>) -> Planned {
+        let mut links: SmallVec<[(TenantId, Option<&'static str>); 4]> =
+            at.open.iter().map(|open| (open.buyer, Some(open.reason))).collect();
+        let below = links.len();
+        let mut measured = Vec::with_capacity(chain.len());
+        for link in chain.iter() {
+            let method = self.measure_link(link, usage)?;
+            let reason = match &method {
+                Ok(Method::Card(_) | Method::Commission { floor: Some(_), .. }) => None,
+                Ok(Method::Commission { floor: None, .. }) => {
+                    links.last().is_none_or(|(_, reason)| reason.is_some()).then_some(BELOW_UNKNOWN)
+                }
+                Err(kept) => Some(kept.0),
+            };
+            links.push((link.agreement.buyer, reason));
+            measured.push(method);
+        }
+        let (first, open) = standing::cut(&links);
+        let skipped = first.saturating_sub(below);
+        let methods: SmallVec<[Method; 2]> = measured.into_iter().skip(skipped).flatten().collect();
+        let Some(top) = chain.last().filter(|_| !methods.is_empty()) else { return Ok(Err(Kept(standing::reason(&open)))) };
+        let (meter, chain) = (Arc::clone(&about.meter), Arc::clone(chain));
+        Ok(Ok(Plan { currency: top.agreement.currency, meter, quantity: usage.quantity, chain, skipped, methods, open }))
     }
 
     fn measure_link(&self, link: &PlanLink, usage: &Usage<'_>) -> Result<Result<Method, Kept>, Missing> {
+        let currency = link.agreement.currency;
         match (&link.agreement.pricing, &link.timeline) {
-            (Pricing::Commission { commission_bp }, _) => Ok(Ok(Method::Commission { commission_bp: *commission_bp })),
-            (Pricing::Wholesale { .. }, Some(timeline)) => self.measure_card(timeline, link.agreement.currency, usage),
+            (Pricing::Commission { commission_bp }, None) => Ok(Ok(Method::Commission { commission_bp: *commission_bp, floor: None })),
+            (Pricing::Commission { commission_bp }, Some(floor)) => {
+                let floor = self.measure_card(floor, currency, None, usage)?;
+                Ok(floor.map(|by| Method::Commission { commission_bp: *commission_bp, floor: Some(Box::new(by)) }))
+            }
+            (Pricing::Wholesale { .. }, Some(timeline)) => {
+                Ok(self.measure_card(timeline, currency, link.approval.as_deref(), usage)?.map(Method::Card))
+            }
             (Pricing::Wholesale { .. }, None) => Ok(Err(Kept("no_rate"))),
         }
     }
 
-    /// The card's version in force at the start, then its fallback cards.
-    fn measure_card(&self, timeline: &Arc<Timeline>, currency: Currency, usage: &Usage<'_>) -> Result<Result<Method, Kept>, Missing> {
+    /// The card's version in force at the start, then its fallback cards. `approval`: only versions that one of these tenants
+    /// published or approved are in force.
+    fn measure_card(
+        &self,
+        timeline: &Arc<Timeline>,
+        currency: Currency,
+        approval: Option<&[TenantId]>,
+        usage: &Usage<'_>,
+    ) -> Result<Result<ByCard, Kept>, Missing> {
         let mut timeline = Cow::Borrowed(timeline);
         for _ in 0..FALLBACKS_MAX {
-            let Some(slot) = timeline.in_force(usage.at) else { return Ok(Err(Kept("no_rate"))) };
+            let Some(slot) = timeline.in_force(usage.at, approval) else {
+                let unapproved = timeline.in_force(usage.at, None).is_some();
+                return Ok(Err(Kept(if unapproved { "card_not_approved" } else { "no_rate" })));
+            };
             let Some(card) = slot.compiled.get() else {
-                return Err(Missing::Version { timeline: timeline.into_owned(), at: usage.at });
+                let id = slot.id;
+                return Err(Missing::Version { timeline: timeline.into_owned(), id });
             };
             if card.currency() != currency {
                 return Ok(Err(Kept("currency_mismatch")));
             }
             match card.measure(usage) {
-                Ok(measured) => return Ok(Ok(Method::Card { version: slot.id, card: Arc::clone(card), measured })),
+                Ok(measured) => return Ok(Ok(ByCard { version: slot.id, card: Arc::clone(card), measured })),
                 Err(Unrated::NoRate) => {}
                 Err(unrated) => return Ok(Err(Kept(unrated.code()))),
             }
@@ -421,6 +520,7 @@ impl<'a> Desk<'a> {
             customer,
             received_at: self.now,
             priced,
+            corrects: None,
             event,
         }
     }

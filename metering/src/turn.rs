@@ -4,21 +4,22 @@
 //! Invariants: whatever is validated is validated before the first change; a command that is refused
 //! leaves nothing behind; the same identity twice in one batch is the same case as twice in two.
 
-use crate::charge::{self, Charges};
+use crate::charge::{self, Charges, Priced};
 use crate::command::{Outcome, Posted, Problem};
 use crate::directory::Customer;
 use crate::member;
 use crate::overrule::Beside;
 use crate::prepare::{Kept, Plan, Prepared};
+use crate::standing::{BELOW_UNKNOWN, Open, RatedBy, Standing};
 use crate::states::States;
 use crate::work::{Amended, Done, Work};
-use ledger::{Books, Event, Refusal};
+use ledger::{Books, Event, Limit, LinkCharge, Refusal};
 use rating::fast::FastMap;
 use rating::{Cents, Currency, Instant, TenantId, ids::HoldId};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{Amendment, Batch, Body, Charge, CounterKey, Keyed, Kind, Namespace, Record, Seq, State, StateKeys};
+use store::journal::{Amendment, Batch, Body, Charge, CounterKey, Keyed, Kind, Namespace, OpenLink, Record, Seq, State, StateKeys, Steps};
 
 /// One batch under way.
 #[derive(Debug)]
@@ -229,15 +230,53 @@ impl Turn {
             return Done::Event(Outcome::Rejected(Problem::field("id_conflict", "id", detail)));
         }
         match earlier {
-            Earlier::Stored(kept) if kept.kind == Kind::Unrated => self.again(kept, prepared),
+            Earlier::Stored(kept) if kept.is_kept() => self.again(kept, prepared),
             _ => Done::Event(self.answered(record)),
         }
     }
 
-    /// Rates a kept event, unless that has happened or it was voided.
+    /// What has become of an event, to whoever sends it again.
+    pub fn told(&self, event: &Record, standing: &Standing) -> Outcome {
+        let open = standing.open.as_deref().unwrap_or_default();
+        if standing.charged.is_empty() {
+            let reason = match open.first() {
+                Some(open) => open.reason.as_str(),
+                None if standing.voided => "voided",
+                None => event.body.reason.as_str(),
+            };
+            return Outcome::Unrated { reason: reason.to_owned(), duplicate: true };
+        }
+        if standing.voided && event.kind == Kind::Unrated && open.is_empty() {
+            return Outcome::Unrated { reason: "voided".to_owned(), duplicate: true };
+        }
+        match standing.rated.ok_or(Refusal::BrokenChain).and_then(|by| self.posted(by, &standing.charged)) {
+            Ok(posted) if open.is_empty() => Outcome::Duplicate(posted),
+            Ok(posted) => Outcome::PartlyRated { posted, open: open.to_vec(), duplicate: true },
+            Err(refusal) => fault(refusal),
+        }
+    }
+
+    /// What stands of an event that the journal knows.
+    pub fn standing(&self, event: &Record) -> Standing {
+        let mut steps = vec![event];
+        let mut next = self.amendment(event.seq).map(|amendment| amendment.by);
+        while let Some(step) = next.and_then(|seq| self.referred(seq)) {
+            steps.push(step);
+            next = step.previous();
+        }
+        steps[1..].reverse();
+        Standing::after(steps)
+    }
+
+    /// Rates what is open of a kept event. An event has one step in a batch: the next one names it by its seq.
     pub fn again(&mut self, kept: &Arc<Record>, prepared: Prepared) -> Done {
-        if self.amendment(kept.seq).is_some() {
-            return Done::Event(self.answered(kept));
+        let standing = self.standing(kept);
+        let amended_now = self.amendment(kept.seq).is_some_and(|amendment| amendment.by < Seq(0));
+        if !standing.is_open() || amended_now {
+            return Done::Event(self.told(kept, &standing));
+        }
+        if standing.open.is_some() {
+            return Done::Event(self.rate_open(kept, &standing, prepared));
         }
         if prepared.name().name != kept.identity.name()
             && let Some(earlier) = self.earlier(prepared.name())
@@ -266,7 +305,7 @@ impl Turn {
 
     /// What became of an event by another record needs no more rating.
     fn settled_by(&mut self, kept: &Record, done: Done) -> Done {
-        if matches!(done, Done::Event(Outcome::Rated(_) | Outcome::Duplicate(_))) {
+        if matches!(done, Done::Event(Outcome::Rated(_) | Outcome::PartlyRated { .. } | Outcome::Duplicate(_))) {
             self.settle(kept.seq);
         }
         done
@@ -285,20 +324,41 @@ impl Turn {
         self.later.insert(record.seq, record);
     }
 
-    /// The answer to an event that was charged before.
-    pub fn duplicate_of(&self, charged: &Record) -> Outcome {
-        self.posted_of(charged).map_or_else(fault, Outcome::Duplicate)
+    /// Charges those of the open links that can be charged now, up to the lowest that was charged before, and no other.
+    fn rate_open(&mut self, kept: &Record, standing: &Standing, prepared: Prepared) -> Outcome {
+        let still = standing.open.clone().unwrap_or_default();
+        let is_open = |buyer: TenantId| still.iter().any(|open| open.buyer == buyer);
+        let (Some(customer), Ok(plan)) = (&prepared.customer, &prepared.priced) else { return self.told(kept, standing) };
+        let Ok(mut priced) = charge::price_standing(&prepared, customer, plan, &self.states) else { return self.told(kept, standing) };
+        priced.charges.retain(|charge| is_open(charge.link.buyer));
+        let joined = priced.charges.last().map(|charge| charge.link.buyer) == still.last().map(|open| open.buyer);
+        let now =
+            if joined && self.post_cut(customer, plan, &mut priced).is_ok() { std::mem::take(&mut priced.charges) } else { Vec::new() };
+        let open = still.iter().filter(|open| !now.iter().any(|charge| charge.link.buyer == open.buyer)).map(|open| {
+            let reason = priced.open.iter().find(|new| new.buyer == open.buyer);
+            reason.map_or_else(|| open.clone(), |new| new.link())
+        });
+        let open: Vec<OpenLink> = open.collect();
+        if now.is_empty() {
+            return self.told(kept, &Standing { open: Some(open), ..standing.clone() });
+        }
+        self.grow(customer.tenant.id, &now);
+        member::add(&prepared, plan, &now, &mut self.states);
+        let rated = Rated { charges: now, open, currency: plan.currency, hold: None, over_hold: None };
+        self.record_rated(prepared, rated, Kind::RatedLater, Refers { kept: Some(kept), overruled: None })
     }
 
     /// Prices and posts; when it refuses, nothing has changed.
     pub fn rate(&mut self, prepared: &Prepared) -> Result<Rated, Kept> {
         let plan = prepared.priced.as_ref().map_err(Clone::clone)?;
         let customer = prepared.customer.as_ref().ok_or(Kept("unknown_customer"))?;
-        let charges = charge::price(prepared, customer, plan, &self.states)?;
-        let (hold, over_hold) = self.post_usage(prepared, customer, plan, &charges).map_err(|refusal| Kept(refusal.code()))?;
+        let mut priced = charge::price_standing(prepared, customer, plan, &self.states)?;
+        let (hold, over_hold) = self.post_usage(prepared, customer, plan, &mut priced).map_err(|refusal| Kept(refusal.code()))?;
+        let Priced { charges, open } = priced;
         self.grow(customer.tenant.id, &charges);
-        member::add(prepared, plan, &mut self.states);
-        Ok(Rated { charges, currency: plan.currency, hold, over_hold })
+        member::add(prepared, plan, &charges, &mut self.states);
+        let open = open.into_iter().map(Open::link).collect();
+        Ok(Rated { charges, open, currency: plan.currency, hold, over_hold })
     }
 
     /// With its hold, if there is one that is open; otherwise under the limits.
@@ -307,27 +367,38 @@ impl Turn {
         prepared: &Prepared,
         customer: &Customer,
         plan: &Plan,
-        charges: &Charges,
+        priced: &mut Priced,
     ) -> Result<(Option<HoldId>, Option<Cents>), Refusal> {
-        let (links, limits) = (charge::link_charges(charges), charge::limits(plan));
-        let (root, platform, currency) = (customer.tenant.root, customer.platform(), plan.currency);
-        let event = Event { root, customer: customer.tenant.id, platform, currency, charges: &links, limits: &limits };
         let id = prepared.hold;
-        if let Some(hold) = self.states.holds.get(&id) {
+        while let Some(hold) = self.states.holds.get(&id) {
             let mut hold = hold.clone();
-            match self.books.capture(&event, &mut hold, self.now) {
+            let links = charge::link_charges(&priced.charges);
+            match self.books.capture(&event(customer, plan, &links, &[]), &mut hold, self.now) {
                 Ok(posted) => {
                     self.states.holds.set(id, hold);
-                    let account = charge::customer_account(charges, plan.currency);
-                    let over = posted.over_hold.iter().find(|(of, _)| Some(*of) == account).map(|&(_, cents)| cents);
+                    let account = charge::customer_account(customer.tenant.id, &priced.charges, plan.currency);
+                    let over = posted.over_hold.iter().find(|(of, _)| *of == account).map(|&(_, cents)| cents);
                     return Ok((Some(id), over));
                 }
                 // The usage has happened: it is posted like any other.
-                Err(Refusal::HoldOver | Refusal::HoldEnded { .. } | Refusal::HoldOfAnother) => {}
-                Err(refusal) => return Err(refusal),
+                Err(Refusal::HoldOver | Refusal::HoldEnded { .. } | Refusal::HoldOfAnother) => break,
+                Err(refusal) if !priced.cut(&refusal, plan) => return Err(refusal),
+                Err(_cut) => {}
             }
         }
-        self.books.charge(&event).map(|_| (None, None))
+        self.post_cut(customer, plan, priced).map(|()| (None, None))
+    }
+
+    /// Posts the charges under their limits; those that are refused, from the lowest up, are left out and open.
+    fn post_cut(&mut self, customer: &Customer, plan: &Plan, priced: &mut Priced) -> Result<(), Refusal> {
+        loop {
+            let (links, limits) = (charge::link_charges(&priced.charges), charge::limits_of(plan, &priced.charges));
+            match self.books.charge(&event(customer, plan, &links, &limits)) {
+                Ok(_posted) => return Ok(()),
+                Err(refusal) if !priced.cut(&refusal, plan) => return Err(refusal),
+                Err(_cut) => {}
+            }
+        }
     }
 
     /// Carries and counters after these charges.
@@ -341,11 +412,17 @@ impl Turn {
     }
 
     fn record_rated(&mut self, prepared: Prepared, rated: Rated, kind: Kind, Refers { kept, overruled }: Refers<'_>) -> Outcome {
+        let previous = kept.and_then(|kept| self.amendment(kept.seq)).map(|amendment| amendment.by);
+        let Rated { charges, open, currency, hold, over_hold } = rated;
+        let (is_open, corrects) = (!open.is_empty(), prepared.corrects);
+        let has_steps = is_open || previous.is_some() || corrects.is_some();
         let body = Body {
-            currency: Some(rated.currency),
-            charges: rated.charges,
-            hold: rated.hold,
+            currency: Some(currency),
+            charges,
+            reason: if kind == Kind::Rated { reason_of(&open) } else { String::new() },
+            hold,
             refers_to: kept.map(|record| record.seq).or(overruled),
+            steps: has_steps.then(|| Box::new(Steps { open: open.clone(), previous, corrects })),
             ..event_body(&prepared)
         };
         let mut key = Some(prepared.name().key);
@@ -360,12 +437,25 @@ impl Turn {
         if below_cost {
             self.below_cost.push(index as u32);
         }
-        if let Some(kept) = kept {
-            self.amend(kept.seq, kind, index);
-            self.settle(kept.seq);
-        }
-        match self.posted_of(&self.batch.records[index]) {
-            Ok(posted) => Outcome::Rated(Posted { over_hold: rated.over_hold, ..posted }),
+        let posted = match kept {
+            Some(kept) => {
+                self.amend(kept.seq, kind, index);
+                if !is_open {
+                    self.settle(kept.seq);
+                }
+                let by = RatedBy { seq: relative(index), customer: self.batch.records[index].tenant, currency, overruled: None };
+                self.posted(by, &self.standing(kept).charged)
+            }
+            None => {
+                if is_open {
+                    self.batch.unrated.push(index);
+                }
+                self.posted_of(&self.batch.records[index])
+            }
+        };
+        match posted {
+            Ok(posted) if is_open => Outcome::PartlyRated { posted, open, duplicate: false },
+            Ok(posted) => Outcome::Rated(Posted { over_hold, ..posted }),
             Err(refusal) => fault(refusal),
         }
     }
@@ -373,17 +463,22 @@ impl Turn {
     /// What a record moved, with the customer's balance as it is now.
     pub fn posted_of(&self, record: &Record) -> Result<Posted, Refusal> {
         let currency = record.body.currency.ok_or(Refusal::BrokenChain)?;
-        let charges = charge::link_charges(&record.body.charges);
-        let account = charge::customer_account(&record.body.charges, currency).ok_or(Refusal::BrokenChain)?;
+        let overruled = record.body.refers_to.filter(|_| record.kind == Kind::Rated);
+        self.posted(RatedBy { seq: record.seq, customer: record.tenant, currency, overruled }, &record.body.charges)
+    }
+
+    /// What these charges of an event moved.
+    fn posted(&self, RatedBy { seq, customer, currency, overruled }: RatedBy, charges: &[Charge]) -> Result<Posted, Refusal> {
+        let account = charge::customer_account(customer, charges, currency);
         Ok(Posted {
-            seq: record.seq,
-            customer: record.tenant,
+            seq,
+            customer,
             currency,
-            debit: charge::debit(&record.body.charges),
-            splits: ledger::splits_of(&charges)?,
-            balance: self.books.balance(account)?.posted,
+            debit: charge::debit(customer, charges),
+            splits: charge::splits(customer, charges)?,
+            balance: self.books.balance(account).map_or(Cents::ZERO, |balance| balance.posted),
             over_hold: None,
-            overruled: record.body.refers_to.filter(|_| record.kind == Kind::Rated),
+            overruled,
         })
     }
 }
@@ -398,9 +493,23 @@ struct Refers<'a> {
 #[derive(Debug)]
 pub struct Rated {
     pub charges: Charges,
+    /// Links that are not charged, from the customer's own up.
+    pub open: Vec<OpenLink>,
     pub currency: Currency,
     pub hold: Option<HoldId>,
     pub over_hold: Option<Cents>,
+}
+
+/// On its way into the books.
+fn event<'a>(customer: &Customer, plan: &Plan, charges: &'a [LinkCharge], limits: &'a [Limit]) -> Event<'a> {
+    let (root, platform, customer) = (customer.tenant.root, customer.platform(), customer.tenant.id);
+    Event { root, platform, customer, currency: plan.currency, charges, limits }
+}
+
+/// Of the link nearest to the customer that has a reason of its own.
+fn reason_of(open: &[OpenLink]) -> String {
+    let own = open.iter().find(|open| ![tenants::chain::ABOVE_OPEN, BELOW_UNKNOWN].contains(&open.reason.as_str()));
+    own.or(open.first()).map(|open| open.reason.to_string()).unwrap_or_default()
 }
 
 /// A record of this batch before the journal has placed it.
@@ -432,7 +541,9 @@ pub fn event_body(prepared: &Prepared) -> Body {
 
 pub fn record_of(prepared: Prepared, kind: Kind, body: Body) -> Record {
     let (at, received_at, content, tenant) = (prepared.event.at, prepared.received_at, prepared.content, prepared.owner());
-    let as_sent = matches!(kind, Kind::Unrated | Kind::HoldPlaced | Kind::HoldExtended);
+    let is_open = body.steps.as_ref().is_some_and(|steps| !steps.open.is_empty());
+    let is_kept = kind == Kind::Unrated || (kind == Kind::Rated && is_open);
+    let as_sent = is_kept || matches!(kind, Kind::HoldPlaced | Kind::HoldExtended);
     let (identity, personal, personal_digest) = prepared.into_record_parts(as_sent);
     Record { seq: Seq(0), kind, tenant, identity, at, received_at, content, body, personal, personal_digest }
 }

@@ -8,7 +8,7 @@ use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use smallvec::SmallVec;
 use std::sync::Arc;
-use store::journal::{Charge, ChargePricing, Journal, Keyed, Name, Record, Reporter};
+use store::journal::{Charge, ChargePricing, Journal, Keyed, Name, OpenLink, Record, Reporter, Seq};
 
 /// Everything that could be found out beforehand.
 #[derive(Debug, Clone)]
@@ -22,8 +22,21 @@ pub struct Void {
     pub others: Vec<Other>,
     /// The event as it was first recorded.
     pub original: Arc<Record>,
-    /// The record that carries its charges: the original, or the later rating of a kept event.
+    /// The event with the charges that are to be taken back: as it was recorded, or as it stands on those of its links that
+    /// the void reaches.
     pub charged: Arc<Record>,
+    /// The last step of the event when this was found out, if it was not its own record.
+    pub last: Option<Seq>,
+    /// Links above those that the void reaches which stay open.
+    pub open: Vec<OpenLink>,
+    /// Whether there was anything to take back, or to keep from being charged later.
+    pub reaches: bool,
+    /// Whether some of the event is still listed to be rated.
+    pub listed: bool,
+    /// Whether it was taken back before, as far as this void reaches.
+    pub voided: bool,
+    /// It reaches as far as it does because nobody above this tenant reported the event.
+    pub by_report: Option<TenantId>,
     /// Keys the digests of the customer's data.
     pub personal_key: [u8; 32],
     pub meter: Arc<MeterTerms>,
@@ -37,7 +50,7 @@ impl Void {
     /// The rate of a charge that a card priced.
     pub fn rate(&self, charge: &Charge) -> Option<u32> {
         match charge.pricing {
-            ChargePricing::Card { rate, .. } => Some(rate),
+            ChargePricing::Card { rate, .. } | ChargePricing::Floored { rate, .. } => Some(rate),
             ChargePricing::Commission { .. } | ChargePricing::Carry => None,
         }
     }

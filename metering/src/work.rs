@@ -138,7 +138,7 @@ impl Done {
             }
         };
         match self {
-            Self::Event(Outcome::Rated(posted) | Outcome::Duplicate(posted)) => fix(&mut posted.seq),
+            Self::Event(Outcome::Rated(posted) | Outcome::PartlyRated { posted, .. } | Outcome::Duplicate(posted)) => fix(&mut posted.seq),
             Self::Amended(Ok(amended)) => amended.void.iter_mut().chain(&mut amended.event).for_each(|posted| fix(&mut posted.seq)),
             Self::Money(Ok(answer)) => fix(&mut answer.seq),
             Self::Payment(Ok(posted)) => fix(&mut posted.seq),

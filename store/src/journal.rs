@@ -5,9 +5,11 @@
 
 mod keys;
 mod kinds;
+mod steps;
 
 pub use keys::{KeysOf, Mark, StateKeys};
 pub use kinds::{Kind, Namespace};
+pub use steps::{OpenLink, Steps};
 
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -87,15 +89,14 @@ pub struct Record {
 
 impl Record {
     /// Every account this record moved, held or charged (also by zero cents); sorted, without repeats.
-    /// The last link's seller is the platform, whose revenue is one account per root.
+    /// The seller of the root's own link is the platform, whose revenue is one account per root.
     pub fn accounts(&self) -> SmallVec<[AccountKey; 6]> {
         let mut accounts: SmallVec<[AccountKey; 6]> = SmallVec::new();
         if let Some(currency) = self.body.currency {
-            let last = self.body.charges.len().wrapping_sub(1);
-            for (index, charge) in self.body.charges.iter().enumerate() {
+            for charge in &self.body.charges {
                 let link = charge.link;
                 accounts.push(link.buyer_account(currency));
-                accounts.push(match index == last {
+                accounts.push(match link.buyer == self.identity.root {
                     true => AccountKey::revenue(self.identity.root, currency),
                     false => link.settlement.seller_account(link.seller, currency),
                 });
@@ -108,6 +109,26 @@ impl Record {
         accounts.sort_unstable();
         accounts.dedup();
         accounts
+    }
+
+    /// Links of a usage event that are not charged after this step of it, from the customer's own up.
+    pub fn open(&self) -> &[OpenLink] {
+        self.body.steps.as_ref().map_or(&[], |steps| &steps.open)
+    }
+
+    /// The step of the same event before this one.
+    pub fn previous(&self) -> Option<Seq> {
+        self.body.steps.as_ref().and_then(|steps| steps.previous)
+    }
+
+    /// The event whose lower links this one corrects.
+    pub fn corrects(&self) -> Option<Seq> {
+        self.body.steps.as_ref().and_then(|steps| steps.corrects)
+    }
+
+    /// Usage that is kept to be priced, in whole or in part.
+    pub fn is_kept(&self) -> bool {
+        self.kind == Kind::Unrated || (self.kind == Kind::Rated && !self.open().is_empty())
     }
 }
 
@@ -132,6 +153,9 @@ pub struct Body {
     pub expires_at: Option<Instant>,
     /// Void and correction: the distinct value withdrawn or added (`unique`, `max`, `latest`).
     pub member: Option<String>,
+    /// Of usage that is charged, or taken back, in several steps.
+    #[serde(with = "steps::tail")]
+    pub steps: Option<Box<Steps>>,
 }
 
 /// What one buyer owes one seller for an event: everything `explain` shows.
@@ -165,6 +189,25 @@ pub enum ChargePricing {
     },
     /// No usage: what was carried, settled ([`Kind::CarrySettled`]).
     Carry,
+    /// A commission with a least price by a card: the greater of both (`applies`: the card's).
+    Floored {
+        commission_bp: u16,
+        applies: bool,
+        version: CardVersionId,
+        rate: u32,
+        prefix_len: u8,
+        pieces: SmallVec<[Piece; 1]>,
+    },
+}
+
+impl ChargePricing {
+    /// The version of the card that priced it, or bounds its price.
+    pub const fn version(&self) -> Option<CardVersionId> {
+        match self {
+            Self::Card { version, .. } | Self::Floored { version, .. } => Some(*version),
+            Self::Commission { .. } | Self::Carry => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -232,9 +275,9 @@ pub struct Batch {
     pub identity_keys: Vec<u64>,
     pub state: State,
     pub amendments: Vec<(Seq, Kind, usize)>,
-    /// Unrated records by index, to be listed and rated later.
+    /// Records by index of usage that is not rated, or not on every link: to be listed and rated later.
     pub unrated: Vec<usize>,
-    /// Unrated records that are now rated.
+    /// Those of them that are now rated on every link.
     pub settled: Vec<Seq>,
     pub packed: Packing,
 }

@@ -145,12 +145,14 @@ impl Audit {
         if !priced && !body.charges.is_empty() {
             self.charge_tally.differs(format_args!("record {} has charges and is no rated event", row.seq));
         }
-        let Some(last) = body.charges.last() else { return };
-        let platform = *self.platform.get_or_insert(last.link.seller);
-        if body.charges.first().is_some_and(|first| first.link.buyer.0 != row.tenant) {
-            self.charge_tally.differs(format_args!("record {}: the first charge is not the customer's", row.seq));
+        if body.charges.is_empty() {
+            return;
         }
         let links: SmallVec<[LinkCharge; 4]> = body.charges.iter().map(|charge| charge.link).collect();
+        if let Some(what) = misplaced(row, kind, body) {
+            self.charge_tally.differs(format_args!("record {}: {what}", row.seq));
+        }
+        let platform = self.platform_of(TenantId(row.root), &links);
         let Some(currency) = body.currency else {
             return self.charge_tally.differs(format_args!("record {}: charges without a currency", row.seq));
         };
@@ -165,6 +167,12 @@ impl Audit {
             self.carry(row, charge);
             self.counter(row, charge);
         }
+    }
+
+    /// One and the same in every record that names it.
+    fn platform_of(&mut self, root: TenantId, links: &[LinkCharge]) -> TenantId {
+        let named = ledger::platform_in(root, links);
+        if links.iter().any(|link| link.buyer == root) { *self.platform.get_or_insert(named) } else { self.platform.unwrap_or(named) }
     }
 
     fn carry(&mut self, row: &Row<'_>, charge: &crate::journal::Charge) {
@@ -379,6 +387,21 @@ impl Audit {
             self.hold_tally.differs(format_args!("{key}: there is no such account, and holds on it are open"));
         }
     }
+}
+
+/// Whether charges begin or end at a link where they must not. Usage is charged up to the platform, save what corrects lower
+/// links alone; from the customer up, save where links are open. Later steps may be about any links.
+fn misplaced(row: &Row<'_>, kind: Kind, body: &Body) -> Option<&'static str> {
+    let (first, last) = (body.charges.first()?, body.charges.last()?);
+    let is_open = body.steps.as_ref().is_some_and(|steps| !steps.open.is_empty());
+    if kind != Kind::Rated {
+        return None;
+    }
+    if !is_open && first.link.buyer.0 != row.tenant {
+        return Some("the first charge is not the customer's");
+    }
+    (body.steps.as_ref().is_none_or(|steps| steps.corrects.is_none()) && last.link.buyer.0 != row.root)
+        .then_some("the last charge is not the platform's")
 }
 
 fn compare<K: Eq + std::hash::Hash + std::fmt::Debug, V: PartialEq + std::fmt::Debug, S: BuildHasher, T: BuildHasher>(

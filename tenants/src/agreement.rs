@@ -37,7 +37,8 @@ pub enum OnExhausted {
     /// Usage that has happened is posted even if it overdraws.
     #[default]
     Post,
-    /// No link posts; the event is kept as `unrated: exhausted`.
+    /// This link and those below do not post, and those above up to the sales of whoever said so; they stay open as
+    /// `exhausted`.
     Refuse,
 }
 
@@ -54,11 +55,22 @@ pub struct Agreement {
     pub on_exhausted: OnExhausted,
     /// How much credit this buyer, a reseller, may give to each of its own that the platform collects from. 0: none.
     pub credit_cap: Cents,
+    /// Who said `refuse`: it reaches up only as far as they sell. `None`: the seller.
+    pub refused_by: Option<TenantId>,
+    /// Of a commission: the seller gets at least the price by this card.
+    pub floor: Option<RateCardId>,
+    /// Of a commission without a floor: the buyer may sell at cards that the seller has not approved.
+    pub free_retail: bool,
     pub from: Instant,
     pub until: Option<Instant>,
 }
 
 impl Agreement {
+    /// Who said `on_exhausted: refuse`.
+    pub fn refusing(&self) -> TenantId {
+        self.refused_by.unwrap_or(self.seller)
+    }
+
     pub fn in_force(&self, at: Instant) -> bool {
         self.from <= at && self.until.is_none_or(|until| at < until)
     }
@@ -71,6 +83,9 @@ impl Agreement {
             Pricing::Wholesale { .. } => 0,
         };
         check(share <= BASIS_POINTS, "commission_bp", "expected 0 to 10000 basis points")?;
+        let is_commission = matches!(self.pricing, Pricing::Commission { .. });
+        check(is_commission || self.floor.is_none(), "floor_rate_card", "only a commission has a floor")?;
+        check(is_commission || !self.free_retail, "free_retail", "only under a commission do prices need an approval")?;
         let limit = self.credit_limit.unwrap_or(Cents::ZERO);
         check((Cents::ZERO..=CREDIT_LIMIT_CENTS_MAX).contains(&limit), "credit_limit_cents", "expected 0 to 10^15 cents, or none")?;
         let cap = (Cents::ZERO..=CREDIT_LIMIT_CENTS_MAX).contains(&self.credit_cap);

@@ -33,6 +33,9 @@ pub fn agreement(buyer: i64, seller: i64) -> Agreement {
         credit_limit: Some(Cents::ZERO),
         on_exhausted: OnExhausted::Post,
         credit_cap: Cents::ZERO,
+        refused_by: None,
+        floor: None,
+        free_retail: false,
         from: Instant::MIN,
         until: None,
     }

@@ -184,6 +184,7 @@ async fn only_what_the_caller_sees_is_voided(backend: Backend) {
     world.void("x").by("acme-43").gives("refused not_found").await;
     // One id in two roots: the customer tells which.
     world.void("x").of("beta").gives("-800 = platform -450 + agent -150 + sub-agent -200, balance 0").await;
-    world.void("x").by("muster").gives("-800 = platform -500 + muster -300, balance 5000").await;
-    world.accounts("acme-42 5000, acme-43 5000, external of muster -10000").await;
+    // The platform reported it: what muster owes for it is not muster's to take back.
+    world.void("x").of("acme-42").by("muster").gives("-800 = muster -800, balance 5000").await;
+    world.accounts("acme-42 5000, acme-43 5000, muster -500, revenue of muster 500, external of muster -10000").await;
 }

@@ -57,6 +57,9 @@ impl Audited {
         for record in &mut self.records {
             record.seq = named[&record.seq];
             record.body.refers_to = record.body.refers_to.map(|seq| named[&seq]);
+            if let Some(steps) = &mut record.body.steps {
+                (steps.previous, steps.corrects) = (steps.previous.map(|seq| named[&seq]), steps.corrects.map(|seq| named[&seq]));
+            }
         }
         self
     }
@@ -97,7 +100,7 @@ fn charges(
         post(accounts, posting.from, posting.to, posting.cents);
     }
     let parts: i64 = ledger::splits_of(&charges).unwrap().iter().map(|(_, cents)| cents.0).sum();
-    assert_eq!(parts, charges[0].cents.0, "the parts sum to the customer's debit: {record:?}");
+    assert_eq!(parts, charges[0].cents.0, "the parts sum to what the lowest link charges: {record:?}");
     for charge in &record.body.charges {
         let (exact, posted, carry) = links.entry((record.tenant, charge.link.buyer)).or_default();
         *exact = exact.checked_add(charge.exact).unwrap();

@@ -130,8 +130,8 @@ async fn a_currency_without_decimals(backend: Backend) {
     world.send("kiosk", "booking", "1").gives("rated 120 = platform 91 + tokyo 29, balance -240").await;
     world.card("tokyo", "retail-eur", per_unit("booking", "1")).await;
     world.agree("euro", json!({ "card": "retail-eur", "from": "2026-11-20T00:00:00Z" })).await;
-    world.send("euro", "booking", "1").gives("unrated mixed_currencies").await;
-    world.accounts("kiosk -240 JPY, tokyo 59 JPY, revenue of tokyo 181 JPY").await;
+    world.send("euro", "booking", "1").gives("partly rated 0 = platform 90 + tokyo -90, open euro mixed_currencies").await;
+    world.accounts("kiosk -240 JPY, tokyo -31 JPY, revenue of tokyo 271 JPY").await;
 }
 
 async fn a_dry_run_costs_what_the_charge_will(backend: Backend) {

@@ -51,7 +51,7 @@ async fn usage_above_its_hold_is_posted_and_says_so(backend: Backend) {
     world.top_up("small", 100).await;
     world.call("small", "120").id("c").holds(3600, "open 120: small 80").await;
     world.call("small", "600").id("c").gives("rated 400 = platform 300 + muster 100, balance -300, 320 over the hold").await;
-    world.call("small", "60").gives("unrated exhausted").await;
+    world.call("small", "60").gives("partly rated 0 = platform 30 + muster -30, open small exhausted").await;
     world.audit().await;
 }
 
@@ -174,10 +174,10 @@ async fn held_money_is_not_spent_by_others(backend: Backend) {
     world.customer("strict", "muster", json!({ "card": "retail", "credit_limit": 0, "on_exhausted": "refuse" })).await;
     world.top_up("strict", 100).await;
     world.call("strict", "120").id("c").holds(60, "open 120: strict 80").await;
-    world.send("strict", "sms", "3").gives("unrated exhausted").await;
+    world.send("strict", "sms", "3").gives("partly rated 0 = platform 15 + muster -15, open strict exhausted").await;
     world.send("strict", "sms", "2").gives("rated 16 = platform 10 + muster 6, balance 84").await;
     world.call("strict", "120").id("c").gives("rated 80 = platform 60 + muster 20, balance 4").await;
-    world.send("strict", "sms", "1").gives("unrated exhausted").await;
+    world.send("strict", "sms", "1").gives("partly rated 0 = platform 5 + muster -5, open strict exhausted").await;
     world.audit().await;
 }
 

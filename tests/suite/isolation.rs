@@ -161,6 +161,7 @@ fn writing(market: &Market, filled: &Filled) -> Vec<Row> {
         row("POST /v1/holds/{hold}/release", "/v1/holds/held/release", json!({}), WRITE),
         row("POST /v1/usage-events/{source}/{id}/correct", "/v1/usage-events/default/posted/correct", correction, WRITE),
         row("POST /v1/usage-events/{source}/{id}/void", "/v1/usage-events/default/posted-2/void", why, WRITE),
+        row("POST /v1/rate-cards/{card}/versions/{version}/approve", format!("/v1/rate-cards/{card}/versions/1/approve"), json!({}), WRITE),
         row(
             "POST /v1/rate-cards/{card}/versions/{version}/publish",
             format!("/v1/rate-cards/{card}/versions/2/publish"),

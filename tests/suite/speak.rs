@@ -58,7 +58,8 @@ impl World {
         let root = self.tenant(root).id;
         let summary = self.engine.rate_again(&self.caller("platform"), root, None, 10_000).await.unwrap();
         let unrated: Vec<String> = summary.unrated.iter().map(|(reason, count)| format!(", {reason} {count}")).collect();
-        format!("rated {}{}", summary.rated, unrated.concat())
+        let partly = if summary.partly_rated > 0 { format!(", partly rated {}", summary.partly_rated) } else { String::new() };
+        format!("rated {}{partly}{}", summary.rated, unrated.concat())
     }
 
     pub async fn release(&self, hold: &str, key: &str) -> String {
@@ -76,6 +77,12 @@ impl World {
     pub fn outcome_text(&self, outcome: &Outcome) -> String {
         match outcome {
             Outcome::Rated(posted) => format!("rated {}", self.posted_text(posted)),
+            Outcome::PartlyRated { posted, open, duplicate } => {
+                let open: Vec<String> = open.iter().map(|open| format!("{} {}", self.name(open.buyer), open.reason)).collect();
+                let splits: Vec<String> = posted.splits.iter().map(|&(tenant, cents)| format!("{} {cents}", self.name(tenant))).collect();
+                let again = if *duplicate { " again" } else { "" };
+                format!("partly rated {} = {}, open {}{again}", posted.debit, splits.join(" + "), open.join(", "))
+            }
             Outcome::Duplicate(posted) => format!("duplicate {}", self.posted_text(posted)),
             Outcome::Unrated { reason, duplicate: false } => format!("unrated {reason}"),
             Outcome::Unrated { reason, duplicate: true } => format!("unrated {reason} again"),

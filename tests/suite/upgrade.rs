@@ -55,6 +55,7 @@ impl Installation {
         for answer in self.engine.ingest(&self.caller(by), events.into_iter().map(Ok).collect()).await.unwrap() {
             let kind = match answer.outcome {
                 Outcome::Rated(_) => "rated".to_owned(),
+                Outcome::PartlyRated { .. } => "partly_rated".to_owned(),
                 Outcome::Duplicate(_) => "duplicate".to_owned(),
                 Outcome::Unrated { reason, duplicate } => format!("{reason}{}", if duplicate { " again" } else { "" }),
                 Outcome::Rejected(problem) => problem.code.to_owned(),

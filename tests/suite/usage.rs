@@ -173,21 +173,21 @@ async fn usage_without_a_rate_is_rated_when_it_comes_again(backend: Backend) {
 async fn usage_without_an_agreement_is_kept(backend: Backend) {
     let world = World::reference(backend).await;
     world.buyer(TenantKind::Customer, "fresh", "muster").await;
-    world.send("fresh", "sms", "1").gives("unrated no_agreement").await;
+    world.send("fresh", "sms", "1").gives("partly rated 0 = platform 5 + muster -5, open fresh no_agreement").await;
     world.send("platform", "sms", "1").gives("unrated no_seller").await;
     let id = world.agree("fresh", json!({ "card": "retail", "from": "2026-11-20T00:00:00Z", "until": "2026-11-20T11:00:00Z" })).await;
     for (at, want) in [
-        ("2026-11-19T23:59:59Z", "unrated no_agreement"),
+        ("2026-11-19T23:59:59Z", "partly rated 0 = platform 5 + muster -5, open fresh no_agreement"),
         ("2026-11-20T00:00:00Z", "rated 8 = platform 5 + muster 3, balance -8"),
         ("2026-11-20T10:59:59Z", "rated 8 = platform 5 + muster 3, balance -16"),
-        ("2026-11-20T11:00:00Z", "unrated no_agreement"),
+        ("2026-11-20T11:00:00Z", "partly rated 0 = platform 5 + muster -5, open fresh no_agreement"),
     ] {
         world.send("fresh", "sms", "1").at(at).gives(want).await;
     }
     assert!(world.records.agreement(id).await.unwrap().is_some());
     world.records.close_tenant(&world.actor(), world.tenant("fresh").id).await.unwrap();
     world.engine.invalidate();
-    world.send("fresh", "sms", "1").at(NOW).gives("unrated tenant_closed").await;
+    world.send("fresh", "sms", "1").at(NOW).gives("partly rated 0 = platform 5 + muster -5, open fresh tenant_closed").await;
     world.send("fresh", "sms", "1").at("2026-11-20T10:00:00Z").gives("rated 8 = platform 5 + muster 3, balance -24").await;
     world.audit().await;
 }
@@ -198,9 +198,9 @@ async fn a_prepaid_account_overdraws_or_refuses(backend: Backend) {
     world.customer("refuses", "muster", json!({ "card": "retail", "credit_limit": 50, "on_exhausted": "refuse" })).await;
     world.send("posts", "sms", "10").gives("rated 80 = platform 50 + muster 30, balance -80").await;
     world.send("refuses", "sms", "6").gives("rated 48 = platform 30 + muster 18, balance -48").await;
-    world.send("refuses", "sms", "1").id("x").gives("unrated exhausted").await;
+    world.send("refuses", "sms", "1").id("x").gives("partly rated 0 = platform 5 + muster -5, open refuses exhausted").await;
     world.send("refuses", "sms", "0").gives("rated 0 = platform 0 + muster 0, balance -48").await;
-    world.send("refuses", "sms", "1").id("x").gives("unrated exhausted again").await;
+    world.send("refuses", "sms", "1").id("x").gives("partly rated 0 = platform 5 + muster -5, open refuses exhausted again").await;
     world.top_up("refuses", 7).await;
     world.send("refuses", "sms", "1").id("x").gives("rated 8 = platform 5 + muster 3, balance -49").await;
     world.top_up("refuses", 7).await;

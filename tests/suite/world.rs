@@ -396,13 +396,18 @@ impl World {
 
     /// A card with one version, in force since ever.
     pub async fn card(&self, owner: &str, name: &str, doc: Value) {
+        self.card_by("platform", owner, name, doc).await;
+    }
+
+    /// The same, published by a tenant's own key.
+    pub async fn card_by(&self, by: &str, owner: &str, name: &str, doc: Value) {
         let owner = self.tenant(owner);
         let id = RateCardId(self.next_id());
         let currency = doc["currency"].as_str().unwrap_or("EUR").parse().unwrap();
         let card = RateCard { id, owner: owner.id, root: owner.root, name: name.into(), currency, created_at: self.now() };
         self.records.create_card(&self.actor(), &card).await.unwrap();
         self.cards.lock().unwrap().insert(name.to_owned(), id);
-        self.publish(name, "2020-01-01T00:00:00Z", doc).await;
+        self.publish_by(by, name, "2020-01-01T00:00:00Z", doc).await;
     }
 
     /// Another version of a card, in force from an instant on.
@@ -414,6 +419,16 @@ impl World {
         self.engine.invalidate();
     }
 
+    /// The same by a tenant's own key.
+    pub async fn publish_by(&self, tenant: &str, card: &str, from: &str, doc: Value) -> CardVersionId {
+        let (card, id) = (self.cards.lock().unwrap()[card], CardVersionId(self.next_id()));
+        let actor = Actor { tenant: self.tenant(tenant).id, ..self.actor() };
+        self.records.create_draft(&actor, card, id, &card_doc(doc)).await.unwrap();
+        self.records.publish(&actor, id, instant(from)).await.unwrap();
+        self.engine.invalidate();
+        id
+    }
+
     pub async fn reseller(&self, name: &str, seller: &str, terms: Value) {
         self.buyer(TenantKind::Reseller, name, seller).await;
         self.agree(name, terms).await;
@@ -421,6 +436,12 @@ impl World {
     pub async fn customer(&self, name: &str, seller: &str, terms: Value) {
         self.buyer(TenantKind::Customer, name, seller).await;
         self.agree(name, terms).await;
+    }
+
+    /// The same, with the agreement's id.
+    pub async fn customer_of(&self, seller: &str, name: &str, terms: Value) -> AgreementId {
+        self.buyer(TenantKind::Customer, name, seller).await;
+        self.agree(name, terms).await
     }
 
     pub async fn buyer(&self, kind: TenantKind, name: &str, seller: &str) -> Tenant {
@@ -445,7 +466,7 @@ impl World {
     }
 
     /// `card` or `commission_bp`; `currency` (EUR), `collect` (platform), `credit_limit` (none),
-    /// `on_exhausted` (post), `from`, `until`.
+    /// `on_exhausted` (post), `refused_by` (the seller), `floor` (a card), `free_retail` (false), `from`, `until`.
     pub async fn agree(&self, buyer: &str, terms: Value) -> AgreementId {
         let tenant = self.tenant(buyer);
         let pricing = match terms["card"].as_str() {
@@ -462,6 +483,9 @@ impl World {
             credit_limit: terms["credit_limit"].as_i64().map(Cents),
             on_exhausted: if terms["on_exhausted"] == "refuse" { OnExhausted::Refuse } else { OnExhausted::Post },
             credit_cap: Cents(terms["credit_cap"].as_i64().unwrap_or(0)),
+            refused_by: terms["refused_by"].as_str().map(|name| self.tenant(name).id),
+            floor: terms["floor"].as_str().map(|card| self.cards.lock().unwrap()[card]),
+            free_retail: terms["free_retail"] == true,
             from: instant(terms["from"].as_str().unwrap_or("2020-01-01T00:00:00Z")),
             until: terms["until"].as_str().map(instant),
         };

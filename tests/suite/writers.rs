@@ -44,6 +44,7 @@ async fn write(world: Arc<World>, writer: usize) -> i64 {
                     spent += posted.debit.0;
                 }
                 Outcome::Duplicate(_) => {}
+                Outcome::PartlyRated { open, .. } => assert_eq!(open[0].reason, "exhausted"),
                 Outcome::Unrated { reason, .. } => assert_eq!(reason, "exhausted"),
                 Outcome::Rejected(problem) => panic!("{problem:?}"),
             }

@@ -166,7 +166,12 @@ fn judged(health: &Health) -> Vec<Check> {
         check(
             "unrated",
             when(health.unrated, Status::Warning),
-            format!("{} events without a price (GET /v1/usage-events/unrated says why)", health.unrated),
+            format!("{} events without a price, at least on some of their links (GET /v1/usage-events/unrated says why)", health.unrated),
+        ),
+        check(
+            "free_retail",
+            Status::Ok,
+            format!("{} commissions leave retail prices free (see free_retail and floor_rate_card of agreements)", health.free_retail),
         ),
         check(
             "holds",

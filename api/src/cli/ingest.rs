@@ -115,6 +115,9 @@ struct Summary {
     rows: u64,
     posted: u64,
     duplicate: u64,
+    /// Charged on their upper links, and kept for the others.
+    #[serde(skip_serializing_if = "is_zero")]
+    partly_rated: u64,
     unrated: u64,
     skipped: u64,
     refused: u64,
@@ -122,6 +125,11 @@ struct Summary {
     reasons: std::collections::BTreeMap<String, u64>,
     #[serde(skip)]
     refusals: Vec<Refusal>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives it so")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[derive(Debug, Serialize)]
@@ -236,9 +244,9 @@ impl Summary {
         match (outcome.status.as_str(), outcome.problem) {
             ("rated", _) => self.posted += 1,
             ("duplicate", _) => self.duplicate += 1,
-            ("unrated", _) => {
-                self.unrated += 1;
-                *self.reasons.entry(format!("unrated: {}", outcome.reason.unwrap_or_default())).or_default() += 1;
+            (status @ ("unrated" | "partly_rated"), _) => {
+                *(if status == "unrated" { &mut self.unrated } else { &mut self.partly_rated }) += 1;
+                *self.reasons.entry(format!("{status}: {}", outcome.reason.unwrap_or_default())).or_default() += 1;
             }
             (_, Some(Refused { code, field, detail })) => {
                 self.refuse(Refusal { line, id, code, field, detail: detail.unwrap_or_default() })
@@ -258,13 +266,16 @@ impl Summary {
             out,
             "{rows} rows: {posted} posted, {duplicate} duplicate, {unrated} unrated (kept), {skipped} skipped, {refused} refused"
         )?;
+        if self.partly_rated > 0 {
+            writeln!(out, "besides them {} partly rated: charged on their upper links, and kept for the others", self.partly_rated)?;
+        }
         for (reason, count) in &self.reasons {
             writeln!(out, "  {count:>8}  {reason}")?;
         }
         if let Some(file) = refused_file {
             writeln!(out, "the refused rows and why: {}", file.display())?;
         }
-        if *unrated > 0 {
+        if *unrated + self.partly_rated > 0 {
             writeln!(out, "unrated events are kept: once the card or the customer is there, POST /v1/usage-events/rate-again prices them")?;
         }
         Ok(())

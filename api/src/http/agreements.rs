@@ -40,6 +40,12 @@ pub struct AgreementBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 2500)]
     pub commission_bp: Option<u16>,
+    /// Of a commission: the seller gets at least the price by this card.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor_rate_card: Option<String>,
+    /// Of a commission without a floor: whether the buyer may sell at cards that no seller above it published or approved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_retail: Option<bool>,
     #[schema(value_type = String, example = "platform")]
     pub collect: Collect,
     /// Available = posted − held + this. Absent: no limit (postpaid); 0: prepaid.
@@ -69,6 +75,11 @@ pub struct NewAgreementBody {
     pub rate_card: Option<String>,
     /// The buyer's share of what its own customers pay, in basis points.
     pub commission_bp: Option<u16>,
+    /// Of a commission: a card of the seller's, by name or `crd_…`; the seller gets at least the price by it.
+    pub floor_rate_card: Option<String>,
+    /// Of a commission without a floor: the buyer may sell at cards that no seller above it published or approved.
+    #[serde(default)]
+    pub free_retail: bool,
     /// Where the buyer's money is: `platform` or `reseller`. A seller below the platform chooses once, for a new buyer, and
     /// `platform` only where the platform collects from its own customers' sellers up to it; the platform may change it while
     /// the buyer has nothing in either account.
@@ -144,6 +155,8 @@ async fn shown(app: &App, terms: &Agreement) -> Result<AgreementBody, ApiProblem
         pricing,
         rate_card,
         commission_bp,
+        floor_rate_card: terms.floor.map(|card| card.to_string()),
+        free_retail: commission_bp.map(|_| terms.free_retail),
         collect: terms.collect,
         credit_limit_cents: terms.credit_limit.map(|cents| cents.0),
         on_exhausted: terms.on_exhausted,
@@ -206,6 +219,13 @@ impl NewAgreementBody {
             }
             (None, share) => Pricing::Commission { commission_bp: share.unwrap_or(COMMISSION_BP_DEFAULT) },
         };
+        let floor = match &self.floor_rate_card {
+            None => None,
+            Some(name) => {
+                let owner = auth::tenant_by_id(app, seller).await?;
+                Some(card_named(app, access, name, Some(&owner)).await.map_err(|refused| at_field(refused, "floor_rate_card"))?.id)
+            }
+        };
         let terms = Agreement {
             id: AgreementId(app.clock.id()),
             buyer: buyer.id,
@@ -216,6 +236,9 @@ impl NewAgreementBody {
             credit_limit: self.credit_limit_cents.map(Cents),
             on_exhausted: self.on_exhausted,
             credit_cap: Cents(self.credit_cap_cents.unwrap_or(0)),
+            refused_by: (self.on_exhausted == OnExhausted::Refuse).then_some(access.key.tenant),
+            floor,
+            free_retail: self.free_retail,
             from: self.from.unwrap_or_else(|| app.clock.now()),
             until: self.until,
         };

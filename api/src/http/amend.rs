@@ -215,7 +215,10 @@ pub struct AgainBody {
 pub struct AgainAnswer {
     #[schema(example = 3)]
     pub rated: u64,
-    /// Still without a price, by reason.
+    /// Of those that are not, how many are charged on their upper links.
+    #[schema(example = 0)]
+    pub partly_rated: u64,
+    /// Still without a price, at least on some links, by reason.
     pub unrated: Vec<ReasonCount>,
     pub has_more: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -244,7 +247,13 @@ pub async fn rate_again(State(app): State<App>, key: MayWrite, write: Write) -> 
         let summary = app.engine.rate_again(&key.caller(), root, after, body.limit.unwrap_or(AGAIN_EVENTS_DEFAULT)).await?;
         let page = List::<()>::new(Vec::new(), summary.next.is_some(), summary.next.map(|seq| seq.0));
         let unrated = summary.unrated.into_iter().map(|(reason, count)| ReasonCount { reason, count }).collect();
-        Ok(Done::ok(AgainAnswer { rated: summary.rated, unrated, has_more: page.has_more, next_cursor: page.next_cursor }))
+        Ok(Done::ok(AgainAnswer {
+            rated: summary.rated,
+            partly_rated: summary.partly_rated,
+            unrated,
+            has_more: page.has_more,
+            next_cursor: page.next_cursor,
+        }))
     };
     write.once(&app, &key, work).await
 }

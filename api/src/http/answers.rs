@@ -11,6 +11,7 @@ use rating::{Cents, TenantId};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
+use store::journal::OpenLink;
 use tenants::Tenant;
 
 /// One seller's part of a debit.
@@ -23,20 +24,31 @@ pub struct Split<'a> {
     pub cents: i64,
 }
 
+/// A link that is not charged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = OpenLink)]
+pub struct OpenLinkBody<'a> {
+    /// Who buys on it: an external id.
+    #[schema(example = "acme-42")]
+    pub buyer: &'a str,
+    #[schema(example = "no_agreement")]
+    pub reason: &'a str,
+}
+
 /// The answer to one event.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(example = json!({"id": "0192f1", "status": "rated", "currency": "EUR", "debit_cents": 400,
     "splits": [{"tenant": "platform", "cents": 300}, {"tenant": "muster-telecom", "cents": 100}], "balance_cents": 4600}))]
 pub struct EventBody<'a> {
     pub id: &'a str,
-    /// `rated`, `duplicate`, `unrated` or `rejected`.
+    /// `rated`, `partly_rated` (some links are `open`), `duplicate`, `unrated` or `rejected`.
     pub status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<&'static str>,
     /// What the customer was debited (negative: given back), in minor units.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub debit_cents: Option<i64>,
-    /// From the top down; sums to `debit_cents`.
+    /// From the top down; sums to `debit_cents`. Below zero: a seller that pays for usage that its own buyer is not yet charged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub splits: Option<Vec<Split<'a>>>,
     /// The customer's balance afterwards (a duplicate: now).
@@ -48,9 +60,12 @@ pub struct EventBody<'a> {
     /// Somebody below had reported the event with other content: that was taken back in the same step.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub overruled: bool,
-    /// Why the event is kept without a price.
+    /// Why the event is kept without a price, or without one on some links.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
+    /// Links that are not charged, from the customer's own up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<OpenLinkBody<'a>>,
     /// Why the event is rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<ProblemBody<'a>>,
@@ -60,6 +75,9 @@ pub struct EventBody<'a> {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Counts {
     pub rated: usize,
+    /// Charged on their upper links, and kept for the others.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub partly_rated: usize,
     pub duplicate: usize,
     pub unrated: usize,
     pub rejected: usize,
@@ -83,6 +101,7 @@ pub struct BatchBody<'a> {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 #[schema(as = UsageAnswer)]
+#[expect(clippy::large_enum_variant, reason = "it describes the answer and is never made")]
 pub enum UsageAnswer<'a> {
     One(EventBody<'a>),
     Batch(BatchBody<'a>),
@@ -132,10 +151,33 @@ impl Names {
         shown.into_iter().map(|(tenant, cents)| Split { tenant: self.external_id(tenant), cents }).collect()
     }
 
+    /// Whether the caller may see the link of this buyer on a chain of its own: it buys there, or somebody below does.
+    pub fn sees_link(&self, buyer: TenantId) -> bool {
+        self.seller != Some(buyer) && !self.hidden.contains(&buyer)
+    }
+
+    /// Links that the caller may see.
+    pub fn open<'a>(&'a self, open: &'a [OpenLink]) -> Vec<OpenLinkBody<'a>> {
+        let seen = open.iter().filter(|open| self.sees_link(open.buyer));
+        seen.map(|open| OpenLinkBody { buyer: self.external_id(open.buyer), reason: &open.reason }).collect()
+    }
+
+    fn partly<'a>(&'a self, id: &'a str, posted: &Posted, open: &'a [OpenLink]) -> EventBody<'a> {
+        let body = self.posted(id, "partly_rated", posted);
+        let own_is_open = open.iter().any(|open| open.buyer == posted.customer);
+        EventBody {
+            balance_cents: body.balance_cents.filter(|_| !own_is_open),
+            reason: open.first().map(|open| open.reason.as_str()),
+            open: self.open(open),
+            ..body
+        }
+    }
+
     pub fn event<'a>(&'a self, answer: &'a EventAnswer) -> EventBody<'a> {
         let id = answer.id.as_str();
         match &answer.outcome {
             Outcome::Rated(posted) => self.posted(id, "rated", posted),
+            Outcome::PartlyRated { posted, open, .. } => self.partly(id, posted, open),
             Outcome::Duplicate(posted) => self.posted(id, "duplicate", posted),
             Outcome::Unrated { reason, .. } => EventBody { reason: Some(reason), ..bare(id, "unrated") },
             Outcome::Rejected(problem) => EventBody { problem: Some(problem_body(problem, NO_ERRORS, None)), ..bare(id, "rejected") },
@@ -166,15 +208,19 @@ fn bare<'a>(id: &'a str, status: &'static str) -> EventBody<'a> {
         over_hold_cents: None,
         overruled: false,
         reason: None,
+        open: Vec::new(),
         problem: None,
     }
 }
 
-/// The sellers that answers name.
+/// The tenants that answers name.
 pub fn sellers(answers: &[EventAnswer]) -> impl Iterator<Item = TenantId> + '_ {
     answers.iter().flat_map(|answer| match &answer.outcome {
         Outcome::Rated(posted) | Outcome::Duplicate(posted) => {
             posted.splits.iter().map(|(tenant, _)| *tenant).collect::<smallvec::SmallVec<[_; 4]>>()
+        }
+        Outcome::PartlyRated { posted, open, .. } => {
+            posted.splits.iter().map(|(tenant, _)| *tenant).chain(open.iter().map(|open| open.buyer)).collect()
         }
         Outcome::Unrated { .. } | Outcome::Rejected(_) => smallvec::SmallVec::new(),
     })
@@ -185,6 +231,7 @@ pub fn count(answers: &[EventAnswer]) -> Counts {
     for answer in answers {
         let place = match answer.outcome {
             Outcome::Rated(_) => &mut counts.rated,
+            Outcome::PartlyRated { .. } => &mut counts.partly_rated,
             Outcome::Duplicate(_) => &mut counts.duplicate,
             Outcome::Unrated { .. } => &mut counts.unrated,
             Outcome::Rejected(_) => &mut counts.rejected,
@@ -196,7 +243,8 @@ pub fn count(answers: &[EventAnswer]) -> Counts {
 
 /// The body of a batch; `minimal`: only what failed.
 pub fn batch<'a>(names: &'a Names, answers: &'a [EventAnswer], minimal: bool) -> BatchBody<'a> {
-    let failed = |answer: &&EventAnswer| matches!(answer.outcome, Outcome::Unrated { .. } | Outcome::Rejected(_));
+    let failed =
+        |answer: &&EventAnswer| matches!(answer.outcome, Outcome::PartlyRated { .. } | Outcome::Unrated { .. } | Outcome::Rejected(_));
     let data = answers.iter().filter(|answer| !minimal || failed(answer)).map(|answer| names.event(answer)).collect();
     BatchBody { data, counts: count(answers) }
 }

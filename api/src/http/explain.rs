@@ -2,20 +2,22 @@
 //! recomputation. A key sees the charges of links whose buyer is in its subtree.
 
 use crate::auth::{self, Access, MayRead};
-use crate::http::answers::{Names, Split};
+use crate::http::answers::{Names, OpenLinkBody, Split};
 use crate::http::summaries::{customer_of, debit_of, kind_name, sees_link};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
+use metering::charge;
+use metering::standing::Standing;
 use rating::card::Rate;
 use rating::usage::{Counter, CounterId, Piece};
 use rating::{Cents, Currency, Exact, TenantId, money};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::journal::{Charge, ChargePricing, Kind, Of, Record, RecordQuery, Seq, StateKeys};
+use store::journal::{Charge, ChargePricing, Kind, Of, Record, RecordQuery, Seq};
 
 /// A usage event with everything that explains its money.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -32,7 +34,7 @@ pub struct ExplanationBody<'a> {
     /// The report from below whose place this one took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overrules: Option<OverruledBody>,
-    /// `rated`, `unrated` or `voided`.
+    /// `rated`, `partly_rated` (some links are `open`), `unrated`, `voided` or `partly_voided` (upper links stand).
     #[schema(example = "rated")]
     pub status: &'static str,
     #[schema(example = "acme-42")]
@@ -63,6 +65,13 @@ pub struct ExplanationBody<'a> {
     pub splits: Vec<Split<'a>>,
     /// From the customer's own link up.
     pub charges: Vec<ChargeBody>,
+    /// Links that are not charged, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<OpenLinkBody<'a>>,
+    /// Partly voided: buyers whose charges stand, because whoever took the event back does not sell there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["muster-telecom"]))]
+    pub stands: Vec<&'a str>,
     /// What was done to the event later: rated, taken back.
     pub later: Vec<LaterBody>,
 }
@@ -99,11 +108,14 @@ pub struct ChargeBody {
     pub billed: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counter: Option<CounterBody>,
-    /// Priced by a card (`rate`) or as a share of the link below (`commission_bp`).
+    /// Priced by a card (`rate`) or as a share of the link below (`commission_bp`); with both, the card is the floor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<RateBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commission_bp: Option<u16>,
+    /// Of a commission with a floor: whether the floor's price counted, being the greater one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor_applies: Option<bool>,
 }
 
 /// The month's quantity of this buyer under this rate.
@@ -209,40 +221,46 @@ pub async fn explain_usage(
     Query(query): Query<ExplainQuery>,
 ) -> Result<Response, ApiProblem> {
     let original = app.engine.locate(&key.caller(), &source, &id, query.customer.as_deref()).await?;
-    let later = later_steps(&app, &original).await?;
-    let charged = later.iter().find(|step| step.kind == Kind::RatedLater).unwrap_or(&original);
-    let mut body = explained(&app, &key, &original, charged).await?;
+    let steps = app.engine.steps(&original).await?;
+    let standing = Standing::after(steps.iter().map(AsRef::as_ref));
+    let charged = as_charged(&original, &steps, &standing);
+    let mut body = explained(&app, &key, &original, &charged).await?;
     body.overrules = overruled(&app, &key, &original).await?;
-    if later.iter().any(|step| step.kind == Kind::Void) {
-        body.status = "voided";
-    }
-    for step in &later {
+    body.status = status(&standing);
+    for step in &steps[1..] {
         body.later.push(later_body(&app, &key, step).await?);
     }
-    let parts = ledger::splits_of(&links(charged)).map_err(|error| ApiProblem::internal(&error))?;
-    let names = Names::of(&app, &key, parts.iter().map(|(tenant, _)| *tenant)).await?;
+    let parts = charge::splits(charged.tenant, &charged.body.charges).map_err(|error| ApiProblem::internal(&error))?;
+    let open = standing.open.as_deref().unwrap_or_default();
+    let standing_buyers = standing.charges.iter().map(|charge| charge.link.buyer).filter(|_| standing.voided);
+    let named: Vec<TenantId> = parts.iter().map(|(tenant, _)| *tenant).chain(open.iter().map(|open| open.buyer)).collect();
+    let names = Names::of(&app, &key, named.into_iter().chain(standing_buyers.clone())).await?;
     body.splits = names.splits(&parts);
+    body.open = names.open(open);
+    body.stands = standing_buyers.filter(|buyer| names.sees_link(*buyer)).map(|buyer| names.external_id(buyer)).collect();
     Ok(Json(body).into_response())
-}
-
-fn links(record: &Record) -> Vec<ledger::LinkCharge> {
-    record.body.charges.iter().map(|charge| charge.link).collect()
-}
-
-/// What amended a record, oldest first.
-async fn later_steps(app: &App, original: &Record) -> Result<Vec<Record>, ApiProblem> {
-    let keys = StateKeys { amendments: vec![original.seq], ..StateKeys::default() };
-    let Some(last) = app.journal.load(&keys).await?.amendments.remove(&original.seq) else { return Ok(Vec::new()) };
-    let mut steps = read(app, last.by).await?;
-    // A void of an event that was rated later refers to that rating.
-    if let Some(earlier) = steps.first().and_then(|step| step.body.refers_to).filter(|&seq| seq != original.seq) {
-        steps.splice(0..0, read(app, earlier).await?);
-    }
-    Ok(steps)
 }
 
 async fn read(app: &App, seq: Seq) -> Result<Vec<Record>, ApiProblem> {
     Ok(app.journal.read(&RecordQuery { of: Of::Seqs(vec![seq]), after: None, newest_first: false, limit: 1 }).await?)
+}
+
+/// The event with every charge that was made of it.
+fn as_charged(original: &Record, steps: &[Arc<Record>], standing: &Standing) -> Record {
+    let rated = standing.rated.and_then(|by| steps.iter().find(|step| step.seq == by.seq));
+    let mut record = rated.map_or_else(|| original.clone(), |step| Record::clone(step));
+    record.body.charges.clone_from(&standing.charged);
+    record
+}
+
+fn status(standing: &Standing) -> &'static str {
+    match (standing.voided, standing.charges.is_empty(), standing.is_open()) {
+        (true, true, _) => "voided",
+        (true, false, _) => "partly_voided",
+        (false, true, _) => "unrated",
+        (false, false, true) => "partly_rated",
+        (false, false, false) => "rated",
+    }
 }
 
 /// The event and its charges; `splits` and `later` are left to the caller.
@@ -268,6 +286,8 @@ pub async fn explained(app: &App, access: &Access, original: &Record, charged: &
         currency: charged.body.currency.map(Currency::code),
         debit_cents: debit_of(charged),
         splits: Vec::new(),
+        open: Vec::new(),
+        stands: Vec::new(),
         charges: charges(app, access, charged).await?,
         later: Vec::new(),
     })
@@ -325,6 +345,9 @@ async fn charge_body(app: &App, charge: &Charge, currency: Currency, destination
         }
         ChargePricing::Commission { commission_bp } => (None, Some(*commission_bp)),
         ChargePricing::Carry => (None, None),
+        ChargePricing::Floored { commission_bp, version, rate, prefix_len, pieces, .. } => {
+            (Some(rate_body(app, *version, *rate, matched(destination, *prefix_len), pieces).await?), Some(*commission_bp))
+        }
     };
     Ok(ChargeBody {
         buyer: external_id(app, charge.link.buyer).await?,
@@ -340,6 +363,10 @@ async fn charge_body(app: &App, charge: &Charge, currency: Currency, destination
         counter: charge.counter.map(|id| counter_body(id, charge.before, charge.after)),
         rate,
         commission_bp,
+        floor_applies: match charge.pricing {
+            ChargePricing::Floored { applies, .. } => Some(applies),
+            _ => None,
+        },
     })
 }
 

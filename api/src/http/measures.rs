@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const METHODS: [&str; 4] = ["GET", "POST", "PATCH", "other"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
-const OUTCOMES: [&str; 4] = ["rated", "duplicate", "unrated", "rejected"];
+const OUTCOMES: [&str; 5] = ["rated", "partly_rated", "duplicate", "unrated", "rejected"];
 
 /// As many routes as there are, each with the measures that it had use for.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl Measures {
         of.seconds.0.record(took.as_secs_f64());
     }
 
-    /// Events answered: rated, duplicate, unrated, rejected.
+    /// Events answered: rated, partly rated, duplicate, unrated, rejected.
     pub fn events(&self, counts: [usize; OUTCOMES.len()]) {
         for ((place, outcome), count) in self.events.iter().zip(OUTCOMES).zip(counts) {
             if count > 0 {
@@ -105,7 +105,7 @@ mod tests {
         let first = measures.of("/v1/holds");
         assert!(Arc::ptr_eq(&first, &measures.of("/v1/holds")));
         measures.request(&Method::GET, "/v1/holds", StatusCode::OK, Duration::from_millis(1));
-        measures.events([1, 0, 0, 2]);
+        measures.events([1, 0, 0, 0, 2]);
         assert_eq!(measures.routes.read().unwrap().len(), 1);
     }
 }

@@ -92,6 +92,7 @@ fn other() -> OpenApiRouter<App> {
         .routes(routes!(versions::get_version))
         .routes(routes!(versions::diff_version))
         .routes(routes!(versions::publish_version))
+        .routes(routes!(versions::approve_version))
         .routes(routes!(decks::import_deck))
         .routes(routes!(usage_events::list_usage))
         .routes(routes!(amend::list_unrated))

@@ -15,7 +15,8 @@ pub struct EventSummary {
     pub id: String,
     #[schema(example = "pbx-1")]
     pub source: String,
-    /// `rated`, `unrated`, `rated_later` (kept first), `void` (taken back) or `confirmed` (reported from above as from below).
+    /// `rated`, `partly_rated` (some links are open), `unrated`, `rated_later` (kept first), `void` (taken back) or `confirmed`
+    /// (reported from above as from below).
     #[schema(example = "rated")]
     pub kind: &'static str,
     /// External id; the name as sent where no tenant has it.
@@ -34,7 +35,7 @@ pub struct EventSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 400)]
     pub debit_cents: Option<i64>,
-    /// Why it has no price, or why it was taken back.
+    /// Why it has no price, or none on some links, or why it was taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -58,6 +59,7 @@ pub fn debit_of(record: &Record) -> Option<i64> {
 
 pub async fn summary(app: &App, record: &Record) -> Result<Option<EventSummary>, ApiProblem> {
     let Some(kind) = kind_name(record.kind) else { return Ok(None) };
+    let kind = if record.kind == Kind::Rated && record.is_kept() { "partly_rated" } else { kind };
     Ok(Some(EventSummary {
         id: record.identity.id.clone(),
         source: record.identity.source.to_string(),

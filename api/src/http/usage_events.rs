@@ -143,7 +143,7 @@ fn one(names: &Names, answer: &EventAnswer) -> Result<Response, ApiProblem> {
     let status = match &answer.outcome {
         Outcome::Rated(_) => StatusCode::CREATED,
         Outcome::Duplicate(_) => StatusCode::OK,
-        Outcome::Unrated { .. } => StatusCode::ACCEPTED,
+        Outcome::PartlyRated { .. } | Outcome::Unrated { .. } => StatusCode::ACCEPTED,
         Outcome::Rejected(problem) => return Err(problem.clone().into()),
     };
     json(status, &names.event(answer))
@@ -164,7 +164,7 @@ pub fn prefers_minimal(headers: &HeaderMap) -> bool {
 
 fn count(app: &App, answers: &[EventAnswer]) {
     let counts = answers::count(answers);
-    app.measures.events([counts.rated, counts.duplicate, counts.unrated, counts.rejected]);
+    app.measures.events([counts.rated, counts.partly_rated, counts.duplicate, counts.unrated, counts.rejected]);
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

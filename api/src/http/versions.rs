@@ -1,6 +1,6 @@
 //! `/v1/rate-cards/{card}/versions`: drafts are written and compared, published ones never change.
 
-use crate::auth::{Access, MayRead, MayWrite};
+use crate::auth::{self, Access, MayRead, MayWrite};
 use crate::http::diff::{self, DiffBody};
 use crate::http::page::{List, PageQuery};
 use crate::http::rate_cards::{OwnerQuery, card_at};
@@ -219,6 +219,29 @@ pub async fn publish_version(
     let publication: Publication = write.read()?;
     let from = publication.effective_from.unwrap_or_else(|| app.clock.now());
     let work = async { Ok(Done::ok(shown(publish(&app, &write, &key, &card, version.id, from).await?, None))) };
+    write.once(&app, &key, work).await
+}
+
+/// Approve a published version: resellers below may sell at it under a commission of this key's tenant
+///
+/// Needed under a commission without a floor that does not leave retail prices free. Who is farther above approves for all between.
+#[utoipa::path(post, path = "/v1/rate-cards/{card}/versions/{version}/approve", tag = "rate-cards",
+    params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), ("version" = String, Path, description = "Number or `ver_…`"), OwnerQuery),
+    responses((status = 200, body = VersionBody)))]
+pub async fn approve_version(
+    State(app): State<App>,
+    key: MayWrite,
+    Path((card, version)): Path<(String, String)>,
+    Query(query): Query<OwnerQuery>,
+    write: Write,
+) -> Result<Response, ApiProblem> {
+    let (card, version) = at(&app, &key, &card, query.owner, &version).await?;
+    key.administers(&*auth::tenant_by_id(&app, card.owner).await?)?;
+    let work = async {
+        let version = app.records.approve(&write.actor(&app, &key, None), version.id).await?;
+        app.invalidate();
+        Ok(Done::ok(shown(version, None)))
+    };
     write.once(&app, &key, work).await
 }
 

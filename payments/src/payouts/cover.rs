@@ -90,9 +90,7 @@ impl Payouts {
         for (one, (_, balance)) in customers.iter().zip(balances) {
             let sellers = sellers(purse.account.tenant, &one.path);
             for (index, &reseller) in sellers.iter().enumerate().take(sellers.len().saturating_sub(1)) {
-                if !below.resellers.contains_key(&reseller) {
-                    below.resellers.insert(reseller, sellers[index + 1..].to_vec());
-                }
+                below.resellers.entry(reseller).or_insert_with(|| sellers[index + 1..].to_vec());
             }
             if balance.posted < Cents::ZERO {
                 below.short.insert(one.customer);

@@ -34,6 +34,7 @@ pub async fn look_at_database(db: &Db, now: Instant) -> Result<Health> {
         records: heads.iter().map(|head| head.last_seq - heads::first_seq(head.number) + 1).sum(),
         last_record_at: last.map(Instant),
         unrated: sqlx::query_scalar(sql::COUNT_UNRATED).fetch_one(&mut *snapshot).await?,
+        free_retail: sqlx::query_scalar(sql::COUNT_FREE_RETAIL).bind(now.micros()).fetch_one(&mut *snapshot).await?,
         open_holds: open().count() as i64,
         overdue_holds: open().filter(|hold| hold.expires_at < now).count() as i64,
         unbalanced: unbalanced(&state.accounts),

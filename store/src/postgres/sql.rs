@@ -50,6 +50,7 @@ statements! {
         left join batches b on b.root = h.root and b.batch = h.batch left join openings o on o.root = h.root";
     LAST_COMMITTED = "select max(committed_us) from heads";
     COUNT_UNRATED = "select count(*) from unrated";
+    COUNT_FREE_RETAIL = "select count(*) from agreements where free_retail = 1 and (until_at is null or until_at > $1)";
     LIMITS = "select g.buyer_id, g.credit_limit_cents from agreements g \
         where g.credit_limit_cents is not null and g.from_at <= $1 and (g.until_at is null or g.until_at > $1)";
 

@@ -11,14 +11,14 @@ use tenants::{Agreement, Authority, Pricing, Tenant, authority};
 
 macro_rules! columns {
     () => {
-        "a.id, a.buyer_id, a.seller_id, a.currency, a.pricing, a.rate_card_id, a.commission_bp, a.collect, a.credit_limit_cents, a.on_exhausted, a.credit_cap_cents, a.from_at, a.until_at"
+        "a.id, a.buyer_id, a.seller_id, a.currency, a.pricing, a.rate_card_id, a.commission_bp, a.collect, a.credit_limit_cents, a.on_exhausted, a.credit_cap_cents, a.refused_by, a.floor_card_id, a.free_retail, a.from_at, a.until_at"
     };
 }
 
 statements! {
     INSERT = concat!(
-        "insert into agreements (id, root_id, buyer_id, seller_id, currency, pricing, rate_card_id, commission_bp, collect, credit_limit_cents, on_exhausted, credit_cap_cents, author_id, from_at, until_at)",
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on conflict do nothing"
+        "insert into agreements (id, root_id, buyer_id, seller_id, currency, pricing, rate_card_id, commission_bp, collect, credit_limit_cents, on_exhausted, credit_cap_cents, author_id, refused_by, floor_card_id, free_retail, from_at, until_at)",
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) on conflict do nothing"
     );
     BY_ID = concat!("select ", columns!(), " from agreements a where a.id = $1");
     BY_BUYERS = concat!("select ", columns!(), " from agreements a where a.buyer_id in ($1) order by a.buyer_id, a.from_at");
@@ -43,6 +43,9 @@ struct AgreementRow {
     credit_limit_cents: Option<i64>,
     on_exhausted: String,
     credit_cap_cents: Option<i64>,
+    refused_by: Option<i64>,
+    floor_card_id: Option<i64>,
+    free_retail: i64,
     from_at: i64,
     until_at: Option<i64>,
 }
@@ -64,6 +67,9 @@ impl AgreementRow {
             credit_limit: self.credit_limit_cents.map(Cents),
             on_exhausted: from_word(&self.on_exhausted)?,
             credit_cap: Cents(self.credit_cap_cents.unwrap_or(0)),
+            refused_by: self.refused_by.map(TenantId),
+            floor: self.floor_card_id.map(RateCardId),
+            free_retail: self.free_retail != 0,
             from: Instant(self.from_at),
             until: self.until_at.map(Instant),
         })
@@ -74,7 +80,9 @@ impl AgreementRow {
 fn summary(terms: &Agreement) -> Value {
     json!({
         "buyer": terms.buyer, "seller": terms.seller, "currency": terms.currency, "terms": terms.pricing, "collect": terms.collect,
-        "credit_limit_cents": terms.credit_limit, "on_exhausted": terms.on_exhausted, "credit_cap_cents": terms.credit_cap, "from": terms.from, "until": terms.until,
+        "credit_limit_cents": terms.credit_limit, "on_exhausted": terms.on_exhausted, "credit_cap_cents": terms.credit_cap,
+        "refused_by": terms.refused_by, "floor_rate_card": terms.floor, "free_retail": terms.free_retail,
+        "from": terms.from, "until": terms.until,
     })
 }
 
@@ -210,6 +218,9 @@ pub(super) async fn insert(tx: &mut Tx<'_>, author: &Actor, new: &[Agreement], m
         row.3.as_str(),
         (row.0.credit_cap > Cents::ZERO).then_some(row.0.credit_cap.0),
         author.tenant.0,
+        row.0.refused_by.map(|tenant| tenant.0),
+        row.0.floor.map(|card| card.0),
+        i64::from(row.0.free_retail),
         row.0.from.micros(),
         row.0.until.map(|at| at.micros()),
     );
@@ -218,7 +229,8 @@ pub(super) async fn insert(tx: &mut Tx<'_>, author: &Actor, new: &[Agreement], m
 }
 
 async fn cards_of(tx: &mut Tx<'_>, new: &[Agreement]) -> Result<HashMap<RateCardId, CardHead>> {
-    let named: HashSet<RateCardId> = new.iter().filter_map(|terms| pricing_columns(terms.pricing).1).map(RateCardId).collect();
+    let priced = new.iter().filter_map(|terms| pricing_columns(terms.pricing).1).map(RateCardId);
+    let named: HashSet<RateCardId> = priced.chain(new.iter().filter_map(|terms| terms.floor)).collect();
     heads_in(tx, &named.into_iter().collect::<Vec<_>>()).await
 }
 
@@ -244,17 +256,20 @@ fn check(terms: &Agreement, buyer: &Tenant, cards: &HashMap<RateCardId, CardHead
     }
     match terms.pricing {
         Pricing::Commission { commission_bp } if commission_bp > 10_000 => Err(invalid("commission_bp", "expected 0 to 10000")),
-        Pricing::Commission { .. } => Ok(()),
-        Pricing::Wholesale { rate_card } => {
-            // The seller's own card, or one of a tenant above it.
-            let card = cards.get(&rate_card).filter(|card| card.owner != buyer.id && buyer.path.contains(&card.owner));
-            let card = card.ok_or(RecordError::NotFound { what: "rate card" })?;
-            if card.currency == terms.currency {
-                return Ok(());
-            }
-            Err(invalid("currency", format!("the rate card is in {}", card.currency)))
-        }
+        Pricing::Commission { .. } => terms.floor.map_or(Ok(()), |floor| check_card(terms, floor, buyer, cards)),
+        Pricing::Wholesale { .. } if terms.floor.is_some() => Err(invalid("floor_rate_card", "only a commission has a floor")),
+        Pricing::Wholesale { rate_card } => check_card(terms, rate_card, buyer, cards),
     }
+}
+
+/// The seller's own card, or one of a tenant above it.
+fn check_card(terms: &Agreement, card: RateCardId, buyer: &Tenant, cards: &HashMap<RateCardId, CardHead>) -> Result<()> {
+    let card = cards.get(&card).filter(|card| card.owner != buyer.id && buyer.path.contains(&card.owner));
+    let card = card.ok_or(RecordError::NotFound { what: "rate card" })?;
+    if card.currency == terms.currency {
+        return Ok(());
+    }
+    Err(invalid("currency", format!("the rate card is in {}", card.currency)))
 }
 
 fn check_period(terms: &Agreement) -> Result<()> {

@@ -2,15 +2,16 @@
 
 use super::cards::{card_held, card_in};
 use super::sql::{Tx, change, corrupt, from_word, look, read, statements, write};
+use super::tenants::tenant_held;
 use super::{Actor, Change, Page, RateCard, RecordError, Records, Result, audit, conflict, invalid, one_more};
 use rating::card::CardDoc;
-use rating::{CardVersionId, Currency, Instant, RateCardId, ids::ApiKeyId};
+use rating::{CardVersionId, Currency, Instant, RateCardId, TenantId, ids::ApiKeyId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 macro_rules! columns {
     () => {
-        "id, card_id, number, status, effective_from, created_at, created_by, published_at, published_by"
+        "id, card_id, number, status, effective_from, created_at, created_by, published_at, published_by, approved_by"
     };
 }
 
@@ -18,7 +19,8 @@ statements! {
     NEXT_NUMBER = "select coalesce(max(number), 0) + 1 from card_versions where card_id = $1";
     INSERT = "insert into card_versions (id, root_id, card_id, number, status, created_at, created_by, doc) values ($1, $2, $3, $4, 'draft', $5, $6, $7) on conflict do nothing";
     REPLACE = "update card_versions set doc = $2, created_at = $3, created_by = $4 where id = $1 and status = 'draft'";
-    PUBLISH = "update card_versions set status = 'published', effective_from = $2, published_at = $3, published_by = $4 where id = $1 and status = 'draft'";
+    PUBLISH = "update card_versions set status = 'published', effective_from = $2, published_at = $3, published_by = $4, approved_by = $5 where id = $1 and status = 'draft'";
+    APPROVE = "update card_versions set approved_by = $2 where id = $1 and status = 'published'";
     BY_ID = concat!("select ", columns!(), " from card_versions where id = $1");
     SAME_START = "select number from card_versions where card_id = $1 and effective_from = $2";
     IN_FORCE = "select id from card_versions where card_id = $1 and status = 'published' and effective_from <= $2 order by effective_from desc limit 1";
@@ -49,6 +51,8 @@ pub struct CardVersion {
     pub created_by: Option<ApiKeyId>,
     pub published_at: Option<Instant>,
     pub published_by: Option<ApiKeyId>,
+    /// Who published it, or the tenant farthest above who approved it since. `None`: the card's owner.
+    pub approved_by: Option<TenantId>,
 }
 
 /// A version made out of another.
@@ -72,6 +76,7 @@ struct VersionRow {
     created_by: Option<i64>,
     published_at: Option<i64>,
     published_by: Option<i64>,
+    approved_by: Option<i64>,
 }
 
 impl VersionRow {
@@ -86,6 +91,7 @@ impl VersionRow {
             created_by: self.created_by.map(ApiKeyId),
             published_at: self.published_at.map(Instant),
             published_by: self.published_by.map(ApiKeyId),
+            approved_by: self.approved_by.map(TenantId),
         })
     }
 }
@@ -158,6 +164,7 @@ async fn insert_draft(tx: &mut Tx<'_>, actor: &Actor, card: &RateCard, id: CardV
         created_by: actor.key,
         published_at: None,
         published_by: None,
+        approved_by: None,
     };
     audit::append(tx, actor, &changed(card, id, "create", None, summary(&version, Some(doc)))).await?;
     Ok(version)
@@ -170,9 +177,10 @@ async fn publish_in(tx: &mut Tx<'_>, actor: &Actor, id: CardVersionId, effective
         return Err(conflict("effective_from", format!("version {other} takes effect at that instant")));
     }
     let before = summary(&version, None);
-    if change!(&mut *tx, PUBLISH, id.0, from, actor.at.micros(), actor.key.map(|key| key.0))? == 0 {
+    if change!(&mut *tx, PUBLISH, id.0, from, actor.at.micros(), actor.key.map(|key| key.0), actor.tenant.0)? == 0 {
         return Err(conflict("status", "a published version never changes"));
     }
+    version.approved_by = Some(actor.tenant);
     version.status = VersionStatus::Published;
     version.effective_from = Some(effective_from);
     (version.published_at, version.published_by) = (Some(actor.at), actor.key);
@@ -231,6 +239,31 @@ impl Records {
         write!(self, |tx| {
             draft_held(tx, id).await?;
             publish_in(tx, actor, id, effective_from).await
+        })
+    }
+
+    /// A seller above the card's owner lets those below sell at these prices under its commission. Who is farthest above
+    /// speaks for all between; the prices stay as they are.
+    pub async fn approve(&self, actor: &Actor, id: CardVersionId) -> Result<CardVersion> {
+        write!(self, |tx| {
+            let found = look!(&mut *tx, fetch_optional as VersionRow, BY_ID, id.0)?;
+            let version = found.ok_or(RecordError::NotFound { what: "rate card version" })?.version()?;
+            let card = card_held(tx, version.card).await?;
+            let mut version = look!(&mut *tx, fetch_one as VersionRow, BY_ID, id.0)?.version()?;
+            if version.status != VersionStatus::Published {
+                return Err(conflict("status", "only a published version can be approved"));
+            }
+            let path = tenant_held(tx, card.owner).await?.path;
+            let level = |tenant: TenantId| path.iter().position(|one| *one == tenant).unwrap_or(path.len());
+            if level(actor.tenant) >= level(version.approved_by.unwrap_or(card.owner)) {
+                return Ok(version);
+            }
+            let before = json!({ "approved_by": version.approved_by });
+            change!(tx, APPROVE, id.0, actor.tenant.0)?;
+            version.approved_by = Some(actor.tenant);
+            let after = json!({ "approved_by": version.approved_by });
+            audit::append(tx, actor, &changed(&card, id, "approve", Some(before), after)).await?;
+            Ok(version)
         })
     }
 

@@ -16,6 +16,9 @@ use std::path::Path;
 const RECORDS: &str = "select coalesce(max(seq), 0) from records";
 const LAST: &str = "select received_us from records order by seq desc limit 1";
 const UNRATED: &str = "select count(*) from unrated";
+/// Commissions that leave retail prices free, in force at an instant or later; a file that is not yet migrated has none.
+const HAS_FREE_RETAIL: &str = "select count(*) from pragma_table_info('agreements') where name = 'free_retail'";
+const FREE_RETAIL: &str = "select count(*) from agreements where free_retail = 1 and (until_at is null or until_at > ?)";
 /// Prepaid buyers and their limits.
 const LIMITS: &str = "select buyer_id, credit_limit_cents from agreements \
      where credit_limit_cents is not null and from_at <= ? and (until_at is null or until_at > ?)";
@@ -30,6 +33,8 @@ pub struct Health {
     pub last_record_at: Option<Instant>,
     /// Events kept without a price.
     pub unrated: i64,
+    /// Agreements by commission that leave retail prices free.
+    pub free_retail: i64,
     pub open_holds: i64,
     /// Open holds whose end has passed: swept within a second by a running server.
     pub overdue_holds: i64,
@@ -49,6 +54,13 @@ pub struct Health {
     pub undelivered: Undelivered,
 }
 
+async fn free_retail(conn: &mut SqliteConnection, now: Instant) -> Result<i64> {
+    match count(conn, HAS_FREE_RETAIL).await? {
+        0 => Ok(0),
+        _ => Ok(sqlx::query_scalar(FREE_RETAIL).bind(now.micros()).fetch_one(conn).await?),
+    }
+}
+
 /// Looks at a database file, also beside a running server. `now` decides which holds are over.
 pub async fn look_at_file(file: &Path, now: Instant) -> Result<Health> {
     let mut conn = crate::db::open_sqlite_read_only(file).await?;
@@ -63,6 +75,7 @@ pub async fn look_at_file(file: &Path, now: Instant) -> Result<Health> {
         records: count(&mut snapshot, RECORDS).await?,
         last_record_at: last.map(Instant),
         unrated: count(&mut snapshot, UNRATED).await?,
+        free_retail: free_retail(&mut snapshot, now).await?,
         open_holds: open_holds.len() as i64,
         overdue_holds: open_holds.iter().filter(|hold| hold.expires_at < now).count() as i64,
         unbalanced: unbalanced(&accounts),

@@ -170,10 +170,10 @@ pub const AUDIT_CARRIES: &str = "select customer, links from carries";
 pub const AUDIT_COUNTERS: &str = "select buyer, rate_key, month, quantity_nano, events from counters";
 pub const AUDIT_AMENDMENTS: &str = "select seq, kind, by from amendments";
 
-/// With the instant of its commit, and whether it is kept (kind 2) and still to be rated.
+/// With the instant of its commit, and whether it is kept (as kind 2, or in part as kind 1) and still to be rated.
 pub const EXPORT_RECORDS: &str = "select r.seq, r.root, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, \
      r.content, r.body, r.personal, r.personal_digest, b.committed_us, \
-     r.kind = 2 and exists (select 1 from unrated u where u.seq = r.seq), r.reporter \
+     r.kind <= 2 and exists (select 1 from unrated u where u.seq = r.seq), r.reporter \
      from records r cross join batches b on b.batch = r.batch and b.root = r.root where r.seq > ? order by r.seq limit ?";
 pub const EXPORT_HOLDS: &str = "select body from holds where id >= ? order by id limit ?";
 pub const EXPORT_MEMBERS: &str = "select buyer, rate_key, month, value, count, at_us from members";

@@ -135,9 +135,9 @@ impl Tail {
     fn record(&mut self, root: TenantId, tenant: TenantId, body: &Body) -> Result<(), ledger::Refusal> {
         self.records += 1;
         self.held_moved |= body.hold.is_some();
-        if let (Some(last), Some(currency)) = (body.charges.last(), body.currency) {
+        if let Some(currency) = body.currency.filter(|_| !body.charges.is_empty()) {
             let links: SmallVec<[LinkCharge; 4]> = body.charges.iter().map(|charge| charge.link).collect();
-            for posting in ledger::postings_of(root, last.link.seller, currency, &links)? {
+            for posting in ledger::postings_of(root, ledger::platform_in(root, &links), currency, &links)? {
                 self.post(&posting);
             }
         }

@@ -126,6 +126,9 @@ fn commission(id: i64, buyer: &Tenant, from: i64, until: Option<i64>) -> Agreeme
         credit_limit: Some(Cents(5)),
         on_exhausted: OnExhausted::Refuse,
         credit_cap: Cents(9),
+        refused_by: None,
+        floor: None,
+        free_retail: false,
         from: at(from),
         until: until.map(at),
     }

@@ -1,0 +1,131 @@
+//! An event that is charged in several steps: which links are open after each, and how the steps hang together.
+//!
+//! A usage event's own record and every later rating or void of it is a step. The event's record leads to the last one
+//! ([`super::Amendment`]), each to the one before it. Most events have one step and nothing open: their bodies end where
+//! they always ended, so that records from before read as such.
+
+use super::Seq;
+use compact_str::CompactString;
+use rating::TenantId;
+use serde::{Deserialize, Serialize};
+
+/// A link of an event that is not charged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenLink {
+    /// Who buys on it.
+    pub buyer: TenantId,
+    /// Stable: why.
+    pub reason: CompactString,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Steps {
+    /// Links that are open after this step, from the customer's own up.
+    pub open: Vec<OpenLink>,
+    /// The step before, if it was not the event's own record.
+    pub previous: Option<Seq>,
+    /// The event whose lower links this one corrects; those above stand with that one.
+    pub corrects: Option<Seq>,
+}
+
+/// The last field of a packed body: absent, or its version and the value.
+pub(super) mod tail {
+    use super::Steps;
+    use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+    use serde::ser::{Serialize, SerializeTuple, Serializer};
+
+    const VERSION: u8 = 1;
+
+    #[allow(clippy::ref_option, reason = "serde gives it so")]
+    pub fn serialize<S: Serializer>(steps: &Option<Box<Steps>>, serializer: S) -> Result<S::Ok, S::Error> {
+        // A unit takes no bytes.
+        let Some(steps) = steps else { return ().serialize(serializer) };
+        let mut tuple = serializer.serialize_tuple(2)?;
+        tuple.serialize_element(&VERSION)?;
+        tuple.serialize_element(steps)?;
+        tuple.end()
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Steps>>, D::Error> {
+        deserializer.deserialize_tuple(2, Tail)
+    }
+
+    struct Tail;
+
+    impl<'de> Visitor<'de> for Tail {
+        type Value = Option<Box<Steps>>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("the steps of an event, or the end")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+            match fields.next_element::<u8>() {
+                // The body ends here.
+                Err(_) | Ok(None) => Ok(None),
+                Ok(Some(VERSION)) => Ok(fields.next_element::<Steps>()?.map(Box::new)),
+                Ok(Some(version)) => Err(A::Error::custom(format_args!("steps of version {version}"))),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Body;
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Before {
+        currency: Option<rating::Currency>,
+        meter: CompactString,
+        quantity: rating::Quantity,
+        amount: Option<String>,
+        charges: Vec<super::super::Charge>,
+        postings: Vec<ledger::Posting>,
+        reason: String,
+        refers_to: Option<Seq>,
+        hold: Option<rating::ids::HoldId>,
+        held: Vec<(ledger::AccountKey, rating::Cents)>,
+        expires_at: Option<rating::Instant>,
+        member: Option<String>,
+    }
+
+    #[test]
+    fn a_body_without_steps_is_packed_as_before_there_were_any() {
+        let before = Before {
+            currency: Some(rating::Currency::EUR),
+            meter: "call".into(),
+            quantity: rating::Quantity::whole(600),
+            amount: None,
+            charges: Vec::new(),
+            postings: Vec::new(),
+            reason: "no_rate".to_owned(),
+            refers_to: Some(Seq(7)),
+            hold: None,
+            held: Vec::new(),
+            expires_at: None,
+            member: Some("m".to_owned()),
+        };
+        let old = postcard::to_allocvec(&before).unwrap();
+        let body: Body = postcard::from_bytes(&old).unwrap();
+        assert_eq!(
+            (body.reason.as_str(), body.refers_to, body.member.as_deref(), &body.steps),
+            ("no_rate", Some(Seq(7)), Some("m"), &None)
+        );
+        assert_eq!(postcard::to_allocvec(&body).unwrap(), old);
+    }
+
+    #[test]
+    fn steps_read_back_and_half_of_them_do_not() {
+        let open = vec![OpenLink { buyer: TenantId(4), reason: "no_rate".into() }];
+        let body = Body { steps: Some(Box::new(Steps { open, previous: Some(Seq(9)), corrects: None })), ..Body::default() };
+        let packed = postcard::to_allocvec(&body).unwrap();
+        assert_eq!(postcard::from_bytes::<Body>(&packed).unwrap(), body);
+        assert!(postcard::from_bytes::<Body>(&packed[..packed.len() - 2]).is_err());
+        let mut later = packed;
+        let at = postcard::to_allocvec(&Body::default()).unwrap().len();
+        later[at] = 2;
+        assert!(postcard::from_bytes::<Body>(&later).is_err(), "of a version that is not known");
+    }
+}

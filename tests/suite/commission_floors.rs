@@ -1,0 +1,55 @@
+//! Commissions whose seller does not depend on what its buyer asks: a least price, or prices that it has approved.
+
+use crate::world::{Backend, World, on_every_journal, per_unit};
+use serde_json::json;
+use store::records::Actor;
+
+on_every_journal!(the_seller_above_gets_at_least_the_floor, prices_that_nobody_above_approved_are_not_in_force);
+
+async fn the_seller_above_gets_at_least_the_floor(backend: Backend) {
+    let world = World::new(backend).await;
+    world.card("platform", "least", per_unit("sms", "0.04")).await;
+    world.reseller("agent", "platform", json!({ "commission_bp": 2500, "floor": "least" })).await;
+    world.card("agent", "street", per_unit("sms", "0.10")).await;
+    world.card("agent", "gratis", per_unit("sms", "0")).await;
+    world.customer("pays", "agent", json!({ "card": "street" })).await;
+    world.customer("guest", "agent", json!({ "card": "gratis" })).await;
+    world.customer("ended", "agent", json!({ "card": "street", "until": "2026-11-20T00:00:00Z" })).await;
+    world.send("pays", "sms", "10").id("a").gives("rated 100 = platform 75 + agent 25, balance -100").await;
+    world.send("guest", "sms", "10").id("b").gives("rated 0 = platform 40 + agent -40, balance 0").await;
+    // Where the price below is not known, the floor is posted.
+    world.send("ended", "sms", "10").id("c").gives("partly rated 0 = platform 40 + agent -40, open ended no_agreement").await;
+    world.accounts("pays -100, agent -55, revenue of agent 155").await;
+    world.send("pays", "sms", "10").id("d").costs("100 = platform 75 + agent 25, balance -200").await;
+    world.void("a").gives("-100 = platform -75 + agent -25, balance 0").await;
+    world.void("b").gives("0 = platform -40 + agent 40, balance 0").await;
+    world.void("c").gives("0 = platform -40 + agent 40, balance 0").await;
+    world.accounts("").await;
+}
+
+async fn prices_that_nobody_above_approved_are_not_in_force(backend: Backend) {
+    let world = World::new(backend).await;
+    world.reseller("agent", "platform", json!({ "commission_bp": 2500 })).await;
+    world.card("agent", "street", per_unit("sms", "0.10")).await;
+    world.customer("kiosk", "agent", json!({ "card": "street" })).await;
+    let gratis = world.publish_by("agent", "street", "2026-11-01T00:00:00Z", per_unit("sms", "0")).await;
+    world.send("kiosk", "sms", "10").gives("rated 100 = platform 75 + agent 25, balance -100").await;
+    for (approver, want) in
+        [("agent", "100 = platform 75 + agent 25, balance -200"), ("platform", "0 = platform 0 + agent 0, balance -100")]
+    {
+        let actor = Actor { tenant: world.tenant(approver).id, ..world.actor() };
+        world.records.approve(&actor, gratis).await.unwrap();
+        world.engine.invalidate();
+        world.send("kiosk", "sms", "10").costs(want).await;
+    }
+    // Free of that: whoever sells says so.
+    for (name, terms) in [("tied", json!({ "commission_bp": 2500 })), ("free", json!({ "commission_bp": 2500, "free_retail": true }))] {
+        let (card, customer) = (format!("{name}-street"), format!("{name}-kiosk"));
+        world.reseller(name, "platform", terms).await;
+        world.card_by(name, name, &card, per_unit("sms", "0.10")).await;
+        world.customer(&customer, name, json!({ "card": card })).await;
+    }
+    world.send("tied-kiosk", "sms", "10").gives("unrated card_not_approved").await;
+    world.send("free-kiosk", "sms", "10").gives("rated 100 = platform 75 + free 25, balance -100").await;
+    world.audit().await;
+}
