@@ -64,7 +64,7 @@ async fn six_events_are_nothing_to_other_customers(backend: Backend) {
     }
     let account = ledger::AccountKey::balance(account, Currency::EUR);
     assert_eq!(world.engine.balance(account).await.unwrap().posted, Cents(-BALANCE));
-    world.call("rich", "600").id("late").gives("unrated balance_too_large").await;
+    world.call("rich", "600").id("late").gives("partly rated 0 = platform 200 + evil -200, open rich balance_too_large").await;
     world.call("poor", "600").gives("rated 400 = platform 200 + evil 200, balance -800").await;
     // Nothing is lost: with room it is rated.
     world.move_money(MoneyKind::TopUp, "rich", 400, Currency::EUR, "paid").await.unwrap();
