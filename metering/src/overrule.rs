@@ -11,7 +11,7 @@ use crate::turn::{Earlier, Turn, event_body, record_of};
 use crate::void::Void;
 use crate::work::Done;
 use std::sync::Arc;
-use store::journal::{Amendment, Body, Kind, Record, Reporter, Seq};
+use store::journal::{Amendment, Body, Kind, Record, Reporter};
 
 /// What others of the chain have reported of an event.
 #[derive(Debug)]
@@ -29,11 +29,11 @@ pub enum Beside {
 
 impl Turn {
     /// `own`: a record of the sender's own that is tried again.
-    pub fn beside(&self, prepared: &Prepared, own: Option<Seq>) -> Beside {
+    pub fn beside(&self, prepared: &Prepared, own: Option<&Record>) -> Beside {
         for (is_above, keyed) in prepared.others() {
             let Some(earlier) = self.earlier(keyed) else { continue };
             let record = self.earlier_record(&earlier);
-            if own == Some(record.seq) {
+            if own.is_some_and(|own| own.seq == record.seq) {
                 continue;
             }
             let charged = self.charged_by(record);
@@ -50,6 +50,9 @@ impl Turn {
             }
             if is_above {
                 return Beside::Known(self.known_from_above(record, prepared));
+            }
+            if own.is_some_and(|own| self.took_back_both(prepared, own, record)) {
+                return Beside::Known(self.answered(record));
             }
             if record.kind == Kind::Confirmed || self.is_taken_back(record) {
                 continue;
@@ -81,8 +84,22 @@ impl Turn {
         }
     }
 
+    /// Nothing of it stands, nor will be charged: a void that reached some of its links only leaves it where it is.
     fn is_taken_back(&self, record: &Record) -> bool {
-        matches!(self.amendment(record.seq), Some(Amendment { kind: Kind::Void, .. }))
+        let is_void = matches!(self.amendment(record.seq), Some(Amendment { kind: Kind::Void, .. }));
+        is_void && self.standing(record).charges.is_empty()
+    }
+
+    /// The report from below was voided by the sender, or somebody above it, when the sender's own was kept already: it was
+    /// about both. What comes after a void is reported anew.
+    fn took_back_both(&self, prepared: &Prepared, own: &Record, lower: &Record) -> bool {
+        let Some(void) = self.amendment(lower.seq).filter(|amendment| amendment.kind == Kind::Void) else { return false };
+        let path = prepared.customer.as_ref().map_or(&[][..], |customer| customer.tenant.path.as_slice());
+        let reach = |reporter| rank(path, reporter).unwrap_or(usize::MAX);
+        self.is_taken_back(lower)
+            && self
+                .referred(void.by)
+                .is_some_and(|void| void.received_at >= own.received_at && reach(void.identity.reporter) <= reach(prepared.reporter))
     }
 
     /// The record that carries an event's charges; `None`: it has no price.
@@ -112,7 +129,7 @@ impl Turn {
     pub fn overrule(&mut self, void: &Void, event: Prepared, own: Option<Arc<Record>>) -> Done {
         let lower = void.original.seq;
         let is_first = own.is_some() || self.earlier(event.name()).is_none();
-        let beside = self.beside(&event, own.as_ref().map(|own| own.seq));
+        let beside = self.beside(&event, own.as_deref());
         let is_lower = |record: &Record| record.seq == lower;
         let stands = is_first && matches!(&beside, Beside::Overrules(Some(record)) | Beside::Confirms(record) if is_lower(record));
         if stands && self.check_voidable(void).is_ok() {

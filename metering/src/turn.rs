@@ -286,7 +286,7 @@ impl Turn {
             return self.settled_by(kept, resent);
         }
         let is_own_name = prepared.name().name == kept.identity.name();
-        match self.beside(&prepared, Some(kept.seq)) {
+        match self.beside(&prepared, Some(kept.as_ref())) {
             Beside::Nothing | Beside::Own(_) => {}
             Beside::Known(outcome) => return self.settled_by(kept, Done::Event(outcome)),
             // The kept record has the name under which it would be confirmed: it is rated instead.

@@ -24,8 +24,8 @@ fn refused<T: std::fmt::Debug + PartialEq>(books: &mut Books, command: impl FnOn
 
 #[test]
 fn charge() {
-    let broken = charges(&[4, 3], 0, &[400]);
     let fine = charges(&CHAIN, 2, &[400, 300, 200]);
+    let broken = [fine[0], fine[2]];
     let rich = [(book_of(4), 400), (book_of(3), 300), (balance_of(2), 200)];
     let limits = [prepaid_in_book(4), prepaid_in_book(3), prepaid(2)];
     let exhausted_book = |tenant, asked| Refusal::Exhausted { account: book_of(tenant), available: Cents(0), asked: Cents(asked) };
@@ -75,7 +75,7 @@ fn what_is_held_is_not_available_to_usage_without_the_hold() {
 #[test]
 fn capture() {
     let fine = charges(&CHAIN, 0, &[250, 200, 100]);
-    let broken = charges(&[4, 3], 0, &[250]);
+    let broken = [fine[0], fine[2]];
     let others = charges(&[5, 2, 1], 0, &[250, 100]);
     let mut books = books(&[(balance_of(4), 400)]);
     let mut open = hold(&[(4, 300)]);

@@ -129,14 +129,19 @@ fn charges_that_are_no_chain_are_refused() {
     let good = charges(&[4, 3, 2, 1], 0, &[4, 3, 2]);
     let broken = [
         vec![],
-        good[..2].to_vec(),
         vec![good[0], good[2]],
+        // Only the root buys from the platform.
+        charges(&[4, 3, 1], 0, &[4, 3]),
         good.iter().rev().copied().collect(),
         charges(&[4, 4, 1], 0, &[4, 3]),
         charges(&[4, 1, 2, 1], 0, &[4, 3, 2]),
     ];
     for charges in broken {
         assert_eq!(postings_of(ROOT, PLATFORM, EUR, &charges), Err(Refusal::BrokenChain), "{charges:?}");
+    }
+    // What is charged now may be some of a chain's links: upper ones before lower ones.
+    for run in [&good[..2], &good[1..], &good[2..]] {
+        assert_eq!(postings_of(ROOT, PLATFORM, EUR, run).map(|postings| postings.len()), Ok(run.len()), "{run:?}");
     }
 }
 
