@@ -21,4 +21,5 @@ alter table payments
     alter column fee_generation drop default;
 create index payments_foreign on payments (foreign_amount) where foreign_amount <> 0;
 
+alter table payouts alter column transfer type text collate "C";
 create index payouts_by_transfer on payouts (transfer) where transfer is not null;
