@@ -96,7 +96,9 @@ impl Turn {
         let Some(void) = self.amendment(lower.seq).filter(|amendment| amendment.kind == Kind::Void) else { return false };
         let path = prepared.customer.as_ref().map_or(&[][..], |customer| customer.tenant.path.as_slice());
         let reach = |reporter| rank(path, reporter).unwrap_or(usize::MAX);
-        self.is_taken_back(lower)
+        let took_its_place = own.body.refers_to == Some(lower.seq);
+        !took_its_place
+            && self.is_taken_back(lower)
             && self
                 .referred(void.by)
                 .is_some_and(|void| void.received_at >= own.received_at && reach(void.identity.reporter) <= reach(prepared.reporter))
