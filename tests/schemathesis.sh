@@ -59,8 +59,9 @@ def ndjson(ctx, value):
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
 PYTHON
 
+# One worker: CPython 3.11 parses in two threads at once with a wrong count of its depth (python/cpython 106905), and fails.
 (cd "$work" && SCHEMATHESIS_HOOKS=hooks PYTHONPATH=. timeout "$((SECONDS_MAX + 120))" "$work/venv/bin/schemathesis" run "$url/v1/openapi.json" \
-  --header "Authorization: Bearer $key" --checks not_a_server_error --max-time "$SECONDS_MAX" --workers 2 \
+  --header "Authorization: Bearer $key" --checks not_a_server_error --max-time "$SECONDS_MAX" --workers 1 \
   --generation-database none --suppress-health-check all --warnings off)
 
 # Still there, and the key was not revoked on the way (every answer after that would have been 401).
