@@ -132,7 +132,7 @@ impl Subtree {
         format!("{}-{of}-{}", self.name, self.steps)
     }
 
-    /// Something below zero in `odds` cases, something large in others.
+    /// From a cent to 1,000.00; small amounts as often as large ones.
     pub fn cents(&mut self) -> i64 {
         let most = self.dice.one(&[100, 3000, 100_000]);
         self.dice.below(most) as i64 + 1
