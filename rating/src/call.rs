@@ -6,8 +6,9 @@
 //! next piece begins where the increment ends, so no second is billed twice and the whole is at least
 //! the call and less than the call plus one increment.
 //!
-//! Only entries priced by steps cut a call: one that is blocked or priced by P(q) prices (or refuses)
-//! the calls that start under it. A stretch without any entry is [`Unrated::Gap`].
+//! What is priced by steps or by the unit prices its own stretch of a call. An entry that is blocked, or
+//! whose price depends on the month's quantity, prices (or refuses) the calls that begin under it: a call
+//! under way runs on under the entry before. A stretch without any entry is [`Unrated::Gap`].
 //! A step's fixed fee is due once per call, when a piece begins in that step.
 
 mod quick;
@@ -19,7 +20,7 @@ use crate::money::Rate as Amount;
 use crate::ratio::{gcd, product};
 use crate::usage::Piece;
 use crate::{Currency, Exact, Instant, Overflow, Quantity, Ratio, Unrated, rounding};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 /// Pieces of one call: 27 years of daily windows. More is refused as too large a number.
 pub const PIECES_MAX: usize = 10_000;
@@ -66,6 +67,8 @@ pub struct Billed {
     pub quantity: Quantity,
     pub amount: Ratio,
     pub pieces: SmallVec<[Piece; 1]>,
+    /// It costs nothing at all, and counts for nothing.
+    pub free: bool,
 }
 
 /// The entry in force at some offset, and the offset at which another may be (`None`: never).
@@ -84,8 +87,9 @@ pub fn pico_cents(amount: Amount, currency: Currency) -> Result<i128, Overflow> 
 }
 
 impl Block {
-    fn new(size: Quantity, price: i128, per: Quantity) -> Result<Self, Overflow> {
-        let unit = Ratio::new(price, per.0)?.checked_mul(Ratio::whole(size.0))?.reduced();
+    /// `price`: of a billionth.
+    fn new(size: Quantity, price: Ratio) -> Result<Self, Overflow> {
+        let unit = price.checked_mul(Ratio::whole(size.0))?.reduced();
         Ok(Self { size: size.0, num: unit.num(), den: unit.den() })
     }
     #[inline]
@@ -122,6 +126,21 @@ impl CallPlan {
         Ok(plan.over_common_den().unwrap_or(plan))
     }
 
+    /// Increments alone, to the billionth where there are none.
+    pub fn unpriced(terms: Option<&CallTerms>) -> Result<Self, Overflow> {
+        let exact = CallTerms { next: Some(Quantity(1)), ..CallTerms::default() };
+        let terms = terms.map_or(exact, |terms| CallTerms { initial: terms.initial, next: terms.next, ..CallTerms::default() });
+        // Without amounts no currency counts.
+        Self::compile(&terms, Currency::EUR)
+    }
+
+    /// The same increments at this price of a billionth.
+    pub fn by_unit(&self, price: Ratio) -> Result<Self, Overflow> {
+        let (first, next) = (Block::new(Quantity(self.initial), price)?, Block::new(Quantity(self.next), price)?);
+        let plan = Self { steps: smallvec![StepPlan { from: 0, first, next, fixed_fee: None }], ..self.clone() };
+        Ok(plan.over_common_den().unwrap_or(plan))
+    }
+
     /// The same plan with one denominator throughout, unless a number grows too large for it.
     fn over_common_den(&self) -> Option<Self> {
         let mut den = 1_i128;
@@ -144,41 +163,39 @@ impl CallPlan {
         !self.steps.is_empty()
     }
 
-    /// Bills `quantity` by the entries that `at` names for an offset; `self` is the one at the start.
-    /// `at` must name a stretch that ends after the offset asked for.
+    /// Bills `quantity` by the entries that `at` names for an offset (and the rate that ran until there);
+    /// `self` is the one at the start. `at` must name a stretch that ends after the offset asked for.
     #[inline]
-    pub fn bill<'a>(&'a self, quantity: Quantity, mut at: impl FnMut(i128) -> Result<Stretch<'a>, Unrated>) -> Result<Billed, Unrated> {
-        let mut billed = Billed { quantity: Quantity::ZERO, amount: Ratio::ZERO, pieces: SmallVec::new() };
+    pub fn bill<'a>(
+        &'a self,
+        quantity: Quantity,
+        mut at: impl FnMut(i128, Option<u32>) -> Result<Stretch<'a>, Unrated>,
+    ) -> Result<Billed, Unrated> {
+        let mut billed = Billed { quantity: Quantity::ZERO, amount: Ratio::ZERO, pieces: SmallVec::new(), free: true };
         if quantity.is_negative() {
             return Err(Overflow.into());
         }
         if quantity.0 == 0 || quantity.0 < self.free_if_shorter_than {
             return Ok(billed);
         }
-        billed.amount = self.connect_fee;
+        (billed.amount, billed.free) = (self.connect_fee, false);
         let end = quantity.0.max(self.minimum_duration);
         let mut position = self.included;
-        let mut begun = false;
+        let mut running = None;
         while position < end {
-            let stretch = at(position)?;
+            let stretch = at(position, running)?;
             let end_here = stretch.until.map_or(end, |until| until.min(end));
-            position = stretch.run(position, end_here, begun, &mut billed)?;
-            begun = true;
+            position = stretch.run(position, end_here, running.is_some(), &mut billed)?;
+            running = Some(stretch.rate);
         }
         billed.quantity = Quantity(position.saturating_sub(self.included).max(0));
-        billed.amount = self.within_limits(billed.amount);
         Ok(billed)
     }
 
-    fn within_limits(&self, amount: Ratio) -> Ratio {
-        let amount = match self.minimum_charge.map(Ratio::whole) {
-            Some(minimum) if amount.compare(minimum).is_lt() => minimum,
-            _ => amount,
-        };
-        match self.maximum_charge.map(Ratio::whole) {
-            Some(maximum) if amount.compare(maximum).is_gt() => maximum,
-            _ => amount,
-        }
+    /// What a call costs, given its rounded amount: limits are money, so they come last.
+    pub fn within_limits(&self, amount: Exact) -> Exact {
+        let amount = self.minimum_charge.map_or(amount, |minimum| amount.max(Exact(minimum)));
+        self.maximum_charge.map_or(amount, |maximum| amount.min(Exact(maximum)))
     }
 
     /// The step at an offset, and where the next one begins.
@@ -193,15 +210,15 @@ impl CallPlan {
 
 impl StepPlan {
     fn compile(step: &Step, initial: Quantity, next: Quantity, currency: Currency) -> Result<Self, Overflow> {
-        let price = pico_cents(step.price, currency)?;
         let (first, next) = step.increment.map_or((initial, next), |own| (own, own));
         if first.0 <= 0 || next.0 <= 0 || step.per.0 <= 0 {
             return Err(Overflow);
         }
+        let price = Ratio::new(pico_cents(step.price, currency)?, step.per.0)?;
         Ok(Self {
             from: step.from.0,
-            first: Block::new(first, price, step.per)?,
-            next: Block::new(next, price, step.per)?,
+            first: Block::new(first, price)?,
+            next: Block::new(next, price)?,
             fixed_fee: step.fixed_fee.map(|fee| pico_cents(fee, currency).map(Ratio::whole)).transpose()?,
         })
     }

@@ -11,7 +11,7 @@
 
 use crate::money::Rate as Amount;
 use crate::rounding::Mode;
-use crate::{Currency, Instant, Quantity};
+use crate::{Currency, Instant, Quantity, Ratio, call};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -237,6 +237,28 @@ pub struct PriceModel {
     /// Into another unit before pricing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub convert: Option<Conversion>,
+}
+
+impl PriceModel {
+    /// What a billionth costs (10⁻¹² cents), if that is all there is to the price: nothing of it depends on the month.
+    pub fn unit_price_alone(&self, currency: Currency) -> Option<Ratio> {
+        let Model::PerUnit { unit_price, per } = &self.model else { return None };
+        if self.allowance.is_some_and(|free| free.0 > 0) || self.maximum_spend.is_some() {
+            return None;
+        }
+        let price = Ratio::new(call::pico_cents(*unit_price, currency).ok()?, per.0).ok()?;
+        let fraction = |amount: Amount| Ratio::new(amount.0.mantissa(), 10_i128.checked_pow(amount.0.scale())?).ok();
+        let hundred = Ratio::whole(100);
+        let kept = self.percent_discount.map_or(Some(hundred), |discount| hundred.checked_sub(fraction(discount)?).ok())?;
+        let price = price.checked_mul(Ratio::new(kept.num(), kept.den().checked_mul(100)?).ok()?).ok()?;
+        let Some(convert) = self.convert else { return Some(price) };
+        let factor = fraction(convert.factor)?;
+        match (convert.round, convert.op) {
+            (Some(_), _) => None,
+            (None, ConversionOp::Multiply) => price.checked_mul(factor).ok(),
+            (None, ConversionOp::Divide) => price.checked_mul(Ratio::new(factor.den(), factor.num()).ok()?).ok(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -78,7 +78,16 @@ pub(crate) struct Step {
 pub(crate) enum Pricing {
     Blocked,
     Steps(CallPlan),
-    Model { call: Option<CallPlan>, model: Box<CompiledModel> },
+    Model { call: Option<CallPlan>, model: Box<CompiledModel>, stretches: Box<Stretches> },
+}
+
+/// How a rate with a price model takes part in a call that is cut.
+#[derive(Debug)]
+pub(crate) struct Stretches {
+    /// Of a call that began under it: its increments; what they come to is counted and priced by P.
+    pub(crate) own: CallPlan,
+    /// Of any other: by the unit, if its price is one.
+    pub(crate) of_others: Option<CallPlan>,
 }
 
 impl CompiledCard {
@@ -263,7 +272,10 @@ impl Pricing {
         match (call, &rate.price) {
             (call, Some(price)) => {
                 let model = CompiledModel::compile(price, currency, rate.rounding).map_err(|e| format!("{e:?}"))?;
-                Ok(Self::Model { call, model: Box::new(model) })
+                let own = CallPlan::unpriced(rate.call.as_deref()).map_err(|e| e.to_string())?;
+                let unit_price = price.unit_price_alone(currency);
+                let of_others = unit_price.and_then(|price| own.by_unit(price).ok());
+                Ok(Self::Model { call, model: Box::new(model), stretches: Box::new(Stretches { own, of_others }) })
             }
             (Some(call), None) if call.has_steps() => Ok(Self::Steps(call)),
             _ => Err("no price".to_owned()),

@@ -4,6 +4,7 @@
 use crate::call::{Billed, CallPlan, Stretch};
 use crate::card::Aggregation;
 use crate::compile::{CompiledCard, Found, Pricing, Terms};
+use crate::model::CompiledModel;
 use crate::usage::{Counter, Measured, Piece, Priced, Usage};
 use crate::{Exact, Overflow, Quantity, Ratio, Unrated, rounding};
 use smallvec::{SmallVec, smallvec};
@@ -22,24 +23,40 @@ impl CompiledCard {
         let cumulative = matches!(&found.terms.pricing, Pricing::Model { model, .. } if model.is_cumulative());
         let billed = match &found.terms.pricing {
             Pricing::Blocked => return Err(Unrated::Blocked),
-            Pricing::Steps(plan) if usage.is_call => plan.bill(usage.quantity, |offset| self.stretch(&found, usage.at, offset))?,
+            Pricing::Steps(plan) if usage.is_call => self.cut(plan, &found, usage)?,
             Pricing::Steps(plan) => uncut(plan, &found, usage.quantity)?,
-            Pricing::Model { call: Some(plan), model } => {
+            Pricing::Model { call, model, stretches } if is_cut(&found, model, usage) => {
+                let billed = self.cut(call.as_ref().unwrap_or(&stretches.own), &found, usage)?;
+                Billed { quantity: of_rate(&billed, found.rate.rate)?, ..billed }
+            }
+            Pricing::Model { call: Some(plan), model, .. } => {
                 let billed = uncut(plan, &found, usage.quantity)?;
                 if model.counts_amounts() { Billed { quantity: model.billed(usage)?, ..billed } } else { billed }
             }
-            Pricing::Model { call: None, model } => whole(&found, model.billed(usage)?),
+            Pricing::Model { call: None, model, .. } => whole(&found, model.billed(usage)?),
         };
+        if billed.free {
+            let (found, pieces) = (found.rate, billed.pieces);
+            let nothing =
+                Measured { found, billed: Quantity::ZERO, local: Exact::ZERO, pieces, by_steps: true, cumulative: false, counter: None };
+            return Ok(nothing);
+        }
         let counted = found.terms.counted || !usage.is_call || matches!(found.terms.pricing, Pricing::Model { .. });
+        let local = found.terms.round(billed.amount)?;
         Ok(Measured {
             found: found.rate,
             billed: billed.quantity,
-            local: found.terms.round(billed.amount)?,
+            local: if let Pricing::Steps(plan) = &found.terms.pricing { plan.within_limits(local) } else { local },
             pieces: billed.pieces,
             by_steps: matches!(found.terms.pricing, Pricing::Steps(_)),
             cumulative,
             counter: if counted { self.counter_id(found.rate.rate, usage.at) } else { None },
         })
+    }
+
+    /// Under the entries of the prefix, one after the other.
+    fn cut<'a>(&'a self, plan: &'a CallPlan, found: &Found<'a>, usage: &Usage<'_>) -> Result<Billed, Unrated> {
+        plan.bill(usage.quantity, |offset, running| self.stretch(found, usage.at, offset, running))
     }
 
     /// The price, given where the counter stood before and stands after the usage.
@@ -71,7 +88,7 @@ impl CompiledCard {
     /// A model beside call terms prices the billed quantity.
     fn as_billed<'a>(&self, m: &Measured, usage: &Usage<'a>) -> Usage<'a> {
         match self.terms_of(m.found.rate).map(|terms| &terms.pricing) {
-            Some(Pricing::Model { call: Some(_), model }) if !model.counts_amounts() => Usage { quantity: m.billed, ..*usage },
+            Some(Pricing::Model { call: Some(_), model, .. }) if !model.counts_amounts() => Usage { quantity: m.billed, ..*usage },
             _ => *usage,
         }
     }
@@ -104,13 +121,25 @@ impl Terms {
 
 /// Increments under the entry at the start alone: what is no call, and calls priced by P(q).
 fn uncut(plan: &CallPlan, found: &Found<'_>, quantity: Quantity) -> Result<Billed, Unrated> {
-    plan.bill(quantity, |_| Ok(Stretch { rate: found.rate.rate, plan, until: None }))
+    plan.bill(quantity, |_, _| Ok(Stretch { rate: found.rate.rate, plan, until: None }))
+}
+
+/// Whether a call under a price model is priced stretch by stretch: what is counted is time, and summed.
+fn is_cut(found: &Found<'_>, model: &CompiledModel, usage: &Usage<'_>) -> bool {
+    let is_time = model.is_cumulative() && !model.counts_amounts() && usage.aggregation == Aggregation::Sum;
+    usage.is_call && usage.quantity > Quantity::ZERO && is_time && found.may_change()
+}
+
+/// What was billed under one rate.
+fn of_rate(billed: &Billed, rate: u32) -> Result<Quantity, Overflow> {
+    let mut own = billed.pieces.iter().filter(|piece| piece.rate == rate);
+    own.try_fold(Quantity::ZERO, |sum, piece| sum.checked_add(piece.billed))
 }
 
 /// No increments: the quantity as it is.
 fn whole(found: &Found<'_>, quantity: Quantity) -> Billed {
     let piece = Piece { rate: found.rate.rate, step: 0, from: Quantity::ZERO, billed: quantity };
-    Billed { quantity, amount: Ratio::ZERO, pieces: smallvec![piece] }
+    Billed { quantity, amount: Ratio::ZERO, pieces: smallvec![piece], free: false }
 }
 
 #[cfg(test)]

@@ -176,6 +176,106 @@ fn over_a_change_of_price() {
     check(&card_, change, "120", "blocked", "this destination is blocked");
 }
 
+/// A rate priced by P(q), by the minute unless `model` says otherwise.
+fn modelled(key: &str, model: Value, more: Value) -> Value {
+    let mut rate = json!({"key": key, "meter": "call", "prefixes": ["49"], "call": {"initial": "1", "next": "1"}, "price": model});
+    rate.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    rate
+}
+
+fn by_minute(price: &str) -> Value {
+    json!({"model": "per_unit", "unit_price": price, "per": "60"})
+}
+
+fn until_18() -> Value {
+    window(json!({"until": "18:00"}))
+}
+
+fn from_18() -> Value {
+    window(json!({"from": "18:00"}))
+}
+
+#[test]
+fn a_call_under_a_price_model_is_cut_too() {
+    let card_ = card("UTC", json!([modelled("day", by_minute("0.10"), until_18()), modelled("night", by_minute("0.02"), from_18())]));
+    check(&card_, "2026-11-20T17:59:00Z", "120", "0.12", "day@0+60 night@60+60");
+    check(&card_, "2026-11-20T17:58:00Z", "60", "0.1", "day@0+60");
+    check(&card_, "2026-11-20T23:59:00Z", "120", "0.12", "night@0+60 day@60+60");
+    // Modifiers of a price by the unit, other increments on the other side, and a change of price at a date.
+    let minutes = json!({"model": "per_unit", "unit_price": "0.04", "convert": {"op": "divide", "factor": "60"}, "percent_discount": "50"});
+    let block = json!({"call": {"initial": "60", "next": "60"}, "window": {"from": "18:00"}});
+    let card_ = card("UTC", json!([modelled("day", by_minute("0.10"), until_18()), modelled("night", minutes, block)]));
+    check(&card_, "2026-11-20T17:59:00Z", "61", "0.12", "day@0+60 night@60+60");
+    let change = json!({"effective_from": "2026-12-01T00:00:00Z"});
+    let card_ = card("UTC", json!([modelled("old", by_minute("0.10"), json!({})), per_minute("new", "0.60", "60", change)]));
+    check(&card_, "2026-11-30T23:59:00Z", "61", "0.7", "old@0+60 new@60+60");
+    // Without increments the price is by the second, and the cut falls wherever it falls.
+    let plain = |key: &str, price: &str, more: Value| {
+        modelled(key, by_minute(price), {
+            let mut more = more;
+            more["call"] = Value::Null;
+            more
+        })
+    };
+    let card_ = card("UTC", json!([plain("day", "0.60", until_18()), plain("night", "0.06", from_18())]));
+    check(&card_, "2026-11-20T17:59:59.5Z", "10.25", "0.01475", "day@0+0.5 night@0.5+9.75");
+}
+
+#[test]
+fn the_counter_of_a_cut_call_grows_by_its_own_rate() {
+    let tiers = json!({"model": "graduated", "tiers": [{"up_to": "60", "unit_price": "0.01"}, {"unit_price": "0.005"}]});
+    let card = card("UTC", json!([modelled("day", tiers, until_18()), modelled("night", by_minute("0.06"), from_18())]));
+    let usage = call("2026-11-20T17:59:00Z", "120", "49");
+    let measured = card.measure(&usage).unwrap();
+    assert_eq!((measured.billed, measured.local), (Quantity::whole(60), Exact(6 * Exact::PER_CENT)));
+    let (before, after) = (Counter { quantity: Quantity::whole(30), events: 1 }, Counter { quantity: Quantity::whole(90), events: 2 });
+    let priced = card.price(&measured, &usage, &before, &after).unwrap();
+    assert_eq!(priced.exact.in_major(card.currency()), "0.51");
+    let back = card.give_back(measured.found.rate, measured.billed, priced.local, &after, &before).unwrap();
+    assert_eq!(back.exact, priced.exact.checked_neg().unwrap());
+}
+
+#[test]
+fn a_call_under_way_runs_on_into_what_prices_only_calls_that_begin_there() {
+    let flat = json!({"model": "flat", "amount": "9.90"});
+    for other in [
+        per_minute("night", "0.30", "1", json!({"window": {"from": "18:00"}, "blocked": true})),
+        modelled("night", flat.clone(), from_18()),
+        modelled("night", json!({"model": "per_unit", "unit_price": "1", "allowance": "100"}), from_18()),
+    ] {
+        let day = per_minute("day", "0.60", "1", until_18());
+        let into = card("UTC", json!([day, other]));
+        check(&into, "2026-11-20T17:59:00Z", "120", "1.2", "day@0+120");
+        check(&into, "2026-11-20T17:59:00Z", "21661", "216.61", "day@0+21661");
+    }
+    // A stretch for which nothing says anything has no price.
+    let gap =
+        json!([per_minute("day", "0.60", "1", until_18()), modelled("night", flat, window(json!({"from": "18:00", "until": "19:00"})))]);
+    check(&card("UTC", gap), "2026-11-20T17:59:00Z", "3661", "no_rate", "the card has no rate for the part of the call from 3660 s");
+}
+
+#[test]
+fn a_free_call_is_free_under_every_price() {
+    let terms =
+        |price: Value| json!([{"key": "r", "meter": "call", "call": {"free_if_shorter_than": "5", "connect_fee": "1"}, "price": price}]);
+    let flat = card("UTC", terms(json!({"model": "flat", "amount": "9.90"})));
+    for quantity in ["0", "4"] {
+        let (measured, exact) = priced(&flat, &call("2026-11-20T09:00:00Z", quantity, "49")).unwrap();
+        assert_eq!((exact, measured.counter), (Exact::ZERO, None), "it costs nothing and counts for nothing");
+    }
+    check(&flat, "2026-11-20T09:00:00Z", "5", "10.9", "r@0+5");
+}
+
+#[test]
+fn limits_hold_after_the_rates_own_rounding() {
+    let limited = |terms: Value| card("UTC", json!([per_minute("r", "0.10", "1", terms)]));
+    let terms = |limit: &str, amount: &str, mode: &str| json!({"rounding": {"mode": mode, "decimals": 2}, "call": {limit: amount, "steps": [{"from": "0", "price": "0.10", "per": "60"}]}});
+    check(&limited(terms("maximum_charge", "0.105", "up")), "2026-11-20T00:00:00Z", "600", "0.105", "r@0+600");
+    check(&limited(terms("minimum_charge", "0.105", "down")), "2026-11-20T00:00:00Z", "6", "0.105", "r@0+6");
+    check(&limited(terms("maximum_charge", "0.105", "up")), "2026-11-20T00:00:00Z", "61", "0.105", "r@0+61");
+    check(&limited(terms("maximum_charge", "0.105", "up")), "2026-11-20T00:00:00Z", "59", "0.1", "r@0+59");
+}
+
 #[test]
 fn what_is_no_call_is_not_cut() {
     let rates = json!([

@@ -4,7 +4,7 @@
 //! destination and stands with the empty prefix. "In force" is the effective period and the window.
 
 use super::{CompiledCard, FOREVER, GROUP, Meter, Pricing, Terms};
-use crate::call::{Stretch, instant_at, offset_of};
+use crate::call::{CallPlan, Stretch, instant_at, offset_of};
 use crate::usage::{Match, Usage};
 use crate::{Exact, Instant, Overflow, Quantity, Unrated};
 use smallvec::SmallVec;
@@ -127,21 +127,54 @@ impl CompiledCard {
         next
     }
 
-    /// The stretch of a call at `offset` after `start`, among the entries priced by steps.
-    pub(crate) fn stretch<'a>(&self, found: &Found<'a>, start: Instant, offset: i128) -> Result<Stretch<'a>, Unrated> {
-        let gap = Unrated::Gap { from: crate::Quantity(offset) };
+    /// The stretch of a call at `offset` after `start`: of the entry in force that prices stretches. `running`: the rate
+    /// before it, which goes on where only such are in force that price no stretch of a call under way.
+    pub(crate) fn stretch<'a>(
+        &self,
+        found: &Found<'a>,
+        start: Instant,
+        offset: i128,
+        running: Option<u32>,
+    ) -> Result<Stretch<'a>, Unrated> {
         if let [Candidate { rate, terms: Terms { pricing: Pricing::Steps(plan), window: None, effective_until: FOREVER, .. }, .. }] =
             found.candidates.as_slice()
         {
             return Ok(Stretch { rate: *rate, plan, until: None });
         }
         let at = instant_at(start, offset).ok_or(Overflow)?;
+        let running = running.unwrap_or(found.rate.rate);
         let priced: SmallVec<[Candidate<'a>; 1]> =
-            found.candidates.iter().filter(|c| matches!(c.terms.pricing, Pricing::Steps(_))).copied().collect();
-        let best = self.best(&priced, at).ok_or(gap)?;
-        let Pricing::Steps(plan) = &best.terms.pricing else { return Err(Unrated::NoRate) };
-        let until = self.next_change(&priced, at).map(|change| offset_of(start, change));
-        Ok(Stretch { rate: best.rate, plan, until })
+            found.candidates.iter().filter(|candidate| candidate.plan(found).is_some()).copied().collect();
+        let (entry, among) = match self.best(&priced, at) {
+            Some(best) => (Some(best), &priced),
+            None if self.best(&found.candidates, at).is_some() => {
+                (found.candidates.iter().find(|candidate| candidate.rate == running).copied(), &found.candidates)
+            }
+            None => (None, &priced),
+        };
+        let entry = entry.ok_or(Unrated::Gap { from: crate::Quantity(offset) })?;
+        let plan = entry.plan(found).ok_or(Unrated::NoRate)?;
+        let until = self.next_change(among, at).map(|change| offset_of(start, change));
+        Ok(Stretch { rate: entry.rate, plan, until })
+    }
+}
+
+impl Found<'_> {
+    /// Whether a call that begins here may be cut.
+    pub(crate) fn may_change(&self) -> bool {
+        self.candidates.len() > 1 || self.terms.window.is_some() || self.terms.effective_until != FOREVER
+    }
+}
+
+impl<'a> Candidate<'a> {
+    /// How it bills a stretch of a call that began under the rate found. `None`: it prices whole calls only.
+    fn plan(&self, found: &Found<'a>) -> Option<&'a CallPlan> {
+        match &self.terms.pricing {
+            Pricing::Blocked => None,
+            Pricing::Steps(plan) => Some(plan),
+            Pricing::Model { stretches, .. } if self.rate == found.rate.rate => Some(&stretches.own),
+            Pricing::Model { stretches, .. } => stretches.of_others.as_ref(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::input::Input;
 use crate::card::Aggregation;
 use crate::money::Rate as Amount;
 use crate::usage::{Counter, Unrated, Usage};
-use crate::{Overflow, Quantity, Ratio};
+use crate::{Exact, Overflow, Quantity, Ratio, rounding};
 use smallvec::SmallVec;
 
 /// A local model; `keep` is what the percent discount leaves.
@@ -58,45 +58,63 @@ impl Local {
         matches!(self.kind, Kind::Percentage(_))
     }
 
-    /// 10⁻¹² cents, unrounded.
-    pub(super) fn charge(&self, usage: &Usage<'_>, before: &Counter, input: &Input) -> Result<Ratio, Unrated> {
+    /// Unrounded.
+    pub(super) fn charge(&self, usage: &Usage<'_>, before: &Counter, input: &Input) -> Result<Unlimited, Unrated> {
         let charge = match &self.kind {
             Kind::Percentage(percentage) => percentage.charge(amount_or_quantity(usage)?.0, before)?,
             Kind::PassThrough(factor) => {
                 let amount = usage.amount.ok_or(Unrated::NoAmount)?;
-                Ratio::whole(in_parts(amount, Amount::DECIMALS)?).checked_mul(*factor)?
+                Unlimited::new(Ratio::whole(in_parts(amount, Amount::DECIMALS)?).checked_mul(*factor)?)
             }
             Kind::Matrix(matrix) => {
                 let price = matrix.price(usage.attributes)?;
                 let after = before.quantity.checked_add(counted(usage))?;
                 let parts = input.parts(after.0)?.checked_sub(input.parts(before.quantity.0)?).ok_or(Overflow)?;
-                Ratio::whole(parts).checked_mul(price)?
+                Unlimited::new(Ratio::whole(parts).checked_mul(price)?)
             }
         };
-        Ok(charge.checked_mul(self.keep)?)
+        Ok(charge.times(self.keep)?)
+    }
+}
+
+/// What an event costs before rounding, and between what it must lie afterwards. 10⁻¹² cents.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unlimited {
+    pub(super) amount: Ratio,
+    minimum: Option<Ratio>,
+    maximum: Option<Ratio>,
+}
+
+impl Unlimited {
+    fn new(amount: Ratio) -> Self {
+        Self { amount, minimum: None, maximum: None }
+    }
+
+    fn times(self, keep: Ratio) -> Result<Self, Overflow> {
+        let times = |limit: Option<Ratio>| limit.map(|limit| limit.checked_mul(keep)).transpose();
+        Ok(Self { amount: self.amount.checked_mul(keep)?, minimum: times(self.minimum)?, maximum: times(self.maximum)? })
+    }
+
+    pub(super) fn within_limits(self, rounded: Exact) -> Result<Exact, Unrated> {
+        let exact = |limit: Option<Ratio>| limit.map(rounding::to_exact).transpose();
+        let amount = exact(self.minimum)?.map_or(rounded, |minimum| rounded.max(minimum));
+        Ok(exact(self.maximum)?.map_or(amount, |maximum| amount.min(maximum)))
     }
 }
 
 impl Percentage {
-    fn charge(&self, amount: i128, before: &Counter) -> Result<Ratio, Overflow> {
+    fn charge(&self, amount: i128, before: &Counter) -> Result<Unlimited, Overflow> {
         let (charged, free) = self.charged(amount, before)?;
         if free {
-            return Ok(Ratio::ZERO);
+            return Ok(Unlimited::new(Ratio::ZERO));
         }
         let percent = Ratio::whole(charged).checked_mul(self.percent)?;
         if amount < 0 {
-            let Some(maximum) = self.maximum else { return Ok(percent) };
-            let most = Ratio::whole(-maximum);
-            return Ok(if percent.compare(most).is_lt() { most } else { percent });
+            let least = self.maximum.map(|maximum| Ratio::whole(-maximum));
+            return Ok(Unlimited { amount: percent, minimum: least, maximum: None });
         }
-        let mut charge = percent.checked_add(Ratio::whole(self.fixed))?;
-        if let Some(minimum) = self.minimum.map(Ratio::whole) {
-            charge = if charge.compare(minimum).is_lt() { minimum } else { charge };
-        }
-        if let Some(maximum) = self.maximum.map(Ratio::whole) {
-            charge = if charge.compare(maximum).is_gt() { maximum } else { charge };
-        }
-        Ok(charge)
+        let amount = percent.checked_add(Ratio::whole(self.fixed))?;
+        Ok(Unlimited { amount, minimum: self.minimum.map(Ratio::whole), maximum: self.maximum.map(Ratio::whole) })
     }
 
     /// The part of the amount that is charged, and whether the whole event is free.

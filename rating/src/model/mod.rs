@@ -12,7 +12,8 @@
 //! - Beyond a bounded last tier the last tier goes on; its flat is due once.
 //! - Below zero (more taken back than was reported) a curve goes on at its first unit price; one that
 //!   starts with a flat, counts blocks or has an allowance stands at P(0).
-//! - The maximum is money and is kept after rounding: a rate's rounding never lifts P above it.
+//! - Limits are money and are kept after rounding: a rate's rounding never lifts P above its maximum, nor an
+//!   event beyond its own limits.
 //!
 //! Invariants: nothing is allocated while pricing; a result is exact or [`Overflow`].
 
@@ -127,7 +128,8 @@ impl CompiledModel {
             Shape::Curve(_) => Ok(Exact::ZERO),
             Shape::Local(local) => {
                 let charge = local.charge(usage, before, &self.input)?;
-                Ok(rounding::ratio_to_step(charge, self.finish.step, self.finish.mode)?)
+                let rounded = rounding::ratio_to_step(charge.amount, self.finish.step, self.finish.mode)?;
+                charge.within_limits(rounded)
             }
         }
     }

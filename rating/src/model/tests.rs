@@ -128,6 +128,19 @@ fn percentages() {
 }
 
 #[test]
+fn limits_of_an_event_hold_after_the_rounding() {
+    let json = r#"{"model":"percentage","rate":"1","minimum_per_event":"0.105","maximum_per_event":"1.005"}"#;
+    for (mode, amount, want) in
+        [(Mode::Up, "500", "100.5"), (Mode::Down, "1", "10.5"), (Mode::Up, "50.1", "51"), (Mode::Down, "-500", "-100.5")]
+    {
+        let rounding = Some(Rounding { mode, decimals: 2 });
+        let model = CompiledModel::compile(&serde_json::from_str(json).unwrap(), Currency::EUR, rounding).unwrap();
+        let charge = model.local(&usage("0", Some(amount), &[]), &Counter::default());
+        assert_eq!(charge.map(Exact::in_cents).as_deref(), Ok(want), "{mode:?} {amount}");
+    }
+}
+
+#[test]
 fn passed_through_amounts() {
     check_events(r#"{"model":"cost_plus","factor":"1.2"}"#, &[("0.0125", "1.5"), ("-10", "-1200")]);
     check_events(r#"{"model":"dynamic"}"#, &[("0.402", "40.2"), ("0.000000001", "0.0000001")]);
