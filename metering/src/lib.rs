@@ -31,6 +31,7 @@ pub mod lookout;
 pub mod member;
 pub mod money;
 pub mod numbers;
+pub mod offline;
 mod overrule;
 pub mod plan;
 pub mod prepare;

@@ -3,13 +3,14 @@
 //!
 //! A `unique` value is kept as a digest under its customer's personal key: it may name a person.
 
+use crate::command::UsageEvent;
 use crate::digest::Digest;
 use crate::prepare::{ByCard, MeasuredLink, Plan, Prepared};
 use crate::states::States;
 use crate::void::Void;
 use rating::aggregate::{self, Known, Left, MemberChange, NEWEST};
-use rating::card::Aggregation;
-use rating::usage::{Counter, Unrated};
+use rating::card::{Aggregation, MeterTerms};
+use rating::usage::{Counter, Measured, Unrated};
 use rating::{Instant, Overflow, Quantity};
 use store::journal::{Charge, CounterKey, Member, MemberKey, StateKeys};
 
@@ -19,21 +20,46 @@ struct Place {
     key: MemberKey,
 }
 
-/// The name under which a `unique` event is counted; kept with the event, so that it can be withdrawn.
-pub fn name(prepared: &Prepared, plan: &Plan) -> Option<String> {
-    let attribute = plan.meter.unique_by.as_deref().filter(|_| plan.meter.aggregation == Aggregation::Unique)?;
-    let (_, value) = prepared.event.attributes.iter().find(|(name, _)| name == attribute)?;
-    let digest = Digest::keyed(prepared.personal_key()).text(value).finish();
-    Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+/// What a `unique` meter counts of an event. An empty text is nobody.
+fn distinct<'e>(meter: &MeterTerms, event: &'e UsageEvent) -> Option<&'e str> {
+    let attribute = meter.unique_by.as_deref().filter(|_| meter.aggregation == Aggregation::Unique)?;
+    event.attributes.iter().find(|(name, value)| name == attribute && !value.is_empty()).map(|(_, value)| value.as_str())
 }
 
-fn place(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>) -> Option<Place> {
-    let ByCard { card, measured, .. } = link.method.by_card()?;
-    let counter = CounterKey { buyer: link.agreement.buyer, id: measured.counter? };
+/// The name under which a `unique` event is counted; kept with the event, so that it can be withdrawn.
+pub fn name(prepared: &Prepared, plan: &Plan) -> Option<String> {
+    distinct(&plan.meter, &prepared.event).map(|value| digest_of(prepared, value))
+}
+
+fn digest_of(prepared: &Prepared, value: &str) -> String {
+    let digest = Digest::keyed(prepared.personal_key()).text(value).finish();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The member an event is; `name`: what a distinct value is called.
+///
+/// # Errors
+/// It is counted by an attribute that it lacks.
+pub(crate) fn value(
+    aggregation: Aggregation,
+    measured: &Measured,
+    meter: &MeterTerms,
+    event: &UsageEvent,
+    name: impl Fn(&str) -> String,
+) -> Result<Option<String>, Unrated> {
+    let name = distinct(meter, event).map(name);
+    if aggregation == Aggregation::Unique && measured.counter.is_some() && name.is_none() {
+        return Err(Unrated::NoAttribute(meter.unique_by.clone().unwrap_or_default()));
+    }
+    Ok(aggregate::member_value(aggregation, measured.billed, event.at, name.as_deref()))
+}
+
+fn place(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>) -> Result<Option<Place>, Unrated> {
+    let Some(ByCard { card, measured, .. }) = link.method.by_card() else { return Ok(None) };
     let aggregation = card.aggregation(measured.found.rate, plan.meter.aggregation);
-    let name = name(prepared, plan);
-    let value = aggregate::member_value(aggregation, measured.billed, prepared.event.at, name.as_deref())?;
-    Some(Place { aggregation, key: MemberKey { counter, value } })
+    let value = value(aggregation, measured, &plan.meter, &prepared.event, |value| digest_of(prepared, value))?;
+    let counter = measured.counter.map(|id| CounterKey { buyer: link.agreement.buyer, id });
+    Ok(counter.zip(value).map(|(counter, value)| Place { aggregation, key: MemberKey { counter, value } }))
 }
 
 fn newest(counter: CounterKey) -> MemberKey {
@@ -41,7 +67,7 @@ fn newest(counter: CounterKey) -> MemberKey {
 }
 
 pub fn keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
-    for place in plan.links().filter_map(|link| place(prepared, plan, &link)) {
+    for place in plan.links().filter_map(|link| place(prepared, plan, &link).ok().flatten()) {
         if place.aggregation == Aggregation::Latest {
             keys.members.push(newest(place.key.counter));
         }
@@ -54,15 +80,9 @@ pub fn after(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, before: 
     let Some(ByCard { card, measured, .. }) = link.method.by_card() else { return Ok(*before) };
     let aggregation = card.aggregation(measured.found.rate, plan.meter.aggregation);
     let mut known = Known { at: prepared.event.at, ..Known::default() };
-    match place(prepared, plan, link) {
-        Some(place) => {
-            known.standing = states.member(&place.key).count;
-            known.newest = Some(states.member(&newest(place.key.counter))).filter(|member| member.count > 0).map(|member| member.at);
-        }
-        None if aggregation == Aggregation::Unique && measured.counter.is_some() => {
-            return Err(Unrated::NoAttribute(plan.meter.unique_by.clone().unwrap_or_default()));
-        }
-        None => {}
+    if let Some(place) = place(prepared, plan, link)? {
+        known.standing = states.member(&place.key).count;
+        known.newest = Some(states.member(&newest(place.key.counter))).filter(|member| member.count > 0).map(|member| member.at);
     }
     Ok(aggregate::grow(aggregation, before, measured.billed, MemberChange::Report(known))?)
 }
@@ -70,7 +90,7 @@ pub fn after(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, before: 
 /// The event is posted on the links of these charges: there it counts from now on.
 pub fn add(prepared: &Prepared, plan: &Plan, charges: &[Charge], states: &mut States) {
     let is_charged = |link: &MeasuredLink<'_>| charges.iter().any(|charge| charge.link.buyer == link.agreement.buyer);
-    for place in plan.links().filter(is_charged).filter_map(|link| place(prepared, plan, &link)) {
+    for place in plan.links().filter(is_charged).filter_map(|link| place(prepared, plan, &link).ok().flatten()) {
         let member = states.member(&place.key);
         let at = prepared.event.at.max(member.at);
         if place.aggregation == Aggregation::Latest {

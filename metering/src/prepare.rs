@@ -28,7 +28,7 @@ use tenants::{Agreement, Pricing};
 /// How many fallback cards may stand behind one another.
 const FALLBACKS_MAX: usize = 8;
 /// Usage of a meter in this unit is a call.
-const CALL_UNIT: &str = "second";
+pub(crate) const CALL_UNIT: &str = "second";
 /// Keys the digests of events whose customer is unknown.
 const NO_KEY: [u8; 32] = [0; 32];
 
@@ -261,7 +261,7 @@ impl Prepared {
     }
 }
 
-fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms) -> Usage<'a> {
+pub(crate) fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms) -> Usage<'a> {
     Usage {
         meter: &event.meter,
         is_call: meter.unit == CALL_UNIT,
@@ -455,32 +455,31 @@ impl<'a> Desk<'a> {
         approval: Option<&[TenantId]>,
         usage: &Usage<'_>,
     ) -> Result<Result<ByCard, Kept>, Missing> {
-        let mut timeline = Cow::Borrowed(timeline);
-        for _ in 0..FALLBACKS_MAX {
+        let found = through_fallbacks(Cow::Borrowed(timeline), |timeline: Cow<'_, Arc<Timeline>>| {
             let Some(slot) = timeline.in_force(usage.at, approval) else {
                 let unapproved = timeline.in_force(usage.at, None).is_some();
-                return Ok(Err(Kept(if unapproved { "card_not_approved" } else { "no_rate" })));
+                return Ok(Asked::Found(Err(Kept(if unapproved { "card_not_approved" } else { "no_rate" }))));
             };
             let Some(card) = slot.compiled.get() else {
                 let id = slot.id;
                 return Err(Missing::Version { timeline: timeline.into_owned(), id });
             };
             if card.currency() != currency {
-                return Ok(Err(Kept("currency_mismatch")));
+                return Ok(Asked::Found(Err(Kept("currency_mismatch"))));
             }
             match card.measure(usage) {
-                Ok(measured) => return Ok(Ok(ByCard { version: slot.id, card: Arc::clone(card), measured })),
+                Ok(measured) => return Ok(Asked::Found(Ok(ByCard { version: slot.id, card: Arc::clone(card), measured }))),
                 Err(Unrated::NoRate) => {}
-                Err(unrated) => return Ok(Err(Kept(unrated.code()))),
+                Err(unrated) => return Ok(Asked::Found(Err(Kept(unrated.code())))),
             }
-            let Some(name) = card.fallback() else { return Ok(Err(Kept("no_rate"))) };
+            let Some(name) = card.fallback() else { return Ok(Asked::Found(Err(Kept("no_rate")))) };
             match self.directory.fallback_at_hand(&timeline, name) {
-                Some(Some(next)) => timeline = Cow::Owned(next),
-                Some(None) => return Ok(Err(Kept("no_rate"))),
-                None => return Err(Missing::Fallback { name: name.to_owned(), timeline: timeline.into_owned() }),
+                Some(Some(next)) => Ok(Asked::Next(Cow::Owned(next))),
+                Some(None) => Ok(Asked::Found(Err(Kept("no_rate")))),
+                None => Err(Missing::Fallback { name: name.to_owned(), timeline: timeline.into_owned() }),
             }
-        }
-        Ok(Err(Kept("no_rate")))
+        })?;
+        Ok(found.unwrap_or(Err(Kept("no_rate"))))
     }
 
     fn assemble(
@@ -526,18 +525,51 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// What a card says of a usage.
+pub(crate) enum Asked<C, F> {
+    Found(F),
+    /// It has no rate: its fallback card is asked.
+    Next(C),
+}
+
+/// Asks a card, then its fallback cards; `None`: there are too many of them.
+pub(crate) fn through_fallbacks<C, F, E>(first: C, mut ask: impl FnMut(C) -> Result<Asked<C, F>, E>) -> Result<Option<F>, E> {
+    let mut card = first;
+    for _ in 0..FALLBACKS_MAX {
+        match ask(card)? {
+            Asked::Found(found) => return Ok(Some(found)),
+            Asked::Next(next) => card = next,
+        }
+    }
+    Ok(None)
+}
+
 /// Numbers become digits as the customer's country writes them. The digest of the content as sent, and the
 /// numbers that changed, as they were.
 fn normalised(event: &mut UsageEvent, customer: Option<&Customer>) -> ([u8; 16], [Option<CompactString>; 2]) {
     let content = content_digest(customer.map_or(&NO_KEY, |c| &c.personal_key), event, &event.customer, [None, None]);
-    let country = customer.and_then(|c| c.tenant.country.as_deref());
+    (content, dial(event, customer.and_then(|c| c.tenant.country.as_deref())))
+}
+
+/// Numbers become digits as the country writes them; those that changed, as they were. What cannot be read as a number stays
+/// as it is, and matches no prefix.
+pub(crate) fn dial(event: &mut UsageEvent, country: Option<&str>) -> [Option<CompactString>; 2] {
     let digits = |number: &mut Option<CompactString>| {
         let text = number.as_deref()?;
         let digits = numbers::normalise(text, country).filter(|digits| *digits != text).map(CompactString::from)?;
         number.replace(digits)
     };
-    let sent = [digits(&mut event.destination), digits(&mut event.origin)];
-    (content, sent)
+    [digits(&mut event.destination), digits(&mut event.origin)]
+}
+
+/// Of an event as it was sent, outside an installation.
+pub(crate) fn content_of(event: &UsageEvent) -> [u8; 16] {
+    content_digest(&NO_KEY, event, &event.customer, [None, None])
+}
+
+/// Of what an event is called, outside an installation.
+pub(crate) fn identity_digest(source: &str, id: &str) -> [u8; 16] {
+    Digest::keyed(&NO_KEY).text(source).text(id).finish()
 }
 
 /// The event before [`normalised`].

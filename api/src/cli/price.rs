@@ -1,26 +1,19 @@
 //! `centwise price`: rates a usage file against one card, offline, by the code that charges.
 //!
 //! The file is rated in its own order. Counters and the carry run on per customer of the file, as
-//! they would on a link of that customer.
+//! they would on a link of that customer; an event that comes again moves nothing.
 
 use super::Ended;
 use super::progress::Progress;
 use anyhow::Context;
-use metering::command::{Problem, UsageEvent};
+use metering::command::Problem;
 use metering::input::json::{self, Defaults};
-use metering::numbers;
-use rating::aggregate::{self, Known, MemberChange};
-use rating::card::CardDoc;
-use rating::compile::CompiledCard;
-use rating::link::{self, LinkPosting};
-use rating::usage::{Counter, CounterId, Measured, Unrated, Usage};
+use metering::offline::{Offline, Priced};
 use rating::validate::{Mistake, parse_card};
-use rating::{Carry, Cents, Currency, Exact, Instant, Overflow};
+use rating::{Cents, Currency, Exact};
 use serde::Serialize;
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::io::{BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Rate a usage file against one card, without a database
 #[derive(Debug, clap::Args)]
@@ -31,22 +24,25 @@ pub struct Args {
     /// Usage events, one JSON object per line
     #[arg(long, value_name = "FILE.ndjson")]
     usage: PathBuf,
-    /// One JSON line per event: {"id","exact","posted_cents","carry"} or {"id","error"}
+    /// A card that others name as their fallback; may be given several times
+    #[arg(long, value_name = "NAME=CARD.json")]
+    fallback: Vec<String>,
+    /// ISO 3166 code of the customers' country, for national numbers such as 030 123456
+    #[arg(long, value_name = "COUNTRY")]
+    country: Option<String>,
+    /// One JSON line per event: {"id","exact","posted_cents","carry"} (and "duplicate" if it came before) or {"id","error"}
     #[arg(long)]
     json: bool,
 }
 
 /// Bytes of the usage file that are parsed at a time.
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
-/// The unit of a meter of calls.
-const SECOND: &str = "second";
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
-    let card = std::fs::read(&args.card).with_context(|| format!("cannot read the card {}", args.card.display()))?;
-    let mut pricer = Pricer::new(&card).with_context(|| format!("the card {} is not usable", args.card.display()))?;
+    let mut pricer = Pricer::open(args)?;
     let file = std::fs::File::open(&args.usage).with_context(|| format!("cannot read the usage file {}", args.usage.display()))?;
     let progress = Progress::new("rating", file.metadata().map_or(0, |meta| meta.len()));
-    let mut table = Table::new(pricer.card.currency());
+    let mut table = Table::new(pricer.link.currency());
     let mut reader = std::io::BufReader::new(file);
     let mut chunk = Vec::with_capacity(CHUNK_BYTES);
     let mut lines: u64 = 0;
@@ -84,6 +80,8 @@ enum Line {
         posted_cents: i64,
         /// Cents.
         carry: String,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        duplicate: bool,
         #[serde(skip)]
         amount: Exact,
     },
@@ -94,50 +92,29 @@ enum Line {
     },
 }
 
-/// What one customer of the file has reached.
-#[derive(Debug, Default)]
-struct Book {
-    carry: Carry,
-    counters: HashMap<CounterId, Counter>,
-    /// How often each distinct value of a counter was reported (`unique`).
-    members: HashMap<(CounterId, String), i64>,
-    /// When the value of a counter that stands was reported (`latest`).
-    newest: HashMap<CounterId, Instant>,
-}
-
-impl Book {
-    /// Where the event's counter stands before and after it. Changes nothing yet.
-    fn grown(&self, usage: &Usage<'_>, measured: &Measured, member: Option<&str>) -> Result<(Counter, Counter), Overflow> {
-        let Some(id) = measured.counter else { return Ok(Default::default()) };
-        let before = self.counters.get(&id).copied().unwrap_or_default();
-        let standing = member.and_then(|value| self.members.get(&(id, value.to_owned()))).copied().unwrap_or_default();
-        let known = Known { standing, at: usage.at, newest: self.newest.get(&id).copied() };
-        let after = aggregate::grow(usage.aggregation, &before, measured.billed, MemberChange::Report(known))?;
-        Ok((before, after))
-    }
-
-    fn keep(&mut self, id: CounterId, after: Counter, at: Instant, member: Option<String>) {
-        self.counters.insert(id, after);
-        if let Some(value) = member {
-            *self.members.entry((id, value)).or_default() += 1;
-        }
-        let newest = self.newest.entry(id).or_insert(at);
-        *newest = at.max(*newest);
-    }
-}
-
 #[derive(Debug)]
 struct Pricer {
-    doc: CardDoc,
-    card: CompiledCard,
-    books: HashMap<String, Book>,
+    link: Offline,
 }
 
 impl Pricer {
-    fn new(card: &[u8]) -> anyhow::Result<Self> {
+    fn open(args: &Args) -> anyhow::Result<Self> {
+        let mut pricer = Self::new(&card_file(&args.card)?, args.country.clone()).with_context(|| unusable(&args.card))?;
+        for fallback in &args.fallback {
+            let (name, file) = fallback.split_once('=').with_context(|| format!("--fallback {fallback}: expected NAME=CARD.json"))?;
+            pricer.fall_back_on(name, &card_file(Path::new(file))?).with_context(|| unusable(Path::new(file)))?;
+        }
+        Ok(pricer)
+    }
+
+    fn new(card: &[u8], country: Option<String>) -> anyhow::Result<Self> {
         let doc = parse_card(card).map_err(listed)?;
-        let card = CompiledCard::compile(&doc).map_err(listed)?;
-        Ok(Self { doc, card, books: HashMap::new() })
+        Ok(Self { link: Offline::new(&doc, country).map_err(listed)? })
+    }
+
+    fn fall_back_on(&mut self, name: &str, card: &[u8]) -> anyhow::Result<()> {
+        let doc = parse_card(card).map_err(listed)?;
+        self.link.fall_back_on(name, &doc).map_err(listed)
     }
 
     /// The answer to one line; `None` for a blank one.
@@ -153,76 +130,31 @@ impl Pricer {
             Err(_) => Err((String::new(), Problem::new("invalid_json", "expected UTF-8"))),
         };
         Some(match parsed {
-            Ok(event) => self.priced(event),
+            Ok(event) => {
+                let id = event.id.clone();
+                match self.link.post(event) {
+                    Ok(priced) => self.line_of(id, priced),
+                    Err(refused) => Line::Refused { id, error: refused.code.to_owned(), detail: refused.detail },
+                }
+            }
             Err((id, problem)) => {
                 Line::Refused { id, error: problem.code.to_owned(), detail: format!("line {number}: {}", problem.detail) }
             }
         })
     }
 
-    fn priced(&mut self, event: UsageEvent) -> Line {
-        match self.post(&event) {
-            Ok((amount, cents, carry)) => {
-                let exact = amount.in_major(self.card.currency());
-                Line::Priced { id: event.id, exact, posted_cents: cents.0, carry: carry.in_cents(), amount }
-            }
-            Err(unrated) => Line::Refused { id: event.id, error: unrated.code().to_owned(), detail: self.explained(&unrated) },
-        }
-    }
-
-    /// Counters and carry move only when the event has a price.
-    fn post(&mut self, event: &UsageEvent) -> Result<(Exact, Cents, Carry), Unrated> {
-        let (destination, origin) = (digits(event.destination.as_deref()), digits(event.origin.as_deref()));
-        let usage = Usage {
-            meter: &event.meter,
-            is_call: self.is_call(&event.meter),
-            aggregation: self.doc.meters.get(event.meter.as_str()).map(|terms| terms.aggregation).unwrap_or_default(),
-            at: event.at,
-            quantity: event.quantity,
-            amount: event.amount,
-            destination: destination.as_deref(),
-            origin: origin.as_deref(),
-            attributes: &event.attributes,
-        };
-        let measured = self.card.measure(&usage)?;
-        let book = self.books.entry(event.customer.to_string()).or_default();
-        let member = Self::member(&self.doc, &usage, &measured);
-        let (before, after) = book.grown(&usage, &measured, member.as_deref())?;
-        let priced = self.card.price(&measured, &usage, &before, &after)?;
-        let LinkPosting { cents, carry } = link::post(book.carry, priced.exact)?;
-        if let Some(id) = measured.counter {
-            book.keep(id, priced.after, usage.at, member);
-        }
-        book.carry = carry;
-        Ok((priced.exact, cents, carry))
-    }
-
-    /// The distinct value that the event adds to its counter, if its meter looks at one.
-    fn member(doc: &CardDoc, usage: &Usage<'_>, measured: &Measured) -> Option<String> {
-        let named = doc.meters.get(usage.meter).and_then(|terms| terms.unique_by.as_deref());
-        let value = named.and_then(|name| usage.attributes.iter().find(|(own, _)| own == name));
-        aggregate::member_value(usage.aggregation, measured.billed, usage.at, value.map(|(_, value)| value.as_str()))
-    }
-
-    /// By the card's own `meters`; without an entry a meter with call terms is a call.
-    fn is_call(&self, meter: &str) -> bool {
-        match self.doc.meters.get(meter) {
-            Some(terms) => terms.unit == SECOND,
-            None => self.doc.rates.iter().any(|rate| rate.meter == meter && rate.call.is_some()),
-        }
-    }
-
-    fn explained(&self, unrated: &Unrated) -> String {
-        match (unrated, self.card.fallback()) {
-            (Unrated::NoRate, Some(fallback)) => format!("{unrated}; its fallback card {fallback:?} is not asked offline"),
-            _ => unrated.to_string(),
-        }
+    fn line_of(&self, id: String, Priced { exact: amount, cents, carry, duplicate }: Priced) -> Line {
+        let exact = amount.in_major(self.link.currency());
+        Line::Priced { id, exact, posted_cents: cents.0, carry: carry.in_cents(), duplicate, amount }
     }
 }
 
-/// A number as its digits; what cannot be read as one stays as it is, and matches no prefix.
-fn digits(number: Option<&str>) -> Option<Cow<'_, str>> {
-    number.map(|text| numbers::normalise(text, None).unwrap_or(Cow::Borrowed(text)))
+fn card_file(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read the card {}", path.display()))
+}
+
+fn unusable(path: &Path) -> String {
+    format!("the card {} is not usable", path.display())
 }
 
 fn listed(mistakes: Vec<Mistake>) -> anyhow::Error {
@@ -251,10 +183,11 @@ impl Table {
         }
         self.events += 1;
         match line {
-            Line::Priced { id, exact, posted_cents, carry, amount } => {
+            Line::Priced { id, exact, posted_cents, carry, duplicate, amount } => {
                 self.exact = self.exact.checked_add(*amount)?;
                 self.posted = self.posted.checked_add(Cents(*posted_cents))?;
-                writeln!(out, "{id:<36} {exact:>20} {posted_cents:>12} {carry:>16}")?;
+                let again = if *duplicate { "  duplicate" } else { "" };
+                writeln!(out, "{id:<36} {exact:>20} {posted_cents:>12} {carry:>16}{again}")?;
             }
             Line::Refused { id, error, detail } => {
                 self.refused += 1;
@@ -284,15 +217,110 @@ mod tests {
     /// Answers to events given as (customer, the rest of the event), as JSON lines.
     #[track_caller]
     fn check(events: &[(&str, &str, &str)]) {
-        let mut pricer = Pricer::new(CARD.as_bytes()).unwrap();
+        let mut pricer = Pricer::new(CARD.as_bytes(), None).unwrap();
         for (number, (customer, rest, want)) in (1..).zip(events) {
             let event = format!(r#"{{"id":"{number}","customer":"{customer}","at":"2026-11-20T09:00:00Z",{rest}}}"#);
-            let line = serde_json::to_value(pricer.line(event.as_bytes(), number).unwrap()).unwrap();
-            let got = match line.get("error") {
-                Some(error) => error.as_str().unwrap().to_owned(),
-                None => format!("{} {} {}", line["exact"].as_str().unwrap(), line["posted_cents"], line["carry"].as_str().unwrap()),
-            };
-            assert_eq!(got, *want, "event {number}: {event}");
+            assert_eq!(answer(&mut pricer, &event), *want, "event {number}: {event}");
+        }
+    }
+
+    fn answer(pricer: &mut Pricer, event: &str) -> String {
+        let line = serde_json::to_value(pricer.line(event.as_bytes(), 1).unwrap()).unwrap();
+        match line.get("error") {
+            Some(error) => error.as_str().unwrap().to_owned(),
+            None => {
+                let again = line.get("duplicate").map_or("", |_| " duplicate");
+                format!("{} {} {}{again}", line["exact"].as_str().unwrap(), line["posted_cents"], line["carry"].as_str().unwrap())
+            }
+        }
+    }
+
+    /// What events of one customer, given without id and instant, cost in EUR under a card.
+    #[track_caller]
+    fn check_card(mut pricer: Pricer, events: &[(&str, &str)]) {
+        for (number, (rest, want)) in events.iter().enumerate() {
+            let answer = answer(&mut pricer, &format!(r#"{{"id":"{number}","at":"2026-11-20T09:00:00Z",{rest}}}"#));
+            assert_eq!(answer.split(' ').next().unwrap(), *want, "event {number}: {rest}");
+        }
+    }
+
+    fn pricer(meters: &str, rates: &str) -> Pricer {
+        Pricer::new(format!(r#"{{"currency":"EUR","meters":{{{meters}}},"rates":[{rates}]}}"#).as_bytes(), None).unwrap()
+    }
+
+    #[test]
+    fn amounts_are_summed_whatever_the_meter_does() {
+        let meter = r#""sale":{"unit":"sale","aggregation":"count"}"#;
+        let tiers =
+            r#"{"key":"s","meter":"sale","price":{"model":"graduated_percentage","tiers":[{"up_to":"1000","rate":"2"},{"rate":"1"}]}}"#;
+        check_card(pricer(meter, tiers), &[(r#""meter":"sale","amount":"1500""#, "25"), (r#""meter":"sale","amount":"100""#, "1")]);
+    }
+
+    #[test]
+    fn who_is_counted_must_be_named() {
+        let meter = r#""seat":{"unit":"seat","aggregation":"unique","unique_by":"user"}"#;
+        let seats = r#"{"key":"s","meter":"seat","price":{"model":"per_unit","unit_price":"8"}}"#;
+        check_card(
+            pricer(meter, seats),
+            &[
+                (r#""meter":"seat","quantity":"1""#, "no_attribute"),
+                (r#""meter":"seat","quantity":"1","attributes":{"user":""}"#, "no_attribute"),
+                (r#""meter":"seat","quantity":"1","attributes":{"user":"ann"}"#, "8"),
+                (r#""meter":"seat","quantity":"1","attributes":{"user":"ann"}"#, "0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_fallback_card_is_asked() {
+        let rate = |key: &str, prefix: &str, price: &str| {
+            format!(
+                r#"{{"key":"{key}","meter":"call","prefixes":["{prefix}"],"call":{{"steps":[{{"from":"0","price":"{price}","per":"60"}}]}}}}"#
+            )
+        };
+        let card = format!(r#"{{"currency":"EUR","fallback":"world","rates":[{}]}}"#, rate("de", "49", "0.02"));
+        let world = format!(r#"{{"currency":"EUR","rates":[{}]}}"#, rate("any", "", "0.50"));
+        let calls = |abroad| {
+            [
+                (r#""meter":"call","quantity":"60","destination":"+4930""#, "0.02"),
+                (r#""meter":"call","quantity":"60","destination":"+33""#, abroad),
+            ]
+        };
+        let mut both = Pricer::new(card.as_bytes(), None).unwrap();
+        both.fall_back_on("world", world.as_bytes()).unwrap();
+        check_card(both, &calls("0.5"));
+        check_card(Pricer::new(card.as_bytes(), None).unwrap(), &calls("no_rate"));
+        let mut alone = Pricer::new(card.as_bytes(), None).unwrap();
+        let Some(Line::Refused { detail, .. }) =
+            alone.line(br#"{"id":"1","at":"2026-11-20T09:00:00Z","meter":"call","quantity":"60","destination":"+33"}"#, 1)
+        else {
+            panic!("it has no price")
+        };
+        assert!(detail.contains("--fallback world=FILE.json"), "{detail}");
+    }
+
+    #[test]
+    fn national_numbers_are_those_of_the_country() {
+        let card = r#"{"currency":"EUR","rates":[{"key":"de","meter":"call","prefixes":["4930"],"call":{"steps":[{"from":"0","price":"0.02","per":"60"}]}}]}"#;
+        let berlin = |want| [(r#""meter":"call","quantity":"60","destination":"030 123456""#, want)];
+        check_card(Pricer::new(card.as_bytes(), Some("DE".to_owned())).unwrap(), &berlin("0.02"));
+        check_card(Pricer::new(card.as_bytes(), None).unwrap(), &berlin("no_rate"));
+    }
+
+    #[test]
+    fn an_event_that_comes_again_moves_nothing() {
+        let mut pricer = Pricer::new(CARD.as_bytes(), None).unwrap();
+        let event = |id: &str, source: &str, quantity: &str| {
+            format!(r#"{{"id":"{id}","source":"{source}","at":"2026-11-20T09:00:00Z","meter":"api_call","quantity":{quantity}}}"#)
+        };
+        for (event, want) in [
+            (event("a", "x", "\"2\""), "0.003 0 0.3"),
+            (event("a", "x", "\"2.0\""), "0 0 0.3 duplicate"),
+            (event("a", "x", "3"), "id_conflict"),
+            (event("a", "y", "1"), "0.1 10 0.3"),
+            (event("a", "x", "2"), "0 0 0.3 duplicate"),
+        ] {
+            assert_eq!(answer(&mut pricer, &event), want, "{event}");
         }
     }
 
@@ -322,12 +350,13 @@ mod tests {
 
     #[test]
     fn the_table_sums_up() {
-        let mut pricer = Pricer::new(CARD.as_bytes()).unwrap();
-        let (mut table, mut out) = (Table::new(pricer.card.currency()), Vec::new());
+        let mut pricer = Pricer::new(CARD.as_bytes(), None).unwrap();
+        let (mut table, mut out) = (Table::new(pricer.link.currency()), Vec::new());
         for (number, line) in (1..).zip([
             r#"{"id":"c1","customer":"a","meter":"call","quantity":"61","at":"2026-11-20T09:00:00Z","destination":"+4930"}"#,
             r#"{"id":"c2"}"#,
             "",
+            r#"{"id":"c3","meter":"api_call","quantity":"1","at":"2026-11-20T09:00:00Z"}"#,
             r#"{"id":"c3","meter":"api_call","quantity":"1","at":"2026-11-20T09:00:00Z"}"#,
         ]) {
             pricer.line(line.as_bytes(), number).into_iter().for_each(|line| table.write(&line, &mut out).unwrap());
@@ -343,7 +372,8 @@ mod tests {
                 "c1 0.8 80 0",
                 "c2 missing_field: line 2: `meter` is missing",
                 "c3 0.0015 0 0.15",
-                "3 events, 1 without a price 0.8015 80",
+                "c3 0 0 0.15 duplicate",
+                "4 events, 1 without a price 0.8015 80",
             ]
         );
     }

@@ -1,0 +1,211 @@
+//! Prices usage outside an installation: one link, one card and its fallbacks, by the functions that charge.
+//!
+//! What an event is matched by, measured as and counted as is decided where the engine decides it ([`prepare`], [`member`]).
+//! Here are only the states that a journal would keep: per customer the counters and the carry, and the identities of what
+//! had a price. Events are taken in their order, whatever their age: nothing is late, nothing too early.
+
+use crate::command::UsageEvent;
+use crate::member;
+use crate::prepare::{self, Asked};
+use rating::aggregate::{self, Known, MemberChange};
+use rating::card::{Aggregation, CardDoc, MeterTerms};
+use rating::compile::CompiledCard;
+use rating::link::{self, LinkPosting};
+use rating::usage::{Counter, CounterId, Measured, Usage};
+use rating::validate::Mistake;
+use rating::{Carry, Cents, Currency, Exact, Instant, Overflow, Unrated};
+use std::collections::{BTreeMap, HashMap};
+
+/// A card under the name by which others call it their fallback.
+#[derive(Debug)]
+struct Card {
+    name: Option<String>,
+    compiled: CompiledCard,
+}
+
+/// What one event comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Priced {
+    pub exact: Exact,
+    pub cents: Cents,
+    pub carry: Carry,
+    /// The same event came before: this one moves nothing.
+    pub duplicate: bool,
+}
+
+/// Why an event has no price.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub code: &'static str,
+    pub detail: String,
+}
+
+impl From<Unrated> for Refused {
+    fn from(unrated: Unrated) -> Self {
+        Self { code: unrated.code(), detail: unrated.to_string() }
+    }
+}
+
+impl From<Overflow> for Refused {
+    fn from(overflow: Overflow) -> Self {
+        Unrated::from(overflow).into()
+    }
+}
+
+/// What one customer has reached.
+#[derive(Debug, Default)]
+struct Book {
+    carry: Carry,
+    counters: HashMap<CounterId, Counter>,
+    /// How often each distinct value of a counter was reported.
+    members: HashMap<(CounterId, String), i64>,
+    /// When the value of a counter that stands was reported (`latest`).
+    newest: HashMap<CounterId, Instant>,
+}
+
+impl Book {
+    /// Where the event's counter stands before and after it. Changes nothing yet.
+    fn grown(
+        &self,
+        usage: &Usage<'_>,
+        measured: &Measured,
+        aggregation: Aggregation,
+        member: Option<&str>,
+    ) -> Result<(Counter, Counter), Overflow> {
+        let Some(id) = measured.counter else { return Ok(Default::default()) };
+        let before = self.counters.get(&id).copied().unwrap_or_default();
+        let standing = member.and_then(|value| self.members.get(&(id, value.to_owned()))).copied().unwrap_or_default();
+        let known = Known { standing, at: usage.at, newest: self.newest.get(&id).copied() };
+        let after = aggregate::grow(aggregation, &before, measured.billed, MemberChange::Report(known))?;
+        Ok((before, after))
+    }
+
+    fn keep(&mut self, id: CounterId, after: Counter, at: Instant, member: Option<String>) {
+        self.counters.insert(id, after);
+        if let Some(value) = member {
+            *self.members.entry((id, value)).or_default() += 1;
+        }
+        let newest = self.newest.entry(id).or_insert(at);
+        *newest = at.max(*newest);
+    }
+}
+
+/// The books of one link.
+#[derive(Debug)]
+pub struct Offline {
+    /// The card of the link, and those it may fall back on.
+    cards: Vec<Card>,
+    meters: BTreeMap<String, MeterTerms>,
+    country: Option<String>,
+    books: HashMap<String, Book>,
+    /// Digest of source and id → digest of the content, of all that had a price.
+    known: HashMap<[u8; 16], [u8; 16]>,
+}
+
+impl Offline {
+    /// `country`: of the customers, for national numbers.
+    ///
+    /// # Errors
+    /// The card does not compile.
+    pub fn new(doc: &CardDoc, country: Option<String>) -> Result<Self, Vec<Mistake>> {
+        let mut offline = Self { cards: Vec::new(), meters: BTreeMap::new(), country, books: HashMap::new(), known: HashMap::new() };
+        offline.add(None, doc)?;
+        Ok(offline)
+    }
+
+    /// # Errors
+    /// The card does not compile.
+    pub fn fall_back_on(&mut self, name: &str, doc: &CardDoc) -> Result<(), Vec<Mistake>> {
+        self.add(Some(name.to_owned()), doc)
+    }
+
+    /// Of meters that several cards name the first counts; one that no card names sums, and is a call if a rate of it has
+    /// call terms.
+    fn add(&mut self, name: Option<String>, doc: &CardDoc) -> Result<(), Vec<Mistake>> {
+        self.cards.push(Card { name, compiled: CompiledCard::compile(doc)? });
+        for (meter, terms) in &doc.meters {
+            self.meters.entry(meter.clone()).or_insert_with(|| terms.clone());
+        }
+        for rate in doc.rates.iter().filter(|rate| rate.call.is_some()) {
+            if !self.meters.contains_key(&rate.meter) {
+                let call = MeterTerms { unit: prepare::CALL_UNIT.to_owned(), aggregation: Aggregation::Sum, unique_by: None };
+                self.meters.insert(rate.meter.clone(), call);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn currency(&self) -> Currency {
+        self.cards[0].compiled.currency()
+    }
+
+    /// Prices an event and counts it. Nothing moves without a price, and nothing twice.
+    ///
+    /// # Errors
+    /// Why it has no price: by the code under which a server would keep it, or `id_conflict`.
+    pub fn post(&mut self, mut event: UsageEvent) -> Result<Priced, Refused> {
+        let content = prepare::content_of(&event);
+        let identity = prepare::identity_digest(&event.source, &event.id);
+        match self.known.get(&identity) {
+            Some(known) if *known == content => {
+                let carry = self.books.get(event.customer.as_str()).map_or(Carry::default(), |book| book.carry);
+                return Ok(Priced { exact: Exact::ZERO, cents: Cents::ZERO, carry, duplicate: true });
+            }
+            Some(_) => {
+                let detail = "the id was used before for something else".to_owned();
+                return Err(Refused { code: "id_conflict", detail });
+            }
+            None => {}
+        }
+        prepare::dial(&mut event, self.country.as_deref());
+        let priced = self.charge(&event)?;
+        self.known.insert(identity, content);
+        Ok(priced)
+    }
+
+    fn charge(&mut self, event: &UsageEvent) -> Result<Priced, Refused> {
+        let sums = MeterTerms { unit: String::new(), aggregation: Aggregation::Sum, unique_by: None };
+        let meter = self.meters.get(event.meter.as_str()).unwrap_or(&sums);
+        let usage = prepare::usage_of(event, meter);
+        let (card, measured) = measure(&self.cards, &usage)?;
+        let aggregation = card.aggregation(measured.found.rate, meter.aggregation);
+        let member = member::value(aggregation, &measured, meter, event, str::to_owned)?;
+        let book = self.books.entry(event.customer.to_string()).or_default();
+        let (before, after) = book.grown(&usage, &measured, aggregation, member.as_deref())?;
+        let priced = card.price(&measured, &usage, &before, &after)?;
+        let LinkPosting { cents, carry } = link::post(book.carry, priced.exact)?;
+        if let Some(id) = measured.counter {
+            book.keep(id, priced.after, usage.at, member);
+        }
+        book.carry = carry;
+        Ok(Priced { exact: priced.exact, cents, carry, duplicate: false })
+    }
+}
+
+/// The card, or the fallback, that has a rate.
+fn measure<'a>(cards: &'a [Card], usage: &Usage<'_>) -> Result<(&'a CompiledCard, Measured), Refused> {
+    let currency = cards[0].compiled.currency();
+    prepare::through_fallbacks(&cards[0].compiled, |card: &CompiledCard| {
+        if card.currency() != currency {
+            let detail = format!("a fallback card is in {}, and the card in {currency}", card.currency());
+            return Err(Refused { code: "currency_mismatch", detail });
+        }
+        match card.measure(usage) {
+            Ok(measured) => Ok(Asked::Found((card, measured))),
+            Err(Unrated::NoRate) => match card.fallback() {
+                None => Err(Unrated::NoRate.into()),
+                Some(name) => match cards.iter().find(|card| card.name.as_deref() == Some(name)) {
+                    Some(next) => Ok(Asked::Next(&next.compiled)),
+                    None => Err(not_given(name)),
+                },
+            },
+            Err(unrated) => Err(unrated.into()),
+        }
+    })
+    .and_then(|found| found.ok_or_else(|| Unrated::NoRate.into()))
+}
+
+fn not_given(name: &str) -> Refused {
+    let detail = format!("{}, and its fallback card {name:?} is not given: --fallback {name}=FILE.json", Unrated::NoRate);
+    Refused { code: Unrated::NoRate.code(), detail }
+}
