@@ -38,6 +38,7 @@ pub mod prepare;
 pub mod reach;
 mod reclassify;
 mod reporters;
+pub mod sheet;
 pub mod standing;
 pub mod states;
 pub mod turn;

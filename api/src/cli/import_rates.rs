@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow, bail};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use metering::deck::{self, DeckOptions, Import, Mode, Preview};
+use metering::input::table::Column;
 use metering::input::when::DateForm;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rating::card::CardDoc;
@@ -37,6 +38,9 @@ pub struct Args {
     /// How to read it: {"columns", "delimiter", "decimal_comma", "per", "initial", "next" …}
     #[arg(long, value_name = "MAP.json")]
     map: Option<PathBuf>,
+    /// A column that means nothing for the price (several: once for each). Any other that is not understood stops the import
+    #[arg(long, value_name = "NAME")]
+    ignore_column: Vec<String>,
     /// Currency of a new card [default: EUR], or what the card's must be
     #[arg(long, value_name = "CODE")]
     currency: Option<Currency>,
@@ -137,6 +141,7 @@ impl Args {
             Some(DateOrder::Iso) => options.date_form = DateForm::YearFirst,
             None => {}
         }
+        options.ignore_columns.extend(self.ignore_column.iter().cloned().map(Column::Name));
         options.zone = Some(base.zone.clone());
         options.currency = Some(base.currency);
         Ok(options)
@@ -331,7 +336,7 @@ fn show(args: &Args, preview: &Preview, out: &mut impl Write) -> anyhow::Result<
         writeln!(out, "  refused    … and {} more", refused - preview.refusals.len())?;
     }
     if !preview.ignored_columns.is_empty() {
-        writeln!(out, "  columns that mean nothing for a price: {}", preview.ignored_columns.join(", "))?;
+        writeln!(out, "  columns that were left out: {}", preview.ignored_columns.join(", "))?;
     }
     Ok(())
 }

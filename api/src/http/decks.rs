@@ -43,7 +43,7 @@ pub struct DeckQuery {
     pub meter: Option<String>,
     /// IANA zone of a card that has no prices yet. Default: UTC.
     pub zone: Option<String>,
-    /// All ways to read a deck as one JSON object, such as `{"columns":{"prefix":"Code"},"headless":false,"per":"60"}`;
+    /// All ways to read a deck as one JSON object, such as `{"columns":{"prefix":"Code"},"ignore_columns":["Route"],"per":"60"}`;
     /// the parameters below come before it.
     pub map: Option<String>,
     /// When the version takes effect. Default: now.
@@ -56,7 +56,7 @@ pub struct DeckQuery {
     /// `year_first` (default), `day_first` or `month_first`.
     #[param(value_type = Option<String>)]
     pub date_form: Option<DateForm>,
-    /// Units that a price is for. Default: 60 (per minute).
+    /// Units that a price is for. Default: what the column's title says, or 60 (per minute).
     #[param(value_type = Option<String>)]
     pub per: Option<Quantity>,
     /// Increments of rows that have none. Default: 1.
@@ -91,9 +91,9 @@ impl DeckQuery {
             date_form: self.date_form.unwrap_or(map.date_form),
             zone: Some(base.zone.clone()),
             currency: Some(base.currency),
-            per: self.per.unwrap_or(map.per),
-            initial: self.initial.unwrap_or(map.initial),
-            next: self.next.unwrap_or(map.next),
+            per: self.per.or(map.per),
+            initial: self.initial.or(map.initial),
+            next: self.next.or(map.next),
             ..map
         })
     }

@@ -39,7 +39,7 @@ pub fn lay_over(base: &CardDoc, deck: &Deck, import: &Import<'_>) -> (CardDoc, P
 }
 
 /// What the prefixes of one rate have in common. An unnamed destination is its prefix.
-type Common<'a> = (&'a str, Jurisdiction, TermsId, Option<Instant>, Option<Instant>);
+type Common<'a> = (&'a str, Jurisdiction, &'a [String], TermsId, Option<Instant>, Option<Instant>);
 
 struct Group<'a> {
     /// In order.
@@ -53,7 +53,7 @@ fn groups<'a>(entries: &[Entry<'a>]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for entry in entries {
         if !entry.name.is_empty() {
-            let common = (entry.name, entry.jurisdiction, entry.terms, entry.from, entry.until);
+            let common = (entry.name, entry.jurisdiction, entry.origin, entry.terms, entry.from, entry.until);
             let at = *index.entry(common).or_insert(groups.len());
             if let Some(group) = groups.get_mut(at) {
                 group.prefixes.push(entry.prefix);
@@ -77,6 +77,7 @@ fn rate(group: &Group<'_>, keys: &mut Keys, base: &CardDoc, merged: &Merged<'_>,
     Rate {
         key: keys.of(group, base),
         prefixes: group.prefixes.iter().map(|&prefix| prefix.to_owned()).collect(),
+        origin_prefixes: first.origin.to_vec(),
         attributes: first.jurisdiction.value().map(|value| (Jurisdiction::ATTRIBUTE.to_owned(), value.to_owned())).into_iter().collect(),
         name: Some(first.name.to_owned()).filter(|name| !name.is_empty()),
         effective_from: first.from,
@@ -148,6 +149,10 @@ fn stem(entry: &Entry<'_>) -> String {
         stem.push('-');
         stem.push_str(jurisdiction);
     }
+    if let Some(origin) = entry.origin.first() {
+        stem.push_str("-from-");
+        stem.push_str(origin);
+    }
     stem
 }
 
@@ -171,3 +176,7 @@ fn slug(name: &str) -> String {
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "kinds_tests.rs"]
+mod kinds_tests;

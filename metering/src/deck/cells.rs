@@ -1,10 +1,11 @@
-//! The cells of a deck: prefixes, prices, increments.
+//! The cells of a deck: prefixes, increments, flags.
 
 use super::CELL_PREFIXES_MAX;
 use crate::numbers;
+use crate::sheet::decimal::{self, Mark};
+use crate::sheet::duration::{self, DurationForm};
+use crate::sheet::shown;
 use rating::Quantity;
-use rating::money::Rate as Amount;
-use rust_decimal::Decimal;
 
 /// Digits of the longest prefix.
 const PREFIX_DIGITS_MAX: usize = 32;
@@ -22,7 +23,7 @@ fn bad_prefix(detail: &str) -> Bad {
 /// `4477-79`), and a country code before area codes (`61 38,39`; the first of several parts is one if
 /// it is a country's code and a space follows). `country_code`: from a column of its own.
 pub fn prefixes(cell: &str, country_code: Option<&str>) -> Result<Vec<Box<str>>, Bad> {
-    let cell = unwrapped(cell);
+    let cell = &without_trunk_zero(unwrapped(cell));
     if let Some(code) = country_code {
         return expand(&plain(code)?, cell);
     }
@@ -51,12 +52,21 @@ fn unwrapped(cell: &str) -> &str {
     cell.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(cell).trim()
 }
 
+/// `+49(0)30` and `0049(0)30` are 4930.
+fn without_trunk_zero(cell: &str) -> std::borrow::Cow<'_, str> {
+    if cell.starts_with(['+', '0']) && cell.contains("(0)") { cell.replacen("(0)", "", 1).into() } else { cell.into() }
+}
+
 /// Digits without a leading `+` or `00`.
 fn plain(text: &str) -> Result<String, Bad> {
+    if text.contains(['#', '*']) {
+        let detail = format!("{} has a technical prefix: a deck names the numbers behind it", shown(text));
+        return Err(("technical_prefix", detail));
+    }
     let digits = text.strip_prefix('+').unwrap_or(text);
     let digits = digits.strip_prefix("00").filter(|rest| !rest.is_empty()).unwrap_or(digits);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(bad_prefix("expected digits, such as 4930 or 4477-4479"));
+        return Err(bad_prefix(&format!("cannot read {}: expected digits, such as 4930 or 4477-4479", shown(text))));
     }
     if digits.len() > PREFIX_DIGITS_MAX {
         return Err(bad_prefix("a prefix has at most 32 digits"));
@@ -110,75 +120,113 @@ fn range(before: &str, from: &str, to: &str, found: &mut Vec<Box<str>>) -> Resul
     Ok(())
 }
 
-/// How the decimals of a deck are written.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Decimals {
-    /// `0,0125`. `None`: not stated, and found if unambiguous.
-    pub comma: Option<bool>,
-    /// Cells are separated by something else than commas, so a comma in a price is one of decimals.
-    pub comma_free: bool,
-    pub seen_point: bool,
-    pub seen_comma: bool,
-}
-
-impl Decimals {
-    /// A price in major units, not below zero.
-    pub fn price(&mut self, cell: &str) -> Result<Amount, Bad> {
-        const CODE: &str = "invalid_price";
-        let text = cell.trim_matches(|c: char| c.is_whitespace() || "$€£\u{a0}".contains(c));
-        let (comma, point) = (text.contains(','), text.contains('.'));
-        self.seen_point |= point;
-        let read = match (comma, point, self.comma) {
-            (true, _, Some(true)) => amount(&text.replace('.', "").replace(',', ".")),
-            (false, true, Some(true)) => return Err((CODE, "a point, where a decimal comma was stated".to_owned())),
-            (true, false, None) if self.comma_free => {
-                self.seen_comma = true;
-                amount(&text.replace(',', "."))
-            }
-            (true, _, _) => return Err((CODE, "a comma may be decimal or not: state which by the decimal comma option".to_owned())),
-            (false, ..) => amount(text),
-        };
-        match read {
-            Some(price) if price.is_negative() => Err((CODE, "expected a price of 0 or more".to_owned())),
-            Some(price) => Ok(price),
-            None => Err((CODE, "expected a decimal with at most 12 decimals, such as 0.0125".to_owned())),
-        }
-    }
-}
-
-/// Plain decimals, `.5`, and what spreadsheets make of small numbers: `1.5E-05`, exactly.
-fn amount(text: &str) -> Option<Amount> {
-    if let Ok(plain) = text.parse() {
-        return Some(plain);
-    }
-    let value = if text.contains(['e', 'E']) {
-        Decimal::from_scientific(text).ok()?
-    } else if text.starts_with('.') && text.len() > 1 {
-        Decimal::from_str_exact(&format!("0{text}")).ok()?
-    } else {
-        return None;
-    };
-    Amount::from_decimal(value).ok()
-}
-
-/// Seconds, whole or not. `60/1` in one cell: the initial and the following increment.
-pub fn increments(cell: &str) -> Result<(Quantity, Option<Quantity>), Bad> {
+/// Seconds, whole or not. `60/1` in one cell: the initial and the following increment. `unit`: what one of them counts.
+pub fn increments(cell: &str, unit: Quantity, mark: Mark) -> Result<(Quantity, Option<Quantity>), Bad> {
     match cell.split_once('/') {
-        Some((initial, next)) => Ok((seconds(initial)?, Some(seconds(next)?))),
-        None => Ok((seconds(cell)?, None)),
+        Some((initial, next)) => Ok((seconds(initial, unit, mark)?, Some(seconds(next, unit, mark)?))),
+        None => Ok((seconds(cell, unit, mark)?, None)),
     }
 }
 
-pub fn seconds(cell: &str) -> Result<Quantity, Bad> {
-    let read: Option<Quantity> = cell.trim().parse().ok();
-    read.filter(|q| !q.is_negative()).ok_or_else(|| ("invalid_increment", "expected seconds, such as 60, or 60/1".to_owned()))
+/// A number of `unit`s; `00:01:00` and `30s` say their own.
+pub fn seconds(cell: &str, unit: Quantity, mark: Mark) -> Result<Quantity, Bad> {
+    let expected = || ("invalid_increment", format!("cannot read {}: expected seconds, such as 60, or 60/1", shown(cell)));
+    let cell = cell.trim();
+    if cell.contains(|c: char| c == ':' || c.is_ascii_alphabetic()) {
+        return duration::read(cell, DurationForm::Seconds, mark).map_err(|_| expected());
+    }
+    let read: Option<Quantity> = decimal::plain(cell, mark).and_then(|text| text.parse().ok());
+    let read = read.filter(|q| !q.is_negative()).ok_or_else(expected)?;
+    let whole = read.0.checked_mul(unit.0 / Quantity::ONE).map(Quantity);
+    whole.filter(|q| *q <= Quantity::EVENT_MAX).ok_or_else(expected)
 }
 
 pub fn flag(cell: &str) -> Result<bool, Bad> {
-    match cell.to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "y" | "blocked" => Ok(true),
-        "0" | "false" | "no" | "n" | "" => Ok(false),
-        _ => Err(("invalid_flag", "expected yes or no".to_owned())),
+    match cell.to_lowercase().as_str() {
+        "1" | "true" | "yes" | "y" | "blocked" | "ja" | "oui" | "si" | "sí" | "sì" => Ok(true),
+        "0" | "false" | "no" | "n" | "" | "nein" | "non" => Ok(false),
+        _ => Err(("invalid_flag", format!("cannot read {}: expected yes or no", shown(cell)))),
+    }
+}
+
+/// What a row says of its prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Open,
+    Blocked,
+    /// Not sold any more.
+    Deleted,
+}
+
+/// Words of a column such as `Status` or `Change`. Numbers mean one thing here and another there: refused.
+pub fn status(cell: &str) -> Result<Status, Bad> {
+    const OPEN: [&str; 29] = [
+        "active",
+        "open",
+        "opened",
+        "enabled",
+        "current",
+        "valid",
+        "new",
+        "increase",
+        "increased",
+        "decrease",
+        "decreased",
+        "unchanged",
+        "nochange",
+        "same",
+        "changed",
+        "update",
+        "updated",
+        "effective",
+        "inforce",
+        "aktiv",
+        "actif",
+        "activo",
+        "attivo",
+        "neu",
+        "nouveau",
+        "nuevo",
+        "nuovo",
+        "added",
+        "add",
+    ];
+    const BLOCKED: [&str; 7] = ["blocked", "block", "barred", "gesperrt", "bloque", "bloqueado", "bloccato"];
+    const DELETED: [&str; 26] = [
+        "deleted",
+        "delete",
+        "removed",
+        "remove",
+        "closed",
+        "close",
+        "discontinued",
+        "expired",
+        "inactive",
+        "disabled",
+        "withdrawn",
+        "terminated",
+        "cancelled",
+        "canceled",
+        "inaktiv",
+        "geloscht",
+        "geloescht",
+        "entfernt",
+        "geschlossen",
+        "supprime",
+        "ferme",
+        "inactif",
+        "eliminado",
+        "inactivo",
+        "eliminato",
+        "inattivo",
+    ];
+    let word: String = deunicode::deunicode(cell).to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    match word.as_str() {
+        "" => Ok(Status::Open),
+        word if OPEN.contains(&word) => Ok(Status::Open),
+        word if BLOCKED.contains(&word) => Ok(Status::Blocked),
+        word if DELETED.contains(&word) => Ok(Status::Deleted),
+        _ => Err(("unknown_status", format!("cannot read {}: expected active, blocked or deleted", shown(cell)))),
     }
 }
 
@@ -193,6 +241,9 @@ mod tests {
             ("4930", "4930"),
             (" +4930 ", "4930"),
             ("004930", "4930"),
+            ("0049(0)30", "4930"),
+            ("+49 (0)30,(0)40", "invalid_prefix"),
+            ("9#4930", "technical_prefix"),
             ("'4930", "4930"),
             ("=\"4930\"", "4930"),
             ("4930, 4931;4932|4933", "4930 4931 4932 4933"),
@@ -223,37 +274,32 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_of_money() {
-        for (cell, comma, comma_free, want) in [
-            ("0.0125", None, false, "0.0125"),
-            ("$ 0.0125", None, false, "0.0125"),
-            (".5", None, false, "0.5"),
-            ("1.5E-05", None, false, "0.000015"),
-            ("0", None, false, "0"),
-            ("0,0125", None, true, "0.0125"),
-            ("0,0125", Some(true), false, "0.0125"),
-            ("1.234,5", Some(true), false, "1234.5"),
-            ("0,0125", None, false, "invalid_price"),
-            ("0,0125", Some(false), true, "invalid_price"),
-            ("0.0125", Some(true), true, "invalid_price"),
-            ("1,234.5", None, true, "invalid_price"),
-            ("-1", None, false, "invalid_price"),
-            ("n/a", None, false, "invalid_price"),
-            ("0.1234567890123", None, false, "invalid_price"),
-        ] {
-            let mut decimals = Decimals { comma, comma_free, ..Decimals::default() };
-            let got = decimals.price(cell).map_or_else(|(code, _)| code.to_owned(), |price| price.to_string());
-            assert_eq!(got, want, "{cell}");
+    fn a_cell_of_increments() {
+        let whole = Quantity::whole;
+        let read = |cell| increments(cell, whole(1), Mark::Point);
+        assert_eq!(read("60/1"), Ok((whole(60), Some(whole(1)))));
+        assert_eq!(read("6"), Ok((whole(6), None)));
+        assert_eq!(read("00:01:00"), Ok((whole(60), None)));
+        assert_eq!(read("30s/6s"), Ok((whole(30), Some(whole(6)))));
+        assert_eq!(increments("1/0.5", whole(60), Mark::Point), Ok((whole(60), Some(whole(30)))));
+        for bad in ["", "x", "-1", "60/", "1/2/3", "06.Jun", "60,5"] {
+            assert!(read(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn a_cell_of_increments() {
-        let whole = Quantity::whole;
-        assert_eq!(increments("60/1"), Ok((whole(60), Some(whole(1)))));
-        assert_eq!(increments("6"), Ok((whole(6), None)));
-        for bad in ["", "x", "-1", "60/", "1/2/3"] {
-            assert!(increments(bad).is_err(), "{bad}");
+    fn a_cell_of_status() {
+        for (cell, want) in [
+            ("Active", "Open"),
+            ("No change", "Open"),
+            ("", "Open"),
+            ("gesperrt", "Blocked"),
+            ("Gelöscht", "Deleted"),
+            ("supprimé", "Deleted"),
+            ("0", "unknown_status"),
+            ("Pending", "unknown_status"),
+        ] {
+            assert_eq!(status(cell).map_or_else(|(code, _)| code.to_owned(), |status| format!("{status:?}")), want, "{cell}");
         }
     }
 
@@ -265,8 +311,8 @@ mod tests {
                 prop_assert!(!all.is_empty() && all.iter().all(|p| p.bytes().all(|b| b.is_ascii_digit())));
             }
             let _ = prefixes(&cell, Some(&code));
-            let _ = Decimals::default().price(&cell);
-            let _ = increments(&cell);
+            let _ = increments(&cell, Quantity::whole(60), Mark::Comma);
+            let _ = status(&cell);
         }
     }
 }

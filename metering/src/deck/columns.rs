@@ -1,11 +1,14 @@
-//! Which column of a deck means what: by the names that ASTPP, MagnusBilling, A2Billing, Kazoo,
-//! IvozProvider, CallWithUs and 46Labs write, by the common union of them, or as stated.
+//! Which column of a deck means what: by its title ([`super::titles`]), or as stated. A column that is neither known
+//! nor stated stops the import, unless it is named as one to ignore: what it says may be part of the price.
 
-use super::DeckOptions;
+use super::titles;
+use super::{DeckOptions, LINES_ABOVE_MAX};
 use crate::command::Problem;
 use crate::input::fields;
 use crate::input::table::Column;
-use rating::Currency;
+use crate::sheet::units::Unit;
+use crate::sheet::{Cells, shown};
+use rating::{Currency, Quantity};
 use serde::{Deserialize, Serialize};
 
 /// What a column of a deck may mean.
@@ -14,8 +17,10 @@ use serde::{Deserialize, Serialize};
 pub enum Field {
     Prefix,
     CountryCode,
+    /// Prefixes of the calling number that the price is for.
+    Origin,
     Destination,
-    /// Per minute, unless the options say otherwise.
+    /// Per minute, unless its title or the options say otherwise.
     Price,
     PriceInterstate,
     PriceIntrastate,
@@ -25,217 +30,262 @@ pub enum Field {
     /// Also of the form `60/1`.
     Initial,
     Next,
+    /// Both: `60/1`, or `6` for `6/6`.
+    Increments,
     FreeIfShorterThan,
     MinimumDuration,
+    /// The first seconds are free.
+    Included,
     EffectiveFrom,
     EffectiveUntil,
     Direction,
     Blocked,
+    /// In force, blocked, or deleted.
+    Status,
+    /// Of the row's prices: the card's, or the row is refused.
+    Currency,
+    /// What the row's price is for: a minute, a second.
+    Unit,
+    /// Known, and without a bearing on the price.
+    Label,
     /// Terms that a row cannot say here; any but 0 is refused.
     Unsupported,
 }
 
-/// Names without case, brackets and anything but letters and digits.
-const NAMES: &[(Field, &[&str])] = &[
-    (
-        Field::Prefix,
-        &["prefix", "code", "dialprefix", "dialcode", "dialcodes", "codes", "prefixes", "areacode", "areacodes", "npanxx", "breakout"],
-    ),
-    (Field::CountryCode, &["countrycode", "cc"]),
-    (
-        Field::Destination,
-        &["destination", "destinationname", "name", "ratename", "description", "area", "countryname", "country", "comment"],
-    ),
-    (
-        Field::Price,
-        &[
-            "rate",
-            "rateinitial",
-            "ratepermin",
-            "rateperminute",
-            "ratecost",
-            "costmin",
-            "costpermin",
-            "costperminute",
-            "price",
-            "pricepermin",
-            "priceperminute",
-            "perminuterate",
-            "perminutecharge",
-            "perminutecost",
-            "sellrate",
-            "ijrate",
-            "indeterminaterate",
-        ],
-    ),
-    (Field::PriceInterstate, &["interrate", "interstaterate", "interstate"]),
-    (Field::PriceIntrastate, &["intrarate", "intrastaterate", "intrastate"]),
-    (
-        Field::ConnectFee,
-        &[
-            "connectfee",
-            "connectioncost",
-            "connectcharge",
-            "connectioncharge",
-            "connectionfee",
-            "connectcost",
-            "ratesurcharge",
-            "setupfee",
-            "surcharge",
-        ],
-    ),
-    (Field::DisconnectFee, &["disconnectcharge"]),
-    (
-        Field::Initial,
-        &[
-            "initialincrement",
-            "initblock",
-            "initialbillingtime",
-            "initialblock",
-            "initialperiod",
-            "rateminimum",
-            "minimum",
-            "duration",
-            "increments",
-            "billingincrements",
-            "firstincrement",
-            "initial",
-            "mintime",
-        ],
-    ),
-    (
-        Field::Next,
-        &[
-            "increment",
-            "subsequentincrement",
-            "billingblock",
-            "billingincrement",
-            "rateincrement",
-            "chargeperiod",
-            "nextincrement",
-            "interval",
-            "subsequent",
-        ],
-    ),
-    (Field::FreeIfShorterThan, &["gracetime", "graceperiod", "ratenochargetime", "nochargetime", "minimaltimecharge", "freeifshorterthan"]),
-    (Field::MinimumDuration, &["minimumduration", "minduration"]),
-    (Field::EffectiveFrom, &["effectivefrom", "effectivedate", "effective", "startdate", "validfrom", "activationdate"]),
-    (Field::EffectiveUntil, &["effectiveuntil", "enddate", "stopdate", "validto", "validuntil", "expirationdate", "expires"]),
-    (Field::Direction, &["direction"]),
-    (Field::Blocked, &["blocked", "block"]),
-    (
-        Field::Unsupported,
-        &["stepchargea", "stepchargeb", "stepchargec", "chargea", "chargeb", "chargec", "additionalblockcharge", "announcetimecorrection"],
-    ),
-];
+impl Field {
+    pub fn is_money(self) -> bool {
+        matches!(self, Self::Price | Self::PriceInterstate | Self::PriceIntrastate | Self::ConnectFee | Self::DisconnectFee)
+    }
+    fn is_price(self) -> bool {
+        matches!(self, Self::Price | Self::PriceInterstate | Self::PriceIntrastate)
+    }
+    fn is_duration(self) -> bool {
+        matches!(self, Self::Initial | Self::Next | Self::Increments | Self::FreeIfShorterThan | Self::MinimumDuration | Self::Included)
+    }
+    /// Several columns of it do no harm.
+    fn may_repeat(self) -> bool {
+        matches!(self, Self::Label | Self::Unsupported)
+    }
+    fn name(self) -> String {
+        serde_json::to_string(&self).unwrap_or_default().trim_matches('"').to_owned()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    field: Field,
+    index: usize,
+    unit: Unit,
+}
 
 /// The columns of one deck.
 #[derive(Debug, Clone, Default)]
 pub struct Columns {
-    found: Vec<(Field, usize)>,
+    found: Vec<Found>,
     /// As the file names them.
     pub titles: Vec<String>,
+    /// Understood or named, and not used.
     pub ignored: Vec<String>,
+    /// Neither known nor stated.
+    unknown: Vec<usize>,
+    /// Without a title, and not stated: nothing may stand in them.
+    untitled: Vec<usize>,
+    /// Stated by titles that the file does not have.
+    missing: Vec<String>,
 }
 
 impl Columns {
     pub fn index(&self, field: Field) -> Option<usize> {
-        self.found.iter().find(|(f, _)| *f == field).map(|(_, index)| *index)
+        self.found.iter().find(|found| found.field == field).map(|found| found.index)
     }
     pub fn all(&self, field: Field) -> impl Iterator<Item = usize> + '_ {
-        self.found.iter().filter(move |(f, _)| *f == field).map(|(_, index)| *index)
+        self.found.iter().filter(move |found| found.field == field).map(|found| found.index)
+    }
+    /// The unit that its title says.
+    pub fn unit(&self, index: usize) -> Unit {
+        self.found.iter().find(|found| found.index == index).map(|found| found.unit).unwrap_or_default()
     }
     pub fn title(&self, index: usize) -> String {
         self.titles.get(index).filter(|title| !title.is_empty()).cloned().unwrap_or_else(|| format!("column {index}"))
     }
     pub fn has_what_it_takes(&self) -> bool {
-        let price = [Field::Price, Field::PriceInterstate, Field::PriceIntrastate].into_iter().any(|field| self.index(field).is_some());
+        let price = self.found.iter().any(|found| found.field.is_price());
         price && (self.index(Field::Prefix).is_some() || self.index(Field::CountryCode).is_some())
+    }
+    pub fn untitled(&self) -> &[usize] {
+        &self.untitled
+    }
+
+    /// Of a file without a line of titles, by its first row.
+    pub fn of_indices(width: usize, options: &DeckOptions) -> Result<Self, Problem> {
+        let mut columns = Self { titles: vec![String::new(); width], ..Self::default() };
+        for (field, column) in &options.columns {
+            let Column::Index(index) = column else { return Err(by_index(*field)) };
+            columns.found.push(Found { field: *field, index: *index, unit: Unit::default() });
+        }
+        let stated = |index: usize| columns.found.iter().any(|found| found.index == index) || options.ignores(index, "");
+        let untitled = (0..width).filter(|index| !stated(*index)).collect();
+        Ok(Self { untitled, ..columns })
     }
 
     /// Of a row of names. `Ok` even if prefix or price are not among them: it may be a title line.
     pub fn of(titles: &[&str], options: &DeckOptions) -> Result<Self, Problem> {
         let mut columns = Self { titles: titles.iter().map(|title| title.trim().to_owned()).collect(), ..Self::default() };
         for (field, column) in &options.columns {
-            let index = match column {
-                Column::Index(index) => Some(*index),
-                Column::Name(name) => titles.iter().position(|title| title.trim().eq_ignore_ascii_case(name.trim())),
-            };
-            columns.found.extend(index.map(|index| (*field, index)));
-        }
-        if options.headless {
-            return Ok(columns);
+            let index = column.index_in(titles).ok_or_else(|| one_column(*field))?;
+            if let (Column::Name(name), None) = (column, index) {
+                columns.missing.push(name.clone());
+            }
+            let unit = index.and_then(|index| titles::meaning(titles.get(index)?)).map(|(_, unit)| unit).unwrap_or_default();
+            columns.found.extend(index.map(|index| Found { field: *field, index, unit }));
         }
         let mut ambiguous = None;
         for (index, title) in titles.iter().enumerate() {
-            if columns.found.iter().any(|(_, taken)| *taken == index) {
+            if columns.found.iter().any(|found| found.index == index) {
                 continue;
             }
-            match field_of(title) {
-                Some(field) if options.columns.contains_key(&field) => columns.ignored.push(columns.title(index)),
+            if options.ignores(index, title.trim()) {
+                columns.ignored.push(columns.title(index));
+                continue;
+            }
+            match titles::meaning(title) {
+                Some((field, _)) if options.columns.contains_key(&field) => columns.ignored.push(columns.title(index)),
+                Some((Field::Label, _)) => columns.ignored.push(columns.title(index)),
                 // Several names do no harm: `destination` before others, then the first.
-                Some(Field::Destination) if columns.index(Field::Destination).is_some() => columns.another_name(index),
-                Some(field) if field != Field::Unsupported && columns.index(field).is_some() => {
+                Some((Field::Destination, _)) if columns.index(Field::Destination).is_some() => columns.another_name(index),
+                Some((field, _)) if !field.may_repeat() && columns.index(field).is_some() => {
                     ambiguous = ambiguous.or(columns.index(field).map(|first| (field, first, index)));
                 }
-                Some(field) => columns.found.push((field, index)),
-                None => columns.ignored.push(columns.title(index)),
+                Some((field, unit)) => columns.found.push(Found { field, index, unit }),
+                None if title.trim().is_empty() => columns.untitled.push(index),
+                None => columns.unknown.push(index),
             }
         }
-        match ambiguous.filter(|_| columns.has_what_it_takes()) {
+        if !columns.has_what_it_takes() {
+            return Ok(columns);
+        }
+        columns.settle_increments(&mut ambiguous);
+        match ambiguous {
             Some((field, first, second)) => Err(ambiguous_column(field, &columns.title(first), &columns.title(second))),
             None => Ok(columns),
         }
     }
 
+    /// `Increment` beside `Initial increment` is the next one; beside both it is nobody knows what.
+    fn settle_increments(&mut self, ambiguous: &mut Option<(Field, usize, usize)>) {
+        let (Some(both), Some(_)) = (self.index(Field::Increments), self.index(Field::Initial).or(self.index(Field::Next))) else { return };
+        match self.index(Field::Next) {
+            Some(next) => *ambiguous = ambiguous.or(Some((Field::Next, next, both))),
+            None => self.found.iter_mut().filter(|found| found.field == Field::Increments).for_each(|found| found.field = Field::Next),
+        }
+    }
+
     fn another_name(&mut self, index: usize) {
         let better = self.title(index).to_lowercase().starts_with("destination");
-        let taken = self.found.iter_mut().find(|(field, _)| *field == Field::Destination);
+        let taken = self.found.iter_mut().find(|found| found.field == Field::Destination);
         let left_out = match taken {
-            Some((_, taken)) if better => std::mem::replace(taken, index),
+            Some(found) if better => std::mem::replace(&mut found.index, index),
             _ => index,
         };
         let title = self.title(left_out);
         self.ignored.push(title);
     }
 
-    /// Another currency in a column's name (`Cost / Min (USD)`) than the card's.
-    pub fn check_currency(&self, card: Option<Currency>) -> Result<(), Problem> {
-        let Some(card) = card else { return Ok(()) };
-        let money = [Field::Price, Field::PriceInterstate, Field::PriceIntrastate, Field::ConnectFee, Field::DisconnectFee];
-        let titles = self.found.iter().filter(|(field, _)| money.contains(field)).filter_map(|(_, index)| self.titles.get(*index));
-        let named = |title: &String| title.split(['(', ')', ' ', '_']).find_map(|part| part.parse::<Currency>().ok());
-        match titles.filter_map(named).find(|named| *named != card) {
-            Some(other) => {
-                let detail = format!("the deck's columns name {other}, the card is in {card}");
-                Err(Problem::field("currency_mismatch", "currency", detail))
-            }
+    /// Checks what the titles say together with the options and the card.
+    pub fn check(&self, options: &DeckOptions) -> Result<(), Problem> {
+        self.check_known()?;
+        self.check_units(options)?;
+        let Some(card) = options.currency else { return Ok(()) };
+        let named = self.found.iter().filter(|found| found.field.is_money()).filter_map(|found| Some((found.index, found.unit.currency?)));
+        match named.into_iter().find(|(_, named)| *named != card) {
+            Some((index, other)) => Err(foreign(&self.title(index), other, card)),
             None => Ok(()),
         }
     }
+
+    fn check_known(&self) -> Result<(), Problem> {
+        if let Some(name) = self.missing.first() {
+            let detail = format!("the file has no column {}; it has `{}`", shown(name), self.titles.join("`, `"));
+            return Err(Problem::field("unknown_column", "columns", detail));
+        }
+        let unknown: Vec<String> = self.unknown.iter().map(|&index| shown(&self.title(index))).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let detail = format!(
+            "what {} mean{} for a price is not known, so nothing is read: say it by `columns` (--map), or leave them out by `ignore_columns` (--ignore-column NAME, once for each)",
+            unknown.join(", "),
+            if unknown.len() == 1 { "s" } else { "" }
+        );
+        Err(Problem::field("unknown_column", "columns", detail))
+    }
+
+    /// A title that says per second where per minute is stated, or a length of money.
+    fn check_units(&self, options: &DeckOptions) -> Result<(), Problem> {
+        for Found { field, index, unit } in &self.found {
+            let title = shown(&self.title(*index));
+            let wrong = |detail: String| Err(Problem::field("ambiguous_unit", "columns", detail));
+            if let (true, Some(stated), Some(said)) = (field.is_price(), options.per, unit.seconds)
+                && stated != said
+            {
+                return wrong(format!("{title} is a price for {said} s, and `per` says {stated}: leave one of them out"));
+            }
+            if unit.is_minor && options.cents == Some(false) {
+                return wrong(format!("{title} is in cents, and `cents` says it is not: leave one of them out"));
+            }
+            if (unit.is_of_money() && !field.is_money()) || (unit.seconds.is_some() && !field.is_price() && !field.is_duration()) {
+                return wrong(format!("{title} has a unit that {} does not have", field.name()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a column's durations are counted.
+pub fn seconds_of(unit: Unit) -> Quantity {
+    unit.seconds.unwrap_or(Quantity::whole(1))
+}
+
+fn foreign(title: &str, other: Currency, card: Currency) -> Problem {
+    Problem::field("currency_mismatch", "currency", format!("{} is in {other}, the card is in {card}", shown(title)))
+}
+
+/// A currency that a line above the titles names.
+pub fn check_above(lines: &[Cells], options: &DeckOptions) -> Result<(), Problem> {
+    const NAMED: [&str; 10] = ["EUR", "USD", "GBP", "CHF", "CAD", "AUD", "SEK", "DKK", "NOK", "PLN"];
+    let Some(card) = options.currency else { return Ok(()) };
+    for cell in lines.iter().take(LINES_ABOVE_MAX).flat_map(Cells::iter) {
+        let parts = cell.split(|c: char| !c.is_alphanumeric() && !"€$£".contains(c));
+        let named = parts.filter(|part| NAMED.contains(part) || ["€", "$", "£"].contains(part));
+        if let Some(other) = named.filter_map(crate::sheet::units::currency).find(|named| *named != card) {
+            return Err(foreign(cell, other, card));
+        }
+    }
+    Ok(())
+}
+
+fn by_index(field: Field) -> Problem {
+    let name = field.name();
+    let detail = format!("`{name}`: without a line of titles (`headless`) a column is its number from 0");
+    Problem::field("invalid_field", format!("columns.{name}"), detail)
+}
+
+fn one_column(field: Field) -> Problem {
+    let name = field.name();
+    Problem::field("invalid_field", format!("columns.{name}"), format!("`{name}`: expected one column, by its title or its number from 0"))
 }
 
 fn ambiguous_column(field: Field, first: &str, second: &str) -> Problem {
-    let name = serde_json::to_string(&field).unwrap_or_default();
-    let detail = format!("`{first}` and `{second}` may both be {name}: state which by `columns`");
-    Problem::field("ambiguous_column", name.trim_matches('"'), detail)
-}
-
-/// Of a title in the form of [`NAMES`]; a currency or unit in brackets or at its end does not count.
-fn field_of(title: &str) -> Option<Field> {
-    let named = |text: &str| {
-        let name: String = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-        NAMES.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(field, _)| *field)
-    };
-    let title = title.trim();
-    let outside = title.split('(').next().unwrap_or_default();
-    let shorter = outside.trim().rsplit_once([' ', '_']).filter(|(_, last)| last.parse::<Currency>().is_ok()).map(|(rest, _)| rest);
-    named(title).or_else(|| named(outside)).or_else(|| shorter.and_then(named))
+    let name = field.name();
+    let detail = format!("`{first}` and `{second}` may both be {name}: say which by `columns` (--map)");
+    Problem::field("ambiguous_column", name, detail)
 }
 
 /// The problem of a file in which no line names prefix and price.
 pub fn not_found(first: &[String]) -> Problem {
     let titles = first.join("`, `");
-    let detail = format!("no line names a prefix and a price; the first has `{titles}`: state them by `columns`");
+    let detail = format!(
+        "no line names a prefix and a price; the first has `{titles}`: say which column is which by --map {{\"columns\":{{\"prefix\":0,\"price\":2}}}}, with \"headless\":true if there is no line of titles"
+    );
     Problem { detail, ..fields::missing("columns") }
 }

@@ -3,7 +3,8 @@
 //! A row without a date replaces what its prefix had. A row from a date on leaves the rate in force
 //! until then (an announced increase) and takes the place of whatever was announced before. A full
 //! deck closes the prefixes it does not name: at once, or from its earliest date if all its rows have
-//! one. It closes nothing that a refused row may have meant ([`super::Spared`]). Whatever has ended by [`Import::at`] is left out: the versions before remember it.
+//! one. A row that says it is deleted closes its prefix from its date on, in a partial deck too. A full deck closes nothing that
+//! a refused row may have meant ([`super::Spared`]). Whatever has ended by [`Import::at`] is left out: the versions before remember it.
 //!
 //! Rates that a deck cannot say (other meters, windows, other attributes, no prefixes) are not touched.
 
@@ -99,6 +100,8 @@ pub(super) enum TermsId {
 pub(super) struct Entry<'a> {
     pub prefix: &'a str,
     pub jurisdiction: Jurisdiction,
+    /// Prefixes of the calling number; none: any.
+    pub origin: &'a [String],
     pub name: &'a str,
     pub terms: TermsId,
     /// The card's rate that it comes from, if it is not new.
@@ -107,9 +110,16 @@ pub(super) struct Entry<'a> {
     pub until: Option<Instant>,
 }
 
-impl Entry<'_> {
-    fn key(&self) -> (&str, Jurisdiction) {
-        (self.prefix, self.jurisdiction)
+/// What one price is for.
+type Key<'a> = (&'a str, Jurisdiction, &'a [String]);
+
+impl<'a> Entry<'a> {
+    fn key(&self) -> Key<'a> {
+        (self.prefix, self.jurisdiction, self.origin)
+    }
+    /// Nothing but an end of what was before.
+    fn is_closing(&self) -> bool {
+        self.until.is_some_and(|until| until <= self.begins())
     }
     fn begins(&self) -> Instant {
         self.from.unwrap_or(Instant::MIN)
@@ -129,10 +139,10 @@ pub(super) struct Merged<'a> {
     pub preview: Preview,
 }
 
-/// May a deck replace it?
-fn is_of_deck(rate: &Rate, meter: &str) -> Option<Jurisdiction> {
-    let plain =
-        rate.meter == meter && !rate.prefixes.is_empty() && rate.origin_prefixes.is_empty() && rate.window.is_none() && rate.priority == 0;
+/// May a deck replace it? Rates by origin only by a deck that has prices by origin.
+fn is_of_deck(rate: &Rate, meter: &str, by_origin: bool) -> Option<Jurisdiction> {
+    let origin = by_origin || rate.origin_prefixes.is_empty();
+    let plain = rate.meter == meter && !rate.prefixes.is_empty() && origin && rate.window.is_none() && rate.priority == 0;
     if plain { Jurisdiction::of(rate) } else { None }
 }
 
@@ -140,7 +150,8 @@ pub(super) fn merge<'a>(base: &'a CardDoc, deck: &'a Deck, import: &Import<'_>) 
     let mut terms = Numbered::new(&deck.terms);
     let mut merged =
         Merged { entries: Vec::with_capacity(deck.rows.len()), terms: Vec::new(), untouched: Vec::new(), preview: Preview::default() };
-    let old = old_entries(base, import, &mut terms, &mut merged.untouched);
+    let by_origin = deck.origins.len() > 1;
+    let old = old_entries(base, import, by_origin, &mut terms, &mut merged.untouched);
     let new = new_entries(deck);
     let closing = match import.mode {
         Mode::Partial => None,
@@ -160,7 +171,7 @@ pub(super) fn merge<'a>(base: &'a CardDoc, deck: &'a Deck, import: &Import<'_>) 
     merged
 }
 
-fn take<'e, 'a>(entries: &mut &'e [Entry<'a>], key: (&str, Jurisdiction)) -> &'e [Entry<'a>] {
+fn take<'e, 'a>(entries: &mut &'e [Entry<'a>], key: Key<'_>) -> &'e [Entry<'a>] {
     let count = entries.iter().take_while(|entry| entry.key() == key).count();
     let (first, rest) = entries.split_at(count);
     *entries = rest;
@@ -185,17 +196,24 @@ impl Numbered {
     }
 }
 
-fn old_entries<'a>(base: &'a CardDoc, import: &Import<'_>, terms: &mut Numbered, untouched: &mut Vec<u32>) -> Vec<Entry<'a>> {
+fn old_entries<'a>(
+    base: &'a CardDoc,
+    import: &Import<'_>,
+    by_origin: bool,
+    terms: &mut Numbered,
+    untouched: &mut Vec<u32>,
+) -> Vec<Entry<'a>> {
     let mut entries = Vec::new();
     for (rate, number) in base.rates.iter().zip(0_u32..) {
-        let Some(jurisdiction) = is_of_deck(rate, import.meter) else {
+        let Some(jurisdiction) = is_of_deck(rate, import.meter, by_origin) else {
             untouched.push(number);
             continue;
         };
         let terms = Terms::of(rate).map_or(TermsId::Own(number), |t| TermsId::Deck(terms.of(t)));
         let name = rate.name.as_deref().unwrap_or_default();
-        let (from, until) = (rate.effective_from, rate.effective_until);
-        entries.extend(rate.prefixes.iter().map(|prefix| Entry { prefix, jurisdiction, name, terms, rate: Some(number), from, until }));
+        let (origin, from, until) = (rate.origin_prefixes.as_slice(), rate.effective_from, rate.effective_until);
+        let entry = |prefix| Entry { prefix, jurisdiction, origin, name, terms, rate: Some(number), from, until };
+        entries.extend(rate.prefixes.iter().map(|prefix| entry(prefix.as_str())));
     }
     entries.sort_by(|a, b| (a.key(), a.begins()).cmp(&(b.key(), b.begins())));
     entries
@@ -209,11 +227,12 @@ fn new_entries(deck: &Deck) -> Vec<Entry<'_>> {
         let entry = Entry {
             prefix: &row.prefix,
             jurisdiction: row.jurisdiction,
+            origin: deck.origins.get(row.origin as usize).map_or(&[], Vec::as_slice),
             name,
             terms: TermsId::Deck(row.terms),
             rate: None,
             from: row.effective_from,
-            until: row.effective_until,
+            until: if row.closes { Some(row.effective_from.unwrap_or(Instant::MIN)) } else { row.effective_until },
         };
         if let Some(before) = entries.last_mut().filter(|before| before.key() == entry.key()) {
             before.until = Some(before.ends().min(entry.begins()));
@@ -252,7 +271,12 @@ fn lay<'a>(
         out.extend(old.iter().filter(|entry| entry.ends() > at));
         return Kind::Unchanged;
     }
-    if same_terms { Kind::Renamed } else { prices.kind(old, new) }
+    let is_closed = out.len() == begin || new.last().is_some_and(Entry::is_closing);
+    match (same_terms, is_closed) {
+        (true, _) => Kind::Renamed,
+        (false, true) => Kind::Closed,
+        (false, false) => prices.kind(old, new),
+    }
 }
 
 /// Do two timelines say the same from `at` on?
@@ -301,7 +325,11 @@ impl Prices<'_> {
 
     fn sample(&self, kind: Kind, old: &[Entry<'_>], new: &[Entry<'_>]) -> Change {
         let (old_price, new_price) = self.both(old, new);
-        let new_price = if kind == Kind::Spared { old_price } else { new_price };
+        let new_price = match kind {
+            Kind::Spared => old_price,
+            Kind::Closed => None,
+            _ => new_price,
+        };
         let shown = new.last().or(old.last());
         Change {
             kind,

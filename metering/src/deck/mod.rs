@@ -5,14 +5,18 @@
 //! prefix it does not name, a *partial* one leaves them.
 //!
 //! Invariants: a row that cannot be read is refused with its line, column and reason, and costs only
-//! itself; the prefixes of a refused row keep their rates, also in a full deck; day-or-month order, a
-//! doubtful decimal comma and a foreign currency are never guessed; prices keep their digits; the preview and the card come from the same merge.
+//! itself; the prefixes of a refused row keep their rates, also in a full deck; a column that is not understood stops the
+//! import; day-or-month order, a doubtful decimal comma, a unit and a foreign currency are never guessed; prices keep their
+//! digits; the preview and the card come from the same merge.
 
 mod card;
 mod cells;
 mod columns;
 mod merge;
+mod money;
 mod read;
+mod row;
+mod titles;
 
 pub use card::{lay_over, preview, to_card};
 pub use columns::Field;
@@ -38,43 +42,41 @@ pub const LINES_ABOVE_MAX: usize = 20;
 pub const NAME_BYTES_MAX: usize = 200;
 
 /// How a deck is read, where its own columns do not say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeckOptions {
     /// Field → column by name or index, before the names that are known.
     pub columns: BTreeMap<Field, Column>,
     /// The file has no line of names; `columns` are indices.
     pub headless: bool,
-    /// Default: the one of `,` `;` tab that the first line has most of.
+    /// Columns that mean nothing for the price, by name or index. Any other that is not understood stops the import.
+    pub ignore_columns: Vec<Column>,
+    /// Default: the one of `,` `;` tab `|` that the first line has most of.
     pub delimiter: Option<char>,
-    /// Default: found, if `;` or tab separate the cells and no price has a point.
+    /// Default: found, if `;` or tab separate the cells and the prices themselves show which it is.
     pub decimal_comma: Option<bool>,
     pub date_form: DateForm,
     /// IANA zone of the dates: the card's.
     pub zone: Option<String>,
     /// The card's currency: a deck whose columns name another is refused.
     pub currency: Option<Currency>,
-    /// Units that a price is for (60: per minute).
-    pub per: Quantity,
-    /// Increments of rows that have none.
-    pub initial: Quantity,
-    pub next: Quantity,
+    /// Prices and fees are in cents. Default: if their titles or cells say so.
+    pub cents: Option<bool>,
+    /// Units that a price is for. Default: what its title says, or 60 (per minute).
+    pub per: Option<Quantity>,
+    /// Increments of rows that have none. Default: 1.
+    pub initial: Option<Quantity>,
+    pub next: Option<Quantity>,
 }
 
-impl Default for DeckOptions {
-    fn default() -> Self {
-        Self {
-            columns: BTreeMap::new(),
-            headless: false,
-            delimiter: None,
-            decimal_comma: None,
-            date_form: DateForm::YearFirst,
-            zone: None,
-            currency: None,
-            per: Quantity::whole(60),
-            initial: Quantity::whole(1),
-            next: Quantity::whole(1),
-        }
+impl DeckOptions {
+    /// A number names a column without a title.
+    fn ignores(&self, index: usize, title: &str) -> bool {
+        self.ignore_columns.iter().any(|column| match column {
+            Column::Index(stated) => *stated == index,
+            Column::Name(name) => name.trim().eq_ignore_ascii_case(title) || (title.is_empty() && name.trim().parse() == Ok(index)),
+            Column::Several(_) => false,
+        })
     }
 }
 
@@ -86,11 +88,13 @@ pub struct Deck {
     pub names: Vec<String>,
     /// By [`DeckRow::terms`].
     pub terms: Vec<Terms>,
+    /// By [`DeckRow::origin`]: prefixes of the calling number, in order; the first is none.
+    pub origins: Vec<Vec<String>>,
     pub refused: Vec<Refusal>,
     pub spared: Spared,
     /// Rows that say again what another row says.
     pub duplicates: usize,
-    /// Columns that mean nothing for a price.
+    /// Columns that mean nothing for a price: labels, and those that were named.
     pub ignored_columns: Vec<String>,
 }
 
@@ -114,8 +118,11 @@ pub struct DeckRow {
     pub line: u32,
     pub prefix: Box<str>,
     pub jurisdiction: Jurisdiction,
+    pub origin: u32,
     pub name: u32,
     pub terms: u32,
+    /// The prefix is not sold any more: its terms mean nothing.
+    pub closes: bool,
     /// `None`: at once.
     pub effective_from: Option<Instant>,
     pub effective_until: Option<Instant>,
@@ -176,6 +183,7 @@ pub struct Terms {
     pub connect_fee: Amount,
     pub minimum_duration: Quantity,
     pub free_if_shorter_than: Quantity,
+    pub included: Quantity,
     pub blocked: bool,
 }
 
@@ -190,6 +198,7 @@ impl Terms {
             connect_fee: Some(self.connect_fee).filter(|fee| *fee != Amount::ZERO),
             minimum_duration: unless_zero(self.minimum_duration),
             free_if_shorter_than: unless_zero(self.free_if_shorter_than),
+            included: unless_zero(self.included),
             ..CallTerms::default()
         }
     }
@@ -207,6 +216,7 @@ impl Terms {
             connect_fee: call.connect_fee.unwrap_or_default(),
             minimum_duration: call.minimum_duration.unwrap_or_default(),
             free_if_shorter_than: call.free_if_shorter_than.unwrap_or_default(),
+            included: call.included.unwrap_or_default(),
             blocked: rate.blocked,
         };
         let only_that = CallTerms { initial: Some(terms.initial), next: Some(next), ..CallTerms::clone(call) } == terms.to_call();

@@ -1,346 +1,130 @@
 //! From the file to rows.
 
-use super::cells::{self, Bad, Decimals};
 use super::columns::{self, Columns, Field};
-use super::{Deck, DeckOptions, DeckRow, Jurisdiction, LINES_ABOVE_MAX, NAME_BYTES_MAX, ROWS_MAX, Refusal, Terms};
+use super::money::{MarksByLine, Notation};
+use super::row::Reader;
+use super::{Deck, DeckOptions, LINES_ABOVE_MAX, ROWS_MAX, Refusal, cells};
 use crate::command::Problem;
-use crate::input::{cdr, fields, when::Clock};
-use rating::money::Rate as Amount;
-use rating::{Instant, Quantity};
-use std::collections::HashMap;
-use std::hash::Hash;
+use crate::input::table::Column;
+use crate::input::when::Clock;
+use crate::sheet::units::Unit;
+use crate::sheet::{self, Cells, Record, Records};
 
-/// Reads a deck. An error: the options, a file without columns for prefix and price, columns that may
-/// mean the same, another currency than the card's, more than [`ROWS_MAX`] rows.
+/// Reads a deck. An error: the options, a file without columns for prefix and price, columns that are not understood or
+/// may mean the same, another currency than the card's, more than [`ROWS_MAX`] rows.
 pub fn parse(file: &[u8], options: &DeckOptions) -> Result<Deck, Problem> {
-    let text = cdr::file_text(file);
-    let delimiter = match options.delimiter {
-        Some(c) => u8::try_from(c).ok().filter(u8::is_ascii).ok_or_else(|| fields::invalid("delimiter", "expected one ASCII character"))?,
-        None => cdr::delimiter_of(&text),
-    };
+    let text = sheet::text_of(file);
+    let delimiter = sheet::delimiter(options.delimiter, &text)?;
     let clock = Clock::new(options.zone.as_deref(), options.date_form)?;
-    let mut csv = csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(text.as_bytes());
-    let mut cells = csv::StringRecord::new();
-    let columns = find_columns(&mut csv, &mut cells, options)?;
-    columns.check_currency(options.currency)?;
-    let decimals = Decimals { comma: options.decimal_comma, comma_free: delimiter != b',', ..Decimals::default() };
-    let mut reader = Reader {
-        options,
-        columns,
-        clock,
-        decimals,
-        deck: Deck::default(),
-        names: Intern::default(),
-        terms: Intern::default(),
-        comma_lines: Vec::new(),
+    let notation = Notation::new(options, delimiter);
+    let mut records = Records::new(&text, delimiter);
+    let mut search = Search { options, notation, above: Vec::new() };
+    let columns = loop {
+        let Some(record) = records.read() else { return Err(search.not_found()) };
+        match search.look_at(&record)? {
+            Looked::Title => {}
+            Looked::Names(columns) => break (columns, None),
+            Looked::Row(columns) => break (columns, Some((record.line, record.cells.clone()))),
+        }
     };
-    reader.names.of(String::new());
-    // Without a line of names the first line is already a row.
-    let mut pending = options.headless;
-    loop {
-        if !std::mem::take(&mut pending) && !next(&mut csv, &mut cells, &mut reader.deck) {
-            break;
-        }
-        if cells.iter().any(|cell| !cell.trim().is_empty()) {
-            reader.row(line_of(&cells), &cells);
-        }
+    let (columns, first) = columns;
+    columns.check(options)?;
+    columns::check_above(&search.above, options)?;
+    let mut reader = Reader::new(options, columns, clock, notation);
+    if let Some((line, cells)) = &first {
+        reader.row(&Record { line: *line, cells, raw: "", is_open: false });
+    }
+    while let Some(record) = records.read() {
+        reader.row(&record);
         if reader.deck.rows.len() > ROWS_MAX {
             return Err(Problem::new("deck_too_large", format!("a deck has at most {ROWS_MAX} prefixes")));
         }
     }
-    Ok(reader.finish())
+    Ok(finish(reader))
 }
 
-fn line_of(cells: &csv::StringRecord) -> u32 {
-    cells.position().map_or(0, |p| u32::try_from(p.line()).unwrap_or(u32::MAX))
-}
-
-/// `false`: the end. A row that is no CSV ends the file and is refused.
-fn next(csv: &mut csv::Reader<&[u8]>, cells: &mut csv::StringRecord, deck: &mut Deck) -> bool {
-    match csv.read_record(cells) {
-        Ok(more) => more,
-        Err(error) => {
-            let line = error.position().map_or(0, |p| u32::try_from(p.line()).unwrap_or(u32::MAX));
-            deck.refused.push(Refusal {
-                line,
-                column: String::new(),
-                code: "invalid_row".into(),
-                detail: format!("not a CSV row: {error}"),
-            });
-            deck.spared.any = true;
-            false
-        }
-    }
-}
-
-/// The line of names is the first that has prefix and price; titles may stand above it.
-fn find_columns(csv: &mut csv::Reader<&[u8]>, cells: &mut csv::StringRecord, options: &DeckOptions) -> Result<Columns, Problem> {
-    let mut first = Vec::new();
-    for _ in 0..=LINES_ABOVE_MAX {
-        if !matches!(csv.read_record(cells), Ok(true)) {
-            break;
-        }
-        let columns = Columns::of(&cells.iter().collect::<Vec<_>>(), options)?;
-        if columns.has_what_it_takes() {
-            return Ok(columns);
-        }
-        if first.is_empty() {
-            first = columns.titles;
-        }
-    }
-    Err(columns::not_found(&first))
-}
-
-/// Equal values once, by number.
-#[derive(Debug)]
-struct Intern<T> {
-    numbers: HashMap<T, u32>,
-    values: Vec<T>,
-}
-
-impl<T> Default for Intern<T> {
-    fn default() -> Self {
-        Self { numbers: HashMap::new(), values: Vec::new() }
-    }
-}
-
-impl<T: Hash + Eq + Clone> Intern<T> {
-    fn of(&mut self, value: T) -> u32 {
-        if let Some(number) = self.numbers.get(&value) {
-            return *number;
-        }
-        let number = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
-        self.values.push(value.clone());
-        self.numbers.insert(value, number);
-        number
-    }
-}
-
-struct Reader<'o> {
+/// Looks for the line of names: the first that has prefix and price; titles may stand above it.
+struct Search<'o> {
     options: &'o DeckOptions,
-    columns: Columns,
-    clock: Clock,
-    decimals: Decimals,
-    deck: Deck,
-    names: Intern<String>,
-    terms: Intern<Terms>,
-    /// Lines whose prices were read by a decimal comma that nobody stated.
-    comma_lines: Vec<u32>,
+    notation: Notation,
+    above: Vec<Cells>,
 }
 
-/// Ends a name that was cut.
-const CUT: &str = "…";
+enum Looked {
+    Title,
+    Names(Columns),
+    /// There is no line of names: this is a row.
+    Row(Columns),
+}
 
-/// What is wrong with a row, and in which column.
-type BadCell = (Option<usize>, Bad);
-
-impl Reader<'_> {
-    fn cell<'c>(&self, cells: &'c csv::StringRecord, field: Field) -> Option<(usize, &'c str)> {
-        let index = self.columns.index(field)?;
-        cells.get(index).map(str::trim).filter(|cell| !cell.is_empty()).map(|cell| (index, cell))
+impl Search<'_> {
+    fn look_at(&mut self, record: &Record<'_>) -> Result<Looked, Problem> {
+        if self.options.headless || self.is_row(record.cells) {
+            return Columns::of_indices(record.cells.len(), self.options).map(Looked::Row);
+        }
+        let columns = Columns::of(&record.cells.iter().collect::<Vec<_>>(), self.options)?;
+        if columns.has_what_it_takes() {
+            return Ok(Looked::Names(columns));
+        }
+        self.above.push(record.cells.clone());
+        if self.above.len() > LINES_ABOVE_MAX { Err(self.not_found()) } else { Ok(Looked::Title) }
     }
 
-    fn row(&mut self, line: u32, cells: &csv::StringRecord) {
-        let had_comma = std::mem::take(&mut self.decimals.seen_comma);
-        if let Err((column, (code, detail))) = self.read(line, cells) {
-            let column = column.map(|index| self.columns.title(index)).unwrap_or_default();
-            self.deck.refused.push(Refusal { line, column, code: code.into(), detail });
-            match self.prefixes(cells) {
-                Ok(prefixes) if !self.is_shifted(cells) => self.deck.spared.prefixes.extend(prefixes),
-                _ => self.deck.spared.any = true,
-            }
-        }
-        if self.decimals.seen_comma {
-            self.comma_lines.push(line);
-        }
-        self.decimals.seen_comma |= had_comma;
-    }
-
-    /// More cells than names: a comma that was not quoted moved the others along.
-    fn is_shifted(&self, cells: &csv::StringRecord) -> bool {
-        let names = if self.options.headless { cells.len() } else { self.columns.titles.len() };
-        cells.iter().skip(names).any(|cell| !cell.trim().is_empty())
-    }
-
-    fn read(&mut self, line: u32, cells: &csv::StringRecord) -> Result<(), BadCell> {
-        if self.is_shifted(cells) {
-            return Err((None, ("invalid_row", "more cells than columns: is a comma in a name or price not quoted?".to_owned())));
-        }
-        let prefixes = self.prefixes(cells)?;
-        self.check_supported(cells)?;
-        let name = self.name(cells);
-        let from = self.date(cells, Field::EffectiveFrom)?;
-        let until = self.date(cells, Field::EffectiveUntil)?;
-        if let Some(until) = until
-            && until <= from.unwrap_or(Instant::MIN)
-        {
-            let column = self.columns.index(Field::EffectiveUntil);
-            return Err((column, ("invalid_date", "expected a later date than the one it begins with".to_owned())));
-        }
-        let mut priced = Vec::with_capacity(1);
-        for (jurisdiction, field) in [
-            (Jurisdiction::Any, Field::Price),
-            (Jurisdiction::Interstate, Field::PriceInterstate),
-            (Jurisdiction::Intrastate, Field::PriceIntrastate),
-        ] {
-            if let Some((index, cell)) = self.cell(cells, field) {
-                priced.push((jurisdiction, self.decimals.price(cell).map_err(|bad| (Some(index), bad))?));
-            }
-        }
-        let base = self.base_terms(cells)?;
-        if base.blocked && priced.is_empty() {
-            priced.push((Jurisdiction::Any, Amount::ZERO));
-        }
-        if priced.is_empty() {
-            return Err((self.columns.index(Field::Price), ("missing_price", "expected a price".to_owned())));
-        }
-        let name = self.names.of(name);
-        for (jurisdiction, price) in priced {
-            let terms = self.terms.of(Terms { price, ..base });
-            for prefix in &prefixes {
-                let prefix = prefix.clone();
-                self.deck.rows.push(DeckRow { line, prefix, jurisdiction, name, terms, effective_from: from, effective_until: until });
-            }
-        }
-        Ok(())
-    }
-
-    fn prefixes(&self, cells: &csv::StringRecord) -> Result<Vec<Box<str>>, BadCell> {
-        let code = self.cell(cells, Field::CountryCode);
-        let (index, cell) = match (self.cell(cells, Field::Prefix), code) {
-            (Some(found), _) => found,
-            (None, Some((index, _))) => (index, ""),
-            (None, None) => return Err((self.columns.index(Field::Prefix), ("missing_prefix", "expected a prefix".to_owned()))),
+    /// Columns are stated by their numbers, and a prefix and a price stand where they should.
+    fn is_row(&self, cells: &Cells) -> bool {
+        let columns = &self.options.columns;
+        let by_index = !columns.is_empty() && columns.values().all(|column| matches!(column, Column::Index(_)));
+        let cell = |field: Field| match columns.get(&field) {
+            Some(Column::Index(index)) => cells.filled(*index),
+            _ => None,
         };
-        cells::prefixes(cell, code.map(|(_, code)| code)).map_err(|bad| (Some(index), bad))
+        let reads_as_price = |text| self.notation.price(text, Unit::default(), &mut Default::default()).is_ok();
+        by_index
+            && [Field::Prefix, Field::CountryCode].into_iter().filter_map(cell).any(|text| cells::prefixes(text, None).is_ok())
+            && [Field::Price, Field::PriceInterstate, Field::PriceIntrastate].into_iter().filter_map(cell).any(reads_as_price)
     }
 
-    /// A label for people: a long one is cut and says so, and costs no row its price.
-    fn name(&self, cells: &csv::StringRecord) -> String {
-        let name = self.cell(cells, Field::Destination).map_or("", |(_, name)| name);
-        if name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control) {
-            return name.to_owned();
-        }
-        let mut kept: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        if kept.len() > NAME_BYTES_MAX {
-            kept.truncate(kept.floor_char_boundary(NAME_BYTES_MAX - CUT.len()));
-            kept.push_str(CUT);
-        }
-        kept
-    }
-
-    fn date(&self, cells: &csv::StringRecord, field: Field) -> Result<Option<Instant>, BadCell> {
-        let Some((index, cell)) = self.cell(cells, field) else { return Ok(None) };
-        let read = self.clock.read("date", cell);
-        read.map(Some).map_err(|problem| {
-            let code = if problem.code == "zone_required" { problem.code } else { "invalid_date" };
-            (Some(index), (code, problem.detail))
-        })
-    }
-
-    /// Terms that this deck has and a rate cannot say are refused, not forgotten.
-    fn check_supported(&self, cells: &csv::StringRecord) -> Result<(), BadCell> {
-        for index in self.columns.all(Field::Unsupported) {
-            let cell = cells.get(index).unwrap_or_default().trim();
-            if cell.bytes().any(|b| matches!(b, b'1'..=b'9')) {
-                return Err((Some(index), ("unsupported_term", "expected 0: this term is not known here".to_owned())));
-            }
-        }
-        match self.cell(cells, Field::Direction) {
-            Some((index, cell)) if !cell.to_ascii_lowercase().contains("outbound") => {
-                Err((Some(index), ("unsupported_direction", "expected outbound: inbound prices belong to a card of their own".to_owned())))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Everything but the price.
-    fn base_terms(&mut self, cells: &csv::StringRecord) -> Result<Terms, BadCell> {
-        let (initial, next) = self.increments(cells)?;
-        let mut connect_fee = Amount::ZERO;
-        for field in [Field::ConnectFee, Field::DisconnectFee] {
-            if let Some((index, cell)) = self.cell(cells, field) {
-                let fee = self.decimals.price(cell).map_err(|bad| (Some(index), bad))?;
-                let sum = connect_fee.0.checked_add(fee.0).and_then(|sum| Amount::from_decimal(sum).ok());
-                connect_fee = sum.ok_or((Some(index), ("invalid_price", "the fees are too large".to_owned())))?;
-            }
-        }
-        let seconds = |field: Field| match self.cell(cells, field) {
-            Some((index, cell)) => cells::seconds(cell).map_err(|bad| (Some(index), bad)),
-            None => Ok(Quantity::ZERO),
-        };
-        let blocked = match self.cell(cells, Field::Blocked) {
-            Some((index, cell)) => cells::flag(cell).map_err(|bad| (Some(index), bad))?,
-            None => false,
-        };
-        let (minimum_duration, free_if_shorter_than) = (seconds(Field::MinimumDuration)?, seconds(Field::FreeIfShorterThan)?);
-        Ok(Terms {
-            price: Amount::ZERO,
-            per: self.options.per,
-            initial,
-            next,
-            connect_fee,
-            minimum_duration,
-            free_if_shorter_than,
-            blocked,
-        })
-    }
-
-    /// Initial and following increment; 0 stands for "none", as A2Billing writes it.
-    fn increments(&self, cells: &csv::StringRecord) -> Result<(Quantity, Quantity), BadCell> {
-        let read = |field: Field| match self.cell(cells, field) {
-            Some((index, cell)) => cells::increments(cell).map(Some).map_err(|bad| (Some(index), bad)),
-            None => Ok(None),
-        };
-        let (initial, next) = (read(Field::Initial)?, read(Field::Next)?);
-        let (initial, next) = match (initial, next) {
-            (_, Some((first, Some(second)))) => (Some(first), Some(second)),
-            (Some((first, Some(second))), _) => (Some(first), Some(second)),
-            (initial, next) => (initial.map(|(q, _)| q), next.map(|(q, _)| q)),
-        };
-        let some = |quantity: Option<Quantity>| quantity.filter(|q| *q != Quantity::ZERO);
-        let following = some(next).unwrap_or(self.options.next);
-        let first = some(initial).unwrap_or(if next.is_some() { following } else { self.options.initial });
-        Ok((first, following))
-    }
-
-    fn finish(mut self) -> Deck {
-        if self.decimals.seen_point && !self.comma_lines.is_empty() {
-            self.refuse_commas();
-        }
-        self.deck.ignored_columns = std::mem::take(&mut self.columns.ignored);
-        self.deck.names = self.names.values;
-        self.deck.terms = self.terms.values;
-        refuse_contradictions(&mut self.deck);
-        self.deck
-    }
-
-    /// Prices with a point and prices with a comma in one file: what the comma means was not stated.
-    fn refuse_commas(&mut self) {
-        let column = self.columns.index(Field::Price).map(|index| self.columns.title(index)).unwrap_or_default();
-        let doubtful: std::collections::HashSet<u32> = self.comma_lines.iter().copied().collect();
-        let doubted = self.deck.rows.extract_if(.., |row| doubtful.contains(&row.line));
-        self.deck.spared.prefixes.extend(doubted.map(|row| row.prefix));
-        let detail = "the file has prices with a point and with a comma: state which by the decimal comma option";
-        let refusals = self.comma_lines.iter().map(|&line| Refusal {
-            line,
-            column: column.clone(),
-            code: "invalid_price".into(),
-            detail: detail.to_owned(),
-        });
-        self.deck.refused.extend(refusals);
+    fn not_found(&self) -> Problem {
+        let first: Vec<String> = self.above.first().map(|cells| cells.iter().map(str::to_owned).collect()).unwrap_or_default();
+        columns::not_found(&first)
     }
 }
 
-/// Rows in order of prefix, jurisdiction and date; of several rows for the same, those that agree with
+fn finish(reader: Reader<'_>) -> Deck {
+    let column = reader.price_title();
+    let (mut deck, marks) = reader.finish();
+    refuse_doubtful(&mut deck, &marks, &column);
+    refuse_contradictions(&mut deck);
+    deck
+}
+
+/// Prices whose comma or point nothing explains.
+fn refuse_doubtful(deck: &mut Deck, marks: &MarksByLine, column: &str) {
+    let (lines, refusals) = marks.refused(column);
+    let doubted = deck.rows.extract_if(.., |row| lines.contains(&row.line));
+    deck.spared.prefixes.extend(doubted.map(|row| row.prefix));
+    let known: Vec<u32> = deck.refused.iter().map(|refusal| refusal.line).collect();
+    deck.refused.extend(refusals.into_iter().filter(|refusal| !known.contains(&refusal.line)));
+}
+
+/// Rows in order of prefix, jurisdiction, origin and date; of several rows for the same, those that agree with
 /// the first are counted and those that do not are refused.
 fn refuse_contradictions(deck: &mut Deck) {
-    deck.rows
-        .sort_by(|a, b| (&a.prefix, a.jurisdiction, a.effective_from, a.line).cmp(&(&b.prefix, b.jurisdiction, b.effective_from, b.line)));
-    let Deck { rows, refused, duplicates, .. } = deck;
+    let Deck { rows, refused, duplicates, origins, .. } = deck;
+    let origin = |number: u32| origins.get(number as usize);
+    rows.sort_by(|a, b| {
+        (&a.prefix, a.jurisdiction, origin(a.origin), a.effective_from, a.line).cmp(&(
+            &b.prefix,
+            b.jurisdiction,
+            origin(b.origin),
+            b.effective_from,
+            b.line,
+        ))
+    });
     rows.dedup_by(|row, first| {
-        let same = (&row.prefix, row.jurisdiction, row.effective_from) == (&first.prefix, first.jurisdiction, first.effective_from);
-        if same && (row.terms, row.effective_until) == (first.terms, first.effective_until) {
+        let same = (&row.prefix, row.jurisdiction, row.origin, row.effective_from)
+            == (&first.prefix, first.jurisdiction, first.origin, first.effective_from);
+        if same && (row.closes || row.terms == first.terms) && (row.closes, row.effective_until) == (first.closes, first.effective_until) {
             *duplicates += 1;
         } else if same {
             let detail = format!("line {} has another price for prefix {} from the same date", first.line, row.prefix);

@@ -9,12 +9,12 @@ const UNION: &str = include_str!("../../../tests/fixtures/deck_union.csv");
 const CALLWITHUS: &str = include_str!("../../../tests/fixtures/deck_callwithus.csv");
 const LABS46: &str = include_str!("../../../tests/fixtures/deck_46labs.csv");
 
-fn berlin() -> DeckOptions {
+pub(super) fn berlin() -> DeckOptions {
     DeckOptions { zone: Some("Europe/Berlin".into()), currency: Some(Currency::EUR), ..DeckOptions::default() }
 }
 
 /// Each row as `prefix[/jurisdiction] name price/per initial/next +fee <free from`; then each refusal.
-fn told(text: &str, options: &DeckOptions) -> Vec<String> {
+pub(super) fn told(text: &str, options: &DeckOptions) -> Vec<String> {
     let deck = parse(text.as_bytes(), options).unwrap();
     let rows = deck.rows.iter().map(|row| {
         let t = &deck.terms[row.terms as usize];
@@ -117,7 +117,7 @@ fn what_is_doubtful_is_asked() {
     assert_eq!(told("prefix,rate,effective\n9991,0.02,2026-11-20\n", &DeckOptions::default()), ["line 2 effective: zone_required"]);
 }
 
-fn card(rates: &str) -> CardDoc {
+pub(super) fn card(rates: &str) -> CardDoc {
     serde_json::from_str(&format!(r#"{{"currency":"EUR","rates":[{rates}]}}"#)).unwrap()
 }
 
@@ -125,16 +125,16 @@ fn at(text: &str) -> Instant {
     text.parse().unwrap()
 }
 
-fn import(mode: Mode) -> Import<'static> {
+pub(super) fn import(mode: Mode) -> Import<'static> {
     Import { mode, meter: "call", at: at("2026-11-20T00:00:00Z") }
 }
 
-fn utc() -> DeckOptions {
+pub(super) fn utc() -> DeckOptions {
     DeckOptions { zone: Some("UTC".into()), ..DeckOptions::default() }
 }
 
 /// The card's rates after an import: `key prefixes price from..until`.
-fn rates(base: &CardDoc, deck: &str, mode: Mode) -> (CardDoc, Vec<String>) {
+pub(super) fn rates(base: &CardDoc, deck: &str, mode: Mode) -> (CardDoc, Vec<String>) {
     let deck = parse(deck.as_bytes(), &utc()).unwrap();
     let card = to_card(base, &deck, &import(mode));
     assert_eq!(rating::validate::validate(&card), []);
@@ -216,7 +216,7 @@ fn announced_changes_keep_the_old_price_until_their_day() {
 #[test]
 fn a_preview_counts_and_shows() {
     let (card, _) = rates(&card(""), FIRST, Mode::Full);
-    let deck = "prefix,destination,rate,initial increment\n9991,Atlantis,0.03,\n99915,Atlantis Mobile,0.05,\n99916,Atlantis Mobile,0.10,60\n9993,Lyonesse,x,\n9994,Avalon,0.07,\n9994,Avalon,0.07,\n";
+    let deck = "prefix,destination,rate,initial increment\n9991,Atlantis,0.03,\n99915,Atlantis Mobile,0.05,\n99916,Atlantis Mobile,0.10,60/1\n9993,Lyonesse,x,\n9994,Avalon,0.07,\n9994,Avalon,0.07,\n";
     let deck = parse(deck.as_bytes(), &utc()).unwrap();
     let full = preview(&card, &deck, &import(Mode::Full));
     assert_eq!((full.new, full.changed, full.increased, full.decreased, full.closed, full.unchanged), (1, 3, 1, 1, 1, 0));

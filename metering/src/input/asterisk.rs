@@ -7,10 +7,11 @@
 //! Only `ANSWERED` rows are usage: rows of `NO ANSWER` may have a billsec all the same.
 
 use super::Row;
-use super::cdr::{self, Call, Options, Record};
+use super::cdr::{self, Call, Options};
 use super::fields;
 use super::when::Clock;
 use crate::command::{Problem, UsageEvent};
+use crate::sheet::{self, Record};
 use rating::Quantity;
 use std::borrow::Cow;
 
@@ -65,15 +66,15 @@ pub const CUSTOM_COLUMNS: [&str; 19] = [
 /// The rows of a file. An error: the options.
 pub fn parse(file: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
     let clock = options.clock()?;
-    let text = cdr::file_text(file);
+    let text = sheet::text_of(file);
     let own: Vec<&str> = options.columns.iter().map(String::as_str).collect();
     Ok(cdr::each_row(&text, b',', |record| {
-        let columns = if own.is_empty() { columns_of(&record) } else { Some(&own[..]) };
+        let columns = if own.is_empty() { columns_of(record) } else { Some(&own[..]) };
         let Some(columns) = columns else {
             let detail = "expected the columns of cdr_csv or of the sample of cdr_custom: name them if they are others";
-            return Row::Refused { line: record.line, id: String::new(), problem: Problem::new("invalid_row", detail) };
+            return cdr::refused(record, detail);
         };
-        row(&record, columns, &clock, options)
+        row(record, columns, &clock, options)
     }))
 }
 

@@ -4,6 +4,7 @@ use super::fields::{self, DEFAULT_SOURCE};
 use super::when::{Clock, DateForm};
 use super::{Row, fields::push_attribute};
 use crate::command::{Problem, UsageEvent};
+use crate::sheet::{Record, Records};
 use rating::{Instant, Quantity};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -112,74 +113,22 @@ impl Call<'_> {
     }
 }
 
-/// One row of a CSV file, by its columns' names.
-#[derive(Debug)]
-pub(super) struct Record<'a> {
-    pub line: u64,
-    pub cells: Vec<Cow<'a, str>>,
-    /// As in the file, without the line's end.
-    pub raw: &'a str,
-}
-
-impl Record<'_> {
-    pub(super) fn cell(&self, index: usize) -> Option<&str> {
-        self.cells.get(index).map(|cell| cell.trim()).filter(|cell| !cell.is_empty())
-    }
-    pub(super) fn named(&self, columns: &[impl AsRef<str>], name: &str) -> Option<&str> {
-        columns.iter().position(|column| column.as_ref() == name).and_then(|index| self.cell(index))
-    }
-}
-
-/// The text of a file: UTF-8, or else Latin-1 (old switches write callers' names in it), without a byte order mark.
-pub(crate) fn file_text(file: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(file) {
-        Ok(text) => Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text)),
-        Err(_) => Cow::Owned(file.iter().copied().map(char::from).collect()),
-    }
-}
-
 /// Reads each row; rows of any width, blank ones left out.
-pub(super) fn each_row(text: &str, delimiter: u8, mut row: impl FnMut(Record<'_>) -> Row) -> Vec<Row> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(text.as_bytes());
-    let (mut cells, mut rows) = (csv::StringRecord::new(), Vec::new());
-    loop {
-        match reader.read_record(&mut cells) {
-            Ok(false) => return rows,
-            Ok(true) => {
-                let (line, start) = cells.position().map_or((0, 0), |p| (p.line(), usize::try_from(p.byte()).unwrap_or(0)));
-                let end = usize::try_from(reader.position().byte()).unwrap_or(start);
-                let raw = text.get(start..end).unwrap_or_default().trim();
-                if cells.iter().any(|cell| !cell.trim().is_empty()) {
-                    rows.push(row(Record { line, cells: cells.iter().map(Cow::Borrowed).collect(), raw }));
-                }
-            }
-            Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
-                rows.push(Row::Refused {
-                    line,
-                    id: String::new(),
-                    problem: Problem::new("invalid_row", format!("not a CSV row: {error}")),
-                });
-                return rows;
-            }
-        }
+pub(super) fn each_row(text: &str, delimiter: u8, mut row: impl FnMut(&Record<'_>) -> Row) -> Vec<Row> {
+    let (mut records, mut rows) = (Records::new(text, delimiter), Vec::new());
+    while let Some(record) = records.read() {
+        rows.push(if record.is_open { refused(&record, "a quote is opened and not closed") } else { row(&record) });
     }
+    rows
 }
 
-/// The one of `,` `;` tab that the first line has most of; a comma if none.
-pub(crate) fn delimiter_of(text: &str) -> u8 {
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let count = |c: u8| first.bytes().filter(|&b| b == c).count();
-    let most = [b'\t', b';', b','].into_iter().max_by_key(|&c| count(c)).unwrap_or(b',');
-    if count(most) == 0 { b',' } else { most }
+/// A row that is none of this format's.
+pub(super) fn refused(record: &Record<'_>, why: impl Into<String>) -> Row {
+    Row::Refused { line: record.line, id: String::new(), problem: Problem::new("invalid_row", why) }
 }
 
 /// The cells of the first row.
 pub(super) fn header(text: &str, delimiter: u8) -> Vec<String> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(text.as_bytes());
-    let mut cells = csv::StringRecord::new();
-    match reader.read_record(&mut cells) {
-        Ok(true) => cells.iter().map(|cell| cell.trim().to_owned()).collect(),
-        _ => Vec::new(),
-    }
+    let mut records = Records::new(text, delimiter);
+    records.read().map(|record| record.cells.iter().map(|cell| cell.trim().to_owned()).collect()).unwrap_or_default()
 }

@@ -2,10 +2,11 @@
 //! Times are local and have no zone: [`Options::zone`] is required. The event starts at the answer.
 
 use super::Row;
-use super::cdr::{self, Call, Options, Record};
+use super::cdr::{self, Call, Options};
 use super::fields;
 use super::when::Clock;
 use crate::command::{Problem, UsageEvent};
+use crate::sheet::{self, Record};
 use rating::Quantity;
 use std::borrow::Cow;
 
@@ -31,11 +32,11 @@ pub const COLUMNS: [&str; 15] = [
 /// The rows of a file. An error: the options.
 pub fn parse(file: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
     let clock = options.clock()?;
-    let text = cdr::file_text(file);
+    let text = sheet::text_of(file);
     if options.columns.is_empty() {
-        return Ok(cdr::each_row(&text, b',', |record| row(&record, &COLUMNS, &clock, options)));
+        return Ok(cdr::each_row(&text, b',', |record| row(record, &COLUMNS, &clock, options)));
     }
-    Ok(cdr::each_row(&text, b',', |record| row(&record, &options.columns, &clock, options)))
+    Ok(cdr::each_row(&text, b',', |record| row(record, &options.columns, &clock, options)))
 }
 
 fn row(record: &Record<'_>, columns: &[impl AsRef<str>], clock: &Clock, options: &Options) -> Row {

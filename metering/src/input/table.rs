@@ -7,11 +7,12 @@
 //! ```
 //! A column is named by its header or by its index from 0. Nothing is guessed but the delimiter.
 
-use super::cdr::{self, Record};
+use super::cdr;
 use super::fields::{self, DEFAULT_SOURCE};
 use super::when::{Clock, DateForm};
 use super::{Row, fields::push_attribute};
 use crate::command::{Problem, UsageEvent};
+use crate::sheet::{self, Record};
 use compact_str::CompactString;
 use rating::Quantity;
 use serde::{Deserialize, Serialize};
@@ -21,12 +22,24 @@ use std::collections::BTreeMap;
 /// The fields of an event that a column or a constant may give.
 const FIELDS: [&str; 10] = ["id", "source", "customer", "meter", "quantity", "amount", "at", "destination", "origin", "hold"];
 
-/// A column by its header's name or by its index from 0.
+/// A column by its header's name or by its index from 0; of an id or an instant also several, put together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a column's title, its number from 0, or a list of them")]
 pub enum Column {
     Index(usize),
     Name(String),
+    Several(Vec<Self>),
+}
+
+impl Column {
+    /// Among these titles, whatever their case. `None`: it is several; inside: there is no such title.
+    pub fn index_in(&self, titles: &[impl AsRef<str>]) -> Option<Option<usize>> {
+        match self {
+            Self::Index(index) => Some(Some(*index)),
+            Self::Name(name) => Some(titles.iter().position(|title| title.as_ref().trim().eq_ignore_ascii_case(name.trim()))),
+            Self::Several(_) => None,
+        }
+    }
 }
 
 /// What the columns of a file mean.
@@ -54,11 +67,8 @@ pub struct ColumnMap {
 
 /// The rows of a file. An error: the column map, or a column of it that the file does not have.
 pub fn parse(file: &[u8], map: &ColumnMap) -> Result<Vec<Row>, Problem> {
-    let text = cdr::file_text(file);
-    let delimiter = match map.delimiter {
-        Some(c) => u8::try_from(c).ok().filter(u8::is_ascii).ok_or_else(|| fields::invalid("delimiter", "expected one ASCII character"))?,
-        None => cdr::delimiter_of(&text),
-    };
+    let text = sheet::text_of(file);
+    let delimiter = sheet::delimiter(map.delimiter, &text)?;
     let header = if map.headless { Vec::new() } else { cdr::header(&text, delimiter) };
     let reader = Reader::new(map, &header)?;
     let mut first = !map.headless;
@@ -66,7 +76,7 @@ pub fn parse(file: &[u8], map: &ColumnMap) -> Result<Vec<Row>, Problem> {
         if std::mem::take(&mut first) {
             return Row::Skipped { line: record.line, why: "the columns' names".to_owned() };
         }
-        reader.row(&record)
+        reader.row(record)
     }))
 }
 
@@ -148,6 +158,7 @@ fn index_of(field: &str, column: &Column, header: &[String]) -> Result<usize, Pr
     let same = |name: &str, title: &String| title.trim().eq_ignore_ascii_case(name.trim());
     match column {
         Column::Index(index) => Ok(*index),
+        Column::Several(_) => Err(fields::invalid(field, "expected one column")),
         Column::Name(name) => header.iter().position(|title| same(name, title)).ok_or_else(|| {
             let titles = header.join("`, `");
             Problem::field("unknown_column", field, format!("`{field}`: the file has no column `{name}`; it has `{titles}`"))

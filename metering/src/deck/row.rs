@@ -1,0 +1,377 @@
+//! One row of a deck: prefixes, prices, terms, dates.
+
+use super::cells::{self, Bad, Status};
+use super::columns::{Columns, Field, seconds_of};
+use super::money::{Marks, MarksByLine, Notation, Price};
+use super::{Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Terms};
+use crate::input::when::Clock;
+use crate::sheet::{Cells, Record, shown, units};
+use rating::money::Rate as Amount;
+use rating::{Instant, Quantity};
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// Equal values once, by number.
+#[derive(Debug)]
+struct Intern<T> {
+    numbers: HashMap<T, u32>,
+    values: Vec<T>,
+}
+
+impl<T> Default for Intern<T> {
+    fn default() -> Self {
+        Self { numbers: HashMap::new(), values: Vec::new() }
+    }
+}
+
+impl<T: Hash + Eq + Clone> Intern<T> {
+    fn of(&mut self, value: T) -> u32 {
+        if let Some(number) = self.numbers.get(&value) {
+            return *number;
+        }
+        let number = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+        self.values.push(value.clone());
+        self.numbers.insert(value, number);
+        number
+    }
+}
+
+pub(super) struct Reader<'o> {
+    options: &'o DeckOptions,
+    columns: Columns,
+    clock: Clock,
+    notation: Notation,
+    pub deck: Deck,
+    names: Intern<String>,
+    terms: Intern<Terms>,
+    origins: Intern<Vec<String>>,
+    marks: MarksByLine,
+}
+
+/// Ends a name that was cut.
+const CUT: &str = "…";
+
+/// What is wrong with a row, and in which column.
+type BadCell = (Option<usize>, Bad);
+
+/// What of a row does not depend on its price.
+struct Period {
+    from: Option<Instant>,
+    until: Option<Instant>,
+    closes: bool,
+}
+
+impl<'o> Reader<'o> {
+    pub fn new(options: &'o DeckOptions, columns: Columns, clock: Clock, notation: Notation) -> Self {
+        let (mut names, mut origins) = (Intern::default(), Intern::default());
+        names.of(String::new());
+        origins.of(Vec::new());
+        Self {
+            options,
+            columns,
+            clock,
+            notation,
+            deck: Deck::default(),
+            names,
+            terms: Intern::default(),
+            origins,
+            marks: MarksByLine::default(),
+        }
+    }
+
+    pub fn price_title(&self) -> String {
+        self.columns.index(Field::Price).map(|index| self.columns.title(index)).unwrap_or_default()
+    }
+
+    pub fn finish(mut self) -> (Deck, MarksByLine) {
+        self.deck.ignored_columns = std::mem::take(&mut self.columns.ignored);
+        self.deck.names = self.names.values;
+        self.deck.terms = self.terms.values;
+        self.deck.origins = self.origins.values;
+        (self.deck, self.marks)
+    }
+
+    fn cell<'c>(&self, cells: &'c Cells, field: Field) -> Option<(usize, &'c str)> {
+        let index = self.columns.index(field)?;
+        cells.filled(index).map(|cell| (index, cell))
+    }
+
+    pub fn row(&mut self, record: &Record<'_>) {
+        let line = u32::try_from(record.line).unwrap_or(u32::MAX);
+        let mut marks = Marks::default();
+        if let Err((column, (code, detail))) = self.read(line, record, &mut marks) {
+            let column = column.map(|index| self.columns.title(index)).unwrap_or_default();
+            self.deck.refused.push(Refusal { line, column, code: code.into(), detail });
+            match self.prefixes(record.cells) {
+                Ok(prefixes) if self.check_form(record).is_ok() => self.deck.spared.prefixes.extend(prefixes),
+                _ => self.deck.spared.any = true,
+            }
+        }
+        self.marks.note(line, marks);
+    }
+
+    /// As many cells as titles: otherwise a comma that was not quoted moved the others along, or the line was cut.
+    fn check_form(&self, record: &Record<'_>) -> Result<(), BadCell> {
+        let (cells, names) = (record.cells, self.columns.titles.len());
+        let wrong = |detail: String| Err((None, ("invalid_row", detail)));
+        if record.is_open {
+            return wrong("a quote is opened and not closed".to_owned());
+        }
+        if (names..cells.len()).any(|index| cells.filled(index).is_some()) {
+            return wrong(format!("{} cells for {names} columns: is a comma in a name or price not quoted?", cells.len()));
+        }
+        if cells.len() < names {
+            return wrong(format!("{} cells for {names} columns: is the line cut?", cells.len()));
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, line: u32, record: &Record<'_>, marks: &mut Marks) -> Result<(), BadCell> {
+        self.check_form(record)?;
+        let cells = record.cells;
+        let prefixes = self.prefixes(cells)?;
+        self.check_supported(cells)?;
+        let status = self.status(cells)?;
+        let period = self.period(cells, status)?;
+        let origin = self.origin(cells)?;
+        let per = self.per(cells)?;
+        let name = self.name(cells);
+        let priced = if period.closes { self.closed() } else { self.prices(cells, per, status, marks)? };
+        let (name, origin) = (self.names.of(name), self.origins.of(origin));
+        for (jurisdiction, terms) in priced {
+            let terms = self.terms.of(terms);
+            let Period { from, until, closes } = period;
+            let row =
+                |prefix| DeckRow { line, prefix, jurisdiction, origin, name, terms, closes, effective_from: from, effective_until: until };
+            self.deck.rows.extend(prefixes.iter().cloned().map(row));
+        }
+        Ok(())
+    }
+
+    /// The price columns that the deck has.
+    fn priced_fields(&self) -> impl Iterator<Item = (Jurisdiction, usize)> + '_ {
+        let fields = [
+            (Jurisdiction::Any, Field::Price),
+            (Jurisdiction::Interstate, Field::PriceInterstate),
+            (Jurisdiction::Intrastate, Field::PriceIntrastate),
+        ];
+        fields.into_iter().filter_map(|(jurisdiction, field)| Some((jurisdiction, self.columns.index(field)?)))
+    }
+
+    fn closed(&self) -> Vec<(Jurisdiction, Terms)> {
+        self.priced_fields().map(|(jurisdiction, _)| (jurisdiction, Terms::default())).collect()
+    }
+
+    fn prices(
+        &self,
+        cells: &Cells,
+        per: Option<(usize, Quantity)>,
+        status: Status,
+        marks: &mut Marks,
+    ) -> Result<Vec<(Jurisdiction, Terms)>, BadCell> {
+        let base = self.base_terms(cells, status, marks)?;
+        let mut priced = Vec::with_capacity(1);
+        for (jurisdiction, index) in self.priced_fields() {
+            let Some(cell) = cells.filled(index) else { continue };
+            let title = self.columns.unit(index);
+            let Price { amount: price, seconds } = self.notation.price(cell, title, marks).map_err(|bad| (Some(index), bad))?;
+            let said = [seconds, title.seconds, per.map(|(_, per)| per), self.options.per];
+            let mut said = said.into_iter().flatten();
+            let first = said.next().unwrap_or(Quantity::whole(60));
+            if let Some(other) = said.find(|other| *other != first) {
+                let detail = format!("{} is for {first} s, and its title, its unit or `per` says {other}", shown(cell));
+                return Err((Some(index), ("ambiguous_unit", detail)));
+            }
+            priced.push((jurisdiction, Terms { price, per: first, ..base }));
+        }
+        match (priced.is_empty(), base.blocked) {
+            (true, true) => Ok(vec![(Jurisdiction::Any, Terms { per: Quantity::whole(60), ..base })]),
+            (true, false) => Err((self.columns.index(Field::Price), ("missing_price", "expected a price".to_owned()))),
+            (false, _) => Ok(priced),
+        }
+    }
+
+    fn prefixes(&self, cells: &Cells) -> Result<Vec<Box<str>>, BadCell> {
+        let code = self.cell(cells, Field::CountryCode);
+        let (index, cell) = match (self.cell(cells, Field::Prefix), code) {
+            (Some(found), _) => found,
+            (None, Some((index, _))) => (index, ""),
+            (None, None) => return Err((self.columns.index(Field::Prefix), ("missing_prefix", "expected a prefix".to_owned()))),
+        };
+        cells::prefixes(cell, code.map(|(_, code)| code)).map_err(|bad| (Some(index), bad))
+    }
+
+    /// Prefixes of the calling number, in order; none: any.
+    fn origin(&self, cells: &Cells) -> Result<Vec<String>, BadCell> {
+        match self.cell(cells, Field::Origin) {
+            None => Ok(Vec::new()),
+            Some((_, any)) if ["any", "all", "*"].contains(&any.to_lowercase().as_str()) => Ok(Vec::new()),
+            Some((index, cell)) => {
+                let read = cells::prefixes(cell, None).map_err(|(code, _)| {
+                    (Some(index), (code, format!("cannot read {}: expected prefixes of the calling number, or `any`", shown(cell))))
+                })?;
+                let mut origins: Vec<String> = read.into_iter().map(String::from).collect();
+                origins.sort_unstable();
+                origins.dedup();
+                Ok(origins)
+            }
+        }
+    }
+
+    /// A label for people: a long one is cut and says so, and costs no row its price.
+    fn name(&self, cells: &Cells) -> String {
+        let name = self.cell(cells, Field::Destination).map_or("", |(_, name)| name);
+        if name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control) {
+            return name.to_owned();
+        }
+        let mut kept: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if kept.len() > NAME_BYTES_MAX {
+            kept.truncate(kept.floor_char_boundary(NAME_BYTES_MAX - CUT.len()));
+            kept.push_str(CUT);
+        }
+        kept
+    }
+
+    fn status(&self, cells: &Cells) -> Result<Status, BadCell> {
+        let status = match self.cell(cells, Field::Status) {
+            Some((index, cell)) => cells::status(cell).map_err(|bad| (Some(index), bad))?,
+            None => Status::Open,
+        };
+        let blocked = match self.cell(cells, Field::Blocked) {
+            Some((index, cell)) => cells::flag(cell).map_err(|bad| (Some(index), bad))?,
+            None => false,
+        };
+        Ok(if blocked && status == Status::Open { Status::Blocked } else { status })
+    }
+
+    /// Of a prefix that is not sold any more: from when.
+    fn period(&self, cells: &Cells, status: Status) -> Result<Period, BadCell> {
+        let from = self.date(cells, Field::EffectiveFrom)?;
+        let until = self.date(cells, Field::EffectiveUntil)?;
+        if status == Status::Deleted {
+            return Ok(Period { from: from.or(until), until: None, closes: true });
+        }
+        if let Some(until) = until
+            && until <= from.unwrap_or(Instant::MIN)
+        {
+            let column = self.columns.index(Field::EffectiveUntil);
+            return Err((column, ("invalid_date", "expected a later date than the one it begins with".to_owned())));
+        }
+        Ok(Period { from, until, closes: false })
+    }
+
+    fn date(&self, cells: &Cells, field: Field) -> Result<Option<Instant>, BadCell> {
+        let Some((index, cell)) = self.cell(cells, field) else { return Ok(None) };
+        let read = self.clock.read("date", cell);
+        read.map(Some).map_err(|problem| {
+            let code = if problem.code == "zone_required" { problem.code } else { "invalid_date" };
+            (Some(index), (code, problem.detail))
+        })
+    }
+
+    /// Terms that this deck has and a rate cannot say are refused, not forgotten.
+    fn check_supported(&self, cells: &Cells) -> Result<(), BadCell> {
+        for index in self.columns.all(Field::Unsupported) {
+            let cell = cells.get(index).unwrap_or_default().trim();
+            if !cell.bytes().all(|b| matches!(b, b'0' | b'.' | b',')) {
+                return Err((Some(index), ("unsupported_term", format!("{}: expected 0: this term is not known here", shown(cell)))));
+            }
+        }
+        for &index in self.columns.untitled() {
+            if let Some(cell) = cells.filled(index) {
+                let detail = format!(
+                    "{} stands in a column without a title: say what it means by `columns` (--map), or leave it out by --ignore-column {index}",
+                    shown(cell)
+                );
+                return Err((Some(index), ("unknown_column", detail)));
+            }
+        }
+        self.check_currency(cells)?;
+        match self.cell(cells, Field::Direction) {
+            Some((index, cell)) if !cell.to_ascii_lowercase().contains("outbound") => {
+                let detail = format!("{}: expected outbound: inbound prices belong to a card of their own", shown(cell));
+                Err((Some(index), ("unsupported_direction", detail)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_currency(&self, cells: &Cells) -> Result<(), BadCell> {
+        let (Some((index, cell)), Some(card)) = (self.cell(cells, Field::Currency), self.options.currency) else { return Ok(()) };
+        match units::currency(cell) {
+            Some(named) if named == card => Ok(()),
+            Some(named) => Err((Some(index), ("currency_mismatch", format!("{} is {named}, the card is in {card}", shown(cell))))),
+            None => Err((Some(index), ("currency_mismatch", format!("cannot read {}: expected {card}, the card's currency", shown(cell))))),
+        }
+    }
+
+    /// What a column of units says that the price is for.
+    fn per(&self, cells: &Cells) -> Result<Option<(usize, Quantity)>, BadCell> {
+        let Some((index, cell)) = self.cell(cells, Field::Unit) else { return Ok(None) };
+        let said = units::of(cell).filter(|unit| !unit.is_of_money()).and_then(|unit| unit.seconds);
+        let said = said.or_else(|| cell.parse().ok().filter(|seconds: &Quantity| *seconds > Quantity::ZERO));
+        let expected =
+            || (Some(index), ("invalid_unit", format!("cannot read {}: expected minute, second, or a number of seconds", shown(cell))));
+        said.map(|seconds| Some((index, seconds))).ok_or_else(expected)
+    }
+
+    /// Everything but the price.
+    fn base_terms(&self, cells: &Cells, status: Status, marks: &mut Marks) -> Result<Terms, BadCell> {
+        let (initial, next) = self.increments(cells)?;
+        let mut connect_fee = Amount::ZERO;
+        for field in [Field::ConnectFee, Field::DisconnectFee] {
+            if let Some((index, cell)) = self.cell(cells, field) {
+                let fee = self.notation.price(cell, self.columns.unit(index), marks).map_err(|bad| (Some(index), bad))?;
+                let sum = connect_fee.0.checked_add(fee.amount.0).and_then(|sum| Amount::from_decimal(sum).ok());
+                let sum = sum.filter(|_| fee.seconds.is_none());
+                connect_fee =
+                    sum.ok_or_else(|| (Some(index), ("invalid_price", format!("{}: expected one sum for the call", shown(cell)))))?;
+            }
+        }
+        let seconds = |field: Field| match self.cell(cells, field) {
+            Some((index, cell)) => {
+                cells::seconds(cell, seconds_of(self.columns.unit(index)), self.notation.mark()).map_err(|bad| (Some(index), bad))
+            }
+            None => Ok(Quantity::ZERO),
+        };
+        Ok(Terms {
+            price: Amount::ZERO,
+            per: Quantity::ZERO,
+            initial,
+            next,
+            connect_fee,
+            minimum_duration: seconds(Field::MinimumDuration)?,
+            free_if_shorter_than: seconds(Field::FreeIfShorterThan)?,
+            included: seconds(Field::Included)?,
+            blocked: status == Status::Blocked,
+        })
+    }
+
+    /// Initial and following increment. One alone, in a column for both, is both; the first alone says nothing of the
+    /// second. 0 stands for "none", as A2Billing writes it.
+    fn increments(&self, cells: &Cells) -> Result<(Quantity, Quantity), BadCell> {
+        let read = |field: Field| match self.cell(cells, field) {
+            Some((index, cell)) => cells::increments(cell, seconds_of(self.columns.unit(index)), self.notation.mark())
+                .map(|(first, second)| Some((index, first, second)))
+                .map_err(|bad| (Some(index), bad)),
+            None => Ok(None),
+        };
+        let (both, initial, next) = (read(Field::Increments)?, read(Field::Initial)?, read(Field::Next)?);
+        let pair = [both, next, initial].into_iter().flatten().find_map(|(_, first, second)| Some((first, second?)));
+        let (first, following) = match (pair, both, initial, next) {
+            (Some((first, second)), ..) => (Some(first), Some(second)),
+            (None, Some((_, one, _)), ..) => (Some(one), Some(one)),
+            (None, None, Some((index, first, _)), None) if first != Quantity::ZERO && self.options.next.is_none() => {
+                let detail =
+                    format!("{first} is the first increment alone: write {first}/1 or {first}/{first}, or say the next by `next` (--map)");
+                return Err((Some(index), ("missing_increment", detail)));
+            }
+            (None, None, initial, next) => (initial.map(|(_, q, _)| q), next.map(|(_, q, _)| q)),
+        };
+        let some = |quantity: Option<Quantity>| quantity.filter(|q| *q != Quantity::ZERO);
+        let one = Quantity::whole(1);
+        let next = some(following).unwrap_or(self.options.next.unwrap_or(one));
+        let initial = some(first).unwrap_or(if following.is_some() { next } else { self.options.initial.unwrap_or(one) });
+        Ok((initial, next))
+    }
+}

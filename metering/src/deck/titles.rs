@@ -1,0 +1,508 @@
+//! What a title of a column means: the names that ASTPP, MagnusBilling, A2Billing, Kazoo, IvozProvider, CallWithUs
+//! and 46Labs write, the common union of them, and the usual words in English, German, French, Spanish and Italian.
+
+use super::columns::Field;
+use crate::sheet::units::{self, Unit};
+use rating::Quantity;
+
+/// Names in small letters and digits alone, without accents.
+const NAMES: &[(Field, &[&str])] = &[
+    (
+        Field::Prefix,
+        &[
+            "prefix",
+            "code",
+            "dialprefix",
+            "dialcode",
+            "dialcodes",
+            "dialingcode",
+            "dialingcodes",
+            "codes",
+            "prefixes",
+            "areacode",
+            "areacodes",
+            "npanxx",
+            "breakout",
+            "destinationcode",
+            "destinationcodes",
+            "destinationprefix",
+            "destprefix",
+            "destcode",
+            "vorwahl",
+            "vorwahlen",
+            "prafix",
+            "praefix",
+            "zielvorwahl",
+            "rufnummernprafix",
+            "prefixe",
+            "indicatif",
+            "indicatifs",
+            "prefijo",
+            "prefijos",
+            "codigo",
+            "codigos",
+            "prefisso",
+            "prefissi",
+            "codice",
+            "codici",
+            "prefixo",
+            "prefixos",
+        ],
+    ),
+    (
+        Field::CountryCode,
+        &[
+            "countrycode",
+            "cc",
+            "landervorwahl",
+            "laendervorwahl",
+            "landesvorwahl",
+            "landervorwahlen",
+            "indicatifpays",
+            "codepays",
+            "codigopais",
+            "codigodepais",
+            "codicepaese",
+            "prefissopaese",
+        ],
+    ),
+    (
+        Field::Origin,
+        &[
+            "origin",
+            "originprefix",
+            "originprefixes",
+            "origincode",
+            "origincodes",
+            "origination",
+            "originationcode",
+            "originationcodes",
+            "originationprefix",
+            "sourceprefix",
+            "sourceprefixes",
+            "fromprefix",
+            "ursprung",
+            "herkunft",
+            "herkunftsvorwahl",
+            "origine",
+            "indicatiforigine",
+            "origen",
+            "prefijoorigen",
+            "prefissoorigine",
+        ],
+    ),
+    (
+        Field::Destination,
+        &[
+            "destination",
+            "destinationname",
+            "name",
+            "ratename",
+            "description",
+            "area",
+            "areaname",
+            "countryname",
+            "country",
+            "comment",
+            "ziel",
+            "zielname",
+            "zielland",
+            "zielgebiet",
+            "bezeichnung",
+            "beschreibung",
+            "land",
+            "pays",
+            "nom",
+            "libelle",
+            "destino",
+            "pais",
+            "nombre",
+            "descripcion",
+            "destinazione",
+            "paese",
+            "nome",
+            "descrizione",
+            "descricao",
+            "bestemming",
+        ],
+    ),
+    (
+        Field::Price,
+        &[
+            "rate",
+            "rates",
+            "rateinitial",
+            "ratecost",
+            "cost",
+            "price",
+            "tariff",
+            "sellrate",
+            "sellprice",
+            "ijrate",
+            "indeterminaterate",
+            "preis",
+            "tarif",
+            "entgelt",
+            "verkaufspreis",
+            "prix",
+            "cout",
+            "precio",
+            "tarifa",
+            "coste",
+            "costo",
+            "prezzo",
+            "tariffa",
+            "preco",
+            "custo",
+            "prijs",
+            "tarief",
+        ],
+    ),
+    (Field::PriceInterstate, &["interrate", "interstaterate", "interstate"]),
+    (Field::PriceIntrastate, &["intrarate", "intrastaterate", "intrastate"]),
+    (
+        Field::ConnectFee,
+        &[
+            "connectfee",
+            "connectioncost",
+            "connectcharge",
+            "connectioncharge",
+            "connectionfee",
+            "connectcost",
+            "ratesurcharge",
+            "setupfee",
+            "setupcharge",
+            "setup",
+            "callsetup",
+            "callsetupfee",
+            "callsetupcharge",
+            "surcharge",
+            "flagfall",
+            "verbindungsgebuhr",
+            "verbindungsgebuehr",
+            "verbindungsentgelt",
+            "verbindungspreis",
+            "verbindungsaufbau",
+            "fraisdeconnexion",
+            "fraisconnexion",
+            "fraisdetablissement",
+            "miserelation",
+            "miseenrelation",
+            "fraisdemiseenrelation",
+            "establecimiento",
+            "establecimientodellamada",
+            "cuotadeestablecimiento",
+            "costedeestablecimiento",
+            "cargodeestablecimiento",
+            "cargodeconexion",
+            "cuotadeconexion",
+            "scattoallarisposta",
+            "scattorisposta",
+            "costodiconnessione",
+            "costoconnessione",
+        ],
+    ),
+    (Field::DisconnectFee, &["disconnectcharge", "disconnectfee"]),
+    (
+        Field::Initial,
+        &[
+            "initialincrement",
+            "initblock",
+            "initialbillingtime",
+            "initialbillingincrement",
+            "initialblock",
+            "initialperiod",
+            "initialinterval",
+            "rateminimum",
+            "minimum",
+            "duration",
+            "firstincrement",
+            "firstinterval",
+            "initial",
+            "mintime",
+            "ersttakt",
+            "erstertakt",
+            "anfangstakt",
+            "premierincrement",
+            "incrementinitial",
+            "palierinitial",
+            "premierpalier",
+            "incrementoinicial",
+            "primerincremento",
+            "bloqueinicial",
+            "incrementoiniziale",
+            "primoincremento",
+        ],
+    ),
+    (
+        Field::Next,
+        &[
+            "subsequentincrement",
+            "nextincrement",
+            "next",
+            "subsequent",
+            "subsequentinterval",
+            "nextinterval",
+            "additionalincrement",
+            "folgetakt",
+            "incrementsuivant",
+            "paliersuivant",
+            "incrementosiguiente",
+            "incrementosubsiguiente",
+            "incrementosuccessivo",
+        ],
+    ),
+    (
+        Field::Increments,
+        &[
+            "increment",
+            "increments",
+            "billingblock",
+            "billingincrement",
+            "billingincrements",
+            "rateincrement",
+            "chargeperiod",
+            "interval",
+            "pulse",
+            "takt",
+            "taktung",
+            "abrechnungstakt",
+            "palier",
+            "incremento",
+            "incrementos",
+            "incrementi",
+        ],
+    ),
+    (Field::FreeIfShorterThan, &["gracetime", "graceperiod", "ratenochargetime", "nochargetime", "minimaltimecharge", "freeifshorterthan"]),
+    (
+        Field::MinimumDuration,
+        &["minimumduration", "minduration", "mindestdauer", "dureeminimale", "duracionminima", "duratabase", "durataminima"],
+    ),
+    (Field::Included, &["included", "includedseconds", "includedtime", "freeseconds", "freiesekunden", "inklusivsekunden"]),
+    (
+        Field::EffectiveFrom,
+        &[
+            "effectivefrom",
+            "effectivedate",
+            "effective",
+            "startdate",
+            "validfrom",
+            "activationdate",
+            "fromdate",
+            "gultigab",
+            "gueltigab",
+            "gultigvon",
+            "gueltigvon",
+            "wirksamab",
+            "ab",
+            "startdatum",
+            "valableapartirdu",
+            "valabledu",
+            "dateeffet",
+            "datedeffet",
+            "dateentreeenvigueur",
+            "datedebut",
+            "apartirdu",
+            "fechaefectiva",
+            "fechadevigencia",
+            "fechavigencia",
+            "vigentedesde",
+            "validodesde",
+            "fechainicio",
+            "fechadeinicio",
+            "desde",
+            "validodal",
+            "validoda",
+            "datadecorrenza",
+            "decorrenza",
+            "datainizio",
+            "invigoredal",
+        ],
+    ),
+    (
+        Field::EffectiveUntil,
+        &[
+            "effectiveuntil",
+            "effectiveto",
+            "enddate",
+            "stopdate",
+            "validto",
+            "validuntil",
+            "validtill",
+            "expirationdate",
+            "expirydate",
+            "expiredate",
+            "expiringdate",
+            "expiry",
+            "expiration",
+            "expires",
+            "expireson",
+            "todate",
+            "gultigbis",
+            "gueltigbis",
+            "bis",
+            "enddatum",
+            "ablaufdatum",
+            "valablejusquau",
+            "datefin",
+            "datedefin",
+            "dateexpiration",
+            "datedexpiration",
+            "validohasta",
+            "vigentehasta",
+            "fechafin",
+            "fechadefin",
+            "hasta",
+            "fechadevencimiento",
+            "fechadeexpiracion",
+            "validofino",
+            "validofinoal",
+            "datafine",
+            "datascadenza",
+            "scadenza",
+        ],
+    ),
+    (Field::Direction, &["direction"]),
+    (Field::Blocked, &["blocked", "block", "gesperrt", "bloque", "bloqueado", "bloccato"]),
+    (
+        Field::Status,
+        &["status", "ratestatus", "rowstatus", "codestatus", "state", "action", "change", "changetype", "estado", "statut", "stato"],
+    ),
+    (
+        Field::Currency,
+        &["currency", "currencycode", "curr", "ccy", "wahrung", "waehrung", "devise", "monnaie", "moneda", "divisa", "valuta", "moeda"],
+    ),
+    (Field::Unit, &["unit", "rateunit", "priceunit", "billingunit", "per", "einheit", "unite", "unidad", "unita"]),
+    (
+        Field::Label,
+        &[
+            "isocountrycode",
+            "countryiso",
+            "isocode",
+            "iso",
+            "iso2",
+            "iso3",
+            "region",
+            "continent",
+            "comments",
+            "note",
+            "notes",
+            "remark",
+            "remarks",
+            "nota",
+            "bemerkung",
+            "remarque",
+        ],
+    ),
+    (
+        Field::Unsupported,
+        &[
+            "stepchargea",
+            "stepchargeb",
+            "stepchargec",
+            "chargea",
+            "chargeb",
+            "chargec",
+            "additionalblockcharge",
+            "announcetimecorrection",
+            "packageoffer",
+        ],
+    ),
+];
+
+/// Ends of names that are one word (`ratepermin`, `perminuterate`), and the seconds that they say.
+const JOINED: [(&str, i64); 7] =
+    [("perminute", 60), ("permin", 60), ("persecond", 1), ("persec", 1), ("minuten", 60), ("minute", 60), ("sekunden", 1)];
+
+/// Of a title: what it means and in which unit. `None`: it is not known.
+pub fn meaning(title: &str) -> Option<(Field, Unit)> {
+    let spaced = spaced(title);
+    if let Some(field) = named(&spaced) {
+        return Some((field, Unit::default()));
+    }
+    let (unit, rest) = units::of_title(&spaced)?;
+    if rest.is_empty() {
+        return (unit.is_of_money() && unit.seconds.is_some()).then_some((Field::Price, unit));
+    }
+    named(&rest).map(|field| (field, unit)).or_else(|| joined(&rest, unit))
+}
+
+fn joined(rest: &str, unit: Unit) -> Option<(Field, Unit)> {
+    let name = folded(rest);
+    JOINED.iter().find_map(|(end, seconds)| {
+        let other = name.strip_suffix(end).or_else(|| name.strip_prefix(end))?;
+        let field = named(other).filter(|field| field.is_money())?;
+        unit.seconds.is_none().then_some((field, Unit { seconds: Some(Quantity::whole(*seconds)), ..unit }))
+    })
+}
+
+/// `RatePerMin` → `Rate Per Min`.
+fn spaced(title: &str) -> String {
+    let mut spaced = String::with_capacity(title.len() + 4);
+    let mut before = ' ';
+    for c in title.trim().chars() {
+        if before.is_lowercase() && c.is_uppercase() {
+            spaced.push(' ');
+        }
+        spaced.push(c);
+        before = c;
+    }
+    spaced
+}
+
+fn folded(title: &str) -> String {
+    let lower = deunicode::deunicode(title).to_lowercase();
+    lower.chars().filter(char::is_ascii_alphanumeric).collect()
+}
+
+fn named(title: &str) -> Option<Field> {
+    let name = folded(title);
+    NAMES.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(field, _)| *field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(title: &str, want: Option<(Field, i64)>) {
+        let got = meaning(title).map(|(field, unit)| (field, unit.seconds.map_or(0, |s| i64::try_from(s.0 / Quantity::ONE).unwrap())));
+        assert_eq!(got, want, "{title}");
+    }
+
+    #[test]
+    fn titles_of_five_languages() {
+        for (title, field, seconds) in [
+            ("Prefix", Field::Prefix, 0),
+            ("Dial-Code(s)", Field::Prefix, 0),
+            ("Rate_per_min", Field::Price, 60),
+            ("ratepermin", Field::Price, 60),
+            ("perminuterate", Field::Price, 60),
+            ("RatePerSecond", Field::Price, 1),
+            ("Cost / Min (EUR)", Field::Price, 60),
+            ("EUR/min", Field::Price, 60),
+            ("Minutenpreis", Field::Price, 60),
+            ("Preis pro Sekunde", Field::Price, 1),
+            ("Prix par minute (€)", Field::Price, 60),
+            ("Precio por segundo", Field::Price, 1),
+            ("Prezzo al minuto", Field::Price, 60),
+            ("Vorwahl", Field::Prefix, 0),
+            ("Préfixe", Field::Prefix, 0),
+            ("Prefijo", Field::Prefix, 0),
+            ("Prefisso", Field::Prefix, 0),
+            ("Gültig ab", Field::EffectiveFrom, 0),
+            ("Date d'effet", Field::EffectiveFrom, 0),
+            ("Expiry Date", Field::EffectiveUntil, 0),
+            ("Währung", Field::Currency, 0),
+            ("Included Seconds", Field::Included, 0),
+            ("Minimum duration (min)", Field::MinimumDuration, 60),
+            ("Second increment", Field::Increments, 1),
+            ("Scatto alla risposta", Field::ConnectFee, 0),
+            ("Min time", Field::Initial, 0),
+        ] {
+            check(title, Some((field, seconds)));
+        }
+        for title in ["", "Rate (incl. VAT)", "New rate", "Peak rate", "Rate per 100 min", "Rate 2", "Min", "Type", "Rate/min/sec"] {
+            check(title, None);
+        }
+    }
+}

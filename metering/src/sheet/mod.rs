@@ -1,0 +1,39 @@
+//! What price lists and call records have in common: files of rows and cells.
+//!
+//! Vocabulary: a *sheet* is such a file; a *record* is one row (several lines, where a quoted cell has line
+//! breaks); a *unit* is what a title or a cell says of its number besides the digits (`EUR`, `ct/min`).
+//!
+//! Invariants: a record has its own line, text and cells; a byte that is no UTF-8 costs nobody else anything;
+//! what may be read in two ways is refused, with the value and what says which.
+
+pub mod decimal;
+pub mod duration;
+mod record;
+mod text;
+pub mod units;
+
+pub use record::{Cells, Record, Records, complete_len, delimiter_of};
+pub use text::{is_utf16, text_of};
+
+use crate::command::Problem;
+use crate::input::fields;
+
+/// Characters of a value that a message shows.
+const SHOWN_CHARS_MAX: usize = 40;
+
+/// A value as a message shows it: in backquotes, without control characters, cut if long.
+pub fn shown(value: &str) -> String {
+    let mut shown: String = value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(SHOWN_CHARS_MAX).collect();
+    if value.chars().nth(SHOWN_CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+/// The byte between cells: as stated, or found.
+pub fn delimiter(stated: Option<char>, text: &str) -> Result<u8, Problem> {
+    match stated {
+        Some(c) => u8::try_from(c).ok().filter(u8::is_ascii).ok_or_else(|| fields::invalid("delimiter", "expected one ASCII character")),
+        None => Ok(delimiter_of(text)),
+    }
+}

@@ -1,0 +1,237 @@
+//! What a title or a cell says of its number besides the digits: currency, cents, per minute or per second.
+//! In English, German, French, Spanish, Italian, and some of Portuguese and Dutch.
+
+use rating::{Currency, Quantity};
+
+/// A unit as written; what is not said is `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unit {
+    pub currency: Option<Currency>,
+    /// Cents, pence: the smallest unit of its currency.
+    pub is_minor: bool,
+    /// Units that a price is for, or that a duration is counted in.
+    pub seconds: Option<Quantity>,
+}
+
+impl Unit {
+    pub fn is_of_money(&self) -> bool {
+        self.currency.is_some() || self.is_minor
+    }
+    /// `None`: they contradict each other.
+    fn and(self, other: Self) -> Option<Self> {
+        let currency = self.currency.or(other.currency);
+        let seconds = self.seconds.or(other.seconds);
+        let agree = other.currency.is_none_or(|c| currency == Some(c)) && other.seconds.is_none_or(|s| seconds == Some(s));
+        agree.then_some(Self { currency, is_minor: self.is_minor || other.is_minor, seconds })
+    }
+}
+
+/// What one word means.
+enum Word {
+    Unit(Unit),
+    /// `per`, `pro`, `/`.
+    Joint,
+}
+
+const JOINTS: [&str; 13] = ["per", "pro", "par", "por", "al", "alla", "je", "a", "la", "di", "in", "en", "le"];
+const MINUTES: [&str; 9] = ["min", "mins", "minute", "minutes", "minuten", "minuto", "minutos", "minuti", "minuut"];
+const SECONDS: [&str; 15] = [
+    "s", "sec", "secs", "second", "seconds", "sek", "sekunde", "sekunden", "seconde", "secondes", "seconden", "segundo", "segundos",
+    "secondo", "secondi",
+];
+const HOURS: [&str; 11] = ["h", "hr", "hrs", "hour", "hours", "stunde", "std", "heure", "hora", "ora", "uur"];
+const MINOR: [&str; 14] = [
+    "cent",
+    "cents",
+    "ct",
+    "cts",
+    "c",
+    "centime",
+    "centimes",
+    "centimo",
+    "centimos",
+    "centesimo",
+    "centesimi",
+    "centavo",
+    "centavos",
+    "eurocent",
+];
+
+fn word(text: &str) -> Option<Word> {
+    let lower = deunicode::deunicode(&text.to_lowercase());
+    let of = |seconds: i64| Some(Word::Unit(Unit { seconds: Some(Quantity::whole(seconds)), ..Unit::default() }));
+    let lower = lower.as_str();
+    if lower == "/" || JOINTS.contains(&lower) {
+        return Some(Word::Joint);
+    }
+    if MINUTES.contains(&lower) {
+        return of(60);
+    }
+    if SECONDS.contains(&lower) {
+        return of(1);
+    }
+    if HOURS.contains(&lower) {
+        return of(3600);
+    }
+    let minor = |currency| Some(Word::Unit(Unit { currency, is_minor: true, seconds: None }));
+    if text == "¢" || MINOR.contains(&lower) {
+        return minor(None);
+    }
+    if ["pence", "penny", "p"].contains(&lower) {
+        return minor("GBP".parse().ok());
+    }
+    currency(text).map(|currency| Word::Unit(Unit { currency: Some(currency), ..Unit::default() }))
+}
+
+/// A sign, a code or a word. `$` alone is the dollar of the United States, `¥` the yen: others name themselves.
+pub fn currency(text: &str) -> Option<Currency> {
+    let code = match text.to_lowercase().as_str() {
+        "€" | "euro" | "euros" => "EUR",
+        "$" | "us$" | "usdollar" => "USD",
+        "£" => "GBP",
+        "¥" => "JPY",
+        "a$" | "au$" => "AUD",
+        "c$" | "ca$" => "CAD",
+        _ => return of_code(text),
+    };
+    code.parse().ok()
+}
+
+/// Three letters, in capitals or not; words that happen to be codes (`all`, `top`, `try`) only in capitals.
+fn of_code(text: &str) -> Option<Currency> {
+    const COMMON: [&str; 12] = ["eur", "usd", "gbp", "chf", "jpy", "aud", "cad", "sek", "dkk", "nok", "pln", "czk"];
+    let is_code = text.len() == 3 && (text.bytes().all(|b| b.is_ascii_uppercase()) || COMMON.contains(&text.to_lowercase().as_str()));
+    if is_code { text.to_ascii_uppercase().parse().ok() } else { None }
+}
+
+/// Letters with letters, signs with their letters (`US$`), `/` by itself.
+fn words(text: &str) -> Vec<&str> {
+    let is_part = |c: char| c.is_alphanumeric() || "$€£¥¢".contains(c);
+    let mut words = Vec::new();
+    let mut start = None;
+    for (index, c) in text.char_indices() {
+        if is_part(c) {
+            let from = *start.get_or_insert(index);
+            // `€ct`, `ct€`: such a sign is a word of its own.
+            let before = text.get(from..index).unwrap_or_default();
+            if !before.is_empty() && ("€£¥¢".contains(c) || before.ends_with(['€', '£', '¥', '¢'])) {
+                words.push(before);
+                start = Some(index);
+            }
+            continue;
+        }
+        words.extend(start.take().and_then(|from| text.get(from..index)));
+        if c == '/' {
+            words.extend(text.get(index..=index));
+        }
+    }
+    words.extend(start.and_then(|from| text.get(from..)));
+    words
+}
+
+/// The unit of a text that is nothing else; `None`: it is something else, or says two things.
+pub fn of(text: &str) -> Option<Unit> {
+    if text.bytes().any(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    words(text).into_iter().try_fold(Unit::default(), |unit, text| match word(text)? {
+        Word::Unit(found) => unit.and(found),
+        Word::Joint => Some(unit),
+    })
+}
+
+/// A title's unit, and its other words: `Rate per min (USD)` → per 60 s in USD, `Rate`.
+/// `None`: it says two units.
+pub fn of_title(title: &str) -> Option<(Unit, String)> {
+    let (mut unit, mut rest) = (Unit::default(), String::new());
+    let spaced = title.replace('_', " ");
+    for text in words(&spaced) {
+        match word(text) {
+            Some(Word::Unit(found)) => unit = unit.and(found)?,
+            Some(Word::Joint) => {}
+            None => {
+                rest.push(' ');
+                rest.push_str(text);
+            }
+        }
+    }
+    Some((unit, rest.trim_start().to_owned()))
+}
+
+/// A number with its unit around it: `€ 0.02`, `2,5 ct/min`. `None`: there is something else around it.
+pub fn split(cell: &str) -> Option<(Unit, &str)> {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let (first, last) = (cell.find(is_digit)?, cell.rfind(is_digit)?);
+    // A sign or a mark before the first digit belongs to the number.
+    let start =
+        cell.get(..first)?.rfind(|c| !".,-+".contains(c)).map_or(0, |index| index + cell[index..].chars().next().map_or(1, char::len_utf8));
+    let (before, number, after) = (cell.get(..start)?, cell.get(start..=last)?, cell.get(last + 1..)?);
+    let unit = of(before)?.and(of(after)?)?;
+    // What is left beside words must be spaces, brackets and slashes.
+    let is_plain = |text: &str| text.chars().all(|c| c.is_alphabetic() || c.is_whitespace() || "$€£¥¢/.()".contains(c));
+    (is_plain(before) && is_plain(after)).then_some((unit, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(unit: Unit) -> String {
+        let currency = unit.currency.map_or(String::new(), |c| c.to_string());
+        let seconds = unit.seconds.map_or(String::new(), |s| format!("/{s}"));
+        format!("{currency}{}{seconds}", if unit.is_minor { " minor" } else { "" })
+    }
+
+    #[test]
+    fn cells_with_a_unit() {
+        for (cell, want) in [
+            ("0.02", "0.02|"),
+            ("€ 0.02", "0.02|EUR"),
+            ("0,02 €", "0,02|EUR"),
+            ("$0.02", "0.02|USD"),
+            ("US$ 0.02", "0.02|USD"),
+            ("A$0.02", "0.02|AUD"),
+            ("0.02 USD", "0.02|USD"),
+            ("EUR 0.02/min", "0.02|EUR/60"),
+            ("2.5 ct", "2.5| minor"),
+            ("2,5 ct/min", "2,5| minor/60"),
+            ("2.5 €ct", "2.5|EUR minor"),
+            ("2.5¢", "2.5| minor"),
+            ("3p", "3|GBP minor"),
+            ("0.01 per second", "0.01|/1"),
+            ("-0.5", "-0.5|"),
+            (".5", ".5|"),
+            ("1.5E-05", "1.5E-05|"),
+            ("0.02 (blocked)", "-"),
+            ("0.02 USD EUR", "-"),
+            ("0.02*", "-"),
+            ("~0.02", "-"),
+            ("n/a", "-"),
+        ] {
+            assert_eq!(split(cell).map_or("-".to_owned(), |(unit, number)| format!("{number}|{}", told(unit))), want, "{cell}");
+        }
+    }
+
+    #[test]
+    fn titles_with_a_unit() {
+        for (title, want) in [
+            ("Rate", "Rate|"),
+            ("Rate per min (USD)", "Rate|USD/60"),
+            ("Cost / Min (EUR)", "Cost|EUR/60"),
+            ("rate_per_min", "rate|/60"),
+            ("Rate/sec", "Rate|/1"),
+            ("ct/min", "| minor/60"),
+            ("€/min", "|EUR/60"),
+            ("€ct/min", "|EUR minor/60"),
+            ("Preis pro Minute in Cent", "Preis| minor/60"),
+            ("Prix par seconde (€)", "Prix|EUR/1"),
+            ("Precio por minuto", "Precio|/60"),
+            ("Prezzo al minuto", "Prezzo|/60"),
+            ("Rate per 100 min", "Rate 100|/60"),
+            ("Rate per min per sec", "-"),
+            ("Setup fee (cents)", "Setup fee| minor"),
+        ] {
+            assert_eq!(of_title(title).map_or("-".to_owned(), |(unit, rest)| format!("{rest}|{}", told(unit))), want, "{title}");
+        }
+    }
+}
