@@ -29,6 +29,7 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("forbidden", 403, "The key's scope does not allow this"),
     ("credit_above_cap", 403, "The platform does not allow this seller so much credit"),
     ("platform_sets_collect", 403, "Only the platform sets who collects"),
+    ("placed_above", 403, "A seller above placed this hold"),
     ("only_tighter", 403, "A seller may only tighten what the platform set"),
     ("beyond_reach", 403, "The event was reported from above"),
     ("not_found", 404, "Not found"),

@@ -9,7 +9,7 @@ use crate::command::{
 use crate::committer::{self, Clock, Queue, Started};
 use crate::directory::{Customer, Directory};
 use crate::execution::SWEEP_HOLDS_MAX;
-use crate::hold_name::hold_id;
+use crate::hold_name::{hold_id, may_end};
 use crate::lookout::Lookout;
 use crate::prepare::{Desk, Lateness, Prepared};
 use crate::reach::{Reach, is_above, reported_by};
@@ -480,7 +480,8 @@ impl Engine {
         quantity: Option<Quantity>,
         ttl_secs: u32,
     ) -> Result<HoldAnswer, Problem> {
-        let (hold, placed) = self.find_hold(caller, name).await?;
+        let hold = self.hold_to_change(caller, name).await?;
+        let placed = self.placed(&hold).await?;
         let mut usage = event_of(&placed);
         usage.quantity = quantity.unwrap_or(hold.quantity);
         if usage.quantity.is_negative() {
@@ -493,7 +494,7 @@ impl Engine {
     }
 
     pub async fn release_hold(&self, caller: &Caller, name: &str, key: &str) -> Result<HoldAnswer, Problem> {
-        let hold = self.hold_named(caller, name).await?;
+        let hold = self.hold_to_change(caller, name).await?;
         let currency = match hold.amounts.first() {
             Some((account, _)) => account.currency,
             // Nothing was set aside: only the record says in which currency.
@@ -503,11 +504,14 @@ impl Engine {
         self.submit_one(Work::ReleaseHold { hold: hold.id, named: Named::new(identity, &*self.journal), currency }).await?.hold()
     }
 
-    /// With the record that placed it.
-    async fn find_hold(&self, caller: &Caller, name: &str) -> Result<(Hold, Arc<Record>), Problem> {
+    /// A hold that the caller placed, or somebody it sells to: what a seller above set aside is not for those below to end.
+    async fn hold_to_change(&self, caller: &Caller, name: &str) -> Result<Hold, Problem> {
         let hold = self.hold_named(caller, name).await?;
-        let placed = self.placed(&hold).await?;
-        Ok((hold, placed))
+        let path = self.directory.path(hold.customer).await?.unwrap_or_default();
+        if may_end(&path, self.directory.reporter(caller).await?, &hold) {
+            return Ok(hold);
+        }
+        Err(Problem::new("placed_above", "a seller above placed this hold: only it, or a seller above that, may change it"))
     }
 
     pub async fn hold(&self, id: HoldId) -> Result<Option<Hold>, Problem> {

@@ -7,6 +7,7 @@
 use crate::charge::{self, Charges, Priced};
 use crate::command::{Outcome, Posted, Problem};
 use crate::directory::Customer;
+use crate::hold_name::may_end;
 use crate::member;
 use crate::overrule::Beside;
 use crate::prepare::{Kept, Plan, Prepared};
@@ -371,6 +372,10 @@ impl Turn {
     ) -> Result<(Option<HoldId>, Option<Cents>), Refusal> {
         let id = prepared.hold;
         while let Some(hold) = self.states.holds.get(&id) {
+            // A hold of one's own follows from one's own id.
+            if prepared.event.hold.is_some() && !may_end(&customer.tenant.path, prepared.reporter, hold) {
+                break;
+            }
             let mut hold = hold.clone();
             let links = charge::link_charges(&priced.charges);
             match self.books.capture(&event(customer, plan, &links, &[]), &mut hold, self.now) {

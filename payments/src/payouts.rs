@@ -33,7 +33,7 @@ pub use payable::{Payable, Standing};
 pub use payees::{HOLD_BACK_DAYS_DEFAULT, MINIMUM_CENTS_DEFAULT, Onboarding, default_settings};
 pub use runs::{Considered, Outcome, RUN_RESELLERS_MAX, Reason};
 pub use statements::{MonthView, STATEMENT_RECORDS_MAX};
-pub use withheld::Withheld;
+pub use withheld::{Because, Withheld};
 
 pub(crate) use settle::steps;
 

@@ -13,11 +13,11 @@ const DIGITS: usize = 13;
 #[error("not an id of this kind (expected {0}_ and 13 digits)")]
 pub struct BadId(pub &'static str);
 
-/// `ms` since the Unix epoch (41 bits from 2020 on) above 22 random bits.
-pub fn compose(unix_ms: i64, random: u32) -> i64 {
+/// `ms` since the Unix epoch (41 bits from 2020 on) above 22 bits that set apart what is made in the same one.
+pub fn compose(unix_ms: i64, number: u32) -> i64 {
     const EPOCH_2020_MS: i64 = 1_577_836_800_000;
     let ms = (unix_ms - EPOCH_2020_MS).clamp(1, (1 << 41) - 1);
-    (ms << 22) | i64::from(random & 0x3f_ffff)
+    (ms << 22) | i64::from(number & 0x3f_ffff)
 }
 
 pub fn encode(prefix: &str, id: i64) -> String {

@@ -8,6 +8,7 @@
 //! are never materialised; Σ posted + carry = Σ exact.
 
 pub mod aggregate;
+pub mod below_zero;
 pub mod call;
 pub mod card;
 pub mod compile;

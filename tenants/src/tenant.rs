@@ -68,9 +68,9 @@ pub fn check_external_id(text: &str) -> Result<(), Invalid> {
     check(!text.starts_with("ten_"), "external_id", "ids that begin with ten_ are given by Centwise")
 }
 
-/// The platform's name leads to the platform.
+/// The platform's name leads to the platform, however it is written.
 pub fn check_reserved(kind: TenantKind, external_id: &str) -> Result<(), Invalid> {
-    let is_free = kind == TenantKind::Platform || external_id != PLATFORM_NAME;
+    let is_free = kind == TenantKind::Platform || !external_id.eq_ignore_ascii_case(PLATFORM_NAME);
     check(is_free, "external_id", "`platform` is what the platform is called; choose another")
 }
 
@@ -129,8 +129,8 @@ mod tests {
 
     #[test]
     fn only_the_platform_is_called_platform() {
-        for path in [&[1, 2][..], &[1, 2, 3]] {
-            let called = Tenant { external_id: "platform".into(), ..tenant(path) };
+        for (path, name) in [(&[1, 2][..], "platform"), (&[1, 2, 3], "platform"), (&[1, 2, 3], "Platform"), (&[1, 2], "PLATFORM")] {
+            let called = Tenant { external_id: name.into(), ..tenant(path) };
             assert_eq!(called.validate().map_err(|invalid| invalid.field), Err("external_id"));
         }
         assert_eq!(Tenant { external_id: "platform".into(), ..tenant(&[1]) }.validate(), Ok(()));

@@ -186,7 +186,7 @@ impl Market {
         let most: i64 = subtree.came_in.iter().map(left).sum();
         let (mut paid, mut payable, mut debt) = (0, 0, 0);
         for reseller in &subtree.resellers {
-            let answer = self.admin().get(&format!("/v1/commissions/payable?reseller={reseller}")).await;
+            let answer = self.admin().get(&format!("/v1/commissions/payable?reseller={reseller}&currency=EUR")).await;
             if reseller == "platform" && answer.code() == "409 ambiguous_id" {
                 continue;
             }
@@ -195,7 +195,8 @@ impl Market {
             paid += cents("paid_out_cents");
             payable += cents("payable_cents");
             // What was paid for good reason and is lost since: a refund after the payout.
-            debt += (cents("paid_out_cents") + cents("withheld_cents") - cents("accrued_cents")).max(0);
+            let paid_out = cents("paid_out_cents");
+            debt += (paid_out + cents("withheld_cents") - cents("accrued_cents")).clamp(0, paid_out.max(0));
         }
         let is_right = payable == 0 || paid + payable - debt <= most;
         (!is_right).then(|| format!("{paid} paid, {payable} payable, {debt} owed back, {most} at most"))

@@ -23,6 +23,7 @@ mod faulty;
 mod greedy;
 mod histories;
 mod holds;
+mod holds_of_others;
 mod http_world;
 mod isolation;
 mod kill_rounds;

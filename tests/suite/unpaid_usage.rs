@@ -14,6 +14,8 @@ on_every_database!(
     commission_is_taken_back_after_the_payout,
     what_is_due_is_looked_at_again_when_it_is_sent,
     a_reseller_below_zero_is_a_customer_as_well,
+    what_is_sold_below_cost_is_withheld_from_those_below,
+    money_given_with_a_price_below_zero_is_nobodys_commission,
     what_a_customer_gets_back_takes_commission_with_it,
     payouts_run_at_once_pay_once,
 );
@@ -249,6 +251,46 @@ async fn a_reseller_below_zero_is_a_customer_as_well(market: Market) {
     assert_eq!(market.withheld("upper").await, ["lower 2500 of 10000"]);
     market.adjust("lower", 10_000).await;
     assert_eq!(market.payable("upper").await, "2500 - 0 - 0 = 2500 payable, 0 debt");
+}
+
+/// `upper` buys at 0.30 and sells to `lower` for next to nothing; the customer pays 1.00, and `upper` nothing.
+async fn what_is_sold_below_cost_is_withheld_from_those_below(market: Market) {
+    market.agree("upper", "reseller", "platform", json!({ "rate_card": market.sms_card("platform", "0.30").await })).await;
+    let cheap = market.sms_card("upper", "0.0001").await;
+    market.agree("lower", "reseller", "upper", json!({ "rate_card": cheap })).await;
+    let retail = market.sms_card("lower", "1.00").await;
+    market.agree("payer", "customer", "lower", json!({ "rate_card": retail, "credit_limit_cents": 0 })).await;
+    market.by_bank("platform").await;
+    market.by_bank("upper").await;
+    market.by_bank("lower").await;
+    market.adjust("payer", 10_000).await;
+    market.send_sms("all", "payer", "100", "2026-11-20T09:00:00Z").await;
+    assert_eq!((market.balance("upper").await, market.balance("lower").await), (-2_999, 9_999));
+    market.served.set_clock(MONTH_LATER);
+    assert_eq!(market.payable("lower").await, "9999 - 2999 - 0 = 7000 payable, 0 debt");
+    assert_eq!(market.withheld("lower").await, ["payer 2999 of 2999"]);
+    assert_eq!(market.payable("upper").await, "-2999 - 0 - 0 = 0 payable, 2999 debt");
+    // It pays a part of what it lost.
+    market.adjust("upper", 1_999).await;
+    assert_eq!(market.payable("lower").await, "9999 - 1000 - 0 = 8999 payable, 0 debt");
+    market.run().await;
+    assert_eq!(market.file().await, "8999");
+    // Once paid out it is a debt of the one below.
+    market.adjust("upper", -1_000).await;
+    assert_eq!(market.payable("lower").await, "9999 - 2000 - 8999 = 0 payable, 1000 debt");
+}
+
+async fn money_given_with_a_price_below_zero_is_nobodys_commission(market: Market) {
+    let admin = market.by("muster admin");
+    let card = admin.post("/v1/rate-cards", json!({ "name": "gifts", "currency": "EUR" })).await.ok()["id"].as_str().unwrap().to_owned();
+    let mut doc = one_rate("sms", json!({ "model": "per_unit", "unit_price": "-10" }));
+    doc["currency"] = json!("EUR");
+    admin.post(&format!("/v1/rate-cards/{card}/versions"), doc).await.ok();
+    let refused = admin.post(&format!("/v1/rate-cards/{card}/versions/1/publish"), json!({})).await;
+    assert_eq!(refused.code(), "422 invalid_card", "{refused:?}");
+    assert!(refused.text.contains("rates[0].price.unit_price") && refused.text.contains("negative"), "{refused:?}");
+    // The platform's own may: it gives what is its own.
+    market.sms_card("platform", "-0.01").await;
 }
 
 async fn what_a_customer_gets_back_takes_commission_with_it(market: Market) {

@@ -13,7 +13,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use payments::payouts::{Cover, MonthView, Payouts, Purse, default_settings, moves};
+use payments::payouts::{Because, Cover, MonthView, Payouts, Purse, default_settings, moves};
 use rating::Cents;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -282,12 +282,17 @@ pub struct PayableQuery {
     pub currency: Option<String>,
 }
 
-/// What a customer, or a reseller below, owes, and what of the commission is withheld because of it.
+/// What a customer, or a reseller below, owes, or was sold below cost from above, and what of the commission is withheld
+/// because of it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct WithheldBody {
     #[schema(example = "acme-42")]
     pub customer: String,
-    /// How far below zero it is.
+    /// `unpaid`: it owes this. `sold_below_cost`: a seller above sold what it used below its own cost, and owes that.
+    /// `overpaid`: more was paid out to it than it earned by now; that is waited for.
+    #[schema(example = "unpaid")]
+    pub because: &'static str,
+    /// How far below zero it is, or what was lost on it.
     #[schema(example = 4000)]
     pub shortfall_cents: i64,
     #[schema(example = 1000)]
@@ -348,6 +353,11 @@ async fn withheld_of(app: &App, cover: &Cover) -> Result<Vec<WithheldBody>, ApiP
     for one in cover.withheld.iter().take(WITHHELD_LISTED_MAX) {
         listed.push(WithheldBody {
             customer: tenant_by_id(app, one.tenant).await?.external_id.clone(),
+            because: match one.because {
+                Because::Unpaid => "unpaid",
+                Because::SoldBelowCost => "sold_below_cost",
+                Because::Overpaid => "overpaid",
+            },
             shortfall_cents: one.shortfall.0,
             withheld_cents: one.cents.0,
         });

@@ -10,6 +10,7 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use rating::below_zero::prices_below_zero;
 use rating::card::CardDoc;
 use rating::compile::CompiledCard;
 use rating::validate::parse_card;
@@ -245,7 +246,10 @@ pub async fn approve_version(
     write.once(&app, &key, work).await
 }
 
-/// Puts a draft in force, unless it needs counters that this month's usage did not keep.
+/// Prices below zero named at once.
+const BELOW_ZERO_NAMED_MAX: usize = 20;
+
+/// Puts a draft in force, unless it needs counters that this month's usage did not keep, or gives away what is not its owner's.
 pub async fn publish(
     app: &App,
     write: &Write,
@@ -254,8 +258,15 @@ pub async fn publish(
     draft: CardVersionId,
     from: Instant,
 ) -> Result<CardVersion, ApiProblem> {
+    let new = doc_of(app, draft).await?;
+    if card.owner != app.platform {
+        let mistakes = prices_below_zero(&new, BELOW_ZERO_NAMED_MAX);
+        if !mistakes.is_empty() {
+            return Err(mistakes.into());
+        }
+    }
     if let Some(present) = in_force(app, card, from).await? {
-        let (old, new) = (doc_of(app, present.id).await?, doc_of(app, draft).await?);
+        let old = doc_of(app, present.id).await?;
         diff::check_counters(&old, &new, present.effective_from, from)?;
     }
     let version = app.records.publish(&write.actor(app, access, None), draft, from).await?;

@@ -2,7 +2,7 @@
 
 use super::earnings::{Purse, Reached};
 use super::statements::STATEMENT_RECORDS_MAX;
-use super::withheld::{Debtor, Earned, Withheld, withhold};
+use super::withheld::{Debtor, Earned, Loss, Shares, Withheld, withhold};
 use super::{Error, Payouts, Result};
 use ledger::AccountKey;
 use rating::{Cents, Instant, Overflow, TenantId};
@@ -26,39 +26,81 @@ pub struct Cover {
 #[derive(Debug, Default)]
 struct Below {
     debtors: Vec<Debtor>,
-    /// Customers among them.
-    short: HashSet<TenantId>,
-    /// Every reseller below, with its sellers from its own up to the one that is asked about.
+    /// Customers that are short, or on which a seller above them lost.
+    looked_at: HashSet<TenantId>,
+    /// Every reseller below, with its sellers from its own up to the top.
     resellers: BTreeMap<TenantId, Vec<TenantId>>,
+    /// By the seller that lost.
+    losses: HashMap<TenantId, Vec<Loss>>,
 }
 
 impl Payouts {
     /// What is withheld now. Everything of the reseller is added up.
     ///
     /// # Errors
-    /// `Unfinished`: a reseller below is still being added up; the journal or the records cannot be read.
+    /// `Unfinished`: another reseller of the chain is still being added up; the journal or the records cannot be read.
     pub(super) async fn cover(&self, purse: Purse, now: Instant) -> Result<Cover> {
         let reseller = purse.account.tenant;
-        let mut below = Below::default();
-        let mut earned = HashMap::from([(reseller, self.earned(purse, &mut below, true).await?)]);
-        self.look_at_resellers(purse, &mut below).await?;
-        let sellers: BTreeSet<TenantId> = below.debtors.iter().flat_map(|debtor| debtor.sellers.iter().copied()).collect();
-        for &seller in sellers.iter().filter(|&&seller| seller != reseller) {
-            let purse = Purse { root: purse.root, account: AccountKey { tenant: seller, ..purse.account } };
-            if self.add_up(purse, now, STATEMENT_RECORDS_MAX).await? == Reached::More {
-                return Err(Error::Unfinished);
-            }
-            earned.insert(seller, self.earned(purse, &mut below, false).await?);
-        }
-        let mut withheld = withhold(below.debtors, &earned)?.remove(&reseller).unwrap_or_default();
+        let mut withheld = self.shares(purse.of(self.top(purse, now).await?), reseller, now).await?.remove(&reseller).unwrap_or_default();
         withheld.sort_by_key(|one| (std::cmp::Reverse(one.cents), one.tenant));
         let cents = withheld.iter().try_fold(Cents::ZERO, |sum, one| sum.checked_add(one.cents))?;
         let position = self.records.commission_position(purse.root, reseller, purse.account.currency).await?;
         Ok(Cover { withheld, cents, own: position.map_or(Cents::ZERO, |position| position.own) })
     }
 
-    /// What a seller earned through the resellers below it, and through customers that are short. Who is, is found out on the
-    /// way at the top.
+    /// The highest seller above that sold to this reseller's customers below its own cost; mostly there is none, and it is
+    /// the reseller itself.
+    async fn top(&self, purse: Purse, now: Instant) -> Result<TenantId> {
+        let AccountKey { tenant, currency, .. } = purse.account;
+        let path = self.engine.directory().path(tenant).await?.unwrap_or_default();
+        let above = path.iter().skip(1).take_while(|&&one| one != tenant);
+        for &upper in above {
+            self.add_up_whole(purse.of(upper), now).await?;
+            if self.records.lost_on_customers_of(purse.root, upper, tenant, currency).await? {
+                return Ok(upper);
+            }
+        }
+        Ok(tenant)
+    }
+
+    /// What everybody from the top down withholds, as far as it matters to this reseller.
+    async fn shares(&self, top: Purse, reseller: TenantId, now: Instant) -> Result<Shares> {
+        let (mut below, mut earned) = (Below::default(), HashMap::new());
+        earned.insert(top.account.tenant, self.earned(top, &mut below, true).await?);
+        let in_debt = self.look_at_resellers(top, &below).await?;
+        let sellers = below.debtors.iter().flat_map(|debtor| debtor.sellers.iter().copied());
+        let mut to_do: BTreeSet<(usize, TenantId)> = sellers.chain(in_debt).filter_map(|seller| below.ranked(seller)).collect();
+        to_do.extend(below.sellers_at_a_loss(top.account.tenant));
+        // From the top down: what a seller lost is looked for in what those below it earned.
+        while let Some((_, seller)) = to_do.pop_first() {
+            self.add_up_whole(top.of(seller), now).await?;
+            earned.insert(seller, self.earned(top.of(seller), &mut below, false).await?);
+            to_do.extend(below.sellers_at_a_loss(seller).into_iter().filter(|(_, lower)| !earned.contains_key(lower)));
+        }
+        // Whose commission may be withheld may have bought something with it.
+        for &seller in earned.keys() {
+            if seller == reseller && seller == top.account.tenant {
+                continue;
+            }
+            let (sellers, losses) =
+                (below.resellers.get(&seller).cloned().unwrap_or_default(), below.losses.remove(&seller).unwrap_or_default());
+            let account = top.of(seller).account;
+            let balance = self.engine.balance(account).await?.posted;
+            let paid_out = self.records.payouts_counting(top.root, seller, account.currency).await?.debited;
+            below.debtors.push(Debtor { tenant: seller, sellers, balance, paid_out, losses });
+        }
+        Ok(withhold(below.debtors, &earned)?)
+    }
+
+    async fn add_up_whole(&self, purse: Purse, now: Instant) -> Result<()> {
+        match self.add_up(purse, now, STATEMENT_RECORDS_MAX).await? {
+            Reached::More => Err(Error::Unfinished),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a seller earned through the resellers below it, and through customers that are looked at. Which are short, is
+    /// found out on the way at the top.
     async fn earned(&self, purse: Purse, below: &mut Below, is_top: bool) -> Result<Earned> {
         let AccountKey { tenant, currency, .. } = purse.account;
         let (mut earned, mut after) = (Earned::default(), None);
@@ -68,6 +110,7 @@ impl Payouts {
                 self.look_at(purse, &page.data, below).await?;
             }
             for one in &page.data {
+                below.note_loss(tenant, one)?;
                 add(&mut earned, tenant, one, below)?;
             }
             after = page.data.last().map(|one| one.customer);
@@ -76,10 +119,10 @@ impl Payouts {
             }
         }
         let position = self.records.commission_position(purse.root, tenant, currency).await?;
-        if position.is_some_and(|position| !position.is_complete) {
-            let latest = self.latest(purse).await?;
-            earned.unknown = Some(latest.map_or(Ok(Cents::ZERO), |row| row.accrued_through())?);
-        }
+        let all = self.latest(purse).await?.map_or(Ok(Cents::ZERO), |row| row.accrued_through())?;
+        earned.unknown = position.is_some_and(|position| !position.is_complete).then_some(all);
+        earned.kept = all.checked_add(position.map_or(Cents::ZERO, |position| position.own))?;
+        earned.paid_out = self.records.payouts_counting(purse.root, tenant, currency).await?.gone;
         Ok(earned)
     }
 
@@ -93,35 +136,50 @@ impl Payouts {
                 below.resellers.entry(reseller).or_insert_with(|| sellers[index + 1..].to_vec());
             }
             if balance.posted < Cents::ZERO {
-                below.short.insert(one.customer);
-                below.debtors.push(Debtor { tenant: one.customer, sellers, balance: balance.posted, paid_out: Cents::ZERO });
+                below.looked_at.insert(one.customer);
+                let (tenant, balance) = (one.customer, balance.posted);
+                below.debtors.push(Debtor { tenant, sellers, balance, paid_out: Cents::ZERO, losses: Vec::new() });
             }
         }
         Ok(())
     }
 
-    /// The resellers that are below zero, or that have a debtor below them.
-    async fn look_at_resellers(&self, purse: Purse, below: &mut Below) -> Result<()> {
+    /// The resellers that are below zero, and all that sell to them.
+    async fn look_at_resellers(&self, purse: Purse, below: &Below) -> Result<Vec<TenantId>> {
         let accounts: Vec<AccountKey> = below.resellers.keys().map(|&tenant| AccountKey { tenant, ..purse.account }).collect();
-        let mut short = Vec::new();
+        let mut in_debt = Vec::new();
         for some in accounts.chunks(CUSTOMERS_AT_ONCE) {
-            short.extend(self.engine.balances(some).await?);
-        }
-        let mut above: BTreeSet<TenantId> = below.debtors.iter().flat_map(|debtor| debtor.sellers.iter().copied()).collect();
-        let in_debt = short
-            .iter()
-            .filter(|(_, balance)| balance.posted < Cents::ZERO)
-            .filter_map(|(account, _)| below.resellers.get(&account.tenant));
-        above.extend(in_debt.flatten().copied());
-        for (account, balance) in short {
-            let Some(sellers) = below.resellers.get(&account.tenant) else { continue };
-            if balance.posted < Cents::ZERO || above.contains(&account.tenant) {
-                let paid_out = self.records.payouts_counting(purse.root, account.tenant, account.currency).await?.debited;
-                let (tenant, sellers) = (account.tenant, sellers.clone());
-                below.debtors.push(Debtor { tenant, sellers, balance: balance.posted, paid_out });
+            for (account, balance) in self.engine.balances(some).await? {
+                if let Some(sellers) = below.resellers.get(&account.tenant).filter(|_| balance.posted < Cents::ZERO) {
+                    in_debt.extend(std::iter::once(&account.tenant).chain(sellers));
+                }
             }
         }
+        Ok(in_debt)
+    }
+}
+
+impl Below {
+    /// How far below the top a reseller is; `None`: it is the top, or not below it.
+    fn ranked(&self, reseller: TenantId) -> Option<(usize, TenantId)> {
+        self.resellers.get(&reseller).map(|sellers| (sellers.len(), reseller))
+    }
+
+    /// What a seller lost on a customer whom somebody below it sells to.
+    fn note_loss(&mut self, seller: TenantId, one: &CustomerCommission) -> Result<(), Overflow> {
+        let sellers: Vec<TenantId> = sellers(seller, &one.path).into_iter().filter(|&lower| lower != seller).collect();
+        if one.cents < Cents::ZERO && !sellers.is_empty() {
+            self.looked_at.insert(one.customer);
+            let loss = Loss { customer: one.customer, sellers, cents: one.cents.checked_neg()? };
+            self.losses.entry(seller).or_default().push(loss);
+        }
         Ok(())
+    }
+
+    /// Who sold on what this seller sold below its cost.
+    fn sellers_at_a_loss(&self, seller: TenantId) -> BTreeSet<(usize, TenantId)> {
+        let losses = self.losses.get(&seller).into_iter().flatten();
+        losses.flat_map(|loss| loss.sellers.iter().filter_map(|lower| self.ranked(*lower))).collect()
     }
 }
 
@@ -133,7 +191,7 @@ fn sellers(top: TenantId, path: &[TenantId]) -> Vec<TenantId> {
 
 fn add(earned: &mut Earned, seller: TenantId, one: &CustomerCommission, below: &Below) -> Result<(), Overflow> {
     let path = one.path.iter().skip_while(|&&tenant| tenant != seller).skip(1);
-    for &through in path.filter(|&&tenant| tenant != one.customer || below.short.contains(&tenant)) {
+    for &through in path.filter(|&&tenant| tenant != one.customer || below.looked_at.contains(&tenant)) {
         let sum = earned.through.entry(through).or_default();
         *sum = sum.checked_add(one.cents)?;
     }

@@ -27,6 +27,13 @@ pub struct Purse {
     pub account: AccountKey,
 }
 
+impl Purse {
+    /// Of another tenant of the root, in the same currency.
+    pub fn of(self, tenant: TenantId) -> Self {
+        Self { account: AccountKey { tenant, ..self.account }, ..self }
+    }
+}
+
 /// What a record moved on a balance, by kind; signed.
 ///
 /// # Errors

@@ -21,6 +21,10 @@ statements! {
         "select c.customer_id, c.cents, t.path from commission_customers c join tenants t on t.root_id = c.root_id and t.id = c.customer_id",
         " where c.root_id = $1 and c.tenant_id = $2 and c.currency = $3 and c.customer_id > $4 order by c.customer_id limit $5"
     );
+    LOST = concat!(
+        "select count(*) from commission_customers c join commission_customers u on u.root_id = c.root_id and u.currency = c.currency",
+        " and u.customer_id = c.customer_id and u.tenant_id = $3 and u.cents < 0 where c.root_id = $1 and c.tenant_id = $2 and c.currency = $4"
+    );
 }
 
 /// How far a reseller's commission by customer is added up.
@@ -114,5 +118,11 @@ impl Records {
             let path = path.collect::<Result<_, _>>().map_err(corrupt)?;
             Ok(CustomerCommission { customer: TenantId(row.customer_id), cents: Cents(row.cents), path })
         })
+    }
+
+    /// Whether a seller lost on any of the customers that a reseller below it sold to.
+    pub async fn lost_on_customers_of(&self, root: TenantId, seller: TenantId, reseller: TenantId, currency: Currency) -> Result<bool> {
+        let lost: i64 = read!(self, fetch_one as (i64,), LOST, root.0, reseller.0, seller.0, currency.code())?.0;
+        Ok(lost > 0)
     }
 }

@@ -208,10 +208,12 @@ impl Subtree {
     async fn new_prices(&mut self, who: &str, key: &Asking) {
         let owner = self.someone();
         let name = self.fresh("card");
-        let mut doc = match self.dice.below(4) {
+        let mut doc = match self.dice.below(6) {
             0 => json!({ "rates": [] }),
             1 => prices("0", "0", "0", "0"),
             2 => prices("0.0001", "0.0001", "0.001", "0.0001"),
+            3 => prices("0.40", "-10", "1.50", "0.08"),
+            4 => prices("20", "5", "50", "1"),
             _ => prices("0.40", "0.15", "1.50", "0.08"),
         };
         doc["currency"] = json!("EUR");

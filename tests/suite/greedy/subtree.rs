@@ -63,7 +63,8 @@ impl fmt::Display for Subtree {
 }
 
 impl Subtree {
-    /// A reseller with two prepaid customers, whose money the platform collects, and keys for everybody.
+    /// A reseller with two prepaid customers and a third one below another reseller, whose money the platform collects, and
+    /// keys for everybody.
     pub async fn found(market: &Market, seed: u64) -> Self {
         let mut dice = Dice(seed);
         let terms = dice.one(&[Terms::Wholesale, Terms::Floor, Terms::Approved]);
@@ -103,11 +104,28 @@ impl Subtree {
             subtree.honest.push((customer.clone(), id));
             subtree.customers.push(customer);
         }
-        for (tenant, scope) in [(&name, "tenant_admin"), (&name, "usage_write"), (&format!("{name}-a"), "tenant_admin")] {
+        subtree.sell_through_another(market).await;
+        let below = [format!("{name}-a"), format!("{name}-s")];
+        for (tenant, scope) in [(&name, "tenant_admin"), (&name, "usage_write"), (&below[0], "tenant_admin"), (&below[1], "tenant_admin")] {
             let key = market.admin().post("/v1/api-keys", json!({ "name": "k", "tenant": tenant, "scope": scope })).await.ok();
             subtree.holder(market, tenant, &key);
         }
         subtree
+    }
+
+    /// What the reseller charges the one below is theirs to settle.
+    async fn sell_through_another(&mut self, market: &Market) {
+        let (root, seller, customer) = (self.name.clone(), format!("{}-s", self.name), format!("{}-c", self.name));
+        let between = market.card(&format!("{seller}-buys"), &root, prices("0.36", "0.13", "1.40", "0.07")).await;
+        self.buyer(market, &seller, "reseller", &root).await;
+        let retail = market.card(&format!("{seller}-retail"), &seller, prices("0.50", "0.20", "2.00", "0.10")).await;
+        self.agree(market, json!({ "buyer": seller, "rate_card": between })).await;
+        let id = self.buyer(market, &customer, "customer", &seller).await;
+        self.agree(market, json!({ "buyer": customer, "rate_card": retail, "credit_limit_cents": 0 })).await;
+        self.cards.extend([between, retail]);
+        self.resellers.push(seller);
+        self.honest.push((customer.clone(), id));
+        self.customers.push(customer);
     }
 
     async fn buyer(&self, market: &Market, name: &str, kind: &str, seller: &str) -> TenantId {

@@ -76,8 +76,13 @@ impl Books {
             sellers: above(tenant),
             balance: Cents(self.balance(tenant)),
             paid_out: Cents(self.paid_out(tenant)),
+            losses: self.losses(tenant),
         });
         let mut earned: HashMap<TenantId, Earned> = HashMap::new();
+        for seller in SELLERS {
+            let (kept, paid_out) = (Cents(self.accrued(seller)), Cents(self.paid_out(seller)));
+            earned.insert(seller, Earned { kept, paid_out, ..Earned::default() });
+        }
         for (&(seller, customer), &cents) in &self.commission {
             let below = above(customer).into_iter().take_while(|&one| one != seller);
             for through in std::iter::once(customer).chain(below) {
@@ -85,6 +90,15 @@ impl Books {
             }
         }
         withhold(debtors.collect(), &earned).unwrap()
+    }
+
+    fn losses(&self, seller: TenantId) -> Vec<Loss> {
+        let below = |customer: TenantId| above(customer).into_iter().take_while(|&one| one != seller).collect::<Vec<_>>();
+        let lost = self.commission.iter().filter(|((of, _), cents)| *of == seller && **cents < 0);
+        let mut losses: Vec<Loss> =
+            lost.map(|((_, customer), cents)| Loss { customer: *customer, sellers: below(*customer), cents: Cents(-cents) }).collect();
+        losses.sort_by_key(|loss| loss.customer);
+        losses
     }
 
     fn withheld(&self, seller: TenantId) -> i64 {
@@ -168,15 +182,52 @@ fn what_is_given_back_after_the_payout_is_a_debt() {
     // A refund, or a lost dispute.
     books.pay_in(FOUR, -300);
     assert_eq!((books.payable(LOWER), books.payable(UPPER)), (-250, -50));
-    // Later commission is set off against it; the debt of the one below is not the other's.
+    // Later commission is set off against it. The debt of the one below is not the other's, but it waits for it with what it
+    // earned through that one.
     books.sell(FIVE, &[400, 300, 200], 0);
     books.pay_in(FIVE, 400);
-    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (-150, 50));
+    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (-150, 0));
+    assert!(books.told().contains("upper 50 of 150 by 3"), "{}", books.told());
+    books.sell(SIX, &[400, 200], 0);
+    books.pay_in(SIX, 400);
+    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (-150, 100), "no more than the debt");
+    books.sell(SIX, &[-400, -200], 0);
+    books.pay_in(SIX, -400);
     books.pay_in(FOUR, 300);
     assert_eq!((books.payable(LOWER), books.payable(UPPER)), (100, 100));
     // A void takes from everybody.
     books.sell(FIVE, &[-400, -300, -200], 0);
     assert_eq!((books.payable(LOWER), books.payable(UPPER)), (0, 0));
+}
+
+#[test]
+fn what_was_paid_out_is_not_there_again_for_those_above() {
+    let mut books = Books::default();
+    books.sell(FOUR, &[800, 0, 0], 0);
+    books.pay_in(FOUR, 800);
+    books.pay_out(LOWER);
+    // Nobody pays for this: the lower one bears it with what it has got already, and the upper one earned it from nothing.
+    books.sell(FOUR, &[500, 500, 0], 0);
+    assert_eq!(books.told(), "upper 500 of 500 by 3, lower 500 of 500 by 4");
+    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (-500, 0));
+    books.pay_in(FOUR, 500);
+    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (0, 500));
+}
+
+#[test]
+fn what_is_sold_below_cost_is_borne_by_those_below_first() {
+    // Bought at 300 and sold at 1: the money came in, and the platform's part goes first.
+    let mut books = Books::default();
+    books.sell(FOUR, &[1000, 1, 300], 0);
+    books.pay_in(FOUR, 1000);
+    assert_eq!(books.told(), "lower 299 of 299 by 4");
+    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (700, -299));
+    books.pay_in(UPPER, 199);
+    assert_eq!((books.told().as_str(), books.payable(LOWER)), ("lower 100 of 299 by 4", 899));
+    // What it earned from another pays for it as well.
+    books.sell(SIX, &[400, 300], 0);
+    books.pay_in(SIX, 400);
+    assert_eq!((books.told().as_str(), books.payable(LOWER)), ("", 999));
 }
 
 #[test]
@@ -206,10 +257,10 @@ fn a_reseller_that_buys_for_nothing_is_short_itself() {
 
 #[test]
 fn without_the_history_the_whole_sum_stands_for_any_customer() {
-    let debtor = |tenant, balance| Debtor { tenant, sellers: vec![UPPER], balance: Cents(balance), paid_out: Cents::ZERO };
+    let debtor = |tenant, balance| Debtor { tenant, sellers: vec![UPPER], balance: Cents(balance), paid_out: Cents::ZERO, losses: vec![] };
     let unknown = HashMap::from([(UPPER, Earned { unknown: Some(Cents(100)), ..Earned::default() })]);
     let shares = withhold(vec![debtor(SIX, -70), debtor(FIVE, -70)], &unknown).unwrap();
-    let of = |tenant, cents| Withheld { tenant, shortfall: Cents(70), cents: Cents(cents) };
+    let of = |tenant, cents| Withheld { tenant, because: Because::Unpaid, shortfall: Cents(70), cents: Cents(cents) };
     assert_eq!(shares[&UPPER], [of(FIVE, 70), of(SIX, 30)]);
     let least = withhold(vec![debtor(SIX, i64::MIN)], &unknown);
     assert_eq!(least, Err(Overflow));
@@ -298,6 +349,20 @@ proptest! {
             let payable: i64 = SELLERS.iter().map(|&seller| books.payable(seller).max(0)).sum();
             let came_in: i64 = books.came_in.values().sum();
             prop_assert!(paid + payable <= came_in, "{paid} + {payable} of {came_in}: {books:?}");
+            // Customer by customer: what came in less the platform's part, and what the sellers paid in themselves.
+            let came_in_by = |tenant: &TenantId| books.came_in.get(tenant).copied().unwrap_or_default();
+            let revenue = |customer: &TenantId| books.revenue.get(customer).copied().unwrap_or_default();
+            let left: i64 = CUSTOMERS.iter().map(|customer| (came_in_by(customer) - revenue(customer)).max(0)).sum();
+            let own: i64 = SELLERS.iter().map(came_in_by).sum();
+            // What was paid for good reason and is lost since, and nobody above waits for.
+            let lost = |seller| (books.paid_out(seller) + books.withheld(seller) - books.accrued(seller)).clamp(0, books.paid_out(seller));
+            let shares = books.shares();
+            let waits = |seller| {
+                let lines = shares.values().flatten().filter(|one| one.because == Because::Overpaid && one.tenant == seller);
+                lines.map(|one| one.cents.0).sum::<i64>()
+            };
+            let debt: i64 = SELLERS.iter().map(|&seller| (lost(seller) - waits(seller)).max(0)).sum();
+            prop_assert!(payable == 0 || paid + payable - debt <= left + own, "{paid} + {payable} - {debt} of {left} + {own}: {books:?}");
             // The platform's books are at zero with it.
             let held: i64 = books.balances.values().sum::<i64>() + books.revenue.values().sum::<i64>();
             prop_assert_eq!(held, came_in - paid);
