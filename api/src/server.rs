@@ -212,13 +212,12 @@ async fn upkeep(app: App) {
     for tick in 0_u64.. {
         ticks.tick().await;
         if tick % CARRIES_EVERY_TICKS == 0 {
-            carries_after = match app.engine.sweep_carries(carries_after).await {
-                Ok(next) => next.unwrap_or(TenantId(0)),
-                Err(problem) => {
-                    tracing::warn!(%problem, "what is carried of tenants that ended was not settled");
-                    carries_after
-                }
-            };
+            // Where it stopped it goes on, whether it failed or took too long.
+            match tokio::time::timeout(app.request_time_max, app.engine.sweep_carries(carries_after)).await {
+                Ok(Ok(next)) => carries_after = next.unwrap_or(TenantId(0)),
+                Ok(Err(problem)) => tracing::warn!(%problem, "what is carried of tenants that ended was not settled"),
+                Err(_) => tracing::warn!("what is carried of tenants that ended was not settled in time"),
+            }
         }
         if tick % PURGE_EVERY_TICKS == 0
             && let Err(error) = app.records.purge_idempotent(app.clock.now()).await
