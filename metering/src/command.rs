@@ -1,5 +1,6 @@
 //! What can be asked of the engine, and what it answers. One vocabulary for HTTP, files and tests.
 
+use crate::lacks::Lack;
 use compact_str::CompactString;
 use ledger::{AccountKey, Limit, Posting};
 use rating::money::Rate as Amount;
@@ -73,6 +74,8 @@ impl Problem {
 pub struct EventAnswer {
     pub id: String,
     pub outcome: Outcome,
+    /// Where it has no price, or not on every link: what is lacking, from the customer's own link up.
+    pub lacks: Vec<Lack>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use rating::{CardVersionId, Instant, RateCardId, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::journal::Reporter;
-use store::records::{CardVersion, RecordError, Records};
+use store::records::{CardVersion, RateCard, RecordError, Records};
 use tenants::{Agreement, NotAllowed, Pricing, Tenant};
 
 /// Customers kept in memory with their chains.
@@ -36,6 +36,8 @@ pub struct Customer {
     /// Keys the digests of this person's data.
     pub personal_key: [u8; 32],
     plans: Vec<ChainPlan>,
+    /// Of every buyer of its chain, of any time.
+    agreements: Vec<Agreement>,
     generation: u64,
 }
 
@@ -43,6 +45,10 @@ impl Customer {
     /// The chain in force at an instant.
     pub fn chain_at(&self, at: Instant) -> Option<&ChainPlan> {
         self.plans.iter().find(|plan| plan.covers(at))
+    }
+    /// Of one buyer of its chain, of any time.
+    pub fn agreements_of(&self, buyer: TenantId) -> impl Iterator<Item = &Agreement> {
+        self.agreements.iter().filter(move |agreement| agreement.buyer == buyer)
     }
     pub fn platform(&self) -> TenantId {
         self.tenant.path.first().copied().unwrap_or(self.tenant.root)
@@ -211,7 +217,7 @@ impl Directory {
         let timelines = self.timelines_of(&agreements, generation).await?;
         let keys = self.inner.records.personal_keys(&[tenant.id]).await?;
         let personal_key = keys.first().map(|(_, key)| *key).ok_or(RecordError::NotFound { what: "personal key" })?;
-        Ok(Customer { plans: plans(&tenant, &agreements, &timelines), tenant, personal_key, generation })
+        Ok(Customer { plans: plans(&tenant, &agreements, &timelines), tenant, personal_key, agreements, generation })
     }
 
     async fn timelines_of(&self, agreements: &[Agreement], generation: u64) -> Result<HashMap<RateCardId, Arc<Timeline>>, RecordError> {
@@ -232,7 +238,7 @@ impl Directory {
         if let Some((_, hit)) = self.inner.timelines.get(&card).filter(|(read_under, _)| *read_under == generation) {
             return Ok(hit);
         }
-        let owner = self.inner.records.card(card).await?.ok_or(RecordError::NotFound { what: "rate card" })?.owner;
+        let RateCard { owner, name, .. } = self.inner.records.card(card).await?.ok_or(RecordError::NotFound { what: "rate card" })?;
         let published = self.inner.records.published_versions(card).await?;
         let slot = |version: CardVersion| {
             let compiled = tokio::sync::OnceCell::new();
@@ -245,7 +251,7 @@ impl Directory {
         };
         let mut versions: Vec<VersionSlot> = published.into_iter().filter_map(slot).collect();
         versions.sort_by_key(|slot| slot.effective_from);
-        let timeline = Arc::new(Timeline { card, owner, versions });
+        let timeline = Arc::new(Timeline { card, name, owner, versions });
         self.inner.timelines.insert(card, (generation, Arc::clone(&timeline)));
         Ok(timeline)
     }

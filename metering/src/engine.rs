@@ -176,8 +176,10 @@ impl Engine {
                 ),
                 Err((id, problem)) => (id, Err(problem)),
             };
+            let mut lacks = Vec::new();
             let outcome = match prepared {
-                Ok(prepared) => {
+                Ok(mut prepared) => {
+                    lacks = std::mem::take(&mut prepared.lacks);
                     places.push(answers.len());
                     work.push(Work::Usage(Box::new(prepared)));
                     Outcome::Unrated { reason: String::new(), duplicate: false }
@@ -185,7 +187,7 @@ impl Engine {
                 Err(problem) if problem.code == "unavailable" => return Err(problem),
                 Err(problem) => Outcome::Rejected(problem),
             };
-            answers.push(EventAnswer { id, outcome });
+            answers.push(EventAnswer { id, outcome, lacks });
         }
         let mut overruling = Vec::new();
         for (place, done) in places.into_iter().zip(self.submit(work).await?) {
@@ -196,6 +198,11 @@ impl Engine {
         }
         for (place, overrules) in overruling {
             answers[place].outcome = self.overrule(*overrules).await.unwrap_or_else(Outcome::Rejected);
+        }
+        for answer in answers.iter_mut().filter(|answer| !answer.lacks.is_empty()) {
+            if !matches!(answer.outcome, Outcome::Unrated { .. } | Outcome::PartlyRated { .. }) {
+                answer.lacks.clear();
+            }
         }
         Ok(answers)
     }

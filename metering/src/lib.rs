@@ -25,6 +25,7 @@ pub mod hold_name;
 pub mod holds;
 pub mod input;
 pub mod keys;
+pub mod lacks;
 mod lanes;
 mod locate;
 pub mod lookout;

@@ -21,19 +21,34 @@ struct Place {
 }
 
 /// What a `unique` meter counts of an event. An empty text is nobody.
-fn distinct<'e>(meter: &MeterTerms, event: &'e UsageEvent) -> Option<&'e str> {
+fn distinct<'e>(meter: &MeterTerms, attributes: &'e [(String, String)]) -> Option<&'e str> {
     let attribute = meter.unique_by.as_deref().filter(|_| meter.aggregation == Aggregation::Unique)?;
-    event.attributes.iter().find(|(name, value)| name == attribute && !value.is_empty()).map(|(_, value)| value.as_str())
+    attributes.iter().find(|(name, value)| name == attribute && !value.is_empty()).map(|(_, value)| value.as_str())
 }
 
 /// The name under which a `unique` event is counted; kept with the event, so that it can be withdrawn.
 pub fn name(prepared: &Prepared, plan: &Plan) -> Option<String> {
-    distinct(&plan.meter, &prepared.event).map(|value| digest_of(prepared, value))
+    distinct(&plan.meter, &prepared.event.attributes).map(|value| digest_of(prepared, value))
 }
 
 fn digest_of(prepared: &Prepared, value: &str) -> String {
     let digest = Digest::keyed(prepared.personal_key()).text(value).finish();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// # Errors
+/// It is counted by an attribute that it lacks.
+pub(crate) fn check(
+    aggregation: Aggregation,
+    measured: &Measured,
+    meter: &MeterTerms,
+    attributes: &[(String, String)],
+) -> Result<(), Unrated> {
+    let is_counted = aggregation == Aggregation::Unique && measured.counter.is_some();
+    if is_counted && distinct(meter, attributes).is_none() {
+        return Err(Unrated::NoAttribute(meter.unique_by.clone().unwrap_or_default()));
+    }
+    Ok(())
 }
 
 /// The member an event is; `name`: what a distinct value is called.
@@ -47,10 +62,8 @@ pub(crate) fn value(
     event: &UsageEvent,
     name: impl Fn(&str) -> String,
 ) -> Result<Option<String>, Unrated> {
-    let name = distinct(meter, event).map(name);
-    if aggregation == Aggregation::Unique && measured.counter.is_some() && name.is_none() {
-        return Err(Unrated::NoAttribute(meter.unique_by.clone().unwrap_or_default()));
-    }
+    check(aggregation, measured, meter, &event.attributes)?;
+    let name = distinct(meter, &event.attributes).map(name);
     Ok(aggregate::member_value(aggregation, measured.billed, event.at, name.as_deref()))
 }
 

@@ -168,6 +168,7 @@ impl Offline {
         let meter = self.meters.get(event.meter.as_str()).unwrap_or(&sums);
         let usage = prepare::usage_of(event, meter);
         let (card, measured) = measure(&self.cards, &usage)?;
+        prepare::check(card, &measured, &usage, meter)?;
         let aggregation = card.aggregation(measured.found.rate, meter.aggregation);
         let member = member::value(aggregation, &measured, meter, event, str::to_owned)?;
         let book = self.books.entry(event.customer.to_string()).or_default();
@@ -193,10 +194,10 @@ fn measure<'a>(cards: &'a [Card], usage: &Usage<'_>) -> Result<(&'a CompiledCard
         match card.measure(usage) {
             Ok(measured) => Ok(Asked::Found((card, measured))),
             Err(Unrated::NoRate) => match card.fallback() {
-                None => Err(Unrated::NoRate.into()),
+                None => Err(Refused { code: Unrated::NoRate.code(), detail: card.missed(usage).to_string() }),
                 Some(name) => match cards.iter().find(|card| card.name.as_deref() == Some(name)) {
                     Some(next) => Ok(Asked::Next(&next.compiled)),
-                    None => Err(not_given(name)),
+                    None => Err(not_given(card, usage, name)),
                 },
             },
             Err(unrated) => Err(unrated.into()),
@@ -205,7 +206,7 @@ fn measure<'a>(cards: &'a [Card], usage: &Usage<'_>) -> Result<(&'a CompiledCard
     .and_then(|found| found.ok_or_else(|| Unrated::NoRate.into()))
 }
 
-fn not_given(name: &str) -> Refused {
-    let detail = format!("{}, and its fallback card {name:?} is not given: --fallback {name}=FILE.json", Unrated::NoRate);
+fn not_given(card: &CompiledCard, usage: &Usage<'_>, name: &str) -> Refused {
+    let detail = format!("{}, and its fallback card {name:?} is not given: --fallback {name}=FILE.json", card.missed(usage));
     Refused { code: Unrated::NoRate.code(), detail }
 }

@@ -23,6 +23,7 @@ pub struct VersionSlot {
 #[derive(Debug)]
 pub struct Timeline {
     pub card: RateCardId,
+    pub name: String,
     /// Whose card it is: a fallback card is looked up under the same owner.
     pub owner: TenantId,
     pub versions: Vec<VersionSlot>,

@@ -8,6 +8,8 @@ use crate::command::{Caller, FUTURE_SECS_MAX, Problem, UsageEvent};
 use crate::digest::Digest;
 use crate::directory::{Customer, Directory};
 use crate::hold_name::{hold_id, named_hold};
+use crate::lacks::{self, Lack};
+use crate::member;
 use crate::numbers;
 use crate::plan::{ChainPlan, PlanLink, Timeline};
 use crate::reporters::{self, Other};
@@ -62,6 +64,8 @@ pub struct Prepared {
     pub received_at: Instant,
     /// Priced but for the counters, or why it cannot be.
     pub priced: Result<Plan, Kept>,
+    /// What links without a price lack; mostly nothing.
+    pub lacks: Vec<Lack>,
     /// The event that it corrects on the lower links alone.
     pub corrects: Option<Seq>,
 }
@@ -391,7 +395,7 @@ impl<'a> Desk<'a> {
         let mut methods = SmallVec::new();
         if at.open.is_empty() {
             for link in chain.iter() {
-                match self.measure_link(link, &usage)? {
+                match self.measure_link(link, &usage, &about.meter)? {
                     Ok(method) => methods.push(method),
                     Err(_kept) => break,
                 }
@@ -412,7 +416,7 @@ impl<'a> Desk<'a> {
         let below = links.len();
         let mut measured = Vec::with_capacity(chain.len());
         for link in chain.iter() {
-            let method = self.measure_link(link, usage)?;
+            let method = self.measure_link(link, usage, &about.meter)?;
             let reason = match &method {
                 Ok(Method::Card(_) | Method::Commission { floor: Some(_), .. }) => None,
                 Ok(Method::Commission { floor: None, .. }) => {
@@ -431,16 +435,16 @@ impl<'a> Desk<'a> {
         Ok(Ok(Plan { currency: top.agreement.currency, meter, quantity: usage.quantity, chain, skipped, methods, open }))
     }
 
-    fn measure_link(&self, link: &PlanLink, usage: &Usage<'_>) -> Result<Result<Method, Kept>, Missing> {
+    fn measure_link(&self, link: &PlanLink, usage: &Usage<'_>, meter: &MeterTerms) -> Result<Result<Method, Kept>, Missing> {
         let currency = link.agreement.currency;
         match (&link.agreement.pricing, &link.timeline) {
             (Pricing::Commission { commission_bp }, None) => Ok(Ok(Method::Commission { commission_bp: *commission_bp, floor: None })),
             (Pricing::Commission { commission_bp }, Some(floor)) => {
-                let floor = self.measure_card(floor, currency, None, usage)?;
+                let floor = self.measure_card(floor, (currency, None), usage, meter)?;
                 Ok(floor.map(|by| Method::Commission { commission_bp: *commission_bp, floor: Some(Box::new(by)) }))
             }
             (Pricing::Wholesale { .. }, Some(timeline)) => {
-                Ok(self.measure_card(timeline, currency, link.approval.as_deref(), usage)?.map(Method::Card))
+                Ok(self.measure_card(timeline, (currency, link.approval.as_deref()), usage, meter)?.map(Method::Card))
             }
             (Pricing::Wholesale { .. }, None) => Ok(Err(Kept("no_rate"))),
         }
@@ -451,9 +455,9 @@ impl<'a> Desk<'a> {
     fn measure_card(
         &self,
         timeline: &Arc<Timeline>,
-        currency: Currency,
-        approval: Option<&[TenantId]>,
+        (currency, approval): (Currency, Option<&[TenantId]>),
         usage: &Usage<'_>,
+        meter: &MeterTerms,
     ) -> Result<Result<ByCard, Kept>, Missing> {
         let found = through_fallbacks(Cow::Borrowed(timeline), |timeline: Cow<'_, Arc<Timeline>>| {
             let Some(slot) = timeline.in_force(usage.at, approval) else {
@@ -468,7 +472,11 @@ impl<'a> Desk<'a> {
                 return Ok(Asked::Found(Err(Kept("currency_mismatch"))));
             }
             match card.measure(usage) {
-                Ok(measured) => return Ok(Asked::Found(Ok(ByCard { version: slot.id, card: Arc::clone(card), measured }))),
+                Ok(measured) => {
+                    let by = ByCard { version: slot.id, card: Arc::clone(card), measured };
+                    let checked = check(card, &by.measured, usage, meter);
+                    return Ok(Asked::Found(checked.map(|()| by).map_err(|unrated| Kept(unrated.code()))));
+                }
                 Err(Unrated::NoRate) => {}
                 Err(unrated) => return Ok(Asked::Found(Err(Kept(unrated.code())))),
             }
@@ -490,6 +498,7 @@ impl<'a> Desk<'a> {
         sent: [Option<CompactString>; 2],
         priced: Result<Plan, Kept>,
     ) -> Prepared {
+        let lacks = self.lacks(&event, &about, &priced);
         let customer = about.customer;
         let root = customer.as_ref().map_or(self.caller.root, |c| c.tenant.root);
         let reporter = self.reporter;
@@ -519,10 +528,69 @@ impl<'a> Desk<'a> {
             customer,
             received_at: self.now,
             priced,
+            lacks,
             corrects: None,
             event,
         }
     }
+
+    /// In words, where something has no price.
+    fn lacks(&self, event: &UsageEvent, about: &About, priced: &Result<Plan, Kept>) -> Vec<Lack> {
+        let reason = match priced {
+            Ok(plan) if plan.open.is_empty() => return Vec::new(),
+            Ok(_) => None,
+            Err(kept) => Some(kept.0),
+        };
+        let Some(customer) = &about.customer else {
+            let name = &event.customer;
+            let detail = match about.nobody {
+                "ambiguous_customer" => format!("several tenants are called {name:?}: name the one that is meant by its id (ten_…)"),
+                _ => format!("there is no tenant {name:?} below the key's"),
+            };
+            return vec![Lack::of_event(about.nobody, detail)];
+        };
+        if reason == Some("late") {
+            let days = customer.tenant.late_window_days;
+            return vec![Lack::of_event("late", format!("it is older than {days} days; rating it again by hand gives it a price"))];
+        }
+        let usage = usage_of(event, &about.meter);
+        let reasons = match priced {
+            Ok(plan) => plan.open.iter().map(|open| (open.buyer, open.reason)).collect(),
+            Err(_) => self.reasons(customer, &usage, &about.meter),
+        };
+        lacks::of_chain(self.directory, customer, (&usage, &about.meter), &reasons)
+    }
+
+    /// Of every link of the chain that has no price.
+    fn reasons(&self, customer: &Customer, usage: &Usage<'_>, meter: &MeterTerms) -> Vec<(TenantId, &'static str)> {
+        let Some(at) = customer.chain_at(usage.at) else { return Vec::new() };
+        let chain = match &at.links {
+            Ok(chain) => chain,
+            Err(error) => {
+                let buyers = customer.tenant.path.iter().skip(1).rev();
+                let lacking = buyers.filter(|buyer| !customer.agreements_of(**buyer).any(|terms| terms.in_force(usage.at)));
+                let lacking: Vec<_> = lacking.map(|buyer| (*buyer, NO_AGREEMENT)).collect();
+                let is_that = error.code() == NO_AGREEMENT && !lacking.is_empty();
+                return if is_that { lacking } else { vec![(customer.tenant.id, error.code())] };
+            }
+        };
+        let mut reasons: Vec<_> = at.open.iter().map(|open| (open.buyer, open.reason)).collect();
+        for link in chain.iter() {
+            if let Ok(Err(kept)) = self.measure_link(link, usage, meter) {
+                reasons.push((link.agreement.buyer, kept.0));
+            }
+        }
+        reasons
+    }
+}
+
+/// The reason of a buyer without terms.
+const NO_AGREEMENT: &str = "no_agreement";
+
+/// What can be said before the event's turn of a usage that a card has a rate for.
+pub(crate) fn check(card: &CompiledCard, measured: &Measured, usage: &Usage<'_>, meter: &MeterTerms) -> Result<(), Unrated> {
+    card.check(measured, usage)?;
+    member::check(card.aggregation(measured.found.rate, meter.aggregation), measured, meter, usage.attributes)
 }
 
 /// What a card says of a usage.

@@ -5,8 +5,10 @@
 //! texts that explain it.
 
 mod find;
+mod missed;
 
 pub(crate) use find::Found;
+pub use missed::Missed;
 
 use crate::call::{CallPlan, QuickPlan};
 use crate::card::{CardDoc, Rate};

@@ -12,6 +12,11 @@ pub struct Instant(pub i64);
 pub struct BadInstant;
 
 impl Instant {
+    /// The beginning of its minute.
+    pub const fn minute(self) -> Self {
+        const MICROS: i64 = 60_000_000;
+        Self(self.0 - self.0.rem_euclid(MICROS))
+    }
     pub const MIN: Self = Self(0);
     pub const MAX: Self = Self(253_402_300_799_999_999);
 

@@ -77,6 +77,14 @@ impl CompiledCard {
         Ok(Priced { exact, local, before: *before, after: *after })
     }
 
+    /// What a measured usage still lacks to be priced, found out before its turn.
+    pub fn check(&self, m: &Measured, usage: &Usage<'_>) -> Result<(), Unrated> {
+        match self.terms_of(m.found.rate).map(|terms| &terms.pricing) {
+            Some(Pricing::Model { model, .. }) if !m.by_steps => model.check(usage),
+            _ => Ok(()),
+        }
+    }
+
     /// How the counter of a rate moves on a meter of that aggregation.
     pub fn aggregation(&self, rate: u32, of_meter: Aggregation) -> Aggregation {
         match self.terms_of(rate) {

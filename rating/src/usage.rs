@@ -89,6 +89,8 @@ pub struct Priced {
 pub enum Unrated {
     #[error("no rate of the card covers this usage")]
     NoRate,
+    #[error("the rate has no cell for these values of its dimensions, and no `default_price`")]
+    NoCell,
     #[error("the card has no rate for the part of the call from {from} s")]
     Gap { from: Quantity },
     #[error("this destination is blocked")]
@@ -107,7 +109,7 @@ impl Unrated {
     /// The stable code kept with the event.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NoRate | Self::Gap { .. } => "no_rate",
+            Self::NoRate | Self::NoCell | Self::Gap { .. } => "no_rate",
             Self::Blocked => "blocked",
             Self::NoAmount => "no_amount",
             Self::NoAttribute(_) => "no_attribute",

@@ -339,6 +339,35 @@ fn the_longest_prefix_in_force_wins() {
 }
 
 #[test]
+fn what_has_no_rate_is_told_what_it_missed() {
+    let card = card(
+        "UTC",
+        json!([
+            per_minute("day", "0.20", "60", json!({"prefixes": ["49"], "window": {"from": "08:00", "until": "18:00"}})),
+            per_minute("mobile", "0.20", "60", json!({"prefixes": ["4915"], "effective_from": "2026-12-01T00:00:00Z"})),
+            per_minute("old", "0.20", "60", json!({"prefixes": ["33"], "effective_until": "2026-01-01T00:00:00Z"})),
+            per_minute("in", "0.20", "60", json!({"prefixes": ["44"], "attributes": {"direction": "inbound"}})),
+            per_minute("from", "0.20", "60", json!({"prefixes": ["45"], "origin_prefixes": ["1"]})),
+        ]),
+    );
+    let at = "2026-11-20T20:00:00Z";
+    for (destination, want) in [
+        ("4930", "its rate is not in force at this hour (`window`)"),
+        ("33", "its rate ended at 2026-01-01T00:00:00Z"),
+        ("44", "the nearest rate wants the attribute direction to be \"inbound\""),
+        ("45", "the rates of this destination are for other origins"),
+        ("1", "no rate has a prefix of this destination"),
+        ("", "every rate of this meter looks at the destination, and the event has none that can be read as a number"),
+    ] {
+        let usage = call(at, "60", destination);
+        assert_eq!(card.measure(&usage), Err(Unrated::NoRate), "{destination}");
+        assert_eq!(card.missed(&usage).to_string(), want, "{destination}");
+    }
+    let fax = Usage { meter: "fax", ..call(at, "60", "49") };
+    assert_eq!(card.missed(&fax).to_string(), "no rate is of this meter");
+}
+
+#[test]
 fn billed_seconds_priced_by_tiers() {
     let price = json!({"model": "graduated", "tiers": [{"up_to": "600", "unit_price": "0.01"}, {"unit_price": "0.005"}]});
     let rates = json!([{"key": "r", "meter": "call", "call": {"initial": "60", "next": "60", "connect_fee": "0.05"}, "price": price}]);

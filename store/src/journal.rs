@@ -317,6 +317,8 @@ pub enum Of {
     Customer(TenantId),
     /// Kept and not yet rated, of one root.
     Unrated(TenantId),
+    /// The same of every root.
+    EveryUnrated,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -233,6 +233,7 @@ impl Books {
             Of::Account(account) => record.accounts().contains(account),
             Of::Customer(tenant) => record.tenant == *tenant,
             Of::Unrated(root) => self.unrated.contains(&(*root, record.seq)),
+            Of::EveryUnrated => self.unrated.iter().any(|(_, seq)| *seq == record.seq),
         };
         let copy = |record: &Arc<Record>| Record::clone(record);
         if query.newest_first {

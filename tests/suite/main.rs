@@ -54,6 +54,7 @@ mod stripe_peer;
 mod tampering;
 mod threats;
 mod unpaid_usage;
+mod unpriced;
 mod upgrade;
 mod upper_links;
 mod usage;

@@ -95,7 +95,7 @@ pub struct NewAgreementBody {
     #[serde(default)]
     #[schema(value_type = String, example = "post")]
     pub on_exhausted: OnExhausted,
-    /// Default: now.
+    /// Default: the beginning of the present minute (later where the buyer's terms before ended within it).
     #[schema(value_type = Option<String>, example = "2026-11-01T00:00:00Z")]
     pub from: Option<Instant>,
     /// Exclusive.
@@ -239,7 +239,10 @@ impl NewAgreementBody {
             refused_by: (self.on_exhausted == OnExhausted::Refuse).then_some(access.key.tenant),
             floor,
             free_retail: self.free_retail,
-            from: self.from.unwrap_or_else(|| app.clock.now()),
+            from: match self.from {
+                Some(from) => from,
+                None => beginning(&app.records.agreements_of(&[buyer.id]).await?, app.clock.now()),
+            },
             until: self.until,
         };
         terms.validate()?;
@@ -248,6 +251,13 @@ impl NewAgreementBody {
         }
         Ok(terms)
     }
+}
+
+/// When terms begin that name no beginning: with the present minute, so that a newcomer's first event has a price although its
+/// switch's clock is a little behind; where the buyer's terms before ended within it, at their end.
+fn beginning(others: &[Agreement], now: Instant) -> Instant {
+    let ended = others.iter().filter_map(|other| other.until).filter(|until| *until <= now);
+    ended.max().unwrap_or(Instant::MIN).max(now.minute())
 }
 
 /// List the agreements of a buyer, or of every buyer below

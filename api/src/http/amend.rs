@@ -162,7 +162,7 @@ pub async fn correct_usage(
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct UnratedQuery {
-    /// A direct child of the platform, by external id or `ten_…`. Default: the key's own root.
+    /// A direct child of the platform, by external id or `ten_…`. Default: the key's whole subtree.
     pub root: Option<String>,
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
@@ -176,7 +176,12 @@ async fn root_named(app: &App, access: &Access, root: Option<&str>) -> Result<Te
     }
 }
 
+/// Steps in which a subtree's events are looked for among its root's.
+const LOOKS_MAX: usize = 20;
+
 /// List usage that is kept without a price
+///
+/// Of the key's whole subtree, oldest first. A page may be short although there is more: `has_more` says so.
 #[utoipa::path(get, path = "/v1/usage-events/unrated", tag = "usage-events", params(UnratedQuery), responses((status = 200, body = List<EventSummary>)))]
 pub async fn list_unrated(
     State(app): State<App>,
@@ -184,17 +189,31 @@ pub async fn list_unrated(
     Query(query): Query<UnratedQuery>,
 ) -> Result<Json<List<EventSummary>>, ApiProblem> {
     let page = PageQuery { cursor: query.cursor, limit: query.limit };
-    let root = root_named(&app, &key, query.root.as_deref()).await?;
-    let query = RecordQuery { of: Of::Unrated(root), after: page.after()?.map(Seq), newest_first: false, limit: page.limit()? + 1 };
-    let found = app.journal.read(&query).await?;
-    let (has_more, last) = (found.len() > page.limit()?, found.iter().take(page.limit()?).next_back().map(|record| record.seq.0));
+    let limit = page.limit()?;
+    let of = match &query.root {
+        Some(name) => Of::Unrated(tenant_named(&app, &key, name).await?.root),
+        None if key.key.tenant == app.platform => Of::EveryUnrated,
+        None => Of::Unrated(key.key.root),
+    };
+    let mut after = page.after()?.map(Seq);
     let mut data = Vec::new();
-    for record in found.iter().take(page.limit()?) {
-        if key.sees(&*auth::tenant_by_id(&app, record.tenant).await?) {
-            data.extend(summaries::summary(&app, record).await?);
+    for _ in 0..LOOKS_MAX {
+        let found = app.journal.read(&RecordQuery { of: of.clone(), after, newest_first: false, limit: limit + 1 }).await?;
+        let has_more = found.len() > limit;
+        for record in found.iter().take(limit) {
+            if data.len() == limit {
+                return Ok(Json(List::new(data, true, after.map(|seq| seq.0))));
+            }
+            after = Some(record.seq);
+            if key.sees(&*auth::tenant_by_id(&app, record.tenant).await?) {
+                data.extend(summaries::summary(&app, record).await?);
+            }
+        }
+        if !has_more {
+            return Ok(Json(List::new(data, false, None)));
         }
     }
-    Ok(Json(List::new(data, has_more, last)))
+    Ok(Json(List::new(data, true, after.map(|seq| seq.0))))
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

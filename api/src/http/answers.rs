@@ -7,6 +7,7 @@ use crate::auth::{self, Access};
 use crate::problem::{ApiProblem, FieldError, ProblemBody, problem_body};
 use crate::state::App;
 use metering::command::{EventAnswer, Outcome, Posted};
+use metering::lacks::Lack;
 use rating::{Cents, TenantId};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -33,6 +34,13 @@ pub struct OpenLinkBody<'a> {
     pub buyer: &'a str,
     #[schema(example = "no_agreement")]
     pub reason: &'a str,
+    /// What it lacks, in words. Only in the answer to whoever reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "the agreement begins at 2026-11-20T09:00:00Z")]
+    pub detail: Option<&'a str>,
+    /// From when on it has what it lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begins_at: Option<String>,
 }
 
 /// The answer to one event.
@@ -63,6 +71,9 @@ pub struct EventBody<'a> {
     /// Why the event is kept without a price, or without one on some links.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
+    /// The same in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<&'a str>,
     /// Links that are not charged, from the customer's own up.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<OpenLinkBody<'a>>,
@@ -159,16 +170,48 @@ impl Names {
     /// Links that the caller may see.
     pub fn open<'a>(&'a self, open: &'a [OpenLink]) -> Vec<OpenLinkBody<'a>> {
         let seen = open.iter().filter(|open| self.sees_link(open.buyer));
-        seen.map(|open| OpenLinkBody { buyer: self.external_id(open.buyer), reason: &open.reason }).collect()
+        seen.map(|open| OpenLinkBody { buyer: self.external_id(open.buyer), reason: &open.reason, detail: None, begins_at: None }).collect()
     }
 
-    fn partly<'a>(&'a self, id: &'a str, posted: &Posted, open: &'a [OpenLink]) -> EventBody<'a> {
+    /// What links lack that the caller may see.
+    fn lacking<'a>(&'a self, lacks: &'a [Lack]) -> Vec<OpenLinkBody<'a>> {
+        let seen = lacks.iter().filter_map(|lack| Some((lack.buyer.filter(|buyer| self.sees_link(*buyer))?, lack)));
+        let shown = |(buyer, lack): (TenantId, &'a Lack)| OpenLinkBody {
+            buyer: self.external_id(buyer),
+            reason: lack.reason,
+            detail: Some(&lack.detail),
+            begins_at: lack.begins_at.map(|at| at.to_string()),
+        };
+        seen.map(shown).collect()
+    }
+
+    /// Open links, with what is known of them.
+    fn explained<'a>(&'a self, open: &'a [OpenLink], lacks: &'a [Lack]) -> Vec<OpenLinkBody<'a>> {
+        let mut shown = self.lacking(lacks);
+        let mut links = self.open(open);
+        for link in &mut links {
+            let known = shown.iter_mut().find(|known| known.buyer == link.buyer && known.reason == link.reason);
+            if let Some(known) = known {
+                (link.detail, link.begins_at) = (known.detail, known.begins_at.take());
+            }
+        }
+        links
+    }
+
+    /// Of the link that the reason is about, if the caller may see it.
+    fn detail<'a>(&self, lacks: &'a [Lack], reason: &str) -> Option<&'a str> {
+        let seen = |lack: &&Lack| lack.reason == reason && lack.buyer.is_none_or(|buyer| self.sees_link(buyer));
+        lacks.iter().find(seen).map(|lack| lack.detail.as_str())
+    }
+
+    fn partly<'a>(&'a self, id: &'a str, posted: &Posted, open: &'a [OpenLink], lacks: &'a [Lack]) -> EventBody<'a> {
         let body = self.posted(id, "partly_rated", posted);
         let own_is_open = open.iter().any(|open| open.buyer == posted.customer);
         EventBody {
             balance_cents: body.balance_cents.filter(|_| !own_is_open),
             reason: open.first().map(|open| open.reason.as_str()),
-            open: self.open(open),
+            detail: open.first().and_then(|open| self.detail(lacks, &open.reason)),
+            open: self.explained(open, lacks),
             ..body
         }
     }
@@ -177,9 +220,14 @@ impl Names {
         let id = answer.id.as_str();
         match &answer.outcome {
             Outcome::Rated(posted) => self.posted(id, "rated", posted),
-            Outcome::PartlyRated { posted, open, .. } => self.partly(id, posted, open),
+            Outcome::PartlyRated { posted, open, .. } => self.partly(id, posted, open, &answer.lacks),
             Outcome::Duplicate(posted) => self.posted(id, "duplicate", posted),
-            Outcome::Unrated { reason, .. } => EventBody { reason: Some(reason), ..bare(id, "unrated") },
+            Outcome::Unrated { reason, .. } => EventBody {
+                reason: Some(reason),
+                detail: self.detail(&answer.lacks, reason),
+                open: self.lacking(&answer.lacks),
+                ..bare(id, "unrated")
+            },
             Outcome::Rejected(problem) => EventBody { problem: Some(problem_body(problem, NO_ERRORS, None)), ..bare(id, "rejected") },
         }
     }
@@ -208,6 +256,7 @@ fn bare<'a>(id: &'a str, status: &'static str) -> EventBody<'a> {
         over_hold_cents: None,
         overruled: false,
         reason: None,
+        detail: None,
         open: Vec::new(),
         problem: None,
     }
@@ -222,7 +271,8 @@ pub fn sellers(answers: &[EventAnswer]) -> impl Iterator<Item = TenantId> + '_ {
         Outcome::PartlyRated { posted, open, .. } => {
             posted.splits.iter().map(|(tenant, _)| *tenant).chain(open.iter().map(|open| open.buyer)).collect()
         }
-        Outcome::Unrated { .. } | Outcome::Rejected(_) => smallvec::SmallVec::new(),
+        Outcome::Unrated { .. } => answer.lacks.iter().filter_map(|lack| lack.buyer).collect(),
+        Outcome::Rejected(_) => smallvec::SmallVec::new(),
     })
 }
 
@@ -295,7 +345,7 @@ mod tests {
             over_hold: None,
             overruled: None,
         };
-        EventAnswer { id: "0192f1".to_owned(), outcome: Outcome::Rated(posted) }
+        EventAnswer { id: "0192f1".to_owned(), outcome: Outcome::Rated(posted), lacks: Vec::new() }
     }
 
     #[test]
@@ -323,9 +373,16 @@ mod tests {
 
     #[test]
     fn minimal_answers_count_everything_and_show_what_failed() {
-        let refused =
-            EventAnswer { id: "x".to_owned(), outcome: Outcome::Rejected(Problem::field("invalid_field", "quantity", "negative")) };
-        let kept = EventAnswer { id: "y".to_owned(), outcome: Outcome::Unrated { reason: "no_rate".to_owned(), duplicate: false } };
+        let refused = EventAnswer {
+            id: "x".to_owned(),
+            outcome: Outcome::Rejected(Problem::field("invalid_field", "quantity", "negative")),
+            lacks: Vec::new(),
+        };
+        let kept = EventAnswer {
+            id: "y".to_owned(),
+            outcome: Outcome::Unrated { reason: "no_rate".to_owned(), duplicate: false },
+            lacks: Vec::new(),
+        };
         let answers = [rated(&[(PLATFORM, 1)]), refused, kept];
         let names = names(None, &[]);
         let body = batch(&names, &answers, true);

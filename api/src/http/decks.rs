@@ -8,7 +8,7 @@
 use crate::auth::MayWrite;
 use crate::http::diff;
 use crate::http::rate_cards::{OwnerQuery, card_at};
-use crate::http::versions::{VersionBody, doc_of, in_force, shown};
+use crate::http::versions::{VersionBody, beginning, doc_of, in_force, shown};
 use crate::http::write::{Done, PriceList, Write, read_json};
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
@@ -46,7 +46,7 @@ pub struct DeckQuery {
     /// All ways to read a deck as one JSON object, such as `{"columns":{"prefix":"Code"},"ignore_columns":["Route"],"per":"60"}`;
     /// the parameters below come before it.
     pub map: Option<String>,
-    /// When the version takes effect. Default: now.
+    /// When the version takes effect. Default: the beginning of the present minute (now, where another version began within it).
     #[param(value_type = Option<String>)]
     pub effective_from: Option<Instant>,
     /// One character. Default: found.
@@ -169,7 +169,10 @@ pub async fn import_deck(
 ) -> Result<Response, ApiProblem> {
     let write = &list.write;
     let card = card_at(&app, &key, &card, &OwnerQuery { owner: query.owner.clone() }).await?;
-    let at = query.effective_from.unwrap_or_else(|| app.clock.now());
+    let at = match query.effective_from {
+        Some(from) => from,
+        None => beginning(&app, &card).await?,
+    };
     let work = async {
         let base = Base::of(&app, &card, at, query.zone.as_deref()).await?;
         let (doc, preview) = laid_over(&base, &query, write, at).await?;

@@ -47,7 +47,7 @@ pub struct VersionBody {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"effective_from": "2026-12-01T00:00:00Z"}))]
 pub struct Publication {
-    /// Default: now.
+    /// Default: the beginning of the present minute (now, where another version began within it).
     #[schema(value_type = Option<String>)]
     pub effective_from: Option<Instant>,
 }
@@ -120,6 +120,15 @@ pub async fn doc_of(app: &App, version: CardVersionId) -> Result<CardDoc, ApiPro
 pub async fn in_force(app: &App, card: &RateCard, at: Instant) -> Result<Option<CardVersion>, ApiProblem> {
     let published = app.records.published_versions(card.id).await?;
     Ok(published.into_iter().rfind(|version| version.effective_from.is_some_and(|from| from <= at)))
+}
+
+/// When a version takes effect that names no beginning: with the present minute, so that the first event after it is priced by it;
+/// now where another version began within that minute.
+pub async fn beginning(app: &App, card: &RateCard) -> Result<Instant, ApiProblem> {
+    let now = app.clock.now();
+    let published = app.records.published_versions(card.id).await?;
+    let began = published.iter().filter_map(|version| version.effective_from).any(|from| (now.minute()..=now).contains(&from));
+    Ok(if began { now } else { now.minute() })
 }
 
 /// Draft a version
@@ -218,7 +227,10 @@ pub async fn publish_version(
 ) -> Result<Response, ApiProblem> {
     let (card, version) = at(&app, &key, &card, query.owner, &version).await?;
     let publication: Publication = write.read()?;
-    let from = publication.effective_from.unwrap_or_else(|| app.clock.now());
+    let from = match publication.effective_from {
+        Some(from) => from,
+        None => beginning(&app, &card).await?,
+    };
     let work = async { Ok(Done::ok(shown(publish(&app, &write, &key, &card, version.id, from).await?, None))) };
     write.once(&app, &key, work).await
 }

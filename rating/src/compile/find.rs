@@ -45,7 +45,7 @@ impl CompiledCard {
     }
 
     #[inline]
-    fn meter(&self, name: &str) -> Option<&Meter> {
+    pub(super) fn meter(&self, name: &str) -> Option<&Meter> {
         match self.meters.as_slice() {
             [only] => (*only.name == *name).then_some(only),
             several => several.binary_search_by(|meter| (*meter.name).cmp(name)).ok().map(|position| &several[position]),
@@ -69,6 +69,14 @@ impl CompiledCard {
         let plan = self.quick.get((value >> self.rate_bits) as usize)?;
         let (billed, exact) = plan.bill(usage.at, usage.quantity)?;
         Some((Match { rate: self.rate_of(value), prefix_len: u8::try_from(len).ok()? }, billed, exact))
+    }
+
+    /// All that share a prefix's value.
+    pub(super) fn rates_of(&self, value: u32) -> SmallVec<[u32; 1]> {
+        if value & GROUP == 0 {
+            return SmallVec::from_buf([self.rate_of(value)]);
+        }
+        self.groups.get((value ^ GROUP) as usize).map_or(&[][..], |group| group).iter().copied().collect()
     }
 
     #[inline]

@@ -58,6 +58,14 @@ impl Local {
         matches!(self.kind, Kind::Percentage(_))
     }
 
+    pub(super) fn check(&self, usage: &Usage<'_>) -> Result<(), Unrated> {
+        match &self.kind {
+            Kind::Percentage(_) => Ok(()),
+            Kind::PassThrough(_) => usage.amount.map(drop).ok_or(Unrated::NoAmount),
+            Kind::Matrix(matrix) => matrix.price(usage.attributes).map(drop),
+        }
+    }
+
     /// Unrounded.
     pub(super) fn charge(&self, usage: &Usage<'_>, before: &Counter, input: &Input) -> Result<Unlimited, Unrated> {
         let charge = match &self.kind {
@@ -146,8 +154,8 @@ impl Matrix {
         }
         let cell = self.cells.binary_search_by(|(cell, _)| cell.iter().map(|value| &**value).cmp(values.iter().copied()));
         match cell {
-            Ok(index) => self.cells.get(index).map(|(_, price)| *price).ok_or(Unrated::NoRate),
-            Err(_) => self.default_price.ok_or(Unrated::NoRate),
+            Ok(index) => self.cells.get(index).map(|(_, price)| *price).ok_or(Unrated::NoCell),
+            Err(_) => self.default_price.ok_or(Unrated::NoCell),
         }
     }
 }

@@ -134,6 +134,14 @@ impl CompiledModel {
         }
     }
 
+    /// What an event lacks to be priced on its own: an amount, an attribute, a cell for its values.
+    pub fn check(&self, usage: &Usage<'_>) -> Result<(), Unrated> {
+        match &self.shape {
+            Shape::Curve(_) => Ok(()),
+            Shape::Local(local) => local.check(usage),
+        }
+    }
+
     /// Due at the least when the period is closed.
     pub fn minimum_spend(&self) -> Option<Exact> {
         self.minimum

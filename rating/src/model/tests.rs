@@ -165,7 +165,7 @@ fn a_matrix_prices_by_attributes() {
     let cells = r#""dimensions":["model","kind"],"cells":[{"values":["x","in"],"unit_price":"0.001"},{"values":["x","out"],"unit_price":"0.003"},
         {"values":["a","in"],"unit_price":"0.002"}]"#;
     let strict = compiled(&format!(r#"{{"model":"matrix",{cells}}}"#));
-    for (model, kind, want) in [("x", "in", Ok("100")), ("x", "out", Ok("300")), ("a", "in", Ok("200")), ("a", "out", Err(Unrated::NoRate))]
+    for (model, kind, want) in [("x", "in", Ok("100")), ("x", "out", Ok("300")), ("a", "in", Ok("200")), ("a", "out", Err(Unrated::NoCell))]
     {
         let charge = strict.local(&usage("1000", None, attributes(model, kind)), &Counter::default());
         assert_eq!(charge.map(Exact::in_cents), want.map(str::to_owned), "{model} {kind}");

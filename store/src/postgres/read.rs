@@ -26,9 +26,17 @@ pub async fn read(shared: &Shared, query: &RecordQuery) -> Result<Vec<Record>> {
             Ok(records)
         }
         Of::Unrated(root) => {
-            let text = if query.newest_first { sql::UNRATED_DOWN } else { sql::UNRATED_UP };
-            let seqs = sqlx::query_scalar(text).bind(root.0).bind(start(query)).bind(limit(query.limit)).fetch_all(&mut *conn).await?;
-            by_seq(shared, &mut conn, seqs.into_iter().map(Seq).collect(), query.newest_first).await
+            let seqs = unrated(&mut conn, *root, query, query.limit).await?;
+            by_seq(shared, &mut conn, seqs, query.newest_first).await
+        }
+        Of::EveryUnrated => {
+            let mut seqs = Vec::new();
+            for head in heads_beyond(&mut conn, query).await? {
+                if seqs.len() < query.limit {
+                    seqs.extend(unrated(&mut conn, head.root, query, query.limit - seqs.len()).await?);
+                }
+            }
+            by_seq(shared, &mut conn, seqs, query.newest_first).await
         }
         Of::Customer(tenant) => {
             let roots = roots_of(shared, &mut conn, *tenant).await?;
@@ -47,17 +55,29 @@ fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// Root by root, in the order of their numbers.
-async fn every(conn: &mut PgConnection, query: &RecordQuery) -> Result<Vec<Record>> {
-    let (start, mut records) = (start(query), Vec::new());
+/// Roots with records behind the query's start, in the order of their numbers.
+async fn heads_beyond(conn: &mut PgConnection, query: &RecordQuery) -> Result<Vec<heads::Head>> {
     let mut heads = heads::every(conn).await?;
-    let number = number_of(Seq(start));
+    let number = number_of(Seq(start(query)));
     if query.newest_first {
         heads.retain(|head| head.number <= number);
         heads.reverse();
     } else {
         heads.retain(|head| head.number >= number);
     }
+    Ok(heads)
+}
+
+async fn unrated(conn: &mut PgConnection, root: TenantId, query: &RecordQuery, count: usize) -> Result<Vec<Seq>> {
+    let text = if query.newest_first { sql::UNRATED_DOWN } else { sql::UNRATED_UP };
+    let seqs = sqlx::query_scalar(text).bind(root.0).bind(start(query)).bind(limit(count)).fetch_all(conn).await?;
+    Ok(seqs.into_iter().map(Seq).collect())
+}
+
+/// Root by root, in the order of their numbers.
+async fn every(conn: &mut PgConnection, query: &RecordQuery) -> Result<Vec<Record>> {
+    let (start, mut records) = (start(query), Vec::new());
+    let heads = heads_beyond(conn, query).await?;
     let text = if query.newest_first { sql::RECORDS_DOWN } else { sql::RECORDS_UP };
     for head in heads {
         if records.len() >= query.limit {

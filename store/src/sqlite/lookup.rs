@@ -138,6 +138,11 @@ pub async fn read(shared: &Shared, query: &RecordQuery) -> Result<Vec<Record>> {
             let seqs = sqlx::query_scalar(text).bind(root.0).bind(start).bind(limit).fetch_all(&mut *conn).await?;
             in_order(shared, &mut conn, seqs, query).await
         }
+        Of::EveryUnrated => {
+            let text = if query.newest_first { sql::EVERY_UNRATED_DOWN } else { sql::EVERY_UNRATED_UP };
+            let seqs = sqlx::query_scalar(text).bind(start).bind(limit).fetch_all(&mut *conn).await?;
+            in_order(shared, &mut conn, seqs, query).await
+        }
         Of::Seqs(seqs) => {
             let beyond = |seq: &i64| if query.newest_first { *seq < start } else { *seq > start };
             let mut seqs: Vec<i64> = seqs.iter().map(|seq| seq.0).filter(beyond).collect();

@@ -122,6 +122,8 @@ pub const RECORDS_DOWN: &str = "select seq, root, tenant, kind, namespace, sourc
      personal_digest, reporter from records where seq < ? order by seq desc limit ?";
 pub const UNRATED_UP: &str = "select seq from unrated where root = ? and seq > ? order by seq limit ?";
 pub const UNRATED_DOWN: &str = "select seq from unrated where root = ? and seq < ? order by seq desc limit ?";
+pub const EVERY_UNRATED_UP: &str = "select seq from unrated where seq > ? order by seq limit ?";
+pub const EVERY_UNRATED_DOWN: &str = "select seq from unrated where seq < ? order by seq desc limit ?";
 
 pub const LAST_SEQ: &str = "select coalesce(max(seq), 0) from records";
 pub const LAST_BATCH: &str = "select coalesce(max(batch), 0) from batches";
@@ -211,6 +213,8 @@ pub const EVERY: &[&str] = &[
     RECORDS_DOWN,
     UNRATED_UP,
     UNRATED_DOWN,
+    EVERY_UNRATED_UP,
+    EVERY_UNRATED_DOWN,
     LAST_SEQ,
     LAST_BATCH,
     LAST_COMMITTED,

@@ -276,6 +276,8 @@ async fn unrated_events_are_listed_until_settled(bench: Bench) {
     assert_eq!(bench.pages(Of::Unrated(ROOT), false, 2).await, [1, 3, 4, 5]);
     assert_eq!(bench.pages(Of::Unrated(ROOT), true, 3).await, [5, 4, 3, 1]);
     assert_eq!(bench.pages(Of::Unrated(ACME), false, 2).await, Vec::<i64>::new());
+    assert_eq!(bench.pages(Of::EveryUnrated, false, 2).await, [1, 3, 4, 5]);
+    assert_eq!(bench.pages(Of::EveryUnrated, true, 3).await, [5, 4, 3, 1]);
     let keys = StateKeys { amendments: vec![bench.seq(1), bench.seq(2)], ..StateKeys::of(ROOT) };
     let amendments = bench.journal.load(&keys).await.unwrap().amendments;
     assert_eq!(amendments.len(), 1);

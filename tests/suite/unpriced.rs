@@ -1,0 +1,141 @@
+//! What has no price says what it lacks, and a newcomer's first event has one.
+
+use crate::http_world::{Market, call, on_every_database};
+use crate::served::Asking;
+use crate::world::prices;
+use serde_json::{Value, json};
+
+on_every_database!(
+    a_newcomers_first_event_is_priced,
+    terms_without_a_beginning_follow_those_that_ended,
+    an_answer_says_which_link_lacks_what,
+    kept_usage_of_the_whole_subtree_is_listed,
+);
+
+fn usage(id: &str, customer: &str, meter: &str, at: &str) -> Value {
+    json!({ "id": id, "customer": customer, "meter": meter, "quantity": "60", "at": at, "destination": "+4930123456" })
+}
+
+async fn send(who: &Asking, event: Value) -> Value {
+    who.post("/v1/usage-events", event).await.ok()
+}
+
+async fn newcomer(market: &Market, name: &str, agreement: Value) -> Value {
+    let muster = market.by("muster admin");
+    muster.post("/v1/tenants", json!({ "external_id": name, "kind": "customer", "name": name, "parent": "muster" })).await.ok();
+    let mut terms = json!({ "buyer": name, "currency": "EUR", "rate_card": market.id("retail"), "credit_limit_cents": 0 });
+    terms.as_object_mut().unwrap().extend(agreement.as_object().unwrap().clone());
+    muster.post("/v1/agreements", terms).await.ok()
+}
+
+/// Prices of a seller, published without saying from when on.
+async fn card(market: &Market, name: &str, owner: &str) -> String {
+    let admin = market.admin();
+    let card = admin.post("/v1/rate-cards", json!({ "name": name, "currency": "EUR", "owner": owner })).await.ok();
+    let id = card["id"].as_str().unwrap().to_owned();
+    let mut doc = prices("0.40", "0.15", "1.50", "0.08");
+    doc["currency"] = json!("EUR");
+    admin.post(&format!("/v1/rate-cards/{id}/versions"), doc).await.ok();
+    admin.post(&format!("/v1/rate-cards/{id}/versions/1/publish"), json!({})).await.ok();
+    id
+}
+
+async fn a_newcomers_first_event_is_priced(market: Market) {
+    market.served.set_clock("2026-11-20T12:00:40Z");
+    let fresh = card(&market, "fresh", "muster").await;
+    newcomer(&market, "newcomer", json!({ "rate_card": fresh })).await;
+    // Its switch's clock is a little behind, or the call began before somebody pressed the button.
+    let answer = send(market.admin(), usage("n-1", "newcomer", "call", "2026-11-20T12:00:05Z")).await;
+    assert_eq!(answer["status"], "rated", "{answer}");
+    // A deck goes the same way.
+    let deck = market.admin().post("/v1/rate-cards", json!({ "name": "deck", "currency": "EUR", "owner": "muster" })).await.ok();
+    let import = format!("/v1/rate-cards/{}/import", deck["id"].as_str().unwrap());
+    let csv = "Prefix,Destination,Rate\n49,Germany,0.10\n";
+    let imported = market.admin().sending("text/csv").ask(hyper::Method::POST, &import, csv.into()).await.unwrap().ok();
+    assert_eq!(imported["version"]["effective_from"], "2026-11-20T12:00:00Z", "{imported}");
+}
+
+async fn terms_without_a_beginning_follow_those_that_ended(market: Market) {
+    market.served.set_clock("2026-11-20T12:00:20Z");
+    let first = newcomer(&market, "newcomer", json!({})).await;
+    assert_eq!(first["from"], "2026-11-20T12:00:00Z");
+    let muster = market.by("muster admin");
+    let terms = json!({ "buyer": "newcomer", "currency": "EUR", "rate_card": market.id("retail"), "credit_limit_cents": 0 });
+    // Terms in force are in the way as before.
+    assert_eq!(muster.post("/v1/agreements", terms.clone()).await.code(), "409 conflict");
+    muster.post(&format!("/v1/agreements/{}/end", first["id"].as_str().unwrap()), json!({})).await.ok();
+    market.served.set_clock("2026-11-20T12:00:50Z");
+    let second = muster.post("/v1/agreements", terms).await.ok();
+    assert_eq!(second["from"], "2026-11-20T12:00:20Z", "without a gap, and without an overlap");
+    // A version published twice within a minute begins at once.
+    let fresh = card(&market, "fresh", "muster").await;
+    let mut doc = prices("0.50", "0.15", "1.50", "0.08");
+    doc["currency"] = json!("EUR");
+    muster.post(&format!("/v1/rate-cards/{fresh}/versions"), doc).await.ok();
+    let again = muster.post(&format!("/v1/rate-cards/{fresh}/versions/2/publish"), json!({})).await.ok();
+    assert_eq!(again["effective_from"], "2026-11-20T12:00:50Z");
+}
+
+async fn an_answer_says_which_link_lacks_what(market: Market) {
+    let (admin, muster) = (market.admin(), market.by("muster admin"));
+    newcomer(&market, "later", json!({ "from": "2026-11-20T11:00:00Z" })).await;
+    let early = send(admin, usage("l-1", "later", "call", "2026-11-20T09:00:00Z")).await;
+    // The reseller's own link has a price: its usage is owed above.
+    assert_eq!((&early["status"], &early["reason"]), (&json!("partly_rated"), &json!("no_agreement")), "{early}");
+    assert_eq!(early["detail"], "the agreement begins at 2026-11-20T11:00:00Z");
+    let open = json!([{ "buyer": "later", "reason": "no_agreement", "detail": "the agreement begins at 2026-11-20T11:00:00Z", "begins_at": "2026-11-20T11:00:00Z" }]);
+    assert_eq!(early["open"], open);
+    let unknown = send(admin, usage("l-2", "nobody", "call", "2026-11-20T09:00:00Z")).await;
+    assert_eq!(unknown["detail"], "there is no tenant \"nobody\" below the key's", "{unknown}");
+    // A meter that no card prices: both links say so to the platform, and to the customer its own.
+    admin.post("/v1/meters", json!({ "name": "fax", "unit": "page" })).await.ok();
+    let fax = send(admin, usage("l-3", "acme-42", "fax", "2026-11-20T09:00:00Z")).await;
+    let says = |answer: &Value| {
+        let links = answer["open"].as_array().unwrap().iter();
+        links.map(|link| format!("{} {}: {}", link["buyer"], link["reason"], link["detail"]).replace(['"', '\\'], "")).collect::<Vec<_>>()
+    };
+    let own = "acme-42 no_rate: the rate card retail: no rate is of this meter";
+    assert_eq!(says(&fax), [own, "muster no_rate: the rate card wholesale: no rate is of this meter"], "{fax}");
+    let to_customer = send(&market.by("acme-42 admin"), usage("l-4", "acme-42", "fax", "2026-11-20T09:00:00Z")).await;
+    assert_eq!(says(&to_customer), [own], "{to_customer}");
+    let again = send(admin, usage("l-3", "acme-42", "fax", "2026-11-20T09:00:00Z")).await;
+    assert_eq!(says(&again).len(), 2, "a resend hears the same: {again}");
+    // A card whose first version begins later, and one that has none.
+    let later = muster.post("/v1/rate-cards", json!({ "name": "empty", "currency": "EUR" })).await.ok();
+    newcomer(&market, "waiting", json!({ "rate_card": later["id"], "from": "2026-01-01T00:00:00Z" })).await;
+    let at = "2026-11-20T09:00:00Z";
+    let none = send(admin, usage("l-5", "waiting", "call", at)).await;
+    assert_eq!(none["detail"], "the rate card \"empty\": no version of it is published", "{none}");
+    let mut doc = prices("0.40", "0.15", "1.50", "0.08");
+    doc["currency"] = json!("EUR");
+    muster.post("/v1/rate-cards/empty/versions", doc).await.ok();
+    muster.post("/v1/rate-cards/empty/versions/1/publish", json!({ "effective_from": "2026-11-20T11:30:00Z" })).await.ok();
+    let begins = send(admin, usage("l-6", "waiting", "call", at)).await;
+    assert_eq!(begins["open"][0]["begins_at"], "2026-11-20T11:30:00Z", "{begins}");
+}
+
+async fn kept_usage_of_the_whole_subtree_is_listed(market: Market) {
+    let admin = market.admin();
+    admin.post("/v1/meters", json!({ "name": "fax", "unit": "page" })).await.ok();
+    for (id, customer) in [("k-1", "acme-42"), ("k-2", "beta"), ("k-3", "acme-43"), ("k-4", "nobody")] {
+        send(admin, usage(id, customer, "fax", "2026-11-20T09:00:00Z")).await;
+    }
+    let listed = async |who: &Asking, query: &str| -> Vec<String> {
+        let (mut ids, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = who.get(&format!("/v1/usage-events/unrated?{query}{cursor}")).await.ok();
+            ids.extend(page["data"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()));
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        ids.sort();
+        ids
+    };
+    for limit in ["limit=1", "limit=3", "limit=50"] {
+        assert_eq!(listed(admin, limit).await, ["k-1", "k-2", "k-3", "k-4"], "{limit}");
+        assert_eq!(listed(&market.by("muster read"), limit).await, ["k-1", "k-3"], "{limit}");
+        assert_eq!(listed(&market.by("acme-42 admin"), limit).await, ["k-1"], "{limit}");
+        assert_eq!(listed(&market.by("agent admin"), limit).await, ["k-2"], "{limit}");
+    }
+    assert_eq!(listed(admin, "root=muster").await, ["k-1", "k-3"]);
+}
