@@ -267,7 +267,11 @@ impl From<Problem> for ApiProblem {
 
 impl From<Vec<Mistake>> for ApiProblem {
     fn from(mistakes: Vec<Mistake>) -> Self {
-        let mut refused = Self::new("invalid_card", format!("{} mistakes were found; each is listed", mistakes.len()));
+        let detail = match mistakes.as_slice() {
+            [only] => format!("{}: {}", only.path, only.message).trim_start_matches(": ").to_owned(),
+            several => format!("{} mistakes were found; each is listed", several.len()),
+        };
+        let mut refused = Self::new("invalid_card", detail);
         refused.errors = mistakes.into_iter().map(|m| FieldError { field: m.path, code: m.code.to_owned(), detail: m.message }).collect();
         refused.problem.field = refused.errors.first().map(|error| error.field.clone());
         refused

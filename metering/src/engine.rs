@@ -235,6 +235,9 @@ impl Engine {
     pub async fn quote(&self, caller: &Caller, event: UsageEvent) -> Result<Quote, Problem> {
         let prepared = self.desk(caller, Lateness::Kept).await?.prepare(event).await?;
         self.check_customer(caller, &prepared).await?;
+        if let Some(problem) = prepared.unpriced(caller) {
+            return Err(problem);
+        }
         let mut keys = StateKeys::default();
         let work = Work::Usage(Box::new(prepared));
         work.keys(&mut keys);

@@ -169,6 +169,15 @@ impl Plan {
 }
 
 impl Prepared {
+    /// Why what must be priced at once cannot be, in words about what the caller may see.
+    pub fn unpriced(&self, caller: &Caller) -> Option<Problem> {
+        let path = self.customer.as_ref().map_or(&[][..], |customer| customer.tenant.path.as_slice());
+        let place = |tenant: TenantId| path.iter().position(|id| *id == tenant);
+        let own = place(caller.tenant);
+        let seen = |lack: &&Lack| lack.buyer.is_none_or(|buyer| place(buyer) >= own);
+        let lack = self.lacks.iter().find(seen)?;
+        Some(Problem::new(lack.reason, format!("this usage cannot be priced: {}", lack.detail)))
+    }
     /// As measured by this plan.
     pub fn usage(&self, plan: &Plan) -> Usage<'_> {
         Usage { quantity: plan.quantity, ..usage_of(&self.event, &plan.meter) }

@@ -33,7 +33,7 @@ fn below_zero(model: &Model) -> Vec<String> {
             };
             tiers.iter().enumerate().flat_map(of).flatten().collect()
         }
-        Model::GraduatedPercentage { tiers } => {
+        Model::GraduatedPercentage { tiers, .. } => {
             let of = |(index, tier): (usize, &crate::card::PercentTier)| {
                 [listed("tiers", index, "rate", tier.rate), listed("tiers", index, "flat", tier.flat.unwrap_or_default())]
             };

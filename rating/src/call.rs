@@ -15,7 +15,7 @@ mod quick;
 
 pub(crate) use quick::QuickPlan;
 
-use crate::card::{CallTerms, Step};
+use crate::card::{CallTerms, Step, ZeroDuration};
 use crate::money::Rate as Amount;
 use crate::ratio::{gcd, product};
 use crate::usage::Piece;
@@ -57,6 +57,7 @@ pub struct CallPlan {
     minimum_duration: i128,
     free_if_shorter_than: i128,
     included: i128,
+    zero_is_free: bool,
     minimum_charge: Option<i128>,
     maximum_charge: Option<i128>,
 }
@@ -120,6 +121,7 @@ impl CallPlan {
             minimum_duration: units(terms.minimum_duration),
             free_if_shorter_than: units(terms.free_if_shorter_than),
             included: units(terms.included),
+            zero_is_free: terms.zero_duration == ZeroDuration::Free,
             minimum_charge: fee(terms.minimum_charge)?,
             maximum_charge: fee(terms.maximum_charge)?,
         };
@@ -175,7 +177,7 @@ impl CallPlan {
         if quantity.is_negative() {
             return Err(Overflow.into());
         }
-        if quantity.0 == 0 || quantity.0 < self.free_if_shorter_than {
+        if (quantity.0 == 0 && self.zero_is_free) || quantity.0 < self.free_if_shorter_than {
             return Ok(billed);
         }
         (billed.amount, billed.free) = (self.connect_fee, false);

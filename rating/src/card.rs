@@ -194,6 +194,24 @@ pub struct CallTerms {
     /// The first n units of every call are free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub included: Option<Quantity>,
+    /// An answered call of 0 s.
+    #[serde(default, skip_serializing_if = "ZeroDuration::is_free")]
+    pub zero_duration: ZeroDuration,
+}
+
+/// Whether a call of 0 s costs what a call costs beside its time: connect fee, minimum duration, minimum charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ZeroDuration {
+    #[default]
+    Free,
+    Charged,
+}
+
+impl ZeroDuration {
+    fn is_free(&self) -> bool {
+        *self == Self::Free
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -306,9 +324,11 @@ pub enum Model {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         round: Option<Mode>,
     },
-    /// Percent of the event's amount (or quantity), local to the event.
+    /// Percent of the event's amount, local to the event.
     Percentage {
         rate: Amount,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount_from: Option<AmountFrom>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fixed: Option<Amount>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -322,6 +342,8 @@ pub enum Model {
     },
     GraduatedPercentage {
         tiers: Vec<PercentTier>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount_from: Option<AmountFrom>,
     },
     /// The event's own `amount` × factor (pass-through of a cost).
     CostPlus {
@@ -341,6 +363,32 @@ pub enum Model {
         policy: BlockPolicy,
         tiers: Vec<BlockTier>,
     },
+}
+
+/// What a percentage is of. A card that is read as new says it, if only by leaving it out (`amount`); one that was stored before
+/// there was a choice says nothing, and goes on as it did: of the quantity where an event has no amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AmountFrom {
+    Amount,
+    Quantity,
+}
+
+impl Model {
+    /// Of models that price an amount: where it comes from.
+    pub fn amount_from(&self) -> Option<Option<AmountFrom>> {
+        match self {
+            Self::Percentage { amount_from, .. } | Self::GraduatedPercentage { amount_from, .. } => Some(*amount_from),
+            _ => None,
+        }
+    }
+
+    /// Says what a new card means by saying nothing.
+    pub(crate) fn say_amount_from(&mut self) {
+        if let Self::Percentage { amount_from, .. } | Self::GraduatedPercentage { amount_from, .. } = self {
+            amount_from.get_or_insert(AmountFrom::Amount);
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

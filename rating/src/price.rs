@@ -79,8 +79,11 @@ impl CompiledCard {
 
     /// What a measured usage still lacks to be priced, found out before its turn.
     pub fn check(&self, m: &Measured, usage: &Usage<'_>) -> Result<(), Unrated> {
+        if m.by_steps {
+            return Ok(());
+        }
         match self.terms_of(m.found.rate).map(|terms| &terms.pricing) {
-            Some(Pricing::Model { model, .. }) if !m.by_steps => model.check(usage),
+            Some(Pricing::Model { model, .. }) => model.check(usage),
             _ => Ok(()),
         }
     }
@@ -153,7 +156,7 @@ fn whole(found: &Found<'_>, quantity: Quantity) -> Billed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::card::{CallTerms, CardDoc, Rate, Rounding, Step};
+    use crate::card::{CallTerms, CardDoc, Rate, Rounding, Step, ZeroDuration};
     use crate::money::Rate as Amount;
     use crate::{Currency, Instant};
     use proptest::prelude::*;
@@ -204,6 +207,7 @@ mod tests {
                 minimum_duration: durations.0,
                 free_if_shorter_than: durations.1,
                 included: durations.2,
+                zero_duration: if steps % 2 == 0 { ZeroDuration::Charged } else { ZeroDuration::Free },
             }
         }
     }

@@ -4,8 +4,11 @@
 //! between which the match could not decide are refused (`ties`). A card without mistakes compiles.
 //! The named limits are those of one rate card version.
 
+pub mod meters;
 mod strict;
 mod ties;
+
+pub use strict::located;
 
 use crate::call::CallPlan;
 use crate::card::{CallTerms, CardDoc, MeterTerms, Rate, Step};
@@ -65,7 +68,10 @@ pub fn parse_card(json: &[u8]) -> Result<CardDoc, Vec<Mistake>> {
         return Err(vec![Mistake::new("", "too_long", format!("expected at most {CARD_BYTES_MAX} bytes"))]);
     }
     let doc = strict::parse(json)?;
-    let mistakes = validate(&doc);
+    let mut mistakes = validate(&doc);
+    if mistakes.is_empty() {
+        mistakes = meters::check(&doc, &doc.meters, meters::Known::Some, |_| true);
+    }
     if mistakes.is_empty() { Ok(doc) } else { Err(mistakes) }
 }
 

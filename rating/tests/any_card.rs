@@ -5,7 +5,7 @@
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use rating::card::{Aggregation, CallTerms, CardDoc, Rate, Rounding, Step, Window};
+use rating::card::{Aggregation, CallTerms, CardDoc, Rate, Rounding, Step, Window, ZeroDuration};
 use rating::compile::CompiledCard;
 use rating::rounding::{self, Mode};
 use rating::usage::{Counter, Usage};
@@ -264,6 +264,7 @@ prop_compose! {
             minimum_duration: durations.0.map(positive),
             free_if_shorter_than: durations.1.filter(|_| !tame),
             included: durations.2.map(positive),
+            zero_duration: if tame { ZeroDuration::Charged } else { ZeroDuration::Free },
         }
     }
 }

@@ -267,6 +267,25 @@ fn a_free_call_is_free_under_every_price() {
 }
 
 #[test]
+fn a_call_of_no_time_is_free_unless_the_card_says_otherwise() {
+    for (terms, cost, billed) in [
+        (json!({"connect_fee": "0.05", "minimum_charge": "0.25", "minimum_duration": "10"}), "0", "0"),
+        (json!({"connect_fee": "0.05", "zero_duration": "free"}), "0", "0"),
+        (json!({"connect_fee": "0.05", "zero_duration": "charged"}), "0.05", "0"),
+        (json!({"minimum_charge": "0.25", "zero_duration": "charged"}), "0.25", "0"),
+        (json!({"minimum_duration": "10", "zero_duration": "charged"}), "0.1", "10"),
+        (json!({"connect_fee": "0.05", "zero_duration": "charged", "free_if_shorter_than": "1"}), "0", "0"),
+        (json!({"zero_duration": "charged"}), "0", "0"),
+    ] {
+        let mut terms = terms;
+        terms["steps"] = json!([{"from": "0", "price": "0.60", "per": "60"}]);
+        let card = card("UTC", json!([{"key": "r", "meter": "call", "call": terms}]));
+        let (measured, exact) = priced(&card, &call("2026-11-20T09:00:00Z", "0", "49")).unwrap();
+        assert_eq!((exact.in_major(card.currency()), measured.billed.to_string()), (cost.to_owned(), billed.to_owned()), "{terms}");
+    }
+}
+
+#[test]
 fn limits_hold_after_the_rates_own_rounding() {
     let limited = |terms: Value| card("UTC", json!([per_minute("r", "0.10", "1", terms)]));
     let terms = |limit: &str, amount: &str, mode: &str| json!({"rounding": {"mode": mode, "decimals": 2}, "call": {limit: amount, "steps": [{"from": "0", "price": "0.10", "per": "60"}]}});

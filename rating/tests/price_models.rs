@@ -96,7 +96,7 @@ fn cumulative(numbers: Numbers) -> BoxedStrategy<Model> {
         tiers(numbers).prop_map(|tiers| Model::Graduated { tiers }),
         tiers(numbers).prop_map(|tiers| Model::Volume { tiers }),
         package.prop_map(|(size, amount, free, round)| Model::Package { size, amount, free, round }),
-        percent_tiers(numbers).prop_map(|tiers| Model::GraduatedPercentage { tiers }),
+        percent_tiers(numbers).prop_map(|tiers| Model::GraduatedPercentage { tiers, amount_from: None }),
         (policy, block_tiers(numbers)).prop_map(|(policy, tiers)| Model::BlockTiers { policy, tiers }),
     ]
     .boxed()
@@ -109,6 +109,7 @@ fn local(numbers: Numbers) -> BoxedStrategy<Model> {
     prop_oneof![
         percentage.prop_map(|(rate, fixed, free_events, free_amount, minimum_per_event, maximum_per_event)| Model::Percentage {
             rate,
+            amount_from: None,
             fixed,
             free_events,
             free_amount,
@@ -258,7 +259,7 @@ fn by_hand(model: &Model, used: Quantity) -> Ratio {
         Model::PerUnit { unit_price, per } => times(*unit_price, used, per.0),
         Model::Flat { amount } => money(*amount),
         Model::Graduated { tiers } => tier_by_tier(tiers.iter().map(|tier| (tier.up_to, tier.unit_price, tier.flat)), used, Quantity::ONE),
-        Model::GraduatedPercentage { tiers } => {
+        Model::GraduatedPercentage { tiers, .. } => {
             let end = |end: Amount| Quantity::from_decimal(end.0).unwrap();
             tier_by_tier(tiers.iter().map(|tier| (tier.up_to.map(end), tier.rate, tier.flat)), used, 100 * Quantity::ONE)
         }

@@ -42,6 +42,7 @@ mod payouts_through_stripe;
 mod process;
 mod processes;
 mod provider_double;
+mod publication;
 mod receiver;
 mod reclassified;
 mod reporters;

@@ -26,9 +26,9 @@ use std::path::PathBuf;
 pub struct Args {
     #[arg(value_name = "FILE.csv")]
     file: PathBuf,
-    /// Name of the rate card; made if it is not there
-    #[arg(long, value_name = "NAME")]
-    card: String,
+    /// Name of the rate card; made if it is not there. Not needed with --out
+    #[arg(long, value_name = "NAME", required_unless_present = "out")]
+    card: Option<String>,
     /// The seller it belongs to [default: the key's own tenant]
     #[arg(long, value_name = "TENANT")]
     owner: Option<String>,
@@ -112,6 +112,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
 impl Args {
     fn at(&self) -> Instant {
         self.effective_from.unwrap_or_else(|| Clock::system().now())
+    }
+
+    /// Of the card that is changed.
+    fn card(&self) -> &str {
+        self.card.as_deref().unwrap_or_default()
     }
 
     fn mode(&self) -> Mode {
@@ -217,14 +222,14 @@ fn encode(text: &str) -> String {
 
 impl<'a> Card<'a> {
     fn of(args: &'a Args) -> Self {
-        Self { args, path: format!("/v1/rate-cards/{}", encode(&args.card)) }
+        Self { args, path: format!("/v1/rate-cards/{}", encode(args.card())) }
     }
 
     async fn change(&self, connection: &mut Connection, file: Bytes, out: &mut impl Write) -> anyhow::Result<()> {
         let args = self.args;
         match self.currency(connection).await? {
             Some(currency) if args.currency.is_some_and(|wanted| wanted != currency) => {
-                bail!("the card {} is in {currency}; a deck in another currency needs a card of its own", args.card)
+                bail!("the card {} is in {currency}; a deck in another currency needs a card of its own", args.card())
             }
             Some(_) => {}
             None => {
@@ -256,7 +261,7 @@ impl<'a> Card<'a> {
         args.check_refused(&imported.preview)?;
         match imported.version {
             Some(Version { number, effective_from: Some(from) }) => {
-                writeln!(out, "{} version {number} is in force from {from}", args.card)?
+                writeln!(out, "{} version {number} is in force from {from}", args.card())?
             }
             _ if args.dry_run => writeln!(out, "nothing was changed (--dry-run)")?,
             _ => writeln!(out, "the card has these prices already: nothing to do")?,
@@ -277,7 +282,7 @@ impl<'a> Card<'a> {
 
     async fn create(&self, connection: &mut Connection) -> anyhow::Result<()> {
         let card = self.args.new_card();
-        let new = json!({ "name": self.args.card, "currency": card.currency, "owner": self.args.owner });
+        let new = json!({ "name": self.args.card(), "currency": card.currency, "owner": self.args.owner });
         let key = clock::request_id(&Clock::system());
         let call = Call::post("/v1/rate-cards", "application/json", new.to_string());
         connection.send_patiently(&call.keyed(&key)).await?.ok()?;

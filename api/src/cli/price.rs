@@ -159,7 +159,8 @@ fn unusable(path: &Path) -> String {
 
 fn listed(mistakes: Vec<Mistake>) -> anyhow::Error {
     let lines: Vec<String> = mistakes.iter().map(|m| format!("\n  {} [{}] {}", m.path, m.code, m.message)).collect();
-    anyhow::anyhow!("it has {} mistakes:{}", mistakes.len(), lines.concat())
+    let count = if let [_] = mistakes.as_slice() { "a mistake".to_owned() } else { format!("{} mistakes", mistakes.len()) };
+    anyhow::anyhow!("it has {count}:{}", lines.concat())
 }
 
 /// The readable form: a line per event, and a sum.

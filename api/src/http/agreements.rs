@@ -63,7 +63,8 @@ pub struct AgreementBody {
     pub until: Option<String>,
 }
 
-/// New terms for a buyer. Exactly one of `rate_card` and `commission_bp`; neither: 25 % commission.
+/// New terms for a buyer. A customer buys at a `rate_card`; a reseller at one, or under a commission: exactly one of `rate_card`
+/// and `commission_bp`, and with neither 25 % commission.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewAgreement, example = json!({"buyer": "acme-42", "currency": "EUR", "rate_card": "retail", "collect": "platform", "credit_limit_cents": 0}))]
@@ -216,6 +217,11 @@ impl NewAgreementBody {
                 Pricing::Wholesale {
                     rate_card: card_named(app, access, name, Some(&owner)).await.map_err(|refused| at_field(refused, "rate_card"))?.id,
                 }
+            }
+            (None, _) if buyer.kind == TenantKind::Customer => {
+                let detail =
+                    "a customer buys at a rate card of its seller's: a commission is a share of what a reseller's own customers pay";
+                return Err(ApiProblem::field("missing_field", "rate_card", detail));
             }
             (None, share) => Pricing::Commission { commission_bp: share.unwrap_or(COMMISSION_BP_DEFAULT) },
         };

@@ -7,6 +7,7 @@
 
 use crate::auth::MayWrite;
 use crate::http::diff;
+use crate::http::publication;
 use crate::http::rate_cards::{OwnerQuery, card_at};
 use crate::http::versions::{VersionBody, beginning, doc_of, in_force, shown};
 use crate::http::write::{Done, PriceList, Write, read_json};
@@ -190,6 +191,7 @@ pub async fn import_deck(
 
 /// Version and publication in one step.
 async fn switch(app: &App, actor: &Actor, card: &RateCard, base: &Base, doc: &CardDoc, at: Instant) -> Result<CardVersion, ApiProblem> {
+    publication::check(app, card, doc, Some(&base.doc)).await?;
     if let Some(present) = &base.version {
         diff::check_counters(&base.doc, doc, present.effective_from, at)?;
     }

@@ -36,6 +36,7 @@ pub mod payout_steps;
 pub mod payouts;
 pub mod price;
 pub mod provider_hooks;
+mod publication;
 pub mod rate_cards;
 pub mod reconciliation;
 pub mod request;

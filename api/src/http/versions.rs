@@ -3,9 +3,10 @@
 use crate::auth::{self, Access, MayRead, MayWrite};
 use crate::http::diff::{self, DiffBody};
 use crate::http::page::{List, PageQuery};
+use crate::http::publication;
 use crate::http::rate_cards::{OwnerQuery, card_at};
 use crate::http::write::{Done, PriceList, Write};
-use crate::problem::ApiProblem;
+use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -40,6 +41,9 @@ pub struct VersionBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub card: Option<CardDoc>,
+    /// When it is published: what it says that has no effect yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<FieldError>,
 }
 
 /// When a version takes effect.
@@ -81,6 +85,7 @@ pub fn shown(version: CardVersion, card: Option<CardDoc>) -> VersionBody {
         created_at: version.created_at.to_string(),
         published_at: version.published_at.map(|at| at.to_string()),
         card,
+        warnings: Vec::new(),
     }
 }
 
@@ -231,7 +236,7 @@ pub async fn publish_version(
         Some(from) => from,
         None => beginning(&app, &card).await?,
     };
-    let work = async { Ok(Done::ok(shown(publish(&app, &write, &key, &card, version.id, from).await?, None))) };
+    let work = async { Ok(Done::ok(publish(&app, &write, &key, &card, version.id, from).await?)) };
     write.once(&app, &key, work).await
 }
 
@@ -261,7 +266,8 @@ pub async fn approve_version(
 /// Prices below zero named at once.
 const BELOW_ZERO_NAMED_MAX: usize = 20;
 
-/// Puts a draft in force, unless it needs counters that this month's usage did not keep, or gives away what is not its owner's.
+/// Puts a draft in force, unless it names what is not there, needs counters that this month's usage did not keep, or gives away
+/// what is not its owner's.
 pub async fn publish(
     app: &App,
     write: &Write,
@@ -269,7 +275,7 @@ pub async fn publish(
     card: &RateCard,
     draft: CardVersionId,
     from: Instant,
-) -> Result<CardVersion, ApiProblem> {
+) -> Result<VersionBody, ApiProblem> {
     let new = doc_of(app, draft).await?;
     if card.owner != app.platform {
         let mistakes = prices_below_zero(&new, BELOW_ZERO_NAMED_MAX);
@@ -277,11 +283,11 @@ pub async fn publish(
             return Err(mistakes.into());
         }
     }
+    publication::check(app, card, &new, None).await?;
     if let Some(present) = in_force(app, card, from).await? {
-        let old = doc_of(app, present.id).await?;
-        diff::check_counters(&old, &new, present.effective_from, from)?;
+        diff::check_counters(&doc_of(app, present.id).await?, &new, present.effective_from, from)?;
     }
     let version = app.records.publish(&write.actor(app, access, None), draft, from).await?;
     app.invalidate();
-    Ok(version)
+    Ok(VersionBody { warnings: publication::warnings(&new), ..shown(version, None) })
 }

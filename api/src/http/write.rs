@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use rating::validate::located;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -229,17 +230,18 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
-        mistake(&path, error.inner())
+        mistake(bytes, &path, error.inner())
     })?;
-    reader.end().map_err(|error| mistake("", &error))?;
+    reader.end().map_err(|error| mistake(bytes, "", &error))?;
     Ok(value)
 }
 
-fn mistake(path: &str, error: &serde_json::Error) -> ApiProblem {
-    let text = error.to_string();
+fn mistake(json: &[u8], path: &str, error: &serde_json::Error) -> ApiProblem {
     if !error.is_data() {
-        return ApiProblem::new("invalid_json", text);
+        return ApiProblem::new("invalid_json", format!("not valid JSON: {}", located(json, error)));
     }
+    let text = error.to_string();
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     let named = text.split('`').nth(1).unwrap_or_default();
     let at = |name: &str| if path == "." || path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     if text.starts_with("missing field") {
@@ -247,9 +249,28 @@ fn mistake(path: &str, error: &serde_json::Error) -> ApiProblem {
     }
     if text.starts_with("unknown field") {
         let field = if path.ends_with(named) { path.to_owned() } else { at(named) };
-        return ApiProblem::field("unknown_field", field, text);
+        let known: Vec<&str> = text.split('`').skip(3).step_by(2).collect();
+        return ApiProblem::field("unknown_field", field, format!("there is no such field; the fields here are {}", known.join(", ")));
     }
-    ApiProblem::field("invalid_field", path, text)
+    ApiProblem::field("invalid_field", path, for_people(text))
+}
+
+/// What serde says of types, without the names that they have in Rust.
+fn for_people(text: &str) -> String {
+    let Some((found, expected)) = text.rsplit_once(", expected ") else { return text.to_owned() };
+    let found =
+        ["invalid type: ", "invalid value: ", "unknown variant "].iter().fold(found, |found, theirs| found.trim_start_matches(theirs));
+    let expected = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a string" | "a borrowed string" | "string or map" => "a text",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        other if other.starts_with("struct ") || other.ends_with("enum") => "an object",
+        other => other,
+    };
+    format!("expected {expected}, found {found}")
 }
 
 #[cfg(test)]
@@ -282,6 +303,19 @@ mod tests {
         ] {
             let refused = read_json::<Outer>(json.as_bytes()).unwrap_err().problem;
             assert_eq!((refused.code, refused.field.as_deref()), (code, field), "{json}: {}", refused.detail);
+        }
+    }
+
+    #[test]
+    fn messages_name_fields_and_no_types_of_rust() {
+        for (json, detail) in [
+            ("{\"name\":\"a\",\"inner\":[],\"more\":1}", "there is no such field; the fields here are name, inner"),
+            ("{\"name\":\"a\",\"inner\":[{\"cents\":\"x\"}]}", "expected a whole number, found string \"x\""),
+            ("{\"name\":5,\"inner\":[]}", "expected a text, found integer `5`"),
+            ("{\"name\":\"a\",\"inner\":5}", "expected a list, found integer `5`"),
+            ("{\"name\":\"a\",", "not valid JSON: EOF while parsing a value, behind `{\"name\":\"a\",`"),
+        ] {
+            assert_eq!(read_json::<Outer>(json.as_bytes()).unwrap_err().problem.detail, detail, "{json}");
         }
     }
 }

@@ -44,7 +44,11 @@ pub fn parse(body: &[u8]) -> Result<Vec<Parsed>, Problem> {
 
 /// One event, with defaults for what it leaves out.
 pub fn event(text: &str, defaults: &Defaults<'_>) -> Parsed {
-    let found: Fields<'_> = serde_json::from_str(text).map_err(|e| (String::new(), not_json(e)))?;
+    // Of one event's text; lines and columns would be those of a line of a file.
+    let found: Fields<'_> = serde_json::from_str(text).map_err(|e| {
+        let what = rating::validate::located(text.as_bytes(), &e);
+        (String::new(), Problem::new("invalid_json", format!("not valid JSON: {what}")))
+    })?;
     match found.events {
         Some(_) => Err((String::new(), unknown("events"))),
         None => found.into_event(defaults),

@@ -43,7 +43,9 @@ pub(super) fn compile(model: &PriceModel, currency: Currency, rounding: Option<R
         reader.too_large("");
     }
     match shape {
-        Some(shape) if reader.mistakes.is_empty() => Ok(CompiledModel { input, shape, finish, minimum }),
+        Some(shape) if reader.mistakes.is_empty() => {
+            Ok(CompiledModel { input, shape, finish, minimum, amount_from: model.model.amount_from().flatten() })
+        }
         _ => Err(reader.mistakes),
     }
 }
@@ -163,7 +165,7 @@ impl Reader {
             Model::Flat { amount } => Curve::build(&one(0, self.money("amount", *amount)), 1, Mode::Ceil, Build::TierByTier),
             Model::Graduated { tiers } => Curve::build(&self.tiers(tiers)?, unit, Mode::Ceil, Build::TierByTier),
             Model::Volume { tiers } => Curve::build(&self.tiers(tiers)?, unit, Mode::Ceil, Build::TopTier),
-            Model::GraduatedPercentage { tiers } => {
+            Model::GraduatedPercentage { tiers, .. } => {
                 let per = unit.checked_mul(100)?;
                 Curve::build(&self.percent_tiers(tiers)?, per, Mode::Ceil, Build::TierByTier).map(Curve::of_amounts)
             }
@@ -278,7 +280,9 @@ impl Reader {
     }
 
     fn percentage(&mut self, model: &Model) -> Option<Percentage> {
-        let Model::Percentage { rate, fixed, free_events, free_amount, minimum_per_event, maximum_per_event } = model else { return None };
+        let Model::Percentage { rate, fixed, free_events, free_amount, minimum_per_event, maximum_per_event, .. } = model else {
+            return None;
+        };
         let percent = Ratio::new(self.money("rate", *rate), Quantity::ONE * 100).map_or(Ratio::ZERO, Ratio::reduced);
         let minimum = minimum_per_event.map(|limit| self.limit("minimum_per_event", limit));
         let maximum = maximum_per_event.map(|limit| self.limit("maximum_per_event", limit));

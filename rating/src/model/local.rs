@@ -1,7 +1,7 @@
 //! Models that price each event on its own: percentage, pass-through (cost-plus, dynamic), matrix.
 
 use super::input::Input;
-use crate::card::Aggregation;
+use crate::card::{Aggregation, AmountFrom};
 use crate::money::Rate as Amount;
 use crate::usage::{Counter, Unrated, Usage};
 use crate::{Exact, Overflow, Quantity, Ratio, rounding};
@@ -67,9 +67,15 @@ impl Local {
     }
 
     /// Unrounded.
-    pub(super) fn charge(&self, usage: &Usage<'_>, before: &Counter, input: &Input) -> Result<Unlimited, Unrated> {
+    pub(super) fn charge(
+        &self,
+        usage: &Usage<'_>,
+        amount_from: Option<AmountFrom>,
+        before: &Counter,
+        input: &Input,
+    ) -> Result<Unlimited, Unrated> {
         let charge = match &self.kind {
-            Kind::Percentage(percentage) => percentage.charge(amount_or_quantity(usage)?.0, before)?,
+            Kind::Percentage(percentage) => percentage.charge(amount_of(usage, amount_from)?.0, before)?,
             Kind::PassThrough(factor) => {
                 let amount = usage.amount.ok_or(Unrated::NoAmount)?;
                 Unlimited::new(Ratio::whole(in_parts(amount, Amount::DECIMALS)?).checked_mul(*factor)?)
@@ -165,9 +171,13 @@ pub(super) fn counted(usage: &Usage<'_>) -> Quantity {
     if usage.aggregation == Aggregation::Count { Quantity::whole(1) } else { usage.quantity }
 }
 
-/// The event's amount as a quantity (billionths of the major unit); its quantity if it has none.
-pub(super) fn amount_or_quantity(usage: &Usage<'_>) -> Result<Quantity, Overflow> {
-    usage.amount.map_or(Ok(usage.quantity), |amount| in_parts(amount, Quantity::DECIMALS).map(Quantity))
+/// What a percentage is of, in billionths of the major unit.
+pub(super) fn amount_of(usage: &Usage<'_>, from: Option<AmountFrom>) -> Result<Quantity, Unrated> {
+    match (from, usage.amount) {
+        (Some(AmountFrom::Amount), None) => Err(Unrated::NoAmount),
+        (Some(AmountFrom::Quantity), _) | (None, None) => Ok(usage.quantity),
+        (Some(AmountFrom::Amount) | None, Some(amount)) => Ok(in_parts(amount, Quantity::DECIMALS).map(Quantity)?),
+    }
 }
 
 /// A decimal as whole parts of `decimals` decimals; losing a digit is an error.

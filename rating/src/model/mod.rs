@@ -22,7 +22,7 @@ mod curve;
 mod input;
 mod local;
 
-use crate::card::{Aggregation, PriceModel, Rounding};
+use crate::card::{Aggregation, AmountFrom, PriceModel, Rounding};
 use crate::rounding::{self, Mode};
 use crate::usage::{Counter, Unrated, Usage};
 use crate::{Currency, Exact, Overflow, Quantity};
@@ -43,6 +43,8 @@ pub struct CompiledModel {
     shape: Shape,
     finish: Finish,
     minimum: Option<Exact>,
+    /// Of what a percentage is.
+    amount_from: Option<AmountFrom>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,12 +96,11 @@ impl CompiledModel {
         if self.counts_amounts() { Aggregation::Sum } else { of_meter }
     }
 
-    /// What an event brings to the counter (`grow`'s `billed`): its amount for the percentage models
-    /// (its quantity if it has none), 1 on a counting meter, else its quantity. `Overflow`: an amount
-    /// of more than nine decimals.
+    /// What an event brings to the counter (`grow`'s `billed`): its amount for the percentage models,
+    /// 1 on a counting meter, else its quantity. `Overflow`: an amount of more than nine decimals.
     pub fn billed(&self, usage: &Usage<'_>) -> Result<Quantity, Unrated> {
         if self.counts_amounts() {
-            return Ok(local::amount_or_quantity(usage)?);
+            return local::amount_of(usage, self.amount_from);
         }
         Ok(local::counted(usage))
     }
@@ -127,7 +128,7 @@ impl CompiledModel {
         match &self.shape {
             Shape::Curve(_) => Ok(Exact::ZERO),
             Shape::Local(local) => {
-                let charge = local.charge(usage, before, &self.input)?;
+                let charge = local.charge(usage, self.amount_from, before, &self.input)?;
                 let rounded = rounding::ratio_to_step(charge.amount, self.finish.step, self.finish.mode)?;
                 charge.within_limits(rounded)
             }

@@ -159,6 +159,30 @@ fn percentages_take_the_quantity_if_there_is_no_amount() {
 }
 
 #[test]
+fn a_percentage_is_of_what_the_card_says() {
+    for tiers in [r#""model":"percentage","rate":"10""#, r#""model":"graduated_percentage","tiers":[{"rate":"10"}]"#] {
+        let of = |from: &str| compiled(&format!("{{{tiers}{from}}}"));
+        let charge = |model: &CompiledModel, amount: Option<&str>| -> Result<String, Unrated> {
+            let usage = usage("5", amount, &[]);
+            let billed = model.billed(&usage)?;
+            let grown = model.p(&Counter { quantity: billed, events: 1 })?;
+            Ok(grown.checked_add(model.local(&usage, &Counter::default())?)?.in_cents())
+        };
+        for (from, amount, want) in [
+            (r#","amount_from":"amount""#, Some("7"), Ok("70")),
+            (r#","amount_from":"amount""#, None, Err(Unrated::NoAmount)),
+            (r#","amount_from":"quantity""#, Some("7"), Ok("50")),
+            (r#","amount_from":"quantity""#, None, Ok("50")),
+            // Of a card that was stored before it could say so.
+            ("", Some("7"), Ok("70")),
+            ("", None, Ok("50")),
+        ] {
+            assert_eq!(charge(&of(from), amount), want.map(str::to_owned), "{tiers}{from} {amount:?}");
+        }
+    }
+}
+
+#[test]
 fn a_matrix_prices_by_attributes() {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let attributes = |model: &str, kind: &str| -> &'static [(String, String)] { vec![pair("kind", kind), pair("model", model)].leak() };

@@ -4,7 +4,7 @@
 //! model). One that does not is walked once more against the table of fields below, to find them all.
 
 use super::{MISTAKES_MAX, Mistake};
-use crate::card::{Aggregation, BlockPolicy, CardDoc, ConversionOp};
+use crate::card::{Aggregation, AmountFrom, BlockPolicy, CardDoc, ConversionOp, ZeroDuration};
 use crate::money::Rate as Amount;
 use crate::rounding::Mode;
 use crate::{Currency, Instant, Quantity};
@@ -14,8 +14,9 @@ use serde_json::{Map, Value};
 
 pub fn parse(json: &[u8]) -> Result<CardDoc, Vec<Mistake>> {
     match serde_json::from_slice::<CardDoc>(json) {
-        Ok(doc) => {
+        Ok(mut doc) => {
             let mistakes = if doc.rates.iter().any(|rate| rate.price.is_some()) { price_mistakes(json) } else { Vec::new() };
+            doc.rates.iter_mut().filter_map(|rate| rate.price.as_mut()).for_each(|price| price.model.say_amount_from());
             if mistakes.is_empty() { Ok(doc) } else { Err(mistakes) }
         }
         Err(error) => Err(all_mistakes(json, &error)),
@@ -45,20 +46,43 @@ fn price_mistakes(json: &[u8]) -> Vec<Mistake> {
 
 fn all_mistakes(json: &[u8], error: &serde_json::Error) -> Vec<Mistake> {
     let Ok(value) = serde_json::from_slice::<Value>(json) else {
-        return vec![Mistake::new("", "bad_json", format!("expected JSON: {error}"))];
+        return vec![Mistake::new("", "bad_json", format!("expected JSON: {}", located(json, error)))];
     };
     let mut walk = Walk { path: String::new(), bad: Vec::new() };
     walk.check(&value, &Kind::Object(CARD));
     if walk.bad.is_empty() {
-        walk.report("bad_value", error.to_string());
+        walk.report("bad_value", located(json, error));
     }
     walk.bad.truncate(MISTAKES_MAX);
     walk.bad
 }
 
+/// Characters of what was found that a message shows.
+const FOUND_CHARS_MAX: usize = 40;
+
+/// What is wrong with a text, and what stands there: lines and columns help nobody whose JSON has one line.
+pub fn located(json: &[u8], error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    let line = json.split(|byte| *byte == b'\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let before = &line[..error.column().min(line.len())];
+    let near = String::from_utf8_lossy(&before[before.len().saturating_sub(FOUND_CHARS_MAX)..]);
+    let near = near.trim_start_matches('\u{fffd}').trim();
+    if near.is_empty() { what.to_owned() } else { format!("{what}, behind `{near}`") }
+}
+
+fn found(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(FOUND_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// What a field holds.
 enum Kind {
-    Leaf(fn(&Value) -> Result<(), serde_json::Error>),
+    /// How it is read, and what is expected.
+    Leaf(fn(&Value) -> Result<(), serde_json::Error>, &'static str),
     Object(&'static [Field]),
     List(&'static Kind),
     Map(&'static Kind),
@@ -82,23 +106,28 @@ fn leaf<T: DeserializeOwned>(value: &Value) -> Result<(), serde_json::Error> {
     T::deserialize(value).map(drop)
 }
 
-const TEXT: Kind = Kind::Leaf(leaf::<String>);
-const FLAG: Kind = Kind::Leaf(leaf::<bool>);
-const QUANTITY: Kind = Kind::Leaf(leaf::<Quantity>);
-const AMOUNT: Kind = Kind::Leaf(leaf::<Amount>);
-const INSTANT: Kind = Kind::Leaf(leaf::<Instant>);
-const MODE: Kind = Kind::Leaf(leaf::<Mode>);
-const BYTES: Kind = Kind::List(&Kind::Leaf(leaf::<u8>));
+const TEXT: Kind = Kind::Leaf(leaf::<String>, "a text");
+const FLAG: Kind = Kind::Leaf(leaf::<bool>, "true or false");
+const QUANTITY: Kind = Kind::Leaf(leaf::<Quantity>, "a decimal as text, such as \"60\" or \"0.5\"");
+const AMOUNT: Kind = Kind::Leaf(leaf::<Amount>, "a decimal as text, such as \"0.0125\"");
+const INSTANT: Kind = Kind::Leaf(leaf::<Instant>, "an instant, such as \"2026-11-20T09:00:00Z\"");
+const MODE: Kind = Kind::Leaf(leaf::<Mode>, "one of up, down, half_up, half_even, ceil, floor");
+const AMOUNT_FROM: Kind = Kind::Leaf(leaf::<AmountFrom>, "`amount` or `quantity`");
+const NUMBERS: Kind = Kind::List(&Kind::Leaf(leaf::<u8>, "a small whole number"));
 const TEXTS: Kind = Kind::List(&TEXT);
 
 const CARD: &[Field] = &[
-    must("currency", Kind::Leaf(leaf::<Currency>)),
+    must("currency", Kind::Leaf(leaf::<Currency>, "an ISO 4217 code, such as \"EUR\"")),
     may("zone", TEXT),
     may("fallback", TEXT),
     may("meters", Kind::Map(&Kind::Object(METER))),
     must("rates", Kind::List(&Kind::Object(RATE))),
 ];
-const METER: &[Field] = &[must("unit", TEXT), may("aggregation", Kind::Leaf(leaf::<Aggregation>)), may("unique_by", TEXT)];
+const METER: &[Field] = &[
+    must("unit", TEXT),
+    may("aggregation", Kind::Leaf(leaf::<Aggregation>, "one of sum, count, max, unique, latest")),
+    may("unique_by", TEXT),
+];
 const RATE: &[Field] = &[
     must("key", TEXT),
     must("meter", TEXT),
@@ -109,18 +138,18 @@ const RATE: &[Field] = &[
     may("effective_from", INSTANT),
     may("effective_until", INSTANT),
     may("window", Kind::Object(WINDOW)),
-    may("priority", Kind::Leaf(leaf::<i32>)),
+    may("priority", Kind::Leaf(leaf::<i32>, "a whole number")),
     may("blocked", FLAG),
     may("call", Kind::Object(CALL)),
     may("price", Kind::Price),
     may("counted", FLAG),
-    may("rounding", Kind::Object(&[must("mode", MODE), must("decimals", Kind::Leaf(leaf::<u8>))])),
+    may("rounding", Kind::Object(&[must("mode", MODE), must("decimals", Kind::Leaf(leaf::<u8>, "a whole number of decimals"))])),
 ];
 const WINDOW: &[Field] = &[
-    may("weekdays", BYTES),
-    may("months", BYTES),
-    may("month_days", BYTES),
-    may("years", Kind::List(&Kind::Leaf(leaf::<i16>))),
+    may("weekdays", NUMBERS),
+    may("months", NUMBERS),
+    may("month_days", NUMBERS),
+    may("years", Kind::List(&Kind::Leaf(leaf::<i16>, "a year, such as 2026"))),
     may("from", TEXT),
     may("until", TEXT),
 ];
@@ -134,6 +163,7 @@ const CALL: &[Field] = &[
     may("maximum_charge", AMOUNT),
     may("free_if_shorter_than", QUANTITY),
     may("included", QUANTITY),
+    may("zero_duration", Kind::Leaf(leaf::<ZeroDuration>, "`free` or `charged`")),
 ];
 const STEP: &[Field] =
     &[must("from", QUANTITY), must("price", AMOUNT), may("per", QUANTITY), may("increment", QUANTITY), may("fixed_fee", AMOUNT)];
@@ -145,7 +175,10 @@ const PRICE: &[Field] = &[
     may("percent_discount", AMOUNT),
     may("maximum_spend", AMOUNT),
     may("minimum_spend", AMOUNT),
-    may("convert", Kind::Object(&[must("op", Kind::Leaf(leaf::<ConversionOp>)), must("factor", AMOUNT), may("round", MODE)])),
+    may(
+        "convert",
+        Kind::Object(&[must("op", Kind::Leaf(leaf::<ConversionOp>, "`multiply` or `divide`")), must("factor", AMOUNT), may("round", MODE)]),
+    ),
 ];
 const TIERS: Kind = Kind::List(&Kind::Object(&[may("up_to", QUANTITY), may("unit_price", AMOUNT), may("flat", AMOUNT)]));
 /// Fields of each model.
@@ -159,8 +192,9 @@ const MODELS: &[(&str, &[Field])] = &[
         "percentage",
         &[
             must("rate", AMOUNT),
+            may("amount_from", AMOUNT_FROM),
             may("fixed", AMOUNT),
-            may("free_events", Kind::Leaf(leaf::<u32>)),
+            may("free_events", Kind::Leaf(leaf::<u32>, "a whole number of events")),
             may("free_amount", AMOUNT),
             may("minimum_per_event", AMOUNT),
             may("maximum_per_event", AMOUNT),
@@ -168,7 +202,10 @@ const MODELS: &[(&str, &[Field])] = &[
     ),
     (
         "graduated_percentage",
-        &[must("tiers", Kind::List(&Kind::Object(&[may("up_to", AMOUNT), must("rate", AMOUNT), may("flat", AMOUNT)])))],
+        &[
+            must("tiers", Kind::List(&Kind::Object(&[may("up_to", AMOUNT), must("rate", AMOUNT), may("flat", AMOUNT)]))),
+            may("amount_from", AMOUNT_FROM),
+        ],
     ),
     ("cost_plus", &[must("factor", AMOUNT)]),
     ("dynamic", &[]),
@@ -183,10 +220,14 @@ const MODELS: &[(&str, &[Field])] = &[
     (
         "block_tiers",
         &[
-            must("policy", Kind::Leaf(leaf::<BlockPolicy>)),
+            must("policy", Kind::Leaf(leaf::<BlockPolicy>, "`all_tiers` or `top_tier`")),
             must(
                 "tiers",
-                Kind::List(&Kind::Object(&[must("block", QUANTITY), may("max_blocks", Kind::Leaf(leaf::<u64>)), must("price", AMOUNT)])),
+                Kind::List(&Kind::Object(&[
+                    must("block", QUANTITY),
+                    may("max_blocks", Kind::Leaf(leaf::<u64>, "a whole number of blocks")),
+                    must("price", AMOUNT),
+                ])),
             ),
         ],
     ),
@@ -217,9 +258,17 @@ impl Walk {
 
     fn check(&mut self, value: &Value, kind: &Kind) {
         match (kind, value) {
-            (Kind::Leaf(read), value) => {
+            (Kind::Leaf(read, expected), value) => {
                 if let Err(error) = read(value) {
-                    self.report("bad_value", error.to_string());
+                    let own = error.to_string();
+                    // What serde says of types is in the words of Rust; what our own types say is for people.
+                    let is_ours = !["invalid ", "unknown ", "missing "].iter().any(|theirs| own.starts_with(theirs));
+                    let message = if is_ours {
+                        format!("{own}, found {}", found(value))
+                    } else {
+                        format!("expected {expected}, found {}", found(value))
+                    };
+                    self.report("bad_value", message);
                 }
             }
             (Kind::Object(fields), Value::Object(map)) => self.object(map, &[*fields]),
@@ -234,8 +283,8 @@ impl Walk {
                     self.below(name, |walk| walk.check(value, kind));
                 }
             }
-            (Kind::List(_), _) => self.report("bad_value", "expected a list"),
-            _ => self.report("bad_value", "expected an object"),
+            (Kind::List(_), _) => self.report("bad_value", format!("expected a list, found {}", found(value))),
+            _ => self.report("bad_value", format!("expected an object, found {}", found(value))),
         }
     }
 
@@ -254,7 +303,11 @@ impl Walk {
         let fields = || tables.iter().flat_map(|fields| fields.iter());
         for (name, value) in map {
             match fields().find(|field| field.name == name) {
-                None => self.below(name, |walk| walk.report("unknown_field", "there is no such field")),
+                None => {
+                    let known: Vec<&str> = fields().map(|field| field.name).collect();
+                    let message = format!("there is no such field; the fields here are {}", known.join(", "));
+                    self.below(name, |walk| walk.report("unknown_field", message));
+                }
                 Some(field) if value.is_null() && !field.required => {}
                 Some(field) => self.below(name, |walk| walk.check(value, &field.kind)),
             }

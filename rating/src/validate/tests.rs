@@ -184,3 +184,116 @@ fn a_card_that_was_read_holds_equal_terms_once() {
     assert!(std::sync::Arc::ptr_eq(&calls[0], &calls[2]) && calls[0] != calls[1]);
     assert_eq!(parse_card(&serde_json::to_vec(&doc).unwrap()).unwrap(), doc);
 }
+
+#[test]
+fn a_card_is_checked_against_its_meters() {
+    let with = |aggregation: &str, rate: Value| {
+        let unique = if aggregation == "unique" { json!("user") } else { Value::Null };
+        let mut card = card(json!([rate]));
+        card["meters"] = json!({"use": {"unit": "x", "aggregation": aggregation, "unique_by": unique}});
+        card
+    };
+    let matrix = json!({"model": "matrix", "dimensions": ["a"], "cells": [{"values": ["x"], "unit_price": "1"}]});
+    let matrix = json!({"key": "r", "meter": "use", "price": matrix});
+    let steps = json!({"key": "r", "meter": "use", "call": {"steps": [{"from": "0", "price": "1"}]}});
+    let percent = json!({"key": "r", "meter": "use", "price": {"model": "percentage", "rate": "1", "amount_from": "quantity"}});
+    let counted = json!({"key": "r", "meter": "use", "price": {"model": "per_unit", "unit_price": "1"}});
+    for (aggregation, rate, want) in [
+        ("sum", &matrix, None),
+        ("count", &matrix, None),
+        ("max", &matrix, Some("price.model")),
+        ("unique", &matrix, Some("price.model")),
+        ("latest", &matrix, Some("price.model")),
+        ("sum", &steps, None),
+        ("count", &steps, Some("call.steps")),
+        ("max", &steps, Some("call.steps")),
+        ("unique", &steps, Some("call.steps")),
+        ("max", &percent, Some("price.amount_from")),
+        ("sum", &percent, None),
+        ("max", &counted, None),
+        ("unique", &counted, None),
+    ] {
+        let want: Vec<(String, &str)> = want.map(|path| (format!("rates[0].{path}"), "not_with_this_model")).into_iter().collect();
+        assert_eq!(mistakes(&with(aggregation, rate.clone())), want, "{aggregation} {rate}");
+    }
+}
+
+#[test]
+fn a_card_is_checked_against_the_meters_of_a_server() {
+    let seat = MeterTerms { unit: "seat".to_owned(), aggregation: crate::card::Aggregation::Unique, unique_by: Some("user".to_owned()) };
+    let server = std::collections::BTreeMap::from([("seat".to_owned(), seat)]);
+    let found = |card: Value| -> Vec<String> {
+        let doc = parse_card(card.to_string().as_bytes()).unwrap();
+        meters::check(&doc, &server, meters::Known::All, |_| true)
+            .into_iter()
+            .map(|m| format!("{} {}: {}", m.path, m.code, m.message))
+            .collect()
+    };
+    let rate = |meter: &str| json!({"key": meter, "meter": meter, "price": {"model": "per_unit", "unit_price": "1"}});
+    assert_eq!(found(card(json!([rate("seat")]))), Vec::<String>::new());
+    assert_eq!(found(card(json!([rate("seats")]))), ["rates[0].meter unknown_meter: there is no meter \"seats\"; there are seat"]);
+    let mut other = card(json!([rate("seat")]));
+    other["meters"] = json!({"seat": {"unit": "seat", "aggregation": "unique", "unique_by": "user"}});
+    assert_eq!(found(other.clone()), Vec::<String>::new());
+    other["meters"] = json!({"seat": {"unit": "seat"}});
+    let differs =
+        "meters.seat meter_differs: the server's meter is in \"seat\" and counts by `unique` by \"user\": expected the same, or no entry";
+    assert_eq!(found(other), [differs]);
+}
+
+#[test]
+fn what_has_no_effect_yet_is_said() {
+    let price = json!({"model": "per_unit", "unit_price": "1", "minimum_spend": "5"});
+    let doc = parse_card(card(json!([{"key": "a", "meter": "x", "price": price}])).to_string().as_bytes()).unwrap();
+    let said: Vec<(String, &str)> = meters::without_effect(&doc).into_iter().map(|m| (m.path, m.code)).collect();
+    assert_eq!(said, [("rates[0].price.minimum_spend".to_owned(), "not_yet_due")]);
+}
+
+#[test]
+fn a_new_percentage_is_of_the_amount() {
+    let price = json!({"model": "percentage", "rate": "1"});
+    let doc = parse_card(card(json!([{"key": "a", "meter": "x", "price": price}])).to_string().as_bytes()).unwrap();
+    assert_eq!(serde_json::to_value(&doc.rates[0].price).unwrap()["amount_from"], "amount");
+    let stored: crate::card::CardDoc = serde_json::from_value(card(json!([{"key": "a", "meter": "x", "price": price}]))).unwrap();
+    assert_eq!(stored.rates[0].price.as_ref().unwrap().model.amount_from(), Some(None));
+}
+
+#[test]
+fn messages_are_for_people() {
+    let messages = |card: &str| -> Vec<String> {
+        parse_card(card.as_bytes()).unwrap_err().into_iter().map(|mistake| format!("{}: {}", mistake.path, mistake.message)).collect()
+    };
+    let rate = |fields: &str| format!(r#"{{"currency":"EUR","rates":[{{"key":"a","meter":"call",{fields}}}]}}"#);
+    let step = r#"[{"from":"0","price":"1"}]"#;
+    for (card, want) in [
+        (
+            rate(&format!(r#""call":{{"steps":{step},"colour":1}}"#)),
+            "rates[0].call.colour: there is no such field; the fields here are initial, next, steps, connect_fee, minimum_duration, minimum_charge, maximum_charge, free_if_shorter_than, included, zero_duration",
+        ),
+        (
+            rate(r#""price":{"model":"flat","amount":"1","per":"60"}"#),
+            "rates[0].price.per: there is no such field; the fields here are model, allowance, percent_discount, maximum_spend, minimum_spend, convert, amount",
+        ),
+        (rate(&format!(r#""call":{{"steps":{step}}},"priority":"high""#)), "rates[0].priority: expected a whole number, found \"high\""),
+        (
+            rate(&format!(r#""call":{{"steps":{step}}},"window":{{"weekdays":["Mon"]}}"#)),
+            "rates[0].window.weekdays[0]: expected a small whole number, found \"Mon\"",
+        ),
+        (
+            rate(&format!(r#""call":{{"steps":{step}}},"rounding":{{"mode":5,"decimals":300}}"#)),
+            "rates[0].rounding.decimals: expected a whole number of decimals, found 300",
+        ),
+        (
+            rate(r#""price":{"model":"per_unit","unit_price":0.5}"#),
+            "rates[0].price.unit_price: expected a decimal as text, such as \"0.0125\", found 0.5",
+        ),
+        (r#"{"currency":"EUR","rates":[}"#.to_owned(), ": expected JSON: expected value, behind `{\"currency\":\"EUR\",\"rates\":[}`"),
+    ] {
+        let found = messages(&card);
+        assert_eq!(found.first().map(String::as_str), Some(want), "{card}");
+        let all = found.join(" ");
+        for word in ["at line", "column", "u8", "i32", "string or map", "variant"] {
+            assert!(!all.contains(word), "{word}: {all}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What is asked of prices when they are published, and never again: a card that is stored is read as it was.
+
+use crate::problem::{ApiProblem, FieldError};
+use crate::state::App;
+use rating::card::{CardDoc, MeterTerms, Rate};
+use rating::validate::{Mistake, meters};
+use std::collections::{BTreeMap, HashMap};
+use store::records::{LIST_ROWS_MAX, RateCard};
+
+/// Meters, fallback and what a card of before does not say. `before`: the version that these prices were laid over; what it says
+/// already is not asked again.
+///
+/// # Errors
+/// `invalid_card` with every mistake.
+pub async fn check(app: &App, card: &RateCard, doc: &CardDoc, before: Option<&CardDoc>) -> Result<(), ApiProblem> {
+    let known: HashMap<&str, &Rate> = before.into_iter().flat_map(|before| &before.rates).map(|rate| (rate.key.as_str(), rate)).collect();
+    let is_new = |rate: &Rate| known.get(rate.key.as_str()).is_none_or(|before| *before != rate);
+    let mut bad = meters::check(doc, &meters_of(app).await?, meters::Known::All, is_new);
+    for (index, rate) in doc.rates.iter().enumerate().filter(|(_, rate)| is_new(rate)) {
+        if rate.price.as_ref().is_some_and(|price| price.model.amount_from() == Some(None)) {
+            bad.push(mistake(
+                format!("rates[{index}].price.amount_from"),
+                "missing_field",
+                "expected `amount` or `quantity`: draft it again",
+            ));
+        }
+    }
+    if let Some(name) = doc.fallback.as_ref().filter(|_| before.is_none_or(|before| before.fallback != doc.fallback)) {
+        bad.extend(fallback(app, card, name).await?);
+    }
+    if bad.is_empty() { Ok(()) } else { Err(bad.into()) }
+}
+
+fn mistake(path: impl Into<String>, code: &'static str, message: impl Into<String>) -> Mistake {
+    Mistake { path: path.into(), code, message: message.into() }
+}
+
+async fn fallback(app: &App, card: &RateCard, name: &str) -> Result<Option<Mistake>, ApiProblem> {
+    let Some(found) = app.records.card_by_name(card.owner, name).await? else {
+        let detail = format!("the seller has no card {name:?}: make it first, and publish its prices");
+        return Ok(Some(mistake("fallback", "unknown_fallback", detail)));
+    };
+    if found.id == card.id {
+        return Ok(Some(mistake("fallback", "fallback_to_itself", "expected another card")));
+    }
+    let differs = found.currency != card.currency;
+    let detail = || format!("{name:?} is in {}, this card in {}", found.currency, card.currency);
+    Ok(differs.then(|| mistake("fallback", "currency_mismatch", detail())))
+}
+
+async fn meters_of(app: &App) -> Result<BTreeMap<String, MeterTerms>, ApiProblem> {
+    let (mut meters, mut after) = (BTreeMap::new(), None);
+    loop {
+        let page = app.records.meters(after, LIST_ROWS_MAX).await?;
+        after = page.data.last().map(|meter| meter.id);
+        meters.extend(page.data.into_iter().map(|meter| (meter.name, meter.terms)));
+        if !page.has_more {
+            return Ok(meters);
+        }
+    }
+}
+
+/// What the card says that has no effect yet.
+pub fn warnings(doc: &CardDoc) -> Vec<FieldError> {
+    let said = meters::without_effect(doc).into_iter();
+    said.map(|said| FieldError { field: said.path, code: said.code.to_owned(), detail: said.message }).collect()
+}

@@ -1,0 +1,99 @@
+//! What a card and an agreement name must be there; what has no effect yet is said.
+
+use crate::http_world::{Market, on_every_database};
+use crate::served::Answer;
+use serde_json::{Value, json};
+
+on_every_database!(
+    a_card_names_what_is_there,
+    a_customer_buys_at_a_rate_card,
+    what_charges_nothing_yet_is_said_when_it_is_published,
+    a_percentage_without_an_amount_has_no_price,
+);
+
+/// Drafts and publishes prices of a new card of muster's.
+async fn publish(market: &Market, name: &str, mut doc: Value) -> Answer {
+    let muster = market.by("muster admin");
+    muster.post("/v1/rate-cards", json!({ "name": name, "currency": "EUR" })).await.ok();
+    doc["currency"] = json!("EUR");
+    muster.post(&format!("/v1/rate-cards/{name}/versions"), doc).await.ok();
+    muster.post(&format!("/v1/rate-cards/{name}/versions/1/publish"), json!({})).await
+}
+
+fn mistakes(answer: &Answer) -> Vec<String> {
+    let errors = answer.body["errors"].as_array().unwrap_or_else(|| panic!("{answer:?}"));
+    errors.iter().map(|error| format!("{} {}", error["field"].as_str().unwrap(), error["code"].as_str().unwrap())).collect()
+}
+
+fn per_unit(key: &str, meter: &str) -> Value {
+    json!({ "key": key, "meter": meter, "price": { "model": "per_unit", "unit_price": "1" } })
+}
+
+async fn a_card_names_what_is_there(market: Market) {
+    market.admin().post("/v1/meters", json!({ "name": "peak", "unit": "kW", "aggregation": "max" })).await.ok();
+    let matrix = json!({ "model": "matrix", "dimensions": ["region"], "cells": [{ "values": ["eu"], "unit_price": "1" }] });
+    for (name, doc, want) in [
+        ("a", json!({ "rates": [per_unit("a", "sms"), per_unit("b", "smss")] }), "rates[1].meter unknown_meter"),
+        (
+            "b",
+            json!({ "rates": [per_unit("a", "sms")], "meters": { "sms": { "unit": "message", "aggregation": "count" } } }),
+            "meters.sms meter_differs",
+        ),
+        ("c", json!({ "rates": [per_unit("a", "sms")], "fallback": "standard" }), "fallback unknown_fallback"),
+        ("d", json!({ "rates": [per_unit("a", "sms")], "fallback": "d" }), "fallback fallback_to_itself"),
+        ("e", json!({ "rates": [{ "key": "a", "meter": "peak", "price": matrix }] }), "rates[0].price.model not_with_this_model"),
+        (
+            "f",
+            json!({ "rates": [{ "key": "a", "meter": "peak", "call": { "steps": [{ "from": "0", "price": "1" }] } }] }),
+            "rates[0].call.steps not_with_this_model",
+        ),
+    ] {
+        let refused = publish(&market, name, doc).await;
+        assert_eq!((refused.code().as_str(), mistakes(&refused)), ("422 invalid_card", vec![want.to_owned()]), "{name}");
+        let read = market.by("muster admin").get(&format!("/v1/rate-cards/{name}/versions/1")).await.ok();
+        assert_eq!(read["status"], "draft", "nothing is in force");
+    }
+    let fits =
+        json!({ "rates": [per_unit("a", "sms"), per_unit("p", "peak")], "fallback": "retail", "meters": { "sms": { "unit": "message" } } });
+    publish(&market, "g", fits).await.ok();
+}
+
+async fn a_customer_buys_at_a_rate_card(market: Market) {
+    let muster = market.by("muster admin");
+    for (name, kind) in [("c-1", "customer"), ("r-1", "reseller")] {
+        muster.post("/v1/tenants", json!({ "external_id": name, "kind": kind, "name": name, "parent": "muster" })).await.ok();
+    }
+    let terms = |buyer: &str, share: Value| json!({ "buyer": buyer, "currency": "EUR", "credit_limit_cents": 0, "commission_bp": share });
+    for share in [Value::Null, json!(1000)] {
+        let refused = muster.post("/v1/agreements", terms("c-1", share)).await;
+        assert_eq!((refused.code().as_str(), &refused.body["field"]), ("422 missing_field", &json!("rate_card")), "{refused:?}");
+    }
+    // A reseller that says nothing has a commission of 25 %.
+    assert_eq!(muster.post("/v1/agreements", terms("r-1", Value::Null)).await.ok()["commission_bp"], 2500);
+}
+
+async fn what_charges_nothing_yet_is_said_when_it_is_published(market: Market) {
+    let mut rate = per_unit("a", "sms");
+    rate["price"]["minimum_spend"] = json!("5");
+    let published = publish(&market, "minimum", json!({ "rates": [rate] })).await.ok();
+    let warning = &published["warnings"][0];
+    assert_eq!((&warning["field"], &warning["code"]), (&json!("rates[0].price.minimum_spend"), &json!("not_yet_due")), "{published}");
+    let silent = publish(&market, "plain", json!({ "rates": [per_unit("a", "sms")] })).await.ok();
+    assert_eq!(silent.get("warnings"), None, "{silent}");
+}
+
+async fn a_percentage_without_an_amount_has_no_price(market: Market) {
+    let muster = market.by("muster admin");
+    let percent = json!({ "key": "p", "meter": "booking", "price": { "model": "percentage", "rate": "10" } });
+    publish(&market, "old", json!({ "rates": [percent, per_unit("a", "sms")] })).await.ok();
+    let buyer = json!({ "external_id": "old-1", "kind": "customer", "name": "x", "parent": "muster" });
+    muster.post("/v1/tenants", buyer).await.ok();
+    let terms = json!({ "buyer": "old-1", "currency": "EUR", "rate_card": "old", "credit_limit_cents": 0, "from": "2026-01-01T00:00:00Z" });
+    muster.post("/v1/agreements", terms).await.ok();
+    let at = "2026-11-20T12:00:00Z";
+    let without = json!({ "id": "o-1", "customer": "old-1", "meter": "booking", "quantity": "5", "at": at });
+    let kept = muster.post("/v1/usage-events", without).await.ok();
+    assert_eq!((&kept["status"], &kept["open"][0]["reason"]), (&json!("partly_rated"), &json!("no_amount")), "{kept}");
+    let with = json!({ "id": "o-2", "customer": "old-1", "meter": "booking", "quantity": "5", "amount": "20", "at": at });
+    assert_eq!(muster.post("/v1/usage-events", with).await.ok()["debit_cents"], 200);
+}
