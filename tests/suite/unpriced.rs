@@ -1,6 +1,6 @@
 //! What has no price says what it lacks, and a newcomer's first event has one.
 
-use crate::http_world::{Market, call, on_every_database};
+use crate::http_world::{Market, on_every_database};
 use crate::served::Asking;
 use crate::world::prices;
 use serde_json::{Value, json};
