@@ -74,6 +74,7 @@ fn price_all(card: &CompiledCard, attributes: &[[(String, String); 2]; 2]) -> (i
             at: Instant::from_secs(1_795_000_000 + event),
             quantity: Quantity::whole(quantity),
             amount: Some(Amount(Decimal::from(quantity))),
+            is_short: false,
             destination: None,
             origin: None,
             attributes: &attributes[(event % 2) as usize],

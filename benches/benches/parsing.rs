@@ -90,7 +90,7 @@ fn parsing(c: &mut Criterion) {
     };
     bench("json array", &array, EVENTS, &|body| check(of_body(json::parse(body).unwrap()), EVENTS));
     bench("ndjson", &lines, EVENTS, &|body| check(of_body(ndjson::parse(body).unwrap()), EVENTS));
-    bench("cloudevents", &cloud, EVENTS, &|body| check(of_body(cloudevents::parse(body).unwrap()), EVENTS));
+    bench("cloudevents", &cloud, EVENTS, &|body| check(of_body(cloudevents::parse(body, None).unwrap()), EVENTS));
     bench("freeswitch", &freeswitch, RECORDS, &|body| check(of_file(freeswitch::parse(body, &options).unwrap()), RECORDS));
     bench("asterisk", &asterisk, RECORDS, &|body| check(of_file(asterisk::parse(body, &options).unwrap()), RECORDS));
     group.finish();

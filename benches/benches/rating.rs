@@ -116,6 +116,7 @@ fn call(destination: &str) -> Usage<'_> {
         at: START,
         quantity: Quantity::whole(95),
         amount: None,
+        is_short: false,
         destination: Some(destination),
         origin: None,
         attributes: &[],

@@ -52,7 +52,7 @@ pub struct UsageEvent {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Problem {
-    /// Stable: `invalid_json`, `missing_field`, `invalid_field`, `unknown_field`, `id_conflict`, `future_event`,
+    /// Stable: `invalid_json`, `missing_field`, `invalid_field`, `unknown_field`, `id_conflict`, `future_event`, `impossible_duration`,
     /// `not_found`, `insufficient_balance`, `hold_over`, `overloaded`, …
     pub code: &'static str,
     /// JSON pointer-like path of the field, if one is to blame: `quantity`, `rates[3].prefixes[0]`.

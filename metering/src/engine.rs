@@ -158,7 +158,7 @@ impl Engine {
     /// Answers per event, in order; one bad event never costs the others. `Err`: nothing was posted
     /// and everything may be sent again.
     pub async fn ingest(&self, caller: &Caller, events: Vec<Result<UsageEvent, (String, Problem)>>) -> Result<Vec<EventAnswer>, Problem> {
-        let mut desk = self.desk(caller, Lateness::Kept).await?;
+        let mut desk = self.desk(caller, Lateness::Kept).await?.of_reports();
         let mut answers = Vec::with_capacity(events.len());
         let (mut work, mut places) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
         for (index, event) in events.into_iter().enumerate() {
@@ -335,7 +335,7 @@ impl Engine {
             let work = match &event {
                 None => Work::Void(void),
                 Some(event) => {
-                    let event = self.desk(caller, Lateness::Accepted).await?.prepare(event.clone()).await?;
+                    let event = self.desk(caller, Lateness::Accepted).await?.of_reports().prepare(event.clone()).await?;
                     Work::Correct { event: Box::new(reach.limit(event, &void)?), void }
                 }
             };

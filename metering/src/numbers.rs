@@ -9,7 +9,7 @@
 //!    possible there, because an international number may begin with that digit.
 //! 5. A leading 0 in a country without national prefix belongs to the number (Italy).
 //! 6. Ten digits NPA-NXX-XXXX in a country of the North American plan: 1 goes before them.
-//! 7. Anything else stays as it is: short numbers, and numbers that come as bare international digits.
+//! 7. Anything else stays as it is: numbers that come as bare international digits, and short numbers ([`is_short`]).
 //!
 //! What holds no number (`voicemail`, `anonymous`, `*98`) is `None`: the event has no destination to
 //! match by prefix; a rate without prefixes may still match it.
@@ -139,6 +139,19 @@ pub fn normalise_after<'t>(text: &'t str, country: Option<&str>, tech_prefixes: 
     is_number(&plain).then(|| Cow::Owned(dial(&plain, Territory::of(country)).into_owned()))
 }
 
+/// Digits of the shortest number with a country's code.
+const INTERNATIONAL_DIGITS_MIN: usize = 7;
+/// Of a number with an area but no country in the North American plan, and of one with neither.
+const NANP_LOCAL_DIGITS: usize = 7;
+
+/// Is `text`, whose digits are `digits`, a short number: an extension, 112, a number without its area? It came without `+`,
+/// an international or a national prefix, and has too few digits for a country's code before it.
+pub fn is_short(text: &str, digits: &str, country: Option<&str>) -> bool {
+    let is_bare = || !user_part(text).starts_with('+') && user_part(text).bytes().filter(u8::is_ascii_digit).count() == digits.len();
+    let is_local = || digits.len() == NANP_LOCAL_DIGITS && Territory::of(country).is_some_and(|territory| territory.country_code == "1");
+    is_number(digits) && (digits.len() < INTERNATIONAL_DIGITS_MIN || is_local()) && is_bare()
+}
+
 fn is_number(text: &str) -> bool {
     (1..=DIGITS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
@@ -155,11 +168,39 @@ fn user_part(text: &str) -> &str {
     user.split(['@', ';']).next().unwrap_or_default().trim()
 }
 
+/// `+49 (0)30` and `0049(0)30`: the zero in brackets is dialled inside the country only. In Italy it belongs to the number.
+fn without_trunk_zero(user: String) -> String {
+    const KEEPING_IT: [&str; 3] = ["39", "378", "379"];
+    let Some((before, rest)) = user.split_once("(0)").filter(|(before, _)| before.starts_with('+') || before.starts_with("00")) else {
+        return user;
+    };
+    let code: String = before.chars().filter(char::is_ascii_digit).collect();
+    let zero = if KEEPING_IT.contains(&code.trim_start_matches('0')) { "0" } else { "" };
+    format!("{before}{zero}{rest}")
+}
+
+/// What stands before a number and is none of it: `9#` of `9#4930123456`, `*31#`. A code of a switch (`*98`, `*21#`) is no number.
+pub fn technical_prefix(text: &str) -> Option<&str> {
+    /// Digits of the shortest number that is called behind a `#` (112), and behind a `*` that is the first character.
+    const DIGITS_MIN: usize = 3;
+    const DIGITS_MIN_AFTER_STAR: usize = 7;
+    if !text.contains(['#', '*']) {
+        return None;
+    }
+    let user = user_part(text);
+    let at = user.rfind(['#', '*'])?;
+    let (prefix, number) = user.split_at_checked(at + 1)?;
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    let is_code = |c: char| c.is_ascii_digit() || c == '#' || c == '*';
+    let least = if at == 0 { DIGITS_MIN_AFTER_STAR } else { DIGITS_MIN };
+    (prefix.chars().all(is_code) && digits.len() >= least && digits.bytes().all(|b| b.is_ascii_digit())).then_some(prefix)
+}
+
 /// Without spaces, dashes, dots, slashes and brackets, and without the `(0)` of `+49 (0)30`;
 /// `None`: it holds something else than a number.
 fn without_separators(user: &str) -> Option<String> {
     let user = user.replace("%2B", "+").replace("%2b", "+");
-    let user = if user.starts_with('+') { user.replacen("(0)", "", 1) } else { user };
+    let user = without_trunk_zero(user);
     let mut plain = String::with_capacity(user.len());
     for c in user.chars() {
         match c {
@@ -250,6 +291,10 @@ mod tests {
             ("0", "DE", "0"),
             ("00", "DE", "00"),
             ("+49 (0)30 / 123-456", "", "4930123456"),
+            ("0049(0)30123456", "", "4930123456"),
+            ("0049 (0) 30 123456", "DE", "4930123456"),
+            ("+39 (0)6 12345678", "", "390612345678"),
+            ("(0)30 123456", "DE", "4930123456"),
             ("(030) 123.456", "DE", "4930123456"),
             ("1 (212) 555-0100", "US", "12125550100"),
             ("sip:+4930123456@pbx.example;transport=udp", "", "4930123456"),
@@ -278,6 +323,49 @@ mod tests {
         {
             let got = normalise_after(text, Some("DE"), &["1234", "1234#"]);
             assert_eq!(got.as_deref().unwrap_or("none"), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn short_numbers_are_told() {
+        for (text, country, want) in [
+            ("1002", "", true),
+            ("112", "DE", true),
+            ("911", "US", true),
+            ("sip:1002@pbx.example", "", true),
+            ("10-02", "", true),
+            ("5550100", "US", true),
+            ("5550100", "", false),
+            ("+1002", "", false),
+            ("00491002", "", false),
+            ("001002", "", false),
+            ("01002", "DE", false),
+            ("4930123456", "", false),
+            ("voicemail", "", false),
+            ("", "", false),
+        ] {
+            let country = Some(country).filter(|country| !country.is_empty());
+            let digits = normalise(text, country);
+            assert_eq!(is_short(text, digits.as_deref().unwrap_or(text), country), want, "{text} in {country:?}");
+        }
+    }
+
+    #[test]
+    fn a_technical_prefix_is_told() {
+        for (text, want) in [
+            ("9#4930123456", "9#"),
+            ("1234#+4930123456", "1234#"),
+            ("*31#112", "*31#"),
+            ("*67*4155550100", "*67*"),
+            ("sip:9#4930123456@pbx", "9#"),
+            ("*674155550100", "*"),
+            ("*98", "-"),
+            ("*123", "-"),
+            ("*21#", "-"),
+            ("4930123456", "-"),
+            ("support#desk", "-"),
+        ] {
+            assert_eq!(technical_prefix(text).unwrap_or("-"), want, "{text}");
         }
     }
 

@@ -157,16 +157,16 @@ impl Offline {
             }
             None => {}
         }
-        prepare::dial(&mut event, self.country.as_deref());
-        let priced = self.charge(&event)?;
+        let dialled = prepare::dial(&mut event, self.country.as_deref());
+        let priced = self.charge(&event, dialled.is_short)?;
         self.known.insert(identity, content);
         Ok(priced)
     }
 
-    fn charge(&mut self, event: &UsageEvent) -> Result<Priced, Refused> {
+    fn charge(&mut self, event: &UsageEvent, is_short: bool) -> Result<Priced, Refused> {
         let sums = MeterTerms { unit: String::new(), aggregation: Aggregation::Sum, unique_by: None };
         let meter = self.meters.get(event.meter.as_str()).unwrap_or(&sums);
-        let usage = prepare::usage_of(event, meter);
+        let usage = prepare::usage_of(event, meter, is_short);
         let (card, measured) = measure(&self.cards, &usage)?;
         prepare::check(card, &measured, &usage, meter)?;
         let aggregation = card.aggregation(measured.found.rate, meter.aggregation);

@@ -55,8 +55,7 @@ pub struct Prepared {
     personal_digest: [u8; 16],
     /// The hold that this usage captures, if it is there: the one it names, or the one of its own id.
     pub hold: HoldId,
-    /// Destination and origin as sent, where the customer's country made other digits of them.
-    sent: [Option<CompactString>; 2],
+    dialled: Dialled,
     /// Whose key sent it.
     pub sender: TenantId,
     /// `None`: kept under the key's own root until somebody creates it.
@@ -180,7 +179,7 @@ impl Prepared {
     }
     /// As measured by this plan.
     pub fn usage(&self, plan: &Plan) -> Usage<'_> {
-        Usage { quantity: plan.quantity, ..usage_of(&self.event, &plan.meter) }
+        Usage { quantity: plan.quantity, ..usage_of(&self.event, &plan.meter, self.dialled.is_short) }
     }
     /// Its name in the journal.
     pub fn name(&self) -> Keyed<'_> {
@@ -224,7 +223,7 @@ impl Prepared {
         others.map(|name| self.content_under(&customer.personal_key, name)).collect()
     }
     fn content_under(&self, key: &[u8; 32], customer: &str) -> [u8; 16] {
-        content_digest(key, &self.event, customer, [self.sent[0].as_deref(), self.sent[1].as_deref()])
+        content_digest(key, &self.event, customer, [self.dialled.sent[0].as_deref(), self.dialled.sent[1].as_deref()])
     }
     /// The same usage with another quantity, measured again: what a hold for less would be.
     pub fn of_quantity(&self, plan: &Plan, quantity: Quantity) -> Result<Plan, Kept> {
@@ -257,7 +256,9 @@ impl Prepared {
     /// Its identity and personal part for the record. `as_sent`: what will be prepared again (kept usage,
     /// holds); digits that are normal already could be taken for a national number.
     pub fn into_record_parts(self, as_sent: bool) -> (Identity, Option<Personal>, [u8; 16]) {
-        let Self { event, sent: [destination, origin], root, reporter, namespace, customer, personal_digest, .. } = self;
+        let Self {
+            event, dialled: Dialled { sent: [destination, origin], .. }, root, reporter, namespace, customer, personal_digest, ..
+        } = self;
         let again = as_sent && (destination.is_some() || origin.is_some());
         let number = |sent: Option<CompactString>, digits: Option<CompactString>| if as_sent { sent.or(digits) } else { digits };
         let personal = Personal {
@@ -274,7 +275,7 @@ impl Prepared {
     }
 }
 
-pub(crate) fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms) -> Usage<'a> {
+pub(crate) fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms, is_short: bool) -> Usage<'a> {
     Usage {
         meter: &event.meter,
         is_call: meter.unit == CALL_UNIT,
@@ -282,6 +283,7 @@ pub(crate) fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms) -> Usage<'
         at: event.at,
         quantity: event.quantity,
         amount: event.amount,
+        is_short,
         destination: event.destination.as_deref(),
         origin: event.origin.as_deref(),
         attributes: &event.attributes,
@@ -298,6 +300,8 @@ pub struct Desk<'a> {
     reporter: Reporter,
     now: Instant,
     late: Lateness,
+    /// What is told has happened: it ended before now.
+    is_over: bool,
     /// The meter of the event before: mostly this one's too.
     meter: Option<(String, Arc<MeterTerms>)>,
 }
@@ -327,7 +331,12 @@ impl<'a> Desk<'a> {
         now: Instant,
         late: Lateness,
     ) -> Self {
-        Self { directory, journal, caller, reporter, now, late, meter: None }
+        Self { directory, journal, caller, reporter, now, late, is_over: false, meter: None }
+    }
+
+    /// Of usage that is reported, not asked for: a call cannot have lasted longer than since it began.
+    pub fn of_reports(self) -> Self {
+        Self { is_over: true, ..self }
     }
 
     /// With what is in memory; `Err`: something is not. What is refused is malformed (unknown meter, in the
@@ -337,12 +346,15 @@ impl<'a> Desk<'a> {
             return Ok(Err(problem));
         }
         let Some(meter) = self.meter_at_hand(&event.meter) else { return Err(Box::new(event)) };
+        if let Err(problem) = self.check_over(&event, &meter) {
+            return Ok(Err(problem));
+        }
         let Some(customer) = self.directory.customer_at_hand(self.caller, &event.customer) else { return Err(Box::new(event)) };
         let about = About { meter, customer: Some(customer), nobody: "unknown_customer" };
-        let (content, sent) = normalised(&mut event, about.customer.as_deref());
-        match self.plan(&about, &event) {
-            Ok(priced) => Ok(Ok(self.assemble(event, about, content, sent, priced))),
-            Err(_missing) => Err(Box::new(as_sent(event, sent))),
+        let (content, dialled) = normalised(&mut event, about.customer.as_deref());
+        match self.plan(&about, &event, dialled.is_short) {
+            Ok(priced) => Ok(Ok(self.assemble(event, about, content, dialled, priced))),
+            Err(_missing) => Err(Box::new(as_sent(event, dialled))),
         }
     }
 
@@ -352,6 +364,7 @@ impl<'a> Desk<'a> {
         let Some(meter) = self.directory.meter(&event.meter).await? else {
             return Err(Problem::field("unknown_meter", "meter", format!("there is no meter {:?}", event.meter)));
         };
+        self.check_over(&event, &meter)?;
         let (customer, nobody) = match self.directory.customer(self.caller, &event.customer).await {
             Ok(customer) => (customer, "unknown_customer"),
             // Whose it is, its sender can say later: what happened is kept.
@@ -359,10 +372,10 @@ impl<'a> Desk<'a> {
             Err(problem) => return Err(problem),
         };
         let about = About { meter, customer, nobody };
-        let (content, sent) = normalised(&mut event, about.customer.as_deref());
+        let (content, dialled) = normalised(&mut event, about.customer.as_deref());
         loop {
-            match self.plan(&about, &event) {
-                Ok(priced) => return Ok(self.assemble(event, about, content, sent, priced)),
+            match self.plan(&about, &event, dialled.is_short) {
+                Ok(priced) => return Ok(self.assemble(event, about, content, dialled, priced)),
                 Err(Missing::Version { timeline, id }) => {
                     if let Some(slot) = timeline.versions.iter().find(|slot| slot.id == id) {
                         self.directory.compiled(slot).await?;
@@ -380,6 +393,19 @@ impl<'a> Desk<'a> {
         Err(Problem::field("future_event", "at", format!("at most {FUTURE_SECS_MAX} s ahead of the server's clock ({})", self.now)))
     }
 
+    fn check_over(&self, event: &UsageEvent, meter: &MeterTerms) -> Result<(), Problem> {
+        const NANOS_PER_MICRO: i128 = Quantity::ONE / 1_000_000;
+        let ended = i128::from(event.at.micros()) + event.quantity.0 / NANOS_PER_MICRO;
+        if !self.is_over || meter.unit != CALL_UNIT || ended <= i128::from(self.now.plus_secs(FUTURE_SECS_MAX).micros()) {
+            return Ok(());
+        }
+        let detail = format!(
+            "a call of {} s from {} on would not be over yet (now: {}): `quantity` is in seconds, `at` is when the call began",
+            event.quantity, event.at, self.now
+        );
+        Err(Problem::field("impossible_duration", "quantity", detail))
+    }
+
     fn meter_at_hand(&mut self, name: &str) -> Option<Arc<MeterTerms>> {
         if let Some((_, meter)) = self.meter.as_ref().filter(|(last, _)| last == name) {
             return Some(Arc::clone(meter));
@@ -389,7 +415,7 @@ impl<'a> Desk<'a> {
         Some(meter)
     }
 
-    fn plan(&self, about: &About, event: &UsageEvent) -> Planned {
+    fn plan(&self, about: &About, event: &UsageEvent, is_short: bool) -> Planned {
         let Some(customer) = &about.customer else { return Ok(Err(Kept(about.nobody))) };
         let window_secs = i64::from(customer.tenant.late_window_days) * 86_400;
         if self.late == Lateness::Kept && event.at < self.now.plus_secs(-window_secs) {
@@ -400,7 +426,7 @@ impl<'a> Desk<'a> {
             Ok(chain) => chain,
             Err(error) => return Ok(Err(Kept(error.code()))),
         };
-        let usage = usage_of(event, &about.meter);
+        let usage = usage_of(event, &about.meter, is_short);
         let mut methods = SmallVec::new();
         if at.open.is_empty() {
             for link in chain.iter() {
@@ -499,15 +525,8 @@ impl<'a> Desk<'a> {
         Ok(found.unwrap_or(Err(Kept("no_rate"))))
     }
 
-    fn assemble(
-        &self,
-        event: UsageEvent,
-        about: About,
-        content: [u8; 16],
-        sent: [Option<CompactString>; 2],
-        priced: Result<Plan, Kept>,
-    ) -> Prepared {
-        let lacks = self.lacks(&event, &about, &priced);
+    fn assemble(&self, event: UsageEvent, about: About, content: [u8; 16], dialled: Dialled, priced: Result<Plan, Kept>) -> Prepared {
+        let lacks = self.lacks(&event, &about, &priced, dialled.is_short);
         let customer = about.customer;
         let root = customer.as_ref().map_or(self.caller.root, |c| c.tenant.root);
         let reporter = self.reporter;
@@ -532,7 +551,7 @@ impl<'a> Desk<'a> {
             content,
             personal_digest,
             hold,
-            sent,
+            dialled,
             sender: self.caller.tenant,
             customer,
             received_at: self.now,
@@ -544,7 +563,7 @@ impl<'a> Desk<'a> {
     }
 
     /// In words, where something has no price.
-    fn lacks(&self, event: &UsageEvent, about: &About, priced: &Result<Plan, Kept>) -> Vec<Lack> {
+    fn lacks(&self, event: &UsageEvent, about: &About, priced: &Result<Plan, Kept>, is_short: bool) -> Vec<Lack> {
         let reason = match priced {
             Ok(plan) if plan.open.is_empty() => return Vec::new(),
             Ok(_) => None,
@@ -562,7 +581,7 @@ impl<'a> Desk<'a> {
             let days = customer.tenant.late_window_days;
             return vec![Lack::of_event("late", format!("it is older than {days} days; rating it again by hand gives it a price"))];
         }
-        let usage = usage_of(event, &about.meter);
+        let usage = usage_of(event, &about.meter, is_short);
         let reasons = match priced {
             Ok(plan) => plan.open.iter().map(|open| (open.buyer, open.reason)).collect(),
             Err(_) => self.reasons(customer, &usage, &about.meter),
@@ -623,20 +642,32 @@ pub(crate) fn through_fallbacks<C, F, E>(first: C, mut ask: impl FnMut(C) -> Res
 
 /// Numbers become digits as the customer's country writes them. The digest of the content as sent, and the
 /// numbers that changed, as they were.
-fn normalised(event: &mut UsageEvent, customer: Option<&Customer>) -> ([u8; 16], [Option<CompactString>; 2]) {
+fn normalised(event: &mut UsageEvent, customer: Option<&Customer>) -> ([u8; 16], Dialled) {
     let content = content_digest(customer.map_or(&NO_KEY, |c| &c.personal_key), event, &event.customer, [None, None]);
     (content, dial(event, customer.and_then(|c| c.tenant.country.as_deref())))
 }
 
 /// Numbers become digits as the country writes them; those that changed, as they were. What cannot be read as a number stays
 /// as it is, and matches no prefix.
-pub(crate) fn dial(event: &mut UsageEvent, country: Option<&str>) -> [Option<CompactString>; 2] {
+pub(crate) fn dial(event: &mut UsageEvent, country: Option<&str>) -> Dialled {
     let digits = |number: &mut Option<CompactString>| {
         let text = number.as_deref()?;
         let digits = numbers::normalise(text, country).filter(|digits| *digits != text).map(CompactString::from)?;
         number.replace(digits)
     };
-    [digits(&mut event.destination), digits(&mut event.origin)]
+    let sent = [digits(&mut event.destination), digits(&mut event.origin)];
+    let destination = event.destination.as_deref().unwrap_or_default();
+    let is_short = numbers::is_short(sent[0].as_deref().unwrap_or(destination), destination, country);
+    Dialled { sent, is_short }
+}
+
+/// What became of an event's numbers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Dialled {
+    /// Destination and origin as sent, where the customer's country made other digits of them.
+    sent: [Option<CompactString>; 2],
+    /// The destination is a number of its own, not of a country.
+    pub(crate) is_short: bool,
 }
 
 /// Of an event as it was sent, outside an installation.
@@ -650,7 +681,8 @@ pub(crate) fn identity_digest(source: &str, id: &str) -> [u8; 16] {
 }
 
 /// The event before [`normalised`].
-fn as_sent(event: UsageEvent, [destination, origin]: [Option<CompactString>; 2]) -> UsageEvent {
+fn as_sent(event: UsageEvent, dialled: Dialled) -> UsageEvent {
+    let [destination, origin] = dialled.sent;
     UsageEvent { destination: destination.or(event.destination), origin: origin.or(event.origin), ..event }
 }
 

@@ -9,6 +9,7 @@
 use metering::command::UsageEvent;
 use metering::deck::{self, DeckOptions, Import, Mode};
 use metering::input::cdr::Options;
+use metering::input::own_fields::OwnFields;
 use metering::input::table::{self, ColumnMap};
 use metering::input::{Parsed, Row, asterisk, cloudevents, freeswitch, freeswitch_csv, json, ndjson};
 
@@ -23,12 +24,17 @@ const DECKS: &str = include_str!("../../docs/rate-decks.md");
 fn the_page_says_what_the_parsers_do() {
     let options = Options { zone: Some("Europe/Berlin".to_owned()), ..Options::default() };
     let (mut found, mut map, mut compared) = (Vec::new(), ColumnMap::default(), 0);
+    let mut own: Option<OwnFields> = None;
     for (fence, text) in blocks(PAGE) {
         let bytes = text.as_bytes();
         found = match fence {
             "json events" => events(json::parse(bytes).unwrap()),
             "ndjson" => events(ndjson::parse(bytes).unwrap()),
-            "json cloudevents" => events(cloudevents::parse(bytes).unwrap()),
+            "json own" => {
+                own = Some(serde_json::from_str(text).unwrap());
+                continue;
+            }
+            "json cloudevents" => events(cloudevents::parse(bytes, own.take().as_ref()).unwrap()),
             "json freeswitch" => rows(freeswitch::parse(bytes, &options).unwrap()),
             "csv freeswitch" => rows(freeswitch_csv::parse(bytes, &options).unwrap()),
             "csv asterisk" => rows(asterisk::parse(bytes, &options).unwrap()),
@@ -46,7 +52,7 @@ fn the_page_says_what_the_parsers_do() {
         };
         assert!(!found.is_empty(), "no event in {text}");
     }
-    assert_eq!(compared, 6);
+    assert_eq!(compared, 7);
 }
 
 #[test]

@@ -260,7 +260,7 @@ mod tests {
                     at: Instant(*at),
                     quantity: *quantity,
                     amount: None,
-                    destination: Some(destination),
+                    is_short: false, destination: Some(destination),
                     origin: None,
                     attributes: &[],
                 };

@@ -19,6 +19,9 @@ pub struct Usage<'a> {
     /// In place of a quantity: cost-plus and dynamic models, percentages. Major units.
     pub amount: Option<Amount>,
     pub destination: Option<&'a str>,
+    /// The destination is a short number (112, an extension): rates of its own digits match, not those of a country that
+    /// begins with the same digits.
+    pub is_short: bool,
     pub origin: Option<&'a str>,
     pub attributes: &'a [(String, String)],
 }

@@ -52,6 +52,7 @@ fn usage(at: Instant, quantity: Quantity, destination: &str) -> Usage<'_> {
         at,
         quantity,
         amount: None,
+        is_short: false,
         destination: Some(destination),
         origin: None,
         attributes: &[],

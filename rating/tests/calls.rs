@@ -22,6 +22,7 @@ fn call<'a>(at: &str, quantity: &str, destination: &'a str) -> Usage<'a> {
         at: at.parse().unwrap(),
         quantity: quantity.parse().unwrap(),
         amount: None,
+        is_short: false,
         destination: Some(destination),
         origin: None,
         attributes: &[],

@@ -69,6 +69,7 @@ impl Page {
             at: get("at").unwrap_or(AT).parse().unwrap(),
             quantity: get("quantity").unwrap_or("1").parse().unwrap(),
             amount: get("amount").map(|amount| amount.parse().unwrap()),
+            is_short: false,
             destination: get("to").map(|number| number.trim_start_matches('+')),
             origin: get("from").map(|number| number.trim_start_matches('+')),
             attributes: &attributes,

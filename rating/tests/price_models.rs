@@ -155,7 +155,18 @@ fn rounding() -> impl Strategy<Value = Option<Rounding>> {
 
 fn usage(quantity: Quantity, amount: Option<Amount>, attributes: &[(String, String)]) -> Usage<'_> {
     let (meter, aggregation) = ("meter", Aggregation::Sum);
-    Usage { meter, is_call: false, aggregation, at: Instant::MIN, quantity, amount, destination: None, origin: None, attributes }
+    Usage {
+        meter,
+        is_call: false,
+        aggregation,
+        at: Instant::MIN,
+        quantity,
+        amount,
+        is_short: false,
+        destination: None,
+        origin: None,
+        attributes,
+    }
 }
 
 fn report(counter: &Counter, billed: Quantity) -> Counter {

@@ -272,6 +272,7 @@ fn usage(at: Instant, quantity: Quantity, destination: &str, is_call: bool) -> U
         at,
         quantity,
         amount: None,
+        is_short: false,
         destination: Some(destination),
         origin: None,
         attributes: &[],

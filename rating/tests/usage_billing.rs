@@ -218,6 +218,7 @@ fn local(model: &CompiledModel, amounts: impl Iterator<Item = Amount>) -> Exact 
             at: Instant::MIN,
             quantity: Quantity::ZERO,
             amount: Some(amount),
+            is_short: false,
             destination: None,
             origin: None,
             attributes: &[],

@@ -31,13 +31,17 @@ async fn the_rest_of_a_batch_is_posted(market: Market) {
         (with(good("11"), "quantity", json!(1e300)), "rejected invalid_field"),
         (with(good("12"), "id", json!("x".repeat(256))), "rejected invalid_field"),
         (json!(7), "rejected invalid_event"),
+        // From 09:00 on, at 12:00: a call cannot have lasted longer, but for what clocks differ by.
+        (with(good("14"), "quantity", json!("11100.000001")), "rejected impossible_duration"),
+        (with(good("15"), "destination", json!("9#4930123456")), "rejected technical_prefix"),
+        (with(good("16"), "quantity", json!(6e1)), "rated"),
         (good("13"), "rated"),
     ];
     let (events, want): (Vec<Value>, Vec<&str>) = batch.into_iter().unzip();
     let answer = switch.post("/v1/usage-events", json!({ "events": events })).await;
     assert_eq!((answer.status, outcomes(&answer)), (200, want.iter().map(|&text| text.to_owned()).collect()));
-    assert_eq!(answer.body["counts"], json!({ "rated": 2, "duplicate": 1, "unrated": 2, "rejected": 11 }));
-    assert_eq!((market.balance("acme-42").await, market.balance("beta").await), (5000 - 3 * 40, 5000));
+    assert_eq!(answer.body["counts"], json!({ "rated": 3, "duplicate": 1, "unrated": 2, "rejected": 13 }));
+    assert_eq!((market.balance("acme-42").await, market.balance("beta").await), (5000 - 4 * 40, 5000));
 }
 
 async fn a_request_that_cannot_be_read_has_its_code(market: Market) {

@@ -264,6 +264,7 @@ fn a_call_of_25_hours_takes_microseconds() {
         at: "2026-11-18T09:00:00Z".parse::<Instant>().unwrap(),
         quantity: Quantity::whole(90_000),
         amount: None,
+        is_short: false,
         destination: Some("4930123456"),
         origin: None,
         attributes: &[],

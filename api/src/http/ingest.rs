@@ -14,7 +14,7 @@ use axum::http::Uri;
 use axum::response::Response;
 use metering::command::Problem;
 use metering::input::cdr::{Options, SecondsField};
-use metering::input::{Row, asterisk, freeswitch};
+use metering::input::{self, Row, asterisk, freeswitch};
 use serde::Deserialize;
 
 /// How the switch's records are to be read.
@@ -99,11 +99,13 @@ pub async fn ingest_freeswitch(State(app): State<App>, key: MayUse, request: Req
 }
 
 /// Take call records of Asterisk (Master.csv)
+///
+/// Lines that end with a line feed: a last line without one may be cut, and is refused (`incomplete_record`).
 #[utoipa::path(post, path = "/v1/ingest/asterisk", tag = "usage-events", params(SwitchQuery),
     request_body(content = String, content_type = "text/csv"), responses((status = 200, body = BatchBody)))]
 pub async fn ingest_asterisk(State(app): State<App>, key: MayUse, request: Request) -> Result<Response, ApiProblem> {
     let query = SwitchQuery::of(request.uri())?;
-    take(app, key, query, request, asterisk::parse).await
+    take(app, key, query, request, |body, options| Ok(input::whole_rows(asterisk::parse(body, options)?, body))).await
 }
 
 #[cfg(test)]

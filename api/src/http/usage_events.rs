@@ -16,6 +16,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use metering::command::{BATCH_EVENTS_MAX, EventAnswer, Outcome};
+use metering::input::own_fields::OwnFields;
 use metering::input::{self, Parsed};
 use serde::Deserialize;
 use store::journal::{Of, RecordQuery, Seq};
@@ -48,15 +49,15 @@ fn format_of(headers: &HeaderMap) -> Result<Format, ApiProblem> {
 }
 
 /// Events of a body, and whether it is one event alone.
-fn parse(format: Format, headers: &HeaderMap, body: &[u8]) -> Result<(Vec<Parsed>, bool), ApiProblem> {
+fn parse(format: Format, headers: &HeaderMap, body: &[u8], own: Option<&OwnFields>) -> Result<(Vec<Parsed>, bool), ApiProblem> {
     let alone = body.trim_ascii_start().first() == Some(&b'{');
     let (events, single) = match format {
         Format::Json => (input::json::parse(body)?, alone && !is_wrapped(body)),
         Format::Ndjson => (input::ndjson::parse(body)?, false),
-        Format::CloudEvents => (input::cloudevents::parse(body)?, alone),
+        Format::CloudEvents => (input::cloudevents::parse(body, own)?, alone),
         Format::CloudEventsBinary => {
             let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-            (vec![input::cloudevents::binary(header, body)], true)
+            (vec![input::cloudevents::binary(header, body, own)], true)
         }
     };
     let single = single && events.len() == 1;
@@ -72,6 +73,28 @@ fn is_wrapped(body: &[u8]) -> bool {
     serde_json::from_slice::<Wrapped>(body).is_ok_and(|wrapped| wrapped.events.is_some())
 }
 
+/// How events with fields of their own are read.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SendQuery {
+    /// CloudEvents: where the fields of an event stand, as a JSON object such as
+    /// `{"fields":{"customer":"tenantid","quantity":"data.seconds"},"attributes":{},"constants":{"meter":"call"},"ignore":["data.trace"]}`.
+    pub map: Option<String>,
+}
+
+impl SendQuery {
+    fn own_fields(&self, format: Format) -> Result<Option<OwnFields>, ApiProblem> {
+        let Some(map) = &self.map else { return Ok(None) };
+        if !matches!(format, Format::CloudEvents | Format::CloudEventsBinary) {
+            return Err(ApiProblem::field("invalid_field", "map", "a map is for CloudEvents"));
+        }
+        let own: OwnFields =
+            write::read_json(map.as_bytes()).map_err(|refused| ApiProblem::field("invalid_field", "map", refused.problem.detail))?;
+        own.check()?;
+        Ok(Some(own))
+    }
+}
+
 /// Send usage
 ///
 /// One event alone is answered by itself (201 rated, 200 duplicate, 202 kept without a price, 409 the id was
@@ -79,7 +102,7 @@ fn is_wrapped(body: &[u8]) -> bool {
 /// answers the counts and what failed. The answer goes out when the money has moved durably; sending the same
 /// event again moves nothing.
 #[utoipa::path(post, path = "/v1/usage-events", tag = "usage-events",
-    params(("Prefer" = Option<String>, Header, description = "`return=minimal`: counts and failures only")),
+    params(SendQuery, ("Prefer" = Option<String>, Header, description = "`return=minimal`: counts and failures only")),
     request_body(content(
         (Object = "application/json", example = json!({"id": "0192f1", "source": "pbx-1", "customer": "acme-42", "meter": "call", "quantity": "600",
             "at": "2026-11-20T09:00:00Z", "destination": "+4930123456", "attributes": {"direction": "outbound"}})),
@@ -87,11 +110,17 @@ fn is_wrapped(body: &[u8]) -> bool {
         (Object = "application/cloudevents+json"), (Vec<Object> = "application/cloudevents-batch+json"))),
     responses((status = 201, body = answers::EventBody, description = "Rated: money moved"), (status = 200, body = answers::UsageAnswer, description = "A batch, or a duplicate"),
         (status = 202, body = answers::EventBody, description = "Kept without a price")))]
-pub async fn send_usage(State(app): State<App>, key: MayUse, request: Request) -> Result<Response, ApiProblem> {
+pub async fn send_usage(
+    State(app): State<App>,
+    key: MayUse,
+    Query(query): Query<SendQuery>,
+    request: Request,
+) -> Result<Response, ApiProblem> {
     let headers = request.headers().clone();
     let format = format_of(&headers)?;
+    let own = query.own_fields(format)?;
     let body = write::body(request, &app).await?;
-    let (events, single) = parse(format, &headers, &body)?;
+    let (events, single) = parse(format, &headers, &body, own.as_ref())?;
     ingest(&app, &key, events, single, prefers_minimal(&headers)).await
 }
 
@@ -227,7 +256,7 @@ mod tests {
     fn one_event_alone_is_told_from_a_batch_of_one() {
         let event = r#"{"id":"a","customer":"c","meter":"call","quantity":"1","at":"2026-11-20T09:00:00Z"}"#;
         for (body, single) in [(event.to_owned(), true), (format!("[{event}]"), false), (format!("{{\"events\":[{event}]}}"), false)] {
-            let (events, alone) = parse(Format::Json, &HeaderMap::new(), body.as_bytes()).unwrap();
+            let (events, alone) = parse(Format::Json, &HeaderMap::new(), body.as_bytes(), None).unwrap();
             assert_eq!((events.len(), alone), (1, single), "{body}");
         }
     }

@@ -42,7 +42,11 @@ impl Notation {
 
     /// Of numbers that are not money.
     pub fn mark(&self) -> Mark {
-        if self.comma == Some(true) { Mark::Comma } else { Mark::Point }
+        match self.comma {
+            Some(true) => Mark::Comma,
+            Some(false) => Mark::GroupedPoint,
+            None => Mark::Point,
+        }
     }
 
     /// A price in major units, not below zero. `title`: the unit that the column's title says.
@@ -82,7 +86,7 @@ impl Notation {
         let (comma, point) = (number.contains(','), number.contains('.'));
         let mark = match self.comma {
             Some(true) => Mark::Comma,
-            Some(false) => Mark::Point,
+            Some(false) => Mark::GroupedPoint,
             None if comma && (point || !self.comma_free) => return Err(wrong(&format!("a comma may be decimal or not: {STATE_WHICH}"))),
             None if comma => Mark::Comma,
             None => Mark::Point,

@@ -4,11 +4,13 @@
 //! Times are local and have no zone: [`Options::zone`] is required unless they carry one.
 //! Identity: `uniqueid` alone is shared by the legs of a forked call, so it is (uniqueid, sequence),
 //! or else (linkedid, uniqueid, dstchannel); a row without `uniqueid` is known by its content.
-//! Only `ANSWERED` rows are usage: rows of `NO ANSWER` may have a billsec all the same.
+//! Only answered rows are usage, however that is spelt: rows of `NO ANSWER` may have a billsec all the same.
 
 use super::Row;
+use super::answered::{self, Answered};
 use super::cdr::{self, Call, Options};
 use super::fields;
+use super::legs::Leg;
 use super::when::Clock;
 use crate::command::{Problem, UsageEvent};
 use crate::sheet::{self, Record};
@@ -68,14 +70,27 @@ pub fn parse(file: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
     let clock = options.clock()?;
     let text = sheet::text_of(file);
     let own: Vec<&str> = options.columns.iter().map(String::as_str).collect();
-    Ok(cdr::each_row(&text, b',', |record| {
+    Ok(cdr::each_leg(&text, options, |record| {
         let columns = if own.is_empty() { columns_of(record) } else { Some(&own[..]) };
         let Some(columns) = columns else {
             let detail = "expected the columns of cdr_csv or of the sample of cdr_custom: name them if they are others";
-            return cdr::refused(record, detail);
+            return (cdr::refused(record, detail), Leg::default());
         };
-        row(record, columns, &clock, options)
+        (row(record, columns, &clock, options), leg(record, columns))
     }))
+}
+
+/// The two halves of a local channel, `Local/…;1` and `;2`, each have a record of the one call that goes through it.
+fn leg(record: &Record<'_>, columns: &[&str]) -> Leg {
+    let half = |name: &str| record.named(columns, name).and_then(|channel| channel.strip_prefix("Local/")?.rsplit_once(';'));
+    let whole = |name: &str, wanted: &str| half(name).filter(|(_, half)| *half == wanted).map(|(channel, _)| channel.to_owned());
+    let own = whole("channel", "2");
+    Leg {
+        is_outbound: own.is_some(),
+        own: own.unwrap_or_else(|| record.named(columns, "channel").unwrap_or_default().to_owned()),
+        others: whole("dstchannel", "1").into_iter().collect(),
+        began: record.named(columns, "start").unwrap_or_default().to_owned(),
+    }
 }
 
 /// `start` and `end` tell the template: in cdr_custom's they come one column earlier.
@@ -96,6 +111,9 @@ fn columns_of(record: &Record<'_>) -> Option<&'static [&'static str]> {
 }
 
 fn row(record: &Record<'_>, columns: &[&str], clock: &Clock, options: &Options) -> Row {
+    if let Some(why) = cdr::misshapen(record, columns.len(), columns.iter().position(|name| *name == "disposition")) {
+        return cdr::refused(record, why);
+    }
     if record.cell(0) == columns.first().copied() {
         return Row::Skipped { line: record.line, why: "the columns' names".to_owned() };
     }
@@ -121,8 +139,10 @@ fn event(record: &Record<'_>, columns: &[&str], id: &str, clock: &Clock, options
     let cell = |name: &str| record.named(columns, name).map(Cow::Borrowed);
     let required = |name: &str| cell(name).ok_or_else(|| fields::missing(name));
     let disposition = required("disposition")?;
-    if disposition != "ANSWERED" {
-        return Ok(Err(format!("not answered: {disposition}")));
+    match answered::of(&disposition) {
+        Answered::Yes => {}
+        Answered::No => return Ok(Err(format!("not answered: {disposition}"))),
+        Answered::Unknown => return Err(answered::unknown("disposition", &disposition)),
     }
     let seconds = fields::quantity("billsec", &required("billsec")?)?;
     if seconds == Quantity::ZERO {
@@ -187,6 +207,53 @@ mod tests {
                 "3 acme-42 call 18 2026-11-20T09:18:33Z +4930123456 from client1 id 1795167506.0:0",
             ],
         );
+    }
+
+    /// A row of cdr_csv.
+    fn line(channel: &str, dstchannel: &str, disposition: &str, id: &str) -> String {
+        format!(
+            "acme,1,+4930123456,c,x,{channel},{dstchannel},Dial,,2026-11-20 09:00:00,2026-11-20 09:00:01,2026-11-20 09:01:01,61,60,{disposition},DOC,{id},,,l,1\n"
+        )
+    }
+
+    #[test]
+    fn answered_is_a_matter_of_words() {
+        for (disposition, want) in [
+            ("Answered", "event"),
+            ("ANSWER", "event"),
+            ("NOANSWER", "skipped"),
+            ("no answer", "skipped"),
+            ("CONGESTION", "skipped"),
+            ("8", "unknown_disposition"),
+        ] {
+            let rows = parse(line("SIP/a-1", "SIP/b-2", disposition, "u.1").as_bytes(), &berlin()).unwrap();
+            let got = match &rows[0] {
+                Row::Event { .. } => "event",
+                Row::Skipped { .. } => "skipped",
+                Row::Refused { problem, .. } => problem.code,
+            };
+            assert_eq!(got, want, "{disposition}");
+        }
+    }
+
+    #[test]
+    fn both_halves_of_a_local_channel_are_one_call() {
+        let first = line("SIP/100-1", "Local/30@out-7;1", "ANSWERED", "u.1");
+        let second = line("Local/30@out-7;2", "SIP/trunk-2", "ANSWERED", "u.2");
+        let other = line("Local/31@out-8;2", "SIP/trunk-3", "ANSWERED", "u.3");
+        let rows = parse(format!("{second}{first}{other}").as_bytes(), &berlin()).unwrap();
+        let kinds: Vec<bool> = rows.iter().map(|row| matches!(row, Row::Event { .. })).collect();
+        assert_eq!(kinds, [false, true, true]);
+    }
+
+    #[test]
+    fn a_row_of_more_or_fewer_cells_is_refused() {
+        let good = line("SIP/a-1", "SIP/b-2", "ANSWERED", "u.1");
+        let more = good.trim_end().to_owned() + ",x\n";
+        let fewer: String = good.split(',').take(12).collect::<Vec<_>>().join(",") + "\n";
+        let rows = parse(format!("{more}{fewer}{good}").as_bytes(), &berlin()).unwrap();
+        let codes: Vec<&str> = rows.iter().map(|row| if let Row::Refused { problem, .. } = row { problem.code } else { "-" }).collect();
+        assert_eq!(codes, ["invalid_row", "invalid_row", "-"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the call records of switches have in common: the tenant's choices, and CSV rows by line.
 
 use super::fields::{self, DEFAULT_SOURCE};
+use super::legs::{self, Leg};
 use super::when::{Clock, DateForm};
 use super::{Row, fields::push_attribute};
 use crate::command::{Problem, UsageEvent};
@@ -120,6 +121,33 @@ pub(super) fn each_row(text: &str, delimiter: u8, mut row: impl FnMut(&Record<'_
         rows.push(if record.is_open { refused(&record, "a quote is opened and not closed") } else { row(&record) });
     }
     rows
+}
+
+/// Each row with what its record says of its call's other leg; of two legs in one file the second is skipped, unless both count.
+pub(super) fn each_leg(text: &str, options: &Options, mut row: impl FnMut(&Record<'_>) -> (Row, Leg)) -> Vec<Row> {
+    let mut found = Vec::new();
+    let mut rows = each_row(text, b',', |record| {
+        let (row, leg) = row(record);
+        found.push((record.line, leg));
+        row
+    });
+    if !options.both_legs {
+        let mut found = found.into_iter().peekable();
+        // Rows that are no records have no leg.
+        let leg_of = |row: &Row| found.next_if(|(line, _)| *line == row.line()).map(|(_, leg)| leg).unwrap_or_default();
+        let legs: Vec<Leg> = rows.iter().map(leg_of).collect();
+        legs::skip_second(&mut rows, &legs);
+    }
+    rows
+}
+
+/// More cells than names: a comma that was not quoted moved the others along. Fewer than go up to `needed`: the line is cut.
+pub(super) fn misshapen(record: &Record<'_>, names: usize, needed: Option<usize>) -> Option<String> {
+    let cells = record.cells.len();
+    if (names..cells).any(|index| record.cell(index).is_some()) {
+        return Some(format!("{cells} cells for {names} columns: is a comma in a cell not quoted, or are the columns others (`columns`)?"));
+    }
+    needed.filter(|needed| cells <= *needed).map(|_| format!("{cells} cells for {names} columns: is the line cut?"))
 }
 
 /// A row that is none of this format's.

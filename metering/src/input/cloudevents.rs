@@ -8,11 +8,13 @@
 //! | `time` | `at`, unless `data.at` gives one |
 //! | `data` | `quantity`, `amount`, `destination`, `origin`, `attributes`, `hold` |
 //!
-//! Extension attributes of the envelope are allowed and not used; unknown fields of `data` are refused.
+//! Extension attributes of the envelope are allowed and not used; unknown fields of `data` are refused; a map
+//! ([`OwnFields`]) says what either means.
 
 use super::Parsed;
 use super::fields;
 use super::json::{self, Defaults, Fields};
+use super::own_fields::OwnFields;
 use super::rawjson::{self, Elements, Pairs};
 use crate::command::{BATCH_EVENTS_MAX, Problem};
 use base64::Engine as _;
@@ -22,19 +24,20 @@ use std::borrow::Cow;
 /// Attributes of an envelope (context attributes and extensions).
 const ENVELOPE_MAX: usize = 64;
 
-/// A structured event (`application/cloudevents+json`) or a batch (`application/cloudevents-batch+json`).
-pub fn parse(body: &[u8]) -> Result<Vec<Parsed>, Problem> {
+/// A structured event (`application/cloudevents+json`) or a batch (`application/cloudevents-batch+json`). `own`: where its
+/// fields stand, if they have names of their own.
+pub fn parse(body: &[u8], own: Option<&OwnFields>) -> Result<Vec<Parsed>, Problem> {
     let text = super::utf8(body)?.trim_ascii();
     if !text.starts_with('[') {
         rawjson::check(text).map_err(json::not_json)?;
-        return Ok(vec![structured(text)]);
+        return Ok(vec![structured(text, own)]);
     }
     let batch = Elements::<BATCH_EVENTS_MAX>::read(text).map_err(json::not_json)?;
-    if batch.more { Err(json::too_many()) } else { Ok(batch.raws.into_iter().map(structured).collect()) }
+    if batch.more { Err(json::too_many()) } else { Ok(batch.raws.into_iter().map(|raw| structured(raw, own)).collect()) }
 }
 
 /// Binary mode: `header` gives the value of a `ce-…` header by its name in lower case; the body is `data`.
-pub fn binary<'h>(header: impl Fn(&str) -> Option<&'h str>, body: &[u8]) -> Parsed {
+pub fn binary<'h>(header: impl Fn(&str) -> Option<&'h str>, body: &[u8], own: Option<&OwnFields>) -> Parsed {
     let text = super::utf8(body).map_err(|problem| (String::new(), problem))?;
     let get = |name: &str| header(&format!("ce-{name}")).map(|value| percent_decode_str(value).decode_utf8_lossy());
     let envelope = Envelope {
@@ -44,19 +47,30 @@ pub fn binary<'h>(header: impl Fn(&str) -> Option<&'h str>, body: &[u8]) -> Pars
         kind: get("type"),
         subject: get("subject"),
         time: get("time"),
-        data: Some(Cow::Borrowed(text)),
+        data: Some(match own {
+            Some(own) => {
+                let raw = |name: &str| get(name).map(|value| Cow::Owned(serde_json::Value::from(value.as_ref()).to_string()));
+                Cow::Owned(own.data(text, raw).map_err(|problem| (get("id").unwrap_or_default().into_owned(), problem))?)
+            }
+            None => Cow::Borrowed(text),
+        }),
     };
     envelope.into_event()
 }
 
-fn structured(raw: &str) -> Parsed {
+fn structured(raw: &str, own: Option<&OwnFields>) -> Parsed {
     let none = String::new;
     let expected = |_| (none(), Problem::new("invalid_event", "expected a CloudEvent: a JSON object"));
     let pairs = Pairs::<ENVELOPE_MAX>::read(raw).map_err(expected)?;
     if pairs.more {
         return Err((none(), Problem::new("invalid_event", format!("a CloudEvent has at most {ENVELOPE_MAX} attributes"))));
     }
-    let data = data_of(&pairs).map_err(|problem| (pairs.scalar("id").unwrap_or_default().into_owned(), problem))?;
+    let refuse = |problem| (pairs.scalar("id").unwrap_or_default().into_owned(), problem);
+    let mut data = data_of(&pairs).map_err(refuse)?;
+    if let (Some(own), Some(found)) = (own, &data) {
+        let raw = |name: &str| pairs.get(name).map(Cow::Borrowed);
+        data = Some(Cow::Owned(own.data(found, raw).map_err(refuse)?));
+    }
     let get = |name: &str| pairs.get(name).and_then(rawjson::string);
     let envelope = Envelope {
         version: get("specversion"),
@@ -143,7 +157,7 @@ mod tests {
     const GOOD: &str = r#"{"specversion":"1.0","id":"e1","source":"/apps/booking","type":"booking","subject":"acme-42","time":"2026-11-20T09:00:00Z","datacontenttype":"application/json","traceparent":"00-x","data":{"quantity":2,"attributes":{"room":"blue"}}}"#;
 
     fn one(body: &str) -> Parsed {
-        parse(body.as_bytes()).unwrap().remove(0)
+        parse(body.as_bytes(), None).unwrap().remove(0)
     }
 
     #[test]
@@ -154,7 +168,7 @@ mod tests {
             ("e1", "/apps/booking", "acme-42", "booking")
         );
         assert_eq!(want.quantity, rating::Quantity::whole(2));
-        assert_eq!(parse(format!("[{GOOD},{GOOD}]").as_bytes()).unwrap(), [Ok(want.clone()), Ok(want.clone())]);
+        assert_eq!(parse(format!("[{GOOD},{GOOD}]").as_bytes(), None).unwrap(), [Ok(want.clone()), Ok(want.clone())]);
         let headers = [
             ("ce-specversion", "1.0"),
             ("ce-id", "e1"),
@@ -164,7 +178,7 @@ mod tests {
             ("ce-time", "2026-11-20T10:00:00+01:00"),
         ];
         let header = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
-        assert_eq!(binary(header, br#"{"quantity":"2.0","attributes":{"room":"blue"}}"#), Ok(want.clone()));
+        assert_eq!(binary(header, br#"{"quantity":"2.0","attributes":{"room":"blue"}}"#, None), Ok(want.clone()));
         let encoded = r#""data_base64":"eyJxdWFudGl0eSI6MiwiYXR0cmlidXRlcyI6eyJyb29tIjoiYmx1ZSJ9fQ==""#;
         assert_eq!(one(&GOOD.replace(r#""data":{"quantity":2,"attributes":{"room":"blue"}}"#, encoded)), Ok(want));
     }
@@ -173,6 +187,30 @@ mod tests {
     fn data_may_name_meter_customer_and_instant() {
         let event = one(&GOOD.replace("\"quantity\":2", r#""quantity":2,"meter":"m","customer":"c","at":"2026-01-01T00:00:00Z""#)).unwrap();
         assert_eq!((event.meter.as_str(), event.customer.as_str(), event.at.to_string().as_str()), ("m", "c", "2026-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn fields_of_their_own_are_read_by_a_map() {
+        let own: OwnFields = serde_json::from_str(
+            r#"{"fields":{"customer":"tenantid","quantity":"data.usage.seconds","destination":"data.callee"},
+                "attributes":{"region":"data.region","plan":"plan"},"constants":{"meter":"call"},"ignore":["data.trace"]}"#,
+        )
+        .unwrap();
+        let body = r#"{"specversion":"1.0","id":"e1","source":"/pbx","type":"call.ended.v2","time":"2026-11-20T09:00:00Z","tenantid":"acme-42","plan":3,
+            "data":{"usage":{"seconds":6e1},"callee":"+4930123456","region":"eu","trace":{"a":1}}}"#;
+        let one = |body: &str| parse(body.as_bytes(), Some(&own)).unwrap().remove(0);
+        let event = one(body).unwrap();
+        assert_eq!((event.customer.as_str(), event.meter.as_str(), event.quantity.to_string().as_str()), ("acme-42", "call", "60"));
+        assert_eq!(event.destination.as_deref(), Some("+4930123456"));
+        assert_eq!(event.attributes, [("plan".into(), "3".into()), ("region".into(), "eu".into())]);
+        // What nobody names is refused, and so is what is not where the map says.
+        let (_, problem) = one(&body.replace("\"trace\"", "\"more\"")).unwrap_err();
+        assert_eq!((problem.code, problem.field.as_deref()), ("unknown_field", Some("data.more")));
+        let (_, problem) = one(&body.replace("\"seconds\"", "\"secs\"")).unwrap_err();
+        assert_eq!((problem.code, problem.field.as_deref()), ("missing_field", Some("data.quantity")));
+        assert_eq!(serde_json::from_str::<OwnFields>(r#"{"fields":{"id":"data.x"}}"#).unwrap().check().unwrap_err().code, "unknown_field");
+        // An event that has the usual fields is read as ever.
+        assert_eq!(parse(GOOD.as_bytes(), Some(&OwnFields::default())).unwrap(), [super::structured(GOOD, None)]);
     }
 
     #[test]
@@ -197,8 +235,8 @@ mod tests {
             let (_, problem) = one(&body).unwrap_err();
             assert_eq!((problem.code, problem.field.as_deref()), (code, Some(field)), "{body}");
         }
-        assert_eq!(parse(b"{").unwrap_err().code, "invalid_json");
-        assert_eq!(parse(b"[1]").unwrap().remove(0).unwrap_err().1.code, "invalid_event");
+        assert_eq!(parse(b"{", None).unwrap_err().code, "invalid_json");
+        assert_eq!(parse(b"[1]", None).unwrap().remove(0).unwrap_err().1.code, "invalid_event");
     }
 
     proptest! {
@@ -206,9 +244,10 @@ mod tests {
         #[test]
         fn never_panics(at in 0..GOOD.len(), cut in 0..20_usize, put in "[-0-9a-z\"{}\\[\\]:,ü]{0,6}", bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             let end = (at + cut).min(GOOD.len());
-            let _ = parse(format!("{}{put}{}", &GOOD[..at], &GOOD[end..]).as_bytes());
-            let _ = parse(&bytes);
-            let _ = binary(|_| Some("1.0"), &bytes);
+            let _ = parse(format!("{}{put}{}", &GOOD[..at], &GOOD[end..]).as_bytes(), None);
+            let _ = parse(&bytes, None);
+            let _ = parse(&bytes, Some(&OwnFields::default()));
+            let _ = binary(|_| Some("1.0"), &bytes, None);
         }
     }
 }

@@ -2,9 +2,12 @@
 //! Each refusal names the field, what was expected and a stable code.
 
 use crate::command::{Problem, UsageEvent};
+use crate::numbers;
+use crate::sheet::{decimal, shown};
 use compact_str::CompactString;
 use rating::money::Rate as Amount;
 use rating::{Instant, Quantity};
+use std::borrow::Cow;
 
 /// Characters of an id, a customer's id or a hold.
 pub const ID_CHARS_MAX: usize = 255;
@@ -46,12 +49,27 @@ pub fn text<'a>(field: &str, value: &'a str, chars_max: usize) -> Result<&'a str
 
 /// A destination or origin; empty means none.
 pub fn number(field: &str, value: &str) -> Result<Option<CompactString>, Problem> {
+    if field == "destination"
+        && let Some(prefix) = numbers::technical_prefix(value)
+    {
+        let detail = format!(
+            "`destination`: {} has the technical prefix {} before the number: send the number without it",
+            shown(value),
+            shown(prefix)
+        );
+        return Err(Problem::field("technical_prefix", field, detail));
+    }
     if value.is_empty() { Ok(None) } else { text(field, value, NUMBER_CHARS_MAX).map(|v| Some(v.into())) }
 }
 
 /// A quantity in the meter's unit; below zero is refused (a void or correction makes its own).
 pub fn quantity(field: &str, value: &str) -> Result<Quantity, Problem> {
-    let quantity: Quantity = value.parse().map_err(|e| invalid(field, e))?;
+    let plain = decimal::without_exponent(value).unwrap_or(Cow::Borrowed(value));
+    let quantity = plain.parse().map_err(|e| invalid(field, format_args!("cannot read {}: {e}", shown(value))))?;
+    not_negative(field, quantity)
+}
+
+pub fn not_negative(field: &str, quantity: Quantity) -> Result<Quantity, Problem> {
     if quantity.is_negative() {
         return Err(Problem::field(
             "negative_quantity",
@@ -64,7 +82,8 @@ pub fn quantity(field: &str, value: &str) -> Result<Quantity, Problem> {
 
 /// An amount in major units, not below zero.
 pub fn amount(field: &str, value: &str) -> Result<Amount, Problem> {
-    let amount: Amount = value.parse().map_err(|e| invalid(field, e))?;
+    let plain = decimal::without_exponent(value).unwrap_or(Cow::Borrowed(value));
+    let amount: Amount = plain.parse().map_err(|e| invalid(field, format_args!("cannot read {}: {e}", shown(value))))?;
     if amount.is_negative() {
         return Err(Problem::field(
             "negative_amount",
@@ -77,7 +96,7 @@ pub fn amount(field: &str, value: &str) -> Result<Amount, Problem> {
 
 /// An RFC 3339 instant with a zone.
 pub fn instant(field: &str, value: &str) -> Result<Instant, Problem> {
-    value.parse().map_err(|e| invalid(field, e))
+    value.parse().map_err(|e| invalid(field, format_args!("cannot read {}: {e}", shown(value))))
 }
 
 /// `quantity` is required unless an `amount` stands in its place; then it is 1.
@@ -117,6 +136,14 @@ pub fn sort_attributes(attributes: &mut [(String, String)]) -> Result<(), Proble
     }
 }
 
+/// Names and numbers have no byte that was no text.
+fn clean(field: &str, value: &str) -> Result<(), Problem> {
+    if value.contains('\u{fffd}') {
+        return Err(invalid(field, format_args!("{} has a byte that is no UTF-8", shown(value))));
+    }
+    Ok(())
+}
+
 /// Checks the texts of an event that a file format put together from its own columns.
 pub fn check(mut event: UsageEvent) -> Result<UsageEvent, Problem> {
     let texts = [("id", event.id.as_str(), ID_CHARS_MAX), ("customer", &event.customer, ID_CHARS_MAX)];
@@ -127,8 +154,10 @@ pub fn check(mut event: UsageEvent) -> Result<UsageEvent, Problem> {
             return Err(missing(field));
         }
         text(field, value, chars_max)?;
+        clean(field, value)?;
     }
     for (field, value) in [("destination", &mut event.destination), ("origin", &mut event.origin)] {
+        clean(field, value.as_deref().unwrap_or_default())?;
         *value = number(field, value.as_deref().unwrap_or_default())?;
     }
     sort_attributes(&mut event.attributes)?;

@@ -3,15 +3,19 @@
 //!
 //! Values are text, URL-encoded by default. The event starts at the answer (`answer_uepoch`), its id
 //! is the channel's `uuid`, so that a replayed post is a duplicate. A bridged call posts twice:
-//! the second leg is skipped unless the tenant wants both.
+//! the second leg is skipped unless the tenant wants both. The destination is the number first dialled, whatever the
+//! call was transferred to later.
 
-use super::Row;
 use super::cdr::{Call, Options, SecondsField};
 use super::fields;
 use super::json;
+use super::legs::{self, Leg};
 use super::rawjson::{Elements, Pairs};
 use super::when::epoch;
+use super::{INCOMPLETE, Row};
 use crate::command::{Problem, UsageEvent};
+use crate::numbers;
+use crate::sheet::shown;
 use base64::Engine as _;
 use percent_encoding::percent_decode_str;
 use rating::{Instant, Quantity};
@@ -22,15 +26,25 @@ use std::borrow::Cow;
 const NAMES_MAX: usize = 4096;
 type Object<'a> = Pairs<'a, NAMES_MAX>;
 
-/// The records of a body or file; the number of a row is the record's place in it.
+/// The records of a body or file; the number of a row is the record's place in it. A byte that is no UTF-8 becomes a
+/// replacement character: callers choose their names, and none of them keeps a call from being charged.
 /// An error: the body is neither JSON nor a form with a `cdr`.
 pub fn parse(body: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
-    let text = super::utf8(body)?.trim();
+    let text = String::from_utf8_lossy(body);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim();
     let form = text.strip_prefix("cdr=").map(|value| form_value(value.split('&').next().unwrap_or_default())).transpose()?;
     let text = form.as_deref().unwrap_or(text);
-    let mut rows = Vec::new();
+    let (mut rows, mut legs) = (Vec::new(), Vec::new());
     for (record, number) in records(text)?.into_iter().zip(1..) {
-        rows.push(row(number, record, options));
+        let (read, leg) = match record {
+            Ok(record) => row(number, record, options),
+            Err(problem) => (Row::Refused { line: number, id: String::new(), problem }, Leg::default()),
+        };
+        rows.push(read);
+        legs.push(leg);
+    }
+    if !options.both_legs {
+        legs::skip_second(&mut rows, &legs);
     }
     Ok(rows)
 }
@@ -38,52 +52,104 @@ pub fn parse(body: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
 /// Records of one body or file.
 pub const RECORDS_MAX: usize = 100_000;
 
-fn records(text: &str) -> Result<Vec<&str>, Problem> {
+/// Each record's text, or what is wrong with it: a broken one costs only itself, unless it is all there is.
+fn records(text: &str) -> Result<Vec<Result<&str, Problem>>, Problem> {
     let too_many = || Problem::new("batch_too_large", format!("at most {RECORDS_MAX} records are read at once: send several"));
     if text.starts_with('[') {
         let all = Elements::<RECORDS_MAX>::read(text).map_err(json::not_json)?;
-        return if all.more { Err(too_many()) } else { Ok(all.raws) };
+        return if all.more { Err(too_many()) } else { Ok(all.raws.into_iter().map(Ok).collect()) };
     }
-    let mut all = Vec::new();
-    for record in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
+    let (mut all, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
         if all.len() == RECORDS_MAX {
             return Err(too_many());
         }
-        all.push(record.map_err(json::not_json)?.get());
+        let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
+        let next = match stream.next() {
+            Some(Ok(record)) => {
+                all.push(Ok(record.get()));
+                stream.byte_offset()
+            }
+            Some(Err(error)) => {
+                // The next record begins a line of its own.
+                let next = rest.find("\n{").map_or(rest.len(), |at| at + 1);
+                let is_cut = error.is_eof() && next == rest.len();
+                let cut = || Problem::new(INCOMPLETE, "the record ends in the middle: the rest of it is not there yet");
+                all.push(Err(if is_cut { cut() } else { json::not_json(error) }));
+                next
+            }
+            None => break,
+        };
+        rest = rest.get(next..).unwrap_or_default().trim_start();
     }
-    if all.is_empty() { Err(Problem::new("invalid_json", "the body is empty")) } else { Ok(all) }
+    match &all[..] {
+        [] => Err(Problem::new("invalid_json", "the body is empty")),
+        [Err(problem)] if problem.code != INCOMPLETE => Err(problem.clone()),
+        _ => Ok(all),
+    }
 }
 
 /// The JSON of a form's value: URL-encoded, or base64 (whose `+` and `/` may be URL-encoded in turn).
 fn form_value(value: &str) -> Result<String, Problem> {
     let expected = || Problem::field("invalid_field", "cdr", "`cdr`: expected a record as JSON, URL-encoded or in base64");
-    let decoded = percent_decode_str(value).decode_utf8().map_err(|_| expected())?;
+    let decoded = percent_decode_str(value).decode_utf8_lossy();
     if decoded.trim_start().starts_with(['{', '[']) {
         return Ok(decoded.into_owned());
     }
     let packed: String = decoded.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let bytes = base64::engine::general_purpose::STANDARD.decode(packed).map_err(|_| expected())?;
-    String::from_utf8(bytes).map_err(|_| expected())
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn row(number: u64, raw: &str, options: &Options) -> Row {
+fn row(number: u64, raw: &str, options: &Options) -> (Row, Leg) {
     let refused = |id: String, problem| Row::Refused { line: number, id, problem };
     let Some(record) = Post::read(raw, options.url_encoded) else {
         let problem = Problem::field("missing_field", "variables", "expected a call record: an object with `variables`");
-        return refused(String::new(), problem);
+        return (refused(String::new(), problem), Leg::default());
     };
-    match record.event(raw, options) {
+    let row = match record.event(raw, options) {
         Ok(Ok(event)) => Row::Event { line: number, event },
         Ok(Err(why)) => Row::Skipped { line: number, why },
         Err(problem) => refused(record.var("uuid").unwrap_or_default().into_owned(), problem),
-    }
+    };
+    (row, record.leg())
+}
+
+/// The caller profiles of the first stretch that dialled a number (and not `park`, say), and of the last one. The switch lists
+/// them newest first, and a transfer adds one.
+fn profiles(flow: &str) -> (Option<Object<'_>>, Option<Object<'_>>) {
+    let stretches: Vec<&str> = match flow.starts_with('[') {
+        true => serde_json::from_str::<Vec<&RawValue>>(flow).unwrap_or_default().into_iter().map(RawValue::get).collect(),
+        false => vec![flow],
+    };
+    let dials = |stretch: &&str| {
+        let dialled = profile(stretch).and_then(|profile| profile.scalar("destination_number"));
+        dialled.is_some_and(|text| numbers::normalise(&text, None).is_some())
+    };
+    let first = stretches.iter().copied().rfind(dials).or(stretches.last().copied());
+    let last = if stretches.len() > 1 { stretches.first().copied() } else { None };
+    (first.and_then(profile), last.and_then(profile))
+}
+
+fn profile(stretch: &str) -> Option<Object<'_>> {
+    Object::read(Object::read(stretch).ok()?.get("caller_profile")?).ok()
+}
+
+/// When the call was answered.
+enum Answer {
+    At(Instant),
+    /// The switch says 0.
+    Never,
+    Unsaid,
 }
 
 /// One posted record.
 struct Post<'a> {
     variables: Object<'a>,
-    /// Of the last stretch of the call flow.
+    /// Of the stretch of the call flow with the number that was dialled.
     profile: Option<Object<'a>>,
+    /// Of the last one, if there are several: the call was transferred.
+    last: Option<Object<'a>>,
     url_encoded: bool,
 }
 
@@ -91,12 +157,8 @@ impl<'a> Post<'a> {
     fn read(raw: &'a str, url_encoded: bool) -> Option<Self> {
         let record = Object::read(raw).ok()?;
         let variables = Object::read(record.get("variables")?).ok()?;
-        let flow = record.get("callflow").and_then(|flow| match flow.starts_with('[') {
-            true => serde_json::from_str::<Vec<&RawValue>>(flow).ok()?.first().map(|first| first.get()),
-            false => Some(flow),
-        });
-        let profile = flow.and_then(|flow| Object::read(flow).ok()?.get("caller_profile")).and_then(|profile| Object::read(profile).ok());
-        Some(Self { variables, profile, url_encoded })
+        let (profile, last) = record.get("callflow").map(profiles).unwrap_or_default();
+        Some(Self { variables, profile, last, url_encoded })
     }
 
     fn decoded(&self, value: Cow<'a, str>) -> Cow<'a, str> {
@@ -125,14 +187,29 @@ impl<'a> Post<'a> {
         self.var("direction").is_some_and(|direction| direction == "outbound") && (other("call_uuid") || other("originator"))
     }
 
-    fn answered_at(&self) -> Result<Option<Instant>, Problem> {
+    fn leg(&self) -> Leg {
+        const OTHERS: [&str; 6] =
+            ["bridge_uuid", "signal_bond", "last_bridge_to", "originating_leg_uuid", "other_leg_unique_id", "call_uuid"];
+        let text = |name: &str| self.var(name).map(Cow::into_owned);
+        Leg {
+            own: text("uuid").unwrap_or_default(),
+            others: OTHERS.iter().filter_map(|name| text(name)).collect(),
+            is_outbound: self.var("direction").is_some_and(|direction| direction == "outbound"),
+            began: text("start_uepoch").or_else(|| text("start_epoch")).unwrap_or_default(),
+        }
+    }
+
+    fn answer(&self) -> Result<Answer, Problem> {
         for (name, decimals) in [("answer_uepoch", 6), ("answer_epoch", 0)] {
             if let Some(text) = self.var(name) {
-                let at = epoch(&text, decimals).ok_or_else(|| fields::invalid(name, "expected a time since 1970 in digits"))?;
-                return Ok((at > Instant::MIN).then_some(at));
+                let at = epoch(&text, decimals);
+                let at = at.ok_or_else(|| {
+                    fields::invalid(name, format_args!("cannot read {}: expected a time since 1970 in digits", shown(&text)))
+                })?;
+                return Ok(if at > Instant::MIN { Answer::At(at) } else { Answer::Never });
             }
         }
-        Ok(None)
+        Ok(Answer::Unsaid)
     }
 
     fn seconds(&self, field: SecondsField) -> Result<Quantity, Problem> {
@@ -141,7 +218,8 @@ impl<'a> Post<'a> {
             SecondsField::Billmsec => ("billmsec", 1000),
         };
         let text = self.var(name).ok_or_else(|| fields::missing(name))?;
-        let whole: u32 = text.parse().map_err(|_| fields::invalid(name, "expected a whole number"))?;
+        let whole: u32 =
+            text.parse().map_err(|_| fields::invalid(name, format_args!("cannot read {}: expected a whole number", shown(&text))))?;
         Ok(Quantity(i128::from(whole) * (Quantity::ONE / per_second)))
     }
 
@@ -151,15 +229,21 @@ impl<'a> Post<'a> {
         if !options.both_legs && self.is_second_leg() {
             return Ok(Err("a second leg of the call".to_owned()));
         }
-        let seconds = self.seconds(options.seconds)?;
-        let answered = self.answered_at()?;
-        if seconds == Quantity::ZERO {
-            let cause = self.var("hangup_cause").unwrap_or_default();
-            return Ok(Err(format!("not answered: {cause}")));
+        let not_answered = || Ok(Err(format!("not answered: {}", self.var("hangup_cause").unwrap_or_default())));
+        let answer = self.answer()?;
+        if matches!(answer, Answer::Never) {
+            return not_answered();
         }
-        let at = answered.ok_or_else(|| fields::missing("answer_uepoch"))?;
-        let attributes = ["direction", "hangup_cause"].map(|name| (name, self.var(name))).into();
+        let seconds = self.seconds(options.seconds)?;
+        if seconds == Quantity::ZERO {
+            return not_answered();
+        }
+        let Answer::At(at) = answer else { return Err(fields::missing("answer_uepoch")) };
         let destination = self.profile("destination_number");
+        let last = self.last.as_ref().and_then(|last| last.scalar("destination_number")).map(|value| self.decoded(value));
+        let transferred_to = last.filter(|last| Some(last) != destination.as_ref());
+        let attributes =
+            vec![("direction", self.var("direction")), ("hangup_cause", self.var("hangup_cause")), ("transferred_to", transferred_to)];
         let origin = self.profile("caller_id_number");
         let call = Call { id, at, seconds, destination, origin, attributes, raw };
         call.into_event(options, |name| self.var(name).or_else(|| self.profile(name))).map(Ok)

@@ -4,6 +4,7 @@
 use super::Row;
 use super::cdr::{self, Call, Options};
 use super::fields;
+use super::legs::Leg;
 use super::when::Clock;
 use crate::command::{Problem, UsageEvent};
 use crate::sheet::{self, Record};
@@ -33,14 +34,27 @@ pub const COLUMNS: [&str; 15] = [
 pub fn parse(file: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
     let clock = options.clock()?;
     let text = sheet::text_of(file);
-    if options.columns.is_empty() {
-        return Ok(cdr::each_row(&text, b',', |record| row(record, &COLUMNS, &clock, options)));
-    }
-    Ok(cdr::each_row(&text, b',', |record| row(record, &options.columns, &clock, options)))
+    let own: Vec<&str> = options.columns.iter().map(String::as_str).collect();
+    let columns = if own.is_empty() { &COLUMNS[..] } else { &own[..] };
+    Ok(cdr::each_leg(&text, options, |record| (row(record, columns, &clock, options), leg(record, columns))))
 }
 
-fn row(record: &Record<'_>, columns: &[impl AsRef<str>], clock: &Clock, options: &Options) -> Row {
-    if columns.first().is_some_and(|first| record.cell(0) == Some(first.as_ref())) {
+/// With both legs in one file each has a row, and one of them names the other.
+fn leg(record: &Record<'_>, columns: &[&str]) -> Leg {
+    let cell = |name: &str| record.named(columns, name).unwrap_or_default().to_owned();
+    Leg {
+        own: cell("uuid"),
+        others: record.named(columns, "bleg_uuid").map(str::to_owned).into_iter().collect(),
+        is_outbound: cell("direction") == "outbound",
+        began: cell("start_stamp"),
+    }
+}
+
+fn row(record: &Record<'_>, columns: &[&str], clock: &Clock, options: &Options) -> Row {
+    if let Some(why) = cdr::misshapen(record, columns.len(), Some(columns.len() - 1)) {
+        return cdr::refused(record, why);
+    }
+    if record.cell(0) == columns.first().copied() {
         return Row::Skipped { line: record.line, why: "the columns' names".to_owned() };
     }
     match event(record, columns, clock, options) {
@@ -50,20 +64,18 @@ fn row(record: &Record<'_>, columns: &[impl AsRef<str>], clock: &Clock, options:
     }
 }
 
-fn event(
-    record: &Record<'_>,
-    columns: &[impl AsRef<str>],
-    clock: &Clock,
-    options: &Options,
-) -> Result<Result<UsageEvent, String>, Problem> {
+fn event(record: &Record<'_>, columns: &[&str], clock: &Clock, options: &Options) -> Result<Result<UsageEvent, String>, Problem> {
     let cell = |name: &str| record.named(columns, name).map(Cow::Borrowed);
     let required = |name: &str| cell(name).ok_or_else(|| fields::missing(name));
     let id = required("uuid")?.into_owned();
+    let not_answered = || Ok(Err(format!("not answered: {}", cell("hangup_cause").unwrap_or_default())));
+    // Without a time of its answer nobody answered, whatever the seconds say.
+    let Some(answer) = cell("answer_stamp") else { return not_answered() };
     let seconds = fields::quantity("billsec", &required("billsec")?)?;
     if seconds == Quantity::ZERO {
-        return Ok(Err(format!("not answered: {}", cell("hangup_cause").unwrap_or_default())));
+        return not_answered();
     }
-    let at = clock.read("answer_stamp", &required("answer_stamp")?)?;
+    let at = clock.read("answer_stamp", &answer)?;
     let attributes = ["direction", "hangup_cause"].map(|name| (name, cell(name))).into();
     let (destination, origin) = (cell("destination_number"), cell("caller_id_number"));
     Call { id, at, seconds, destination, origin, attributes, raw: record.raw }.into_event(options, cell).map(Ok)
@@ -95,6 +107,27 @@ mod tests {
                 "6 acme-43 call 20 2026-11-20T22:59:00Z voicemail from 1004 id 6f5902ac-0006-4a0b-9c00-000000000006",
             ]
         );
+    }
+
+    #[test]
+    fn unanswered_and_second_legs_are_no_usage() {
+        let line = |uuid: &str, other: &str, start: &str, answer: &str| {
+            format!(
+                "x,1002,+4930123456,default,{start},{answer},2026-11-20 09:01:06,66,60,NORMAL_CLEARING,{uuid},{other},acme-42,PCMU,PCMU\n"
+            )
+        };
+        let (start, later, answer) = ("2026-11-20 09:00:00", "2026-11-20 09:00:02", "2026-11-20 09:00:06");
+        for file in [
+            line("A", "B", start, answer) + &line("B", "A", later, answer),
+            line("B", "", later, answer) + &line("A", "B", start, answer),
+            line("A", "B", start, answer) + &line("B", "", start, answer),
+            line("A", "", start, answer) + &line("C", "", start, ""),
+        ] {
+            let rows = parse(file.as_bytes(), &berlin()).unwrap();
+            let ids: Vec<&str> =
+                rows.iter().filter_map(|row| if let Row::Event { event, .. } = row { Some(event.id.as_str()) } else { None }).collect();
+            assert_eq!(ids, ["A"], "{file}");
+        }
     }
 
     #[test]

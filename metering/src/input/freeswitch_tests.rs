@@ -50,7 +50,7 @@ fn what_is_not_usage_is_said() {
     check(("\"accountcode\": \"acme-42\",", "\"accountcode\": \"\","), &options, "1 refused customer missing_field");
     check(("\"billsec\": \"68\"", "\"billsec\": \"x\""), &options, "1 refused billsec invalid_field");
     check(("\"billsec\": \"68\",", ""), &options, "1 refused billsec missing_field");
-    check(("\"answer_uepoch\": \"1795161603954373\"", "\"answer_uepoch\": \"0\""), &options, "1 refused answer_uepoch missing_field");
+    check(("\"answer_uepoch\": \"1795161603954373\"", "\"answer_uepoch\": \"0\""), &options, "1 skipped: not answered: NORMAL_CLEARING");
     check(("\"answer_uepoch\": \"1795161603954373\",", ""), &options, &GOOD.replace(".954373", ""));
     check(("\"uuid\": \"6f5902ac-0101-4a0b-9c00-000000000101\",", ""), &options, "1 refused uuid missing_field");
     check(("\"variables\"", "\"vars\""), &options, "1 refused variables missing_field");
@@ -68,11 +68,88 @@ fn forms_and_files() {
     let two = parse(format!("{compact}\n{compact}").as_bytes(), &options).unwrap();
     assert_eq!(two.iter().map(Row::line).collect::<Vec<_>>(), [1, 2]);
     for (bad, code) in
-        [("", "invalid_json"), ("x", "invalid_json"), ("cdr=%%", "invalid_field"), ("cdr=%ff", "invalid_field"), ("{", "invalid_json")]
+        [("", "invalid_json"), ("x", "invalid_json"), ("cdr=%%", "invalid_field"), ("cdr=%ff", "invalid_field"), ("{]", "invalid_json")]
     {
         assert_eq!(parse(bad.as_bytes(), &options).unwrap_err().code, code, "{bad}");
     }
     assert!(matches!(one("[5]", &options), Row::Refused { .. }));
+}
+
+#[test]
+fn a_bad_byte_in_a_name_costs_nobody_a_call() {
+    let options = Options::default();
+    let named = |bytes: &[u8]| {
+        let (before, after) = FIXTURE.split_once("\"caller_id_number\"").unwrap();
+        [before.as_bytes(), b"\"caller_id_name\": \"M", bytes, b"ller\", \"caller_id_number\"", after.as_bytes()].concat()
+    };
+    let file = [named(b"\xfc"), b"\n".to_vec(), named("ü".as_bytes())].concat();
+    let told: Vec<String> = parse(&file, &options).unwrap().iter().map(super::super::tell).collect();
+    assert_eq!(told, [GOOD.to_owned(), GOOD.replacen('1', "2", 1)]);
+    let packed = base64::engine::general_purpose::STANDARD.encode(named(b"\xfc"));
+    assert_eq!(super::super::tell(&one(&format!("cdr={packed}"), &options)), GOOD);
+    // What names somebody must be clean.
+    let dirty = String::from_utf8(FIXTURE.as_bytes().to_vec()).unwrap().replace("acme-42", "acme-XX").into_bytes();
+    let dirty: Vec<u8> = dirty.into_iter().map(|byte| if byte == b'X' { 0xfc } else { byte }).collect();
+    assert_eq!(super::super::tell(&parse(&dirty, &options).unwrap()[0]), "1 refused customer invalid_field");
+}
+
+#[test]
+fn a_broken_record_costs_only_itself() {
+    let compact: String = FIXTURE.split_whitespace().collect::<Vec<_>>().join(" ");
+    let half = &compact[..compact.len() / 2];
+    let file = format!("{compact}\n{half}\n{compact}\n{half}");
+    let told: Vec<String> = parse(file.as_bytes(), &Options::default()).unwrap().iter().map(super::super::tell).collect();
+    assert_eq!(told[1..], ["2 refused - invalid_json", &GOOD.replacen('1', "3", 1), "4 refused - incomplete_record"]);
+}
+
+/// The fixture with a call flow of these numbers, newest first.
+fn flow(stretches: &[(&str, &str)]) -> String {
+    let stretch = |(index, to): &(&str, &str)| {
+        format!(r#"{{"profile_index":"{index}","caller_profile":{{"caller_id_number":"1001","destination_number":"{to}"}}}}"#)
+    };
+    let stretches: Vec<String> = stretches.iter().map(stretch).collect();
+    let start = FIXTURE.find("\"callflow\"").unwrap();
+    format!("{}\"callflow\":[{}]}}", &FIXTURE[..start], stretches.join(","))
+}
+
+#[test]
+fn a_transfer_does_not_change_what_was_dialled() {
+    let options = Options::default();
+    for stretches in [
+        &[("2", "1002"), ("1", "+4930123456")][..],
+        &[("", "1002"), ("", "+4930123456")],
+        &[("1", "+4930123456")],
+        &[("3", "1002"), ("2", "+4930123456"), ("1", "park")],
+    ] {
+        let row = one(&flow(stretches), &options);
+        assert_eq!(super::super::tell(&row), GOOD, "{stretches:?}");
+        let Row::Event { event, .. } = row else { panic!() };
+        let to = event.attributes.iter().find(|(name, _)| name == "transferred_to").map(|(_, to)| to.as_str());
+        assert_eq!(to, (stretches.len() > 1).then_some("1002"));
+    }
+}
+
+#[test]
+fn both_legs_of_a_call_in_one_file_are_one_call() {
+    let record = |uuid: &str, direction: &str, other: &str| {
+        format!(
+            r#"{{"variables":{{"uuid":"{uuid}","direction":"{direction}",{other}"accountcode":"a","answer_epoch":"1795161603","billsec":"60"}},"callflow":[]}}"#
+        )
+    };
+    for (first, second) in [
+        (record("A", "inbound", "\"bridge_uuid\":\"B\","), record("B", "outbound", "\"bridge_uuid\":\"A\",")),
+        (record("A", "inbound", "\"bridge_uuid\":\"B\","), record("B", "outbound", "")),
+        (record("A", "", ""), record("B", "", "\"last_bridge_to\":\"A\",")),
+    ] {
+        for file in [format!("{first}\n{second}"), format!("{second}\n{first}")] {
+            let rows = parse(file.as_bytes(), &Options::default()).unwrap();
+            let charged: Vec<&str> =
+                rows.iter().filter_map(|row| if let Row::Event { event, .. } = row { Some(event.id.as_str()) } else { None }).collect();
+            assert!(charged == ["A"] || (charged == ["B"] && !file.contains("inbound")), "{charged:?} of {file}");
+            let both = Options { both_legs: true, ..Options::default() };
+            assert_eq!(parse(file.as_bytes(), &both).unwrap().iter().filter(|row| matches!(row, Row::Event { .. })).count(), 2);
+        }
+    }
 }
 
 proptest! {

@@ -40,6 +40,15 @@ fn content_is_equal_after_parsing() {
 }
 
 #[test]
+fn exponents_are_read_exactly() {
+    for (text, want) in [("1e-7", "0.0000001"), ("6E+2", "600"), ("1.25e1", "12.5"), ("\"1e-7\"", "0.0000001"), ("6.0e2", "600")] {
+        assert_eq!(parse_one(&GOOD.replace("\"600\"", text)).unwrap().quantity.to_string(), want, "{text}");
+    }
+    let amount = parse_one(&GOOD.replace("\"quantity\":\"600\"", "\"amount\":2.5e-3")).unwrap().amount;
+    assert_eq!(amount.unwrap().to_string(), "0.0025");
+}
+
+#[test]
 fn defaults_stand_in() {
     let body = r#"{"customer":"c","meter":"x","amount":0.10,"at":"2026-11-20T09:00:00Z"}"#;
     let event = event(body, &Defaults { id: Some("k"), ..Defaults::default() }).unwrap();
@@ -76,7 +85,9 @@ fn every_problem_names_its_field() {
         (("\"quantity\":\"600\",", ""), "missing_field", "quantity"),
         (("\"600\"", "\"-1\""), "negative_quantity", "quantity"),
         (("\"600\"", "-0.5"), "negative_quantity", "quantity"),
-        (("\"600\"", "1e3"), "invalid_field", "quantity"),
+        (("\"600\"", "1e-10"), "invalid_field", "quantity"),
+        (("\"600\"", "1e99"), "invalid_field", "quantity"),
+        (("\"+4930123456\"", "\"9#4930123456\""), "technical_prefix", "destination"),
         (("\"600\"", "true"), "invalid_field", "quantity"),
         (("\"600\"", "1234567890123456789012345678901234567890"), "invalid_field", "quantity"),
         (("\"600\"", "0.0000000001"), "invalid_field", "quantity"),

@@ -7,6 +7,7 @@
 //! not usage is a [`Row::Skipped`] with its reason); digits never pass through a float; no input
 //! makes a parser panic.
 
+mod answered;
 pub mod asterisk;
 pub mod cdr;
 pub mod cloudevents;
@@ -14,12 +15,17 @@ pub mod fields;
 pub mod freeswitch;
 pub mod freeswitch_csv;
 pub mod json;
+mod legs;
 pub mod ndjson;
+pub mod own_fields;
 mod rawjson;
 pub mod table;
 pub mod when;
 
 use crate::command::{Problem, UsageEvent};
+
+/// The code of a record that ends in the middle: what follows is not there yet.
+pub const INCOMPLETE: &str = "incomplete_record";
 
 /// One event of a body, in order: the event, or its id (empty if unreadable) and what is wrong.
 pub type Parsed = Result<UsageEvent, (String, Problem)>;
@@ -67,6 +73,17 @@ impl Row {
             }
         }
     }
+}
+
+/// The rows of a body of CSV, of which a last line without a line feed is none: its writer may have been in the middle of it,
+/// and a cut identity or a cut number would be charged.
+pub fn whole_rows(mut rows: Vec<Row>, body: &[u8]) -> Vec<Row> {
+    let is_cut = !body.ends_with(b"\n") && !crate::sheet::is_utf16(body);
+    if let Some(last) = rows.last_mut().filter(|_| is_cut) {
+        let problem = Problem::new(INCOMPLETE, "the last line ends without a line feed: it may be cut, and is not read");
+        *last = Row::Refused { line: last.line(), id: String::new(), problem };
+    }
+    rows
 }
 
 /// A body of CSV rows that is to be one batch: refused before it is read if it has more lines than a

@@ -1,23 +1,25 @@
 //! Instants as switches and spreadsheets write them. What cannot be known is stated, never guessed:
 //! the zone of a local time, and whether day or month comes first.
 
+mod local;
+
 use super::fields;
 use crate::command::Problem;
-use jiff::civil::DateTime;
+use crate::sheet::shown;
 use jiff::tz::TimeZone;
 use rating::Instant;
 use serde::{Deserialize, Serialize};
 
-/// How dates are written. Year first is always read, and so is RFC 3339.
+/// How dates are written. Year first is always read, and so are RFC 3339 and a month's name (`1 Dec 2026`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DateForm {
-    /// `2026-11-20` or `2026/11/20`.
+    /// `2026-11-20`, `2026/11/20`, `20261120090000`.
     #[default]
     YearFirst,
-    /// `20.11.2026`, `20/11/2026`.
+    /// `20.11.2026`, `20/11/26`.
     DayFirst,
-    /// `11/20/2026`.
+    /// `11/20/2026 9:00 PM`.
     MonthFirst,
     /// Seconds since 1970, with or without a fraction.
     EpochSeconds,
@@ -44,27 +46,40 @@ impl Clock {
     /// A local time that exists twice is the earlier one; one that does not exist is moved forward by the gap.
     pub fn read(&self, field: &str, text: &str) -> Result<Instant, Problem> {
         let text = text.trim();
+        let invalid = |expected: &str| fields::invalid(field, format_args!("cannot read {}: {expected}", shown(text)));
         match self.form {
-            DateForm::EpochSeconds => return epoch(text, 0).ok_or_else(|| fields::invalid(field, "expected seconds since 1970")),
-            DateForm::EpochMillis => return epoch(text, 3).ok_or_else(|| fields::invalid(field, "expected milliseconds since 1970")),
+            DateForm::EpochSeconds => {
+                return epoch(text, 0).ok_or_else(|| invalid("expected seconds since 1970, as stated by `date_form`"));
+            }
+            DateForm::EpochMillis => {
+                return epoch(text, 3).ok_or_else(|| invalid("expected milliseconds since 1970, as stated by `date_form`"));
+            }
             DateForm::YearFirst | DateForm::DayFirst | DateForm::MonthFirst => {}
         }
         if let Ok(at) = text.parse() {
             return Ok(at);
         }
-        let local = local(text, self.form).ok_or_else(|| fields::invalid(field, self.expected()))?;
-        let zone = self.zone.as_ref().ok_or_else(|| {
-            Problem::field("zone_required", field, format!("`{field}` is a local time: state its zone, such as Europe/Berlin"))
-        })?;
-        let zoned = zone.to_zoned(local).map_err(|_| fields::invalid(field, "expected a date from 1970 to 9999"))?;
-        Instant::from_micros(zoned.timestamp().as_microsecond()).ok_or_else(|| fields::invalid(field, "expected a date from 1970 to 9999"))
+        let (local, offset) = local::read(text, self.form).ok_or_else(|| invalid(self.expected()))?;
+        let out_of_range = || invalid("expected a date from 1970 to 9999");
+        let timestamp = match (offset, &self.zone) {
+            (Some(offset), _) => offset.to_timestamp(local).map_err(|_| out_of_range())?,
+            (None, Some(zone)) => zone.to_zoned(local).map_err(|_| out_of_range())?.timestamp(),
+            (None, None) => {
+                let detail =
+                    format!("`{field}`: {} is a local time: state its zone by `zone` (--zone), such as Europe/Berlin", shown(text));
+                return Err(Problem::field("zone_required", field, detail));
+            }
+        };
+        Instant::from_micros(timestamp.as_microsecond()).ok_or_else(out_of_range)
     }
 
     fn expected(&self) -> &'static str {
         match self.form {
             DateForm::DayFirst => "expected a date such as 20.11.2026 09:00:00 (day first, as stated)",
             DateForm::MonthFirst => "expected a date such as 11/20/2026 09:00:00 (month first, as stated)",
-            _ => "expected a date such as 2026-11-20 09:00:00; state the form if day or month comes first",
+            _ => {
+                "expected a date such as 2026-11-20 09:00:00; if day or month comes first, say which by `date_form` day_first or month_first (import-rates: --date-order dmy or mdy)"
+            }
         }
     }
 }
@@ -79,47 +94,6 @@ pub(super) fn epoch(text: &str, decimals: u32) -> Option<Instant> {
     let kept = usize::try_from(6 - decimals.min(6)).ok()?;
     let fraction = format!("{fraction:0<kept$}");
     format!("{whole}{}", fraction.get(..kept)?).parse().ok().and_then(Instant::from_micros)
-}
-
-/// A local date, with or without a time of day.
-fn local(text: &str, form: DateForm) -> Option<DateTime> {
-    let (date, time) = text.split_once([' ', 'T']).unwrap_or((text, "00:00:00"));
-    let mut parts = date.split(['-', '/', '.']);
-    let (a, b, c) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() {
-        return None;
-    }
-    let (year, month, day) = match form {
-        _ if a.len() == 4 => (a, b, c),
-        DateForm::DayFirst => (c, b, a),
-        DateForm::MonthFirst => (c, a, b),
-        _ => return None,
-    };
-    if year.len() != 4 {
-        return None;
-    }
-    let (hour, minute, second, nanos) = time_of_day(time.trim())?;
-    DateTime::new(small(year)?, narrow(month)?, narrow(day)?, hour, minute, second, nanos).ok()
-}
-
-/// `9:05`, `09:05:07`, `09:05:07.25`.
-fn time_of_day(text: &str) -> Option<(i8, i8, i8, i32)> {
-    let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let mut parts = clock.split(':');
-    let (hour, minute, second) = (parts.next()?, parts.next()?, parts.next().unwrap_or("0"));
-    if parts.next().is_some() || fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let nanos = format!("{fraction:0<9}").parse().ok()?;
-    Some((narrow(hour)?, narrow(minute)?, narrow(second)?, nanos))
-}
-
-fn small(text: &str) -> Option<i16> {
-    (text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
-}
-
-fn narrow(text: &str) -> Option<i8> {
-    (text.len() <= 2).then(|| small(text))?.and_then(|n| i8::try_from(n).ok())
 }
 
 #[cfg(test)]
@@ -141,7 +115,33 @@ mod tests {
             (DayFirst, "UTC", "03/04/2026 10:00", "2026-04-03T10:00:00Z"),
             (MonthFirst, "UTC", "03/04/2026 10:00", "2026-03-04T10:00:00Z"),
             (MonthFirst, "UTC", "20/04/2026", "invalid_field"),
-            (DayFirst, "UTC", "03.04.26", "invalid_field"),
+            (DayFirst, "UTC", "03.04.26", "2026-04-03T00:00:00Z"),
+            (MonthFirst, "UTC", "03/04/99", "1999-03-04T00:00:00Z"),
+            (YearFirst, "UTC", "26-04-03", "invalid_field"),
+            (YearFirst, "UTC", "1-Dec-2026", "2026-12-01T00:00:00Z"),
+            (DayFirst, "UTC", "1-Dec-2026", "2026-12-01T00:00:00Z"),
+            (YearFirst, "UTC", "Dec 1, 2026 09:05", "2026-12-01T09:05:00Z"),
+            (YearFirst, "UTC", "Tue, 1st December 2026", "2026-12-01T00:00:00Z"),
+            (YearFirst, "UTC", "1. März 2026 09:00", "2026-03-01T09:00:00Z"),
+            (YearFirst, "UTC", "1er août 2026", "2026-08-01T00:00:00Z"),
+            (YearFirst, "UTC", "1 de diciembre de 2026", "2026-12-01T00:00:00Z"),
+            (YearFirst, "UTC", "15 mag 2026", "2026-05-15T00:00:00Z"),
+            (YearFirst, "UTC", "2026-Nov-20", "2026-11-20T00:00:00Z"),
+            (YearFirst, "UTC", "01-DEC-26", "invalid_field"),
+            (DayFirst, "UTC", "01-DEC-26", "2026-12-01T00:00:00Z"),
+            (YearFirst, "UTC", "1 Jui 2026", "invalid_field"),
+            (YearFirst, "UTC", "1 Foo 2026", "invalid_field"),
+            (MonthFirst, "UTC", "11/20/2026 9:05:07 PM", "2026-11-20T21:05:07Z"),
+            (MonthFirst, "UTC", "11/20/2026 12:05 a.m.", "2026-11-20T00:05:00Z"),
+            (MonthFirst, "UTC", "11/20/2026 13:05 PM", "invalid_field"),
+            (YearFirst, "UTC", "20261120090507", "2026-11-20T09:05:07Z"),
+            (YearFirst, "UTC", "202611200905", "2026-11-20T09:05:00Z"),
+            (YearFirst, "UTC", "20261120", "2026-11-20T00:00:00Z"),
+            (DayFirst, "UTC", "20112026", "invalid_field"),
+            (YearFirst, "UTC", "1795165200", "invalid_field"),
+            (YearFirst, "", "2026-11-20 09:00:00 +0100", "2026-11-20T08:00:00Z"),
+            (DayFirst, "", "20.11.2026 09:00 UTC", "2026-11-20T09:00:00Z"),
+            (YearFirst, "UTC", "2026-11-20 09:00:00 CET", "invalid_field"),
             (EpochSeconds, "", "1795165200", "2026-11-20T09:00:00Z"),
             (EpochSeconds, "", "1795165200.5", "2026-11-20T09:00:00.5Z"),
             (EpochMillis, "", "1795165200500", "2026-11-20T09:00:00.5Z"),
@@ -152,6 +152,9 @@ mod tests {
             (YearFirst, "Europe/Berlin", "2026-03-29 02:30", "2026-03-29T01:30:00Z"),
         ] {
             let clock = Clock::new(Some(zone).filter(|z| !z.is_empty()), form).unwrap();
+            if let Err(problem) = clock.read("at", text) {
+                assert!(problem.detail.contains(&shown(text)), "{}", problem.detail);
+            }
             let got = clock.read("at", text).map_or_else(|problem| problem.code.to_owned(), |at| at.to_string());
             assert_eq!(got, want, "{text} {form:?} {zone}");
         }

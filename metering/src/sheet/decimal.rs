@@ -6,21 +6,25 @@ use std::borrow::Cow;
 /// What stands before the decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
+    /// By default: nobody said what a comma is, so there is none.
     Point,
+    /// As stated: commas stand between groups of digits.
+    GroupedPoint,
     Comma,
 }
 
 impl Mark {
     fn decimal(self) -> char {
         match self {
-            Self::Point => '.',
+            Self::Point | Self::GroupedPoint => '.',
             Self::Comma => ',',
         }
     }
-    fn between_groups(self) -> char {
+    fn between_groups(self) -> Option<char> {
         match self {
-            Self::Point => ',',
-            Self::Comma => '.',
+            Self::Point => None,
+            Self::GroupedPoint => Some(','),
+            Self::Comma => Some('.'),
         }
     }
 }
@@ -52,7 +56,7 @@ pub fn plain(text: &str, mark: Mark) -> Option<Cow<'_, str>> {
 
 fn without_groups(whole: &str, mark: Mark) -> Option<String> {
     let between = whole.chars().find(|c| !c.is_ascii_digit())?;
-    if between != mark.between_groups() && !OTHER_GROUP_MARKS.contains(&between) {
+    if Some(between) != mark.between_groups() && !OTHER_GROUP_MARKS.contains(&between) {
         return None;
     }
     let mut groups = whole.split(between);
@@ -64,7 +68,7 @@ fn without_groups(whole: &str, mark: Mark) -> Option<String> {
 
 /// May the comma or point of `text` stand between groups as well as before decimals (`1,234`)?
 pub fn is_doubtful(text: &str) -> bool {
-    [Mark::Point, Mark::Comma].into_iter().all(|mark| plain(text, mark).is_some()) && text.contains([',', '.'])
+    [Mark::GroupedPoint, Mark::Comma].into_iter().all(|mark| plain(text, mark).is_some()) && text.contains([',', '.'])
 }
 
 /// Digits that an exponent moves, exactly: `1e-7` → `0.0000001`. `None`: not such a number, or longer than any of ours.
@@ -118,7 +122,9 @@ mod tests {
             (".", "-", "-"),
             ("1e3", "-", "-"),
         ] {
-            assert_eq!(plain(text, Mark::Point).as_deref().unwrap_or("-"), by_point, "{text}");
+            assert_eq!(plain(text, Mark::GroupedPoint).as_deref().unwrap_or("-"), by_point, "{text}");
+            let ungrouped = if text.contains(',') { "-" } else { by_point };
+            assert_eq!(plain(text, Mark::Point).as_deref().unwrap_or("-"), ungrouped, "{text}");
             assert_eq!(plain(text, Mark::Comma).as_deref().unwrap_or("-"), by_comma, "{text}");
             assert_eq!(is_doubtful(text), by_point != "-" && by_comma != "-" && text != "90", "{text}");
         }

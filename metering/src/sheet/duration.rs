@@ -5,12 +5,14 @@ use super::shown;
 use rating::Quantity;
 use serde::{Deserialize, Serialize};
 
-/// How a column of durations is written. `1:02:03` and `1h 2m 3s` are read whatever is stated.
+/// How a column of durations is written. `1:02:03` is read whatever is stated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DurationForm {
     /// A number in the meter's unit.
     #[default]
+    Number,
+    /// A number of seconds, or `1h 2m 3s`.
     Seconds,
     Milliseconds,
     /// A number of minutes, with decimals or not.
@@ -30,7 +32,7 @@ pub fn read(text: &str, form: DurationForm, mark: Mark) -> Result<Quantity, Stri
         ([minutes, seconds], DurationForm::MinutesSeconds) => ("0", *minutes, *seconds),
         ([hours, minutes], DurationForm::HoursMinutes) => (*hours, *minutes, "0"),
         ([_, _], _) => return Err(expected("00:01:23; of two parts say which they are: `duration_form` minutes_seconds or hours_minutes")),
-        ([one], _) if one.bytes().any(|b| b.is_ascii_alphabetic()) => {
+        ([one], form) if form != DurationForm::Number && one.bytes().any(|b| b.is_ascii_alphabetic()) => {
             return worded(one).ok_or_else(|| expected("1h 2m 3s, 00:01:23 or seconds"));
         }
         ([one], form) => return number(one, form, mark).ok_or_else(|| number_expected(text, mark)),
@@ -59,7 +61,7 @@ fn number(text: &str, form: DurationForm, mark: Mark) -> Option<Quantity> {
         DurationForm::Milliseconds => None,
         DurationForm::Minutes | DurationForm::MinutesSeconds => read.0.checked_mul(60).map(Quantity),
         DurationForm::HoursMinutes => read.0.checked_mul(3600).map(Quantity),
-        DurationForm::Seconds => Some(read),
+        DurationForm::Number | DurationForm::Seconds => Some(read),
     }
     .filter(|quantity| *quantity <= Quantity::EVENT_MAX)
 }
@@ -67,13 +69,13 @@ fn number(text: &str, form: DurationForm, mark: Mark) -> Option<Quantity> {
 /// What a number must look like, and what says so.
 pub fn number_expected(text: &str, mark: Mark) -> String {
     let shown = shown(text);
-    let other = if mark == Mark::Point { Mark::Comma } else { Mark::Point };
+    let other = if mark == Mark::Comma { Mark::Point } else { Mark::Comma };
     let hint = match (mark, decimal::plain(text, other).is_some()) {
-        (Mark::Point, true) => "; a decimal comma is stated by `decimal_comma`: true",
+        (Mark::Point | Mark::GroupedPoint, true) => "; a decimal comma is stated by `decimal_comma`: true",
         (Mark::Comma, true) => "; a decimal comma is stated (`decimal_comma`), and a point stands only between groups of three digits",
         _ => "",
     };
-    format!("cannot read {shown}: expected a decimal number, such as 600 or {}{hint}", if mark == Mark::Point { "90.5" } else { "90,5" })
+    format!("cannot read {shown}: expected a decimal number, such as 600 or {}{hint}", if mark == Mark::Comma { "90,5" } else { "90.5" })
 }
 
 /// `1h 2m 3s`, `PT1M23S`, `90 sec`: each number says its unit.
@@ -110,7 +112,9 @@ mod tests {
             ("00:00:60", Seconds, Mark::Point, "-"),
             ("00:01:23:04", Seconds, Mark::Point, "-"),
             ("-1:00:00", Seconds, Mark::Point, "-"),
-            ("90,5", Seconds, Mark::Point, "-"),
+            ("1h", Number, Mark::Point, "-"),
+            ("00:01:23", Number, Mark::Point, "83"),
+            ("90,5", Number, Mark::Point, "-"),
             ("90.5", Seconds, Mark::Comma, "-"),
             ("long", Seconds, Mark::Point, "-"),
             ("", Seconds, Mark::Point, "-"),

@@ -1,7 +1,7 @@
 //! Which rate of a card applies. Match, by DESIGN "Rating": the meter; the longest destination prefix with
 //! an entry in force at the start; among its entries the longest origin prefix, the most attributes, the
 //! latest `effective_from`, the highest `priority`. A rate without prefixes does not look at the
-//! destination and stands with the empty prefix. "In force" is the effective period and the window.
+//! destination and stands with the empty prefix. A short number is matched as a whole, or not at all. "In force" is the effective period and the window.
 
 use super::{CompiledCard, FOREVER, GROUP, Meter, Pricing, Terms};
 use crate::call::{CallPlan, Stretch, instant_at, offset_of};
@@ -33,7 +33,8 @@ impl CompiledCard {
         let digits = usage.destination.unwrap_or("").as_bytes();
         let mut at_most = digits.len();
         while let Some((len, value)) = meter.prefixes.longest(digits, at_most) {
-            let candidates = self.candidates(value, usage);
+            let fits = !usage.is_short || len == 0 || len == digits.len();
+            let candidates = if fits { self.candidates(value, usage) } else { SmallVec::new() };
             if let Some(best) = self.best(&candidates, usage.at) {
                 let prefix_len = u8::try_from(len).map_err(|_| Overflow)?;
                 return Ok(Found { rate: Match { rate: best.rate, prefix_len }, terms: best.terms, candidates });
@@ -60,7 +61,7 @@ impl CompiledCard {
     /// A call under a rate that says nothing but a price. `None`: the long way decides.
     #[inline]
     pub(crate) fn quick(&self, usage: &Usage<'_>) -> Option<(Match, Quantity, Exact)> {
-        if !usage.is_call {
+        if !usage.is_call || usage.is_short {
             return None;
         }
         let meter = self.meter(usage.meter)?;

@@ -78,7 +78,9 @@ impl CompiledCard {
         let mut nearest = if is_number { Missed::Prefix } else { Missed::Destination };
         let mut at_most = digits.len();
         while let Some((len, value)) = meter.prefixes.longest(digits, at_most) {
-            for rate in self.rates_of(value) {
+            // A short number is none of the country that begins with its digits.
+            let fits = !usage.is_short || len == 0 || len == digits.len();
+            for rate in self.rates_of(value).into_iter().filter(|_| fits) {
                 let missed = self.terms_of(rate).and_then(|terms| self.missed_by(terms, usage));
                 if let Some(missed) = missed.filter(|missed| missed.rank() > nearest.rank()) {
                     nearest = missed;

@@ -97,6 +97,7 @@ fn usage(quantity: &str, amount: Option<&str>, attributes: &'static [(String, St
         at: Instant::MIN,
         quantity: quantity.parse().unwrap(),
         amount: amount.map(|amount| amount.parse().unwrap()),
+        is_short: false,
         destination: None,
         origin: None,
         attributes,

@@ -181,7 +181,7 @@ impl Subtree {
     pub fn usage(&mut self, id: &str, customer: &str, now: &str) -> Value {
         let minutes = 1 + self.dice.below(9);
         json!({ "id": id, "customer": customer, "meter": "call", "quantity": (minutes * 60).to_string(),
-            "at": now, "destination": "+4930123456" })
+            "at": began(now, minutes), "destination": "+4930123456" })
     }
 
     async fn platform_reports(&mut self, market: &Market, now: &str) {
@@ -245,4 +245,10 @@ impl Subtree {
 /// The number behind a `ten_…` id.
 pub fn id_of(tenant: &Value) -> TenantId {
     tenant["id"].as_str().unwrap().parse().unwrap()
+}
+
+/// A call that is over now.
+fn began(now: &str, minutes: u64) -> String {
+    let now: rating::Instant = now.parse().unwrap();
+    now.plus_secs(-60 * i64::try_from(minutes).unwrap()).to_string()
 }
