@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 const DECK: &str = "Prefix,Destination,Rate\n4930,Berlin,0.10\n4989,Munich,0.20\n4940,Hamburg,0.30\n";
 const HOUR_SECS: i64 = 3600;
 
-struct Desk {
+pub(super) struct Desk {
     directory: tempfile::TempDir,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = Config { listen: ([127, 0, 0, 1], 0).into(), data_dir: directory.path().to_owned(), ..Config::default() };
         let planted = runtime().unwrap().block_on(async {
@@ -26,23 +30,28 @@ impl Desk {
         Self { directory }
     }
 
-    fn file(&self, name: &str, text: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str, text: &str) -> PathBuf {
+        self.file_of(name, text.as_bytes())
+    }
+
+    pub(super) fn file_of(&self, name: &str, text: &[u8]) -> PathBuf {
         let path = self.directory.path().join(name);
         std::fs::write(&path, text).unwrap();
         path
     }
 
-    /// What a command prints, or why it failed.
-    fn run(&self, command: &str, file: Option<&Path>, more: &str) -> String {
+    /// What a command prints, and how it ended.
+    pub(super) fn run(&self, command: &str, file: Option<&Path>, more: &str) -> String {
         let mut words = vec!["centwise".to_owned(), command.to_owned()];
         words.extend(file.map(|file| file.display().to_string()));
         words.extend(more.split_whitespace().map(str::to_owned));
         words.extend(["--data-dir".to_owned(), self.directory.path().display().to_string()]);
-        let mut out = Vec::new();
-        match run(Cli::try_parse_from(words).unwrap(), &mut out) {
-            Ok(_) => String::from_utf8(out).unwrap(),
-            Err(error) => format!("{}error: {error:#}", String::from_utf8(out).unwrap()),
-        }
+        told(&words)
+    }
+
+    /// The same of a command without a database.
+    pub(super) fn offline(&self, words: &[&str]) -> String {
+        told(&["centwise"].iter().chain(words).map(|word| (*word).to_owned()).collect::<Vec<_>>())
     }
 
     fn import(&self, deck: &str, more: &str) -> String {
@@ -51,8 +60,56 @@ impl Desk {
     }
 }
 
+fn told(words: &[String]) -> String {
+    let mut out = Vec::new();
+    let ended = run(Cli::try_parse_from(words).unwrap(), &mut out);
+    let out = String::from_utf8(out).unwrap();
+    match ended {
+        Ok(Ended::Well) => format!("{out}exit 0\n"),
+        Ok(Ended::Findings) => format!("{out}exit 1\n"),
+        Err(error) => format!("{out}error: {error:#}"),
+    }
+}
+
+/// The desk's database with a server on it, for as long as this lives.
+pub(super) struct Serving {
+    pub(super) desk: Desk,
+    url: String,
+    key: String,
+    running: Option<server::Running>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Serving {
+    pub(super) fn over(desk: Desk) -> Self {
+        let config = Config { listen: ([127, 0, 0, 1], 0).into(), data_dir: desk.directory().to_owned(), ..Config::default() };
+        let runtime = runtime().unwrap();
+        let (running, key) = runtime.block_on(async {
+            let running = server::serve(&config, Clock::system()).await.unwrap();
+            let platform = running.app.records.platform().await.unwrap().unwrap();
+            let planter = crate::plant::Planter::new(&running.app.records, &running.app.clock, platform.id, "tests");
+            let (_, key) = planter.key(&platform, tenants::Scope::PlatformAdmin, "tests", None).await.unwrap();
+            (running, key)
+        });
+        Self { desk, url: running.url(), key, running: Some(running), runtime }
+    }
+
+    pub(super) fn run(&self, words: &[&str]) -> String {
+        let target = ["--url", &self.url, "--key", &self.key];
+        told(&["centwise"].iter().chain(words).chain(&target).map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let _ = self.runtime.block_on(running.stop());
+        }
+    }
+}
+
 #[track_caller]
-fn check(told: &str, wants: &[&str]) {
+pub(super) fn check(told: &str, wants: &[&str]) {
     for want in wants {
         assert!(told.contains(want), "{want:?} is not in:\n{told}");
     }

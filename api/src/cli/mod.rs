@@ -4,6 +4,10 @@ mod backup;
 mod bench;
 pub(crate) mod client;
 pub mod database;
+#[cfg(test)]
+mod field_tests;
+#[cfg(test)]
+mod follow_tests;
 mod health_check;
 mod health_payments;
 mod import_rates;

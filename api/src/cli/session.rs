@@ -24,6 +24,13 @@ pub struct Target {
     database: Database,
 }
 
+impl Target {
+    /// Not of a database that the command opens itself.
+    pub fn is_of_a_server(&self) -> bool {
+        self.url.is_some() && self.key.is_some()
+    }
+}
+
 const REQUEST_SECS_MAX: u64 = 3600;
 /// A key of the command's own ends by itself, should the command be killed.
 const OWN_KEY_SECS: i64 = 24 * 3600;

@@ -1,0 +1,185 @@
+//! Files as people have them, through the commands that load them: each is charged right, or refused in words that help.
+
+use super::loading_tests::{Desk, check};
+use crate::clock::Clock;
+
+/// Yesterday, so that nothing is late.
+fn yesterday() -> String {
+    Clock::system().now().plus_secs(-24 * 3600).to_string()[..10].to_owned()
+}
+
+impl Desk {
+    /// Sends `text`, with `@DAY@` and `@EPOCH@` in it; what is printed, and the refused rows.
+    fn ingest(&self, name: &str, text: &[u8], more: &str) -> String {
+        let (day, epoch) = (yesterday(), Clock::system().now().plus_secs(-24 * 3600).micros() / 1_000_000);
+        let text = replaced(&replaced(text, "@DAY@", &day), "@EPOCH@", &epoch.to_string());
+        let file = self.file_of(name, &text);
+        let told = self.run("ingest", Some(&file), more);
+        let refused = std::path::PathBuf::from(format!("{}.refused.ndjson", file.display()));
+        let lines = std::fs::read_to_string(&refused).unwrap_or_default();
+        let _ = std::fs::remove_file(refused);
+        told + &lines
+    }
+
+    fn table(&self, text: &str, map: &str) -> String {
+        let map = self.file("map.json", map);
+        self.ingest("calls.csv", text.as_bytes(), &format!("--format csv --map {}", map.display()))
+    }
+}
+
+fn replaced(text: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.windows(from.len()).position(|window| window == from.as_bytes()) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(to.as_bytes());
+        rest = &rest[at + from.len()..];
+    }
+    [out, rest.to_vec()].concat()
+}
+
+const MAPPED: &str = r#""constants":{"meter":"call","source":"pbx","customer":"acme-42"},"zone":"UTC""#;
+
+#[test]
+fn a_comma_that_is_not_quoted_charges_nothing() {
+    let desk = Desk::new();
+    let rows = "AcctId,accountcode,dst,lastdata,start,answer,duration,billsec,disposition\n901,acme-42,+4930123456,SIP/trunk/4930123456,60,@DAY@ 11:46:00,@DAY@ 11:46:43,49,6,ANSWERED\n";
+    let map = r#"{"columns":{"id":"AcctId","customer":"accountcode","at":"answer","quantity":"billsec","destination":"dst"},"constants":{"meter":"call"},"zone":"UTC"}"#;
+    check(&desk.table(rows, map), &["0 posted", "1 refused", "10 cells for 9 columns", "exit 1"]);
+}
+
+#[test]
+fn a_bad_byte_in_a_name_charges_the_call() {
+    let desk = Desk::new();
+    let record = |id: &str, name: &[u8]| {
+        let mut record = format!(r#"{{"variables":{{"uuid":"{id}","direction":"inbound","accountcode":"acme-42","billsec":"60","answer_epoch":"@EPOCH@"}},"callflow":[{{"caller_profile":{{"caller_id_name":""#).into_bytes();
+        record.extend_from_slice(name);
+        record.extend_from_slice(b"\",\"destination_number\":\"+4930123456\"}}]}\n");
+        record
+    };
+    let file = [record("a", b"M\xfcller"), record("b", b"ok")].concat();
+    check(&desk.ingest("calls.json", &file, "--format freeswitch"), &["2 rows: 2 posted", "0 refused", "exit 0"]);
+}
+
+const MASTER: &str = "\"acme-42\",\"100\",\"+4930123456\",\"from-internal\",\"Desk <100>\",\"SIP/100-1\",\"SIP/t-2\",\"Dial\",\"SIP/t/1\",\"@DAY@ 09:00:00\",\"@DAY@ 09:00:05\",\"@DAY@ 09:01:05\",65,60,\"ANSWERED\",\"DOCUMENTATION\",\"u.1\",\"\",\"\",\"u.1\",12\n";
+
+#[test]
+fn half_a_line_is_left_for_the_next_run() {
+    let desk = Desk::new();
+    let asterisk = |text: &str| desk.ingest("Master.csv", text.as_bytes(), "--format asterisk --zone Europe/Berlin");
+    for cut in [1, 2, 5, 12, 22, 40, 60] {
+        let told = asterisk(&MASTER[..MASTER.len() - cut]);
+        check(&told, &["0 posted", "0 refused", "the last line is not whole yet", "exit 0"]);
+    }
+    check(&asterisk(MASTER), &["1 posted, 0 duplicate"]);
+    let next = MASTER.replace("u.1", "u.2");
+    check(&asterisk(&format!("{MASTER}{}", &next[..100])), &["0 posted, 1 duplicate", "not whole yet"]);
+    check(&asterisk(&format!("{MASTER}{next}")), &["1 posted, 1 duplicate"]);
+    // A finished file may end without a line feed.
+    let last = MASTER.replace("u.1", "u.3");
+    let told = desk.ingest("Master.csv", last.trim_end().as_bytes(), "--format asterisk --zone Europe/Berlin --whole");
+    check(&told, &["1 posted"]);
+}
+
+#[test]
+fn a_call_cannot_have_lasted_longer_than_since_it_began() {
+    let desk = Desk::new();
+    let map = r#"{"headless":true,"delimiter":"|","columns":{"at":0,"quantity":1,"id":2,"destination":3},"constants":{"meter":"call","customer":"acme-42"},"date_form":"epoch_seconds"}"#;
+    let rows = "@EPOCH@|136.298900|a|+4930123456\n@EPOCH@|136298900000.000000|b|+4930123456\n";
+    check(&desk.table(rows, map), &["1 posted", "1 refused", "impossible_duration", "136298900000 s", "exit 1"]);
+}
+
+#[test]
+fn an_extension_is_no_country() {
+    let desk = Desk::new();
+    let deck = desk.file("deck.csv", "Prefix,Destination,Rate_per_min\n1,United States,0.0100\n49,Germany,0.0200\n112,Emergency,0\n");
+    let card = desk.file("card.json", "");
+    check(&desk.run("import-rates", Some(&deck), &format!("--card t --out {}", card.display())), &["wrote 3 rates"]);
+    let event = |id: &str, to: &str| {
+        format!(
+            "{{\"id\":\"{id}\",\"customer\":\"c\",\"meter\":\"call\",\"quantity\":\"60\",\"at\":\"2026-11-20T10:00:00Z\",\"destination\":\"{to}\"}}\n"
+        )
+    };
+    let usage = event("ext", "1002") + &event("real", "+14155550100") + &event("short", "112") + &event("bare", "14155550100");
+    let usage = desk.file("usage.ndjson", &usage);
+    let told = desk.offline(&["price", "--card", &card.display().to_string(), "--usage", &usage.display().to_string(), "--json"]);
+    check(
+        &told,
+        &[
+            "\"id\":\"ext\",\"error\":\"no_rate\"",
+            "\"id\":\"real\",\"exact\":\"0.01\"",
+            "\"id\":\"short\",\"exact\":\"0\"",
+            "\"id\":\"bare\",\"exact\":\"0.01\"",
+        ],
+    );
+}
+
+#[test]
+fn marks_and_durations_are_read_as_they_are_written() {
+    let desk = Desk::new();
+    let map = format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"seconds","destination":"to"}},"decimal_comma":true,{MAPPED}}}"#);
+    let rows = "id;at;seconds;to\na;@DAY@T09:00:00Z;90,5;+4930123456\nb;@DAY@T09:00:00Z;90.5;+4930123456\n";
+    check(&desk.table(rows, &map), &["1 posted", "1 refused", "`90.5`", "decimal_comma"]);
+    let map = format!(
+        r#"{{"columns":{{"id":"callid","at":"time-answered","quantity":"duration","destination":"dial-no"}},{MAPPED},"skip_zero":true}}"#
+    );
+    let rows = "callid,duration,time-answered,dial-no\nc,00:01:23,@DAY@ 09:00:05,004930123456\nd,,,004930123456\n";
+    check(&desk.table(rows, &map), &["1 posted", "2 skipped", "not answered", "0 refused", "exit 0"]);
+}
+
+#[test]
+fn decks_are_read_or_say_what_helps() {
+    let desk = Desk::new();
+    let card = desk.directory().join("card.json");
+    let import = |text: &str, more: &str| {
+        let _ = std::fs::remove_file(&card);
+        let file = desk.file("deck.csv", text);
+        let told = desk.run("import-rates", Some(&file), &format!("--card t --zone Europe/Berlin --out {} {more}", card.display()));
+        told + &std::fs::read_to_string(&card).unwrap_or_default()
+    };
+    let currency = "Prefix,Destination,Rate,Currency\n49,Germany,0.02,USD\n33,France,0.02,EUR\n";
+    check(&import(currency, "--currency EUR"), &["line 2, Currency", "currency_mismatch", "nothing was imported"]);
+    let expiry = "Prefix,Destination,Rate,Effective Date,Expiry Date\n49,Germany,0.03,2026-01-01,\n33,France,0.01,2024-01-01,2025-01-01\n";
+    let told = import(expiry, "");
+    check(&told, &["wrote 1 rates", "Germany"]);
+    assert!(!told.contains("France"), "{told}");
+    let month = "Prefix,Destination,Rate,Effective Date\n49,Germany,0.02,1-Dec-2026\n";
+    check(&import(month, "--date-order dmy"), &["wrote 1 rates", "2026-11-30T23:00:00Z"]);
+    check(&import(&month.replace("1-Dec-2026", "1/12/2026"), ""), &["`1/12/2026`", "--date-order"]);
+    let headless = "49;Germany;0.0200\n4915;Germany Mobile;0.1000\n33;France;0.0100\n";
+    check(&import(headless, ""), &["--map", "headless"]);
+    let map = desk.file("map.json", r#"{"columns":{"prefix":0,"destination":1,"price":2}}"#);
+    check(&import(headless, &format!("--map {}", map.display())), &["wrote 3 rates", "\"49\""]);
+    check(&import("Prefix,Rate,Route\n49,0.02,x\n", ""), &["`Route`", "--ignore-column"]);
+    check(&import("Prefix,Rate,Route\n49,0.02,x\n", "--ignore-column Route"), &["wrote 1 rates", "left out: Route"]);
+}
+
+#[test]
+fn exponents_and_transfers_and_legs() {
+    let desk = Desk::new();
+    let event = b"{\"id\":\"e\",\"customer\":\"acme-42\",\"meter\":\"api_call\",\"quantity\":1e-7,\"at\":\"@DAY@T10:00:00Z\"}\n";
+    check(&desk.ingest("usage.ndjson", event, "--format ndjson"), &["1 posted"]);
+    let map = format!(
+        r#"{{"columns":{{"id":["uniqueid","sequence"],"at":"calldate","quantity":"billsec","destination":"dst"}},{MAPPED},"skip_zero":true}}"#
+    );
+    let rows = "calldate,src,dst,billsec,disposition,uniqueid,sequence\n@DAY@ 09:00:00,100,+4930123456,60,ANSWERED,u.1,7\n@DAY@ 09:01:00,100,+4930999999,120,ANSWERED,u.1,8\n@DAY@ 09:05:00,100,+4930999999,60,NO ANSWER,u.2,9\n";
+    check(&desk.table(rows, &map), &["2 posted", "2 skipped", "0 refused"]);
+    check(&desk.table(rows, &map.replace("[\"uniqueid\",\"sequence\"]", "{}")), &["expected a column's title"]);
+}
+
+#[test]
+fn refused_rows_are_counted_by_code_and_end_with_1() {
+    let desk = Desk::new();
+    let line = |id: &str, more: &str| {
+        format!(
+            "{{\"id\":\"{id}\",\"customer\":\"acme-42\",\"meter\":\"sms\",{more}\"at\":\"@DAY@T10:00:00Z\",\"destination\":\"+4930123456\"}}\n"
+        )
+    };
+    let file = line("a", "\"quantity\":1,") + &line("b", "") + &line("c", "") + &line("d", "\"quantity\":\"x\",");
+    let told = desk.ingest("usage.ndjson", file.as_bytes(), "--format ndjson");
+    check(
+        &told,
+        &["1 posted", "3 refused", "2  refused: missing_field", "1  refused: invalid_field", "cannot read `x`", "such as line 2", "exit 1"],
+    );
+    check(&desk.ingest("usage.ndjson", line("a", "\"quantity\":1,").as_bytes(), "--format ndjson"), &["1 duplicate", "exit 0"]);
+}

@@ -1,0 +1,122 @@
+//! `ingest --follow` against a running server: every line once, whatever happens to the file and to the command.
+
+use super::loading_tests::{Desk, Serving, check};
+use crate::clock::Clock;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+fn line(id: u32) -> String {
+    let day = &Clock::system().now().plus_secs(-24 * 3600).to_string()[..10];
+    format!(
+        "\"acme-42\",\"100\",\"+4930123456\",\"from\",\"D\",\"SIP/1\",\"SIP/2\",\"Dial\",\"x\",\"{day} 09:00:00\",\"{day} 09:00:05\",\"{day} 09:01:05\",65,60,\"ANSWERED\",\"DOC\",\"u.{id}\",\"\",\"\",\"u.{id}\",{id}\n"
+    )
+}
+
+fn lines(ids: std::ops::Range<u32>) -> String {
+    ids.map(line).collect()
+}
+
+struct Master {
+    serving: Serving,
+    file: PathBuf,
+}
+
+impl Master {
+    fn new() -> Self {
+        let serving = Serving::over(Desk::new());
+        let folder = serving.desk.directory().join("cdr");
+        std::fs::create_dir(&folder).unwrap();
+        Self { serving, file: folder.join("Master.csv") }
+    }
+    fn append(&self, text: &str) {
+        std::fs::OpenOptions::new().create(true).append(true).open(&self.file).unwrap().write_all(text.as_bytes()).unwrap();
+    }
+    fn follow(&self) -> String {
+        self.serving.run(&["ingest", &self.file.display().to_string(), "--format", "asterisk", "--zone", "UTC", "--follow", "--once"])
+    }
+    fn rename(&self, name: &str) -> PathBuf {
+        let to = self.file.with_file_name(name);
+        std::fs::rename(&self.file, &to).unwrap();
+        to
+    }
+    fn position(&self) -> PathBuf {
+        PathBuf::from(format!("{}.position.json", self.file.display()))
+    }
+    fn tell(&self, wants: &[&str]) {
+        check(&self.follow(), wants);
+    }
+}
+
+#[test]
+fn a_growing_file_is_charged_line_by_line() {
+    let master = Master::new();
+    master.tell(&["0 rows"]);
+    let (first, mut written) = (lines(0..2), 0);
+    // However much of a line is there, it counts when it is whole.
+    for cut in [10, first.len() / 2 - 1, first.len() / 2 + 7, first.len() - 1] {
+        master.append(&first[written..cut]);
+        written = cut;
+        let told = master.follow();
+        assert!(told.contains("0 posted") || told.contains("1 posted"), "{told}");
+        check(&told, &["0 duplicate", "0 refused", "the last line is not whole yet", "exit 0"]);
+    }
+    master.append(&first[written..]);
+    master.tell(&["1 rows: 1 posted, 0 duplicate", "exit 0"]);
+    master.tell(&["0 rows"]);
+    // Killed between the answer and the note: the piece comes again.
+    let noted = std::fs::read(master.position()).unwrap();
+    master.append(&lines(2..4));
+    master.tell(&["2 posted"]);
+    std::fs::write(master.position(), noted).unwrap();
+    master.tell(&["0 posted, 2 duplicate"]);
+    std::fs::remove_file(master.position()).unwrap();
+    master.tell(&["4 rows: 0 posted, 4 duplicate"]);
+}
+
+#[test]
+fn rotation_and_truncation_lose_nothing() {
+    let master = Master::new();
+    master.append(&lines(0..3));
+    master.tell(&["3 posted"]);
+    // Renamed, with lines that nobody has seen yet; the new file begins.
+    master.append(&lines(3..5));
+    let old = master.rename("Master.csv.1");
+    master.tell(&["0 rows"]);
+    master.append(&lines(5..6));
+    master.tell(&["3 rows: 3 posted, 0 duplicate", "exit 0"]);
+    // Copied and truncated.
+    master.append(&lines(6..8));
+    std::fs::rename(&old, master.file.with_file_name("Master.csv.2")).unwrap();
+    std::fs::copy(&master.file, &old).unwrap();
+    std::fs::write(&master.file, "").unwrap();
+    master.append(&lines(8..9));
+    master.tell(&["3 posted, 0 duplicate", "exit 0"]);
+    // Grown again beyond where it was.
+    std::fs::write(&master.file, lines(20..30)).unwrap();
+    master.tell(&["10 posted", "was rotated, and the old file is not beside it", "exit 1"]);
+    // Refused lines are kept with those of the runs before.
+    master.append("broken\n");
+    master.tell(&["1 refused", "exit 1"]);
+    master.append("again\n");
+    master.tell(&["1 refused"]);
+    let refused = std::fs::read_to_string(format!("{}.refused.ndjson", master.file.display())).unwrap();
+    let at: Vec<u64> =
+        refused.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["line"].as_u64().unwrap()).collect();
+    assert_eq!(at, [11, 12]);
+}
+
+#[test]
+fn a_file_with_titles_is_followed_too() {
+    let master = Master::new();
+    let day = &Clock::system().now().plus_secs(-24 * 3600).to_string()[..10];
+    let map = master.serving.desk.file("map.json", r#"{"columns":{"id":"id","at":"at","quantity":"s","destination":"to"},"constants":{"meter":"call","customer":"acme-42"},"zone":"UTC"}"#);
+    let file = |path: &Path| path.display().to_string();
+    let follow = || master.serving.run(&["ingest", &file(&master.file), "--format", "csv", "--map", &file(&map), "--follow", "--once"]);
+    master.append(&format!("to,s,id,at\n+4930123456,60,a,{day} 09:00:00\n"));
+    check(&follow(), &["2 rows: 1 posted", "1 skipped"]);
+    master.append(&format!("+4930123456,60,b,{day} 09:00:00\n+4930123456,60,c,{day} 09:"));
+    check(&follow(), &["1 rows: 1 posted", "not whole yet"]);
+    master.append("00:00\nx\n");
+    let told = follow();
+    check(&told, &["2 rows: 1 posted", "1 refused", "line 5: 1 cells for 4 columns"]);
+}

@@ -1,0 +1,125 @@
+//! From a file, or a piece of one, to rows.
+
+use super::{Args, Format};
+use anyhow::{Context, anyhow};
+use metering::command::Problem;
+use metering::input::cdr::Options;
+use metering::input::table::{Column, ColumnMap};
+use metering::input::{self, Row};
+use metering::sheet;
+
+/// How a file is read, as the arguments and the map say.
+#[derive(Debug)]
+pub enum Reading {
+    Ndjson,
+    Table(ColumnMap),
+    FreeswitchJson(Options),
+    FreeswitchCsv(Options),
+    Asterisk(Options),
+}
+
+impl Reading {
+    /// `file`: at least its first line.
+    pub fn of(args: &Args, file: &[u8]) -> anyhow::Result<Self> {
+        let map = args.map.as_ref().map(|path| std::fs::read(path).with_context(|| format!("cannot read the map {}", path.display())));
+        let map = map.transpose()?;
+        let looks_like_json = matches!(file.trim_ascii_start().first(), Some(b'{' | b'['));
+        Ok(match args.format {
+            Format::Ndjson => Self::Ndjson,
+            Format::Csv => Self::Table(column_map(args, map.as_deref(), file)?),
+            Format::Freeswitch if looks_like_json => Self::FreeswitchJson(options(args, map.as_deref())?),
+            Format::Freeswitch => Self::FreeswitchCsv(options(args, map.as_deref())?),
+            Format::Asterisk => Self::Asterisk(options(args, map.as_deref())?),
+        })
+    }
+
+    /// The whole rows of a file, and how many lines at its end are not whole. `finished`: they count all the same.
+    pub fn rows(&self, file: &[u8], finished: bool) -> anyhow::Result<(Vec<Row>, u64)> {
+        let whole = if finished || sheet::is_utf16(file) { file.len() } else { self.whole_len(file) };
+        let (whole, rest) = file.split_at_checked(whole).unwrap_or((file, &[]));
+        let mut rows = self.parse(whole).map_err(|problem| anyhow!("{}", problem.detail))?;
+        let mut unfinished = u64::from(!rest.trim_ascii().is_empty());
+        if !finished && rows.last().is_some_and(is_cut) {
+            rows.pop();
+            unfinished += 1;
+        }
+        Ok((rows, unfinished))
+    }
+
+    pub fn parse(&self, file: &[u8]) -> Result<Vec<Row>, Problem> {
+        match self {
+            Self::Ndjson => Ok(input::ndjson::rows(file).collect()),
+            Self::Table(map) => input::table::parse(file, map),
+            Self::FreeswitchJson(options) => input::freeswitch::parse(file, options),
+            Self::FreeswitchCsv(options) => input::freeswitch_csv::parse(file, options),
+            Self::Asterisk(options) => input::asterisk::parse(file, options),
+        }
+    }
+
+    /// Bytes that are whole records. A JSON object says itself where it ends.
+    pub fn whole_len(&self, file: &[u8]) -> usize {
+        match self {
+            Self::FreeswitchJson(_) => file.len(),
+            Self::Ndjson => {
+                let lines = file.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+                let last = file.get(lines..).unwrap_or_default();
+                if serde_json::from_slice::<serde::de::IgnoredAny>(last).is_ok() { file.len() } else { lines }
+            }
+            Self::Table(_) => sheet::complete_len(file, self.delimiter(file)),
+            Self::FreeswitchCsv(_) | Self::Asterisk(_) => sheet::complete_len(file, b','),
+        }
+    }
+
+    fn delimiter(&self, file: &[u8]) -> u8 {
+        let stated = if let Self::Table(map) = self { map.delimiter } else { None };
+        sheet::delimiter(stated, &sheet::text_of(file)).unwrap_or(b',')
+    }
+
+    /// Bytes of the line of titles that every piece of the file is read with.
+    pub fn titles_len(&self, file: &[u8]) -> usize {
+        match self {
+            Self::Table(map) if !map.headless => {
+                let delimiter = self.delimiter(file);
+                let lines = file.split_inclusive(|&byte| byte == b'\n').scan(0, |end, line| {
+                    *end += line.len();
+                    Some(*end)
+                });
+                // Blank lines above are none of the file's records.
+                let named = |end: &usize| sheet::complete_len(&file[..*end], delimiter) > 0 && !file[..*end].trim_ascii().is_empty();
+                lines.into_iter().find(named).unwrap_or(0)
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// A record that ends in the middle.
+fn is_cut(row: &Row) -> bool {
+    matches!(row, Row::Refused { problem, .. } if problem.code == input::INCOMPLETE)
+}
+
+fn options(args: &Args, map: Option<&[u8]>) -> anyhow::Result<Options> {
+    let mut options: Options = map.map(serde_json::from_slice).transpose().context("the map is not usable")?.unwrap_or_default();
+    if args.zone.is_some() {
+        options.zone = args.zone.clone();
+    }
+    if !args.customer.is_empty() {
+        options.customer = args.customer.clone();
+    }
+    Ok(options)
+}
+
+/// Without a map the columns are those of the same name as an event's fields.
+fn column_map(args: &Args, map: Option<&[u8]>, file: &[u8]) -> anyhow::Result<ColumnMap> {
+    let mut columns = match map {
+        Some(map) => serde_json::from_slice(map).context("the map is not usable")?,
+        None => ColumnMap::by_names(file).map_err(|problem| anyhow!("{}", problem.detail))?,
+    };
+    if args.zone.is_some() {
+        columns.zone = args.zone.clone();
+    }
+    if let Some(name) = args.customer.first() {
+        columns.columns.insert("customer".to_owned(), Column::Name(name.clone()));
+    }
+    Ok(columns)
+}
