@@ -261,6 +261,9 @@ proptest! {
         form_stated in any::<bool>(),
         lines in prop::collection::vec((0_u32..56, 0_u64..86_400, prop_oneof![1_u64..7_200_000, 1_u64..7_200]), 1..8),
     ) {
+        // A map that does not state a decimal comma states a decimal point.
+        let groups = dialect.groups.filter(|mark| *mark != '.' || dialect.comma_stated);
+        let dialect = Dialect { groups, ..dialect };
         let mut text = dialect.line(&["Id", "Kunde", "Began", "Dauer", "Ziel", "Näme"].map(str::to_owned));
         let mut want = Vec::new();
         for ((day, second, millis), number) in lines.iter().zip(0_u32..) {
