@@ -81,6 +81,8 @@ struct Delta {
 /// Balances as they will be: everything about them has been checked.
 type Checked = SmallVec<[(AccountKey, Balance); 4]>;
 type Deltas = SmallVec<[Delta; 4]>;
+/// Balances as they are, of accounts that are to be changed.
+type Before = SmallVec<[Balance; 4]>;
 
 #[derive(Debug, Clone, Default)]
 pub struct Books {
@@ -120,14 +122,14 @@ impl Books {
     /// Posts usage. Order of checks: chain, loaded, limits (`refuse` only), range.
     pub fn charge(&mut self, event: &Event<'_>) -> Result<Posted, Refusal> {
         let nets = nets(&postings_of(event.root, event.platform, event.currency, event.charges)?)?;
-        self.check_loaded(nets.iter().map(|(account, _)| *account))?;
+        let before = self.before(&nets)?;
         for limit in event.limits.iter().filter(|limit| limit.refuse) {
             let debit = amount_in(&nets, limit.account).checked_neg()?;
             if let Err((available, asked)) = self.covers(limit, debit)? {
                 return Err(Refusal::Exhausted { account: limit.account, available, asked });
             }
         }
-        self.write_nets(Own::Of(event.customer), &nets)
+        self.write_nets(Own::Of(event.customer), &nets, &before)
     }
 
     /// Posts usage with the hold that was placed for it: always, whatever the limits say. What was
@@ -153,12 +155,16 @@ impl Books {
         if postings.iter().any(|posting| posting.cents <= Cents::ZERO) {
             return Err(Refusal::BadAmount);
         }
-        self.write_nets(Own::Every, &nets(postings)?)
+        let nets = nets(postings)?;
+        let before = self.before(&nets)?;
+        self.write_nets(Own::Every, &nets, &before)
     }
 
     /// Makes another account of a balance, as large as it is.
     pub fn reclassify(&mut self, posting: Posting) -> Result<Posted, Refusal> {
-        self.write_nets(Own::Whole, &nets(&[posting])?)
+        let nets = nets(&[posting])?;
+        let before = self.before(&nets)?;
+        self.write_nets(Own::Whole, &nets, &before)
     }
 
     /// [`Self::post`], only if what an account loses by it is covered: `limits` name the accounts that are asked.
@@ -287,31 +293,56 @@ impl Books {
 
     /// The balances after the changes; an error when one leaves its range.
     fn check(&self, own: Own, deltas: &[Delta]) -> Result<Checked, Refusal> {
-        let after = |delta: &Delta| {
-            let before = self.balance(delta.account)?;
-            let (posted, held) = (before.posted.checked_add(delta.posted)?, before.held.checked_add(delta.held)?);
-            if held < Cents::ZERO {
-                return Err(Refusal::NotHeld { account: delta.account });
-            }
-            let after = Balance { posted, held };
-            room::check(own, delta.account, before, after)?;
-            Ok((delta.account, after))
-        };
-        deltas.iter().map(after).collect()
+        let mut checked = Checked::new();
+        for delta in deltas {
+            checked.push((delta.account, after(own, self.balance(delta.account)?, delta)?));
+        }
+        Ok(checked)
     }
 
-    fn write_nets(&mut self, own: Own, nets: &Nets) -> Result<Posted, Refusal> {
-        let checked = self.check(own, &posted_deltas(nets))?;
+    /// The balances that these nets change, in their order.
+    fn before(&self, nets: &Nets) -> Result<Before, Refusal> {
+        let mut before = Before::new();
+        for (account, _) in nets {
+            before.push(self.balance(*account)?);
+        }
+        Ok(before)
+    }
+
+    /// Usage mostly comes this way: each account is looked for once before, and once to write it.
+    fn write_nets(&mut self, own: Own, nets: &Nets, before: &Before) -> Result<Posted, Refusal> {
+        let mut checked = Checked::new();
+        let mut entries = SmallVec::new();
+        for (&(account, cents), &before) in nets.iter().zip(before) {
+            let balance = after(own, before, &Delta { account, posted: cents, held: Cents::ZERO })?;
+            checked.push((account, balance));
+            entries.push(Entry { account, cents, balance: balance.posted });
+        }
         self.write(&checked);
-        Ok(Posted { entries: entries(nets, &checked), over_hold: Amounts::new() })
+        Ok(Posted { entries, over_hold: Amounts::new() })
     }
 
     /// The only place that changes a balance.
     fn write(&mut self, checked: &Checked) {
         for &(account, balance) in checked {
-            self.slots.insert(account, Slot { balance, changed: true });
+            let slot = Slot { balance, changed: true };
+            match self.slots.get_mut(&account) {
+                Some(loaded) => *loaded = slot,
+                None => drop(self.slots.insert(account, slot)),
+            }
         }
     }
+}
+
+/// The balance after a change; an error when it leaves its range.
+fn after(own: Own, before: Balance, delta: &Delta) -> Result<Balance, Refusal> {
+    let (posted, held) = (before.posted.checked_add(delta.posted)?, before.held.checked_add(delta.held)?);
+    if held < Cents::ZERO {
+        return Err(Refusal::NotHeld { account: delta.account });
+    }
+    let after = Balance { posted, held };
+    room::check(own, delta.account, before, after)?;
+    Ok(after)
 }
 
 fn posted_deltas(nets: &Nets) -> Deltas {

@@ -149,10 +149,12 @@ pub fn reversed(postings: &[Posting]) -> Postings {
 
 /// Each seller's part, from the platform down: the seller of link k keeps p_k − p_{k+1}, the
 /// platform the last. They sum to the customer's debit, p_1.
-pub fn splits_of(charges: &[LinkCharge]) -> Result<SmallVec<[(TenantId, Cents); 3]>, Overflow> {
+pub fn splits_of<'a>(
+    charges: impl IntoIterator<Item = &'a LinkCharge, IntoIter: DoubleEndedIterator>,
+) -> Result<SmallVec<[(TenantId, Cents); 3]>, Overflow> {
     let mut above = Cents::ZERO;
-    let mut splits = SmallVec::with_capacity(charges.len());
-    for charge in charges.iter().rev() {
+    let mut splits = SmallVec::new();
+    for charge in charges.into_iter().rev() {
         splits.push((charge.seller, charge.cents.checked_sub(above)?));
         above = charge.cents;
     }
