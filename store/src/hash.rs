@@ -151,7 +151,7 @@ pub fn content_digest(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 16] {
 }
 
 fn keyed(key: &[u8; 32], domain: u8, parts: &[&[u8]]) -> [u8; 16] {
-    let mut input: SmallVec<[u8; 512]> = SmallVec::new();
+    let mut input = Vec::with_capacity(1 + parts.iter().map(|part| 4 + part.len()).sum::<usize>());
     input.push(domain);
     for part in parts {
         input.extend_from_slice(&(part.len() as u32).to_le_bytes());
