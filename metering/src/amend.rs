@@ -121,7 +121,7 @@ impl Turn {
     }
 
     /// Both or neither.
-    pub fn correct(&mut self, void: &Void, event: Prepared) -> Result<Amended, Problem> {
+    pub fn correct(&mut self, void: &Void, event: Box<Prepared>) -> Result<Amended, Problem> {
         let again = self.earlier(void.named.keyed()).is_some();
         let before = self.save();
         let voided = self.void(void)?;

@@ -6,7 +6,7 @@ use crate::prepare::{ByCard, Kept, MeasuredLink, Method, Plan, Prepared};
 use crate::standing::{self, BELOW_UNKNOWN, Open};
 use crate::states::{States, carry_of};
 use ledger::{AccountKey, Limit, LinkCharge, Refusal, Settlement};
-use rating::usage::{Counter, Unrated};
+use rating::usage::{self, Counter, Unrated};
 use rating::{Carry, Cents, Currency, Exact, Overflow, Quantity, TenantId, link};
 use smallvec::SmallVec;
 use store::journal::{Charge, ChargePricing, CounterKey};
@@ -81,11 +81,15 @@ pub fn price(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &Sta
     for link in links {
         let below = charges.last().map(|charge| charge.exact);
         let carry = carry_of(carries, link.agreement.buyer);
-        charges.push(price_link(prepared, plan, &link, below, carry, states).map_err(|unrated| Kept(unrated.code()))?);
+        match price_link(prepared, plan, &link, below, carry, states) {
+            Ok(charge) => charges.push(charge),
+            Err(unrated) => return Err(Kept(unrated.code())),
+        }
     }
     Ok(charges)
 }
 
+#[inline]
 fn price_link(
     prepared: &Prepared,
     plan: &Plan,
@@ -94,34 +98,54 @@ fn price_link(
     carry: Carry,
     states: &States,
 ) -> Result<Charge, Unrated> {
-    let buyer = link.agreement.buyer;
-    let commission = match link.method {
-        Method::Commission { commission_bp, .. } => below.map(|below| link::commission_of(below, *commission_bp)).transpose()?,
-        Method::Card(_) => None,
+    let by = match link.method {
+        Method::Card(by) => by,
+        Method::Commission { commission_bp, floor } => {
+            let commission = below.map(|below| link::commission_of(below, *commission_bp)).transpose()?;
+            return price_commission(prepared, plan, link, (*commission_bp, commission), floor.as_deref(), carry, states);
+        }
     };
-    let Some(ByCard { version, card, measured }) = link.method.by_card() else {
-        let Method::Commission { commission_bp, .. } = link.method else { return Err(Unrated::NoRate) };
-        let pricing = ChargePricing::Commission { commission_bp: *commission_bp };
-        return finish(Draft { exact: commission.ok_or(Unrated::NoRate)?, pricing, ..Draft::on(link) }, carry);
-    };
-    let usage = prepared.usage(plan);
-    let counter = measured.counter.map(|id| CounterKey { buyer, id });
+    let usage::Priced { exact, local, before, after } = price_card(prepared, plan, link, by, states)?;
+    let ByCard { version, measured, .. } = by;
+    let (version, rate, prefix_len, pieces) = (*version, measured.found.rate, measured.found.prefix_len, measured.pieces.clone());
+    let pricing = ChargePricing::Card { version, rate, prefix_len, pieces };
+    let (billed, counter) = (measured.billed, measured.counter);
+    finish(Draft { exact, local, billed, counter, before, after, pricing, ..Draft::on(link) }, carry)
+}
+
+/// What a card makes of an event, and of its counter.
+#[inline]
+fn price_card(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, by: &ByCard, states: &States) -> Result<usage::Priced, Unrated> {
+    let ByCard { card, measured, .. } = by;
+    let counter = measured.counter.map(|id| CounterKey { buyer: link.agreement.buyer, id });
     let before = counter.map_or_else(Counter::default, |key| states.counter(&key));
     let after = match counter {
         Some(_) => member::after(prepared, plan, link, &before, states)?,
         None => before,
     };
-    let priced = card.price(measured, &usage, &before, &after)?;
-    let (version, rate, prefix_len, pieces) = (*version, measured.found.rate, measured.found.prefix_len, measured.pieces.clone());
-    let (exact, local, pricing) = match link.method {
-        Method::Card(_) => (priced.exact, priced.local, ChargePricing::Card { version, rate, prefix_len, pieces }),
-        Method::Commission { commission_bp, .. } => {
-            // Where the price below is not known, the floor is all there is.
-            let (applies, commission_bp) = (commission.is_none_or(|commission| priced.exact >= commission), *commission_bp);
-            let exact = commission.unwrap_or(priced.exact).max(priced.exact);
-            (exact, priced.local, ChargePricing::Floored { commission_bp, applies, version, rate, prefix_len, pieces })
-        }
+    card.price(measured, &prepared.usage(plan), &before, &after)
+}
+
+/// `commission`: basis points and what they come to; `None` where the price below is not known: the floor is all there is.
+fn price_commission(
+    prepared: &Prepared,
+    plan: &Plan,
+    link: &MeasuredLink<'_>,
+    (commission_bp, commission): (u16, Option<Exact>),
+    floor: Option<&ByCard>,
+    carry: Carry,
+    states: &States,
+) -> Result<Charge, Unrated> {
+    let Some(by) = floor else {
+        let pricing = ChargePricing::Commission { commission_bp };
+        return finish(Draft { exact: commission.ok_or(Unrated::NoRate)?, pricing, ..Draft::on(link) }, carry);
     };
+    let usage::Priced { exact: least, local, before, after } = price_card(prepared, plan, link, by, states)?;
+    let applies = commission.is_none_or(|commission| least >= commission);
+    let exact = commission.unwrap_or(least).max(least);
+    let ByCard { version, measured, .. } = by;
+    let (version, rate, prefix_len, pieces) = (*version, measured.found.rate, measured.found.prefix_len, measured.pieces.clone());
+    let pricing = ChargePricing::Floored { commission_bp, applies, version, rate, prefix_len, pieces };
     let (billed, counter) = (measured.billed, measured.counter);
     finish(Draft { exact, local, billed, counter, before, after, pricing, ..Draft::on(link) }, carry)
 }
@@ -155,6 +179,7 @@ impl<'a> Draft<'a> {
     }
 }
 
+#[inline]
 fn finish(draft: Draft<'_>, carry: Carry) -> Result<Charge, Unrated> {
     let link::LinkPosting { cents, carry } = link::post(carry, draft.exact)?;
     let agreement = draft.agreement;
@@ -173,7 +198,9 @@ fn finish(draft: Draft<'_>, carry: Carry) -> Result<Charge, Unrated> {
 }
 
 pub fn link_charges(charges: &[Charge]) -> SmallVec<[LinkCharge; 3]> {
-    charges.iter().map(|charge| charge.link).collect()
+    let mut links = SmallVec::new();
+    charges.iter().for_each(|charge| links.push(charge.link));
+    links
 }
 
 /// The buyers' limits: each agreement speaks for its own buyer's account.
@@ -181,13 +208,16 @@ pub fn limits(plan: &Plan) -> SmallVec<[Limit; 3]> {
     plan.links().map(|link| limit(&link, plan.currency)).collect()
 }
 
-/// Those of the links that are charged.
-pub fn limits_of(plan: &Plan, charges: &[Charge]) -> SmallVec<[Limit; 3]> {
-    if charges.len() == plan.links().len() {
-        return limits(plan);
+/// Those that usage is refused by, of the links that are charged.
+pub fn refusing(plan: &Plan, charges: &[Charge]) -> SmallVec<[Limit; 3]> {
+    let is_whole = charges.len() == plan.links().len();
+    let is_charged = |link: &MeasuredLink<'_>| is_whole || charges.iter().any(|charge| charge.link.buyer == link.agreement.buyer);
+    let refuses = |link: &MeasuredLink<'_>| link.agreement.on_exhausted == OnExhausted::Refuse;
+    let mut limits = SmallVec::new();
+    for link in plan.links().filter(|link| refuses(link) && is_charged(link)) {
+        limits.push(limit(&link, plan.currency));
     }
-    let is_charged = |link: &MeasuredLink<'_>| charges.iter().any(|charge| charge.link.buyer == link.agreement.buyer);
-    plan.links().filter(is_charged).map(|link| limit(&link, plan.currency)).collect()
+    limits
 }
 
 fn limit(link: &MeasuredLink<'_>, currency: Currency) -> Limit {
@@ -219,7 +249,7 @@ pub fn debit(customer: TenantId, charges: &[Charge]) -> Cents {
 /// Each seller's part, from the platform down. They sum to the customer's debit: where its own link is not charged, the
 /// buyer of the lowest one that is pays by itself, which is a part below zero.
 pub fn splits(customer: TenantId, charges: &[Charge]) -> Result<SmallVec<[(TenantId, Cents); 3]>, Overflow> {
-    let mut splits = ledger::splits_of(&link_charges(charges))?;
+    let mut splits = ledger::splits_of(charges.iter().map(|charge| &charge.link))?;
     if let Some(lowest) = charges.first().filter(|charge| charge.link.buyer != customer) {
         splits.push((lowest.link.buyer, lowest.link.cents.checked_neg()?));
     }

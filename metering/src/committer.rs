@@ -7,11 +7,12 @@
 
 use crate::caught::caught;
 use crate::command::Problem;
-use crate::execution::{Executed, Execution, SWEEP_HOLDS_MAX, expire_page};
+use crate::execution::{Executed, Execution, SWEEP_HOLDS_MAX, expire_page, names_of};
 use crate::flights::{Ahead, Flight, Flights, Landed};
 use crate::lanes;
 use crate::lookout::Lookout;
 use crate::reporters::Reporters;
+use crate::turn::Known;
 use crate::watch::{Post, Stage, Ticket, Watch};
 use crate::work::{Done, Work};
 use ledger::{Hold, HoldState};
@@ -259,26 +260,30 @@ impl Committer {
 
     async fn execute(&self, mut work: Vec<Work>, flights: &mut Flights) -> Result<Executed, JournalError> {
         self.post.at(Stage::Find);
-        let reporters = self.let_pass(&mut work, flights).await?;
+        let (reporters, known) = self.meet(&mut work, flights).await?;
         let now = self.now().await?;
         self.post.at(Stage::Holds);
         let expired = self.sweep(now, flights).await?;
-        let execution = Execution { journal: &*self.journal, flights };
-        self.post.at(Stage::Find);
-        let known = execution.known(&work).await?;
         self.post.at(Stage::Load);
+        let execution = Execution { journal: &*self.journal, flights };
         Ok(Executed { reporters, ..execution.run(now, &expired, work, known).await? })
     }
 
-    /// Waits for the batches under way, if these commands need more of them than their states.
-    async fn let_pass(&self, work: &mut [Work], flights: &mut Flights) -> Result<Reporters, JournalError> {
-        let reporters = Execution { journal: &*self.journal, flights }.look_beside(work).await?;
-        if flights.let_pass(work) {
-            return Ok(reporters);
+    /// Who else may have reported these events, and what is known under the names of these commands. Waits for the batches
+    /// under way, if they need more of them than their states. Commands are many and far apart in memory: their names are
+    /// gathered once for both.
+    async fn meet(&self, work: &mut [Work], flights: &mut Flights) -> Result<(Reporters, Known), JournalError> {
+        let execution = Execution { journal: &*self.journal, flights };
+        let reporters = execution.look_beside(work).await?;
+        let names = names_of(work);
+        if flights.let_pass(work, &names) {
+            return Ok((reporters, execution.known(&names).await?));
         }
         flights.land_all().await;
         // All that have reported are known to the journal now.
-        Execution { journal: &*self.journal, flights }.look_beside(work).await
+        let execution = Execution { journal: &*self.journal, flights };
+        let reporters = execution.look_beside(work).await?;
+        Ok((reporters, execution.known(&names_of(work)).await?))
     }
 
     /// Holds that are over, to be expired at the head of the batch; a full page is a step of its own.

@@ -1,17 +1,18 @@
 //! Keyed digests of parsed content: fields with their lengths, so that no two contents share bytes.
 
-use smallvec::SmallVec;
+/// Room for the fields of nearly every event.
+const BYTES_USUAL: usize = 256;
 
 /// Feeds fields in a fixed order; sixteen bytes come out.
 #[derive(Debug)]
 pub struct Digest<'k> {
     key: &'k [u8; 32],
-    bytes: SmallVec<[u8; 256]>,
+    bytes: Vec<u8>,
 }
 
 impl<'k> Digest<'k> {
     pub fn keyed(key: &'k [u8; 32]) -> Self {
-        Self { key, bytes: SmallVec::new() }
+        Self { key, bytes: Vec::with_capacity(BYTES_USUAL) }
     }
     pub fn text(&mut self, text: &str) -> &mut Self {
         // A text is far below 4 GiB; the length in front keeps neighbours apart.

@@ -181,7 +181,7 @@ impl Engine {
                 Ok(mut prepared) => {
                     lacks = std::mem::take(&mut prepared.lacks);
                     places.push(answers.len());
-                    work.push(Work::Usage(Box::new(prepared)));
+                    work.push(Work::Usage(prepared));
                     Outcome::Unrated { reason: String::new(), duplicate: false }
                 }
                 Err(problem) if problem.code == "unavailable" => return Err(problem),
@@ -239,7 +239,7 @@ impl Engine {
             return Err(problem);
         }
         let mut keys = StateKeys::default();
-        let work = Work::Usage(Box::new(prepared));
+        let work = Work::Usage(prepared);
         work.keys(&mut keys);
         let state = self.journal.load(&keys).await.map_err(journal_problem)?;
         let Work::Usage(prepared) = work else { return Err(out_of_step()) };
@@ -249,7 +249,7 @@ impl Engine {
         let customer = prepared.customer.as_deref().ok_or_else(out_of_step)?;
         let charges = charge::price(&prepared, customer, plan, &turn.states).map_err(|kept| kept.problem())?;
         let body = store::journal::Body { currency: Some(plan.currency), charges, ..turn::event_body(&prepared) };
-        let record = turn::record_of(*prepared, Kind::Rated, body);
+        let record = turn::record_of(prepared, Kind::Rated, body);
         let posted = turn.posted_of(&record).map_err(turn::refused)?;
         let balance = posted.balance.checked_sub(posted.debit).map_err(|overflow| Problem::new("overflow", overflow.to_string()))?;
         Ok(Quote { posted: Posted { balance, ..posted }, record })
@@ -274,7 +274,7 @@ impl Engine {
                 Ok(prepared) if beginnings.may_hide(&record, prepared.root).await? => {
                     *unrated.entry(BEFORE_RECORDS.to_owned()).or_default() += 1
                 }
-                Ok(prepared) => work.push(Work::Again { kept: Arc::new(record), prepared: Box::new(prepared) }),
+                Ok(prepared) => work.push(Work::Again { kept: Arc::new(record), prepared }),
                 Err(problem) => *unrated.entry(problem.code.to_owned()).or_default() += 1,
             }
         }
@@ -336,7 +336,7 @@ impl Engine {
                 None => Work::Void(void),
                 Some(event) => {
                     let event = self.desk(caller, Lateness::Accepted).await?.of_reports().prepare(event.clone()).await?;
-                    Work::Correct { event: Box::new(reach.limit(event, &void)?), void }
+                    Work::Correct { event: reach.limit(event, &void)?, void }
                 }
             };
             match self.submit_one(work).await? {

@@ -10,7 +10,7 @@ use rating::Instant;
 use rating::fast::FastMap;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{Amendment, Batch, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Seq, State, StateKeys};
+use store::journal::{Amendment, Batch, Journal, JournalError, Keyed, Kind, Namespace, Of, Record, RecordQuery, Seq, State, StateKeys};
 
 /// Holds that are swept before the commands of one commit.
 pub const SWEEP_HOLDS_MAX: usize = ledger::HOLDS_EXPIRED_PER_BATCH_MAX;
@@ -65,7 +65,7 @@ impl Execution<'_> {
         work.iter().for_each(|command| command.keys(&mut keys));
         known.values().flatten().for_each(|record| crate::keys::record_keys(record, &mut keys));
         let confirmed = self.confirmed(&known).await?;
-        if work.iter().any(Work::has_others) {
+        if !known.is_empty() && work.iter().any(Work::has_others) {
             // Whether what others have reported still stands.
             let others = known.values().flatten().chain(confirmed.values());
             keys.amendments.extend(others.map(|record| record.seq));
@@ -104,11 +104,9 @@ impl Execution<'_> {
     }
 
     /// What the journal already holds under the names of these commands.
-    pub async fn known(&self, work: &[Work]) -> Result<Known, JournalError> {
-        let mut names = Vec::with_capacity(2 * work.len());
-        work.iter().for_each(|command| command.names(&mut names));
+    pub async fn known(&self, names: &[Keyed<'_>]) -> Result<Known, JournalError> {
         let mut known = Known::default();
-        for (keyed, record) in names.iter().zip(self.journal.find(&names).await?) {
+        for (keyed, record) in names.iter().zip(self.journal.find(names).await?) {
             if let Some(record) = record {
                 known.entry(keyed.key).or_default().push(record);
             }
@@ -142,6 +140,13 @@ impl Execution<'_> {
         let records = self.journal.read(&RecordQuery { of: Of::Seqs(seqs), after: None, newest_first: false, limit }).await?;
         Ok(records.into_iter().map(|record| (record.seq, Arc::new(record))).collect())
     }
+}
+
+/// Names under which the journal may already know these commands.
+pub fn names_of(work: &[Work]) -> Vec<Keyed<'_>> {
+    let mut names = Vec::with_capacity(2 * work.len());
+    work.iter().for_each(|command| command.names(&mut names));
+    names
 }
 
 /// A full page of holds that are over ends in a step of its own.

@@ -68,19 +68,14 @@ impl Flights {
         self.land_down_to(0).await
     }
 
-    /// Whether these commands may take their turns before all is durable: they need nothing of it but states.
-    pub fn let_pass(&self, work: &[Work]) -> bool {
+    /// Whether these commands may take their turns before all is durable: they need nothing of it but states. `names`: all of
+    /// theirs.
+    pub fn let_pass(&self, work: &[Work], names: &[Keyed<'_>]) -> bool {
         if self.lost || self.under_way.iter().any(|flight| flight.ahead.is_none() || flight.landed.is_lost()) {
             return false;
         }
-        let mut names = Vec::new();
-        self.under_way.is_empty()
-            || work.iter().all(|command| {
-                names.clear();
-                command.names(&mut names);
-                let is_fresh = |keyed: &Keyed<'_>| self.ahead().any(|ahead| ahead.fresh.contains_key(&keyed.key));
-                command.needs_only_states() && !names.iter().any(is_fresh)
-            })
+        let is_fresh = |keyed: &Keyed<'_>| self.ahead().any(|ahead| ahead.fresh.contains_key(&keyed.key));
+        self.under_way.is_empty() || (work.iter().all(Work::needs_only_states) && !names.iter().any(is_fresh))
     }
 }
 
@@ -147,13 +142,13 @@ mod tests {
     fn nothing_is_worked_out_on_what_was_lost() {
         let (mut flights, tell) = under_way(3);
         tell[0].send(Some(false)).unwrap();
-        assert!(!flights.let_pass(&[]), "it is known before anybody has waited");
+        assert!(!flights.let_pass(&[], &[]), "it is known before anybody has waited");
         assert_eq!(landed_now(&mut flights, 2), None, "those behind it have not landed");
-        assert!(!flights.let_pass(&[]), "who waited has gone");
+        assert!(!flights.let_pass(&[], &[]), "who waited has gone");
         tell[1].send(Some(false)).unwrap();
         tell[2].send(Some(false)).unwrap();
         assert_eq!(landed_now(&mut flights, 2), Some(false));
-        assert!(flights.let_pass(&[]));
+        assert!(flights.let_pass(&[], &[]));
     }
 
     #[test]

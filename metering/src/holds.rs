@@ -186,7 +186,14 @@ fn not_found() -> Problem {
 }
 
 /// The journal makes the hold from it again, every field. `named`: another identity than the usage's own.
-fn hold_record(prepared: Prepared, kind: Kind, named: Option<Identity>, hold: &Hold, currency: Currency, quantity: Quantity) -> Record {
+fn hold_record(
+    prepared: Box<Prepared>,
+    kind: Kind,
+    named: Option<Identity>,
+    hold: &Hold,
+    currency: Currency,
+    quantity: Quantity,
+) -> Record {
     let body = Body {
         currency: Some(currency),
         quantity,

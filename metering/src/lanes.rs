@@ -12,7 +12,7 @@ mod tests;
 use crate::caught::caught;
 use crate::command::Problem;
 use crate::committer::{COMMIT_COMMANDS_MAX, Clock, Job};
-use crate::execution::{Execution, SWEEP_HOLDS_MAX, expire_page, take_turns};
+use crate::execution::{Execution, SWEEP_HOLDS_MAX, expire_page, names_of, take_turns};
 use crate::flights::Flights;
 use crate::lookout::Lookout;
 use crate::prepare::Prepared;
@@ -273,7 +273,7 @@ impl Lane {
         let execution = Execution { journal: &*locked, flights: &flights };
         self.post.at(Stage::Find);
         execution.look_beside(&mut part.work).await?;
-        let known = execution.known(&part.work).await?;
+        let known = execution.known(&names_of(&part.work)).await?;
         if !self.lanes.one_root {
             // An event from before its customer was known lies under another root.
             let before = roots.len();

@@ -117,7 +117,7 @@ impl Turn {
     }
 
     /// The report from above of what is on record already: it moves nothing, and stays on record.
-    pub fn confirm(&mut self, prepared: Prepared, lower: Arc<Record>) -> Outcome {
+    pub fn confirm(&mut self, prepared: Box<Prepared>, lower: Arc<Record>) -> Outcome {
         let outcome = self.answered(&lower);
         let body = Body { refers_to: Some(lower.seq), ..event_body(&prepared) };
         let key = prepared.name().key;
@@ -128,7 +128,7 @@ impl Turn {
     }
 
     /// Takes the lower one's report back and records this one, or answers what has become of it meanwhile.
-    pub fn overrule(&mut self, void: &Void, event: Prepared, own: Option<Arc<Record>>) -> Done {
+    pub fn overrule(&mut self, void: &Void, event: Box<Prepared>, own: Option<Arc<Record>>) -> Done {
         let lower = void.original.seq;
         let is_first = own.is_some() || self.earlier(event.name()).is_none();
         let beside = self.beside(&event, own.as_deref());

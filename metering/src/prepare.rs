@@ -205,10 +205,11 @@ impl Prepared {
         self.others = reporters::others(reporters, path, self.named(self.root), journal);
     }
     /// Another kind of command about this usage; what is recorded under its name is of that kind.
-    pub fn in_namespace(self, namespace: Namespace, journal: &dyn Journal) -> Self {
-        let mut other = Self { namespace, orphan: None, others: Vec::new(), ..self };
-        other.key = journal.identity_key(other.named(other.root));
-        other
+    pub fn in_namespace(mut self: Box<Self>, namespace: Namespace, journal: &dyn Journal) -> Box<Self> {
+        (self.namespace, self.orphan) = (namespace, None);
+        self.others.clear();
+        self.key = journal.identity_key(self.named(self.root));
+        self
     }
     /// The content's digest as it was kept while the customer was unknown.
     pub fn orphan_content(&self) -> [u8; 16] {
@@ -258,10 +259,9 @@ impl Prepared {
 
     /// Its identity and personal part for the record. `as_sent`: what will be prepared again (kept usage,
     /// holds); digits that are normal already could be taken for a national number.
-    pub fn into_record_parts(self, as_sent: bool) -> (Identity, Option<Personal>, [u8; 16]) {
-        let Self {
-            event, dialled: Dialled { sent: [destination, origin], .. }, root, reporter, namespace, customer, personal_digest, ..
-        } = self;
+    pub fn into_record_parts(self: Box<Self>, as_sent: bool) -> (Identity, Option<Personal>, [u8; 16]) {
+        let Self { event, dialled: Dialled { sent: [destination, origin], .. }, root, reporter, namespace, customer, personal_digest, .. } =
+            *self;
         let again = as_sent && (destination.is_some() || origin.is_some());
         let number = |sent: Option<CompactString>, digits: Option<CompactString>| if as_sent { sent.or(digits) } else { digits };
         let personal = Personal {
@@ -344,7 +344,7 @@ impl<'a> Desk<'a> {
 
     /// With what is in memory; `Err`: something is not. What is refused is malformed (unknown meter, in the
     /// future) and is not kept.
-    pub fn at_hand(&mut self, mut event: UsageEvent) -> Result<Result<Prepared, Problem>, Box<UsageEvent>> {
+    pub fn at_hand(&mut self, mut event: UsageEvent) -> Result<Result<Box<Prepared>, Problem>, Box<UsageEvent>> {
         if let Err(problem) = self.check(&event) {
             return Ok(Err(problem));
         }
@@ -362,7 +362,7 @@ impl<'a> Desk<'a> {
     }
 
     /// The same, after reading what is missing.
-    pub async fn prepare(&mut self, mut event: UsageEvent) -> Result<Prepared, Problem> {
+    pub async fn prepare(&mut self, mut event: UsageEvent) -> Result<Box<Prepared>, Problem> {
         self.check(&event)?;
         let Some(meter) = self.directory.meter(&event.meter).await? else {
             return Err(Problem::field("unknown_meter", "meter", format!("there is no meter {:?}", event.meter)));
@@ -473,23 +473,31 @@ impl<'a> Desk<'a> {
         Ok(Ok(Plan { currency: top.agreement.currency, meter, quantity: usage.quantity, chain, skipped, methods, open }))
     }
 
+    #[inline]
     fn measure_link(&self, link: &PlanLink, usage: &Usage<'_>, meter: &MeterTerms) -> Result<Result<Method, Kept>, Missing> {
-        let currency = link.agreement.currency;
-        match (&link.agreement.pricing, &link.timeline) {
-            (Pricing::Commission { commission_bp }, None) => Ok(Ok(Method::Commission { commission_bp: *commission_bp, floor: None })),
-            (Pricing::Commission { commission_bp }, Some(floor)) => {
-                let floor = self.measure_card(floor, (currency, None), usage, meter)?;
-                Ok(floor.map(|by| Method::Commission { commission_bp: *commission_bp, floor: Some(Box::new(by)) }))
+        let (timeline, commission_bp) = match (&link.agreement.pricing, &link.timeline) {
+            (Pricing::Wholesale { .. }, Some(timeline)) => (timeline, None),
+            (Pricing::Wholesale { .. }, None) => return Ok(Err(Kept("no_rate"))),
+            (Pricing::Commission { commission_bp }, Some(floor)) => (floor, Some(*commission_bp)),
+            (Pricing::Commission { commission_bp }, None) => {
+                return Ok(Ok(Method::Commission { commission_bp: *commission_bp, floor: None }));
             }
-            (Pricing::Wholesale { .. }, Some(timeline)) => {
-                Ok(self.measure_card(timeline, (currency, link.approval.as_deref()), usage, meter)?.map(Method::Card))
-            }
-            (Pricing::Wholesale { .. }, None) => Ok(Err(Kept("no_rate"))),
-        }
+        };
+        // A floor needs nobody's approval.
+        let approval = link.approval.as_deref().filter(|_| commission_bp.is_none());
+        let by = match self.measure_card(timeline, (link.agreement.currency, approval), usage, meter)? {
+            Ok(by) => by,
+            Err(kept) => return Ok(Err(kept)),
+        };
+        Ok(Ok(match commission_bp {
+            None => Method::Card(by),
+            Some(commission_bp) => Method::Commission { commission_bp, floor: Some(Box::new(by)) },
+        }))
     }
 
     /// The card's version in force at the start, then its fallback cards. `approval`: only versions that one of these tenants
     /// published or approved are in force.
+    #[inline]
     fn measure_card(
         &self,
         timeline: &Arc<Timeline>,
@@ -528,7 +536,14 @@ impl<'a> Desk<'a> {
         Ok(found.unwrap_or(Err(Kept("no_rate"))))
     }
 
-    fn assemble(&self, event: UsageEvent, about: About, content: [u8; 16], dialled: Dialled, priced: Result<Plan, Kept>) -> Prepared {
+    fn assemble(
+        &self,
+        event: UsageEvent,
+        about: About,
+        content: [u8; 16],
+        dialled: Dialled,
+        priced: Result<Plan, Kept>,
+    ) -> Box<Prepared> {
         let lacks = self.lacks(&event, &about, &priced, dialled.is_short);
         let customer = about.customer;
         let root = customer.as_ref().map_or(self.caller.root, |c| c.tenant.root);
@@ -544,7 +559,7 @@ impl<'a> Desk<'a> {
         let personal_key = customer.as_ref().map_or(&NO_KEY, |c| &c.personal_key);
         let texts = [event.destination.as_deref(), event.origin.as_deref(), hint, event.raw.as_deref()];
         let personal_digest = hash::personal_digest_of(personal_key, texts, &event.attributes);
-        Prepared {
+        Box::new(Prepared {
             key: key(root),
             reporter,
             others: Vec::new(),
@@ -562,7 +577,7 @@ impl<'a> Desk<'a> {
             lacks,
             corrects: None,
             event,
-        }
+        })
     }
 
     /// In words, where something has no price.

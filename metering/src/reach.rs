@@ -77,7 +77,7 @@ impl Reach {
     }
 
     /// The event in place of a voided one, on as many links as were voided: those above stand as they were.
-    pub fn limit(&self, mut event: Prepared, void: &Void) -> Result<Prepared, Problem> {
+    pub fn limit(&self, mut event: Box<Prepared>, void: &Void) -> Result<Box<Prepared>, Problem> {
         let original = &void.original;
         let before = original.corrects().is_some().then(|| original.body.charges.last().map(|charge| charge.link.seller)).flatten();
         let Some(seller) = before.or((!self.above.is_empty()).then_some(self.author)) else { return Ok(event) };

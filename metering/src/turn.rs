@@ -92,11 +92,11 @@ impl Turn {
 
     pub fn take(&mut self, work: Work) -> Done {
         match work {
-            Work::Usage(prepared) => self.usage(*prepared),
-            Work::Again { kept, prepared } => self.again(&kept, *prepared),
-            Work::Overrule { void, event, own } => self.overrule(&void, *event, own),
+            Work::Usage(prepared) => self.usage(prepared),
+            Work::Again { kept, prepared } => self.again(&kept, prepared),
+            Work::Overrule { void, event, own } => self.overrule(&void, event, own),
             Work::Void(void) => Done::Amended(self.void(&void).map(|posted| Amended { void: posted, event: None })),
-            Work::Correct { void, event } => Done::Amended(self.correct(&void, *event)),
+            Work::Correct { void, event } => Done::Amended(self.correct(&void, event)),
             Work::PlaceHold(work) => Done::Hold(self.place_hold(*work)),
             Work::ExtendHold { hold, named, work } => Done::Hold(self.extend_hold(hold, named, *work)),
             Work::ReleaseHold { hold, named, currency } => Done::Hold(self.release_hold(hold, named, currency)),
@@ -178,7 +178,7 @@ impl Turn {
 
     // ---- usage ----
 
-    pub fn usage(&mut self, prepared: Prepared) -> Done {
+    pub fn usage(&mut self, prepared: Box<Prepared>) -> Done {
         if self.put_off.contains(&prepared.name().key) {
             return Done::overrules(prepared, None, None);
         }
@@ -198,7 +198,7 @@ impl Turn {
     }
 
     /// An event that was not reported before; `overruled`: the report from below whose place it takes.
-    pub fn first(&mut self, prepared: Prepared, overruled: Option<Seq>) -> Outcome {
+    pub fn first(&mut self, prepared: Box<Prepared>, overruled: Option<Seq>) -> Outcome {
         match self.rate(&prepared) {
             Ok(rated) => self.record_rated(prepared, rated, Kind::Rated, Refers { kept: None, overruled }),
             Err(kept) => {
@@ -219,7 +219,7 @@ impl Turn {
     }
 
     /// The same identity again: the first answer, a conflict, or another try at a kept event.
-    pub fn resent(&mut self, earlier: &Earlier, prepared: Prepared) -> Done {
+    pub fn resent(&mut self, earlier: &Earlier, prepared: Box<Prepared>) -> Done {
         let record = self.earlier_record(earlier);
         // What came before its customer was known was kept under no key.
         let same = record.content == prepared.content || (record.kind == Kind::Unrated && record.content == prepared.orphan_content());
@@ -270,7 +270,7 @@ impl Turn {
     }
 
     /// Rates what is open of a kept event. An event has one step in a batch: the next one names it by its seq.
-    pub fn again(&mut self, kept: &Arc<Record>, prepared: Prepared) -> Done {
+    pub fn again(&mut self, kept: &Arc<Record>, prepared: Box<Prepared>) -> Done {
         let standing = self.standing(kept);
         let amended_now = self.amendment(kept.seq).is_some_and(|amendment| amendment.by < Seq(0));
         if !standing.is_open() || amended_now {
@@ -326,7 +326,7 @@ impl Turn {
     }
 
     /// Charges those of the open links that can be charged now, up to the lowest that was charged before, and no other.
-    fn rate_open(&mut self, kept: &Record, standing: &Standing, prepared: Prepared) -> Outcome {
+    fn rate_open(&mut self, kept: &Record, standing: &Standing, prepared: Box<Prepared>) -> Outcome {
         let still = standing.open.clone().unwrap_or_default();
         let is_open = |buyer: TenantId| still.iter().any(|open| open.buyer == buyer);
         let (Some(customer), Ok(plan)) = (&prepared.customer, &prepared.priced) else { return self.told(kept, standing) };
@@ -397,7 +397,7 @@ impl Turn {
     /// Posts the charges under their limits; those that are refused, from the lowest up, are left out and open.
     fn post_cut(&mut self, customer: &Customer, plan: &Plan, priced: &mut Priced) -> Result<(), Refusal> {
         loop {
-            let (links, limits) = (charge::link_charges(&priced.charges), charge::limits_of(plan, &priced.charges));
+            let (links, limits) = (charge::link_charges(&priced.charges), charge::refusing(plan, &priced.charges));
             match self.books.charge(&event(customer, plan, &links, &limits)) {
                 Ok(_posted) => return Ok(()),
                 Err(refusal) if !priced.cut(&refusal, plan) => return Err(refusal),
@@ -416,7 +416,7 @@ impl Turn {
         }
     }
 
-    fn record_rated(&mut self, prepared: Prepared, rated: Rated, kind: Kind, Refers { kept, overruled }: Refers<'_>) -> Outcome {
+    fn record_rated(&mut self, prepared: Box<Prepared>, rated: Rated, kind: Kind, Refers { kept, overruled }: Refers<'_>) -> Outcome {
         let previous = kept.and_then(|kept| self.amendment(kept.seq)).map(|amendment| amendment.by);
         let Rated { charges, open, currency, hold, over_hold } = rated;
         let (is_open, corrects) = (!open.is_empty(), prepared.corrects);
@@ -442,19 +442,32 @@ impl Turn {
         if below_cost {
             self.below_cost.push(index as u32);
         }
+        if kept.is_some() || is_open {
+            return self.record_step(index, kind, kept, open, over_hold);
+        }
+        match self.posted_of(&self.batch.records[index]) {
+            Ok(posted) => Outcome::Rated(Posted { over_hold, ..posted }),
+            Err(refusal) => fault(refusal),
+        }
+    }
+
+    /// The answer to an event that is charged in several steps; this one is at `index`.
+    fn record_step(&mut self, index: usize, kind: Kind, kept: Option<&Record>, open: Vec<OpenLink>, over_hold: Option<Cents>) -> Outcome {
+        let is_open = !open.is_empty();
         let posted = match kept {
             Some(kept) => {
                 self.amend(kept.seq, kind, index);
                 if !is_open {
                     self.settle(kept.seq);
                 }
-                let by = RatedBy { seq: relative(index), customer: self.batch.records[index].tenant, currency, overruled: None };
-                self.posted(by, &self.standing(kept).charged)
+                let record = &self.batch.records[index];
+                let currency = record.body.currency.ok_or(Refusal::BrokenChain);
+                let customer = record.tenant;
+                let by = currency.map(|currency| RatedBy { seq: relative(index), customer, currency, overruled: None });
+                by.and_then(|by| self.posted(by, &self.standing(kept).charged))
             }
             None => {
-                if is_open {
-                    self.batch.unrated.push(index);
-                }
+                self.batch.unrated.push(index);
                 self.posted_of(&self.batch.records[index])
             }
         };
@@ -544,7 +557,7 @@ pub fn event_body(prepared: &Prepared) -> Body {
     }
 }
 
-pub fn record_of(prepared: Prepared, kind: Kind, body: Body) -> Record {
+pub fn record_of(prepared: Box<Prepared>, kind: Kind, body: Body) -> Record {
     let (at, received_at, content, tenant) = (prepared.event.at, prepared.received_at, prepared.content, prepared.owner());
     let is_open = body.steps.as_ref().is_some_and(|steps| !steps.open.is_empty());
     let is_kept = kind == Kind::Unrated || (kind == Kind::Rated && is_open);

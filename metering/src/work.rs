@@ -87,7 +87,7 @@ impl Named {
 #[derive(Debug, Clone)]
 pub struct HoldWork {
     pub id: HoldId,
-    pub prepared: Prepared,
+    pub prepared: Box<Prepared>,
     pub ttl_secs: u32,
     pub as_much_as_possible: bool,
 }
@@ -127,8 +127,8 @@ pub struct Amended {
 }
 
 impl Done {
-    pub fn overrules(event: Prepared, own: Option<Arc<Record>>, lower: Option<Arc<Record>>) -> Self {
-        Self::Overrules(Box::new(Overrules { event: Box::new(event), own, lower }))
+    pub fn overrules(event: Box<Prepared>, own: Option<Arc<Record>>, lower: Option<Arc<Record>>) -> Self {
+        Self::Overrules(Box::new(Overrules { event, own, lower }))
     }
     /// Records of this batch were named by their index (−1 − index); the journal has placed them.
     pub fn place(&mut self, placed: &Placed) {
