@@ -46,6 +46,8 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("not_refundable", 409, "This cannot be given back"),
     ("already_voided", 409, "The event has been voided already"),
     ("upper_links_open", 409, "Links above are not yet priced"),
+    ("void_not_exact", 409, "What other events would cost without this one is not known"),
+    ("too_much_behind", 409, "Too much of the month lies behind the event"),
     ("hold_over", 409, "The hold has ended"),
     ("hold_ended", 409, "The hold has ended"),
     ("other_root", 409, "The event belongs to the books of another reseller"),

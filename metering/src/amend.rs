@@ -1,19 +1,20 @@
-//! Voids and corrections: −q in the original's counter and version, priced now, through the same carry.
+//! Voids and corrections: the month as if the event had never been reported (`taken.rs`), posted through the same carry.
 
 use crate::charge::{self, Charges};
 use crate::command::{Outcome, Posted, Problem};
 use crate::member;
 use crate::prepare::Prepared;
 use crate::reach::is_above;
+use crate::segments;
 use crate::states::carry_of;
+use crate::taken::{Taken, Taking};
 use crate::turn::{Earlier, Turn, refused};
-use crate::void::Void;
+use crate::void::{Below, Void};
 use crate::work::{Amended, Done};
 use ledger::{Event, LinkCharge};
-use rating::usage::Counter;
 use rating::{Exact, Overflow, link, rounding};
 use store::hash;
-use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Record, Seq, Steps};
+use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Place, Record, Seq, Steps};
 
 impl Turn {
     /// `None`: the event had never been priced, and now never will be.
@@ -38,16 +39,32 @@ impl Turn {
 
     /// Posts and records it; where its record is. `key`: of its name, if it is looked up by one.
     pub fn take_back(&mut self, void: &Void, key: Option<u64>) -> Result<usize, Problem> {
-        let charges = self.void_charges(void).map_err(|overflow| Problem::new("overflow", overflow.to_string()))?;
+        let backs = self.void_charges(void)?;
+        let charges: Charges = backs.iter().map(|back| back.charge.clone()).collect();
         self.post_void(void, &charges)?;
-        self.grow(void.tenant(), &charges);
+        self.carry(void.tenant(), &charges);
+        backs.iter().for_each(|back| self.shrink(back));
         member::remove(void, &mut self.states);
-        let index = self.push(void_record(void, charges), key);
+        let places = backs.iter().filter_map(|back| back.taken.place).collect();
+        let index = self.push(void_record(void, charges, places), key);
         self.amend(void.original.seq, Kind::Void, index);
         if void.listed && void.open.is_empty() {
             self.settle(void.original.seq);
         }
         Ok(index)
+    }
+
+    /// The counter without what is taken back, and its earlier segments.
+    fn shrink(&mut self, Back { charge, taken }: &Back) {
+        let Some(id) = charge.counter else { return };
+        let key = CounterKey { buyer: charge.link.buyer, id };
+        let mut counted = self.states.counted(&key);
+        counted.follow(charge, taken.place.as_ref(), true);
+        self.states.counters.set(key, counted);
+        for (was, is) in &taken.moved {
+            self.states.members.set(was.key(key), segments::stands(false));
+            self.states.members.set(is.key(key), segments::stands(true));
+        }
     }
 
     pub fn check_voidable(&self, void: &Void) -> Result<(), Problem> {
@@ -67,45 +84,53 @@ impl Turn {
         }
     }
 
-    fn void_charges(&self, void: &Void) -> Result<Charges, Overflow> {
-        let mut charges = Charges::new();
+    fn void_charges(&self, void: &Void) -> Result<Vec<Back>, Problem> {
+        let mut backs: Vec<Back> = Vec::new();
         for (index, original) in void.charged.body.charges.iter().enumerate() {
-            let below = charges.last().map(|charge: &Charge| charge.exact);
-            charges.push(self.void_charge(void, index, original, below)?);
+            let below = match backs.last() {
+                Some(back) => Some(Below { exact: back.charge.exact, others_stand: back.taken.others_stand }),
+                None => void.below,
+            };
+            backs.push(self.void_charge(void, index, original, below)?);
         }
-        Ok(charges)
+        Ok(backs)
     }
 
-    fn void_charge(&self, void: &Void, index: usize, original: &Charge, below: Option<Exact>) -> Result<Charge, Overflow> {
+    fn void_charge(&self, void: &Void, index: usize, original: &Charge, below: Option<Below>) -> Result<Back, Problem> {
         let buyer = original.link.buyer;
-        let before = original.counter.map_or_else(Counter::default, |id| self.states.counter(&CounterKey { buyer, id }));
         let by_card = match (void.rate(original), void.cards.get(index)) {
-            (Some(rate), Some(Some(card))) => {
-                let after = match original.counter {
-                    Some(_) => member::withdrawn(void, index, original, &before, &self.states)?,
-                    None => before,
-                };
-                Some((card.give_back(rate, original.billed, original.local, &before, &after)?, after))
-            }
-            (Some(_), _) => return Err(Overflow),
+            (Some(rate), Some(Some(card))) => Some(Taking { void, index, charge: original, card, rate }.from(&self.states)?),
+            (Some(_), _) => return Err(overflow(Overflow)),
             (None, _) => None,
         };
-        let (exact, local, after) = match (&original.pricing, by_card) {
-            (ChargePricing::Card { .. } | ChargePricing::Floored { applies: true, .. }, Some((priced, after))) => {
-                (priced.exact, priced.local, after)
-            }
-            (ChargePricing::Commission { commission_bp } | ChargePricing::Floored { commission_bp, .. }, by_card) => {
+        let as_it_was = || original.exact.checked_neg().map_err(overflow);
+        let taken = match (&original.pricing, by_card) {
+            (ChargePricing::Card { .. }, Some(taken)) => taken,
+            (ChargePricing::Commission { commission_bp }, _) => {
                 // Without the link below nothing is known but what it was.
-                let exact = below.map_or_else(|| original.exact.checked_neg(), |below| link::commission_of(below, *commission_bp))?;
-                (exact, Exact::ZERO, by_card.map_or(before, |(_, after)| after))
+                let exact = match below {
+                    Some(below) => link::commission_of(below.exact, *commission_bp).map_err(overflow)?,
+                    None => as_it_was()?,
+                };
+                Taken { exact, others_stand: below.is_none_or(|below| below.others_stand), ..Taken::default() }
+            }
+            (ChargePricing::Floored { applies, .. }, Some(floor)) => {
+                // Which of both is the greater one was decided event by event.
+                if !floor.others_stand || below.is_some_and(|below| !below.others_stand) {
+                    return Err(Problem::new("void_not_exact", NOT_EXACT));
+                }
+                let local = if *applies { floor.local } else { Exact::ZERO };
+                Taken { exact: as_it_was()?, local, ..floor }
             }
             // Only usage is taken back.
-            (ChargePricing::Card { .. } | ChargePricing::Carry, _) => return Err(Overflow),
+            (ChargePricing::Card { .. } | ChargePricing::Floored { .. } | ChargePricing::Carry, _) => return Err(overflow(Overflow)),
         };
-        let (cents, carry) = rounding::post(carry_of(self.states.carries_of(void.tenant()), buyer), exact)?;
+        let carry = carry_of(self.states.carries_of(void.tenant()), buyer);
+        let (cents, carry) = rounding::post(carry, taken.exact).map_err(overflow)?;
         // What was paid from a shared balance went to the book, and comes back there: never to what the platform holds.
         let link = LinkCharge { settlement: original.link.settlement.today(), cents, ..original.link };
-        Ok(Charge { link, before, after, exact, local, carry, ..original.clone() })
+        let Taken { before, after, exact, local, .. } = taken;
+        Ok(Back { charge: Charge { link, before, after, exact, local, carry, ..original.clone() }, taken })
     }
 
     fn post_void(&mut self, void: &Void, charges: &Charges) -> Result<(), Problem> {
@@ -161,6 +186,16 @@ impl Turn {
     }
 }
 
+/// One charge as it is taken back, and what that does to its counter.
+struct Back {
+    charge: Charge,
+    taken: Taken,
+}
+
+fn overflow(overflow: Overflow) -> Problem {
+    Problem::new("overflow", overflow.to_string())
+}
+
 fn not_its_own() -> Problem {
     Problem::field("id_conflict", "id", "the corrected event needs an id of its own; this one was reported before")
 }
@@ -172,10 +207,13 @@ pub fn not_rated(reason: &str) -> Problem {
 
 const BEYOND_REACH: &str = "the event was reported from above, and none of its links is sold by this key's tenant or below it";
 
+const NOT_EXACT: &str = "a link of this event is sold by commission with a floor, and other events of the month would cost something else \
+     without this one: what each of them would owe there is not known, so nothing was changed";
+
 /// The engine looks again and retries on this code.
 pub const OVERTAKEN: &str = "overtaken";
 
-fn void_record(void: &Void, charges: Charges) -> Record {
+fn void_record(void: &Void, charges: Charges, places: Vec<Place>) -> Record {
     let charged = &void.charged;
     let body = Body {
         currency: charged.body.currency,
@@ -187,8 +225,8 @@ fn void_record(void: &Void, charges: Charges) -> Record {
         reason: void.reason.clone(),
         refers_to: Some(void.original.seq),
         member: charged.body.member.clone(),
-        steps: (void.last.is_some() || !void.open.is_empty())
-            .then(|| Box::new(Steps { open: void.open.clone(), previous: void.last, corrects: None })),
+        steps: (void.last.is_some() || !void.open.is_empty() || !places.is_empty())
+            .then(|| Box::new(Steps { open: void.open.clone(), previous: void.last, corrects: None, places })),
         ..Body::default()
     };
     Record {

@@ -121,7 +121,7 @@ impl Turn {
         let links = crate::charge::link_charges(&charges);
         let Settling { root, customer, platform, currency, .. } = *settling;
         self.books.charge(&Event { root, customer, platform, currency, charges: &links, limits: &[] }).map_err(refused)?;
-        self.grow(customer, &charges);
+        self.carry(customer, &charges);
         self.push(settling.record(charges, self.now), None);
         Ok(true)
     }

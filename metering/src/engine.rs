@@ -2,6 +2,7 @@
 //! over to the one committer, waits until the answer is durable.
 
 use crate::beginnings::{BEFORE_RECORDS, Beginnings};
+use crate::behind::Behind;
 use crate::command::{
     AgainSummary, Caller, EventAnswer, HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PlaceHold, PostPayment, Posted, Problem,
     Quote, UsageEvent, VoidRequest,
@@ -382,6 +383,9 @@ impl Engine {
                 None => None,
             });
         }
+        let places = standing.places.clone();
+        let Behind { whole, versions } = Behind::of(&*self.journal, &self.directory, root, &charged, &places).await?;
+        let below = charged.body.charges.first().and_then(|lowest| standing.given_back_below(lowest.link.buyer));
         let meter =
             self.directory.meter(&charged.body.meter).await?.ok_or_else(|| Problem::new("unknown_meter", "the event's meter is gone"))?;
         let personal_key = self.directory.personal_key(charged.tenant).await?;
@@ -403,6 +407,10 @@ impl Engine {
             personal_key,
             meter,
             cards,
+            places,
+            whole,
+            versions,
+            below,
             reason: reason.to_owned(),
             received_at: self.now(),
         };

@@ -72,6 +72,13 @@ impl Execution<'_> {
             confirmed.values().for_each(|record| crate::keys::record_keys(record, &mut keys));
         }
         let mut state = self.load(&keys).await?;
+        if state.counters.values().any(|counted| counted.segment.number > 0) {
+            let mut later = StateKeys::default();
+            work.iter().for_each(|command| command.later_keys(&state.counters, &mut later));
+            if !later.members.is_empty() {
+                state.members.extend(self.load(&later).await?.members);
+            }
+        }
         let mut later = self.later_steps(&state.amendments).await?;
         later.extend(confirmed);
         // A resend of an event that was rated later answers with that record and its balance now; a hold may

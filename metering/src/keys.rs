@@ -8,7 +8,8 @@ use crate::void::Void;
 use crate::work::Work;
 use ledger::{AccountKey, Hold};
 use rating::Currency;
-use store::journal::{CounterKey, Record, StateKeys};
+use rating::fast::FastMap;
+use store::journal::{Counted, CounterKey, Record, StateKeys};
 
 impl Work {
     /// States that its turn may read or change.
@@ -56,6 +57,20 @@ impl Work {
             Self::SettleCarries(settling) => settling.keys(keys),
             Self::Sweep { .. } => {}
         }
+    }
+}
+
+impl Work {
+    /// States that its turn may read or change as well, now that its counters are known.
+    pub fn later_keys(&self, counters: &FastMap<CounterKey, Counted>, keys: &mut StateKeys) {
+        let prepared = match self {
+            Self::Usage(prepared) | Self::Again { prepared, .. } => prepared,
+            Self::Correct { event, .. } | Self::Overrule { event, .. } => event,
+            _ => return,
+        };
+        let (Some(customer), Ok(plan)) = (&prepared.customer, &prepared.priced) else { return };
+        keys.under(customer.tenant.root);
+        member::later_keys(prepared, plan, counters, keys);
     }
 }
 

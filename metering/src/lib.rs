@@ -8,6 +8,7 @@
 
 pub mod amend;
 mod beginnings;
+mod behind;
 pub mod cache;
 pub mod carries;
 mod caught;
@@ -39,9 +40,11 @@ pub mod prepare;
 pub mod reach;
 mod reclassify;
 mod reporters;
+pub mod segments;
 pub mod sheet;
 pub mod standing;
 pub mod states;
+mod taken;
 pub mod turn;
 pub mod void;
 pub mod watch;

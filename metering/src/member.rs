@@ -6,13 +6,16 @@
 use crate::command::UsageEvent;
 use crate::digest::Digest;
 use crate::prepare::{ByCard, MeasuredLink, Plan, Prepared};
+use crate::segments::is_segment;
 use crate::states::States;
 use crate::void::Void;
 use rating::aggregate::{self, Known, Left, MemberChange, NEWEST};
 use rating::card::{Aggregation, MeterTerms};
+use rating::fast::FastMap;
 use rating::usage::{Counter, Measured, Unrated};
 use rating::{Instant, Overflow, Quantity};
-use store::journal::{Charge, CounterKey, Member, MemberKey, StateKeys};
+use std::collections::BTreeMap;
+use store::journal::{Charge, Counted, CounterKey, Member, MemberKey, Place as Segmented, StateKeys};
 
 /// The member an event is on one link: its counter, how that counts, and the value.
 struct Place {
@@ -100,8 +103,8 @@ pub fn after(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, before: 
     Ok(aggregate::grow(aggregation, before, measured.billed, MemberChange::Report(known))?)
 }
 
-/// The event is posted on the links of these charges: there it counts from now on.
-pub fn add(prepared: &Prepared, plan: &Plan, charges: &[Charge], states: &mut States) {
+/// The event is posted on the links of these charges: there it counts from now on, in these segments.
+pub fn add(prepared: &Prepared, plan: &Plan, charges: &[Charge], places: &[Segmented], states: &mut States) {
     let is_charged = |link: &MeasuredLink<'_>| charges.iter().any(|charge| charge.link.buyer == link.agreement.buyer);
     for place in plan.links().filter(is_charged).filter_map(|link| place(prepared, plan, &link).ok().flatten()) {
         let member = states.member(&place.key);
@@ -111,17 +114,57 @@ pub fn add(prepared: &Prepared, plan: &Plan, charges: &[Charge], states: &mut St
             let at = at.max(states.member(&key).at);
             states.members.set(key, Member { count: 1, at });
         }
+        let segment = places.iter().find(|segmented| segmented.buyer == place.key.counter.buyer).map_or(0, |segmented| segmented.number);
+        count_in(states, &place.key, segment, 1);
         states.members.set(place.key, Member { count: member.count + 1, at });
+    }
+}
+
+/// A value as it is counted in a later segment alone. What is counted under the value itself is all of them together.
+fn in_segment(key: &MemberKey, segment: u32) -> MemberKey {
+    MemberKey { counter: key.counter, value: format!("{}{SEGMENT}{segment}", key.value) }
+}
+
+/// What stands between a value and the number of a segment; no value has it.
+const SEGMENT: char = '@';
+
+fn count_in(states: &mut States, key: &MemberKey, segment: u32, more: i64) {
+    if segment > 0 {
+        let key = in_segment(key, segment);
+        let member = states.member(&key);
+        states.members.set(key, Member { count: member.count + more, ..member });
+    }
+}
+
+/// Of counters whose prices have changed: the values in their present segments.
+pub fn later_keys(prepared: &Prepared, plan: &Plan, counters: &FastMap<CounterKey, Counted>, keys: &mut StateKeys) {
+    for place in plan.links().filter_map(|link| place(prepared, plan, &link).ok().flatten()) {
+        let number = counters.get(&place.key.counter).map_or(0, |counted| counted.segment.number);
+        if number > 0 {
+            keys.members.push(in_segment(&place.key, number));
+        }
     }
 }
 
 /// The member a recorded charge is.
 fn recorded(void: &Void, index: usize, charge: &Charge) -> Option<Place> {
-    let card = void.cards.get(index)?.as_ref()?;
     let counter = CounterKey { buyer: charge.link.buyer, id: charge.counter? };
-    let aggregation = card.aggregation(void.rate(charge)?, void.meter.aggregation);
+    let aggregation = aggregation(void, index, charge);
     let value = aggregate::member_value(aggregation, charge.billed, void.charged.at, void.charged.body.member.as_deref())?;
     Some(Place { aggregation, key: MemberKey { counter, value } })
+}
+
+/// How the counter of a recorded charge moves.
+fn aggregation(void: &Void, index: usize, charge: &Charge) -> Aggregation {
+    match (void.cards.get(index), void.rate(charge)) {
+        (Some(Some(card)), Some(rate)) => card.aggregation(rate, void.meter.aggregation),
+        _ => void.meter.aggregation,
+    }
+}
+
+/// Whether what an event brings to the counter does not depend on the others.
+pub fn is_sum(void: &Void, index: usize, charge: &Charge) -> bool {
+    matches!(aggregation(void, index, charge), Aggregation::Sum | Aggregation::Count)
 }
 
 fn places(void: &Void) -> impl Iterator<Item = Place> {
@@ -130,30 +173,104 @@ fn places(void: &Void) -> impl Iterator<Item = Place> {
 
 pub fn void_keys(void: &Void, keys: &mut StateKeys) {
     for place in places(void) {
+        if let Some(segmented) = void.place(place.key.counter.buyer).filter(|segmented| segmented.number > 0) {
+            keys.members.push(in_segment(&place.key, segmented.number));
+        }
         match place.aggregation {
             Aggregation::Max | Aggregation::Latest => keys.all_members.push(place.key.counter),
             _ => keys.members.push(place.key),
         }
     }
+    keys.all_members.extend(&void.whole);
 }
 
-/// The counter after a charge is taken back.
+/// The counter after a charge of its last segment is taken back.
 pub fn withdrawn(void: &Void, index: usize, charge: &Charge, before: &Counter, states: &States) -> Result<Counter, Overflow> {
-    let of_meter = void.meter.aggregation;
-    let aggregation = match (void.cards.get(index), void.rate(charge)) {
-        (Some(Some(card)), Some(rate)) => card.aggregation(rate, of_meter),
-        _ => of_meter,
-    };
     let left = match recorded(void, index, charge) {
         None => Left::default(),
         Some(place) => Left { standing: states.member(&place.key).count - 1, value: standing(states, &place)?.map(|(_, value)| value) },
     };
-    aggregate::grow(aggregation, before, charge.billed, MemberChange::Withdraw(left))
+    aggregate::grow(aggregation(void, index, charge), before, charge.billed, MemberChange::Withdraw(left))
+}
+
+/// Where the segments end, from the charge's own on, once it is taken back. `first`: its own one's number.
+pub fn ends_without(
+    void: &Void,
+    index: usize,
+    charge: &Charge,
+    first: u32,
+    ends: &[Counter],
+    states: &States,
+) -> Result<Vec<Counter>, Overflow> {
+    let aggregation = aggregation(void, index, charge);
+    let fewer = |end: &Counter| end.events.checked_sub(1).ok_or(Overflow);
+    match recorded(void, index, charge) {
+        None => ends.iter().map(|end| aggregate::grow(aggregation, end, charge.billed, MemberChange::Withdraw(Left::default()))).collect(),
+        Some(place) if aggregation == Aggregation::Unique => {
+            let last = first + ends.len() as u32 - 1;
+            let mut standing = count_up_to(states, &place.key, first, last) - 1;
+            let without = ends.iter().zip(first..).map(|(end, number)| {
+                standing += if number > first { states.member(&in_segment(&place.key, number)).count } else { 0 };
+                aggregate::grow(aggregation, end, charge.billed, MemberChange::Withdraw(Left { standing, value: None }))
+            });
+            without.collect()
+        }
+        Some(place) => {
+            let last = first + ends.len() as u32 - 1;
+            let (mut stands, by_segment) = standing_by_segment(states, &place, first, last)?;
+            let without = ends.iter().zip(first..).map(|(end, number)| {
+                stands = stands.max(by_segment.get(&number).copied());
+                Ok(Counter { quantity: stands.map_or(Quantity::ZERO, |(_, quantity)| quantity), events: fewer(end)? })
+            });
+            without.collect()
+        }
+    }
+}
+
+/// How often a value stands in the segments up to one of them; `last`: the counter's last one.
+fn count_up_to(states: &States, key: &MemberKey, segment: u32, last: u32) -> i64 {
+    let later: i64 = (segment + 1..=last).map(|number| states.member(&in_segment(key, number)).count).sum();
+    states.member(key).count - later
+}
+
+type Stands = Option<(Instant, Quantity)>;
+
+/// The value that stands at the end of the segment before `first` (of `max` and `latest`), and by each segment from there
+/// on, without one report of a member in `first`. Values of the earlier segments are told by what is left of their totals.
+fn standing_by_segment(
+    states: &States,
+    without: &Place,
+    first: u32,
+    last: u32,
+) -> Result<(Stands, BTreeMap<u32, (Instant, Quantity)>), Overflow> {
+    let mut earlier: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut by_segment: BTreeMap<u32, (Instant, Quantity)> = BTreeMap::new();
+    for (key, member) in states.members.iter().filter(|(key, _)| key.counter == without.key.counter && !is_segment(&key.value)) {
+        let Some((value, number)) = key.value.split_once(SEGMENT) else {
+            *earlier.entry(&key.value).or_default() += member.count;
+            continue;
+        };
+        let number: u32 = number.parse().map_err(|_| Overflow)?;
+        if number < first || number > last {
+            continue;
+        }
+        *earlier.entry(value).or_default() -= member.count;
+        let own = i64::from(number == first && value == without.key.value);
+        if let Some(stands) = aggregate::standing_value([(value, member.count - own)])? {
+            let slot = by_segment.entry(number).or_insert(stands);
+            *slot = (*slot).max(stands);
+        }
+    }
+    if first == 0 {
+        *earlier.entry(&without.key.value).or_default() -= 1;
+    }
+    Ok((aggregate::standing_value(earlier)?, by_segment))
 }
 
 /// The value that stands once this member is taken out (`max`, `latest`).
-fn standing(states: &States, without: &Place) -> Result<Option<(Instant, Quantity)>, Overflow> {
-    let members = states.members.iter().filter(|(key, _)| key.counter == without.key.counter);
+fn standing(states: &States, without: &Place) -> Result<Stands, Overflow> {
+    let is_value = |key: &MemberKey| key.counter == without.key.counter && !is_segment(&key.value) && !key.value.contains(SEGMENT);
+    let members = states.members.iter().filter(|(key, _)| is_value(key));
     let counts = members.map(|(key, member)| (key.value.as_str(), member.count - i64::from(*key == without.key)));
     match without.aggregation {
         Aggregation::Max | Aggregation::Latest => aggregate::standing_value(counts),
@@ -169,6 +286,8 @@ pub fn remove(void: &Void, states: &mut States) {
             let at = left.map(|(at, _)| at);
             states.members.set(newest(place.key.counter), Member { count: i64::from(at.is_some()), at: at.unwrap_or_default() });
         }
+        let segment = void.place(place.key.counter.buyer).map_or(0, |segmented| segmented.number);
+        count_in(states, &place.key, segment, -1);
         let member = states.member(&place.key);
         states.members.set(place.key, Member { count: member.count - 1, at: member.at });
     }

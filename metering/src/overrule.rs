@@ -4,6 +4,7 @@
 //! a duplicate that is kept on record, and another content takes the lower one's place: a void and a new event in one
 //! step. What somebody below has taken back is no report any more.
 
+use crate::amend::OVERTAKEN;
 use crate::command::{Outcome, Problem};
 use crate::prepare::Prepared;
 use crate::reporters::rank;
@@ -136,12 +137,15 @@ impl Turn {
         let stands = is_first && matches!(&beside, Beside::Overrules(Some(record)) | Beside::Confirms(record) if is_lower(record));
         if stands && self.check_voidable(void).is_ok() {
             let before = self.save();
-            if let Err(problem) = self.take_back(void, None) {
-                self.restore(before);
-                return Done::Event(Outcome::Rejected(problem));
-            }
-            if own.is_none() {
-                return Done::Event(self.first(event, Some(lower)));
+            match self.take_back(void, None) {
+                // It is looked at again.
+                Err(problem) if problem.code == OVERTAKEN => self.restore(before),
+                Err(problem) => {
+                    self.restore(before);
+                    return Done::Event(Outcome::Rejected(problem));
+                }
+                Ok(_) if own.is_none() => return Done::Event(self.first(event, Some(lower))),
+                Ok(_) => {}
             }
         }
         match own {

@@ -3,8 +3,9 @@
 //! An event's steps are its own record, later ratings of links that were open, and voids, each about some of its links. A
 //! link is charged once: what one step charged no later one charges again, unless it was taken back between them.
 
-use rating::{Currency, TenantId};
-use store::journal::{Charge, Kind, OpenLink, Record, Seq};
+use crate::void::Below;
+use rating::{Currency, Exact, TenantId};
+use store::journal::{Charge, Kind, OpenLink, Place, Record, Seq};
 
 /// A link that cannot be charged now, with the stable code of the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,10 @@ pub struct Standing {
     pub charges: Vec<Charge>,
     /// Every charge, taken back or not: what the event came to.
     pub charged: Vec<Charge>,
+    /// Where on their counters the charges that stand count.
+    pub places: Vec<Place>,
+    /// What the last void gave back, by buyer.
+    pub given_back: Vec<(TenantId, Exact)>,
     /// Links yet to be charged. `None`: it was never priced, and all of them are.
     pub open: Option<Vec<OpenLink>>,
     pub voided: bool,
@@ -77,6 +82,7 @@ impl Standing {
                 self.voided = true;
                 let taken_back = |charge: &Charge| step.body.charges.iter().any(|back| back.link.buyer == charge.link.buyer);
                 self.charges.retain(|charge| !taken_back(charge));
+                self.given_back.extend(step.body.charges.iter().map(|back| (back.link.buyer, back.exact)));
                 self.open = Some(step.open().to_vec());
             }
             // Upper links are charged first.
@@ -84,11 +90,20 @@ impl Standing {
                 for charges in [&mut self.charges, &mut self.charged] {
                     charges.splice(0..0, step.body.charges.iter().cloned());
                 }
+                self.places.retain(|place| step.body.charges.iter().all(|charge| charge.link.buyer != place.buyer));
+                self.places.extend(step.body.charges.iter().filter_map(|charge| step.place(charge.link.buyer)));
                 self.open = Some(step.open().to_vec());
                 let overruled = step.body.refers_to.filter(|_| step.kind == Kind::Rated).or(self.rated.and_then(|by| by.overruled));
                 self.rated = step.body.currency.map(|currency| RatedBy { seq: step.seq, customer: step.tenant, currency, overruled });
             }
         }
+    }
+
+    /// What was given back on the link on which this tenant sells.
+    pub fn given_back_below(&self, seller: TenantId) -> Option<Below> {
+        let own = self.charged.iter().find(|charge| charge.link.seller == seller)?;
+        let (_, exact) = *self.given_back.iter().rev().find(|(buyer, _)| *buyer == own.link.buyer)?;
+        Some(Below { exact, others_stand: own.exact.checked_neg() == Ok(exact) })
     }
 
     /// Whether there is anything left to be priced.

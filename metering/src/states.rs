@@ -7,7 +7,7 @@ use rating::{Carry, TenantId, ids::HoldId};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hash, RandomState};
-use store::journal::{Amendment, Carries, CounterKey, Member, MemberKey, Seq, State};
+use store::journal::{Amendment, Carries, Counted, CounterKey, Member, MemberKey, Seq, State};
 
 /// States by key: as loaded, and as this batch changed them.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ impl<K: Hash + Eq, V, S: BuildHasher + Default> Layer<K, V, S> {
 #[derive(Debug, Clone)]
 pub struct States {
     pub carries: Layer<TenantId, Carries>,
-    pub counters: Layer<CounterKey, Counter>,
+    pub counters: Layer<CounterKey, Counted>,
     pub members: Layer<MemberKey, Member, RandomState>,
     pub holds: Layer<HoldId, Hold>,
     pub amended: FastMap<Seq, Amendment>,
@@ -77,6 +77,9 @@ impl States {
         self.carries.get(&customer).map_or(&[], |list| list)
     }
     pub fn counter(&self, key: &CounterKey) -> Counter {
+        self.counters.get(key).map(|counted| counted.counter).unwrap_or_default()
+    }
+    pub fn counted(&self, key: &CounterKey) -> Counted {
         self.counters.get(key).copied().unwrap_or_default()
     }
     pub fn member(&self, key: &MemberKey) -> Member {

@@ -20,7 +20,7 @@ use rating::{Cents, Currency, Instant, TenantId, ids::HoldId};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{Amendment, Batch, Body, Charge, CounterKey, Keyed, Kind, Namespace, OpenLink, Record, Seq, State, StateKeys, Steps};
+use store::journal::{Amendment, Batch, Body, Charge, Keyed, Kind, Namespace, OpenLink, Place, Record, Seq, State, StateKeys, Steps};
 
 /// One batch under way.
 #[derive(Debug)]
@@ -343,9 +343,8 @@ impl Turn {
         if now.is_empty() {
             return self.told(kept, &Standing { open: Some(open), ..standing.clone() });
         }
-        self.grow(customer.tenant.id, &now);
-        member::add(&prepared, plan, &now, &mut self.states);
-        let rated = Rated { charges: now, open, currency: plan.currency, hold: None, over_hold: None };
+        let places = self.grow(&prepared, customer, plan, &now);
+        let rated = Rated { charges: now, places, open, currency: plan.currency, hold: None, over_hold: None };
         self.record_rated(prepared, rated, Kind::RatedLater, Refers { kept: Some(kept), overruled: None })
     }
 
@@ -356,10 +355,9 @@ impl Turn {
         let mut priced = charge::price_standing(prepared, customer, plan, &self.states)?;
         let (hold, over_hold) = self.post_usage(prepared, customer, plan, &mut priced).map_err(|refusal| Kept(refusal.code()))?;
         let Priced { charges, open } = priced;
-        self.grow(customer.tenant.id, &charges);
-        member::add(prepared, plan, &charges, &mut self.states);
+        let places = self.grow(prepared, customer, plan, &charges);
         let open = open.into_iter().map(Open::link).collect();
-        Ok(Rated { charges, open, currency: plan.currency, hold, over_hold })
+        Ok(Rated { charges, places, open, currency: plan.currency, hold, over_hold })
     }
 
     /// With its hold, if there is one that is open; otherwise under the limits.
@@ -406,28 +404,31 @@ impl Turn {
         }
     }
 
-    /// Carries and counters after these charges.
-    pub fn grow(&mut self, customer: TenantId, charges: &[Charge]) {
+    /// Carries, counters and their members after these charges of an event, and where on the counters these count.
+    fn grow(&mut self, prepared: &Prepared, customer: &Customer, plan: &Plan, charges: &[Charge]) -> Vec<Place> {
+        self.carry(customer.tenant.id, charges);
+        let places = self.count(prepared, plan, charges);
+        member::add(prepared, plan, charges, &places, &mut self.states);
+        places
+    }
+
+    /// The carries after these charges.
+    pub fn carry(&mut self, customer: TenantId, charges: &[Charge]) {
         self.states.set_carries(customer, charges.iter().map(|charge| (charge.link.buyer, charge.carry)));
-        for charge in charges {
-            if let Some(id) = charge.counter {
-                self.states.counters.set(CounterKey { buyer: charge.link.buyer, id }, charge.after);
-            }
-        }
     }
 
     fn record_rated(&mut self, prepared: Box<Prepared>, rated: Rated, kind: Kind, Refers { kept, overruled }: Refers<'_>) -> Outcome {
         let previous = kept.and_then(|kept| self.amendment(kept.seq)).map(|amendment| amendment.by);
-        let Rated { charges, open, currency, hold, over_hold } = rated;
+        let Rated { charges, places, open, currency, hold, over_hold } = rated;
         let (is_open, corrects) = (!open.is_empty(), prepared.corrects);
-        let has_steps = is_open || previous.is_some() || corrects.is_some();
+        let has_steps = is_open || previous.is_some() || corrects.is_some() || !places.is_empty();
         let body = Body {
             currency: Some(currency),
             charges,
             reason: if kind == Kind::Rated { reason_of(&open) } else { String::new() },
             hold,
             refers_to: kept.map(|record| record.seq).or(overruled),
-            steps: has_steps.then(|| Box::new(Steps { open: open.clone(), previous, corrects })),
+            steps: has_steps.then(|| Box::new(Steps { open: open.clone(), previous, corrects, places })),
             ..event_body(&prepared)
         };
         let mut key = Some(prepared.name().key);
@@ -511,6 +512,8 @@ struct Refers<'a> {
 #[derive(Debug)]
 pub struct Rated {
     pub charges: Charges,
+    /// Where on their counters these count.
+    pub places: Vec<Place>,
     /// Links that are not charged, from the customer's own up.
     pub open: Vec<OpenLink>,
     pub currency: Currency,

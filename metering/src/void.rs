@@ -2,13 +2,21 @@
 
 use crate::reporters::{self, Other};
 use crate::work::Named;
-use rating::Instant;
-use rating::TenantId;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
+use rating::{CardVersionId, Exact, Instant, TenantId};
 use smallvec::SmallVec;
+use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{Charge, ChargePricing, Journal, Keyed, Name, OpenLink, Record, Reporter, Seq};
+use store::journal::{Charge, ChargePricing, CounterKey, Journal, Keyed, Name, OpenLink, Place, Record, Reporter, Seq};
+
+/// What is given back on the link below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Below {
+    pub exact: Exact,
+    /// No other event's price changes there.
+    pub others_stand: bool,
+}
 
 /// Everything that could be found out beforehand.
 #[derive(Debug, Clone)]
@@ -42,6 +50,14 @@ pub struct Void {
     pub meter: Arc<MeterTerms>,
     /// The versions that priced it, by link; `None`: by commission.
     pub cards: Vec<Option<Arc<CompiledCard>>>,
+    /// Where on their counters its charges count.
+    pub places: Vec<Place>,
+    /// Counters of which it is in an earlier segment than the last: everything of them is needed.
+    pub whole: Vec<CounterKey>,
+    /// What prices their later segments.
+    pub versions: HashMap<CardVersionId, Arc<CompiledCard>>,
+    /// What was given back before on the link below those that it reaches.
+    pub below: Option<Below>,
     pub reason: String,
     pub received_at: Instant,
 }
@@ -53,6 +69,10 @@ impl Void {
             ChargePricing::Card { rate, .. } | ChargePricing::Floored { rate, .. } => Some(rate),
             ChargePricing::Commission { .. } | ChargePricing::Carry => None,
         }
+    }
+    /// Where on its counter the charge of this buyer counts; `None`: in the first segment.
+    pub fn place(&self, buyer: TenantId) -> Option<&Place> {
+        self.places.iter().find(|place| place.buyer == buyer)
     }
     pub fn tenant(&self) -> TenantId {
         self.charged.tenant

@@ -23,6 +23,7 @@ pub mod price;
 pub mod quantity;
 pub mod ratio;
 pub mod rounding;
+pub mod segments;
 mod shape;
 pub mod spend;
 pub mod usage;

@@ -104,19 +104,31 @@ impl CompiledCard {
         }
     }
 
-    /// Takes an earlier charge back in its own version: P(after) − P(before) now, with a counter that
-    /// goes down, and the charge's own local part as it was.
-    ///
-    /// `billed` is what that charge had counted; the counters given already differ by it.
-    pub fn give_back(&self, rate: u32, _billed: Quantity, local: Exact, before: &Counter, after: &Counter) -> Result<Priced, Overflow> {
-        let local = local.checked_neg()?;
-        let mut exact = local;
-        if let Some(Terms { pricing: Pricing::Model { model, .. }, .. }) = self.terms_of(rate)
-            && model.is_cumulative()
-        {
-            exact = exact.checked_add(model.p(after)?.checked_sub(model.p(before)?)?)?;
+    fn model_of(&self, rate: u32) -> Option<&CompiledModel> {
+        match &self.terms_of(rate)?.pricing {
+            Pricing::Model { model, .. } => Some(model),
+            Pricing::Steps(_) | Pricing::Blocked => None,
         }
-        Ok(Priced { exact, local, before: *before, after: *after })
+    }
+
+    /// Events of this rate depend on their order of arrival: [`CompiledModel::goes_by_arrival`].
+    pub fn goes_by_arrival(&self, rate: u32) -> bool {
+        self.model_of(rate).is_some_and(CompiledModel::goes_by_arrival)
+    }
+
+    /// No event's price depends on the others of the month: [`CompiledModel::is_even`].
+    pub fn is_even(&self, rate: u32) -> bool {
+        self.model_of(rate).is_none_or(CompiledModel::is_even)
+    }
+
+    /// Which price of a matrix a usage has: [`CompiledModel::cell`].
+    pub fn cell(&self, rate: u32, usage: &Usage<'_>) -> u32 {
+        self.model_of(rate).filter(|model| model.goes_by_arrival()).map_or(0, |model| model.cell(usage))
+    }
+
+    /// What the counter's way between two points costs, local terms left out: [`CompiledModel::between`].
+    pub fn between(&self, rate: u32, cell: u32, before: &Counter, after: &Counter) -> Result<Exact, Overflow> {
+        self.model_of(rate).map_or(Ok(Exact::ZERO), |model| model.between(cell, before, after))
     }
 }
 

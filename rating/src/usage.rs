@@ -33,6 +33,17 @@ pub struct Counter {
     pub events: i64,
 }
 
+impl Counter {
+    /// Grown by as much as another one.
+    pub fn checked_add(self, by: Self) -> Result<Self, Overflow> {
+        Ok(Self { quantity: self.quantity.checked_add(by.quantity)?, events: self.events.checked_add(by.events).ok_or(Overflow)? })
+    }
+    /// What it grew by since it stood there.
+    pub fn checked_sub(self, since: Self) -> Result<Self, Overflow> {
+        Ok(Self { quantity: self.quantity.checked_sub(since.quantity)?, events: self.events.checked_sub(since.events).ok_or(Overflow)? })
+    }
+}
+
 /// The rate that applies. `rate` indexes the version's `rates`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Match {

@@ -3,10 +3,12 @@
 //! One batch is one database transaction: records, balances, carries, counters, holds, hash chain.
 //! `commit` returns when the batch is durable. A batch that fails leaves nothing behind.
 
+mod counted;
 mod keys;
 mod kinds;
 mod steps;
 
+pub use counted::{By, Counted, Place, Segment};
 pub use keys::{KeysOf, Mark, StateKeys};
 pub use kinds::{Kind, Namespace};
 pub use steps::{OpenLink, Steps};
@@ -116,6 +118,11 @@ impl Record {
         self.body.steps.as_ref().map_or(&[], |steps| &steps.open)
     }
 
+    /// In which segment of its counter the charge of this buyer counts; `None`: in the first.
+    pub fn place(&self, buyer: TenantId) -> Option<&Place> {
+        self.body.place(buyer)
+    }
+
     /// The step of the same event before this one.
     pub fn previous(&self) -> Option<Seq> {
         self.body.steps.as_ref().and_then(|steps| steps.previous)
@@ -153,9 +160,16 @@ pub struct Body {
     pub expires_at: Option<Instant>,
     /// Void and correction: the distinct value withdrawn or added (`unique`, `max`, `latest`).
     pub member: Option<String>,
-    /// Of usage that is charged, or taken back, in several steps.
+    /// Of usage that is charged, or taken back, in several steps, or behind a change of prices.
     #[serde(with = "steps::tail")]
     pub steps: Option<Box<Steps>>,
+}
+
+impl Body {
+    /// In which segment of its counter the charge of this buyer counts; `None`: in the first.
+    pub fn place(&self, buyer: TenantId) -> Option<&Place> {
+        self.steps.as_ref()?.places.iter().find(|place| place.buyer == buyer)
+    }
 }
 
 /// What one buyer owes one seller for an event: everything `explain` shows.
@@ -257,7 +271,7 @@ pub struct Amendment {
 pub struct State {
     pub accounts: FastMap<AccountKey, Balance>,
     pub carries: FastMap<TenantId, Carries>,
-    pub counters: FastMap<CounterKey, Counter>,
+    pub counters: FastMap<CounterKey, Counted>,
     /// Their values come from callers, so their hashes are keyed.
     pub members: HashMap<MemberKey, Member>,
     pub holds: FastMap<HoldId, Hold>,

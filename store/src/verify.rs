@@ -17,11 +17,10 @@ pub use identities::{IDENTITIES_PER_PASS, Identities};
 pub use opening::{Opening, Totals};
 
 use crate::hash::{Row, personal_digest};
-use crate::journal::{Amendment, BatchHead, Body, ChargePricing, Check, CounterKey, Kind, Personal, Seq, State};
+use crate::journal::{Amendment, BatchHead, Body, ChargePricing, Check, Counted, CounterKey, Kind, Personal, Place, Seq, State};
 use chain::Chain;
 use ledger::{AccountKey, HoldState, LinkCharge};
 use rating::fast::FastMap;
-use rating::usage::Counter;
 use rating::{Carry, Cents, Currency, TenantId, ids::HoldId, rounding};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
@@ -75,7 +74,7 @@ pub struct Audit {
     platform: Option<TenantId>,
     balances: FastMap<AccountKey, i128>,
     carries: FastMap<(TenantId, TenantId), Carry>,
-    counters: FastMap<CounterKey, Counter>,
+    counters: FastMap<CounterKey, Counted>,
     held: HashMap<HoldId, Vec<(AccountKey, Cents)>>,
     sums: BTreeMap<Currency, i128>,
     zero_sum_examined: u64,
@@ -165,7 +164,7 @@ impl Audit {
                 self.settled(row, charge);
             }
             self.carry(row, charge);
-            self.counter(row, charge);
+            self.counter(row, kind, charge, body.place(charge.link.buyer));
         }
     }
 
@@ -196,15 +195,15 @@ impl Audit {
         }
     }
 
-    fn counter(&mut self, row: &Row<'_>, charge: &crate::journal::Charge) {
+    fn counter(&mut self, row: &Row<'_>, kind: Kind, charge: &crate::journal::Charge, place: Option<&Place>) {
         let Some(id) = charge.counter else { return };
         self.counter_tally.examined += 1;
         let counter = self.counters.entry(CounterKey { buyer: charge.link.buyer, id }).or_default();
-        if *counter != charge.before {
-            let (is, was) = (charge.before.quantity, counter.quantity);
+        if counter.counter != charge.before {
+            let (is, was) = (charge.before.quantity, counter.counter.quantity);
             self.counter_tally.differs(format_args!("record {}: the counter starts at {is} and stood at {was}", row.seq));
         }
-        *counter = charge.after;
+        counter.follow(charge, place, kind == Kind::Void);
     }
 
     fn postings(&mut self, row: &Row<'_>, body: &Body) {
@@ -255,7 +254,7 @@ impl Audit {
             Ok(totals) => {
                 self.balances.extend(totals.balances);
                 self.carries.extend(totals.carries);
-                self.counters.extend(totals.counters);
+                self.counters.extend(totals.counters.into_iter().map(|(key, counter)| (key, Counted::before_segments(counter))));
                 self.held.extend(totals.held);
             }
             Err(error) => self.opening_tally.differs(format_args!("{root}: the opening after batch {batch}: {error}")),
@@ -276,7 +275,7 @@ impl Audit {
         Totals {
             balances: sorted(balances.map(|(key, sum)| (*key, *sum))),
             carries: sorted(carries.map(|(key, carry)| (*key, *carry))),
-            counters: sorted(self.counters.iter().map(|(key, counter)| (*key, *counter))),
+            counters: sorted(self.counters.iter().map(|(key, counted)| (*key, counted.counter))),
             held: sorted(self.held.iter().map(|(id, held)| (*id, held.clone()))),
         }
     }
@@ -314,8 +313,8 @@ impl Audit {
         self.sum_up(stored);
         self.compare_balances(stored);
         self.compare_carries(stored);
-        compare("counter", &self.counters, &stored.state.counters, &mut self.counter_tally);
-        compare("amendment of", &self.amendments, &stored.state.amendments, &mut self.amendment_tally);
+        compare("counter", &self.counters, &stored.state.counters, Counted::agrees, &mut self.counter_tally);
+        compare("amendment of", &self.amendments, &stored.state.amendments, Amendment::eq, &mut self.amendment_tally);
         self.amendment_tally.examined += self.amendments.len() as u64;
         self.compare_holds(stored);
     }
@@ -408,10 +407,11 @@ fn compare<K: Eq + std::hash::Hash + std::fmt::Debug, V: PartialEq + std::fmt::D
     what: &str,
     worked_out: &HashMap<K, V, S>,
     stored: &HashMap<K, V, T>,
+    is_same: fn(&V, &V) -> bool,
     tally: &mut Tally,
 ) {
     for (key, value) in worked_out {
-        if stored.get(key) != Some(value) {
+        if stored.get(key).is_none_or(|stored| !is_same(stored, value)) {
             tally.differs(format_args!("{what} {key:?}: {:?} is stored, {value:?} follows from the records", stored.get(key)));
         }
     }

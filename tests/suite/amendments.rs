@@ -64,9 +64,9 @@ async fn a_void_is_priced_by_the_version_that_charged(backend: Backend) {
     world.send("acme", "api_call", "80").id("a").at("2026-11-20T10:00:00Z").gives("rated 800 = platform 800, balance -800").await;
     world.publish("tiers", "2026-11-20T11:00:00Z", per_unit("api_call", "0.01")).await;
     world.send("acme", "api_call", "100").id("b").gives("rated 100 = platform 100, balance -900").await;
-    // 180 → 100 under the first version: 80 units of its second tier.
-    world.void("a").gives("-400 = platform -400, balance -500").await;
-    world.void("b").gives("-100 = platform -100, balance -400").await;
+    // Eighty of the first version, from zero on; b costs the same wherever it begins.
+    world.void("a").gives("-800 = platform -800, balance -100").await;
+    world.void("b").gives("-100 = platform -100, balance 0").await;
     world.audit().await;
 }
 

@@ -146,6 +146,6 @@ async fn compare(journal: &dyn Journal, audited: &Audited) {
         assert_eq!(of_link, *carry, "the carry of {customer} on the link of {buyer}");
     }
     for (key, counter) in &audited.counters {
-        assert_eq!(stored.counters.get(key).copied().unwrap_or_default(), *counter, "{key:?}");
+        assert_eq!(stored.counters.get(key).copied().unwrap_or_default().counter, *counter, "{key:?}");
     }
 }

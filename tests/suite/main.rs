@@ -60,6 +60,7 @@ mod upgrade;
 mod upper_links;
 mod usage;
 mod void_reach;
+mod voids;
 mod webhooks;
 mod world;
 mod writers;

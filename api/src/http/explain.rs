@@ -98,6 +98,10 @@ pub struct ChargeBody {
     /// The part of `exact_cents` that depends on this event alone (connect fee, increments).
     #[schema(example = "400")]
     pub local_cents: String,
+    /// Of a void: the part of `exact_cents` that other events of the month come to, whose prices are others without this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "-200")]
+    pub other_events_cents: Option<String>,
     /// The fraction of a cent owed before and after.
     #[schema(example = "0")]
     pub carry_before_cents: String,
@@ -228,7 +232,7 @@ pub async fn explain_usage(
     body.overrules = overruled(&app, &key, &original).await?;
     body.status = status(&standing);
     for step in &steps[1..] {
-        body.later.push(later_body(&app, &key, step).await?);
+        body.later.push(later_body(&app, &key, step, &standing.charged).await?);
     }
     let parts = charge::splits(charged.tenant, &charged.body.charges).map_err(|error| ApiProblem::internal(&error))?;
     let open = standing.open.as_deref().unwrap_or_default();
@@ -314,14 +318,23 @@ async fn overruled(app: &App, access: &Access, original: &Record) -> Result<Opti
     }))
 }
 
-async fn later_body(app: &App, access: &Access, step: &Record) -> Result<LaterBody, ApiProblem> {
+/// `charged`: what the event had come to.
+async fn later_body(app: &App, access: &Access, step: &Record, charged: &[Charge]) -> Result<LaterBody, ApiProblem> {
     let is_void = step.kind == Kind::Void;
+    let mut charges = if is_void { charges(app, access, step).await? } else { Vec::new() };
+    for back in &mut charges {
+        let agreement = |charge: &&Charge| charge.agreement.to_string() == back.agreement;
+        let own = charged.iter().find(agreement).map_or(Exact::ZERO, |charge| charge.exact);
+        let given = step.body.charges.iter().find(agreement).map_or(Exact::ZERO, |charge| charge.exact);
+        let others = given.checked_add(own).map_err(|error| ApiProblem::internal(&error))?;
+        back.other_events_cents = (others != Exact::ZERO).then(|| others.in_cents());
+    }
     Ok(LaterBody {
         kind: kind_name(step.kind).unwrap_or("other"),
         received_at: step.received_at.to_string(),
         reason: Some(step.body.reason.clone()).filter(|reason| !reason.is_empty()),
         debit_cents: debit_of(step),
-        charges: if is_void { charges(app, access, step).await? } else { Vec::new() },
+        charges,
     })
 }
 
@@ -357,6 +370,7 @@ async fn charge_body(app: &App, charge: &Charge, currency: Currency, destination
         exact_cents: charge.exact.in_cents(),
         exact: charge.exact.in_major(currency),
         local_cents: charge.local.in_cents(),
+        other_events_cents: None,
         carry_before_cents: carry_before(charge),
         carry_after_cents: charge.carry.in_cents(),
         billed: charge.billed.to_string(),

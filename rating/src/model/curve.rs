@@ -97,6 +97,11 @@ impl Curve {
         self.counts_amounts
     }
 
+    /// A straight line through zero, without fractions that are rounded.
+    pub(super) fn is_even(&self) -> bool {
+        matches!(self.pieces.as_slice(), [Piece { start: 0, base: 0, block: 1, .. }]) && self.den == 1 && !self.floor_at_zero
+    }
+
     /// The whole curve times a fraction (a percent discount).
     pub(super) fn times(mut self, keep: Ratio) -> Result<Self, Overflow> {
         for piece in &mut self.pieces {

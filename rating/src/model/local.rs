@@ -62,7 +62,7 @@ impl Local {
         match &self.kind {
             Kind::Percentage(_) => Ok(()),
             Kind::PassThrough(_) => usage.amount.map(drop).ok_or(Unrated::NoAmount),
-            Kind::Matrix(matrix) => matrix.price(usage.attributes).map(drop),
+            Kind::Matrix(matrix) => matrix.cell(usage.attributes).map(drop),
         }
     }
 
@@ -81,13 +81,34 @@ impl Local {
                 Unlimited::new(Ratio::whole(in_parts(amount, Amount::DECIMALS)?).checked_mul(*factor)?)
             }
             Kind::Matrix(matrix) => {
-                let price = matrix.price(usage.attributes)?;
+                let price = matrix.price_of(matrix.cell(usage.attributes)?).ok_or(Unrated::NoCell)?;
                 let after = before.quantity.checked_add(counted(usage))?;
                 let parts = input.parts(after.0)?.checked_sub(input.parts(before.quantity.0)?).ok_or(Overflow)?;
                 Unlimited::new(Ratio::whole(parts).checked_mul(price)?)
             }
         };
         Ok(charge.times(self.keep)?)
+    }
+
+    /// Which price of a matrix an event has; 0: none, or the default one.
+    pub(super) fn cell(&self, usage: &Usage<'_>) -> u32 {
+        match &self.kind {
+            Kind::Matrix(matrix) => matrix.cell(usage.attributes).unwrap_or_default(),
+            Kind::Percentage(_) | Kind::PassThrough(_) => 0,
+        }
+    }
+
+    /// What an event costs that moves the counter so. Unrounded.
+    pub(super) fn between(&self, cell: u32, before: &Counter, after: &Counter, input: &Input) -> Result<Unlimited, Overflow> {
+        let charge = match &self.kind {
+            Kind::Percentage(percentage) => percentage.charge(after.quantity.checked_sub(before.quantity)?.0, before)?,
+            Kind::Matrix(matrix) => {
+                let parts = input.parts(after.quantity.0)?.checked_sub(input.parts(before.quantity.0)?).ok_or(Overflow)?;
+                Unlimited::new(Ratio::whole(parts).checked_mul(matrix.price_of(cell).ok_or(Overflow)?)?)
+            }
+            Kind::PassThrough(_) => Unlimited::new(Ratio::ZERO),
+        };
+        charge.times(self.keep)
     }
 }
 
@@ -109,7 +130,7 @@ impl Unlimited {
         Ok(Self { amount: self.amount.checked_mul(keep)?, minimum: times(self.minimum)?, maximum: times(self.maximum)? })
     }
 
-    pub(super) fn within_limits(self, rounded: Exact) -> Result<Exact, Unrated> {
+    pub(super) fn within_limits(self, rounded: Exact) -> Result<Exact, Overflow> {
         let exact = |limit: Option<Ratio>| limit.map(rounding::to_exact).transpose();
         let amount = exact(self.minimum)?.map_or(rounded, |minimum| rounded.max(minimum));
         Ok(exact(self.maximum)?.map_or(amount, |maximum| amount.min(maximum)))
@@ -150,18 +171,27 @@ fn beyond(cumulative: i128, limit: i128) -> i128 {
 }
 
 impl Matrix {
-    fn price(&self, attributes: &[(String, String)]) -> Result<Ratio, Unrated> {
+    /// One more than the cell's index; 0: none of them, where there is a default price.
+    fn cell(&self, attributes: &[(String, String)]) -> Result<u32, Unrated> {
+        let default = self.default_price.map(|_| 0);
         let mut values: SmallVec<[&str; 8]> = SmallVec::new();
         for dimension in &self.dimensions {
             match attributes.iter().find(|(name, _)| **name == **dimension) {
                 Some((_, value)) => values.push(value),
-                None => return self.default_price.ok_or_else(|| Unrated::NoAttribute(dimension.to_string())),
+                None => return default.ok_or_else(|| Unrated::NoAttribute(dimension.to_string())),
             }
         }
         let cell = self.cells.binary_search_by(|(cell, _)| cell.iter().map(|value| &**value).cmp(values.iter().copied()));
         match cell {
-            Ok(index) => self.cells.get(index).map(|(_, price)| *price).ok_or(Unrated::NoCell),
-            Err(_) => self.default_price.ok_or(Unrated::NoCell),
+            Ok(index) => u32::try_from(index + 1).map_err(|_| Unrated::NoCell),
+            Err(_) => default.ok_or(Unrated::NoCell),
+        }
+    }
+
+    fn price_of(&self, cell: u32) -> Option<Ratio> {
+        match cell.checked_sub(1) {
+            Some(index) => self.cells.get(index as usize).map(|(_, price)| *price),
+            None => self.default_price,
         }
     }
 }

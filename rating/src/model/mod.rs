@@ -130,7 +130,7 @@ impl CompiledModel {
             Shape::Local(local) => {
                 let charge = local.charge(usage, self.amount_from, before, &self.input)?;
                 let rounded = rounding::ratio_to_step(charge.amount, self.finish.step, self.finish.mode)?;
-                charge.within_limits(rounded)
+                Ok(charge.within_limits(rounded)?)
             }
         }
     }
@@ -140,6 +140,43 @@ impl CompiledModel {
         match &self.shape {
             Shape::Curve(_) => Ok(()),
             Shape::Local(local) => local.check(usage),
+        }
+    }
+
+    /// The price of an event depends on its own place among the others, and not on sums alone: local models that need the
+    /// counter. What such events come to depends on their order of arrival.
+    pub fn goes_by_arrival(&self) -> bool {
+        matches!(self.shape, Shape::Local(_)) && self.needs_counter()
+    }
+
+    /// What the counter's way between two points costs wherever it begins: taking an event back changes no other one's price.
+    pub fn is_even(&self) -> bool {
+        match &self.shape {
+            Shape::Curve(curve) => {
+                curve.is_even() && !self.input.is_remembering() && self.finish.maximum.is_none() && self.finish.step == 1
+            }
+            Shape::Local(_) => !self.needs_counter(),
+        }
+    }
+
+    /// Which price of a matrix an event has; 0: none, or the default one.
+    pub fn cell(&self, usage: &Usage<'_>) -> u32 {
+        match &self.shape {
+            Shape::Local(local) => local.cell(usage),
+            Shape::Curve(_) => 0,
+        }
+    }
+
+    /// What the counter costs on its way between two points: P(after) − P(before); of a model that goes by arrival, what one
+    /// event costs that moves it so.
+    pub fn between(&self, cell: u32, before: &Counter, after: &Counter) -> Result<Exact, Overflow> {
+        match &self.shape {
+            Shape::Curve(_) => self.p(after)?.checked_sub(self.p(before)?),
+            Shape::Local(local) if self.goes_by_arrival() && before.events != after.events => {
+                let charge = local.between(cell, before, after, &self.input)?;
+                charge.within_limits(rounding::ratio_to_step(charge.amount, self.finish.step, self.finish.mode)?)
+            }
+            Shape::Local(_) => Ok(Exact::ZERO),
         }
     }
 

@@ -4,7 +4,7 @@
 //! ([`super::Amendment`]), each to the one before it. Most events have one step and nothing open: their bodies end where
 //! they always ended, so that records from before read as such.
 
-use super::Seq;
+use super::{Place, Seq};
 use compact_str::CompactString;
 use rating::TenantId;
 use serde::{Deserialize, Serialize};
@@ -26,23 +26,40 @@ pub struct Steps {
     pub previous: Option<Seq>,
     /// The event whose lower links this one corrects; those above stand with that one.
     pub corrects: Option<Seq>,
+    /// Of its charges that do not count in the first segment of their counters.
+    pub places: Vec<Place>,
+}
+
+/// As it was before there were places, and is without any.
+#[derive(Serialize, Deserialize)]
+struct First<L> {
+    open: L,
+    previous: Option<Seq>,
+    corrects: Option<Seq>,
 }
 
 /// The last field of a packed body: absent, or its version and the value.
 pub(super) mod tail {
-    use super::Steps;
+    use super::{First, Steps};
     use serde::de::{Deserializer, Error, SeqAccess, Visitor};
     use serde::ser::{Serialize, SerializeTuple, Serializer};
 
+    /// Without places.
     const VERSION: u8 = 1;
+    const WITH_PLACES: u8 = 2;
 
     #[allow(clippy::ref_option, reason = "serde gives it so")]
     pub fn serialize<S: Serializer>(steps: &Option<Box<Steps>>, serializer: S) -> Result<S::Ok, S::Error> {
         // A unit takes no bytes.
         let Some(steps) = steps else { return ().serialize(serializer) };
         let mut tuple = serializer.serialize_tuple(2)?;
-        tuple.serialize_element(&VERSION)?;
-        tuple.serialize_element(steps)?;
+        if steps.places.is_empty() {
+            tuple.serialize_element(&VERSION)?;
+            tuple.serialize_element(&First { open: &steps.open, previous: steps.previous, corrects: steps.corrects })?;
+        } else {
+            tuple.serialize_element(&WITH_PLACES)?;
+            tuple.serialize_element(steps)?;
+        }
         tuple.end()
     }
 
@@ -63,7 +80,12 @@ pub(super) mod tail {
             match fields.next_element::<u8>() {
                 // The body ends here.
                 Err(_) | Ok(None) => Ok(None),
-                Ok(Some(VERSION)) => Ok(fields.next_element::<Steps>()?.map(Box::new)),
+                Ok(Some(VERSION)) => {
+                    let first = fields.next_element::<First<_>>()?;
+                    let with = |First { open, previous, corrects }| Box::new(Steps { open, previous, corrects, places: Vec::new() });
+                    Ok(first.map(with))
+                }
+                Ok(Some(WITH_PLACES)) => Ok(fields.next_element::<Steps>()?.map(Box::new)),
                 Ok(Some(version)) => Err(A::Error::custom(format_args!("steps of version {version}"))),
             }
         }
@@ -119,13 +141,30 @@ mod tests {
     #[test]
     fn steps_read_back_and_half_of_them_do_not() {
         let open = vec![OpenLink { buyer: TenantId(4), reason: "no_rate".into() }];
-        let body = Body { steps: Some(Box::new(Steps { open, previous: Some(Seq(9)), corrects: None })), ..Body::default() };
-        let packed = postcard::to_allocvec(&body).unwrap();
-        assert_eq!(postcard::from_bytes::<Body>(&packed).unwrap(), body);
-        assert!(postcard::from_bytes::<Body>(&packed[..packed.len() - 2]).is_err());
-        let mut later = packed;
-        let at = postcard::to_allocvec(&Body::default()).unwrap().len();
-        later[at] = 2;
-        assert!(postcard::from_bytes::<Body>(&later).is_err(), "of a version that is not known");
+        let first = Steps { open, previous: Some(Seq(9)), corrects: None, places: Vec::new() };
+        let place = Place { buyer: TenantId(4), number: 1, cell: 0, start: None };
+        for steps in [first.clone(), Steps { places: vec![place], ..first.clone() }] {
+            let body = Body { steps: Some(Box::new(steps)), ..Body::default() };
+            let packed = postcard::to_allocvec(&body).unwrap();
+            assert_eq!(postcard::from_bytes::<Body>(&packed).unwrap(), body);
+            assert!(postcard::from_bytes::<Body>(&packed[..packed.len() - 2]).is_err());
+            let mut later = packed;
+            let at = postcard::to_allocvec(&Body::default()).unwrap().len();
+            later[at] = 3;
+            assert!(postcard::from_bytes::<Body>(&later).is_err(), "of a version that is not known");
+        }
+    }
+
+    #[test]
+    fn steps_without_places_are_packed_as_before_there_were_any() {
+        #[derive(Serialize)]
+        struct Before(Vec<OpenLink>, Option<Seq>, Option<Seq>);
+        let steps = Steps { previous: Some(Seq(9)), corrects: Some(Seq(7)), ..Steps::default() };
+        let mut old = postcard::to_allocvec(&Body::default()).unwrap();
+        old.push(1);
+        old.extend(postcard::to_allocvec(&Before(Vec::new(), steps.previous, steps.corrects)).unwrap());
+        let body = Body { steps: Some(Box::new(steps)), ..Body::default() };
+        assert_eq!(postcard::to_allocvec(&body).unwrap(), old);
+        assert_eq!(postcard::from_bytes::<Body>(&old).unwrap(), body);
     }
 }

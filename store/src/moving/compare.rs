@@ -48,7 +48,7 @@ async fn of_source(export: &Export) -> Result<Tallies> {
         tallies.accounts(key.kind, key.currency, [1, i128::from(balance.posted.0), i128::from(balance.held.0)]);
     }
     tallies.add("carries", states.carries.len() as i64);
-    for counter in states.counters.values() {
+    for counter in states.counters.values().map(|tally| tally.counter) {
         tallies.counters([1, i128::from(counter.events), counter.quantity.0]);
     }
     let mut holds = export.holds().await?;

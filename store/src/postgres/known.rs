@@ -5,10 +5,10 @@
 //! one packed value what it changed. Whoever comes later reads those values instead of thousands of rows.
 
 use super::heads::Head;
-use crate::journal::{Carries, CounterKey, JournalError, Result, State};
+use crate::journal::{Carries, Counted, CounterKey, JournalError, Result, Segment, State};
 use crate::reporters::Reporters;
 use crate::sqlite::cache::OpenHolds;
-use crate::sqlite::rows::{pack, unpack};
+use crate::sqlite::rows::{pack, pack_into};
 use ledger::{AccountKey, Balance, Hold};
 use rating::TenantId;
 use rating::fast::FastMap;
@@ -26,23 +26,58 @@ const KEYS_KEPT_MIN: usize = 4096;
 /// States and keys of all roots together; roots that were not used for longest go first.
 const KNOWN_MAX: usize = 4_000_000;
 
-/// What one batch changed, as `batches.states` has it. Fields are only appended.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+/// What one batch changed, as `batches.states` has it.
+#[derive(Debug, Clone, Default)]
 pub struct Delta {
     pub accounts: Vec<(AccountKey, Balance)>,
     pub carries: Vec<(TenantId, Carries)>,
-    pub counters: Vec<(CounterKey, Counter)>,
+    pub counters: Vec<(CounterKey, Counted)>,
     pub holds: Vec<Hold>,
     /// Of the identities it recorded, those with a time.
     pub keys: Vec<u128>,
 }
 
+/// As it is packed. Behind it the segments of the counters, one each; batches from before segments end here.
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    accounts: Vec<(AccountKey, Balance)>,
+    carries: Vec<(TenantId, Carries)>,
+    counters: Vec<(CounterKey, Counter)>,
+    holds: Vec<Hold>,
+    keys: Vec<u128>,
+}
+
+/// The same, borrowed.
+#[derive(Serialize)]
+struct ToPack<'a> {
+    accounts: &'a [(AccountKey, Balance)],
+    carries: &'a [(TenantId, Carries)],
+    counters: Vec<(CounterKey, Counter)>,
+    holds: &'a [Hold],
+    keys: &'a [u128],
+}
+
 impl Delta {
     pub fn packed(&self) -> Result<Vec<u8>> {
-        pack(self)
+        let Self { accounts, carries, holds, keys, .. } = self;
+        let counters = self.counters.iter().map(|(key, tally)| (*key, tally.counter)).collect();
+        let mut bytes = pack(&ToPack { accounts, carries, counters, holds, keys })?;
+        self.counters.iter().try_for_each(|(_, tally)| pack_into(&tally.segment, &mut bytes))?;
+        Ok(bytes)
     }
     pub fn unpacked(bytes: &[u8]) -> Result<Self> {
-        unpack(bytes, "the states of a batch")
+        let corrupt = |e: postcard::Error| JournalError::Corrupt(format!("the states of a batch: {e}"));
+        let (Packed { accounts, carries, counters, holds, keys }, mut rest) =
+            postcard::take_from_bytes::<Packed>(bytes).map_err(corrupt)?;
+        let mut tallies = Vec::with_capacity(counters.len());
+        for (key, counter) in counters {
+            let mut segment = Segment::default();
+            if !rest.is_empty() {
+                (segment, rest) = postcard::take_from_bytes(rest).map_err(corrupt)?;
+            }
+            tallies.push((key, Counted { counter, segment }));
+        }
+        Ok(Self { accounts, carries, counters: tallies, holds, keys })
     }
 }
 
@@ -124,7 +159,7 @@ pub struct Known {
     pub pending_bytes: usize,
     accounts: Layer<AccountKey, Balance>,
     carries: Layer<TenantId, Carries>,
-    counters: Layer<CounterKey, Counter>,
+    counters: Layer<CounterKey, Counted>,
     pub open_holds: OpenHolds,
     /// `None`: nothing is known of the newest identities.
     pub recent: Option<Recent>,

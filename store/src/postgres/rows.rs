@@ -1,6 +1,8 @@
 //! Rows to values.
 
-use crate::journal::{BatchHead, Carries, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace, Record, Result, Seq};
+use crate::journal::{
+    BatchHead, Carries, Counted, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace, Record, Result, Segment, Seq,
+};
 use crate::sqlite::rows::{account_kind, unpack};
 use ledger::{AccountKey, Balance, Hold};
 use rating::usage::{Counter, CounterId};
@@ -89,10 +91,12 @@ fn counter_key(row: &PgRow) -> Result<CounterKey> {
     Ok(CounterKey { buyer: TenantId(int(row, 0)?), id: CounterId { rate_key: int(row, 1)?, month: middle(row, 2)? } })
 }
 
-/// buyer, rate_key, month, quantity_nano, events
-pub fn counter(row: &PgRow) -> Result<(CounterKey, Counter)> {
+/// buyer, rate_key, month, quantity_nano, events, segment
+pub fn counter(row: &PgRow) -> Result<(CounterKey, Counted)> {
     let quantity: i128 = text(row, 3)?.parse().map_err(|e| JournalError::Corrupt(format!("counters: {e}")))?;
-    Ok((counter_key(row)?, Counter { quantity: Quantity(quantity), events: int(row, 4)? }))
+    let counter = Counter { quantity: Quantity(quantity), events: int(row, 4)? };
+    let packed: Option<&[u8]> = row.try_get_unchecked(5)?;
+    Ok((counter_key(row)?, Counted { counter, segment: packed.map_or(Ok(Segment::default()), |packed| unpack(packed, "segment"))? }))
 }
 
 /// buyer, rate_key, month, value, count, at_us

@@ -42,7 +42,7 @@ statements! {
     AUDIT_KEYS = "select t.id, t.personal_key from tenants t where t.personal_key is not null";
     AUDIT_ACCOUNTS = "select a.tenant, a.kind, a.currency, a.posted, a.held from accounts a where a.root = $1";
     AUDIT_CARRIES = "select c.customer, c.links from carries c where c.root = $1";
-    AUDIT_COUNTERS = "select c.buyer, c.rate_key, c.month, c.quantity_nano, c.events from counters c where c.root = $1";
+    AUDIT_COUNTERS = "select c.buyer, c.rate_key, c.month, c.quantity_nano, c.events, c.segment from counters c where c.root = $1";
     /// By records that are there.
     AUDIT_AMENDMENTS = "select a.seq, a.kind, a.by from amendments a where a.root = $1 and a.by > $2";
 
@@ -107,7 +107,7 @@ statements! {
         and x.currency = w.currency offset 0) a";
     CARRIES_OF = "select c.customer, c.links from unnest($1::bigint[], $2::bigint[]) as w (root, customer) \
         cross join lateral (select * from carries x where x.root = w.root and x.customer = w.customer offset 0) c";
-    COUNTERS_OF = "select c.buyer, c.rate_key, c.month, c.quantity_nano, c.events \
+    COUNTERS_OF = "select c.buyer, c.rate_key, c.month, c.quantity_nano, c.events, c.segment \
         from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[]) as w (root, buyer, rate_key, month) \
         cross join lateral (select * from counters x where x.root = w.root and x.buyer = w.buyer and x.rate_key = w.rate_key \
         and x.month = w.month offset 0) c";
@@ -147,9 +147,10 @@ statements! {
         on conflict (root, tenant, kind, currency) do update set posted = excluded.posted, held = excluded.held";
     PUT_CARRIES = "insert into carries (root, customer, links) select * from unnest($1::bigint[], $2::bigint[], $3::bytea[]) \
         on conflict (root, customer) do update set links = excluded.links";
-    PUT_COUNTERS = "insert into counters (root, buyer, rate_key, month, quantity_nano, events) select * \
-        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::bigint[]) \
-        on conflict (root, buyer, rate_key, month) do update set quantity_nano = excluded.quantity_nano, events = excluded.events";
+    PUT_COUNTERS = "insert into counters (root, buyer, rate_key, month, quantity_nano, events, segment) select * \
+        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::bigint[], $7::bytea[]) \
+        on conflict (root, buyer, rate_key, month) do update set quantity_nano = excluded.quantity_nano, events = excluded.events, \
+        segment = excluded.segment";
     PUT_MEMBERS = "insert into members (root, buyer, rate_key, month, value, count, at_us) select * \
         from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::bigint[], $7::bigint[]) \
         on conflict (root, buyer, rate_key, month, value) do update set count = excluded.count, at_us = excluded.at_us";

@@ -112,8 +112,9 @@ pub async fn fold(conn: &mut PgConnection, root: TenantId, states: &Delta) -> Re
             .bind(counters.iter().map(|(key, _)| key.buyer.0).collect::<Vec<_>>())
             .bind(counters.iter().map(|(key, _)| key.id.rate_key).collect::<Vec<_>>())
             .bind(counters.iter().map(|(key, _)| key.id.month).collect::<Vec<_>>())
-            .bind(counters.iter().map(|(_, counter)| counter.quantity.0.to_string()).collect::<Vec<_>>())
-            .bind(counters.iter().map(|(_, counter)| counter.events).collect::<Vec<_>>())
+            .bind(counters.iter().map(|(_, tally)| tally.counter.quantity.0.to_string()).collect::<Vec<_>>())
+            .bind(counters.iter().map(|(_, tally)| tally.counter.events).collect::<Vec<_>>())
+            .bind(counters.iter().map(|(_, tally)| pack(&tally.segment)).collect::<Result<Vec<_>>>()?)
             .execute(&mut *conn)
             .await?;
     }

@@ -4,10 +4,9 @@
 //! "Absent in the database" is remembered too.
 
 use super::states::Pending;
-use crate::journal::{Carries, CounterKey, State};
+use crate::journal::{Carries, Counted, CounterKey, State};
 use ledger::{AccountKey, Balance, Hold, HoldState};
 use rating::fast::FastMap;
-use rating::usage::Counter;
 use rating::{Instant, TenantId, ids::HoldId};
 use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
@@ -79,7 +78,7 @@ pub struct HotStates {
     pub commits: u64,
     pub accounts: Hot<AccountKey, Balance>,
     pub carries: Hot<TenantId, Carries>,
-    pub counters: Hot<CounterKey, Counter>,
+    pub counters: Hot<CounterKey, Counted>,
     pub holds: Hot<HoldId, Hold>,
     /// Newer than their rows; never in the hot maps as well, or older there.
     pub pending: Pending,

@@ -1,7 +1,7 @@
 //! States by key: hot ones from memory, the rest in one statement per kind.
 
 use super::rows::{account, carries, counter, hold, int, member};
-use super::states::bind_account;
+use super::states::{bind_account, bind_counter};
 use super::{Shared, sql};
 use crate::journal::{Amendment, CounterKey, JournalError, Kind, Result, Seq, State, StateKeys};
 use ledger::{AccountKey, Hold};
@@ -117,10 +117,6 @@ async fn read_cold_kinds(conn: &mut SqliteConnection, keys: &StateKeys, state: &
         Ok(())
     })
     .await
-}
-
-fn bind_counter(values: &mut sql::Values, key: CounterKey) {
-    values.int(key.buyer.0).int(key.id.rate_key).int(i64::from(key.id.month));
 }
 
 pub fn expired_holds(shared: &Shared, now: Instant, limit: usize) -> Result<Vec<Hold>> {

@@ -1,6 +1,8 @@
 //! Rows to values and back.
 
-use crate::journal::{Carries, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace, Record, Reporter, Result, Seq};
+use crate::journal::{
+    Carries, Counted, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace, Record, Reporter, Result, Segment, Seq,
+};
 use ledger::{AccountKey, AccountKind, Balance, Hold, HoldState};
 use postcard::ser_flavors::Flavor;
 use rating::usage::{Counter, CounterId};
@@ -162,9 +164,11 @@ fn counter_key(row: &SqliteRow) -> Result<CounterKey> {
     Ok(CounterKey { buyer: TenantId(int(row, 0)?), id: CounterId { rate_key: int(row, 1)?, month } })
 }
 
-pub fn counter(row: &SqliteRow) -> Result<(CounterKey, Counter)> {
+pub fn counter(row: &SqliteRow) -> Result<(CounterKey, Counted)> {
     let quantity: i128 = text(row, 3)?.parse().map_err(|e| JournalError::Corrupt(format!("counters: {e}")))?;
-    Ok((counter_key(row)?, Counter { quantity: Quantity(quantity), events: int(row, 4)? }))
+    let counter = Counter { quantity: Quantity(quantity), events: int(row, 4)? };
+    let packed: Option<&[u8]> = row.try_get_unchecked(5)?;
+    Ok((counter_key(row)?, Counted { counter, segment: packed.map_or(Ok(Segment::default()), |packed| unpack(packed, "segment"))? }))
 }
 
 pub fn member(row: &SqliteRow) -> Result<(MemberKey, Member)> {

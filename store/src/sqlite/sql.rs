@@ -58,9 +58,10 @@ pub static UPSERT_ACCOUNTS: Multi = Multi::new(
 pub static UPSERT_CARRIES: Multi =
     Multi::new("insert into carries (customer, links) values ", 2, " on conflict (customer) do update set links = excluded.links");
 pub static UPSERT_COUNTERS: Multi = Multi::new(
-    "insert into counters (buyer, rate_key, month, quantity_nano, events) values ",
-    5,
-    " on conflict (buyer, rate_key, month) do update set quantity_nano = excluded.quantity_nano, events = excluded.events",
+    "insert into counters (buyer, rate_key, month, quantity_nano, events, segment) values ",
+    6,
+    " on conflict (buyer, rate_key, month) do update set quantity_nano = excluded.quantity_nano, events = excluded.events, \
+     segment = excluded.segment",
 );
 pub static UPSERT_MEMBERS: Multi = Multi::new(
     "insert into members (buyer, rate_key, month, value, count, at_us) values ",
@@ -90,7 +91,7 @@ pub static SELECT_ACCOUNTS: Multi = Multi::new(
 pub static SELECT_CARRIES: Multi =
     Multi::new("select c.customer, c.links from (values ", 1, ") k cross join carries c on c.customer = k.column1");
 pub static SELECT_COUNTERS: Multi = Multi::new(
-    "select c.buyer, c.rate_key, c.month, c.quantity_nano, c.events from (values ",
+    "select c.buyer, c.rate_key, c.month, c.quantity_nano, c.events, c.segment from (values ",
     3,
     ") k cross join counters c on c.buyer = k.column1 and c.rate_key = k.column2 and c.month = k.column3",
 );
@@ -169,7 +170,10 @@ pub const AUDIT_BATCHES: &str = "select batch, root, first_seq, last_seq, record
 pub const AUDIT_KEYS: &str = "select id, personal_key from tenants where personal_key is not null";
 pub const AUDIT_ACCOUNTS: &str = "select tenant, kind, currency, posted, held from accounts";
 pub const AUDIT_CARRIES: &str = "select customer, links from carries";
-pub const AUDIT_COUNTERS: &str = "select buyer, rate_key, month, quantity_nano, events from counters";
+pub const AUDIT_COUNTERS: &str = "select buyer, rate_key, month, quantity_nano, events, segment from counters";
+/// Likewise counters without a segment.
+pub const HAS_SEGMENTS: &str = "select exists (select 1 from pragma_table_info('counters') where name = 'segment')";
+pub const AUDIT_COUNTERS_BEFORE: &str = "select buyer, rate_key, month, quantity_nano, events, null from counters";
 pub const AUDIT_AMENDMENTS: &str = "select seq, kind, by from amendments";
 
 /// With the instant of its commit, and whether it is kept (as kind 2, or in part as kind 1) and still to be rated.

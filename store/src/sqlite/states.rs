@@ -11,10 +11,9 @@
 use super::cache::HotStates;
 use super::rows::{account, bytes, carries, counter, hold, hold_state_code, int, pack, text, unpack};
 use super::sql::{self, Values};
-use crate::journal::{Body, Carries, CounterKey, JournalError, Kind, Result, State};
+use crate::journal::{Body, Carries, Counted, CounterKey, JournalError, Kind, Result, State};
 use ledger::{AccountKey, Balance, Hold, HoldState, LinkCharge};
 use rating::fast::FastMap;
-use rating::usage::Counter;
 use rating::{Carry, Cents, Instant, TenantId, ids::HoldId};
 use smallvec::SmallVec;
 use sqlx::SqliteConnection;
@@ -32,7 +31,7 @@ const TAIL_ROWS: i64 = 16_384;
 pub struct Pending {
     pub accounts: FastMap<AccountKey, Balance>,
     pub carries: FastMap<TenantId, Carries>,
-    pub counters: FastMap<CounterKey, Counter>,
+    pub counters: FastMap<CounterKey, Counted>,
     /// Open or ended.
     pub holds: FastMap<HoldId, Hold>,
     pub records: usize,
@@ -43,7 +42,7 @@ impl Pending {
         &mut self,
         accounts: FastMap<AccountKey, Balance>,
         carries: FastMap<TenantId, Carries>,
-        counters: FastMap<CounterKey, Counter>,
+        counters: FastMap<CounterKey, Counted>,
         holds: FastMap<HoldId, Hold>,
         records: usize,
     ) {
@@ -78,9 +77,10 @@ pub fn write(tx: &rusqlite::Connection, pending: &Pending, through: i64) -> Resu
         row.int(*customer)?.blob(links)?;
         Ok(())
     })?;
-    sql::write(tx, &sql::UPSERT_COUNTERS, &sorted(pending.counters.iter()), |row, (key, counter)| {
+    let counters = sorted(pending.counters.iter()).into_iter().map(|(key, tally)| Ok((key, tally.counter, pack(&tally.segment)?)));
+    sql::write(tx, &sql::UPSERT_COUNTERS, &counters.collect::<Result<Vec<_>>>()?, |row, (key, counter, segment)| {
         row.int(key.buyer.0)?.int(key.id.rate_key)?.int(i64::from(key.id.month))?;
-        row.text(&counter.quantity.0.to_string())?.int(counter.events)?;
+        row.text(&counter.quantity.0.to_string())?.int(counter.events)?.blob(segment)?;
         Ok(())
     })?;
     let holds = sorted(pending.holds.iter()).into_iter().map(|(_, hold)| Ok((hold, pack(hold)?)));
@@ -108,6 +108,10 @@ pub fn bind_account(values: &mut Values, key: AccountKey) {
     values.int(tenant).int(kind).int(currency);
 }
 
+pub fn bind_counter(values: &mut Values, key: CounterKey) {
+    values.int(key.buyer.0).int(key.id.rate_key).int(i64::from(key.id.month));
+}
+
 /// The last record that the rows include.
 pub async fn through(conn: &mut SqliteConnection) -> Result<i64> {
     let stored: Option<Vec<u8>> = sqlx::query_scalar(sql::GET_META).bind(STATES_THROUGH).fetch_optional(conn).await?;
@@ -121,7 +125,8 @@ struct Tail {
     /// Wider than a balance: added up posting by posting, where the books went by what a record came to on an account.
     posted: FastMap<AccountKey, i128>,
     carries: FastMap<TenantId, Carries>,
-    counters: FastMap<CounterKey, Counter>,
+    /// From their rows on.
+    counters: FastMap<CounterKey, Counted>,
     /// Holds that were open at the rows' last record.
     stored_holds: FastMap<HoldId, Hold>,
     /// Holds that were placed, changed or ended since.
@@ -132,7 +137,7 @@ struct Tail {
 }
 
 impl Tail {
-    fn record(&mut self, root: TenantId, tenant: TenantId, body: &Body) -> Result<(), ledger::Refusal> {
+    fn record(&mut self, root: TenantId, tenant: TenantId, kind: Kind, body: &Body) -> Result<(), ledger::Refusal> {
         self.records += 1;
         self.held_moved |= body.hold.is_some();
         if let Some(currency) = body.currency.filter(|_| !body.charges.is_empty()) {
@@ -145,7 +150,8 @@ impl Tail {
         for charge in &body.charges {
             set_carry(self.carries.entry(tenant).or_default(), charge.link.buyer, charge.carry);
             if let Some(id) = charge.counter {
-                self.counters.insert(CounterKey { buyer: charge.link.buyer, id }, charge.after);
+                let tally = self.counters.entry(CounterKey { buyer: charge.link.buyer, id }).or_default();
+                tally.follow(charge, body.place(charge.link.buyer), kind == Kind::Void);
             }
         }
         Ok(())
@@ -260,7 +266,8 @@ pub async fn every(conn: &mut SqliteConnection) -> Result<(State, FastMap<HoldId
     for row in sqlx::query(sql::AUDIT_CARRIES).fetch_all(&mut *conn).await? {
         state.carries.extend([carries(&row)?]);
     }
-    for row in sqlx::query(sql::AUDIT_COUNTERS).fetch_all(&mut *conn).await? {
+    let counters = if has_segments(conn).await? { sql::AUDIT_COUNTERS } else { sql::AUDIT_COUNTERS_BEFORE };
+    for row in sqlx::query(counters).fetch_all(&mut *conn).await? {
         state.counters.extend([counter(&row)?]);
     }
     let (pending, open_holds) = current(conn).await?;
@@ -282,17 +289,43 @@ async fn read_tail(conn: &mut SqliteConnection) -> Result<Tail> {
         let rows = sqlx::query(sql::TAIL).bind(seq).bind(TAIL_ROWS).fetch_all(&mut *conn).await?;
         let Some(last) = rows.last() else { return Ok(tail) };
         seq = int(last, 0)?;
+        let mut bodies = Vec::with_capacity(rows.len());
         for row in &rows {
+            bodies.push(unpack::<Body>(bytes(row, 6)?, &format!("record {}", int(row, 0)?))?);
+        }
+        read_counters(conn, &mut tail, &bodies).await?;
+        for (row, body) in rows.iter().zip(bodies) {
             let seq = int(row, 0)?;
-            let body: Body = unpack(bytes(row, 6)?, &format!("record {seq}"))?;
-            let posted = tail.record(TenantId(int(row, 1)?), TenantId(int(row, 2)?), &body);
+            let kind = Kind::from_code(int(row, 7)?).ok_or_else(|| JournalError::Corrupt(format!("record {seq}: unknown kind")))?;
+            let posted = tail.record(TenantId(int(row, 1)?), TenantId(int(row, 2)?), kind, &body);
             posted.map_err(|refusal| JournalError::Corrupt(format!("record {seq}: {refusal}")))?;
             if let Some(hold) = body.hold {
-                let kind = Kind::from_code(int(row, 7)?).ok_or_else(|| JournalError::Corrupt(format!("record {seq}: unknown kind")))?;
                 tail.hold(hold, row, kind, body)?;
             }
         }
     }
+}
+
+/// A file that no server of today has opened yet has counters without a segment.
+async fn has_segments(conn: &mut SqliteConnection) -> Result<bool> {
+    Ok(sqlx::query_scalar(sql::HAS_SEGMENTS).fetch_one(conn).await?)
+}
+
+/// Rows of the counters that these records move for the first time in the tail.
+async fn read_counters(conn: &mut SqliteConnection, tail: &mut Tail, bodies: &[Body]) -> Result<()> {
+    let moved = bodies.iter().flat_map(|body| &body.charges);
+    let moved = moved.filter_map(|charge| charge.counter.map(|id| CounterKey { buyer: charge.link.buyer, id }));
+    let mut missing: Vec<CounterKey> = moved.filter(|key| !tail.counters.contains_key(key)).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    if missing.is_empty() || !has_segments(conn).await? {
+        return Ok(());
+    }
+    sql::select(conn, &sql::SELECT_COUNTERS, missing, bind_counter, |row| {
+        tail.counters.extend([counter(row)?]);
+        Ok::<_, JournalError>(())
+    })
+    .await
 }
 
 /// Rows of the accounts that the tail moved; and, if it touched holds, of all that hold something, with

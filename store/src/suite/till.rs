@@ -145,8 +145,11 @@ impl Till {
         let carries = carries.clone();
         self.batch.state.carries.insert(customer, carries);
         let id = CounterId { rate_key: 77, month: 24_322 };
-        let (before, after) = if counted { self.count(CounterKey { buyer, id }) } else { Default::default() };
-        Charge {
+        let key = CounterKey { buyer, id };
+        let before = if counted { self.books.counters.get(&key).copied().unwrap_or_default().counter } else { Counter::default() };
+        let more = Counter { quantity: Quantity::whole(600), events: 1 };
+        let after = if counted { before.checked_add(more).unwrap() } else { before };
+        let charge = Charge {
             link: LinkCharge { buyer, seller, settlement: Settlement::Platform, cents },
             agreement: AgreementId(buyer.0 + 1),
             pricing: ChargePricing::Card { version: CardVersionId(9_000_000_001), rate: 17, prefix_len: 4, pieces: SmallVec::new() },
@@ -157,15 +160,13 @@ impl Till {
             exact,
             local: Exact::ZERO,
             carry,
+        };
+        if counted {
+            let counted = self.books.counters.entry(key).or_default();
+            counted.follow(&charge, None, false);
+            self.batch.state.counters.insert(key, *counted);
         }
-    }
-
-    fn count(&mut self, key: CounterKey) -> (Counter, Counter) {
-        let before = self.books.counters.get(&key).copied().unwrap_or_default();
-        let after = Counter { quantity: Quantity(before.quantity.0 + Quantity::whole(600).0), events: before.events + 1 };
-        self.books.counters.insert(key, after);
-        self.batch.state.counters.insert(key, after);
-        (before, after)
+        charge
     }
 
     fn post_charges(&mut self, root: TenantId, charges: &[Charge]) {

@@ -64,7 +64,7 @@ impl Chain {
         for (batch, root) in std::mem::take(&mut self.expected).into_keys() {
             self.tally.differs(format_args!("batch {batch} of {root} has lost its records"));
         }
-        compare("the chain of", &self.heads, stored, &mut self.tally);
+        compare("the chain of", &self.heads, stored, PartialEq::eq, &mut self.tally);
         self.heads.clear();
         self.batch = 0;
     }

@@ -86,6 +86,35 @@ async fn a_void_and_a_correction_give_back() {
 }
 
 #[tokio::test]
+async fn explain_shows_what_a_void_changes_of_other_events() {
+    let service = Service::reference().await;
+    let admin = service.admin.clone();
+    service.post(&admin, "/v1/meters", json!({"name": "booking", "unit": "booking"})).await.ok();
+    service.post(&admin, "/v1/rate-cards", json!({"name": "desk", "currency": "EUR", "owner": "platform"})).await.ok();
+    let price = json!({"model": "percentage", "rate": "10", "free_events": 1});
+    let doc = json!({"currency": "EUR", "rates": [{"key": "all", "meter": "booking", "price": price}]});
+    service.post(&admin, "/v1/rate-cards/desk/versions?owner=platform", doc).await.ok();
+    let publish = json!({"effective_from": "2026-01-01T00:00:00Z"});
+    service.post(&admin, "/v1/rate-cards/desk/versions/1/publish?owner=platform", publish).await.ok();
+    service
+        .post(&admin, "/v1/tenants", json!({"external_id": "shop", "kind": "customer", "name": "Shop", "parent": "platform"}))
+        .await
+        .ok();
+    service.agree(&admin, json!({"buyer": "shop", "currency": "EUR", "rate_card": "desk", "from": "2026-01-01T00:00:00Z"})).await;
+    for (id, amount) in [("a", "10"), ("b", "20")] {
+        let at = "2026-11-20T09:00:00Z";
+        let event = json!({"id": id, "customer": "shop", "meter": "booking", "quantity": "1", "amount": amount, "at": at});
+        service.usage(&admin, event).await.ok();
+    }
+    for (id, want, others) in [("a", "-200", json!("-200")), ("b", "0", json!("200"))] {
+        service.post(&admin, &format!("/v1/usage-events/default/{id}/void"), json!({"reason": "cancelled"})).await.ok();
+        let why = service.get(&admin, &format!("/v1/usage-events/default/{id}")).await.ok();
+        let charge = &why["later"][0]["charges"][0];
+        assert_eq!((&charge["exact_cents"], &charge["other_events_cents"]), (&json!(want), &others), "{id}");
+    }
+}
+
+#[tokio::test]
 async fn a_switch_posts_with_basic_auth() {
     use base64::Engine as _;
     let service = Service::reference().await;
