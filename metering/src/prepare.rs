@@ -260,8 +260,9 @@ impl Prepared {
     /// Its identity and personal part for the record. `as_sent`: what will be prepared again (kept usage,
     /// holds); digits that are normal already could be taken for a national number.
     pub fn into_record_parts(self: Box<Self>, as_sent: bool) -> (Identity, Option<Personal>, [u8; 16]) {
-        let Self { event, dialled: Dialled { sent: [destination, origin], .. }, root, reporter, namespace, customer, personal_digest, .. } =
-            *self;
+        let Self {
+            event, dialled: Dialled { sent: [destination, origin], .. }, root, reporter, namespace, customer, personal_digest, ..
+        } = *self;
         let again = as_sent && (destination.is_some() || origin.is_some());
         let number = |sent: Option<CompactString>, digits: Option<CompactString>| if as_sent { sent.or(digits) } else { digits };
         let personal = Personal {
@@ -536,14 +537,7 @@ impl<'a> Desk<'a> {
         Ok(found.unwrap_or(Err(Kept("no_rate"))))
     }
 
-    fn assemble(
-        &self,
-        event: UsageEvent,
-        about: About,
-        content: [u8; 16],
-        dialled: Dialled,
-        priced: Result<Plan, Kept>,
-    ) -> Box<Prepared> {
+    fn assemble(&self, event: UsageEvent, about: About, content: [u8; 16], dialled: Dialled, priced: Result<Plan, Kept>) -> Box<Prepared> {
         let lacks = self.lacks(&event, &about, &priced, dialled.is_short);
         let customer = about.customer;
         let root = customer.as_ref().map_or(self.caller.root, |c| c.tenant.root);
