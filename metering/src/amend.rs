@@ -99,7 +99,7 @@ impl Turn {
     fn void_charge(&self, void: &Void, index: usize, original: &Charge, below: Option<Below>) -> Result<Back, Problem> {
         let buyer = original.link.buyer;
         let by_card = match (void.rate(original), void.cards.get(index)) {
-            (Some(rate), Some(Some(card))) => Some(Taking { void, index, charge: original, card, rate }.from(&self.states)?),
+            (Some(rate), Some(Some(card))) => Some(Taking { void, index, charge: original, card, rate }.taken(&self.states)?),
             (Some(_), _) => return Err(overflow(Overflow)),
             (None, _) => None,
         };

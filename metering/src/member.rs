@@ -234,17 +234,13 @@ fn count_up_to(states: &States, key: &MemberKey, segment: u32, last: u32) -> i64
 }
 
 type Stands = Option<(Instant, Quantity)>;
+type StandsBySegment = BTreeMap<u32, (Instant, Quantity)>;
 
 /// The value that stands at the end of the segment before `first` (of `max` and `latest`), and by each segment from there
 /// on, without one report of a member in `first`. Values of the earlier segments are told by what is left of their totals.
-fn standing_by_segment(
-    states: &States,
-    without: &Place,
-    first: u32,
-    last: u32,
-) -> Result<(Stands, BTreeMap<u32, (Instant, Quantity)>), Overflow> {
+fn standing_by_segment(states: &States, without: &Place, first: u32, last: u32) -> Result<(Stands, StandsBySegment), Overflow> {
     let mut earlier: BTreeMap<&str, i64> = BTreeMap::new();
-    let mut by_segment: BTreeMap<u32, (Instant, Quantity)> = BTreeMap::new();
+    let mut by_segment = StandsBySegment::new();
     for (key, member) in states.members.iter().filter(|(key, _)| key.counter == without.key.counter && !is_segment(&key.value)) {
         let Some((value, number)) = key.value.split_once(SEGMENT) else {
             *earlier.entry(&key.value).or_default() += member.count;

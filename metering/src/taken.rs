@@ -48,7 +48,7 @@ struct Spot {
 }
 
 impl Taking<'_> {
-    pub fn from(&self, states: &States) -> Result<Taken, Problem> {
+    pub fn taken(&self, states: &States) -> Result<Taken, Problem> {
         let buyer = self.charge.link.buyer;
         let Some(id) = self.charge.counter else {
             let exact = self.charge.local.checked_neg().map_err(overflow)?;
@@ -59,13 +59,13 @@ impl Taking<'_> {
         let (number, cell) = place.map_or((0, 0), |place| (place.number, place.cell));
         let spot = Spot { key, counted: states.counted(&key), number, cell };
         if number >= spot.counted.segment.number {
-            return self.from_last(&spot, states).map_err(overflow);
+            return self.of_last(&spot, states).map_err(overflow);
         }
         if !self.void.whole.contains(&key) {
             return Err(overtaken());
         }
         let ended = segments::closed(states.members.iter(), key, number);
-        self.from_earlier(&spot, &ended, states)
+        self.of_earlier(&spot, &ended, states)
     }
 
     fn pricer(&self, cell: u32) -> Pricer<'_> {
@@ -90,7 +90,7 @@ impl Taking<'_> {
         Ok((present, fixed.checked_add(present)?))
     }
 
-    fn from_last(&self, spot: &Spot, states: &States) -> Result<Taken, Overflow> {
+    fn of_last(&self, spot: &Spot, states: &States) -> Result<Taken, Overflow> {
         let Spot { counted: Counted { counter: before, segment }, cell, .. } = *spot;
         let after = member::withdrawn(self.void, self.index, self.charge, &before, states)?;
         let own = Change { pricer: self.pricer(cell), was: before.checked_sub(segment.start)?, is: after.checked_sub(segment.start)? };
@@ -113,7 +113,7 @@ impl Taking<'_> {
         (spot.number != 0 || spot.cell != 0 || start.is_some()).then_some(place)
     }
 
-    fn from_earlier(&self, spot: &Spot, ended: &BTreeMap<u32, Closed>, states: &States) -> Result<Taken, Problem> {
+    fn of_earlier(&self, spot: &Spot, ended: &BTreeMap<u32, Closed>, states: &States) -> Result<Taken, Problem> {
         let (counted, last) = (spot.counted, spot.counted.segment.number);
         if ended.len() != (last - spot.number) as usize {
             return Err(Problem::new("internal", "segments of the counter are missing; see verify"));
