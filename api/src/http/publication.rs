@@ -2,13 +2,17 @@
 
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
+use rating::below_zero::prices_below_zero;
 use rating::card::{CardDoc, MeterTerms, Rate};
 use rating::validate::{Mistake, meters};
 use std::collections::{BTreeMap, HashMap};
 use store::records::{LIST_ROWS_MAX, RateCard};
 
-/// Meters, fallback and what a card of before does not say. `before`: the version that these prices were laid over; what it says
-/// already is not asked again.
+/// Prices below zero named at once.
+const BELOW_ZERO_NAMED_MAX: usize = 20;
+
+/// Meters, fallback, what a card of before does not say, and whether it gives away what is not its owner's. `before`: the version
+/// that these prices were laid over; what it says already is not asked again, but for prices below zero.
 ///
 /// # Errors
 /// `invalid_card` with every mistake.
@@ -24,6 +28,9 @@ pub async fn check(app: &App, card: &RateCard, doc: &CardDoc, before: Option<&Ca
                 "expected `amount` or `quantity`: draft it again",
             ));
         }
+    }
+    if card.owner != app.platform {
+        bad.extend(prices_below_zero(doc, BELOW_ZERO_NAMED_MAX));
     }
     if let Some(name) = doc.fallback.as_ref().filter(|_| before.is_none_or(|before| before.fallback != doc.fallback)) {
         bad.extend(fallback(app, card, name).await?);

@@ -11,7 +11,6 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use rating::below_zero::prices_below_zero;
 use rating::card::CardDoc;
 use rating::compile::CompiledCard;
 use rating::validate::parse_card;
@@ -263,9 +262,6 @@ pub async fn approve_version(
     write.once(&app, &key, work).await
 }
 
-/// Prices below zero named at once.
-const BELOW_ZERO_NAMED_MAX: usize = 20;
-
 /// Puts a draft in force, unless it names what is not there, needs counters that this month's usage did not keep, or gives away
 /// what is not its owner's.
 pub async fn publish(
@@ -277,12 +273,6 @@ pub async fn publish(
     from: Instant,
 ) -> Result<VersionBody, ApiProblem> {
     let new = doc_of(app, draft).await?;
-    if card.owner != app.platform {
-        let mistakes = prices_below_zero(&new, BELOW_ZERO_NAMED_MAX);
-        if !mistakes.is_empty() {
-            return Err(mistakes.into());
-        }
-    }
     publication::check(app, card, &new, None).await?;
     if let Some(present) = in_force(app, card, from).await? {
         diff::check_counters(&doc_of(app, present.id).await?, &new, present.effective_from, from)?;

@@ -78,16 +78,14 @@ impl Payouts {
             to_do.extend(below.sellers_at_a_loss(seller).into_iter().filter(|(_, lower)| !earned.contains_key(lower)));
         }
         // Whose commission may be withheld may have bought something with it.
-        for &seller in earned.keys() {
-            if seller == reseller && seller == top.account.tenant {
-                continue;
-            }
+        let others = earned.keys().filter(|&&seller| seller != reseller || seller != top.account.tenant);
+        let accounts: Vec<AccountKey> = others.map(|&seller| top.of(seller).account).collect();
+        for (account, balance) in self.engine.balances(&accounts).await? {
+            let seller = account.tenant;
             let (sellers, losses) =
                 (below.resellers.get(&seller).cloned().unwrap_or_default(), below.losses.remove(&seller).unwrap_or_default());
-            let account = top.of(seller).account;
-            let balance = self.engine.balance(account).await?.posted;
             let paid_out = self.records.payouts_counting(top.root, seller, account.currency).await?.debited;
-            below.debtors.push(Debtor { tenant: seller, sellers, balance, paid_out, losses });
+            below.debtors.push(Debtor { tenant: seller, sellers, balance: balance.posted, paid_out, losses });
         }
         Ok(withhold(below.debtors, &earned)?)
     }

@@ -48,7 +48,6 @@ pub(super) mod tail {
     const VERSION: u8 = 1;
     const WITH_PLACES: u8 = 2;
 
-    #[allow(clippy::ref_option, reason = "serde gives it so")]
     pub fn serialize<S: Serializer>(steps: &Option<Box<Steps>>, serializer: S) -> Result<S::Ok, S::Error> {
         // A unit takes no bytes.
         let Some(steps) = steps else { return ().serialize(serializer) };

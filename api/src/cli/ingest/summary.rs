@@ -36,7 +36,6 @@ pub struct Summary {
     refused_file: Option<PathBuf>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives it so")]
 const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
