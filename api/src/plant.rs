@@ -74,6 +74,7 @@ impl<'a> Planter<'a> {
             refused_by: None,
             floor: None,
             free_retail: false,
+            author: None,
             from: self.in_force_from(),
             until: None,
         })

@@ -56,6 +56,7 @@ fn agreement(id: i64, buyer: i64, seller: i64, card: i64) -> Agreement {
         refused_by: None,
         floor: None,
         free_retail: false,
+        author: None,
         from: Instant::MIN,
         until: None,
     }

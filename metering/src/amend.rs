@@ -11,7 +11,7 @@ use crate::taken::{Taken, Taking};
 use crate::turn::{Earlier, Turn, refused};
 use crate::void::{Below, Void};
 use crate::work::{Amended, Done};
-use ledger::{Event, LinkCharge};
+use ledger::{Event, LinkCharge, Refusal};
 use rating::{Exact, Overflow, link, rounding};
 use store::hash;
 use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Place, Record, Seq, Steps};
@@ -87,29 +87,31 @@ impl Turn {
     fn void_charges(&self, void: &Void) -> Result<Vec<Back>, Problem> {
         let mut backs: Vec<Back> = Vec::new();
         for (index, original) in void.charged.body.charges.iter().enumerate() {
-            let below = match backs.last() {
-                Some(back) => Some(Below { exact: back.charge.exact, others_stand: back.taken.others_stand }),
-                None => void.below,
-            };
-            backs.push(self.void_charge(void, index, original, below)?);
+            let back = self.void_charge(void, index, original, &backs)?;
+            backs.push(back);
         }
         Ok(backs)
     }
 
-    fn void_charge(&self, void: &Void, index: usize, original: &Charge, below: Option<Below>) -> Result<Back, Problem> {
+    fn void_charge(&self, void: &Void, index: usize, original: &Charge, backs: &[Back]) -> Result<Back, Problem> {
         let buyer = original.link.buyer;
         let by_card = match (void.rate(original), void.cards.get(index)) {
             (Some(rate), Some(Some(card))) => Some(Taking { void, index, charge: original, card, rate }.taken(&self.states)?),
             (Some(_), _) => return Err(overflow(Overflow)),
             (None, _) => None,
         };
+        let below = below(void, original, backs);
         let as_it_was = || original.exact.checked_neg().map_err(overflow);
         let taken = match (&original.pricing, by_card) {
             (ChargePricing::Card { .. }, Some(taken)) => taken,
-            (ChargePricing::Commission { commission_bp }, _) => {
+            (ChargePricing::Commission { commission_bp } | ChargePricing::CommissionOf { commission_bp, .. }, _) => {
+                let less = if let ChargePricing::CommissionOf { less, .. } = &original.pricing { less.as_slice() } else { &[] };
                 // Without the link below nothing is known but what it was.
                 let exact = match below {
-                    Some(below) => link::commission_of(below.exact, *commission_bp).map_err(overflow)?,
+                    Some(below) => {
+                        let left = link::commissions_of(below.exact, less).map_err(overflow)?;
+                        link::commission_of(left, *commission_bp).map_err(overflow)?
+                    }
                     None => as_it_was()?,
                 };
                 Taken { exact, others_stand: below.is_none_or(|below| below.others_stand), ..Taken::default() }
@@ -141,8 +143,9 @@ impl Turn {
         let links = charge::link_charges(charges);
         let (root, customer) = (void.charged.identity.root, void.tenant());
         let platform = ledger::platform_in(root, &links);
-        // What is taken back posts whatever the limits say.
-        self.books.charge(&Event { root, platform, customer, currency, charges: &links, limits: &[] }).map(drop).map_err(refused)
+        // What is taken back posts whatever the limits say, but that of a seller which gives back what it still owes above.
+        let limits = void.cover.as_slice();
+        self.books.charge(&Event { root, platform, customer, currency, charges: &links, limits }).map(drop).map_err(not_covered)
     }
 
     /// Both or neither.
@@ -192,8 +195,30 @@ struct Back {
     taken: Taken,
 }
 
+/// What is given back, now or before, on the link from whose price a commission was taken; else on the link below.
+fn below(void: &Void, original: &Charge, backs: &[Back]) -> Option<Below> {
+    let buyer = match original.pricing {
+        ChargePricing::CommissionOf { of, .. } => of,
+        _ => void.path.iter().copied().skip_while(|tenant| *tenant != original.link.buyer).nth(1)?,
+    };
+    if let Some(back) = backs.iter().find(|back| back.charge.link.buyer == buyer) {
+        return Some(Below { exact: back.charge.exact, others_stand: back.taken.others_stand });
+    }
+    void.given_back.iter().find(|(tenant, _)| *tenant == buyer).map(|(_, below)| *below)
+}
+
 fn overflow(overflow: Overflow) -> Problem {
     Problem::new("overflow", overflow.to_string())
+}
+
+fn not_covered(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Exhausted { account, available, asked } => Problem::new(
+            "insufficient_balance",
+            format!("the links above stand, so {account} pays this void itself: it has {available} cents available, {asked} are needed"),
+        ),
+        refusal => refused(refusal),
+    }
 }
 
 fn not_its_own() -> Problem {

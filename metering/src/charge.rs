@@ -1,7 +1,9 @@
 //! What an event costs on each link, and what it moves: the same code for a charge and for a dry run.
 
+use crate::counters;
 use crate::directory::Customer;
 use crate::member;
+use crate::plan::Base;
 use crate::prepare::{ByCard, Kept, MeasuredLink, Method, Plan, Prepared};
 use crate::standing::{self, BELOW_UNKNOWN, Open};
 use crate::states::{States, carry_of};
@@ -59,7 +61,7 @@ fn price_upper(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &S
     let mut links: SmallVec<[_; 4]> = plan.open.iter().map(|open| (open.buyer, Some(open.reason))).collect();
     let mut charges: Vec<Option<Charge>> = Vec::new();
     for link in plan.links() {
-        let below = charges.last().and_then(Option::as_ref).map(|charge| charge.exact);
+        let below = price_below(&link, charges.len()).and_then(|below| charges[below].as_ref()).map(|charge| charge.exact);
         let carry = carry_of(carries, link.agreement.buyer);
         let charge = match (link.method, below) {
             (Method::Commission { floor: None, .. }, None) => Err(BELOW_UNKNOWN),
@@ -79,7 +81,7 @@ pub fn price(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &Sta
     let mut charges = Charges::with_capacity(links.len());
     let carries = states.carries_of(customer.tenant.id);
     for link in links {
-        let below = charges.last().map(|charge| charge.exact);
+        let below = price_below(&link, charges.len()).map(|below| charges[below].exact);
         let carry = carry_of(carries, link.agreement.buyer);
         match price_link(prepared, plan, &link, below, carry, states) {
             Ok(charge) => charges.push(charge),
@@ -87,6 +89,20 @@ pub fn price(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &Sta
         }
     }
     Ok(charges)
+}
+
+/// Which of the charges below a commission is taken from, of those made so far.
+#[inline]
+fn price_below(link: &MeasuredLink<'_>, made: usize) -> Option<usize> {
+    made.checked_sub(link.base.map_or(1, |base| base.down))
+}
+
+fn commission(link: &MeasuredLink<'_>, below: Exact, commission_bp: u16) -> Result<Exact, Overflow> {
+    let left = match link.base {
+        Some(base) => link::commissions_of(below, &base.less)?,
+        None => below,
+    };
+    link::commission_of(left, commission_bp)
 }
 
 #[inline]
@@ -101,26 +117,32 @@ fn price_link(
     let by = match link.method {
         Method::Card(by) => by,
         Method::Commission { commission_bp, floor } => {
-            let commission = below.map(|below| link::commission_of(below, *commission_bp)).transpose()?;
+            let commission = below.map(|below| commission(link, below, *commission_bp)).transpose()?;
             return price_commission(prepared, plan, link, (*commission_bp, commission), floor.as_deref(), carry, states);
         }
     };
-    let usage::Priced { exact, local, before, after } = price_card(prepared, plan, link, by, states)?;
+    let counter = counters::counter(prepared, plan, link, states);
+    let usage::Priced { exact, local, before, after } = price_card(prepared, plan, link, (by, counter), states)?;
     let ByCard { version, measured, .. } = by;
     let (version, rate, prefix_len, pieces) = (*version, measured.found.rate, measured.found.prefix_len, measured.pieces.clone());
     let pricing = ChargePricing::Card { version, rate, prefix_len, pieces };
-    let (billed, counter) = (measured.billed, measured.counter);
+    let (billed, counter) = (measured.billed, counter.map(|key| key.id));
     finish(Draft { exact, local, billed, counter, before, after, pricing, ..Draft::on(link) }, carry)
 }
 
 /// What a card makes of an event, and of its counter.
 #[inline]
-fn price_card(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, by: &ByCard, states: &States) -> Result<usage::Priced, Unrated> {
+fn price_card(
+    prepared: &Prepared,
+    plan: &Plan,
+    link: &MeasuredLink<'_>,
+    (by, counter): (&ByCard, Option<CounterKey>),
+    states: &States,
+) -> Result<usage::Priced, Unrated> {
     let ByCard { card, measured, .. } = by;
-    let counter = measured.counter.map(|id| CounterKey { buyer: link.agreement.buyer, id });
     let before = counter.map_or_else(Counter::default, |key| states.counter(&key));
     let after = match counter {
-        Some(_) => member::after(prepared, plan, link, &before, states)?,
+        Some(key) => member::after(prepared, plan, link, (key, &before), states)?,
         None => before,
     };
     card.price(measured, &prepared.usage(plan), &before, &after)
@@ -137,16 +159,20 @@ fn price_commission(
     states: &States,
 ) -> Result<Charge, Unrated> {
     let Some(by) = floor else {
-        let pricing = ChargePricing::Commission { commission_bp };
+        let pricing = match link.base {
+            Some(Base { buyer, less, .. }) => ChargePricing::CommissionOf { commission_bp, of: *buyer, less: less.clone() },
+            None => ChargePricing::Commission { commission_bp },
+        };
         return finish(Draft { exact: commission.ok_or(Unrated::NoRate)?, pricing, ..Draft::on(link) }, carry);
     };
-    let usage::Priced { exact: least, local, before, after } = price_card(prepared, plan, link, by, states)?;
+    let counter = counters::counter(prepared, plan, link, states);
+    let usage::Priced { exact: least, local, before, after } = price_card(prepared, plan, link, (by, counter), states)?;
     let applies = commission.is_none_or(|commission| least >= commission);
     let exact = commission.unwrap_or(least).max(least);
     let ByCard { version, measured, .. } = by;
     let (version, rate, prefix_len, pieces) = (*version, measured.found.rate, measured.found.prefix_len, measured.pieces.clone());
     let pricing = ChargePricing::Floored { commission_bp, applies, version, rate, prefix_len, pieces };
-    let (billed, counter) = (measured.billed, measured.counter);
+    let (billed, counter) = (measured.billed, counter.map(|key| key.id));
     finish(Draft { exact, local, billed, counter, before, after, pricing, ..Draft::on(link) }, carry)
 }
 

@@ -207,6 +207,11 @@ impl Directory {
         Ok(Some(path))
     }
 
+    /// Of a buyer, of any time.
+    pub async fn agreements_of(&self, buyer: TenantId) -> Result<Vec<Agreement>, Problem> {
+        self.inner.records.agreements_of(&[buyer]).await.map_err(record_problem)
+    }
+
     pub async fn personal_key(&self, tenant: TenantId) -> Result<[u8; 32], Problem> {
         let keys = self.inner.records.personal_keys(&[tenant]).await.map_err(record_problem)?;
         keys.first().map(|(_, key)| *key).ok_or_else(|| Problem::new("not_found", "there is no such tenant"))

@@ -21,8 +21,8 @@ use crate::watch::{Waiting, Watch};
 use crate::work::{Amended, Done, HoldWork, Named, Overrules, Work};
 use crate::{amend, charge, holds};
 use compact_str::{ToCompactString, format_compact};
-use ledger::{AccountKey, Balance, Hold};
-use rating::{Cents, Instant, Quantity, TenantId, ids::HoldId};
+use ledger::{AccountKey, Balance, Hold, Limit};
+use rating::{Cents, Currency, Instant, Quantity, TenantId, ids::HoldId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -385,12 +385,12 @@ impl Engine {
         }
         let places = standing.places.clone();
         let Behind { whole, versions } = Behind::of(&*self.journal, &self.directory, root, &charged, &places).await?;
-        let below = charged.body.charges.first().and_then(|lowest| standing.given_back_below(lowest.link.buyer));
         let meter =
             self.directory.meter(&charged.body.meter).await?.ok_or_else(|| Problem::new("unknown_meter", "the event's meter is gone"))?;
         let personal_key = self.directory.personal_key(charged.tenant).await?;
         let identity = identity(root);
         let before = identity.reporter.is_some().then(|| Named::new(Identity { reporter: None, ..identity.clone() }, &*self.journal));
+        let charged_in = charged.body.currency;
         let void = Void {
             named: Named::new(identity, &*self.journal),
             named_before: before,
@@ -410,11 +410,21 @@ impl Engine {
             places,
             whole,
             versions,
-            below,
+            given_back: standing.given_back(),
+            cover: self.cover(&reach, charged_in).await?,
             reason: reason.to_owned(),
             received_at: self.now(),
         };
         Ok((void, reach))
+    }
+
+    /// What a seller gives back of its own, it pays like anything else it buys: within the credit that it was given.
+    async fn cover(&self, reach: &Reach, currency: Option<Currency>) -> Result<Option<Limit>, Problem> {
+        let (Some(author), Some(currency)) = (reach.pays_itself(), currency) else { return Ok(None) };
+        let (agreements, now) = (self.directory.agreements_of(author).await?, self.now());
+        let own = agreements.iter().find(|terms| terms.in_force(now) && terms.currency == currency);
+        let credit_limit = own.map_or(Some(Cents::ZERO), |terms| terms.credit_limit);
+        Ok(Some(Limit { account: AccountKey::balance(author, currency), credit_limit, refuse: true }))
     }
 
     /// Whether the caller's own subtree reported an event, and nobody above it did.

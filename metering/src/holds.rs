@@ -9,7 +9,7 @@ use crate::prepare::{Plan, Prepared};
 use crate::turn::{Turn, event_body, record_of, refused};
 use crate::work::{HoldWork, Named};
 use ledger::{AccountKey, Amounts, Hold, Refusal};
-use rating::{Cents, Currency, Instant, Quantity, ids::HoldId};
+use rating::{Cents, Currency, Instant, Quantity, TenantId, ids::HoldId};
 use store::journal::{Body, Identity, Kind, Namespace, Record, Seq};
 
 /// Seconds a hold may last.
@@ -52,7 +52,7 @@ impl Turn {
         let hold = Hold::new(work.id, customer.tenant.root, customer.tenant.id, self.now, expires_at, amounts)
             .named(&event.source, &event.id)
             .of(quantity);
-        self.books.place_hold(&hold, &charge::limits(plan), self.now).map_err(refused)?;
+        self.books.place_hold(&hold, &charge::limits(plan), self.now).map_err(|refusal| refused_to(&work.prepared, refusal))?;
         let (currency, key) = (plan.currency, work.prepared.name().key);
         let record = hold_record(work.prepared, Kind::HoldPlaced, None, &hold, currency, quantity);
         self.push(record, Some(key));
@@ -75,7 +75,8 @@ impl Turn {
         hold.check_open(self.now).map_err(refused)?;
         let (quantity, amounts) = self.amounts_above(&work, customer, plan, &hold)?;
         let expires_at = self.now.plus_secs(i64::from(work.ttl_secs));
-        self.books.extend_hold(&mut hold, amounts, expires_at, &charge::limits(plan), self.now).map_err(refused)?;
+        let extended = self.books.extend_hold(&mut hold, amounts, expires_at, &charge::limits(plan), self.now);
+        extended.map_err(|refusal| refused_to(&work.prepared, refusal))?;
         hold.quantity = quantity;
         let (currency, key) = (plan.currency, named.key());
         self.push(hold_record(work.prepared, Kind::HoldExtended, Some(named.identity), &hold, currency, quantity), Some(key));
@@ -116,7 +117,7 @@ impl Turn {
         match fits(&whole) {
             Ok(()) => Ok((asked, whole)),
             Err(Refusal::Insufficient { .. }) if work.as_much_as_possible => self.as_much(work, customer, plan, &fits),
-            Err(refusal) => Err(refused(refusal)),
+            Err(refusal) => Err(refused_to(&work.prepared, refusal)),
         }
     }
 
@@ -179,6 +180,18 @@ fn priced(prepared: &Prepared) -> Result<(&Customer, &Plan), Problem> {
     let plan = prepared.priced.as_ref().map_err(|kept| kept.problem())?;
     plan.check_whole()?;
     Ok((customer, plan))
+}
+
+/// What a seller above the caller has, is not for the caller to know.
+fn refused_to(prepared: &Prepared, refusal: Refusal) -> Problem {
+    let path = prepared.customer.as_ref().map_or(&[][..], |customer| customer.tenant.path.as_slice());
+    let place = |tenant: TenantId| path.iter().position(|one| *one == tenant);
+    match refusal {
+        Refusal::Insufficient { account, .. } if place(account.tenant) < place(prepared.sender) => {
+            Problem::new(refusal.code(), "a seller above the key's tenant has not enough available for this")
+        }
+        refusal => refused(refusal),
+    }
 }
 
 fn not_found() -> Problem {

@@ -1,6 +1,7 @@
 //! Which states a command's turn may read or change: all of them are loaded before the first turn.
 
 use crate::charge;
+use crate::counters;
 use crate::directory::Customer;
 use crate::member;
 use crate::prepare::{MeasuredLink, Prepared};
@@ -80,11 +81,7 @@ fn usage_keys(prepared: &Prepared, keys: &mut StateKeys) {
     keys.carries.push(customer.tenant.id);
     for link in plan.links() {
         link_accounts(&link, plan.currency, customer, keys);
-        if let Some(by) = link.method.by_card()
-            && let Some(id) = by.measured.counter
-        {
-            keys.counters.push(CounterKey { buyer: link.agreement.buyer, id });
-        }
+        keys.counters.extend(counters::candidates(prepared, plan, &link));
     }
     member::keys(prepared, plan, keys);
     // Usage carries its hold's name, or the same id.

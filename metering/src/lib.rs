@@ -15,6 +15,7 @@ mod caught;
 pub mod charge;
 pub mod command;
 pub mod committer;
+mod counters;
 pub mod customers;
 pub mod deck;
 pub mod digest;

@@ -4,16 +4,18 @@
 //! A `unique` value is kept as a digest under its customer's personal key: it may name a person.
 
 use crate::command::UsageEvent;
+use crate::counters;
 use crate::digest::Digest;
 use crate::prepare::{ByCard, MeasuredLink, Plan, Prepared};
 use crate::segments::is_segment;
 use crate::states::States;
 use crate::void::Void;
-use rating::aggregate::{self, Known, Left, MemberChange, NEWEST};
+use rating::aggregate::{self, Known, Left, Level, MemberChange, NEWEST, Newest, Report, Stands};
 use rating::card::{Aggregation, MeterTerms};
 use rating::fast::FastMap;
 use rating::usage::{Counter, Measured, Unrated};
 use rating::{Instant, Overflow, Quantity};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use store::journal::{Charge, Counted, CounterKey, Member, MemberKey, Place as Segmented, StateKeys};
 
@@ -62,28 +64,60 @@ pub(crate) fn value(
     aggregation: Aggregation,
     measured: &Measured,
     meter: &MeterTerms,
-    event: &UsageEvent,
+    (event, level): (&UsageEvent, Level),
     name: impl Fn(&str) -> String,
 ) -> Result<Option<String>, Unrated> {
     check(aggregation, measured, meter, &event.attributes)?;
     let name = distinct(meter, &event.attributes).map(name);
-    Ok(aggregate::member_value(aggregation, measured.billed, event.at, name.as_deref()))
+    let report = Report { at: event.at, quantity: measured.billed, unique_by: name.as_deref(), level };
+    Ok(aggregate::member_value(aggregation, &report))
 }
 
-fn place(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>) -> Result<Option<Place>, Unrated> {
+/// `counter`: that of the link in which it counts.
+fn place(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, counter: Option<CounterKey>) -> Result<Option<Place>, Unrated> {
     let Some(ByCard { card, measured, .. }) = link.method.by_card() else { return Ok(None) };
     let aggregation = card.aggregation(measured.found.rate, plan.meter.aggregation);
-    let value = value(aggregation, measured, &plan.meter, &prepared.event, |value| digest_of(prepared, value))?;
-    let counter = measured.counter.map(|id| CounterKey { buyer: link.agreement.buyer, id });
+    let reporter = (&prepared.event, prepared.level());
+    let value = value(aggregation, measured, &plan.meter, reporter, |value| digest_of(prepared, value))?;
     Ok(counter.zip(value).map(|(counter, value)| Place { aggregation, key: MemberKey { counter, value } }))
+}
+
+/// On every link of these that has one, where the event counts.
+fn placed<'a>(prepared: &'a Prepared, plan: &'a Plan, states: &'a States) -> impl Iterator<Item = (MeasuredLink<'a>, Place)> {
+    plan.links().filter_map(move |link| {
+        let counter = counters::counter(prepared, plan, &link, states);
+        place(prepared, plan, &link, counter).ok().flatten().map(|place| (link, place))
+    })
+}
+
+/// The same, before it is known which counters are in use.
+fn places_possible(prepared: &Prepared, plan: &Plan) -> Vec<Place> {
+    let mut possible = Vec::new();
+    for link in plan.links() {
+        for counter in counters::candidates(prepared, plan, &link) {
+            possible.extend(place(prepared, plan, &link, Some(counter)).ok().flatten());
+        }
+    }
+    possible
 }
 
 fn newest(counter: CounterKey) -> MemberKey {
     MemberKey { counter, value: NEWEST.to_owned() }
 }
 
+/// What stands, as it is kept: the count says how far down its reporter is, and 0 that there is nothing. What was kept before
+/// reporters were told apart counts as the platform's.
+fn newest_of(member: &Member) -> Option<Newest> {
+    let level = u8::try_from(member.count.checked_sub(1)?).ok()?;
+    Some(Newest { level: Reverse(level), at: member.at })
+}
+
+fn member_of(newest: Option<Newest>) -> Member {
+    newest.map_or(Member { count: 0, at: Instant::default() }, |newest| Member { count: i64::from(newest.level.0) + 1, at: newest.at })
+}
+
 pub fn keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
-    for place in plan.links().filter_map(|link| place(prepared, plan, &link).ok().flatten()) {
+    for place in places_possible(prepared, plan) {
         if place.aggregation == Aggregation::Latest {
             keys.members.push(newest(place.key.counter));
         }
@@ -92,13 +126,19 @@ pub fn keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
 }
 
 /// The counter after this event on this link.
-pub fn after(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, before: &Counter, states: &States) -> Result<Counter, Unrated> {
+pub fn after(
+    prepared: &Prepared,
+    plan: &Plan,
+    link: &MeasuredLink<'_>,
+    (counter, before): (CounterKey, &Counter),
+    states: &States,
+) -> Result<Counter, Unrated> {
     let Some(ByCard { card, measured, .. }) = link.method.by_card() else { return Ok(*before) };
     let aggregation = card.aggregation(measured.found.rate, plan.meter.aggregation);
-    let mut known = Known { at: prepared.event.at, ..Known::default() };
-    if let Some(place) = place(prepared, plan, link)? {
+    let mut known = Known { at: prepared.event.at, level: prepared.level(), ..Known::default() };
+    if let Some(place) = place(prepared, plan, link, Some(counter))? {
         known.standing = states.member(&place.key).count;
-        known.newest = Some(states.member(&newest(place.key.counter))).filter(|member| member.count > 0).map(|member| member.at);
+        known.newest = newest_of(&states.member(&newest(place.key.counter)));
     }
     Ok(aggregate::grow(aggregation, before, measured.billed, MemberChange::Report(known))?)
 }
@@ -106,13 +146,15 @@ pub fn after(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, before: 
 /// The event is posted on the links of these charges: there it counts from now on, in these segments.
 pub fn add(prepared: &Prepared, plan: &Plan, charges: &[Charge], places: &[Segmented], states: &mut States) {
     let is_charged = |link: &MeasuredLink<'_>| charges.iter().any(|charge| charge.link.buyer == link.agreement.buyer);
-    for place in plan.links().filter(is_charged).filter_map(|link| place(prepared, plan, &link).ok().flatten()) {
+    let placed: Vec<Place> = placed(prepared, plan, states).filter(|(link, _)| is_charged(link)).map(|(_, place)| place).collect();
+    for place in placed {
         let member = states.member(&place.key);
         let at = prepared.event.at.max(member.at);
         if place.aggregation == Aggregation::Latest {
             let key = newest(place.key.counter);
-            let at = at.max(states.member(&key).at);
-            states.members.set(key, Member { count: 1, at });
+            let own = Newest { level: Reverse(prepared.level()), at };
+            let stands = newest_of(&states.member(&key)).map_or(own, |newest| newest.max(own));
+            states.members.set(key, member_of(Some(stands)));
         }
         let segment = places.iter().find(|segmented| segmented.buyer == place.key.counter.buyer).map_or(0, |segmented| segmented.number);
         count_in(states, &place.key, segment, 1);
@@ -138,7 +180,7 @@ fn count_in(states: &mut States, key: &MemberKey, segment: u32, more: i64) {
 
 /// Of counters whose prices have changed: the values in their present segments.
 pub fn later_keys(prepared: &Prepared, plan: &Plan, counters: &FastMap<CounterKey, Counted>, keys: &mut StateKeys) {
-    for place in plan.links().filter_map(|link| place(prepared, plan, &link).ok().flatten()) {
+    for place in places_possible(prepared, plan) {
         let number = counters.get(&place.key.counter).map_or(0, |counted| counted.segment.number);
         if number > 0 {
             keys.members.push(in_segment(&place.key, number));
@@ -150,7 +192,9 @@ pub fn later_keys(prepared: &Prepared, plan: &Plan, counters: &FastMap<CounterKe
 fn recorded(void: &Void, index: usize, charge: &Charge) -> Option<Place> {
     let counter = CounterKey { buyer: charge.link.buyer, id: charge.counter? };
     let aggregation = aggregation(void, index, charge);
-    let value = aggregate::member_value(aggregation, charge.billed, void.charged.at, void.charged.body.member.as_deref())?;
+    let charged = &void.charged;
+    let report = Report { at: charged.at, quantity: charge.billed, unique_by: charged.body.member.as_deref(), level: void.level() };
+    let value = aggregate::member_value(aggregation, &report)?;
     Some(Place { aggregation, key: MemberKey { counter, value } })
 }
 
@@ -188,7 +232,9 @@ pub fn void_keys(void: &Void, keys: &mut StateKeys) {
 pub fn withdrawn(void: &Void, index: usize, charge: &Charge, before: &Counter, states: &States) -> Result<Counter, Overflow> {
     let left = match recorded(void, index, charge) {
         None => Left::default(),
-        Some(place) => Left { standing: states.member(&place.key).count - 1, value: standing(states, &place)?.map(|(_, value)| value) },
+        Some(place) => {
+            Left { standing: states.member(&place.key).count - 1, value: standing(states, &place)?.map(|stands| stands.quantity) }
+        }
     };
     aggregate::grow(aggregation(void, index, charge), before, charge.billed, MemberChange::Withdraw(left))
 }
@@ -220,7 +266,7 @@ pub fn ends_without(
             let (mut stands, by_segment) = standing_by_segment(states, &place, first, last)?;
             let without = ends.iter().zip(first..).map(|(end, number)| {
                 stands = stands.max(by_segment.get(&number).copied());
-                Ok(Counter { quantity: stands.map_or(Quantity::ZERO, |(_, quantity)| quantity), events: fewer(end)? })
+                Ok(Counter { quantity: stands.map_or(Quantity::ZERO, |stands| stands.quantity), events: fewer(end)? })
             });
             without.collect()
         }
@@ -233,12 +279,11 @@ fn count_up_to(states: &States, key: &MemberKey, segment: u32, last: u32) -> i64
     states.member(key).count - later
 }
 
-type Stands = Option<(Instant, Quantity)>;
-type StandsBySegment = BTreeMap<u32, (Instant, Quantity)>;
+type StandsBySegment = BTreeMap<u32, Stands>;
 
 /// The value that stands at the end of the segment before `first` (of `max` and `latest`), and by each segment from there
 /// on, without one report of a member in `first`. Values of the earlier segments are told by what is left of their totals.
-fn standing_by_segment(states: &States, without: &Place, first: u32, last: u32) -> Result<(Stands, StandsBySegment), Overflow> {
+fn standing_by_segment(states: &States, without: &Place, first: u32, last: u32) -> Result<(Option<Stands>, StandsBySegment), Overflow> {
     let mut earlier: BTreeMap<&str, i64> = BTreeMap::new();
     let mut by_segment = StandsBySegment::new();
     for (key, member) in states.members.iter().filter(|(key, _)| key.counter == without.key.counter && !is_segment(&key.value)) {
@@ -264,7 +309,7 @@ fn standing_by_segment(states: &States, without: &Place, first: u32, last: u32) 
 }
 
 /// The value that stands once this member is taken out (`max`, `latest`).
-fn standing(states: &States, without: &Place) -> Result<Stands, Overflow> {
+fn standing(states: &States, without: &Place) -> Result<Option<Stands>, Overflow> {
     let is_value = |key: &MemberKey| key.counter == without.key.counter && !is_segment(&key.value) && !key.value.contains(SEGMENT);
     let members = states.members.iter().filter(|(key, _)| is_value(key));
     let counts = members.map(|(key, member)| (key.value.as_str(), member.count - i64::from(*key == without.key)));
@@ -279,8 +324,7 @@ pub fn remove(void: &Void, states: &mut States) {
     for place in places(void) {
         if place.aggregation == Aggregation::Latest {
             let left = standing(states, &place).ok().flatten();
-            let at = left.map(|(at, _)| at);
-            states.members.set(newest(place.key.counter), Member { count: i64::from(at.is_some()), at: at.unwrap_or_default() });
+            states.members.set(newest(place.key.counter), member_of(left.map(|stands| stands.newest)));
         }
         let segment = void.place(place.key.counter.buyer).map_or(0, |segmented| segmented.number);
         count_in(states, &place.key, segment, -1);

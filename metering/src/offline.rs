@@ -7,13 +7,14 @@
 use crate::command::UsageEvent;
 use crate::member;
 use crate::prepare::{self, Asked};
-use rating::aggregate::{self, Known, MemberChange};
+use rating::aggregate::{self, Known, MemberChange, Newest};
 use rating::card::{Aggregation, CardDoc, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::link::{self, LinkPosting};
 use rating::usage::{Counter, CounterId, Measured, Usage};
 use rating::validate::Mistake;
 use rating::{Carry, Cents, Currency, Exact, Instant, Overflow, Unrated};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 /// A card under the name by which others call it their fallback.
@@ -60,7 +61,7 @@ struct Book {
     /// How often each distinct value of a counter was reported.
     members: HashMap<(CounterId, String), i64>,
     /// When the value of a counter that stands was reported (`latest`).
-    newest: HashMap<CounterId, Instant>,
+    newest: HashMap<CounterId, Newest>,
 }
 
 impl Book {
@@ -75,7 +76,7 @@ impl Book {
         let Some(id) = measured.counter else { return Ok(Default::default()) };
         let before = self.counters.get(&id).copied().unwrap_or_default();
         let standing = member.and_then(|value| self.members.get(&(id, value.to_owned()))).copied().unwrap_or_default();
-        let known = Known { standing, at: usage.at, newest: self.newest.get(&id).copied() };
+        let known = Known { standing, level: 0, at: usage.at, newest: self.newest.get(&id).copied() };
         let after = aggregate::grow(aggregation, &before, measured.billed, MemberChange::Report(known))?;
         Ok((before, after))
     }
@@ -85,8 +86,9 @@ impl Book {
         if let Some(value) = member {
             *self.members.entry((id, value)).or_default() += 1;
         }
-        let newest = self.newest.entry(id).or_insert(at);
-        *newest = at.max(*newest);
+        let own = Newest { level: Reverse(0), at };
+        let newest = self.newest.entry(id).or_insert(own);
+        *newest = own.max(*newest);
     }
 }
 
@@ -170,7 +172,7 @@ impl Offline {
         let (card, measured) = measure(&self.cards, &usage)?;
         prepare::check(card, &measured, &usage, meter)?;
         let aggregation = card.aggregation(measured.found.rate, meter.aggregation);
-        let member = member::value(aggregation, &measured, meter, event, str::to_owned)?;
+        let member = member::value(aggregation, &measured, meter, (event, 0), str::to_owned)?;
         let book = self.books.entry(event.customer.to_string()).or_default();
         let (before, after) = book.grown(&usage, &measured, aggregation, member.as_deref())?;
         let priced = card.price(&measured, &usage, &before, &after)?;

@@ -4,6 +4,7 @@ use crate::standing::Open;
 use ledger::{AccountKey, Settlement};
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, RateCardId, TenantId};
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tenants::{Agreement, Chain, ChainError, Collect, Pricing, Tenant};
@@ -48,6 +49,20 @@ pub struct PlanLink {
     pub timeline: Option<Arc<Timeline>>,
     /// Whose approval its prices need; mostly nobody's.
     pub approval: Option<Arc<[TenantId]>>,
+    /// Of a commission: from which price it is taken, if not from that of the link below.
+    pub base: Option<Arc<Base>>,
+}
+
+/// The price that a commission is taken from where a seller further down granted a commission of its own accord: that is its
+/// own affair, and makes nobody's share above it smaller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// Who pays it.
+    pub buyer: TenantId,
+    /// How many links below.
+    pub down: usize,
+    /// Commissions above it that count, from below up, in basis points.
+    pub less: Vec<u16>,
 }
 
 /// The chain of one customer during `[from, until)`, or why there is none.
@@ -91,7 +106,8 @@ fn open(chain: &Chain) -> Box<[Open]> {
 fn links(chain: Chain, timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Arc<[PlanLink]> {
     let platform = chain.platform;
     let approvals: Vec<_> = (0..chain.links.len()).map(|index| approval(&chain.links[index..])).collect();
-    let with_card = |(link, approval): (tenants::Link, Option<Arc<[TenantId]>>)| PlanLink {
+    let bases: Vec<_> = (0..chain.links.len()).map(|index| base(&chain.links, index).map(Arc::new)).collect();
+    let with_card = |((link, approval), base): ((tenants::Link, Option<Arc<[TenantId]>>), Option<Arc<Base>>)| PlanLink {
         settlement: settlement_of(&link.agreement, platform),
         timeline: match link.agreement.pricing {
             Pricing::Wholesale { rate_card } => timelines.get(&rate_card).cloned(),
@@ -99,8 +115,9 @@ fn links(chain: Chain, timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Arc<[P
         },
         agreement: link.agreement,
         approval,
+        base,
     };
-    chain.links.into_iter().zip(approvals).map(with_card).collect()
+    chain.links.into_iter().zip(approvals).zip(bases).map(with_card).collect()
 }
 
 /// Who may approve the first link's prices, where a commission above is taken from them: the seller of the highest such
@@ -114,6 +131,27 @@ fn approval(links: &[tenants::Link]) -> Option<Arc<[TenantId]>> {
     let asks = |link: &tenants::Link| !link.agreement.free_retail && link.agreement.floor.is_none();
     let highest = above[..commissions].iter().rposition(asks)?;
     Some(above[highest..].iter().map(|link| link.agreement.seller).collect())
+}
+
+/// From which price the commission of a link without a floor is taken. One further down counts against its seller only if that
+/// one agreed on it, or a seller above it did.
+fn base(links: &[tenants::Link], index: usize) -> Option<Base> {
+    let own = &links[index].agreement;
+    if own.floor.is_some() || !matches!(own.pricing, Pricing::Commission { .. }) {
+        return None;
+    }
+    let approvers: SmallVec<[TenantId; 4]> = links[index..].iter().map(|link| link.agreement.seller).collect();
+    let below = links[..index].iter().rev().map_while(|link| match link.agreement.pricing {
+        Pricing::Commission { commission_bp } => Some((link.agreement.is_approved_by(&approvers), commission_bp)),
+        Pricing::Wholesale { .. } => None,
+    });
+    // From above down.
+    let below: SmallVec<[(bool, u16); 4]> = below.collect();
+    let lowest = below.iter().rposition(|(is_approved, _)| !is_approved)?;
+    let down = lowest + 2;
+    let buyer = links.get(index.checked_sub(down)?)?.agreement.buyer;
+    let counting = below[..lowest].iter().rev().filter(|(is_approved, _)| *is_approved);
+    Some(Base { buyer, down, less: counting.map(|(_, commission_bp)| *commission_bp).collect() })
 }
 
 /// Between which accounts the money of this link moves. Who buys from the platform itself pays the platform either way.

@@ -11,11 +11,12 @@ use crate::hold_name::{hold_id, named_hold};
 use crate::lacks::{self, Lack};
 use crate::member;
 use crate::numbers;
-use crate::plan::{ChainPlan, PlanLink, Timeline};
+use crate::plan::{Base, ChainPlan, PlanLink, Timeline};
 use crate::reporters::{self, Other};
 use crate::standing::{self, BELOW_UNKNOWN, Open};
 use compact_str::CompactString;
 use ledger::Settlement;
+use rating::aggregate::Level;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::usage::{Measured, Unrated, Usage};
@@ -93,6 +94,8 @@ pub struct MeasuredLink<'a> {
     pub agreement: &'a Agreement,
     pub settlement: Settlement,
     pub method: &'a Method,
+    /// Of a commission, if it is not taken from the link below.
+    pub base: Option<&'a Base>,
 }
 
 #[derive(Debug, Clone)]
@@ -148,6 +151,7 @@ impl Plan {
             agreement: &link.agreement,
             settlement: link.settlement,
             method,
+            base: link.base.as_deref(),
         })
     }
 }
@@ -179,6 +183,10 @@ impl Prepared {
         let seen = |lack: &&Lack| lack.buyer.is_none_or(|buyer| place(buyer) >= own);
         let lack = self.lacks.iter().find(seen)?;
         Some(Problem::new(lack.reason, format!("this usage cannot be priced: {}", lack.detail)))
+    }
+    /// How far below the platform its reporter is.
+    pub fn level(&self) -> Level {
+        reporters::level(self.customer.as_ref().map_or(&[][..], |customer| customer.tenant.path.as_slice()), self.reporter)
     }
     /// As measured by this plan.
     pub fn usage(&self, plan: &Plan) -> Usage<'_> {

@@ -64,6 +64,11 @@ impl Reach {
         !self.nothing && !self.above.contains(&buyer)
     }
 
+    /// Who gives back what it still owes for on the links above.
+    pub fn pays_itself(&self) -> Option<TenantId> {
+        (!self.nothing && !self.above.is_empty()).then_some(self.author)
+    }
+
     pub const fn is_nothing(&self) -> bool {
         self.nothing
     }

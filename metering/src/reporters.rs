@@ -3,6 +3,7 @@
 //! have ever reported in that root. Mostly there is only one reporter, and nobody to look for.
 
 use rating::TenantId;
+use rating::aggregate::Level;
 use rating::fast::FastMap;
 use smallvec::SmallVec;
 use store::journal::{Journal, Name, Reporter};
@@ -51,6 +52,12 @@ impl Reporters {
     pub fn are_several(&self) -> bool {
         self.by_root.values().any(|of_root| of_root.len() > 1)
     }
+}
+
+/// How far below the platform a reporter is on a customer's path. Who is not on it is below everybody.
+pub fn level(path: &[TenantId], reporter: Reporter) -> Level {
+    let place = reporter.map_or(Some(0), |reporter| path.iter().position(|tenant| *tenant == reporter));
+    place.and_then(|place| Level::try_from(place).ok()).unwrap_or(Level::MAX)
 }
 
 /// Another tenant of the chain that may have reported the same event.

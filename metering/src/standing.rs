@@ -99,11 +99,16 @@ impl Standing {
         }
     }
 
-    /// What was given back on the link on which this tenant sells.
-    pub fn given_back_below(&self, seller: TenantId) -> Option<Below> {
-        let own = self.charged.iter().find(|charge| charge.link.seller == seller)?;
-        let (_, exact) = *self.given_back.iter().rev().find(|(buyer, _)| *buyer == own.link.buyer)?;
-        Some(Below { exact, others_stand: own.exact.checked_neg() == Ok(exact) })
+    /// What was given back last, by buyer.
+    pub fn given_back(&self) -> Vec<(TenantId, Below)> {
+        let mut last: Vec<(TenantId, Below)> = Vec::new();
+        for (buyer, exact) in self.given_back.iter().rev() {
+            let Some(own) = self.charged.iter().find(|charge| charge.link.buyer == *buyer) else { continue };
+            if last.iter().all(|(other, _)| other != buyer) {
+                last.push((*buyer, Below { exact: *exact, others_stand: own.exact.checked_neg() == Ok(*exact) }));
+            }
+        }
+        last
     }
 
     /// Whether there is anything left to be priced.

@@ -2,6 +2,8 @@
 
 use crate::reporters::{self, Other};
 use crate::work::Named;
+use ledger::Limit;
+use rating::aggregate::Level;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Exact, Instant, TenantId};
@@ -10,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use store::journal::{Charge, ChargePricing, CounterKey, Journal, Keyed, Name, OpenLink, Place, Record, Reporter, Seq};
 
-/// What is given back on the link below.
+/// What is given back on a link below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Below {
     pub exact: Exact,
@@ -56,8 +58,10 @@ pub struct Void {
     pub whole: Vec<CounterKey>,
     /// What prices their later segments.
     pub versions: HashMap<CardVersionId, Arc<CompiledCard>>,
-    /// What was given back before on the link below those that it reaches.
-    pub below: Option<Below>,
+    /// What was given back before on its other links, by buyer.
+    pub given_back: Vec<(TenantId, Below)>,
+    /// What its author must cover, where links above those that it reaches stand.
+    pub cover: Option<Limit>,
     pub reason: String,
     pub received_at: Instant,
 }
@@ -67,12 +71,16 @@ impl Void {
     pub fn rate(&self, charge: &Charge) -> Option<u32> {
         match charge.pricing {
             ChargePricing::Card { rate, .. } | ChargePricing::Floored { rate, .. } => Some(rate),
-            ChargePricing::Commission { .. } | ChargePricing::Carry => None,
+            ChargePricing::Commission { .. } | ChargePricing::CommissionOf { .. } | ChargePricing::Carry => None,
         }
     }
     /// Where on its counter the charge of this buyer counts; `None`: in the first segment.
     pub fn place(&self, buyer: TenantId) -> Option<&Place> {
         self.places.iter().find(|place| place.buyer == buyer)
+    }
+    /// How far below the platform its reporter is.
+    pub fn level(&self) -> Level {
+        reporters::level(&self.path, self.original.identity.reporter)
     }
     pub fn tenant(&self) -> TenantId {
         self.charged.tenant

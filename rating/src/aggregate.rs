@@ -9,10 +9,10 @@
 //! | count, sum | nothing: `Report(Known::default())` | nothing: `Withdraw(Left::default())` |
 //! | unique | `standing`: count of this value before | `standing`: count of this value after |
 //! | max | nothing | `value`: [`standing_value`] of all members after it is taken out |
-//! | latest | `newest`: `at` of the member [`NEWEST`] | `value`: likewise |
+//! | latest | `newest`: from the member [`NEWEST`] | `value`: likewise |
 //!
 //! The caller then writes the member's count ±1, and for `latest` the member [`NEWEST`] with the
-//! instant of the value that stands (count 1; 0 when nothing is left). Of two reports of one instant
+//! instant and the reporter's level of the value that stands. Of two reports of one instant
 //! the larger is the latest: the order of arrival never decides.
 //!
 //! Invariant: a withdrawal restores quantity and events exactly as if the report had never been.
@@ -20,7 +20,11 @@
 use crate::card::Aggregation;
 use crate::usage::Counter;
 use crate::{Instant, Overflow, Quantity};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
+
+/// How far below the platform a reporter is: 0 is the platform. Of `latest` values, those of the highest reporter count.
+pub type Level = u8;
 
 /// Member of a `latest` counter whose `at` is the instant of the value that stands.
 pub const NEWEST: &str = "";
@@ -37,10 +41,34 @@ pub enum MemberChange {
 pub struct Known {
     /// `unique`: how often this value stands already.
     pub standing: i64,
-    /// `latest`: the event's own instant.
+    /// `latest`: the event's own reporter and instant.
+    pub level: Level,
     pub at: Instant,
-    /// `latest`: instant of the value that stands; `None` if there is none.
-    pub newest: Option<Instant>,
+    /// `latest`: of the value that stands; `None` if there is none.
+    pub newest: Option<Newest>,
+}
+
+/// Which `latest` value stands: of the highest reporter, the one of the latest instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Newest {
+    pub level: Reverse<Level>,
+    pub at: Instant,
+}
+
+/// The value that stands, of `max` and `latest`; of two `latest` ones of one instant the larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stands {
+    /// `latest` only.
+    pub newest: Newest,
+    pub quantity: Quantity,
+}
+
+impl Known {
+    /// Whether the value that stands, stands against the reported one.
+    fn is_behind(&self, stands: Quantity, reported: Quantity) -> bool {
+        let own = Newest { level: Reverse(self.level), at: self.at };
+        self.newest.is_some_and(|newest| (newest, stands) > (own, reported))
+    }
 }
 
 /// After a withdrawal.
@@ -63,7 +91,7 @@ pub fn grow(aggregation: Aggregation, before: &Counter, billed: Quantity, member
                 Aggregation::Max if before.events > 0 => before.quantity.max(billed),
                 Aggregation::Unique if known.standing > 0 => before.quantity,
                 Aggregation::Unique => before.quantity.checked_add(Quantity::whole(1))?,
-                Aggregation::Latest if known.newest.is_some_and(|at| (at, before.quantity) > (known.at, billed)) => before.quantity,
+                Aggregation::Latest if known.is_behind(before.quantity, billed) => before.quantity,
                 Aggregation::Max | Aggregation::Latest => billed,
             };
             Ok(Counter { quantity, events: before.events.checked_add(1).ok_or(Overflow)? })
@@ -81,39 +109,49 @@ pub fn grow(aggregation: Aggregation, before: &Counter, billed: Quantity, member
     }
 }
 
-/// The member an event is: its distinct attribute (`unique_by`), its quantity (`max`), its instant
-/// and quantity (`latest`). `None`: the aggregation has no members, or the event lacks the attribute.
-pub fn member_value(aggregation: Aggregation, billed: Quantity, at: Instant, unique_by: Option<&str>) -> Option<String> {
+/// The member an event is: its distinct attribute (`unique_by`), its quantity (`max`), its instant,
+/// quantity and reporter's level (`latest`; 0 is left out). `None`: the aggregation has no members, or the event lacks the
+/// attribute.
+pub fn member_value(aggregation: Aggregation, report: &Report<'_>) -> Option<String> {
+    let Report { at, quantity, unique_by, level } = report;
     match aggregation {
         Aggregation::Count | Aggregation::Sum => None,
         Aggregation::Unique => unique_by.map(str::to_owned),
-        Aggregation::Max => Some(billed.0.to_string()),
-        Aggregation::Latest => Some(format!("{}/{}", at.micros(), billed.0)),
+        Aggregation::Max => Some(quantity.0.to_string()),
+        Aggregation::Latest if *level == 0 => Some(format!("{}/{}", at.micros(), quantity.0)),
+        Aggregation::Latest => Some(format!("{}/{}/{level}", at.micros(), quantity.0)),
     }
 }
 
-/// The value that stands among the members of a `max` or `latest` counter, as (value, count), with
-/// the instant at which it was reported (`latest`). `None`: no member is left. `Overflow`: a value
-/// that [`member_value`] did not make.
-pub fn standing_value<'a>(members: impl IntoIterator<Item = (&'a str, i64)>) -> Result<Option<(Instant, Quantity)>, Overflow> {
+/// The value that stands among the members of a `max` or `latest` counter, as (value, count). `None`: no member is left.
+/// `Overflow`: a value that [`member_value`] did not make.
+pub fn standing_value<'a>(members: impl IntoIterator<Item = (&'a str, i64)>) -> Result<Option<Stands>, Overflow> {
     let mut standing = None;
     for (value, count) in members {
         if count > 0 && value != NEWEST {
-            let (at, quantity) = value.split_once('/').unwrap_or(("0", value));
-            let at = at.parse().map(Instant).map_err(|_| Overflow)?;
-            standing = standing.max(Some((at, quantity.parse().map(Quantity).map_err(|_| Overflow)?)));
+            standing = standing.max(Some(value_of(value)?));
         }
     }
     Ok(standing)
 }
 
-/// One report of a period, as [`over`] sees it.
+fn value_of(member: &str) -> Result<Stands, Overflow> {
+    let (at, value) = member.split_once('/').unwrap_or(("0", member));
+    let (quantity, level) = value.split_once('/').unwrap_or((value, "0"));
+    let at = at.parse().map(Instant).map_err(|_| Overflow)?;
+    let level = level.parse().map(Reverse).map_err(|_| Overflow)?;
+    Ok(Stands { newest: Newest { level, at }, quantity: quantity.parse().map(Quantity).map_err(|_| Overflow)? })
+}
+
+/// One report of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report<'a> {
     pub at: Instant,
     pub quantity: Quantity,
     /// `unique`: the distinct attribute.
     pub unique_by: Option<&'a str>,
+    /// Of its reporter.
+    pub level: Level,
 }
 
 /// A whole period `[from, until)` from its reports, in any order: what the counter must have reached.
@@ -124,7 +162,10 @@ pub fn over(aggregation: Aggregation, reports: &[Report<'_>], from: Instant, unt
         Aggregation::Count => Quantity::whole(events),
         Aggregation::Sum => inside().try_fold(Quantity::ZERO, |sum, report| sum.checked_add(report.quantity))?,
         Aggregation::Max => inside().map(|report| report.quantity).max().unwrap_or_default(),
-        Aggregation::Latest => inside().map(|report| (report.at, report.quantity)).max().unwrap_or_default().1,
+        Aggregation::Latest => {
+            let latest = inside().max_by_key(|report| (Reverse(report.level), report.at, report.quantity));
+            latest.map(|report| report.quantity).unwrap_or_default()
+        }
         Aggregation::Unique => {
             let distinct: BTreeSet<_> = inside().map(|report| report.unique_by).collect();
             Quantity::whole(i64::try_from(distinct.len()).map_err(|_| Overflow)?)
@@ -144,7 +185,7 @@ mod tests {
     struct Kept {
         counter: Counter,
         members: BTreeMap<String, i64>,
-        newest: Option<Instant>,
+        newest: Option<Newest>,
     }
 
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -152,16 +193,16 @@ mod tests {
 
     impl Kept {
         fn report(&mut self, aggregation: Aggregation, report: &Report<'_>) {
-            let value = member_value(aggregation, report.quantity, report.at, report.unique_by).unwrap_or_default();
+            let value = member_value(aggregation, report).unwrap_or_default();
             let count = self.members.entry(value).or_default();
-            let known = Known { standing: *count, at: report.at, newest: self.newest };
+            let known = Known { standing: *count, level: report.level, at: report.at, newest: self.newest };
             self.counter = grow(aggregation, &self.counter, report.quantity, MemberChange::Report(known)).unwrap();
             *count += 1;
-            self.newest = self.newest.max(Some(report.at));
+            self.newest = self.newest.max(Some(Newest { level: Reverse(report.level), at: report.at }));
         }
 
         fn withdraw(&mut self, aggregation: Aggregation, report: &Report<'_>) {
-            let value = member_value(aggregation, report.quantity, report.at, report.unique_by).unwrap_or_default();
+            let value = member_value(aggregation, report).unwrap_or_default();
             let count = self.members.get_mut(&value).unwrap();
             *count -= 1;
             let standing = *count;
@@ -170,18 +211,19 @@ mod tests {
                 Aggregation::Max | Aggregation::Latest => standing_value(self.members.iter().map(|(v, c)| (v.as_str(), *c))).unwrap(),
                 _ => None,
             };
-            let left = (Left { standing, value: left.map(|(_, value)| value) }, left.map(|(at, _)| at));
+            let left = (Left { standing, value: left.map(|stands| stands.quantity) }, left.map(|stands| stands.newest));
             self.counter = grow(aggregation, &self.counter, report.quantity, MemberChange::Withdraw(left.0)).unwrap();
             self.newest = left.1;
         }
     }
 
     fn reports() -> impl Strategy<Value = Vec<Report<'static>>> {
-        let one = (0_i64..6, -3_i64..9, 0_usize..NAMES.len());
-        let report = one.prop_map(|(at, units, name)| Report {
+        let one = (0_i64..6, -3_i64..9, 0_usize..NAMES.len(), 0_u8..3);
+        let report = one.prop_map(|(at, units, name, level)| Report {
             at: Instant::from_secs(at),
             quantity: Quantity::whole(units),
             unique_by: Some(NAMES[name]),
+            level,
         });
         prop::collection::vec(report, 0..12)
     }
@@ -220,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_period_is_half_open() {
-        let at = |secs, units| Report { at: Instant::from_secs(secs), quantity: Quantity::whole(units), unique_by: None };
+        let at = |secs, units| Report { at: Instant::from_secs(secs), quantity: Quantity::whole(units), unique_by: None, level: 0 };
         let reports = [at(1, 2), at(2, 3), at(3, 5)];
         let counter = over(Aggregation::Sum, &reports, Instant::from_secs(1), Instant::from_secs(3)).unwrap();
         assert_eq!(counter, Counter { quantity: Quantity::whole(5), events: 2 });
@@ -230,7 +272,8 @@ mod tests {
     fn of_two_reports_of_one_instant_the_larger_is_the_latest() {
         let before = Counter { quantity: Quantity::whole(5), events: 1 };
         for (units, want) in [(4, 5), (6, 6)] {
-            let known = Known { standing: 0, at: Instant(7), newest: Some(Instant(7)) };
+            let newest = Some(Newest { level: Reverse(0), at: Instant(7) });
+            let known = Known { standing: 0, level: 0, at: Instant(7), newest };
             let after = grow(Aggregation::Latest, &before, Quantity::whole(units), MemberChange::Report(known));
             assert_eq!(after, Ok(Counter { quantity: Quantity::whole(want), events: 2 }));
         }

@@ -27,6 +27,11 @@ pub fn commission_of(exact_below: Exact, commission_bp: u16) -> Result<Exact, Ov
     rounding::divide(scaled, i128::from(BASIS_POINTS), rounding::Mode::HalfEven).map(Exact)
 }
 
+/// What is left of a price after several commissions, each taken from what the one before it left.
+pub fn commissions_of(price: Exact, shares_bp: &[u16]) -> Result<Exact, Overflow> {
+    shares_bp.iter().try_fold(price, |left, share| commission_of(left, *share))
+}
+
 /// Posts one event on a link: floor(carry + exact) cents, the rest is carried on. What an event comes to is bounded here and
 /// nowhere else, for charges, dry runs and the command line.
 pub fn post(carry: Carry, exact: Exact) -> Result<LinkPosting, Unrated> {

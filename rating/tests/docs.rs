@@ -94,6 +94,6 @@ impl Page {
 
 fn counter(aggregation: Aggregation, reports: &[Reported]) -> Counter {
     let reports: Vec<Report<'_>> =
-        reports.iter().map(|(at, quantity, by)| Report { at: *at, quantity: *quantity, unique_by: by.as_deref() }).collect();
+        reports.iter().map(|(at, quantity, by)| Report { at: *at, quantity: *quantity, unique_by: by.as_deref(), level: 0 }).collect();
     aggregate::over(aggregation, &reports, Instant::MIN, Instant::MAX).unwrap()
 }

@@ -267,7 +267,8 @@ fn sum(input: &Value) -> String {
     assert_eq!(input["method"], "sum");
     let at = |value: &Value| format!("{}Z", value.as_str().unwrap()).parse::<Instant>().unwrap();
     let events = input["events"].as_array().unwrap().iter();
-    let reports: Vec<_> = events.map(|event| Report { at: at(&event["t"]), quantity: quantity(&event["v"]), unique_by: None }).collect();
+    let reports: Vec<_> =
+        events.map(|event| Report { at: at(&event["t"]), quantity: quantity(&event["v"]), unique_by: None, level: 0 }).collect();
     let sum = aggregate::over(Aggregation::Sum, &reports, at(&input["from"]), at(&input["to"])).unwrap();
     sum.quantity.to_string()
 }

@@ -212,6 +212,14 @@ pub enum ChargePricing {
         prefix_len: u8,
         pieces: SmallVec<[Piece; 1]>,
     },
+    /// A commission that is not taken from the link below: not every commission further down counts against its seller.
+    CommissionOf {
+        commission_bp: u16,
+        /// The buyer on the link from whose price it is taken.
+        of: TenantId,
+        /// Commissions above that one which count, from below up, in basis points: they are taken off first.
+        less: Vec<u16>,
+    },
 }
 
 impl ChargePricing {
@@ -219,7 +227,7 @@ impl ChargePricing {
     pub const fn version(&self) -> Option<CardVersionId> {
         match self {
             Self::Card { version, .. } | Self::Floored { version, .. } => Some(*version),
-            Self::Commission { .. } | Self::Carry => None,
+            Self::Commission { .. } | Self::CommissionOf { .. } | Self::Carry => None,
         }
     }
 }

@@ -61,6 +61,8 @@ pub struct Agreement {
     pub floor: Option<RateCardId>,
     /// Of a commission without a floor: the buyer may sell at cards that the seller has not approved.
     pub free_retail: bool,
+    /// Who agreed on it. `None`: it is not recorded yet, or was before authors were kept (then it counts as the platform's).
+    pub author: Option<TenantId>,
     pub from: Instant,
     pub until: Option<Instant>,
 }
@@ -69,6 +71,11 @@ impl Agreement {
     /// Who said `on_exhausted: refuse`.
     pub fn refusing(&self) -> TenantId {
         self.refused_by.unwrap_or(self.seller)
+    }
+
+    /// Whether a seller of the buyer's, or one above it, agreed on it. `sellers`: that one and those above it.
+    pub fn is_approved_by(&self, sellers: &[TenantId]) -> bool {
+        self.author.is_none_or(|author| sellers.contains(&author))
     }
 
     pub fn in_force(&self, at: Instant) -> bool {

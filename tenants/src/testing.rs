@@ -36,6 +36,7 @@ pub fn agreement(buyer: i64, seller: i64) -> Agreement {
         refused_by: None,
         floor: None,
         free_retail: false,
+        author: None,
         from: Instant::MIN,
         until: None,
     }

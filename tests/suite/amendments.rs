@@ -15,6 +15,7 @@ on_every_journal!(
     kept_usage_is_voided_for_good,
     usage_rated_later_is_voided_once,
     only_what_the_caller_sees_is_voided,
+    a_void_of_ones_own_links_is_paid_for,
 );
 
 async fn a_void_gives_back_on_every_link(backend: Backend) {
@@ -187,4 +188,30 @@ async fn only_what_the_caller_sees_is_voided(backend: Backend) {
     // The platform reported it: what muster owes for it is not muster's to take back.
     world.void("x").of("acme-42").by("muster").gives("-800 = muster -800, balance 5000").await;
     world.accounts("acme-42 5000, acme-43 5000, muster -500, revenue of muster 500, external of muster -10000").await;
+}
+
+/// The customer would have its money again, and its seller no end of debt.
+async fn a_void_of_ones_own_links_is_paid_for(backend: Backend) {
+    let world = World::new(backend).await;
+    world.card("platform", "wholesale", per_unit("sms", "0.05")).await;
+    world.card("platform", "retail", per_unit("sms", "0.08")).await;
+    for (seller, terms) in [("buys", json!({ "card": "wholesale" })), ("shares", json!({ "commission_bp": 3750 }))] {
+        let (customer, limited) = (format!("{seller}-kiosk"), |mut terms: serde_json::Value| {
+            terms["credit_limit"] = json!(0);
+            terms
+        });
+        world.reseller(seller, "platform", limited(terms)).await;
+        world.customer(&customer, seller, json!({ "card": "retail", "credit_limit": 0 })).await;
+        world.top_up(&customer, 1000).await;
+        let (a, b) = (format!("{seller}-a"), format!("{seller}-b"));
+        world.send(&customer, "sms", "100").id(&a).gives(&format!("rated 800 = platform 500 + {seller} 300, balance 200")).await;
+        world.void(&a).by(seller).gives("refused insufficient_balance").await;
+        world.void(&a).by(seller).key("again").gives("refused insufficient_balance").await;
+        // With money of its own it gives back what it likes; what it reported itself goes back all the way.
+        world.top_up(seller, 500).await;
+        world.void(&a).by(seller).gives(&format!("-800 = {seller} -800, balance 1000")).await;
+        world.send(&customer, "sms", "100").id(&b).by(seller).gives(&format!("rated 800 = platform 500 + {seller} 300, balance 200")).await;
+        world.void(&b).by(seller).gives(&format!("-800 = platform -500 + {seller} -300, balance 1000")).await;
+    }
+    world.audit().await;
 }

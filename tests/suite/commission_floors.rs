@@ -4,7 +4,11 @@ use crate::world::{Backend, World, on_every_journal, per_unit};
 use serde_json::json;
 use store::records::Actor;
 
-on_every_journal!(the_seller_above_gets_at_least_the_floor, prices_that_nobody_above_approved_are_not_in_force);
+on_every_journal!(
+    the_seller_above_gets_at_least_the_floor,
+    prices_that_nobody_above_approved_are_not_in_force,
+    a_commission_that_a_reseller_grants_is_its_own_affair,
+);
 
 async fn the_seller_above_gets_at_least_the_floor(backend: Backend) {
     let world = World::new(backend).await;
@@ -51,5 +55,44 @@ async fn prices_that_nobody_above_approved_are_not_in_force(backend: Backend) {
     }
     world.send("tied-kiosk", "sms", "10").gives("unrated card_not_approved").await;
     world.send("free-kiosk", "sms", "10").gives("rated 100 = platform 75 + free 25, balance -100").await;
+    world.audit().await;
+}
+
+/// The platform sells to `head` at 25 % and `head` to `tail` at `tail_bp`; each says who agreed on it.
+async fn two_resellers(world: &World, name: &str, tail_bp: u16, by: &str) -> String {
+    let (head, tail, kiosk) = (format!("{name}-head"), format!("{name}-tail"), format!("{name}-kiosk"));
+    world.reseller(&head, "platform", json!({ "commission_bp": 2500, "free_retail": name == "free" })).await;
+    let by = if by == "head" { &head } else { by };
+    world.reseller(&tail, &head, json!({ "commission_bp": tail_bp, "by": by })).await;
+    world.card("platform", &format!("{name}-street"), per_unit("sms", "0.10")).await;
+    world.customer(&kiosk, &tail, json!({ "card": format!("{name}-street") })).await;
+    kiosk
+}
+
+async fn a_commission_that_a_reseller_grants_is_its_own_affair(backend: Backend) {
+    let world = World::new(backend).await;
+    for (name, tail_bp, by, want) in [
+        ("shared", 2500, "platform", "platform 56 + shared-head 19 + shared-tail 25"),
+        ("own", 2500, "head", "platform 75 + own-head 0 + own-tail 25"),
+        ("all", 10_000, "head", "platform 75 + all-head -75 + all-tail 100"),
+        ("free", 10_000, "head", "platform 75 + free-head -75 + free-tail 100"),
+    ] {
+        let kiosk = two_resellers(&world, name, tail_bp, by).await;
+        world.send(&kiosk, "sms", "10").id(name).gives(&format!("rated 100 = {want}, balance -100")).await;
+    }
+    world.void("all").gives("-100 = platform -75 + all-head 75 + all-tail -100, balance 0").await;
+    world.audit().await;
+
+    // Three below the platform: what it agreed on itself counts, in between as well.
+    world.reseller("a", "platform", json!({ "commission_bp": 2500 })).await;
+    world.reseller("b", "a", json!({ "commission_bp": 2000, "by": "platform" })).await;
+    world.reseller("c", "b", json!({ "commission_bp": 5000, "by": "b" })).await;
+    world.card("platform", "abc", per_unit("sms", "1.00")).await;
+    world.customer("leaf", "c", json!({ "card": "abc" })).await;
+    // c's own 50 % is b's affair: of 1000, 800 are a's price and 600 the platform's.
+    world.send("leaf", "sms", "10").id("leaf").gives("rated 1000 = platform 600 + a 200 + b -300 + c 500, balance -1000").await;
+    // What a takes back of its own links stands above, and the platform's void finds what it was taken from.
+    world.void("leaf").of("leaf").by("a").gives("-1000 = a -800 + b 300 + c -500, balance 0").await;
+    world.void("leaf").gives("0 = platform -600 + a 600, balance 0").await;
     world.audit().await;
 }

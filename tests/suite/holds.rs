@@ -12,6 +12,7 @@ on_every_journal!(
     a_hold_ends_once,
     what_is_not_covered_is_not_held,
     a_hold_sets_aside_along_the_chain_or_nowhere,
+    what_a_seller_above_has_is_not_told,
     as_much_as_the_balance_pays_for,
     a_retry_makes_the_same_hold,
     held_money_is_not_spent_by_others,
@@ -144,6 +145,20 @@ async fn a_hold_sets_aside_along_the_chain_or_nowhere(backend: Backend) {
     world.call("acme", "60").id("b").holds(60, "refused insufficient_balance").await;
     world.call("acme", "540").id("a").gives("rated 360 = platform 270 + muster 90, balance -360").await;
     world.accounts("book of acme -360, income of muster 360, muster 30, revenue of muster 270, external of muster -300").await;
+}
+
+async fn what_a_seller_above_has_is_not_told(backend: Backend) {
+    let world = World::new(backend).await;
+    world.card("platform", "wholesale", prices("0.30", "0.10", "1.00", "0.05")).await;
+    world.reseller("muster", "platform", json!({ "card": "wholesale", "credit_limit": 0 })).await;
+    world.card("muster", "retail", prices("0.40", "0.15", "1.50", "0.08")).await;
+    world.customer("acme", "muster", json!({ "card": "retail", "collect": "reseller", "credit_limit": 1000 })).await;
+    for (caller, is_told) in [("platform", true), ("muster", true), ("acme", false)] {
+        let problem = world.call("acme", "600").id(caller).by(caller).hold(60).await.unwrap_err();
+        assert_eq!(problem.code, "insufficient_balance", "{caller}");
+        let names = problem.detail.contains(&world.tenant("muster").id.to_string()) || problem.detail.contains("300");
+        assert_eq!(names, is_told, "{caller}: {}", problem.detail);
+    }
 }
 
 async fn as_much_as_the_balance_pays_for(backend: Backend) {

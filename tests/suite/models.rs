@@ -15,6 +15,8 @@ on_every_journal!(
     distinct_values_are_counted_while_they_stand,
     the_largest_value_stands,
     the_latest_value_stands,
+    the_latest_value_of_the_highest_reporter_stands,
+    each_customer_has_a_latest_value_of_its_own,
     amounts_in_the_event,
     calls_are_cut,
 );
@@ -146,6 +148,52 @@ async fn the_latest_value_stands(backend: Backend) {
     world.void("h4").gives("20 = platform 20, balance -100").await;
     world.void("h1").gives("-100 = platform -100, balance 0").await;
     world.audit().await;
+}
+
+/// `seats` at 1.00 each, sold by `agent` at a commission of 25 % or at 0.50 wholesale.
+async fn seats(backend: Backend, is_wholesale: bool) -> World {
+    let world = World::new(backend).await;
+    world.meter("seats", json!({ "unit": "seat", "aggregation": "latest" })).await;
+    world.card("platform", "seats-own", one_rate("seats", json!({ "model": "per_unit", "unit_price": "0.50" }))).await;
+    world.card("platform", "seats-retail", one_rate("seats", json!({ "model": "per_unit", "unit_price": "1.00" }))).await;
+    let terms = if is_wholesale { json!({ "card": "seats-own" }) } else { json!({ "commission_bp": 2500 }) };
+    world.reseller("agent", "platform", terms).await;
+    for customer in ["acme", "beta"] {
+        world.customer(customer, "agent", json!({ "card": "seats-retail" })).await;
+    }
+    world
+}
+
+async fn the_latest_value_of_the_highest_reporter_stands(backend: Backend) {
+    let world = seats(backend, false).await;
+    let report = |id: &str, value: &str, hour: u8, by: &str| {
+        world.send("acme", "seats", value).id(id).at(&format!("2026-11-20T{hour:02}:00:00Z")).by(by)
+    };
+    report("own", "3", 1, "acme").gives("rated 300 = platform 225 + agent 75, balance -300").await;
+    report("r1", "5", 2, "agent").gives("rated 200 = platform 150 + agent 50, balance -500").await;
+    report("p1", "100", 3, "platform").gives("rated 9500 = platform 7125 + agent 2375, balance -10000").await;
+    // Whatever those below say, and however late: what the platform said stands.
+    report("own-later", "0", 5, "acme").gives("rated 0 = platform 0 + agent 0, balance -10000").await;
+    report("r2", "1", 6, "agent").gives("rated 0 = platform 0 + agent 0, balance -10000").await;
+    report("p2", "90", 4, "platform").gives("rated -1000 = platform -750 + agent -250, balance -9000").await;
+    // Taken back, it leaves the highest of the others.
+    world.void("p2").gives("1000 = platform 750 + agent 250, balance -10000").await;
+    world.void("p1").gives("-9900 = platform -7425 + agent -2475, balance -100").await;
+    world.void("r2").gives("400 = platform 300 + agent 100, balance -500").await;
+    world.void("r1").gives("-500 = platform -375 + agent -125, balance 0").await;
+    world.void("own-later").gives("300 = platform 225 + agent 75, balance -300").await;
+    world.void("own").gives("-300 = platform -225 + agent -75, balance 0").await;
+    world.accounts("").await;
+}
+
+async fn each_customer_has_a_latest_value_of_its_own(backend: Backend) {
+    let world = seats(backend, true).await;
+    world.send("acme", "seats", "100").id("a1").gives("rated 10000 = platform 5000 + agent 5000, balance -10000").await;
+    world.send("beta", "seats", "5").id("b1").gives("rated 500 = platform 250 + agent 250, balance -500").await;
+    world.send("acme", "seats", "101").id("a2").gives("rated 100 = platform 50 + agent 50, balance -10100").await;
+    world.void("b1").gives("-500 = platform -250 + agent -250, balance 0").await;
+    world.void("a2").gives("-100 = platform -50 + agent -50, balance -10000").await;
+    world.accounts("acme -10000, agent 5000, revenue of agent 5000").await;
 }
 
 async fn amounts_in_the_event(backend: Backend) {

@@ -466,7 +466,8 @@ impl World {
     }
 
     /// `card` or `commission_bp`; `currency` (EUR), `collect` (platform), `credit_limit` (none),
-    /// `on_exhausted` (post), `refused_by` (the seller), `floor` (a card), `free_retail` (false), `from`, `until`.
+    /// `on_exhausted` (post), `refused_by` (the seller), `floor` (a card), `free_retail` (false),
+    /// `by` (the platform), `from`, `until`.
     pub async fn agree(&self, buyer: &str, terms: Value) -> AgreementId {
         let tenant = self.tenant(buyer);
         let pricing = match terms["card"].as_str() {
@@ -486,10 +487,12 @@ impl World {
             refused_by: terms["refused_by"].as_str().map(|name| self.tenant(name).id),
             floor: terms["floor"].as_str().map(|card| self.cards.lock().unwrap()[card]),
             free_retail: terms["free_retail"] == true,
+            author: None,
             from: instant(terms["from"].as_str().unwrap_or("2020-01-01T00:00:00Z")),
             until: terms["until"].as_str().map(instant),
         };
-        self.records.create_agreement(&self.actor(), &agreement).await.unwrap();
+        let author = terms["by"].as_str().map_or(self.platform.id, |name| self.tenant(name).id);
+        self.records.create_agreement(&Actor { tenant: author, ..self.actor() }, &agreement).await.unwrap();
         self.engine.invalidate();
         agreement.id
     }

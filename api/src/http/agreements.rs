@@ -58,6 +58,11 @@ pub struct AgreementBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 10000)]
     pub credit_cap_cents: Option<i64>,
+    /// Who agreed on it (external id). A commission makes the share of a seller further up smaller only if that one, or one above
+    /// it, agreed on it. Absent: it is not recorded, and counts as the platform's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "platform")]
+    pub author: Option<String>,
     pub from: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
@@ -162,6 +167,10 @@ async fn shown(app: &App, terms: &Agreement) -> Result<AgreementBody, ApiProblem
         credit_limit_cents: terms.credit_limit.map(|cents| cents.0),
         on_exhausted: terms.on_exhausted,
         credit_cap_cents: (terms.credit_cap.0 > 0).then_some(terms.credit_cap.0),
+        author: match terms.author {
+            Some(author) => Some(auth::tenant_by_id(app, author).await?.external_id.clone()),
+            None => None,
+        },
         from: terms.from.to_string(),
         until: terms.until.map(|at| at.to_string()),
     })
@@ -245,6 +254,7 @@ impl NewAgreementBody {
             refused_by: (self.on_exhausted == OnExhausted::Refuse).then_some(access.key.tenant),
             floor,
             free_retail: self.free_retail,
+            author: Some(access.key.tenant),
             from: match self.from {
                 Some(from) => from,
                 None => beginning(&app.records.agreements_of(&[buyer.id]).await?, app.clock.now()),

@@ -117,6 +117,12 @@ pub struct ChargeBody {
     pub rate: Option<RateBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commission_bp: Option<u16>,
+    /// Of a commission that is not taken from the link below: from whose price it is (external id).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commission_of: Option<String>,
+    /// Commissions above that price which come off first, from below up, in basis points.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commission_less_bp: Vec<u16>,
     /// Of a commission with a floor: whether the floor's price counted, being the greater one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floor_applies: Option<bool>,
@@ -356,11 +362,15 @@ async fn charge_body(app: &App, charge: &Charge, currency: Currency, destination
         ChargePricing::Card { version, rate, prefix_len, pieces } => {
             (Some(rate_body(app, *version, *rate, matched(destination, *prefix_len), pieces).await?), None)
         }
-        ChargePricing::Commission { commission_bp } => (None, Some(*commission_bp)),
+        ChargePricing::Commission { commission_bp } | ChargePricing::CommissionOf { commission_bp, .. } => (None, Some(*commission_bp)),
         ChargePricing::Carry => (None, None),
         ChargePricing::Floored { commission_bp, version, rate, prefix_len, pieces, .. } => {
             (Some(rate_body(app, *version, *rate, matched(destination, *prefix_len), pieces).await?), Some(*commission_bp))
         }
+    };
+    let (commission_of, commission_less_bp) = match &charge.pricing {
+        ChargePricing::CommissionOf { of, less, .. } => (Some(external_id(app, *of).await?), less.clone()),
+        _ => (None, Vec::new()),
     };
     Ok(ChargeBody {
         buyer: external_id(app, charge.link.buyer).await?,
@@ -377,6 +387,8 @@ async fn charge_body(app: &App, charge: &Charge, currency: Currency, destination
         counter: charge.counter.map(|id| counter_body(id, charge.before, charge.after)),
         rate,
         commission_bp,
+        commission_of,
+        commission_less_bp,
         floor_applies: match charge.pricing {
             ChargePricing::Floored { applies, .. } => Some(applies),
             _ => None,

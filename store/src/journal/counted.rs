@@ -50,7 +50,7 @@ impl Charge {
     pub const fn by(&self, cell: u32) -> Option<By> {
         match self.pricing {
             ChargePricing::Card { version, rate, .. } | ChargePricing::Floored { version, rate, .. } => Some(By { version, rate, cell }),
-            ChargePricing::Commission { .. } | ChargePricing::Carry => None,
+            ChargePricing::Commission { .. } | ChargePricing::CommissionOf { .. } | ChargePricing::Carry => None,
         }
     }
 }

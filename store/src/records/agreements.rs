@@ -11,7 +11,7 @@ use tenants::{Agreement, Authority, Pricing, Tenant, authority};
 
 macro_rules! columns {
     () => {
-        "a.id, a.buyer_id, a.seller_id, a.currency, a.pricing, a.rate_card_id, a.commission_bp, a.collect, a.credit_limit_cents, a.on_exhausted, a.credit_cap_cents, a.refused_by, a.floor_card_id, a.free_retail, a.from_at, a.until_at"
+        "a.id, a.buyer_id, a.seller_id, a.currency, a.pricing, a.rate_card_id, a.commission_bp, a.collect, a.credit_limit_cents, a.on_exhausted, a.credit_cap_cents, a.refused_by, a.floor_card_id, a.free_retail, a.author_id, a.from_at, a.until_at"
     };
 }
 
@@ -27,7 +27,7 @@ statements! {
         "select ", columns!(), " from agreements a join tenants t on t.id = a.buyer_id",
         " where t.path >= $1 and t.path < $2 and a.id > $3 order by a.id limit $4"
     );
-    END = "update agreements set until_at = $2 where id = $1";
+    END = "update agreements set until_at = $2, author_id = $3 where id = $1";
 }
 
 #[derive(sqlx::FromRow)]
@@ -46,6 +46,7 @@ struct AgreementRow {
     refused_by: Option<i64>,
     floor_card_id: Option<i64>,
     free_retail: i64,
+    author_id: Option<i64>,
     from_at: i64,
     until_at: Option<i64>,
 }
@@ -70,6 +71,7 @@ impl AgreementRow {
             refused_by: self.refused_by.map(TenantId),
             floor: self.floor_card_id.map(RateCardId),
             free_retail: self.free_retail != 0,
+            author: self.author_id.map(TenantId),
             from: Instant(self.from_at),
             until: self.until_at.map(Instant),
         })
@@ -103,7 +105,7 @@ impl Records {
     }
 
     /// Sets the end (exclusive). It may be moved until it meets the next agreement of the buyer; to let terms last longer is to
-    /// agree on them anew.
+    /// agree on them anew, and whoever does so is their author from then on.
     pub async fn end_agreement(&self, actor: &Actor, by: Authority, id: AgreementId, until: Instant) -> Result<Agreement> {
         write!(self, |tx| {
             let buyer = agreement_in(tx, id).await?.buyer;
@@ -114,10 +116,11 @@ impl Records {
             terms.until = Some(until);
             if ended.is_some_and(|ended| ended < until) {
                 check_authority(tx, by, &buyer, &terms, actor.at).await?;
+                terms.author = Some(actor.tenant);
             }
             check_period(&terms)?;
             check_overlap(&terms, &of_buyers_in(tx, &[terms.buyer]).await?)?;
-            change!(tx, END, id.0, until.micros())?;
+            change!(tx, END, id.0, until.micros(), terms.author.map(|author| author.0))?;
             audit::append(tx, actor, &changed(&terms, root, "end", Some(before))).await?;
             Ok(terms)
         })

@@ -129,6 +129,7 @@ fn commission(id: i64, buyer: &Tenant, from: i64, until: Option<i64>) -> Agreeme
         refused_by: None,
         floor: None,
         free_retail: false,
+        author: Some(buyer.path[0]),
         from: at(from),
         until: until.map(at),
     }

@@ -1,0 +1,45 @@
+//! In which counter an event counts on a link.
+//!
+//! A reseller's counter runs over all its customers: that is what a volume discount means. A `latest` value is one customer's
+//! (its seats, what it has stored), and says nothing of another's: there each customer has a counter of its own, on every link.
+
+use crate::digest::Digest;
+use crate::prepare::{MeasuredLink, Plan, Prepared};
+use crate::states::States;
+use rating::TenantId;
+use rating::card::Aggregation;
+use rating::usage::CounterId;
+use smallvec::SmallVec;
+use store::journal::CounterKey;
+
+/// Counters of one link that an event may count in: the first in use, else the last.
+pub type Candidates = SmallVec<[CounterKey; 2]>;
+
+/// Empty: the link has none.
+pub fn candidates(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>) -> Candidates {
+    let mut found = Candidates::new();
+    let Some(by) = link.method.by_card() else { return found };
+    let Some(id) = by.measured.counter else { return found };
+    let buyer = link.agreement.buyer;
+    // Months that began before customers were told apart go on as they began, so that nothing is charged again.
+    found.push(CounterKey { buyer, id });
+    let customer = prepared.owner();
+    let is_latest = || by.card.aggregation(by.measured.found.rate, plan.meter.aggregation) == Aggregation::Latest;
+    if buyer != customer && is_latest() {
+        found.push(CounterKey { buyer, id: of_customer(id, customer) });
+    }
+    found
+}
+
+/// The one that the event counts in.
+pub fn counter(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, states: &States) -> Option<CounterKey> {
+    let candidates = candidates(prepared, plan, link);
+    let in_use = || candidates.iter().find(|key| states.counter(key).events > 0);
+    if candidates.len() > 1 { in_use().or(candidates.last()).copied() } else { candidates.first().copied() }
+}
+
+fn of_customer(id: CounterId, customer: TenantId) -> CounterId {
+    let digest = Digest::keyed(&[0; 32]).number(id.rate_key.into()).number(customer.0.into()).finish();
+    let bytes = std::array::from_fn(|index| digest[index]);
+    CounterId { rate_key: i64::from_le_bytes(bytes) & i64::MAX, ..id }
+}
