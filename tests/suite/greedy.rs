@@ -1,25 +1,29 @@
-//! The greedy reseller: random operations of valid keys below the root, beside a platform that reports real calls and
+//! The greedy reseller: random operations of valid keys below the root, beside a platform that reports real calls, and
 //! customers that pay, are refunded and dispute. Whatever those keys do:
 //!
-//! - what the platform is owed for the calls that it reported never falls by their doing;
+//! - what the platform is owed for what it reported never falls by their doing;
 //! - paid + payable commission never exceeds what came in less the platform's part, customer by customer;
 //! - no request ends the server, and the books stay right (`verify`).
 //!
 //! Histories come from seeds: `GREEDY_SEEDS=17..18` repeats one, `GREEDY_SEEDS=0..100000` plays many.
 
+mod checks;
+mod honest;
 mod moves;
 mod subtree;
+mod terms;
 
 use crate::audit::read_all;
 use crate::histories::{Dice, seeds_of};
 use crate::served::{Asking, Served};
-use crate::world::prices;
+use crate::world::{instant, prices};
+use checks::{Books, CHECKS};
 use futures_util::{StreamExt as _, stream};
-use rating::{Cents, Exact, TenantId};
+use rating::TenantId;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use store::journal::{Kind, Namespace, Record, Seq};
+use store::journal::Record;
 use subtree::Subtree;
 
 const SEEDS: Range<u64> = 0..2000;
@@ -28,6 +32,8 @@ const BESIDE: usize = 50;
 /// At a time.
 const SERVERS: usize = 2;
 const STEPS: usize = 14;
+/// From one step to the next.
+const STEP_SECS: i64 = 600;
 
 const NOVEMBER: &str = "2026-11-20T12:00:00Z";
 /// The hold-back of November is over.
@@ -40,20 +46,25 @@ async fn no_valid_key_takes_what_is_the_platforms() {
     let ends = seeds.end;
     let servers = seeds.step_by(BESIDE).map(|first| beside_each_other(first..ends.min(first + BESIDE as u64)));
     let taken: Vec<Taken> = stream::iter(servers).buffered(SERVERS).collect::<Vec<_>>().await.concat();
-    let of = |kind: &str| taken.iter().filter(|taken| taken.kind == kind).count();
+    let mut by_check: BTreeMap<&str, Vec<&Taken>> = BTreeMap::new();
+    taken.iter().for_each(|taken| by_check.entry(taken.check).or_default().push(taken));
+    let line = |(check, of): (&&str, &Vec<&Taken>)| {
+        let Taken { seed, what, .. } = of[0];
+        format!("{check}: {} histories, such as {seed}: {what}", of.len())
+    };
+    let lines: Vec<String> = by_check.iter().map(line).collect();
     let first = taken.first().map(|taken| taken.told.as_str()).unwrap_or_default();
-    assert!(taken.is_empty(), "{} owed and not charged, {} paid and not earned; the first:\n{first}", of(OWED), of(PAYABLE));
+    assert!(taken.is_empty(), "{}\nthe first:\n{first}", lines.join("\n"));
 }
 
 /// What was owed to the platform and was not charged, or was paid and had not come in.
 #[derive(Clone)]
 struct Taken {
-    kind: &'static str,
+    check: &'static str,
+    seed: u64,
+    what: String,
     told: String,
 }
-
-const OWED: &str = "owed";
-const PAYABLE: &str = "payable";
 
 /// Histories on one server: two months, with payouts after each.
 async fn beside_each_other(seeds: Range<u64>) -> Vec<Taken> {
@@ -63,21 +74,31 @@ async fn beside_each_other(seeds: Range<u64>) -> Vec<Taken> {
         subtrees.push(Subtree::found(&market, seed).await);
     }
     for (from, until) in [(NOVEMBER, DECEMBER), (DECEMBER, JANUARY)] {
-        market.served.set_clock(from);
+        let mut now = instant(from);
         for subtree in &mut subtrees {
             for _ in 0..STEPS {
-                subtree.step(&market, from).await;
+                market.served.set_clock(&now.to_string());
+                subtree.step(&market, now).await;
+                now = now.plus_secs(STEP_SECS);
             }
         }
         market.served.set_clock(until);
-        taken.extend(market.check(&subtrees).await);
+        market.check(&mut subtrees, &mut taken).await;
         market.pay_out().await;
-        taken.extend(market.check(&subtrees).await);
+        market.check(&mut subtrees, &mut taken).await;
     }
     for check in market.served.running.app.journal.verify().await.unwrap() {
         assert!(check.ok, "{check:?}");
     }
     taken
+}
+
+/// Prices by the piece.
+fn list(call: &str, api_call: &str, booking: &str, sms: &str, seat: &str) -> Value {
+    let mut doc = prices(call, api_call, booking, sms);
+    let seats = json!({ "key": "seats", "meter": "seats", "price": { "model": "per_unit", "unit_price": seat } });
+    doc["rates"].as_array_mut().unwrap().push(seats);
+    doc
 }
 
 /// The platform, its cards, and its bank.
@@ -93,11 +114,12 @@ impl Market {
         let served = Served::new().await;
         let platform = served.running.app.platform;
         let market = Self { served, wholesale: String::new(), floor: String::new(), platform };
-        for (meter, unit) in [("call", "second"), ("sms", "message"), ("booking", "booking"), ("api_call", "call")] {
-            market.admin().post("/v1/meters", json!({ "name": meter, "unit": unit })).await.ok();
+        for (meter, unit) in [("call", "second"), ("sms", "message"), ("booking", "booking"), ("api_call", "call"), ("seats", "seat")] {
+            let aggregation = if meter == "seats" { "latest" } else { "sum" };
+            market.admin().post("/v1/meters", json!({ "name": meter, "unit": unit, "aggregation": aggregation })).await.ok();
         }
-        let wholesale = market.card("wholesale", "platform", prices("0.30", "0.10", "1.00", "0.05")).await;
-        let floor = market.card("floor", "platform", prices("0.20", "0.05", "0.50", "0.02")).await;
+        let wholesale = market.card("wholesale", "platform", list("0.30", "0.10", "1.00", "0.05", "5")).await;
+        let floor = market.card("floor", "platform", list("0.20", "0.05", "0.50", "0.02", "1")).await;
         let settings = json!({ "method": "bank", "bank": { "holder": "Plattform GmbH", "iban": "DE89370400440532013000" } });
         market.patch("/v1/tenants/platform/payout-settings", settings).await;
         Self { wholesale, floor, ..market }
@@ -109,6 +131,13 @@ impl Market {
 
     async fn patch(&self, path: &str, body: Value) {
         self.admin().ask(hyper::Method::PATCH, path, body.to_string().into()).await.unwrap().ok();
+    }
+
+    /// What it earns goes to its bank, from a cent on.
+    pub async fn by_bank(&self, reseller: &str) {
+        let bank = json!({ "holder": "Reseller", "iban": "DE89370400440532013000" });
+        let settings = json!({ "method": "bank", "minimum_cents": 1, "bank": bank });
+        self.patch(&format!("/v1/tenants/{reseller}/payout-settings"), settings).await;
     }
 
     /// Published by the platform.
@@ -140,65 +169,53 @@ impl Market {
         }
     }
 
-    async fn check(&self, subtrees: &[Subtree]) -> Vec<Taken> {
+    /// Every check of every root that did not fail it before.
+    async fn check(&self, subtrees: &mut [Subtree], taken: &mut Vec<Taken>) {
         let records = read_all(&*self.served.running.app.journal).await;
         let mut by_root: HashMap<TenantId, Vec<&Record>> = HashMap::new();
         records.iter().for_each(|record| by_root.entry(record.identity.root).or_default().push(record));
-        let mut taken = Vec::new();
         for subtree in subtrees {
             let records = by_root.get(&subtree.root).map_or(&[][..], Vec::as_slice);
-            let told = |kind: &'static str| move |what: String| Taken { kind, told: format!("{what}\n{subtree}") };
-            taken.extend(self.owed(subtree, records).map(told(OWED)));
-            taken.extend(self.payable(subtree, records).await.map(told(PAYABLE)));
-        }
-        taken
-    }
-
-    /// What the records of the root charge at the platform's link, exactly.
-    fn top(&self, record: &Record) -> (Exact, Cents) {
-        let top = record.body.charges.iter().find(|charge| charge.link.seller == self.platform);
-        top.map_or((Exact::ZERO, Cents::ZERO), |charge| (charge.exact, charge.link.cents))
-    }
-
-    /// Every call that the platform reported is charged at its own price, or at least at the floor.
-    fn owed(&self, subtree: &Subtree, records: &[&Record]) -> Option<String> {
-        for call in &subtree.calls {
-            let usage = |record: &&&Record| record.identity.namespace == Namespace::Usage && record.identity.id == call.id;
-            let of: Vec<Seq> =
-                records.iter().filter(usage).filter(|record| record.tenant == call.tenant).map(|record| record.seq).collect();
-            let is_of = |record: &&&Record| of.contains(&record.seq) || record.body.refers_to.is_some_and(|seq| of.contains(&seq));
-            let charged = records.iter().filter(is_of).fold(Exact::ZERO, |sum, record| sum.checked_add(self.top(record).0).unwrap());
-            let owed = Exact::from_cents(Cents(call.owed_cents));
-            if charged < owed {
-                return Some(format!("{} of {}: {} of {} cents charged", call.id, call.customer, charged.in_cents(), owed.in_cents()));
+            let books = Books { platform: self.platform, subtree, records };
+            let mut found: Vec<(&str, String)> = CHECKS.iter().filter_map(|(name, check)| Some((*name, check(&books)?))).collect();
+            let left = left(&books);
+            found.extend(self.payable(subtree, &left).await.map(|what| ("payable", what)));
+            for (check, what) in found {
+                if !taken.iter().any(|taken| taken.check == check && taken.seed == subtree.seed) {
+                    let (seed, told) = (subtree.seed, format!("{check}: {what}\n{subtree}"));
+                    taken.push(Taken { check, seed, what, told });
+                }
             }
+            subtree.earned = left;
         }
-        None
     }
 
     /// What its resellers were paid, and would be, comes from what their customers paid.
-    async fn payable(&self, subtree: &Subtree, records: &[&Record]) -> Option<String> {
-        let mut part: BTreeMap<TenantId, i64> = BTreeMap::new();
-        for record in records.iter().filter(|record| matches!(record.kind, Kind::Rated | Kind::RatedLater | Kind::Void)) {
-            *part.entry(record.tenant).or_default() += self.top(record).1.0;
-        }
-        let left = |(customer, came_in): (&TenantId, &i64)| (came_in - part.get(customer).copied().unwrap_or_default()).max(0);
-        let most: i64 = subtree.came_in.iter().map(left).sum();
-        let (mut paid, mut payable, mut debt) = (0, 0, 0);
+    async fn payable(&self, subtree: &Subtree, left: &BTreeMap<TenantId, i64>) -> Option<String> {
+        let most: i64 = left.values().sum();
+        let (mut paid, mut payable) = (0, 0);
         for reseller in &subtree.resellers {
             let answer = self.admin().get(&format!("/v1/commissions/payable?reseller={reseller}&currency=EUR")).await;
             if reseller == "platform" && answer.code() == "409 ambiguous_id" {
                 continue;
             }
             assert_eq!(answer.status, 200, "{answer:?}\n{subtree}");
-            let cents = |name: &str| answer.body[name].as_i64().unwrap_or_default();
-            paid += cents("paid_out_cents");
-            payable += cents("payable_cents");
-            // What was paid for good reason and is lost since: a refund after the payout.
-            let paid_out = cents("paid_out_cents");
-            debt += (paid_out + cents("withheld_cents") - cents("accrued_cents")).clamp(0, paid_out.max(0));
+            paid += answer.body["paid_out_cents"].as_i64().unwrap_or_default();
+            payable += answer.body["payable_cents"].as_i64().unwrap_or_default();
         }
-        let is_right = payable == 0 || paid + payable - debt <= most;
-        (!is_right).then(|| format!("{paid} paid, {payable} payable, {debt} owed back, {most} at most"))
+        (paid + payable > most).then(|| format!("{paid} paid, {payable} payable, {most} at most"))
     }
+}
+
+/// By customer, what came in less the platform's part; or, if that is more, what it was when there
+/// were payouts before: what is lost since was paid for good reason.
+fn left(books: &Books) -> BTreeMap<TenantId, i64> {
+    let part = books.part();
+    let mut left = books.subtree.earned.clone();
+    for (customer, came_in) in &books.subtree.came_in {
+        let now = came_in - part.get(customer).copied().unwrap_or_default();
+        let most = left.entry(*customer).or_default();
+        *most = (*most).max(now);
+    }
+    left
 }

@@ -2,16 +2,17 @@
 
 use super::subtree::Subtree;
 use super::{Dice, Market};
-use crate::served::{Answer, Asking};
-use crate::world::prices;
+use crate::served::Asking;
+use rating::Instant;
 use serde_json::{Value, json};
 
-/// What a key may try, and how often of a hundred times.
+/// What a key may try; [`MOVES`] says how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Move {
     Report,
     TakeBack,
     ChangeTerms,
+    AgreeAnew,
     EndTerms,
     NewTenant,
     NewPrices,
@@ -23,10 +24,11 @@ pub enum Move {
     ChangeTenant,
 }
 
-const MOVES: [(Move, &str, u64); 12] = [
+const MOVES: [(Move, &str, u64); 13] = [
     (Move::Report, "report", 20),
     (Move::TakeBack, "take_back", 14),
-    (Move::ChangeTerms, "change_terms", 14),
+    (Move::ChangeTerms, "change_terms", 12),
+    (Move::AgreeAnew, "agree_anew", 10),
     (Move::EndTerms, "end_terms", 8),
     (Move::NewTenant, "new_tenant", 8),
     (Move::NewPrices, "new_prices", 8),
@@ -47,13 +49,14 @@ fn any_move(dice: &mut Dice) -> Move {
 }
 
 impl Subtree {
-    pub async fn greedy(&mut self, market: &Market, now: &str) {
+    pub async fn greedy(&mut self, market: &Market, now: Instant) {
         let by = self.dice.below(self.holders.len() as u64) as usize;
         let (who, key) = (self.holders[by].tenant.clone(), self.holders[by].key.clone());
         match any_move(&mut self.dice) {
             Move::Report => self.report(&who, &key, now).await,
             Move::TakeBack => self.take_back(&who, &key, now).await,
             Move::ChangeTerms => self.change_terms(&who, &key, now).await,
+            Move::AgreeAnew => self.agree_on_other_terms(&who, &key, now).await,
             Move::EndTerms => self.end_terms(&who, &key, now).await,
             Move::NewTenant => self.new_tenant(market, &who, &key).await,
             Move::NewPrices => self.new_prices(&who, &key).await,
@@ -66,17 +69,17 @@ impl Subtree {
         }
     }
 
-    fn some(&mut self, of: &[String]) -> String {
+    pub fn some(&mut self, of: &[String]) -> String {
         of[self.dice.below(of.len() as u64) as usize].clone()
     }
 
-    fn someone(&mut self) -> String {
+    pub fn someone(&mut self) -> String {
         let all: Vec<String> = self.customers.iter().chain(&self.resellers).cloned().collect();
         self.some(&all)
     }
 
     /// Usage of its own, the platform's next call, or one that the platform reported before.
-    async fn report(&mut self, who: &str, key: &Asking, now: &str) {
+    async fn report(&mut self, who: &str, key: &Asking, now: Instant) {
         let id = match self.dice.below(4) {
             0 => self.next_call(),
             1 if !self.calls.is_empty() => {
@@ -87,18 +90,27 @@ impl Subtree {
         };
         let customers = self.customers.clone();
         let customer = self.some(&customers);
-        let mut event = self.usage(&id, &customer, now);
-        if self.dice.below(3) == 0 {
-            event =
-                json!({ "id": id, "customer": customer, "meter": "sms", "at": now, "quantity": self.dice.one(&["1", "0.3", "1000000"]) });
+        match self.dice.below(10) {
+            0..3 => {
+                let count = self.dice.one(&["1", "0.3", "9", "1000000"]);
+                let sms = json!({ "id": id, "customer": customer, "meter": "sms", "at": now.to_string(), "quantity": count });
+                self.report_event(who, key, sms).await;
+            }
+            _ => {
+                let event = self.usage(&id, &customer, now);
+                self.report_event(who, key, event).await;
+            }
         }
+    }
+
+    pub async fn report_event(&mut self, who: &str, key: &Asking, event: Value) {
         let answer = key.post("/v1/usage-events", event.clone()).await;
         self.note(format!("{who} reports {event}"), &answer);
-        self.reported.push(id);
+        self.reported.push(event["id"].as_str().unwrap().to_owned());
     }
 
     /// Voids or corrects something, its own or the platform's.
-    async fn take_back(&mut self, who: &str, key: &Asking, now: &str) {
+    async fn take_back(&mut self, who: &str, key: &Asking, now: Instant) {
         let mut ids: Vec<String> = self.calls.iter().map(|call| call.id.clone()).collect();
         ids.extend(self.reported.iter().cloned());
         if ids.is_empty() {
@@ -122,119 +134,6 @@ impl Subtree {
         self.note(format!("{who} takes back {id}: {body}"), &answer);
     }
 
-    /// Nothing, now, later, before.
-    fn instant(&mut self, now: &str) -> Value {
-        let later = format!("{}-25T00:00:00Z", &now[..7]);
-        json!(self.dice.one(&[None, Some(now), Some(later.as_str()), Some("2026-11-02T00:00:00Z")]))
-    }
-
-    async fn change_terms(&mut self, who: &str, key: &Asking, now: &str) {
-        let mut terms = json!({ "buyer": self.someone(), "currency": self.dice.one(&["EUR", "EUR", "EUR", "USD"]) });
-        match self.dice.below(4) {
-            0 => terms["commission_bp"] = json!(self.dice.one(&[0, 2500, 10_000])),
-            _ => {
-                let cards = self.cards.clone();
-                terms["rate_card"] = json!(self.some(&cards));
-            }
-        }
-        for (field, values) in [
-            ("collect", &[json!("platform"), json!("reseller")][..]),
-            ("credit_limit_cents", &[Value::Null, json!(0), json!(1000), json!(10_000_000)]),
-            ("on_exhausted", &[json!("post"), json!("refuse")]),
-            ("free_retail", &[Value::Null, Value::Null, json!(true)]),
-        ] {
-            let value = values[self.dice.below(values.len() as u64) as usize].clone();
-            if !value.is_null() {
-                terms[field] = value;
-            }
-        }
-        for field in ["from", "until"] {
-            let value = self.instant(now);
-            if !value.is_null() {
-                terms[field] = value;
-            }
-        }
-        let answer = key.post("/v1/agreements", terms.clone()).await;
-        self.remember_agreement(&answer);
-        self.note(format!("{who} agrees on {terms}"), &answer);
-    }
-
-    fn remember_agreement(&mut self, answer: &Answer) {
-        if answer.status == 201 {
-            self.agreements.push(answer.body["id"].as_str().unwrap().to_owned());
-        }
-    }
-
-    async fn end_terms(&mut self, who: &str, key: &Asking, now: &str) {
-        let (agreements, until) = (self.agreements.clone(), self.instant(now));
-        let id = self.some(&agreements);
-        let body = if until.is_null() { json!({}) } else { json!({ "until": until }) };
-        let answer = key.post(&format!("/v1/agreements/{id}/end"), body.clone()).await;
-        self.note(format!("{who} ends {id}: {body}"), &answer);
-    }
-
-    /// A customer or a reseller, with terms and a key as generous as it gets them.
-    async fn new_tenant(&mut self, market: &Market, who: &str, key: &Asking) {
-        let name = match self.dice.below(8) {
-            0 => "platform".to_owned(),
-            _ => self.fresh("t"),
-        };
-        let (kind, resellers) = (self.dice.one(&["customer", "customer", "reseller"]), self.resellers.clone());
-        let tenant = json!({ "external_id": name, "kind": kind, "name": "x", "parent": self.some(&resellers) });
-        let answer = key.post("/v1/tenants", tenant.clone()).await;
-        self.note(format!("{who} makes {tenant}"), &answer);
-        if answer.status != 201 {
-            return;
-        }
-        let of_kind = if kind == "customer" { &mut self.customers } else { &mut self.resellers };
-        of_kind.push(name.clone());
-        let cards = self.cards.clone();
-        for limit in [Value::Null, json!(0)] {
-            let mut terms = json!({ "buyer": name, "currency": "EUR", "credit_limit_cents": limit });
-            match kind {
-                "customer" => terms["rate_card"] = json!(self.some(&cards)),
-                _ => terms["commission_bp"] = json!(1000),
-            }
-            let answer = key.post("/v1/agreements", terms.clone()).await;
-            self.remember_agreement(&answer);
-            self.note(format!("{who} agrees on {terms}"), &answer);
-        }
-        let made = key.post("/v1/api-keys", json!({ "name": "k", "tenant": name, "scope": "tenant_admin" })).await;
-        if made.status == 201 {
-            self.holder(market, &name, &made.body);
-        }
-    }
-
-    async fn new_prices(&mut self, who: &str, key: &Asking) {
-        let owner = self.someone();
-        let name = self.fresh("card");
-        let mut doc = match self.dice.below(6) {
-            0 => json!({ "rates": [] }),
-            1 => prices("0", "0", "0", "0"),
-            2 => prices("0.0001", "0.0001", "0.001", "0.0001"),
-            3 => prices("0.40", "-10", "1.50", "0.08"),
-            4 => prices("20", "5", "50", "1"),
-            _ => prices("0.40", "0.15", "1.50", "0.08"),
-        };
-        doc["currency"] = json!("EUR");
-        let card = if self.dice.below(2) == 0 {
-            let made = key.post("/v1/rate-cards", json!({ "name": name, "currency": "EUR", "owner": owner })).await;
-            self.note(format!("{who} makes card {name} of {owner}"), &made);
-            let Some(id) = made.body["id"].as_str() else { return };
-            self.cards.push(id.to_owned());
-            id.to_owned()
-        } else {
-            let cards = self.cards.clone();
-            self.some(&cards)
-        };
-        let drafted = key.post(&format!("/v1/rate-cards/{card}/versions"), doc.clone()).await;
-        let number = drafted.body["version"].as_i64().unwrap_or(1);
-        let path = format!("/v1/rate-cards/{card}/versions/{number}/publish");
-        let published = key.post(&path, json!({ "effective_from": "2026-01-01T00:00:00Z" })).await;
-        let published = if published.status < 300 { published } else { key.post(&path, json!({})).await };
-        self.note(format!("{who} publishes {card} v{number} {doc}"), &published);
-    }
-
     async fn move_money(&mut self, who: &str, key: &Asking) {
         let (tenant, cents) = (self.someone(), self.cents());
         let signed = if self.dice.below(4) == 0 { -cents } else { cents };
@@ -253,7 +152,7 @@ impl Subtree {
         self.note(format!("{who} closes {tenant}"), &answer);
     }
 
-    async fn hold(&mut self, who: &str, key: &Asking, now: &str) {
+    async fn hold(&mut self, who: &str, key: &Asking, now: Instant) {
         if !self.holds.is_empty() && self.dice.below(2) == 0 {
             let holds = self.holds.clone();
             let (hold, step) = (self.some(&holds), self.dice.one(&["extend", "release"]));
