@@ -3,7 +3,7 @@
 use super::subtree::Subtree;
 use rating::{Cents, Exact, TenantId};
 use std::collections::{BTreeMap, HashSet};
-use store::journal::{Charge, Kind, Namespace, Record, Seq};
+use store::journal::{Charge, ChargePricing, Kind, Namespace, Record, Seq};
 
 /// One root and its records, oldest first.
 pub struct Books<'a> {
@@ -15,7 +15,10 @@ pub struct Books<'a> {
 /// What is wrong, if anything is.
 type Check = fn(&Books) -> Option<String>;
 
-pub const CHECKS: [(&str, Check); 1] = [("owed", owed)];
+pub const CHECKS: [(&str, Check); 2] = [("owed", owed), ("share", share)];
+
+/// Exact amounts are rounded once for each event.
+const ROUNDED: i128 = 1000;
 
 impl Books<'_> {
     /// The link at which the platform sells.
@@ -39,6 +42,20 @@ impl Books<'_> {
         }
         part
     }
+
+    /// The least that this link comes to, given what the one below it does: terms that somebody below the platform agreed on leave
+    /// the retail price as it is, unless the platform published the card.
+    fn least(&self, below: i128, charge: &Charge) -> i128 {
+        let is_platforms = self.subtree.of_platform.contains(&charge.agreement);
+        match &charge.pricing {
+            ChargePricing::Commission { commission_bp } | ChargePricing::Floored { commission_bp, .. } if is_platforms => {
+                below * i128::from(10_000 - commission_bp) / 10_000
+            }
+            ChargePricing::Card { .. } if is_platforms => charge.exact.0,
+            ChargePricing::Card { version, .. } if self.subtree.published.contains(version) => below.min(charge.exact.0),
+            _ => below,
+        }
+    }
 }
 
 /// Every call that the platform reported is charged at its own price, or at least at the floor.
@@ -55,4 +72,20 @@ fn owed(books: &Books) -> Option<String> {
         }
     }
     None
+}
+
+/// A share of the retail price is of the retail price, whatever sellers below agree on with each other.
+fn share(books: &Books) -> Option<String> {
+    let is_usage = |record: &&&Record| matches!(record.kind, Kind::Rated | Kind::RatedLater) && record.body.meter != "seats";
+    books.records.iter().filter(is_usage).find_map(|record| {
+        let [retail, above @ ..] = record.body.charges.as_slice() else { return None };
+        let top = above.last().filter(|top| top.link.seller == books.platform && retail.link.buyer == record.tenant)?;
+        let is_commission = matches!(top.pricing, ChargePricing::Commission { .. });
+        let least = above.iter().fold(retail.exact.0, |below, charge| books.least(below, charge));
+        let taken = is_commission && retail.exact > Exact::ZERO && top.exact.0 + ROUNDED < least;
+        taken.then(|| {
+            let (id, least) = (&record.identity.id, Exact(least));
+            format!("{id}: {} of {} cents charged, retail {}", top.exact.in_cents(), least.in_cents(), retail.exact.in_cents())
+        })
+    })
 }

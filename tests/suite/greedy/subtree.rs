@@ -1,10 +1,11 @@
 //! One root: what the platform set up there, what everybody does, and everything that is known of it.
 
+use super::stories::{STORIES, Story};
 use super::{Dice, Market, list};
 use crate::served::{Answer, Asking};
-use rating::{Instant, TenantId};
+use rating::{AgreementId, CardVersionId, Instant, TenantId};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 /// What the root buys at.
@@ -50,6 +51,10 @@ pub struct Subtree {
     pub agreements: Vec<String>,
     /// By buyer: the latest that was agreed on.
     pub latest_terms: BTreeMap<String, String>,
+    /// Those that the platform made.
+    pub of_platform: HashSet<AgreementId>,
+    /// Versions that the platform published.
+    pub published: HashSet<CardVersionId>,
     pub calls: Vec<Call>,
     /// Ids of usage that its own keys reported.
     pub reported: Vec<String>,
@@ -60,14 +65,17 @@ pub struct Subtree {
     pub earned: BTreeMap<TenantId, i64>,
     /// Those that the platform's switch knows.
     pub honest: Vec<(String, TenantId)>,
+    pub story: Option<&'static Story>,
+    /// What is told of it in this month.
+    pub told: usize,
     steps: u64,
     log: Vec<String>,
 }
 
 impl fmt::Display for Subtree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seed, terms) = (self.seed, self.terms);
-        write!(f, "GREEDY_SEEDS={seed}..{} ({terms:?})\n{}", seed + 1, self.log.join("\n"))
+        let (seed, terms, story) = (self.seed, self.terms, self.story());
+        write!(f, "GREEDY_SEEDS={seed}..{} ({terms:?}, {story})\n{}", seed + 1, self.log.join("\n"))
     }
 }
 
@@ -101,25 +109,30 @@ impl Subtree {
 
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
-        let terms = dice.one(&[Terms::Wholesale, Terms::Prepaid, Terms::Floor, Terms::Approved, Terms::FreeRetail]);
+        let story = (dice.below(4) == 0).then(|| &STORIES[dice.below(STORIES.len() as u64) as usize]);
+        let any = dice.one(&[Terms::Wholesale, Terms::Prepaid, Terms::Floor, Terms::Approved, Terms::FreeRetail]);
         Self {
             seed,
             dice,
             name: format!("r{seed}"),
             root: TenantId(0),
-            terms,
+            terms: story.map_or(any, |story| story.terms),
             holders: Vec::new(),
             resellers: vec![format!("r{seed}")],
             customers: Vec::new(),
             cards: Vec::new(),
             agreements: Vec::new(),
             latest_terms: BTreeMap::new(),
+            of_platform: HashSet::new(),
+            published: HashSet::new(),
             calls: Vec::new(),
             reported: Vec::new(),
             holds: Vec::new(),
             came_in: BTreeMap::new(),
             earned: BTreeMap::new(),
             honest: Vec::new(),
+            story,
+            told: 0,
             steps: 0,
             log: Vec::new(),
         }
@@ -154,7 +167,8 @@ impl Subtree {
 
     /// Published by the platform.
     async fn card(&mut self, market: &Market, name: &str, owner: &str, doc: Value) -> String {
-        let card = market.card(&format!("{owner}-{name}"), owner, doc).await;
+        let (card, version) = market.card(&format!("{owner}-{name}"), owner, doc).await;
+        self.published.insert(version);
         self.cards.push(card.clone());
         card
     }
@@ -167,7 +181,7 @@ impl Subtree {
     async fn agree(&mut self, market: &Market, mut terms: Value) {
         (terms["currency"], terms["from"]) = (json!("EUR"), json!("2026-01-01T00:00:00Z"));
         let made = market.admin().post("/v1/agreements", terms.clone()).await;
-        self.remember_agreement(&terms, &made);
+        self.remember_platforms(&terms, &made);
         made.ok();
     }
 
@@ -176,12 +190,26 @@ impl Subtree {
         self.holders.push(Holder { tenant: tenant.to_owned(), key: market.admin().with_key(Some(secret)) });
     }
 
+    /// The root itself.
+    pub fn root_key(&self) -> (String, Asking) {
+        (self.holders[0].tenant.clone(), self.holders[0].key.clone())
+    }
+
     pub fn remember_agreement(&mut self, terms: &Value, answer: &Answer) {
         if answer.status == 201 {
             let id = answer.body["id"].as_str().unwrap().to_owned();
             self.latest_terms.insert(terms["buyer"].as_str().unwrap().to_owned(), id.clone());
             self.agreements.push(id);
         }
+    }
+
+    pub fn remember_platforms(&mut self, terms: &Value, answer: &Answer) {
+        self.remember_agreement(terms, answer);
+        self.of_platform.extend(answer.body["id"].as_str().map(|id| id.parse::<AgreementId>().unwrap()));
+    }
+
+    pub fn story(&self) -> &'static str {
+        self.story.map_or("at random", |story| story.name)
     }
 
     /// A name that nothing else has.
@@ -204,6 +232,9 @@ impl Subtree {
 
     /// One operation of somebody.
     pub async fn step(&mut self, market: &Market, now: Instant) {
+        if let Some(act) = self.go_on(now) {
+            return self.act(market, act, now).await;
+        }
         match self.dice.below(100) {
             0..22 => self.platform_reports(market, now).await,
             22..30 => self.customer_pays(market).await,
