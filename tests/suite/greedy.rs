@@ -1,7 +1,8 @@
-//! The greedy reseller: random operations of valid keys below the root, beside a platform that reports real calls, and
-//! customers that pay, are refunded and dispute. Whatever those keys do:
+//! The greedy reseller: random operations of valid keys below the root, beside a platform that reports real calls and counts
+//! seats, and customers that pay, are refunded and dispute. Whatever those keys do:
 //!
 //! - what the platform is owed for what it reported never falls by their doing, nor its share of retail prices;
+//! - no customer is credited what it was never charged;
 //! - paid + payable commission never exceeds what came in less the platform's part, customer by customer;
 //! - no request ends the server, and the books stay right (`verify`).
 //!
@@ -105,6 +106,13 @@ fn list(call: &str, api_call: &str, booking: &str, sms: &str, seat: &str) -> Val
     let mut doc = prices(call, api_call, booking, sms);
     let seats = json!({ "key": "seats", "meter": "seats", "price": { "model": "per_unit", "unit_price": seat } });
     doc["rates"].as_array_mut().unwrap().push(seats);
+    doc
+}
+
+/// The same, but of this meter ten cost 1,000 each, and more than ten nothing at all.
+fn volume(mut doc: Value, meter: &str) -> Value {
+    let rate = doc["rates"].as_array_mut().unwrap().iter_mut().find(|rate| rate["key"] == meter).unwrap();
+    rate["price"] = json!({ "model": "volume", "tiers": [{ "up_to": "10", "unit_price": "1000" }, { "unit_price": "0" }] });
     doc
 }
 
@@ -214,13 +222,13 @@ impl Market {
     }
 }
 
-/// By customer, what came in less the platform's part; or, if that is more, what it was when there
+/// By customer, what came in less the platform's part, which is never below nothing; or, if that is more, what it was when there
 /// were payouts before: what is lost since was paid for good reason.
 fn left(books: &Books) -> BTreeMap<TenantId, i64> {
     let part = books.part();
     let mut left = books.subtree.earned.clone();
     for (customer, came_in) in &books.subtree.came_in {
-        let now = came_in - part.get(customer).copied().unwrap_or_default();
+        let now = came_in - part.get(customer).copied().unwrap_or_default().max(0);
         let most = left.entry(*customer).or_default();
         *most = (*most).max(now);
     }

@@ -1,7 +1,8 @@
 //! What must be true of a root, whatever the keys below it did: read from its records alone.
 
 use super::subtree::Subtree;
-use rating::{Cents, Exact, TenantId};
+use rating::usage::CounterId;
+use rating::{Cents, Exact, Instant, TenantId};
 use std::collections::{BTreeMap, HashSet};
 use store::journal::{Charge, ChargePricing, Kind, Namespace, Record, Seq};
 
@@ -15,7 +16,7 @@ pub struct Books<'a> {
 /// What is wrong, if anything is.
 type Check = fn(&Books) -> Option<String>;
 
-pub const CHECKS: [(&str, Check); 2] = [("owed", owed), ("share", share)];
+pub const CHECKS: [(&str, Check); 3] = [("owed", owed), ("share", share), ("credited", credited)];
 
 /// Exact amounts are rounded once for each event.
 const ROUNDED: i128 = 1000;
@@ -58,6 +59,10 @@ impl Books<'_> {
     }
 }
 
+fn month(at: Instant) -> String {
+    at.to_string()[..7].to_owned()
+}
+
 /// Every call that the platform reported is charged at its own price, or at least at the floor.
 fn owed(books: &Books) -> Option<String> {
     for call in &books.subtree.calls {
@@ -88,4 +93,20 @@ fn share(books: &Books) -> Option<String> {
             format!("{id}: {} of {} cents charged, retail {}", top.exact.in_cents(), least.in_cents(), retail.exact.in_cents())
         })
     })
+}
+
+/// No counter of a month ever gives a customer more than it took.
+fn credited(books: &Books) -> Option<String> {
+    let mut sums: BTreeMap<(TenantId, String, Option<CounterId>), i128> = BTreeMap::new();
+    for record in books.records {
+        for charge in record.body.charges.iter().filter(|charge| charge.link.buyer == record.tenant) {
+            let sum = sums.entry((record.tenant, month(record.at), charge.counter)).or_default();
+            *sum += charge.exact.0;
+            // What is carried of a closed customer is settled.
+            if *sum < -Exact::PER_CENT {
+                return Some(format!("{}: {} cents, {} in all", record.identity.id, charge.exact.in_cents(), Exact(*sum).in_cents()));
+            }
+        }
+    }
+    None
 }

@@ -38,6 +38,18 @@ impl Subtree {
         self.calls.push(Call { id, customer, tenant, owed_cents });
     }
 
+    pub async fn platform_counts_seats(&mut self, market: &Market, now: Instant) {
+        let (of, count) = (self.some_honest(), self.dice.one(&[0, 1, 2, 5, 20]));
+        self.platform_counts(market, of, count, now).await;
+    }
+
+    pub async fn platform_counts(&mut self, market: &Market, of: (String, TenantId), count: u64, at: Instant) {
+        let ((customer, _), id) = (of, self.fresh("seats"));
+        let event = json!({ "id": id, "customer": customer, "meter": "seats", "at": at.to_string(), "quantity": count.to_string() });
+        let answer = market.admin().post("/v1/usage-events", event).await;
+        self.note(format!("the platform counts {count} seats of {customer}"), &answer);
+    }
+
     pub async fn customer_pays_some(&mut self, market: &Market, of: (String, TenantId), cents: i64) {
         let (customer, tenant) = of;
         let top_up = json!({ "tenant": customer, "cents": cents, "currency": "EUR", "reason": "paid", "method": "manual" });
@@ -74,5 +86,23 @@ impl Subtree {
     pub async fn platform_rates_again(&mut self, market: &Market) {
         let answer = market.admin().post("/v1/usage-events/rate-again", json!({ "root": self.name })).await;
         self.note("the platform rates again".to_owned(), &answer);
+    }
+
+    pub async fn platform_gives_another_share(&mut self, market: &Market, now: Instant) {
+        let share = self.dice.one(&[0, 2500, 5000]);
+        self.platform_gives(market, share, now).await;
+    }
+
+    pub async fn platform_gives(&mut self, market: &Market, share: u16, now: Instant) {
+        if matches!(self.terms, Terms::Wholesale | Terms::Prepaid) {
+            return;
+        }
+        let ended = format!("/v1/agreements/{}/end", self.latest_terms[&self.name]);
+        market.admin().post(&ended, json!({ "until": now.to_string() })).await.ok();
+        let mut terms = self.bought(market, share);
+        (terms["currency"], terms["from"]) = (json!("EUR"), json!(now.to_string()));
+        let answer = market.admin().post("/v1/agreements", terms.clone()).await;
+        self.remember_platforms(&terms, &answer);
+        self.note(format!("the platform agrees on {terms}"), &answer);
     }
 }

@@ -1,7 +1,7 @@
 //! Histories that begin where something was taken once: a few acts in order, and random operations between them.
 
-use super::subtree::{Subtree, Terms};
-use super::{Market, list};
+use super::subtree::{LOWER_RETAIL, RETAIL, Subtree, Terms};
+use super::{Market, list, volume};
 use crate::served::Asking;
 use rating::{Instant, TenantId};
 use serde_json::json;
@@ -18,17 +18,27 @@ pub struct Story {
 
 #[derive(Debug, Clone, Copy)]
 pub enum Act {
-    /// The platform's switch reports a call.
+    /// The platform's switch reports a call, or how many seats there are.
     Calls(Whose),
+    Seats(Whose, u64),
     Pays(Whose, i64),
+    /// The platform gives the root this share from now on.
+    Gives(u16),
     /// The root gives the reseller below it this share from now on, or sells to it next to nothing charged.
     Shares(u16),
     SellsBelowCost,
+    /// The root reports SMS.
+    Sends(Whose, u64),
+    /// The root changes the price of SMS on a card.
+    SmsPerUnit(usize, &'static str),
+    SmsByVolume(usize),
+    /// The root voids what it reported itself.
+    VoidsOwn,
 }
 
 use Act::*;
 
-pub const STORIES: [Story; 2] = [
+pub const STORIES: [Story; 6] = [
     Story {
         name: "a commission of a commission",
         terms: Terms::Approved,
@@ -40,6 +50,30 @@ pub const STORIES: [Story; 2] = [
         terms: Terms::FreeRetail,
         november: &[Pays("c", 5000), Shares(10_000), Calls("c"), SellsBelowCost, Calls("c")],
         december: &[Shares(5000), Calls("c")],
+    },
+    Story {
+        name: "given back at another share of the platform's",
+        terms: Terms::Approved,
+        november: &[Seats("a", 10), Gives(0), Seats("a", 0), Gives(2500), Seats("b", 5), Gives(0), Seats("b", 0)],
+        december: &[],
+    },
+    Story {
+        name: "given back at another share of the root's",
+        terms: Terms::Approved,
+        november: &[Shares(10_000), Seats("c", 20), Shares(0), Seats("c", 0)],
+        december: &[Shares(10_000), Sends("c", 50), Shares(0), VoidsOwn],
+    },
+    Story {
+        name: "a cheaper tier of a new version",
+        terms: Terms::FreeRetail,
+        november: &[SmsPerUnit(RETAIL, "0.01"), Sends("a", 9), SmsByVolume(RETAIL), Sends("a", 9), Calls("a"), VoidsOwn],
+        december: &[SmsByVolume(RETAIL), Sends("b", 9), Gives(5000), Sends("b", 9), VoidsOwn],
+    },
+    Story {
+        name: "a cheaper tier below another reseller",
+        terms: Terms::Wholesale,
+        november: &[SmsPerUnit(LOWER_RETAIL, "0.01"), Sends("c", 9), SmsByVolume(LOWER_RETAIL), Shares(0), Sends("c", 9)],
+        december: &[Shares(10_000), Sends("c", 9), Shares(0), Sends("c", 9), VoidsOwn],
     },
 ];
 
@@ -67,12 +101,33 @@ impl Subtree {
         let (root, key) = self.root_key();
         match act {
             Calls(of) => self.platform_reports_of(market, self.of(of), None, now).await,
+            Seats(of, count) => self.platform_counts(market, self.of(of), count, now).await,
             Pays(of, cents) => self.customer_pays_some(market, self.of(of), cents).await,
+            Gives(share) => self.platform_gives(market, share, now).await,
             Shares(share) => {
                 let terms = json!({ "buyer": self.called("s"), "commission_bp": share, "credit_limit_cents": 0 });
                 self.agree_anew(&root, &key, terms, now).await;
             }
             SellsBelowCost => self.sell_below_cost(&root, &key, now).await,
+            Sends(of, count) => {
+                let id = self.fresh("own");
+                let sms =
+                    json!({ "id": id, "customer": self.called(of), "meter": "sms", "at": now.to_string(), "quantity": count.to_string() });
+                self.report_event(&root, &key, sms).await;
+            }
+            SmsPerUnit(card, price) => {
+                let (card, doc) = (self.cards[card].clone(), list("0.40", "0.15", "1.50", price, "8"));
+                self.publish(&root, &key, &card, doc).await;
+            }
+            SmsByVolume(card) => {
+                let (card, doc) = (self.cards[card].clone(), volume(list("0.40", "0.15", "1.50", "0.08", "8"), "sms"));
+                self.publish(&root, &key, &card, doc).await;
+            }
+            VoidsOwn => {
+                let reported = self.reported.clone();
+                let id = (!reported.is_empty()).then(|| self.some(&reported));
+                self.void(&root, &key, id).await;
+            }
         }
     }
 
@@ -91,5 +146,12 @@ impl Subtree {
         let card = card["id"].as_str().unwrap().to_owned();
         self.publish(root, key, &card, list("0.0001", "0.0001", "0.001", "0.0001", "0.01")).await;
         self.agree_anew(root, key, json!({ "buyer": self.called("s"), "rate_card": card, "credit_limit_cents": 0 }), now).await;
+    }
+
+    async fn void(&mut self, who: &str, key: &Asking, id: Option<String>) {
+        let Some(id) = id else { return };
+        let once = key.once(&self.fresh("void"));
+        let answer = once.post(&format!("/v1/usage-events/default/{id}/void"), json!({ "reason": "not made" })).await;
+        self.note(format!("{who} voids {id}"), &answer);
     }
 }

@@ -38,6 +38,10 @@ pub struct Holder {
     pub key: Asking,
 }
 
+/// Of [`Subtree::cards`]: what the root sells at, what it sells to the reseller below it at, and that one to its customer.
+pub const RETAIL: usize = 0;
+pub const LOWER_RETAIL: usize = 2;
+
 pub struct Subtree {
     pub seed: u64,
     pub dice: Dice,
@@ -236,10 +240,12 @@ impl Subtree {
             return self.act(market, act, now).await;
         }
         match self.dice.below(100) {
-            0..22 => self.platform_reports(market, now).await,
+            0..17 => self.platform_reports(market, now).await,
+            17..22 => self.platform_counts_seats(market, now).await,
             22..30 => self.customer_pays(market).await,
             30..35 => self.customer_is_given_back(market).await,
             35..38 => self.platform_rates_again(market).await,
+            38..41 => self.platform_gives_another_share(market, now).await,
             _ => self.greedy(market, now).await,
         }
     }
