@@ -1,6 +1,6 @@
 //! What must be true of a root, whatever the keys below it did: read from its records alone.
 
-use super::subtree::Subtree;
+use super::subtree::{Subtree, Terms};
 use rating::usage::CounterId;
 use rating::{Cents, Exact, Instant, TenantId};
 use std::collections::{BTreeMap, HashSet};
@@ -16,8 +16,11 @@ pub struct Books<'a> {
 /// What is wrong, if anything is.
 type Check = fn(&Books) -> Option<String>;
 
-pub const CHECKS: [(&str, Check); 3] = [("owed", owed), ("share", share), ("credited", credited)];
+pub const CHECKS: [(&str, Check); 5] =
+    [("owed", owed), ("share", share), ("seats", seats), ("seats from below", seats_from_below), ("credited", credited)];
 
+/// What the platform's wholesale card asks for a seat.
+const SEAT: Cents = Cents(500);
 /// Exact amounts are rounded once for each event.
 const ROUNDED: i128 = 1000;
 
@@ -93,6 +96,48 @@ fn share(books: &Books) -> Option<String> {
             format!("{id}: {} of {} cents charged, retail {}", top.exact.in_cents(), least.in_cents(), retail.exact.in_cents())
         })
     })
+}
+
+/// At the platform's own price every customer's seats count, as many as the platform saw last.
+fn seats(books: &Books) -> Option<String> {
+    if !matches!(books.subtree.terms, Terms::Wholesale | Terms::Prepaid) {
+        return None;
+    }
+    let mut last: BTreeMap<(String, TenantId), (Instant, u64)> = BTreeMap::new();
+    for seen in &books.subtree.seats {
+        let last = last.entry((month(seen.at), seen.tenant)).or_default();
+        *last = (*last).max((seen.at, seen.count));
+    }
+    let months: HashSet<&String> = last.keys().map(|(month, _)| month).collect();
+    months.into_iter().find_map(|of| {
+        let count: u64 = last.iter().filter(|((month, _), _)| month == of).map(|(_, (_, count))| count).sum();
+        let owed = Exact::from_cents(Cents(SEAT.0 * count as i64));
+        let charged = books.sum_at_top(books.records.iter().filter(|record| record.body.meter == "seats" && month(record.at) == *of));
+        (charged < owed).then(|| format!("{of}: {} of {} cents charged for {count} seats", charged.in_cents(), owed.in_cents()))
+    })
+}
+
+/// Once the platform counts a customer's seats in a month, what others report takes nothing from it.
+fn seats_from_below(books: &Books) -> Option<String> {
+    let mut by_others: BTreeMap<(TenantId, String), i128> = BTreeMap::new();
+    for record in books.records.iter().filter(|record| record.body.meter == "seats") {
+        let (of, namespace) = ((record.tenant, month(record.at)), record.identity.namespace);
+        let is_reported = matches!(record.kind, Kind::Rated | Kind::Unrated) && namespace == Namespace::Usage;
+        if record.identity.reporter.is_none() {
+            if is_reported {
+                by_others.entry(of).or_default();
+            }
+            continue;
+        }
+        let is_of_others = is_reported || (record.kind == Kind::Void && namespace == Namespace::Amend);
+        if let Some(sum) = by_others.get_mut(&of).filter(|_| is_of_others) {
+            *sum += books.top_exact(record).0;
+            if *sum + ROUNDED < 0 {
+                return Some(format!("{}: {} cents for what others reported", record.identity.id, Exact(*sum).in_cents()));
+            }
+        }
+    }
+    None
 }
 
 /// No counter of a month ever gives a customer more than it took.

@@ -1,7 +1,7 @@
 //! What the platform and paying customers do.
 
 use super::Market;
-use super::subtree::{Call, Subtree, Terms};
+use super::subtree::{Call, Seats, Subtree, Terms};
 use rating::{Instant, TenantId};
 use serde_json::json;
 
@@ -44,10 +44,11 @@ impl Subtree {
     }
 
     pub async fn platform_counts(&mut self, market: &Market, of: (String, TenantId), count: u64, at: Instant) {
-        let ((customer, _), id) = (of, self.fresh("seats"));
+        let ((customer, tenant), id) = (of, self.fresh("seats"));
         let event = json!({ "id": id, "customer": customer, "meter": "seats", "at": at.to_string(), "quantity": count.to_string() });
         let answer = market.admin().post("/v1/usage-events", event).await;
         self.note(format!("the platform counts {count} seats of {customer}"), &answer);
+        self.seats.push(Seats { tenant, at, count });
     }
 
     pub async fn customer_pays_some(&mut self, market: &Market, of: (String, TenantId), cents: i64) {

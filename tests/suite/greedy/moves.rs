@@ -96,6 +96,10 @@ impl Subtree {
                 let sms = json!({ "id": id, "customer": customer, "meter": "sms", "at": now.to_string(), "quantity": count });
                 self.report_event(who, key, sms).await;
             }
+            3..5 => {
+                let (count, ahead) = (self.dice.one(&[0, 1, 100]), self.dice.one(&[0, 240]));
+                self.count_seats(who, key, &customer, count, now.plus_secs(ahead)).await;
+            }
             _ => {
                 let event = self.usage(&id, &customer, now);
                 self.report_event(who, key, event).await;
@@ -107,6 +111,12 @@ impl Subtree {
         let answer = key.post("/v1/usage-events", event.clone()).await;
         self.note(format!("{who} reports {event}"), &answer);
         self.reported.push(event["id"].as_str().unwrap().to_owned());
+    }
+
+    pub async fn count_seats(&mut self, who: &str, key: &Asking, customer: &str, count: u64, at: Instant) {
+        let id = self.fresh("seats");
+        let event = json!({ "id": id, "customer": customer, "meter": "seats", "at": at.to_string(), "quantity": count.to_string() });
+        self.report_event(who, key, event).await;
     }
 
     /// Voids or corrects something, its own or the platform's.

@@ -29,6 +29,8 @@ pub enum Act {
     SellsBelowCost,
     /// The root reports SMS.
     Sends(Whose, u64),
+    /// A key below the platform reports seats of a customer, with a later time.
+    CountsLater(Whose, Whose, u64),
     /// The root changes the price of SMS on a card.
     SmsPerUnit(usize, &'static str),
     SmsByVolume(usize),
@@ -38,7 +40,7 @@ pub enum Act {
 
 use Act::*;
 
-pub const STORIES: [Story; 6] = [
+pub const STORIES: [Story; 8] = [
     Story {
         name: "a commission of a commission",
         terms: Terms::Approved,
@@ -74,6 +76,18 @@ pub const STORIES: [Story; 6] = [
         terms: Terms::Wholesale,
         november: &[SmsPerUnit(LOWER_RETAIL, "0.01"), Sends("c", 9), SmsByVolume(LOWER_RETAIL), Shares(0), Sends("c", 9)],
         december: &[Shares(10_000), Sends("c", 9), Shares(0), Sends("c", 9), VoidsOwn],
+    },
+    Story {
+        name: "seats reported away from below",
+        terms: Terms::Wholesale,
+        november: &[Pays("a", 9000), Seats("a", 20), CountsLater("a", "a", 0), Seats("c", 5), CountsLater("s", "c", 0)],
+        december: &[CountsLater("", "b", 0), Seats("b", 5)],
+    },
+    Story {
+        name: "seats of several customers",
+        terms: Terms::Prepaid,
+        november: &[Seats("a", 10), Seats("b", 20), Seats("c", 5), CountsLater("", "b", 1)],
+        december: &[CountsLater("", "a", 10), Seats("b", 5), Seats("a", 2)],
     },
 ];
 
@@ -114,6 +128,11 @@ impl Subtree {
                 let sms =
                     json!({ "id": id, "customer": self.called(of), "meter": "sms", "at": now.to_string(), "quantity": count.to_string() });
                 self.report_event(&root, &key, sms).await;
+            }
+            CountsLater(by, of, count) => {
+                let by = self.called(by);
+                let key = self.holders.iter().find(|holder| holder.tenant == by).map(|holder| holder.key.clone()).unwrap();
+                self.count_seats(&by, &key, &self.called(of), count, now.plus_secs(240)).await;
             }
             SmsPerUnit(card, price) => {
                 let (card, doc) = (self.cards[card].clone(), list("0.40", "0.15", "1.50", price, "8"));

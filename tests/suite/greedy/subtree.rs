@@ -32,6 +32,13 @@ pub struct Call {
     pub owed_cents: i64,
 }
 
+/// How many seats of a customer the platform saw.
+pub struct Seats {
+    pub tenant: TenantId,
+    pub at: Instant,
+    pub count: u64,
+}
+
 /// Who asks: the tenant of a key, and the key.
 pub struct Holder {
     pub tenant: String,
@@ -60,6 +67,7 @@ pub struct Subtree {
     /// Versions that the platform published.
     pub published: HashSet<CardVersionId>,
     pub calls: Vec<Call>,
+    pub seats: Vec<Seats>,
     /// Ids of usage that its own keys reported.
     pub reported: Vec<String>,
     pub holds: Vec<String>,
@@ -130,6 +138,7 @@ impl Subtree {
             of_platform: HashSet::new(),
             published: HashSet::new(),
             calls: Vec::new(),
+            seats: Vec::new(),
             reported: Vec::new(),
             holds: Vec::new(),
             came_in: BTreeMap::new(),
