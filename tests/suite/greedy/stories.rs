@@ -40,7 +40,7 @@ pub enum Act {
 
 use Act::*;
 
-pub const STORIES: [Story; 8] = [
+pub const STORIES: [Story; 9] = [
     Story {
         name: "a commission of a commission",
         terms: Terms::Approved,
@@ -88,6 +88,12 @@ pub const STORIES: [Story; 8] = [
         terms: Terms::Prepaid,
         november: &[Seats("a", 10), Seats("b", 20), Seats("c", 5), CountsLater("", "b", 1)],
         december: &[CountsLater("", "a", 10), Seats("b", 5), Seats("a", 2)],
+    },
+    Story {
+        name: "a loss behind a past payout",
+        terms: Terms::Wholesale,
+        november: &[Pays("a", 8000), Sends("a", 1000)],
+        december: &[Sends("b", 1000), SellsBelowCost, Sends("c", 500), Pays("c", 5000)],
     },
 ];
 
