@@ -1,8 +1,9 @@
 //! What must be true of a root, whatever the keys below it did: read from its records alone.
 
 use super::subtree::{Subtree, Terms};
+use ledger::{AccountKey, LinkCharge};
 use rating::usage::CounterId;
-use rating::{Cents, Exact, Instant, TenantId};
+use rating::{Cents, Currency, Exact, Instant, TenantId};
 use std::collections::{BTreeMap, HashSet};
 use store::journal::{Charge, ChargePricing, Kind, Namespace, Record, Seq};
 
@@ -16,8 +17,14 @@ pub struct Books<'a> {
 /// What is wrong, if anything is.
 type Check = fn(&Books) -> Option<String>;
 
-pub const CHECKS: [(&str, Check); 5] =
-    [("owed", owed), ("share", share), ("seats", seats), ("seats from below", seats_from_below), ("credited", credited)];
+pub const CHECKS: [(&str, Check); 6] = [
+    ("owed", owed),
+    ("share", share),
+    ("seats", seats),
+    ("seats from below", seats_from_below),
+    ("credited", credited),
+    ("voided on credit", voided_on_credit),
+];
 
 /// What the platform's wholesale card asks for a seat.
 const SEAT: Cents = Cents(500);
@@ -154,4 +161,38 @@ fn credited(books: &Books) -> Option<String> {
         }
     }
     None
+}
+
+/// No void of the root's takes its account, whose money the platform collects, below what it may owe.
+fn voided_on_credit(books: &Books) -> Option<String> {
+    if books.subtree.terms != Terms::Prepaid {
+        return None;
+    }
+    let (root, mut balance) = (books.subtree.root, 0);
+    // What one request did came in at one instant.
+    for step in books.records.chunk_by(|one, next| one.received_at == next.received_at) {
+        let after = balance + step.iter().map(|record| books.moved(record)).sum::<i64>();
+        let is_void = |record: &&&Record| {
+            record.kind == Kind::Void && record.identity.namespace == Namespace::Amend && record.identity.reporter == Some(root)
+        };
+        if let Some(void) = step.iter().find(is_void).filter(|_| after < balance.min(0)) {
+            return Some(format!("{} took the balance from {balance} to {after}", void.identity.id));
+        }
+        balance = after;
+    }
+    None
+}
+
+impl Books<'_> {
+    /// By how much a record moves the root's balance.
+    fn moved(&self, record: &Record) -> i64 {
+        let account = AccountKey::balance(self.subtree.root, Currency::EUR);
+        let links: Vec<LinkCharge> = record.body.charges.iter().map(|charge| charge.link).collect();
+        let charged = match (record.body.currency, links.is_empty()) {
+            (Some(currency), false) => ledger::postings_of(record.identity.root, self.platform, currency, &links).unwrap(),
+            _ => ledger::Postings::new(),
+        };
+        let all = charged.iter().chain(&record.body.postings);
+        all.map(|posting| i64::from(posting.to == account) * posting.cents.0 - i64::from(posting.from == account) * posting.cents.0).sum()
+    }
 }

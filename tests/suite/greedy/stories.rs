@@ -34,13 +34,14 @@ pub enum Act {
     /// The root changes the price of SMS on a card.
     SmsPerUnit(usize, &'static str),
     SmsByVolume(usize),
-    /// The root voids what it reported itself.
+    /// The root voids the last call that the platform reported, or what it reported itself.
+    VoidsCall,
     VoidsOwn,
 }
 
 use Act::*;
 
-pub const STORIES: [Story; 9] = [
+pub const STORIES: [Story; 10] = [
     Story {
         name: "a commission of a commission",
         terms: Terms::Approved,
@@ -95,6 +96,12 @@ pub const STORIES: [Story; 9] = [
         november: &[Pays("a", 8000), Sends("a", 1000)],
         december: &[Sends("b", 1000), SellsBelowCost, Sends("c", 500), Pays("c", 5000)],
     },
+    Story {
+        name: "voids on credit",
+        terms: Terms::Prepaid,
+        november: &[Pays("a", 400), Calls("a"), VoidsCall, Calls("a"), VoidsCall, Calls("a"), VoidsCall],
+        december: &[Pays("c", 400), Calls("c"), VoidsCall, Calls("c"), VoidsCall],
+    },
 ];
 
 impl Subtree {
@@ -147,6 +154,10 @@ impl Subtree {
             SmsByVolume(card) => {
                 let (card, doc) = (self.cards[card].clone(), volume(list("0.40", "0.15", "1.50", "0.08", "8"), "sms"));
                 self.publish(&root, &key, &card, doc).await;
+            }
+            VoidsCall => {
+                let id = self.calls.last().map(|call| call.id.clone());
+                self.void(&root, &key, id).await;
             }
             VoidsOwn => {
                 let reported = self.reported.clone();
