@@ -2,7 +2,7 @@
 //! seats, and customers that pay, are refunded and dispute. Whatever those keys do:
 //!
 //! - what the platform is owed for what it reported never falls by their doing, nor its share of retail prices;
-//! - no customer is credited what it was never charged, and no seller owes by a void what it may not owe;
+//! - no customer is credited what it was never charged, and no seller owes by a void or a hold what it may not owe;
 //! - paid + payable commission never exceeds what came in less the platform's part, customer by customer;
 //! - no request ends the server, and the books stay right (`verify`).
 //!

@@ -17,13 +17,14 @@ pub struct Books<'a> {
 /// What is wrong, if anything is.
 type Check = fn(&Books) -> Option<String>;
 
-pub const CHECKS: [(&str, Check); 6] = [
+pub const CHECKS: [(&str, Check); 7] = [
     ("owed", owed),
     ("share", share),
     ("seats", seats),
     ("seats from below", seats_from_below),
     ("credited", credited),
     ("voided on credit", voided_on_credit),
+    ("held on credit", held_on_credit),
 ];
 
 /// What the platform's wholesale card asks for a seat.
@@ -181,6 +182,11 @@ fn voided_on_credit(books: &Books) -> Option<String> {
         balance = after;
     }
     None
+}
+
+/// No hold stands on what the root withholds.
+fn held_on_credit(books: &Books) -> Option<String> {
+    books.subtree.uncovered.first().cloned()
 }
 
 impl Books<'_> {

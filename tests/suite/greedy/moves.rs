@@ -1,8 +1,8 @@
 //! What keys below the root try.
 
-use super::subtree::Subtree;
+use super::subtree::{Subtree, Terms};
 use super::{Dice, Market};
-use crate::served::Asking;
+use crate::served::{Answer, Asking};
 use rating::Instant;
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ impl Subtree {
             Move::NewPrices => self.new_prices(&who, &key).await,
             Move::BookMoney => self.move_money(&who, &key).await,
             Move::Close => self.close(&who, &key).await,
-            Move::Hold => self.hold(&who, &key, now).await,
+            Move::Hold => self.hold(market, &who, &key, now).await,
             Move::RateAgain => self.rate_again(&who, &key).await,
             Move::AskToBePaid => self.ask_to_be_paid(&who, &key).await,
             Move::ChangeTenant => self.change_tenant(&who, &key).await,
@@ -162,7 +162,7 @@ impl Subtree {
         self.note(format!("{who} closes {tenant}"), &answer);
     }
 
-    async fn hold(&mut self, who: &str, key: &Asking, now: Instant) {
+    async fn hold(&mut self, market: &Market, who: &str, key: &Asking, now: Instant) {
         if !self.holds.is_empty() && self.dice.below(2) == 0 {
             let holds = self.holds.clone();
             let (hold, step) = (self.some(&holds), self.dice.one(&["extend", "release"]));
@@ -170,15 +170,36 @@ impl Subtree {
             let answer = key.once(&self.fresh("step")).post(&format!("/v1/holds/{hold}/{step}"), body).await;
             return self.note(format!("{who} {step}s {hold}"), &answer);
         }
-        let (customers, id) = (self.customers.clone(), self.next_call());
+        let customers = self.customers.clone();
         let customer = self.some(&customers);
-        let usage = self.usage(&id, &customer, now);
+        self.place_hold(market, who, key, &customer, now).await;
+    }
+
+    pub async fn place_hold(&mut self, market: &Market, who: &str, key: &Asking, customer: &str, now: Instant) {
+        let id = self.next_call();
+        let usage = self.usage(&id, customer, now);
         let once = key.once(&self.fresh("hold"));
         let answer = once.post("/v1/holds", json!({ "usage": usage, "ttl_secs": 3600, "as_much_as_possible": true })).await;
         if let Some(id) = answer.body["id"].as_str() {
             self.holds.push(id.to_owned());
+            self.look_at_cover(market, &answer).await;
         }
         self.note(format!("{who} holds {usage}"), &answer);
+    }
+
+    /// Whether the root, which has no credit, had what was set aside on its account: what it withholds is not its own.
+    async fn look_at_cover(&mut self, market: &Market, hold: &Answer) {
+        let of_root = hold.body["amounts"].as_array().into_iter().flatten().find(|held| held["tenant"] == *self.name);
+        if self.terms != Terms::Prepaid || of_root.is_none_or(|held| held["cents"].as_i64().unwrap() <= 0) {
+            return;
+        }
+        let account = market.admin().get(&format!("/v1/accounts/{}?account=balance&currency=EUR", self.name)).await.ok();
+        let payable = market.admin().get(&format!("/v1/commissions/payable?reseller={}&currency=EUR", self.name)).await.ok();
+        let cents = |of: &Value, name: &str| of[name].as_i64().unwrap();
+        let (posted, held, withheld) = (cents(&account, "posted_cents"), cents(&account, "held_cents"), cents(&payable, "withheld_cents"));
+        if posted - held - withheld < 0 {
+            self.uncovered.push(format!("{}: {posted} posted, {held} held, {withheld} withheld", hold.body["id"]));
+        }
     }
 
     async fn rate_again(&mut self, who: &str, key: &Asking) {

@@ -37,11 +37,13 @@ pub enum Act {
     /// The root voids the last call that the platform reported, or what it reported itself.
     VoidsCall,
     VoidsOwn,
+    /// The root sets a call aside.
+    Holds(Whose),
 }
 
 use Act::*;
 
-pub const STORIES: [Story; 10] = [
+pub const STORIES: [Story; 11] = [
     Story {
         name: "a commission of a commission",
         terms: Terms::Approved,
@@ -101,6 +103,12 @@ pub const STORIES: [Story; 10] = [
         terms: Terms::Prepaid,
         november: &[Pays("a", 400), Calls("a"), VoidsCall, Calls("a"), VoidsCall, Calls("a"), VoidsCall],
         december: &[Pays("c", 400), Calls("c"), VoidsCall, Calls("c"), VoidsCall],
+    },
+    Story {
+        name: "holds on credit",
+        terms: Terms::Prepaid,
+        november: &[Sends("b", 1000), Pays("c", 900), SellsBelowCost, Holds("c"), Calls("c")],
+        december: &[Holds("c")],
     },
 ];
 
@@ -164,6 +172,7 @@ impl Subtree {
                 let id = (!reported.is_empty()).then(|| self.some(&reported));
                 self.void(&root, &key, id).await;
             }
+            Holds(of) => self.place_hold(market, &root, &key, &self.called(of), now).await,
         }
     }
 

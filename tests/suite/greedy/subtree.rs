@@ -71,6 +71,8 @@ pub struct Subtree {
     /// Ids of usage that its own keys reported.
     pub reported: Vec<String>,
     pub holds: Vec<String>,
+    /// Those among them that nothing covered.
+    pub uncovered: Vec<String>,
     /// What customers paid to the platform and did not get back.
     pub came_in: BTreeMap<TenantId, i64>,
     /// By customer: the most that was its sellers' at a payout; the money may be lost since.
@@ -141,6 +143,7 @@ impl Subtree {
             seats: Vec::new(),
             reported: Vec::new(),
             holds: Vec::new(),
+            uncovered: Vec::new(),
             came_in: BTreeMap::new(),
             earned: BTreeMap::new(),
             honest: Vec::new(),
