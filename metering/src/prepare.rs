@@ -32,9 +32,6 @@ use tenants::{Agreement, Pricing};
 const FALLBACKS_MAX: usize = 8;
 /// Usage of a meter in this unit is a call.
 pub(crate) const CALL_UNIT: &str = "second";
-/// How far beyond now a call that is reported may reach: senders that write the end of a call for its begin are told from
-/// durations that nobody can have talked.
-const OVER_SECS_MAX: i64 = 86_400;
 /// Keys the digests of events whose customer is unknown.
 const NO_KEY: [u8; 32] = [0; 32];
 
@@ -408,7 +405,7 @@ impl<'a> Desk<'a> {
     fn check_over(&self, event: &UsageEvent, meter: &MeterTerms) -> Result<(), Problem> {
         const NANOS_PER_MICRO: i128 = Quantity::ONE / 1_000_000;
         let ended = i128::from(event.at.micros()) + event.quantity.0 / NANOS_PER_MICRO;
-        if !self.is_over || meter.unit != CALL_UNIT || ended <= i128::from(self.now.plus_secs(OVER_SECS_MAX).micros()) {
+        if !self.is_over || meter.unit != CALL_UNIT || ended <= i128::from(self.now.plus_secs(FUTURE_SECS_MAX).micros()) {
             return Ok(());
         }
         let detail = format!(

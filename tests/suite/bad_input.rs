@@ -31,8 +31,8 @@ async fn the_rest_of_a_batch_is_posted(market: Market) {
         (with(good("11"), "quantity", json!(1e300)), "rejected invalid_field"),
         (with(good("12"), "id", json!("x".repeat(256))), "rejected invalid_field"),
         (json!(7), "rejected invalid_event"),
-        // From 09:00 on, at 12:00: it would end more than a day from now.
-        (with(good("14"), "quantity", json!("97200.000001")), "rejected impossible_duration"),
+        // From 09:00 on, at 12:00: it would end more than five minutes from now.
+        (with(good("14"), "quantity", json!("11100.000001")), "rejected impossible_duration"),
         (with(good("15"), "destination", json!("9#4930123456")), "rejected technical_prefix"),
         (with(good("16"), "quantity", json!(6e1)), "rated"),
         (good("13"), "rated"),

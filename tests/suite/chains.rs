@@ -94,7 +94,7 @@ async fn three_links_with_three_cards(backend: Backend) {
     world.call("acme", "61").gives("rated 80 = platform 40 + wide 20 + near 20, balance -80").await;
     // Near sells below its cost: its part is negative.
     world.publish("level-3", "2026-11-20T12:00:01Z", prices("0.25", "0.10", "1.50", "0.08")).await;
-    world.pass(2);
+    world.pass(62);
     world.call("acme", "60").gives("rated 25 = platform 20 + wide 10 + near -5, balance -105").await;
     world.accounts("acme -105, near 15, wide 30, revenue of wide 60").await;
 }

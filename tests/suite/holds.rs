@@ -172,15 +172,15 @@ async fn as_much_as_the_balance_pays_for(backend: Backend) {
 
 async fn a_retry_makes_the_same_hold(backend: Backend) {
     let world = World::reference(backend).await;
-    let hold = || world.call("acme-42", "600").id("c");
+    let hold = || world.call("acme-42", "600").id("c").at("2026-11-20T12:00:00Z");
     let first = hold().hold(60).await.unwrap();
     world.pass(1);
-    let again = hold().at("2026-11-20T12:00:00Z").hold(60).await.unwrap();
+    let again = hold().hold(60).await.unwrap();
     assert_eq!((again.id, again.expires_at, again.duplicate), (first.id, first.expires_at, true));
     world.call("acme-42", "601").id("c").at("2026-11-20T12:00:00Z").holds(60, "refused idempotency_conflict").await;
     world.accounts("acme-42 5000 held 400, acme-43 5000, external of muster -10000").await;
     assert_eq!(world.release("c", "r").await, "released 0: acme-42 400");
-    hold().at("2026-11-20T12:00:00Z").holds(60, "released again 600: acme-42 400").await;
+    hold().holds(60, "released again 600: acme-42 400").await;
     world.accounts("acme-42 5000, acme-43 5000, external of muster -10000").await;
 }
 

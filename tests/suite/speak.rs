@@ -6,6 +6,7 @@
 use crate::world::{World, instant};
 use metering::command::{EventAnswer, HoldAnswer, Outcome, PlaceHold, Posted, Problem, UsageEvent, VoidRequest};
 use metering::work::Amended;
+use rating::Quantity;
 use std::panic::Location;
 
 /// One usage event on its way; everything but customer, meter and quantity has a default.
@@ -31,9 +32,11 @@ impl World {
         Sending { world: self, caller: "platform".into(), event }
     }
 
-    /// A call of so many seconds to Berlin.
+    /// A call of so many seconds to Berlin that has just ended.
     pub fn call(&self, customer: &str, seconds: &str) -> Sending<'_> {
-        self.send(customer, "call", seconds).to("+4930123456")
+        let mut call = self.send(customer, "call", seconds).to("+4930123456");
+        call.event.at = self.now().plus_secs(-i64::try_from(call.event.quantity.0 / Quantity::ONE).unwrap());
+        call
     }
 
     /// Sends events as one batch; the answers in order.

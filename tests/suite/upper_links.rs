@@ -163,7 +163,8 @@ mod over_http {
             let agreement = json!({ "buyer": name, "currency": "EUR", "rate_card": card, "credit_limit_cents": 0,
                 "on_exhausted": exhausted, "from": "2026-01-01T00:00:00Z" });
             let agreement = muster.post("/v1/agreements", agreement).await.ok();
-            let mut event = call(name, name, "600");
+            let (seconds, cents) = if name == "closed" { ("240", 120) } else { ("600", 300) };
+            let mut event = call(name, name, seconds);
             match name {
                 "ended" => {
                     let path = format!("/v1/agreements/{}/end", agreement["id"].as_str().unwrap());
@@ -176,8 +177,8 @@ mod over_http {
                 _ => {}
             }
             let answer = market.admin().post("/v1/usage-events", event).await.ok();
-            owed += 300;
-            assert_eq!(answer["splits"][0], json!({ "tenant": "platform", "cents": 300 }), "{name}: {answer}");
+            owed += cents;
+            assert_eq!(answer["splits"][0], json!({ "tenant": "platform", "cents": cents }), "{name}: {answer}");
             if reason.is_empty() {
                 assert_eq!((answer["status"].as_str(), answer["debit_cents"].as_i64()), (Some("rated"), Some(0)), "{name}");
             } else {

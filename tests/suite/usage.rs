@@ -36,7 +36,7 @@ async fn equal_content_is_a_duplicate_and_other_content_a_conflict(backend: Back
     let mut equal = first().amount("1.5");
     equal.event.quantity = "600.000".parse().unwrap();
     equal.gives("duplicate 400 = platform 300 + muster 100, balance 4600").await;
-    let mut other = vec![first().at("2026-11-20T11:59:59Z"), first().to("+4930123457"), first().amount("1.51"), first().with("c", "3")];
+    let mut other = vec![first().at("2026-11-20T11:49:59Z"), first().to("+4930123457"), first().amount("1.51"), first().with("c", "3")];
     other.extend([world.call("acme-43", "600").id("x"), world.send("acme-42", "sms", "600").id("x"), world.call("acme-42", "601").id("x")]);
     for sending in other {
         sending.gives("rejected id_conflict").await;

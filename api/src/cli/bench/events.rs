@@ -8,7 +8,7 @@ use super::{Ids, Mix};
 use crate::clock::Clock;
 use std::sync::Arc;
 
-const DURATION_SECS_MAX: usize = 600;
+const CALL_SECS_MAX: i64 = 600;
 
 /// Who uses: `roots` resellers below the platform, each with its customers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,8 @@ impl Events {
         body.clear();
         who.clear();
         let now = self.clock.now();
-        let at = now.plus_secs(-1).to_string();
+        // The longest has just ended.
+        let at = now.plus_secs(-CALL_SECS_MAX).to_string();
         let root = self.random.below(self.spread.people.roots);
         for _ in 0..count {
             let customer = self.customer(root);
@@ -86,7 +87,7 @@ impl Events {
     pub fn push_usage(&mut self, body: &mut Vec<u8>, customer: usize, at: &str) {
         let mut number = [0; NUMBER_DIGITS];
         self.deck.number(&mut self.random, &mut number);
-        let seconds = 1 + self.random.below(DURATION_SECS_MAX);
+        let seconds = 1 + self.random.below(CALL_SECS_MAX.unsigned_abs() as usize);
         body.extend_from_slice(b"\",\"source\":\"bench\",\"customer\":\"bench-c");
         push_decimal(body, customer, 6);
         body.extend_from_slice(b"\",\"meter\":\"call\",\"quantity\":\"");
