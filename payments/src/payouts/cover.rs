@@ -2,7 +2,7 @@
 
 use super::earnings::{Purse, Reached};
 use super::statements::STATEMENT_RECORDS_MAX;
-use super::withheld::{Debtor, Earned, Loss, Shares, Withheld, withhold};
+use super::withheld::{Debtor, Earned, Loss, Shares, Through, Withheld, withhold};
 use super::{Error, Payouts, Result};
 use ledger::AccountKey;
 use rating::{Cents, Instant, Overflow, TenantId};
@@ -18,7 +18,7 @@ pub struct Cover {
     /// The largest first.
     pub withheld: Vec<Withheld>,
     pub cents: Cents,
-    /// Of the charges paid that are in its commission: what it bought with its own money.
+    /// Of the charges paid that are in its commission: what it bought with its own money. Not below zero.
     pub own: Cents,
 }
 
@@ -30,7 +30,7 @@ struct Below {
     looked_at: HashSet<TenantId>,
     /// Every reseller below, with its sellers from its own up to the top.
     resellers: BTreeMap<TenantId, Vec<TenantId>>,
-    /// By the seller that lost.
+    /// By the seller that lost, the platform too.
     losses: HashMap<TenantId, Vec<Loss>>,
 }
 
@@ -45,19 +45,22 @@ impl Payouts {
         withheld.sort_by_key(|one| (std::cmp::Reverse(one.cents), one.tenant));
         let cents = withheld.iter().try_fold(Cents::ZERO, |sum, one| sum.checked_add(one.cents))?;
         let position = self.records.commission_position(purse.root, reseller, purse.account.currency).await?;
-        Ok(Cover { withheld, cents, own: position.map_or(Cents::ZERO, |position| position.own) })
+        Ok(Cover { withheld, cents, own: position.map_or(Cents::ZERO, |position| position.own).max(Cents::ZERO) })
     }
 
-    /// The highest seller above that sold to this reseller's customers below its own cost; mostly there is none, and it is
-    /// the reseller itself.
+    /// From whom on everybody matters: the reseller itself, or, if anybody above it or the platform lost on its customers,
+    /// the root, since a seller may be short by what it withholds for those above it.
     async fn top(&self, purse: Purse, now: Instant) -> Result<TenantId> {
         let AccountKey { tenant, currency, .. } = purse.account;
         let path = self.engine.directory().path(tenant).await?.unwrap_or_default();
-        let above = path.iter().skip(1).take_while(|&&one| one != tenant);
-        for &upper in above {
-            self.add_up_whole(purse.of(upper), now).await?;
+        for &upper in path.iter().take_while(|&&one| one != tenant) {
+            match upper == self.platform {
+                true => self.add_up_platform(purse.of(purse.root)).await?,
+                false => self.add_up_whole(purse.of(upper), now).await?,
+            }
             if self.records.lost_on_customers_of(purse.root, upper, tenant, currency).await? {
-                return Ok(upper);
+                self.add_up_whole(purse.of(purse.root), now).await?;
+                return Ok(purse.root);
             }
         }
         Ok(tenant)
@@ -66,17 +69,24 @@ impl Payouts {
     /// What everybody from the top down withholds, as far as it matters to this reseller.
     async fn shares(&self, top: Purse, reseller: TenantId, now: Instant) -> Result<Shares> {
         let (mut below, mut earned) = (Below::default(), HashMap::new());
+        if top.account.tenant == top.root {
+            self.look_at_platform(top, &mut below).await?;
+        }
         earned.insert(top.account.tenant, self.earned(top, &mut below, true).await?);
         let in_debt = self.look_at_resellers(top, &below).await?;
         let sellers = below.debtors.iter().flat_map(|debtor| debtor.sellers.iter().copied());
         let mut to_do: BTreeSet<(usize, TenantId)> = sellers.chain(in_debt).filter_map(|seller| below.ranked(seller)).collect();
+        to_do.extend(below.sellers_at_a_loss(self.platform));
         to_do.extend(below.sellers_at_a_loss(top.account.tenant));
+        to_do.extend(below.ranked(reseller));
         // From the top down: what a seller lost is looked for in what those below it earned.
         while let Some((_, seller)) = to_do.pop_first() {
             self.add_up_whole(top.of(seller), now).await?;
             earned.insert(seller, self.earned(top.of(seller), &mut below, false).await?);
             to_do.extend(below.sellers_at_a_loss(seller).into_iter().filter(|(_, lower)| !earned.contains_key(lower)));
         }
+        // Those that bought something for themselves are asked as the resellers they are.
+        below.debtors.retain(|debtor| !earned.contains_key(&debtor.tenant));
         // Whose commission may be withheld may have bought something with it.
         let others = earned.keys().filter(|&&seller| seller != reseller || seller != top.account.tenant);
         let accounts: Vec<AccountKey> = others.map(|&seller| top.of(seller).account).collect();
@@ -87,7 +97,8 @@ impl Payouts {
             let paid_out = self.records.payouts_counting(top.root, seller, account.currency).await?.debited;
             below.debtors.push(Debtor { tenant: seller, sellers, balance: balance.posted, paid_out, losses });
         }
-        Ok(withhold(below.debtors, &earned)?)
+        let lost = below.losses.remove(&self.platform).unwrap_or_default();
+        Ok(withhold(below.debtors, &lost, &earned)?)
     }
 
     async fn add_up_whole(&self, purse: Purse, now: Instant) -> Result<()> {
@@ -101,7 +112,7 @@ impl Payouts {
     /// found out on the way at the top.
     async fn earned(&self, purse: Purse, below: &mut Below, is_top: bool) -> Result<Earned> {
         let AccountKey { tenant, currency, .. } = purse.account;
-        let (mut earned, mut after) = (Earned::default(), None);
+        let (mut earned, mut after, mut by_customer) = (Earned::default(), None, Vec::new());
         loop {
             let page = self.records.commission_customers(purse.root, tenant, currency, after, CUSTOMERS_AT_ONCE).await?;
             if is_top {
@@ -109,19 +120,47 @@ impl Payouts {
             }
             for one in &page.data {
                 below.note_loss(tenant, one)?;
-                add(&mut earned, tenant, one, below)?;
+                by_customer.push((one.customer, one.cents));
+                add(&mut earned, sellers(tenant, &one.path).into_iter().filter(|&lower| lower != tenant), one.cents)?;
             }
             after = page.data.last().map(|one| one.customer);
             if !page.has_more {
                 break;
             }
         }
+        // By now it is known which customers matter, and which sell to others as well.
+        for (customer, cents) in by_customer {
+            if below.looked_at.contains(&customer) {
+                earned.through.insert(Through::Customer(customer), cents);
+            }
+            if below.resellers.contains_key(&customer) {
+                add(&mut earned, [customer], cents)?;
+            }
+        }
         let position = self.records.commission_position(purse.root, tenant, currency).await?;
         let all = self.latest(purse).await?.map_or(Ok(Cents::ZERO), |row| row.accrued_through())?;
         earned.unknown = position.is_some_and(|position| !position.is_complete).then_some(all);
-        earned.kept = all.checked_add(position.map_or(Cents::ZERO, |position| position.own))?;
+        let own = position.map_or(Cents::ZERO, |position| position.own);
+        earned.kept = all.checked_add(own.max(Cents::ZERO))?;
+        earned.given = own.min(Cents::ZERO).checked_neg()?;
         earned.paid_out = self.records.payouts_counting(purse.root, tenant, currency).await?.gone;
         Ok(earned)
+    }
+
+    /// What the platform lost on customers of the root.
+    async fn look_at_platform(&self, top: Purse, below: &mut Below) -> Result<()> {
+        self.add_up_platform(top).await?;
+        let mut after = None;
+        loop {
+            let page = self.records.losses(top.root, self.platform, top.account.currency, after, CUSTOMERS_AT_ONCE).await?;
+            for one in &page.data {
+                below.note_loss(self.platform, one)?;
+            }
+            after = page.data.last().map(|one| one.customer);
+            if !page.has_more {
+                return Ok(());
+            }
+        }
     }
 
     /// Which of these customers are below zero, and which resellers are between.
@@ -163,7 +202,7 @@ impl Below {
         self.resellers.get(&reseller).map(|sellers| (sellers.len(), reseller))
     }
 
-    /// What a seller lost on a customer whom somebody below it sells to.
+    /// What a seller, or the platform, lost on a customer whom somebody below it sells to.
     fn note_loss(&mut self, seller: TenantId, one: &CustomerCommission) -> Result<(), Overflow> {
         let sellers: Vec<TenantId> = sellers(seller, &one.path).into_iter().filter(|&lower| lower != seller).collect();
         if one.cents < Cents::ZERO && !sellers.is_empty() {
@@ -187,11 +226,10 @@ fn sellers(top: TenantId, path: &[TenantId]) -> Vec<TenantId> {
     path[from..].iter().rev().skip(1).copied().collect()
 }
 
-fn add(earned: &mut Earned, seller: TenantId, one: &CustomerCommission, below: &Below) -> Result<(), Overflow> {
-    let path = one.path.iter().skip_while(|&&tenant| tenant != seller).skip(1);
-    for &through in path.filter(|&&tenant| tenant != one.customer || below.looked_at.contains(&tenant)) {
-        let sum = earned.through.entry(through).or_default();
-        *sum = sum.checked_add(one.cents)?;
+fn add(earned: &mut Earned, through: impl IntoIterator<Item = TenantId>, cents: Cents) -> Result<(), Overflow> {
+    for reseller in through {
+        let sum = earned.through.entry(Through::Reseller(reseller)).or_default();
+        *sum = sum.checked_add(cents)?;
     }
     Ok(())
 }

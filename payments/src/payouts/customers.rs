@@ -1,5 +1,6 @@
 //! A reseller's commission by customer, added up from the journal: what it received from its buyer less what it paid to its
-//! seller, link by link, so that a record may have some of an event's links and a later one the others.
+//! seller, link by link, so that a record may have some of an event's links and a later one the others. The platform's part
+//! of what the customers of a root used is kept in the same way.
 
 use super::earnings::Purse;
 use ledger::Settlement;
@@ -58,6 +59,34 @@ pub fn grow(purse: Purse, before: Option<CommissionPosition>, is_complete: bool,
             None => {}
         }
         after.through = record.seq;
+    }
+    Ok(CustomersGrown { before, after, customers: customers.into_iter().collect() })
+}
+
+/// The same of the platform, from the records of the top of a root: what it was paid for each customer of the root. Of months
+/// of the journal that were dropped before, nothing is known.
+///
+/// # Errors
+/// A sum is too large.
+pub fn grow_platform(
+    platform: TenantId,
+    top: Purse,
+    before: Option<CommissionPosition>,
+    records: &[Record],
+) -> Result<CustomersGrown, Overflow> {
+    let (root, currency) = (top.root, top.account.currency);
+    let beginning = CommissionPosition { root, tenant: platform, currency, through: Seq(0), own: Cents::ZERO, is_complete: true };
+    let mut after = before.unwrap_or(beginning);
+    let mut customers: BTreeMap<TenantId, Cents> = BTreeMap::new();
+    for record in records {
+        after.through = record.seq;
+        if record.body.currency != Some(currency) {
+            continue;
+        }
+        for charge in record.body.charges.iter().filter(|charge| charge.link.buyer_account(currency) == top.account) {
+            let sum = customers.entry(record.tenant).or_default();
+            *sum = sum.checked_add(charge.link.cents)?;
+        }
     }
     Ok(CustomersGrown { before, after, customers: customers.into_iter().collect() })
 }

@@ -4,9 +4,10 @@
 //! by position, so a record that was posted at midnight's last instant and written behind one of the next day counts into
 //! the next month. So opening + Σ = closing holds at every position, and a closed month never changes.
 
-use super::customers::grow;
+use super::customers::{grow, grow_platform};
 use super::month::Month;
-use super::{Payouts, Result};
+use super::statements::STATEMENT_RECORDS_MAX;
+use super::{Error, Payouts, Result};
 use jiff::tz::TimeZone;
 use ledger::{AccountKey, Settlement};
 use rating::{Cents, Instant, Overflow, TenantId};
@@ -201,6 +202,29 @@ impl Payouts {
         Ok(read)
     }
 
+    /// Adds up what the platform was paid for each customer of a root, by the top of it.
+    ///
+    /// # Errors
+    /// `Unfinished`; the journal or the records cannot be read or written.
+    pub(super) async fn add_up_platform(&self, top: Purse) -> Result<()> {
+        let mut read = 0;
+        while read < STATEMENT_RECORDS_MAX {
+            let position = self.records.commission_position(top.root, self.platform, top.account.currency).await?;
+            let after = position.map(|position| position.through);
+            let query = RecordQuery { of: Of::Account(top.account), after, newest_first: false, limit: STEP_RECORDS };
+            let records = self.journal().read(&query).await?;
+            let is_end = records.len() < STEP_RECORDS;
+            read += records.len().max(1);
+            let grown = grow_platform(self.platform, top, position, &records)?;
+            // Another process was faster: what it stored is where to go on.
+            let stored = records.is_empty() || self.records.add_commission(None, &[], Some(&grown)).await?;
+            if stored && is_end {
+                return Ok(());
+            }
+        }
+        Err(Error::Unfinished)
+    }
+
     /// Whether no record of the reseller is gone that the months know.
     async fn has_all(&self, purse: Purse) -> Result<bool> {
         let Some(beginning) = self.journal().beginning(purse.root).await? else { return Ok(true) };
@@ -247,7 +271,7 @@ impl Payouts {
                 return Ok(present.checked_sub(moved)?);
             }
         }
-        Err(super::Error::Busy)
+        Err(Error::Busy)
     }
 }
 

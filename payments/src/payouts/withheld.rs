@@ -5,7 +5,10 @@
 //! and so is one whose balance stands on commission that it withholds: what it bought with that, nobody has paid.
 //!
 //! A reseller that is short because it sold below its own cost passed on what was not its own: the sellers below it, down to
-//! the customer, earned it. They bear that part first, from the lowest upward; the rest is for the sellers above.
+//! the customer, earned it. They bear that part first, from the lowest upward; the rest is for the sellers above. What the
+//! platform itself lost on a customer (it gave back more than it had been charged) is borne by all sellers of that customer
+//! in the same way. What a seller got back above what it had paid for its own purchases it keeps from nobody's payment: it
+//! withholds it itself.
 //!
 //! What was paid out to a reseller that withholds it since is not there a second time for the sellers above: until it has
 //! earned that back, they wait with what they earned through it. That never makes a debt of theirs.
@@ -27,11 +30,11 @@ pub struct Debtor {
     pub losses: Vec<Loss>,
 }
 
-/// What a reseller lost on a customer to which others below it sell.
+/// What a reseller, or the platform, lost on a customer to which others below it sell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
     pub customer: TenantId,
-    /// From the customer's own seller up to the one that buys from the reseller.
+    /// From the customer's own seller up to the one that buys from whoever lost.
     pub sellers: Vec<TenantId>,
     /// Positive.
     pub cents: Cents,
@@ -42,7 +45,8 @@ pub struct Loss {
 pub enum Because {
     /// The tenant owes it.
     Unpaid,
-    /// A seller above sold below its cost what the tenant used, and owes it.
+    /// A seller above, or the platform, lost on what the tenant used. Of a seller itself: what it got back for its own
+    /// purchases above what it had paid.
     SoldBelowCost,
     /// More was paid out to the tenant than it earned by now.
     Overpaid,
@@ -58,15 +62,25 @@ pub struct Withheld {
     pub cents: Cents,
 }
 
+/// Where a seller's commission comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Through {
+    /// What a tenant used itself.
+    Customer(TenantId),
+    /// What a reseller used, and all below it.
+    Reseller(TenantId),
+}
+
 /// What a seller earned so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Earned {
-    /// By the tenant it went through: a customer, or a reseller and all below it.
-    pub through: HashMap<TenantId, Cents>,
+    pub through: HashMap<Through, Cents>,
     /// `Some`: not everything is known of each, and the whole sum stands for any of them.
     pub unknown: Option<Cents>,
     /// All of it, and what it bought with its own money.
     pub kept: Cents,
+    /// Of that: what it got back for its own purchases above what it had paid for them. It went through nobody.
+    pub given: Cents,
     /// To it.
     pub paid_out: Cents,
 }
@@ -74,15 +88,23 @@ pub struct Earned {
 /// What each seller withholds, by tenant; only what is above zero.
 pub type Shares = BTreeMap<TenantId, Vec<Withheld>>;
 
+/// `lost`: by the platform.
+///
 /// # Errors
 /// A sum is too large.
-pub fn withhold(mut debtors: Vec<Debtor>, earned: &HashMap<TenantId, Earned>) -> Result<Shares, Overflow> {
+pub fn withhold(mut debtors: Vec<Debtor>, lost: &[Loss], earned: &HashMap<TenantId, Earned>) -> Result<Shares, Overflow> {
     // From below: what a reseller withholds is known before it is asked what it is short of itself.
     debtors.sort_by_key(|debtor| (std::cmp::Reverse(debtor.sellers.len()), debtor.tenant));
+    let (resellers, customers): (Vec<Debtor>, Vec<Debtor>) = debtors.into_iter().partition(|debtor| earned.contains_key(&debtor.tenant));
     let mut ledger = Ledger { earned, taken: HashMap::new(), borne: HashMap::new(), shares: BTreeMap::new() };
+    ledger.keep_what_was_given()?;
+    ledger.pass(&customers)?;
+    for loss in lost {
+        ledger.bear(below_cost(loss), Through::Customer(loss.customer), &loss.sellers, loss.cents)?;
+    }
     // Whoever bears a loss from above may be short itself by that: until nothing is left to bear, or nobody to bear it.
-    while ledger.pass(&debtors)? {}
-    for debtor in &debtors {
+    while ledger.pass(&resellers)? {}
+    for debtor in &resellers {
         ledger.wait_for(debtor)?;
     }
     let mut shares = Shares::new();
@@ -92,32 +114,44 @@ pub fn withhold(mut debtors: Vec<Debtor>, earned: &HashMap<TenantId, Earned>) ->
     Ok(shares)
 }
 
+const fn below_cost(loss: &Loss) -> Withheld {
+    Withheld { tenant: loss.customer, because: Because::SoldBelowCost, shortfall: loss.cents, cents: Cents::ZERO }
+}
+
 struct Ledger<'a> {
     earned: &'a HashMap<TenantId, Earned>,
     /// What a seller withholds already of what went through a tenant; through itself: of everything.
-    taken: HashMap<(TenantId, TenantId), Cents>,
+    taken: HashMap<(TenantId, Through), Cents>,
     /// Of each debtor's shortfall, and of each of its losses.
     borne: HashMap<(TenantId, Option<TenantId>), Cents>,
     shares: BTreeMap<(TenantId, TenantId, Because), Withheld>,
 }
 
 impl Ledger<'_> {
+    /// What came back to sellers for their own purchases, and was never paid.
+    fn keep_what_was_given(&mut self) -> Result<(), Overflow> {
+        for (&seller, earned) in self.earned.iter().filter(|(_, earned)| earned.given > Cents::ZERO) {
+            let (because, cents) = (Because::SoldBelowCost, earned.given);
+            self.shares.insert((seller, seller, because), Withheld { tenant: seller, because, shortfall: cents, cents });
+            self.take(seller, &[Through::Reseller(seller)], cents)?;
+        }
+        Ok(())
+    }
+
     /// Whether anything more was withheld.
     fn pass(&mut self, debtors: &[Debtor]) -> Result<bool, Overflow> {
         let mut is_more = false;
         for debtor in debtors {
-            let uncovered = self.taken.get(&(debtor.tenant, debtor.tenant)).copied().unwrap_or_default();
-            let shortfall = shortfall(debtor, uncovered)?;
+            let shortfall = shortfall(debtor, self.taken_of(debtor.tenant))?;
             let mut rest = shortfall.checked_sub(self.borne(debtor.tenant, None))?;
             for loss in &debtor.losses {
                 let lost = loss.cents.checked_sub(self.borne(debtor.tenant, Some(loss.customer)))?.min(rest);
-                let share = Withheld { tenant: loss.customer, because: Because::SoldBelowCost, shortfall: loss.cents, cents: Cents::ZERO };
-                let cents = self.bear(share, &loss.sellers, lost)?;
+                let cents = self.bear(below_cost(loss), Through::Customer(loss.customer), &loss.sellers, lost)?;
                 self.add_borne(debtor.tenant, Some(loss.customer), cents)?;
                 rest = rest.checked_sub(cents)?;
             }
             let share = Withheld { tenant: debtor.tenant, because: Because::Unpaid, shortfall, cents: Cents::ZERO };
-            rest = rest.checked_sub(self.bear(share, &debtor.sellers, rest)?)?;
+            rest = rest.checked_sub(self.bear(share, self.through(debtor), &debtor.sellers, rest)?)?;
             let cents = shortfall.checked_sub(rest)?.checked_sub(self.borne(debtor.tenant, None))?;
             self.add_borne(debtor.tenant, None, cents)?;
             is_more |= cents > Cents::ZERO;
@@ -131,7 +165,7 @@ impl Ledger<'_> {
         let debt = self.open(debtor.tenant)?.checked_neg()?.min(paid_out);
         if debt > Cents::ZERO {
             let share = Withheld { tenant: debtor.tenant, because: Because::Overpaid, shortfall: debt, cents: Cents::ZERO };
-            self.bear(share, &debtor.sellers, debt)?;
+            self.bear(share, self.through(debtor), &debtor.sellers, debt)?;
         }
         Ok(())
     }
@@ -139,41 +173,62 @@ impl Ledger<'_> {
     /// What a seller could still be paid; below zero: it was paid too much.
     fn open(&self, seller: TenantId) -> Result<Cents, Overflow> {
         let Some(earned) = self.earned.get(&seller) else { return Ok(Cents::ZERO) };
-        let taken = self.taken.get(&(seller, seller)).copied().unwrap_or_default();
-        earned.kept.checked_sub(taken)?.checked_sub(earned.paid_out)
+        earned.kept.checked_sub(self.taken_of(seller))?.checked_sub(earned.paid_out)
+    }
+
+    /// What a seller withholds already.
+    fn taken_of(&self, seller: TenantId) -> Cents {
+        self.taken.get(&(seller, Through::Reseller(seller))).copied().unwrap_or_default()
+    }
+
+    fn through(&self, debtor: &Debtor) -> Through {
+        match self.earned.contains_key(&debtor.tenant) {
+            true => Through::Reseller(debtor.tenant),
+            false => Through::Customer(debtor.tenant),
+        }
     }
 
     /// Each of the sellers, from the lowest up, withholds what it can of `cents`; how much they do.
-    fn bear(&mut self, share: Withheld, sellers: &[TenantId], cents: Cents) -> Result<Cents, Overflow> {
+    fn bear(&mut self, share: Withheld, from: Through, sellers: &[TenantId], cents: Cents) -> Result<Cents, Overflow> {
         let mut rest = cents;
-        for (index, seller) in sellers.iter().enumerate() {
-            let mut part = self.left(*seller, share.tenant)?.min(rest);
+        let mut path = vec![from];
+        if from == Through::Customer(share.tenant) {
+            path.push(Through::Reseller(share.tenant));
+        }
+        for &seller in sellers {
+            path.push(Through::Reseller(seller));
+            let mut part = self.left(seller, from)?.min(rest);
             if share.because == Because::Overpaid {
-                part = part.min(self.open(*seller)?);
+                part = part.min(self.open(seller)?);
             }
             if part <= Cents::ZERO {
                 continue;
             }
             rest = rest.checked_sub(part)?;
-            let withheld = self.shares.entry((*seller, share.tenant, share.because)).or_insert(share);
+            let withheld = self.shares.entry((seller, share.tenant, share.because)).or_insert(share);
             withheld.shortfall = share.shortfall;
             withheld.cents = withheld.cents.checked_add(part)?;
-            for through in std::iter::once(&share.tenant).chain(&sellers[..=index]) {
-                let sum = self.taken.entry((*seller, *through)).or_default();
-                *sum = sum.checked_add(part)?;
-            }
+            self.take(seller, &path, part)?;
         }
         cents.checked_sub(rest)
     }
 
-    /// A seller's commission through a tenant that it does not withhold yet.
-    fn left(&self, seller: TenantId, through: TenantId) -> Result<Cents, Overflow> {
-        let taken = |through| self.taken.get(&(seller, through)).copied().unwrap_or_default();
-        let Some(earned) = self.earned.get(&seller) else { return Ok(Cents::ZERO) };
-        match earned.unknown {
-            Some(all) => all.checked_sub(taken(seller)),
-            None => earned.through.get(&through).copied().unwrap_or_default().checked_sub(taken(through)),
+    fn take(&mut self, seller: TenantId, path: &[Through], cents: Cents) -> Result<(), Overflow> {
+        for &through in path {
+            let sum = self.taken.entry((seller, through)).or_default();
+            *sum = sum.checked_add(cents)?;
         }
+        Ok(())
+    }
+
+    /// A seller's commission through a tenant that it does not withhold yet.
+    fn left(&self, seller: TenantId, through: Through) -> Result<Cents, Overflow> {
+        let Some(earned) = self.earned.get(&seller) else { return Ok(Cents::ZERO) };
+        if let Some(all) = earned.unknown {
+            return all.checked_sub(self.taken_of(seller));
+        }
+        let taken = self.taken.get(&(seller, through)).copied().unwrap_or_default();
+        earned.through.get(&through).copied().unwrap_or_default().checked_sub(taken)
     }
 
     fn borne(&self, debtor: TenantId, customer: Option<TenantId>) -> Cents {

@@ -1,4 +1,4 @@
-//! What resellers earned from each customer so far: added up from the journal in its order, each record once, beside the
+//! What resellers earned from each customer so far, and what the platform was paid for it (its rows are in the customers' root): added up from the journal in its order, each record once, beside the
 //! months of the same reseller. All of it can be worked out again as long as the journal is there.
 
 use super::sql::{Tx, change, corrupt, insert_many, look, read, statements};
@@ -20,6 +20,10 @@ statements! {
     PAGE = concat!(
         "select c.customer_id, c.cents, t.path from commission_customers c join tenants t on t.root_id = c.root_id and t.id = c.customer_id",
         " where c.root_id = $1 and c.tenant_id = $2 and c.currency = $3 and c.customer_id > $4 order by c.customer_id limit $5"
+    );
+    LOSSES = concat!(
+        "select c.customer_id, c.cents, t.path from commission_customers c join tenants t on t.root_id = c.root_id and t.id = c.customer_id",
+        " where c.root_id = $1 and c.tenant_id = $2 and c.currency = $3 and c.cents < 0 and c.customer_id > $4 order by c.customer_id limit $5"
     );
     LOST = concat!(
         "select count(*) from commission_customers c join commission_customers u on u.root_id = c.root_id and u.currency = c.currency",
@@ -80,6 +84,14 @@ impl PositionRow {
     }
 }
 
+impl CustomerRow {
+    fn customer(self) -> Result<CustomerCommission> {
+        let path = self.path.chunks_exact(8).map(|id| <[u8; 8]>::try_from(id).map(i64::from_be_bytes).map(TenantId));
+        let path = path.collect::<Result<_, _>>().map_err(corrupt)?;
+        Ok(CustomerCommission { customer: TenantId(self.customer_id), cents: Cents(self.cents), path })
+    }
+}
+
 /// Whether the position is still where it was. The log of the root is held, and so it stays.
 pub(super) async fn is_at(tx: &mut Tx<'_>, grown: &CustomersGrown) -> Result<bool> {
     let CommissionPosition { root, tenant, currency, .. } = grown.after;
@@ -113,11 +125,21 @@ impl Records {
     ) -> Result<Page<CustomerCommission>> {
         let after = after.map_or(0, |after| after.0);
         let rows = read!(self, fetch_all as CustomerRow, PAGE, root.0, tenant.0, currency.code(), after, one_more(limit))?;
-        Page::of(rows, limit, |row| {
-            let path = row.path.chunks_exact(8).map(|id| <[u8; 8]>::try_from(id).map(i64::from_be_bytes).map(TenantId));
-            let path = path.collect::<Result<_, _>>().map_err(corrupt)?;
-            Ok(CustomerCommission { customer: TenantId(row.customer_id), cents: Cents(row.cents), path })
-        })
+        Page::of(rows, limit, CustomerRow::customer)
+    }
+
+    /// The same of those customers on whom it lost.
+    pub async fn losses(
+        &self,
+        root: TenantId,
+        tenant: TenantId,
+        currency: Currency,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> Result<Page<CustomerCommission>> {
+        let after = after.map_or(0, |after| after.0);
+        let rows = read!(self, fetch_all as CustomerRow, LOSSES, root.0, tenant.0, currency.code(), after, one_more(limit))?;
+        Page::of(rows, limit, CustomerRow::customer)
     }
 
     /// Whether a seller lost on any of the customers that a reseller below it sold to.

@@ -30,6 +30,8 @@ struct Books {
     revenue: HashMap<TenantId, i64>,
     /// By seller and customer.
     commission: HashMap<(TenantId, TenantId), i64>,
+    /// What each tenant was charged.
+    charged: HashMap<TenantId, i64>,
     paid_out: HashMap<TenantId, i64>,
 }
 
@@ -46,7 +48,9 @@ impl Books {
         chain.push(PLATFORM);
         for (link, &cents) in chain.windows(2).zip(prices).skip(first) {
             *self.balances.entry(link[0]).or_default() -= cents;
-            if link[0] != customer {
+            if link[0] == customer {
+                *self.charged.entry(customer).or_default() += cents;
+            } else {
                 *self.commission.entry((link[0], customer)).or_default() -= cents;
             }
             if link[1] == PLATFORM {
@@ -64,8 +68,27 @@ impl Books {
     fn paid_out(&self, seller: TenantId) -> i64 {
         self.paid_out.get(&seller).copied().unwrap_or_default()
     }
-    fn accrued(&self, seller: TenantId) -> i64 {
+    /// Through its customers, without what it buys for itself.
+    fn earned(&self, seller: TenantId) -> i64 {
         self.commission.iter().filter(|((of, _), _)| *of == seller).map(|(_, cents)| cents).sum()
+    }
+    /// Bought for itself.
+    fn own(&self, seller: TenantId) -> i64 {
+        self.charged.get(&seller).copied().unwrap_or_default()
+    }
+    fn accrued(&self, seller: TenantId) -> i64 {
+        self.earned(seller) - self.own(seller)
+    }
+    fn revenue(&self, customer: TenantId) -> i64 {
+        self.revenue.get(&customer).copied().unwrap_or_default()
+    }
+    fn came_in(&self, tenant: TenantId) -> i64 {
+        self.came_in.get(&tenant).copied().unwrap_or_default()
+    }
+    /// What came in for a customer's usage, less the platform's part of it: commission can come from that alone.
+    fn left(&self, customer: TenantId) -> i64 {
+        let paid_for = self.came_in(customer).min(self.charged.get(&customer).copied().unwrap_or_default());
+        (paid_for - self.revenue(customer).max(0)).max(0)
     }
 
     /// As it is read from a database: who is below zero, and every reseller.
@@ -80,23 +103,26 @@ impl Books {
         });
         let mut earned: HashMap<TenantId, Earned> = HashMap::new();
         for seller in SELLERS {
-            let (kept, paid_out) = (Cents(self.accrued(seller)), Cents(self.paid_out(seller)));
-            earned.insert(seller, Earned { kept, paid_out, ..Earned::default() });
+            let (kept, given) = (Cents(self.accrued(seller) + self.own(seller).max(0)), Cents((-self.own(seller)).max(0)));
+            earned.insert(seller, Earned { kept, given, paid_out: Cents(self.paid_out(seller)), ..Earned::default() });
         }
         for (&(seller, customer), &cents) in &self.commission {
-            let below = above(customer).into_iter().take_while(|&one| one != seller);
-            for through in std::iter::once(customer).chain(below) {
+            let below = above(customer).into_iter().take_while(|&one| one != seller).map(Through::Reseller);
+            for through in [Through::Customer(customer), Through::Reseller(customer)].into_iter().chain(below) {
                 earned.entry(seller).or_default().through.entry(through).or_default().0 += cents;
             }
         }
-        withhold(debtors.collect(), &earned).unwrap()
+        withhold(debtors.collect(), &self.losses(PLATFORM), &earned).unwrap()
     }
 
     fn losses(&self, seller: TenantId) -> Vec<Loss> {
         let below = |customer: TenantId| above(customer).into_iter().take_while(|&one| one != seller).collect::<Vec<_>>();
-        let lost = self.commission.iter().filter(|((of, _), cents)| *of == seller && **cents < 0);
-        let mut losses: Vec<Loss> =
-            lost.map(|((_, customer), cents)| Loss { customer: *customer, sellers: below(*customer), cents: Cents(-cents) }).collect();
+        let earned: Vec<(TenantId, i64)> = match seller {
+            PLATFORM => self.revenue.iter().map(|(&customer, &cents)| (customer, cents)).collect(),
+            _ => self.commission.iter().filter(|((of, _), _)| *of == seller).map(|((_, customer), cents)| (*customer, *cents)).collect(),
+        };
+        let lost = earned.into_iter().filter(|(_, cents)| *cents < 0);
+        let mut losses: Vec<Loss> = lost.map(|(customer, cents)| Loss { customer, sellers: below(customer), cents: Cents(-cents) }).collect();
         losses.sort_by_key(|loss| loss.customer);
         losses
     }
@@ -259,16 +285,16 @@ fn a_reseller_that_buys_for_nothing_is_short_itself() {
 fn without_the_history_the_whole_sum_stands_for_any_customer() {
     let debtor = |tenant, balance| Debtor { tenant, sellers: vec![UPPER], balance: Cents(balance), paid_out: Cents::ZERO, losses: vec![] };
     let unknown = HashMap::from([(UPPER, Earned { unknown: Some(Cents(100)), ..Earned::default() })]);
-    let shares = withhold(vec![debtor(SIX, -70), debtor(FIVE, -70)], &unknown).unwrap();
+    let shares = withhold(vec![debtor(SIX, -70), debtor(FIVE, -70)], &[], &unknown).unwrap();
     let of = |tenant, cents| Withheld { tenant, because: Because::Unpaid, shortfall: Cents(70), cents: Cents(cents) };
     assert_eq!(shares[&UPPER], [of(FIVE, 70), of(SIX, 30)]);
-    let least = withhold(vec![debtor(SIX, i64::MIN)], &unknown);
+    let least = withhold(vec![debtor(SIX, i64::MIN)], &[], &unknown);
     assert_eq!(least, Err(Overflow));
 }
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Customer, prices from its link up, the first link that is charged.
+    /// A customer, or a reseller for itself; prices from its link up, the first link that is charged.
     Sell(usize, [i64; 3], usize),
     /// Customers and resellers; never taken back here.
     PayIn(usize, i64),
@@ -277,17 +303,19 @@ enum Step {
     Void(usize),
 }
 
-/// `fair`: nobody sells below cost, and every link is charged.
+/// `fair`: nobody sells below cost, and every link is charged. Else prices may be below zero: what was charged under other
+/// terms is given back.
 fn steps(fair: bool) -> impl Strategy<Value = Vec<Step>> {
-    let prices = prop::array::uniform3(0..2000_i64).prop_map(move |mut prices| {
+    let price = if fair { (0..2000_i64).boxed() } else { prop_oneof![3 => 0..2000_i64, 1 => -2000..0_i64].boxed() };
+    let prices = prop::collection::vec(price, 3).prop_map(move |mut prices| {
         if fair {
             prices.sort_unstable_by(|a, b| b.cmp(a));
         }
-        prices
+        [prices[0], prices[1], prices[2]]
     });
-    let first = if fair { 0..1_usize } else { 0..2 };
+    let (buyers, first) = if fair { (4_usize, 1_usize) } else { (7, 2) };
     let step = prop_oneof![
-        4 => (0..4_usize, prices, first).prop_map(|(customer, prices, first)| Step::Sell(customer, prices, first)),
+        4 => (0..buyers, prices, 0..first).prop_map(|(customer, prices, first)| Step::Sell(customer, prices, first)),
         3 => (0..7_usize, 1..3000_i64).prop_map(|(tenant, cents)| Step::PayIn(tenant, cents)),
         2 => (0..3_usize).prop_map(Step::PayOut),
         1 => (0..20_usize).prop_map(Step::Void),
@@ -295,18 +323,23 @@ fn steps(fair: bool) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
-fn links(customer: TenantId, prices: [i64; 3]) -> Vec<i64> {
-    prices[..=above(customer).len()].to_vec()
+fn tenant(index: usize) -> TenantId {
+    *CUSTOMERS.get(index).unwrap_or_else(|| &SELLERS[index - CUSTOMERS.len()])
 }
 
-fn play(books: &mut Books, sales: &mut Vec<(TenantId, Vec<i64>, usize)>, step: &Step) {
+/// A sale, and what it charged from which link on.
+type Sale = (TenantId, Vec<i64>, usize);
+
+fn play(books: &mut Books, sales: &mut Vec<Sale>, step: &Step) {
     match *step {
         Step::Sell(customer, prices, first) => {
-            let sale = (CUSTOMERS[customer], links(CUSTOMERS[customer], prices), first);
+            let customer = tenant(customer);
+            let links = above(customer).len() + 1;
+            let sale = (customer, prices[..links].to_vec(), first.min(links - 1));
             books.sell(sale.0, &sale.1, sale.2);
             sales.push(sale);
         }
-        Step::PayIn(tenant, cents) => books.pay_in(*CUSTOMERS.get(tenant).unwrap_or_else(|| &SELLERS[tenant - 4]), cents),
+        Step::PayIn(index, cents) => books.pay_in(tenant(index), cents),
         Step::PayOut(seller) => books.pay_out(SELLERS[seller]),
         Step::Void(sale) if sale < sales.len() => {
             let (customer, prices, first) = sales.swap_remove(sale);
@@ -314,6 +347,16 @@ fn play(books: &mut Books, sales: &mut Vec<(TenantId, Vec<i64>, usize)>, step: &
         }
         Step::Void(_) => {}
     }
+}
+
+/// Paid, payable, and what there is to pay it from: what came in for usage less the platform's part, and what the sellers
+/// paid in themselves.
+fn sums(books: &Books) -> (i64, i64, i64) {
+    let paid = SELLERS.iter().map(|&seller| books.paid_out(seller)).sum();
+    let payable = SELLERS.iter().map(|&seller| books.payable(seller).max(0)).sum();
+    let left: i64 = CUSTOMERS.iter().map(|&customer| books.left(customer)).sum();
+    let own: i64 = SELLERS.iter().map(|&seller| books.came_in(seller)).sum();
+    (paid, payable, left + own)
 }
 
 proptest! {
@@ -324,9 +367,7 @@ proptest! {
             play(&mut books, &mut sales, step);
             let shares = books.shares();
             let entitled: i64 = SELLERS.iter().map(|&seller| books.accrued(seller) - books.withheld(seller)).sum();
-            let came_in = |customer: &TenantId| books.came_in.get(customer).copied().unwrap_or_default();
-            let revenue = |customer: &TenantId| books.revenue.get(customer).copied().unwrap_or_default();
-            let left: i64 = CUSTOMERS.iter().map(|customer| (came_in(customer) - revenue(customer)).max(0)).sum();
+            let left: i64 = CUSTOMERS.iter().map(|&customer| books.left(customer)).sum();
             prop_assert!(entitled <= left, "{entitled} of {left}: {shares:?}");
             // Nobody withholds more than it earned, nor all of them more than is missing.
             for seller in SELLERS {
@@ -345,16 +386,8 @@ proptest! {
         let (mut books, mut sales) = (Books::default(), Vec::new());
         for step in &steps {
             play(&mut books, &mut sales, step);
-            let paid: i64 = SELLERS.iter().map(|&seller| books.paid_out(seller)).sum();
-            let payable: i64 = SELLERS.iter().map(|&seller| books.payable(seller).max(0)).sum();
-            let came_in: i64 = books.came_in.values().sum();
-            prop_assert!(paid + payable <= came_in, "{paid} + {payable} of {came_in}: {books:?}");
-            // Customer by customer: what came in less the platform's part, and what the sellers paid in themselves.
-            let came_in_by = |tenant: &TenantId| books.came_in.get(tenant).copied().unwrap_or_default();
-            let revenue = |customer: &TenantId| books.revenue.get(customer).copied().unwrap_or_default();
-            let left: i64 = CUSTOMERS.iter().map(|customer| (came_in_by(customer) - revenue(customer)).max(0)).sum();
-            let own: i64 = SELLERS.iter().map(came_in_by).sum();
-            // What was paid for good reason and is lost since, and nobody above waits for.
+            let (paid, payable, most) = sums(&books);
+            // What was paid for good reason and is lost since, and nobody waits for.
             let lost = |seller| (books.paid_out(seller) + books.withheld(seller) - books.accrued(seller)).clamp(0, books.paid_out(seller));
             let shares = books.shares();
             let waits = |seller| {
@@ -362,7 +395,9 @@ proptest! {
                 lines.map(|one| one.cents.0).sum::<i64>()
             };
             let debt: i64 = SELLERS.iter().map(|&seller| (lost(seller) - waits(seller)).max(0)).sum();
-            prop_assert!(payable == 0 || paid + payable - debt <= left + own, "{paid} + {payable} - {debt} of {left} + {own}: {books:?}");
+            prop_assert!(payable == 0 || paid + payable - debt <= most, "{paid} + {payable} - {debt} of {most}: {books:?}");
+            let came_in: i64 = books.came_in.values().sum();
+            prop_assert!(paid + payable <= came_in, "{paid} + {payable} of {came_in}: {books:?}");
             // The platform's books are at zero with it.
             let held: i64 = books.balances.values().sum::<i64>() + books.revenue.values().sum::<i64>();
             prop_assert_eq!(held, came_in - paid);

@@ -1,0 +1,2 @@
+-- What the platform was paid for each customer is added up beside what resellers earned, in the customers' root. Nothing to
+-- change here: a seller is any tenant.
