@@ -16,6 +16,8 @@ on_every_database!(
     a_reseller_below_zero_is_a_customer_as_well,
     what_is_sold_below_cost_is_withheld_from_those_below,
     money_given_with_a_price_below_zero_is_nobodys_commission,
+    what_the_platform_gives_back_under_other_terms_is_nobodys_commission,
+    a_payout_hides_no_loss_that_is_sold_downwards,
     what_a_customer_gets_back_takes_commission_with_it,
     payouts_run_at_once_pay_once,
 );
@@ -33,9 +35,13 @@ impl Market {
 
     /// A card of the seller's for SMS by the piece; its id.
     async fn sms_card(&self, owner: &str, unit_price: &str) -> String {
-        let card = json!({ "name": format!("sms of {owner}"), "currency": "EUR", "owner": owner });
-        let card = self.admin().post("/v1/rate-cards", card).await.ok()["id"].as_str().unwrap().to_owned();
-        let mut doc = one_rate("sms", json!({ "model": "per_unit", "unit_price": unit_price }));
+        self.card_of(owner, one_rate("sms", json!({ "model": "per_unit", "unit_price": unit_price }))).await
+    }
+
+    /// A published card; its id.
+    async fn card_of(&self, owner: &str, mut doc: Value) -> String {
+        let card = json!({ "name": format!("{owner} {}", doc["rates"][0]["price"]["unit_price"]), "currency": "EUR", "owner": owner });
+        let card = self.once().post("/v1/rate-cards", card).await.ok()["id"].as_str().unwrap().to_owned();
         doc["currency"] = json!("EUR");
         self.admin().post(&format!("/v1/rate-cards/{card}/versions"), doc).await.ok();
         let from = json!({ "effective_from": "2026-01-01T00:00:00Z" });
@@ -60,6 +66,12 @@ impl Market {
     async fn send_sms(&self, id: &str, customer: &str, count: &str, at: &str) {
         let sms = json!({ "id": id, "customer": customer, "meter": "sms", "quantity": count, "at": at, "destination": "+4915112345" });
         assert_eq!(self.admin().post("/v1/usage-events", sms).await.ok()["status"], "rated");
+    }
+
+    async fn use_of(&self, meter: &str, id: &str, customer: &str, quantity: &str, at: &str) {
+        let id = format!("{id} {customer}");
+        let usage = json!({ "id": id, "customer": customer, "meter": meter, "quantity": quantity, "at": at });
+        assert_eq!(self.admin().post("/v1/usage-events", usage).await.ok()["status"], "rated");
     }
 
     /// The operator, each request another one.
@@ -273,6 +285,7 @@ async fn what_is_sold_below_cost_is_withheld_from_those_below(market: Market) {
     // It pays a part of what it lost.
     market.adjust("upper", 1_999).await;
     assert_eq!(market.payable("lower").await, "9999 - 1000 - 0 = 8999 payable, 0 debt");
+    assert_eq!(market.withheld("lower").await, ["payer 1000 of 1000"], "and not what the one above lost");
     market.run().await;
     assert_eq!(market.file().await, "8999");
     // Once paid out it is a debt of the one below.
@@ -291,6 +304,76 @@ async fn money_given_with_a_price_below_zero_is_nobodys_commission(market: Marke
     assert!(refused.text.contains("rates[0].price.unit_price") && refused.text.contains("negative"), "{refused:?}");
     // The platform's own may: it gives what is its own.
     market.sms_card("platform", "-0.01").await;
+}
+
+/// 1,000 seats at a commission of 25 %, given back at 10 %: nobody paid anything, and the platform lost 150.00. The one
+/// customer is the platform's to collect from, the other the reseller's.
+async fn what_the_platform_gives_back_under_other_terms_is_nobodys_commission(market: Market) {
+    let seats = json!({ "name": "seats", "unit": "seat", "aggregation": "latest" });
+    market.admin().post("/v1/meters", seats).await.ok();
+    for (reseller, customer, collect) in [("held", "tenant-of-held", "platform"), ("own", "tenant-of-own", "reseller")] {
+        let terms = json!({ "commission_bp": 2500, "free_retail": true, "credit_limit_cents": null });
+        market.agree(reseller, "reseller", "platform", terms.clone()).await;
+        let card = market.card_of(reseller, one_rate("seats", json!({ "model": "per_unit", "unit_price": "1.00" }))).await;
+        market.agree(customer, "customer", reseller, json!({ "rate_card": card, "collect": collect, "credit_limit_cents": null })).await;
+        market.by_bank(reseller).await;
+        market.use_of("seats", "on", customer, "1000", "2026-11-20T09:00:00Z").await;
+        let before = market.admin().get(&format!("/v1/agreements?buyer={reseller}")).await.ok()["data"][0]["id"].clone();
+        let (end, at) = (format!("/v1/agreements/{}/end", before.as_str().unwrap()), "2026-11-20T12:00:00Z");
+        market.once().post(&end, json!({ "until": at })).await.ok();
+        let mut terms = terms;
+        terms
+            .as_object_mut()
+            .unwrap()
+            .extend([("buyer", json!(reseller)), ("currency", json!("EUR"))].map(|(key, value)| (key.to_owned(), value)));
+        (terms["commission_bp"], terms["from"]) = (json!(1000), json!(at));
+        market.once().post("/v1/agreements", terms).await.ok();
+    }
+    market.served.set_clock("2026-11-20T13:00:00Z");
+    for (reseller, customer) in [("held", "tenant-of-held"), ("own", "tenant-of-own")] {
+        market.use_of("seats", "off", customer, "0", "2026-11-20T12:30:00Z").await;
+        assert_eq!((market.balance(customer).await, market.balance(reseller).await), (0, 15_000), "{reseller}");
+    }
+    market.served.set_clock(MONTH_LATER);
+    for (reseller, line) in [("held", "tenant-of-held 15000 of 15000"), ("own", "own 15000 of 15000")] {
+        assert_eq!(market.payable(reseller).await, "15000 - 15000 - 0 = 0 payable, 0 debt", "{reseller}");
+        assert_eq!(market.withheld(reseller).await, [line]);
+    }
+    assert_eq!(market.run().await, ["held withheld 0", "own withheld 0"]);
+}
+
+/// `upper` was paid out what it earned. Later it earns as much from usage that nobody pays for, and loses as much on what
+/// `lower` sells: on its balance nothing is missing.
+async fn a_payout_hides_no_loss_that_is_sold_downwards(market: Market) {
+    market.by_bank("platform").await;
+    let dear = market.sms_card("platform", "0.75").await;
+    market.agree("upper", "reseller", "platform", json!({ "rate_card": dear })).await;
+    let retail = market.sms_card("upper", "1.00").await;
+    market.agree("payer", "customer", "upper", json!({ "rate_card": retail, "credit_limit_cents": 0 })).await;
+    market.agree("straw-man", "customer", "upper", json!({ "rate_card": retail, "credit_limit_cents": null })).await;
+    let cheap = market.sms_card("upper", "0.50").await;
+    market.agree("lower", "reseller", "upper", json!({ "rate_card": cheap })).await;
+    let card = market.sms_card("lower", "1.00").await;
+    market.agree("below", "customer", "lower", json!({ "rate_card": card, "credit_limit_cents": 0 })).await;
+    market.by_bank("upper").await;
+    market.by_bank("lower").await;
+    market.adjust("payer", 1_000).await;
+    market.send_sms("paid", "payer", "10", "2026-11-20T09:00:00Z").await;
+    market.served.set_clock(MONTH_LATER);
+    assert_eq!(
+        (market.run().await, market.file().await),
+        (vec!["upper created 250".to_owned(), "lower nothing_payable 0".to_owned()], "250".to_owned())
+    );
+    market.send_sms("unpaid", "straw-man", "10", "2026-12-20T09:00:00Z").await;
+    market.adjust("below", 1_000).await;
+    market.send_sms("lost", "below", "10", "2026-12-20T09:00:00Z").await;
+    assert_eq!((market.balance("upper").await, market.balance("lower").await), (0, 500));
+    market.served.set_clock("2027-01-20T12:00:00Z");
+    // 10.00 came in from `below`, and 7.50 of it are the platform's.
+    assert_eq!(market.payable("lower").await, "500 - 250 - 0 = 250 payable, 0 debt");
+    assert_eq!(market.withheld("lower").await, ["below 250 of 250"]);
+    market.adjust("straw-man", 1_000).await;
+    assert_eq!(market.payable("lower").await, "500 - 0 - 0 = 500 payable, 0 debt");
 }
 
 async fn what_a_customer_gets_back_takes_commission_with_it(market: Market) {

@@ -282,17 +282,18 @@ pub struct PayableQuery {
     pub currency: Option<String>,
 }
 
-/// What a customer, or a reseller below, owes, or was sold below cost from above, and what of the commission is withheld
+/// What a customer, or a reseller below, owes, or what somebody above lost on it, and what of the commission is withheld
 /// because of it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct WithheldBody {
     #[schema(example = "acme-42")]
     pub customer: String,
-    /// `unpaid`: it owes this. `sold_below_cost`: a seller above sold what it used below its own cost, and owes that.
-    /// `overpaid`: more was paid out to it than it earned by now; that is waited for.
+    /// `unpaid`: it owes this. `sold_below_cost`: a seller above, or the platform, lost on what it used; of the reseller
+    /// itself: what it got back for its own purchases above what it had paid. `overpaid`: more was paid out to it than it
+    /// earned by now; that is waited for.
     #[schema(example = "unpaid")]
     pub because: &'static str,
-    /// How far below zero it is, or what was lost on it.
+    /// How far below zero it is. With `sold_below_cost` what this reseller bears, and not what others lost.
     #[schema(example = 4000)]
     pub shortfall_cents: i64,
     #[schema(example = 1000)]

@@ -78,7 +78,8 @@ impl Payouts {
         let mut to_do: BTreeSet<(usize, TenantId)> = sellers.chain(in_debt).filter_map(|seller| below.ranked(seller)).collect();
         to_do.extend(below.sellers_at_a_loss(self.platform));
         to_do.extend(below.sellers_at_a_loss(top.account.tenant));
-        to_do.extend(below.ranked(reseller));
+        let path = self.engine.directory().path(reseller).await?.unwrap_or_default();
+        to_do.extend(path.iter().filter_map(|&seller| below.ranked(seller)));
         // From the top down: what a seller lost is looked for in what those below it earned.
         while let Some((_, seller)) = to_do.pop_first() {
             self.add_up_whole(top.of(seller), now).await?;
@@ -88,8 +89,7 @@ impl Payouts {
         // Those that bought something for themselves are asked as the resellers they are.
         below.debtors.retain(|debtor| !earned.contains_key(&debtor.tenant));
         // Whose commission may be withheld may have bought something with it.
-        let others = earned.keys().filter(|&&seller| seller != reseller || seller != top.account.tenant);
-        let accounts: Vec<AccountKey> = others.map(|&seller| top.of(seller).account).collect();
+        let accounts: Vec<AccountKey> = earned.keys().map(|&seller| top.of(seller).account).collect();
         for (account, balance) in self.engine.balances(&accounts).await? {
             let seller = account.tenant;
             let (sellers, losses) =
@@ -120,8 +120,10 @@ impl Payouts {
             }
             for one in &page.data {
                 below.note_loss(tenant, one)?;
-                by_customer.push((one.customer, one.cents));
-                add(&mut earned, sellers(tenant, &one.path).into_iter().filter(|&lower| lower != tenant), one.cents)?;
+                by_customer.push((one.customer, one.cents, one.gained));
+                for lower in sellers(tenant, &one.path).into_iter().filter(|&lower| lower != tenant) {
+                    add(&mut earned, Through::Reseller(lower), one.cents, one.gained)?;
+                }
             }
             after = page.data.last().map(|one| one.customer);
             if !page.has_more {
@@ -129,12 +131,12 @@ impl Payouts {
             }
         }
         // By now it is known which customers matter, and which sell to others as well.
-        for (customer, cents) in by_customer {
+        for (customer, cents, gained) in by_customer {
             if below.looked_at.contains(&customer) {
-                earned.through.insert(Through::Customer(customer), cents);
+                add(&mut earned, Through::Customer(customer), cents, gained)?;
             }
             if below.resellers.contains_key(&customer) {
-                add(&mut earned, [customer], cents)?;
+                add(&mut earned, Through::Reseller(customer), cents, gained)?;
             }
         }
         let position = self.records.commission_position(purse.root, tenant, currency).await?;
@@ -205,9 +207,10 @@ impl Below {
     /// What a seller, or the platform, lost on a customer whom somebody below it sells to.
     fn note_loss(&mut self, seller: TenantId, one: &CustomerCommission) -> Result<(), Overflow> {
         let sellers: Vec<TenantId> = sellers(seller, &one.path).into_iter().filter(|&lower| lower != seller).collect();
-        if one.cents < Cents::ZERO && !sellers.is_empty() {
+        let (cents, passed) = (one.cents.checked_neg()?.max(Cents::ZERO), one.passed.max(Cents::ZERO));
+        if (cents > Cents::ZERO || passed > Cents::ZERO) && !sellers.is_empty() {
             self.looked_at.insert(one.customer);
-            let loss = Loss { customer: one.customer, sellers, cents: one.cents.checked_neg()? };
+            let loss = Loss { customer: one.customer, sellers, cents, passed };
             self.losses.entry(seller).or_default().push(loss);
         }
         Ok(())
@@ -226,9 +229,9 @@ fn sellers(top: TenantId, path: &[TenantId]) -> Vec<TenantId> {
     path[from..].iter().rev().skip(1).copied().collect()
 }
 
-fn add(earned: &mut Earned, through: impl IntoIterator<Item = TenantId>, cents: Cents) -> Result<(), Overflow> {
-    for reseller in through {
-        let sum = earned.through.entry(Through::Reseller(reseller)).or_default();
+fn add(earned: &mut Earned, through: Through, cents: Cents, gained: Cents) -> Result<(), Overflow> {
+    for (sums, cents) in [(&mut earned.through, cents), (&mut earned.gained, gained)] {
+        let sum = sums.entry(through).or_default();
         *sum = sum.checked_add(cents)?;
     }
     Ok(())

@@ -6,8 +6,8 @@ use super::earnings::Purse;
 use ledger::Settlement;
 use rating::{Cents, Overflow, TenantId};
 use std::collections::BTreeMap;
-use store::journal::{Record, Seq};
-use store::records::{CommissionPosition, CustomersGrown};
+use store::journal::{Kind, Record, Seq};
+use store::records::{CommissionPosition, CustomerGrown, CustomersGrown};
 
 /// What a record is to a reseller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,45 @@ pub fn share(record: &Record, purse: Purse) -> Result<Option<Share>, Overflow> {
     })
 }
 
+/// What a reseller lost by a record while those below it gained: it passed that on, whatever it had earned before. A void takes
+/// it back.
+///
+/// # Errors
+/// A sum is too large.
+pub fn passed(record: &Record, purse: Purse) -> Result<Cents, Overflow> {
+    let Some(Share::Commission(cents)) = share(record, purse)? else { return Ok(Cents::ZERO) };
+    let links = || record.body.charges.iter().map(|charge| charge.link);
+    let sold = links().find(|link| link.seller == purse.account.tenant).map_or(Cents::ZERO, |link| link.cents);
+    let used = links().find(|link| link.buyer == record.tenant).map_or(Cents::ZERO, |link| link.cents);
+    let (lost, gained) = (cents.checked_neg()?, used.checked_sub(sold)?);
+    match record.kind {
+        Kind::Void => lost.checked_neg()?.min(gained.checked_neg()?).max(Cents::ZERO).checked_neg(),
+        _ => Ok(lost.min(gained).max(Cents::ZERO)),
+    }
+}
+
+/// What a reseller gained by a record, if it did. A void takes it back.
+const fn gained(record: &Record, commission: Cents) -> Cents {
+    match (record.kind, commission.0) {
+        (Kind::Void, ..=0) | (Kind::Rated | Kind::RatedLater, 0..) => commission,
+        _ => Cents::ZERO,
+    }
+}
+
+#[derive(Default)]
+struct Customers(BTreeMap<TenantId, CustomerGrown>);
+
+impl Customers {
+    fn add(&mut self, more: CustomerGrown) -> Result<(), Overflow> {
+        let nothing = CustomerGrown { cents: Cents::ZERO, passed: Cents::ZERO, gained: Cents::ZERO, ..more };
+        let sums = self.0.entry(more.customer).or_insert(nothing);
+        sums.cents = sums.cents.checked_add(more.cents)?;
+        sums.passed = sums.passed.checked_add(more.passed)?;
+        sums.gained = sums.gained.checked_add(more.gained)?;
+        Ok(())
+    }
+}
+
 /// The position behind these records (in order), and what they came to.
 ///
 /// # Errors
@@ -48,19 +87,19 @@ pub fn grow(purse: Purse, before: Option<CommissionPosition>, is_complete: bool,
     let beginning = CommissionPosition { root, tenant, currency, through: Seq(0), own: Cents::ZERO, is_complete: true };
     let mut after = before.unwrap_or(beginning);
     after.is_complete &= is_complete;
-    let mut customers: BTreeMap<TenantId, Cents> = BTreeMap::new();
+    let mut customers = Customers::default();
     for record in records {
         match share(record, purse)? {
             Some(Share::Commission(cents)) => {
-                let sum = customers.entry(record.tenant).or_default();
-                *sum = sum.checked_add(cents)?;
+                let (passed, gained) = (passed(record, purse)?, gained(record, cents));
+                customers.add(CustomerGrown { customer: record.tenant, cents, passed, gained })?;
             }
             Some(Share::Own(cents)) => after.own = after.own.checked_add(cents)?,
             None => {}
         }
         after.through = record.seq;
     }
-    Ok(CustomersGrown { before, after, customers: customers.into_iter().collect() })
+    Ok(CustomersGrown { before, after, customers: customers.0.into_values().collect() })
 }
 
 /// The same of the platform, from the records of the top of a root: what it was paid for each customer of the root. Of months
@@ -77,16 +116,16 @@ pub fn grow_platform(
     let (root, currency) = (top.root, top.account.currency);
     let beginning = CommissionPosition { root, tenant: platform, currency, through: Seq(0), own: Cents::ZERO, is_complete: true };
     let mut after = before.unwrap_or(beginning);
-    let mut customers: BTreeMap<TenantId, Cents> = BTreeMap::new();
+    let mut customers = Customers::default();
     for record in records {
         after.through = record.seq;
         if record.body.currency != Some(currency) {
             continue;
         }
         for charge in record.body.charges.iter().filter(|charge| charge.link.buyer_account(currency) == top.account) {
-            let sum = customers.entry(record.tenant).or_default();
-            *sum = sum.checked_add(charge.link.cents)?;
+            let (customer, cents) = (record.tenant, charge.link.cents);
+            customers.add(CustomerGrown { customer, cents, passed: Cents::ZERO, gained: Cents::ZERO })?;
         }
     }
-    Ok(CustomersGrown { before, after, customers: customers.into_iter().collect() })
+    Ok(CustomersGrown { before, after, customers: customers.0.into_values().collect() })
 }

@@ -1,6 +1,6 @@
 //! Months added up, in memory: what every history keeps.
 
-use super::customers::{Share, grow, share};
+use super::customers::{Share, grow, passed, share};
 use super::earnings::{Purse, add_up};
 use super::month::Month;
 use jiff::tz::TimeZone;
@@ -154,24 +154,48 @@ fn commission_is_from_the_customer_and_what_is_bought_for_others_is_not() {
     assert_eq!(share(&of_links(1, &(4, None, bought)), dollars), Ok(None));
 }
 
+/// ACME buys from the reseller below muster.
+#[test]
+fn what_is_lost_while_those_below_gain_is_passed_on() {
+    const LOWER: TenantId = TenantId(7);
+    let chain = |kind, prices: [i64; 3]| {
+        let [used, sold, paid] = prices;
+        let links = [(ACME, LOWER, used), (LOWER, MUSTER, sold), (MUSTER, PLATFORM, paid)];
+        let charges = links.map(|(buyer, seller, cents)| charge(buyer, seller, Settlement::Platform, cents)).to_vec();
+        Record { tenant: ACME, ..record(1, at("2026-10-05T00:00:00Z"), kind, Body { charges, ..Body::default() }) }
+    };
+    for (case, kind, prices, want) in [
+        ("everybody earns", Kind::Rated, [1000, 800, 600], 0),
+        ("sold below cost", Kind::Rated, [1000, 1, 300], 299),
+        ("the customer gained more", Kind::Rated, [50, 1, 300], 49),
+        ("given back as it was charged", Kind::Rated, [-1000, -800, -600], 0),
+        ("given back, and the one below keeps some", Kind::Rated, [-1000, -1400, -600], 400),
+        ("a void of what was earned", Kind::Void, [-1000, -800, -600], 0),
+        ("a void of what was sold below cost", Kind::Void, [-1000, -1, -300], -299),
+    ] {
+        assert_eq!(passed(&chain(kind, prices), purse()), Ok(Cents(want)), "{case}");
+    }
+}
+
 proptest! {
     #[test]
     fn customers_and_own_purchases_come_to_the_commission(links in links(), cut in 1..7_usize) {
         let records: Vec<Record> = links.iter().enumerate().map(|(index, links)| of_links(index as i64 + 1, links)).collect();
         let months = add_up(purse(), None, Cents::ZERO, &records, &TimeZone::UTC).unwrap();
         let whole = grow(purse(), None, true, &records).unwrap();
-        let by_customer: i64 = whole.customers.iter().map(|(_, cents)| cents.0).sum();
+        let by_customer: i64 = whole.customers.iter().map(|one| one.cents.0).sum();
         prop_assert_eq!(by_customer - whole.after.own.0, months.last().unwrap().accrued_through().unwrap().0);
-        let (mut position, mut sums) = (None, std::collections::BTreeMap::<TenantId, i64>::new());
+        let (mut position, mut sums) = (None, std::collections::BTreeMap::<TenantId, (i64, i64, i64)>::new());
         for piece in records.chunks(cut) {
             let grown = grow(purse(), position, true, piece).unwrap();
             position = Some(grown.after);
-            for (customer, cents) in grown.customers {
-                *sums.entry(customer).or_default() += cents.0;
+            for one in grown.customers {
+                let sum = sums.entry(one.customer).or_default();
+                *sum = (sum.0 + one.cents.0, sum.1 + one.passed.0, sum.2 + one.gained.0);
             }
         }
         prop_assert_eq!(position, Some(whole.after));
-        prop_assert_eq!(sums, whole.customers.iter().map(|(customer, cents)| (*customer, cents.0)).collect());
+        prop_assert_eq!(sums, whole.customers.iter().map(|one| (one.customer, (one.cents.0, one.passed.0, one.gained.0))).collect());
     }
 
     #[test]

@@ -13,8 +13,11 @@
 //! What was paid out to a reseller that withholds it since is not there a second time for the sellers above: until it has
 //! earned that back, they wait with what they earned through it. That never makes a debt of theirs.
 
+mod waits;
+
 use rating::{Cents, Overflow, TenantId};
 use std::collections::{BTreeMap, HashMap};
+use waits::Waits;
 
 /// A tenant that may be short.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +39,10 @@ pub struct Loss {
     pub customer: TenantId,
     /// From the customer's own seller up to the one that buys from whoever lost.
     pub sellers: Vec<TenantId>,
-    /// Positive.
+    /// All in all. Not below zero.
     pub cents: Cents,
+    /// In single steps, whatever it had earned on the customer before: that may have been paid out. Not below zero.
+    pub passed: Cents,
 }
 
 /// Why commission is withheld.
@@ -57,7 +62,7 @@ pub enum Because {
 pub struct Withheld {
     pub tenant: TenantId,
     pub because: Because,
-    /// What the tenant is short of, or what was lost on it.
+    /// What the tenant is short of; of a loss of somebody above, what this seller bears of it.
     pub shortfall: Cents,
     pub cents: Cents,
 }
@@ -75,6 +80,8 @@ pub enum Through {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Earned {
     pub through: HashMap<Through, Cents>,
+    /// The same of what it gained in single steps, whatever it lost in others.
+    pub gained: HashMap<Through, Cents>,
     /// `Some`: not everything is known of each, and the whole sum stands for any of them.
     pub unknown: Option<Cents>,
     /// All of it, and what it bought with its own money.
@@ -102,22 +109,38 @@ pub fn withhold(mut debtors: Vec<Debtor>, lost: &[Loss], earned: &HashMap<Tenant
     for loss in lost {
         ledger.bear(below_cost(loss), Through::Customer(loss.customer), &loss.sellers, loss.cents)?;
     }
-    // Whoever bears a loss from above may be short itself by that: until nothing is left to bear, or nobody to bear it.
-    while ledger.pass(&resellers)? {}
-    for debtor in &resellers {
-        ledger.wait_for(debtor)?;
+    let waits = waits::look(ledger.clone(), &resellers)?;
+    // Whoever bears a loss from above may be short itself by that, and passes it on, to each seller at most once.
+    for _ in 0..=resellers.len() {
+        if !ledger.pass(&resellers)? {
+            break;
+        }
     }
+    ledger.wait(waits)?;
     let mut shares = Shares::new();
-    for ((seller, ..), withheld) in ledger.shares {
+    for ((seller, ..), mut withheld) in ledger.shares {
+        // What a seller above lost is not for those below to see.
+        if withheld.because == Because::SoldBelowCost {
+            withheld.shortfall = withheld.cents;
+        }
         shares.entry(seller).or_default().push(withheld);
     }
     Ok(shares)
+}
+
+/// What a part of the commission from a tenant is a part of as well.
+fn path_of(from: Through, tenant: TenantId) -> Vec<Through> {
+    match from {
+        Through::Customer(_) => vec![from, Through::Reseller(tenant)],
+        Through::Reseller(_) => vec![from],
+    }
 }
 
 const fn below_cost(loss: &Loss) -> Withheld {
     Withheld { tenant: loss.customer, because: Because::SoldBelowCost, shortfall: loss.cents, cents: Cents::ZERO }
 }
 
+#[derive(Clone)]
 struct Ledger<'a> {
     earned: &'a HashMap<TenantId, Earned>,
     /// What a seller withholds already of what went through a tenant; through itself: of everything.
@@ -159,13 +182,17 @@ impl Ledger<'_> {
         Ok(is_more)
     }
 
-    /// The sellers above a reseller that was paid out too much wait with what they earned through it.
-    fn wait_for(&mut self, debtor: &Debtor) -> Result<(), Overflow> {
-        let paid_out = self.earned.get(&debtor.tenant).map_or(Cents::ZERO, |earned| earned.paid_out);
-        let debt = self.open(debtor.tenant)?.checked_neg()?.min(paid_out);
-        if debt > Cents::ZERO {
-            let share = Withheld { tenant: debtor.tenant, because: Because::Overpaid, shortfall: debt, cents: Cents::ZERO };
-            self.bear(share, self.through(debtor), &debtor.sellers, debt)?;
+    /// What is waited for beyond what is withheld already. It never makes a debt.
+    fn wait(&mut self, waits: Waits) -> Result<(), Overflow> {
+        for (seller, waits) in waits {
+            let mut more = waits.withheld.checked_sub(self.taken_of(seller))?;
+            for line in waits.lines {
+                let cents = line.cents.min(more);
+                if cents > Cents::ZERO {
+                    self.add_share(seller, line, cents)?;
+                    more = more.checked_sub(cents)?;
+                }
+            }
         }
         Ok(())
     }
@@ -191,26 +218,25 @@ impl Ledger<'_> {
     /// Each of the sellers, from the lowest up, withholds what it can of `cents`; how much they do.
     fn bear(&mut self, share: Withheld, from: Through, sellers: &[TenantId], cents: Cents) -> Result<Cents, Overflow> {
         let mut rest = cents;
-        let mut path = vec![from];
-        if from == Through::Customer(share.tenant) {
-            path.push(Through::Reseller(share.tenant));
-        }
+        let mut path = path_of(from, share.tenant);
         for &seller in sellers {
             path.push(Through::Reseller(seller));
-            let mut part = self.left(seller, from)?.min(rest);
-            if share.because == Because::Overpaid {
-                part = part.min(self.open(seller)?);
-            }
+            let part = self.left(seller, from)?.min(rest);
             if part <= Cents::ZERO {
                 continue;
             }
             rest = rest.checked_sub(part)?;
-            let withheld = self.shares.entry((seller, share.tenant, share.because)).or_insert(share);
-            withheld.shortfall = share.shortfall;
-            withheld.cents = withheld.cents.checked_add(part)?;
+            self.add_share(seller, share, part)?;
             self.take(seller, &path, part)?;
         }
         cents.checked_sub(rest)
+    }
+
+    fn add_share(&mut self, seller: TenantId, share: Withheld, cents: Cents) -> Result<(), Overflow> {
+        let sum = self.shares.get(&(seller, share.tenant, share.because)).map_or(Cents::ZERO, |withheld| withheld.cents);
+        let withheld = Withheld { cents: sum.checked_add(cents)?, ..share };
+        self.shares.insert((seller, share.tenant, share.because), withheld);
+        Ok(())
     }
 
     fn take(&mut self, seller: TenantId, path: &[Through], cents: Cents) -> Result<(), Overflow> {
@@ -229,6 +255,13 @@ impl Ledger<'_> {
         }
         let taken = self.taken.get(&(seller, through)).copied().unwrap_or_default();
         earned.through.get(&through).copied().unwrap_or_default().checked_sub(taken)
+    }
+
+    /// The same of what it gained in single steps.
+    fn gained(&self, seller: TenantId, through: Through) -> Result<Cents, Overflow> {
+        let gained = self.earned.get(&seller).and_then(|earned| earned.gained.get(&through)).copied().unwrap_or_default();
+        let taken = self.taken.get(&(seller, through)).copied().unwrap_or_default();
+        gained.checked_sub(taken)
     }
 
     fn borne(&self, debtor: TenantId, customer: Option<TenantId>) -> Cents {

@@ -14,20 +14,22 @@ statements! {
         " do update set through_seq = excluded.through_seq, own_cents = excluded.own_cents, is_complete = excluded.is_complete"
     );
     ADD = concat!(
-        "insert into commission_customers (root_id, tenant_id, currency, customer_id, cents) values ($1, $2, $3, $4, $5)",
-        " on conflict (root_id, tenant_id, currency, customer_id) do update set cents = commission_customers.cents + excluded.cents"
+        "insert into commission_customers (root_id, tenant_id, currency, customer_id, cents, passed_cents, gained_cents) values ($1, $2, $3, $4, $5, $6, $7)",
+        " on conflict (root_id, tenant_id, currency, customer_id) do update set cents = commission_customers.cents + excluded.cents,",
+        " passed_cents = commission_customers.passed_cents + excluded.passed_cents,",
+        " gained_cents = commission_customers.gained_cents + excluded.gained_cents"
     );
     PAGE = concat!(
-        "select c.customer_id, c.cents, t.path from commission_customers c join tenants t on t.root_id = c.root_id and t.id = c.customer_id",
+        "select c.customer_id, c.cents, c.passed_cents, c.gained_cents, t.path from commission_customers c join tenants t on t.root_id = c.root_id and t.id = c.customer_id",
         " where c.root_id = $1 and c.tenant_id = $2 and c.currency = $3 and c.customer_id > $4 order by c.customer_id limit $5"
     );
     LOSSES = concat!(
-        "select c.customer_id, c.cents, t.path from commission_customers c join tenants t on t.root_id = c.root_id and t.id = c.customer_id",
-        " where c.root_id = $1 and c.tenant_id = $2 and c.currency = $3 and c.cents < 0 and c.customer_id > $4 order by c.customer_id limit $5"
+        "select c.customer_id, c.cents, c.passed_cents, c.gained_cents, t.path from commission_customers c join tenants t on t.root_id = c.root_id and t.id = c.customer_id",
+        " where c.root_id = $1 and c.tenant_id = $2 and c.currency = $3 and (c.cents < 0 or c.passed_cents > 0) and c.customer_id > $4 order by c.customer_id limit $5"
     );
     LOST = concat!(
         "select count(*) from commission_customers c join commission_customers u on u.root_id = c.root_id and u.currency = c.currency",
-        " and u.customer_id = c.customer_id and u.tenant_id = $3 and u.cents < 0 where c.root_id = $1 and c.tenant_id = $2 and c.currency = $4"
+        " and u.customer_id = c.customer_id and u.tenant_id = $3 and (u.cents < 0 or u.passed_cents > 0) where c.root_id = $1 and c.tenant_id = $2 and c.currency = $4"
     );
 }
 
@@ -50,6 +52,10 @@ pub struct CommissionPosition {
 pub struct CustomerCommission {
     pub customer: TenantId,
     pub cents: Cents,
+    /// What it lost in single steps while those below it gained: already taken off.
+    pub passed: Cents,
+    /// What it gained in single steps: what it lost in others is not taken off.
+    pub gained: Cents,
     /// Of the customer, from the platform down to it.
     pub path: Vec<TenantId>,
 }
@@ -60,7 +66,15 @@ pub struct CustomersGrown {
     pub before: Option<CommissionPosition>,
     pub after: CommissionPosition,
     /// To be added; each customer once.
-    pub customers: Vec<(TenantId, Cents)>,
+    pub customers: Vec<CustomerGrown>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CustomerGrown {
+    pub customer: TenantId,
+    pub cents: Cents,
+    pub passed: Cents,
+    pub gained: Cents,
 }
 
 #[derive(sqlx::FromRow)]
@@ -74,6 +88,8 @@ struct PositionRow {
 struct CustomerRow {
     customer_id: i64,
     cents: i64,
+    passed_cents: i64,
+    gained_cents: i64,
     path: Vec<u8>,
 }
 
@@ -88,7 +104,8 @@ impl CustomerRow {
     fn customer(self) -> Result<CustomerCommission> {
         let path = self.path.chunks_exact(8).map(|id| <[u8; 8]>::try_from(id).map(i64::from_be_bytes).map(TenantId));
         let path = path.collect::<Result<_, _>>().map_err(corrupt)?;
-        Ok(CustomerCommission { customer: TenantId(self.customer_id), cents: Cents(self.cents), path })
+        let (cents, passed, gained) = (Cents(self.cents), Cents(self.passed_cents), Cents(self.gained_cents));
+        Ok(CustomerCommission { customer: TenantId(self.customer_id), cents, passed, gained, path })
     }
 }
 
@@ -102,7 +119,7 @@ pub(super) async fn is_at(tx: &mut Tx<'_>, grown: &CustomersGrown) -> Result<boo
 pub(super) async fn grow(tx: &mut Tx<'_>, grown: &CustomersGrown) -> Result<()> {
     let CommissionPosition { root, tenant, currency, through, own, is_complete } = grown.after;
     change!(&mut *tx, PUT_POSITION, root.0, tenant.0, currency.code(), through.0, own.0, i64::from(is_complete))?;
-    insert_many!(tx, ADD, grown.customers, |row| root.0, tenant.0, currency.code(), row.0.0, row.1.0);
+    insert_many!(tx, ADD, grown.customers, |row| root.0, tenant.0, currency.code(), row.customer.0, row.cents.0, row.passed.0, row.gained.0);
     Ok(())
 }
 

@@ -124,14 +124,17 @@ async fn customers_grow_from_their_position(world: World) {
     let grown = |before, after, customers: &[(&Tenant, i64)]| CustomersGrown {
         before,
         after,
-        customers: customers.iter().map(|(tenant, cents)| (tenant.id, Cents(*cents))).collect(),
+        customers: customers
+            .iter()
+            .map(|(tenant, cents)| CustomerGrown { customer: tenant.id, cents: Cents(*cents), passed: Cents(1), gained: Cents(3) })
+            .collect(),
     };
     let add = async |grown: &CustomersGrown| world.records.add_commission(None, &[], Some(grown)).await.unwrap();
     let position = async || world.records.commission_position(muster.root, muster.id, Currency::EUR).await.unwrap();
     let page = async |after: Option<&Tenant>, limit| {
         let after = after.map(|tenant| tenant.id);
         let page = world.records.commission_customers(muster.root, muster.id, Currency::EUR, after, limit).await.unwrap();
-        let lines: Vec<_> = page.data.iter().map(|one| (one.customer, one.cents.0, one.path.len())).collect();
+        let lines: Vec<_> = page.data.iter().map(|one| (one.customer, one.cents.0, one.passed.0, one.gained.0, one.path.len())).collect();
         (lines, page.has_more)
     };
     assert_eq!((position().await, page(None, 10).await), (None, (vec![], false)));
@@ -139,9 +142,17 @@ async fn customers_grow_from_their_position(world: World) {
     assert!(!add(&grown(None, at(9, 0, true), &[(&first, 1)])).await, "it is somewhere else by now");
     assert!(add(&grown(Some(at(5, 7, true)), at(9, 7, false), &[(&first, -40)])).await);
     assert_eq!(position().await, Some(at(9, 7, false)));
-    let (one, other) = ((first.id, 60, first.path.len()), (second.id, -3, second.path.len()));
+    let (one, other) = ((first.id, 60, 2, 6, first.path.len()), (second.id, -3, 1, 3, second.path.len()));
     assert_eq!(page(None, 10).await, (vec![one, other], false));
     assert_eq!((page(None, 1).await, page(Some(&first), 1).await), ((vec![one], true), (vec![other], false)));
+    // The platform's rows are in the root of the customers.
+    let position = CommissionPosition { tenant: world.platform.id, ..at(9, 0, true) };
+    assert!(add(&grown(None, position, &[(&first, -5), (&second, 5)])).await);
+    let losses = async |seller: &Tenant| {
+        let page = world.records.losses(muster.root, seller.id, Currency::EUR, None, 10).await.unwrap();
+        page.data.iter().map(|one| (one.customer, one.cents.0, one.passed.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(losses(&world.platform).await, [(first.id, -5, 1), (second.id, 5, 1)]);
     assert_eq!(world.records.commission_position(lower.root, lower.id, Currency::EUR).await.unwrap(), None);
 }
 
