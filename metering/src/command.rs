@@ -60,6 +60,12 @@ pub struct Problem {
     pub detail: String,
 }
 
+impl HoldAnswer {
+    pub(crate) fn covered(self) -> Covered {
+        if self.looks.is_empty() { Covered::Hold(self) } else { Covered::Looks(self.looks) }
+    }
+}
+
 impl Problem {
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
         Self { code, field: None, detail: detail.into() }
@@ -160,6 +166,24 @@ pub struct PlaceHold {
     pub as_much_as_possible: bool,
 }
 
+/// What a seller has on an account that the platform collects on, and how much of it is commission that it withholds: a look
+/// at it. What came in since does not count, so that an old look only refuses more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SellerCover {
+    pub account: AccountKey,
+    /// Posted, before what is withheld was worked out.
+    pub posted: Cents,
+    pub withheld: Cents,
+}
+
+/// What a hold was answered that asks for the sellers' covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Covered {
+    Hold(HoldAnswer),
+    /// Nothing was set aside: the covers of these accounts must be known first.
+    Looks(Vec<AccountKey>),
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HoldAnswer {
     pub id: HoldId,
@@ -172,6 +196,8 @@ pub struct HoldAnswer {
     pub state: ledger::HoldState,
     pub expires_at: Instant,
     pub duplicate: bool,
+    /// Not empty: nothing was set aside, since the covers of these accounts are not known.
+    pub looks: Vec<AccountKey>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

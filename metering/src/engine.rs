@@ -4,8 +4,8 @@
 use crate::beginnings::{BEFORE_RECORDS, Beginnings};
 use crate::behind::Behind;
 use crate::command::{
-    AgainSummary, Caller, EventAnswer, HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PlaceHold, PostPayment, Posted, Problem,
-    Quote, UsageEvent, VoidRequest,
+    AgainSummary, Caller, Covered, EventAnswer, HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PlaceHold, PostPayment, Posted,
+    Problem, Quote, SellerCover, UsageEvent, VoidRequest,
 };
 use crate::committer::{self, Clock, Queue, Started};
 use crate::directory::{Customer, Directory};
@@ -479,13 +479,24 @@ impl Engine {
 
     // ---- holds ----
 
+    /// Commission that is withheld counts as money here: see [`Self::place_covered_hold`].
     pub async fn place_hold(&self, caller: &Caller, request: PlaceHold) -> Result<HoldAnswer, Problem> {
+        let work = self.new_hold(caller, request).await?;
+        self.submit_one(Work::PlaceHold(Box::new(work))).await?.hold()
+    }
+
+    /// A seller's own account is debited only where its cover is known, and not beyond that.
+    pub async fn place_covered_hold(&self, caller: &Caller, request: PlaceHold, covers: &[SellerCover]) -> Result<Covered, Problem> {
+        let work = HoldWork { covers: Some(covers.to_vec()), ..self.new_hold(caller, request).await? };
+        Ok(self.submit_one(Work::PlaceHold(Box::new(work))).await?.hold()?.covered())
+    }
+
+    async fn new_hold(&self, caller: &Caller, request: PlaceHold) -> Result<HoldWork, Problem> {
         let mut usage = request.usage;
         if usage.id.is_empty() {
             usage.id.clone_from(&request.key);
         }
-        let work = self.hold_work(caller, usage, request.ttl_secs, request.as_much_as_possible).await?;
-        self.submit_one(Work::PlaceHold(Box::new(work))).await?.hold()
+        self.hold_work(caller, usage, request.ttl_secs, request.as_much_as_possible).await
     }
 
     async fn hold_work(&self, caller: &Caller, usage: UsageEvent, ttl_secs: u32, as_much_as_possible: bool) -> Result<HoldWork, Problem> {
@@ -496,10 +507,10 @@ impl Engine {
         self.check_customer(caller, &prepared).await?;
         let id = hold_id(prepared.root, prepared.reporter, &prepared.event.source, &prepared.event.id);
         let prepared = prepared.in_namespace(Namespace::Hold, &*self.journal);
-        Ok(HoldWork { id, prepared, ttl_secs, as_much_as_possible })
+        Ok(HoldWork { id, prepared, ttl_secs, as_much_as_possible, covers: None })
     }
 
-    /// `quantity`: the new total; absent: the hold's own.
+    /// As [`Self::extend_covered_hold`], and commission that is withheld counts as money.
     pub async fn extend_hold(
         &self,
         caller: &Caller,
@@ -507,6 +518,29 @@ impl Engine {
         key: &str,
         quantity: Option<Quantity>,
         ttl_secs: u32,
+    ) -> Result<HoldAnswer, Problem> {
+        self.extend(caller, (name, key), quantity, ttl_secs, None).await
+    }
+
+    /// `quantity`: the new total; absent: the hold's own. Covers are as in [`Self::place_covered_hold`].
+    pub async fn extend_covered_hold(
+        &self,
+        caller: &Caller,
+        (name, key): (&str, &str),
+        quantity: Option<Quantity>,
+        ttl_secs: u32,
+        covers: &[SellerCover],
+    ) -> Result<Covered, Problem> {
+        Ok(self.extend(caller, (name, key), quantity, ttl_secs, Some(covers.to_vec())).await?.covered())
+    }
+
+    async fn extend(
+        &self,
+        caller: &Caller,
+        (name, key): (&str, &str),
+        quantity: Option<Quantity>,
+        ttl_secs: u32,
+        covers: Option<Vec<SellerCover>>,
     ) -> Result<HoldAnswer, Problem> {
         let hold = self.hold_to_change(caller, name).await?;
         let placed = self.placed(&hold).await?;
@@ -516,7 +550,7 @@ impl Engine {
             return Err(Problem::field("negative_quantity", "quantity", "expected 0 or more"));
         }
         usage.customer = placed.tenant.to_compact_string();
-        let work = self.hold_work(caller, usage, ttl_secs, false).await?;
+        let work = HoldWork { covers, ..self.hold_work(caller, usage, ttl_secs, false).await? };
         let identity = step_identity(&hold, self.directory.reporter(caller).await?, "extend", key);
         self.submit_one(Work::ExtendHold { hold: hold.id, named: Named::new(identity, &*self.journal), work: Box::new(work) }).await?.hold()
     }

@@ -8,8 +8,9 @@ use crate::directory::Customer;
 use crate::prepare::{Plan, Prepared};
 use crate::turn::{Turn, event_body, record_of, refused};
 use crate::work::{HoldWork, Named};
-use ledger::{AccountKey, Amounts, Hold, Refusal};
-use rating::{Cents, Currency, Instant, Quantity, TenantId, ids::HoldId};
+use ledger::{AccountKey, AccountKind, Amounts, Hold, Limit, Refusal};
+use rating::{Cents, Currency, Instant, Overflow, Quantity, TenantId, ids::HoldId};
+use smallvec::SmallVec;
 use store::journal::{Body, Identity, Kind, Namespace, Record, Seq};
 
 /// Seconds a hold may last.
@@ -46,13 +47,18 @@ impl Turn {
             return Ok(hold_answer(hold, quantity, currency, true));
         }
         let (customer, plan) = priced(&work.prepared)?;
-        let (quantity, amounts) = self.amounts(&work, customer, plan)?;
+        let nothing = Hold::new(work.id, customer.tenant.root, customer.tenant.id, self.now, self.now, Amounts::new());
+        if let Some(looks) = self.looks(&work, customer, plan, &nothing)? {
+            return Ok(HoldAnswer { looks, ..hold_answer(&nothing, Quantity::ZERO, plan.currency, false) });
+        }
+        let (quantity, amounts) = self.amounts_above(&work, customer, plan, &nothing)?;
         let expires_at = self.now.plus_secs(i64::from(work.ttl_secs));
         let event = &work.prepared.event;
         let hold = Hold::new(work.id, customer.tenant.root, customer.tenant.id, self.now, expires_at, amounts)
             .named(&event.source, &event.id)
             .of(quantity);
-        self.books.place_hold(&hold, &charge::limits(plan), self.now).map_err(|refusal| refused_to(&work.prepared, refusal))?;
+        let limits = self.limits(&work, plan)?;
+        self.books.place_hold(&hold, &limits, self.now).map_err(|refusal| refused_to(&work.prepared, refusal))?;
         let (currency, key) = (plan.currency, work.prepared.name().key);
         let record = hold_record(work.prepared, Kind::HoldPlaced, None, &hold, currency, quantity);
         self.push(record, Some(key));
@@ -73,9 +79,13 @@ impl Turn {
             return Ok(hold_answer(&hold, record.body.quantity, plan.currency, true));
         }
         hold.check_open(self.now).map_err(refused)?;
+        if let Some(looks) = self.looks(&work, customer, plan, &hold)? {
+            return Ok(HoldAnswer { looks, ..hold_answer(&hold, hold.quantity, plan.currency, false) });
+        }
         let (quantity, amounts) = self.amounts_above(&work, customer, plan, &hold)?;
         let expires_at = self.now.plus_secs(i64::from(work.ttl_secs));
-        let extended = self.books.extend_hold(&mut hold, amounts, expires_at, &charge::limits(plan), self.now);
+        let limits = self.limits(&work, plan)?;
+        let extended = self.books.extend_hold(&mut hold, amounts, expires_at, &limits, self.now);
         extended.map_err(|refusal| refused_to(&work.prepared, refusal))?;
         hold.quantity = quantity;
         let (currency, key) = (plan.currency, named.key());
@@ -98,21 +108,41 @@ impl Turn {
         Ok(answer)
     }
 
-    /// What the usage would set aside, and for which quantity.
-    fn amounts(&self, work: &HoldWork, customer: &Customer, plan: &Plan) -> Result<(Quantity, Amounts), Problem> {
-        self.amounts_above(
-            work,
-            customer,
-            plan,
-            &Hold::new(work.id, customer.tenant.root, customer.tenant.id, self.now, self.now, Amounts::new()),
-        )
+    /// The buyers' limits. Of a seller what came in since its cover was looked at does not count, nor what it withholds: the
+    /// bound is only ever stricter.
+    fn limits(&self, work: &HoldWork, plan: &Plan) -> Result<SmallVec<[Limit; 3]>, Problem> {
+        let mut limits = charge::limits(plan);
+        for limit in &mut limits {
+            let known = work.covers.iter().flatten().find(|cover| cover.account == limit.account);
+            if let (Some(credit), Some(cover)) = (limit.credit_limit, known) {
+                let posted = self.books.balance(limit.account).map_err(refused)?.posted;
+                let since = posted.checked_sub(cover.posted).map_err(overflow)?.max(Cents::ZERO);
+                let bound = credit.checked_sub(since).and_then(|bound| bound.checked_sub(cover.withheld));
+                limit.credit_limit = Some(bound.map_err(overflow)?);
+            }
+        }
+        Ok(limits)
     }
 
-    /// The same, when `present` is held already.
+    /// Sellers' own accounts that the usage would debit, and whose covers are asked for and not known.
+    fn looks(&self, work: &HoldWork, customer: &Customer, plan: &Plan, present: &Hold) -> Result<Option<Vec<AccountKey>>, Problem> {
+        let Some(known) = work.covers.as_ref().filter(|_| plan.links().len() > 1) else { return Ok(None) };
+        let limits = charge::limits(plan);
+        let is_limited = |account: AccountKey| limits.iter().any(|limit| limit.account == account && limit.credit_limit.is_some());
+        let is_unknown = |account: &AccountKey| {
+            let is_sellers = account.kind == AccountKind::Balance && account.tenant != customer.tenant.id;
+            is_sellers && is_limited(*account) && !known.iter().any(|cover| cover.account == *account)
+        };
+        let whole = self.amounts_of(&work.prepared, customer, plan, work.prepared.event.quantity)?;
+        let looks: Vec<AccountKey> = more_than(present, &whole).iter().map(|(account, _)| *account).filter(is_unknown).collect();
+        Ok(Some(looks).filter(|looks| !looks.is_empty()))
+    }
+
+    /// What the usage would set aside, and for which quantity, when `present` is held already.
     fn amounts_above(&self, work: &HoldWork, customer: &Customer, plan: &Plan, present: &Hold) -> Result<(Quantity, Amounts), Problem> {
         let asked = work.prepared.event.quantity;
         let whole = self.amounts_of(&work.prepared, customer, plan, asked)?;
-        let limits = charge::limits(plan);
+        let limits = self.limits(work, plan)?;
         let fits = |amounts: &Amounts| self.books.check_cover(&more_than(present, amounts), &limits);
         match fits(&whole) {
             Ok(()) => Ok((asked, whole)),
@@ -166,6 +196,7 @@ fn hold_answer(hold: &Hold, quantity: Quantity, currency: Currency, duplicate: b
         state: hold.state,
         expires_at: hold.expires_at,
         duplicate,
+        looks: Vec::new(),
     }
 }
 
@@ -192,6 +223,10 @@ fn refused_to(prepared: &Prepared, refusal: Refusal) -> Problem {
         }
         refusal => refused(refusal),
     }
+}
+
+fn overflow(overflow: Overflow) -> Problem {
+    refused(overflow.into())
 }
 
 fn not_found() -> Problem {

@@ -1,7 +1,7 @@
 //! Commands as the committer takes them: everything that could be found out beforehand is in them.
 
 use crate::carries::Settling;
-use crate::command::{HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PostPayment, Posted, Problem};
+use crate::command::{HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PostPayment, Posted, Problem, SellerCover};
 use crate::prepare::Prepared;
 use crate::reporters::Reporters;
 use crate::void::Void;
@@ -90,6 +90,8 @@ pub struct HoldWork {
     pub prepared: Box<Prepared>,
     pub ttl_secs: u32,
     pub as_much_as_possible: bool,
+    /// `Some`: a seller's account is debited only where what it withholds is known. `None`: commission counts as money.
+    pub covers: Option<Vec<SellerCover>>,
 }
 
 /// What became of a command.

@@ -18,6 +18,7 @@ on_every_database!(
     money_given_with_a_price_below_zero_is_nobodys_commission,
     what_the_platform_gives_back_under_other_terms_is_nobodys_commission,
     a_payout_hides_no_loss_that_is_sold_downwards,
+    withheld_commission_covers_no_hold,
     what_a_customer_gets_back_takes_commission_with_it,
     payouts_run_at_once_pay_once,
 );
@@ -374,6 +375,39 @@ async fn a_payout_hides_no_loss_that_is_sold_downwards(market: Market) {
     assert_eq!(market.withheld("lower").await, ["below 250 of 250"]);
     market.adjust("straw-man", 1_000).await;
     assert_eq!(market.payable("lower").await, "500 - 0 - 0 = 500 payable, 0 debt");
+}
+
+/// What nobody paid stands on the seller's balance, and pays for nothing that it gives away below cost.
+async fn withheld_commission_covers_no_hold(market: Market) {
+    let wholesale = market.sms_card("platform", "0.30").await;
+    market.agree("greedy", "reseller", "platform", json!({ "rate_card": wholesale, "credit_limit_cents": 0 })).await;
+    let retail = market.sms_card("greedy", "1.00").await;
+    market.agree("straw-man", "customer", "greedy", json!({ "rate_card": retail, "credit_limit_cents": null })).await;
+    let free = market.sms_card("greedy", "0").await;
+    market.agree("friend", "customer", "greedy", json!({ "rate_card": free, "credit_limit_cents": 0 })).await;
+    market.send_sms("fake", "straw-man", "100", "2026-11-20T09:00:00Z").await;
+    assert_eq!((market.balance("straw-man").await, market.balance("greedy").await), (-10_000, 7_000));
+    let sms = |id: &str, count: &str, more: bool| {
+        let usage = json!({ "id": id, "customer": "friend", "meter": "sms", "quantity": count, "destination": "+4915112345" });
+        json!({ "usage": usage, "as_much_as_possible": more })
+    };
+    let place = async |id: &str, count: &str, more: bool| market.once().post("/v1/holds", sms(id, count, more)).await;
+    assert_eq!(place("first", "10", false).await.code(), "402 insufficient_balance");
+    assert_eq!(place("second", "10", true).await.code(), "402 insufficient_balance");
+    // Its own money does.
+    market.adjust("greedy", 300).await;
+    let held = place("third", "20", true).await.ok();
+    assert_eq!(
+        (&held["quantity"], &held["amounts"][0]["tenant"], &held["amounts"][0]["cents"]),
+        (&json!("10"), &json!("greedy"), &json!(300))
+    );
+    assert_eq!(place("fourth", "1", false).await.code(), "402 insufficient_balance");
+    let longer = async || market.once().post("/v1/holds/third/extend", json!({ "quantity": "20" })).await;
+    assert_eq!(longer().await.code(), "402 insufficient_balance");
+    // And so does commission once its customer has paid.
+    market.adjust("straw-man", 10_000).await;
+    assert_eq!(longer().await.ok()["amounts"][0]["cents"], 600);
+    assert_eq!(place("fourth", "1", false).await.status, 201);
 }
 
 async fn what_a_customer_gets_back_takes_commission_with_it(market: Market) {

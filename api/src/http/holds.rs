@@ -9,13 +9,16 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use ledger::{AccountKey, HoldState};
-use metering::command::{HoldAnswer, PlaceHold};
+use metering::command::{Caller, Covered, HoldAnswer, PlaceHold, Problem, SellerCover};
 use rating::{Cents, Quantity};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// Seconds a hold lasts unless it says otherwise.
 const TTL_SECS_DEFAULT: u32 = 300;
+
+/// How often one request asks: with nothing known, with each seller's least cover, and with the exact one.
+const LOOKS_MAX: usize = 8;
 
 /// Usage that is about to happen.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -107,9 +110,50 @@ async fn amounts(app: &App, access: &Access, amounts: &[(AccountKey, Cents)]) ->
     Ok(shown)
 }
 
+/// What is asked of the engine.
+enum Ask<'a> {
+    Place(PlaceHold),
+    Extend { hold: &'a str, step: &'a str, quantity: Option<Quantity>, ttl_secs: u32 },
+}
+
+impl Ask<'_> {
+    async fn once(&self, app: &App, caller: &Caller, covers: &[SellerCover]) -> Result<Covered, Problem> {
+        match self {
+            Self::Place(hold) => app.engine.place_covered_hold(caller, hold.clone(), covers).await,
+            Self::Extend { hold, step, quantity, ttl_secs } => {
+                app.engine.extend_covered_hold(caller, (*hold, *step), *quantity, *ttl_secs, covers).await
+            }
+        }
+    }
+
+    /// Looks at what sellers withhold where their own accounts would be debited: mostly none are. Commission that is withheld
+    /// is no money, and none is looked upon as money as long as the rest covers it. Where as much as possible is asked for, it
+    /// is found out exactly at once, since less would be granted.
+    async fn answered(&self, app: &App, caller: &Caller) -> Result<HoldAnswer, ApiProblem> {
+        let mut most = !matches!(self, Self::Place(hold) if hold.as_much_as_possible);
+        let mut covers: Vec<SellerCover> = Vec::new();
+        for _ in 0..LOOKS_MAX {
+            match self.once(app, caller, &covers).await {
+                Ok(Covered::Hold(answer)) => return Ok(answer),
+                Ok(Covered::Looks(accounts)) => {
+                    for account in accounts {
+                        covers.push(app.payouts.seller_cover(account, most, app.clock.now()).await?);
+                    }
+                }
+                Err(refused) if refused.code == "insufficient_balance" && most && !covers.is_empty() => {
+                    (covers, most) = (Vec::new(), false);
+                }
+                Err(refused) => return Err(refused.into()),
+            }
+        }
+        Err(payments::payouts::Error::Busy.into())
+    }
+}
+
 /// Place a hold
 ///
-/// Named by `Idempotency-Key`, or by the usage's own id. 402 when a balance of the chain does not cover it.
+/// Named by `Idempotency-Key`, or by the usage's own id. 402 when a balance of the chain does not cover it; what a seller
+/// withholds of its commission covers nothing.
 #[utoipa::path(post, path = "/v1/holds", tag = "holds", request_body = NewHold,
     responses((status = 201, body = HoldBody), (status = 200, body = HoldBody, description = "The same hold, placed before")))]
 pub async fn place_hold(State(app): State<App>, key: MayUse, write: Write) -> Result<(StatusCode, Json<HoldBody>), ApiProblem> {
@@ -127,7 +171,7 @@ pub async fn place_hold(State(app): State<App>, key: MayUse, write: Write) -> Re
         ttl_secs: new.ttl_secs.unwrap_or(TTL_SECS_DEFAULT),
         as_much_as_possible: new.as_much_as_possible,
     };
-    let answer = app.engine.place_hold(&key.caller(), hold).await?;
+    let answer = Ask::Place(hold).answered(&app, &key.caller()).await?;
     let status = if answer.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(shown(&app, &key, answer).await?)))
 }
@@ -143,7 +187,9 @@ pub async fn extend_hold(
 ) -> Result<Json<HoldBody>, ApiProblem> {
     let change: HoldExtension = write.read()?;
     let step = write.required_key()?;
-    let answer = app.engine.extend_hold(&key.caller(), &hold, &step, change.quantity, change.ttl_secs.unwrap_or(TTL_SECS_DEFAULT)).await?;
+    let ttl_secs = change.ttl_secs.unwrap_or(TTL_SECS_DEFAULT);
+    let ask = Ask::Extend { hold: &hold, step: &step, quantity: change.quantity, ttl_secs };
+    let answer = ask.answered(&app, &key.caller()).await?;
     Ok(Json(shown(&app, &key, answer).await?))
 }
 

@@ -5,6 +5,7 @@ use super::statements::STATEMENT_RECORDS_MAX;
 use super::withheld::{Debtor, Earned, Loss, Shares, Through, Withheld, withhold};
 use super::{Error, Payouts, Result};
 use ledger::AccountKey;
+use metering::command::SellerCover;
 use rating::{Cents, Instant, Overflow, TenantId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use store::records::CustomerCommission;
@@ -46,6 +47,35 @@ impl Payouts {
         let cents = withheld.iter().try_fold(Cents::ZERO, |sum, one| sum.checked_add(one.cents))?;
         let position = self.records.commission_position(purse.root, reseller, purse.account.currency).await?;
         Ok(Cover { withheld, cents, own: position.map_or(Cents::ZERO, |position| position.own).max(Cents::ZERO) })
+    }
+
+    /// What a seller has on its balance, and what of it is no money yet. `most`: all that it ever earned stands for what it
+    /// withholds, which is found sooner.
+    ///
+    /// # Errors
+    /// `Unfinished`: its records are still being added up; the journal or the records cannot be read.
+    pub async fn seller_cover(&self, account: AccountKey, most: bool, now: Instant) -> Result<SellerCover> {
+        let path = self.engine.directory().path(account.tenant).await?.unwrap_or_default();
+        let purse = Purse { root: path.get(1).copied().unwrap_or(account.tenant), account };
+        // First: what is earned meanwhile is withheld, and does not count.
+        let posted = self.engine.balance(account).await?.posted;
+        self.add_up_whole(purse, now).await?;
+        let withheld = match most {
+            true => self.most_withheld(purse).await?,
+            false => self.cover(purse, now).await?.cents,
+        };
+        Ok(SellerCover { account, posted, withheld })
+    }
+
+    async fn most_withheld(&self, purse: Purse) -> Result<Cents> {
+        let AccountKey { tenant, currency, .. } = purse.account;
+        let earned = self.records.commission_gained(purse.root, tenant, currency).await?;
+        let Some(position) = self.records.commission_position(purse.root, tenant, currency).await? else { return Ok(earned) };
+        let given = position.own.min(Cents::ZERO).checked_neg()?;
+        match position.is_complete {
+            true => Ok(earned.checked_add(given)?),
+            false => Ok(self.latest(purse).await?.map_or(Ok(Cents::ZERO), |row| row.accrued_through())?.max(earned).checked_add(given)?),
+        }
     }
 
     /// From whom on everybody matters: the reseller itself, or, if anybody above it or the platform lost on its customers,

@@ -27,6 +27,10 @@ statements! {
         "select c.customer_id, c.cents, c.passed_cents, c.gained_cents, t.path from commission_customers c join tenants t on t.root_id = c.root_id and t.id = c.customer_id",
         " where c.root_id = $1 and c.tenant_id = $2 and c.currency = $3 and (c.cents < 0 or c.passed_cents > 0) and c.customer_id > $4 order by c.customer_id limit $5"
     );
+    GAINED = concat!(
+        "select cast(coalesce(sum(cents), 0) as bigint) from commission_customers",
+        " where root_id = $1 and tenant_id = $2 and currency = $3 and cents > 0"
+    );
     LOST = concat!(
         "select count(*) from commission_customers c join commission_customers u on u.root_id = c.root_id and u.currency = c.currency",
         " and u.customer_id = c.customer_id and u.tenant_id = $3 and (u.cents < 0 or u.passed_cents > 0) where c.root_id = $1 and c.tenant_id = $2 and c.currency = $4"
@@ -119,7 +123,18 @@ pub(super) async fn is_at(tx: &mut Tx<'_>, grown: &CustomersGrown) -> Result<boo
 pub(super) async fn grow(tx: &mut Tx<'_>, grown: &CustomersGrown) -> Result<()> {
     let CommissionPosition { root, tenant, currency, through, own, is_complete } = grown.after;
     change!(&mut *tx, PUT_POSITION, root.0, tenant.0, currency.code(), through.0, own.0, i64::from(is_complete))?;
-    insert_many!(tx, ADD, grown.customers, |row| root.0, tenant.0, currency.code(), row.customer.0, row.cents.0, row.passed.0, row.gained.0);
+    insert_many!(
+        tx,
+        ADD,
+        grown.customers,
+        |row| root.0,
+        tenant.0,
+        currency.code(),
+        row.customer.0,
+        row.cents.0,
+        row.passed.0,
+        row.gained.0
+    );
     Ok(())
 }
 
@@ -157,6 +172,12 @@ impl Records {
         let after = after.map_or(0, |after| after.0);
         let rows = read!(self, fetch_all as CustomerRow, LOSSES, root.0, tenant.0, currency.code(), after, one_more(limit))?;
         Page::of(rows, limit, CustomerRow::customer)
+    }
+
+    /// What a reseller earned from all customers that brought it something.
+    pub async fn commission_gained(&self, root: TenantId, tenant: TenantId, currency: Currency) -> Result<Cents> {
+        let gained: i64 = read!(self, fetch_one as (i64,), GAINED, root.0, tenant.0, currency.code())?.0;
+        Ok(Cents(gained))
     }
 
     /// Whether a seller lost on any of the customers that a reseller below it sold to.
