@@ -11,7 +11,7 @@ use ledger::{AccountKey, Limit, LinkCharge, Refusal, Settlement};
 use rating::usage::{self, Counter, Unrated};
 use rating::{Carry, Cents, Currency, Exact, Overflow, Quantity, TenantId, link};
 use smallvec::SmallVec;
-use store::journal::{Charge, ChargePricing, CounterKey};
+use store::journal::{By, Charge, ChargePricing, CounterKey};
 use tenants::{Agreement, OnExhausted};
 
 pub type Charges = Vec<Charge>;
@@ -139,13 +139,16 @@ fn price_card(
     (by, counter): (&ByCard, Option<CounterKey>),
     states: &States,
 ) -> Result<usage::Priced, Unrated> {
-    let ByCard { card, measured, .. } = by;
-    let before = counter.map_or_else(Counter::default, |key| states.counter(&key));
-    let after = match counter {
-        Some(key) => member::after(prepared, plan, link, (key, &before), states)?,
-        None => before,
-    };
-    card.price(measured, &prepared.usage(plan), &before, &after)
+    let ByCard { version, card, measured } = by;
+    let usage = prepared.usage(plan);
+    let Some(key) = counter else { return card.price(measured, &usage, &Counter::default(), &Counter::default()) };
+    let counted = states.counted(&key);
+    let after = member::after(prepared, plan, link, (key, &counted.counter), states)?;
+    let priced = card.price(measured, &usage, &counted.counter, &after)?;
+    // What goes by order of arrival, cell by cell, is the event's own.
+    let rate = measured.found.rate;
+    let by = By { version: *version, rate, cell: 0 };
+    Ok(counted.bounded(by, card.gives_money(rate), priced)?)
 }
 
 /// `commission`: basis points and what they come to; `None` where the price below is not known: the floor is all there is.

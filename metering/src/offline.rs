@@ -11,9 +11,10 @@ use rating::aggregate::{self, Known, MemberChange, Newest};
 use rating::card::{Aggregation, CardDoc, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::link::{self, LinkPosting};
+use rating::segments::{By, Charged};
 use rating::usage::{Counter, CounterId, Measured, Usage};
 use rating::validate::Mistake;
-use rating::{Carry, Cents, Currency, Exact, Instant, Overflow, Unrated};
+use rating::{CardVersionId, Carry, Cents, Currency, Exact, Instant, Overflow, Unrated};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
@@ -57,7 +58,8 @@ impl From<Overflow> for Refused {
 #[derive(Debug, Default)]
 struct Book {
     carry: Carry,
-    counters: HashMap<CounterId, Counter>,
+    /// Where each stands, and what it was charged so far.
+    counters: HashMap<CounterId, (Counter, Charged)>,
     /// How often each distinct value of a counter was reported.
     members: HashMap<(CounterId, String), i64>,
     /// When the value of a counter that stands was reported (`latest`).
@@ -65,23 +67,23 @@ struct Book {
 }
 
 impl Book {
-    /// Where the event's counter stands before and after it. Changes nothing yet.
+    /// Where the event's counter stands before and after it, and what it was charged before. Changes nothing yet.
     fn grown(
         &self,
         usage: &Usage<'_>,
         measured: &Measured,
         aggregation: Aggregation,
         member: Option<&str>,
-    ) -> Result<(Counter, Counter), Overflow> {
+    ) -> Result<(Counter, Counter, Charged), Overflow> {
         let Some(id) = measured.counter else { return Ok(Default::default()) };
-        let before = self.counters.get(&id).copied().unwrap_or_default();
+        let (before, charged) = self.counters.get(&id).copied().unwrap_or_default();
         let standing = member.and_then(|value| self.members.get(&(id, value.to_owned()))).copied().unwrap_or_default();
         let known = Known { standing, level: 0, at: usage.at, newest: self.newest.get(&id).copied() };
         let after = aggregate::grow(aggregation, &before, measured.billed, MemberChange::Report(known))?;
-        Ok((before, after))
+        Ok((before, after, charged))
     }
 
-    fn keep(&mut self, id: CounterId, after: Counter, at: Instant, member: Option<String>) {
+    fn keep(&mut self, id: CounterId, after: (Counter, Charged), at: Instant, member: Option<String>) {
         self.counters.insert(id, after);
         if let Some(value) = member {
             *self.members.entry((id, value)).or_default() += 1;
@@ -174,11 +176,14 @@ impl Offline {
         let aggregation = card.aggregation(measured.found.rate, meter.aggregation);
         let member = member::value(aggregation, &measured, meter, (event, 0), str::to_owned)?;
         let book = self.books.entry(event.customer.to_string()).or_default();
-        let (before, after) = book.grown(&usage, &measured, aggregation, member.as_deref())?;
+        let (before, after, charged) = book.grown(&usage, &measured, aggregation, member.as_deref())?;
         let priced = card.price(&measured, &usage, &before, &after)?;
+        let rate = measured.found.rate;
+        let version = CardVersionId(self.cards.iter().take_while(|one| !std::ptr::eq(&one.compiled, card)).count() as i64);
+        let (priced, charged) = charged.price(By { version, rate, cell: 0 }, card.gives_money(rate), priced)?;
         let LinkPosting { cents, carry } = link::post(book.carry, priced.exact)?;
         if let Some(id) = measured.counter {
-            book.keep(id, priced.after, usage.at, member);
+            book.keep(id, (priced.after, charged), usage.at, member);
         }
         book.carry = carry;
         Ok(Priced { exact: priced.exact, cents, carry, duplicate: false })

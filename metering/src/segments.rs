@@ -5,16 +5,22 @@
 
 use crate::prepare::{ByCard, Plan, Prepared};
 use crate::turn::Turn;
+use rating::segments::{Charged, Pricer};
 use rating::usage::Counter;
-use rating::{CardVersionId, Instant, Overflow, Quantity};
+use rating::{CardVersionId, Exact, Instant, Overflow, Quantity};
 use std::collections::BTreeMap;
-use store::journal::{By, Charge, Counted, CounterKey, Member, MemberKey, Place};
+use std::str::Split;
+use store::journal::{By, Charge, ChargePricing, Counted, CounterKey, Member, MemberKey, Place, Restated};
 
 /// Segments that are read for one void. Behind a change of prices there are as many as stragglers of the old ones; of
 /// prices that go by arrival, as many as events.
 pub const SEGMENTS_MAX: u32 = 100_000;
 /// What the name of such a member begins with; no value of another one does.
 const MARK: char = '#';
+/// What was charged before it: nothing was counted; by the prices of the segment itself; without a bound.
+const NOTHING: &str = "0";
+const SAME: &str = "=";
+const NO_BOUND: &str = "-";
 
 /// A segment that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,18 +29,22 @@ pub struct Closed {
     /// `None`: from before segments were kept.
     pub by: Option<By>,
     pub growth: Counter,
+    /// What the counter was charged in front of it; `None`: that was not kept.
+    pub before: Option<Charged>,
 }
 
 impl Closed {
     /// The last segment of a counter, that ends now. `Overflow`: it grew by more than can be held.
     fn of(counted: &Counted) -> Result<Self, Overflow> {
         let segment = counted.segment;
-        Ok(Self { number: segment.number, by: segment.by, growth: counted.counter.checked_sub(segment.start)? })
+        let before = counted.so_far.map(|so_far| so_far.before);
+        Ok(Self { number: segment.number, by: segment.by, growth: counted.counter.checked_sub(segment.start)?, before })
     }
 
     pub fn key(&self, counter: CounterKey) -> MemberKey {
         let Self { number, growth, .. } = self;
-        let by = self.by.map(|By { version, rate, cell }| format!("/{}/{rate}/{cell}", version.0)).unwrap_or_default();
+        let by = self.by.map(|by| format!("{}{}", by_text(by), self.before.map(|before| before_text(&before, by)).unwrap_or_default()));
+        let by = by.unwrap_or_default();
         MemberKey { counter, value: format!("{MARK}{number}/{}/{}{by}", growth.quantity.0, growth.events) }
     }
 
@@ -42,17 +52,47 @@ impl Closed {
     pub fn read(value: &str) -> Option<Self> {
         let mut fields = value.strip_prefix(MARK)?.split('/');
         let (number, quantity) = (fields.next()?.parse().ok()?, Quantity(fields.next()?.parse().ok()?));
-        let events = fields.next()?.parse().ok()?;
+        let growth = Counter { quantity, events: fields.next()?.parse().ok()? };
         let by = match fields.next() {
             None => None,
-            Some(version) => Some(By {
-                version: CardVersionId(version.parse().ok()?),
-                rate: fields.next()?.parse().ok()?,
-                cell: fields.next()?.parse().ok()?,
-            }),
+            Some(version) => Some(read_by(version, &mut fields)?),
         };
-        Some(Self { number, by, growth: Counter { quantity, events } })
+        let before = match (by, fields.next()) {
+            (Some(by), Some(first)) => Some(read_before(first, by, &mut fields)?),
+            _ => None,
+        };
+        Some(Self { number, by, growth, before })
     }
+}
+
+fn by_text(By { version, rate, cell }: By) -> String {
+    format!("/{}/{rate}/{cell}", version.0)
+}
+
+fn before_text(Charged { by, sum, least }: &Charged, own: By) -> String {
+    let Some(by) = by else { return format!("/{NOTHING}") };
+    let by = if *by == own { format!("/{SAME}") } else { by_text(*by) };
+    let least = least.map_or(NO_BOUND.to_owned(), |least| least.0.to_string());
+    format!("{by}/{}/{least}", sum.0)
+}
+
+fn read_by(version: &str, fields: &mut Split<'_, char>) -> Option<By> {
+    let version = CardVersionId(version.parse().ok()?);
+    Some(By { version, rate: fields.next()?.parse().ok()?, cell: fields.next()?.parse().ok()? })
+}
+
+fn read_before(first: &str, own: By, fields: &mut Split<'_, char>) -> Option<Charged> {
+    let by = match first {
+        NOTHING => return Some(Charged::default()),
+        SAME => own,
+        version => read_by(version, fields)?,
+    };
+    let sum = Exact(fields.next()?.parse().ok()?);
+    let least = match fields.next()? {
+        NO_BOUND => None,
+        least => Some(Exact(least.parse().ok()?)),
+    };
+    Some(Charged { by: Some(by), sum, least })
 }
 
 /// That a segment is as it is; or was, and is no more.
@@ -86,8 +126,10 @@ impl Turn {
             let alone = card.goes_by_arrival(rate);
             let cell = if alone { card.cell(rate, &prepared.usage(plan)) } else { 0 };
             let mut counted = self.states.counted(&key);
-            let mut place = Place { buyer, number: counted.segment.number, cell, start: None };
-            if counted.is_left_by(By { version: *version, rate, cell }, alone)
+            let by = By { version: *version, rate, cell };
+            let restated = counted.so_far.and_then(|so_far| restated(&so_far.now, charge, Pricer { card, by }));
+            let mut place = Place { buyer, number: counted.segment.number, cell, start: None, restated };
+            if counted.is_left_by(by, alone)
                 && let (Ok(ended), Some(next)) = (Closed::of(&counted), place.number.checked_add(1))
             {
                 self.states.members.set(ended.key(key), stands(true));
@@ -95,12 +137,26 @@ impl Turn {
             }
             counted.follow(charge, Some(&place), false);
             self.states.counters.set(key, counted);
-            if place.number != 0 || place.cell != 0 {
+            if place.number != 0 || place.cell != 0 || place.restated.is_some() {
                 places.push(place);
             }
         }
         places
     }
+}
+
+/// What a counter was charged so far after this charge, if that does not follow from the charge.
+fn restated(now: &Charged, charge: &Charge, pricer: Pricer<'_>) -> Option<Restated> {
+    let Pricer { card, by } = pricer;
+    let is_whole = matches!(charge.pricing, ChargePricing::Card { .. });
+    let follows = now.charged(by, charge.exact.checked_sub(charge.local).ok()?).ok()?;
+    // Above its bound it was charged what its prices say.
+    if is_whole && follows.least.is_none_or(|least| follows.sum > least && !card.gives_money(by.rate)) {
+        return None;
+    }
+    let is = now.grown(by, card.gives_money(by.rate), pricer.counted(&charge.before, &charge.after).ok()?).ok()?;
+    let follows = if is_whole { Ok(follows) } else { now.charged(by, charge.counted().ok()?) };
+    (follows != Ok(is)).then_some(Restated::by_charge(is))
 }
 
 #[cfg(test)]
@@ -113,11 +169,22 @@ mod tests {
     fn a_segment_reads_back_from_its_name() {
         let counter = CounterKey { buyer: TenantId(7), id: CounterId { rate_key: 1, month: 2 } };
         let growth = Counter { quantity: Quantity(-5), events: 3 };
-        for by in [None, Some(By { version: CardVersionId(9), rate: 4, cell: 2 })] {
-            let closed = Closed { number: 12, by, growth };
+        let by = By { version: CardVersionId(9), rate: 4, cell: 2 };
+        let of = |by: Option<By>, before: Option<Charged>| Closed { number: 12, by, growth, before };
+        let charged = |by: By, least: Option<Exact>| Some(Charged { by: Some(by), sum: Exact(-7), least });
+        let other = By { rate: 5, ..by };
+        for closed in [
+            of(None, None),
+            of(Some(by), None),
+            of(Some(by), Some(Charged::default())),
+            of(Some(by), charged(by, None)),
+            of(Some(by), charged(by, Some(Exact(-9)))),
+            of(Some(by), charged(other, Some(Exact::ZERO))),
+        ] {
             assert_eq!(Closed::read(&closed.key(counter).value), Some(closed));
         }
-        for other in ["", "7", "-7", "1000000/7", "00ff", "#", "#x/1/1", "#1/1", "#1/1/1/9"] {
+        assert_eq!(of(Some(by), None).key(counter).value, "#12/-5/3/9/4/2");
+        for other in ["", "7", "-7", "1000000/7", "00ff", "#", "#x/1/1", "#1/1", "#1/1/1/9", "#1/1/1/9/4/2/=", "#1/1/1/9/4/2/9/4/2/1"] {
             assert_eq!(Closed::read(other), None, "{other}");
         }
     }

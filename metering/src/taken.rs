@@ -7,11 +7,11 @@ use crate::segments::{self, Closed};
 use crate::states::States;
 use crate::void::Void;
 use rating::compile::CompiledCard;
-use rating::segments::{Change, Pricer, change};
+use rating::segments::{Change, Changed, Pricer, change};
 use rating::usage::Counter;
 use rating::{Exact, Overflow};
 use std::collections::BTreeMap;
-use store::journal::{By, Charge, Counted, CounterKey, Place};
+use store::journal::{By, Charge, ChargePricing, Counted, CounterKey, Place, Restated};
 
 /// What a counter and its price are without the event.
 #[derive(Debug, Default)]
@@ -68,49 +68,55 @@ impl Taking<'_> {
         self.of_earlier(&spot, &ended, states)
     }
 
-    fn pricer(&self, cell: u32) -> Pricer<'_> {
-        Pricer { card: self.card, rate: self.rate, cell }
+    /// `Overflow`: no card priced it, and it has no counter.
+    fn pricer(&self, cell: u32) -> Result<Pricer<'_>, Overflow> {
+        Ok(Pricer { card: self.card, by: self.charge.by(cell).ok_or(Overflow)? })
     }
 
-    /// What the event was charged by its order of arrival; the rest of its local part stays what it was.
-    fn by_arrival(&self, cell: u32) -> Result<Exact, Overflow> {
-        let is = self.card.goes_by_arrival(self.rate);
-        if is { self.pricer(cell).between(&self.charge.before, &self.charge.after) } else { Ok(Exact::ZERO) }
-    }
-
-    /// `own`: the segment's change; `by`: `None`: it is not known whether all of it goes by this event's version.
-    fn price(&self, cell: u32, start: Counter, own: Change<'_>, by: Option<By>) -> Result<(Exact, Exact), Overflow> {
-        let charged = self.by_arrival(cell)?;
+    /// All of the difference, and the event's own part of it: what it was charged by its order of arrival changes with the
+    /// others of its segment, the rest of its local part is given back as it was. `by`: of the segment; `None`: it is not
+    /// known whether all of it goes by this event's version.
+    fn parts(&self, pricer: Pricer<'_>, by: Option<By>, changed: &Changed) -> Result<(Exact, Exact), Overflow> {
+        let charged = pricer.by_arrival(&self.charge.before, &self.charge.after)?;
         let fixed = self.charge.local.checked_sub(charged)?.checked_neg()?;
-        if !self.card.goes_by_arrival(self.rate) {
-            return Ok((change(start, &[own])?, fixed));
-        }
         // Of events before segments were kept it is only known what they were charged.
-        let present = if by.is_none() { charged.checked_neg()? } else { change(start, &[own])? };
-        Ok((present, fixed.checked_add(present)?))
+        let by_arrival = if by.is_none() { charged.checked_neg()? } else { changed.by_arrival };
+        let local = fixed.checked_add(by_arrival)?;
+        Ok((local.checked_add(changed.rest)?, local))
     }
 
     fn of_last(&self, spot: &Spot, states: &States) -> Result<Taken, Overflow> {
-        let Spot { counted: Counted { counter: before, segment }, cell, .. } = *spot;
+        let Spot { counted: Counted { counter: before, segment, so_far }, cell, .. } = *spot;
         let after = member::withdrawn(self.void, self.index, self.charge, &before, states)?;
-        let own = Change { pricer: self.pricer(cell), was: before.checked_sub(segment.start)?, is: after.checked_sub(segment.start)? };
-        let (changed, local) = self.price(cell, segment.start, own, segment.by)?;
-        let exact = if self.card.goes_by_arrival(self.rate) { local } else { changed.checked_add(local)? };
+        let pricer = self.pricer(cell)?;
+        let own = Change { pricer, was: before.checked_sub(segment.start)?, is: after.checked_sub(segment.start)? };
+        let changed = change(segment.start, so_far.map(|so_far| so_far.before), &[own])?;
+        let (exact, local) = self.parts(pricer, segment.by, &changed)?;
+        let restated = self.restated(&spot.counted, after, &changed);
         let is_last = before == self.charge.after;
         Ok(Taken {
             exact,
             local,
             before,
             after,
-            place: self.recorded(spot, None),
+            place: self.recorded(spot, None, restated),
             moved: Vec::new(),
             others_stand: is_last || (self.card.is_even(self.rate) && member::is_sum(self.void, self.index, self.charge)),
         })
     }
 
-    fn recorded(&self, spot: &Spot, start: Option<Counter>) -> Option<Place> {
-        let place = Place { buyer: spot.key.buyer, number: spot.number, cell: spot.cell, start };
-        (spot.number != 0 || spot.cell != 0 || start.is_some()).then_some(place)
+    /// What the counter was charged so far without the event, if that does not follow from what is given back. Under a floor
+    /// that says nothing of it.
+    fn restated(&self, counted: &Counted, after: Counter, changed: &Changed) -> Option<Restated> {
+        let (so_far, now) = (counted.so_far?, *changed.charged.last()?);
+        let is_whole = matches!(self.charge.pricing, ChargePricing::Card { .. });
+        let follows = so_far.without(changed.rest, after.events == counted.segment.start.events);
+        (!is_whole || follows.map(|follows| follows.now) != Ok(now)).then_some(Restated { before: None, now })
+    }
+
+    fn recorded(&self, spot: &Spot, start: Option<Counter>, restated: Option<Restated>) -> Option<Place> {
+        let place = Place { buyer: spot.key.buyer, number: spot.number, cell: spot.cell, start, restated };
+        (spot.number != 0 || spot.cell != 0 || start.is_some() || restated.is_some()).then_some(place)
     }
 
     fn of_earlier(&self, spot: &Spot, ended: &BTreeMap<u32, Closed>, states: &States) -> Result<Taken, Problem> {
@@ -126,39 +132,46 @@ impl Taking<'_> {
         let without = member::ends_without(self.void, self.index, self.charge, spot.number, &ends, states).map_err(overflow)?;
         let growths = growths_of(start, &without).map_err(overflow)?;
 
+        let own = self.pricer(spot.cell).map_err(overflow)?;
         let mut changes = Vec::with_capacity(all.len());
         for (index, ((by, was), is)) in all.iter().zip(&growths).enumerate() {
-            let pricer = if index == 0 { self.pricer(spot.cell) } else { self.pricer_of(*by)? };
+            let pricer = if index == 0 { own } else { self.pricer_of(*by)? };
             changes.push(Change { pricer, was: *was, is: *is });
         }
-        let others_stand = changes.iter().all(|change| change.pricer.card.is_even(change.pricer.rate));
-        let (own, local) = self.price(spot.cell, start, changes[0], all[0].0).map_err(overflow)?;
-        let later = later_change(start, &changes).map_err(overflow)?;
-        let own = if self.card.goes_by_arrival(self.rate) { Ok(local) } else { own.checked_add(local) };
+        let others_stand = changes.iter().all(|change| change.pricer.card.is_even(change.pricer.by.rate));
+        let before = ended.values().next().and_then(|closed| closed.before).filter(|_| counted.so_far.is_some());
+        let changed = change(start, before, &changes).map_err(overflow)?;
+        let (exact, local) = self.parts(own, all[0].0, &changed).map_err(overflow)?;
         let new_start = without.iter().rev().nth(1).copied().unwrap_or(start);
-        let moved = ended.values().zip(&growths).filter(|(closed, growth)| closed.growth != **growth);
         Ok(Taken {
-            exact: own.and_then(|own| own.checked_add(later)).map_err(overflow)?,
+            exact,
             local,
             before: counted.counter,
             after: without.last().copied().unwrap_or(start),
-            place: self.recorded(spot, Some(new_start)),
-            moved: moved.map(|(closed, growth)| (*closed, Closed { growth: *growth, ..*closed })).collect(),
+            place: self.recorded(spot, Some(new_start), restated_behind(&changed)),
+            moved: moved(ended, &growths, &changed),
             others_stand: others_stand && member::is_sum(self.void, self.index, self.charge),
         })
     }
 
     fn pricer_of(&self, by: Option<By>) -> Result<Pricer<'_>, Problem> {
-        let By { version, rate, cell } = by.ok_or_else(overtaken)?;
-        let card = self.void.versions.get(&version).ok_or_else(overtaken)?;
-        Ok(Pricer { card, rate, cell })
+        let by = by.ok_or_else(overtaken)?;
+        let card = self.void.versions.get(&by.version).ok_or_else(overtaken)?;
+        Ok(Pricer { card, by })
     }
 }
 
-/// Of the segments behind the first.
-fn later_change(start: Counter, changes: &[Change<'_>]) -> Result<Exact, Overflow> {
-    let Some((own, _)) = changes.split_first() else { return Ok(Exact::ZERO) };
-    change(start, changes)?.checked_sub(change(start, &[*own])?)
+/// Behind all segments; and in front of the last one, which begins elsewhere now.
+fn restated_behind(changed: &Changed) -> Option<Restated> {
+    let [.., before, now] = changed.charged.as_slice() else { return None };
+    Some(Restated { before: Some(*before), now: *now })
+}
+
+/// Segments that are not what they were: shorter, or charged something else in front of them.
+fn moved(ended: &BTreeMap<u32, Closed>, growths: &[Counter], changed: &Changed) -> Vec<(Closed, Closed)> {
+    let befores = changed.charged.iter().copied().map(Some).chain(std::iter::repeat(None));
+    let is = ended.values().zip(growths).zip(befores).map(|((was, growth), before)| Closed { growth: *growth, before, ..*was });
+    ended.values().copied().zip(is).filter(|(was, is)| was != is).collect()
 }
 
 fn ends_of(start: Counter, growths: impl Iterator<Item = Counter>) -> Result<Vec<Counter>, Overflow> {

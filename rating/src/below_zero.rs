@@ -20,6 +20,11 @@ pub fn prices_below_zero(doc: &CardDoc, most: usize) -> Vec<Mistake> {
     doc.rates.iter().enumerate().flat_map(of_rate).take(most).collect()
 }
 
+/// Whether a rate's price gives money away.
+pub(crate) fn gives_money(rate: &crate::card::Rate) -> bool {
+    rate.price.as_ref().is_some_and(|price| !below_zero(&price.model).is_empty())
+}
+
 /// Where a model has an amount below zero; limits and factors never have one.
 fn below_zero(model: &Model) -> Vec<String> {
     let field = |name: &str, amount: Amount| amount.is_negative().then(|| name.to_owned());

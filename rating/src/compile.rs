@@ -65,6 +65,8 @@ pub(crate) struct Terms {
     attributes: Box<[(Box<str>, Box<str>)]>,
     origins: Option<Box<PrefixMap>>,
     pub(crate) counted: bool,
+    /// Some of its prices are below zero.
+    pub(crate) gives_money: bool,
     pub(crate) rounding: Option<Step>,
     pub(crate) pricing: Pricing,
 }
@@ -241,6 +243,7 @@ impl Terms {
             attributes: rate.attributes.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
             origins: (!origins.is_empty()).then(|| PrefixMap::build(&origins).map(Box::new)).transpose().map_err(|e| format!("{e:?}"))?,
             counted: rate.counted,
+            gives_money: crate::below_zero::gives_money(rate),
             rounding: rate.rounding.map(|rounding| Step::compile(rounding, currency)).transpose().map_err(|e| e.to_string())?.flatten(),
             pricing: Pricing::compile(rate, currency)?,
         })

@@ -121,6 +121,11 @@ impl CompiledCard {
         self.model_of(rate).is_none_or(CompiledModel::is_even)
     }
 
+    /// Some of the rate's prices are below zero: what it gives was never charged.
+    pub fn gives_money(&self, rate: u32) -> bool {
+        self.terms_of(rate).is_some_and(|terms| terms.gives_money)
+    }
+
     /// Which price of a matrix a usage has: [`CompiledModel::cell`].
     pub fn cell(&self, rate: u32, usage: &Usage<'_>) -> u32 {
         self.model_of(rate).filter(|model| model.goes_by_arrival()).map_or(0, |model| model.cell(usage))

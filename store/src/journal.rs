@@ -8,9 +8,10 @@ mod keys;
 mod kinds;
 mod steps;
 
-pub use counted::{By, Counted, Place, Segment};
+pub use counted::{Counted, Place, Restated, Segment, SoFar};
 pub use keys::{KeysOf, Mark, StateKeys};
 pub use kinds::{Kind, Namespace};
+pub use rating::segments::{By, Charged};
 pub use steps::{OpenLink, Steps};
 
 use async_trait::async_trait;

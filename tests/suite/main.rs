@@ -39,6 +39,7 @@ mod payments_in;
 mod payouts;
 mod payouts_by_bank;
 mod payouts_through_stripe;
+mod price_changes;
 mod process;
 mod processes;
 mod provider_double;

@@ -5,7 +5,7 @@
 //! one packed value what it changed. Whoever comes later reads those values instead of thousands of rows.
 
 use super::heads::Head;
-use crate::journal::{Carries, Counted, CounterKey, JournalError, Result, Segment, State};
+use crate::journal::{Carries, Counted, CounterKey, JournalError, Result, State};
 use crate::reporters::Reporters;
 use crate::sqlite::cache::OpenHolds;
 use crate::sqlite::rows::{pack, pack_into};
@@ -37,7 +37,8 @@ pub struct Delta {
     pub keys: Vec<u128>,
 }
 
-/// As it is packed. Behind it the segments of the counters, one each; batches from before segments end here.
+/// As it is packed. Behind it the segments of the counters, one each, and behind those what each was charged so far; batches
+/// from before either end there.
 #[derive(Serialize, Deserialize)]
 struct Packed {
     accounts: Vec<(AccountKey, Balance)>,
@@ -63,6 +64,7 @@ impl Delta {
         let counters = self.counters.iter().map(|(key, tally)| (*key, tally.counter)).collect();
         let mut bytes = pack(&ToPack { accounts, carries, counters, holds, keys })?;
         self.counters.iter().try_for_each(|(_, tally)| pack_into(&tally.segment, &mut bytes))?;
+        self.counters.iter().try_for_each(|(_, tally)| pack_into(&tally.so_far, &mut bytes))?;
         Ok(bytes)
     }
     pub fn unpacked(bytes: &[u8]) -> Result<Self> {
@@ -71,11 +73,16 @@ impl Delta {
             postcard::take_from_bytes::<Packed>(bytes).map_err(corrupt)?;
         let mut tallies = Vec::with_capacity(counters.len());
         for (key, counter) in counters {
-            let mut segment = Segment::default();
+            let mut tally = Counted::before_segments(counter);
             if !rest.is_empty() {
-                (segment, rest) = postcard::take_from_bytes(rest).map_err(corrupt)?;
+                (tally.segment, rest) = postcard::take_from_bytes(rest).map_err(corrupt)?;
             }
-            tallies.push((key, Counted { counter, segment }));
+            tallies.push((key, tally));
+        }
+        for (_, tally) in &mut tallies {
+            if !rest.is_empty() {
+                (tally.so_far, rest) = postcard::take_from_bytes(rest).map_err(corrupt)?;
+            }
         }
         Ok(Self { accounts, carries, counters: tallies, holds, keys })
     }

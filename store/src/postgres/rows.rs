@@ -1,7 +1,7 @@
 //! Rows to values.
 
 use crate::journal::{
-    BatchHead, Carries, Counted, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace, Record, Result, Segment, Seq,
+    BatchHead, Carries, Counted, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace, Record, Result, Seq,
 };
 use crate::sqlite::rows::{account_kind, unpack};
 use ledger::{AccountKey, Balance, Hold};
@@ -96,7 +96,7 @@ pub fn counter(row: &PgRow) -> Result<(CounterKey, Counted)> {
     let quantity: i128 = text(row, 3)?.parse().map_err(|e| JournalError::Corrupt(format!("counters: {e}")))?;
     let counter = Counter { quantity: Quantity(quantity), events: int(row, 4)? };
     let packed: Option<&[u8]> = row.try_get_unchecked(5)?;
-    Ok((counter_key(row)?, Counted { counter, segment: packed.map_or(Ok(Segment::default()), |packed| unpack(packed, "segment"))? }))
+    Ok((counter_key(row)?, Counted::unpacked(counter, packed)?))
 }
 
 /// buyer, rate_key, month, value, count, at_us

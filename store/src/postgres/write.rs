@@ -114,7 +114,7 @@ pub async fn fold(conn: &mut PgConnection, root: TenantId, states: &Delta) -> Re
             .bind(counters.iter().map(|(key, _)| key.id.month).collect::<Vec<_>>())
             .bind(counters.iter().map(|(_, tally)| tally.counter.quantity.0.to_string()).collect::<Vec<_>>())
             .bind(counters.iter().map(|(_, tally)| tally.counter.events).collect::<Vec<_>>())
-            .bind(counters.iter().map(|(_, tally)| pack(&tally.segment)).collect::<Result<Vec<_>>>()?)
+            .bind(counters.iter().map(|(_, tally)| tally.packed()).collect::<Result<Vec<_>>>()?)
             .execute(&mut *conn)
             .await?;
     }

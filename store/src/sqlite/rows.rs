@@ -1,7 +1,7 @@
 //! Rows to values and back.
 
 use crate::journal::{
-    Carries, Counted, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace, Record, Reporter, Result, Segment, Seq,
+    Carries, Counted, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace, Record, Reporter, Result, Seq,
 };
 use ledger::{AccountKey, AccountKind, Balance, Hold, HoldState};
 use postcard::ser_flavors::Flavor;
@@ -62,6 +62,11 @@ pub fn pack_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<()> {
 
 pub fn unpack<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
     postcard::from_bytes(bytes).map_err(|e| JournalError::Corrupt(format!("{what}: {e}")))
+}
+
+/// What is packed there, and the bytes behind it.
+pub fn unpack_from<'b, T: DeserializeOwned>(bytes: &'b [u8], what: &str) -> Result<(T, &'b [u8])> {
+    postcard::take_from_bytes(bytes).map_err(|e| JournalError::Corrupt(format!("{what}: {e}")))
 }
 
 pub fn int(row: &SqliteRow, column: usize) -> Result<i64> {
@@ -168,7 +173,7 @@ pub fn counter(row: &SqliteRow) -> Result<(CounterKey, Counted)> {
     let quantity: i128 = text(row, 3)?.parse().map_err(|e| JournalError::Corrupt(format!("counters: {e}")))?;
     let counter = Counter { quantity: Quantity(quantity), events: int(row, 4)? };
     let packed: Option<&[u8]> = row.try_get_unchecked(5)?;
-    Ok((counter_key(row)?, Counted { counter, segment: packed.map_or(Ok(Segment::default()), |packed| unpack(packed, "segment"))? }))
+    Ok((counter_key(row)?, Counted::unpacked(counter, packed)?))
 }
 
 pub fn member(row: &SqliteRow) -> Result<(MemberKey, Member)> {

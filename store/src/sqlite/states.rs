@@ -77,7 +77,7 @@ pub fn write(tx: &rusqlite::Connection, pending: &Pending, through: i64) -> Resu
         row.int(*customer)?.blob(links)?;
         Ok(())
     })?;
-    let counters = sorted(pending.counters.iter()).into_iter().map(|(key, tally)| Ok((key, tally.counter, pack(&tally.segment)?)));
+    let counters = sorted(pending.counters.iter()).into_iter().map(|(key, tally)| Ok((key, tally.counter, tally.packed()?)));
     sql::write(tx, &sql::UPSERT_COUNTERS, &counters.collect::<Result<Vec<_>>>()?, |row, (key, counter, segment)| {
         row.int(key.buyer.0)?.int(key.id.rate_key)?.int(i64::from(key.id.month))?;
         row.text(&counter.quantity.0.to_string())?.int(counter.events)?.blob(segment)?;
