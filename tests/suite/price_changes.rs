@@ -247,8 +247,10 @@ async fn counters_from_before_are_not_bounded() {
     world.sqlite.as_ref().unwrap().settle().await.unwrap();
     world.sql("update counters set segment = null").await;
     let world = world.opened_again(options()).await;
+    verified(&world).await;
     world.publish("card", CHANGE, one_rate("sms", falling())).await;
     world.send("acme", "sms", "1").id("b").gives("rated -1000000 = platform -1000000, balance 999990").await;
     world.void("b").gives("1000000 = platform 1000000, balance -10").await;
+    verified(&world).await;
     world.audit().await;
 }
