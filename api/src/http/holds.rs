@@ -112,14 +112,14 @@ async fn amounts(app: &App, access: &Access, amounts: &[(AccountKey, Cents)]) ->
 
 /// What is asked of the engine.
 enum Ask<'a> {
-    Place(PlaceHold),
+    Place(&'a PlaceHold),
     Extend { hold: &'a str, step: &'a str, quantity: Option<Quantity>, ttl_secs: u32 },
 }
 
 impl Ask<'_> {
     async fn once(&self, app: &App, caller: &Caller, covers: &[SellerCover]) -> Result<Covered, Problem> {
         match self {
-            Self::Place(hold) => app.engine.place_covered_hold(caller, hold.clone(), covers).await,
+            Self::Place(hold) => app.engine.place_covered_hold(caller, (*hold).clone(), covers).await,
             Self::Extend { hold, step, quantity, ttl_secs } => {
                 app.engine.extend_covered_hold(caller, (*hold, *step), *quantity, *ttl_secs, covers).await
             }
@@ -171,7 +171,7 @@ pub async fn place_hold(State(app): State<App>, key: MayUse, write: Write) -> Re
         ttl_secs: new.ttl_secs.unwrap_or(TTL_SECS_DEFAULT),
         as_much_as_possible: new.as_much_as_possible,
     };
-    let answer = Ask::Place(hold).answered(&app, &key.caller()).await?;
+    let answer = Ask::Place(&hold).answered(&app, &key.caller()).await?;
     let status = if answer.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(shown(&app, &key, answer).await?)))
 }
