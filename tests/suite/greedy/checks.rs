@@ -56,15 +56,20 @@ impl Books<'_> {
     }
 
     /// The least that this link comes to, given what the one below it does: terms that somebody below the platform agreed on leave
-    /// the retail price as it is, unless the platform published the card.
+    /// the retail price as it is, unless the platform published the card, or leaves prices free.
     fn least(&self, below: i128, charge: &Charge) -> i128 {
         let is_platforms = self.subtree.of_platform.contains(&charge.agreement);
+        let is_free = matches!(self.subtree.terms, Terms::FreeRetail);
         match &charge.pricing {
-            ChargePricing::Commission { commission_bp } | ChargePricing::Floored { commission_bp, .. } if is_platforms => {
+            ChargePricing::Commission { commission_bp }
+            | ChargePricing::CommissionOf { commission_bp, .. }
+            | ChargePricing::Floored { commission_bp, .. }
+                if is_platforms =>
+            {
                 below * i128::from(10_000 - commission_bp) / 10_000
             }
             ChargePricing::Card { .. } if is_platforms => charge.exact.0,
-            ChargePricing::Card { version, .. } if self.subtree.published.contains(version) => below.min(charge.exact.0),
+            ChargePricing::Card { version, .. } if is_free || self.subtree.published.contains(version) => below.min(charge.exact.0),
             _ => below,
         }
     }
@@ -96,7 +101,7 @@ fn share(books: &Books) -> Option<String> {
     books.records.iter().filter(is_usage).find_map(|record| {
         let [retail, above @ ..] = record.body.charges.as_slice() else { return None };
         let top = above.last().filter(|top| top.link.seller == books.platform && retail.link.buyer == record.tenant)?;
-        let is_commission = matches!(top.pricing, ChargePricing::Commission { .. });
+        let is_commission = matches!(top.pricing, ChargePricing::Commission { .. } | ChargePricing::CommissionOf { .. });
         let least = above.iter().fold(retail.exact.0, |below, charge| books.least(below, charge));
         let taken = is_commission && retail.exact > Exact::ZERO && top.exact.0 + ROUNDED < least;
         taken.then(|| {
