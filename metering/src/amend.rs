@@ -11,8 +11,9 @@ use crate::taken::{Taken, Taking};
 use crate::turn::{Earlier, Turn, refused};
 use crate::void::{Below, Void};
 use crate::work::{Amended, Done};
-use ledger::{Event, LinkCharge, Refusal};
-use rating::{Exact, Overflow, link, rounding};
+use ledger::{Balance, Event, Limit, LinkCharge, Refusal};
+use rating::{Cents, Exact, Overflow, link, rounding};
+use smallvec::SmallVec;
 use store::hash;
 use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Place, Record, Seq, Steps};
 
@@ -144,15 +145,27 @@ impl Turn {
         let (root, customer) = (void.charged.identity.root, void.tenant());
         let platform = ledger::platform_in(root, &links);
         // What is taken back posts whatever the limits say, but that of a seller which gives back what it still owes above.
-        let limits = void.cover.as_slice();
+        let limits: SmallVec<[Limit; 1]> = self.author_limit(void)?.into_iter().collect();
+        let limits = &limits;
         self.books.charge(&Event { root, platform, customer, currency, charges: &links, limits }).map(drop).map_err(not_covered)
     }
 
-    /// Both or neither.
+    /// What a void that leaves links above standing may cost its author.
+    fn author_limit(&self, void: &Void) -> Result<Option<Limit>, Problem> {
+        match &void.cover {
+            Some((limit, Some(cover))) => self.within(*limit, cover).map(Some),
+            Some((limit, None)) => Ok(Some(*limit)),
+            None => Ok(None),
+        }
+    }
+
+    /// Both or neither. What the void alone would cost its author need not be covered, only what both come to.
     pub fn correct(&mut self, void: &Void, event: Box<Prepared>) -> Result<Amended, Problem> {
         let again = self.earlier(void.named.keyed()).is_some();
         let before = self.save();
-        let voided = self.void(void)?;
+        let limit = self.author_limit(void)?;
+        let balance = limit.map(|limit| self.books.balance(limit.account).unwrap_or_default());
+        let voided = self.void(&Void { cover: None, ..void.clone() })?;
         let outcome = match self.usage(event) {
             Done::Event(outcome) => outcome,
             _ => Outcome::Rejected(not_its_own()),
@@ -164,7 +177,13 @@ impl Turn {
                 self.restore(before);
                 Err(Problem::new("idempotency_conflict", "this key was used for a void without this event"))
             }
-            Outcome::Rated(posted) => Ok(Amended { void: voided, event: Some(posted) }),
+            Outcome::Rated(posted) => {
+                if let Some(problem) = limit.zip(balance).and_then(|(limit, was)| self.uncovered(limit, was)) {
+                    self.restore(before);
+                    return Err(problem);
+                }
+                Ok(Amended { void: voided, event: Some(posted) })
+            }
             Outcome::Duplicate(_) => {
                 self.restore(before);
                 Err(not_its_own())
@@ -182,6 +201,15 @@ impl Turn {
                 Err(problem)
             }
         }
+    }
+
+    /// Whether an account lost more than it had available.
+    fn uncovered(&self, limit: Limit, was: Balance) -> Option<Problem> {
+        let is = self.books.balance(limit.account).ok()?;
+        let asked = was.posted.checked_sub(is.posted).ok().filter(|asked| *asked > Cents::ZERO)?;
+        let credit = limit.credit_limit?;
+        let available = was.posted.checked_sub(was.held).and_then(|left| left.checked_add(credit)).ok()?;
+        (asked > available).then(|| not_covered(Refusal::Exhausted { account: limit.account, available, asked }))
     }
 
     fn void_posted(&self, record: &Record) -> Result<Option<Posted>, Problem> {

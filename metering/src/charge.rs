@@ -61,9 +61,10 @@ fn price_upper(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &S
     let mut links: SmallVec<[_; 4]> = plan.open.iter().map(|open| (open.buyer, Some(open.reason))).collect();
     let mut charges: Vec<Option<Charge>> = Vec::new();
     for link in plan.links() {
-        let below = price_below(&link, charges.len()).and_then(|below| charges[below].as_ref()).map(|charge| charge.exact);
+        let below = below(link.base, &charges.iter().map(Option::as_ref).collect::<SmallVec<[_; 4]>>());
+        let below = below.map_err(|overflow| Kept(Unrated::from(overflow).code()))?;
         let carry = carry_of(carries, link.agreement.buyer);
-        let charge = match (link.method, below) {
+        let charge = match (link.method, &below) {
             (Method::Commission { floor: None, .. }, None) => Err(BELOW_UNKNOWN),
             _ => price_link(prepared, plan, &link, below, carry, states).map_err(|unrated| unrated.code()),
         };
@@ -81,7 +82,11 @@ pub fn price(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &Sta
     let mut charges = Charges::with_capacity(links.len());
     let carries = states.carries_of(customer.tenant.id);
     for link in links {
-        let below = price_below(&link, charges.len()).map(|below| charges[below].exact);
+        let below = match link.base {
+            None => charges.last().map(Below::of),
+            Some(_) => below(link.base, &charges.iter().map(Some).collect::<SmallVec<[_; 4]>>())
+                .map_err(|overflow| Kept(Unrated::from(overflow).code()))?,
+        };
         let carry = carry_of(carries, link.agreement.buyer);
         match price_link(prepared, plan, &link, below, carry, states) {
             Ok(charge) => charges.push(charge),
@@ -91,18 +96,52 @@ pub fn price(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &Sta
     Ok(charges)
 }
 
-/// Which of the charges below a commission is taken from, of those made so far.
-#[inline]
-fn price_below(link: &MeasuredLink<'_>, made: usize) -> Option<usize> {
-    made.checked_sub(link.base.map_or(1, |base| base.down))
+/// What a commission is taken from.
+#[derive(Debug, Clone)]
+struct Below {
+    /// What is left of a price after the commissions that come off first.
+    left: Exact,
+    /// Whose price, and those commissions; `None`: it is that of the link below.
+    of: Option<(TenantId, Vec<u16>)>,
 }
 
-fn commission(link: &MeasuredLink<'_>, below: Exact, commission_bp: u16) -> Result<Exact, Overflow> {
-    let left = match link.base {
-        Some(base) => link::commissions_of(below, &base.less)?,
-        None => below,
+impl Below {
+    fn of(charge: &Charge) -> Self {
+        Self { left: charge.exact, of: None }
+    }
+}
+
+/// `charges`: from the lowest up to the link below.
+fn below(base: Option<&Base>, charges: &[Option<&Charge>]) -> Result<Option<Below>, Overflow> {
+    let Some(base) = base else { return Ok(charges.last().copied().flatten().map(Below::of)) };
+    let Some(first) = charges.len().checked_sub(base.down) else { return Ok(None) };
+    let Some(retail) = charges[first] else { return Ok(None) };
+    let mut best = base_price(retail, &base.counting)?;
+    // What a floor above it comes to was paid as well.
+    for (index, charge) in charges[first..].iter().enumerate().skip(1) {
+        if let Some(charge) = charge.filter(|charge| matches!(charge.pricing, ChargePricing::Floored { applies: true, .. })) {
+            let other = base_price(charge, &base.counting[index..])?;
+            best = if other.left > best.left { other } else { best };
+        }
+    }
+    Ok(Some(best))
+}
+
+/// `above`: commissions above the charge, from below up, as far as they count.
+fn base_price(charge: &Charge, above: &[Option<u16>]) -> Result<Below, Overflow> {
+    let less: Vec<u16> = above.iter().copied().flatten().collect();
+    Ok(Below { left: link::commissions_of(charge.exact, &less)?, of: (!above.is_empty()).then_some((charge.link.buyer, less)) })
+}
+
+/// A commission without a floor.
+fn price_share(link: &MeasuredLink<'_>, commission_bp: u16, below: Option<Below>, carry: Carry) -> Result<Charge, Unrated> {
+    let Below { left, of } = below.ok_or(Unrated::NoRate)?;
+    let exact = link::commission_of(left, commission_bp)?;
+    let pricing = match of {
+        Some((of, less)) => ChargePricing::CommissionOf { commission_bp, of, less },
+        None => ChargePricing::Commission { commission_bp },
     };
-    link::commission_of(left, commission_bp)
+    finish(Draft { exact, pricing, ..Draft::on(link) }, carry)
 }
 
 #[inline]
@@ -110,15 +149,16 @@ fn price_link(
     prepared: &Prepared,
     plan: &Plan,
     link: &MeasuredLink<'_>,
-    below: Option<Exact>,
+    below: Option<Below>,
     carry: Carry,
     states: &States,
 ) -> Result<Charge, Unrated> {
     let by = match link.method {
         Method::Card(by) => by,
         Method::Commission { commission_bp, floor } => {
-            let commission = below.map(|below| commission(link, below, *commission_bp)).transpose()?;
-            return price_commission(prepared, plan, link, (*commission_bp, commission), floor.as_deref(), carry, states);
+            let Some(floor) = floor.as_deref() else { return price_share(link, *commission_bp, below, carry) };
+            let commission = below.map(|below| link::commission_of(below.left, *commission_bp)).transpose()?;
+            return price_floored(prepared, plan, link, (*commission_bp, commission), floor, carry, states);
         }
     };
     let counter = counters::counter(prepared, plan, link, states);
@@ -152,22 +192,15 @@ fn price_card(
 }
 
 /// `commission`: basis points and what they come to; `None` where the price below is not known: the floor is all there is.
-fn price_commission(
+fn price_floored(
     prepared: &Prepared,
     plan: &Plan,
     link: &MeasuredLink<'_>,
     (commission_bp, commission): (u16, Option<Exact>),
-    floor: Option<&ByCard>,
+    by: &ByCard,
     carry: Carry,
     states: &States,
 ) -> Result<Charge, Unrated> {
-    let Some(by) = floor else {
-        let pricing = match link.base {
-            Some(Base { buyer, less, .. }) => ChargePricing::CommissionOf { commission_bp, of: *buyer, less: less.clone() },
-            None => ChargePricing::Commission { commission_bp },
-        };
-        return finish(Draft { exact: commission.ok_or(Unrated::NoRate)?, pricing, ..Draft::on(link) }, carry);
-    };
     let counter = counters::counter(prepared, plan, link, states);
     let usage::Priced { exact: least, local, before, after } = price_card(prepared, plan, link, (by, counter), states)?;
     let applies = commission.is_none_or(|commission| least >= commission);

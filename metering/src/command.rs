@@ -133,6 +133,8 @@ pub struct VoidRequest {
     /// Idempotency-Key.
     pub key: String,
     pub reason: String,
+    /// What the caller's own balance covers, where links above stand; `None`: all that is posted on it.
+    pub cover: Option<SellerCover>,
 }
 
 /// What rating kept events again came to.

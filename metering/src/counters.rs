@@ -4,15 +4,17 @@
 //! (its seats, what it has stored), and says nothing of another's: there each customer has a counter of its own, on every link.
 
 use crate::digest::Digest;
+use crate::directory::Customer;
 use crate::prepare::{MeasuredLink, Plan, Prepared};
 use crate::states::States;
 use rating::TenantId;
 use rating::card::Aggregation;
 use rating::usage::CounterId;
 use smallvec::SmallVec;
-use store::journal::CounterKey;
+use store::journal::{Counted, CounterKey};
+use tenants::TenantKind;
 
-/// Counters of one link that an event may count in: the first in use, else the last.
+/// Counters of one link that an event may count in: the last, unless the first has been in use since before.
 pub type Candidates = SmallVec<[CounterKey; 2]>;
 
 /// Empty: the link has none.
@@ -21,12 +23,14 @@ pub fn candidates(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>) -> 
     let Some(by) = link.method.by_card() else { return found };
     let Some(id) = by.measured.counter else { return found };
     let buyer = link.agreement.buyer;
-    // Months that began before customers were told apart go on as they began, so that nothing is charged again.
     found.push(CounterKey { buyer, id });
-    let customer = prepared.owner();
     let is_latest = || by.card.aggregation(by.measured.found.rate, plan.meter.aggregation) == Aggregation::Latest;
-    if buyer != customer && is_latest() {
-        found.push(CounterKey { buyer, id: of_customer(id, customer) });
+    // What a reseller uses itself is told from its customers' too.
+    let is_shared = |customer: &Customer| buyer != customer.tenant.id || customer.tenant.kind != TenantKind::Customer;
+    if let Some(customer) = prepared.customer.as_deref().filter(|customer| is_shared(customer))
+        && is_latest()
+    {
+        found.push(CounterKey { buyer, id: of_customer(id, customer.tenant.id) });
     }
     found
 }
@@ -34,8 +38,15 @@ pub fn candidates(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>) -> 
 /// The one that the event counts in.
 pub fn counter(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, states: &States) -> Option<CounterKey> {
     let candidates = candidates(prepared, plan, link);
-    let in_use = || candidates.iter().find(|key| states.counter(key).events > 0);
-    if candidates.len() > 1 { in_use().or(candidates.last()).copied() } else { candidates.first().copied() }
+    let first = candidates.first()?;
+    let of_before = candidates.len() > 1 && is_of_before(&states.counted(first));
+    if of_before { Some(*first) } else { candidates.last().copied() }
+}
+
+/// Months that began before customers were told apart go on as they began, so that nothing is charged again. What a counter was
+/// charged so far is kept since then, so that nobody can bring such a counter into being.
+fn is_of_before(counted: &Counted) -> bool {
+    counted.counter.events > 0 && counted.so_far.is_none()
 }
 
 fn of_customer(id: CounterId, customer: TenantId) -> CounterId {

@@ -331,7 +331,8 @@ impl Engine {
             };
             let (source, key) = (request.source.as_str(), request.key.as_str());
             let identity = |root| Identity { root, reporter, namespace: Namespace::Amend, source: source.into(), id: key.to_owned() };
-            let (void, reach) = self.void_work(Some(caller), original, identity, &request.reason).await?;
+            let (mut void, reach) = self.void_work(Some(caller), original, identity, &request.reason).await?;
+            void.cover = void.cover.map(|(limit, _)| (limit, request.cover));
             let void = Box::new(void);
             let work = match &event {
                 None => Work::Void(void),
@@ -411,7 +412,7 @@ impl Engine {
             whole,
             versions,
             given_back: standing.given_back(),
-            cover: self.cover(&reach, charged_in).await?,
+            cover: self.cover(&reach, charged_in).await?.map(|limit| (limit, None)),
             reason: reason.to_owned(),
             received_at: self.now(),
         };

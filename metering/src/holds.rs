@@ -3,7 +3,7 @@
 //! A hold's amounts come from the same pricing as the charge, at the present counters, rounded up.
 
 use crate::charge;
-use crate::command::{HoldAnswer, Problem};
+use crate::command::{HoldAnswer, Problem, SellerCover};
 use crate::directory::Customer;
 use crate::prepare::{Plan, Prepared};
 use crate::turn::{Turn, event_body, record_of, refused};
@@ -113,15 +113,20 @@ impl Turn {
     fn limits(&self, work: &HoldWork, plan: &Plan) -> Result<SmallVec<[Limit; 3]>, Problem> {
         let mut limits = charge::limits(plan);
         for limit in &mut limits {
-            let known = work.covers.iter().flatten().find(|cover| cover.account == limit.account);
-            if let (Some(credit), Some(cover)) = (limit.credit_limit, known) {
-                let posted = self.books.balance(limit.account).map_err(refused)?.posted;
-                let since = posted.checked_sub(cover.posted).map_err(overflow)?.max(Cents::ZERO);
-                let bound = credit.checked_sub(since).and_then(|bound| bound.checked_sub(cover.withheld));
-                limit.credit_limit = Some(bound.map_err(overflow)?);
+            if let Some(cover) = work.covers.iter().flatten().find(|cover| cover.account == limit.account) {
+                *limit = self.within(*limit, cover)?;
             }
         }
         Ok(limits)
+    }
+
+    /// A seller's limit within what its balance covers.
+    pub fn within(&self, limit: Limit, cover: &SellerCover) -> Result<Limit, Problem> {
+        let Some(credit) = limit.credit_limit.filter(|_| cover.account == limit.account) else { return Ok(limit) };
+        let posted = self.books.balance(limit.account).map_err(refused)?.posted;
+        let since = posted.checked_sub(cover.posted).map_err(overflow)?.max(Cents::ZERO);
+        let bound = credit.checked_sub(since).and_then(|bound| bound.checked_sub(cover.withheld));
+        Ok(Limit { credit_limit: Some(bound.map_err(overflow)?), ..limit })
     }
 
     /// Sellers' own accounts that the usage would debit, and whose covers are asked for and not known.

@@ -12,7 +12,7 @@ use ledger::{AccountKey, Hold};
 use rating::fast::FastMap;
 use rating::{Cents, Currency, Exact, TenantId};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use store::journal::{Batch, Kind};
 use tokio::sync::Notify;
@@ -58,9 +58,13 @@ struct Marks {
 struct Mark {
     /// `None`: it is never reached.
     at: Option<Cents>,
-    /// The last that was told of it.
-    reached: AtomicBool,
+    /// The last that was told of it: 0 for no, [`REACHED`], or [`UNKNOWN`] of a new mark.
+    reached: AtomicU8,
 }
+
+const REACHED: u8 = 1;
+/// Somebody may have been told already, so that a rise counts as well.
+const UNKNOWN: u8 = 2;
 
 /// What was counted since it was last taken.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -91,15 +95,16 @@ pub struct Sighting {
 }
 
 impl Lookout {
-    /// Replaces all marks of a purpose. An account at or below a new mark is told of with its next change; marks that stay
-    /// as they were keep what was told.
+    /// Replaces all marks of a purpose. An account with a new mark is told of with its next change: if it is at or below it, and
+    /// for [`Purpose::LowBalance`] also above. Marks that stay as they were keep what was told.
     pub fn set_marks(&self, purpose: Purpose, marks: impl IntoIterator<Item = (AccountKey, Cents)>) {
         let of = self.of(purpose);
         let Ok(mut list) = of.list.write() else { return };
-        let was_reached = |account: &AccountKey, at: Cents| {
-            list.get(account).is_some_and(|old| old.at == Some(at) && old.reached.load(Ordering::Acquire))
+        let was = |account: &AccountKey, at: Cents| {
+            let same = list.get(account).filter(|old| old.at == Some(at));
+            same.map_or(UNKNOWN, |old| old.reached.load(Ordering::Acquire))
         };
-        let mark = |(account, at)| (account, Mark { at: Some(at), reached: AtomicBool::new(was_reached(&account, at)) });
+        let mark = |(account, at)| (account, Mark { at: Some(at), reached: AtomicU8::new(was(&account, at)) });
         let new: FastMap<AccountKey, Mark> = marks.into_iter().map(mark).collect();
         of.used.store(purpose == Purpose::Exhausted || !new.is_empty(), Ordering::Release);
         *list = new;
@@ -108,7 +113,7 @@ impl Lookout {
     /// Sets one account's mark, which is `reached` or not as the caller knows. `None`: it has none.
     pub fn mark(&self, purpose: Purpose, account: AccountKey, at: Option<Cents>, reached: bool) {
         if let Ok(mut list) = self.of(purpose).list.write() {
-            list.insert(account, Mark { at, reached: AtomicBool::new(reached) });
+            list.insert(account, Mark { at, reached: AtomicU8::new(u8::from(reached)) });
         }
     }
 
@@ -217,7 +222,9 @@ impl Marks {
                 match list.get(&account) {
                     Some(mark) => {
                         let reached = mark.at.is_some_and(|at| posted <= at);
-                        if mark.reached.swap(reached, Ordering::AcqRel) != reached {
+                        let was = mark.reached.swap(u8::from(reached), Ordering::AcqRel);
+                        let counts = was != UNKNOWN || reached || purpose == Purpose::LowBalance;
+                        if was != u8::from(reached) && counts {
                             crossed.push(account);
                         }
                     }
@@ -247,7 +254,7 @@ impl Marks {
         if list.len() + unmarked.len() > UNMARKED_MAX {
             list.clear();
         }
-        list.extend(unmarked.iter().map(|account| (*account, Mark { at: Some(Cents::ZERO), reached: AtomicBool::new(true) })));
+        list.extend(unmarked.iter().map(|account| (*account, Mark { at: Some(Cents::ZERO), reached: AtomicU8::new(REACHED) })));
     }
 }
 

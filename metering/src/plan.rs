@@ -57,12 +57,10 @@ pub struct PlanLink {
 /// own affair, and makes nobody's share above it smaller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
-    /// Who pays it.
-    pub buyer: TenantId,
     /// How many links below.
     pub down: usize,
-    /// Commissions above it that count, from below up, in basis points.
-    pub less: Vec<u16>,
+    /// The commissions above it, from below up, in basis points; `None`: it does not count.
+    pub counting: Vec<Option<u16>>,
 }
 
 /// The chain of one customer during `[from, until)`, or why there is none.
@@ -149,9 +147,9 @@ fn base(links: &[tenants::Link], index: usize) -> Option<Base> {
     let below: SmallVec<[(bool, u16); 4]> = below.collect();
     let lowest = below.iter().rposition(|(is_approved, _)| !is_approved)?;
     let down = lowest + 2;
-    let buyer = links.get(index.checked_sub(down)?)?.agreement.buyer;
-    let counting = below[..lowest].iter().rev().filter(|(is_approved, _)| *is_approved);
-    Some(Base { buyer, down, less: counting.map(|(_, commission_bp)| *commission_bp).collect() })
+    index.checked_sub(down)?;
+    let counting = below[..=lowest].iter().rev().map(|(is_approved, commission_bp)| is_approved.then_some(*commission_bp));
+    Some(Base { down, counting: counting.collect() })
 }
 
 /// Between which accounts the money of this link moves. Who buys from the platform itself pays the platform either way.

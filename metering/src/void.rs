@@ -1,5 +1,6 @@
 //! −q of an earlier event: what its turn needs to know.
 
+use crate::command::SellerCover;
 use crate::reporters::{self, Other};
 use crate::work::Named;
 use ledger::Limit;
@@ -60,8 +61,8 @@ pub struct Void {
     pub versions: HashMap<CardVersionId, Arc<CompiledCard>>,
     /// What was given back before on its other links, by buyer.
     pub given_back: Vec<(TenantId, Below)>,
-    /// What its author must cover, where links above those that it reaches stand.
-    pub cover: Option<Limit>,
+    /// What its author must cover, where links above those that it reaches stand; with what is known of its balance.
+    pub cover: Option<(Limit, Option<SellerCover>)>,
     pub reason: String,
     pub received_at: Instant,
 }

@@ -212,6 +212,13 @@ async fn a_void_of_ones_own_links_is_paid_for(backend: Backend) {
         world.void(&a).by(seller).gives(&format!("-800 = {seller} -800, balance 1000")).await;
         world.send(&customer, "sms", "100").id(&b).by(seller).gives(&format!("rated 800 = platform 500 + {seller} 300, balance 200")).await;
         world.void(&b).by(seller).gives(&format!("-800 = platform -500 + {seller} -300, balance 1000")).await;
+        // A correction is paid for by what it comes to.
+        let (c, d) = (format!("{seller}-c"), format!("{seller}-d"));
+        world.send(&customer, "sms", "100").id(&c).text().await;
+        let other = |count: &str| world.send(&customer, "sms", count).id(&d);
+        world.void(&c).by(seller).corrects(other("1"), "refused insufficient_balance").await;
+        let want = format!("-800 = {seller} -800, balance 1000; 792 = {seller} 792, balance 208");
+        world.void(&c).by(seller).corrects(other("99"), &want).await;
     }
     world.audit().await;
 }

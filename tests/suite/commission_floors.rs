@@ -91,6 +91,23 @@ async fn a_commission_that_a_reseller_grants_is_its_own_affair(backend: Backend)
     world.customer("leaf", "c", json!({ "card": "abc" })).await;
     // c's own 50 % is b's affair: of 1000, 800 are a's price and 600 the platform's.
     world.send("leaf", "sms", "10").id("leaf").gives("rated 1000 = platform 600 + a 200 + b -300 + c 500, balance -1000").await;
+    // What a reseller's own floor comes to is paid to the seller above it, which pays its share of that.
+    world.card("a", "three", per_unit("sms", "3.00")).await;
+    for (name, floored, want) in
+        [("f", "f", "platform 2250 + a 750 + f -2200 + f-own 200"), ("g", "g-own", "platform 2250 + a 150 + g 600 + g-own -2000")]
+    {
+        let own = format!("{name}-own");
+        let terms = |of: &str, by: &str| {
+            let floor = if of == floored { json!("three") } else { json!(null) };
+            json!({ "commission_bp": 2000, "by": by, "floor": floor })
+        };
+        world.reseller(name, "a", terms(name, "a")).await;
+        world.reseller(&own, name, terms(&own, name)).await;
+        world.customer(&format!("{name}-leaf"), &own, json!({ "card": "abc" })).await;
+        let sent = world.send(&format!("{name}-leaf"), "sms", "10").id(name).text().await;
+        assert_eq!(sent, format!("rated 1000 = {want}, balance -1000"));
+        world.void(name).text().await;
+    }
     // What a takes back of its own links stands above, and the platform's void finds what it was taken from.
     world.void("leaf").of("leaf").by("a").gives("-1000 = a -800 + b 300 + c -500, balance 0").await;
     world.void("leaf").gives("0 = platform -600 + a 600, balance 0").await;

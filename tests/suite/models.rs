@@ -188,6 +188,8 @@ async fn the_latest_value_of_the_highest_reporter_stands(backend: Backend) {
 
 async fn each_customer_has_a_latest_value_of_its_own(backend: Backend) {
     let world = seats(backend, true).await;
+    // What a reseller uses itself is nobody else's.
+    world.send("agent", "seats", "0").id("own").gives("rated 0 = platform 0, balance 0").await;
     world.send("acme", "seats", "100").id("a1").gives("rated 10000 = platform 5000 + agent 5000, balance -10000").await;
     world.send("beta", "seats", "5").id("b1").gives("rated 500 = platform 250 + agent 250, balance -500").await;
     world.send("acme", "seats", "101").id("a2").gives("rated 100 = platform 50 + agent 50, balance -10100").await;

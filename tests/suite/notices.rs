@@ -9,6 +9,7 @@ use store::records::{Notice, NoticeKind};
 
 on_every_journal! {
     a_crossing_is_told_once_and_again_after_a_rise,
+    a_balance_that_was_low_when_its_threshold_came_is_told_again_after_a_rise,
     two_hundred_debits_across_a_threshold_are_one_crossing,
     what_nobody_wrote_is_found_at_the_next_start,
     a_balance_with_a_limit_is_told_to_be_used_up,
@@ -64,6 +65,19 @@ async fn a_crossing_is_told_once_and_again_after_a_rise(backend: Backend) {
     world.call("acme-42", "60").text().await;
     witness.step().await.unwrap();
     assert_eq!(told(&world).await.len(), 2, "nobody wants to know");
+}
+
+async fn a_balance_that_was_low_when_its_threshold_came_is_told_again_after_a_rise(backend: Backend) {
+    let world = World::reference(backend).await;
+    let mut witness = witness(&world);
+    threshold(&world, "acme-42", Some(5500)).await;
+    witness.step().await.unwrap();
+    assert_eq!(told(&world).await.len(), 1, "it is low");
+    world.top_up("acme-42", 1000).await;
+    witness.step().await.unwrap();
+    world.call("acme-42", "1500").text().await;
+    witness.step().await.unwrap();
+    assert_eq!(told(&world).await.len(), 2, "it rose, and fell again");
 }
 
 async fn two_hundred_debits_across_a_threshold_are_one_crossing(backend: Backend) {

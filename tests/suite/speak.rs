@@ -53,7 +53,7 @@ impl World {
     /// Takes an event back; the command's key is `void-` and its id.
     pub fn void(&self, id: &str) -> Voiding<'_> {
         let (source, key) = ("default".to_owned(), format!("void-{id}"));
-        let request = VoidRequest { source, id: id.into(), customer: None, key, reason: "a test".into() };
+        let request = VoidRequest { source, id: id.into(), customer: None, key, reason: "a test".into(), cover: None };
         Voiding { world: self, caller: "platform".into(), request }
     }
 

@@ -19,6 +19,7 @@ on_every_database!(
     what_the_platform_gives_back_under_other_terms_is_nobodys_commission,
     a_payout_hides_no_loss_that_is_sold_downwards,
     withheld_commission_covers_no_hold,
+    withheld_commission_pays_for_no_void,
     what_a_customer_gets_back_takes_commission_with_it,
     payouts_run_at_once_pay_once,
 );
@@ -408,6 +409,28 @@ async fn withheld_commission_covers_no_hold(market: Market) {
     market.adjust("straw-man", 10_000).await;
     assert_eq!(longer().await.ok()["amounts"][0]["cents"], 600);
     assert_eq!(place("fourth", "1", false).await.status, 201);
+}
+
+async fn withheld_commission_pays_for_no_void(market: Market) {
+    let wholesale = market.sms_card("platform", "0.30").await;
+    market.agree("greedy", "reseller", "platform", json!({ "rate_card": wholesale, "credit_limit_cents": 0 })).await;
+    let retail = market.sms_card("greedy", "1.00").await;
+    for (customer, credit) in [("straw-man", json!(null)), ("payer", json!(0))] {
+        market.agree(customer, "customer", "greedy", json!({ "rate_card": retail, "credit_limit_cents": credit })).await;
+    }
+    market.adjust("payer", 10_000).await;
+    for (id, customer) in [("real", "payer"), ("fake", "straw-man")] {
+        market.send_sms(id, customer, "100", "2026-11-20T09:00:00Z").await;
+    }
+    assert_eq!((market.balance("payer").await, market.balance("greedy").await), (0, 14_000));
+    let key = json!({ "name": "its own", "tenant": "greedy", "scope": "tenant_admin" });
+    let key = market.once().post("/v1/api-keys", key).await.ok();
+    let greedy = market.admin().with_key(key["secret"].as_str());
+    let void = async |key: &str| greedy.once(key).post("/v1/usage-events/default/real/void", json!({ "reason": "a gift" })).await;
+    assert_eq!(void("first").await.code(), "402 insufficient_balance");
+    market.adjust("straw-man", 10_000).await;
+    void("second").await.ok();
+    assert_eq!((market.balance("payer").await, market.balance("greedy").await), (10_000, 4_000));
 }
 
 async fn what_a_customer_gets_back_takes_commission_with_it(market: Market) {

@@ -134,6 +134,7 @@ async fn an_upgraded_directory_goes_on() {
         customer: None,
         key: key.into(),
         reason: "test call".into(),
+        cover: None,
     };
     let muster = installation.caller("muster-telecom");
     let again = installation.engine.void(&muster, &request("void-1")).await.unwrap();

@@ -1,6 +1,7 @@
 //! Taking usage back, correcting it, and rating what was kept. By a seller above the customer.
 
 use crate::auth::{self, Access, MayRead, MayUse, MayWrite, tenant_named};
+use crate::http::agreements::agreement_in_force;
 use crate::http::answers::{Names, Split};
 use crate::http::page::{List, PageQuery};
 use crate::http::price::usage;
@@ -11,7 +12,8 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use metering::command::{Posted, VoidRequest};
+use ledger::AccountKey;
+use metering::command::{Posted, SellerCover, VoidRequest};
 use rating::TenantId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -93,7 +95,16 @@ async fn request(
     let record = app.engine.locate(&access.caller(), &source, &id, customer.as_deref()).await?;
     let tenant = auth::tenant_by_id(app, record.tenant).await?;
     access.administers(&tenant)?;
-    Ok((VoidRequest { source, id, customer, key: write.required_key()?, reason }, tenant))
+    let cover = own_cover(app, access).await?;
+    Ok((VoidRequest { source, id, customer, key: write.required_key()?, reason, cover }, tenant))
+}
+
+/// What a seller below the platform can pay with: not with commission that it withholds.
+async fn own_cover(app: &App, access: &Access) -> Result<Option<SellerCover>, ApiProblem> {
+    let terms = agreement_in_force(app, access.key.tenant).await?;
+    let Some(terms) = terms.filter(|terms| terms.credit_limit.is_some()) else { return Ok(None) };
+    let account = AccountKey::balance(terms.buyer, terms.currency);
+    Ok(Some(app.payouts.seller_cover(account, false, app.clock.now()).await?))
 }
 
 /// Who took it back, and why.
