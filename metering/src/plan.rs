@@ -101,11 +101,14 @@ fn open(chain: &Chain) -> Box<[Open]> {
     chain.open.iter().map(|(buyer, error)| Open { buyer: *buyer, reason: error.code() }).collect()
 }
 
+/// Whose approval a link's prices need, and from which price its commission is taken.
+type Rules = (Option<Arc<[TenantId]>>, Option<Arc<Base>>);
+
 fn links(chain: Chain, timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Arc<[PlanLink]> {
     let platform = chain.platform;
-    let approvals: Vec<_> = (0..chain.links.len()).map(|index| approval(&chain.links[index..])).collect();
-    let bases: Vec<_> = (0..chain.links.len()).map(|index| base(&chain.links, index).map(Arc::new)).collect();
-    let with_card = |((link, approval), base): ((tenants::Link, Option<Arc<[TenantId]>>), Option<Arc<Base>>)| PlanLink {
+    let indices = 0..chain.links.len();
+    let rules: Vec<_> = indices.map(|index| (approval(&chain.links[index..]), base(&chain.links, index).map(Arc::new))).collect();
+    let with_card = |(link, (approval, base)): (tenants::Link, Rules)| PlanLink {
         settlement: settlement_of(&link.agreement, platform),
         timeline: match link.agreement.pricing {
             Pricing::Wholesale { rate_card } => timelines.get(&rate_card).cloned(),
@@ -115,7 +118,7 @@ fn links(chain: Chain, timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Arc<[P
         approval,
         base,
     };
-    chain.links.into_iter().zip(approvals).zip(bases).map(with_card).collect()
+    chain.links.into_iter().zip(rules).map(with_card).collect()
 }
 
 /// Who may approve the first link's prices, where a commission above is taken from them: the seller of the highest such
