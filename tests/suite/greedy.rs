@@ -208,7 +208,7 @@ impl Market {
     /// What its resellers were paid, and would be, comes from what their customers paid.
     async fn payable(&self, subtree: &Subtree, left: &BTreeMap<TenantId, i64>) -> Option<String> {
         let most: i64 = left.values().sum();
-        let (mut paid, mut payable) = (0, 0);
+        let (mut paid, mut payable, mut answers) = (0, 0, String::new());
         for reseller in &subtree.resellers {
             let answer = self.admin().get(&format!("/v1/commissions/payable?reseller={reseller}&currency=EUR")).await;
             if reseller == "platform" && answer.code() == "409 ambiguous_id" {
@@ -217,17 +217,21 @@ impl Market {
             assert_eq!(answer.status, 200, "{answer:?}\n{subtree}");
             paid += answer.body["paid_out_cents"].as_i64().unwrap_or_default();
             payable += answer.body["payable_cents"].as_i64().unwrap_or_default();
+            answers = format!("{answers}\n{}", answer.text);
         }
-        (paid + payable > most).then(|| format!("{paid} paid, {payable} payable, {most} at most"))
+        (paid + payable > most).then(|| format!("{paid} paid, {payable} payable, {most} at most of {left:?}{answers}"))
     }
 }
 
 /// By customer, what came in less the platform's part, which is never below nothing; or, if that is more, what it was when there
 /// were payouts before: what is lost since was paid for good reason.
 fn left(books: &Books) -> BTreeMap<TenantId, i64> {
-    let part = books.part();
+    let (part, mut came_in) = (books.part(), books.given());
+    for (customer, cents) in &books.subtree.came_in {
+        *came_in.entry(*customer).or_default() += cents;
+    }
     let mut left = books.subtree.earned.clone();
-    for (customer, came_in) in &books.subtree.came_in {
+    for (customer, came_in) in &came_in {
         let now = came_in - part.get(customer).copied().unwrap_or_default().max(0);
         let most = left.entry(*customer).or_default();
         *most = (*most).max(now);

@@ -55,6 +55,21 @@ impl Books<'_> {
         part
     }
 
+    /// What sellers gave back of their own to each customer, while the links above stand: out of what they have, or as a debt that
+    /// the platform let them make.
+    pub fn given(&self) -> BTreeMap<TenantId, i64> {
+        let mut given = BTreeMap::new();
+        let is_own = |record: &&&Record| {
+            let Record { kind, identity, .. } = record;
+            *kind == Kind::Void && identity.namespace == Namespace::Amend && identity.reporter.is_some() && self.top(record).is_none()
+        };
+        for record in self.records.iter().filter(is_own) {
+            let own = record.body.charges.first().filter(|charge| charge.link.buyer == record.tenant);
+            *given.entry(record.tenant).or_default() -= own.map_or(0, |charge| charge.link.cents.0);
+        }
+        given
+    }
+
     /// The least that this link comes to, given what the one below it does: terms that somebody below the platform agreed on leave
     /// the retail price as it is, unless the platform published the card, or leaves prices free.
     fn least(&self, below: i128, charge: &Charge) -> i128 {
@@ -178,8 +193,10 @@ fn voided_on_credit(books: &Books) -> Option<String> {
     // What one request did came in at one instant.
     for step in books.records.chunk_by(|one, next| one.received_at == next.received_at) {
         let after = balance + step.iter().map(|record| books.moved(record)).sum::<i64>();
+        // What goes back all the way costs the root its own part alone; an event in its place is usage as any other.
         let is_void = |record: &&&Record| {
-            record.kind == Kind::Void && record.identity.namespace == Namespace::Amend && record.identity.reporter == Some(root)
+            let is_own = record.identity.namespace == Namespace::Amend && record.identity.reporter == Some(root);
+            record.kind == Kind::Void && is_own && books.top(record).is_none()
         };
         if let Some(void) = step.iter().find(is_void).filter(|_| after < balance.min(0)) {
             return Some(format!("{} took the balance from {balance} to {after}", void.identity.id));
