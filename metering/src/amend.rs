@@ -6,7 +6,6 @@ use crate::member;
 use crate::prepare::Prepared;
 use crate::reach::is_above;
 use crate::segments;
-use crate::shares;
 use crate::states::carry_of;
 use crate::taken::{Taken, Taking};
 use crate::turn::{Earlier, Turn, refused};
@@ -116,8 +115,7 @@ impl Turn {
                     }
                     None => as_it_was()?,
                 };
-                let others_stand = below.is_none_or(|below| below.others_stand);
-                self.share_taken(original, exact, backs, void).map(|taken| Taken { others_stand, ..taken }).map_err(overflow)?
+                Taken { exact, others_stand: below.is_none_or(|below| below.others_stand), ..Taken::default() }
             }
             (ChargePricing::Floored { applies, .. }, Some(floor)) => {
                 // Which of both is the greater one was decided event by event.
@@ -136,18 +134,6 @@ impl Turn {
         let link = LinkCharge { settlement: original.link.settlement.today(), cents, ..original.link };
         let Taken { before, after, exact, local, .. } = taken;
         Ok(Back { charge: Charge { link, before, after, exact, local, carry, ..original.clone() }, taken })
-    }
-
-    /// A commission that is taken back, with what was charged through a counter that may fall: in the proportion in which the
-    /// event was charged on this link and on the customer's own. `exact`: by the terms of then, where that is not known.
-    fn share_taken(&self, original: &Charge, exact: Exact, backs: &[Back], void: &Void) -> Result<Taken, Overflow> {
-        let Some(id) = original.counter else { return Ok(Taken { exact, ..Taken::default() }) };
-        let before = self.states.counter(&CounterKey { buyer: original.link.buyer, id });
-        let own = backs.first().map(|back| &back.charge).filter(|charge| charge.link.buyer == void.tenant());
-        let was = void.charged.body.charges.first();
-        let exact = own.zip(was).map_or(Ok(exact), |(own, was)| shares::as_charged(exact, (original, was), own))?;
-        let exact = shares::bounded(exact, &before, own, &self.states)?;
-        Ok(Taken { exact, before, after: shares::after(&before, exact, -1)?, ..Taken::default() })
     }
 
     fn post_void(&mut self, void: &Void, charges: &Charges) -> Result<(), Problem> {

@@ -5,7 +5,6 @@ use crate::directory::Customer;
 use crate::member;
 use crate::plan::Base;
 use crate::prepare::{ByCard, Kept, MeasuredLink, Method, Plan, Prepared};
-use crate::shares;
 use crate::standing::{self, BELOW_UNKNOWN, Open};
 use crate::states::{States, carry_of};
 use ledger::{AccountKey, Limit, LinkCharge, Refusal, Settlement};
@@ -64,11 +63,10 @@ fn price_upper(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &S
     for link in plan.links() {
         let below = below(link.base, &charges.iter().map(Option::as_ref).collect::<SmallVec<[_; 4]>>());
         let below = below.map_err(|overflow| Kept(Unrated::from(overflow).code()))?;
-        let own = charges.first().and_then(Option::as_ref);
         let carry = carry_of(carries, link.agreement.buyer);
         let charge = match (link.method, &below) {
             (Method::Commission { floor: None, .. }, None) => Err(BELOW_UNKNOWN),
-            _ => price_link(prepared, plan, &link, (below, own), carry, states).map_err(|unrated| unrated.code()),
+            _ => price_link(prepared, plan, &link, below, carry, states).map_err(|unrated| unrated.code()),
         };
         links.push((link.agreement.buyer, charge.as_ref().err().copied()));
         charges.push(charge.ok());
@@ -90,7 +88,7 @@ pub fn price(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &Sta
                 .map_err(|overflow| Kept(Unrated::from(overflow).code()))?,
         };
         let carry = carry_of(carries, link.agreement.buyer);
-        match price_link(prepared, plan, &link, (below, charges.first()), carry, states) {
+        match price_link(prepared, plan, &link, below, carry, states) {
             Ok(charge) => charges.push(charge),
             Err(unrated) => return Err(Kept(unrated.code())),
         }
@@ -135,26 +133,15 @@ fn base_price(charge: &Charge, above: &[Option<u16>]) -> Result<Below, Overflow>
     Ok(Below { left: link::commissions_of(charge.exact, &less)?, of: (!above.is_empty()).then_some((charge.link.buyer, less)) })
 }
 
-/// A commission without a floor. `own`: the charge of the lowest link.
-fn price_share(
-    prepared: &Prepared,
-    plan: &Plan,
-    link: &MeasuredLink<'_>,
-    (commission_bp, below, own): (u16, Option<Below>, Option<&Charge>),
-    carry: Carry,
-    states: &States,
-) -> Result<Charge, Unrated> {
+/// A commission without a floor.
+fn price_share(link: &MeasuredLink<'_>, commission_bp: u16, below: Option<Below>, carry: Carry) -> Result<Charge, Unrated> {
     let Below { left, of } = below.ok_or(Unrated::NoRate)?;
     let exact = link::commission_of(left, commission_bp)?;
     let pricing = match of {
         Some((of, less)) => ChargePricing::CommissionOf { commission_bp, of, less },
         None => ChargePricing::Commission { commission_bp },
     };
-    let Some(key) = shares::key(prepared, plan, link) else { return finish(Draft { exact, pricing, ..Draft::on(link) }, carry) };
-    let before = states.counter(&key);
-    let exact = shares::bounded(exact, &before, own, states)?;
-    let after = shares::after(&before, exact, 1)?;
-    finish(Draft { exact, pricing, counter: Some(key.id), before, after, ..Draft::on(link) }, carry)
+    finish(Draft { exact, pricing, ..Draft::on(link) }, carry)
 }
 
 #[inline]
@@ -162,16 +149,14 @@ fn price_link(
     prepared: &Prepared,
     plan: &Plan,
     link: &MeasuredLink<'_>,
-    (below, own): (Option<Below>, Option<&Charge>),
+    below: Option<Below>,
     carry: Carry,
     states: &States,
 ) -> Result<Charge, Unrated> {
     let by = match link.method {
         Method::Card(by) => by,
         Method::Commission { commission_bp, floor } => {
-            let Some(floor) = floor.as_deref() else {
-                return price_share(prepared, plan, link, (*commission_bp, below, own), carry, states);
-            };
+            let Some(floor) = floor.as_deref() else { return price_share(link, *commission_bp, below, carry) };
             let commission = below.map(|below| link::commission_of(below.left, *commission_bp)).transpose()?;
             return price_floored(prepared, plan, link, (*commission_bp, commission), floor, carry, states);
         }

@@ -5,7 +5,6 @@ use crate::counters;
 use crate::directory::Customer;
 use crate::member;
 use crate::prepare::{MeasuredLink, Prepared};
-use crate::shares;
 use crate::void::Void;
 use crate::work::Work;
 use ledger::{AccountKey, Hold};
@@ -83,7 +82,6 @@ fn usage_keys(prepared: &Prepared, keys: &mut StateKeys) {
     for link in plan.links() {
         link_accounts(&link, plan.currency, customer, keys);
         keys.counters.extend(counters::candidates(prepared, plan, &link));
-        keys.counters.extend(shares::key(prepared, plan, &link));
     }
     member::keys(prepared, plan, keys);
     // Usage carries its hold's name, or the same id.

@@ -42,7 +42,6 @@ pub mod reach;
 mod reclassify;
 mod reporters;
 pub mod segments;
-pub mod shares;
 pub mod sheet;
 pub mod standing;
 pub mod states;

@@ -11,7 +11,7 @@ pub(crate) use find::Found;
 pub use missed::Missed;
 
 use crate::call::{CallPlan, QuickPlan};
-use crate::card::{CardDoc, Model, Rate};
+use crate::card::{CardDoc, Rate};
 use crate::model::CompiledModel;
 use crate::prefix::{Packed, PrefixMap};
 use crate::shape::{Shape, Texts};
@@ -67,8 +67,6 @@ pub(crate) struct Terms {
     pub(crate) counted: bool,
     /// Some of its prices are below zero.
     pub(crate) gives_money: bool,
-    /// What its counter comes to may go down as it grows.
-    pub(crate) may_fall: bool,
     pub(crate) rounding: Option<Step>,
     pub(crate) pricing: Pricing,
 }
@@ -246,7 +244,6 @@ impl Terms {
             origins: (!origins.is_empty()).then(|| PrefixMap::build(&origins).map(Box::new)).transpose().map_err(|e| format!("{e:?}"))?,
             counted: rate.counted,
             gives_money: crate::below_zero::gives_money(rate),
-            may_fall: rate.price.as_ref().is_some_and(|price| matches!(price.model, Model::Volume { .. })),
             rounding: rate.rounding.map(|rounding| Step::compile(rounding, currency)).transpose().map_err(|e| e.to_string())?.flatten(),
             pricing: Pricing::compile(rate, currency)?,
         })

@@ -126,11 +126,6 @@ impl CompiledCard {
         self.terms_of(rate).is_some_and(|terms| terms.gives_money)
     }
 
-    /// A price under which more may cost less (`volume`).
-    pub fn may_fall(&self, rate: u32) -> bool {
-        self.terms_of(rate).is_some_and(|terms| terms.may_fall)
-    }
-
     /// Which price of a matrix a usage has: [`CompiledModel::cell`].
     pub fn cell(&self, rate: u32, usage: &Usage<'_>) -> u32 {
         self.model_of(rate).filter(|model| model.goes_by_arrival()).map_or(0, |model| model.cell(usage))

@@ -8,7 +8,6 @@ on_every_journal!(
     the_seller_above_gets_at_least_the_floor,
     prices_that_nobody_above_approved_are_not_in_force,
     a_commission_that_a_reseller_grants_is_its_own_affair,
-    what_was_charged_under_other_terms_is_given_back_as_it_was_charged,
 );
 
 async fn the_seller_above_gets_at_least_the_floor(backend: Backend) {
@@ -112,46 +111,5 @@ async fn a_commission_that_a_reseller_grants_is_its_own_affair(backend: Backend)
     // What a takes back of its own links stands above, and the platform's void finds what it was taken from.
     world.void("leaf").of("leaf").by("a").gives("-1000 = a -800 + b 300 + c -500, balance 0").await;
     world.void("leaf").gives("0 = platform -600 + a 600, balance 0").await;
-    world.audit().await;
-}
-
-/// Terms of `tail`, in its seller's own hand: until noon at a price or a share, from then on at a share.
-async fn terms_at_noon(world: &World, name: &str, before: serde_json::Value) -> String {
-    let (head, tail, leaf) = (format!("{name}-head"), format!("{name}-tail"), format!("{name}-leaf"));
-    let noon = "2026-11-20T12:00:00Z";
-    world.reseller(&head, "platform", json!({ "commission_bp": 2500 })).await;
-    let mut before = before;
-    before["until"] = json!(noon);
-    world.reseller(&tail, &head, before).await;
-    world.agree(&tail, json!({ "commission_bp": 5000, "by": head, "from": noon })).await;
-    world.customer(&leaf, &tail, json!({ "card": "seats" })).await;
-    leaf
-}
-
-async fn what_was_charged_under_other_terms_is_given_back_as_it_was_charged(backend: Backend) {
-    let world = World::new(backend).await;
-    world.meter("seats", json!({ "unit": "seat", "aggregation": "latest" })).await;
-    for (card, price) in [("seats", "1.00"), ("half", "0.50")] {
-        world.card("platform", card, per_unit("seats", price)).await;
-    }
-    let (morning, noon, later) = ("2026-11-20T11:00:00Z", "2026-11-20T12:00:00Z", "2026-11-20T12:00:30Z");
-    // The last two: once the first report is taken back, and then the second. What was bought is given back with the first.
-    for (name, before, [up, down, first, second]) in [
-        ("bought", json!({ "card": "half" }), [[3750, 1250, 5000], [-3750, -1250, -5000], [0, -5000, 5000], [-3750, 3750, -10000]]),
-        ("shared", json!({ "commission_bp": 2500 }), [[5625, 1875, 2500], [-5625, 625, -5000], [0; 3], [-5625, 625, -5000]]),
-    ] {
-        let leaf = terms_at_noon(&world, name, before).await;
-        let parts = |parts: [i64; 3]| format!("platform {} + {name}-head {} + {name}-tail {}", parts[0], parts[1], parts[2]);
-        let seats = |id: &str, count: &str, at: &str| world.send(&leaf, "seats", count).id(&format!("{name}-{id}")).at(at);
-        seats("up", "100", morning).gives(&format!("rated 10000 = {}, balance -10000", parts(up))).await;
-        seats("down", "0", noon).gives(&format!("rated -10000 = {}, balance 0", parts(down))).await;
-        world.void(&format!("{name}-down")).gives(&format!("10000 = {}, balance -10000", parts(down.map(|part| -part)))).await;
-        world.void(&format!("{name}-up")).gives(&format!("-10000 = {}, balance 0", parts(up.map(|part| -part)))).await;
-        // Taken back under the terms of the last report, what was charged under others.
-        seats("again", "100", morning).gives(&format!("rated 10000 = {}, balance -10000", parts(up))).await;
-        seats("same", "100", later).gives(&format!("rated 0 = {}, balance -10000", parts([0; 3]))).await;
-        world.void(&format!("{name}-again")).gives(&format!("0 = {}, balance -10000", parts(first))).await;
-        world.void(&format!("{name}-same")).gives(&format!("-10000 = {}, balance 0", parts(second))).await;
-    }
     world.audit().await;
 }
