@@ -13,7 +13,6 @@ use crate::void::{Below, Void};
 use crate::work::{Amended, Done};
 use ledger::{Balance, Event, Limit, LinkCharge, Refusal};
 use rating::{Cents, Exact, Overflow, link, rounding};
-use smallvec::SmallVec;
 use store::hash;
 use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Place, Record, Seq, Steps};
 
@@ -145,8 +144,8 @@ impl Turn {
         let (root, customer) = (void.charged.identity.root, void.tenant());
         let platform = ledger::platform_in(root, &links);
         // What is taken back posts whatever the limits say, but that of a seller which gives back what it still owes above.
-        let limits: SmallVec<[Limit; 1]> = self.author_limit(void)?.into_iter().collect();
-        let limits = &limits;
+        let limit = self.author_limit(void)?;
+        let limits = limit.as_slice();
         self.books.charge(&Event { root, platform, customer, currency, charges: &links, limits }).map(drop).map_err(not_covered)
     }
 

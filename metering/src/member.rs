@@ -82,15 +82,7 @@ fn place(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, counter: Opt
     Ok(counter.zip(value).map(|(counter, value)| Place { aggregation, key: MemberKey { counter, value } }))
 }
 
-/// On every link of these that has one, where the event counts.
-fn placed<'a>(prepared: &'a Prepared, plan: &'a Plan, states: &'a States) -> impl Iterator<Item = (MeasuredLink<'a>, Place)> {
-    plan.links().filter_map(move |link| {
-        let counter = counters::counter(prepared, plan, &link, states);
-        place(prepared, plan, &link, counter).ok().flatten().map(|place| (link, place))
-    })
-}
-
-/// The same, before it is known which counters are in use.
+/// Where the event may count on every link, before it is known which counters are in use.
 fn places_possible(prepared: &Prepared, plan: &Plan) -> Vec<Place> {
     let mut possible = Vec::new();
     for link in plan.links() {
@@ -146,8 +138,9 @@ pub fn after(
 /// The event is posted on the links of these charges: there it counts from now on, in these segments.
 pub fn add(prepared: &Prepared, plan: &Plan, charges: &[Charge], places: &[Segmented], states: &mut States) {
     let is_charged = |link: &MeasuredLink<'_>| charges.iter().any(|charge| charge.link.buyer == link.agreement.buyer);
-    let placed: Vec<Place> = placed(prepared, plan, states).filter(|(link, _)| is_charged(link)).map(|(_, place)| place).collect();
-    for place in placed {
+    for link in plan.links().filter(is_charged) {
+        let counter = counters::counter(prepared, plan, &link, states);
+        let Some(place) = place(prepared, plan, &link, counter).ok().flatten() else { continue };
         let member = states.member(&place.key);
         let at = prepared.event.at.max(member.at);
         if place.aggregation == Aggregation::Latest {

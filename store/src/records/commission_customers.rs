@@ -1,10 +1,21 @@
-//! What resellers earned from each customer so far, and what the platform was paid for it (its rows are in the customers' root): added up from the journal in its order, each record once, beside the
-//! months of the same reseller. All of it can be worked out again as long as the journal is there.
+//! What resellers earned from each customer so far, and what the platform was paid for it (its rows are in the customers'
+//! root): added up from the journal in its order, each record once, beside the months of the same reseller. All of it can be
+//! worked out again as long as the journal is there.
 
 use super::sql::{Tx, change, corrupt, insert_many, look, read, statements};
 use super::{Page, Records, Result, one_more};
 use crate::journal::Seq;
 use rating::{Cents, Currency, TenantId};
+
+macro_rules! customers_of {
+    () => {
+        concat!(
+            "select c.customer_id, c.cents, c.passed_cents, c.gained_cents, t.path from commission_customers c",
+            " join tenants t on t.root_id = c.root_id and t.id = c.customer_id",
+            " where c.root_id = $1 and c.tenant_id = $2 and c.currency = $3 and c.customer_id > $4"
+        )
+    };
+}
 
 statements! {
     POSITION = "select through_seq, own_cents, is_complete from commission_positions where root_id = $1 and tenant_id = $2 and currency = $3";
@@ -19,14 +30,8 @@ statements! {
         " passed_cents = commission_customers.passed_cents + excluded.passed_cents,",
         " gained_cents = commission_customers.gained_cents + excluded.gained_cents"
     );
-    PAGE = concat!(
-        "select c.customer_id, c.cents, c.passed_cents, c.gained_cents, t.path from commission_customers c join tenants t on t.root_id = c.root_id and t.id = c.customer_id",
-        " where c.root_id = $1 and c.tenant_id = $2 and c.currency = $3 and c.customer_id > $4 order by c.customer_id limit $5"
-    );
-    LOSSES = concat!(
-        "select c.customer_id, c.cents, c.passed_cents, c.gained_cents, t.path from commission_customers c join tenants t on t.root_id = c.root_id and t.id = c.customer_id",
-        " where c.root_id = $1 and c.tenant_id = $2 and c.currency = $3 and (c.cents < 0 or c.passed_cents > 0) and c.customer_id > $4 order by c.customer_id limit $5"
-    );
+    PAGE = concat!(customers_of!(), " order by c.customer_id limit $5");
+    LOSSES = concat!(customers_of!(), " and (c.cents < 0 or c.passed_cents > 0) order by c.customer_id limit $5");
     GAINED = concat!(
         "select cast(coalesce(sum(cents), 0) as bigint) from commission_customers",
         " where root_id = $1 and tenant_id = $2 and currency = $3 and cents > 0"
