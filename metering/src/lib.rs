@@ -33,6 +33,7 @@ mod locate;
 pub mod lookout;
 pub mod member;
 pub mod money;
+mod month_terms;
 pub mod numbers;
 pub mod offline;
 mod overrule;

@@ -225,6 +225,11 @@ impl CompiledCard {
     pub(crate) fn terms_of(&self, rate: u32) -> Option<&Terms> {
         self.terms.get(*self.terms_of_rate.get(rate as usize)? as usize)
     }
+    /// When the calendar month of an instant began, in the card's zone.
+    pub fn month_began(&self, at: Instant) -> Instant {
+        self.zone.month_began(at)
+    }
+
     pub(crate) fn counter_id(&self, rate: u32, at: Instant) -> Option<CounterId> {
         let rate_key = *self.key_digests.get(rate as usize)?;
         Some(CounterId { rate_key, month: self.zone.month(at) })

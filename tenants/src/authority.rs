@@ -5,7 +5,7 @@
 //! its own book is its own affair.
 
 use crate::{Agreement, Collect, OnExhausted};
-use rating::Cents;
+use rating::{Cents, Instant, TenantId};
 use std::borrow::Cow;
 
 /// Who writes terms.
@@ -54,6 +54,47 @@ pub fn check_seller(new: &Agreement, sellers: &[Option<&Agreement>], others: &[A
         return refuse("credit_above_cap", "credit_cap_cents", detail);
     }
     check_on_exhausted(new, others)
+}
+
+/// A seller's terms may begin before they are agreed on only if they are the buyer's first: what was charged stays charged at the
+/// terms that were known then. The minute that has begun counts as now.
+///
+/// # Errors
+/// `terms_of_the_past`.
+pub fn check_beginning(new: &Agreement, others: &[Agreement], now: Instant) -> Result<(), NotAllowed> {
+    if new.from < now.minute() && others.iter().any(|other| other.id != new.id) {
+        return refuse(
+            "terms_of_the_past",
+            "from",
+            format!("only the platform changes terms of the past: expected {} or later", now.minute()),
+        );
+    }
+    Ok(())
+}
+
+/// A seller ends terms from now on; and it lets none last longer that somebody above it agreed on, which would be its own from
+/// then on. `ended`: before; `author`: the path of the buyer, and who ends them.
+///
+/// # Errors
+/// `terms_of_the_past`, `terms_from_above`.
+pub fn check_end(new: &Agreement, ended: Option<Instant>, (path, author): (&[TenantId], TenantId), now: Instant) -> Result<(), NotAllowed> {
+    if new.until.is_some_and(|until| until < now.minute()) {
+        return refuse(
+            "terms_of_the_past",
+            "until",
+            format!("only the platform changes terms of the past: expected {} or later", now.minute()),
+        );
+    }
+    let place = |tenant: Option<TenantId>| path.iter().position(|one| Some(*one) == tenant).unwrap_or(0);
+    if is_longer(new.until, ended) && place(new.author) < place(Some(author)) {
+        let detail = "somebody above agreed on these terms, and only they let them last longer: agree on new ones from their end on";
+        return refuse("terms_from_above", "until", detail);
+    }
+    Ok(())
+}
+
+fn is_longer(until: Option<Instant>, ended: Option<Instant>) -> bool {
+    ended.is_some_and(|ended| until.is_none_or(|until| ended < until))
 }
 
 /// Whether the buyer's money is collected by another before or after these terms, whatever lies between.
@@ -163,5 +204,40 @@ mod tests {
         check(of(refuse, 10, None), &sellers([0, 0]), &[of(post, 0, Some(10))], Ok(()));
         check(of(refuse, 10, None), &sellers([0, 0]), &[of(refuse, 0, Some(10))], Ok(()));
         check(of(post, 10, None), &sellers([0, 0]), &[of(refuse, 0, Some(10))], Err(("only_tighter", "on_exhausted")));
+    }
+
+    /// 12:00:40; minutes begin at 12:00:00.
+    const NOW: Instant = Instant(43_240_000_000);
+
+    #[test]
+    fn a_seller_leaves_the_past_as_it_was() {
+        let minute = NOW.minute();
+        let of = |id, from: Instant, until| Agreement { id: AgreementId(id), from, until, ..agreement(4, 3) };
+        let before = Instant(minute.0 - 1);
+        assert_eq!(check_beginning(&of(2, before, None), &[], NOW), Ok(()), "the buyer's first");
+        for (from, want) in
+            [(minute, None), (NOW, None), (before, Some(("terms_of_the_past", "from"))), (Instant(0), Some(("terms_of_the_past", "from")))]
+        {
+            let checked = check_beginning(&of(2, from, None), &[of(1, Instant(7), Some(Instant(9)))], NOW);
+            assert_eq!(checked.err().map(|not| (not.code, not.field)), want, "{from}");
+        }
+        for (until, want) in [(minute, None), (before, Some(("terms_of_the_past", "until")))] {
+            let checked = check_end(&of(1, Instant(7), Some(until)), None, (&[], TenantId(3)), NOW);
+            assert_eq!(checked.err().map(|not| (not.code, not.field)), want, "{until}");
+        }
+    }
+
+    #[test]
+    fn only_who_agreed_or_one_above_lets_terms_last_longer() {
+        let path = [1, 2, 3, 4].map(TenantId);
+        for (author, by, longer) in
+            [(Some(3), 3, true), (Some(3), 2, true), (Some(2), 3, false), (Some(1), 2, false), (None, 2, false), (None, 1, true)]
+        {
+            let terms = |until| Agreement { author: author.map(TenantId), until: Some(until), ..agreement(4, 3) };
+            let [sooner, later] = [100, 300].map(|secs| NOW.plus_secs(secs));
+            let check = |until, ended| check_end(&terms(until), Some(ended), (&path, TenantId(by)), NOW).map_err(|not| not.code);
+            assert_eq!(check(later, sooner), if longer { Ok(()) } else { Err("terms_from_above") }, "{author:?} by {by}");
+            assert_eq!(check(sooner, later), Ok(()));
+        }
     }
 }

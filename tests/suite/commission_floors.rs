@@ -8,6 +8,7 @@ on_every_journal!(
     the_seller_above_gets_at_least_the_floor,
     prices_that_nobody_above_approved_are_not_in_force,
     a_commission_that_a_reseller_grants_is_its_own_affair,
+    a_month_gives_back_at_the_terms_that_it_began_with,
 );
 
 async fn the_seller_above_gets_at_least_the_floor(backend: Backend) {
@@ -111,5 +112,68 @@ async fn a_commission_that_a_reseller_grants_is_its_own_affair(backend: Backend)
     // What a takes back of its own links stands above, and the platform's void finds what it was taken from.
     world.void("leaf").of("leaf").by("a").gives("-1000 = a -800 + b 300 + c -500, balance 0").await;
     world.void("leaf").gives("0 = platform -600 + a 600, balance 0").await;
+    world.audit().await;
+}
+
+/// Terms of `tail`, in its seller's own hand: until noon at a price or a share, from then on at a share.
+async fn terms_at_noon(world: &World, name: &str, before: serde_json::Value) -> String {
+    let (head, tail, leaf) = (format!("{name}-head"), format!("{name}-tail"), format!("{name}-leaf"));
+    let noon = "2026-11-20T12:00:00Z";
+    world.reseller(&head, "platform", json!({ "commission_bp": 2500 })).await;
+    let mut before = before;
+    before["until"] = json!(noon);
+    world.reseller(&tail, &head, before).await;
+    world.agree(&tail, json!({ "commission_bp": 5000, "by": head, "from": noon })).await;
+    world.customer(&leaf, &tail, json!({ "card": "retail" })).await;
+    leaf
+}
+
+fn retail() -> serde_json::Value {
+    let allowance = json!({ "model": "per_unit", "unit_price": "1.00", "allowance": "100" });
+    let falling = json!({ "model": "volume", "tiers": [{ "up_to": "100", "unit_price": "1.00" }, { "unit_price": "0" }] });
+    let rate = |meter: &str, price: serde_json::Value| json!({ "key": meter, "meter": meter, "price": price });
+    let each = || json!({ "model": "per_unit", "unit_price": "1.00" });
+    let rates = [rate("seats", each()), rate("sms", allowance), rate("api_call", falling), rate("booking", each())];
+    json!({ "currency": "EUR", "rates": rates })
+}
+
+async fn a_month_gives_back_at_the_terms_that_it_began_with(backend: Backend) {
+    let world = World::new(backend).await;
+    world.meter("seats", json!({ "unit": "seat", "aggregation": "latest" })).await;
+    world.card("platform", "retail", retail()).await;
+    let halves = ["seats", "sms", "api_call", "booking"]
+        .map(|meter| json!({ "key": meter, "meter": meter, "price": { "model": "per_unit", "unit_price": "0.50" } }));
+    world.card("platform", "half", json!({ "currency": "EUR", "rates": halves })).await;
+    let (morning, noon) = ("2026-11-20T11:00:00Z", "2026-11-20T12:00:00Z");
+    for (name, before, at_first) in
+        [("bought", json!({ "card": "half" }), [3750, 1250, 5000]), ("shared", json!({ "commission_bp": 2500 }), [5625, 1875, 2500])]
+    {
+        let leaf = terms_at_noon(&world, name, before).await;
+        let of = |parts: [i64; 3]| format!("platform {} + {name}-head {} + {name}-tail {}", parts[0], parts[1], parts[2]);
+        let (took, gave) = (of(at_first), of(at_first.map(|part| -part)));
+        let send = |meter: &str, id: &str, count: &str, at: &str| world.send(&leaf, meter, count).id(&format!("{name}-{id}")).at(at);
+        // A value that goes down.
+        send("seats", "up", "100", morning).gives(&format!("rated 10000 = {took}, balance -10000")).await;
+        send("seats", "down", "0", noon).gives(&format!("rated -10000 = {gave}, balance 0")).await;
+        // A cheaper tier: what is sold at a price is sold at it.
+        send("api_call", "many", "100", morning).gives(&format!("rated 10000 = {took}, balance -10000")).await;
+        let falls = send("api_call", "one", "1", noon).text().await;
+        let sold = if name == "bought" { of([37, 13, -10_050]) } else { gave.clone() };
+        assert_eq!(falls, format!("rated -10000 = {sold}, balance 0"));
+        // Others move into the allowance of one that is taken back.
+        send("sms", "free", "100", morning).text().await;
+        let charged = send("sms", "charged", "100", noon).text().await;
+        assert_eq!(charged, format!("rated 10000 = {took}, balance -10000"));
+        let back = world.void(&format!("{name}-free")).text().await;
+        assert!(back.starts_with("-10000 = "), "{back}");
+        // What has its own price is at the terms of its time.
+        send("booking", "own", "100", noon).gives(&format!("rated 10000 = {}, balance -10000", of([7500, -2500, 5000]))).await;
+    }
+    world.pass(12 * 86_400);
+    let december = "2026-12-01T12:00:00Z";
+    for name in ["bought", "shared"] {
+        let now = format!("platform 7500 + {name}-head -2500 + {name}-tail 5000");
+        world.send(&format!("{name}-leaf"), "seats", "100").at(december).gives(&format!("rated 10000 = {now}, balance -20000")).await;
+    }
     world.audit().await;
 }

@@ -99,13 +99,17 @@ impl Records {
         write!(self, |tx| {
             let buyer = tenant_held(tx, terms.buyer).await.map_err(no_buyer)?;
             check_authority(tx, by, &buyer, terms, actor.at).await?;
+            if by == Authority::Seller {
+                let others = of_buyers_in(tx, &[terms.buyer]).await?;
+                authority::check_beginning(terms, &others, actor.at)?;
+            }
             insert(tx, actor, std::slice::from_ref(terms), HashMap::new()).await?;
             audit::append(tx, actor, &changed(terms, buyer.root, "create", None)).await
         })
     }
 
     /// Sets the end (exclusive). It may be moved until it meets the next agreement of the buyer; to let terms last longer is to
-    /// agree on them anew, and whoever does so is their author from then on.
+    /// agree on them anew, and whoever does so is their author.
     pub async fn end_agreement(&self, actor: &Actor, by: Authority, id: AgreementId, until: Instant) -> Result<Agreement> {
         write!(self, |tx| {
             let buyer = agreement_in(tx, id).await?.buyer;
@@ -116,6 +120,11 @@ impl Records {
             terms.until = Some(until);
             if ended.is_some_and(|ended| ended < until) {
                 check_authority(tx, by, &buyer, &terms, actor.at).await?;
+            }
+            if by == Authority::Seller {
+                authority::check_end(&terms, ended, (&buyer.path, actor.tenant), actor.at)?;
+            }
+            if ended.is_some_and(|ended| ended < until) {
                 terms.author = Some(actor.tenant);
             }
             check_period(&terms)?;

@@ -3,7 +3,7 @@
 use super::subtree::{Subtree, Terms};
 use ledger::{AccountKey, LinkCharge};
 use rating::usage::CounterId;
-use rating::{Cents, Currency, Exact, Instant, TenantId};
+use rating::{AgreementId, Cents, Currency, Exact, Instant, TenantId};
 use std::collections::{BTreeMap, HashSet};
 use store::journal::{Charge, ChargePricing, Kind, Namespace, Record, Seq};
 
@@ -17,9 +17,10 @@ pub struct Books<'a> {
 /// What is wrong, if anything is.
 type Check = fn(&Books) -> Option<String>;
 
-pub const CHECKS: [(&str, Check); 7] = [
+pub const CHECKS: [(&str, Check); 8] = [
     ("owed", owed),
     ("share", share),
+    ("terms of the month", terms_of_the_month),
     ("seats", seats),
     ("seats from below", seats_from_below),
     ("credited", credited),
@@ -124,6 +125,23 @@ fn share(books: &Books) -> Option<String> {
             format!("{id}: {} of {} cents charged, retail {}", top.exact.in_cents(), least.in_cents(), retail.exact.in_cents())
         })
     })
+}
+
+/// Whatever is agreed on under way: a customer's seats, which may go down again, are shared alike through a month.
+fn terms_of_the_month(books: &Books) -> Option<String> {
+    let mut first: BTreeMap<(TenantId, String, TenantId), (bool, AgreementId)> = BTreeMap::new();
+    let is_usage = |record: &&&Record| matches!(record.kind, Kind::Rated | Kind::RatedLater) && record.body.meter == "seats";
+    for record in books.records.iter().filter(is_usage) {
+        for charge in record.body.charges.iter().filter(|charge| charge.link.buyer != record.tenant) {
+            let is = (!matches!(charge.pricing, ChargePricing::Card { .. }), charge.agreement);
+            let was = *first.entry((record.tenant, month(record.at), charge.link.buyer)).or_insert(is);
+            if was != is && (was.0 || is.0) {
+                let (id, buyer, [was, is]) = (&record.identity.id, charge.link.buyer, [was, is].map(|(_, agreement)| agreement));
+                return Some(format!("{id}: of {buyer} by {is}, before it by {was}"));
+            }
+        }
+    }
+    None
 }
 
 /// At the platform's own price every customer's seats count, as many as the platform saw last.

@@ -1,6 +1,6 @@
 //! Histories that begin where something was taken once: a few acts in order, and random operations between them.
 
-use super::subtree::{LOWER_RETAIL, RETAIL, Subtree, Terms};
+use super::subtree::{BETWEEN, LOWER_RETAIL, RETAIL, Subtree, Terms};
 use super::{Market, list, volume};
 use crate::served::Asking;
 use rating::{Instant, TenantId};
@@ -24,8 +24,9 @@ pub enum Act {
     Pays(Whose, i64),
     /// The platform gives the root this share from now on.
     Gives(u16),
-    /// The root gives the reseller below it this share from now on, or sells to it next to nothing charged.
+    /// The root gives the reseller below it this share from now on, sells to it at a card, or with next to nothing charged.
     Shares(u16),
+    SellsAt(usize),
     SellsBelowCost,
     /// The root reports SMS.
     Sends(Whose, u64),
@@ -43,7 +44,7 @@ pub enum Act {
 
 use Act::*;
 
-pub const STORIES: [Story; 11] = [
+pub const STORIES: [Story; 12] = [
     Story {
         name: "a commission of a commission",
         terms: Terms::Approved,
@@ -67,6 +68,12 @@ pub const STORIES: [Story; 11] = [
         terms: Terms::Approved,
         november: &[Shares(10_000), Seats("c", 20), Shares(0), Seats("c", 0)],
         december: &[Shares(10_000), Sends("c", 50), Shares(0), VoidsOwn],
+    },
+    Story {
+        name: "given back of another price",
+        terms: Terms::Approved,
+        november: &[Pays("c", 90_000), Calls("c"), SellsAt(BETWEEN), Seats("c", 20), Shares(10_000), Seats("c", 0), SellsAt(BETWEEN)],
+        december: &[Shares(0), Seats("c", 20), SellsAt(BETWEEN), Seats("c", 1), Shares(0), Seats("c", 0)],
     },
     Story {
         name: "a cheaper tier of a new version",
@@ -141,6 +148,10 @@ impl Subtree {
             Gives(share) => self.platform_gives(market, share, now).await,
             Shares(share) => {
                 let terms = json!({ "buyer": self.called("s"), "commission_bp": share, "credit_limit_cents": 0 });
+                self.agree_anew(&root, &key, terms, now).await;
+            }
+            SellsAt(card) => {
+                let terms = json!({ "buyer": self.called("s"), "rate_card": self.cards[card], "credit_limit_cents": 0 });
                 self.agree_anew(&root, &key, terms, now).await;
             }
             SellsBelowCost => self.sell_below_cost(&root, &key, now).await,

@@ -47,6 +47,7 @@ pub struct Holder {
 
 /// Of [`Subtree::cards`]: what the root sells at, what it sells to the reseller below it at, and that one to its customer.
 pub const RETAIL: usize = 0;
+pub const BETWEEN: usize = 1;
 pub const LOWER_RETAIL: usize = 2;
 
 pub struct Subtree {
