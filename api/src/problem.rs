@@ -31,6 +31,8 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("platform_sets_collect", 403, "Only the platform sets who collects"),
     ("placed_above", 403, "A seller above placed this hold"),
     ("only_tighter", 403, "A seller may only tighten what the platform set"),
+    ("terms_of_the_past", 403, "Only the platform changes terms of the past"),
+    ("terms_from_above", 403, "These terms were agreed on from above"),
     ("beyond_reach", 403, "The event was reported from above"),
     ("not_found", 404, "Not found"),
     ("method_not_allowed", 405, "The method is not allowed here"),

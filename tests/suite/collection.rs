@@ -14,6 +14,7 @@ on_every_database!(
     a_change_of_who_collects_needs_empty_accounts,
     what_comes_into_force_later_finds_no_money_of_the_other,
     terms_are_not_prolonged_beyond_what_the_platform_gave,
+    the_past_is_the_platforms_to_change,
     what_the_platform_tightened_stays_tight,
     money_is_moved_by_whose_it_is,
     what_is_left_in_the_other_account_is_settled_by_the_operator,
@@ -179,6 +180,29 @@ async fn terms_are_not_prolonged_beyond_what_the_platform_gave(market: Market) {
     end(&muster, &lent, "2026-12-01T00:00:00Z").await.ok();
     assert_eq!(end(&muster, &lent, "2027-01-01T00:00:00Z").await.code(), "403 credit_above_cap");
     end(admin, &lent, "2028-01-01T00:00:00Z").await.ok();
+}
+
+async fn the_past_is_the_platforms_to_change(market: Market) {
+    let (admin, muster) = (market.admin(), market.by("muster admin"));
+    let [earlier, now, later] = ["2026-11-20T11:59:00Z", "2026-11-20T12:00:00Z", "2026-12-01T00:00:00Z"];
+    newcomer(&market, "dated").await;
+    let credit = |from: &str, until: Option<&str>| json!({ "credit_limit_cents": 0, "from": from, "until": until });
+    let first = agree(&muster, &market, "dated", credit("2026-11-01T00:00:00Z", Some(later))).await.ok();
+    let end_by = async |by: &Asking, terms: &Value, until: &str| {
+        let answer = end(by, terms, until).await;
+        if answer.status == 200 { String::new() } else { format!("{} {}", answer.code(), answer.body["field"].as_str().unwrap()) }
+    };
+    assert_eq!(end_by(&muster, &first, earlier).await, "403 terms_of_the_past until");
+    assert_eq!(end_by(&muster, &first, now).await, "");
+    let before = agree(&muster, &market, "dated", credit("2026-10-01T00:00:00Z", Some("2026-11-01T00:00:00Z"))).await;
+    assert_eq!((before.code().as_str(), &before.body["field"]), ("403 terms_of_the_past", &json!("from")), "{before:?}");
+    assert_eq!(end_by(&muster, &first, later).await, "", "its own terms");
+    assert_eq!(end_by(&muster, &first, now).await, "");
+    let given = agree(admin, &market, "dated", credit(now, Some(later))).await.ok();
+    assert_eq!(end_by(&muster, &given, "2027-01-01T00:00:00Z").await, "403 terms_from_above until");
+    assert_eq!(end_by(admin, &given, "2026-11-20T13:00:00Z").await, "");
+    assert_eq!(end_by(&muster, &given, "2026-11-20T12:30:00Z").await, "", "sooner");
+    agree(admin, &market, "dated", credit("2026-10-01T00:00:00Z", Some("2026-11-01T00:00:00Z"))).await.ok();
 }
 
 async fn what_the_platform_tightened_stays_tight(market: Market) {

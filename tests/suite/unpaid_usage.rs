@@ -41,14 +41,18 @@ impl Market {
     }
 
     /// A published card; its id.
-    async fn card_of(&self, owner: &str, mut doc: Value) -> String {
+    async fn card_of(&self, owner: &str, doc: Value) -> String {
         let card = json!({ "name": format!("{owner} {}", doc["rates"][0]["price"]["unit_price"]), "currency": "EUR", "owner": owner });
         let card = self.once().post("/v1/rate-cards", card).await.ok()["id"].as_str().unwrap().to_owned();
+        self.publish(&card, 1, doc, "2026-01-01T00:00:00Z").await;
+        card
+    }
+
+    async fn publish(&self, card: &str, number: u32, mut doc: Value, from: &str) {
         doc["currency"] = json!("EUR");
         self.admin().post(&format!("/v1/rate-cards/{card}/versions"), doc).await.ok();
-        let from = json!({ "effective_from": "2026-01-01T00:00:00Z" });
-        self.admin().post(&format!("/v1/rate-cards/{card}/versions/1/publish"), from).await.ok();
-        card
+        let path = format!("/v1/rate-cards/{card}/versions/{number}/publish");
+        self.admin().post(&path, json!({ "effective_from": from })).await.ok();
     }
 
     /// A reseller on 25 % commission, paid by bank from 1.00 on, with one customer who may owe as much as it likes.
@@ -308,32 +312,28 @@ async fn money_given_with_a_price_below_zero_is_nobodys_commission(market: Marke
     market.sms_card("platform", "-0.01").await;
 }
 
-/// 1,000 seats at a commission of 25 %, given back at 10 %: nobody paid anything, and the platform lost 150.00. The one
-/// customer is the platform's to collect from, the other the reseller's.
+/// Each message has its own price, and its commission is that of its time; then the month counts, and gives them back at the
+/// commission that it began with.
 async fn what_the_platform_gives_back_under_other_terms_is_nobodys_commission(market: Market) {
-    let seats = json!({ "name": "seats", "unit": "seat", "aggregation": "latest" });
-    market.admin().post("/v1/meters", seats).await.ok();
+    let noon = "2026-11-20T12:00:00Z";
+    let falling = json!({ "model": "volume", "tiers": [{ "up_to": "1000", "unit_price": "1.00" }, { "unit_price": "0" }] });
     for (reseller, customer, collect) in [("held", "tenant-of-held", "platform"), ("own", "tenant-of-own", "reseller")] {
-        let terms = json!({ "commission_bp": 2500, "free_retail": true, "credit_limit_cents": null });
-        market.agree(reseller, "reseller", "platform", terms.clone()).await;
-        let card = market.card_of(reseller, one_rate("seats", json!({ "model": "per_unit", "unit_price": "1.00" }))).await;
+        let terms = |share: u16| json!({ "commission_bp": share, "free_retail": true, "credit_limit_cents": null });
+        let mut before = terms(1000);
+        before["until"] = json!(noon);
+        market.agree(reseller, "reseller", "platform", before).await;
+        let mut after = terms(2500);
+        (after["buyer"], after["currency"], after["from"]) = (json!(reseller), json!("EUR"), json!(noon));
+        market.once().post("/v1/agreements", after).await.ok();
+        let card = market.sms_card(reseller, "1.00").await;
+        market.publish(&card, 2, one_rate("sms", falling.clone()), "2026-11-20T12:30:00Z").await;
         market.agree(customer, "customer", reseller, json!({ "rate_card": card, "collect": collect, "credit_limit_cents": null })).await;
         market.by_bank(reseller).await;
-        market.use_of("seats", "on", customer, "1000", "2026-11-20T09:00:00Z").await;
-        let before = market.admin().get(&format!("/v1/agreements?buyer={reseller}")).await.ok()["data"][0]["id"].clone();
-        let (end, at) = (format!("/v1/agreements/{}/end", before.as_str().unwrap()), "2026-11-20T12:00:00Z");
-        market.once().post(&end, json!({ "until": at })).await.ok();
-        let mut terms = terms;
-        terms
-            .as_object_mut()
-            .unwrap()
-            .extend([("buyer", json!(reseller)), ("currency", json!("EUR"))].map(|(key, value)| (key.to_owned(), value)));
-        (terms["commission_bp"], terms["from"]) = (json!(1000), json!(at));
-        market.once().post("/v1/agreements", terms).await.ok();
     }
     market.served.set_clock("2026-11-20T13:00:00Z");
     for (reseller, customer) in [("held", "tenant-of-held"), ("own", "tenant-of-own")] {
-        market.use_of("seats", "off", customer, "0", "2026-11-20T12:30:00Z").await;
+        market.use_of("sms", "on", customer, "1000", "2026-11-20T12:10:00Z").await;
+        market.use_of("sms", "off", customer, "1", "2026-11-20T12:40:00Z").await;
         assert_eq!((market.balance(customer).await, market.balance(reseller).await), (0, 15_000), "{reseller}");
     }
     market.served.set_clock(MONTH_LATER);

@@ -163,18 +163,21 @@ mod over_http {
             let agreement = json!({ "buyer": name, "currency": "EUR", "rate_card": card, "credit_limit_cents": 0,
                 "on_exhausted": exhausted, "from": "2026-01-01T00:00:00Z" });
             let agreement = muster.post("/v1/agreements", agreement).await.ok();
-            let (seconds, cents) = if name == "closed" { ("240", 120) } else { ("600", 300) };
+            let is_over = ["ended", "closed"].contains(&name);
+            let (seconds, cents) = if is_over { ("240", 120) } else { ("600", 300) };
             let mut event = call(name, name, seconds);
             match name {
                 "ended" => {
                     let path = format!("/v1/agreements/{}/end", agreement["id"].as_str().unwrap());
-                    muster.post(&path, json!({ "until": "2026-11-20T08:00:00Z" })).await.ok();
+                    muster.post(&path, json!({})).await.ok();
                 }
                 "closed" => {
                     muster.post("/v1/tenants/closed/close", json!({})).await.ok();
-                    event["at"] = json!("2026-11-20T12:01:00Z");
                 }
                 _ => {}
+            }
+            if is_over {
+                event["at"] = json!("2026-11-20T12:01:00Z");
             }
             let answer = market.admin().post("/v1/usage-events", event).await.ok();
             owed += cents;
