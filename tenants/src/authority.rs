@@ -57,19 +57,14 @@ pub fn check_seller(new: &Agreement, sellers: &[Option<&Agreement>], others: &[A
 }
 
 /// A seller's terms may begin before they are agreed on only if they are the buyer's first: what was charged stays charged at the
-/// terms that were known then. The minute that has begun counts as now.
+/// terms that were known then. Those behind all others may begin with the minute that has begun.
 ///
 /// # Errors
 /// `terms_of_the_past`.
 pub fn check_beginning(new: &Agreement, others: &[Agreement], now: Instant) -> Result<(), NotAllowed> {
-    if new.from < now.minute() && others.iter().any(|other| other.id != new.id) {
-        return refuse(
-            "terms_of_the_past",
-            "from",
-            format!("only the platform changes terms of the past: expected {} or later", now.minute()),
-        );
-    }
-    Ok(())
+    let others = || others.iter().filter(|other| other.id != new.id);
+    let (is_first, is_last) = (others().next().is_none(), others().all(|other| other.from < new.from));
+    if is_first || new.from >= now || (new.from >= now.minute() && is_last) { Ok(()) } else { refuse_past("from", now) }
 }
 
 /// A seller ends terms from now on; and it lets none last longer that somebody above it agreed on, which would be its own from
@@ -78,12 +73,9 @@ pub fn check_beginning(new: &Agreement, others: &[Agreement], now: Instant) -> R
 /// # Errors
 /// `terms_of_the_past`, `terms_from_above`.
 pub fn check_end(new: &Agreement, ended: Option<Instant>, (path, author): (&[TenantId], TenantId), now: Instant) -> Result<(), NotAllowed> {
-    if new.until.is_some_and(|until| until < now.minute()) {
-        return refuse(
-            "terms_of_the_past",
-            "until",
-            format!("only the platform changes terms of the past: expected {} or later", now.minute()),
-        );
+    // Within the present minute, but for its beginning: there a month may have begun.
+    if new.until.is_some_and(|until| until < now && until <= now.minute()) {
+        return refuse_past("until", now);
     }
     let place = |tenant: Option<TenantId>| path.iter().position(|one| Some(*one) == tenant).unwrap_or(0);
     if is_longer(new.until, ended) && place(new.author) < place(Some(author)) {
@@ -91,6 +83,10 @@ pub fn check_end(new: &Agreement, ended: Option<Instant>, (path, author): (&[Ten
         return refuse("terms_from_above", "until", detail);
     }
     Ok(())
+}
+
+fn refuse_past(field: &'static str, now: Instant) -> Result<(), NotAllowed> {
+    refuse("terms_of_the_past", field, format!("only the platform changes terms of the past: expected {now} or later"))
 }
 
 fn is_longer(until: Option<Instant>, ended: Option<Instant>) -> bool {
@@ -206,24 +202,25 @@ mod tests {
         check(of(post, 10, None), &sellers([0, 0]), &[of(refuse, 0, Some(10))], Err(("only_tighter", "on_exhausted")));
     }
 
-    /// 12:00:40; minutes begin at 12:00:00.
+    /// 12:00:40 of the first day.
     const NOW: Instant = Instant(43_240_000_000);
 
     #[test]
     fn a_seller_leaves_the_past_as_it_was() {
-        let minute = NOW.minute();
+        let at = |secs: i64| NOW.minute().plus_secs(secs);
         let of = |id, from: Instant, until| Agreement { id: AgreementId(id), from, until, ..agreement(4, 3) };
-        let before = Instant(minute.0 - 1);
-        assert_eq!(check_beginning(&of(2, before, None), &[], NOW), Ok(()), "the buyer's first");
-        for (from, want) in
-            [(minute, None), (NOW, None), (before, Some(("terms_of_the_past", "from"))), (Instant(0), Some(("terms_of_the_past", "from")))]
-        {
-            let checked = check_beginning(&of(2, from, None), &[of(1, Instant(7), Some(Instant(9)))], NOW);
-            assert_eq!(checked.err().map(|not| (not.code, not.field)), want, "{from}");
+        let past = |checked: Result<(), NotAllowed>| checked.err().map(|not| (not.code, not.field));
+        assert_eq!(past(check_beginning(&of(2, Instant(0), None), &[], NOW)), None, "the buyer's first");
+        let over = of(1, Instant(7), Some(at(0)));
+        for (from, before_others, behind_them) in [(0, true, false), (20, true, false), (40, false, false), (-1, true, true)] {
+            let check = |other: Agreement| past(check_beginning(&of(3, at(from), None), &[over.clone(), other], NOW));
+            let want = |is_past| if is_past { Some(("terms_of_the_past", "from")) } else { None };
+            assert_eq!(check(of(2, at(30), None)), want(before_others), "{from}");
+            assert_eq!(check(of(2, Instant(3), None)), want(behind_them), "{from}");
         }
-        for (until, want) in [(minute, None), (before, Some(("terms_of_the_past", "until")))] {
-            let checked = check_end(&of(1, Instant(7), Some(until)), None, (&[], TenantId(3)), NOW);
-            assert_eq!(checked.err().map(|not| (not.code, not.field)), want, "{until}");
+        for (until, is_past) in [(-1, true), (0, true), (1, false), (40, false)] {
+            let want = is_past.then_some(("terms_of_the_past", "until"));
+            assert_eq!(past(check_end(&of(1, Instant(7), Some(at(until))), None, (&[], TenantId(3)), NOW)), want, "{until}");
         }
     }
 

@@ -47,8 +47,12 @@ const JANUARY: &str = "2027-01-20T12:00:00Z";
 async fn no_valid_key_takes_what_is_the_platforms() {
     let seeds = seeds_of("GREEDY_SEEDS", SEEDS);
     let ends = seeds.end;
-    let servers = seeds.step_by(BESIDE).map(|first| beside_each_other(first..ends.min(first + BESIDE as u64)));
-    let taken: Vec<Taken> = stream::iter(servers).buffered(SERVERS).collect::<Vec<_>>().await.concat();
+    // Each on a thread of its own.
+    let server = |first| async move {
+        let (of_server, here) = (first..ends.min(first + BESIDE as u64), tokio::runtime::Handle::current());
+        tokio::task::spawn_blocking(move || here.block_on(beside_each_other(of_server))).await.unwrap()
+    };
+    let taken: Vec<Taken> = stream::iter(seeds.step_by(BESIDE).map(server)).buffered(SERVERS).collect::<Vec<_>>().await.concat();
     let mut by_check: BTreeMap<&str, Vec<&Taken>> = BTreeMap::new();
     taken.iter().for_each(|taken| by_check.entry(taken.check).or_default().push(taken));
     let line = |(check, of): (&&str, &Vec<&Taken>)| {
