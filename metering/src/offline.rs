@@ -5,6 +5,7 @@
 //! had a price. Events are taken in their order, whatever their age: nothing is late, nothing too early.
 
 use crate::command::UsageEvent;
+use crate::input::cdr;
 use crate::member;
 use crate::prepare::{self, Asked};
 use rating::aggregate::{self, Known, MemberChange, Newest};
@@ -16,7 +17,7 @@ use rating::usage::{Counter, CounterId, Measured, Usage};
 use rating::validate::Mistake;
 use rating::{CardVersionId, Carry, Cents, Currency, Exact, Instant, Overflow, Unrated};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A card under the name by which others call it their fallback.
 #[derive(Debug)]
@@ -100,6 +101,8 @@ pub struct Offline {
     /// The card of the link, and those it may fall back on.
     cards: Vec<Card>,
     meters: BTreeMap<String, MeterTerms>,
+    /// Of those that no card names: usage of these is a call.
+    calls: BTreeSet<String>,
     country: Option<String>,
     books: HashMap<String, Book>,
     /// Digest of source and id → digest of the content, of all that had a price.
@@ -112,7 +115,9 @@ impl Offline {
     /// # Errors
     /// The card does not compile.
     pub fn new(doc: &CardDoc, country: Option<String>) -> Result<Self, Vec<Mistake>> {
-        let mut offline = Self { cards: Vec::new(), meters: BTreeMap::new(), country, books: HashMap::new(), known: HashMap::new() };
+        let calls = BTreeSet::from([cdr::METER.to_owned()]);
+        let (meters, books, known) = (BTreeMap::new(), HashMap::new(), HashMap::new());
+        let mut offline = Self { cards: Vec::new(), meters, calls, country, books, known };
         offline.add(None, doc)?;
         Ok(offline)
     }
@@ -124,18 +129,14 @@ impl Offline {
     }
 
     /// Of meters that several cards name the first counts; one that no card names sums, and is a call if a rate of it has
-    /// call terms.
+    /// call terms, or if it is the one that call records are read for.
     fn add(&mut self, name: Option<String>, doc: &CardDoc) -> Result<(), Vec<Mistake>> {
         self.cards.push(Card { name, compiled: CompiledCard::compile(doc)? });
         for (meter, terms) in &doc.meters {
             self.meters.entry(meter.clone()).or_insert_with(|| terms.clone());
         }
-        for rate in doc.rates.iter().filter(|rate| rate.call.is_some()) {
-            if !self.meters.contains_key(&rate.meter) {
-                let call = MeterTerms { unit: prepare::CALL_UNIT.to_owned(), aggregation: Aggregation::Sum, unique_by: None };
-                self.meters.insert(rate.meter.clone(), call);
-            }
-        }
+        let calls = doc.rates.iter().filter(|rate| rate.call.is_some()).map(|rate| rate.meter.clone());
+        self.calls.extend(calls);
         Ok(())
     }
 
@@ -168,8 +169,9 @@ impl Offline {
     }
 
     fn charge(&mut self, event: &UsageEvent, is_short: bool) -> Result<Priced, Refused> {
-        let sums = MeterTerms { unit: String::new(), aggregation: Aggregation::Sum, unique_by: None };
-        let meter = self.meters.get(event.meter.as_str()).unwrap_or(&sums);
+        let unit = if self.calls.contains(event.meter.as_str()) { prepare::CALL_UNIT } else { "" };
+        let unnamed = MeterTerms { unit: unit.to_owned(), aggregation: Aggregation::Sum, unique_by: None };
+        let meter = self.meters.get(event.meter.as_str()).unwrap_or(&unnamed);
         let usage = prepare::usage_of(event, meter, is_short);
         let (card, measured) = measure(&self.cards, &usage)?;
         prepare::check(card, &measured, &usage, meter)?;

@@ -11,11 +11,11 @@ pub(crate) use find::Found;
 pub use missed::Missed;
 
 use crate::call::{CallPlan, QuickPlan};
-use crate::card::{CardDoc, Rate};
+use crate::card::{Aggregation, CardDoc, Rate};
 use crate::model::CompiledModel;
 use crate::prefix::{Packed, PrefixMap};
 use crate::shape::{Shape, Texts};
-use crate::usage::CounterId;
+use crate::usage::{CounterId, Usage};
 use crate::validate::{self, Mistake};
 use crate::window::{Window, Zone};
 use crate::{Currency, Instant, Overflow};
@@ -230,11 +230,18 @@ impl CompiledCard {
         self.zone.month_began(at)
     }
 
-    pub(crate) fn counter_id(&self, rate: u32, at: Instant) -> Option<CounterId> {
-        let rate_key = *self.key_digests.get(rate as usize)?;
-        Some(CounterId { rate_key, month: self.zone.month(at) })
+    pub(crate) fn counter_id(&self, rate: u32, usage: &Usage<'_>) -> Option<CounterId> {
+        let key = *self.key_digests.get(rate as usize)?;
+        // A sum of amounts, and the highest or the last of quantities, are two things, also under one key.
+        let is_highest_or_last = matches!(usage.aggregation, Aggregation::Max | Aggregation::Latest);
+        let is_other = is_highest_or_last && self.aggregation(rate, usage.aggregation) != usage.aggregation;
+        let rate_key = if is_other { key ^ OF_AMOUNTS } else { key };
+        Some(CounterId { rate_key, month: self.zone.month(usage.at) })
     }
 }
+
+/// Of the counter of amounts, where the meter's own counts something else.
+const OF_AMOUNTS: i64 = 0x5bd1_e995_7f4a_7c15;
 
 impl Terms {
     fn compile(rate: &Rate, currency: Currency) -> Result<Self, String> {

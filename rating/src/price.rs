@@ -50,7 +50,7 @@ impl CompiledCard {
             pieces: billed.pieces,
             by_steps: matches!(found.terms.pricing, Pricing::Steps(_)),
             cumulative,
-            counter: if counted { self.counter_id(found.rate.rate, usage.at) } else { None },
+            counter: if counted { self.counter_id(found.rate.rate, usage) } else { None },
         })
     }
 

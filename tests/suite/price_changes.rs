@@ -15,6 +15,7 @@ on_every_journal!(
     a_void_before_the_change_is_as_if_the_event_had_never_been_reported,
     a_void_between_two_versions_joins_what_it_parted,
     a_value_that_goes_down_gives_back_no_more_than_was_charged,
+    amounts_and_values_under_one_key_are_two_counters,
     nothing_of_it_becomes_commission,
     a_floor_gives_back_no_more_than_it_came_to,
     prices_below_zero_go_on_giving,
@@ -154,6 +155,24 @@ async fn a_value_that_goes_down_gives_back_no_more_than_was_charged(backend: Bac
     level("10:10", "0").gives("rated -10 = platform -10, balance 0").await;
     level("10:20", "10").gives("rated 10 = platform 10, balance -10").await;
     level("10:30", "11").gives("rated 100000 = platform 100000, balance -100010").await;
+    world.audit().await;
+    verified(&world).await;
+}
+
+async fn amounts_and_values_under_one_key_are_two_counters(backend: Backend) {
+    let world = World::new(backend).await;
+    let percent = json!({ "model": "graduated_percentage", "tiers": [{ "rate": "10" }] });
+    for meter in ["max", "latest"] {
+        world.meter(meter, json!({ "unit": "unit", "aggregation": meter })).await;
+        world.card("platform", meter, one_rate(meter, percent.clone())).await;
+        world.publish(meter, CHANGE, one_rate(meter, json!({ "model": "per_unit", "unit_price": "5" }))).await;
+        let buyer = format!("of {meter}");
+        world.customer(&buyer, "platform", json!({ "card": meter })).await;
+        let value = format!("value of {meter}");
+        world.send(&buyer, meter, "8").id(&value).gives("rated 4000 = platform 4000, balance -4000").await;
+        world.send(&buyer, meter, "1").amount("10").at(BEFORE).gives("rated 100 = platform 100, balance -4100").await;
+        world.void(&value).gives("-4000 = platform -4000, balance -100").await;
+    }
     world.audit().await;
     verified(&world).await;
 }

@@ -300,6 +300,20 @@ mod tests {
         assert!(detail.contains("--fallback world=FILE.json"), "{detail}");
     }
 
+    /// As the server does it, whose meter `call` counts seconds.
+    #[test]
+    fn a_call_under_a_price_is_cut_where_its_windows_change() {
+        let rate = |key: &str, from: &str, until: &str, price: &str| {
+            format!(
+                r#"{{"key":"{key}","meter":"call","window":{{"from":"{from}","until":"{until}"}},"price":{{"model":"per_unit","unit_price":"{price}","per":"60"}}}}"#
+            )
+        };
+        let rates = [rate("day", "08:00", "18:00", "0.30"), rate("night", "18:00", "08:00", "0.03")].join(",");
+        let mut pricer = pricer("", &rates);
+        let call = r#"{"id":"1","at":"2026-11-20T17:55:00Z","meter":"call","quantity":"600"}"#;
+        assert_eq!(answer(&mut pricer, call).split(' ').next(), Some("1.65"));
+    }
+
     #[test]
     fn national_numbers_are_those_of_the_country() {
         let card = r#"{"currency":"EUR","rates":[{"key":"de","meter":"call","prefixes":["4930"],"call":{"steps":[{"from":"0","price":"0.02","per":"60"}]}}]}"#;

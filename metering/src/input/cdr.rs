@@ -44,10 +44,13 @@ pub enum SecondsField {
     Billmsec,
 }
 
+/// The meter of call records, if none is named.
+pub const METER: &str = "call";
+
 impl Default for Options {
     fn default() -> Self {
         Self {
-            meter: "call".to_owned(),
+            meter: METER.to_owned(),
             source: DEFAULT_SOURCE.to_owned(),
             customer: vec!["accountcode".to_owned()],
             destination: None,
