@@ -6,6 +6,7 @@ use crate::member;
 use crate::prepare::Prepared;
 use crate::reach::is_above;
 use crate::segments;
+use crate::shares;
 use crate::states::carry_of;
 use crate::taken::{Taken, Taking};
 use crate::turn::{Earlier, Turn, refused};
@@ -78,6 +79,7 @@ impl Turn {
             return Err(Problem::new(OVERTAKEN, "the event was reported from above meanwhile"));
         }
         match (void.reaches, void.voided) {
+            (true, _) if void.is_followed => Err(Problem::new("void_not_exact", shares::FOLLOWED)),
             (true, _) => Ok(()),
             (false, true) => Err(Problem::new("already_voided", "the event was voided before")),
             (false, false) => Err(Problem::new("beyond_reach", BEYOND_REACH)),
@@ -114,7 +116,8 @@ impl Turn {
                     }
                     None => as_it_was()?,
                 };
-                Taken { exact, others_stand: below.is_none_or(|below| below.others_stand), ..Taken::default() }
+                let others_stand = below.is_none_or(|below| below.others_stand);
+                self.share_taken(void, original, exact, backs).map(|taken| Taken { others_stand, ..taken }).map_err(overflow)?
             }
             (ChargePricing::Floored { applies, .. }, Some(floor)) => {
                 // Which of both is the greater one was decided event by event.
@@ -133,6 +136,21 @@ impl Turn {
         let link = LinkCharge { settlement: original.link.settlement.today(), cents, ..original.link };
         let Taken { before, after, exact, local, .. } = taken;
         Ok(Back { charge: Charge { link, before, after, exact, local, carry, ..original.clone() }, taken })
+    }
+
+    /// A commission that is taken back, given what it would be by its terms. Where terms changed within the month, that is no
+    /// more than it came to itself, or in proportion to what was taken of the month.
+    fn share_taken(&self, void: &Void, original: &Charge, exact: Exact, backs: &[Back]) -> Result<Taken, Overflow> {
+        let key = original.counter.map(|id| CounterKey { buyer: original.link.buyer, id });
+        let before = key.map(|key| self.states.counter(&key)).unwrap_or_default();
+        let own = original.exact.checked_neg()?;
+        let followed = backs.iter().rev().map(|back| &back.charge).find(|charge| charge.by(0).is_some());
+        let exact = match followed.filter(|_| void.terms_changed) {
+            Some(followed) => exact.max(own.min(shares::least(&before, followed, &self.states)?.unwrap_or(own))),
+            None => exact,
+        };
+        let after = if key.is_some() { shares::after(&before, exact, -1)? } else { before };
+        Ok(Taken { exact, before, after, ..Taken::default() })
     }
 
     fn post_void(&mut self, void: &Void, charges: &Charges) -> Result<(), Problem> {

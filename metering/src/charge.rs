@@ -5,6 +5,7 @@ use crate::directory::Customer;
 use crate::member;
 use crate::plan::Base;
 use crate::prepare::{ByCard, Kept, MeasuredLink, Method, Plan, Prepared};
+use crate::shares;
 use crate::standing::{self, BELOW_UNKNOWN, Open};
 use crate::states::{States, carry_of};
 use ledger::{AccountKey, Limit, LinkCharge, Refusal, Settlement};
@@ -66,7 +67,10 @@ fn price_upper(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &S
         let carry = carry_of(carries, link.agreement.buyer);
         let charge = match (link.method, &below) {
             (Method::Commission { floor: None, .. }, None) => Err(BELOW_UNKNOWN),
-            _ => price_link(prepared, plan, &link, below, carry, states).map_err(|unrated| unrated.code()),
+            _ => {
+                let charged: Charges = charges.iter().flatten().cloned().collect();
+                price_link(prepared, plan, &link, (below, &charged), carry, states).map_err(|unrated| unrated.code())
+            }
         };
         links.push((link.agreement.buyer, charge.as_ref().err().copied()));
         charges.push(charge.ok());
@@ -88,7 +92,7 @@ pub fn price(prepared: &Prepared, customer: &Customer, plan: &Plan, states: &Sta
                 .map_err(|overflow| Kept(Unrated::from(overflow).code()))?,
         };
         let carry = carry_of(carries, link.agreement.buyer);
-        match price_link(prepared, plan, &link, below, carry, states) {
+        match price_link(prepared, plan, &link, (below, &charges), carry, states) {
             Ok(charge) => charges.push(charge),
             Err(unrated) => return Err(Kept(unrated.code())),
         }
@@ -134,14 +138,23 @@ fn base_price(charge: &Charge, above: &[Option<u16>]) -> Result<Below, Overflow>
 }
 
 /// A commission without a floor.
-fn price_share(link: &MeasuredLink<'_>, commission_bp: u16, below: Option<Below>, carry: Carry) -> Result<Charge, Unrated> {
+fn price_share(
+    prepared: &Prepared,
+    plan: &Plan,
+    link: &MeasuredLink<'_>,
+    (commission_bp, below, charges): (u16, Option<Below>, &[Charge]),
+    carry: Carry,
+    states: &States,
+) -> Result<Charge, Unrated> {
     let Below { left, of } = below.ok_or(Unrated::NoRate)?;
     let exact = link::commission_of(left, commission_bp)?;
     let pricing = match of {
         Some((of, less)) => ChargePricing::CommissionOf { commission_bp, of, less },
         None => ChargePricing::Commission { commission_bp },
     };
-    finish(Draft { exact, pricing, ..Draft::on(link) }, carry)
+    let Some(share) = shares::share(prepared, plan, link) else { return finish(Draft { exact, pricing, ..Draft::on(link) }, carry) };
+    let (exact, before, after) = share.bounded(exact, charges.iter(), states)?;
+    finish(Draft { exact, pricing, counter: Some(share.own.id), before, after, ..Draft::on(link) }, carry)
 }
 
 #[inline]
@@ -149,14 +162,16 @@ fn price_link(
     prepared: &Prepared,
     plan: &Plan,
     link: &MeasuredLink<'_>,
-    below: Option<Below>,
+    (below, charges): (Option<Below>, &[Charge]),
     carry: Carry,
     states: &States,
 ) -> Result<Charge, Unrated> {
     let by = match link.method {
         Method::Card(by) => by,
         Method::Commission { commission_bp, floor } => {
-            let Some(floor) = floor.as_deref() else { return price_share(link, *commission_bp, below, carry) };
+            let Some(floor) = floor.as_deref() else {
+                return price_share(prepared, plan, link, (*commission_bp, below, charges), carry, states);
+            };
             let commission = below.map(|below| link::commission_of(below.left, *commission_bp)).transpose()?;
             return price_floored(prepared, plan, link, (*commission_bp, commission), floor, carry, states);
         }

@@ -45,7 +45,7 @@ pub fn counter(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, states
 
 /// Months that began before customers were told apart go on as they began, so that nothing is charged again. What a counter was
 /// charged so far is kept since then, so that nobody can bring such a counter into being.
-fn is_of_before(counted: &Counted) -> bool {
+pub fn is_of_before(counted: &Counted) -> bool {
     counted.counter.events > 0 && counted.so_far.is_none()
 }
 

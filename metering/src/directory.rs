@@ -15,7 +15,7 @@ use moka::sync::Cache;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, RateCardId, TenantId};
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use store::journal::Reporter;
 use store::records::{CardVersion, RateCard, RecordError, Records};
@@ -38,8 +38,6 @@ pub struct Customer {
     plans: Vec<ChainPlan>,
     /// Of every buyer of its chain, of any time.
     agreements: Vec<Agreement>,
-    /// Of the cards that they name.
-    timelines: Box<[Arc<Timeline>]>,
     generation: u64,
 }
 
@@ -51,9 +49,6 @@ impl Customer {
     /// Of one buyer of its chain, of any time.
     pub fn agreements_of(&self, buyer: TenantId) -> impl Iterator<Item = &Agreement> {
         self.agreements.iter().filter(move |agreement| agreement.buyer == buyer)
-    }
-    pub fn timelines(&self) -> &[Arc<Timeline>] {
-        &self.timelines
     }
     pub fn platform(&self) -> TenantId {
         self.tenant.path.first().copied().unwrap_or(self.tenant.root)
@@ -227,19 +222,21 @@ impl Directory {
         let timelines = self.timelines_of(&agreements, generation).await?;
         let keys = self.inner.records.personal_keys(&[tenant.id]).await?;
         let personal_key = keys.first().map(|(_, key)| *key).ok_or(RecordError::NotFound { what: "personal key" })?;
-        Ok(Customer { plans: plans(&tenant, &agreements, &timelines), tenant, personal_key, agreements, timelines, generation })
+        Ok(Customer { plans: plans(&tenant, &agreements, &timelines), tenant, personal_key, agreements, generation })
     }
 
-    async fn timelines_of(&self, agreements: &[Agreement], generation: u64) -> Result<Box<[Arc<Timeline>]>, RecordError> {
-        let named = agreements.iter().filter_map(|agreement| match agreement.pricing {
-            Pricing::Wholesale { rate_card } => Some(rate_card),
-            Pricing::Commission { .. } => agreement.floor,
-        });
-        let mut timelines = Vec::new();
-        for card in named.collect::<BTreeSet<_>>() {
-            timelines.push(self.timeline(card, generation).await?);
+    async fn timelines_of(&self, agreements: &[Agreement], generation: u64) -> Result<HashMap<RateCardId, Arc<Timeline>>, RecordError> {
+        let mut timelines = HashMap::new();
+        for agreement in agreements {
+            let card = match agreement.pricing {
+                Pricing::Wholesale { rate_card } => Some(rate_card),
+                Pricing::Commission { .. } => agreement.floor,
+            };
+            if let Some(card) = card {
+                timelines.insert(card, self.timeline(card, generation).await?);
+            }
         }
-        Ok(timelines.into())
+        Ok(timelines)
     }
 
     async fn timeline(&self, card: RateCardId, generation: u64) -> Result<Arc<Timeline>, RecordError> {

@@ -19,7 +19,7 @@ use crate::turn::{self, Known, Turn};
 use crate::void::Void;
 use crate::watch::{Waiting, Watch};
 use crate::work::{Amended, Done, HoldWork, Named, Overrules, Work};
-use crate::{amend, charge, holds};
+use crate::{amend, charge, holds, shares};
 use compact_str::{ToCompactString, format_compact};
 use ledger::{AccountKey, Balance, Hold, Limit};
 use rating::{Cents, Currency, Instant, Quantity, TenantId, ids::HoldId};
@@ -370,7 +370,8 @@ impl Engine {
         let root = steps.last().map_or(original.identity.root, |last| last.identity.root);
         let last = (steps.len() > 1).then(|| steps.last().map(|last| last.seq)).flatten();
         let open = reach.open_above(&original, &standing);
-        let back: Vec<Charge> = standing.charges.iter().filter(|charge| reach.covers(charge.link.buyer)).cloned().collect();
+        let (back, above): (Vec<Charge>, Vec<Charge>) =
+            standing.charges.iter().cloned().partition(|charge| reach.covers(charge.link.buyer));
         let closes = match &standing.open {
             Some(open) => open.iter().any(|open| reach.covers(open.buyer)),
             None => !reach.is_nothing(),
@@ -388,6 +389,8 @@ impl Engine {
         let Behind { whole, versions } = Behind::of(&*self.journal, &self.directory, root, &charged, &places).await?;
         let meter =
             self.directory.meter(&charged.body.meter).await?.ok_or_else(|| Problem::new("unknown_meter", "the event's meter is gone"))?;
+        let is_followed = shares::is_followed(charged.body.charges.iter().zip(&cards), &above, &meter);
+        let terms_changed = self.terms_changed(&charged.body.charges).await?;
         let personal_key = self.directory.personal_key(charged.tenant).await?;
         let identity = identity(root);
         let before = identity.reporter.is_some().then(|| Named::new(Identity { reporter: None, ..identity.clone() }, &*self.journal));
@@ -413,10 +416,23 @@ impl Engine {
             versions,
             given_back: standing.given_back(),
             cover: self.cover(&reach, charged_in).await?.map(|limit| (limit, None)),
+            terms_changed,
+            is_followed,
             reason: reason.to_owned(),
             received_at: self.now(),
         };
         Ok((void, reach))
+    }
+
+    /// Whether a link of a commission has other terms since a month of these charges began.
+    async fn terms_changed(&self, charges: &[Charge]) -> Result<bool, Problem> {
+        let Some(month) = charges.iter().filter_map(|charge| charge.counter).map(|id| id.month).min() else { return Ok(false) };
+        for charge in charges.iter().filter(|charge| charge.by(0).is_none()) {
+            if shares::is_changed_since(self.directory.agreements_of(charge.link.buyer).await?.iter(), month) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What a seller gives back of its own, it pays like anything else it buys: within the credit that it was given.

@@ -5,6 +5,7 @@ use crate::counters;
 use crate::directory::Customer;
 use crate::member;
 use crate::prepare::{MeasuredLink, Prepared};
+use crate::shares;
 use crate::void::Void;
 use crate::work::Work;
 use ledger::{AccountKey, Hold};
@@ -82,6 +83,7 @@ fn usage_keys(prepared: &Prepared, keys: &mut StateKeys) {
     for link in plan.links() {
         link_accounts(&link, plan.currency, customer, keys);
         keys.counters.extend(counters::candidates(prepared, plan, &link));
+        keys.counters.extend(shares::share(prepared, plan, &link).map(|share| share.own));
     }
     member::keys(prepared, plan, keys);
     // Usage carries its hold's name, or the same id.
@@ -100,6 +102,7 @@ impl Void {
         keys.under(self.charged.identity.root);
         keys.carries.push(self.charged.tenant);
         keys.accounts.extend(self.charged.body.currency.map(|currency| AccountKey::balance(self.charged.tenant, currency)));
+        keys.accounts.extend(self.cover.as_ref().map(|(limit, _)| limit.account));
         for charge in &self.charged.body.charges {
             if let Some(id) = charge.counter {
                 keys.counters.push(CounterKey { buyer: charge.link.buyer, id });

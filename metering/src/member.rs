@@ -183,7 +183,7 @@ pub fn later_keys(prepared: &Prepared, plan: &Plan, counters: &FastMap<CounterKe
 
 /// The member a recorded charge is.
 fn recorded(void: &Void, index: usize, charge: &Charge) -> Option<Place> {
-    let counter = CounterKey { buyer: charge.link.buyer, id: charge.counter? };
+    let counter = CounterKey { buyer: charge.link.buyer, id: charge.counter.filter(|_| charge.by(0).is_some())? };
     let aggregation = aggregation(void, index, charge);
     let charged = &void.charged;
     let report = Report { at: charged.at, quantity: charge.billed, unique_by: charged.body.member.as_deref(), level: void.level() };

@@ -59,7 +59,10 @@ impl Turn {
                 continue;
             }
             return match earlier {
-                Earlier::Stored(lower) if is_same(record, prepared) && charged.is_some() => Beside::Confirms(lower),
+                // An event in place of one that stands above it is charged on its lower links alone.
+                Earlier::Stored(lower) if is_same(record, prepared) && charged.is_some() && record.corrects().is_none() => {
+                    Beside::Confirms(lower)
+                }
                 Earlier::Stored(lower) => Beside::Overrules(Some(lower)),
                 Earlier::Fresh(_) => Beside::Overrules(None),
             };

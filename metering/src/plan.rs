@@ -5,6 +5,7 @@ use ledger::{AccountKey, Settlement};
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, RateCardId, TenantId};
 use smallvec::SmallVec;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tenants::{Agreement, Chain, ChainError, Collect, Pricing, Tenant};
 use tokio::sync::OnceCell;
@@ -80,7 +81,7 @@ impl ChainPlan {
 }
 
 /// The customer's chains over all time: one plan between any two changes of an agreement.
-pub fn plans(customer: &Tenant, agreements: &[Agreement], timelines: &[Arc<Timeline>]) -> Vec<ChainPlan> {
+pub fn plans(customer: &Tenant, agreements: &[Agreement], timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Vec<ChainPlan> {
     let mut changes: Vec<Instant> = agreements.iter().flat_map(|a| [Some(a.from), a.until]).flatten().collect();
     changes.push(Instant::MIN);
     changes.extend(customer.closed_at);
@@ -91,8 +92,7 @@ pub fn plans(customer: &Tenant, agreements: &[Agreement], timelines: &[Arc<Timel
             let (from, until) = (changes[index], changes.get(index + 1).copied());
             let chain = tenants::chain::build(customer, agreements, from);
             let open = chain.as_ref().map(open).unwrap_or_default();
-            let links = chain.map(|chain| links(chain.links, chain.platform, timelines));
-            ChainPlan { from, until, links, open }
+            ChainPlan { from, until, links: chain.map(|chain| links(chain, timelines)), open }
         })
         .collect()
 }
@@ -104,21 +104,21 @@ fn open(chain: &Chain) -> Box<[Open]> {
 /// Whose approval a link's prices need, and from which price its commission is taken.
 type Rules = (Option<Arc<[TenantId]>>, Option<Arc<Base>>);
 
-/// What each link of a chain that stands is priced by.
-pub fn links(chain: SmallVec<[tenants::Link; 3]>, platform: TenantId, timelines: &[Arc<Timeline>]) -> Arc<[PlanLink]> {
-    let rules: Vec<_> = (0..chain.len()).map(|index| (approval(&chain[index..]), base(&chain, index).map(Arc::new))).collect();
-    let timeline = |card| timelines.iter().find(|timeline| timeline.card == card).cloned();
+fn links(chain: Chain, timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Arc<[PlanLink]> {
+    let platform = chain.platform;
+    let indices = 0..chain.links.len();
+    let rules: Vec<_> = indices.map(|index| (approval(&chain.links[index..]), base(&chain.links, index).map(Arc::new))).collect();
     let with_card = |(link, (approval, base)): (tenants::Link, Rules)| PlanLink {
         settlement: settlement_of(&link.agreement, platform),
         timeline: match link.agreement.pricing {
-            Pricing::Wholesale { rate_card } => timeline(rate_card),
-            Pricing::Commission { .. } => link.agreement.floor.and_then(timeline),
+            Pricing::Wholesale { rate_card } => timelines.get(&rate_card).cloned(),
+            Pricing::Commission { .. } => link.agreement.floor.and_then(|floor| timelines.get(&floor).cloned()),
         },
         agreement: link.agreement,
         approval,
         base,
     };
-    chain.into_iter().zip(rules).map(with_card).collect()
+    chain.links.into_iter().zip(rules).map(with_card).collect()
 }
 
 /// Who may approve the first link's prices, where a commission above is taken from them: the seller of the highest such

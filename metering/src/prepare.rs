@@ -10,7 +10,6 @@ use crate::directory::{Customer, Directory};
 use crate::hold_name::{hold_id, named_hold};
 use crate::lacks::{self, Lack};
 use crate::member;
-use crate::month_terms;
 use crate::numbers;
 use crate::plan::{Base, ChainPlan, PlanLink, Timeline};
 use crate::reporters::{self, Other};
@@ -155,11 +154,6 @@ impl Plan {
 }
 
 impl Plan {
-    /// The whole chain; and how many of its links, from the customer's own up, are not charged.
-    pub fn chain(&self) -> (&[PlanLink], usize) {
-        (&self.chain, self.skipped)
-    }
-
     /// Every link, or the problem of what must be priced at once.
     pub fn check_whole(&self) -> Result<(), Problem> {
         let Some(open) = self.open.first() else { return Ok(()) };
@@ -442,29 +436,21 @@ impl<'a> Desk<'a> {
             Err(error) => return Ok(Err(Kept(error.code()))),
         };
         let usage = usage_of(event, &about.meter, is_short);
-        let planned = self.plan_chain(at, chain, about, &usage)?;
-        match planned.as_ref().ok().and_then(|plan| month_terms::chain(customer, plan, event.at)) {
-            Some(chain) => self.plan_chain(at, &chain, about, &usage),
-            None => Ok(planned),
-        }
-    }
-
-    fn plan_chain(&self, at: &ChainPlan, chain: &Arc<[PlanLink]>, about: &About, usage: &Usage<'_>) -> Planned {
         let mut methods = SmallVec::new();
         if at.open.is_empty() {
             for link in chain.iter() {
-                match self.measure_link(link, usage, &about.meter)? {
+                match self.measure_link(link, &usage, &about.meter)? {
                     Ok(method) => methods.push(method),
                     Err(_kept) => break,
                 }
             }
         }
         if methods.len() < chain.len() {
-            return self.plan_upper(at, chain, about, usage);
+            return self.plan_upper(at, chain, about, &usage);
         }
         let Some(currency) = chain.first().map(|link| link.agreement.currency) else { return Ok(Err(Kept("no_agreement"))) };
         let (meter, chain) = (Arc::clone(&about.meter), Arc::clone(chain));
-        Ok(Ok(Plan { currency, meter, quantity: usage.quantity, chain, skipped: 0, methods, open: Vec::new() }))
+        Ok(Ok(Plan { currency, meter, quantity: event.quantity, chain, skipped: 0, methods, open: Vec::new() }))
     }
 
     /// Where not every link can be charged: those above.

@@ -5,6 +5,7 @@
 
 use crate::command::Problem;
 use crate::prepare::Prepared;
+use crate::shares;
 use crate::standing::Standing;
 use crate::void::Void;
 use rating::TenantId;
@@ -88,6 +89,9 @@ impl Reach {
         let Some(seller) = before.or((!self.above.is_empty()).then_some(self.author)) else { return Ok(event) };
         if !void.open.is_empty() {
             return Err(Problem::new("upper_links_open", "links above those that this key may correct are not yet priced"));
+        }
+        if event.priced.as_ref().is_ok_and(|plan| shares::is_followed_above(plan, seller)) {
+            return Err(Problem::new("void_not_exact", shares::FOLLOWED));
         }
         event.corrects = Some(original.seq);
         event.priced = event.priced.map(|plan| plan.up_to(seller));

@@ -120,6 +120,13 @@ impl Turn {
             let Some(id) = charge.counter else { continue };
             let buyer = charge.link.buyer;
             let key = CounterKey { buyer, id };
+            if charge.by(0).is_none() {
+                // What a commission was charged (`shares`): it is priced by no card.
+                let mut counted = self.states.counted(&key);
+                counted.follow(charge, None, false);
+                self.states.counters.set(key, counted);
+                continue;
+            }
             let link = plan.links().find(|link| link.agreement.buyer == buyer);
             let Some(ByCard { version, card, measured }) = link.as_ref().and_then(|link| link.method.by_card()) else { continue };
             let rate = measured.found.rate;

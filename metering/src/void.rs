@@ -63,6 +63,10 @@ pub struct Void {
     pub given_back: Vec<(TenantId, Below)>,
     /// What its author must cover, where links above those that it reaches stand; with what is known of its balance.
     pub cover: Option<(Limit, Option<SellerCover>)>,
+    /// Terms of its sellers changed within the month, or after it.
+    pub terms_changed: bool,
+    /// A commission that stands follows what is taken back below it: [`shares::is_followed`](crate::shares).
+    pub is_followed: bool,
     pub reason: String,
     pub received_at: Instant,
 }

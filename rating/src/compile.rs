@@ -225,11 +225,6 @@ impl CompiledCard {
     pub(crate) fn terms_of(&self, rate: u32) -> Option<&Terms> {
         self.terms.get(*self.terms_of_rate.get(rate as usize)? as usize)
     }
-    /// When the calendar month of an instant began, in the card's zone.
-    pub fn month_began(&self, at: Instant) -> Instant {
-        self.zone.month_began(at)
-    }
-
     pub(crate) fn counter_id(&self, rate: u32, usage: &Usage<'_>) -> Option<CounterId> {
         let key = *self.key_digests.get(rate as usize)?;
         // A sum of amounts, and the highest or the last of quantities, are two things, also under one key.

@@ -32,6 +32,13 @@ pub fn commissions_of(price: Exact, shares_bp: &[u16]) -> Result<Exact, Overflow
     shares_bp.iter().try_fold(price, |left, share| commission_of(left, *share))
 }
 
+/// What a link gives back, of what it was charged, where the price that it follows gives back `back` (below zero) of what it
+/// came to so far (above zero): in that proportion, half-even at 10⁻¹² cent, and at most all of it.
+pub fn given_back(charged: Exact, so_far: Exact, back: Exact) -> Result<Exact, Overflow> {
+    let back = back.max(so_far.checked_neg()?);
+    rounding::divide_sum(charged.0, back.0, 0, so_far.0, rounding::Mode::HalfEven).map(Exact)
+}
+
 /// Posts one event on a link: floor(carry + exact) cents, the rest is carried on. What an event comes to is bounded here and
 /// nowhere else, for charges, dry runs and the command line.
 pub fn post(carry: Carry, exact: Exact) -> Result<LinkPosting, Unrated> {
@@ -77,6 +84,24 @@ mod tests {
         }
         assert_eq!(commission_of(Exact(7), 10_001), Err(Overflow));
         assert_eq!(commission_of(Exact(i128::MAX), 1), Err(Overflow));
+    }
+
+    #[test]
+    fn a_link_gives_back_in_proportion() {
+        let most = i128::from(Cents::EVENT_MAX.0) * PER_CENT;
+        // (charged, what the price came to, what of it is given back)
+        for (charged, so_far, back, want) in [
+            (375, 1000, -1000, -375),
+            (375, 1000, -500, -188),
+            (375, 1000, -100, -38),
+            (0, 1000, -1000, 0),
+            (375, 1000, -2000, -375),
+            (most, most, -most, -most),
+            (most / 2, most, -(most / 2), -(most / 4)),
+        ] {
+            assert_eq!(given_back(Exact(charged), Exact(so_far), Exact(back)), Ok(Exact(want)), "{charged} {so_far} {back}");
+        }
+        assert_eq!(given_back(Exact(1), Exact::ZERO, Exact(1)), Err(Overflow));
     }
 
     #[test]

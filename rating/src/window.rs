@@ -51,18 +51,19 @@ impl Zone {
         i32::from(date.year()) * 12 + i32::from(date.month()) - 1
     }
 
-    /// When the local month of an instant began.
-    pub fn month_began(&self, at: Instant) -> Instant {
-        let date = self.local(at).date;
-        let first = self.0.to_ambiguous_zoned(date.first_of_month().at(0, 0, 0, 0)).compatible();
-        // At the ends of the calendar there is no such instant.
-        first.map_or(at, |first| Instant(first.timestamp().as_microsecond()).min(at))
-    }
-
     /// The next change of the offset after an instant.
     fn next_transition(&self, after: Instant) -> Option<i64> {
         self.0.following(stamp(after)).next().map(|transition| transition.timestamp().as_microsecond())
     }
+}
+
+/// When a calendar month (`year * 12 + month - 1`) begins where it begins first.
+pub fn month_begins(month: i32) -> Instant {
+    const EAST_OF_ALL_HOURS: i64 = 14;
+    let (year, month) = (i16::try_from(month.div_euclid(12)), i8::try_from(month.rem_euclid(12) + 1));
+    let first = year.ok().zip(month.ok()).and_then(|(year, month)| Date::new(year, month, 1).ok());
+    let begins = first.and_then(|date| jiff::tz::Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok());
+    begins.map_or(Instant::MIN, |at| Instant(at.as_microsecond()).plus_secs(-EAST_OF_ALL_HOURS * 3600))
 }
 
 /// The instant in the range of the calendar (which ends a day before [`Instant::MAX`]).

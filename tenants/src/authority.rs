@@ -77,6 +77,9 @@ pub fn check_end(new: &Agreement, ended: Option<Instant>, (path, author): (&[Ten
     if new.until.is_some_and(|until| until < now && until <= now.minute()) {
         return refuse_past("until", now);
     }
+    if is_longer(new.until, ended) && ended.is_some_and(|ended| ended < now && ended <= now.minute()) {
+        return refuse("terms_of_the_past", "until", "these terms are over: agree on new ones");
+    }
     let place = |tenant: Option<TenantId>| path.iter().position(|one| Some(*one) == tenant).unwrap_or(0);
     if is_longer(new.until, ended) && place(new.author) < place(Some(author)) {
         let detail = "somebody above agreed on these terms, and only they let them last longer: agree on new ones from their end on";

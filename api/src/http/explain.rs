@@ -384,7 +384,7 @@ async fn charge_body(app: &App, charge: &Charge, currency: Currency, destination
         carry_before_cents: carry_before(charge),
         carry_after_cents: charge.carry.in_cents(),
         billed: charge.billed.to_string(),
-        counter: charge.counter.map(|id| counter_body(id, charge.before, charge.after)),
+        counter: charge.counter.filter(|_| rate.is_some()).map(|id| counter_body(id, charge.before, charge.after)),
         rate,
         commission_bp,
         commission_of,

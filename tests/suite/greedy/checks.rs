@@ -3,7 +3,7 @@
 use super::subtree::{Subtree, Terms};
 use ledger::{AccountKey, LinkCharge};
 use rating::usage::CounterId;
-use rating::{AgreementId, Cents, Currency, Exact, Instant, TenantId};
+use rating::{Cents, Currency, Exact, Instant, TenantId};
 use std::collections::{BTreeMap, HashSet};
 use store::journal::{Charge, ChargePricing, Kind, Namespace, Record, Seq};
 
@@ -20,7 +20,7 @@ type Check = fn(&Books) -> Option<String>;
 pub const CHECKS: [(&str, Check); 8] = [
     ("owed", owed),
     ("share", share),
-    ("terms of the month", terms_of_the_month),
+    ("share of seats", share_of_seats),
     ("seats", seats),
     ("seats from below", seats_from_below),
     ("credited", credited),
@@ -127,21 +127,33 @@ fn share(books: &Books) -> Option<String> {
     })
 }
 
-/// Whatever is agreed on under way: a customer's seats, which may go down again, are shared alike through a month.
-fn terms_of_the_month(books: &Books) -> Option<String> {
-    let mut first: BTreeMap<(TenantId, String, TenantId), (bool, AgreementId)> = BTreeMap::new();
-    let is_usage = |record: &&&Record| matches!(record.kind, Kind::Rated | Kind::RatedLater) && record.body.meter == "seats";
-    for record in books.records.iter().filter(is_usage) {
-        for charge in record.body.charges.iter().filter(|charge| charge.link.buyer != record.tenant) {
-            let is = (!matches!(charge.pricing, ChargePricing::Card { .. }), charge.agreement);
-            let was = *first.entry((record.tenant, month(record.at), charge.link.buyer)).or_insert(is);
-            if was != is && (was.0 || is.0) {
-                let (id, buyer, [was, is]) = (&record.identity.id, charge.link.buyer, [was, is].map(|(_, agreement)| agreement));
-                return Some(format!("{id}: of {buyer} by {is}, before it by {was}"));
-            }
+/// Whatever is agreed on under way: of what a customer's seats came to in a month, the platform has no less than the least share that
+/// it took of any of them.
+fn share_of_seats(books: &Books) -> Option<String> {
+    // By customer and month: the retail price and the platform's part, and the least share in millionths.
+    let mut sums: BTreeMap<(TenantId, String), (i128, i128, i128)> = BTreeMap::new();
+    let mut others: HashSet<(TenantId, String)> = HashSet::new();
+    for record in books.records.iter().filter(|record| record.body.meter == "seats" && !record.body.charges.is_empty()) {
+        let of = (record.tenant, month(record.at));
+        let retail = record.body.charges.first().filter(|retail| retail.link.buyer == record.tenant);
+        let shared = |top: &&Charge| matches!(top.pricing, ChargePricing::Commission { .. } | ChargePricing::CommissionOf { .. });
+        let (Some(retail), Some(top)) = (retail, books.top(record).filter(shared)) else {
+            others.insert(of);
+            continue;
+        };
+        let (price, part, least) = sums.entry(of).or_insert((0, 0, i128::MAX));
+        (*price, *part) = (*price + retail.exact.0, *part + top.exact.0);
+        if retail.exact > Exact::ZERO {
+            *least = (*least).min(top.exact.0 * 1_000_000 / retail.exact.0);
         }
     }
-    None
+    sums.iter().filter(|(of, _)| !others.contains(of)).find_map(|((_, month), (price, part, least))| {
+        let owed = if *least == i128::MAX { 0 } else { price * least / 1_000_000 };
+        let missing = *part + ROUNDED * 1000 < owed;
+        missing.then(|| {
+            format!("{month}: {} of {} cents, retail {}", Exact(*part).in_cents(), Exact(owed).in_cents(), Exact(*price).in_cents())
+        })
+    })
 }
 
 /// At the platform's own price every customer's seats count, as many as the platform saw last.
