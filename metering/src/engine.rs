@@ -385,7 +385,7 @@ impl Engine {
             });
         }
         let places = standing.places.clone();
-        let Behind { whole, versions } = Behind::of(&*self.journal, &self.directory, root, &charged, &places).await?;
+        let Behind { whole, versions } = Behind::of(&*self.journal, &self.directory, root, (&charged, &cards), &places).await?;
         let meter =
             self.directory.meter(&charged.body.meter).await?.ok_or_else(|| Problem::new("unknown_meter", "the event's meter is gone"))?;
         let personal_key = self.directory.personal_key(charged.tenant).await?;

@@ -20,6 +20,7 @@ mod demo;
 mod edges;
 mod faults;
 mod faulty;
+mod flat_parts;
 mod greedy;
 mod histories;
 mod holds;
