@@ -20,6 +20,7 @@ mod demo;
 mod edges;
 mod faults;
 mod faulty;
+mod field_cases;
 mod flat_parts;
 mod greedy;
 mod histories;
