@@ -22,6 +22,7 @@ mod faults;
 mod faulty;
 mod field_cases;
 mod flat_parts;
+mod follow_kills;
 mod greedy;
 mod histories;
 mod holds;
