@@ -2,6 +2,7 @@
 
 use crate::charge::{self, Charges};
 use crate::command::{Outcome, Posted, Problem};
+use crate::flats;
 use crate::member;
 use crate::prepare::Prepared;
 use crate::reach::is_above;
@@ -62,6 +63,9 @@ impl Turn {
         let mut counted = self.states.counted(&key);
         counted.follow(charge, taken.place.as_ref(), true);
         self.states.counters.set(key, counted);
+        for (card, charged) in taken.flats.iter().flat_map(|flats| &flats.0) {
+            flats::keep(key, *card, *charged, &mut self.states);
+        }
         for (was, is) in &taken.moved {
             self.states.members.set(was.key(key), segments::stands(false));
             self.states.members.set(is.key(key), segments::stands(true));

@@ -12,9 +12,10 @@ use store::journal::{Charge, CounterKey, Journal, Place, Record, StateKeys};
 
 #[derive(Debug, Default)]
 pub struct Behind {
-    /// Counters on which a charge counts in an earlier segment than the last: everything of them is needed.
+    /// Counters on which a charge counts in an earlier segment than the last, or which another segment's flats bear on:
+    /// everything of them is needed.
     pub whole: Vec<CounterKey>,
-    /// What prices their later segments.
+    /// What prices their segments.
     pub versions: HashMap<CardVersionId, Arc<CompiledCard>>,
 }
 
@@ -24,7 +25,7 @@ impl Behind {
         journal: &dyn Journal,
         directory: &Directory,
         root: TenantId,
-        charged: &Record,
+        (charged, cards): (&Record, &[Option<Arc<CompiledCard>>]),
         places: &[Place],
     ) -> Result<Self, Problem> {
         let mut keys = StateKeys::of(root);
@@ -40,16 +41,17 @@ impl Behind {
             let first = places.iter().find(|place| place.buyer == key.buyer).map_or(0, |place| place.number);
             let later = counted.segment.number.saturating_sub(first);
             check_count(later)?;
-            if later > 0 {
+            if later > 0 || (counted.segment.number > 0 && has_flats(charged, cards, key)) {
                 all.all_members.push(*key);
-                firsts.push((*key, first));
+                firsts.push(*key);
                 versions.extend(counted.segment.by.map(|by| by.version));
             }
         }
         if !firsts.is_empty() {
             let members = journal.load(&all).await.map_err(journal_problem)?.members;
-            for (key, first) in &firsts {
-                let ended = segments::closed(members.iter(), *key, first + 1);
+            for key in &firsts {
+                // Also of those in front of the event: they say which flats were charged by then.
+                let ended = segments::closed(members.iter(), *key, 0);
                 versions.extend(ended.values().filter_map(|closed| closed.by).map(|by| by.version));
             }
         }
@@ -59,6 +61,14 @@ impl Behind {
         }
         Ok(behind)
     }
+}
+
+/// Whether some of the charge on this counter may have been due once in its month.
+fn has_flats(charged: &Record, cards: &[Option<Arc<CompiledCard>>], key: &CounterKey) -> bool {
+    charged.body.charges.iter().zip(cards).any(|(charge, card)| {
+        let is_on_it = charge.link.buyer == key.buyer && charge.counter == Some(key.id);
+        is_on_it && card.as_ref().zip(charge.by(0)).is_some_and(|(card, by)| card.has_flats(by.rate))
+    })
 }
 
 fn check_count(later: u32) -> Result<(), Problem> {

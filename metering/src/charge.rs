@@ -2,6 +2,7 @@
 
 use crate::counters;
 use crate::directory::Customer;
+use crate::flats;
 use crate::member;
 use crate::plan::Base;
 use crate::prepare::{ByCard, Kept, MeasuredLink, Method, Plan, Prepared};
@@ -194,12 +195,15 @@ fn price_card(
     (by, counter): (&ByCard, Option<CounterKey>),
     states: &States,
 ) -> Result<usage::Priced, Unrated> {
-    let ByCard { version, card, measured } = by;
+    let ByCard { version, card, measured, .. } = by;
     let usage = prepared.usage(plan);
     let Some(key) = counter else { return card.price(measured, &usage, &Counter::default(), &Counter::default()) };
     let counted = states.counted(&key);
     let after = member::after(prepared, plan, link, (key, &counted.counter), states)?;
-    let priced = card.price(measured, &usage, &counted.counter, &after)?;
+    let mut priced = card.price(measured, &usage, &counted.counter, &after)?;
+    if let Some(flats) = flats::due(by, key, &counted, &after, states)? {
+        priced.exact = priced.exact.checked_add(flats.due)?;
+    }
     // What goes by order of arrival, cell by cell, is the event's own.
     let rate = measured.found.rate;
     let by = By { version: *version, rate, cell: 0 };

@@ -296,12 +296,12 @@ impl Directory {
         if let Some(card) = self.inner.compiled.get(&id) {
             return Ok(card);
         }
-        let doc = self.inner.records.version_doc(id).await.map_err(record_problem)?;
-        let doc = doc.ok_or_else(|| Problem::new("corrupt_card", format!("the version {id} is not stored")))?;
+        let found = self.inner.records.version_of(id).await.map_err(record_problem)?;
+        let (of_card, doc) = found.ok_or_else(|| Problem::new("corrupt_card", format!("the version {id} is not stored")))?;
         let broken = |why: String| Problem::new("corrupt_card", format!("the stored version {id} does not compile: {why}"));
         let compiled = tokio::task::spawn_blocking(move || CompiledCard::compile(&doc)).await.map_err(|e| broken(e.to_string()))?;
         let card = compiled.map_err(|mistakes| broken(format!("{mistakes:?}")))?;
-        let card = Arc::new(card);
+        let card = Arc::new(card.of_card(of_card));
         self.inner.compiled.insert(id, Arc::clone(&card));
         Ok(card)
     }

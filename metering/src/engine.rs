@@ -386,7 +386,7 @@ impl Engine {
             });
         }
         let places = standing.places.clone();
-        let Behind { whole, versions } = Behind::of(&*self.journal, &self.directory, root, &charged, &places).await?;
+        let Behind { whole, versions } = Behind::of(&*self.journal, &self.directory, root, (&charged, &cards), &places).await?;
         let meter =
             self.directory.meter(&charged.body.meter).await?.ok_or_else(|| Problem::new("unknown_meter", "the event's meter is gone"))?;
         let is_followed = shares::is_followed(charged.body.charges.iter().zip(&cards), &above, &meter);

@@ -6,6 +6,7 @@
 use crate::command::UsageEvent;
 use crate::counters;
 use crate::digest::Digest;
+use crate::flats;
 use crate::prepare::{ByCard, MeasuredLink, Plan, Prepared};
 use crate::segments::is_segment;
 use crate::states::States;
@@ -109,6 +110,7 @@ fn member_of(newest: Option<Newest>) -> Member {
 }
 
 pub fn keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
+    flats::keys(prepared, plan, keys);
     for place in places_possible(prepared, plan) {
         if place.aggregation == Aggregation::Latest {
             keys.members.push(newest(place.key.counter));

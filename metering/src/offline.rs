@@ -12,10 +12,10 @@ use rating::aggregate::{self, Known, MemberChange, Newest};
 use rating::card::{Aggregation, CardDoc, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::link::{self, LinkPosting};
-use rating::segments::{By, Charged};
+use rating::segments::{By, Charged, FlatsDue};
 use rating::usage::{Counter, CounterId, Measured, Usage};
 use rating::validate::Mistake;
-use rating::{CardVersionId, Carry, Cents, Currency, Exact, Instant, Overflow, Unrated};
+use rating::{CardVersionId, Carry, Cents, Currency, Exact, Instant, Overflow, RateCardId, Unrated};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -61,6 +61,8 @@ struct Book {
     carry: Carry,
     /// Where each stands, and what it was charged so far.
     counters: HashMap<CounterId, (Counter, Charged)>,
+    /// What each card has charged of what is due once.
+    flats: HashMap<(CounterId, RateCardId), Exact>,
     /// How often each distinct value of a counter was reported.
     members: HashMap<(CounterId, String), i64>,
     /// When the value of a counter that stands was reported (`latest`).
@@ -82,6 +84,11 @@ impl Book {
         let known = Known { standing, level: 0, at: usage.at, newest: self.newest.get(&id).copied() };
         let after = aggregate::grow(aggregation, &before, measured.billed, MemberChange::Report(known))?;
         Ok((before, after, charged))
+    }
+
+    fn grow_flats(&self, id: CounterId, card: &CompiledCard, rate: u32, before: &Counter, after: &Counter) -> Result<FlatsDue, Overflow> {
+        let charged = self.flats.get(&(id, card.card())).copied().unwrap_or_default();
+        FlatsDue::between(card, rate, charged, before, after)
     }
 
     fn keep(&mut self, id: CounterId, after: (Counter, Charged), at: Instant, member: Option<String>) {
@@ -131,7 +138,8 @@ impl Offline {
     /// Of meters that several cards name the first counts; one that no card names sums, and is a call if a rate of it has
     /// call terms, or if it is the one that call records are read for.
     fn add(&mut self, name: Option<String>, doc: &CardDoc) -> Result<(), Vec<Mistake>> {
-        self.cards.push(Card { name, compiled: CompiledCard::compile(doc)? });
+        let card = RateCardId(self.cards.len() as i64);
+        self.cards.push(Card { name, compiled: CompiledCard::compile(doc)?.of_card(card) });
         for (meter, terms) in &doc.meters {
             self.meters.entry(meter.clone()).or_insert_with(|| terms.clone());
         }
@@ -179,13 +187,20 @@ impl Offline {
         let member = member::value(aggregation, &measured, meter, (event, 0), str::to_owned)?;
         let book = self.books.entry(event.customer.to_string()).or_default();
         let (before, after, charged) = book.grown(&usage, &measured, aggregation, member.as_deref())?;
-        let priced = card.price(&measured, &usage, &before, &after)?;
+        let mut priced = card.price(&measured, &usage, &before, &after)?;
         let rate = measured.found.rate;
+        let flats = measured.counter.map(|id| book.grow_flats(id, card, rate, &before, &after)).transpose()?;
+        if let Some(FlatsDue { due, .. }) = flats {
+            priced.exact = priced.exact.checked_add(due)?;
+        }
         let version = CardVersionId(self.cards.iter().take_while(|one| !std::ptr::eq(&one.compiled, card)).count() as i64);
         let (priced, charged) = charged.price(By { version, rate, cell: 0 }, card.gives_money(rate), priced)?;
         let LinkPosting { cents, carry } = link::post(book.carry, priced.exact)?;
         if let Some(id) = measured.counter {
             book.keep(id, (priced.after, charged), usage.at, member);
+            if let Some(flats) = flats.filter(|_| card.has_flats(rate)) {
+                book.flats.insert((id, card.card()), flats.charged);
+            }
         }
         book.carry = carry;
         Ok(Priced { exact: priced.exact, cents, carry, duplicate: false })

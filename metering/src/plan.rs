@@ -31,6 +31,17 @@ pub struct Timeline {
 }
 
 impl Timeline {
+    /// A version that is in force at some time from `from` on and is not in memory.
+    pub fn not_compiled_since(&self, from: Instant) -> Option<CardVersionId> {
+        let first = self.versions.partition_point(|slot| slot.effective_from <= from).saturating_sub(1);
+        self.versions[first..].iter().find(|slot| slot.compiled.get().is_none()).map(|slot| slot.id)
+    }
+
+    /// A version that is in memory.
+    pub fn compiled(&self, version: CardVersionId) -> Option<&CompiledCard> {
+        self.versions.iter().find(|slot| slot.id == version)?.compiled.get().map(AsRef::as_ref)
+    }
+
     /// The version in force at an instant; with an approval needed, the latest that has one.
     pub fn in_force(&self, at: Instant, approval: Option<&[TenantId]>) -> Option<&VersionSlot> {
         let count = self.versions.partition_point(|slot| slot.effective_from <= at);

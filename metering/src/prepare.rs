@@ -111,6 +111,8 @@ pub struct ByCard {
     pub version: CardVersionId,
     pub card: Arc<CompiledCard>,
     pub measured: Measured,
+    /// Of its card, with the versions of the month compiled, where some of the price is due once in a month.
+    pub timeline: Option<Arc<Timeline>>,
 }
 
 impl Method {
@@ -240,7 +242,7 @@ impl Prepared {
         let mut methods = SmallVec::new();
         let again = |by: &ByCard| -> Result<ByCard, Kept> {
             let measured = by.card.measure(&usage).map_err(|unrated| Kept(unrated.code()))?;
-            Ok(ByCard { version: by.version, card: Arc::clone(&by.card), measured })
+            Ok(ByCard { version: by.version, card: Arc::clone(&by.card), measured, timeline: by.timeline.clone() })
         };
         for method in &plan.methods {
             methods.push(match method {
@@ -525,7 +527,12 @@ impl<'a> Desk<'a> {
             }
             match card.measure(usage) {
                 Ok(measured) => {
-                    let by = ByCard { version: slot.id, card: Arc::clone(card), measured };
+                    let has_flats = measured.counter.is_some() && card.has_flats(measured.found.rate);
+                    if has_flats && let Some(id) = timeline.not_compiled_since(card.month_began(usage.at)) {
+                        return Err(Missing::Version { timeline: timeline.into_owned(), id });
+                    }
+                    let of_card = has_flats.then(|| Arc::clone(&timeline));
+                    let by = ByCard { version: slot.id, card: Arc::clone(card), measured, timeline: of_card };
                     let checked = check(card, &by.measured, usage, meter);
                     return Ok(Asked::Found(checked.map(|()| by).map_err(|unrated| Kept(unrated.code()))));
                 }

@@ -3,6 +3,7 @@
 //! A segment ends when an event is priced by another rate of another version, and behind every event whose price depends
 //! on its order of arrival. It is written then and read only when an event is taken back.
 
+use crate::flats;
 use crate::prepare::{ByCard, Plan, Prepared};
 use crate::turn::Turn;
 use rating::segments::{Charged, Pricer};
@@ -128,22 +129,31 @@ impl Turn {
                 continue;
             }
             let link = plan.links().find(|link| link.agreement.buyer == buyer);
-            let Some(ByCard { version, card, measured }) = link.as_ref().and_then(|link| link.method.by_card()) else { continue };
+            let Some(by_card) = link.as_ref().and_then(|link| link.method.by_card()) else { continue };
+            let ByCard { version, card, measured, .. } = by_card;
             let rate = measured.found.rate;
             let alone = card.goes_by_arrival(rate);
             let cell = if alone { card.cell(rate, &prepared.usage(plan)) } else { 0 };
             let mut counted = self.states.counted(&key);
             let by = By { version: *version, rate, cell };
-            let restated = counted.so_far.and_then(|so_far| restated(&so_far.now, charge, Pricer { card, by }));
+            let flats = flats::due(by_card, key, &counted, &charge.after, &self.states).ok().flatten();
+            let due = flats.map_or(Exact::ZERO, |flats| flats.due);
+            let restated = counted.so_far.and_then(|so_far| restated(&so_far.now, charge, due, Pricer { card, by }));
             let mut place = Place { buyer, number: counted.segment.number, cell, start: None, restated };
             if counted.is_left_by(by, alone)
                 && let (Ok(ended), Some(next)) = (Closed::of(&counted), place.number.checked_add(1))
             {
                 self.states.members.set(ended.key(key), stands(true));
+                if place.number == 0 && flats::is_kept(key, &counted, &self.states) {
+                    flats::keep_from_now(key, &mut self.states);
+                }
                 place.number = next;
             }
             counted.follow(charge, Some(&place), false);
             self.states.counters.set(key, counted);
+            if let Some(flats) = flats {
+                flats::keep(key, card.card(), flats.charged, &mut self.states);
+            }
             if place.number != 0 || place.cell != 0 || place.restated.is_some() {
                 places.push(place);
             }
@@ -152,8 +162,9 @@ impl Turn {
     }
 }
 
-/// What a counter was charged so far after this charge, if that does not follow from the charge.
-fn restated(now: &Charged, charge: &Charge, pricer: Pricer<'_>) -> Option<Restated> {
+/// What a counter was charged so far after this charge, if that does not follow from the charge. `due`: beyond its way on
+/// the curve.
+fn restated(now: &Charged, charge: &Charge, due: Exact, pricer: Pricer<'_>) -> Option<Restated> {
     let Pricer { card, by } = pricer;
     let is_whole = matches!(charge.pricing, ChargePricing::Card { .. });
     let follows = now.charged(by, charge.exact.checked_sub(charge.local).ok()?).ok()?;
@@ -161,7 +172,8 @@ fn restated(now: &Charged, charge: &Charge, pricer: Pricer<'_>) -> Option<Restat
     if is_whole && follows.least.is_none_or(|least| follows.sum > least && !card.gives_money(by.rate)) {
         return None;
     }
-    let is = now.grown(by, card.gives_money(by.rate), pricer.counted(&charge.before, &charge.after).ok()?).ok()?;
+    let more = pricer.counted(&charge.before, &charge.after).ok()?.checked_add(due).ok()?;
+    let is = now.grown(by, card.gives_money(by.rate), more).ok()?;
     let follows = if is_whole { Ok(follows) } else { now.charged(by, charge.counted().ok()?) };
     (follows != Ok(is)).then_some(Restated::by_charge(is))
 }

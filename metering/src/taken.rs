@@ -2,12 +2,13 @@
 
 use crate::amend::OVERTAKEN;
 use crate::command::Problem;
+use crate::flats;
 use crate::member;
 use crate::segments::{self, Closed};
 use crate::states::States;
 use crate::void::Void;
 use rating::compile::CompiledCard;
-use rating::segments::{Change, Changed, Pricer, change};
+use rating::segments::{Before, Change, Changed, Flats, Pricer, change};
 use rating::usage::Counter;
 use rating::{Exact, Overflow};
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub struct Taken {
     pub place: Option<Place>,
     /// Earlier segments that change: as they were, and as they are.
     pub moved: Vec<(Closed, Closed)>,
+    /// What the counter is charged, without it, of what is due once; `None`: nothing of that changes, or it is not kept.
+    pub flats: Option<Flats>,
     /// No other event's price changes.
     pub others_stand: bool,
 }
@@ -58,11 +61,13 @@ impl Taking<'_> {
         let place = self.void.place(buyer);
         let (number, cell) = place.map_or((0, 0), |place| (place.number, place.cell));
         let spot = Spot { key, counted: states.counted(&key), number, cell };
-        if number >= spot.counted.segment.number {
-            return self.of_last(&spot, states).map_err(overflow);
-        }
-        if !self.void.whole.contains(&key) {
+        let is_last = number >= spot.counted.segment.number;
+        if !self.void.whole.contains(&key) && (!is_last || (number > 0 && self.card.has_flats(self.rate))) {
             return Err(overtaken());
+        }
+        if is_last {
+            let flats = if self.card.has_flats(self.rate) { self.flats_before(&spot, spot.counted.segment.start, states)? } else { None };
+            return self.of_last(&spot, flats, states).map_err(overflow);
         }
         let ended = segments::closed(states.members.iter(), key, number);
         self.of_earlier(&spot, &ended, states)
@@ -85,12 +90,39 @@ impl Taking<'_> {
         Ok((local.checked_add(changed.rest)?, local))
     }
 
-    fn of_last(&self, spot: &Spot, states: &States) -> Result<Taken, Overflow> {
+    /// What was charged of what is due once in front of the event's segment, which begins there; `None`: it is not kept.
+    fn flats_before(&self, spot: &Spot, start: Counter, states: &States) -> Result<Option<Flats>, Problem> {
+        if !flats::is_kept(spot.key, &spot.counted, states) {
+            return Ok(None);
+        }
+        let mut flats = Flats::default();
+        if spot.number == 0 {
+            return Ok(Some(flats));
+        }
+        let mut front = segments::closed(states.members.iter(), spot.key, 0);
+        front.retain(|number, _| *number < spot.number);
+        if front.len() != spot.number as usize {
+            return Err(missing());
+        }
+        let ends = front.values().rev().scan(Ok(start), |at, closed| {
+            let end = (*at).ok()?;
+            *at = end.checked_sub(closed.growth);
+            Some((*at).map(|start| (closed.by, start, end)))
+        });
+        let stretches: Result<Vec<_>, Overflow> = ends.collect();
+        for (by, start, end) in stretches.map_err(overflow)?.into_iter().rev() {
+            flats.grow(&self.pricer_of(by)?, &start, &end).map_err(overflow)?;
+        }
+        Ok(Some(flats))
+    }
+
+    fn of_last(&self, spot: &Spot, flats: Option<Flats>, states: &States) -> Result<Taken, Overflow> {
         let Spot { counted: Counted { counter: before, segment, so_far }, cell, .. } = *spot;
         let after = member::withdrawn(self.void, self.index, self.charge, &before, states)?;
         let pricer = self.pricer(cell)?;
         let own = Change { pricer, was: before.checked_sub(segment.start)?, is: after.checked_sub(segment.start)? };
-        let changed = change(segment.start, so_far.map(|so_far| so_far.before), &[own])?;
+        let before_it = Before { start: segment.start, charged: so_far.map(|so_far| so_far.before), flats };
+        let changed = change(before_it, &[own])?;
         let (exact, local) = self.parts(pricer, segment.by, &changed)?;
         let restated = self.restated(&spot.counted, after, &changed);
         let is_last = before == self.charge.after;
@@ -101,6 +133,7 @@ impl Taking<'_> {
             after,
             place: self.recorded(spot, None, restated),
             moved: Vec::new(),
+            flats: changed.flats,
             others_stand: is_last || (self.card.is_even(self.rate) && member::is_sum(self.void, self.index, self.charge)),
         })
     }
@@ -122,7 +155,7 @@ impl Taking<'_> {
     fn of_earlier(&self, spot: &Spot, ended: &BTreeMap<u32, Closed>, states: &States) -> Result<Taken, Problem> {
         let (counted, last) = (spot.counted, spot.counted.segment.number);
         if ended.len() != (last - spot.number) as usize {
-            return Err(Problem::new("internal", "segments of the counter are missing; see verify"));
+            return Err(missing());
         }
         let grown = ended.values().map(|closed| (closed.by, closed.growth));
         let of_last = counted.counter.checked_sub(counted.segment.start).map_err(overflow)?;
@@ -140,7 +173,8 @@ impl Taking<'_> {
         }
         let others_stand = changes.iter().all(|change| change.pricer.card.is_even(change.pricer.by.rate));
         let before = ended.values().next().and_then(|closed| closed.before).filter(|_| counted.so_far.is_some());
-        let changed = change(start, before, &changes).map_err(overflow)?;
+        let flats = self.flats_before(spot, start, states)?;
+        let changed = change(Before { start, charged: before, flats }, &changes).map_err(overflow)?;
         let (exact, local) = self.parts(own, all[0].0, &changed).map_err(overflow)?;
         let new_start = without.iter().rev().nth(1).copied().unwrap_or(start);
         Ok(Taken {
@@ -150,6 +184,7 @@ impl Taking<'_> {
             after: without.last().copied().unwrap_or(start),
             place: self.recorded(spot, Some(new_start), restated_behind(&changed)),
             moved: moved(ended, &growths, &changed),
+            flats: changed.flats,
             others_stand: others_stand && member::is_sum(self.void, self.index, self.charge),
         })
     }
@@ -191,6 +226,10 @@ fn growths_of(start: Counter, ends: &[Counter]) -> Result<Vec<Counter>, Overflow
 
 fn overflow(overflow: Overflow) -> Problem {
     Problem::new("overflow", overflow.to_string())
+}
+
+fn missing() -> Problem {
+    Problem::new("internal", "segments of the counter are missing; see verify")
 }
 
 fn overtaken() -> Problem {

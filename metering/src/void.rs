@@ -55,9 +55,9 @@ pub struct Void {
     pub cards: Vec<Option<Arc<CompiledCard>>>,
     /// Where on their counters its charges count.
     pub places: Vec<Place>,
-    /// Counters of which it is in an earlier segment than the last: everything of them is needed.
+    /// Counters of which everything is needed ([`crate::behind::Behind`]).
     pub whole: Vec<CounterKey>,
-    /// What prices their later segments.
+    /// What prices their segments.
     pub versions: HashMap<CardVersionId, Arc<CompiledCard>>,
     /// What was given back before on its other links, by buyer.
     pub given_back: Vec<(TenantId, Below)>,

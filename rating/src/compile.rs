@@ -18,7 +18,7 @@ use crate::shape::{Shape, Texts};
 use crate::usage::{CounterId, Usage};
 use crate::validate::{self, Mistake};
 use crate::window::{Window, Zone};
-use crate::{Currency, Instant, Overflow};
+use crate::{Currency, Instant, Overflow, RateCardId};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher;
 
@@ -29,6 +29,8 @@ pub struct CompiledCard {
     zone_name: String,
     zone: Zone,
     fallback: Option<String>,
+    /// Whose version it is.
+    card: RateCardId,
     meters: Vec<Meter>,
     /// By rate, as numbered in the document.
     terms_of_rate: Vec<u32>,
@@ -67,6 +69,8 @@ pub(crate) struct Terms {
     pub(crate) counted: bool,
     /// Some of its prices are below zero.
     pub(crate) gives_money: bool,
+    /// Some of its price is due once in a month.
+    pub(crate) has_flats: bool,
     pub(crate) rounding: Option<Step>,
     pub(crate) pricing: Pricing,
 }
@@ -106,6 +110,7 @@ impl CompiledCard {
             zone_name: doc.zone.clone(),
             zone,
             fallback: doc.fallback.clone(),
+            card: RateCardId(0),
             meters: Vec::new(),
             terms_of_rate: Vec::with_capacity(doc.rates.len()),
             key_digests: Vec::with_capacity(doc.rates.len()),
@@ -119,6 +124,17 @@ impl CompiledCard {
         let quick_of_terms = card.add_quick();
         card.add_prefixes(&doc.rates, &quick_of_terms)?;
         Ok(card)
+    }
+
+    /// A version of this card.
+    #[must_use]
+    pub fn of_card(self, card: RateCardId) -> Self {
+        Self { card, ..self }
+    }
+
+    /// Which card's version it is; 0: that was not said.
+    pub fn card(&self) -> RateCardId {
+        self.card
     }
 
     pub fn currency(&self) -> Currency {
@@ -225,6 +241,11 @@ impl CompiledCard {
     pub(crate) fn terms_of(&self, rate: u32) -> Option<&Terms> {
         self.terms.get(*self.terms_of_rate.get(rate as usize)? as usize)
     }
+    /// When the calendar month of an instant began, in the card's zone.
+    pub fn month_began(&self, at: Instant) -> Instant {
+        self.zone.month_began(at)
+    }
+
     pub(crate) fn counter_id(&self, rate: u32, usage: &Usage<'_>) -> Option<CounterId> {
         let key = *self.key_digests.get(rate as usize)?;
         // A sum of amounts, and the highest or the last of quantities, are two things, also under one key.
@@ -242,6 +263,7 @@ impl Terms {
     fn compile(rate: &Rate, currency: Currency) -> Result<Self, String> {
         let window = rate.window.as_deref().map(Window::compile).transpose().map_err(|e| format!("{e:?}"))?;
         let origins: Vec<(&str, u32)> = rate.origin_prefixes.iter().map(|prefix| (prefix.as_str(), 0)).collect();
+        let pricing = Pricing::compile(rate, currency)?;
         Ok(Self {
             effective_from: rate.effective_from.unwrap_or(Instant::MIN),
             effective_until: rate.effective_until.unwrap_or(FOREVER),
@@ -251,8 +273,9 @@ impl Terms {
             origins: (!origins.is_empty()).then(|| PrefixMap::build(&origins).map(Box::new)).transpose().map_err(|e| format!("{e:?}"))?,
             counted: rate.counted,
             gives_money: crate::below_zero::gives_money(rate),
+            has_flats: matches!(&pricing, Pricing::Model { model, .. } if model.has_flats()),
             rounding: rate.rounding.map(|rounding| Step::compile(rounding, currency)).transpose().map_err(|e| e.to_string())?.flatten(),
-            pricing: Pricing::compile(rate, currency)?,
+            pricing,
         })
     }
 

@@ -126,6 +126,16 @@ impl CompiledCard {
         self.terms_of(rate).is_some_and(|terms| terms.gives_money)
     }
 
+    /// Some of the rate's price is due once in a month: [`CompiledModel::has_flats`].
+    pub fn has_flats(&self, rate: u32) -> bool {
+        self.terms_of(rate).is_some_and(|terms| terms.has_flats)
+    }
+
+    /// How much of the rate's price at this counter is due once: [`CompiledModel::flats`].
+    pub fn flats(&self, rate: u32, counter: &Counter) -> Result<Exact, Overflow> {
+        self.model_of(rate).map_or(Ok(Exact::ZERO), |model| model.flats(counter))
+    }
+
     /// Which price of a matrix a usage has: [`CompiledModel::cell`].
     pub fn cell(&self, rate: u32, usage: &Usage<'_>) -> u32 {
         self.model_of(rate).filter(|model| model.goes_by_arrival()).map_or(0, |model| model.cell(usage))

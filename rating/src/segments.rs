@@ -10,12 +10,17 @@
 //! below zero, whose seller gives money away. Segments without an event are none: those beside one are one stretch if they
 //! have the same prices. What goes by order of arrival is an event's own, and neither bounded nor counted as charged.
 //!
+//! What is due once in a month ([`Flats`]) is due once for each card: P(after) − P(before) has it only where the counter
+//! begins, or enters a tier. Where other prices begin, what they say is due once up to there is added, less what was charged
+//! under the same card.
+//!
 //! Within one version this is P(total) − P(rest): the segments in between cancel out.
 
 use crate::compile::CompiledCard;
 use crate::usage::{Counter, Priced};
-use crate::{CardVersionId, Exact, Overflow};
+use crate::{CardVersionId, Exact, Overflow, RateCardId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What prices a segment: a rate of a version, and which price of a matrix (0: there are not several).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +69,45 @@ impl Charged {
     }
 }
 
+/// What a counter was charged of what is due once, by card.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Flats(pub BTreeMap<RateCardId, Exact>);
+
+/// On the counter's way between two points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlatsDue {
+    /// Beyond P(after) − P(before).
+    pub due: Exact,
+    /// What its card has charged of it by then.
+    pub charged: Exact,
+}
+
+impl FlatsDue {
+    /// `charged`: before, under the same card.
+    pub fn between(card: &CompiledCard, rate: u32, charged: Exact, before: &Counter, after: &Counter) -> Result<Self, Overflow> {
+        let (was, is) = (card.flats(rate, before)?, card.flats(rate, after)?);
+        let due = was.checked_sub(charged)?.max(Exact::ZERO);
+        Ok(Self { due, charged: charged.checked_add(due)?.checked_add(is)?.checked_sub(was)? })
+    }
+}
+
+impl Flats {
+    /// Over a stretch under these prices: what is due beyond P(end) − P(start).
+    pub fn grow(&mut self, pricer: &Pricer<'_>, start: &Counter, end: &Counter) -> Result<Exact, Overflow> {
+        let Pricer { card, by } = pricer;
+        if !card.has_flats(by.rate) {
+            return Ok(Exact::ZERO);
+        }
+        let charged = self.0.entry(card.card()).or_default();
+        if start.events == end.events {
+            return Ok(Exact::ZERO);
+        }
+        let flats = FlatsDue::between(card, by.rate, *charged, start, end)?;
+        *charged = flats.charged;
+        Ok(flats.due)
+    }
+}
+
 /// What prices a stretch of a counter.
 #[derive(Debug, Clone, Copy)]
 pub struct Pricer<'a> {
@@ -86,12 +130,13 @@ impl Pricer<'_> {
         self.card.between(self.by.rate, self.by.cell, before, after)
     }
 
-    /// Behind a segment from here to there.
-    pub fn charged(&self, so_far: &Charged, start: &Counter, end: &Counter) -> Result<Charged, Overflow> {
+    /// Behind a segment from here to there. `flats`: `None`: they are not kept, and none is due but by P.
+    pub fn charged(&self, so_far: &Charged, flats: &mut Option<Flats>, start: &Counter, end: &Counter) -> Result<Charged, Overflow> {
+        let due = flats.as_mut().map_or(Ok(Exact::ZERO), |flats| flats.grow(self, start, end))?;
         if start.events == end.events {
             return Ok(*so_far);
         }
-        so_far.grown(self.by, self.card.gives_money(self.by.rate), self.counted(start, end)?)
+        so_far.grown(self.by, self.card.gives_money(self.by.rate), self.counted(start, end)?.checked_add(due)?)
     }
 }
 
@@ -113,10 +158,23 @@ pub struct Changed {
     pub rest: Exact,
     /// What is charged now in front of each segment, and behind the last; empty if that is not known.
     pub charged: Vec<Charged>,
+    /// Behind the last.
+    pub flats: Option<Flats>,
 }
 
-/// `start`: of the first segment; `before`: what was charged before it. `None`: that was not kept, and nothing is bounded.
-pub fn change(start: Counter, before: Option<Charged>, changes: &[Change<'_>]) -> Result<Changed, Overflow> {
+/// In front of the first segment that changes.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    pub start: Counter,
+    /// `None`: that was not kept, and nothing is bounded.
+    pub charged: Option<Charged>,
+    /// `None`: they were not kept, and none is due but by P.
+    pub flats: Option<Flats>,
+}
+
+pub fn change(before: Before, changes: &[Change<'_>]) -> Result<Changed, Overflow> {
+    let Before { start, charged: before, flats } = before;
+    let (mut was_flats, mut flats) = (flats.clone(), flats);
     let (mut was_at, mut is_at) = (start, start);
     let (mut by_arrival, mut rest) = (Exact::ZERO, Exact::ZERO);
     let (mut was_charged, mut charged) = (before, Vec::from_iter(before));
@@ -126,8 +184,8 @@ pub fn change(start: Counter, before: Option<Charged>, changes: &[Change<'_>]) -
         *sum = sum.checked_add(pricer.by_arrival(&is_at, &is_end)?.checked_sub(pricer.by_arrival(&was_at, &was_end)?)?)?;
         match (&mut was_charged, charged.last()) {
             (Some(was), Some(is)) => {
-                *was = pricer.charged(was, &was_at, &was_end)?;
-                charged.push(pricer.charged(is, &is_at, &is_end)?);
+                *was = pricer.charged(was, &mut was_flats, &was_at, &was_end)?;
+                charged.push(pricer.charged(is, &mut flats, &is_at, &is_end)?);
             }
             _ => rest = rest.checked_add(pricer.counted(&is_at, &is_end)?.checked_sub(pricer.counted(&was_at, &was_end)?)?)?,
         }
@@ -136,7 +194,7 @@ pub fn change(start: Counter, before: Option<Charged>, changes: &[Change<'_>]) -
     if let (Some(was), Some(is)) = (was_charged, charged.last()) {
         rest = rest.checked_add(is.total().checked_sub(was.total())?)?;
     }
-    Ok(Changed { by_arrival, rest, charged })
+    Ok(Changed { by_arrival, rest, charged, flats })
 }
 
 #[cfg(test)]
@@ -171,7 +229,7 @@ mod tests {
 
     fn changed(stretches: &[(&CompiledCard, i64, i64)], before: Option<Charged>) -> Changed {
         let changes: Vec<_> = stretches.iter().map(|&(card, was, is)| change_of(card, was, is)).collect();
-        change(Counter::default(), before, &changes).unwrap()
+        change(Before { charged: before, flats: Some(Flats::default()), ..Before::default() }, &changes).unwrap()
     }
 
     #[test]
@@ -185,11 +243,46 @@ mod tests {
         let double = card(r#"{"model":"per_unit","unit_price":"2"}"#);
         check(&[(&graduated, 100, 0), (&double, 10, 10)], "-10000");
         check(&[(&graduated, 100, 0), (&double, 10, 10), (&graduated, 10, 10)], "-9000");
-        // Nobody has paid what a flat of the second version costs: it would have been due without the first.
-        let flat = card(r#"{"model":"flat","amount":"9.9"}"#);
-        let flatter = card(r#"{"model":"flat","amount":"19.9"}"#);
-        check(&[(&flat, 1, 0), (&flatter, 1, 1)], "1000");
-        check(&[(&flat, 1, 0), (&flatter, 1, 0)], "-990");
+    }
+
+    #[test]
+    fn what_is_due_once_is_due_for_every_card_and_by_the_difference_for_every_version() {
+        let price = |amount: &str| card(&format!(r#"{{"model":"flat","amount":"{amount}"}}"#));
+        let (first, second, cheap, other) = (price("9.9"), price("19.9"), price("5"), price("7").of_card(RateCardId(2)));
+        // Without the first it is the second version that all of it is due by.
+        check(&[(&first, 1, 0), (&second, 1, 1)], "0");
+        check(&[(&first, 1, 1), (&second, 1, 0)], "-1000");
+        check(&[(&first, 1, 1), (&second, 1, 0), (&cheap, 1, 1)], "-1000");
+        check(&[(&first, 1, 0), (&cheap, 1, 1)], "-490");
+        check(&[(&first, 1, 0), (&other, 1, 1)], "-990");
+        check(&[(&first, 1, 1), (&other, 1, 0), (&first, 1, 1)], "-700");
+        check(&[(&first, 1, 0), (&other, 1, 1), (&first, 1, 1)], "0");
+        check(&[(&first, 1, 0), (&second, 1, 0)], "-1990");
+        let charged = changed(&[(&first, 1, 1), (&other, 1, 0), (&second, 1, 1)], Some(Charged::default()));
+        let cents = |cents: i128| Exact(cents * Exact::PER_CENT);
+        assert_eq!(charged.flats, Some(Flats([(RateCardId(0), cents(1990)), (RateCardId(2), Exact::ZERO)].into())));
+    }
+
+    #[test]
+    fn flats_of_tiers_are_those_that_are_entered() {
+        let graduated = card(r#"{"model":"graduated","tiers":[{"up_to":"5","unit_price":"1","flat":"2"},{"unit_price":"1","flat":"3"}]}"#);
+        let volume = card(r#"{"model":"volume","tiers":[{"up_to":"5","unit_price":"1","flat":"2"},{"unit_price":"1","flat":"3"}]}"#);
+        let bounded = card(r#"{"model":"flat","amount":"9","maximum_spend":"4","percent_discount":"50"}"#);
+        let percent = card(r#"{"model":"flat","amount":"9","percent_discount":"50"}"#);
+        for (card, [at_first, further]) in
+            [(graduated, ["200", "500"]), (volume, ["200", "300"]), (bounded, ["400", "400"]), (percent, ["450", "450"])]
+        {
+            assert!(card.has_flats(0));
+            let flats = |quantity: i64, events: i64| card.flats(0, &units(quantity, events)).unwrap().in_cents();
+            assert_eq!([flats(0, 0), flats(0, 1), flats(5, 1), flats(6, 2)], ["0", at_first, at_first, further]);
+        }
+        for other in [
+            r#"{"model":"per_unit","unit_price":"1"}"#,
+            r#"{"model":"package","size":"3","amount":"1"}"#,
+            r#"{"model":"flat","amount":"-1"}"#,
+        ] {
+            assert!(!card(other).has_flats(0), "{other}");
+        }
     }
 
     #[test]

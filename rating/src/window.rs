@@ -51,6 +51,14 @@ impl Zone {
         i32::from(date.year()) * 12 + i32::from(date.month()) - 1
     }
 
+    /// When the local month of an instant began.
+    pub fn month_began(&self, at: Instant) -> Instant {
+        let date = self.local(at).date;
+        let first = self.0.to_ambiguous_zoned(date.first_of_month().at(0, 0, 0, 0)).compatible();
+        // At the ends of the calendar there is no such instant.
+        first.map_or(at, |first| Instant(first.timestamp().as_microsecond()).min(at))
+    }
+
     /// The next change of the offset after an instant.
     fn next_transition(&self, after: Instant) -> Option<i64> {
         self.0.following(stamp(after)).next().map(|transition| transition.timestamp().as_microsecond())

@@ -54,6 +54,17 @@ impl Process {
         }
     }
 
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        let line = self.printed.lines().find_map(|line| line.strip_prefix("listening on "));
+        line.unwrap().trim().to_owned()
+    }
+
+    /// Of the platform.
+    pub fn key(&self) -> String {
+        key_of(&self.printed, "platform")
+    }
+
     /// As a power cut would: SIGKILL, and wait until it is gone.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();

@@ -278,15 +278,15 @@ fn decimal(dice: &mut Dice) -> String {
 /// A model for quantities.
 fn curve(dice: &mut Dice) -> Value {
     let tiers = |dice: &mut Dice| {
-        let flat = if dice.below(3) == 0 { json!("0.7") } else { json!("0") };
+        let flat = dice.one(&["0", "0.7", "2"]);
         json!([{ "up_to": "5", "unit_price": decimal(dice), "flat": flat }, { "up_to": "20", "unit_price": decimal(dice) }, { "unit_price": decimal(dice), "flat": flat }])
     };
-    let mut model = match dice.below(8) {
+    let mut model = match dice.below(9) {
         0 => json!({ "model": "graduated", "tiers": tiers(dice) }),
         1 => json!({ "model": "volume", "tiers": tiers(dice) }),
         2 => json!({ "model": "package", "size": "4", "amount": decimal(dice), "free": "3" }),
-        3 => json!({ "model": "flat", "amount": decimal(dice) }),
-        4 => falling(dice),
+        3 | 4 => json!({ "model": "flat", "amount": decimal(dice) }),
+        5 => falling(dice),
         _ => json!({ "model": "per_unit", "unit_price": decimal(dice) }),
     };
     match dice.below(5) {
@@ -357,7 +357,7 @@ fn wholesale(dice: &mut Dice) -> Value {
 }
 
 /// Two resellers, one with prices of its own, one with a commission of another's; versions that begin in the middle of the
-/// day, and a customer whose card changes.
+/// day, and a customer whose card changes, and changes back.
 async fn market(backend: Backend, seed: u64) -> World {
     let mut dice = Dice(seed ^ 0x5eed);
     let world = World::new(backend).await;
@@ -389,7 +389,8 @@ async fn market(backend: Backend, seed: u64) -> World {
         world.customer(customer, "muster", json!({ "card": "retail" })).await;
     }
     world.customer("moves", "muster", json!({ "card": "retail", "until": "2026-11-20T10:30:00Z" })).await;
-    world.agree("moves", json!({ "card": "other", "from": "2026-11-20T10:30:00Z" })).await;
+    world.agree("moves", json!({ "card": "other", "from": "2026-11-20T10:30:00Z", "until": "2026-11-20T11:15:00Z" })).await;
+    world.agree("moves", json!({ "card": "retail", "from": "2026-11-20T11:15:00Z" })).await;
     world.customer("deep", "sub", json!({ "card": "deep-retail" })).await;
     world
 }

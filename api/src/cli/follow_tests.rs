@@ -120,3 +120,40 @@ fn a_file_with_titles_is_followed_too() {
     let told = follow();
     check(&told, &["2 rows: 1 posted", "1 refused", "line 5: 1 cells for 4 columns"]);
 }
+
+#[test]
+fn events_as_json_lines_are_followed_too() {
+    let master = Master::new();
+    let day = &Clock::system().now().plus_secs(-24 * 3600).to_string()[..10];
+    let event = |id: u32| {
+        format!("{{\"id\":\"n{id}\",\"customer\":\"acme-42\",\"meter\":\"api_call\",\"quantity\":1,\"at\":\"{day}T09:00:00Z\"}}\n")
+    };
+    let follow = || master.serving.run(&["ingest", &master.file.display().to_string(), "--format", "ndjson", "--follow", "--once"]);
+    let (first, second) = (event(1), event(2));
+    master.append(&format!("{first}{}", &second[..40]));
+    check(&follow(), &["1 rows: 1 posted", "not whole yet", "exit 0"]);
+    master.append(&second[40..]);
+    check(&follow(), &["1 rows: 1 posted, 0 duplicate", "exit 0"]);
+}
+
+#[test]
+fn what_is_not_followed_is_sent_without_it_as_its_refusal_says() {
+    let master = Master::new();
+    let answered = Clock::system().now().plus_secs(-24 * 3600).micros() / 1_000_000;
+    let record = format!(
+        "{{\"variables\":{{\"uuid\":\"j\",\"direction\":\"inbound\",\"accountcode\":\"acme-42\",\"billsec\":\"60\",\"answer_epoch\":\"{answered}\"}},\"callflow\":[{{\"caller_profile\":{{\"destination_number\":\"+4930123456\"}}}}]}}\n"
+    );
+    let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(line(77).encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    for (format, file, other_way) in [("freeswitch", record.as_bytes(), "/v1/ingest/freeswitch"), ("asterisk", &utf16, "UTF-8")] {
+        std::fs::write(&master.file, file).unwrap();
+        let path = master.file.display().to_string();
+        let words = ["ingest", &path, "--format", format, "--zone", "UTC", "--follow", "--once"];
+        check(
+            &master.serving.run(&words),
+            &["error", "Master.csv", "the same command without --follow", "as often as you like", other_way],
+        );
+        // It is right.
+        check(&master.serving.run(&words[..6]), &["1 posted, 0 duplicate", "exit 0"]);
+        check(&master.serving.run(&words[..6]), &["0 posted, 1 duplicate", "exit 0"]);
+    }
+}

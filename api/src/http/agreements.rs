@@ -59,7 +59,8 @@ pub struct AgreementBody {
     #[schema(example = 10000)]
     pub credit_cap_cents: Option<i64>,
     /// Who agreed on it (external id). A commission makes the share of a seller further up smaller only if that one, or one above
-    /// it, agreed on it. Absent: it is not recorded, and counts as the platform's.
+    /// it, agreed on it. Absent: it is not recorded, and counts as the platform's;
+    /// or it is a seller above the key's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "platform")]
     pub author: Option<String>,
@@ -148,11 +149,17 @@ pub async fn usual_currency(app: &App, buyer: TenantId) -> Result<Option<Currenc
     Ok(present.or_else(|| agreements.iter().max_by_key(|terms| terms.from)).map(|terms| terms.currency))
 }
 
-async fn shown(app: &App, terms: &Agreement) -> Result<AgreementBody, ApiProblem> {
+async fn shown(app: &App, key: &Access, terms: &Agreement) -> Result<AgreementBody, ApiProblem> {
     let (pricing, rate_card, commission_bp) = match terms.pricing {
         Pricing::Wholesale { rate_card } => ("wholesale", Some(rate_card.to_string()), None),
         Pricing::Commission { commission_bp } => ("commission", None, Some(commission_bp)),
     };
+    let author = match terms.author {
+        Some(author) => Some(auth::tenant_by_id(app, author).await?),
+        None => None,
+    };
+    // A seller above the own one is nobody's business.
+    let author = author.filter(|author| author.id == terms.seller || key.sees(author)).map(|author| author.external_id.clone());
     Ok(AgreementBody {
         id: terms.id.to_string(),
         buyer: auth::tenant_by_id(app, terms.buyer).await?.external_id.clone(),
@@ -167,10 +174,7 @@ async fn shown(app: &App, terms: &Agreement) -> Result<AgreementBody, ApiProblem
         credit_limit_cents: terms.credit_limit.map(|cents| cents.0),
         on_exhausted: terms.on_exhausted,
         credit_cap_cents: (terms.credit_cap.0 > 0).then_some(terms.credit_cap.0),
-        author: match terms.author {
-            Some(author) => Some(auth::tenant_by_id(app, author).await?.external_id.clone()),
-            None => None,
-        },
+        author,
         from: terms.from.to_string(),
         until: terms.until.map(|at| at.to_string()),
     })
@@ -189,7 +193,7 @@ pub async fn create_agreement(State(app): State<App>, key: MayWrite, write: Writ
         }
         app.records.agree(&write.actor(&app, &key, None), key.authority(), &terms).await?;
         app.invalidate();
-        Ok(Done::created(shown(&app, &terms).await?))
+        Ok(Done::created(shown(&app, &key, &terms).await?))
     };
     write.once(&app, &key, work).await
 }
@@ -289,8 +293,8 @@ pub async fn list_agreements(
         Some(name) => app.records_of(&key).agreements_by_buyer(tenant_named(&app, &key, name).await?.id, after, limit).await?,
         None => app.records_of(&key).agreements_below(&key.tenant, after, limit).await?,
     };
-    let app = &app;
-    let page = List::shown(found, |terms| terms.id.0, |terms| async move { shown(app, &terms).await });
+    let (app, key): (&App, &Access) = (&app, &key);
+    let page = List::shown(found, |terms| terms.id.0, |terms| async move { shown(app, key, &terms).await });
     Ok(Json(page.await?))
 }
 
@@ -313,7 +317,7 @@ pub async fn end_agreement(State(app): State<App>, key: MayWrite, Path(id): Path
         let until = end.until.unwrap_or_else(|| app.clock.now());
         let terms = app.records.end_agreement(&write.actor(&app, &key, None), key.authority(), id, until).await?;
         app.invalidate();
-        Ok(Done::ok(shown(&app, &terms).await?))
+        Ok(Done::ok(shown(&app, &key, &terms).await?))
     };
     write.once(&app, &key, work).await
 }

@@ -24,6 +24,8 @@ struct Piece {
     up_to: i128,
     start: i128,
     base: i128,
+    /// Of `base`: what is due once, for the tiers entered so far.
+    flat: i128,
     slope: i128,
     block: i128,
 }
@@ -54,14 +56,15 @@ impl Curve {
         let shared = legs.iter().fold(den, |shared, leg| gcd(shared, leg.price));
         let den = den / shared;
         let mut pieces: SmallVec<[Piece; 1]> = SmallVec::with_capacity(legs.len());
-        let (mut start, mut below) = (0_i128, 0_i128);
+        let (mut start, mut below, mut flats) = (0_i128, 0_i128, 0_i128);
         for leg in legs {
             let (slope, flat) = (leg.price / shared, leg.flat.checked_mul(den).ok_or(Overflow)?);
             let (from, base) = match build {
                 Build::TierByTier => (start, below.checked_add(flat).ok_or(Overflow)?),
                 Build::TopTier => (0, flat),
             };
-            let piece = Piece { up_to: leg.up_to, start: from, base, slope, block: leg.block };
+            flats = if build == Build::TierByTier { flats.checked_add(flat).ok_or(Overflow)? } else { flat };
+            let piece = Piece { up_to: leg.up_to, start: from, base, flat: flats, slope, block: leg.block };
             if pieces.len() + 1 < legs.len() {
                 (start, below) = (leg.up_to, piece.value(leg.up_to, mode)?);
             }
@@ -106,6 +109,7 @@ impl Curve {
     pub(super) fn times(mut self, keep: Ratio) -> Result<Self, Overflow> {
         for piece in &mut self.pieces {
             piece.base = piece.base.checked_mul(keep.num()).ok_or(Overflow)?;
+            piece.flat = piece.flat.checked_mul(keep.num()).ok_or(Overflow)?;
             piece.slope = piece.slope.checked_mul(keep.num()).ok_or(Overflow)?;
         }
         self.den = self.den.checked_mul(keep.den()).ok_or(Overflow)?;
@@ -113,9 +117,10 @@ impl Curve {
     }
 
     fn reduced(mut self) -> Self {
-        let shared = self.pieces.iter().fold(self.den, |shared, piece| gcd(gcd(shared, piece.base), piece.slope));
+        let shared = self.pieces.iter().fold(self.den, |shared, piece| gcd(gcd(gcd(shared, piece.base), piece.flat), piece.slope));
         for piece in &mut self.pieces {
             piece.base /= shared;
+            piece.flat /= shared;
             piece.slope /= shared;
         }
         self.den /= shared;
@@ -124,14 +129,30 @@ impl Curve {
 
     /// The amount at a quantity in parts, as a multiple of `step` 10⁻¹² cents.
     pub(super) fn at(&self, parts: i128, step: i128, mode: Mode) -> Result<Exact, Overflow> {
+        let piece = self.reached(parts)?;
+        let blocks = piece.blocks(parts, self.mode, self.floor_at_zero)?;
+        let den = if step == 1 { self.den } else { self.den.checked_mul(step).ok_or(Overflow)? };
+        rounding::divide_sum(blocks, piece.slope, piece.base, den, mode)?.checked_mul(step).map(Exact).ok_or(Overflow)
+    }
+
+    fn reached(&self, parts: i128) -> Result<&Piece, Overflow> {
         let reached = match self.pieces.len() {
             1 => 0,
             _ => self.pieces.partition_point(|piece| piece.up_to < parts),
         };
-        let piece = self.pieces.get(reached).ok_or(Overflow)?;
-        let blocks = piece.blocks(parts, self.mode, self.floor_at_zero)?;
+        self.pieces.get(reached).ok_or(Overflow)
+    }
+
+    /// Some of it is due once, when a tier is entered.
+    pub(super) fn has_flats(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.flat > 0)
+    }
+
+    /// What of the amount at a quantity is due once.
+    pub(super) fn flats_at(&self, parts: i128, step: i128, mode: Mode) -> Result<Exact, Overflow> {
+        let flat = self.reached(parts)?.flat.max(0);
         let den = if step == 1 { self.den } else { self.den.checked_mul(step).ok_or(Overflow)? };
-        rounding::divide_sum(blocks, piece.slope, piece.base, den, mode)?.checked_mul(step).map(Exact).ok_or(Overflow)
+        rounding::divide_sum(0, 0, flat, den, mode)?.checked_mul(step).map(Exact).ok_or(Overflow)
     }
 }
 

@@ -121,6 +121,22 @@ impl CompiledModel {
         }
     }
 
+    /// Some of P is due once in a month: a flat, or the flats of tiers.
+    pub fn has_flats(&self) -> bool {
+        matches!(&self.shape, Shape::Curve(curve) if curve.has_flats())
+    }
+
+    /// How much of P at this counter is due once; flats below zero are not.
+    pub fn flats(&self, counter: &Counter) -> Result<Exact, Overflow> {
+        match &self.shape {
+            Shape::Curve(curve) if counter.events != 0 && curve.has_flats() => {
+                let flats = curve.flats_at(self.input.parts(counter.quantity.0)?, self.finish.step, self.finish.mode)?;
+                Ok(self.finish.maximum.map_or(flats, |maximum| flats.min(maximum)))
+            }
+            _ => Ok(Exact::ZERO),
+        }
+    }
+
     /// What a local model charges for one event, rounded once. Cumulative models: 0. `before` is only
     /// looked at when [`Self::needs_counter`]. A negative amount (a refund) gives back its percent,
     /// no more than the maximum per event, and no fixed part.

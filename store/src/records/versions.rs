@@ -26,7 +26,7 @@ statements! {
     IN_FORCE = "select id from card_versions where card_id = $1 and status = 'published' and effective_from <= $2 order by effective_from desc limit 1";
     LIST = concat!("select ", columns!(), " from card_versions where card_id = $1 and number > $2 order by number limit $3");
     PUBLISHED = concat!("select ", columns!(), " from card_versions where card_id = $1 and status = 'published' order by effective_from");
-    DOC = "select doc from card_versions where id = $1";
+    DOC = "select card_id, doc from card_versions where id = $1";
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -285,7 +285,13 @@ impl Records {
     }
 
     pub async fn version_doc(&self, id: CardVersionId) -> Result<Option<CardDoc>> {
-        let row = read!(self, fetch_optional as (Vec<u8>,), DOC, id.0)?;
-        Ok(row.map(|(doc,)| serde_json::from_slice(&doc).map_err(corrupt)).transpose()?)
+        Ok(self.version_of(id).await?.map(|(_, doc)| doc))
+    }
+
+    /// With the card that it is a version of.
+    pub async fn version_of(&self, id: CardVersionId) -> Result<Option<(RateCardId, CardDoc)>> {
+        let row = read!(self, fetch_optional as (i64, Vec<u8>), DOC, id.0)?;
+        let read = |(card, doc): (i64, Vec<u8>)| Ok((RateCardId(card), serde_json::from_slice(&doc).map_err(corrupt)?));
+        row.map(read).transpose()
     }
 }

@@ -21,6 +21,8 @@ const CHUNK_BYTES: u64 = 4 * 1024 * 1024;
 const POLL: Duration = Duration::from_secs(1);
 /// How long a server that does not answer is left alone.
 const RETRY: Duration = Duration::from_secs(5);
+/// What helps where a file cannot be read piece by piece.
+const WITHOUT_FOLLOW: &str = "give the same command without --follow, as often as you like (what was posted before is not charged again)";
 
 pub async fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Summary> {
     if !args.target.is_of_a_server() {
@@ -120,10 +122,14 @@ impl Follower<'_> {
         let titles = if self.position.offset == 0 { Vec::new() } else { first_lines(file)? };
         let reading = Reading::of(self.args, if titles.is_empty() { &piece } else { &titles })?;
         if metering::sheet::is_utf16(if titles.is_empty() { &piece } else { &titles }) {
-            bail!("a file in UTF-16 is not followed: send it by itself, as often as you like");
+            bail!("{} is in UTF-16, which --follow does not read: {WITHOUT_FOLLOW}, or have it written in UTF-8", self.args.file.display());
         }
         if matches!(reading, Reading::FreeswitchJson(_)) {
-            bail!("records in JSON are not followed: let mod_json_cdr post them itself");
+            bail!(
+                "{} has mod_json_cdr's records, which --follow does not read: {WITHOUT_FOLLOW}, or let the switch post each record to \
+                 /v1/ingest/freeswitch by itself",
+                self.args.file.display()
+            );
         }
         let last = finished && (piece.len() as u64) < CHUNK_BYTES;
         let length = if last { piece.len() } else { reading.whole_len(&piece) };
