@@ -162,8 +162,9 @@ impl Engine {
         let mut desk = self.desk(caller, Lateness::Kept).await?.of_reports();
         let mut answers = Vec::with_capacity(events.len());
         let (mut work, mut places) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
+        let mut was_long = false;
         for (index, event) in events.into_iter().enumerate() {
-            if index % PREPARED_AT_ONCE == PREPARED_AT_ONCE - 1 {
+            if index % PREPARED_AT_ONCE == PREPARED_AT_ONCE - 1 || std::mem::take(&mut was_long) {
                 // A large batch must not keep a small one waiting.
                 tokio::task::yield_now().await;
             }
@@ -180,6 +181,7 @@ impl Engine {
             let mut lacks = Vec::new();
             let outcome = match prepared {
                 Ok(mut prepared) => {
+                    was_long = prepared.was_long();
                     lacks = std::mem::take(&mut prepared.lacks);
                     places.push(answers.len());
                     work.push(Work::Usage(prepared));

@@ -183,6 +183,12 @@ impl Prepared {
         let lack = self.lacks.iter().find(seen)?;
         Some(Problem::new(lack.reason, format!("this usage cannot be priced: {}", lack.detail)))
     }
+    /// It took a while to measure: a call that was cut often, or one that was given up.
+    pub fn was_long(&self) -> bool {
+        const PIECES: usize = 32;
+        let pieces = |link: MeasuredLink<'_>| link.method.by_card().map_or(0, |by| by.measured.pieces.len());
+        self.priced.as_ref().map_or(true, |plan| !plan.open.is_empty() || plan.links().any(|link| pieces(link) > PIECES))
+    }
     /// How far below the platform its reporter is.
     pub fn level(&self) -> Level {
         reporters::level(self.customer.as_ref().map_or(&[][..], |customer| customer.tenant.path.as_slice()), self.reporter)

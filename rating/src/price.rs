@@ -56,7 +56,11 @@ impl CompiledCard {
 
     /// Under the entries of the prefix, one after the other.
     fn cut<'a>(&'a self, plan: &'a CallPlan, found: &Found<'a>, usage: &Usage<'_>) -> Result<Billed, Unrated> {
-        plan.bill(usage.quantity, |offset, running| self.stretch(found, usage.at, offset, running))
+        let mut looks = 0;
+        plan.bill(usage.quantity, |offset, running| {
+            looks += found.candidates.len();
+            if looks > LOOKS_MAX { Err(Overflow.into()) } else { self.stretch(found, usage.at, offset, running) }
+        })
     }
 
     /// The price, given where the counter stood before and stands after the usage.
@@ -156,6 +160,10 @@ impl Terms {
         }
     }
 }
+
+/// How often a rate is looked at while one call is cut: a month under a dozen windows looks a few thousand times. Beyond that a call
+/// is kept (`overflow`): whoever writes a thousand windows must not keep everybody else waiting.
+const LOOKS_MAX: usize = 100_000;
 
 /// Increments under the entry at the start alone: what is no call, and calls priced by P(q).
 fn uncut(plan: &CallPlan, found: &Found<'_>, quantity: Quantity) -> Result<Billed, Unrated> {

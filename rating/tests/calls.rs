@@ -222,6 +222,25 @@ fn a_call_under_a_price_model_is_cut_too() {
     check(&card_, "2026-11-20T17:59:59.5Z", "10.25", "0.01475", "day@0+0.5 night@0.5+9.75");
 }
 
+/// A call of a month is cut at each of a day's windows, but not among thousands of rates at thousands of edges.
+#[test]
+fn a_call_is_not_cut_without_end() {
+    let windows = |count: u32| {
+        let secs = 86_400 / count;
+        let hms = |at: u32| format!("{:02}:{:02}:{:02}", at / 3600, at / 60 % 60, at % 60);
+        let rate = |index: u32| {
+            let until = if index + 1 == count { "24:00".to_owned() } else { hms((index + 1) * secs) };
+            per_minute(&format!("k{index}"), "0.60", "1", window(json!({ "from": hms(index * secs), "until": until })))
+        };
+        card("UTC", Value::Array((0..count).map(rate).collect()))
+    };
+    let month = call("2026-10-01T00:00:00Z", "2678400", "49");
+    for (count, want) in [(12, Ok(12 * 31)), (40, Ok(40 * 31)), (2000, Err("overflow"))] {
+        let measured = windows(count).measure(&month).map(|measured| measured.pieces.len()).map_err(|unrated| unrated.code());
+        assert_eq!(measured, want, "{count} windows");
+    }
+}
+
 #[test]
 fn the_counter_of_a_cut_call_grows_by_its_own_rate() {
     let tiers = json!({"model": "graduated", "tiers": [{"up_to": "60", "unit_price": "0.01"}, {"unit_price": "0.005"}]});

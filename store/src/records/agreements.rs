@@ -99,11 +99,11 @@ impl Records {
         write!(self, |tx| {
             let buyer = tenant_held(tx, terms.buyer).await.map_err(no_buyer)?;
             check_authority(tx, by, &buyer, terms, actor.at).await?;
-            if by == Authority::Seller {
-                let others = of_buyers_in(tx, &[terms.buyer]).await?;
-                authority::check_beginning(terms, &others, actor.at)?;
-            }
             insert(tx, actor, std::slice::from_ref(terms), HashMap::new()).await?;
+            if by == Authority::Seller {
+                let all = of_buyers_in(tx, &[terms.buyer]).await?;
+                authority::check_beginning(terms, &all, actor.at)?;
+            }
             audit::append(tx, actor, &changed(terms, buyer.root, "create", None)).await
         })
     }
