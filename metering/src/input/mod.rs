@@ -19,6 +19,7 @@ mod legs;
 pub mod ndjson;
 pub mod own_fields;
 mod rawjson;
+pub mod said;
 pub mod table;
 pub mod when;
 

@@ -82,7 +82,7 @@ impl Reading {
     /// Bytes of the line of titles that every piece of the file is read with.
     pub fn titles_len(&self, file: &[u8]) -> usize {
         match self {
-            Self::Table(map) if !map.headless => {
+            Self::Table(map) if map.headless != Some(true) => {
                 let delimiter = self.delimiter(file);
                 let lines = file.split_inclusive(|&byte| byte == b'\n').scan(0, |end, line| {
                     *end += line.len();
