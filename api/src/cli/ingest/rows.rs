@@ -60,6 +60,11 @@ impl Reading {
         }
     }
 
+    /// Is one call in two records, of which one is none?
+    pub fn has_legs(&self) -> bool {
+        matches!(self, Self::FreeswitchCsv(options) | Self::Asterisk(options) if !options.both_legs)
+    }
+
     /// Bytes that are whole records. A JSON object says itself where it ends.
     pub fn whole_len(&self, file: &[u8]) -> usize {
         match self {
