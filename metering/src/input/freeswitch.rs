@@ -197,17 +197,27 @@ impl<'a> Post<'a> {
     /// Created to reach somebody for another channel of the same call.
     fn is_second_leg(&self) -> bool {
         let other = |name: &str| self.var(name).is_some_and(|leg| Some(leg) != self.var("uuid"));
+        self.is_outbound()
+            && (["call_uuid", "originator", "originating_leg_uuid"].into_iter().any(other)
+                || self.bridge_role() == Some("originatee".into()))
+    }
+
+    fn is_outbound(&self) -> bool {
         self.var("direction").is_some_and(|direction| direction == "outbound")
-            && ["call_uuid", "originator", "originating_leg_uuid"].into_iter().any(other)
+    }
+
+    /// Which of the two legs asked for the bridge.
+    fn bridge_role(&self) -> Option<Cow<'a, str>> {
+        self.var("last_bridge_role")
     }
 
     /// Made to reach somebody and bridged with another, and nothing says whether for that one or as a call of its own.
     fn alone(&self) -> Option<Problem> {
-        let is_outbound = self.var("direction").is_some_and(|direction| direction == "outbound");
         let named = ["bridge_uuid", "signal_bond", "last_bridge_to", "other_leg_unique_id"].into_iter();
         let (name, other) =
             named.filter_map(|name| Some((name, self.var(name)?))).find(|(_, other)| Some(other) != self.var("uuid").as_ref())?;
-        (is_outbound && self.var("call_uuid").is_none()).then(|| legs::alone(name, &other, "an outbound leg that was bridged with another"))
+        let is_unclear = self.is_outbound() && self.bridge_role() != Some("originator".into());
+        is_unclear.then(|| legs::alone(name, &other, "an outbound leg that was bridged with another"))
     }
 
     fn leg(&self) -> Leg {
@@ -217,7 +227,7 @@ impl<'a> Post<'a> {
         Leg {
             own: text("uuid").unwrap_or_default(),
             others: OTHERS.iter().filter_map(|name| text(name)).collect(),
-            is_outbound: self.var("direction").is_some_and(|direction| direction == "outbound"),
+            is_outbound: self.is_outbound(),
             alone: self.alone(),
         }
     }

@@ -156,7 +156,7 @@ fn both_legs_of_a_call_in_one_file_are_one_call() {
 fn a_second_leg_shows_in_its_own_record_or_is_refused() {
     let tell = |more: &str| {
         let (direction, own) = ("\"direction\": \"inbound\",\n", "\"direction\": \"outbound\",");
-        let names = ["call_uuid", "bridge_uuid", "signal_bond", "last_bridge_to", "other_leg_unique_id"];
+        let names = ["last_bridge_role", "bridge_uuid", "signal_bond", "last_bridge_to", "other_leg_unique_id"];
         let unsaid = names.iter().fold(FIXTURE.to_owned(), |text, name| text.replacen(&format!("\"{name}\""), "\"x\"", 1));
         super::super::tell(&one(&unsaid.replacen(direction, &format!("{own}{more}\n"), 1), &Options::default()))
     };
@@ -165,8 +165,9 @@ fn a_second_leg_shows_in_its_own_record_or_is_refused() {
         ("\"originator\": \"A\",", "1 skipped: a second leg of the call"),
         ("\"bridge_uuid\": \"A\",", "1 refused bridge_uuid second_leg"),
         ("\"signal_bond\": \"A\",", "1 refused signal_bond second_leg"),
-        // A call of its own, as it says.
-        ("\"bridge_uuid\": \"A\", \"call_uuid\": \"6f5902ac-0101-4a0b-9c00-000000000101\",", GOOD),
+        ("\"last_bridge_role\": \"originatee\",", "1 skipped: a second leg of the call"),
+        // A call of its own, as it says: somebody is called back, and then another.
+        ("\"bridge_uuid\": \"B\", \"last_bridge_role\": \"originator\",", GOOD),
         ("", GOOD),
     ] {
         assert_eq!(tell(more), want, "{more}");
