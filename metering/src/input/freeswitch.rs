@@ -250,10 +250,19 @@ impl<'a> Post<'a> {
     }
 
     /// Do the seconds fit with the rest of the record? Of a call that was transferred they end with the transfer.
-    fn check_length(&self, answer: Instant, seconds: Quantity) -> Result<(), Problem> {
-        let billed = Length { seconds, field: "billsec", may_be_shorter: true };
+    fn check_length(&self, answer: Instant, seconds: Quantity, field: SecondsField) -> Result<(), Problem> {
+        let billed = Length { seconds, field: name_of(field), may_be_shorter: true };
         if let Some(end) = self.epoch_of([("end_uepoch", 6), ("end_epoch", 0)])?.filter(|end| *end > Instant::MIN) {
             billed.agrees(Moment::of(answer), Moment::of(end), "the answer to `end_epoch`")?;
+        }
+        // Told twice, in microseconds and in seconds.
+        if let Some(again) = self
+            .epoch_of([("answer_epoch", 0), ("answer_uepoch", 6)])?
+            .filter(|again| again.plus_secs(2) < answer || answer.plus_secs(2) < *again)
+        {
+            let detail =
+                format!("`answer_epoch` is {again}, and `answer_uepoch` {answer}: the record contradicts itself and is not charged");
+            return Err(Problem::field("contradiction", "answer_epoch", detail));
         }
         if let Some(duration) = self.var("duration") {
             billed.is_within(fields::quantity("duration", &duration)?)?;
@@ -262,10 +271,8 @@ impl<'a> Post<'a> {
     }
 
     fn seconds(&self, field: SecondsField) -> Result<Quantity, Problem> {
-        let (name, per_second) = match field {
-            SecondsField::Billsec => ("billsec", 1),
-            SecondsField::Billmsec => ("billmsec", 1000),
-        };
+        let name = name_of(field);
+        let per_second = if field == SecondsField::Billmsec { 1000 } else { 1 };
         let text = self.var(name).ok_or_else(|| fields::missing(name))?;
         let whole: u32 =
             text.parse().map_err(|_| fields::invalid(name, format_args!("cannot read {}: expected a whole number", shown(&text))))?;
@@ -288,7 +295,7 @@ impl<'a> Post<'a> {
             return not_answered();
         }
         let Answer::At(at) = answer else { return Err(fields::missing("answer_uepoch")) };
-        self.check_length(at, seconds)?;
+        self.check_length(at, seconds, options.seconds)?;
         let destination = self.profile("destination_number");
         let last = self.last.as_ref().and_then(|last| last.scalar("destination_number")).map(|value| self.decoded(value));
         let transferred_to = last.filter(|last| Some(last) != destination.as_ref());
@@ -297,6 +304,13 @@ impl<'a> Post<'a> {
         let origin = self.profile("caller_id_number");
         let call = Call { id, at, seconds, destination, origin, attributes, raw };
         call.into_event(options, |name| self.var(name).or_else(|| self.profile(name))).map(Ok)
+    }
+}
+
+fn name_of(field: SecondsField) -> &'static str {
+    match field {
+        SecondsField::Billsec => "billsec",
+        SecondsField::Billmsec => "billmsec",
     }
 }
 

@@ -183,6 +183,8 @@ fn a_record_that_contradicts_itself_is_not_charged() {
     check((end, "\"end_uepoch\": \"1795161003494269\""), &options, refused);
     check(("\"billsec\": \"68\"", "\"billsec\": \"6800\""), &options, refused);
     check(("\"duration\": \"71\"", "\"duration\": \"20\""), &options, refused);
+    let answered = "\"answer_epoch\": \"1795161603\"";
+    check((answered, "\"answer_epoch\": \"1795161003\""), &options, "1 refused answer_epoch contradiction");
 }
 
 #[test]
