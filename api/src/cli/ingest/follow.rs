@@ -20,13 +20,13 @@ use std::time::Duration;
 
 /// Bytes that are read and sent at a time.
 const CHUNK_BYTES: u64 = 4 * 1024 * 1024;
-const POLL: Duration = Duration::from_secs(1);
-/// How long a server that does not answer is left alone.
-const RETRY: Duration = Duration::from_secs(5);
 /// Rotated files that are looked at once more.
 const BEFORE_MAX: usize = 8;
 /// How far back the other leg of a call is looked for.
 const LEGS_BYTES: u64 = 64 * 1024;
+const POLL: Duration = Duration::from_secs(1);
+/// How long a server that does not answer is left alone.
+const RETRY: Duration = Duration::from_secs(5);
 
 pub async fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Summary> {
     if !args.target.is_of_a_server() {
