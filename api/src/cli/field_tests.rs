@@ -183,3 +183,32 @@ fn refused_rows_are_counted_by_code_and_end_with_1() {
     );
     check(&desk.ingest("usage.ndjson", line("a", "\"quantity\":1,").as_bytes(), "--format ndjson"), &["1 duplicate", "exit 0"]);
 }
+
+#[test]
+fn half_a_line_in_utf16_is_left_for_the_next_run() {
+    let desk = Desk::new();
+    let utf16 = |text: &str| -> Vec<u8> {
+        let text = text.replace("@DAY@", &yesterday());
+        [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect()
+    };
+    let file = utf16(MASTER);
+    for cut in [1, 2, 4, 7, 20] {
+        let told = desk.ingest("Master.csv", &file[..file.len() - cut], "--format asterisk --zone Europe/Berlin");
+        check(&told, &["0 posted", "0 refused", "the last line is not whole yet", "exit 0"]);
+    }
+    check(&desk.ingest("Master.csv", &file, "--format asterisk --zone Europe/Berlin"), &["1 posted", "exit 0"]);
+}
+
+#[test]
+fn a_file_that_is_no_text_is_named() {
+    let desk = Desk::new();
+    for (first, what) in [(&b"\x1f\x8b\x08\0"[..], "gzip"), (b"PK\x03\x04", "zip"), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "spreadsheet")] {
+        for format in ["csv", "freeswitch", "asterisk", "ndjson"] {
+            check(&desk.ingest("calls.csv", first, &format!("--format {format} --zone UTC")), &["error", what]);
+        }
+    }
+    let record = r#"{"variables":{"uuid":"bom","direction":"inbound","accountcode":"acme-42","billsec":"60","answer_epoch":"@EPOCH@"},"callflow":[{"caller_profile":{"destination_number":"+4930123456"}}]}"#;
+    check(&desk.ingest("calls.json", format!("\u{feff}{record}\n").as_bytes(), "--format freeswitch"), &["1 posted", "exit 0"]);
+    let form = format!("cdr={record}").replace("\"bom\"", "\"form\"");
+    check(&desk.ingest("calls.form", form.as_bytes(), "--format freeswitch"), &["1 posted", "exit 0"]);
+}

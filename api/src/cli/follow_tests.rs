@@ -5,36 +5,36 @@ use crate::clock::Clock;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-fn line(id: u32) -> String {
+pub(super) fn line(id: u32) -> String {
     let day = &Clock::system().now().plus_secs(-24 * 3600).to_string()[..10];
     format!(
         "\"acme-42\",\"100\",\"+4930123456\",\"from\",\"D\",\"SIP/1\",\"SIP/2\",\"Dial\",\"x\",\"{day} 09:00:00\",\"{day} 09:00:05\",\"{day} 09:01:05\",65,60,\"ANSWERED\",\"DOC\",\"u.{id}\",\"\",\"\",\"u.{id}\",{id}\n"
     )
 }
 
-fn lines(ids: std::ops::Range<u32>) -> String {
+pub(super) fn lines(ids: std::ops::Range<u32>) -> String {
     ids.map(line).collect()
 }
 
-struct Master {
-    serving: Serving,
-    file: PathBuf,
+pub(super) struct Master {
+    pub(super) serving: Serving,
+    pub(super) file: PathBuf,
 }
 
 impl Master {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let serving = Serving::over(Desk::new());
         let folder = serving.desk.directory().join("cdr");
         std::fs::create_dir(&folder).unwrap();
         Self { serving, file: folder.join("Master.csv") }
     }
-    fn append(&self, text: &str) {
+    pub(super) fn append(&self, text: &str) {
         std::fs::OpenOptions::new().create(true).append(true).open(&self.file).unwrap().write_all(text.as_bytes()).unwrap();
     }
-    fn follow(&self) -> String {
+    pub(super) fn follow(&self) -> String {
         self.serving.run(&["ingest", &self.file.display().to_string(), "--format", "asterisk", "--zone", "UTC", "--follow", "--once"])
     }
-    fn rename(&self, name: &str) -> PathBuf {
+    pub(super) fn rename(&self, name: &str) -> PathBuf {
         let to = self.file.with_file_name(name);
         std::fs::rename(&self.file, &to).unwrap();
         to
@@ -42,7 +42,7 @@ impl Master {
     fn position(&self) -> PathBuf {
         PathBuf::from(format!("{}.position.json", self.file.display()))
     }
-    fn tell(&self, wants: &[&str]) {
+    pub(super) fn tell(&self, wants: &[&str]) {
         check(&self.follow(), wants);
     }
 }
@@ -78,12 +78,12 @@ fn rotation_and_truncation_lose_nothing() {
     let master = Master::new();
     master.append(&lines(0..3));
     master.tell(&["3 posted"]);
-    // Renamed, with lines that nobody has seen yet; the new file begins.
+    // Renamed, with lines that nobody has seen yet; they do not wait for the new file.
     master.append(&lines(3..5));
     let old = master.rename("Master.csv.1");
-    master.tell(&["0 rows"]);
+    master.tell(&["2 rows: 2 posted, 0 duplicate", "exit 0"]);
     master.append(&lines(5..6));
-    master.tell(&["3 rows: 3 posted, 0 duplicate", "exit 0"]);
+    master.tell(&["1 rows: 1 posted, 0 duplicate", "exit 0"]);
     // Copied and truncated.
     master.append(&lines(6..8));
     std::fs::rename(&old, master.file.with_file_name("Master.csv.2")).unwrap();

@@ -20,6 +20,8 @@ mod progress;
 mod reconcile;
 mod restore;
 mod retention;
+#[cfg(test)]
+mod rotation_tests;
 mod serve;
 mod session;
 mod stop;
@@ -30,8 +32,8 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 const EXIT_CODES: &str = "Exit codes:
-  0  done (rows that were refused are listed, and counted in the summary)
-  1  done, and something is wrong: `verify`, `restore`, `retention`, `migrate-store` or `reconcile` found a difference, `health-check` a warning, `bench` a wrong sum
+  0  done
+  1  done, and something is wrong: rows were refused (`ingest`; they are listed, and counted in the summary), `verify`, `restore`, `retention`, `migrate-store` or `reconcile` found a difference, `health-check` a warning, `bench` a wrong sum
   2  could not run: bad arguments, an unreadable file, no database, no server; `health-check`: a failure
 
 Logs go to stderr; CENTWISE_LOG sets their level (error, warn, info, debug; `serve` begins with info, the others with warn).";

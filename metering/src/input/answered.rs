@@ -49,6 +49,10 @@ pub(super) fn unknown(field: &str, value: &str) -> Problem {
     Problem::field("unknown_disposition", field, detail)
 }
 
+pub(super) fn missing(field: &str) -> Problem {
+    Problem::field("missing_field", field, format!("`{field}` is empty: whether the call was answered is not said"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use super::Row;
 use super::answered::{self, Answered};
 use super::cdr::{self, Call, Options};
 use super::fields;
-use super::legs::Leg;
+use super::legs::{self, Leg};
 use super::when::Clock;
 use crate::command::{Problem, UsageEvent};
 use crate::sheet::{self, Record};
@@ -85,11 +85,12 @@ fn leg(record: &Record<'_>, columns: &[&str]) -> Leg {
     let half = |name: &str| record.named(columns, name).and_then(|channel| channel.strip_prefix("Local/")?.rsplit_once(';'));
     let whole = |name: &str, wanted: &str| half(name).filter(|(_, half)| *half == wanted).map(|(channel, _)| channel.to_owned());
     let own = whole("channel", "2");
+    let channel = record.named(columns, "channel").unwrap_or_default();
     Leg {
         is_outbound: own.is_some(),
-        own: own.unwrap_or_else(|| record.named(columns, "channel").unwrap_or_default().to_owned()),
+        alone: own.as_ref().map(|_| legs::alone("channel", channel, "the second half of a local channel")),
+        own: own.unwrap_or_else(|| channel.to_owned()),
         others: whole("dstchannel", "1").into_iter().collect(),
-        began: record.named(columns, "start").unwrap_or_default().to_owned(),
     }
 }
 
@@ -148,7 +149,16 @@ fn event(record: &Record<'_>, columns: &[&str], id: &str, clock: &Clock, options
     if seconds == Quantity::ZERO {
         return Ok(Err("answered for 0 seconds".to_owned()));
     }
-    let at = clock.read("answer", &required("answer")?)?;
+    let answer = required("answer")?;
+    let answer = clock.moment("answer", &answer)?.timed("answer", &answer)?;
+    let billed = cdr::Length { seconds, field: "billsec", may_be_shorter: false };
+    if let Some(end) = cell("end") {
+        billed.agrees(answer, clock.moment("end", &end)?, "`answer` to `end`")?;
+    }
+    if let Some(duration) = cell("duration") {
+        billed.is_within(fields::quantity("duration", &duration)?)?;
+    }
+    let at = answer.at;
     let attributes = vec![("context", cell("dcontext")), ("application", cell("lastapp")), ("trunk", cell("dstchannel").map(trunk_of))];
     let (destination, origin) = (cell("dst"), cell("src"));
     Call { id: id.to_owned(), at, seconds, destination, origin, attributes, raw: record.raw }.into_event(options, cell).map(Ok)
@@ -242,8 +252,45 @@ mod tests {
         let second = line("Local/30@out-7;2", "SIP/trunk-2", "ANSWERED", "u.2");
         let other = line("Local/31@out-8;2", "SIP/trunk-3", "ANSWERED", "u.3");
         let rows = parse(format!("{second}{first}{other}").as_bytes(), &berlin()).unwrap();
-        let kinds: Vec<bool> = rows.iter().map(|row| matches!(row, Row::Event { .. })).collect();
-        assert_eq!(kinds, [false, true, true]);
+        let told = |rows: &[Row]| -> Vec<&str> {
+            rows.iter()
+                .map(|row| match row {
+                    Row::Event { .. } => "event",
+                    Row::Skipped { .. } => "skipped",
+                    Row::Refused { problem, .. } => problem.code,
+                })
+                .collect()
+        };
+        assert_eq!(told(&rows), ["skipped", "event", "second_leg"]);
+        // By itself too, since its first half may be charged before or after it; unless such halves are calls.
+        assert_eq!(told(&parse(second.as_bytes(), &berlin()).unwrap()), ["second_leg"]);
+        assert_eq!(told(&parse(first.as_bytes(), &berlin()).unwrap()), ["event"]);
+        assert_eq!(told(&parse(second.as_bytes(), &Options { both_legs: true, ..berlin() }).unwrap()), ["event"]);
+    }
+
+    #[test]
+    fn a_record_that_contradicts_itself_is_not_charged() {
+        let good = line("SIP/a-1", "SIP/b-2", "ANSWERED", "u.1");
+        for (from, to, want) in [
+            ("61,60", "61,60", "-"),
+            ("61,60", "62,61", "-"),
+            ("61,60", "61,3600", "contradiction"),
+            ("61,60", "3700,3600", "contradiction"),
+            ("61,60", "61,6", "contradiction"),
+            ("61,60", "30,60", "contradiction"),
+            ("2026-11-20 09:01:01", "2026-11-20 08:59:00", "contradiction"),
+            // Its times show the template.
+            ("2026-11-20 09:01:01", "soon", "invalid_row"),
+            ("2026-11-20 09:00:01", "2026-11-20", "invalid_field"),
+        ] {
+            let rows = parse(good.replace(from, to).as_bytes(), &berlin()).unwrap();
+            let code = |row: &Row| if let Row::Refused { problem, .. } = row { problem.code } else { "-" };
+            assert_eq!(code(&rows[0]), want, "{from} {to}");
+        }
+        // In the hour that is there twice, one of its readings is enough.
+        let night = good.replace("2026-11-20 09:00:01", "2026-10-25 02:50:00").replace("2026-11-20 09:01:01", "2026-10-25 02:10:00");
+        let rows = parse(night.replace("61,60", "1201,1200").as_bytes(), &berlin()).unwrap();
+        assert!(matches!(&rows[..], [Row::Event { .. }]), "{rows:?}");
     }
 
     #[test]

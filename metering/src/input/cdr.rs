@@ -2,7 +2,7 @@
 
 use super::fields::{self, DEFAULT_SOURCE};
 use super::legs::{self, Leg};
-use super::when::{Clock, DateForm};
+use super::when::{Clock, DateForm, Moment};
 use super::{Row, fields::push_attribute};
 use crate::command::{Problem, UsageEvent};
 use crate::sheet::{Record, Records};
@@ -114,6 +114,54 @@ impl Call<'_> {
             raw: Some(self.raw.to_owned()),
             ..UsageEvent::default()
         })
+    }
+}
+
+/// Seconds that a switch bills, beside what else its record says of the call's length.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Length {
+    pub seconds: Quantity,
+    pub field: &'static str,
+    /// They may end before the call does: at a transfer, say.
+    pub may_be_shorter: bool,
+}
+
+impl Length {
+    /// Times are cut to seconds, and so is what is between them.
+    const ROUNDED_SECS: i64 = 2;
+
+    /// With the time between two instants, in one of the ways that they may be meant. `between`: what they are called.
+    pub(super) fn agrees(self, begin: Moment, end: Moment, between: &str) -> Result<(), Problem> {
+        let to_the_minute = !(begin.has_seconds && end.has_seconds);
+        let rounded_secs = if to_the_minute { Self::ROUNDED_SECS + 60 } else { Self::ROUNDED_SECS };
+        let rounded = i128::from(rounded_secs) * Quantity::ONE;
+        let seconds = |micros: i64| i128::from(micros) * (Quantity::ONE / 1_000_000);
+        let agrees = |micros: i64| {
+            let longer = self.seconds.0 - seconds(micros);
+            longer <= rounded && (self.may_be_shorter || longer >= -rounded) && micros > -1_000_000
+        };
+        match begin.spans(end).any(agrees) {
+            true => Ok(()),
+            false => {
+                let micros = end.at.micros() - begin.at.micros();
+                Err(self.contradiction(&format!("from {between} are {}", Quantity(seconds(micros)))))
+            }
+        }
+    }
+
+    /// With the length of the whole call.
+    pub(super) fn is_within(self, duration: Quantity) -> Result<(), Problem> {
+        let longest = duration.0 + i128::from(Self::ROUNDED_SECS) * Quantity::ONE;
+        if self.seconds.0 <= longest { Ok(()) } else { Err(self.contradiction(&format!("`duration` is {duration}"))) }
+    }
+
+    fn contradiction(self, other: &str) -> Problem {
+        let Self { seconds, field, .. } = self;
+        let detail = format!(
+            "`{field}` is {seconds} seconds, and {other}: the record contradicts itself and is not charged; send the call once it is \
+             known which is right"
+        );
+        Problem::field("contradiction", field, detail)
     }
 }
 

@@ -6,16 +6,16 @@
 //! the second leg is skipped unless the tenant wants both. The destination is the number first dialled, whatever the
 //! call was transferred to later.
 
-use super::cdr::{Call, Options, SecondsField};
+use super::cdr::{Call, Length, Options, SecondsField};
 use super::fields;
 use super::json;
 use super::legs::{self, Leg};
 use super::rawjson::{Elements, Pairs};
-use super::when::epoch;
+use super::when::{Moment, epoch};
 use super::{INCOMPLETE, Row};
 use crate::command::{Problem, UsageEvent};
 use crate::numbers;
-use crate::sheet::shown;
+use crate::sheet::{self, shown};
 use base64::Engine as _;
 use percent_encoding::percent_decode_str;
 use rating::{Instant, Quantity};
@@ -30,7 +30,7 @@ type Object<'a> = Pairs<'a, NAMES_MAX>;
 /// replacement character: callers choose their names, and none of them keeps a call from being charged.
 /// An error: the body is neither JSON nor a form with a `cdr`.
 pub fn parse(body: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
-    let text = String::from_utf8_lossy(body);
+    let text = text_of(body);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim();
     let form = text.strip_prefix("cdr=").map(|value| form_value(value.split('&').next().unwrap_or_default())).transpose()?;
     let text = form.as_deref().unwrap_or(text);
@@ -47,6 +47,19 @@ pub fn parse(body: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
         legs::skip_second(&mut rows, &legs);
     }
     Ok(rows)
+}
+
+/// Is a file one of records in JSON, or a form as the switch posts it?
+pub fn is_json(file: &[u8]) -> bool {
+    const FIRST_BYTES: usize = 1024;
+    let text = text_of(file.get(..FIRST_BYTES).unwrap_or(file));
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim_start();
+    text.starts_with(['{', '[']) || text.starts_with("cdr=")
+}
+
+/// UTF-16 if it shows; a byte that is no UTF-8 becomes a replacement character.
+fn text_of(body: &[u8]) -> Cow<'_, str> {
+    if sheet::is_utf16(body) { sheet::text_of(body) } else { String::from_utf8_lossy(body) }
 }
 
 /// Records of one body or file.
@@ -184,7 +197,27 @@ impl<'a> Post<'a> {
     /// Created to reach somebody for another channel of the same call.
     fn is_second_leg(&self) -> bool {
         let other = |name: &str| self.var(name).is_some_and(|leg| Some(leg) != self.var("uuid"));
-        self.var("direction").is_some_and(|direction| direction == "outbound") && (other("call_uuid") || other("originator"))
+        self.is_outbound()
+            && (["call_uuid", "originator", "originating_leg_uuid"].into_iter().any(other)
+                || self.bridge_role() == Some("originatee".into()))
+    }
+
+    fn is_outbound(&self) -> bool {
+        self.var("direction").is_some_and(|direction| direction == "outbound")
+    }
+
+    /// Which of the two legs asked for the bridge.
+    fn bridge_role(&self) -> Option<Cow<'a, str>> {
+        self.var("last_bridge_role")
+    }
+
+    /// Made to reach somebody and bridged with another, and nothing says whether for that one or as a call of its own.
+    fn alone(&self) -> Option<Problem> {
+        let named = ["bridge_uuid", "signal_bond", "last_bridge_to", "other_leg_unique_id"].into_iter();
+        let (name, other) =
+            named.filter_map(|name| Some((name, self.var(name)?))).find(|(_, other)| Some(other) != self.var("uuid").as_ref())?;
+        let is_unclear = self.is_outbound() && self.bridge_role() != Some("originator".into());
+        is_unclear.then(|| legs::alone(name, &other, "an outbound leg that was bridged with another"))
     }
 
     fn leg(&self) -> Leg {
@@ -194,29 +227,52 @@ impl<'a> Post<'a> {
         Leg {
             own: text("uuid").unwrap_or_default(),
             others: OTHERS.iter().filter_map(|name| text(name)).collect(),
-            is_outbound: self.var("direction").is_some_and(|direction| direction == "outbound"),
-            began: text("start_uepoch").or_else(|| text("start_epoch")).unwrap_or_default(),
+            is_outbound: self.is_outbound(),
+            alone: self.alone(),
         }
     }
 
     fn answer(&self) -> Result<Answer, Problem> {
-        for (name, decimals) in [("answer_uepoch", 6), ("answer_epoch", 0)] {
-            if let Some(text) = self.var(name) {
-                let at = epoch(&text, decimals);
-                let at = at.ok_or_else(|| {
-                    fields::invalid(name, format_args!("cannot read {}: expected a time since 1970 in digits", shown(&text)))
-                })?;
-                return Ok(if at > Instant::MIN { Answer::At(at) } else { Answer::Never });
-            }
+        Ok(match self.epoch_of([("answer_uepoch", 6), ("answer_epoch", 0)])? {
+            Some(at) if at > Instant::MIN => Answer::At(at),
+            Some(_) => Answer::Never,
+            None => Answer::Unsaid,
+        })
+    }
+
+    /// The first of these variables that is there.
+    fn epoch_of(&self, names: [(&str, u32); 2]) -> Result<Option<Instant>, Problem> {
+        let Some((name, decimals, text)) = names.into_iter().find_map(|(name, decimals)| Some((name, decimals, self.var(name)?))) else {
+            return Ok(None);
+        };
+        let invalid = || fields::invalid(name, format_args!("cannot read {}: expected a time since 1970 in digits", shown(&text)));
+        epoch(&text, decimals).ok_or_else(invalid).map(Some)
+    }
+
+    /// Do the seconds fit with the rest of the record? Of a call that was transferred they end with the transfer.
+    fn check_length(&self, answer: Instant, seconds: Quantity, field: SecondsField) -> Result<(), Problem> {
+        let billed = Length { seconds, field: name_of(field), may_be_shorter: true };
+        if let Some(end) = self.epoch_of([("end_uepoch", 6), ("end_epoch", 0)])?.filter(|end| *end > Instant::MIN) {
+            billed.agrees(Moment::of(answer), Moment::of(end), "the answer to `end_epoch`")?;
         }
-        Ok(Answer::Unsaid)
+        // Told twice, in microseconds and in seconds.
+        if let Some(again) = self
+            .epoch_of([("answer_epoch", 0), ("answer_uepoch", 6)])?
+            .filter(|again| again.plus_secs(2) < answer || answer.plus_secs(2) < *again)
+        {
+            let detail =
+                format!("`answer_epoch` is {again}, and `answer_uepoch` {answer}: the record contradicts itself and is not charged");
+            return Err(Problem::field("contradiction", "answer_epoch", detail));
+        }
+        if let Some(duration) = self.var("duration") {
+            billed.is_within(fields::quantity("duration", &duration)?)?;
+        }
+        Ok(())
     }
 
     fn seconds(&self, field: SecondsField) -> Result<Quantity, Problem> {
-        let (name, per_second) = match field {
-            SecondsField::Billsec => ("billsec", 1),
-            SecondsField::Billmsec => ("billmsec", 1000),
-        };
+        let name = name_of(field);
+        let per_second = if field == SecondsField::Billmsec { 1000 } else { 1 };
         let text = self.var(name).ok_or_else(|| fields::missing(name))?;
         let whole: u32 =
             text.parse().map_err(|_| fields::invalid(name, format_args!("cannot read {}: expected a whole number", shown(&text))))?;
@@ -239,6 +295,7 @@ impl<'a> Post<'a> {
             return not_answered();
         }
         let Answer::At(at) = answer else { return Err(fields::missing("answer_uepoch")) };
+        self.check_length(at, seconds, options.seconds)?;
         let destination = self.profile("destination_number");
         let last = self.last.as_ref().and_then(|last| last.scalar("destination_number")).map(|value| self.decoded(value));
         let transferred_to = last.filter(|last| Some(last) != destination.as_ref());
@@ -247,6 +304,13 @@ impl<'a> Post<'a> {
         let origin = self.profile("caller_id_number");
         let call = Call { id, at, seconds, destination, origin, attributes, raw };
         call.into_event(options, |name| self.var(name).or_else(|| self.profile(name))).map(Ok)
+    }
+}
+
+fn name_of(field: SecondsField) -> &'static str {
+    match field {
+        SecondsField::Billsec => "billsec",
+        SecondsField::Billmsec => "billmsec",
     }
 }
 

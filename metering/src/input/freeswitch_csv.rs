@@ -39,15 +39,11 @@ pub fn parse(file: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
     Ok(cdr::each_leg(&text, options, |record| (row(record, columns, &clock, options), leg(record, columns))))
 }
 
-/// With both legs in one file each has a row, and one of them names the other.
+/// With both legs in one file each has a row, and one of them names the other. Which was made to reach somebody is not in
+/// the template: the one that the file has first is the call, also when it has grown.
 fn leg(record: &Record<'_>, columns: &[&str]) -> Leg {
     let cell = |name: &str| record.named(columns, name).unwrap_or_default().to_owned();
-    Leg {
-        own: cell("uuid"),
-        others: record.named(columns, "bleg_uuid").map(str::to_owned).into_iter().collect(),
-        is_outbound: cell("direction") == "outbound",
-        began: cell("start_stamp"),
-    }
+    Leg { own: cell("uuid"), others: record.named(columns, "bleg_uuid").map(str::to_owned).into_iter().collect(), ..Leg::default() }
 }
 
 fn row(record: &Record<'_>, columns: &[&str], clock: &Clock, options: &Options) -> Row {
@@ -75,7 +71,16 @@ fn event(record: &Record<'_>, columns: &[&str], clock: &Clock, options: &Options
     if seconds == Quantity::ZERO {
         return not_answered();
     }
-    let at = clock.read("answer_stamp", &answer)?;
+    let answer = clock.moment("answer_stamp", &answer)?.timed("answer_stamp", &answer)?;
+    // Of a call that was transferred they end with the transfer.
+    let billed = cdr::Length { seconds, field: "billsec", may_be_shorter: true };
+    if let Some(end) = cell("end_stamp") {
+        billed.agrees(answer, clock.moment("end_stamp", &end)?, "`answer_stamp` to `end_stamp`")?;
+    }
+    if let Some(duration) = cell("duration") {
+        billed.is_within(fields::quantity("duration", &duration)?)?;
+    }
+    let at = answer.at;
     let attributes = ["direction", "hangup_cause"].map(|name| (name, cell(name))).into();
     let (destination, origin) = (cell("destination_number"), cell("caller_id_number"));
     Call { id, at, seconds, destination, origin, attributes, raw: record.raw }.into_event(options, cell).map(Ok)
@@ -117,16 +122,36 @@ mod tests {
             )
         };
         let (start, later, answer) = ("2026-11-20 09:00:00", "2026-11-20 09:00:02", "2026-11-20 09:00:06");
-        for file in [
-            line("A", "B", start, answer) + &line("B", "A", later, answer),
-            line("B", "", later, answer) + &line("A", "B", start, answer),
-            line("A", "B", start, answer) + &line("B", "", start, answer),
-            line("A", "", start, answer) + &line("C", "", start, ""),
+        for (file, call) in [
+            (line("A", "B", start, answer) + &line("B", "A", later, answer), "A"),
+            // The first one, as it was charged if the file was read before the other was written.
+            (line("B", "", later, answer) + &line("A", "B", start, answer), "B"),
+            (line("B", "A", later, answer) + &line("A", "B", start, answer), "B"),
+            (line("A", "B", start, answer) + &line("B", "", start, answer), "A"),
+            (line("A", "", start, answer) + &line("C", "", start, ""), "A"),
+            // The first record twice is a duplicate, whatever stands between.
+            (line("A", "", start, answer) + &line("B", "A", start, answer) + &line("A", "", start, answer), "A A"),
         ] {
             let rows = parse(file.as_bytes(), &berlin()).unwrap();
             let ids: Vec<&str> =
                 rows.iter().filter_map(|row| if let Row::Event { event, .. } = row { Some(event.id.as_str()) } else { None }).collect();
-            assert_eq!(ids, ["A"], "{file}");
+            assert_eq!(ids.join(" "), call, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_contradicts_itself_is_not_charged() {
+        let good = "x,1002,+4930123456,d,2026-11-20 09:00:00,2026-11-20 09:00:06,2026-11-20 09:01:06,66,60,OK,A,,acme-42,PCMU,PCMU\n";
+        for (from, to, want) in [
+            ("66,60", "66,60", "-"),
+            ("66,60", "66,6000", "contradiction"),
+            ("66,60", "6006,6000", "contradiction"),
+            ("66,60", "20,60", "contradiction"),
+            ("09:01:06", "08:59:06", "contradiction"),
+        ] {
+            let rows = parse(good.replace(from, to).as_bytes(), &berlin()).unwrap();
+            let code = if let Row::Refused { problem, .. } = &rows[0] { problem.code } else { "-" };
+            assert_eq!(code, want, "{from} {to}");
         }
     }
 

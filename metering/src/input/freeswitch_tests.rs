@@ -152,6 +152,51 @@ fn both_legs_of_a_call_in_one_file_are_one_call() {
     }
 }
 
+#[test]
+fn a_second_leg_shows_in_its_own_record_or_is_refused() {
+    let tell = |more: &str| {
+        let (direction, own) = ("\"direction\": \"inbound\",\n", "\"direction\": \"outbound\",");
+        let names = ["last_bridge_role", "bridge_uuid", "signal_bond", "last_bridge_to", "other_leg_unique_id"];
+        let unsaid = names.iter().fold(FIXTURE.to_owned(), |text, name| text.replacen(&format!("\"{name}\""), "\"x\"", 1));
+        super::super::tell(&one(&unsaid.replacen(direction, &format!("{own}{more}\n"), 1), &Options::default()))
+    };
+    for (more, want) in [
+        ("\"originating_leg_uuid\": \"A\",", "1 skipped: a second leg of the call"),
+        ("\"originator\": \"A\",", "1 skipped: a second leg of the call"),
+        ("\"bridge_uuid\": \"A\",", "1 refused bridge_uuid second_leg"),
+        ("\"signal_bond\": \"A\",", "1 refused signal_bond second_leg"),
+        ("\"last_bridge_role\": \"originatee\",", "1 skipped: a second leg of the call"),
+        // A call of its own, as it says: somebody is called back, and then another.
+        ("\"bridge_uuid\": \"B\", \"last_bridge_role\": \"originator\",", GOOD),
+        ("", GOOD),
+    ] {
+        assert_eq!(tell(more), want, "{more}");
+    }
+}
+
+#[test]
+fn a_record_that_contradicts_itself_is_not_charged() {
+    let (options, end, refused) = (Options::default(), "\"end_uepoch\": \"1795161671494269\"", "1 refused billsec contradiction");
+    // Transferred before it ended.
+    check((end, "\"end_uepoch\": \"1795162671494269\""), &options, GOOD);
+    check((end, "\"end_uepoch\": \"1795161613494269\""), &options, refused);
+    check((end, "\"end_uepoch\": \"1795161003494269\""), &options, refused);
+    check(("\"billsec\": \"68\"", "\"billsec\": \"6800\""), &options, refused);
+    check(("\"duration\": \"71\"", "\"duration\": \"20\""), &options, refused);
+    let answered = "\"answer_epoch\": \"1795161603\"";
+    check((answered, "\"answer_epoch\": \"1795161003\""), &options, "1 refused answer_epoch contradiction");
+}
+
+#[test]
+fn a_file_of_records_is_known_whatever_its_encoding() {
+    let utf16: Vec<u8> = FIXTURE.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for file in [FIXTURE.as_bytes().to_vec(), [b"\xef\xbb\xbf", FIXTURE.as_bytes()].concat(), [b"\xff\xfe", &utf16[..]].concat()] {
+        assert!(is_json(&file));
+        assert_eq!(super::super::tell(&parse(&file, &Options::default()).unwrap()[0]), GOOD);
+    }
+    assert!(is_json(b"cdr=%7B%7D") && is_json(b" [") && !is_json(b"\"X\",1002,+4930") && !is_json(b""));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
     #[test]

@@ -19,6 +19,7 @@ mod legs;
 pub mod ndjson;
 pub mod own_fields;
 mod rawjson;
+pub mod said;
 pub mod table;
 pub mod when;
 
@@ -78,7 +79,7 @@ impl Row {
 /// The rows of a body of CSV, of which a last line without a line feed is none: its writer may have been in the middle of it,
 /// and a cut identity or a cut number would be charged.
 pub fn whole_rows(mut rows: Vec<Row>, body: &[u8]) -> Vec<Row> {
-    let is_cut = !body.ends_with(b"\n") && !crate::sheet::is_utf16(body);
+    let is_cut = crate::sheet::has_cut_end(body);
     if let Some(last) = rows.last_mut().filter(|_| is_cut) {
         let problem = Problem::new(INCOMPLETE, "the last line ends without a line feed: it may be cut, and is not read");
         *last = Row::Refused { line: last.line(), id: String::new(), problem };
@@ -110,5 +111,32 @@ pub(crate) fn tell(row: &Row) -> String {
         }
         Row::Skipped { line, why } => format!("{line} skipped: {why}"),
         Row::Refused { line, problem, .. } => format!("{line} refused {} {}", problem.field.as_deref().unwrap_or("-"), problem.code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_ends_in_a_line_has_a_row_less() {
+        let event = || Row::Event { line: 1, event: UsageEvent::default() };
+        let code = |body: &[u8]| match &whole_rows(vec![event()], body)[..] {
+            [Row::Refused { problem, .. }] => problem.code,
+            _ => "-",
+        };
+        let utf16 = |text: &str| -> Vec<u8> { [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect() };
+        let whole = utf16("acme,60\n");
+        for (body, want) in [
+            (&b"acme,60\n"[..], "-"),
+            (b"acme,60\r\n  ", "-"),
+            (b"acme,6", INCOMPLETE),
+            (&whole, "-"),
+            (&utf16("acme,6"), INCOMPLETE),
+            // Within the line feed.
+            (&whole[..whole.len() - 1], INCOMPLETE),
+        ] {
+            assert_eq!(code(body), want, "{body:?}");
+        }
     }
 }

@@ -3,11 +3,12 @@
 use super::json::{self, Defaults};
 use super::{Parsed, Row};
 use crate::command::{BATCH_EVENTS_MAX, Problem};
+use crate::sheet;
 
 /// The events of a request's body, in order.
 pub fn parse(body: &[u8]) -> Result<Vec<Parsed>, Problem> {
-    let mut events = Vec::new();
-    for row in rows(body) {
+    let (mut events, text) = (Vec::new(), sheet::text_of(body));
+    for row in rows_of(&text) {
         if events.len() == BATCH_EVENTS_MAX {
             return Err(json::too_many());
         }
@@ -17,15 +18,13 @@ pub fn parse(body: &[u8]) -> Result<Vec<Parsed>, Problem> {
 }
 
 /// The rows of a file of any length.
-pub fn rows(file: &[u8]) -> impl Iterator<Item = Row> + '_ {
-    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
-    let lines = file.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
-    (1..).zip(lines).filter(|(_, line)| !line.is_empty()).map(|(number, line)| Row::of(number, one(line)))
+pub fn rows(file: &[u8]) -> Vec<Row> {
+    rows_of(&sheet::text_of(file)).collect()
 }
 
-fn one(line: &[u8]) -> Parsed {
-    let text = super::utf8(line).map_err(|problem| (String::new(), problem))?;
-    json::event(text, &Defaults::default())
+fn rows_of(text: &str) -> impl Iterator<Item = Row> + '_ {
+    let lines = text.split('\n').map(str::trim_ascii);
+    (1..).zip(lines).filter(|(_, line)| !line.is_empty()).map(|(number, line)| Row::of(number, json::event(line, &Defaults::default())))
 }
 
 #[cfg(test)]
@@ -34,7 +33,7 @@ mod tests {
 
     #[test]
     fn a_file_of_usage() {
-        let told: Vec<String> = rows(include_bytes!("../../../tests/fixtures/usage.ndjson")).map(|row| super::super::tell(&row)).collect();
+        let told: Vec<String> = rows(include_bytes!("../../../tests/fixtures/usage.ndjson")).iter().map(super::super::tell).collect();
         assert_eq!(
             told,
             [
@@ -46,6 +45,20 @@ mod tests {
                 "7 refused - invalid_json",
             ]
         );
+    }
+
+    #[test]
+    fn encodings_are_those_of_every_file() {
+        let line = r#"{"id":"a","customer":"c","meter":"sms","quantity":1,"at":"2026-11-20T09:00:00Z","attributes":{"name":"Müller"}}"#;
+        let both = format!("{line}\n{}\n", line.replace("\"a\"", "\"b\""));
+        let utf16: Vec<u8> = both.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let latin = encoding_rs::WINDOWS_1252.encode(&both).0.into_owned();
+        let half = [latin.split_inclusive(|&byte| byte == b'\n').next().unwrap(), both.lines().nth(1).unwrap().as_bytes()].concat();
+        for file in [both.clone().into_bytes(), [b"\xff\xfe", &utf16[..]].concat(), latin, half] {
+            let events: Vec<_> = parse(&file).unwrap().into_iter().map(Result::unwrap).collect();
+            assert_eq!(events.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+            assert!(events.iter().all(|event| event.attributes == [("name".to_owned(), "Müller".to_owned())]), "{events:?}");
+        }
     }
 
     #[test]

@@ -6,21 +6,23 @@
 //!  "delimiter": ";", "date_form": "day_first", "zone": "Europe/Berlin", "decimal_comma": true}
 //! ```
 //! A column is named by its header or by its index from 0. Nothing is guessed but the delimiter, and that a file whose
-//! columns are stated by index begins with a record if its first line reads as one.
+//! columns are stated by index begins with a record if its first line has figures where they belong.
 
 use super::answered::{self, Answered};
 use super::cdr;
 use super::fields::{self, DEFAULT_SOURCE};
-use super::when::{Clock, DateForm};
+use super::said::{self, AmountUnit};
+use super::when::{Clock, DateForm, Moment};
 use super::{Row, fields::push_attribute};
 use crate::command::{Problem, UsageEvent};
 use crate::sheet::decimal::{self, Mark};
 use crate::sheet::duration::{self, DurationForm};
-use crate::sheet::{self, Record};
+use crate::sheet::{self, Record, Records};
 use compact_str::CompactString;
-use rating::{Instant, Quantity};
+use rating::Quantity;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 /// The fields of an event that a column or a constant may give.
@@ -63,15 +65,19 @@ pub struct ColumnMap {
     pub constants: BTreeMap<String, String>,
     /// Default: the one of `,` `;` tab `|` that the first line has most of.
     pub delimiter: Option<char>,
-    /// The file has no line of names; columns are indices.
-    pub headless: bool,
+    /// The file has no line of names; columns are indices. Default: where all of them are, the first line shows it.
+    pub headless: Option<bool>,
     pub date_form: DateForm,
     /// IANA zone of local times.
     pub zone: Option<String>,
-    /// `1.234,5` is 1234.5.
-    pub decimal_comma: bool,
-    /// How quantities are written. `00:01:23` is always read.
-    pub duration_form: DurationForm,
+    /// `1.234,5` is 1234.5. Not stated: `1.234` is refused where it may be either.
+    pub decimal_comma: Option<bool>,
+    /// How quantities are written. `00:01:23` is always read. Default: a number in the meter's unit, unless the title says another.
+    pub duration_form: Option<DurationForm>,
+    /// What amounts are, where the title says a unit.
+    pub amount_unit: Option<AmountUnit>,
+    /// An instant without a time of day is the beginning of its day.
+    pub whole_days: bool,
     /// Rows of quantity 0 are no usage.
     pub skip_zero: bool,
 }
@@ -91,15 +97,23 @@ impl ColumnMap {
 pub fn parse(file: &[u8], map: &ColumnMap) -> Result<Vec<Row>, Problem> {
     let text = sheet::text_of(file);
     let delimiter = sheet::delimiter(map.delimiter, &text)?;
-    let header = if map.headless { Vec::new() } else { cdr::header(&text, delimiter) };
-    let reader = Reader::new(map, &header)?;
-    let mut first = !map.headless;
-    Ok(cdr::each_row(&text, delimiter, |record| {
-        if std::mem::take(&mut first) && !reader.begins_with(record) {
-            return Row::Skipped { line: record.line, why: "the columns' names".to_owned() };
-        }
-        reader.row(record)
+    let is_headless = map.headless == Some(true);
+    let header = if is_headless { Vec::new() } else { cdr::header(&text, delimiter) };
+    let reader = Reader::new(map, &header, &text, delimiter)?;
+    let mut first = !is_headless;
+    Ok(cdr::each_row(&text, delimiter, |record| match std::mem::take(&mut first) {
+        true if !reader.begins_with(record) => Row::Skipped { line: record.line, why: "the columns' names".to_owned() },
+        true => said_of_titles(reader.row(record)),
+        false => reader.row(record),
     }))
+}
+
+/// Of a first line that was taken for a record.
+fn said_of_titles(mut row: Row) -> Row {
+    if let Row::Refused { problem, .. } = &mut row {
+        problem.detail.push_str(" (if this line is that of the titles, say so by `headless`: false)");
+    }
+    row
 }
 
 /// Where a field comes from.
@@ -119,11 +133,15 @@ struct Reader<'m> {
     /// Of the line of titles; `None`: there is none.
     width: Option<usize>,
     clock: Clock,
-    mark: Mark,
+    /// The title of the quantities says another unit than the meter's.
+    unit: Result<(), Problem>,
+    text: &'m str,
+    delimiter: u8,
+    shows_commas: OnceCell<bool>,
 }
 
 impl<'m> Reader<'m> {
-    fn new(map: &'m ColumnMap, header: &[String]) -> Result<Self, Problem> {
+    fn new(map: &'m ColumnMap, header: &[String], text: &'m str, delimiter: u8) -> Result<Self, Problem> {
         let is_known = |name: &String| FIELDS.contains(&name.as_str());
         let is_column = |name: &String| is_known(name) || COLUMNS_ONLY.contains(&name.as_str());
         let columns = map.columns.keys().find(|name| !is_column(name));
@@ -135,25 +153,46 @@ impl<'m> Reader<'m> {
         let fields = map.columns.iter().map(|(field, column)| Ok((field.as_str(), place_of(field, column, header)?)));
         let attributes = map.attributes.iter().map(|(name, column)| Ok((name.as_str(), index_of(name, column, header)?)));
         let is_mapped = map.columns.contains_key(DISPOSITION);
+        let fields = fields.collect::<Result<Vec<_>, Problem>>()?;
+        let titled = |field: &str| match fields.iter().find(|(name, _)| *name == field) {
+            Some((_, Place::One(index))) => header.get(*index),
+            _ => None,
+        };
+        let unit = titled("quantity").map_or(Ok(Ok(())), |title| said::check_durations(title, map.duration_form))?;
+        titled("amount").map_or(Ok(()), |title| said::check_amounts(title, map.amount_unit))?;
         Ok(Self {
             map,
-            fields: fields.collect::<Result<_, Problem>>()?,
+            fields,
             attributes: attributes.collect::<Result<_, Problem>>()?,
             disposition: header.iter().position(|title| title.eq_ignore_ascii_case(DISPOSITION)).filter(|_| !is_mapped),
             width: Some(header.len()).filter(|width| *width > 0),
             clock: Clock::new(map.zone.as_deref(), map.date_form)?,
-            mark: if map.decimal_comma { Mark::Comma } else { Mark::Point },
+            unit,
+            text,
+            delimiter,
+            shows_commas: OnceCell::new(),
         })
     }
 
-    /// Is the first line a record? Only where columns are stated by their numbers, and it reads as one.
+    /// Is the first line a record? Only where columns are stated by their numbers, unless its cells are words where a record
+    /// has figures.
     fn begins_with(&self, record: &Record<'_>) -> bool {
         let by_index = |column: &Column| match column {
             Column::Index(_) => true,
             Column::Name(_) => false,
             Column::Several(all) => all.iter().all(|column| matches!(column, Column::Index(_))),
         };
-        !self.map.columns.is_empty() && self.map.columns.values().all(by_index) && self.event(record).is_ok()
+        let is_by_index = !self.map.columns.is_empty() && self.map.columns.values().all(by_index);
+        is_by_index && self.map.headless.is_none() && self.has_figures(record)
+    }
+
+    fn has_figures(&self, record: &Record<'_>) -> bool {
+        self.fields.iter().any(|(name, place)| {
+            let text = place.read(record).unwrap_or_default();
+            let is_measured = matches!(*name, "at" | "end" | "quantity" | "amount");
+            let begins = text.trim_start_matches(['+', '-', '.', ',']).starts_with(|c: char| c.is_ascii_digit());
+            begins || (is_measured && text.bytes().any(|b| b.is_ascii_digit()))
+        })
     }
 
     fn row(&self, record: &Record<'_>) -> Row {
@@ -200,8 +239,10 @@ impl<'m> Reader<'m> {
         }
         let is_empty = |field: &str| self.fields.iter().any(|(name, _)| *name == field) && self.value(record, field).is_none();
         let measured = ["quantity", "end"].into_iter().filter(|field| self.fields.iter().any(|(name, _)| name == field)).all(is_empty);
-        (is_empty("at") && measured && self.value(record, "amount").is_none())
-            .then(|| Ok("not answered: neither begin nor duration".to_owned()))
+        if is_empty("at") && measured && self.value(record, "amount").is_none() {
+            return Some(Ok("not answered: neither begin nor duration".to_owned()));
+        }
+        is_empty(DISPOSITION).then(|| Err(answered::missing(DISPOSITION)))
     }
 
     fn value<'r>(&'r self, record: &'r Record<'_>, field: &str) -> Option<Cow<'r, str>> {
@@ -210,23 +251,86 @@ impl<'m> Reader<'m> {
         place.and_then(|(_, place)| place.read(record)).or_else(constant)
     }
 
-    fn amount(&self, record: &Record<'_>) -> Result<Option<rating::money::Rate>, Problem> {
-        let Some(text) = self.value(record, "amount") else { return Ok(None) };
-        let expected = || fields::invalid("amount", duration::number_expected(&text, self.mark));
-        let plain = decimal::plain(&text, self.mark).ok_or_else(expected)?;
-        fields::amount("amount", &plain).map(Some)
+    /// What stands before the decimals of a number; an error: nothing says what its mark is.
+    fn mark(&self, field: &str, text: &str) -> Result<Mark, Problem> {
+        match self.map.decimal_comma {
+            Some(true) => Ok(Mark::Comma),
+            None if decimal::is_doubtful(text) && (self.delimiter != b',' || self.shows_commas()) => {
+                let detail = format!(
+                    "`{field}`: {} may be a little more than one or a thousand times that: say by `decimal_comma` true or false which",
+                    sheet::shown(text)
+                );
+                Err(Problem::field("ambiguous_number", field, detail))
+            }
+            _ => Ok(Mark::Point),
+        }
     }
 
-    /// By its own column, or from the begin to the end.
-    fn quantity(&self, record: &Record<'_>, at: Instant) -> Result<Option<Quantity>, Problem> {
-        if let Some(text) = self.value(record, "quantity") {
-            let read = duration::read(&text, self.map.duration_form, self.mark);
-            return read.map_err(|detail| fields::invalid("quantity", detail)).and_then(|q| fields::not_negative("quantity", q)).map(Some);
+    /// Has another number of the file a decimal comma? Asked only where one is in doubt.
+    fn shows_commas(&self) -> bool {
+        *self.shows_commas.get_or_init(|| {
+            let mut records = Records::new(self.text, self.delimiter);
+            let is_comma = |text: &str| decimal::plain(text, Mark::Comma).is_some() && decimal::plain(text, Mark::GroupedPoint).is_none();
+            while let Some(record) = records.read() {
+                if ["quantity", "amount"].into_iter().any(|field| self.value(&record, field).is_some_and(|text| is_comma(&text))) {
+                    return true;
+                }
+            }
+            false
+        })
+    }
+
+    fn amount(&self, record: &Record<'_>) -> Result<Option<rating::money::Rate>, Problem> {
+        let Some(text) = self.value(record, "amount") else { return Ok(None) };
+        let mark = self.mark("amount", &text)?;
+        let expected = || fields::invalid("amount", duration::number_expected(&text, mark));
+        let plain = decimal::plain(&text, mark).ok_or_else(expected)?;
+        said::amount(self.map.amount_unit, fields::amount("amount", &plain)?).map(Some)
+    }
+
+    /// Its own column, if it has something.
+    fn measured(&self, record: &Record<'_>) -> Result<Option<Quantity>, Problem> {
+        let Some(text) = self.value(record, "quantity") else { return Ok(None) };
+        // `00:01:23` says its units itself.
+        if let (Err(problem), false) = (&self.unit, text.contains(':')) {
+            return Err(problem.clone());
         }
-        let Some(end) = self.value(record, "end") else { return Ok(None) };
-        let micros = self.clock.read("end", &end)?.micros() - at.micros();
+        let (form, mark) = (self.map.duration_form.unwrap_or_default(), self.mark("quantity", &text)?);
+        let read = duration::read(&text, form, mark).map_err(|detail| fields::invalid("quantity", detail))?;
+        fields::not_negative("quantity", read).map(Some)
+    }
+
+    fn moment(&self, field: &str, text: &str) -> Result<Moment, Problem> {
+        let moment = self.clock.moment(field, text)?;
+        if self.map.whole_days {
+            return Ok(moment);
+        }
+        moment.timed(field, text).map_err(|mut problem| {
+            problem.detail.push_str("; where an instant is its day's beginning, say so by `whole_days`: true");
+            problem
+        })
+    }
+
+    /// By its own column, or from the begin to the end: if both are there, they agree.
+    fn quantity(&self, record: &Record<'_>, at: Moment) -> Result<Option<Quantity>, Problem> {
+        let measured = self.measured(record)?;
+        let Some(text) = self.value(record, "end") else { return Ok(measured) };
+        let end = self.moment("end", &text)?;
+        if let Some(seconds) = measured {
+            let what = cdr::Length { seconds, field: "quantity", may_be_shorter: false };
+            return what.agrees(at, end, "`at` to `end`").map(|()| Some(seconds));
+        }
+        if at.again.or(end.again).is_some() {
+            let detail = format!(
+                "`end`: on the way to {} the clocks are put back or forward, so that the duration may be an hour off: give a `quantity`, or \
+                 both times with their offset, such as +01:00",
+                sheet::shown(&text)
+            );
+            return Err(Problem::field("ambiguous_time", "end", detail));
+        }
+        let micros = end.at.micros() - at.at.micros();
         if micros < 0 {
-            return Err(fields::invalid("end", format_args!("{} is before the begin", sheet::shown(&end))));
+            return Err(fields::invalid("end", format_args!("{} is before the begin", sheet::shown(&text))));
         }
         Ok(Some(Quantity(i128::from(micros) * (Quantity::ONE / 1_000_000))))
     }
@@ -235,7 +339,7 @@ impl<'m> Reader<'m> {
         let text = |field: &str| self.value(record, field).map(CompactString::from);
         let amount = self.amount(record)?;
         let at = self.value(record, "at").ok_or_else(|| fields::missing("at"))?;
-        let at = self.clock.read("at", &at)?;
+        let at = self.moment("at", &at)?;
         let quantity = fields::measure(self.quantity(record, at)?, amount)?;
         let mut attributes = Vec::new();
         for (name, index) in &self.attributes {
@@ -250,7 +354,7 @@ impl<'m> Reader<'m> {
             meter: text("meter").unwrap_or_default(),
             quantity,
             amount,
-            at,
+            at: at.at,
             destination: text("destination"),
             origin: text("origin"),
             attributes,
@@ -296,7 +400,13 @@ fn place_of(field: &str, column: &Column, header: &[String]) -> Result<Place, Pr
 
 fn index_of(field: &str, column: &Column, header: &[String]) -> Result<usize, Problem> {
     match column.index_in(header) {
-        Some(Some(index)) => Ok(index),
+        Some(Some(index)) => match column {
+            Column::Name(name) if header.iter().filter(|title| title.trim().eq_ignore_ascii_case(name.trim())).count() > 1 => {
+                let detail = format!("`{field}`: the file has more than one column {}: name it by its number from 0", sheet::shown(name));
+                Err(Problem::field("ambiguous_column", field, detail))
+            }
+            _ => Ok(index),
+        },
         None => Err(fields::invalid(field, "expected one column")),
         Some(None) => {
             let (name, titles) = (if let Column::Name(name) = column { name.as_str() } else { "" }, header.join("`, `"));
@@ -309,132 +419,5 @@ fn index_of(field: &str, column: &Column, header: &[String]) -> Result<usize, Pr
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const FIXTURE: &[u8] = include_bytes!("../../../tests/fixtures/usage_table.csv");
-    const MAP: &str = include_str!("../../../tests/fixtures/usage_table.json");
-
-    fn map() -> ColumnMap {
-        serde_json::from_str(MAP).unwrap()
-    }
-
-    #[test]
-    fn columns_mean_what_the_map_says() {
-        let told: Vec<String> = parse(FIXTURE, &map()).unwrap().iter().map(super::super::tell).collect();
-        assert_eq!(
-            told,
-            [
-                "1 skipped: the columns' names",
-                "2 acme-42 call 90.5 2026-11-20T08:00:00Z +4930123456 from - id t-1",
-                "3 skipped: a quantity of 0",
-                "4 refused customer missing_field",
-                "5 refused at invalid_field",
-                "6 acme-43 call 1234.5 2026-11-20T08:08:00Z 0301234567 from - id t-5",
-            ]
-        );
-    }
-
-    #[test]
-    fn the_map_is_checked_first() {
-        for (from, to, code) in [
-            ("\"id\"", "\"ident\"", "unknown_field"),
-            ("Call ID", "Nothing", "unknown_column"),
-            ("Europe/Berlin", "x", "invalid_field"),
-            ("\";\"", "\"€\"", "invalid_field"),
-        ] {
-            let map: ColumnMap = serde_json::from_str(&MAP.replacen(from, to, 1)).unwrap();
-            assert_eq!(parse(FIXTURE, &map).unwrap_err().code, code, "{to}");
-        }
-        assert!(serde_json::from_str::<ColumnMap>(r#"{"colums":{}}"#).is_err());
-    }
-
-    #[test]
-    fn without_names_columns_are_indices() {
-        let map: ColumnMap = serde_json::from_str(r#"{"headless":true,"columns":{"id":0,"quantity":1,"at":2},"constants":{"customer":"c","meter":"sms"},"date_form":"epoch_seconds"}"#).unwrap();
-        let told: Vec<String> = parse(b"a\t1\t1795165200\n", &map).unwrap().iter().map(super::super::tell).collect();
-        assert_eq!(told, ["1 c sms 1 2026-11-20T09:00:00Z - from - id a"]);
-    }
-
-    /// The rows of a file by a map: `line quantity at destination id`, or why not.
-    fn told(file: &str, map: &str) -> Vec<String> {
-        parse(file.as_bytes(), &serde_json::from_str(map).unwrap()).unwrap().iter().skip(1).map(super::super::tell).collect()
-    }
-
-    const CALLS: &str = r#""constants":{"meter":"call","customer":"c"},"zone":"UTC""#;
-
-    #[test]
-    fn a_row_of_more_or_fewer_cells_is_refused() {
-        let map = format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"s"}},{CALLS}}}"#);
-        let file =
-            "id,data,at,s\na,x,2026-11-20 09:00,6\nb,x,60,2026-11-20 09:00,49,6\nc,x,2026-11-20 09:00\nd,\"x,60\",2026-11-20 09:00,6,,\n";
-        let told = told(file, &map);
-        assert_eq!(told[1..3], ["3 refused - invalid_row", "4 refused - invalid_row"]);
-        assert_eq!((told.len(), &told[3]), (4, &"5 c call 6 2026-11-20T09:00:00Z - from - id d".to_owned()));
-    }
-
-    #[test]
-    fn a_mark_stands_where_it_may() {
-        let map = format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"s"}},"decimal_comma":true,{CALLS}}}"#);
-        let file = "id;at;s\na;2026-11-20 09:00;90,5\nb;2026-11-20 09:00;90.5\nc;2026-11-20 09:00;1.234,5\nd;2026-11-20 09:00;1,2.3\n";
-        let quantities: Vec<String> = told(file, &map).iter().map(|row| row.split(' ').nth(3).unwrap().to_owned()).collect();
-        assert_eq!(quantities, ["90.5", "invalid_field", "1234.5", "invalid_field"]);
-        let rows = parse(b"id;at;s\na;2026-11-20 09:00;90,5\n", &serde_json::from_str(&map.replace("true", "false")).unwrap()).unwrap();
-        assert!(
-            matches!(&rows[1], Row::Refused { problem, .. } if problem.detail.contains("`90,5`") && problem.detail.contains("decimal_comma"))
-        );
-    }
-
-    #[test]
-    fn durations_are_written_in_many_ways() {
-        let file = "id,at,end,s\na,2026-11-20 09:00:05,2026-11-20 09:01:28,00:01:23\nb,,2026-11-20 09:10:20,\nc,2026-11-20 09:00:05,,\n";
-        let by = |columns: &str, form: &str| told(file, &format!(r#"{{"columns":{{"id":"id","at":"at",{columns}}}{form},{CALLS}}}"#));
-        let want = ["2 c call 83 2026-11-20T09:00:05Z - from - id a", "3 skipped: not answered: neither begin nor duration"];
-        assert_eq!(by(r#""quantity":"s""#, "")[..2], want);
-        let ended = by(r#""end":"end""#, "");
-        assert_eq!((&ended[0][..], &ended[2][..]), (want[0], "4 refused quantity missing_field"));
-        let minutes = format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"s"}},"duration_form":"minutes_seconds",{CALLS}}}"#);
-        assert_eq!(told("id,at,s\na,2026-11-20 09:00:05,01:23\n", &minutes), want[..1]);
-    }
-
-    #[test]
-    fn an_id_of_several_columns_and_a_date_of_two() {
-        let file = "day,time,s,u,n\n2026-11-20,09:00:05,83,a,7\n2026-11-20,09:00:05,83,a:7,\n2026-11-20,09:00:05,83,,\n";
-        let map = format!(r#"{{"columns":{{"id":["u","n"],"at":["day","time"],"quantity":"s"}},{CALLS}}}"#);
-        let want = |line: u8, id: &str| format!("{line} c call 83 2026-11-20T09:00:05Z - from - id {id}");
-        assert_eq!(told(file, &map), [want(2, "a:7"), want(3, "a\\:7:"), "4 refused id missing_field".to_owned()]);
-        let wrong = serde_json::from_str(&map.replace(r#""quantity":"s""#, r#""quantity":["s"]"#)).unwrap();
-        assert_eq!(parse(file.as_bytes(), &wrong).unwrap_err().field.as_deref(), Some("quantity"));
-        let error = serde_json::from_str::<ColumnMap>(r#"{"columns":{"id":{}}}"#).unwrap_err().to_string();
-        assert!(error.contains("expected a column's title"), "{error}");
-    }
-
-    #[test]
-    fn unanswered_rows_are_no_usage_whatever_their_seconds() {
-        let file = "id,at,s,disposition\na,2026-11-20 09:00,60,NOANSWER\nb,2026-11-20 09:00,60,Answered\nc,2026-11-20 09:00,60,7\n";
-        let map = format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"s"}},{CALLS}}}"#);
-        let (skipped, answered) = ("2 skipped: not answered: NOANSWER", "3 c call 60 2026-11-20T09:00:00Z - from - id b");
-        assert_eq!(told(file, &map)[..2], [skipped, answered]);
-        let mapped = map.replace(r#""quantity":"s""#, r#""quantity":"s","disposition":"disposition""#);
-        assert_eq!(told(file, &mapped), [skipped, answered, "4 refused disposition unknown_disposition"]);
-    }
-
-    #[test]
-    fn a_first_line_that_is_a_record_is_one() {
-        let map = format!(r#"{{"columns":{{"id":0,"at":1,"quantity":2}},{CALLS}}}"#);
-        let rows = |text: &str| parse(text.as_bytes(), &serde_json::from_str(&map).unwrap()).unwrap().len();
-        let first = |text: &str| matches!(parse(text.as_bytes(), &serde_json::from_str(&map).unwrap()).unwrap()[0], Row::Event { .. });
-        assert!(rows("a,2026-11-20 09:00,6\n") == 1 && first("a,2026-11-20 09:00,6\n") && !first("id,at,s\na,2026-11-20 09:00,6\n"));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(10_000))]
-        #[test]
-        fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), rows in "([-0-9a-z.,:\"ü ]{0,12};){0,8}\n([-0-9a-z.,:\"ü ]{0,12};){0,8}") {
-            let _ = parse(&bytes, &ColumnMap::default());
-            let text = [&FIXTURE[..42], rows.as_bytes()].concat();
-            let _ = parse(&text, &map());
-        }
-    }
-}
+#[path = "table_tests.rs"]
+mod tests;

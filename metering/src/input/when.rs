@@ -6,6 +6,7 @@ mod local;
 use super::fields;
 use crate::command::Problem;
 use crate::sheet::shown;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rating::Instant;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,37 @@ pub enum DateForm {
     EpochMillis,
 }
 
+/// What a text may mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub at: Instant,
+    /// The other instant of a local time that is twice, or that a clock which is put forward leaves out.
+    pub again: Option<Instant>,
+    /// Otherwise it is a day's midnight.
+    pub has_time: bool,
+    /// Otherwise it is anywhere in its minute.
+    pub has_seconds: bool,
+}
+
+impl Moment {
+    pub fn of(at: Instant) -> Self {
+        Self { at, again: None, has_time: true, has_seconds: true }
+    }
+    /// Microseconds to another one, in all ways that the two may be meant.
+    pub fn spans(self, end: Self) -> impl Iterator<Item = i64> {
+        let begins = [Some(self.at), self.again].into_iter().flatten();
+        begins.flat_map(move |begin| [Some(end.at), end.again].into_iter().flatten().map(move |end| end.micros() - begin.micros()))
+    }
+    /// An instant that a call began or ended at.
+    pub fn timed(self, field: &str, text: &str) -> Result<Self, Problem> {
+        if self.has_time {
+            return Ok(self);
+        }
+        let detail = format_args!("cannot read {}: expected a time of day behind the date, such as 2026-11-20 09:00:00", shown(text));
+        Err(fields::invalid(field, detail))
+    }
+}
+
 /// An IANA zone by name.
 pub fn zone(name: &str) -> Result<TimeZone, Problem> {
     TimeZone::get(name).map_err(|_| fields::invalid("zone", "expected an IANA zone, such as Europe/Berlin"))
@@ -43,38 +75,53 @@ impl Clock {
         Ok(Self { zone: zone_name.map(zone).transpose()?, form })
     }
 
-    /// A local time that exists twice is the earlier one; one that does not exist is moved forward by the gap.
+    /// A local time that exists twice is the earlier one; one that does not exist is moved forward by the gap. A date alone
+    /// is its midnight.
     pub fn read(&self, field: &str, text: &str) -> Result<Instant, Problem> {
+        self.moment(field, text).map(|moment| moment.at)
+    }
+
+    pub(crate) fn moment(&self, field: &str, text: &str) -> Result<Moment, Problem> {
         let text = text.trim();
         let invalid = |expected: &str| fields::invalid(field, format_args!("cannot read {}: {expected}", shown(text)));
+        let of_epoch = |decimals, expected: &str| epoch(text, decimals).map(Moment::of).ok_or_else(|| invalid(expected));
         match self.form {
-            DateForm::EpochSeconds => {
-                return epoch(text, 0).ok_or_else(|| invalid("expected seconds since 1970, as stated by `date_form`"));
-            }
-            DateForm::EpochMillis => {
-                return epoch(text, 3).ok_or_else(|| invalid("expected milliseconds since 1970, as stated by `date_form`"));
-            }
+            DateForm::EpochSeconds => return of_epoch(0, "expected seconds since 1970, as stated by `date_form`"),
+            DateForm::EpochMillis => return of_epoch(3, "expected milliseconds since 1970, as stated by `date_form`"),
             DateForm::YearFirst | DateForm::DayFirst | DateForm::MonthFirst => {}
         }
         if let Ok(at) = text.parse() {
-            return Ok(at);
+            return Ok(Moment::of(at));
         }
-        let (local, offset) = local::read(text, self.form).ok_or_else(|| invalid(self.expected()))?;
-        let out_of_range = || invalid("expected a date from 1970 to 9999");
-        let timestamp = match (offset, &self.zone) {
-            (Some(offset), _) => offset.to_timestamp(local).map_err(|_| out_of_range())?,
-            (None, Some(zone)) => zone.to_zoned(local).map_err(|_| out_of_range())?.timestamp(),
+        let local = local::read(text, self.form).ok_or_else(|| invalid(self.expected(text)))?;
+        let instant = |timestamp: Option<Timestamp>| {
+            let at = timestamp.and_then(|timestamp| Instant::from_micros(timestamp.as_microsecond()));
+            at.ok_or_else(|| invalid("expected a date from 1970 to 9999"))
+        };
+        let (at, again) = match (local.offset, &self.zone) {
+            (Some(offset), _) => (instant(offset.to_timestamp(local.at).ok())?, None),
+            (None, Some(zone)) => {
+                let zoned = zone.to_ambiguous_zoned(local.at);
+                let is_twice = zoned.is_ambiguous();
+                let at = instant(zoned.clone().compatible().ok().map(|at| at.timestamp()))?;
+                let others = || [zoned.clone().earlier(), zoned.later()].map(|at| at.ok().map(|at| at.timestamp()));
+                let other = |at: Instant| others().into_iter().filter_map(|other| instant(other).ok()).find(|other| *other != at);
+                (at, if is_twice { other(at) } else { None })
+            }
             (None, None) => {
                 let detail =
                     format!("`{field}`: {} is a local time: state its zone by `zone` (--zone), such as Europe/Berlin", shown(text));
                 return Err(Problem::field("zone_required", field, detail));
             }
         };
-        Instant::from_micros(timestamp.as_microsecond()).ok_or_else(out_of_range)
+        Ok(Moment { at, again, has_time: local.has_time, has_seconds: local.has_seconds })
     }
 
-    fn expected(&self) -> &'static str {
+    fn expected(&self, text: &str) -> &'static str {
         match self.form {
+            _ if [10, 13].contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) => {
+                "a time since 1970 is stated by `date_form` epoch_seconds or epoch_millis"
+            }
             DateForm::DayFirst => "expected a date such as 20.11.2026 09:00:00 (day first, as stated)",
             DateForm::MonthFirst => "expected a date such as 11/20/2026 09:00:00 (month first, as stated)",
             _ => {
@@ -158,6 +205,8 @@ mod tests {
             let got = clock.read("at", text).map_or_else(|problem| problem.code.to_owned(), |at| at.to_string());
             assert_eq!(got, want, "{text} {form:?} {zone}");
         }
+        let clock = Clock::new(Some("UTC"), YearFirst).unwrap();
+        assert!(clock.read("at", "1795165200").unwrap_err().detail.contains("epoch_seconds"));
         assert_eq!(Clock::new(Some("Mars/Olympus"), YearFirst).unwrap_err().field.as_deref(), Some("zone"));
     }
 }

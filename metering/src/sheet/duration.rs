@@ -35,6 +35,9 @@ pub fn read(text: &str, form: DurationForm, mark: Mark) -> Result<Quantity, Stri
         ([one], form) if form != DurationForm::Number && one.bytes().any(|b| b.is_ascii_alphabetic()) => {
             return worded(one).ok_or_else(|| expected("1h 2m 3s, 00:01:23 or seconds"));
         }
+        ([one], DurationForm::MinutesSeconds | DurationForm::HoursMinutes) if one.bytes().any(|b| (b'1'..=b'9').contains(&b)) => {
+            return Err(expected("two parts, such as 83:05 (`duration_form`); of one nobody knows the unit: minutes, seconds"));
+        }
         ([one], form) => return number(one, form, mark).ok_or_else(|| number_expected(text, mark)),
         _ => return Err(expected("00:01:23")),
     };
@@ -59,9 +62,9 @@ fn number(text: &str, form: DurationForm, mark: Mark) -> Option<Quantity> {
     match form {
         DurationForm::Milliseconds if read.0 % 1000 == 0 => Some(Quantity(read.0 / 1000)),
         DurationForm::Milliseconds => None,
-        DurationForm::Minutes | DurationForm::MinutesSeconds => read.0.checked_mul(60).map(Quantity),
-        DurationForm::HoursMinutes => read.0.checked_mul(3600).map(Quantity),
-        DurationForm::Number | DurationForm::Seconds => Some(read),
+        DurationForm::Minutes => read.0.checked_mul(60).map(Quantity),
+        // Of two parts; one alone is 0.
+        DurationForm::MinutesSeconds | DurationForm::HoursMinutes | DurationForm::Number | DurationForm::Seconds => Some(read),
     }
     .filter(|quantity| *quantity <= Quantity::EVENT_MAX)
 }
@@ -102,6 +105,9 @@ mod tests {
             ("01:23", MinutesSeconds, Mark::Point, "83"),
             ("83:05", MinutesSeconds, Mark::Point, "4985"),
             ("1:23", HoursMinutes, Mark::Point, "4980"),
+            ("90", MinutesSeconds, Mark::Point, "-"),
+            ("1.5", HoursMinutes, Mark::Point, "-"),
+            ("0", MinutesSeconds, Mark::Point, "0"),
             ("1.5", Minutes, Mark::Point, "90"),
             ("67540", Milliseconds, Mark::Point, "67.54"),
             ("1m 23s", Seconds, Mark::Point, "83"),

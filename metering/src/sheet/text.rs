@@ -23,6 +23,30 @@ fn line(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| WINDOWS_1252.decode_without_bom_handling(bytes).0, Cow::Borrowed)
 }
 
+/// What a file is that is no text, by its first bytes: nothing in it is a row.
+pub fn packed(file: &[u8]) -> Option<&'static str> {
+    const KINDS: [(&[u8], &str); 7] = [
+        (b"\x1f\x8b", "compressed (gzip)"),
+        (b"PK\x03\x04", "a spreadsheet or another packed file (zip)"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a spreadsheet (xls)"),
+        (b"\xfd7zXZ\0", "compressed (xz)"),
+        (b"\x28\xb5\x2f\xfd", "compressed (zstd)"),
+        (b"BZh", "compressed (bzip2)"),
+        (b"%PDF-", "a PDF"),
+    ];
+    KINDS.iter().find(|(first, _)| file.starts_with(first)).map(|(_, kind)| *kind)
+}
+
+/// The last line, if no line feed ends it: its writer may have been in the middle of it.
+pub fn has_cut_end(file: &[u8]) -> bool {
+    let is_cut = |text: &str| !text.rsplit('\n').next().unwrap_or_default().trim().is_empty();
+    if is_utf16(file) {
+        return is_cut(&text_of(file));
+    }
+    let last = file.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+    !last.trim_ascii().is_empty()
+}
+
 /// Such a file cannot be read from somewhere in its middle.
 pub fn is_utf16(file: &[u8]) -> bool {
     utf16(file).is_some()

@@ -178,7 +178,7 @@ mod tests {
         let (mut body, mut who) = (Vec::new(), Vec::new());
         events.write(500, &mut body, &mut who);
         assert!(who.iter().all(|&c| People::root_of(c as usize) == People::root_of(who[0] as usize)), "one root");
-        let parsed: Vec<_> = metering::input::ndjson::rows(&body).collect();
+        let parsed: Vec<_> = metering::input::ndjson::rows(&body);
         let id = |row: metering::input::Row| row.into_parsed().unwrap().unwrap().id;
         parsed.into_iter().map(id).collect()
     }

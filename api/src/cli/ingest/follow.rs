@@ -1,16 +1,18 @@
 //! `ingest --follow`: a growing file, line by line, through rotation, truncation and `kill -9`.
 //!
 //! The position is noted after the server's answer, so a run that is killed sends a piece again, and it is answered as a
-//! duplicate. A file that is not the one of the position was rotated: the old one is looked for beside it, under a name that
-//! begins with its own, and read to its end first.
+//! duplicate. A file that is not the one of the position was rotated: the old one is looked for beside it, and read to its end
+//! first, then those that came between the two. What is still written to a rotated file is sent too.
 
-use super::position::Position;
+use super::position::{Identity, Place, Position, modified};
+use super::rotated::{self, Neighbour};
 use super::rows::Reading;
 use super::{Args, Progress, Summary, send};
 use crate::cli::client::Connection;
 use crate::cli::session::Session;
 use anyhow::{Context, bail};
-use metering::input::Row;
+use metering::command::Problem;
+use metering::input::{self, Row};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -18,6 +20,10 @@ use std::time::Duration;
 
 /// Bytes that are read and sent at a time.
 const CHUNK_BYTES: u64 = 4 * 1024 * 1024;
+/// Rotated files that are looked at once more.
+const BEFORE_MAX: usize = 8;
+/// How far back the other leg of a call is looked for.
+const LEGS_BYTES: u64 = 64 * 1024;
 const POLL: Duration = Duration::from_secs(1);
 /// How long a server that does not answer is left alone.
 const RETRY: Duration = Duration::from_secs(5);
@@ -29,11 +35,14 @@ pub async fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Summary> {
         bail!("--follow sends to a running server: name it by --url and --key");
     }
     let session = Session::open(&args.target).await?;
-    let position = args.position.clone().unwrap_or_else(|| PathBuf::from(format!("{}.position.json", args.file.display())));
+    let kept_in = args.position.clone().unwrap_or_else(|| PathBuf::from(format!("{}.position.json", args.file.display())));
+    if !kept_in.exists() {
+        tell_of_older_files(args, &kept_in, out)?;
+    }
     let mut follower = Follower {
         args,
-        position: Position::load(&position)?,
-        kept_in: position,
+        position: Position::load(&kept_in)?,
+        kept_in,
         connection: session.connect().await?,
         summary: Summary::default(),
         progress: Progress::new("following", 0),
@@ -85,41 +94,173 @@ struct Follower<'a> {
     progress: Progress,
 }
 
+/// A file that is read, and how far it was.
+struct Source {
+    file: File,
+    path: PathBuf,
+    place: Place,
+    /// Rotated away.
+    is_old: bool,
+}
+
 impl Follower<'_> {
-    /// One piece of the file. `false`: there is nothing new.
+    /// One piece of the file, or of those that it was before. `false`: there is nothing new.
     async fn step(&mut self, out: &mut impl Write) -> anyhow::Result<bool> {
-        let Some(mut file) = open(&self.args.file)? else { return Ok(false) };
-        if self.position.is_in(&mut file)? {
-            return self.piece(&mut file, false, out).await;
-        }
-        match rotated(&self.args.file, &self.position)? {
-            Some(mut old) => while self.piece(&mut old, true, out).await? {},
-            None => {
-                self.summary.files_not_found += 1;
-                writeln!(
-                    out,
-                    "{} was rotated, and the old file is not beside it: what it had behind byte {} (line {}) was not sent",
-                    self.args.file.display(),
-                    self.position.offset,
-                    self.position.lines
-                )?;
-                out.flush()?;
+        let mut file = open(&self.args.file)?;
+        self.settle(file.as_mut(), out)?;
+        if !self.position.before.is_empty() {
+            let beside = rotated::neighbours(&self.args.file, &self.kept_in)?;
+            for number in 0..self.position.before.len() {
+                if self.rest_of(number, &beside, out).await? {
+                    return Ok(true);
+                }
             }
+            self.forget();
         }
-        self.position = Position::default();
+        let Some(file) = file else { return Ok(false) };
+        let source = Source { file, path: self.args.file.clone(), place: self.position.here.clone(), is_old: false };
+        let Some(place) = self.piece(source, out).await? else { return Ok(false) };
+        self.position.here = place;
         self.position.save(&self.kept_in)?;
         Ok(true)
     }
 
-    /// Reads, sends and notes. `finished`: nothing more will be written to the file.
-    async fn piece(&mut self, file: &mut File, finished: bool, out: &mut impl Write) -> anyhow::Result<bool> {
-        file.seek(SeekFrom::Start(self.position.offset))?;
+    /// What is left of a rotated file.
+    async fn rest_of(&mut self, number: usize, beside: &[Neighbour], out: &mut impl Write) -> anyhow::Result<bool> {
+        let Some(place) = self.position.before.get(number).cloned() else { return Ok(false) };
+        let Some((file, found)) = rotated::itself(&place, beside)? else {
+            if !place.is_read {
+                self.not_sent("a rotated file", &place, out)?;
+                self.read_to_its_end(number)?;
+            }
+            return Ok(false);
+        };
+        let is_read = place.is_read;
+        match self.piece(Source { file, path: found.path, place, is_old: true }, out).await? {
+            Some(place) => {
+                if let Some(kept) = self.position.before.get_mut(number) {
+                    *kept = place;
+                }
+                self.position.save(&self.kept_in)?;
+                Ok(true)
+            }
+            None if is_read => Ok(false),
+            None => self.read_to_its_end(number).map(|()| false),
+        }
+    }
+
+    fn read_to_its_end(&mut self, number: usize) -> anyhow::Result<()> {
+        if let Some(place) = self.position.before.get_mut(number) {
+            place.is_read = true;
+        }
+        self.position.save(&self.kept_in)
+    }
+
+    /// The oldest of the files that were read.
+    fn forget(&mut self) {
+        while self.position.before.len() > BEFORE_MAX {
+            let Some(oldest) = self.position.before.iter().position(|place| place.is_read) else { return };
+            self.position.before.remove(oldest);
+        }
+    }
+
+    /// Makes the position one of the present file; those that it was before, and that came between, are to be read first.
+    fn settle(&mut self, file: Option<&mut File>, out: &mut impl Write) -> anyhow::Result<()> {
+        let Some(file) = file else {
+            return if self.position.here.file.is_some() { self.leave(None, out) } else { Ok(()) };
+        };
+        if !self.position.here.is_of(file)? {
+            return self.leave(Some(file), out);
+        }
+        let metadata = file.metadata()?;
+        let here = &mut self.position.here;
+        let is_new = here.file.is_none();
+        here.file = Some(Identity::of(&metadata));
+        here.modified = here.modified.or(Some(modified(&metadata)));
+        let seen = here.modified;
+        // Titles are those of many files, and no content is that of all: it may have been truncated.
+        let has_more = !here.has_records && {
+            let beside = rotated::neighbours(&self.args.file, &self.kept_in)?;
+            self.take_between(&beside, seen, Some(Identity::of(&metadata)), out)?
+        };
+        if is_new || has_more { self.position.save(&self.kept_in) } else { Ok(()) }
+    }
+
+    /// The name is another file's, or nobody's at the moment: the file of the position is looked for beside it.
+    fn leave(&mut self, file: Option<&mut File>, out: &mut impl Write) -> anyhow::Result<()> {
+        let here = self.position.here.clone();
+        let metadata = file.as_ref().map(|file| file.metadata()).transpose()?;
+        let now = metadata.as_ref().map(Identity::of);
+        let beside = rotated::neighbours(&self.args.file, &self.kept_in)?;
+        let is_itself = match file {
+            Some(file) => here.has_records && here.is_in(file)?,
+            None => false,
+        };
+        match rotated::find(&here, &beside, now.is_some() && now == here.file)? {
+            Some((_, found)) => {
+                self.position.before.retain(|place| place.file != Some(found.identity));
+                self.position.before.push(Place { file: Some(found.identity), is_read: false, ..here.clone() });
+            }
+            // Removed, and not yet written again.
+            None if metadata.is_none() => return Ok(()),
+            // Put back, or replaced by a copy of itself: its records say so.
+            None if is_itself => {
+                self.position.here.file = now;
+                return self.position.save(&self.kept_in);
+            }
+            None => self.not_sent(&format!("{} was rotated, and the old file", self.args.file.display()), &here, out)?,
+        }
+        // Without a file of its own yet: what was seen last tells which files came between.
+        let nowhere = || Place { modified: here.modified, ..Place::default() };
+        self.position.here = metadata.as_ref().map_or_else(nowhere, Place::start_of);
+        self.take_between(&beside, here.modified, now, out)?;
+        self.position.save(&self.kept_in)
+    }
+
+    /// Files that were rotated away since, and that nobody has read.
+    fn take_between(
+        &mut self,
+        beside: &[Neighbour],
+        seen: Option<u64>,
+        now: Option<Identity>,
+        out: &mut impl Write,
+    ) -> anyhow::Result<bool> {
+        let is_known = |other: &Neighbour| self.position.before.iter().any(|place| place.file == Some(other.identity));
+        let is_between = |other: &&Neighbour| {
+            other.is_rotated() && seen.is_some_and(|seen| other.modified > seen) && now != Some(other.identity) && !is_known(other)
+        };
+        let between: Vec<&Neighbour> = beside.iter().filter(is_between).collect();
+        for other in &between {
+            if other.is_packed() {
+                self.summary.files_not_found += 1;
+                writeln!(out, "{} is compressed and was not read: unpack it and send it by itself", other.path.display())?;
+            } else {
+                self.position.before.push(Place { file: Some(other.identity), ..Place::default() });
+            }
+        }
+        if let Some(latest) = between.iter().map(|other| other.modified).max() {
+            self.position.here.modified = self.position.here.modified.max(Some(latest));
+        }
+        Ok(!between.is_empty())
+    }
+
+    fn not_sent(&mut self, what: &str, place: &Place, out: &mut impl Write) -> anyhow::Result<()> {
+        self.summary.files_not_found += 1;
+        writeln!(out, "{what} is not beside it: what it had behind byte {} (line {}) was not sent", place.offset, place.lines)?;
+        Ok(out.flush()?)
+    }
+
+    /// Reads and sends a piece; the place after it. `None`: there is nothing more.
+    async fn piece(&mut self, mut source: Source, out: &mut impl Write) -> anyhow::Result<Option<Place>> {
+        let Source { file, place, is_old, .. } = &mut source;
+        let seen = modified(&file.metadata()?);
+        file.seek(SeekFrom::Start(place.offset))?;
         let mut piece = Vec::new();
         Read::by_ref(file).take(CHUNK_BYTES).read_to_end(&mut piece)?;
         if piece.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
-        let titles = if self.position.offset == 0 { Vec::new() } else { first_lines(file)? };
+        let titles = if place.offset == 0 { Vec::new() } else { first_lines(file)? };
         let reading = Reading::of(self.args, if titles.is_empty() { &piece } else { &titles })?;
         if metering::sheet::is_utf16(if titles.is_empty() { &piece } else { &titles }) {
             bail!("{} is in UTF-16, which --follow does not read: {WITHOUT_FOLLOW}, or have it written in UTF-8", self.args.file.display());
@@ -131,43 +272,114 @@ impl Follower<'_> {
                 self.args.file.display()
             );
         }
-        let last = finished && (piece.len() as u64) < CHUNK_BYTES;
-        let length = if last { piece.len() } else { reading.whole_len(&piece) };
+        let length = whole_len(&reading, &piece, *is_old);
         if length == 0 {
             if piece.len() as u64 == CHUNK_BYTES {
-                bail!("line {} is longer than {CHUNK_BYTES} bytes", self.position.lines + 1);
+                bail!("line {} is longer than {CHUNK_BYTES} bytes", place.lines + 1);
             }
-            self.summary.unfinished = 1;
-            return Ok(false);
+            match *is_old {
+                true if !place.is_read => self.refuse_rest(&source, out)?,
+                true => {}
+                false => self.summary.unfinished = 1,
+            }
+            return Ok(None);
         }
         piece.truncate(length);
         self.summary.unfinished = 0;
-        let rows = self.rows(&reading, &titles, &piece)?;
+        let above = if reading.has_legs() { self.legs_above(file, place, *is_old)? } else { titles_of(&reading, titles) };
+        let rows = self.rows(&reading, above, &piece, place.lines)?;
+        let has_records = place.has_records || rows.iter().any(|row| !matches!(row, Row::Skipped { .. }));
         let sent = send(&mut self.connection, rows, &mut self.summary, &self.progress).await;
         sent.map_err(|error| error.context(Unreachable))?;
         self.summary.write_refusals(&self.args.file, true, out)?;
         let lines = piece.iter().filter(|&&byte| byte == b'\n').count() as u64;
-        self.position = self.position.after(file, length as u64, lines)?;
-        self.position.save(&self.kept_in)?;
-        Ok(true)
+        let after = place.after(file, length as u64, lines)?;
+        Ok(Some(Place { has_records, is_read: false, modified: place.modified.max(Some(seen)), ..after }))
     }
 
-    /// Of a piece, with the file's titles before it; lines are those of the file.
-    fn rows(&self, reading: &Reading, first: &[u8], piece: &[u8]) -> anyhow::Result<Vec<Row>> {
-        let titles = first.get(..reading.titles_len(first)).unwrap_or_default();
-        let with_titles = [titles, piece].concat();
-        let read = reading.parse(&with_titles).map_err(|problem| anyhow::anyhow!("{}", problem.detail));
+    /// The last line of a rotated file, which no line feed ends: nobody knows how long it was to be.
+    fn refuse_rest(&mut self, source: &Source, out: &mut impl Write) -> anyhow::Result<()> {
+        let (line, path) = (source.place.lines + 1, source.path.display());
+        let detail = format!(
+            "{path} was rotated and ends in the middle of a line: it may be cut, and was not sent; if it is whole, send it by \
+             `centwise ingest {path} --whole`: nothing is posted twice"
+        );
+        self.summary.rows += 1;
+        self.summary.refuse_row(line, String::new(), Problem::new(input::INCOMPLETE, detail));
+        self.summary.write_refusals(&self.args.file, true, out)
+    }
+
+    /// Of a piece, with what tells how to read it before it; lines are those of the file.
+    fn rows(&self, reading: &Reading, above: Vec<u8>, piece: &[u8], lines: u64) -> anyhow::Result<Vec<Row>> {
+        let lines_above = above.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        let read = reading.parse(&[&above, piece].concat()).map_err(|problem| anyhow::anyhow!("{}", problem.detail));
         let mut rows = read.with_context(|| format!("cannot read {}", self.args.file.display()))?;
-        let above = titles.iter().filter(|&&byte| byte == b'\n').count() as u64;
-        rows.retain(|row| row.line() > above);
-        let moved = |line: u64| line - above + self.position.lines;
+        rows.retain(|row| row.line() > lines_above);
         for row in &mut rows {
             match row {
-                Row::Event { line, .. } | Row::Skipped { line, .. } | Row::Refused { line, .. } => *line = moved(*line),
+                Row::Event { line, .. } | Row::Skipped { line, .. } | Row::Refused { line, .. } => *line = *line - lines_above + lines,
             }
         }
         Ok(rows)
     }
+
+    /// Records just before the place, also of the file before this one: one of them may be the other leg of a call.
+    fn legs_above(&self, file: &mut File, place: &Place, is_old: bool) -> anyhow::Result<Vec<u8>> {
+        let above = lines_above(file, place.offset)?;
+        if is_old || place.offset >= LEGS_BYTES {
+            return Ok(above);
+        }
+        let Some(before) = self.position.before.last() else { return Ok(above) };
+        let beside = rotated::neighbours(&self.args.file, &self.kept_in)?;
+        let Some((mut old, _)) = rotated::itself(before, &beside)? else { return Ok(above) };
+        Ok([lines_above(&mut old, before.offset)?, above].concat())
+    }
+}
+
+/// Bytes of whole records. To a rotated file nothing is added, so that a quote which is open stays so: only its last line
+/// may be cut.
+fn whole_len(reading: &Reading, piece: &[u8], is_old: bool) -> usize {
+    let whole = reading.whole_len(piece);
+    let is_last = is_old && (piece.len() as u64) < CHUNK_BYTES;
+    let lines = || piece.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    if is_last { whole.max(lines()) } else { whole }
+}
+
+fn titles_of(reading: &Reading, mut first: Vec<u8>) -> Vec<u8> {
+    first.truncate(reading.titles_len(&first));
+    first
+}
+
+/// Whole records before `offset`.
+fn lines_above(file: &mut File, offset: u64) -> std::io::Result<Vec<u8>> {
+    let from = offset.saturating_sub(LEGS_BYTES);
+    file.seek(SeekFrom::Start(from))?;
+    let mut above = Vec::new();
+    Read::by_ref(file).take(offset - from).read_to_end(&mut above)?;
+    if from > 0 {
+        let first = above.iter().position(|&byte| byte == b'\n').map_or(above.len(), |at| at + 1);
+        above.drain(..first);
+    }
+    // From within a quoted cell nothing can be read.
+    if metering::sheet::complete_len(&above, b',') != above.len() {
+        above.clear();
+    }
+    Ok(above)
+}
+
+/// Files of the same name that were there before anybody followed it.
+fn tell_of_older_files(args: &Args, kept_in: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+    let beside = rotated::neighbours(&args.file, kept_in)?;
+    let older: Vec<String> = beside.iter().filter(|other| other.is_rotated()).map(|other| other.path.display().to_string()).collect();
+    if !older.is_empty() {
+        let names = older.join(", ");
+        writeln!(
+            out,
+            "{} is followed from now on; files from before are not sent: {names} (send them by `centwise ingest`)",
+            args.file.display()
+        )?;
+    }
+    Ok(())
 }
 
 /// `None`: there is no such file at the moment.
@@ -186,22 +398,4 @@ fn first_lines(file: &mut File) -> std::io::Result<Vec<u8>> {
     let mut first = Vec::new();
     file.take(FIRST_BYTES).read_to_end(&mut first)?;
     Ok(first)
-}
-
-/// The file of the position under another name: `Master.csv.1`, `Master.csv-20261128`.
-fn rotated(path: &Path, position: &Position) -> anyhow::Result<Option<File>> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(None) };
-    for entry in std::fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))? {
-        let entry = entry?;
-        let is_another = entry.file_name().to_str().is_some_and(|other| other != name && other.starts_with(name));
-        if !is_another || !entry.file_type()?.is_file() {
-            continue;
-        }
-        let mut file = File::open(entry.path())?;
-        if position.is_in(&mut file)? {
-            return Ok(Some(file));
-        }
-    }
-    Ok(None)
 }

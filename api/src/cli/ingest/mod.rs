@@ -3,6 +3,7 @@
 
 mod follow;
 mod position;
+mod rotated;
 mod rows;
 mod summary;
 

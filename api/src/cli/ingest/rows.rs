@@ -1,12 +1,13 @@
 //! From a file, or a piece of one, to rows.
 
 use super::{Args, Format};
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use metering::command::Problem;
 use metering::input::cdr::Options;
 use metering::input::table::{Column, ColumnMap};
 use metering::input::{self, Row};
 use metering::sheet;
+use std::borrow::Cow;
 
 /// How a file is read, as the arguments and the map say.
 #[derive(Debug)]
@@ -23,11 +24,13 @@ impl Reading {
     pub fn of(args: &Args, file: &[u8]) -> anyhow::Result<Self> {
         let map = args.map.as_ref().map(|path| std::fs::read(path).with_context(|| format!("cannot read the map {}", path.display())));
         let map = map.transpose()?;
-        let looks_like_json = matches!(file.trim_ascii_start().first(), Some(b'{' | b'['));
+        if let Some(packed) = sheet::packed(file) {
+            bail!("{} is {packed}, not text: unpack it or save it as CSV, and send that", args.file.display());
+        }
         Ok(match args.format {
             Format::Ndjson => Self::Ndjson,
             Format::Csv => Self::Table(column_map(args, map.as_deref(), file)?),
-            Format::Freeswitch if looks_like_json => Self::FreeswitchJson(options(args, map.as_deref())?),
+            Format::Freeswitch if input::freeswitch::is_json(file) => Self::FreeswitchJson(options(args, map.as_deref())?),
             Format::Freeswitch => Self::FreeswitchCsv(options(args, map.as_deref())?),
             Format::Asterisk => Self::Asterisk(options(args, map.as_deref())?),
         })
@@ -35,8 +38,9 @@ impl Reading {
 
     /// The whole rows of a file, and how many lines at its end are not whole. `finished`: they count all the same.
     pub fn rows(&self, file: &[u8], finished: bool) -> anyhow::Result<(Vec<Row>, u64)> {
-        let whole = if finished || sheet::is_utf16(file) { file.len() } else { self.whole_len(file) };
-        let (whole, rest) = file.split_at_checked(whole).unwrap_or((file, &[]));
+        let file = if sheet::is_utf16(file) { Cow::Owned(sheet::text_of(file).into_owned().into_bytes()) } else { Cow::Borrowed(file) };
+        let whole = if finished { file.len() } else { self.whole_len(&file) };
+        let (whole, rest) = file.split_at_checked(whole).unwrap_or((&file, &[]));
         let mut rows = self.parse(whole).map_err(|problem| anyhow!("{}", problem.detail))?;
         let mut unfinished = u64::from(!rest.trim_ascii().is_empty());
         if !finished && rows.last().is_some_and(is_cut) {
@@ -48,12 +52,17 @@ impl Reading {
 
     pub fn parse(&self, file: &[u8]) -> Result<Vec<Row>, Problem> {
         match self {
-            Self::Ndjson => Ok(input::ndjson::rows(file).collect()),
+            Self::Ndjson => Ok(input::ndjson::rows(file)),
             Self::Table(map) => input::table::parse(file, map),
             Self::FreeswitchJson(options) => input::freeswitch::parse(file, options),
             Self::FreeswitchCsv(options) => input::freeswitch_csv::parse(file, options),
             Self::Asterisk(options) => input::asterisk::parse(file, options),
         }
+    }
+
+    /// Is one call in two records, of which one is none?
+    pub fn has_legs(&self) -> bool {
+        matches!(self, Self::FreeswitchCsv(options) | Self::Asterisk(options) if !options.both_legs)
     }
 
     /// Bytes that are whole records. A JSON object says itself where it ends.
@@ -78,7 +87,7 @@ impl Reading {
     /// Bytes of the line of titles that every piece of the file is read with.
     pub fn titles_len(&self, file: &[u8]) -> usize {
         match self {
-            Self::Table(map) if !map.headless => {
+            Self::Table(map) if map.headless != Some(true) => {
                 let delimiter = self.delimiter(file);
                 let lines = file.split_inclusive(|&byte| byte == b'\n').scan(0, |end, line| {
                     *end += line.len();
@@ -98,8 +107,12 @@ fn is_cut(row: &Row) -> bool {
     matches!(row, Row::Refused { problem, .. } if problem.code == input::INCOMPLETE)
 }
 
+fn usable<T: serde::de::DeserializeOwned>(map: &[u8]) -> anyhow::Result<T> {
+    serde_json::from_slice(map).map_err(|error| anyhow!("the map is not usable: {}", rating::validate::located(map, &error)))
+}
+
 fn options(args: &Args, map: Option<&[u8]>) -> anyhow::Result<Options> {
-    let mut options: Options = map.map(serde_json::from_slice).transpose().context("the map is not usable")?.unwrap_or_default();
+    let mut options: Options = map.map(usable).transpose()?.unwrap_or_default();
     if args.zone.is_some() {
         options.zone = args.zone.clone();
     }
@@ -112,7 +125,7 @@ fn options(args: &Args, map: Option<&[u8]>) -> anyhow::Result<Options> {
 /// Without a map the columns are those of the same name as an event's fields.
 fn column_map(args: &Args, map: Option<&[u8]>, file: &[u8]) -> anyhow::Result<ColumnMap> {
     let mut columns = match map {
-        Some(map) => serde_json::from_slice(map).context("the map is not usable")?,
+        Some(map) => usable(map)?,
         None => ColumnMap::by_names(file).map_err(|problem| anyhow!("{}", problem.detail))?,
     };
     if args.zone.is_some() {

@@ -5,15 +5,23 @@ use super::DateForm;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-/// A date and time of day; with the offset that it says.
-pub(super) type Local = (DateTime, Option<Offset>);
+/// A date and time of day.
+pub(super) struct Local {
+    pub at: DateTime,
+    /// That it says.
+    pub offset: Option<Offset>,
+    /// Otherwise midnight stands for it.
+    pub has_time: bool,
+    /// Otherwise it is one of the minute.
+    pub has_seconds: bool,
+}
 
 /// Two digits of a year below this are of this century.
 const CENTURY_SPLIT: i16 = 70;
 
 pub(super) fn read(text: &str, form: DateForm) -> Option<Local> {
     if text.bytes().all(|b| b.is_ascii_digit()) {
-        return compact(text, form).map(|local| (local, None));
+        return compact(text, form).map(|at| Local { at, offset: None, has_time: text.len() > 8, has_seconds: text.len() > 12 });
     }
     let (text, offset) = without_offset(text);
     let (text, half) = without_half(text);
@@ -25,8 +33,13 @@ pub(super) fn read(text: &str, form: DateForm) -> Option<Local> {
         (Some(half), 1..=12) if time.is_some() => hour % 12 + if half == Half::Pm { 12 } else { 0 },
         _ => return None,
     };
-    let local = DateTime::new(year, month, day, hour, minute, second, nanos).ok()?;
-    (offset.is_none() || time.is_some()).then_some((local, offset))
+    let at = DateTime::new(year, month, day, hour, minute, second, nanos).ok()?;
+    (offset.is_none() || time.is_some()).then_some(Local {
+        at,
+        offset,
+        has_time: time.is_some(),
+        has_seconds: time.is_some_and(|time| time.matches(':').count() > 1),
+    })
 }
 
 /// `20261120`, `202611200905`, `20261120090507`: the year first, or nobody knows.

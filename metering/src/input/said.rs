@@ -1,0 +1,178 @@
+//! What the title of a column says of its numbers: minutes, cents, a currency. A unit that is said and not stated by the map
+//! is not passed over: the number may be a sixtieth, or a hundred times, of what was used.
+
+use super::fields;
+use crate::command::Problem;
+use crate::sheet::duration::DurationForm;
+use crate::sheet::shown;
+use crate::sheet::units::{self, Unit};
+use rating::Quantity;
+use serde::{Deserialize, Serialize};
+
+/// Units of an amount, as stated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AmountUnit {
+    /// Euros, dollars: of the currency of the customer's agreement.
+    Major,
+    /// Hundredths.
+    Cents,
+}
+
+/// Of a title of durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    One(Quantity),
+    /// `Min:Sec`.
+    Two,
+}
+
+const ONE_SECOND: Quantity = Quantity(Quantity::ONE);
+const MILLIS: [&str; 6] = ["ms", "msec", "msecs", "millis", "milliseconds", "millisekunden"];
+/// Ends of names that are one word (`billminutes`), and their seconds.
+const JOINED: [(&str, i64); 7] =
+    [("minutes", 60), ("minuten", 60), ("minuti", 60), ("minutos", 60), ("hours", 3600), ("stunden", 3600), ("heures", 3600)];
+
+fn of_durations(title: &str) -> Said {
+    let title = spaced(title);
+    let lower = title.to_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphanumeric());
+    let is_millis = words.any(|word| MILLIS.contains(&word)) || MILLIS.iter().any(|word| word.len() > 2 && lower.ends_with(word));
+    if is_millis {
+        return Said::One(Quantity(Quantity::ONE / 1000));
+    }
+    match units::of_title(&title) {
+        None => Said::Two,
+        Some((Unit { seconds: Some(seconds), .. }, _)) => Said::One(seconds),
+        Some(_) => JOINED.iter().find(|(end, _)| lower.ends_with(end)).map_or(Said::Nothing, |(_, n)| Said::One(Quantity::whole(*n))),
+    }
+}
+
+/// `DurationMin` → `Duration Min`, `duration_min` → `duration min`.
+fn spaced(title: &str) -> String {
+    let mut spaced = String::with_capacity(title.len() + 4);
+    let mut before = ' ';
+    for c in title.trim().chars() {
+        if before.is_lowercase() && c.is_uppercase() {
+            spaced.push(' ');
+        }
+        spaced.push(if c == '_' { ' ' } else { c });
+        before = c;
+    }
+    spaced
+}
+
+/// Is a number of a column so titled one in the meter's unit, by what is stated? An error: the two contradict each other.
+/// `Err` inside: nothing is stated, and the title says another unit.
+pub(super) fn check_durations(title: &str, form: Option<DurationForm>) -> Result<Result<(), Problem>, Problem> {
+    use DurationForm::{HoursMinutes, Milliseconds, Minutes, MinutesSeconds, Number, Seconds};
+    let said = of_durations(title);
+    let seconds = if let Said::One(seconds) = said { seconds } else { ONE_SECOND };
+    let agrees = match form {
+        None | Some(Number) => true,
+        Some(Seconds) => seconds == ONE_SECOND,
+        Some(Milliseconds) => seconds < ONE_SECOND || said == Said::Nothing,
+        Some(Minutes) => seconds == Quantity::whole(60) || said == Said::Nothing,
+        // Of two parts, which show what they are.
+        Some(MinutesSeconds | HoursMinutes) => true,
+    };
+    let refused = |what: &str| {
+        let which = "number (in the meter's unit), seconds, milliseconds, minutes, minutes_seconds or hours_minutes";
+        let detail = format!("`quantity`: the title {} {what}: say by `duration_form` what its numbers are: {which}", shown(title));
+        Problem::field("ambiguous_unit", "quantity", detail)
+    };
+    match (agrees, form, said) {
+        (false, ..) => Err(refused("names another unit than the map states")),
+        (_, None, Said::Two) => Ok(Err(refused("names two units"))),
+        (_, None, Said::One(said)) if said != ONE_SECOND => Ok(Err(refused("names a unit that is not the second"))),
+        _ => Ok(Ok(())),
+    }
+}
+
+/// The same of amounts: cents, a currency, a price per minute.
+pub(super) fn check_amounts(title: &str, unit: Option<AmountUnit>) -> Result<(), Problem> {
+    let refused = |what: &str| {
+        let detail = format!(
+            "`amount`: the title {} {what}: say by `amount_unit` what its numbers are: major or cents, in the currency of the \
+             customer's agreement (no other is converted)",
+            shown(title)
+        );
+        Err(Problem::field("ambiguous_unit", "amount", detail))
+    };
+    let said = units::of_title(&spaced(title));
+    match (said, unit) {
+        (Some((said, _)), Some(AmountUnit::Major)) if said.is_minor => refused("names cents, and the map states major units"),
+        (_, Some(_)) => Ok(()),
+        (None, None) => refused("names two units"),
+        (Some((said, _)), None) if said.is_minor => refused("names cents"),
+        (Some((said, _)), None) if said.currency.is_some() => refused("names a currency"),
+        (Some((said, _)), None) if said.seconds.is_some() => refused("names a price for a time, not an amount"),
+        _ => Ok(()),
+    }
+}
+
+/// In major units.
+pub(super) fn amount(unit: Option<AmountUnit>, amount: rating::money::Rate) -> Result<rating::money::Rate, Problem> {
+    if unit != Some(AmountUnit::Cents) {
+        return Ok(amount);
+    }
+    let major = amount.0.checked_mul(rust_decimal::Decimal::new(1, 2)).map(|major| major.normalize());
+    let read = major.and_then(|major| rating::money::Rate::from_decimal(major).ok());
+    read.ok_or_else(|| fields::invalid("amount", "a hundredth of it has too many decimals"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_of_durations() {
+        use DurationForm::{Milliseconds, Minutes, MinutesSeconds, Number, Seconds};
+        for (title, form, want) in [
+            ("Dauer", None, "read"),
+            ("Seconds", None, "read"),
+            ("Dauer (s)", Some(Seconds), "read"),
+            ("Dauer (min)", None, "refused"),
+            ("Dauer (min)", Some(Minutes), "read"),
+            ("Dauer (min)", Some(Number), "read"),
+            ("Dauer (min)", Some(Seconds), "contradicts"),
+            ("duration_minutes", None, "refused"),
+            ("DurationMin", None, "refused"),
+            ("billminutes", None, "refused"),
+            ("Hours", None, "refused"),
+            ("billmsec", None, "refused"),
+            ("Duration (ms)", Some(Milliseconds), "read"),
+            ("Duration (ms)", Some(Minutes), "contradicts"),
+            ("Min:Sec", None, "refused"),
+            ("Min:Sec", Some(MinutesSeconds), "read"),
+            ("Seconds", Some(Minutes), "contradicts"),
+            ("Seconds", Some(MinutesSeconds), "read"),
+            ("Units", None, "read"),
+        ] {
+            let got = match check_durations(title, form) {
+                Ok(Ok(())) => "read",
+                Ok(Err(_)) => "refused",
+                Err(_) => "contradicts",
+            };
+            assert_eq!(got, want, "{title} {form:?}");
+        }
+    }
+
+    #[test]
+    fn titles_of_amounts() {
+        for (title, unit, want) in [
+            ("Betrag", None, true),
+            ("Betrag (cents)", None, false),
+            ("Betrag (cents)", Some(AmountUnit::Cents), true),
+            ("Betrag (cents)", Some(AmountUnit::Major), false),
+            ("Preis (USD)", None, false),
+            ("Preis (USD)", Some(AmountUnit::Major), true),
+            ("Preis €", None, false),
+            ("Price per min", None, false),
+        ] {
+            assert_eq!(check_amounts(title, unit).is_ok(), want, "{title} {unit:?}");
+        }
+        assert_eq!(amount(Some(AmountUnit::Cents), "150".parse().unwrap()).unwrap().to_string(), "1.5");
+    }
+}
