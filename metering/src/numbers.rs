@@ -1,7 +1,7 @@
 //! Telephone numbers as the digits that a rate card's prefixes are matched against.
 //!
 //! Order of the rules, for what is left of `"Name" <sip:USER@host;params>` or `tel:` and separators:
-//! 1. `+`: the rest is international.
+//! 1. `+`: the rest is international; so are a country code and what follows before and after a `(0)`.
 //! 2. The country's own international prefix (`011` in the US, `00` in most), the longest that fits.
 //! 3. `00`; and `011` where no country is known.
 //! 4. The country's national prefix (`0` in most): the country code takes its place. A national
@@ -10,6 +10,8 @@
 //! 5. A leading 0 in a country without national prefix belongs to the number (Italy).
 //! 6. Ten digits NPA-NXX-XXXX in a country of the North American plan: 1 goes before them.
 //! 7. Anything else stays as it is: numbers that come as bare international digits, and short numbers ([`is_short`]).
+//! 8. A national prefix behind the country code (`+49 0151`) is left out, where the plan of that country has one and
+//!    no number of it begins so.
 //!
 //! What holds no number (`voicemail`, `anonymous`, `*98`) is `None`: the event has no destination to
 //! match by prefix; a rate without prefixes may still match it.
@@ -69,9 +71,13 @@ impl Territory {
         digits < 32 && self.lengths & (1 << digits) != 0
     }
 
-    /// What follows the longest international prefix that fits.
+    /// What follows the longest international prefix that fits, if a country code may follow: `000` is no call abroad.
     fn after_international<'t>(&self, digits: &'t str) -> Option<&'t str> {
-        self.international.iter().filter_map(|pattern| after_pattern(pattern, digits)).min_by_key(|rest| rest.len())
+        self.international
+            .iter()
+            .filter_map(|pattern| after_pattern(pattern, digits))
+            .filter(|rest| begins_a_number(rest))
+            .min_by_key(|rest| rest.len())
     }
 }
 
@@ -105,6 +111,74 @@ fn after_pattern<'t>(pattern: &str, digits: &'t str) -> Option<&'t str> {
     Some(rest)
 }
 
+/// The numbering plan behind a country code, of all countries that share it.
+#[derive(Debug, Default)]
+struct Plan {
+    /// Empty: none, or not the same in all of them.
+    national: &'static str,
+    lengths: u32,
+}
+
+static PLANS: LazyLock<Vec<Option<Plan>>> = LazyLock::new(|| {
+    let mut plans: Vec<Option<Plan>> = (0..1000).map(|_| None).collect();
+    for territory in BY_CODE.iter().flatten() {
+        let Some(slot) = territory.country_code.parse().ok().and_then(|code: usize| plans.get_mut(code)) else { continue };
+        let plan = slot.get_or_insert_with(|| Plan { national: territory.national, lengths: 0 });
+        plan.lengths |= territory.lengths;
+        if plan.national != territory.national {
+            plan.national = "";
+        }
+    }
+    plans
+});
+
+/// The plan of the country code that international digits begin with, and what follows it. No code begins with another.
+fn plan_of(digits: &str) -> Option<(&'static Plan, &str, &str)> {
+    (1..=3).find_map(|len| {
+        let (code, rest) = digits.split_at_checked(len)?;
+        Some((PLANS.get(code.parse::<usize>().ok()?)?.as_ref().filter(|_| !code.starts_with('0'))?, code, rest))
+    })
+}
+
+/// What follows the national prefix behind a country code: `49 0151` is `151` there. A prefix that is not a zero only if
+/// what follows has a length that is possible, and the whole has not.
+fn behind_trunk<'t>(plan: &Plan, national: &'t str) -> Option<&'t str> {
+    let rest = national.strip_prefix(plan.national).filter(|rest| !plan.national.is_empty() && begins_a_number(rest))?;
+    let has = |digits: usize| digits < 32 && plan.lengths & (1 << digits) != 0;
+    (plan.national.starts_with('0') || (has(rest.len()) && !has(national.len()))).then_some(rest)
+}
+
+/// International digits without a national prefix behind the country code.
+fn without_trunk(digits: Cow<'_, str>) -> Cow<'_, str> {
+    let found = plan_of(&digits).and_then(|(plan, code, national)| Some(format!("{code}{}", behind_trunk(plan, national)?)));
+    found.map_or(digits, Cow::Owned)
+}
+
+/// An area code behind its country's code, without the zero that is dialled inside the country only.
+pub fn without_trunk_prefix<'t>(country_code: &str, area: &'t str) -> &'t str {
+    let plan = plan_of(country_code).filter(|(.., rest)| rest.is_empty());
+    plan.and_then(|(plan, ..)| behind_trunk(plan, area).filter(|_| plan.national.starts_with('0'))).unwrap_or(area)
+}
+
+/// Does a prefix stop at the zero that is dialled inside the country only (`490`), so that no number begins with it?
+pub fn ends_in_trunk_prefix(prefix: &str) -> bool {
+    plan_of(prefix).is_some_and(|(plan, _, area)| !area.is_empty() && plan.national.starts_with('0') && area.bytes().all(|b| b == b'0'))
+}
+
+/// A prefix of international digits without it.
+pub fn prefix_without_trunk(prefix: &str) -> Cow<'_, str> {
+    let found = plan_of(prefix).filter(|(plan, ..)| plan.national.starts_with('0'));
+    let found = found.and_then(|(plan, code, area)| Some(format!("{code}{}", behind_trunk(plan, area)?)));
+    found.map_or(Cow::Borrowed(prefix), Cow::Owned)
+}
+
+/// May it be a prefix of numbers of the North American plan, without the 1: an area, and an exchange behind it?
+pub fn is_north_american_prefix(digits: &str) -> bool {
+    let at = |index: usize| digits.as_bytes().get(index).copied();
+    let begins = |index: usize| at(index).is_none_or(|digit| digit >= b'2');
+    (3..=10).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && begins(0) && begins(3)
+}
+
 /// Is it a code such as 49 (of a country) or 883 (of none)?
 pub fn is_country_code(digits: &str) -> bool {
     /// Of no country: freephone, networks, satellites.
@@ -124,32 +198,38 @@ pub fn normalise_after<'t>(text: &'t str, country: Option<&str>, tech_prefixes: 
     if let Some(rest) = text.strip_prefix('+')
         && is_number(rest)
     {
-        return Some(Cow::Borrowed(rest));
+        return Some(without_trunk(Cow::Borrowed(rest)));
     }
     let user = user_part(text);
     let tech = tech_prefixes.iter().filter_map(|prefix| user.strip_prefix(prefix)).min_by_key(|rest| rest.len());
     let user = tech.unwrap_or(user);
+    let territory = Territory::of(country);
     if is_number(user) {
-        return Some(dial(user, Territory::of(country)));
+        return Some(dial(user, territory));
     }
-    let plain = without_separators(user)?;
+    let plain = without_separators(user, territory)?;
     if let Some(rest) = plain.strip_prefix('+') {
-        return is_number(rest).then(|| Cow::Owned(rest.to_owned()));
+        return is_number(rest).then(|| Cow::Owned(without_trunk(Cow::Borrowed(rest)).into_owned()));
     }
-    is_number(&plain).then(|| Cow::Owned(dial(&plain, Territory::of(country)).into_owned()))
+    is_number(&plain).then(|| Cow::Owned(dial(&plain, territory).into_owned()))
 }
 
 /// Digits of the shortest number with a country's code.
 const INTERNATIONAL_DIGITS_MIN: usize = 7;
-/// Of a number with an area but no country in the North American plan, and of one with neither.
+/// Of a number with neither area nor country in the North American plan.
 const NANP_LOCAL_DIGITS: usize = 7;
 
-/// Is `text`, whose digits are `digits`, a short number: an extension, 112, a number without its area? It came without `+`,
-/// an international or a national prefix, and has too few digits for a country's code before it.
+/// Is `text`, whose digits are `digits`, a short number: an extension, 112, a number without its area? It has too few digits
+/// for a country's code before it, whatever stands there (`+112`); or it came bare, without `+`, an international or a
+/// national prefix, and has fewer digits than any number behind the country code that it begins with.
 pub fn is_short(text: &str, digits: &str, country: Option<&str>) -> bool {
+    if !is_number(digits) {
+        return false;
+    }
     let is_bare = || !user_part(text).starts_with('+') && user_part(text).bytes().filter(u8::is_ascii_digit).count() == digits.len();
     let is_local = || digits.len() == NANP_LOCAL_DIGITS && Territory::of(country).is_some_and(|territory| territory.country_code == "1");
-    is_number(digits) && (digits.len() < INTERNATIONAL_DIGITS_MIN || is_local()) && is_bare()
+    let is_too_short = || plan_of(digits).is_some_and(|(plan, _, rest)| plan.lengths.trailing_zeros() as usize > rest.len());
+    digits.len() < INTERNATIONAL_DIGITS_MIN || ((is_local() || is_too_short()) && is_bare())
 }
 
 fn is_number(text: &str) -> bool {
@@ -168,15 +248,21 @@ fn user_part(text: &str) -> &str {
     user.split(['@', ';']).next().unwrap_or_default().trim()
 }
 
-/// `+49 (0)30` and `0049(0)30`: the zero in brackets is dialled inside the country only. In Italy it belongs to the number.
-fn without_trunk_zero(user: String) -> String {
-    const KEEPING_IT: [&str; 3] = ["39", "378", "379"];
-    let Some((before, rest)) = user.split_once("(0)").filter(|(before, _)| before.starts_with('+') || before.starts_with("00")) else {
-        return user;
-    };
-    let code: String = before.chars().filter(char::is_ascii_digit).collect();
-    let zero = if KEEPING_IT.contains(&code.trim_start_matches('0')) { "0" } else { "" };
-    format!("{before}{zero}{rest}")
+/// `+49 (0)30`, `49(0)30`, `0049(0)30` and `01149(0)30`: the zero in brackets is dialled inside the country only, and what
+/// stands before it is a country code.
+fn without_trunk_zero(user: String, territory: Option<&'static Territory>) -> String {
+    let Some((before, rest)) = user.split_once("(0)") else { return user };
+    let digits: String = before.chars().filter(char::is_ascii_digit).collect();
+    let international = [Some(digits.as_str()), digits.strip_prefix("00"), digits.strip_prefix("011")];
+    let own = territory.and_then(|territory| territory.after_international(&digits));
+    let Some(code) = international.into_iter().chain([own]).flatten().find(|code| is_country_code(code)) else { return user };
+    format!("+{code}{}{rest}", zero_behind(code))
+}
+
+/// What the `(0)` behind a country code is: in Italy and some others it belongs to the number.
+pub fn zero_behind(country_code: &str) -> &'static str {
+    const KEEPING_IT: [&str; 7] = ["39", "378", "379", "225", "229", "241", "242"];
+    if KEEPING_IT.contains(&country_code) { "0" } else { "" }
 }
 
 /// What stands before a number and is none of it: `9#` of `9#4930123456`, `*31#`. A code of a switch (`*98`, `*21#`) is no number.
@@ -198,9 +284,9 @@ pub fn technical_prefix(text: &str) -> Option<&str> {
 
 /// Without spaces, dashes, dots, slashes and brackets, and without the `(0)` of `+49 (0)30`;
 /// `None`: it holds something else than a number.
-fn without_separators(user: &str) -> Option<String> {
+fn without_separators(user: &str, territory: Option<&'static Territory>) -> Option<String> {
     let user = user.replace("%2B", "+").replace("%2b", "+");
-    let user = without_trunk_zero(user);
+    let user = without_trunk_zero(user, territory);
     let mut plain = String::with_capacity(user.len());
     for c in user.chars() {
         match c {
@@ -213,20 +299,21 @@ fn without_separators(user: &str) -> Option<String> {
     Some(plain)
 }
 
-/// Rules 2 to 7 on bare digits.
+/// Rules 2 to 8 on bare digits.
 fn dial<'t>(digits: &'t str, territory: Option<&'static Territory>) -> Cow<'t, str> {
-    if let Some(rest) = territory.and_then(|t| t.after_international(digits)).filter(|rest| !rest.is_empty()) {
-        return Cow::Borrowed(rest);
+    if let Some(rest) = territory.and_then(|t| t.after_international(digits)) {
+        return without_trunk(Cow::Borrowed(rest));
     }
     let generic = digits.strip_prefix("00").or_else(|| if territory.is_none() { digits.strip_prefix("011") } else { None });
-    if let Some(rest) = generic.filter(|rest| !rest.is_empty()) {
-        return Cow::Borrowed(rest);
+    if let Some(rest) = generic.filter(|rest| begins_a_number(rest)) {
+        return without_trunk(Cow::Borrowed(rest));
     }
-    let Some(territory) = territory else { return Cow::Borrowed(digits) };
-    match national(digits, territory) {
-        Some(national) => Cow::Owned(format!("{}{national}", territory.country_code)),
-        None => Cow::Borrowed(digits),
+    if let Some(territory) = territory
+        && let Some(national) = national(digits, territory)
+    {
+        return Cow::Owned(format!("{}{national}", territory.country_code));
     }
+    if digits.len() < INTERNATIONAL_DIGITS_MIN { Cow::Borrowed(digits) } else { without_trunk(Cow::Borrowed(digits)) }
 }
 
 /// The national number, if `digits` are one that has to be completed by the country code.
@@ -317,6 +404,49 @@ mod tests {
     }
 
     #[test]
+    fn the_trunk_zero_is_dialled_inside_the_country_only() {
+        for (text, country, want) in [
+            ("49(0)15112345678", "", "4915112345678"),
+            ("49(0)15112345678", "DE", "4915112345678"),
+            ("49 (0) 151 / 12345678", "US", "4915112345678"),
+            ("01149(0)15112345678", "DE", "4915112345678"),
+            ("01149(0)15112345678", "US", "4915112345678"),
+            ("001149(0)15112345678", "AU", "4915112345678"),
+            ("+49015112345678", "", "4915112345678"),
+            ("+49 (0151) 12345678", "US", "4915112345678"),
+            ("0049 0151 12345678", "DE", "4915112345678"),
+            ("0049015112345678", "", "4915112345678"),
+            ("sip:+49015112345678@pbx.example", "", "4915112345678"),
+            ("49015112345678", "DE", "4915112345678"),
+            ("+4402079460000", "", "442079460000"),
+            ("+44 (0) 20 7946 0000", "GB", "442079460000"),
+            ("+36 06 1 234 5678", "", "3612345678"),
+            ("+784955550100", "", "74955550100"),
+            ("+74955550100", "", "74955550100"),
+            ("+78125550100", "", "78125550100"),
+            ("+80055501000", "", "80055501000"),
+            ("+34 (0) 912345678", "", "34912345678"),
+            // Where it belongs to the number.
+            ("+390612345678", "", "390612345678"),
+            ("39(0)612345678", "", "390612345678"),
+            ("0039 06 12345678", "DE", "390612345678"),
+            ("+2250712345678", "", "2250712345678"),
+            ("+225 (0)712345678", "", "2250712345678"),
+            ("+37805490123456", "", "37805490123456"),
+        ] {
+            check(text, country, want);
+        }
+    }
+
+    #[test]
+    fn an_emergency_number_is_not_an_international_one() {
+        for (text, country) in [("000", "AU"), ("000", ""), ("000", "DE"), ("0000", "DE"), ("00", "DE")] {
+            check(text, country, text);
+            assert!(is_short(text, text, Some(country).filter(|country| !country.is_empty())), "{text} in {country}");
+        }
+    }
+
+    #[test]
     fn a_tech_prefix_is_taken_off() {
         for (text, want) in
             [("1234#4930123456", "4930123456"), ("1234#030123456", "4930123456"), ("12#030123456", "none"), ("030123456", "4930123456")]
@@ -335,11 +465,20 @@ mod tests {
             ("sip:1002@pbx.example", "", true),
             ("10-02", "", true),
             ("5550100", "US", true),
-            ("5550100", "", false),
-            ("+1002", "", false),
-            ("00491002", "", false),
-            ("001002", "", false),
-            ("01002", "DE", false),
+            // Behind 55 (Brazil) there are 10 digits.
+            ("5550100", "", true),
+            ("+1002", "", true),
+            ("+112", "DE", true),
+            ("00112", "DE", true),
+            ("001002", "", true),
+            ("01002", "DE", true),
+            // A number without its area: none of a country begins so and is so long.
+            ("12345678", "DE", true),
+            ("33123", "DE", true),
+            ("12125550100", "DE", false),
+            ("+1 212 555 0100", "", false),
+            ("01002345", "DE", false),
+            ("99915123", "", false),
             ("4930123456", "", false),
             ("voicemail", "", false),
             ("", "", false),
@@ -375,6 +514,14 @@ mod tests {
     }
 
     #[test]
+    fn every_territory_is_one_that_a_tenant_may_have() {
+        for line in TERRITORIES.lines().skip(1) {
+            let code = line.split(',').next().unwrap();
+            assert_eq!(tenants::tenant::check_country(code), Ok(()), "{code}");
+        }
+    }
+
+    #[test]
     fn the_common_forms_do_not_allocate() {
         for text in ["+4930123456", "4930123456", "004930123456"] {
             assert!(matches!(normalise(text, Some("DE")), Some(Cow::Borrowed(_))), "{text}");
@@ -394,7 +541,10 @@ mod tests {
         #[test]
         fn international_digits_are_a_fixed_point_without_a_country(digits in "[1-9][0-9]{0,14}") {
             let once = normalise(&digits, None).unwrap().into_owned();
-            prop_assert_eq!(&once, &digits);
+            let twice = normalise(&once, None).unwrap().into_owned();
+            prop_assert_eq!(&twice, &once);
+            // But for a national prefix behind the country code.
+            prop_assert!(once == digits || once.len() < digits.len() && digits.starts_with(&once[..1]) && digits.ends_with(&once[3..]));
         }
     }
 }

@@ -29,16 +29,20 @@ struct Dialect {
     crlf: bool,
     /// Of the columns.
     order: Vec<usize>,
+    /// How prefixes are written: with nothing, `+`, `00`, `'` before them, with the zero of their country in brackets, or by NPA-NXX.
+    prefix: usize,
+    /// What stands above the titles, if anything.
+    above: usize,
 }
 
 fn dialects() -> impl Strategy<Value = Dialect> {
     let numbers = (any::<bool>(), any::<bool>(), select(vec![None, None, Some('m'), Some(' ')]));
     let files = (select(vec![',', ';', '\t', '|']), any::<bool>(), 0..6_usize, any::<bool>());
-    let words = (0..5_usize, 0..8_usize, any::<bool>(), Just((0..6).collect::<Vec<usize>>()).prop_shuffle());
+    let words = (0..5_usize, 0..8_usize, any::<bool>(), Just((0..7).collect::<Vec<usize>>()).prop_shuffle(), 0..6_usize, 0..10_usize);
     (numbers, files, words).prop_map(|((comma, comma_stated, groups), (separator, quoted, encoding, crlf), words)| {
-        let (language, date, date_stated, order) = words;
+        let (language, date, date_stated, order, prefix, above) = words;
         let groups = groups.map(|mark| if mark == 'm' { if comma { '.' } else { ',' } } else { mark });
-        Dialect { separator, comma, comma_stated, groups, quoted, encoding, language, date, date_stated, crlf, order }
+        Dialect { separator, comma, comma_stated, groups, quoted, encoding, language, date, date_stated, crlf, order, prefix, above }
     })
 }
 
@@ -98,7 +102,7 @@ impl Dialect {
     }
 
     fn line(&self, cells: &[String]) -> String {
-        let cells: Vec<String> = self.order.iter().map(|&index| self.cell(&cells[index])).collect();
+        let cells: Vec<String> = self.order.iter().filter_map(|&index| Some(self.cell(cells.get(index)?))).collect();
         cells.join(&self.separator.to_string()) + if self.crlf { "\r\n" } else { "\n" }
     }
 
@@ -146,13 +150,24 @@ const PER: [[&str; 3]; 5] = [
     ["al secondo", "al minuto", "per ora"],
 ];
 const PRICE: [&str; 5] = ["Rate", "Preis", "Prix", "Precio", "Prezzo"];
-/// Prefix, destination, first increment, next increment, from.
-const TITLES: [[&str; 5]; 5] = [
-    ["Prefix", "Destination", "Initial increment", "Next increment", "Effective date"],
-    ["Vorwahl", "Ziel", "Ersttakt", "Folgetakt", "Gültig ab"],
-    ["Préfixe", "Destination", "Premier incrément", "Incrément suivant", "Date d'effet"],
-    ["Prefijo", "Destino", "Incremento inicial", "Incremento siguiente", "Fecha efectiva"],
-    ["Prefisso", "Destinazione", "Incremento iniziale", "Incremento successivo", "Decorrenza"],
+/// Prefix, destination, first increment, next increment, from, until.
+const TITLES: [[&str; 6]; 5] = [
+    ["Prefix", "Destination", "Initial increment", "Next increment", "Effective date", "Valid to"],
+    ["Vorwahl", "Ziel", "Ersttakt", "Folgetakt", "Gültig ab", "Gültig bis"],
+    ["Préfixe", "Destination", "Premier incrément", "Incrément suivant", "Date d'effet", "Date de fin"],
+    ["Prefijo", "Destino", "Incremento inicial", "Incremento siguiente", "Fecha efectiva", "Válido hasta"],
+    ["Prefisso", "Destinazione", "Incremento iniziale", "Incremento successivo", "Decorrenza", "Data fine"],
+];
+/// Lines above the titles that change nothing, and some that change the price.
+const ABOVE: [&str; 3] = ["", "Acme Telecom, A-Z", "Preise in EUR"];
+const DOUBTFUL: [&str; 7] = [
+    "All rates in cents",
+    "Tous les prix en centimes",
+    "Precios en USD",
+    "Taktung 6/6",
+    "Valid from 1 Jan 2027",
+    "Prezzi IVA inclusa",
+    "Rates per 100 minutes",
 ];
 
 impl Money {
@@ -184,21 +199,50 @@ impl Money {
 
 type Line = (u64, u64, u64, u64, u32);
 
+/// As written, and as it is meant.
+fn prefix_cell(dialect: &Dialect, prefix: u64) -> (String, String) {
+    let digits = prefix.to_string();
+    match dialect.prefix {
+        1 => (format!("+{digits}"), digits),
+        2 => (format!("00{digits}"), digits),
+        3 => (format!("49(0){digits}"), format!("49{digits}")),
+        4 => (format!("+49 0{digits}"), format!("49{digits}")),
+        5 => {
+            let digits = format!("{}{}", 200 + prefix % 800, 200 + prefix / 7 % 800);
+            (digits.clone(), format!("1{digits}"))
+        }
+        _ => (digits.clone(), digits),
+    }
+}
+
 fn deck_file(dialect: &Dialect, money: &Money, lines: &[Line]) -> Vec<u8> {
-    let [prefix, destination, initial, next, from] = TITLES[dialect.language].map(str::to_owned);
-    let mut text = dialect.line(&[prefix, destination, money.title(dialect.language), initial, next, from]);
+    let [prefix, destination, initial, next, from, until] = TITLES[dialect.language].map(str::to_owned);
+    let prefix = if dialect.prefix == 5 { "NPANXX".to_owned() } else { prefix };
+    let above = ABOVE.get(dialect.above).unwrap_or_else(|| &DOUBTFUL[dialect.above - ABOVE.len()]);
+    let mut text = String::new();
+    if !above.is_empty() {
+        let filling = vec![dialect.separator.to_string(); dialect.order.len() - 1].concat();
+        text = format!("\"{above}\"{filling}\n");
+    }
+    text += &dialect.line(&[prefix, destination, money.title(dialect.language), initial, next, from, until]);
     for (prefix, micros, initial, next, day) in lines {
         let cells = [
-            prefix.to_string(),
+            prefix_cell(dialect, *prefix).0,
             "Österreich, mobil".to_owned(),
             money.cell(dialect, *micros),
             initial.to_string(),
             next.to_string(),
             dialect.day(*day, ""),
+            dialect.day(day + 1, ""),
         ];
         text += &dialect.line(&cells);
     }
     dialect.bytes(&text)
+}
+
+/// Without zeros, of which some countries have their own.
+fn prefixes() -> impl Strategy<Value = u64> {
+    "[1-9]{4,5}".prop_map(|digits| digits.parse().unwrap())
 }
 
 fn midnight(day: u32) -> Instant {
@@ -212,7 +256,7 @@ proptest! {
     fn a_price_list_is_read_as_written_or_refused(
         dialect in dialects(),
         money in money(),
-        lines in prop::collection::vec((1_000_u64..99_999, prop_oneof![0_u64..2_000_000, 0_u64..5_000_000_000], 1_u64..61, 1_u64..61, 0_u32..56), 1..8),
+        lines in prop::collection::vec((prefixes(), prop_oneof![0_u64..2_000_000, 0_u64..5_000_000_000], 1_u64..61, 1_u64..61, 0_u32..54), 1..8),
     ) {
         let per = Some(Quantity::whole(i64::try_from(money.per).unwrap())).filter(|_| money.place == 2);
         let options = DeckOptions {
@@ -231,6 +275,9 @@ proptest! {
                 return Ok(());
             }
         };
+        // Cents that the titles say too.
+        let is_said = money.in_cents && money.sign != 4 && dialect.above < ABOVE.len() + 2;
+        prop_assert!(dialect.above < ABOVE.len() || is_said, "{} was waved through", DOUBTFUL[dialect.above - ABOVE.len()]);
         for refusal in &deck.refused {
             prop_assert!(!refusal.column.is_empty() || refusal.code == "contradiction", "{refusal:?}");
         }
@@ -247,8 +294,8 @@ proptest! {
                 prop_assert_eq!(price, seconds, "line {} of {:?} {:?}", line, &dialect, &money);
                 let whole = |n: u64| Quantity::whole(i64::try_from(n).unwrap());
                 prop_assert_eq!((terms.initial, terms.next), (whole(*initial), whole(*next)));
-                prop_assert_eq!(row.effective_from, Some(midnight(*day)));
-                prop_assert_eq!(&*row.prefix, &prefix.to_string());
+                prop_assert_eq!((row.effective_from, row.effective_until), (Some(midnight(*day)), Some(midnight(day + 1).plus_secs(86_400))));
+                prop_assert_eq!(&*row.prefix, &prefix_cell(&dialect, *prefix).1);
                 prop_assert_eq!(&deck.names[row.name as usize], "Österreich, mobil");
             }
         }

@@ -40,6 +40,8 @@ pub struct CompiledCard {
     quick: Vec<QuickPlan>,
     /// Bits of a prefix's value that name the rate.
     rate_bits: u32,
+    /// Rates whose prefix is the empty one, in order: they are of every number, and of nothing that is none.
+    of_every_number: Vec<u32>,
     /// Rates of a prefix that has several.
     groups: Vec<Box<[u32]>>,
     texts: Texts,
@@ -117,6 +119,7 @@ impl CompiledCard {
             terms: Vec::new(),
             quick: vec![QuickPlan::NEVER],
             rate_bits: doc.rates.len().next_power_of_two().ilog2(),
+            of_every_number: Vec::new(),
             groups: Vec::new(),
             texts: Texts::default(),
         };
@@ -209,6 +212,9 @@ impl CompiledCard {
             let entries = by_meter.entry(&rate.meter).or_default();
             let none = rate.prefixes.is_empty().then_some("");
             let wrong = || vec![Mistake::rate(number as usize, &"expected digits")];
+            if rate.prefixes.iter().any(String::is_empty) {
+                self.of_every_number.push(number);
+            }
             for prefix in rate.prefixes.iter().map(String::as_str).chain(none) {
                 entries.push((Packed::new(prefix).ok_or_else(wrong)?, number));
             }

@@ -472,3 +472,38 @@ fn a_rate_is_explained_as_it_was_written() {
     assert_eq!(card.doc_rate(2), None);
     assert_ne!(rating::compile::key_digest("call", "all"), rating::compile::key_digest("sms", "all"));
 }
+
+#[test]
+fn the_empty_prefix_is_that_of_every_number() {
+    let world = json!({"key": "world", "meter": "call", "prefixes": [""], "call": {"steps": [{"from": "0", "price": "1"}]}});
+    let emergency = json!({"key": "emergency", "meter": "call", "prefixes": ["000"], "call": {"steps": [{"from": "0", "price": "0"}]}});
+    let any =
+        json!({"key": "any", "meter": "call", "attributes": {"kind": "internal"}, "call": {"steps": [{"from": "0", "price": "0.5"}]}});
+    let card = card("UTC", json!([world, emergency, any]));
+    let internal = [("kind".to_owned(), "internal".to_owned())];
+    let of = |destination: Option<&str>, is_short: bool, attributes: &[(String, String)]| {
+        let usage = Usage { destination, is_short, attributes, ..call("2026-11-20T09:00:00Z", "10", "") };
+        priced(&card, &usage).map(|(_, exact)| format!("{exact:?}")).unwrap_or_else(|unrated| format!("{unrated:?}"))
+    };
+    let number = of(Some("4930123456"), false, &[]);
+    assert_ne!(number, "NoRate");
+    assert_ne!(of(Some("000"), true, &[]), number);
+    for destination in [None, Some(""), Some("voicemail"), Some("*98"), Some("s"), Some("1-800-FLOWERS")] {
+        assert_eq!(of(destination, false, &[]), "NoRate", "{destination:?}");
+        assert_ne!(of(destination, false, &internal), "NoRate", "{destination:?}");
+    }
+    assert_eq!(of(Some("1002"), true, &[]), "NoRate");
+    assert_ne!(of(Some("1002"), true, &internal), "NoRate");
+    // Without the first, the short way has nothing to choose from.
+    let only = self::card("UTC", json!([world_alone()]));
+    assert!(priced(&only, &call("2026-11-20T09:00:00Z", "10", "voicemail")).is_err());
+    assert!(priced(&only, &call("2026-11-20T09:00:00Z", "10", "4930123456")).is_ok());
+    let america =
+        self::card("UTC", json!([{"key": "us", "meter": "call", "prefixes": ["1"], "call": {"steps": [{"from": "0", "price": "1"}]}}]));
+    assert!(priced(&america, &call("2026-11-20T09:00:00Z", "10", "1-800-FLOWERS")).is_err());
+    assert!(priced(&america, &call("2026-11-20T09:00:00Z", "10", "18005550100")).is_ok());
+}
+
+fn world_alone() -> serde_json::Value {
+    json!({"key": "world", "meter": "call", "prefixes": [""], "call": {"steps": [{"from": "0", "price": "1"}]}})
+}

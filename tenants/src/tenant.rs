@@ -80,10 +80,24 @@ pub fn check_name(name: &str) -> Result<(), Invalid> {
     check(fits, "name", "expected 1 to 200 characters and no control characters")
 }
 
-/// Two capital letters.
+/// ISO 3166-1, and three that have telephones of their own: Ascension (AC), Tristan da Cunha (TA), Kosovo (XK).
+const COUNTRIES: &str = "10 11 12 13 14 15 16 99 AC AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN \
+    BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG \
+    EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE \
+    IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD \
+    ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG \
+    PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ \
+    TA TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM \
+    ZW";
+
+/// A code of [`COUNTRIES`] in capitals. Two of the European Union's are not ISO's: they are told by name.
 pub fn check_country(country: &str) -> Result<(), Invalid> {
-    let fits = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase());
-    check(fits, "country", "expected an ISO 3166-1 code of two capital letters, such as DE")
+    let expected = match country.to_ascii_uppercase().as_str() {
+        "UK" => "expected an ISO 3166-1 code: that of the United Kingdom is GB",
+        "EL" => "expected an ISO 3166-1 code: that of Greece is GR",
+        _ => "expected an ISO 3166-1 code of two capital letters, such as DE",
+    };
+    check(COUNTRIES.split_ascii_whitespace().any(|code| code == country), "country", expected)
 }
 
 impl Tenant {
@@ -134,6 +148,19 @@ mod tests {
             assert_eq!(called.validate().map_err(|invalid| invalid.field), Err("external_id"));
         }
         assert_eq!(Tenant { external_id: "platform".into(), ..tenant(&[1]) }.validate(), Ok(()));
+    }
+
+    #[test]
+    fn countries_are_those_of_iso_3166() {
+        for code in ["DE", "GB", "GR", "US", "XK", "ZW", "AD"] {
+            assert_eq!(check_country(code), Ok(()), "{code}");
+        }
+        for (code, hint) in
+            [("UK", "GB"), ("uk", "GB"), ("EL", "GR"), ("Germany", "DE"), ("de", "DE"), ("XX", "DE"), ("", "DE"), ("AD AE", "DE")]
+        {
+            let invalid = check_country(code).unwrap_err();
+            assert!(invalid.field == "country" && invalid.expected.contains(hint), "{code}: {invalid:?}");
+        }
     }
 
     #[test]

@@ -6,10 +6,12 @@ use super::client::{Answer, Call, Connection};
 use super::progress::Progress;
 use super::session::{Session, Target};
 use crate::clock::{self, Clock};
+use crate::http::write::read_json;
+use crate::problem::ApiProblem;
 use anyhow::{Context, anyhow, bail};
 use hyper::StatusCode;
 use hyper::body::Bytes;
-use metering::deck::{self, DeckOptions, Import, Mode, Preview};
+use metering::deck::{self, Change, DeckOptions, Import, Mode, Preview};
 use metering::input::table::Column;
 use metering::input::when::DateForm;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -41,6 +43,9 @@ pub struct Args {
     /// A column that means nothing for the price (several: once for each). Any other that is not understood stops the import
     #[arg(long, value_name = "NAME")]
     ignore_column: Vec<String>,
+    /// Lines at the file's beginning that are left out: notes above the columns' names that mean nothing for the price
+    #[arg(long, value_name = "N")]
+    skip_lines: Option<usize>,
     /// Currency of a new card [default: EUR], or what the card's must be
     #[arg(long, value_name = "CODE")]
     currency: Option<Currency>,
@@ -132,7 +137,7 @@ impl Args {
     fn options(&self, base: &CardDoc) -> anyhow::Result<DeckOptions> {
         let map = self.map.as_ref().map(|path| std::fs::read(path).with_context(|| format!("cannot read the map {}", path.display())));
         let mut options: DeckOptions = match map.transpose()? {
-            Some(map) => serde_json::from_slice(&map).context("the map is not usable")?,
+            Some(map) => read_json(&map).map_err(|refused| not_usable(&refused))?,
             None => DeckOptions::default(),
         };
         match self.format {
@@ -147,6 +152,7 @@ impl Args {
             None => {}
         }
         options.ignore_columns.extend(self.ignore_column.iter().cloned().map(Column::Name));
+        options.skip_lines = self.skip_lines.unwrap_or(options.skip_lines);
         options.zone = Some(base.zone.clone());
         options.currency = Some(base.currency);
         Ok(options)
@@ -166,10 +172,17 @@ impl Args {
             return Ok(());
         }
         bail!(
-            "{} rows cannot be read, so nothing was imported: repair them, or import the others with --skip-refused (prefixes of refused rows keep the rates they had)",
-            preview.refused
+            "{} cannot be read, so nothing was imported: mend what is named above, or import the others with --skip-refused (prefixes of refused rows keep the rates they had)",
+            rows(preview.refused)
         )
     }
+}
+
+/// A map that cannot be read: where, and what was expected.
+fn not_usable(refused: &ApiProblem) -> anyhow::Error {
+    let problem = &refused.problem;
+    let field = problem.field.as_deref().filter(|field| !field.is_empty() && *field != ".").map(|field| format!("`{field}`: "));
+    anyhow!("the map is not usable: {}{}", field.unwrap_or_default(), problem.detail)
 }
 
 fn write_card(args: &Args, file: &[u8], path: &PathBuf, out: &mut impl Write) -> anyhow::Result<()> {
@@ -308,16 +321,31 @@ impl<'a> Card<'a> {
     }
 }
 
+fn rows(count: usize) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+}
+
+/// Which calls a price is for, if not all to its prefix.
+fn only_for(change: &Change) -> String {
+    let jurisdiction = change.jurisdiction.value().map(|value| format!(" {value}"));
+    let origins = Some(&change.origins).filter(|origins| !origins.is_empty()).map(|origins| format!(" from {}", origins.join(", ")));
+    jurisdiction.into_iter().chain(origins).collect()
+}
+
 fn show(args: &Args, preview: &Preview, out: &mut impl Write) -> anyhow::Result<()> {
     if args.json {
         writeln!(out, "{}", serde_json::to_string(preview)?)?;
         return Ok(());
     }
-    let Preview { new, changed, increased, decreased, closed, spared, renamed, unchanged, refused, duplicates, .. } = preview;
+    let Preview { new, changed, increased, decreased, closed, ended, spared, renamed, unchanged, refused, duplicates, .. } = preview;
     writeln!(
         out,
-        "{new} new, {changed} changed ({increased} dearer, {decreased} cheaper), {closed} closed, {renamed} renamed, {unchanged} unchanged; {refused} rows refused, {duplicates} said twice"
+        "{new} new, {changed} changed ({increased} dearer, {decreased} cheaper), {closed} closed, {renamed} renamed, {unchanged} unchanged; {} refused, {duplicates} said twice",
+        rows(*refused)
     )?;
+    if *ended > 0 {
+        writeln!(out, "{ended} prices have ended already: they are not imported")?;
+    }
     if *spared > 0 {
         writeln!(out, "{spared} prefixes stay as they are, though the deck does not name them: refused rows may have meant them")?;
     }
@@ -326,11 +354,12 @@ fn show(args: &Args, preview: &Preview, out: &mut impl Write) -> anyhow::Result<
         let kind = format!("{:?}", change.kind).to_lowercase();
         writeln!(
             out,
-            "  {kind:<10} {:<12} {:<32} {:>10} -> {}",
+            "  {kind:<10} {:<12} {:<32} {:>10} -> {}{}",
             change.prefix,
             change.destination,
             price(change.old_price),
-            price(change.new_price)
+            price(change.new_price),
+            only_for(change)
         )?;
     }
     for refusal in &preview.refusals {

@@ -125,8 +125,8 @@ fn decks_and_usage_are_loaded_and_safe_to_repeat() {
     check(&desk.import(DECK, ""), &["0 new, 0 changed", "3 unchanged", "nothing to do"]);
 
     let next = DECK.replace("0.10", "0.12").replace("4940,Hamburg,0.30", "4969,Frankfurt,x");
-    check(&desk.import(&next, "--dry-run"), &["0 new, 1 changed (1 dearer, 0 cheaper), 1 closed", "1 rows refused", "line 4, Rate"]);
-    check(&desk.import(&next, ""), &["error: 1 rows cannot be read, so nothing was imported", "--skip-refused"]);
+    check(&desk.import(&next, "--dry-run"), &["0 new, 1 changed (1 dearer, 0 cheaper), 1 closed", "1 row refused", "line 4, Rate"]);
+    check(&desk.import(&next, ""), &["error: 1 row cannot be read, so nothing was imported", "--skip-refused"]);
     let unread = next.replace("4969", "49.69");
     check(
         &desk.import(&unread, "--skip-refused"),
@@ -139,7 +139,7 @@ fn decks_and_usage_are_loaded_and_safe_to_repeat() {
             "{{\"id\":\"{id}\",\"customer\":\"acme-42\",\"meter\":\"call\",\"quantity\":\"60\",\"at\":\"{at}\",\"destination\":\"{to}\"}}\n"
         )
     };
-    let usage = desk.file("usage.ndjson", &(event(1, "+49301") + &event(2, "+49401") + "{\"id\":\"3\"}\n"));
+    let usage = desk.file("usage.ndjson", &(event(1, "+4930123456") + &event(2, "+4940123456") + "{\"id\":\"3\"}\n"));
     let ingest = || desk.run("ingest", Some(&usage), "--format ndjson");
     check(&ingest(), &["3 rows: 2 posted, 0 duplicate, 0 unrated (kept), 0 skipped, 1 refused"]);
     check(&ingest(), &["3 rows: 0 posted, 2 duplicate, 0 unrated (kept), 0 skipped, 1 refused"]);
@@ -151,13 +151,13 @@ fn a_card_that_is_not_there_is_made_by_a_good_deck_only() {
     let desk = Desk::new();
     let file = desk.file("deck.csv", &DECK.replace("0.30", "x"));
     let import = |more: &str| desk.run("import-rates", Some(&file), &format!("--card carriers {more}"));
-    check(&import(""), &["2 new", "1 rows refused", "error: 1 rows cannot be read"]);
+    check(&import(""), &["2 new", "1 row refused", "error: 1 row cannot be read"]);
     check(&import("--dry-run"), &["2 new", "nothing was changed"]);
     check(&import("--skip-refused"), &["2 new", "carriers version 1 is in force"]);
     check(&import("--skip-refused --currency USD"), &["error: the card carriers is in EUR"]);
     let card = desk.directory.path().join("card.json");
     let out = format!("--out {}", card.display());
-    check(&import(&out), &["error: 1 rows cannot be read"]);
+    check(&import(&out), &["error: 1 row cannot be read"]);
     assert!(!card.exists());
     check(&import(&format!("{out} --skip-refused")), &["wrote 2 rates"]);
 }

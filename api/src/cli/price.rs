@@ -5,7 +5,7 @@
 
 use super::Ended;
 use super::progress::Progress;
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use metering::command::Problem;
 use metering::input::json::{self, Defaults};
 use metering::offline::{Offline, Priced};
@@ -14,6 +14,7 @@ use rating::{Cents, Currency, Exact};
 use serde::Serialize;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
+use tenants::tenant::check_country;
 
 /// Rate a usage file against one card, without a database
 #[derive(Debug, clap::Args)]
@@ -99,6 +100,9 @@ struct Pricer {
 
 impl Pricer {
     fn open(args: &Args) -> anyhow::Result<Self> {
+        if let Some(country) = &args.country {
+            check_country(country).map_err(|wrong| anyhow!("--country {country}: {}", wrong.expected))?;
+        }
         let mut pricer = Self::new(&card_file(&args.card)?, args.country.clone()).with_context(|| unusable(&args.card))?;
         for fallback in &args.fallback {
             let (name, file) = fallback.split_once('=').with_context(|| format!("--fallback {fallback}: expected NAME=CARD.json"))?;
@@ -283,8 +287,8 @@ mod tests {
         let world = format!(r#"{{"currency":"EUR","rates":[{}]}}"#, rate("any", "", "0.50"));
         let calls = |abroad| {
             [
-                (r#""meter":"call","quantity":"60","destination":"+4930""#, "0.02"),
-                (r#""meter":"call","quantity":"60","destination":"+33""#, abroad),
+                (r#""meter":"call","quantity":"60","destination":"+4930123456""#, "0.02"),
+                (r#""meter":"call","quantity":"60","destination":"+33123456789""#, abroad),
             ]
         };
         let mut both = Pricer::new(card.as_bytes(), None).unwrap();
@@ -293,7 +297,7 @@ mod tests {
         check_card(Pricer::new(card.as_bytes(), None).unwrap(), &calls("no_rate"));
         let mut alone = Pricer::new(card.as_bytes(), None).unwrap();
         let Some(Line::Refused { detail, .. }) =
-            alone.line(br#"{"id":"1","at":"2026-11-20T09:00:00Z","meter":"call","quantity":"60","destination":"+33"}"#, 1)
+            alone.line(br#"{"id":"1","at":"2026-11-20T09:00:00Z","meter":"call","quantity":"60","destination":"+33123456789"}"#, 1)
         else {
             panic!("it has no price")
         };
@@ -357,7 +361,7 @@ mod tests {
     fn what_has_no_price_moves_nothing() {
         check(&[
             ("a", r#""meter":"call","quantity":"60","destination":"+1212555""#, "no_rate"),
-            ("a", r#""meter":"call","quantity":"many","destination":"+4930""#, "invalid_field"),
+            ("a", r#""meter":"call","quantity":"many","destination":"+4930123456""#, "invalid_field"),
             ("a", r#""meter":"fax","quantity":"1""#, "no_rate"),
             ("a", r#""meter":"api_call","quantity":"1""#, "0.0015 0 0.15"),
         ]);
@@ -368,7 +372,7 @@ mod tests {
         let mut pricer = Pricer::new(CARD.as_bytes(), None).unwrap();
         let (mut table, mut out) = (Table::new(pricer.link.currency()), Vec::new());
         for (number, line) in (1..).zip([
-            r#"{"id":"c1","customer":"a","meter":"call","quantity":"61","at":"2026-11-20T09:00:00Z","destination":"+4930"}"#,
+            r#"{"id":"c1","customer":"a","meter":"call","quantity":"61","at":"2026-11-20T09:00:00Z","destination":"+4930123456"}"#,
             r#"{"id":"c2"}"#,
             "",
             r#"{"id":"c3","meter":"api_call","quantity":"1","at":"2026-11-20T09:00:00Z"}"#,

@@ -144,10 +144,8 @@ fn refuse(preview: &Preview) -> ApiProblem {
         code: row.code.clone().into_owned(),
         detail: row.detail.clone(),
     });
-    let detail = format!(
-        "{} rows cannot be read; nothing was imported (with skip_refused=true their prefixes keep the rates they had)",
-        preview.refused
-    );
+    let rows = if preview.refused == 1 { "1 row".to_owned() } else { format!("{} rows", preview.refused) };
+    let detail = format!("{rows} cannot be read; nothing was imported (with skip_refused=true their prefixes keep the rates they had)");
     let mut refused = ApiProblem::new("invalid_deck", detail);
     refused.errors = errors.collect();
     refused

@@ -6,6 +6,7 @@ use crate::sheet::decimal::{self, Mark};
 use crate::sheet::duration::{self, DurationForm};
 use crate::sheet::shown;
 use rating::Quantity;
+use std::borrow::Cow;
 
 /// Digits of the longest prefix.
 const PREFIX_DIGITS_MAX: usize = 32;
@@ -14,6 +15,7 @@ const PREFIX_DIGITS_MAX: usize = 32;
 pub type Bad = (&'static str, String);
 
 const BAD_PREFIX: &str = "invalid_prefix";
+const AMBIGUOUS_PREFIX: &str = "ambiguous_prefix";
 
 fn bad_prefix(detail: &str) -> Bad {
     (BAD_PREFIX, detail.to_owned())
@@ -23,26 +25,104 @@ fn bad_prefix(detail: &str) -> Bad {
 /// `4477-79`), and a country code before area codes (`61 38,39`; the first of several parts is one if
 /// it is a country's code and a space follows). `country_code`: from a column of its own.
 pub fn prefixes(cell: &str, country_code: Option<&str>) -> Result<Vec<Box<str>>, Bad> {
-    let cell = &without_trunk_zero(unwrapped(cell));
-    if let Some(code) = country_code {
-        return expand(&plain(code)?, cell);
-    }
+    read(cell, |text| match country_code {
+        Some(code) => behind_country(&plain(code)?, text),
+        None => whole(text),
+    })
+}
+
+/// Area codes behind the code of their country, whatever digits they begin with.
+pub fn areas(cell: &str, country_code: &str) -> Result<Vec<Box<str>>, Bad> {
+    read(cell, |text| expand(&plain(country_code)?, text))
+}
+
+/// A refusal shows the cell.
+fn read(cell: &str, read: impl FnOnce(&str) -> Result<Vec<Box<str>>, Bad>) -> Result<Vec<Box<str>>, Bad> {
+    let text = with_bracketed_zero(unwrapped(cell));
+    let shown = shown(cell.trim());
+    read(&text).map_err(|(code, detail)| {
+        let why = detail.strip_prefix("cannot read ").and_then(|said| said.split_once(": ")).map_or(detail.as_str(), |(_, why)| why);
+        let is_said = detail.contains(&shown) || code == "missing_prefix";
+        (code, if is_said { detail } else { format!("cannot read {shown}: {why}") })
+    })
+}
+
+fn whole(cell: &str) -> Result<Vec<Box<str>>, Bad> {
     if !cell.is_empty() && is_plain(cell) {
-        return Ok(vec![plain(cell)?.into()]);
+        return Ok(vec![of_numbers(&plain(cell)?)?]);
     }
     match cell.split_once(|c: char| c.is_whitespace()) {
-        Some((first, areas)) if is_country_code(first) => expand(&plain(first)?, areas),
+        Some((first, areas)) if is_country_code(first) => {
+            let is_list = is_plain_code(first) && areas.split_whitespace().all(is_plain_code);
+            if is_list {
+                let one = areas.split_whitespace().next().unwrap_or_default();
+                let detail = format!(
+                    "{} may be several country codes, or one before area codes: write `{first},{one}` or `{first}{one}`",
+                    shown(cell)
+                );
+                return Err((AMBIGUOUS_PREFIX, detail));
+            }
+            expand(&plain(first)?, areas)
+        }
         _ => expand("", cell),
     }
+}
+
+/// A column of country codes stands beside one of prefixes, which may hold whole ones.
+fn behind_country(code: &str, cell: &str) -> Result<Vec<Box<str>>, Bad> {
+    let begins_with_it = |part: &str| part.strip_prefix('+').unwrap_or(part).starts_with(code);
+    match cell.split(SEPARATORS).find(|part| !part.is_empty() && begins_with_it(part)) {
+        None => expand(code, cell),
+        Some(part) => {
+            let detail = format!(
+                "{} begins with the country code {code}: if it is a whole prefix, leave the country codes out (--ignore-column, and `prefix` in --map); if it is an area code, say so by `area_code` (--map)",
+                shown(part)
+            );
+            Err((AMBIGUOUS_PREFIX, detail))
+        }
+    }
+}
+
+/// Prefixes of the North American plan: `212555`, `212-555`, `1212555`.
+pub fn north_american(cell: &str) -> Result<Vec<Box<str>>, Bad> {
+    let expected = |part: &str| {
+        bad_prefix(&format!("cannot read {}: expected an area of the North American plan, such as 212 or 212555", shown(part)))
+    };
+    let one = |part: &str| {
+        let digits: String = part.chars().filter(|c| !" -().".contains(*c)).collect();
+        let digits = digits.strip_prefix('+').unwrap_or(&digits);
+        let digits = digits.strip_prefix('1').unwrap_or(digits);
+        if numbers::is_north_american_prefix(digits) { Ok(format!("1{digits}")) } else { Err(expected(part)) }
+    };
+    let mut found: Vec<Box<str>> = Vec::new();
+    for part in unwrapped(cell).split([',', ';', '|']).map(str::trim).filter(|part| !part.is_empty()) {
+        match part.split_once('-').map(|(from, to)| (from.trim(), to.trim())) {
+            Some((from, to)) if from.len() >= 6 && from.len() == to.len() => range("", &one(from)?, &one(to)?, &mut found)?,
+            _ => found.push(one(part)?.into()),
+        }
+        if found.len() > CELL_PREFIXES_MAX {
+            return Err(bad_prefix("a cell stands for at most 1000 prefixes"));
+        }
+    }
+    if found.is_empty() { Err(("missing_prefix", "expected a prefix".to_owned())) } else { Ok(found) }
 }
 
 fn is_plain(cell: &str) -> bool {
     cell.strip_prefix('+').unwrap_or(cell).bytes().all(|b| b.is_ascii_digit())
 }
 
+/// With nothing before it that says that it is one.
+fn is_plain_code(text: &str) -> bool {
+    numbers::is_country_code(text)
+}
+
 fn is_country_code(text: &str) -> bool {
+    numbers::is_country_code(without_marks(text))
+}
+
+fn without_marks(text: &str) -> &str {
     let digits = text.strip_prefix('+').unwrap_or(text);
-    numbers::is_country_code(digits.strip_prefix("00").unwrap_or(digits))
+    digits.strip_prefix("00").unwrap_or(digits)
 }
 
 /// Spreadsheets keep digits as text by `'4930` or `="4930"`.
@@ -52,9 +132,27 @@ fn unwrapped(cell: &str) -> &str {
     cell.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(cell).trim()
 }
 
-/// `+49(0)30` and `0049(0)30` are 4930.
-fn without_trunk_zero(cell: &str) -> std::borrow::Cow<'_, str> {
-    if cell.starts_with(['+', '0']) && cell.contains("(0)") { cell.replacen("(0)", "", 1).into() } else { cell.into() }
+/// `+49(0)30`, `49(0)30` and `0049(0)30` are 4930; `39(0)6` is 3906.
+fn with_bracketed_zero(cell: &str) -> Cow<'_, str> {
+    match cell.split_once("(0)") {
+        Some((before, rest)) if is_country_code(before.trim()) => {
+            format!("{before}{}{rest}", numbers::zero_behind(without_marks(before.trim()))).into()
+        }
+        _ => cell.into(),
+    }
+}
+
+/// A prefix that numbers begin with: with a country code, and without the zero that is dialled inside the country only.
+fn of_numbers(digits: &str) -> Result<Box<str>, Bad> {
+    if digits.starts_with('0') {
+        let detail = format!("{} begins with 0: expected a prefix with its country code, such as 4930", shown(digits));
+        return Err(bad_prefix(&detail));
+    }
+    if numbers::ends_in_trunk_prefix(digits) {
+        let detail = format!("no number begins with {}: its 0 is dialled inside the country only", shown(digits));
+        return Err(bad_prefix(&detail));
+    }
+    Ok(numbers::prefix_without_trunk(digits).into())
 }
 
 /// Digits without a leading `+` or `00`.
@@ -74,13 +172,15 @@ fn plain(text: &str) -> Result<String, Bad> {
     Ok(digits.to_owned())
 }
 
+const SEPARATORS: [char; 5] = [',', ';', '|', ' ', '\t'];
+
 fn expand(before: &str, cell: &str) -> Result<Vec<Box<str>>, Bad> {
     let mut found: Vec<Box<str>> = Vec::new();
-    let parts = cell.split([',', ';', '|', ' ', '\t']).filter(|part| !part.is_empty());
+    let parts = cell.split(SEPARATORS).filter(|part| !part.is_empty());
     for part in parts {
         match part.split_once('-') {
             Some((from, to)) => range(before, from.trim(), to.trim(), &mut found)?,
-            None if before.is_empty() => found.push(plain(part)?.into()),
+            None if before.is_empty() => found.push(of_numbers(&plain(part)?)?),
             None => found.push(joined(before, part)?),
         }
         if found.len() > CELL_PREFIXES_MAX {
@@ -89,25 +189,37 @@ fn expand(before: &str, cell: &str) -> Result<Vec<Box<str>>, Bad> {
     }
     match (found.is_empty(), before.is_empty()) {
         (false, _) => Ok(found),
-        (true, false) => Ok(vec![before.into()]),
+        (true, false) => Ok(vec![of_numbers(before)?]),
         (true, true) => Err(("missing_prefix", "expected a prefix".to_owned())),
     }
 }
 
-/// An area code keeps its zeros.
+/// An area code behind its country's.
 fn joined(before: &str, area: &str) -> Result<Box<str>, Bad> {
-    plain(&format!("{before}{area}")).map(Into::into)
+    if before == "1" && area.starts_with(['0', '1']) {
+        return Err(bad_prefix(&format!("cannot read {}: no area of the North American plan begins with 0 or 1", shown(area))));
+    }
+    of_numbers(&plain(&format!("{before}{}", numbers::without_trunk_prefix(before, area)))?)
 }
 
-/// `4477-4479`, and `4477-79` for the same.
+/// `4477-4479`, and `4477-79` for the same. A country code before a dash may stand before its area as well.
 fn range(before: &str, from: &str, to: &str, found: &mut Vec<Box<str>>) -> Result<(), Bad> {
     let expected = || bad_prefix("expected a range with an end not before its begin, such as 4477-4479");
-    let from = if before.is_empty() { plain(from)? } else { from.to_owned() };
-    let to = if before.is_empty() { to.strip_prefix('+').unwrap_or(to) } else { to };
+    let cell = || shown(&format!("{from}-{to}"));
+    if before.is_empty() && is_country_code(from) {
+        let detail = format!("{} may be a range, or a country code before an area code: write each prefix by itself", cell());
+        return Err((AMBIGUOUS_PREFIX, detail));
+    }
+    let from = if before.is_empty() { plain(from)? } else { numbers::without_trunk_prefix(before, from).to_owned() };
+    let to = if before.is_empty() { to.strip_prefix('+').unwrap_or(to) } else { numbers::without_trunk_prefix(before, to) };
     if from.is_empty() || to.is_empty() || to.len() > from.len() || from.len() + before.len() > 15 {
         return Err(expected());
     }
     let to = format!("{}{to}", from.get(..from.len() - to.len()).ok_or_else(expected)?);
+    let (from, to) = match (before.is_empty(), numbers::prefix_without_trunk(&from), numbers::prefix_without_trunk(&to)) {
+        (true, Cow::Owned(first), Cow::Owned(last)) => (first, last),
+        _ => (from, to),
+    };
     let (Ok(first), Ok(last)) = (from.parse::<u64>(), to.parse::<u64>()) else { return Err(expected()) };
     if last < first {
         return Err(expected());
@@ -116,6 +228,10 @@ fn range(before: &str, from: &str, to: &str, found: &mut Vec<Box<str>>) -> Resul
         return Err(bad_prefix("a cell stands for at most 1000 prefixes"));
     }
     let width = from.len();
+    if before.is_empty() && from.starts_with('0') {
+        return Err(bad_prefix("expected prefixes with their country code, such as 4477-4479"));
+    }
+    // Some that no number begins with (4400) may lie between others.
     found.extend((first..=last).map(|number| format!("{before}{number:0width$}").into_boxed_str()));
     Ok(())
 }
@@ -123,14 +239,21 @@ fn range(before: &str, from: &str, to: &str, found: &mut Vec<Box<str>>) -> Resul
 /// Seconds, whole or not. `60/1` in one cell: the initial and the following increment. `unit`: what one of them counts.
 pub fn increments(cell: &str, unit: Quantity, mark: Mark) -> Result<(Quantity, Option<Quantity>), Bad> {
     match cell.split_once('/') {
-        Some((initial, next)) => Ok((seconds(initial, unit, mark)?, Some(seconds(next, unit, mark)?))),
+        Some((initial, next)) => {
+            let one = |part: &str| seconds(part, unit, mark).map_err(|_| bad_increment(cell));
+            Ok((one(initial)?, Some(one(next)?)))
+        }
         None => Ok((seconds(cell, unit, mark)?, None)),
     }
 }
 
+fn bad_increment(cell: &str) -> Bad {
+    ("invalid_increment", format!("cannot read {}: expected seconds, such as 60, or 60/1", shown(cell)))
+}
+
 /// A number of `unit`s; `00:01:00` and `30s` say their own.
 pub fn seconds(cell: &str, unit: Quantity, mark: Mark) -> Result<Quantity, Bad> {
-    let expected = || ("invalid_increment", format!("cannot read {}: expected seconds, such as 60, or 60/1", shown(cell)));
+    let expected = || bad_increment(cell);
     let cell = cell.trim();
     if cell.contains(|c: char| c == ':' || c.is_ascii_alphabetic()) {
         return duration::read(cell, DurationForm::Seconds, mark).map_err(|_| expected());
@@ -250,12 +373,22 @@ mod tests {
             ("4477-4479", "4477 4478 4479"),
             ("4477-79", "4477 4478 4479"),
             ("4409-4411", "4409 4410 4411"),
+            ("49030-49031", "4930 4931"),
+            ("030-031", "invalid_prefix"),
             ("+4477-+4478", "4477 4478"),
             ("61 38,39", "6138 6139"),
             ("61 38, 39", "6138 6139"),
             ("+61 38-40,2", "6138 6139 6140 612"),
             ("39 06,02", "3906 3902"),
-            ("1 212", "1212"),
+            ("1 212", "ambiguous_prefix"),
+            ("+1 212", "1212"),
+            ("49 171", "49171"),
+            ("49030", "4930"),
+            ("49(0)30", "4930"),
+            ("+39(0)6", "3906"),
+            ("030", "invalid_prefix"),
+            ("46-7", "ambiguous_prefix"),
+            ("31-33", "ambiguous_prefix"),
             ("4477 4478", "4477 4478"),
             ("", "missing_prefix"),
             ("abc", "invalid_prefix"),

@@ -1,13 +1,13 @@
 //! Which column of a deck means what: by its title ([`super::titles`]), or as stated. A column that is neither known
 //! nor stated stops the import, unless it is named as one to ignore: what it says may be part of the price.
 
+use super::DeckOptions;
 use super::titles;
-use super::{DeckOptions, LINES_ABOVE_MAX};
 use crate::command::Problem;
 use crate::input::fields;
 use crate::input::table::Column;
+use crate::sheet::shown;
 use crate::sheet::units::Unit;
-use crate::sheet::{Cells, shown};
 use rating::{Currency, Quantity};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,10 @@ use serde::{Deserialize, Serialize};
 pub enum Field {
     Prefix,
     CountryCode,
+    /// Behind the country's code.
+    AreaCode,
+    /// Of the North American plan, with or without the 1 before it.
+    Npanxx,
     /// Prefixes of the calling number that the price is for.
     Origin,
     Destination,
@@ -53,20 +57,28 @@ pub enum Field {
 }
 
 impl Field {
+    /// Prefixes are read from one of them.
+    pub fn is_prefix(self) -> bool {
+        matches!(self, Self::Prefix | Self::AreaCode | Self::Npanxx)
+    }
     pub fn is_money(self) -> bool {
         matches!(self, Self::Price | Self::PriceInterstate | Self::PriceIntrastate | Self::ConnectFee | Self::DisconnectFee)
     }
-    fn is_price(self) -> bool {
+    pub fn is_price(self) -> bool {
         matches!(self, Self::Price | Self::PriceInterstate | Self::PriceIntrastate)
     }
     fn is_duration(self) -> bool {
         matches!(self, Self::Initial | Self::Next | Self::Increments | Self::FreeIfShorterThan | Self::MinimumDuration | Self::Included)
     }
+    /// Do both say the same thing of a row?
+    fn is_like(self, other: Self) -> bool {
+        self == other || (self.is_prefix() && other.is_prefix())
+    }
     /// Several columns of it do no harm.
     fn may_repeat(self) -> bool {
         matches!(self, Self::Label | Self::Unsupported)
     }
-    fn name(self) -> String {
+    pub fn name(self) -> String {
         serde_json::to_string(&self).unwrap_or_default().trim_matches('"').to_owned()
     }
 }
@@ -101,6 +113,21 @@ impl Columns {
     pub fn all(&self, field: Field) -> impl Iterator<Item = usize> + '_ {
         self.found.iter().filter(move |found| found.field == field).map(|found| found.index)
     }
+    /// The column of prefixes, and how they are written there.
+    pub fn prefix(&self) -> Option<(Field, usize)> {
+        self.found.iter().find(|found| found.field.is_prefix()).map(|found| (found.field, found.index))
+    }
+    fn like(&self, field: Field) -> Option<usize> {
+        self.found.iter().find(|found| found.field.is_like(field)).map(|found| found.index)
+    }
+    /// The units of the columns of prices.
+    pub fn units_of_prices(&self) -> impl Iterator<Item = Unit> + '_ {
+        self.found.iter().filter(|found| found.field.is_price()).map(|found| found.unit)
+    }
+    /// Of all columns of money.
+    pub fn units_of_money(&self) -> impl Iterator<Item = Unit> + '_ {
+        self.found.iter().filter(|found| found.field.is_money()).map(|found| found.unit)
+    }
     /// The unit that its title says.
     pub fn unit(&self, index: usize) -> Unit {
         self.found.iter().find(|found| found.index == index).map(|found| found.unit).unwrap_or_default()
@@ -110,7 +137,7 @@ impl Columns {
     }
     pub fn has_what_it_takes(&self) -> bool {
         let price = self.found.iter().any(|found| found.field.is_price());
-        price && (self.index(Field::Prefix).is_some() || self.index(Field::CountryCode).is_some())
+        price && (self.prefix().is_some() || self.index(Field::CountryCode).is_some())
     }
     pub fn untitled(&self) -> &[usize] {
         &self.untitled
@@ -123,6 +150,7 @@ impl Columns {
             let Column::Index(index) = column else { return Err(by_index(*field)) };
             columns.found.push(Found { field: *field, index: *index, unit: Unit::default() });
         }
+        columns.check_stated()?;
         let stated = |index: usize| columns.found.iter().any(|found| found.index == index) || options.ignores(index, "");
         let untitled = (0..width).filter(|index| !stated(*index)).collect();
         Ok(Self { untitled, ..columns })
@@ -133,12 +161,18 @@ impl Columns {
         let mut columns = Self { titles: titles.iter().map(|title| title.trim().to_owned()).collect(), ..Self::default() };
         for (field, column) in &options.columns {
             let index = column.index_in(titles).ok_or_else(|| one_column(*field))?;
-            if let (Column::Name(name), None) = (column, index) {
-                columns.missing.push(name.clone());
+            if let Column::Name(name) = column {
+                columns.missing.extend(index.is_none().then(|| name.clone()));
+                check_once(*field, name, titles)?;
             }
-            let unit = index.and_then(|index| titles::meaning(titles.get(index)?)).map(|(_, unit)| unit).unwrap_or_default();
-            columns.found.extend(index.map(|index| Found { field: *field, index, unit }));
+            let meant = index.and_then(|index| titles::meaning(titles.get(index)?));
+            let unit = meant.map(|(_, unit)| unit).unwrap_or_default();
+            // Stated as prefixes, and by its title those of the North American plan.
+            let is_npanxx = *field == Field::Prefix && meant.is_some_and(|(field, _)| field == Field::Npanxx);
+            let field = if is_npanxx { Field::Npanxx } else { *field };
+            columns.found.extend(index.map(|index| Found { field, index, unit }));
         }
+        columns.check_stated()?;
         let mut ambiguous = None;
         for (index, title) in titles.iter().enumerate() {
             if columns.found.iter().any(|found| found.index == index) {
@@ -149,12 +183,14 @@ impl Columns {
                 continue;
             }
             match titles::meaning(title) {
-                Some((field, _)) if options.columns.contains_key(&field) => columns.ignored.push(columns.title(index)),
+                Some((field, _)) if options.columns.keys().any(|stated| stated.is_like(field)) => {
+                    columns.ignored.push(columns.title(index))
+                }
                 Some((Field::Label, _)) => columns.ignored.push(columns.title(index)),
                 // Several names do no harm: `destination` before others, then the first.
                 Some((Field::Destination, _)) if columns.index(Field::Destination).is_some() => columns.another_name(index),
-                Some((field, _)) if !field.may_repeat() && columns.index(field).is_some() => {
-                    ambiguous = ambiguous.or(columns.index(field).map(|first| (field, first, index)));
+                Some((field, _)) if !field.may_repeat() && columns.like(field).is_some() => {
+                    ambiguous = ambiguous.or(columns.like(field).map(|first| (field, first, index)));
                 }
                 Some((field, unit)) => columns.found.push(Found { field, index, unit }),
                 None if title.trim().is_empty() => columns.untitled.push(index),
@@ -180,6 +216,24 @@ impl Columns {
         }
     }
 
+    /// A column is stated for one field, and one field has no two.
+    fn check_stated(&self) -> Result<(), Problem> {
+        for (at, one) in self.found.iter().enumerate() {
+            for other in self.found.iter().skip(at + 1) {
+                let (first, second) = (one.field.name(), other.field.name());
+                if one.index == other.index {
+                    let detail = format!("`{first}` and `{second}` are both {}: a column is one of them", shown(&self.title(one.index)));
+                    return Err(Problem::field("ambiguous_column", "columns", detail));
+                }
+                if one.field.is_like(other.field) {
+                    let detail = format!("`{first}` and `{second}` both hold the prefixes: state one of them");
+                    return Err(Problem::field("ambiguous_column", "columns", detail));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn another_name(&mut self, index: usize) {
         let better = self.title(index).to_lowercase().starts_with("destination");
         let taken = self.found.iter_mut().find(|found| found.field == Field::Destination);
@@ -194,6 +248,7 @@ impl Columns {
     /// Checks what the titles say together with the options and the card.
     pub fn check(&self, options: &DeckOptions) -> Result<(), Problem> {
         self.check_known()?;
+        self.check_area()?;
         self.check_units(options)?;
         let Some(card) = options.currency else { return Ok(()) };
         let named = self.found.iter().filter(|found| found.field.is_money()).filter_map(|found| Some((found.index, found.unit.currency?)));
@@ -218,6 +273,16 @@ impl Columns {
             if unknown.len() == 1 { "s" } else { "" }
         );
         Err(Problem::field("unknown_column", "columns", detail))
+    }
+
+    /// An area of which country?
+    fn check_area(&self) -> Result<(), Problem> {
+        let Some(index) = self.index(Field::AreaCode).filter(|_| self.index(Field::CountryCode).is_none()) else { return Ok(()) };
+        let detail = format!(
+            "{} has area codes, and no column says of which country: state it as `prefix` if it holds whole prefixes such as 4930, or as `npanxx` if they are of the North American plan (--map {{\"columns\":{{\"npanxx\":{index}}}}})",
+            shown(&self.title(index))
+        );
+        Err(Problem::field("ambiguous_column", "columns", detail))
     }
 
     /// A title that says per second where per minute is stated, or a length of money.
@@ -246,22 +311,8 @@ pub fn seconds_of(unit: Unit) -> Quantity {
     unit.seconds.unwrap_or(Quantity::whole(1))
 }
 
-fn foreign(title: &str, other: Currency, card: Currency) -> Problem {
+pub fn foreign(title: &str, other: Currency, card: Currency) -> Problem {
     Problem::field("currency_mismatch", "currency", format!("{} is in {other}, the card is in {card}", shown(title)))
-}
-
-/// A currency that a line above the titles names.
-pub fn check_above(lines: &[Cells], options: &DeckOptions) -> Result<(), Problem> {
-    const NAMED: [&str; 10] = ["EUR", "USD", "GBP", "CHF", "CAD", "AUD", "SEK", "DKK", "NOK", "PLN"];
-    let Some(card) = options.currency else { return Ok(()) };
-    for cell in lines.iter().take(LINES_ABOVE_MAX).flat_map(Cells::iter) {
-        let parts = cell.split(|c: char| !c.is_alphanumeric() && !"€$£".contains(c));
-        let named = parts.filter(|part| NAMED.contains(part) || ["€", "$", "£"].contains(part));
-        if let Some(other) = named.filter_map(crate::sheet::units::currency).find(|named| *named != card) {
-            return Err(foreign(cell, other, card));
-        }
-    }
-    Ok(())
 }
 
 fn by_index(field: Field) -> Problem {
@@ -279,6 +330,22 @@ fn ambiguous_column(field: Field, first: &str, second: &str) -> Problem {
     let name = field.name();
     let detail = format!("`{first}` and `{second}` may both be {name}: say which by `columns` (--map)");
     Problem::field("ambiguous_column", name, detail)
+}
+
+/// A title that is stated stands over one column.
+fn check_once(field: Field, name: &str, titles: &[&str]) -> Result<(), Problem> {
+    if titles.iter().filter(|title| title.trim().eq_ignore_ascii_case(name.trim())).count() < 2 {
+        return Ok(());
+    }
+    let field = field.name();
+    let detail = format!("several columns are called {}: state `{field}` by its number from 0", shown(name));
+    Err(Problem::field("ambiguous_column", format!("columns.{field}"), detail))
+}
+
+/// The problem of a file in which no line has a column that was stated.
+pub fn stated_not_found(name: &str, first: &[String]) -> Problem {
+    let detail = format!("no line has a column {}; the first has `{}`", shown(name), first.join("`, `"));
+    Problem::field("unknown_column", "columns", detail)
 }
 
 /// The problem of a file in which no line names prefix and price.

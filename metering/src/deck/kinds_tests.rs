@@ -171,3 +171,276 @@ fn every_encoding_is_read() {
         assert_eq!((deck.names[1].as_str(), deck.terms[0].price.to_string().as_str()), ("Österreich", "0.02"), "{bytes:?}");
     }
 }
+
+#[test]
+fn area_codes_of_north_america_have_their_1() {
+    let usd = DeckOptions { currency: "USD".parse().ok(), ..berlin() };
+    for (deck, want) in [
+        ("NPANXX,Rate\n212555,0.01\n", "1212555  0.01/60 1/1"),
+        ("NPA-NXX,Rate\n212-555,0.01\n", "1212555  0.01/60 1/1"),
+        ("NPA,Rate\n212,0.01\n", "1212  0.01/60 1/1"),
+        ("NPANXX,Rate\n1212555,0.01\n", "1212555  0.01/60 1/1"),
+        ("NPANXX,Rate\n112555,0.01\n", "line 2 NPANXX: invalid_prefix"),
+        ("NPANXX,Rate\n49,0.01\n", "line 2 NPANXX: invalid_prefix"),
+        // Prices by jurisdiction are of the North American plan.
+        ("Code,Interstate Rate\n212555,0.01\n", "line 2 Code: invalid_prefix"),
+        ("Code,Interstate Rate\n1212555,0.01\n", "1212555/interstate  0.01/60 1/1"),
+        ("Country Code,Area Code,Rate\n1,212,0.01\n", "1212  0.01/60 1/1"),
+        ("Country Code,Area Code,Rate\n1,1242,0.01\n", "line 2 Area Code: invalid_prefix"),
+    ] {
+        assert_eq!(told(deck, &usd), [want], "{deck}");
+    }
+    let stated = map(r#"{"columns":{"npanxx":"Code"}}"#);
+    assert_eq!(told("Code,Rate\n212555,0.01\n", &stated), ["1212555  0.01/60 1/1"]);
+    let headless = map(r#"{"headless":true,"columns":{"npanxx":0,"price":1}}"#);
+    assert_eq!(told("212555,0.01\n", &headless), ["1212555  0.01/60 1/1"]);
+    // An area of which country?
+    let stop = stopped("Area Code,Rate\n212,0.01\n", &usd);
+    assert!(stop.contains("`Area Code`") && stop.contains("npanxx") && stop.contains("--map"), "{stop}");
+    assert_eq!(told("Area Code,Rate\n49212,0.01\n", &map(r#"{"columns":{"prefix":"Area Code"}}"#)), ["49212  0.01/60 1/1"]);
+}
+
+#[test]
+fn lines_above_the_titles_are_understood_or_stop_the_import() {
+    let deck = |above: &str| format!("{above},,\nCode,Destination,Rate\n49,Germany,1.5\n");
+    let want = ["49 Germany 1.5/60 1/1"];
+    for above in [
+        "All rates in EUR cents per minute",
+        "Alle Preise in Cent",
+        "All rates per second",
+        "Billing per second",
+        "Abrechnung sekundengenau",
+        "Billing 60/60",
+        "Rates are billed 60/60",
+        "Taktung 60/1",
+        "Price list in US Dollars",
+        "Prices in Swiss francs",
+        "All prices in GBP",
+        "Valid from 1 Jan 2027",
+        "Effective 2026-12-01",
+        "01.12.2026",
+        "Gültig ab 1. Dezember 2026",
+        "Price list of December 2026",
+        "Peak rates",
+        "All prices incl. VAT",
+        "Connection fee 0.05 per call",
+        "Minimum 30 seconds",
+        "All prices per minute\n\nPrices are in cents",
+        "Rates in EUR per 100 minutes",
+        "Rabatt 10 %",
+    ] {
+        let stop = stopped(&deck(above), &berlin());
+        let last = above.lines().last().unwrap();
+        assert!(stop.contains(last) && (stop.contains("--skip-lines") || stop.starts_with("currency_mismatch")), "{above}: {stop}");
+        let skipped = DeckOptions { skip_lines: above.lines().count(), ..berlin() };
+        assert_eq!(told(&deck(above), &skipped), want, "{above}");
+    }
+    for above in [
+        "Price list",
+        "Acme Telecom Ltd.",
+        "A-Z termination, premium",
+        "Alle Preise in EUR",
+        "Prices in € per minute",
+        "Price list 2026",
+        "Rates (excl. VAT)",
+        "ALL ROUTES",
+    ] {
+        assert_eq!(told(&deck(above), &berlin()), want, "{above}");
+    }
+    // What is stated is understood.
+    assert_eq!(told(&deck("All rates in EUR cents per minute"), &map(r#"{"cents":true}"#)), ["49 Germany 0.015/60 1/1"]);
+    assert_eq!(told(&deck("All rates per second"), &map(r#"{"per":"1"}"#)), ["49 Germany 1.5/1 1/1"]);
+    assert_eq!(told(&deck("Billing 60/6"), &map(r#"{"initial":"60","next":"6"}"#)), ["49 Germany 1.5/60 60/6"]);
+    // The titles say something else.
+    let stop = stopped("All rates per minute,,\nCode,Destination,Rate/sec\n49,Germany,1.5\n", &berlin());
+    assert!(stop.contains("All rates per minute"), "{stop}");
+}
+
+#[test]
+fn brackets_around_a_price_are_below_zero() {
+    for cell in ["(0.01)", "EUR(0.01)", "( 0.01 EUR )", "-0.01", "\u{2212}0.01", "0.01-"] {
+        assert_eq!(told(&format!("Prefix,Rate\n9991,{cell}\n"), &berlin()), ["line 2 Rate: invalid_price"], "{cell}");
+    }
+    assert_eq!(told("Prefix,Rate\n9991,0.01 (EUR)\n", &berlin()), ["9991  0.01/60 1/1"]);
+}
+
+#[test]
+fn rows_that_contradict_each_other_are_all_refused() {
+    let (sold, _) = rates(&card(""), "prefix,rate\n49,0.05\n33,0.02\n", Mode::Full);
+    for rows in ["49,0.01\n49,0.02\n", "49,0.02\n49,0.01\n", "49,0.01\n49,0.01\n49,0.02\n"] {
+        for mode in [Mode::Full, Mode::Partial] {
+            let deck = parse(format!("prefix,rate\n33,0.03\n{rows}").as_bytes(), &super::tests::utc()).unwrap();
+            assert!(deck.refused.len() >= 2 && deck.refused.iter().all(|refusal| refusal.code == "contradiction"), "{:?}", deck.refused);
+            assert!(deck.refused[0].detail.contains("49") && deck.refused[0].detail.contains('4'), "{}", deck.refused[0].detail);
+            let (card, _) = lay_over(&sold, &deck, &import(mode));
+            let told: Vec<String> =
+                card.rates.iter().map(|r| format!("{} {}", r.prefixes[0], r.call.as_ref().unwrap().steps[0].price)).collect();
+            assert_eq!(told, ["33 0.03", "49 0.05"], "{rows}");
+        }
+    }
+}
+
+#[test]
+fn a_country_code_and_an_area_code_are_joined_once() {
+    let check = |titles: &str, row: &str, want: &str| {
+        assert_eq!(told(&format!("{titles},Rate\n{row},0.01\n"), &berlin()), [want], "{titles} {row}")
+    };
+    check("Country Code,Code", "49,30", "4930  0.01/60 1/1");
+    check("Country Code,Code", "49,", "49  0.01/60 1/1");
+    check("Country Code,Code", "49,4930", "line 2 Code: ambiguous_prefix");
+    check("Country Code,Code", "1,1242", "line 2 Code: ambiguous_prefix");
+    check("Country Code,Code", "49,\"30,4931\"", "line 2 Code: ambiguous_prefix");
+    check("Country Code,Area Code", "49,4931", "494931  0.01/60 1/1");
+    // The zero is dialled inside the country only; in Italy it belongs to the number.
+    check("Country Code,Code", "49,030", "4930  0.01/60 1/1");
+    check("Country Code,Area Code", "49,030", "4930  0.01/60 1/1");
+    check("Country Code,Area Code", "39,06", "3906  0.01/60 1/1");
+    check("Country Code,Area Code", "49,0", "line 2 Area Code: invalid_prefix");
+    for cell in ["+49030", "49(0)30", "+49 030", "0049 (0)30"] {
+        check("Code", cell, "4930  0.01/60 1/1");
+    }
+    check("Code", "+3906", "3906  0.01/60 1/1");
+    check("Code", "030", "line 2 Code: invalid_prefix");
+    check("Code", "000", "line 2 Code: invalid_prefix");
+    check("Code", "490", "line 2 Code: invalid_prefix");
+    let whole = map(r#"{"columns":{"prefix":"Code"},"ignore_columns":["Country Code"]}"#);
+    assert_eq!(told("Country Code,Code,Rate\n49,4930,0.01\n", &whole), ["4930  0.01/60 1/1"]);
+    let areas = map(r#"{"columns":{"area_code":"Code"}}"#);
+    assert_eq!(told("Country Code,Code,Rate\n49,4931,0.01\n", &areas), ["494931  0.01/60 1/1"]);
+}
+
+#[test]
+fn an_end_date_is_the_last_day() {
+    let until = |title: &str, cell: &str| {
+        let deck = parse(
+            format!("prefix;rate;{title}\n49;0.01;{cell}\n").as_bytes(),
+            &DeckOptions { date_form: crate::input::when::DateForm::DayFirst, ..berlin() },
+        )
+        .unwrap();
+        deck.rows.first().and_then(|row| row.effective_until).map(|until| until.to_string()).unwrap_or_default()
+    };
+    for title in ["Gültig bis", "Valid to", "Expiry Date", "End date"] {
+        assert_eq!(until(title, "31.12.2026"), "2026-12-31T23:00:00Z", "{title}");
+    }
+    for cell in ["31-Dec-2026", "2026-12-31", "31/12/26"] {
+        assert_eq!(until("Valid to", cell), "2026-12-31T23:00:00Z", "{cell}");
+    }
+    // A time of day is that instant. The night the clocks go back has 25 hours.
+    assert_eq!(until("Valid to", "31.12.2026 12:00"), "2026-12-31T11:00:00Z");
+    assert_eq!(until("Valid to", "2026-12-31T12:00:00Z"), "2026-12-31T12:00:00Z");
+    assert_eq!(until("Valid to", "25.10.2026"), "2026-10-25T23:00:00Z");
+    // One day is a period.
+    let one = "prefix,rate,valid from,valid to\n49,0.01,2026-12-01,2026-12-01\n";
+    assert_eq!(told(one, &berlin()), ["49  0.01/60 1/1 from 2026-11-30T23:00:00Z"]);
+}
+
+#[test]
+fn the_first_row_of_a_file_by_numbers_is_no_title() {
+    let by_index = map(r#"{"columns":{"prefix":0,"destination":1,"price":2}}"#);
+    let first = |row: &str| told(&format!("{row}\n4915,Mobile,0.1\n"), &by_index);
+    for (row, want) in [
+        ("4930,Berlin,n/a", "line 1 column 2: invalid_price"),
+        ("4930,Berlin,", "line 1 column 2: missing_price"),
+        ("4930,Berlin,-0.01", "line 1 column 2: invalid_price"),
+        ("4930,Berlin,$0.01", "line 1 column 2: currency_mismatch"),
+        ("9#4930,Berlin,0.01", "line 1 column 0: technical_prefix"),
+        ("n/a,Berlin,0.01", "line 1 column 0: invalid_prefix"),
+        ("n/a,Berlin,$0.01", "line 1 column 0: invalid_prefix"),
+    ] {
+        assert_eq!(first(row), ["4915 Mobile 0.1/60 1/1", want], "{row}");
+    }
+    assert_eq!(first("Prefix,Name,Price"), ["4915 Mobile 0.1/60 1/1"]);
+}
+
+#[test]
+fn increments_that_contradict_each_other_are_refused() {
+    for (titles, row, want) in [
+        ("Initial,Increment", "30,60/6", "line 2 Increment: ambiguous_increment"),
+        ("Initial,Next", "60/60,6", "line 2 Next: ambiguous_increment"),
+        ("Initial,Next", "30/6,1", "line 2 Next: ambiguous_increment"),
+        ("Next,Increments", "6,60/1", "line 2 Increments: ambiguous_increment"),
+        ("Initial,Next", "60/1,1", "49  0.01/60 60/1"),
+        ("Initial,Increment", "60,60/6", "49  0.01/60 60/6"),
+        ("Initial,Next", "60,0", "49  0.01/60 60/1"),
+    ] {
+        let deck = format!("Prefix,Rate,{titles}\n49,0.01,{row}\n");
+        match parse(deck.as_bytes(), &berlin()) {
+            Ok(_) => assert_eq!(told(&deck, &berlin()), [want], "{titles} {row}"),
+            Err(problem) => {
+                assert!(problem.code.starts_with("ambiguous") && want.contains("ambiguous"), "{titles} {row}: {}", problem.detail)
+            }
+        }
+    }
+}
+
+#[test]
+fn a_letter_alone_is_no_unit() {
+    for title in ["Rate C", "Rate S", "Rate A", "Rate H", "Rate P", "Rate in", "Rate (c)"] {
+        let stop = stopped(&format!("Prefix,{title}\n9991,0.02\n"), &map(r#"{"columns":{"prefix":"Prefix"}}"#));
+        assert!(stop.contains(title), "{title}: {stop}");
+    }
+    for (title, want) in
+        [("Rate/s", "0.02/1"), ("EUR/h", "0.02/3600"), ("c/min", "0.0002/60"), ("Rate per s", "0.02/1"), ("Rate ct", "0.0002/60")]
+    {
+        assert_eq!(told(&format!("Prefix,{title}\n9991,0.02\n"), &berlin()), [format!("9991  {want} 1/1")], "{title}");
+    }
+    for cell in ["0.02 s", "0.02 a", "0.02 h", "0.02 in"] {
+        assert_eq!(told(&format!("Prefix,Rate\n9991,{cell}\n"), &berlin()), ["line 2 Rate: invalid_price"], "{cell}");
+    }
+    assert_eq!(told("Prefix,Rate,Unit\n9991,0.02,s\n", &berlin()), ["9991  0.02/1 1/1"]);
+}
+
+#[test]
+fn a_column_means_one_thing() {
+    let stop = stopped("Prefix,Rate\n49,0.02\n", &map(r#"{"columns":{"price":"Rate","connect_fee":"rate"}}"#));
+    assert!(
+        stop.starts_with("ambiguous_column") && stop.contains("price") && stop.contains("connect_fee") && stop.contains("`Rate`"),
+        "{stop}"
+    );
+    let stop = stopped("49,0.02\n", &map(r#"{"headless":true,"columns":{"prefix":0,"price":1,"connect_fee":1}}"#));
+    assert!(stop.starts_with("ambiguous_column"), "{stop}");
+    // And a title names one column.
+    let stop = stopped("Prefix,Rate,Rate\n49,0.02,0.03\n", &map(r#"{"columns":{"price":"Rate"}}"#));
+    assert!(stop.starts_with("ambiguous_column") && stop.contains("`Rate`"), "{stop}");
+    let stop = stopped("Code,Rate\n49,0.02\n", &map(r#"{"columns":{"prefix":"Kode","price":"Rate"}}"#));
+    assert!(stop.starts_with("unknown_column") && stop.contains("`Kode`") && stop.contains("`Code`"), "{stop}");
+}
+
+#[test]
+fn dashes_and_spaces_that_may_mean_two_things_are_refused() {
+    for cell in ["46-7", "61-8", "7-7", "31-33", "33 34 39", "33 34", "1 212", "46 - 7"] {
+        let deck = parse(format!("Prefix,Rate\n{cell},0.02\n").as_bytes(), &berlin()).unwrap();
+        assert_eq!(deck.rows, [], "{cell}");
+        assert!(deck.refused[0].detail.contains(&format!("`{cell}`")), "{cell}: {}", deck.refused[0].detail);
+    }
+    for (cell, want) in [("4477-4479", 3), ("4477-79", 3), ("61 38,39", 2), ("+1 212", 1), ("49 171", 1), ("33,34,39", 3)] {
+        assert_eq!(parse(format!("Prefix,Rate\n\"{cell}\",0.02\n").as_bytes(), &berlin()).unwrap().rows.len(), want, "{cell}");
+    }
+}
+
+#[test]
+fn a_refusal_shows_the_whole_cell() {
+    let shown = |titles: &str, row: &str| {
+        let deck = parse(format!("Prefix,Rate{titles}\n{row}\n").as_bytes(), &berlin()).unwrap();
+        deck.refused[0].detail.clone()
+    };
+    assert!(shown("", "1-809,0.01").contains("`1-809`"));
+    assert!(shown("", "4479-4477,0.01").contains("`4479-4477`"));
+    assert!(shown("", "1000-9999,0.01").contains("`1000-9999`"));
+    assert!(shown(",Increments", "49,0.01,1/60/60").contains("`1/60/60`"));
+}
+
+#[test]
+fn a_price_that_has_ended_is_said() {
+    let deck = parse("prefix,rate,valid to\n49,0.01,2020-01-01\n33,0.02,\n".as_bytes(), &super::tests::utc()).unwrap();
+    let (_, shown) = lay_over(&card(""), &deck, &import(Mode::Full));
+    assert_eq!((shown.new, shown.unchanged, shown.ended), (1, 0, 1));
+}
+
+#[test]
+fn a_preview_shows_what_a_price_is_for() {
+    let deck = parse("prefix,origin,interstate,rate\n1212,1,0.01,0.02\n".as_bytes(), &super::tests::utc()).unwrap();
+    let (_, shown) = lay_over(&card(""), &deck, &import(Mode::Full));
+    let told: Vec<_> = shown.samples.iter().map(|sample| (sample.jurisdiction, sample.origins.join(","))).collect();
+    assert_eq!(told, [(Jurisdiction::Any, "1".to_owned()), (Jurisdiction::Interstate, "1".to_owned())]);
+}

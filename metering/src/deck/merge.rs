@@ -49,6 +49,8 @@ pub enum Kind {
     /// Other terms at the same price.
     Changed,
     Closed,
+    /// New, and no longer in force when the import is: not imported.
+    Ended,
     /// The deck does not name it, but a row was refused that may have: not closed.
     Spared,
     Renamed,
@@ -61,6 +63,12 @@ pub struct Change {
     pub kind: Kind,
     pub prefix: String,
     pub destination: String,
+    /// Of the United States: what it asks of `jurisdiction`.
+    #[serde(default, skip_serializing_if = "Jurisdiction::is_any")]
+    pub jurisdiction: Jurisdiction,
+    /// Prefixes of the calling number; none: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
     pub old_price: Option<Amount>,
     pub new_price: Option<Amount>,
     pub effective_from: Option<Instant>,
@@ -75,13 +83,16 @@ pub struct Preview {
     pub increased: usize,
     pub decreased: usize,
     pub closed: usize,
+    /// Prices that are over before the import is in force.
+    #[serde(default)]
+    pub ended: usize,
     /// Would be closed, were it not for refused rows.
     pub spared: usize,
     pub renamed: usize,
     pub unchanged: usize,
     pub refused: usize,
     pub duplicates: usize,
-    /// Up to [`SAMPLES_MAX`] of each kind but `unchanged`.
+    /// Up to [`SAMPLES_MAX`] of each kind but `unchanged` and `ended`.
     pub samples: Vec<Change>,
     /// The first [`REFUSALS_MAX`].
     pub refusals: Vec<Refusal>,
@@ -269,7 +280,8 @@ fn lay<'a>(
         // Nothing changes: the card's own entries stay, whatever date the deck repeats.
         out.truncate(begin);
         out.extend(old.iter().filter(|entry| entry.ends() > at));
-        return Kind::Unchanged;
+        let has_ended = out.len() == begin && new.iter().any(|entry| !entry.is_closing());
+        return if has_ended { Kind::Ended } else { Kind::Unchanged };
     }
     let is_closed = out.len() == begin || new.last().is_some_and(Entry::is_closing);
     match (same_terms, is_closed) {
@@ -335,6 +347,8 @@ impl Prices<'_> {
             kind,
             prefix: shown.map_or("", |entry| entry.prefix).to_owned(),
             destination: shown.map_or("", |entry| entry.name).to_owned(),
+            jurisdiction: shown.map_or(Jurisdiction::Any, |entry| entry.jurisdiction),
+            origins: shown.map_or(&[][..], |entry| entry.origin).to_vec(),
             old_price,
             new_price,
             effective_from: new.last().and_then(|entry| entry.from),
@@ -351,12 +365,14 @@ impl Preview {
             Kind::Increased => self.increased += 1,
             Kind::Decreased => self.decreased += 1,
             Kind::Closed => self.closed += 1,
+            Kind::Ended => self.ended += 1,
             Kind::Spared => self.spared += 1,
             Kind::Renamed => self.renamed += 1,
             Kind::Unchanged => self.unchanged += 1,
             Kind::Changed => {}
         }
-        if kind != Kind::Unchanged && self.samples.iter().filter(|sample| sample.kind == kind).count() < SAMPLES_MAX {
+        if !matches!(kind, Kind::Unchanged | Kind::Ended) && self.samples.iter().filter(|sample| sample.kind == kind).count() < SAMPLES_MAX
+        {
             self.samples.push(sample());
         }
     }

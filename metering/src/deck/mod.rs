@@ -9,6 +9,7 @@
 //! import; day-or-month order, a doubtful decimal comma, a unit and a foreign currency are never guessed; prices keep their
 //! digits; the preview and the card come from the same merge.
 
+mod above;
 mod card;
 mod cells;
 mod columns;
@@ -51,6 +52,8 @@ pub struct DeckOptions {
     pub headless: bool,
     /// Columns that mean nothing for the price, by name or index. Any other that is not understood stops the import.
     pub ignore_columns: Vec<Column>,
+    /// Lines at the file's beginning that are left out: titles and notes whose words mean nothing for the price.
+    pub skip_lines: usize,
     /// Default: the one of `,` `;` tab `|` that the first line has most of.
     pub delimiter: Option<char>,
     /// Default: found, if `;` or tab separate the cells and the prices themselves show which it is.
@@ -141,6 +144,10 @@ pub enum Jurisdiction {
 
 impl Jurisdiction {
     pub const ATTRIBUTE: &'static str = "jurisdiction";
+
+    pub fn is_any(&self) -> bool {
+        *self == Self::Any
+    }
 
     pub fn value(self) -> Option<&'static str> {
         match self {

@@ -1,38 +1,43 @@
 //! From the file to rows.
 
+use super::above;
 use super::columns::{self, Columns, Field};
 use super::money::{MarksByLine, Notation};
 use super::row::Reader;
-use super::{Deck, DeckOptions, LINES_ABOVE_MAX, ROWS_MAX, Refusal, cells};
+use super::{Deck, DeckOptions, DeckRow, LINES_ABOVE_MAX, ROWS_MAX, Refusal};
 use crate::command::Problem;
 use crate::input::table::Column;
 use crate::input::when::Clock;
-use crate::sheet::units::Unit;
-use crate::sheet::{self, Cells, Record, Records};
+use crate::sheet::{self, Cells, Record, Records, units};
 
 /// Reads a deck. An error: the options, a file without columns for prefix and price, columns that are not understood or
 /// may mean the same, another currency than the card's, more than [`ROWS_MAX`] rows.
 pub fn parse(file: &[u8], options: &DeckOptions) -> Result<Deck, Problem> {
     let text = sheet::text_of(file);
-    let delimiter = sheet::delimiter(options.delimiter, &text)?;
+    let skipped = text.split_inclusive('\n').take(options.skip_lines).map(str::len).sum();
+    let delimiter = sheet::delimiter(options.delimiter, text.get(skipped..).unwrap_or_default())?;
     let clock = Clock::new(options.zone.as_deref(), options.date_form)?;
     let notation = Notation::new(options, delimiter);
     let mut records = Records::new(&text, delimiter);
-    let mut search = Search { options, notation, above: Vec::new() };
-    let columns = loop {
+    let mut search = Search { options, above: Vec::new() };
+    let skip_lines = u64::try_from(options.skip_lines).unwrap_or(u64::MAX);
+    let (columns, line, first) = loop {
         let Some(record) = records.read() else { return Err(search.not_found()) };
+        if record.line <= skip_lines {
+            continue;
+        }
+        let line = record.line;
         match search.look_at(&record)? {
             Looked::Title => {}
-            Looked::Names(columns) => break (columns, None),
-            Looked::Row(columns) => break (columns, Some((record.line, record.cells.clone()))),
+            Looked::Names(columns) => break (columns, line, None),
+            Looked::Row(columns) => break (columns, line, Some(record.cells.clone())),
         }
     };
-    let (columns, first) = columns;
     columns.check(options)?;
-    columns::check_above(&search.above, options)?;
+    above::check(&search.above, line, options, &columns)?;
     let mut reader = Reader::new(options, columns, clock, notation);
-    if let Some((line, cells)) = &first {
-        reader.row(&Record { line: *line, cells, raw: "", is_open: false });
+    if let Some(cells) = &first {
+        reader.row(&Record { line, cells, raw: "", is_open: false });
     }
     while let Some(record) = records.read() {
         reader.row(&record);
@@ -46,7 +51,6 @@ pub fn parse(file: &[u8], options: &DeckOptions) -> Result<Deck, Problem> {
 /// Looks for the line of names: the first that has prefix and price; titles may stand above it.
 struct Search<'o> {
     options: &'o DeckOptions,
-    notation: Notation,
     above: Vec<Cells>,
 }
 
@@ -70,7 +74,7 @@ impl Search<'_> {
         if self.above.len() > LINES_ABOVE_MAX { Err(self.not_found()) } else { Ok(Looked::Title) }
     }
 
-    /// Columns are stated by their numbers, and a prefix and a price stand where they should.
+    /// Columns are stated by their numbers, and something else than titles stands in them: digits where prefixes are, or a price.
     fn is_row(&self, cells: &Cells) -> bool {
         let columns = &self.options.columns;
         let by_index = !columns.is_empty() && columns.values().all(|column| matches!(column, Column::Index(_)));
@@ -78,15 +82,28 @@ impl Search<'_> {
             Some(Column::Index(index)) => cells.filled(*index),
             _ => None,
         };
-        let reads_as_price = |text| self.notation.price(text, Unit::default(), &mut Default::default()).is_ok();
+        let has_digits = |text: &str| text.bytes().any(|b| b.is_ascii_digit());
+        let reads_as_price = |text: &str| has_digits(text) && units::split(text.trim()).is_some();
         by_index
-            && [Field::Prefix, Field::CountryCode].into_iter().filter_map(cell).any(|text| cells::prefixes(text, None).is_ok())
-            && [Field::Price, Field::PriceInterstate, Field::PriceIntrastate].into_iter().filter_map(cell).any(reads_as_price)
+            && (columns
+                .keys()
+                .filter(|field| field.is_prefix() || **field == Field::CountryCode)
+                .filter_map(|field| cell(*field))
+                .any(has_digits)
+                || columns.keys().filter(|field| field.is_price()).filter_map(|field| cell(*field)).any(reads_as_price))
     }
 
     fn not_found(&self) -> Problem {
         let first: Vec<String> = self.above.first().map(|cells| cells.iter().map(str::to_owned).collect()).unwrap_or_default();
-        columns::not_found(&first)
+        let is_there = |name: &str| self.above.iter().flat_map(Cells::iter).any(|cell| cell.trim().eq_ignore_ascii_case(name.trim()));
+        let missing = self.options.columns.values().find_map(|column| match column {
+            Column::Name(name) if !is_there(name) => Some(name),
+            _ => None,
+        });
+        match missing {
+            Some(name) => columns::stated_not_found(name, &first),
+            None => columns::not_found(&first),
+        }
     }
 }
 
@@ -107,10 +124,10 @@ fn refuse_doubtful(deck: &mut Deck, marks: &MarksByLine, column: &str) {
     deck.refused.extend(refusals.into_iter().filter(|refusal| !known.contains(&refusal.line)));
 }
 
-/// Rows in order of prefix, jurisdiction, origin and date; of several rows for the same, those that agree with
-/// the first are counted and those that do not are refused.
+/// Rows in order of prefix, jurisdiction, origin and date; of several rows for the same, those that agree are counted,
+/// and those that do not are refused: all of them, because none says that it is the right one.
 fn refuse_contradictions(deck: &mut Deck) {
-    let Deck { rows, refused, duplicates, origins, .. } = deck;
+    let Deck { rows, refused, duplicates, origins, spared, .. } = deck;
     let origin = |number: u32| origins.get(number as usize);
     rows.sort_by(|a, b| {
         (&a.prefix, a.jurisdiction, origin(a.origin), a.effective_from, a.line).cmp(&(
@@ -121,16 +138,31 @@ fn refuse_contradictions(deck: &mut Deck) {
             b.line,
         ))
     });
-    rows.dedup_by(|row, first| {
-        let same = (&row.prefix, row.jurisdiction, row.origin, row.effective_from)
-            == (&first.prefix, first.jurisdiction, first.origin, first.effective_from);
-        if same && (row.closes || row.terms == first.terms) && (row.closes, row.effective_until) == (first.closes, first.effective_until) {
-            *duplicates += 1;
-        } else if same {
-            let detail = format!("line {} has another price for prefix {} from the same date", first.line, row.prefix);
-            refused.push(Refusal { line: row.line, column: String::new(), code: "contradiction".into(), detail });
-        }
-        same
-    });
+    let mut kept = Vec::with_capacity(rows.len());
+    for same in rows.chunk_by(are_for_the_same) {
+        let Some(first) = same.first() else { continue };
+        let Some(other) = same.iter().find(|row| !agree(row, first)) else {
+            *duplicates += same.len() - 1;
+            kept.extend((0..same.len()).map(|index| index == 0));
+            continue;
+        };
+        kept.extend(same.iter().map(|_| false));
+        spared.prefixes.insert(first.prefix.clone());
+        refused.extend(same.iter().map(|row| {
+            let detail =
+                format!("lines {} and {} say different things of prefix {} from the same date", first.line, other.line, first.prefix);
+            Refusal { line: row.line, column: String::new(), code: "contradiction".into(), detail }
+        }));
+    }
+    let mut kept = kept.into_iter();
+    rows.retain(|_| kept.next().unwrap_or(true));
     refused.sort_by_key(|refusal| refusal.line);
+}
+
+fn are_for_the_same(a: &DeckRow, b: &DeckRow) -> bool {
+    (&a.prefix, a.jurisdiction, a.origin, a.effective_from) == (&b.prefix, b.jurisdiction, b.origin, b.effective_from)
+}
+
+fn agree(a: &DeckRow, b: &DeckRow) -> bool {
+    (a.closes, a.effective_until) == (b.closes, b.effective_until) && (a.closes || a.terms == b.terms)
 }

@@ -6,6 +6,7 @@ use super::money::{Marks, MarksByLine, Notation, Price};
 use super::{Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Terms};
 use crate::input::when::Clock;
 use crate::sheet::{Cells, Record, shown, units};
+use jiff::tz::TimeZone;
 use rating::money::Rate as Amount;
 use rating::{Instant, Quantity};
 use std::collections::HashMap;
@@ -193,12 +194,36 @@ impl<'o> Reader<'o> {
 
     fn prefixes(&self, cells: &Cells) -> Result<Vec<Box<str>>, BadCell> {
         let code = self.cell(cells, Field::CountryCode);
-        let (index, cell) = match (self.cell(cells, Field::Prefix), code) {
+        let column = self.columns.prefix();
+        let filled = column.and_then(|(field, index)| Some((field, index, cells.filled(index)?)));
+        let (field, index, cell) = match (filled, code) {
             (Some(found), _) => found,
-            (None, Some((index, _))) => (index, ""),
-            (None, None) => return Err((self.columns.index(Field::Prefix), ("missing_prefix", "expected a prefix".to_owned()))),
+            (None, Some((index, _))) => (Field::AreaCode, index, ""),
+            (None, None) => return Err((column.map(|(_, index)| index), ("missing_prefix", "expected a prefix".to_owned()))),
         };
-        cells::prefixes(cell, code.map(|(_, code)| code)).map_err(|bad| (Some(index), bad))
+        let code = code.map(|(_, code)| code);
+        let read = match (field, code) {
+            (Field::Npanxx, _) => cells::north_american(cell),
+            (Field::AreaCode, Some(code)) => cells::areas(cell, code),
+            _ => cells::prefixes(cell, code),
+        };
+        let read = read.and_then(|prefixes| self.check_jurisdiction(cells, prefixes));
+        read.map_err(|bad| (Some(index), bad))
+    }
+
+    /// Prices by jurisdiction are of the North American plan, whose country code is 1.
+    fn check_jurisdiction(&self, cells: &Cells, prefixes: Vec<Box<str>>) -> Result<Vec<Box<str>>, Bad> {
+        let has = |field: Field| self.cell(cells, field).is_some();
+        match prefixes.iter().find(|prefix| !prefix.starts_with('1')) {
+            Some(other) if has(Field::PriceInterstate) || has(Field::PriceIntrastate) => {
+                let detail = format!(
+                    "{} has a price by jurisdiction and does not begin with 1: if it is an area of the North American plan, state its column as `npanxx` (--map)",
+                    shown(other)
+                );
+                Err(("invalid_prefix", detail))
+            }
+            _ => Ok(prefixes),
+        }
     }
 
     /// Prefixes of the calling number, in order; none: any.
@@ -247,7 +272,7 @@ impl<'o> Reader<'o> {
     /// Of a prefix that is not sold any more: from when.
     fn period(&self, cells: &Cells, status: Status) -> Result<Period, BadCell> {
         let from = self.date(cells, Field::EffectiveFrom)?;
-        let until = self.date(cells, Field::EffectiveUntil)?;
+        let until = self.until(cells)?;
         if status == Status::Deleted {
             return Ok(Period { from: from.or(until), until: None, closes: true });
         }
@@ -267,6 +292,19 @@ impl<'o> Reader<'o> {
             let code = if problem.code == "zone_required" { problem.code } else { "invalid_date" };
             (Some(index), (code, problem.detail))
         })
+    }
+
+    /// A date alone is the last day, to its end.
+    fn until(&self, cells: &Cells) -> Result<Option<Instant>, BadCell> {
+        let Some(read) = self.date(cells, Field::EffectiveUntil)? else { return Ok(None) };
+        let cell = self.cell(cells, Field::EffectiveUntil).map_or("", |(_, cell)| cell.trim());
+        let is_compact = cell.len() == 8 && cell.bytes().all(|b| b.is_ascii_digit());
+        let is_day = is_compact || self.clock.read("date", &format!("{cell} 00:00:01")).is_ok_and(|later| later == read.plus_secs(1));
+        let next_day = |zone: &TimeZone| {
+            let day = read.timestamp().to_zoned(zone.clone()).date().tomorrow().ok()?;
+            Instant::from_micros(day.to_zoned(zone.clone()).ok()?.timestamp().as_microsecond())
+        };
+        Ok(self.clock.zone.as_ref().filter(|_| is_day).and_then(next_day).or(Some(read)))
     }
 
     /// Terms that this deck has and a rate cannot say are refused, not forgotten.
@@ -357,21 +395,34 @@ impl<'o> Reader<'o> {
             None => Ok(None),
         };
         let (both, initial, next) = (read(Field::Increments)?, read(Field::Initial)?, read(Field::Next)?);
-        let pair = [both, next, initial].into_iter().flatten().find_map(|(_, first, second)| Some((first, second?)));
-        let (first, following) = match (pair, both, initial, next) {
-            (Some((first, second)), ..) => (Some(first), Some(second)),
-            (None, Some((_, one, _)), ..) => (Some(one), Some(one)),
-            (None, None, Some((index, first, _)), None) if first != Quantity::ZERO && self.options.next.is_none() => {
-                let detail =
-                    format!("{first} is the first increment alone: write {first}/1 or {first}/{first}, or say the next by `next` (--map)");
-                return Err((Some(index), ("missing_increment", detail)));
+        let (mut first, mut following) = (None, None);
+        for (field, column) in [(Field::Initial, initial), (Field::Next, next), (Field::Increments, both)] {
+            let Some((index, one, second)) = column else { continue };
+            let (says_first, says_next) = match (field, second) {
+                (_, Some(second)) => (Some(one), Some(second)),
+                (Field::Next, None) => (None, Some(one)),
+                (Field::Initial, None) => (Some(one), None),
+                (_, None) => (Some(one), Some(one)),
+            };
+            for (known, says) in [(&mut first, says_first), (&mut following, says_next)] {
+                let says = says.filter(|says| *says != Quantity::ZERO);
+                if known.is_some_and(|known: Quantity| says.is_some_and(|says| says != known)) {
+                    let detail = format!("{} contradicts the increment in another column", shown(cells.filled(index).unwrap_or_default()));
+                    return Err((Some(index), ("ambiguous_increment", detail)));
+                }
+                *known = known.or(says);
             }
-            (None, None, initial, next) => (initial.map(|(_, q, _)| q), next.map(|(_, q, _)| q)),
-        };
-        let some = |quantity: Option<Quantity>| quantity.filter(|q| *q != Quantity::ZERO);
+        }
+        if let (Some((index, ..)), Some(first), None, None) = (initial, first, next, following)
+            && self.options.next.is_none()
+        {
+            let detail =
+                format!("{first} is the first increment alone: write {first}/1 or {first}/{first}, or say the next by `next` (--map)");
+            return Err((Some(index), ("missing_increment", detail)));
+        }
         let one = Quantity::whole(1);
-        let next = some(following).unwrap_or(self.options.next.unwrap_or(one));
-        let initial = some(first).unwrap_or(if following.is_some() { next } else { self.options.initial.unwrap_or(one) });
+        let next = following.unwrap_or(self.options.next.unwrap_or(one));
+        let initial = first.unwrap_or(if following.is_some() { next } else { self.options.initial.unwrap_or(one) });
         Ok((initial, next))
     }
 }

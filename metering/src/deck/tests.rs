@@ -57,7 +57,8 @@ fn the_known_forms_are_read() {
             "99916 Atlantis Mobile 0.1/60 60/1 +0.01",
             "99917 Atlantis Mobile 0.1/60 60/1 +0.01 from 2026-10-31T23:00:00Z",
             "99917 Atlantis Mobile 0.12/60 60/1 +0.01 from 2026-11-30T23:00:00Z",
-            "9992 Lemuria 0.03/60 1/1",
+            "line 8 : contradiction",
+            "line 9 : contradiction",
             "line 10 : contradiction",
             "line 12 Effective_from: invalid_date",
         ]

@@ -9,11 +9,13 @@ use rating::Quantity;
 const NAMES: &[(Field, &str)] = &[
     (
         Field::Prefix,
-        "prefix code dialprefix dialcode dialcodes dialingcode dialingcodes codes prefixes areacode areacodes npanxx \
+        "prefix code dialprefix dialcode dialcodes dialingcode dialingcodes codes prefixes \
          breakout destinationcode destinationcodes destinationprefix destprefix destcode vorwahl vorwahlen prafix \
          praefix zielvorwahl rufnummernprafix prefixe indicatif indicatifs prefijo prefijos codigo codigos prefisso \
          prefissi codice codici prefixo prefixos",
     ),
+    (Field::AreaCode, "areacode areacodes ortsvorwahl ortsvorwahlen"),
+    (Field::Npanxx, "npanxx npa npanxxs"),
     (
         Field::CountryCode,
         "countrycode cc landervorwahl laendervorwahl landesvorwahl landervorwahlen indicatifpays codepays codigopais \
@@ -113,7 +115,7 @@ pub fn meaning(title: &str) -> Option<(Field, Unit)> {
     if rest.is_empty() {
         return (unit.is_of_money() && unit.seconds.is_some()).then_some((Field::Price, unit));
     }
-    named(&rest).map(|field| (field, unit)).or_else(|| joined(&rest, unit))
+    named(&rest).map(|field| (field, unit)).or_else(|| joined(&rest, unit).filter(|_| !has_letter(&rest)))
 }
 
 fn joined(rest: &str, unit: Unit) -> Option<(Field, Unit)> {
@@ -146,7 +148,14 @@ fn folded(title: &str) -> String {
 
 fn named(title: &str) -> Option<Field> {
     let name = folded(title);
-    NAMES.iter().find(|(_, names)| names.split_ascii_whitespace().any(|known| known == name)).map(|(field, _)| *field)
+    let found = NAMES.iter().find(|(_, names)| names.split_ascii_whitespace().any(|known| known == name)).map(|(field, _)| *field);
+    found.filter(|field| !(field.is_money() && has_letter(title)))
+}
+
+/// `Rate S` and `Rate/s` are not rates: a letter by itself says something. That of `Rate(s)` does not.
+fn has_letter(title: &str) -> bool {
+    let is_one = |part: &str| part.chars().filter(|c| c.is_alphanumeric()).count() == 1;
+    title.split([' ', '\t', '\u{a0}', '\n', '\r', '/', '_', '-']).any(is_one)
 }
 
 #[cfg(test)]
@@ -163,10 +172,16 @@ mod tests {
         for (title, field, seconds) in [
             ("Prefix", Field::Prefix, 0),
             ("Dial-Code(s)", Field::Prefix, 0),
+            ("Area Code", Field::AreaCode, 0),
+            ("NPA-NXX", Field::Npanxx, 0),
             ("Rate_per_min", Field::Price, 60),
             ("ratepermin", Field::Price, 60),
             ("perminuterate", Field::Price, 60),
             ("RatePerSecond", Field::Price, 1),
+            ("Rate/s", Field::Price, 1),
+            ("Rate / s", Field::Price, 1),
+            ("Price/h", Field::Price, 3600),
+            ("Rate(s)", Field::Price, 0),
             ("Cost / Min (EUR)", Field::Price, 60),
             ("EUR/min", Field::Price, 60),
             ("Minutenpreis", Field::Price, 60),
@@ -190,7 +205,22 @@ mod tests {
         ] {
             check(title, Some((field, seconds)));
         }
-        for title in ["", "Rate (incl. VAT)", "New rate", "Peak rate", "Rate per 100 min", "Rate 2", "Min", "Type", "Rate/min/sec"] {
+        for title in [
+            "",
+            "Rate (incl. VAT)",
+            "New rate",
+            "Peak rate",
+            "Rate per 100 min",
+            "Rate 2",
+            "Min",
+            "Type",
+            "Rate/min/sec",
+            "Rate C",
+            "Rate S",
+            "Rate (s)",
+            "Rate_s",
+            "Rate A",
+        ] {
             check(title, None);
         }
     }

@@ -18,7 +18,7 @@ impl Unit {
         self.currency.is_some() || self.is_minor
     }
     /// `None`: they contradict each other.
-    fn and(self, other: Self) -> Option<Self> {
+    pub fn and(self, other: Self) -> Option<Self> {
         let currency = self.currency.or(other.currency);
         let seconds = self.seconds.or(other.seconds);
         let agree = other.currency.is_none_or(|c| currency == Some(c)) && other.seconds.is_none_or(|s| seconds == Some(s));
@@ -104,8 +104,42 @@ fn of_code(text: &str) -> Option<Currency> {
     if is_code { text.to_ascii_uppercase().parse().ok() } else { None }
 }
 
+/// Which letters are units by themselves. Beside a `/` all are (`€/s`, `c/min`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Letters {
+    /// Of a text that is a unit.
+    All,
+    /// Behind a number: cents and pence.
+    Minor,
+    /// Of a title, where a letter may name anything: `Rate C`.
+    None,
+}
+
+/// The unit that words say, and the words that say none. `None`: they say two.
+fn sorted<'t>(words: &[&'t str], letters: Letters) -> Option<(Unit, Vec<&'t str>)> {
+    let (mut unit, mut rest) = (Unit::default(), Vec::new());
+    let joins = |next: &str| word(next).is_some() || next.bytes().all(|b| b.is_ascii_digit());
+    for (index, &text) in words.iter().enumerate() {
+        let next = words.get(index + 1).copied();
+        let follows_joint =
+            index.checked_sub(1).and_then(|before| words.get(before)).is_some_and(|text| matches!(word(text), Some(Word::Joint)));
+        let is_letter = text.len() == 1 && text.bytes().all(|b| b.is_ascii_alphabetic());
+        let is_unit = !is_letter
+            || follows_joint
+            || next == Some("/")
+            || letters == Letters::All
+            || (letters == Letters::Minor && ["c", "C", "p", "P"].contains(&text));
+        match word(text) {
+            Some(Word::Unit(found)) if is_unit => unit = unit.and(found)?,
+            Some(Word::Joint) if text == "/" || next.is_some_and(joins) => {}
+            _ => rest.push(text),
+        }
+    }
+    Some((unit, rest))
+}
+
 /// Letters with letters, signs with their letters (`US$`), `/` by itself.
-fn words(text: &str) -> Vec<&str> {
+pub fn words(text: &str) -> Vec<&str> {
     let is_part = |c: char| c.is_alphanumeric() || "$€£¥¢".contains(c);
     let mut words = Vec::new();
     let mut start = None;
@@ -131,31 +165,30 @@ fn words(text: &str) -> Vec<&str> {
 
 /// The unit of a text that is nothing else; `None`: it is something else, or says two things.
 pub fn of(text: &str) -> Option<Unit> {
+    alone(text, Letters::All)
+}
+
+fn alone(text: &str, letters: Letters) -> Option<Unit> {
     if text.bytes().any(|b| b.is_ascii_digit()) {
         return None;
     }
-    words(text).into_iter().try_fold(Unit::default(), |unit, text| match word(text)? {
-        Word::Unit(found) => unit.and(found),
-        Word::Joint => Some(unit),
-    })
+    sorted(&words(text), letters).filter(|(_, rest)| rest.is_empty()).map(|(unit, _)| unit)
+}
+
+/// The unit of a word among others, which no letter alone is.
+pub fn of_word(text: &str) -> Option<Unit> {
+    match word(text) {
+        Some(Word::Unit(unit)) if text.len() > 1 => Some(unit),
+        _ => None,
+    }
 }
 
 /// A title's unit, and its other words: `Rate per min (USD)` → per 60 s in USD, `Rate`.
 /// `None`: it says two units.
 pub fn of_title(title: &str) -> Option<(Unit, String)> {
-    let (mut unit, mut rest) = (Unit::default(), String::new());
     let spaced = title.replace('_', " ");
-    for text in words(&spaced) {
-        match word(text) {
-            Some(Word::Unit(found)) => unit = unit.and(found)?,
-            Some(Word::Joint) => {}
-            None => {
-                rest.push(' ');
-                rest.push_str(text);
-            }
-        }
-    }
-    Some((unit, rest.trim_start().to_owned()))
+    let (unit, rest) = sorted(&words(&spaced), Letters::None)?;
+    Some((unit, rest.join(" ")))
 }
 
 /// A number with its unit around it: `€ 0.02`, `2,5 ct/min`. `None`: there is something else around it.
@@ -166,10 +199,12 @@ pub fn split(cell: &str) -> Option<(Unit, &str)> {
     let start =
         cell.get(..first)?.rfind(|c| !".,-+".contains(c)).map_or(0, |index| index + cell[index..].chars().next().map_or(1, char::len_utf8));
     let (before, number, after) = (cell.get(..start)?, cell.get(start..=last)?, cell.get(last + 1..)?);
-    let unit = of(before)?.and(of(after)?)?;
-    // What is left beside words must be spaces, brackets and slashes.
+    let unit = alone(before, Letters::Minor)?.and(alone(after, Letters::Minor)?)?;
+    // What is left beside words must be spaces, brackets and slashes. Brackets around the number are a sign: below zero.
     let is_plain = |text: &str| text.chars().all(|c| c.is_alphabetic() || c.is_whitespace() || "$€£¥¢/.()".contains(c));
-    (is_plain(before) && is_plain(after)).then_some((unit, number))
+    let is_closed = |text: &str| text.matches('(').count() == text.matches(')').count();
+    let is_point_of_its_own = after.starts_with('.');
+    (is_plain(before) && is_plain(after) && is_closed(before) && !is_point_of_its_own).then_some((unit, number))
 }
 
 #[cfg(test)]
@@ -203,6 +238,15 @@ mod tests {
             (".5", ".5|"),
             ("1.5E-05", "1.5E-05|"),
             ("0.02 (blocked)", "-"),
+            ("0.02 (EUR)", "0.02|EUR"),
+            ("(EUR) 0.02", "0.02|EUR"),
+            ("(0.02)", "-"),
+            ("EUR(0.02)", "-"),
+            ("0.02.", "-"),
+            ("2c", "2| minor"),
+            ("0.02 s", "-"),
+            ("0.02 a", "-"),
+            ("0.02 / s", "0.02|/1"),
             ("0.02 USD EUR", "-"),
             ("0.02*", "-"),
             ("~0.02", "-"),
@@ -230,6 +274,11 @@ mod tests {
             ("Rate per 100 min", "Rate 100|/60"),
             ("Rate per min per sec", "-"),
             ("Setup fee (cents)", "Setup fee| minor"),
+            ("Rate C", "Rate C|"),
+            ("Rate S", "Rate S|"),
+            ("Rate A", "Rate A|"),
+            ("c/min", "| minor/60"),
+            ("Rate per h", "Rate|/3600"),
         ] {
             assert_eq!(of_title(title).map_or("-".to_owned(), |(unit, rest)| format!("{rest}|{}", told(unit))), want, "{title}");
         }

@@ -1,7 +1,9 @@
 //! Which rate of a card applies. Match, by DESIGN "Rating": the meter; the longest destination prefix with
 //! an entry in force at the start; among its entries the longest origin prefix, the most attributes, the
 //! latest `effective_from`, the highest `priority`. A rate without prefixes does not look at the
-//! destination and stands with the empty prefix. A short number is matched as a whole, or not at all. "In force" is the effective period and the window.
+//! destination and stands with the empty prefix, which is otherwise that of every number with a country code: what holds no
+//! number, and a short one, has only the rates without prefixes. A short number is matched as a whole, or not at all. "In force"
+//! is the effective period and the window.
 
 use super::{CompiledCard, FOREVER, GROUP, Meter, Pricing, Terms};
 use crate::call::{CallPlan, Stretch, instant_at, offset_of};
@@ -25,16 +27,31 @@ pub(crate) struct Found<'a> {
     candidates: SmallVec<[Candidate<'a>; 1]>,
 }
 
+/// The digits of its destination. What holds anything else is no number, though it may begin like one (`1-800-FLOWERS`).
+#[inline]
+pub(super) fn digits_of<'t>(usage: &Usage<'t>) -> &'t [u8] {
+    let digits = usage.destination.unwrap_or("").as_bytes();
+    if digits.iter().all(u8::is_ascii_digit) { digits } else { b"" }
+}
+
+/// Has it the digits of a number with a country code?
+pub(super) fn is_with_country(usage: &Usage<'_>, digits: &[u8]) -> bool {
+    !usage.is_short && !digits.is_empty()
+}
+
 impl CompiledCard {
     /// The rate in force at the usage's start.
     #[inline]
     pub(crate) fn find<'a>(&'a self, usage: &Usage<'_>) -> Result<Found<'a>, Unrated> {
         let meter = self.meter(usage.meter).ok_or(Unrated::NoRate)?;
-        let digits = usage.destination.unwrap_or("").as_bytes();
+        let digits = digits_of(usage);
         let mut at_most = digits.len();
         while let Some((len, value)) = meter.prefixes.longest(digits, at_most) {
             let fits = !usage.is_short || len == 0 || len == digits.len();
-            let candidates = if fits { self.candidates(value, usage) } else { SmallVec::new() };
+            let mut candidates = if fits { self.candidates(value, usage) } else { SmallVec::new() };
+            if len == 0 && !is_with_country(usage, digits) {
+                candidates.retain(|candidate| !self.is_of_every_number(candidate.rate));
+            }
             if let Some(best) = self.best(&candidates, usage.at) {
                 let prefix_len = u8::try_from(len).map_err(|_| Overflow)?;
                 return Ok(Found { rate: Match { rate: best.rate, prefix_len }, terms: best.terms, candidates });
@@ -65,11 +82,16 @@ impl CompiledCard {
             return None;
         }
         let meter = self.meter(usage.meter)?;
-        let (len, value) = meter.prefixes.longest(usage.destination?.as_bytes(), usize::MAX)?;
+        let digits = Some(digits_of(usage)).filter(|digits| !digits.is_empty())?;
+        let (len, value) = meter.prefixes.longest(digits, usize::MAX)?;
         // A group is no index of the list.
         let plan = self.quick.get((value >> self.rate_bits) as usize)?;
         let (billed, exact) = plan.bill(usage.at, usage.quantity)?;
         Some((Match { rate: self.rate_of(value), prefix_len: u8::try_from(len).ok()? }, billed, exact))
+    }
+
+    pub(super) fn is_of_every_number(&self, rate: u32) -> bool {
+        self.of_every_number.binary_search(&rate).is_ok()
     }
 
     /// All that share a prefix's value.

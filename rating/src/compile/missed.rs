@@ -1,6 +1,6 @@
 //! What a usage without a rate missed: said to whoever must mend it. Looks once more, at leisure, where the match has failed.
 
-use super::{CompiledCard, FOREVER, Terms};
+use super::{CompiledCard, FOREVER, Terms, find};
 use crate::Instant;
 use crate::usage::Usage;
 use std::fmt;
@@ -73,14 +73,14 @@ impl CompiledCard {
     /// What the usage missed here. Only of interest where no rate was found.
     pub fn missed(&self, usage: &Usage<'_>) -> Missed {
         let Some(meter) = self.meter(usage.meter) else { return Missed::Meter };
-        let digits = usage.destination.unwrap_or("").as_bytes();
-        let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-        let mut nearest = if is_number { Missed::Prefix } else { Missed::Destination };
+        let digits = find::digits_of(usage);
+        let mut nearest = if !digits.is_empty() { Missed::Prefix } else { Missed::Destination };
         let mut at_most = digits.len();
         while let Some((len, value)) = meter.prefixes.longest(digits, at_most) {
             // A short number is none of the country that begins with its digits.
             let fits = !usage.is_short || len == 0 || len == digits.len();
-            for rate in self.rates_of(value).into_iter().filter(|_| fits) {
+            let is_for_it = |rate: &u32| fits && (len > 0 || find::is_with_country(usage, digits) || !self.is_of_every_number(*rate));
+            for rate in self.rates_of(value).into_iter().filter(is_for_it) {
                 let missed = self.terms_of(rate).and_then(|terms| self.missed_by(terms, usage));
                 if let Some(missed) = missed.filter(|missed| missed.rank() > nearest.rank()) {
                     nearest = missed;

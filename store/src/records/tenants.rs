@@ -227,7 +227,8 @@ impl Records {
                 tenant.late_window_days = days;
             }
             check_name("name", &tenant.name)?;
-            check_country(tenant.country.as_deref())?;
+            // One that is stored already, from before it was looked up, costs no other change.
+            check_country(patch.country.as_ref().and_then(|country| country.as_deref()))?;
             let days = i64::from(tenant.late_window_days);
             change!(tx, UPDATE, id.0, tenant.name.as_str(), tenant.country.as_deref(), days)?;
             audit::append(tx, actor, &changed(&tenant, "update", Some(before))).await?;
@@ -267,10 +268,5 @@ async fn check_window(tx: &mut Tx<'_>, tenant: &Tenant, days: u16, now: Instant)
 }
 
 pub(super) fn check_country(country: Option<&str>) -> Result<()> {
-    match country {
-        Some(code) if code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_uppercase()) => {
-            Err(invalid("country", "expected an ISO 3166-1 alpha-2 code in capitals, such as DE"))
-        }
-        _ => Ok(()),
-    }
+    country.map_or(Ok(()), tenants::tenant::check_country).map_err(|wrong| invalid(wrong.field, wrong.expected))
 }

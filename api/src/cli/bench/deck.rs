@@ -140,6 +140,9 @@ fn top_up(size: usize, all: &mut Vec<Box<str>>, seen: &mut HashSet<Box<str>>, ra
     all.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
 }
 
+/// Digits of the longest country code.
+const CODE_DIGITS_MAX: usize = 3;
+
 fn extended(parent: &str, length: usize, random: &mut Random) -> Box<str> {
     let mut text = String::with_capacity(length);
     text.push_str(parent);
@@ -148,7 +151,9 @@ fn extended(parent: &str, length: usize, random: &mut Random) -> Box<str> {
         text.push(char::from(b'1' + u8::try_from(random.below(9)).unwrap_or(0)));
     }
     while text.len() < length {
-        text.push(char::from(random.digit()));
+        // Behind a country code a 0 would be the one that is dialled inside the country only.
+        let digit = if text.len() <= CODE_DIGITS_MAX { b'1' + u8::try_from(random.below(9)).unwrap_or(0) } else { random.digit() };
+        text.push(char::from(digit));
     }
     text.into_boxed_str()
 }
