@@ -58,7 +58,7 @@ impl CompiledCard {
     fn cut<'a>(&'a self, plan: &'a CallPlan, found: &Found<'a>, usage: &Usage<'_>) -> Result<Billed, Unrated> {
         let mut looks = 0;
         plan.bill(usage.quantity, |offset, running| {
-            looks += found.candidates.len();
+            looks += found.beside();
             if looks > LOOKS_MAX { Err(Overflow.into()) } else { self.stretch(found, usage.at, offset, running) }
         })
     }

@@ -191,6 +191,10 @@ impl CompiledCard {
 }
 
 impl Found<'_> {
+    /// How many rates are looked at for each stretch of a call.
+    pub(crate) fn beside(&self) -> usize {
+        self.candidates.len()
+    }
     /// Whether a call that begins here may be cut.
     pub(crate) fn may_change(&self) -> bool {
         self.candidates.len() > 1 || self.terms.window.is_some() || self.terms.effective_until != FOREVER
