@@ -281,7 +281,9 @@ proptest! {
         for refusal in &deck.refused {
             prop_assert!(!refusal.column.is_empty() || refusal.code == "contradiction", "{refusal:?}");
         }
-        for ((prefix, micros, initial, next, day), line) in lines.iter().zip(2_u32..) {
+        // Behind the titles, and the line above them if there is one.
+        let first = if dialect.above == 0 { 2_u32 } else { 3 };
+        for ((prefix, micros, initial, next, day), line) in lines.iter().zip(first..) {
             let read: Vec<_> = deck.rows.iter().filter(|row| row.line == line).collect();
             let is_refused = deck.refused.iter().any(|refusal| refusal.line == line);
             let is_said_again = lines.iter().filter(|(other, .., other_day)| (other, other_day) == (prefix, day)).count() > 1;

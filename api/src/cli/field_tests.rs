@@ -150,6 +150,13 @@ fn decks_are_read_or_say_what_helps() {
     check(&import(headless, ""), &["--map", "headless"]);
     let map = desk.file("map.json", r#"{"columns":{"prefix":0,"destination":1,"price":2}}"#);
     check(&import(headless, &format!("--map {}", map.display())), &["wrote 3 rates", "\"49\""]);
+    let above = "All rates in EUR cents per minute,\nPrefix,Rate\n49,1.5\n";
+    check(&import(above, ""), &["`All rates in EUR cents per minute`", "--skip-lines 1"]);
+    check(&import(above, "--skip-lines 1"), &["wrote 1 rates", "\"price\":\"1.5\""]);
+    let wrong = desk.file("wrong.json", r#"{"decimal_comma":"yes"}"#);
+    let told = import(headless, &format!("--map {}", wrong.display()));
+    check(&told, &["`decimal_comma`: expected true or false"]);
+    assert!(!told.contains("at line"), "{told}");
     check(&import("Prefix,Rate,Route\n49,0.02,x\n", ""), &["`Route`", "--ignore-column"]);
     check(&import("Prefix,Rate,Route\n49,0.02,x\n", "--ignore-column Route"), &["wrote 1 rates", "left out: Route"]);
 }
