@@ -42,6 +42,11 @@ fn freeswitch_records() -> String {
         let mut record = first.clone();
         record["variables"]["uuid"] = format!("6f5902ac-0101-4a0b-9c00-{number:012x}").into();
         record["variables"]["billsec"] = seconds(number).to_string().into();
+        record["variables"]["duration"] = (seconds(number) + 3).to_string().into();
+        let answered: u64 = record["variables"]["answer_uepoch"].as_str().unwrap().parse().unwrap();
+        let ended = answered + seconds(number) as u64 * 1_000_000;
+        record["variables"]["end_uepoch"] = ended.to_string().into();
+        record["variables"]["end_epoch"] = (ended / 1_000_000).to_string().into();
         record.to_string()
     };
     (0..RECORDS).map(record).collect::<Vec<_>>().join("\n")
@@ -50,8 +55,10 @@ fn freeswitch_records() -> String {
 fn asterisk_rows() -> String {
     let row = |number: usize| {
         let billed = seconds(number);
+        let ended = 7 * 60 + 24 + billed;
+        let ended = format!("09:{:02}:{:02}", ended / 60, ended % 60);
         format!(
-            r#""acme-42","15550100001","+49301{number:07}","from-pbx","""Alice"" <15550100001>","SIP/211474-00000000","SIP/north-00000001","Dial","SIP/north/4930123456,60","2026-11-20 09:07:20","2026-11-20 09:07:24","2026-11-20 09:30:00",{},{billed},"ANSWERED","DOCUMENTATION","1795165644.{number}","","","1795165644.{number}",{number}"#,
+            r#""acme-42","15550100001","+49301{number:07}","from-pbx","""Alice"" <15550100001>","SIP/211474-00000000","SIP/north-00000001","Dial","SIP/north/4930123456,60","2026-11-20 09:07:20","2026-11-20 09:07:24","2026-11-20 {ended}",{},{billed},"ANSWERED","DOCUMENTATION","1795165644.{number}","","","1795165644.{number}",{number}"#,
             billed + 4
         )
     };
