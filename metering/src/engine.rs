@@ -397,6 +397,10 @@ impl Engine {
         let identity = identity(root);
         let before = identity.reporter.is_some().then(|| Named::new(Identity { reporter: None, ..identity.clone() }, &*self.journal));
         let charged_in = charged.body.currency;
+        // The links above an event in place of another stand, whoever reported it.
+        let top = charged.body.charges.last().map(|charge| charge.link.seller);
+        let in_place = reach.by_report().filter(|_| original.corrects().is_some());
+        let payer = reach.pays_itself().or(in_place.and(top));
         let void = Void {
             named: Named::new(identity, &*self.journal),
             named_before: before,
@@ -417,7 +421,7 @@ impl Engine {
             whole,
             versions,
             given_back: standing.given_back(),
-            cover: self.cover(&reach, charged_in).await?.map(|limit| (limit, None)),
+            cover: self.cover(payer, charged_in).await?.map(|limit| (limit, None)),
             terms_changed,
             is_followed,
             reason: reason.to_owned(),
@@ -438,8 +442,8 @@ impl Engine {
     }
 
     /// What a seller gives back of its own, it pays like anything else it buys: within the credit that it was given.
-    async fn cover(&self, reach: &Reach, currency: Option<Currency>) -> Result<Option<Limit>, Problem> {
-        let (Some(author), Some(currency)) = (reach.pays_itself(), currency) else { return Ok(None) };
+    async fn cover(&self, payer: Option<TenantId>, currency: Option<Currency>) -> Result<Option<Limit>, Problem> {
+        let (Some(author), Some(currency)) = (payer, currency) else { return Ok(None) };
         let (agreements, now) = (self.directory.agreements_of(author).await?, self.now());
         let own = agreements.iter().find(|terms| terms.in_force(now) && terms.currency == currency);
         let credit_limit = own.map_or(Some(Cents::ZERO), |terms| terms.credit_limit);

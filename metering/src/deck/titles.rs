@@ -107,7 +107,7 @@ const JOINED: [(&str, i64); 7] =
 
 /// Of a title: what it means and in which unit. `None`: it is not known.
 pub fn meaning(title: &str) -> Option<(Field, Unit)> {
-    let spaced = spaced(title);
+    let spaced = units::spaced(title);
     if let Some(field) = named(&spaced) {
         return Some((field, Unit::default()));
     }
@@ -125,20 +125,6 @@ fn joined(rest: &str, unit: Unit) -> Option<(Field, Unit)> {
         let field = named(other).filter(|field| field.is_money())?;
         unit.seconds.is_none().then_some((field, Unit { seconds: Some(Quantity::whole(*seconds)), ..unit }))
     })
-}
-
-/// `RatePerMin` → `Rate Per Min`.
-fn spaced(title: &str) -> String {
-    let mut spaced = String::with_capacity(title.len() + 4);
-    let mut before = ' ';
-    for c in title.trim().chars() {
-        if before.is_lowercase() && c.is_uppercase() {
-            spaced.push(' ');
-        }
-        spaced.push(c);
-        before = c;
-    }
-    spaced
 }
 
 fn folded(title: &str) -> String {

@@ -35,7 +35,7 @@ const JOINED: [(&str, i64); 7] =
     [("minutes", 60), ("minuten", 60), ("minuti", 60), ("minutos", 60), ("hours", 3600), ("stunden", 3600), ("heures", 3600)];
 
 fn of_durations(title: &str) -> Said {
-    let title = spaced(title);
+    let title = units::spaced(title);
     let lower = title.to_lowercase();
     let mut words = lower.split(|c: char| !c.is_alphanumeric());
     let is_millis = words.any(|word| MILLIS.contains(&word)) || MILLIS.iter().any(|word| word.len() > 2 && lower.ends_with(word));
@@ -47,20 +47,6 @@ fn of_durations(title: &str) -> Said {
         Some((Unit { seconds: Some(seconds), .. }, _)) => Said::One(seconds),
         Some(_) => JOINED.iter().find(|(end, _)| lower.ends_with(end)).map_or(Said::Nothing, |(_, n)| Said::One(Quantity::whole(*n))),
     }
-}
-
-/// `DurationMin` → `Duration Min`, `duration_min` → `duration min`.
-fn spaced(title: &str) -> String {
-    let mut spaced = String::with_capacity(title.len() + 4);
-    let mut before = ' ';
-    for c in title.trim().chars() {
-        if before.is_lowercase() && c.is_uppercase() {
-            spaced.push(' ');
-        }
-        spaced.push(if c == '_' { ' ' } else { c });
-        before = c;
-    }
-    spaced
 }
 
 /// Is a number of a column so titled one in the meter's unit, by what is stated? An error: the two contradict each other.
@@ -100,7 +86,7 @@ pub(super) fn check_amounts(title: &str, unit: Option<AmountUnit>) -> Result<(),
         );
         Err(Problem::field("ambiguous_unit", "amount", detail))
     };
-    let said = units::of_title(&spaced(title));
+    let said = units::of_title(&units::spaced(title));
     match (said, unit) {
         (Some((said, _)), Some(AmountUnit::Major)) if said.is_minor => refused("names cents, and the map states major units"),
         (_, Some(_)) => Ok(()),

@@ -207,6 +207,20 @@ pub fn split(cell: &str) -> Option<(Unit, &str)> {
     (is_plain(before) && is_plain(after) && is_closed(before) && !is_point_of_its_own).then_some((unit, number))
 }
 
+/// `RatePerMin` → `Rate Per Min`.
+pub fn spaced(title: &str) -> String {
+    let mut spaced = String::with_capacity(title.len() + 4);
+    let mut before = ' ';
+    for c in title.trim().chars() {
+        if before.is_lowercase() && c.is_uppercase() {
+            spaced.push(' ');
+        }
+        spaced.push(c);
+        before = c;
+    }
+    spaced
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
