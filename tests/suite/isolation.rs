@@ -256,9 +256,8 @@ async fn fill(market: &Market) -> Filled {
     let page = market.admin().once("page").post("/v1/top-ups", page).await.ok();
     let session = page["url"].as_str().unwrap().rsplit('/').next().unwrap();
     market.served.stripe.pay(session, &test_stripe::Behaviour::Succeeds).unwrap();
-    let desk = &market.served.running.app.desk;
-    desk.poll(rating::Instant(0)).await.unwrap();
-    while !desk.round().await.unwrap().is_idle() {}
+    market.served.running.app.desk.poll(rating::Instant(0)).await.unwrap();
+    market.served.work_off_payments().await;
     let id = |made: Value, field: &str| made[field].as_str().unwrap().to_owned();
     // Of places that nobody finds.
     let endpoint = id(muster.post("/v1/webhook-endpoints", json!({ "url": "https://muster.invalid/hook" })).await.ok(), "id");

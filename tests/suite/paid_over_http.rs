@@ -53,19 +53,7 @@ impl Market {
     async fn hear_all(&self) {
         let messages = self.served.stripe.messages(&Delivery::signed(&["whsec_1"]));
         assert!(self.tell(&messages).await.iter().all(|status| *status == 200));
-        self.work().await;
-    }
-
-    async fn work(&self) {
-        let app = &self.served.running.app;
-        for _ in 0..200 {
-            let idle = app.desk.round().await.unwrap().is_idle();
-            if idle && app.records.inbox_look(rating::Instant(0)).await.unwrap().waiting == 0 {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        panic!("something waits for ever");
+        self.served.work_off_payments().await;
     }
 
     /// A minute later: a comparison ends before its own moment.
@@ -196,7 +184,7 @@ async fn a_payment_in_a_currency_that_is_not_ours_is_in_suspense(market: Market)
     assert_eq!(market.attention().await.len(), 1);
     // Told again, it is the same; given back at the provider, it is settled.
     market.served.running.app.desk.poll(rating::Instant(0)).await.unwrap();
-    market.work().await;
+    market.served.work_off_payments().await;
     assert_eq!(market.attention().await.len(), 1);
     market.served.stripe.refund(&payment, 2500).unwrap();
     market.hear_all().await;

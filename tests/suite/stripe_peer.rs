@@ -66,12 +66,7 @@ impl Billed {
         for one in told["delivered"].as_array().unwrap() {
             assert_eq!(one["status"], 200, "{one}");
         }
-        let desk = &self.app().desk;
-        while !desk.round().await.unwrap().is_idle() {}
-        // The server works, too: what it took is done when nothing waits.
-        while self.app().records.inbox_look(rating::Instant(0)).await.unwrap().waiting > 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        self.market.served.work_off_payments().await;
     }
 
     async fn charge_of(&self, session: &str) -> (String, String) {

@@ -129,9 +129,8 @@ impl Market {
 
     /// What the provider tells.
     async fn hear(&self) {
-        let desk = &self.served.running.app.desk;
-        desk.poll(rating::Instant(0)).await.unwrap();
-        while !desk.round().await.unwrap().is_idle() {}
+        self.served.running.app.desk.poll(rating::Instant(0)).await.unwrap();
+        self.served.work_off_payments().await;
     }
 
     /// What a bank would pay: the cents in a new file, or why there is none.
