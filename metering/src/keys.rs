@@ -4,7 +4,7 @@ use crate::charge;
 use crate::counters;
 use crate::directory::Customer;
 use crate::member;
-use crate::prepare::{MeasuredLink, Prepared};
+use crate::prepare::{MeasuredLink, Plan, Prepared};
 use crate::shares;
 use crate::void::Void;
 use crate::work::Work;
@@ -82,13 +82,21 @@ fn usage_keys(prepared: &Prepared, keys: &mut StateKeys) {
     keys.carries.push(customer.tenant.id);
     for link in plan.links() {
         link_accounts(&link, plan.currency, customer, keys);
+    }
+    // Usage carries its hold's name, or the same id.
+    let holds = if prepared.event.hold.is_some() { &mut keys.holds } else { &mut keys.open_holds };
+    holds.push(prepared.hold);
+    if plan.counts() {
+        counter_keys(prepared, plan, keys);
+    }
+}
+
+fn counter_keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
+    for link in plan.links() {
         keys.counters.extend(counters::candidates(prepared, plan, &link));
         keys.counters.extend(shares::share(prepared, plan, &link).map(|share| share.own));
     }
     member::keys(prepared, plan, keys);
-    // Usage carries its hold's name, or the same id.
-    let holds = if prepared.event.hold.is_some() { &mut keys.holds } else { &mut keys.open_holds };
-    holds.push(prepared.hold);
 }
 
 fn link_accounts(link: &MeasuredLink<'_>, currency: Currency, customer: &Customer, keys: &mut StateKeys) {

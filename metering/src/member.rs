@@ -139,6 +139,9 @@ pub fn after(
 
 /// The event is posted on the links of these charges: there it counts from now on, in these segments.
 pub fn add(prepared: &Prepared, plan: &Plan, charges: &[Charge], places: &[Segmented], states: &mut States) {
+    if !plan.counts() {
+        return;
+    }
     let is_charged = |link: &MeasuredLink<'_>| charges.iter().any(|charge| charge.link.buyer == link.agreement.buyer);
     for link in plan.links().filter(is_charged) {
         let counter = counters::counter(prepared, plan, &link, states);

@@ -63,7 +63,7 @@ pub struct Prepared {
     pub customer: Option<Arc<Customer>>,
     pub received_at: Instant,
     /// Priced but for the counters, or why it cannot be.
-    pub priced: Result<Plan, Kept>,
+    pub priced: Result<Box<Plan>, Kept>,
     /// What links without a price lack; mostly nothing.
     pub lacks: Vec<Lack>,
     /// The event that it corrects on the lower links alone.
@@ -164,12 +164,16 @@ impl Plan {
     }
 
     /// Of the links only those up to the sales of `seller`: what corrects them alone.
-    pub fn up_to(mut self, seller: TenantId) -> Self {
+    pub fn keep_up_to(&mut self, seller: TenantId) {
         let last = self.links().position(|link| link.agreement.seller == seller);
         if let Some(last) = last {
             self.methods.truncate(last + 1);
         }
-        self
+    }
+
+    /// Whether any of its prices depends on what the month has counted; most do not.
+    pub fn counts(&self) -> bool {
+        self.methods.iter().any(|method| method.by_card().is_some_and(|by| by.measured.counter.is_some()))
     }
 }
 
@@ -338,7 +342,7 @@ enum Missing {
 }
 
 /// A plan, or why the event is kept without one; or what has to be read first.
-type Planned = Result<Result<Plan, Kept>, Missing>;
+type Planned = Result<Result<Box<Plan>, Kept>, Missing>;
 
 impl<'a> Desk<'a> {
     pub fn new(
@@ -458,7 +462,7 @@ impl<'a> Desk<'a> {
         }
         let Some(currency) = chain.first().map(|link| link.agreement.currency) else { return Ok(Err(Kept("no_agreement"))) };
         let (meter, chain) = (Arc::clone(&about.meter), Arc::clone(chain));
-        Ok(Ok(Plan { currency, meter, quantity: event.quantity, chain, skipped: 0, methods, open: Vec::new() }))
+        Ok(Ok(Box::new(Plan { currency, meter, quantity: event.quantity, chain, skipped: 0, methods, open: Vec::new() })))
     }
 
     /// Where not every link can be charged: those above.
@@ -484,7 +488,7 @@ impl<'a> Desk<'a> {
         let methods: SmallVec<[Method; 2]> = measured.into_iter().skip(skipped).flatten().collect();
         let Some(top) = chain.last().filter(|_| !methods.is_empty()) else { return Ok(Err(Kept(standing::reason(&open)))) };
         let (meter, chain) = (Arc::clone(&about.meter), Arc::clone(chain));
-        Ok(Ok(Plan { currency: top.agreement.currency, meter, quantity: usage.quantity, chain, skipped, methods, open }))
+        Ok(Ok(Box::new(Plan { currency: top.agreement.currency, meter, quantity: usage.quantity, chain, skipped, methods, open })))
     }
 
     #[inline]
@@ -555,7 +559,14 @@ impl<'a> Desk<'a> {
         Ok(found.unwrap_or(Err(Kept("no_rate"))))
     }
 
-    fn assemble(&self, event: UsageEvent, about: About, content: [u8; 16], dialled: Dialled, priced: Result<Plan, Kept>) -> Box<Prepared> {
+    fn assemble(
+        &self,
+        event: UsageEvent,
+        about: About,
+        content: [u8; 16],
+        dialled: Dialled,
+        priced: Result<Box<Plan>, Kept>,
+    ) -> Box<Prepared> {
         let lacks = self.lacks(&event, &about, &priced, dialled.is_short);
         let customer = about.customer;
         let root = customer.as_ref().map_or(self.caller.root, |c| c.tenant.root);
@@ -593,7 +604,7 @@ impl<'a> Desk<'a> {
     }
 
     /// In words, where something has no price.
-    fn lacks(&self, event: &UsageEvent, about: &About, priced: &Result<Plan, Kept>, is_short: bool) -> Vec<Lack> {
+    fn lacks(&self, event: &UsageEvent, about: &About, priced: &Result<Box<Plan>, Kept>, is_short: bool) -> Vec<Lack> {
         let reason = match priced {
             Ok(plan) if plan.open.is_empty() => return Vec::new(),
             Ok(_) => None,

@@ -94,7 +94,9 @@ impl Reach {
             return Err(Problem::new("void_not_exact", shares::FOLLOWED));
         }
         event.corrects = Some(original.seq);
-        event.priced = event.priced.map(|plan| plan.up_to(seller));
+        if let Ok(plan) = &mut event.priced {
+            plan.keep_up_to(seller);
+        }
         Ok(event)
     }
 }
