@@ -123,13 +123,22 @@ impl Turn {
                 let others_stand = below.is_none_or(|below| below.others_stand);
                 self.share_taken(void, original, exact, backs).map(|taken| Taken { others_stand, ..taken }).map_err(overflow)?
             }
-            (ChargePricing::Floored { applies, .. }, Some(floor)) => {
+            (ChargePricing::Floored { applies, commission_bp, .. }, Some(floor)) => {
+                let local = if *applies { floor.local } else { Exact::ZERO };
                 // Which of both is the greater one was decided event by event.
-                if !floor.others_stand || below.is_some_and(|below| !below.others_stand) {
+                let moving = below.filter(|below| !below.others_stand);
+                if floor.others_stand && moving.is_none() {
+                    Taken { exact: as_it_was()?, local, ..floor }
+                } else if void.is_overruled {
+                    // No more than by either of both.
+                    let mut exact = if floor.others_stand { as_it_was()? } else { as_it_was()?.max(floor.exact) };
+                    if let Some(below) = moving {
+                        exact = exact.max(link::commission_of(below.exact, *commission_bp).map_err(overflow)?);
+                    }
+                    Taken { exact, local: Exact::ZERO, ..floor }
+                } else {
                     return Err(Problem::new("void_not_exact", NOT_EXACT));
                 }
-                let local = if *applies { floor.local } else { Exact::ZERO };
-                Taken { exact: as_it_was()?, local, ..floor }
             }
             // Only usage is taken back.
             (ChargePricing::Card { .. } | ChargePricing::Floored { .. } | ChargePricing::Carry, _) => return Err(overflow(Overflow)),

@@ -213,10 +213,15 @@ impl Engine {
     /// Puts an event in the place of the report from below that stands: both in one step. What changes meanwhile is looked
     /// at again.
     async fn overrule(&self, mut overrules: Overrules) -> Result<Outcome, Problem> {
-        for _ in 0..LOOKS_MAX {
+        for look in 1..=LOOKS_MAX {
             let Overrules { event, own, lower } = overrules;
             let work = match (lower, own) {
-                (Some(lower), own) => Work::Overrule { void: Box::new(self.void_below(lower, &event).await?), event, own },
+                (Some(lower), own) => {
+                    let seq = lower.seq;
+                    // Whoever keeps it changing keeps nothing from being charged.
+                    let void = if look < LOOKS_MAX { self.void_below(lower, &event).await? } else { None };
+                    Work::Overrule { lower: seq, void: void.map(Box::new), event, own }
+                }
                 (None, Some(kept)) => Work::Again { kept, prepared: event },
                 (None, None) => Work::Usage(event),
             };
@@ -228,10 +233,15 @@ impl Engine {
         Err(kept_changing())
     }
 
-    async fn void_below(&self, lower: Arc<Record>, event: &Prepared) -> Result<Void, Problem> {
+    /// `None`: it cannot be taken back.
+    async fn void_below(&self, lower: Arc<Record>, event: &Prepared) -> Result<Option<Void>, Problem> {
         let (source, id) = (event.event.source.clone(), event.event.id.clone());
         let identity = |root| Identity { root, reporter: event.reporter, namespace: Namespace::Engine, source, id };
-        Ok(self.void_work(None, lower, identity, OVERRULED).await?.0)
+        match self.void_work(None, lower, identity, OVERRULED).await {
+            Ok((void, _)) => Ok(Some(void)),
+            Err(problem) if problem.code == "unavailable" => Err(problem),
+            Err(_) => Ok(None),
+        }
     }
 
     /// What the event would cost now: the same code as the charge, nothing written.
@@ -284,7 +294,7 @@ impl Engine {
         let mut summary = AgainSummary { next, ..AgainSummary::default() };
         for done in self.submit(work).await? {
             let outcome = match done {
-                Done::Overrules(overrules) => self.overrule(*overrules).await?,
+                Done::Overrules(overrules) => self.overrule(*overrules).await.unwrap_or_else(Outcome::Rejected),
                 done => done.event()?,
             };
             match outcome {
@@ -422,6 +432,7 @@ impl Engine {
             versions,
             given_back: standing.given_back(),
             cover: self.cover(payer, charged_in).await?.map(|limit| (limit, None)),
+            is_overruled: by.is_none(),
             terms_changed,
             is_followed,
             reason: reason.to_owned(),

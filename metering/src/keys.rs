@@ -27,8 +27,9 @@ impl Work {
                 void.keys(keys);
                 usage_keys(event, keys);
             }
-            Self::Overrule { void, event, own } => {
-                void.keys(keys);
+            Self::Overrule { void, event, own, lower } => {
+                void.iter().for_each(|void| void.keys(keys));
+                keys.amendments.push(*lower);
                 usage_keys(event, keys);
                 keys.amendments.extend(own.as_ref().map(|own| own.seq));
             }

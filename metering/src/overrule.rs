@@ -2,7 +2,8 @@
 //!
 //! After a report from above, one from below is a duplicate or a conflict. After one from below, the same from above is
 //! a duplicate that is kept on record, and another content takes the lower one's place: a void and a new event in one
-//! step. What somebody below has taken back is no report any more.
+//! step. What somebody below has taken back is no report any more. Where the lower one cannot be taken back, whatever the
+//! reason, both stand: nothing that somebody below does keeps a report from above from being charged.
 
 use crate::amend::OVERTAKEN;
 use crate::command::{Outcome, Problem};
@@ -12,7 +13,7 @@ use crate::turn::{Earlier, Turn, event_body, record_of};
 use crate::void::Void;
 use crate::work::Done;
 use std::sync::Arc;
-use store::journal::{Amendment, Body, Kind, Record, Reporter};
+use store::journal::{Amendment, Body, Kind, Record, Reporter, Seq};
 
 /// What others of the chain have reported of an event.
 #[derive(Debug)]
@@ -132,29 +133,31 @@ impl Turn {
     }
 
     /// Takes the lower one's report back and records this one, or answers what has become of it meanwhile.
-    pub fn overrule(&mut self, void: &Void, event: Box<Prepared>, own: Option<Arc<Record>>) -> Done {
-        let lower = void.original.seq;
+    pub fn overrule(&mut self, lower: Seq, void: Option<&Void>, event: Box<Prepared>, own: Option<Arc<Record>>) -> Done {
         let is_first = own.is_some() || self.earlier(event.name()).is_none();
         let beside = self.beside(&event, own.as_deref());
         let is_lower = |record: &Record| record.seq == lower;
         let stands = is_first && matches!(&beside, Beside::Overrules(Some(record)) | Beside::Confirms(record) if is_lower(record));
-        if stands && self.check_voidable(void).is_ok() {
-            let before = self.save();
-            match self.take_back(void, None) {
+        let mut stays = void.is_none().then_some(lower);
+        if let Some(void) = void.filter(|_| stands) {
+            match self.take_back_whole(void) {
+                Ok(()) if own.is_none() => return Done::Event(self.first(event, Some(lower))),
                 // It is looked at again.
-                Err(problem) if problem.code == OVERTAKEN => self.restore(before),
-                Err(problem) => {
-                    self.restore(before);
-                    return Done::Event(Outcome::Rejected(problem));
-                }
-                Ok(_) if own.is_none() => return Done::Event(self.first(event, Some(lower))),
-                Ok(_) => {}
+                Ok(()) | Err(Problem { code: OVERTAKEN, .. }) => {}
+                Err(_) => stays = Some(lower),
             }
         }
         match own {
-            Some(kept) => self.again(&kept, event),
-            None => self.usage(event),
+            Some(kept) => self.again_beside(&kept, event, stays),
+            None => self.usage_beside(event, stays),
         }
+    }
+
+    /// Or nothing of it.
+    fn take_back_whole(&mut self, void: &Void) -> Result<(), Problem> {
+        self.check_voidable(void)?;
+        let before = self.save();
+        self.take_back(void, None).map(drop).inspect_err(|_| self.restore(before))
     }
 
     /// The highest tenant that has reported the event: its own reporter, or one above who reported the same.

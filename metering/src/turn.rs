@@ -94,7 +94,7 @@ impl Turn {
         match work {
             Work::Usage(prepared) => self.usage(prepared),
             Work::Again { kept, prepared } => self.again(&kept, prepared),
-            Work::Overrule { void, event, own } => self.overrule(&void, event, own),
+            Work::Overrule { lower, void, event, own } => self.overrule(lower, void.as_deref(), event, own),
             Work::Void(void) => Done::Amended(self.void(&void).map(|posted| Amended { void: posted, event: None })),
             Work::Correct { void, event } => Done::Amended(self.correct(&void, event)),
             Work::PlaceHold(work) => Done::Hold(self.place_hold(*work)),
@@ -179,6 +179,11 @@ impl Turn {
     // ---- usage ----
 
     pub fn usage(&mut self, prepared: Box<Prepared>) -> Done {
+        self.usage_beside(prepared, None)
+    }
+
+    /// `standing`: a report from below that cannot be taken back.
+    pub fn usage_beside(&mut self, prepared: Box<Prepared>, standing: Option<Seq>) -> Done {
         if self.put_off.contains(&prepared.name().key) {
             return Done::overrules(prepared, None, None);
         }
@@ -190,6 +195,7 @@ impl Turn {
             Beside::Known(outcome) => Done::Event(outcome),
             Beside::Own(earlier) => self.resent(&earlier, prepared),
             Beside::Confirms(lower) => Done::Event(self.confirm(prepared, lower)),
+            Beside::Overrules(Some(lower)) if standing == Some(lower.seq) => Done::Event(self.first(prepared, None)),
             Beside::Overrules(lower) => {
                 self.put_off.push(prepared.name().key);
                 Done::overrules(prepared, None, lower)
@@ -271,6 +277,11 @@ impl Turn {
 
     /// Rates what is open of a kept event. An event has one step in a batch: the next one names it by its seq.
     pub fn again(&mut self, kept: &Arc<Record>, prepared: Box<Prepared>) -> Done {
+        self.again_beside(kept, prepared, None)
+    }
+
+    /// `stays`: a report from below that cannot be taken back.
+    pub fn again_beside(&mut self, kept: &Arc<Record>, prepared: Box<Prepared>, stays: Option<Seq>) -> Done {
         let standing = self.standing(kept);
         let amended_now = self.amendment(kept.seq).is_some_and(|amendment| amendment.by < Seq(0));
         if !standing.is_open() || amended_now {
@@ -289,6 +300,7 @@ impl Turn {
         let is_own_name = prepared.name().name == kept.identity.name();
         match self.beside(&prepared, Some(kept.as_ref())) {
             Beside::Nothing | Beside::Own(_) => {}
+            Beside::Confirms(lower) | Beside::Overrules(Some(lower)) if stays == Some(lower.seq) => {}
             Beside::Known(outcome) => return self.settled_by(kept, Done::Event(outcome)),
             // The kept record has the name under which it would be confirmed: it is rated instead.
             Beside::Confirms(lower) if is_own_name => return Done::overrules(prepared, Some(Arc::clone(kept)), Some(lower)),

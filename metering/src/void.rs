@@ -48,6 +48,8 @@ pub struct Void {
     pub voided: bool,
     /// It reaches as far as it does because nobody above this tenant reported the event.
     pub by_report: Option<TenantId>,
+    /// A report from above takes its place: that must not wait for what cannot be worked out.
+    pub is_overruled: bool,
     /// Keys the digests of the customer's data.
     pub personal_key: [u8; 32],
     pub meter: Arc<MeterTerms>,

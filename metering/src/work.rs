@@ -25,7 +25,9 @@ pub enum Work {
     },
     /// A report from above in the place of one from below with other content. `own`: its sender's kept event, tried again.
     Overrule {
-        void: Box<Void>,
+        lower: Seq,
+        /// `None`: the lower one cannot be taken back, so both stand.
+        void: Option<Box<Void>>,
         event: Box<Prepared>,
         own: Option<Arc<Record>>,
     },
@@ -203,7 +205,8 @@ impl Work {
     /// The event that it takes back.
     fn void(&self) -> Option<&Void> {
         match self {
-            Self::Void(void) | Self::Correct { void, .. } | Self::Overrule { void, .. } => Some(void),
+            Self::Void(void) | Self::Correct { void, .. } => Some(void),
+            Self::Overrule { void, .. } => void.as_deref(),
             _ => None,
         }
     }
@@ -227,8 +230,12 @@ impl Work {
         match self {
             Self::Usage(usage) | Self::Again { prepared: usage, .. } => event(usage),
             Self::Void(taken) => void(taken),
-            Self::Correct { void: taken, event: usage } | Self::Overrule { void: taken, event: usage, .. } => {
+            Self::Correct { void: taken, event: usage } => {
                 void(taken);
+                event(usage);
+            }
+            Self::Overrule { void: taken, event: usage, .. } => {
+                taken.as_deref_mut().map(void);
                 event(usage);
             }
             _ => {}

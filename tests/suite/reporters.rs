@@ -2,9 +2,10 @@
 //! reporter's report counts, in whatever order they come.
 
 use crate::speak::Sending;
-use crate::world::{Backend, World, on_every_journal, postgres_is_here};
+use crate::world::{Backend, World, on_every_journal, per_unit, postgres_is_here};
 use futures_util::future::join_all;
-use metering::command::Outcome;
+use metering::command::{MoneyKind, Outcome};
+use rating::Currency;
 use serde_json::json;
 use std::collections::BTreeMap;
 use store::journal::Kind;
@@ -21,6 +22,8 @@ on_every_journal!(
     the_keys_of_holds_are_ones_own,
     the_highest_report_counts_in_any_order,
     reports_from_all_sides_at_once,
+    what_moves_others_below_keeps_no_report_from_above_out,
+    a_report_that_cannot_be_taken_back_keeps_none_from_above_out,
 );
 
 async fn a_guessed_id_does_not_keep_the_real_call_out(backend: Backend) {
@@ -38,6 +41,68 @@ async fn a_guessed_id_does_not_keep_the_real_call_out(backend: Backend) {
     world.call("acme-42", "2").id("1763639000.17").by("acme-42").gives("rejected id_conflict").await;
     world.call("acme-42", "2").id("1763639000.17").by("muster").gives("rejected id_conflict").await;
     world.accounts("acme-42 4600, acme-43 5000, muster 100, revenue of muster 300, external of muster -10000").await;
+}
+
+/// `agent` sells by a price that counts, under a floor of the platform's: each event's part depends on the others.
+async fn under_a_floor(world: &World, price: serde_json::Value) {
+    world.card("platform", "least", per_unit("sms", "0.10")).await;
+    world.reseller("agent", "platform", json!({ "commission_bp": 2500, "floor": "least" })).await;
+    let rates = json!([{ "key": "sms", "meter": "sms", "price": price }]);
+    world.card("agent", "counting", json!({ "currency": "EUR", "rates": rates })).await;
+    world.customer("leaf", "agent", json!({ "card": "counting" })).await;
+}
+
+async fn what_moves_others_below_keeps_no_report_from_above_out(backend: Backend) {
+    for (model, guessed, other, real, accounts) in [
+        (
+            "volume",
+            "rated 20 = platform 15 + agent 5, balance -20",
+            "rated 100 = platform 75 + agent 25, balance -120",
+            // 100 for five, and 1,475 up to 105; what it took of the one is given back.
+            "rated 1475 = platform 1106 + agent 369, balance -1575",
+            "leaf -1575, agent 394, revenue of agent 1181",
+        ),
+        (
+            "graduated",
+            "rated 20 = platform 15 + agent 5, balance -20",
+            "rated 100 = platform 75 + agent 25, balance -120",
+            "rated 1525 = platform 1143 + agent 382, balance -1625",
+            "leaf -1625, agent 407, revenue of agent 1218",
+        ),
+    ] {
+        let world = World::new(backend).await;
+        let tiers = json!([{ "up_to": "10", "unit_price": "0.20" }, { "unit_price": "0.15" }]);
+        under_a_floor(&world, json!({ "model": model, "tiers": tiers })).await;
+        world.send("leaf", "sms", "1").id("real").by("agent").gives(guessed).await;
+        world.send("leaf", "sms", "5").id("other").by("agent").gives(other).await;
+        world.send("leaf", "sms", "100").id("real").gives(real).await;
+        world.accounts(accounts).await;
+        world.audit().await;
+    }
+    // What came first cost 2.00 a piece, the rest nothing: what is given back for it is what its customer gets back.
+    let world = World::new(backend).await;
+    let tiers = json!([{ "up_to": "10", "unit_price": "2.00" }, { "unit_price": "0" }]);
+    under_a_floor(&world, json!({ "model": "graduated", "tiers": tiers })).await;
+    world.send("leaf", "sms", "10").id("real").by("leaf").gives("rated 2000 = platform 1500 + agent 500, balance -2000").await;
+    world.send("leaf", "sms", "10").id("other").gives("rated 0 = platform 100 + agent -100, balance -2000").await;
+    world.send("leaf", "sms", "1").id("real").gives("rated 0 = platform 10 + agent -10, balance -2000").await;
+    world.accounts("leaf -2000, agent 390, revenue of agent 1610").await;
+    world.audit().await;
+}
+
+async fn a_report_that_cannot_be_taken_back_keeps_none_from_above_out(backend: Backend) {
+    let world = World::reference(backend).await;
+    world.call("acme-42", "60").id("x").by("muster").gives("rated 40 = platform 30 + muster 10, balance 4960").await;
+    // What it would get back has no room in its balance.
+    let room = 1_000_000_000_000_000 - 4960;
+    for part in std::iter::repeat_n(10_000_000_000_000, 99).chain([room - 99 * 10_000_000_000_000]).enumerate() {
+        world.move_money(MoneyKind::Adjustment, "acme-42", part.1, Currency::EUR, &part.0.to_string()).await.unwrap();
+    }
+    let gives = "rated 400 = platform 300 + muster 100, balance 999999999999600";
+    world.call("acme-42", "600").id("x").gives(gives).await;
+    world.call("acme-42", "600").id("x").gives(&gives.replace("rated", "duplicate")).await;
+    world.call("acme-42", "60").id("x").by("muster").gives("duplicate 40 = platform 30 + muster 10, balance 999999999999600").await;
+    world.audit().await;
 }
 
 async fn a_report_from_below_comes_second(backend: Backend) {
