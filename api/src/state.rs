@@ -4,7 +4,7 @@ use crate::auth::Access;
 use crate::clock::{self, Clock};
 use crate::config::{Config, PayoutsMode, Place};
 use crate::http::measures::Measures;
-use crate::http::write::PRICE_LISTS_AT_ONCE_MAX;
+use crate::http::price_lists::PriceListTurns;
 use crate::limits::Limits;
 use crate::paying;
 use crate::timekeeper;
@@ -27,7 +27,6 @@ use store::postgres::{PostgresJournal, PostgresJournalOptions};
 use store::records::{Actor, NewTenant, Platform, Records};
 use store::sqlite::SqliteJournal;
 use tenants::{Agreement, ApiKey, Scope, Tenant, TenantKind};
-use tokio::sync::Semaphore;
 
 /// Kept in memory, per cache.
 const TENANTS_CACHED_MAX: usize = 131_072;
@@ -60,7 +59,7 @@ pub struct Shared {
     /// How long a command may wait in the engine before the server is not ready.
     pub stalled_time_max: Duration,
     pub body_bytes_max: usize,
-    pub price_list_turns: Arc<Semaphore>,
+    pub price_list_turns: PriceListTurns,
     pub metrics: PrometheusHandle,
     pub measures: Measures,
     /// Money in and out through the payment provider.
@@ -120,7 +119,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         request_time_max: config.request_time_max(),
         stalled_time_max: Duration::from_secs(config.stalled_secs_max),
         body_bytes_max: config.body_bytes_max,
-        price_list_turns: Arc::new(Semaphore::new(PRICE_LISTS_AT_ONCE_MAX)),
+        price_list_turns: PriceListTurns::default(),
         metrics: metrics_handle()?,
         measures: Measures::default(),
         payouts,

@@ -14,7 +14,7 @@ use crate::turn::{Earlier, Turn, refused};
 use crate::void::{Below, Void};
 use crate::work::{Amended, Done};
 use ledger::{Balance, Event, Limit, LinkCharge, Refusal};
-use rating::{Cents, Exact, Overflow, link, rounding};
+use rating::{Cents, Exact, Overflow, link};
 use store::hash;
 use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Place, Record, Seq, Steps};
 
@@ -144,7 +144,9 @@ impl Turn {
             (ChargePricing::Card { .. } | ChargePricing::Floored { .. } | ChargePricing::Carry, _) => return Err(overflow(Overflow)),
         };
         let carry = carry_of(self.states.carries_of(void.tenant()), buyer);
-        let (cents, carry) = rounding::post(carry, taken.exact).map_err(overflow)?;
+        // As bounded as a charge: others of the month may come to much more without it.
+        let post = link::post(carry, taken.exact).map_err(|unrated| Problem::new(unrated.code(), TOO_LARGE))?;
+        let link::LinkPosting { cents, carry } = post;
         // What was paid from a shared balance went to the book, and comes back there: never to what the platform holds.
         let link = LinkCharge { settlement: original.link.settlement.today(), cents, ..original.link };
         let Taken { before, after, exact, local, .. } = taken;
@@ -292,6 +294,9 @@ const BEYOND_REACH: &str = "the event was reported from above, and none of its l
 
 const NOT_EXACT: &str = "a link of this event is sold by commission with a floor, and other events of the month would cost something else \
      without this one: what each of them would owe there is not known, so nothing was changed";
+
+const TOO_LARGE: &str =
+    "without this event others of the month would cost more, or less, than one event may come to, so nothing was changed";
 
 /// The engine looks again and retries on this code.
 pub const OVERTAKEN: &str = "overtaken";

@@ -2,7 +2,7 @@
 //! over to the one committer, waits until the answer is durable.
 
 use crate::beginnings::{BEFORE_RECORDS, Beginnings};
-use crate::behind::Behind;
+use crate::behind::{Behind, LongVoids, Taken};
 use crate::command::{
     AgainSummary, Caller, Covered, EventAnswer, HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PlaceHold, PostPayment, Posted,
     Problem, Quote, SellerCover, UsageEvent, VoidRequest,
@@ -48,6 +48,7 @@ pub struct Engine {
     worker: Arc<tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>>,
     watch: Watch,
     gate: Gate,
+    long_voids: Arc<LongVoids>,
 }
 
 /// Whether money may be written now; asked once for each submission.
@@ -73,7 +74,7 @@ impl Engine {
         let lookout = Lookout::default();
         let Started { queue, worker, watch } = committer::start(Arc::clone(&journal), Arc::clone(&clock), lookout.clone());
         let (queue, worker) = (Arc::new(Mutex::new(Some(queue))), Arc::new(tokio::sync::Mutex::new(Some(worker))));
-        Self { directory, journal, clock, lookout, queue, worker, watch, gate: Arc::new(|| Ok(())) }
+        Self { directory, journal, clock, lookout, queue, worker, watch, gate: Arc::new(|| Ok(())), long_voids: Arc::default() }
     }
 
     /// The same engine behind a gate.
@@ -237,7 +238,7 @@ impl Engine {
     async fn void_below(&self, lower: Arc<Record>, event: &Prepared) -> Result<Option<Void>, Problem> {
         let (source, id) = (event.event.source.clone(), event.event.id.clone());
         let identity = |root| Identity { root, reporter: event.reporter, namespace: Namespace::Engine, source, id };
-        match self.void_work(None, lower, identity, OVERRULED).await {
+        match self.void_work((event.sender, None), lower, identity, OVERRULED).await {
             Ok((void, _)) => Ok(Some(void)),
             Err(problem) if problem.code == "unavailable" => Err(problem),
             Err(_) => Ok(None),
@@ -343,7 +344,8 @@ impl Engine {
             };
             let (source, key) = (request.source.as_str(), request.key.as_str());
             let identity = |root| Identity { root, reporter, namespace: Namespace::Amend, source: source.into(), id: key.to_owned() };
-            let (mut void, reach) = self.void_work(Some(caller), original, identity, &request.reason).await?;
+            let by = (caller.tenant, Some(caller));
+            let (mut void, reach) = self.void_work(by, original, identity, &request.reason).await?;
             void.cover = void.cover.map(|(limit, _)| (limit, request.cover));
             let void = Box::new(void);
             let work = match &event {
@@ -362,11 +364,11 @@ impl Engine {
         Err(kept_changing())
     }
 
-    /// `identity`: in the root whose books it moves. `by`: who takes the event back; `None`: a report from above takes its
-    /// place.
+    /// `identity`: in the root whose books it moves. `by`: who takes the event back; without a caller a report from above takes
+    /// its place.
     async fn void_work(
         &self,
-        by: Option<&Caller>,
+        (author, by): (TenantId, Option<&Caller>),
         original: Arc<Record>,
         identity: impl FnOnce(TenantId) -> Identity,
         reason: &str,
@@ -398,9 +400,11 @@ impl Engine {
             });
         }
         let places = standing.places.clone();
-        let Behind { whole, versions } = Behind::of(&*self.journal, &self.directory, root, (&charged, &cards), &places).await?;
         let meter =
             self.directory.meter(&charged.body.meter).await?.ok_or_else(|| Problem::new("unknown_meter", "the event's meter is gone"))?;
+        let side = if path.first() == Some(&author) { author } else { root };
+        let taken = Taken { root, charged: &charged, cards: &cards, places: &places, meter: &meter };
+        let Behind { whole, versions, turn } = Behind::of(&*self.journal, &self.directory, (&self.long_voids, side), taken).await?;
         let is_followed = shares::is_followed(charged.body.charges.iter().zip(&cards), &above, &meter);
         let terms_changed = self.terms_changed(&charged.body.charges).await?;
         let personal_key = self.directory.personal_key(charged.tenant).await?;
@@ -433,6 +437,7 @@ impl Engine {
             given_back: standing.given_back(),
             cover: self.cover(payer, charged_in).await?.map(|limit| (limit, None)),
             is_overruled: by.is_none(),
+            turn,
             terms_changed,
             is_followed,
             reason: reason.to_owned(),

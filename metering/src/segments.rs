@@ -13,9 +13,6 @@ use std::collections::BTreeMap;
 use std::str::Split;
 use store::journal::{By, Charge, ChargePricing, Counted, CounterKey, Member, MemberKey, Place, Restated};
 
-/// Segments that are read for one void. Behind a change of prices there are as many as stragglers of the old ones; of
-/// prices that go by arrival, as many as events.
-pub const SEGMENTS_MAX: u32 = 100_000;
 /// What the name of such a member begins with; no value of another one does.
 const MARK: char = '#';
 /// What was charged before it: nothing was counted; by the prices of the segment itself; without a bound.

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::journal::{Charge, ChargePricing, CounterKey, Journal, Keyed, Name, OpenLink, Place, Record, Reporter, Seq};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// What is given back on a link below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub struct Void {
     pub is_followed: bool,
     pub reason: String,
     pub received_at: Instant,
+    /// Held until it is taken back, if that takes long.
+    pub turn: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Void {

@@ -1,15 +1,16 @@
 //! Tries deliveries until they arrive: each target by itself, a bounded number at once.
 //!
 //! Invariants: a delivery is claimed in the database before it is tried, until later than the attempt can last; a target
-//! has at most [`ATTEMPTS_PER_TARGET_MAX`] attempts under way, so that a slow one leaves room for others.
+//! has at most [`ATTEMPTS_PER_TARGET_MAX`] attempts under way, and a root [`ATTEMPTS_PER_ROOT_MAX`], so that slow ones leave room
+//! for others.
 
 use crate::Clock;
 use crate::mail::{self, Mailer, NotSent};
 use crate::outbox;
 use crate::post::{Letter, Poster};
 use crate::signature;
-use rating::Instant;
 use rating::ids::{ContactId, EndpointId};
+use rating::{Instant, TenantId};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -21,6 +22,8 @@ use wording::Locale;
 pub const ATTEMPTS_MAX: u32 = 64;
 /// Of one endpoint or contact.
 pub const ATTEMPTS_PER_TARGET_MAX: usize = 4;
+/// Of all below one reseller of the platform, or of the platform itself.
+pub const ATTEMPTS_PER_ROOT_MAX: usize = 16;
 /// Later than any attempt lasts, and how long one that was cut off is left alone.
 const CLAIM_SECS: i64 = 120;
 /// Pauses after the first attempt, the second, …: what Standard Webhooks suggests, three days in all.
@@ -40,7 +43,13 @@ struct Shared {
     /// `None`: no e-mail is sent.
     mailer: Option<Mailer>,
     places: Arc<Semaphore>,
-    under_way: Mutex<HashMap<Target, usize>>,
+    under_way: Mutex<UnderWay>,
+}
+
+#[derive(Debug, Default)]
+struct UnderWay {
+    of_target: HashMap<Target, usize>,
+    of_root: HashMap<TenantId, usize>,
 }
 
 /// How an attempt ended.
@@ -68,7 +77,7 @@ impl Courier {
         outbox::send_all(records, clock, mailer.is_some()).await?;
         let (now, mut begun) = (clock.now(), 0);
         for (root, target) in records.targets_due(now).await? {
-            let room = ATTEMPTS_PER_TARGET_MAX.saturating_sub(self.0.under_way_of(target));
+            let room = self.0.room_for(root, target);
             if room == 0 || (target.channel() == store::records::Channel::Mail && mailer.is_none()) {
                 continue;
             }
@@ -90,7 +99,7 @@ impl Courier {
 
     fn begin(&self, delivery: Delivery, place: OwnedSemaphorePermit) {
         let shared = Arc::clone(&self.0);
-        shared.count(delivery.target, true);
+        shared.count(&delivery, true);
         tokio::spawn(async move {
             let outcome = shared.attempt(&delivery).await;
             let kept = match outcome {
@@ -101,24 +110,24 @@ impl Courier {
                 // Its claim ends, and it is tried again.
                 tracing::warn!(%error, delivery = %delivery.id, "what became of a delivery was not kept");
             }
-            shared.count(delivery.target, false);
+            shared.count(&delivery, false);
             drop(place);
         });
     }
 }
 
 impl Shared {
-    fn under_way_of(&self, target: Target) -> usize {
-        self.under_way.lock().map_or(0, |under_way| under_way.get(&target).copied().unwrap_or(0))
+    fn room_for(&self, root: TenantId, target: Target) -> usize {
+        let Ok(under_way) = self.under_way.lock() else { return 0 };
+        let of_target = under_way.of_target.get(&target).copied().unwrap_or(0);
+        let of_root = under_way.of_root.get(&root).copied().unwrap_or(0);
+        ATTEMPTS_PER_TARGET_MAX.saturating_sub(of_target).min(ATTEMPTS_PER_ROOT_MAX.saturating_sub(of_root))
     }
 
-    fn count(&self, target: Target, begins: bool) {
+    fn count(&self, delivery: &Delivery, begins: bool) {
         let Ok(mut under_way) = self.under_way.lock() else { return };
-        let count = under_way.entry(target).or_default();
-        *count = if begins { *count + 1 } else { count.saturating_sub(1) };
-        if *count == 0 {
-            under_way.remove(&target);
-        }
+        change(&mut under_way.of_target, delivery.target, begins);
+        change(&mut under_way.of_root, delivery.root, begins);
     }
 
     async fn attempt(&self, delivery: &Delivery) -> Result<Outcome, RecordError> {
@@ -199,6 +208,14 @@ impl Shared {
     }
 }
 
+fn change<K: Eq + std::hash::Hash + Copy>(counts: &mut HashMap<K, usize>, key: K, begins: bool) {
+    let count = counts.entry(key).or_default();
+    *count = if begins { *count + 1 } else { count.saturating_sub(1) };
+    if *count == 0 {
+        counts.remove(&key);
+    }
+}
+
 /// The present secret, and the one before while its time lasts.
 fn secrets(endpoint: &Endpoint, now: Instant) -> impl Iterator<Item = &str> {
     let former = endpoint.former.as_ref().filter(|(_, until)| now < *until).map(|(secret, _)| secret.as_str());
@@ -217,7 +234,6 @@ fn next_at(delivery: &Delivery, now: Instant) -> Option<Instant> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rating::TenantId;
     use rating::ids::{DeliveryId, NoticeId};
     use store::records::NoticeKind;
 

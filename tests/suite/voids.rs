@@ -37,6 +37,40 @@ fn with_allowance(unit_price: &str) -> Value {
     json!({ "model": "per_unit", "unit_price": unit_price, "allowance": "100" })
 }
 
+/// In memory: on a database the same takes long.
+#[tokio::test]
+async fn what_has_much_behind_it_is_not_worked_out_again() {
+    let free_first = json!({ "model": "percentage", "rate": "1", "amount_from": "quantity", "free_events": 1 });
+    for (meter, price, events, refused) in [
+        ("sms", free_first, 10_001, "10001 segments of its month lie behind the event, and at most 10000 are worked out again"),
+        (
+            "seats",
+            json!({ "model": "per_unit", "unit_price": "1" }),
+            50_000,
+            "its month has 50001 values, and of more than 50000 it is not found out which stands without one",
+        ),
+    ] {
+        let world = World::new(Backend::Memory).await;
+        world.meter("seats", json!({ "unit": "seat", "aggregation": "latest" })).await;
+        world.card("platform", "card", one_rate(meter, price)).await;
+        world.reseller("agent", "platform", json!({ "card": "card" })).await;
+        world.customer("leaf", "agent", json!({ "card": "card" })).await;
+        let first = world.send("leaf", meter, "1").id("first").by("agent").text().await;
+        assert!(first.starts_with("rated "), "{first}");
+        let ids: Vec<String> = (0..events).map(|id| id.to_string()).collect();
+        for ids in ids.chunks(10_000) {
+            let all: Vec<_> = ids.iter().map(|id| world.send("leaf", meter, "0").id(id).by("agent")).collect();
+            world.answers(&all).await;
+        }
+        let problem = world.engine.void(&world.caller("platform"), &world.void("first").of("leaf").request).await.unwrap_err();
+        assert_eq!((problem.code, problem.detail.as_str()), ("too_much_behind", refused));
+        // The platform's report is charged all the same, and both stand.
+        let real = world.send("leaf", meter, "3").id("first").text().await;
+        assert!(real.starts_with("rated "), "{real}");
+        world.audit().await;
+    }
+}
+
 const BEFORE: &str = "2026-11-20T08:00:00Z";
 const CHANGE: &str = "2026-11-20T10:00:00Z";
 

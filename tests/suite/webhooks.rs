@@ -36,6 +36,7 @@ on_both! {
     what_fails_is_tried_again_under_the_same_id,
     what_is_gone_is_switched_off,
     a_slow_endpoint_holds_up_no_other,
+    slow_endpoints_hold_up_no_other_root,
     what_a_dead_process_had_begun_is_tried_by_another,
     several_processes_share_the_work,
     a_redirection_is_not_followed,
@@ -223,6 +224,30 @@ async fn a_slow_endpoint_holds_up_no_other(told: Told) {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert_eq!((arrived("/in"), arrived("/slow")), (20, notices::courier::ATTEMPTS_PER_TARGET_MAX));
+}
+
+async fn slow_endpoints_hold_up_no_other_root(told: Told) {
+    for _ in 0..20 {
+        told.endpoint("muster", "/slow", false).await;
+    }
+    for count in 0..4 {
+        told.happens("muster", NoticeKind::HoldExpired, json!({ "count": count })).await;
+    }
+    told.courier.step().await.unwrap();
+    told.world.reseller("other", "platform", json!({ "commission_bp": 2500 })).await;
+    told.endpoint("other", "/in", false).await;
+    for count in 0..4 {
+        told.happens("other", NoticeKind::HoldExpired, json!({ "count": count })).await;
+    }
+    let arrived = |path: &str| told.receiver.got().iter().filter(|got| got.path == path).count();
+    for _ in 0..200 {
+        told.courier.step().await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        if (arrived("/in"), arrived("/slow")) == (4, notices::courier::ATTEMPTS_PER_ROOT_MAX) {
+            return;
+        }
+    }
+    panic!("{} of the other root's, {} of the slow ones", arrived("/in"), arrived("/slow"));
 }
 
 async fn what_a_dead_process_had_begun_is_tried_by_another(told: Told) {

@@ -7,10 +7,11 @@
 
 use crate::auth::MayWrite;
 use crate::http::diff;
+use crate::http::price_lists::PriceList;
 use crate::http::publication;
 use crate::http::rate_cards::{OwnerQuery, card_at};
 use crate::http::versions::{VersionBody, beginning, doc_of, in_force, shown};
-use crate::http::write::{Done, PriceList, Write, read_json};
+use crate::http::write::{Done, Write, read_json};
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
 use axum::extract::{Path, Query, State};

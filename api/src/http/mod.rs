@@ -35,6 +35,7 @@ pub mod payout_settings;
 pub mod payout_steps;
 pub mod payouts;
 pub mod price;
+pub mod price_lists;
 pub mod provider_hooks;
 mod publication;
 pub mod rate_cards;

@@ -3,9 +3,10 @@
 use crate::auth::{self, Access, MayRead, MayWrite};
 use crate::http::diff::{self, DiffBody};
 use crate::http::page::{List, PageQuery};
+use crate::http::price_lists::PriceList;
 use crate::http::publication;
 use crate::http::rate_cards::{OwnerQuery, card_at};
-use crate::http::write::{Done, PriceList, Write};
+use crate::http::write::{Done, Write};
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
 use axum::Json;

@@ -15,13 +15,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use store::records::{Actor, Attempt, Begun};
-use tokio::sync::OwnedSemaphorePermit;
 
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
-/// A rate deck or a rate card document of a million prefixes fits.
-pub const PRICE_LIST_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// Price lists read at once; further ones wait within their time.
-pub const PRICE_LISTS_AT_ONCE_MAX: usize = 2;
 
 /// One write as received.
 #[derive(Debug)]
@@ -43,26 +38,9 @@ impl FromRequest<App> for Write {
     }
 }
 
-/// A write whose body is a price list: larger than others, and few at a time.
-#[derive(Debug)]
-pub struct PriceList {
-    pub write: Write,
-    /// Held until the list is dealt with, so that memory stays bounded.
-    _turn: OwnedSemaphorePermit,
-}
-
-impl FromRequest<App> for PriceList {
-    type Rejection = ApiProblem;
-
-    async fn from_request(request: Request, app: &App) -> Result<Self, ApiProblem> {
-        let turn = Arc::clone(&app.price_list_turns).acquire_owned().await.map_err(|error| ApiProblem::internal(&error))?;
-        let write = Write::bounded(request, app.body_bytes_max.max(PRICE_LIST_BYTES_MAX)).await?;
-        Ok(Self { write, _turn: turn })
-    }
-}
-
 impl Write {
-    async fn bounded(request: Request, bytes_max: usize) -> Result<Self, ApiProblem> {
+    /// With a body of at most so many bytes.
+    pub async fn bounded(request: Request, bytes_max: usize) -> Result<Self, ApiProblem> {
         let idempotency_key = short_header(request.headers(), "idempotency-key", IDEMPOTENCY_KEY_CHARS_MAX)?;
         let reason = short_header(request.headers(), "x-reason", IDEMPOTENCY_KEY_CHARS_MAX)?;
         let request_id = request.extensions().get::<RequestId>().map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));

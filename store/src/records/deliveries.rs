@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 const IDS_TRIED_MAX: i64 = 8;
 /// Endpoints and contacts with something due that are looked at together.
 const DUE_TARGETS_MAX: i64 = 500;
+/// Whoever has many leaves room for the others.
+const DUE_TARGETS_OF_ROOT_MAX: i64 = 50;
 
 macro_rules! columns {
     () => {
@@ -31,8 +33,9 @@ statements! {
     BY_ID = concat!("select ", columns!(), " from deliveries where id = $1");
     OF_TARGET = concat!("select ", columns!(), " from deliveries where target_id = $1 and id < $2 order by id desc limit $3");
     DUE_TARGETS = concat!(
-        "select root_id, target_id, channel, min(next_at) as due_at from deliveries where next_at <= $1",
-        " group by root_id, target_id, channel order by due_at limit $2"
+        "select root_id, target_id, channel, due_at from (select root_id, target_id, channel, min(next_at) as due_at,",
+        " row_number() over (partition by root_id order by min(next_at)) as place from deliveries where next_at <= $1",
+        " group by root_id, target_id, channel) as due where place <= $3 order by due_at limit $2"
     );
     DUE_OF_TARGET = concat!("select ", columns!(), " from deliveries where root_id = $1 and target_id = $2 and next_at <= $3 order by next_at limit $4");
     CLAIM = concat!(
@@ -249,7 +252,7 @@ impl Records {
 
     /// Who has something due, with its root; the longest due first.
     pub async fn targets_due(&self, now: Instant) -> Result<Vec<(TenantId, Target)>> {
-        let rows = read!(self, fetch_all as (i64, i64, String, i64), DUE_TARGETS, now.micros(), DUE_TARGETS_MAX)?;
+        let rows = read!(self, fetch_all as (i64, i64, String, i64), DUE_TARGETS, now.micros(), DUE_TARGETS_MAX, DUE_TARGETS_OF_ROOT_MAX)?;
         let target = |(root, id, channel, _): (i64, i64, String, i64)| Ok((TenantId(root), Target::of(from_word(&channel)?, id)));
         rows.into_iter().map(target).collect()
     }
