@@ -4,7 +4,7 @@ use crate::counters;
 use crate::directory::Customer;
 use crate::flats;
 use crate::member;
-use crate::plan::Base;
+use crate::plan::{Base, LinkTerms};
 use crate::prepare::{ByCard, Kept, MeasuredLink, Method, Plan, Prepared};
 use crate::shares;
 use crate::standing::{self, BELOW_UNKNOWN, Open};
@@ -14,7 +14,7 @@ use rating::usage::{self, Counter, Unrated};
 use rating::{Carry, Cents, Currency, Exact, Overflow, Quantity, TenantId, link};
 use smallvec::SmallVec;
 use store::journal::{By, Charge, ChargePricing, CounterKey};
-use tenants::{Agreement, OnExhausted};
+use tenants::OnExhausted;
 
 pub type Charges = Vec<Charge>;
 
@@ -45,7 +45,7 @@ impl Priced {
 fn exhausted(charges: &[Charge], plan: &Plan, account: AccountKey) -> usize {
     let Some(at) = charges.iter().position(|charge| charge.link.buyer_account(account.currency) == account) else { return 1 };
     let buyer = charges[at].link.buyer;
-    let author = plan.links().find(|link| link.agreement.buyer == buyer).map(|link| link.agreement.refusing());
+    let author = plan.links().find(|link| link.agreement.buyer == buyer).map(|link| link.agreement.refusing);
     charges.iter().rposition(|charge| Some(charge.link.seller) == author).map_or(at, |last| last.max(at)) + 1
 }
 
@@ -233,7 +233,7 @@ fn price_floored(
 
 /// A charge but for its whole cents.
 struct Draft<'a> {
-    agreement: &'a Agreement,
+    agreement: &'a LinkTerms,
     settlement: Settlement,
     exact: Exact,
     local: Exact,

@@ -44,7 +44,8 @@ pub struct Customer {
 impl Customer {
     /// The chain in force at an instant.
     pub fn chain_at(&self, at: Instant) -> Option<&ChainPlan> {
-        self.plans.iter().find(|plan| plan.covers(at))
+        // Mostly the last one.
+        self.plans.iter().rev().find(|plan| plan.covers(at))
     }
     /// Of one buyer of its chain, of any time.
     pub fn agreements_of(&self, buyer: TenantId) -> impl Iterator<Item = &Agreement> {

@@ -3,11 +3,11 @@
 use crate::standing::Open;
 use ledger::{AccountKey, Settlement};
 use rating::compile::CompiledCard;
-use rating::{CardVersionId, Instant, RateCardId, TenantId};
+use rating::{AgreementId, CardVersionId, Cents, Currency, Instant, RateCardId, TenantId};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tenants::{Agreement, Chain, ChainError, Collect, Pricing, Tenant};
+use tenants::{Agreement, Chain, ChainError, Collect, OnExhausted, Pricing, Tenant};
 use tokio::sync::OnceCell;
 
 /// One published version; compiled when it is first needed.
@@ -52,10 +52,31 @@ impl Timeline {
     }
 }
 
+/// What an event needs of an agreement: every event reads it, of customers that are far apart in memory, so it is small.
+#[derive(Debug, Clone, Copy)]
+pub struct LinkTerms {
+    pub id: AgreementId,
+    pub buyer: TenantId,
+    pub seller: TenantId,
+    pub currency: Currency,
+    pub pricing: Pricing,
+    pub credit_limit: Option<Cents>,
+    pub on_exhausted: OnExhausted,
+    /// Who said `refuse`.
+    pub refusing: TenantId,
+}
+
+impl LinkTerms {
+    fn of(agreement: &Agreement) -> Self {
+        let Agreement { id, buyer, seller, currency, pricing, credit_limit, on_exhausted, .. } = *agreement;
+        Self { id, buyer, seller, currency, pricing, credit_limit, on_exhausted, refusing: agreement.refusing() }
+    }
+}
+
 /// One link with the card that prices it, or bounds its price (`None`: by commission alone).
 #[derive(Debug, Clone)]
 pub struct PlanLink {
-    pub agreement: Agreement,
+    pub agreement: LinkTerms,
     pub settlement: Settlement,
     pub timeline: Option<Arc<Timeline>>,
     /// Whose approval its prices need; mostly nobody's.
@@ -125,7 +146,7 @@ fn links(chain: Chain, timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Arc<[P
             Pricing::Wholesale { rate_card } => timelines.get(&rate_card).cloned(),
             Pricing::Commission { .. } => link.agreement.floor.and_then(|floor| timelines.get(&floor).cloned()),
         },
-        agreement: link.agreement,
+        agreement: LinkTerms::of(&link.agreement),
         approval,
         base,
     };

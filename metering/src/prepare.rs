@@ -11,7 +11,7 @@ use crate::hold_name::{hold_id, named_hold};
 use crate::lacks::{self, Lack};
 use crate::member;
 use crate::numbers;
-use crate::plan::{Base, ChainPlan, PlanLink, Timeline};
+use crate::plan::{Base, ChainPlan, LinkTerms, PlanLink, Timeline};
 use crate::reporters::{self, Other};
 use crate::standing::{self, BELOW_UNKNOWN, Open};
 use compact_str::CompactString;
@@ -26,7 +26,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use store::hash;
 use store::journal::{Identity, Journal, Keyed, Name, Namespace, Personal, Reporter, Seq};
-use tenants::{Agreement, Pricing};
+use tenants::Pricing;
 
 /// How many fallback cards may stand behind one another.
 const FALLBACKS_MAX: usize = 8;
@@ -88,7 +88,7 @@ pub struct Plan {
 
 #[derive(Debug, Clone, Copy)]
 pub struct MeasuredLink<'a> {
-    pub agreement: &'a Agreement,
+    pub agreement: &'a LinkTerms,
     pub settlement: Settlement,
     pub method: &'a Method,
     /// Of a commission, if it is not taken from the link below.
