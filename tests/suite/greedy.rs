@@ -114,9 +114,23 @@ fn list(call: &str, api_call: &str, booking: &str, sms: &str, seat: &str) -> Val
 }
 
 /// The same, but of this meter ten cost 1,000 each, and more than ten nothing at all.
-fn volume(mut doc: Value, meter: &str) -> Value {
+fn volume(doc: Value, meter: &str) -> Value {
+    priced(doc, meter, json!({ "model": "volume", "tiers": [{ "up_to": "10", "unit_price": "1000" }, { "unit_price": "0" }] }))
+}
+
+/// The same, but of this meter the first minute of the month is dear, and the rest hardly costs anything.
+fn graduated(doc: Value, meter: &str) -> Value {
+    priced(doc, meter, json!({ "model": "graduated", "tiers": [{ "up_to": "60", "unit_price": "0.50" }, { "unit_price": "0.0001" }] }))
+}
+
+/// The same, but of this meter one event of the month is free: the order of arrival counts.
+fn first_free(doc: Value, meter: &str) -> Value {
+    priced(doc, meter, json!({ "model": "percentage", "rate": "1", "amount_from": "quantity", "free_events": 1 }))
+}
+
+fn priced(mut doc: Value, meter: &str, price: Value) -> Value {
     let rate = doc["rates"].as_array_mut().unwrap().iter_mut().find(|rate| rate["key"] == meter).unwrap();
-    rate["price"] = json!({ "model": "volume", "tiers": [{ "up_to": "10", "unit_price": "1000" }, { "unit_price": "0" }] });
+    *rate = json!({ "key": meter, "meter": meter, "price": price });
     doc
 }
 

@@ -1,7 +1,7 @@
 //! Histories that begin where something was taken once: a few acts in order, and random operations between them.
 
 use super::subtree::{BETWEEN, LOWER_RETAIL, RETAIL, Subtree, Terms};
-use super::{Market, list, volume};
+use super::{Market, graduated, list, volume};
 use crate::served::Asking;
 use rating::{Instant, TenantId};
 use serde_json::json;
@@ -35,6 +35,11 @@ pub enum Act {
     /// The root changes the price of SMS on a card.
     SmsPerUnit(usize, &'static str),
     SmsByVolume(usize),
+    /// What the first minute of a month costs on a card, the rest of it does not.
+    CallsByTiers(usize),
+    /// A key below the platform reports its switch's next call before it does, as a short one, or a call of its own.
+    Guesses(Whose, Whose),
+    CallsOwn(Whose, Whose),
     /// The root voids the last call that the platform reported, or what it reported itself.
     VoidsCall,
     VoidsOwn,
@@ -44,7 +49,7 @@ pub enum Act {
 
 use Act::*;
 
-pub const STORIES: [Story; 12] = [
+pub const STORIES: [Story; 13] = [
     Story {
         name: "a commission of a commission",
         terms: Terms::Approved,
@@ -112,6 +117,12 @@ pub const STORIES: [Story; 12] = [
         december: &[Pays("c", 400), Calls("c"), VoidsCall, Calls("c"), VoidsCall],
     },
     Story {
+        name: "a guessed call that moves others",
+        terms: Terms::Floor,
+        november: &[CallsByTiers(RETAIL), Guesses("", "a"), CallsOwn("", "a"), Calls("a"), Guesses("a", "a"), Calls("a")],
+        december: &[Guesses("a", "a"), CallsOwn("a", "a"), Calls("a"), CallsByTiers(LOWER_RETAIL), Guesses("s", "c"), Calls("c")],
+    },
+    Story {
         name: "holds on credit",
         terms: Terms::Prepaid,
         november: &[Sends("b", 1000), Pays("c", 900), SellsBelowCost, Holds("c"), Calls("c")],
@@ -161,13 +172,28 @@ impl Subtree {
                     json!({ "id": id, "customer": self.called(of), "meter": "sms", "at": now.to_string(), "quantity": count.to_string() });
                 self.report_event(&root, &key, sms).await;
             }
+            Guesses(by, of) => {
+                let mut guess = self.usage(&self.next_call(), &self.called(of), now);
+                guess["quantity"] = json!(self.dice.one(&["1", "0.000000001", "60"]));
+                let (by, key) = self.key_of(by);
+                self.report_event(&by, &key, guess).await;
+            }
+            CallsOwn(by, of) => {
+                let own = self.fresh("own");
+                let call = self.usage(&own, &self.called(of), now);
+                let (by, key) = self.key_of(by);
+                self.report_event(&by, &key, call).await;
+            }
             CountsLater(by, of, count) => {
-                let by = self.called(by);
-                let key = self.holders.iter().find(|holder| holder.tenant == by).map(|holder| holder.key.clone()).unwrap();
+                let (by, key) = self.key_of(by);
                 self.count_seats(&by, &key, &self.called(of), count, now.plus_secs(240)).await;
             }
             SmsPerUnit(card, price) => {
                 let (card, doc) = (self.cards[card].clone(), list("0.40", "0.15", "1.50", price, "8"));
+                self.publish(&root, &key, &card, doc).await;
+            }
+            CallsByTiers(card) => {
+                let (card, doc) = (self.cards[card].clone(), graduated(list("0.40", "0.15", "1.50", "0.08", "8"), "call"));
                 self.publish(&root, &key, &card, doc).await;
             }
             SmsByVolume(card) => {
@@ -185,6 +211,12 @@ impl Subtree {
             }
             Holds(of) => self.place_hold(market, &root, &key, &self.called(of), now).await,
         }
+    }
+
+    fn key_of(&self, whose: Whose) -> (String, Asking) {
+        let name = self.called(whose);
+        let key = self.holders.iter().find(|holder| holder.tenant == name).map(|holder| holder.key.clone()).unwrap();
+        (name, key)
     }
 
     fn called(&self, whose: Whose) -> String {

@@ -1,7 +1,7 @@
 //! What keys below the root try with terms, tenants and prices.
 
 use super::subtree::Subtree;
-use super::{Market, list, volume};
+use super::{Market, first_free, graduated, list, volume};
 use crate::served::Asking;
 use rating::Instant;
 use serde_json::{Value, json};
@@ -114,7 +114,7 @@ impl Subtree {
     pub async fn new_prices(&mut self, who: &str, key: &Asking) {
         let owner = self.someone();
         let name = self.fresh("card");
-        let doc = match self.dice.below(9) {
+        let doc = match self.dice.below(12) {
             0 => json!({ "rates": [] }),
             1 => list("0", "0", "0", "0", "0"),
             2 => list("0.0001", "0.0001", "0.001", "0.0001", "0.01"),
@@ -122,6 +122,9 @@ impl Subtree {
             4 => list("20", "5", "50", "1", "100"),
             5 => volume(list("0.40", "0.15", "1.50", "0.08", "8"), "sms"),
             6 => volume(list("0.40", "0.15", "1.50", "0.08", "8"), "seats"),
+            7 => volume(list("0.40", "0.15", "1.50", "0.08", "8"), "call"),
+            8 => graduated(list("0.40", "0.15", "1.50", "0.08", "8"), "call"),
+            9 => first_free(list("0.40", "0.15", "1.50", "0.08", "8"), "call"),
             _ => list("0.40", "0.15", "1.50", "0.08", "8"),
         };
         let card = if self.dice.below(2) == 0 {
