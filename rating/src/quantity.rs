@@ -13,9 +13,9 @@ pub struct Quantity(pub i128);
 pub enum BadQuantity {
     #[error("expected a decimal number, such as \"600\" or \"0.25\"")]
     NotADecimal,
-    #[error("at most 9 decimals are kept")]
+    #[error("expected at most 9 decimals")]
     TooFine,
-    #[error("at most 15 digits before the point")]
+    #[error("expected at most 15 digits before the point")]
     TooLarge,
 }
 

@@ -5,10 +5,11 @@
 //! The named limits are those of one rate card version.
 
 pub mod meters;
+pub mod spoken;
 mod strict;
 mod ties;
 
-pub use strict::located;
+pub use spoken::located;
 
 use crate::call::CallPlan;
 use crate::card::{CallTerms, CardDoc, MeterTerms, Rate, Step};

@@ -91,6 +91,7 @@ fn leg(record: &Record<'_>, columns: &[&str]) -> Leg {
         alone: own.as_ref().map(|_| legs::alone("channel", channel, "the second half of a local channel")),
         own: own.unwrap_or_else(|| channel.to_owned()),
         others: whole("dstchannel", "1").into_iter().collect(),
+        came_in: None,
     }
 }
 

@@ -29,17 +29,19 @@ const ENVELOPE_MAX: usize = 64;
 pub fn parse(body: &[u8], own: Option<&OwnFields>) -> Result<Vec<Parsed>, Problem> {
     let text = super::utf8(body)?.trim_ascii();
     if !text.starts_with('[') {
-        rawjson::check(text).map_err(json::not_json)?;
+        rawjson::check(text).map_err(|error| json::not_json(text, &error))?;
         return Ok(vec![structured(text, own)]);
     }
-    let batch = Elements::<BATCH_EVENTS_MAX>::read(text).map_err(json::not_json)?;
+    let batch = Elements::<BATCH_EVENTS_MAX>::read(text).map_err(|error| json::not_json(text, &error))?;
     if batch.more { Err(json::too_many()) } else { Ok(batch.raws.into_iter().map(|raw| structured(raw, own)).collect()) }
 }
 
 /// Binary mode: `header` gives the value of a `ce-…` header by its name in lower case; the body is `data`.
 pub fn binary<'h>(header: impl Fn(&str) -> Option<&'h str>, body: &[u8], own: Option<&OwnFields>) -> Parsed {
-    let text = super::utf8(body).map_err(|problem| (String::new(), problem))?;
     let get = |name: &str| header(&format!("ce-{name}")).map(|value| percent_decode_str(value).decode_utf8_lossy());
+    let refuse = |problem| (get("id").unwrap_or_default().into_owned(), problem);
+    let text = super::utf8(body).map_err(refuse)?;
+    check_data(text).map_err(refuse)?;
     let envelope = Envelope {
         version: get("specversion"),
         id: get("id"),
@@ -50,12 +52,12 @@ pub fn binary<'h>(header: impl Fn(&str) -> Option<&'h str>, body: &[u8], own: Op
         data: Some(match own {
             Some(own) => {
                 let raw = |name: &str| get(name).map(|value| Cow::Owned(serde_json::Value::from(value.as_ref()).to_string()));
-                Cow::Owned(own.data(text, raw).map_err(|problem| (get("id").unwrap_or_default().into_owned(), problem))?)
+                Cow::Owned(own.data(text, raw).map_err(refuse)?)
             }
             None => Cow::Borrowed(text),
         }),
     };
-    envelope.into_event()
+    envelope.into_event(own)
 }
 
 fn structured(raw: &str, own: Option<&OwnFields>) -> Parsed {
@@ -66,7 +68,13 @@ fn structured(raw: &str, own: Option<&OwnFields>) -> Parsed {
         return Err((none(), Problem::new("invalid_event", format!("a CloudEvent has at most {ENVELOPE_MAX} attributes"))));
     }
     let refuse = |problem| (pairs.scalar("id").unwrap_or_default().into_owned(), problem);
+    if let Some(path) = rawjson::given_twice(raw) {
+        return Err(refuse(json::twice(&path)));
+    }
     let mut data = data_of(&pairs).map_err(refuse)?;
+    if let Some(data) = &data {
+        check_data(data).map_err(refuse)?;
+    }
     if let (Some(own), Some(found)) = (own, &data) {
         let raw = |name: &str| pairs.get(name).map(Cow::Borrowed);
         data = Some(Cow::Owned(own.data(found, raw).map_err(refuse)?));
@@ -81,10 +89,13 @@ fn structured(raw: &str, own: Option<&OwnFields>) -> Parsed {
         time: get("time"),
         data,
     };
-    envelope.into_event()
+    envelope.into_event(own)
 }
 
 fn data_of<'a>(pairs: &Pairs<'a, ENVELOPE_MAX>) -> Result<Option<Cow<'a, str>>, Problem> {
+    if pairs.get("data").is_some() && pairs.get("data_base64").is_some() {
+        return Err(fields::invalid("data_base64", "`data` is there too: expected one of the two"));
+    }
     if let Some(raw) = pairs.get("data") {
         return Ok(Some(Cow::Borrowed(raw)));
     }
@@ -92,6 +103,16 @@ fn data_of<'a>(pairs: &Pairs<'a, ENVELOPE_MAX>) -> Result<Option<Cow<'a, str>>, 
     let decoded = rawjson::string(raw).and_then(|text| base64::engine::general_purpose::STANDARD.decode(&*text).ok());
     let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
     text.map(|text| Some(Cow::Owned(text))).ok_or_else(|| fields::invalid("data_base64", "expected JSON in base64"))
+}
+
+/// One JSON object, in which no name is given twice.
+fn check_data(data: &str) -> Result<(), Problem> {
+    let text = data.trim_ascii();
+    rawjson::check(text).map_err(|error| fields::invalid("data", json::not_json(text, &error).detail))?;
+    if !text.starts_with('{') {
+        return Err(fields::invalid("data", format_args!("expected a JSON object; found {}", json::found(text))));
+    }
+    rawjson::given_twice(text).map_or(Ok(()), |path| Err(json::twice(&format!("data.{path}"))))
 }
 
 struct Envelope<'a> {
@@ -105,7 +126,8 @@ struct Envelope<'a> {
 }
 
 impl Envelope<'_> {
-    fn into_event(self) -> Parsed {
+    /// `own`: where `data` had its fields before they were written anew.
+    fn into_event(self, own: Option<&OwnFields>) -> Parsed {
         let refuse = |problem: Problem| (self.id.clone().unwrap_or_default().into_owned(), problem);
         match self.version.as_deref() {
             Some("1.0") => {}
@@ -119,7 +141,7 @@ impl Envelope<'_> {
         }
         let at = self.time.as_deref().map(|time| fields::instant("time", time)).transpose().map_err(refuse)?;
         let data = self.data.as_deref().ok_or_else(|| refuse(fields::missing("data")))?;
-        let found: Fields<'_> = serde_json::from_str(data).map_err(|e| refuse(fields::invalid("data", json::not_json(e))))?;
+        let found: Fields<'_> = serde_json::from_str(data).map_err(|e| refuse(fields::invalid("data", json::not_json(data, &e).detail)))?;
         if let Some(name) = ["id", "source"].into_iter().find(|name| found.raw(name).is_some()) {
             return Err(refuse(Problem::field("unknown_field", format!("data.{name}"), format!("`data.{name}`: the envelope says it"))));
         }
@@ -132,14 +154,16 @@ impl Envelope<'_> {
             meter: self.kind.as_deref(),
             at,
         };
-        found.into_event(&defaults).map_err(|(id, problem)| (id, in_envelope(problem, &enveloped)))
+        found.into_event(&defaults).map_err(|(id, problem)| (id, in_envelope(problem, &enveloped, own)))
     }
 }
 
-/// The problem in the words of the envelope: `customer` is its `subject` unless `data` named it.
-fn in_envelope(mut problem: Problem, enveloped: &[(&str, &str, bool)]) -> Problem {
+/// The problem in the words of the envelope: `customer` is its `subject` unless `data` named it, or the place in the map.
+fn in_envelope(mut problem: Problem, enveloped: &[(&str, &str, bool)], own: Option<&OwnFields>) -> Problem {
     let Some(field) = problem.field.take() else { return problem };
+    let mapped = own.and_then(|own| own.place_of(&field));
     let place = match enveloped.iter().find(|(name, ..)| *name == field) {
+        _ if mapped.is_some() => mapped.unwrap_or_default(),
         Some((_, outside, false)) => (*outside).to_owned(),
         _ if field == "id" || field == "source" => field.clone(),
         _ => format!("data.{field}"),
@@ -207,7 +231,9 @@ mod tests {
         let (_, problem) = one(&body.replace("\"trace\"", "\"more\"")).unwrap_err();
         assert_eq!((problem.code, problem.field.as_deref()), ("unknown_field", Some("data.more")));
         let (_, problem) = one(&body.replace("\"seconds\"", "\"secs\"")).unwrap_err();
-        assert_eq!((problem.code, problem.field.as_deref()), ("missing_field", Some("data.quantity")));
+        assert_eq!((problem.code, problem.field.as_deref()), ("unknown_field", Some("data.usage.secs")));
+        let (_, problem) = one(&body.replace("\"seconds\":6e1", "")).unwrap_err();
+        assert_eq!((problem.code, problem.field.as_deref()), ("missing_field", Some("data.usage.seconds")));
         assert_eq!(serde_json::from_str::<OwnFields>(r#"{"fields":{"id":"data.x"}}"#).unwrap().check().unwrap_err().code, "unknown_field");
         // An event that has the usual fields is read as ever.
         assert_eq!(parse(GOOD.as_bytes(), Some(&OwnFields::default())).unwrap(), [super::structured(GOOD, None)]);
@@ -237,6 +263,45 @@ mod tests {
         }
         assert_eq!(parse(b"{", None).unwrap_err().code, "invalid_json");
         assert_eq!(parse(b"[1]", None).unwrap().remove(0).unwrap_err().1.code, "invalid_event");
+    }
+
+    #[test]
+    fn a_name_given_twice_is_refused_at_any_depth() {
+        for (from, to, field) in [
+            ("\"id\":\"e1\"", "\"id\":\"e1\",\"id\":\"e2\"", "id"),
+            ("\"data\"", "\"data\":{\"quantity\":1},\"data\"", "data"),
+            ("\"traceparent\"", "\"t\":1,\"t\":2,\"traceparent\"", "t"),
+            ("\"quantity\":2", "\"quantity\":2,\"quantity\":3", "data.quantity"),
+            ("\"quantity\":2", "\"quantity\":null,\"quantity\":3", "data.quantity"),
+            ("\"quantity\":2", "\"quantity\":2,\"\\u0071uantity\":3", "data.quantity"),
+            ("\"room\":\"blue\"", "\"room\":\"blue\",\"room\":\"red\"", "data.attributes.room"),
+        ] {
+            for own in [None, Some(OwnFields::default())] {
+                let body = GOOD.replacen(from, to, 1);
+                let (_, problem) = parse(body.as_bytes(), own.as_ref()).unwrap().remove(0).unwrap_err();
+                assert_eq!((problem.code, problem.field.as_deref()), ("invalid_field", Some(field)), "{body}");
+                assert_eq!(problem.detail, format!("`{field}`: given twice"));
+            }
+        }
+        let header = |name: &str| (name != "ce-subject").then_some(if name == "ce-specversion" { "1.0" } else { "2026-11-20T09:00:00Z" });
+        let (_, problem) = binary(header, br#"{"customer":"c","quantity":1,"quantity":2}"#, None).unwrap_err();
+        assert_eq!(problem.field.as_deref(), Some("data.quantity"));
+        // Objects beside one another have their own names.
+        assert!(one(&GOOD.replacen("\"traceparent\"", "\"t\":[{\"a\":1},{\"a\":1}],\"traceparent\"", 1)).is_ok());
+        let both = GOOD.replacen("\"data\"", "\"data_base64\":\"e30=\",\"data\"", 1);
+        assert_eq!(one(&both).unwrap_err().1.field.as_deref(), Some("data_base64"));
+    }
+
+    #[test]
+    fn data_that_is_no_object_is_said_so() {
+        for data in ["\"{}\"", "[]", "5", "\"quantity\""] {
+            for own in [None, Some(OwnFields::default())] {
+                let body = GOOD.replace(r#"{"quantity":2,"attributes":{"room":"blue"}}"#, data);
+                let (_, problem) = parse(body.as_bytes(), own.as_ref()).unwrap().remove(0).unwrap_err();
+                assert_eq!((problem.code, problem.field.as_deref()), ("invalid_field", Some("data")), "{body}");
+                assert!(problem.detail.contains("a JSON object"), "{}", problem.detail);
+            }
+        }
     }
 
     proptest! {

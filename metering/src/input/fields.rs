@@ -64,34 +64,29 @@ pub fn number(field: &str, value: &str) -> Result<Option<CompactString>, Problem
 
 /// A quantity in the meter's unit; below zero is refused (a void or correction makes its own).
 pub fn quantity(field: &str, value: &str) -> Result<Quantity, Problem> {
-    let plain = decimal::without_exponent(value).unwrap_or(Cow::Borrowed(value));
-    let quantity = plain.parse().map_err(|e| invalid(field, format_args!("cannot read {}: {e}", shown(value))))?;
-    not_negative(field, quantity)
+    let refused = |why: &dyn std::fmt::Display| invalid(field, format_args!("cannot read {}: {why}", shown(value)));
+    let plain = match decimal::without_exponent(value) {
+        Some(plain) => plain,
+        None if decimal::has_exponent(value) => return Err(refused(&"expected at most 15 digits before the point and 9 decimals")),
+        None => Cow::Borrowed(value),
+    };
+    not_negative(field, plain.parse().map_err(|wrong: rating::quantity::BadQuantity| refused(&wrong))?)
 }
 
 pub fn not_negative(field: &str, quantity: Quantity) -> Result<Quantity, Problem> {
-    if quantity.is_negative() {
-        return Err(Problem::field(
-            "negative_quantity",
-            field,
-            format!("`{field}` is below zero: take usage back with a void or a correction"),
-        ));
-    }
-    Ok(quantity)
+    if quantity.is_negative() { Err(below_zero("negative_quantity", field, &quantity)) } else { Ok(quantity) }
 }
 
 /// An amount in major units, not below zero.
 pub fn amount(field: &str, value: &str) -> Result<Amount, Problem> {
     let plain = decimal::without_exponent(value).unwrap_or(Cow::Borrowed(value));
     let amount: Amount = plain.parse().map_err(|e| invalid(field, format_args!("cannot read {}: {e}", shown(value))))?;
-    if amount.is_negative() {
-        return Err(Problem::field(
-            "negative_amount",
-            field,
-            format!("`{field}` is below zero: take usage back with a void or a correction"),
-        ));
-    }
-    Ok(amount)
+    if amount.is_negative() { Err(below_zero("negative_amount", field, &amount)) } else { Ok(amount) }
+}
+
+fn below_zero(code: &'static str, field: &str, found: &dyn std::fmt::Display) -> Problem {
+    let detail = format!("`{field}`: {found} is below zero: expected 0 or more (usage is taken back with a void or a correction)");
+    Problem::field(code, field, detail)
 }
 
 /// An RFC 3339 instant with a zone.

@@ -10,7 +10,7 @@ use super::cdr::{Call, Length, Options, SecondsField};
 use super::fields;
 use super::json;
 use super::legs::{self, Leg};
-use super::rawjson::{Elements, Pairs};
+use super::rawjson::{self, Elements, Pairs};
 use super::when::{Moment, epoch};
 use super::{INCOMPLETE, Row};
 use crate::command::{Problem, UsageEvent};
@@ -30,15 +30,12 @@ type Object<'a> = Pairs<'a, NAMES_MAX>;
 /// replacement character: callers choose their names, and none of them keeps a call from being charged.
 /// An error: the body is neither JSON nor a form with a `cdr`.
 pub fn parse(body: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
-    let text = text_of(body);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim();
-    let form = text.strip_prefix("cdr=").map(|value| form_value(value.split('&').next().unwrap_or_default())).transpose()?;
-    let text = form.as_deref().unwrap_or(text);
+    let text = unpacked(body)?;
     let (mut rows, mut legs) = (Vec::new(), Vec::new());
-    for (record, number) in records(text)?.into_iter().zip(1..) {
+    for (record, number) in records(&text)?.into_iter().zip(1..) {
         let (read, leg) = match record {
             Ok(record) => row(number, record, options),
-            Err(problem) => (Row::Refused { line: number, id: String::new(), problem }, Leg::default()),
+            Err((_, problem)) => (Row::Refused { line: number, id: String::new(), problem }, Leg::default()),
         };
         rows.push(read);
         legs.push(leg);
@@ -47,6 +44,23 @@ pub fn parse(body: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
         legs::skip_second(&mut rows, &legs);
     }
     Ok(rows)
+}
+
+/// The text of each record, in order.
+pub fn texts(body: &[u8]) -> Vec<String> {
+    let Ok(text) = unpacked(body) else { return Vec::new() };
+    let of = |record: Text<'_>| record.unwrap_or_else(|(broken, _)| broken.trim()).to_owned();
+    records(&text).unwrap_or_default().into_iter().map(of).collect()
+}
+
+/// Out of a form, where it is one.
+fn unpacked(body: &[u8]) -> Result<String, Problem> {
+    let text = text_of(body);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim();
+    match text.strip_prefix("cdr=") {
+        Some(value) => form_value(value.split('&').next().unwrap_or_default()),
+        None => Ok(text.to_owned()),
+    }
 }
 
 /// Is a file one of records in JSON, or a form as the switch posts it?
@@ -65,11 +79,14 @@ fn text_of(body: &[u8]) -> Cow<'_, str> {
 /// Records of one body or file.
 pub const RECORDS_MAX: usize = 100_000;
 
-/// Each record's text, or what is wrong with it: a broken one costs only itself, unless it is all there is.
-fn records(text: &str) -> Result<Vec<Result<&str, Problem>>, Problem> {
+/// A record's text; of a broken one also what is wrong with it.
+type Text<'t> = Result<&'t str, (&'t str, Problem)>;
+
+/// A broken record costs only itself, unless it is all there is.
+fn records(text: &str) -> Result<Vec<Text<'_>>, Problem> {
     let too_many = || Problem::new("batch_too_large", format!("at most {RECORDS_MAX} records are read at once: send several"));
     if text.starts_with('[') {
-        let all = Elements::<RECORDS_MAX>::read(text).map_err(json::not_json)?;
+        let all = Elements::<RECORDS_MAX>::read(text).map_err(|error| json::not_json(text, &error))?;
         return if all.more { Err(too_many()) } else { Ok(all.raws.into_iter().map(Ok).collect()) };
     }
     let (mut all, mut rest) = (Vec::new(), text);
@@ -88,7 +105,8 @@ fn records(text: &str) -> Result<Vec<Result<&str, Problem>>, Problem> {
                 let next = rest.find("\n{").map_or(rest.len(), |at| at + 1);
                 let is_cut = error.is_eof() && next == rest.len();
                 let cut = || Problem::new(INCOMPLETE, "the record ends in the middle: the rest of it is not there yet");
-                all.push(Err(if is_cut { cut() } else { json::not_json(error) }));
+                let problem = if is_cut { cut() } else { json::not_json(rest, &error) };
+                all.push(Err((rest.get(..next).unwrap_or_default(), problem)));
                 next
             }
             None => break,
@@ -97,7 +115,7 @@ fn records(text: &str) -> Result<Vec<Result<&str, Problem>>, Problem> {
     }
     match &all[..] {
         [] => Err(Problem::new("invalid_json", "the body is empty")),
-        [Err(problem)] if problem.code != INCOMPLETE => Err(problem.clone()),
+        [Err((_, problem))] if problem.code != INCOMPLETE => Err(problem.clone()),
         _ => Ok(all),
     }
 }
@@ -120,6 +138,9 @@ fn row(number: u64, raw: &str, options: &Options) -> (Row, Leg) {
         let problem = Problem::field("missing_field", "variables", "expected a call record: an object with `variables`");
         return (refused(String::new(), problem), Leg::default());
     };
+    if let Some(path) = rawjson::given_twice(raw) {
+        return (refused(record.var("uuid").unwrap_or_default().into_owned(), json::twice(&path)), Leg::default());
+    }
     let row = match record.event(raw, options) {
         Ok(Ok(event)) => Row::Event { line: number, event },
         Ok(Err(why)) => Row::Skipped { line: number, why },
@@ -211,23 +232,37 @@ impl<'a> Post<'a> {
         self.var("last_bridge_role")
     }
 
-    /// Made to reach somebody and bridged with another, and nothing says whether for that one or as a call of its own.
-    fn alone(&self) -> Option<Problem> {
+    /// The other leg that the record names, and by what.
+    fn other(&self) -> Option<(&'static str, Cow<'a, str>)> {
         let named = ["bridge_uuid", "signal_bond", "last_bridge_to", "other_leg_unique_id"].into_iter();
-        let (name, other) =
-            named.filter_map(|name| Some((name, self.var(name)?))).find(|(_, other)| Some(other) != self.var("uuid").as_ref())?;
-        let is_unclear = self.is_outbound() && self.bridge_role() != Some("originator".into());
-        is_unclear.then(|| legs::alone(name, &other, "an outbound leg that was bridged with another"))
+        named.filter_map(|name| Some((name, self.var(name)?))).find(|(_, other)| Some(other) != self.var("uuid").as_ref())
+    }
+
+    /// Bridged with another, and nothing says whether it is a call of its own: made to reach somebody, or one that came in and
+    /// that another asked for, without having reached anybody itself.
+    fn alone(&self) -> Option<Problem> {
+        let (name, other) = self.other()?;
+        let role = self.bridge_role();
+        let has_reached =
+            || self.var("originate_disposition").is_some_and(|said| said == "SUCCESS") || self.var("originated_legs").is_some();
+        let what = match self.is_outbound() {
+            true if role != Some("originator".into()) => "an outbound leg that was bridged with another",
+            false if role == Some("originatee".into()) && !has_reached() => "a leg that came in, and that another one asked for",
+            _ => return None,
+        };
+        Some(legs::alone(name, &other, what))
     }
 
     fn leg(&self) -> Leg {
         const OTHERS: [&str; 6] =
             ["bridge_uuid", "signal_bond", "last_bridge_to", "originating_leg_uuid", "other_leg_unique_id", "call_uuid"];
         let text = |name: &str| self.var(name).map(Cow::into_owned);
+        let is_inbound = self.var("direction").is_some_and(|direction| direction == "inbound");
         Leg {
             own: text("uuid").unwrap_or_default(),
             others: OTHERS.iter().filter_map(|name| text(name)).collect(),
             is_outbound: self.is_outbound(),
+            came_in: self.other().filter(|_| is_inbound).map(|(name, other)| (name, other.into_owned())),
             alone: self.alone(),
         }
     }

@@ -4,12 +4,13 @@
 use super::Row;
 use super::cdr::{self, Call, Options};
 use super::fields;
-use super::legs::Leg;
+use super::legs::{self, Leg};
 use super::when::Clock;
 use crate::command::{Problem, UsageEvent};
 use crate::sheet::{self, Record};
 use rating::Quantity;
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// The "example" template.
 pub const COLUMNS: [&str; 15] = [
@@ -34,16 +35,50 @@ pub const COLUMNS: [&str; 15] = [
 pub fn parse(file: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
     let clock = options.clock()?;
     let text = sheet::text_of(file);
-    let own: Vec<&str> = options.columns.iter().map(String::as_str).collect();
-    let columns = if own.is_empty() { &COLUMNS[..] } else { &own[..] };
-    Ok(cdr::each_leg(&text, options, |record| (row(record, columns, &clock, options), leg(record, columns))))
+    let columns = columns(options);
+    Ok(cdr::each_leg(&text, options, |record| (row(record, &columns, &clock, options), leg(record, &columns))))
+}
+
+/// Rows of calls that name another leg whose row is not in the file, and do not say which of the two they are: in two files,
+/// sent one by one, each is charged.
+///
+/// # Errors
+/// The options.
+pub fn lone_legs(file: &[u8], options: &Options) -> Result<usize, Problem> {
+    let (clock, text) = (options.clock()?, sheet::text_of(file));
+    let columns = columns(options);
+    let mut legs = Vec::new();
+    cdr::each_row(&text, b',', |record| {
+        let row = row(record, &columns, &clock, options);
+        if matches!(row, Row::Event { .. }) && record.named(&columns, "direction").is_none() {
+            legs.push(leg(record, &columns));
+        }
+        row
+    });
+    let all: HashSet<&str> = legs.iter().map(|leg| leg.own.as_str()).collect();
+    Ok(legs.iter().filter(|leg| leg.others.iter().any(|other| *other != leg.own && !all.contains(other.as_str()))).count())
+}
+
+fn columns(options: &Options) -> Vec<&str> {
+    if options.columns.is_empty() { COLUMNS.to_vec() } else { options.columns.iter().map(String::as_str).collect() }
 }
 
 /// With both legs in one file each has a row, and one of them names the other. Which was made to reach somebody is not in
-/// the template: the one that the file has first is the call, also when it has grown.
+/// the "example" template: the one that the file has first is the call, also when it has grown. A column `direction` tells it.
 fn leg(record: &Record<'_>, columns: &[&str]) -> Leg {
-    let cell = |name: &str| record.named(columns, name).unwrap_or_default().to_owned();
-    Leg { own: cell("uuid"), others: record.named(columns, "bleg_uuid").map(str::to_owned).into_iter().collect(), ..Leg::default() }
+    let cell = |name: &str| record.named(columns, name);
+    let own = cell("uuid").unwrap_or_default();
+    let other = cell("bleg_uuid").filter(|other| *other != own);
+    let is = |direction: &str| cell("direction").is_some_and(|said| said.eq_ignore_ascii_case(direction));
+    let is_call = cell("last_bridge_role").is_some_and(|role| role == "originator");
+    let alone = other.filter(|_| is("outbound") && !is_call);
+    Leg {
+        own: own.to_owned(),
+        others: cell("bleg_uuid").map(str::to_owned).into_iter().collect(),
+        is_outbound: is("outbound"),
+        came_in: other.filter(|_| is("inbound")).map(|other| ("bleg_uuid", other.to_owned())),
+        alone: alone.map(|other| legs::alone("bleg_uuid", other, "an outbound leg that was bridged with another")),
+    }
 }
 
 fn row(record: &Record<'_>, columns: &[&str], clock: &Clock, options: &Options) -> Row {
@@ -137,6 +172,43 @@ mod tests {
                 rows.iter().filter_map(|row| if let Row::Event { event, .. } = row { Some(event.id.as_str()) } else { None }).collect();
             assert_eq!(ids.join(" "), call, "{file}");
         }
+    }
+
+    /// A row of the "example" template, with further cells.
+    fn leg_of(uuid: &str, other: &str, more: &str) -> String {
+        format!(
+            "x,1002,+4930123456,default,2026-11-20 09:00:00,2026-11-20 09:00:06,2026-11-20 09:01:06,66,60,NORMAL_CLEARING,{uuid},{other},acme-42,PCMU,PCMU{more}\n"
+        )
+    }
+
+    #[test]
+    fn with_a_direction_the_legs_are_known_over_files() {
+        let columns: Vec<String> = COLUMNS.iter().chain(&["direction"]).map(|name| (*name).to_owned()).collect();
+        let options = Options { columns, ..berlin() };
+        let told = |file: &str, options: &Options| -> Vec<&str> {
+            let tell = |row: Row| match row {
+                Row::Event { .. } => "event",
+                Row::Skipped { .. } => "skipped",
+                Row::Refused { problem, .. } => problem.code,
+            };
+            parse(file.as_bytes(), options).unwrap().into_iter().map(tell).collect()
+        };
+        let (call, second) = (leg_of("A", "B", ",inbound"), leg_of("B", "A", ",outbound"));
+        assert_eq!(told(&call, &options), ["event"]);
+        assert_eq!(told(&second, &options), ["second_leg"]);
+        assert_eq!(told(&format!("{second}{call}"), &options), ["skipped", "event"]);
+        assert_eq!(told(&second, &Options { both_legs: true, ..options.clone() }), ["event"]);
+        assert_eq!(told(&leg_of("B", "", ",outbound"), &options), ["event"]);
+        assert_eq!(told(&format!("{call}{}", leg_of("B", "A", ",inbound")), &options), ["second_leg", "second_leg"]);
+        assert_eq!(lone_legs(format!("{call}{second}").as_bytes(), &options).unwrap(), 0);
+    }
+
+    #[test]
+    fn rows_whose_other_leg_is_elsewhere_are_counted() {
+        let count = |file: &str| lone_legs(file.as_bytes(), &berlin()).unwrap();
+        assert_eq!(count(&leg_of("A", "B", "")), 1);
+        assert_eq!(count(&(leg_of("A", "B", "") + &leg_of("B", "A", "") + &leg_of("C", "", "") + &leg_of("D", "E", ""))), 1);
+        assert_eq!(count(&leg_of("A", "B", "").replace(",60,", ",0,")), 0);
     }
 
     #[test]

@@ -79,7 +79,8 @@ fn forms_and_files() {
 fn a_bad_byte_in_a_name_costs_nobody_a_call() {
     let options = Options::default();
     let named = |bytes: &[u8]| {
-        let (before, after) = FIXTURE.split_once("\"caller_id_number\"").unwrap();
+        let unnamed = FIXTURE.replacen("\"caller_id_name\": \"Alice\",", "", 1);
+        let (before, after) = unnamed.split_once("\"caller_id_number\"").unwrap();
         [before.as_bytes(), b"\"caller_id_name\": \"M", bytes, b"ller\", \"caller_id_number\"", after.as_bytes()].concat()
     };
     let file = [named(b"\xfc"), b"\n".to_vec(), named("ü".as_bytes())].concat();
@@ -157,7 +158,7 @@ fn a_second_leg_shows_in_its_own_record_or_is_refused() {
     let tell = |more: &str| {
         let (direction, own) = ("\"direction\": \"inbound\",\n", "\"direction\": \"outbound\",");
         let names = ["last_bridge_role", "bridge_uuid", "signal_bond", "last_bridge_to", "other_leg_unique_id"];
-        let unsaid = names.iter().fold(FIXTURE.to_owned(), |text, name| text.replacen(&format!("\"{name}\""), "\"x\"", 1));
+        let unsaid = names.iter().fold(FIXTURE.to_owned(), |text, name| text.replacen(&format!("\"{name}\""), &format!("\"x_{name}\""), 1));
         super::super::tell(&one(&unsaid.replacen(direction, &format!("{own}{more}\n"), 1), &Options::default()))
     };
     for (more, want) in [
@@ -172,6 +173,60 @@ fn a_second_leg_shows_in_its_own_record_or_is_refused() {
     ] {
         assert_eq!(tell(more), want, "{more}");
     }
+}
+
+#[test]
+fn a_variable_given_twice_is_refused() {
+    check(
+        ("\"billsec\": \"68\"", "\"billsec\": \"68\", \"billsec\": \"6800\""),
+        &Options::default(),
+        "1 refused variables.billsec invalid_field",
+    );
+    check(("\"uuid\"", "\"uuid\": \"u2\", \"uuid\""), &Options::default(), "1 refused variables.uuid invalid_field");
+    check(("\"variables\"", "\"variables\": {}, \"variables\""), &Options::default(), "1 refused variables invalid_field");
+    check(
+        ("\"destination_number\"", "\"destination_number\": \"100\", \"destination_number\""),
+        &Options::default(),
+        "1 refused callflow.caller_profile.destination_number invalid_field",
+    );
+}
+
+#[test]
+fn two_legs_that_came_in_are_not_both_charged() {
+    let record = |id: &str, other: &str, more: &str| {
+        format!(
+            r#"{{"variables":{{"uuid":"{id}","direction":"inbound","accountcode":"acme","billsec":"60","answer_epoch":"1795161603","bridge_uuid":"{other}"{more}}}}}"#
+        )
+    };
+    let told = |body: &str, options: &Options| -> Vec<String> {
+        let tell = |row: &Row| match row {
+            Row::Event { .. } => "event".to_owned(),
+            Row::Skipped { .. } => "skipped".to_owned(),
+            Row::Refused { problem, .. } => format!("{} {}", problem.code, problem.field.as_deref().unwrap_or("-")),
+        };
+        parse(body.as_bytes(), options).unwrap().iter().map(tell).collect()
+    };
+    let (first, second) = (record("a", "b", ""), record("b", "a", ""));
+    let (asked, was_asked) = (", \"last_bridge_role\": \"originator\"", ", \"last_bridge_role\": \"originatee\"");
+    let both = Options { both_legs: true, ..Options::default() };
+    // Nothing says which of them is the call.
+    assert_eq!(told(&format!("{first}\n{second}"), &Options::default()), ["second_leg bridge_uuid", "second_leg bridge_uuid"]);
+    assert_eq!(told(&format!("{first}\n{second}"), &both), ["event", "event"]);
+    // Who asked for the bridge is it, together or one by one.
+    let (first, second) = (record("a", "b", asked), record("b", "a", was_asked));
+    for file in [format!("{first}\n{second}"), format!("{second}\n{first}")] {
+        let mut all = told(&file, &Options::default());
+        all.sort();
+        assert_eq!(all, ["event", "second_leg bridge_uuid"]);
+    }
+    assert_eq!(told(&first, &Options::default()), ["event"]);
+    assert_eq!(told(&second, &Options::default()), ["second_leg bridge_uuid"]);
+    assert_eq!(told(&second, &both), ["event"]);
+    // It reached somebody itself before it was transferred to the other; or the other one was made to reach it.
+    let reached = record("b", "a", ", \"last_bridge_role\": \"originatee\", \"originate_disposition\": \"SUCCESS\"");
+    assert_eq!(told(&reached, &Options::default()), ["event"]);
+    let agent = first.replace("\"inbound\"", "\"outbound\"");
+    assert_eq!(told(&format!("{second}\n{agent}"), &Options::default()), ["event", "skipped"]);
 }
 
 #[test]

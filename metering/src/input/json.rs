@@ -34,7 +34,7 @@ pub fn parse(body: &[u8]) -> Result<Vec<Parsed>, Problem> {
     if text.starts_with('[') {
         return array(text);
     }
-    let found: Fields<'_> = serde_json::from_str(text).map_err(not_json)?;
+    let found: Fields<'_> = serde_json::from_str(text).map_err(|error| not_json(text, &error))?;
     match found.events {
         Some(raw) if raw.starts_with('[') && found.is_only_events() => array(raw),
         Some(_) => Err(fields::invalid("events", "expected an array, alone in the body")),
@@ -44,19 +44,30 @@ pub fn parse(body: &[u8]) -> Result<Vec<Parsed>, Problem> {
 
 /// One event, with defaults for what it leaves out.
 pub fn event(text: &str, defaults: &Defaults<'_>) -> Parsed {
-    // Of one event's text; lines and columns would be those of a line of a file.
-    let found: Fields<'_> = serde_json::from_str(text).map_err(|e| {
-        let what = rating::validate::located(text.as_bytes(), &e);
-        (String::new(), Problem::new("invalid_json", format!("not valid JSON: {what}")))
-    })?;
+    let found: Fields<'_> = serde_json::from_str(text).map_err(|error| (String::new(), not_json(text, &error)))?;
     match found.events {
         Some(_) => Err((String::new(), unknown("events"))),
         None => found.into_event(defaults),
     }
 }
 
-pub(crate) fn not_json(error: serde_json::Error) -> Problem {
-    Problem::new("invalid_json", format!("not valid JSON: {error}"))
+/// `text`: all of what was read.
+pub(crate) fn not_json(text: &str, error: &serde_json::Error) -> Problem {
+    Problem::new("invalid_json", format!("not valid JSON: {}", rating::validate::located(text.as_bytes(), error)))
+}
+
+/// A name that one object has twice: nobody knows which of the two is meant.
+pub(super) fn twice(path: &str) -> Problem {
+    fields::invalid(path, "given twice")
+}
+
+/// The beginning of a raw value, for a message.
+pub(super) fn found(raw: &str) -> String {
+    const CHARS_MAX: usize = 40;
+    match raw.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &raw[..end]),
+        None => raw.to_owned(),
+    }
 }
 
 fn unknown(name: &str) -> Problem {
@@ -71,7 +82,7 @@ pub(crate) fn too_many() -> Problem {
 
 fn array(text: &str) -> Result<Vec<Parsed>, Problem> {
     // An element that serde cannot hold (a number out of range) must not cost the others: read again, one by one.
-    elements(Batch::<false>, text).or_else(|_| elements(Batch::<true>, text)).map_err(not_json)?
+    elements(Batch::<false>, text).or_else(|_| elements(Batch::<true>, text)).map_err(|error| not_json(text, &error))?
 }
 
 fn elements<'a, S: DeserializeSeed<'a>>(seed: S, text: &'a str) -> Result<S::Value, serde_json::Error> {
@@ -143,7 +154,10 @@ impl<'a> Fields<'a> {
 
     fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
-        rawjson::string(raw).map(Some).ok_or_else(|| fields::invalid(name, "expected text"))
+        rawjson::string(raw).map(Some).ok_or_else(|| match rawjson::scalar(raw) {
+            Some(digits) => fields::invalid(name, format_args!("expected text, such as \"{digits}\"; found {digits}")),
+            None => fields::invalid(name, format_args!("expected text; found {}", found(raw))),
+        })
     }
 
     fn required<T: for<'t> From<&'t str>>(&self, name: &str, default: Option<&str>, chars_max: usize) -> Result<T, Problem> {
@@ -160,7 +174,8 @@ impl<'a> Fields<'a> {
 
     fn decimal<T>(&self, name: &str, read: fn(&str, &str) -> Result<T, Problem>) -> Result<Option<T>, Problem> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
-        let digits = rawjson::scalar(raw).ok_or_else(|| fields::invalid(name, "expected a decimal as text or number"))?;
+        let expected = || format!("expected a decimal as text or number, such as \"60\" or 0.5; found {}", found(raw));
+        let digits = rawjson::scalar(raw).ok_or_else(|| fields::invalid(name, expected()))?;
         read(name, &digits).map(Some)
     }
 
@@ -174,7 +189,8 @@ impl<'a> Fields<'a> {
 
     fn attributes(&self) -> Result<Vec<(String, String)>, Problem> {
         let Some(raw) = self.raw("attributes") else { return Ok(Vec::new()) };
-        let found = Pairs::<ATTRIBUTES_MAX>::read(raw).map_err(|_| fields::invalid("attributes", "expected an object of texts"))?;
+        let expected = || format!("expected an object of texts, such as {{\"direction\":\"outbound\"}}; found {}", found(raw));
+        let found = Pairs::<ATTRIBUTES_MAX>::read(raw).map_err(|_| fields::invalid("attributes", expected()))?;
         if found.more {
             return Err(fields::invalid("attributes", format_args!("at most {ATTRIBUTES_MAX} are kept")));
         }
@@ -197,7 +213,7 @@ impl<'a> Fields<'a> {
             return Err(unknown(name));
         }
         if let Some(name) = self.twice {
-            return Err(fields::invalid(name, "given twice"));
+            return Err(twice(name));
         }
         let id = self.required("id", defaults.id, ID_CHARS_MAX)?;
         let source = self.required("source", defaults.source.or(Some(DEFAULT_SOURCE)), NAME_CHARS_MAX)?;
@@ -255,22 +271,24 @@ impl<'de> Visitor<'de> for FieldsVisitor {
         Ok(Fields { not_an_object: true, ..Fields::default() })
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-        let mut found = Fields::default();
+        let (mut found, mut seen) = (Fields::default(), 0_u16);
         while let Some(key) = map.next_key::<Key>()? {
             let raw = map.next_value::<&RawValue>()?.get();
-            let slot = match key {
-                Key::Field(index) => &mut found.raw[index],
-                Key::Events => &mut found.events,
+            let (slot, number) = match key {
+                Key::Field(index) => (&mut found.raw[index], index),
+                Key::Events => (&mut found.events, NAMES.len()),
                 Key::Unknown(name) => {
                     found.unknown.get_or_insert(name);
                     continue;
                 }
             };
-            if slot.is_some() {
+            // Absent too, where it is `null`: a field is said once.
+            if seen & (1 << number) != 0 {
                 found.twice = Some(key.name());
             } else if raw != "null" {
                 *slot = Some(raw);
             }
+            seen |= 1 << number;
         }
         Ok(found)
     }

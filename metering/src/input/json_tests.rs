@@ -110,6 +110,37 @@ fn every_problem_names_its_field() {
 }
 
 #[test]
+fn refusals_show_the_value_and_what_is_expected() {
+    for (quantity, detail) in [
+        ("1e400", "`quantity`: cannot read `1e400`: expected at most 15 digits before the point and 9 decimals"),
+        ("\"1e99\"", "`quantity`: cannot read `1e99`: expected at most 15 digits before the point and 9 decimals"),
+        ("-2", "`quantity`: -2 is below zero: expected 0 or more (usage is taken back with a void or a correction)"),
+        ("true", "`quantity`: expected a decimal as text or number, such as \"60\" or 0.5; found true"),
+    ] {
+        let (_, problem) = parse_one(&GOOD.replace("\"600\"", quantity)).unwrap_err();
+        assert_eq!(problem.detail, detail);
+    }
+    let amount = |amount: &str| parse_one(&GOOD.replace("\"quantity\":\"600\"", &format!("\"amount\":{amount}"))).unwrap_err().1.detail;
+    assert_eq!(amount("\"-0.5\""), "`amount`: -0.5 is below zero: expected 0 or more (usage is taken back with a void or a correction)");
+    assert!(amount("1e400").contains("`1e400`"), "{}", amount("1e400"));
+    let (_, problem) = parse_one(&GOOD.replace("\"acme-42\"", "42")).unwrap_err();
+    assert_eq!(problem.detail, "`customer`: expected text, such as \"42\"; found 42");
+    let (_, problem) = parse_one(&GOOD.replacen("\"quantity\":\"600\"", "\"quantity\":null,\"quantity\":1", 1)).unwrap_err();
+    assert_eq!(problem.detail, "`quantity`: given twice");
+}
+
+#[test]
+fn what_is_not_json_says_where_and_not_in_lines_and_columns() {
+    for (body, detail) in [
+        ("{\"id\":\"e1\",", "not valid JSON: it ends in the middle, behind `{\"id\":\"e1\",`"),
+        ("[{\"id\":\"e1\"} {}]", "not valid JSON: expected `,` or `]`, behind `[{\"id\":\"e1\"} {`"),
+        ("{\"id\":e1}", "not valid JSON: expected value, behind `{\"id\":e`"),
+    ] {
+        assert_eq!(parse(body.as_bytes()).unwrap_err().detail, detail);
+    }
+}
+
+#[test]
 fn one_bad_event_never_costs_the_others() {
     for bad in ["5", "null", "\"text\"", "[[1],{}]", "1e999", "-1.5", "true", "{}", r#"{"id":{"a":1e999}}"#, r#"{"x":[1,2]}"#] {
         let parsed = parse(format!("[{GOOD},{bad},{GOOD}]").as_bytes()).unwrap();

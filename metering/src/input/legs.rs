@@ -15,34 +15,64 @@ pub(super) struct Leg {
     pub others: Vec<String>,
     /// Made to reach somebody.
     pub is_outbound: bool,
+    /// Somebody called in on it, and it says so by this field and the other leg's name: of two such nothing tells which is the call.
+    pub came_in: Option<(&'static str, String)>,
     /// Why it is no call of its own where the other's record is not there.
     pub alone: Option<Problem>,
 }
 
 /// A record that says `field`, and may be the second leg of a call.
 pub(super) fn alone(field: &str, value: &str, what: &str) -> Problem {
-    let detail = format!(
-        "`{field}` {}: {what}, and the other leg's record is not beside it: it is not charged, as the other one may be; if such records \
-         are calls of their own, say so by `both_legs`: true",
-        shown(value)
-    );
+    refused(field, value, &format!("{what}, and the other leg's record is not beside it: it is not charged, as the other one may be"))
+}
+
+fn refused(field: &str, value: &str, why: &str) -> Problem {
+    let detail = format!("`{field}` {}: {why}; if such records are calls of their own, say so by `both_legs`: true", shown(value));
     Problem::field("second_leg", field, detail)
 }
 
 /// Of two records that are usage and name one another, the second leg is skipped: the one that was made to reach somebody,
-/// else the later one of the file. `legs`: of each row, in order.
+/// else the later one of the file. Of two that both came in none is charged, unless one of them asked for the other.
+/// `legs`: of each row, in order.
 pub(super) fn skip_second(rows: &mut [Row], legs: &[Leg]) {
-    skip_pairs(rows, legs);
-    for (row, leg) in rows.iter_mut().zip(legs) {
-        if let (Row::Event { line, event }, Some(problem)) = (&mut *row, &leg.alone) {
-            *row = Row::Refused { line: *line, id: std::mem::take(&mut event.id), problem: problem.clone() };
+    let pairs = pairs(rows, legs);
+    let mut is_beside = vec![false; legs.len()];
+    for (first, second, _) in pairs.iter().filter(|(.., are_calls)| !are_calls) {
+        if let Some(row) = rows.get_mut(*second) {
+            *row = Row::Skipped { line: row.line(), why: "a second leg of the call".to_owned() };
+        }
+        if let (Some(leg), Some(is_beside)) = (legs.get(*first), is_beside.get_mut(*first)) {
+            *is_beside = leg.came_in.is_some();
+        }
+    }
+    for (first, second, _) in pairs.iter().filter(|(.., are_calls)| *are_calls) {
+        let both = [*first, *second].map(|number| (number, legs.get(number)));
+        if both.iter().all(|(_, leg)| leg.is_some_and(|leg| leg.alone.is_none())) {
+            for (number, leg) in both {
+                let Some((field, other)) = leg.and_then(|leg| leg.came_in.as_ref()) else { continue };
+                let why = "both legs came in, and nothing says which of them is the call: neither is charged";
+                refuse(rows.get_mut(number), &refused(field, other, why));
+            }
+        }
+    }
+    for ((row, leg), _) in rows.iter_mut().zip(legs).zip(is_beside).filter(|(_, is_beside)| !is_beside) {
+        if let Some(problem) = &leg.alone {
+            refuse(Some(row), problem);
         }
     }
 }
 
-fn skip_pairs(rows: &mut [Row], legs: &[Leg]) {
-    let is_usage: Vec<bool> = rows.iter().map(|row| matches!(row, Row::Event { .. })).collect();
-    let used = |number: &usize| is_usage.get(*number).copied().unwrap_or_default();
+fn refuse(row: Option<&mut Row>, problem: &Problem) {
+    if let Some(row) = row
+        && let Row::Event { line, event } = row
+    {
+        *row = Row::Refused { line: *line, id: std::mem::take(&mut event.id), problem: problem.clone() };
+    }
+}
+
+/// Two records that are usage, of which one names the other: the first and the second leg, and whether somebody called in on both.
+fn pairs(rows: &[Row], legs: &[Leg]) -> Vec<(usize, usize, bool)> {
+    let used = |number: &usize| rows.get(*number).is_some_and(|row| matches!(row, Row::Event { .. }));
     let mut by_name: HashMap<&str, usize> = HashMap::new();
     for (number, leg) in legs.iter().enumerate().filter(|(number, leg)| used(number) && !leg.own.is_empty()) {
         // Of the same record twice the first one.
@@ -54,12 +84,12 @@ fn skip_pairs(rows: &mut [Row], legs: &[Leg]) {
     });
     // The same record twice is no other leg: it is a duplicate.
     let is_other = |a: usize, b: usize| legs.get(a).map(|leg| &leg.own) != legs.get(b).map(|leg| &leg.own);
-    let seconds: Vec<usize> = pairs.filter(|(a, b)| is_other(*a, *b)).map(|(a, b)| second(legs, a, b)).collect();
-    for number in seconds {
-        if let Some(row) = rows.get_mut(number) {
-            *row = Row::Skipped { line: row.line(), why: "a second leg of the call".to_owned() };
-        }
-    }
+    let came_in = |number: usize| legs.get(number).is_some_and(|leg| leg.came_in.is_some());
+    let ordered = pairs.filter(|(a, b)| is_other(*a, *b)).map(|(a, b)| {
+        let second = second(legs, a, b);
+        (if second == a { b } else { a }, second, came_in(a) && came_in(b))
+    });
+    ordered.collect()
 }
 
 fn second(legs: &[Leg], a: usize, b: usize) -> usize {

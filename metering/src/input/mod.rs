@@ -24,6 +24,7 @@ pub mod table;
 pub mod when;
 
 use crate::command::{Problem, UsageEvent};
+pub use rawjson::given_twice;
 
 /// The code of a record that ends in the middle: what follows is not there yet.
 pub const INCOMPLETE: &str = "incomplete_record";

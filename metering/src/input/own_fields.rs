@@ -4,14 +4,15 @@
 //! {"fields": {"customer": "tenantid", "quantity": "data.seconds", "destination": "data.callee"},
 //!  "attributes": {"region": "data.region"}, "constants": {"meter": "call"}, "ignore": ["data.trace"]}
 //! ```
-//! A place is an attribute of the envelope by its name (extensions too), or a field of `data` behind a dot. What the map
-//! does not name is read as ever; a field of `data` that nobody names is refused.
+//! A place is an attribute of the envelope by its name (extensions too), or a field of `data` behind a dot, at any depth. What
+//! the map does not name is read as ever, unless the map takes that field from elsewhere; any other field of `data`, at any
+//! depth, is refused: nothing that is there is half understood.
 
 use super::rawjson::{self, Pairs};
 use super::{fields, json};
 use crate::command::Problem;
+use crate::sheet::shown;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -37,24 +38,60 @@ pub struct OwnFields {
 
 impl OwnFields {
     /// # Errors
-    /// A field that no event has.
+    /// A field that no event has, a place that is none, or that the map names for two things.
     pub fn check(&self) -> Result<(), Problem> {
-        match self.fields.keys().chain(self.constants.keys()).find(|name| !FIELDS.contains(&name.as_str())) {
-            Some(name) => {
-                let known = FIELDS.join(", ");
-                Err(Problem::field(
-                    "unknown_field",
-                    format!("map.{name}"),
-                    format!("`{name}` is not a field that a map gives; they are {known}"),
-                ))
-            }
-            None => Ok(()),
+        if let Some(name) = self.fields.keys().chain(self.constants.keys()).find(|name| !FIELDS.contains(&name.as_str())) {
+            let detail = format!("`{name}` is not a field that a map gives; they are {}", FIELDS.join(", "));
+            return Err(Problem::field("unknown_field", format!("map.{name}"), detail));
         }
+        for (at, path) in self.places() {
+            let is_path = |path: &str| !path.is_empty() && path.split('.').all(|part| !part.is_empty());
+            if !is_path(path) || path == "data" || (at == "map.ignore" && !path.starts_with("data.")) {
+                let expected =
+                    "expected a field of `data`, such as data.usage.seconds (or, if it is not ignored, the name of an attribute)";
+                return Err(fields::invalid(&at, format_args!("{expected}; found {}", shown(path))));
+            }
+        }
+        self.check_overlaps()
+    }
+
+    /// What is one thing is no other, and no part of another.
+    fn check_overlaps(&self) -> Result<(), Problem> {
+        let places: Vec<_> = self.places().collect();
+        let all = places.iter().enumerate();
+        let pairs = all.flat_map(|(index, one)| places.get(index + 1..).unwrap_or_default().iter().map(move |other| (one, other)));
+        for ((at, path), (other_at, other)) in pairs {
+            // An attribute may keep what is a field too.
+            let is_attribute = |at: &str| at.starts_with("map.attributes.");
+            let is_same = path == other && !is_attribute(at) && !is_attribute(other_at);
+            let is_ignored = path == other && other_at == "map.ignore";
+            if is_same || is_ignored || is_within(path, other) || is_within(other, path) {
+                let detail = format!("{} is named by {at} already, or is part of it ({})", shown(other), shown(path));
+                return Err(fields::invalid(other_at, detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that the map names, and where it does.
+    fn places(&self) -> impl Iterator<Item = (String, &str)> {
+        let fields = self.fields.iter().map(|(name, path)| (format!("map.fields.{name}"), path.as_str()));
+        let attributes = self.attributes.iter().map(|(name, path)| (format!("map.attributes.{name}"), path.as_str()));
+        fields.chain(attributes).chain(self.ignore.iter().map(|path| ("map.ignore".to_owned(), path.as_str())))
+    }
+
+    /// Where a field of the event, or an attribute, stands by this map: for what is said of it.
+    pub(super) fn place_of(&self, field: &str) -> Option<String> {
+        if let Some(name) = field.strip_prefix("attributes.") {
+            return self.attributes.get(name).cloned();
+        }
+        self.fields.get(field).cloned()
     }
 
     /// The `data` as its own fields would have it, written anew. `envelope`: an attribute's raw value by its name.
     pub(super) fn data<'e>(&self, data: &str, envelope: impl Fn(&str) -> Option<Cow<'e, str>>) -> Result<String, Problem> {
-        let object = Object::read(data).map_err(|error| fields::invalid("data", json::not_json(error)))?;
+        let object = Object::read(data).map_err(|error| fields::invalid("data", json::not_json(data, &error).detail))?;
+        self.check_names("data", &object)?;
         let place = |path: &str| -> Option<Cow<'_, str>> {
             match path.strip_prefix("data.") {
                 Some(path) => inside(&object, path).map(Cow::Borrowed),
@@ -72,18 +109,57 @@ impl OwnFields {
         if let Some(attributes) = self.attributes(&object, place)? {
             written.push(("attributes".to_owned(), attributes));
         }
-        let rest = object.pairs.iter().filter(|(name, _)| !self.names(name) && !FIELDS.contains(&name.as_ref()) && name != "attributes");
-        written.extend(rest.map(|(name, raw)| (name.clone().into_owned(), (*raw).to_owned())));
         let pairs: Vec<String> = written.iter().map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
         Ok(format!("{{{}}}", pairs.join(",")))
+    }
+
+    /// Is every field of this object of `data`, and of those within it, one that the map names, or one of an event?
+    fn check_names(&self, path: &str, object: &Object<'_>) -> Result<(), Problem> {
+        if object.more {
+            return Err(fields::invalid(path, format_args!("an object has at most {NAMES_MAX} fields")));
+        }
+        for (name, raw) in &object.pairs {
+            let place = format!("{path}.{name}");
+            let is_one_name = !name.contains('.');
+            if is_one_name && self.places().any(|(_, named)| named == place) {
+                continue;
+            }
+            if is_one_name && self.places().any(|(_, named)| is_within(named, &place)) {
+                if *raw != "null" {
+                    let expected = || fields::invalid(&place, format_args!("expected an object; found {}", json::found(raw)));
+                    let within = if raw.starts_with('{') { Object::read(raw).ok() } else { None };
+                    self.check_names(&place, &within.ok_or_else(expected)?)?;
+                }
+                continue;
+            }
+            self.check_usual(path, name, raw)?;
+        }
+        Ok(())
+    }
+
+    /// A field that the map does not name.
+    fn check_usual(&self, path: &str, name: &str, raw: &str) -> Result<(), Problem> {
+        let is_usual = path == "data" && (FIELDS.contains(&name) || name == "attributes");
+        let place = format!("{path}.{name}");
+        let detail = match self.fields.get(name) {
+            Some(other) if is_usual && raw != "null" => {
+                format!("`{place}`: the map takes `{name}` from `{other}`; if this one means nothing, name it in the map's `ignore`")
+            }
+            _ if is_usual => return Ok(()),
+            _ => format!(
+                "`{place}`: the map does not say what it is: name it among `fields` or `attributes`, or in `ignore` if it means nothing"
+            ),
+        };
+        Err(Problem::field("unknown_field", place, detail))
     }
 
     /// Those of `data` and those of the map.
     fn attributes<'v>(&self, object: &Object<'_>, place: impl Fn(&str) -> Option<Cow<'v, str>>) -> Result<Option<String>, Problem> {
         let given = object.get("attributes");
-        let read: Option<BTreeMap<&str, &RawValue>> =
-            given.map(serde_json::from_str).transpose().map_err(|_| fields::invalid("attributes", "expected an object of texts"))?;
-        let mut pairs: Vec<String> = read.into_iter().flatten().map(|(name, raw)| format!("{}:{}", quoted(name), raw.get())).collect();
+        let read = given.filter(|raw| *raw != "null").map(Object::read).transpose();
+        let read = read.map_err(|_| fields::invalid("data.attributes", "expected an object of texts"))?;
+        let named = read.iter().flat_map(|read| &read.pairs);
+        let mut pairs: Vec<String> = named.map(|(name, raw)| format!("{}:{raw}", quoted(name))).collect();
         for (name, path) in &self.attributes {
             if let Some(raw) = place(path).filter(|raw| raw.as_ref() != "null") {
                 pairs.push(format!("{}:{}", quoted(name), as_text(&raw)));
@@ -91,12 +167,11 @@ impl OwnFields {
         }
         Ok((!pairs.is_empty()).then(|| format!("{{{}}}", pairs.join(","))))
     }
+}
 
-    /// Does the map say what this field of `data` is, or that it is nothing?
-    fn names(&self, name: &str) -> bool {
-        let first = |path: &String| path.strip_prefix("data.").and_then(|path| path.split('.').next()).is_some_and(|first| first == name);
-        self.fields.values().chain(self.attributes.values()).chain(&self.ignore).any(first)
-    }
+/// Is `path` a part of what stands at `whole`?
+fn is_within(path: &str, whole: &str) -> bool {
+    path.strip_prefix(whole).is_some_and(|rest| rest.starts_with('.'))
 }
 
 fn is_number(field: &str) -> bool {
@@ -123,3 +198,7 @@ fn as_text(raw: &str) -> String {
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
+
+#[cfg(test)]
+#[path = "own_fields_tests.rs"]
+mod tests;

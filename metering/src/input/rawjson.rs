@@ -4,6 +4,7 @@
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 /// Pairs of one object in order; more than `LIMIT` are read but not kept, and `more` says so.
@@ -94,6 +95,63 @@ pub fn check(text: &str) -> Result<(), serde_json::Error> {
     serde_json::from_str::<IgnoredAny>(text).map(|_| ())
 }
 
+/// The path of the first name that an object of `json` has twice, at whatever depth. `json` is JSON. Which of the two a reader
+/// takes is chance, so that none is right.
+pub fn given_twice(json: &str) -> Option<String> {
+    let bytes = json.as_bytes();
+    let (mut levels, mut at): (Vec<Level<'_>>, usize) = (Vec::new(), 0);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'{' => levels.push(Level { names: Some(HashSet::new()), is_name_next: true, name: Cow::Borrowed("") }),
+            b'[' => levels.push(Level { names: None, is_name_next: false, name: Cow::Borrowed("") }),
+            b'}' | b']' => drop(levels.pop()),
+            b',' => {
+                if let Some(level) = levels.last_mut() {
+                    level.is_name_next = level.names.is_some();
+                }
+            }
+            b'"' => {
+                let end = end_of_text(bytes, at);
+                if let Some(level) = levels.last_mut().filter(|level| level.is_name_next) {
+                    level.is_name_next = false;
+                    level.name = string(json.get(at..end)?)?;
+                    let name = level.name.clone();
+                    if level.names.as_mut().is_some_and(|names| !names.insert(name)) {
+                        let names = levels.iter().filter(|level| level.names.is_some()).map(|level| level.name.as_ref());
+                        return Some(names.collect::<Vec<_>>().join("."));
+                    }
+                }
+                at = end;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// An object or array that [`given_twice`] is in.
+struct Level<'a> {
+    /// `None`: an array.
+    names: Option<HashSet<Cow<'a, str>>>,
+    is_name_next: bool,
+    name: Cow<'a, str>,
+}
+
+/// Behind the quote that closes the one at `from`.
+fn end_of_text(bytes: &[u8], from: usize) -> usize {
+    let mut at = from + 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' => at += 2,
+            b'"' => return at + 1,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
 /// The elements of an array as raw values; more than `LIMIT` are read but not kept, and `more` says so.
 #[derive(Debug)]
 pub struct Elements<'a, const LIMIT: usize> {
@@ -130,5 +188,31 @@ impl<'de: 'a, 'a, const LIMIT: usize> Deserialize<'de> for Elements<'a, LIMIT> {
             }
         }
         d.deserialize_seq(V::<LIMIT>)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_given_twice_wherever_it_is() {
+        for (json, want) in [
+            (r#"{"a":1,"b":{"a":1,"c":[{"a":1},{"a":1}]}}"#, None),
+            (r#"{"a":1,"a":1}"#, Some("a")),
+            (r#"{"a":1,"\u0061":1}"#, Some("a")),
+            (r#"{"a":{"b":1,"c":2,"b":3}}"#, Some("a.b")),
+            (r#"{"x":{},"a":[1,{"b":{"c":"c","d":0}},{"b":1,"b":2}]}"#, Some("a.b")),
+            (r#"{"a":"\"a\",","b":"}{","a":1}"#, Some("a")),
+            (r#"{"a":"b","b":["a","a",{"b":"b"}]}"#, None),
+            ("5", None),
+            ("\"a\"", None),
+        ] {
+            assert_eq!(given_twice(json).as_deref(), want, "{json}");
+        }
+        // Not JSON at all.
+        for json in ["{\"a", "{\"a\\", "]]", "{,\"a\",\"a\"", "{\"\\x\":1}"] {
+            let _ = given_twice(json);
+        }
     }
 }

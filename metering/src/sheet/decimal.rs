@@ -94,6 +94,14 @@ pub fn without_exponent(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(format!("{sign}{zero}{moved}")))
 }
 
+/// Digits and an exponent, however large: `1e400`.
+pub fn has_exponent(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return false };
+    let [mantissa, exponent] = [mantissa, exponent].map(|part| part.trim_start_matches(['+', '-']));
+    digits(exponent) && digits(&mantissa.replacen('.', "", 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

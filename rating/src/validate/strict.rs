@@ -3,7 +3,7 @@
 //! A card that reads as its type is checked only where the type is lenient (the fields of a price
 //! model). One that does not is walked once more against the table of fields below, to find them all.
 
-use super::{MISTAKES_MAX, Mistake};
+use super::{MISTAKES_MAX, Mistake, located};
 use crate::card::{Aggregation, AmountFrom, BlockPolicy, CardDoc, ConversionOp, ZeroDuration};
 use crate::money::Rate as Amount;
 use crate::rounding::Mode;
@@ -59,17 +59,6 @@ fn all_mistakes(json: &[u8], error: &serde_json::Error) -> Vec<Mistake> {
 
 /// Characters of what was found that a message shows.
 const FOUND_CHARS_MAX: usize = 40;
-
-/// What is wrong with a text, and what stands there: lines and columns help nobody whose JSON has one line.
-pub fn located(json: &[u8], error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
-    let line = json.split(|byte| *byte == b'\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
-    let before = &line[..error.column().min(line.len())];
-    let near = String::from_utf8_lossy(&before[before.len().saturating_sub(FOUND_CHARS_MAX)..]);
-    let near = near.trim_start_matches('\u{fffd}').trim();
-    if near.is_empty() { what.to_owned() } else { format!("{what}, behind `{near}`") }
-}
 
 fn found(value: &Value) -> String {
     let text = value.to_string();

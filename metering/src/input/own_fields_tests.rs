@@ -1,0 +1,76 @@
+//! What a map of CloudEvents does not say is not passed over.
+
+use super::super::cloudevents;
+use super::*;
+
+const MAP: &str = r#"{"fields":{"customer":"tenantid","quantity":"data.usage.seconds","destination":"data.callee"},
+    "attributes":{"region":"data.region"},"constants":{"meter":"call"},"ignore":["data.trace","data.usage.unit"]}"#;
+const EVENT: &str = r#"{"specversion":"1.0","id":"e1","source":"/pbx","type":"call.ended.v2","time":"2026-11-20T09:00:00Z","tenantid":"acme-42",
+    "data":{"usage":{"seconds":60,"unit":"s"},"callee":"+4930123456","region":"eu","trace":{"a":1}}}"#;
+
+/// `-`: read; else the code, the field and what is said.
+fn tell(from: &str, to: &str) -> (String, String, String) {
+    let own: OwnFields = serde_json::from_str(MAP).unwrap();
+    let body = EVENT.replacen(from, to, 1);
+    assert!(from.is_empty() || body != EVENT, "{from}");
+    match cloudevents::parse(body.as_bytes(), Some(&own)).unwrap().remove(0) {
+        Ok(_) => ("-".to_owned(), String::new(), String::new()),
+        Err((_, problem)) => (problem.code.to_owned(), problem.field.unwrap_or_default(), problem.detail),
+    }
+}
+
+#[test]
+fn a_field_of_data_that_the_map_does_not_name_is_refused() {
+    for (from, to, code, field) in [
+        ("", "", "-", ""),
+        ("\"seconds\":60", "\"seconds\":60,\"minutes\":5", "unknown_field", "data.usage.minutes"),
+        ("\"seconds\":60", "\"seconds\":60,\"free\":true", "unknown_field", "data.usage.free"),
+        ("\"seconds\":60", "\"seconds\":60,\"free\":null", "unknown_field", "data.usage.free"),
+        // The map takes these fields from elsewhere.
+        ("\"callee\"", "\"quantity\":999,\"callee\"", "unknown_field", "data.quantity"),
+        ("\"callee\"", "\"customer\":\"zed\",\"callee\"", "unknown_field", "data.customer"),
+        ("\"callee\"", "\"destination\":null,\"callee\"", "-", ""),
+        // A name with a dot is not a field of an object.
+        ("\"callee\"", "\"usage.seconds\":7,\"callee\"", "unknown_field", "data.usage.seconds"),
+        ("\"callee\"", "\"origin\":\"100\",\"callee\"", "-", ""),
+        ("{\"seconds\":60,\"unit\":\"s\"}", "60", "invalid_field", "data.usage"),
+        ("{\"seconds\":60,\"unit\":\"s\"}", "[{\"seconds\":60}]", "invalid_field", "data.usage"),
+        ("\"seconds\":60,", "", "missing_field", "data.usage.seconds"),
+        ("{\"seconds\":60,\"unit\":\"s\"}", "null", "missing_field", "data.usage.seconds"),
+        ("\"seconds\":60", "\"seconds\":-60", "negative_quantity", "data.usage.seconds"),
+        ("\"seconds\":60", "\"seconds\":{\"a\":1}", "invalid_field", "data.usage.seconds"),
+        ("\"acme-42\"", "\"\"", "invalid_field", "tenantid"),
+        ("\"+4930123456\"", "\"9#4930\"", "technical_prefix", "data.callee"),
+        ("\"eu\"", "\"e\\u0000u\"", "invalid_field", "data.region"),
+    ] {
+        let (got, at, detail) = tell(from, to);
+        assert_eq!((got.as_str(), at.as_str()), (code, field), "{from} {to}: {detail}");
+        assert!(got == "-" || detail.contains(&format!("`{field}`")), "{detail}");
+    }
+}
+
+#[test]
+fn what_is_refused_says_how_it_may_be_named() {
+    let (.., detail) = tell("\"seconds\":60", "\"seconds\":60,\"minutes\":5");
+    assert!(detail.contains("`ignore`"), "{detail}");
+    let (.., detail) = tell("\"callee\"", "\"quantity\":999,\"callee\"");
+    assert!(detail.contains("`ignore`") && detail.contains("data.usage.seconds"), "{detail}");
+}
+
+#[test]
+fn a_map_names_a_place_once() {
+    for (map, field) in [
+        (r#"{"fields":{"quantity":"data.a","amount":"data.a"}}"#, "map.fields.quantity"),
+        (r#"{"fields":{"quantity":"data.a","amount":"data.a.b"}}"#, "map.fields.quantity"),
+        (r#"{"fields":{"quantity":"data.a"},"ignore":["data.a"]}"#, "map.ignore"),
+        (r#"{"fields":{"quantity":"data."}}"#, "map.fields.quantity"),
+        (r#"{"ignore":["trace"]}"#, "map.ignore"),
+    ] {
+        let own: OwnFields = serde_json::from_str(map).unwrap();
+        let refused = own.check().unwrap_err();
+        assert_eq!((refused.code, refused.field.as_deref()), ("invalid_field", Some(field)), "{map}: {}", refused.detail);
+    }
+    // One place may be a field and an attribute.
+    let own: OwnFields = serde_json::from_str(r#"{"fields":{"origin":"data.a"},"attributes":{"from":"data.a"}}"#).unwrap();
+    own.check().unwrap();
+}
