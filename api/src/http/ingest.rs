@@ -15,6 +15,7 @@ use axum::response::Response;
 use metering::command::Problem;
 use metering::input::cdr::{Options, SecondsField};
 use metering::input::{self, Row, asterisk, freeswitch};
+use rating::validate::spoken;
 use serde::Deserialize;
 
 /// How the switch's records are to be read.
@@ -75,7 +76,18 @@ impl SwitchQuery {
 }
 
 fn wrong_query(why: &dyn std::fmt::Display) -> ApiProblem {
-    ApiProblem::new("invalid_request", format!("the query of the address: {why}"))
+    let why = why.to_string();
+    let why = why.strip_prefix("Failed to deserialize query string: ").unwrap_or(&why);
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    match why.split_once(": ").filter(|(name, _)| is_name(name)) {
+        Some((name, what)) => ApiProblem::field("invalid_request", name, for_a_flag(what)),
+        None => ApiProblem::new("invalid_request", format!("the query of the address: {}", spoken::plainly(why))),
+    }
+}
+
+/// Of what is not a text there are flags only.
+fn for_a_flag(what: &str) -> String {
+    if what.contains("`true` or `false`") { "expected true or false".to_owned() } else { spoken::plainly(what).into_owned() }
 }
 
 type Parser = fn(&[u8], &Options) -> Result<Vec<Row>, Problem>;
@@ -124,5 +136,17 @@ mod tests {
         check("/v1/ingest/freeswitch?milliseconds=true?uuid=5a1e", Some(true));
         check("/v1/ingest/freeswitch?milliseconds=true&uuid=5a1e", Some(true));
         check("/v1/ingest/freeswitch?miliseconds=true&uuid=5a1e", None);
+    }
+
+    #[test]
+    fn a_wrong_query_is_said_in_words_of_people() {
+        for (query, field, detail) in [
+            ("milliseconds=yes", Some("milliseconds"), "expected true or false"),
+            ("zoned=x", Some("zoned"), "there is no field `zoned`; expected one of `meter`, `source`"),
+        ] {
+            let refused = SwitchQuery::of(&format!("/v1/ingest/asterisk?{query}").parse().unwrap()).unwrap_err().problem;
+            assert_eq!((refused.code, refused.field.as_deref()), ("invalid_request", field), "{}", refused.detail);
+            assert!(refused.detail.starts_with(detail), "{}", refused.detail);
+        }
     }
 }

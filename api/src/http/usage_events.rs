@@ -88,8 +88,7 @@ impl SendQuery {
         if !matches!(format, Format::CloudEvents | Format::CloudEventsBinary) {
             return Err(ApiProblem::field("invalid_field", "map", "a map is for CloudEvents"));
         }
-        let own: OwnFields =
-            write::read_json(map.as_bytes()).map_err(|refused| ApiProblem::field("invalid_field", "map", refused.problem.detail))?;
+        let own: OwnFields = write::read_map(map)?;
         own.check()?;
         Ok(Some(own))
     }

@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use rating::validate::located;
+use rating::validate::{located, spoken};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -202,7 +202,10 @@ fn replayed(stored: Stored) -> Response {
 /// As [`Write::read`].
 pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
     if let Ok(value) = serde_json::from_slice(bytes) {
-        return Ok(value);
+        return match std::str::from_utf8(bytes).ok().and_then(metering::input::given_twice) {
+            Some(path) => Err(ApiProblem::field("invalid_field", path, "given twice")),
+            None => Ok(value),
+        };
     }
     // Read again for the path to what is wrong, which most requests need not keep track of.
     let mut reader = serde_json::Deserializer::from_slice(bytes);
@@ -214,41 +217,39 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
     Ok(value)
 }
 
+/// The parameter `map` of a query; what is wrong is named by its path in it.
+///
+/// # Errors
+/// `invalid_field`.
+pub fn read_map<T: DeserializeOwned>(map: &str) -> Result<T, ApiProblem> {
+    read_json(map.as_bytes()).map_err(|refused| {
+        let inside = refused.problem.field.filter(|path| !path.is_empty() && path != ".");
+        let field = inside.map_or_else(|| "map".to_owned(), |path| format!("map.{path}"));
+        ApiProblem::field("invalid_field", field, refused.problem.detail)
+    })
+}
+
 fn mistake(json: &[u8], path: &str, error: &serde_json::Error) -> ApiProblem {
     if !error.is_data() {
         return ApiProblem::new("invalid_json", format!("not valid JSON: {}", located(json, error)));
     }
     let text = error.to_string();
-    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    let text = spoken::without_place(&text);
     let named = text.split('`').nth(1).unwrap_or_default();
     let at = |name: &str| if path == "." || path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     if text.starts_with("missing field") {
         return ApiProblem::field("missing_field", at(named), format!("{named} is required"));
+    }
+    if text.starts_with("duplicate field") {
+        let field = if path.ends_with(named) { path.to_owned() } else { at(named) };
+        return ApiProblem::field("invalid_field", field, "given twice");
     }
     if text.starts_with("unknown field") {
         let field = if path.ends_with(named) { path.to_owned() } else { at(named) };
         let known: Vec<&str> = text.split('`').skip(3).step_by(2).collect();
         return ApiProblem::field("unknown_field", field, format!("there is no such field; the fields here are {}", known.join(", ")));
     }
-    ApiProblem::field("invalid_field", path, for_people(text))
-}
-
-/// What serde says of types, without the names that they have in Rust.
-fn for_people(text: &str) -> String {
-    let Some((found, expected)) = text.rsplit_once(", expected ") else { return text.to_owned() };
-    let found =
-        ["invalid type: ", "invalid value: ", "unknown variant "].iter().fold(found, |found, theirs| found.trim_start_matches(theirs));
-    let expected = match expected {
-        "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" => "a whole number",
-        "f32" | "f64" => "a number",
-        "a string" | "a borrowed string" | "string or map" => "a text",
-        "a boolean" => "true or false",
-        "a sequence" => "a list",
-        "a map" => "an object",
-        other if other.starts_with("struct ") || other.ends_with("enum") => "an object",
-        other => other,
-    };
-    format!("expected {expected}, found {found}")
+    ApiProblem::field("invalid_field", path, spoken::plainly(text))
 }
 
 #[cfg(test)]
@@ -285,13 +286,32 @@ mod tests {
     }
 
     #[test]
+    fn a_name_given_twice_is_refused() {
+        for (json, field) in
+            [("{\"name\":\"a\",\"inner\":[],\"map\":{\"x\":1,\"x\":2}}", "map.x"), ("{\"name\":\"a\",\"name\":\"b\",\"map\":{}}", "name")]
+        {
+            let refused = read_json::<std::collections::BTreeMap<String, serde_json::Value>>(json.as_bytes()).unwrap_err().problem;
+            assert_eq!((refused.code, refused.field.as_deref(), refused.detail.as_str()), ("invalid_field", Some(field), "given twice"));
+        }
+        let refused = read_json::<Outer>(b"{\"name\":\"a\",\"name\":\"b\",\"inner\":[]}").unwrap_err().problem;
+        assert_eq!((refused.field.as_deref(), refused.detail.as_str()), (Some("name"), "given twice"));
+    }
+
+    #[test]
+    fn a_map_is_named_with_its_path() {
+        let refused = read_map::<Outer>("{\"name\":\"a\",\"inner\":[{\"cents\":\"x\"}]}").unwrap_err().problem;
+        assert_eq!((refused.code, refused.field.as_deref()), ("invalid_field", Some("map.inner[0].cents")));
+        assert_eq!(read_map::<Outer>("{").unwrap_err().problem.field.as_deref(), Some("map"));
+    }
+
+    #[test]
     fn messages_name_fields_and_no_types_of_rust() {
         for (json, detail) in [
             ("{\"name\":\"a\",\"inner\":[],\"more\":1}", "there is no such field; the fields here are name, inner"),
-            ("{\"name\":\"a\",\"inner\":[{\"cents\":\"x\"}]}", "expected a whole number, found string \"x\""),
-            ("{\"name\":5,\"inner\":[]}", "expected a text, found integer `5`"),
-            ("{\"name\":\"a\",\"inner\":5}", "expected a list, found integer `5`"),
-            ("{\"name\":\"a\",", "not valid JSON: EOF while parsing a value, behind `{\"name\":\"a\",`"),
+            ("{\"name\":\"a\",\"inner\":[{\"cents\":\"x\"}]}", "expected a whole number, found \"x\""),
+            ("{\"name\":5,\"inner\":[]}", "expected a text, found 5"),
+            ("{\"name\":\"a\",\"inner\":5}", "expected a list, found 5"),
+            ("{\"name\":\"a\",", "not valid JSON: it ends in the middle, behind `{\"name\":\"a\",`"),
         ] {
             assert_eq!(read_json::<Outer>(json.as_bytes()).unwrap_err().problem.detail, detail, "{json}");
         }
