@@ -29,7 +29,7 @@ use store::journal::{Identity, Journal, Keyed, Name, Namespace, Personal, Report
 use tenants::Pricing;
 
 /// How many fallback cards may stand behind one another.
-const FALLBACKS_MAX: usize = 8;
+pub const FALLBACKS_MAX: usize = 8;
 /// Usage of a meter in this unit is a call.
 pub(crate) const CALL_UNIT: &str = "second";
 /// Keys the digests of events whose customer is unknown.

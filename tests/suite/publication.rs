@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 on_every_database!(
     a_card_names_what_is_there,
     a_customer_buys_at_a_rate_card,
+    fallback_cards_come_to_an_end,
     what_charges_nothing_yet_is_said_when_it_is_published,
     a_percentage_without_an_amount_has_no_price,
 );
@@ -56,6 +57,42 @@ async fn a_card_names_what_is_there(market: Market) {
     let fits =
         json!({ "rates": [per_unit("a", "sms"), per_unit("p", "peak")], "fallback": "retail", "meters": { "sms": { "unit": "message" } } });
     publish(&market, "g", fits).await.ok();
+}
+
+async fn fallback_cards_come_to_an_end(market: Market) {
+    let muster = market.by("muster admin");
+    let doc = |fallback: Option<&str>| {
+        let mut doc = json!({ "currency": "EUR", "rates": [per_unit("a", "sms")] });
+        if let Some(fallback) = fallback {
+            doc["fallback"] = json!(fallback);
+        }
+        doc
+    };
+    let draft = async |name: &str, fallback: Option<&str>| {
+        muster.post(&format!("/v1/rate-cards/{name}/versions"), doc(fallback)).await.ok()["number"].as_i64().unwrap()
+    };
+    let publish_version = async |name: &str, number: i64, from: Option<&str>| {
+        muster.post(&format!("/v1/rate-cards/{name}/versions/{number}/publish"), json!({ "effective_from": from })).await
+    };
+    for name in ["a", "b", "c"] {
+        muster.post("/v1/rate-cards", json!({ "name": name, "currency": "EUR" })).await.ok();
+    }
+    // Drafts name one another while none is in force.
+    let (a, b) = (draft("a", Some("b")).await, draft("b", Some("c")).await);
+    let (plain, closing) = (draft("c", None).await, draft("c", Some("a")).await);
+    publish_version("c", plain, None).await.ok();
+    publish_version("b", b, None).await.ok();
+    publish_version("a", a, None).await.ok();
+    let refused = publish_version("c", closing, None).await;
+    assert_eq!((refused.code().as_str(), mistakes(&refused)), ("422 invalid_card", vec!["fallback fallback_cycle".to_owned()]));
+    let detail = refused.body["errors"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("\"c\" -> \"a\" -> \"b\" -> \"c\""), "{detail}");
+    // From later on as well, and not once the cards between do not lead there any more.
+    let later = "2099-01-01T00:00:00Z";
+    assert_eq!(mistakes(&publish_version("c", closing, Some(later)).await), ["fallback fallback_cycle"]);
+    let ends = draft("b", None).await;
+    publish_version("b", ends, Some("2098-01-01T00:00:00Z")).await.ok();
+    publish_version("c", closing, Some(later)).await.ok();
 }
 
 async fn a_customer_buys_at_a_rate_card(market: Market) {

@@ -11,7 +11,7 @@ use crate::http::price_lists::PriceList;
 use crate::http::publication;
 use crate::http::rate_cards::{OwnerQuery, card_at};
 use crate::http::versions::{VersionBody, beginning, doc_of, in_force, shown};
-use crate::http::write::{Done, Write, read_json};
+use crate::http::write::{Done, Write, read_map};
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
 use axum::extract::{Path, Query, State};
@@ -61,7 +61,7 @@ pub struct DeckQuery {
     /// Units that a price is for. Default: what the column's title says, or 60 (per minute).
     #[param(value_type = Option<String>)]
     pub per: Option<Quantity>,
-    /// Increments of rows that have none. Default: 1.
+    /// Increments of rows that have none. Default: 1, or, in a deck without a column of them, those that the prefix had.
     #[param(value_type = Option<String>)]
     pub initial: Option<Quantity>,
     #[param(value_type = Option<String>)]
@@ -72,7 +72,7 @@ pub struct DeckQuery {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = DeckImport)]
 pub struct DeckBody {
-    #[schema(value_type = Object, example = json!({"new": 120, "changed": 30, "increased": 20, "decreased": 10, "closed": 4, "spared": 0, "renamed": 0, "unchanged": 298000, "refused": 0, "duplicates": 2}))]
+    #[schema(value_type = Object, example = json!({"new": 120, "changed": 30, "increased": 20, "decreased": 10, "closed": 4, "spared": 0, "renamed": 0, "unchanged": 298000, "increments_changed": 12, "increments_kept": 0, "increments_unsaid": 0, "refused": 0, "duplicates": 2}))]
     pub preview: Preview,
     /// The published version; absent in a preview, and if the card has these prices already.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +84,7 @@ impl DeckQuery {
     /// `map` is no deck options.
     fn options(&self, base: &CardDoc) -> Result<DeckOptions, ApiProblem> {
         let map: DeckOptions = match &self.map {
-            Some(map) => read_json(map.as_bytes()).map_err(|refused| ApiProblem::field("invalid_field", "map", refused.problem.detail))?,
+            Some(map) => read_map(map)?,
             None => DeckOptions::default(),
         };
         Ok(DeckOptions {
@@ -190,7 +190,7 @@ pub async fn import_deck(
 
 /// Version and publication in one step.
 async fn switch(app: &App, actor: &Actor, card: &RateCard, base: &Base, doc: &CardDoc, at: Instant) -> Result<CardVersion, ApiProblem> {
-    publication::check(app, card, doc, Some(&base.doc)).await?;
+    publication::check(app, card, doc, Some(&base.doc), at).await?;
     if let Some(present) = &base.version {
         diff::check_counters(&base.doc, doc, present.effective_from, at)?;
     }

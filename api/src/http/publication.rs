@@ -2,21 +2,26 @@
 
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
+use metering::prepare::FALLBACKS_MAX;
+use rating::Instant;
 use rating::below_zero::prices_below_zero;
 use rating::card::{CardDoc, MeterTerms, Rate};
 use rating::validate::{Mistake, meters};
 use std::collections::{BTreeMap, HashMap};
 use store::records::{LIST_ROWS_MAX, RateCard};
 
+/// Versions of fallback cards that are looked at.
+const FALLBACK_VERSIONS_MAX: usize = 200;
 /// Prices below zero named at once.
 const BELOW_ZERO_NAMED_MAX: usize = 20;
 
 /// Meters, fallback, what a card of before does not say, and whether it gives away what is not its owner's. `before`: the version
-/// that these prices were laid over; what it says already is not asked again, but for prices below zero.
+/// that these prices were laid over; what it says already is not asked again, but for prices below zero and for whether fallback
+/// cards end. `from`: when it comes into force.
 ///
 /// # Errors
 /// `invalid_card` with every mistake.
-pub async fn check(app: &App, card: &RateCard, doc: &CardDoc, before: Option<&CardDoc>) -> Result<(), ApiProblem> {
+pub async fn check(app: &App, card: &RateCard, doc: &CardDoc, before: Option<&CardDoc>, from: Instant) -> Result<(), ApiProblem> {
     let known: HashMap<&str, &Rate> = before.into_iter().flat_map(|before| &before.rates).map(|rate| (rate.key.as_str(), rate)).collect();
     let is_new = |rate: &Rate| known.get(rate.key.as_str()).is_none_or(|before| *before != rate);
     let mut bad = meters::check(doc, &meters_of(app).await?, meters::Known::All, is_new);
@@ -34,6 +39,9 @@ pub async fn check(app: &App, card: &RateCard, doc: &CardDoc, before: Option<&Ca
     }
     if let Some(name) = doc.fallback.as_ref().filter(|_| before.is_none_or(|before| before.fallback != doc.fallback)) {
         bad.extend(fallback(app, card, name).await?);
+    }
+    if bad.is_empty() {
+        bad.extend(endless(app, card, doc, from).await?);
     }
     if bad.is_empty() { Ok(()) } else { Err(bad.into()) }
 }
@@ -53,6 +61,53 @@ async fn fallback(app: &App, card: &RateCard, name: &str) -> Result<Option<Mista
     let differs = found.currency != card.currency;
     let detail = || format!("{name:?} is in {}, this card in {}", found.currency, card.currency);
     Ok(differs.then(|| mistake("fallback", "currency_mismatch", detail())))
+}
+
+/// Fallback cards that lead back to a card before them, at some time from which these prices count: nobody would ever answer.
+/// Versions count from their beginning to the next one's, as they do for usage.
+///
+/// # Errors
+/// As reading records.
+pub async fn endless(app: &App, card: &RateCard, doc: &CardDoc, from: Instant) -> Result<Option<Mistake>, ApiProblem> {
+    let Some(name) = doc.fallback.clone() else { return Ok(None) };
+    let own = app.records.published_versions(card.id).await?;
+    let until = own.iter().filter_map(|version| version.effective_from).filter(|begin| *begin > from).min();
+    let mut open = vec![Step { name, names: vec![card.name.clone()], from, until: until.unwrap_or(Instant::MAX) }];
+    let mut looked_at = 0;
+    while let Some(Step { name, names, from, until }) = open.pop() {
+        let chain = || names.iter().chain([&name]).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" -> ");
+        if names.contains(&name) {
+            let detail = format!("{}: the fallback cards lead back to one before them; let one of them name none, or another", chain());
+            return Ok(Some(mistake("fallback", "fallback_cycle", detail)));
+        }
+        looked_at += 1;
+        if names.len() > FALLBACKS_MAX || looked_at > FALLBACK_VERSIONS_MAX {
+            let detail = format!("{}: at most {FALLBACKS_MAX} cards stand behind one another", chain());
+            return Ok(Some(mistake("fallback", "too_many_fallbacks", detail)));
+        }
+        let Some(next) = app.records.card_by_name(card.owner, &name).await? else { continue };
+        let versions = app.records.published_versions(next.id).await?;
+        for (index, version) in versions.iter().enumerate() {
+            let begins = version.effective_from.unwrap_or(Instant::MAX).max(from);
+            let ends = versions.get(index + 1).and_then(|next| next.effective_from).unwrap_or(Instant::MAX).min(until);
+            if begins >= ends {
+                continue;
+            }
+            if let Some(behind) = app.records.version_doc(version.id).await?.and_then(|doc| doc.fallback) {
+                let names = names.iter().chain([&name]).cloned().collect();
+                open.push(Step { name: behind, names, from: begins, until: ends });
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// A fallback card that is to be looked at, behind which others, and for which time.
+struct Step {
+    name: String,
+    names: Vec<String>,
+    from: Instant,
+    until: Instant,
 }
 
 async fn meters_of(app: &App) -> Result<BTreeMap<String, MeterTerms>, ApiProblem> {

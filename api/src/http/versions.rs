@@ -255,6 +255,12 @@ pub async fn approve_version(
 ) -> Result<Response, ApiProblem> {
     let (card, version) = at(&app, &key, &card, query.owner, &version).await?;
     key.administers(&*auth::tenant_by_id(&app, card.owner).await?)?;
+    // Under a commission the version that was approved last is in force: the one that is approved now may close a cycle.
+    if let Some(from) = version.effective_from
+        && let Some(mistake) = publication::endless(&app, &card, &doc_of(&app, version.id).await?, from).await?
+    {
+        return Err(vec![mistake].into());
+    }
     let work = async {
         let version = app.records.approve(&write.actor(&app, &key, None), version.id).await?;
         app.invalidate();
@@ -274,7 +280,7 @@ pub async fn publish(
     from: Instant,
 ) -> Result<VersionBody, ApiProblem> {
     let new = doc_of(app, draft).await?;
-    publication::check(app, card, &new, None).await?;
+    publication::check(app, card, &new, None, from).await?;
     if let Some(present) = in_force(app, card, from).await? {
         diff::check_counters(&doc_of(app, present.id).await?, &new, present.effective_from, from)?;
     }
