@@ -1,13 +1,12 @@
 //! `centwise import-rates`: lays a rate deck over a card, by the server's own import: the new version
 //! is made and published in one step, or nothing changes. With `--out` the same merge makes a card file.
 
-use super::Ended;
 use super::client::{Answer, Call, Connection};
 use super::progress::Progress;
 use super::session::{Session, Target};
+use super::{Ended, counted, not_usable};
 use crate::clock::{self, Clock};
 use crate::http::write::read_json;
-use crate::problem::ApiProblem;
 use anyhow::{Context, anyhow, bail};
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -16,7 +15,7 @@ use metering::input::table::Column;
 use metering::input::when::DateForm;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rating::card::CardDoc;
-use rating::{Currency, Instant};
+use rating::{Currency, Instant, Quantity};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -46,6 +45,10 @@ pub struct Args {
     /// Lines at the file's beginning that are left out: notes above the columns' names that mean nothing for the price
     #[arg(long, value_name = "N")]
     skip_lines: Option<usize>,
+    /// First and following increment of rows that say none, in seconds. Without it, and without a column of increments, a prefix
+    /// keeps those that it had, and a new one is billed by the second (1/1)
+    #[arg(long, value_name = "FIRST/NEXT", value_parser = increments)]
+    increments: Option<(Quantity, Quantity)>,
     /// Currency of a new card [default: EUR], or what the card's must be
     #[arg(long, value_name = "CODE")]
     currency: Option<Currency>,
@@ -153,6 +156,9 @@ impl Args {
         }
         options.ignore_columns.extend(self.ignore_column.iter().cloned().map(Column::Name));
         options.skip_lines = self.skip_lines.unwrap_or(options.skip_lines);
+        if let Some((initial, next)) = self.increments {
+            (options.initial, options.next) = (Some(initial), Some(next));
+        }
         options.zone = Some(base.zone.clone());
         options.currency = Some(base.currency);
         Ok(options)
@@ -178,13 +184,6 @@ impl Args {
     }
 }
 
-/// A map that cannot be read: where, and what was expected.
-fn not_usable(refused: &ApiProblem) -> anyhow::Error {
-    let problem = &refused.problem;
-    let field = problem.field.as_deref().filter(|field| !field.is_empty() && *field != ".").map(|field| format!("`{field}`: "));
-    anyhow!("the map is not usable: {}{}", field.unwrap_or_default(), problem.detail)
-}
-
 fn write_card(args: &Args, file: &[u8], path: &PathBuf, out: &mut impl Write) -> anyhow::Result<()> {
     let (card, preview) = args.new_prices(file)?;
     show(args, &preview, out)?;
@@ -198,7 +197,7 @@ fn write_card(args: &Args, file: &[u8], path: &PathBuf, out: &mut impl Write) ->
         bail!("the deck makes no valid card: {} at {}: {}", first.code, first.path, first.message);
     }
     std::fs::write(path, serde_json::to_vec(&card)?).with_context(|| format!("cannot write {}", path.display()))?;
-    writeln!(out, "wrote {} rates to {}", card.rates.len(), path.display())?;
+    writeln!(out, "wrote {} to {}", counted(card.rates.len() as u64, "rate"), path.display())?;
     Ok(())
 }
 
@@ -322,7 +321,35 @@ impl<'a> Card<'a> {
 }
 
 fn rows(count: usize) -> String {
-    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+    counted(count as u64, "row")
+}
+
+/// `60/1`.
+fn increments(text: &str) -> Result<(Quantity, Quantity), String> {
+    let (first, next) = text.split_once('/').unwrap_or((text, text));
+    let seconds = |part: &str| part.trim().parse().ok().filter(|seconds: &Quantity| *seconds > Quantity::ZERO);
+    let expected = || "expected seconds, such as 60/60, 30/6 or 1/1".to_owned();
+    Ok((seconds(first).ok_or_else(expected)?, seconds(next).ok_or_else(expected)?))
+}
+
+/// What the deck changes of increments, and what it does not say of them.
+fn show_increments(preview: &Preview, out: &mut impl Write) -> anyhow::Result<()> {
+    let Preview { increments_changed, increments_kept, increments_unsaid, .. } = preview;
+    if *increments_changed > 0 {
+        writeln!(out, "{} with other increments than before (as 60/60 -> 1/1 below)", counted(*increments_changed as u64, "prefix"))?;
+    }
+    if *increments_kept > 0 {
+        let prefixes = counted(*increments_kept as u64, "prefix");
+        writeln!(out, "the deck says nothing of increments: left as they were for {prefixes} (--increments FIRST/NEXT states others)")?;
+    }
+    if *increments_unsaid > 0 {
+        writeln!(
+            out,
+            "the deck says nothing of increments: {} new, billed by the second (1/1; --increments FIRST/NEXT states others)",
+            counted(*increments_unsaid as u64, "prefix")
+        )?;
+    }
+    Ok(())
 }
 
 /// Which calls a price is for, if not all to its prefix.
@@ -344,21 +371,29 @@ fn show(args: &Args, preview: &Preview, out: &mut impl Write) -> anyhow::Result<
         rows(*refused)
     )?;
     if *ended > 0 {
-        writeln!(out, "{ended} prices have ended already: they are not imported")?;
+        writeln!(
+            out,
+            "{} over already, and not imported",
+            if *ended == 1 { "1 price is".to_owned() } else { format!("{ended} prices are") }
+        )?;
     }
     if *spared > 0 {
-        writeln!(out, "{spared} prefixes stay as they are, though the deck does not name them: refused rows may have meant them")?;
+        let spared = counted(*spared as u64, "prefix");
+        writeln!(out, "left as before, though the deck does not name it: {spared} (refused rows may have meant them)")?;
     }
+    show_increments(preview, out)?;
     for change in &preview.samples {
+        let billed = change.old_increments.iter().zip(&change.new_increments).map(|(old, new)| format!("  {old} -> {new}")).next();
         let price = |price: Option<rating::money::Rate>| price.map_or_else(|| "-".to_owned(), |price| price.to_string());
         let kind = format!("{:?}", change.kind).to_lowercase();
         writeln!(
             out,
-            "  {kind:<10} {:<12} {:<32} {:>10} -> {}{}",
+            "  {kind:<10} {:<12} {:<32} {:>10} -> {}{}{}",
             change.prefix,
             change.destination,
             price(change.old_price),
             price(change.new_price),
+            billed.unwrap_or_default(),
             only_for(change)
         )?;
     }

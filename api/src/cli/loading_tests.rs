@@ -130,7 +130,7 @@ fn decks_and_usage_are_loaded_and_safe_to_repeat() {
     let unread = next.replace("4969", "49.69");
     check(
         &desk.import(&unread, "--skip-refused"),
-        &["1 changed (1 dearer, 0 cheaper), 0 closed", "1 prefixes stay", "version 3 is in force"],
+        &["1 changed (1 dearer, 0 cheaper), 0 closed", "though the deck does not name it: 1 prefix", "version 3 is in force"],
     );
 
     let event = |id: u32, to: &str| {

@@ -110,6 +110,23 @@ fn run(cli: Cli, out: &mut impl Write) -> anyhow::Result<Ended> {
     }
 }
 
+/// `1 row`, `2 rows`, `3 prefixes`.
+fn counted(count: u64, what: &str) -> String {
+    let end = match count {
+        1 => "",
+        _ if what.ends_with('x') => "es",
+        _ => "s",
+    };
+    format!("{count} {what}{end}")
+}
+
+/// A map that cannot be read: where, and what was expected.
+fn not_usable(refused: &crate::problem::ApiProblem) -> anyhow::Error {
+    let problem = &refused.problem;
+    let field = problem.field.as_deref().filter(|field| !field.is_empty() && *field != ".").map(|field| format!("`{field}`: "));
+    anyhow::anyhow!("the map is not usable: {}{}", field.unwrap_or_default(), problem.detail)
+}
+
 /// Threads for a server, or for waiting on one.
 pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)

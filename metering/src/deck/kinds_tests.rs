@@ -4,6 +4,7 @@ use super::super::{DeckOptions, Kind, Mode, parse};
 use super::tests::{berlin, card, import, rates, told};
 use super::*;
 use crate::input::table::Column;
+use rating::Quantity;
 
 /// The problem of a deck that is not read at all.
 fn stopped(text: &str, options: &DeckOptions) -> String {
@@ -443,4 +444,65 @@ fn a_preview_shows_what_a_price_is_for() {
     let (_, shown) = lay_over(&card(""), &deck, &import(Mode::Full));
     let told: Vec<_> = shown.samples.iter().map(|sample| (sample.jurisdiction, sample.origins.join(","))).collect();
     assert_eq!(told, [(Jurisdiction::Any, "1".to_owned()), (Jurisdiction::Interstate, "1".to_owned())]);
+}
+
+/// A card of three rates, and a deck laid over it: what it is billed in afterwards, and the preview.
+fn billed(deck: &str, options: &DeckOptions) -> (Vec<String>, super::super::Preview) {
+    let rate = |key: &str, prefix: &str, initial: &str, next: &str| {
+        format!(
+            r#"{{"key":"{key}","meter":"call","prefixes":["{prefix}"],"name":"{key}","call":{{"initial":"{initial}","next":"{next}","steps":[{{"from":"0","price":"0.10","per":"60"}}]}}}}"#
+        )
+    };
+    let base = card(&[rate("a", "9991", "60", "60"), rate("b", "9992", "30", "6"), rate("c", "9993", "1", "1")].join(","));
+    let deck = parse(deck.as_bytes(), options).unwrap();
+    let (after, preview) = lay_over(&base, &deck, &import(Mode::Full));
+    let told = after.rates.iter().map(|rate| {
+        let call = rate.call.as_ref().unwrap();
+        format!("{} {} {}/{}", rate.prefixes.join(","), call.steps[0].price, call.initial.unwrap(), call.next.unwrap())
+    });
+    (told.collect(), preview)
+}
+
+#[test]
+fn a_deck_without_increments_changes_none() {
+    let deck = "prefix,destination,rate\n9991,a,0.12\n9992,b,0.10\n9993,c,0.08\n9994,d,0.20\n";
+    let (rates, preview) = billed(deck, &berlin());
+    assert_eq!(rates, ["9991 0.12 60/60", "9992 0.1 30/6", "9993 0.08 1/1", "9994 0.2 1/1"]);
+    assert_eq!((preview.new, preview.changed, preview.unchanged), (1, 2, 1));
+    assert_eq!((preview.increments_kept, preview.increments_unsaid, preview.increments_changed), (2, 1, 0));
+    // From a date on too; the one that is in force then counts.
+    let (rates, _) = billed("prefix,destination,rate,effective from\n9991,a,0.12,2026-12-01\n9992,b,0.10,\n9993,c,0.10,\n", &berlin());
+    assert_eq!(rates, ["9991 0.1 60/60", "9991 0.12 60/60", "9992 0.1 30/6", "9993 0.1 1/1"]);
+}
+
+#[test]
+fn increments_that_change_are_named() {
+    let deck = "prefix,destination,rate,increments\n9991,a,0.10,1/1\n9992,b,0.12,60/60\n9993,c,0.10,1/1\n9994,d,0.20,1/1\n";
+    let (rates, preview) = billed(deck, &berlin());
+    assert_eq!(rates, ["9991 0.1 1/1", "9992 0.12 60/60", "9993 0.1 1/1", "9994 0.2 1/1"]);
+    assert_eq!((preview.increments_kept, preview.increments_unsaid, preview.increments_changed), (0, 0, 2));
+    let named = |prefix: &str| {
+        let change = preview.samples.iter().find(|change| change.prefix == prefix).unwrap();
+        (change.kind, change.old_increments.clone().unwrap_or_default(), change.new_increments.clone().unwrap_or_default())
+    };
+    assert_eq!(named("9991"), (Kind::Changed, "60/60".to_owned(), "1/1".to_owned()));
+    assert_eq!(named("9992"), (Kind::Increased, "30/6".to_owned(), "60/60".to_owned()));
+    assert_eq!(named("9994"), (Kind::New, String::new(), String::new()));
+    // Stated for the whole deck.
+    let stated = DeckOptions { initial: Some(Quantity::whole(60)), next: Some(Quantity::whole(60)), ..berlin() };
+    let (rates, preview) = billed("prefix,destination,rate\n9991,a,0.10\n9992,b,0.10\n9993,c,0.10\n9994,d,0.20\n", &stated);
+    assert_eq!(rates, ["9991 0.1 60/60", "9992 0.1 60/60", "9993 0.1 60/60", "9994 0.2 60/60"]);
+    assert_eq!((preview.increments_kept, preview.increments_unsaid, preview.increments_changed), (0, 0, 2));
+}
+
+#[test]
+fn a_length_that_is_stated_is_named_as_the_map_calls_it() {
+    for (options, want) in [
+        (map(r#"{"per":"0"}"#), "invalid_field: `per`: expected more than 0 seconds"),
+        (map(r#"{"initial":"-1","next":"1"}"#), "invalid_field: `initial`: "),
+        (map(r#"{"next":"0"}"#), "invalid_field: `next`: "),
+    ] {
+        let stop = stopped("Prefix,Rate\n9991,0.02\n", &options);
+        assert!(stop.starts_with(want), "{stop}");
+    }
 }

@@ -8,7 +8,7 @@
 //!
 //! Rates that a deck cannot say (other meters, windows, other attributes, no prefixes) are not touched.
 
-use super::{Deck, Jurisdiction, Refusal, Terms};
+use super::{Deck, Jurisdiction, Refusal, Terms, increments};
 use rating::Instant;
 use rating::card::{CardDoc, Rate};
 use rating::money::Rate as Amount;
@@ -71,6 +71,11 @@ pub struct Change {
     pub origins: Vec<String>,
     pub old_price: Option<Amount>,
     pub new_price: Option<Amount>,
+    /// `60/1`: first and following increment, where they are others than before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_increments: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_increments: Option<String>,
     pub effective_from: Option<Instant>,
 }
 
@@ -90,6 +95,15 @@ pub struct Preview {
     pub spared: usize,
     pub renamed: usize,
     pub unchanged: usize,
+    /// Have other increments than before; they are among the others too.
+    #[serde(default)]
+    pub increments_changed: usize,
+    /// The deck says nothing of increments: prefixes that keep those that they had, where these are not 1/1.
+    #[serde(default)]
+    pub increments_kept: usize,
+    /// The deck says nothing of increments: new prefixes, which are billed 1/1.
+    #[serde(default)]
+    pub increments_unsaid: usize,
     pub refused: usize,
     pub duplicates: usize,
     /// Up to [`SAMPLES_MAX`] of each kind but `unchanged` and `ended`.
@@ -122,17 +136,17 @@ pub(super) struct Entry<'a> {
 }
 
 /// What one price is for.
-type Key<'a> = (&'a str, Jurisdiction, &'a [String]);
+pub(super) type Key<'a> = (&'a str, Jurisdiction, &'a [String]);
 
 impl<'a> Entry<'a> {
-    fn key(&self) -> Key<'a> {
+    pub(super) fn key(&self) -> Key<'a> {
         (self.prefix, self.jurisdiction, self.origin)
     }
     /// Nothing but an end of what was before.
     fn is_closing(&self) -> bool {
         self.until.is_some_and(|until| until <= self.begins())
     }
-    fn begins(&self) -> Instant {
+    pub(super) fn begins(&self) -> Instant {
         self.from.unwrap_or(Instant::MIN)
     }
     fn ends(&self) -> Instant {
@@ -163,7 +177,10 @@ pub(super) fn merge<'a>(base: &'a CardDoc, deck: &'a Deck, import: &Import<'_>) 
         Merged { entries: Vec::with_capacity(deck.rows.len()), terms: Vec::new(), untouched: Vec::new(), preview: Preview::default() };
     let by_origin = deck.origins.len() > 1;
     let old = old_entries(base, import, by_origin, &mut terms, &mut merged.untouched);
-    let new = new_entries(deck);
+    let mut new = new_entries(deck);
+    if !deck.says_increments {
+        merged.preview.increments_kept = increments::keep(&old, &mut new, import.at, base, &mut terms);
+    }
     let closing = match import.mode {
         Mode::Partial => None,
         Mode::Full => Some(deck.rows.iter().map(|row| row.effective_from.unwrap_or(Instant::MIN)).min().unwrap_or(Instant::MIN)),
@@ -176,6 +193,8 @@ pub(super) fn merge<'a>(base: &'a CardDoc, deck: &'a Deck, import: &Import<'_>) 
         let kind = lay(before, rows, closing.filter(|_| !spared), import.at, &prices, &mut merged.entries);
         let kind = if spared { Kind::Spared } else { kind };
         merged.preview.count(kind, || prices.sample(kind, before, rows));
+        merged.preview.increments_changed += usize::from(prices.increments(before, rows).is_some());
+        merged.preview.increments_unsaid += usize::from(kind == Kind::New && !deck.says_increments);
     }
     merged.preview.about(deck);
     merged.terms = terms.all;
@@ -190,8 +209,8 @@ fn take<'e, 'a>(entries: &mut &'e [Entry<'a>], key: Key<'_>) -> &'e [Entry<'a>] 
 }
 
 /// Terms by number, those of the deck first.
-struct Numbered {
-    all: Vec<Terms>,
+pub(super) struct Numbered {
+    pub(super) all: Vec<Terms>,
     numbers: HashMap<Terms, u32>,
 }
 
@@ -199,7 +218,7 @@ impl Numbered {
     fn new(deck: &[Terms]) -> Self {
         Self { all: deck.to_vec(), numbers: deck.iter().copied().zip(0..).collect() }
     }
-    fn of(&mut self, terms: Terms) -> u32 {
+    pub(super) fn of(&mut self, terms: Terms) -> u32 {
         *self.numbers.entry(terms).or_insert_with(|| {
             self.all.push(terms);
             u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
@@ -325,6 +344,15 @@ impl Prices<'_> {
         (old.last().and_then(|entry| self.of(entry)), new.last().and_then(|entry| self.of(entry)))
     }
 
+    /// The last increments before and the last after, if they are others.
+    fn increments(&self, old: &[Entry<'_>], new: &[Entry<'_>]) -> Option<[String; 2]> {
+        let of = |entries: &[Entry<'_>]| {
+            entries.last().filter(|entry| !entry.is_closing()).and_then(|entry| increments::of(self.base, self.terms, entry.terms))
+        };
+        let (old, new) = (of(old)?, of(new)?);
+        (old != new).then(|| [old, new].map(increments::written))
+    }
+
     fn kind(&self, old: &[Entry<'_>], new: &[Entry<'_>]) -> Kind {
         match self.both(old, new) {
             _ if old.is_empty() => Kind::New,
@@ -343,6 +371,7 @@ impl Prices<'_> {
             _ => new_price,
         };
         let shown = new.last().or(old.last());
+        let [old_increments, new_increments] = self.increments(old, new).map_or([None, None], |both| both.map(Some));
         Change {
             kind,
             prefix: shown.map_or("", |entry| entry.prefix).to_owned(),
@@ -351,6 +380,8 @@ impl Prices<'_> {
             origins: shown.map_or(&[][..], |entry| entry.origin).to_vec(),
             old_price,
             new_price,
+            old_increments,
+            new_increments,
             effective_from: new.last().and_then(|entry| entry.from),
         }
     }

@@ -13,6 +13,7 @@ mod above;
 mod card;
 mod cells;
 mod columns;
+mod increments;
 mod merge;
 mod money;
 mod read;
@@ -67,7 +68,7 @@ pub struct DeckOptions {
     pub cents: Option<bool>,
     /// Units that a price is for. Default: what its title says, or 60 (per minute).
     pub per: Option<Quantity>,
-    /// Increments of rows that have none. Default: 1.
+    /// Increments of rows that have none. Default: 1, or, in a deck without a column of them, those that the prefix had.
     pub initial: Option<Quantity>,
     pub next: Option<Quantity>,
 }
@@ -99,6 +100,8 @@ pub struct Deck {
     pub duplicates: usize,
     /// Columns that mean nothing for a price: labels, and those that were named.
     pub ignored_columns: Vec<String>,
+    /// A column of increments, or increments that were stated: otherwise the prefixes keep those that they had.
+    pub says_increments: bool,
 }
 
 /// What refused rows name: their price is not known, so an import leaves it as it was.

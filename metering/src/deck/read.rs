@@ -6,13 +6,16 @@ use super::money::{MarksByLine, Notation};
 use super::row::Reader;
 use super::{Deck, DeckOptions, DeckRow, LINES_ABOVE_MAX, ROWS_MAX, Refusal};
 use crate::command::Problem;
+use crate::input::fields;
 use crate::input::table::Column;
 use crate::input::when::Clock;
 use crate::sheet::{self, Cells, Record, Records, units};
+use rating::Quantity;
 
 /// Reads a deck. An error: the options, a file without columns for prefix and price, columns that are not understood or
 /// may mean the same, another currency than the card's, more than [`ROWS_MAX`] rows.
 pub fn parse(file: &[u8], options: &DeckOptions) -> Result<Deck, Problem> {
+    check_options(options)?;
     let text = sheet::text_of(file);
     let skipped = text.split_inclusive('\n').take(options.skip_lines).map(str::len).sum();
     let delimiter = sheet::delimiter(options.delimiter, text.get(skipped..).unwrap_or_default())?;
@@ -46,6 +49,16 @@ pub fn parse(file: &[u8], options: &DeckOptions) -> Result<Deck, Problem> {
         }
     }
     Ok(finish(reader))
+}
+
+/// Lengths of time that are stated: what is wrong with one is named as the map calls it, and not by its place in a card.
+fn check_options(options: &DeckOptions) -> Result<(), Problem> {
+    let stated = [("per", options.per), ("initial", options.initial), ("next", options.next)];
+    let wrong = stated.into_iter().find_map(|(name, value)| Some((name, value.filter(|value| *value <= Quantity::ZERO)?)));
+    let expected = |(name, found): (&str, Quantity)| {
+        fields::invalid(name, format_args!("expected more than 0 seconds, such as \"60\"; found {found}"))
+    };
+    wrong.map_or(Ok(()), |wrong| Err(expected(wrong)))
 }
 
 /// Looks for the line of names: the first that has prefix and price; titles may stand above it.

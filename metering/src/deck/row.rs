@@ -85,6 +85,8 @@ impl<'o> Reader<'o> {
     }
 
     pub fn finish(mut self) -> (Deck, MarksByLine) {
+        let has_column = [Field::Increments, Field::Initial, Field::Next].into_iter().any(|field| self.columns.index(field).is_some());
+        self.deck.says_increments = has_column || self.options.initial.is_some() || self.options.next.is_some();
         self.deck.ignored_columns = std::mem::take(&mut self.columns.ignored);
         self.deck.names = self.names.values;
         self.deck.terms = self.terms.values;
