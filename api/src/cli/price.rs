@@ -3,8 +3,8 @@
 //! The file is rated in its own order. Counters and the carry run on per customer of the file, as
 //! they would on a link of that customer; an event that comes again moves nothing.
 
-use super::Ended;
 use super::progress::Progress;
+use super::{Ended, counted};
 use anyhow::{Context, anyhow};
 use metering::command::Problem;
 use metering::input::json::{self, Defaults};
@@ -12,12 +12,14 @@ use metering::offline::{Offline, Priced};
 use rating::validate::{Mistake, parse_card};
 use rating::{Cents, Currency, Exact};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use tenants::tenant::check_country;
 
 /// Rate a usage file against one card, without a database
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Exit code 1: lines were refused, which a server would refuse too: they are malformed, or an id is there twice.")]
 pub struct Args {
     /// The rate card version, as JSON
     #[arg(long, value_name = "CARD.json")]
@@ -51,16 +53,22 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         for line in chunk.split(|&byte| byte == b'\n') {
             lines += 1;
             let Some(line) = pricer.line(line.trim_ascii(), lines) else { continue };
+            table.count(&line);
             if args.json { writeln!(out, "{}", serde_json::to_string(&line)?)? } else { table.write(&line, out)? }
         }
         // Every chunk but the last ends with a line break, behind which `split` sees one line too many.
         lines -= 1;
         progress.add(chunk.len() as u64);
     }
-    if !args.json {
+    if args.json {
+        // Beside the lines, of which each is an event.
+        for said in table.said_of_refused() {
+            tracing::warn!("{said}");
+        }
+    } else {
         table.finish(out)?;
     }
-    Ok(Ended::Well)
+    Ok(if table.refused.is_empty() { Ended::Well } else { Ended::Findings })
 }
 
 /// Whole lines, about [`CHUNK_BYTES`] of them; false at the end of the file.
@@ -90,6 +98,9 @@ enum Line {
         id: String,
         error: String,
         detail: String,
+        /// A server keeps it without a price, and does not refuse it.
+        #[serde(skip)]
+        is_kept: bool,
     },
 }
 
@@ -138,11 +149,14 @@ impl Pricer {
                 let id = event.id.clone();
                 match self.link.post(event) {
                     Ok(priced) => self.line_of(id, priced),
-                    Err(refused) => Line::Refused { id, error: refused.code.to_owned(), detail: refused.detail },
+                    Err(refused) => {
+                        let is_kept = refused.code != "id_conflict";
+                        Line::Refused { id, error: refused.code.to_owned(), detail: refused.detail, is_kept }
+                    }
                 }
             }
             Err((id, problem)) => {
-                Line::Refused { id, error: problem.code.to_owned(), detail: format!("line {number}: {}", problem.detail) }
+                Line::Refused { id, error: problem.code.to_owned(), detail: format!("line {number}: {}", problem.detail), is_kept: false }
             }
         })
     }
@@ -172,14 +186,26 @@ fn listed(mistakes: Vec<Mistake>) -> anyhow::Error {
 struct Table {
     currency: Currency,
     events: u64,
-    refused: u64,
+    unpriced: u64,
+    /// How many of which code a server would refuse.
+    refused: BTreeMap<String, u64>,
     exact: Exact,
     posted: Cents,
 }
 
 impl Table {
     fn new(currency: Currency) -> Self {
-        Self { currency, events: 0, refused: 0, exact: Exact::ZERO, posted: Cents::ZERO }
+        Self { currency, events: 0, unpriced: 0, refused: BTreeMap::new(), exact: Exact::ZERO, posted: Cents::ZERO }
+    }
+
+    fn count(&mut self, line: &Line) {
+        if let Line::Refused { error, is_kept: false, .. } = line {
+            *self.refused.entry(error.clone()).or_default() += 1;
+        }
+    }
+
+    fn said_of_refused(&self) -> Vec<String> {
+        self.refused.iter().map(|(code, count)| format!("{} refused: {code}", counted(*count, "line"))).collect()
     }
 
     fn write(&mut self, line: &Line, out: &mut impl Write) -> anyhow::Result<()> {
@@ -194,8 +220,8 @@ impl Table {
                 let again = if *duplicate { "  duplicate" } else { "" };
                 writeln!(out, "{id:<36} {exact:>20} {posted_cents:>12} {carry:>16}{again}")?;
             }
-            Line::Refused { id, error, detail } => {
-                self.refused += 1;
+            Line::Refused { id, error, detail, .. } => {
+                self.unpriced += 1;
                 writeln!(out, "{id:<36} {error}: {detail}")?;
             }
         }
@@ -203,8 +229,11 @@ impl Table {
     }
 
     fn finish(&self, out: &mut impl Write) -> anyhow::Result<()> {
-        let sum = format!("{} events, {} without a price", self.events, self.refused);
+        let sum = format!("{}, {} without a price", counted(self.events, "event"), self.unpriced);
         writeln!(out, "{sum:<36} {:>20} {:>12}", self.exact.in_major(self.currency), self.posted)?;
+        for said in self.said_of_refused() {
+            writeln!(out, "  {said}")?;
+        }
         Ok(())
     }
 }
@@ -378,7 +407,10 @@ mod tests {
             r#"{"id":"c3","meter":"api_call","quantity":"1","at":"2026-11-20T09:00:00Z"}"#,
             r#"{"id":"c3","meter":"api_call","quantity":"1","at":"2026-11-20T09:00:00Z"}"#,
         ]) {
-            pricer.line(line.as_bytes(), number).into_iter().for_each(|line| table.write(&line, &mut out).unwrap());
+            if let Some(line) = pricer.line(line.as_bytes(), number) {
+                table.count(&line);
+                table.write(&line, &mut out).unwrap();
+            }
         }
         table.finish(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
@@ -393,6 +425,7 @@ mod tests {
                 "c3 0.0015 0 0.15",
                 "c3 0 0 0.15 duplicate",
                 "4 events, 1 without a price 0.8015 80",
+                "1 line refused: missing_field",
             ]
         );
     }
