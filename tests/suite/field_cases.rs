@@ -93,11 +93,7 @@ fn cases() -> Vec<Case> {
             &[("b017/b017-1", &["\"quantity\":\"83\"", "09:00:05"]), ("b017/b017-2", &[])],
         ),
         // A month by its name is not doubtful.
-        case(
-            "B-018",
-            &[("import-rates month.csv --date-order dmy IMPORT", &["wrote 1 rates", "2026-11-30T23:00:00Z", "exit 0"], &[])],
-            &[],
-        ),
+        case("B-018", &[("import-rates month.csv --date-order dmy IMPORT", &["wrote 1 rate", "2026-11-30T23:00:00Z", "exit 0"], &[])], &[]),
         // Without titles: the message says what helps, and the first row is a rate.
         case(
             "B-020",

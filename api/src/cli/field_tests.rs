@@ -115,6 +115,35 @@ fn an_extension_is_no_country() {
 }
 
 #[test]
+fn lines_that_price_cannot_read_end_it_with_1() {
+    let desk = Desk::new();
+    let deck = desk.file("deck.csv", "Prefix,Destination,Rate_per_min\n49,Germany,0.0200\n");
+    let card = desk.directory().join("card.json");
+    check(&desk.run("import-rates", Some(&deck), &format!("--card t --out {}", card.display())), &["wrote 1 rate "]);
+    let event = |id: &str, more: &str| {
+        format!("{{\"id\":\"{id}\",\"meter\":\"call\",\"at\":\"2026-11-20T10:00:00Z\",\"destination\":\"+4930123456\",{more}}}\n")
+    };
+    let price = |text: &str, more: &[&str]| {
+        let usage = desk.file("usage.ndjson", text).display().to_string();
+        let card = card.display().to_string();
+        let words = ["price", "--card", &card, "--usage", &usage];
+        desk.offline(&words.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    let good = event("a", "\"quantity\":60");
+    check(&price(&good, &[]), &["1 event, 0 without a price", "exit 0"]);
+    let elsewhere = good.replace("+4930", "+3330").replace("\"a\"", "\"b\"");
+    check(&price(&format!("{good}{elsewhere}"), &[]), &["no_rate", "2 events, 1 without a price", "exit 0"]);
+    let bad =
+        [event("c", "\"quantity\":\"x\""), event("d", "\"quantity\":-1"), "{\n".to_owned(), event("e", "\"quantity\":\"y\"")].concat();
+    check(
+        &price(&format!("{good}{bad}"), &[]),
+        &["2 lines refused: invalid_field", "1 line refused: negative_quantity", "1 line refused: invalid_json", "exit 1"],
+    );
+    check(&price(&format!("{good}{bad}"), &["--json"]), &["\"error\":\"invalid_json\"", "exit 1"]);
+    check(&price(&format!("{good}{}", event("a", "\"quantity\":61")), &[]), &["1 line refused: id_conflict", "exit 1"]);
+}
+
+#[test]
 fn marks_and_durations_are_read_as_they_are_written() {
     let desk = Desk::new();
     let map = format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"seconds","destination":"to"}},"decimal_comma":true,{MAPPED}}}"#);
@@ -141,10 +170,10 @@ fn decks_are_read_or_say_what_helps() {
     check(&import(currency, "--currency EUR"), &["line 2, Currency", "currency_mismatch", "nothing was imported"]);
     let expiry = "Prefix,Destination,Rate,Effective Date,Expiry Date\n49,Germany,0.03,2026-01-01,\n33,France,0.01,2024-01-01,2025-01-01\n";
     let told = import(expiry, "");
-    check(&told, &["wrote 1 rates", "Germany"]);
+    check(&told, &["wrote 1 rate", "Germany"]);
     assert!(!told.contains("France"), "{told}");
     let month = "Prefix,Destination,Rate,Effective Date\n49,Germany,0.02,1-Dec-2026\n";
-    check(&import(month, "--date-order dmy"), &["wrote 1 rates", "2026-11-30T23:00:00Z"]);
+    check(&import(month, "--date-order dmy"), &["wrote 1 rate", "2026-11-30T23:00:00Z"]);
     check(&import(&month.replace("1-Dec-2026", "1/12/2026"), ""), &["`1/12/2026`", "--date-order"]);
     let headless = "49;Germany;0.0200\n4915;Germany Mobile;0.1000\n33;France;0.0100\n";
     check(&import(headless, ""), &["--map", "headless"]);
@@ -152,13 +181,13 @@ fn decks_are_read_or_say_what_helps() {
     check(&import(headless, &format!("--map {}", map.display())), &["wrote 3 rates", "\"49\""]);
     let above = "All rates in EUR cents per minute,\nPrefix,Rate\n49,1.5\n";
     check(&import(above, ""), &["`All rates in EUR cents per minute`", "--skip-lines 1"]);
-    check(&import(above, "--skip-lines 1"), &["wrote 1 rates", "\"price\":\"1.5\""]);
+    check(&import(above, "--skip-lines 1"), &["wrote 1 rate", "\"price\":\"1.5\""]);
     let wrong = desk.file("wrong.json", r#"{"decimal_comma":"yes"}"#);
     let told = import(headless, &format!("--map {}", wrong.display()));
     check(&told, &["`decimal_comma`: expected true or false"]);
     assert!(!told.contains("at line"), "{told}");
     check(&import("Prefix,Rate,Route\n49,0.02,x\n", ""), &["`Route`", "--ignore-column"]);
-    check(&import("Prefix,Rate,Route\n49,0.02,x\n", "--ignore-column Route"), &["wrote 1 rates", "left out: Route"]);
+    check(&import("Prefix,Rate,Route\n49,0.02,x\n", "--ignore-column Route"), &["wrote 1 rate", "left out: Route"]);
 }
 
 #[test]
@@ -218,4 +247,37 @@ fn a_file_that_is_no_text_is_named() {
     check(&desk.ingest("calls.json", format!("\u{feff}{record}\n").as_bytes(), "--format freeswitch"), &["1 posted", "exit 0"]);
     let form = format!("cdr={record}").replace("\"bom\"", "\"form\"");
     check(&desk.ingest("calls.form", form.as_bytes(), "--format freeswitch"), &["1 posted", "exit 0"]);
+}
+
+#[test]
+fn legs_in_two_files_are_told() {
+    let desk = Desk::new();
+    let leg = |uuid: &str, other: &str| {
+        format!(
+            "X,1002,+4930123456,default,@DAY@ 09:00:00,@DAY@ 09:00:03,@DAY@ 09:01:03,61,60,NORMAL_CLEARING,{uuid},{other},acme-42,PCMU,PCMU\n"
+        )
+    };
+    let ingest = |text: &str| desk.ingest("Master.csv", text.as_bytes(), "--format freeswitch --zone UTC");
+    check(&ingest(&leg("A", "B")), &["1 posted", "1 row of calls whose other leg (bleg_uuid)", "--follow", "direction", "exit 0"]);
+    let both = ingest(&(leg("A", "B") + &leg("B", "A")));
+    check(&both, &["0 posted, 1 duplicate", "1 skipped", "exit 0"]);
+    assert!(!both.contains("other leg"), "{both}");
+}
+
+#[test]
+fn increments_are_kept_stated_or_named() {
+    let desk = Desk::new();
+    let import = |deck: &str, more: &str| {
+        let file = desk.file("deck.csv", deck);
+        desk.run("import-rates", Some(&file), &format!("--card carriers --owner muster-telecom {more}"))
+    };
+    let priced = "Prefix,Destination,Rate\n49,Germany,0.02\n";
+    check(&import(priced, "--increments 60/60"), &["1 new", "version 1 is in force"]);
+    let told = import(&priced.replace("0.02", "0.03"), "");
+    check(&told, &["1 changed (1 dearer", "left as they were for 1 prefix", "version 2 is in force"]);
+    assert!(!told.contains("->  1/1") && !told.contains("60/60 ->"), "{told}");
+    let told = import("Prefix,Destination,Rate,Increments\n49,Germany,0.03,1/1\n", "--dry-run");
+    check(&told, &["1 changed", "1 prefix with other increments than before", "60/60 -> 1/1"]);
+    check(&import("Prefix,Destination,Rate\n49,Germany,0.03\n33,France,0.01\n", "--dry-run"), &["1 prefix new, billed by the second"]);
+    check(&import(priced, "--increments 60/60 --dry-run"), &["1 changed (0 dearer, 1 cheaper)"]);
 }

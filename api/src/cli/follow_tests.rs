@@ -61,7 +61,7 @@ fn a_growing_file_is_charged_line_by_line() {
         check(&told, &["0 duplicate", "0 refused", "the last line is not whole yet", "exit 0"]);
     }
     master.append(&first[written..]);
-    master.tell(&["1 rows: 1 posted, 0 duplicate", "exit 0"]);
+    master.tell(&["1 row: 1 posted, 0 duplicate", "exit 0"]);
     master.tell(&["0 rows"]);
     // Killed between the answer and the note: the piece comes again.
     let noted = std::fs::read(master.position()).unwrap();
@@ -83,7 +83,7 @@ fn rotation_and_truncation_lose_nothing() {
     let old = master.rename("Master.csv.1");
     master.tell(&["2 rows: 2 posted, 0 duplicate", "exit 0"]);
     master.append(&lines(5..6));
-    master.tell(&["1 rows: 1 posted, 0 duplicate", "exit 0"]);
+    master.tell(&["1 row: 1 posted, 0 duplicate", "exit 0"]);
     // Copied and truncated.
     master.append(&lines(6..8));
     std::fs::rename(&old, master.file.with_file_name("Master.csv.2")).unwrap();
@@ -115,7 +115,7 @@ fn a_file_with_titles_is_followed_too() {
     master.append(&format!("to,s,id,at\n+4930123456,60,a,{day} 09:00:00\n"));
     check(&follow(), &["2 rows: 1 posted", "1 skipped"]);
     master.append(&format!("+4930123456,60,b,{day} 09:00:00\n+4930123456,60,c,{day} 09:"));
-    check(&follow(), &["1 rows: 1 posted", "not whole yet"]);
+    check(&follow(), &["1 row: 1 posted", "not whole yet"]);
     master.append("00:00\nx\n");
     let told = follow();
     check(&told, &["2 rows: 1 posted", "1 refused", "line 5: 1 cells for 4 columns"]);
@@ -131,9 +131,9 @@ fn events_as_json_lines_are_followed_too() {
     let follow = || master.serving.run(&["ingest", &master.file.display().to_string(), "--format", "ndjson", "--follow", "--once"]);
     let (first, second) = (event(1), event(2));
     master.append(&format!("{first}{}", &second[..40]));
-    check(&follow(), &["1 rows: 1 posted", "not whole yet", "exit 0"]);
+    check(&follow(), &["1 row: 1 posted", "not whole yet", "exit 0"]);
     master.append(&second[40..]);
-    check(&follow(), &["1 rows: 1 posted, 0 duplicate", "exit 0"]);
+    check(&follow(), &["1 row: 1 posted, 0 duplicate", "exit 0"]);
 }
 
 #[test]
@@ -156,4 +156,74 @@ fn what_is_not_followed_is_sent_without_it_as_its_refusal_says() {
         check(&master.serving.run(&words[..6]), &["1 posted, 0 duplicate", "exit 0"]);
         check(&master.serving.run(&words[..6]), &["0 posted, 1 duplicate", "exit 0"]);
     }
+}
+
+#[test]
+fn a_file_of_which_no_row_can_be_read_is_not_passed_over() {
+    let master = Master::new();
+    master.append(&lines(0..2));
+    let path = master.file.display().to_string();
+    let position = || serde_json::from_slice::<serde_json::Value>(&std::fs::read(master.position()).unwrap()).unwrap()["offset"].clone();
+    let follow = |more: &[&str]| {
+        let words = ["ingest", &path, "--follow", "--once", "--format"];
+        master.serving.run(&words.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    for (more, helps) in [
+        (&["asterisk"][..], "2 zone_required"),
+        (&["asterisk"], "--zone"),
+        (&["ndjson"], "--format"),
+        (&["freeswitch", "--zone", "UTC"], "--format"),
+        (&["asterisk", "--zone", "UTC", "--customer", "userfield"], "--customer"),
+    ] {
+        check(&follow(more), &["error", "no row of ", helps, "nothing was sent", "line 1"]);
+        assert_eq!(position(), 0);
+        assert!(!PathBuf::from(format!("{path}.refused.ndjson")).exists());
+    }
+    master.tell(&["2 rows: 2 posted", "exit 0"]);
+    // Later a bad row is one bad row.
+    master.append("broken\n");
+    master.tell(&["1 row: 0 posted", "1 refused", "exit 1"]);
+}
+
+#[test]
+fn a_file_that_does_not_exist_is_said() {
+    let master = Master::new();
+    master.tell(&["0 rows", "the file does not exist", "exit 1"]);
+    master.append(&lines(0..1));
+    master.tell(&["1 row: 1 posted", "exit 0"]);
+    std::fs::remove_file(&master.file).unwrap();
+    master.tell(&["0 rows", "the file does not exist", "exit 1"]);
+    // Renamed, and not yet made anew.
+    master.append(&lines(1..2));
+    master.tell(&["1 posted"]);
+    master.rename("Master.csv.1");
+    master.tell(&["0 rows", "exit 0"]);
+}
+
+#[test]
+fn a_refused_row_is_kept_with_its_text() {
+    let master = Master::new();
+    let bad = line(1).replace("acme-42", "nobody").replace("65,60", "65,6000");
+    let quoted = line(2).replace("\"x\"", "\"x\ny\"").replace("\"ANSWERED\"", "\"8\"");
+    master.append(&format!("{}{bad}{quoted}{}", line(0), line(3)));
+    master.tell(&["4 rows: 2 posted", "2 refused", "exit 1"]);
+    let refused = || -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(format!("{}.refused.ndjson", master.file.display())).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let told = refused();
+    let file = master.file.display().to_string();
+    for (told, line, code, row) in [(&told[0], 2, "contradiction", &bad), (&told[1], 3, "unknown_disposition", &quoted)] {
+        assert_eq!((&told["file"], &told["line"], &told["code"]), (&file.as_str().into(), &line.into(), &code.into()));
+        assert_eq!(told["row"], row.trim_end());
+        assert!(!told["detail"].as_str().unwrap().is_empty());
+    }
+    // The same where the file has grown, and without following it.
+    let bad = bad.replace("u.1", "u.9");
+    master.append(&bad);
+    master.tell(&["1 row: 0 posted", "1 refused"]);
+    assert_eq!((&refused()[2]["line"], &refused()[2]["row"]), (&6.into(), &bad.trim_end().into()));
+    master.serving.run(&["ingest", &file, "--format", "asterisk", "--zone", "UTC"]);
+    let rows: Vec<String> = refused().iter().map(|told| told["row"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(rows, [told[0]["row"].as_str().unwrap(), quoted.trim_end(), bad.trim_end()]);
 }

@@ -64,7 +64,7 @@ fn a_file_that_was_empty_is_not_lost_when_it_is_copied_and_truncated() {
     std::fs::write(&master.file, "").unwrap();
     master.tell(&["3 rows: 3 posted", "exit 0"]);
     master.append(&lines(3..4));
-    master.tell(&["1 rows: 1 posted, 0 duplicate", "exit 0"]);
+    master.tell(&["1 row: 1 posted, 0 duplicate", "exit 0"]);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn what_is_still_written_to_a_rotated_file_is_sent() {
     master.rotate("");
     master.tell(&["0 rows", "exit 0"]);
     writer.write_all(line(1).as_bytes()).unwrap();
-    master.tell(&["1 rows: 1 posted, 0 duplicate", "exit 0"]);
+    master.tell(&["1 row: 1 posted, 0 duplicate", "exit 0"]);
     writer.write_all(line(2).as_bytes()).unwrap();
     master.rotate("");
     master.append(&line(3));
@@ -141,7 +141,7 @@ fn half_a_line_of_a_rotated_file_is_not_charged() {
     // Said once; and read if it is ended all the same.
     master.tell(&["0 rows", "exit 0"]);
     std::fs::write(master.with("Master.csv.1"), format!("{}{half}", line(0))).unwrap();
-    master.tell(&["1 rows: 1 posted, 0 duplicate", "exit 0"]);
+    master.tell(&["1 row: 1 posted, 0 duplicate", "exit 0"]);
     // Copied and truncated: the other half begins the next file.
     let half = line(3);
     master.append(&half[..half.len() - 2]);
@@ -159,14 +159,14 @@ fn both_legs_of_a_call_are_one_call_whenever_they_are_written() {
     master.append(&first);
     master.tell(&["1 posted"]);
     master.append(&second);
-    master.tell(&["1 rows: 0 posted", "1 skipped", "a second leg of the call", "exit 0"]);
+    master.tell(&["1 row: 0 posted", "1 skipped", "a second leg of the call", "exit 0"]);
     // The other way round it is named, since nobody knows yet.
     let (first, second) = (first.replace("-7;", "-8;").replace("u.1", "u.11"), second.replace("-7;", "-8;").replace("u.2", "u.12"));
     master.append(&second);
-    master.tell(&["1 rows: 0 posted", "1 refused", "second_leg", "`Local/30@out-8;2`", "both_legs", "exit 1"]);
+    master.tell(&["1 row: 0 posted", "1 refused", "second_leg", "`Local/30@out-8;2`", "both_legs", "exit 1"]);
     master.rotate("");
     master.append(&first);
-    master.tell(&["1 rows: 1 posted", "exit 0"]);
+    master.tell(&["1 row: 1 posted", "exit 0"]);
 }
 
 #[test]
@@ -199,6 +199,46 @@ fn files_from_before_are_named() {
     let master = Master::new();
     std::fs::write(master.with("Master.csv.1"), lines(0..2)).unwrap();
     master.append(&line(2));
-    master.tell(&["Master.csv.1", "not sent", "1 rows: 1 posted", "exit 0"]);
+    master.tell(&["Master.csv.1", "not sent", "1 row: 1 posted", "exit 0"]);
     assert!(!master.follow().contains("Master.csv.1"));
+}
+
+/// What logrotate leaves of a file: its compressed form, with the time of its last writing.
+fn compress(master: &Master, name: &str, end: &str) {
+    let path = master.with(name);
+    let (text, modified) = (std::fs::read(&path).unwrap(), std::fs::metadata(&path).unwrap().modified().unwrap());
+    let mut packed = b"\x1f\x8b\x08 not really, but for its last bytes".to_vec();
+    packed.extend(u32::try_from(text.len()).unwrap().to_le_bytes());
+    let to = master.with(&format!("{name}{end}"));
+    std::fs::write(&to, packed).unwrap();
+    std::fs::File::options().write(true).open(&to).unwrap().set_modified(modified).unwrap();
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn rows_that_came_before_a_rotated_file_was_compressed_are_said() {
+    for end in [".gz", ".xz"] {
+        let master = Master::new();
+        master.append(&lines(0..1));
+        master.tell(&["1 posted"]);
+        let mut writer = std::fs::OpenOptions::new().append(true).open(&master.file).unwrap();
+        master.rotate("");
+        master.tell(&["0 rows", "exit 0"]);
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        writer.write_all(line(1).as_bytes()).unwrap();
+        compress(&master, "Master.csv.1", end);
+        master.append(&line(2));
+        let name = format!("Master.csv.1{end}");
+        master.tell(&["1 posted", &name, "was written to before it was compressed", "(line 1)", "exit 1"]);
+        master.tell(&["0 rows", "exit 0"]);
+        // One to which nothing was added is complete.
+        master.rotate("");
+        master.append(&line(3));
+        master.tell(&["1 posted", "exit 0"]);
+        compress(&master, "Master.csv.1", end);
+        master.tell(&["0 rows", "exit 0"]);
+        // Removed for good: it had been read.
+        std::fs::remove_file(master.with(&name)).unwrap();
+        master.tell(&["0 rows", "exit 0"]);
+    }
 }

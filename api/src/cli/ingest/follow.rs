@@ -4,26 +4,25 @@
 //! duplicate. A file that is not the one of the position was rotated: the old one is looked for beside it, and read to its end
 //! first, then those that came between the two. What is still written to a rotated file is sent too.
 
+use super::pieces::{CHUNK_BYTES, LEGS_BYTES, check_first, first_lines, lines_above, titles_of, whole_len};
 use super::position::{Identity, Place, Position, modified};
 use super::rotated::{self, Neighbour};
 use super::rows::Reading;
+use super::texts::Texts;
 use super::{Args, Progress, Summary, send};
 use crate::cli::client::Connection;
 use crate::cli::session::Session;
 use anyhow::{Context, bail};
 use metering::command::Problem;
 use metering::input::{self, Row};
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Bytes that are read and sent at a time.
-const CHUNK_BYTES: u64 = 4 * 1024 * 1024;
 /// Rotated files that are looked at once more.
 const BEFORE_MAX: usize = 8;
-/// How far back the other leg of a call is looked for.
-const LEGS_BYTES: u64 = 64 * 1024;
 const POLL: Duration = Duration::from_secs(1);
 /// How long a server that does not answer is left alone.
 const RETRY: Duration = Duration::from_secs(5);
@@ -47,6 +46,9 @@ pub async fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Summary> {
         summary: Summary::default(),
         progress: Progress::new("following", 0),
     };
+    if !args.once && !args.file.exists() {
+        tracing::warn!("{} does not exist: it is waited for", args.file.display());
+    }
     let mut stop = std::pin::pin!(stopped());
     loop {
         // A piece is sent and noted, or not; only in between it may end.
@@ -64,7 +66,8 @@ pub async fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Summary> {
             (false, false) => tokio::select! { () = &mut stop => break, () = tokio::time::sleep(POLL) => {} },
         }
     }
-    let summary = follower.summary;
+    let mut summary = follower.summary;
+    summary.no_file = args.once && follower.position.before.is_empty() && !args.file.exists();
     drop(follower.connection);
     session.close().await?;
     Ok(summary)
@@ -131,11 +134,13 @@ impl Follower<'_> {
         let Some((file, found)) = rotated::itself(&place, beside)? else {
             if !place.is_read {
                 self.not_sent("a rotated file", &place, out)?;
-                self.read_to_its_end(number)?;
+            } else if let Some((packed, true)) = rotated::packed_of(&place, &self.position.before, beside)? {
+                let path = packed.path.display();
+                self.not_sent(&format!("{path} was written to before it was compressed, and the file that it was"), &place, out)?;
             }
-            return Ok(false);
+            return self.leave_behind(number).map(|()| false);
         };
-        let is_read = place.is_read;
+        let (is_read, seen) = (place.is_read, modified(&file.metadata()?));
         match self.piece(Source { file, path: found.path, place, is_old: true }, out).await? {
             Some(place) => {
                 if let Some(kept) = self.position.before.get_mut(number) {
@@ -144,20 +149,29 @@ impl Follower<'_> {
                 self.position.save(&self.kept_in)?;
                 Ok(true)
             }
-            None if is_read => Ok(false),
-            None => self.read_to_its_end(number).map(|()| false),
+            // Nothing more, as of its last writing.
+            None => self.read_to_its_end(number, is_read, seen).map(|()| false),
         }
     }
 
-    fn read_to_its_end(&mut self, number: usize) -> anyhow::Result<()> {
+    fn read_to_its_end(&mut self, number: usize, was_read: bool, seen: u64) -> anyhow::Result<()> {
+        let Some(place) = self.position.before.get_mut(number) else { return Ok(()) };
+        let is_as_noted = was_read && place.modified >= Some(seen);
+        (place.is_read, place.modified) = (true, place.modified.max(Some(seen)));
+        if is_as_noted { Ok(()) } else { self.position.save(&self.kept_in) }
+    }
+
+    /// A file that is not there any more.
+    fn leave_behind(&mut self, number: usize) -> anyhow::Result<()> {
         if let Some(place) = self.position.before.get_mut(number) {
-            place.is_read = true;
+            (place.is_read, place.is_gone) = (true, true);
         }
         self.position.save(&self.kept_in)
     }
 
-    /// The oldest of the files that were read.
+    /// Those that are gone, and the oldest of the files that were read.
     fn forget(&mut self) {
+        self.position.before.retain(|place| !place.is_gone);
         while self.position.before.len() > BEFORE_MAX {
             let Some(oldest) = self.position.before.iter().position(|place| place.is_read) else { return };
             self.position.before.remove(oldest);
@@ -230,8 +244,15 @@ impl Follower<'_> {
             other.is_rotated() && seen.is_some_and(|seen| other.modified > seen) && now != Some(other.identity) && !is_known(other)
         };
         let between: Vec<&Neighbour> = beside.iter().filter(is_between).collect();
+        let is_beside = |place: &Place| beside.iter().any(|other| place.file == Some(other.identity));
+        let mut theirs = Vec::new();
+        for place in self.position.before.iter().filter(|place| place.is_read && !place.is_gone && !is_beside(place)) {
+            theirs.extend(rotated::packed_of(place, &self.position.before, beside)?.map(|(packed, _)| packed.identity));
+        }
         for other in &between {
-            if other.is_packed() {
+            if theirs.contains(&other.identity) {
+                // Of a file that is known: what it lacks is said of that one.
+            } else if other.is_packed() {
                 self.summary.files_not_found += 1;
                 writeln!(out, "{} is compressed and was not read: unpack it and send it by itself", other.path.display())?;
             } else {
@@ -252,7 +273,7 @@ impl Follower<'_> {
 
     /// Reads and sends a piece; the place after it. `None`: there is nothing more.
     async fn piece(&mut self, mut source: Source, out: &mut impl Write) -> anyhow::Result<Option<Place>> {
-        let Source { file, place, is_old, .. } = &mut source;
+        let Source { file, path, place, is_old } = &mut source;
         let seen = modified(&file.metadata()?);
         file.seek(SeekFrom::Start(place.offset))?;
         let mut piece = Vec::new();
@@ -278,7 +299,7 @@ impl Follower<'_> {
                 bail!("line {} is longer than {CHUNK_BYTES} bytes", place.lines + 1);
             }
             match *is_old {
-                true if !place.is_read => self.refuse_rest(&source, out)?,
+                true if !place.is_read => self.refuse_rest(&source, &piece, out)?,
                 true => {}
                 false => self.summary.unfinished = 1,
             }
@@ -288,9 +309,14 @@ impl Follower<'_> {
         self.summary.unfinished = 0;
         let above = if reading.has_legs() { self.legs_above(file, place, *is_old)? } else { titles_of(&reading, titles) };
         let rows = self.rows(&reading, above, &piece, place.lines)?;
+        if !place.has_records && !*is_old && self.position.before.is_empty() {
+            check_first(&self.args.file, &rows)?;
+        }
         let has_records = place.has_records || rows.iter().any(|row| !matches!(row, Row::Skipped { .. }));
-        let sent = send(&mut self.connection, rows, &mut self.summary, &self.progress).await;
+        let texts = Texts::new(path, Cow::Borrowed(&piece), place.lines + 1, &rows);
+        let sent = send(&mut self.connection, rows, &texts, &mut self.summary, &self.progress).await;
         sent.map_err(|error| error.context(Unreachable))?;
+        self.tell_refused(path);
         self.summary.write_refusals(&self.args.file, true, out)?;
         let lines = piece.iter().filter(|&&byte| byte == b'\n').count() as u64;
         let after = place.after(file, length as u64, lines)?;
@@ -298,15 +324,24 @@ impl Follower<'_> {
     }
 
     /// The last line of a rotated file, which no line feed ends: nobody knows how long it was to be.
-    fn refuse_rest(&mut self, source: &Source, out: &mut impl Write) -> anyhow::Result<()> {
+    fn refuse_rest(&mut self, source: &Source, rest: &[u8], out: &mut impl Write) -> anyhow::Result<()> {
         let (line, path) = (source.place.lines + 1, source.path.display());
         let detail = format!(
             "{path} was rotated and ends in the middle of a line: it may be cut, and was not sent; if it is whole, send it by \
              `centwise ingest {path} --whole`: nothing is posted twice"
         );
         self.summary.rows += 1;
-        self.summary.refuse_row(line, String::new(), Problem::new(input::INCOMPLETE, detail));
+        let texts = Texts::new(&source.path, Cow::Borrowed(rest), line, &[]);
+        self.summary.refuse_row(line, String::new(), Problem::new(input::INCOMPLETE, detail), &texts);
+        self.tell_refused(&source.path);
         self.summary.write_refusals(&self.args.file, true, out)
+    }
+
+    /// On stderr, at once: a follower ends late, or never.
+    fn tell_refused(&mut self, path: &Path) {
+        if let Some(refused) = self.summary.lately_refused() {
+            tracing::warn!("{}: {refused}; each with its text in {}.refused.ndjson", path.display(), self.args.file.display());
+        }
     }
 
     /// Of a piece, with what tells how to read it before it; lines are those of the file.
@@ -336,37 +371,6 @@ impl Follower<'_> {
     }
 }
 
-/// Bytes of whole records. To a rotated file nothing is added, so that a quote which is open stays so: only its last line
-/// may be cut.
-fn whole_len(reading: &Reading, piece: &[u8], is_old: bool) -> usize {
-    let whole = reading.whole_len(piece);
-    let is_last = is_old && (piece.len() as u64) < CHUNK_BYTES;
-    let lines = || piece.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    if is_last { whole.max(lines()) } else { whole }
-}
-
-fn titles_of(reading: &Reading, mut first: Vec<u8>) -> Vec<u8> {
-    first.truncate(reading.titles_len(&first));
-    first
-}
-
-/// Whole records before `offset`.
-fn lines_above(file: &mut File, offset: u64) -> std::io::Result<Vec<u8>> {
-    let from = offset.saturating_sub(LEGS_BYTES);
-    file.seek(SeekFrom::Start(from))?;
-    let mut above = Vec::new();
-    Read::by_ref(file).take(offset - from).read_to_end(&mut above)?;
-    if from > 0 {
-        let first = above.iter().position(|&byte| byte == b'\n').map_or(above.len(), |at| at + 1);
-        above.drain(..first);
-    }
-    // From within a quoted cell nothing can be read.
-    if metering::sheet::complete_len(&above, b',') != above.len() {
-        above.clear();
-    }
-    Ok(above)
-}
-
 /// Files of the same name that were there before anybody followed it.
 fn tell_of_older_files(args: &Args, kept_in: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let beside = rotated::neighbours(&args.file, kept_in)?;
@@ -389,13 +393,4 @@ fn open(path: &Path) -> anyhow::Result<Option<File>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
-}
-
-/// Enough of the file to find its titles in.
-fn first_lines(file: &mut File) -> std::io::Result<Vec<u8>> {
-    const FIRST_BYTES: u64 = 64 * 1024;
-    file.seek(SeekFrom::Start(0))?;
-    let mut first = Vec::new();
-    file.take(FIRST_BYTES).read_to_end(&mut first)?;
-    Ok(first)
 }

@@ -2,10 +2,12 @@
 //! answered as a duplicate, and nothing moves twice. A last line that is not whole is left for the next run.
 
 mod follow;
+mod pieces;
 mod position;
 mod rotated;
 mod rows;
 mod summary;
+mod texts;
 
 use super::Ended;
 use super::client::{Call, Connection};
@@ -20,10 +22,13 @@ use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
 use summary::{Outcome, Summary};
+use texts::Texts;
 
 /// Send a usage file: NDJSON, CSV, or the call records of FreeSWITCH or Asterisk
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 1: rows were refused (their lines and why: FILE.refused.ndjson), or a rotated file was not found.")]
+#[command(
+    after_help = "Exit code 1: rows were refused (each with its line, why, and its text: FILE.refused.ndjson), or a file was not found."
+)]
 pub struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -77,8 +82,10 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         let file = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
         let reading = Reading::of(args, &file)?;
         let (rows, unfinished) = reading.rows(&file, args.whole).with_context(|| format!("cannot read {}", args.file.display()))?;
-        let mut summary = super::runtime()?.block_on(send_all(args, rows))?;
+        let texts = reading.texts(args, &file, &rows);
+        let mut summary = super::runtime()?.block_on(send_all(args, rows, &texts))?;
         summary.unfinished = unfinished;
+        summary.legs_elsewhere = reading.legs_elsewhere(&file);
         summary.write_refusals(&args.file, false, out)?;
         summary
     };
@@ -86,33 +93,39 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     Ok(if summary.has_findings() { Ended::Findings } else { Ended::Well })
 }
 
-async fn send_all(args: &Args, rows: Vec<Row>) -> anyhow::Result<Summary> {
+async fn send_all(args: &Args, rows: Vec<Row>, texts: &Texts<'_>) -> anyhow::Result<Summary> {
     let session = Session::open(&args.target).await?;
     let mut connection = session.connect().await?;
     let progress = Progress::new("sending", rows.len() as u64);
     let mut summary = Summary::default();
-    send(&mut connection, rows, &mut summary, &progress).await?;
+    send(&mut connection, rows, texts, &mut summary, &progress).await?;
     drop(connection);
     session.close().await?;
     Ok(summary)
 }
 
 /// In batches. Nothing is lost if it fails half way: all of it may be sent again.
-async fn send(connection: &mut Connection, rows: Vec<Row>, summary: &mut Summary, progress: &Progress) -> anyhow::Result<()> {
+async fn send(
+    connection: &mut Connection,
+    rows: Vec<Row>,
+    texts: &Texts<'_>,
+    summary: &mut Summary,
+    progress: &Progress,
+) -> anyhow::Result<()> {
     let mut batch: Vec<(u64, UsageEvent)> = Vec::with_capacity(BATCH_EVENTS.min(rows.len()));
     for row in rows {
         summary.rows += 1;
         match row {
             Row::Event { line, event } => batch.push((line, event)),
             Row::Skipped { why, .. } => summary.skip(why),
-            Row::Refused { line, id, problem } => summary.refuse_row(line, id, problem),
+            Row::Refused { line, id, problem } => summary.refuse_row(line, id, problem, texts),
         }
         if batch.len() == BATCH_EVENTS {
-            post(connection, &mut batch, summary).await?;
+            post(connection, &mut batch, texts, summary).await?;
             progress.add(BATCH_EVENTS as u64);
         }
     }
-    post(connection, &mut batch, summary).await
+    post(connection, &mut batch, texts, summary).await
 }
 
 /// The server's answer to a batch.
@@ -121,7 +134,12 @@ struct Answers {
     data: Vec<Outcome>,
 }
 
-async fn post(connection: &mut Connection, batch: &mut Vec<(u64, UsageEvent)>, summary: &mut Summary) -> anyhow::Result<()> {
+async fn post(
+    connection: &mut Connection,
+    batch: &mut Vec<(u64, UsageEvent)>,
+    texts: &Texts<'_>,
+    summary: &mut Summary,
+) -> anyhow::Result<()> {
     if batch.is_empty() {
         return Ok(());
     }
@@ -132,7 +150,7 @@ async fn post(connection: &mut Connection, batch: &mut Vec<(u64, UsageEvent)>, s
         bail!("the server answered {} of {} events; send the file again, nothing is posted twice", answers.data.len(), batch.len());
     }
     for ((line, event), outcome) in batch.drain(..).zip(answers.data) {
-        summary.count(line, event.id, outcome);
+        summary.count(line, event.id, outcome, texts);
     }
     Ok(())
 }

@@ -65,6 +65,9 @@ pub struct Place {
     /// Rotated away and sent to its end; what is written to it all the same is still sent.
     #[serde(default)]
     pub is_read: bool,
+    /// It is not there any more, and what became of it was said.
+    #[serde(default)]
+    pub is_gone: bool,
 }
 
 impl Place {

@@ -3,6 +3,7 @@
 use super::position::{Identity, Place, modified};
 use anyhow::Context;
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// A file beside, whose name begins as that of the followed one.
@@ -103,6 +104,37 @@ fn is_likely_copy(place: &Place, other: &Neighbour) -> bool {
 pub fn itself(place: &Place, beside: &[Neighbour]) -> std::io::Result<Option<(File, Neighbour)>> {
     let Some(found) = beside.iter().find(|other| place.file == Some(other.identity)) else { return Ok(None) };
     Ok(opened(place, found)?.map(|file| (file, found.clone())))
+}
+
+/// What a file that was read to its end, and is not there any more, was compressed into, and whether it had been written to
+/// since: by the time, and where the file says it by the length, that it had when it was read. `others`: whose compressed files
+/// are not it.
+pub fn packed_of<'b>(place: &Place, others: &[Place], beside: &'b [Neighbour]) -> std::io::Result<Option<(&'b Neighbour, bool)>> {
+    const SECOND_NANOS: u64 = 1_000_000_000;
+    let second = |nanos: u64| nanos / SECOND_NANOS;
+    let Some(seen) = place.modified else { return Ok(None) };
+    let mut grown = None;
+    for other in beside.iter().filter(|other| other.is_packed() && second(other.modified) >= second(seen)) {
+        let is_as_long = unpacked_len(&other.path)?.is_none_or(|length| u64::from(length) == place.offset & u64::from(u32::MAX));
+        if second(other.modified) == second(seen) && is_as_long {
+            return Ok(Some((other, false)));
+        }
+        let is_of_another =
+            others.iter().any(|known| known.file != place.file && known.modified.is_some_and(|at| second(at) == second(other.modified)));
+        grown = grown.or(Some(other).filter(|_| !is_of_another));
+    }
+    Ok(grown.map(|other| (other, true)))
+}
+
+/// Bytes that a gzip file has unpacked, modulo 2³², as its end says. `None`: it is none.
+fn unpacked_len(path: &Path) -> std::io::Result<Option<u32>> {
+    const END_BYTES: i64 = 4;
+    if path.extension().is_none_or(|extension| extension != "gz") {
+        return Ok(None);
+    }
+    let mut end = [0; END_BYTES as usize];
+    let read = File::open(path).and_then(|mut file| file.seek(SeekFrom::End(-END_BYTES)).and_then(|_| file.read_exact(&mut end)));
+    Ok(read.ok().map(|()| u32::from_le_bytes(end)))
 }
 
 fn opened(place: &Place, found: &Neighbour) -> std::io::Result<Option<File>> {

@@ -1,6 +1,8 @@
 //! From a file, or a piece of one, to rows.
 
+use super::texts::Texts;
 use super::{Args, Format};
+use crate::http::write::read_json;
 use anyhow::{Context, anyhow, bail};
 use metering::command::Problem;
 use metering::input::cdr::Options;
@@ -48,6 +50,25 @@ impl Reading {
             unfinished += 1;
         }
         Ok((rows, unfinished))
+    }
+
+    /// The texts of a file's rows.
+    pub fn texts<'a>(&self, args: &'a Args, file: &'a [u8], rows: &[Row]) -> Texts<'a> {
+        match self {
+            Self::FreeswitchJson(_) => Texts::of_records(&args.file, input::freeswitch::texts(file)),
+            _ if sheet::is_utf16(file) => Texts::new(&args.file, Cow::Owned(sheet::text_of(file).into_owned().into_bytes()), 1, rows),
+            _ => Texts::new(&args.file, Cow::Borrowed(file), 1, rows),
+        }
+    }
+
+    /// Rows that may be a leg of a call whose other leg is in another file.
+    pub fn legs_elsewhere(&self, file: &[u8]) -> u64 {
+        match self {
+            Self::FreeswitchCsv(options) if !options.both_legs => {
+                input::freeswitch_csv::lone_legs(file, options).map_or(0, |count| count as u64)
+            }
+            _ => 0,
+        }
     }
 
     pub fn parse(&self, file: &[u8]) -> Result<Vec<Row>, Problem> {
@@ -108,7 +129,7 @@ fn is_cut(row: &Row) -> bool {
 }
 
 fn usable<T: serde::de::DeserializeOwned>(map: &[u8]) -> anyhow::Result<T> {
-    serde_json::from_slice(map).map_err(|error| anyhow!("the map is not usable: {}", rating::validate::located(map, &error)))
+    read_json(map).map_err(|refused| crate::cli::not_usable(&refused))
 }
 
 fn options(args: &Args, map: Option<&[u8]>) -> anyhow::Result<Options> {

@@ -1,6 +1,8 @@
 //! What became of the rows, and what is said of it.
 
 use super::Args;
+use super::texts::Texts;
+use crate::cli::counted;
 use metering::command::Problem;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,8 +26,17 @@ pub struct Summary {
     /// Rotated files whose last rows nobody has seen.
     #[serde(skip_serializing_if = "is_zero")]
     pub files_not_found: u64,
+    /// The file is not there, and neither is one that it was before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_file: bool,
+    /// Rows that name another leg of their call whose row is not in the file, and do not say which of the two they are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub legs_elsewhere: u64,
     /// Why rows were skipped, kept without a price, or refused, and how often.
     reasons: BTreeMap<String, u64>,
+    /// Refusals of each code since they were told last.
+    #[serde(skip)]
+    lately: BTreeMap<String, u64>,
     /// The first refusal of each code.
     #[serde(skip)]
     examples: BTreeMap<String, String>,
@@ -40,14 +51,18 @@ const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
+/// A line of FILE.refused.ndjson.
 #[derive(Debug, Serialize)]
 struct Refusal {
+    file: String,
     line: u64,
     id: String,
     code: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
     detail: String,
+    /// The row itself, to be sent again.
+    row: String,
 }
 
 /// The server's answer to an event.
@@ -68,7 +83,7 @@ struct Refused {
 impl Summary {
     /// Is there anything that somebody has to look at?
     pub fn has_findings(&self) -> bool {
-        self.refused > 0 || self.files_not_found > 0
+        self.refused > 0 || self.files_not_found > 0 || self.no_file
     }
 
     pub fn skip(&mut self, why: String) {
@@ -76,19 +91,28 @@ impl Summary {
         *self.reasons.entry(format!("skipped: {why}")).or_default() += 1;
     }
 
-    pub fn refuse_row(&mut self, line: u64, id: String, problem: Problem) {
-        self.refuse(Refusal { line, id, code: problem.code.to_owned(), field: problem.field, detail: problem.detail });
+    pub fn refuse_row(&mut self, line: u64, id: String, problem: Problem, texts: &Texts) {
+        self.refuse(line, id, Refused { code: problem.code.to_owned(), field: problem.field, detail: Some(problem.detail) }, texts);
     }
 
-    fn refuse(&mut self, refusal: Refusal) {
+    fn refuse(&mut self, line: u64, id: String, refused: Refused, texts: &Texts) {
+        let Refused { code, field, detail } = refused;
+        let detail = detail.unwrap_or_default();
         self.refused += 1;
-        *self.reasons.entry(format!("refused: {}", refusal.code)).or_default() += 1;
-        let example = || format!("line {}: {}", refusal.line, refusal.detail);
-        self.examples.entry(refusal.code.clone()).or_insert_with(example);
-        self.refusals.push(refusal);
+        *self.reasons.entry(format!("refused: {code}")).or_default() += 1;
+        *self.lately.entry(code.clone()).or_default() += 1;
+        self.examples.entry(code.clone()).or_insert_with(|| format!("line {line}: {detail}"));
+        self.refusals.push(Refusal { file: texts.file(), line, id, code, field, detail, row: texts.row(line) });
     }
 
-    pub fn count(&mut self, line: u64, id: String, outcome: Outcome) {
+    /// How many rows were refused since this was asked last, by code. `None`: none.
+    pub fn lately_refused(&mut self) -> Option<String> {
+        let lately = std::mem::take(&mut self.lately);
+        let by_code: Vec<String> = lately.iter().map(|(code, count)| format!("{count} {code}")).collect();
+        (!lately.is_empty()).then(|| format!("{} refused ({})", counted(lately.values().sum(), "row"), by_code.join(", ")))
+    }
+
+    pub fn count(&mut self, line: u64, id: String, outcome: Outcome, texts: &Texts) {
         match (outcome.status.as_str(), outcome.problem) {
             ("rated", _) => self.posted += 1,
             ("duplicate", _) => self.duplicate += 1,
@@ -96,10 +120,8 @@ impl Summary {
                 *(if status == "unrated" { &mut self.unrated } else { &mut self.partly_rated }) += 1;
                 *self.reasons.entry(format!("{status}: {}", outcome.reason.unwrap_or_default())).or_default() += 1;
             }
-            (_, Some(Refused { code, field, detail })) => {
-                self.refuse(Refusal { line, id, code, field, detail: detail.unwrap_or_default() })
-            }
-            (status, None) => self.refuse(Refusal { line, id, code: status.to_owned(), field: None, detail: String::new() }),
+            (_, Some(refused)) => self.refuse(line, id, refused, texts),
+            (status, None) => self.refuse(line, id, Refused { code: status.to_owned(), field: None, detail: None }, texts),
         }
     }
 
@@ -131,7 +153,8 @@ impl Summary {
         let Self { rows, posted, duplicate, unrated, skipped, refused, .. } = self;
         writeln!(
             out,
-            "{rows} rows: {posted} posted, {duplicate} duplicate, {unrated} unrated (kept), {skipped} skipped, {refused} refused"
+            "{}: {posted} posted, {duplicate} duplicate, {unrated} unrated (kept), {skipped} skipped, {refused} refused",
+            counted(*rows, "row")
         )?;
         if self.partly_rated > 0 {
             writeln!(out, "besides them {} partly rated: charged on their upper links, and kept for the others", self.partly_rated)?;
@@ -156,6 +179,18 @@ impl Summary {
             writeln!(
                 out,
                 "the last line is not whole yet (no line feed ends it, or a quote is open): it is left for the next run; --whole says that the file is finished"
+            )?;
+        }
+        if self.no_file {
+            writeln!(out, "the file does not exist, and no file that it was before is beside it: nothing was sent")?;
+        }
+        if self.legs_elsewhere > 0 {
+            let rows = counted(self.legs_elsewhere, "row");
+            writeln!(
+                out,
+                "{rows} of calls whose other leg (bleg_uuid) has no row in this file: where the switch writes a row for both legs, send them \
+                 in one file or by --follow; in two files, sent one by one, each is charged. With a column direction in the switch's \
+                 template the second leg is known by itself"
             )?;
         }
         if self.files_not_found > 0 {
