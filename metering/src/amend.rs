@@ -14,7 +14,8 @@ use crate::turn::{Earlier, Turn, refused};
 use crate::void::{Below, Void};
 use crate::work::{Amended, Done};
 use ledger::{Balance, Event, Limit, LinkCharge, Refusal};
-use rating::{Cents, Exact, Overflow, link};
+use rating::usage::Unrated;
+use rating::{Cents, Exact, Overflow, link, rounding};
 use store::hash;
 use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Place, Record, Seq, Steps};
 
@@ -144,9 +145,12 @@ impl Turn {
             (ChargePricing::Card { .. } | ChargePricing::Floored { .. } | ChargePricing::Carry, _) => return Err(overflow(Overflow)),
         };
         let carry = carry_of(self.states.carries_of(void.tenant()), buyer);
-        // As bounded as a charge: others of the month may come to much more without it.
-        let post = link::post(carry, taken.exact).map_err(|unrated| Problem::new(unrated.code(), TOO_LARGE))?;
-        let link::LinkPosting { cents, carry } = post;
+        let (cents, carry) = rounding::post(carry, taken.exact).map_err(overflow)?;
+        // As bounded as a charge: others of the month may come to much more without it. Charges of before there was a bound go back.
+        let most = Cents(original.link.cents.0.saturating_abs()).max(Cents::EVENT_MAX);
+        if !cents.is_within(most) {
+            return Err(Problem::new(Unrated::TooLarge.code(), TOO_LARGE));
+        }
         // What was paid from a shared balance went to the book, and comes back there: never to what the platform holds.
         let link = LinkCharge { settlement: original.link.settlement.today(), cents, ..original.link };
         let Taken { before, after, exact, local, .. } = taken;

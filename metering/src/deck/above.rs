@@ -1,5 +1,5 @@
-//! Lines above the titles of a deck. What they say of the prices is understood, and agrees with how they are read, or it stops the
-//! import: a currency, cents, a unit of time, an increment, a fee, a tax, a date.
+//! Lines above the titles of a deck. Every word of them is understood, and agrees with how the prices are read, or it stops the
+//! import: a currency, cents, a unit of time, an increment, a fee, a tax, a date, and whatever else nobody thought of.
 
 use super::columns::{self, Columns, Field};
 use super::{DeckOptions, LINES_ABOVE_MAX};
@@ -49,6 +49,17 @@ const WORDS: &[(Topic, &str)] = &[
          yen. yuan. dirham lira. shekel rand. reais. forint. koruna.",
     ),
 ];
+
+/// Words that say nothing of a price, in small letters, without accents.
+const HARMLESS: &str = "price prices pricelist list rate rates ratesheet ratecard sheet card deck tariff tariffs pricing preis preise preisliste \
+     liste tarif tarife tarifblatt prix tarifs precio precios tarifa tarifas lista prezzo prezzi tariffa tariffe listino of for the our all to in per \
+     and von fur fuer und alle unsere der die das de du des la le les et tous toutes nos pour del por para y todos todas los las di dei delle per e \
+     tutti tutte i pro par por route routes routing destination destinations ziel ziele zielrufnummern rufnummern destino destinos destinazioni \
+     termination terminierung terminaison terminacion terminazione voice wholesale retail outbound a z az aktuell aktuelle current";
+
+fn is_harmless(word: &str) -> bool {
+    HARMLESS.split_ascii_whitespace().any(|known| known == word)
+}
 
 fn topic(word: &str) -> Option<Topic> {
     let fits = |known: &str| known.strip_suffix('.').map_or_else(|| word.starts_with(known), |whole| word == whole);
@@ -110,6 +121,7 @@ impl Said {
         }
     }
 
+    /// A unit, or a word that is known to say nothing of a price.
     fn add_unit(&mut self, word: &str, before: &str) {
         /// Words in capitals that are codes of currencies too.
         const WORDS: [&str; 6] = ["ALL", "TOP", "TRY", "MAD", "CUP", "PEN"];
@@ -119,6 +131,8 @@ impl Said {
         let letter = if before == "/" { units::of(word) } else { None };
         if let Some(unit) = letter.or_else(|| units::of_word(word).or_else(|| units::currency(word).map(of_currency))) {
             self.add(Some(unit));
+        } else {
+            self.is_odd |= word != "/" && !is_harmless(&deunicode::deunicode(word).to_lowercase());
         }
     }
 
@@ -206,7 +220,7 @@ pub fn check(lines: &[Cells], titles: u64, options: &DeckOptions, columns: &Colu
         }
         if said.speaks() && !said.agrees(options, columns) {
             let detail = format!(
-                "{} stands above the titles and may be part of the price: state what it says (`cents`, `per`, `initial` and `next` in --map), or leave the lines above out by `skip_lines` (--skip-lines {})",
+                "{} stands above the titles and may be part of the price: state what it says (`cents`, `per`, `initial` and `next` in --map), or, if it means nothing for the prices, leave the lines above out by `skip_lines` (--skip-lines {})",
                 shown(cell),
                 titles.saturating_sub(1)
             );

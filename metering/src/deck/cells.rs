@@ -51,6 +51,10 @@ fn whole(cell: &str) -> Result<Vec<Box<str>>, Bad> {
     if !cell.is_empty() && is_plain(cell) {
         return Ok(vec![of_numbers(&plain(cell)?)?]);
     }
+    if is_grouped(cell) {
+        let detail = format!("{} may be two prefixes, or one that a spreadsheet wrote with a comma: write each by itself", shown(cell));
+        return Err((AMBIGUOUS_PREFIX, detail));
+    }
     match cell.split_once(|c: char| c.is_whitespace()) {
         Some((first, areas)) if is_country_code(first) => {
             let is_list = is_plain_code(first) && areas.split_whitespace().all(is_plain_code);
@@ -105,6 +109,14 @@ pub fn north_american(cell: &str) -> Result<Vec<Box<str>>, Bad> {
         }
     }
     if found.is_empty() { Err(("missing_prefix", "expected a prefix".to_owned())) } else { Ok(found) }
+}
+
+/// `1,212`, `44,207`: groups of three digits behind a country's code.
+fn is_grouped(cell: &str) -> bool {
+    let mut parts = cell.split(',');
+    let first = parts.next().unwrap_or_default();
+    let is_group = |part: &str| part.len() == 3 && part.bytes().all(|b| b.is_ascii_digit());
+    cell.contains(',') && first.len() <= 3 && is_plain_code(first) && parts.all(is_group)
 }
 
 fn is_plain(cell: &str) -> bool {
@@ -241,7 +253,17 @@ pub fn increments(cell: &str, unit: Quantity, mark: Mark) -> Result<(Quantity, O
     match cell.split_once('/') {
         Some((initial, next)) => {
             let one = |part: &str| seconds(part, unit, mark).map_err(|_| bad_increment(cell));
-            Ok((one(initial)?, Some(one(next)?)))
+            // `1/1 min`: the unit behind counts for both, or for nothing that is known.
+            let says_unit = |part: &str| part.contains(|c: char| c == ':' || c.is_ascii_alphabetic());
+            let (first, second) = (one(initial)?, one(next)?);
+            let is_in_seconds = || {
+                decimal::plain(next.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' '), mark)
+                    .is_some_and(|text| text.parse() == Ok(second))
+            };
+            if says_unit(next) && !says_unit(initial) && !is_in_seconds() {
+                return Err(bad_increment(cell));
+            }
+            Ok((first, Some(second)))
         }
         None => Ok((seconds(cell, unit, mark)?, None)),
     }

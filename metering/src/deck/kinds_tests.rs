@@ -1,6 +1,6 @@
 //! Price lists as people have them: each kind is read right, or refused with the column and what helps.
 
-use super::super::{DeckOptions, Kind, Mode, parse};
+use super::super::{DeckOptions, Kind, Mode, ValidTo, parse};
 use super::tests::{berlin, card, import, rates, told};
 use super::*;
 use crate::input::table::Column;
@@ -229,6 +229,20 @@ fn lines_above_the_titles_are_understood_or_stop_the_import() {
         "All prices per minute\n\nPrices are in cents",
         "Rates in EUR per 100 minutes",
         "Rabatt 10 %",
+        "per started minute",
+        "je angefangene Minute",
+        "par minute entamée",
+        "Rates in Rappen",
+        "Rates per call",
+        "Billing 60-60",
+        "All calls 60 60",
+        "from Monday",
+        "For origin Germany",
+        "Inbound rates",
+        "Deleted codes",
+        "All codes without country code",
+        "Preise in Tsd",
+        "Acme Telecom Ltd.",
     ] {
         let stop = stopped(&deck(above), &berlin());
         let last = above.lines().last().unwrap();
@@ -238,8 +252,9 @@ fn lines_above_the_titles_are_understood_or_stop_the_import() {
     }
     for above in [
         "Price list",
-        "Acme Telecom Ltd.",
-        "A-Z termination, premium",
+        "A-Z termination",
+        "Our current price list, all destinations",
+        "Liste de prix",
         "Alle Preise in EUR",
         "Prices in € per minute",
         "Price list 2026",
@@ -351,6 +366,43 @@ fn the_first_row_of_a_file_by_numbers_is_no_title() {
         assert_eq!(first(row), ["4915 Mobile 0.1/60 1/1", want], "{row}");
     }
     assert_eq!(first("Prefix,Name,Price"), ["4915 Mobile 0.1/60 1/1"]);
+}
+
+#[test]
+fn a_prefix_with_a_comma_may_be_one_number() {
+    for cell in ["1,212", "1,242", "44,207", "1,212,555"] {
+        assert_eq!(told(&format!("Prefix,Rate\n\"{cell}\",0.01\n"), &berlin()), ["line 2 Prefix: ambiguous_prefix"], "{cell}");
+    }
+    assert_eq!(told("Prefix,Rate\n\"4930,4931\",0.01\n", &berlin()), ["4930  0.01/60 1/1", "4931  0.01/60 1/1"]);
+}
+
+#[test]
+fn an_increment_says_its_unit_and_both_parts() {
+    for (cell, want) in [
+        ("1/1 min", "line 2 Increments: invalid_increment"),
+        ("60/60 sec", "9991  0.01/60 60/60"),
+        ("60s/1s", "9991  0.01/60 60/1"),
+        ("6/0", "line 2 Increments: missing_increment"),
+        ("60/0", "line 2 Increments: missing_increment"),
+        ("0/0", "9991  0.01/60 1/1"),
+    ] {
+        assert_eq!(told(&format!("Prefix,Rate,Increments\n9991,0.01,{cell}\n"), &berlin()), [want], "{cell}");
+    }
+}
+
+#[test]
+fn a_last_date_at_midnight_is_asked_for() {
+    let of = |cell: &str| format!("Prefix,Rate,Valid to\n9991,0.01,{cell}\n");
+    let until = |cell: &str, options: &DeckOptions| -> Vec<String> {
+        let deck = parse(of(cell).as_bytes(), options).unwrap();
+        let ends = deck.rows.iter().map(|row| row.effective_until.map(|until| until.to_string()).unwrap_or_default());
+        ends.chain(deck.refused.iter().map(|refused| refused.code.to_string())).collect()
+    };
+    let end = "2026-12-31T23:00:00Z";
+    assert_eq!(until("2026-12-31 00:00:00", &berlin()), ["ambiguous_date"]);
+    assert_eq!(until("2026-12-31 00:00:00", &DeckOptions { valid_to: Some(ValidTo::Day), ..berlin() }), [end]);
+    assert_eq!(until("2027-01-01 00:00:00", &DeckOptions { valid_to: Some(ValidTo::Instant), ..berlin() }), [end]);
+    assert_eq!((until("2026-12-31 23:59:59", &berlin()), until("2026-12-31", &berlin())), (vec![end.to_owned()], vec![end.to_owned()]));
 }
 
 #[test]

@@ -43,6 +43,16 @@ pub const LINES_ABOVE_MAX: usize = 20;
 /// Bytes of a destination's name.
 pub const NAME_BYTES_MAX: usize = 200;
 
+/// What a last date is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValidTo {
+    /// The last day, to its end.
+    Day,
+    /// The instant from which the price is no longer valid.
+    Instant,
+}
+
 /// How a deck is read, where its own columns do not say.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -62,6 +72,8 @@ pub struct DeckOptions {
     pub date_form: DateForm,
     /// IANA zone of the dates: the card's.
     pub zone: Option<String>,
+    /// What a last date with the time 00:00 is: databases write days so. Default: such a date is refused.
+    pub valid_to: Option<ValidTo>,
     /// The card's currency: a deck whose columns name another is refused.
     pub currency: Option<Currency>,
     /// Prices and fees are in cents. Default: if their titles or cells say so.

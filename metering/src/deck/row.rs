@@ -3,7 +3,7 @@
 use super::cells::{self, Bad, Status};
 use super::columns::{Columns, Field, seconds_of};
 use super::money::{Marks, MarksByLine, Notation, Price};
-use super::{Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Terms};
+use super::{Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Terms, ValidTo};
 use crate::input::when::Clock;
 use crate::sheet::{Cells, Record, shown, units};
 use jiff::tz::TimeZone;
@@ -296,12 +296,24 @@ impl<'o> Reader<'o> {
         })
     }
 
-    /// A date alone is the last day, to its end.
+    /// A date alone is the last day, to its end; so is its last minute or second. Midnight may be how a day is written, or the
+    /// instant at which the price ends.
     fn until(&self, cells: &Cells) -> Result<Option<Instant>, BadCell> {
         let Some(read) = self.date(cells, Field::EffectiveUntil)? else { return Ok(None) };
-        let cell = self.cell(cells, Field::EffectiveUntil).map_or("", |(_, cell)| cell.trim());
+        let (index, cell) = self.cell(cells, Field::EffectiveUntil).map_or((0, ""), |(index, cell)| (index, cell.trim()));
         let is_compact = cell.len() == 8 && cell.bytes().all(|b| b.is_ascii_digit());
-        let is_day = is_compact || self.clock.read("date", &format!("{cell} 00:00:01")).is_ok_and(|later| later == read.plus_secs(1));
+        let is_alone = is_compact || self.clock.read("date", &format!("{cell} 00:00:01")).is_ok_and(|later| later == read.plus_secs(1));
+        let time = self.clock.zone.as_ref().map(|zone| read.timestamp().to_zoned(zone.clone()).time());
+        let is_midnight = !is_alone && time.is_some_and(|time| time == jiff::civil::Time::midnight());
+        if is_midnight && self.options.valid_to.is_none() {
+            let detail = format!(
+                "{} may be the last day, or the instant at which the price ends: say which by `valid_to` (day or instant, --map)",
+                shown(cell)
+            );
+            return Err((Some(index), ("ambiguous_date", detail)));
+        }
+        let is_last_minute = time.is_some_and(|time| time.hour() == 23 && time.minute() == 59);
+        let is_day = is_alone || is_last_minute || (is_midnight && self.options.valid_to == Some(ValidTo::Day));
         let next_day = |zone: &TimeZone| {
             let day = read.timestamp().to_zoned(zone.clone()).date().tomorrow().ok()?;
             Instant::from_micros(day.to_zoned(zone.clone()).ok()?.timestamp().as_microsecond())
@@ -423,6 +435,12 @@ impl<'o> Reader<'o> {
             return Err((Some(index), ("missing_increment", detail)));
         }
         let one = Quantity::whole(1);
+        // `60/0`: what a column of its own says by 0, one cell does not.
+        let zero = [both, initial, next].into_iter().flatten().find(|(_, _, second)| *second == Some(Quantity::ZERO));
+        if let (Some((index, ..)), Some(first), None) = (zero, first.filter(|first| *first != one), following) {
+            let detail = format!("behind a first increment of {first} the next one is 0: write {first}/1 or {first}/{first}");
+            return Err((Some(index), ("missing_increment", detail)));
+        }
         let next = following.unwrap_or(self.options.next.unwrap_or(one));
         let initial = first.unwrap_or(if following.is_some() { next } else { self.options.initial.unwrap_or(one) });
         Ok((initial, next))

@@ -9,8 +9,11 @@
 //! depth, is refused: nothing that is there is half understood.
 
 use super::rawjson::{self, Pairs};
+use super::said::{self, AmountUnit};
 use super::{fields, json};
 use crate::command::Problem;
+use crate::sheet::decimal::Mark;
+use crate::sheet::duration::{self, DurationForm};
 use crate::sheet::shown;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -34,6 +37,10 @@ pub struct OwnFields {
     pub constants: BTreeMap<String, String>,
     /// Places in `data` that mean nothing.
     pub ignore: Vec<String>,
+    /// What the numbers of `quantity` are, where the name of its place says another unit than the meter's.
+    pub duration_form: Option<DurationForm>,
+    /// What the numbers of `amount` are, where the name of its place says so.
+    pub amount_unit: Option<AmountUnit>,
 }
 
 impl OwnFields {
@@ -52,7 +59,35 @@ impl OwnFields {
                 return Err(fields::invalid(&at, format_args!("{expected}; found {}", shown(path))));
             }
         }
+        self.check_units()?;
         self.check_overlaps()
+    }
+
+    /// A unit in the name of a place is stated, or is the meter's own.
+    fn check_units(&self) -> Result<(), Problem> {
+        let name = |field: &str| self.fields.get(field).map(|place| place.rsplit('.').next().unwrap_or(place));
+        let of_map = |problem: Problem| Problem { field: problem.field.map(|field| format!("map.fields.{field}").into()), ..problem };
+        if let Some(quantity) = name("quantity") {
+            said::check_durations(quantity, self.duration_form).and_then(|read| read).map_err(of_map)?;
+        }
+        name("amount").map_or(Ok(()), |amount| said::check_amounts(amount, self.amount_unit)).map_err(of_map)
+    }
+
+    /// A number as the map states it.
+    fn number(&self, field: &str, raw: &str) -> Result<String, Problem> {
+        let text = raw.trim_matches('"');
+        let place = || self.place_of(field).unwrap_or_default();
+        let wrong = |detail: String| fields::invalid(&place(), detail);
+        match (field, self.duration_form, self.amount_unit) {
+            ("quantity", Some(form), _) if form != DurationForm::Number => {
+                duration::read(text, form, Mark::Point).map(|read| quoted(&read.to_string())).map_err(wrong)
+            }
+            ("amount", _, Some(AmountUnit::Cents)) => {
+                let amount = text.parse().map_err(|_| wrong(format!("cannot read {}: expected a decimal number", shown(raw))))?;
+                said::amount(self.amount_unit, amount).map(|amount| quoted(&amount.to_string()))
+            }
+            _ => Ok(raw.to_owned()),
+        }
     }
 
     /// What is one thing is no other, and no part of another.
@@ -103,7 +138,12 @@ impl OwnFields {
             let stands = self.fields.get(name).and_then(|path| place(path)).filter(|raw| raw.as_ref() != "null");
             let constant = || self.constants.get(name).map(|text| quoted(text));
             let own = || object.get(name).filter(|_| !self.fields.contains_key(name)).map(str::to_owned);
-            let value = stands.map(|raw| if is_number(name) { raw.into_owned() } else { as_text(&raw) }).or_else(own).or_else(constant);
+            let stands = stands.map(|raw| if is_number(name) { self.number(name, &raw) } else { Ok(as_text(&raw)) }).transpose()?;
+            let value = stands.or_else(own).or_else(constant);
+            if let Some(place) = self.fields.get(name).filter(|_| value.is_none() && is_needed(name)) {
+                // What stands elsewhere in the envelope is something else.
+                return Err(Problem::field("missing_field", place.clone(), format!("`{place}`: the map takes `{name}` from there")));
+            }
             written.extend(value.map(|value| (name.to_owned(), value)));
         }
         if let Some(attributes) = self.attributes(&object, place)? {
@@ -172,6 +212,10 @@ impl OwnFields {
 /// Is `path` a part of what stands at `whole`?
 fn is_within(path: &str, whole: &str) -> bool {
     path.strip_prefix(whole).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn is_needed(field: &str) -> bool {
+    matches!(field, "customer" | "meter" | "quantity" | "at")
 }
 
 fn is_number(field: &str) -> bool {

@@ -74,3 +74,60 @@ fn a_map_names_a_place_once() {
     let own: OwnFields = serde_json::from_str(r#"{"fields":{"origin":"data.a"},"attributes":{"from":"data.a"}}"#).unwrap();
     own.check().unwrap();
 }
+
+/// Of an event whose `data` is this, by a map with these parts: what is read, or the code and field.
+fn read_by(map: &str, data: &str) -> String {
+    let own: OwnFields = serde_json::from_str(map).unwrap();
+    if let Err(problem) = own.check() {
+        return format!("map: {} {}", problem.code, problem.field.unwrap_or_default());
+    }
+    let body = format!(
+        r#"{{"specversion":"1.0","id":"e1","source":"/pbx","type":"sms","subject":"other","time":"2026-11-20T09:00:00Z","data":{data}}}"#
+    );
+    match cloudevents::parse(body.as_bytes(), Some(&own)).unwrap().remove(0) {
+        Ok(event) => {
+            format!("{} of {} {}", event.quantity, event.customer, event.amount.map(|amount| amount.to_string()).unwrap_or_default())
+        }
+        Err((_, problem)) => format!("{} {}", problem.code, problem.field.unwrap_or_default()),
+    }
+}
+
+#[test]
+fn a_unit_in_the_name_of_a_place_is_stated() {
+    for (place, more, value, want) in [
+        ("duration_ms", "", "5000", "map: ambiguous_unit map.fields.quantity"),
+        ("duration_ms", r#","duration_form":"milliseconds""#, "5000", "5 of other "),
+        ("minutes", "", "5", "map: ambiguous_unit map.fields.quantity"),
+        ("minutes", r#","duration_form":"minutes""#, "5", "300 of other "),
+        ("minutes", r#","duration_form":"number""#, "5", "5 of other "),
+        ("seconds", r#","duration_form":"minutes""#, "5", "map: ambiguous_unit map.fields.quantity"),
+        ("seconds", "", "5", "5 of other "),
+        ("usage", r#","duration_form":"minutes""#, "\"x\"", "invalid_field data.usage"),
+    ] {
+        let map = format!(r#"{{"fields":{{"quantity":"data.{place}"}}{more}}}"#);
+        assert_eq!(read_by(&map, &format!("{{\"{place}\":{value}}}")), want, "{place} {more}");
+    }
+    for (place, more, want) in [
+        ("amount_cents", "", "map: ambiguous_unit map.fields.amount"),
+        ("amount_cents", r#","amount_unit":"cents""#, "1 of other 1.5"),
+        ("sum", "", "1 of other 150"),
+    ] {
+        let map = format!(r#"{{"fields":{{"amount":"data.{place}"}}{more}}}"#);
+        assert_eq!(read_by(&map, &format!("{{\"{place}\":150}}")), want, "{place} {more}");
+    }
+}
+
+#[test]
+fn what_a_map_takes_from_one_place_is_taken_from_no_other() {
+    let map = r#"{"fields":{"customer":"data.c","at":"data.began"},"constants":{"quantity":"1"}}"#;
+    for (data, want) in [
+        (r#"{"c":"acme-42","began":"2026-11-20T08:00:00Z"}"#, "1 of acme-42 "),
+        (r#"{"began":"2026-11-20T08:00:00Z"}"#, "missing_field data.c"),
+        (r#"{"c":null,"began":"2026-11-20T08:00:00Z"}"#, "missing_field data.c"),
+        (r#"{"c":"acme-42"}"#, "missing_field data.began"),
+    ] {
+        assert_eq!(read_by(map, data), want, "{data}");
+    }
+    let with_constant = r#"{"fields":{"customer":"data.c"},"constants":{"customer":"house","quantity":"1"}}"#;
+    assert_eq!(read_by(with_constant, "{}"), "1 of house ");
+}

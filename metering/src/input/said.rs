@@ -26,10 +26,63 @@ enum Said {
     One(Quantity),
     /// `Min:Sec`.
     Two,
+    /// `µs`, `1/10 s`, days, or a letter.
+    Other,
 }
 
 const ONE_SECOND: Quantity = Quantity(Quantity::ONE);
-const MILLIS: [&str; 6] = ["ms", "msec", "msecs", "millis", "milliseconds", "millisekunden"];
+const MILLIS: [&str; 7] = ["ms", "msec", "msecs", "millis", "milliseconds", "millisekunden", "millisecondes"];
+/// Units that no form stands for, so that only `number` (the meter's own unit) can be meant: whole words, or ends of names.
+const OTHERS: [&str; 48] = [
+    "us",
+    "usec",
+    "usecs",
+    "micros",
+    "microseconds",
+    "mikrosekunden",
+    "ns",
+    "nsec",
+    "nanos",
+    "nanoseconds",
+    "nanosekunden",
+    "cs",
+    "centiseconds",
+    "hundertstel",
+    "hundertstelsekunden",
+    "ds",
+    "deciseconds",
+    "zehntel",
+    "zehntelsekunden",
+    "h",
+    "m",
+    "d",
+    "day",
+    "days",
+    "tag",
+    "tage",
+    "jour",
+    "jours",
+    "dia",
+    "dias",
+    "giorno",
+    "giorni",
+    "week",
+    "weeks",
+    "woche",
+    "wochen",
+    "takt",
+    "takte",
+    "pulse",
+    "pulses",
+    "tick",
+    "ticks",
+    "scatti",
+    "hh",
+    "mm",
+    "increments",
+    "blocks",
+    "impulse",
+];
 /// Ends of names that are one word (`billminutes`), and their seconds.
 const JOINED: [(&str, i64); 7] =
     [("minutes", 60), ("minuten", 60), ("minuti", 60), ("minutos", 60), ("hours", 3600), ("stunden", 3600), ("heures", 3600)];
@@ -41,6 +94,14 @@ fn of_durations(title: &str) -> Said {
     let is_millis = words.any(|word| MILLIS.contains(&word)) || MILLIS.iter().any(|word| word.len() > 2 && lower.ends_with(word));
     if is_millis {
         return Said::One(Quantity(Quantity::ONE / 1000));
+    }
+    let folded = deunicode::deunicode(&lower.replace(['µ', 'μ'], "u"));
+    let is_other = |word: &str| OTHERS.contains(&word) || OTHERS.iter().any(|end| end.len() > 3 && word.ends_with(end));
+    // `Duration/60`, `1/10 s`: a number is a factor.
+    let has_words = title.contains(char::is_alphabetic);
+    let is_scaled = has_words && units::words(&title).iter().any(|word| word.bytes().all(|b| b.is_ascii_digit()));
+    if is_scaled || folded.split(|c: char| !c.is_alphanumeric()).any(is_other) {
+        return Said::Other;
     }
     match units::of_title(&title) {
         None => Said::Two,
@@ -57,9 +118,9 @@ pub(super) fn check_durations(title: &str, form: Option<DurationForm>) -> Result
     let seconds = if let Said::One(seconds) = said { seconds } else { ONE_SECOND };
     let agrees = match form {
         None | Some(Number) => true,
-        Some(Seconds) => seconds == ONE_SECOND,
+        Some(Seconds) => seconds == ONE_SECOND && said != Said::Other,
         Some(Milliseconds) => seconds < ONE_SECOND || said == Said::Nothing,
-        Some(Minutes) => seconds == Quantity::whole(60) || said == Said::Nothing,
+        Some(Minutes) => seconds == Quantity::whole(60) || [Said::Nothing, Said::Other].contains(&said),
         // Of two parts, which show what they are.
         Some(MinutesSeconds | HoursMinutes) => true,
     };
@@ -71,6 +132,7 @@ pub(super) fn check_durations(title: &str, form: Option<DurationForm>) -> Result
     match (agrees, form, said) {
         (false, ..) => Err(refused("names another unit than the map states")),
         (_, None, Said::Two) => Ok(Err(refused("names two units"))),
+        (_, None, Said::Other) => Ok(Err(refused("names a unit that is not the second, or may be one"))),
         (_, None, Said::One(said)) if said != ONE_SECOND => Ok(Err(refused("names a unit that is not the second"))),
         _ => Ok(Ok(())),
     }
@@ -86,7 +148,15 @@ pub(super) fn check_amounts(title: &str, unit: Option<AmountUnit>) -> Result<(),
         );
         Err(Problem::field("ambiguous_unit", "amount", detail))
     };
-    let said = units::of_title(&units::spaced(title));
+    /// Parts and multiples of a currency's unit.
+    const SCALES: [&str; 10] = ["mille", "mill", "mills", "milli", "thousand", "tsd", "tausend", "mil", "percent", "prozent"];
+    let spaced = units::spaced(title);
+    let said = units::of_title(&spaced);
+    let has_words = title.contains(char::is_alphabetic);
+    let is_scale = |word: &&str| (has_words && word.bytes().all(|b| b.is_ascii_digit())) || SCALES.contains(&word.to_lowercase().as_str());
+    if unit.is_none() && (title.contains(['%', '‰']) || units::words(&spaced).iter().any(is_scale)) {
+        return refused("names a part or a multiple");
+    }
     match (said, unit) {
         (Some((said, _)), Some(AmountUnit::Major)) if said.is_minor => refused("names cents, and the map states major units"),
         (_, Some(_)) => Ok(()),
@@ -135,6 +205,21 @@ mod tests {
             ("Seconds", Some(Minutes), "contradicts"),
             ("Seconds", Some(MinutesSeconds), "read"),
             ("Units", None, "read"),
+            ("billusec", None, "refused"),
+            ("billusec", Some(Seconds), "contradicts"),
+            ("billusec", Some(Number), "read"),
+            ("Duration (µs)", None, "refused"),
+            ("Zehntelsekunden", None, "refused"),
+            ("Duration (1/10 s)", None, "refused"),
+            ("Duration/60", None, "refused"),
+            ("Duration (h)", None, "refused"),
+            ("Dauer in m", None, "refused"),
+            ("Dauer in m", Some(Minutes), "read"),
+            ("Dauer (hh:mm)", None, "refused"),
+            ("Tage", None, "refused"),
+            ("Dauer (Takte)", None, "refused"),
+            ("billsec", None, "read"),
+            ("Quantity", None, "read"),
         ] {
             let got = match check_durations(title, form) {
                 Ok(Ok(())) => "read",
@@ -156,6 +241,12 @@ mod tests {
             ("Preis (USD)", Some(AmountUnit::Major), true),
             ("Preis €", None, false),
             ("Price per min", None, false),
+            ("Betrag (Rappen)", None, false),
+            ("eurocents", None, false),
+            ("Betrag (Tsd)", None, false),
+            ("Betrag x 100", None, false),
+            ("Anteil %", None, false),
+            ("Amount", None, true),
         ] {
             assert_eq!(check_amounts(title, unit).is_ok(), want, "{title} {unit:?}");
         }

@@ -40,7 +40,7 @@ const SECONDS: [&str; 15] = [
     "secondo", "secondi",
 ];
 const HOURS: [&str; 11] = ["h", "hr", "hrs", "hour", "hours", "stunde", "std", "heure", "hora", "ora", "uur"];
-const MINOR: [&str; 14] = [
+const MINOR: [&str; 23] = [
     "cent",
     "cents",
     "ct",
@@ -55,6 +55,15 @@ const MINOR: [&str; 14] = [
     "centavo",
     "centavos",
     "eurocent",
+    "eurocents",
+    "rappen",
+    "pfennig",
+    "grosz",
+    "groszy",
+    "grosze",
+    "haler",
+    "filler",
+    "paise",
 ];
 
 fn word(text: &str) -> Option<Word> {
