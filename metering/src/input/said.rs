@@ -149,11 +149,18 @@ pub(super) fn check_amounts(title: &str, unit: Option<AmountUnit>) -> Result<(),
         Err(Problem::field("ambiguous_unit", "amount", detail))
     };
     /// Parts and multiples of a currency's unit.
-    const SCALES: [&str; 10] = ["mille", "mill", "mills", "milli", "thousand", "tsd", "tausend", "mil", "percent", "prozent"];
+    const SCALES: [&str; 16] = [
+        "mille", "mill", "mills", "milli", "thousand", "tsd", "tausend", "mil", "percent", "prozent", "minor", "micro", "micros",
+        "subunits", "c", "p",
+    ];
     let spaced = units::spaced(title);
     let said = units::of_title(&spaced);
     let has_words = title.contains(char::is_alphabetic);
-    let is_scale = |word: &&str| (has_words && word.bytes().all(|b| b.is_ascii_digit())) || SCALES.contains(&word.to_lowercase().as_str());
+    let is_scale = |word: &&str| {
+        (has_words && word.bytes().all(|b| b.is_ascii_digit()))
+            || SCALES.contains(&word.to_lowercase().as_str())
+            || word.to_lowercase().ends_with("cents")
+    };
     if unit.is_none() && (title.contains(['%', '‰']) || units::words(&spaced).iter().any(is_scale)) {
         return refused("names a part or a multiple");
     }
@@ -246,6 +253,10 @@ mod tests {
             ("Betrag (Tsd)", None, false),
             ("Betrag x 100", None, false),
             ("Anteil %", None, false),
+            ("amount_minor", None, false),
+            ("amountcents", None, false),
+            ("Betrag c", None, false),
+            ("Amount/100", None, false),
             ("Amount", None, true),
         ] {
             assert_eq!(check_amounts(title, unit).is_ok(), want, "{title} {unit:?}");
