@@ -1,9 +1,11 @@
 //! Automatic top-ups: whatever falls, fails, is lost or comes at once, one charge, and never more than was agreed.
 
+use crate::cashier::payouts_by;
 use crate::world::{Backend, World, on_every_journal, prices};
 use metering::command::{MoneyKind, Problem};
 use payments::auto::AutoTerms;
 use payments::desk::{Desk, NewCheckout, Settings, Sources, TopUpTerms};
+use payments::payouts::{bank_account, default_settings};
 use payments::provider::{Hook, Provider};
 use payments::refund::NewRefund;
 use payments::stripe::{Stripe, StripeSettings};
@@ -14,7 +16,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use store::records::{AutoState, AutoTopUp, NoticeKind, RefundState, TopUp, TopUpState};
+use store::records::{AutoState, AutoTopUp, NoticeKind, PayoutMethod, PayoutSettings, PayoutState, RefundState, TopUp, TopUpState};
 use test_stripe::{Behaviour, Delivery, FakeStripe, Fault};
 
 on_every_journal!(
@@ -27,6 +29,8 @@ on_every_journal!(
     a_month_has_its_cap_and_disputes_wait,
     the_next_process_goes_on_where_one_died,
     only_usage_starts_a_charge,
+    what_goes_back_of_a_page_starts_no_charge,
+    a_payout_starts_no_charge,
     a_refunded_automatic_top_up_pauses_the_setting,
     a_refund_before_the_process_died_starts_no_charge,
     who_is_closed_or_has_no_agreement_is_not_charged,
@@ -75,7 +79,15 @@ impl Shop {
 
     /// The payer pays a page of 10.00 that keeps the method; the method then behaves so.
     async fn keep(&self, behaviour: Behaviour) -> String {
-        let tenant = self.world.tenant("acme-42");
+        self.pays_and_keeps("acme-42").await;
+        let method = self.auto().await.method.unwrap();
+        self.fake.behave(&method, behaviour);
+        self.pass(61);
+        method
+    }
+
+    async fn pays_and_keeps(&self, buyer: &str) {
+        let tenant = self.world.tenant(buyer);
         let new = NewCheckout {
             tenant: &tenant,
             cents: Cents(1000),
@@ -89,10 +101,6 @@ impl Shop {
         let page = self.desk.checkout(&self.world.actor(), new).await.unwrap();
         self.fake.pay(page.session.as_deref().unwrap(), &Behaviour::Succeeds).unwrap();
         self.hear_all().await;
-        let method = self.auto().await.method.unwrap();
-        self.fake.behave(&method, behaviour);
-        self.pass(61);
-        method
     }
 
     /// Everything that was told is delivered and worked off.
@@ -183,7 +191,11 @@ impl Shop {
     }
 
     async fn balance(&self) -> i64 {
-        let tenant = self.world.tenant("acme-42").id;
+        self.balance_of("acme-42").await
+    }
+
+    async fn balance_of(&self, name: &str) -> i64 {
+        let tenant = self.world.tenant(name).id;
         self.world.engine.balance(ledger::AccountKey::balance(tenant, EUR)).await.unwrap().posted.0
     }
 
@@ -433,6 +445,73 @@ async fn only_usage_starts_a_charge(backend: Backend) {
     shop.spend(5000).await;
     shop.hours_pass(2).await;
     assert_eq!((shop.charged(), shop.balance().await), (2, 4000));
+}
+
+/// Refunded by API, or disputed and lost: another payment than the one that kept the method.
+async fn what_goes_back_of_a_page_starts_no_charge(backend: Backend) {
+    for is_disputed in [false, true] {
+        let shop = Shop::new(backend).await;
+        let page = shop.page("once", 3000).await.unwrap();
+        let payment = shop.fake.pay(page.session.as_deref().unwrap(), &Behaviour::Succeeds).unwrap();
+        shop.hear_all().await;
+        shop.spend(6000).await;
+        assert_eq!(shop.balance().await, 3000);
+        if is_disputed {
+            let dispute = shop.fake.dispute(&payment, None, "needs_response").unwrap();
+            shop.hear_all().await;
+            shop.hours_pass(2).await;
+            shop.fake.close_dispute(&dispute, "lost").unwrap();
+            shop.hear_all().await;
+            shop.hours_pass(2).await;
+            assert_eq!((shop.asked(), shop.balance().await), (0, 0));
+            // With a method again: what the dispute took is no usage all the same.
+            shop.keep(Behaviour::Succeeds).await;
+        } else {
+            let top_up = shop.world.records.top_up(page.id).await.unwrap().unwrap();
+            let (cents, reason, request_key) = (Some(Cents(2000)), "goodwill".to_owned(), "refund".to_owned());
+            let new = NewRefund { top_up: &top_up, payment: None, cents, reason, request_key };
+            assert_eq!(shop.desk.refund(&shop.world.actor(), new).await.unwrap().state, RefundState::Succeeded);
+            shop.hear_all().await;
+        }
+        shop.hours_pass(3).await;
+        assert_eq!((shop.asked(), shop.balance().await, shop.auto().await.state), (0, 1000, AutoState::On), "disputed: {is_disputed}");
+        shop.spend(1999).await;
+        shop.hours_pass(1).await;
+        assert_eq!(shop.asked(), 0, "disputed: {is_disputed}");
+        shop.spend(1).await;
+        shop.hours_pass(1).await;
+        assert_eq!((shop.charged(), shop.balance().await), (1, 4000), "disputed: {is_disputed}");
+    }
+}
+
+/// A reseller has an automatic top-up too; its balance falls by what is paid out to it.
+async fn a_payout_starts_no_charge(backend: Backend) {
+    let shop = Shop::new(backend).await;
+    let (world, muster) = (&shop.world, shop.world.tenant("muster"));
+    let terms = AutoTerms { is_on: true, threshold: Cents(1000), amount: Cents(5000), month_max: Cents(12_000) };
+    shop.desk.set_auto(&world.actor(), &muster, EUR, terms).await.unwrap();
+    shop.pays_and_keeps("muster").await;
+    shop.spend(4000).await;
+    assert_eq!(shop.balance_of("muster").await, 3000);
+    let bank = Some(bank_account("Muster", "DE89370400440532013000", None).unwrap());
+    let settings = PayoutSettings { minimum: Cents(100), bank, ..default_settings(&muster, EUR, PayoutMethod::Bank) };
+    world.records.put_payout_settings(&world.actor(), &settings).await.unwrap();
+    let payouts = payouts_by(world, shop.stripe.clone());
+    shop.pass(40 * 86_400);
+    payouts.run(&world.actor(), None, 10, false, world.now()).await.unwrap();
+    let due = world.records.payouts_below(&world.platform, None, None, 10).await.unwrap().data.remove(0);
+    let paid = payouts.mark_paid(&world.actor(), &due, "statement 47", world.now()).await.unwrap();
+    assert_eq!((paid.state, paid.cents), (PayoutState::Paid, Cents(2000)));
+    assert_eq!(shop.balance_of("muster").await, 1000);
+    shop.hours_pass(3).await;
+    assert_eq!((shop.asked(), shop.balance_of("muster").await), (0, 1000));
+    // Its own usage, counted from where it stood without the payout.
+    world.send("muster", "cent", "3998").gives("rated 1999 = platform 1999, balance -999").await;
+    shop.hours_pass(1).await;
+    assert_eq!(shop.asked(), 0);
+    world.send("muster", "cent", "2").gives("rated 1 = platform 1, balance -1000").await;
+    shop.hours_pass(1).await;
+    assert_eq!((shop.charged(), shop.balance_of("muster").await), (1, 4000));
 }
 
 async fn a_refunded_automatic_top_up_pauses_the_setting(backend: Backend) {

@@ -58,7 +58,16 @@ async fn an_installation_beyond_the_bounds_opens_again() {
 
     let config = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), data_dir: dir.path().to_owned(), ..Config::default() };
     let running = api::server::serve(&config, Clock::at(instant("2026-11-29T12:00:00Z"))).await.unwrap();
-    serves_again(&Asking::new(running.address, ADMIN)).await;
+    let admin = Asking::new(running.address, ADMIN);
+    serves_again(&admin).await;
+    // Its commission is from before retail prices needed an approval: it needs none, and that is said.
+    let terms = admin.get("/v1/agreements?buyer=muster").await.ok();
+    assert_eq!((&terms["data"][0]["commission_bp"], &terms["data"][0]["free_retail"]), (&json!(5000), &json!(true)), "{terms}");
+    let health = run(&[&["health-check", "--json"], &data_dir[..]].concat()).await;
+    let health: Value = serde_json::from_slice(&health.stdout).unwrap_or_else(|_| panic!("{health:?}"));
+    let said = health["checks"].as_array().unwrap().iter().find(|check| check["name"] == "free_retail").unwrap();
+    let line = "1 commissions leave retail prices free (see free_retail and floor_rate_card of agreements)";
+    assert_eq!((&said["detail"], &said["status"]), (&json!(line), &json!("ok")));
 }
 
 async fn serves_again(admin: &Asking) {

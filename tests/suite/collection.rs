@@ -3,9 +3,9 @@
 
 use crate::http_world::{Market, call, on_every_database};
 use crate::served::{Answer, Asking};
+use crate::unpaid_usage::MONTH_LATER;
 use crate::world::{Backend, World, on_every_journal, prices};
 use serde_json::{Value, json};
-use store::sqlite::health::look_at_file;
 
 on_every_database!(
     nobody_grants_credit_at_the_platforms_risk,
@@ -50,10 +50,6 @@ async fn by_hand(by: &Asking, path: &str, tenant: &str, cents: i64, more: Value)
     }
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     by.once(&format!("{path}-{tenant}-{cents}-{more}")).post(path, body).await
-}
-
-async fn revenue(market: &Market) -> i64 {
-    market.admin().get("/v1/accounts/muster?account=revenue&currency=EUR").await.ok()["posted_cents"].as_i64().unwrap()
 }
 
 async fn in_account(market: &Market, tenant: &str, account: &str) -> i64 {
@@ -123,6 +119,14 @@ async fn who_collects_is_not_flipped_by_a_seller(market: Market) {
     }
     assert_eq!(by_hand(market.admin(), "/v1/top-ups", "acme-42", 100, json!({})).await.code(), "409 no_agreement_in_force");
     assert_eq!((in_account(&market, "acme-42", "balance").await, in_account(&market, "acme-42", "book").await), (before, 0));
+    // What it calls meanwhile is owed to the platform, and none of it is commission.
+    market.served.set_clock("2026-11-20T12:30:00Z");
+    let mut event = call("meanwhile", "acme-42", "600");
+    event["at"] = json!("2026-11-20T12:10:00Z");
+    assert_eq!(market.admin().post("/v1/usage-events", event).await.ok()["status"], "partly_rated");
+    assert_eq!((market.revenue("muster").await, market.balance("muster").await), (300, -300));
+    market.served.set_clock(MONTH_LATER);
+    assert_eq!(market.payable("muster").await, "0 - 0 - 0 = 0 payable, 0 debt");
 }
 
 async fn a_change_of_who_collects_needs_empty_accounts(market: Market) {
@@ -152,7 +156,7 @@ async fn what_comes_into_force_later_finds_no_money_of_the_other(market: Market)
     agree(admin, &market, "flips", json!({ "collect": "reseller", "from": then })).await.ok();
     let printed = by_hand(&muster, "/v1/top-ups", "flips", 1_000_000, json!({})).await.ok();
     assert_eq!((&printed["account"], &printed["balance_cents"]), (&json!("book"), &json!(1_000_000)));
-    let (paid, commission) = (revenue(&market).await, market.balance("muster").await);
+    let (paid, commission) = (market.revenue("muster").await, market.balance("muster").await);
     market.served.set_clock("2026-11-20T13:30:00Z");
     let mut usage = call("h", "flips", "60");
     usage["at"] = json!("2026-11-20T13:30:00Z");
@@ -169,7 +173,14 @@ async fn what_comes_into_force_later_finds_no_money_of_the_other(market: Market)
         (&shown["account"], &shown["posted_cents"], &shown["other"]["posted_cents"]),
         (&json!("book"), &json!(1_000_000), &json!(90))
     );
-    assert_eq!((revenue(&market).await, market.balance("muster").await), (paid, commission));
+    assert_eq!((market.revenue("muster").await, market.balance("muster").await), (paid, commission));
+    // What was printed pays for calls in the seller's own book: the platform has its part, and no commission is paid from it.
+    let mut event = call("printed", "flips", "600");
+    event["at"] = json!("2026-11-20T14:10:00Z");
+    assert_eq!(admin.post("/v1/usage-events", event).await.ok()["balance_cents"], 999_600);
+    market.served.set_clock(MONTH_LATER);
+    assert_eq!(market.payable("muster").await, "0 - 0 - 0 = 0 payable, 0 debt");
+    assert_eq!((market.revenue("muster").await, market.balance("muster").await), (paid + 300, commission - 300));
 }
 
 async fn terms_are_not_prolonged_beyond_what_the_platform_gave(market: Market) {
@@ -261,10 +272,10 @@ async fn a_seller_runs_its_own_book(market: Market) {
     agree(&muster, &market, "regular", json!({ "collect": "reseller", "credit_limit_cents": 2000, "from": "2026-12-01T00:00:00Z" }))
         .await
         .ok();
-    let (paid, had) = (revenue(&market).await, market.balance("muster").await);
+    let (paid, had) = (market.revenue("muster").await, market.balance("muster").await);
     let sent = muster.post("/v1/usage-events", json!([call("c", "regular", "600")])).await.ok();
     assert_eq!((&sent["data"][0]["debit_cents"], &sent["data"][0]["balance_cents"]), (&json!(400), &json!(-400)));
-    assert_eq!((revenue(&market).await - paid, market.balance("muster").await - had), (300, -300));
+    assert_eq!((market.revenue("muster").await - paid, market.balance("muster").await - had), (300, -300));
     let statement = muster.get("/v1/accounts/regular/statement?from=2026-01-01T00:00:00Z").await.ok();
     assert_eq!((&statement["account"], &statement["closing_cents"]), (&json!("book"), &json!(-400)));
 }
@@ -293,12 +304,7 @@ mod listed {
                 world.customer(&format!("{seller} {name}"), seller, terms).await;
             }
         }
-        let listed = async || match backend {
-            Backend::Memory | Backend::Sqlite => look_at_file(&world.file, world.now()).await.unwrap().over_cap.join(", "),
-            Backend::Postgres | Backend::PostgresByRoot => {
-                store::postgres::look_at_database(&world.db, world.now()).await.unwrap().over_cap.join(", ")
-            }
-        };
+        let listed = async || world.health().await.over_cap.join(", ");
         assert_eq!(listed().await, "", "the platform itself agreed on it");
         world.sql("update agreements set author_id = null").await;
         assert_eq!(listed().await, "capped above, capped unlimited, plain above, plain at, plain unlimited");

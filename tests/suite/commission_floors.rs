@@ -59,6 +59,9 @@ async fn prices_that_nobody_above_approved_are_not_in_force(backend: Backend) {
     }
     world.send("tied-kiosk", "sms", "10").gives("unrated card_not_approved").await;
     world.send("free-kiosk", "sms", "10").gives("rated 100 = platform 75 + free 25, balance -100").await;
+    let over = json!({ "commission_bp": 2500, "free_retail": true, "until": "2026-11-01T00:00:00Z" });
+    world.reseller("over", "platform", over).await;
+    assert_eq!(world.health().await.free_retail, 1, "in force");
     world.audit().await;
 }
 

@@ -3,6 +3,7 @@
 //!
 //! `@DAY@` in a file is yesterday, `@EPOCH@` and `@E@` the same in seconds, so that nothing is late.
 
+use crate::backup::{run, text, well};
 use crate::process::Process;
 use hyper::Method;
 use serde_json::json;
@@ -284,4 +285,18 @@ fn numbers(text: &str, name: &str) -> Vec<i64> {
     let field = format!("\"{name}\":");
     let after = plain.split(&field).skip(1);
     after.map(|rest| rest.chars().take_while(|c| c.is_ascii_digit() || *c == '-').collect::<String>().parse().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_card_file_is_of_no_card() {
+    let dir = tempfile::tempdir().unwrap();
+    let (deck, card) = (dir.path().join("deck.csv"), dir.path().join("card.json"));
+    std::fs::write(&deck, "Prefix,Destination,Rate_per_min\n49,Germany,0.0200\n").unwrap();
+    let told = well(&run(&["import-rates", text(&deck), "--out", text(&card)]).await);
+    assert!(told.contains("1 new") && told.contains("wrote 1 rate to"), "{told}");
+    assert!(std::fs::read_to_string(&card).unwrap().contains("\"prefixes\":[\"49\"]"));
+    // Into a server or a database it is laid over a card.
+    let refused = run(&["import-rates", text(&deck)]).await;
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && why.contains("--card <NAME>"), "{why}");
 }

@@ -118,6 +118,11 @@ impl Market {
     pub fn id(&self, name: &str) -> &str {
         &self.ids.iter().find(|(known, _)| *known == name).unwrap().1
     }
+    /// What the platform earned from a root.
+    pub async fn revenue(&self, root: &str) -> i64 {
+        let path = format!("/v1/accounts/{root}?account=revenue&currency=EUR");
+        self.admin().get(&path).await.ok()["posted_cents"].as_i64().unwrap()
+    }
     pub async fn balance(&self, tenant: &str) -> i64 {
         self.admin().get(&format!("/v1/accounts/{tenant}?currency=EUR")).await.ok()["posted_cents"].as_i64().unwrap()
     }

@@ -19,6 +19,8 @@ on_every_journal!(
     each_customer_has_a_latest_value_of_its_own,
     amounts_in_the_event,
     calls_are_cut,
+    a_call_of_no_time_costs_what_its_card_says,
+    short_numbers_are_in_no_country,
 );
 
 async fn sold(backend: Backend, meter: &str, terms: Value, price: Value) -> World {
@@ -90,11 +92,27 @@ async fn a_fallback_card_is_asked_when_there_is_no_rate(backend: Backend) {
     world.send("acme", "booking", "1").gives("rated 200 = platform 200, balance -200").await;
     world.send("acme", "sms", "1").gives("rated 10 = platform 10, balance -210").await;
     world.send("acme", "api_call", "1").gives("unrated no_rate").await;
+    let lacks = async |customer: &str| -> String {
+        let answers = world.answers(&[world.send(customer, "api_call", "1")]).await;
+        answers[0].lacks.iter().map(|lack| lack.detail.as_str()).collect::<Vec<_>>().join(" | ")
+    };
+    let own = "the rate card \"special\": no rate is of this meter";
+    assert_eq!(lacks("acme").await, format!("{own}; the rate card \"standard\": no rate is of this meter"));
+    // One that was never made.
+    let mut lonely = per_unit("booking", "2");
+    lonely["fallback"] = json!("gone");
+    world.card("platform", "lonely", lonely).await;
+    world.customer("lost", "platform", json!({ "card": "lonely" })).await;
+    world.send("lost", "api_call", "1").gives("unrated no_rate").await;
+    let none = "the rate card \"lonely\": no rate is of this meter, and its fallback card \"gone\" does not exist";
+    assert_eq!(lacks("lost").await, none);
     // Cards that point at each other end somewhere.
     let mut standard = per_unit("sms", "0.20");
     standard["fallback"] = json!("special");
     world.publish("standard", "2026-11-20T12:00:00Z", standard).await;
     world.send("acme", "api_call", "1").gives("unrated no_rate").await;
+    let said = lacks("acme").await;
+    assert!(said.starts_with(own) && said.ends_with("; too many cards fall back on one another"), "{said}");
     world.send("acme", "sms", "1").gives("rated 20 = platform 20, balance -230").await;
     world.audit().await;
 }
@@ -111,6 +129,7 @@ async fn distinct_values_are_counted_while_they_stand(backend: Backend) {
     world.void("2").gives("-100 = platform -100, balance -200").await;
     seen("ann", "6").gives("rated 100 = platform 100, balance -300").await;
     world.send("acme", "seats", "1").gives("unrated no_attribute").await;
+    seen("", "7").gives("unrated no_attribute").await;
     world.audit().await;
 }
 
@@ -230,6 +249,12 @@ fn per_second(key: &str, per_minute: &str, terms: Value) -> Value {
     rate
 }
 
+/// A rate priced by P(q).
+fn by_minute(key: &str, unit_price: &str, window: Value) -> Value {
+    json!({ "key": key, "meter": "call", "prefixes": ["49"], "window": window, "call": { "initial": "1", "next": "1" },
+        "price": { "model": "per_unit", "unit_price": unit_price, "per": "60" } })
+}
+
 async fn calls_are_cut(backend: Backend) {
     let world = World::new(backend).await;
     let cards = [
@@ -274,6 +299,10 @@ async fn calls_are_cut(backend: Backend) {
             "steps": [{ "from": "0", "price": "0.60", "per": "60" }, { "from": "60", "price": "0.06", "per": "60" }] } }]),
         ),
         ("second", json!([per_second("flat", "0.40", json!({}))])),
+        (
+            "modelled",
+            json!([by_minute("day", "0.10", json!({ "until": "18:00" })), by_minute("night", "0.02", json!({ "from": "18:00" }))]),
+        ),
     ];
     for (name, rates) in cards {
         world.card("platform", name, json!({ "zone": "Europe/Berlin", "rates": rates })).await;
@@ -295,10 +324,51 @@ async fn calls_are_cut(backend: Backend) {
         ("offsets", "2026-11-19T09:59:00Z", "120", "rated 71 = platform 71"),
         // 25 hours by the second.
         ("second", "2026-11-18T09:00:00Z", "90000", "rated 60000 = platform 60000"),
+        // 17:59 in Berlin, under a price by the unit: a minute of day, a minute of night.
+        ("modelled", "2026-11-19T16:59:00Z", "120", "rated 12 = platform 12"),
+        ("modelled", "2026-11-19T16:58:00Z", "120", "rated 20 = platform 20"),
+        ("modelled", "2026-11-19T22:59:00Z", "120", "rated 12 = platform 12"),
     ];
     for (card, at, seconds, want) in table {
         let answer = world.call(&format!("on-{card}"), seconds).at(at).text().await;
         assert_eq!(answer.split(", balance").next(), Some(want), "{card} at {at}");
+    }
+    world.audit().await;
+}
+
+async fn a_call_of_no_time_costs_what_its_card_says(backend: Backend) {
+    let world = World::new(backend).await;
+    for (zero, cents) in [("free", 0), ("charged", 5)] {
+        let call = json!({ "connect_fee": "0.05", "zero_duration": zero, "steps": [{ "from": "0", "price": "0.60", "per": "60" }] });
+        world.card("platform", zero, json!({ "rates": [{ "key": "c", "meter": "call", "prefixes": ["49"], "call": call }] })).await;
+        world.customer(&format!("on-{zero}"), "platform", json!({ "card": zero })).await;
+        let call = |seconds: &str| world.call(&format!("on-{zero}"), seconds).id(&format!("{zero} {seconds}"));
+        call("0").gives(&format!("rated {cents} = platform {cents}, balance {}", -cents)).await;
+        call("60").gives(&format!("rated 65 = platform 65, balance {}", -65 - cents)).await;
+        world.void(&format!("{zero} 0")).gives(&format!("{} = platform {}, balance -65", -cents, -cents)).await;
+    }
+    world.audit().await;
+}
+
+async fn short_numbers_are_in_no_country(backend: Backend) {
+    let world = World::new(backend).await;
+    let rate = |prefix: &str, price: &str| json!({ "key": prefix, "meter": "call", "prefixes": [prefix], "call": { "steps": [{ "from": "0", "price": price, "per": "60" }] } });
+    world.card("platform", "card", json!({ "rates": [rate("1", "0.01"), rate("49", "0.02"), rate("112", "0.05")] })).await;
+    world.customer("acme", "platform", json!({ "card": "card" })).await;
+    for (to, want) in [
+        ("+14155550100", "rated 1 = platform 1"),
+        ("14155550100", "rated 1 = platform 1"),
+        ("1002", "unrated no_rate"),
+        ("+1002", "unrated no_rate"),
+        ("4912", "unrated no_rate"),
+        ("030123456", "rated 2 = platform 2"),
+        // As a whole, whatever stands before it.
+        ("112", "rated 5 = platform 5"),
+        ("+112", "rated 5 = platform 5"),
+        ("1123", "unrated no_rate"),
+    ] {
+        let answer = world.call("acme", "60").to(to).text().await;
+        assert_eq!(answer.split(", balance").next(), Some(want), "{to}");
     }
     world.audit().await;
 }

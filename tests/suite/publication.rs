@@ -2,12 +2,15 @@
 
 use crate::http_world::{Market, on_every_database};
 use crate::served::Answer;
+use rating::{CardVersionId, TenantId};
 use serde_json::{Value, json};
+use store::records::Actor;
 
 on_every_database!(
     a_card_names_what_is_there,
     a_customer_buys_at_a_rate_card,
     fallback_cards_come_to_an_end,
+    fallback_cards_without_an_end_are_not_approved,
     what_charges_nothing_yet_is_said_when_it_is_published,
     a_percentage_without_an_amount_has_no_price,
 );
@@ -93,6 +96,29 @@ async fn fallback_cards_come_to_an_end(market: Market) {
     let ends = draft("b", None).await;
     publish_version("b", ends, Some("2098-01-01T00:00:00Z")).await.ok();
     publish_version("c", closing, Some(later)).await.ok();
+}
+
+/// Published before this was asked, or at the same moment.
+async fn fallback_cards_without_an_end_are_not_approved(market: Market) {
+    let (muster, app) = (market.by("muster admin"), &market.served.running.app);
+    let tenant: TenantId = market.admin().get("/v1/tenants/muster").await.ok()["id"].as_str().unwrap().parse().unwrap();
+    let actor = Actor { key: None, tenant, at: app.clock.now(), request_id: "test".into(), reason: None };
+    for (name, fallback, from) in [("a", "b", "2099-01-01T00:00:00Z"), ("b", "a", "2098-01-01T00:00:00Z")] {
+        muster.post("/v1/rate-cards", json!({ "name": name, "currency": "EUR" })).await.ok();
+        let doc = json!({ "currency": "EUR", "rates": [per_unit("a", "sms")], "fallback": fallback });
+        let draft = muster.post(&format!("/v1/rate-cards/{name}/versions"), doc).await.ok();
+        let id: CardVersionId = draft["id"].as_str().unwrap().parse().unwrap();
+        app.records.publish(&actor, id, crate::world::instant(from)).await.unwrap();
+    }
+    app.invalidate();
+    let approve = async || market.admin().post("/v1/rate-cards/a/versions/1/approve?owner=muster", json!({})).await;
+    let refused = approve().await;
+    assert_eq!((refused.code().as_str(), mistakes(&refused)), ("422 invalid_card", vec!["fallback fallback_cycle".to_owned()]));
+    // Once the other does not lead back any more.
+    muster.post("/v1/rate-cards/b/versions", json!({ "currency": "EUR", "rates": [per_unit("a", "sms")] })).await.ok();
+    let from = json!({ "effective_from": "2099-01-01T00:00:00Z" });
+    muster.post("/v1/rate-cards/b/versions/2/publish", from).await.ok();
+    assert_eq!(approve().await.ok()["number"], 1);
 }
 
 async fn a_customer_buys_at_a_rate_card(market: Market) {

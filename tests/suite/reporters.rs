@@ -19,6 +19,7 @@ on_every_journal!(
     kept_usage_is_one_event_too,
     usage_of_an_unknown_customer_is_charged_once,
     the_keys_of_voids_are_ones_own,
+    the_keys_of_corrections_are_ones_own,
     the_keys_of_holds_are_ones_own,
     the_highest_report_counts_in_any_order,
     reports_from_all_sides_at_once,
@@ -220,6 +221,27 @@ async fn the_keys_of_voids_are_ones_own(backend: Backend) {
     world.void("z").by("acme-42").key("void-1").gives("-40 = platform -30 + muster -10, balance 5000").await;
     world.void("z").by("acme-42").key("void-1").gives("-40 = platform -30 + muster -10, balance 5000").await;
     world.accounts("acme-42 5000, acme-43 5000, external of muster -10000").await;
+}
+
+async fn the_keys_of_corrections_are_ones_own(backend: Backend) {
+    let world = World::reference(backend).await;
+    let reports = [("x", "platform"), ("y", "muster"), ("z", "acme-42")];
+    for (id, by) in reports {
+        world.call("acme-42", "60").id(id).by(by).text().await;
+    }
+    for ((id, by), before) in reports.into_iter().zip([4880, 4840, 4800]) {
+        let want =
+            format!("-40 = platform -30 + muster -10, balance {}; 80 = platform 60 + muster 20, balance {}", before + 40, before - 40);
+        let right = || world.call("acme-42", "120").id(&format!("{id}-2"));
+        let made = world.void(id).by(by).key("fix-1").corrected(&right()).await;
+        assert_eq!(made, want, "{by}");
+        // Sent again it is the same correction; of another event it is refused.
+        let again = world.void(id).by(by).key("fix-1").corrected(&right()).await;
+        assert!(again.starts_with("-40 = platform -30 + muster -10") && again.contains("; 80 = platform 60 + muster 20"), "{by}: {again}");
+        let other = world.void(&format!("{id}-2")).by(by).key("fix-1");
+        other.corrects(world.call("acme-42", "180").id(&format!("{id}-3")), "refused idempotency_conflict").await;
+    }
+    world.accounts("acme-42 4760, acme-43 5000, muster 60, revenue of muster 180, external of muster -10000").await;
 }
 
 async fn the_keys_of_holds_are_ones_own(backend: Backend) {

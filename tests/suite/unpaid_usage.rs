@@ -24,7 +24,7 @@ on_every_database!(
     payouts_run_at_once_pay_once,
 );
 
-const MONTH_LATER: &str = "2026-12-20T12:00:00Z";
+pub const MONTH_LATER: &str = "2026-12-20T12:00:00Z";
 
 impl Market {
     async fn agree(&self, buyer: &str, kind: &str, seller: &str, terms: Value) {
@@ -92,7 +92,7 @@ impl Market {
     }
 
     /// accrued − withheld − paid out → payable, debt.
-    async fn payable(&self, reseller: &str) -> String {
+    pub async fn payable(&self, reseller: &str) -> String {
         let payable = self.admin().get(&format!("/v1/commissions/payable?reseller={reseller}")).await.ok();
         let cents = |name: &str| payable[name].as_i64().unwrap_or_else(|| panic!("no {name} in {payable}"));
         let lines = payable["withheld_by_customer"].as_array().unwrap();
@@ -145,12 +145,13 @@ async fn usage_that_nobody_paid_gives_no_commission(market: Market) {
     market.on_credit("greedy", "platform", "straw-man", "0.0617").await;
     market.send_sms("all", "straw-man", "1000000", "2026-11-20T09:00:00Z").await;
     assert_eq!((market.balance("straw-man").await, market.balance("greedy").await), (-6_170_000, 1_542_500));
+    assert_eq!(market.revenue("greedy").await, 4_627_500);
     market.served.set_clock(MONTH_LATER);
     assert_eq!(market.payable("greedy").await, "1542500 - 1542500 - 0 = 0 payable, 0 debt");
     assert_eq!(market.withheld("greedy").await, ["straw-man 1542500 of 6170000"]);
     assert_eq!(market.run().await, ["greedy withheld 0"]);
     assert_eq!(market.once().post("/v1/payouts", json!({ "reseller": "greedy" })).await.code(), "409 not_payable");
-    assert_eq!(market.file().await, "409 nothing_due");
+    assert_eq!((market.file().await, market.revenue("greedy").await), ("409 nothing_due".to_owned(), 4_627_500));
 }
 
 async fn a_customer_pays_later_and_its_commission_with_it(market: Market) {

@@ -98,6 +98,16 @@ async fn an_answer_says_which_link_lacks_what(market: Market) {
     assert_eq!(says(&fax), [own, "muster no_rate: the rate card wholesale: no rate is of this meter"], "{fax}");
     let to_customer = send(&market.by("acme-42 admin"), usage("l-4", "acme-42", "fax", "2026-11-20T09:00:00Z")).await;
     assert_eq!(says(&to_customer), [own], "{to_customer}");
+    // And with the card that stands behind one.
+    muster.post("/v1/rate-cards", json!({ "name": "special", "currency": "EUR" })).await.ok();
+    let sms = json!({ "key": "sms", "meter": "sms", "price": { "model": "per_unit", "unit_price": "1" } });
+    let doc = json!({ "currency": "EUR", "rates": [sms], "fallback": "retail" });
+    muster.post("/v1/rate-cards/special/versions", doc).await.ok();
+    muster.post("/v1/rate-cards/special/versions/1/publish", json!({ "effective_from": "2026-01-01T00:00:00Z" })).await.ok();
+    newcomer(&market, "special-1", json!({ "rate_card": "special", "from": "2026-01-01T00:00:00Z" })).await;
+    let behind = send(&market.by("muster admin"), usage("l-7", "special-1", "fax", "2026-11-20T09:00:00Z")).await;
+    let both = "special-1 no_rate: the rate card special: no rate is of this meter; the rate card retail: no rate is of this meter";
+    assert_eq!(says(&behind)[0], both, "{behind}");
     let again = send(admin, usage("l-3", "acme-42", "fax", "2026-11-20T09:00:00Z")).await;
     assert_eq!(says(&again).len(), 2, "a resend hears the same: {again}");
     // A card whose first version begins later, and one that has none.

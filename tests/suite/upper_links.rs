@@ -1,13 +1,14 @@
 //! Upper links are never free: whatever a reseller does below, what the platform is owed for the calls that it reported
 //! stands; and what was open is charged once when it can be.
 
-use crate::world::{Backend, World, on_every_journal, per_unit};
+use crate::world::{Backend, World, on_every_journal, per_unit, prices};
 use serde_json::{Value, json};
 
 on_every_journal!(
     what_is_open_is_charged_later_and_nothing_twice,
     a_refusal_reaches_up_as_far_as_its_author_sells,
     a_lower_link_is_not_charged_under_an_open_one,
+    what_the_platform_would_collect_below_a_sellers_own_book_is_open,
     no_hold_and_no_price_on_a_chain_with_an_open_link,
     usage_of_a_hold_whose_chain_broke_is_posted_as_far_as_it_can_be,
     mended_and_rated_again_the_books_are_as_if_nothing_had_failed,
@@ -64,11 +65,48 @@ async fn a_lower_link_is_not_charged_under_an_open_one(backend: Backend) {
     world.accounts("acme-42 5000, acme-43 5000, external of muster -10000").await;
 }
 
+async fn what_the_platform_would_collect_below_a_sellers_own_book_is_open(backend: Backend) {
+    let world = World::reference(backend).await;
+    world.reseller("near", "muster", json!({ "card": "retail", "collect": "reseller" })).await;
+    world.card("near", "street", per_unit("sms", "0.10")).await;
+    world.customer("kiosk", "near", json!({ "card": "street" })).await;
+    let open = "partly rated 0 = platform 50 + muster 30 + near -80, open kiosk mixed_collection";
+    world.send("kiosk", "sms", "10").id("x").gives(open).await;
+    assert_eq!(world.rate_again("muster").await, "rated 0, partly rated 1, mixed_collection 1");
+    let rest = "acme-42 5000, acme-43 5000, external of muster -10000";
+    world.accounts(&format!("{rest}, book of near -80, income of muster 80, muster -50, revenue of muster 50")).await;
+    // Its own seller takes nothing of it back.
+    world.void("x").by("near").gives("nothing").await;
+    world.void("x").key("all").gives("0 = platform -50 + muster -30 + near 80, balance 0").await;
+    world.accounts(rest).await;
+}
+
 async fn no_hold_and_no_price_on_a_chain_with_an_open_link(backend: Backend) {
     let world = World::reference(backend).await;
     world.customer("ended", "muster", json!({ "card": "retail", "until": "2026-11-20T00:00:00Z" })).await;
-    world.call("ended", "60").id("c").holds(60, "refused no_agreement").await;
-    world.call("ended", "60").costs("refused no_agreement").await;
+    world.card("muster", "empty", per_unit("booking", "1")).await;
+    world.customer("nothing", "muster", json!({ "card": "empty" })).await;
+    world.reseller("tied", "platform", json!({ "commission_bp": 2500 })).await;
+    world.card_by("tied", "tied", "unseen", prices("0", "0", "0", "0")).await;
+    world.customer("unapproved", "tied", json!({ "card": "unseen" })).await;
+    world.reseller("own", "muster", json!({ "card": "retail", "collect": "reseller" })).await;
+    world.card("own", "street", prices("0.50", "0.20", "2", "0.10")).await;
+    world.customer("mixed", "own", json!({ "card": "street" })).await;
+    world.customer("closed", "muster", json!({ "card": "retail" })).await;
+    world.close("closed").await;
+    world.pass(60);
+    for (customer, reason) in [
+        ("ended", "no_agreement"),
+        ("nothing", "no_rate"),
+        ("unapproved", "card_not_approved"),
+        ("mixed", "mixed_collection"),
+        ("closed", "tenant_closed"),
+    ] {
+        let refused = format!("refused {reason}");
+        world.call(customer, "60").id(customer).holds(60, &refused).await;
+        world.call(customer, "60").id(customer).holds_as_much(60, &refused).await;
+        world.call(customer, "60").costs(&refused).await;
+    }
     world.accounts("acme-42 5000, acme-43 5000, external of muster -10000").await;
 }
 
@@ -135,6 +173,7 @@ async fn mended_and_rated_again_the_books_are_as_if_nothing_had_failed(backend: 
 
 mod over_http {
     use crate::http_world::{Market, call, on_every_database};
+    use crate::unpaid_usage::MONTH_LATER;
     use crate::world::{per_unit, prices};
     use serde_json::json;
 
@@ -191,11 +230,12 @@ mod over_http {
             }
             assert_eq!(market.balance("muster").await, -owed, "{name}");
         }
-        let payable = market.admin().get("/v1/commissions/payable?reseller=muster").await;
-        assert!(!payable.text.contains("\"payable_cents\":1"), "{payable:?}");
+        assert_eq!(market.revenue("muster").await, owed);
         let listed = market.admin().get("/v1/usage-events/unrated?root=muster").await.ok();
         assert_eq!(listed["data"].as_array().unwrap().iter().filter(|event| event["kind"] == "partly_rated").count(), 4);
         let explained = market.admin().get("/v1/usage-events/default/ended").await.ok();
         assert_eq!((&explained["status"], &explained["open"][0]["reason"]), (&json!("partly_rated"), &json!("no_agreement")));
+        market.served.set_clock(MONTH_LATER);
+        assert_eq!(market.payable("muster").await, "0 - 0 - 0 = 0 payable, 0 debt");
     }
 }

@@ -64,6 +64,7 @@ async fn a_kept_event_is_voided_as_far_as_its_author_sells(backend: Backend) {
 
 mod over_http {
     use crate::http_world::{Market, call, on_every_database};
+    use crate::unpaid_usage::MONTH_LATER;
     use serde_json::json;
 
     on_every_database!(a_resellers_keys_do_not_erase_what_it_owes);
@@ -88,5 +89,8 @@ mod over_http {
             let refused = market.by("acme-42 admin").once("x").post(&format!("{path}/void"), json!({ "reason": "gone" })).await;
             assert_eq!(refused.code(), "403 forbidden", "{id}");
         }
+        market.served.set_clock(MONTH_LATER);
+        assert_eq!((market.revenue("muster").await, market.balance("muster").await), (3 * 2160, -3 * 2160));
+        assert_eq!(market.payable("muster").await, "0 - 0 - 0 = 0 payable, 0 debt");
     }
 }

@@ -21,6 +21,7 @@ use store::journal::Journal;
 use store::memory::MemoryJournal;
 use store::postgres::{PostgresJournal, PostgresJournalOptions};
 use store::records::{Actor, Meter, NewTenant, RateCard, Records, TenantPatch};
+use store::sqlite::health::{Health, look_at_file};
 use store::sqlite::{JournalOptions, SqliteJournal};
 
 use tenants::{Agreement, ApiKey, Collect, OnExhausted, Pricing, Scope, Tenant, TenantKind};
@@ -357,6 +358,14 @@ impl World {
             }
         }
         self.engine.invalidate();
+    }
+
+    /// What `health-check` looks at.
+    pub async fn health(&self) -> Health {
+        match self.database {
+            Some(_) => store::postgres::look_at_database(&self.db, self.now()).await.unwrap(),
+            None => look_at_file(&self.file, self.now()).await.unwrap(),
+        }
     }
 
     /// Of its PostgreSQL database.
