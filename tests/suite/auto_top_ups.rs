@@ -447,41 +447,27 @@ async fn only_usage_starts_a_charge(backend: Backend) {
     assert_eq!((shop.charged(), shop.balance().await), (2, 4000));
 }
 
-/// Refunded by API, or disputed and lost: another payment than the one that kept the method.
+/// Refunded by API: another payment than the one that kept the method.
 async fn what_goes_back_of_a_page_starts_no_charge(backend: Backend) {
-    for is_disputed in [false, true] {
-        let shop = Shop::new(backend).await;
-        let page = shop.page("once", 3000).await.unwrap();
-        let payment = shop.fake.pay(page.session.as_deref().unwrap(), &Behaviour::Succeeds).unwrap();
-        shop.hear_all().await;
-        shop.spend(6000).await;
-        assert_eq!(shop.balance().await, 3000);
-        if is_disputed {
-            let dispute = shop.fake.dispute(&payment, None, "needs_response").unwrap();
-            shop.hear_all().await;
-            shop.hours_pass(2).await;
-            shop.fake.close_dispute(&dispute, "lost").unwrap();
-            shop.hear_all().await;
-            shop.hours_pass(2).await;
-            assert_eq!((shop.asked(), shop.balance().await), (0, 0));
-            // With a method again: what the dispute took is no usage all the same.
-            shop.keep(Behaviour::Succeeds).await;
-        } else {
-            let top_up = shop.world.records.top_up(page.id).await.unwrap().unwrap();
-            let (cents, reason, request_key) = (Some(Cents(2000)), "goodwill".to_owned(), "refund".to_owned());
-            let new = NewRefund { top_up: &top_up, payment: None, cents, reason, request_key };
-            assert_eq!(shop.desk.refund(&shop.world.actor(), new).await.unwrap().state, RefundState::Succeeded);
-            shop.hear_all().await;
-        }
-        shop.hours_pass(3).await;
-        assert_eq!((shop.asked(), shop.balance().await, shop.auto().await.state), (0, 1000, AutoState::On), "disputed: {is_disputed}");
-        shop.spend(1999).await;
-        shop.hours_pass(1).await;
-        assert_eq!(shop.asked(), 0, "disputed: {is_disputed}");
-        shop.spend(1).await;
-        shop.hours_pass(1).await;
-        assert_eq!((shop.charged(), shop.balance().await), (1, 4000), "disputed: {is_disputed}");
-    }
+    let shop = Shop::new(backend).await;
+    let page = shop.page("once", 3000).await.unwrap();
+    shop.fake.pay(page.session.as_deref().unwrap(), &Behaviour::Succeeds).unwrap();
+    shop.hear_all().await;
+    shop.spend(6000).await;
+    assert_eq!(shop.balance().await, 3000);
+    let top_up = shop.world.records.top_up(page.id).await.unwrap().unwrap();
+    let (cents, reason, request_key) = (Some(Cents(2000)), "goodwill".to_owned(), "refund".to_owned());
+    let new = NewRefund { top_up: &top_up, payment: None, cents, reason, request_key };
+    assert_eq!(shop.desk.refund(&shop.world.actor(), new).await.unwrap().state, RefundState::Succeeded);
+    shop.hear_all().await;
+    shop.hours_pass(3).await;
+    assert_eq!((shop.asked(), shop.balance().await, shop.auto().await.state), (0, 1000, AutoState::On));
+    shop.spend(1999).await;
+    shop.hours_pass(1).await;
+    assert_eq!(shop.asked(), 0);
+    shop.spend(1).await;
+    shop.hours_pass(1).await;
+    assert_eq!((shop.asked(), shop.balance().await), (1, 4000));
 }
 
 /// A reseller has an automatic top-up too; its balance falls by what is paid out to it.

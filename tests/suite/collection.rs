@@ -126,7 +126,7 @@ async fn who_collects_is_not_flipped_by_a_seller(market: Market) {
     assert_eq!(market.admin().post("/v1/usage-events", event).await.ok()["status"], "partly_rated");
     assert_eq!((market.revenue("muster").await, market.balance("muster").await), (300, -300));
     market.served.set_clock(MONTH_LATER);
-    assert_eq!(market.payable("muster").await, "0 - 0 - 0 = 0 payable, 0 debt");
+    assert_eq!(market.payable("muster").await, "-300 - 0 - 0 = 0 payable, 300 debt");
 }
 
 async fn a_change_of_who_collects_needs_empty_accounts(market: Market) {
@@ -179,7 +179,7 @@ async fn what_comes_into_force_later_finds_no_money_of_the_other(market: Market)
     event["at"] = json!("2026-11-20T14:10:00Z");
     assert_eq!(admin.post("/v1/usage-events", event).await.ok()["balance_cents"], 999_600);
     market.served.set_clock(MONTH_LATER);
-    assert_eq!(market.payable("muster").await, "0 - 0 - 0 = 0 payable, 0 debt");
+    assert_eq!(market.payable("muster").await, "-300 - 0 - 0 = 0 payable, 0 debt");
     assert_eq!((market.revenue("muster").await, market.balance("muster").await), (paid + 300, commission - 300));
 }
 

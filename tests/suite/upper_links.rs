@@ -236,6 +236,6 @@ mod over_http {
         let explained = market.admin().get("/v1/usage-events/default/ended").await.ok();
         assert_eq!((&explained["status"], &explained["open"][0]["reason"]), (&json!("partly_rated"), &json!("no_agreement")));
         market.served.set_clock(MONTH_LATER);
-        assert_eq!(market.payable("muster").await, "0 - 0 - 0 = 0 payable, 0 debt");
+        assert_eq!(market.payable("muster").await, "-1140 - 0 - 0 = 0 payable, 1140 debt");
     }
 }

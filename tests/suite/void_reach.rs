@@ -91,6 +91,6 @@ mod over_http {
         }
         market.served.set_clock(MONTH_LATER);
         assert_eq!((market.revenue("muster").await, market.balance("muster").await), (3 * 2160, -3 * 2160));
-        assert_eq!(market.payable("muster").await, "0 - 0 - 0 = 0 payable, 0 debt");
+        assert_eq!(market.payable("muster").await, "-6480 - 0 - 0 = 0 payable, 6480 debt");
     }
 }
