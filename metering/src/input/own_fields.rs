@@ -66,7 +66,7 @@ impl OwnFields {
     /// A unit in the name of a place is stated, or is the meter's own.
     fn check_units(&self) -> Result<(), Problem> {
         let name = |field: &str| self.fields.get(field).map(|place| place.rsplit('.').next().unwrap_or(place));
-        let of_map = |problem: Problem| Problem { field: problem.field.map(|field| format!("map.fields.{field}").into()), ..problem };
+        let of_map = |problem: Problem| Problem { field: problem.field.map(|field| format!("map.fields.{field}")), ..problem };
         if let Some(quantity) = name("quantity") {
             said::check_durations(quantity, self.duration_form).and_then(|read| read).map_err(of_map)?;
         }

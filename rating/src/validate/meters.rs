@@ -26,6 +26,10 @@ pub fn check(doc: &CardDoc, meters: &BTreeMap<String, MeterTerms>, known: Known,
         if bad.len() >= MISTAKES_MAX {
             break;
         }
+        if known == Known::All {
+            bad.extend(ends(rate).map(|path| Mistake::new(format!("rates[{index}].{path}"), "last_tier_ends", LAST_TIER)));
+            bad.extend(meters.get(&rate.meter).filter(|_| rate.call.is_some()).and_then(|meter| not_seconds(index, rate, meter)));
+        }
         match meters.get(&rate.meter) {
             None if known == Known::All => bad.push(unknown(format!("rates[{index}].meter"), &rate.meter, meters)),
             None => {}
@@ -39,6 +43,32 @@ pub fn check(doc: &CardDoc, meters: &BTreeMap<String, MeterTerms>, known: Known,
     }
     bad
 }
+
+/// What a card could not mean: beyond it nothing has a price, and it would go on for ever.
+const LAST_TIER: &str = "the last tier is for all that is above the others: expected none, or another tier behind it";
+
+/// The bound of a last tier.
+fn ends(rate: &Rate) -> Option<String> {
+    let ends =
+        |tiers: usize, is_bounded: bool, field: &str| is_bounded.then(|| format!("price.tiers[{}].{field}", tiers.saturating_sub(1)));
+    match &rate.price.as_ref()?.model {
+        Model::Graduated { tiers } | Model::Volume { tiers } => {
+            ends(tiers.len(), tiers.last().is_some_and(|tier| tier.up_to.is_some()), "up_to")
+        }
+        Model::GraduatedPercentage { tiers, .. } => ends(tiers.len(), tiers.last().is_some_and(|tier| tier.up_to.is_some()), "up_to"),
+        Model::BlockTiers { tiers, .. } => ends(tiers.len(), tiers.last().is_some_and(|tier| tier.max_blocks.is_some()), "max_blocks"),
+        _ => None,
+    }
+}
+
+/// The terms of a call count seconds: of messages, a price for 60 would be a sixtieth of what is meant.
+fn not_seconds(index: usize, rate: &Rate, meter: &MeterTerms) -> Option<Mistake> {
+    let message = || format!("`call` counts seconds, and the meter {:?} is in {:?}: expected a `price`", rate.meter, meter.unit);
+    (meter.unit != SECOND).then(|| Mistake::new(format!("rates[{index}].call"), "not_with_this_meter", message()))
+}
+
+/// The unit of meters that measure calls.
+const SECOND: &str = "second";
 
 /// What of a rate does not look at how its meter counts.
 fn ignores(rate: &Rate, meter: &MeterTerms) -> Option<(&'static str, &'static str)> {

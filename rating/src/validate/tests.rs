@@ -242,6 +242,32 @@ fn a_card_is_checked_against_the_meters_of_a_server() {
 }
 
 #[test]
+fn a_card_that_a_server_publishes_says_what_it_means() {
+    let terms = |unit: &str| MeterTerms { unit: unit.to_owned(), aggregation: crate::card::Aggregation::Sum, unique_by: None };
+    let server = std::collections::BTreeMap::from([("sms".to_owned(), terms("message")), ("call".to_owned(), terms("second"))]);
+    let call = |meter: &str| json!({"key": "a", "meter": meter, "call": {"steps": [{"from": "0", "price": "1"}]}});
+    let priced = |price: Value| json!({"key": "a", "meter": "sms", "price": price});
+    let tiers = |model: &str, last: Value| priced(json!({"model": model, "tiers": [{"up_to": "10", "unit_price": "1"}, last]}));
+    let blocks = |last: Value| priced(json!({"model": "block_tiers", "policy": "all_tiers", "tiers": [last]}));
+    for (rate, want) in [
+        (call("call"), None),
+        (call("sms"), Some("rates[0].call not_with_this_meter")),
+        (tiers("graduated", json!({"unit_price": "0.5"})), None),
+        (tiers("graduated", json!({"up_to": "20", "unit_price": "0.5"})), Some("rates[0].price.tiers[1].up_to last_tier_ends")),
+        (tiers("volume", json!({"up_to": "20", "unit_price": "0.5"})), Some("rates[0].price.tiers[1].up_to last_tier_ends")),
+        (blocks(json!({"block": "10", "price": "1"})), None),
+        (blocks(json!({"block": "10", "price": "1", "max_blocks": 2})), Some("rates[0].price.tiers[0].max_blocks last_tier_ends")),
+    ] {
+        let doc = parse_card(card(json!([rate])).to_string().as_bytes()).unwrap();
+        let found = meters::check(&doc, &server, meters::Known::All, |_| true);
+        let found: Vec<String> = found.into_iter().map(|mistake| format!("{} {}", mistake.path, mistake.code)).collect();
+        assert_eq!(found, want.into_iter().collect::<Vec<_>>(), "{rate}");
+        // What is stored, or priced offline with meters of its own, goes on.
+        assert_eq!(meters::check(&doc, &server, meters::Known::Some, |_| true), []);
+    }
+}
+
+#[test]
 fn what_has_no_effect_yet_is_said() {
     let price = json!({"model": "per_unit", "unit_price": "1", "minimum_spend": "5"});
     let doc = parse_card(card(json!([{"key": "a", "meter": "x", "price": price}])).to_string().as_bytes()).unwrap();
