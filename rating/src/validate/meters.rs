@@ -28,7 +28,8 @@ pub fn check(doc: &CardDoc, meters: &BTreeMap<String, MeterTerms>, known: Known,
         }
         if known == Known::All {
             bad.extend(ends(rate).map(|path| Mistake::new(format!("rates[{index}].{path}"), "last_tier_ends", LAST_TIER)));
-            bad.extend(meters.get(&rate.meter).filter(|_| rate.call.is_some()).and_then(|meter| not_seconds(index, rate, meter)));
+            let meter = meters.get(&rate.meter).filter(|meter| rate.call.is_some() && ignores(rate, meter).is_none());
+            bad.extend(meter.and_then(|meter| not_seconds(index, rate, meter)));
         }
         match meters.get(&rate.meter) {
             None if known == Known::All => bad.push(unknown(format!("rates[{index}].meter"), &rate.meter, meters)),
