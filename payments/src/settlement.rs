@@ -332,7 +332,9 @@ impl Desk {
         let Some(id) = reference.and_then(|reference| reference.parse().ok()) else { return Ok(None) };
         let Some(top_up) = self.records.top_up(id).await.map_err(unread)? else { return Ok(None) };
         let origin = if session.is_some() { Origin::Checkout } else { Origin::Auto };
-        let of_its_page = top_up.session.is_none() && top_up.origin == origin;
+        // Since the look above somebody else may have heard which page it is: this one.
+        let is_free = top_up.session.is_none() || top_up.session.as_ref() == session.as_ref().map(|session| &session.id);
+        let of_its_page = is_free && top_up.origin == origin;
         Ok(Some((top_up, of_its_page)))
     }
 
