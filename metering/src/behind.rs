@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Segments behind an event that are worked out again, and written. Behind a change of prices there are as many as stragglers
 /// of the old ones; of prices that go by arrival, as many as events.
-pub const BEHIND_MAX: u32 = 10_000;
+const BEHIND_MAX: u32 = 10_000;
 /// Segments of a counter that are read for it.
 const SEGMENTS_MAX: u32 = 100_000;
 /// Events of a counter whose values are read to find the one that stands next (`max`, `latest`).

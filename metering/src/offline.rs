@@ -9,7 +9,7 @@ use crate::input::cdr;
 use crate::member;
 use crate::prepare::{self, Asked};
 use rating::aggregate::{self, Known, MemberChange, Newest};
-use rating::card::{Aggregation, CardDoc, MeterTerms};
+use rating::card::{Aggregation, CALL_UNIT, CardDoc, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::link::{self, LinkPosting};
 use rating::segments::{By, Charged, FlatsDue};
@@ -177,7 +177,7 @@ impl Offline {
     }
 
     fn charge(&mut self, event: &UsageEvent, is_short: bool) -> Result<Priced, Refused> {
-        let unit = if self.calls.contains(event.meter.as_str()) { prepare::CALL_UNIT } else { "" };
+        let unit = if self.calls.contains(event.meter.as_str()) { CALL_UNIT } else { "" };
         let unnamed = MeterTerms { unit: unit.to_owned(), aggregation: Aggregation::Sum, unique_by: None };
         let meter = self.meters.get(event.meter.as_str()).unwrap_or(&unnamed);
         let usage = prepare::usage_of(event, meter, is_short);

@@ -17,7 +17,7 @@ use crate::standing::{self, BELOW_UNKNOWN, Open};
 use compact_str::CompactString;
 use ledger::Settlement;
 use rating::aggregate::Level;
-use rating::card::MeterTerms;
+use rating::card::{CALL_UNIT, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::usage::{Measured, Unrated, Usage};
 use rating::{CardVersionId, Currency, Instant, Quantity, TenantId, ids::HoldId};
@@ -30,8 +30,6 @@ use tenants::Pricing;
 
 /// How many fallback cards may stand behind one another.
 pub const FALLBACKS_MAX: usize = 8;
-/// Usage of a meter in this unit is a call.
-pub(crate) const CALL_UNIT: &str = "second";
 /// Keys the digests of events whose customer is unknown.
 const NO_KEY: [u8; 32] = [0; 32];
 

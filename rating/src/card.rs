@@ -65,6 +65,9 @@ fn rates<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<Rate>, D::Error> 
     d.deserialize_seq(Rates)
 }
 
+/// The unit of meters that measure calls.
+pub const CALL_UNIT: &str = "second";
+
 /// What a meter means for rating.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

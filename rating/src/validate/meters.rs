@@ -2,7 +2,7 @@
 //! stored, because a stricter rule must not keep what was published before from being read.
 
 use super::{MISTAKES_MAX, Mistake};
-use crate::card::{Aggregation, AmountFrom, CardDoc, MeterTerms, Model, Rate};
+use crate::card::{Aggregation, AmountFrom, CALL_UNIT, CardDoc, MeterTerms, Model, Rate};
 use std::collections::BTreeMap;
 
 /// Whether the meters are all there are, or those that the card happens to name.
@@ -65,11 +65,8 @@ fn ends(rate: &Rate) -> Option<String> {
 /// The terms of a call count seconds: of messages, a price for 60 would be a sixtieth of what is meant.
 fn not_seconds(index: usize, rate: &Rate, meter: &MeterTerms) -> Option<Mistake> {
     let message = || format!("`call` counts seconds, and the meter {:?} is in {:?}: expected a `price`", rate.meter, meter.unit);
-    (meter.unit != SECOND).then(|| Mistake::new(format!("rates[{index}].call"), "not_with_this_meter", message()))
+    (meter.unit != CALL_UNIT).then(|| Mistake::new(format!("rates[{index}].call"), "not_with_this_meter", message()))
 }
-
-/// The unit of meters that measure calls.
-const SECOND: &str = "second";
 
 /// What of a rate does not look at how its meter counts.
 fn ignores(rate: &Rate, meter: &MeterTerms) -> Option<(&'static str, &'static str)> {
