@@ -72,6 +72,7 @@ impl Cashier {
                 Outcome::Created(payout) => format!("created {}", payout.cents),
                 Outcome::Would(cents) => format!("would be {cents}"),
                 Outcome::No(reason) => format!("{reason:?}"),
+                Outcome::Failed(why) => format!("failed: {why}"),
             };
             let carried = one.payable.map_or(0, |payable| payable.carried.0);
             format!("{} {} {outcome}, {carried} carried", self.world.name(one.tenant), one.period)

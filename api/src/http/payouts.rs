@@ -111,7 +111,7 @@ pub struct PayoutConsidered {
     #[schema(example = "2026-10")]
     pub period: String,
     /// `created`, `would_be_created`, `exists`, `nothing_payable`, `withheld` (customers owe it), `below_minimum`, `frozen`
-    /// (a payment below is disputed) or `unfinished` (the next run goes on).
+    /// (a payment below is disputed), `unfinished` (the next run goes on) or `failed` (see `error`; the others are worked out).
     #[schema(example = "created")]
     pub outcome: &'static str,
     #[schema(example = 6000)]
@@ -124,7 +124,7 @@ pub struct PayoutConsidered {
     pub carried_cents: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payout: Option<PayoutBody>,
-    /// Why it could not be sent; it is due.
+    /// Why it could not be worked out, or not be sent: then it is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -212,7 +212,7 @@ pub async fn create_payout(State(app): State<App>, key: MayOperate, write: Write
             }
             Outcome::No(Reason::Frozen) => Err(ApiProblem::new("payout_frozen", "a payment below this reseller is disputed")),
             Outcome::No(Reason::Unfinished) => Err(payments::payouts::Error::Unfinished.into()),
-            Outcome::No(_) | Outcome::Would(_) => Err(nothing(&considered)),
+            Outcome::No(_) | Outcome::Would(_) | Outcome::Failed(_) => Err(nothing(&considered)),
         }
     };
     write.once(&app, &key, work).await
@@ -231,6 +231,7 @@ fn word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Created(_) => "created",
         Outcome::Would(_) => "would_be_created",
+        Outcome::Failed(_) => "failed",
         Outcome::No(Reason::Exists) => "exists",
         Outcome::No(Reason::NothingPayable) => "nothing_payable",
         Outcome::No(Reason::Withheld) => "withheld",
@@ -264,6 +265,9 @@ pub async fn run_payouts(State(app): State<App>, key: MayOperate, write: Write) 
 async fn considered_body(app: &App, actor: &Actor, considered: Considered, send: bool) -> Result<PayoutConsidered, ApiProblem> {
     let outcome = word(&considered.outcome);
     let (mut payout, mut error) = (None, None);
+    if let Outcome::Failed(why) = &considered.outcome {
+        error = Some(why.clone());
+    }
     if let Outcome::Created(created) = &considered.outcome {
         let mut now_so = Payout::clone(created);
         if send && created.method == PayoutMethod::Stripe {

@@ -8,7 +8,7 @@ use ledger::AccountKey;
 use metering::command::SellerCover;
 use rating::{Cents, Instant, Overflow, TenantId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use store::records::CustomerCommission;
+use store::records::{CustomerCommission, add_steps};
 
 /// Customers whose commission and balances are read at once.
 const CUSTOMERS_AT_ONCE: usize = 1_000;
@@ -260,9 +260,9 @@ fn sellers(top: TenantId, path: &[TenantId]) -> Vec<TenantId> {
 }
 
 fn add(earned: &mut Earned, through: Through, cents: Cents, gained: Cents) -> Result<(), Overflow> {
-    for (sums, cents) in [(&mut earned.through, cents), (&mut earned.gained, gained)] {
-        let sum = sums.entry(through).or_default();
-        *sum = sum.checked_add(cents)?;
-    }
+    let sum = earned.through.entry(through).or_default();
+    *sum = sum.checked_add(cents)?;
+    let sum = earned.gained.entry(through).or_default();
+    *sum = add_steps(*sum, gained);
     Ok(())
 }

@@ -7,7 +7,7 @@ use ledger::Settlement;
 use rating::{Cents, Overflow, TenantId};
 use std::collections::BTreeMap;
 use store::journal::{Kind, Record, Seq};
-use store::records::{CommissionPosition, CustomerGrown, CustomersGrown};
+use store::records::{CommissionPosition, CustomerGrown, CustomersGrown, add_steps};
 
 /// What a record is to a reseller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +72,8 @@ impl Customers {
         let nothing = CustomerGrown { cents: Cents::ZERO, passed: Cents::ZERO, gained: Cents::ZERO, ..more };
         let sums = self.0.entry(more.customer).or_insert(nothing);
         sums.cents = sums.cents.checked_add(more.cents)?;
-        sums.passed = sums.passed.checked_add(more.passed)?;
-        sums.gained = sums.gained.checked_add(more.gained)?;
+        sums.passed = add_steps(sums.passed, more.passed);
+        sums.gained = add_steps(sums.gained, more.gained);
         Ok(())
     }
 }

@@ -41,6 +41,8 @@ pub enum Outcome {
     /// A dry run: this would be paid.
     Would(Cents),
     No(Reason),
+    /// It could not be worked out, and why: the others of the run are.
+    Failed(String),
 }
 
 /// What a run thought of one reseller.
@@ -60,10 +62,10 @@ impl Payouts {
         Month::of(now.plus_secs(-i64::from(settings.hold_back_days) * DAY_SECS), &self.zone).before()
     }
 
-    /// Creates what is due of one page of resellers, by id; and where to go on.
+    /// Creates what is due of one page of resellers, by id; and where to go on. One that fails keeps nobody else's.
     ///
     /// # Errors
-    /// The journal or the records cannot be read or written.
+    /// The records cannot be read, or all of them failed: the first one's.
     pub async fn run(
         &self,
         actor: &Actor,
@@ -73,9 +75,28 @@ impl Payouts {
         now: Instant,
     ) -> Result<(Vec<Considered>, Option<TenantId>)> {
         let page = self.records.all_payout_settings(after, limit.clamp(1, RUN_RESELLERS_MAX)).await?;
-        let mut considered = Vec::with_capacity(page.data.len());
+        let (mut considered, mut first_failure) = (Vec::with_capacity(page.data.len()), None);
         for settings in page.data.iter().filter(|settings| settings.tenant != self.platform) {
-            considered.push(self.consider(actor, settings, self.period_due(settings, now), dry_run, now).await?);
+            let PayoutSettings { tenant, currency, .. } = *settings;
+            let period = self.period_due(settings, now);
+            let outcome = match self.consider(actor, settings, period, dry_run, now).await {
+                Ok(one) => {
+                    considered.push(one);
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, reseller = %tenant, "no payout was worked out");
+                    let told = error.to_string();
+                    first_failure.get_or_insert(error);
+                    Outcome::Failed(told)
+                }
+            };
+            considered.push(Considered { tenant, currency, period, payable: None, withheld: Cents::ZERO, outcome });
+        }
+        if let Some(failure) = first_failure
+            && considered.iter().all(|one| matches!(one.outcome, Outcome::Failed(_)))
+        {
+            return Err(failure);
         }
         let next = page.data.last().map(|settings| settings.tenant).filter(|_| page.has_more);
         Ok((considered, next))

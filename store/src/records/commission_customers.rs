@@ -17,6 +17,25 @@ macro_rules! customers_of {
     };
 }
 
+/// Cents that a sum of single steps comes to at most, up or down: many may cancel each other out, so that balances bound no
+/// such sum. It only says how much of a loss somebody may have to bear, and no loss is as large.
+const STEPS_MAX: i64 = 1_000_000_000_000_000_000;
+
+/// A sum of single steps, within [`STEPS_MAX`].
+pub fn add_steps(one: Cents, other: Cents) -> Cents {
+    Cents(one.0.saturating_add(other.0).clamp(-STEPS_MAX, STEPS_MAX))
+}
+
+macro_rules! add_steps {
+    ($column:literal) => {
+        concat!(
+            " ", $column, " = case when commission_customers.", $column, " + excluded.", $column, " > 1000000000000000000 then 1000000000000000000",
+            " when commission_customers.", $column, " + excluded.", $column, " < -1000000000000000000 then -1000000000000000000",
+            " else commission_customers.", $column, " + excluded.", $column, " end"
+        )
+    };
+}
+
 statements! {
     POSITION = "select through_seq, own_cents, is_complete from commission_positions where root_id = $1 and tenant_id = $2 and currency = $3";
     PUT_POSITION = concat!(
@@ -27,8 +46,7 @@ statements! {
     ADD = concat!(
         "insert into commission_customers (root_id, tenant_id, currency, customer_id, cents, passed_cents, gained_cents) values ($1, $2, $3, $4, $5, $6, $7)",
         " on conflict (root_id, tenant_id, currency, customer_id) do update set cents = commission_customers.cents + excluded.cents,",
-        " passed_cents = commission_customers.passed_cents + excluded.passed_cents,",
-        " gained_cents = commission_customers.gained_cents + excluded.gained_cents"
+        add_steps!("passed_cents"), ",", add_steps!("gained_cents")
     );
     PAGE = concat!(customers_of!(), " order by c.customer_id limit $5");
     LOSSES = concat!(customers_of!(), " and (c.cents < 0 or c.passed_cents > 0) order by c.customer_id limit $5");
@@ -137,8 +155,8 @@ pub(super) async fn grow(tx: &mut Tx<'_>, grown: &CustomersGrown) -> Result<()> 
         currency.code(),
         row.customer.0,
         row.cents.0,
-        row.passed.0,
-        row.gained.0
+        add_steps(row.passed, Cents::ZERO).0,
+        add_steps(row.gained, Cents::ZERO).0
     );
     Ok(())
 }

@@ -45,7 +45,7 @@ pub use cards::RateCard;
 pub(crate) use clock::CLOCK_STEP;
 pub use clock::ClockStep;
 pub use column_maps::ColumnMap;
-pub use commission_customers::{CommissionPosition, CustomerCommission, CustomerGrown, CustomersGrown};
+pub use commission_customers::{CommissionPosition, CustomerCommission, CustomerGrown, CustomersGrown, add_steps};
 pub use commission_months::{CommissionMonth, MoveKind, Sum, Sums};
 pub use contacts::{CONTACTS_MAX, Contact, ContactPatch};
 pub use deliveries::{Channel, Delivery, DeliveryState, NewDelivery, Target, Tried};

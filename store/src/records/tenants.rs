@@ -148,11 +148,11 @@ impl Records {
     /// The tenant of this name in the subtree of `caller`: of its own root first, where names are unique. Only the platform
     /// sees others, and can find several there ([`RecordError::Ambiguous`]).
     pub async fn tenant_by_external_id(&self, caller: &Tenant, external_id: &str) -> Result<Option<Tenant>> {
-        let own = read!(self, fetch_optional as TenantRow, BY_EXTERNAL_ID_IN_ROOT, external_id, caller.root.0)?;
-        let found = match own {
-            Some(own) => Some(own),
-            None if caller.kind == TenantKind::Platform => self.only_one(external_id).await?,
-            None => None,
+        // Nobody but the platform is in the platform's own root.
+        let found = if caller.kind == TenantKind::Platform && external_id != caller.external_id {
+            self.only_one(external_id).await?
+        } else {
+            read!(self, fetch_optional as TenantRow, BY_EXTERNAL_ID_IN_ROOT, external_id, caller.root.0)?
         };
         let found = found.map(TenantRow::tenant).transpose()?;
         Ok(found.filter(|tenant| tenant.path.starts_with(&caller.path)))

@@ -27,6 +27,7 @@ statements! {
     LIST = concat!("select ", columns!(), " from card_versions where card_id = $1 and number > $2 order by number limit $3");
     PUBLISHED = concat!("select ", columns!(), " from card_versions where card_id = $1 and status = 'published' order by effective_from");
     DOC = "select card_id, doc from card_versions where id = $1";
+    DOC_BYTES = "select cast(length(doc) as bigint) from card_versions where id = $1";
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -284,6 +285,12 @@ impl Records {
         rows.into_iter().map(VersionRow::version).collect()
     }
 
+    /// How large a version's document is; 0 for one that is not there.
+    pub async fn version_bytes(&self, id: CardVersionId) -> Result<u64> {
+        let row = read!(self, fetch_optional as (i64,), DOC_BYTES, id.0)?;
+        Ok(row.map_or(0, |(bytes,)| bytes.unsigned_abs()))
+    }
+
     pub async fn version_doc(&self, id: CardVersionId) -> Result<Option<CardDoc>> {
         Ok(self.version_of(id).await?.map(|(_, doc)| doc))
     }
@@ -291,7 +298,10 @@ impl Records {
     /// With the card that it is a version of.
     pub async fn version_of(&self, id: CardVersionId) -> Result<Option<(RateCardId, CardDoc)>> {
         let row = read!(self, fetch_optional as (i64, Vec<u8>), DOC, id.0)?;
-        let read = |(card, doc): (i64, Vec<u8>)| Ok((RateCardId(card), serde_json::from_slice(&doc).map_err(corrupt)?));
-        row.map(read).transpose()
+        let Some((card, doc)) = row else { return Ok(None) };
+        let parse = move || serde_json::from_slice(&doc).map_err(corrupt);
+        // A large one takes longer than others should wait.
+        let doc = tokio::task::spawn_blocking(parse).await.map_err(corrupt)??;
+        Ok(Some((RateCardId(card), doc)))
     }
 }

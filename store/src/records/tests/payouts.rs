@@ -153,6 +153,14 @@ async fn customers_grow_from_their_position(world: World) {
         page.data.iter().map(|one| (one.customer, one.cents.0, one.passed.0)).collect::<Vec<_>>()
     };
     assert_eq!(losses(&world.platform).await, [(first.id, -5, 1), (second.id, 5, 1)]);
+    // One key reports up and down for as long as it likes: what single steps come to has a bound, and nobody's payouts end.
+    let mut far = grown(Some(at(9, 7, false)), at(10, 7, false), &[(&first, 0)]);
+    (far.customers[0].passed, far.customers[0].gained) = (Cents(i64::MIN), Cents(i64::MAX));
+    assert!(add(&far).await);
+    (far.before, far.after.through) = (Some(far.after), Seq(11));
+    assert!(add(&far).await);
+    let ((_, _, passed, gained, _), bound) = (page(None, 1).await.0[0], 1_000_000_000_000_000_000);
+    assert_eq!((passed, gained), (-bound, bound));
     assert_eq!(world.records.commission_position(lower.root, lower.id, Currency::EUR).await.unwrap(), None);
 }
 
