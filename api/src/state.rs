@@ -4,7 +4,7 @@ use crate::auth::Access;
 use crate::clock::{self, Clock};
 use crate::config::{Config, PayoutsMode, Place};
 use crate::http::measures::Measures;
-use crate::http::price_lists::PriceListTurns;
+use crate::http::turns::Turns;
 use crate::limits::Limits;
 use crate::paying;
 use crate::timekeeper;
@@ -59,7 +59,9 @@ pub struct Shared {
     /// How long a command may wait in the engine before the server is not ready.
     pub stalled_time_max: Duration,
     pub body_bytes_max: usize,
-    pub price_list_turns: PriceListTurns,
+    pub price_list_turns: Turns,
+    /// Of reading price lists and statements.
+    pub reading_turns: Turns,
     pub metrics: PrometheusHandle,
     pub measures: Measures,
     /// Money in and out through the payment provider.
@@ -119,7 +121,8 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         request_time_max: config.request_time_max(),
         stalled_time_max: Duration::from_secs(config.stalled_secs_max),
         body_bytes_max: config.body_bytes_max,
-        price_list_turns: PriceListTurns::default(),
+        price_list_turns: Turns::default(),
+        reading_turns: Turns::default(),
         metrics: metrics_handle()?,
         measures: Measures::default(),
         payouts,

@@ -78,6 +78,7 @@ struct Inner {
     /// From the platform down; a tenant never moves.
     paths: Cache<TenantId, Arc<[TenantId]>>,
     roots: Cache<TenantId, (u64, Arc<[TenantId]>)>,
+    callers: Cache<TenantId, (u64, Arc<Tenant>)>,
     /// One card is compiled at a time: a large one takes memory that many at once would multiply.
     compiling: tokio::sync::Mutex<()>,
 }
@@ -95,6 +96,7 @@ impl Directory {
                 meters: Cache::new(METERS_MAX),
                 paths: Cache::new(CUSTOMERS_MAX as u64),
                 roots: Cache::new(CALLERS_MAX),
+                callers: Cache::new(CALLERS_MAX),
                 compiling: tokio::sync::Mutex::new(()),
             }),
         }
@@ -148,12 +150,23 @@ impl Directory {
         let records = &self.inner.records;
         let found = match name.parse::<TenantId>() {
             Ok(id) => records.tenant(id).await.map_err(record_problem)?,
-            Err(_) => match records.tenant(top).await.map_err(record_problem)? {
+            Err(_) => match self.caller(top).await? {
                 Some(top) => records.tenant_by_external_id(&top, name).await.map_err(record_problem)?,
                 None => None,
             },
         };
         Ok(found.filter(|tenant| tenants::visible(top, &tenant.path)))
+    }
+
+    /// Whoever looks for names.
+    async fn caller(&self, id: TenantId) -> Result<Option<Arc<Tenant>>, Problem> {
+        let generation = self.generation();
+        if let Some((_, tenant)) = self.inner.callers.get(&id).filter(|(read_under, _)| *read_under == generation) {
+            return Ok(Some(tenant));
+        }
+        let Some(tenant) = self.inner.records.tenant(id).await.map_err(record_problem)?.map(Arc::new) else { return Ok(None) };
+        self.inner.callers.insert(id, (generation, Arc::clone(&tenant)));
+        Ok(Some(tenant))
     }
 
     /// The roots a caller sees: its own, or (the platform) every one and the platform itself.

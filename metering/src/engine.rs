@@ -20,6 +20,7 @@ use crate::void::Void;
 use crate::watch::{Waiting, Watch};
 use crate::work::{Amended, Done, HoldWork, Named, Overrules, Work};
 use crate::{amend, charge, holds, shares};
+use futures_util::{StreamExt as _, stream};
 use compact_str::{ToCompactString, format_compact};
 use ledger::{AccountKey, Balance, Hold, Limit};
 use rating::{Cents, Currency, Instant, Quantity, TenantId, ids::HoldId};
@@ -32,6 +33,8 @@ use store::journal::{Charge, Identity, Journal, JournalError, Kind, Namespace, O
 pub const AGAIN_EVENTS_MAX: usize = 10_000;
 /// Events of one batch prepared before others get a turn.
 const PREPARED_AT_ONCE: usize = 250;
+/// Reports from below whose place is taken at a time by one request.
+const OVERRULED_AT_ONCE: usize = 250;
 /// Why a report from below was taken back.
 const OVERRULED: &str = "reported with other content by a seller above";
 /// How often a void looks again when its event was rated meanwhile.
@@ -200,8 +203,11 @@ impl Engine {
                 done => answers[place].outcome = done.event()?,
             }
         }
-        for (place, overrules) in overruling {
-            answers[place].outcome = self.overrule(*overrules).await.unwrap_or_else(Outcome::Rejected);
+        // Many at once share a commit: whoever guesses ids below brings nobody down to one event at a time.
+        let overruled = stream::iter(overruling).map(|(place, overrules)| async move { (place, self.overrule(*overrules).await) });
+        let mut overruled = overruled.buffered(OVERRULED_AT_ONCE);
+        while let Some((place, outcome)) = overruled.next().await {
+            answers[place].outcome = outcome.unwrap_or_else(Outcome::Rejected);
         }
         for answer in answers.iter_mut().filter(|answer| !answer.lacks.is_empty()) {
             if !matches!(answer.outcome, Outcome::Unrated { .. } | Outcome::PartlyRated { .. }) {

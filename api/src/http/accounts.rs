@@ -8,10 +8,12 @@ use crate::auth::{Access, MayAsk, MayRead, tenant_named};
 use crate::http::agreements::{agreement_in_force, usual_currency};
 use crate::http::entries::{self, EntryBody, StatementBody};
 use crate::http::page::{List, PageQuery};
+use crate::http::turns;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::response::Response;
 use ledger::{AccountKey, AccountKind, Balance};
 use metering::plan;
 use rating::{Cents, Currency, Instant};
@@ -234,7 +236,7 @@ pub async fn get_statement(
     key: MayRead,
     Path(name): Path<String>,
     Query(query): Query<StatementQuery>,
-) -> Result<Json<StatementBody>, ApiProblem> {
+) -> Result<Response, ApiProblem> {
     let tenant = tenant_named(&app, &key, &name).await?;
     let account = key_of(&app, &tenant, query.account.as_deref(), query.currency.as_deref(), key.is_platform_admin()).await?;
     let until = query.until.unwrap_or_else(|| app.clock.now().plus_micros(1));
@@ -246,5 +248,6 @@ pub async fn get_statement(
     {
         return Err(ApiProblem::field("before_records", "from", format!("the records of this account begin at {}", beginning.from)));
     }
-    Ok(Json(entries::statement(&app, &tenant.external_id, account.kind.name(), account, (query.from, until)).await?))
+    let (statement, turn) = entries::statement(&app, &key, (&tenant.external_id, account.kind.name()), account, (query.from, until)).await?;
+    turns::json(turn, move || Ok(statement)).await
 }

@@ -66,10 +66,10 @@ pub async fn get_commission(
     }
     let currency = currency_of(&app, &reseller, query.currency.as_deref()).await?;
     let until = query.until.unwrap_or_else(|| app.clock.now().plus_micros(1));
-    let mut records: HashMap<Seq, Record> = HashMap::new();
+    let (mut records, mut turn) = (HashMap::<Seq, Record>::new(), None);
     for of in [AccountKey::balance, AccountKey::book, AccountKey::income] {
         let account = of(reseller.id, currency);
-        records.extend(since(&app, account, query.from).await?.into_iter().map(|record| (record.seq, record)));
+        records.extend(since(&app, &key, account, query.from, &mut turn).await?.into_iter().map(|record| (record.seq, record)));
     }
     let within = records.values().filter(|record| record.received_at < until);
     let (received, paid) = sums(within, reseller.id).map_err(|_| ApiProblem::sum_too_large())?;

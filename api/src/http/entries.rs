@@ -3,7 +3,9 @@
 //! A statement is read backwards from the present balance, in order of posting, so that its cost grows
 //! with the entries since its beginning and not with what is stored.
 
+use crate::auth::Access;
 use crate::http::summaries::customer_of;
+use crate::http::turns::Turn;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use ledger::{AccountKey, Posting};
@@ -135,11 +137,17 @@ pub async fn of_record(app: &App, record: &Record, account: AccountKey) -> Resul
     }))
 }
 
-/// Records of an account posted at `from` or later, newest first.
+/// Records of an account posted at `from` or later, newest first. Beyond one page of them it takes a turn.
 ///
 /// # Errors
-/// `period_too_long` beyond [`STATEMENT_ENTRIES_MAX`].
-pub async fn since(app: &App, account: AccountKey, from: Instant) -> Result<Vec<Record>, ApiProblem> {
+/// `period_too_long` beyond [`STATEMENT_ENTRIES_MAX`]; `rate_limited`: another of this tenant's is under way.
+pub async fn since(
+    app: &App,
+    access: &Access,
+    account: AccountKey,
+    from: Instant,
+    turn: &mut Option<Turn>,
+) -> Result<Vec<Record>, ApiProblem> {
     let mut found: Vec<Record> = Vec::new();
     loop {
         let after: Option<Seq> = found.last().map(|record| record.seq);
@@ -149,6 +157,9 @@ pub async fn since(app: &App, account: AccountKey, from: Instant) -> Result<Vec<
         found.extend(page.into_iter().take_while(|record| record.received_at >= from));
         if !whole || found.len() < before + READ_AT_ONCE {
             return Ok(found);
+        }
+        if turn.is_none() {
+            *turn = Some(app.reading_turns.next(access).await?);
         }
         if found.len() > STATEMENT_ENTRIES_MAX {
             return Err(ApiProblem::new(
@@ -162,17 +173,18 @@ pub async fn since(app: &App, account: AccountKey, from: Instant) -> Result<Vec<
 /// Reads until the account stood still for as long as the reading took.
 pub async fn statement(
     app: &App,
-    tenant: &str,
-    kind: &'static str,
+    access: &Access,
+    (tenant, kind): (&str, &'static str),
     account: AccountKey,
     (from, until): (Instant, Instant),
-) -> Result<StatementBody, ApiProblem> {
+) -> Result<(StatementBody, Option<Turn>), ApiProblem> {
+    let mut turn = None;
     for _ in 0..READS_MAX {
         let newest = newest_seq(app, account).await?;
         let present = app.engine.balance(account).await?.posted;
-        let records = since(app, account, from).await?;
+        let records = since(app, access, account, from, &mut turn).await?;
         if newest_seq(app, account).await? == newest {
-            return of_records(app, tenant, kind, account, (from, until), present, &records).await;
+            return Ok((of_records(app, (tenant, kind), account, (from, until), present, &records).await?, turn));
         }
     }
     Err(ApiProblem::unavailable(&"the account kept moving while its statement was read"))
@@ -185,8 +197,7 @@ async fn newest_seq(app: &App, account: AccountKey) -> Result<Option<Seq>, ApiPr
 
 async fn of_records(
     app: &App,
-    tenant: &str,
-    kind: &'static str,
+    (tenant, kind): (&str, &'static str),
     account: AccountKey,
     (from, until): (Instant, Instant),
     present: Cents,

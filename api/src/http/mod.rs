@@ -47,6 +47,7 @@ pub mod tenants;
 mod tests;
 pub mod thresholds;
 pub mod top_ups;
+pub mod turns;
 pub mod usage_events;
 pub mod versions;
 pub mod webhook_endpoints;

@@ -6,6 +6,7 @@ use crate::http::page::{List, PageQuery};
 use crate::http::price_lists::PriceList;
 use crate::http::publication;
 use crate::http::rate_cards::{OwnerQuery, card_at};
+use crate::http::turns::{self, LARGE_BYTES, Turn};
 use crate::http::write::{Done, Write};
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
@@ -121,6 +122,21 @@ pub async fn doc_of(app: &App, version: CardVersionId) -> Result<CardDoc, ApiPro
     app.records.version_doc(version).await?.ok_or_else(|| ApiProblem::not_found("version"))
 }
 
+/// A turn, if one of these versions is large.
+///
+/// # Errors
+/// `rate_limited`: another of this tenant's is under way.
+pub async fn turn_for(app: &App, access: &Access, versions: &[CardVersionId]) -> Result<Option<Turn>, ApiProblem> {
+    let mut bytes = 0;
+    for version in versions {
+        bytes += app.records.version_bytes(*version).await?;
+    }
+    if bytes < LARGE_BYTES {
+        return Ok(None);
+    }
+    app.reading_turns.next(access).await.map(Some)
+}
+
 /// The published version in force at an instant.
 pub async fn in_force(app: &App, card: &RateCard, at: Instant) -> Result<Option<CardVersion>, ApiProblem> {
     let published = app.records.published_versions(card.id).await?;
@@ -191,10 +207,11 @@ pub async fn get_version(
     key: MayRead,
     Path((card, version)): Path<(String, String)>,
     Query(query): Query<OwnerQuery>,
-) -> Result<Json<VersionBody>, ApiProblem> {
+) -> Result<Response, ApiProblem> {
     let (_, version) = at(&app, &key, &card, query.owner, &version).await?;
+    let turn = turn_for(&app, &key, &[version.id]).await?;
     let doc = doc_of(&app, version.id).await?;
-    Ok(Json(shown(version, Some(doc))))
+    turns::json(turn, move || Ok(shown(version, Some(doc)))).await
 }
 
 /// Compare two versions, rate by rate
@@ -205,18 +222,20 @@ pub async fn diff_version(
     key: MayRead,
     Path((card, version)): Path<(String, String)>,
     Query(query): Query<DiffQuery>,
-) -> Result<Json<DiffBody>, ApiProblem> {
+) -> Result<Response, ApiProblem> {
     let (card, version) = at(&app, &key, &card, query.owner, &version).await?;
     let against = match &query.against {
         Some(name) => Some(version_named(&app, &card, name).await?),
         None => in_force(&app, &card, app.clock.now()).await?,
     };
+    let compared: Vec<_> = against.iter().map(|against| against.id).chain([version.id]).collect();
+    let turn = turn_for(&app, &key, &compared).await?;
     let old = match against {
         Some(against) => doc_of(&app, against.id).await?.rates,
         None => Vec::new(),
     };
     let new = doc_of(&app, version.id).await?.rates;
-    Ok(Json(diff::compare(&old, new)))
+    turns::json(turn, move || Ok(diff::compare(&old, new))).await
 }
 
 /// Publish a draft: from here it never changes
@@ -236,6 +255,7 @@ pub async fn publish_version(
         Some(from) => from,
         None => beginning(&app, &card).await?,
     };
+    let _turn = turn_for(&app, &key, &[version.id]).await?;
     let work = async { Ok(Done::ok(publish(&app, &write, &key, &card, version.id, from).await?)) };
     write.once(&app, &key, work).await
 }
@@ -256,6 +276,7 @@ pub async fn approve_version(
     let (card, version) = at(&app, &key, &card, query.owner, &version).await?;
     key.administers(&*auth::tenant_by_id(&app, card.owner).await?)?;
     // Under a commission the version that was approved last is in force: the one that is approved now may close a cycle.
+    let _turn = turn_for(&app, &key, &[version.id]).await?;
     if let Some(from) = version.effective_from
         && let Some(mistake) = publication::endless(&app, &card, &doc_of(&app, version.id).await?, from).await?
     {
