@@ -203,11 +203,8 @@ impl Engine {
                 done => answers[place].outcome = done.event()?,
             }
         }
-        // Many at once share a commit: whoever guesses ids below brings nobody down to one event at a time.
-        let overruled = stream::iter(overruling).map(|(place, overrules)| async move { (place, self.overrule(*overrules).await) });
-        let mut overruled = overruled.buffered(OVERRULED_AT_ONCE);
-        while let Some((place, outcome)) = overruled.next().await {
-            answers[place].outcome = outcome.unwrap_or_else(Outcome::Rejected);
+        for (place, outcome) in self.overrule_all(overruling).await {
+            answers[place].outcome = outcome;
         }
         for answer in answers.iter_mut().filter(|answer| !answer.lacks.is_empty()) {
             if !matches!(answer.outcome, Outcome::Unrated { .. } | Outcome::PartlyRated { .. }) {
@@ -215,6 +212,29 @@ impl Engine {
             }
         }
         Ok(answers)
+    }
+
+    /// Many at once share a commit: whoever guesses ids below brings nobody down to one event at a time. Of reports of one event
+    /// each waits for those before it.
+    async fn overrule_all(&self, overruling: Vec<(usize, Box<Overrules>)>) -> Vec<(usize, Outcome)> {
+        let mut outcomes = Vec::with_capacity(overruling.len());
+        let (mut seen, mut rounds) = (HashMap::<u64, usize>::new(), Vec::<Vec<_>>::new());
+        for (place, overrules) in overruling {
+            let round = seen.entry(overrules.event.name().key).or_default();
+            if rounds.len() == *round {
+                rounds.push(Vec::new());
+            }
+            rounds[*round].push((place, overrules));
+            *round += 1;
+        }
+        for round in rounds {
+            let overruled = stream::iter(round).map(|(place, overrules)| async move { (place, self.overrule(*overrules).await) });
+            let mut overruled = overruled.buffered(OVERRULED_AT_ONCE);
+            while let Some((place, outcome)) = overruled.next().await {
+                outcomes.push((place, outcome.unwrap_or_else(Outcome::Rejected)));
+            }
+        }
+        outcomes
     }
 
     /// Puts an event in the place of the report from below that stands: both in one step. What changes meanwhile is looked

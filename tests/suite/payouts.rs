@@ -6,7 +6,9 @@ use crate::world::{Backend, on_every_journal};
 use payments::payouts::{Payouts, default_settings};
 use rating::Cents;
 use std::sync::Arc;
-use store::records::{Payment, PayoutMethod, Settlement};
+use serde_json::json;
+use store::journal::Seq;
+use store::records::{CommissionMonth, MoveKind, Payment, PayoutMethod, Settlement, Sum};
 
 on_every_journal!(
     a_month_is_paid_out_once,
@@ -15,6 +17,7 @@ on_every_journal!(
     whoever_dies_others_go_on,
     a_reversal_needs_funds_else_the_negative_is_carried_forward,
     many_runs_create_one_payout,
+    one_that_fails_keeps_nobody_elses,
     what_was_spent_meanwhile_is_not_paid_out,
     a_dispute_below_freezes_payouts,
     an_account_is_opened_once_and_read_again,
@@ -316,4 +319,28 @@ async fn statements_add_up_month_by_month(backend: Backend) {
             "2027-01: 225  = 225, 0 records",
         ]
     );
+}
+
+/// Whatever is wrong with one reseller's sums, the others are paid.
+async fn one_that_fails_keeps_nobody_elses(backend: Backend) {
+    let cashier = Cashier::in_december(backend, PayoutMethod::Bank).await;
+    cashier.world.reseller("far", "platform", json!({ "commission_bp": 2500 })).await;
+    cashier.settle_with("far", PayoutMethod::Bank).await;
+    let far = cashier.world.tenant("far");
+    let much = Sum { cents: Cents(i64::MAX), entries: 1 };
+    let month = CommissionMonth {
+        root: far.root,
+        tenant: far.id,
+        currency: EUR,
+        month: 2026 * 12 + 10,
+        after: Seq(0),
+        through: Seq(1),
+        opening: Cents::ZERO,
+        accrued: Cents(i64::MAX),
+        sums: [(MoveKind::ChargesReceived, much)].into(),
+        closed_at: None,
+    };
+    assert!(cashier.world.records.add_commission(None, &[month], None).await.unwrap());
+    let run = cashier.run(false).await;
+    assert_eq!(run, ["muster 2026-11 created 300, 0 carried", "far 2026-11 failed: a sum of cents is too large, 0 carried"]);
 }
