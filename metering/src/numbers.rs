@@ -9,7 +9,8 @@
 //!    possible there, because an international number may begin with that digit.
 //! 5. A leading 0 in a country without national prefix belongs to the number (Italy).
 //! 6. Ten digits NPA-NXX-XXXX in a country of the North American plan: 1 goes before them.
-//! 7. Anything else stays as it is: numbers that come as bare international digits, and short numbers ([`is_short`]).
+//! 7. Anything else stays as it is: numbers that come as bare international digits, and short numbers ([`is_short`]). Where
+//!    they may be a national number too, they are those of no country ([`doubt`]).
 //! 8. A national prefix behind the country code (`+49 0151`) is left out, where the plan of that country has one and
 //!    no number of it begins so.
 //!
@@ -18,7 +19,7 @@
 //! Not covered: carrier selection inside a country (Brazil), Argentina's mobile 15.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 /// Digits of the longest number that is looked at; a longer one is no number.
@@ -230,6 +231,84 @@ pub fn is_short(text: &str, digits: &str, country: Option<&str>) -> bool {
     let is_local = || digits.len() == NANP_LOCAL_DIGITS && Territory::of(country).is_some_and(|territory| territory.country_code == "1");
     let is_too_short = || plan_of(digits).is_some_and(|(plan, _, rest)| plan.lengths.trailing_zeros() as usize > rest.len());
     digits.len() < INTERNATIONAL_DIGITS_MIN || ((is_local() || is_too_short()) && is_bare())
+}
+
+/// National numbers that are dialled with nothing before them: ISO 3166 code, digits, and how they begin. Of countries without
+/// a national prefix, or with one that may be left out, and as far as international digits may look the same.
+const BARE: &str = include_str!("../data/bare_national.csv");
+
+#[derive(Debug)]
+struct Bare {
+    country: &'static str,
+    digits: usize,
+    begins: Vec<&'static str>,
+}
+
+impl Bare {
+    fn read(line: &'static str) -> Option<(usize, Self)> {
+        let mut columns = line.split(',');
+        let (country, digits, begins) = (columns.next()?, columns.next()?.parse().ok()?, columns.next()?);
+        Some((code_index(country)?, Self { country, digits, begins: begins.split(' ').collect() }))
+    }
+
+    fn is_of(&self, digits: &str) -> bool {
+        digits.len() == self.digits && self.begins.iter().any(|begin| digits.starts_with(begin))
+    }
+}
+
+/// By the country.
+static BARE_NATIONAL: LazyLock<HashMap<usize, Vec<Bare>>> = LazyLock::new(|| {
+    let mut all: HashMap<usize, Vec<Bare>> = HashMap::new();
+    for (index, bare) in BARE.lines().skip(1).filter_map(Bare::read) {
+        all.entry(index).or_default().push(bare);
+    }
+    all
+});
+
+/// Why bare digits are not those of a country for certain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// They may be a number of the customer's country, although they begin as one with another country's code.
+    National { country: &'static str },
+    /// No number begins so, or is so long.
+    NoNumber,
+}
+
+impl std::fmt::Display for Doubt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::National { country } => write!(
+                f,
+                "the destination came without + and may be a national number of {country}, or one with a country code: send it with + and \
+                 its country code"
+            ),
+            Self::NoNumber => f.write_str("the destination is no international number: none begins so, or is so long"),
+        }
+    }
+}
+
+/// Are `digits`, of `text` as it was sent, those of a number with a country code, if it came bare: without `+`, an
+/// international or a national prefix?
+pub fn doubt(text: &str, digits: &str, country: Option<&str>) -> Option<Doubt> {
+    /// Of E.164.
+    const INTERNATIONAL_DIGITS_MAX: usize = 15;
+    if text.starts_with('+') || !is_number(digits) || !is_bare(text, digits) {
+        return None;
+    }
+    // Areas of the North American plan begin with 2 to 9.
+    let is_no_area = digits.len() > 10 && digits.strip_prefix('1').is_some_and(|area| area.starts_with(['0', '1']));
+    if is_no_area || digits.len() > INTERNATIONAL_DIGITS_MAX {
+        return Some(Doubt::NoNumber);
+    }
+    let national = BARE_NATIONAL.get(&code_index(country?)?)?.iter().find(|bare| bare.is_of(digits))?;
+    let is_own = Territory::of(country).is_some_and(|territory| digits.starts_with(territory.country_code));
+    (!is_own).then_some(Doubt::National { country: national.country })
+}
+
+/// Did nothing but these digits come?
+fn is_bare(text: &str, digits: &str) -> bool {
+    let user = user_part(text);
+    !user.starts_with('+') && user.bytes().filter(u8::is_ascii_digit).eq(digits.bytes())
 }
 
 fn is_number(text: &str) -> bool {
@@ -490,6 +569,62 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_national_is_no_number_abroad() {
+        let (abroad, national, none) = ("-", "national", "none");
+        for (text, country, want) in [
+            // Mobiles and landlines of countries in which nothing, or nothing that must be there, goes before them.
+            ("44987654321", "BR", national),
+            ("49987654321", "BR", national),
+            ("33 98765-4321", "br", national),
+            ("sip:3334567890@pbx", "BR", national),
+            ("8832345678", "BR", national),
+            ("8812345678", "IN", national),
+            ("4932345678", "BR", national),
+            ("13812345678", "CN", national),
+            ("461234567", "PL", national),
+            ("4951234567", "RU", national),
+            ("9551234567", "RU", national),
+            ("8212345678", "IN", national),
+            ("3912345678", "ES", abroad),
+            // Only one of the two.
+            ("12125550100", "BR", abroad),
+            ("12125550100", "CN", abroad),
+            ("4930123456", "PL", abroad),
+            ("4930123456", "IT", abroad),
+            ("442079460000", "PL", abroad),
+            ("5511912345678", "BR", abroad),
+            ("8613912345678", "RU", abroad),
+            ("84955550100", "RU", abroad),
+            ("2125550100", "US", abroad),
+            // Said.
+            ("+44987654321", "BR", abroad),
+            ("0044987654321", "DE", abroad),
+            ("001444987654321", "BR", abroad),
+            // Its prefix has to be dialled, or nobody knows the country.
+            ("4930123456", "DE", abroad),
+            ("44987654321", "DE", abroad),
+            ("44987654321", "", abroad),
+            // No area begins with 0 or 1, and no number is so long.
+            ("11912345678", "BR", none),
+            ("11234567890", "US", none),
+            ("10102881 2125551234", "US", none),
+            ("4930123456789012", "", none),
+            ("+11234567890", "US", abroad),
+            ("voicemail", "BR", abroad),
+            ("112", "BR", abroad),
+        ] {
+            let country = Some(country).filter(|country| !country.is_empty());
+            let digits = normalise(text, country);
+            let told = match doubt(text, digits.as_deref().unwrap_or(text), country) {
+                None => abroad,
+                Some(Doubt::National { .. }) => national,
+                Some(Doubt::NoNumber) => none,
+            };
+            assert_eq!(told, want, "{text} in {country:?}");
+        }
+    }
+
+    #[test]
     fn a_technical_prefix_is_told() {
         for (text, want) in [
             ("9#4930123456", "9#"),
@@ -511,6 +646,15 @@ mod tests {
     #[test]
     fn every_territory_is_read() {
         assert_eq!(BY_CODE.iter().flatten().count(), TERRITORIES.lines().count() - 1);
+    }
+
+    #[test]
+    fn every_bare_number_is_of_a_territory_and_a_length_of_its_own() {
+        for line in BARE.lines().skip(1) {
+            let (_, bare) = Bare::read(line).unwrap();
+            assert!(Territory::of(Some(bare.country)).unwrap().has_length(bare.digits), "{line}");
+            assert!(bare.begins.iter().all(|begin| begin.len() < 4 && is_number(begin)), "{line}");
+        }
     }
 
     #[test]

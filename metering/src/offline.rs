@@ -2,7 +2,7 @@
 //!
 //! What an event is matched by, measured as and counted as is decided where the engine decides it ([`prepare`], [`member`]).
 //! Here are only the states that a journal would keep: per customer the counters and the carry, and the identities of what
-//! had a price. Events are taken in their order, whatever their age: nothing is late, nothing too early.
+//! was reported. Events are taken in their order, whatever their age: nothing is late, nothing too early.
 
 use crate::command::UsageEvent;
 use crate::input::cdr;
@@ -112,8 +112,8 @@ pub struct Offline {
     calls: BTreeSet<String>,
     country: Option<String>,
     books: HashMap<String, Book>,
-    /// Digest of source and id → digest of the content, of all that had a price.
-    known: HashMap<[u8; 16], [u8; 16]>,
+    /// Digest of source and id → digest of the content, and why it has no price, if it has none.
+    known: HashMap<[u8; 16], ([u8; 16], Option<Refused>)>,
 }
 
 impl Offline {
@@ -160,7 +160,8 @@ impl Offline {
         let content = prepare::content_of(&event);
         let identity = prepare::identity_digest(&event.source, &event.id);
         match self.known.get(&identity) {
-            Some(known) if *known == content => {
+            Some((known, Some(refused))) if *known == content => return Err(refused.clone()),
+            Some((known, None)) if *known == content => {
                 let carry = self.books.get(event.customer.as_str()).map_or(Carry::default(), |book| book.carry);
                 return Ok(Priced { exact: Exact::ZERO, cents: Cents::ZERO, carry, duplicate: true });
             }
@@ -171,9 +172,15 @@ impl Offline {
             None => {}
         }
         let dialled = prepare::dial(&mut event, self.country.as_deref());
-        let priced = self.charge(&event, dialled.is_short)?;
-        self.known.insert(identity, content);
-        Ok(priced)
+        let mut priced = self.charge(&event, dialled.is_short);
+        if let (Err(refused), Some(doubt)) = (&mut priced, dialled.doubt)
+            && refused.code == Unrated::NoRate.code()
+        {
+            refused.detail = format!("{}; {doubt}", refused.detail);
+        }
+        // What has no price is kept by a server too, under its id.
+        self.known.insert(identity, (content, priced.as_ref().err().cloned()));
+        priced
     }
 
     fn charge(&mut self, event: &UsageEvent, is_short: bool) -> Result<Priced, Refused> {

@@ -10,7 +10,7 @@ use crate::directory::{Customer, Directory};
 use crate::hold_name::{hold_id, named_hold};
 use crate::lacks::{self, Lack};
 use crate::member;
-use crate::numbers;
+use crate::numbers::{self, Doubt};
 use crate::plan::{Base, ChainPlan, LinkTerms, PlanLink, Timeline};
 use crate::reporters::{self, Other};
 use crate::standing::{self, BELOW_UNKNOWN, Open};
@@ -565,7 +565,7 @@ impl<'a> Desk<'a> {
         dialled: Dialled,
         priced: Result<Box<Plan>, Kept>,
     ) -> Box<Prepared> {
-        let lacks = self.lacks(&event, &about, &priced, dialled.is_short);
+        let lacks = self.lacks(&event, &about, &priced, &dialled);
         let customer = about.customer;
         let root = customer.as_ref().map_or(self.caller.root, |c| c.tenant.root);
         let reporter = self.reporter;
@@ -602,7 +602,7 @@ impl<'a> Desk<'a> {
     }
 
     /// In words, where something has no price.
-    fn lacks(&self, event: &UsageEvent, about: &About, priced: &Result<Box<Plan>, Kept>, is_short: bool) -> Vec<Lack> {
+    fn lacks(&self, event: &UsageEvent, about: &About, priced: &Result<Box<Plan>, Kept>, dialled: &Dialled) -> Vec<Lack> {
         let reason = match priced {
             Ok(plan) if plan.open.is_empty() => return Vec::new(),
             Ok(_) => None,
@@ -620,12 +620,18 @@ impl<'a> Desk<'a> {
             let days = customer.tenant.late_window_days;
             return vec![Lack::of_event("late", format!("it is older than {days} days; rating it again by hand gives it a price"))];
         }
-        let usage = usage_of(event, &about.meter, is_short);
+        let usage = usage_of(event, &about.meter, dialled.is_short);
         let reasons = match priced {
             Ok(plan) => plan.open.iter().map(|open| (open.buyer, open.reason)).collect(),
             Err(_) => self.reasons(customer, &usage, &about.meter),
         };
-        lacks::of_chain(self.directory, customer, (&usage, &about.meter), &reasons)
+        let mut lacks = lacks::of_chain(self.directory, customer, (&usage, &about.meter), &reasons);
+        if let Some(doubt) = &dialled.doubt {
+            for lack in lacks.iter_mut().filter(|lack| lack.reason == Unrated::NoRate.code()) {
+                lack.detail = format!("{}; {doubt}", lack.detail);
+            }
+        }
+        lacks
     }
 
     /// Of every link of the chain that has no price.
@@ -696,8 +702,10 @@ pub(crate) fn dial(event: &mut UsageEvent, country: Option<&str>) -> Dialled {
     };
     let sent = [digits(&mut event.destination), digits(&mut event.origin)];
     let destination = event.destination.as_deref().unwrap_or_default();
-    let is_short = numbers::is_short(sent[0].as_deref().unwrap_or(destination), destination, country);
-    Dialled { sent, is_short }
+    let text = sent[0].as_deref().unwrap_or(destination);
+    let doubt = numbers::doubt(text, destination, country);
+    let is_short = doubt.is_some() || numbers::is_short(text, destination, country);
+    Dialled { sent, is_short, doubt }
 }
 
 /// What became of an event's numbers.
@@ -707,6 +715,8 @@ pub(crate) struct Dialled {
     sent: [Option<CompactString>; 2],
     /// The destination is a number of its own, not of a country.
     pub(crate) is_short: bool,
+    /// It may be one of a country, but nobody knows which.
+    pub(crate) doubt: Option<Doubt>,
 }
 
 /// Of an event as it was sent, outside an installation.

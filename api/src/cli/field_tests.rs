@@ -64,6 +64,26 @@ fn a_bad_byte_in_a_name_charges_the_call() {
 const MASTER: &str = "\"acme-42\",\"100\",\"+4930123456\",\"from-internal\",\"Desk <100>\",\"SIP/100-1\",\"SIP/t-2\",\"Dial\",\"SIP/t/1\",\"@DAY@ 09:00:00\",\"@DAY@ 09:00:05\",\"@DAY@ 09:01:05\",65,60,\"ANSWERED\",\"DOCUMENTATION\",\"u.1\",\"\",\"\",\"u.1\",12\n";
 
 #[test]
+fn a_file_in_which_nothing_is_an_event_does_not_end_well() {
+    let desk = Desk::new();
+    let csv = |text: &str, more: &str| desk.ingest("calls.csv", text.as_bytes(), &format!("--format csv {more}"));
+    for text in ["<html><body>404</body></html>\n", "a;b;c\n1;2;3\n"] {
+        check(&csv(text, ""), &["error", "no column has the name of a field of an event", "--map"]);
+    }
+    let map = desk.file("map.json", r#"{"columns":{"id":0,"customer":1,"at":2,"quantity":3},"constants":{"meter":"call"}}"#);
+    check(&csv("<html><body>404</body></html>\n", &format!("--map {}", map.display())), &["error", "the file has no column"]);
+    let list = desk.file("list.json", "[]");
+    check(&csv("id\n", &format!("--map {}", list.display())), &["error", "expected an object, found a list"]);
+    // The titles of an event, and no row yet.
+    check(&csv("id;customer;meter;at;quantity\n", ""), &["1 skipped", "exit 0"]);
+    // Lines that a carriage return ends alone.
+    let rows = "id;customer;meter;at;quantity\ra;acme-42;api_call;@DAY@T09:00:00Z;1\rb;acme-42;api_call;@DAY@T09:00:00Z;x\rc;acme-42;api_call;@DAY@T09:00:00Z;1";
+    let told = csv(rows, "");
+    check(&told, &["1 posted", "1 refused", "line 3", "not whole yet", "\"row\":\"b;acme-42;api_call;"]);
+    check(&csv(rows, "--whole"), &["1 posted, 1 duplicate", "1 refused"]);
+}
+
+#[test]
 fn half_a_line_is_left_for_the_next_run() {
     let desk = Desk::new();
     let asterisk = |text: &str| desk.ingest("Master.csv", text.as_bytes(), "--format asterisk --zone Europe/Berlin");

@@ -186,6 +186,70 @@ fn a_file_of_which_no_row_can_be_read_is_not_passed_over() {
 }
 
 #[test]
+fn other_options_at_a_later_run_do_not_pass_over_rows() {
+    let master = Master::new();
+    let path = master.file.display().to_string();
+    let position = || serde_json::from_slice::<serde_json::Value>(&std::fs::read(master.position()).unwrap()).unwrap()["offset"].clone();
+    let follow = |more: &[&str]| {
+        let words = ["ingest", &path, "--follow", "--once", "--format"];
+        master.serving.run(&words.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    let check_stops = |wrong: &[&[&str]]| {
+        let before = position();
+        for more in wrong {
+            check(&follow(more), &["error", "no new row of ", "nothing was sent", "the options are not those"]);
+            assert_eq!(position(), before, "{more:?}");
+            assert!(!PathBuf::from(format!("{path}.refused.ndjson")).exists());
+        }
+    };
+    let wrong: &[&[&str]] =
+        &[&["asterisk"], &["ndjson"], &["freeswitch", "--zone", "UTC"], &["asterisk", "--zone", "UTC", "--customer", "userfield"]];
+    master.append(&lines(0..1));
+    master.tell(&["1 posted"]);
+    master.append(&lines(1..3));
+    check_stops(wrong);
+    master.tell(&["2 rows: 2 posted, 0 duplicate", "exit 0"]);
+    // The same of a file that was rotated.
+    master.append(&lines(3..4));
+    master.rename("Master.csv.1");
+    master.append(&lines(4..5));
+    check_stops(wrong);
+    master.tell(&["2 rows: 2 posted, 0 duplicate", "exit 0"]);
+    // A wrong format that finds no columns is said by itself.
+    master.append(&lines(5..6));
+    check(&follow(&["csv"]), &["error", "no column has the name of a field of an event"]);
+    master.tell(&["1 posted"]);
+    // By options that read rows a bad row is one bad row, also by new ones.
+    master.append("broken\n");
+    master.tell(&["1 row: 0 posted", "1 refused", "exit 1"]);
+    master.append(&format!("{}broken\n", line(6)));
+    check(&follow(&["asterisk", "--zone", "Europe/Berlin"]), &["2 rows: 1 posted", "1 refused"]);
+    master.append("broken\n");
+    check(&follow(&["asterisk", "--zone", "Europe/Berlin"]), &["1 row: 0 posted", "1 refused"]);
+}
+
+#[test]
+fn what_cannot_be_followed_is_said_in_words_of_people() {
+    let master = Master::new();
+    master.append(&lines(0..1));
+    for text in ["", "{", "[]", "{\"offset\": 0} x"] {
+        std::fs::write(master.position(), text).unwrap();
+        let told = master.follow();
+        check(&told, &["error", "Master.csv.position.json", "remove it to send the file from its beginning"]);
+        assert!(!told.contains("line 1 column") && !told.contains("struct"), "{told}");
+    }
+    let folder = master.file.parent().unwrap().display().to_string();
+    let follow = ["ingest", &folder, "--format", "asterisk", "--zone", "UTC", "--follow", "--once"];
+    check(&master.serving.run(&follow), &["error", &folder, "is a directory"]);
+    std::fs::remove_file(master.position()).unwrap();
+    std::fs::write(&master.file, lines(0..2).replace('\n', "\r")).unwrap();
+    master.tell(&["error", "carriage return alone", "without --follow"]);
+    let path = master.file.display().to_string();
+    let whole = ["ingest", &path, "--format", "asterisk", "--zone", "UTC"];
+    check(&master.serving.run(&whole), &["2 rows: 2 posted", "exit 0"]);
+}
+
+#[test]
 fn a_file_that_does_not_exist_is_said() {
     let master = Master::new();
     master.tell(&["0 rows", "the file does not exist", "exit 1"]);

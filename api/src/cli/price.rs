@@ -6,14 +6,14 @@
 use super::progress::Progress;
 use super::{Ended, counted};
 use anyhow::{Context, anyhow};
-use metering::command::Problem;
 use metering::input::json::{self, Defaults};
 use metering::offline::{Offline, Priced};
+use metering::sheet;
 use rating::validate::{Mistake, parse_card};
 use rating::{Cents, Currency, Exact};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::{BufRead, Write};
+use std::io::{BufRead, Read as _, Write};
 use std::path::{Path, PathBuf};
 use tenants::tenant::check_country;
 
@@ -46,7 +46,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let file = std::fs::File::open(&args.usage).with_context(|| format!("cannot read the usage file {}", args.usage.display()))?;
     let progress = Progress::new("rating", file.metadata().map_or(0, |meta| meta.len()));
     let mut table = Table::new(pricer.link.currency());
-    let mut reader = std::io::BufReader::new(file);
+    let mut reader = lines_of(file).with_context(|| format!("cannot read the usage file {}", args.usage.display()))?;
     let mut chunk = Vec::with_capacity(CHUNK_BYTES);
     let mut lines: u64 = 0;
     while next_chunk(&mut reader, &mut chunk)? {
@@ -69,6 +69,17 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         table.finish(out)?;
     }
     Ok(if table.refused.is_empty() { Ended::Well } else { Ended::Findings })
+}
+
+/// Lines that end with line feeds, whatever the file's encoding.
+fn lines_of(file: std::fs::File) -> std::io::Result<Box<dyn BufRead>> {
+    let mut reader = std::io::BufReader::new(file);
+    if !sheet::is_rewritten(reader.fill_buf()?) {
+        return Ok(Box::new(reader));
+    }
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes)?;
+    Ok(Box::new(std::io::Cursor::new(sheet::text_of(&bytes).into_owned())))
 }
 
 /// Whole lines, about [`CHUNK_BYTES`] of them; false at the end of the file.
@@ -140,11 +151,7 @@ impl Pricer {
         }
         // A file of one customer need not name it.
         let defaults = Defaults { customer: Some("default"), ..Defaults::default() };
-        let parsed = match std::str::from_utf8(line) {
-            Ok(text) => json::event(text, &defaults),
-            Err(_) => Err((String::new(), Problem::new("invalid_json", "expected UTF-8"))),
-        };
-        Some(match parsed {
+        Some(match json::event(&sheet::text_of(line), &defaults) {
             Ok(event) => {
                 let id = event.id.clone();
                 match self.link.post(event) {
@@ -367,6 +374,11 @@ mod tests {
             (event("a", "x", "3"), "id_conflict"),
             (event("a", "y", "1"), "0.1 10 0.3"),
             (event("a", "x", "2"), "0 0 0.3 duplicate"),
+            // What has no price is kept under its id too.
+            (event("b", "x", "2").replace("api_call", "fax"), "no_rate"),
+            (event("b", "x", "2").replace("api_call", "fax"), "no_rate"),
+            (event("b", "x", "2"), "id_conflict"),
+            (event("b", "y", "2"), "0.2 20 0.3"),
         ] {
             assert_eq!(answer(&mut pricer, &event), want, "{event}");
         }
@@ -394,6 +406,24 @@ mod tests {
             ("a", r#""meter":"fax","quantity":"1""#, "no_rate"),
             ("a", r#""meter":"api_call","quantity":"1""#, "0.0015 0 0.15"),
         ]);
+    }
+
+    #[test]
+    fn usage_is_read_whatever_its_encoding() {
+        let line = r#"{"id":"a","meter":"api_call","quantity":"2","at":"2026-11-20T09:00:00Z","attributes":{"name":"Müller"}}"#;
+        let both = format!("{line}\n{}\n", line.replace("\"a\"", "\"b\""));
+        let utf16: Vec<u8> = both.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let latin: Vec<u8> = both.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+        let folder = tempfile::tempdir().unwrap();
+        for bytes in [both.clone().into_bytes(), utf16, latin, both.replace('\n', "\r").into_bytes()] {
+            let path = folder.path().join("usage.ndjson");
+            std::fs::write(&path, &bytes).unwrap();
+            let mut text = Vec::new();
+            lines_of(std::fs::File::open(&path).unwrap()).unwrap().read_to_end(&mut text).unwrap();
+            let mut pricer = Pricer::new(CARD.as_bytes(), None).unwrap();
+            let lines = text.split(|&byte| byte == b'\n').filter_map(|line| pricer.line(line, 1));
+            assert_eq!(lines.filter(|line| matches!(line, Line::Priced { .. })).count(), 2, "{bytes:?}");
+        }
     }
 
     #[test]

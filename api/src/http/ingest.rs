@@ -55,6 +55,18 @@ impl SwitchQuery {
         Query::try_from_uri(&uri).map(|Query(query)| query).map_err(|rejection| wrong_query(&rejection.body_text()))
     }
 
+    /// Asterisk says its seconds once, and encodes nothing.
+    fn for_asterisk(self) -> Result<Self, ApiProblem> {
+        let meaningless = [("milliseconds", self.milliseconds), ("plain_values", self.plain_values)];
+        match meaningless.into_iter().find(|(_, is_set)| *is_set) {
+            None => Ok(self),
+            Some((name, _)) => {
+                let detail = format!("{name}: records of FreeSWITCH have this choice, those of Asterisk do not: leave it out");
+                Err(ApiProblem::field("invalid_request", name, detail))
+            }
+        }
+    }
+
     fn options(self) -> Options {
         let list = |text: Option<String>| {
             text.map(|text| text.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect())
@@ -116,7 +128,7 @@ pub async fn ingest_freeswitch(State(app): State<App>, key: MayUse, request: Req
 #[utoipa::path(post, path = "/v1/ingest/asterisk", tag = "usage-events", params(SwitchQuery),
     request_body(content = String, content_type = "text/csv"), responses((status = 200, body = BatchBody)))]
 pub async fn ingest_asterisk(State(app): State<App>, key: MayUse, request: Request) -> Result<Response, ApiProblem> {
-    let query = SwitchQuery::of(request.uri())?;
+    let query = SwitchQuery::of(request.uri())?.for_asterisk()?;
     take(app, key, query, request, |body, options| Ok(input::whole_rows(asterisk::parse(body, options)?, body))).await
 }
 
@@ -136,6 +148,16 @@ mod tests {
         check("/v1/ingest/freeswitch?milliseconds=true?uuid=5a1e", Some(true));
         check("/v1/ingest/freeswitch?milliseconds=true&uuid=5a1e", Some(true));
         check("/v1/ingest/freeswitch?miliseconds=true&uuid=5a1e", None);
+    }
+
+    #[test]
+    fn choices_of_freeswitch_are_none_of_asterisk() {
+        for (query, field) in [("zone=UTC", None), ("milliseconds=true", Some("milliseconds")), ("plain_values=true", Some("plain_values"))]
+        {
+            let read = SwitchQuery::of(&format!("/v1/ingest/asterisk?{query}").parse().unwrap()).unwrap().for_asterisk();
+            let told = read.err().map(|refused| (refused.problem.code, refused.problem.field.unwrap_or_default()));
+            assert_eq!(told, field.map(|field| ("invalid_request", field.to_owned())), "{query}");
+        }
     }
 
     #[test]

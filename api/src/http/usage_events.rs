@@ -88,6 +88,9 @@ impl SendQuery {
         if !matches!(format, Format::CloudEvents | Format::CloudEventsBinary) {
             return Err(ApiProblem::field("invalid_field", "map", "a map is for CloudEvents"));
         }
+        if map.trim_start().starts_with('[') {
+            return Err(ApiProblem::field("invalid_field", "map", "map: expected an object, found a list"));
+        }
         let own: OwnFields = write::read_map(map)?;
         own.check()?;
         Ok(Some(own))

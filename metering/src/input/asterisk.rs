@@ -91,6 +91,7 @@ fn leg(record: &Record<'_>, columns: &[&str]) -> Leg {
         alone: own.as_ref().map(|_| legs::alone("channel", channel, "the second half of a local channel")),
         own: own.unwrap_or_else(|| channel.to_owned()),
         others: whole("dstchannel", "1").into_iter().collect(),
+        half_of: None,
         came_in: None,
     }
 }
@@ -153,12 +154,17 @@ fn event(record: &Record<'_>, columns: &[&str], id: &str, clock: &Clock, options
     let answer = required("answer")?;
     let answer = clock.moment("answer", &answer)?.timed("answer", &answer)?;
     let billed = cdr::Length { seconds, field: "billsec", may_be_shorter: false };
-    if let Some(end) = cell("end") {
-        billed.agrees(answer, clock.moment("end", &end)?, "`answer` to `end`")?;
-    }
-    if let Some(duration) = cell("duration") {
-        billed.is_within(fields::quantity("duration", &duration)?)?;
-    }
+    let time = |name: &str| cell(name).map(|text| clock.moment(name, &text)).transpose();
+    let times = cdr::Times {
+        names: ["start", "answer", "end"],
+        start: time("start")?,
+        answer,
+        end: time("end")?,
+        duration: cell("duration").map(|duration| fields::quantity("duration", &duration)).transpose()?,
+    };
+    times.check(billed)?;
+    let kept_from = if options.columns.is_empty() { &COLUMNS[..] } else { columns };
+    options.check_columns(columns, kept_from, &["context", "application", "trunk"])?;
     let at = answer.at;
     let attributes = vec![("context", cell("dcontext")), ("application", cell("lastapp")), ("trunk", cell("dstchannel").map(trunk_of))];
     let (destination, origin) = (cell("dst"), cell("src"));
@@ -280,6 +286,12 @@ mod tests {
             ("61,60", "61,6", "contradiction"),
             ("61,60", "30,60", "contradiction"),
             ("2026-11-20 09:01:01", "2026-11-20 08:59:00", "contradiction"),
+            ("61,60", "6100,60", "contradiction"),
+            ("2026-11-20 09:00:00", "2026-11-20 10:00:00", "contradiction"),
+            // 61 seconds in 10.
+            ("2026-11-20 09:00:00", "2026-11-20 09:00:51", "contradiction"),
+            ("2026-11-20 09:00:00", "2026-11-20 08:59:59", "-"),
+            ("2026-11-20 09:00:00", "2026-03-29 02:30:00", "no_such_time"),
             // Its times show the template.
             ("2026-11-20 09:01:01", "soon", "invalid_row"),
             ("2026-11-20 09:00:01", "2026-11-20", "invalid_field"),
@@ -289,9 +301,32 @@ mod tests {
             assert_eq!(code(&rows[0]), want, "{from} {to}");
         }
         // In the hour that is there twice, one of its readings is enough.
-        let night = good.replace("2026-11-20 09:00:01", "2026-10-25 02:50:00").replace("2026-11-20 09:01:01", "2026-10-25 02:10:00");
+        let night = [("09:00:00", "02:49:59"), ("09:00:01", "02:50:00"), ("09:01:01", "02:10:00")]
+            .iter()
+            .fold(good, |row, (from, to)| row.replace(&format!("2026-11-20 {from}"), &format!("2026-10-25 {to}")));
         let rows = parse(night.replace("61,60", "1201,1200").as_bytes(), &berlin()).unwrap();
         assert!(matches!(&rows[..], [Row::Event { .. }]), "{rows:?}");
+    }
+
+    #[test]
+    fn options_that_fit_no_column_are_refused() {
+        let row = line("SIP/a-1", "SIP/b-2", "ANSWERED", "u.1");
+        let told = |options: Options| match &parse(row.as_bytes(), &options).unwrap()[0] {
+            Row::Refused { problem, .. } => format!("{} {}", problem.code, problem.field.as_deref().unwrap_or("-")),
+            Row::Event { event, .. } => event.destination.as_deref().unwrap_or("-").to_owned(),
+            Row::Skipped { why, .. } => why.clone(),
+        };
+        let (to, keeps) = (|name: &str| Some(name.to_owned()), |name: &str| vec![name.to_owned()]);
+        assert_eq!(told(Options { destination: to("zz"), ..berlin() }), "unknown_column destination");
+        assert_eq!(told(Options { attributes: keeps("zz"), ..berlin() }), "unknown_column attributes");
+        assert_eq!(told(Options { destination: to("src"), attributes: keeps("peeraccount"), ..berlin() }), "1");
+        assert_eq!(told(Options { attributes: keeps("trunk"), ..berlin() }), "+4930123456");
+        // The other template has no such column.
+        let custom = String::from_utf8(CUSTOM.to_vec()).unwrap();
+        let rows = parse(custom.as_bytes(), &Options { destination: to("peeraccount"), ..berlin() }).unwrap();
+        assert!(matches!(&rows[0], Row::Refused { problem, .. } if problem.code == "unknown_column"), "{rows:?}");
+        let millis = Options { seconds: cdr::SecondsField::Billmsec, ..berlin() };
+        assert_eq!(parse(row.as_bytes(), &millis).unwrap_err().field.as_deref(), Some("seconds"));
     }
 
     #[test]

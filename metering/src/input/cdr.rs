@@ -5,7 +5,7 @@ use super::legs::{self, Leg};
 use super::when::{Clock, DateForm, Moment};
 use super::{Row, fields::push_attribute};
 use crate::command::{Problem, UsageEvent};
-use crate::sheet::{Record, Records};
+use crate::sheet::{Record, Records, shown};
 use rating::{Instant, Quantity};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -65,8 +65,26 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Of local times in columns.
     pub(super) fn clock(&self) -> Result<Clock, Problem> {
+        if self.seconds == SecondsField::Billmsec {
+            let detail = "`billmsec` is what FreeSWITCH's mod_json_cdr says; rows of CSV are billed by `billsec`";
+            return Err(fields::invalid("seconds", detail));
+        }
         Clock::new(self.zone.as_deref(), DateForm::YearFirst)
+    }
+
+    /// Are the columns there that the options name? `own`: attributes that the format keeps of itself.
+    pub(super) fn check_columns(&self, columns: &[&str], kept_from: &[&str], own: &[&str]) -> Result<(), Problem> {
+        let lacks = |field: &str, name: &str, columns: &[&str]| {
+            let detail = format!("`{field}`: there is no column {}; they are `{}`", shown(name), columns.join("`, `"));
+            Problem::field("unknown_column", field, detail)
+        };
+        if let Some(name) = self.destination.as_deref().filter(|name| !columns.contains(name)) {
+            return Err(lacks("destination", name, columns));
+        }
+        let is_kept = |name: &&String| kept_from.contains(&name.as_str()) || own.contains(&name.as_str());
+        self.attributes.iter().find(|name| !is_kept(name)).map_or(Ok(()), |name| Err(lacks("attributes", name, kept_from)))
     }
 }
 
@@ -155,13 +173,58 @@ impl Length {
         if self.seconds.0 <= longest { Ok(()) } else { Err(self.contradiction(&format!("`duration` is {duration}"))) }
     }
 
+    /// With the same length, told once more.
+    pub(super) fn is_also(self, other: Self) -> Result<(), Problem> {
+        let apart = (self.seconds.0 - other.seconds.0).abs();
+        let rounded = i128::from(Self::ROUNDED_SECS) * Quantity::ONE;
+        if apart <= rounded { Ok(()) } else { Err(self.contradiction(&format!("`{}` is {}", other.field, other.seconds))) }
+    }
+
     fn contradiction(self, other: &str) -> Problem {
         let Self { seconds, field, .. } = self;
-        let detail = format!(
-            "`{field}` is {seconds} seconds, and {other}: the record contradicts itself and is not charged; send the call once it is \
-             known which is right"
-        );
-        Problem::field("contradiction", field, detail)
+        contradiction(field, &format!("is {seconds} seconds, and {other}"))
+    }
+}
+
+fn contradiction(field: &str, what: &str) -> Problem {
+    let detail =
+        format!("`{field}` {what}: the record contradicts itself and is not charged; send the call once it is known which is right");
+    Problem::field("contradiction", field, detail)
+}
+
+/// All that a record says of a call's times, beside what is billed.
+#[derive(Debug)]
+pub(super) struct Times {
+    /// What the format calls them.
+    pub names: [&'static str; 3],
+    pub start: Option<Moment>,
+    pub answer: Moment,
+    pub end: Option<Moment>,
+    /// From the start to the end.
+    pub duration: Option<Quantity>,
+}
+
+impl Times {
+    /// # Errors
+    /// `contradiction`: they do not fit one another, or what is billed.
+    pub(super) fn check(&self, billed: Length) -> Result<(), Problem> {
+        let [start_name, answer_name, end_name] = self.names;
+        if let Some(start) = self.start {
+            let to_the_minute = !(start.has_seconds && self.answer.has_seconds);
+            let late_secs = if to_the_minute { Length::ROUNDED_SECS + 60 } else { Length::ROUNDED_SECS };
+            if start.spans(self.answer).all(|micros| micros < -late_secs * 1_000_000) {
+                let what = format!("is {}, and `{answer_name}` {}: a call begins before it is answered", start.at, self.answer.at);
+                return Err(contradiction(start_name, &what));
+            }
+        }
+        if let Some(end) = self.end {
+            billed.agrees(self.answer, end, &format!("`{answer_name}` to `{end_name}`"))?;
+        }
+        let Some(duration) = self.duration else { return Ok(()) };
+        billed.is_within(duration)?;
+        let (Some(start), Some(end)) = (self.start, self.end) else { return Ok(()) };
+        let whole = Length { seconds: duration, field: "duration", ..billed };
+        whole.agrees(start, end, &format!("`{start_name}` to `{end_name}`"))
     }
 }
 

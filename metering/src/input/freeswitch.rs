@@ -6,12 +6,13 @@
 //! the second leg is skipped unless the tenant wants both. The destination is the number first dialled, whatever the
 //! call was transferred to later.
 
-use super::cdr::{Call, Length, Options, SecondsField};
+use super::cdr::{Call, Length, Options, SecondsField, Times};
 use super::fields;
+use super::freeswitch_legs::{Channel, Named};
 use super::json;
-use super::legs::{self, Leg};
+use super::legs::{self, Leg, SECOND_LEG};
 use super::rawjson::{self, Elements, Pairs};
-use super::when::{Moment, epoch};
+use super::when::{self, Moment, epoch};
 use super::{INCOMPLETE, Row};
 use crate::command::{Problem, UsageEvent};
 use crate::numbers;
@@ -57,10 +58,12 @@ pub fn texts(body: &[u8]) -> Vec<String> {
 fn unpacked(body: &[u8]) -> Result<String, Problem> {
     let text = text_of(body);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim();
-    match text.strip_prefix("cdr=") {
-        Some(value) => form_value(value.split('&').next().unwrap_or_default()),
-        None => Ok(text.to_owned()),
+    let Some(form) = text.strip_prefix("cdr=") else { return Ok(text.to_owned()) };
+    let (value, rest) = form.split_once('&').unwrap_or((form, ""));
+    if rest.split('&').any(|pair| pair.starts_with("cdr=")) {
+        return Err(fields::invalid("cdr", "given twice: a form has one record; several are sent one by one, or as an array of JSON"));
     }
+    form_value(value)
 }
 
 /// Is a file one of records in JSON, or a form as the switch posts it?
@@ -149,13 +152,14 @@ fn row(number: u64, raw: &str, options: &Options) -> (Row, Leg) {
     (row, record.leg())
 }
 
-/// The caller profiles of the first stretch that dialled a number (and not `park`, say), and of the last one. The switch lists
-/// them newest first, and a transfer adds one.
+/// The caller profiles of the first stretch that dialled a number (and not `park`, say), and of the last one. A transfer adds
+/// one, with the next `profile_index`; where they are not all numbered, the switch lists them newest first.
 fn profiles(flow: &str) -> (Option<Object<'_>>, Option<Object<'_>>) {
     let stretches: Vec<&str> = match flow.starts_with('[') {
         true => serde_json::from_str::<Vec<&RawValue>>(flow).unwrap_or_default().into_iter().map(RawValue::get).collect(),
         false => vec![flow],
     };
+    let stretches = newest_first(stretches);
     let dials = |stretch: &&str| {
         let dialled = profile(stretch).and_then(|profile| profile.scalar("destination_number"));
         dialled.is_some_and(|text| numbers::normalise(&text, None).is_some())
@@ -163,6 +167,14 @@ fn profiles(flow: &str) -> (Option<Object<'_>>, Option<Object<'_>>) {
     let first = stretches.iter().copied().rfind(dials).or(stretches.last().copied());
     let last = if stretches.len() > 1 { stretches.first().copied() } else { None };
     (first.and_then(profile), last.and_then(profile))
+}
+
+fn newest_first(mut stretches: Vec<&str>) -> Vec<&str> {
+    let number = |stretch: &&str| Object::read(stretch).ok()?.scalar("profile_index")?.parse::<u64>().ok();
+    if stretches.iter().all(|stretch| number(stretch).is_some()) {
+        stretches.sort_by_key(|stretch| std::cmp::Reverse(number(stretch)));
+    }
+    stretches
 }
 
 fn profile(stretch: &str) -> Option<Object<'_>> {
@@ -217,14 +229,29 @@ impl<'a> Post<'a> {
 
     /// Created to reach somebody for another channel of the same call.
     fn is_second_leg(&self) -> bool {
-        let other = |name: &str| self.var(name).is_some_and(|leg| Some(leg) != self.var("uuid"));
-        self.is_outbound()
-            && (["call_uuid", "originator", "originating_leg_uuid"].into_iter().any(other)
-                || self.bridge_role() == Some("originatee".into()))
+        let is_of_other = || self.var("call_uuid").is_some_and(|call| Some(call) != self.var("uuid"));
+        self.is_outbound() && (self.originator().is_some() || is_of_other() || self.bridge_role() == Some("originatee".into()))
     }
 
     fn is_outbound(&self) -> bool {
-        self.var("direction").is_some_and(|direction| direction == "outbound")
+        self.is_directed("outbound")
+    }
+
+    fn is_directed(&self, direction: &str) -> bool {
+        self.var("direction").is_some_and(|said| said.trim().eq_ignore_ascii_case(direction))
+    }
+
+    fn channel(&self) -> Channel<'a, impl Fn(&str) -> Option<Cow<'a, str>>> {
+        Channel { own: self.var("uuid").unwrap_or_default(), get: |name: &str| self.var(name) }
+    }
+
+    /// The channel that this one was made for.
+    fn originator(&self) -> Option<Named<'a>> {
+        self.channel().originator()
+    }
+
+    fn second_half(&self) -> Option<Named<'a>> {
+        self.channel().second_half()
     }
 
     /// Which of the two legs asked for the bridge.
@@ -233,14 +260,20 @@ impl<'a> Post<'a> {
     }
 
     /// The other leg that the record names, and by what.
-    fn other(&self) -> Option<(&'static str, Cow<'a, str>)> {
-        let named = ["bridge_uuid", "signal_bond", "last_bridge_to", "other_leg_unique_id"].into_iter();
-        named.filter_map(|name| Some((name, self.var(name)?))).find(|(_, other)| Some(other) != self.var("uuid").as_ref())
+    fn other(&self) -> Option<Named<'a>> {
+        self.channel().bridged()
     }
 
-    /// Bridged with another, and nothing says whether it is a call of its own: made to reach somebody, or one that came in and
-    /// that another asked for, without having reached anybody itself.
+    /// The second half of a channel; made for another one, whatever its direction says; or bridged with another, and nothing
+    /// says whether it is a call of its own: made to reach somebody, or one that came in and that another asked for, without
+    /// having reached anybody itself.
     fn alone(&self) -> Option<Problem> {
+        if let Some((name, other)) = self.second_half() {
+            return Some(legs::alone(name, &other, "half of a loopback channel, and not known to be the first"));
+        }
+        if let Some((name, other)) = self.originator() {
+            return Some(legs::alone(name, &other, "a leg that was made for another one"));
+        }
         let (name, other) = self.other()?;
         let role = self.bridge_role();
         let has_reached =
@@ -254,15 +287,15 @@ impl<'a> Post<'a> {
     }
 
     fn leg(&self) -> Leg {
-        const OTHERS: [&str; 6] =
-            ["bridge_uuid", "signal_bond", "last_bridge_to", "originating_leg_uuid", "other_leg_unique_id", "call_uuid"];
-        let text = |name: &str| self.var(name).map(Cow::into_owned);
-        let is_inbound = self.var("direction").is_some_and(|direction| direction == "inbound");
+        let (originator, half_of) = (self.originator(), self.second_half());
+        let is_made = originator.is_some() || half_of.is_some();
+        let came_in = self.other().filter(|_| self.is_directed("inbound") && !is_made);
         Leg {
-            own: text("uuid").unwrap_or_default(),
-            others: OTHERS.iter().filter_map(|name| text(name)).collect(),
-            is_outbound: self.is_outbound(),
-            came_in: self.other().filter(|_| is_inbound).map(|(name, other)| (name, other.into_owned())),
+            own: self.var("uuid").unwrap_or_default().into_owned(),
+            others: self.channel().others(),
+            is_outbound: self.is_outbound() || originator.is_some(),
+            half_of: half_of.map(|(_, first)| first.into_owned()),
+            came_in: came_in.map(|(name, other)| (name, other.into_owned())),
             alone: self.alone(),
         }
     }
@@ -281,15 +314,28 @@ impl<'a> Post<'a> {
             return Ok(None);
         };
         let invalid = || fields::invalid(name, format_args!("cannot read {}: expected a time since 1970 in digits", shown(&text)));
-        epoch(&text, decimals).ok_or_else(invalid).map(Some)
+        let at = epoch(&text, decimals).ok_or_else(invalid)?;
+        // 0: it has not happened.
+        if at > Instant::MIN && !when::is_likely(at) {
+            let unit = if decimals == 0 { "seconds" } else { "microseconds" };
+            let detail = format_args!("{} is {at}: expected {unit} since 1970", shown(&text));
+            return Err(fields::invalid(name, detail));
+        }
+        Ok(Some(at))
     }
 
     /// Do the seconds fit with the rest of the record? Of a call that was transferred they end with the transfer.
     fn check_length(&self, answer: Instant, seconds: Quantity, field: SecondsField) -> Result<(), Problem> {
         let billed = Length { seconds, field: name_of(field), may_be_shorter: true };
-        if let Some(end) = self.epoch_of([("end_uepoch", 6), ("end_epoch", 0)])?.filter(|end| *end > Instant::MIN) {
-            billed.agrees(Moment::of(answer), Moment::of(end), "the answer to `end_epoch`")?;
-        }
+        let time = |names| Ok(self.epoch_of(names)?.filter(|at| *at > Instant::MIN).map(Moment::of));
+        let times = Times {
+            names: ["start_epoch", "answer_epoch", "end_epoch"],
+            start: time([("start_uepoch", 6), ("start_epoch", 0)])?,
+            answer: Moment::of(answer),
+            end: time([("end_uepoch", 6), ("end_epoch", 0)])?,
+            duration: self.var("duration").map(|duration| fields::quantity("duration", &duration)).transpose()?,
+        };
+        times.check(billed)?;
         // Told twice, in microseconds and in seconds.
         if let Some(again) = self
             .epoch_of([("answer_epoch", 0), ("answer_uepoch", 6)])?
@@ -299,26 +345,36 @@ impl<'a> Post<'a> {
                 format!("`answer_epoch` is {again}, and `answer_uepoch` {answer}: the record contradicts itself and is not charged");
             return Err(Problem::field("contradiction", "answer_epoch", detail));
         }
-        if let Some(duration) = self.var("duration") {
-            billed.is_within(fields::quantity("duration", &duration)?)?;
-        }
         Ok(())
     }
 
+    /// The switch tells them in seconds, milliseconds and microseconds.
     fn seconds(&self, field: SecondsField) -> Result<Quantity, Problem> {
+        const TOLD: [(&str, i128); 3] = [("billsec", 1), ("billmsec", 1000), ("billusec", 1_000_000)];
+        let told = |(name, per_second): (&'static str, i128)| {
+            let Some(text) = self.var(name) else { return Ok(None) };
+            let expected = || fields::invalid(name, format_args!("cannot read {}: expected a whole number", shown(&text)));
+            let whole: u64 = text.parse().map_err(|_| expected())?;
+            let seconds = Quantity(i128::from(whole) * (Quantity::ONE / per_second));
+            Ok(Some(Length { seconds, field: name, may_be_shorter: true }))
+        };
         let name = name_of(field);
-        let per_second = if field == SecondsField::Billmsec { 1000 } else { 1 };
-        let text = self.var(name).ok_or_else(|| fields::missing(name))?;
-        let whole: u32 =
-            text.parse().map_err(|_| fields::invalid(name, format_args!("cannot read {}: expected a whole number", shown(&text))))?;
-        Ok(Quantity(i128::from(whole) * (Quantity::ONE / per_second)))
+        let mut billed = None;
+        for one in TOLD.into_iter().filter(|(one, _)| *one == name) {
+            billed = told(one)?;
+        }
+        let billed = billed.ok_or_else(|| fields::missing(name))?;
+        for other in TOLD.into_iter().filter(|(one, _)| *one != name) {
+            told(other)?.map_or(Ok(()), |again| billed.is_also(again))?;
+        }
+        Ok(billed.seconds)
     }
 
     /// The event, or why the record is none.
     fn event(&self, raw: &'a str, options: &Options) -> Result<Result<UsageEvent, String>, Problem> {
         let id = self.var("uuid").ok_or_else(|| fields::missing("uuid"))?.into_owned();
         if !options.both_legs && self.is_second_leg() {
-            return Ok(Err("a second leg of the call".to_owned()));
+            return Ok(Err(SECOND_LEG.to_owned()));
         }
         let not_answered = || Ok(Err(format!("not answered: {}", self.var("hangup_cause").unwrap_or_default())));
         let answer = self.answer()?;

@@ -4,6 +4,7 @@
 use super::Row;
 use super::cdr::{self, Call, Options};
 use super::fields;
+use super::freeswitch_legs::Channel;
 use super::legs::{self, Leg};
 use super::when::Clock;
 use crate::command::{Problem, UsageEvent};
@@ -30,6 +31,9 @@ pub const COLUMNS: [&str; 15] = [
     "read_codec",
     "write_codec",
 ];
+
+/// Columns that are kept as attributes.
+const KEPT: [&str; 2] = ["direction", "hangup_cause"];
 
 /// The rows of a file. An error: the options.
 pub fn parse(file: &[u8], options: &Options) -> Result<Vec<Row>, Problem> {
@@ -71,13 +75,23 @@ fn leg(record: &Record<'_>, columns: &[&str]) -> Leg {
     let other = cell("bleg_uuid").filter(|other| *other != own);
     let is = |direction: &str| cell("direction").is_some_and(|said| said.eq_ignore_ascii_case(direction));
     let is_call = cell("last_bridge_role").is_some_and(|role| role == "originator");
-    let alone = other.filter(|_| is("outbound") && !is_call);
+    let channel = Channel { own: Cow::Borrowed(own), get: |name: &str| cell(name).map(Cow::Borrowed) };
+    let (originator, half_of) = (channel.originator(), channel.second_half());
+    let bridged = other.filter(|_| is("outbound") && !is_call).map(|other| ("bleg_uuid", Cow::Borrowed(other)));
+    let alone = [
+        (half_of.clone(), "half of a loopback channel, and not known to be the first"),
+        (originator.clone(), "a leg that was made for another one"),
+        (bridged, "an outbound leg that was bridged with another"),
+    ];
+    let alone = alone.into_iter().find_map(|(named, what)| named.map(|(name, other)| legs::alone(name, &other, what)));
+    let is_made = originator.is_some() || half_of.is_some();
     Leg {
         own: own.to_owned(),
-        others: cell("bleg_uuid").map(str::to_owned).into_iter().collect(),
-        is_outbound: is("outbound"),
-        came_in: other.filter(|_| is("inbound")).map(|other| ("bleg_uuid", other.to_owned())),
-        alone: alone.map(|other| legs::alone("bleg_uuid", other, "an outbound leg that was bridged with another")),
+        others: channel.others(),
+        is_outbound: is("outbound") || originator.is_some(),
+        half_of: half_of.map(|(_, first)| first.into_owned()),
+        came_in: other.filter(|_| is("inbound") && !is_made).map(|other| ("bleg_uuid", other.to_owned())),
+        alone,
     }
 }
 
@@ -109,14 +123,18 @@ fn event(record: &Record<'_>, columns: &[&str], clock: &Clock, options: &Options
     let answer = clock.moment("answer_stamp", &answer)?.timed("answer_stamp", &answer)?;
     // Of a call that was transferred they end with the transfer.
     let billed = cdr::Length { seconds, field: "billsec", may_be_shorter: true };
-    if let Some(end) = cell("end_stamp") {
-        billed.agrees(answer, clock.moment("end_stamp", &end)?, "`answer_stamp` to `end_stamp`")?;
-    }
-    if let Some(duration) = cell("duration") {
-        billed.is_within(fields::quantity("duration", &duration)?)?;
-    }
+    let time = |name: &str| cell(name).map(|text| clock.moment(name, &text)).transpose();
+    let times = cdr::Times {
+        names: ["start_stamp", "answer_stamp", "end_stamp"],
+        start: time("start_stamp")?,
+        answer,
+        end: time("end_stamp")?,
+        duration: cell("duration").map(|duration| fields::quantity("duration", &duration)).transpose()?,
+    };
+    times.check(billed)?;
+    options.check_columns(columns, columns, &KEPT)?;
     let at = answer.at;
-    let attributes = ["direction", "hangup_cause"].map(|name| (name, cell(name))).into();
+    let attributes = KEPT.map(|name| (name, cell(name))).into();
     let (destination, origin) = (cell("destination_number"), cell("caller_id_number"));
     Call { id, at, seconds, destination, origin, attributes, raw: record.raw }.into_event(options, cell).map(Ok)
 }
@@ -204,6 +222,40 @@ mod tests {
     }
 
     #[test]
+    fn legs_are_known_by_columns_of_the_switchs_variables() {
+        let told = |column: &str, rows: &[(&str, &str)]| -> Vec<&str> {
+            let columns: Vec<String> = COLUMNS.iter().chain(&["direction", column]).map(|name| (*name).to_owned()).collect();
+            let file: String = rows.iter().map(|(id, named)| leg_of(id, "", &format!(",,{named}"))).collect();
+            let tell = |row: Row| match row {
+                Row::Event { .. } => "event",
+                Row::Skipped { .. } => "skipped",
+                Row::Refused { problem, .. } => problem.code,
+            };
+            parse(file.as_bytes(), &Options { columns, ..berlin() }).unwrap().into_iter().map(tell).collect()
+        };
+        assert_eq!(told("originating_leg_uuid", &[("B", "A")]), ["second_leg"]);
+        assert_eq!(told("originating_leg_uuid", &[("B", "A"), ("A", "")]), ["skipped", "event"]);
+        assert_eq!(told("loopback_leg", &[("A", "A"), ("B", "B")]), ["event", "second_leg"]);
+        assert_eq!(told("originate_signal_bond", &[("A", "B"), ("B", "A")]), ["event", "skipped"]);
+    }
+
+    #[test]
+    fn options_that_fit_no_column_are_refused() {
+        let row = leg_of("A", "", "");
+        let told = |options: Options| match &parse(row.as_bytes(), &options).unwrap()[0] {
+            Row::Refused { problem, .. } => format!("{} {}", problem.code, problem.field.as_deref().unwrap_or("-")),
+            _ => "-".to_owned(),
+        };
+        let (to, keeps) = (|name: &str| Some(name.to_owned()), |name: &str| vec![name.to_owned()]);
+        assert_eq!(told(Options { destination: to("zz"), ..berlin() }), "unknown_column destination");
+        assert_eq!(told(Options { attributes: keeps("zz"), ..berlin() }), "unknown_column attributes");
+        assert_eq!(told(Options { destination: to("caller_id_number"), attributes: keeps("read_codec"), ..berlin() }), "-");
+        assert_eq!(told(Options { attributes: keeps("direction"), ..berlin() }), "-");
+        let millis = Options { seconds: cdr::SecondsField::Billmsec, ..berlin() };
+        assert_eq!(parse(row.as_bytes(), &millis).unwrap_err().field.as_deref(), Some("seconds"));
+    }
+
+    #[test]
     fn rows_whose_other_leg_is_elsewhere_are_counted() {
         let count = |file: &str| lone_legs(file.as_bytes(), &berlin()).unwrap();
         assert_eq!(count(&leg_of("A", "B", "")), 1);
@@ -220,6 +272,9 @@ mod tests {
             ("66,60", "6006,6000", "contradiction"),
             ("66,60", "20,60", "contradiction"),
             ("09:01:06", "08:59:06", "contradiction"),
+            ("66,60", "660,60", "contradiction"),
+            ("66,60", "61,60", "-"),
+            ("2026-11-20 09:00:00", "2026-11-20 10:00:00", "contradiction"),
         ] {
             let rows = parse(good.replace(from, to).as_bytes(), &berlin()).unwrap();
             let code = if let Row::Refused { problem, .. } = &rows[0] { problem.code } else { "-" };

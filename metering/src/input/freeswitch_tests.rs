@@ -45,7 +45,8 @@ fn what_is_not_usage_is_said() {
     let second = r#""direction": "outbound", "originator": "6f5902ac-0100-4a0b-9c00-000000000100""#;
     check(("\"direction\": \"inbound\",\n", &format!("{second},\n")), &options, "1 skipped: a second leg of the call");
     check(("\"direction\": \"inbound\",\n", &format!("{second},\n")), &Options { both_legs: true, ..options.clone() }, GOOD);
-    check(("\"billsec\": \"68\"", "\"billsec\": \"0\""), &options, "1 skipped: not answered: NORMAL_CLEARING");
+    let unanswered = FIXTURE.replace("\"billsec\": \"68\"", "\"billsec\": \"0\"").replace("67540", "0").replace("67539896", "0");
+    assert_eq!(super::super::tell(&one(&unanswered, &options)), "1 skipped: not answered: NORMAL_CLEARING");
     check(("\"accountcode\": \"acme-42\",", ""), &options, "1 refused customer missing_field");
     check(("\"accountcode\": \"acme-42\",", "\"accountcode\": \"\","), &options, "1 refused customer missing_field");
     check(("\"billsec\": \"68\"", "\"billsec\": \"x\""), &options, "1 refused billsec invalid_field");
@@ -173,6 +174,140 @@ fn a_second_leg_shows_in_its_own_record_or_is_refused() {
     ] {
         assert_eq!(tell(more), want, "{more}");
     }
+}
+
+/// An answered record with these further variables.
+fn leg(id: &str, direction: &str, more: &[(&str, &str)]) -> String {
+    let more: String = more.iter().map(|(name, value)| format!(r#","{name}":"{value}""#)).collect();
+    format!(
+        r#"{{"variables":{{"uuid":"{id}","direction":"{direction}","accountcode":"acme","billsec":"60","answer_epoch":"1795161603"{more}}}}}"#
+    )
+}
+
+/// What becomes of each of these records.
+fn outcomes(records: &[&str], options: &Options) -> Vec<&'static str> {
+    let tell = |row: &Row| match row {
+        Row::Event { .. } => "event",
+        Row::Skipped { .. } => "skipped",
+        Row::Refused { problem, .. } => {
+            assert!(problem.detail.contains("both_legs"), "{}", problem.detail);
+            problem.code
+        }
+    };
+    parse(records.join("\n").as_bytes(), options).unwrap().iter().map(tell).collect()
+}
+
+#[test]
+fn both_halves_of_a_loopback_channel_are_one_call() {
+    let (one, both) = (Options::default(), Options { both_legs: true, ..Options::default() });
+    let first = leg("a", "inbound", &[("loopback_leg", "A"), ("other_loopback_leg_uuid", "b")]);
+    let second = leg("b", "inbound", &[("loopback_leg", "B"), ("other_loopback_leg_uuid", "a")]);
+    assert_eq!(outcomes(&[&first, &second], &one), ["event", "skipped"]);
+    assert_eq!(outcomes(&[&second, &first], &one), ["skipped", "event"]);
+    assert_eq!(outcomes(&[&first], &one), ["event"]);
+    assert_eq!(outcomes(&[&second], &one), ["second_leg"]);
+    assert_eq!(outcomes(&[&first, &second], &both), ["event", "event"]);
+    // As the switch makes them: the first half goes out, and the second comes in and names who made it.
+    let out = first.replace("\"inbound\"", "\"outbound\"");
+    assert_eq!(outcomes(&[&second, &out], &one), ["skipped", "event"]);
+    let made = leg("b", "inbound", &[("other_loopback_from_uuid", "a")]);
+    assert_eq!(outcomes(&[&out, &made], &one), ["event", "skipped"]);
+    // For a caller: the first half was made for it, and is no call either.
+    let caller = leg("x", "inbound", &[("bridge_uuid", "a"), ("last_bridge_role", "originator")]);
+    let (for_it, reached) = (out.replace("\"uuid\"", "\"originator\":\"x\",\"uuid\""), leg("y", "outbound", &[("originator", "b")]));
+    assert_eq!(outcomes(&[&caller, &for_it, &second, &reached], &one), ["event", "skipped", "skipped", "skipped"]);
+    // Which half it is is not said.
+    assert_eq!(outcomes(&[&leg("b", "inbound", &[("other_loopback_leg_uuid", "a")])], &one), ["second_leg"]);
+}
+
+#[test]
+fn legs_that_were_made_together_are_one_call() {
+    let one = Options::default();
+    let first = leg("a", "inbound", &[("originate_signal_bond", "b")]);
+    let second = leg("b", "outbound", &[("originate_signal_bond", "a")]);
+    assert_eq!(outcomes(&[&first, &second], &one), ["event", "skipped"]);
+    assert_eq!(outcomes(&[&second, &first], &one), ["skipped", "event"]);
+    assert_eq!((outcomes(&[&first], &one), outcomes(&[&second], &one)), (vec!["event"], vec!["second_leg"]));
+}
+
+#[test]
+fn who_names_its_originator_is_a_second_leg_whatever_its_direction_says() {
+    let one = Options::default();
+    let first = leg("a", "inbound", &[("bridge_uuid", "b")]);
+    for name in ["originating_leg_uuid", "originator", "ent_originate_aleg_uuid"] {
+        for (direction, alone) in [("outbound", "skipped"), ("Outbound", "skipped"), ("", "second_leg"), ("inbound", "second_leg")] {
+            let second = leg("b", direction, &[(name, "a")]);
+            assert_eq!(outcomes(&[&second], &one), [alone], "{name} {direction}");
+            assert_eq!(outcomes(&[&first, &second], &one), ["event", "skipped"], "{name} {direction}");
+            assert_eq!(outcomes(&[&second, &first], &one), ["skipped", "event"], "{name} {direction}");
+        }
+        // Itself is nobody else.
+        assert_eq!(outcomes(&[&leg("b", "", &[(name, "b")])], &one), ["event"]);
+    }
+}
+
+#[test]
+fn a_form_with_two_records_is_refused() {
+    let record = leg("a", "inbound", &[]);
+    let encoded = percent_encoding::utf8_percent_encode(&record, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let other = encoded.replace("%22a%22", "%22b%22");
+    let problem = parse(format!("cdr={encoded}&cdr={other}").as_bytes(), &Options::default()).unwrap_err();
+    assert_eq!((problem.code, problem.field.as_deref()), ("invalid_field", Some("cdr")));
+    assert_eq!(parse(format!("cdr={encoded}&uuid=a").as_bytes(), &Options::default()).unwrap().len(), 1);
+}
+
+#[test]
+fn stretches_are_in_the_order_of_their_numbers() {
+    for (stretches, want) in [
+        (&[("1", "+4930123456"), ("2", "+88112345678")][..], "+4930123456"),
+        (&[("9", "+4930123456"), ("10", "+88112345678")], "+4930123456"),
+        (&[("10", "+88112345678"), ("9", "+4930123456")], "+4930123456"),
+        // Not all are numbered, or not differently: as they are listed, newest first.
+        (&[("1", "+4930123456"), ("", "+88112345678")], "+88112345678"),
+        (&[("1", "+4930123456"), ("1", "+88112345678")], "+88112345678"),
+    ] {
+        let row = one(&flow(stretches), &Options::default());
+        let Row::Event { event, .. } = row else { panic!("{row:?}") };
+        assert_eq!(event.destination.as_deref(), Some(want), "{stretches:?}");
+    }
+}
+
+#[test]
+fn what_is_told_twice_must_agree() {
+    let (options, millis) = (Options::default(), Options { seconds: SecondsField::Billmsec, ..Options::default() });
+    let msec = "\"billmsec\": \"67540\"";
+    for (to, want) in [
+        ("\"billmsec\": \"6754\"", "contradiction"),
+        ("\"billmsec\": \"675400\"", "contradiction"),
+        ("\"billmsec\": \"0\"", "contradiction"),
+        ("\"billmsec\": \"soon\"", "invalid_field"),
+    ] {
+        let field = if want == "contradiction" { "billsec" } else { "billmsec" };
+        check((msec, to), &options, &format!("1 refused {field} {want}"));
+        let body = FIXTURE.replacen(msec, to, 1);
+        assert!(super::super::tell(&one(&body, &millis)).ends_with(want), "{to}");
+    }
+    check((msec, "\"billmsec\": \"69000\""), &options, GOOD);
+    check((msec, "\"billmsec\": \"\""), &options, GOOD);
+    check(("\"billusec\": \"67539896\"", "\"billusec\": \"67539\""), &options, "1 refused billsec contradiction");
+    // Nobody is charged nothing for it.
+    check(("\"billsec\": \"68\"", "\"billsec\": \"0\""), &options, "1 refused billsec contradiction");
+    let start = "\"start_uepoch\": \"1795161600534355\"";
+    check((start, "\"start_uepoch\": \"1795164603954373\""), &options, "1 refused start_epoch contradiction");
+    let late =
+        FIXTURE.replacen(start, "\"start_uepoch\": \"1795161604954373\"", 1).replacen("\"duration\": \"71\"", "\"duration\": \"67\"", 1);
+    assert_eq!(super::super::tell(&one(&late, &options)), GOOD);
+    // Longer than from the start to the end; a transfer ends it earlier.
+    check(("\"duration\": \"71\"", "\"duration\": \"710\""), &options, "1 refused duration contradiction");
+}
+
+#[test]
+fn times_in_another_unit_are_refused() {
+    let options = Options::default();
+    let micros = "\"answer_uepoch\": \"1795161603954373\"";
+    check((micros, "\"answer_uepoch\": \"1795161603\""), &options, "1 refused answer_uepoch invalid_field");
+    check((micros, "\"answer_uepoch\": \"1795161603954\""), &options, "1 refused answer_uepoch invalid_field");
+    check(("\"answer_epoch\": \"1795161603\"", "\"answer_epoch\": \"1795161603954\""), &options, "1 refused answer_epoch invalid_field");
 }
 
 #[test]

@@ -6,7 +6,10 @@
 use super::Row;
 use crate::command::Problem;
 use crate::sheet::shown;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+/// Why a record is no call.
+pub(super) const SECOND_LEG: &str = "a second leg of the call";
 
 /// What a record says of its channel and of the other one of its call.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +18,8 @@ pub(super) struct Leg {
     pub others: Vec<String>,
     /// Made to reach somebody.
     pub is_outbound: bool,
+    /// It is the second half of a channel; the first half.
+    pub half_of: Option<String>,
     /// Somebody called in on it, and it says so by this field and the other leg's name: of two such nothing tells which is the call.
     pub came_in: Option<(&'static str, String)>,
     /// Why it is no call of its own where the other's record is not there.
@@ -35,11 +40,12 @@ fn refused(field: &str, value: &str, why: &str) -> Problem {
 /// else the later one of the file. Of two that both came in none is charged, unless one of them asked for the other.
 /// `legs`: of each row, in order.
 pub(super) fn skip_second(rows: &mut [Row], legs: &[Leg]) {
+    skip_halves(rows, legs);
     let pairs = pairs(rows, legs);
     let mut is_beside = vec![false; legs.len()];
     for (first, second, _) in pairs.iter().filter(|(.., are_calls)| !are_calls) {
         if let Some(row) = rows.get_mut(*second) {
-            *row = Row::Skipped { line: row.line(), why: "a second leg of the call".to_owned() };
+            *row = Row::Skipped { line: row.line(), why: SECOND_LEG.to_owned() };
         }
         if let (Some(leg), Some(is_beside)) = (legs.get(*first), is_beside.get_mut(*first)) {
             *is_beside = leg.came_in.is_some();
@@ -58,6 +64,18 @@ pub(super) fn skip_second(rows: &mut [Row], legs: &[Leg]) {
     for ((row, leg), _) in rows.iter_mut().zip(legs).zip(is_beside).filter(|(_, is_beside)| !is_beside) {
         if let Some(problem) = &leg.alone {
             refuse(Some(row), problem);
+        }
+    }
+}
+
+/// The second half of a channel whose first half is a second leg: the call is that of whoever it was made for.
+fn skip_halves(rows: &mut [Row], legs: &[Leg]) {
+    let is_second = |row: &Row| matches!(row, Row::Skipped { why, .. } if why == SECOND_LEG);
+    let skipped: HashSet<&str> = rows.iter().zip(legs).filter(|(row, _)| is_second(row)).map(|(_, leg)| leg.own.as_str()).collect();
+    for (row, leg) in rows.iter_mut().zip(legs) {
+        let is_of_one = leg.half_of.as_deref().is_some_and(|first| !first.is_empty() && skipped.contains(first));
+        if is_of_one && matches!(row, Row::Event { .. }) {
+            *row = Row::Skipped { line: row.line(), why: SECOND_LEG.to_owned() };
         }
     }
 }
@@ -93,6 +111,6 @@ fn pairs(rows: &[Row], legs: &[Leg]) -> Vec<(usize, usize, bool)> {
 }
 
 fn second(legs: &[Leg], a: usize, b: usize) -> usize {
-    let rank = |number: usize| legs.get(number).map(|leg| (leg.is_outbound, number));
+    let rank = |number: usize| legs.get(number).map(|leg| (leg.half_of.is_some(), leg.is_outbound, number));
     if rank(a) > rank(b) { a } else { b }
 }

@@ -14,6 +14,7 @@ pub mod cloudevents;
 pub mod fields;
 pub mod freeswitch;
 pub mod freeswitch_csv;
+mod freeswitch_legs;
 pub mod json;
 mod legs;
 pub mod ndjson;
@@ -91,7 +92,8 @@ pub fn whole_rows(mut rows: Vec<Row>, body: &[u8]) -> Vec<Row> {
 /// A body of CSV rows that is to be one batch: refused before it is read if it has more lines than a
 /// batch has events.
 pub fn lines_within_batch(body: &[u8]) -> Result<(), Problem> {
-    let lines = body.iter().filter(|&&byte| byte == b'\n').count();
+    let ended_by = if crate::sheet::has_only_returns(body) { b'\r' } else { b'\n' };
+    let lines = body.iter().filter(|&&byte| byte == ended_by).count();
     if lines > crate::command::BATCH_EVENTS_MAX { Err(json::too_many()) } else { Ok(()) }
 }
 
@@ -134,6 +136,8 @@ mod tests {
             (b"acme,6", INCOMPLETE),
             (&whole, "-"),
             (&utf16("acme,6"), INCOMPLETE),
+            (b"acme,60\racme,60\r", "-"),
+            (b"acme,60\racme,6", INCOMPLETE),
             // Within the line feed.
             (&whole[..whole.len() - 1], INCOMPLETE),
         ] {

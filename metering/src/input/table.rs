@@ -99,6 +99,9 @@ pub fn parse(file: &[u8], map: &ColumnMap) -> Result<Vec<Row>, Problem> {
     let delimiter = sheet::delimiter(map.delimiter, &text)?;
     let is_headless = map.headless == Some(true);
     let header = if is_headless { Vec::new() } else { cdr::header(&text, delimiter) };
+    if map.columns.is_empty() && map.constants.is_empty() && !header.is_empty() {
+        return Err(no_column(&header));
+    }
     let reader = Reader::new(map, &header, &text, delimiter)?;
     let mut first = !is_headless;
     Ok(cdr::each_row(&text, delimiter, |record| match std::mem::take(&mut first) {
@@ -106,6 +109,15 @@ pub fn parse(file: &[u8], map: &ColumnMap) -> Result<Vec<Row>, Problem> {
         true => said_of_titles(reader.row(record)),
         false => reader.row(record),
     }))
+}
+
+fn no_column(header: &[String]) -> Problem {
+    let detail = format!(
+        "no column has the name of a field of an event ({}); the first line is `{}`: say by a map (--map) which column is what",
+        FIELDS.join(", "),
+        shown_titles(header)
+    );
+    Problem::new("unknown_column", detail)
 }
 
 /// Of a first line that was taken for a record.
@@ -154,6 +166,7 @@ impl<'m> Reader<'m> {
         let attributes = map.attributes.iter().map(|(name, column)| Ok((name.as_str(), index_of(name, column, header)?)));
         let is_mapped = map.columns.contains_key(DISPOSITION);
         let fields = fields.collect::<Result<Vec<_>, Problem>>()?;
+        check_shared(&fields)?;
         let titled = |field: &str| match fields.iter().find(|(name, _)| *name == field) {
             Some((_, Place::One(index))) => header.get(*index),
             _ => None,
@@ -387,6 +400,29 @@ impl Place {
     }
 }
 
+/// A first line as a message shows it.
+fn shown_titles(titles: &[String]) -> String {
+    const SHOWN_CHARS_MAX: usize = 400;
+    titles.join("`, `").chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(SHOWN_CHARS_MAX).collect()
+}
+
+/// A column of a number or an instant is that of one field: of names, one may be several things (a customer's number is whom
+/// it calls from).
+fn check_shared(fields: &[(&str, Place)]) -> Result<(), Problem> {
+    const MEASURES: [&str; 5] = ["quantity", "amount", "at", "end", DISPOSITION];
+    let ones = || fields.iter().filter_map(|(field, place)| if let Place::One(index) = place { Some((*field, *index)) } else { None });
+    for (field, index) in ones().filter(|(field, _)| MEASURES.contains(field)) {
+        // When something began may be what tells it from others.
+        let is_own = |other: &str| other == field || (field == "at" && other == "id");
+        if let Some((other, _)) = ones().find(|(other, taken)| !is_own(other) && *taken == index) {
+            let detail =
+                format!("`{field}`: its column (the one with number {index}) is that of `{other}` too: name another one for one of them");
+            return Err(Problem::field("ambiguous_column", field, detail));
+        }
+    }
+    Ok(())
+}
+
 fn place_of(field: &str, column: &Column, header: &[String]) -> Result<Place, Problem> {
     let Column::Several(all) = column else { return index_of(field, column, header).map(Place::One) };
     let between = match field {
@@ -405,11 +441,19 @@ fn index_of(field: &str, column: &Column, header: &[String]) -> Result<usize, Pr
                 let detail = format!("`{field}`: the file has more than one column {}: name it by its number from 0", sheet::shown(name));
                 Err(Problem::field("ambiguous_column", field, detail))
             }
+            Column::Index(_) if !header.is_empty() && index >= header.len() => {
+                let (count, titles) = (header.len(), shown_titles(header));
+                let detail = format!(
+                    "`{field}`: the file has no column {index}: its first line is `{titles}`, {count} columns from 0 to {}",
+                    count - 1
+                );
+                Err(Problem::field("unknown_column", field, detail))
+            }
             _ => Ok(index),
         },
         None => Err(fields::invalid(field, "expected one column")),
         Some(None) => {
-            let (name, titles) = (if let Column::Name(name) = column { name.as_str() } else { "" }, header.join("`, `"));
+            let (name, titles) = (if let Column::Name(name) = column { name.as_str() } else { "" }, shown_titles(header));
             let detail = format!(
                 "`{field}`: the file has no column `{name}`; its first line is `{titles}` (without a line of titles: \"headless\": true, and columns by their numbers from 0)"
             );

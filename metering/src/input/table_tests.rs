@@ -182,7 +182,7 @@ fn a_duration_over_the_hour_that_is_there_twice_is_asked_for() {
         ("2026-11-01 01:50:00", "2026-11-01 02:10:00", "ambiguous_time"),
         ("2026-11-01 01:10:00-0400", "2026-11-01 01:40:00-0500", "5400"),
         ("2026-11-01 00:50:00", "2026-11-01 02:10:00", "8400"),
-        ("2026-03-08 02:10:00", "2026-03-08 03:10:00", "ambiguous_time"),
+        ("2026-03-08 02:10:00", "2026-03-08 03:10:00", "no_such_time"),
         ("2026-11-02 01:10:00", "2026-11-02 01:40:00", "1800"),
     ] {
         assert_eq!(outcomes(&format!("id,at,end\na,{at},{end}\n"), map), [want], "{at} {end}");
@@ -227,6 +227,66 @@ fn what_is_said_twice_must_agree() {
     let twice = "id,at,dur,Dur\na,2026-11-20 09:00:00,65,60\n";
     assert_eq!(outcomes(twice, &map(r#""quantity":"dur""#)), ["file: ambiguous_column"]);
     assert_eq!(outcomes(twice, &map(r#""quantity":3"#)), ["60"]);
+}
+
+#[test]
+fn a_column_beyond_the_file_is_no_column() {
+    let file = "id,at,s\na,2026-11-20 09:00:00,60\n";
+    let map = |more: &str| format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"s"{more}}},{CALLS}}}"#);
+    assert_eq!(outcomes(file, &map("")), ["60"]);
+    for more in [r#","destination":3"#, r#","hold":99"#, r#","disposition":99"#, r#"},"attributes":{"region":99"#] {
+        assert_eq!(outcomes(file, &map(more)), ["file: unknown_column"], "{more}");
+    }
+    let constant = map("").replace(r#""quantity":"s""#, r#""quantity":99"#).replace(r#""meter":"#, r#""quantity":"1","meter":"#);
+    assert_eq!(outcomes(file, &constant), ["file: unknown_column"]);
+    // Whose first line is a record, or is said to be one.
+    let by_number = format!(r#"{{"columns":{{"id":0,"at":1,"quantity":2,"destination":9}},{CALLS}}}"#);
+    let parsed = |map: &str| parse(&file.as_bytes()[8..], &serde_json::from_str(map).unwrap());
+    assert_eq!(parsed(&by_number).unwrap_err().code, "unknown_column");
+    let headless = by_number.replacen('{', r#"{"headless":true,"#, 1);
+    assert!(matches!(&parsed(&headless).unwrap()[0], Row::Refused { problem, .. } if problem.code == "invalid_row"));
+    // Nothing is there yet.
+    assert_eq!(parse(b"", &serde_json::from_str(&by_number).unwrap()).unwrap(), []);
+}
+
+#[test]
+fn a_column_is_one_thing() {
+    let file = "id,at,q,amount\na,2026-11-20 09:00:00,60,1\n";
+    let by = |columns: &str| outcomes(file, &format!(r#"{{"columns":{{"at":"at",{columns}}},{CALLS}}}"#));
+    for columns in [
+        r#""id":"id","quantity":"q","customer":"q""#,
+        r#""id":"id","quantity":"q","destination":"q""#,
+        r#""id":"id","quantity":"q","destination":2"#,
+        r#""id":"id","quantity":"q","amount":"q""#,
+        r#""id":"id","end":"at""#,
+        r#""id":"q","quantity":"q""#,
+    ] {
+        assert_eq!(by(columns), ["file: ambiguous_column"], "{columns}");
+    }
+    // What a name is may be several things.
+    let names = r#""id":["id","q"],"quantity":"q","customer":"id","origin":"id","hold":"id""#;
+    assert_eq!(by(names), ["60"]);
+}
+
+#[test]
+fn a_file_without_a_column_of_an_event_is_none() {
+    for file in ["a;b;c\n1;2;3\n", "<html><body>404</body></html>\n", "ID,Customer\n1,c\n"] {
+        let problem = parse(file.as_bytes(), &ColumnMap::by_names(file.as_bytes()).unwrap()).unwrap_err();
+        assert_eq!(problem.code, "unknown_column", "{file}");
+        assert!(problem.detail.contains(file.split([';', '\n']).next().unwrap().split(',').next().unwrap()), "{}", problem.detail);
+    }
+    assert_eq!(parse(b"", &ColumnMap::default()).unwrap(), []);
+    assert_eq!(parse(b"id;colour\n", &ColumnMap::by_names(b"id;colour\n").unwrap()).unwrap().len(), 1);
+}
+
+#[test]
+fn lines_may_end_in_a_carriage_return_alone() {
+    let file = "id,at,s\ra,2026-11-20 09:00:00,60\rb,2026-11-20 09:00:00,\"6\r1\"\rc,2026-11-20 09:00:00,7\r";
+    let map = format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"s"}},{CALLS}}}"#);
+    assert_eq!(outcomes(file, &map), ["60", "invalid_field", "7"]);
+    // Within a line that a line feed ends it is a character like others.
+    let mixed = "id,at,s,name\na,2026-11-20 09:00:00,60,x\ry\r\n";
+    assert_eq!(outcomes(mixed, &map), ["60"]);
 }
 
 #[test]

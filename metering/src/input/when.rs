@@ -7,7 +7,8 @@ use super::fields;
 use crate::command::Problem;
 use crate::sheet::shown;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::civil::Time;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use rating::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -75,8 +76,8 @@ impl Clock {
         Ok(Self { zone: zone_name.map(zone).transpose()?, form })
     }
 
-    /// A local time that exists twice is the earlier one; one that does not exist is moved forward by the gap. A date alone
-    /// is its midnight.
+    /// A local time that exists twice is the earlier one; one that a clock which is put forward leaves out is refused. A date
+    /// alone is its midnight, or the first instant of its day.
     pub fn read(&self, field: &str, text: &str) -> Result<Instant, Problem> {
         self.moment(field, text).map(|moment| moment.at)
     }
@@ -84,10 +85,22 @@ impl Clock {
     pub(crate) fn moment(&self, field: &str, text: &str) -> Result<Moment, Problem> {
         let text = text.trim();
         let invalid = |expected: &str| fields::invalid(field, format_args!("cannot read {}: {expected}", shown(text)));
-        let of_epoch = |decimals, expected: &str| epoch(text, decimals).map(Moment::of).ok_or_else(|| invalid(expected));
+        let of_epoch = |decimals, expected: &str, unlikely: &str| {
+            let at = epoch(text, decimals).ok_or_else(|| invalid(expected))?;
+            if is_likely(at) { Ok(Moment::of(at)) } else { Err(invalid(&format!("that is {at}: {unlikely}"))) }
+        };
         match self.form {
-            DateForm::EpochSeconds => return of_epoch(0, "expected seconds since 1970, as stated by `date_form`"),
-            DateForm::EpochMillis => return of_epoch(3, "expected milliseconds since 1970, as stated by `date_form`"),
+            DateForm::EpochSeconds => {
+                return of_epoch(
+                    0,
+                    "expected seconds since 1970, as stated by `date_form`",
+                    "expected seconds since 1970, of this century",
+                );
+            }
+            DateForm::EpochMillis => {
+                let unlikely = "expected milliseconds since 1970; if it is seconds, say so by `date_form` epoch_seconds";
+                return of_epoch(3, "expected milliseconds since 1970, as stated by `date_form`", unlikely);
+            }
             DateForm::YearFirst | DateForm::DayFirst | DateForm::MonthFirst => {}
         }
         if let Ok(at) = text.parse() {
@@ -103,6 +116,9 @@ impl Clock {
             (None, Some(zone)) => {
                 let zoned = zone.to_ambiguous_zoned(local.at);
                 let is_twice = zoned.is_ambiguous();
+                if matches!(zoned.offset(), AmbiguousOffset::Gap { .. }) && local.at.time() != Time::midnight() {
+                    return Err(left_out(field, text, zone));
+                }
                 let at = instant(zoned.clone().compatible().ok().map(|at| at.timestamp()))?;
                 let others = || [zoned.clone().earlier(), zoned.later()].map(|at| at.ok().map(|at| at.timestamp()));
                 let other = |at: Instant| others().into_iter().filter_map(|other| instant(other).ok()).find(|other| *other != at);
@@ -129,6 +145,22 @@ impl Clock {
             }
         }
     }
+}
+
+/// Nothing that is charged began in another century: its digits count something else.
+pub(super) fn is_likely(at: Instant) -> bool {
+    const CENTURY_MICROS: i64 = 946_684_800 * 1_000_000;
+    at.micros() >= CENTURY_MICROS
+}
+
+fn left_out(field: &str, text: &str, zone: &TimeZone) -> Problem {
+    let zone = zone.iana_name().unwrap_or("its zone");
+    let detail = format!(
+        "`{field}`: {} is not there in {zone}, where the clocks are put forward over it: is the `zone` (--zone) another one? Otherwise give \
+         the time with its offset, such as +01:00",
+        shown(text)
+    );
+    Problem::field("no_such_time", field, detail)
 }
 
 /// Decimal digits, moved by `decimals` and cut to microseconds.
@@ -194,9 +226,16 @@ mod tests {
             (EpochMillis, "", "1795165200500", "2026-11-20T09:00:00.5Z"),
             (EpochSeconds, "", "-1", "invalid_field"),
             (EpochSeconds, "", "99999999999999999999", "invalid_field"),
-            // Twice on the night the clocks go back: the earlier. Never when they go forward: moved by the gap.
+            (EpochMillis, "", "1795165200", "invalid_field"),
+            (EpochSeconds, "", "1795165", "invalid_field"),
+            // Twice on the night the clocks go back: the earlier. Never when they go forward.
             (YearFirst, "Europe/Berlin", "2026-10-25 02:30", "2026-10-25T00:30:00Z"),
-            (YearFirst, "Europe/Berlin", "2026-03-29 02:30", "2026-03-29T01:30:00Z"),
+            (YearFirst, "Europe/Berlin", "2026-03-29 02:30", "no_such_time"),
+            (YearFirst, "Europe/Berlin", "2026-03-29 02:30 +0100", "2026-03-29T01:30:00Z"),
+            (YearFirst, "Europe/Berlin", "2026-03-29 01:59:59", "2026-03-29T00:59:59Z"),
+            (YearFirst, "Europe/Berlin", "2026-03-29 03:00", "2026-03-29T01:00:00Z"),
+            // A day without a midnight begins later.
+            (YearFirst, "Africa/Cairo", "2026-04-24", "2026-04-23T22:00:00Z"),
         ] {
             let clock = Clock::new(Some(zone).filter(|z| !z.is_empty()), form).unwrap();
             if let Err(problem) = clock.read("at", text) {

@@ -7,8 +7,30 @@ use std::borrow::Cow;
 const LOOKED_AT_BYTES: usize = 512;
 
 /// Without a byte order mark. UTF-16 by its mark, or by every other byte being zero; otherwise line by line UTF-8, or
-/// else Windows-1252 (Latin-1 and a little more): a switch that writes a caller's name in it spoils no other line.
+/// else Windows-1252 (Latin-1 and a little more): a switch that writes a caller's name in it spoils no other line. Lines that
+/// end with a carriage return alone are ended by a line feed instead.
 pub fn text_of(file: &[u8]) -> Cow<'_, str> {
+    let text = decoded(file);
+    if ends_in_returns(&text) { Cow::Owned(text.replace('\r', "\n")) } else { text }
+}
+
+/// No line feed, and something behind a carriage return: how old Macs ended lines.
+fn ends_in_returns(text: &str) -> bool {
+    let behind = |text: &str| text.split_once('\r').is_some_and(|(_, rest)| !rest.trim().is_empty());
+    !text.as_bytes().contains(&b'\n') && behind(text)
+}
+
+/// Is it read only as a whole, and not as its bytes are: another encoding, or lines without line feeds?
+pub fn is_rewritten(file: &[u8]) -> bool {
+    is_utf16(file) || has_only_returns(file)
+}
+
+/// Do its lines end with carriage returns alone?
+pub fn has_only_returns(file: &[u8]) -> bool {
+    !file.contains(&b'\n') && file.contains(&b'\r') && ends_in_returns(&decoded(file))
+}
+
+fn decoded(file: &[u8]) -> Cow<'_, str> {
     if let Some((encoding, rest)) = utf16(file) {
         return encoding.decode_without_bom_handling(rest).0;
     }
@@ -40,7 +62,7 @@ pub fn packed(file: &[u8]) -> Option<&'static str> {
 /// The last line, if no line feed ends it: its writer may have been in the middle of it.
 pub fn has_cut_end(file: &[u8]) -> bool {
     let is_cut = |text: &str| !text.rsplit('\n').next().unwrap_or_default().trim().is_empty();
-    if is_utf16(file) {
+    if is_rewritten(file) {
         return is_cut(&text_of(file));
     }
     let last = file.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -88,6 +110,10 @@ mod tests {
             (cp1252, text),
             (half, "café;1\nStraße;2\n"),
             (Vec::new(), ""),
+            (b"a,b\rc,d\r".to_vec(), "a,b\nc,d\n"),
+            (b"a,b\rc,d".to_vec(), "a,b\nc,d"),
+            (b"a,b\r".to_vec(), "a,b\r"),
+            (b"a,\rb\nc\r".to_vec(), "a,\rb\nc\r"),
         ] {
             assert_eq!(text_of(&bytes), want, "{bytes:?}");
         }

@@ -56,7 +56,8 @@ fn expectation(expected: &str) -> &str {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
         "i8" | "i16" | "i32" | "i64" => "a whole number",
         "f32" | "f64" => "a number",
-        "a string" | "a borrowed string" | "string or map" | "a character" => "a text",
+        "a string" | "a borrowed string" | "string or map" => "a text",
+        "a character" => "one character",
         "a boolean" => "true or false",
         "a sequence" => "a list",
         "a map" => "an object",
@@ -93,6 +94,7 @@ mod tests {
         count: u8,
         mark: Option<bool>,
         kind: Option<Kind>,
+        sign: Option<char>,
     }
     #[derive(Debug, Deserialize)]
     #[serde(rename_all = "snake_case")]
@@ -114,9 +116,10 @@ mod tests {
             ("{\"count\":1,\"mark\":\"yes\"}", "expected true or false, found \"yes\", behind `{\"count\":1,\"mark\":\"yes\"`"),
             ("{\"count\":1,\"kind\":\"two\"}", "expected `one` or `other`, found `two`, behind `{\"count\":1,\"kind\":\"two\"`"),
             ("{\"count\":1,\"count\":1}", "`count` is given twice, behind `{\"count\":1,\"count\"`"),
+            ("{\"count\":1,\"sign\":\"::\"}", "expected one character, found \"::\", behind `{\"count\":1,\"sign\":\"::\"`"),
             (
                 "{\"count\":1,\"more\":1}",
-                "there is no field `more`; expected one of `count`, `mark`, `kind`, behind `{\"count\":1,\"more\"`",
+                "there is no field `more`; expected one of `count`, `mark`, `kind`, `sign`, behind `{\"count\":1,\"more\"`",
             ),
             ("{\"count\":1", "it ends in the middle, behind `{\"count\":1`"),
             ("{\"count\":1} x", "expected the end of it, behind `{\"count\":1} x`"),

@@ -41,6 +41,7 @@ pub async fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Summary> {
     let mut follower = Follower {
         args,
         position: Position::load(&kept_in)?,
+        reads_as: Reading::digest(args)?,
         kept_in,
         connection: session.connect().await?,
         summary: Summary::default(),
@@ -92,6 +93,8 @@ struct Follower<'a> {
     args: &'a Args,
     kept_in: PathBuf,
     position: Position,
+    /// Of the options of this run.
+    reads_as: String,
     connection: Connection,
     summary: Summary,
     progress: Progress,
@@ -283,9 +286,7 @@ impl Follower<'_> {
         }
         let titles = if place.offset == 0 { Vec::new() } else { first_lines(file)? };
         let reading = Reading::of(self.args, if titles.is_empty() { &piece } else { &titles })?;
-        if metering::sheet::is_utf16(if titles.is_empty() { &piece } else { &titles }) {
-            bail!("{} is in UTF-16, which --follow does not read: {WITHOUT_FOLLOW}, or have it written in UTF-8", self.args.file.display());
-        }
+        self.check_bytes(if titles.is_empty() { &piece } else { &titles })?;
         if matches!(reading, Reading::FreeswitchJson(_)) {
             bail!(
                 "{} has mod_json_cdr's records, which --follow does not read: {WITHOUT_FOLLOW}, or let the switch post each record to \
@@ -309,18 +310,50 @@ impl Follower<'_> {
         self.summary.unfinished = 0;
         let above = if reading.has_legs() { self.legs_above(file, place, *is_old)? } else { titles_of(&reading, titles) };
         let rows = self.rows(&reading, above, &piece, place.lines)?;
-        if !place.has_records && !*is_old && self.position.before.is_empty() {
-            check_first(&self.args.file, &rows)?;
+        let is_read = rows.iter().any(|row| matches!(row, Row::Event { .. }));
+        let is_as_before = self.position.read_as.as_ref() == Some(&self.reads_as);
+        if !is_as_before {
+            check_first(&self.args.file, &rows, self.position.here.offset > 0)?;
         }
         let has_records = place.has_records || rows.iter().any(|row| !matches!(row, Row::Skipped { .. }));
         let texts = Texts::new(path, Cow::Borrowed(&piece), place.lines + 1, &rows);
+        let taken = self.summary.taken();
         let sent = send(&mut self.connection, rows, &texts, &mut self.summary, &self.progress).await;
         sent.map_err(|error| error.context(Unreachable))?;
+        if is_read {
+            self.read_as_now(self.summary.taken() > taken)?;
+        }
         self.tell_refused(path);
         self.summary.write_refusals(&self.args.file, true, out)?;
         let lines = piece.iter().filter(|&&byte| byte == b'\n').count() as u64;
         let after = place.after(file, length as u64, lines)?;
         Ok(Some(Place { has_records, is_read: false, modified: place.modified.max(Some(seen)), ..after }))
+    }
+
+    /// Notes the options by which rows were read. By others than before the server has to keep one of them.
+    fn read_as_now(&mut self, is_taken: bool) -> anyhow::Result<()> {
+        let is_changed = self.position.read_as.as_ref().is_some_and(|before| *before != self.reads_as);
+        if is_changed && !is_taken {
+            bail!(
+                "{} in {}, which is all: the options are not those by which the rows before were read, and the position is where it was",
+                self.summary.lately_refused().unwrap_or_default(),
+                self.args.file.display()
+            );
+        }
+        self.position.read_as = Some(self.reads_as.clone());
+        Ok(())
+    }
+
+    /// What cannot be read piece by piece.
+    fn check_bytes(&self, first: &[u8]) -> anyhow::Result<()> {
+        let file = self.args.file.display();
+        if metering::sheet::is_utf16(first) {
+            bail!("{file} is in UTF-16, which --follow does not read: {WITHOUT_FOLLOW}, or have it written in UTF-8");
+        }
+        if metering::sheet::has_only_returns(first) {
+            bail!("the lines of {file} end with a carriage return alone, which --follow does not read: {WITHOUT_FOLLOW}");
+        }
+        Ok(())
     }
 
     /// The last line of a rotated file, which no line feed ends: nobody knows how long it was to be.
@@ -388,6 +421,9 @@ fn tell_of_older_files(args: &Args, kept_in: &Path, out: &mut impl Write) -> any
 
 /// `None`: there is no such file at the moment.
 fn open(path: &Path) -> anyhow::Result<Option<File>> {
+    if path.is_dir() {
+        bail!("{} is a directory: name the file in it", path.display());
+    }
     match File::open(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -13,11 +13,12 @@ pub const CHUNK_BYTES: u64 = 4 * 1024 * 1024;
 /// How far back the other leg of a call is looked for.
 pub const LEGS_BYTES: u64 = 64 * 1024;
 
-/// Where no row of the first piece can be read, it is the options that are wrong, and not the rows.
+/// Where no row of a piece can be read by options that have read none yet, it is they that are wrong, and not the rows.
+/// `changed`: others have.
 ///
 /// # Errors
 /// What is wrong, and the option that helps; nothing was sent.
-pub fn check_first(file: &Path, rows: &[Row]) -> anyhow::Result<()> {
+pub fn check_first(file: &Path, rows: &[Row], changed: bool) -> anyhow::Result<()> {
     let refused = rows.iter().filter_map(|row| if let Row::Refused { line, problem, .. } = row { Some((*line, problem)) } else { None });
     let Some((line, first)) = refused.clone().next().filter(|_| !rows.iter().any(|row| matches!(row, Row::Event { .. }))) else {
         return Ok(());
@@ -30,8 +31,10 @@ pub fn check_first(file: &Path, rows: &[Row]) -> anyhow::Result<()> {
         (_, Some("customer")) => "--customer names the column or variable of the customer",
         _ => "--format says what wrote the file, --map which columns or variables it has",
     };
+    let which = if changed { "no new row" } else { "no row" };
+    let since = if changed { " (the options are not those by which the rows before were read)" } else { "" };
     bail!(
-        "no row of {} can be read ({}), so nothing was sent, and the position is where it was: line {line}: {}; {helps}",
+        "{which} of {} can be read ({}), so nothing was sent, and the position is where it was: line {line}: {}; {helps}{since}",
         file.display(),
         counts.join(", "),
         first.detail

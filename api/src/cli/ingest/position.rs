@@ -5,7 +5,7 @@
 //! content: the bytes at its beginning and before the position. So a file that was rotated away is found again, a copy of
 //! it is not mistaken for it, and neither is a new file that begins with the same titles.
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, Metadata};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -104,17 +104,19 @@ pub struct Position {
     /// Rotated away, the oldest first.
     #[serde(default)]
     pub before: Vec<Place>,
+    /// How rows were read that could be: a digest of the options. `None`: none was yet, or by a version that did not note it.
+    #[serde(default)]
+    pub read_as: Option<String>,
 }
 
 impl Position {
     /// The beginning, where nothing is kept yet.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         match std::fs::read(path) {
-            Ok(text) => serde_json::from_slice(&text).with_context(|| {
-                format!(
-                    "{} is no position of a followed file: remove it to send the file from its beginning, nothing is posted twice",
-                    path.display()
-                )
+            // What serde says of it is of no help to whoever did not write it.
+            Ok(text) => serde_json::from_slice(&text).map_err(|_| {
+                let what = if text.trim_ascii().is_empty() { "is empty" } else { "is no position of a followed file, or half of one" };
+                anyhow!("{} {what}: remove it to send the file from its beginning, nothing is posted twice", path.display())
             }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),

@@ -38,9 +38,20 @@ impl Reading {
         })
     }
 
+    /// How a file is read, as a digest: by another format, map, zone or customer its rows may mean something else.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn digest(args: &Args) -> anyhow::Result<String> {
+        let map = args.map.as_ref().map(|path| std::fs::read(path).with_context(|| format!("cannot read the map {}", path.display())));
+        let map = map.transpose()?.unwrap_or_default();
+        let asked = format!("{:?} {:?} {:?} ", args.format, args.zone, args.customer);
+        Ok(blake3::hash(&[asked.as_bytes(), &map].concat()).to_hex().as_str().to_owned())
+    }
+
     /// The whole rows of a file, and how many lines at its end are not whole. `finished`: they count all the same.
     pub fn rows(&self, file: &[u8], finished: bool) -> anyhow::Result<(Vec<Row>, u64)> {
-        let file = if sheet::is_utf16(file) { Cow::Owned(sheet::text_of(file).into_owned().into_bytes()) } else { Cow::Borrowed(file) };
+        let file = if sheet::is_rewritten(file) { Cow::Owned(sheet::text_of(file).into_owned().into_bytes()) } else { Cow::Borrowed(file) };
         let whole = if finished { file.len() } else { self.whole_len(&file) };
         let (whole, rest) = file.split_at_checked(whole).unwrap_or((&file, &[]));
         let mut rows = self.parse(whole).map_err(|problem| anyhow!("{}", problem.detail))?;
@@ -56,7 +67,7 @@ impl Reading {
     pub fn texts<'a>(&self, args: &'a Args, file: &'a [u8], rows: &[Row]) -> Texts<'a> {
         match self {
             Self::FreeswitchJson(_) => Texts::of_records(&args.file, input::freeswitch::texts(file)),
-            _ if sheet::is_utf16(file) => Texts::new(&args.file, Cow::Owned(sheet::text_of(file).into_owned().into_bytes()), 1, rows),
+            _ if sheet::is_rewritten(file) => Texts::new(&args.file, Cow::Owned(sheet::text_of(file).into_owned().into_bytes()), 1, rows),
             _ => Texts::new(&args.file, Cow::Borrowed(file), 1, rows),
         }
     }
@@ -129,6 +140,9 @@ fn is_cut(row: &Row) -> bool {
 }
 
 fn usable<T: serde::de::DeserializeOwned>(map: &[u8]) -> anyhow::Result<T> {
+    if map.trim_ascii_start().starts_with(b"[") {
+        bail!("the map is not usable: expected an object, found a list");
+    }
     read_json(map).map_err(|refused| crate::cli::not_usable(&refused))
 }
 

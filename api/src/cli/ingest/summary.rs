@@ -112,6 +112,11 @@ impl Summary {
         (!lately.is_empty()).then(|| format!("{} refused ({})", counted(lately.values().sum(), "row"), by_code.join(", ")))
     }
 
+    /// Rows that the server keeps.
+    pub fn taken(&self) -> u64 {
+        self.posted + self.duplicate + self.unrated + self.partly_rated
+    }
+
     pub fn count(&mut self, line: u64, id: String, outcome: Outcome, texts: &Texts) {
         match (outcome.status.as_str(), outcome.problem) {
             ("rated", _) => self.posted += 1,
