@@ -367,11 +367,14 @@ fn show_terms(preview: &Preview, out: &mut impl Write) -> anyhow::Result<()> {
         )?;
     }
     if *blocked + *opened > 0 {
-        writeln!(out, "{} now blocked, {} opened that were blocked", prefixes(*blocked), prefixes(*opened))?;
+        writeln!(out, "blocked from now on: {}; opened again: {}", prefixes(*blocked), prefixes(*opened))?;
     }
     if *blocked_kept > 0 {
         let prefixes = prefixes(*blocked_kept);
-        writeln!(out, "the deck does not say what is blocked: {prefixes} stay blocked (a column Blocked or Status opens them)")?;
+        writeln!(
+            out,
+            "the deck does not say what is blocked: still blocked, at the new price: {prefixes} (a column Blocked or Status opens)"
+        )?;
     }
     if *gaps > 0 {
         writeln!(out, "{} without any price for a time, with prices around it (shown below)", prefixes(*gaps))?;
