@@ -365,8 +365,8 @@ impl<'o> Reader<'o> {
 
     /// What a note says of the price is not read as part of it.
     fn check_notes(&self, cells: &Cells) -> Result<(), BadCell> {
-        let notes = self.columns.notes.iter().filter_map(|&index| Some((index, cells.filled(index)?)));
-        let Some((index, note)) = notes.into_iter().find(|(_, note)| above::speaks_of_price(note)) else { return Ok(()) };
+        let mut notes = self.columns.notes.iter().filter_map(|&index| Some((index, cells.filled(index)?)));
+        let Some((index, note)) = notes.find(|(_, note)| above::speaks_of_price(note)) else { return Ok(()) };
         let title = self.columns.title(index);
         let detail = format!(
             "{} in a column of notes may say something of the price, which is not read there: state what the column means by `columns` (--map), or leave it out (--ignore-column {})",
