@@ -38,6 +38,7 @@ pub mod numbers;
 pub mod offline;
 mod overrule;
 pub mod plan;
+pub mod prefixes;
 pub mod prepare;
 pub mod reach;
 mod reclassify;

@@ -173,6 +173,19 @@ pub fn prefix_without_trunk(prefix: &str) -> Cow<'_, str> {
     found.map_or(Cow::Borrowed(prefix), Cow::Owned)
 }
 
+/// A prefix as the numbers that are meant by it arrive: `490` is 49, `49030` is 4930.
+pub fn prefix_as_arriving(prefix: &str) -> Cow<'_, str> {
+    if ends_in_trunk_prefix(prefix) {
+        return prefix.trim_end_matches('0').into();
+    }
+    prefix_without_trunk(prefix)
+}
+
+/// What follows `00`, if a country code may.
+pub fn behind_international(prefix: &str) -> Option<&str> {
+    prefix.strip_prefix("00").filter(|rest| begins_a_number(rest))
+}
+
 /// May it be a prefix of numbers of the North American plan, without the 1: an area, and an exchange behind it?
 pub fn is_north_american_prefix(digits: &str) -> bool {
     let at = |index: usize| digits.as_bytes().get(index).copied();
@@ -216,7 +229,7 @@ pub fn normalise_after<'t>(text: &'t str, country: Option<&str>, tech_prefixes: 
 }
 
 /// Digits of the shortest number with a country's code.
-const INTERNATIONAL_DIGITS_MIN: usize = 7;
+pub const INTERNATIONAL_DIGITS_MIN: usize = 7;
 /// Of a number with neither area nor country in the North American plan.
 const NANP_LOCAL_DIGITS: usize = 7;
 

@@ -110,6 +110,8 @@ pub struct Offline {
     meters: BTreeMap<String, MeterTerms>,
     /// Of those that no card names: usage of these is a call.
     calls: BTreeSet<String>,
+    /// Meters whose prices change in the middle of usage that lasts, and where a card says so.
+    changing: BTreeMap<String, String>,
     country: Option<String>,
     books: HashMap<String, Book>,
     /// Digest of source and id → digest of the content, and why it has no price, if it has none.
@@ -124,7 +126,7 @@ impl Offline {
     pub fn new(doc: &CardDoc, country: Option<String>) -> Result<Self, Vec<Mistake>> {
         let calls = BTreeSet::from([cdr::METER.to_owned()]);
         let (meters, books, known) = (BTreeMap::new(), HashMap::new(), HashMap::new());
-        let mut offline = Self { cards: Vec::new(), meters, calls, country, books, known };
+        let mut offline = Self { cards: Vec::new(), meters, calls, changing: BTreeMap::new(), country, books, known };
         offline.add(None, doc)?;
         Ok(offline)
     }
@@ -132,6 +134,10 @@ impl Offline {
     /// # Errors
     /// The card does not compile.
     pub fn fall_back_on(&mut self, name: &str, doc: &CardDoc) -> Result<(), Vec<Mistake>> {
+        if self.named(name).is_some() {
+            let message = format!("the fallback card {name:?} is given twice: expected one");
+            return Err(vec![Mistake { path: "fallback".to_owned(), code: "given_twice", message }]);
+        }
         self.add(Some(name.to_owned()), doc)
     }
 
@@ -145,7 +151,66 @@ impl Offline {
         }
         let calls = doc.rates.iter().filter(|rate| rate.call.is_some()).map(|rate| rate.meter.clone());
         self.calls.extend(calls);
+        for (meter, path) in changing(doc) {
+            self.changing.entry(meter.to_owned()).or_insert(path);
+        }
         Ok(())
+    }
+
+    /// What keeps the cards from being priced by, once all are there: fallback cards without an end, or that nobody asks, and meters
+    /// of which nobody says whether their usage lasts, where prices depend on it. A server refuses the first, and knows the last.
+    pub fn check(&self) -> Vec<Mistake> {
+        let mistake = |path: String, code: &'static str, message: String| Mistake { path, code, message };
+        let mut bad: Vec<Mistake> = self.endless().into_iter().collect();
+        if bad.is_empty() {
+            let asked = self.chain();
+            let idle = self.cards.iter().filter_map(|card| card.name.as_deref()).filter(|name| !asked.contains(name));
+            bad.extend(idle.map(|name| {
+                let message = format!("no card names {name:?} as its fallback; named are {}", quoted(&asked, ", "));
+                mistake("fallback".to_owned(), "unused_fallback", message)
+            }));
+        }
+        let unsaid = self.changing.iter().filter(|(meter, _)| !self.meters.contains_key(*meter) && !self.calls.contains(*meter));
+        bad.extend(unsaid.map(|(meter, path)| {
+            let message = format!(
+                "by {path} the price changes with time, and whether usage of {meter:?} lasts (and is cut there) depends on its unit: expected \"meters\":{{{meter:?}:{{\"unit\":\"{CALL_UNIT}\"}}}} in the card, or the unit that it has on the server"
+            );
+            mistake(format!("meters.{meter}"), "unit_required", message)
+        }));
+        bad
+    }
+
+    /// The fallback cards that are asked one after the other, up to one that is among them already.
+    fn chain(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        let mut next = self.cards[0].compiled.fallback();
+        while let Some(name) = next.filter(|name| !names.contains(name)) {
+            names.push(name);
+            next = self.named(name).and_then(CompiledCard::fallback);
+        }
+        names
+    }
+
+    fn endless(&self) -> Option<Mistake> {
+        let names = self.chain();
+        let last = names.last()?;
+        let mistake = |code, message| Some(Mistake { path: "fallback".to_owned(), code, message });
+        if let Some(again) = self.named(last).and_then(CompiledCard::fallback) {
+            let chain = quoted(&names, " -> ");
+            return mistake("fallback_cycle", format!("{chain} -> {again:?}: the fallback cards lead back to one before them"));
+        }
+        if names.len() >= prepare::FALLBACKS_MAX {
+            let most = prepare::FALLBACKS_MAX;
+            return mistake(
+                "too_many_fallbacks",
+                format!("{}: at most {most} cards are asked one after the other", quoted(&names, " -> ")),
+            );
+        }
+        None
+    }
+
+    fn named(&self, name: &str) -> Option<&CompiledCard> {
+        self.cards.iter().find(|card| card.name.as_deref() == Some(name)).map(|card| &card.compiled)
     }
 
     pub fn currency(&self) -> Currency {
@@ -212,6 +277,34 @@ impl Offline {
         book.carry = carry;
         Ok(Priced { exact: priced.exact, cents, carry, duplicate: false })
     }
+}
+
+/// `"a" -> "b"`.
+fn quoted(names: &[&str], between: &str) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    if quoted.is_empty() { "none".to_owned() } else { quoted.join(between) }
+}
+
+/// Meters with prices by quantity that change in the middle of usage, if it lasts: where a rate's window or period ends, or where
+/// another one's begins; and the first place that says so.
+fn changing(doc: &CardDoc) -> BTreeMap<&str, String> {
+    let mut places: BTreeMap<&str, String> = BTreeMap::new();
+    let mut rates: BTreeMap<&str, usize> = BTreeMap::new();
+    for rate in &doc.rates {
+        *rates.entry(&rate.meter).or_default() += 1;
+    }
+    for (index, rate) in doc.rates.iter().enumerate().filter(|(_, rate)| rate.price.is_some()) {
+        let begins_among_others = rate.effective_from.is_some() && rates.get(rate.meter.as_str()).is_some_and(|count| *count > 1);
+        let field = match (&rate.window, rate.effective_until) {
+            (Some(_), _) => Some("window"),
+            (None, Some(_)) => Some("effective_until"),
+            (None, None) => begins_among_others.then_some("effective_from"),
+        };
+        if let Some(field) = field {
+            places.entry(&rate.meter).or_insert_with(|| format!("rates[{index}].{field}"));
+        }
+    }
+    places
 }
 
 /// The card, or the fallback, that has a rate.

@@ -15,6 +15,7 @@ pub mod compile;
 pub mod fast;
 pub mod ids;
 pub mod instant;
+pub mod json;
 pub mod link;
 pub mod model;
 pub mod money;

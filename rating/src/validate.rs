@@ -1,10 +1,12 @@
 //! Every mistake of a rate card, each with its path, a stable code and what was expected.
 //!
 //! [`parse_card`] is strict about the form (`strict`), [`validate`] about the meaning (here), and rates
-//! between which the match could not decide are refused (`ties`). A card without mistakes compiles.
+//! between which the match could not decide are refused (`ties`). A card without mistakes compiles; one that is new has some sense
+//! too (`sense`), and fits its meters (`meters`).
 //! The named limits are those of one rate card version.
 
 pub mod meters;
+pub mod sense;
 pub mod spoken;
 mod strict;
 mod ties;
@@ -70,6 +72,9 @@ pub fn parse_card(json: &[u8]) -> Result<CardDoc, Vec<Mistake>> {
     }
     let doc = strict::parse(json)?;
     let mut mistakes = validate(&doc);
+    if mistakes.is_empty() {
+        mistakes = sense::check(&doc, |_| true);
+    }
     if mistakes.is_empty() {
         mistakes = meters::check(&doc, &doc.meters, meters::Known::Some, |_| true);
     }

@@ -129,6 +129,18 @@ impl Window {
         })
     }
 
+    /// The years that it is limited to are all over at that instant. The day before counts: it may run over midnight.
+    pub fn is_over(&self, zone: &Zone, at: Instant) -> bool {
+        const DAY_SECS: i64 = 86_400;
+        let year = zone.local(at.plus_secs(-DAY_SECS)).date.year();
+        self.years.last().is_some_and(|last| *last < year)
+    }
+
+    /// All day long from a time on, or never: nobody can tell. Not of a day from its beginning to its end.
+    pub(crate) fn ends_as_it_begins(&self) -> bool {
+        self.until_micros == self.from_micros
+    }
+
     fn over_midnight(&self) -> bool {
         self.until_micros <= self.from_micros
     }

@@ -348,8 +348,10 @@ fn a_call_of_25_hours_at_one_second_takes_microseconds() {
 #[test]
 fn the_longest_prefix_in_force_wins() {
     let until = json!({"prefixes": ["4915"], "effective_until": "2026-12-01T00:00:00Z"});
+    let mut any = per_minute("any", "0.10", "60", json!({}));
+    any.as_object_mut().unwrap().remove("prefixes");
     let rates = json!([
-        per_minute("any", "0.10", "60", json!({"prefixes": []})),
+        any,
         per_minute("germany", "0.20", "60", json!({"prefixes": ["49"]})),
         per_minute("mobile", "0.30", "60", until),
         per_minute("holiday", "0.05", "60", json!({"prefixes": ["49"], "priority": 1, "window": {"months": [12], "month_days": [25]}})),

@@ -12,6 +12,10 @@ on_every_database!(
     fallback_cards_come_to_an_end,
     fallback_cards_without_an_end_are_not_approved,
     what_charges_nothing_yet_is_said_when_it_is_published,
+    a_card_without_sense_is_not_drafted,
+    what_can_never_be_is_not_published,
+    a_draft_of_before_is_asked_when_it_is_published,
+    bodies_are_objects_by_name,
     a_percentage_without_an_amount_has_no_price,
 );
 
@@ -159,4 +163,113 @@ async fn a_percentage_without_an_amount_has_no_price(market: Market) {
     assert_eq!((&kept["status"], &kept["open"][0]["reason"]), (&json!("partly_rated"), &json!("no_amount")), "{kept}");
     let with = json!({ "id": "o-2", "customer": "old-1", "meter": "booking", "quantity": "5", "amount": "20", "at": at });
     assert_eq!(muster.post("/v1/usage-events", with).await.ok()["debit_cents"], 200);
+}
+
+/// Drafts a version of the card `draft`: the refusal's mistakes, or none.
+async fn drafted(market: &Market, rates: Value) -> Vec<String> {
+    let muster = market.by("muster admin");
+    muster.post("/v1/rate-cards", json!({ "name": "draft", "currency": "EUR" })).await;
+    let answer = muster.post("/v1/rate-cards/draft/versions", json!({ "currency": "EUR", "rates": rates })).await;
+    if answer.code() == "422 invalid_card" {
+        return mistakes(&answer);
+    }
+    answer.ok();
+    Vec::new()
+}
+
+async fn a_card_without_sense_is_not_drafted(market: Market) {
+    let with = |field: &str, value: Value| {
+        let mut rate = per_unit("a", "sms");
+        rate[field] = value;
+        json!([rate])
+    };
+    let flat = json!({ "model": "flat", "amount": "5", "allowance": "5" });
+    for (rates, want) in [
+        (with("prefixes", json!([])), vec!["rates[0].prefixes empty_list"]),
+        (with("prefixes", json!(["0049"])), vec!["rates[0].prefixes[0] no_such_number"]),
+        (with("window", json!({ "from": "08:00", "until": "08:00" })), vec!["rates[0].window.until empty_window"]),
+        (with("window", json!({ "weekdays": [] })), vec!["rates[0].window.weekdays empty_list"]),
+        (with("blocked", json!(true)), vec!["rates[0].price blocked_with_price"]),
+        (with("price", flat), vec!["rates[0].price.allowance not_with_this_model"]),
+        (with("price", json!({ "model": "volume", "tiers": [{}] })), vec!["rates[0].price.tiers[0].unit_price missing_field"]),
+        (json!([["a", "sms"]]), vec!["rates[0] bad_value"]),
+        (with("prefixes", json!(["49"])), vec![]),
+    ] {
+        assert_eq!(drafted(&market, rates.clone()).await, want, "{rates}");
+    }
+}
+
+async fn what_can_never_be_is_not_published(market: Market) {
+    let with = |years: Value| {
+        let mut rate = per_unit("a", "sms");
+        rate["window"] = json!({ "years": years });
+        json!({ "rates": [rate, per_unit("b", "sms")] })
+    };
+    let refused = publish(&market, "past", with(json!([1999, 2001]))).await;
+    assert_eq!((refused.code().as_str(), mistakes(&refused)), ("422 invalid_card", vec!["rates[0].window.years window_over".to_owned()]));
+    let detail = refused.body["errors"][0]["detail"].as_str().unwrap();
+    assert!(detail.starts_with("1999, 2001 is over when the version begins"), "{detail}");
+    publish(&market, "to-come", with(json!([1999, 2098]))).await.ok();
+    // From a time on at which it was not over yet; and as it stands in the version in force.
+    let muster = market.by("muster admin");
+    muster.post("/v1/rate-cards/past/versions/1/publish", json!({ "effective_from": "2001-12-31T00:00:00Z" })).await.ok();
+    let mut dearer = with(json!([1999, 2001]));
+    dearer["currency"] = json!("EUR");
+    dearer["rates"][1]["price"]["unit_price"] = json!("2");
+    muster.post("/v1/rate-cards/past/versions", dearer).await.ok();
+    muster.post("/v1/rate-cards/past/versions/2/publish", json!({})).await.ok();
+    // A prefix that only a short number has is said.
+    let mut short = per_unit("a", "sms");
+    short["prefixes"] = json!(["490", "49"]);
+    let published = publish(&market, "short", json!({ "rates": [short] })).await.ok();
+    assert_eq!(
+        (&published["warnings"][0]["field"], &published["warnings"][0]["code"]),
+        (&json!("rates[0].prefixes[0]"), &json!("short_number_only"))
+    );
+}
+
+/// Drafted by a build that did not ask: it is asked when it is published, and what is published goes on.
+async fn a_draft_of_before_is_asked_when_it_is_published(market: Market) {
+    let (muster, app) = (market.by("muster admin"), &market.served.running.app);
+    let tenant: TenantId = market.admin().get("/v1/tenants/muster").await.ok()["id"].as_str().unwrap().parse().unwrap();
+    let actor = Actor { key: None, tenant, at: app.clock.now(), request_id: "test".into(), reason: None };
+    let made = muster.post("/v1/rate-cards", json!({ "name": "old", "currency": "EUR" })).await.ok();
+    let card = made["id"].as_str().unwrap().parse().unwrap();
+    let tiers = json!({ "model": "graduated", "tiers": [{ "up_to": "10", "unit_price": "1" }] });
+    let mut blocked = per_unit("b", "sms");
+    (blocked["prefixes"], blocked["blocked"]) = (json!(["0049"]), json!(true));
+    let doc = json!({ "currency": "EUR", "rates": [{ "key": "a", "meter": "sms", "price": tiers }, blocked] });
+    let doc: rating::card::CardDoc = serde_json::from_value(doc).unwrap();
+    let id = CardVersionId(app.clock.id());
+    app.records.create_draft(&actor, card, id, &doc).await.unwrap();
+    let refused = muster.post("/v1/rate-cards/old/versions/1/publish", json!({})).await;
+    let want = ["rates[0].price.tiers[0].up_to last_tier_ends", "rates[1].price blocked_with_price"];
+    assert_eq!((refused.code().as_str(), mistakes(&refused)), ("422 invalid_card", want.map(str::to_owned).to_vec()));
+    // Published before anybody asked: read, and priced by, as it was.
+    app.records.publish(&actor, id, crate::world::instant("2026-01-01T00:00:00Z")).await.unwrap();
+    app.invalidate();
+    muster.post("/v1/tenants", json!({ "external_id": "old-2", "kind": "customer", "name": "x", "parent": "muster" })).await.ok();
+    let terms = json!({ "buyer": "old-2", "currency": "EUR", "rate_card": "old", "credit_limit_cents": 0, "from": "2026-01-01T00:00:00Z" });
+    muster.post("/v1/agreements", terms).await.ok();
+    let usage = json!({ "id": "o-1", "customer": "old-2", "meter": "sms", "quantity": "20", "at": "2026-11-20T12:00:00Z" });
+    let rated = muster.post("/v1/usage-events", usage).await.ok();
+    assert_eq!(rated["debit_cents"], 2000, "{rated}");
+}
+
+async fn bodies_are_objects_by_name(market: Market) {
+    let muster = market.by("muster admin");
+    for (path, body) in [
+        ("/v1/tenants", json!(["x-1", "customer", "x", "muster"])),
+        ("/v1/rate-cards", json!(["x", "EUR"])),
+        ("/v1/agreements", json!(["acme-42", "EUR"])),
+        ("/v1/meters", json!(["mz", "unit", "sum"])),
+    ] {
+        let key = if path == "/v1/meters" { market.admin().clone() } else { muster.clone() };
+        let refused = key.post(path, body).await;
+        assert_eq!(
+            (refused.code().as_str(), &refused.body["detail"]),
+            ("422 invalid_field", &json!("expected an object, found a list")),
+            "{path}"
+        );
+    }
 }

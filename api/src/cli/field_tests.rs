@@ -301,3 +301,35 @@ fn increments_are_kept_stated_or_named() {
     check(&import("Prefix,Destination,Rate\n49,Germany,0.03\n33,France,0.01\n", "--dry-run"), &["1 prefix new, billed by the second"]);
     check(&import(priced, "--increments 60/60 --dry-run"), &["1 changed (0 dearer, 1 cheaper)"]);
 }
+
+#[test]
+fn fees_and_blocks_are_kept_or_named() {
+    let desk = Desk::new();
+    let import = |deck: &str, more: &str| {
+        let file = desk.file("deck.csv", deck);
+        desk.run("import-rates", Some(&file), &format!("--card carriers --owner muster-telecom {more}"))
+    };
+    let first = "Prefix,Destination,Rate,Increment,Connect fee,Blocked\n49,Germany,0.02,1/1,0.10,no\n44,Britain,0.03,1/1,0,yes\n";
+    check(&import(first, ""), &["2 new", "version 1 is in force"]);
+    let told = import("Prefix,Destination,Rate\n49,Germany,0.03\n44,Britain,0.02\n", "");
+    check(
+        &told,
+        &[
+            "2 changed (1 dearer, 1 cheaper)",
+            "those of 1 prefix are left as they were",
+            "still blocked, at the new price: 1 prefix",
+            "version 2",
+        ],
+    );
+    assert!(!told.contains("opened") && !told.contains("connect fee"), "{told}");
+    let told = import("Prefix,Destination,Rate,Connect fee,Blocked\n49,Germany,0.03,,yes\n44,Britain,0.02,,no\n", "--dry-run");
+    check(
+        &told,
+        &["blocked from now on: 1 prefix; opened again: 1 prefix", "  blocked    49", "  opened     44", "(connect fee 0.1 -> no fee"],
+    );
+    let told = import(
+        "Prefix,Destination,Rate,Valid from,Valid to\n49,Germany,0.03,,2098-11-30\n49,Germany,0.04,2099-01-01,\n",
+        "--dry-run --partial",
+    );
+    check(&told, &["1 prefix without any price for a time", "no price from 2098-12-01T00:00:00Z until 2099-01-01T00:00:00Z"]);
+}

@@ -352,6 +352,43 @@ fn show_increments(preview: &Preview, out: &mut impl Write) -> anyhow::Result<()
     Ok(())
 }
 
+/// What the deck changes beside prices and increments, what it does not say of it, and what it leaves without a price for a time.
+fn show_terms(preview: &Preview, out: &mut impl Write) -> anyhow::Result<()> {
+    let Preview { terms_changed, terms_kept, blocked, opened, blocked_kept, gaps, .. } = preview;
+    let prefixes = |count: usize| counted(count as u64, "prefix");
+    if *terms_changed > 0 {
+        writeln!(out, "{} with other fees, minimums or free time than before (in brackets below)", prefixes(*terms_changed))?;
+    }
+    if *terms_kept > 0 {
+        writeln!(
+            out,
+            "the deck does not speak of all fees, minimums and free time: those of {} are left as they were",
+            prefixes(*terms_kept)
+        )?;
+    }
+    if *blocked + *opened > 0 {
+        writeln!(out, "blocked from now on: {}; opened again: {}", prefixes(*blocked), prefixes(*opened))?;
+    }
+    if *blocked_kept > 0 {
+        let prefixes = prefixes(*blocked_kept);
+        writeln!(
+            out,
+            "the deck does not say what is blocked: still blocked, at the new price: {prefixes} (a column Blocked or Status opens)"
+        )?;
+    }
+    if *gaps > 0 {
+        writeln!(out, "{} without any price for a time, with prices around it (shown below)", prefixes(*gaps))?;
+    }
+    Ok(())
+}
+
+/// What of a change is neither price nor increment.
+fn beside(change: &Change) -> String {
+    let terms = change.old_terms.iter().zip(&change.new_terms).map(|(old, new)| format!("  ({old} -> {new})"));
+    let gap = change.gap_from.iter().zip(&change.gap_until).map(|(from, until)| format!("  no price from {from} until {until}"));
+    terms.chain(gap).collect()
+}
+
 /// Which calls a price is for, if not all to its prefix.
 fn only_for(change: &Change) -> String {
     let jurisdiction = change.jurisdiction.value().map(|value| format!(" {value}"));
@@ -382,18 +419,20 @@ fn show(args: &Args, preview: &Preview, out: &mut impl Write) -> anyhow::Result<
         writeln!(out, "left as before, though the deck does not name it: {spared} (refused rows may have meant them)")?;
     }
     show_increments(preview, out)?;
+    show_terms(preview, out)?;
     for change in &preview.samples {
         let billed = change.old_increments.iter().zip(&change.new_increments).map(|(old, new)| format!("  {old} -> {new}")).next();
         let price = |price: Option<rating::money::Rate>| price.map_or_else(|| "-".to_owned(), |price| price.to_string());
         let kind = format!("{:?}", change.kind).to_lowercase();
         writeln!(
             out,
-            "  {kind:<10} {:<12} {:<32} {:>10} -> {}{}{}",
+            "  {kind:<10} {:<12} {:<32} {:>10} -> {}{}{}{}",
             change.prefix,
             change.destination,
             price(change.old_price),
             price(change.new_price),
             billed.unwrap_or_default(),
+            beside(change),
             only_for(change)
         )?;
     }

@@ -8,7 +8,8 @@ use super::{Ended, counted};
 use anyhow::{Context, anyhow};
 use metering::input::json::{self, Defaults};
 use metering::offline::{Offline, Priced};
-use metering::sheet;
+use metering::{prefixes, sheet};
+use rating::card::CardDoc;
 use rating::validate::{Mistake, parse_card};
 use rating::{Cents, Currency, Exact};
 use serde::Serialize;
@@ -130,16 +131,23 @@ impl Pricer {
             let (name, file) = fallback.split_once('=').with_context(|| format!("--fallback {fallback}: expected NAME=CARD.json"))?;
             pricer.fall_back_on(name, &card_file(Path::new(file))?).with_context(|| unusable(Path::new(file)))?;
         }
+        pricer.check().with_context(|| unusable(&args.card))?;
         Ok(pricer)
     }
 
+    /// Once all cards are there.
+    fn check(&self) -> anyhow::Result<()> {
+        let mistakes = self.link.check();
+        if mistakes.is_empty() { Ok(()) } else { Err(listed(mistakes)) }
+    }
+
     fn new(card: &[u8], country: Option<String>) -> anyhow::Result<Self> {
-        let doc = parse_card(card).map_err(listed)?;
+        let doc = read_card(card)?;
         Ok(Self { link: Offline::new(&doc, country).map_err(listed)? })
     }
 
     fn fall_back_on(&mut self, name: &str, card: &[u8]) -> anyhow::Result<()> {
-        let doc = parse_card(card).map_err(listed)?;
+        let doc = read_card(card)?;
         self.link.fall_back_on(name, &doc).map_err(listed)
     }
 
@@ -172,6 +180,13 @@ impl Pricer {
         let exact = amount.in_major(self.link.currency());
         Line::Priced { id, exact, posted_cents: cents.0, carry: carry.in_cents(), duplicate, amount }
     }
+}
+
+/// As a server would take it for a draft.
+fn read_card(json: &[u8]) -> anyhow::Result<CardDoc> {
+    let doc = parse_card(json).map_err(listed)?;
+    let mistakes = prefixes::mistakes(&doc);
+    if mistakes.is_empty() { Ok(doc) } else { Err(listed(mistakes)) }
 }
 
 fn card_file(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -352,6 +367,77 @@ mod tests {
         let mut pricer = pricer("", &rates);
         let call = r#"{"id":"1","at":"2026-11-20T17:55:00Z","meter":"call","quantity":"600"}"#;
         assert_eq!(answer(&mut pricer, call).split(' ').next(), Some("1.65"));
+    }
+
+    /// Whether usage lasts decides about its price, and only its meter's unit says so.
+    #[test]
+    fn the_unit_of_a_meter_is_asked_for_where_it_matters() {
+        let rate =
+            |key: &str, more: &str| format!(r#"{{"key":"{key}","meter":"use","price":{{"model":"per_unit","unit_price":"1"}}{more}}}"#);
+        let day = rate("day", r#","window":{"from":"08:00","until":"18:00"}"#);
+        let night = rate("night", r#","window":{"from":"18:00","until":"08:00"}"#);
+        let (now, next) = (rate("now", ""), rate("next", r#","effective_from":"2027-01-01T00:00:00Z""#));
+        let unsaid = "meters.use [unit_required] by rates[0].window the price changes";
+        for (meters, rates, want) in [
+            ("", format!("{day},{night}"), Some(unsaid)),
+            (r#""use":{"unit":"second"}"#, format!("{day},{night}"), None),
+            (r#""use":{"unit":"unit"}"#, format!("{day},{night}"), None),
+            ("", format!("{now},{next}"), Some("meters.use [unit_required] by rates[1].effective_from ")),
+            ("", next.clone(), None),
+            ("", now.clone(), None),
+            ("", day.replace("\"use\"", "\"call\""), None),
+        ] {
+            let said = pricer(meters, &rates).check().err().map(|error| error.to_string());
+            match want {
+                None => assert_eq!(said, None, "{rates}"),
+                Some(want) => assert!(said.as_ref().is_some_and(|said| said.contains(want)), "{rates}: {said:?}"),
+            }
+        }
+        let event = r#"{"id":"1","at":"2026-11-20T17:55:00Z","meter":"use","quantity":"600"}"#;
+        let exact = |unit: &str, cheap: &str| {
+            let mut pricer = pricer(&format!(r#""use":{{"unit":"{unit}"}}"#), &format!("{day},{cheap}"));
+            answer(&mut pricer, event).split(' ').next().unwrap().to_owned()
+        };
+        let cheap = night.replace("unit_price\":\"1\"", "unit_price\":\"0.1\"");
+        assert_eq!((exact("second", &cheap), exact("unit", &cheap)), ("330".to_owned(), "600".to_owned()));
+    }
+
+    #[test]
+    fn fallback_cards_come_to_an_end_and_are_asked() {
+        let card = |fallback: &str| {
+            let fallback = if fallback.is_empty() { String::new() } else { format!(r#","fallback":"{fallback}""#) };
+            format!(r#"{{"currency":"EUR"{fallback},"rates":[{{"key":"a","meter":"m","price":{{"model":"flat","amount":"1"}}}}]}}"#)
+        };
+        let check = |first: &str, others: &[(&str, &str)], want: Option<&str>| {
+            let mut pricer = Pricer::new(card(first).as_bytes(), None).unwrap();
+            let given = others.iter().try_for_each(|(name, next)| pricer.fall_back_on(name, card(next).as_bytes()));
+            let said = given.and_then(|()| pricer.check()).err().map(|error| error.to_string());
+            match want {
+                None => assert_eq!(said, None, "{first} {others:?}"),
+                Some(want) => assert!(said.as_ref().is_some_and(|said| said.contains(want)), "{first} {others:?}: {said:?}"),
+            }
+        };
+        check("x", &[("x", "y"), ("y", "")], None);
+        check("x", &[], None);
+        check("x", &[("x", "x")], Some(r#"fallback [fallback_cycle] "x" -> "x""#));
+        check("x", &[("x", "y"), ("y", "x")], Some(r#"[fallback_cycle] "x" -> "y" -> "x""#));
+        check("x", &[("x", ""), ("x", "y")], Some(r#"[given_twice] the fallback card "x""#));
+        check("x", &[("x", ""), ("y", "")], Some(r#"[unused_fallback] no card names "y" as its fallback; named are "x""#));
+        check("", &[("y", "")], Some("[unused_fallback]"));
+        let long = [("1", "2"), ("2", "3"), ("3", "4"), ("4", "5"), ("5", "6"), ("6", "7"), ("7", "8"), ("8", "")];
+        check("1", &long, Some("[too_many_fallbacks]"));
+    }
+
+    #[test]
+    fn a_prefix_that_no_number_begins_with_is_refused() {
+        let card = |prefix: &str| {
+            format!(
+                r#"{{"currency":"EUR","rates":[{{"key":"a","meter":"call","prefixes":["{prefix}"],"call":{{"steps":[{{"from":"0","price":"1"}}]}}}}]}}"#
+            )
+        };
+        let said = Pricer::new(card("0049").as_bytes(), None).unwrap_err().to_string();
+        assert!(said.contains(r#"rates[0].prefixes[0] [no_such_number] no number begins with "0049""#), "{said}");
+        assert!(Pricer::new(card("49").as_bytes(), None).is_ok());
     }
 
     #[test]

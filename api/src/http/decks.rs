@@ -72,7 +72,7 @@ pub struct DeckQuery {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = DeckImport)]
 pub struct DeckBody {
-    #[schema(value_type = Object, example = json!({"new": 120, "changed": 30, "increased": 20, "decreased": 10, "closed": 4, "spared": 0, "renamed": 0, "unchanged": 298000, "increments_changed": 12, "increments_kept": 0, "increments_unsaid": 0, "refused": 0, "duplicates": 2}))]
+    #[schema(value_type = Object, example = json!({"new": 120, "changed": 30, "increased": 20, "decreased": 10, "closed": 4, "spared": 0, "renamed": 0, "unchanged": 298000, "increments_changed": 12, "increments_kept": 0, "increments_unsaid": 0, "blocked": 0, "opened": 0, "terms_changed": 0, "terms_kept": 0, "blocked_kept": 0, "gaps": 0, "refused": 0, "duplicates": 2}))]
     pub preview: Preview,
     /// The published version; absent in a preview, and if the card has these prices already.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,11 +2,13 @@
 
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
+use metering::prefixes;
 use metering::prepare::FALLBACKS_MAX;
 use rating::Instant;
 use rating::below_zero::prices_below_zero;
 use rating::card::{CardDoc, MeterTerms, Rate};
-use rating::validate::{Mistake, meters};
+use rating::validate::{MISTAKES_MAX, Mistake, meters, sense};
+use rating::window::{Window, Zone};
 use std::collections::{BTreeMap, HashMap};
 use store::records::{LIST_ROWS_MAX, RateCard};
 
@@ -24,7 +26,8 @@ const BELOW_ZERO_NAMED_MAX: usize = 20;
 pub async fn check(app: &App, card: &RateCard, doc: &CardDoc, before: Option<&CardDoc>, from: Instant) -> Result<(), ApiProblem> {
     let known: HashMap<&str, &Rate> = before.into_iter().flat_map(|before| &before.rates).map(|rate| (rate.key.as_str(), rate)).collect();
     let is_new = |rate: &Rate| known.get(rate.key.as_str()).is_none_or(|before| *before != rate);
-    let mut bad = meters::check(doc, &meters_of(app).await?, meters::Known::All, is_new);
+    let mut bad = sense::check(doc, is_new);
+    bad.extend(meters::check(doc, &meters_of(app).await?, meters::Known::All, is_new));
     for (index, rate) in doc.rates.iter().enumerate().filter(|(_, rate)| is_new(rate)) {
         if rate.price.as_ref().is_some_and(|price| price.model.amount_from() == Some(None)) {
             bad.push(mistake(
@@ -48,6 +51,30 @@ pub async fn check(app: &App, card: &RateCard, doc: &CardDoc, before: Option<&Ca
 
 fn mistake(path: impl Into<String>, code: &'static str, message: impl Into<String>) -> Mistake {
     Mistake { path: path.into(), code, message: message.into() }
+}
+
+/// What a draft says that can never be: prefixes that no number begins with, and windows whose years are all over before the version
+/// begins. A window that is in force as it stands, and was over, is what a year before left.
+pub fn never(doc: &CardDoc, in_force: Option<&CardDoc>, from: Instant) -> Vec<Mistake> {
+    let mut bad = prefixes::mistakes(doc);
+    let known: HashMap<&str, &Rate> = in_force.into_iter().flat_map(|doc| &doc.rates).map(|rate| (rate.key.as_str(), rate)).collect();
+    let is_new = |rate: &Rate| known.get(rate.key.as_str()).is_none_or(|before| before.window != rate.window);
+    bad.extend(over(doc, from, is_new));
+    bad
+}
+
+fn over(doc: &CardDoc, from: Instant, asks: impl Fn(&Rate) -> bool) -> Vec<Mistake> {
+    let Some(zone) = Zone::named(&doc.zone) else { return Vec::new() };
+    let is_over = |rate: &Rate| {
+        let window = rate.window.as_deref().filter(|window| !window.years.is_empty());
+        window.is_some_and(|window| Window::compile(window).is_ok_and(|compiled| compiled.is_over(&zone, from)))
+    };
+    let found = doc.rates.iter().enumerate().filter(|(_, rate)| asks(rate) && is_over(rate));
+    let message = |rate: &Rate| {
+        let years: Vec<String> = rate.window.iter().flat_map(|window| &window.years).map(ToString::to_string).collect();
+        format!("{} is over when the version begins ({from}): expected a later year", years.join(", "))
+    };
+    found.map(|(index, rate)| mistake(format!("rates[{index}].window.years"), "window_over", message(rate))).take(MISTAKES_MAX).collect()
 }
 
 async fn fallback(app: &App, card: &RateCard, name: &str) -> Result<Option<Mistake>, ApiProblem> {
@@ -124,6 +151,6 @@ async fn meters_of(app: &App) -> Result<BTreeMap<String, MeterTerms>, ApiProblem
 
 /// What the card says that has no effect yet.
 pub fn warnings(doc: &CardDoc) -> Vec<FieldError> {
-    let said = meters::without_effect(doc).into_iter();
+    let said = meters::without_effect(doc).into_iter().chain(prefixes::warnings(doc)).take(MISTAKES_MAX);
     said.map(|said| FieldError { field: said.path, code: said.code.to_owned(), detail: said.message }).collect()
 }

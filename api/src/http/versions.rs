@@ -13,6 +13,7 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use metering::prefixes;
 use rating::card::CardDoc;
 use rating::compile::CompiledCard;
 use rating::validate::parse_card;
@@ -97,6 +98,10 @@ pub fn shown(version: CardVersion, card: Option<CardDoc>) -> VersionBody {
 pub async fn checked(json: axum::body::Bytes) -> Result<CardDoc, ApiProblem> {
     let check = move || {
         let doc = parse_card(&json)?;
+        let mistakes = prefixes::mistakes(&doc);
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
         CompiledCard::compile(&doc).map(|_compiled| doc)
     };
     // Large decks take longer than a request's turn on the executor should.
@@ -302,8 +307,16 @@ pub async fn publish(
 ) -> Result<VersionBody, ApiProblem> {
     let new = doc_of(app, draft).await?;
     publication::check(app, card, &new, None, from).await?;
-    if let Some(present) = in_force(app, card, from).await? {
-        diff::check_counters(&doc_of(app, present.id).await?, &new, present.effective_from, from)?;
+    let present = match in_force(app, card, from).await? {
+        Some(version) => Some((doc_of(app, version.id).await?, version.effective_from)),
+        None => None,
+    };
+    let never = publication::never(&new, present.as_ref().map(|(doc, _)| doc), from);
+    if !never.is_empty() {
+        return Err(never.into());
+    }
+    if let Some((doc, began)) = &present {
+        diff::check_counters(doc, &new, *began, from)?;
     }
     let version = app.records.publish(&write.actor(app, access, None), draft, from).await?;
     app.invalidate();

@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use rating::json;
 use rating::validate::{located, spoken};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -201,7 +202,7 @@ fn replayed(stored: Stored) -> Response {
 /// # Errors
 /// As [`Write::read`].
 pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
-    if let Ok(value) = serde_json::from_slice(bytes) {
+    if let Ok(value) = json::from_slice(bytes) {
         return match std::str::from_utf8(bytes).ok().and_then(metering::input::given_twice) {
             Some(path) => Err(ApiProblem::field("invalid_field", path, "given twice")),
             None => Ok(value),
@@ -209,7 +210,7 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
     }
     // Read again for the path to what is wrong, which most requests need not keep track of.
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value = serde_path_to_error::deserialize(json::ByName(&mut reader)).map_err(|error| {
         let path = error.path().to_string();
         mistake(bytes, &path, error.inner())
     })?;
@@ -283,6 +284,20 @@ mod tests {
             let refused = read_json::<Outer>(json.as_bytes()).unwrap_err().problem;
             assert_eq!((refused.code, refused.field.as_deref()), (code, field), "{json}: {}", refused.detail);
         }
+    }
+
+    #[test]
+    fn an_object_is_no_list_of_its_values() {
+        for (json, field) in [("[\"a\",[]]", "."), ("{\"name\":\"a\",\"inner\":[{\"cents\":1},[1]]}", "inner[1]")] {
+            let refused = read_json::<Outer>(json.as_bytes()).unwrap_err().problem;
+            assert_eq!(
+                (refused.code, refused.field.as_deref(), refused.detail.as_str()),
+                ("invalid_field", Some(field), "expected an object, found a list")
+            );
+        }
+        assert_eq!(read_map::<Outer>("[]").unwrap_err().problem.field.as_deref(), Some("map"));
+        let options = read_map::<metering::deck::DeckOptions>("[]").unwrap_err().problem;
+        assert_eq!(options.detail, "expected an object, found a list");
     }
 
     #[test]

@@ -71,7 +71,8 @@ fn rate(group: &Group<'_>, keys: &mut Keys, base: &CardDoc, merged: &Merged<'_>,
         TermsId::Own(number) => base.rates.get(number as usize).cloned().unwrap_or_else(|| blank(meter)),
         TermsId::Deck(number) => {
             let terms = merged.terms.get(number as usize).copied().unwrap_or_default();
-            Rate { call: Some(terms.to_call().into()), blocked: terms.blocked, ..blank(meter) }
+            let (rounding, counted) = (terms.beside.rounding, terms.beside.counted);
+            Rate { call: Some(terms.to_call().into()), blocked: terms.blocked, rounding, counted, ..blank(meter) }
         }
     };
     Rate {

@@ -87,8 +87,18 @@ fn behind_country(code: &str, cell: &str) -> Result<Vec<Box<str>>, Bad> {
     }
 }
 
-/// Prefixes of the North American plan: `212555`, `212-555`, `1212555`.
-pub fn north_american(cell: &str) -> Result<Vec<Box<str>>, Bad> {
+/// A country code beside areas of the North American plan.
+pub fn is_north_american(code: &str) -> bool {
+    without_marks(code.trim()) == "1"
+}
+
+pub fn not_north_american(code: &str) -> Bad {
+    bad_prefix(&format!("the country code {} beside an area of the North American plan: expected 1", shown(code)))
+}
+
+/// Prefixes of the North American plan: `212555`, `212-555`, `1212555`. `is_area_alone`: the column is one of areas, in which
+/// `201-205` may be five of them as well.
+pub fn north_american(cell: &str, is_area_alone: bool) -> Result<Vec<Box<str>>, Bad> {
     let expected = |part: &str| {
         bad_prefix(&format!("cannot read {}: expected an area of the North American plan, such as 212 or 212555", shown(part)))
     };
@@ -101,6 +111,11 @@ pub fn north_american(cell: &str) -> Result<Vec<Box<str>>, Bad> {
     let mut found: Vec<Box<str>> = Vec::new();
     for part in unwrapped(cell).split([',', ';', '|']).map(str::trim).filter(|part| !part.is_empty()) {
         match part.split_once('-').map(|(from, to)| (from.trim(), to.trim())) {
+            Some((from, to)) if is_area_alone && from.len() == 3 && to.len() == 3 => {
+                let detail =
+                    format!("{} may be areas from {from} to {to}, or {from} and the exchange {to}: write each by itself", shown(part));
+                return Err((AMBIGUOUS_PREFIX, detail));
+            }
             Some((from, to)) if from.len() >= 6 && from.len() == to.len() => range("", &one(from)?, &one(to)?, &mut found)?,
             _ => found.push(one(part)?.into()),
         }
@@ -208,10 +223,20 @@ fn expand(before: &str, cell: &str) -> Result<Vec<Box<str>>, Bad> {
 
 /// An area code behind its country's.
 fn joined(before: &str, area: &str) -> Result<Box<str>, Bad> {
+    check_area(area)?;
     if before == "1" && area.starts_with(['0', '1']) {
         return Err(bad_prefix(&format!("cannot read {}: no area of the North American plan begins with 0 or 1", shown(area))));
     }
     of_numbers(&plain(&format!("{before}{}", numbers::without_trunk_prefix(before, area)))?)
+}
+
+/// Behind a country's code no area is written with what is dialled to reach another country.
+fn check_area(area: &str) -> Result<(), Bad> {
+    if area.starts_with("00") {
+        let detail = format!("{} is a whole prefix, and not an area behind a country code: leave the country codes out", shown(area));
+        return Err((AMBIGUOUS_PREFIX, detail));
+    }
+    Ok(())
 }
 
 /// `4477-4479`, and `4477-79` for the same. A country code before a dash may stand before its area as well.
@@ -221,6 +246,9 @@ fn range(before: &str, from: &str, to: &str, found: &mut Vec<Box<str>>) -> Resul
     if before.is_empty() && is_country_code(from) {
         let detail = format!("{} may be a range, or a country code before an area code: write each prefix by itself", cell());
         return Err((AMBIGUOUS_PREFIX, detail));
+    }
+    if !before.is_empty() {
+        check_area(from)?;
     }
     let from = if before.is_empty() { plain(from)? } else { numbers::without_trunk_prefix(before, from).to_owned() };
     let to = if before.is_empty() { to.strip_prefix('+').unwrap_or(to) } else { numbers::without_trunk_prefix(before, to) };
@@ -292,6 +320,17 @@ pub fn flag(cell: &str) -> Result<bool, Bad> {
         "0" | "false" | "no" | "n" | "" | "nein" | "non" => Ok(false),
         _ => Err(("invalid_flag", format!("cannot read {}: expected yes or no", shown(cell)))),
     }
+}
+
+/// That alone: `inbound/outbound` is a price for both.
+pub fn is_outbound(cell: &str) -> bool {
+    const WORDS: [&str; 7] = ["outbound", "outgoing", "out", "ausgehend", "sortant", "saliente", "uscente"];
+    WORDS.contains(&cell.trim().to_lowercase().as_str())
+}
+
+/// A word of a status that closes or blocks.
+pub fn takes_away(word: &str) -> bool {
+    matches!(status(word), Ok(Status::Blocked | Status::Deleted))
 }
 
 /// What a row says of its prefix.

@@ -67,7 +67,7 @@ impl Field {
     pub fn is_price(self) -> bool {
         matches!(self, Self::Price | Self::PriceInterstate | Self::PriceIntrastate)
     }
-    fn is_duration(self) -> bool {
+    pub fn is_duration(self) -> bool {
         matches!(self, Self::Initial | Self::Next | Self::Increments | Self::FreeIfShorterThan | Self::MinimumDuration | Self::Included)
     }
     /// Do both say the same thing of a row?
@@ -98,6 +98,8 @@ pub struct Columns {
     pub titles: Vec<String>,
     /// Understood or named, and not used.
     pub ignored: Vec<String>,
+    /// Of those, labels and notes that nobody named: looked through for words of a price.
+    pub notes: Vec<usize>,
     /// Neither known nor stated.
     unknown: Vec<usize>,
     /// Without a title, and not stated: nothing may stand in them.
@@ -183,10 +185,13 @@ impl Columns {
                 continue;
             }
             match titles::meaning(title) {
+                Some((Field::Label, _)) => {
+                    columns.ignored.push(columns.title(index));
+                    columns.notes.push(index);
+                }
                 Some((field, _)) if options.columns.keys().any(|stated| stated.is_like(field)) => {
                     columns.ignored.push(columns.title(index))
                 }
-                Some((Field::Label, _)) => columns.ignored.push(columns.title(index)),
                 // Several names do no harm: `destination` before others, then the first.
                 Some((Field::Destination, _)) if columns.index(Field::Destination).is_some() => columns.another_name(index),
                 Some((field, _)) if !field.may_repeat() && columns.like(field).is_some() => {
@@ -242,6 +247,9 @@ impl Columns {
             _ => index,
         };
         let title = self.title(left_out);
+        if title.to_lowercase().starts_with("comment") {
+            self.notes.push(left_out);
+        }
         self.ignored.push(title);
     }
 

@@ -558,3 +558,153 @@ fn a_length_that_is_stated_is_named_as_the_map_calls_it() {
         assert!(stop.starts_with(want), "{stop}");
     }
 }
+
+/// The terms of each prefix after a deck was laid over three rates, one with everything, one blocked, one plain; and the preview.
+fn terms_after(deck: &str) -> (Vec<String>, super::super::Preview) {
+    let base = card(
+        r#"{"key":"a","meter":"call","prefixes":["9991"],"name":"a","rounding":{"mode":"up","decimals":2},"call":{"initial":"1","next":"1",
+             "connect_fee":"0.10","minimum_duration":"30","free_if_shorter_than":"5","included":"10","maximum_charge":"9",
+             "steps":[{"from":"0","price":"0.04","per":"60"}]}},
+           {"key":"b","meter":"call","prefixes":["9992"],"name":"b","blocked":true,"call":{"initial":"1","next":"1","steps":[{"from":"0","price":"0.03","per":"60"}]}},
+           {"key":"c","meter":"call","prefixes":["9993"],"name":"c","blocked":true},
+           {"key":"d","meter":"call","prefixes":["9994"],"name":"d","call":{"initial":"1","next":"1","steps":[{"from":"0","price":"0.05","per":"60"}]}}"#,
+    );
+    let deck = parse(deck.as_bytes(), &berlin()).unwrap();
+    let (after, preview) = lay_over(&base, &deck, &import(Mode::Partial));
+    let again = lay_over(&after, &deck, &import(Mode::Partial)).1;
+    assert_eq!((again.new, again.changed, again.gaps), (0, 0, 0), "a second import changes nothing");
+    let told = after.rates.iter().map(|rate| {
+        let none = rating::card::CallTerms::default();
+        let call = rate.call.as_deref().unwrap_or(&none);
+        let mut line = format!("{} {}", rate.prefixes.join(","), call.steps.first().map_or("-".to_owned(), |step| step.price.to_string()));
+        let fees = [("+", call.connect_fee), ("max ", call.maximum_charge)].map(|(mark, fee)| (mark, fee.map(|fee| fee.to_string())));
+        let times = [(">", call.minimum_duration), ("<", call.free_if_shorter_than), ("free ", call.included)];
+        let times = times.map(|(mark, time)| (mark, time.map(|time| time.to_string())));
+        for (mark, value) in fees.into_iter().chain(times) {
+            line += &value.map(|value| format!(" {mark}{value}")).unwrap_or_default();
+        }
+        line + if rate.rounding.is_some() { " rounded" } else { "" } + if rate.blocked { " blocked" } else { "" }
+    });
+    (told.collect(), preview)
+}
+
+fn sample<'p>(preview: &'p super::super::Preview, prefix: &str) -> &'p super::super::Change {
+    preview.samples.iter().find(|change| change.prefix == prefix).unwrap_or_else(|| panic!("{prefix} in {preview:?}"))
+}
+
+#[test]
+fn a_deck_of_prices_alone_changes_no_other_terms() {
+    let (terms, preview) = terms_after("prefix,destination,rate\n9991,a,0.045\n9994,d,0.06\n");
+    let (b, c) = ("9992 0.03 blocked", "9993 - blocked");
+    assert_eq!(terms, ["9991 0.045 +0.1 max 9 >30 <5 free 10 rounded", b, c, "9994 0.06"]);
+    assert_eq!((preview.terms_kept, preview.terms_changed, preview.increased), (1, 0, 2));
+    assert_eq!(sample(&preview, "9991").old_terms, None);
+    // What it has a column for it says; the others stay, and what changes is named.
+    let (terms, preview) = terms_after("prefix,destination,rate,connect fee\n9991,a,0.04,\n9994,d,0.05,0.01\n");
+    assert_eq!(terms, ["9991 0.04 max 9 >30 <5 free 10 rounded", b, c, "9994 0.05 +0.01"]);
+    assert_eq!((preview.terms_kept, preview.terms_changed, preview.changed), (1, 2, 2));
+    let fee = sample(&preview, "9994");
+    assert_eq!(
+        (fee.kind, fee.old_terms.as_deref(), fee.new_terms.as_deref()),
+        (Kind::Changed, Some("no fee, minimum or free time"), Some("connect fee 0.01"))
+    );
+    assert!(sample(&preview, "9991").old_terms.as_deref().unwrap().starts_with("connect fee 0.1, at least 30 s, "));
+}
+
+#[test]
+fn what_no_deck_can_say_is_named_where_a_deck_takes_its_place() {
+    let steps = r#"[{"from":"0","price":"0.20","per":"60"},{"from":"60","price":"0.10","per":"60"}]"#;
+    let base = card(&format!(r#"{{"key":"a","meter":"call","prefixes":["9991"],"call":{{"connect_fee":"0.1","steps":{steps}}}}}"#));
+    let deck = parse("prefix,rate\n9991,0.15\n".as_bytes(), &berlin()).unwrap();
+    let (after, preview) = lay_over(&base, &deck, &import(Mode::Partial));
+    assert_eq!(after.rates[0].call.as_ref().unwrap().connect_fee, Some("0.1".parse().unwrap()));
+    assert_eq!(sample(&preview, "9991").old_terms.as_deref(), Some("connect fee 0.1, 2 prices by elapsed time"));
+}
+
+#[test]
+fn a_deck_without_a_word_of_it_opens_nothing_that_is_blocked() {
+    let (terms, preview) = terms_after("prefix,destination,rate\n9992,b,0.02\n9993,c,0.02\n");
+    assert_eq!(terms[1..3], ["9992 0.02 blocked", "9993 0.02 blocked"]);
+    assert_eq!((preview.blocked_kept, preview.blocked, preview.opened), (2, 0, 0));
+    let (terms, preview) = terms_after("prefix,destination,rate,blocked\n9992,b,0.02,no\n9994,d,0.05,yes\n");
+    assert_eq!((&*terms[1], &*terms[3]), ("9992 0.02", "9994 0.05 blocked"));
+    assert_eq!((preview.blocked_kept, preview.blocked, preview.opened, preview.changed), (0, 1, 1, 2));
+    assert_eq!((sample(&preview, "9992").kind, sample(&preview, "9994").kind), (Kind::Opened, Kind::Blocked));
+    let (_, preview) = terms_after("prefix,destination,rate,status\n9993,c,0.02,Active\n");
+    assert_eq!((sample(&preview, "9993").kind, preview.opened), (Kind::Opened, 1));
+}
+
+#[test]
+fn a_time_without_a_price_is_refused_or_named() {
+    let head = "prefix,destination,rate,effective from,valid to,status\n";
+    // Closed at once, and sold later: nobody says what is in between.
+    let both = format!("{head}9994,d,0.05,,,Deleted\n9994,d,0.06,2027-01-01,,New\n9991,a,0.04,,,Active\n");
+    let deck = parse(both.as_bytes(), &berlin()).unwrap();
+    assert_eq!(deck.refused.iter().map(|row| (row.line, &*row.code)).collect::<Vec<_>>(), [(2, "contradiction"), (3, "contradiction")]);
+    assert!(deck.refused[0].detail.contains("9994") && deck.refused[0].detail.contains("2026-12-31T23:00:00Z"), "{deck:?}");
+    assert!(deck.spared.has("9994") && !deck.spared.has("9991"));
+    let day = |text: &str| Some(format!("{text}T23:00:00Z").parse().unwrap());
+    for (rows, from, until) in [
+        ("9994,d,0.05,2026-12-01,,Deleted\n9994,d,0.06,2027-01-01,,New\n", "2026-11-30", "2026-12-31"),
+        ("9994,d,0.05,,2026-12-15,\n9994,d,0.06,2027-01-01,,\n", "2026-12-15", "2026-12-31"),
+        ("9995,e,0.05,,2026-12-15,\n9995,e,0.06,2027-01-01,,\n", "2026-12-15", "2026-12-31"),
+    ] {
+        let (_, preview) = terms_after(&format!("{head}{rows}"));
+        let change = sample(&preview, &rows[..4]);
+        assert_eq!((preview.gaps, change.gap_from, change.gap_until), (1, day(from), day(until)), "{rows}");
+    }
+    for rows in ["9994,d,0.05,,2026-12-31,\n9994,d,0.06,2027-01-01,,\n", "9994,d,0.06,2027-01-01,,\n", "9995,e,0.06,2027-01-01,,\n"] {
+        assert_eq!(terms_after(&format!("{head}{rows}")).1.gaps, 0, "{rows}");
+    }
+}
+
+#[test]
+fn a_direction_is_outbound_alone() {
+    for (cell, is_read) in [("outbound", true), ("Outgoing", true), ("not outbound", false), ("inbound/outbound", false), ("both", false)] {
+        let deck = format!("Prefix,Rate,Direction\n9991,0.02,{cell}\n");
+        let want = if is_read { "9991  0.02/60 1/1" } else { "line 2 Direction: unsupported_direction" };
+        assert_eq!(told(&deck, &berlin()), [want], "{cell}");
+    }
+}
+
+#[test]
+fn a_sign_in_the_title_of_a_price_is_no_price() {
+    for title in ["Rate ‰", "Cost%", "-Rate", "Rate (-)", "Rate *", "Rate +"] {
+        let stop = stopped(&format!("Prefix,Name,{title}\n9991,x,0.02\n"), &berlin());
+        assert!(stop.starts_with("missing_field: ") || stop.starts_with("unknown_column: "), "{title}: {stop}");
+        let stated = DeckOptions { columns: [(super::super::Field::Price, Column::Name(title.to_owned()))].into(), ..berlin() };
+        assert_eq!(told(&format!("Prefix,Name,{title}\n9991,x,0.02\n"), &stated), ["9991 x 0.02/60 1/1"], "{title}");
+    }
+}
+
+#[test]
+fn a_note_that_speaks_of_the_price_is_not_passed_over() {
+    let head = "Prefix,Rate,Notes,Region,ISO2\n";
+    for note in
+        ["blocked", "rate in cents", "per call", "valid until 31.12.2026", "peak", "from 1 March 2027", "60/60", "plus 19% VAT", "0.02 €"]
+    {
+        let deck = format!("{head}9991,0.02,{note},EU,CT\n9992,0.02,,EU,CT\n");
+        assert_eq!(told(&deck, &berlin()), ["9992  0.02/60 1/1", "line 2 Notes: unread_note"], "{note}");
+        let left_out = DeckOptions { ignore_columns: vec![Column::Name("Notes".into())], ..berlin() };
+        assert_eq!(told(&deck, &left_out).len(), 2, "{note}");
+    }
+    for note in ["premium route", "new", "via Frankfurt", "CLI guaranteed", "Vodafone", "US", "min", "North America"] {
+        assert_eq!(told(&format!("{head}9991,0.02,{note},EU,CT\n"), &berlin()), ["9991  0.02/60 1/1"], "{note}");
+    }
+    // A second column of names that is one of comments.
+    let comments = "Prefix,Destination,Comment,Rate\n9991,Atlantis,closed,0.02\n";
+    assert_eq!(told(comments, &berlin()), ["line 2 Comment: unread_note"]);
+}
+
+#[test]
+fn areas_of_north_america_are_behind_its_code() {
+    let areas = |rows: &str| told(&format!("Country Code,NPA,Rate\n{rows}"), &berlin());
+    assert_eq!(areas("1,212,0.02\n+1,213,0.02\n"), ["1212  0.02/60 1/1", "1213  0.02/60 1/1"]);
+    assert_eq!(areas("44,212,0.02\n"), ["line 2 NPA: invalid_prefix"]);
+    assert_eq!(told("NPA,Rate\n201-205,0.02\n", &berlin()), ["line 2 NPA: ambiguous_prefix"]);
+    assert_eq!(told("NPANXX,Rate\n201-205,0.02\n", &berlin()), ["1201205  0.02/60 1/1"]);
+    let behind = |area: &str| told(&format!("Country Code,Area Code,Rate\n49,{area},0.02\n"), &berlin());
+    assert_eq!(behind("004930"), ["line 2 Area Code: ambiguous_prefix"]);
+    assert_eq!(behind("0030-0031"), ["line 2 Area Code: ambiguous_prefix"]);
+    assert_eq!(behind("030"), ["4930  0.02/60 1/1"]);
+}

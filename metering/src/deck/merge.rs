@@ -8,7 +8,7 @@
 //!
 //! Rates that a deck cannot say (other meters, windows, other attributes, no prefixes) are not touched.
 
-use super::{Deck, Jurisdiction, Refusal, Terms, increments};
+use super::{Deck, Jurisdiction, Refusal, Terms, keep};
 use rating::Instant;
 use rating::card::{CardDoc, Rate};
 use rating::money::Rate as Amount;
@@ -48,6 +48,10 @@ pub enum Kind {
     Decreased,
     /// Other terms at the same price.
     Changed,
+    /// Not to be called any more, at whatever price.
+    Blocked,
+    /// Was blocked.
+    Opened,
     Closed,
     /// New, and no longer in force when the import is: not imported.
     Ended,
@@ -55,6 +59,13 @@ pub enum Kind {
     Spared,
     Renamed,
     Unchanged,
+}
+
+impl Kind {
+    /// Something becomes of the prefix that was not so before.
+    fn is_news(self) -> bool {
+        !matches!(self, Self::Unchanged | Self::Ended | Self::Spared | Self::Renamed)
+    }
 }
 
 /// One prefix of a preview. Prices per the deck's unit.
@@ -76,6 +87,16 @@ pub struct Change {
     pub old_increments: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_increments: Option<String>,
+    /// Connect fee, minimums, free time and what else is not the price, where it is other than before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_terms: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_terms: Option<String>,
+    /// A time without any price, with prices around it, that the deck makes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap_from: Option<Instant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap_until: Option<Instant>,
     pub effective_from: Option<Instant>,
 }
 
@@ -83,10 +104,14 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Preview {
     pub new: usize,
-    /// All of `increased`, `decreased` and those with other terms.
+    /// All of `increased`, `decreased`, `blocked`, `opened` and those with other terms.
     pub changed: usize,
     pub increased: usize,
     pub decreased: usize,
+    #[serde(default)]
+    pub blocked: usize,
+    #[serde(default)]
+    pub opened: usize,
     pub closed: usize,
     /// Prices that are over before the import is in force.
     #[serde(default)]
@@ -104,9 +129,21 @@ pub struct Preview {
     /// The deck says nothing of increments: new prefixes, which are billed 1/1.
     #[serde(default)]
     pub increments_unsaid: usize,
+    /// Have another connect fee, other minimums or other free time than before; they are among the others too.
+    #[serde(default)]
+    pub terms_changed: usize,
+    /// Prefixes that keep such terms because the deck says nothing of them.
+    #[serde(default)]
+    pub terms_kept: usize,
+    /// Prefixes that stay blocked because the deck says of none whether it is.
+    #[serde(default)]
+    pub blocked_kept: usize,
+    /// Prefixes that the deck leaves without any price for a time, with prices around it.
+    #[serde(default)]
+    pub gaps: usize,
     pub refused: usize,
     pub duplicates: usize,
-    /// Up to [`SAMPLES_MAX`] of each kind but `unchanged` and `ended`.
+    /// Up to [`SAMPLES_MAX`] of each kind but `unchanged` and `ended`, and as many with a time without a price.
     pub samples: Vec<Change>,
     /// The first [`REFUSALS_MAX`].
     pub refusals: Vec<Refusal>,
@@ -143,13 +180,13 @@ impl<'a> Entry<'a> {
         (self.prefix, self.jurisdiction, self.origin)
     }
     /// Nothing but an end of what was before.
-    fn is_closing(&self) -> bool {
+    pub(super) fn is_closing(&self) -> bool {
         self.until.is_some_and(|until| until <= self.begins())
     }
     pub(super) fn begins(&self) -> Instant {
         self.from.unwrap_or(Instant::MIN)
     }
-    fn ends(&self) -> Instant {
+    pub(super) fn ends(&self) -> Instant {
         self.until.unwrap_or(Instant::MAX)
     }
 }
@@ -178,9 +215,7 @@ pub(super) fn merge<'a>(base: &'a CardDoc, deck: &'a Deck, import: &Import<'_>) 
     let by_origin = deck.origins.len() > 1;
     let old = old_entries(base, import, by_origin, &mut terms, &mut merged.untouched);
     let mut new = new_entries(deck);
-    if !deck.says_increments {
-        merged.preview.increments_kept = increments::keep(&old, &mut new, import.at, base, &mut terms);
-    }
+    keep::keep(&old, &mut new, (deck.says, import.at), base, &mut terms, &mut merged.preview);
     let closing = match import.mode {
         Mode::Partial => None,
         Mode::Full => Some(deck.rows.iter().map(|row| row.effective_from.unwrap_or(Instant::MIN)).min().unwrap_or(Instant::MIN)),
@@ -190,11 +225,14 @@ pub(super) fn merge<'a>(base: &'a CardDoc, deck: &'a Deck, import: &Import<'_>) 
     while let Some(key) = [old.first(), new.first()].into_iter().flatten().map(Entry::key).min() {
         let (before, rows) = (take(&mut old, key), take(&mut new, key));
         let spared = rows.is_empty() && closing.is_some() && deck.spared.has(key.0);
+        let begin = merged.entries.len();
         let kind = lay(before, rows, closing.filter(|_| !spared), import.at, &prices, &mut merged.entries);
         let kind = if spared { Kind::Spared } else { kind };
-        merged.preview.count(kind, || prices.sample(kind, before, rows));
+        let gap = if kind.is_news() { gap(before, merged.entries.get(begin..).unwrap_or_default(), import.at) } else { None };
+        merged.preview.count(kind, gap, || prices.sample(kind, before, rows, gap));
         merged.preview.increments_changed += usize::from(prices.increments(before, rows).is_some());
-        merged.preview.increments_unsaid += usize::from(kind == Kind::New && !deck.says_increments);
+        merged.preview.increments_unsaid += usize::from(kind == Kind::New && !deck.says.increments);
+        merged.preview.terms_changed += usize::from(prices.others(before, rows).is_some());
     }
     merged.preview.about(deck);
     merged.terms = terms.all;
@@ -326,6 +364,21 @@ fn same<'a, T: PartialEq>(a: &[Entry<'a>], b: &[Entry<'a>], at: Instant, what: i
     flat(a) == flat(b)
 }
 
+/// The first time from `at` on without a price between two prices, or between what was in force and what is to come: nobody
+/// could call, or nobody would pay. Both lists are in order.
+fn gap(before: &[Entry<'_>], after: &[Entry<'_>], at: Instant) -> Option<(Instant, Instant)> {
+    let was_in_force = before.iter().any(|entry| entry.begins() <= at && at < entry.ends());
+    let mut since = if was_in_force { Some(at) } else { None };
+    for entry in after {
+        let begins = entry.begins().max(at);
+        if let Some(since) = since.filter(|since| *since < begins) {
+            return Some((since, begins));
+        }
+        since = Some(entry.ends().max(at));
+    }
+    None
+}
+
 struct Prices<'p> {
     base: &'p CardDoc,
     terms: &'p [Terms],
@@ -347,23 +400,47 @@ impl Prices<'_> {
     /// The last increments before and the last after, if they are others.
     fn increments(&self, old: &[Entry<'_>], new: &[Entry<'_>]) -> Option<[String; 2]> {
         let of = |entries: &[Entry<'_>]| {
-            entries.last().filter(|entry| !entry.is_closing()).and_then(|entry| increments::of(self.base, self.terms, entry.terms))
+            entries.last().filter(|entry| !entry.is_closing()).and_then(|entry| keep::increments(self.base, self.terms, entry.terms))
         };
         let (old, new) = (of(old)?, of(new)?);
-        (old != new).then(|| [old, new].map(increments::written))
+        (old != new).then(|| [old, new].map(keep::written))
+    }
+
+    /// Likewise of what is neither price nor increment.
+    fn others(&self, old: &[Entry<'_>], new: &[Entry<'_>]) -> Option<[String; 2]> {
+        let of = |entries: &[Entry<'_>]| entries.last().filter(|entry| !entry.is_closing()).map(|entry| entry.terms);
+        let (old, new) = (of(old)?, of(new)?);
+        if old == new {
+            return None;
+        }
+        let [old, new] = [old, new].map(|terms| keep::others(self.base, self.terms, terms));
+        (old != new).then_some([old, new])
+    }
+
+    fn is_blocked(&self, entries: &[Entry<'_>]) -> bool {
+        let last = entries.last().filter(|entry| !entry.is_closing());
+        last.and_then(|entry| keep::of(self.base, self.terms, entry.terms)).is_some_and(|terms| terms.blocked)
     }
 
     fn kind(&self, old: &[Entry<'_>], new: &[Entry<'_>]) -> Kind {
+        let (was_blocked, is_blocked) = (self.is_blocked(old), self.is_blocked(new));
         match self.both(old, new) {
             _ if old.is_empty() => Kind::New,
             _ if new.is_empty() => Kind::Closed,
+            _ if was_blocked != is_blocked => {
+                if is_blocked {
+                    Kind::Blocked
+                } else {
+                    Kind::Opened
+                }
+            }
             (old, new) if old < new => Kind::Increased,
             (old, new) if old > new => Kind::Decreased,
             _ => Kind::Changed,
         }
     }
 
-    fn sample(&self, kind: Kind, old: &[Entry<'_>], new: &[Entry<'_>]) -> Change {
+    fn sample(&self, kind: Kind, old: &[Entry<'_>], new: &[Entry<'_>], gap: Option<(Instant, Instant)>) -> Change {
         let (old_price, new_price) = self.both(old, new);
         let new_price = match kind {
             Kind::Spared => old_price,
@@ -372,6 +449,7 @@ impl Prices<'_> {
         };
         let shown = new.last().or(old.last());
         let [old_increments, new_increments] = self.increments(old, new).map_or([None, None], |both| both.map(Some));
+        let [old_terms, new_terms] = self.others(old, new).map_or([None, None], |both| both.map(Some));
         Change {
             kind,
             prefix: shown.map_or("", |entry| entry.prefix).to_owned(),
@@ -382,19 +460,26 @@ impl Prices<'_> {
             new_price,
             old_increments,
             new_increments,
+            old_terms,
+            new_terms,
+            gap_from: gap.map(|(from, _)| from),
+            gap_until: gap.map(|(_, until)| until),
             effective_from: new.last().and_then(|entry| entry.from),
         }
     }
 }
 
 impl Preview {
-    fn count(&mut self, kind: Kind, sample: impl FnOnce() -> Change) {
-        let changed = matches!(kind, Kind::Increased | Kind::Decreased | Kind::Changed);
+    fn count(&mut self, kind: Kind, gap: Option<(Instant, Instant)>, sample: impl FnOnce() -> Change) {
+        let changed = matches!(kind, Kind::Increased | Kind::Decreased | Kind::Changed | Kind::Blocked | Kind::Opened);
         self.changed += usize::from(changed);
+        self.gaps += usize::from(gap.is_some());
         match kind {
             Kind::New => self.new += 1,
             Kind::Increased => self.increased += 1,
             Kind::Decreased => self.decreased += 1,
+            Kind::Blocked => self.blocked += 1,
+            Kind::Opened => self.opened += 1,
             Kind::Closed => self.closed += 1,
             Kind::Ended => self.ended += 1,
             Kind::Spared => self.spared += 1,
@@ -402,8 +487,9 @@ impl Preview {
             Kind::Unchanged => self.unchanged += 1,
             Kind::Changed => {}
         }
-        if !matches!(kind, Kind::Unchanged | Kind::Ended) && self.samples.iter().filter(|sample| sample.kind == kind).count() < SAMPLES_MAX
-        {
+        let has_room = self.samples.iter().filter(|sample| sample.kind == kind).count() < SAMPLES_MAX;
+        let shows_gap = gap.is_some() && self.gaps <= SAMPLES_MAX;
+        if !matches!(kind, Kind::Unchanged | Kind::Ended) && (has_room || shows_gap) {
             self.samples.push(sample());
         }
     }

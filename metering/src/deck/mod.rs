@@ -13,7 +13,7 @@ mod above;
 mod card;
 mod cells;
 mod columns;
-mod increments;
+mod keep;
 mod merge;
 mod money;
 mod read;
@@ -27,7 +27,7 @@ pub use read::parse;
 
 use crate::input::table::Column;
 use crate::input::when::DateForm;
-use rating::card::{CallTerms, Rate, Step};
+use rating::card::{CallTerms, Rate, Rounding, Step, ZeroDuration};
 use rating::money::Rate as Amount;
 use rating::{Currency, Instant, Quantity};
 use serde::{Deserialize, Serialize};
@@ -112,8 +112,20 @@ pub struct Deck {
     pub duplicates: usize,
     /// Columns that mean nothing for a price: labels, and those that were named.
     pub ignored_columns: Vec<String>,
-    /// A column of increments, or increments that were stated: otherwise the prefixes keep those that they had.
-    pub says_increments: bool,
+    /// What it speaks of: of all else the prefixes keep what they had.
+    pub says: Says,
+}
+
+/// Which terms a deck speaks of, by a column or by what was stated for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Says {
+    pub increments: bool,
+    pub connect_fee: bool,
+    pub minimum_duration: bool,
+    pub free_if_shorter_than: bool,
+    pub included: bool,
+    /// Also by a status.
+    pub blocked: bool,
 }
 
 /// What refused rows name: their price is not known, so an import leaves it as it was.
@@ -207,6 +219,17 @@ pub struct Terms {
     pub free_if_shorter_than: Quantity,
     pub included: Quantity,
     pub blocked: bool,
+    pub beside: Beside,
+}
+
+/// What a rate may say of a call and no deck does: it stays as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Beside {
+    pub minimum_charge: Option<Amount>,
+    pub maximum_charge: Option<Amount>,
+    pub zero_duration: ZeroDuration,
+    pub rounding: Option<Rounding>,
+    pub counted: bool,
 }
 
 impl Terms {
@@ -221,18 +244,29 @@ impl Terms {
             minimum_duration: unless_zero(self.minimum_duration),
             free_if_shorter_than: unless_zero(self.free_if_shorter_than),
             included: unless_zero(self.included),
-            ..CallTerms::default()
+            minimum_charge: self.beside.minimum_charge,
+            maximum_charge: self.beside.maximum_charge,
+            zero_duration: self.beside.zero_duration,
         }
     }
 
-    /// Of a rate that says no more than a deck's row can.
+    /// Of a rate that says no more than a deck's row can, beside what no row does.
     pub fn of(rate: &Rate) -> Option<Self> {
         let call = rate.call.as_ref()?;
-        let [step] = &call.steps[..] else { return None };
+        let terms = Self::nearest(rate);
+        let only_that = CallTerms { initial: Some(terms.initial), next: Some(terms.next), ..CallTerms::clone(call) } == terms.to_call();
+        (only_that && rate.price.is_none()).then_some(terms)
+    }
+
+    /// What a row could say of it; of several prices by elapsed time the first.
+    fn nearest(rate: &Rate) -> Self {
+        let none = CallTerms::default();
+        let call = rate.call.as_deref().unwrap_or(&none);
         let next = call.next.unwrap_or(Quantity::whole(1));
-        let terms = Self {
-            price: step.price,
-            per: step.per,
+        let (price, per) = call.steps.first().map_or((Amount::ZERO, Quantity::whole(60)), |step| (step.price, step.per));
+        Self {
+            price,
+            per,
             initial: call.initial.unwrap_or(next),
             next,
             connect_fee: call.connect_fee.unwrap_or_default(),
@@ -240,8 +274,13 @@ impl Terms {
             free_if_shorter_than: call.free_if_shorter_than.unwrap_or_default(),
             included: call.included.unwrap_or_default(),
             blocked: rate.blocked,
-        };
-        let only_that = CallTerms { initial: Some(terms.initial), next: Some(next), ..CallTerms::clone(call) } == terms.to_call();
-        (only_that && rate.price.is_none() && rate.rounding.is_none() && !rate.counted).then_some(terms)
+            beside: Beside {
+                minimum_charge: call.minimum_charge,
+                maximum_charge: call.maximum_charge,
+                zero_duration: call.zero_duration,
+                rounding: rate.rounding,
+                counted: rate.counted,
+            },
+        }
     }
 }

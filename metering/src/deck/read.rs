@@ -125,6 +125,7 @@ fn finish(reader: Reader<'_>) -> Deck {
     let (mut deck, marks) = reader.finish();
     refuse_doubtful(&mut deck, &marks, &column);
     refuse_contradictions(&mut deck);
+    refuse_closed_and_sold(&mut deck);
     deck
 }
 
@@ -169,6 +170,31 @@ fn refuse_contradictions(deck: &mut Deck) {
     }
     let mut kept = kept.into_iter();
     rows.retain(|_| kept.next().unwrap_or(true));
+    refused.sort_by_key(|refusal| refusal.line);
+}
+
+/// A prefix that is deleted without a date, and sold from a date on: its price until then is over by the one row, and stays by what a
+/// row with a date means. All rows of it are refused. They are in order.
+fn refuse_closed_and_sold(deck: &mut Deck) {
+    let Deck { rows, refused, spared, .. } = deck;
+    let mut lines = std::collections::HashSet::new();
+    for same in rows.chunk_by(|a, b| (&a.prefix, a.jurisdiction, a.origin) == (&b.prefix, b.jurisdiction, b.origin)) {
+        let closing = same.iter().find(|row| row.closes && row.effective_from.is_none());
+        let (Some(closing), Some(sold)) = (closing, same.iter().find(|row| !row.closes)) else { continue };
+        spared.prefixes.insert(closing.prefix.clone());
+        let from = sold.effective_from.map(|from| from.to_string()).unwrap_or_default();
+        for row in same.iter().filter(|row| lines.insert((row.line, row.prefix.clone(), row.jurisdiction))) {
+            let detail = format!(
+                "line {} deletes prefix {} at once, and line {} sells it from {from}: give the deleted row a date, or leave it out if the price before stays until then",
+                closing.line, closing.prefix, sold.line
+            );
+            refused.push(Refusal { line: row.line, column: String::new(), code: "contradiction".into(), detail });
+        }
+    }
+    if lines.is_empty() {
+        return;
+    }
+    rows.retain(|row| !lines.contains(&(row.line, row.prefix.clone(), row.jurisdiction)));
     refused.sort_by_key(|refusal| refusal.line);
 }
 

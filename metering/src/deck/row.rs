@@ -3,7 +3,7 @@
 use super::cells::{self, Bad, Status};
 use super::columns::{Columns, Field, seconds_of};
 use super::money::{Marks, MarksByLine, Notation, Price};
-use super::{Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Terms, ValidTo};
+use super::{Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Says, Terms, ValidTo, above, titles};
 use crate::input::when::Clock;
 use crate::sheet::{Cells, Record, shown, units};
 use jiff::tz::TimeZone;
@@ -85,13 +85,26 @@ impl<'o> Reader<'o> {
     }
 
     pub fn finish(mut self) -> (Deck, MarksByLine) {
-        let has_column = [Field::Increments, Field::Initial, Field::Next].into_iter().any(|field| self.columns.index(field).is_some());
-        self.deck.says_increments = has_column || self.options.initial.is_some() || self.options.next.is_some();
+        self.deck.says = self.says();
         self.deck.ignored_columns = std::mem::take(&mut self.columns.ignored);
         self.deck.names = self.names.values;
         self.deck.terms = self.terms.values;
         self.deck.origins = self.origins.values;
         (self.deck, self.marks)
+    }
+
+    /// What it has a column of, or what was stated for all rows.
+    fn says(&self) -> Says {
+        let has = |fields: &[Field]| fields.iter().any(|field| self.columns.index(*field).is_some());
+        let increments = self.options.initial.is_some() || self.options.next.is_some();
+        Says {
+            increments: increments || has(&[Field::Increments, Field::Initial, Field::Next]),
+            connect_fee: has(&[Field::ConnectFee, Field::DisconnectFee]),
+            minimum_duration: has(&[Field::MinimumDuration]),
+            free_if_shorter_than: has(&[Field::FreeIfShorterThan]),
+            included: has(&[Field::Included]),
+            blocked: has(&[Field::Blocked, Field::Status]),
+        }
     }
 
     fn cell<'c>(&self, cells: &'c Cells, field: Field) -> Option<(usize, &'c str)> {
@@ -205,7 +218,8 @@ impl<'o> Reader<'o> {
         };
         let code = code.map(|(_, code)| code);
         let read = match (field, code) {
-            (Field::Npanxx, _) => cells::north_american(cell),
+            (Field::Npanxx, Some(code)) if !cells::is_north_american(code) => Err(cells::not_north_american(code)),
+            (Field::Npanxx, _) => cells::north_american(cell, titles::is_area_alone(&self.columns.title(index))),
             (Field::AreaCode, Some(code)) => cells::areas(cell, code),
             _ => cells::prefixes(cell, code),
         };
@@ -338,14 +352,28 @@ impl<'o> Reader<'o> {
                 return Err((Some(index), ("unknown_column", detail)));
             }
         }
+        self.check_notes(cells)?;
         self.check_currency(cells)?;
         match self.cell(cells, Field::Direction) {
-            Some((index, cell)) if !cell.to_ascii_lowercase().contains("outbound") => {
+            Some((index, cell)) if !cells::is_outbound(cell) => {
                 let detail = format!("{}: expected outbound: inbound prices belong to a card of their own", shown(cell));
                 Err((Some(index), ("unsupported_direction", detail)))
             }
             _ => Ok(()),
         }
+    }
+
+    /// What a note says of the price is not read as part of it.
+    fn check_notes(&self, cells: &Cells) -> Result<(), BadCell> {
+        let mut notes = self.columns.notes.iter().filter_map(|&index| Some((index, cells.filled(index)?)));
+        let Some((index, note)) = notes.find(|(_, note)| above::speaks_of_price(note)) else { return Ok(()) };
+        let title = self.columns.title(index);
+        let detail = format!(
+            "{} in a column of notes may say something of the price, which is not read there: state what the column means by `columns` (--map), or leave it out (--ignore-column {})",
+            shown(note),
+            shown(&title)
+        );
+        Err((Some(index), ("unread_note", detail)))
     }
 
     fn check_currency(&self, cells: &Cells) -> Result<(), BadCell> {
@@ -396,6 +424,7 @@ impl<'o> Reader<'o> {
             free_if_shorter_than: seconds(Field::FreeIfShorterThan)?,
             included: seconds(Field::Included)?,
             blocked: status == Status::Blocked,
+            beside: Beside::default(),
         })
     }
 

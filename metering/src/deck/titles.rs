@@ -107,6 +107,33 @@ const JOINED: [(&str, i64); 7] =
 
 /// Of a title: what it means and in which unit. `None`: it is not known.
 pub fn meaning(title: &str) -> Option<(Field, Unit)> {
+    let says_more = has_sign(title);
+    let whole = |(field, unit): (Field, Unit)| (!says_more || !(field.is_money() || field.is_duration())).then_some((field, unit));
+    meaning_of_words(title).and_then(whole)
+}
+
+/// Of a title of areas of the North American plan, without their exchanges.
+pub fn is_area_alone(title: &str) -> bool {
+    folded(title) == "npa"
+}
+
+/// `Rate %`, `Rate +`, `-Rate`, `Rate (-)`: more than its words. A dash between words says nothing.
+fn has_sign(title: &str) -> bool {
+    let is_word = |c: &char| c.is_alphanumeric() || "$€£¥¢".contains(*c);
+    let is_space = |c: &char| c.is_whitespace();
+    title.char_indices().any(|(index, c)| {
+        if is_word(&c) || is_space(&c) || "_/()[].,:'’\"&".contains(c) {
+            return false;
+        }
+        let (before, after) = (title.get(..index).unwrap_or_default(), title.get(index + c.len_utf8()..).unwrap_or_default());
+        let is_dash = ['-', '–', '—'].contains(&c);
+        let is_between = before.chars().rev().find(|c| !is_space(c)).is_some_and(|c| is_word(&c) || c == ')')
+            && after.chars().find(|c| !is_space(c)).is_some_and(|c| is_word(&c) || c == '(');
+        !(is_dash && is_between)
+    })
+}
+
+fn meaning_of_words(title: &str) -> Option<(Field, Unit)> {
     let spaced = units::spaced(title);
     if let Some(field) = named(&spaced) {
         return Some((field, Unit::default()));
@@ -188,6 +215,9 @@ mod tests {
             ("Second increment", Field::Increments, 1),
             ("Scatto alla risposta", Field::ConnectFee, 0),
             ("Min time", Field::Initial, 0),
+            ("Rate - per minute", Field::Price, 60),
+            ("Rate-per-min", Field::Price, 60),
+            ("Code #", Field::Prefix, 0),
         ] {
             check(title, Some((field, seconds)));
         }
@@ -206,6 +236,16 @@ mod tests {
             "Rate (s)",
             "Rate_s",
             "Rate A",
+            "Rate ‰",
+            "Cost%",
+            "-Rate",
+            "Rate (-)",
+            "Rate *",
+            "Rate +",
+            "Rate -",
+            "Preis/min *",
+            "+ Setup fee",
+            "Increment %",
         ] {
             check(title, None);
         }

@@ -27,7 +27,6 @@ pub fn check(doc: &CardDoc, meters: &BTreeMap<String, MeterTerms>, known: Known,
             break;
         }
         if known == Known::All {
-            bad.extend(ends(rate).map(|path| Mistake::new(format!("rates[{index}].{path}"), "last_tier_ends", LAST_TIER)));
             let meter = meters.get(&rate.meter).filter(|meter| rate.call.is_some() && ignores(rate, meter).is_none());
             bad.extend(meter.and_then(|meter| not_seconds(index, rate, meter)));
         }
@@ -43,23 +42,6 @@ pub fn check(doc: &CardDoc, meters: &BTreeMap<String, MeterTerms>, known: Known,
         }
     }
     bad
-}
-
-/// What a card could not mean: beyond it nothing has a price, and it would go on for ever.
-const LAST_TIER: &str = "the last tier is for all that is above the others: expected none, or another tier behind it";
-
-/// The bound of a last tier.
-fn ends(rate: &Rate) -> Option<String> {
-    let ends =
-        |tiers: usize, is_bounded: bool, field: &str| is_bounded.then(|| format!("price.tiers[{}].{field}", tiers.saturating_sub(1)));
-    match &rate.price.as_ref()?.model {
-        Model::Graduated { tiers } | Model::Volume { tiers } => {
-            ends(tiers.len(), tiers.last().is_some_and(|tier| tier.up_to.is_some()), "up_to")
-        }
-        Model::GraduatedPercentage { tiers, .. } => ends(tiers.len(), tiers.last().is_some_and(|tier| tier.up_to.is_some()), "up_to"),
-        Model::BlockTiers { tiers, .. } => ends(tiers.len(), tiers.last().is_some_and(|tier| tier.max_blocks.is_some()), "max_blocks"),
-        _ => None,
-    }
 }
 
 /// The terms of a call count seconds: of messages, a price for 60 would be a sixtieth of what is meant.

@@ -7,15 +7,23 @@ use super::{MISTAKES_MAX, Mistake, located};
 use crate::card::{Aggregation, AmountFrom, BlockPolicy, CardDoc, ConversionOp, ZeroDuration};
 use crate::money::Rate as Amount;
 use crate::rounding::Mode;
-use crate::{Currency, Instant, Quantity};
+use crate::{Currency, Instant, Quantity, json};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
+use std::fmt;
 
 pub fn parse(json: &[u8]) -> Result<CardDoc, Vec<Mistake>> {
-    match serde_json::from_slice::<CardDoc>(json) {
+    match json::from_slice::<CardDoc>(json) {
         Ok(mut doc) => {
-            let mistakes = if doc.rates.iter().any(|rate| rate.price.is_some()) { price_mistakes(json) } else { Vec::new() };
+            let mut mistakes = if doc.rates.iter().any(|rate| rate.price.is_some()) { price_mistakes(json) } else { Vec::new() };
+            if mistakes.is_empty() && has_empty_list(json) {
+                mistakes = empty_lists(json);
+            }
+            if mistakes.is_empty() && (!doc.meters.is_empty() || doc.rates.iter().any(|rate| !rate.attributes.is_empty())) {
+                mistakes.extend(given_twice(json));
+            }
             doc.rates.iter_mut().filter_map(|rate| rate.price.as_mut()).for_each(|price| price.model.say_amount_from());
             if mistakes.is_empty() { Ok(doc) } else { Err(mistakes) }
         }
@@ -42,6 +50,101 @@ fn price_mistakes(json: &[u8]) -> Vec<Mistake> {
         }
     }
     walk.bad
+}
+
+/// `[]`, or with spaces between.
+fn has_empty_list(json: &[u8]) -> bool {
+    json.iter().enumerate().filter(|(_, byte)| **byte == b'[').any(|(at, _)| {
+        let mut behind = json.get(at + 1..).unwrap_or_default().iter();
+        behind.find(|byte| !byte.is_ascii_whitespace()) == Some(&b']')
+    })
+}
+
+/// Lists of what a rate is limited to, and that limit it to nothing; a rate without them is not limited at all.
+fn empty_lists(json: &[u8]) -> Vec<Mistake> {
+    #[derive(Deserialize)]
+    struct Rates {
+        rates: Vec<Limits>,
+    }
+    #[derive(Deserialize)]
+    struct Limits {
+        prefixes: Option<Vec<IgnoredAny>>,
+        origin_prefixes: Option<Vec<IgnoredAny>>,
+        window: Option<Days>,
+    }
+    #[derive(Deserialize)]
+    struct Days {
+        weekdays: Option<Vec<IgnoredAny>>,
+        months: Option<Vec<IgnoredAny>>,
+        month_days: Option<Vec<IgnoredAny>>,
+        years: Option<Vec<IgnoredAny>>,
+    }
+    let Ok(found) = serde_json::from_slice::<Rates>(json) else { return Vec::new() };
+    let mut bad = Vec::new();
+    for (index, rate) in found.rates.into_iter().enumerate() {
+        let days = rate.window.map_or([const { None }; 4], |days| [days.weekdays, days.months, days.month_days, days.years]);
+        let days = ["window.weekdays", "window.months", "window.month_days", "window.years"].into_iter().zip(days);
+        let lists = [("prefixes", rate.prefixes), ("origin_prefixes", rate.origin_prefixes)].into_iter().chain(days);
+        let empty = lists.filter(|(_, list)| list.as_ref().is_some_and(Vec::is_empty)).map(|(path, _)| path);
+        bad.extend(empty.map(|path| {
+            Mistake::new(
+                format!("rates[{index}].{path}"),
+                "empty_list",
+                "an empty list may mean none or all: expected some, or no such field for all",
+            )
+        }));
+    }
+    bad.truncate(MISTAKES_MAX);
+    bad
+}
+
+/// A name that `attributes` or `meters` have twice: of two values one would be taken by chance. (Fields are refused as they are read.)
+fn given_twice(json: &[u8]) -> Vec<Mistake> {
+    #[derive(Deserialize)]
+    struct Card {
+        #[serde(default)]
+        meters: Option<Names>,
+        rates: Vec<Attributes>,
+    }
+    #[derive(Deserialize)]
+    struct Attributes {
+        #[serde(default)]
+        attributes: Option<Names>,
+    }
+    let Ok(card) = serde_json::from_slice::<Card>(json) else { return Vec::new() };
+    let twice = |path: String| Mistake::new(path, "given_twice", "the name is given twice: expected it once");
+    let meters = card.meters.and_then(|names| names.twice).map(|name| twice(format!("meters.{name}")));
+    let named = card.rates.into_iter().enumerate().filter_map(|(index, rate)| Some((index, rate.attributes?.twice?)));
+    meters.into_iter().chain(named.map(|(index, name)| twice(format!("rates[{index}].attributes.{name}")))).take(MISTAKES_MAX).collect()
+}
+
+/// The names of an object, as far as one of them is there twice.
+struct Names {
+    twice: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Names;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                let (mut known, mut twice) = (HashSet::new(), None);
+                while let Some((name, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+                    if known.contains(&name) {
+                        twice.get_or_insert(name);
+                    } else {
+                        known.insert(name);
+                    }
+                }
+                Ok(Names { twice })
+            }
+        }
+        reader.deserialize_map(V)
+    }
 }
 
 fn all_mistakes(json: &[u8], error: &serde_json::Error) -> Vec<Mistake> {
@@ -74,6 +177,8 @@ enum Kind {
     Leaf(fn(&Value) -> Result<(), serde_json::Error>, &'static str),
     Object(&'static [Field]),
     List(&'static Kind),
+    /// An object that has one of these fields at least.
+    Priced(&'static [Field], &'static [&'static str]),
     Map(&'static Kind),
     /// An object whose fields depend on its `model`.
     Price,
@@ -169,7 +274,8 @@ const PRICE: &[Field] = &[
         Kind::Object(&[must("op", Kind::Leaf(leaf::<ConversionOp>, "`multiply` or `divide`")), must("factor", AMOUNT), may("round", MODE)]),
     ),
 ];
-const TIERS: Kind = Kind::List(&Kind::Object(&[may("up_to", QUANTITY), may("unit_price", AMOUNT), may("flat", AMOUNT)]));
+const TIERS: Kind =
+    Kind::List(&Kind::Priced(&[may("up_to", QUANTITY), may("unit_price", AMOUNT), may("flat", AMOUNT)], &["unit_price", "flat"]));
 /// Fields of each model.
 const MODELS: &[(&str, &[Field])] = &[
     ("per_unit", &[must("unit_price", AMOUNT), may("per", QUANTITY)]),
@@ -261,6 +367,14 @@ impl Walk {
                 }
             }
             (Kind::Object(fields), Value::Object(map)) => self.object(map, &[*fields]),
+            (Kind::Priced(fields, one_of), Value::Object(map)) => {
+                self.object(map, &[*fields]);
+                if !one_of.iter().any(|name| map.get(*name).is_some_and(|value| !value.is_null())) {
+                    let (first, rest) = (one_of.first().copied().unwrap_or_default(), one_of.get(1..).unwrap_or_default());
+                    let message = format!("expected this field or {}; what costs nothing has \"0\"", rest.join(", "));
+                    self.below(first, |walk| walk.report("missing_field", message));
+                }
+            }
             (Kind::Price, Value::Object(map)) => self.price(map),
             (Kind::List(kind), Value::Array(list)) => {
                 for (index, value) in list.iter().enumerate() {

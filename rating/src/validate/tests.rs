@@ -66,6 +66,11 @@ fn the_form_is_strict() {
             price(json!({"model": "volume", "tiers": [{"unit_price": "1", "upto": "3"}]})),
             &[("rates[0].price.tiers[0].upto", "unknown_field")],
         ),
+        (
+            price(json!({"model": "graduated", "tiers": [{"up_to": "10"}, {}]})),
+            &[("rates[0].price.tiers[0].unit_price", "missing_field"), ("rates[0].price.tiers[1].unit_price", "missing_field")],
+        ),
+        (price(json!({"model": "volume", "tiers": [{"up_to": "10", "flat": "1"}, {"unit_price": "0"}]})), &[]),
     ] {
         check(&card, want);
     }
@@ -246,24 +251,116 @@ fn a_card_that_a_server_publishes_says_what_it_means() {
     let terms = |unit: &str| MeterTerms { unit: unit.to_owned(), aggregation: crate::card::Aggregation::Sum, unique_by: None };
     let server = std::collections::BTreeMap::from([("sms".to_owned(), terms("message")), ("call".to_owned(), terms("second"))]);
     let call = |meter: &str| json!({"key": "a", "meter": meter, "call": {"steps": [{"from": "0", "price": "1"}]}});
-    let priced = |price: Value| json!({"key": "a", "meter": "sms", "price": price});
-    let tiers = |model: &str, last: Value| priced(json!({"model": model, "tiers": [{"up_to": "10", "unit_price": "1"}, last]}));
-    let blocks = |last: Value| priced(json!({"model": "block_tiers", "policy": "all_tiers", "tiers": [last]}));
-    for (rate, want) in [
-        (call("call"), None),
-        (call("sms"), Some("rates[0].call not_with_this_meter")),
-        (tiers("graduated", json!({"unit_price": "0.5"})), None),
-        (tiers("graduated", json!({"up_to": "20", "unit_price": "0.5"})), Some("rates[0].price.tiers[1].up_to last_tier_ends")),
-        (tiers("volume", json!({"up_to": "20", "unit_price": "0.5"})), Some("rates[0].price.tiers[1].up_to last_tier_ends")),
-        (blocks(json!({"block": "10", "price": "1"})), None),
-        (blocks(json!({"block": "10", "price": "1", "max_blocks": 2})), Some("rates[0].price.tiers[0].max_blocks last_tier_ends")),
-    ] {
+    for (rate, want) in [(call("call"), None), (call("sms"), Some("rates[0].call not_with_this_meter"))] {
         let doc = parse_card(card(json!([rate])).to_string().as_bytes()).unwrap();
         let found = meters::check(&doc, &server, meters::Known::All, |_| true);
         let found: Vec<String> = found.into_iter().map(|mistake| format!("{} {}", mistake.path, mistake.code)).collect();
         assert_eq!(found, want.into_iter().collect::<Vec<_>>(), "{rate}");
         // What is stored, or priced offline with meters of its own, goes on.
         assert_eq!(meters::check(&doc, &server, meters::Known::Some, |_| true), []);
+    }
+}
+
+#[test]
+fn a_card_without_sense_is_refused_and_one_that_is_stored_goes_on() {
+    let priced = |price: Value| json!({"key": "a", "meter": "sms", "price": price});
+    let tiers = |model: &str, last: Value| priced(json!({"model": model, "tiers": [{"up_to": "10", "unit_price": "1"}, last]}));
+    let blocks = |last: Value| priced(json!({"model": "block_tiers", "policy": "all_tiers", "tiers": [last]}));
+    let percent = |last: Value| priced(json!({"model": "graduated_percentage", "tiers": [last]}));
+    let matrix = |dimensions: Value, cells: Value, default: Value| {
+        priced(json!({"model": "matrix", "dimensions": dimensions, "cells": cells, "default_price": default}))
+    };
+    let window = |window: Value| rate("a", json!({ "window": window }));
+    let per_unit = json!({"model": "per_unit", "unit_price": "1"});
+    for (rate, want) in [
+        (tiers("graduated", json!({"unit_price": "0.5"})), None),
+        (tiers("graduated", json!({"up_to": "20", "unit_price": "0.5"})), Some("price.tiers[1].up_to last_tier_ends")),
+        (tiers("volume", json!({"up_to": "20", "unit_price": "0.5"})), Some("price.tiers[1].up_to last_tier_ends")),
+        (percent(json!({"up_to": "20", "rate": "5"})), Some("price.tiers[0].up_to last_tier_ends")),
+        (blocks(json!({"block": "10", "price": "1"})), None),
+        (blocks(json!({"block": "10", "price": "1", "max_blocks": 2})), Some("price.tiers[0].max_blocks last_tier_ends")),
+        (priced(json!({"model": "flat", "amount": "5"})), None),
+        (priced(json!({"model": "flat", "amount": "5", "allowance": "5"})), Some("price.allowance not_with_this_model")),
+        (
+            priced(json!({"model": "flat", "amount": "5", "convert": {"op": "divide", "factor": "60"}})),
+            Some("price.convert not_with_this_model"),
+        ),
+        (matrix(json!(["r"]), json!([]), json!("1")), None),
+        (matrix(json!(["r"]), json!([]), Value::Null), Some("price.cells no_price")),
+        (
+            matrix(json!(["r", "s", "r"]), json!([{"values": ["a", "b", "c"], "unit_price": "1"}]), Value::Null),
+            Some("price.dimensions[2] duplicate"),
+        ),
+        (json!({"key": "a", "meter": "sms", "blocked": true, "price": per_unit}), Some("price blocked_with_price")),
+        (rate("a", json!({"blocked": true})), None),
+        (window(json!({"from": "08:00", "until": "08:00"})), Some("window.until empty_window")),
+        (window(json!({"until": "00:00"})), Some("window.until empty_window")),
+        (window(json!({"from": "00:00", "until": "24:00"})), None),
+        (window(json!({"from": "22:00", "until": "06:00"})), None),
+    ] {
+        let card = card(json!([rate]));
+        let want: Vec<String> = want.into_iter().map(|want| format!("rates[0].{want}")).collect();
+        let found: Vec<String> = mistakes(&card).into_iter().map(|(path, code)| format!("{path} {code}")).collect();
+        assert_eq!(found, want, "{rate}");
+        let stored: CardDoc = serde_json::from_value(card).unwrap();
+        assert!(crate::compile::CompiledCard::compile(&stored).is_ok(), "{rate}");
+    }
+}
+
+#[test]
+fn an_empty_list_is_neither_all_nor_none() {
+    for (fields, want) in [
+        (json!({"prefixes": []}), vec!["prefixes"]),
+        (json!({"prefixes": ["49"], "origin_prefixes": []}), vec!["origin_prefixes"]),
+        (json!({"window": {"weekdays": [], "months": []}}), vec!["window.weekdays", "window.months"]),
+        (json!({"window": {"month_days": [], "years": []}}), vec!["window.month_days", "window.years"]),
+        (json!({"window": {"weekdays": [1], "months": [ 12 ]}}), vec![]),
+        (json!({"prefixes": [""], "name": "a list [] of nothing"}), vec![]),
+        (json!({"attributes": {}}), vec![]),
+    ] {
+        let want: Vec<(String, &str)> = want.into_iter().map(|path| (format!("rates[0].{path}"), "empty_list")).collect();
+        assert_eq!(mistakes(&card(json!([rate("a", fields.clone())]))), want, "{fields}");
+    }
+    let spaced = br#"{"currency":"EUR","rates":[{"key":"a","meter":"m","prefixes":[ ],"blocked":true}]}"#;
+    assert_eq!(parse_card(spaced).unwrap_err()[0].code, "empty_list");
+}
+
+#[test]
+fn a_name_is_given_once_in_every_object() {
+    let rate = |fields: &str| format!(r#"{{"key":"a","meter":"m","price":{{"model":"flat","amount":"1"}}{fields}}}"#);
+    let card = |more: &str, fields: &str| format!(r#"{{"currency":"EUR"{more},"rates":[{}]}}"#, rate(fields));
+    for (card, want) in [
+        (card("", r#","attributes":{"r":"a","s":"b"}"#), None),
+        (card("", r#","attributes":{"r":"a","s":"c","r":"b"}"#), Some("rates[0].attributes.r")),
+        (card("", r#","attributes":{"r":"a","\u0072":"a"}"#), Some("rates[0].attributes.r")),
+        (card(r#","meters":{"m":{"unit":"x"},"n":{"unit":"x"}}"#, ""), None),
+        (card(r#","meters":{"m":{"unit":"x"},"m":{"unit":"y"}}"#, ""), Some("meters.m")),
+    ] {
+        let found = parse_card(card.as_bytes()).err().unwrap_or_default();
+        let found: Vec<(&str, &str)> = found.iter().map(|mistake| (mistake.path.as_str(), mistake.code)).collect();
+        assert_eq!(found, want.map(|path| (path, "given_twice")).into_iter().collect::<Vec<_>>(), "{card}");
+    }
+}
+
+#[test]
+fn an_object_is_no_list_of_its_values() {
+    let steps = json!([{"from": "0", "price": "1"}]);
+    let with = |fields: Value| card(json!([rate("a", fields)]));
+    let price = |price: Value| card(json!([{"key": "a", "meter": "m", "price": price}]));
+    let mut meters = price(json!({"model": "flat", "amount": "1"}));
+    meters["meters"] = json!({"m": ["unit", "sum"]});
+    for (card, path) in [
+        (with(json!({"call": ["60", "60", steps]})), "rates[0].call"),
+        (with(call(json!({"steps": [["0", "1", "60"]]}))), "rates[0].call.steps[0]"),
+        (with(json!({"rounding": ["up", 2]})), "rates[0].rounding"),
+        (with(json!({"window": [[1], [], [], [], null, null]})), "rates[0].window"),
+        (card(json!([["a", "call"]])), "rates[0]"),
+        (price(json!(["flat", "1"])), "rates[0].price"),
+        (price(json!({"model": "graduated", "tiers": [["10", "1"]]})), "rates[0].price.tiers[0]"),
+        (meters, "meters.m"),
+        (json!(["EUR", "UTC", null, {}, []]), ""),
+    ] {
+        check(&card, &[(path, "bad_value")]);
     }
 }
 

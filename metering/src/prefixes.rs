@@ -1,0 +1,83 @@
+//! The prefixes of a card against the numbers that they will meet ([`crate::numbers`]). A deck's own are read as numbers are; those
+//! of a card that somebody wrote are digits, and may be none that a number begins with.
+
+use crate::numbers;
+use rating::card::CardDoc;
+use rating::validate::{MISTAKES_MAX, Mistake};
+
+/// Prefixes that nothing begins with: what is dialled to reach another country stands before them, or the zero that is dialled inside
+/// a country only is in them, and they are longer than short numbers.
+pub fn mistakes(doc: &CardDoc) -> Vec<Mistake> {
+    let wrong = |prefix: &str| {
+        let digits = numbers::behind_international(prefix).unwrap_or(prefix);
+        if digits.len() == prefix.len() && !is_too_long_for_short(prefix) {
+            return None;
+        }
+        let expected = numbers::prefix_as_arriving(digits);
+        let is_wrong = digits.len() < prefix.len() || expected != digits;
+        is_wrong.then(|| format!("no number begins with {prefix:?}: numbers arrive as 4930123456; expected {expected:?}"))
+    };
+    said(doc, "no_such_number", wrong)
+}
+
+/// Prefixes that no number with a country code begins with, and that may be a short number: that alone.
+pub fn warnings(doc: &CardDoc) -> Vec<Mistake> {
+    let doubtful = |prefix: &str| {
+        let is_odd = !is_too_long_for_short(prefix) && numbers::prefix_as_arriving(prefix) != prefix;
+        let expected = numbers::prefix_as_arriving(prefix);
+        is_odd.then(|| {
+            format!(
+                "{prefix:?} is the short number {prefix} alone: longer ones arrive without the 0 behind the country code, as {expected:?}"
+            )
+        })
+    };
+    said(doc, "short_number_only", doubtful)
+}
+
+fn is_too_long_for_short(prefix: &str) -> bool {
+    prefix.len() >= numbers::INTERNATIONAL_DIGITS_MIN
+}
+
+fn said(doc: &CardDoc, code: &'static str, of: impl Fn(&str) -> Option<String>) -> Vec<Mistake> {
+    let lists = doc.rates.iter().enumerate().flat_map(|(index, rate)| {
+        let lists = [("prefixes", &rate.prefixes), ("origin_prefixes", &rate.origin_prefixes)];
+        lists.into_iter().flat_map(move |(name, list)| list.iter().enumerate().map(move |(at, prefix)| (index, name, at, prefix)))
+    });
+    let found = lists.filter_map(|(index, name, at, prefix)| {
+        of(prefix).map(|message| Mistake { path: format!("rates[{index}].{name}[{at}]"), code, message })
+    });
+    found.take(MISTAKES_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_what_a_number_begins_with() {
+        let told = |prefix: &str| {
+            let rate = format!(r#"{{"key":"a","meter":"call","prefixes":["{prefix}"],"blocked":true}}"#);
+            let doc: CardDoc = serde_json::from_str(&format!(r#"{{"currency":"EUR","rates":[{rate}]}}"#)).unwrap();
+            let all = mistakes(&doc).into_iter().chain(warnings(&doc));
+            all.map(|said| format!("{} {}", said.path, said.code)).collect::<Vec<_>>().join(" ")
+        };
+        for (prefix, want) in [
+            ("", ""),
+            ("49", ""),
+            ("4930", ""),
+            ("49900", ""),
+            ("3906", ""),
+            ("1212555", ""),
+            ("112", ""),
+            ("0800", ""),
+            ("030", ""),
+            ("0049", "rates[0].prefixes[0] no_such_number"),
+            ("004930", "rates[0].prefixes[0] no_such_number"),
+            ("49030123", "rates[0].prefixes[0] no_such_number"),
+            ("490", "rates[0].prefixes[0] short_number_only"),
+            ("49030", "rates[0].prefixes[0] short_number_only"),
+        ] {
+            assert_eq!(told(prefix), want, "{prefix}");
+        }
+    }
+}
