@@ -1,7 +1,7 @@
 //! Every setting of the server, from the command line or the environment, with its unit and default.
 
 use crate::cli::environment::at_least_one;
-use crate::database_url::{self, BadDatabaseUrl, Place};
+use crate::database_url::{self, Place};
 use crate::limits::LimitSettings;
 use crate::paying::PaymentSettings;
 use anyhow::{Context as _, bail};
@@ -101,7 +101,10 @@ impl MailSettings {
     pub fn mailer(&self) -> anyhow::Result<Option<Mailer>> {
         match (&self.smtp_url, &self.mail_from) {
             (None, None) => Ok(None),
-            (Some(url), Some(from)) => Ok(Some(Mailer::new(url, from)?)),
+            (Some(url), Some(from)) => {
+                let mailer = Mailer::new(url, from);
+                mailer.map(Some).context("CENTWISE_SMTP_URL (--smtp-url) and CENTWISE_MAIL_FROM (--mail-from)")
+            }
             (Some(_), None) => anyhow::bail!("e-mail needs a sender: set CENTWISE_MAIL_FROM"),
             (None, Some(_)) => anyhow::bail!("e-mail needs a server: set CENTWISE_SMTP_URL"),
         }
@@ -151,8 +154,8 @@ impl Config {
     ///
     /// # Errors
     /// The URL names none.
-    pub fn database(&self) -> Result<Place, BadDatabaseUrl> {
-        database_url::place(self.database_url.as_deref(), &self.data_dir)
+    pub fn database(&self) -> anyhow::Result<Place> {
+        database_url::place(self.database_url.as_deref(), &self.data_dir).context("CENTWISE_DATABASE_URL (--database-url)")
     }
 
     /// Whether these settings go together, before anything is opened or made.

@@ -170,7 +170,9 @@ mod tests {
     #[test]
     fn what_is_half_understood_opens_nothing() {
         use BadDatabaseUrl::*;
-        for url in ["host=db user=x password=geheim", "db.example.com/centwise", "books-that-are-not-there", "centwise:geheim@db/centwise", ""] {
+        for url in
+            ["host=db user=x password=geheim", "db.example.com/centwise", "books-that-are-not-there", "centwise:geheim@db/centwise", ""]
+        {
             check(url, Err(Unknown));
         }
         check("postgers://u:geheim@h/d", Err(Scheme("postgers".to_owned())));

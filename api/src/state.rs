@@ -3,8 +3,8 @@
 use crate::auth::Access;
 use crate::clock::{self, Clock};
 use crate::config::{Config, PayoutsMode};
-use crate::database_url::Place;
 use crate::data_dir;
+use crate::database_url::Place;
 use crate::http::measures::Measures;
 use crate::http::price_lists::PriceListTurns;
 use crate::limits::Limits;

@@ -36,7 +36,8 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         };
         let records = Records::new(&db);
         let Some(platform) = records.platform().await? else { bail!("the database has no platform: make it with `centwise serve`") };
-        let planter = Planter::new(&records, &Clock::system(), platform.id, REASON).key(&platform, Scope::PlatformAdmin, &args.name, None).await;
+        let planter =
+            Planter::new(&records, &Clock::system(), platform.id, REASON).key(&platform, Scope::PlatformAdmin, &args.name, None).await;
         db.close().await;
         planter.context("the key was not made")
     })?;

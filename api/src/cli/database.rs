@@ -25,7 +25,7 @@ impl Database {
 
     /// The database, which may not be there yet.
     pub fn place(&self) -> anyhow::Result<Place> {
-        Ok(self.config().database()?)
+        self.config().database()
     }
 
     /// The database; a file must be there.

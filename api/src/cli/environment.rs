@@ -132,7 +132,8 @@ pub fn log_filter(level: &str) -> anyhow::Result<EnvFilter> {
 }
 
 fn filter(text: &str) -> anyhow::Result<EnvFilter> {
-    let expected = || format!("{LOG_SETTING}: `{text}` is no level; expected {}, or MODULE=LEVEL with commas in between", LEVELS.join(", "));
+    let expected =
+        || format!("{LOG_SETTING}: `{text}` is no level; expected {}, or MODULE=LEVEL with commas in between", LEVELS.join(", "));
     let is_level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
     if !text.split(',').all(|word| word.contains('=') || is_level(word.trim())) {
         bail!(expected());

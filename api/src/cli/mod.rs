@@ -147,7 +147,11 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 fn log_to_stderr(level: &str, json: bool) -> anyhow::Result<()> {
     let filter = environment::log_filter(level)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-    if json { log.json().init() } else { log.init() }
+    if json {
+        log.json().init()
+    } else {
+        log.init()
+    }
     Ok(())
 }
 
