@@ -1,7 +1,11 @@
 //! Every setting of the server, from the command line or the environment, with its unit and default.
 
+use crate::cli::environment::at_least_one;
+use crate::database_url::{self, Place};
 use crate::limits::LimitSettings;
 use crate::paying::PaymentSettings;
+use anyhow::{Context as _, bail};
+use jiff::tz::TimeZone;
 use metering::command::BODY_BYTES_MAX;
 use notices::address::Reach;
 use notices::mail::Mailer;
@@ -28,13 +32,13 @@ pub struct Config {
     #[arg(long, env = "CENTWISE_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
     /// Largest request body, in bytes.
-    #[arg(long, env = "CENTWISE_BODY_BYTES_MAX", default_value_t = BODY_BYTES_MAX, value_name = "BYTES", hide = true)]
+    #[arg(long, env = "CENTWISE_BODY_BYTES_MAX", default_value_t = BODY_BYTES_MAX, value_parser = at_least_one::<usize>(), value_name = "BYTES", hide = true)]
     pub body_bytes_max: usize,
     /// Connections served at once; further ones wait to be accepted.
-    #[arg(long, env = "CENTWISE_CONNECTIONS_MAX", default_value_t = 4096, value_name = "N")]
+    #[arg(long, env = "CENTWISE_CONNECTIONS_MAX", default_value_t = 4096, value_parser = at_least_one::<usize>(), value_name = "N")]
     pub connections_max: usize,
     /// Time a request may take, in seconds.
-    #[arg(long, env = "CENTWISE_REQUEST_SECS_MAX", default_value_t = 30, value_name = "SECONDS")]
+    #[arg(long, env = "CENTWISE_REQUEST_SECS_MAX", default_value_t = 30, value_parser = at_least_one::<u64>(), value_name = "SECONDS")]
     pub request_secs_max: u64,
     /// Time that open requests get to finish when the server stops, in seconds.
     #[arg(long, env = "CENTWISE_DRAIN_SECS_MAX", default_value_t = 20, value_name = "SECONDS")]
@@ -45,7 +49,7 @@ pub struct Config {
     pub engine_drain_secs_max: u64,
     /// Time that a command may wait in one of the engine's queues or lanes before the server says that it is not ready, in
     /// seconds.
-    #[arg(long, env = "CENTWISE_STALLED_SECS_MAX", default_value_t = 30, value_name = "SECONDS")]
+    #[arg(long, env = "CENTWISE_STALLED_SECS_MAX", default_value_t = 30, value_parser = at_least_one::<u64>(), value_name = "SECONDS")]
     pub stalled_secs_max: u64,
     /// The clock of this machine is right, although it stepped or is behind the books: money is written again.
     #[arg(long)]
@@ -66,6 +70,9 @@ pub struct Config {
     /// Whether payouts that are due are created, and sent where they go by the provider, every day or only when asked for.
     #[arg(long, env = "CENTWISE_PAYOUTS", default_value = "manual", value_name = "MODE")]
     pub payouts: PayoutsMode,
+    /// Whether a database that is not there is made, and a platform in an empty one: by `serve` alone.
+    #[arg(skip = true)]
+    pub creates: bool,
 }
 
 /// Through which server e-mail goes; without one it is only logged that there was something to write.
@@ -94,7 +101,10 @@ impl MailSettings {
     pub fn mailer(&self) -> anyhow::Result<Option<Mailer>> {
         match (&self.smtp_url, &self.mail_from) {
             (None, None) => Ok(None),
-            (Some(url), Some(from)) => Ok(Some(Mailer::new(url, from)?)),
+            (Some(url), Some(from)) => {
+                let mailer = Mailer::new(url, from);
+                mailer.map(Some).context("CENTWISE_SMTP_URL (--smtp-url) and CENTWISE_MAIL_FROM (--mail-from)")
+            }
             (Some(_), None) => anyhow::bail!("e-mail needs a sender: set CENTWISE_MAIL_FROM"),
             (None, Some(_)) => anyhow::bail!("e-mail needs a server: set CENTWISE_SMTP_URL"),
         }
@@ -134,35 +144,34 @@ impl Default for Config {
             mail: MailSettings::default(),
             time_zone: "UTC".to_owned(),
             payouts: PayoutsMode::Manual,
+            creates: true,
         }
     }
-}
-
-/// The URL names a database that this build does not speak.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot use the database {0:?}: expected sqlite:PATH or postgres://… (leave the setting out for the embedded database)")]
-pub struct BadDatabaseUrl(String);
-
-/// Where the books are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    File(PathBuf),
-    /// By its URL.
-    Postgres(String),
 }
 
 impl Config {
     /// The database to open.
     ///
     /// # Errors
-    /// The URL is neither of the form `sqlite:PATH` nor `postgres://…`.
-    pub fn database(&self) -> Result<Place, BadDatabaseUrl> {
-        let Some(url) = &self.database_url else { return Ok(Place::File(self.data_dir.join("centwise.db"))) };
-        if is_postgres(url) {
-            return Ok(Place::Postgres(url.clone()));
+    /// The URL names none.
+    pub fn database(&self) -> anyhow::Result<Place> {
+        database_url::place(self.database_url.as_deref(), &self.data_dir).context("CENTWISE_DATABASE_URL (--database-url)")
+    }
+
+    /// Whether these settings go together, before anything is opened or made.
+    ///
+    /// # Errors
+    /// One of them makes no sense, or not beside another.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let place = self.database()?;
+        if self.split_by_root && matches!(place, Place::File(_)) {
+            bail!("CENTWISE_SPLIT_BY_ROOT (--split-by-root) is for PostgreSQL; the database is an embedded one");
         }
-        let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).filter(|path| !path.is_empty());
-        path.map(|path| Place::File(PathBuf::from(path))).ok_or_else(|| BadDatabaseUrl(url.clone()))
+        self.payments.check()?;
+        self.mail.mailer()?;
+        TimeZone::get(&self.time_zone).map(drop).with_context(|| {
+            format!("CENTWISE_TIME_ZONE (--time-zone): `{}` is no time zone; expected an IANA name such as Europe/Berlin", self.time_zone)
+        })
     }
 
     /// Where webhooks may go.
@@ -173,10 +182,6 @@ impl Config {
     pub fn request_time_max(&self) -> Duration {
         Duration::from_secs(self.request_secs_max.max(1))
     }
-}
-
-pub fn is_postgres(url: &str) -> bool {
-    url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
 #[cfg(test)]
@@ -194,20 +199,5 @@ mod tests {
     fn defaults_of_the_command_line_are_the_defaults() {
         let line = Line::parse_from(["serve"]);
         assert_eq!(format!("{:?}", line.config), format!("{:?}", Config::default()));
-    }
-
-    #[test]
-    fn database_urls() {
-        let file = |path: &str| Some(Place::File(PathBuf::from(path)));
-        for (url, want) in [
-            ("sqlite:a/b.db", file("a/b.db")),
-            ("sqlite:///var/c.db", file("/var/c.db")),
-            ("postgres://h/d", Some(Place::Postgres("postgres://h/d".to_owned()))),
-            ("mysql://h/d", None),
-            ("sqlite:", None),
-        ] {
-            let config = Config { database_url: Some(url.to_owned()), ..Config::default() };
-            assert_eq!(config.database().ok(), want, "{url}");
-        }
     }
 }

@@ -14,7 +14,9 @@ use rating::card::{CallTerms, CardDoc, MeterTerms, Model, PriceModel, Rate, Step
 use rating::{Cents, Currency, Instant, Quantity, money};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use tenants::{Pricing, Scope, Tenant, TenantKind};
 
@@ -38,6 +40,11 @@ pub struct Keys {
 
 /// Plants what is missing, and prints keys and commands to paste. `directory` holds the database.
 pub async fn start(running: &Running, directory: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .with_context(|| format!("cannot make the directory {}", directory.display()))?;
     let file = directory.join(KEYS_FILE);
     let platform = running.app.records.platform().await?.context("the database has no platform")?;
     plant(running, &platform).await?;

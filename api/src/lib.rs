@@ -5,6 +5,8 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod data_dir;
+pub mod database_url;
 pub mod demo;
 pub mod http;
 pub mod limits;

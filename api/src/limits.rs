@@ -4,6 +4,7 @@
 //! The limits protect the server from one caller. What protects it from all of them together is the
 //! engine's bounded queue (`overloaded`).
 
+use crate::cli::environment::at_least_one;
 use crate::problem::ApiProblem;
 use axum::http::{HeaderMap, HeaderValue};
 use governor::clock::{Clock as _, DefaultClock};
@@ -19,16 +20,16 @@ use tenants::Scope;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
 pub struct LimitSettings {
     /// Usage events a key may send, per second.
-    #[arg(long, env = "CENTWISE_USAGE_PER_SEC", default_value_t = 1_000_000, value_name = "N")]
+    #[arg(long, env = "CENTWISE_USAGE_PER_SEC", default_value_t = 1_000_000, value_parser = at_least_one::<u32>(), value_name = "N")]
     pub usage_per_sec: u32,
     /// Holds, prices and balances a key may ask for, per second.
-    #[arg(long, env = "CENTWISE_LIVE_PER_SEC", default_value_t = 100_000, value_name = "N")]
+    #[arg(long, env = "CENTWISE_LIVE_PER_SEC", default_value_t = 100_000, value_parser = at_least_one::<u32>(), value_name = "N")]
     pub live_per_sec: u32,
     /// All other requests of an ordinary key, per minute.
-    #[arg(long, env = "CENTWISE_OTHER_PER_MIN", default_value_t = 60, value_name = "N")]
+    #[arg(long, env = "CENTWISE_OTHER_PER_MIN", default_value_t = 60, value_parser = at_least_one::<u32>(), value_name = "N")]
     pub other_per_min: u32,
     /// All other requests of an administrator's key, per second.
-    #[arg(long, env = "CENTWISE_ADMIN_PER_SEC", default_value_t = 60, value_name = "N")]
+    #[arg(long, env = "CENTWISE_ADMIN_PER_SEC", default_value_t = 60, value_parser = at_least_one::<u32>(), value_name = "N")]
     pub admin_per_sec: u32,
 }
 
@@ -69,12 +70,12 @@ impl Limits {
     pub fn new(settings: &LimitSettings) -> Self {
         // A burst smaller than one batch would refuse that batch for ever.
         let batch = u32::try_from(BATCH_EVENTS_MAX).unwrap_or(u32::MAX);
-        let usage = Quota::per_second(at_least_one(settings.usage_per_sec)).allow_burst(at_least_one(settings.usage_per_sec.max(batch)));
+        let usage = Quota::per_second(not_zero(settings.usage_per_sec)).allow_burst(not_zero(settings.usage_per_sec.max(batch)));
         Self {
             usage: limiter(usage),
-            live: limiter(Quota::per_second(at_least_one(settings.live_per_sec))),
-            other: limiter(Quota::per_minute(at_least_one(settings.other_per_min))),
-            admin: limiter(Quota::per_second(at_least_one(settings.admin_per_sec))),
+            live: limiter(Quota::per_second(not_zero(settings.live_per_sec))),
+            other: limiter(Quota::per_minute(not_zero(settings.other_per_min))),
+            admin: limiter(Quota::per_second(not_zero(settings.admin_per_sec))),
         }
     }
 
@@ -121,7 +122,7 @@ fn limiter(quota: Quota) -> Limiter {
     RateLimiter::keyed(quota).with_middleware()
 }
 
-fn at_least_one(value: u32) -> NonZeroU32 {
+fn not_zero(value: u32) -> NonZeroU32 {
     NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::clock::{self, Clock};
 use crate::config::Config;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use jiff::tz::TimeZone;
 use metering::Engine;
 use metering::command::Problem;
@@ -15,9 +15,13 @@ use rating::{Cents, Currency, TenantId};
 use std::str::FromStr;
 use std::sync::Arc;
 use store::records::Records;
+use url::Url;
 
 /// What can be topped up unless somebody says otherwise: 10.00 to 1000.00 EUR.
 const TERMS: &str = "EUR:1000-100000:1000,2500,5000,10000,25000";
+
+const WEBHOOK_SECRET: &str = "whsec_";
+const KEYS: [&str; 2] = ["sk_", "rk_"];
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct PaymentSettings {
@@ -80,6 +84,41 @@ impl FromStr for Terms {
 }
 
 impl PaymentSettings {
+    /// Whether they go together.
+    ///
+    /// # Errors
+    /// Names the variable, never a secret.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if let Some(url) = &self.public_url
+            && !is_public_url(url)
+        {
+            bail!("CENTWISE_PUBLIC_URL (--public-url): `{url}` is no address; expected https://HOST[:PORT][/PATH] without parameters");
+        }
+        if !is_web_address(&self.stripe_api_url) {
+            bail!("CENTWISE_STRIPE_API_URL (--stripe-api-url): expected an address that begins with https://");
+        }
+        let secrets = [
+            ("CENTWISE_STRIPE_WEBHOOK_SECRETS", &self.stripe_webhook_secrets),
+            ("CENTWISE_STRIPE_CONNECT_WEBHOOK_SECRETS", &self.stripe_connect_webhook_secrets),
+        ];
+        for (name, secrets) in secrets {
+            if !secrets.iter().all(|secret| secret.reveal().starts_with(WEBHOOK_SECRET)) {
+                bail!("{name}: expected signing secrets that begin with {WEBHOOK_SECRET}, with commas in between");
+            }
+            if !secrets.is_empty() && self.stripe_secret_key.is_none() {
+                bail!("{name} is set without CENTWISE_STRIPE_SECRET_KEY: nothing that the provider reports could be looked up");
+            }
+        }
+        let Some(key) = &self.stripe_secret_key else { return Ok(()) };
+        if !KEYS.iter().any(|start| key.reveal().starts_with(start)) {
+            bail!("CENTWISE_STRIPE_SECRET_KEY: expected a secret or restricted key, which begins with {}", KEYS.join(" or "));
+        }
+        if self.public_url.is_none() {
+            bail!("CENTWISE_STRIPE_SECRET_KEY is set without CENTWISE_PUBLIC_URL: payers could not come back from the provider's page");
+        }
+        Ok(())
+    }
+
     /// `None`: there is none.
     ///
     /// # Errors
@@ -94,6 +133,15 @@ impl PaymentSettings {
         };
         Ok(Some(Arc::new(Stripe::new(&settings).context("cannot use the settings for Stripe")?)))
     }
+}
+
+fn is_web_address(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+fn is_public_url(text: &str) -> bool {
+    let bare = |url: Url| url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    is_web_address(text) && Url::parse(text).is_ok_and(bare)
 }
 
 /// # Errors

@@ -41,6 +41,7 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("idempotency_in_progress", 409, "The first request with this Idempotency-Key is still running"),
     ("balance_too_large", 409, "The balance would be too large"),
     ("conflict", 409, "This conflicts with what exists"),
+    ("last_admin_key", 409, "Nobody could administer the platform any more"),
     ("ambiguous_id", 409, "More than one root uses this external id"),
     ("no_agreement_in_force", 409, "No agreement is in force"),
     ("accounts_not_empty", 409, "The accounts must be empty first"),

@@ -76,13 +76,14 @@ pub struct Running {
 /// # Errors
 /// The database or the address cannot be opened.
 pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
+    // Before anything is made: the first admin key is shown once, and not if the address is taken.
+    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr().context("the listener has no address")?;
     let Opened { app, admin_key } = state::open(config, clock).await?;
     let moved = app.engine.reclassify().await.context("cannot move balances to the books of resellers that collect themselves")?;
     if moved > 0 {
         tracing::info!(moved, "balances are in the books of resellers that collect themselves");
     }
-    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-    let address = listener.local_addr().context("the listener has no address")?;
     let notifier = Notifier::new(config, &app)?;
     let (stop, stopped) = watch::channel(false);
     let server = Server {
@@ -119,7 +120,9 @@ impl Running {
     /// Something of that was not finished in its time; the process should end all the same.
     pub async fn stop(self) -> anyhow::Result<()> {
         let _nobody_listens = self.stop.send(true);
-        self.task.await.context("the server did not stop cleanly")?.context("the engine did not finish what it had taken")
+        let stopped = self.task.await.context("the server did not stop cleanly")?;
+        self.app.records.close().await;
+        stopped.context("the engine did not finish what it had taken")
     }
 }
 

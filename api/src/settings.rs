@@ -1,5 +1,6 @@
 //! Every setting that the program reads from its environment, taken from the command line's own definition.
 
+use crate::cli::environment::OF_A_FILE;
 use crate::cli::{Cli, LOG_SETTING};
 use clap::CommandFactory;
 use std::collections::BTreeMap;
@@ -14,6 +15,14 @@ pub struct Setting {
     pub secret: bool,
     /// `serve` reads it, and not only the commands beside it.
     pub of_server: bool,
+}
+
+impl Setting {
+    /// Every variable that it is read from.
+    pub fn names(&self) -> impl Iterator<Item = String> + use<> {
+        let of_a_file = self.secret.then(|| format!("{}{OF_A_FILE}", self.name));
+        std::iter::once(self.name.clone()).chain(of_a_file)
+    }
 }
 
 /// By name.
@@ -39,9 +48,10 @@ pub fn all() -> Vec<Setting> {
 pub fn of_server() -> (BTreeMap<String, String>, Vec<String>) {
     let (mut settings, mut left_out) = (BTreeMap::new(), Vec::new());
     for setting in all().into_iter().filter(|setting| setting.of_server) {
-        let set = std::env::var(&setting.name).ok();
+        let value = |name: &String| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let set = value(&setting.name);
         if setting.secret {
-            left_out.extend(set.map(|_| setting.name));
+            left_out.extend(setting.names().find(|name| value(name).is_some()).map(|_| setting.name));
         } else if let Some(value) = set.or(setting.default) {
             settings.insert(setting.name, value);
         }
@@ -97,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_is_deployed_sets_what_there_is() {
-        let known: Vec<String> = all().into_iter().map(|setting| setting.name).collect();
+        let known: Vec<String> = all().into_iter().flat_map(|setting| setting.names()).collect();
         for file in DEPLOYED {
             let words = file.split(|c: char| !(c.is_ascii_uppercase() || c == '_'));
             for word in words.filter(|word| word.starts_with("CENTWISE_")) {

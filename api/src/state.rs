@@ -2,13 +2,15 @@
 
 use crate::auth::Access;
 use crate::clock::{self, Clock};
-use crate::config::{Config, PayoutsMode, Place};
+use crate::config::{Config, PayoutsMode};
+use crate::data_dir;
+use crate::database_url::Place;
 use crate::http::measures::Measures;
 use crate::http::turns::Turns;
 use crate::limits::Limits;
 use crate::paying;
 use crate::timekeeper;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use metering::cache::Cache;
 use metering::directory::Directory;
 use metering::engine::Engine;
@@ -18,7 +20,6 @@ use payments::desk::Desk;
 use payments::payouts::Payouts;
 use rating::TenantId;
 use rating::ids::ApiKeyId;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::db::{Db, PostgresOptions};
@@ -93,7 +94,7 @@ pub struct Opened {
 pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let (db, journal) = database(config).await?;
     let records = Records::new(&db);
-    let (platform, admin_key) = platform_of(&records, &clock).await?;
+    let (platform, admin_key) = platform_of(&records, &clock, config.creates).await?;
     timekeeper::begin(&records, &*journal, &clock, platform, config.accept_clock)
         .await
         .context("cannot compare the clock with the books")?;
@@ -135,7 +136,9 @@ async fn database(config: &Config) -> anyhow::Result<(Db, Arc<dyn Journal>)> {
     const UNREADABLE: &str = "cannot read the journal";
     match config.database()? {
         Place::File(file) => {
-            create_directory(&file)?;
+            if config.creates {
+                data_dir::create(&file)?;
+            }
             let db = Db::open_sqlite(&file).await.with_context(|| format!("cannot open the database {}", file.display()))?;
             let journal = SqliteJournal::open(&db).await.context(UNREADABLE)?;
             Ok((db, Arc::new(journal)))
@@ -149,17 +152,13 @@ async fn database(config: &Config) -> anyhow::Result<(Db, Arc<dyn Journal>)> {
     }
 }
 
-fn create_directory(file: &Path) -> anyhow::Result<()> {
-    match file.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        Some(directory) => std::fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display())),
-        None => Ok(()),
-    }
-}
-
 /// The platform's tenant; made with its first admin key when there is none.
-async fn platform_of(records: &Records, clock: &Clock) -> anyhow::Result<(TenantId, Option<String>)> {
+async fn platform_of(records: &Records, clock: &Clock, creates: bool) -> anyhow::Result<(TenantId, Option<String>)> {
     if let Some(platform) = records.platform().await.context("cannot read the platform")? {
         return Ok((platform.id, None));
+    }
+    if !creates {
+        bail!("the database has no platform: make it with `centwise serve`");
     }
     let id = TenantId(clock.id());
     let now = clock.now();

@@ -130,6 +130,15 @@ impl Copies {
     }
 }
 
+/// Copies all of the log back and cuts it.
+///
+/// # Errors
+/// Somebody still reads, or the file cannot be written.
+pub fn empty_log(writer: &Connection) -> Result<()> {
+    let busy: bool = writer.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get(0))?;
+    if busy { Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None)) } else { Ok(()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ mod wall;
 pub(crate) use postgres::{MIGRATIONS as POSTGRES_MIGRATIONS, MOVING, name_of};
 pub use postgres::{OpenError, Postgres, PostgresOptions};
 
-use crate::checkpoint::COPY_PAGES;
+use crate::checkpoint::{COPY_PAGES, empty_log};
 use crate::journal::Result as JournalResult;
 use crate::writer::Writer;
 use sqlx::migrate::Migrator;
@@ -89,10 +89,16 @@ impl Db {
 }
 
 impl Db {
-    /// Waits until its pool is closed. The writing connections of a file go with the last clone.
+    /// Waits until its pool is closed, and leaves nothing in a file's write-ahead log: whoever copies the file alone then has
+    /// all of it. The writing connections of a file go with the last clone.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite(db) => db.readers.close().await,
+            Self::Sqlite(db) => {
+                db.readers.close().await;
+                if let Err(error) = db.write((), |writer, ()| Ok(empty_log(writer)?)).await {
+                    tracing::warn!(%error, "the write-ahead log was not emptied: keep it beside the database");
+                }
+            }
             Self::Postgres(db) => db.pool.close().await,
         }
     }

@@ -18,6 +18,7 @@ mod collection;
 mod commission_floors;
 mod demo;
 mod edges;
+mod environment;
 mod faults;
 mod faulty;
 mod field_cases;

@@ -6,7 +6,7 @@ use super::stop::{Awaited, Stop};
 use super::{Ended, runtime};
 use crate::archive::{Manifest, Writer, copy, directory_of};
 use crate::clock::Clock;
-use crate::config::Place;
+use crate::database_url::Place;
 use crate::settings;
 use anyhow::{Context, bail};
 use lz4_flex::frame::FrameEncoder;

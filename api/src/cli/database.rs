@@ -1,8 +1,9 @@
 //! Which database a command means, and what to do when it cannot be had.
 
-use crate::config::{Config, Place, is_postgres};
+use crate::config::Config;
+use crate::database_url::Place;
 use anyhow::bail;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The database of a command that does not serve.
 #[derive(Debug, Clone, clap::Args)]
@@ -17,14 +18,14 @@ pub struct Database {
 
 impl Database {
     /// Settings of a server inside this process, on any free port of this machine.
-    pub fn config(&self) -> anyhow::Result<Config> {
+    pub fn config(&self) -> Config {
         let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        settled(Config { listen, data_dir: self.data_dir.clone(), database_url: self.database_url.clone(), ..Config::default() })
+        Config { listen, data_dir: self.data_dir.clone(), database_url: self.database_url.clone(), creates: false, ..Config::default() }
     }
 
     /// The database, which may not be there yet.
     pub fn place(&self) -> anyhow::Result<Place> {
-        Ok(self.config()?.database()?)
+        self.config().database()
     }
 
     /// The database; a file must be there.
@@ -40,50 +41,10 @@ impl Database {
     }
 }
 
-/// Settles what the URL names: a file, or a directory for `data_dir`.
-pub fn settled(mut config: Config) -> anyhow::Result<Config> {
-    let Some(url) = &config.database_url else { return Ok(config) };
-    if is_postgres(url) {
-        return Ok(config);
-    }
-    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
-    let directory = match path {
-        None if url.contains("://") => bail!("cannot use the database {url:?}: expected sqlite:PATH, a directory or postgres://…"),
-        None => Some(url.as_str()),
-        Some(path) => Some(path).filter(|path| path.ends_with('/') || Path::new(path).is_dir()),
-    };
-    if let Some(directory) = directory {
-        (config.data_dir, config.database_url) = (PathBuf::from(directory), None);
-    }
-    Ok(config)
-}
-
 /// Adds what to do to an error of opening.
 pub fn explained(error: anyhow::Error) -> anyhow::Error {
     if format!("{error:#}").contains("in use by another process") {
         return error.context("a server is running on this database: stop it, or go through it with --url http://HOST:PORT --key KEY");
     }
     error
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_name_files_or_directories() {
-        let here = std::env::temp_dir().display().to_string();
-        for (url, want) in [
-            (None, Some("./centwise-data/centwise.db".to_owned())),
-            (Some("books".to_owned()), Some("books/centwise.db".to_owned())),
-            (Some("sqlite:a/b.sqlite".to_owned()), Some("a/b.sqlite".to_owned())),
-            (Some("sqlite:new/".to_owned()), Some("new/centwise.db".to_owned())),
-            (Some(format!("sqlite:{here}")), Some(format!("{here}/centwise.db"))),
-            (Some("mysql://h/d".to_owned()), None),
-        ] {
-            let database = Database { data_dir: PathBuf::from("./centwise-data"), database_url: url.clone() };
-            let place = database.config().ok().and_then(|config| config.database().ok());
-            assert_eq!(place, want.map(|path| Place::File(PathBuf::from(path))), "{url:?}");
-        }
-    }
 }

@@ -4,7 +4,8 @@
 use super::Ended;
 use super::{database::Database, health_payments};
 use crate::clock::{Clock, STEP_SECS_MAX};
-use crate::config::{MailSettings, Place};
+use crate::config::MailSettings;
+use crate::database_url::Place;
 use crate::paying::PaymentSettings;
 use anyhow::{Context as _, bail};
 use rating::Instant;

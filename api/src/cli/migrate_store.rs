@@ -3,8 +3,8 @@
 //! Copy, compare, audit both; a mark keeps servers out of the new database until all of it is right.
 
 use super::progress::Progress;
-use super::{Ended, database, runtime};
-use crate::config::{Config, Place};
+use super::{Ended, runtime};
+use crate::database_url::{self, Place};
 use anyhow::{Context, bail};
 use serde::Serialize;
 use std::io::Write;
@@ -50,7 +50,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
 }
 
 fn places(args: &Args) -> anyhow::Result<(PathBuf, String)> {
-    let place = |url: &String| anyhow::Ok(database::settled(Config { database_url: Some(url.clone()), ..Config::default() })?.database()?);
+    let place = |url: &str| database_url::place(Some(url), Path::new("."));
     match (place(&args.from)?, place(&args.to)?) {
         (Place::File(file), Place::Postgres(_)) if !file.exists() => bail!("there is no database {}", file.display()),
         (Place::File(file), Place::Postgres(url)) => Ok((file, url)),

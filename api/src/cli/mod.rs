@@ -1,9 +1,11 @@
 //! The command line: one command per file. Results go to stdout, logs and bars to stderr.
 
+mod admin_key;
 mod backup;
 mod bench;
 pub(crate) mod client;
 pub mod database;
+pub mod environment;
 #[cfg(test)]
 mod field_tests;
 #[cfg(test)]
@@ -63,6 +65,7 @@ enum Command {
     Restore(restore::Args),
     MigrateStore(migrate_store::Args),
     Reconcile(reconcile::Args),
+    AdminKey(admin_key::Args),
 }
 
 /// How a command ended when it did run.
@@ -75,13 +78,8 @@ enum Ended {
 
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match &cli.command {
-        Command::Serve(args) => log_to_stderr("info", args.logs_json()),
-        _ => log_to_stderr("warn", false),
-    }
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let ended = run(cli, &mut out).and_then(|ended| Ok(out.flush().map(|()| ended)?));
+    let ended = environment::command_line().and_then(|cli| logged(cli, &mut out)).and_then(|ended| Ok(out.flush().map(|()| ended)?));
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Findings) => ExitCode::from(1),
@@ -91,6 +89,14 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn logged(cli: Cli, out: &mut impl Write) -> anyhow::Result<Ended> {
+    match &cli.command {
+        Command::Serve(args) => log_to_stderr("info", args.logs_json())?,
+        _ => log_to_stderr("warn", false)?,
+    }
+    run(cli, out)
 }
 
 fn run(cli: Cli, out: &mut impl Write) -> anyhow::Result<Ended> {
@@ -107,6 +113,7 @@ fn run(cli: Cli, out: &mut impl Write) -> anyhow::Result<Ended> {
         Command::Restore(args) => restore::run(&args, out),
         Command::MigrateStore(args) => migrate_store::run(&args, out),
         Command::Reconcile(args) => reconcile::run(&args, out),
+        Command::AdminKey(args) => admin_key::run(&args, out),
     }
 }
 
@@ -137,11 +144,15 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn log_to_stderr(level: &str, json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env(LOG_SETTING);
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+fn log_to_stderr(level: &str, json: bool) -> anyhow::Result<()> {
+    let filter = environment::log_filter(level)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-    if json { log.json().init() } else { log.init() }
+    if json {
+        log.json().init()
+    } else {
+        log.init()
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::stop::{Awaited, Stop};
 use super::{Ended, runtime, verify};
 use crate::archive::{Backup, directory_of};
 use crate::clock;
-use crate::config::Place;
+use crate::database_url::Place;
 use anyhow::{Context, bail};
 use std::fs::OpenOptions;
 use std::io::{self, Write};

@@ -3,7 +3,7 @@
 use super::Ended;
 use super::database::Database;
 use crate::clock::{self, Clock};
-use crate::config::Place;
+use crate::database_url::Place;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use std::io::Write;

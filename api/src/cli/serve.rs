@@ -2,7 +2,8 @@
 
 use super::{Ended, database, runtime};
 use crate::clock::Clock;
-use crate::config::{Config, LogFormat, Place};
+use crate::config::{Config, LogFormat};
+use crate::database_url::Place;
 use crate::{demo, server};
 use std::io::Write;
 use std::time::Duration;
@@ -27,7 +28,8 @@ impl Args {
 }
 
 pub fn run(args: Args, out: &mut impl Write) -> anyhow::Result<Ended> {
-    let config = database::settled(args.config)?;
+    let config = args.config;
+    config.check()?;
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let running = server::serve(&config, Clock::system()).await.map_err(database::explained)?;
@@ -51,7 +53,7 @@ pub fn run(args: Args, out: &mut impl Write) -> anyhow::Result<Ended> {
 }
 
 /// The first start makes a key; nobody can show it again.
-pub fn print_admin_key(key: Option<&str>, out: &mut impl Write) -> anyhow::Result<()> {
+fn print_admin_key(key: Option<&str>, out: &mut impl Write) -> anyhow::Result<()> {
     if let Some(key) = key {
         writeln!(out, "created the platform; its admin key (shown once, keep it): {key}")?;
         out.flush()?;

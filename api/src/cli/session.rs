@@ -3,7 +3,6 @@
 
 use super::client::{Connection, Endpoint};
 use super::database::{self, Database};
-use super::serve;
 use crate::clock::Clock;
 use crate::plant::Planter;
 use crate::server::{self, Running};
@@ -51,11 +50,11 @@ impl Session {
 
     async fn open_own(database: &Database) -> anyhow::Result<Self> {
         // The limits that protect a server from its callers are no use here: this is the only one.
-        let mut config = database.config()?;
+        database.existing()?;
+        let mut config = database.config();
         config.limits.admin_per_sec = u32::MAX;
         config.request_secs_max = REQUEST_SECS_MAX;
         let running = server::serve(&config, Clock::system()).await.map_err(database::explained)?;
-        serve::print_admin_key(running.admin_key.as_deref(), &mut std::io::stderr())?;
         let records = &running.app.records;
         let platform = records.platform().await?.context("the database has no platform")?;
         let clock = &running.app.clock;

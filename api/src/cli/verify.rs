@@ -2,7 +2,7 @@
 
 use super::Ended;
 use super::database::Database;
-use crate::config::Place;
+use crate::database_url::Place;
 use serde::Serialize;
 use std::io::Write;
 use store::db::{Db, PostgresOptions};

@@ -5,7 +5,8 @@ use super::tenants::{below, tenant_held};
 use super::{Actor, Change, Page, RecordError, Records, Result, audit, check_name, conflict, invalid, one_more};
 use rating::{Instant, TenantId, ids::ApiKeyId};
 use serde_json::{Value, json};
-use tenants::{ApiKey, Tenant};
+use std::borrow::Cow;
+use tenants::{ApiKey, NotAllowed, Scope, Tenant};
 
 macro_rules! columns {
     () => {
@@ -23,8 +24,16 @@ statements! {
         "select ", columns!(), " from api_keys k join tenants t on t.id = k.tenant_id",
         " where t.path >= $1 and t.path < $2 and k.id > $3 order by k.id limit $4"
     );
+    /// Whoever revokes the last of them locks everybody out of the platform.
+    LASTING_ADMINS = "select count(*) from api_keys where scope = $1 and root_id = $2 and id <> $3 and revoked_at is null and expires_at is null";
     REVOKE = "update api_keys set revoked_at = $2 where id = $1 and revoked_at is null";
 }
+
+const LAST_ADMIN_KEY: NotAllowed = NotAllowed {
+    code: "last_admin_key",
+    field: "key",
+    detail: Cow::Borrowed("it is the platform's last admin key that does not end by itself; make another before"),
+};
 
 #[derive(sqlx::FromRow)]
 struct KeyRow {
@@ -90,6 +99,15 @@ async fn key_in(tx: &mut Tx<'_>, id: ApiKeyId) -> Result<ApiKey> {
     row.ok_or(RecordError::NotFound { what: "API key" })?.key()
 }
 
+/// Among the keys that are not over and do not end by themselves. One that ends by itself may always be revoked.
+async fn is_last_admin(tx: &mut Tx<'_>, key: &ApiKey) -> Result<bool> {
+    if key.scope != Scope::PlatformAdmin || key.expires_at.is_some() || key.revoked_at.is_some() {
+        return Ok(false);
+    }
+    let others = look!(tx, fetch_optional as (i64,), LASTING_ADMINS, word(&key.scope)?, key.root.0, key.id.0)?;
+    Ok(others.is_none_or(|(others,)| others == 0))
+}
+
 impl Records {
     pub async fn create_key(&self, actor: &Actor, key: &ApiKey) -> Result<()> {
         write!(self, |tx| { insert(tx, actor, key).await })
@@ -113,11 +131,17 @@ impl Records {
     }
 
     /// Ends a key at once. A key that is revoked stays as it was.
+    ///
+    /// # Errors
+    /// `last_admin_key`: no other key of the platform's administrators would be left that lasts.
     pub async fn revoke_key(&self, actor: &Actor, id: ApiKeyId) -> Result<ApiKey> {
         write!(self, |tx| {
             let root = key_in(tx, id).await?.root;
             tx.lock(&[root]).await?;
             let mut key = key_in(tx, id).await?;
+            if is_last_admin(tx, &key).await? {
+                return Err(LAST_ADMIN_KEY.into());
+            }
             if change!(tx, REVOKE, id.0, actor.at.micros())? == 0 {
                 return Ok(key);
             }

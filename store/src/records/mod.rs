@@ -138,6 +138,11 @@ pub struct Page<T> {
 }
 
 impl Records {
+    /// Closes the database, for everybody who shares it.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+
     pub fn new(db: &Db) -> Self {
         Self { db: db.clone(), root: None }
     }

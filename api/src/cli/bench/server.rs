@@ -5,7 +5,6 @@ use super::events::People;
 use super::report::peak_rss_mb;
 use super::{Args, seed};
 use crate::cli::client::Endpoint;
-use crate::cli::database;
 use crate::config::Config;
 use anyhow::{Context, bail};
 use std::io::Write;
@@ -41,7 +40,7 @@ impl Server {
         }
         let directory = args.database_url.is_none().then(temporary).transpose()?;
         let url = directory.as_ref().map(|directory| directory.path().display().to_string()).or_else(|| args.database_url.clone());
-        let config = database::settled(Config { database_url: url.clone(), ..Config::default() })?;
+        let config = Config { database_url: url.clone(), ..Config::default() };
         let key = plant(config, deck, people).await?;
         if args.database_url.is_some() {
             writeln!(std::io::stderr(), "admin key of this database, for --url: {key}")?;

@@ -110,3 +110,26 @@ async fn the_late_window_is_the_platforms_to_set() {
     assert_eq!(service.post(&muster, "/v1/tenants", new).await.ok()["late_window_days"], 60, "its seller's");
     assert_eq!(service.with_headers(&service.admin, "PATCH", "/v1/tenants/acme-44", &[], change).await.ok()["late_window_days"], 0);
 }
+
+/// Otherwise nobody would administer the installation ever again.
+#[tokio::test]
+async fn the_last_admin_key_is_not_revoked() {
+    let api = Service::start().await;
+    let keys = api.get(&api.admin, "/v1/api-keys").await.ok();
+    let first = keys["data"][0]["id"].as_str().unwrap().to_owned();
+    let revoke = |id: String| {
+        let api = &api;
+        async move { api.post(&api.admin, &format!("/v1/api-keys/{id}/revoke"), json!({})).await }
+    };
+    assert_eq!(revoke(first.clone()).await.code(), (409, "last_admin_key"));
+    // One that ends by itself is none to rely on, and may always go.
+    let new = |ends: serde_json::Value| json!({ "name": "second", "scope": "platform_admin", "expires_at": ends });
+    let ending = api.post(&api.admin, "/v1/api-keys", new(json!("2099-01-01T00:00:00Z"))).await.ok();
+    assert_eq!(revoke(first.clone()).await.code(), (409, "last_admin_key"));
+    revoke(ending["id"].as_str().unwrap().to_owned()).await.ok();
+    let lasting = api.post(&api.admin, "/v1/api-keys", new(serde_json::Value::Null)).await.ok();
+    revoke(first).await.ok();
+    let secret = lasting["secret"].as_str().unwrap();
+    let last = api.post(secret, &format!("/v1/api-keys/{}/revoke", lasting["id"].as_str().unwrap()), json!({})).await;
+    assert_eq!(last.code(), (409, "last_admin_key"));
+}

@@ -1,0 +1,195 @@
+//! The command line together with its environment: an empty variable counts as absent, a secret may lie in a file, an error names
+//! the variable that was typed, and a variable that means nothing is named.
+
+use super::{Cli, LOG_SETTING};
+use crate::settings;
+use anyhow::{Context as _, bail};
+use clap::builder::{StyledStr, ValueParser};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, Command, CommandFactory, FromArgMatches};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Write;
+use tracing_subscriber::EnvFilter;
+
+const PREFIX: &str = "CENTWISE_";
+/// Behind the name of a secret's variable: the file that it lies in.
+pub const OF_A_FILE: &str = "_FILE";
+/// From here on a name is told as what was probably meant.
+const ALIKE: f64 = 0.85;
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// By name; what is empty is there, too.
+type Variables = BTreeMap<String, OsString>;
+
+/// Takes this process's arguments and environment. Wrong ones end it, as `--help` does.
+///
+/// # Errors
+/// A secret's file cannot be read, or the secret is given twice.
+pub fn command_line() -> anyhow::Result<Cli> {
+    let variables = variables();
+    let mut command = without_empty(Cli::command(), &variables);
+    let arguments = with_secrets_of_files(&command, std::env::args_os().collect(), &variables)?;
+    let parsed = command.try_get_matches_from_mut(&arguments);
+    let parsed = parsed.and_then(|matches| Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command)));
+    let cli = parsed.unwrap_or_else(|error| with_its_variable(error, &command, &arguments).exit());
+    for line in unknown(variables.keys().map(String::as_str)) {
+        writeln!(std::io::stderr(), "warning: {line}")?;
+    }
+    Ok(cli)
+}
+
+fn variables() -> Variables {
+    std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().map(|name| (name, value))).filter(is_ours).collect()
+}
+
+fn is_ours((name, _): &(String, OsString)) -> bool {
+    name.starts_with(PREFIX)
+}
+
+fn variable_of(argument: &Arg) -> Option<&str> {
+    argument.get_env().and_then(|name| name.to_str())
+}
+
+fn without_empty(command: Command, variables: &Variables) -> Command {
+    let is_empty = |argument: &Arg| variable_of(argument).and_then(|name| variables.get(name)).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|argument| if is_empty(&argument) { argument.env(None::<&'static str>) } else { argument });
+    command.mut_subcommands(|command| without_empty(command, variables))
+}
+
+fn subcommand<'c>(command: &'c Command, arguments: &[OsString]) -> Option<&'c Command> {
+    arguments.get(1).and_then(|name| command.find_subcommand(name))
+}
+
+/// As options of this process alone: its list of arguments, which others see, stays as it is.
+fn with_secrets_of_files(command: &Command, mut arguments: Vec<OsString>, variables: &Variables) -> anyhow::Result<Vec<OsString>> {
+    let Some(command) = subcommand(command, &arguments) else { return Ok(arguments) };
+    let mut secrets = Vec::new();
+    for argument in command.get_arguments().filter(|argument| argument.is_hide_env_values_set()) {
+        let (Some(name), Some(option)) = (variable_of(argument), argument.get_long()) else { continue };
+        if is_typed(option, &arguments) {
+            continue;
+        }
+        if let Some(secret) = secret_of_file(name, variables)? {
+            secrets.push(OsString::from(format!("--{option}={secret}")));
+        }
+    }
+    arguments.splice(2..2, secrets);
+    Ok(arguments)
+}
+
+fn is_typed(option: &str, arguments: &[OsString]) -> bool {
+    let texts = arguments.iter().filter_map(|argument| argument.to_str()).filter_map(|text| text.strip_prefix("--"));
+    texts.into_iter().any(|text| text.split('=').next() == Some(option))
+}
+
+fn secret_of_file(name: &str, variables: &Variables) -> anyhow::Result<Option<String>> {
+    let of_file = format!("{name}{OF_A_FILE}");
+    let Some(file) = variables.get(&of_file).filter(|file| !file.is_empty()) else { return Ok(None) };
+    if variables.get(name).is_some_and(|value| !value.is_empty()) {
+        bail!("{name} and {of_file} are both set: leave one of them out");
+    }
+    let text = std::fs::read_to_string(file).with_context(|| format!("{of_file}: cannot read {}", file.display()))?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        bail!("{of_file}: the file {} is empty", file.display());
+    }
+    Ok(Some(secret.to_owned()))
+}
+
+/// An option that nobody typed has its value from a variable: the error says from which.
+fn with_its_variable(mut error: clap::Error, command: &Command, arguments: &[OsString]) -> clap::Error {
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return error };
+    let Some(command) = subcommand(command, arguments) else { return error };
+    let Some(argument) = command.get_arguments().find(|argument| argument.to_string() == *shown) else { return error };
+    let Some(name) = variable_of(argument) else { return error };
+    if argument.get_long().is_some_and(|option| is_typed(option, arguments)) {
+        return error;
+    }
+    let tip = StyledStr::from(format!("the value is that of the environment variable {name}"));
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    error
+}
+
+/// Of these names, those that nothing reads.
+fn unknown<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
+    let known: Vec<String> = settings::all().into_iter().flat_map(|setting| setting.names()).collect();
+    let alike = |name: &str| {
+        let best = known.iter().map(|known| (strsim::jaro_winkler(name, known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
+        best.filter(|(measure, _)| *measure > ALIKE).map(|(_, known)| format!(" (is it {known}?)"))
+    };
+    let unknown = names.filter(|name| !known.iter().any(|known| known == name));
+    unknown.map(|name| format!("the environment variable {name} means nothing here{}", alike(name).unwrap_or_default())).collect()
+}
+
+/// What is logged: `CENTWISE_LOG`, or this level.
+///
+/// # Errors
+/// The variable has a word that is no level; taken for a module's name, it would switch the log off.
+pub fn log_filter(level: &str) -> anyhow::Result<EnvFilter> {
+    let text = std::env::var(LOG_SETTING).unwrap_or_default();
+    filter(if text.is_empty() { level } else { &text })
+}
+
+fn filter(text: &str) -> anyhow::Result<EnvFilter> {
+    let expected =
+        || format!("{LOG_SETTING}: `{text}` is no level; expected {}, or MODULE=LEVEL with commas in between", LEVELS.join(", "));
+    let is_level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
+    if !text.split(',').all(|word| word.contains('=') || is_level(word.trim())) {
+        bail!(expected());
+    }
+    EnvFilter::builder().parse(text).with_context(expected)
+}
+
+/// A number that must not be 0.
+pub fn at_least_one<N: std::str::FromStr + PartialOrd + From<u8> + Clone + Send + Sync + 'static>() -> ValueParser {
+    let parse = |text: &str| match text.parse::<N>() {
+        Ok(number) if number >= N::from(1) => Ok(number),
+        _ => Err("expected a whole number of at least 1".to_owned()),
+    };
+    ValueParser::new(parse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_that_mean_nothing_are_named() {
+        let names = ["CENTWISE_LISTEN", "CENTWISE_KEY_FILE", "CENTWISE_LISTEN_FILE", "CENTWISE_STRIPE_SECRET", "CENTWISE_LOG"];
+        insta::assert_snapshot!(unknown(names.into_iter()).join("\n"));
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for well in ["info", "WARN", "error,sqlx=debug", "centwise_api=trace"] {
+            assert!(filter(well).is_ok(), "{well}");
+        }
+        for bad in ["loud", "info,loud", "sqlx=loud", ""] {
+            let refused = filter(bad).unwrap_err();
+            assert!(refused.to_string().starts_with("CENTWISE_LOG: "), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_secret_lies_in_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        std::fs::write(&file, "cw_secret\n").unwrap();
+        let set = |names: &[(&str, &std::path::Path)]| -> Variables {
+            names.iter().map(|(name, value)| ((*name).to_owned(), value.as_os_str().to_owned())).collect()
+        };
+        let read = |names: &[(&str, &std::path::Path)], typed: &[&str]| {
+            let arguments = ["centwise", "ingest"].iter().chain(typed).map(OsString::from).collect();
+            with_secrets_of_files(&Cli::command(), arguments, &set(names)).map_err(|error| format!("{error:#}"))
+        };
+        let arguments = read(&[("CENTWISE_KEY_FILE", &file)], &["a.csv"]).unwrap();
+        assert_eq!(arguments, ["centwise", "ingest", "--key=cw_secret", "a.csv"]);
+        let typed = read(&[("CENTWISE_KEY_FILE", &file)], &["--key", "other"]).unwrap();
+        assert_eq!(typed.len(), 4, "what is typed counts: {typed:?}");
+        let twice = read(&[("CENTWISE_KEY_FILE", &file), ("CENTWISE_KEY", "x".as_ref())], &[]).unwrap_err();
+        assert!(twice.contains("CENTWISE_KEY and CENTWISE_KEY_FILE"), "{twice}");
+        let missing = read(&[("CENTWISE_KEY_FILE", &dir.path().join("none"))], &[]).unwrap_err();
+        assert!(missing.starts_with("CENTWISE_KEY_FILE: cannot read"), "{missing}");
+    }
+}

@@ -1,0 +1,206 @@
+//! What a database URL names. A URL that is only half understood opens nothing: where it was taken for a path, a typing error
+//! made a second, empty platform. It may hold a password, so that no message repeats it.
+
+use std::path::{Path, PathBuf};
+use url::{ParseError, Url};
+
+/// The file of the embedded database in its directory.
+const FILE: &str = "centwise.db";
+/// Parameters of a PostgreSQL URL that the driver understands; it passes over any other, so that `?sslmod=require` would be a
+/// connection without TLS.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+    "statement-cache-capacity",
+];
+const FILES: [&str; 7] = ["sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
+
+/// Where the books are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    File(PathBuf),
+    /// By its URL.
+    Postgres(String),
+}
+
+/// Why a URL names no database.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadDatabaseUrl {
+    #[error(
+        "the database URL is neither postgres://…, sqlite:PATH nor a directory that is there (its text is not shown: it may hold a \
+         password). A new directory begins with / or ./; leave the setting out for the embedded database under the data directory"
+    )]
+    Unknown,
+    #[error("the database URL begins with `{0}:`; expected postgres://USER:PASSWORD@HOST/DATABASE, sqlite:PATH or a directory")]
+    Scheme(String),
+    #[error("`sqlite:` is followed by no path; expected sqlite:PATH")]
+    NoPath,
+    #[error("`sqlite:PATH` takes no parameters; the path has a `?`")]
+    SqliteParameters,
+    #[error(
+        "the database URL does not parse: {0}. A character of a user's name or password that means something in a URL (@ : / ? # % \
+         and spaces) is written percent-encoded: p%40ss for p@ss"
+    )]
+    Syntax(String),
+    #[error(
+        "the database URL has the parameter `{0}`, which means nothing here; known are sslmode, sslrootcert, sslcert, sslkey, host, \
+         hostaddr, port, dbname, user, password, application_name and options"
+    )]
+    Parameter(String),
+    #[error("the database URL has the parameter `{0}` twice")]
+    Twice(String),
+    #[error("`{parameter}` of the database URL names the file {file}, which cannot be read: {error}")]
+    Unreadable { parameter: String, file: String, error: String },
+}
+
+/// The database of a URL; without one the embedded one of the data directory.
+///
+/// # Errors
+/// The URL is none of `postgres://…`, `sqlite:PATH` and a directory.
+pub fn place(url: Option<&str>, data_dir: &Path) -> Result<Place, BadDatabaseUrl> {
+    let Some(url) = url else { return Ok(Place::File(data_dir.join(FILE))) };
+    if is_postgres(url) {
+        check_postgres(url)?;
+        return Ok(Place::Postgres(url.to_owned()));
+    }
+    if let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
+        return file(path);
+    }
+    if let Some((scheme, _)) = url.split_once("://")
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric())
+    {
+        return Err(BadDatabaseUrl::Scheme(scheme.to_owned()));
+    }
+    let stated = ["/", "./", "../"].iter().any(|start| url.starts_with(start)) || url == "." || url == "..";
+    match stated || Path::new(url).is_dir() {
+        true => Ok(Place::File(Path::new(url).join(FILE))),
+        false => Err(BadDatabaseUrl::Unknown),
+    }
+}
+
+pub fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+/// A file, or the directory that it lies in.
+fn file(path: &str) -> Result<Place, BadDatabaseUrl> {
+    if path.is_empty() {
+        return Err(BadDatabaseUrl::NoPath);
+    }
+    if path.contains('?') {
+        return Err(BadDatabaseUrl::SqliteParameters);
+    }
+    let is_directory = path.ends_with('/') || Path::new(path).is_dir();
+    Ok(Place::File(if is_directory { Path::new(path).join(FILE) } else { PathBuf::from(path) }))
+}
+
+fn check_postgres(url: &str) -> Result<(), BadDatabaseUrl> {
+    let parsed = Url::parse(url).map_err(|error: ParseError| BadDatabaseUrl::Syntax(error.to_string()))?;
+    if parsed.fragment().is_some() {
+        return Err(BadDatabaseUrl::Syntax("it has a `#`".to_owned()));
+    }
+    let mut seen: Vec<String> = Vec::new();
+    for (name, value) in parsed.query_pairs() {
+        if !PARAMETERS.contains(&&*name) && !name.starts_with("options[") {
+            return Err(BadDatabaseUrl::Parameter(name.into_owned()));
+        }
+        if FILES.contains(&&*name)
+            && let Err(error) = std::fs::File::open(&*value)
+        {
+            return Err(BadDatabaseUrl::Unreadable { parameter: name.into_owned(), file: value.into_owned(), error: error.to_string() });
+        }
+        if seen.contains(&name.to_string()) {
+            return Err(BadDatabaseUrl::Twice(name.into_owned()));
+        }
+        seen.push(name.into_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(url: &str, want: Result<Place, BadDatabaseUrl>) {
+        assert_eq!(place(Some(url), Path::new("./centwise-data")), want, "{url}");
+    }
+
+    fn in_file(path: &str) -> Result<Place, BadDatabaseUrl> {
+        Ok(Place::File(PathBuf::from(path)))
+    }
+
+    #[test]
+    fn urls_name_files_directories_and_servers() {
+        assert_eq!(place(None, Path::new("./centwise-data")), in_file("./centwise-data/centwise.db"));
+        let here = std::env::temp_dir().display().to_string();
+        for (url, path) in [
+            ("sqlite:a/b.db", "a/b.db"),
+            ("sqlite:///var/c.db", "/var/c.db"),
+            ("sqlite:new/", "new/centwise.db"),
+            ("./books", "./books/centwise.db"),
+            ("/srv/books", "/srv/books/centwise.db"),
+            (&format!("sqlite:{here}"), &format!("{here}/centwise.db")),
+            (&here, &format!("{here}/centwise.db")),
+        ] {
+            check(url, in_file(path));
+        }
+        let socket = "postgres://centwise@%2Fvar%2Frun%2Fpostgresql/centwise";
+        for url in ["postgres://h/d", "postgresql://u:p%40ss@h:5432/d?sslmode=verify-full", socket] {
+            check(url, Ok(Place::Postgres(url.to_owned())));
+        }
+    }
+
+    /// Each of these made a new, empty platform, or a connection without TLS.
+    #[test]
+    fn what_is_half_understood_opens_nothing() {
+        use BadDatabaseUrl::*;
+        for url in
+            ["host=db user=x password=geheim", "db.example.com/centwise", "books-that-are-not-there", "centwise:geheim@db/centwise", ""]
+        {
+            check(url, Err(Unknown));
+        }
+        check("postgers://u:geheim@h/d", Err(Scheme("postgers".to_owned())));
+        check("mysql://h/d", Err(Scheme("mysql".to_owned())));
+        check("sqlite:", Err(NoPath));
+        check("sqlite:a.db?mode=ro", Err(SqliteParameters));
+        check("postgres://u:geheim@h/d?sslmod=require", Err(Parameter("sslmod".to_owned())));
+        check("postgres://h/d?sslmode=disable&sslmode=require", Err(Twice("sslmode".to_owned())));
+    }
+
+    #[test]
+    fn no_message_shows_a_secret() {
+        for url in [
+            "host=db user=x password=geheim",
+            "centwise:geheim@db/centwise",
+            "postgers://u:geheim@h/d",
+            "postgres://u:geh/geheim@h/d",
+            "postgres://u:geheim#x@h/d",
+            "postgres://u:geheim@h:x/d",
+            "postgres://u:geheim@h/d#x",
+            "postgres://u:geheim@h/d?sslrootcert=/not/there.pem",
+        ] {
+            let message = place(Some(url), Path::new(".")).unwrap_err().to_string();
+            assert!(!message.contains("geheim"), "{url}: {message}");
+        }
+        let missing = place(Some("postgres://h/d?sslrootcert=/not/there.pem"), Path::new(".")).unwrap_err().to_string();
+        assert!(missing.contains("sslrootcert") && missing.contains("/not/there.pem"), "{missing}");
+        let encoded = place(Some("postgres://u:geh/eim@h/d"), Path::new(".")).unwrap_err().to_string();
+        assert!(encoded.contains("p%40ss for p@ss"), "{encoded}");
+    }
+}

@@ -1,0 +1,184 @@
+//! Every environment variable: absent, empty, nonsense and right. The program starts, or refuses it by name; nobody's secret is told.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
+
+/// Name, nonsense, and a right value.
+const SETTINGS: [(&str, &str, &str); 28] = [
+    ("CENTWISE_ADMIN_PER_SEC", "0", "60"),
+    ("CENTWISE_BODY_BYTES_MAX", "0", "1000000"),
+    ("CENTWISE_CONNECTIONS_MAX", "0", "100"),
+    ("CENTWISE_DATABASE_URL", "host=db password=geheim", "./books"),
+    ("CENTWISE_DATA_DIR", "no/such/place", "./data"),
+    ("CENTWISE_DRAIN_SECS_MAX", "soon", "5"),
+    ("CENTWISE_ENGINE_DRAIN_SECS_MAX", "-1", "5"),
+    ("CENTWISE_KEY", "", "cw_1"),
+    ("CENTWISE_LISTEN", "localhost", "127.0.0.1:0"),
+    ("CENTWISE_LIVE_PER_SEC", "0", "100"),
+    ("CENTWISE_LOG", "loud", "warn"),
+    ("CENTWISE_LOG_FORMAT", "xml", "json"),
+    ("CENTWISE_MAIL_FROM", "nobody at all", "Centwise <billing@example.com>"),
+    ("CENTWISE_OTHER_PER_MIN", "0", "60"),
+    ("CENTWISE_PAYOUTS", "never", "manual"),
+    ("CENTWISE_PUBLIC_URL", "billing.example.com", "https://billing.example.com"),
+    ("CENTWISE_REQUEST_SECS_MAX", "0", "10"),
+    ("CENTWISE_SMTP_URL", "geheim", "smtps://u:p@127.0.0.1:465"),
+    ("CENTWISE_SPLIT_BY_ROOT", "maybe", "false"),
+    ("CENTWISE_STALLED_SECS_MAX", "0", "30"),
+    ("CENTWISE_STRIPE_API_URL", "api.stripe.com", "http://127.0.0.1:1/"),
+    ("CENTWISE_STRIPE_CONNECT_WEBHOOK_SECRETS", "geheim", "whsec_2"),
+    ("CENTWISE_STRIPE_SECRET_KEY", "geheim", "sk_test_1"),
+    ("CENTWISE_STRIPE_WEBHOOK_SECRETS", "geheim", "whsec_1"),
+    ("CENTWISE_TIME_ZONE", "Mars/Phobos", "Europe/Berlin"),
+    ("CENTWISE_TOP_UP_TERMS", "EUR", "EUR:1000-2000"),
+    ("CENTWISE_URL", "", "http://127.0.0.1:1"),
+    ("CENTWISE_USAGE_PER_SEC", "0", "100"),
+];
+/// Of a switch any nonsense is refused by the same rule; it is not among those whose text means something.
+const SWITCHES: [&str; 1] = ["CENTWISE_WEBHOOKS_TO_PRIVATE"];
+const TIME_MAX: Duration = Duration::from_secs(60);
+
+/// What a run printed, until it listened or ended.
+struct Run {
+    /// `None`: it listened.
+    code: Option<i32>,
+    errors: String,
+}
+
+async fn serve(directory: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> Run {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_centwise-under-test"))
+        .arg("serve")
+        .args(arguments)
+        .current_dir(directory)
+        .env_clear()
+        .envs(settings.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let listens = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.starts_with("listening on ") {
+                return true;
+            }
+        }
+        false
+    };
+    let listens = tokio::time::timeout(TIME_MAX, listens).await.unwrap();
+    if listens {
+        child.start_kill().unwrap();
+    }
+    let ended = child.wait_with_output().await.unwrap();
+    let errors = String::from_utf8(ended.stderr).unwrap();
+    Run { code: (!listens).then(|| ended.status.code().unwrap()), errors }
+}
+
+#[test]
+fn the_table_has_every_setting() {
+    let example = include_str!("../../.env.example");
+    let named = example.lines().filter_map(|line| line.strip_prefix('#')?.split_once('=')).map(|(name, _)| name);
+    let named: BTreeSet<&str> = named.filter(|name| name.starts_with("CENTWISE_")).collect();
+    let table: BTreeSet<&str> = SETTINGS.iter().map(|(name, ..)| *name).chain(SWITCHES).collect();
+    assert_eq!(table, named);
+}
+
+#[tokio::test]
+async fn what_is_absent_empty_or_right_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let check = |what: &'static str, settings: Vec<(&'static str, &'static str)>, arguments: &'static [&'static str]| async move {
+        let run = serve(here, &settings, arguments).await;
+        assert_eq!(run.code, None, "{what}: {}", run.errors);
+        assert!(!run.errors.contains("means nothing here"), "{what}: {}", run.errors);
+    };
+    let everything = SETTINGS.iter().map(|(name, ..)| *name).chain(SWITCHES);
+    check("absent", Vec::new(), &["--listen", "127.0.0.1:0"]).await;
+    check("empty", everything.map(|name| (name, "")).collect(), &["--listen", "127.0.0.1:0", "--data-dir", "empty"]).await;
+    check("right", SETTINGS.iter().map(|(name, _, right)| (*name, *right)).collect(), &[]).await;
+    assert!(here.join("empty/centwise.db").exists() && here.join("books/centwise.db").exists());
+}
+
+#[tokio::test]
+async fn nonsense_is_refused_by_name_and_makes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let partners = [
+        ("CENTWISE_MAIL_FROM", "CENTWISE_SMTP_URL", "smtps://u:p@127.0.0.1:465"),
+        ("CENTWISE_SMTP_URL", "CENTWISE_MAIL_FROM", "a@example.com"),
+    ];
+    let table = SETTINGS.iter().filter(|(_, nonsense, _)| !nonsense.is_empty()).map(|(name, nonsense, _)| (*name, *nonsense));
+    for (name, nonsense) in table.chain(SWITCHES.map(|name| (name, "maybe"))) {
+        let partner = partners.iter().find(|(of, ..)| *of == name).map(|(_, partner, value)| (*partner, *value));
+        let settings: Vec<_> = [(name, nonsense)].into_iter().chain(partner).collect();
+        let run = serve(directory.path(), &settings, &[]).await;
+        assert_eq!(run.code, Some(2), "{name}: {}", run.errors);
+        assert!(run.errors.contains(name), "{name}: {}", run.errors);
+        assert!(!run.errors.contains("geheim"), "{name}: {}", run.errors);
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing was made");
+}
+
+/// Right by itself, wrong beside what else is set or missing.
+#[tokio::test]
+async fn settings_that_do_not_go_together_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    for (settings, named) in [
+        (&[("CENTWISE_SPLIT_BY_ROOT", "true")][..], "CENTWISE_SPLIT_BY_ROOT"),
+        (&[("CENTWISE_STRIPE_WEBHOOK_SECRETS", "whsec_1")], "without CENTWISE_STRIPE_SECRET_KEY"),
+        (&[("CENTWISE_STRIPE_SECRET_KEY", "sk_test_1")], "without CENTWISE_PUBLIC_URL"),
+        (&[("CENTWISE_SMTP_URL", "smtps://u:p@127.0.0.1")], "CENTWISE_MAIL_FROM"),
+        (&[("CENTWISE_KEY", "a"), ("CENTWISE_DATABASE_URL", "x"), ("CENTWISE_DATABASE_URL_FILE", "y")], "are both set"),
+    ] {
+        let run = serve(directory.path(), settings, &[]).await;
+        assert_eq!(run.code, Some(2), "{settings:?}: {}", run.errors);
+        assert!(run.errors.contains(named), "{settings:?}: {}", run.errors);
+    }
+}
+
+#[tokio::test]
+async fn a_variable_that_means_nothing_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = serve(directory.path(), &[("CENTWISE_DATABSE_URL", "postgres://u:geheim@h/d")], &["--listen", "127.0.0.1:0"]).await;
+    assert_eq!(run.code, None, "{}", run.errors);
+    assert!(run.errors.contains("CENTWISE_DATABSE_URL means nothing here (is it CENTWISE_DATABASE_URL?)"), "{}", run.errors);
+    assert!(!run.errors.contains("geheim"), "{}", run.errors);
+}
+
+/// A wrong directory is no new platform.
+#[tokio::test]
+async fn only_the_server_makes_a_database() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("usage.ndjson"), "").unwrap();
+    std::fs::write(directory.path().join("deck.csv"), "Prefix,Price\n49,0.02\n").unwrap();
+    for arguments in [&["ingest", "usage.ndjson", "--format", "ndjson"][..], &["import-rates", "deck.csv", "--card", "x", "--dry-run"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_centwise-under-test"));
+        let ended = command.args(arguments).current_dir(directory.path()).env_clear().output().await.unwrap();
+        let errors = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {errors}");
+        assert!(errors.contains("there is no database") && errors.contains("centwise serve"), "{errors}");
+        assert!(!directory.path().join("centwise-data").exists(), "{arguments:?}");
+    }
+}
+
+/// Nobody is locked out of the platform: not by an address that is taken at the first start, nor by a revoked key.
+#[tokio::test]
+async fn an_admin_key_is_never_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let run = serve(directory.path(), &[], &["--listen", &address]).await;
+    assert_eq!(run.code, Some(2), "{}", run.errors);
+    assert!(!directory.path().join("centwise-data").exists(), "no platform was made whose key nobody saw");
+    let run = serve(directory.path(), &[], &["--listen", "127.0.0.1:0"]).await;
+    assert_eq!(run.code, None, "{}", run.errors);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_centwise-under-test"));
+    let made = command.arg("admin-key").current_dir(directory.path()).env_clear().output().await.unwrap();
+    let printed = String::from_utf8(made.stdout).unwrap();
+    assert!(made.status.success() && printed.contains("key_") && printed.contains(": cw_"), "{printed}");
+}
