@@ -5,8 +5,8 @@ use crate::payee::Fault;
 use crate::world::{Backend, on_every_journal};
 use payments::payouts::{Payouts, default_settings};
 use rating::Cents;
-use std::sync::Arc;
 use serde_json::json;
+use std::sync::Arc;
 use store::journal::Seq;
 use store::records::{CommissionMonth, MoveKind, Payment, PayoutMethod, Settlement, Sum};
 

@@ -248,6 +248,7 @@ pub async fn get_statement(
     {
         return Err(ApiProblem::field("before_records", "from", format!("the records of this account begin at {}", beginning.from)));
     }
-    let (statement, turn) = entries::statement(&app, &key, (&tenant.external_id, account.kind.name()), account, (query.from, until)).await?;
+    let (statement, turn) =
+        entries::statement(&app, &key, (&tenant.external_id, account.kind.name()), account, (query.from, until)).await?;
     turns::json(turn, move || Ok(statement)).await
 }

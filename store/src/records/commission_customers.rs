@@ -29,9 +29,23 @@ pub fn add_steps(one: Cents, other: Cents) -> Cents {
 macro_rules! add_steps {
     ($column:literal) => {
         concat!(
-            " ", $column, " = case when commission_customers.", $column, " + excluded.", $column, " > 1000000000000000000 then 1000000000000000000",
-            " when commission_customers.", $column, " + excluded.", $column, " < -1000000000000000000 then -1000000000000000000",
-            " else commission_customers.", $column, " + excluded.", $column, " end"
+            " ",
+            $column,
+            " = case when commission_customers.",
+            $column,
+            " + excluded.",
+            $column,
+            " > 1000000000000000000 then 1000000000000000000",
+            " when commission_customers.",
+            $column,
+            " + excluded.",
+            $column,
+            " < -1000000000000000000 then -1000000000000000000",
+            " else commission_customers.",
+            $column,
+            " + excluded.",
+            $column,
+            " end"
         )
     };
 }
