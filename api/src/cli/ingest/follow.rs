@@ -313,7 +313,8 @@ impl Follower<'_> {
         let is_read = rows.iter().any(|row| matches!(row, Row::Event { .. }));
         let is_as_before = self.position.read_as.as_ref() == Some(&self.reads_as);
         if !is_as_before {
-            check_first(&self.args.file, &rows, self.position.here.offset > 0)?;
+            let others_were = self.position.read_as.is_some() || self.position.here.offset > 0;
+            check_first(&self.args.file, &rows, others_were)?;
         }
         let has_records = place.has_records || rows.iter().any(|row| !matches!(row, Row::Skipped { .. }));
         let texts = Texts::new(path, Cow::Borrowed(&piece), place.lines + 1, &rows);
