@@ -7,7 +7,7 @@
 use crate::plant::Planter;
 use crate::server::Running;
 use crate::state::PLATFORM;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use ledger::AccountKey;
 use metering::command::{MoneyKind, MoveMoney};
 use rating::card::{CallTerms, CardDoc, MeterTerms, Model, PriceModel, Rate, Step};
@@ -20,6 +20,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use tenants::{Pricing, Scope, Tenant, TenantKind};
 
+const FIRST_RESELLER: &str = "muster-telecom";
 const PREPAID: Cents = Cents(5000);
 const COMMISSION: Pricing = Pricing::Commission { commission_bp: tenants::agreement::COMMISSION_BP_DEFAULT };
 /// The demo's keys, beside its database, so that a restart can print them again.
@@ -47,6 +48,7 @@ pub async fn start(running: &Running, directory: &Path, out: &mut impl Write) ->
         .with_context(|| format!("cannot make the directory {}", directory.display()))?;
     let file = directory.join(KEYS_FILE);
     let platform = running.app.records.platform().await?.context("the database has no platform")?;
+    refuse_others_books(running, &platform).await?;
     plant(running, &platform).await?;
     let keys = match kept_keys(running, &file).await? {
         Some(keys) => keys,
@@ -56,13 +58,23 @@ pub async fn start(running: &Running, directory: &Path, out: &mut impl Write) ->
     print(running, &keys, out)
 }
 
+/// The demo's tenants, and its keys in a file, are nothing for an installation with tenants of its own.
+async fn refuse_others_books(running: &Running, platform: &Tenant) -> anyhow::Result<()> {
+    let records = &running.app.records;
+    let has_tenants = !records.children(platform.id, None, 1).await?.data.is_empty();
+    if has_tenants && records.tenant_by_external_id(platform, FIRST_RESELLER).await?.is_none() {
+        bail!("this installation has tenants of its own; --demo is for an empty one: name another place with --data-dir or --database-url");
+    }
+    Ok(())
+}
+
 /// Every step looks first whether it was taken: a start that was interrupted is finished by the next one.
 async fn plant(running: &Running, platform: &Tenant) -> anyhow::Result<()> {
     let planter = Planter::new(&running.app.records, &running.app.clock, platform.id, "demo");
     planter.meters(&meters()).await?;
     let rate_card = planter.card(platform, "Wholesale", &card(WHOLESALE)?).await?;
     let reseller = |seller, id, name, pricing| planter.ensure(seller, TenantKind::Reseller, (id, name), pricing, None);
-    let muster = reseller(platform, "muster-telecom", "Muster Telecom", Pricing::Wholesale { rate_card }).await?;
+    let muster = reseller(platform, FIRST_RESELLER, "Muster Telecom", Pricing::Wholesale { rate_card }).await?;
     let nord = reseller(platform, "nord-voice", "Nord Voice", COMMISSION).await?;
     let kiel = reseller(&nord, "kiel-connect", "Kiel Connect", COMMISSION).await?;
     let shops: [(&Tenant, &[(&str, &str)]); 3] = [
@@ -106,7 +118,7 @@ async fn kept_keys(running: &Running, file: &Path) -> anyhow::Result<Option<Keys
 
 async fn make_keys(running: &Running, platform: &Tenant, file: &Path) -> anyhow::Result<Keys> {
     let records = &running.app.records;
-    let muster = records.tenant_by_external_id(platform, "muster-telecom").await?.context("the demo's reseller is gone")?;
+    let muster = records.tenant_by_external_id(platform, FIRST_RESELLER).await?.context("the demo's reseller is gone")?;
     let planter = Planter::new(records, &running.app.clock, platform.id, "demo");
     let keys = Keys {
         platform_admin: planter.key(platform, Scope::PlatformAdmin, "demo: platform admin", None).await?.1,

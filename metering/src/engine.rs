@@ -295,10 +295,16 @@ impl Engine {
         Ok(Quote { posted: Posted { balance, ..posted }, record })
     }
 
-    /// Tries the kept events of a root again, late ones too: somebody asked for it.
-    pub async fn rate_again(&self, caller: &Caller, root: TenantId, after: Option<Seq>, limit: usize) -> Result<AgainSummary, Problem> {
+    /// Tries the kept events of a root (`None`: of every one) again, late ones too: somebody asked for it.
+    pub async fn rate_again(
+        &self,
+        caller: &Caller,
+        root: Option<TenantId>,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<AgainSummary, Problem> {
         let limit = limit.clamp(1, AGAIN_EVENTS_MAX);
-        let query = RecordQuery { of: Of::Unrated(root), after, newest_first: false, limit };
+        let query = RecordQuery { of: root.map_or(Of::EveryUnrated, Of::Unrated), after, newest_first: false, limit };
         let kept = self.journal.read(&query).await.map_err(journal_problem)?;
         let next = (kept.len() == limit).then(|| kept.last().map(|record| record.seq)).flatten();
         let (mut work, mut unrated) = (Vec::new(), BTreeMap::<String, u64>::new());
@@ -309,7 +315,7 @@ impl Engine {
                 continue;
             }
             // As its sender: whoever asks, the customer is looked for where the sender could have meant it.
-            let sender = Caller { tenant: record.tenant, root, ..*caller };
+            let sender = Caller { tenant: record.tenant, root: record.identity.root, ..*caller };
             match self.desk_of(&sender, record.identity.reporter, Lateness::Accepted).prepare(event_of(&record)).await {
                 Ok(prepared) if beginnings.may_hide(&record, prepared.root).await? => {
                     *unrated.entry(BEFORE_RECORDS.to_owned()).or_default() += 1

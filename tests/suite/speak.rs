@@ -59,7 +59,7 @@ impl World {
 
     pub async fn rate_again(&self, root: &str) -> String {
         let root = self.tenant(root).id;
-        let summary = self.engine.rate_again(&self.caller("platform"), root, None, 10_000).await.unwrap();
+        let summary = self.engine.rate_again(&self.caller("platform"), Some(root), None, 10_000).await.unwrap();
         let unrated: Vec<String> = summary.unrated.iter().map(|(reason, count)| format!(", {reason} {count}")).collect();
         let partly = if summary.partly_rated > 0 { format!(", partly rated {}", summary.partly_rated) } else { String::new() };
         format!("rated {}{partly}{}", summary.rated, unrated.concat())

@@ -148,4 +148,12 @@ async fn kept_usage_of_the_whole_subtree_is_listed(market: Market) {
         assert_eq!(listed(&market.by("agent admin"), limit).await, ["k-2"], "{limit}");
     }
     assert_eq!(listed(admin, "root=muster").await, ["k-1", "k-3"]);
+    // Nor is anything passed over when they are rated again: the platform's key is asked for all of them.
+    let again = async |who: &Asking, body: Value| {
+        let answer = who.post("/v1/usage-events/rate-again", body).await.ok();
+        answer["unrated"].as_array().unwrap().iter().map(|one| one["count"].as_i64().unwrap()).sum::<i64>()
+    };
+    assert_eq!(again(admin, json!({})).await, 4);
+    assert_eq!(again(admin, json!({ "root": "muster" })).await, 2);
+    assert_eq!(again(&market.by("muster admin"), json!({})).await, 2);
 }

@@ -44,7 +44,11 @@ impl Database {
 /// Adds what to do to an error of opening.
 pub fn explained(error: anyhow::Error) -> anyhow::Error {
     if format!("{error:#}").contains("in use by another process") {
-        return error.context("a server is running on this database: stop it, or go through it with --url http://HOST:PORT --key KEY");
+        // Its causes say the same in other words.
+        return anyhow::anyhow!(
+            "the database is in use by another process: a server is running on it. Stop it, or, with `ingest` and `import-rates`, go \
+             through it with --url http://HOST:PORT --key KEY"
+        );
     }
     error
 }

@@ -2,13 +2,14 @@
 
 use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
 use crate::http::page::{List, PageQuery};
+use crate::http::query::Query;
 use crate::http::rate_cards::card_named;
 use crate::http::tenants::at_field;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use ledger::{AccountKey, Balance};
 use rating::{AgreementId, Cents, Currency, Instant, TenantId};

@@ -5,16 +5,16 @@ use crate::http::agreements::agreement_in_force;
 use crate::http::answers::{Names, Split};
 use crate::http::page::{List, PageQuery};
 use crate::http::price::usage;
+use crate::http::query::Query;
 use crate::http::summaries::{self, EventSummary};
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use ledger::AccountKey;
 use metering::command::{Posted, SellerCover, VoidRequest};
-use rating::TenantId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -180,13 +180,6 @@ pub struct UnratedQuery {
     pub limit: Option<usize>,
 }
 
-async fn root_named(app: &App, access: &Access, root: Option<&str>) -> Result<TenantId, ApiProblem> {
-    match root {
-        Some(name) => Ok(tenant_named(app, access, name).await?.root),
-        None => Ok(access.key.root),
-    }
-}
-
 /// Steps in which a subtree's events are looked for among its root's.
 const LOOKS_MAX: usize = 20;
 
@@ -231,7 +224,7 @@ pub async fn list_unrated(
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"root": "muster-telecom"}))]
 pub struct AgainBody {
-    /// A direct child of the platform. Default: the key's own root.
+    /// A direct child of the platform. Default: the key's whole subtree.
     pub root: Option<String>,
     /// `next_cursor` of the answer before.
     pub cursor: Option<String>,
@@ -268,8 +261,12 @@ pub struct ReasonCount {
 #[utoipa::path(post, path = "/v1/usage-events/rate-again", tag = "usage-events", request_body = AgainBody, responses((status = 200, body = AgainAnswer)))]
 pub async fn rate_again(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
     let body: AgainBody = write.read()?;
-    let root = root_named(&app, &key, body.root.as_deref()).await?;
-    if key.key.tenant != root && !key.is_platform_admin() {
+    let root = match &body.root {
+        Some(name) => Some(tenant_named(&app, &key, name).await?.root),
+        None if key.is_platform_admin() => None,
+        None => Some(key.key.root),
+    };
+    if root != Some(key.key.tenant) && !key.is_platform_admin() {
         return Err(ApiProblem::new("forbidden", "kept events are rated by root: this needs a key of the root or of the platform"));
     }
     let after = PageQuery { cursor: body.cursor, limit: None }.after()?.map(Seq);

@@ -2,10 +2,11 @@
 
 use crate::auth::{self, MayRead};
 use crate::http::page::{List, PageQuery};
+use crate::http::query::Query;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Serialize;
 use store::records::AuditEntry;
 

@@ -2,11 +2,12 @@
 
 use crate::auth::{MayRead, MayWrite, tenant_named};
 use crate::http::accounts::{AccountQuery, currency_of};
+use crate::http::query::Query;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use payments::auto::AutoTerms;
 use rating::{Cents, Currency};

@@ -3,10 +3,11 @@
 use crate::auth::{MayRead, tenant_named};
 use crate::http::accounts::currency_of;
 use crate::http::entries::since;
+use crate::http::query::Query;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use ledger::AccountKey;
 use rating::{Cents, Instant, TenantId};
 use serde::{Deserialize, Serialize};

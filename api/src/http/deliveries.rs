@@ -2,12 +2,13 @@
 
 use crate::auth::{MayRead, MayWrite};
 use crate::http::page::{List, PageQuery};
+use crate::http::query::Query;
 use crate::http::webhook_endpoints::visible_endpoint;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use rating::ids::DeliveryId;
 use serde::Serialize;

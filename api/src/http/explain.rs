@@ -3,11 +3,12 @@
 
 use crate::auth::{self, Access, MayRead};
 use crate::http::answers::{Names, OpenLinkBody, Split};
+use crate::http::query::Query;
 use crate::http::summaries::{customer_of, debit_of, kind_name, sees_link};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use metering::charge;
 use metering::standing::Standing;

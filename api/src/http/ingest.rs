@@ -5,17 +5,17 @@
 
 use crate::auth::MayUse;
 use crate::http::answers::BatchBody;
+use crate::http::query;
 use crate::http::usage_events::{self, prefers_minimal};
 use crate::http::write;
 use crate::problem::ApiProblem;
 use crate::state::App;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::response::Response;
 use metering::command::Problem;
 use metering::input::cdr::{Options, SecondsField};
 use metering::input::{self, Row, asterisk, freeswitch};
-use rating::validate::spoken;
 use serde::Deserialize;
 
 /// How the switch's records are to be read.
@@ -51,8 +51,8 @@ impl SwitchQuery {
     fn of(uri: &Uri) -> Result<Self, ApiProblem> {
         let asked = uri.query().unwrap_or_default();
         let ours: Vec<&str> = asked.split(['&', '?']).filter(|pair| !pair.is_empty() && !pair.starts_with("uuid=")).collect();
-        let uri = format!("/?{}", ours.join("&")).parse().map_err(|e| wrong_query(&e))?;
-        Query::try_from_uri(&uri).map(|Query(query)| query).map_err(|rejection| wrong_query(&rejection.body_text()))
+        let uri = format!("/?{}", ours.join("&")).parse().map_err(|e| query::refusal(&e))?;
+        query::read(&uri)
     }
 
     /// Asterisk says its seconds once, and encodes nothing.
@@ -85,21 +85,6 @@ impl SwitchQuery {
             columns: default.columns,
         }
     }
-}
-
-fn wrong_query(why: &dyn std::fmt::Display) -> ApiProblem {
-    let why = why.to_string();
-    let why = why.strip_prefix("Failed to deserialize query string: ").unwrap_or(&why);
-    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    match why.split_once(": ").filter(|(name, _)| is_name(name)) {
-        Some((name, what)) => ApiProblem::field("invalid_request", name, for_a_flag(what)),
-        None => ApiProblem::new("invalid_request", format!("the query of the address: {}", spoken::plainly(why))),
-    }
-}
-
-/// Of what is not a text there are flags only.
-fn for_a_flag(what: &str) -> String {
-    if what.contains("`true` or `false`") { "expected true or false".to_owned() } else { spoken::plainly(what).into_owned() }
 }
 
 type Parser = fn(&[u8], &Options) -> Result<Vec<Row>, Problem>;

@@ -2,11 +2,12 @@
 
 use crate::auth::{MayOperate, MayRead};
 use crate::http::page::{List, PageQuery};
+use crate::http::query::Query;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use rating::card::{Aggregation, MeterTerms};
 use rating::ids::MeterId;

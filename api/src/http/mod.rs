@@ -38,6 +38,7 @@ pub mod price;
 pub mod price_lists;
 pub mod provider_hooks;
 mod publication;
+pub mod query;
 pub mod rate_cards;
 pub mod reconciliation;
 pub mod request;

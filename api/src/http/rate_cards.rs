@@ -2,12 +2,13 @@
 
 use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
 use crate::http::page::{List, PageQuery};
+use crate::http::query::Query;
 use crate::http::tenants::at_field;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use rating::{Currency, RateCardId};
 use serde::{Deserialize, Serialize};

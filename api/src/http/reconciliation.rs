@@ -1,10 +1,11 @@
 //! `/v1/payments/reconciliation`: the payment provider's balance against what is posted.
 
 use crate::auth::MayOperate;
+use crate::http::query::Query;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use payments::provider::{BalanceMove, MoveSum};
 use serde::{Deserialize, Serialize};
 

@@ -6,13 +6,14 @@
 use crate::auth::{Access, MayRead, MayUse, tenant_named};
 use crate::http::answers::{self, Names};
 use crate::http::page::{List, PageQuery};
+use crate::http::query::Query;
 use crate::http::{request, summaries, write};
 use crate::limits::{Allowance, Class};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use metering::command::{BATCH_EVENTS_MAX, EventAnswer, Outcome};

@@ -3,12 +3,13 @@
 use crate::auth::{self, Access, MayRead, MayWrite};
 use crate::clock;
 use crate::http::page::{List, PageQuery};
+use crate::http::query::Query;
 use crate::http::tenants::at_field;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use rating::ids::{DeliveryId, EndpointId, NoticeId};
 use serde::{Deserialize, Serialize};

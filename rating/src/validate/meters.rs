@@ -73,7 +73,8 @@ fn unknown(path: String, name: &str, meters: &BTreeMap<String, MeterTerms>) -> M
     if meters.len() > NAMED_MAX {
         known.push("…");
     }
-    Mistake::new(path, "unknown_meter", format!("there is no meter {name:?}; there are {}", known.join(", ")))
+    let there_are = if known.is_empty() { "there is none yet".to_owned() } else { format!("there are {}", known.join(", ")) };
+    Mistake::new(path, "unknown_meter", format!("there is no meter {name:?}; {there_are}"))
 }
 
 fn differs(own: &MeterTerms) -> String {
