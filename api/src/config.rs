@@ -5,6 +5,7 @@ use crate::database_url::{self, Place};
 use crate::limits::LimitSettings;
 use crate::paying::PaymentSettings;
 use anyhow::{Context as _, bail};
+use clap::builder::BoolishValueParser;
 use jiff::tz::TimeZone;
 use metering::command::BODY_BYTES_MAX;
 use notices::address::Reach;
@@ -26,7 +27,7 @@ pub struct Config {
     #[arg(long, env = "CENTWISE_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// PostgreSQL: a transaction is of one reseller's books alone, for a database that is distributed by root.
-    #[arg(long, env = "CENTWISE_SPLIT_BY_ROOT")]
+    #[arg(long, env = "CENTWISE_SPLIT_BY_ROOT", value_parser = BoolishValueParser::new())]
     pub split_by_root: bool,
     /// Logs as lines for people or as JSON.
     #[arg(long, env = "CENTWISE_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
@@ -60,7 +61,7 @@ pub struct Config {
     pub payments: PaymentSettings,
     /// Webhooks may also go to addresses that are not public, and without TLS: for those who run the receiving programs
     /// beside the server.
-    #[arg(long, env = "CENTWISE_WEBHOOKS_TO_PRIVATE")]
+    #[arg(long, env = "CENTWISE_WEBHOOKS_TO_PRIVATE", value_parser = BoolishValueParser::new())]
     pub webhooks_to_private: bool,
     #[command(flatten)]
     pub mail: MailSettings,

@@ -30,6 +30,8 @@ const HEADER_BYTES_MAX: usize = 64 * 1024;
 const HEADER_READ_TIME_MAX: Duration = Duration::from_secs(10);
 /// Pause after `accept` failed (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What still reads gets this long before the process ends.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Kept answers are purged this often, a bounded number at a time.
 const PURGE_EVERY_TICKS: u64 = 60;
@@ -121,7 +123,10 @@ impl Running {
     pub async fn stop(self) -> anyhow::Result<()> {
         let _nobody_listens = self.stop.send(true);
         let stopped = self.task.await.context("the server did not stop cleanly")?;
-        self.app.records.close().await;
+        // What is stuck keeps its connection.
+        if stopped.is_ok() && tokio::time::timeout(CLOSE_TIME_MAX, self.app.records.close()).await.is_err() {
+            tracing::warn!("the database was still in use: keep its write-ahead log beside it");
+        }
         stopped.context("the engine did not finish what it had taken")
     }
 }

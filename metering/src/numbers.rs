@@ -2,7 +2,8 @@
 //!
 //! Order of the rules, for what is left of `"Name" <sip:USER@host;params>` or `tel:` and separators:
 //! 1. `+`: the rest is international; so are a country code and what follows before and after a `(0)`.
-//! 2. The country's own international prefix (`011` in the US, `00` in most), the longest that fits.
+//! 2. The country's own international prefix (`011` in the US, `00` in most), the longest that fits; but `00` alone where only then
+//!    a number that is possible follows, because switches write it for `+` (a number behind both is one of no country: [`doubt`]).
 //! 3. `00`; and `011` where no country is known.
 //! 4. The country's national prefix (`0` in most): the country code takes its place. A national
 //!    prefix that is not `0` (Russia's 8, America's 1) only if what follows has a length that is
@@ -285,6 +286,8 @@ pub enum Doubt {
     National { country: &'static str },
     /// No number begins so, or is so long.
     NoNumber,
+    /// `00` and a longer prefix of calls abroad both leave a number.
+    Abroad,
 }
 
 impl std::fmt::Display for Doubt {
@@ -294,6 +297,10 @@ impl std::fmt::Display for Doubt {
                 f,
                 "the destination came without + and may be a national number of {country}, or one with a country code: send it with + and \
                  its country code"
+            ),
+            Self::Abroad => f.write_str(
+                "the destination may be two numbers abroad, behind 00 and behind a longer prefix of the customer's country: send it with + and \
+                 its country code",
             ),
             Self::NoNumber => f.write_str("the destination is no international number: none begins so, or is so long"),
         }
@@ -305,6 +312,11 @@ impl std::fmt::Display for Doubt {
 pub fn doubt(text: &str, digits: &str, country: Option<&str>) -> Option<Doubt> {
     /// Of E.164.
     const INTERNATIONAL_DIGITS_MAX: usize = 15;
+    let dialled = user_part(text);
+    let own = Territory::of(country).filter(|_| is_number(dialled)).and_then(|territory| territory.after_international(dialled));
+    if own.and_then(|own| Abroad::of(dialled, own)) == Some(Abroad::Either) {
+        return Some(Doubt::Abroad);
+    }
     if text.starts_with('+') || !is_number(digits) || !is_bare(text, digits) {
         return None;
     }
@@ -391,10 +403,40 @@ fn without_separators(user: &str, territory: Option<&'static Territory>) -> Opti
     Some(plain)
 }
 
+/// What `00` is where calls abroad begin with more than that (`001` in Singapore): switches write it for `+`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Abroad {
+    /// For `+`: a number that is possible stands behind it, and none behind the country's own prefix.
+    Generic,
+    /// Behind both.
+    Either,
+}
+
+impl Abroad {
+    /// `own`: what stands behind the country's own prefix. `None`: that is what counts.
+    fn of(digits: &str, own: &str) -> Option<Self> {
+        let generic = digits.strip_prefix("00").filter(|generic| *generic != own)?;
+        let is_possible = |number: &str| {
+            let number = without_trunk(Cow::Borrowed(number));
+            plan_of(&number).is_some_and(|(plan, code, national)| {
+                // Areas of the North American plan begin with 2 to 9.
+                let is_no_area = code == "1" && national.starts_with(['0', '1']);
+                !is_no_area && national.len() < 32 && plan.lengths & (1 << national.len()) != 0
+            })
+        };
+        match (is_possible(generic), is_possible(own)) {
+            (true, false) => Some(Self::Generic),
+            (true, true) => Some(Self::Either),
+            _ => None,
+        }
+    }
+}
+
 /// Rules 2 to 8 on bare digits.
 fn dial<'t>(digits: &'t str, territory: Option<&'static Territory>) -> Cow<'t, str> {
     if let Some(rest) = territory.and_then(|t| t.after_international(digits)) {
-        return without_trunk(Cow::Borrowed(rest));
+        let generic = Abroad::of(digits, rest).filter(|abroad| *abroad == Abroad::Generic);
+        return without_trunk(Cow::Borrowed(generic.and_then(|_| digits.strip_prefix("00")).unwrap_or(rest)));
     }
     let generic = digits.strip_prefix("00").or_else(|| if territory.is_none() { digits.strip_prefix("011") } else { None });
     if let Some(rest) = generic.filter(|rest| begins_a_number(rest)) {
@@ -438,6 +480,32 @@ mod tests {
     fn check(text: &str, country: &str, want: &str) {
         let country = Some(country).filter(|c| !c.is_empty());
         assert_eq!(normalise(text, country).as_deref().unwrap_or("none"), want, "{text} in {country:?}");
+    }
+
+    /// `00` stands for `+` where it is switches that write it: `0044…` in Singapore was charged as the Czech Republic (+420).
+    #[test]
+    fn two_zeros_are_not_cut_behind_the_third_digit() {
+        for (text, country, want) in [
+            ("00442071234567", "SG", "442071234567"),
+            ("0012125551234", "KR", "12125551234"),
+            ("005511987654321", "BR", "5511987654321"),
+            ("0085291234567", "HK", "85291234567"),
+            ("008613812345678", "HK", "8613812345678"),
+            // Behind the country's own prefix, as it is dialled there.
+            ("001442071234567", "SG", "442071234567"),
+            ("001442071234567", "TH", "442071234567"),
+        ] {
+            check(text, country, want);
+            assert_eq!(doubt(text, want, Some(country)), None, "{text} in {country}");
+        }
+        // Of two countries: both are possible, and neither is charged.
+        for (text, country) in [("0033123456789", "SG"), ("0014155551234", "SG")] {
+            let digits = normalise(text, Some(country)).unwrap();
+            let possible =
+                [&text[2..], &text[3..]].map(|number| plan_of(number).is_some_and(|(plan, _, n)| plan.lengths & (1 << n.len()) != 0));
+            let want = (possible == [true, true]).then_some(Doubt::Abroad);
+            assert_eq!(doubt(text, &digits, Some(country)), want, "{text} in {country}");
+        }
     }
 
     #[test]
@@ -631,6 +699,7 @@ mod tests {
             let told = match doubt(text, digits.as_deref().unwrap_or(text), country) {
                 None => abroad,
                 Some(Doubt::National { .. }) => national,
+                Some(Doubt::Abroad) => "two abroad",
                 Some(Doubt::NoNumber) => none,
             };
             assert_eq!(told, want, "{text} in {country:?}");

@@ -25,7 +25,7 @@ fn report(output: &Output) -> Value {
 
 /// A server on a database that a benchmark has filled: the process, its URL and an admin key.
 async fn filled(dir: &Path) -> (Child, String, String) {
-    let filled = bench(&["single", "--events=10", "--tenants=20", "--database-url=db"], dir).await;
+    let filled = bench(&["single", "--events=10", "--tenants=20", "--database-url=./db"], dir).await;
     assert_eq!((filled.status.code(), report(&filled)["checked"].as_bool()), (Some(0), Some(true)), "{filled:?}");
     let printed = String::from_utf8(filled.stderr).unwrap();
     let key = printed.split_whitespace().find(|word| word.starts_with("cw_")).unwrap_or_else(|| panic!("no key: {printed}"));

@@ -116,7 +116,8 @@ async fn nonsense_is_refused_by_name_and_makes_nothing() {
     for (name, nonsense) in table.chain(SWITCHES.map(|name| (name, "maybe"))) {
         let partner = partners.iter().find(|(of, ..)| *of == name).map(|(_, partner, value)| (*partner, *value));
         let settings: Vec<_> = [(name, nonsense)].into_iter().chain(partner).collect();
-        let run = serve(directory.path(), &settings, &[]).await;
+        let listens: &[&str] = if name == "CENTWISE_LISTEN" { &[] } else { &["--listen", "127.0.0.1:0"] };
+        let run = serve(directory.path(), &settings, listens).await;
         assert_eq!(run.code, Some(2), "{name}: {}", run.errors);
         assert!(run.errors.contains(name), "{name}: {}", run.errors);
         assert!(!run.errors.contains("geheim"), "{name}: {}", run.errors);

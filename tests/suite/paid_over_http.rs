@@ -68,7 +68,7 @@ impl Market {
 
     /// An endpoint that is told of what needs attention: notices go out beside the test.
     async fn attentive(&self) -> String {
-        let hook = json!({ "url": "http://127.0.0.1:1/", "kinds": ["payment.attention"] });
+        let hook = json!({ "url": "http://127.0.0.1:1/", "kinds": ["payment.attention"], "subtree": true });
         text(&self.admin().post("/v1/webhook-endpoints", hook).await.ok()["id"])
     }
 

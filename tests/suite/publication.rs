@@ -202,7 +202,7 @@ async fn a_card_without_sense_is_not_drafted(market: Market) {
 async fn what_can_never_be_is_not_published(market: Market) {
     let with = |years: Value| {
         let mut rate = per_unit("a", "sms");
-        rate["window"] = json!({ "years": years });
+        (rate["window"], rate["priority"]) = (json!({ "years": years }), json!(1));
         json!({ "rates": [rate, per_unit("b", "sms")] })
     };
     let refused = publish(&market, "past", with(json!([1999, 2001]))).await;

@@ -324,7 +324,7 @@ fn curve(dice: &mut Dice) -> Value {
         _ => json!({ "model": "per_unit", "unit_price": decimal(dice) }),
     };
     match dice.below(5) {
-        0 => model["allowance"] = json!("6"),
+        0 if model["model"] != "flat" => model["allowance"] = json!("6"),
         1 => model["maximum_spend"] = json!("9"),
         _ => {}
     }

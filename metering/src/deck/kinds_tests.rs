@@ -677,6 +677,30 @@ fn a_sign_in_the_title_of_a_price_is_no_price() {
     }
 }
 
+/// A list in dollars became a card in euros.
+#[test]
+fn a_currency_in_the_title_of_a_price_is_not_lost() {
+    for title in
+        ["Rate ($)", "Price ($)", "Rate $", "Rate [$]", "$Rate", "$ Rate", "Preis ($)", "Rate (£)", "Rate (Rappen)", "Rate (grosze)"]
+    {
+        let stop = stopped(&format!("Prefix,Name,{title}\n9991,x,0.02\n"), &berlin());
+        assert!(stop.starts_with("currency_mismatch: "), "{title}: {stop}");
+    }
+    for title in ["Rate (centavos)", "Rate (öre)", "Rate $$"] {
+        let stop = stopped(&format!("Prefix,Name,{title}\n9991,x,0.02\n"), &berlin());
+        assert!(
+            ["missing_field: ", "unknown_column: ", "currency_mismatch: "].iter().any(|code| stop.starts_with(code)),
+            "{title}: {stop}"
+        );
+    }
+    for title in ["Rate (€)", "€ Rate", "Rate (Eurocent)"] {
+        let price = if title.contains("cent") { "0.0002" } else { "0.02" };
+        assert_eq!(told(&format!("Prefix,Name,{title}\n9991,x,0.02\n"), &berlin()), [format!("9991 x {price}/60 1/1")], "{title}");
+    }
+    let fee = stopped("Prefix,Name,Rate,Connect fee ($)\n9991,x,0.02,0.1\n", &berlin());
+    assert!(fee.starts_with("currency_mismatch: "), "{fee}");
+}
+
 #[test]
 fn a_note_that_speaks_of_the_price_is_not_passed_over() {
     let head = "Prefix,Rate,Notes,Region,ISO2\n";

@@ -160,6 +160,10 @@ fn folded(title: &str) -> String {
 }
 
 fn named(title: &str) -> Option<Field> {
+    // A sign of a currency is no letter, and would be lost: `Rate ($)` is a price in dollars.
+    if title.contains(['$', '€', '£', '¥', '¢']) {
+        return None;
+    }
     let name = folded(title);
     let found = NAMES.iter().find(|(_, names)| names.split_ascii_whitespace().any(|known| known == name)).map(|(field, _)| *field);
     found.filter(|field| !(field.is_money() && has_letter(title)))

@@ -40,30 +40,19 @@ const SECONDS: [&str; 15] = [
     "secondo", "secondi",
 ];
 const HOURS: [&str; 11] = ["h", "hr", "hrs", "hour", "hours", "stunde", "std", "heure", "hora", "ora", "uur"];
-const MINOR: [&str; 23] = [
-    "cent",
-    "cents",
-    "ct",
-    "cts",
-    "c",
-    "centime",
-    "centimes",
-    "centimo",
-    "centimos",
-    "centesimo",
-    "centesimi",
-    "centavo",
-    "centavos",
-    "eurocent",
-    "eurocents",
-    "rappen",
-    "pfennig",
-    "grosz",
-    "groszy",
-    "grosze",
-    "haler",
-    "filler",
-    "paise",
+const MINOR: [&str; 11] = ["cent", "cents", "ct", "cts", "c", "centime", "centimes", "centimo", "centimos", "centesimo", "centesimi"];
+/// Hundredths that are of one currency alone. Those of several (`öre`, `centavo` is one of many) say too little.
+const MINOR_OF: [(&str, &str); 10] = [
+    ("rappen", "CHF"),
+    ("grosz", "PLN"),
+    ("groszy", "PLN"),
+    ("grosze", "PLN"),
+    ("haler", "CZK"),
+    ("filler", "HUF"),
+    ("paise", "INR"),
+    ("paisa", "INR"),
+    ("eurocent", "EUR"),
+    ("eurocents", "EUR"),
 ];
 
 fn word(text: &str) -> Option<Word> {
@@ -85,6 +74,9 @@ fn word(text: &str) -> Option<Word> {
     let minor = |currency| Some(Word::Unit(Unit { currency, is_minor: true, seconds: None }));
     if text == "¢" || MINOR.contains(&lower) {
         return minor(None);
+    }
+    if let Some((_, code)) = MINOR_OF.iter().find(|(name, _)| *name == lower) {
+        return minor(code.parse().ok());
     }
     if ["pence", "penny", "p"].contains(&lower) {
         return minor("GBP".parse().ok());
