@@ -277,4 +277,22 @@ mod tests {
         assert_eq!(again.admin_key, None, "the key is shown once");
         again.stop().await.unwrap();
     }
+
+    /// Who copies the file alone has all of it.
+    #[tokio::test]
+    async fn a_stopped_server_leaves_nothing_beside_the_file() {
+        let (directory, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let config = |at: &tempfile::TempDir| Config { listen, data_dir: at.path().to_owned(), ..Config::default() };
+        let running = serve(&config(&directory), Clock::system()).await.unwrap();
+        let platform = running.app.platform;
+        let log = directory.path().join("centwise.db-wal");
+        assert!(log.metadata().unwrap().len() > 0, "what was written stands in the log first");
+        running.stop().await.unwrap();
+        assert_eq!(log.metadata().map_or(0, |log| log.len()), 0);
+        std::fs::copy(directory.path().join("centwise.db"), copy.path().join("centwise.db")).unwrap();
+        let again = serve(&config(&copy), Clock::system()).await.unwrap();
+        assert_eq!((again.app.platform, again.admin_key.clone()), (platform, None));
+        again.stop().await.unwrap();
+    }
 }
