@@ -42,7 +42,11 @@ fn freeswitch_records() -> String {
         let mut record = first.clone();
         record["variables"]["uuid"] = format!("6f5902ac-0101-4a0b-9c00-{number:012x}").into();
         record["variables"]["billsec"] = seconds(number).to_string().into();
+        record["variables"]["billmsec"] = (seconds(number) * 1000).to_string().into();
+        record["variables"]["billusec"] = (seconds(number) * 1_000_000).to_string().into();
         record["variables"]["duration"] = (seconds(number) + 3).to_string().into();
+        record["variables"]["mduration"] = ((seconds(number) + 3) * 1000).to_string().into();
+        record["variables"]["uduration"] = ((seconds(number) + 3) * 1_000_000).to_string().into();
         let answered: u64 = record["variables"]["answer_uepoch"].as_str().unwrap().parse().unwrap();
         let ended = answered + seconds(number) as u64 * 1_000_000;
         record["variables"]["end_uepoch"] = ended.to_string().into();
