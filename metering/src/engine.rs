@@ -1,6 +1,8 @@
 //! The engine as everybody uses it: HTTP, command line, tests. Prepares in the caller's task, hands
 //! over to the one committer, waits until the answer is durable.
 
+mod overruling;
+
 use crate::beginnings::{BEFORE_RECORDS, Beginnings};
 use crate::behind::{Behind, LongVoids, Taken};
 use crate::command::{
@@ -18,10 +20,9 @@ use crate::standing::Standing;
 use crate::turn::{self, Known, Turn};
 use crate::void::Void;
 use crate::watch::{Waiting, Watch};
-use crate::work::{Amended, Done, HoldWork, Named, Overrules, Work};
+use crate::work::{Amended, Done, HoldWork, Named, Work};
 use crate::{amend, charge, holds, shares};
 use compact_str::{ToCompactString, format_compact};
-use futures_util::{StreamExt as _, stream};
 use ledger::{AccountKey, Balance, Hold, Limit};
 use rating::{Cents, Currency, Instant, Quantity, TenantId, ids::HoldId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -33,10 +34,6 @@ use store::journal::{Charge, Identity, Journal, JournalError, Kind, Namespace, O
 pub const AGAIN_EVENTS_MAX: usize = 10_000;
 /// Events of one batch prepared before others get a turn.
 const PREPARED_AT_ONCE: usize = 250;
-/// Reports from below whose place is taken at a time by one request.
-const OVERRULED_AT_ONCE: usize = 250;
-/// Why a report from below was taken back.
-const OVERRULED: &str = "reported with other content by a seller above";
 /// How often a void looks again when its event was rated meanwhile.
 const LOOKS_MAX: usize = 8;
 
@@ -212,63 +209,6 @@ impl Engine {
             }
         }
         Ok(answers)
-    }
-
-    /// Many at once share a commit: whoever guesses ids below brings nobody down to one event at a time. Of reports of one event
-    /// each waits for those before it.
-    async fn overrule_all(&self, overruling: Vec<(usize, Box<Overrules>)>) -> Vec<(usize, Outcome)> {
-        let mut outcomes = Vec::with_capacity(overruling.len());
-        let (mut seen, mut rounds) = (HashMap::<u64, usize>::new(), Vec::<Vec<_>>::new());
-        for (place, overrules) in overruling {
-            let round = seen.entry(overrules.event.name().key).or_default();
-            if rounds.len() == *round {
-                rounds.push(Vec::new());
-            }
-            rounds[*round].push((place, overrules));
-            *round += 1;
-        }
-        for round in rounds {
-            let overruled = stream::iter(round).map(|(place, overrules)| async move { (place, self.overrule(*overrules).await) });
-            let mut overruled = overruled.buffered(OVERRULED_AT_ONCE);
-            while let Some((place, outcome)) = overruled.next().await {
-                outcomes.push((place, outcome.unwrap_or_else(Outcome::Rejected)));
-            }
-        }
-        outcomes
-    }
-
-    /// Puts an event in the place of the report from below that stands: both in one step. What changes meanwhile is looked
-    /// at again.
-    async fn overrule(&self, mut overrules: Overrules) -> Result<Outcome, Problem> {
-        for look in 1..=LOOKS_MAX {
-            let Overrules { event, own, lower } = overrules;
-            let work = match (lower, own) {
-                (Some(lower), own) => {
-                    let seq = lower.seq;
-                    // Whoever keeps it changing keeps nothing from being charged.
-                    let void = if look < LOOKS_MAX { self.void_below(lower, &event).await? } else { None };
-                    Work::Overrule { lower: seq, void: void.map(Box::new), event, own }
-                }
-                (None, Some(kept)) => Work::Again { kept, prepared: event },
-                (None, None) => Work::Usage(event),
-            };
-            match self.submit_one(work).await? {
-                Done::Overrules(next) => overrules = *next,
-                done => return done.event(),
-            }
-        }
-        Err(kept_changing())
-    }
-
-    /// `None`: it cannot be taken back.
-    async fn void_below(&self, lower: Arc<Record>, event: &Prepared) -> Result<Option<Void>, Problem> {
-        let (source, id) = (event.event.source.clone(), event.event.id.clone());
-        let identity = |root| Identity { root, reporter: event.reporter, namespace: Namespace::Engine, source, id };
-        match self.void_work((event.sender, None), lower, identity, OVERRULED).await {
-            Ok((void, _)) => Ok(Some(void)),
-            Err(problem) if problem.code == "unavailable" => Err(problem),
-            Err(_) => Ok(None),
-        }
     }
 
     /// What the event would cost now: the same code as the charge, nothing written.

@@ -5,7 +5,7 @@ use super::database::{Database, explained};
 use crate::clock::Clock;
 use crate::database_url::Place;
 use crate::plant::Planter;
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use std::io::Write;
 use store::db::{Db, PostgresOptions};
 use store::records::Records;
@@ -36,10 +36,10 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         };
         let records = Records::new(&db);
         let Some(platform) = records.platform().await? else { bail!("the database has no platform: make it with `centwise serve`") };
-        let planter =
-            Planter::new(&records, &Clock::system(), platform.id, REASON).key(&platform, Scope::PlatformAdmin, &args.name, None).await;
+        let (clock, scope) = (Clock::system(), Scope::PlatformAdmin);
+        let made = Planter::new(&records, &clock, platform.id, REASON).key(&platform, scope, &args.name, None).await;
         db.close().await;
-        planter.context("the key was not made")
+        made
     })?;
     writeln!(out, "{id}: a new admin key of the platform (shown once, keep it): {secret}")?;
     writeln!(out, "revoke what is lost or leaked: POST /v1/api-keys/KEY/revoke")?;

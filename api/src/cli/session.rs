@@ -49,8 +49,8 @@ impl Session {
     }
 
     async fn open_own(database: &Database) -> anyhow::Result<Self> {
-        // The limits that protect a server from its callers are no use here: this is the only one.
         database.existing()?;
+        // The limits that protect a server from its callers are no use here: this is the only one.
         let mut config = database.config();
         config.limits.admin_per_sec = u32::MAX;
         config.request_secs_max = REQUEST_SECS_MAX;

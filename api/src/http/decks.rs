@@ -5,13 +5,14 @@
 //! Refused rows: nothing is imported, unless `skip_refused=true`; then the prefixes of those rows keep
 //! the rates they had, in a full deck too.
 
-use crate::auth::MayWrite;
+use crate::auth::{Access, MayWrite};
 use crate::http::diff;
 use crate::http::price_lists::PriceList;
 use crate::http::publication;
 use crate::http::query::Query;
 use crate::http::rate_cards::{OwnerQuery, card_at};
-use crate::http::versions::{VersionBody, beginning, doc_of, in_force, shown};
+use crate::http::turns::Turn;
+use crate::http::versions::{VersionBody, beginning, doc_of, in_force, shown, turn_for};
 use crate::http::write::{Done, Write, read_map};
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
@@ -106,11 +107,14 @@ impl DeckQuery {
 struct Base {
     version: Option<CardVersion>,
     doc: Arc<CardDoc>,
+    /// However small the deck is, what it is laid over may be large.
+    _turn: Option<Turn>,
 }
 
 impl Base {
-    async fn of(app: &App, card: &RateCard, at: Instant, zone: Option<&str>) -> Result<Self, ApiProblem> {
+    async fn of(app: &App, access: &Access, card: &RateCard, at: Instant, zone: Option<&str>) -> Result<Self, ApiProblem> {
         let version = in_force(app, card, at).await?;
+        let turn = turn_for(app, access, &version.iter().collect::<Vec<_>>()).await?;
         let doc = match &version {
             Some(version) => doc_of(app, version.id).await?,
             None => CardDoc {
@@ -121,7 +125,7 @@ impl Base {
                 rates: Vec::new(),
             },
         };
-        Ok(Self { version, doc: Arc::new(doc) })
+        Ok(Self { version, doc: Arc::new(doc), _turn: turn })
     }
 }
 
@@ -175,7 +179,7 @@ pub async fn import_deck(
         None => beginning(&app, &card).await?,
     };
     let work = async {
-        let base = Base::of(&app, &card, at, query.zone.as_deref()).await?;
+        let base = Base::of(&app, &key, &card, at, query.zone.as_deref()).await?;
         let (doc, preview) = laid_over(&base, &query, write, at).await?;
         if preview.refused > 0 && !query.skip_refused && !query.preview {
             return Err(refuse(&preview));

@@ -65,7 +65,7 @@ impl Turns {
         self.next_of(access.tenant.id, access.is_platform_admin()).await
     }
 
-    async fn next_of(&self, tenant: TenantId, is_platform: bool) -> Result<Turn, ApiProblem> {
+    pub(super) async fn next_of(&self, tenant: TenantId, is_platform: bool) -> Result<Turn, ApiProblem> {
         let is_first = self.under_way.lock().map_err(|error| ApiProblem::internal(&error))?.insert(tenant);
         if !is_first {
             return Err(ApiProblem::rate_limited(WAIT_SECS));

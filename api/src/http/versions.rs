@@ -128,14 +128,14 @@ pub async fn doc_of(app: &App, version: CardVersionId) -> Result<CardDoc, ApiPro
     app.records.version_doc(version).await?.ok_or_else(|| ApiProblem::not_found("version"))
 }
 
-/// A turn, if one of these versions is large.
+/// A turn, if these versions are large.
 ///
 /// # Errors
 /// `rate_limited`: another of this tenant's is under way.
-pub async fn turn_for(app: &App, access: &Access, versions: &[CardVersionId]) -> Result<Option<Turn>, ApiProblem> {
+pub async fn turn_for(app: &App, access: &Access, versions: &[&CardVersion]) -> Result<Option<Turn>, ApiProblem> {
     let mut bytes = 0;
     for version in versions {
-        bytes += app.records.version_bytes(*version).await?;
+        bytes += app.records.version_bytes(version.id).await?;
     }
     if bytes < LARGE_BYTES {
         return Ok(None);
@@ -215,7 +215,7 @@ pub async fn get_version(
     Query(query): Query<OwnerQuery>,
 ) -> Result<Response, ApiProblem> {
     let (_, version) = at(&app, &key, &card, query.owner, &version).await?;
-    let turn = turn_for(&app, &key, &[version.id]).await?;
+    let turn = turn_for(&app, &key, &[&version]).await?;
     let doc = doc_of(&app, version.id).await?;
     turns::json(turn, move || Ok(shown(version, Some(doc)))).await
 }
@@ -234,8 +234,7 @@ pub async fn diff_version(
         Some(name) => Some(version_named(&app, &card, name).await?),
         None => in_force(&app, &card, app.clock.now()).await?,
     };
-    let compared: Vec<_> = against.iter().map(|against| against.id).chain([version.id]).collect();
-    let turn = turn_for(&app, &key, &compared).await?;
+    let turn = turn_for(&app, &key, &against.iter().chain([&version]).collect::<Vec<_>>()).await?;
     let old = match against {
         Some(against) => doc_of(&app, against.id).await?.rates,
         None => Vec::new(),
@@ -261,8 +260,7 @@ pub async fn publish_version(
         Some(from) => from,
         None => beginning(&app, &card).await?,
     };
-    let _turn = turn_for(&app, &key, &[version.id]).await?;
-    let work = async { Ok(Done::ok(publish(&app, &write, &key, &card, version.id, from).await?)) };
+    let work = async { Ok(Done::ok(publish(&app, &write, &key, &card, &version, from).await?)) };
     write.once(&app, &key, work).await
 }
 
@@ -282,7 +280,7 @@ pub async fn approve_version(
     let (card, version) = at(&app, &key, &card, query.owner, &version).await?;
     key.administers(&*auth::tenant_by_id(&app, card.owner).await?)?;
     // Under a commission the version that was approved last is in force: the one that is approved now may close a cycle.
-    let _turn = turn_for(&app, &key, &[version.id]).await?;
+    let _turn = turn_for(&app, &key, &[&version]).await?;
     if let Some(from) = version.effective_from
         && let Some(mistake) = publication::endless(&app, &card, &doc_of(&app, version.id).await?, from).await?
     {
@@ -303,12 +301,14 @@ pub async fn publish(
     write: &Write,
     access: &Access,
     card: &RateCard,
-    draft: CardVersionId,
+    draft: &CardVersion,
     from: Instant,
 ) -> Result<VersionBody, ApiProblem> {
-    let new = doc_of(app, draft).await?;
+    let present = in_force(app, card, from).await?;
+    let _turn = turn_for(app, access, &present.iter().chain([draft]).collect::<Vec<_>>()).await?;
+    let new = doc_of(app, draft.id).await?;
     publication::check(app, card, &new, None, from).await?;
-    let present = match in_force(app, card, from).await? {
+    let present = match present {
         Some(version) => Some((doc_of(app, version.id).await?, version.effective_from)),
         None => None,
     };
@@ -319,7 +319,7 @@ pub async fn publish(
     if let Some((doc, began)) = &present {
         diff::check_counters(doc, &new, *began, from)?;
     }
-    let version = app.records.publish(&write.actor(app, access, None), draft, from).await?;
+    let version = app.records.publish(&write.actor(app, access, None), draft.id, from).await?;
     app.invalidate();
     Ok(VersionBody { warnings: publication::warnings(&new), ..shown(version, None) })
 }

@@ -154,14 +154,7 @@ fn event(record: &Record<'_>, columns: &[&str], id: &str, clock: &Clock, options
     let answer = required("answer")?;
     let answer = clock.moment("answer", &answer)?.timed("answer", &answer)?;
     let billed = cdr::Length { seconds, field: "billsec", may_be_shorter: false };
-    let time = |name: &str| cell(name).map(|text| clock.moment(name, &text)).transpose();
-    let times = cdr::Times {
-        names: ["start", "answer", "end"],
-        start: time("start")?,
-        answer,
-        end: time("end")?,
-        duration: cell("duration").map(|duration| fields::quantity("duration", &duration)).transpose()?,
-    };
+    let times = cdr::Times::of_cells(["start", "answer", "end"], answer, clock, cell)?;
     times.check(billed)?;
     let kept_from = if options.columns.is_empty() { &COLUMNS[..] } else { columns };
     options.check_columns(columns, kept_from, &["context", "application", "trunk"])?;

@@ -205,6 +205,22 @@ pub(super) struct Times {
 }
 
 impl Times {
+    /// Of cells: the start, the answer and the end by their names, and `duration`.
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub(super) fn of_cells<'t>(
+        names: [&'static str; 3],
+        answer: Moment,
+        clock: &Clock,
+        cell: impl Fn(&str) -> Option<Cow<'t, str>>,
+    ) -> Result<Self, Problem> {
+        let time = |name: &str| cell(name).map(|text| clock.moment(name, &text)).transpose();
+        let [start, _, end] = names;
+        let duration = cell("duration").map(|duration| fields::quantity("duration", &duration)).transpose()?;
+        Ok(Self { names, start: time(start)?, answer, end: time(end)?, duration })
+    }
+
     /// # Errors
     /// `contradiction`: they do not fit one another, or what is billed.
     pub(super) fn check(&self, billed: Length) -> Result<(), Problem> {

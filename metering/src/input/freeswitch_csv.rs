@@ -123,14 +123,7 @@ fn event(record: &Record<'_>, columns: &[&str], clock: &Clock, options: &Options
     let answer = clock.moment("answer_stamp", &answer)?.timed("answer_stamp", &answer)?;
     // Of a call that was transferred they end with the transfer.
     let billed = cdr::Length { seconds, field: "billsec", may_be_shorter: true };
-    let time = |name: &str| cell(name).map(|text| clock.moment(name, &text)).transpose();
-    let times = cdr::Times {
-        names: ["start_stamp", "answer_stamp", "end_stamp"],
-        start: time("start_stamp")?,
-        answer,
-        end: time("end_stamp")?,
-        duration: cell("duration").map(|duration| fields::quantity("duration", &duration)).transpose()?,
-    };
+    let times = cdr::Times::of_cells(["start_stamp", "answer_stamp", "end_stamp"], answer, clock, cell)?;
     times.check(billed)?;
     options.check_columns(columns, columns, &KEPT)?;
     let at = answer.at;

@@ -17,9 +17,15 @@ macro_rules! customers_of {
     };
 }
 
+macro_rules! steps_max {
+    () => {
+        1_000_000_000_000_000_000
+    };
+}
+
 /// Cents that a sum of single steps comes to at most, up or down: many may cancel each other out, so that balances bound no
 /// such sum. It only says how much of a loss somebody may have to bear, and no loss is as large.
-const STEPS_MAX: i64 = 1_000_000_000_000_000_000;
+const STEPS_MAX: i64 = steps_max!();
 
 /// A sum of single steps, within [`STEPS_MAX`].
 pub fn add_steps(one: Cents, other: Cents) -> Cents {
@@ -35,12 +41,18 @@ macro_rules! add_steps {
             $column,
             " + excluded.",
             $column,
-            " > 1000000000000000000 then 1000000000000000000",
+            " > ",
+            steps_max!(),
+            " then ",
+            steps_max!(),
             " when commission_customers.",
             $column,
             " + excluded.",
             $column,
-            " < -1000000000000000000 then -1000000000000000000",
+            " < -",
+            steps_max!(),
+            " then -",
+            steps_max!(),
             " else commission_customers.",
             $column,
             " + excluded.",

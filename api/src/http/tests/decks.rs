@@ -95,3 +95,33 @@ async fn a_deck_may_be_larger_than_other_bodies() {
     let usage = service.with_headers(&admin, "POST", "/v1/usage-events", &[("content-type", "application/json")], deck).await;
     assert_eq!(usage.code(), (413, "body_too_large"));
 }
+
+/// However little is sent: what is read of a large card takes its turn.
+#[tokio::test]
+async fn a_large_card_is_read_in_turns_by_whatever_reads_it() {
+    let service = Service::reference().await;
+    let admin = service.admin.clone();
+    let rows: String = (0..4000).map(|number| format!("Atlantis {number},4991{number:04},0.5{number:04}\n")).collect();
+    service.deck("", &format!("Destination,Prefix,Rate\n{rows}")).await.ok();
+    let version = "/v1/rate-cards/retail/versions/2?owner=muster";
+    let diff = "/v1/rate-cards/retail/versions/2/diff?owner=muster&against=1";
+    let call = json!({"initial": "60", "next": "60", "steps": [{"from": "0", "price": "0.40", "per": "60"}]});
+    let draft = json!({"currency": "EUR", "rates": [{"key": "call", "meter": "call", "call": call}]});
+    service.post(&admin, "/v1/rate-cards/retail/versions?owner=muster", draft).await.ok();
+    let publish = "/v1/rate-cards/retail/versions/3/publish?owner=muster";
+    let from = json!({"effective_from": "2026-12-01T00:00:00Z"});
+    let turn = service.app.reading_turns.next_of(service.app.platform, true).await.unwrap();
+    for path in [version, diff] {
+        assert_eq!(service.get(&admin, path).await.code(), (429, "rate_limited"), "{path}");
+    }
+    assert_eq!(service.deck("&preview=true&mode=partial", DECK).await.code(), (429, "rate_limited"));
+    assert_eq!(service.post(&admin, publish, from.clone()).await.code(), (429, "rate_limited"));
+    // A small one waits for nobody.
+    service.get(&admin, "/v1/rate-cards/retail/versions/1?owner=muster").await.ok();
+    drop(turn);
+    for path in [version, diff] {
+        service.get(&admin, path).await.ok();
+    }
+    service.deck("&preview=true&mode=partial", DECK).await.ok();
+    service.post(&admin, publish, from.clone()).await.ok();
+}

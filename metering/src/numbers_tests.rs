@@ -1,0 +1,301 @@
+//! Numbers as people and switches write them.
+
+use super::*;
+use proptest::prelude::*;
+
+fn check(text: &str, country: &str, want: &str) {
+    let country = Some(country).filter(|c| !c.is_empty());
+    assert_eq!(normalise(text, country).as_deref().unwrap_or("none"), want, "{text} in {country:?}");
+}
+
+/// `00` stands for `+` where it is switches that write it: `0044…` in Singapore was charged as the Czech Republic (+420).
+#[test]
+fn two_zeros_are_not_cut_behind_the_third_digit() {
+    for (text, country, want) in [
+        ("00442071234567", "SG", "442071234567"),
+        ("0012125551234", "KR", "12125551234"),
+        ("005511987654321", "BR", "5511987654321"),
+        ("0085291234567", "HK", "85291234567"),
+        ("008613812345678", "HK", "8613812345678"),
+        // Behind the country's own prefix, as it is dialled there.
+        ("001442071234567", "SG", "442071234567"),
+        ("001442071234567", "TH", "442071234567"),
+    ] {
+        check(text, country, want);
+        assert_eq!(doubt(text, want, Some(country)), None, "{text} in {country}");
+    }
+    // Of two countries: both are possible, and neither is charged.
+    for (text, country) in [("0033123456789", "SG"), ("0014155551234", "SG")] {
+        let digits = normalise(text, Some(country)).unwrap();
+        let possible =
+            [&text[2..], &text[3..]].map(|number| plan_of(number).is_some_and(|(plan, _, n)| plan.lengths & (1 << n.len()) != 0));
+        let want = (possible == [true, true]).then_some(Doubt::Abroad);
+        assert_eq!(doubt(text, &digits, Some(country)), want, "{text} in {country}");
+    }
+}
+
+#[test]
+fn numbers_become_their_international_digits() {
+    for (text, country, want) in [
+        ("+4930123456", "", "4930123456"),
+        ("+4930123456", "US", "4930123456"),
+        ("4930123456", "", "4930123456"),
+        ("4930123456", "DE", "4930123456"),
+        ("004930123456", "", "4930123456"),
+        ("004930123456", "DE", "4930123456"),
+        ("004930123456", "de", "4930123456"),
+        ("0114930123456", "", "4930123456"),
+        ("0114930123456", "US", "4930123456"),
+        ("004930123456", "US", "4930123456"),
+        ("00114930123456", "AU", "4930123456"),
+        ("8104930123456", "RU", "4930123456"),
+        ("030123456", "DE", "4930123456"),
+        ("030123456", "", "030123456"),
+        ("01134960000", "GB", "441134960000"),
+        ("84955550100", "RU", "74955550100"),
+        ("8613912345678", "RU", "8613912345678"),
+        ("0655501234", "HU", "3655501234"),
+        ("0612345678", "IT", "390612345678"),
+        ("2125550100", "US", "12125550100"),
+        ("12125550100", "US", "12125550100"),
+        ("4420055501", "US", "4420055501"),
+        ("911", "US", "911"),
+        ("112", "DE", "112"),
+        ("0", "DE", "0"),
+        ("00", "DE", "00"),
+        ("+49 (0)30 / 123-456", "", "4930123456"),
+        ("0049(0)30123456", "", "4930123456"),
+        ("0049 (0) 30 123456", "DE", "4930123456"),
+        ("+39 (0)6 12345678", "", "390612345678"),
+        ("(0)30 123456", "DE", "4930123456"),
+        ("(030) 123.456", "DE", "4930123456"),
+        ("1 (212) 555-0100", "US", "12125550100"),
+        ("sip:+4930123456@pbx.example;transport=udp", "", "4930123456"),
+        ("\"Bob\" <sip:030123456@pbx.example>;tag=1", "DE", "4930123456"),
+        ("SIPS:%2B4930123456@pbx.example", "", "4930123456"),
+        ("tel:+49-30-123456;phone-context=x", "", "4930123456"),
+        ("030123456", "ZZ", "030123456"),
+        ("030123456", "Deutschland", "030123456"),
+        ("voicemail", "DE", "none"),
+        ("*98", "DE", "none"),
+        ("1-800-FLOWERS", "US", "none"),
+        ("49+30", "", "none"),
+        ("+", "", "none"),
+        ("", "", "none"),
+        ("&", "DE", "none"),
+        ("123456789012345678901234567890123", "", "none"),
+    ] {
+        check(text, country, want);
+    }
+}
+
+#[test]
+fn the_trunk_zero_is_dialled_inside_the_country_only() {
+    for (text, country, want) in [
+        ("49(0)15112345678", "", "4915112345678"),
+        ("49(0)15112345678", "DE", "4915112345678"),
+        ("49 (0) 151 / 12345678", "US", "4915112345678"),
+        ("01149(0)15112345678", "DE", "4915112345678"),
+        ("01149(0)15112345678", "US", "4915112345678"),
+        ("001149(0)15112345678", "AU", "4915112345678"),
+        ("+49015112345678", "", "4915112345678"),
+        ("+49 (0151) 12345678", "US", "4915112345678"),
+        ("0049 0151 12345678", "DE", "4915112345678"),
+        ("0049015112345678", "", "4915112345678"),
+        ("sip:+49015112345678@pbx.example", "", "4915112345678"),
+        ("49015112345678", "DE", "4915112345678"),
+        ("+4402079460000", "", "442079460000"),
+        ("+44 (0) 20 7946 0000", "GB", "442079460000"),
+        ("+36 06 1 234 5678", "", "3612345678"),
+        ("+784955550100", "", "74955550100"),
+        ("+74955550100", "", "74955550100"),
+        ("+78125550100", "", "78125550100"),
+        ("+80055501000", "", "80055501000"),
+        ("+34 (0) 912345678", "", "34912345678"),
+        // Where it belongs to the number.
+        ("+390612345678", "", "390612345678"),
+        ("39(0)612345678", "", "390612345678"),
+        ("0039 06 12345678", "DE", "390612345678"),
+        ("+2250712345678", "", "2250712345678"),
+        ("+225 (0)712345678", "", "2250712345678"),
+        ("+37805490123456", "", "37805490123456"),
+    ] {
+        check(text, country, want);
+    }
+}
+
+#[test]
+fn an_emergency_number_is_not_an_international_one() {
+    for (text, country) in [("000", "AU"), ("000", ""), ("000", "DE"), ("0000", "DE"), ("00", "DE")] {
+        check(text, country, text);
+        assert!(is_short(text, text, Some(country).filter(|country| !country.is_empty())), "{text} in {country}");
+    }
+}
+
+#[test]
+fn a_tech_prefix_is_taken_off() {
+    for (text, want) in
+        [("1234#4930123456", "4930123456"), ("1234#030123456", "4930123456"), ("12#030123456", "none"), ("030123456", "4930123456")]
+    {
+        let got = normalise_after(text, Some("DE"), &["1234", "1234#"]);
+        assert_eq!(got.as_deref().unwrap_or("none"), want, "{text}");
+    }
+}
+
+#[test]
+fn short_numbers_are_told() {
+    for (text, country, want) in [
+        ("1002", "", true),
+        ("112", "DE", true),
+        ("911", "US", true),
+        ("sip:1002@pbx.example", "", true),
+        ("10-02", "", true),
+        ("5550100", "US", true),
+        // Behind 55 (Brazil) there are 10 digits.
+        ("5550100", "", true),
+        ("+1002", "", true),
+        ("+112", "DE", true),
+        ("00112", "DE", true),
+        ("001002", "", true),
+        ("01002", "DE", true),
+        // A number without its area: none of a country begins so and is so long.
+        ("12345678", "DE", true),
+        ("33123", "DE", true),
+        ("12125550100", "DE", false),
+        ("+1 212 555 0100", "", false),
+        ("01002345", "DE", false),
+        ("99915123", "", false),
+        ("4930123456", "", false),
+        ("voicemail", "", false),
+        ("", "", false),
+    ] {
+        let country = Some(country).filter(|country| !country.is_empty());
+        let digits = normalise(text, country);
+        assert_eq!(is_short(text, digits.as_deref().unwrap_or(text), country), want, "{text} in {country:?}");
+    }
+}
+
+#[test]
+fn what_may_be_national_is_no_number_abroad() {
+    let (abroad, national, none) = ("-", "national", "none");
+    for (text, country, want) in [
+        // Mobiles and landlines of countries in which nothing, or nothing that must be there, goes before them.
+        ("44987654321", "BR", national),
+        ("49987654321", "BR", national),
+        ("33 98765-4321", "br", national),
+        ("sip:3334567890@pbx", "BR", national),
+        ("8832345678", "BR", national),
+        ("8812345678", "IN", national),
+        ("4932345678", "BR", national),
+        ("13812345678", "CN", national),
+        ("461234567", "PL", national),
+        ("4951234567", "RU", national),
+        ("9551234567", "RU", national),
+        ("8212345678", "IN", national),
+        ("3912345678", "ES", abroad),
+        // Only one of the two.
+        ("12125550100", "BR", abroad),
+        ("12125550100", "CN", abroad),
+        ("4930123456", "PL", abroad),
+        ("4930123456", "IT", abroad),
+        ("442079460000", "PL", abroad),
+        ("5511912345678", "BR", abroad),
+        ("8613912345678", "RU", abroad),
+        ("84955550100", "RU", abroad),
+        ("2125550100", "US", abroad),
+        // Said.
+        ("+44987654321", "BR", abroad),
+        ("0044987654321", "DE", abroad),
+        ("001444987654321", "BR", abroad),
+        // Its prefix has to be dialled, or nobody knows the country.
+        ("4930123456", "DE", abroad),
+        ("44987654321", "DE", abroad),
+        ("44987654321", "", abroad),
+        // No area begins with 0 or 1, and no number is so long.
+        ("11912345678", "BR", none),
+        ("11234567890", "US", none),
+        ("10102881 2125551234", "US", none),
+        ("4930123456789012", "", none),
+        ("+11234567890", "US", abroad),
+        ("voicemail", "BR", abroad),
+        ("112", "BR", abroad),
+    ] {
+        let country = Some(country).filter(|country| !country.is_empty());
+        let digits = normalise(text, country);
+        let told = match doubt(text, digits.as_deref().unwrap_or(text), country) {
+            None => abroad,
+            Some(Doubt::National { .. }) => national,
+            Some(Doubt::Abroad) => "two abroad",
+            Some(Doubt::NoNumber) => none,
+        };
+        assert_eq!(told, want, "{text} in {country:?}");
+    }
+}
+
+#[test]
+fn a_technical_prefix_is_told() {
+    for (text, want) in [
+        ("9#4930123456", "9#"),
+        ("1234#+4930123456", "1234#"),
+        ("*31#112", "*31#"),
+        ("*67*4155550100", "*67*"),
+        ("sip:9#4930123456@pbx", "9#"),
+        ("*674155550100", "*"),
+        ("*98", "-"),
+        ("*123", "-"),
+        ("*21#", "-"),
+        ("4930123456", "-"),
+        ("support#desk", "-"),
+    ] {
+        assert_eq!(technical_prefix(text).unwrap_or("-"), want, "{text}");
+    }
+}
+
+#[test]
+fn every_territory_is_read() {
+    assert_eq!(BY_CODE.iter().flatten().count(), TERRITORIES.lines().count() - 1);
+}
+
+#[test]
+fn every_bare_number_is_of_a_territory_and_a_length_of_its_own() {
+    for line in BARE.lines().skip(1) {
+        let (_, bare) = Bare::read(line).unwrap();
+        assert!(Territory::of(Some(bare.country)).unwrap().has_length(bare.digits), "{line}");
+        assert!(bare.begins.iter().all(|begin| begin.len() < 4 && is_number(begin)), "{line}");
+    }
+}
+
+#[test]
+fn every_territory_is_one_that_a_tenant_may_have() {
+    for line in TERRITORIES.lines().skip(1) {
+        let code = line.split(',').next().unwrap();
+        assert_eq!(tenants::tenant::check_country(code), Ok(()), "{code}");
+    }
+}
+
+#[test]
+fn the_common_forms_do_not_allocate() {
+    for text in ["+4930123456", "4930123456", "004930123456"] {
+        assert!(matches!(normalise(text, Some("DE")), Some(Cow::Borrowed(_))), "{text}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #[test]
+    fn any_text_gives_digits_or_nothing(text in "(sip:)?[-+0-9 ().<>@;%ü]{0,40}", country in "[A-Z]{2}") {
+        if let Some(digits) = normalise(&text, Some(&country)) {
+            prop_assert!(!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()));
+        }
+        let _ = normalise(&text, None);
+    }
+
+    #[test]
+    fn international_digits_are_a_fixed_point_without_a_country(digits in "[1-9][0-9]{0,14}") {
+        let once = normalise(&digits, None).unwrap().into_owned();
+        let twice = normalise(&once, None).unwrap().into_owned();
+        prop_assert_eq!(&twice, &once);
+        // But for a national prefix behind the country code.
+        prop_assert!(once == digits || once.len() < digits.len() && digits.starts_with(&once[..1]) && digits.ends_with(&once[3..]));
+    }
+}
