@@ -5,6 +5,7 @@
 //! a request arrived is never missed (one that another process made: a second before); compiled versions
 //! are immutable and never invalidated.
 
+mod ahead;
 mod watch;
 
 use crate::cache::Generation;
@@ -140,7 +141,8 @@ impl Directory {
             return Ok(Some(hit));
         }
         let Some(tenant) = self.tenant_below(caller.tenant, name).await? else { return Ok(None) };
-        let customer = Arc::new(self.load_customer(tenant, generation).await.map_err(record_problem)?);
+        let loaded = self.load_customers(vec![tenant], generation).await.map_err(record_problem)?.pop();
+        let customer = Arc::new(loaded.ok_or_else(|| Problem::new("not_found", "there is no such personal key"))?);
         self.inner.customers.put(caller.tenant, name, Arc::clone(&customer));
         Ok(Some(customer))
     }
@@ -231,12 +233,21 @@ impl Directory {
         keys.first().map(|(_, key)| *key).ok_or_else(|| Problem::new("not_found", "there is no such tenant"))
     }
 
-    async fn load_customer(&self, tenant: Tenant, generation: u64) -> Result<Customer, RecordError> {
-        let agreements = self.inner.records.agreements_of(&tenant.path).await?;
+    /// Each with everything that prices it. One whose person was erased is left out.
+    async fn load_customers(&self, tenants: Vec<Tenant>, generation: u64) -> Result<Vec<Customer>, RecordError> {
+        let buyers: Vec<TenantId> = tenants.iter().flat_map(|tenant| tenant.path.iter().copied()).collect();
+        let ids: Vec<TenantId> = tenants.iter().map(|tenant| tenant.id).collect();
+        let agreements = self.inner.records.agreements_of(&buyers).await?;
         let timelines = self.timelines_of(&agreements, generation).await?;
-        let keys = self.inner.records.personal_keys(&[tenant.id]).await?;
-        let personal_key = keys.first().map(|(_, key)| *key).ok_or(RecordError::NotFound { what: "personal key" })?;
-        Ok(Customer { plans: plans(&tenant, &agreements, &timelines), tenant, personal_key, agreements, generation })
+        let keys: HashMap<TenantId, [u8; 32]> = self.inner.records.personal_keys(&ids).await?.into_iter().collect();
+        let mut by_buyer: HashMap<TenantId, Vec<Agreement>> = HashMap::new();
+        agreements.into_iter().for_each(|agreement| by_buyer.entry(agreement.buyer).or_default().push(agreement));
+        let with_chain = |tenant: Tenant| {
+            let agreements: Vec<Agreement> = tenant.path.iter().filter_map(|buyer| by_buyer.get(buyer)).flatten().cloned().collect();
+            let personal_key = *keys.get(&tenant.id)?;
+            Some(Customer { plans: plans(&tenant, &agreements, &timelines), tenant, personal_key, agreements, generation })
+        };
+        Ok(tenants.into_iter().filter_map(with_chain).collect())
     }
 
     async fn timelines_of(&self, agreements: &[Agreement], generation: u64) -> Result<HashMap<RateCardId, Arc<Timeline>>, RecordError> {

@@ -34,6 +34,8 @@ use store::journal::{Charge, Identity, Journal, JournalError, Kind, Namespace, O
 pub const AGAIN_EVENTS_MAX: usize = 10_000;
 /// Events of one batch prepared before others get a turn.
 const PREPARED_AT_ONCE: usize = 250;
+/// Events of one batch whose customers are read together.
+const READ_AHEAD: usize = 1_000;
 /// How often a void looks again when its event was rated meanwhile.
 const LOOKS_MAX: usize = 8;
 
@@ -163,8 +165,10 @@ impl Engine {
         let mut desk = self.desk(caller, Lateness::Kept).await?.of_reports();
         let mut answers = Vec::with_capacity(events.len());
         let (mut work, mut places) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
-        let mut was_long = false;
-        for (index, event) in events.into_iter().enumerate() {
+        let (mut was_long, mut read_until) = (false, 0);
+        let mut events = events.into_iter();
+        while let Some(event) = events.next() {
+            let index = answers.len();
             if index % PREPARED_AT_ONCE == PREPARED_AT_ONCE - 1 || std::mem::take(&mut was_long) {
                 // A large batch must not keep a small one waiting.
                 tokio::task::yield_now().await;
@@ -174,7 +178,13 @@ impl Engine {
                     event.id.clone(),
                     match desk.at_hand(event) {
                         Ok(prepared) => prepared,
-                        Err(event) => desk.prepare(*event).await,
+                        Err(event) => {
+                            if index >= read_until {
+                                read_until = index + READ_AHEAD;
+                                self.read_ahead(caller, &event, events.as_slice()).await;
+                            }
+                            desk.prepare(*event).await
+                        }
                     },
                 ),
                 Err((id, problem)) => (id, Err(problem)),
@@ -209,6 +219,14 @@ impl Engine {
             }
         }
         Ok(answers)
+    }
+
+    /// Whose customer is not in memory has company, mostly.
+    async fn read_ahead(&self, caller: &Caller, event: &UsageEvent, behind: &[Result<UsageEvent, (String, Problem)>]) {
+        let behind = behind.iter().take(READ_AHEAD - 1).flatten();
+        let names = std::iter::once(event).chain(behind).map(|event| event.customer.as_str());
+        // What cannot be read is told of each event by itself.
+        let _ = self.directory.read_ahead(caller, names).await;
     }
 
     /// What the event would cost now: the same code as the charge, nothing written.

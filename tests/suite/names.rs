@@ -42,6 +42,18 @@ async fn a_copied_name_costs_nobody_an_event(market: Market) {
     assert_eq!(outcomes(&muster.post("/v1/usage-events", json!([call("c-3", "acme-42", "600")])).await), ["rated"]);
     let by_id = call("c-4", original["id"].as_str().unwrap(), "600");
     assert_eq!(outcomes(&admin.post("/v1/usage-events", json!([by_id])).await), ["rated"]);
+    // Nobody is in memory after a change: whoever stands in one batch is looked for together, and found as if alone.
+    admin.post("/v1/tenants", json!({ "external_id": "new", "kind": "reseller", "name": "x", "parent": "platform" })).await.ok();
+    let original = original["id"].as_str().unwrap();
+    let batch: Vec<_> = [original, "acme-42", "acme-43", "nobody", "platform", copy["id"].as_str().unwrap(), original, "acme-43"]
+        .iter()
+        .enumerate()
+        .map(|(n, customer)| call(&format!("d-{n}"), customer, "60"))
+        .collect();
+    let together = outcomes(&admin.post("/v1/usage-events", json!(batch)).await);
+    let (alone, unknown) = ("unrated ambiguous_customer", "unrated unknown_customer");
+    assert_eq!(together, ["rated", alone, "rated", unknown, "unrated no_seller", "partly_rated no_agreement", "rated", "rated"]);
+    assert_eq!(outcomes(&agent.post("/v1/usage-events", json!([batch[0], batch[2]])).await), [unknown, unknown]);
 }
 
 mod from_before {

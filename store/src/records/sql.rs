@@ -270,7 +270,27 @@ macro_rules! fetch_any {
     }};
 }
 
-pub(super) use {change, fetch_any, insert_many, look, patiently, read, statements, write};
+/// All rows for a list of names, from the readers; what else the statement asks for comes behind.
+macro_rules! fetch_names {
+    ($records:expr, $row:ty, $sql:expr, $names:expr, $arg:expr) => {
+        match &$records.db {
+            $crate::db::Db::Sqlite(db) => {
+                let names = serde_json::to_string($names).map_err($crate::records::sql::corrupt)?;
+                let text = sqlx::AssertSqlSafe($crate::records::sql::any_of_json($sql));
+                sqlx::query_as::<_, $row>(text).bind(names).bind($arg).fetch_all(&db.readers).await?
+            }
+            $crate::db::Db::Postgres(db) => {
+                let text = $crate::records::sql::any_of_array($sql);
+                let text = || sqlx::AssertSqlSafe(text.clone());
+                $crate::records::sql::patiently!(db, $records.root, |reader| {
+                    sqlx::query_as::<_, $row>(text()).bind($names).bind($arg).fetch_all(reader).await
+                })?
+            }
+        }
+    };
+}
+
+pub(super) use {change, fetch_any, fetch_names, insert_many, look, patiently, read, statements, write};
 
 /// The text of a one-row `insert … values ($1, …, $c) …` for `rows` rows, with `parameter(n)` for the n-th. On SQLite a bare
 /// question mark, because it finds a `$n` by a linear search, which makes long lists quadratic.
@@ -286,6 +306,11 @@ pub(super) fn rows_of(sql: &str, rows: usize, parameter: impl Fn(usize) -> Strin
 /// The text of a statement with `in ($1)` for `values` values, on SQLite.
 pub(super) fn any_of(sql: &str, values: usize) -> String {
     sql.replace("in ($1)", &format!("in ({})", vec!["?"; values].join(", ")))
+}
+
+/// The same with the values in one array of JSON, on SQLite.
+pub(super) fn any_of_json(sql: &str) -> String {
+    sql.replace("in ($1)", "in (select value from json_each($1))")
 }
 
 /// The same with one array, on PostgreSQL.

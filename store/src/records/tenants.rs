@@ -1,10 +1,11 @@
 //! The tree of sellers and buyers.
 
-use super::sql::{Tx, change, corrupt, fetch_any, from_word, look, read, statements, write};
+use super::sql::{Tx, change, corrupt, fetch_any, fetch_names, from_word, look, read, statements, write};
 use super::{Actor, Change, Page, RecordError, Records, Result, audit, check_name, conflict, invalid, one_more};
 use crate::postgres::retention::late_window_days_max;
 use rating::{Instant, TenantId};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use tenants::{Tenant, TenantKind};
 
 macro_rules! columns {
@@ -19,6 +20,8 @@ statements! {
     PLATFORM = concat!("select ", columns!(), " from tenants where kind = 'platform'");
     BY_EXTERNAL_ID = concat!("select ", columns!(), " from tenants where external_id = $1 limit $2");
     BY_EXTERNAL_ID_IN_ROOT = concat!("select ", columns!(), " from tenants where external_id = $1 and root_id = $2");
+    BY_NAMES = concat!("select ", columns!(), " from tenants where external_id in ($1) limit $2");
+    BY_NAMES_IN_ROOT = concat!("select ", columns!(), " from tenants where external_id in ($1) and root_id = $2");
     CHILDREN = concat!("select ", columns!(), " from tenants where parent_id = $1 and id > $2 order by id limit $3");
     BELOW = concat!("select ", columns!(), " from tenants where path >= $1 and path < $2 order by path limit $3");
     FROM = concat!("select ", columns!(), " from tenants where id > $1 order by id limit $2");
@@ -31,6 +34,8 @@ statements! {
 
 /// Tenants of one name that a refusal lists.
 const CANDIDATES_MAX: i64 = 10;
+/// On average, of names that are looked for together.
+const NAMESAKES_MAX: usize = 10;
 
 /// What to change; `None` leaves it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -167,6 +172,27 @@ impl Records {
             return Err(RecordError::Ambiguous { external_id: external_id.to_owned(), candidates });
         }
         Ok(rows.pop())
+    }
+
+    /// The same for many names, in no particular order: those that are there once. A name may be missing although it is there
+    /// (where many roots have the same names); [`Records::tenant_by_external_id`] finds it.
+    pub async fn tenants_by_external_ids(&self, caller: &Tenant, names: &[&str]) -> Result<Vec<Tenant>> {
+        let in_every_root = caller.kind == TenantKind::Platform;
+        let rows = if in_every_root {
+            let limit = names.len() * NAMESAKES_MAX;
+            let rows = fetch_names!(self, TenantRow, BY_NAMES, names, i64::try_from(limit).map_err(corrupt)?);
+            // Of a list that may be cut it is not known which names are there once.
+            if rows.len() < limit { rows } else { Vec::new() }
+        } else {
+            fetch_names!(self, TenantRow, BY_NAMES_IN_ROOT, names, caller.root.0)
+        };
+        let mut times: HashMap<String, u32> = HashMap::new();
+        rows.iter().for_each(|row| *times.entry(row.external_id.clone()).or_default() += 1);
+        let once = rows
+            .into_iter()
+            .filter(|row| times.get(&row.external_id) == Some(&1) && !(in_every_root && row.external_id == caller.external_id));
+        let found: Result<Vec<Tenant>> = once.map(TenantRow::tenant).collect();
+        Ok(found?.into_iter().filter(|tenant| tenant.path.starts_with(&caller.path)).collect())
     }
 
     /// The tenant and its sellers, from the tenant itself up to the platform. Empty: no such tenant.

@@ -42,6 +42,19 @@ async fn tenants_are_found_by_id_name_path_and_subtree(world: World) {
     assert_eq!(refused(records.tenant_by_external_id(&world.platform, "acme").await), "ambiguous acme");
     assert_eq!(records.tenant_by_external_id(&world.platform, "below").await.unwrap(), Some(below.clone()));
 
+    // Many at once are the same, but for those that are there twice.
+    let names = ["acme", "below", "muster", "platform", "nobody"];
+    for (caller, found) in [(&muster, "acme below muster"), (&below, "acme below"), (&other, "acme"), (&world.platform, "below muster")] {
+        let mut tenants = records.tenants_by_external_ids(caller, &names).await.unwrap();
+        tenants.sort_by(|a, b| a.external_id.cmp(&b.external_id));
+        for tenant in &tenants {
+            assert_eq!(records.tenant_by_external_id(caller, &tenant.external_id).await.unwrap().as_ref(), Some(tenant));
+        }
+        let tenants: Vec<String> = tenants.into_iter().map(|tenant| tenant.external_id).collect();
+        assert_eq!(tenants.join(" "), found, "{}", caller.external_id);
+    }
+    assert_eq!(records.tenants_by_external_ids(&muster, &[]).await.unwrap(), []);
+
     let keys = records.personal_keys(&[acme.id, muster.id, acme.id, TenantId(99)]).await.unwrap();
     assert_eq!(keys, [(muster.id, new(&muster).personal_key), (acme.id, new(&acme).personal_key)]);
     let mut found = records.tenants(&[acme.id, muster.id, TenantId(99)]).await.unwrap();
