@@ -15,6 +15,7 @@ pub mod paying;
 pub mod payouts;
 pub mod plant;
 pub mod problem;
+mod readiness;
 pub mod server;
 pub mod settings;
 pub mod state;

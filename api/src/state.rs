@@ -9,6 +9,7 @@ use crate::http::measures::Measures;
 use crate::http::turns::Turns;
 use crate::limits::Limits;
 use crate::paying;
+use crate::readiness::Readiness;
 use crate::timekeeper;
 use anyhow::{Context as _, bail};
 use metering::cache::Cache;
@@ -63,6 +64,7 @@ pub struct Shared {
     pub price_list_turns: Turns,
     /// Of reading price lists and statements.
     pub reading_turns: Turns,
+    pub readiness: Readiness,
     pub metrics: PrometheusHandle,
     pub measures: Measures,
     /// Money in and out through the payment provider.
@@ -124,6 +126,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         body_bytes_max: config.body_bytes_max,
         price_list_turns: Turns::default(),
         reading_turns: Turns::default(),
+        readiness: Readiness::default(),
         metrics: metrics_handle()?,
         measures: Measures::default(),
         payouts,

@@ -163,7 +163,10 @@ pub struct PlaceHold {
     pub key: String,
     /// The usage expected; its `id` is the one the capture may carry.
     pub usage: UsageEvent,
-    pub ttl_secs: u32,
+    /// The request does not say when it begins: now. Sent again, it begins later and is the same.
+    pub begins_now: bool,
+    /// Absent: as long as the usage lasts, see [`crate::holds::ttl_secs`].
+    pub ttl_secs: Option<u32>,
     /// Telephony: hold for the longest duration the balance pays for, up to `usage.quantity`.
     pub as_much_as_possible: bool,
 }

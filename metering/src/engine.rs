@@ -525,15 +525,20 @@ impl Engine {
         if usage.id.is_empty() {
             usage.id.clone_from(&request.key);
         }
-        self.hold_work(caller, usage, request.ttl_secs, request.as_much_as_possible).await
+        let work = self.hold_work(caller, usage, request.ttl_secs, request.as_much_as_possible).await?;
+        Ok(if request.begins_now { HoldWork { prepared: work.prepared.said_without_at(), ..work } } else { work })
     }
 
-    async fn hold_work(&self, caller: &Caller, usage: UsageEvent, ttl_secs: u32, as_much_as_possible: bool) -> Result<HoldWork, Problem> {
-        if !(1..=holds::TTL_SECS_MAX).contains(&ttl_secs) {
-            return Err(Problem::field("invalid_field", "ttl_secs", format!("expected 1 to {} seconds", holds::TTL_SECS_MAX)));
-        }
+    async fn hold_work(
+        &self,
+        caller: &Caller,
+        usage: UsageEvent,
+        ttl_secs: Option<u32>,
+        as_much_as_possible: bool,
+    ) -> Result<HoldWork, Problem> {
         let prepared = self.desk(caller, Lateness::Kept).await?.prepare(usage).await?;
         self.check_customer(caller, &prepared).await?;
+        let ttl_secs = holds::ttl_secs(ttl_secs, &prepared)?;
         let id = hold_id(prepared.root, prepared.reporter, &prepared.event.source, &prepared.event.id);
         let prepared = prepared.in_namespace(Namespace::Hold, &*self.journal);
         Ok(HoldWork { id, prepared, ttl_secs, as_much_as_possible, covers: None })
@@ -546,7 +551,7 @@ impl Engine {
         name: &str,
         key: &str,
         quantity: Option<Quantity>,
-        ttl_secs: u32,
+        ttl_secs: Option<u32>,
     ) -> Result<HoldAnswer, Problem> {
         self.extend(caller, (name, key), quantity, ttl_secs, None).await
     }
@@ -557,7 +562,7 @@ impl Engine {
         caller: &Caller,
         (name, key): (&str, &str),
         quantity: Option<Quantity>,
-        ttl_secs: u32,
+        ttl_secs: Option<u32>,
         covers: &[SellerCover],
     ) -> Result<Covered, Problem> {
         Ok(self.extend(caller, (name, key), quantity, ttl_secs, Some(covers.to_vec())).await?.covered())
@@ -568,7 +573,7 @@ impl Engine {
         caller: &Caller,
         (name, key): (&str, &str),
         quantity: Option<Quantity>,
-        ttl_secs: u32,
+        ttl_secs: Option<u32>,
         covers: Option<Vec<SellerCover>>,
     ) -> Result<HoldAnswer, Problem> {
         let hold = self.hold_to_change(caller, name).await?;

@@ -9,12 +9,33 @@ use crate::prepare::{Plan, Prepared};
 use crate::turn::{Turn, event_body, record_of, refused};
 use crate::work::{HoldWork, Named};
 use ledger::{AccountKey, AccountKind, Amounts, Hold, Limit, Refusal};
+use rating::card::CALL_UNIT;
 use rating::{Cents, Currency, Instant, Overflow, Quantity, TenantId, ids::HoldId};
 use smallvec::SmallVec;
 use store::journal::{Body, Identity, Kind, Namespace, Record, Seq};
 
 /// Seconds a hold may last.
 pub const TTL_SECS_MAX: u32 = 7 * 86_400;
+/// Seconds a hold lasts unless the request says otherwise: for a call behind its longest duration, which is set aside, and which
+/// no other usage may spend meanwhile.
+pub const TTL_SECS_DEFAULT: u32 = 300;
+
+/// How long a hold lasts.
+///
+/// # Errors
+/// `invalid_field`: not 1 to [`TTL_SECS_MAX`] seconds.
+pub(crate) fn ttl_secs(asked: Option<u32>, prepared: &Prepared) -> Result<u32, Problem> {
+    if let Some(asked) = asked {
+        let range = 1..=TTL_SECS_MAX;
+        return range
+            .contains(&asked)
+            .then_some(asked)
+            .ok_or_else(|| Problem::field("invalid_field", "ttl_secs", format!("expected 1 to {TTL_SECS_MAX} seconds")));
+    }
+    let is_call = prepared.priced.as_ref().is_ok_and(|plan| plan.meter.unit == CALL_UNIT);
+    let lasts = if is_call { u32::try_from(prepared.event.quantity.0 / Quantity::ONE).unwrap_or(TTL_SECS_MAX) } else { 0 };
+    Ok(lasts.saturating_add(TTL_SECS_DEFAULT).min(TTL_SECS_MAX))
+}
 
 impl Turn {
     /// Takes a hold that is over out of `held`: a recorded step of the engine's own.

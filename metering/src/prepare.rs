@@ -241,6 +241,14 @@ impl Prepared {
         let others = [id.as_str(), external_id].into_iter().filter(|name| *name != self.event.customer);
         others.map(|name| self.content_under(&customer.personal_key, name)).collect()
     }
+    /// A request that does not say `at` means the moment it comes: its digest leaves it out.
+    pub fn said_without_at(mut self: Box<Self>) -> Box<Self> {
+        let at = std::mem::replace(&mut self.event.at, Instant::MIN);
+        let key = self.customer.as_ref().map_or(NO_KEY, |customer| customer.personal_key);
+        self.content = self.content_under(&key, &self.event.customer);
+        self.event.at = at;
+        self
+    }
     fn content_under(&self, key: &[u8; 32], customer: &str) -> [u8; 16] {
         content_digest(key, &self.event, customer, [self.dialled.sent[0].as_deref(), self.dialled.sent[1].as_deref()])
     }

@@ -3,17 +3,20 @@
 //! The records write through `writer`; the journal, whose batches have thousands of rows, through a thread of
 //! its own, which binds row by row without a hop in between. Whoever writes holds `writer` meanwhile.
 //!
-//! One process opens a SQLite file for writing at a time: a lock file beside it says so, because the
-//! journal keeps positions, chain heads and hot states in memory. Reading beside it is always allowed.
+//! One process opens a SQLite file for writing at a time, because the journal keeps positions, chain heads and hot states in
+//! memory: a lock file beside it says so, and a lock on the file itself. Reading beside it is always allowed.
 
 mod postgres;
+mod probe;
 #[cfg(test)]
 mod schema;
 mod wall;
 
 pub(crate) use postgres::{MIGRATIONS as POSTGRES_MIGRATIONS, MOVING, name_of};
 pub use postgres::{OpenError, Postgres, PostgresOptions};
+pub use probe::{FREE_BYTES_MIN, Unwritable};
 
+use crate::acknowledged::{self, Acknowledged};
 use crate::checkpoint::{COPY_PAGES, empty_log};
 use crate::journal::Result as JournalResult;
 use crate::writer::Writer;
@@ -21,7 +24,7 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::fs::{File, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -42,8 +45,10 @@ pub struct Sqlite {
     pub(crate) writer: Arc<Mutex<SqliteConnection>>,
     thread: Writer,
     pub(crate) readers: SqlitePool,
-    /// Held for as long as any clone lives.
-    _lock: Arc<File>,
+    pub(crate) acknowledged: Arc<Acknowledged>,
+    file: PathBuf,
+    /// Held for as long as any clone lives, and closed after every connection.
+    locks: Arc<[File; 2]>,
 }
 
 impl std::fmt::Debug for Sqlite {
@@ -70,7 +75,9 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 impl Db {
     /// Opens (creating it if need be), locks and migrates the database file.
     pub async fn open_sqlite(file: &Path) -> Result<Self, sqlx::Error> {
-        let lock = lock_beside(file).await?;
+        let beside = lock_beside(file).await?;
+        // Whoever removes the one beside it locks out nobody.
+        let itself = locked(OpenOptions::new().create(true).truncate(false).read(true).write(true).open(file)?, file).await?;
         let options = options(file)
             .create_if_missing(true)
             .page_size(PAGE_BYTES)
@@ -79,12 +86,23 @@ impl Db {
             .foreign_keys(true);
         let writer_options = options.clone().pragma("wal_autocheckpoint", COPY_PAGES.to_string());
         let mut writer = SqliteConnection::connect_with(&writer_options).await?;
+        if let Some(lost) = acknowledged::missing(file, &mut writer).await? {
+            return Err(sqlx::Error::Configuration(acknowledged::way_out(file, &lost).into()));
+        }
+        let acknowledged = Arc::new(Acknowledged::beside(file)?);
         SQLITE_MIGRATIONS.run(&mut writer).await?;
         // A file does not hang up: asking first would cost every read a second hop to the driver's thread.
         let readers = SqlitePoolOptions::new().min_connections(READERS_MIN).max_connections(READERS_MAX).test_before_acquire(false);
         let readers = readers.connect_with(options.read_only(true)).await?;
         let thread = Writer::start(file).map_err(|error| sqlx::Error::Configuration(error.into()))?;
-        Ok(Self::Sqlite(Sqlite { writer: Arc::new(Mutex::new(writer)), thread, readers, _lock: Arc::new(lock) }))
+        Ok(Self::Sqlite(Sqlite {
+            writer: Arc::new(Mutex::new(writer)),
+            thread,
+            readers,
+            acknowledged,
+            file: file.to_owned(),
+            locks: Arc::new([beside, itself]),
+        }))
     }
 }
 
@@ -134,7 +152,10 @@ fn options(file: &Path) -> SqliteConnectOptions {
 pub(crate) async fn lock_beside(file: &Path) -> Result<File, sqlx::Error> {
     let mut name = file.as_os_str().to_owned();
     name.push(".lock");
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&name)?;
+    locked(OpenOptions::new().create(true).truncate(false).write(true).open(&name)?, file).await
+}
+
+async fn locked(lock: File, file: &Path) -> Result<File, sqlx::Error> {
     for _ in 0..LOCK_TRIES {
         match lock.try_lock() {
             Ok(()) => return Ok(lock),
@@ -154,6 +175,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("centwise.db");
         let first = Db::open_sqlite(&file).await.unwrap();
+        let second = Db::open_sqlite(&file).await.unwrap_err();
+        assert!(second.to_string().contains("in use by another process"), "{second}");
+        // A lock file can be removed.
+        std::fs::remove_file(dir.path().join("centwise.db.lock")).unwrap();
         let second = Db::open_sqlite(&file).await.unwrap_err();
         assert!(second.to_string().contains("in use by another process"), "{second}");
         drop(first);

@@ -4,6 +4,7 @@
 //! The journal is append-only and the truth; balances, carries, counters and indexes are derived
 //! from it inside the same transaction, or rebuilt from its tail.
 
+mod acknowledged;
 pub mod backup;
 mod checkpoint;
 pub mod credit_look;

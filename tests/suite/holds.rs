@@ -225,7 +225,7 @@ async fn an_extension_keeps_its_number_and_quantity(backend: Backend) {
     let call = |id: &str| world.call("yankee", "600").to("+4912345678").id(id);
     call("c").holds(60, "open 600: yankee 400").await;
     assert_eq!(world.extend("c", "x1", "1200", 60).await, "open 1200: yankee 800");
-    let longer = world.engine.extend_hold(&world.caller("platform"), "c", "x2", None, 60).await;
+    let longer = world.engine.extend_hold(&world.caller("platform"), "c", "x2", None, Some(60)).await;
     assert_eq!(world.hold_text(longer), "open 1200: yankee 800");
     assert_eq!(world.extend("c", "x3", "-1", 60).await, "refused negative_quantity");
     // The same for what is kept and rated later.

@@ -71,7 +71,7 @@ impl World {
     }
     pub async fn extend(&self, hold: &str, key: &str, quantity: &str, ttl_secs: u32) -> String {
         let quantity = Some(quantity.parse().unwrap());
-        let answer = self.engine.extend_hold(&self.caller("platform"), hold, key, quantity, ttl_secs).await;
+        let answer = self.engine.extend_hold(&self.caller("platform"), hold, key, quantity, Some(ttl_secs)).await;
         self.hold_text(answer)
     }
 
@@ -188,7 +188,13 @@ impl<'a> Sending<'a> {
         }
     }
     fn place(&self, ttl_secs: u32, as_much_as_possible: bool) -> PlaceHold {
-        PlaceHold { key: self.event.id.clone(), usage: self.event.clone(), ttl_secs, as_much_as_possible }
+        PlaceHold {
+            key: self.event.id.clone(),
+            usage: self.event.clone(),
+            begins_now: false,
+            ttl_secs: Some(ttl_secs),
+            as_much_as_possible,
+        }
     }
     pub async fn hold(&self, ttl_secs: u32) -> Result<HoldAnswer, Problem> {
         self.world.engine.place_hold(&self.world.caller(&self.caller), self.place(ttl_secs, false)).await

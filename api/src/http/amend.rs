@@ -4,7 +4,7 @@ use crate::auth::{self, Access, MayRead, MayUse, MayWrite, tenant_named};
 use crate::http::agreements::agreement_in_force;
 use crate::http::answers::{Names, Split};
 use crate::http::page::{List, PageQuery};
-use crate::http::price::usage;
+use crate::http::price::usage_at;
 use crate::http::query::Query;
 use crate::http::summaries::{self, EventSummary};
 use crate::http::write::{Done, Write};
@@ -160,7 +160,7 @@ pub async fn correct_usage(
 ) -> Result<Response, ApiProblem> {
     let body: CorrectBody = write.read()?;
     let (request, tenant) = request(&app, &key, &write, event, body.reason, body.customer).await?;
-    let new = usage(body.event.get(), "", &app).map_err(|mut refused| {
+    let new = usage_at(body.event.get(), "", None).map_err(|mut refused| {
         refused.problem.field = refused.problem.field.map(|field| format!("event.{field}"));
         refused
     })?;

@@ -2,6 +2,7 @@
 
 use crate::auth::MayOperate;
 use crate::problem::ApiProblem;
+use crate::readiness;
 use crate::state::App;
 use crate::timekeeper;
 use crate::watchdog;
@@ -27,11 +28,11 @@ pub async fn live() -> Json<Health> {
     Json(OK)
 }
 
-/// Whether the database answers, the engine takes usage, nothing waits in it for too long, and the clock is believed
+/// Whether the database takes writes, the engine takes usage, nothing waits in it for too long, and the clock is believed
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()), responses((status = 200, body = Health)))]
 pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiProblem> {
-    app.records.platform().await?;
     watchdog::ready(&app)?;
+    readiness::ready(&app).await?;
     timekeeper::may_write(&app.clock)?;
     Ok(Json(OK))
 }

@@ -1,7 +1,7 @@
 //! `/v1/holds`: may this usage start, and for how long? Funds are set aside along the whole chain, or not at all.
 
 use crate::auth::{self, Access, MayAsk, MayUse};
-use crate::http::price::usage;
+use crate::http::price::usage_at;
 use crate::http::write::Write;
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -10,12 +10,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use ledger::{AccountKey, HoldState};
 use metering::command::{Caller, Covered, HoldAnswer, PlaceHold, Problem, SellerCover};
-use rating::{Cents, Quantity};
+use rating::{Cents, Instant, Quantity};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-
-/// Seconds a hold lasts unless it says otherwise.
-const TTL_SECS_DEFAULT: u32 = 300;
 
 /// How often one request asks: with nothing known, with each seller's least cover, and with the exact one.
 const LOOKS_MAX: usize = 8;
@@ -23,12 +20,12 @@ const LOOKS_MAX: usize = 8;
 /// Usage that is about to happen.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"usage": {"id": "0192f1", "customer": "acme-42", "meter": "call", "quantity": "3600", "destination": "+4930123456"}, "ttl_secs": 300, "as_much_as_possible": true}))]
+#[schema(example = json!({"usage": {"id": "0192f1", "customer": "acme-42", "meter": "call", "quantity": "3600", "destination": "+4930123456"}, "as_much_as_possible": true}))]
 pub struct NewHold {
     /// A usage event: `id` and `at` may be left out. Usage reported later under the same id, or naming the hold, captures it.
     #[schema(value_type = Object)]
     pub usage: Box<RawValue>,
-    /// Default: 300.
+    /// Seconds from now, at most a week. Default: 300; for a call its quantity and 300.
     pub ttl_secs: Option<u32>,
     /// Hold for the longest quantity that the balances pay for, up to `usage.quantity`.
     #[serde(default)]
@@ -38,12 +35,12 @@ pub struct NewHold {
 /// What to change of a hold.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"quantity": "7200", "ttl_secs": 300}))]
+#[schema(example = json!({"quantity": "7200"}))]
 pub struct HoldExtension {
     /// The new total; default: as it is.
     #[schema(value_type = Option<String>)]
     pub quantity: Option<Quantity>,
-    /// From now. Default: 300.
+    /// Seconds from now. Default: as for a new hold.
     pub ttl_secs: Option<u32>,
 }
 
@@ -113,7 +110,7 @@ async fn amounts(app: &App, access: &Access, amounts: &[(AccountKey, Cents)]) ->
 /// What is asked of the engine.
 enum Ask<'a> {
     Place(&'a PlaceHold),
-    Extend { hold: &'a str, step: &'a str, quantity: Option<Quantity>, ttl_secs: u32 },
+    Extend { hold: &'a str, step: &'a str, quantity: Option<Quantity>, ttl_secs: Option<u32> },
 }
 
 impl Ask<'_> {
@@ -158,19 +155,18 @@ impl Ask<'_> {
     responses((status = 201, body = HoldBody), (status = 200, body = HoldBody, description = "The same hold, placed before")))]
 pub async fn place_hold(State(app): State<App>, key: MayUse, write: Write) -> Result<(StatusCode, Json<HoldBody>), ApiProblem> {
     let new: NewHold = write.read()?;
-    let usage = usage(new.usage.get(), write.key().unwrap_or_default(), &app).map_err(|mut refused| {
+    let mut usage = usage_at(new.usage.get(), write.key().unwrap_or_default(), Some(Instant::MIN)).map_err(|mut refused| {
         if refused.problem.code == "missing_field" && refused.problem.field.as_deref() == Some("id") {
             return write.required_key().err().unwrap_or(refused);
         }
         refused.problem.field = refused.problem.field.map(|field| format!("usage.{field}"));
         refused
     })?;
-    let hold = PlaceHold {
-        key: usage.id.clone(),
-        usage,
-        ttl_secs: new.ttl_secs.unwrap_or(TTL_SECS_DEFAULT),
-        as_much_as_possible: new.as_much_as_possible,
-    };
+    let begins_now = usage.at == Instant::MIN;
+    if begins_now {
+        usage.at = app.clock.now();
+    }
+    let hold = PlaceHold { key: usage.id.clone(), usage, begins_now, ttl_secs: new.ttl_secs, as_much_as_possible: new.as_much_as_possible };
     let answer = Ask::Place(&hold).answered(&app, &key.caller()).await?;
     let status = if answer.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(shown(&app, &key, answer).await?)))
@@ -187,8 +183,7 @@ pub async fn extend_hold(
 ) -> Result<Json<HoldBody>, ApiProblem> {
     let change: HoldExtension = write.read()?;
     let step = write.required_key()?;
-    let ttl_secs = change.ttl_secs.unwrap_or(TTL_SECS_DEFAULT);
-    let ask = Ask::Extend { hold: &hold, step: &step, quantity: change.quantity, ttl_secs };
+    let ask = Ask::Extend { hold: &hold, step: &step, quantity: change.quantity, ttl_secs: change.ttl_secs };
     let answer = ask.answered(&app, &key.caller()).await?;
     Ok(Json(shown(&app, &key, answer).await?))
 }

@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use metering::command::UsageEvent;
 use metering::input::json::{self, Defaults};
+use rating::Instant;
 use serde::Serialize;
 
 /// The price with its explanation; `balance_cents` is what would be left.
@@ -24,8 +25,8 @@ pub struct PriceBody<'a> {
 }
 
 /// A usage event in a body of ours, with defaults for what a dry run or a hold need not say.
-pub fn usage(text: &str, id: &str, app: &App) -> Result<UsageEvent, ApiProblem> {
-    let defaults = Defaults { id: Some(id), at: Some(app.clock.now()), ..Defaults::default() };
+pub fn usage_at(text: &str, id: &str, at: Option<Instant>) -> Result<UsageEvent, ApiProblem> {
+    let defaults = Defaults { id: Some(id), at, ..Defaults::default() };
     json::event(text, &defaults).map_err(|(_, problem)| problem.into())
 }
 
@@ -37,7 +38,7 @@ pub fn usage(text: &str, id: &str, app: &App) -> Result<UsageEvent, ApiProblem> 
     responses((status = 200, body = PriceBody)))]
 pub async fn price(State(app): State<App>, key: MayAsk, write: Write) -> Result<Response, ApiProblem> {
     let text = std::str::from_utf8(&write.body).map_err(|_| ApiProblem::new("invalid_json", "expected UTF-8"))?;
-    let quote = app.engine.quote(&key.caller(), usage(text, "price", &app)?).await?;
+    let quote = app.engine.quote(&key.caller(), usage_at(text, "price", Some(app.clock.now()))?).await?;
     let names = Names::of(&app, &key, quote.posted.splits.iter().map(|(tenant, _)| *tenant)).await?;
     let mut explanation = explained_quote(&app, &key, quote.record).await?;
     explanation.splits = names.splits(&quote.posted.splits);

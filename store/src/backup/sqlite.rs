@@ -7,6 +7,7 @@
 
 use super::contents::{COUNTS, Contents, MIGRATIONS};
 use super::{Advance, BackupError, Result};
+use crate::acknowledged;
 use crate::db::{BUSY_TIMEOUT, lock_beside};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
@@ -91,6 +92,11 @@ impl Vacant {
     /// The draft, which must be durable, becomes the database.
     pub fn take_draft(self) -> Result<()> {
         check_vacant(&self.file)?;
+        // It tells of the database that was here before.
+        match std::fs::remove_file(acknowledged::path_beside(&self.file)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
         std::fs::rename(self.draft(), &self.file)?;
         let directory = self.file.parent().filter(|parent| !parent.as_os_str().is_empty());
         Ok(File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?)

@@ -67,7 +67,7 @@ pub use thresholds::{Limited, Reached, Threshold};
 pub use top_ups::{Created, Origin, TopUp, TopUpState};
 pub use versions::{CardVersion, NewVersion, VersionStatus};
 
-use crate::db::Db;
+use crate::db::{Db, Unwritable};
 use ::tenants::NotAllowed;
 use rating::{Instant, TenantId, ids::ApiKeyId};
 
@@ -141,6 +141,14 @@ impl Records {
     /// Closes the database, for everybody who shares it.
     pub async fn close(&self) {
         self.db.close().await;
+    }
+
+    /// Whether the database takes a write: see [`Db::probe`].
+    ///
+    /// # Errors
+    /// What keeps it from being written.
+    pub async fn probe(&self, now: Instant) -> Result<(), Unwritable> {
+        self.db.probe(now.micros()).await
     }
 
     pub fn new(db: &Db) -> Self {

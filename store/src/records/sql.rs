@@ -5,6 +5,7 @@
 //! derived from it and never contains data. A difference between databases is a visible `match`.
 
 use super::{RecordError, Result};
+use crate::acknowledged::LAST_CHANGE;
 use crate::db::Db;
 use crate::retry::Tries;
 use rating::TenantId;
@@ -111,6 +112,17 @@ pub(super) async fn finish<T>(tx: Tx<'_>, worked: Result<T>) -> Result<T, Failed
     Ok(value)
 }
 
+/// What is committed to a file is remembered beside it.
+pub(super) async fn remembered<T>(outcome: Result<T, Failed>, db: &Db, writer: &mut Writer<'_>) -> Result<T, Failed> {
+    if let (Ok(_), Db::Sqlite(db), Writer::Sqlite(connection)) = (&outcome, db, writer) {
+        // It is committed: that it is not remembered changes nothing about it.
+        if let Ok(last) = sqlx::query_scalar(LAST_CHANGE).fetch_one(&mut **connection).await {
+            db.acknowledged.change(last);
+        }
+    }
+    outcome
+}
+
 /// The answer, or none if the whole transaction shall be tried again.
 pub(super) async fn answer<T>(outcome: Result<T, Failed>, tries: &mut Tries) -> Option<Result<T>> {
     match outcome {
@@ -138,6 +150,7 @@ macro_rules! write {
                 }
                 Err(failed) => Err(failed),
             };
+            let outcome = $crate::records::sql::remembered(outcome, &$records.db, &mut writer).await;
             // Nobody waits for this one while it waits.
             drop(writer);
             if let Some(answer) = $crate::records::sql::answer(outcome, &mut tries).await {

@@ -2,6 +2,7 @@
 
 use super::rows::{bytes, int, optional_int};
 use super::{sql, states};
+use crate::acknowledged;
 use crate::hash::Row;
 use crate::journal::{Amendment, BatchHead, Check, JournalError, Kind, Result, Seq};
 use crate::verify::{Audit, Stored, StoredRow};
@@ -16,7 +17,11 @@ const CHUNK_ROWS: i64 = 16_384;
 
 /// Audits a database file, also beside a running server: it reads one snapshot and writes nothing.
 pub async fn verify_file(file: &Path) -> Result<Vec<Check>> {
-    verify(&mut crate::db::open_sqlite_read_only(file).await?).await
+    let mut conn = crate::db::open_sqlite_read_only(file).await?;
+    let lost = acknowledged::missing(file, &mut conn).await?;
+    let mut checks = verify(&mut conn).await?;
+    checks.push(Check { name: "acknowledged".to_owned(), ok: lost.is_none(), examined: 1, differences: lost.into_iter().collect() });
+    Ok(checks)
 }
 
 pub async fn verify(conn: &mut SqliteConnection) -> Result<Vec<Check>> {

@@ -6,6 +6,7 @@ use super::rows::reporter_code;
 use super::sql::{self, Binder};
 use super::states::{self, Pending, sorted};
 use super::{Position, Shared, maintain};
+use crate::acknowledged::hash_of;
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{Batch, BatchHead, JournalError, Kind, Placed, Record, Result, Seq, State};
 use crate::reporters::Reported;
@@ -59,7 +60,13 @@ pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Placed> {
     let (first, number, heads, reporters) = (ready.first, ready.number, heads(&ready), ready.reporters.clone());
     ready.due = due(shared, &ready)?;
     let written = ready.due.is_some();
-    let state = shared.db.write(ready, |connection, ready| write(connection, ready).map(|()| std::mem::take(&mut ready.state))).await;
+    let acknowledged = Arc::clone(&shared.db.acknowledged);
+    let commit = move |connection: &mut Connection, ready: &mut Ready| {
+        write(connection, ready)?;
+        acknowledged.batch(ready.number, hash_of(ready.heads.iter().map(|head| (head.root.0, head.hash.as_slice()))));
+        Ok(std::mem::take(&mut ready.state))
+    };
+    let state = shared.db.write(ready, commit).await;
     let state = match state {
         Ok(state) => state,
         Err(error) => {

@@ -1,0 +1,95 @@
+//! A write-ahead log that was damaged while nobody ran: what it takes with it is missed at the next opening.
+
+use crate::world::{Backend, World};
+use std::path::{Path, PathBuf};
+use store::db::Db;
+use store::journal::{Journal as _, Of, RecordQuery};
+use store::sqlite::{SqliteJournal, verify_file};
+
+const DAMAGES: usize = 50;
+
+/// The files of a server that was killed, in a directory of their own.
+fn killed(world: &World, name: &str) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    for suffix in ["", "-wal", "-last"] {
+        std::fs::copy(beside(&world.file, suffix), dir.path().join(format!("{name}{suffix}"))).unwrap();
+    }
+    let file = dir.path().join(name);
+    (dir, file)
+}
+
+fn beside(file: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", file.display()))
+}
+
+/// One of fifty.
+fn damage(log: &Path, number: usize) {
+    let mut bytes = std::fs::read(log).unwrap();
+    match number {
+        0 => return std::fs::remove_file(log).unwrap(),
+        1 => bytes.truncate(bytes.len() / 2),
+        _ => {
+            let place = (bytes.len() - 1) * (number - 2) / (DAMAGES - 3);
+            bytes[place] ^= 0x10;
+        }
+    }
+    std::fs::write(log, bytes).unwrap();
+}
+
+/// Records and entries of the audit log.
+async fn opened(file: &Path) -> Result<(usize, usize), String> {
+    let db = Db::open_sqlite(file).await.map_err(|error| error.to_string())?;
+    let journal = SqliteJournal::open(&db).await.map_err(|error| error.to_string())?;
+    let query = RecordQuery { of: Of::All, after: None, newest_first: true, limit: 1 };
+    let last = journal.read(&query).await.unwrap().first().map_or(0, |record| record.seq.0);
+    let records = store::records::Records::new(&db);
+    let changes = match records.platform().await.unwrap() {
+        Some(platform) => records.audit_log(&platform, None, 100).await.unwrap().data.len(),
+        None => 0,
+    };
+    Ok((usize::try_from(last).unwrap(), changes))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_log_is_no_smaller_installation() {
+    let world = World::new(Backend::Sqlite).await.into_demo().await;
+    for n in 0..10 {
+        world.batch(&[world.call("acme-42", "600").id(&format!("c-{n}")), world.call("acme-43", "60").id(&format!("d-{n}"))]).await;
+    }
+    let (_dir, whole) = killed(&world, "centwise.db");
+    let all = opened(&whole).await.unwrap();
+    assert!(all.0 >= 20 && all.1 > 3, "{all:?}");
+    let mut refused = 0;
+    for number in 0..DAMAGES {
+        let (_dir, file) = killed(&world, "centwise.db");
+        damage(&beside(&file, "-wal"), number);
+        match opened(&file).await {
+            Ok(found) => assert_eq!(found, all, "damage {number}"),
+            Err(why) => {
+                refused += 1;
+                for part in ["has lost commits", "was acknowledged", "centwise.db-wal", "centwise.db-last", "Lost commits"] {
+                    assert!(why.contains(part), "{number}: {why}");
+                }
+                let checks = verify_file(&file).await.unwrap_or_default();
+                assert!(checks.iter().any(|check| check.name == "acknowledged" && !check.ok) || checks.is_empty(), "{checks:?}");
+                // Who knows what is lost goes on.
+                std::fs::remove_file(beside(&file, "-last")).unwrap();
+                let left = opened(&file).await.unwrap();
+                assert!(left.0 < all.0 || left.1 < all.1, "{number}: {left:?} of {all:?}");
+            }
+        }
+    }
+    assert_eq!(refused, DAMAGES, "each of these loses something");
+}
+
+/// A change of the records that no usage follows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_the_records_is_missed_like_usage() {
+    let world = World::new(Backend::Sqlite).await.into_demo().await;
+    world.batch(&[world.call("acme-42", "600").id("c-1")]).await;
+    let (_dir, older) = killed(&world, "older.db");
+    world.reseller("late", "platform", serde_json::json!({ "card": "wholesale" })).await;
+    std::fs::copy(beside(&world.file, "-last"), beside(&older, "-last")).unwrap();
+    let refused = opened(&older).await.unwrap_err();
+    assert!(refused.contains("audit log's entry"), "{refused}");
+}

@@ -1,0 +1,102 @@
+//! What a load balancer is told: within two seconds, whatever the database does.
+
+use crate::http_world::call;
+use crate::process::Process;
+use crate::served::{Answer, Asking};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long an answer is kept.
+const FRESH: Duration = Duration::from_millis(1100);
+
+async fn ready(admin: &Asking) -> Answer {
+    let since = Instant::now();
+    let answer = admin.get("/health/ready").await;
+    assert!(since.elapsed() < ANSWER_TIME_MAX, "{:?}: {answer:?}", since.elapsed());
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_file_is_gone_is_not_ready() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let process = Process::start_with(&data, None, &[]).await;
+    assert_eq!(ready(&process.admin).await.code(), "200");
+    std::fs::rename(&data, dir.path().join("moved")).unwrap();
+    tokio::time::sleep(FRESH).await;
+    let refused = ready(&process.admin).await;
+    assert_eq!(refused.code(), "503 not_writable", "{refused:?}");
+    assert!(refused.text.contains("removed or replaced"), "{refused:?}");
+    std::fs::rename(dir.path().join("moved"), &data).unwrap();
+    tokio::time::sleep(FRESH).await;
+    assert_eq!(ready(&process.admin).await.code(), "200");
+    assert!(process.stop().await);
+}
+
+/// Between a server and its database; while it is held nothing goes through, and nobody is told.
+struct Way {
+    address: SocketAddr,
+    held: Arc<AtomicBool>,
+}
+
+impl Way {
+    async fn to(database: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, held) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(false)));
+        let way = Self { address, held: Arc::clone(&held) };
+        tokio::spawn(async move {
+            while let Ok((ours, _)) = listener.accept().await {
+                let theirs = TcpStream::connect(database).await.unwrap();
+                let ((our_in, our_out), (their_in, their_out)) = (ours.into_split(), theirs.into_split());
+                for (mut from, mut into) in [(our_in, their_out), (their_in, our_out)] {
+                    let held = Arc::clone(&held);
+                    tokio::spawn(async move {
+                        let mut bytes = [0; 16 * 1024];
+                        while let Ok(read @ 1..) = tokio::io::AsyncReadExt::read(&mut from, &mut bytes).await {
+                            while held.load(Ordering::SeqCst) {
+                                tokio::time::sleep(Duration::from_millis(20)).await;
+                            }
+                            if into.write_all(&bytes[..read]).await.is_err() {
+                                return;
+                            }
+                        }
+                    });
+                }
+            }
+        });
+        way
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_database_hangs_is_not_ready() {
+    let Some(database) = test_postgres::database().await else { return };
+    let (user, place) = database.url().rsplit_once('@').unwrap();
+    let (address, name) = place.split_once('/').unwrap();
+    let way = Way::to(address.replace("localhost", "127.0.0.1").parse().unwrap()).await;
+    let url = format!("{user}@{}/{name}", way.address);
+    let dir = tempfile::tempdir().unwrap();
+    let process = Process::start_with(dir.path(), Some(&url), &[]).await;
+    process.admin.post("/v1/usage-events", call("before", "acme-42", "60")).await.ok();
+    assert_eq!(ready(&process.admin).await.code(), "200");
+    way.held.store(true, Ordering::SeqCst);
+    tokio::time::sleep(FRESH).await;
+    // However many ask.
+    let answers = futures_util::future::join_all((0..8).map(|_| ready(&process.admin))).await;
+    for refused in answers {
+        assert_eq!(refused.code(), "503 not_writable", "{refused:?}");
+        assert!(refused.text.contains("has not answered"), "{refused:?}");
+    }
+    way.held.store(false, Ordering::SeqCst);
+    let since = Instant::now();
+    while ready(&process.admin).await.code() != "200" {
+        assert!(since.elapsed() < Duration::from_secs(20), "it does not come back");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(process.stop().await);
+}
