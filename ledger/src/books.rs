@@ -17,7 +17,7 @@ use crate::hold::{amount_in, check_amounts};
 use crate::posting::{Amounts, LinkCharge, Nets, Posting, nets, postings_of};
 use crate::room::{self, Own};
 use crate::{AccountKey, Balance, HOLDS_EXPIRED_PER_BATCH_MAX, Hold, HoldState, Refusal};
-use rating::fast::FastMap;
+use rating::fast::{FastBuild, FastMap};
 use rating::{Cents, Currency, Instant, TenantId};
 use smallvec::SmallVec;
 use std::collections::hash_map;
@@ -93,6 +93,7 @@ impl Books {
     /// Every account of `keys`; the ones not `found` have never been written and are zero.
     pub fn load(keys: impl IntoIterator<Item = AccountKey>, found: &FastMap<AccountKey, Balance>) -> Self {
         let mut books = Self::default();
+        books.slots.reserve(found.len());
         books.add(keys.into_iter().map(|key| (key, found.get(&key).copied().unwrap_or_default())));
         books
     }
@@ -116,7 +117,9 @@ impl Books {
     }
 
     pub fn into_changed(self) -> FastMap<AccountKey, Balance> {
-        self.changed().collect()
+        let mut changed = FastMap::with_capacity_and_hasher(self.slots.len(), FastBuild::default());
+        changed.extend(self.changed());
+        changed
     }
 
     /// Posts usage. Order of checks: chain, loaded, limits (`refuse` only), range.

@@ -101,7 +101,9 @@ impl Execution<'_> {
     async fn load(&self, keys: &StateKeys) -> Result<State, JournalError> {
         let mut state = self.journal.load(keys).await?;
         for Ahead { state: newer, .. } in self.flights.ahead() {
+            state.accounts.reserve(newer.accounts.len());
             state.accounts.extend(&newer.accounts);
+            state.carries.reserve(newer.carries.len());
             state.carries.extend(newer.carries.iter().map(|(key, value)| (*key, value.clone())));
             state.counters.extend(&newer.counters);
             state.members.extend(newer.members.iter().map(|(key, value)| (key.clone(), *value)));

@@ -48,6 +48,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Hot<K, V> {
     /// What is pending comes first: it is newer.
     pub fn lookup(&mut self, keys: &[K], pending: &FastMap<K, V>, found: &mut FastMap<K, V>) -> Vec<K> {
         let mut missing: FastMap<&K, ()> = FastMap::default();
+        // About as many as a batch of many customers has.
+        found.reserve(keys.len() / 2);
         for key in keys {
             // Many keys of a batch are the same few: asked for once.
             let Entry::Vacant(free) = found.entry(key.clone()) else { continue };
