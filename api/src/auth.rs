@@ -68,7 +68,10 @@ pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Access>,
     let secret = secret_of(headers).ok_or_else(refused)?;
     let hash = tenants::key::hash(&secret);
     let access = app.keys.get_or_read(hash, load(app, hash)).await?.ok_or_else(refused)?;
-    access.key.check(&secret, app.clock.now()).map(|()| access).map_err(|_| refused())
+    let now = app.clock.now();
+    access.key.check(&secret, now).map_err(|_| refused())?;
+    app.key_uses.note(access.key.id, now);
+    Ok(access)
 }
 
 async fn load(app: &App, hash: [u8; 32]) -> Result<Option<Arc<Access>>, ApiProblem> {
@@ -126,6 +129,8 @@ permission!(/// Changes records and money in the subtree.
     MayWrite, TenantWrite);
 permission!(/// Runs the platform.
     MayOperate, PlatformWrite);
+permission!(/// Reads the installation's measures.
+    MayMeasure, Measure);
 
 /// A tenant named in a path or body, by external id or `ten_…`.
 ///

@@ -9,6 +9,7 @@ pub mod data_dir;
 pub mod database_url;
 pub mod demo;
 pub mod http;
+pub mod key_uses;
 pub mod limits;
 pub mod notifier;
 pub mod paying;

@@ -7,14 +7,14 @@ use jiff::tz::TimeZone;
 use metering::Engine;
 use metering::command::Problem;
 use payments::desk::{Desk, Settings, Sources, TopUpTerms};
-use payments::payouts::Payouts;
+use payments::payouts::{Calendar, Payouts};
 use payments::provider::Provider;
 use payments::secret::Secret;
 use payments::stripe::{Stripe, StripeSettings};
 use rating::{Cents, Currency, TenantId};
 use std::str::FromStr;
 use std::sync::Arc;
-use store::records::Records;
+use store::records::{Actor, Records};
 use url::Url;
 
 /// What can be topped up unless somebody says otherwise: 10.00 to 1000.00 EUR.
@@ -146,7 +146,7 @@ fn is_public_url(text: &str) -> bool {
 
 /// # Errors
 /// The settings make no sense: a reason not to start.
-pub fn put_together(
+pub async fn put_together(
     config: &Config,
     records: &Records,
     engine: &Engine,
@@ -164,13 +164,36 @@ pub fn put_together(
             Ok(std::array::from_fn(|at| secret[at]))
         }),
     };
-    let zone = TimeZone::get(&config.time_zone).with_context(|| format!("{} is no time zone", config.time_zone))?;
-    let payouts = Payouts::new(engine.clone(), records.clone(), provider.clone(), zone, platform, Arc::clone(&sources.id));
+    let calendar = calendar(config, records, clock, platform).await?;
+    let payouts = Payouts::new(engine.clone(), records.clone(), provider.clone(), calendar, platform, Arc::clone(&sources.id));
     let terms = settings.top_up_terms.iter().map(|terms| terms.0.clone()).collect();
     let settings = Settings { public_url: settings.public_url.clone(), terms };
     let desk = Desk::new(records.clone(), engine.clone(), provider, settings, sources, platform, Some(payouts.clone()));
     Ok((desk, payouts))
 }
+
+/// Name of the setting that keeps the zones of the platform's months.
+const MONTHS: &str = "months";
+
+/// As it is kept in the database; another zone counts from the next month on.
+async fn calendar(config: &Config, records: &Records, clock: &Clock, platform: TenantId) -> anyhow::Result<Calendar> {
+    let zone = TimeZone::get(&config.time_zone).with_context(|| format!("{} is no time zone", config.time_zone))?;
+    let stored = records.setting(MONTHS).await.context("cannot read the zone of the months")?;
+    let before = stored.as_ref().map(|stored| Calendar::read(&stored.to_string())).transpose()?;
+    let calendar = before.map_or_else(|| Calendar::of(zone.clone()), |before| before.with(zone.clone(), clock.now()));
+    let text = serde_json::from_str(&calendar.stored())?;
+    if stored.as_ref() != Some(&text) {
+        if stored.is_some() {
+            tracing::warn!(zone = %config.time_zone, "the months of statements and payouts are counted in another zone from the next month on");
+        }
+        let actor =
+            Actor { key: None, tenant: platform, at: clock.now(), request_id: "start".to_owned(), reason: Some(ZONE_SET.to_owned()) };
+        records.set_setting(&actor, MONTHS, &text).await.context("cannot keep the zone of the months")?;
+    }
+    Ok(calendar)
+}
+
+const ZONE_SET: &str = "CENTWISE_TIME_ZONE";
 
 #[cfg(test)]
 mod tests {

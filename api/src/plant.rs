@@ -149,6 +149,8 @@ impl<'a> Planter<'a> {
             created_at: self.actor.at,
             expires_at,
             revoked_at: None,
+            made_by: None,
+            last_used_at: None,
         };
         self.records.create_key(&self.actor, &key).await.with_context(|| format!("cannot create the key {name}"))?;
         Ok((key.id, secret))

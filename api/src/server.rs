@@ -179,6 +179,9 @@ impl Server {
         if tokio::time::timeout(Duration::from_secs(self.drain_secs_max), connections.shutdown()).await.is_err() {
             tracing::warn!(secs = self.drain_secs_max, "some requests did not finish in time");
         }
+        if tokio::time::timeout(CLOSE_TIME_MAX, self.app.key_uses.write(&self.app.records)).await.is_err() {
+            tracing::warn!("when keys were used last was not written");
+        }
         let drained = self.app.engine.drain(self.engine_drain_time_max).await;
         watching.abort();
         timekeeping.abort();
@@ -226,6 +229,11 @@ async fn upkeep(app: App) {
                 Ok(Err(problem)) => tracing::warn!(%problem, "what is carried of tenants that ended was not settled"),
                 Err(_) => tracing::warn!("what is carried of tenants that ended was not settled in time"),
             }
+        }
+        if tick % PURGE_EVERY_TICKS == 0
+            && let Err(error) = app.key_uses.write(&app.records).await
+        {
+            tracing::warn!(%error, "when keys were used last was not written");
         }
         if tick % PURGE_EVERY_TICKS == 0
             && let Err(error) = app.records.purge_idempotent(app.clock.now()).await

@@ -7,6 +7,7 @@ use crate::data_dir;
 use crate::database_url::Place;
 use crate::http::measures::Measures;
 use crate::http::turns::Turns;
+use crate::key_uses::KeyUses;
 use crate::limits::Limits;
 use crate::paying;
 use crate::readiness::Readiness;
@@ -65,6 +66,7 @@ pub struct Shared {
     /// Of reading price lists and statements.
     pub reading_turns: Turns,
     pub readiness: Readiness,
+    pub key_uses: KeyUses,
     pub metrics: PrometheusHandle,
     pub measures: Measures,
     /// Money in and out through the payment provider.
@@ -107,7 +109,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let gate_clock = clock.clone();
     let engine = Engine::start(Arc::clone(&journal), directory, Arc::new(move || engine_clock.now()));
     let engine = engine.guarded(Arc::new(move || timekeeper::may_write(&gate_clock)));
-    let (desk, payouts) = paying::put_together(config, &records, &engine, &clock, platform)?;
+    let (desk, payouts) = paying::put_together(config, &records, &engine, &clock, platform).await?;
     let app = App(Arc::new(Shared {
         desk,
         engine,
@@ -127,6 +129,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         price_list_turns: Turns::default(),
         reading_turns: Turns::default(),
         readiness: Readiness::default(),
+        key_uses: KeyUses::default(),
         metrics: metrics_handle()?,
         measures: Measures::default(),
         payouts,
@@ -190,6 +193,8 @@ async fn platform_of(records: &Records, clock: &Clock, creates: bool) -> anyhow:
         created_at: now,
         expires_at: None,
         revoked_at: None,
+        made_by: None,
+        last_used_at: None,
     };
     let new = NewTenant { tenant: platform, personal_key: random_secret()? };
     match records.ensure_platform(&actor, &new, &key).await.context("cannot create the platform")? {

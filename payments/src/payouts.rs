@@ -9,6 +9,7 @@
 //! follow from the row, so does the call to the provider, and the row's version lets one process go on.
 
 mod bank;
+mod calendar;
 mod cover;
 mod customers;
 mod earnings;
@@ -25,6 +26,7 @@ mod tests;
 mod withheld;
 
 pub use bank::{BadAccount, FILE_PAYOUTS_MAX, bank_account};
+pub use calendar::Calendar;
 pub use cover::Cover;
 pub use earnings::{Purse, moves};
 pub use files::{Made, Skipped};
@@ -38,7 +40,6 @@ pub use withheld::{Because, Withheld};
 pub(crate) use settle::steps;
 
 use crate::provider::{Provider, ProviderError};
-use jiff::tz::TimeZone;
 use ledger::AccountKey;
 use metering::Engine;
 use metering::command::Problem;
@@ -59,7 +60,7 @@ pub struct Payouts {
     /// `None`: payouts go by bank.
     provider: Option<Arc<dyn Provider>>,
     /// The platform's: its months are the periods.
-    zone: TimeZone,
+    calendar: Calendar,
     platform: TenantId,
     new_id: NewId,
 }
@@ -98,15 +99,15 @@ impl Payouts {
         engine: Engine,
         records: Records,
         provider: Option<Arc<dyn Provider>>,
-        zone: TimeZone,
+        calendar: Calendar,
         platform: TenantId,
         new_id: NewId,
     ) -> Self {
-        Self { engine, records, provider, zone, platform, new_id }
+        Self { engine, records, provider, calendar, platform, new_id }
     }
 
-    pub fn zone(&self) -> &TimeZone {
-        &self.zone
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
     }
 
     pub fn purse(tenant: &Tenant, currency: Currency) -> Purse {

@@ -19,6 +19,7 @@ pub use probe::{FREE_BYTES_MIN, Unwritable};
 use crate::acknowledged::{self, Acknowledged};
 use crate::checkpoint::{COPY_PAGES, empty_log};
 use crate::journal::Result as JournalResult;
+use crate::schema_version;
 use crate::writer::Writer;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -86,6 +87,7 @@ impl Db {
             .foreign_keys(true);
         let writer_options = options.clone().pragma("wal_autocheckpoint", COPY_PAGES.to_string());
         let mut writer = SqliteConnection::connect_with(&writer_options).await?;
+        refuse_newer(&mut writer).await?;
         if let Some(lost) = acknowledged::missing(file, &mut writer).await? {
             return Err(sqlx::Error::Configuration(acknowledged::way_out(file, &lost).into()));
         }
@@ -136,7 +138,19 @@ impl Sqlite {
 
 /// One connection that only reads, also beside a running server.
 pub async fn open_sqlite_read_only(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
-    SqliteConnection::connect_with(&options(file).read_only(true)).await
+    let mut connection = SqliteConnection::connect_with(&options(file).read_only(true)).await?;
+    refuse_newer(&mut connection).await?;
+    Ok(connection)
+}
+
+async fn refuse_newer(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    const IS_MIGRATED: &str = "select count(*) from sqlite_master where type = 'table' and name = '_sqlx_migrations'";
+    let is_migrated: i64 = sqlx::query_scalar(IS_MIGRATED).fetch_one(&mut *connection).await?;
+    if is_migrated == 0 {
+        return Ok(());
+    }
+    let stored = sqlx::query_scalar(schema_version::NEWEST).fetch_one(connection).await?;
+    schema_version::newer(stored).map_or(Ok(()), |newer| Err(sqlx::Error::Configuration(newer.into())))
 }
 
 fn options(file: &Path) -> SqliteConnectOptions {

@@ -19,6 +19,7 @@ pub mod records;
 pub mod reporters;
 mod retry;
 pub mod runs;
+pub mod schema_version;
 pub mod sqlite;
 pub mod verify;
 mod writer;

@@ -25,6 +25,8 @@ pub enum Scope {
     TenantRead,
     /// Sends usage, places holds, asks prices and balances in the key's subtree.
     UsageWrite,
+    /// Reads the measures of the installation, for monitoring: nothing of anybody's.
+    MetricsRead,
 }
 
 /// What an operation asks of a key. Every operation names exactly one.
@@ -40,15 +42,18 @@ pub enum Need {
     TenantWrite,
     /// Changes what belongs to the platform as a whole: meters, settings.
     PlatformWrite,
+    /// Reads the measures of the installation.
+    Measure,
 }
 
 impl Scope {
     pub const fn allows(self, need: Need) -> bool {
         match self {
             Self::PlatformAdmin => true,
-            Self::TenantAdmin => !matches!(need, Need::PlatformWrite),
+            Self::TenantAdmin => !matches!(need, Need::PlatformWrite | Need::Measure),
             Self::TenantRead => matches!(need, Need::Read | Need::Ask),
             Self::UsageWrite => matches!(need, Need::UsageWrite | Need::Ask),
+            Self::MetricsRead => matches!(need, Need::Measure),
         }
     }
 }
@@ -77,6 +82,10 @@ pub struct ApiKey {
     pub created_at: Instant,
     pub expires_at: Option<Instant>,
     pub revoked_at: Option<Instant>,
+    /// Whose holder made it; `None`: the program itself, or it is from before this was kept.
+    pub made_by: Option<ApiKeyId>,
+    /// About when: it is written once a minute.
+    pub last_used_at: Option<Instant>,
 }
 
 /// Without the hash: it has no place in logs.
@@ -133,12 +142,13 @@ impl ApiKey {
         self.scope.allows(need)
     }
 
-    /// A new key against the tenant it is made for: only the platform's own may be platform admin.
+    /// A new key against the tenant it is made for: only the platform's own may be platform admin, or read measures.
     pub fn validate(&self, tenant: &Tenant) -> Result<(), Invalid> {
         check_name(&self.name)?;
         check(self.tenant == tenant.id && self.root == tenant.root, "tenant", "expected the tenant that the key is made for")?;
         let of_platform = tenant.kind == TenantKind::Platform;
-        check(self.scope != Scope::PlatformAdmin || of_platform, "scope", "platform_admin is for keys of the platform itself")?;
+        let for_platform = matches!(self.scope, Scope::PlatformAdmin | Scope::MetricsRead);
+        check(!for_platform || of_platform, "scope", "platform_admin and metrics_read are for keys of the platform itself")?;
         check(self.expires_at.is_none_or(|expires| self.created_at < expires), "expires_at", "expected an instant in the future")
     }
 }
@@ -161,6 +171,8 @@ mod tests {
             created_at: Instant(10),
             expires_at: None,
             revoked_at: None,
+            made_by: None,
+            last_used_at: None,
         }
     }
 
@@ -205,12 +217,13 @@ mod tests {
     fn what_each_scope_may_do() {
         use Need::*;
         for (scope, allowed) in [
-            (Scope::PlatformAdmin, &[Read, Ask, UsageWrite, TenantWrite, PlatformWrite][..]),
+            (Scope::PlatformAdmin, &[Read, Ask, UsageWrite, TenantWrite, PlatformWrite, Measure][..]),
             (Scope::TenantAdmin, &[Read, Ask, UsageWrite, TenantWrite]),
             (Scope::TenantRead, &[Read, Ask]),
             (Scope::UsageWrite, &[Ask, UsageWrite]),
+            (Scope::MetricsRead, &[Measure]),
         ] {
-            for need in [Read, Ask, UsageWrite, TenantWrite, PlatformWrite] {
+            for need in [Read, Ask, UsageWrite, TenantWrite, PlatformWrite, Measure] {
                 assert_eq!(scope.allows(need), allowed.contains(&need), "{scope:?} {need:?}");
             }
         }

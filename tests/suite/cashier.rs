@@ -3,7 +3,7 @@
 use crate::payee::Payer;
 use crate::world::{Backend, World};
 use jiff::tz::TimeZone;
-use payments::payouts::{Error, Outcome, Payouts, default_settings};
+use payments::payouts::{Calendar, Error, Outcome, Payouts, default_settings};
 use payments::provider::Provider;
 use rating::{Cents, Currency};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub fn payouts_of(world: &World, payer: &Arc<Payer>) -> Payouts {
 pub fn payouts_by(world: &World, provider: Arc<dyn Provider>) -> Payouts {
     static NEXT: AtomicI64 = AtomicI64::new(10_000);
     let new_id = Arc::new(|| NEXT.fetch_add(1, Ordering::Relaxed));
-    Payouts::new(world.engine.clone(), world.records.clone(), Some(provider), TimeZone::UTC, world.platform.id, new_id)
+    Payouts::new(world.engine.clone(), world.records.clone(), Some(provider), Calendar::of(TimeZone::UTC), world.platform.id, new_id)
 }
 
 impl Cashier {

@@ -314,6 +314,8 @@ impl World {
             created_at,
             expires_at: None,
             revoked_at: None,
+            made_by: None,
+            last_used_at: None,
         };
         self.records.ensure_platform(&self.actor(), &keyed(&self.platform), &key).await.unwrap();
         for (meter, unit) in [("call", "second"), ("sms", "message"), ("api_call", "call"), ("booking", "booking")] {

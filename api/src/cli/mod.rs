@@ -32,6 +32,7 @@ mod verify;
 use clap::{Parser, Subcommand};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
@@ -45,11 +46,30 @@ pub const LOG_SETTING: &str = "CENTWISE_LOG";
 
 /// Rates metered usage along a chain of sellers, and moves the money exactly once.
 #[derive(Debug, Parser)]
-#[command(name = "centwise", version, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "centwise", version = VERSION.as_str(), after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// With what caused it; nothing twice, and without what only a driver calls it.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(|cause| cause.to_string().replace("error with configuration: ", "")) {
+        if text.contains(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
+}
+
+/// Of the program, and of the tables that it makes.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{} (tables of version {})", env!("CARGO_PKG_VERSION"), store::schema_version::known()));
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -85,7 +105,7 @@ pub fn main() -> ExitCode {
         Ok(Ended::Findings) => ExitCode::from(1),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            let _ = writeln!(io::stderr(), "error: {}", told(&error));
             ExitCode::from(2)
         }
     }

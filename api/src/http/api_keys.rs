@@ -34,6 +34,16 @@ pub struct ApiKeyBody {
     pub expires_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<String>,
+    /// The key whose holder made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "key_0dks8xn2a4m1b")]
+    pub made_by: Option<String>,
+    /// To the minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<String>,
+    /// Only in the answer that revokes it: keys that it made and that are still valid.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub made_valid: Vec<String>,
     /// Only in the answer that creates the key. Keep it: it cannot be shown again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "cw_…")]
@@ -45,7 +55,7 @@ pub struct ApiKeyBody {
 #[schema(as = NewApiKey, example = json!({"name": "switch in Frankfurt", "scope": "usage_write", "tenant": "muster-telecom"}))]
 pub struct NewApiKeyBody {
     pub name: String,
-    /// `platform_admin`, `tenant_admin`, `tenant_read` or `usage_write`.
+    /// `platform_admin`, `tenant_admin`, `tenant_read`, `usage_write` or `metrics_read`.
     #[schema(value_type = String, example = "usage_write")]
     pub scope: Scope,
     /// The top of the subtree it will see. Default: the key's own tenant.
@@ -63,6 +73,9 @@ async fn shown(app: &App, key: &ApiKey, secret: Option<String>) -> Result<ApiKey
         created_at: key.created_at.to_string(),
         expires_at: key.expires_at.map(|at| at.to_string()),
         revoked_at: key.revoked_at.map(|at| at.to_string()),
+        made_by: key.made_by.map(|key| key.to_string()),
+        last_used_at: app.key_uses.last(key.id).max(key.last_used_at).map(|at| at.to_string()),
+        made_valid: Vec::new(),
         secret,
     })
 }
@@ -88,6 +101,8 @@ pub async fn create_api_key(State(app): State<App>, key: MayWrite, write: Write)
         created_at: app.clock.now(),
         expires_at: new.expires_at,
         revoked_at: None,
+        made_by: Some(key.key.id),
+        last_used_at: None,
     };
     made.validate(&tenant)?;
     app.records.create_key(&write.actor(&app, &key, None), &made).await?;
@@ -108,6 +123,8 @@ pub async fn list_api_keys(
 }
 
 /// Revoke a key, at once
+///
+/// The answer names the keys that it made and that are still valid: whoever had it may have them.
 #[utoipa::path(post, path = "/v1/api-keys/{key}/revoke", tag = "api-keys", params(("key" = String, Path, description = "`key_…`")),
     responses((status = 200, body = ApiKeyBody)))]
 pub async fn revoke_api_key(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
@@ -115,7 +132,10 @@ pub async fn revoke_api_key(State(app): State<App>, key: MayWrite, Path(id): Pat
     let work = async {
         let revoked = app.records.revoke_key(&write.actor(&app, &key, None), found.id).await?;
         app.invalidate();
-        Ok(Done::ok(shown(&app, &revoked, None).await?))
+        // Whoever had it may have made others.
+        let made = app.records_of(&key).keys_made_by(found.id, app.clock.now()).await?;
+        let made_valid = made.iter().map(ToString::to_string).collect();
+        Ok(Done::ok(ApiKeyBody { made_valid, ..shown(&app, &revoked, None).await? }))
     };
     write.once(&app, &key, work).await
 }

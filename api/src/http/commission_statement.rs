@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use payments::payouts::{Because, Cover, MonthView, Payouts, Purse, default_settings, moves};
+use payments::payouts::{Because, Cover, Month, MonthView, Payouts, Purse, default_settings, moves};
 use rating::Cents;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -123,8 +123,8 @@ pub async fn reseller_named(app: &App, access: &Access, name: &str, currency: Op
     Ok((reseller, purse))
 }
 
-pub fn zone_name(app: &App) -> String {
-    app.payouts.zone().iana_name().unwrap_or("UTC").to_owned()
+pub fn zone_name(app: &App, month: Month) -> String {
+    app.payouts.calendar().zone_of(month).iana_name().unwrap_or("UTC").to_owned()
 }
 
 /// Read a reseller's statement of a month: every charge, top-up, refund, dispute and payout
@@ -156,7 +156,7 @@ fn statement(app: &App, reseller: &Tenant, purse: Purse, view: &MonthView, lines
         reseller: reseller.external_id.clone(),
         currency: purse.account.currency.code(),
         month: view.month.to_string(),
-        time_zone: zone_name(app),
+        time_zone: zone_name(app, view.month),
         from: view.from.to_string(),
         until: view.until.to_string(),
         closed: view.is_closed,

@@ -1,6 +1,6 @@
 //! `/health/live`, `/health/ready`: for load balancers, without a key. `/metrics`: for Prometheus, with one.
 
-use crate::auth::MayOperate;
+use crate::auth::MayMeasure;
 use crate::problem::ApiProblem;
 use crate::readiness;
 use crate::state::App;
@@ -11,6 +11,9 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use store::schema_version;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Health {
@@ -18,14 +21,19 @@ pub struct Health {
     pub status: &'static str,
     #[schema(example = "0.1.0")]
     pub version: &'static str,
+    /// Of the tables in the database.
+    #[schema(example = 25)]
+    pub schema: i64,
 }
 
-const OK: Health = Health { status: "ok", version: env!("CARGO_PKG_VERSION") };
+fn ok() -> Json<Health> {
+    Json(Health { status: "ok", version: VERSION, schema: schema_version::known() })
+}
 
 /// Whether the process runs
 #[utoipa::path(get, path = "/health/live", tag = "health", security(()), responses((status = 200, body = Health)))]
 pub async fn live() -> Json<Health> {
-    Json(OK)
+    ok()
 }
 
 /// Whether the database takes writes, the engine takes usage, nothing waits in it for too long, and the clock is believed
@@ -34,13 +42,15 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiProblem> {
     watchdog::ready(&app)?;
     readiness::ready(&app).await?;
     timekeeper::may_write(&app.clock)?;
-    Ok(Json(OK))
+    Ok(ok())
 }
 
 /// Measures in Prometheus' text form
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain")))]
-pub async fn metrics(State(app): State<App>, _key: MayOperate) -> Response {
+pub async fn metrics(State(app): State<App>, _key: MayMeasure) -> Response {
     watchdog::measure(&app);
+    let schema = schema_version::known().to_string();
+    metrics::gauge!("centwise_build_info", "version" => VERSION, "schema" => schema).set(1.0);
     metrics::gauge!("centwise_clock_stepped").set(f64::from(u8::from(app.clock.stepped().is_some())));
     ([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"))], app.metrics.render()).into_response()
 }

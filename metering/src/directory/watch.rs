@@ -72,6 +72,8 @@ mod tests {
             created_at: Instant(1),
             expires_at: None,
             revoked_at: None,
+            made_by: None,
+            last_used_at: None,
         }
     }
 

@@ -4,11 +4,11 @@
 //! by position, so a record that was posted at midnight's last instant and written behind one of the next day counts into
 //! the next month. So opening + Σ = closing holds at every position, and a closed month never changes.
 
+use super::calendar::Calendar;
 use super::customers::{grow, grow_platform};
 use super::month::Month;
 use super::statements::STATEMENT_RECORDS_MAX;
 use super::{Error, Payouts, Result};
-use jiff::tz::TimeZone;
 use ledger::{AccountKey, Settlement};
 use rating::{Cents, Instant, Overflow, TenantId};
 use store::journal::{Kind, Of, Record, RecordQuery, Seq};
@@ -88,11 +88,11 @@ pub fn add_up(
     latest: Option<&CommissionMonth>,
     opening: Cents,
     records: &[Record],
-    zone: &TimeZone,
+    calendar: &Calendar,
 ) -> Result<Vec<CommissionMonth>, Overflow> {
     let mut rows: Vec<CommissionMonth> = latest.filter(|row| row.closed_at.is_none()).cloned().into_iter().collect();
     for record in records {
-        let of = Month::of(record.received_at, zone);
+        let of = calendar.month_of(record.received_at);
         let last = rows.last().or(latest);
         let month = match last {
             Some(row) if row.closed_at.is_some() => of.max(Month(row.month).next()),
@@ -169,10 +169,10 @@ impl Payouts {
                 (None, Some(first)) => self.opening(purse, first).await?,
                 _ => Cents::ZERO,
             };
-            let mut rows = add_up(purse, latest.as_ref(), opening, &records, &self.zone)?;
+            let mut rows = add_up(purse, latest.as_ref(), opening, &records, &self.calendar)?;
             let is_end = records.len() < STEP_RECORDS;
             if is_end {
-                close_what_is_over(&mut rows, now, &self.zone);
+                close_what_is_over(&mut rows, now, &self.calendar);
             }
             read += records.len().max(1);
             let customers = (!records.is_empty()).then(|| grow(purse, position, true, &records)).transpose()?;
@@ -275,16 +275,16 @@ impl Payouts {
     }
 }
 
-fn close_what_is_over(rows: &mut [CommissionMonth], now: Instant, zone: &TimeZone) {
+fn close_what_is_over(rows: &mut [CommissionMonth], now: Instant, calendar: &Calendar) {
     if let Some(row) = rows.last_mut()
         && row.closed_at.is_none()
-        && is_over(Month(row.month), now, zone)
+        && is_over(Month(row.month), now, calendar)
     {
         row.closed_at = Some(now);
     }
 }
 
 /// Whether everything that was posted in a month is written by now.
-pub(super) fn is_over(month: Month, now: Instant, zone: &TimeZone) -> bool {
-    now >= month.until(zone).plus_secs(SETTLED_SECS)
+pub(super) fn is_over(month: Month, now: Instant, calendar: &Calendar) -> bool {
+    now >= calendar.until(month).plus_secs(SETTLED_SECS)
 }

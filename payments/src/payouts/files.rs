@@ -40,7 +40,7 @@ impl Payouts {
     /// `payee_not_ready` (the platform's own account), `invalid_field` (the date), `nothing_due`; the records cannot be
     /// written.
     pub async fn make_file(&self, actor: &Actor, execution_on: Option<Date>, now: Instant) -> Result<Made> {
-        let today = self.zone.to_datetime(now.timestamp()).date();
+        let today = self.calendar.zone_of(self.calendar.month_of(now)).to_datetime(now.timestamp()).date();
         let execution_on = execution_on.unwrap_or(today);
         let latest = today.checked_add(AHEAD_DAYS_MAX.days()).unwrap_or(Date::MAX);
         if execution_on < today || execution_on > latest {

@@ -15,8 +15,8 @@ pub struct Month(pub i64);
 pub struct BadMonth;
 
 impl Month {
-    const MIN: Self = Self(1970 * 12);
-    const MAX: Self = Self(9999 * 12 + 10);
+    pub const MIN: Self = Self(1970 * 12);
+    pub const MAX: Self = Self(9999 * 12 + 10);
 
     /// The month that an instant is in.
     pub fn of(at: Instant, zone: &TimeZone) -> Self {
@@ -31,18 +31,13 @@ impl Month {
         Self(self.0 - 1)
     }
 
-    /// Its first instant.
-    pub fn from(self, zone: &TimeZone) -> Instant {
+    /// Its first instant, if all of it is in one zone.
+    pub fn start(self, zone: &TimeZone) -> Instant {
         let (year, month) = self.parts();
         let first = i16::try_from(year).ok().and_then(|year| civil::Date::new(year, month, 1).ok());
         // A midnight that the zone skips is the instant after the gap.
         let start = first.and_then(|date| date.to_zoned(zone.clone()).ok());
         start.map_or(Instant::MAX, |start| Instant(start.timestamp().as_microsecond().clamp(Instant::MIN.0, Instant::MAX.0)))
-    }
-
-    /// The first instant after it.
-    pub fn until(self, zone: &TimeZone) -> Instant {
-        self.next().from(zone)
     }
 
     fn parts(self) -> (i64, i8) {
@@ -87,7 +82,7 @@ mod tests {
         ] {
             let found = Month::of(at(instant), &zone);
             assert_eq!(found.to_string(), month);
-            assert_eq!((found.from(&zone), found.until(&zone)), (at(from), at(until)), "{month}");
+            assert_eq!((found.start(&zone), found.next().start(&zone)), (at(from), at(until)), "{month}");
             assert_eq!(month.parse(), Ok(found));
             assert_eq!(found.next().before(), found);
         }

@@ -59,7 +59,7 @@ pub struct Considered {
 impl Payouts {
     /// The last period whose hold-back is over.
     pub fn period_due(&self, settings: &PayoutSettings, now: Instant) -> Month {
-        Month::of(now.plus_secs(-i64::from(settings.hold_back_days) * DAY_SECS), &self.zone).before()
+        self.calendar.month_of(now.plus_secs(-i64::from(settings.hold_back_days) * DAY_SECS)).before()
     }
 
     /// Creates what is due of one page of resellers, by id; and where to go on. One that fails keeps nobody else's.

@@ -38,8 +38,8 @@ impl Payouts {
         if self.add_up(purse, now, STATEMENT_RECORDS_MAX).await? == Reached::More {
             return Err(Error::Unfinished);
         }
-        let (from, until) = (month.from(&self.zone), month.until(&self.zone));
-        let is_over = super::earnings::is_over(month, now, &self.zone);
+        let (from, until) = (self.calendar.start(month), self.calendar.until(month));
+        let is_over = super::earnings::is_over(month, now, &self.calendar);
         let empty = |closing, accrued, through| MonthView {
             month,
             from,

@@ -1,5 +1,6 @@
 //! Months added up, in memory: what every history keeps.
 
+use super::calendar::Calendar;
 use super::customers::{Share, grow, passed, share};
 use super::earnings::{Purse, add_up};
 use super::month::Month;
@@ -88,7 +89,7 @@ fn months_follow_each_other_and_each_record_is_in_one() {
         sale(9, at("2026-11-02T00:00:00Z"), -400, -300),
         moved(12, at("2027-01-05T00:00:00Z"), Kind::Payout, -110),
     ];
-    let rows = add_up(purse(), None, Cents::ZERO, &records, &TimeZone::UTC).unwrap();
+    let rows = add_up(purse(), None, Cents::ZERO, &records, &Calendar::of(TimeZone::UTC)).unwrap();
     assert_eq!(
         told(&rows),
         [
@@ -100,7 +101,7 @@ fn months_follow_each_other_and_each_record_is_in_one() {
     // What comes in once a month is closed is of the next.
     let closed = CommissionMonth { closed_at: Some(at("2027-02-01T01:00:00Z")), ..rows[2].clone() };
     let late = [sale(13, at("2027-01-31T23:59:59Z"), 10, 5)];
-    let rows = add_up(purse(), Some(&closed), Cents::ZERO, &late, &TimeZone::UTC).unwrap();
+    let rows = add_up(purse(), Some(&closed), Cents::ZERO, &late, &Calendar::of(TimeZone::UTC)).unwrap();
     assert_eq!(told(&rows), ["2027-02 12..13: 5000 + ChargesReceived 10 in 1, ChargesPaid -5 in 1 = 5005, accrued 115"]);
 }
 
@@ -108,7 +109,9 @@ fn months_follow_each_other_and_each_record_is_in_one() {
 fn what_a_reseller_collects_itself_is_not_the_platforms_to_pay() {
     let charges = vec![charge(ACME, MUSTER, Settlement::Reseller, 400), charge(MUSTER, PLATFORM, Settlement::Platform, 300)];
     let own = record(1, at("2026-10-05T00:00:00Z"), Kind::Rated, Body { charges, ..Body::default() });
-    let rows = add_up(purse(), None, Cents::ZERO, &[moved(1, at("2026-10-01T00:00:00Z"), Kind::TopUp, 5000), own], &TimeZone::UTC).unwrap();
+    let rows =
+        add_up(purse(), None, Cents::ZERO, &[moved(1, at("2026-10-01T00:00:00Z"), Kind::TopUp, 5000), own], &Calendar::of(TimeZone::UTC))
+            .unwrap();
     assert_eq!(rows[0].accrued_through(), Ok(Cents(-300)));
     assert!(!rows[0].sums.contains_key(&MoveKind::ChargesReceived));
 }
@@ -181,7 +184,7 @@ proptest! {
     #[test]
     fn customers_and_own_purchases_come_to_the_commission(links in links(), cut in 1..7_usize) {
         let records: Vec<Record> = links.iter().enumerate().map(|(index, links)| of_links(index as i64 + 1, links)).collect();
-        let months = add_up(purse(), None, Cents::ZERO, &records, &TimeZone::UTC).unwrap();
+        let months = add_up(purse(), None, Cents::ZERO, &records, &Calendar::of(TimeZone::UTC)).unwrap();
         let whole = grow(purse(), None, true, &records).unwrap();
         let by_customer: i64 = whole.customers.iter().map(|one| one.cents.0).sum();
         prop_assert_eq!(by_customer - whole.after.own.0, months.last().unwrap().accrued_through().unwrap().0);
@@ -206,11 +209,11 @@ proptest! {
             let seq = index as i64 + 1;
             if is_sale { sale(seq, now, cents, cents / 3) } else { moved(seq, now, Kind::Adjustment, if cents == 0 { 1 } else { cents }) }
         }).collect();
-        let whole = add_up(purse(), None, Cents::ZERO, &records, &TimeZone::UTC).unwrap();
+        let whole = add_up(purse(), None, Cents::ZERO, &records, &Calendar::of(TimeZone::UTC)).unwrap();
         let mut pieces: Vec<CommissionMonth> = Vec::new();
         for piece in records.chunks(cut) {
             let latest = pieces.last().cloned();
-            let rows = add_up(purse(), latest.as_ref(), Cents::ZERO, piece, &TimeZone::UTC).unwrap();
+            let rows = add_up(purse(), latest.as_ref(), Cents::ZERO, piece, &Calendar::of(TimeZone::UTC)).unwrap();
             if latest.as_ref().is_some_and(|latest| latest.closed_at.is_none()) {
                 pieces.pop();
             }

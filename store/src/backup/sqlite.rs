@@ -93,9 +93,11 @@ impl Vacant {
     pub fn take_draft(self) -> Result<()> {
         check_vacant(&self.file)?;
         // It tells of the database that was here before.
-        match std::fs::remove_file(acknowledged::path_beside(&self.file)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
+        for file in [&self.file, &self.draft()] {
+            match std::fs::remove_file(acknowledged::path_beside(file)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
         }
         std::fs::rename(self.draft(), &self.file)?;
         let directory = self.file.parent().filter(|parent| !parent.as_os_str().is_empty());

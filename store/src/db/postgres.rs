@@ -4,6 +4,7 @@
 //! lock, for a statement, and a transaction whose process stalls is ended by the server.
 
 use super::{Db, wall};
+use crate::schema_version;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor};
@@ -71,6 +72,8 @@ pub enum OpenError {
     Version { server: String, version: u32 },
     #[error("{server} keeps text as {encoding}; a database with the encoding UTF8 is needed")]
     Encoding { server: String, encoding: String },
+    #[error("{server}: {why}")]
+    Newer { server: String, why: String },
     #[error("cannot bring the tables of {server} up to date: {error}")]
     Migrate { server: String, error: MigrateError },
     #[error(
@@ -107,6 +110,9 @@ async fn prepare(connect: &PgConnectOptions, server: &str) -> Result<bool, OpenE
     if encoding.0 != "UTF8" {
         return Err(OpenError::Encoding { server: server.to_owned(), encoding: encoding.0 });
     }
+    if let Some(why) = newer(&mut connection).await.map_err(unreachable)? {
+        return Err(OpenError::Newer { server: server.to_owned(), why });
+    }
     let walled = migrate(&mut connection).await.map_err(|error| OpenError::Migrate { server: server.to_owned(), error })?;
     if !walled {
         tracing::warn!("this user may not make the role centwise_reader: no second wall between roots (see docs/operations.md)");
@@ -117,6 +123,16 @@ async fn prepare(connect: &PgConnectOptions, server: &str) -> Result<bool, OpenE
     }
     connection.close().await.map_err(unreachable)?;
     Ok(walled)
+}
+
+/// What to say if a newer program has changed the tables.
+pub(crate) async fn newer(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    let (is_migrated,): (bool,) = sqlx::query_as("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *connection).await?;
+    if !is_migrated {
+        return Ok(None);
+    }
+    let (stored,): (i64,) = sqlx::query_as(schema_version::NEWEST).fetch_one(connection).await?;
+    Ok(schema_version::newer(stored))
 }
 
 /// Several processes may start at once. They take turns by a lock that holds on a single server; where it does not

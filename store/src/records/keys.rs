@@ -10,12 +10,12 @@ use tenants::{ApiKey, NotAllowed, Scope, Tenant};
 
 macro_rules! columns {
     () => {
-        "k.id, k.root_id, k.tenant_id, k.scope, k.name, k.hash, k.created_at, k.expires_at, k.revoked_at"
+        "k.id, k.root_id, k.tenant_id, k.scope, k.name, k.hash, k.created_at, k.expires_at, k.revoked_at, k.made_by, k.last_used_at"
     };
 }
 
 statements! {
-    INSERT = "insert into api_keys (id, root_id, tenant_id, scope, name, hash, created_at, expires_at, revoked_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing";
+    INSERT = "insert into api_keys (id, root_id, tenant_id, scope, name, hash, created_at, expires_at, revoked_at, made_by) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing";
     /// PostgreSQL only: there a unique key holds within one root.
     CLAIM_HASH = "insert into key_hashes (hash, root_id) values ($1, $2) on conflict do nothing";
     BY_ID = concat!("select ", columns!(), " from api_keys k where k.id = $1");
@@ -26,6 +26,8 @@ statements! {
     );
     /// Whoever revokes the last of them locks everybody out of the platform.
     LASTING_ADMINS = "select count(*) from api_keys where scope = $1 and root_id = $2 and id <> $3 and revoked_at is null and expires_at is null";
+    MADE_BY = "select id from api_keys where made_by = $1 and revoked_at is null and (expires_at is null or expires_at > $2) order by id";
+    USED = "update api_keys set last_used_at = $2 where id = $1 and (last_used_at is null or last_used_at < $2)";
     REVOKE = "update api_keys set revoked_at = $2 where id = $1 and revoked_at is null";
 }
 
@@ -46,6 +48,8 @@ struct KeyRow {
     created_at: i64,
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
+    made_by: Option<i64>,
+    last_used_at: Option<i64>,
 }
 
 impl KeyRow {
@@ -60,6 +64,8 @@ impl KeyRow {
             created_at: Instant(self.created_at),
             expires_at: self.expires_at.map(Instant),
             revoked_at: self.revoked_at.map(Instant),
+            made_by: self.made_by.map(ApiKeyId),
+            last_used_at: self.last_used_at.map(Instant),
         })
     }
 }
@@ -83,11 +89,13 @@ pub(super) async fn insert(tx: &mut Tx<'_>, actor: &Actor, key: &ApiKey) -> Resu
     }
     let (expires_at, revoked_at) = (key.expires_at.map(Instant::micros), key.revoked_at.map(Instant::micros));
     let (scope, hash) = (word(&key.scope)?, key.hash.as_slice());
+    let made_by = key.made_by.map(|key| key.0);
     let (name, created_at) = (key.name.as_str(), key.created_at.micros());
     if matches!(tx, Tx::Postgres(_)) && change!(&mut *tx, CLAIM_HASH, hash, key.root.0)? == 0 {
         return Err(conflict("id", "the id or the secret is taken"));
     }
-    let inserted = change!(&mut *tx, INSERT, key.id.0, key.root.0, key.tenant.0, scope, name, hash, created_at, expires_at, revoked_at)?;
+    let inserted =
+        change!(&mut *tx, INSERT, key.id.0, key.root.0, key.tenant.0, scope, name, hash, created_at, expires_at, revoked_at, made_by)?;
     if inserted == 0 {
         return Err(conflict("id", "the id or the secret is taken"));
     }
@@ -128,6 +136,22 @@ impl Records {
         let after = after.map_or(0, |id| id.0);
         let rows = read!(self, fetch_all as KeyRow, BELOW, first, end, after, one_more(limit))?;
         Page::of(rows, limit, KeyRow::key)
+    }
+
+    /// Keys that a key made and that still open something.
+    pub async fn keys_made_by(&self, maker: ApiKeyId, now: Instant) -> Result<Vec<ApiKeyId>> {
+        let rows = read!(self, fetch_all as (i64,), MADE_BY, maker.0, now.micros())?;
+        Ok(rows.into_iter().map(|(id,)| ApiKeyId(id)).collect())
+    }
+
+    /// When keys were used last.
+    pub async fn keys_used(&self, uses: &[(ApiKeyId, Instant)]) -> Result<()> {
+        write!(self, |tx| {
+            for (key, at) in uses {
+                change!(&mut *tx, USED, key.0, at.micros())?;
+            }
+            Ok(())
+        })
     }
 
     /// Ends a key at once. A key that is revoked stays as it was.

@@ -108,6 +108,8 @@ fn key(id: i64, tenant: &Tenant) -> ApiKey {
         created_at: at(2),
         expires_at: Some(at(DAY)),
         revoked_at: None,
+        made_by: None,
+        last_used_at: None,
     }
 }
 

@@ -1,0 +1,51 @@
+//! What a key leaves behind: who made it, when it was used, and a key for monitoring that opens nothing else.
+
+use crate::http_world::{Market, call, on_every_database};
+use serde_json::{Value, json};
+
+on_every_database!(a_key_for_monitoring_reads_measures_and_nothing_else, a_key_says_who_made_it_and_when_it_was_used);
+
+async fn made(market: &Market, by: &str, body: Value) -> Value {
+    let by = if by == "platform" { market.admin().clone() } else { market.by(by) };
+    by.post("/v1/api-keys", body).await.ok()
+}
+
+async fn a_key_for_monitoring_reads_measures_and_nothing_else(market: Market) {
+    let key = made(&market, "platform", json!({ "name": "prometheus", "scope": "metrics_read" })).await;
+    let monitoring = market.admin().with_key(key["secret"].as_str());
+    let measures = monitoring.get("/metrics").await;
+    assert_eq!(measures.status, 200, "{measures:?}");
+    for path in ["/v1/tenants", "/v1/accounts/acme-42", "/v1/audit-log", "/v1/api-keys", "/v1/meters", "/v1/usage-events/unrated"] {
+        assert_eq!(monitoring.get(path).await.code(), "403 forbidden", "{path}");
+    }
+    assert_eq!(monitoring.post("/v1/usage-events", call("c", "acme-42", "60")).await.code(), "403 forbidden");
+    assert_eq!(market.by("muster admin").get("/metrics").await.code(), "403 forbidden");
+    // A reseller's has nothing to measure.
+    let refused = market.by("muster admin").post("/v1/api-keys", json!({ "name": "p", "scope": "metrics_read" })).await;
+    assert_eq!((refused.status, &refused.body["field"]), (422, &json!("scope")), "{refused:?}");
+}
+
+async fn a_key_says_who_made_it_and_when_it_was_used(market: Market) {
+    market.served.set_clock("2026-11-20T12:00:00Z");
+    let maker = made(&market, "muster admin", json!({ "name": "leaked", "scope": "tenant_admin" })).await;
+    let leaked = market.admin().with_key(maker["secret"].as_str());
+    let child = |name: &str| json!({ "name": name, "scope": "tenant_read" });
+    let one = leaked.post("/v1/api-keys", child("one")).await.ok();
+    let other = leaked.post("/v1/api-keys", child("other")).await.ok();
+    let path = |key: &Value| format!("/v1/api-keys/{}/revoke", key["id"].as_str().unwrap());
+    leaked.post(&path(&one), json!({})).await.ok();
+    assert_eq!(other["made_by"], maker["id"]);
+
+    market.served.set_clock("2026-11-20T12:10:00Z");
+    let shown = market.admin().get("/v1/api-keys?limit=100").await.ok();
+    let shown = |id: &Value| shown["data"].as_array().unwrap().iter().find(|key| key["id"] == *id).unwrap().clone();
+    assert_eq!(shown(&maker["id"])["last_used_at"], "2026-11-20T12:00:00Z");
+    assert_eq!(shown(&other["id"]).get("last_used_at"), None, "never");
+    let revoked = market.by("muster admin").post(&path(&maker), json!({})).await.ok();
+    assert_eq!(revoked["made_valid"], json!([other["id"]]), "what else to revoke");
+
+    // It is written beside the requests, and read by whoever starts next.
+    market.served.running.app.key_uses.write(&market.served.running.app.records).await.unwrap();
+    let stored = market.served.running.app.records.key(maker["id"].as_str().unwrap().parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(stored.last_used_at.unwrap().to_string(), "2026-11-20T12:00:00Z");
+}
