@@ -44,6 +44,18 @@ async fn a_key_says_who_made_it_and_when_it_was_used(market: Market) {
     let revoked = market.by("muster admin").post(&path(&maker), json!({})).await.ok();
     assert_eq!(revoked["made_valid"], json!([other["id"]]), "what else to revoke");
 
+    // What it did, in the log.
+    let did = market.admin().get(&format!("/v1/audit-log?key={}&resource=api_key", maker["id"].as_str().unwrap())).await.ok();
+    let did: Vec<_> = did["data"].as_array().unwrap().iter().map(|entry| (&entry["action"], &entry["resource_id"])).collect();
+    assert_eq!(did, [(&json!("revoke"), &one["id"]), (&json!("create"), &other["id"]), (&json!("create"), &one["id"])]);
+    let log = async |query: &str| market.by("muster admin").get(&format!("/v1/audit-log?limit=1000&{query}")).await;
+    let count = async |query: &str| log(query).await.ok()["data"].as_array().unwrap().len();
+    let all = count("").await;
+    assert_eq!(all, count("until=2026-11-20T12:10:00Z").await + count("from=2026-11-20T12:10:00Z").await);
+    assert!(count("tenant=acme-42").await < all && count("tenant=acme-42").await > 0);
+    assert_eq!(log("tenant=beta").await.code(), "404 not_found");
+    assert_eq!(log("actor=me").await.code(), "422 unknown_field");
+
     // It is written beside the requests, and read by whoever starts next.
     market.served.running.app.key_uses.write(&market.served.running.app.records).await.unwrap();
     let stored = market.served.running.app.records.key(maker["id"].as_str().unwrap().parse().unwrap()).await.unwrap().unwrap();

@@ -44,7 +44,7 @@ async fn opened(file: &Path) -> Result<(usize, usize), String> {
     let last = journal.read(&query).await.unwrap().first().map_or(0, |record| record.seq.0);
     let records = store::records::Records::new(&db);
     let changes = match records.platform().await.unwrap() {
-        Some(platform) => records.audit_log(&platform, None, 100).await.unwrap().data.len(),
+        Some(platform) => records.audit_log(&platform, &store::records::AuditFilter::default(), None, 100).await.unwrap().data.len(),
         None => 0,
     };
     Ok((usize::try_from(last).unwrap(), changes))

@@ -7,8 +7,10 @@ use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
-use store::records::AuditEntry;
+use rating::Instant;
+use rating::ids::ApiKeyId;
+use serde::{Deserialize, Serialize};
+use store::records::{AuditEntry, AuditFilter};
 
 /// One change.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -52,14 +54,44 @@ async fn shown(app: &App, entry: AuditEntry) -> Result<AuditBody, ApiProblem> {
     })
 }
 
+/// Which entries, and which page of them.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AuditQuery {
+    /// Done with this key: `key_…`.
+    pub key: Option<String>,
+    /// About this tenant's own records; external id or `ten_…`.
+    pub tenant: Option<String>,
+    /// Such as `agreement` or `api_key`.
+    pub resource: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub from: Option<Instant>,
+    /// Exclusive.
+    #[param(value_type = Option<String>)]
+    pub until: Option<Instant>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Rows of the page: 1 to 1000, 50 unless given.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<usize>,
+}
+
 /// List changes in the key's subtree, newest first
-#[utoipa::path(get, path = "/v1/audit-log", tag = "audit-log", params(PageQuery), responses((status = 200, body = List<AuditBody>)))]
+#[utoipa::path(get, path = "/v1/audit-log", tag = "audit-log", params(AuditQuery), responses((status = 200, body = List<AuditBody>)))]
 pub async fn list_audit_log(
     State(app): State<App>,
     key: MayRead,
-    Query(page): Query<PageQuery>,
+    Query(query): Query<AuditQuery>,
 ) -> Result<Json<List<AuditBody>>, ApiProblem> {
-    let found = app.records_of(&key).audit_log(&key.tenant, page.after()?, page.limit()?).await?;
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let tenant = match &query.tenant {
+        Some(name) => Some(auth::tenant_named(&app, &key, name).await?.id),
+        None => None,
+    };
+    let not_a_key = |_| ApiProblem::field("invalid_field", "key", "expected the id of a key, `key_…`");
+    let of = query.key.map(|id| id.parse::<ApiKeyId>()).transpose().map_err(not_a_key)?;
+    let filter = AuditFilter { key: of, tenant, resource: query.resource, from: query.from, until: query.until };
+    let found = app.records_of(&key).audit_log(&key.tenant, &filter, page.after()?, page.limit()?).await?;
     let app = &app;
     let page = List::shown(found, |entry| entry.id, |entry| async move { shown(app, entry).await });
     Ok(Json(page.await?))

@@ -8,7 +8,8 @@ use rating::validate::spoken;
 use serde::de::DeserializeOwned;
 use std::fmt::Display;
 
-/// As axum's own, but a refusal names the parameter.
+/// As axum's own, but a refusal names the parameter, and one that means nothing here is refused: a mistyped filter would list
+/// everything.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -21,9 +22,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 }
 
 /// # Errors
-/// `missing_field` or `invalid_request`, with the parameter's name.
+/// `missing_field`, `unknown_field` or `invalid_request`, with the parameter's name.
 pub fn read<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiProblem> {
-    axum::extract::Query::try_from_uri(uri).map(|axum::extract::Query(read)| read).map_err(|refused| refusal(&refused.body_text()))
+    let axum::extract::Query(read) = axum::extract::Query::try_from_uri(uri).map_err(|refused| refusal(&refused.body_text()))?;
+    match unknown::<T>(uri.query().unwrap_or_default()) {
+        Some(name) => Err(ApiProblem::field("unknown_field", &name, format!("there is no parameter `{name}` here"))),
+        None => Ok(read),
+    }
+}
+
+/// The first parameter of a query that `T` has no place for.
+fn unknown<T: DeserializeOwned>(query: &str) -> Option<String> {
+    let mut unknown = None;
+    let parameters = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+    // That it can be read is known by now.
+    let _read = serde_ignored::deserialize::<_, _, T>(parameters, |name| unknown = unknown.take().or_else(|| Some(name.to_string())));
+    unknown
 }
 
 /// Of axum's words: `…: missing field `from``, or `…: limit: invalid digit found in string`.
@@ -74,6 +88,7 @@ mod tests {
     async fn a_refusal_names_the_parameter() {
         check("from=2026-11-01T00:00:00Z&limit=5", None).await;
         check("limit=5", Some(("missing_field", "from"))).await;
+        check("from=2026-11-01T00:00:00Z&untill=2026-12-01T00:00:00Z", Some(("unknown_field", "untill"))).await;
         check("from=2026-11-01", Some(("invalid_request", "from"))).await;
         check("from=2026-11-01T00:00:00Z&limit=abc", Some(("invalid_request", "limit"))).await;
         check("from=2026-11-01T00:00:00Z&from=2026-11-01T00:00:00Z", Some(("invalid_request", "from"))).await;

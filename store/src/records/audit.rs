@@ -12,14 +12,22 @@ macro_rules! columns {
     };
 }
 
+/// What is null asks for nothing.
+macro_rules! filtered {
+    () => {
+        " and (cast($2 as bigint) is null or actor_key_id = $2) and (cast($3 as bigint) is null or tenant_id = $3) \
+         and (cast($4 as text) is null or resource = $4) and at >= $5 and at < $6"
+    };
+}
+
 statements! {
     LAST_ID = "select coalesce(max(id), 0) from audit_log";
     LAST_ID_OF_ROOT = "select coalesce(max(id), 0) from audit_log where root_id = $1";
     APPEND = concat!("insert into audit_log (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
-    NEWEST_FIRST = concat!("select ", columns!(), " from audit_log where id < $1 order by id desc limit $2");
+    NEWEST_FIRST = concat!("select ", columns!(), " from audit_log where id < $1", filtered!(), " order by id desc limit $7");
     NEWEST_FIRST_BELOW = concat!(
-        "select ", columns!(), " from audit_log where root_id = $1 and id < $2",
-        " and tenant_id in (select t.id from tenants t where t.path >= $3 and t.path < $4) order by id desc limit $5"
+        "select ", columns!(), " from audit_log where id < $1", filtered!(),
+        " and root_id = $7 and tenant_id in (select t.id from tenants t where t.path >= $8 and t.path < $9) order by id desc limit $10"
     );
 }
 
@@ -50,6 +58,19 @@ pub struct AuditEntry {
     pub after: Option<Value>,
     pub reason: Option<String>,
     pub request_id: String,
+}
+
+/// Which entries; `None`: whatever it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Whose holder did it.
+    pub key: Option<ApiKeyId>,
+    /// Whose record was changed.
+    pub tenant: Option<TenantId>,
+    pub resource: Option<String>,
+    pub from: Option<Instant>,
+    /// Exclusive.
+    pub until: Option<Instant>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -124,13 +145,30 @@ impl Records {
     }
 
     /// Entries about the subtree of `top`, newest first, older than the entry `before`.
-    pub async fn audit_log(&self, top: &Tenant, before: Option<i64>, limit: usize) -> Result<Page<AuditEntry>> {
-        let before = before.unwrap_or(i64::MAX);
+    pub async fn audit_log(&self, top: &Tenant, of: &AuditFilter, before: Option<i64>, limit: usize) -> Result<Page<AuditEntry>> {
+        let (before, limit_rows) = (before.unwrap_or(i64::MAX), one_more(limit));
+        let (key, tenant, resource) = (of.key.map(|key| key.0), of.tenant.map(|tenant| tenant.0), of.resource.clone());
+        let (from, until) = (of.from.unwrap_or(Instant::MIN).micros(), of.until.unwrap_or(Instant::MAX).micros());
         let rows = if top.kind == TenantKind::Platform {
-            read!(self, fetch_all as AuditRow, NEWEST_FIRST, before, one_more(limit))?
+            read!(self, fetch_all as AuditRow, NEWEST_FIRST, before, key, tenant, resource, from, until, limit_rows)?
         } else {
             let (first, end) = below(&top.path);
-            read!(self, fetch_all as AuditRow, NEWEST_FIRST_BELOW, top.root.0, before, first, end, one_more(limit))?
+            let root = top.root.0;
+            read!(
+                self,
+                fetch_all as AuditRow,
+                NEWEST_FIRST_BELOW,
+                before,
+                key,
+                tenant,
+                resource,
+                from,
+                until,
+                root,
+                first,
+                end,
+                limit_rows
+            )?
         };
         Page::of(rows, limit, AuditRow::entry)
     }

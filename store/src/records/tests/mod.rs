@@ -187,7 +187,7 @@ impl World {
 
     /// Resource and action of every entry, oldest first.
     async fn log(&self) -> Vec<String> {
-        let page = self.records.audit_log(&self.platform, None, LIST_ROWS_MAX).await.unwrap();
+        let page = self.records.audit_log(&self.platform, &AuditFilter::default(), None, LIST_ROWS_MAX).await.unwrap();
         page.data.iter().rev().map(|entry| format!("{} {}", entry.resource, entry.action)).collect()
     }
 }

@@ -101,7 +101,7 @@ async fn endpoints_are_made_changed_and_disabled(world: World) {
     let log = world.log().await;
     let of_endpoints: Vec<&str> = log.iter().filter_map(|line| line.strip_prefix("webhook_endpoint ")).collect();
     assert_eq!(of_endpoints, ["create", "change", "disable", "change", "delete"]);
-    let told = format!("{:?}", records.audit_log(&world.platform, None, 99).await.unwrap());
+    let told = format!("{:?}", records.audit_log(&world.platform, &AuditFilter::default(), None, 99).await.unwrap());
     assert!(!told.contains("whsec_"), "no secret in the audit log");
 }
 
@@ -133,7 +133,7 @@ async fn contacts_are_made_changed_and_deleted(world: World) {
     assert_eq!(records.contacts_below(&muster, None, 9).await.unwrap().data, [changed]);
     records.delete_contact(&world.by(), made.id).await.unwrap();
     assert_eq!(records.contact(made.id).await.unwrap(), None);
-    let told = format!("{:?} {made:?}", records.audit_log(&world.platform, None, 99).await.unwrap());
+    let told = format!("{:?} {made:?}", records.audit_log(&world.platform, &AuditFilter::default(), None, 99).await.unwrap());
     assert!(!told.contains("ops@"), "no address in a log");
 }
 

@@ -77,7 +77,7 @@ async fn settings_are_changed_from_what_they_are(world: World) {
     let page = records.all_payout_settings(None, 10).await.unwrap();
     assert_eq!((page.data, page.has_more), (vec![second], false));
     assert_eq!(world.log().await[3..], ["payout_settings put", "payout_settings put"]);
-    let log = records.audit_log(&world.platform, None, 10).await.unwrap();
+    let log = records.audit_log(&world.platform, &AuditFilter::default(), None, 10).await.unwrap();
     assert!(format!("{log:?}").contains("DE89…3000") && !format!("{log:?} {first:?}").contains("DE8937"));
 }
 
@@ -216,7 +216,7 @@ async fn a_period_has_one_payout(world: World) {
     let walled = world.records.within(other.root).payouts_below(&other, None, None, 10).await.unwrap();
     assert_eq!(walled.data.len(), 1);
     assert_eq!(records.payout_of_period(muster.root, muster.id, Currency::EUR, 12).await.unwrap(), None);
-    let log = records.audit_log(&muster, None, 100).await.unwrap();
+    let log = records.audit_log(&muster, &AuditFilter::default(), None, 100).await.unwrap();
     let of: Vec<&str> = log.data.iter().rev().filter(|entry| entry.resource == "payout").map(|entry| entry.action.as_str()).collect();
     assert_eq!(of, ["create", "create", "fail", "retry", "cancel"]);
 }

@@ -52,20 +52,20 @@ async fn the_audit_log_shows_who_when_and_why_to_those_above(world: World) {
     records.create_key(&world.by(), &key(1, &acme)).await.unwrap();
 
     let ids = |page: Page<AuditEntry>| page.data.into_iter().map(|entry| entry.resource_id).collect::<Vec<_>>();
-    let below = ids(records.audit_log(&muster, None, 9).await.unwrap());
+    let below = ids(records.audit_log(&muster, &AuditFilter::default(), None, 9).await.unwrap());
     assert_eq!(below, [ApiKeyId(1).to_string(), acme.id.to_string(), muster.id.to_string()], "newest first");
-    assert_eq!(ids(records.audit_log(&acme, None, 9).await.unwrap()).len(), 2);
-    assert_eq!(ids(records.audit_log(&other, None, 9).await.unwrap()), [other.id.to_string()]);
+    assert_eq!(ids(records.audit_log(&acme, &AuditFilter::default(), None, 9).await.unwrap()).len(), 2);
+    assert_eq!(ids(records.audit_log(&other, &AuditFilter::default(), None, 9).await.unwrap()), [other.id.to_string()]);
 
-    let first = records.audit_log(&muster, None, 2).await.unwrap();
+    let first = records.audit_log(&muster, &AuditFilter::default(), None, 2).await.unwrap();
     assert!(first.has_more);
-    let next = records.audit_log(&muster, Some(first.data[1].id), 2).await.unwrap();
+    let next = records.audit_log(&muster, &AuditFilter::default(), Some(first.data[1].id), 2).await.unwrap();
     assert_eq!((ids(next.clone()), next.has_more), (vec![muster.id.to_string()], false));
 
     let entry = &first.data[1];
     assert_eq!((entry.actor_key, entry.actor_tenant, entry.at), (Some(ApiKeyId(900)), world.platform.id, world.by().at));
     assert_eq!((entry.request_id.as_str(), entry.reason.as_deref(), entry.before.as_ref()), ("req-1", Some("a test"), None));
-    let all = records.audit_log(&world.platform, None, 99).await.unwrap();
+    let all = records.audit_log(&world.platform, &AuditFilter::default(), None, 99).await.unwrap();
     assert!(all.data.windows(2).all(|pair| pair[0].id > pair[1].id), "ids rise even within one microsecond");
     let hash = blake3::Hash::from(key(1, &acme).hash).to_hex();
     assert!(!format!("{all:?}").contains(hash.as_str()), "no hash of a secret");
@@ -83,13 +83,13 @@ async fn a_change_kept_elsewhere_is_logged_too(world: World) {
         after: Some(json!({ "cents": 500 })),
     };
     world.records.append_audit(&Actor { key: None, reason: None, ..world.by() }, change).await.unwrap();
-    let entry = world.records.audit_log(&world.platform, None, 1).await.unwrap().data.remove(0);
+    let entry = world.records.audit_log(&world.platform, &AuditFilter::default(), None, 1).await.unwrap().data.remove(0);
     assert_eq!((entry.actor_key, entry.reason, entry.after), (None, None, Some(json!({ "cents": 500 }))));
 
     let change =
         Change { tenant: platform, root: platform, resource: "top_up", id: "t-2".into(), action: "create", before: None, after: None };
     world.records.append_audit(&Actor { reason: Some("a\0b".into()), ..world.by() }, change).await.unwrap();
-    let entry = world.records.audit_log(&world.platform, None, 1).await.unwrap().data.remove(0);
+    let entry = world.records.audit_log(&world.platform, &AuditFilter::default(), None, 1).await.unwrap().data.remove(0);
     assert_eq!(entry.reason.as_deref(), Some("a\u{fffd}b"));
 }
 
@@ -185,7 +185,7 @@ async fn facts_stay_and_settings_change(world: World) {
         records.set_setting(&world.by(), "limits", &value).await.unwrap();
         assert_eq!(records.setting("limits").await.unwrap(), Some(value));
     }
-    let entry = records.audit_log(&world.platform, None, 1).await.unwrap().data.remove(0);
+    let entry = records.audit_log(&world.platform, &AuditFilter::default(), None, 1).await.unwrap().data.remove(0);
     assert_eq!((entry.before, entry.after), (Some(json!({ "a": 1 })), Some(json!({ "a": 2 }))));
 
     let counts = records.counts().await.unwrap();

@@ -144,7 +144,7 @@ async fn a_tenant_is_updated_and_closed(world: World) {
     assert_eq!(refused(records.close_tenant(&world.by(), world.platform.id).await), "invalid id");
     assert_eq!(refused(records.update_tenant(&world.by(), TenantId(99), TenantPatch::default()).await), "not found tenant");
 
-    let log = records.audit_log(&world.platform, None, 3).await.unwrap();
+    let log = records.audit_log(&world.platform, &AuditFilter::default(), None, 3).await.unwrap();
     let (before, after) = (log.data[2].before.clone().unwrap(), log.data[2].after.clone().unwrap());
     assert_eq!((log.data[2].action.as_str(), log.data[2].reason.as_deref()), ("update", Some("a test")));
     assert_eq!((&before["name"], &after["name"], &after["country"]), (&"The acme".into(), &"Acme Ltd".into(), &serde_json::Value::Null));

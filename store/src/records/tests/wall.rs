@@ -121,7 +121,7 @@ async fn records_of_another_root_are_not_there() {
     // As if somebody had taken the platform for the caller.
     let below = ours.tenants_below(&world.platform, None, 99).await.unwrap().data;
     assert!(below.len() == 2 && below.iter().all(|tenant| tenant.root == muster.id), "{below:?}");
-    let log = ours.audit_log(&world.platform, None, 99).await.unwrap().data;
+    let log = ours.audit_log(&world.platform, &AuditFilter::default(), None, 99).await.unwrap().data;
     assert!(log.len() > 3 && log.iter().all(|entry| [10, 11].contains(&entry.tenant.0)), "{log:?}");
     // Nothing of it stays with the connection.
     assert!(world.records.tenant(other.id).await.unwrap().is_some());
