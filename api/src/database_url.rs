@@ -46,6 +46,11 @@ pub enum BadDatabaseUrl {
          password). A new directory begins with / or ./; leave the setting out for the embedded database under the data directory"
     )]
     Unknown,
+    #[error(
+        "the database URL names a file, and would be taken for a directory: write sqlite:PATH for the file, or name the directory that \
+         centwise.db lies in"
+    )]
+    IsFile,
     #[error("the database URL begins with `{0}:`; expected postgres://USER:PASSWORD@HOST/DATABASE, sqlite:PATH or a directory")]
     Scheme(String),
     #[error("`sqlite:` is followed by no path; expected sqlite:PATH")]
@@ -87,6 +92,11 @@ pub fn place(url: Option<&str>, data_dir: &Path) -> Result<Place, BadDatabaseUrl
         return Err(BadDatabaseUrl::Scheme(scheme.to_owned()));
     }
     let stated = ["/", "./", "../"].iter().any(|start| url.starts_with(start)) || url == "." || url == "..";
+    // A directory of a file's name would be a second, empty platform.
+    let is_named_as_file = [".db", ".sqlite", ".sqlite3"].iter().any(|end| url.ends_with(end)) && !Path::new(url).is_dir();
+    if stated && (is_named_as_file || Path::new(url).is_file()) {
+        return Err(BadDatabaseUrl::IsFile);
+    }
     match stated || Path::new(url).is_dir() {
         true => Ok(Place::File(Path::new(url).join(FILE))),
         false => Err(BadDatabaseUrl::Unknown),
@@ -178,6 +188,10 @@ mod tests {
         check("postgers://u:geheim@h/d", Err(Scheme("postgers".to_owned())));
         check("mysql://h/d", Err(Scheme("mysql".to_owned())));
         check("sqlite:", Err(NoPath));
+        // Of a file, a directory of its name.
+        check("./x.db", Err(IsFile));
+        let file = std::env::current_exe().unwrap().display().to_string();
+        check(&file, Err(IsFile));
         check("sqlite:a.db?mode=ro", Err(SqliteParameters));
         check("postgres://u:geheim@h/d?sslmod=require", Err(Parameter("sslmod".to_owned())));
         check("postgres://h/d?sslmode=disable&sslmode=require", Err(Twice("sslmode".to_owned())));

@@ -10,17 +10,23 @@
 //!    possible there, because an international number may begin with that digit.
 //! 5. A leading 0 in a country without national prefix belongs to the number (Italy).
 //! 6. Ten digits NPA-NXX-XXXX in a country of the North American plan: 1 goes before them.
-//! 7. Anything else stays as it is: numbers that come as bare international digits, and short numbers ([`is_short`]). Where
-//!    they may be a national number too, they are those of no country ([`doubt`]).
+//! 7. Where a country dials nothing before its national numbers, or may leave it out: digits that are one, and that are no
+//!    number abroad, by their length; the country code goes before them. Where both are possible, they are those of no country
+//!    ([`doubt`]).
+//!    Anything else stays as it is: numbers that come as bare international digits, and short numbers ([`is_short`]).
 //! 8. A national prefix behind the country code (`+49 0151`) is left out, where the plan of that country has one and
 //!    no number of it begins so.
 //!
 //! What holds no number (`voicemail`, `anonymous`, `*98`) is `None`: the event has no destination to
-//! match by prefix; a rate without prefixes may still match it.
+//! match by prefix; a rate without prefixes may still match it. What means a number and is not wholly understood is refused where
+//! it comes in ([`is_garbled`]).
 //! Not covered: carrier selection inside a country (Brazil), Argentina's mobile 15.
 
+mod garbled;
+
+pub use garbled::is_garbled;
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// Digits of the longest number that is looked at; a longer one is no number.
@@ -38,6 +44,13 @@ static BY_CODE: LazyLock<Vec<Option<Territory>>> = LazyLock::new(|| {
             *slot = Some(territory);
         }
     }
+    for line in BARE.lines().skip(1) {
+        if let Some((index, bare)) = Bare::read(line)
+            && let Some(Some(territory)) = table.get_mut(index)
+        {
+            territory.bare.push(bare);
+        }
+    }
     table
 });
 
@@ -51,6 +64,8 @@ struct Territory {
     national: &'static str,
     /// Bit n: national numbers may have n digits.
     lengths: u32,
+    /// National numbers that are dialled with nothing before them.
+    bare: Vec<Bare>,
 }
 
 impl Territory {
@@ -62,7 +77,7 @@ impl Territory {
         let national = columns.next()?;
         let lengths =
             columns.next()?.split_ascii_whitespace().filter_map(|n| n.parse::<u32>().ok()).fold(0, |set, n| set | (1_u32 << n.min(31)));
-        Some((index, Self { country_code, international, national, lengths }))
+        Some((index, Self { country_code, international, national, lengths, bare: Vec::new() }))
     }
 
     fn of(country: Option<&str>) -> Option<&'static Self> {
@@ -71,6 +86,19 @@ impl Territory {
 
     fn has_length(&self, digits: usize) -> bool {
         digits < 32 && self.lengths & (1 << digits) != 0
+    }
+
+    /// May bare digits be a number of the country, as far as those that are known tell?
+    fn bare_of(&self, digits: &str) -> Option<&Bare> {
+        self.bare.iter().find(|bare| bare.is_of(digits))
+    }
+
+    /// Are bare digits a number of the country, where they are none abroad? Where nothing is dialled before national numbers, the
+    /// length tells.
+    fn is_bare_national(&self, digits: &str) -> bool {
+        let is_closed = self.national.is_empty() && !digits.starts_with('0');
+        let is_long = digits.len() >= INTERNATIONAL_DIGITS_MIN;
+        (self.bare_of(digits).is_some() || (is_closed && is_long && self.has_length(digits.len()))) && !is_possible(digits)
     }
 
     /// What follows the longest international prefix that fits, if a country code may follow: `000` is no call abroad.
@@ -182,6 +210,14 @@ pub fn prefix_as_arriving(prefix: &str) -> Cow<'_, str> {
     prefix_without_trunk(prefix)
 }
 
+/// The country code that international digits begin with, and what follows it, if a number may begin so.
+pub fn behind_country_code(prefix: &str) -> Option<(&str, &str)> {
+    let (_, code, rest) = plan_of(prefix)?;
+    // Areas of the North American plan begin with 2 to 9.
+    let is_none = rest.is_empty() || (code == "1" && rest.starts_with(['0', '1']));
+    (!is_none).then_some((code, rest))
+}
+
 /// What follows `00`, if a country code may.
 pub fn behind_international(prefix: &str) -> Option<&str> {
     prefix.strip_prefix("00").filter(|rest| begins_a_number(rest))
@@ -194,10 +230,11 @@ pub fn is_north_american_prefix(digits: &str) -> bool {
     (3..=10).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && begins(0) && begins(3)
 }
 
+/// Codes of no country: freephone, networks, satellites.
+const GLOBAL: [&str; 9] = ["800", "808", "870", "878", "881", "882", "883", "888", "979"];
+
 /// Is it a code such as 49 (of a country) or 883 (of none)?
 pub fn is_country_code(digits: &str) -> bool {
-    /// Of no country: freephone, networks, satellites.
-    const GLOBAL: [&str; 9] = ["800", "808", "870", "878", "881", "882", "883", "888", "979"];
     static CODES: LazyLock<HashSet<&str>> =
         LazyLock::new(|| BY_CODE.iter().flatten().map(|territory| territory.country_code).chain(GLOBAL).collect());
     CODES.contains(digits)
@@ -270,15 +307,6 @@ impl Bare {
     }
 }
 
-/// By the country.
-static BARE_NATIONAL: LazyLock<HashMap<usize, Vec<Bare>>> = LazyLock::new(|| {
-    let mut all: HashMap<usize, Vec<Bare>> = HashMap::new();
-    for (index, bare) in BARE.lines().skip(1).filter_map(Bare::read) {
-        all.entry(index).or_default().push(bare);
-    }
-    all
-});
-
 /// Why bare digits are not those of a country for certain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
@@ -320,14 +348,14 @@ pub fn doubt(text: &str, digits: &str, country: Option<&str>) -> Option<Doubt> {
     if text.starts_with('+') || !is_number(digits) || !is_bare(text, digits) {
         return None;
     }
-    // Areas of the North American plan begin with 2 to 9.
-    let is_no_area = digits.len() > 10 && digits.strip_prefix('1').is_some_and(|area| area.starts_with(['0', '1']));
+    // Areas of the North American plan begin with 2 to 9, and behind them are seven digits.
+    let is_no_area = digits.len() > 10 && digits.strip_prefix('1').is_some_and(|area| area.starts_with(['0', '1']) || area.len() > 10);
     if is_no_area || digits.len() > INTERNATIONAL_DIGITS_MAX {
         return Some(Doubt::NoNumber);
     }
-    let national = BARE_NATIONAL.get(&code_index(country?)?)?.iter().find(|bare| bare.is_of(digits))?;
-    let is_own = Territory::of(country).is_some_and(|territory| digits.starts_with(territory.country_code));
-    (!is_own).then_some(Doubt::National { country: national.country })
+    let territory = Territory::of(country)?;
+    let national = territory.bare_of(digits)?;
+    (!digits.starts_with(territory.country_code)).then_some(Doubt::National { country: national.country })
 }
 
 /// Did nothing but these digits come?
@@ -340,16 +368,33 @@ fn is_number(text: &str) -> bool {
     (1..=DIGITS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// `"Name" <sip:USER@host;params>`, `sip:USER@host`, `tel:USER;params` → USER.
+/// `"Name" <sip:USER@host;params>`, `sip:USER@host`, `tel:USER;params` → USER. Of a dial string's `PJSIP/USER@trunk` and of
+/// `USER#`, whose `#` ends dialling, as well.
 fn user_part(text: &str) -> &str {
-    let inside = text.rsplit_once('<').map_or(text, |(_, rest)| rest.split('>').next().unwrap_or_default());
-    let mut user = inside.trim();
-    if let Some((scheme, rest)) = user.split_once(':')
-        && ["sip", "sips", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
-    {
-        user = rest;
+    let inside = inside(text);
+    let user = inside.split(['@', ';']).next().unwrap_or_default().trim();
+    let dialled = || ["SIP/", "PJSIP/", "IAX2/"].iter().find_map(|channel| user.strip_prefix(channel));
+    let user = if inside.contains('@') { dialled().unwrap_or(user) } else { user };
+    without_end_of_dialling(user)
+}
+
+/// Of `"Name" <sip:USER@host;params>`: `USER@host;params`.
+fn inside(text: &str) -> &str {
+    let inside = text.rsplit_once('<').map_or(text, |(_, rest)| rest.split('>').next().unwrap_or_default()).trim();
+    match inside.split_once(':') {
+        Some((scheme, rest)) if ["sip", "sips", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => rest,
+        _ => inside,
     }
-    user.split(['@', ';']).next().unwrap_or_default().trim()
+}
+
+/// `030123456#`, and `FMGL-030123456#` as FreePBX dials those that follow somebody.
+fn without_end_of_dialling(user: &str) -> &str {
+    /// Of the shortest number (112): `*21#`, `1#` are codes.
+    const DIGITS_MIN: usize = 3;
+    let Some(number) = user.strip_suffix('#') else { return user };
+    let number = number.strip_prefix("FMGL-").unwrap_or(number);
+    let is_plain = number.chars().all(|c| c.is_ascii_digit() || "+ -./()".contains(c));
+    if is_plain && number.bytes().filter(u8::is_ascii_digit).count() >= DIGITS_MIN { number.trim_end() } else { user }
 }
 
 /// `+49 (0)30`, `49(0)30`, `0049(0)30` and `01149(0)30`: the zero in brackets is dialled inside the country only, and what
@@ -371,7 +416,7 @@ pub fn zero_behind(country_code: &str) -> &'static str {
 
 /// What stands before a number and is none of it: `9#` of `9#4930123456`, `*31#`. A code of a switch (`*98`, `*21#`) is no number.
 pub fn technical_prefix(text: &str) -> Option<&str> {
-    /// Digits of the shortest number that is called behind a `#` (112), and behind a `*` that is the first character.
+    /// Digits of the shortest number that is called behind a `#` (112), and behind a `*` (or several) that is the first character.
     const DIGITS_MIN: usize = 3;
     const DIGITS_MIN_AFTER_STAR: usize = 7;
     if !text.contains(['#', '*']) {
@@ -382,7 +427,9 @@ pub fn technical_prefix(text: &str) -> Option<&str> {
     let (prefix, number) = user.split_at_checked(at + 1)?;
     let digits = number.strip_prefix('+').unwrap_or(number);
     let is_code = |c: char| c.is_ascii_digit() || c == '#' || c == '*';
-    let least = if at == 0 { DIGITS_MIN_AFTER_STAR } else { DIGITS_MIN };
+    // `**1001` picks a call up, and calls nobody.
+    let is_code_alone = at == 0 || prefix.bytes().all(|b| b == b'*');
+    let least = if is_code_alone { DIGITS_MIN_AFTER_STAR } else { DIGITS_MIN };
     (prefix.chars().all(is_code) && digits.len() >= least && digits.bytes().all(|b| b.is_ascii_digit())).then_some(prefix)
 }
 
@@ -403,6 +450,24 @@ fn without_separators(user: &str, territory: Option<&'static Territory>) -> Opti
     Some(plain)
 }
 
+/// May digits be a number with a country code, by their length?
+fn is_possible(digits: &str) -> bool {
+    if let Some((code, number)) = digits.split_at_checked(3).filter(|(code, _)| GLOBAL.contains(code)) {
+        // Where the length is one.
+        return match code {
+            "800" | "808" => number.len() == 8,
+            "870" | "979" => number.len() == 9,
+            _ => true,
+        };
+    }
+    let number = without_trunk(Cow::Borrowed(digits));
+    plan_of(&number).is_some_and(|(plan, code, national)| {
+        // Areas of the North American plan begin with 2 to 9.
+        let is_no_area = code == "1" && national.starts_with(['0', '1']);
+        !is_no_area && national.len() < 32 && plan.lengths & (1 << national.len()) != 0
+    })
+}
+
 /// What `00` is where calls abroad begin with more than that (`001` in Singapore): switches write it for `+`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Abroad {
@@ -416,14 +481,6 @@ impl Abroad {
     /// `own`: what stands behind the country's own prefix. `None`: that is what counts.
     fn of(digits: &str, own: &str) -> Option<Self> {
         let generic = digits.strip_prefix("00").filter(|generic| *generic != own)?;
-        let is_possible = |number: &str| {
-            let number = without_trunk(Cow::Borrowed(number));
-            plan_of(&number).is_some_and(|(plan, code, national)| {
-                // Areas of the North American plan begin with 2 to 9.
-                let is_no_area = code == "1" && national.starts_with(['0', '1']);
-                !is_no_area && national.len() < 32 && plan.lengths & (1 << national.len()) != 0
-            })
-        };
         match (is_possible(generic), is_possible(own)) {
             (true, false) => Some(Self::Generic),
             (true, true) => Some(Self::Either),
@@ -446,6 +503,9 @@ fn dial<'t>(digits: &'t str, territory: Option<&'static Territory>) -> Cow<'t, s
         && let Some(national) = national(digits, territory)
     {
         return Cow::Owned(format!("{}{national}", territory.country_code));
+    }
+    if let Some(territory) = territory.filter(|territory| territory.is_bare_national(digits)) {
+        return Cow::Owned(format!("{}{digits}", territory.country_code));
     }
     if digits.len() < INTERNATIONAL_DIGITS_MIN { Cow::Borrowed(digits) } else { without_trunk(Cow::Borrowed(digits)) }
 }

@@ -34,6 +34,143 @@ fn two_zeros_are_not_cut_behind_the_third_digit() {
     }
 }
 
+/// Each of these was no number, and was charged by a rate without prefixes.
+#[test]
+fn what_means_a_number_is_understood_or_refused() {
+    for text in [
+        "4.93012E+11",
+        "493,012,345,678",
+        "493012345678.0",
+        "+4930123XXX",
+        "+4930123***",
+        "4930123***",
+        "+49 30 123456 x12",
+        "+4930123456 ext 12",
+        "+4930123456/+44207",
+        "+4930123456&+44207",
+        "+4930123456;+4930123457",
+        "+4930123456p12",
+        "+49-30-1234,,56#",
+        "+49+30+123456",
+        "1-800-FLOWERS",
+        "w030123456",
+        "*21*030123456#",
+        "9#030123456#",
+        "+0049 30 123456",
+        "+004930123456",
+        "+030123456",
+        "++4930123456",
+        "00+4930123456",
+        "030123456,5",
+        "'+4930123456",
+        "=\"+4930123456\"",
+        "\u{202a}+4930123456\u{202c}",
+        "４９３０１２３４５６",
+        "٤٩٣٠١٢٣٤٥٦",
+        "SIP/trunk/030123456",
+        "sofia/gateway/north/+4930123456",
+        "user4930123456@host",
+        "+4930123456 <Bob>",
+        "123456789012345678901234567890123",
+    ] {
+        assert!(is_garbled(text), "{text}");
+    }
+    for text in [
+        "",
+        "voicemail",
+        "anonymous",
+        "s",
+        "s-NOANSWER",
+        "conf-12",
+        "ivr2",
+        "queue 600",
+        "vmu1001",
+        "*98",
+        "*21#",
+        "#31#",
+        "**1001",
+        "*81001",
+        "#",
+        "*any",
+        "voicemail@10.20.30.40",
+        "sip:1001@10.20.30.40:5060",
+        "112",
+        "+112",
+        "00",
+        "030123456",
+        "+49 (0)30 / 123-456",
+        "tel:+49-30-123456;phone-context=x",
+        "sip:+4930123456;npdi@h;user=phone",
+        "+49 30 123456;ext=12",
+        "SIPS:%2B4930123456@pbx.example",
+        "493.012.345.678",
+        "\"Bob 1\" <sip:030123456@pbx.example>;tag=1",
+    ] {
+        assert!(!is_garbled(text), "{text}");
+    }
+    for (text, want) in [
+        ("030123456#", "4930123456"),
+        ("+4930123456#", "4930123456"),
+        ("FMGL-030123456#", "4930123456"),
+        ("PJSIP/030123456@trunk", "4930123456"),
+        ("112#", "112"),
+        ("*21#", "none"),
+    ] {
+        check(text, "DE", want);
+        assert!(!is_garbled(text), "{text}");
+    }
+}
+
+/// Each was charged abroad, or had no price.
+#[test]
+fn bare_numbers_that_only_the_country_has_are_its_own() {
+    for (text, country, want) in [
+        ("900123456", "ES", "34900123456"),
+        ("900 123 456", "ES", "34900123456"),
+        ("912345678", "ES", "34912345678"),
+        ("612345678", "ES", "34612345678"),
+        ("4008001234", "CN", "864008001234"),
+        ("221234567", "PL", "48221234567"),
+        ("501234567", "PL", "48501234567"),
+        ("912345678", "PT", "351912345678"),
+        ("22123456", "NO", "4722123456"),
+        ("20123456", "DK", "4520123456"),
+        ("601234567", "CZ", "420601234567"),
+        ("2101234567", "GR", "302101234567"),
+        ("912345678", "CL", "56912345678"),
+        ("21234567", "HK", "85221234567"),
+        ("61234567", "SG", "6561234567"),
+        ("3401234567", "IT", "393401234567"),
+        ("1133334444", "BR", "551133334444"),
+        ("11987654321", "BR", "5511987654321"),
+        ("8001234567", "MX", "528001234567"),
+        ("800123456", "CL", "56800123456"),
+    ] {
+        check(text, country, want);
+        assert_eq!(doubt(text, want, Some(country)), None, "{text} in {country}");
+        assert!(!is_short(text, want, Some(country)), "{text} in {country}");
+    }
+    // Of both: neither is charged.
+    for (text, country) in [
+        ("18004251234", "IN"),
+        ("1800 123 4567", "IN"),
+        ("18602666666", "IN"),
+        ("18003333333", "SG"),
+        ("492345678", "PL"),
+        ("40123456", "NO"),
+    ] {
+        let digits = normalise(text, Some(country)).unwrap();
+        assert!(matches!(doubt(text, &digits, Some(country)), Some(Doubt::National { .. })), "{text} in {country}");
+    }
+    // International ones stay what they are.
+    for (text, country) in
+        [("4930123456", "GR"), ("4930123456", "ES"), ("442079460000", "NO"), ("12125550100", "SG"), ("8613912345678", "HK")]
+    {
+        check(text, country, text);
+        assert_eq!(doubt(text, text, Some(country)), None, "{text} in {country}");
+    }
+}
+
 #[test]
 fn numbers_become_their_international_digits() {
     for (text, country, want) in [
@@ -183,7 +320,7 @@ fn what_may_be_national_is_no_number_abroad() {
         ("44987654321", "BR", national),
         ("49987654321", "BR", national),
         ("33 98765-4321", "br", national),
-        ("sip:3334567890@pbx", "BR", national),
+        ("sip:3334567890@pbx", "BR", abroad),
         ("8832345678", "BR", national),
         ("8812345678", "IN", national),
         ("4932345678", "BR", national),
@@ -212,8 +349,10 @@ fn what_may_be_national_is_no_number_abroad() {
         ("44987654321", "DE", abroad),
         ("44987654321", "", abroad),
         // No area begins with 0 or 1, and no number is so long.
-        ("11912345678", "BR", none),
+        ("10912345678", "BR", none),
         ("11234567890", "US", none),
+        // The North American plan has ten digits.
+        ("180010123456", "PH", none),
         ("10102881 2125551234", "US", none),
         ("4930123456789012", "", none),
         ("+11234567890", "US", abroad),
@@ -242,6 +381,10 @@ fn a_technical_prefix_is_told() {
         ("sip:9#4930123456@pbx", "9#"),
         ("*674155550100", "*"),
         ("*98", "-"),
+        // FreePBX picks up with two.
+        ("**1001", "-"),
+        ("**4930123456", "**"),
+        ("*81001", "-"),
         ("*123", "-"),
         ("*21#", "-"),
         ("4930123456", "-"),
@@ -260,8 +403,10 @@ fn every_territory_is_read() {
 fn every_bare_number_is_of_a_territory_and_a_length_of_its_own() {
     for line in BARE.lines().skip(1) {
         let (_, bare) = Bare::read(line).unwrap();
-        assert!(Territory::of(Some(bare.country)).unwrap().has_length(bare.digits), "{line}");
-        assert!(bare.begins.iter().all(|begin| begin.len() < 4 && is_number(begin)), "{line}");
+        // Services have numbers of their own length.
+        let is_service = bare.begins.iter().all(|begin| begin.len() == 4);
+        assert!(is_service || Territory::of(Some(bare.country)).unwrap().has_length(bare.digits), "{line}");
+        assert!(bare.begins.iter().all(|begin| begin.len() < 5 && is_number(begin)), "{line}");
     }
 }
 

@@ -20,8 +20,36 @@ pub fn mistakes(doc: &CardDoc) -> Vec<Mistake> {
     said(doc, "no_such_number", wrong)
 }
 
-/// Prefixes that no number with a country code begins with, and that may be a short number: that alone.
+/// What publishing says of a card's prefixes: those that no number with a country code begins with, and that may be a short number,
+/// are that alone; those that are an emergency number, and that numbers with a country code begin with, are both.
 pub fn warnings(doc: &CardDoc) -> Vec<Mistake> {
+    let mut said = short_alone(doc);
+    said.extend(short_and_abroad(doc));
+    said.truncate(MISTAKES_MAX);
+    said
+}
+
+/// A rate made for 911 is one for all of +91 1 as well.
+fn short_and_abroad(doc: &CardDoc) -> Vec<Mistake> {
+    let doubtful = |prefix: &str| {
+        let (code, rest) = numbers::behind_country_code(prefix).filter(|_| is_emergency(prefix))?;
+        Some(format!(
+            "{prefix:?} is an emergency or service number, and numbers abroad begin with it too (+{code} {rest}…): they cost the same; where \
+             only the short number is meant, give {prefix}0 to {prefix}9 the price of those abroad"
+        ))
+    };
+    said(doc, "short_number_too", doubtful)
+}
+
+/// Emergency and service numbers of two and three digits that are no country's code, as far as numbers abroad begin so.
+fn is_emergency(prefix: &str) -> bool {
+    const NUMBERS: &str = "15 17 18 19 122 123 125 127 128 129 130 131 132 133 134 135 137 140 141 143 144 145 147 148 149 150 151 152 153 154 \
+         155 156 157 158 159 160 161 162 165 166 170 171 175 177 180 181 185 188 190 191 192 193 194 195 196 197 198 199 \
+         311 411 511 611 711 811 911 912 988";
+    NUMBERS.split_ascii_whitespace().any(|known| known == prefix)
+}
+
+fn short_alone(doc: &CardDoc) -> Vec<Mistake> {
     let doubtful = |prefix: &str| {
         let is_odd = !is_too_long_for_short(prefix) && numbers::prefix_as_arriving(prefix) != prefix;
         let expected = numbers::prefix_as_arriving(prefix);
@@ -76,6 +104,14 @@ mod tests {
             ("49030123", "rates[0].prefixes[0] no_such_number"),
             ("490", "rates[0].prefixes[0] short_number_only"),
             ("49030", "rates[0].prefixes[0] short_number_only"),
+            // Of India, of North America.
+            ("911", "rates[0].prefixes[0] short_number_too"),
+            ("15", "rates[0].prefixes[0] short_number_too"),
+            ("9111", ""),
+            ("1514", ""),
+            ("211", ""),
+            ("110", ""),
+            ("999", ""),
         ] {
             assert_eq!(told(prefix), want, "{prefix}");
         }

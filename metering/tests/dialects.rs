@@ -197,6 +197,20 @@ impl Money {
     }
 }
 
+/// Titles of the lengths of calls, and whether they say what they are.
+const TITLES_OF_QUANTITIES: [(&str, bool); 10] = [
+    ("Dauer", true),
+    ("Billed seconds", true),
+    ("Durée de l'appel", true),
+    ("Duración", true),
+    ("Durata chiamata (s)", true),
+    ("billsec", true),
+    ("Units (6s)", false),
+    ("Ring time", false),
+    ("Blöcke", false),
+    ("Seconds since start", false),
+];
+
 type Line = (u64, u64, u64, u64, u32);
 
 /// As written, and as it is meant.
@@ -308,12 +322,14 @@ proptest! {
         dialect in dialects(),
         form in 0..5_usize,
         form_stated in any::<bool>(),
+        title in 0..TITLES_OF_QUANTITIES.len(),
         lines in prop::collection::vec((0_u32..56, 0_u64..86_400, prop_oneof![1_u64..7_200_000, 1_u64..7_200]), 1..8),
     ) {
         // A map that does not state a decimal comma states a decimal point.
         let groups = dialect.groups.filter(|mark| *mark != '.' || dialect.comma_stated);
         let dialect = Dialect { groups, ..dialect };
-        let mut text = dialect.line(&["Id", "Kunde", "Began", "Dauer", "Ziel", "Näme"].map(str::to_owned));
+        let (title, is_known) = TITLES_OF_QUANTITIES[title];
+        let mut text = dialect.line(&["Id", "Kunde", "Began", title, "Ziel", "Näme"].map(str::to_owned));
         let mut want = Vec::new();
         for ((day, second, millis), number) in lines.iter().zip(0_u32..) {
             let time = format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
@@ -336,8 +352,10 @@ proptest! {
             4 if form_stated => DurationForm::Seconds,
             _ => DurationForm::Number,
         };
+        // What the meter's unit is need not be stated.
+        let stated = Some(stated).filter(|stated| *stated != DurationForm::Number || form_stated);
         let map: ColumnMap = serde_json::from_value(json!({
-            "columns": {"id": "Id", "customer": "kunde", "at": "Began", "quantity": "Dauer", "destination": "Ziel"},
+            "columns": {"id": "Id", "customer": "kunde", "at": "Began", "quantity": title, "destination": "Ziel"},
             "attributes": {"name": "Näme"}, "constants": {"meter": "call"}, "zone": "UTC", "date_form": dialect.date_form(),
             "decimal_comma": dialect.comma && dialect.comma_stated, "duration_form": stated,
         })).unwrap();
@@ -348,6 +366,7 @@ proptest! {
                 return Ok(());
             }
         };
+        prop_assert!(is_known || stated.is_some(), "{title} was waved through");
         prop_assert_eq!(rows.len(), lines.len() + 1);
         for (row, (quantity, at)) in rows[1..].iter().zip(want) {
             match row {

@@ -223,6 +223,20 @@ fn exponents_and_transfers_and_legs() {
     check(&desk.table(rows, &map.replace("[\"uniqueid\",\"sequence\"]", "{}")), &["expected a column's title"]);
 }
 
+/// It was charged by a rate without prefixes.
+#[test]
+fn a_destination_that_is_half_understood_is_refused() {
+    let desk = Desk::new();
+    let file: String = ["4.93012E+11", "+4930123XXX", "'+4930123456"]
+        .iter()
+        .enumerate()
+        .map(|(id, to)| {
+            format!("{{\"id\":\"g{id}\",\"customer\":\"acme-42\",\"meter\":\"sms\",\"quantity\":1,\"at\":\"@DAY@T10:00:00Z\",\"destination\":\"{to}\"}}\n")
+        })
+        .collect();
+    check(&desk.ingest("usage.ndjson", file.as_bytes(), "--format ndjson"), &["0 posted", "3  refused: invalid_number", "exit 1"]);
+}
+
 #[test]
 fn refused_rows_are_counted_by_code_and_end_with_1() {
     let desk = Desk::new();

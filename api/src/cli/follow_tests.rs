@@ -228,6 +228,29 @@ fn other_options_at_a_later_run_do_not_pass_over_rows() {
     check(&follow(&["asterisk", "--zone", "Europe/Berlin"]), &["1 row: 0 posted", "1 refused"]);
 }
 
+/// A run that read no row yet does not say by which options rows are read.
+#[test]
+fn another_customers_column_does_not_pass_over_rows() {
+    let master = Master::new();
+    let path = master.file.display().to_string();
+    let position = || serde_json::from_slice::<serde_json::Value>(&std::fs::read(master.position()).unwrap()).unwrap()["offset"].clone();
+    let wrong = ["ingest", &path, "--follow", "--once", "--format", "asterisk", "--zone", "UTC", "--customer", "uniqueid"];
+    master.append(&line(0).replace("ANSWERED", "NO ANSWER"));
+    master.tell(&["1 skipped"]);
+    let before = position();
+    master.append(&lines(1..3));
+    check(&master.serving.run(&wrong), &["error", "unknown_customer", "the position is where it was"]);
+    assert_eq!(position(), before);
+    master.tell(&["2 rows: 2 posted, 0 duplicate", "exit 0"]);
+    master.append(&lines(3..4));
+    check(&master.serving.run(&wrong), &["error", "unknown_customer", "the position is where it was"]);
+    master.tell(&["1 row: 1 posted, 0 duplicate", "exit 0"]);
+    // Several columns of customers stand in one, between commas.
+    master.append(&lines(4..5));
+    let several = wrong.map(|word| if word == "uniqueid" { "userfield,accountcode" } else { word });
+    check(&master.serving.run(&several), &["1 row: 1 posted", "exit 0"]);
+}
+
 #[test]
 fn what_cannot_be_followed_is_said_in_words_of_people() {
     let master = Master::new();

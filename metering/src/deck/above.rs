@@ -55,7 +55,8 @@ const WORDS: &[(Topic, &str)] = &[
 const HARMLESS: &str = "price prices pricelist list rate rates ratesheet ratecard sheet card deck tariff tariffs pricing preis preise preisliste \
      liste tarif tarife tarifblatt prix tarifs precio precios tarifa tarifas lista prezzo prezzi tariffa tariffe listino of for the our all to in per \
      and von fur fuer und alle unsere der die das de du des la le les et tous toutes nos pour del por para y todos todas los las di dei delle per e \
-     tutti tutte i pro par por route routes routing destination destinations ziel ziele zielrufnummern rufnummern destino destinos destinazioni \
+     tutti tutte i pro par por en al alla aux au il lo los el are is sono sind sont son est currency wahrung waehrung devise \
+     monnaie moneda divisa valuta moeda route routes routing destination destinations ziel ziele zielrufnummern rufnummern destino destinos destinazioni \
      termination terminierung terminaison terminacion terminazione voice wholesale retail outbound a z az aktuell aktuelle current";
 
 fn is_harmless(word: &str) -> bool {
@@ -138,13 +139,17 @@ impl Said {
     }
 
     fn speaks(&self) -> bool {
-        self.is_odd || self.speaks_of_increments || self.increments.is_some() || self.unit != Unit::default()
+        self.is_odd || self.numbers > 0 || self.speaks_of_increments || self.increments.is_some() || self.unit != Unit::default()
     }
 
     /// Is it how the prices are read anyway?
     fn agrees(&self, options: &DeckOptions, columns: &Columns) -> bool {
         let increments = match self.increments {
-            Some((initial, next)) => options.initial == Some(initial) && options.next == Some(next),
+            Some((initial, next)) => {
+                let stated = options.initial == Some(initial) && options.next == Some(next);
+                // `Sheet 1/2` is none.
+                stated || (self.speaks_of_increments && options.initial.is_none() && options.next.is_none() && !columns.has_increments())
+            }
             None => !self.speaks_of_increments,
         };
         let minute = Quantity::whole(60);
@@ -232,8 +237,10 @@ fn pair_in(words: &[&str]) -> bool {
     (0..words.len()).any(|index| pair(words.get(index..).unwrap_or_default()).is_some())
 }
 
-/// `lines` stand above the titles, which are the line of that number of the file.
-pub fn check(lines: &[Cells], titles: u64, options: &DeckOptions, columns: &Columns) -> Result<(), Problem> {
+/// `lines` stand above the titles, which are the line of that number of the file. What they say of the increments, where nothing else
+/// does: it counts for all rows.
+pub fn check(lines: &[Cells], titles: u64, options: &DeckOptions, columns: &Columns) -> Result<Option<(Quantity, Quantity)>, Problem> {
+    let mut increments: Option<(Quantity, Quantity)> = None;
     let cells = lines.iter().take(LINES_ABOVE_MAX + 1).flat_map(Cells::iter).map(str::trim).filter(|cell| !cell.is_empty());
     for cell in cells {
         let said = Said::of(cell);
@@ -248,7 +255,9 @@ pub fn check(lines: &[Cells], titles: u64, options: &DeckOptions, columns: &Colu
             );
             return Err(Problem { detail, ..foreign });
         }
-        if said.speaks() && !said.agrees(options, columns) {
+        let contradicts = said.increments.is_some_and(|said| increments.is_some_and(|before| before != said));
+        increments = said.increments.or(increments);
+        if contradicts || (said.speaks() && !said.agrees(options, columns)) {
             let detail = format!(
                 "{} stands above the titles and may be part of the price: state what it says (`cents`, `per`, `initial` and `next` in --map), or, if it means nothing for the prices, leave the lines above out by `skip_lines` (--skip-lines {})",
                 shown(cell),
@@ -257,5 +266,5 @@ pub fn check(lines: &[Cells], titles: u64, options: &DeckOptions, columns: &Colu
             return Err(Problem::field("unknown_line", "skip_lines", detail));
         }
     }
-    Ok(())
+    Ok(increments)
 }

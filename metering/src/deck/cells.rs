@@ -314,6 +314,14 @@ pub fn seconds(cell: &str, unit: Quantity, mark: Mark) -> Result<Quantity, Bad> 
     whole.filter(|q| *q <= Quantity::EVENT_MAX).ok_or_else(expected)
 }
 
+/// What databases write for no date: `0000-00-00`, and `9999-12-31` for one that never comes.
+pub fn is_never(cell: &str, is_end: bool) -> bool {
+    let day = cell.trim().split(['T', ' ']).next().unwrap_or_default();
+    let digits: String = day.chars().filter(char::is_ascii_digit).collect();
+    let is_date = day.chars().all(|c| c.is_ascii_digit() || "-./".contains(c));
+    is_date && (digits == "00000000" || (is_end && ["99991231", "31129999", "12319999"].contains(&digits.as_str())))
+}
+
 pub fn flag(cell: &str) -> Result<bool, Bad> {
     match cell.to_lowercase().as_str() {
         "1" | "true" | "yes" | "y" | "blocked" | "ja" | "oui" | "si" | "sí" | "sì" => Ok(true),

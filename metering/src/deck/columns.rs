@@ -70,6 +70,10 @@ impl Field {
     pub fn is_duration(self) -> bool {
         matches!(self, Self::Initial | Self::Next | Self::Increments | Self::FreeIfShorterThan | Self::MinimumDuration | Self::Included)
     }
+    /// Prefixes and names: a sign in their title says nothing of the price.
+    pub fn is_of_words(self) -> bool {
+        self.is_prefix() || matches!(self, Self::CountryCode | Self::Origin | Self::Destination | Self::Label)
+    }
     /// Do both say the same thing of a row?
     fn is_like(self, other: Self) -> bool {
         self == other || (self.is_prefix() && other.is_prefix())
@@ -141,6 +145,9 @@ impl Columns {
         let price = self.found.iter().any(|found| found.field.is_price());
         price && (self.prefix().is_some() || self.index(Field::CountryCode).is_some())
     }
+    pub fn has_increments(&self) -> bool {
+        [Field::Increments, Field::Initial, Field::Next].iter().any(|field| self.index(*field).is_some())
+    }
     pub fn untitled(&self) -> &[usize] {
         &self.untitled
     }
@@ -205,11 +212,26 @@ impl Columns {
         if !columns.has_what_it_takes() {
             return Ok(columns);
         }
+        columns.settle_state();
         columns.settle_increments(&mut ambiguous);
         match ambiguous {
             Some((field, first, second)) => Err(ambiguous_column(field, &columns.title(first), &columns.title(second))),
             None => Ok(columns),
         }
+    }
+
+    /// Beside areas of the North American plan, `State` is that of a federation (NY), and says nothing of the price.
+    fn settle_state(&mut self) {
+        if self.index(Field::Npanxx).is_none() {
+            return;
+        }
+        let is_state = |found: &Found, titles: &[String]| {
+            found.field == Field::Status && titles.get(found.index).is_some_and(|title| title.eq_ignore_ascii_case("state"))
+        };
+        let Some(at) = self.found.iter().position(|found| is_state(found, &self.titles)) else { return };
+        let index = self.found.remove(at).index;
+        self.ignored.push(self.title(index));
+        self.notes.push(index);
     }
 
     /// `Increment` beside `Initial increment` is the next one; beside both it is nobody knows what.

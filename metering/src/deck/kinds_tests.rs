@@ -211,9 +211,8 @@ fn lines_above_the_titles_are_understood_or_stop_the_import() {
         "All rates per second",
         "Billing per second",
         "Abrechnung sekundengenau",
-        "Billing 60/60",
-        "Rates are billed 60/60",
-        "Taktung 60/1",
+        "Sheet 1/2",
+        "Rates 60/1",
         "Price list in US Dollars",
         "Prices in Swiss francs",
         "All prices in GBP",
@@ -729,4 +728,58 @@ fn areas_of_north_america_are_behind_its_code() {
     assert_eq!(behind("004930"), ["line 2 Area Code: ambiguous_prefix"]);
     assert_eq!(behind("0030-0031"), ["line 2 Area Code: ambiguous_prefix"]);
     assert_eq!(behind("030"), ["4930  0.02/60 1/1"]);
+}
+
+#[test]
+fn a_number_alone_above_the_titles_is_not_passed_over() {
+    for line in ["0.01", "1000", "Rates 100", "Price list 1000", "Outbound 60", "Tariff 30"] {
+        let stop = stopped(&format!("{line},\nPrefix,Rate\n9991,0.02\n"), &berlin());
+        assert!(stop.starts_with("unknown_line") && stop.contains("--skip-lines 1"), "{stop}");
+    }
+    assert_eq!(told("Price list 2026,\nPrefix,Rate\n9991,0.02\n", &berlin()), ["9991  0.02/60 1/1"]);
+}
+
+/// Each of them stopped the import, although what it says is understood.
+#[test]
+fn what_is_understood_above_the_titles_is_used_or_agrees() {
+    for line in [
+        "Currency: EUR",
+        "Currency EUR",
+        "Währung: EUR",
+        "All rates are per minute",
+        "All rates are in EUR per minute",
+        "Precios en EUR por minuto",
+        "Prezzi in EUR al minuto",
+        "Tarifs en EUR par minute",
+        "Alle Preise in EUR pro Minute",
+    ] {
+        assert_eq!(told(&format!("{line},\nPrefix,Rate\n9991,0.02\n"), &berlin()), ["9991  0.02/60 1/1"], "{line}");
+    }
+    for line in ["Billing increment 60/1", "Billing: 60/1", "Taktung 60/1"] {
+        assert_eq!(told(&format!("{line},\nPrefix,Rate\n9991,0.02\n"), &berlin()), ["9991  0.02/60 60/1"], "{line}");
+        // Beside a column of them, or others that are stated, nobody knows which count.
+        assert!(stopped(&format!("{line},,\nPrefix,Rate,Increment\n9991,0.02,1/1\n"), &berlin()).starts_with("unknown_line"), "{line}");
+        let stated = map(r#"{"initial":"1","next":"1"}"#);
+        assert!(stopped(&format!("{line},\nPrefix,Rate\n9991,0.02\n"), &stated).starts_with("unknown_line"), "{line}");
+    }
+    assert!(stopped("Billing 60/1,\nBilling 1/1,\nPrefix,Rate\n9991,0.02\n", &berlin()).starts_with("unknown_line"));
+    for (line, code) in
+        [("Currency: USD", "currency_mismatch"), ("Currency: peso", "unknown_line"), ("Prices in EUR per second", "unknown_line")]
+    {
+        assert!(stopped(&format!("{line},\nPrefix,Rate\n9991,0.02\n"), &berlin()).starts_with(code), "{line}");
+    }
+}
+
+#[test]
+fn states_units_and_dates_without_an_end_are_read() {
+    assert_eq!(told("NPANXX,State,Rate\n212555,NY,0.02\n", &berlin()), ["1212555  0.02/60 1/1"]);
+    assert_eq!(
+        told("Prefix,Rate,Unit\n9991,0.02,EUR/min\n9992,0.02,USD/min\n", &berlin()),
+        ["9991  0.02/60 1/1", "line 3 Unit: invalid_unit"]
+    );
+    for (cell, is_end) in [("0000-00-00", true), ("9999-12-31", true), ("9999-12-31 23:59:59", true), ("0000-00-00 00:00:00", false)] {
+        let title = if is_end { "Valid to" } else { "Effective date" };
+        assert_eq!(told(&format!("Prefix,Rate,{title}\n9991,0.02,{cell}\n"), &berlin()), ["9991  0.02/60 1/1"], "{cell}");
+    }
+    assert_eq!(told("Prefix,Rate,Effective date\n9991,0.02,9999-99-99\n", &berlin()), ["line 2 Effective date: invalid_date"]);
 }

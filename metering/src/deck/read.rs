@@ -37,8 +37,9 @@ pub fn parse(file: &[u8], options: &DeckOptions) -> Result<Deck, Problem> {
         }
     };
     columns.check(options)?;
-    above::check(&search.above, line, options, &columns)?;
-    let mut reader = Reader::new(options, columns, clock, notation);
+    let increments = above::check(&search.above, line, options, &columns)?;
+    let stated = increments.map(|(initial, next)| DeckOptions { initial: Some(initial), next: Some(next), ..options.clone() });
+    let mut reader = Reader::new(stated.as_ref().unwrap_or(options), columns, clock, notation);
     if let Some(cells) = &first {
         reader.row(&Record { line, cells, raw: "", is_open: false });
     }

@@ -302,7 +302,9 @@ impl<'o> Reader<'o> {
     }
 
     fn date(&self, cells: &Cells, field: Field) -> Result<Option<Instant>, BadCell> {
-        let Some((index, cell)) = self.cell(cells, field) else { return Ok(None) };
+        let Some((index, cell)) = self.cell(cells, field).filter(|(_, cell)| !cells::is_never(cell, field == Field::EffectiveUntil)) else {
+            return Ok(None);
+        };
         let read = self.clock.read("date", cell);
         read.map(Some).map_err(|problem| {
             let code = if problem.code == "zone_required" { problem.code } else { "invalid_date" };
@@ -388,7 +390,9 @@ impl<'o> Reader<'o> {
     /// What a column of units says that the price is for.
     fn per(&self, cells: &Cells) -> Result<Option<(usize, Quantity)>, BadCell> {
         let Some((index, cell)) = self.cell(cells, Field::Unit) else { return Ok(None) };
-        let said = units::of(cell).filter(|unit| !unit.is_of_money()).and_then(|unit| unit.seconds);
+        // `EUR/min` of a card in EUR says its unit.
+        let is_own = |unit: &units::Unit| !unit.is_minor && unit.currency.is_none_or(|named| self.options.currency == Some(named));
+        let said = units::of(cell).filter(is_own).and_then(|unit| unit.seconds);
         let said = said.or_else(|| cell.parse().ok().filter(|seconds: &Quantity| *seconds > Quantity::ZERO));
         let expected =
             || (Some(index), ("invalid_unit", format!("cannot read {}: expected minute, second, or a number of seconds", shown(cell))));

@@ -107,30 +107,14 @@ const JOINED: [(&str, i64); 7] =
 
 /// Of a title: what it means and in which unit. `None`: it is not known.
 pub fn meaning(title: &str) -> Option<(Field, Unit)> {
-    let says_more = has_sign(title);
-    let whole = |(field, unit): (Field, Unit)| (!says_more || !(field.is_money() || field.is_duration())).then_some((field, unit));
+    let says_more = units::has_sign(title);
+    let whole = |(field, unit): (Field, Unit)| (!says_more || field.is_of_words()).then_some((field, unit));
     meaning_of_words(title).and_then(whole)
 }
 
 /// Of a title of areas of the North American plan, without their exchanges.
 pub fn is_area_alone(title: &str) -> bool {
     folded(title) == "npa"
-}
-
-/// `Rate %`, `Rate +`, `-Rate`, `Rate (-)`: more than its words. A dash between words says nothing.
-fn has_sign(title: &str) -> bool {
-    let is_word = |c: &char| c.is_alphanumeric() || "$€£¥¢".contains(*c);
-    let is_space = |c: &char| c.is_whitespace();
-    title.char_indices().any(|(index, c)| {
-        if is_word(&c) || is_space(&c) || "_/()[].,:'’\"&".contains(c) {
-            return false;
-        }
-        let (before, after) = (title.get(..index).unwrap_or_default(), title.get(index + c.len_utf8()..).unwrap_or_default());
-        let is_dash = ['-', '–', '—'].contains(&c);
-        let is_between = before.chars().rev().find(|c| !is_space(c)).is_some_and(|c| is_word(&c) || c == ')')
-            && after.chars().find(|c| !is_space(c)).is_some_and(|c| is_word(&c) || c == '(');
-        !(is_dash && is_between)
-    })
 }
 
 fn meaning_of_words(title: &str) -> Option<(Field, Unit)> {
@@ -250,6 +234,11 @@ mod tests {
             "Preis/min *",
             "+ Setup fee",
             "Increment %",
+            "Rate &",
+            "Rate /",
+            "& Rate",
+            "Blocked (%)",
+            "Valid to *",
         ] {
             check(title, None);
         }

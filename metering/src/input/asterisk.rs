@@ -10,9 +10,10 @@ use super::Row;
 use super::answered::{self, Answered};
 use super::cdr::{self, Call, Options};
 use super::fields;
-use super::legs::{self, Leg};
+use super::legs::{self, CalledHalf, Leg};
 use super::when::Clock;
 use crate::command::{Problem, UsageEvent};
+use crate::numbers;
 use crate::sheet::{self, Record};
 use rating::Quantity;
 use std::borrow::Cow;
@@ -86,9 +87,17 @@ fn leg(record: &Record<'_>, columns: &[&str]) -> Leg {
     let whole = |name: &str, wanted: &str| half(name).filter(|(_, half)| *half == wanted).map(|(channel, _)| channel.to_owned());
     let own = whole("channel", "2");
     let channel = record.named(columns, "channel").unwrap_or_default();
+    // A call file calls such a channel: what is dialled stands in the second half's record.
+    let is_silent = record.named(columns, "dst").is_none_or(|dst| numbers::normalise(dst, None).is_none());
+    let called_by_switch = whole("channel", "1").map(|channel| CalledHalf { channel, is_silent });
+    let is_silent_half = called_by_switch.as_ref().is_some_and(|half| half.is_silent);
+    let second = own.as_ref().map(|_| legs::alone("channel", channel, "the second half of a local channel"));
+    let first = || legs::alone("channel", channel, "a half of a local channel that dialled nobody");
     Leg {
         is_outbound: own.is_some(),
-        alone: own.as_ref().map(|_| legs::alone("channel", channel, "the second half of a local channel")),
+        is_local_second: own.is_some(),
+        alone: second.or_else(|| is_silent_half.then(first)),
+        called_by_switch,
         own: own.unwrap_or_else(|| channel.to_owned()),
         others: whole("dstchannel", "1").into_iter().collect(),
         half_of: None,
@@ -266,6 +275,37 @@ mod tests {
         assert_eq!(told(&parse(second.as_bytes(), &berlin()).unwrap()), ["second_leg"]);
         assert_eq!(told(&parse(first.as_bytes(), &berlin()).unwrap()), ["event"]);
         assert_eq!(told(&parse(second.as_bytes(), &Options { both_legs: true, ..berlin() }).unwrap()), ["event"]);
+    }
+
+    /// The first was charged as a call to `s`, and the second refused as if the first were not there.
+    #[test]
+    fn a_channel_that_the_switch_called_is_one_call() {
+        let told = |rows: &[String]| -> Vec<String> {
+            let tell = |row: &Row| match row {
+                Row::Event { event, .. } => event.destination.as_deref().unwrap_or("-").to_owned(),
+                Row::Skipped { .. } => "skipped".to_owned(),
+                Row::Refused { problem, .. } => problem.code.to_owned(),
+            };
+            parse(rows.concat().as_bytes(), &berlin()).unwrap().iter().map(tell).collect()
+        };
+        let to = |row: &str, number: &str| row.replace("+4930123456", number);
+        let first = to(&line("Local/030@out-19;1", "", "ANSWERED", "u.1"), "s");
+        let second = line("Local/030@out-19;2", "PJSIP/trunk-2", "ANSWERED", "u.2");
+        assert_eq!(told(&[first.clone(), second.clone()]), ["skipped", "+4930123456"]);
+        assert_eq!(told(&[second.clone(), first.clone()]), ["+4930123456", "skipped"]);
+        // Alone, the other may be charged.
+        assert_eq!(told(std::slice::from_ref(&first)), ["second_leg"]);
+        assert_eq!(told(std::slice::from_ref(&second)), ["second_leg"]);
+        // Nobody answered it, or it is nobody's: what went out is the call.
+        let unanswered = line("Local/030@out-19;1", "", "NO ANSWER", "u.1");
+        assert_eq!(told(&[unanswered, second.clone()]), ["skipped", "+4930123456"]);
+        let queue = line("PJSIP/1-1", "Local/030@out-19;1", "NO ANSWER", "u.1");
+        assert_eq!(told(&[queue, second.clone()]), ["skipped", "+4930123456"]);
+        let inbound = to(&line("PJSIP/in-1", "Local/030@out-19;1", "ANSWERED", "u.1"), "1001").replacen("acme", "", 1);
+        assert_eq!(told(&[inbound, second.clone()]), ["missing_field", "+4930123456"]);
+        // It dialled somebody itself: two calls, of which one is charged.
+        let both = to(&line("Local/030@out-19;1", "PJSIP/trunk-1", "ANSWERED", "u.1"), "+442079460000");
+        assert_eq!(told(&[both, second]), ["+442079460000", "second_leg"]);
     }
 
     #[test]

@@ -59,6 +59,14 @@ pub fn number(field: &str, value: &str) -> Result<Option<CompactString>, Problem
         );
         return Err(Problem::field("technical_prefix", field, detail));
     }
+    if field == "destination" && numbers::is_garbled(value) {
+        let detail = format!(
+            "`destination`: {} means a number and is not wholly understood: send it as +4930123456 (what is no number is a name with a few \
+             figures, such as conf-12, or a switch's own code, such as *98)",
+            shown(value)
+        );
+        return Err(Problem::field("invalid_number", field, detail));
+    }
     if value.is_empty() { Ok(None) } else { text(field, value, NUMBER_CHARS_MAX).map(|v| Some(v.into())) }
 }
 

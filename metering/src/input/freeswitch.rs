@@ -297,6 +297,7 @@ impl<'a> Post<'a> {
             half_of: half_of.map(|(_, first)| first.into_owned()),
             came_in: came_in.map(|(name, other)| (name, other.into_owned())),
             alone: self.alone(),
+            ..Leg::default()
         }
     }
 

@@ -92,6 +92,7 @@ fn leg(record: &Record<'_>, columns: &[&str]) -> Leg {
         half_of: half_of.map(|(_, first)| first.into_owned()),
         came_in: other.filter(|_| is("inbound") && !is_made).map(|other| ("bleg_uuid", other.to_owned())),
         alone,
+        ..Leg::default()
     }
 }
 

@@ -24,6 +24,19 @@ pub(super) struct Leg {
     pub came_in: Option<(&'static str, String)>,
     /// Why it is no call of its own where the other's record is not there.
     pub alone: Option<Problem>,
+    /// It is the second half of a channel of the switch's own, which both halves tell of: beside the first it is known what it is.
+    pub is_local_second: bool,
+    /// The channel whose other half this record's own is: the switch called it, and it called somebody.
+    pub called_by_switch: Option<CalledHalf>,
+}
+
+/// A first half of a channel that has a record of its own, because the switch itself made the channel (a call file, say).
+#[derive(Debug, Clone)]
+pub(super) struct CalledHalf {
+    /// What the second half's record is called.
+    pub channel: String,
+    /// It dialled nobody: the number is in the other half's record.
+    pub is_silent: bool,
 }
 
 /// A record that says `field`, and may be the second leg of a call.
@@ -40,6 +53,7 @@ fn refused(field: &str, value: &str, why: &str) -> Problem {
 /// else the later one of the file. Of two that both came in none is charged, unless one of them asked for the other.
 /// `legs`: of each row, in order.
 pub(super) fn skip_second(rows: &mut [Row], legs: &[Leg]) {
+    let stands = settle_called(rows, legs);
     skip_halves(rows, legs);
     let pairs = pairs(rows, legs);
     let mut is_beside = vec![false; legs.len()];
@@ -61,10 +75,56 @@ pub(super) fn skip_second(rows: &mut [Row], legs: &[Leg]) {
             }
         }
     }
-    for ((row, leg), _) in rows.iter_mut().zip(legs).zip(is_beside).filter(|(_, is_beside)| !is_beside) {
+    let is_settled = is_beside.into_iter().zip(stands).map(|(is_beside, stands)| is_beside || stands);
+    for ((row, leg), _) in rows.iter_mut().zip(legs).zip(is_settled).filter(|(_, is_settled)| !is_settled) {
         if let Some(problem) = &leg.alone {
             refuse(Some(row), problem);
         }
+    }
+}
+
+/// Second halves of channels beside a record of the first half that is no usage, or that dialled nobody: they are the call. Of a
+/// first half that dialled somebody itself, both are calls, and nothing says which of them is to be charged: the second is refused.
+fn settle_called(rows: &mut [Row], legs: &[Leg]) -> Vec<bool> {
+    let mut stands = vec![false; legs.len()];
+    let is_used = |row: Option<&Row>| matches!(row, Some(Row::Event { .. }));
+    let seconds = legs.iter().enumerate().filter(|(number, leg)| leg.is_local_second && is_used(rows.get(*number)));
+    let seconds: HashMap<String, usize> = seconds.map(|(number, leg)| (leg.own.clone(), number)).collect();
+    for (number, leg) in legs.iter().enumerate() {
+        let called = leg.called_by_switch.as_ref();
+        let channels = called.map(|half| &half.channel).into_iter().chain(&leg.others);
+        let Some(&second) = channels.filter_map(|channel| seconds.get(channel)).find(|second| **second != number) else { continue };
+        let Some(row) = rows.get_mut(number) else { continue };
+        match (&*row, called) {
+            (Row::Event { line, .. }, Some(half)) if half.is_silent => {
+                *row = Row::Skipped { line: *line, why: SECOND_LEG.to_owned() };
+                mark(&mut stands, second);
+            }
+            (Row::Event { .. }, Some(_)) => {
+                let why = "the first half has a record of its own, which dialled somebody too: that one is charged, and this one is not";
+                refuse(rows.get_mut(second), &refused("channel", legs.get(second).map_or("", |leg| leg.own.as_str()), why));
+            }
+            // It calls through the second half: a pair as others are.
+            (Row::Event { .. }, None) => {}
+            (row, _) if is_no_usage(row) => mark(&mut stands, second),
+            _ => {}
+        }
+    }
+    stands
+}
+
+fn mark(stands: &mut [bool], number: usize) {
+    if let Some(stands) = stands.get_mut(number) {
+        *stands = true;
+    }
+}
+
+/// Of nobody's account, or not answered: it is not charged, and will not be.
+fn is_no_usage(row: &Row) -> bool {
+    match row {
+        Row::Skipped { .. } => true,
+        Row::Refused { problem, .. } => problem.code == "missing_field" && problem.field.as_deref() == Some("customer"),
+        Row::Event { .. } => false,
     }
 }
 

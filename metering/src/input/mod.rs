@@ -22,6 +22,7 @@ pub mod own_fields;
 mod rawjson;
 pub mod said;
 pub mod table;
+mod titles;
 pub mod when;
 
 use crate::command::{Problem, UsageEvent};
@@ -63,6 +64,12 @@ impl Row {
     pub fn line(&self) -> u64 {
         match self {
             Self::Event { line, .. } | Self::Skipped { line, .. } | Self::Refused { line, .. } => *line,
+        }
+    }
+    /// Its line in a file that has so many lines above.
+    pub(crate) fn move_down(&mut self, lines: u64) {
+        match self {
+            Self::Event { line, .. } | Self::Skipped { line, .. } | Self::Refused { line, .. } => *line += lines,
         }
     }
     /// As an event of a request; a refusal says its line. `None`: skipped.

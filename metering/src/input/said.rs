@@ -2,6 +2,8 @@
 //! is not passed over: the number may be a sixtieth, or a hundred times, of what was used.
 
 use super::fields;
+use super::titles;
+use super::when::DateForm;
 use crate::command::Problem;
 use crate::sheet::duration::DurationForm;
 use crate::sheet::shown;
@@ -108,6 +110,75 @@ fn of_durations(title: &str) -> Said {
         Some((Unit { seconds: Some(seconds), .. }, _)) => Said::One(seconds),
         Some(_) => JOINED.iter().find(|(end, _)| lower.ends_with(end)).map_or(Said::Nothing, |(_, n)| Said::One(Quantity::whole(*n))),
     }
+}
+
+/// The title of a column of quantities is understood as a whole, or stated: not its unit alone is in doubt (`00:01:23` of ringing is
+/// no usage). `meter`: the one of all rows.
+pub(super) fn check_words_of_quantities(title: &str, form: Option<DurationForm>, meter: Option<&str>) -> Result<(), Problem> {
+    // What names another unit is refused by that.
+    let is_read = check_durations(title, form)?.is_ok();
+    let unknown = titles::unknown_of_lengths(title, meter).filter(|_| form.is_none() && is_read);
+    unknown.map_or(Ok(()), |word| Err(unstated(title, &word)))
+}
+
+fn unstated(title: &str, word: &str) -> Problem {
+    let detail = format!(
+        "`quantity`: what the title {} says of its numbers is not known ({word}): say by `duration_form` what they are: number (in the \
+         meter's unit), seconds, milliseconds, minutes, minutes_seconds or hours_minutes",
+        shown(title)
+    );
+    Problem::field("ambiguous_unit", "quantity", detail)
+}
+
+/// The same of amounts.
+pub(super) fn check_words_of_amounts(title: &str, unit: Option<AmountUnit>) -> Result<(), Problem> {
+    let Some(word) = titles::unknown_of_amounts(title).filter(|_| unit.is_none()) else { return Ok(()) };
+    let detail = format!(
+        "`amount`: what the title {} says of its numbers is not known ({word}): say by `amount_unit` what they are: major or cents, in the \
+         currency of the customer's agreement (no other is converted, and what is not owed is no amount)",
+        shown(title)
+    );
+    Err(Problem::field("ambiguous_unit", "amount", detail))
+}
+
+/// Of a column of instants: `field` is `at` or `end`. A column that is named by its number is stated, whatever its title says.
+pub(super) fn check_instants(field: &str, title: &str, zone: Option<&str>, form: DateForm) -> Result<(), Problem> {
+    let said = titles::instants(title, zone);
+    let refused = |code, what: &str| {
+        let detail =
+            format!("`{field}`: the title {} {what}; where the column is meant all the same, name it by its number from 0", shown(title));
+        Err(Problem::field(code, field, detail))
+    };
+    if field == "at" && said.ends {
+        return refused("ambiguous_column", "says when the usage ended, and `at` is when it began: map the column as `end`");
+    }
+    if field == "end" && said.begins && !said.ends {
+        return refused("ambiguous_column", "says when the usage began: map the column as `at`");
+    }
+    if let Some(word) = &said.unknown {
+        return refused("ambiguous_column", &format!("says something that is not known ({word})"));
+    }
+    let is_utc = zone.is_none_or(|zone| ["UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu"].contains(&zone));
+    if said.is_utc && !is_utc {
+        return refused(
+            "ambiguous_zone",
+            &format!("says UTC, and `zone` {}: state the one that the times are of", zone.unwrap_or_default()),
+        );
+    }
+    let contradicts = match form {
+        DateForm::EpochSeconds => said.millis,
+        DateForm::EpochMillis => said.seconds,
+        DateForm::YearFirst => said.millis || said.seconds || said.epoch,
+        DateForm::DayFirst => said.millis || said.seconds || said.epoch || said.day_first == Some(false),
+        DateForm::MonthFirst => said.millis || said.seconds || said.epoch || said.day_first == Some(true),
+    };
+    if contradicts {
+        return refused(
+            "ambiguous_date",
+            "contradicts `date_form`: say by it how the times are written (epoch_seconds, epoch_millis, day_first …)",
+        );
+    }
+    Ok(())
 }
 
 /// Is a number of a column so titled one in the meter's unit, by what is stated? An error: the two contradict each other.

@@ -86,7 +86,8 @@ impl ColumnMap {
     /// Columns of the same name as an event's fields.
     pub fn by_names(file: &[u8]) -> Result<Self, Problem> {
         let text = sheet::text_of(file);
-        let titles = cdr::header(&text, sheet::delimiter(None, &text)?);
+        let (stated, text, _) = sheet::separator_line(&text);
+        let titles = cdr::header(text, sheet::delimiter(stated, text)?);
         let known = FIELDS.iter().chain(&COLUMNS_ONLY).filter(|field| titles.iter().any(|title| title == *field));
         let columns = known.map(|field| ((*field).to_owned(), Column::Name((*field).to_owned()))).collect();
         Ok(Self { columns, ..Self::default() })
@@ -96,19 +97,26 @@ impl ColumnMap {
 /// The rows of a file. An error: the column map, or a column of it that the file does not have.
 pub fn parse(file: &[u8], map: &ColumnMap) -> Result<Vec<Row>, Problem> {
     let text = sheet::text_of(file);
-    let delimiter = sheet::delimiter(map.delimiter, &text)?;
+    let (stated, text, above) = sheet::separator_line(&text);
+    let delimiter = sheet::delimiter(map.delimiter.or(stated), text)?;
     let is_headless = map.headless == Some(true);
-    let header = if is_headless { Vec::new() } else { cdr::header(&text, delimiter) };
+    let header = if is_headless { Vec::new() } else { cdr::header(text, delimiter) };
     if map.columns.is_empty() && map.constants.is_empty() && !header.is_empty() {
         return Err(no_column(&header));
     }
-    let reader = Reader::new(map, &header, &text, delimiter)?;
+    let reader = Reader::new(map, &header, text, delimiter)?;
+    let titles = Records::new(text, delimiter).read().filter(|_| !is_headless).is_none_or(|first| !reader.begins_with(&first));
+    if titles {
+        reader.check_titles(&header)?;
+    }
     let mut first = !is_headless;
-    Ok(cdr::each_row(&text, delimiter, |record| match std::mem::take(&mut first) {
+    let mut rows = cdr::each_row(text, delimiter, |record| match std::mem::take(&mut first) {
         true if !reader.begins_with(record) => Row::Skipped { line: record.line, why: "the columns' names".to_owned() },
         true => said_of_titles(reader.row(record)),
         false => reader.row(record),
-    }))
+    });
+    rows.iter_mut().for_each(|row| row.move_down(above));
+    Ok(rows)
 }
 
 fn no_column(header: &[String]) -> Problem {
@@ -185,6 +193,24 @@ impl<'m> Reader<'m> {
             delimiter,
             shows_commas: OnceCell::new(),
         })
+    }
+
+    /// What stands in the first line, if it is that of the titles, is understood or stated.
+    fn check_titles(&self, header: &[String]) -> Result<(), Problem> {
+        let map = self.map;
+        let titled = |field: &str| match self.fields.iter().find(|(name, _)| *name == field) {
+            Some((_, Place::One(index))) => header.get(*index),
+            _ => None,
+        };
+        let meter = map.constants.get("meter").map(String::as_str).filter(|_| !map.columns.contains_key("meter"));
+        titled("quantity").map_or(Ok(()), |title| said::check_words_of_quantities(title, map.duration_form, meter))?;
+        titled("amount").map_or(Ok(()), |title| said::check_words_of_amounts(title, map.amount_unit))?;
+        for field in ["at", "end"] {
+            for title in map.columns.get(field).map(named).unwrap_or_default() {
+                said::check_instants(field, title, map.zone.as_deref(), map.date_form)?;
+            }
+        }
+        Ok(())
     }
 
     /// Is the first line a record? Only where columns are stated by their numbers, unless its cells are words where a record
@@ -397,6 +423,15 @@ impl Place {
         };
         let parts: Vec<String> = all.iter().map(|index| escaped(record.cell(*index).unwrap_or_default())).collect();
         Some(Cow::Owned(parts.join(&between.to_string()).trim().to_owned()))
+    }
+}
+
+/// The titles by which columns are named.
+fn named(column: &Column) -> Vec<&str> {
+    match column {
+        Column::Index(_) => Vec::new(),
+        Column::Name(name) => vec![name],
+        Column::Several(all) => all.iter().flat_map(named).collect(),
     }
 }
 

@@ -188,8 +188,8 @@ fn a_duration_over_the_hour_that_is_there_twice_is_asked_for() {
         assert_eq!(outcomes(&format!("id,at,end\na,{at},{end}\n"), map), [want], "{at} {end}");
     }
     // With a quantity it is the earlier one.
-    let measured = map.replace(r#""end":"end""#, r#""quantity":"end""#);
-    assert_eq!(outcomes("id,at,end\na,2026-11-01 01:10:00,60\n", &measured), ["60"]);
+    let measured = map.replace(r#""end":"end""#, r#""quantity":"s""#);
+    assert_eq!(outcomes("id,at,s\na,2026-11-01 01:10:00,60\n", &measured), ["60"]);
 }
 
 #[test]
@@ -251,20 +251,20 @@ fn a_column_beyond_the_file_is_no_column() {
 
 #[test]
 fn a_column_is_one_thing() {
-    let file = "id,at,q,amount\na,2026-11-20 09:00:00,60,1\n";
+    let file = "id,at,qty,amount\na,2026-11-20 09:00:00,60,1\n";
     let by = |columns: &str| outcomes(file, &format!(r#"{{"columns":{{"at":"at",{columns}}},{CALLS}}}"#));
     for columns in [
-        r#""id":"id","quantity":"q","customer":"q""#,
-        r#""id":"id","quantity":"q","destination":"q""#,
-        r#""id":"id","quantity":"q","destination":2"#,
-        r#""id":"id","quantity":"q","amount":"q""#,
+        r#""id":"id","quantity":"qty","customer":"qty""#,
+        r#""id":"id","quantity":"qty","destination":"qty""#,
+        r#""id":"id","quantity":"qty","destination":2"#,
+        r#""id":"id","quantity":"qty","amount":"qty""#,
         r#""id":"id","end":"at""#,
-        r#""id":"q","quantity":"q""#,
+        r#""id":"qty","quantity":"qty""#,
     ] {
         assert_eq!(by(columns), ["file: ambiguous_column"], "{columns}");
     }
     // What a name is may be several things.
-    let names = r#""id":["id","q"],"quantity":"q","customer":"id","origin":"id","hold":"id""#;
+    let names = r#""id":["id","qty"],"quantity":"qty","customer":"id","origin":"id","hold":"id""#;
     assert_eq!(by(names), ["60"]);
 }
 
@@ -304,6 +304,68 @@ fn an_instant_has_a_time_of_day() {
     assert_eq!(outcomes(file, &map(r#""whole_days":true,"#)), ["60", "60", "60"]);
     let minutes = r#""duration_form":"minutes_seconds","#;
     assert_eq!(outcomes("id,at,s\na,2026-11-20 09:00,90\nb,2026-11-20 09:00,83:05\n", &map(minutes)), ["invalid_field", "4985"]);
+}
+
+/// Each was read as seconds, or as major units.
+#[test]
+fn what_a_title_says_is_understood_or_stated() {
+    let of = |title: &str, more: &str| {
+        outcomes(
+            &format!("id,at,{title}\na,2026-11-20 09:00:00,60\n"),
+            &format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"{title}"}},{more}{CALLS}}}"#),
+        )
+    };
+    for title in ["Units (6s)", "6s units", "Einheiten", "Blöcke", "horas", "GB used", "Ring time", "End", "Seconds since start"] {
+        assert_eq!(of(title, ""), ["file: ambiguous_unit"], "{title}");
+        assert_eq!(of(title, r#""duration_form":"number","#), ["60"], "{title}");
+    }
+    for title in ["Gesprächsdauer (s)", "Durée en secondes", "Duration", "billsec", "Duración"] {
+        assert_eq!(of(title, ""), ["60"], "{title}");
+    }
+    let amount = |title: &str, more: &str| {
+        let map = format!(r#"{{"columns":{{"id":"id","at":"at","amount":"{title}"}},{more}{CALLS}}}"#);
+        outcomes(&format!("id,at,{title}\na,2026-11-20 09:00:00,60\n"), &map)
+    };
+    for title in ["Amount x100", "price_e2", "-Amount", "Rabatt", "Unit price", "Points"] {
+        assert_eq!(amount(title, ""), ["file: ambiguous_unit"], "{title}");
+        assert_eq!(amount(title, r#""amount_unit":"major","#), ["1 60"], "{title}");
+    }
+    assert_eq!(amount("Gesamtbetrag", ""), ["1 60"]);
+}
+
+/// Each was read an hour off, or as its begin.
+#[test]
+fn a_title_of_times_agrees_with_what_is_stated() {
+    let file = |title: &str, at: &str| format!("id,{title},s\na,{at},60\n");
+    let map = |column: &str, more: &str| {
+        format!(r#"{{"columns":{{"id":"id","at":{column},"quantity":"s"}},"constants":{{"meter":"call","customer":"c"}},{more}}}"#)
+    };
+    let local = "2026-11-20 09:00:00";
+    for (title, at, more, want) in [
+        ("Start (UTC)", local, r#""zone":"Europe/Berlin""#, "file: ambiguous_zone"),
+        ("Start (UTC)", local, r#""zone":"UTC""#, "60"),
+        ("Start (Berlin)", local, r#""zone":"Europe/Berlin""#, "60"),
+        ("Start (CET)", local, r#""zone":"Europe/Berlin""#, "file: ambiguous_column"),
+        ("start_ms", "1795165200", r#""date_form":"epoch_seconds""#, "file: ambiguous_date"),
+        ("start_ms", "1795165200000", r#""date_form":"epoch_millis""#, "60"),
+        ("start_epoch", "1795165200", r#""date_form":"epoch_seconds""#, "60"),
+        ("MM/DD/YYYY", "11/12/2026 09:00", r#""date_form":"day_first","zone":"UTC""#, "file: ambiguous_date"),
+        ("End time", local, r#""zone":"UTC""#, "file: ambiguous_column"),
+        ("Started at", local, r#""zone":"UTC""#, "60"),
+    ] {
+        assert_eq!(outcomes(&file(title, at), &map(&format!("{title:?}"), more)), [want], "{title} {more}");
+    }
+    // Stated by its number.
+    assert_eq!(outcomes(&file("End time", local), &map("1", r#""zone":"UTC""#)), ["60"]);
+}
+
+#[test]
+fn the_separator_that_a_spreadsheet_states_is_no_record() {
+    let map = format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"s"}},{CALLS}}}"#);
+    let rows = parse(b"sep=;\r\nid;at;s\r\na;2026-11-20 09:00:00;60\r\n", &serde_json::from_str(&map).unwrap()).unwrap();
+    let told: Vec<String> = rows.iter().map(super::super::tell).collect();
+    assert_eq!(told, ["2 skipped: the columns' names", "3 c call 60 2026-11-20T09:00:00Z - from - id a"]);
+    assert_eq!(ColumnMap::by_names(b"sep=;\nid;at;quantity\n").unwrap().columns.len(), 3);
 }
 
 proptest! {

@@ -30,6 +30,18 @@ pub fn shown(value: &str) -> String {
     format!("`{shown}`")
 }
 
+/// Excel's first line `sep=;`: what it states, the text behind it, and how many lines it is.
+pub fn separator_line(text: &str) -> (Option<char>, &str, u64) {
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let first = first.trim_end_matches('\r').trim_matches('"');
+    let stated = first.get(..4).filter(|sep| sep.eq_ignore_ascii_case("sep=")).and_then(|_| first.get(4..));
+    let mut stated = stated.unwrap_or_default().chars();
+    match (stated.next(), stated.next()) {
+        (Some(separator), None) => (Some(separator), rest, 1),
+        _ => (None, text, 0),
+    }
+}
+
 /// The byte between cells: as stated, or found.
 pub fn delimiter(stated: Option<char>, text: &str) -> Result<u8, Problem> {
     match stated {

@@ -208,6 +208,24 @@ pub fn split(cell: &str) -> Option<(Unit, &str)> {
     (is_plain(before) && is_plain(after) && is_closed(before) && !is_point_of_its_own).then_some((unit, number))
 }
 
+/// `Rate %`, `Rate +`, `-Rate`, `Rate (-)`, `Rate &`: more than its words. A dash, a slash or an `&` between words says nothing.
+pub fn has_sign(title: &str) -> bool {
+    let is_word = |c: &char| c.is_alphanumeric() || "$€£¥¢".contains(*c);
+    let is_space = |c: &char| c.is_whitespace();
+    title.char_indices().any(|(index, c)| {
+        if is_word(&c) || is_space(&c) || "_()[].,:'’\"".contains(c) {
+            return false;
+        }
+        let (before, after) = (title.get(..index).unwrap_or_default(), title.get(index + c.len_utf8()..).unwrap_or_default());
+        let joins = ['-', '–', '—', '/', '&'].contains(&c);
+        let is_between = before.chars().rev().find(|c| !is_space(c)).is_some_and(|c| is_word(&c) || c == ')')
+            && after.chars().find(|c| !is_space(c)).is_some_and(|c| is_word(&c) || c == '(');
+        // `/min` by itself is a unit.
+        let is_unit = c == '/' && (before.trim().is_empty() || before.ends_with(['(', '['])) && after.starts_with(char::is_alphabetic);
+        !(is_unit || (joins && is_between))
+    })
+}
+
 /// `RatePerMin` → `Rate Per Min`.
 pub fn spaced(title: &str) -> String {
     let mut spaced = String::with_capacity(title.len() + 4);

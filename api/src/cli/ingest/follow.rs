@@ -333,7 +333,8 @@ impl Follower<'_> {
 
     /// Notes the options by which rows were read. By others than before the server has to keep one of them.
     fn read_as_now(&mut self, is_taken: bool) -> anyhow::Result<()> {
-        let is_changed = self.position.read_as.as_ref().is_some_and(|before| *before != self.reads_as);
+        let was_read = self.position.read_as.is_some() || self.position.here.offset > 0;
+        let is_changed = was_read && self.position.read_as.as_ref() != Some(&self.reads_as);
         if is_changed && !is_taken {
             bail!(
                 "{} in {}, which is all: the options are not those by which the rows before were read, and the position is where it was",

@@ -41,7 +41,8 @@ pub struct Args {
     /// How to read the file: csv: its column map; freeswitch, asterisk: options (meter, source, seconds, columns …)
     #[arg(long, value_name = "MAP.json")]
     map: Option<PathBuf>,
-    /// Variable or column that names the customer (several: the first that is not empty) [default: accountcode]
+    /// Variable or column that names the customer; several (accountcode,peeraccount, or --customer once for each): the first that is
+    /// not empty [default: accountcode]
     #[arg(long, value_name = "NAME")]
     customer: Vec<String>,
     /// Go on with what is appended to the file, also after it was rotated or truncated, from where the last run ended

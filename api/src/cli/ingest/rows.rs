@@ -113,7 +113,9 @@ impl Reading {
 
     fn delimiter(&self, file: &[u8]) -> u8 {
         let stated = if let Self::Table(map) = self { map.delimiter } else { None };
-        sheet::delimiter(stated, &sheet::text_of(file)).unwrap_or(b',')
+        let text = sheet::text_of(file);
+        let (named, text, _) = sheet::separator_line(&text);
+        sheet::delimiter(stated.or(named), text).unwrap_or(b',')
     }
 
     /// Bytes of the line of titles that every piece of the file is read with.
@@ -125,8 +127,9 @@ impl Reading {
                     *end += line.len();
                     Some(*end)
                 });
-                // Blank lines above are none of the file's records.
-                let named = |end: &usize| sheet::complete_len(&file[..*end], delimiter) > 0 && !file[..*end].trim_ascii().is_empty();
+                // Blank lines above are none of the file's records, and `sep=;` is none either.
+                let is_filled = |lines: &[u8]| !sheet::separator_line(&sheet::text_of(lines)).1.trim().is_empty();
+                let named = |end: &usize| sheet::complete_len(&file[..*end], delimiter) > 0 && is_filled(&file[..*end]);
                 lines.into_iter().find(named).unwrap_or(0)
             }
             _ => 0,
@@ -152,7 +155,9 @@ fn options(args: &Args, map: Option<&[u8]>) -> anyhow::Result<Options> {
         options.zone = args.zone.clone();
     }
     if !args.customer.is_empty() {
-        options.customer = args.customer.clone();
+        // As over HTTP: several may stand in one, between commas. No column is called so.
+        let names = args.customer.iter().flat_map(|names| names.split(',')).map(str::trim).filter(|name| !name.is_empty());
+        options.customer = names.map(str::to_owned).collect();
     }
     Ok(options)
 }
@@ -165,6 +170,9 @@ fn column_map(args: &Args, map: Option<&[u8]>, file: &[u8]) -> anyhow::Result<Co
     };
     if args.zone.is_some() {
         columns.zone = args.zone.clone();
+    }
+    if args.customer.len() > 1 {
+        bail!("--customer is given {} times: a file of --format csv has one column of customers", args.customer.len());
     }
     if let Some(name) = args.customer.first() {
         columns.columns.insert("customer".to_owned(), Column::Name(name.clone()));
