@@ -66,7 +66,7 @@ async fn a_file_is_made_once_and_paid_together(backend: Backend) {
         "<InstdAmt Ccy=\"EUR\">3.00</InstdAmt>",
         "<Nm>Mueller + Soehne</Nm>",
         "<Nm>Plattform GmbH</Nm>",
-        "<Dt>2026-12-20</Dt>",
+        "<Dt>2026-12-21</Dt>",
         "<CreDtTm>2026-12-20T12:00:00Z</CreDtTm>",
         "<Ustrd>Commission 2026-11 pyt-",
     ] {

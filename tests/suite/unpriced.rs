@@ -177,7 +177,7 @@ async fn what_kept_usage_lacks_is_worked_out_when_it_is_read(market: Market) {
     let open = json!([{ "buyer": "newcomer", "reason": "no_agreement", "detail": "there is no agreement" }]);
     assert_eq!((&second["reason"], &second["open"]), (&json!("no_agreement"), &open), "{second}");
     // With its agreement the event waits for nothing but to be rated again.
-    let terms = json!({ "buyer": "newcomer", "currency": "EUR", "rate_card": market.id("retail"), "from": "2026-11-01T00:00:00Z" });
+    let terms = json!({ "buyer": "newcomer", "currency": "EUR", "rate_card": market.id("retail"), "credit_limit_cents": 0, "from": "2026-11-01T00:00:00Z" });
     muster.post("/v1/agreements", terms).await.ok();
     assert_eq!(now().await, json!({ "status": "priced" }));
     assert_eq!(explained(&muster, "t-1").await["reason"], "unknown_customer", "as it was recorded");
