@@ -95,6 +95,13 @@ fn secret_of(headers: &HeaderMap) -> Option<String> {
     tenants::key::is_secret(&secret).then_some(secret)
 }
 
+/// A key whose scope does not suffice, and which ones would.
+fn not_with(scope: Scope, need: Need) -> ApiProblem {
+    let enough: Vec<String> = Scope::ALL.iter().filter(|scope| scope.allows(need)).map(|scope| format!("`{}`", scope.name())).collect();
+    let detail = format!("this needs a key with the scope {}; the scope of this one is `{}`", enough.join(" or "), scope.name());
+    ApiProblem::new("forbidden", detail)
+}
+
 macro_rules! permission {
     ($(#[$doc:meta])* $name:ident, $need:ident) => {
         $(#[$doc])*
@@ -113,7 +120,7 @@ macro_rules! permission {
             async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiProblem> {
                 let access = parts.extensions.get::<Arc<Access>>().cloned();
                 let access = access.ok_or_else(|| ApiProblem::new("unauthorized", "send a valid key as Authorization: Bearer cw_…"))?;
-                if access.key.scope.allows(Need::$need) { Ok(Self(access)) } else { Err(ApiProblem::new("forbidden", "this needs a key with another scope")) }
+                if access.key.scope.allows(Need::$need) { Ok(Self(access)) } else { Err(not_with(access.key.scope, Need::$need)) }
             }
         }
     };

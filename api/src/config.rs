@@ -1,6 +1,6 @@
 //! Every setting of the server, from the command line or the environment, with its unit and default.
 
-use crate::cli::environment::at_least_one;
+use crate::cli::environment::{address, at_least_one, seconds};
 use crate::database_url::{self, Place};
 use crate::limits::LimitSettings;
 use crate::paying::PaymentSettings;
@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Config {
     /// Address and port to listen on (port 0: any free one).
-    #[arg(long, env = "CENTWISE_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    #[arg(long, env = "CENTWISE_LISTEN", default_value = "127.0.0.1:8080", value_parser = address(), value_name = "ADDR")]
     pub listen: SocketAddr,
     /// Directory of the embedded database.
     #[arg(long, env = "CENTWISE_DATA_DIR", default_value = "./centwise-data", value_name = "DIR")]
@@ -39,18 +39,18 @@ pub struct Config {
     #[arg(long, env = "CENTWISE_CONNECTIONS_MAX", default_value_t = 4096, value_parser = at_least_one::<usize>(), value_name = "N")]
     pub connections_max: usize,
     /// Time a request may take, in seconds.
-    #[arg(long, env = "CENTWISE_REQUEST_SECS_MAX", default_value_t = 30, value_parser = at_least_one::<u64>(), value_name = "SECONDS")]
+    #[arg(long, env = "CENTWISE_REQUEST_SECS_MAX", default_value_t = 30, value_parser = seconds(1), value_name = "SECONDS")]
     pub request_secs_max: u64,
     /// Time that open requests get to finish when the server stops, in seconds.
-    #[arg(long, env = "CENTWISE_DRAIN_SECS_MAX", default_value_t = 20, value_name = "SECONDS")]
+    #[arg(long, env = "CENTWISE_DRAIN_SECS_MAX", default_value_t = 20, value_parser = seconds(0), value_name = "SECONDS")]
     pub drain_secs_max: u64,
     /// Time that the engine then gets to finish what it has taken, in seconds. If it does not, the process ends all the same,
     /// with exit code 2.
-    #[arg(long, env = "CENTWISE_ENGINE_DRAIN_SECS_MAX", default_value_t = 30, value_name = "SECONDS")]
+    #[arg(long, env = "CENTWISE_ENGINE_DRAIN_SECS_MAX", default_value_t = 30, value_parser = seconds(0), value_name = "SECONDS")]
     pub engine_drain_secs_max: u64,
     /// Time that a command may wait in one of the engine's queues or lanes before the server says that it is not ready, in
     /// seconds.
-    #[arg(long, env = "CENTWISE_STALLED_SECS_MAX", default_value_t = 30, value_parser = at_least_one::<u64>(), value_name = "SECONDS")]
+    #[arg(long, env = "CENTWISE_STALLED_SECS_MAX", default_value_t = 30, value_parser = seconds(1), value_name = "SECONDS")]
     pub stalled_secs_max: u64,
     /// The clock of this machine is right, although it stepped or is behind the books: money is written again.
     #[arg(long)]

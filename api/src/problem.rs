@@ -45,6 +45,7 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("ambiguous_id", 409, "More than one root uses this external id"),
     ("no_agreement_in_force", 409, "No agreement is in force"),
     ("accounts_not_empty", 409, "The accounts must be empty first"),
+    ("meter_in_use", 409, "The meter has usage"),
     ("payments_not_configured", 409, "This server has no payment provider"),
     ("not_refundable", 409, "This cannot be given back"),
     ("already_voided", 409, "The event has been voided already"),

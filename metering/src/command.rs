@@ -82,6 +82,8 @@ pub struct EventAnswer {
     pub outcome: Outcome,
     /// Where it has no price, or not on every link: what is lacking, from the customer's own link up.
     pub lacks: Vec<Lack>,
+    /// A duplicate of what was taken back meanwhile: its first cents are not owed any more.
+    pub voided: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -153,7 +153,7 @@ impl Engine {
         Ok(self.desk_of(caller, reporter, late))
     }
 
-    fn desk_of<'a>(&'a self, caller: &'a Caller, reporter: Reporter, late: Lateness) -> Desk<'a> {
+    pub(crate) fn desk_of<'a>(&'a self, caller: &'a Caller, reporter: Reporter, late: Lateness) -> Desk<'a> {
         Desk::new(&self.directory, &*self.journal, (caller, reporter), self.now(), late)
     }
 
@@ -201,7 +201,7 @@ impl Engine {
                 Err(problem) if problem.code == "unavailable" => return Err(problem),
                 Err(problem) => Outcome::Rejected(problem),
             };
-            answers.push(EventAnswer { id, outcome, lacks });
+            answers.push(EventAnswer { id, outcome, lacks, voided: false });
         }
         let mut overruling = Vec::new();
         for (place, done) in places.into_iter().zip(self.submit(work).await?) {
@@ -218,6 +218,7 @@ impl Engine {
                 answer.lacks.clear();
             }
         }
+        self.note_voided(&mut answers).await;
         Ok(answers)
     }
 

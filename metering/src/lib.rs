@@ -27,6 +27,7 @@ mod flights;
 pub mod hold_name;
 pub mod holds;
 pub mod input;
+mod kept;
 pub mod keys;
 pub mod lacks;
 mod lanes;

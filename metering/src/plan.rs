@@ -160,10 +160,14 @@ fn approval(links: &[tenants::Link]) -> Option<Arc<[TenantId]>> {
     if !matches!(own.agreement.pricing, Pricing::Wholesale { .. }) {
         return None;
     }
-    let commissions = above.iter().take_while(|link| matches!(link.agreement.pricing, Pricing::Commission { .. })).count();
-    let asks = |link: &tenants::Link| !link.agreement.free_retail && link.agreement.floor.is_none();
-    let highest = above[..commissions].iter().rposition(asks)?;
-    Some(above[highest..].iter().map(|link| link.agreement.seller).collect())
+    approvers(&above.iter().map(|link| &link.agreement).collect::<SmallVec<[&Agreement; 8]>>())
+}
+
+/// The same of the prices of a seller, by the agreements from its own up.
+pub fn approvers(above: &[&Agreement]) -> Option<Arc<[TenantId]>> {
+    let commissions = above.iter().take_while(|terms| matches!(terms.pricing, Pricing::Commission { .. })).count();
+    let highest = above[..commissions].iter().rposition(|terms| !terms.free_retail && terms.floor.is_none())?;
+    Some(above[highest..].iter().map(|terms| terms.seller).collect())
 }
 
 /// From which price the commission of a link without a floor is taken. One further down counts against its seller only if that

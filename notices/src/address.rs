@@ -18,7 +18,7 @@ pub enum Reach {
 pub enum BadUrl {
     #[error("expected an absolute URL, such as https://example.com/hooks")]
     Malformed,
-    #[error("expected https")]
+    #[error("expected an address that begins with https://")]
     NotHttps,
     #[error("expected a URL without user and password")]
     Credentials,

@@ -67,6 +67,23 @@ fn rates<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<Rate>, D::Error> 
 
 /// The unit of meters that measure calls.
 pub const CALL_UNIT: &str = "second";
+/// What the records of switches are read for.
+const CALL_METER: &str = "call";
+/// Other spellings of it.
+const SECONDS: [&str; 14] = [
+    "s", "sec", "secs", "second", "seconds", "sek", "sekunde", "sekunden", "seconde", "secondes", "segundo", "segundos", "secondo",
+    "secondi",
+];
+
+/// What is wrong with the unit of a meter, if anything is: usage lasts where it is in seconds, and that is spelt in one way.
+pub fn unit_mistake(meter: &str, unit: &str) -> Option<String> {
+    let is_seconds = SECONDS.contains(&unit.trim().to_lowercase().as_str());
+    let is_call = meter == CALL_METER;
+    (unit != CALL_UNIT && (is_seconds || is_call)).then(|| {
+        let why = if is_call { "calls are reported in seconds" } else { "seconds are spelt in one way" };
+        format!("expected `{CALL_UNIT}` and not {unit:?}: {why}")
+    })
+}
 
 /// What a meter means for rating.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -47,6 +47,18 @@ pub enum Need {
 }
 
 impl Scope {
+    pub const ALL: [Self; 4] = [Self::PlatformAdmin, Self::TenantAdmin, Self::TenantRead, Self::UsageWrite];
+
+    /// As it is written in requests and answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PlatformAdmin => "platform_admin",
+            Self::TenantAdmin => "tenant_admin",
+            Self::TenantRead => "tenant_read",
+            Self::UsageWrite => "usage_write",
+        }
+    }
+
     pub const fn allows(self, need: Need) -> bool {
         match self {
             Self::PlatformAdmin => true,
@@ -226,6 +238,13 @@ mod tests {
             for need in [Read, Ask, UsageWrite, TenantWrite, PlatformWrite, Measure] {
                 assert_eq!(scope.allows(need), allowed.contains(&need), "{scope:?} {need:?}");
             }
+        }
+    }
+
+    #[test]
+    fn scopes_are_named_as_they_are_written() {
+        for scope in Scope::ALL {
+            assert_eq!(serde_json::to_value(scope).unwrap(), scope.name());
         }
     }
 

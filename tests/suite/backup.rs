@@ -187,3 +187,16 @@ async fn an_interrupted_backup_leaves_nothing() {
     assert!(stopped.contains("stopped by a signal"), "{stopped}");
     assert_eq!(names(dir.path()), [""; 0]);
 }
+
+#[tokio::test]
+async fn a_folder_that_is_missing_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let process = Process::start(dir.path()).await;
+    let missing = dir.path().join("no/such/folder");
+    let data_dir = ["--data-dir", text(dir.path())];
+    for (path, more) in [(missing.clone(), &["--keep", "3"][..]), (missing.join("a.tar"), &[]), (missing.join(""), &[])] {
+        let said = refused(&run(&[&["backup", text(&path)], &data_dir[..], more].concat()).await);
+        assert!(said.contains(&format!("there is no folder {}", text(&missing))), "{said}");
+    }
+    assert!(process.stop().await);
+}

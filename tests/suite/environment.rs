@@ -183,3 +183,29 @@ async fn an_admin_key_is_never_lost() {
     let printed = String::from_utf8(made.stdout).unwrap();
     assert!(made.status.success() && printed.contains("key_") && printed.contains(": cw_"), "{printed}");
 }
+
+#[tokio::test]
+async fn what_is_refused_says_what_was_expected() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, value, expected) in [
+        ("CENTWISE_LISTEN", "localhost:8080", "expected an IP address and a port, such as 127.0.0.1:8080"),
+        ("CENTWISE_REQUEST_SECS_MAX", "20s", "expected a whole number of seconds, at least 1, without a unit"),
+        ("CENTWISE_DRAIN_SECS_MAX", "20s", "expected a whole number of seconds, at least 0, without a unit"),
+    ] {
+        let run = serve(directory.path(), &[(name, value)], &[]).await;
+        assert_eq!(run.code, Some(2), "{name}");
+        assert!(run.errors.contains(expected) && run.errors.contains(name), "{name}: {}", run.errors);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_nobody_listens_to_is_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = [("CENTWISE_STRIPE_SECRET_KEY", "sk_test_geheim"), ("CENTWISE_PUBLIC_URL", "https://billing.example.com")];
+    let run = serve(directory.path(), &key, &["--listen", "127.0.0.1:0"]).await;
+    assert!(run.code.is_none() && run.errors.contains("without CENTWISE_STRIPE_WEBHOOK_SECRETS"), "{}", run.errors);
+    assert!(!run.errors.contains("geheim"), "{}", run.errors);
+    let both = [key[0], key[1], ("CENTWISE_STRIPE_WEBHOOK_SECRETS", "whsec_1")];
+    let run = serve(directory.path(), &both, &["--listen", "127.0.0.1:0"]).await;
+    assert!(run.code.is_none() && !run.errors.contains("CENTWISE_STRIPE_WEBHOOK_SECRETS"), "{}", run.errors);
+}

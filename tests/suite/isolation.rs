@@ -40,6 +40,8 @@ fn reading(market: &Market, filled: &Filled) -> Vec<Row> {
         get("GET /health/live", "/health/live", OWN),
         get("GET /health/ready", "/health/ready", OWN),
         get("GET /metrics", "/metrics", OPERATOR),
+        get("GET /v1/accounts", "/v1/accounts", OWN),
+        get("GET /v1/accounts", "/v1/accounts?seller=muster", READ),
         get("GET /v1/accounts/{tenant}", "/v1/accounts/muster", READ),
         get("GET /v1/accounts/{tenant}/auto-top-up", "/v1/accounts/muster/auto-top-up", READ),
         get("GET /v1/accounts/{tenant}/entries", "/v1/accounts/muster/entries", READ),
@@ -136,6 +138,7 @@ fn writing(market: &Market, filled: &Filled) -> Vec<Row> {
         ),
         row("POST /v1/clock/accept", "/v1/clock/accept", json!({}), OPERATOR),
         row("POST /v1/meters", "/v1/meters", json!({ "name": "fax", "unit": "page" }), OPERATOR),
+        row("PATCH /v1/meters/{meter}", "/v1/meters/sms", json!({ "unit": "text" }), OPERATOR),
         row(
             "POST /v1/tenants",
             "/v1/tenants",
@@ -281,7 +284,7 @@ async fn fill_payouts(market: &Market) -> Made {
     settle("platform").await;
     settle("muster").await;
     let payout = admin.post("/v1/payouts", json!({ "reseller": "muster" })).await.ok();
-    let file = admin.post("/v1/payouts/sepa-file", json!({})).await.ok();
+    let file = admin.once("a-file").post("/v1/payouts/sepa-file", json!({})).await.ok();
     settle("agent").await;
     admin.post("/v1/payouts", json!({ "reseller": "agent" })).await.ok();
     let text = |value: &Value| value["id"].as_str().unwrap().to_owned();

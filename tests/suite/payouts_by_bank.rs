@@ -66,7 +66,7 @@ async fn a_file_is_made_once_and_paid_together(backend: Backend) {
         "<InstdAmt Ccy=\"EUR\">3.00</InstdAmt>",
         "<Nm>Mueller + Soehne</Nm>",
         "<Nm>Plattform GmbH</Nm>",
-        "<Dt>2026-12-20</Dt>",
+        "<Dt>2026-12-21</Dt>",
         "<CreDtTm>2026-12-20T12:00:00Z</CreDtTm>",
         "<Ustrd>Commission 2026-11 pyt-",
     ] {
@@ -164,6 +164,11 @@ mod served {
         assert_eq!((again.status, &again.body["id"]), (200, &json!(payout)));
         let later = admin.post("/v1/payouts", json!({ "reseller": "muster", "period": "2026-12" })).await;
         assert_eq!(later.code(), "409 held_back");
+        let nameless = admin.post("/v1/payouts/sepa-file", json!({})).await;
+        assert_eq!(nameless.code(), "400 missing_idempotency_key", "a retry would make another");
+        let holiday = admin.once("file-0").post("/v1/payouts/sepa-file", json!({ "execution_on": "2026-12-25" })).await;
+        assert_eq!((holiday.code().as_str(), &holiday.body["field"]), ("422 invalid_field", &json!("execution_on")));
+        assert!(holiday.body["detail"].as_str().unwrap().contains("expected 2026-12-28"), "{holiday:?}");
         let file = admin.once("file-1").post("/v1/payouts/sepa-file", json!({ "execution_on": "2026-12-22" })).await.ok();
         assert_eq!((&file["cents"], &file["payouts"][0]["state"]), (&json!(200), &json!("paying")));
         let replayed = admin.once("file-1").post("/v1/payouts/sepa-file", json!({ "execution_on": "2026-12-22" })).await.ok();

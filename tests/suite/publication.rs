@@ -1,7 +1,7 @@
 //! What a card and an agreement name must be there; what has no effect yet is said.
 
 use crate::http_world::{Market, on_every_database};
-use crate::served::Answer;
+use crate::served::{Answer, Asking};
 use rating::{CardVersionId, TenantId};
 use serde_json::{Value, json};
 use store::records::Actor;
@@ -17,6 +17,10 @@ on_every_database!(
     a_draft_of_before_is_asked_when_it_is_published,
     bodies_are_objects_by_name,
     a_percentage_without_an_amount_has_no_price,
+    a_version_says_that_it_awaits_an_approval,
+    versions_say_from_when_until_when_they_count,
+    a_meter_counts_in_a_unit_that_is_understood,
+    a_meter_without_usage_is_mended,
 );
 
 /// Drafts and publishes prices of a new card of muster's.
@@ -272,4 +276,104 @@ async fn bodies_are_objects_by_name(market: Market) {
             "{path}"
         );
     }
+}
+
+/// A seller under a commission of the platform, with a card `prices` of its own.
+async fn commissioned(market: &Market) -> String {
+    let admin = market.admin();
+    admin.post("/v1/tenants", json!({ "external_id": "tied", "kind": "reseller", "name": "Tied" })).await.ok();
+    let terms = json!({ "buyer": "tied", "currency": "EUR", "commission_bp": 2500, "from": "2026-01-01T00:00:00Z" });
+    admin.post("/v1/agreements", terms).await.ok();
+    let key = admin.post("/v1/api-keys", json!({ "name": "k", "tenant": "tied", "scope": "tenant_admin" })).await.ok();
+    admin.post("/v1/rate-cards", json!({ "name": "prices", "currency": "EUR", "owner": "tied" })).await.ok();
+    key["secret"].as_str().unwrap().to_owned()
+}
+
+async fn a_version_says_that_it_awaits_an_approval(market: Market) {
+    let secret = commissioned(&market).await;
+    let (admin, tied) = (market.admin(), market.admin().with_key(Some(&secret)));
+    let at = |number: u32, step: &str| format!("/v1/rate-cards/prices/versions/{number}{step}?owner=tied");
+    let publish = async |who: &Asking, number: u32, from: &str| {
+        who.post("/v1/rate-cards/prices/versions?owner=tied", json!({ "currency": "EUR", "rates": [per_unit("a", "sms")] })).await.ok();
+        who.post(&at(number, "/publish"), json!({ "effective_from": from })).await.ok()
+    };
+    let state = |version: &Value| {
+        let number = version["in_force_instead"].as_i64();
+        (version["status"].as_str().unwrap().to_owned(), version["in_force"].as_bool().unwrap(), number)
+    };
+    let awaits = |instead| ("awaiting_approval".to_owned(), false, instead);
+    let first = publish(&tied, 1, "2026-11-01T00:00:00Z").await;
+    assert_eq!(state(&first), awaits(None), "nothing is in force yet");
+    assert_eq!(state(&admin.post(&at(1, "/approve"), json!({})).await.ok()), ("published".to_owned(), true, None));
+    // The price that is charged is that of the first one, whatever the second one says.
+    let second = publish(&tied, 2, "2026-11-02T00:00:00Z").await;
+    assert_eq!(state(&second), awaits(Some(1)));
+    assert_eq!(state(&tied.get(&at(2, "")).await.ok()), awaits(Some(1)));
+    let list = tied.get("/v1/rate-cards/prices/versions").await.ok();
+    let states: Vec<_> = list["data"].as_array().unwrap().iter().map(state).collect();
+    assert_eq!(states, [("published".to_owned(), true, None), awaits(Some(1))]);
+    assert!(list["data"][0].get("effective_until").is_none(), "nothing that counts follows it: {list}");
+    admin.post(&at(2, "/approve"), json!({})).await.ok();
+    let list = tied.get("/v1/rate-cards/prices/versions").await.ok();
+    assert_eq!(list["data"][0]["effective_until"], "2026-11-02T00:00:00Z");
+    // What the seller above publishes itself counts at once, and so does everything where prices are free.
+    assert_eq!(state(&publish(admin, 3, "2026-11-03T00:00:00Z").await), ("published".to_owned(), true, None));
+}
+
+async fn versions_say_from_when_until_when_they_count(market: Market) {
+    let muster = market.by("muster admin");
+    muster.post("/v1/rate-cards", json!({ "name": "dated", "currency": "EUR" })).await.ok();
+    for (number, from) in [(1, "2026-11-10T00:00:00Z"), (2, "2026-11-01T00:00:00Z"), (3, "2026-12-01T00:00:00Z")] {
+        muster.post("/v1/rate-cards/dated/versions", json!({ "currency": "EUR", "rates": [per_unit("a", "sms")] })).await.ok();
+        let path = format!("/v1/rate-cards/dated/versions/{number}/publish");
+        let shown = muster.post(&path, json!({ "effective_from": from })).await.ok();
+        // Published behind the present one: it counts for the past only, and says so at once.
+        if number == 2 {
+            assert_eq!((&shown["effective_until"], &shown["in_force"]), (&json!("2026-11-10T00:00:00Z"), &json!(false)), "{shown}");
+        }
+    }
+    let list = muster.get("/v1/rate-cards/dated/versions").await.ok();
+    let shown: Vec<_> =
+        list["data"].as_array().unwrap().iter().map(|one| (one["effective_until"].as_str(), one["in_force"].as_bool())).collect();
+    let want = [(Some("2026-12-01T00:00:00Z"), Some(true)), (Some("2026-11-10T00:00:00Z"), Some(false)), (None, Some(false))];
+    assert_eq!(shown, want, "{list}");
+}
+
+async fn a_meter_counts_in_a_unit_that_is_understood(market: Market) {
+    let admin = market.admin();
+    for (name, unit) in [("talk", "seconds"), ("talk", "Second"), ("talk", "s"), ("parking", "sec")] {
+        let refused = admin.post("/v1/meters", json!({ "name": name, "unit": unit })).await;
+        assert_eq!((refused.code().as_str(), &refused.body["field"]), ("422 invalid_field", &json!("unit")), "{refused:?}");
+        assert!(refused.body["detail"].as_str().unwrap().contains("expected `second`"), "{refused:?}");
+    }
+    for unit in ["page", "gib", "minute", "second"] {
+        admin.post("/v1/meters", json!({ "name": format!("by-{unit}"), "unit": unit })).await.ok();
+    }
+    let change = json!({ "unit": "minute" });
+    let refused = admin.ask(hyper::Method::PATCH, "/v1/meters/call", change.to_string().into()).await.unwrap();
+    assert!(refused.body["detail"].as_str().unwrap().contains("calls are reported in seconds"), "{refused:?}");
+}
+
+async fn a_meter_without_usage_is_mended(market: Market) {
+    let admin = market.admin();
+    let change = async |name: &str, body: Value| {
+        admin.ask(hyper::Method::PATCH, &format!("/v1/meters/{name}"), body.to_string().into()).await.unwrap()
+    };
+    admin.post("/v1/meters", json!({ "name": "fax", "unit": "paeg" })).await.ok();
+    assert_eq!(change("fax", json!({ "unit": "page" })).await.ok()["unit"], "page");
+    let unique = change("fax", json!({ "aggregation": "unique", "unique_by": "line" })).await.ok();
+    assert_eq!((&unique["aggregation"], &unique["unique_by"], &unique["unit"]), (&json!("unique"), &json!("line"), &json!("page")));
+    assert_eq!(change("fax", json!({ "aggregation": "sum" })).await.ok().get("unique_by"), None);
+    let log = admin.get("/v1/audit-log?limit=1000").await.ok();
+    let is_ours = |entry: &&Value| entry["resource"] == "meter" && entry["action"] == "change";
+    let changes: Vec<_> = log["data"].as_array().unwrap().iter().filter(is_ours).collect();
+    let from_unique = changes.iter().find(|entry| entry["before"]["aggregation"] == "unique").unwrap();
+    assert_eq!((changes.len(), &from_unique["after"]["aggregation"]), (3, &json!("sum")), "{changes:?}");
+    // What was reported is counted as it was, also where it has no price.
+    let event = json!({ "id": "f-1", "customer": "acme-42", "meter": "fax", "quantity": "1", "at": "2026-11-20T09:00:00Z" });
+    admin.post("/v1/usage-events", event).await.ok();
+    let refused = change("fax", json!({ "unit": "sheet" })).await;
+    assert_eq!(refused.code(), "409 meter_in_use", "{refused:?}");
+    assert_eq!(change("fax", json!({ "unit": "page" })).await.ok()["unit"], "page", "nothing to change");
+    assert_eq!(change("fux", json!({ "unit": "page" })).await.code(), "404 not_found");
 }

@@ -10,6 +10,7 @@ on_every_database!(
     terms_without_a_beginning_follow_those_that_ended,
     an_answer_says_which_link_lacks_what,
     kept_usage_of_the_whole_subtree_is_listed,
+    what_kept_usage_lacks_is_worked_out_when_it_is_read,
 );
 
 fn usage(id: &str, customer: &str, meter: &str, at: &str) -> Value {
@@ -156,4 +157,39 @@ async fn kept_usage_of_the_whole_subtree_is_listed(market: Market) {
     assert_eq!(again(admin, json!({})).await, 4);
     assert_eq!(again(admin, json!({ "root": "muster" })).await, 2);
     assert_eq!(again(&market.by("muster admin"), json!({})).await, 2);
+}
+
+async fn what_kept_usage_lacks_is_worked_out_when_it_is_read(market: Market) {
+    let (admin, muster) = (market.admin(), market.by("muster admin"));
+    let explained = async |who: &Asking, id: &str| who.get(&format!("/v1/usage-events/default/{id}")).await.ok();
+    let now = async || {
+        let listed = muster.get("/v1/usage-events/unrated").await.ok()["data"][0]["now"].clone();
+        assert_eq!(explained(&muster, "t-1").await["now"], listed, "explained as it is listed");
+        listed
+    };
+    send(&muster, usage("t-1", "newcomer", "call", "2026-11-20T09:00:00Z")).await;
+    let first = now().await;
+    assert_eq!((&first["status"], &first["reason"]), (&json!("lacking"), &json!("unknown_customer")), "{first}");
+    assert!(first["detail"].as_str().unwrap().contains("there is no tenant \"newcomer\""), "{first}");
+    // The tenant is there now: the reason of then would mislead.
+    muster.post("/v1/tenants", json!({ "external_id": "newcomer", "kind": "customer", "name": "N", "parent": "muster" })).await.ok();
+    let second = now().await;
+    let open = json!([{ "buyer": "newcomer", "reason": "no_agreement", "detail": "there is no agreement" }]);
+    assert_eq!((&second["reason"], &second["open"]), (&json!("no_agreement"), &open), "{second}");
+    // With its agreement the event waits for nothing but to be rated again.
+    let terms = json!({ "buyer": "newcomer", "currency": "EUR", "rate_card": market.id("retail"), "credit_limit_cents": 0, "from": "2026-11-01T00:00:00Z" });
+    muster.post("/v1/agreements", terms).await.ok();
+    assert_eq!(now().await, json!({ "status": "priced" }));
+    assert_eq!(explained(&muster, "t-1").await["reason"], "unknown_customer", "as it was recorded");
+    muster.post("/v1/usage-events/rate-again", json!({})).await.ok();
+    assert_eq!(explained(&muster, "t-1").await.get("now"), None);
+
+    // Each sees what its own links lack.
+    admin.post("/v1/meters", json!({ "name": "fax", "unit": "page" })).await.ok();
+    send(admin, usage("t-2", "acme-42", "fax", "2026-11-20T09:00:00Z")).await;
+    for (who, buyers) in [("muster admin", &["acme-42", "muster"][..]), ("acme-42 admin", &["acme-42"])] {
+        let now = explained(&market.by(who), "t-2").await["now"].clone();
+        let shown: Vec<_> = now["open"].as_array().unwrap().iter().map(|link| link["buyer"].as_str().unwrap()).collect();
+        assert_eq!((&now["reason"], shown), (&json!("no_rate"), buyers.to_vec()), "{now}");
+    }
 }

@@ -36,6 +36,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let place = args.database.existing()?;
     let now = Clock::system().now();
     let path = if args.path.is_dir() { args.path.join(name_at(now)) } else { args.path.clone() };
+    let names_folder = args.path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    let folder = if names_folder || args.keep.is_some() { &args.path } else { directory_of(&path) };
+    if !folder.exists() {
+        bail!("there is no folder {}: a backup makes none, so make it first", folder.display());
+    }
     if args.keep.is_some() && !args.path.is_dir() {
         bail!("--keep goes with a directory, and {} is none", args.path.display());
     }

@@ -105,8 +105,17 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> anyhow::Error {
     let problem: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| problem.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
     let field = problem.get("field").and_then(|value| value.as_str()).map(|field| format!(" (field {field})")).unwrap_or_default();
-    anyhow!("the server answered {status}: {} {}{field}", text("code"), text("detail"))
+    let said = format!("the server answered {status}: {} {}{field}", text("code"), text("detail"));
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Denied(said).into(),
+        _ => anyhow!(said),
+    }
 }
+
+/// The key opens nothing, or not this: the same request will not fare better later.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Denied(String);
 
 /// One request: what to send, where.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
+use std::net::SocketAddr;
 use tracing_subscriber::EnvFilter;
 
 const PREFIX: &str = "CENTWISE_";
@@ -146,6 +147,24 @@ pub fn at_least_one<N: std::str::FromStr + PartialOrd + From<u8> + Clone + Send 
     let parse = |text: &str| match text.parse::<N>() {
         Ok(number) if number >= N::from(1) => Ok(number),
         _ => Err("expected a whole number of at least 1".to_owned()),
+    };
+    ValueParser::new(parse)
+}
+
+/// Seconds, at least so many.
+pub fn seconds(least: u64) -> ValueParser {
+    let parse = move |text: &str| match text.parse::<u64>() {
+        Ok(seconds) if seconds >= least => Ok(seconds),
+        _ => Err(format!("expected a whole number of seconds, at least {least}, without a unit (20 and not 20s)")),
+    };
+    ValueParser::new(parse)
+}
+
+/// Where to listen.
+pub fn address() -> ValueParser {
+    let parse = |text: &str| {
+        let expected = "expected an IP address and a port, such as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080 (names such as localhost are not looked up)";
+        text.parse::<SocketAddr>().map_err(|_| expected.to_owned())
     };
     ValueParser::new(parse)
 }

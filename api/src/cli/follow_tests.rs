@@ -314,3 +314,32 @@ fn a_refused_row_is_kept_with_its_text() {
     let rows: Vec<String> = refused().iter().map(|told| told["row"].as_str().unwrap().to_owned()).collect();
     assert_eq!(rows, [told[0]["row"].as_str().unwrap(), quoted.trim_end(), bad.trim_end()]);
 }
+
+#[test]
+fn a_key_that_opens_nothing_ends_the_follower() {
+    let master = Master::new();
+    master.append(&lines(0..1));
+    let file = master.file.display().to_string();
+    let follow = ["ingest", &file, "--format", "asterisk", "--zone", "UTC", "--follow"];
+    // Without --once: it would ask for ever.
+    let wrong = format!("cw_{}", "0".repeat(52));
+    check(&master.serving.run_with(&wrong, &follow), &["error: ", "line 1", "401 Unauthorized: unauthorized"]);
+    let read = master.serving.key_of("tenant_read");
+    check(
+        &master.serving.run_with(&read, &follow),
+        &["403 Forbidden: forbidden", "the scope `platform_admin` or `tenant_admin` or `usage_write`"],
+    );
+    master.tell(&["1 posted"]);
+}
+
+#[test]
+fn what_is_kept_without_a_price_is_told_by_reason() {
+    let mut summary = super::ingest::Summary::default();
+    let texts = super::ingest::Texts::new(Path::new("a.csv"), std::borrow::Cow::Borrowed(b""), 1, &[]);
+    for answer in [r#"{"status":"unrated","reason":"no_rate"}"#, r#"{"status":"partly_rated","reason":"no_rate"}"#, r#"{"status":"rated"}"#]
+    {
+        summary.count(1, String::new(), serde_json::from_str(answer).unwrap(), &texts);
+    }
+    assert_eq!(summary.lately_kept().as_deref(), Some("2 rows kept without a price, at least on some links (2 no_rate)"));
+    assert_eq!(summary.lately_kept(), None, "told once");
+}

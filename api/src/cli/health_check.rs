@@ -161,13 +161,16 @@ fn judged(health: &Health) -> Vec<Check> {
             when(health.unbalanced, Status::Failure),
             format!("{} sums or holds that cannot be (run `centwise verify`)", health.unbalanced),
         ),
-        check("overdrawn", when(health.overdrawn, Status::Warning), format!("{} balances below their limit", health.overdrawn)),
+        check("overdrawn", when(health.overdrawn, Status::Warning), overdrawn(health)),
         check("credit", when(health.over_cap.len() as i64, Status::Warning), over_cap(&health.over_cap)),
         carries(health),
         check(
             "unrated",
             when(health.unrated, Status::Warning),
-            format!("{} events without a price, at least on some of their links (GET /v1/usage-events/unrated says why)", health.unrated),
+            format!(
+                "{} events without a price, at least on some of their links (GET /v1/usage-events/unrated says what each lacks, with an operator's key of all)",
+                health.unrated
+            ),
         ),
         check(
             "free_retail",
@@ -190,6 +193,16 @@ fn judged(health: &Health) -> Vec<Check> {
             ),
         ),
     ]
+}
+
+/// Whose balances they are, and by how much.
+fn overdrawn(health: &Health) -> String {
+    let count = super::counted(health.overdrawn.unsigned_abs(), "balance");
+    let by = |below: &store::sqlite::health::Overdrawn| format!("{} by {} cents {}", below.tenant, below.cents_below, below.currency);
+    let named: Vec<String> = health.most_overdrawn.iter().map(by).collect();
+    let more = if health.overdrawn > named.len() as i64 { ", …" } else { "" };
+    let colon = if named.is_empty() { "" } else { ": " };
+    format!("{count} below the limit of their agreement{colon}{}{more}", named.join(", "))
 }
 
 /// From before there were caps, or a cap was lowered since: only the platform may let this be.
@@ -236,5 +249,17 @@ mod tests {
         assert_eq!(worst(Health { undelivered, ..Health::default() }), Some(Status::Warning));
         assert_eq!(worst(Health { unrated: 1, open_holds: 7, ..Health::default() }), Some(Status::Warning));
         assert_eq!(worst(Health { overdrawn: 1, unbalanced: 1, ..Health::default() }), Some(Status::Failure));
+    }
+
+    #[test]
+    fn overdrawn_balances_are_named() {
+        let below = |tenant: &str, cents_below| store::sqlite::health::Overdrawn {
+            tenant: tenant.to_owned(),
+            cents_below,
+            currency: rating::Currency::EUR,
+        };
+        let health = Health { overdrawn: 3, most_overdrawn: vec![below("acme-42", 440), below("beta-7", 1)], ..Health::default() };
+        assert_eq!(overdrawn(&health), "3 balances below the limit of their agreement: acme-42 by 440 cents EUR, beta-7 by 1 cents EUR, …");
+        assert_eq!(overdrawn(&Health::default()), "0 balances below the limit of their agreement");
     }
 }

@@ -111,10 +111,9 @@ enum DateOrder {
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let file = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     match &args.out {
-        Some(path) => write_card(args, &file, path, out)?,
-        None => super::runtime()?.block_on(change_card(args, file, out))?,
+        Some(path) => write_card(args, &file, path, out),
+        None => super::runtime()?.block_on(change_card(args, file, out)),
     }
-    Ok(Ended::Well)
 }
 
 impl Args {
@@ -172,6 +171,11 @@ impl Args {
         Ok(deck::lay_over(&base, &deck, &Import { mode: self.mode(), meter: &self.meter, at: self.at() }))
     }
 
+    /// A dry run that found rows which would stop the import says so by its exit code.
+    fn ended(&self, preview: &Preview) -> Ended {
+        if self.dry_run && preview.refused > 0 && !self.skip_refused { Ended::Findings } else { Ended::Well }
+    }
+
     /// Refused rows stop an import, unless told otherwise.
     fn check_refused(&self, preview: &Preview) -> anyhow::Result<()> {
         if preview.refused == 0 || self.skip_refused || self.dry_run {
@@ -184,13 +188,13 @@ impl Args {
     }
 }
 
-fn write_card(args: &Args, file: &[u8], path: &PathBuf, out: &mut impl Write) -> anyhow::Result<()> {
+fn write_card(args: &Args, file: &[u8], path: &PathBuf, out: &mut impl Write) -> anyhow::Result<Ended> {
     let (card, preview) = args.new_prices(file)?;
     show(args, &preview, out)?;
     out.flush()?;
     args.check_refused(&preview)?;
     if args.dry_run {
-        return Ok(());
+        return Ok(args.ended(&preview));
     }
     let mistakes = rating::compile::CompiledCard::compile(&card).err().unwrap_or_default();
     if let Some(first) = mistakes.first() {
@@ -198,10 +202,10 @@ fn write_card(args: &Args, file: &[u8], path: &PathBuf, out: &mut impl Write) ->
     }
     std::fs::write(path, serde_json::to_vec(&card)?).with_context(|| format!("cannot write {}", path.display()))?;
     writeln!(out, "wrote {} to {}", counted(card.rates.len() as u64, "rate"), path.display())?;
-    Ok(())
+    Ok(Ended::Well)
 }
 
-async fn change_card(args: &Args, file: Vec<u8>, out: &mut impl Write) -> anyhow::Result<()> {
+async fn change_card(args: &Args, file: Vec<u8>, out: &mut impl Write) -> anyhow::Result<Ended> {
     let session = Session::open(&args.target).await?;
     let mut connection = session.connect().await?;
     let done = Card::of(args).change(&mut connection, file.into(), out).await;
@@ -237,7 +241,7 @@ impl<'a> Card<'a> {
         Self { args, path: format!("/v1/rate-cards/{}", encode(args.card())) }
     }
 
-    async fn change(&self, connection: &mut Connection, file: Bytes, out: &mut impl Write) -> anyhow::Result<()> {
+    async fn change(&self, connection: &mut Connection, file: Bytes, out: &mut impl Write) -> anyhow::Result<Ended> {
         let args = self.args;
         match self.currency(connection).await? {
             Some(currency) if args.currency.is_some_and(|wanted| wanted != currency) => {
@@ -252,7 +256,7 @@ impl<'a> Card<'a> {
                     out.flush()?;
                     args.check_refused(&preview)?;
                     writeln!(out, "nothing was changed (--dry-run)")?;
-                    return Ok(());
+                    return Ok(args.ended(&preview));
                 }
                 self.create(connection).await?;
             }
@@ -260,7 +264,7 @@ impl<'a> Card<'a> {
         self.import(connection, file, out).await
     }
 
-    async fn import(&self, connection: &mut Connection, file: Bytes, out: &mut impl Write) -> anyhow::Result<()> {
+    async fn import(&self, connection: &mut Connection, file: Bytes, out: &mut impl Write) -> anyhow::Result<Ended> {
         let (progress, args) = (Progress::waiting("importing"), self.args);
         let mut answer = progress.over(self.post_deck(connection, file.clone(), args.dry_run)).await?;
         if answer.code() == "invalid_deck" {
@@ -278,7 +282,7 @@ impl<'a> Card<'a> {
             _ if args.dry_run => writeln!(out, "nothing was changed (--dry-run)")?,
             _ => writeln!(out, "the card has these prices already: nothing to do")?,
         }
-        Ok(())
+        Ok(args.ended(&imported.preview))
     }
 
     /// `None`: there is no such card.

@@ -95,7 +95,22 @@ impl Serving {
     }
 
     pub(super) fn run(&self, words: &[&str]) -> String {
-        let target = ["--url", &self.url, "--key", &self.key];
+        self.run_with(&self.key, words)
+    }
+
+    /// A key of the platform's with less than everything.
+    pub(super) fn key_of(&self, scope: &str) -> String {
+        let scope = serde_json::from_value(scope.into()).unwrap();
+        let app = &self.running.as_ref().unwrap().app;
+        self.runtime.block_on(async {
+            let platform = app.records.platform().await.unwrap().unwrap();
+            let planter = crate::plant::Planter::new(&app.records, &app.clock, platform.id, "tests");
+            planter.key(&platform, scope, "tests", None).await.unwrap().1
+        })
+    }
+
+    pub(super) fn run_with(&self, key: &str, words: &[&str]) -> String {
+        let target = ["--url", &self.url, "--key", key];
         told(&["centwise"].iter().chain(words).chain(&target).map(|word| (*word).to_owned()).collect::<Vec<_>>())
     }
 }
@@ -120,12 +135,15 @@ fn decks_and_usage_are_loaded_and_safe_to_repeat() {
     let desk = Desk::new();
     let now = Clock::system().now();
     let from = format!("--effective-from {}", now.plus_secs(-2 * HOUR_SECS));
-    check(&desk.import(DECK, "--dry-run"), &["3 new, 0 changed", "nothing was changed"]);
+    check(&desk.import(DECK, "--dry-run"), &["3 new, 0 changed", "nothing was changed", "exit 0"]);
     check(&desk.import(DECK, &from), &["3 new, 0 changed", "Retail version 2 is in force"]);
     check(&desk.import(DECK, ""), &["0 new, 0 changed", "3 unchanged", "nothing to do"]);
 
     let next = DECK.replace("0.10", "0.12").replace("4940,Hamburg,0.30", "4969,Frankfurt,x");
-    check(&desk.import(&next, "--dry-run"), &["0 new, 1 changed (1 dearer, 0 cheaper), 1 closed", "1 row refused", "line 4, Rate"]);
+    check(
+        &desk.import(&next, "--dry-run"),
+        &["0 new, 1 changed (1 dearer, 0 cheaper), 1 closed", "1 row refused", "line 4, Rate", "exit 1"],
+    );
     check(&desk.import(&next, ""), &["error: 1 row cannot be read, so nothing was imported", "--skip-refused"]);
     let unread = next.replace("4969", "49.69");
     check(
@@ -152,7 +170,8 @@ fn a_card_that_is_not_there_is_made_by_a_good_deck_only() {
     let file = desk.file("deck.csv", &DECK.replace("0.30", "x"));
     let import = |more: &str| desk.run("import-rates", Some(&file), &format!("--card carriers {more}"));
     check(&import(""), &["2 new", "1 row refused", "error: 1 row cannot be read"]);
-    check(&import("--dry-run"), &["2 new", "nothing was changed"]);
+    check(&import("--dry-run"), &["2 new", "nothing was changed", "exit 1"]);
+    check(&import("--dry-run --skip-refused"), &["2 new", "nothing was changed", "exit 0"]);
     check(&import("--skip-refused"), &["2 new", "carriers version 1 is in force"]);
     check(&import("--skip-refused --currency USD"), &["error: the card carriers is in EUR"]);
     let card = desk.directory.path().join("card.json");

@@ -36,7 +36,7 @@ use std::sync::LazyLock;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
-  1  done, and something is wrong: rows were refused (`ingest`; they are listed, and counted in the summary), `verify`, `restore`, `retention`, `migrate-store` or `reconcile` found a difference, `health-check` a warning, `bench` a wrong sum
+  1  done, and something is wrong: rows were refused (`ingest`, or `import-rates --dry-run` where they would stop the import; they are listed and counted), `verify`, `restore`, `retention`, `migrate-store` or `reconcile` found a difference, `health-check` a warning, `bench` a wrong sum
   2  could not run: bad arguments, an unreadable file, no database, no server; `health-check`: a failure
 
 Logs go to stderr; CENTWISE_LOG sets their level (error, warn, info, debug; `serve` begins with info, the others with warn).";

@@ -30,6 +30,9 @@ impl Args {
 pub fn run(args: Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let config = args.config;
     config.check()?;
+    if let Some(warning) = config.payments.warning() {
+        tracing::warn!("{warning}");
+    }
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let running = server::serve(&config, Clock::system()).await.map_err(database::explained)?;

@@ -4,7 +4,7 @@
 //! `book` (what it pays a seller with that collects itself), `income` (of a reseller that collects itself), and for the
 //! platform `revenue` of each root.
 
-use crate::auth::{Access, MayAsk, MayRead, tenant_named};
+use crate::auth::{self, Access, MayAsk, MayRead, tenant_named};
 use crate::http::agreements::{agreement_in_force, usual_currency};
 use crate::http::entries::{self, EntryBody, StatementBody};
 use crate::http::page::{List, PageQuery};
@@ -17,7 +17,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use ledger::{AccountKey, AccountKind, Balance};
 use metering::plan;
-use rating::{Cents, Currency, Instant};
+use rating::{Cents, Currency, Instant, TenantId};
 use serde::{Deserialize, Serialize};
 use store::journal::{Of, RecordQuery, Seq};
 use tenants::{Tenant, TenantKind};
@@ -59,6 +59,46 @@ pub struct OtherBody {
     pub posted_cents: i64,
     #[schema(example = 0)]
     pub held_cents: i64,
+}
+
+/// What the platform has of one account, in every currency that was ever agreed on.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = PlatformAccount)]
+pub struct PlatformBody {
+    #[schema(example = "platform")]
+    pub tenant: String,
+    /// `revenue` unless another is asked for: what the platform earned.
+    #[schema(example = "revenue")]
+    pub account: &'static str,
+    pub currencies: Vec<CurrencyBody>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = CurrencySum)]
+pub struct CurrencyBody {
+    #[schema(example = "EUR")]
+    pub currency: &'static str,
+    #[schema(example = 300)]
+    pub posted_cents: i64,
+}
+
+/// One account, or of the platform without a currency: every currency of it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+#[schema(as = AccountAnswer)]
+pub enum AccountAnswer {
+    One(Box<AccountBody>),
+    Every(PlatformBody),
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AccountsQuery {
+    /// Whose direct buyers: external id or `ten_…`. Default: the key's own tenant.
+    pub seller: Option<String>,
+    pub cursor: Option<String>,
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<usize>,
 }
 
 /// Which account of a tenant.
@@ -177,21 +217,22 @@ async fn balance_of(app: &App, access: &Access, tenant: &Tenant, account: Accoun
     Ok(sum)
 }
 
-/// Read a balance
-#[utoipa::path(get, path = "/v1/accounts/{tenant}", tag = "accounts", params(("tenant" = String, Path, description = "External id or `ten_…`"), AccountQuery),
-    responses((status = 200, body = AccountBody)))]
-pub async fn get_account(
-    State(app): State<App>,
-    key: MayAsk,
-    Path(name): Path<String>,
-    Query(query): Query<AccountQuery>,
-) -> Result<Json<AccountBody>, ApiProblem> {
-    let tenant = tenant_named(&app, &key, &name).await?;
-    let account = key_of(&app, &tenant, query.account.as_deref(), query.currency.as_deref(), key.is_platform_admin()).await?;
-    let balance = balance_of(&app, &key, &tenant, account).await?;
-    let limit = limit_of(&app, &tenant, account).await?;
+async fn platform_of(app: &App, access: &Access, tenant: &Tenant, account: &str) -> Result<PlatformBody, ApiProblem> {
+    let mut currencies = Vec::new();
+    let mut kind = AccountKind::Revenue;
+    for currency in app.records.currencies().await? {
+        let key = key_of(app, tenant, Some(account), Some(currency.code()), true).await?;
+        kind = key.kind;
+        currencies.push(CurrencyBody { currency: currency.code(), posted_cents: balance_of(app, access, tenant, key).await?.posted.0 });
+    }
+    Ok(PlatformBody { tenant: tenant.external_id.clone(), account: kind.name(), currencies })
+}
+
+async fn shown(app: &App, access: &Access, tenant: &Tenant, account: AccountKey) -> Result<AccountBody, ApiProblem> {
+    let balance = balance_of(app, access, tenant, account).await?;
+    let limit = limit_of(app, tenant, account).await?;
     let available = balance.available(limit).map_err(|error| ApiProblem::internal(&error))?;
-    Ok(Json(AccountBody {
+    Ok(AccountBody {
         tenant: tenant.external_id.clone(),
         account: account.kind.name(),
         currency: account.currency.code(),
@@ -199,8 +240,50 @@ pub async fn get_account(
         held_cents: balance.held.0,
         available_cents: available.map(|cents| cents.0),
         credit_limit_cents: limit.map(|cents| cents.0),
-        other: other_of(&app, account).await?,
-    }))
+        other: other_of(app, account).await?,
+    })
+}
+
+/// List what the direct buyers of a seller have or owe
+///
+/// What each pays with, in the currency of its agreement: below zero it owes. Buyers that never had an agreement are left out.
+#[utoipa::path(get, path = "/v1/accounts", tag = "accounts", params(AccountsQuery), responses((status = 200, body = List<AccountBody>)))]
+pub async fn list_accounts(
+    State(app): State<App>,
+    key: MayRead,
+    Query(query): Query<AccountsQuery>,
+) -> Result<Json<List<AccountBody>>, ApiProblem> {
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let (after, limit) = (page.after()?.map(TenantId), page.limit()?);
+    let seller = auth::tenant_or_own(&app, &key, query.seller.as_deref()).await?;
+    let found = app.records_of(&key).children(seller.id, after, limit).await?;
+    let last = found.data.last().map(|tenant| tenant.id.0);
+    let mut data = Vec::with_capacity(found.data.len());
+    for buyer in &found.data {
+        let Some(currency) = usual_currency(&app, buyer.id).await? else { continue };
+        let account = paying_account(&app, buyer, currency).await?;
+        data.push(shown(&app, &key, buyer, account).await?);
+    }
+    Ok(Json(List::new(data, found.has_more, last)))
+}
+
+/// Read a balance
+#[utoipa::path(get, path = "/v1/accounts/{tenant}", tag = "accounts", params(("tenant" = String, Path, description = "External id or `ten_…`"), AccountQuery),
+    responses((status = 200, body = AccountAnswer)))]
+pub async fn get_account(
+    State(app): State<App>,
+    key: MayAsk,
+    Path(name): Path<String>,
+    Query(query): Query<AccountQuery>,
+) -> Result<Json<AccountAnswer>, ApiProblem> {
+    let tenant = tenant_named(&app, &key, &name).await?;
+    let is_admin = key.is_platform_admin();
+    if tenant.kind == TenantKind::Platform && is_admin && query.currency.is_none() {
+        let account = query.account.as_deref().unwrap_or("revenue");
+        return Ok(Json(AccountAnswer::Every(platform_of(&app, &key, &tenant, account).await?)));
+    }
+    let account = key_of(&app, &tenant, query.account.as_deref(), query.currency.as_deref(), is_admin).await?;
+    Ok(Json(AccountAnswer::One(Box::new(shown(&app, &key, &tenant, account).await?))))
 }
 
 /// List the entries of an account, newest first
@@ -223,8 +306,9 @@ pub async fn list_entries(
     let has_more = records.len() > limit;
     let shown = &records[..records.len().min(limit)];
     let mut data = Vec::with_capacity(shown.len());
+    let voided = entries::Voided::by(&app, shown).await?;
     for record in shown {
-        data.extend(entries::of_record(&app, record, account).await?);
+        data.extend(entries::of_record(&app, record, account, &voided).await?);
     }
     Ok(Json(List::new(data, has_more, shown.last().map(|record| record.seq.0))))
 }

@@ -88,20 +88,21 @@ pub struct NewAgreementBody {
     /// Of a commission without a floor: the buyer may sell at cards that no seller above it published or approved.
     #[serde(default)]
     pub free_retail: bool,
-    /// Where the buyer's money is: `platform` or `reseller`. A seller below the platform chooses once, for a new buyer, and
+    /// Where the buyer's money is: `platform` (default) or `reseller`. A seller below the platform chooses once, for a new buyer, and
     /// `platform` only where the platform collects from its own customers' sellers up to it; the platform may change it while
     /// the buyer has nothing in either account.
     #[serde(default)]
-    #[schema(value_type = String, example = "platform")]
+    #[schema(value_type = Option<String>, default = "platform", example = "platform")]
     pub collect: Collect,
     /// In minor units. Absent: no limit (postpaid); 0: prepaid. With `collect: platform` a seller below the platform gives at
     /// most its own `credit_cap_cents`.
     pub credit_limit_cents: Option<i64>,
     /// Of a reseller: how much credit it may give to each buyer that the platform collects from. Default: none.
     pub credit_cap_cents: Option<i64>,
-    /// `post` or `refuse` usage that the balance does not cover.
+    /// Usage that the balance does not cover: `post` (default) charges it all the same, below zero; `refuse` keeps it open
+    /// (`exhausted`).
     #[serde(default)]
-    #[schema(value_type = String, example = "post")]
+    #[schema(value_type = Option<String>, default = "post", example = "post")]
     pub on_exhausted: OnExhausted,
     /// Default: the beginning of the present minute (later where the buyer's terms before ended within it).
     #[schema(value_type = Option<String>, example = "2026-11-01T00:00:00Z")]

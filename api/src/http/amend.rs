@@ -3,6 +3,7 @@
 use crate::auth::{self, Access, MayRead, MayUse, MayWrite, tenant_named};
 use crate::http::agreements::agreement_in_force;
 use crate::http::answers::{Names, Split};
+use crate::http::lacking;
 use crate::http::page::{List, PageQuery};
 use crate::http::price::usage_at;
 use crate::http::query::Query;
@@ -183,7 +184,10 @@ pub struct UnratedQuery {
 /// Steps in which a subtree's events are looked for among its root's.
 const LOOKS_MAX: usize = 20;
 
-/// List usage that is kept without a price
+/// Events of a page whose lacks are worked out before others have their turn.
+const LACKS_AT_ONCE: usize = 32;
+
+/// List usage that is kept without a price, and what it lacks now
 ///
 /// Of the key's whole subtree, oldest first. A page may be short although there is more: `has_more` says so.
 #[utoipa::path(get, path = "/v1/usage-events/unrated", tag = "usage-events", params(UnratedQuery), responses((status = 200, body = List<EventSummary>)))]
@@ -210,7 +214,12 @@ pub async fn list_unrated(
             }
             after = Some(record.seq);
             if key.sees(&*auth::tenant_by_id(&app, record.tenant).await?) {
-                data.extend(summaries::summary(&app, record).await?);
+                if data.len() % LACKS_AT_ONCE == LACKS_AT_ONCE - 1 {
+                    // A long page must not keep others waiting.
+                    tokio::task::yield_now().await;
+                }
+                let now = Some(lacking::today(&app, &key, record).await?);
+                data.extend(summaries::summary(&app, record).await?.map(|summary| EventSummary { now, ..summary }));
             }
         }
         if !has_more {

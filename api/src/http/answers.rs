@@ -68,6 +68,10 @@ pub struct EventBody<'a> {
     /// Somebody below had reported the event with other content: that was taken back in the same step.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub overruled: bool,
+    /// A `duplicate` of an event that was taken back meanwhile: `debit_cents` and `splits` of the first time are not owed any more,
+    /// and left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub voided: bool,
     /// Why the event is kept without a price, or without one on some links.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
@@ -221,6 +225,9 @@ impl Names {
         match &answer.outcome {
             Outcome::Rated(posted) => self.posted(id, "rated", posted),
             Outcome::PartlyRated { posted, open, .. } => self.partly(id, posted, open, &answer.lacks),
+            Outcome::Duplicate(posted) if answer.voided => {
+                EventBody { voided: true, debit_cents: None, splits: None, ..self.posted(id, "duplicate", posted) }
+            }
             Outcome::Duplicate(posted) => self.posted(id, "duplicate", posted),
             Outcome::Unrated { reason, .. } => EventBody {
                 reason: Some(reason),
@@ -255,6 +262,7 @@ fn bare<'a>(id: &'a str, status: &'static str) -> EventBody<'a> {
         balance_cents: None,
         over_hold_cents: None,
         overruled: false,
+        voided: false,
         reason: None,
         detail: None,
         open: Vec::new(),
@@ -345,7 +353,7 @@ mod tests {
             over_hold: None,
             overruled: None,
         };
-        EventAnswer { id: "0192f1".to_owned(), outcome: Outcome::Rated(posted), lacks: Vec::new() }
+        EventAnswer { id: "0192f1".to_owned(), outcome: Outcome::Rated(posted), lacks: Vec::new(), voided: false }
     }
 
     #[test]
@@ -377,11 +385,13 @@ mod tests {
             id: "x".to_owned(),
             outcome: Outcome::Rejected(Problem::field("invalid_field", "quantity", "negative")),
             lacks: Vec::new(),
+            voided: false,
         };
         let kept = EventAnswer {
             id: "y".to_owned(),
             outcome: Outcome::Unrated { reason: "no_rate".to_owned(), duplicate: false },
             lacks: Vec::new(),
+            voided: false,
         };
         let answers = [rated(&[(PLATFORM, 1)]), refused, kept];
         let names = names(None, &[]);

@@ -171,8 +171,9 @@ fn statement(app: &App, reseller: &Tenant, purse: Purse, view: &MonthView, lines
 
 async fn lines(app: &App, records: &[Record], purse: Purse) -> Result<Vec<StatementLine>, ApiProblem> {
     let mut lines = Vec::with_capacity(records.len());
+    let voided = entries::Voided::by(app, records).await?;
     for record in records {
-        let Some(entry) = entries::of_record(app, record, purse.account).await? else { continue };
+        let Some(entry) = entries::of_record(app, record, purse.account, &voided).await? else { continue };
         let moved = moves(record, purse.account).map_err(|error| ApiProblem::internal(&error))?;
         let of = |kind| moved.iter().find(|(moved, _)| *moved == kind).map(|(_, cents)| cents.0);
         let (received_cents, paid_cents) = (of(MoveKind::ChargesReceived), of(MoveKind::ChargesPaid).map(|cents| -cents));

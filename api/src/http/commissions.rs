@@ -9,6 +9,7 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use ledger::AccountKey;
+use payments::payouts::{Month, Payouts};
 use rating::{Cents, Instant, TenantId};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -46,12 +47,19 @@ pub struct CommissionBody {
     /// To its seller, voids taken off.
     #[schema(example = 300)]
     pub paid_cents: i64,
-    /// received − paid.
+    /// received − paid, whoever collects. The statement of a month (`/v1/commissions/statement`) has of it what the platform
+    /// collects, by the months of the platform's time zone.
     #[schema(example = 100)]
     pub commission_cents: i64,
-    /// The balance now. What of it can be paid out, `/v1/commissions/payable` says.
+    /// As in the statement of the present month: what the platform collects, from the beginning until now. Absent while it is still
+    /// being added up.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 100)]
-    pub accrued_cents: i64,
+    pub accrued_cents: Option<i64>,
+    /// The balance now: accrued, and what was topped up, adjusted and paid out. What of it can be paid out, `/v1/commissions/payable`
+    /// says.
+    #[schema(example = 100)]
+    pub balance_cents: i64,
 }
 
 /// Read a reseller's commission of a period
@@ -74,7 +82,17 @@ pub async fn get_commission(
     }
     let within = records.values().filter(|record| record.received_at < until);
     let (received, paid) = sums(within, reseller.id).map_err(|_| ApiProblem::sum_too_large())?;
-    let accrued = app.engine.balance(AccountKey::balance(reseller.id, currency)).await?.posted;
+    let balance = app.engine.balance(AccountKey::balance(reseller.id, currency)).await?.posted;
+    let now = app.clock.now();
+    let month = Month::of(now, app.payouts.zone());
+    let accrued = match app.payouts.month(Payouts::purse(&reseller, currency), month, now).await {
+        Ok(view) => Some(view.accrued.0),
+        Err(error) => match ApiProblem::from(error) {
+            // What is asked for is a period: it is answered all the same.
+            refused if matches!(refused.problem.code, "unfinished" | "amount_too_large") => None,
+            refused => return Err(refused),
+        },
+    };
     let commission = received.checked_sub(paid).map_err(|_| ApiProblem::sum_too_large())?;
     Ok(Json(CommissionBody {
         reseller: reseller.external_id.clone(),
@@ -84,7 +102,8 @@ pub async fn get_commission(
         received_cents: received.0,
         paid_cents: paid.0,
         commission_cents: commission.0,
-        accrued_cents: accrued.0,
+        accrued_cents: accrued,
+        balance_cents: balance.0,
     }))
 }
 

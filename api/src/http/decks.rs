@@ -7,12 +7,13 @@
 
 use crate::auth::{Access, MayWrite};
 use crate::http::diff;
+use crate::http::in_force::Versions;
 use crate::http::price_lists::PriceList;
 use crate::http::publication;
 use crate::http::query::Query;
 use crate::http::rate_cards::{OwnerQuery, card_at};
 use crate::http::turns::Turn;
-use crate::http::versions::{VersionBody, beginning, doc_of, in_force, shown, turn_for};
+use crate::http::versions::{VersionBody, beginning, doc_of, in_force, turn_for};
 use crate::http::write::{Done, Write, read_map};
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
@@ -188,7 +189,8 @@ pub async fn import_deck(
             return Ok(Done::ok(DeckBody { preview, version: None }));
         }
         let version = switch(&app, &write.actor(&app, &key, None), &card, &base, &doc, at).await?;
-        Ok(Done::created(DeckBody { preview, version: Some(shown(version, None)) }))
+        let version = Versions::of(&app, &card).await?.shown(version, None);
+        Ok(Done::created(DeckBody { preview, version: Some(version) }))
     };
     if query.preview { work.await.map(IntoResponse::into_response) } else { write.once(&app, &key, work).await }
 }

@@ -11,11 +11,14 @@ use crate::state::App;
 use ledger::{AccountKey, Posting};
 use rating::{Cents, Instant};
 use serde::Serialize;
+use std::collections::HashMap;
 use store::journal::{Kind, Of, Record, RecordQuery, Seq};
 
 /// Entries that a statement reads at most, those after its end included.
 pub const STATEMENT_ENTRIES_MAX: usize = 100_000;
 const READ_AT_ONCE: usize = 5_000;
+/// Events read at once that voids are about.
+const VOIDED_AT_ONCE: usize = 500;
 /// How often a statement is started over because the account moved while it was read.
 const READS_MAX: usize = 5;
 
@@ -43,11 +46,52 @@ pub struct EntryBody {
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schema(example = "call")]
     pub meter: String,
+    /// Of a call: seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "600")]
     pub quantity: Option<String>,
+    /// When the usage began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-11-20T09:00:00Z")]
+    pub at: Option<String>,
+    /// Where it went, as far as it is still known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "4930123456")]
+    pub destination: Option<String>,
+    /// Of a void: the event that was taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voids: Option<VoidedEvent>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
+}
+
+/// Which event a void took back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct VoidedEvent {
+    #[schema(example = "pbx-1")]
+    pub source: String,
+    #[schema(example = "0192f1")]
+    pub id: String,
+}
+
+/// Events that records of voids are about.
+#[derive(Debug, Default)]
+pub struct Voided(HashMap<Seq, VoidedEvent>);
+
+impl Voided {
+    /// Of these records, read a few hundred at a time.
+    pub async fn by(app: &App, records: &[Record]) -> Result<Self, ApiProblem> {
+        let of_voids = records.iter().filter(|record| record.kind == Kind::Void);
+        let seqs: Vec<Seq> = of_voids.filter_map(|record| record.body.refers_to).collect();
+        let mut found = HashMap::with_capacity(seqs.len());
+        for some in seqs.chunks(VOIDED_AT_ONCE) {
+            let query = RecordQuery { of: Of::Seqs(some.to_vec()), after: None, newest_first: false, limit: some.len() };
+            for record in app.journal.read(&query).await? {
+                found.insert(record.seq, VoidedEvent { source: record.identity.source.to_string(), id: record.identity.id });
+            }
+        }
+        Ok(Self(found))
+    }
 }
 
 /// opening + Σ entries = closing.
@@ -122,8 +166,10 @@ fn kind_name(kind: Kind) -> Option<&'static str> {
 }
 
 /// The entry of a record on an account, if it has one.
-pub async fn of_record(app: &App, record: &Record, account: AccountKey) -> Result<Option<EntryBody>, ApiProblem> {
+pub async fn of_record(app: &App, record: &Record, account: AccountKey, voided: &Voided) -> Result<Option<EntryBody>, ApiProblem> {
     let (Some(kind), Some(cents)) = (kind_name(record.kind), net(app, record, account)?) else { return Ok(None) };
+    let is_usage = !record.body.meter.is_empty();
+    let destination = record.personal.as_ref().and_then(|personal| personal.destination.as_ref());
     Ok(Some(EntryBody {
         posted_at: record.received_at.to_string(),
         kind,
@@ -132,7 +178,10 @@ pub async fn of_record(app: &App, record: &Record, account: AccountKey) -> Resul
         source: record.identity.source.to_string(),
         customer: customer_of(app, record).await?,
         meter: record.body.meter.to_string(),
-        quantity: (!record.body.meter.is_empty()).then(|| record.body.quantity.to_string()),
+        quantity: is_usage.then(|| record.body.quantity.to_string()),
+        at: is_usage.then(|| record.at.to_string()),
+        destination: destination.map(ToString::to_string),
+        voids: record.body.refers_to.filter(|_| record.kind == Kind::Void).and_then(|seq| voided.0.get(&seq).cloned()),
         reason: record.body.reason.clone(),
     }))
 }
@@ -206,8 +255,9 @@ async fn of_records(
     let overflow = |error: rating::Overflow| ApiProblem::internal(&error);
     let (mut closing, mut opening) = (present, present);
     let mut entries = Vec::new();
+    let voided = Voided::by(app, newest_first).await?;
     for record in newest_first {
-        let Some(entry) = of_record(app, record, account).await? else { continue };
+        let Some(entry) = of_record(app, record, account, &voided).await? else { continue };
         opening = opening.checked_sub(Cents(entry.cents)).map_err(overflow)?;
         if record.received_at >= until {
             closing = closing.checked_sub(Cents(entry.cents)).map_err(overflow)?;

@@ -3,6 +3,7 @@
 
 use crate::auth::{self, Access, MayRead};
 use crate::http::answers::{Names, OpenLinkBody, Split};
+use crate::http::lacking::{self, Today};
 use crate::http::query::Query;
 use crate::http::summaries::{customer_of, debit_of, kind_name, sees_link};
 use crate::problem::ApiProblem;
@@ -55,9 +56,12 @@ pub struct ExplanationBody<'a> {
     pub origin: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-    /// Why the event has no price.
+    /// Why the event had no price when it came in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Of an event that is kept, or charged on some links only: what it lacks now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<Today>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -243,6 +247,9 @@ pub async fn explain_usage(
     }
     let parts = charge::splits(charged.tenant, &charged.body.charges).map_err(|error| ApiProblem::internal(&error))?;
     let open = standing.open.as_deref().unwrap_or_default();
+    if matches!(body.status, "unrated" | "partly_rated") {
+        body.now = Some(lacking::today(&app, &key, &original).await?);
+    }
     let standing_buyers = standing.charges.iter().map(|charge| charge.link.buyer).filter(|_| standing.voided);
     let named: Vec<TenantId> = parts.iter().map(|(tenant, _)| *tenant).chain(open.iter().map(|open| open.buyer)).collect();
     let names = Names::of(&app, &key, named.into_iter().chain(standing_buyers.clone())).await?;
@@ -294,6 +301,7 @@ pub async fn explained(app: &App, access: &Access, original: &Record, charged: &
         origin: personal.origin.map(Into::into),
         attributes: personal.attributes.into_iter().collect(),
         reason: Some(original.body.reason.clone()).filter(|reason| !rated && !reason.is_empty()),
+        now: None,
         currency: charged.body.currency.map(Currency::code),
         debit_cents: debit_of(charged),
         splits: Vec::new(),

@@ -12,6 +12,7 @@ use axum::response::Response;
 use rating::card::{Aggregation, MeterTerms};
 use rating::ids::MeterId;
 use serde::{Deserialize, Serialize};
+use store::journal::{Of, Record, RecordQuery};
 use store::records::Meter;
 
 /// What is measured.
@@ -38,10 +39,12 @@ pub struct MeterBody {
 #[schema(as = NewMeter, example = json!({"name": "call", "unit": "second"}))]
 pub struct NewMeterBody {
     pub name: String,
+    /// What one of it is: `second`, `message`, `gib` … Usage in `second` is a call: it lasts, and is priced by the time of day as it goes
+    /// on. No other spelling of it is taken, and a meter `call`, which the records of switches are read for, has no other unit.
     pub unit: String,
     /// `sum` (default), `count`, `max`, `unique` or `latest`.
     #[serde(default)]
-    #[schema(value_type = String, example = "sum")]
+    #[schema(value_type = Option<String>, default = "sum", example = "sum")]
     pub aggregation: Aggregation,
     pub unique_by: Option<String>,
 }
@@ -55,6 +58,7 @@ fn shown(meter: Meter) -> MeterBody {
 #[utoipa::path(post, path = "/v1/meters", tag = "meters", request_body = NewMeterBody, responses((status = 201, body = MeterBody)))]
 pub async fn create_meter(State(app): State<App>, key: MayOperate, write: Write) -> Result<Response, ApiProblem> {
     let new: NewMeterBody = write.read()?;
+    check_unit(&new.name, &new.unit)?;
     let terms = MeterTerms { unit: new.unit, aggregation: new.aggregation, unique_by: new.unique_by };
     let meter = Meter { id: MeterId(app.clock.id()), name: new.name, terms, created_at: app.clock.now() };
     let work = async {
@@ -65,15 +69,83 @@ pub async fn create_meter(State(app): State<App>, key: MayOperate, write: Write)
     write.once(&app, &key, work).await
 }
 
+/// What is to change of a meter that nobody has reported usage of.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"unit": "second"}))]
+pub struct MeterChange {
+    pub unit: Option<String>,
+    /// With the attribute that `unique` counts by, in `unique_by`.
+    #[schema(value_type = Option<String>, example = "sum")]
+    pub aggregation: Option<Aggregation>,
+    pub unique_by: Option<String>,
+}
+
+/// What its name and its unit say of a meter, where they do not go together.
+fn check_unit(name: &str, unit: &str) -> Result<(), ApiProblem> {
+    match rating::card::unit_mistake(name, unit) {
+        Some(mistake) => Err(ApiProblem::field("invalid_field", "unit", mistake)),
+        None => Ok(()),
+    }
+}
+
+/// Newest records looked through for usage of a meter.
+const LOOKED_THROUGH_MAX: usize = 20_000;
+const LOOKED_AT_ONCE: usize = 1_000;
+
+/// Nothing was reported of it, also not what was kept: its unit may be another.
+async fn check_unused(app: &App, meter: &Meter) -> Result<(), ApiProblem> {
+    let in_use = |detail: String| Err(ApiProblem::new("meter_in_use", detail));
+    let (mut after, mut looked_at) = (None, 0);
+    while looked_at < LOOKED_THROUGH_MAX {
+        let found = app.journal.read(&RecordQuery { of: Of::All, after, newest_first: true, limit: LOOKED_AT_ONCE }).await?;
+        let since = |record: &&Record| record.received_at >= meter.created_at;
+        if let Some(used) = found.iter().take_while(since).find(|record| *record.body.meter == *meter.name) {
+            return in_use(format!("usage of it came in at {}: what was charged stays as it was; make another meter", used.received_at));
+        }
+        if found.len() < LOOKED_AT_ONCE || found.last().is_some_and(|record| record.received_at < meter.created_at) {
+            return Ok(());
+        }
+        looked_at += found.len();
+        after = found.last().map(|record| record.seq);
+    }
+    in_use(format!("more than {LOOKED_THROUGH_MAX} records came in since it was made: make another meter"))
+}
+
+/// Change a meter that has no usage yet
+#[utoipa::path(patch, path = "/v1/meters/{meter}", tag = "meters", params(("meter" = String, Path, description = "Name or `mtr_…`")),
+    request_body = MeterChange, responses((status = 200, body = MeterBody)))]
+pub async fn change_meter(State(app): State<App>, key: MayOperate, Path(name): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+    let meter = meter_named(&app, &name).await?;
+    let change: MeterChange = write.read()?;
+    let aggregation = change.aggregation.unwrap_or(meter.terms.aggregation);
+    let unique_by = change.unique_by.or_else(|| meter.terms.unique_by.clone()).filter(|_| aggregation == Aggregation::Unique);
+    let terms = MeterTerms { unit: change.unit.unwrap_or_else(|| meter.terms.unit.clone()), aggregation, unique_by };
+    check_unit(&meter.name, &terms.unit)?;
+    let work = async {
+        if terms != meter.terms {
+            check_unused(&app, &meter).await?;
+        }
+        let meter = app.records.change_meter(&write.actor(&app, &key, None), meter.id, &terms).await?;
+        app.invalidate();
+        Ok(Done::ok(shown(meter)))
+    };
+    write.once(&app, &key, work).await
+}
+
+async fn meter_named(app: &App, name: &str) -> Result<Meter, ApiProblem> {
+    let found = match name.parse::<MeterId>() {
+        Ok(id) => app.records.meter(id).await?,
+        Err(_) => app.records.meter_by_name(name).await?,
+    };
+    found.ok_or_else(|| ApiProblem::not_found("meter"))
+}
+
 /// Read a meter
 #[utoipa::path(get, path = "/v1/meters/{meter}", tag = "meters", params(("meter" = String, Path, description = "Name or `mtr_…`")),
     responses((status = 200, body = MeterBody)))]
 pub async fn get_meter(State(app): State<App>, _key: MayRead, Path(name): Path<String>) -> Result<Json<MeterBody>, ApiProblem> {
-    let found = match name.parse::<MeterId>() {
-        Ok(id) => app.records.meter(id).await?,
-        Err(_) => app.records.meter_by_name(&name).await?,
-    };
-    found.map(|meter| Json(shown(meter))).ok_or_else(|| ApiProblem::not_found("meter"))
+    Ok(Json(shown(meter_named(&app, &name).await?)))
 }
 
 /// List meters

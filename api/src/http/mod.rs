@@ -24,7 +24,9 @@ pub mod entries;
 pub mod explain;
 pub mod health;
 pub mod holds;
+pub mod in_force;
 pub mod ingest;
+pub mod lacking;
 pub mod measures;
 pub mod meters;
 pub mod money;
@@ -89,7 +91,7 @@ fn other() -> OpenApiRouter<App> {
         .routes(routes!(agreements::create_agreement, agreements::list_agreements))
         .routes(routes!(agreements::end_agreement))
         .routes(routes!(meters::create_meter, meters::list_meters))
-        .routes(routes!(meters::get_meter))
+        .routes(routes!(meters::get_meter, meters::change_meter))
         .routes(routes!(rate_cards::create_rate_card, rate_cards::list_rate_cards))
         .routes(routes!(rate_cards::get_rate_card))
         .routes(routes!(versions::create_version, versions::list_versions))
@@ -104,6 +106,7 @@ fn other() -> OpenApiRouter<App> {
         .routes(routes!(explain::explain_usage))
         .routes(routes!(amend::void_usage))
         .routes(routes!(amend::correct_usage))
+        .routes(routes!(accounts::list_accounts))
         .routes(routes!(accounts::list_entries))
         .routes(routes!(accounts::get_statement))
         .routes(routes!(top_ups::create_top_up, top_ups::list_top_ups))

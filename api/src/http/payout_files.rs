@@ -18,7 +18,8 @@ use store::records::PayoutFile;
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"execution_on": "2026-11-23"}))]
 pub struct NewSepaFile {
-    /// When the bank shall carry it out. Default: today, in the platform's time zone.
+    /// When the bank shall carry it out: a day on which TARGET, the system of the euro's central banks, is open. Default: today in
+    /// the platform's time zone, or the next such day.
     #[schema(value_type = Option<String>, example = "2026-11-23")]
     pub execution_on: Option<Date>,
 }
@@ -56,10 +57,11 @@ async fn file_named(app: &App, name: &str) -> Result<PayoutFile, ApiProblem> {
 
 /// Make a file of every payout by bank that is due
 ///
-/// They are `paying` from now on and debited. Send an `Idempotency-Key`: a file is made once.
+/// They are `paying` from now on and debited. `Idempotency-Key` is required: a file is made once.
 #[utoipa::path(post, path = "/v1/payouts/sepa-file", tag = "payouts", request_body = NewSepaFile, responses((status = 201, body = SepaFile)))]
 pub async fn make_sepa_file(State(app): State<App>, key: MayOperate, write: Write) -> Result<Response, ApiProblem> {
     let asked: NewSepaFile = write.read()?;
+    write.required_key()?;
     let actor = write.actor(&app, &key, None);
     let work = async {
         let made = app.payouts.make_file(&actor, asked.execution_on, actor.at).await?;

@@ -1,6 +1,7 @@
 //! Usage events in lists: what happened, without why.
 
 use crate::auth;
+use crate::http::lacking::Today;
 use crate::http::page::List;
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -35,9 +36,12 @@ pub struct EventSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 400)]
     pub debit_cents: Option<i64>,
-    /// Why it has no price, or none on some links, or why it was taken back.
+    /// Why it had no price when it came in, or none on some links, or why it was taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// In the list of what is kept: what it lacks now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<Today>,
 }
 
 /// The name of a usage record's kind; `None`: the record is not about usage.
@@ -72,6 +76,7 @@ pub async fn summary(app: &App, record: &Record) -> Result<Option<EventSummary>,
         currency: record.body.currency.map(rating::Currency::code),
         debit_cents: debit_of(record),
         reason: Some(record.body.reason.clone()).filter(|reason| !reason.is_empty()),
+        now: None,
     }))
 }
 

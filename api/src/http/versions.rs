@@ -2,6 +2,7 @@
 
 use crate::auth::{self, Access, MayRead, MayWrite};
 use crate::http::diff::{self, DiffBody};
+use crate::http::in_force::Versions;
 use crate::http::page::{List, PageQuery};
 use crate::http::price_lists::PriceList;
 use crate::http::publication;
@@ -20,7 +21,7 @@ use rating::compile::CompiledCard;
 use rating::validate::parse_card;
 use rating::{CardVersionId, Instant};
 use serde::{Deserialize, Serialize};
-use store::records::{CardVersion, RateCard, VersionStatus};
+use store::records::{CardVersion, RateCard};
 
 /// A version of a rate card.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -31,12 +32,24 @@ pub struct VersionBody {
     /// 1, 2, 3 … within its card.
     #[schema(example = 1)]
     pub number: i64,
-    /// `draft` or `published`.
+    /// `draft`, `published`, or `awaiting_approval`: published by a seller under a commission, which counts for nothing until a seller
+    /// above has approved it (since `published_at`).
     #[schema(example = "published")]
     pub status: &'static str,
     /// In force from here until the next published version is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effective_from: Option<String>,
+    /// Exclusive: where the next one begins that counts. In the past for a version that was published behind the present one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective_until: Option<String>,
+    /// Whether it is the one in force now; not of drafts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_force: Option<bool>,
+    /// While it awaits an approval: the number of the version that is in force now. Absent: none, and usage is kept as
+    /// `card_not_approved`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 1)]
+    pub in_force_instead: Option<i64>,
     pub created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published_at: Option<String>,
@@ -74,22 +87,6 @@ pub struct VersionsQuery {
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
-}
-
-pub fn shown(version: CardVersion, card: Option<CardDoc>) -> VersionBody {
-    VersionBody {
-        id: version.id.to_string(),
-        number: version.number,
-        status: match version.status {
-            VersionStatus::Draft => "draft",
-            VersionStatus::Published => "published",
-        },
-        effective_from: version.effective_from.map(|at| at.to_string()),
-        created_at: version.created_at.to_string(),
-        published_at: version.published_at.map(|at| at.to_string()),
-        card,
-        warnings: Vec::new(),
-    }
 }
 
 /// A document without mistakes, checked by compiling it too.
@@ -178,7 +175,7 @@ pub async fn create_version(
     let work = async {
         let id = CardVersionId(app.clock.id());
         let version = app.records.create_draft(&write.actor(&app, &key, None), card.id, id, &doc).await?;
-        Ok(Done::created(shown(version, None)))
+        Ok(Done::created(Versions::of(&app, &card).await?.shown(version, None)))
     };
     write.once(&app, &key, work).await
 }
@@ -196,7 +193,8 @@ pub async fn list_versions(
     let page = PageQuery { cursor: query.cursor, limit: query.limit };
     let found = app.records.versions(card.id, page.after()?, page.limit()?).await?;
     let last = found.data.last().map(|version| version.number);
-    Ok(Json(List::new(found.data.into_iter().map(|version| shown(version, None)).collect(), found.has_more, last)))
+    let versions = Versions::of(&app, &card).await?;
+    Ok(Json(List::new(found.data.into_iter().map(|version| versions.shown(version, None)).collect(), found.has_more, last)))
 }
 
 async fn at(app: &App, access: &Access, card: &str, owner: Option<String>, version: &str) -> Result<(RateCard, CardVersion), ApiProblem> {
@@ -214,10 +212,10 @@ pub async fn get_version(
     Path((card, version)): Path<(String, String)>,
     Query(query): Query<OwnerQuery>,
 ) -> Result<Response, ApiProblem> {
-    let (_, version) = at(&app, &key, &card, query.owner, &version).await?;
+    let (card, version) = at(&app, &key, &card, query.owner, &version).await?;
     let turn = turn_for(&app, &key, &[&version]).await?;
-    let doc = doc_of(&app, version.id).await?;
-    turns::json(turn, move || Ok(shown(version, Some(doc)))).await
+    let (versions, doc) = (Versions::of(&app, &card).await?, doc_of(&app, version.id).await?);
+    turns::json(turn, move || Ok(versions.shown(version, Some(doc)))).await
 }
 
 /// Compare two versions, rate by rate
@@ -289,7 +287,7 @@ pub async fn approve_version(
     let work = async {
         let version = app.records.approve(&write.actor(&app, &key, None), version.id).await?;
         app.invalidate();
-        Ok(Done::ok(shown(version, None)))
+        Ok(Done::ok(Versions::of(&app, &card).await?.shown(version, None)))
     };
     write.once(&app, &key, work).await
 }
@@ -321,5 +319,6 @@ pub async fn publish(
     }
     let version = app.records.publish(&write.actor(app, access, None), draft.id, from).await?;
     app.invalidate();
-    Ok(VersionBody { warnings: publication::warnings(&new), ..shown(version, None) })
+    let versions = Versions::of(app, card).await?;
+    Ok(VersionBody { warnings: publication::warnings(&new), ..versions.shown(version, None) })
 }

@@ -11,6 +11,7 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use notices::address::BadUrl;
 use rating::ids::{DeliveryId, EndpointId, NoticeId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -89,7 +90,15 @@ pub fn wanted_kinds(kinds: Vec<NoticeKind>) -> Result<Option<Vec<NoticeKind>>, A
 }
 
 fn check_url(app: &App, url: &str) -> Result<(), ApiProblem> {
-    app.reach.check(url).map(drop).map_err(|error| ApiProblem::field("invalid_field", "url", error.to_string()))
+    app.reach.check(url).map(drop).map_err(|error| {
+        let hint = match error {
+            BadUrl::NotHttps | BadUrl::NotPublic => {
+                "; the operator may allow private addresses, and those without TLS, by CENTWISE_WEBHOOKS_TO_PRIVATE=true"
+            }
+            BadUrl::Malformed | BadUrl::Credentials => "",
+        };
+        ApiProblem::field("invalid_field", "url", format!("{error}{hint}"))
+    })
 }
 
 fn new_secret() -> Result<String, ApiProblem> {

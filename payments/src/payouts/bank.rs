@@ -2,6 +2,7 @@
 
 mod account;
 mod pain;
+pub(super) mod target;
 mod text;
 
 pub(super) use account::check_payable;

@@ -1,7 +1,7 @@
 //! Payouts by bank go out together: one SEPA file with everything that is due in euros. What is in it is debited before; the
 //! file and what its payouts know of it are stored at once, and a payout is in one file.
 
-use super::bank::{Document, ENTRY_CHARS_MAX, FILE_PAYOUTS_MAX, Transfer, check_payable, id, sepa, write};
+use super::bank::{Document, ENTRY_CHARS_MAX, FILE_PAYOUTS_MAX, Transfer, check_payable, id, sepa, target, write};
 use super::month::Month;
 use super::settle::FROZEN;
 use super::{Error, Payouts, Result, refused};
@@ -41,10 +41,16 @@ impl Payouts {
     /// written.
     pub async fn make_file(&self, actor: &Actor, execution_on: Option<Date>, now: Instant) -> Result<Made> {
         let today = self.calendar.zone_of(self.calendar.month_of(now)).to_datetime(now.timestamp()).date();
-        let execution_on = execution_on.unwrap_or(today);
+        let execution_on = execution_on.unwrap_or_else(|| target::next_open(today));
         let latest = today.checked_add(AHEAD_DAYS_MAX.days()).unwrap_or(Date::MAX);
         if execution_on < today || execution_on > latest {
             let expected = format!("expected a day between {today} and {latest}");
+            return Err(Problem::field("invalid_field", "execution_on", expected).into());
+        }
+        if !target::is_open(execution_on) {
+            let next = target::next_open(execution_on);
+            let expected =
+                format!("{execution_on} is a weekend or a holiday of TARGET, on which no bank pays: expected {next}, or another day");
             return Err(Problem::field("invalid_field", "execution_on", expected).into());
         }
         let own = self.records.payout_settings(self.platform).await?.and_then(|settings| settings.bank);

@@ -6,7 +6,7 @@ use crate::db::Db;
 use crate::journal::{JournalError, Result, Seq, State};
 use crate::payments_look::{LATE_SECS, LOOK, Row, STUCK_SECS};
 use crate::records::{CLOCK_STEP, late_and_lately, undelivered};
-use crate::sqlite::health::{Health, carried, clock_step, overdrawn, unbalanced};
+use crate::sqlite::health::{Health, NAMED_MAX, Overdrawn, carried, clock_step, overdrawn, unbalanced};
 use ledger::HoldState;
 use rating::Instant;
 use std::collections::HashMap;
@@ -27,6 +27,12 @@ pub async fn look_at_database(db: &Db, now: Instant) -> Result<Health> {
     let last: Option<i64> = sqlx::query_scalar(sql::LAST_ARRIVAL).fetch_one(&mut *snapshot).await?;
     let (late, stuck) = (now.plus_secs(-LATE_SECS).micros(), now.plus_secs(-STUCK_SECS).micros());
     let payments: Row = sqlx::query_as(LOOK).bind(late).bind(stuck).fetch_one(&mut *snapshot).await?;
+    let below = overdrawn(&state.accounts, &limits);
+    let mut most_overdrawn = Vec::new();
+    for (key, cents_below) in below.iter().take(NAMED_MAX) {
+        let tenant = sqlx::query_scalar(sql::EXTERNAL_ID).bind(key.tenant.0).fetch_one(&mut *snapshot).await?;
+        most_overdrawn.push(Overdrawn { tenant, cents_below: *cents_below, currency: key.currency });
+    }
     let open = || state.holds.values().filter(|hold| hold.state == HoldState::Open);
     let (due, since) = late_and_lately(now);
     Ok(Health {
@@ -38,7 +44,8 @@ pub async fn look_at_database(db: &Db, now: Instant) -> Result<Health> {
         open_holds: open().count() as i64,
         overdue_holds: open().filter(|hold| hold.expires_at < now).count() as i64,
         unbalanced: unbalanced(&state.accounts),
-        overdrawn: overdrawn(&state.accounts, &limits),
+        overdrawn: below.len() as i64,
+        most_overdrawn,
         carried: carried(&state.carries),
         payments: payments.into(),
         over_cap: sqlx::query_scalar(OVER_CAP).bind(now.micros()).fetch_all(&mut *snapshot).await?,

@@ -51,6 +51,7 @@ statements! {
     LAST_COMMITTED = "select max(committed_us) from heads";
     COUNT_UNRATED = "select count(*) from unrated";
     COUNT_FREE_RETAIL = "select count(*) from agreements where free_retail = 1 and (until_at is null or until_at > $1)";
+    EXTERNAL_ID = "select external_id from tenants where id = $1";
     LIMITS = "select g.buyer_id, g.credit_limit_cents from agreements g \
         where g.credit_limit_cents is not null and g.from_at <= $1 and (g.until_at is null or g.until_at > $1)";
 

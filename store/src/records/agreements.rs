@@ -4,7 +4,7 @@ use super::cards::{CardHead, heads_in};
 use super::sql::{Tx, change, corrupt, fetch_any, from_word, insert_many, look, read, statements, word, write};
 use super::tenants::{below, tenant_held, tenants_in};
 use super::{Actor, Change, Page, RecordError, Records, Result, audit, conflict, invalid, one_more};
-use rating::{AgreementId, Cents, Instant, RateCardId, TenantId};
+use rating::{AgreementId, Cents, Currency, Instant, RateCardId, TenantId};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use tenants::{Agreement, Authority, Pricing, Tenant, authority};
@@ -27,6 +27,7 @@ statements! {
         "select ", columns!(), " from agreements a join tenants t on t.id = a.buyer_id",
         " where t.path >= $1 and t.path < $2 and a.id > $3 order by a.id limit $4"
     );
+    CURRENCIES = "select distinct currency from agreements order by currency";
     END = "update agreements set until_at = $2, author_id = $3 where id = $1";
 }
 
@@ -149,6 +150,12 @@ impl Records {
         let after = after.map_or(0, |id| id.0);
         let rows = read!(self, fetch_all as AgreementRow, BY_BUYER, buyer.0, after, one_more(limit))?;
         Page::of(rows, limit, AgreementRow::agreement)
+    }
+
+    /// Every currency that was ever agreed on.
+    pub async fn currencies(&self) -> Result<Vec<Currency>> {
+        let rows = read!(self, fetch_all as (String,), CURRENCIES)?;
+        rows.into_iter().map(|(code,)| Ok(code.parse().map_err(corrupt)?)).collect()
     }
 
     /// Agreements whose buyer is `top` or under it.

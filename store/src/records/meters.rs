@@ -2,7 +2,7 @@
 
 use super::sql::{change, from_word, look, read, statements, word, write};
 use super::tenants::platform_held;
-use super::{Actor, Change, Page, Records, Result, audit, check_name, conflict, invalid, one_more};
+use super::{Actor, Change, Page, RecordError, Records, Result, audit, check_name, conflict, invalid, one_more};
 use rating::card::{Aggregation, MeterTerms};
 use rating::{Instant, ids::MeterId};
 use serde_json::json;
@@ -18,6 +18,7 @@ statements! {
     TAKEN = "select id from meters where root_id = $1 and name = $2";
     BY_ID = concat!("select ", columns!(), " from meters where id = $1");
     BY_NAME = concat!("select ", columns!(), " from meters where name = $1");
+    CHANGE = "update meters set unit = $2, aggregation = $3, unique_by = $4 where id = $1";
     LIST = concat!("select ", columns!(), " from meters where id > $1 order by id limit $2");
 }
 
@@ -48,13 +49,39 @@ impl MeterRow {
     }
 }
 
+fn check_terms(terms: &MeterTerms) -> Result<()> {
+    check_name("unit", &terms.unit)?;
+    if (terms.aggregation == Aggregation::Unique) != terms.unique_by.is_some() {
+        return Err(invalid("unique_by", "expected with aggregation `unique`, and only then"));
+    }
+    Ok(())
+}
+
 impl Records {
+    /// Other terms for a meter of which the caller has made sure that there is no usage yet.
+    pub async fn change_meter(&self, actor: &Actor, id: MeterId, terms: &MeterTerms) -> Result<Meter> {
+        check_terms(terms)?;
+        write!(self, |tx| {
+            let platform = platform_held(tx).await?;
+            let found = look!(tx, fetch_optional as MeterRow, BY_ID, id.0)?;
+            let meter = found.ok_or(RecordError::NotFound { what: "meter" })?.meter()?;
+            if meter.terms == *terms {
+                return Ok(meter);
+            }
+            let aggregation = word(&terms.aggregation)?;
+            change!(tx, CHANGE, id.0, terms.unit.as_str(), aggregation, terms.unique_by.as_deref())?;
+            let shown = |terms: &MeterTerms| json!({ "unit": terms.unit, "aggregation": terms.aggregation, "unique_by": terms.unique_by });
+            let (before, after) = (Some(shown(&meter.terms)), Some(shown(terms)));
+            let change =
+                Change { tenant: platform, root: platform, resource: "meter", id: id.to_string(), action: "change", before, after };
+            audit::append(tx, actor, &change).await?;
+            Ok(Meter { terms: terms.clone(), ..meter })
+        })
+    }
+
     pub async fn create_meter(&self, actor: &Actor, meter: &Meter) -> Result<()> {
         check_name("name", &meter.name)?;
-        check_name("unit", &meter.terms.unit)?;
-        if (meter.terms.aggregation == Aggregation::Unique) != meter.terms.unique_by.is_some() {
-            return Err(invalid("unique_by", "expected with aggregation `unique`, and only then"));
-        }
+        check_terms(&meter.terms)?;
         write!(self, |tx| {
             let platform = platform_held(tx).await?;
             let Meter { id, name, terms, created_at } = meter;

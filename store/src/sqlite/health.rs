@@ -26,6 +26,20 @@ const LIMITS: &str = "select buyer_id, credit_limit_cents from agreements \
 /// What may be carried of a reseller's customers, in sum, before it is named.
 pub const CARRIED_CENTS_MAX: Cents = Cents(100);
 
+/// Overdrawn balances that are named.
+pub(crate) const NAMED_MAX: usize = 10;
+/// Of a tenant.
+const NAME: &str = "select external_id from tenants where id = ?";
+
+/// A balance below its limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overdrawn {
+    /// External id.
+    pub tenant: String,
+    pub cents_below: i128,
+    pub currency: Currency,
+}
+
 /// What a look at the database found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Health {
@@ -42,6 +56,8 @@ pub struct Health {
     pub unbalanced: i64,
     /// Prepaid balances below their limit.
     pub overdrawn: i64,
+    /// The first few of them, the farthest below first.
+    pub most_overdrawn: Vec<Overdrawn>,
     /// Buyers that sell on (resellers), with what is carried of their customers on their own links, where that is more than
     /// [`CARRIED_CENTS_MAX`].
     pub carried: Vec<(TenantId, Exact)>,
@@ -70,6 +86,12 @@ pub async fn look_at_file(file: &Path, now: Instant) -> Result<Health> {
     let all_carries = states::current_carries(&mut snapshot).await?;
     let limits: HashMap<i64, i64> =
         sqlx::query_as(LIMITS).bind(now.micros()).bind(now.micros()).fetch_all(&mut *snapshot).await?.into_iter().collect();
+    let below = overdrawn(&accounts, &limits);
+    let mut most_overdrawn = Vec::new();
+    for (key, cents_below) in below.iter().take(NAMED_MAX) {
+        let tenant = sqlx::query_scalar(NAME).bind(key.tenant.0).fetch_one(&mut *snapshot).await?;
+        most_overdrawn.push(Overdrawn { tenant, cents_below: *cents_below, currency: key.currency });
+    }
     Ok(Health {
         undelivered: late_notices(&mut snapshot, now).await?,
         records: count(&mut snapshot, RECORDS).await?,
@@ -79,7 +101,8 @@ pub async fn look_at_file(file: &Path, now: Instant) -> Result<Health> {
         open_holds: open_holds.len() as i64,
         overdue_holds: open_holds.iter().filter(|hold| hold.expires_at < now).count() as i64,
         unbalanced: unbalanced(&accounts),
-        overdrawn: overdrawn(&accounts, &limits),
+        overdrawn: below.len() as i64,
+        most_overdrawn,
         carried: carried(&all_carries),
         payments: payments(&mut snapshot, now).await?,
         over_cap: over_cap(&mut snapshot, now).await?,
@@ -141,13 +164,16 @@ pub(crate) fn carried(carries: &FastMap<TenantId, Carries>) -> Vec<(TenantId, Ex
     sums.into_iter().map(|(buyer, sum)| (buyer, Exact(sum))).filter(|(_, sum)| *sum > most).collect()
 }
 
-/// Balances below their limit: usage that happened was posted although it overdrew.
-pub(crate) fn overdrawn(accounts: &Accounts, limits: &HashMap<i64, i64>) -> i64 {
-    let below = |(key, balance): &(&AccountKey, &Balance)| {
-        let limit = limits.get(&key.tenant.0).filter(|_| key.kind.is_of_buyer());
-        limit.is_some_and(|limit| i128::from(balance.posted.0) - i128::from(balance.held.0) + i128::from(*limit) < 0)
+/// Balances below their limit, and by how many cents, the farthest first: usage that happened was posted although it overdrew.
+pub(crate) fn overdrawn(accounts: &Accounts, limits: &HashMap<i64, i64>) -> Vec<(AccountKey, i128)> {
+    let below = |(key, balance): (&AccountKey, &Balance)| {
+        let limit = limits.get(&key.tenant.0).filter(|_| key.kind.is_of_buyer())?;
+        let available = i128::from(balance.posted.0) - i128::from(balance.held.0) + i128::from(*limit);
+        (available < 0).then_some((*key, -available))
     };
-    accounts.iter().filter(below).count() as i64
+    let mut found: Vec<_> = accounts.iter().filter_map(below).collect();
+    found.sort_unstable_by_key(|(key, below)| (std::cmp::Reverse(*below), key.tenant.0));
+    found
 }
 
 async fn count(conn: &mut SqliteConnection, statement: &'static str) -> Result<i64> {

@@ -10,7 +10,7 @@ use super::rotated::{self, Neighbour};
 use super::rows::Reading;
 use super::texts::Texts;
 use super::{Args, Progress, Summary, send};
-use crate::cli::client::Connection;
+use crate::cli::client::{Connection, Denied};
 use crate::cli::session::Session;
 use anyhow::{Context, bail};
 use metering::command::Problem;
@@ -320,11 +320,12 @@ impl Follower<'_> {
         let texts = Texts::new(path, Cow::Borrowed(&piece), place.lines + 1, &rows);
         let taken = self.summary.taken();
         let sent = send(&mut self.connection, rows, &texts, &mut self.summary, &self.progress).await;
-        sent.map_err(|error| error.context(Unreachable))?;
+        sent.map_err(|error| if error.downcast_ref::<Denied>().is_some() { error } else { error.context(Unreachable) })
+            .with_context(|| format!("{} was not sent from line {} on", path.display(), place.lines + 1))?;
         if is_read {
             self.read_as_now(self.summary.taken() > taken)?;
         }
-        self.tell_refused(path);
+        self.tell(path);
         self.summary.write_refusals(&self.args.file, true, out)?;
         let lines = piece.iter().filter(|&&byte| byte == b'\n').count() as u64;
         let after = place.after(file, length as u64, lines)?;
@@ -368,14 +369,20 @@ impl Follower<'_> {
         self.summary.rows += 1;
         let texts = Texts::new(&source.path, Cow::Borrowed(rest), line, &[]);
         self.summary.refuse_row(line, String::new(), Problem::new(input::INCOMPLETE, detail), &texts);
-        self.tell_refused(&source.path);
+        self.tell(&source.path);
         self.summary.write_refusals(&self.args.file, true, out)
     }
 
     /// On stderr, at once: a follower ends late, or never.
-    fn tell_refused(&mut self, path: &Path) {
+    fn tell(&mut self, path: &Path) {
         if let Some(refused) = self.summary.lately_refused() {
             tracing::warn!("{}: {refused}; each with its text in {}.refused.ndjson", path.display(), self.args.file.display());
+        }
+        if let Some(kept) = self.summary.lately_kept() {
+            tracing::warn!(
+                "{}: {kept}; GET /v1/usage-events/unrated says what each lacks, POST /v1/usage-events/rate-again prices them then",
+                path.display()
+            );
         }
     }
 

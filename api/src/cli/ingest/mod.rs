@@ -21,8 +21,9 @@ use serde::Deserialize;
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
-use summary::{Outcome, Summary};
-use texts::Texts;
+use summary::Outcome;
+pub(super) use summary::Summary;
+pub(super) use texts::Texts;
 
 /// Send a usage file: NDJSON, CSV, or the call records of FreeSWITCH or Asterisk
 #[derive(Debug, clap::Args)]

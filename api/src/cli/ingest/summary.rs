@@ -37,6 +37,9 @@ pub struct Summary {
     /// Refusals of each code since they were told last.
     #[serde(skip)]
     lately: BTreeMap<String, u64>,
+    /// Kept without a price since it was told last, by reason.
+    #[serde(skip)]
+    lately_kept: BTreeMap<String, u64>,
     /// The first refusal of each code.
     #[serde(skip)]
     examples: BTreeMap<String, String>,
@@ -112,6 +115,14 @@ impl Summary {
         (!lately.is_empty()).then(|| format!("{} refused ({})", counted(lately.values().sum(), "row"), by_code.join(", ")))
     }
 
+    /// How many rows were kept without a price, on some links at least, since this was asked last. `None`: none.
+    pub fn lately_kept(&mut self) -> Option<String> {
+        let lately = std::mem::take(&mut self.lately_kept);
+        let by_reason: Vec<String> = lately.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let rows = counted(lately.values().sum(), "row");
+        (!lately.is_empty()).then(|| format!("{rows} kept without a price, at least on some links ({})", by_reason.join(", ")))
+    }
+
     /// Rows that the server keeps.
     pub fn taken(&self) -> u64 {
         self.posted + self.duplicate + self.unrated + self.partly_rated
@@ -123,7 +134,9 @@ impl Summary {
             ("duplicate", _) => self.duplicate += 1,
             (status @ ("unrated" | "partly_rated"), _) => {
                 *(if status == "unrated" { &mut self.unrated } else { &mut self.partly_rated }) += 1;
-                *self.reasons.entry(format!("{status}: {}", outcome.reason.unwrap_or_default())).or_default() += 1;
+                let reason = outcome.reason.unwrap_or_default();
+                *self.reasons.entry(format!("{status}: {reason}")).or_default() += 1;
+                *self.lately_kept.entry(reason).or_default() += 1;
             }
             (_, Some(refused)) => self.refuse(line, id, refused, texts),
             (status, None) => self.refuse(line, id, Refused { code: status.to_owned(), field: None, detail: None }, texts),

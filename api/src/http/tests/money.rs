@@ -22,6 +22,13 @@ async fn a_statement_adds_up_and_a_commission_is_received_less_paid() {
     let commission = service.get(&admin, "/v1/commissions?reseller=muster&from=2026-11-01T00:00:00Z").await.ok();
     let sums = ["received_cents", "paid_cents", "commission_cents", "accrued_cents"].map(|name| commission[name].as_i64().unwrap());
     assert_eq!(sums, [800, 600, 200, 200]);
+    // What is topped up is no commission: one name, one meaning, here and in the statement of the month.
+    let top_up = json!({ "tenant": "muster", "cents": 1000, "reason": "bank transfer" });
+    service.post(&admin, "/v1/top-ups", top_up).await.ok();
+    let commission = service.get(&admin, "/v1/commissions?reseller=muster&from=2026-11-01T00:00:00Z").await.ok();
+    let statement = service.get(&admin, "/v1/commissions/statement?reseller=muster&month=2026-11").await.ok();
+    assert_eq!((&commission["accrued_cents"], &statement["accrued_cents"]), (&json!(200), &json!(200)));
+    assert_eq!((&commission["balance_cents"], &statement["closing_cents"]), (&json!(1200), &json!(1200)));
     let page = service.get(&admin, "/v1/accounts/acme-42/entries?limit=2").await.ok();
     assert_eq!((page["data"].as_array().map(Vec::len), &page["has_more"]), (Some(2), &json!(true)));
     let next = format!("/v1/accounts/acme-42/entries?cursor={}", page["next_cursor"].as_str().unwrap());

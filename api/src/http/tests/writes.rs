@@ -133,3 +133,32 @@ async fn the_last_admin_key_is_not_revoked() {
     let last = api.post(secret, &format!("/v1/api-keys/{}/revoke", lasting["id"].as_str().unwrap()), json!({})).await;
     assert_eq!(last.code(), (409, "last_admin_key"));
 }
+
+#[tokio::test]
+async fn a_key_with_another_scope_is_told_which_would_do() {
+    let service = Service::reference().await;
+    let detail = async |scope: &str, path: &str| {
+        let key = service.key("muster", scope).await;
+        let refused = service.post(&key, path, json!({})).await;
+        assert_eq!(refused.code(), (403, "forbidden"));
+        refused.body["detail"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        detail("usage_write", "/v1/tenants").await,
+        "this needs a key with the scope `platform_admin` or `tenant_admin`; the scope of this one is `usage_write`"
+    );
+    assert_eq!(
+        detail("tenant_admin", "/v1/meters").await,
+        "this needs a key with the scope `platform_admin`; the scope of this one is `tenant_admin`"
+    );
+}
+
+#[tokio::test]
+async fn where_webhooks_may_not_go_the_setting_is_named() {
+    let service = Service::reference().await;
+    for (url, expected) in [("http://hooks.example.com/in", "begins with https://"), ("https://10.0.0.1/", "a public address")] {
+        let refused = service.post(&service.admin, "/v1/webhook-endpoints", json!({ "url": url, "tenant": "muster" })).await;
+        let detail = refused.body["detail"].as_str().unwrap();
+        assert!(detail.contains(expected) && detail.contains("CENTWISE_WEBHOOKS_TO_PRIVATE=true"), "{detail}");
+    }
+}
