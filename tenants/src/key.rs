@@ -47,7 +47,7 @@ pub enum Need {
 }
 
 impl Scope {
-    pub const ALL: [Self; 4] = [Self::PlatformAdmin, Self::TenantAdmin, Self::TenantRead, Self::UsageWrite];
+    pub const ALL: [Self; 5] = [Self::PlatformAdmin, Self::TenantAdmin, Self::TenantRead, Self::UsageWrite, Self::MetricsRead];
 
     /// As it is written in requests and answers.
     pub const fn name(self) -> &'static str {
@@ -56,6 +56,7 @@ impl Scope {
             Self::TenantAdmin => "tenant_admin",
             Self::TenantRead => "tenant_read",
             Self::UsageWrite => "usage_write",
+            Self::MetricsRead => "metrics_read",
         }
     }
 

@@ -44,7 +44,8 @@ async fn a_month_is_paid_out_once(backend: Backend) {
     assert_eq!(cashier.run(false).await, ["muster 2026-11 Exists, 0 carried"]);
     cashier.world.pass(14 * DAY);
     assert_eq!(cashier.run(false).await, ["muster 2026-12 created 100, 0 carried"]);
-    let log = cashier.world.records.audit_log(&cashier.world.tenant("muster"), None, 100).await.unwrap();
+    let log =
+        cashier.world.records.audit_log(&cashier.world.tenant("muster"), &store::records::AuditFilter::default(), None, 100).await.unwrap();
     let of: Vec<&str> = log.data.iter().rev().filter(|entry| entry.resource == "payout").map(|entry| entry.action.as_str()).collect();
     assert_eq!(of, ["create", "pay", "paid", "create"]);
 }

@@ -80,7 +80,7 @@ async fn a_file_is_made_once_and_paid_together(backend: Backend) {
     assert_eq!(cashier.pay(&cashier.one().await).await, "payout_state");
     cashier.world.accounts("acme-42 3800, acme-43 5000, revenue of muster 900, external of muster -9700").await;
     // Nothing that people read names an account in full.
-    let log = cashier.world.records.audit_log(&cashier.world.platform, None, 1000).await.unwrap();
+    let log = cashier.world.records.audit_log(&cashier.world.platform, &store::records::AuditFilter::default(), None, 1000).await.unwrap();
     assert!(!format!("{log:?} {paying:?} {file:?}").contains(IBAN));
     assert!(format!("{log:?}").contains("DE89…3000"));
     assert_eq!(cashier.payer.calls(), 0);

@@ -119,7 +119,7 @@ async fn postgres_drops_a_month_and_the_books_stay_right() {
     world.call("acme-43", "60").text().await;
     assert_eq!(drop_old(&world).await, ["2026-12"]);
     sound(&world).await;
-    let log = world.records.audit_log(&world.platform, None, 10).await.unwrap().data;
+    let log = world.records.audit_log(&world.platform, &store::records::AuditFilter::default(), None, 10).await.unwrap().data;
     let entries: Vec<_> = log.iter().filter(|entry| entry.action == "drop_months").collect();
     assert!(entries.len() >= 3 && entries[0].after.as_ref().unwrap()["hash"].is_string(), "{entries:?}");
 }

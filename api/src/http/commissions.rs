@@ -9,7 +9,7 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use ledger::AccountKey;
-use payments::payouts::{Month, Payouts};
+use payments::payouts::Payouts;
 use rating::{Cents, Instant, TenantId};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -84,7 +84,7 @@ pub async fn get_commission(
     let (received, paid) = sums(within, reseller.id).map_err(|_| ApiProblem::sum_too_large())?;
     let balance = app.engine.balance(AccountKey::balance(reseller.id, currency)).await?.posted;
     let now = app.clock.now();
-    let month = Month::of(now, app.payouts.zone());
+    let month = app.payouts.calendar().month_of(now);
     let accrued = match app.payouts.month(Payouts::purse(&reseller, currency), month, now).await {
         Ok(view) => Some(view.accrued.0),
         Err(error) => match ApiProblem::from(error) {
