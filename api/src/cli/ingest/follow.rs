@@ -339,7 +339,7 @@ impl Follower<'_> {
         if is_changed && !is_taken {
             bail!(
                 "{} in {}, which is all: the options are not those by which the rows before were read, and the position is where it was",
-                self.summary.lately_refused().unwrap_or_default(),
+                self.summary.lately_refused().or_else(|| self.summary.lately_kept()).unwrap_or_default(),
                 self.args.file.display()
             );
         }

@@ -123,9 +123,10 @@ impl Summary {
         (!lately.is_empty()).then(|| format!("{rows} kept without a price, at least on some links ({})", by_reason.join(", ")))
     }
 
-    /// Rows that the server keeps.
+    /// Rows that the server keeps for somebody it knows.
     pub fn taken(&self) -> u64 {
-        self.posted + self.duplicate + self.unrated + self.partly_rated
+        let of_nobody = self.reasons.get("unrated: unknown_customer").copied().unwrap_or_default();
+        self.posted + self.duplicate + self.partly_rated + (self.unrated - of_nobody)
     }
 
     pub fn count(&mut self, line: u64, id: String, outcome: Outcome, texts: &Texts) {
