@@ -24,7 +24,7 @@ async fn every_command_says_that_the_program_is_older() {
             .current_dir(dir.path())
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&run.stderr);
+        let said = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
         assert_eq!(said.matches("older than the database").count(), 1, "{command:?}: {said}");
         assert!(said.contains("9000") && !run.status.success(), "{command:?}: {said}");
     }
