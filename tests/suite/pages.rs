@@ -84,10 +84,11 @@ fn is_as_said(said: &str, printed: &str) -> bool {
     rest.ends_with(last)
 }
 
+#[expect(clippy::print_stderr, reason = "whoever reads the test's output must know")]
 fn check(pages: &[&str]) {
     if Command::new("curl").arg("--version").output().is_err() {
         assert!(std::env::var_os("CI").is_none(), "curl is not installed");
-        println!("{pages:?}: skipped, curl is not installed");
+        eprintln!("{pages:?}: skipped, curl is not installed");
         return;
     }
     let (steps, folder) = (steps(pages), tempfile::tempdir().unwrap());
