@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rating::card::{Aggregation, CardDoc};
 use rating::compile::CompiledCard;
 use rating::money::Rate as Amount;
-use rating::usage::{Counter, Usage};
+use rating::usage::{Counter, Number, Usage};
 use rating::{Exact, Instant, Quantity};
 use rust_decimal::Decimal;
 use std::hint::black_box;
@@ -74,7 +74,7 @@ fn price_all(card: &CompiledCard, attributes: &[[(String, String); 2]; 2]) -> (i
             at: Instant::from_secs(1_795_000_000 + event),
             quantity: Quantity::whole(quantity),
             amount: Some(Amount(Decimal::from(quantity))),
-            is_short: false,
+            number: Number::International,
             destination: None,
             origin: None,
             attributes: &attributes[(event % 2) as usize],

@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rating::card::{Aggregation, CallTerms, CardDoc, Rate, Step};
 use rating::compile::CompiledCard;
 use rating::prefix::PrefixMap;
-use rating::usage::{Counter, Usage};
+use rating::usage::{Counter, Number, Usage};
 use rating::{Currency, Instant, Quantity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
@@ -116,7 +116,7 @@ fn call(destination: &str) -> Usage<'_> {
         at: START,
         quantity: Quantity::whole(95),
         amount: None,
-        is_short: false,
+        number: Number::International,
         destination: Some(destination),
         origin: None,
         attributes: &[],

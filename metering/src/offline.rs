@@ -13,7 +13,7 @@ use rating::card::{Aggregation, CALL_UNIT, CardDoc, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::link::{self, LinkPosting};
 use rating::segments::{By, Charged, FlatsDue};
-use rating::usage::{Counter, CounterId, Measured, Usage};
+use rating::usage::{Counter, CounterId, Measured, Number, Usage};
 use rating::validate::Mistake;
 use rating::{CardVersionId, Carry, Cents, Currency, Exact, Instant, Overflow, RateCardId, Unrated};
 use std::cmp::Reverse;
@@ -237,7 +237,7 @@ impl Offline {
             None => {}
         }
         let dialled = prepare::dial(&mut event, self.country.as_deref());
-        let mut priced = self.charge(&event, dialled.is_short);
+        let mut priced = self.charge(&event, dialled.number);
         if let (Err(refused), Some(doubt)) = (&mut priced, dialled.doubt)
             && refused.code == Unrated::NoRate.code()
         {
@@ -248,11 +248,11 @@ impl Offline {
         priced
     }
 
-    fn charge(&mut self, event: &UsageEvent, is_short: bool) -> Result<Priced, Refused> {
+    fn charge(&mut self, event: &UsageEvent, number: Number) -> Result<Priced, Refused> {
         let unit = if self.calls.contains(event.meter.as_str()) { CALL_UNIT } else { "" };
         let unnamed = MeterTerms { unit: unit.to_owned(), aggregation: Aggregation::Sum, unique_by: None };
         let meter = self.meters.get(event.meter.as_str()).unwrap_or(&unnamed);
-        let usage = prepare::usage_of(event, meter, is_short);
+        let usage = prepare::usage_of(event, meter, number);
         let (card, measured) = measure(&self.cards, &usage)?;
         prepare::check(card, &measured, &usage, meter)?;
         let aggregation = card.aggregation(measured.found.rate, meter.aggregation);

@@ -19,7 +19,7 @@ use ledger::Settlement;
 use rating::aggregate::Level;
 use rating::card::{CALL_UNIT, MeterTerms};
 use rating::compile::CompiledCard;
-use rating::usage::{Measured, Unrated, Usage};
+use rating::usage::{Measured, Number, Unrated, Usage};
 use rating::{CardVersionId, Currency, Instant, Quantity, TenantId, ids::HoldId};
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -197,7 +197,7 @@ impl Prepared {
     }
     /// As measured by this plan.
     pub fn usage(&self, plan: &Plan) -> Usage<'_> {
-        Usage { quantity: plan.quantity, ..usage_of(&self.event, &plan.meter, self.dialled.is_short) }
+        Usage { quantity: plan.quantity, ..usage_of(&self.event, &plan.meter, self.dialled.number) }
     }
     /// Its name in the journal.
     pub fn name(&self) -> Keyed<'_> {
@@ -302,7 +302,7 @@ impl Prepared {
     }
 }
 
-pub(crate) fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms, is_short: bool) -> Usage<'a> {
+pub(crate) fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms, number: Number) -> Usage<'a> {
     Usage {
         meter: &event.meter,
         is_call: meter.unit == CALL_UNIT,
@@ -310,7 +310,7 @@ pub(crate) fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms, is_short: 
         at: event.at,
         quantity: event.quantity,
         amount: event.amount,
-        is_short,
+        number,
         destination: event.destination.as_deref(),
         origin: event.origin.as_deref(),
         attributes: &event.attributes,
@@ -379,7 +379,7 @@ impl<'a> Desk<'a> {
         let Some(customer) = self.directory.customer_at_hand(self.caller, &event.customer) else { return Err(Box::new(event)) };
         let about = About { meter, customer: Some(customer), nobody: "unknown_customer" };
         let (content, dialled) = normalised(&mut event, about.customer.as_deref());
-        match self.plan(&about, &event, dialled.is_short) {
+        match self.plan(&about, &event, dialled.number) {
             Ok(priced) => Ok(Ok(self.assemble(event, about, content, dialled, priced))),
             Err(_missing) => Err(Box::new(as_sent(event, dialled))),
         }
@@ -401,7 +401,7 @@ impl<'a> Desk<'a> {
         let about = About { meter, customer, nobody };
         let (content, dialled) = normalised(&mut event, about.customer.as_deref());
         loop {
-            match self.plan(&about, &event, dialled.is_short) {
+            match self.plan(&about, &event, dialled.number) {
                 Ok(priced) => return Ok(self.assemble(event, about, content, dialled, priced)),
                 Err(Missing::Version { timeline, id }) => {
                     if let Some(slot) = timeline.versions.iter().find(|slot| slot.id == id) {
@@ -442,7 +442,7 @@ impl<'a> Desk<'a> {
         Some(meter)
     }
 
-    fn plan(&self, about: &About, event: &UsageEvent, is_short: bool) -> Planned {
+    fn plan(&self, about: &About, event: &UsageEvent, number: Number) -> Planned {
         let Some(customer) = &about.customer else { return Ok(Err(Kept(about.nobody))) };
         let window_secs = i64::from(customer.tenant.late_window_days) * 86_400;
         if self.late == Lateness::Kept && event.at < self.now.plus_secs(-window_secs) {
@@ -453,7 +453,7 @@ impl<'a> Desk<'a> {
             Ok(chain) => chain,
             Err(error) => return Ok(Err(Kept(error.code()))),
         };
-        let usage = usage_of(event, &about.meter, is_short);
+        let usage = usage_of(event, &about.meter, number);
         let mut methods = SmallVec::new();
         if at.open.is_empty() {
             for link in chain.iter() {
@@ -628,7 +628,7 @@ impl<'a> Desk<'a> {
             let days = customer.tenant.late_window_days;
             return vec![Lack::of_event("late", format!("it is older than {days} days; rating it again by hand gives it a price"))];
         }
-        let usage = usage_of(event, &about.meter, dialled.is_short);
+        let usage = usage_of(event, &about.meter, dialled.number);
         let reasons = match priced {
             Ok(plan) => plan.open.iter().map(|open| (open.buyer, open.reason)).collect(),
             Err(_) => self.reasons(customer, &usage, &about.meter),
@@ -703,17 +703,23 @@ fn normalised(event: &mut UsageEvent, customer: Option<&Customer>) -> ([u8; 16],
 /// Numbers become digits as the country writes them; those that changed, as they were. What cannot be read as a number stays
 /// as it is, and matches no prefix.
 pub(crate) fn dial(event: &mut UsageEvent, country: Option<&str>) -> Dialled {
-    let digits = |number: &mut Option<CompactString>| {
+    let read = |number: &mut Option<CompactString>| {
         let text = number.as_deref()?;
-        let digits = numbers::normalise(text, country).filter(|digits| *digits != text).map(CompactString::from)?;
-        number.replace(digits)
+        let read = numbers::read(text, country)?;
+        let (digits, doubt) = (Some(read.digits).filter(|digits| *digits != text).map(CompactString::from), read.doubt);
+        Some((digits.and_then(|digits| number.replace(digits)), doubt))
     };
-    let sent = [digits(&mut event.destination), digits(&mut event.origin)];
+    let (origin, _) = read(&mut event.origin).unwrap_or_default();
+    let (destination, doubt) = read(&mut event.destination).unwrap_or_default();
+    let sent = [destination, origin];
     let destination = event.destination.as_deref().unwrap_or_default();
     let text = sent[0].as_deref().unwrap_or(destination);
-    let doubt = numbers::doubt(text, destination, country);
-    let is_short = doubt.is_some() || numbers::is_short(text, destination, country);
-    Dialled { sent, is_short, doubt }
+    let number = match doubt {
+        Some(_) => Number::Unclear,
+        None if numbers::is_short(text, destination, country) => Number::Short,
+        None => Number::International,
+    };
+    Dialled { sent, number, doubt }
 }
 
 /// What became of an event's numbers.
@@ -721,8 +727,7 @@ pub(crate) fn dial(event: &mut UsageEvent, country: Option<&str>) -> Dialled {
 pub(crate) struct Dialled {
     /// Destination and origin as sent, where the customer's country made other digits of them.
     sent: [Option<CompactString>; 2],
-    /// The destination is a number of its own, not of a country.
-    pub(crate) is_short: bool,
+    pub(crate) number: Number,
     /// It may be one of a country, but nobody knows which.
     pub(crate) doubt: Option<Doubt>,
 }

@@ -53,6 +53,8 @@ struct Meter {
     name: Box<str>,
     /// A rate and, above it, the index of its quick plan; or [`GROUP`] and the index of a group.
     prefixes: PrefixMap,
+    /// Has one of its rates prefixes?
+    looks_at_destination: bool,
 }
 
 const GROUP: u32 = 1 << 31;
@@ -223,7 +225,8 @@ impl CompiledCard {
             entries.sort_unstable();
             let merged = self.merge(&entries, quick_of_terms);
             let prefixes = PrefixMap::from_sorted(&merged).map_err(|e| vec![Mistake::card(&format!("{e:?}"))])?;
-            self.meters.push(Meter { name: name.into(), prefixes });
+            let looks_at_destination = rates.iter().any(|rate| rate.meter == name && !rate.prefixes.is_empty());
+            self.meters.push(Meter { name: name.into(), prefixes, looks_at_destination });
         }
         Ok(())
     }

@@ -295,7 +295,7 @@ mod tests {
                     at: Instant(*at),
                     quantity: *quantity,
                     amount: None,
-                    is_short: false, destination: Some(destination),
+                    number: crate::usage::Number::International, destination: Some(destination),
                     origin: None,
                     attributes: &[],
                 };

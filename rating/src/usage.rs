@@ -19,11 +19,22 @@ pub struct Usage<'a> {
     /// In place of a quantity: cost-plus and dynamic models, percentages. Major units.
     pub amount: Option<Amount>,
     pub destination: Option<&'a str>,
-    /// The destination is a short number (112, an extension): rates of its own digits match, not those of a country that
-    /// begins with the same digits.
-    pub is_short: bool,
+    pub number: Number,
     pub origin: Option<&'a str>,
     pub attributes: &'a [(String, String)],
+}
+
+/// What the digits of a destination are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Number {
+    /// Of a number with a country's code.
+    #[default]
+    International,
+    /// Of a short number (112, an extension): rates of its own digits match, not those of a country that begins with the same
+    /// digits.
+    Short,
+    /// Nobody knows of which country: only a card that looks at no destination of the meter has a price for it.
+    Unclear,
 }
 
 /// Where a counter stands: cumulative quantity and number of events.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use rating::card::{Aggregation, CallTerms, CardDoc, Rate, Rounding, Step, Window, ZeroDuration};
 use rating::compile::CompiledCard;
 use rating::rounding::{self, Mode};
-use rating::usage::{Counter, Usage};
+use rating::usage::{Counter, Number, Usage};
 use rating::validate::{parse_card, validate};
 use rating::{Currency, Exact, Instant, Quantity, Ratio, Unrated};
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ fn usage(at: Instant, quantity: Quantity, destination: &str) -> Usage<'_> {
         at,
         quantity,
         amount: None,
-        is_short: false,
+        number: Number::International,
         destination: Some(destination),
         origin: None,
         attributes: &[],

@@ -4,7 +4,7 @@
 
 use rating::card::Aggregation;
 use rating::compile::CompiledCard;
-use rating::usage::{Counter, Measured, Usage};
+use rating::usage::{Counter, Measured, Number, Usage};
 use rating::validate::parse_card;
 use rating::{Exact, Instant, Quantity, Unrated};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn call<'a>(at: &str, quantity: &str, destination: &'a str) -> Usage<'a> {
         at: at.parse().unwrap(),
         quantity: quantity.parse().unwrap(),
         amount: None,
-        is_short: false,
+        number: Number::International,
         destination: Some(destination),
         origin: None,
         attributes: &[],
@@ -483,19 +483,19 @@ fn the_empty_prefix_is_that_of_every_number() {
         json!({"key": "any", "meter": "call", "attributes": {"kind": "internal"}, "call": {"steps": [{"from": "0", "price": "0.5"}]}});
     let card = card("UTC", json!([world, emergency, any]));
     let internal = [("kind".to_owned(), "internal".to_owned())];
-    let of = |destination: Option<&str>, is_short: bool, attributes: &[(String, String)]| {
-        let usage = Usage { destination, is_short, attributes, ..call("2026-11-20T09:00:00Z", "10", "") };
+    let of = |destination: Option<&str>, number: Number, attributes: &[(String, String)]| {
+        let usage = Usage { destination, number, attributes, ..call("2026-11-20T09:00:00Z", "10", "") };
         priced(&card, &usage).map(|(_, exact)| format!("{exact:?}")).unwrap_or_else(|unrated| format!("{unrated:?}"))
     };
-    let number = of(Some("4930123456"), false, &[]);
+    let number = of(Some("4930123456"), Number::International, &[]);
     assert_ne!(number, "NoRate");
-    assert_ne!(of(Some("000"), true, &[]), number);
+    assert_ne!(of(Some("000"), Number::Short, &[]), number);
     for destination in [None, Some(""), Some("voicemail"), Some("*98"), Some("s"), Some("1-800-FLOWERS")] {
-        assert_eq!(of(destination, false, &[]), "NoRate", "{destination:?}");
-        assert_ne!(of(destination, false, &internal), "NoRate", "{destination:?}");
+        assert_eq!(of(destination, Number::International, &[]), "NoRate", "{destination:?}");
+        assert_ne!(of(destination, Number::International, &internal), "NoRate", "{destination:?}");
     }
-    assert_eq!(of(Some("1002"), true, &[]), "NoRate");
-    assert_ne!(of(Some("1002"), true, &internal), "NoRate");
+    assert_eq!(of(Some("1002"), Number::Short, &[]), "NoRate");
+    assert_ne!(of(Some("1002"), Number::Short, &internal), "NoRate");
     // Without the first, the short way has nothing to choose from.
     let only = self::card("UTC", json!([world_alone()]));
     assert!(priced(&only, &call("2026-11-20T09:00:00Z", "10", "voicemail")).is_err());
@@ -504,6 +504,22 @@ fn the_empty_prefix_is_that_of_every_number() {
         self::card("UTC", json!([{"key": "us", "meter": "call", "prefixes": ["1"], "call": {"steps": [{"from": "0", "price": "1"}]}}]));
     assert!(priced(&america, &call("2026-11-20T09:00:00Z", "10", "1-800-FLOWERS")).is_err());
     assert!(priced(&america, &call("2026-11-20T09:00:00Z", "10", "18005550100")).is_ok());
+}
+
+/// An internal call costs nothing here: whoever sends a number of a mobile without its country's code does not get it so.
+#[test]
+fn a_number_of_an_unclear_country_has_no_price_where_destinations_have() {
+    let internal = json!({"key": "internal", "meter": "call", "call": {"steps": [{"from": "0", "price": "0"}]}});
+    let whole = json!({"key": "whole", "meter": "call", "prefixes": ["3281234567"], "call": {"steps": [{"from": "0", "price": "1"}]}});
+    let of = |card: &CompiledCard, number: Number| {
+        let usage = Usage { number, ..call("2026-11-20T09:00:00Z", "10", "3281234567") };
+        priced(card, &usage).map_err(|unrated| (unrated, card.missed(&usage))).is_ok()
+    };
+    let several = card("UTC", json!([internal, whole]));
+    assert!(of(&several, Number::International) && of(&several, Number::Short));
+    assert!(!of(&several, Number::Unclear));
+    assert!(of(&card("UTC", json!([internal])), Number::Unclear));
+    assert!(!of(&card("UTC", json!([world_alone()])), Number::Unclear));
 }
 
 fn world_alone() -> serde_json::Value {

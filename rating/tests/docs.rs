@@ -6,7 +6,7 @@
 use rating::aggregate::{self, Report};
 use rating::card::{Aggregation, CardDoc};
 use rating::compile::CompiledCard;
-use rating::usage::{Counter, CounterId, Unrated, Usage};
+use rating::usage::{Counter, CounterId, Number, Unrated, Usage};
 use rating::validate::parse_card;
 use rating::{Instant, Quantity};
 use std::collections::HashMap;
@@ -69,7 +69,7 @@ impl Page {
             at: get("at").unwrap_or(AT).parse().unwrap(),
             quantity: get("quantity").unwrap_or("1").parse().unwrap(),
             amount: get("amount").map(|amount| amount.parse().unwrap()),
-            is_short: false,
+            number: Number::International,
             destination: get("to").map(|number| number.trim_start_matches('+')),
             origin: get("from").map(|number| number.trim_start_matches('+')),
             attributes: &attributes,

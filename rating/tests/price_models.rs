@@ -8,7 +8,7 @@ use rating::card::{Aggregation, BlockPolicy, BlockTier, Cell, Conversion, Conver
 use rating::model::CompiledModel;
 use rating::money::Rate as Amount;
 use rating::rounding::{self, Mode};
-use rating::usage::{Counter, Usage};
+use rating::usage::{Counter, Number, Usage};
 use rating::{Currency, Exact, Instant, Quantity, Ratio};
 use rust_decimal::Decimal;
 
@@ -162,7 +162,7 @@ fn usage(quantity: Quantity, amount: Option<Amount>, attributes: &[(String, Stri
         at: Instant::MIN,
         quantity,
         amount,
-        is_short: false,
+        number: Number::International,
         destination: None,
         origin: None,
         attributes,

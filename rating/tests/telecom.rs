@@ -11,7 +11,7 @@
 use rating::card::{Aggregation, CallTerms, CardDoc, Rate, Rounding, Step, Window};
 use rating::compile::CompiledCard;
 use rating::rounding::{self, Mode};
-use rating::usage::{Counter, Measured, Priced, Usage};
+use rating::usage::{Counter, Measured, Number, Priced, Usage};
 use rating::{Currency, Exact, Instant, Quantity, Ratio, Unrated};
 use serde::Deserialize;
 use serde_json::Value;
@@ -272,7 +272,7 @@ fn usage(at: Instant, quantity: Quantity, destination: &str, is_call: bool) -> U
         at,
         quantity,
         amount: None,
-        is_short: false,
+        number: Number::International,
         destination: Some(destination),
         origin: None,
         attributes: &[],

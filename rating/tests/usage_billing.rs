@@ -9,7 +9,7 @@ use rating::model::{CompiledModel, Converter};
 use rating::money::{Rate as Amount, plain_decimal};
 use rating::rounding::{self, Mode};
 use rating::spend::{self, CapacityTier, ZeroUsage};
-use rating::usage::{Counter, Usage};
+use rating::usage::{Counter, Number, Usage};
 use rating::{Currency, Exact, Instant, Quantity};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -218,7 +218,7 @@ fn local(model: &CompiledModel, amounts: impl Iterator<Item = Amount>) -> Exact 
             at: Instant::MIN,
             quantity: Quantity::ZERO,
             amount: Some(amount),
-            is_short: false,
+            number: Number::International,
             destination: None,
             origin: None,
             attributes: &[],

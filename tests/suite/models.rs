@@ -3,7 +3,7 @@
 use crate::world::{Backend, World, card_doc, on_every_journal, one_rate, per_unit};
 use rating::card::Aggregation;
 use rating::compile::CompiledCard;
-use rating::usage::Usage;
+use rating::usage::{Number, Usage};
 use rating::{Exact, Instant, Quantity};
 use serde_json::{Value, json};
 
@@ -384,7 +384,7 @@ fn a_call_of_25_hours_takes_microseconds() {
         at: "2026-11-18T09:00:00Z".parse::<Instant>().unwrap(),
         quantity: Quantity::whole(90_000),
         amount: None,
-        is_short: false,
+        number: Number::International,
         destination: Some("4930123456"),
         origin: None,
         attributes: &[],

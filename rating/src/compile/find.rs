@@ -2,12 +2,12 @@
 //! an entry in force at the start; among its entries the longest origin prefix, the most attributes, the
 //! latest `effective_from`, the highest `priority`. A rate without prefixes does not look at the
 //! destination and stands with the empty prefix, which is otherwise that of every number with a country code: what holds no
-//! number, and a short one, has only the rates without prefixes. A short number is matched as a whole, or not at all. "In force"
-//! is the effective period and the window.
+//! number, and a short one, has only the rates without prefixes. A short number is matched as a whole, or not at all; one
+//! of an unclear country has a price only where no rate of the meter has prefixes. "In force" is the effective period and the window.
 
 use super::{CompiledCard, FOREVER, GROUP, Meter, Pricing, Terms};
 use crate::call::{CallPlan, Stretch, instant_at, offset_of};
-use crate::usage::{Match, Usage};
+use crate::usage::{Match, Number, Usage};
 use crate::{Exact, Instant, Overflow, Quantity, Unrated};
 use smallvec::SmallVec;
 
@@ -36,7 +36,7 @@ pub(super) fn digits_of<'t>(usage: &Usage<'t>) -> &'t [u8] {
 
 /// Has it the digits of a number with a country code?
 pub(super) fn is_with_country(usage: &Usage<'_>, digits: &[u8]) -> bool {
-    !usage.is_short && !digits.is_empty()
+    usage.number == Number::International && !digits.is_empty()
 }
 
 impl CompiledCard {
@@ -44,10 +44,13 @@ impl CompiledCard {
     #[inline]
     pub(crate) fn find<'a>(&'a self, usage: &Usage<'_>) -> Result<Found<'a>, Unrated> {
         let meter = self.meter(usage.meter).ok_or(Unrated::NoRate)?;
+        if usage.number == Number::Unclear && meter.looks_at_destination {
+            return Err(Unrated::NoRate);
+        }
         let digits = digits_of(usage);
         let mut at_most = digits.len();
         while let Some((len, value)) = meter.prefixes.longest(digits, at_most) {
-            let fits = !usage.is_short || len == 0 || len == digits.len();
+            let fits = usage.number == Number::International || len == 0 || len == digits.len();
             let mut candidates = if fits { self.candidates(value, usage) } else { SmallVec::new() };
             if len == 0 && !is_with_country(usage, digits) {
                 candidates.retain(|candidate| !self.is_of_every_number(candidate.rate));
@@ -78,7 +81,7 @@ impl CompiledCard {
     /// A call under a rate that says nothing but a price. `None`: the long way decides.
     #[inline]
     pub(crate) fn quick(&self, usage: &Usage<'_>) -> Option<(Match, Quantity, Exact)> {
-        if !usage.is_call || usage.is_short {
+        if !usage.is_call || usage.number != Number::International {
             return None;
         }
         let meter = self.meter(usage.meter)?;

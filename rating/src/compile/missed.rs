@@ -2,7 +2,7 @@
 
 use super::{CompiledCard, FOREVER, Terms, find};
 use crate::Instant;
-use crate::usage::Usage;
+use crate::usage::{Number, Usage};
 use std::fmt;
 
 /// The nearest that a card came to pricing a usage.
@@ -73,12 +73,15 @@ impl CompiledCard {
     /// What the usage missed here. Only of interest where no rate was found.
     pub fn missed(&self, usage: &Usage<'_>) -> Missed {
         let Some(meter) = self.meter(usage.meter) else { return Missed::Meter };
+        if usage.number == Number::Unclear && meter.looks_at_destination {
+            return Missed::Prefix;
+        }
         let digits = find::digits_of(usage);
         let mut nearest = if !digits.is_empty() { Missed::Prefix } else { Missed::Destination };
         let mut at_most = digits.len();
         while let Some((len, value)) = meter.prefixes.longest(digits, at_most) {
             // A short number is none of the country that begins with its digits.
-            let fits = !usage.is_short || len == 0 || len == digits.len();
+            let fits = usage.number == Number::International || len == 0 || len == digits.len();
             let is_for_it = |rate: &u32| fits && (len > 0 || find::is_with_country(usage, digits) || !self.is_of_every_number(*rate));
             for rate in self.rates_of(value).into_iter().filter(is_for_it) {
                 let missed = self.terms_of(rate).and_then(|terms| self.missed_by(terms, usage));

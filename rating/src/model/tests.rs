@@ -97,7 +97,7 @@ fn usage(quantity: &str, amount: Option<&str>, attributes: &'static [(String, St
         at: Instant::MIN,
         quantity: quantity.parse().unwrap(),
         amount: amount.map(|amount| amount.parse().unwrap()),
-        is_short: false,
+        number: crate::usage::Number::International,
         destination: None,
         origin: None,
         attributes,

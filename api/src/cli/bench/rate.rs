@@ -12,7 +12,7 @@ use crate::cli::progress::Progress;
 use anyhow::{Context, anyhow};
 use rating::card::Aggregation;
 use rating::compile::CompiledCard;
-use rating::usage::{Counter, Usage};
+use rating::usage::{Counter, Number, Usage};
 use rating::{Carry, Cents, Exact, Instant, Quantity, rounding};
 use std::collections::HashMap;
 use std::time::Instant as Stopwatch;
@@ -106,7 +106,7 @@ fn rate_chunk(cards: &[CompiledCard; 2], work: &Workload, from: u64, count: u64,
             at,
             quantity: Quantity::whole(i64::from(seconds)),
             amount: None,
-            is_short: false,
+            number: Number::International,
             destination: Some(work.number(index)),
             origin: None,
             attributes: &[],
