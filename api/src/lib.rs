@@ -17,6 +17,7 @@ pub mod payouts;
 pub mod plant;
 pub mod problem;
 mod readiness;
+pub mod restoration;
 pub mod server;
 pub mod settings;
 pub mod state;

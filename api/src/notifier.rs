@@ -41,6 +41,9 @@ impl Notifier {
             if let Err(error) = self.witness.step().await {
                 tracing::warn!(%error, "notices were not written down");
             }
+            if self.app.held.is_held() {
+                continue;
+            }
             if let Err(error) = self.courier.step().await {
                 tracing::warn!(%error, "notices were not sent");
             }

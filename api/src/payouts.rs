@@ -15,7 +15,7 @@ pub async fn keep_up(app: App) {
     let (mut hour, mut day) = (None, None);
     loop {
         ticks.tick().await;
-        if app.clock.stepped().is_some() {
+        if app.clock.stepped().is_some() || app.held.is_held() {
             continue;
         }
         let now = app.clock.now();

@@ -62,6 +62,7 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("not_payable", 409, "There is not enough to be paid out"),
     ("payee_not_ready", 409, "The account to be paid is not ready"),
     ("nothing_due", 409, "No payout is due"),
+    ("restored", 409, "Restored from a backup: nothing is paid out"),
     ("reversal_refused", 409, "The payout cannot be taken back"),
     ("provider_refused", 409, "The payment provider refused this"),
     ("counter_not_kept", 409, "The version needs counters that were not kept this month"),

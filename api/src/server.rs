@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::http;
 use crate::notifier::Notifier;
 use crate::payouts;
+use crate::restoration;
 use crate::state::{self, App, Opened};
 use crate::timekeeper;
 use crate::watchdog;
@@ -148,6 +149,7 @@ impl Server {
         let upkeep = tokio::spawn(upkeep(self.app.clone()));
         let watching = tokio::spawn(watchdog::watch(self.app.clone()));
         let timekeeping = tokio::spawn(timekeeper::watch(self.app.clone()));
+        let resuming = tokio::spawn(restoration::watch(self.app.clone()));
         let paying = tokio::spawn(self.app.desk.clone().work());
         let notifying = tokio::spawn(self.notifier.run());
         let payouts = tokio::spawn(payouts::keep_up(self.app.clone()));
@@ -176,6 +178,7 @@ impl Server {
         paying.abort();
         notifying.abort();
         payouts.abort();
+        resuming.abort();
         if tokio::time::timeout(Duration::from_secs(self.drain_secs_max), connections.shutdown()).await.is_err() {
             tracing::warn!(secs = self.drain_secs_max, "some requests did not finish in time");
         }

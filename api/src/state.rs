@@ -11,6 +11,7 @@ use crate::key_uses::KeyUses;
 use crate::limits::Limits;
 use crate::paying;
 use crate::readiness::Readiness;
+use crate::restoration::Held;
 use crate::timekeeper;
 use anyhow::{Context as _, bail};
 use metering::cache::Cache;
@@ -66,6 +67,8 @@ pub struct Shared {
     /// Of reading price lists and statements.
     pub reading_turns: Turns,
     pub readiness: Readiness,
+    /// Nothing goes out by itself after a restore.
+    pub held: Held,
     pub key_uses: KeyUses,
     pub metrics: PrometheusHandle,
     pub measures: Measures,
@@ -109,7 +112,9 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let gate_clock = clock.clone();
     let engine = Engine::start(Arc::clone(&journal), directory, Arc::new(move || engine_clock.now()));
     let engine = engine.guarded(Arc::new(move || timekeeper::may_write(&gate_clock)));
+    let held = Held::read(&records).await.context("cannot read whether the database was restored")?;
     let (desk, payouts) = paying::put_together(config, &records, &engine, &clock, platform).await?;
+    desk.hold_charges(held.is_held());
     let app = App(Arc::new(Shared {
         desk,
         engine,
@@ -129,6 +134,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         price_list_turns: Turns::default(),
         reading_turns: Turns::default(),
         readiness: Readiness::default(),
+        held,
         key_uses: KeyUses::default(),
         metrics: metrics_handle()?,
         measures: Measures::default(),

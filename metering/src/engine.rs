@@ -183,7 +183,7 @@ impl Engine {
                                 read_until = index + READ_AHEAD;
                                 self.read_ahead(caller, &event, events.as_slice()).await;
                             }
-                            desk.prepare(*event).await
+                            desk.prepare_report(*event).await
                         }
                     },
                 ),
@@ -391,8 +391,12 @@ impl Engine {
             });
         }
         let places = standing.places.clone();
-        let meter =
-            self.directory.meter(&charged.body.meter).await?.ok_or_else(|| Problem::new("unknown_meter", "the event's meter is gone"))?;
+        let meter = match self.directory.meter(&charged.body.meter).await? {
+            Some(meter) => meter,
+            // It was kept without one.
+            None if charged.body.charges.is_empty() => crate::prepare::no_meter(),
+            None => return Err(Problem::new("unknown_meter", "the event's meter is gone")),
+        };
         let side = if path.first() == Some(&author) { author } else { root };
         let taken = Taken { root, charged: &charged, cards: &cards, places: &places, meter: &meter };
         let Behind { whole, versions, turn } = Behind::of(&*self.journal, &self.directory, (&self.long_voids, side), taken).await?;

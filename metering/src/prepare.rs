@@ -17,7 +17,7 @@ use crate::standing::{self, BELOW_UNKNOWN, Open};
 use compact_str::CompactString;
 use ledger::Settlement;
 use rating::aggregate::Level;
-use rating::card::{CALL_UNIT, MeterTerms};
+use rating::card::{Aggregation, CALL_UNIT, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::usage::{Measured, Number, Unrated, Usage};
 use rating::{CardVersionId, Currency, Instant, Quantity, TenantId, ids::HoldId};
@@ -366,8 +366,7 @@ impl<'a> Desk<'a> {
         Self { is_over: true, ..self }
     }
 
-    /// With what is in memory; `Err`: something is not. What is refused is malformed (unknown meter, in the
-    /// future) and is not kept.
+    /// With what is in memory; `Err`: something is not. What is refused is malformed (in the future) and is not kept.
     pub fn at_hand(&mut self, mut event: UsageEvent) -> Result<Result<Box<Prepared>, Problem>, Box<UsageEvent>> {
         if let Err(problem) = self.check(&event) {
             return Ok(Err(problem));
@@ -389,15 +388,10 @@ impl<'a> Desk<'a> {
     pub async fn prepare(&mut self, mut event: UsageEvent) -> Result<Box<Prepared>, Problem> {
         self.check(&event)?;
         let Some(meter) = self.directory.meter(&event.meter).await? else {
-            return Err(Problem::field("unknown_meter", "meter", format!("there is no meter {:?}", event.meter)));
+            return Err(Problem::field(UNKNOWN_METER, "meter", format!("there is no meter {:?}", event.meter)));
         };
         self.check_over(&event, &meter)?;
-        let (customer, nobody) = match self.directory.customer(self.caller, &event.customer).await {
-            Ok(customer) => (customer, "unknown_customer"),
-            // Whose it is, its sender can say later: what happened is kept.
-            Err(problem) if problem.code == "ambiguous_id" => (None, "ambiguous_customer"),
-            Err(problem) => return Err(problem),
-        };
+        let (customer, nobody) = self.customer_of(&event).await?;
         let about = About { meter, customer, nobody };
         let (content, dialled) = normalised(&mut event, about.customer.as_deref());
         loop {
@@ -410,6 +404,28 @@ impl<'a> Desk<'a> {
                 }
                 Err(Missing::Fallback { timeline, name }) => self.directory.load_fallback(&timeline, &name).await?,
             }
+        }
+    }
+
+    /// The same for what has happened: it is kept where there is no such meter, which can be made later.
+    pub async fn prepare_report(&mut self, mut event: UsageEvent) -> Result<Box<Prepared>, Problem> {
+        if self.directory.meter(&event.meter).await?.is_some() {
+            return self.prepare(event).await;
+        }
+        self.check(&event)?;
+        let (customer, nobody) = self.customer_of(&event).await?;
+        let kept = Kept(if customer.is_some() { UNKNOWN_METER } else { nobody });
+        let about = About { meter: no_meter(), customer, nobody };
+        let (content, dialled) = normalised(&mut event, about.customer.as_deref());
+        Ok(self.assemble(event, about, content, dialled, Err(kept)))
+    }
+
+    async fn customer_of(&self, event: &UsageEvent) -> Result<(Option<Arc<Customer>>, &'static str), Problem> {
+        match self.directory.customer(self.caller, &event.customer).await {
+            Ok(customer) => Ok((customer, "unknown_customer")),
+            // Whose it is, its sender can say later: what happened is kept.
+            Err(problem) if problem.code == "ambiguous_id" => Ok((None, "ambiguous_customer")),
+            Err(problem) => Err(problem),
         }
     }
 
@@ -628,6 +644,10 @@ impl<'a> Desk<'a> {
             let days = customer.tenant.late_window_days;
             return vec![Lack::of_event("late", format!("it is older than {days} days; rating it again by hand gives it a price"))];
         }
+        if reason == Some(UNKNOWN_METER) {
+            let detail = format!("there is no meter {:?}: once it is made (POST /v1/meters), rate again", event.meter);
+            return vec![Lack::of_event(UNKNOWN_METER, detail)];
+        }
         let usage = usage_of(event, &about.meter, dialled.number);
         let reasons = match priced {
             Ok(plan) => plan.open.iter().map(|open| (open.buyer, open.reason)).collect(),
@@ -665,6 +685,13 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// What stands in the place of terms, where nobody has made the meter.
+pub(crate) fn no_meter() -> Arc<MeterTerms> {
+    Arc::new(MeterTerms { unit: String::new(), aggregation: Aggregation::Sum, unique_by: None })
+}
+
+/// The reason of an event whose meter nobody has made.
+const UNKNOWN_METER: &str = "unknown_meter";
 /// The reason of a buyer without terms.
 const NO_AGREEMENT: &str = "no_agreement";
 

@@ -11,6 +11,7 @@ use metering::command::Problem;
 use rating::ids::TopUpId;
 use rating::{Cents, Currency, Instant, TenantId};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use store::records::{Actor, Created, Origin, RecordError, Records, TopUp, TopUpState};
 use tenants::Tenant;
 use tokio::sync::Notify;
@@ -70,6 +71,8 @@ pub struct Shared {
     pub(crate) inbox: Inbox,
     /// Something is due.
     pub(crate) wake: Notify,
+    /// No automatic top-up begins.
+    charges_held: AtomicBool,
 }
 
 impl std::ops::Deref for Desk {
@@ -107,7 +110,27 @@ impl Desk {
         payouts: Option<Payouts>,
     ) -> Self {
         let inbox = Inbox::start(records.clone());
-        Self(Arc::new(Shared { records, engine, provider, settings, sources, platform, payouts, inbox, wake: Notify::new() }))
+        Self(Arc::new(Shared {
+            records,
+            engine,
+            provider,
+            settings,
+            sources,
+            platform,
+            payouts,
+            inbox,
+            wake: Notify::new(),
+            charges_held: AtomicBool::new(false),
+        }))
+    }
+
+    /// Whether automatic top-ups wait; those that have begun are followed.
+    pub fn hold_charges(&self, are_held: bool) {
+        self.charges_held.store(are_held, Ordering::Relaxed);
+    }
+
+    pub(crate) fn holds_charges(&self) -> bool {
+        self.charges_held.load(Ordering::Relaxed)
     }
 
     /// # Errors

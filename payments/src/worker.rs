@@ -95,7 +95,7 @@ impl Desk {
                 _ = ticks.tick() => {}
                 () = self.wake.notified() => {}
                 // The debit that reaches a threshold, not the next look.
-                crossed = self.engine.lookout().crossed(Purpose::TopUp), if self.engine.may_write().is_ok() => self.top_up_crossed(&crossed).await,
+                crossed = self.engine.lookout().crossed(Purpose::TopUp), if self.engine.may_write().is_ok() && !self.holds_charges() => self.top_up_crossed(&crossed).await,
             }
             // Nothing is charged or sent while it could not be posted.
             if self.engine.may_write().is_err() {

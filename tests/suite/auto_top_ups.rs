@@ -28,6 +28,7 @@ on_every_journal!(
     what_is_gone_is_charged_no_longer,
     a_month_has_its_cap_and_disputes_wait,
     the_next_process_goes_on_where_one_died,
+    after_a_restore_nothing_is_charged_until_somebody_has_looked,
     only_usage_starts_a_charge,
     what_goes_back_of_a_page_starts_no_charge,
     a_payout_starts_no_charge,
@@ -414,6 +415,23 @@ async fn the_next_process_goes_on_where_one_died(backend: Backend) {
         shop.pass(600);
     }
     assert_eq!((shop.charged(), shop.balance().await, shop.auto().await.open), (1, 5500, None));
+}
+
+async fn after_a_restore_nothing_is_charged_until_somebody_has_looked(backend: Backend) {
+    let shop = Shop::new(backend).await;
+    shop.desk.hold_charges(true);
+    shop.spend(5500).await;
+    let tenant = shop.world.tenant("acme-42").id;
+    assert_eq!(shop.desk.top_up_if_low(tenant, EUR).await.unwrap(), None);
+    for _ in 0..3 {
+        shop.pass(3600);
+        assert_eq!(shop.desk.auto_round().await.unwrap(), 0);
+    }
+    assert_eq!((shop.asked(), shop.balance().await), (0, 500));
+    shop.desk.hold_charges(false);
+    shop.desk.auto_round().await.unwrap();
+    shop.hear_all().await;
+    assert_eq!((shop.asked(), shop.balance().await), (1, 5500));
 }
 
 async fn only_usage_starts_a_charge(backend: Backend) {

@@ -41,6 +41,7 @@ mod moves;
 mod names;
 mod newer_database;
 mod notices;
+mod old_backup;
 mod pages;
 mod paid_over_http;
 mod payee;

@@ -1,6 +1,7 @@
 //! A server to talk to over HTTP: in this process for most tests, as a process of its own for those
 //! that kill it.
 
+use crate::backup::{run, text, well};
 use crate::world::NOW;
 use api::clock::Clock;
 use api::config::Config;
@@ -13,6 +14,7 @@ use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use test_stripe::FakeStripe;
 
@@ -121,6 +123,8 @@ pub struct Served {
 enum Books {
     Embedded(tempfile::TempDir),
     Postgres(test_postgres::Database),
+    /// What a backup of one was restored into.
+    Restored(store::backup::Scratch),
 }
 
 impl Served {
@@ -218,11 +222,44 @@ impl Served {
         panic!("something waits for ever");
     }
 
+    /// As `centwise backup` writes it, beside this server.
+    pub async fn back_up(&self, file: &Path) {
+        well(&run(&[&["backup", text(file)][..], &self.books.named()].concat()).await);
+    }
+
+    /// A server over what `centwise restore` makes of a backup, in an empty place.
+    pub async fn restored(&self, backup: &Path, now: &str) -> Self {
+        let books = match &*self.books {
+            Books::Embedded(_) => Books::Embedded(tempfile::tempdir().unwrap()),
+            Books::Postgres(_) | Books::Restored(_) => {
+                let name = format!("restored_{}_{}", std::process::id(), self.admin.address.port());
+                Books::Restored(store::backup::Scratch::create(self.url(), &name).await.unwrap())
+            }
+        };
+        let said = well(&run(&[&["restore", text(backup)][..], &books.named()].concat()).await);
+        assert!(said.contains("are held until `centwise resume`") && said.contains("the books are right"), "{said}");
+        let running = start(&books, now, &self.stripe, false).await;
+        let admin = Asking { address: running.address, ..self.admin.clone() };
+        Self { running, admin, stripe: Arc::clone(&self.stripe), books: Arc::new(books) }
+    }
+
     /// Of its PostgreSQL database.
     pub fn url(&self) -> &str {
         match &*self.books {
             Books::Postgres(database) => database.url(),
+            Books::Restored(database) => database.url(),
             Books::Embedded(_) => panic!("this is an embedded database"),
+        }
+    }
+}
+
+impl Books {
+    /// As an option of the command line.
+    fn named(&self) -> [&str; 2] {
+        match self {
+            Self::Embedded(dir) => ["--data-dir", text(dir.path())],
+            Self::Postgres(database) => ["--database-url", database.url()],
+            Self::Restored(database) => ["--database-url", database.url()],
         }
     }
 }
@@ -235,6 +272,7 @@ async fn start(books: &Books, now: &str, stripe: &FakeStripe, accept_clock: bool
     let (data_dir, database_url) = match books {
         Books::Embedded(dir) => (dir.path().to_owned(), None),
         Books::Postgres(database) => (std::path::PathBuf::new(), Some(database.url().to_owned())),
+        Books::Restored(database) => (std::path::PathBuf::new(), Some(database.url().to_owned())),
     };
     let limits = LimitSettings { other_per_min: 1_000_000, admin_per_sec: 100_000, ..LimitSettings::default() };
     let payments = PaymentSettings {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 on_every_database!(
     a_newcomers_first_event_is_priced,
     terms_without_a_beginning_follow_those_that_ended,
+    usage_of_a_meter_that_nobody_made_is_kept,
     an_answer_says_which_link_lacks_what,
     kept_usage_of_the_whole_subtree_is_listed,
     what_kept_usage_lacks_is_worked_out_when_it_is_read,
@@ -75,6 +76,36 @@ async fn terms_without_a_beginning_follow_those_that_ended(market: Market) {
     muster.post(&format!("/v1/rate-cards/{fresh}/versions"), doc).await.ok();
     let again = muster.post(&format!("/v1/rate-cards/{fresh}/versions/2/publish"), json!({})).await.ok();
     assert_eq!(again["effective_from"], "2026-11-20T12:00:50Z");
+}
+
+async fn usage_of_a_meter_that_nobody_made_is_kept(market: Market) {
+    let (admin, muster) = (market.admin(), market.by("muster usage"));
+    let kept = send(&muster, usage("f-1", "acme-42", "fax", "2026-11-20T09:00:00Z")).await;
+    assert_eq!((&kept["status"], &kept["reason"]), (&json!("unrated"), &json!("unknown_meter")), "{kept}");
+    assert!(kept["detail"].as_str().unwrap().starts_with("there is no meter \"fax\""), "{kept}");
+    send(&muster, usage("f-2", "acme-42", "fax", "2026-11-20T09:00:00Z")).await;
+    let hold = json!({ "usage": usage("f-3", "acme-42", "fax", "2026-11-20T09:00:00Z"), "ttl_secs": 300 });
+    assert_eq!(admin.post("/v1/holds", hold).await.code(), "422 unknown_meter", "what has not happened is refused");
+    let voided = muster.once("void-f").post("/v1/usage-events/default/f-2/void", json!({ "reason": "no fax" })).await;
+    assert_eq!(voided.status, 200, "{voided:?}");
+    admin.post("/v1/meters", json!({ "name": "fax", "unit": "page" })).await.ok();
+    let listed = admin.get("/v1/usage-events/unrated").await.ok();
+    assert_eq!((listed["data"].as_array().unwrap().len(), &listed["data"][0]["now"][0]["reason"]), (1, &json!("no_rate")), "{listed}");
+    for (name, owner) in [("wholesale", "platform"), ("retail", "muster")] {
+        let mut doc = prices("0.40", "0.15", "1.50", "0.08");
+        doc["currency"] = json!("EUR");
+        let fax = json!({ "key": "fax", "meter": "fax", "price": { "model": "per_unit", "unit_price": "0.01" } });
+        doc["rates"].as_array_mut().unwrap().push(fax);
+        let path = format!("/v1/rate-cards/{}/versions", market.id(name));
+        let version = admin.post(&path, doc).await.ok();
+        let publish = format!("{path}/{}/publish", version["version"]);
+        let published = admin.post(&publish, json!({ "effective_from": "2026-11-20T08:00:00Z" })).await;
+        assert_eq!(published.status, 200, "{owner}: {published:?}");
+    }
+    let again = admin.post("/v1/usage-events/rate-again", json!({})).await.ok();
+    assert_eq!(again["rated"], 1, "{again}");
+    assert_eq!(market.balance("acme-42").await, 5000 - 60);
+    assert_eq!(send(&muster, usage("f-1", "acme-42", "fax", "2026-11-20T09:00:00Z")).await["status"], "duplicate");
 }
 
 async fn an_answer_says_which_link_lacks_what(market: Market) {

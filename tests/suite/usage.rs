@@ -84,7 +84,7 @@ async fn one_bad_event_never_costs_the_others(backend: Backend) {
         answers,
         [
             "rated 8 = platform 5 + muster 3, balance 4992",
-            "rejected unknown_meter",
+            "unrated unknown_meter",
             "rejected future_event",
             "unrated unknown_customer",
             "unrated late",

@@ -111,7 +111,7 @@ fn checks(args: &Args) -> Vec<Check> {
         Ok((health, provider)) => {
             let of_payments = health_payments::judged(&health.payments, provider.is_some(), Clock::system().now());
             let clock = clock(&health, Clock::system().now());
-            judged(&health).into_iter().chain([clock]).chain(provider).chain(of_payments).collect()
+            judged(&health).into_iter().chain([clock, restored(&health)]).chain(provider).chain(of_payments).collect()
         }
         Err(error) => vec![Check { name: "database", status: Status::Failure, detail: format!("{error:#}") }],
     }
@@ -127,6 +127,19 @@ fn look(args: &Args) -> anyhow::Result<Health> {
             }
         })
     })
+}
+
+/// Payouts and what else is held is forgotten where nobody is told of it.
+fn restored(health: &Health) -> Check {
+    let (status, detail) = match health.restoration {
+        None => (Status::Ok, "nothing is held after a restore".to_owned()),
+        Some(of) => {
+            let (backup, restored) = (of.backup_at(), of.restored_at());
+            let what = "payouts, automatic top-ups and deliveries are held until `centwise resume`";
+            (Status::Warning, format!("a backup of {backup}, restored at {restored}: {what}"))
+        }
+    };
+    Check { name: "restored", status, detail }
 }
 
 /// A server whose clock has stepped writes no money; and this machine's clock against the books.

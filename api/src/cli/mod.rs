@@ -21,6 +21,7 @@ mod price;
 mod progress;
 mod reconcile;
 mod restore;
+mod resume;
 mod retention;
 #[cfg(test)]
 mod rotation_tests;
@@ -83,6 +84,7 @@ enum Command {
     HealthCheck(health_check::Args),
     Backup(backup::Args),
     Restore(restore::Args),
+    Resume(resume::Args),
     MigrateStore(migrate_store::Args),
     Reconcile(reconcile::Args),
     AdminKey(admin_key::Args),
@@ -131,6 +133,7 @@ fn run(cli: Cli, out: &mut impl Write) -> anyhow::Result<Ended> {
         Command::HealthCheck(args) => health_check::run(&args, out),
         Command::Backup(args) => backup::run(&args, out),
         Command::Restore(args) => restore::run(&args, out),
+        Command::Resume(args) => resume::run(&args, out),
         Command::MigrateStore(args) => migrate_store::run(&args, out),
         Command::Reconcile(args) => reconcile::run(&args, out),
         Command::AdminKey(args) => admin_key::run(&args, out),

@@ -1,13 +1,14 @@
 //! `centwise restore`: a backup into an empty place, or aside to prove it; both end with the audit.
 
-use super::database::Database;
+use super::database::{Database, explained};
 use super::progress::Progress;
 use super::stop::{Awaited, Stop};
 use super::{Ended, runtime, verify};
 use crate::archive::{Backup, directory_of};
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::database_url::Place;
 use anyhow::{Context, bail};
+use rating::Instant;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,19 +16,25 @@ use std::path::{Path, PathBuf};
 use store::backup::{Contents, Folders, Kind, Restore, Scratch, Vacant, contents_of_database, contents_of_file};
 use store::db::{Db, PostgresOptions};
 use store::journal::Check;
+use store::records::{Records, Restoration};
 use tokio::runtime::Runtime;
 
 /// Restore a backup into an empty place and audit it, or prove it with --check
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A file that `centwise backup` wrote
-    path: PathBuf,
+    #[arg(required_unless_present = "mark")]
+    path: Option<PathBuf>,
     #[command(flatten)]
     database: Database,
     /// Prove the backup and touch no installation: restore it aside, audit it, remove it again. One of PostgreSQL needs a
     /// --database-url whose user may make a database on that server
     #[arg(long)]
     check: bool,
+    /// Restore nothing: the database is there, by other means (a snapshot, point-in-time recovery), and of this moment. What a
+    /// restore holds until `centwise resume` is held
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["path", "check", "json"])]
+    mark: Option<Instant>,
     /// With --check, embedded database: where it is restored to (beside PATH unless said otherwise)
     #[arg(long, value_name = "DIR", requires = "check")]
     temp_dir: Option<PathBuf>,
@@ -44,21 +51,58 @@ struct Restoring {
 }
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
+    match (&args.path, args.mark) {
+        (Some(path), _) => restore(args, path, out),
+        (None, Some(backup_at)) => mark(args, backup_at, out),
+        (None, None) => bail!("name a file that `centwise backup` wrote"),
+    }
+}
+
+/// What a server says of it, which pays nothing out before somebody has looked through what happened since.
+const HELD: &str = "payouts, automatic top-ups and deliveries are held until `centwise resume`, on a server that serves it";
+
+fn mark(args: &Args, backup_at: Instant, out: &mut impl Write) -> anyhow::Result<Ended> {
+    let (place, now) = (args.database.existing()?, Clock::system().now());
+    if backup_at > now {
+        bail!("--mark {backup_at} is in the future: expected the moment that the database is of");
+    }
+    runtime()?.block_on(async {
+        let db = match &place {
+            Place::File(file) => Db::open_sqlite(file).await.map_err(|error| explained(error.into()))?,
+            Place::Postgres(url) => Db::open_postgres(url, &PostgresOptions::default()).await?,
+        };
+        let marked = mark_restored(&db, now, backup_at).await;
+        db.close().await;
+        marked
+    })?;
+    writeln!(out, "{HELD}")?;
+    Ok(Ended::Well)
+}
+
+async fn mark_restored(db: &Db, restored_at: Instant, backup_at: Instant) -> anyhow::Result<()> {
+    let restoration = Restoration { restored_us: restored_at.micros(), backup_us: backup_at.micros() };
+    Ok(Records::new(db).mark_restored(&restoration).await?)
+}
+
+fn restore(args: &Args, path: &Path, out: &mut impl Write) -> anyhow::Result<Ended> {
     let runtime = runtime()?;
     let stop = Stop::on_signals(&runtime);
-    let progress = Progress::bytes("reading", Backup::size(&args.path));
-    let backup = Backup::open(&args.path, &mut stop.advance(&progress))?;
+    let progress = Progress::bytes("reading", Backup::size(path));
+    let backup = Backup::open(path, &mut stop.advance(&progress))?;
     drop(progress);
     let restoring = Restoring { runtime, stop, backup };
-    let checks = if args.check { restoring.aside(args)? } else { restoring.to_place(&args.database.place()?)? };
+    let checks = if args.check { restoring.aside(args, path)? } else { restoring.to_place(&args.database.place()?)? };
     if !args.json {
         let manifest = &restoring.backup.manifest;
         let done = if args.check { "checked" } else { "restored" };
         let of = format!("{} records of {}", manifest.contents.records, manifest.made_at);
-        writeln!(out, "{done} {} ({of}, centwise {}, {})", args.path.display(), manifest.program, manifest.database)?;
+        writeln!(out, "{done} {} ({of}, centwise {}, {})", path.display(), manifest.program, manifest.database)?;
         for name in &manifest.left_out {
             writeln!(out, "{name} was set and is not in the backup")?;
         }
+    }
+    if !args.check && !args.json {
+        writeln!(out, "{HELD}")?;
     }
     verify::report(&checks, args.json, out)
 }
@@ -77,12 +121,12 @@ impl Restoring {
         }
     }
 
-    fn aside(&self, args: &Args) -> anyhow::Result<Vec<Check>> {
+    fn aside(&self, args: &Args, path: &Path) -> anyhow::Result<Vec<Check>> {
         match (self.backup.manifest.database, args.database.place()?) {
             (Kind::Sqlite, _) => {
-                let aside = args.temp_dir.as_deref().unwrap_or(directory_of(&args.path));
+                let aside = args.temp_dir.as_deref().unwrap_or(directory_of(path));
                 let aside = tempfile::Builder::new().prefix(".centwise-check-").tempdir_in(aside);
-                let aside = aside.with_context(|| format!("cannot write beside {} (see --temp-dir)", args.path.display()))?;
+                let aside = aside.with_context(|| format!("cannot write beside {} (see --temp-dir)", path.display()))?;
                 self.to_file(&aside.path().join("centwise.db"))
             }
             (Kind::Postgresql, Place::Postgres(url)) => self.to_scratch(&url),
@@ -102,7 +146,10 @@ impl Restoring {
         }
         self.wait("auditing", async {
             // Brings its tables up to date.
-            drop(Db::open_sqlite(file).await?);
+            let db = Db::open_sqlite(file).await?;
+            let marked = self.mark(&db).await;
+            db.close().await;
+            marked?;
             self.compare(&contents_of_file(file)?)?;
             Ok(store::sqlite::verify_file(file).await?)
         })
@@ -128,6 +175,7 @@ impl Restoring {
         self.wait("restoring", async { Ok(restore.finish().await?) })?;
         self.wait("auditing", async {
             let db = Db::open_postgres(url, &PostgresOptions::default()).await?;
+            self.mark(&db).await?;
             self.compare(&contents_of_database(url).await?)?;
             let checks = store::postgres::verify_database(&db).await;
             db.close().await;
@@ -141,6 +189,10 @@ impl Restoring {
         let checks = self.to_database(scratch.url());
         let removed = self.runtime.block_on(scratch.remove()).with_context(|| format!("the database {name} is left: remove it"));
         checks.and_then(|checks| removed.map(|()| checks))
+    }
+
+    async fn mark(&self, db: &Db) -> anyhow::Result<()> {
+        mark_restored(db, Clock::system().now(), self.backup.manifest.made_at).await
     }
 
     fn wait<T>(&self, what: &'static str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

@@ -44,6 +44,7 @@ pub mod query;
 pub mod rate_cards;
 pub mod reconciliation;
 pub mod request;
+pub mod restoration;
 pub mod summaries;
 pub mod tenants;
 #[cfg(test)]
@@ -122,6 +123,8 @@ fn other() -> OpenApiRouter<App> {
         .routes(routes!(api_keys::revoke_api_key))
         .routes(routes!(audit_log::list_audit_log))
         .routes(routes!(health::metrics))
+        .routes(routes!(restoration::get_restoration))
+        .routes(routes!(restoration::resume))
         .routes(routes!(clock::get_clock))
         .routes(routes!(clock::accept_clock))
         .routes(routes!(thresholds::get_threshold, thresholds::set_threshold))

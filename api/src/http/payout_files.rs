@@ -62,6 +62,7 @@ async fn file_named(app: &App, name: &str) -> Result<PayoutFile, ApiProblem> {
 pub async fn make_sepa_file(State(app): State<App>, key: MayOperate, write: Write) -> Result<Response, ApiProblem> {
     let asked: NewSepaFile = write.read()?;
     write.required_key()?;
+    app.held.may_pay_out()?;
     let actor = write.actor(&app, &key, None);
     let work = async {
         let made = app.payouts.make_file(&actor, asked.execution_on, actor.at).await?;

@@ -71,6 +71,7 @@ async fn step_because<F: Future<Output = PayoutResult<Payout>>>(
 #[utoipa::path(post, path = "/v1/payouts/{payout}/pay", tag = "payouts", params(("payout" = String, Path, description = "`pyt_…`")),
     responses((status = 200, body = PayoutBody)))]
 pub async fn pay_payout(State(app): State<App>, key: MayOperate, Path(name): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+    app.held.may_pay_out()?;
     let actor = write.actor(&app, &key, None);
     let (payouts, actor) = (&app.payouts, &actor);
     let take = |payout: Payout| async move { payouts.pay(actor, &payout, actor.at).await };

@@ -249,6 +249,9 @@ fn word(outcome: &Outcome) -> &'static str {
     responses((status = 200, body = List<PayoutConsidered>)))]
 pub async fn run_payouts(State(app): State<App>, key: MayOperate, write: Write) -> Result<Response, ApiProblem> {
     let asked: PayoutRun = write.read()?;
+    if asked.send {
+        app.held.may_pay_out()?;
+    }
     let page = PageQuery { cursor: asked.cursor.clone(), limit: asked.limit };
     let (after, limit) = (page.after()?.map(TenantId), page.limit()?);
     let (actor, now) = (write.actor(&app, &key, None), app.clock.now());

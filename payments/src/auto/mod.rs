@@ -94,6 +94,10 @@ impl Desk {
     /// # Errors
     /// `unavailable`. What the provider did not answer waits in its row.
     pub async fn auto_round(&self) -> Result<usize, Problem> {
+        // What is due is due when they go on.
+        if self.holds_charges() {
+            return Ok(0);
+        }
         let mut looked = self.crossed().await;
         let now = self.now();
         for due in self.records.due_auto_top_ups(now, ROUND_ROWS_MAX).await.map_err(unread)? {
@@ -123,7 +127,7 @@ impl Desk {
             return Ok(None);
         }
         let Some(of) = self.records.tenant(tenant).await.map_err(unread)? else { return Ok(None) };
-        if auto.state != AutoState::On {
+        if auto.state != AutoState::On || self.holds_charges() {
             return Ok(None);
         }
         if let Err(problem) = self.payer_in(&of, currency).await {

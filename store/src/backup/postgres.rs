@@ -127,10 +127,28 @@ impl Scratch {
         &self.url
     }
 
+    /// Only a superuser may end autovacuum's session in it, which `with (force)` tries to; without, the server itself does.
     pub async fn remove(mut self) -> Result<()> {
-        self.server.execute(AssertSqlSafe(format!("drop database if exists {} with (force)", self.name))).await?;
+        /// Of a drop that waits five seconds for sessions that are ending.
+        const ATTEMPTS_MAX: usize = 12;
+        for attempt in 1.. {
+            sqlx::query(END_OWN_SESSIONS).bind(&self.name).execute(&mut self.server).await?;
+            match self.server.execute(AssertSqlSafe(format!("drop database if exists {}", self.name))).await {
+                Ok(_) => break,
+                Err(error) if attempt < ATTEMPTS_MAX && is_in_use(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         Ok(self.server.close().await?)
     }
+}
+
+const END_OWN_SESSIONS: &str =
+    "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = current_user and pid <> pg_backend_pid()";
+
+fn is_in_use(error: &sqlx::Error) -> bool {
+    const OBJECT_IN_USE: &str = "55006";
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(OBJECT_IN_USE))
 }
 
 /// The URL of another database of the same server.

@@ -5,8 +5,8 @@ use crate::credit_look::OVER_CAP;
 use crate::db::Db;
 use crate::journal::{JournalError, Result, Seq, State};
 use crate::payments_look::{LATE_SECS, LOOK, Row, STUCK_SECS};
-use crate::records::{CLOCK_STEP, late_and_lately, undelivered};
-use crate::sqlite::health::{Health, NAMED_MAX, Overdrawn, carried, clock_step, overdrawn, unbalanced};
+use crate::records::{CLOCK_STEP, RESTORATION, late_and_lately, undelivered};
+use crate::sqlite::health::{Health, NAMED_MAX, Overdrawn, carried, clock_step, overdrawn, restoration, unbalanced};
 use ledger::HoldState;
 use rating::Instant;
 use std::collections::HashMap;
@@ -50,5 +50,6 @@ pub async fn look_at_database(db: &Db, now: Instant) -> Result<Health> {
         payments: payments.into(),
         over_cap: sqlx::query_scalar(OVER_CAP).bind(now.micros()).fetch_all(&mut *snapshot).await?,
         clock_step: clock_step(sqlx::query_scalar(CLOCK_STEP).fetch_optional(&mut *snapshot).await?),
+        restoration: restoration(sqlx::query_scalar(RESTORATION).fetch_optional(&mut *snapshot).await?),
     })
 }

@@ -29,6 +29,7 @@ mod payouts;
 mod platform;
 mod reclassifications;
 mod refunds;
+mod restoration;
 mod sql;
 mod tenants;
 #[cfg(test)]
@@ -62,6 +63,8 @@ pub use payouts::{Payout, PayoutState, PayoutSums};
 pub use platform::{Counts, Platform};
 pub use reclassifications::{RECLASSIFIED_AT_ONCE, Reclassification};
 pub use refunds::{Refund, RefundState};
+pub(crate) use restoration::RESTORATION;
+pub use restoration::Restoration;
 pub use tenants::TenantPatch;
 pub use thresholds::{Limited, Reached, Threshold};
 pub use top_ups::{Created, Origin, TopUp, TopUpState};

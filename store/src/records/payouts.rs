@@ -22,6 +22,7 @@ macro_rules! columns {
 }
 
 statements! {
+    OPEN = "select count(*) from payouts where state in ('due', 'paying', 'reversing')";
     INSERT = concat!(
         "insert into payouts (id, root_id, tenant_id, currency, period, state, cents, method, generation, attempts, created_at, version)",
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing"
@@ -365,6 +366,11 @@ impl Records {
         let before = before.map_or(i64::MAX, |id| id.0);
         let rows = read!(self, fetch_all as PayoutRow, BELOW, first, end, before, state, one_more(limit))?;
         Page::of(rows, limit, PayoutRow::payout)
+    }
+
+    /// How many have begun, or are due.
+    pub async fn payouts_open(&self) -> Result<i64> {
+        Ok(read!(self, fetch_one as (i64,), OPEN)?.0)
     }
 
     /// Those that the worker has something to do for, the longest waiting first.

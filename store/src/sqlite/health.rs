@@ -5,7 +5,7 @@ use super::states::{self, Accounts};
 use crate::credit_look;
 use crate::journal::{Carries, Result};
 use crate::payments_look::{IS_MIGRATED, LATE_SECS, LOOK, PaymentsLook, Row, STUCK_SECS};
-use crate::records::{CLOCK_STEP, ClockStep, Undelivered, late_and_lately, undelivered};
+use crate::records::{CLOCK_STEP, ClockStep, RESTORATION, Restoration, Undelivered, late_and_lately, undelivered};
 use ledger::{AccountKey, Balance};
 use rating::fast::FastMap;
 use rating::{Cents, Currency, Exact, Instant, TenantId};
@@ -66,6 +66,8 @@ pub struct Health {
     pub over_cap: Vec<String>,
     /// A server's clock has stepped, and nobody has accepted it.
     pub clock_step: Option<ClockStep>,
+    /// The database came from a backup, and nobody has looked through it since.
+    pub restoration: Option<Restoration>,
     /// Notices that did not arrive.
     pub undelivered: Undelivered,
 }
@@ -107,10 +109,15 @@ pub async fn look_at_file(file: &Path, now: Instant) -> Result<Health> {
         payments: payments(&mut snapshot, now).await?,
         over_cap: over_cap(&mut snapshot, now).await?,
         clock_step: clock_step(sqlx::query_scalar(CLOCK_STEP).fetch_optional(&mut *snapshot).await?),
+        restoration: restoration(sqlx::query_scalar(RESTORATION).fetch_optional(&mut *snapshot).await?),
     })
 }
 
 /// One that cannot be read is one all the same.
+pub(crate) fn restoration(stored: Option<Vec<u8>>) -> Option<Restoration> {
+    Restoration::read(&stored?)
+}
+
 pub(crate) fn clock_step(stored: Option<Vec<u8>>) -> Option<ClockStep> {
     stored.map(|bytes| ClockStep::read(&bytes).unwrap_or(ClockStep { time_us: 0, wall_us: 0, process: 0 }))
 }

@@ -7,7 +7,8 @@ use crate::records::{
     idempotency, keys,
 };
 use crate::records::{
-    inbox, meters, notices, payments, payout_files, payout_settings, payouts, platform, reclassifications, refunds, sql, tenants,
+    inbox, meters, notices, payments, payout_files, payout_settings, payouts, platform, reclassifications, refunds, restoration, sql,
+    tenants,
 };
 use crate::records::{thresholds, top_ups, versions};
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
@@ -37,6 +38,7 @@ const FILES: &[&[(&str, &str)]] = &[
     platform::STATEMENTS,
     reclassifications::STATEMENTS,
     refunds::STATEMENTS,
+    restoration::STATEMENTS,
     sql::STATEMENTS,
     tenants::STATEMENTS,
     top_ups::STATEMENTS,

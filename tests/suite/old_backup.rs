@@ -1,0 +1,110 @@
+//! An old backup is restored: what happened since is not in it, and is neither paid twice nor lost for ever.
+
+use crate::http_world::{Market, call, on_every_database};
+use crate::served::{Asking, Served};
+use serde_json::{Value, json};
+
+on_every_database!(what_was_paid_since_is_not_paid_again);
+
+const DECEMBER: &str = "2026-12-20T12:00:00Z";
+const EVENTS: usize = 1000;
+
+/// Of the bank, for a payout.
+async fn settle(admin: &Asking, tenant: &str) {
+    let bank = json!({ "holder": "A bank", "iban": "DE89370400440532013000" });
+    let settings = json!({ "method": "bank", "minimum_cents": 100, "bank": bank });
+    let path = format!("/v1/tenants/{tenant}/payout-settings");
+    admin.ask(hyper::Method::PATCH, &path, settings.to_string().into()).await.unwrap().ok();
+}
+
+async fn top_up(admin: &Asking) {
+    let cash = json!({ "tenant": "acme-42", "cents": 90_000, "currency": "EUR", "reason": "cash" });
+    admin.once("cash-since").post("/v1/top-ups", cash).await.ok();
+}
+
+async fn calls(switch: &Asking) -> Vec<Value> {
+    let events: Vec<Value> = (0..EVENTS).map(|n| call(&format!("since-{n}"), "acme-42", "60")).collect();
+    let answer = switch.post("/v1/usage-events", json!(events)).await.ok();
+    answer["data"].as_array().unwrap().clone()
+}
+
+async fn balances(admin: &Asking) -> Vec<Value> {
+    let mut found = Vec::new();
+    for account in ["acme-42?currency=EUR", "acme-43?currency=EUR", "muster?currency=EUR", "muster?account=revenue&currency=EUR"] {
+        found.push(admin.get(&format!("/v1/accounts/{account}")).await.ok()["posted_cents"].clone());
+    }
+    found
+}
+
+/// Muster's month, as a payout that the bank has paid.
+async fn paid_by_bank(admin: &Asking, statement: &str) {
+    let payout = admin.post("/v1/payouts", json!({ "reseller": "muster" })).await.ok();
+    assert_eq!(payout["cents"], 100);
+    let file = admin.once("file-1").post("/v1/payouts/sepa-file", json!({})).await.ok();
+    let path = format!("/v1/payouts/sepa-file/{}/paid", file["id"].as_str().unwrap());
+    admin.post(&path, json!({ "reference": statement })).await.ok();
+}
+
+async fn what_was_paid_since_is_not_paid_again(market: Market) {
+    let (dir, admin) = (tempfile::tempdir().unwrap(), market.admin());
+    let backup = dir.path().join("one.tar");
+    market.by("muster admin").post("/v1/usage-events", call("one", "acme-43", "600")).await.ok();
+    market.served.set_clock(DECEMBER);
+    settle(admin, "platform").await;
+    settle(admin, "muster").await;
+    let lost = admin.post("/v1/api-keys", json!({ "name": "stolen", "tenant": "muster", "scope": "usage_write" })).await.ok();
+    market.served.back_up(&backup).await;
+
+    paid_by_bank(admin, "statement 47").await;
+    let (stolen, secret) = (lost["id"].as_str().unwrap(), lost["secret"].as_str().unwrap());
+    admin.post(&format!("/v1/api-keys/{stolen}/revoke"), json!({})).await.ok();
+    let new = admin.post("/v1/api-keys", json!({ "name": "new", "tenant": "muster", "scope": "usage_write" })).await.ok();
+    let switch = admin.with_key(new["secret"].as_str());
+    top_up(admin).await;
+    assert!(calls(&switch).await.iter().all(|event| event["status"] == "rated"));
+    let before = balances(admin).await;
+
+    let restored = market.served.restored(&backup, DECEMBER).await;
+    let (admin, switch) = (admin.at(&restored), switch.at(&restored));
+    held(&restored, &admin, stolen).await;
+    assert_eq!(switch.post("/v1/usage-events", call("x", "acme-42", "60")).await.code(), "401 unauthorized", "it is not in the backup");
+    assert_eq!(admin.with_key(Some(secret)).get("/v1/meters").await.status, 403, "and this one is valid again");
+
+    // As `centwise resume` says: keys, payouts, money by hand, usage.
+    admin.post(&format!("/v1/api-keys/{stolen}/revoke"), json!({})).await.ok();
+    let payout = admin.post("/v1/payouts", json!({ "reseller": "muster" })).await.ok();
+    let path = format!("/v1/payouts/{}/paid", payout["id"].as_str().unwrap());
+    assert_eq!(admin.post(&path, json!({ "reference": "statement 47" })).await.ok()["state"], "paid");
+    top_up(&admin).await;
+    assert!(calls(&admin).await.iter().all(|event| event["status"] == "rated"));
+    assert_eq!(balances(&admin).await, before);
+
+    // A restart changes nothing of it.
+    let restored = restored.restarted(DECEMBER).await;
+    let admin = admin.at(&restored);
+    assert!(restored.running.app.held.is_held());
+    let resumed = admin.post("/v1/restoration/resume", json!({ "reason": "looked through" })).await.ok();
+    assert_eq!(resumed["is_held"], false);
+    let run = admin.post("/v1/payouts/run", json!({ "send": true })).await.ok();
+    let outcomes: Vec<&Value> = run["data"].as_array().unwrap().iter().map(|one| &one["outcome"]).collect();
+    assert!(!outcomes.contains(&&json!("created")), "{run}");
+    let none = admin.once("file-2").post("/v1/payouts/sepa-file", json!({})).await;
+    assert!(none.status == 409 && none.text.contains("no payout by bank is due"), "{none:?}");
+    assert_eq!(balances(&admin).await, before);
+    assert!(calls(&admin).await.iter().all(|event| event["status"] == "duplicate"));
+    assert!(restored.running.app.journal.verify().await.unwrap().iter().all(|check| check.ok), "the books are right");
+    let log = admin.get("/v1/audit-log?resource=restoration").await.ok();
+    assert_eq!(log["data"][0]["reason"], "looked through");
+}
+
+/// Nothing goes out, and the list of what to look through names the key.
+async fn held(restored: &Served, admin: &Asking, stolen: &str) {
+    let restoration = admin.get("/v1/restoration").await.ok();
+    assert_eq!((&restoration["is_held"], &restoration["open_payouts"]), (&json!(true), &json!(0)), "{restoration}");
+    assert!(restoration["valid_keys"].as_array().unwrap().iter().any(|key| key["id"] == *stolen), "{restoration}");
+    let file = admin.once("file-1").post("/v1/payouts/sepa-file", json!({})).await;
+    assert_eq!(file.code(), "409 restored");
+    assert_eq!(admin.post("/v1/payouts/run", json!({ "send": true })).await.code(), "409 restored");
+    assert_eq!(admin.post("/v1/payouts/pyt_1/pay", json!({})).await.code(), "409 restored");
+    assert!(restored.running.app.held.is_held());
+}
