@@ -14,6 +14,7 @@ mod card;
 mod cells;
 mod columns;
 mod keep;
+mod lists;
 mod merge;
 mod money;
 mod read;

@@ -3,7 +3,7 @@
 use super::cells::{self, Bad, Status};
 use super::columns::{Columns, Field, seconds_of};
 use super::money::{Marks, MarksByLine, Notation, Price};
-use super::{Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Says, Terms, ValidTo, above, titles};
+use super::{Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Says, Terms, ValidTo, above, lists, titles};
 use crate::input::when::Clock;
 use crate::sheet::{Cells, Record, shown, units};
 use jiff::tz::TimeZone;
@@ -248,8 +248,9 @@ impl<'o> Reader<'o> {
             None => Ok(Vec::new()),
             Some((_, any)) if ["any", "all", "*"].contains(&any.to_lowercase().as_str()) => Ok(Vec::new()),
             Some((index, cell)) => {
-                let read = cells::prefixes(cell, None).map_err(|(code, _)| {
-                    (Some(index), (code, format!("cannot read {}: expected prefixes of the calling number, or `any`", shown(cell))))
+                let read = cells::origins(cell).map_err(|(code, detail)| {
+                    let expected = format!("cannot read {}: expected prefixes of the calling number, or `any`", shown(cell));
+                    (Some(index), (code, if code == lists::AMBIGUOUS_PREFIX { detail } else { expected }))
                 })?;
                 let mut origins: Vec<String> = read.into_iter().map(String::from).collect();
                 origins.sort_unstable();
