@@ -1,7 +1,6 @@
 //! Lines above the titles of a deck. Every word of them is understood, and agrees with how the prices are read, or it stops the
 //! import: a currency, cents, a unit of time, an increment, a fee, a tax, a date, and whatever else nobody thought of.
 
-use super::cells;
 use super::columns::{self, Columns, Field};
 use super::{DeckOptions, LINES_ABOVE_MAX};
 use crate::command::Problem;
@@ -206,35 +205,6 @@ fn has_date(text: &str) -> bool {
             _ => false,
         }
     })
-}
-
-/// Does a note beside a row speak of its price: of a unit, a fee, a tax, a date, or of what is not sold any more? A short word alone
-/// is a code: of a country, of a region.
-pub fn speaks_of_price(note: &str) -> bool {
-    const SHORT_CHARS_MAX: usize = 3;
-    let words = units::words(note);
-    if let [word] = &words[..]
-        && word.chars().count() <= SHORT_CHARS_MAX
-    {
-        return false;
-    }
-    let has_number = words.iter().any(|word| word.bytes().any(|b| b.is_ascii_digit()));
-    let speaks = |word: &&str| {
-        let folded = deunicode::deunicode(word).to_lowercase();
-        let is_unit = units::of_word(word).is_some_and(|unit| unit.is_minor || unit.seconds.is_some());
-        let by_topic = match topic(&folded) {
-            Some(Topic::Increments | Topic::Other | Topic::Tax | Topic::Money) => true,
-            Some(Topic::Month) => has_number,
-            Some(Topic::WithoutTax) | None => false,
-        };
-        is_unit || by_topic || folded == "per" || cells::takes_away(word)
-    };
-    note.contains(['%', '‰', '¢', '€', '$', '£', '¥']) || has_date(note) || pair_in(&words) || words.iter().any(speaks)
-}
-
-/// `60/1` somewhere.
-fn pair_in(words: &[&str]) -> bool {
-    (0..words.len()).any(|index| pair(words.get(index..).unwrap_or_default()).is_some())
 }
 
 /// `lines` stand above the titles, which are the line of that number of the file. What they say of the increments, where nothing else

@@ -390,11 +390,6 @@ pub fn is_outbound(cell: &str) -> bool {
     WORDS.contains(&cell.trim().to_lowercase().as_str())
 }
 
-/// A word of a status that closes or blocks.
-pub fn takes_away(word: &str) -> bool {
-    matches!(status(word), Ok(Status::Blocked | Status::Deleted))
-}
-
 /// What a row says of its prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {

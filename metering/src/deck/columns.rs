@@ -102,7 +102,7 @@ pub struct Columns {
     pub titles: Vec<String>,
     /// Understood or named, and not used.
     pub ignored: Vec<String>,
-    /// Of those, labels and notes that nobody named: looked through for words of a price.
+    /// Of those, labels and notes that nobody named: what they say must mean nothing for a price ([`super::notes`]).
     pub notes: Vec<usize>,
     /// Neither known nor stated.
     unknown: Vec<usize>,
@@ -268,11 +268,7 @@ impl Columns {
             Some(found) if better => std::mem::replace(&mut found.index, index),
             _ => index,
         };
-        let title = self.title(left_out);
-        if title.to_lowercase().starts_with("comment") {
-            self.notes.push(left_out);
-        }
-        self.ignored.push(title);
+        self.ignored.push(self.title(left_out));
     }
 
     /// Checks what the titles say together with the options and the card.

@@ -710,12 +710,16 @@ fn a_note_that_speaks_of_the_price_is_not_passed_over() {
         let left_out = DeckOptions { ignore_columns: vec![Column::Name("Notes".into())], ..berlin() };
         assert_eq!(told(&deck, &left_out).len(), 2, "{note}");
     }
-    for note in ["premium route", "new", "via Frankfurt", "CLI guaranteed", "Vodafone", "US", "min", "North America"] {
+    for note in ["premium route", "new", "CLI guaranteed", "Vodafone", "US", "North America", "T-Mobile", "No change", "n/a", "-"] {
         assert_eq!(told(&format!("{head}9991,0.02,{note},EU,CT\n"), &berlin()), ["9991  0.02/60 1/1"], "{note}");
     }
-    // A second column of names that is one of comments.
-    let comments = "Prefix,Destination,Comment,Rate\n9991,Atlantis,closed,0.02\n";
-    assert_eq!(told(comments, &berlin()), ["line 2 Comment: unread_note"]);
+    // A column of comments is one of notes, beside names or not.
+    for title in ["Comment", "Kommentar", "Commentaire", "Comentario", "Commento", "Bemerkung", "Remarques", "Note"] {
+        let comments = format!("Prefix,Destination,{title},Rate\n9991,Atlantis,closed,0.02\n9992,Lemuria,new route,0.02\n");
+        assert_eq!(told(&comments, &berlin()), ["9992 Lemuria 0.02/60 1/1", &format!("line 2 {title}: unread_note")]);
+        let alone = format!("Prefix,{title},Rate\n9991,GBP,0.02\n");
+        assert_eq!(told(&alone, &berlin()), [format!("line 2 {title}: unread_note")]);
+    }
 }
 
 #[test]

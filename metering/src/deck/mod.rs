@@ -17,6 +17,7 @@ mod keep;
 mod lists;
 mod merge;
 mod money;
+mod notes;
 mod read;
 mod row;
 mod titles;

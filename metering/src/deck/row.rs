@@ -3,7 +3,8 @@
 use super::cells::{self, Bad, Status};
 use super::columns::{Columns, Field, seconds_of};
 use super::money::{Marks, MarksByLine, Notation, Price};
-use super::{Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Says, Terms, ValidTo, above, lists, titles};
+use super::notes::{self, Holds};
+use super::{Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Says, Terms, ValidTo, lists, titles};
 use crate::input::when::Clock;
 use crate::sheet::{Cells, Record, shown, units};
 use jiff::tz::TimeZone;
@@ -369,10 +370,12 @@ impl<'o> Reader<'o> {
     /// What a note says of the price is not read as part of it.
     fn check_notes(&self, cells: &Cells) -> Result<(), BadCell> {
         let mut notes = self.columns.notes.iter().filter_map(|&index| Some((index, cells.filled(index)?)));
-        let Some((index, note)) = notes.find(|(_, note)| above::speaks_of_price(note)) else { return Ok(()) };
+        let unread = |(index, note)| Some((index, note, notes::unread(Holds::of(&self.columns.title(index)), note)?));
+        let Some((index, note, word)) = notes.find_map(unread) else { return Ok(()) };
         let title = self.columns.title(index);
+        let which = if word == note { String::new() } else { format!(", by {}", shown(word)) };
         let detail = format!(
-            "{} in a column of notes may say something of the price, which is not read there: state what the column means by `columns` (--map), or leave it out (--ignore-column {})",
+            "{} in a column of notes may say something of the price{which}, which is not read there: if nothing in this column does, leave it out (--ignore-column {}); otherwise state what it means by `columns` (--map)",
             shown(note),
             shown(&title)
         );

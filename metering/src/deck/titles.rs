@@ -29,7 +29,7 @@ const NAMES: &[(Field, &str)] = &[
     ),
     (
         Field::Destination,
-        "destination destinationname name ratename description area areaname countryname country comment ziel zielname \
+        "destination destinationname name ratename description area areaname countryname country ziel zielname \
          zielland zielgebiet bezeichnung beschreibung land pays nom libelle destino pais nombre descripcion \
          destinazione paese nome descrizione descricao bestemming",
     ),
@@ -91,8 +91,9 @@ const NAMES: &[(Field, &str)] = &[
     (Field::Unit, "unit rateunit priceunit billingunit per einheit unite unidad unita"),
     (
         Field::Label,
-        "isocountrycode countryiso isocode iso iso2 iso3 region continent comments note notes remark remarks nota \
-         bemerkung remarque",
+        "isocountrycode countryiso isocode iso iso2 iso3 region continent comment comments note notes remark remarks nota notas \
+         bemerkung bemerkungen anmerkung anmerkungen hinweis hinweise kommentar kommentare remarque remarques commentaire commentaires \
+         comentario comentarios observacion observaciones commento commenti osservazioni",
     ),
     (
         Field::Unsupported,
