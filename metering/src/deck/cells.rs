@@ -376,6 +376,36 @@ pub fn is_never(cell: &str, is_end: bool) -> bool {
     is_date && (digits == "00000000" || (is_end && ["99991231", "31129999", "12319999"].contains(&digits.as_str())))
 }
 
+/// The price counts as soon as it is imported.
+pub fn is_at_once(cell: &str) -> bool {
+    const WORDS: [&str; 18] = [
+        "immediately",
+        "immediate",
+        "immediateeffect",
+        "withimmediateeffect",
+        "effectiveimmediately",
+        "now",
+        "atonce",
+        "sofort",
+        "absofort",
+        "immediatement",
+        "effetimmediat",
+        "aveceffetimmediat",
+        "inmediato",
+        "deinmediato",
+        "inmediatamente",
+        "immediato",
+        "immediatamente",
+        "coneffettoimmediato",
+    ];
+    WORDS.contains(&folded(cell).as_str())
+}
+
+/// Small letters and digits, without accents.
+fn folded(cell: &str) -> String {
+    deunicode::deunicode(cell).to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect()
+}
+
 pub fn flag(cell: &str) -> Result<bool, Bad> {
     match cell.to_lowercase().as_str() {
         "1" | "true" | "yes" | "y" | "blocked" | "ja" | "oui" | "si" | "sí" | "sì" => Ok(true),
@@ -461,8 +491,7 @@ pub fn status(cell: &str) -> Result<Status, Bad> {
         "eliminato",
         "inattivo",
     ];
-    let word: String = deunicode::deunicode(cell).to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
-    match word.as_str() {
+    match folded(cell).as_str() {
         "" => Ok(Status::Open),
         word if OPEN.contains(&word) => Ok(Status::Open),
         word if BLOCKED.contains(&word) => Ok(Status::Blocked),

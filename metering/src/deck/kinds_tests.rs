@@ -7,12 +7,12 @@ use crate::input::table::Column;
 use rating::Quantity;
 
 /// The problem of a deck that is not read at all.
-fn stopped(text: &str, options: &DeckOptions) -> String {
+pub(super) fn stopped(text: &str, options: &DeckOptions) -> String {
     let problem = parse(text.as_bytes(), options).unwrap_err();
     format!("{}: {}", problem.code, problem.detail)
 }
 
-fn map(json: &str) -> DeckOptions {
+pub(super) fn map(json: &str) -> DeckOptions {
     DeckOptions { zone: berlin().zone, currency: berlin().currency, ..serde_json::from_str(json).unwrap() }
 }
 

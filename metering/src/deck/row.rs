@@ -43,6 +43,8 @@ pub(super) struct Reader<'o> {
     columns: Columns,
     clock: Clock,
     notation: Notation,
+    /// Of all rows, by a line above the titles.
+    from: Option<Instant>,
     pub deck: Deck,
     names: Intern<String>,
     terms: Intern<Terms>,
@@ -64,7 +66,7 @@ struct Period {
 }
 
 impl<'o> Reader<'o> {
-    pub fn new(options: &'o DeckOptions, columns: Columns, clock: Clock, notation: Notation) -> Self {
+    pub fn new(options: &'o DeckOptions, columns: Columns, clock: Clock, notation: Notation, from: Option<Instant>) -> Self {
         let (mut names, mut origins) = (Intern::default(), Intern::default());
         names.of(String::new());
         origins.of(Vec::new());
@@ -73,6 +75,7 @@ impl<'o> Reader<'o> {
             columns,
             clock,
             notation,
+            from,
             deck: Deck::default(),
             names,
             terms: Intern::default(),
@@ -289,7 +292,7 @@ impl<'o> Reader<'o> {
 
     /// Of a prefix that is not sold any more: from when.
     fn period(&self, cells: &Cells, status: Status) -> Result<Period, BadCell> {
-        let from = self.date(cells, Field::EffectiveFrom)?;
+        let from = self.date(cells, Field::EffectiveFrom)?.or(self.from);
         let until = self.until(cells)?;
         if status == Status::Deleted {
             return Ok(Period { from: from.or(until), until: None, closes: true });
@@ -304,9 +307,11 @@ impl<'o> Reader<'o> {
     }
 
     fn date(&self, cells: &Cells, field: Field) -> Result<Option<Instant>, BadCell> {
-        let Some((index, cell)) = self.cell(cells, field).filter(|(_, cell)| !cells::is_never(cell, field == Field::EffectiveUntil)) else {
-            return Ok(None);
+        let says_none = |cell: &str| match field {
+            Field::EffectiveUntil => cells::is_never(cell, true),
+            _ => cells::is_never(cell, false) || cells::is_at_once(cell),
         };
+        let Some((index, cell)) = self.cell(cells, field).filter(|(_, cell)| !says_none(cell)) else { return Ok(None) };
         let read = self.clock.read("date", cell);
         read.map(Some).map_err(|problem| {
             let code = if problem.code == "zone_required" { problem.code } else { "invalid_date" };
