@@ -96,11 +96,14 @@ fn each_whole(elements: &[&str], side: Side) -> Result<Vec<Box<str>>, Bad> {
 
 /// What follows a country's code and a space.
 fn behind_first(first: &str, areas: &str) -> Result<Vec<Box<str>>, Bad> {
-    if is_plain_code(first) && areas.split_whitespace().all(is_plain_code) {
-        let one = areas.split_whitespace().next().unwrap_or_default();
+    let parts: Vec<&str> = areas.split_whitespace().collect();
+    if is_plain_code(first) && parts.iter().copied().all(is_plain_code) {
+        let (countries, several) = (parts.join(", +"), parts.join(", "));
+        let areas = if parts.len() > 1 { format!("`{first} {several}`, ") } else { String::new() };
         let detail = format!(
-            "{} may be several country codes, or one before area codes: write `+{first}, +{one}` or `{first}{one}`",
-            shown(&format!("{first} {areas}"))
+            "{} may be several country codes, or one before an area: write `+{first}, +{countries}`, {areas}or {first}{}",
+            shown(&format!("{first} {}", parts.join(" "))),
+            parts.concat()
         );
         return Err((AMBIGUOUS_PREFIX, detail));
     }

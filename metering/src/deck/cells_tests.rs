@@ -72,6 +72,7 @@ fn digits_in_groups_are_no_list() {
         "44 20 7, 8",
         "1 204 226",
         "+1 204 226",
+        "1 204-226",
         "49 30 40",
         "33 6 7",
         "61 38 39",
@@ -85,7 +86,7 @@ fn digits_in_groups_are_no_list() {
     ] {
         assert_eq!(told(cell), "ambiguous_prefix", "{cell}");
     }
-    for (code, cell) in [("44", "20 7946"), ("49", "30 40"), ("1", "204 226"), ("44", "207, 8")] {
+    for (code, cell) in [("44", "20 7946"), ("49", "30 40"), ("1", "204 226"), ("1", "204-226"), ("44", "207, 8")] {
         for read in [prefixes(cell, Some(code)), areas(cell, code)] {
             assert_eq!(read.map_err(|(code, _)| code), Err(AMBIGUOUS_PREFIX), "{code} {cell}");
         }
@@ -154,7 +155,11 @@ fn a_list_that_is_doubtful_says_what_to_write() {
         ("44 20 7946", &["`44 20 7946`", "44207946", "`44 20, 7946`"]),
         ("44 4477", &["`44 4477`", "`4477`", "`44, 4477`"]),
         ("447101 44711", &["`447101 44711`", "`447101, 44711`"]),
-        ("4930, 4021", &["`4021`", "another country", "+4021"]),
+        ("4930, 4021", &["`4021`", "no prefix of the country", "+4021"]),
+        ("390 6", &["`390 6`", "+6", "`390, 396`", "3906"]),
+        ("447 7", &["`447 7`", "+7", "4477"]),
+        ("44 20 7", &["`44 20 7`", "`+44, +20, +7`", "`44 20, 7`", "44207"]),
+        ("44 20", &["`44 20`", "`+44, +20`", "4420"]),
     ] {
         let said = detail(cell);
         assert!(parts.iter().all(|part| said.contains(part)), "{cell}: {said}");

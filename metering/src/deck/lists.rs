@@ -90,16 +90,16 @@ fn parts(cell: &str) -> Option<Vec<Vec<Part<'_>>>> {
 /// Are the parts of a cell whole prefixes?
 pub fn check_whole(cell: &str, side: Side) -> Result<(), Bad> {
     let Some(groups) = parts(cell) else { return Ok(()) };
-    let mut all = groups.iter().flatten().copied();
-    let Some(first) = all.next() else { return Ok(()) };
-    let unclear = |part: &Part<'_>| !is_marked(part.text);
-    for part in all.clone().filter(unclear) {
-        if !is_like(first.digits, part.digits) && !(side == Side::Calling && part.digits.len() >= first.digits.len()) {
-            return Err(doubtful(cell, first, part));
-        }
+    let mut all = groups.iter().flat_map(|group| group.iter().map(move |part| (group, *part)));
+    // That no number begins with 0 is said where it is read.
+    let Some((_, first)) = all.next().filter(|(_, first)| !first.digits.starts_with('0')) else { return Ok(()) };
+    let mut unclear = all.filter(|(_, part)| !is_marked(part.text));
+    let is_other = |part: &str| !is_like(first.digits, part) && !(side == Side::Calling && part.len() >= first.digits.len());
+    if let Some((group, part)) = unclear.clone().find(|(_, part)| is_other(part.digits)) {
+        return Err(doubtful(cell, group, first, part));
     }
     let has_spaces = groups.iter().any(|group| group.len() > 1);
-    match all.filter(unclear).find(|part| has_spaces && part.digits.len() != first.digits.len()) {
+    match unclear.find(|(_, part)| has_spaces && part.digits.len() != first.digits.len()) {
         None => Ok(()),
         Some(_) => {
             let commas: Vec<&str> = groups.iter().flatten().map(|part| part.text).collect();
@@ -129,18 +129,25 @@ fn is_like(first: &str, part: &str) -> bool {
     part.len() + country.len() > first.len() && (is_bare || part.len() > country.len())
 }
 
-fn doubtful(cell: &str, first: Part<'_>, part: Part<'_>) -> Bad {
+/// What a part may be, and how each is written so that it is that alone.
+fn doubtful(cell: &str, group: &[Part<'_>], first: Part<'_>, part: Part<'_>) -> Bad {
     let (begin, end) = (first.digits, part.digits);
-    let is_code = begin == country_of(begin);
-    let kept = begin.len().checked_sub(end.len()).filter(|kept| *kept > 0).and_then(|kept| begin.get(..kept));
-    let meant = if is_code { Some(begin) } else { kept };
-    let detail = match meant {
-        Some(kept) => format!(
-            "{}: `{end}` may be a prefix of its own, or stand for {kept}{end}: write each whole (`{begin}, {kept}{end}`), or +{end} if it is its own",
-            shown(cell)
-        ),
-        None => format!(
-            "{}: `{end}` begins with the code of another country than `{begin}`: write each prefix with + (`+{begin}, +{end}`), or in a row of its own",
+    let mut readings = vec![format!("a prefix of its own (+{end})")];
+    if begin == country_of(begin) {
+        readings.push(format!("an area of {begin} ({begin}{end})"));
+    } else if let Some(kept) = begin.len().checked_sub(end.len()).filter(|kept| *kept > 0).and_then(|kept| begin.get(..kept))
+        && format!("{kept}{end}") != begin
+    {
+        readings.push(format!("the end of another (`{begin}, {kept}{end}`)"));
+    }
+    if group.len() > 1 {
+        let one: String = group.iter().map(|part| part.text).collect();
+        readings.push(format!("a part of one ({one})"));
+    }
+    let detail = match (readings.len(), readings.pop()) {
+        (2.., Some(last)) => format!("{}: `{end}` may be {} or {last}: write what is meant", shown(cell), readings.join(", ")),
+        _ => format!(
+            "{}: `{end}` is no prefix of the country that `{begin}` is of: write each with + (`+{begin}, +{end}`), or in a row of its own",
             shown(cell)
         ),
     };
@@ -173,6 +180,10 @@ pub fn check_areas(code: &str, text: &str, place: Place) -> Result<(), Bad> {
         return Err((AMBIGUOUS_PREFIX, detail));
     }
     for (index, part) in groups.iter().flatten().enumerate() {
+        if code == "1" && part.digits.len() == 3 && part.text.len() == 7 {
+            let detail = format!("{} may be areas, or one and its exchange: write each by itself", shown(part.text));
+            return Err((AMBIGUOUS_PREFIX, detail));
+        }
         let is_certain = place == Place::Column || (place == Place::BracketedZero && index == 0);
         if !is_certain && part.digits.starts_with(code) {
             let area = part.digits;
