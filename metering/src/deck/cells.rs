@@ -17,7 +17,7 @@ pub type Bad = (&'static str, String);
 
 const BAD_PREFIX: &str = "invalid_prefix";
 
-fn bad_prefix(detail: &str) -> Bad {
+pub(super) fn bad_prefix(detail: &str) -> Bad {
     (BAD_PREFIX, detail.to_owned())
 }
 
@@ -130,45 +130,6 @@ fn behind_country(code: &str, cell: &str) -> Result<Vec<Box<str>>, Bad> {
     }
 }
 
-/// A country code beside areas of the North American plan.
-pub fn is_north_american(code: &str) -> bool {
-    without_marks(code.trim()) == "1"
-}
-
-pub fn not_north_american(code: &str) -> Bad {
-    bad_prefix(&format!("the country code {} beside an area of the North American plan: expected 1", shown(code)))
-}
-
-/// Prefixes of the North American plan: `212555`, `212-555`, `1212555`. `is_area_alone`: the column is one of areas, in which
-/// `201-205` may be five of them as well.
-pub fn north_american(cell: &str, is_area_alone: bool) -> Result<Vec<Box<str>>, Bad> {
-    let expected = |part: &str| {
-        bad_prefix(&format!("cannot read {}: expected an area of the North American plan, such as 212 or 212555", shown(part)))
-    };
-    let one = |part: &str| {
-        let digits: String = part.chars().filter(|c| !" -().".contains(*c)).collect();
-        let digits = digits.strip_prefix('+').unwrap_or(&digits);
-        let digits = digits.strip_prefix('1').unwrap_or(digits);
-        if numbers::is_north_american_prefix(digits) { Ok(format!("1{digits}")) } else { Err(expected(part)) }
-    };
-    let mut found: Vec<Box<str>> = Vec::new();
-    for part in unwrapped(cell).split([',', ';', '|']).map(str::trim).filter(|part| !part.is_empty()) {
-        match part.split_once('-').map(|(from, to)| (from.trim(), to.trim())) {
-            Some((from, to)) if is_area_alone && from.len() == 3 && to.len() == 3 => {
-                let detail =
-                    format!("{} may be areas from {from} to {to}, or {from} and the exchange {to}: write each by itself", shown(part));
-                return Err((AMBIGUOUS_PREFIX, detail));
-            }
-            Some((from, to)) if from.len() >= 6 && from.len() == to.len() => range("", &one(from)?, &one(to)?, &mut found)?,
-            _ => found.push(one(part)?.into()),
-        }
-        if found.len() > CELL_PREFIXES_MAX {
-            return Err(bad_prefix("a cell stands for at most 1000 prefixes"));
-        }
-    }
-    if found.is_empty() { Err(("missing_prefix", "expected a prefix".to_owned())) } else { Ok(found) }
-}
-
 /// `1,212`, `44,207`: groups of three digits behind a country's code.
 fn is_grouped(cell: &str) -> bool {
     let mut parts = cell.split(',');
@@ -190,13 +151,13 @@ fn is_country_code(text: &str) -> bool {
     numbers::is_country_code(without_marks(text))
 }
 
-fn without_marks(text: &str) -> &str {
+pub(super) fn without_marks(text: &str) -> &str {
     let digits = text.strip_prefix('+').unwrap_or(text);
     digits.strip_prefix("00").unwrap_or(digits)
 }
 
 /// Spreadsheets keep digits as text by `'4930` or `="4930"`.
-fn unwrapped(cell: &str) -> &str {
+pub(super) fn unwrapped(cell: &str) -> &str {
     let cell = cell.trim();
     let cell = cell.strip_prefix('\'').unwrap_or(cell);
     cell.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(cell).trim()
@@ -210,7 +171,7 @@ fn behind_bracketed_zero(cell: &str) -> Option<(&str, String)> {
 }
 
 /// `4915 - 4917` and `4915–4917`.
-fn with_plain_dashes(cell: &str) -> Cow<'_, str> {
+pub(super) fn with_plain_dashes(cell: &str) -> Cow<'_, str> {
     const DASHES: [char; 6] = ['-', '\u{2010}', '\u{2011}', '\u{2013}', '\u{2014}', '\u{2212}'];
     if !cell.contains(DASHES) {
         return cell.into();
@@ -290,7 +251,7 @@ fn check_area(area: &str) -> Result<(), Bad> {
 }
 
 /// `4477-4479`, and `4477-79` for the same. A country code before a dash may stand before its area as well.
-fn range(before: &str, from: &str, to: &str, found: &mut Vec<Box<str>>) -> Result<(), Bad> {
+pub(super) fn range(before: &str, from: &str, to: &str, found: &mut Vec<Box<str>>) -> Result<(), Bad> {
     let expected = || bad_prefix("expected a range with an end not before its begin, such as 4477-4479");
     let cell = || shown(&format!("{from}-{to}"));
     if before.is_empty() && is_country_code(from) {

@@ -232,6 +232,37 @@ fn a_dash_is_a_range_or_stands_before_an_area() {
     }
 }
 
+/// The same of areas and exchanges: `556` was an area of its own, and `212555-556` a prefix of nine digits.
+#[test]
+fn exchanges_of_north_america_are_whole_or_refused() {
+    for (cell, is_area, want) in [
+        ("212555, 556", false, "ambiguous_prefix"),
+        ("212555 556", false, "ambiguous_prefix"),
+        ("212555-556", false, "ambiguous_prefix"),
+        ("212555, 213", false, "ambiguous_prefix"),
+        ("212 213", true, "ambiguous_prefix"),
+        ("201-205", true, "ambiguous_prefix"),
+        ("212 555 1 2", false, "ambiguous_prefix"),
+        ("1 212555 556", false, "ambiguous_prefix"),
+        ("212555", false, "1212555"),
+        ("212 555", false, "1212555"),
+        ("(212) 555", false, "1212555"),
+        ("212.555", false, "1212555"),
+        ("1-212-555", false, "1212555"),
+        ("+1 212 555 1234", false, "12125551234"),
+        ("1212-555", false, "1212555"),
+        ("201-205", false, "1201205"),
+        ("212, 213", true, "1212 1213"),
+        ("212; 213555", false, "1212 1213555"),
+        ("1212555, 1213", false, "1212555 1213"),
+        ("212555-212557", false, "1212555 1212556 1212557"),
+        ("212\u{2013}555", false, "1212555"),
+    ] {
+        let read = super::super::npanxx::prefixes(cell, is_area).map_or_else(|(code, _)| code.to_owned(), |all| all.join(" "));
+        assert_eq!(read, want, "{cell} {is_area}");
+    }
+}
+
 /// A country code, areas of one length that do not begin with it, and how they are written in one cell.
 fn written() -> impl Strategy<Value = (String, Vec<String>, usize, usize)> {
     let codes = select(vec!["49", "44", "39", "33", "7", "61", "212", "353", "380", "1"]);

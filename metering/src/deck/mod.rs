@@ -18,6 +18,7 @@ mod lists;
 mod merge;
 mod money;
 mod notes;
+mod npanxx;
 mod read;
 mod row;
 mod titles;

@@ -4,7 +4,7 @@ use super::cells::{self, Bad, Status};
 use super::columns::{Columns, Field, seconds_of};
 use super::money::{Marks, MarksByLine, Notation, Price};
 use super::notes::{self, Holds};
-use super::{Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Says, Terms, ValidTo, lists, titles};
+use super::{Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Says, Terms, ValidTo, lists, npanxx, titles};
 use crate::input::when::Clock;
 use crate::sheet::{Cells, Record, shown, units};
 use jiff::tz::TimeZone;
@@ -222,8 +222,8 @@ impl<'o> Reader<'o> {
         };
         let code = code.map(|(_, code)| code);
         let read = match (field, code) {
-            (Field::Npanxx, Some(code)) if !cells::is_north_american(code) => Err(cells::not_north_american(code)),
-            (Field::Npanxx, _) => cells::north_american(cell, titles::is_area_alone(&self.columns.title(index))),
+            (Field::Npanxx, Some(code)) if !npanxx::is_country_code(code) => Err(npanxx::not_its_code(code)),
+            (Field::Npanxx, _) => npanxx::prefixes(cell, titles::is_area_alone(&self.columns.title(index))),
             (Field::AreaCode, Some(code)) => cells::areas(cell, code),
             _ => cells::prefixes(cell, code),
         };
