@@ -3,6 +3,11 @@
 
 use super::cells::{self, Status};
 use rating::Currency;
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+/// Bytes of a note that is looked at: a longer one is prose.
+const NOTE_BYTES_MAX: usize = 200;
 
 /// Of a column of notes, by its title.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +80,15 @@ fn is_in(words: &str, word: &str) -> bool {
     words.split_ascii_whitespace().any(|known| known == word)
 }
 
+static KNOWN: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| [PLACES, COUNTRIES, WORDS, CARRIERS].into_iter().flat_map(str::split_ascii_whitespace).collect());
+
 fn folded(text: &str) -> String {
     deunicode::deunicode(text).to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 fn is_known(word: &str) -> bool {
-    [PLACES, COUNTRIES, WORDS, CARRIERS].iter().any(|words| is_in(words, word)) || is_open(word)
+    KNOWN.contains(word) || is_open(word)
 }
 
 /// `new`, `unchanged`: the row is in force. When it is so from is a date.
@@ -91,23 +99,22 @@ fn is_open(text: &str) -> bool {
 /// The first part of a note that may mean something for the price; `None`: none does.
 pub fn unread(holds: Holds, note: &str) -> Option<&str> {
     let note = note.trim();
+    let has_sign = note.contains(|c: char| !c.is_alphanumeric() && !c.is_whitespace() && !"-–—.,;:()[]/&'’\"_".contains(c));
+    if has_sign || note.len() > NOTE_BYTES_MAX {
+        return Some(note);
+    }
     let whole = folded(note);
     let is_nothing = note.chars().all(|c| "-–—.".contains(c)) || ["na", "none", "null", "nil"].contains(&whole.as_str());
     if is_nothing || is_open(&whole) || is_in(PHRASES, &whole) || is_code(holds, note) {
         return None;
     }
-    if note.contains(|c: char| !c.is_alphanumeric() && !c.is_whitespace() && !"-–—.,;:()[]/&'’\"_".contains(c)) {
-        return Some(note);
-    }
-    let mut words = note
-        .split(|c: char| c.is_whitespace() || "/,;()[]\"_".contains(c))
-        .filter(|word| word.chars().any(char::is_alphanumeric))
-        .peekable();
-    let is_of_prices = note.split_whitespace().all(|word| is_open(&folded(word)) || is_in(PRICES, &folded(word)))
-        && note.split_whitespace().any(|word| is_open(&folded(word)));
-    if is_of_prices {
+    let is_of_price = |word: &str| is_in(PRICES, &folded(word));
+    let (prices, others): (Vec<&str>, Vec<&str>) = note.split_whitespace().partition(|word| is_of_price(word));
+    if !prices.is_empty() && !others.is_empty() && others.iter().all(|word| is_open(&folded(word))) {
         return None;
     }
+    let words = note.split(|c: char| c.is_whitespace() || "/,;()[]\"_".contains(c));
+    let mut words = words.filter(|word| word.chars().any(char::is_alphanumeric)).peekable();
     while let Some(word) = words.next() {
         let is_numbered = holds == Holds::Places && ["zone", "region", "tier"].contains(&folded(word).as_str());
         if is_numbered && words.next_if(|number| number.len() <= 2 && number.bytes().all(|b| b.is_ascii_digit())).is_some() {

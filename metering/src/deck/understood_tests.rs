@@ -43,6 +43,9 @@ fn a_note_is_understood_as_a_whole_or_refused() {
         "1.5x",
         "+10",
         "double",
+        "% increase",
+        "new!",
+        "price",
         "half",
         "*",
         "see note 1",
@@ -65,7 +68,12 @@ fn a_note_is_understood_as_a_whole_or_refused() {
         let left_out = DeckOptions { ignore_columns: vec![Column::Name("Notes".into())], ..berlin() };
         assert_eq!(told(&deck, &left_out), ["9991  0.02/60 1/1"], "{note}");
     }
+    let prose = "new ".repeat(60);
     for (title, cell, is_read) in [
+        ("Notes", &*prose, false),
+        ("Notes", &prose[..100], true),
+        ("Notes", "New rate", true),
+        ("Notes", "Price decrease", true),
         ("Region", "Europe", true),
         ("Region", "Western Europe", true),
         ("Region", "HT", true),
