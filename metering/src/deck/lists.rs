@@ -35,8 +35,8 @@ fn unmarked(part: &str) -> &str {
 
 /// The country code that digits begin with; those that are not given out have three digits.
 pub fn country_of(digits: &str) -> &str {
-    let codes = (1..=3).filter_map(|len| digits.get(..len));
-    codes.clone().find(|code| numbers::is_country_code(code)).or(codes.last()).unwrap_or(digits)
+    let mut codes = (1..=3).filter_map(|len| digits.get(..len));
+    codes.clone().find(|code| numbers::is_country_code(code)).or(codes.next_back()).unwrap_or(digits)
 }
 
 /// Behind a country's code and a dash that is no range's: `1-204`, `49-171`, `39-06`. Its end would be longer than its beginning, or
@@ -94,8 +94,8 @@ pub fn check_whole(cell: &str, side: Side) -> Result<(), Bad> {
     // That no number begins with 0 is said where it is read.
     let Some((_, first)) = all.next().filter(|(_, first)| !first.digits.starts_with('0')) else { return Ok(()) };
     let mut unclear = all.filter(|(_, part)| !is_marked(part.text));
-    let is_other = |part: &str| !is_like(first.digits, part) && !(side == Side::Calling && part.len() >= first.digits.len());
-    if let Some((group, part)) = unclear.clone().find(|(_, part)| is_other(part.digits)) {
+    let is_one = |part: &str| is_like(first.digits, part) || (side == Side::Calling && part.len() >= first.digits.len());
+    if let Some((group, part)) = unclear.clone().find(|(_, part)| !is_one(part.digits)) {
         return Err(doubtful(cell, group, first, part));
     }
     let has_spaces = groups.iter().any(|group| group.len() > 1);
