@@ -1,13 +1,13 @@
 //! Lines above the titles of a deck. Every word of them is understood, and agrees with how the prices are read, or it stops the
 //! import: a currency, cents, a unit of time, an increment, a fee, a tax, a date, and whatever else nobody thought of.
 
-use super::cells;
 use super::columns::{self, Columns, Field};
-use super::{DeckOptions, LINES_ABOVE_MAX};
+use super::{DeckOptions, LINES_ABOVE_MAX, cells, titles};
 use crate::command::Problem;
+use crate::input::when::Clock;
 use crate::sheet::units::{self, Unit};
 use crate::sheet::{Cells, shown};
-use rating::{Currency, Quantity};
+use rating::{Currency, Instant, Quantity};
 
 /// What a line may speak of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,63 +208,73 @@ fn has_date(text: &str) -> bool {
     })
 }
 
-/// Does a note beside a row speak of its price: of a unit, a fee, a tax, a date, or of what is not sold any more? A short word alone
-/// is a code: of a country, of a region.
-pub fn speaks_of_price(note: &str) -> bool {
-    const SHORT_CHARS_MAX: usize = 3;
-    let words = units::words(note);
-    if let [word] = &words[..]
-        && word.chars().count() <= SHORT_CHARS_MAX
-    {
-        return false;
-    }
-    let has_number = words.iter().any(|word| word.bytes().any(|b| b.is_ascii_digit()));
-    let speaks = |word: &&str| {
-        let folded = deunicode::deunicode(word).to_lowercase();
-        let is_unit = units::of_word(word).is_some_and(|unit| unit.is_minor || unit.seconds.is_some());
-        let by_topic = match topic(&folded) {
-            Some(Topic::Increments | Topic::Other | Topic::Tax | Topic::Money) => true,
-            Some(Topic::Month) => has_number,
-            Some(Topic::WithoutTax) | None => false,
-        };
-        is_unit || by_topic || folded == "per" || cells::takes_away(word)
+/// What the lines above the titles say of all rows, where nothing else does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Above {
+    pub increments: Option<(Quantity, Quantity)>,
+    pub from: Option<Instant>,
+}
+
+/// `Effective date: 2026-12-01`, in one cell or two. `None`: it is something else; of `immediately` there is no date.
+fn begin_in(line: &Cells, clock: &Clock) -> Option<Option<Instant>> {
+    let cells: Vec<&str> = line.iter().map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    let (title, value) = match &cells[..] {
+        [one] => one.split_once(':')?,
+        [title, value] => (title.trim_end_matches(':'), *value),
+        _ => return None,
     };
-    note.contains(['%', '‰', '¢', '€', '$', '£', '¥']) || has_date(note) || pair_in(&words) || words.iter().any(speaks)
+    titles::meaning(title).filter(|(field, unit)| *field == Field::EffectiveFrom && *unit == Unit::default())?;
+    if cells::is_at_once(value) {
+        return Some(None);
+    }
+    clock.read("date", value).ok().map(Some)
 }
 
-/// `60/1` somewhere.
-fn pair_in(words: &[&str]) -> bool {
-    (0..words.len()).any(|index| pair(words.get(index..).unwrap_or_default()).is_some())
-}
-
-/// `lines` stand above the titles, which are the line of that number of the file. What they say of the increments, where nothing else
-/// does: it counts for all rows.
-pub fn check(lines: &[Cells], titles: u64, options: &DeckOptions, columns: &Columns) -> Result<Option<(Quantity, Quantity)>, Problem> {
-    let mut increments: Option<(Quantity, Quantity)> = None;
-    let cells = lines.iter().take(LINES_ABOVE_MAX + 1).flat_map(Cells::iter).map(str::trim).filter(|cell| !cell.is_empty());
-    for cell in cells {
-        let said = Said::of(cell);
-        if let (Some(named), Some(card)) = (said.unit.currency, options.currency)
-            && named != card
-        {
-            let foreign = columns::foreign(cell, named, card);
-            let detail = format!(
-                "{}; a line above that means nothing for the prices is left out by `skip_lines` (--skip-lines {})",
-                foreign.detail,
-                titles.saturating_sub(1)
-            );
-            return Err(Problem { detail, ..foreign });
+/// `lines` stand above the titles, which are the line of that number of the file.
+pub fn check(lines: &[Cells], titles: u64, options: &DeckOptions, columns: &Columns, clock: &Clock) -> Result<Above, Problem> {
+    let mut above = Above::default();
+    let mut begins: Option<Option<Instant>> = None;
+    for line in lines.iter().take(LINES_ABOVE_MAX + 1) {
+        let begin = begin_in(line, clock).filter(|_| columns.index(Field::EffectiveFrom).is_none());
+        if let Some(begin) = begin.filter(|begin| begins.is_none_or(|before| before == *begin)) {
+            begins = Some(begin);
+            above.from = begin;
+            continue;
         }
-        let contradicts = said.increments.is_some_and(|said| increments.is_some_and(|before| before != said));
-        increments = said.increments.or(increments);
-        if contradicts || (said.speaks() && !said.agrees(options, columns)) {
-            let detail = format!(
-                "{} stands above the titles and may be part of the price: state what it says (`cents`, `per`, `initial` and `next` in --map), or, if it means nothing for the prices, leave the lines above out by `skip_lines` (--skip-lines {})",
-                shown(cell),
-                titles.saturating_sub(1)
-            );
-            return Err(Problem::field("unknown_line", "skip_lines", detail));
+        for cell in line.iter().map(str::trim).filter(|cell| !cell.is_empty()) {
+            above.increments = check_cell(cell, above.increments, titles, options, columns)?;
         }
     }
-    Ok(increments)
+    Ok(above)
+}
+
+/// What is known of the increments behind this cell.
+fn check_cell(
+    cell: &str,
+    increments: Option<(Quantity, Quantity)>,
+    titles: u64,
+    options: &DeckOptions,
+    columns: &Columns,
+) -> Result<Option<(Quantity, Quantity)>, Problem> {
+    let said = Said::of(cell);
+    let skipped = titles.saturating_sub(1);
+    if let (Some(named), Some(card)) = (said.unit.currency, options.currency)
+        && named != card
+    {
+        let foreign = columns::foreign(cell, named, card);
+        let detail = format!(
+            "{}; a line above that means nothing for the prices is left out by `skip_lines` (--skip-lines {skipped})",
+            foreign.detail
+        );
+        return Err(Problem { detail, ..foreign });
+    }
+    let contradicts = said.increments.is_some_and(|said| increments.is_some_and(|before| before != said));
+    if contradicts || (said.speaks() && !said.agrees(options, columns)) {
+        let detail = format!(
+            "{} stands above the titles and may be part of the price: state what it says (`cents`, `per`, `initial` and `next` in --map; a date of all rows as `Effective date: 2026-12-01`), or, if it means nothing for the prices, leave the lines above out by `skip_lines` (--skip-lines {skipped})",
+            shown(cell)
+        );
+        return Err(Problem::field("unknown_line", "skip_lines", detail));
+    }
+    Ok(said.increments.or(increments))
 }

@@ -181,3 +181,7 @@ mod tests;
 #[cfg(test)]
 #[path = "kinds_tests.rs"]
 mod kinds_tests;
+
+#[cfg(test)]
+#[path = "understood_tests.rs"]
+mod understood_tests;

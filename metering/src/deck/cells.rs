@@ -1,6 +1,7 @@
 //! The cells of a deck: prefixes, increments, flags.
 
 use super::CELL_PREFIXES_MAX;
+use super::lists::{self, AMBIGUOUS_PREFIX, BETWEEN, Place, Side};
 use crate::numbers;
 use crate::sheet::decimal::{self, Mark};
 use crate::sheet::duration::{self, DurationForm};
@@ -15,9 +16,8 @@ const PREFIX_DIGITS_MAX: usize = 32;
 pub type Bad = (&'static str, String);
 
 const BAD_PREFIX: &str = "invalid_prefix";
-const AMBIGUOUS_PREFIX: &str = "ambiguous_prefix";
 
-fn bad_prefix(detail: &str) -> Bad {
+pub(super) fn bad_prefix(detail: &str) -> Bad {
     (BAD_PREFIX, detail.to_owned())
 }
 
@@ -27,18 +27,23 @@ fn bad_prefix(detail: &str) -> Bad {
 pub fn prefixes(cell: &str, country_code: Option<&str>) -> Result<Vec<Box<str>>, Bad> {
     read(cell, |text| match country_code {
         Some(code) => behind_country(&plain(code)?, text),
-        None => whole(text),
+        None => whole(text, Side::Called),
     })
+}
+
+/// Prefixes of the calling number.
+pub fn origins(cell: &str) -> Result<Vec<Box<str>>, Bad> {
+    read(cell, |text| whole(text, Side::Calling))
 }
 
 /// Area codes behind the code of their country, whatever digits they begin with.
 pub fn areas(cell: &str, country_code: &str) -> Result<Vec<Box<str>>, Bad> {
-    read(cell, |text| expand(&plain(country_code)?, text))
+    read(cell, |text| behind(&plain(country_code)?, text, Place::Column))
 }
 
 /// A refusal shows the cell.
 fn read(cell: &str, read: impl FnOnce(&str) -> Result<Vec<Box<str>>, Bad>) -> Result<Vec<Box<str>>, Bad> {
-    let text = with_bracketed_zero(unwrapped(cell));
+    let text = with_plain_dashes(unwrapped(cell));
     let shown = shown(cell.trim());
     read(&text).map_err(|(code, detail)| {
         let why = detail.strip_prefix("cannot read ").and_then(|said| said.split_once(": ")).map_or(detail.as_str(), |(_, why)| why);
@@ -47,7 +52,7 @@ fn read(cell: &str, read: impl FnOnce(&str) -> Result<Vec<Box<str>>, Bad>) -> Re
     })
 }
 
-fn whole(cell: &str) -> Result<Vec<Box<str>>, Bad> {
+fn whole(cell: &str, side: Side) -> Result<Vec<Box<str>>, Bad> {
     if !cell.is_empty() && is_plain(cell) {
         return Ok(vec![of_numbers(&plain(cell)?)?]);
     }
@@ -55,28 +60,66 @@ fn whole(cell: &str) -> Result<Vec<Box<str>>, Bad> {
         let detail = format!("{} may be two prefixes, or one that a spreadsheet wrote with a comma: write each by itself", shown(cell));
         return Err((AMBIGUOUS_PREFIX, detail));
     }
-    match cell.split_once(|c: char| c.is_whitespace()) {
-        Some((first, areas)) if is_country_code(first) => {
-            let is_list = is_plain_code(first) && areas.split_whitespace().all(is_plain_code);
-            if is_list {
-                let one = areas.split_whitespace().next().unwrap_or_default();
-                let detail = format!(
-                    "{} may be several country codes, or one before area codes: write `{first},{one}` or `{first}{one}`",
-                    shown(cell)
-                );
-                return Err((AMBIGUOUS_PREFIX, detail));
-            }
-            expand(&plain(first)?, areas)
-        }
-        _ => expand("", cell),
+    let elements: Vec<&str> = cell.split(BETWEEN).map(str::trim).filter(|element| !element.is_empty()).collect();
+    if elements.len() > 1 && elements.iter().all(|element| lists::is_marked(element) || element.contains("(0)")) {
+        return each_whole(&elements, side);
     }
+    if let Some((code, areas)) = behind_bracketed_zero(cell) {
+        return behind(&plain(code)?, &areas, Place::BracketedZero);
+    }
+    match cell.split_once(|c: char| c.is_whitespace()) {
+        Some((first, areas)) if is_country_code(first) && !areas.split_whitespace().all(lists::is_marked) => behind_first(first, areas),
+        _ => {
+            let joined = |part: &str| lists::without_dash(part).unwrap_or_else(|| part.to_owned());
+            let text = cell.split_inclusive(SEPARATORS).map(|part| match part.split_at_checked(part.trim_end_matches(SEPARATORS).len()) {
+                Some((part, end)) => joined(part) + end,
+                None => joined(part),
+            });
+            let text: String = text.collect();
+            lists::check_whole(&text, side)?;
+            expand("", &text)
+        }
+    }
+}
+
+/// Each of them says that it begins with a country's code.
+fn each_whole(elements: &[&str], side: Side) -> Result<Vec<Box<str>>, Bad> {
+    let mut found = Vec::new();
+    for element in elements {
+        found.extend(whole(element, side)?);
+        if found.len() > CELL_PREFIXES_MAX {
+            return Err(bad_prefix("a cell stands for at most 1000 prefixes"));
+        }
+    }
+    Ok(found)
+}
+
+/// What follows a country's code and a space.
+fn behind_first(first: &str, areas: &str) -> Result<Vec<Box<str>>, Bad> {
+    let parts: Vec<&str> = areas.split_whitespace().collect();
+    if is_plain_code(first) && parts.iter().copied().all(is_plain_code) {
+        let (countries, several) = (parts.join(", +"), parts.join(", "));
+        let areas = if parts.len() > 1 { format!("`{first} {several}`, ") } else { String::new() };
+        let detail = format!(
+            "{} may be several country codes, or one before an area: write `+{first}, +{countries}`, {areas}or {first}{}",
+            shown(&format!("{first} {}", parts.join(" "))),
+            parts.concat()
+        );
+        return Err((AMBIGUOUS_PREFIX, detail));
+    }
+    behind(&plain(first)?, areas, Place::Cell)
+}
+
+fn behind(code: &str, areas: &str, place: Place) -> Result<Vec<Box<str>>, Bad> {
+    lists::check_areas(code, areas, place)?;
+    expand(code, areas)
 }
 
 /// A column of country codes stands beside one of prefixes, which may hold whole ones.
 fn behind_country(code: &str, cell: &str) -> Result<Vec<Box<str>>, Bad> {
     let begins_with_it = |part: &str| part.strip_prefix('+').unwrap_or(part).starts_with(code);
     match cell.split(SEPARATORS).find(|part| !part.is_empty() && begins_with_it(part)) {
-        None => expand(code, cell),
+        None => behind(code, cell, Place::Column),
         Some(part) => {
             let detail = format!(
                 "{} begins with the country code {code}: if it is a whole prefix, leave the country codes out (--ignore-column, and `prefix` in --map); if it is an area code, say so by `area_code` (--map)",
@@ -85,45 +128,6 @@ fn behind_country(code: &str, cell: &str) -> Result<Vec<Box<str>>, Bad> {
             Err((AMBIGUOUS_PREFIX, detail))
         }
     }
-}
-
-/// A country code beside areas of the North American plan.
-pub fn is_north_american(code: &str) -> bool {
-    without_marks(code.trim()) == "1"
-}
-
-pub fn not_north_american(code: &str) -> Bad {
-    bad_prefix(&format!("the country code {} beside an area of the North American plan: expected 1", shown(code)))
-}
-
-/// Prefixes of the North American plan: `212555`, `212-555`, `1212555`. `is_area_alone`: the column is one of areas, in which
-/// `201-205` may be five of them as well.
-pub fn north_american(cell: &str, is_area_alone: bool) -> Result<Vec<Box<str>>, Bad> {
-    let expected = |part: &str| {
-        bad_prefix(&format!("cannot read {}: expected an area of the North American plan, such as 212 or 212555", shown(part)))
-    };
-    let one = |part: &str| {
-        let digits: String = part.chars().filter(|c| !" -().".contains(*c)).collect();
-        let digits = digits.strip_prefix('+').unwrap_or(&digits);
-        let digits = digits.strip_prefix('1').unwrap_or(digits);
-        if numbers::is_north_american_prefix(digits) { Ok(format!("1{digits}")) } else { Err(expected(part)) }
-    };
-    let mut found: Vec<Box<str>> = Vec::new();
-    for part in unwrapped(cell).split([',', ';', '|']).map(str::trim).filter(|part| !part.is_empty()) {
-        match part.split_once('-').map(|(from, to)| (from.trim(), to.trim())) {
-            Some((from, to)) if is_area_alone && from.len() == 3 && to.len() == 3 => {
-                let detail =
-                    format!("{} may be areas from {from} to {to}, or {from} and the exchange {to}: write each by itself", shown(part));
-                return Err((AMBIGUOUS_PREFIX, detail));
-            }
-            Some((from, to)) if from.len() >= 6 && from.len() == to.len() => range("", &one(from)?, &one(to)?, &mut found)?,
-            _ => found.push(one(part)?.into()),
-        }
-        if found.len() > CELL_PREFIXES_MAX {
-            return Err(bad_prefix("a cell stands for at most 1000 prefixes"));
-        }
-    }
-    if found.is_empty() { Err(("missing_prefix", "expected a prefix".to_owned())) } else { Ok(found) }
 }
 
 /// `1,212`, `44,207`: groups of three digits behind a country's code.
@@ -147,26 +151,33 @@ fn is_country_code(text: &str) -> bool {
     numbers::is_country_code(without_marks(text))
 }
 
-fn without_marks(text: &str) -> &str {
+pub(super) fn without_marks(text: &str) -> &str {
     let digits = text.strip_prefix('+').unwrap_or(text);
     digits.strip_prefix("00").unwrap_or(digits)
 }
 
 /// Spreadsheets keep digits as text by `'4930` or `="4930"`.
-fn unwrapped(cell: &str) -> &str {
+pub(super) fn unwrapped(cell: &str) -> &str {
     let cell = cell.trim();
     let cell = cell.strip_prefix('\'').unwrap_or(cell);
     cell.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(cell).trim()
 }
 
-/// `+49(0)30`, `49(0)30` and `0049(0)30` are 4930; `39(0)6` is 3906.
-fn with_bracketed_zero(cell: &str) -> Cow<'_, str> {
-    match cell.split_once("(0)") {
-        Some((before, rest)) if is_country_code(before.trim()) => {
-            format!("{before}{}{rest}", numbers::zero_behind(without_marks(before.trim()))).into()
-        }
-        _ => cell.into(),
+/// `+49(0)30`, `49 (0)30` and `0049(0)30` are 49 before 30; `39(0)6` is 39 before 06.
+fn behind_bracketed_zero(cell: &str) -> Option<(&str, String)> {
+    let (before, rest) = cell.split_once("(0)")?;
+    let code = before.trim();
+    is_country_code(code).then(|| (code, format!("{}{}", numbers::zero_behind(without_marks(code)), rest.trim_start())))
+}
+
+/// `4915 - 4917` and `4915–4917`.
+pub(super) fn with_plain_dashes(cell: &str) -> Cow<'_, str> {
+    const DASHES: [char; 6] = ['-', '\u{2010}', '\u{2011}', '\u{2013}', '\u{2014}', '\u{2212}'];
+    if !cell.contains(DASHES) {
+        return cell.into();
     }
+    let parts: Vec<&str> = cell.split(DASHES).map(str::trim).collect();
+    parts.join("-").into()
 }
 
 /// A prefix that numbers begin with: with a country code, and without the zero that is dialled inside the country only.
@@ -240,12 +251,15 @@ fn check_area(area: &str) -> Result<(), Bad> {
 }
 
 /// `4477-4479`, and `4477-79` for the same. A country code before a dash may stand before its area as well.
-fn range(before: &str, from: &str, to: &str, found: &mut Vec<Box<str>>) -> Result<(), Bad> {
+pub(super) fn range(before: &str, from: &str, to: &str, found: &mut Vec<Box<str>>) -> Result<(), Bad> {
     let expected = || bad_prefix("expected a range with an end not before its begin, such as 4477-4479");
     let cell = || shown(&format!("{from}-{to}"));
     if before.is_empty() && is_country_code(from) {
         let detail = format!("{} may be a range, or a country code before an area code: write each prefix by itself", cell());
         return Err((AMBIGUOUS_PREFIX, detail));
+    }
+    if before.is_empty() {
+        lists::check_range(from, to)?;
     }
     if !before.is_empty() {
         check_area(from)?;
@@ -270,6 +284,10 @@ fn range(before: &str, from: &str, to: &str, found: &mut Vec<Box<str>>) -> Resul
     let width = from.len();
     if before.is_empty() && from.starts_with('0') {
         return Err(bad_prefix("expected prefixes with their country code, such as 4477-4479"));
+    }
+    if before.is_empty() && lists::country_of(&from) != lists::country_of(&to) {
+        let detail = format!("{} is a range over several countries: write each prefix by itself", cell());
+        return Err((AMBIGUOUS_PREFIX, detail));
     }
     // Some that no number begins with (4400) may lie between others.
     found.extend((first..=last).map(|number| format!("{before}{number:0width$}").into_boxed_str()));
@@ -322,6 +340,36 @@ pub fn is_never(cell: &str, is_end: bool) -> bool {
     is_date && (digits == "00000000" || (is_end && ["99991231", "31129999", "12319999"].contains(&digits.as_str())))
 }
 
+/// The price counts as soon as it is imported.
+pub fn is_at_once(cell: &str) -> bool {
+    const WORDS: [&str; 18] = [
+        "immediately",
+        "immediate",
+        "immediateeffect",
+        "withimmediateeffect",
+        "effectiveimmediately",
+        "now",
+        "atonce",
+        "sofort",
+        "absofort",
+        "immediatement",
+        "effetimmediat",
+        "aveceffetimmediat",
+        "inmediato",
+        "deinmediato",
+        "inmediatamente",
+        "immediato",
+        "immediatamente",
+        "coneffettoimmediato",
+    ];
+    WORDS.contains(&folded(cell).as_str())
+}
+
+/// Small letters and digits, without accents.
+fn folded(cell: &str) -> String {
+    deunicode::deunicode(cell).to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect()
+}
+
 pub fn flag(cell: &str) -> Result<bool, Bad> {
     match cell.to_lowercase().as_str() {
         "1" | "true" | "yes" | "y" | "blocked" | "ja" | "oui" | "si" | "sí" | "sì" => Ok(true),
@@ -334,11 +382,6 @@ pub fn flag(cell: &str) -> Result<bool, Bad> {
 pub fn is_outbound(cell: &str) -> bool {
     const WORDS: [&str; 7] = ["outbound", "outgoing", "out", "ausgehend", "sortant", "saliente", "uscente"];
     WORDS.contains(&cell.trim().to_lowercase().as_str())
-}
-
-/// A word of a status that closes or blocks.
-pub fn takes_away(word: &str) -> bool {
-    matches!(status(word), Ok(Status::Blocked | Status::Deleted))
 }
 
 /// What a row says of its prefix.
@@ -412,8 +455,7 @@ pub fn status(cell: &str) -> Result<Status, Bad> {
         "eliminato",
         "inattivo",
     ];
-    let word: String = deunicode::deunicode(cell).to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
-    match word.as_str() {
+    match folded(cell).as_str() {
         "" => Ok(Status::Open),
         word if OPEN.contains(&word) => Ok(Status::Open),
         word if BLOCKED.contains(&word) => Ok(Status::Blocked),
@@ -421,6 +463,10 @@ pub fn status(cell: &str) -> Result<Status, Bad> {
         _ => Err(("unknown_status", format!("cannot read {}: expected active, blocked or deleted", shown(cell)))),
     }
 }
+
+#[cfg(test)]
+#[path = "cells_tests.rs"]
+mod lists_tests;
 
 #[cfg(test)]
 mod tests {

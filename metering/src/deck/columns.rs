@@ -102,7 +102,7 @@ pub struct Columns {
     pub titles: Vec<String>,
     /// Understood or named, and not used.
     pub ignored: Vec<String>,
-    /// Of those, labels and notes that nobody named: looked through for words of a price.
+    /// Of those, labels and notes that nobody named: what they say must mean nothing for a price ([`super::notes`]).
     pub notes: Vec<usize>,
     /// Neither known nor stated.
     unknown: Vec<usize>,
@@ -141,9 +141,19 @@ impl Columns {
     pub fn title(&self, index: usize) -> String {
         self.titles.get(index).filter(|title| !title.is_empty()).cloned().unwrap_or_else(|| format!("column {index}"))
     }
+    fn price(&self) -> Option<usize> {
+        self.found.iter().find(|found| found.field.is_price()).map(|found| found.index)
+    }
+    fn any_prefix(&self) -> Option<usize> {
+        self.prefix().map(|(_, index)| index).or(self.index(Field::CountryCode))
+    }
     pub fn has_what_it_takes(&self) -> bool {
-        let price = self.found.iter().any(|found| found.field.is_price());
-        price && (self.prefix().is_some() || self.index(Field::CountryCode).is_some())
+        self.price().is_some() && self.any_prefix().is_some()
+    }
+    /// How near it is to a line of titles: how many it has, if a prefix or a price is among them.
+    pub fn nearness(&self) -> usize {
+        let has_one = self.price().is_some() || self.any_prefix().is_some();
+        if has_one { self.titles.iter().filter(|title| !title.is_empty()).count() } else { 0 }
     }
     pub fn has_increments(&self) -> bool {
         [Field::Increments, Field::Initial, Field::Next].iter().any(|field| self.index(*field).is_some())
@@ -268,11 +278,7 @@ impl Columns {
             Some(found) if better => std::mem::replace(&mut found.index, index),
             _ => index,
         };
-        let title = self.title(left_out);
-        if title.to_lowercase().starts_with("comment") {
-            self.notes.push(left_out);
-        }
-        self.ignored.push(title);
+        self.ignored.push(self.title(left_out));
     }
 
     /// Checks what the titles say together with the options and the card.
@@ -286,6 +292,26 @@ impl Columns {
             Some((index, other)) => Err(foreign(&self.title(index), other, card)),
             None => Ok(()),
         }
+    }
+
+    /// The problem of a file whose line of titles names one of prefix and price.
+    pub fn not_both(&self) -> Problem {
+        let (missing, there) = match self.price() {
+            Some(price) => ("prefix", price),
+            None => ("price", self.any_prefix().unwrap_or_default()),
+        };
+        let detail = format!(
+            "no line of titles has a {missing} beside {}; the others there are `{}`: say which is the {missing} by --map {{\"columns\":{{\"{missing}\":\"TITLE\"}}}}",
+            shown(&self.title(there)),
+            self.titles
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| *index != there)
+                .map(|(_, title)| title.as_str())
+                .collect::<Vec<_>>()
+                .join("`, `")
+        );
+        Problem { detail, ..fields::missing("columns") }
     }
 
     fn check_known(&self) -> Result<(), Problem> {
@@ -382,7 +408,7 @@ pub fn stated_not_found(name: &str, first: &[String]) -> Problem {
 pub fn not_found(first: &[String]) -> Problem {
     let titles = first.join("`, `");
     let detail = format!(
-        "no line names a prefix and a price; the first has `{titles}`: say which column is which by --map {{\"columns\":{{\"prefix\":0,\"price\":2}}}}, with \"headless\":true if there is no line of titles"
+        "the lines name neither a prefix nor a price; the first has `{titles}`: say which column is which by --map {{\"columns\":{{\"prefix\":0,\"price\":2}}}}, with \"headless\":true if there is no line of titles"
     );
     Problem { detail, ..fields::missing("columns") }
 }

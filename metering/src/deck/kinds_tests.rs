@@ -7,12 +7,12 @@ use crate::input::table::Column;
 use rating::Quantity;
 
 /// The problem of a deck that is not read at all.
-fn stopped(text: &str, options: &DeckOptions) -> String {
+pub(super) fn stopped(text: &str, options: &DeckOptions) -> String {
     let problem = parse(text.as_bytes(), options).unwrap_err();
     format!("{}: {}", problem.code, problem.detail)
 }
 
-fn map(json: &str) -> DeckOptions {
+pub(super) fn map(json: &str) -> DeckOptions {
     DeckOptions { zone: berlin().zone, currency: berlin().currency, ..serde_json::from_str(json).unwrap() }
 }
 
@@ -460,12 +460,13 @@ fn a_column_means_one_thing() {
 
 #[test]
 fn dashes_and_spaces_that_may_mean_two_things_are_refused() {
-    for cell in ["46-7", "61-8", "7-7", "31-33", "33 34 39", "33 34", "1 212", "46 - 7"] {
-        let deck = parse(format!("Prefix,Rate\n{cell},0.02\n").as_bytes(), &berlin()).unwrap();
+    for cell in ["46-7", "61-8", "7-7", "31-33", "33 34 39", "33 34", "1 212", "46 - 7", "33,34,39", "49,30"] {
+        let deck = parse(format!("Prefix,Rate\n\"{cell}\",0.02\n").as_bytes(), &berlin()).unwrap();
         assert_eq!(deck.rows, [], "{cell}");
         assert!(deck.refused[0].detail.contains(&format!("`{cell}`")), "{cell}: {}", deck.refused[0].detail);
     }
-    for (cell, want) in [("4477-4479", 3), ("4477-79", 3), ("61 38,39", 2), ("+1 212", 1), ("49 171", 1), ("33,34,39", 3)] {
+    for (cell, want) in [("4477-4479", 3), ("4477-79", 3), ("61 38,39", 2), ("+1 212", 1), ("49 171", 1), ("1-809", 1), ("+33,+34,+39", 3)]
+    {
         assert_eq!(parse(format!("Prefix,Rate\n\"{cell}\",0.02\n").as_bytes(), &berlin()).unwrap().rows.len(), want, "{cell}");
     }
 }
@@ -476,7 +477,7 @@ fn a_refusal_shows_the_whole_cell() {
         let deck = parse(format!("Prefix,Rate{titles}\n{row}\n").as_bytes(), &berlin()).unwrap();
         deck.refused[0].detail.clone()
     };
-    assert!(shown("", "1-809,0.01").contains("`1-809`"));
+    assert!(shown("", "46-7,0.01").contains("`46-7`"));
     assert!(shown("", "4479-4477,0.01").contains("`4479-4477`"));
     assert!(shown("", "1000-9999,0.01").contains("`1000-9999`"));
     assert!(shown(",Increments", "49,0.01,1/60/60").contains("`1/60/60`"));
@@ -709,12 +710,16 @@ fn a_note_that_speaks_of_the_price_is_not_passed_over() {
         let left_out = DeckOptions { ignore_columns: vec![Column::Name("Notes".into())], ..berlin() };
         assert_eq!(told(&deck, &left_out).len(), 2, "{note}");
     }
-    for note in ["premium route", "new", "via Frankfurt", "CLI guaranteed", "Vodafone", "US", "min", "North America"] {
+    for note in ["premium route", "new", "CLI guaranteed", "Vodafone", "US", "North America", "T-Mobile", "No change", "n/a", "-"] {
         assert_eq!(told(&format!("{head}9991,0.02,{note},EU,CT\n"), &berlin()), ["9991  0.02/60 1/1"], "{note}");
     }
-    // A second column of names that is one of comments.
-    let comments = "Prefix,Destination,Comment,Rate\n9991,Atlantis,closed,0.02\n";
-    assert_eq!(told(comments, &berlin()), ["line 2 Comment: unread_note"]);
+    // A column of comments is one of notes, beside names or not.
+    for title in ["Comment", "Kommentar", "Commentaire", "Comentario", "Commento", "Bemerkung", "Remarques", "Note"] {
+        let comments = format!("Prefix,Destination,{title},Rate\n9991,Atlantis,closed,0.02\n9992,Lemuria,new route,0.02\n");
+        assert_eq!(told(&comments, &berlin()), ["9992 Lemuria 0.02/60 1/1", &format!("line 2 {title}: unread_note")]);
+        let alone = format!("Prefix,{title},Rate\n9991,GBP,0.02\n");
+        assert_eq!(told(&alone, &berlin()), [format!("line 2 {title}: unread_note")]);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! From the file to rows.
 
-use super::above;
+use super::above::{self, Above};
 use super::columns::{self, Columns, Field};
 use super::money::{MarksByLine, Notation};
 use super::row::Reader;
@@ -22,7 +22,7 @@ pub fn parse(file: &[u8], options: &DeckOptions) -> Result<Deck, Problem> {
     let clock = Clock::new(options.zone.as_deref(), options.date_form)?;
     let notation = Notation::new(options, delimiter);
     let mut records = Records::new(&text, delimiter);
-    let mut search = Search { options, above: Vec::new() };
+    let mut search = Search { options, above: Vec::new(), nearly: None };
     let skip_lines = u64::try_from(options.skip_lines).unwrap_or(u64::MAX);
     let (columns, line, first) = loop {
         let Some(record) = records.read() else { return Err(search.not_found()) };
@@ -37,9 +37,9 @@ pub fn parse(file: &[u8], options: &DeckOptions) -> Result<Deck, Problem> {
         }
     };
     columns.check(options)?;
-    let increments = above::check(&search.above, line, options, &columns)?;
+    let Above { increments, from } = above::check(&search.above, line, options, &columns, &clock)?;
     let stated = increments.map(|(initial, next)| DeckOptions { initial: Some(initial), next: Some(next), ..options.clone() });
-    let mut reader = Reader::new(stated.as_ref().unwrap_or(options), columns, clock, notation);
+    let mut reader = Reader::new(stated.as_ref().unwrap_or(options), columns, clock, notation, from);
     if let Some(cells) = &first {
         reader.row(&Record { line, cells, raw: "", is_open: false });
     }
@@ -66,6 +66,8 @@ fn check_options(options: &DeckOptions) -> Result<(), Problem> {
 struct Search<'o> {
     options: &'o DeckOptions,
     above: Vec<Cells>,
+    /// The line that is the most like titles and names a prefix or a price, and not both.
+    nearly: Option<Columns>,
 }
 
 enum Looked {
@@ -83,6 +85,9 @@ impl Search<'_> {
         let columns = Columns::of(&record.cells.iter().collect::<Vec<_>>(), self.options)?;
         if columns.has_what_it_takes() {
             return Ok(Looked::Names(columns));
+        }
+        if columns.nearness() > self.nearly.as_ref().map_or(0, Columns::nearness) {
+            self.nearly = Some(columns);
         }
         self.above.push(record.cells.clone());
         if self.above.len() > LINES_ABOVE_MAX { Err(self.not_found()) } else { Ok(Looked::Title) }
@@ -116,7 +121,7 @@ impl Search<'_> {
         });
         match missing {
             Some(name) => columns::stated_not_found(name, &first),
-            None => columns::not_found(&first),
+            None => self.nearly.as_ref().map_or_else(|| columns::not_found(&first), Columns::not_both),
         }
     }
 }

@@ -3,7 +3,8 @@
 use super::cells::{self, Bad, Status};
 use super::columns::{Columns, Field, seconds_of};
 use super::money::{Marks, MarksByLine, Notation, Price};
-use super::{Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Says, Terms, ValidTo, above, titles};
+use super::notes::{self, Holds};
+use super::{Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Says, Terms, ValidTo, lists, npanxx, titles};
 use crate::input::when::Clock;
 use crate::sheet::{Cells, Record, shown, units};
 use jiff::tz::TimeZone;
@@ -42,6 +43,8 @@ pub(super) struct Reader<'o> {
     columns: Columns,
     clock: Clock,
     notation: Notation,
+    /// Of all rows, by a line above the titles.
+    from: Option<Instant>,
     pub deck: Deck,
     names: Intern<String>,
     terms: Intern<Terms>,
@@ -63,7 +66,7 @@ struct Period {
 }
 
 impl<'o> Reader<'o> {
-    pub fn new(options: &'o DeckOptions, columns: Columns, clock: Clock, notation: Notation) -> Self {
+    pub fn new(options: &'o DeckOptions, columns: Columns, clock: Clock, notation: Notation, from: Option<Instant>) -> Self {
         let (mut names, mut origins) = (Intern::default(), Intern::default());
         names.of(String::new());
         origins.of(Vec::new());
@@ -72,6 +75,7 @@ impl<'o> Reader<'o> {
             columns,
             clock,
             notation,
+            from,
             deck: Deck::default(),
             names,
             terms: Intern::default(),
@@ -218,8 +222,8 @@ impl<'o> Reader<'o> {
         };
         let code = code.map(|(_, code)| code);
         let read = match (field, code) {
-            (Field::Npanxx, Some(code)) if !cells::is_north_american(code) => Err(cells::not_north_american(code)),
-            (Field::Npanxx, _) => cells::north_american(cell, titles::is_area_alone(&self.columns.title(index))),
+            (Field::Npanxx, Some(code)) if !npanxx::is_country_code(code) => Err(npanxx::not_its_code(code)),
+            (Field::Npanxx, _) => npanxx::prefixes(cell, titles::is_area_alone(&self.columns.title(index))),
             (Field::AreaCode, Some(code)) => cells::areas(cell, code),
             _ => cells::prefixes(cell, code),
         };
@@ -248,8 +252,9 @@ impl<'o> Reader<'o> {
             None => Ok(Vec::new()),
             Some((_, any)) if ["any", "all", "*"].contains(&any.to_lowercase().as_str()) => Ok(Vec::new()),
             Some((index, cell)) => {
-                let read = cells::prefixes(cell, None).map_err(|(code, _)| {
-                    (Some(index), (code, format!("cannot read {}: expected prefixes of the calling number, or `any`", shown(cell))))
+                let read = cells::origins(cell).map_err(|(code, detail)| {
+                    let expected = format!("cannot read {}: expected prefixes of the calling number, or `any`", shown(cell));
+                    (Some(index), (code, if code == lists::AMBIGUOUS_PREFIX { detail } else { expected }))
                 })?;
                 let mut origins: Vec<String> = read.into_iter().map(String::from).collect();
                 origins.sort_unstable();
@@ -287,7 +292,7 @@ impl<'o> Reader<'o> {
 
     /// Of a prefix that is not sold any more: from when.
     fn period(&self, cells: &Cells, status: Status) -> Result<Period, BadCell> {
-        let from = self.date(cells, Field::EffectiveFrom)?;
+        let from = self.date(cells, Field::EffectiveFrom)?.or(self.from);
         let until = self.until(cells)?;
         if status == Status::Deleted {
             return Ok(Period { from: from.or(until), until: None, closes: true });
@@ -302,9 +307,11 @@ impl<'o> Reader<'o> {
     }
 
     fn date(&self, cells: &Cells, field: Field) -> Result<Option<Instant>, BadCell> {
-        let Some((index, cell)) = self.cell(cells, field).filter(|(_, cell)| !cells::is_never(cell, field == Field::EffectiveUntil)) else {
-            return Ok(None);
+        let says_none = |cell: &str| match field {
+            Field::EffectiveUntil => cells::is_never(cell, true),
+            _ => cells::is_never(cell, false) || cells::is_at_once(cell),
         };
+        let Some((index, cell)) = self.cell(cells, field).filter(|(_, cell)| !says_none(cell)) else { return Ok(None) };
         let read = self.clock.read("date", cell);
         read.map(Some).map_err(|problem| {
             let code = if problem.code == "zone_required" { problem.code } else { "invalid_date" };
@@ -368,10 +375,12 @@ impl<'o> Reader<'o> {
     /// What a note says of the price is not read as part of it.
     fn check_notes(&self, cells: &Cells) -> Result<(), BadCell> {
         let mut notes = self.columns.notes.iter().filter_map(|&index| Some((index, cells.filled(index)?)));
-        let Some((index, note)) = notes.find(|(_, note)| above::speaks_of_price(note)) else { return Ok(()) };
+        let unread = |(index, note)| Some((index, note, notes::unread(Holds::of(&self.columns.title(index)), note)?));
+        let Some((index, note, word)) = notes.find_map(unread) else { return Ok(()) };
         let title = self.columns.title(index);
+        let which = if word == note { String::new() } else { format!(", by {}", shown(word)) };
         let detail = format!(
-            "{} in a column of notes may say something of the price, which is not read there: state what the column means by `columns` (--map), or leave it out (--ignore-column {})",
+            "{} in a column of notes may say something of the price{which}, which is not read there: if nothing in this column does, leave it out (--ignore-column {}); otherwise state what it means by `columns` (--map)",
             shown(note),
             shown(&title)
         );

@@ -29,14 +29,15 @@ const NAMES: &[(Field, &str)] = &[
     ),
     (
         Field::Destination,
-        "destination destinationname name ratename description area areaname countryname country comment ziel zielname \
+        "destination destinationname name ratename description area areaname countryname country ziel zielname \
          zielland zielgebiet bezeichnung beschreibung land pays nom libelle destino pais nombre descripcion \
          destinazione paese nome descrizione descricao bestemming",
     ),
     (
         Field::Price,
         "rate rates rateinitial ratecost cost price tariff sellrate sellprice ijrate indeterminaterate preis tarif \
-         entgelt verkaufspreis prix cout precio tarifa coste costo prezzo tariffa preco custo prijs tarief",
+         entgelt verkaufspreis prix cout precio tarifa coste costo prezzo tariffa preco custo prijs tarief \
+         newrate newrates newprice neuerpreis neuertarif nouveauprix nouveautarif nuevoprecio nuevatarifa nuovoprezzo nuovatariffa",
     ),
     (Field::PriceInterstate, "interrate interstaterate interstate"),
     (Field::PriceIntrastate, "intrarate intrastaterate intrastate"),
@@ -55,16 +56,18 @@ const NAMES: &[(Field, &str)] = &[
         "initialincrement initblock initialbillingtime initialbillingincrement initialblock initialperiod \
          initialinterval rateminimum minimum duration firstincrement firstinterval initial mintime ersttakt erstertakt \
          anfangstakt premierincrement incrementinitial palierinitial premierpalier incrementoinicial primerincremento \
-         bloqueinicial incrementoiniziale primoincremento",
+         bloqueinicial incrementoiniziale primoincremento \
+         interval1 intervall1 intervalle1 intervalo1 intervallo1 increment1 takt1 1takt",
     ),
     (
         Field::Next,
         "subsequentincrement nextincrement next subsequent subsequentinterval nextinterval additionalincrement \
-         folgetakt incrementsuivant paliersuivant incrementosiguiente incrementosubsiguiente incrementosuccessivo",
+         folgetakt incrementsuivant paliersuivant incrementosiguiente incrementosubsiguiente incrementosuccessivo \
+         intervaln interval2 intervalln intervall2 intervalle2 intervalo2 intervallo2 incrementn increment2 taktn takt2 2takt",
     ),
     (
         Field::Increments,
-        "increment increments billingblock billingincrement billingincrements rateincrement chargeperiod interval pulse \
+        "increment increments billing billingblock billingincrement billingincrements billinginterval rateincrement chargeperiod interval pulse \
          takt taktung abrechnungstakt palier incremento incrementos incrementi",
     ),
     (Field::FreeIfShorterThan, "gracetime graceperiod ratenochargetime nochargetime minimaltimecharge freeifshorterthan"),
@@ -91,8 +94,9 @@ const NAMES: &[(Field, &str)] = &[
     (Field::Unit, "unit rateunit priceunit billingunit per einheit unite unidad unita"),
     (
         Field::Label,
-        "isocountrycode countryiso isocode iso iso2 iso3 region continent comments note notes remark remarks nota \
-         bemerkung remarque",
+        "isocountrycode countryiso isocode iso iso2 iso3 region continent comment comments note notes remark remarks nota notas \
+         bemerkung bemerkungen anmerkung anmerkungen hinweis hinweise kommentar kommentare remarque remarques commentaire commentaires \
+         comentario comentarios observacion observaciones commento commenti osservazioni",
     ),
     (
         Field::Unsupported,
@@ -212,7 +216,8 @@ mod tests {
         for title in [
             "",
             "Rate (incl. VAT)",
-            "New rate",
+            "Old rate",
+            "Current rate",
             "Peak rate",
             "Rate per 100 min",
             "Rate 2",

@@ -83,11 +83,11 @@ async fn a_failed_publication_leaves_no_draft() {
 #[tokio::test]
 async fn a_deck_may_be_larger_than_other_bodies() {
     let service = Service::reference().await;
-    let note = "x".repeat(1 << 20);
-    let mut deck = "Destination,Prefix,Rate,Note\n".to_owned();
+    let name = "x".repeat(1 << 20);
+    let mut deck = "Destination,Prefix,Rate\n".to_owned();
     // Behind 49 no number has a 0.
     for area in 20..=37 {
-        deck.push_str(&format!("Atlantis,49{area},0.5,{note}\n"));
+        deck.push_str(&format!("{name},49{area},0.5\n"));
     }
     assert!(deck.len() > service.app.body_bytes_max);
     assert_eq!(service.deck("", &deck).await.ok()["preview"]["new"], 18);
