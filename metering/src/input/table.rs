@@ -11,7 +11,7 @@
 use super::answered::{self, Answered};
 use super::cdr;
 use super::fields::{self, DEFAULT_SOURCE};
-use super::said::{self, AmountUnit};
+use super::said::{self, AmountUnit, Named};
 use super::when::{Clock, DateForm, Moment};
 use super::{Row, fields::push_attribute};
 use crate::command::{Problem, UsageEvent};
@@ -179,8 +179,8 @@ impl<'m> Reader<'m> {
             Some((_, Place::One(index))) => header.get(*index),
             _ => None,
         };
-        let unit = titled("quantity").map_or(Ok(Ok(())), |title| said::check_durations(title, map.duration_form))?;
-        titled("amount").map_or(Ok(()), |title| said::check_amounts(title, map.amount_unit))?;
+        let unit = titled("quantity").map_or(Ok(Ok(())), |title| said::check_durations(Named::Column(title), map.duration_form))?;
+        titled("amount").map_or(Ok(()), |title| said::check_amounts(Named::Column(title), map.amount_unit))?;
         Ok(Self {
             map,
             fields,
@@ -203,11 +203,11 @@ impl<'m> Reader<'m> {
             _ => None,
         };
         let meter = map.constants.get("meter").map(String::as_str).filter(|_| !map.columns.contains_key("meter"));
-        titled("quantity").map_or(Ok(()), |title| said::check_words_of_quantities(title, map.duration_form, meter))?;
-        titled("amount").map_or(Ok(()), |title| said::check_words_of_amounts(title, map.amount_unit))?;
+        titled("quantity").map_or(Ok(()), |title| said::check_words_of_quantities(Named::Column(title), map.duration_form, meter))?;
+        titled("amount").map_or(Ok(()), |title| said::check_words_of_amounts(Named::Column(title), map.amount_unit))?;
         for field in ["at", "end"] {
             for title in map.columns.get(field).map(named).unwrap_or_default() {
-                said::check_instants(field, title, map.zone.as_deref(), map.date_form)?;
+                said::check_instants(field, Named::Column(title), map.zone.as_deref(), map.date_form)?;
             }
         }
         Ok(())
@@ -500,3 +500,7 @@ fn index_of(field: &str, column: &Column, header: &[String]) -> Result<usize, Pr
 #[cfg(test)]
 #[path = "table_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "table_said_tests.rs"]
+mod said_tests;
