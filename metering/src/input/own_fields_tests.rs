@@ -223,3 +223,18 @@ fn every_part_of_a_place_is_understood_or_stated() {
         assert_eq!(checked("at", place, ""), Ok(()), "{place}");
     }
 }
+
+/// An empty text was no destination, and the call cost what one inside the house does.
+#[test]
+fn a_mapped_destination_that_says_nobody_is_refused() {
+    for (to, code) in [
+        ("\"\"", "missing_field"),
+        ("\"-\"", "missing_field"),
+        ("\"n/a\"", "missing_field"),
+        ("\"Germany\"", "invalid_number"),
+        ("null", "-"),
+    ] {
+        let (got, at, detail) = tell("\"+4930123456\"", to);
+        assert_eq!((got.as_str(), at.as_str()), (code, if code == "-" { "" } else { "data.callee" }), "{to}: {detail}");
+    }
+}

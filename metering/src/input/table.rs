@@ -374,12 +374,32 @@ impl<'m> Reader<'m> {
         Ok(Some(Quantity(i128::from(micros) * (Quantity::ONE / 1_000_000))))
     }
 
+    /// Is the cell of the number called empty? In a file of several meters others than calls need none.
+    fn says_nobody(&self, record: &Record<'_>) -> bool {
+        let has = |field: &str| self.fields.iter().any(|(name, _)| *name == field);
+        let is_of_calls = || self.value(record, "meter").is_none_or(|meter| meter.eq_ignore_ascii_case(cdr::METER));
+        has("destination") && self.value(record, "destination").is_none() && (!has("meter") || is_of_calls())
+    }
+
+    /// An id of several columns: where the first says nothing, the others may be those of many calls.
+    fn check_parts(&self, record: &Record<'_>) -> Result<(), Problem> {
+        let several = self.fields.iter().find(|(name, _)| *name == "id").filter(|(_, place)| matches!(place, Place::Several(..)));
+        let first = several.and_then(|(_, place)| place.indices().first());
+        let first = first.map(|index| record.cell(*index).ok_or_else(|| fields::missing("id"))).transpose()?;
+        first.map_or(Ok(()), fields::identity)
+    }
+
     fn event(&self, record: &Record<'_>) -> Result<UsageEvent, Problem> {
         let text = |field: &str| self.value(record, field).map(CompactString::from);
         let amount = self.amount(record)?;
         let at = self.value(record, "at").ok_or_else(|| fields::missing("at"))?;
         let at = self.moment("at", &at)?;
         let quantity = fields::measure(self.quantity(record, at)?, amount)?;
+        let is_no_usage = self.map.skip_zero && quantity == Quantity::ZERO;
+        if !is_no_usage && self.says_nobody(record) {
+            return Err(fields::nobody_called(""));
+        }
+        self.check_parts(record)?;
         let mut attributes = Vec::new();
         for (name, index) in &self.attributes {
             if let Some(value) = record.cell(*index) {
