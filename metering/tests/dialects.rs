@@ -198,7 +198,7 @@ impl Money {
 }
 
 /// Titles of the lengths of calls, and whether they say what they are.
-const TITLES_OF_QUANTITIES: [(&str, bool); 10] = [
+const TITLES_OF_QUANTITIES: [(&str, bool); 15] = [
     ("Dauer", true),
     ("Billed seconds", true),
     ("Durée de l'appel", true),
@@ -209,6 +209,11 @@ const TITLES_OF_QUANTITIES: [(&str, bool); 10] = [
     ("Ring time", false),
     ("Blöcke", false),
     ("Seconds since start", false),
+    ("Durée d'appel", true),
+    ("Secondi fatturati", true),
+    ("Abrechnungsdauer", true),
+    ("Call", false),
+    ("Chiamata", false),
 ];
 
 type Line = (u64, u64, u64, u64, u32);

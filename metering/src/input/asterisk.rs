@@ -170,7 +170,8 @@ fn event(record: &Record<'_>, columns: &[&str], id: &str, clock: &Clock, options
     let at = answer.at;
     let attributes = vec![("context", cell("dcontext")), ("application", cell("lastapp")), ("trunk", cell("dstchannel").map(trunk_of))];
     let (destination, origin) = (cell("dst"), cell("src"));
-    Call { id: id.to_owned(), at, seconds, destination, origin, attributes, raw: record.raw }.into_event(options, cell).map(Ok)
+    let called = Some("dst").filter(|name| columns.contains(name));
+    Call { id: id.to_owned(), at, seconds, destination, called, origin, attributes, raw: record.raw }.into_event(options, cell).map(Ok)
 }
 
 /// `PJSIP/carrier-00000003` → `PJSIP/carrier`.
@@ -370,6 +371,22 @@ mod tests {
         let rows = parse(format!("{more}{fewer}{good}").as_bytes(), &berlin()).unwrap();
         let codes: Vec<&str> = rows.iter().map(|row| if let Row::Refused { problem, .. } = row { problem.code } else { "-" }).collect();
         assert_eq!(codes, ["invalid_row", "invalid_row", "-"]);
+    }
+
+    /// It was charged as a call inside the house.
+    #[test]
+    fn a_row_that_says_no_number_called_is_refused() {
+        let told = |to: &str| {
+            let row = line("PJSIP/a-1", "PJSIP/trunk-2", "ANSWERED", "u.1").replacen("+4930123456", to, 1);
+            super::super::tell(&parse(row.as_bytes(), &berlin()).unwrap()[0])
+        };
+        for to in ["", "-", "n/a"] {
+            assert_eq!(told(to), "1 refused destination missing_field", "{to}");
+        }
+        assert_eq!(told("Germany"), "1 refused destination invalid_number");
+        for to in ["s", "1001", "voicemail", "*98", "queue-sales"] {
+            assert!(told(to).starts_with("1 acme call 60 "), "{to} {}", told(to));
+        }
     }
 
     #[test]

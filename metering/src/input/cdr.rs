@@ -95,6 +95,8 @@ pub(super) struct Call<'a> {
     pub at: Instant,
     pub seconds: Quantity,
     pub destination: Option<Cow<'a, str>>,
+    /// Where a record of the format has it: one without it is not known to have called nobody outside.
+    pub called: Option<&'static str>,
     pub origin: Option<Cow<'a, str>>,
     pub attributes: Vec<(&'static str, Option<Cow<'a, str>>)>,
     pub raw: &'a str,
@@ -119,6 +121,13 @@ impl Call<'_> {
             }
         }
         let named = options.destination.as_deref().and_then(&field);
+        let destination = named.or(self.destination);
+        if let Some(name) = self.called.filter(|_| destination.is_none()) {
+            let detail = format!(
+                "`{name}` is empty or not there: whom the call went to is not known; name a variable or column that has it by `destination`"
+            );
+            return Err(Problem::field("missing_field", "destination", detail));
+        }
         fields::check(UsageEvent {
             id: self.id,
             source: options.source.as_str().into(),
@@ -126,7 +135,7 @@ impl Call<'_> {
             meter: options.meter.as_str().into(),
             quantity: self.seconds,
             at: self.at,
-            destination: named.or(self.destination).map(Into::into),
+            destination: destination.map(Into::into),
             origin: self.origin.map(Into::into),
             attributes,
             raw: Some(self.raw.to_owned()),

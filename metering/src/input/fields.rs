@@ -1,6 +1,7 @@
 //! The checks that every format shares: limits and the meaning of each field of an event.
 //! Each refusal names the field, what was expected and a stable code.
 
+use super::called;
 use crate::command::{Problem, UsageEvent};
 use crate::numbers;
 use crate::sheet::{decimal, shown};
@@ -47,7 +48,63 @@ pub fn text<'a>(field: &str, value: &'a str, chars_max: usize) -> Result<&'a str
     Ok(value)
 }
 
-/// A destination or origin; empty means none.
+/// The identity of what is reported: one that says nothing, or that has lost its digits, is that of many.
+pub fn identity(value: &str) -> Result<(), Problem> {
+    if called::has_lost_digits(value) {
+        return Err(lost_digits(value));
+    }
+    if called::is_nothing(value) {
+        return Err(invalid("id", format_args!("{} says nothing: expected what tells the event from all others", shown(value))));
+    }
+    Ok(())
+}
+
+fn lost_digits(value: &str) -> Problem {
+    let detail =
+        format_args!("{} has lost its digits, as in a spreadsheet: others would have the same id; export its column as text", shown(value));
+    invalid("id", detail)
+}
+
+/// Of several columns, or of those of a switch: no part of it has lost what it said.
+fn identity_of_parts(value: &str) -> Result<(), Problem> {
+    let parts = || value.split(':');
+    if let Some(part) = parts().find(|part| called::has_lost_digits(part) || called::is_spoilt(part)) {
+        return Err(lost_digits(part));
+    }
+    identity(if parts().all(called::is_nothing) { "-" } else { value })
+}
+
+/// That nobody is said to have been called.
+pub fn nobody_called(value: &str) -> Problem {
+    let what = if value.trim().is_empty() { "it is empty".to_owned() } else { format!("{} says nothing", shown(value)) };
+    let detail = format!(
+        "`destination`: {what}: whom it called is not known; send the number. Where there is none, leave the field or the column out, or \
+         give such rows what the switch writes, such as s or voicemail (in a map of columns by `constants`)"
+    );
+    Problem::field("missing_field", "destination", detail)
+}
+
+/// A number called: what holds none is a name of a switch's own, or an address.
+fn check_called(value: &str) -> Result<(), Problem> {
+    let digits = value.strip_prefix('+').unwrap_or(value);
+    if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(());
+    }
+    if called::is_nothing(value) {
+        return Err(nobody_called(value));
+    }
+    if called::is_internal(value) {
+        return Ok(());
+    }
+    let detail = format!(
+        "`destination`: {} is no number: send the one that was called, such as +4930123456 (an internal destination is an address, such as \
+         sip:alice@pbx.example, or what switches write, such as voicemail, queue-sales or conf-12; a name of a place may be an attribute)",
+        shown(value)
+    );
+    Err(Problem::field("invalid_number", "destination", detail))
+}
+
+/// A destination or origin; an origin that is empty is none.
 pub fn number(field: &str, value: &str) -> Result<Option<CompactString>, Problem> {
     if field == "destination"
         && let Some(prefix) = numbers::technical_prefix(value)
@@ -67,7 +124,14 @@ pub fn number(field: &str, value: &str) -> Result<Option<CompactString>, Problem
         );
         return Err(Problem::field("invalid_number", field, detail));
     }
-    if value.is_empty() { Ok(None) } else { text(field, value, NUMBER_CHARS_MAX).map(|v| Some(v.into())) }
+    if value.is_empty() {
+        return if field == "destination" { Err(nobody_called(value)) } else { Ok(None) };
+    }
+    let value = text(field, value, NUMBER_CHARS_MAX)?;
+    if field == "destination" {
+        check_called(value)?;
+    }
+    Ok(Some(value.into()))
 }
 
 /// A quantity in the meter's unit; below zero is refused (a void or correction makes its own).
@@ -159,9 +223,10 @@ pub fn check(mut event: UsageEvent) -> Result<UsageEvent, Problem> {
         text(field, value, chars_max)?;
         clean(field, value)?;
     }
+    identity_of_parts(&event.id)?;
     for (field, value) in [("destination", &mut event.destination), ("origin", &mut event.origin)] {
         clean(field, value.as_deref().unwrap_or_default())?;
-        *value = number(field, value.as_deref().unwrap_or_default())?;
+        *value = value.as_deref().map_or(Ok(None), |value| number(field, value))?;
     }
     sort_attributes(&mut event.attributes)?;
     Ok(event)

@@ -394,7 +394,7 @@ impl<'a> Post<'a> {
         let attributes =
             vec![("direction", self.var("direction")), ("hangup_cause", self.var("hangup_cause")), ("transferred_to", transferred_to)];
         let origin = self.profile("caller_id_number");
-        let call = Call { id, at, seconds, destination, origin, attributes, raw };
+        let call = Call { id, at, seconds, destination, called: Some("destination_number"), origin, attributes, raw };
         call.into_event(options, |name| self.var(name).or_else(|| self.profile(name))).map(Ok)
     }
 }

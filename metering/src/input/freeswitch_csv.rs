@@ -130,7 +130,8 @@ fn event(record: &Record<'_>, columns: &[&str], clock: &Clock, options: &Options
     let at = answer.at;
     let attributes = KEPT.map(|name| (name, cell(name))).into();
     let (destination, origin) = (cell("destination_number"), cell("caller_id_number"));
-    Call { id, at, seconds, destination, origin, attributes, raw: record.raw }.into_event(options, cell).map(Ok)
+    let called = Some("destination_number").filter(|name| columns.contains(name));
+    Call { id, at, seconds, destination, called, origin, attributes, raw: record.raw }.into_event(options, cell).map(Ok)
 }
 
 #[cfg(test)]
@@ -191,6 +192,19 @@ mod tests {
         format!(
             "x,1002,+4930123456,default,2026-11-20 09:00:00,2026-11-20 09:00:06,2026-11-20 09:01:06,66,60,NORMAL_CLEARING,{uuid},{other},acme-42,PCMU,PCMU{more}\n"
         )
+    }
+
+    /// It was charged as a call inside the house.
+    #[test]
+    fn a_row_that_says_no_number_called_is_refused() {
+        let told =
+            |to: &str| super::super::tell(&parse(leg_of("A", "", "").replacen("+4930123456", to, 1).as_bytes(), &berlin()).unwrap()[0]);
+        assert_eq!(told(""), "1 refused destination missing_field");
+        assert!(told("voicemail").starts_with("1 acme-42 call 60 "));
+        // A template without the column.
+        let columns = "uuid,accountcode,billsec,answer_stamp".split(',').map(str::to_owned).collect();
+        let rows = parse(b"u1,acme-42,6,2026-11-20 09:00:00\n", &Options { columns, ..berlin() }).unwrap();
+        assert!(matches!(&rows[..], [Row::Event { .. }]));
     }
 
     #[test]

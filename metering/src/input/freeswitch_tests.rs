@@ -135,7 +135,7 @@ fn a_transfer_does_not_change_what_was_dialled() {
 fn both_legs_of_a_call_in_one_file_are_one_call() {
     let record = |uuid: &str, direction: &str, other: &str| {
         format!(
-            r#"{{"variables":{{"uuid":"{uuid}","direction":"{direction}",{other}"accountcode":"a","answer_epoch":"1795161603","billsec":"60"}},"callflow":[]}}"#
+            r#"{{"variables":{{"uuid":"{uuid}","direction":"{direction}",{other}"accountcode":"a","answer_epoch":"1795161603","billsec":"60"}},"callflow":[{{"caller_profile":{{"destination_number":"100"}}}}]}}"#
         )
     };
     for (first, second) in [
@@ -180,7 +180,7 @@ fn a_second_leg_shows_in_its_own_record_or_is_refused() {
 fn leg(id: &str, direction: &str, more: &[(&str, &str)]) -> String {
     let more: String = more.iter().map(|(name, value)| format!(r#","{name}":"{value}""#)).collect();
     format!(
-        r#"{{"variables":{{"uuid":"{id}","direction":"{direction}","accountcode":"acme","billsec":"60","answer_epoch":"1795161603"{more}}}}}"#
+        r#"{{"variables":{{"uuid":"{id}","direction":"{direction}","accountcode":"acme","billsec":"60","answer_epoch":"1795161603"{more}}},"callflow":[{{"caller_profile":{{"destination_number":"100"}}}}]}}"#
     )
 }
 
@@ -330,7 +330,7 @@ fn a_variable_given_twice_is_refused() {
 fn two_legs_that_came_in_are_not_both_charged() {
     let record = |id: &str, other: &str, more: &str| {
         format!(
-            r#"{{"variables":{{"uuid":"{id}","direction":"inbound","accountcode":"acme","billsec":"60","answer_epoch":"1795161603","bridge_uuid":"{other}"{more}}}}}"#
+            r#"{{"variables":{{"uuid":"{id}","direction":"inbound","accountcode":"acme","billsec":"60","answer_epoch":"1795161603","bridge_uuid":"{other}"{more}}},"callflow":[{{"caller_profile":{{"destination_number":"100"}}}}]}}"#
         )
     };
     let told = |body: &str, options: &Options| -> Vec<String> {
@@ -385,6 +385,22 @@ fn a_file_of_records_is_known_whatever_its_encoding() {
         assert_eq!(super::super::tell(&parse(&file, &Options::default()).unwrap()[0]), GOOD);
     }
     assert!(is_json(b"cdr=%7B%7D") && is_json(b" [") && !is_json(b"\"X\",1002,+4930") && !is_json(b""));
+}
+
+/// Each was charged as a call inside the house.
+#[test]
+fn a_record_that_says_no_number_called_is_refused() {
+    let (options, refused) = (Options::default(), "1 refused destination missing_field");
+    let number = "\"destination_number\": \"%2B4930123456\"";
+    let without = FIXTURE.replace("\"park\"", "\"\"").replace(number, "\"destination_number\": \"\"");
+    assert_eq!(super::super::tell(&one(&without, &options)), refused);
+    assert_eq!(super::super::tell(&one(&FIXTURE.replace("\"callflow\"", "\"flow\""), &options)), refused);
+    assert_eq!(super::super::tell(&one(&flow(&[]), &options)), refused);
+    let named = FIXTURE.replace("\"park\"", "\"Germany\"").replace("%2B4930123456", "Germany");
+    assert_eq!(super::super::tell(&one(&named, &options)), "1 refused destination invalid_number");
+    // A variable that has it.
+    let named = Options { destination: Some("sip_to_user".into()), ..options };
+    assert_eq!(super::super::tell(&one(&without, &named)), GOOD);
 }
 
 proptest! {

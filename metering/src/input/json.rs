@@ -215,7 +215,8 @@ impl<'a> Fields<'a> {
         if let Some(name) = self.twice {
             return Err(twice(name));
         }
-        let id = self.required("id", defaults.id, ID_CHARS_MAX)?;
+        let id: String = self.required("id", defaults.id, ID_CHARS_MAX)?;
+        fields::identity(&id)?;
         let source = self.required("source", defaults.source.or(Some(DEFAULT_SOURCE)), NAME_CHARS_MAX)?;
         let customer = self.required("customer", defaults.customer, ID_CHARS_MAX)?;
         let meter = self.required("meter", defaults.meter, NAME_CHARS_MAX)?;

@@ -167,6 +167,31 @@ fn a_batch_is_bounded() {
     assert_eq!(parse(body.as_bytes()).unwrap().len(), BATCH_EVENTS_MAX);
 }
 
+/// Each was no destination, and cost what a call inside the house does.
+#[test]
+fn a_destination_that_says_nobody_is_refused() {
+    let of = |to: &str| parse_one(&GOOD.replacen("\"+4930123456\"", to, 1)).map_err(|(_, problem)| (problem.code, problem.field));
+    for to in ["\"\"", "\" \"", "\"-\"", "\"n/a\"", "\"NULL\"", "\"\\\\N\"", "\"#N/A\""] {
+        assert_eq!(of(to).unwrap_err(), ("missing_field", Some("destination".to_owned())), "{to}");
+    }
+    for to in ["\"Germany\"", "\"Deutschland Mobil\"", "\"x\""] {
+        assert_eq!(of(to).unwrap_err().0, "invalid_number", "{to}");
+    }
+    assert_eq!(of("null").unwrap().destination, None);
+    assert_eq!(of("\"voicemail\"").unwrap().destination.as_deref(), Some("voicemail"));
+}
+
+#[test]
+fn an_id_that_lost_its_digits_is_none() {
+    let of = |id: &str| parse_one(&GOOD.replacen("\"e1\"", &format!("\"{id}\""), 1)).map_err(|(_, problem)| problem.code);
+    for id in ["1.79618E+12", "1.79618e+12", "#REF!", "N/A", "-", "null"] {
+        assert_eq!(of(id).unwrap_err(), "invalid_field", "{id}");
+    }
+    for id in ["0", "123e4567", "1795165644.0", "6f5902ac-0001-4a0b-9c00-000000000001", "1E+12:7"] {
+        assert!(of(id).is_ok(), "{id}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
     #[test]

@@ -9,6 +9,7 @@
 
 mod answered;
 pub mod asterisk;
+mod called;
 pub mod cdr;
 pub mod cloudevents;
 pub mod fields;

@@ -9,7 +9,9 @@
 //! depth, is refused: nothing that is there is half understood.
 
 use super::rawjson::{self, Pairs};
-use super::said::{self, AmountUnit};
+use super::said::{self, AmountUnit, Named};
+use super::titles;
+use super::when::DateForm;
 use super::{fields, json};
 use crate::command::Problem;
 use crate::sheet::decimal::Mark;
@@ -59,18 +61,27 @@ impl OwnFields {
                 return Err(fields::invalid(&at, format_args!("{expected}; found {}", shown(path))));
             }
         }
-        self.check_units()?;
-        self.check_overlaps()
+        self.check_overlaps()?;
+        self.check_words()
     }
 
-    /// A unit in the name of a place is stated, or is the meter's own.
-    fn check_units(&self) -> Result<(), Problem> {
-        let name = |field: &str| self.fields.get(field).map(|place| place.rsplit('.').next().unwrap_or(place));
+    /// What a place says of its field, by all of its parts, is understood or stated: by the words of the titles of columns.
+    fn check_words(&self) -> Result<(), Problem> {
+        let of = |field: &'static str| self.fields.get(field).map(|place| (place.as_str(), titles::of_place(place, field)));
         let of_map = |problem: Problem| Problem { field: problem.field.map(|field| format!("map.fields.{field}")), ..problem };
-        if let Some(quantity) = name("quantity") {
-            said::check_durations(quantity, self.duration_form).and_then(|read| read).map_err(of_map)?;
+        let meter = self.constants.get("meter").map(String::as_str).filter(|_| !self.fields.contains_key("meter"));
+        if let Some((place, title)) = of("quantity") {
+            let named = Named::Place { place, title: &title };
+            said::check_durations(named, self.duration_form).and_then(|read| read).map_err(of_map)?;
+            said::check_words_of_quantities(named, self.duration_form, meter).map_err(of_map)?;
         }
-        name("amount").map_or(Ok(()), |amount| said::check_amounts(amount, self.amount_unit)).map_err(of_map)
+        if let Some((place, title)) = of("amount") {
+            let named = Named::Place { place, title: &title };
+            said::check_amounts(named, self.amount_unit).map_err(of_map)?;
+            said::check_words_of_amounts(named, self.amount_unit).map_err(of_map)?;
+        }
+        let Some((place, title)) = of("at") else { return Ok(()) };
+        said::check_instants("at", Named::Place { place, title: &title }, None, DateForm::default()).map_err(of_map)
     }
 
     /// A number as the map states it.

@@ -131,3 +131,110 @@ fn what_a_map_takes_from_one_place_is_taken_from_no_other() {
     let with_constant = r#"{"fields":{"customer":"data.c"},"constants":{"customer":"house","quantity":"1"}}"#;
     assert_eq!(read_by(with_constant, "{}"), "1 of house ");
 }
+
+/// Each was read in the meter's unit, in major units, or as when the usage began.
+#[test]
+fn every_part_of_a_place_is_understood_or_stated() {
+    let checked = |field: &str, place: &str, more: &str| {
+        let own: OwnFields = serde_json::from_str(&format!(r#"{{"fields":{{"{field}":"{place}"}}{more}}}"#)).unwrap();
+        own.check().map_err(|problem| {
+            assert_eq!(problem.field.as_deref(), Some(format!("map.fields.{field}").as_str()), "{place}");
+            assert!(problem.detail.contains(&format!("`{place}`")), "{}", problem.detail);
+            problem.code
+        })
+    };
+    for place in [
+        "data.minutes.value",
+        "data.minutes.total",
+        "data.hours.value",
+        "data.ms.duration",
+        "data.duration.minutes.billed",
+        "data.durationMs",
+        "data.call.billedMinutes",
+        "data.duration_x10",
+        "data.tenths",
+        "data.kb",
+        "data.horas",
+        "data.einheiten",
+        "data.units",
+        "data.tokens",
+        "data.ring_time",
+        "data.ringing",
+        "data.pdd.seconds",
+        "data.discount",
+        "data.cost",
+        "data.cost.value",
+        "data.call",
+        "data.call.id",
+        "durationms",
+    ] {
+        assert_eq!(checked("quantity", place, ""), Err("ambiguous_unit"), "{place}");
+        assert_eq!(checked("quantity", place, r#","duration_form":"number""#), Ok(()), "{place}");
+    }
+    for place in [
+        "data.seconds",
+        "data.usage.seconds",
+        "data.usage",
+        "data.duration",
+        "data.call.duration",
+        "data.callDetails.durationSeconds",
+        "data.billing.billed_seconds",
+        "data.usage.total",
+        "data.value",
+        "data.seconds.value",
+        "data.event.record.quantity",
+        "data.billsec",
+        "duration",
+    ] {
+        assert_eq!(checked("quantity", place, ""), Ok(()), "{place}");
+    }
+    // The unit of a meter of its own.
+    assert_eq!(checked("quantity", "data.usage.tokens", r#","constants":{"meter":"token"}"#), Ok(()));
+    assert_eq!(checked("quantity", "data.usage.tokens", r#","constants":{"meter":"call"}"#), Err("ambiguous_unit"));
+    for place in [
+        "data.cents.value",
+        "data.minor.amount",
+        "data.usd.amount",
+        "data.amount.usd",
+        "data.amount_e2",
+        "data.discount",
+        "data.vat",
+        "data.gross",
+        "data.refund",
+        "data.unit_price",
+        "data.points",
+        "data.balance",
+        "data.deposit",
+        "data.usage",
+        "data.order",
+        "data.invoice",
+    ] {
+        assert_eq!(checked("amount", place, ""), Err("ambiguous_unit"), "{place}");
+        assert_eq!(checked("amount", place, r#","amount_unit":"cents""#), Ok(()), "{place}");
+    }
+    for place in ["data.amount", "data.order.total", "data.billing.amount", "data.call.price.value", "data.value", "data.price"] {
+        assert_eq!(checked("amount", place, ""), Ok(()), "{place}");
+    }
+    for place in ["data.ended_at", "data.end", "data.call.end", "data.hangup", "data.updated_at", "data.exported_at", "data.end.value"] {
+        assert_eq!(checked("at", place, ""), Err("ambiguous_column"), "{place}");
+    }
+    assert_eq!(checked("at", "data.start_ms", ""), Err("ambiguous_date"));
+    for place in ["data.at", "data.began", "data.call.startedAt", "data.timestamp", "time", "data.start.value", "data.call.answer_time"] {
+        assert_eq!(checked("at", place, ""), Ok(()), "{place}");
+    }
+}
+
+/// An empty text was no destination, and the call cost what one inside the house does.
+#[test]
+fn a_mapped_destination_that_says_nobody_is_refused() {
+    for (to, code) in [
+        ("\"\"", "missing_field"),
+        ("\"-\"", "missing_field"),
+        ("\"n/a\"", "missing_field"),
+        ("\"Germany\"", "invalid_number"),
+        ("null", "-"),
+    ] {
+        let (got, at, detail) = tell("\"+4930123456\"", to);
+        assert_eq!((got.as_str(), at.as_str()), (code, if code == "-" { "" } else { "data.callee" }), "{to}: {detail}");
+    }
+}

@@ -11,6 +11,41 @@ use crate::sheet::units::{self, Unit};
 use rating::Quantity;
 use serde::{Deserialize, Serialize};
 
+/// What names the numbers of a field.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Named<'n> {
+    Column(&'n str),
+    /// A place of CloudEvents, and its words as those of a title.
+    Place {
+        place: &'n str,
+        title: &'n str,
+    },
+}
+
+impl Named<'_> {
+    fn title(&self) -> &str {
+        match self {
+            Self::Column(title) | Self::Place { title, .. } => title,
+        }
+    }
+    /// What helps where its words are not those of the field.
+    fn way_out(&self) -> &'static str {
+        match self {
+            Self::Column(_) => "where the column is meant all the same, name it by its number from 0",
+            Self::Place { .. } => "give the begin in the `time` of the envelope, or in a field whose name says it, such as started_at",
+        }
+    }
+}
+
+impl std::fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Column(title) => write!(f, "the title {}", shown(title)),
+            Self::Place { place, .. } => write!(f, "the place {}", shown(place)),
+        }
+    }
+}
+
 /// Units of an amount, as stated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -90,7 +125,7 @@ const JOINED: [(&str, i64); 7] =
     [("minutes", 60), ("minuten", 60), ("minuti", 60), ("minutos", 60), ("hours", 3600), ("stunden", 3600), ("heures", 3600)];
 
 fn of_durations(title: &str) -> Said {
-    let title = units::spaced(title);
+    let title = units::spaced(&titles::without_elisions(title));
     let lower = title.to_lowercase();
     let mut words = lower.split(|c: char| !c.is_alphanumeric());
     let is_millis = words.any(|word| MILLIS.contains(&word)) || MILLIS.iter().any(|word| word.len() > 2 && lower.ends_with(word));
@@ -112,45 +147,40 @@ fn of_durations(title: &str) -> Said {
     }
 }
 
-/// The title of a column of quantities is understood as a whole, or stated: not its unit alone is in doubt (`00:01:23` of ringing is
-/// no usage). `meter`: the one of all rows.
-pub(super) fn check_words_of_quantities(title: &str, form: Option<DurationForm>, meter: Option<&str>) -> Result<(), Problem> {
+/// What names quantities is understood as a whole, or stated: not its unit alone is in doubt (`00:01:23` of ringing is no usage).
+/// `meter`: the one of all rows.
+pub(super) fn check_words_of_quantities(named: Named<'_>, form: Option<DurationForm>, meter: Option<&str>) -> Result<(), Problem> {
     // What names another unit is refused by that.
-    let is_read = check_durations(title, form)?.is_ok();
-    let unknown = titles::unknown_of_lengths(title, meter).filter(|_| form.is_none() && is_read);
-    unknown.map_or(Ok(()), |word| Err(unstated(title, &word)))
+    let is_read = check_durations(named, form)?.is_ok();
+    let unknown = titles::unknown_of_lengths(named.title(), meter).filter(|_| form.is_none() && is_read);
+    unknown.map_or(Ok(()), |word| Err(unstated(named, &word)))
 }
 
-fn unstated(title: &str, word: &str) -> Problem {
+fn unstated(named: Named<'_>, word: &str) -> Problem {
     let detail = format!(
-        "`quantity`: what the title {} says of its numbers is not known ({word}): say by `duration_form` what they are: number (in the \
-         meter's unit), seconds, milliseconds, minutes, minutes_seconds or hours_minutes",
-        shown(title)
+        "`quantity`: what {named} says of its numbers is not known ({word}): say by `duration_form` what they are: number (in the \
+         meter's unit), seconds, milliseconds, minutes, minutes_seconds or hours_minutes"
     );
     Problem::field("ambiguous_unit", "quantity", detail)
 }
 
 /// The same of amounts.
-pub(super) fn check_words_of_amounts(title: &str, unit: Option<AmountUnit>) -> Result<(), Problem> {
-    let Some(word) = titles::unknown_of_amounts(title).filter(|_| unit.is_none()) else { return Ok(()) };
+pub(super) fn check_words_of_amounts(named: Named<'_>, unit: Option<AmountUnit>) -> Result<(), Problem> {
+    let Some(word) = titles::unknown_of_amounts(named.title()).filter(|_| unit.is_none()) else { return Ok(()) };
     let detail = format!(
-        "`amount`: what the title {} says of its numbers is not known ({word}): say by `amount_unit` what they are: major or cents, in the \
-         currency of the customer's agreement (no other is converted, and what is not owed is no amount)",
-        shown(title)
+        "`amount`: what {named} says of its numbers is not known ({word}): say by `amount_unit` what they are: major or cents, in the \
+         currency of the customer's agreement (no other is converted, and what is not owed is no amount)"
     );
     Err(Problem::field("ambiguous_unit", "amount", detail))
 }
 
-/// Of a column of instants: `field` is `at` or `end`. A column that is named by its number is stated, whatever its title says.
-pub(super) fn check_instants(field: &str, title: &str, zone: Option<&str>, form: DateForm) -> Result<(), Problem> {
-    let said = titles::instants(title, zone);
-    let refused = |code, what: &str| {
-        let detail =
-            format!("`{field}`: the title {} {what}; where the column is meant all the same, name it by its number from 0", shown(title));
-        Err(Problem::field(code, field, detail))
-    };
+/// Of instants: `field` is `at` or `end`. A column that is named by its number is stated, whatever its title says.
+pub(super) fn check_instants(field: &str, named: Named<'_>, zone: Option<&str>, form: DateForm) -> Result<(), Problem> {
+    let said = titles::instants(named.title(), zone);
+    let refused = |code, what: &str| Err(Problem::field(code, field, format!("`{field}`: {named} {what}; {}", named.way_out())));
     if field == "at" && said.ends {
-        return refused("ambiguous_column", "says when the usage ended, and `at` is when it began: map the column as `end`");
+        let end = if matches!(named, Named::Column(_)) { ": map the column as `end`" } else { "" };
+        return refused("ambiguous_column", &format!("says when the usage ended, and `at` is when it began{end}"));
     }
     if field == "end" && said.begins && !said.ends {
         return refused("ambiguous_column", "says when the usage began: map the column as `at`");
@@ -173,19 +203,20 @@ pub(super) fn check_instants(field: &str, title: &str, zone: Option<&str>, form:
         DateForm::MonthFirst => said.millis || said.seconds || said.epoch || said.day_first == Some(true),
     };
     if contradicts {
-        return refused(
-            "ambiguous_date",
-            "contradicts `date_form`: say by it how the times are written (epoch_seconds, epoch_millis, day_first …)",
-        );
+        let what = match named {
+            Named::Column(_) => "contradicts `date_form`: say by it how the times are written (epoch_seconds, epoch_millis, day_first …)",
+            Named::Place { .. } => "says how the times are written, and those of events are written as 2026-11-20T09:00:00Z",
+        };
+        return refused("ambiguous_date", what);
     }
     Ok(())
 }
 
-/// Is a number of a column so titled one in the meter's unit, by what is stated? An error: the two contradict each other.
+/// Is a number that is so named one in the meter's unit, by what is stated? An error: the two contradict each other.
 /// `Err` inside: nothing is stated, and the title says another unit.
-pub(super) fn check_durations(title: &str, form: Option<DurationForm>) -> Result<Result<(), Problem>, Problem> {
+pub(super) fn check_durations(named: Named<'_>, form: Option<DurationForm>) -> Result<Result<(), Problem>, Problem> {
     use DurationForm::{HoursMinutes, Milliseconds, Minutes, MinutesSeconds, Number, Seconds};
-    let said = of_durations(title);
+    let said = of_durations(named.title());
     let seconds = if let Said::One(seconds) = said { seconds } else { ONE_SECOND };
     let agrees = match form {
         None | Some(Number) => true,
@@ -197,7 +228,7 @@ pub(super) fn check_durations(title: &str, form: Option<DurationForm>) -> Result
     };
     let refused = |what: &str| {
         let which = "number (in the meter's unit), seconds, milliseconds, minutes, minutes_seconds or hours_minutes";
-        let detail = format!("`quantity`: the title {} {what}: say by `duration_form` what its numbers are: {which}", shown(title));
+        let detail = format!("`quantity`: {named} {what}: say by `duration_form` what its numbers are: {which}");
         Problem::field("ambiguous_unit", "quantity", detail)
     };
     match (agrees, form, said) {
@@ -210,12 +241,12 @@ pub(super) fn check_durations(title: &str, form: Option<DurationForm>) -> Result
 }
 
 /// The same of amounts: cents, a currency, a price per minute.
-pub(super) fn check_amounts(title: &str, unit: Option<AmountUnit>) -> Result<(), Problem> {
+pub(super) fn check_amounts(named: Named<'_>, unit: Option<AmountUnit>) -> Result<(), Problem> {
+    let title = named.title();
     let refused = |what: &str| {
         let detail = format!(
-            "`amount`: the title {} {what}: say by `amount_unit` what its numbers are: major or cents, in the currency of the \
-             customer's agreement (no other is converted)",
-            shown(title)
+            "`amount`: {named} {what}: say by `amount_unit` what its numbers are: major or cents, in the currency of the customer's \
+             agreement (no other is converted)"
         );
         Err(Problem::field("ambiguous_unit", "amount", detail))
     };
@@ -299,7 +330,7 @@ mod tests {
             ("billsec", None, "read"),
             ("Quantity", None, "read"),
         ] {
-            let got = match check_durations(title, form) {
+            let got = match check_durations(Named::Column(title), form) {
                 Ok(Ok(())) => "read",
                 Ok(Err(_)) => "refused",
                 Err(_) => "contradicts",
@@ -330,7 +361,7 @@ mod tests {
             ("Amount/100", None, false),
             ("Amount", None, true),
         ] {
-            assert_eq!(check_amounts(title, unit).is_ok(), want, "{title} {unit:?}");
+            assert_eq!(check_amounts(Named::Column(title), unit).is_ok(), want, "{title} {unit:?}");
         }
         assert_eq!(amount(Some(AmountUnit::Cents), "150".parse().unwrap()).unwrap().to_string(), "1.5");
     }

@@ -11,7 +11,7 @@
 use super::answered::{self, Answered};
 use super::cdr;
 use super::fields::{self, DEFAULT_SOURCE};
-use super::said::{self, AmountUnit};
+use super::said::{self, AmountUnit, Named};
 use super::when::{Clock, DateForm, Moment};
 use super::{Row, fields::push_attribute};
 use crate::command::{Problem, UsageEvent};
@@ -179,8 +179,8 @@ impl<'m> Reader<'m> {
             Some((_, Place::One(index))) => header.get(*index),
             _ => None,
         };
-        let unit = titled("quantity").map_or(Ok(Ok(())), |title| said::check_durations(title, map.duration_form))?;
-        titled("amount").map_or(Ok(()), |title| said::check_amounts(title, map.amount_unit))?;
+        let unit = titled("quantity").map_or(Ok(Ok(())), |title| said::check_durations(Named::Column(title), map.duration_form))?;
+        titled("amount").map_or(Ok(()), |title| said::check_amounts(Named::Column(title), map.amount_unit))?;
         Ok(Self {
             map,
             fields,
@@ -203,11 +203,11 @@ impl<'m> Reader<'m> {
             _ => None,
         };
         let meter = map.constants.get("meter").map(String::as_str).filter(|_| !map.columns.contains_key("meter"));
-        titled("quantity").map_or(Ok(()), |title| said::check_words_of_quantities(title, map.duration_form, meter))?;
-        titled("amount").map_or(Ok(()), |title| said::check_words_of_amounts(title, map.amount_unit))?;
+        titled("quantity").map_or(Ok(()), |title| said::check_words_of_quantities(Named::Column(title), map.duration_form, meter))?;
+        titled("amount").map_or(Ok(()), |title| said::check_words_of_amounts(Named::Column(title), map.amount_unit))?;
         for field in ["at", "end"] {
             for title in map.columns.get(field).map(named).unwrap_or_default() {
-                said::check_instants(field, title, map.zone.as_deref(), map.date_form)?;
+                said::check_instants(field, Named::Column(title), map.zone.as_deref(), map.date_form)?;
             }
         }
         Ok(())
@@ -374,12 +374,32 @@ impl<'m> Reader<'m> {
         Ok(Some(Quantity(i128::from(micros) * (Quantity::ONE / 1_000_000))))
     }
 
+    /// Is the cell of the number called empty? In a file of several meters others than calls need none.
+    fn says_nobody(&self, record: &Record<'_>) -> bool {
+        let has = |field: &str| self.fields.iter().any(|(name, _)| *name == field);
+        let is_of_calls = || self.value(record, "meter").is_none_or(|meter| meter.eq_ignore_ascii_case(cdr::METER));
+        has("destination") && self.value(record, "destination").is_none() && (!has("meter") || is_of_calls())
+    }
+
+    /// An id of several columns: where the first says nothing, the others may be those of many calls.
+    fn check_parts(&self, record: &Record<'_>) -> Result<(), Problem> {
+        let several = self.fields.iter().find(|(name, _)| *name == "id").filter(|(_, place)| matches!(place, Place::Several(..)));
+        let first = several.and_then(|(_, place)| place.indices().first());
+        let first = first.map(|index| record.cell(*index).ok_or_else(|| fields::missing("id"))).transpose()?;
+        first.map_or(Ok(()), fields::identity)
+    }
+
     fn event(&self, record: &Record<'_>) -> Result<UsageEvent, Problem> {
         let text = |field: &str| self.value(record, field).map(CompactString::from);
         let amount = self.amount(record)?;
         let at = self.value(record, "at").ok_or_else(|| fields::missing("at"))?;
         let at = self.moment("at", &at)?;
         let quantity = fields::measure(self.quantity(record, at)?, amount)?;
+        let is_no_usage = self.map.skip_zero && quantity == Quantity::ZERO;
+        if !is_no_usage && self.says_nobody(record) {
+            return Err(fields::nobody_called(""));
+        }
+        self.check_parts(record)?;
         let mut attributes = Vec::new();
         for (name, index) in &self.attributes {
             if let Some(value) = record.cell(*index) {
@@ -500,3 +520,7 @@ fn index_of(field: &str, column: &Column, header: &[String]) -> Result<usize, Pr
 #[cfg(test)]
 #[path = "table_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "table_said_tests.rs"]
+mod said_tests;

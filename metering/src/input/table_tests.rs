@@ -50,7 +50,7 @@ fn told(file: &str, map: &str) -> Vec<String> {
     parse(file.as_bytes(), &serde_json::from_str(map).unwrap()).unwrap().iter().skip(1).map(super::super::tell).collect()
 }
 
-const CALLS: &str = r#""constants":{"meter":"call","customer":"c"},"zone":"UTC""#;
+pub(super) const CALLS: &str = r#""constants":{"meter":"call","customer":"c"},"zone":"UTC""#;
 
 #[test]
 fn a_row_of_more_or_fewer_cells_is_refused() {
@@ -117,7 +117,7 @@ fn a_first_line_that_is_a_record_is_one() {
 }
 
 /// Of the rows behind the titles: `quantity amount` of an event, or the code.
-fn outcomes(file: &str, map: &str) -> Vec<String> {
+pub(super) fn outcomes(file: &str, map: &str) -> Vec<String> {
     let rows = match parse(file.as_bytes(), &serde_json::from_str(map).unwrap()) {
         Ok(rows) => rows,
         Err(problem) => return vec![format!("file: {}", problem.code)],
