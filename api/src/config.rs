@@ -71,6 +71,9 @@ pub struct Config {
     /// Whether payouts that are due are created, and sent where they go by the provider, every day or only when asked for.
     #[arg(long, env = "CENTWISE_PAYOUTS", default_value = "manual", value_name = "MODE")]
     pub payouts: PayoutsMode,
+    /// Directory that `centwise backup` writes into: the age of the newest one is among the measures.
+    #[arg(long, env = "CENTWISE_BACKUP_DIR", value_name = "DIR")]
+    pub backup_dir: Option<PathBuf>,
     /// Whether a database that is not there is made, and a platform in an empty one: by `serve` alone.
     #[arg(skip = true)]
     pub creates: bool,
@@ -145,6 +148,7 @@ impl Default for Config {
             mail: MailSettings::default(),
             time_zone: "UTC".to_owned(),
             payouts: PayoutsMode::Manual,
+            backup_dir: None,
             creates: true,
         }
     }
@@ -167,6 +171,9 @@ impl Config {
         let place = self.database()?;
         if self.split_by_root && matches!(place, Place::File(_)) {
             bail!("CENTWISE_SPLIT_BY_ROOT (--split-by-root) is for PostgreSQL; the database is an embedded one");
+        }
+        if let Some(dir) = self.backup_dir.as_deref().filter(|dir| !dir.is_dir()) {
+            bail!("CENTWISE_BACKUP_DIR (--backup-dir): {} is no directory", dir.display());
         }
         self.payments.check()?;
         self.mail.mailer()?;

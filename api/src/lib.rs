@@ -2,12 +2,14 @@
 
 pub mod archive;
 pub mod auth;
+pub mod backups;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod database_url;
 pub mod demo;
+pub mod gauges;
 pub mod http;
 pub mod key_uses;
 pub mod limits;
@@ -20,6 +22,7 @@ mod readiness;
 pub mod restoration;
 pub mod server;
 pub mod settings;
+pub mod slots;
 pub mod state;
 pub mod timekeeper;
 pub mod watchdog;

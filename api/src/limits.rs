@@ -12,6 +12,7 @@ use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{NotUntil, Quota, RateLimiter};
 use metering::command::BATCH_EVENTS_MAX;
+use metrics::counter;
 use rating::ids::ApiKeyId;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -69,6 +70,9 @@ pub struct Allowance {
 impl Limits {
     pub fn new(settings: &LimitSettings) -> Self {
         // A burst smaller than one batch would refuse that batch for ever.
+        for class in [Class::Usage, Class::Live, Class::Other] {
+            counter!("centwise_rate_limited_total", "limit" => class.name()).increment(0);
+        }
         let batch = u32::try_from(BATCH_EVENTS_MAX).unwrap_or(u32::MAX);
         let usage = Quota::per_second(not_zero(settings.usage_per_sec)).allow_burst(not_zero(settings.usage_per_sec.max(batch)));
         Self {
@@ -88,8 +92,8 @@ impl Limits {
         let cells = NonZeroU32::new(u32::try_from(cells).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
         match limiter.check_key_n(&key, cells) {
             Ok(Ok(state)) => Ok(allowance(&state)),
-            Ok(Err(until)) => Err(ApiProblem::rate_limited(wait_secs(&until))),
-            Err(_larger_than_burst) => Err(ApiProblem::rate_limited(1)),
+            Ok(Err(until)) => Err(refused(class, wait_secs(&until))),
+            Err(_larger_than_burst) => Err(refused(class, 1)),
         }
     }
 
@@ -106,6 +110,21 @@ impl Limits {
             Class::Live => &self.live,
             Class::Other if matches!(scope, Scope::PlatformAdmin | Scope::TenantAdmin) => &self.admin,
             Class::Other => &self.other,
+        }
+    }
+}
+
+fn refused(class: Class, wait_secs: u64) -> ApiProblem {
+    counter!("centwise_rate_limited_total", "limit" => class.name()).increment(1);
+    ApiProblem::rate_limited(wait_secs)
+}
+
+impl Class {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Live => "live",
+            Self::Other => "other",
         }
     }
 }

@@ -3,10 +3,12 @@
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::gauges;
 use crate::http;
 use crate::notifier::Notifier;
 use crate::payouts;
 use crate::restoration;
+use crate::slots::{self, Slot, Slots};
 use crate::state::{self, App, Opened};
 use crate::timekeeper;
 use crate::watchdog;
@@ -18,11 +20,10 @@ use hyper_util::service::TowerToHyperService;
 use metering::engine::NotDrained;
 use rating::TenantId;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 const HEADER_COUNT_MAX: usize = 64;
@@ -93,7 +94,7 @@ pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         listener,
         app: app.clone(),
         notifier,
-        slots: Arc::new(Semaphore::new(config.connections_max.max(1))),
+        slots: Slots::new(config.connections_max),
         drain_secs_max: config.drain_secs_max,
         engine_drain_time_max: Duration::from_secs(config.engine_drain_secs_max),
     };
@@ -136,7 +137,7 @@ struct Server {
     listener: TcpListener,
     app: App,
     notifier: Notifier,
-    slots: Arc<Semaphore>,
+    slots: Slots,
     drain_secs_max: u64,
     engine_drain_time_max: Duration,
 }
@@ -144,6 +145,7 @@ struct Server {
 impl Server {
     async fn run(self, mut stopped: watch::Receiver<bool>) -> Result<(), NotDrained> {
         let service = TowerToHyperService::new(http::router(&self.app));
+        let spare_service = TowerToHyperService::new(slots::for_health_alone(http::router(&self.app)));
         let connections = GracefulShutdown::new();
         let builder = builder();
         let upkeep = tokio::spawn(upkeep(self.app.clone()));
@@ -154,18 +156,17 @@ impl Server {
         let notifying = tokio::spawn(self.notifier.run());
         let payouts = tokio::spawn(payouts::keep_up(self.app.clone()));
         loop {
-            let slot = tokio::select! {
-                slot = Arc::clone(&self.slots).acquire_owned() => slot,
-                _ = stopped.changed() => break,
-            };
-            let Ok(slot) = slot else { break };
             let stream = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 _ = stopped.changed() => break,
             };
             let Some(stream) = ready(stream).await else { continue };
-            let connection = builder.serve_connection(TokioIo::new(stream), service.clone());
-            let connection = connections.watch(connection);
+            let (slot, service) = match self.slots.take() {
+                Some(Slot::Ordinary(slot)) => (slot, service.clone()),
+                Some(Slot::Spare(slot)) => (slot, spare_service.clone()),
+                None => continue,
+            };
+            let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), service));
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, "connection ended");
@@ -231,6 +232,13 @@ async fn upkeep(app: App) {
                 Ok(Ok(next)) => carries_after = next.unwrap_or(TenantId(0)),
                 Ok(Err(problem)) => tracing::warn!(%problem, "what is carried of tenants that ended was not settled"),
                 Err(_) => tracing::warn!("what is carried of tenants that ended was not settled in time"),
+            }
+        }
+        if tick % gauges::EVERY_SECS == 0 {
+            match tokio::time::timeout(app.request_time_max, gauges::of_database(&app)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "what waits was not counted"),
+                Err(_) => tracing::warn!("what waits was not counted in time"),
             }
         }
         if tick % PURGE_EVERY_TICKS == 0

@@ -5,7 +5,7 @@ use crate::clock::{self, Clock};
 use crate::config::{Config, PayoutsMode};
 use crate::data_dir;
 use crate::database_url::Place;
-use crate::http::measures::Measures;
+use crate::http::measures::{self, Measures};
 use crate::http::turns::Turns;
 use crate::key_uses::KeyUses;
 use crate::limits::Limits;
@@ -23,6 +23,7 @@ use payments::desk::Desk;
 use payments::payouts::Payouts;
 use rating::TenantId;
 use rating::ids::ApiKeyId;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::db::{Db, PostgresOptions};
@@ -72,6 +73,10 @@ pub struct Shared {
     pub key_uses: KeyUses,
     pub metrics: PrometheusHandle,
     pub measures: Measures,
+    /// Of the embedded database.
+    pub data_dir: Option<PathBuf>,
+    /// Where backups are written.
+    pub backup_dir: Option<PathBuf>,
     /// Money in and out through the payment provider.
     pub desk: Desk,
     pub payouts: Payouts,
@@ -115,6 +120,12 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let held = Held::read(&records).await.context("cannot read whether the database was restored")?;
     let (desk, payouts) = paying::put_together(config, &records, &engine, &clock, platform).await?;
     desk.hold_charges(held.is_held());
+    // What begins at 0 needs the recorder.
+    let metrics = metrics_handle()?;
+    let data_dir = match config.database()? {
+        Place::File(file) => file.parent().map(std::path::Path::to_owned),
+        Place::Postgres(_) => None,
+    };
     let app = App(Arc::new(Shared {
         desk,
         engine,
@@ -136,8 +147,10 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         readiness: Readiness::default(),
         held,
         key_uses: KeyUses::default(),
-        metrics: metrics_handle()?,
-        measures: Measures::default(),
+        metrics,
+        measures: Measures::begun(),
+        data_dir,
+        backup_dir: config.backup_dir.clone(),
         payouts,
         payouts_auto: config.payouts == PayoutsMode::Auto,
     }));
@@ -224,6 +237,7 @@ fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
     let handle = recorder.handle();
     // Another server of this process may have been faster: then its recorder counts for both.
     if metrics::set_global_recorder(recorder).is_ok() {
+        measures::describe();
         return Ok(HANDLE.get_or_init(|| handle).clone());
     }
     Ok(HANDLE.get().cloned().unwrap_or(handle))

@@ -109,6 +109,14 @@ impl Db {
 }
 
 impl Db {
+    /// Connections that are open, and of them idle.
+    pub fn connections(&self) -> (u32, usize) {
+        match self {
+            Self::Sqlite(db) => (db.readers.size(), db.readers.num_idle()),
+            Self::Postgres(db) => (db.pool.size(), db.pool.num_idle()),
+        }
+    }
+
     /// Waits until its pool is closed, and leaves nothing in a file's write-ahead log: whoever copies the file alone then has
     /// all of it. The writing connections of a file go with the last clone.
     pub async fn close(&self) {

@@ -8,14 +8,17 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 /// Name, nonsense, and a right value.
-const SETTINGS: [(&str, &str, &str); 28] = [
+const SETTINGS: [(&str, &str, &str); 31] = [
     ("CENTWISE_ADMIN_PER_SEC", "0", "60"),
     ("CENTWISE_BODY_BYTES_MAX", "0", "1000000"),
     ("CENTWISE_CONNECTIONS_MAX", "0", "100"),
+    ("CENTWISE_BACKUP_DIR", "no/such/place", "."),
     ("CENTWISE_DATABASE_URL", "host=db password=geheim", "./books"),
     ("CENTWISE_DATA_DIR", "no/such/place", "./data"),
     ("CENTWISE_DRAIN_SECS_MAX", "soon", "5"),
     ("CENTWISE_ENGINE_DRAIN_SECS_MAX", "-1", "5"),
+    ("CENTWISE_HEALTH_EMAIL", "", "ops@example.com"),
+    ("CENTWISE_HEALTH_STATE", "", "./health-check.json"),
     ("CENTWISE_KEY", "", "cw_1"),
     ("CENTWISE_LISTEN", "localhost", "127.0.0.1:0"),
     ("CENTWISE_LIVE_PER_SEC", "0", "100"),

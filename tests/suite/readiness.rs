@@ -2,7 +2,8 @@
 
 use crate::http_world::call;
 use crate::process::Process;
-use crate::served::{Answer, Asking};
+use crate::served::{Answer, Asking, Served};
+use api::config::Config;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -99,4 +100,21 @@ async fn a_server_whose_database_hangs_is_not_ready() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert!(process.stop().await);
+}
+
+/// Whoever holds all connections open keeps nobody from asking whether the server is well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_connections_are_all_in_use_says_how_it_is() {
+    let served = Served::with(Config { connections_max: 2, ..Config::default() }).await;
+    let idle = [(); 2].map(|()| std::net::TcpStream::connect(served.running.address).unwrap());
+    let admin = &served.admin;
+    // Accepted one after the other.
+    while admin.get("/v1/meters").await.status == 200 {}
+    assert_eq!(admin.get("/v1/meters").await.code(), "503 overloaded");
+    assert_eq!(admin.get("/health/ready").await.status, 200);
+    assert_eq!(admin.get("/health/live").await.status, 200);
+    let measures = admin.get("/metrics").await.text;
+    assert!(measures.contains("centwise_connections_refused_total"), "{measures}");
+    drop(idle);
+    while admin.get("/v1/meters").await.status != 200 {}
 }

@@ -2,15 +2,17 @@
 //! 2 something is broken.
 
 use super::Ended;
-use super::{database::Database, health_payments};
+use super::health_mail::Told;
+use super::{database::Database, health_payments, health_place};
 use crate::clock::{Clock, STEP_SECS_MAX};
 use crate::config::MailSettings;
 use crate::database_url::Place;
 use crate::paying::PaymentSettings;
 use anyhow::{Context as _, bail};
 use rating::Instant;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::io::Write;
+use std::path::PathBuf;
 use store::credit_look::NAMED_MAX;
 use store::db::{Db, PostgresOptions};
 use store::sqlite::health::{CARRIED_CENTS_MAX, Health, look_at_file};
@@ -29,9 +31,16 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     payments: PaymentSettings,
-    /// Whom to write to when something is wrong
-    #[arg(long, value_name = "ADDRESS")]
+    /// Whom to write to: when what is found changes, and once a day while something is wrong
+    #[arg(long, env = "CENTWISE_HEALTH_EMAIL", value_name = "ADDRESS")]
     email: Option<String>,
+    /// Where it is kept what was written last; beside the embedded database unless said otherwise. Without it, with PostgreSQL, every
+    /// run that finds something writes
+    #[arg(long, env = "CENTWISE_HEALTH_STATE", value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// Directory that `backup` writes into: warns where the newest one is older than 26 hours
+    #[arg(long, env = "CENTWISE_BACKUP_DIR", value_name = "DIR")]
+    backup_dir: Option<PathBuf>,
     /// Language of that e-mail: de, en or fr
     #[arg(long, value_name = "LANGUAGE", default_value = "en")]
     email_language: Locale,
@@ -39,7 +48,7 @@ pub struct Args {
     mail: MailSettings,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Ok,
@@ -70,6 +79,21 @@ impl Check {
     }
 }
 
+/// Whoever is told the same every five minutes reads it no more.
+fn tell(args: &Args, address: &str, status: Status, checks: &[Check]) -> anyhow::Result<()> {
+    let beside = || match args.database.existing() {
+        Ok(Place::File(file)) => Some(file.with_file_name("health-check.json")),
+        _ => None,
+    };
+    let (file, told) = (args.state.clone().or_else(beside), Told::now(checks, Clock::system().now()));
+    let before = file.as_deref().map(Told::read).transpose()?.flatten();
+    if !told.is_news(before.as_ref()) {
+        return Ok(());
+    }
+    write_to(args, address, status, checks)?;
+    file.map_or(Ok(()), |file| told.keep(&file))
+}
+
 /// Through the server's mail server; what is well is left out.
 fn write_to(args: &Args, address: &str, status: Status, checks: &[Check]) -> anyhow::Result<()> {
     let mailer = args.mail.mailer()?.context("set CENTWISE_SMTP_URL and CENTWISE_MAIL_FROM")?;
@@ -96,8 +120,8 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         }
     }
     out.flush()?;
-    if let (Some(address), true) = (&args.email, status != Status::Ok) {
-        write_to(args, address, status, &checks).context("the e-mail about this was not sent")?;
+    if let Some(address) = &args.email {
+        tell(args, address, status, &checks).context("the e-mail about this was not sent")?;
     }
     match status {
         Status::Ok => Ok(Ended::Well),
@@ -107,6 +131,17 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
 }
 
 fn checks(args: &Args) -> Vec<Check> {
+    let mut checks = of_database(args);
+    if let Ok(Place::File(file)) = args.database.existing()
+        && let Some(data_dir) = file.parent()
+    {
+        checks.push(health_place::disk(data_dir));
+    }
+    checks.extend(args.backup_dir.as_deref().map(|dir| health_place::backup(dir, Clock::system().now())));
+    checks
+}
+
+fn of_database(args: &Args) -> Vec<Check> {
     match look(args).and_then(|health| Ok((health, health_payments::provider(&args.payments)?))) {
         Ok((health, provider)) => {
             let of_payments = health_payments::judged(&health.payments, provider.is_some(), Clock::system().now());

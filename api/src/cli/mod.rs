@@ -11,7 +11,9 @@ mod field_tests;
 #[cfg(test)]
 mod follow_tests;
 mod health_check;
+mod health_mail;
 mod health_payments;
+mod health_place;
 mod import_rates;
 mod ingest;
 #[cfg(test)]

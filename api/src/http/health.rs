@@ -1,6 +1,7 @@
 //! `/health/live`, `/health/ready`: for load balancers, without a key. `/metrics`: for Prometheus, with one.
 
 use crate::auth::MayMeasure;
+use crate::gauges;
 use crate::problem::ApiProblem;
 use crate::readiness;
 use crate::state::App;
@@ -48,9 +49,6 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiProblem> {
 /// Measures in Prometheus' text form
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn metrics(State(app): State<App>, _key: MayMeasure) -> Response {
-    watchdog::measure(&app);
-    let schema = schema_version::known().to_string();
-    metrics::gauge!("centwise_build_info", "version" => VERSION, "schema" => schema).set(1.0);
-    metrics::gauge!("centwise_clock_stepped").set(f64::from(u8::from(app.clock.stepped().is_some())));
+    gauges::of_process(&app).await;
     ([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"))], app.metrics.render()).into_response()
 }

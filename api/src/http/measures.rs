@@ -1,29 +1,95 @@
 //! What is counted of requests and usage. A measure is looked up by its labels once, not per request.
 
 use axum::http::{Method, StatusCode};
-use metrics::{Counter, Histogram, counter, histogram};
+use metering::command::{EventAnswer, Outcome};
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
+use rating::Currency;
+use smallvec::SmallVec;
+use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::hash::Hash;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-const METHODS: [&str; 4] = ["GET", "POST", "PATCH", "other"];
-const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "DELETE", "other"];
 const OUTCOMES: [&str; 5] = ["rated", "partly_rated", "duplicate", "unrated", "rejected"];
+/// Refusals that somebody is woken for: counted from 0 on, so that the first one is a change.
+const REFUSALS: [&str; 5] = ["rate_limited", "overloaded", "unavailable", "timeout", "internal"];
 
-/// As many routes as there are, each with the measures that it had use for.
-#[derive(Debug, Default)]
-pub struct Measures {
-    routes: RwLock<HashMap<Arc<str>, Arc<OfRoute>>>,
-    events: [OnceLock<Known<Counter>>; OUTCOMES.len()],
+/// What each measure is, and its unit.
+pub fn describe() {
+    describe_counter!("centwise_http_requests_total", "Requests answered, by method, route and status.");
+    describe_histogram!("centwise_http_request_seconds", Unit::Seconds, "Time that a request took, by route.");
+    describe_counter!("centwise_refusals_total", "Requests refused, by the code of the problem.");
+    describe_counter!("centwise_rate_limited_total", "Requests refused because a key's limit was reached, by limit.");
+    describe_counter!("centwise_usage_events_total", "Usage events answered, by outcome.");
+    describe_counter!(
+        "centwise_usage_debited_cents_total",
+        "What customers were charged for usage, in minor units by currency; what is taken back later is not taken off."
+    );
+    describe_gauge!("centwise_build_info", "Always 1: version of the program, and of the tables.");
+    describe_gauge!("centwise_clock_stepped", "1: the clock has stepped, and no money is written until somebody accepts it.");
+    describe_gauge!("centwise_restored", "1: restored from a backup; payouts, automatic top-ups and deliveries are held.");
+    describe_gauge!("centwise_ready", "1: the server takes usage, as /health/ready says.");
+    describe_gauge!("centwise_oldest_waiting_seconds", Unit::Seconds, "How long the oldest command of a queue or lane waits.");
+    describe_gauge!("centwise_waiting", "Commands that wait in a queue or lane.");
+    describe_gauge!("centwise_unrated_events", "Usage events kept without a price.");
+    describe_gauge!("centwise_holds_open", "Open holds.");
+    describe_gauge!("centwise_deliveries", "Webhooks and e-mails that did not arrive yet: waiting, or failed for good.");
+    describe_gauge!("centwise_payouts_open", "Payouts that are due, or on their way.");
+    describe_gauge!("centwise_payments_failed_in_a_row", "Payments that failed since the last one that succeeded.");
+    describe_counter!(
+        "centwise_connections_refused_total",
+        "Connections beyond the limit: answered for health and measures alone, or closed."
+    );
+    describe_gauge!("centwise_database_connections", "Connections to the database, in use and idle.");
+    describe_gauge!("centwise_backup_age_seconds", Unit::Seconds, "Age of the newest backup in the directory of backups.");
+    describe_gauge!("centwise_disk_free_bytes", Unit::Bytes, "Room on the disk of the embedded database.");
+    metrics_process::Collector::default().describe();
 }
 
-#[derive(Debug)]
+/// Handles by a label, made when it is first seen. There are only so many of each.
+struct Family<K, M>(RwLock<HashMap<K, M>>);
+
+impl<K, M> Default for Family<K, M> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<K, M> std::fmt::Debug for Family<K, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Family")
+    }
+}
+
+impl<K: Hash + Eq, M: Clone> Family<K, M> {
+    fn get<Q: Hash + Eq + ?Sized + ToOwned<Owned: Into<K>>>(&self, key: &Q, make: impl FnOnce() -> M) -> M
+    where
+        K: Borrow<Q>,
+    {
+        if let Ok(known) = self.0.read()
+            && let Some(measure) = known.get(key)
+        {
+            return measure.clone();
+        }
+        let measure = make();
+        if let Ok(mut known) = self.0.write() {
+            known.insert(key.to_owned().into(), measure.clone());
+        }
+        measure
+    }
+}
+
+/// Of a route, by method and status.
+#[derive(Debug, Clone)]
 struct OfRoute {
-    requests: [[OnceLock<Known<Counter>>; CLASSES.len()]; METHODS.len()],
+    requests: Arc<Family<(&'static str, u16), Counter>>,
     seconds: Known<Histogram>,
 }
 
 /// Handles do not say what they are.
+#[derive(Clone)]
 struct Known<T>(T);
 
 impl<T> std::fmt::Debug for Known<T> {
@@ -32,57 +98,75 @@ impl<T> std::fmt::Debug for Known<T> {
     }
 }
 
+/// As many routes as there are, each with the measures that it had use for.
+#[derive(Debug, Default)]
+pub struct Measures {
+    routes: Family<Arc<str>, OfRoute>,
+    refusals: Family<&'static str, Counter>,
+    events: Family<&'static str, Counter>,
+    debited: Family<Currency, Counter>,
+}
+
 impl Measures {
-    /// `route` as it is matched, never as it is asked for: there are only so many.
-    pub fn request(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
-        let of = self.of(route);
-        let (method, class) = (method_index(method), class_index(status));
-        let requests = of.requests[method][class].get_or_init(|| {
-            let route = route.to_owned();
-            Known(counter!("centwise_http_requests_total", "method" => METHODS[method], "route" => route, "status" => CLASSES[class]))
-        });
-        requests.0.increment(1);
-        of.seconds.0.record(took.as_secs_f64());
+    /// Those that are known beforehand begin at 0.
+    pub fn begun() -> Self {
+        let measures = Self::default();
+        OUTCOMES.iter().for_each(|outcome| measures.of_outcome(outcome).increment(0));
+        REFUSALS.iter().for_each(|code| measures.of_refusal(code).increment(0));
+        measures
     }
 
-    /// Events answered: rated, partly rated, duplicate, unrated, rejected.
-    pub fn events(&self, counts: [usize; OUTCOMES.len()]) {
-        for ((place, outcome), count) in self.events.iter().zip(OUTCOMES).zip(counts) {
-            if count > 0 {
-                let events = place.get_or_init(|| Known(counter!("centwise_usage_events_total", "outcome" => outcome)));
-                events.0.increment(count as u64);
-            }
-        }
-    }
-
-    fn of(&self, route: &str) -> Arc<OfRoute> {
-        if let Ok(routes) = self.routes.read()
-            && let Some(of) = routes.get(route)
-        {
-            return Arc::clone(of);
-        }
-        let of = Arc::new(OfRoute {
-            requests: Default::default(),
+    /// `route` as it is matched, never as it is asked for: there are only so many. `refused`: the problem's code.
+    pub fn request(&self, method: &Method, route: &str, status: StatusCode, refused: Option<&'static str>, took: Duration) {
+        let (method, status) = (method_name(method), status.as_u16());
+        let of = self.routes.get(route, || OfRoute {
+            requests: Arc::default(),
             seconds: Known(histogram!("centwise_http_request_seconds", "route" => route.to_owned())),
         });
-        if let Ok(mut routes) = self.routes.write() {
-            routes.insert(Arc::from(route), Arc::clone(&of));
+        let requests = of.requests.get(
+            &(method, status),
+            || counter!("centwise_http_requests_total", "method" => method, "route" => route.to_owned(), "status" => status.to_string()),
+        );
+        requests.increment(1);
+        of.seconds.0.record(took.as_secs_f64());
+        if let Some(code) = refused {
+            self.of_refusal(code).increment(1);
         }
-        of
+    }
+
+    /// Usage as it was answered.
+    pub fn usage(&self, answers: &[EventAnswer], counts: [usize; OUTCOMES.len()]) {
+        for (outcome, count) in OUTCOMES.iter().zip(counts) {
+            if count > 0 {
+                self.of_outcome(outcome).increment(count as u64);
+            }
+        }
+        let mut debited = SmallVec::<[(Currency, u64); 2]>::new();
+        for answer in answers {
+            let Outcome::Rated(posted) = &answer.outcome else { continue };
+            let cents = u64::try_from(posted.debit.0).unwrap_or(0);
+            match debited.iter_mut().find(|(currency, _)| *currency == posted.currency) {
+                Some((_, sum)) => *sum = sum.saturating_add(cents),
+                None => debited.push((posted.currency, cents)),
+            }
+        }
+        for (currency, cents) in debited {
+            let measure = || counter!("centwise_usage_debited_cents_total", "currency" => currency.code());
+            self.debited.get(&currency, measure).increment(cents);
+        }
+    }
+
+    fn of_outcome(&self, outcome: &'static str) -> Counter {
+        self.events.get(&outcome, || counter!("centwise_usage_events_total", "outcome" => outcome))
+    }
+
+    fn of_refusal(&self, code: &'static str) -> Counter {
+        self.refusals.get(&code, || counter!("centwise_refusals_total", "code" => code))
     }
 }
 
-fn method_index(method: &Method) -> usize {
-    METHODS.iter().position(|name| *name == method.as_str()).unwrap_or(METHODS.len() - 1)
-}
-
-fn class_index(status: StatusCode) -> usize {
-    match status.as_u16() {
-        200..=299 => 0,
-        300..=399 => 1,
-        400..=499 => 2,
-        _ => 3,
-    }
+fn method_name(method: &Method) -> &'static str {
+    METHODS.iter().find(|name| **name == method.as_str()).copied().unwrap_or("other")
 }
 
 #[cfg(test)]
@@ -90,22 +174,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn methods_and_statuses_have_their_labels() {
-        for (method, label) in [(Method::GET, "GET"), (Method::POST, "POST"), (Method::PATCH, "PATCH"), (Method::DELETE, "other")] {
-            assert_eq!(METHODS[method_index(&method)], label);
-        }
-        for (status, label) in [(201, "2xx"), (304, "3xx"), (404, "4xx"), (503, "5xx")] {
-            assert_eq!(CLASSES[class_index(StatusCode::from_u16(status).unwrap())], label);
+    fn methods_have_their_labels() {
+        for (method, label) in [(Method::GET, "GET"), (Method::DELETE, "DELETE"), (Method::HEAD, "other"), (Method::TRACE, "other")] {
+            assert_eq!(method_name(&method), label);
         }
     }
 
     #[test]
-    fn a_route_is_looked_up_once() {
-        let measures = Measures::default();
-        let first = measures.of("/v1/holds");
-        assert!(Arc::ptr_eq(&first, &measures.of("/v1/holds")));
-        measures.request(&Method::GET, "/v1/holds", StatusCode::OK, Duration::from_millis(1));
-        measures.events([1, 0, 0, 0, 2]);
-        assert_eq!(measures.routes.read().unwrap().len(), 1);
+    fn a_measure_is_looked_up_once() {
+        let measures = Measures::begun();
+        for _ in 0..2 {
+            measures.request(&Method::GET, "/v1/holds", StatusCode::OK, None, Duration::from_millis(1));
+            measures.request(&Method::GET, "/v1/holds", StatusCode::CONFLICT, Some("hold_over"), Duration::from_millis(1));
+        }
+        let route = measures.routes.0.read().unwrap()["/v1/holds"].clone();
+        assert_eq!((measures.routes.0.read().unwrap().len(), route.requests.0.read().unwrap().len()), (1, 2));
+        assert_eq!(measures.refusals.0.read().unwrap().len(), REFUSALS.len() + 1);
     }
 }

@@ -10,7 +10,7 @@ use crate::timekeeper;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -48,18 +48,16 @@ pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> 
     let inner = AssertUnwindSafe(next.run(request)).catch_unwind();
     let response = match tokio::time::timeout(app.request_time_max, inner).await {
         Ok(Ok(response)) => response,
-        Ok(Err(panic)) => problem(&ApiProblem::internal(&panic_text(panic.as_ref())), &reader),
-        Err(_elapsed) => {
-            problem(&ApiProblem::new("timeout", "it may or may not have been carried out; send the same request again"), &reader)
-        }
+        Ok(Err(panic)) => ApiProblem::internal(&panic_text(panic.as_ref())).into_response(),
+        Err(_elapsed) => ApiProblem::new("timeout", "it may or may not have been carried out; send the same request again").into_response(),
     };
-    let mut response = finish(response, &reader);
+    let (mut response, refused) = finish(response, &reader);
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert("x-request-id", value);
     }
     let (route, took) = (route.as_ref().map_or(UNMATCHED, MatchedPath::as_str), started.elapsed());
     log(&method, route, response.status(), took, &id);
-    app.measures.request(&method, route, response.status(), took);
+    app.measures.request(&method, route, response.status(), refused, took);
     response
 }
 
@@ -72,26 +70,24 @@ fn request_id(app: &App, headers: &HeaderMap) -> Arc<str> {
     }
 }
 
-/// Turns refusals, and whatever bare status a library answered with, into problem+json.
-fn finish(mut response: Response, reader: &Reader) -> Response {
+/// Turns refusals, and whatever bare status a library answered with, into problem+json; and their code.
+fn finish(mut response: Response, reader: &Reader) -> (Response, Option<&'static str>) {
     if let Some(refused) = response.extensions_mut().remove::<ApiProblem>() {
-        let mut answer = problem(&refused, reader);
-        carry_headers(response.headers(), answer.headers_mut());
-        return answer;
+        return (refusal(&refused, response.headers(), reader), Some(refused.problem.code));
     }
     let status = response.status();
     let ours = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/"));
     if (status.is_client_error() || status.is_server_error()) && !ours {
         let (code, detail) = code_of_status(status);
-        let mut answer = problem(&ApiProblem::new(code, detail), reader);
-        carry_headers(response.headers(), answer.headers_mut());
-        return answer;
+        return (refusal(&ApiProblem::new(code, detail), response.headers(), reader), Some(code));
     }
-    response
+    (response, None)
 }
 
-fn problem(refused: &ApiProblem, reader: &Reader) -> Response {
-    refused.answer(Some(&reader.id.0), reader.locale)
+fn refusal(refused: &ApiProblem, headers: &HeaderMap, reader: &Reader) -> Response {
+    let mut answer = refused.answer(Some(&reader.id.0), reader.locale);
+    carry_headers(headers, answer.headers_mut());
+    answer
 }
 
 /// `Allow` and the limits stay; what described the old body goes.

@@ -196,7 +196,7 @@ pub fn prefers_minimal(headers: &HeaderMap) -> bool {
 
 fn count(app: &App, answers: &[EventAnswer]) {
     let counts = answers::count(answers);
-    app.measures.events([counts.rated, counts.partly_rated, counts.duplicate, counts.unrated, counts.rejected]);
+    app.measures.usage(answers, [counts.rated, counts.partly_rated, counts.duplicate, counts.unrated, counts.rejected]);
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

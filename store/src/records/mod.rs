@@ -31,6 +31,7 @@ mod reclassifications;
 mod refunds;
 mod restoration;
 mod sql;
+mod standing;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -65,6 +66,7 @@ pub use reclassifications::{RECLASSIFIED_AT_ONCE, Reclassification};
 pub use refunds::{Refund, RefundState};
 pub(crate) use restoration::RESTORATION;
 pub use restoration::Restoration;
+pub use standing::Standing;
 pub use tenants::TenantPatch;
 pub use thresholds::{Limited, Reached, Threshold};
 pub use top_ups::{Created, Origin, TopUp, TopUpState};

@@ -8,7 +8,7 @@ use crate::records::{
 };
 use crate::records::{
     inbox, meters, notices, payments, payout_files, payout_settings, payouts, platform, reclassifications, refunds, restoration, sql,
-    tenants,
+    standing, tenants,
 };
 use crate::records::{thresholds, top_ups, versions};
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
@@ -39,6 +39,7 @@ const FILES: &[&[(&str, &str)]] = &[
     reclassifications::STATEMENTS,
     refunds::STATEMENTS,
     restoration::STATEMENTS,
+    standing::STATEMENTS,
     sql::STATEMENTS,
     tenants::STATEMENTS,
     top_ups::STATEMENTS,
