@@ -33,7 +33,6 @@ pub(super) fn is_nothing(text: &str) -> bool {
         "not available",
     ];
     const WORD_BYTES_MAX: usize = 20;
-    const NIL_UUID: &str = "00000000-0000-0000-0000-000000000000";
     let text = text.trim();
     if text == NIL_UUID {
         return true;
@@ -44,6 +43,15 @@ pub(super) fn is_nothing(text: &str) -> bool {
     let inner = text.trim_matches(['(', ')', '[', ']', '<', '>', '{', '}', '\'', '"']).trim();
     WORDS.iter().any(|word| inner.eq_ignore_ascii_case(word)) || is_spoilt(text) || !has_content(text)
 }
+
+/// Does an id tell nothing from anything? What programs write for a value that is not there; a word may be an id.
+pub(super) fn is_no_id(text: &str) -> bool {
+    const MISSING: [&str; 6] = ["n/a", "#n/a", "nan", "null", "undefined", "\\n"];
+    let text = text.trim();
+    text == NIL_UUID || MISSING.iter().any(|missing| text.eq_ignore_ascii_case(missing)) || is_spoilt(text) || !has_content(text)
+}
+
+const NIL_UUID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// `#REF!`, `#NV`, `#NAME?`, `####`: of a spreadsheet.
 pub(super) fn is_spoilt(text: &str) -> bool {

@@ -53,7 +53,7 @@ pub fn identity(value: &str) -> Result<(), Problem> {
     if called::has_lost_digits(value) {
         return Err(lost_digits(value));
     }
-    if called::is_nothing(value) {
+    if called::is_no_id(value) {
         return Err(invalid("id", format_args!("{} says nothing: expected what tells the event from all others", shown(value))));
     }
     Ok(())
@@ -71,7 +71,7 @@ fn identity_of_parts(value: &str) -> Result<(), Problem> {
     if let Some(part) = parts().find(|part| called::has_lost_digits(part) || called::is_spoilt(part)) {
         return Err(lost_digits(part));
     }
-    identity(if parts().all(called::is_nothing) { "-" } else { value })
+    identity(if parts().all(called::is_no_id) { "-" } else { value })
 }
 
 /// That nobody is said to have been called.
