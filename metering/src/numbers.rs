@@ -29,8 +29,8 @@ mod text;
 
 pub use garbled::is_garbled;
 pub use plans::{
-    behind_country_code, behind_international, ends_in_trunk_prefix, is_country_code, is_north_american_prefix, prefix_as_arriving,
-    prefix_without_trunk, without_trunk_prefix,
+    behind_country_code, behind_international, ends_in_trunk_prefix, is_code_alone, is_country_code, is_north_american_prefix,
+    prefix_as_arriving, prefix_without_trunk, without_trunk_prefix,
 };
 pub use text::{technical_prefix, zero_behind};
 
@@ -42,6 +42,8 @@ use text::{inside, is_number, user_part, without_separators};
 pub const DIGITS_MAX: usize = 32;
 /// Digits of the shortest number with a country's code.
 pub const INTERNATIONAL_DIGITS_MIN: usize = 7;
+/// Of the longest, by E.164.
+const INTERNATIONAL_DIGITS_MAX: usize = 15;
 /// Of a number with neither area nor country in the North American plan.
 const NANP_LOCAL_DIGITS: usize = 7;
 
@@ -57,6 +59,13 @@ pub struct Read<'t> {
 impl<'t> Read<'t> {
     fn certain(digits: Cow<'t, str>) -> Self {
         Self { digits, doubt: None }
+    }
+
+    /// Behind a `+`.
+    fn international(digits: &'t str) -> Self {
+        let is_cut = is_code_alone(digits);
+        let doubt = (is_cut || digits.len() > INTERNATIONAL_DIGITS_MAX).then_some(Doubt::NoNumber);
+        Self { doubt, ..Self::certain(without_trunk(Cow::Borrowed(digits))) }
     }
 
     fn unclear(digits: &'t str, doubt: Doubt) -> Self {
@@ -78,7 +87,7 @@ pub fn read<'t>(text: &'t str, country: Option<&str>) -> Option<Read<'t>> {
     if let Some(rest) = text.strip_prefix('+')
         && is_number(rest)
     {
-        return Some(Read::certain(without_trunk(Cow::Borrowed(rest))));
+        return Some(Read::international(rest));
     }
     let user = user_part(text);
     let territory = Territory::of(country);
@@ -87,7 +96,7 @@ pub fn read<'t>(text: &'t str, country: Option<&str>) -> Option<Read<'t>> {
     }
     let plain = without_separators(user, territory)?;
     if let Some(rest) = plain.strip_prefix('+') {
-        return is_number(rest).then(|| Read::certain(without_trunk(Cow::Borrowed(rest))).into_owned());
+        return is_number(rest).then(|| Read::international(rest).into_owned());
     }
     is_number(&plain).then(|| dialled::dial(&plain, territory).into_owned())
 }

@@ -37,6 +37,11 @@ fn two_zeros_are_not_cut_behind_the_third_digit() {
     check("006570001234567", "SG", "6570001234567");
     check("008551800123456", "KH", "8551800123456");
     check("005718001234567", "CO", "5718001234567");
+    // A prefix that is none of zeros, where the whole is in use and what follows the prefix is not.
+    check("994501234567", "FI", "994501234567");
+    check("996312123456", "FI", "996312123456");
+    check("16644923456", "TD", "16644923456");
+    check("99049301234567", "FI", "49301234567");
     // Of two countries: both are in use, and neither is charged.
     for (text, country) in [("0014722345678", "TH")] {
         assert_eq!(doubt(text, Some(country)), Some(Doubt::Abroad), "{text} in {country}");
@@ -187,6 +192,7 @@ fn bare_numbers_that_only_the_country_has_are_its_own() {
         ("8 612 34567", "LT", "37061234567"),
         ("8 801 123 4567", "BY", "3758011234567"),
         ("8 029 123-45-67", "BY", "375291234567"),
+        ("8 050 123 45 67", "UA", "380501234567"),
         ("(601) 2345678", "CO", "576012345678"),
         // Services.
         ("4004-1234", "BR", "5540041234"),
@@ -216,6 +222,9 @@ fn bare_numbers_that_only_the_country_has_are_its_own() {
         ("17612345678", "DE"),
         ("533099256", "AE"),
         ("27897541", "AE"),
+        // A line of a switch, and a national number; or one abroad that nobody has.
+        ("0 0151 12345678", "DE"),
+        ("0030 123456", "DE"),
         // The zero of its own is not the one behind a country code.
         ("6001234567", "AR"),
         ("18004251234", "IN"),
@@ -414,6 +423,18 @@ fn what_may_be_national_is_no_number_abroad() {
         ("180010123456", "PH", own),
         ("10102881 2125551234", "US", none),
         ("4930123456789012", "", none),
+        ("+4930123456789012", "", none),
+        // A prefix of a switch or a carrier before a number.
+        ("3651 0612345678", "FR", none),
+        ("8 10 44 20 7946 0958", "LT", none),
+        ("9 0 11 98765-4321", "BR", none),
+        // Nothing behind the country's code.
+        ("+49", "DE", none),
+        ("0049", "DE", none),
+        ("004930123456789012", "DE", none),
+        // A carrier's code behind `00`.
+        ("0033 010 44 20 7946 0958", "JP", none),
+        ("0030 12345", "GB", none),
         ("+11234567890", "US", abroad),
         ("voicemail", "BR", abroad),
         ("112", "BR", abroad),

@@ -311,7 +311,8 @@ pub(crate) fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms, number: Nu
         quantity: event.quantity,
         amount: event.amount,
         number,
-        destination: event.destination.as_deref(),
+        // An extension 49 is no call to Germany, whose rates have this prefix.
+        destination: event.destination.as_deref().filter(|digits| number != Number::Short || !numbers::is_code_alone(digits)),
         origin: event.origin.as_deref(),
         attributes: &event.attributes,
     }

@@ -110,7 +110,7 @@ async fn a_server_whose_connections_are_all_in_use_says_how_it_is() {
     let admin = &served.admin;
     // Accepted one after the other.
     while admin.get("/v1/meters").await.status == 200 {}
-    assert_eq!(admin.get("/v1/meters").await.code(), "503 overloaded");
+    assert_eq!(admin.get("/v1/meters").await.code(), "429 overloaded");
     assert_eq!(admin.get("/health/ready").await.status, 200);
     assert_eq!(admin.get("/health/live").await.status, 200);
     let measures = admin.get("/metrics").await.text;

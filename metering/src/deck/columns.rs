@@ -7,7 +7,7 @@ use crate::command::Problem;
 use crate::input::fields;
 use crate::input::table::Column;
 use crate::sheet::shown;
-use crate::sheet::units::Unit;
+use crate::sheet::units::{self, Unit};
 use rating::{Currency, Quantity};
 use serde::{Deserialize, Serialize};
 
@@ -185,7 +185,11 @@ impl Columns {
                 check_once(*field, name, titles)?;
             }
             let meant = index.and_then(|index| titles::meaning(titles.get(index)?));
-            let unit = meant.map(|(_, unit)| unit).unwrap_or_default();
+            let unit = match (meant, index.and_then(|index| titles.get(index))) {
+                (Some((_, unit)), _) => unit,
+                (None, Some(title)) => unit_of_stated(*field, title, options)?,
+                (None, None) => Unit::default(),
+            };
             // Stated as prefixes, and by its title those of the North American plan.
             let is_npanxx = *field == Field::Prefix && meant.is_some_and(|(field, _)| field == Field::Npanxx);
             let field = if is_npanxx { Field::Npanxx } else { *field };
@@ -386,6 +390,91 @@ fn ambiguous_column(field: Field, first: &str, second: &str) -> Problem {
     let name = field.name();
     let detail = format!("`{first}` and `{second}` may both be {name}: say which by `columns` (--map)");
     Problem::field("ambiguous_column", name, detail)
+}
+
+/// What the title of a column that is stated says of its numbers, although nobody knows its other words: `Our offer (ct)`.
+///
+/// # Errors
+/// `ambiguous_unit`: it says more of them than a unit; whoever states `per` and `cents` knows what they are.
+fn unit_of_stated(field: Field, title: &str, options: &DeckOptions) -> Result<Unit, Problem> {
+    /// Words of what a price is for, of taxes, and of other directions than out.
+    const SAY_MORE: [&str; 54] = [
+        "per",
+        "pro",
+        "je",
+        "each",
+        "call",
+        "calls",
+        "anruf",
+        "appel",
+        "llamada",
+        "chiamata",
+        "sms",
+        "message",
+        "messages",
+        "event",
+        "day",
+        "daily",
+        "tag",
+        "week",
+        "month",
+        "monthly",
+        "monat",
+        "mois",
+        "mes",
+        "mese",
+        "year",
+        "setup",
+        "fee",
+        "tax",
+        "taxes",
+        "vat",
+        "mwst",
+        "ust",
+        "steuer",
+        "tva",
+        "iva",
+        "ttc",
+        "ht",
+        "incl",
+        "inkl",
+        "including",
+        "inclus",
+        "excl",
+        "exkl",
+        "excluding",
+        "mill",
+        "mills",
+        "rp",
+        "inbound",
+        "incoming",
+        "percent",
+        "prozent",
+        "discount",
+        "rabatt",
+        "factor",
+    ];
+    if !field.is_money() && !field.is_duration() {
+        return Ok(Unit::default());
+    }
+    let is_known = options.per.is_some() && options.cents.is_some();
+    let Some((unit, rest)) = units::of_title(title) else { return Err(says_more(title)) };
+    let has_more = rest.contains(|c: char| c.is_ascii_digit())
+        || units::has_sign(title)
+        || units::words(&rest).iter().any(|word| SAY_MORE.contains(&deunicode::deunicode(&word.to_lowercase()).as_str()));
+    match has_more {
+        false => Ok(unit),
+        true if is_known && field.is_price() => Ok(Unit::default()),
+        true => Err(says_more(title)),
+    }
+}
+
+fn says_more(title: &str) -> Problem {
+    let detail = format!(
+        "{title:?} says something of its numbers that is not understood: state what a price is for and whether it is in cents (`per`, \
+         `cents`), or give the column another title"
+    );
+    Problem::field("ambiguous_unit", "columns", detail)
 }
 
 /// A title that is stated stands over one column.

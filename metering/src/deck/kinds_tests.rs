@@ -673,7 +673,10 @@ fn a_sign_in_the_title_of_a_price_is_no_price() {
         let stop = stopped(&format!("Prefix,Name,{title}\n9991,x,0.02\n"), &berlin());
         assert!(stop.starts_with("missing_field: ") || stop.starts_with("unknown_column: "), "{title}: {stop}");
         let stated = DeckOptions { columns: [(super::super::Field::Price, Column::Name(title.to_owned()))].into(), ..berlin() };
-        assert_eq!(told(&format!("Prefix,Name,{title}\n9991,x,0.02\n"), &stated), ["9991 x 0.02/60 1/1"], "{title}");
+        let stop = stopped(&format!("Prefix,Name,{title}\n9991,x,0.02\n"), &stated);
+        assert!(stop.starts_with("ambiguous_unit: "), "{title}: {stop}");
+        let known = DeckOptions { per: Some(Quantity::whole(60)), cents: Some(false), ..stated };
+        assert_eq!(told(&format!("Prefix,Name,{title}\n9991,x,0.02\n"), &known), ["9991 x 0.02/60 1/1"], "{title}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What people write in notes and titles: understood as a whole, or refused in words that help.
 
 use super::super::{DeckOptions, parse};
-use super::kinds_tests::stopped;
+use super::kinds_tests::{map, stopped};
 use super::tests::{berlin, told};
 use crate::input::table::Column;
 
@@ -209,4 +209,40 @@ fn a_date_above_the_titles_is_that_of_all_rows() {
             "{stop}"
         );
     }
+}
+
+/// The message says that a column can be stated: who does so does not lose its unit.
+#[test]
+fn a_stated_column_has_the_unit_of_its_title_or_is_refused() {
+    let options = |title: &str, more: &str| map(&format!(r#"{{"columns":{{"price":"{title}"}}{more}}}"#));
+    let deck = |title: &str| format!("Prefix,{title}\n9991,0.02\n");
+    for (title, want) in [
+        ("Our offer", "9991  0.02/60 1/1"),
+        ("Our offer cents/min", "9991  0.0002/60 1/1"),
+        ("Unsere Konditionen (ct)", "9991  0.0002/60 1/1"),
+        ("Our offer per second", "9991  0.02/1 1/1"),
+    ] {
+        assert_eq!(told(&deck(title), &options(title, "")), [want], "{title}");
+    }
+    for title in [
+        "Rate per 10 seconds",
+        "Rate/6s",
+        "Price per call",
+        "Rate (mills)",
+        "Rate x100",
+        "Monthly rate",
+        "Price per SMS",
+        "Rate %",
+        "Preis in Rp.",
+        "Inbound rate",
+        "Preis inkl. MwSt",
+    ] {
+        let stop = stopped(&deck(title), &options(title, ""));
+        assert!(stop.contains("ambiguous_unit"), "{title}: {stop}");
+        // Whoever says both knows what it is.
+        assert_eq!(told(&deck(title), &options(title, r#","per":"60","cents":false"#)), ["9991  0.02/60 1/1"], "{title}");
+    }
+    let durations = "Prefix,Rate,Min. Dauer (min)\n9991,0.02,2\n";
+    let minutes = told(durations, &map(r#"{"columns":{"minimum_duration":"Min. Dauer (min)"}}"#));
+    assert!(minutes[0].contains("120"), "{minutes:?}");
 }

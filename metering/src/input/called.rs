@@ -46,7 +46,7 @@ pub(super) fn is_nothing(text: &str) -> bool {
 
 /// Does an id tell nothing from anything? What programs write for a value that is not there; a word may be an id.
 pub(super) fn is_no_id(text: &str) -> bool {
-    const MISSING: [&str; 6] = ["n/a", "#n/a", "nan", "null", "undefined", "\\n"];
+    const MISSING: [&str; 7] = ["n/a", "#n/a", "nan", "none", "null", "undefined", "\\n"];
     let text = text.trim();
     text == NIL_UUID || MISSING.iter().any(|missing| text.eq_ignore_ascii_case(missing)) || is_spoilt(text) || !has_content(text)
 }

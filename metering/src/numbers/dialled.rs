@@ -1,33 +1,56 @@
 //! Digits as dialled: rules 2 to 7 of [`super`].
 
-use super::plans::{Fit, Territory, begins_a_number, fit, fit_behind_prefix, is_north_american, without_trunk};
-use super::{Doubt, INTERNATIONAL_DIGITS_MIN, Read};
+use super::plans::{Fit, Territory, begins_a_number, fit, fit_behind_prefix, is_code_alone, is_north_american, plan_of, without_trunk};
+use super::{Doubt, INTERNATIONAL_DIGITS_MAX, INTERNATIONAL_DIGITS_MIN, Read};
 use std::borrow::Cow;
-
-/// Of E.164.
-const INTERNATIONAL_DIGITS_MAX: usize = 15;
+use std::cmp::Ordering;
 
 pub(super) fn dial<'t>(digits: &'t str, territory: Option<&'static Territory>) -> Read<'t> {
     if let Some(rest) = territory.and_then(|territory| territory.after_international(digits)) {
-        return abroad(digits, rest);
+        return abroad(digits, rest, territory);
     }
     let generic = digits.strip_prefix("00").or_else(|| if territory.is_none() { digits.strip_prefix("011") } else { None });
     if let Some(rest) = generic.filter(|rest| begins_a_number(rest)) {
-        return Read::certain(without_trunk(Cow::Borrowed(rest)));
+        return international(digits, rest, territory);
     }
     territory.and_then(|territory| national(digits, territory)).unwrap_or_else(|| bare(digits, territory))
 }
 
-/// Behind the country's own prefix of calls abroad is `own`; but `00` alone where what follows it fits better.
-fn abroad<'t>(digits: &'t str, own: &'t str) -> Read<'t> {
-    let generic = digits.strip_prefix("00").filter(|generic| *generic != own);
-    let fits = generic.map_or(Fit::No, fit_behind_prefix);
-    let read = |rest| Read::certain(without_trunk(Cow::Borrowed(rest)));
-    match (generic, fits.cmp(&fit_behind_prefix(own))) {
-        (Some(generic), std::cmp::Ordering::Greater) => read(generic),
-        (Some(_), std::cmp::Ordering::Equal) if fits > Fit::No => Read { doubt: Some(Doubt::Abroad), ..read(own) },
-        _ => read(own),
+/// Behind the country's own prefix of calls abroad is `own`; but `00` alone, or the whole where that prefix is none of zeros
+/// (Finland's 99), where it fits better.
+fn abroad<'t>(digits: &'t str, own: &'t str, territory: Option<&'static Territory>) -> Read<'t> {
+    let (other, fits) = match digits.strip_prefix("00") {
+        Some(generic) if generic != own => (generic, fit_behind_prefix(generic)),
+        None if !digits.starts_with('0') => (digits, fit(digits)),
+        _ => return international(digits, own, territory),
+    };
+    match fits.cmp(&fit_behind_prefix(own)) {
+        Ordering::Greater => international(digits, other, territory),
+        Ordering::Equal if fits > Fit::No => Read { doubt: Some(Doubt::Abroad), ..international(digits, own, territory) },
+        _ => international(digits, own, territory),
     }
+}
+
+/// `rest` stands behind a prefix of calls abroad.
+fn international<'t>(digits: &'t str, rest: &'t str, territory: Option<&'static Territory>) -> Read<'t> {
+    let fits = fit_behind_prefix(rest);
+    // What is possible abroad may be in use since; of North America it is known.
+    let is_open = fits == Fit::No || (fits == Fit::Possible && rest.starts_with('1'));
+    let doubt = match territory.filter(|territory| is_open && is_behind_a_line(digits, territory)) {
+        Some(territory) => Some(Doubt::National { country: territory.iso2 }),
+        None => {
+            let is_none = (fits == Fit::No && rest.len() >= INTERNATIONAL_DIGITS_MIN) || is_code_alone(rest);
+            (is_none || rest.len() > INTERNATIONAL_DIGITS_MAX).then_some(Doubt::NoNumber)
+        }
+    };
+    Read { doubt, ..Read::certain(without_trunk(Cow::Borrowed(rest))) }
+}
+
+/// `0 0151 …`: a 0 for a line of the switch, and a national number in use.
+fn is_behind_a_line(digits: &str, territory: &Territory) -> bool {
+    let behind = || digits.strip_prefix('0')?.strip_prefix(territory.national);
+    let is_in_use = |number: &str| territory.plan().is_some_and(|plan| plan.is_in_use(number));
+    territory.national == "0" && behind().is_some_and(is_in_use)
 }
 
 /// A number that is national by what stands before it.
@@ -89,8 +112,14 @@ fn bare<'t>(digits: &'t str, territory: Option<&'static Territory>) -> Read<'t> 
     let lost = home.filter(|(territory, plan)| territory.national.starts_with('0') && plan.is_in_use(digits) && !is_own(territory));
     match lost {
         Some((territory, _)) => Read::unclear(digits, Doubt::National { country: territory.iso2 }),
+        None if fits == Fit::No && fit(&whole) == Fit::No && is_too_long(digits) => Read::unclear(digits, Doubt::NoNumber),
         None => Read::certain(whole),
     }
+}
+
+/// Longer than the shortest number behind the country code that they begin with, and of no length that one has.
+fn is_too_long(digits: &str) -> bool {
+    plan_of(digits).is_some_and(|(plan, _, rest)| rest.len() > plan.shortest())
 }
 
 /// Areas of the North American plan begin with 2 to 9, and behind them are seven digits.

@@ -329,6 +329,11 @@ pub fn is_country_code(digits: &str) -> bool {
     super::text::is_number(digits) && any_plan_of(digits).is_some_and(|(.., rest)| rest.is_empty())
 }
 
+/// Is it the code of a country, and nothing behind it? Codes of three digits are also numbers of their own (995, 998: ambulances).
+pub fn is_code_alone(digits: &str) -> bool {
+    digits.len() < 3 && is_country_code(digits)
+}
+
 pub(super) fn begins_a_number(rest: &str) -> bool {
     !rest.is_empty() && !rest.starts_with('0')
 }
