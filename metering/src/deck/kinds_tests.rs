@@ -44,6 +44,27 @@ fn a_column_without_a_title_is_empty_or_stated() {
 }
 
 #[test]
+fn a_next_increment_of_nothing_is_none() {
+    for first in ["60", "6"] {
+        let text = format!("Prefix,Rate,Initial increment,Next increment\n9991,0.02,{first},0\n");
+        assert_eq!(told(&text, &berlin()), ["line 2 Next increment: missing_increment"], "{first}");
+        assert_eq!(told(&text, &map(r#"{"next":"1"}"#)), [format!("9991  0.02/60 {first}/1")]);
+    }
+}
+
+/// The lines above the titles have no separator of their own.
+#[test]
+fn lines_above_the_titles_do_not_say_the_separator() {
+    for line in ["Price list 2026", "Effective date: 2027-01-01", "Precios en EUR por minuto"] {
+        for separator in [";", "\t", "|", ","] {
+            let text = format!("{line}\nPrefix,Destination,Rate\n9991,DE,0.02\n").replace(',', separator);
+            assert_eq!(told(&text, &berlin()).len(), 1, "{line} {separator}");
+            assert!(told(&text, &berlin())[0].starts_with("9991 DE 0.02/60"), "{line} {separator}: {:?}", told(&text, &berlin()));
+        }
+    }
+}
+
+#[test]
 fn one_increment_alone_is_both() {
     for title in ["Increment", "Increments", "Billing increment", "Interval", "Takt"] {
         assert_eq!(told(&format!("Prefix,Rate,{title}\n9991,0.02,6\n"), &berlin()), ["9991  0.02/60 6/6"], "{title}");
@@ -413,7 +434,7 @@ fn increments_that_contradict_each_other_are_refused() {
         ("Next,Increments", "6,60/1", "line 2 Increments: ambiguous_increment"),
         ("Initial,Next", "60/1,1", "49  0.01/60 60/1"),
         ("Initial,Increment", "60,60/6", "49  0.01/60 60/6"),
-        ("Initial,Next", "60,0", "49  0.01/60 60/1"),
+        ("Initial,Next", "60,0", "line 2 Next: missing_increment"),
     ] {
         let deck = format!("Prefix,Rate,{titles}\n49,0.01,{row}\n");
         match parse(deck.as_bytes(), &berlin()) {

@@ -477,8 +477,10 @@ impl<'o> Reader<'o> {
             return Err((Some(index), ("missing_increment", detail)));
         }
         let one = Quantity::whole(1);
-        // `60/0`: what a column of its own says by 0, one cell does not.
-        let zero = [both, initial, next].into_iter().flatten().find(|(_, _, second)| *second == Some(Quantity::ZERO));
+        // `60/0`, or a column of its own.
+        let is_zero = |(_, _, second): &(usize, Quantity, Option<Quantity>)| *second == Some(Quantity::ZERO);
+        let of_its_own = next.filter(|(_, one, second)| *one == Quantity::ZERO && second.is_none() && self.options.next.is_none());
+        let zero = [both, initial, next].into_iter().flatten().find(is_zero).or(of_its_own);
         if let (Some((index, ..)), Some(first), None) = (zero, first.filter(|first| *first != one), following) {
             let detail = format!("behind a first increment of {first} the next one is 0: write {first}/1 or {first}/{first}");
             return Err((Some(index), ("missing_increment", detail)));

@@ -466,10 +466,9 @@ fn shown_titles(titles: &[String]) -> String {
 fn check_shared(fields: &[(&str, Place)]) -> Result<(), Problem> {
     const MEASURES: [&str; 5] = ["quantity", "amount", "at", "end", DISPOSITION];
     let ones = || fields.iter().filter_map(|(field, place)| if let Place::One(index) = place { Some((*field, *index)) } else { None });
-    for (field, index) in ones().filter(|(field, _)| MEASURES.contains(field)) {
-        // When something began may be what tells it from others.
-        let is_own = |other: &str| other == field || (field == "at" && other == "id");
-        if let Some((other, _)) = ones().find(|(other, taken)| !is_own(other) && *taken == index) {
+    // Two calls may begin in one second, and call one number: what tells them apart is a column of its own, or several.
+    for (field, index) in ones().filter(|(field, _)| MEASURES.contains(field) || *field == "id") {
+        if let Some((other, _)) = ones().find(|(other, taken)| *other != field && *taken == index) {
             let detail =
                 format!("`{field}`: its column (the one with number {index}) is that of `{other}` too: name another one for one of them");
             return Err(Problem::field("ambiguous_column", field, detail));

@@ -177,12 +177,16 @@ pub fn complete_len(bytes: &[u8], delimiter: u8) -> usize {
     whole
 }
 
-/// The one of `,` `;` tab `|` that the first line has most of, outside quotes; a comma if none.
+/// The one of `,` `;` tab `|` that the first line with any of them has most of, outside quotes; a comma if there is none.
 pub fn delimiter_of(text: &str) -> u8 {
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let count = |c: u8| first.split('"').step_by(2).flat_map(str::bytes).filter(|&b| b == c).count();
-    let most = [b'|', b'\t', b';', b','].into_iter().max_by_key(|&c| count(c)).unwrap_or(b',');
-    if count(most) == 0 { b',' } else { most }
+    /// Above the titles of a price list stand a few lines of their own.
+    const LINES_MAX: usize = 30;
+    text.lines().filter(|line| !line.trim().is_empty()).take(LINES_MAX).find_map(delimiter_in).unwrap_or(b',')
+}
+
+fn delimiter_in(line: &str) -> Option<u8> {
+    let count = |c: u8| line.split('"').step_by(2).flat_map(str::bytes).filter(|&b| b == c).count();
+    [b'|', b'\t', b';', b','].into_iter().max_by_key(|&c| count(c)).filter(|&most| count(most) > 0)
 }
 
 #[cfg(test)]
@@ -230,7 +234,9 @@ mod tests {
 
     #[test]
     fn the_delimiter_is_found() {
-        for (text, want) in [("a;b;c,d\n", b';'), ("a|b\n", b'|'), ("a\tb", b'\t'), ("\"a;b;c\",d", b','), ("a", b',')] {
+        for (text, want) in
+            [("a;b;c,d\n", b';'), ("a|b\n", b'|'), ("a\tb", b'\t'), ("\"a;b;c\",d", b','), ("a", b','), ("Price list 2026\na;b", b';')]
+        {
             assert_eq!(delimiter_of(text), want, "{text}");
         }
     }
