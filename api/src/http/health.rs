@@ -1,6 +1,7 @@
 //! `/health/live`, `/health/ready`: for load balancers, without a key. `/metrics`: for Prometheus, with one.
 
 use crate::auth::MayMeasure;
+use crate::http::words;
 use crate::problem::ApiProblem;
 use crate::readiness;
 use crate::state::App;
@@ -17,7 +18,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Health {
-    #[schema(example = "ok")]
+    #[schema(value_type = words::HealthStatus, example = "ok")]
     pub status: &'static str,
     #[schema(example = "0.1.0")]
     pub version: &'static str,

@@ -1,5 +1,6 @@
 //! The service without sockets: requests as a client sends them, over a temporary database.
 
+mod contract;
 mod decks;
 mod limits;
 mod money;
