@@ -4,6 +4,7 @@ mod contract;
 mod decks;
 mod limits;
 mod money;
+mod postman;
 mod reference;
 mod top_ups;
 mod writes;
