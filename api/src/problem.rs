@@ -14,6 +14,8 @@ use serde::Serialize;
 use store::journal::JournalError;
 use store::records::RecordError;
 use tenants::{Invalid, NotAllowed};
+use utoipa::openapi::schema::AnyOfBuilder;
+use utoipa::openapi::{ObjectBuilder, Schema, Type};
 use wording::Locale;
 
 /// Status and title of every code. Codes that are not listed are refusals of the content: 422.
@@ -120,6 +122,13 @@ pub struct FieldError {
     pub detail: String,
 }
 
+/// The codes of the table, and any other: what a card or an event is refused for has codes of its own.
+fn code_schema() -> Schema {
+    let known = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(TABLE.iter().map(|(code, _, _)| *code)));
+    let code = AnyOfBuilder::new().description(Some("Stable, for programs. Others may come."));
+    code.item(known).item(ObjectBuilder::new().schema_type(Type::String)).examples(["invalid_field"]).build().into()
+}
+
 /// RFC 9457 problem details.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Problem)]
@@ -132,8 +141,8 @@ pub struct ProblemBody<'a> {
     pub title: &'a str,
     #[schema(example = 422)]
     pub status: u16,
-    /// Stable, for programs.
-    #[schema(example = "invalid_field")]
+    /// Stable, for programs. Others may come.
+    #[schema(schema_with = code_schema)]
     pub code: &'a str,
     #[schema(example = "expected a decimal number, such as \"600\" or \"0.25\"")]
     pub detail: &'a str,

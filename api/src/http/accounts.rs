@@ -10,6 +10,7 @@ use crate::http::entries::{self, EntryBody, StatementBody};
 use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
 use crate::http::turns;
+use crate::http::words;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
@@ -28,7 +29,7 @@ use tenants::{Tenant, TenantKind};
 pub struct AccountBody {
     #[schema(example = "acme-42")]
     pub tenant: String,
-    #[schema(example = "balance")]
+    #[schema(value_type = words::AccountKind, example = "balance")]
     pub account: &'static str,
     #[schema(example = "EUR")]
     pub currency: &'static str,
@@ -53,7 +54,7 @@ pub struct AccountBody {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OtherAccount)]
 pub struct OtherBody {
-    #[schema(example = "book")]
+    #[schema(value_type = words::AccountKind, example = "book")]
     pub account: &'static str,
     #[schema(example = 1200)]
     pub posted_cents: i64,
@@ -68,7 +69,7 @@ pub struct PlatformBody {
     #[schema(example = "platform")]
     pub tenant: String,
     /// `revenue` unless another is asked for: what the platform earned.
-    #[schema(example = "revenue")]
+    #[schema(value_type = words::AccountKind, example = "revenue")]
     pub account: &'static str,
     pub currencies: Vec<CurrencyBody>,
 }
@@ -106,6 +107,7 @@ pub struct AccountsQuery {
 #[into_params(parameter_in = Query)]
 pub struct AccountQuery {
     /// `balance` or `book` (default: what the tenant pays with), or `income`; of a root, for platform keys: `revenue` or `external`.
+    #[param(value_type = Option<words::AccountKind>, inline)]
     pub account: Option<String>,
     /// ISO 4217. Default: the currency of the tenant's agreement.
     pub currency: Option<String>,
@@ -114,6 +116,7 @@ pub struct AccountQuery {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct EntriesQuery {
+    #[param(value_type = Option<words::AccountKind>, inline)]
     pub account: Option<String>,
     pub currency: Option<String>,
     pub cursor: Option<String>,
@@ -124,13 +127,14 @@ pub struct EntriesQuery {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct StatementQuery {
+    #[param(value_type = Option<words::AccountKind>, inline)]
     pub account: Option<String>,
     pub currency: Option<String>,
     /// By the time of posting, inclusive.
-    #[param(value_type = String, example = "2026-11-01T00:00:00Z")]
+    #[param(value_type = String, example = "2026-11-01T00:00:00Z", format = DateTime)]
     pub from: Instant,
     /// Exclusive. Default: now.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = DateTime)]
     pub until: Option<Instant>,
 }
 

@@ -5,6 +5,7 @@ use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
 use crate::http::rate_cards::card_named;
 use crate::http::tenants::at_field;
+use crate::http::words;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -33,7 +34,7 @@ pub struct AgreementBody {
     #[schema(example = "EUR")]
     pub currency: &'static str,
     /// `wholesale` (with `rate_card`) or `commission` (with `commission_bp`).
-    #[schema(example = "wholesale")]
+    #[schema(value_type = words::Pricing, example = "wholesale")]
     pub pricing: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "crd_0dks8xn2a4m1c")]
@@ -47,13 +48,13 @@ pub struct AgreementBody {
     /// Of a commission without a floor: whether the buyer may sell at cards that no seller above it published or approved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_retail: Option<bool>,
-    #[schema(value_type = String, example = "platform")]
+    #[schema(value_type = words::Collect, example = "platform")]
     pub collect: Collect,
     /// Available = posted − held + this. Absent: no limit (postpaid); 0: prepaid.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 0)]
     pub credit_limit_cents: Option<i64>,
-    #[schema(value_type = String, example = "post")]
+    #[schema(value_type = words::OnExhausted, example = "post")]
     pub on_exhausted: OnExhausted,
     /// Of a reseller: how much credit it may give to each buyer that the platform collects from. Absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,8 +66,10 @@ pub struct AgreementBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "platform")]
     pub author: Option<String>,
+    #[schema(format = DateTime)]
     pub from: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub until: Option<String>,
 }
 
@@ -92,7 +95,7 @@ pub struct NewAgreementBody {
     /// `platform` only where the platform collects from its own customers' sellers up to it; the platform may change it while
     /// the buyer has nothing in either account.
     #[serde(default)]
-    #[schema(value_type = Option<String>, default = "platform", example = "platform")]
+    #[schema(value_type = Option<words::Collect>, default = "platform", example = "platform")]
     pub collect: Collect,
     /// In minor units. Absent: no limit (postpaid); 0: prepaid. With `collect: platform` a seller below the platform gives at
     /// most its own `credit_cap_cents`.
@@ -102,13 +105,13 @@ pub struct NewAgreementBody {
     /// Usage that the balance does not cover: `post` (default) charges it all the same, below zero; `refuse` keeps it open
     /// (`exhausted`).
     #[serde(default)]
-    #[schema(value_type = Option<String>, default = "post", example = "post")]
+    #[schema(value_type = Option<words::OnExhausted>, default = "post", example = "post")]
     pub on_exhausted: OnExhausted,
     /// Default: the beginning of the present minute (later where the buyer's terms before ended within it).
-    #[schema(value_type = Option<String>, example = "2026-11-01T00:00:00Z")]
+    #[schema(value_type = Option<String>, example = "2026-11-01T00:00:00Z", format = DateTime)]
     pub from: Option<Instant>,
     /// Exclusive.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Instant>,
 }
 
@@ -118,7 +121,7 @@ pub struct NewAgreementBody {
 #[schema(example = json!({"until": "2026-12-01T00:00:00Z"}))]
 pub struct AgreementEnd {
     /// Exclusive. Default: now.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Instant>,
 }
 

@@ -8,6 +8,7 @@ use crate::http::page::{List, PageQuery};
 use crate::http::price::usage_at;
 use crate::http::query::Query;
 use crate::http::summaries::{self, EventSummary};
+use crate::http::usage_schema::UsageEvent;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -44,7 +45,7 @@ pub struct VoidBody {
 #[schema(example = json!({"reason": "wrong duration", "event": {"id": "0192f1-b", "customer": "acme-42", "meter": "call", "quantity": "60", "at": "2026-11-20T09:00:00Z", "destination": "+4930123456"}}))]
 pub struct CorrectBody {
     pub reason: String,
-    #[schema(value_type = Object)]
+    #[schema(value_type = UsageEvent)]
     pub event: Box<RawValue>,
     pub customer: Option<String>,
 }

@@ -4,6 +4,7 @@
 //! seller's. A platform key sees every part.
 
 use crate::auth::{self, Access};
+use crate::http::words;
 use crate::problem::{ApiProblem, FieldError, ProblemBody, problem_body};
 use crate::state::App;
 use metering::command::{EventAnswer, Outcome, Posted};
@@ -40,6 +41,7 @@ pub struct OpenLinkBody<'a> {
     pub detail: Option<&'a str>,
     /// From when on it has what it lacks.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub begins_at: Option<String>,
 }
 
@@ -50,6 +52,7 @@ pub struct OpenLinkBody<'a> {
 pub struct EventBody<'a> {
     pub id: &'a str,
     /// `rated`, `partly_rated` (some links are `open`), `duplicate`, `unrated` or `rejected`.
+    #[schema(value_type = words::EventStatus)]
     pub status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<&'static str>,

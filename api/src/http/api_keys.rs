@@ -5,6 +5,7 @@ use crate::clock;
 use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
 use crate::http::tenants::at_field;
+use crate::http::words;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -27,12 +28,15 @@ pub struct ApiKeyBody {
     /// External id of the top of the subtree that the key sees.
     #[schema(example = "muster-telecom")]
     pub tenant: String,
-    #[schema(value_type = String, example = "usage_write")]
+    #[schema(value_type = words::Scope, example = "usage_write")]
     pub scope: Scope,
+    #[schema(format = DateTime)]
     pub created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub expires_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub revoked_at: Option<String>,
     /// The key whose holder made it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,6 +44,7 @@ pub struct ApiKeyBody {
     pub made_by: Option<String>,
     /// To the minute.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub last_used_at: Option<String>,
     /// Only in the answer that revokes it: keys that it made and that are still valid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -56,11 +61,11 @@ pub struct ApiKeyBody {
 pub struct NewApiKeyBody {
     pub name: String,
     /// `platform_admin`, `tenant_admin`, `tenant_read`, `usage_write` or `metrics_read`.
-    #[schema(value_type = String, example = "usage_write")]
+    #[schema(value_type = words::Scope, example = "usage_write")]
     pub scope: Scope,
     /// The top of the subtree it will see. Default: the key's own tenant.
     pub tenant: Option<String>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Instant>,
 }
 

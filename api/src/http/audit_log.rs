@@ -16,6 +16,7 @@ use store::records::{AuditEntry, AuditFilter};
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AuditEntry)]
 pub struct AuditBody {
+    #[schema(format = DateTime)]
     pub at: String,
     /// `key_…`; absent: the server itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,10 +65,10 @@ pub struct AuditQuery {
     pub tenant: Option<String>,
     /// Such as `agreement` or `api_key`.
     pub resource: Option<String>,
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = DateTime)]
     pub from: Option<Instant>,
     /// Exclusive.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = DateTime)]
     pub until: Option<Instant>,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,

@@ -3,6 +3,7 @@
 use crate::auth::{MayRead, MayWrite, tenant_named};
 use crate::http::accounts::{AccountQuery, currency_of};
 use crate::http::query::Query;
+use crate::http::words;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -24,7 +25,7 @@ pub struct AutoBody {
     #[schema(example = "EUR")]
     pub currency: &'static str,
     /// `on`, `paused` (until somebody pays by a page that keeps the method, or it is set again) or `off`.
-    #[schema(value_type = String, example = "on")]
+    #[schema(value_type = words::AutoTopUpState, example = "on")]
     pub state: AutoState,
     /// Why it is paused, or was switched off by itself: what the payer's bank said, `authentication_required`, `method_gone`,
     /// `refunded`, `disputed`, `fraud_reported`, `tenant_closed`, `no_agreement_in_force`, …

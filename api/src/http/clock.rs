@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 #[schema(as = Clock)]
 pub struct ClockBody {
     /// What counts.
-    #[schema(example = "2026-11-20T12:00:00Z")]
+    #[schema(example = "2026-11-20T12:00:00Z", format = DateTime)]
     pub time: String,
-    #[schema(example = "2026-11-24T12:00:00Z")]
+    #[schema(example = "2026-11-24T12:00:00Z", format = DateTime)]
     pub wall_clock: String,
     /// The wall clock is more than a day off: no money is written.
     pub has_stepped: bool,

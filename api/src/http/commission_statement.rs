@@ -6,6 +6,7 @@ use crate::http::accounts::currency_of;
 use crate::http::entries::{self, EntryBody};
 use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
+use crate::http::words;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
@@ -45,7 +46,7 @@ pub struct StatementOfMonthQuery {
     pub currency: Option<String>,
     /// `json` (default) or `csv`: the whole month as one file, whose last row is the closing balance.
     #[serde(default)]
-    #[param(value_type = Option<String>, example = "json")]
+    #[param(value_type = Option<words::ReportFormat>, inline, example = "json")]
     pub format: Format,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
@@ -57,7 +58,7 @@ pub struct StatementOfMonthQuery {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct StatementSum {
     /// `charges_received`, `charges_paid`, `top_up`, `adjustment`, `refund`, `dispute`, `payout` or `payment`.
-    #[schema(value_type = String, example = "charges_received")]
+    #[schema(value_type = words::StatementSumKind, example = "charges_received")]
     pub kind: MoveKind,
     /// Positive: into the balance.
     #[schema(example = 400)]
@@ -93,8 +94,10 @@ pub struct CommissionStatement {
     /// Whose months these are.
     #[schema(example = "UTC")]
     pub time_zone: String,
+    #[schema(format = DateTime)]
     pub from: String,
     /// Exclusive.
+    #[schema(format = DateTime)]
     pub until: String,
     pub closed: bool,
     #[schema(example = 0)]
@@ -293,7 +296,7 @@ pub struct WithheldBody {
     /// `unpaid`: it owes this. `sold_below_cost`: a seller above, or the platform, lost on what it used; of the reseller
     /// itself: what it got back for its own purchases above what it had paid. `overpaid`: more was paid out to it than it
     /// earned by now; that is waited for.
-    #[schema(example = "unpaid")]
+    #[schema(value_type = words::WithheldBecause, example = "unpaid")]
     pub because: &'static str,
     /// How far below zero it is. With `sold_below_cost` what this reseller bears, and not what others lost.
     #[schema(example = 4000)]

@@ -24,10 +24,10 @@ pub struct CommissionsQuery {
     /// Default: of the reseller's agreement.
     pub currency: Option<String>,
     /// By the time of posting, inclusive.
-    #[param(value_type = String, example = "2026-11-01T00:00:00Z")]
+    #[param(value_type = String, example = "2026-11-01T00:00:00Z", format = DateTime)]
     pub from: Instant,
     /// Exclusive. Default: now.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = DateTime)]
     pub until: Option<Instant>,
 }
 
@@ -39,7 +39,9 @@ pub struct CommissionBody {
     pub reseller: String,
     #[schema(example = "EUR")]
     pub currency: &'static str,
+    #[schema(format = DateTime)]
     pub from: String,
+    #[schema(format = DateTime)]
     pub until: String,
     /// From its buyers, voids taken off.
     #[schema(example = 400)]

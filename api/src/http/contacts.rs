@@ -5,6 +5,7 @@ use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
 use crate::http::tenants::at_field;
 use crate::http::webhook_endpoints::wanted_kinds;
+use crate::http::words;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -28,13 +29,14 @@ pub struct ContactBody {
     #[schema(example = "billing@acme.example")]
     pub address: String,
     /// `de`, `en` or `fr`.
-    #[schema(example = "de")]
+    #[schema(value_type = words::Locale, example = "de")]
     pub locale: String,
     /// Empty: every kind.
-    #[schema(value_type = Vec<String>, example = json!(["balance.low", "top_up.succeeded"]))]
+    #[schema(value_type = Vec<words::NoticeKind>, example = json!(["balance.low", "top_up.succeeded"]))]
     pub kinds: Vec<NoticeKind>,
     /// Also what happens to tenants below.
     pub subtree: bool,
+    #[schema(format = DateTime)]
     pub created_at: String,
 }
 
@@ -44,12 +46,13 @@ pub struct ContactBody {
 pub struct NewContactBody {
     pub address: String,
     /// `de`, `en` or `fr`. Default: `en`.
+    #[schema(value_type = Option<words::Locale>)]
     pub locale: Option<String>,
     /// Default: the key's own tenant.
     pub tenant: Option<String>,
     /// Default: every kind.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<words::NoticeKind>)]
     pub kinds: Vec<NoticeKind>,
     /// Also what happens to tenants below. Default: no.
     #[serde(default)]
@@ -62,9 +65,10 @@ pub struct NewContactBody {
 #[schema(as = ContactChange, example = json!({"locale": "fr"}))]
 pub struct ContactChange {
     pub address: Option<String>,
+    #[schema(value_type = Option<words::Locale>)]
     pub locale: Option<String>,
     /// Empty: every kind.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<words::NoticeKind>>)]
     pub kinds: Option<Vec<NoticeKind>>,
     pub subtree: Option<bool>,
 }

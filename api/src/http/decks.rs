@@ -14,6 +14,7 @@ use crate::http::query::Query;
 use crate::http::rate_cards::{OwnerQuery, card_at};
 use crate::http::turns::Turn;
 use crate::http::versions::{VersionBody, beginning, doc_of, in_force, turn_for};
+use crate::http::words;
 use crate::http::write::{Done, Write, read_map};
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
@@ -42,7 +43,7 @@ pub struct DeckQuery {
     pub skip_refused: bool,
     /// `full` (default): prefixes that the deck does not name are closed. `partial`: they stay.
     #[serde(default)]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<words::DeckMode>, inline)]
     pub mode: Mode,
     /// Default: `call`.
     pub meter: Option<String>,
@@ -52,22 +53,22 @@ pub struct DeckQuery {
     /// the parameters below come before it.
     pub map: Option<String>,
     /// When the version takes effect. Default: the beginning of the present minute (now, where another version began within it).
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = DateTime)]
     pub effective_from: Option<Instant>,
     /// One character. Default: found.
     pub delimiter: Option<char>,
     /// `0,0125`. Default: found.
     pub decimal_comma: Option<bool>,
     /// `year_first` (default), `day_first` or `month_first`.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<words::DeckDateForm>, inline)]
     pub date_form: Option<DateForm>,
     /// Units that a price is for. Default: what the column's title says, or 60 (per minute).
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = "decimal")]
     pub per: Option<Quantity>,
     /// Increments of rows that have none. Default: 1, or, in a deck without a column of them, those that the prefix had.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = "decimal")]
     pub initial: Option<Quantity>,
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = "decimal")]
     pub next: Option<Quantity>,
 }
 

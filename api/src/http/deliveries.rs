@@ -4,6 +4,7 @@ use crate::auth::{MayRead, MayWrite};
 use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
 use crate::http::webhook_endpoints::visible_endpoint;
+use crate::http::words;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -23,21 +24,25 @@ pub struct DeliveryBody {
     /// The header `webhook-id`: the same in every attempt.
     #[schema(example = "ntc_0dks8xn2a4m1c")]
     pub notice: String,
-    #[schema(value_type = String, example = "balance.low")]
+    #[schema(value_type = words::NoticeKind, example = "balance.low")]
     pub kind: NoticeKind,
     /// `waiting`, `delivered` or `failed` (given up).
-    #[schema(value_type = String, example = "delivered")]
+    #[schema(value_type = words::DeliveryState, example = "delivered")]
     pub state: DeliveryState,
     /// Begun so far.
     #[schema(example = 1)]
     pub attempts: u32,
+    #[schema(format = DateTime)]
     pub created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub tried_at: Option<String>,
     /// When it is tried next.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub next_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub done_at: Option<String>,
     /// What the last attempt was answered with.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,6 @@
 //! What changed between two versions of a card, rate by rate; and what such a change may not do.
 
+use crate::http::card_schema;
 use crate::problem::{ApiProblem, FieldError};
 use rating::Instant;
 use rating::card::{CardDoc, PriceModel, Rate};
@@ -14,9 +15,9 @@ const LISTED_MAX: usize = 1000;
 pub struct ChangedRate {
     #[schema(example = "de-mobile")]
     pub key: String,
-    #[schema(value_type = Object)]
+    #[schema(value_type = card_schema::Rate)]
     pub before: Rate,
-    #[schema(value_type = Object)]
+    #[schema(value_type = card_schema::Rate)]
     pub after: Rate,
 }
 
@@ -24,10 +25,10 @@ pub struct ChangedRate {
 #[derive(Debug, Default, Serialize, utoipa::ToSchema)]
 #[schema(as = VersionDiff)]
 pub struct DiffBody {
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<card_schema::Rate>)]
     pub new: Vec<Rate>,
     pub changed: Vec<ChangedRate>,
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<card_schema::Rate>)]
     pub closed: Vec<Rate>,
     pub new_count: usize,
     pub changed_count: usize,

@@ -1,6 +1,7 @@
 //! `/v1/openapi.json`, and `/docs`: one page of our own that shows it. Everything is in the page: it
 //! works without the internet.
 
+use crate::http::document;
 use crate::state::App;
 use axum::Router;
 use axum::body::Bytes;
@@ -13,7 +14,7 @@ const PAGE: &str = include_str!("docs.html");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
 
 pub fn router(document: &OpenApi) -> Router<App> {
-    let json = Bytes::from(serde_json::to_vec(document).unwrap_or_default());
+    let json = Bytes::from(document::text(document).unwrap_or_default());
     let answer = move || async move { ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json.clone()) };
     Router::new().route("/v1/openapi.json", get(answer)).route("/docs", get(page))
 }

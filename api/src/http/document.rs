@@ -2,6 +2,7 @@
 
 use crate::problem::ProblemBody;
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Type};
@@ -10,6 +11,8 @@ use utoipa::{PartialSchema, ToSchema};
 const ABOUT: &str = "Rates metered usage along a chain of sellers and moves the money, exactly once.\n\n\
     Money is integer minor units with a currency; rates are decimal text; instants are RFC 3339. \
     Your own ids (`external_id`) work wherever a tenant is named. Errors are RFC 9457 problems with a stable `code`.";
+const JSON: &str = "application/json";
+const CLOUD_EVENTS_JSON: &str = "application/cloudevents-batch+json";
 const PROBLEM_JSON: &str = "application/problem+json";
 const KEY: &str = "api_key";
 
@@ -30,6 +33,8 @@ const WRITE_REFUSALS: &[(u16, &str, &str)] = &[
     (413, "body_too_large", "The body is too large"),
     (415, "unsupported_media_type", "The content type is not supported"),
 ];
+/// What else is answered, where the operation does not say it better.
+const SUCCESSES: &[(&str, &str)] = &[("200", "Done, or what was asked for"), ("201", "Made"), ("202", "Taken: it goes on by itself")];
 const OPEN_REFUSALS: &[(u16, &str, &str)] = &[(500, "internal", "Our fault"), (503, "unavailable", "The database does not answer")];
 
 pub fn base() -> OpenApi {
@@ -73,6 +78,10 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
     if !open {
         operation.security = Some(vec![SecurityRequirement::new::<_, _, &str>(KEY, [])]);
     }
+    describe(operation);
+    if operation.operation_id.as_deref() == Some("send_usage") {
+        tell_batches_apart(operation);
+    }
     let refusals = if open { OPEN_REFUSALS } else { REFUSALS };
     for &(status, code, when) in refusals.iter().chain(if writes { WRITE_REFUSALS } else { &[] }) {
         operation.responses.responses.entry(status.to_string()).or_insert_with(|| refusal(status, code, when));
@@ -84,6 +93,50 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
     }
 }
 
+fn describe(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+            && let Some((_, text)) = SUCCESSES.iter().find(|(known, _)| known == status)
+        {
+            (*text).clone_into(&mut response.description);
+        }
+    }
+}
+
+/// Generators tell the bodies of an operation apart by their types, and some do it while the program runs, where a list of these cannot
+/// be told from a list of those: the batch of CloudEvents is shown, and has no type.
+fn tell_batches_apart(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    if let Some(RefOr::T(batch)) = body.content.get_mut(CLOUD_EVENTS_JSON) {
+        batch.schema = None;
+    }
+}
+
+/// The document as it is served: of several bodies JSON comes first, because most generators take the first.
+///
+/// # Errors
+/// None that is known: everything in it can be written as JSON.
+pub fn text(document: &OpenApi) -> serde_json::Result<String> {
+    let mut text = serde_json::to_string(document)?;
+    let posts = document.paths.paths.values().filter_map(|item| item.post.as_ref());
+    for body in posts.filter_map(|operation| operation.request_body.as_ref()) {
+        let RefOr::T(body) = body else { continue };
+        if body.content.len() > 1 {
+            text = text.replacen(&serde_json::to_string(&body.content)?, &json_first(body)?, 1);
+        }
+    }
+    Ok(text)
+}
+
+fn json_first(body: &RequestBody) -> serde_json::Result<String> {
+    let mut kinds: Vec<_> = body.content.iter().collect();
+    kinds.sort_by_key(|(kind, _)| (*kind != JSON, kind.contains("cloudevents")));
+    let written = |(kind, content)| Ok(format!("{}:{}", serde_json::to_string(kind)?, serde_json::to_string(content)?));
+    let written: serde_json::Result<Vec<String>> = kinds.into_iter().map(written).collect();
+    Ok(format!("{{{}}}", written?.join(",")))
+}
+
 /// Money and amendments: a retry must not move money twice.
 fn needs_key(path: &str) -> bool {
     path == "/v1/top-ups"
@@ -92,6 +145,7 @@ fn needs_key(path: &str) -> bool {
         || path.ends_with("/void")
         || path.ends_with("/correct")
         || path.ends_with("/extend")
+        || path == "/v1/payouts/sepa-file"
 }
 
 fn idempotency_key(required: bool) -> Parameter {
@@ -126,16 +180,6 @@ mod tests {
         insta::with_settings!({snapshot_path => "../../tests/snapshots", prepend_module_to_snapshot => false}, {
             insta::assert_snapshot!("openapi", serde_json::to_string_pretty(&json()).unwrap());
         });
-    }
-
-    #[test]
-    fn every_reference_leads_somewhere() {
-        let document = json();
-        let text = document.to_string();
-        for reference in text.split("\"#/components/schemas/").skip(1) {
-            let name = reference.split('"').next().unwrap_or_default();
-            assert!(document["components"]["schemas"].get(name).is_some(), "{name}");
-        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use crate::auth::Access;
 use crate::http::summaries::customer_of;
 use crate::http::turns::Turn;
+use crate::http::words;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use ledger::{AccountKey, Posting};
@@ -27,10 +28,11 @@ const READS_MAX: usize = 5;
 #[schema(as = Entry)]
 pub struct EntryBody {
     /// When it was posted.
+    #[schema(format = DateTime)]
     pub posted_at: String,
     /// `usage`, `usage_rated_later`, `void`, `top_up`, `adjustment`, `refund`, `dispute`, `payout`, `payment`, `reclassification` or
     /// `carry_settled`: what was carried of a customer below a cent, settled when its tenant closed or its agreement ended.
-    #[schema(example = "usage")]
+    #[schema(value_type = words::EntryKind, example = "usage")]
     pub kind: &'static str,
     /// Positive: into the account.
     #[schema(example = -400)]
@@ -48,11 +50,11 @@ pub struct EntryBody {
     pub meter: String,
     /// Of a call: seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "600")]
+    #[schema(example = "600", format = "decimal")]
     pub quantity: Option<String>,
     /// When the usage began.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2026-11-20T09:00:00Z")]
+    #[schema(example = "2026-11-20T09:00:00Z", format = DateTime)]
     pub at: Option<String>,
     /// Where it went, as far as it is still known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,11 +102,13 @@ impl Voided {
 pub struct StatementBody {
     #[schema(example = "acme-42")]
     pub tenant: String,
-    #[schema(example = "balance")]
+    #[schema(value_type = words::AccountKind, example = "balance")]
     pub account: &'static str,
     #[schema(example = "EUR")]
     pub currency: &'static str,
+    #[schema(format = DateTime)]
     pub from: String,
+    #[schema(format = DateTime)]
     pub until: String,
     #[schema(example = 5000)]
     pub opening_cents: i64,

@@ -3,9 +3,11 @@
 
 use crate::auth::{self, Access, MayRead};
 use crate::http::answers::{Names, OpenLinkBody, Split};
+use crate::http::card_schema;
 use crate::http::lacking::{self, Today};
 use crate::http::query::Query;
 use crate::http::summaries::{customer_of, debit_of, kind_name, sees_link};
+use crate::http::words;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
@@ -37,17 +39,20 @@ pub struct ExplanationBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overrules: Option<OverruledBody>,
     /// `rated`, `partly_rated` (some links are `open`), `unrated`, `voided` or `partly_voided` (upper links stand).
-    #[schema(example = "rated")]
+    #[schema(value_type = words::ExplanationStatus, example = "rated")]
     pub status: &'static str,
     #[schema(example = "acme-42")]
     pub customer: String,
     #[schema(example = "call")]
     pub meter: String,
-    #[schema(example = "600")]
+    #[schema(example = "600", format = "decimal")]
     pub quantity: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "decimal")]
     pub amount: Option<String>,
+    #[schema(format = DateTime)]
     pub at: String,
+    #[schema(format = DateTime)]
     pub received_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "4930123456")]
@@ -95,25 +100,25 @@ pub struct ChargeBody {
     #[schema(example = 400)]
     pub cents: i64,
     /// In cents, exact.
-    #[schema(example = "400")]
+    #[schema(example = "400", format = "decimal")]
     pub exact_cents: String,
     /// The same in major units.
-    #[schema(example = "4")]
+    #[schema(example = "4", format = "decimal")]
     pub exact: String,
     /// The part of `exact_cents` that depends on this event alone (connect fee, increments).
-    #[schema(example = "400")]
+    #[schema(example = "400", format = "decimal")]
     pub local_cents: String,
     /// Of a void: the part of `exact_cents` that other events of the month come to, whose prices are others without this one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "-200")]
+    #[schema(example = "-200", format = "decimal")]
     pub other_events_cents: Option<String>,
     /// The fraction of a cent owed before and after.
-    #[schema(example = "0")]
+    #[schema(example = "0", format = "decimal")]
     pub carry_before_cents: String,
-    #[schema(example = "0")]
+    #[schema(example = "0", format = "decimal")]
     pub carry_after_cents: String,
     /// What the counter grew by (calls: billed seconds).
-    #[schema(example = "600")]
+    #[schema(example = "600", format = "decimal")]
     pub billed: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counter: Option<CounterBody>,
@@ -139,9 +144,9 @@ pub struct ChargeBody {
 pub struct CounterBody {
     #[schema(example = "2026-11")]
     pub month: String,
-    #[schema(example = "0")]
+    #[schema(example = "0", format = "decimal")]
     pub quantity_before: String,
-    #[schema(example = "600")]
+    #[schema(example = "600", format = "decimal")]
     pub quantity_after: String,
     pub events_before: i64,
     pub events_after: i64,
@@ -163,7 +168,7 @@ pub struct RateBody {
     pub matched_prefix: Option<String>,
     /// The rate as published: attributes, window, increments, prices.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<card_schema::Rate>)]
     pub terms: Option<Rate>,
     /// The stretches of a call, each under one rate and step.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -177,10 +182,10 @@ pub struct PieceBody {
     pub rate_key: String,
     pub step: u16,
     /// Elapsed, where the stretch begins.
-    #[schema(example = "0")]
+    #[schema(example = "0", format = "decimal")]
     pub from: String,
     /// Billed, in whole increments.
-    #[schema(example = "600")]
+    #[schema(example = "600", format = "decimal")]
     pub billed: String,
 }
 
@@ -191,8 +196,9 @@ pub struct OverruledBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "acme-42")]
     pub reporter: Option<String>,
+    #[schema(format = DateTime)]
     pub received_at: String,
-    #[schema(example = "1")]
+    #[schema(example = "1", format = "decimal")]
     pub quantity: String,
     /// What the customer had been debited for it. Absent: it had no price.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -205,8 +211,9 @@ pub struct OverruledBody {
 #[schema(as = LaterStep)]
 pub struct LaterBody {
     /// `rated_later` or `void`.
-    #[schema(example = "void")]
+    #[schema(value_type = words::LaterKind, example = "void")]
     pub kind: &'static str,
+    #[schema(format = DateTime)]
     pub received_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -2,6 +2,7 @@
 
 use crate::auth::MayMeasure;
 use crate::gauges;
+use crate::http::words;
 use crate::problem::ApiProblem;
 use crate::readiness;
 use crate::state::App;
@@ -18,7 +19,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Health {
-    #[schema(example = "ok")]
+    #[schema(value_type = words::HealthStatus, example = "ok")]
     pub status: &'static str,
     #[schema(example = "0.1.0")]
     pub version: &'static str,

@@ -2,6 +2,8 @@
 
 use crate::auth::{self, Access, MayAsk, MayUse};
 use crate::http::price::usage_at;
+use crate::http::usage_schema::PlannedUsage;
+use crate::http::words;
 use crate::http::write::Write;
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -23,7 +25,7 @@ const LOOKS_MAX: usize = 8;
 #[schema(example = json!({"usage": {"id": "0192f1", "customer": "acme-42", "meter": "call", "quantity": "3600", "destination": "+4930123456"}, "as_much_as_possible": true}))]
 pub struct NewHold {
     /// A usage event: `id` and `at` may be left out. Usage reported later under the same id, or naming the hold, captures it.
-    #[schema(value_type = Object)]
+    #[schema(value_type = PlannedUsage)]
     pub usage: Box<RawValue>,
     /// Seconds from now, at most a week. Default: 300; for a call its quantity and 300.
     pub ttl_secs: Option<u32>,
@@ -38,7 +40,7 @@ pub struct NewHold {
 #[schema(example = json!({"quantity": "7200"}))]
 pub struct HoldExtension {
     /// The new total; default: as it is.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = "decimal")]
     pub quantity: Option<Quantity>,
     /// Seconds from now. Default: as for a new hold.
     pub ttl_secs: Option<u32>,
@@ -54,12 +56,13 @@ pub struct HoldBody {
     #[schema(example = "acme-42")]
     pub customer: String,
     /// `open`, `captured`, `released` or `expired`.
-    #[schema(value_type = String, example = "open")]
+    #[schema(value_type = words::HoldState, example = "open")]
     pub state: HoldState,
     /// Granted; not in the answer that reads a hold.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "3600")]
+    #[schema(example = "3600", format = "decimal")]
     pub quantity: Option<String>,
+    #[schema(format = DateTime)]
     pub expires_at: String,
     /// Cents set aside on the customer's balance.
     #[schema(example = 2400)]

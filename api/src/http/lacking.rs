@@ -2,6 +2,7 @@
 
 use crate::auth::{self, Access};
 use crate::http::summaries::sees_link;
+use crate::http::words;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use serde::Serialize;
@@ -12,7 +13,7 @@ use store::journal::Record;
 pub struct Today {
     /// `lacking`, or `priced`: everything is there, and `POST /v1/usage-events/rate-again` charges it (what the balance does not
     /// cover stays open under `on_exhausted: refuse`).
-    #[schema(example = "lacking")]
+    #[schema(value_type = words::TodayStatus, example = "lacking")]
     pub status: &'static str,
     /// As the answer to the event would have it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,6 +40,7 @@ pub struct LackBody {
     pub detail: String,
     /// From when on it has what it lacks.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub begins_at: Option<String>,
 }
 

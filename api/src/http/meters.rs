@@ -3,6 +3,7 @@
 use crate::auth::{MayOperate, MayRead};
 use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
+use crate::http::words;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -26,11 +27,12 @@ pub struct MeterBody {
     /// Usage of a meter in `second` is a call.
     #[schema(example = "second")]
     pub unit: String,
-    #[schema(value_type = String, example = "sum")]
+    #[schema(value_type = words::Aggregation, example = "sum")]
     pub aggregation: Aggregation,
     /// `unique`: the attribute whose distinct values are counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unique_by: Option<String>,
+    #[schema(format = DateTime)]
     pub created_at: String,
 }
 
@@ -44,7 +46,7 @@ pub struct NewMeterBody {
     pub unit: String,
     /// `sum` (default), `count`, `max`, `unique` or `latest`.
     #[serde(default)]
-    #[schema(value_type = Option<String>, default = "sum", example = "sum")]
+    #[schema(value_type = Option<words::Aggregation>, default = "sum", example = "sum")]
     pub aggregation: Aggregation,
     pub unique_by: Option<String>,
 }
@@ -76,7 +78,7 @@ pub async fn create_meter(State(app): State<App>, key: MayOperate, write: Write)
 pub struct MeterChange {
     pub unit: Option<String>,
     /// With the attribute that `unique` counts by, in `unique_by`.
-    #[schema(value_type = Option<String>, example = "sum")]
+    #[schema(value_type = Option<words::Aggregation>, example = "sum")]
     pub aggregation: Option<Aggregation>,
     pub unique_by: Option<String>,
 }

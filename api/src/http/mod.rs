@@ -11,6 +11,7 @@ pub mod answers;
 pub mod api_keys;
 pub mod audit_log;
 pub mod auto_top_ups;
+pub mod card_schema;
 pub mod clock;
 pub mod commission_statement;
 pub mod commissions;
@@ -53,8 +54,10 @@ pub mod thresholds;
 pub mod top_ups;
 pub mod turns;
 pub mod usage_events;
+pub mod usage_schema;
 pub mod versions;
 pub mod webhook_endpoints;
+pub mod words;
 pub mod write;
 
 use crate::limits::Class;

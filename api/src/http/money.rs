@@ -4,6 +4,7 @@ use crate::auth::{self, Access, MayWrite, tenant_named};
 use crate::http::accounts::currency_of;
 use crate::http::agreements::agreement_in_force;
 use crate::http::tenants::at_field;
+use crate::http::words;
 use crate::http::write::Write;
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -32,7 +33,7 @@ pub struct NewAdjustment {
     pub currency: Option<String>,
     /// `balance` or `book`. Default: what the tenant pays with by its agreement in force. The platform's operator may take what
     /// is left in the other towards 0.
-    #[schema(value_type = Option<String>, example = "balance")]
+    #[schema(example = "balance")]
     pub account: Option<PayingAccount>,
     pub reason: String,
 }
@@ -43,7 +44,7 @@ pub struct NewAdjustment {
 pub struct MoneyBody {
     #[schema(example = "acme-42")]
     pub tenant: String,
-    #[schema(example = "balance")]
+    #[schema(value_type = words::AccountKind, example = "balance")]
     pub account: &'static str,
     #[schema(example = "EUR")]
     pub currency: &'static str,

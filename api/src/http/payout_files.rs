@@ -20,7 +20,7 @@ use store::records::PayoutFile;
 pub struct NewSepaFile {
     /// When the bank shall carry it out: a day on which TARGET, the system of the euro's central banks, is open. Default: today in
     /// the platform's time zone, or the next such day.
-    #[schema(value_type = Option<String>, example = "2026-11-23")]
+    #[schema(value_type = Option<String>, example = "2026-11-23", format = Date)]
     pub execution_on: Option<Date>,
 }
 
@@ -37,7 +37,7 @@ pub struct PayoutSkipped {
 pub struct SepaFile {
     #[schema(example = "ptf_0dks8xn2a4m1c")]
     pub id: String,
-    #[schema(example = "2026-11-23")]
+    #[schema(example = "2026-11-23", format = Date)]
     pub execution_on: String,
     #[schema(example = "EUR")]
     pub currency: &'static str,

@@ -2,6 +2,7 @@
 
 use crate::auth::{MayOperate, MayRead, MayWrite, tenant_named};
 use crate::http::accounts::currency_of;
+use crate::http::words;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -60,7 +61,7 @@ pub struct SettingsBody {
     #[schema(example = "EUR")]
     pub currency: &'static str,
     /// `stripe` or `bank`.
-    #[schema(value_type = String, example = "bank")]
+    #[schema(value_type = words::PayoutMethod, example = "bank")]
     pub method: PayoutMethod,
     #[schema(example = 14)]
     pub hold_back_days: u16,
@@ -90,7 +91,7 @@ pub struct SettingsChange {
     /// ISO 4217. Default: of the reseller's agreement.
     pub currency: Option<String>,
     /// `stripe` or `bank`. Default: `bank`.
-    #[schema(value_type = Option<String>, example = "bank")]
+    #[schema(value_type = Option<words::PayoutMethod>, example = "bank")]
     pub method: Option<PayoutMethod>,
     /// After the end of a month. Default: 14.
     pub hold_back_days: Option<u16>,

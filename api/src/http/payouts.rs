@@ -5,6 +5,7 @@ use crate::http::page::{List, PageQuery};
 use crate::http::payout_settings::BankBody;
 use crate::http::query::Query;
 use crate::http::tenants::at_field;
+use crate::http::words;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -31,12 +32,12 @@ pub struct PayoutBody {
     #[schema(example = "2026-10")]
     pub period: String,
     /// `due`, `paying`, `paid`, `failed`, `reversing`, `reversed` or `canceled`.
-    #[schema(value_type = String, example = "paid")]
+    #[schema(value_type = words::PayoutState, example = "paid")]
     pub state: PayoutState,
     #[schema(example = 6000)]
     pub cents: i64,
     /// `stripe` or `bank`.
-    #[schema(value_type = String, example = "bank")]
+    #[schema(value_type = words::PayoutMethod, example = "bank")]
     pub method: PayoutMethod,
     /// The reseller's account at the provider.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,8 +57,10 @@ pub struct PayoutBody {
     /// Why it failed, or why it is not through yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    #[schema(format = DateTime)]
     pub created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub paid_at: Option<String>,
 }
 
@@ -66,7 +69,7 @@ pub struct PayoutBody {
 pub struct PayoutsQuery {
     /// External id or `ten_…`: of this reseller and those below. Default: of the key's own tenant.
     pub reseller: Option<String>,
-    #[param(value_type = Option<String>, example = "due")]
+    #[param(value_type = Option<words::PayoutState>, inline, example = "due")]
     pub state: Option<PayoutState>,
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
@@ -113,7 +116,7 @@ pub struct PayoutConsidered {
     pub period: String,
     /// `created`, `would_be_created`, `exists`, `nothing_payable`, `withheld` (customers owe it), `below_minimum`, `frozen`
     /// (a payment below is disputed), `unfinished` (the next run goes on) or `failed` (see `error`; the others are worked out).
-    #[schema(example = "created")]
+    #[schema(value_type = words::PayoutOutcome, example = "created")]
     pub outcome: &'static str,
     #[schema(example = 6000)]
     pub payable_cents: i64,

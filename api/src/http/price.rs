@@ -3,6 +3,7 @@
 use crate::auth::MayAsk;
 use crate::http::answers::Names;
 use crate::http::explain::{ExplanationBody, explained_quote};
+use crate::http::usage_schema::PlannedUsage;
 use crate::http::write::Write;
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -34,7 +35,7 @@ pub fn usage_at(text: &str, id: &str, at: Option<Instant>) -> Result<UsageEvent,
 ///
 /// The body is a usage event; `id` and `at` may be left out.
 #[utoipa::path(post, path = "/v1/price", tag = "price",
-    request_body(content = Object, example = json!({"customer": "acme-42", "meter": "call", "quantity": "600", "destination": "+4930123456"})),
+    request_body = PlannedUsage,
     responses((status = 200, body = PriceBody)))]
 pub async fn price(State(app): State<App>, key: MayAsk, write: Write) -> Result<Response, ApiProblem> {
     let text = std::str::from_utf8(&write.body).map_err(|_| ApiProblem::new("invalid_json", "expected UTF-8"))?;

@@ -28,6 +28,7 @@ pub struct RateCardBody {
     pub owner: String,
     #[schema(example = "EUR")]
     pub currency: &'static str,
+    #[schema(format = DateTime)]
     pub created_at: String,
 }
 

@@ -24,7 +24,9 @@ pub struct ReconciliationQuery {
 pub struct ReconciliationBody {
     /// Nothing differs.
     pub ok: bool,
+    #[schema(format = DateTime)]
     pub from: String,
+    #[schema(format = DateTime)]
     pub until: String,
     /// Moves of the provider's balance in the period.
     #[schema(example = 240)]

@@ -1,6 +1,7 @@
 //! `/v1/restoration`: whether the database came from a backup, and what to look through before anything goes out again.
 
 use crate::auth::MayOperate;
+use crate::http::words;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::restoration;
@@ -21,11 +22,11 @@ pub struct RestorationBody {
     /// Payouts, automatic top-ups and deliveries wait for `POST /v1/restoration/resume`.
     pub is_held: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2026-11-20T12:00:00Z")]
+    #[schema(format = DateTime, example = "2026-11-20T12:00:00Z")]
     pub restored_at: Option<String>,
     /// The moment that the database is of: what happened since is not in it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2026-11-20T03:00:00Z")]
+    #[schema(format = DateTime, example = "2026-11-20T03:00:00Z")]
     pub backup_at: Option<String>,
     /// While it is held: keys that are valid now, among them those that were revoked after the backup. The first 100.
     pub valid_keys: Vec<ValidKey>,
@@ -39,7 +40,7 @@ pub struct ValidKey {
     pub id: String,
     #[schema(example = "switch in Frankfurt")]
     pub name: String,
-    #[schema(value_type = String, example = "usage_write")]
+    #[schema(value_type = words::Scope, example = "usage_write")]
     pub scope: tenants::Scope,
 }
 

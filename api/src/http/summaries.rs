@@ -3,6 +3,7 @@
 use crate::auth;
 use crate::http::lacking::Today;
 use crate::http::page::List;
+use crate::http::words;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use rating::TenantId;
@@ -18,16 +19,18 @@ pub struct EventSummary {
     pub source: String,
     /// `rated`, `partly_rated` (some links are open), `unrated`, `rated_later` (kept first), `void` (taken back) or `confirmed`
     /// (reported from above as from below).
-    #[schema(example = "rated")]
+    #[schema(value_type = words::EventKind, example = "rated")]
     pub kind: &'static str,
     /// External id; the name as sent where no tenant has it.
     #[schema(example = "acme-42")]
     pub customer: String,
     #[schema(example = "call")]
     pub meter: String,
-    #[schema(example = "600")]
+    #[schema(example = "600", format = "decimal")]
     pub quantity: String,
+    #[schema(format = DateTime)]
     pub at: String,
+    #[schema(format = DateTime)]
     pub received_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "EUR")]

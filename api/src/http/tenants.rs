@@ -4,6 +4,7 @@ use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
 use crate::clock;
 use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
+use crate::http::words;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -24,7 +25,7 @@ pub struct TenantBody {
     pub id: String,
     #[schema(example = "acme-42")]
     pub external_id: String,
-    #[schema(value_type = String, example = "customer")]
+    #[schema(value_type = words::TenantKind, example = "customer")]
     pub kind: TenantKind,
     #[schema(example = "Acme GmbH")]
     pub name: String,
@@ -37,8 +38,10 @@ pub struct TenantBody {
     pub country: Option<String>,
     #[schema(example = 35)]
     pub late_window_days: u16,
+    #[schema(format = DateTime)]
     pub created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub closed_at: Option<String>,
 }
 
@@ -49,7 +52,7 @@ pub struct TenantBody {
 pub struct NewTenantBody {
     /// Your own id: unique within a root.
     pub external_id: String,
-    #[schema(value_type = String, example = "customer")]
+    #[schema(value_type = words::TenantKind, example = "customer")]
     pub kind: TenantKind,
     pub name: String,
     /// The seller, by external id or `ten_…`. Default: the key's own tenant.

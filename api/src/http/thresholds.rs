@@ -28,9 +28,11 @@ pub struct ThresholdBody {
     pub low_cents: Option<i64>,
     /// Since when it was told to be low.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub low_at: Option<String>,
     /// Since when it was told to be used up.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub exhausted_at: Option<String>,
 }
 

@@ -6,6 +6,7 @@ use crate::http::money::{MoneyBody, NewMove, account_by_hand, move_by_hand};
 use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
 use crate::http::tenants::at_field;
+use crate::http::words;
 use crate::http::write::Write;
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -46,7 +47,7 @@ pub struct NewTopUp {
     #[serde(default)]
     pub reason: String,
     /// Of the payment page: `de`, `en` or `fr`. Default: as the payer's browser says.
-    #[schema(example = "de")]
+    #[schema(value_type = Option<words::Locale>, example = "de")]
     pub locale: Option<String>,
     /// Where the payer is sent afterwards. Default: a page of this server.
     pub success_url: Option<String>,
@@ -70,10 +71,10 @@ pub struct TopUpBody {
     #[schema(example = 5000)]
     pub cents: i64,
     /// `checkout` or `auto`.
-    #[schema(value_type = String, example = "checkout")]
+    #[schema(value_type = words::TopUpOrigin, example = "checkout")]
     pub origin: store::records::Origin,
     /// `pending`, `processing` (paid, not yet there and not spendable), `succeeded`, `failed` or `expired`.
-    #[schema(value_type = String, example = "pending")]
+    #[schema(value_type = words::TopUpState, example = "pending")]
     pub state: TopUpState,
     /// The payment page, as long as it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,7 +82,9 @@ pub struct TopUpBody {
     /// A stable code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    #[schema(format = DateTime)]
     pub created_at: String,
+    #[schema(format = DateTime)]
     pub expires_at: String,
 }
 
@@ -119,11 +122,12 @@ pub struct RefundBody {
     #[schema(example = "EUR")]
     pub currency: &'static str,
     /// `pending`, `sent` (debited; at the provider or on its way there), `succeeded` or `failed` (given back).
-    #[schema(value_type = String, example = "succeeded")]
+    #[schema(value_type = words::RefundState, example = "succeeded")]
     pub state: RefundState,
     pub reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    #[schema(format = DateTime)]
     pub created_at: String,
 }
 
@@ -185,6 +189,7 @@ pub struct SuspenseBody {
     /// The books can count it: it lies on the platform's `suspense` account.
     #[schema(example = true)]
     pub counted: bool,
+    #[schema(format = DateTime)]
     pub created_at: String,
 }
 

@@ -7,6 +7,7 @@ use crate::auth::{Access, MayRead, MayUse, tenant_named};
 use crate::http::answers::{self, Names};
 use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
+use crate::http::usage_schema::{CloudEvent, UsageReport};
 use crate::http::{request, summaries, write};
 use crate::limits::{Allowance, Class};
 use crate::problem::ApiProblem;
@@ -100,6 +101,9 @@ impl SendQuery {
 
 /// Send usage
 ///
+/// As JSON: one event, or several as `{"events": […]}` (a list without the object around it is read too). As NDJSON: an event in each
+/// line. As CloudEvents 1.0: one, or a batch as a list of them.
+///
 /// One event alone is answered by itself (201 rated, 200 duplicate, 202 kept without a price, 409 the id was
 /// used for something else, 422 not valid). Several are answered in order with counts. `Prefer: return=minimal`
 /// answers the counts and what failed. The answer goes out when the money has moved durably; sending the same
@@ -107,10 +111,11 @@ impl SendQuery {
 #[utoipa::path(post, path = "/v1/usage-events", tag = "usage-events",
     params(SendQuery, ("Prefer" = Option<String>, Header, description = "`return=minimal`: counts and failures only")),
     request_body(content(
-        (Object = "application/json", example = json!({"id": "0192f1", "source": "pbx-1", "customer": "acme-42", "meter": "call", "quantity": "600",
+        (UsageReport = "application/json", example = json!({"id": "0192f1", "source": "pbx-1", "customer": "acme-42", "meter": "call", "quantity": "600",
             "at": "2026-11-20T09:00:00Z", "destination": "+4930123456", "attributes": {"direction": "outbound"}})),
         (String = "application/x-ndjson", example = "{\"id\":\"0192f1\",\"customer\":\"acme-42\",\"meter\":\"call\",\"quantity\":\"600\",\"at\":\"2026-11-20T09:00:00Z\"}\n"),
-        (Object = "application/cloudevents+json"), (Vec<Object> = "application/cloudevents-batch+json"))),
+        (CloudEvent = "application/cloudevents+json"), (Vec<CloudEvent> = "application/cloudevents-batch+json", example = json!([{"specversion": "1.0", "id": "0192f1", "source": "pbx-1",
+            "type": "call", "subject": "acme-42", "time": "2026-11-20T09:00:00Z", "data": {"quantity": "600", "destination": "+4930123456"}}])))),
     responses((status = 201, body = answers::EventBody, description = "Rated: money moved"), (status = 200, body = answers::UsageAnswer, description = "A batch, or a duplicate"),
         (status = 202, body = answers::EventBody, description = "Kept without a price")))]
 pub async fn send_usage(

@@ -1,6 +1,7 @@
 //! `/v1/rate-cards/{card}/versions`: drafts are written and compared, published ones never change.
 
 use crate::auth::{self, Access, MayRead, MayWrite};
+use crate::http::card_schema::RateCardDocument;
 use crate::http::diff::{self, DiffBody};
 use crate::http::in_force::Versions;
 use crate::http::page::{List, PageQuery};
@@ -9,6 +10,7 @@ use crate::http::publication;
 use crate::http::query::Query;
 use crate::http::rate_cards::{OwnerQuery, card_at};
 use crate::http::turns::{self, LARGE_BYTES, Turn};
+use crate::http::words;
 use crate::http::write::{Done, Write};
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
@@ -34,13 +36,15 @@ pub struct VersionBody {
     pub number: i64,
     /// `draft`, `published`, or `awaiting_approval`: published by a seller under a commission, which counts for nothing until a seller
     /// above has approved it (since `published_at`).
-    #[schema(example = "published")]
+    #[schema(value_type = words::CardVersionStatus, example = "published")]
     pub status: &'static str,
     /// In force from here until the next published version is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub effective_from: Option<String>,
     /// Exclusive: where the next one begins that counts. In the past for a version that was published behind the present one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub effective_until: Option<String>,
     /// Whether it is the one in force now; not of drafts.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,12 +54,14 @@ pub struct VersionBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 1)]
     pub in_force_instead: Option<i64>,
+    #[schema(format = DateTime)]
     pub created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub published_at: Option<String>,
     /// The prices; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<RateCardDocument>)]
     pub card: Option<CardDoc>,
     /// When it is published: what it says that has no effect yet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -68,7 +74,7 @@ pub struct VersionBody {
 #[schema(example = json!({"effective_from": "2026-12-01T00:00:00Z"}))]
 pub struct Publication {
     /// Default: the beginning of the present minute (now, where another version began within it).
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub effective_from: Option<Instant>,
 }
 
@@ -159,7 +165,7 @@ pub async fn beginning(app: &App, card: &RateCard) -> Result<Instant, ApiProblem
 ///
 /// The body is the rate card document: currency, zone and rates, decimals as text. At most 256 MiB.
 #[utoipa::path(post, path = "/v1/rate-cards/{card}/versions", tag = "rate-cards", params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), OwnerQuery),
-    request_body(content = Object, description = "The rate card document", example = json!({"currency": "EUR", "zone": "Europe/Berlin", "rates": [
+    request_body(content = RateCardDocument, description = "The rate card document", example = json!({"currency": "EUR", "zone": "Europe/Berlin", "rates": [
         {"key": "de-mobile", "meter": "call", "prefixes": ["4915", "4916", "4917"], "call": {"initial": "60", "next": "60", "steps": [{"from": "0", "price": "0.40", "per": "60"}]}}]})),
     responses((status = 201, body = VersionBody)))]
 pub async fn create_version(

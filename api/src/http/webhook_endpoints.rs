@@ -5,6 +5,7 @@ use crate::clock;
 use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
 use crate::http::tenants::at_field;
+use crate::http::words;
 use crate::http::write::{Done, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -29,7 +30,7 @@ pub struct EndpointBody {
     #[schema(example = "https://muster.example/centwise")]
     pub url: String,
     /// Empty: every kind.
-    #[schema(value_type = Vec<String>, example = json!(["balance.low", "top_up.succeeded"]))]
+    #[schema(value_type = Vec<words::NoticeKind>, example = json!(["balance.low", "top_up.succeeded"]))]
     pub kinds: Vec<NoticeKind>,
     /// Also what happens to tenants below.
     pub subtree: bool,
@@ -39,7 +40,9 @@ pub struct EndpointBody {
     pub disabled_why: Option<String>,
     /// Until then the secret before the present one signs as well.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub former_secret_until: Option<String>,
+    #[schema(format = DateTime)]
     pub created_at: String,
     /// Only in the answer that makes it. Keep it: it cannot be shown again.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +60,7 @@ pub struct NewEndpointBody {
     pub tenant: Option<String>,
     /// Default: every kind.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<words::NoticeKind>)]
     pub kinds: Vec<NoticeKind>,
     /// Also what happens to tenants below. Default: no.
     #[serde(default)]
@@ -71,7 +74,7 @@ pub struct NewEndpointBody {
 pub struct EndpointChange {
     pub url: Option<String>,
     /// Empty: every kind.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<words::NoticeKind>>)]
     pub kinds: Option<Vec<NoticeKind>>,
     pub subtree: Option<bool>,
     /// Switched off it hears of nothing; switched on again it is no longer disabled.

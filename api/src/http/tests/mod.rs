@@ -1,8 +1,10 @@
 //! The service without sockets: requests as a client sends them, over a temporary database.
 
+mod contract;
 mod decks;
 mod limits;
 mod money;
+mod postman;
 mod reference;
 mod top_ups;
 mod writes;
