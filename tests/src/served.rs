@@ -1,7 +1,7 @@
 //! A server to talk to over HTTP: in this process for most tests, as a process of its own for those
 //! that kill it.
 
-use crate::world::NOW;
+use crate::{NOW, instant};
 use api::clock::Clock;
 use api::config::Config;
 use api::limits::LimitSettings;
@@ -108,7 +108,8 @@ impl Asking {
     }
 }
 
-/// A server in this process, on a free port, at [`crate::world::NOW`].
+/// A server in this process, on a free port, at [`NOW`].
+#[derive(Debug)]
 pub struct Served {
     pub running: Running,
     pub admin: Asking,
@@ -118,6 +119,7 @@ pub struct Served {
 }
 
 /// The database of a test; gone with the last server over it.
+#[derive(Debug)]
 enum Books {
     Embedded(tempfile::TempDir),
     Postgres(test_postgres::Database),
@@ -196,7 +198,7 @@ impl Served {
 
     /// Time stands still there from now on.
     pub fn set_clock(&self, now: &str) {
-        let now = crate::world::instant(now);
+        let now = instant(now);
         self.running.app.clock.set(now);
         self.stripe.set_now(now.micros() / 1_000_000);
     }
@@ -228,7 +230,7 @@ impl Served {
 }
 
 async fn stand_in() -> FakeStripe {
-    FakeStripe::start(crate::world::instant(NOW).micros() / 1_000_000).await.unwrap()
+    FakeStripe::start(instant(NOW).micros() / 1_000_000).await.unwrap()
 }
 
 async fn start(books: &Books, now: &str, stripe: &FakeStripe, accept_clock: bool) -> Running {
@@ -247,5 +249,5 @@ async fn start(books: &Books, now: &str, stripe: &FakeStripe, accept_clock: bool
     };
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let config = Config { listen, data_dir, database_url, limits, payments, webhooks_to_private: true, accept_clock, ..Config::default() };
-    server::serve(&config, Clock::at(crate::world::instant(now))).await.unwrap()
+    server::serve(&config, Clock::at(instant(now))).await.unwrap()
 }
