@@ -1,11 +1,12 @@
 //! The books worked out again from the records alone, and compared with the states that the journal
 //! keeps: on every journal the same, apart from the journal's own `verify`.
 
+use centwise_tests::read_all;
 use ledger::{AccountKey, Balance, LinkCharge};
 use rating::usage::Counter;
 use rating::{Carry, Cents, Currency, Exact, TenantId, ids::HoldId};
 use std::collections::{BTreeMap, HashMap};
-use store::journal::{Body, CounterKey, Journal, Kind, Of, Record, RecordQuery, Seq, StateKeys};
+use store::journal::{Body, CounterKey, Journal, Kind, Record, Seq, StateKeys};
 
 /// What the records come to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -62,19 +63,6 @@ impl Audited {
             }
         }
         self
-    }
-}
-
-pub async fn read_all(journal: &dyn Journal) -> Vec<Record> {
-    let (mut records, limit): (Vec<Record>, usize) = (Vec::new(), 1000);
-    loop {
-        let after = records.last().map(|record| record.seq);
-        let page = journal.read(&RecordQuery { of: Of::All, after, newest_first: false, limit }).await.unwrap();
-        let full = page.len() == limit;
-        records.extend(page);
-        if !full {
-            return records;
-        }
     }
 }
 

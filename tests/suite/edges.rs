@@ -4,8 +4,9 @@
 //!
 //! `EDGE_HISTORIES` sets how many (default 200), `EDGE_SEED` where they begin.
 
-use crate::histories::{Dice, number};
+use crate::histories::number;
 use crate::world::{Backend, World, one_rate, per_unit};
+use centwise_tests::dice::Dice;
 use ledger::{AccountKey, AccountKind, Balance, Posting};
 use metering::command::{MoneyKind, PostPayment};
 use rating::{Cents, Currency, Instant, TenantId};

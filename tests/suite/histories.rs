@@ -10,6 +10,7 @@
 use crate::audit::Audited;
 use crate::speak::Sending;
 use crate::world::{Backend, World, one_rate, postgres_is_here, prices};
+use centwise_tests::dice::{Dice, seeds_of};
 use metering::command::MoneyKind;
 use rating::{Currency, Instant};
 use serde_json::json;
@@ -30,27 +31,6 @@ const SEEDS_BY_ROOT: Range<u64> = 0..2;
 const OPERATIONS_BY_ROOT: usize = 500;
 const CUSTOMERS: [&str; 6] = ["prepaid", "strict", "counted", "own-book", "deep", "kiosk"];
 const METERS: [(&str, u64); 5] = [("call", 900), ("sms", 12), ("api_call", 40), ("seats", 3), ("storage", 30)];
-
-/// A small generator of its own: the same history on every machine and in every version.
-#[derive(Clone)]
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn roll(&mut self) -> u64 {
-        // SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators).
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.roll() % limit
-    }
-    pub fn one<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
-}
 
 /// Two resellers that leave the money with the platform or collect it, one under the other, prices by
 /// the piece, by tiers, by distinct users, by the largest value, and by commission.
@@ -374,13 +354,6 @@ pub fn number<T: std::str::FromStr>(name: &str, default: T) -> T {
 
 fn seeds(default: Range<u64>) -> Range<u64> {
     seeds_of("HISTORY_SEEDS", default)
-}
-
-/// A range such as `17..18` from the environment.
-pub fn seeds_of(name: &str, default: Range<u64>) -> Range<u64> {
-    let text = std::env::var(name).unwrap_or_default();
-    let range = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    range.unwrap_or(default)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,5 @@
-//! The workspace's integration tests: one binary, one harness ([`world`]), every test on every journal.
+//! The workspace's integration tests: one binary, one harness ([`world`]), every test on every journal. What is also played
+//! optimised has a small binary of its own (`tests/greedy/`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "everything here is a test: what is not expected ends it")]
 
@@ -25,7 +26,6 @@ mod faulty;
 mod field_cases;
 mod flat_parts;
 mod follow_kills;
-mod greedy;
 mod histories;
 mod holds;
 mod holds_of_others;
@@ -62,7 +62,6 @@ mod reclassified;
 mod reporters;
 mod retention;
 mod retention_served;
-mod served;
 mod speak;
 mod stalled;
 mod stripe_peer;
@@ -78,3 +77,5 @@ mod voids;
 mod webhooks;
 mod world;
 mod writers;
+
+use centwise_tests::served;

@@ -1,10 +1,11 @@
 //! `centwise migrate-store`: after a move from the embedded database the new one answers as the old one would have.
 
-use crate::audit::{Audited, read_all};
+use crate::audit::Audited;
 use crate::histories::{Operation, Plot, image, market, run};
 use crate::process::Process;
 use crate::served::Asking;
 use crate::world::{Backend, World};
+use centwise_tests::read_all;
 use rating::TenantId;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};

@@ -1,5 +1,6 @@
 //! An old backup is restored: what happened since is not in it, and is neither paid twice nor lost for ever.
 
+use crate::backup::{run, text, well};
 use crate::http_world::{Market, call, on_every_database};
 use crate::served::{Asking, Served};
 use serde_json::{Value, json};
@@ -53,7 +54,7 @@ async fn what_was_paid_since_is_not_paid_again(market: Market) {
     settle(admin, "platform").await;
     settle(admin, "muster").await;
     let lost = admin.post("/v1/api-keys", json!({ "name": "stolen", "tenant": "muster", "scope": "usage_write" })).await.ok();
-    market.served.back_up(&backup).await;
+    well(&run(&[&["backup", text(&backup)][..], &market.served.option()].concat()).await);
 
     paid_by_bank(admin, "statement 47").await;
     let (stolen, secret) = (lost["id"].as_str().unwrap(), lost["secret"].as_str().unwrap());
@@ -64,7 +65,10 @@ async fn what_was_paid_since_is_not_paid_again(market: Market) {
     assert!(calls(&switch).await.iter().all(|event| event["status"] == "rated"));
     let before = balances(admin).await;
 
-    let restored = market.served.restored(&backup, DECEMBER).await;
+    let place = market.served.vacant().await;
+    let said = well(&run(&[&["restore", text(&backup)][..], &place.option()].concat()).await);
+    assert!(said.contains("are held until `centwise resume`") && said.contains("the books are right"), "{said}");
+    let restored = market.served.over_restored(place, DECEMBER).await;
     let (admin, switch) = (admin.at(&restored), switch.at(&restored));
     held(&restored, &admin, stolen).await;
     assert_eq!(switch.post("/v1/usage-events", call("x", "acme-42", "60")).await.code(), "401 unauthorized", "it is not in the backup");

@@ -3,9 +3,9 @@
 //!
 //! `VOID_SEEDS` sets which random histories are played.
 
-use crate::histories::{Dice, seeds_of};
 use crate::price_changes::verified;
 use crate::world::{Backend, World, on_every_journal, one_rate};
+use centwise_tests::dice::{Dice, seeds_of};
 use rating::{Exact, TenantId};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

@@ -23,11 +23,9 @@ use store::postgres::{PostgresJournal, PostgresJournalOptions};
 use store::records::{Actor, Meter, NewTenant, RateCard, Records, TenantPatch};
 use store::sqlite::health::{Health, look_at_file};
 use store::sqlite::{JournalOptions, SqliteJournal};
-
 use tenants::{Agreement, ApiKey, Collect, OnExhausted, Pricing, Scope, Tenant, TenantKind};
 
-/// The instant at which every world begins.
-pub const NOW: &str = "2026-11-20T12:00:00Z";
+pub use centwise_tests::{NOW, instant, prices};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -103,10 +101,6 @@ pub struct World {
     pub tenants: Mutex<BTreeMap<String, Tenant>>,
     cards: Mutex<HashMap<String, RateCardId>>,
     _dir: tempfile::TempDir,
-}
-
-pub fn instant(text: &str) -> Instant {
-    text.parse().unwrap_or_else(|_| panic!("{text:?} is no instant"))
 }
 
 impl Drop for World {
@@ -595,16 +589,6 @@ pub fn card_doc(mut doc: Value) -> CardDoc {
         doc["currency"] = json!("EUR");
     }
     rating::validate::parse_card(doc.to_string().as_bytes()).unwrap_or_else(|mistakes| panic!("{mistakes:?} in {doc}"))
-}
-
-/// Calls per minute in 60/60 increments, API calls, bookings and SMS by the piece.
-pub fn prices(call: &str, api_call: &str, booking: &str, sms: &str) -> Value {
-    json!({ "rates": [
-        { "key": "call", "meter": "call", "prefixes": [""], "call": { "initial": "60", "next": "60", "steps": [{ "from": "0", "price": call, "per": "60" }] } },
-        { "key": "api_call", "meter": "api_call", "price": { "model": "per_unit", "unit_price": api_call } },
-        { "key": "booking", "meter": "booking", "price": { "model": "per_unit", "unit_price": booking } },
-        { "key": "sms", "meter": "sms", "price": { "model": "per_unit", "unit_price": sms } },
-    ]})
 }
 
 /// A card with one rate for one meter.

@@ -2,7 +2,7 @@
 
 use super::subtree::Subtree;
 use super::{Market, first_free, graduated, list, volume};
-use crate::served::Asking;
+use centwise_tests::served::Asking;
 use rating::Instant;
 use serde_json::{Value, json};
 

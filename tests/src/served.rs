@@ -1,8 +1,7 @@
 //! A server to talk to over HTTP: in this process for most tests, as a process of its own for those
 //! that kill it.
 
-use crate::backup::{run, text, well};
-use crate::world::NOW;
+use crate::{NOW, instant};
 use api::clock::Clock;
 use api::config::Config;
 use api::limits::LimitSettings;
@@ -14,7 +13,6 @@ use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use test_stripe::FakeStripe;
 
@@ -110,7 +108,8 @@ impl Asking {
     }
 }
 
-/// A server in this process, on a free port, at [`crate::world::NOW`].
+/// A server in this process, on a free port, at [`NOW`].
+#[derive(Debug)]
 pub struct Served {
     pub running: Running,
     pub admin: Asking,
@@ -120,6 +119,7 @@ pub struct Served {
 }
 
 /// The database of a test; gone with the last server over it.
+#[derive(Debug)]
 enum Books {
     Embedded(tempfile::TempDir),
     Postgres(test_postgres::Database),
@@ -200,7 +200,7 @@ impl Served {
 
     /// Time stands still there from now on.
     pub fn set_clock(&self, now: &str) {
-        let now = crate::world::instant(now);
+        let now = instant(now);
         self.running.app.clock.set(now);
         self.stripe.set_now(now.micros() / 1_000_000);
     }
@@ -222,22 +222,24 @@ impl Served {
         panic!("something waits for ever");
     }
 
-    /// As `centwise backup` writes it, beside this server.
-    pub async fn back_up(&self, file: &Path) {
-        well(&run(&[&["backup", text(file)][..], &self.books.named()].concat()).await);
+    /// Its database, as an option of the command line.
+    pub fn option(&self) -> [&str; 2] {
+        self.books.option()
     }
 
-    /// A server over what `centwise restore` makes of a backup, in an empty place.
-    pub async fn restored(&self, backup: &Path, now: &str) -> Self {
-        let books = match &*self.books {
+    /// An empty place for a database of the same kind.
+    pub async fn vacant(&self) -> Vacant {
+        Vacant(match &*self.books {
             Books::Embedded(_) => Books::Embedded(tempfile::tempdir().unwrap()),
             Books::Postgres(_) | Books::Restored(_) => {
                 let name = format!("restored_{}_{}", std::process::id(), self.admin.address.port());
                 Books::Restored(store::backup::Scratch::create(self.url(), &name).await.unwrap())
             }
-        };
-        let said = well(&run(&[&["restore", text(backup)][..], &books.named()].concat()).await);
-        assert!(said.contains("are held until `centwise resume`") && said.contains("the books are right"), "{said}");
+        })
+    }
+
+    /// A server over what somebody put there; with this one's key.
+    pub async fn over_restored(&self, Vacant(books): Vacant, now: &str) -> Self {
         let running = start(&books, now, &self.stripe, false).await;
         let admin = Asking { address: running.address, ..self.admin.clone() };
         Self { running, admin, stripe: Arc::clone(&self.stripe), books: Arc::new(books) }
@@ -253,11 +255,20 @@ impl Served {
     }
 }
 
-impl Books {
+/// Where a database may be put.
+pub struct Vacant(Books);
+
+impl Vacant {
     /// As an option of the command line.
-    fn named(&self) -> [&str; 2] {
+    pub fn option(&self) -> [&str; 2] {
+        self.0.option()
+    }
+}
+
+impl Books {
+    fn option(&self) -> [&str; 2] {
         match self {
-            Self::Embedded(dir) => ["--data-dir", text(dir.path())],
+            Self::Embedded(dir) => ["--data-dir", dir.path().to_str().unwrap()],
             Self::Postgres(database) => ["--database-url", database.url()],
             Self::Restored(database) => ["--database-url", database.url()],
         }
@@ -265,7 +276,7 @@ impl Books {
 }
 
 async fn stand_in() -> FakeStripe {
-    FakeStripe::start(crate::world::instant(NOW).micros() / 1_000_000).await.unwrap()
+    FakeStripe::start(instant(NOW).micros() / 1_000_000).await.unwrap()
 }
 
 async fn start(books: &Books, now: &str, stripe: &FakeStripe, accept_clock: bool) -> Running {
@@ -285,5 +296,5 @@ async fn start(books: &Books, now: &str, stripe: &FakeStripe, accept_clock: bool
     };
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let config = Config { listen, data_dir, database_url, limits, payments, webhooks_to_private: true, accept_clock, ..Config::default() };
-    server::serve(&config, Clock::at(crate::world::instant(now))).await.unwrap()
+    server::serve(&config, Clock::at(instant(now))).await.unwrap()
 }

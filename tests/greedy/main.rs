@@ -6,8 +6,11 @@
 //! - paid + payable commission never exceeds what came in less the platform's part, customer by customer;
 //! - no request ends the server, and the books stay right (`verify`).
 //!
-//! Histories come from seeds: `GREEDY_SEEDS=17..18` repeats one, `GREEDY_SEEDS=0..100000` plays many. One in four tells one of
-//! the [`stories`] of how something was taken before.
+//! Histories come from seeds: `GREEDY_SEEDS=17..18` repeats one. One in four tells one of the [`stories`] of how something was
+//! taken before. A binary of its own, because it is also built optimised and plays many:
+//! `GREEDY_SEEDS=0..100000 cargo test --release --locked --package centwise-tests --test greedy`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "everything here is a test: what is not expected ends it")]
 
 mod checks;
 mod honest;
@@ -16,10 +19,9 @@ mod stories;
 mod subtree;
 mod terms;
 
-use crate::audit::read_all;
-use crate::histories::{Dice, seeds_of};
-use crate::served::{Asking, Served};
-use crate::world::{instant, prices};
+use centwise_tests::dice::{Dice, seeds_of};
+use centwise_tests::served::{Asking, Served};
+use centwise_tests::{instant, prices, read_all};
 use checks::{Books, CHECKS};
 use futures_util::{StreamExt as _, stream};
 use rating::{CardVersionId, TenantId};
@@ -135,6 +137,7 @@ fn priced(mut doc: Value, meter: &str, price: Value) -> Value {
 }
 
 /// The platform, its cards, and its bank.
+#[derive(Debug)]
 pub struct Market {
     pub served: Served,
     pub wholesale: String,

@@ -2,7 +2,7 @@
 
 use super::subtree::{Subtree, Terms};
 use super::{Dice, Market};
-use crate::served::{Answer, Asking};
+use centwise_tests::served::{Answer, Asking};
 use rating::Instant;
 use serde_json::{Value, json};
 

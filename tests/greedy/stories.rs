@@ -2,7 +2,7 @@
 
 use super::subtree::{BETWEEN, LOWER_RETAIL, RETAIL, Subtree, Terms};
 use super::{Market, graduated, list, volume};
-use crate::served::Asking;
+use centwise_tests::served::Asking;
 use rating::{Instant, TenantId};
 use serde_json::json;
 

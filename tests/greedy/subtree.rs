@@ -2,7 +2,7 @@
 
 use super::stories::{STORIES, Story};
 use super::{Dice, Market, list};
-use crate::served::{Answer, Asking};
+use centwise_tests::served::{Answer, Asking};
 use rating::{AgreementId, CardVersionId, Instant, TenantId};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
