@@ -258,6 +258,12 @@ impl Served {
 /// Where a database may be put.
 pub struct Vacant(Books);
 
+impl std::fmt::Debug for Vacant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Vacant").field(&self.option()).finish()
+    }
+}
+
 impl Vacant {
     /// As an option of the command line.
     pub fn option(&self) -> [&str; 2] {
