@@ -144,8 +144,9 @@ struct Server {
 
 impl Server {
     async fn run(self, mut stopped: watch::Receiver<bool>) -> Result<(), NotDrained> {
-        let service = TowerToHyperService::new(http::router(&self.app));
-        let spare_service = TowerToHyperService::new(slots::for_health_alone(http::router(&self.app)));
+        let router = http::router(&self.app);
+        let spare_service = TowerToHyperService::new(slots::for_health_alone(router.clone()));
+        let service = TowerToHyperService::new(router);
         let connections = GracefulShutdown::new();
         let builder = builder();
         let upkeep = tokio::spawn(upkeep(self.app.clone()));

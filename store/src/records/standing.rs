@@ -11,7 +11,8 @@ statements! {
         " (select count(*) from deliveries where state = 'failed') as deliveries_failed,",
         " (select count(*) from payouts where state in ('due', 'paying', 'reversing')) as payouts,",
         " (select count(*) from top_ups where state = 'failed'",
-        " and id > (select coalesce(max(id), 0) from top_ups where state = 'succeeded')) as failed_payments"
+        // The newest, found from the end: mostly the first that is looked at.
+        " and id > coalesce((select id from top_ups where state = 'succeeded' order by id desc limit 1), 0)) as failed_payments"
     );
 }
 
