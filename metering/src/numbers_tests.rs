@@ -414,8 +414,10 @@ fn what_may_be_national_is_no_number_abroad() {
         ("3725123456", "US", abroad),
         ("2484217123", "US", own),
         ("44987654321", "", abroad),
-        // No area begins with 0 or 1, and no number is so long.
+        // No area and no exchange begins with 0 or 1, and no number is so long.
         ("10912345678", "BR", none),
+        ("13391234567", "HK", none),
+        ("12121234567", "US", none),
         ("11234567890", "US", none),
         // The North American plan has ten digits.
         ("180010123456", "PH", own),

@@ -8,6 +8,7 @@
 
 mod postgres;
 mod probe;
+pub(crate) mod restoring;
 #[cfg(test)]
 mod schema;
 mod wall;

@@ -9,9 +9,7 @@ use crate::clock::{self, Clock};
 use crate::database_url::Place;
 use anyhow::{Context, bail};
 use rating::Instant;
-use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use store::backup::{Contents, Folders, Kind, Restore, Scratch, Vacant, contents_of_database, contents_of_file};
 use store::db::{Db, PostgresOptions};
@@ -71,17 +69,16 @@ fn mark(args: &Args, backup_at: Instant, out: &mut impl Write) -> anyhow::Result
             Place::File(file) => Db::open_sqlite(file).await.map_err(|error| explained(error.into()))?,
             Place::Postgres(url) => Db::open_postgres(url, &PostgresOptions::default()).await?,
         };
-        let marked = mark_restored(&db, now, backup_at).await;
+        let marked = Records::new(&db).mark_restored(&of_backup(now, backup_at)).await;
         db.close().await;
-        marked
+        anyhow::Ok(marked?)
     })?;
     writeln!(out, "{HELD}")?;
     Ok(Ended::Well)
 }
 
-async fn mark_restored(db: &Db, restored_at: Instant, backup_at: Instant) -> anyhow::Result<()> {
-    let restoration = Restoration { restored_us: restored_at.micros(), backup_us: backup_at.micros() };
-    Ok(Records::new(db).mark_restored(&restoration).await?)
+fn of_backup(restored_at: Instant, backup_at: Instant) -> Restoration {
+    Restoration { restored_us: restored_at.micros(), backup_us: backup_at.micros() }
 }
 
 fn restore(args: &Args, path: &Path, out: &mut impl Write) -> anyhow::Result<Ended> {
@@ -138,25 +135,22 @@ impl Restoring {
 
     fn to_file(&self, file: &Path) -> anyhow::Result<Vec<Check>> {
         let vacant = self.runtime.block_on(Vacant::reserve(file))?;
-        let draft = vacant.draft();
-        let written = self.write(&draft).and_then(|()| Ok(vacant.take_draft()?));
+        let written = self.write(&vacant).and_then(|()| Ok(vacant.take_draft(&self.restoration())?));
         if let Err(error) = written {
-            let _what_is_left = std::fs::remove_file(&draft);
+            let _what_is_left = vacant.remove_draft();
             return Err(error.context(format!("cannot restore to {}", file.display())));
         }
+        drop(vacant);
         self.wait("auditing", async {
             // Brings its tables up to date.
-            let db = Db::open_sqlite(file).await?;
-            let marked = self.mark(&db).await;
-            db.close().await;
-            marked?;
+            Db::open_sqlite(file).await?.close().await;
             self.compare(&contents_of_file(file)?)?;
             Ok(store::sqlite::verify_file(file).await?)
         })
     }
 
-    fn write(&self, draft: &Path) -> anyhow::Result<()> {
-        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(draft)?;
+    fn write(&self, vacant: &Vacant) -> anyhow::Result<()> {
+        let mut file = vacant.begin_draft()?;
         let progress = Progress::bytes("restoring", 0);
         self.backup.database(&mut file, &mut self.stop.advance(&progress))?;
         Ok(file.sync_all()?)
@@ -165,7 +159,7 @@ impl Restoring {
     fn to_database(&self, url: &str) -> anyhow::Result<Vec<Check>> {
         let folders = Folders::usual(&std::env::var_os("PATH").unwrap_or_default());
         let dumped_by = self.backup.manifest.dumped_by.unwrap_or(0);
-        let mut restore = self.runtime.block_on(self.stop.or(Restore::begin(url, dumped_by, &folders)))?;
+        let mut restore = self.runtime.block_on(self.stop.or(Restore::begin(url, dumped_by, &folders, &self.restoration())))?;
         let progress = Progress::bytes("restoring", 0);
         let mut input = Awaited { runtime: &self.runtime, stop: &self.stop, io: restore.input()? };
         let written = self.backup.database(&mut input, &mut self.stop.advance(&progress));
@@ -175,7 +169,6 @@ impl Restoring {
         self.wait("restoring", async { Ok(restore.finish().await?) })?;
         self.wait("auditing", async {
             let db = Db::open_postgres(url, &PostgresOptions::default()).await?;
-            self.mark(&db).await?;
             self.compare(&contents_of_database(url).await?)?;
             let checks = store::postgres::verify_database(&db).await;
             db.close().await;
@@ -191,8 +184,8 @@ impl Restoring {
         checks.and_then(|checks| removed.map(|()| checks))
     }
 
-    async fn mark(&self, db: &Db) -> anyhow::Result<()> {
-        mark_restored(db, Clock::system().now(), self.backup.manifest.made_at).await
+    fn restoration(&self) -> Restoration {
+        of_backup(Clock::system().now(), self.backup.manifest.made_at)
     }
 
     fn wait<T>(&self, what: &'static str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

@@ -122,9 +122,8 @@ fn is_too_long(digits: &str) -> bool {
     plan_of(digits).is_some_and(|(plan, _, rest)| rest.len() > plan.shortest())
 }
 
-/// Areas of the North American plan begin with 2 to 9, and behind them are seven digits.
+/// Of the North American plan are NPA-NXX-XXXX only; longer is nothing behind a 1, shorter a part.
 fn is_no_number(digits: &str) -> bool {
-    let is_no_area = |area: &str| area.starts_with(['0', '1']) || area.len() > 10;
-    let is_american = digits.len() > 10 && digits.strip_prefix('1').is_some_and(is_no_area);
+    let is_american = digits.len() > 10 && digits.strip_prefix('1').is_some_and(|number| !is_north_american(number));
     is_american || digits.len() > INTERNATIONAL_DIGITS_MAX
 }

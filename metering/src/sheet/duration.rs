@@ -1,7 +1,7 @@
 //! Durations as switches and spreadsheets write them.
 
 use super::decimal::{self, Mark};
-use super::shown;
+use super::{shown, units};
 use rating::Quantity;
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,7 @@ pub fn read(text: &str, form: DurationForm, mark: Mark) -> Result<Quantity, Stri
         ([hours, minutes], DurationForm::HoursMinutes) => (*hours, *minutes, "0"),
         ([_, _], _) => return Err(expected("00:01:23; of two parts say which they are: `duration_form` minutes_seconds or hours_minutes")),
         ([one], form) if form != DurationForm::Number && one.bytes().any(|b| b.is_ascii_alphabetic()) => {
-            return worded(one).ok_or_else(|| expected("1h 2m 3s, 00:01:23 or seconds"));
+            return worded(one, mark).ok_or_else(|| expected("1h 2m 3s, 00:01:23 or seconds"));
         }
         ([one], DurationForm::MinutesSeconds | DurationForm::HoursMinutes) if one.bytes().any(|b| (b'1'..=b'9').contains(&b)) => {
             return Err(expected("two parts, such as 83:05 (`duration_form`); of one nobody knows the unit: minutes, seconds"));
@@ -81,11 +81,18 @@ pub fn number_expected(text: &str, mark: Mark) -> String {
     format!("cannot read {shown}: expected a decimal number, such as 600 or {}{hint}", if mark == Mark::Comma { "90,5" } else { "90.5" })
 }
 
-/// `1h 2m 3s`, `PT1M23S`, `90 sec`: each number says its unit.
-fn worded(text: &str) -> Option<Quantity> {
-    let duration: jiff::SignedDuration = text.parse().ok()?;
-    let nanos = duration.as_nanos();
-    (nanos >= 0).then_some(Quantity(nanos)).filter(|quantity| *quantity <= Quantity::EVENT_MAX)
+/// `1h 2m 3s`, `PT1M23S`, `90 sec`, `83 Sek.`: each number says its unit.
+fn worded(text: &str, mark: Mark) -> Option<Quantity> {
+    let spelled = || text.parse().ok().map(|duration: jiff::SignedDuration| Quantity(duration.as_nanos()));
+    let read = spelled().or_else(|| with_unit(text, mark))?;
+    (!read.is_negative() && read <= Quantity::EVENT_MAX).then_some(read)
+}
+
+/// A number and the word of its unit, in the languages of [`units`].
+fn with_unit(text: &str, mark: Mark) -> Option<Quantity> {
+    let (unit, number) = units::split(text)?;
+    let (seconds, number) = (unit.seconds.filter(|_| !unit.is_of_money())?, decimal::plain(number, mark)?.parse::<Quantity>().ok()?);
+    number.0.checked_mul(seconds.0 / Quantity::ONE).map(Quantity)
 }
 
 #[cfg(test)]
@@ -113,6 +120,13 @@ mod tests {
             ("1m 23s", Seconds, Mark::Point, "83"),
             ("PT1M23S", Seconds, Mark::Point, "83"),
             ("90 sec", Seconds, Mark::Point, "90"),
+            ("1m 75s", Seconds, Mark::Point, "135"),
+            ("83 Sek.", Seconds, Mark::Point, "83"),
+            ("1,5 Minuten", Seconds, Mark::Comma, "90"),
+            ("2 heures", Seconds, Mark::Point, "-"),
+            ("2 Stunde", Minutes, Mark::Point, "7200"),
+            ("83 €", Seconds, Mark::Point, "-"),
+            ("-83 Sek.", Seconds, Mark::Point, "-"),
             ("01:23", Seconds, Mark::Point, "-"),
             ("00:61:00", Seconds, Mark::Point, "-"),
             ("00:00:60", Seconds, Mark::Point, "-"),

@@ -130,8 +130,10 @@ fn sorted<'t>(words: &[&'t str], letters: Letters) -> Option<(Unit, Vec<&'t str>
             || next == Some("/")
             || letters == Letters::All
             || (letters == Letters::Minor && ["c", "C", "p", "P"].contains(&text));
+        // `Min price` may be the lowest one.
+        let is_lowest = letters == Letters::None && index == 0 && text.eq_ignore_ascii_case("min") && next.is_some_and(|next| next != "/");
         match word(text) {
-            Some(Word::Unit(found)) if is_unit => unit = unit.and(found)?,
+            Some(Word::Unit(found)) if is_unit && !is_lowest => unit = unit.and(found)?,
             Some(Word::Joint) if text == "/" || next.is_some_and(joins) => {}
             _ => rest.push(text),
         }
@@ -312,6 +314,9 @@ mod tests {
             ("Rate A", "Rate A|"),
             ("c/min", "| minor/60"),
             ("Rate per h", "Rate|/3600"),
+            ("Min price", "Min price|"),
+            ("Min/Rate", "Rate|/60"),
+            ("Minute price", "price|/60"),
         ] {
             assert_eq!(of_title(title).map_or("-".to_owned(), |(unit, rest)| format!("{rest}|{}", told(unit))), want, "{title}");
         }

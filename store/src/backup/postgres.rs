@@ -7,8 +7,9 @@
 use super::contents::{COUNTS, Contents, MIGRATIONS};
 use super::programs::{Folders, Program, Working};
 use super::{BackupError, Result};
-use crate::db::{OpenError, name_of};
+use crate::db::{OpenError, name_of, restoring};
 use crate::postgres::SNAPSHOT;
+use crate::records::Restoration;
 use percent_encoding::percent_decode_str;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
@@ -19,7 +20,7 @@ const NO_TIMEOUT: &str = "set local idle_in_transaction_session_timeout = 0";
 const EXPORT: &str = "select pg_export_snapshot()";
 const SCHEMA: &str = "select current_schema()::text";
 const IS_OURS: &str = "select to_regclass('_sqlx_migrations') is not null and to_regclass('heads') is not null";
-const HAS_TABLES: &str = "select exists (select 1 from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S', 'f'))";
+const HAS_TABLES: &str = "select exists (select 1 from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S', 'f') and relname <> 'restoring')";
 const RECORDS: &str = "select coalesce(sum(last_seq - (number << 40)), 0)::bigint from heads";
 const CONNECT_SECS_MAX: &str = "10";
 
@@ -76,11 +77,12 @@ pub struct Restore {
 }
 
 impl Restore {
-    /// `dumped_by`: the version of the program that made the dump.
+    /// `dumped_by`: the version of the program that made the dump. From before the first table on the database says that it is
+    /// being restored (`crate::db::restoring`): whoever opens it marks it, even if this process is gone by then.
     ///
     /// # Errors
     /// The database cannot be had or is not empty; there is no `pg_restore` that fits.
-    pub async fn begin(url: &str, dumped_by: u32, folders: &Folders) -> Result<Self> {
+    pub async fn begin(url: &str, dumped_by: u32, folders: &Folders, restoration: &Restoration) -> Result<Self> {
         let (options, mut connection, server) = connect(url).await?;
         if sqlx::query_scalar::<_, bool>(HAS_TABLES).fetch_one(&mut connection).await? {
             return Err(BackupError::NotEmpty { server });
@@ -92,6 +94,7 @@ impl Restore {
         // In a list of parameters the name cannot be taken for one.
         let database = database.replace('\\', "\\\\").replace('\'', "\\'");
         let into = [format!("--schema={schema}"), format!("--dbname=dbname='{database}'")];
+        restoring::begin(&mut connection, restoration).await?;
         connection.close().await?;
         let working = Working::writing(&program, &[&arguments[..], &into].concat(), &environment(&options))?;
         Ok(Self { working })
@@ -231,7 +234,8 @@ fn environment(options: &PgConnectOptions) -> Vec<(&'static str, String)> {
 mod tests {
     use super::*;
     use crate::db::{Db, PostgresOptions};
-    use tokio::io::AsyncReadExt;
+    use crate::records::Records;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[test]
     fn programs_are_told_by_their_environment() {
@@ -263,24 +267,54 @@ mod tests {
         let none = Dump::begin(database.url(), &Folders(Vec::new())).await.unwrap_err();
         assert!(matches!(none, BackupError::NoProgram { name: "pg_dump", .. }), "{none}");
         let empty = Scratch::create(database.url(), &format!("empty_{}", std::process::id())).await.unwrap();
-        let none = Restore::begin(empty.url(), 15, &Folders(Vec::new())).await.unwrap_err();
+        let none = Restore::begin(empty.url(), 15, &Folders(Vec::new()), &RESTORATION).await.unwrap_err();
         assert!(matches!(none, BackupError::NoProgram { name: "pg_restore", .. }), "{none}");
         let not_ours = Dump::begin(empty.url(), &usual()).await.unwrap_err();
         assert!(not_ours.to_string().contains("has no tables of Centwise"), "{not_ours}");
         empty.remove().await.unwrap();
-        let full = Restore::begin(database.url(), 15, &usual()).await.unwrap_err();
+        let full = Restore::begin(database.url(), 15, &usual(), &RESTORATION).await.unwrap_err();
         assert!(matches!(full, BackupError::NotEmpty { .. }), "{full}");
         let nowhere = Dump::begin(&url_of(database.url(), "nowhere"), &usual()).await.unwrap_err();
         assert!(nowhere.to_string().contains("nowhere at 127.0.0.1"), "{nowhere}");
+    }
+
+    const RESTORATION: Restoration = Restoration { restored_us: 2, backup_us: 1 };
+
+    async fn dumped(url: &str) -> Vec<u8> {
+        let (mut dump, mut bytes) = (Dump::begin(url, &usual()).await.unwrap(), Vec::new());
+        dump.output().unwrap().read_to_end(&mut bytes).await.unwrap();
+        dump.finish().await.unwrap();
+        bytes
+    }
+
+    /// Whoever ends the process between any two of its steps.
+    #[tokio::test]
+    async fn what_was_restored_says_so_whoever_opens_it_first() {
+        let Some(database) = test_postgres::database().await else { return };
+        drop(Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap());
+        let bytes = dumped(database.url()).await;
+        let aside = Scratch::create(database.url(), &format!("restored_{}", std::process::id())).await.unwrap();
+        let mut cut = Restore::begin(aside.url(), 15, &usual(), &RESTORATION).await.unwrap();
+        cut.input().unwrap().write_all(&bytes[..bytes.len() / 2]).await.unwrap();
+        cut.finish().await.unwrap_err();
+        let half = Db::open_postgres(aside.url(), &PostgresOptions::default()).await.unwrap_err();
+        assert!(matches!(half, OpenError::Restoring { .. }), "{half}");
+        let mut whole = Restore::begin(aside.url(), 15, &usual(), &RESTORATION).await.unwrap();
+        whole.input().unwrap().write_all(&bytes).await.unwrap();
+        whole.finish().await.unwrap();
+        for _ in 0..2 {
+            let db = Db::open_postgres(aside.url(), &PostgresOptions::default()).await.unwrap();
+            assert_eq!(Records::new(&db).restoration().await.unwrap(), Some(RESTORATION));
+            db.close().await;
+        }
+        aside.remove().await.unwrap();
     }
 
     #[tokio::test]
     async fn a_dump_names_no_role_that_must_be_there() {
         let Some(database) = test_postgres::database().await else { return };
         drop(Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap());
-        let (mut dump, mut bytes) = (Dump::begin(database.url(), &usual()).await.unwrap(), Vec::new());
-        dump.output().unwrap().read_to_end(&mut bytes).await.unwrap();
-        dump.finish().await.unwrap();
+        let bytes = dumped(database.url()).await;
         let text = String::from_utf8_lossy(&bytes);
         assert!(text.starts_with("PGDMP") && text.contains("POLICY") && !text.contains("centwise_reader"));
     }

@@ -9,9 +9,11 @@ use super::contents::{COUNTS, Contents, MIGRATIONS};
 use super::{Advance, BackupError, Result};
 use crate::acknowledged;
 use crate::db::{BUSY_TIMEOUT, lock_beside};
+use crate::records::{MARK_RESTORED, Restoration};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Pages between two looks at whether to go on.
@@ -84,24 +86,48 @@ impl Vacant {
         Ok(Self { file: file.to_owned(), _lock: lock })
     }
 
-    /// Where to write the database to. What an interrupted restore left there may be overwritten.
-    pub fn draft(&self) -> PathBuf {
+    fn draft(&self) -> PathBuf {
         beside(&self.file, ".restoring")
     }
 
-    /// The draft, which must be durable, becomes the database.
-    pub fn take_draft(self) -> Result<()> {
+    /// Where to write the database to. What an interrupted restore left there is gone, its log too: it would be played into this one.
+    pub fn begin_draft(&self) -> Result<File> {
+        self.remove_draft()?;
+        Ok(OpenOptions::new().create_new(true).write(true).mode(0o600).open(self.draft())?)
+    }
+
+    /// Leaves nothing of the draft.
+    pub fn remove_draft(&self) -> Result<()> {
+        let draft = self.draft();
+        Ok(COMPANIONS.iter().try_for_each(|suffix| remove_if_there(&beside(&draft, suffix)))?)
+    }
+
+    /// The draft becomes the database, and knows that it was restored: at no moment is one there that does not.
+    pub fn take_draft(&self, restoration: &Restoration) -> Result<()> {
         check_vacant(&self.file)?;
+        let draft = self.draft();
+        mark(&draft, restoration)?;
         // It tells of the database that was here before.
-        for file in [&self.file, &self.draft()] {
-            match std::fs::remove_file(acknowledged::path_beside(file)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
-            }
-        }
-        std::fs::rename(self.draft(), &self.file)?;
+        remove_if_there(&acknowledged::path_beside(&self.file))?;
+        std::fs::rename(draft, &self.file)?;
         let directory = self.file.parent().filter(|parent| !parent.as_os_str().is_empty());
         Ok(File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?)
+    }
+}
+
+/// The last connection that closes leaves no log.
+fn mark(draft: &Path, restoration: &Restoration) -> Result<()> {
+    let connection = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.execute(MARK_RESTORED, [restoration.to_bytes()])?;
+    connection.close().map_err(|(_, error)| error)?;
+    Ok(File::open(draft)?.sync_all()?)
+}
+
+fn remove_if_there(file: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -120,6 +146,7 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
 mod tests {
     use super::*;
     use crate::db::Db;
+    use std::io::Write as _;
 
     async fn database(dir: &Path) -> (PathBuf, Db) {
         let file = dir.join("centwise.db");
@@ -168,8 +195,24 @@ mod tests {
         let file = dir.path().join("new/centwise.db");
         let vacant = Vacant::reserve(&file).await.unwrap();
         assert!(Db::open_sqlite(&file).await.unwrap_err().to_string().contains("in use"), "no server starts there");
-        std::fs::write(vacant.draft(), "draft").unwrap();
-        vacant.take_draft().unwrap();
+        let (restoration, (copied, _db)) = (Restoration { restored_us: 2, backup_us: 1 }, database(dir.path()).await);
+        vacant.begin_draft().unwrap().write_all(b"no database at all, of some length").unwrap();
+        assert!(matches!(vacant.take_draft(&restoration).unwrap_err(), BackupError::Sqlite(_)));
+        assert!(!file.exists());
+
+        std::fs::write(beside(&vacant.draft(), "-wal"), "of the one before").unwrap();
+        drop(vacant.begin_draft().unwrap());
+        copy_file(&copied, &vacant.draft(), &mut |_| Ok(())).unwrap();
+        vacant.take_draft(&restoration).unwrap();
+        drop(vacant);
+        let alone = std::fs::read_dir(file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut alone: Vec<_> = alone.collect();
+        alone.sort();
+        assert_eq!(alone, ["centwise.db", "centwise.db.lock"]);
+        let restored = Connection::open(&file).unwrap();
+        let mark: Vec<u8> = restored.query_row("select value from meta where name = 'restored'", [], |row| row.get(0)).unwrap();
+        assert_eq!(mark, br#"{"backup_us":1,"restored_us":2}"#, "before anybody opens it");
+        drop(restored);
         assert!(matches!(Vacant::reserve(&file).await.unwrap_err(), BackupError::Occupied(path) if path == file));
         std::fs::remove_file(&file).unwrap();
         std::fs::write(beside(&file, "-wal"), "of another").unwrap();

@@ -3,6 +3,7 @@
 //! Any number of processes open the same database. Waiting is bounded everywhere: for a connection, for a
 //! lock, for a statement, and a transaction whose process stalls is ended by the server.
 
+use super::restoring::{self, Restoring};
 use super::{Db, wall};
 use crate::schema_version;
 use sqlx::migrate::{MigrateError, Migrator};
@@ -81,6 +82,10 @@ pub enum OpenError {
          now, make that database anew (dropdb, createdb) and run `centwise migrate-store` again"
     )]
     Moving { server: String },
+    #[error(
+        "a restore into {server} is not done, or was broken off: nothing of the backup is there. If none is under way, restore it again"
+    )]
+    Restoring { server: String },
 }
 
 impl Db {
@@ -112,6 +117,9 @@ async fn prepare(connect: &PgConnectOptions, server: &str) -> Result<bool, OpenE
     }
     if let Some(why) = newer(&mut connection).await.map_err(unreachable)? {
         return Err(OpenError::Newer { server: server.to_owned(), why });
+    }
+    if matches!(restoring::look(&mut connection).await.map_err(unreachable)?, Restoring::BrokenOff) {
+        return Err(OpenError::Restoring { server: server.to_owned() });
     }
     let walled = migrate(&mut connection).await.map_err(|error| OpenError::Migrate { server: server.to_owned(), error })?;
     if !walled {
@@ -152,14 +160,18 @@ async fn migrate(connection: &mut PgConnection) -> Result<bool, MigrateError> {
 
 async fn migrate_once(connection: &mut PgConnection) -> Result<bool, MigrateError> {
     MIGRATIONS.run_direct(None, connection, false).await?;
+    if matches!(restoring::look(connection).await?, Restoring::Done) {
+        restoring::mark(connection).await?;
+    }
     Ok(wall::raise(connection).await?)
 }
 
 /// Did another process create the same at the same time?
 fn was_overtaken(error: &MigrateError) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else { return false };
-    // Unique violation (also in the catalogue), duplicate object and table, serialization failure, deadlock, "tuple concurrently updated".
-    let codes = ["23505", "42710", "42P07", "40001", "40P01", "XX000"];
+    // Unique violation (also in the catalogue), duplicate object and table, no such table any more, serialization failure, deadlock,
+    // "tuple concurrently updated".
+    let codes = ["23505", "42710", "42P07", "42P01", "40001", "40P01", "XX000"];
     error.as_database_error().and_then(|error| error.code()).is_some_and(|code| codes.contains(&code.as_ref()))
 }
 

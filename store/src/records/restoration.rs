@@ -29,6 +29,9 @@ impl Restoration {
     pub fn backup_at(&self) -> Instant {
         Instant(self.backup_us)
     }
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        json!(self).to_string().into_bytes()
+    }
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
@@ -38,6 +41,7 @@ impl Restoration {
 }
 
 pub(crate) const RESTORATION: &str = RESTORED;
+pub(crate) const MARK_RESTORED: &str = MARK;
 
 impl Records {
     /// `None`: it was not, or somebody has resumed since.
@@ -49,7 +53,7 @@ impl Records {
     /// The newest one counts.
     pub async fn mark_restored(&self, restoration: &Restoration) -> Result<()> {
         write!(self, |tx| {
-            change!(tx, MARK, json!(restoration).to_string().into_bytes())?;
+            change!(tx, MARK, restoration.to_bytes())?;
             Ok(())
         })
     }
