@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::gauges;
 use crate::http;
+use crate::http::request::Peer;
 use crate::notifier::Notifier;
 use crate::payouts;
 use crate::restoration;
@@ -13,7 +14,9 @@ use crate::state::{self, App, Opened};
 use crate::timekeeper;
 use crate::watchdog;
 use anyhow::Context as _;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -161,13 +164,13 @@ impl Server {
                 accepted = self.listener.accept() => accepted,
                 _ = stopped.changed() => break,
             };
-            let Some(stream) = ready(stream).await else { continue };
+            let Some((stream, peer)) = ready(stream).await else { continue };
             let (slot, service) = match self.slots.take() {
                 Some(Slot::Ordinary(slot)) => (slot, service.clone()),
                 Some(Slot::Spare(slot)) => (slot, spare_service.clone()),
                 None => continue,
             };
-            let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), service));
+            let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), From { peer, service }));
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, "connection ended");
@@ -209,9 +212,26 @@ fn builder() -> http1::Builder {
     builder
 }
 
-async fn ready(accepted: std::io::Result<(TcpStream, SocketAddr)>) -> Option<TcpStream> {
+/// Each request knows where its connection comes from.
+struct From<S> {
+    peer: SocketAddr,
+    service: S,
+}
+
+impl<S: Service<hyper::Request<Incoming>>> Service<hyper::Request<Incoming>> for From<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, mut request: hyper::Request<Incoming>) -> S::Future {
+        request.extensions_mut().insert(Peer(self.peer));
+        self.service.call(request)
+    }
+}
+
+async fn ready(accepted: std::io::Result<(TcpStream, SocketAddr)>) -> Option<(TcpStream, SocketAddr)> {
     match accepted {
-        Ok((stream, _)) => stream.set_nodelay(true).is_ok().then_some(stream),
+        Ok((stream, peer)) => stream.set_nodelay(true).is_ok().then_some((stream, peer)),
         Err(error) => {
             tracing::warn!(%error, "cannot accept a connection");
             tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -1,6 +1,7 @@
 //! What a key leaves behind: who made it, when it was used, and a key for monitoring that opens nothing else.
 
 use crate::http_world::{Market, call, on_every_database};
+use crate::process::Process;
 use serde_json::{Value, json};
 
 on_every_database!(a_key_for_monitoring_reads_measures_and_nothing_else, a_key_says_who_made_it_and_when_it_was_used);
@@ -60,4 +61,33 @@ async fn a_key_says_who_made_it_and_when_it_was_used(market: Market) {
     market.served.running.app.key_uses.write(&market.served.running.app.records).await.unwrap();
     let stored = market.served.running.app.records.key(maker["id"].as_str().unwrap().parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(stored.last_used_at.unwrap().to_string(), "2026-11-20T12:00:00Z");
+}
+
+/// Reads leave nothing in the books: what a leaked key saw is in the log.
+#[tokio::test]
+async fn the_log_says_whose_request_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = dir.path().join("stderr");
+    let settings = [("CENTWISE_LOG_FORMAT", "json"), ("CENTWISE_LOG", "debug")];
+    let server = Process::start_saying(&dir.path().join("data"), None, &settings, std::fs::File::create(&said).unwrap().into()).await;
+    let key = server.admin.post("/v1/api-keys", json!({ "name": "reads", "scope": "tenant_read", "tenant": "nord-voice" })).await.ok();
+    let reads = server.admin.with_key(key["secret"].as_str());
+    reads.get("/v1/tenants").await.ok();
+    assert_eq!(reads.post("/v1/usage-events", call("c", "gamma-1", "60")).await.code(), "403 forbidden");
+    assert_eq!(server.admin.with_key(Some("cw_nobody")).get("/v1/tenants").await.status, 401);
+    assert!(server.stop().await);
+
+    let text = std::fs::read_to_string(&said).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let found = |route: &str, status: u16| {
+        let line = lines.iter().map(|line| &line["fields"]).find(|line| line["route"] == route && line["status"] == status);
+        let line = line.unwrap_or_else(|| panic!("{route} {status}: {text}"));
+        assert!(line["address"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
+        (line["key"].clone(), line["tenant"].clone(), line["code"].clone())
+    };
+    let read = found("/v1/tenants", 200);
+    assert_eq!(read, (key["id"].clone(), json!("nord-voice"), Value::Null));
+    assert_eq!(found("/v1/usage-events", 403), (key["id"].clone(), json!("nord-voice"), json!("forbidden")));
+    assert_eq!(found("/v1/tenants", 401), (Value::Null, Value::Null, json!("unauthorized")));
+    assert!(!text.contains(key["secret"].as_str().unwrap()), "no secret is said");
 }

@@ -28,6 +28,11 @@ impl Process {
 
     /// The same with these settings.
     pub async fn start_with(data_dir: &Path, database_url: Option<&str>, settings: &[(&str, &str)]) -> Self {
+        Self::start_saying(data_dir, database_url, settings, Stdio::null()).await
+    }
+
+    /// The same; what it says on stderr goes there.
+    pub async fn start_saying(data_dir: &Path, database_url: Option<&str>, settings: &[(&str, &str)], stderr: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_centwise-under-test"))
             .args(["serve", "--demo", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
@@ -36,7 +41,7 @@ impl Process {
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .kill_on_drop(true)
             .spawn()
             .unwrap();

@@ -12,6 +12,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
+use rating::ids::ApiKeyId;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,29 @@ const REQUEST_ID_CHARS_MAX: usize = 128;
 /// The id of the request under way, for logs, the audit log and problems.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub Arc<str>);
+
+/// From where the request came: the other end of the connection, which may be a proxy.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// Whose request it was, once its key is known.
+#[derive(Debug, Clone)]
+struct Whose {
+    key: ApiKeyId,
+    tenant: String,
+}
+
+/// What the log says of a request.
+struct Line<'a> {
+    method: &'a Method,
+    route: &'a str,
+    status: StatusCode,
+    code: Option<&'static str>,
+    took: Duration,
+    id: &'a RequestId,
+    whose: Option<Whose>,
+    peer: Option<Peer>,
+}
 
 /// Who reads a refusal.
 struct Reader {
@@ -42,7 +67,7 @@ pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> 
     let id = RequestId(request_id(&app, request.headers()));
     let reader = Reader { id: id.clone(), locale: locale(request.headers()) };
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = request.method().clone();
+    let (method, peer) = (request.method().clone(), request.extensions().get::<Peer>().copied());
     request.extensions_mut().insert(id.clone());
     let started = tokio::time::Instant::now();
     let inner = AssertUnwindSafe(next.run(request)).catch_unwind();
@@ -52,11 +77,12 @@ pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> 
         Err(_elapsed) => ApiProblem::new("timeout", "it may or may not have been carried out; send the same request again").into_response(),
     };
     let (mut response, refused) = finish(response, &reader);
+    let whose = response.extensions_mut().remove::<Whose>();
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert("x-request-id", value);
     }
     let (route, took) = (route.as_ref().map_or(UNMATCHED, MatchedPath::as_str), started.elapsed());
-    log(&method, route, response.status(), took, &id);
+    log(&Line { method: &method, route, status: response.status(), code: refused, took, id: &id, whose, peer });
     app.measures.request(&method, route, response.status(), refused, took);
     response
 }
@@ -104,14 +130,31 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     format!("panic: {}", text.unwrap_or_else(|| "without a message".to_owned()))
 }
 
-fn log(method: &Method, route: &str, status: StatusCode, took: Duration, id: &RequestId) {
-    let (method, code, micros) = (method.as_str(), status.as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+fn log(line: &Line<'_>) {
+    let Line { method, route, status, code, took, id, whose, peer } = line;
+    let (method, status_code, micros) = (method.as_str(), status.as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    macro_rules! line {
+        ($level:ident, $what:literal) => {
+            tracing::$level!(
+                method,
+                route,
+                status = status_code,
+                code,
+                micros,
+                key = whose.as_ref().map(|whose| display(whose.key)),
+                tenant = whose.as_ref().map(|whose| whose.tenant.as_str()),
+                address = peer.map(|Peer(address)| display(address)),
+                request_id = %id.0,
+                $what
+            )
+        };
+    }
     if status.is_server_error() {
-        tracing::warn!(method, route, status = code, micros, request_id = %id.0, "request failed");
+        line!(warn, "request failed");
     } else if is_hot(route) {
-        tracing::debug!(method, route, status = code, micros, request_id = %id.0, "request");
+        line!(debug, "request");
     } else {
-        tracing::info!(method, route, status = code, micros, request_id = %id.0, "request");
+        line!(info, "request");
     }
 }
 
@@ -139,12 +182,14 @@ pub async fn guard(State((app, class)): State<(App, Class)>, mut request: Reques
     if let Err(refused) = writes_at_a_believed_time(&app, &request) {
         return axum::response::IntoResponse::into_response(refused);
     }
+    let whose = Whose { key: access.key.id, tenant: access.tenant.external_id.clone() };
     request.extensions_mut().insert(access);
     let mut response =
         if class == Class::Other && *request.method() != Method::GET { to_its_end(request, next).await } else { next.run(request).await };
     if let Some(allowance) = response.extensions_mut().remove::<Allowance>().or(allowance) {
         allowance.write(response.headers_mut());
     }
+    response.extensions_mut().insert(whose);
     response
 }
 

@@ -131,7 +131,8 @@ fn sorted<'t>(words: &[&'t str], letters: Letters) -> Option<(Unit, Vec<&'t str>
             || letters == Letters::All
             || (letters == Letters::Minor && ["c", "C", "p", "P"].contains(&text));
         // `Min price` may be the lowest one.
-        let is_lowest = letters == Letters::None && index == 0 && text.eq_ignore_ascii_case("min") && next.is_some_and(|next| next != "/");
+        let is_lowest =
+            letters == Letters::None && index == 0 && text.eq_ignore_ascii_case("min") && next.is_some_and(|next| word(next).is_none());
         match word(text) {
             Some(Word::Unit(found)) if is_unit && !is_lowest => unit = unit.and(found)?,
             Some(Word::Joint) if text == "/" || next.is_some_and(joins) => {}

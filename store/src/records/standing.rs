@@ -42,3 +42,24 @@ impl Records {
         self.db.connections()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Db;
+
+    /// It is asked for every few seconds, beside everything else.
+    #[tokio::test]
+    async fn what_grows_for_ever_is_not_read_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("centwise.db");
+        Db::open_sqlite(&file).await.unwrap().close().await;
+        let connection = rusqlite::Connection::open(&file).unwrap();
+        let mut plan = connection.prepare(&format!("explain query plan {LOOK}")).unwrap();
+        let steps: Vec<String> = plan.query_map([], |row| row.get("detail")).unwrap().map(Result::unwrap).collect();
+        for table in ["deliveries", "holds", "payouts"] {
+            let through: Vec<&String> = steps.iter().filter(|step| **step == format!("SCAN {table}")).collect();
+            assert!(through.is_empty(), "{steps:?}");
+        }
+    }
+}
