@@ -55,8 +55,8 @@ pub struct Args {
     /// IANA zone of a new card [default: UTC]
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
-    /// Meter that the prices are for
-    #[arg(long, default_value = "call")]
+    /// Meter that the prices are for; it counts seconds
+    #[arg(long, default_value = CALL)]
     meter: String,
     /// The deck is the whole list: prefixes it does not name are closed (the default)
     #[arg(long)]
@@ -188,7 +188,18 @@ impl Args {
     }
 }
 
+/// The one meter that counts seconds on every server.
+const CALL: &str = "call";
+
 fn write_card(args: &Args, file: &[u8], path: &PathBuf, out: &mut impl Write) -> anyhow::Result<Ended> {
+    if args.meter != CALL {
+        bail!(
+            "a price list has prices of calls, by the minute, and without a server it is not known what the meter {:?} counts: leave out \
+             --meter, or import into a card of the server (--card), whose meter must count seconds. Prices of messages, say, are written as \
+             a rate card (docs/rate-card.md)",
+            args.meter
+        );
+    }
     let (card, preview) = args.new_prices(file)?;
     show(args, &preview, out)?;
     out.flush()?;
@@ -230,6 +241,8 @@ struct Imported {
 struct Version {
     number: i64,
     effective_from: Option<Instant>,
+    /// Where a version begins that was published before.
+    effective_until: Option<Instant>,
 }
 
 fn encode(text: &str) -> String {
@@ -276,8 +289,14 @@ impl<'a> Card<'a> {
         out.flush()?;
         args.check_refused(&imported.preview)?;
         match imported.version {
-            Some(Version { number, effective_from: Some(from) }) => {
-                writeln!(out, "{} version {number} is in force from {from}", args.card())?
+            Some(Version { number, effective_from: Some(from), effective_until }) => {
+                writeln!(out, "{} version {number} is in force from {from}", args.card())?;
+                if let Some(until) = effective_until {
+                    tracing::warn!(
+                        "version {number} ends at {until}: a version that was published before begins there, without these changes. Import the \
+                         list for that date too (--effective-from {until})"
+                    );
+                }
             }
             _ if args.dry_run => writeln!(out, "nothing was changed (--dry-run)")?,
             _ => writeln!(out, "the card has these prices already: nothing to do")?,

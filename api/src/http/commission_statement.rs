@@ -226,6 +226,12 @@ const CSV_COLUMNS: [&str; 12] = [
     "reason",
 ];
 
+/// A text that others chose: a spreadsheet would work out one that begins as a formula does
+/// (OWASP, CSV injection), and shows the apostrophe as none.
+fn no_formula(text: String) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
+}
+
 fn opening_rows(view: &MonthView) -> std::io::Result<Vec<u8>> {
     let mut rows = csv::Writer::from_writer(Vec::new());
     rows.write_record(CSV_COLUMNS)?;
@@ -260,12 +266,12 @@ async fn some_rows(app: &App, purse: Purse, view: &MonthView, after: Seq, mut ba
             now,
             number(received_cents),
             number(paid_cents),
-            entry.id,
-            entry.source,
-            entry.customer,
-            entry.meter,
+            no_formula(entry.id),
+            no_formula(entry.source),
+            no_formula(entry.customer),
+            no_formula(entry.meter),
             quantity,
-            entry.reason,
+            no_formula(entry.reason),
         ])?;
     }
     let next = match records.last() {
@@ -403,4 +409,24 @@ pub async fn get_payable(State(app): State<App>, key: MayRead, Query(query): Que
         carried_cents: payable.carried.0,
         debt_cents: payable.debt.0,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for (text, want) in [
+            ("=HYPERLINK(\"http://x\")", "'=HYPERLINK(\"http://x\")"),
+            ("+49", "'+49"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("acme-42", "acme-42"),
+            ("", ""),
+        ] {
+            assert_eq!(no_formula(text.to_owned()), want);
+        }
+    }
 }

@@ -53,6 +53,7 @@ mod tests;
 pub mod thresholds;
 pub mod top_ups;
 pub mod turns;
+mod unread;
 pub mod usage_events;
 pub mod usage_schema;
 pub mod versions;

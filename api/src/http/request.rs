@@ -3,6 +3,7 @@
 
 use crate::auth::{self, Access};
 use crate::clock;
+use crate::http::unread::watched;
 use crate::limits::{Allowance, Class};
 use crate::problem::{ApiProblem, code_of_status};
 use crate::state::App;
@@ -69,6 +70,7 @@ pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> 
     let route = request.extensions().get::<MatchedPath>().cloned();
     let (method, peer) = (request.method().clone(), request.extensions().get::<Peer>().copied());
     request.extensions_mut().insert(id.clone());
+    let (request, body) = watched(request);
     let started = tokio::time::Instant::now();
     let inner = AssertUnwindSafe(next.run(request)).catch_unwind();
     let response = match tokio::time::timeout(app.request_time_max, inner).await {
@@ -81,10 +83,26 @@ pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> 
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert("x-request-id", value);
     }
+    guard_browsers(response.headers_mut());
+    if body.is_left(response.status()) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     let (route, took) = (route.as_ref().map_or(UNMATCHED, MatchedPath::as_str), started.elapsed());
     log(&Line { method: &method, route, status: response.status(), code: refused, took, id: &id, whose, peer });
     app.measures.request(&method, route, response.status(), refused, took);
     response
+}
+
+/// Nothing that is answered is a page of somebody else's, or kept on the way; pages say more themselves.
+fn guard_browsers(headers: &mut HeaderMap) {
+    let usual = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ];
+    for (name, value) in usual {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
 }
 
 /// The caller's own id if it is printable and short, else a new one.

@@ -6,6 +6,8 @@ use super::titles;
 use crate::command::Problem;
 use crate::input::fields;
 use crate::input::table::Column;
+use crate::input::titles::{instants, words};
+use crate::input::when::{DateForm, is_utc};
 use crate::sheet::shown;
 use crate::sheet::units::{self, Unit};
 use rating::{Currency, Quantity};
@@ -185,7 +187,11 @@ impl Columns {
                 check_once(*field, name, titles)?;
             }
             let meant = index.and_then(|index| titles::meaning(titles.get(index)?));
-            let unit = match (meant, index.and_then(|index| titles.get(index))) {
+            let title = index.and_then(|index| titles.get(index));
+            if let Some(title) = title.filter(|_| matches!(field, Field::EffectiveFrom | Field::EffectiveUntil)) {
+                check_dates(*field, title, options)?;
+            }
+            let unit = match (meant, title) {
                 (Some((_, unit)), _) => unit,
                 (None, Some(title)) => unit_of_stated(*field, title, options)?,
                 (None, None) => Unit::default(),
@@ -459,14 +465,31 @@ fn unit_of_stated(field: Field, title: &str, options: &DeckOptions) -> Result<Un
     }
     let is_known = options.per.is_some() && options.cents.is_some();
     let Some((unit, rest)) = units::of_title(title) else { return Err(says_more(title)) };
+    // `1st increment`, `Palier n°2`.
+    let rest = if field.is_duration() { without_ordinals(&rest) } else { rest };
     let has_more = rest.contains(|c: char| c.is_ascii_digit())
         || units::has_sign(title)
         || units::words(&rest).iter().any(|word| SAY_MORE.contains(&deunicode::deunicode(&word.to_lowercase()).as_str()));
     match has_more {
         false => Ok(unit),
         true if is_known && field.is_price() => Ok(Unit::default()),
+        true if field.is_duration() => Err(says_more_of_time(title)),
         true => Err(says_more(title)),
     }
+}
+
+fn without_ordinals(words: &str) -> String {
+    const ENDS: [&str; 11] = ["", "st", "nd", "rd", "th", "er", "e", "o", "a", "º", "ª"];
+    let is_ordinal = |word: &str| word.strip_prefix(['1', '2']).is_some_and(|end| ENDS.contains(&end));
+    words.split(' ').filter(|word| !is_ordinal(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn says_more_of_time(title: &str) -> Problem {
+    let detail = format!(
+        "{title:?} says something of its numbers that is not understood: give the column another title, or leave it out (`ignore_columns`) and \
+         state `initial` and `next` for all rows"
+    );
+    Problem::field("ambiguous_unit", "columns", detail)
 }
 
 fn says_more(title: &str) -> Problem {
@@ -477,6 +500,39 @@ fn says_more(title: &str) -> Problem {
     Problem::field("ambiguous_unit", "columns", detail)
 }
 
+/// What the title of a column of dates that is stated says of them agrees with how they are read.
+///
+/// # Errors
+/// `ambiguous_zone`, `ambiguous_date`.
+fn check_dates(field: Field, title: &str, options: &DeckOptions) -> Result<(), Problem> {
+    /// Whether the last day counts is what `valid_to` says.
+    const OF_THE_END: [&str; 8] = ["exclusive", "inclusive", "exklusive", "inklusive", "exclus", "inclus", "excluido", "incluido"];
+    let zone = options.zone.as_deref();
+    let said = instants(title, zone);
+    let refused = |code, what: &str| {
+        let detail = format!("the title {} {what}; give the column another title if it is read rightly all the same", shown(title));
+        Err(Problem::field(code, format!("columns.{}", field.name()), detail))
+    };
+    if said.is_utc && zone.is_some_and(|zone| !is_utc(zone)) {
+        return refused("ambiguous_zone", "says UTC, and the dates are read in the card's zone");
+    }
+    let is_other = match options.date_form {
+        DateForm::DayFirst => said.day_first == Some(false),
+        DateForm::MonthFirst => said.day_first == Some(true),
+        _ => false,
+    };
+    if is_other {
+        return refused("ambiguous_date", "names another order of day and month than `date_form`");
+    }
+    let bracketed = title.split_once(['(', '[']).map(|(_, rest)| rest.split([')', ']']).next().unwrap_or_default());
+    let is_unknown = bracketed.is_some_and(|text| instants(text, zone).unknown.is_some());
+    let of_the_end = words(title).iter().any(|word| OF_THE_END.iter().any(|known| word.starts_with(known)));
+    if if of_the_end { options.valid_to.is_none() } else { is_unknown } {
+        return refused("ambiguous_date", "says something of its dates that is not looked at");
+    }
+    Ok(())
+}
+
 /// A title that is stated stands over one column.
 fn check_once(field: Field, name: &str, titles: &[&str]) -> Result<(), Problem> {
     if titles.iter().filter(|title| title.trim().eq_ignore_ascii_case(name.trim())).count() < 2 {
@@ -485,6 +541,15 @@ fn check_once(field: Field, name: &str, titles: &[&str]) -> Result<(), Problem> 
     let field = field.name();
     let detail = format!("several columns are called {}: state `{field}` by its number from 0", shown(name));
     Err(Problem::field("ambiguous_column", format!("columns.{field}"), detail))
+}
+
+/// The problem of a line that may be of titles or a row.
+pub fn unclear_line(line: u64, cells: &[&str]) -> Problem {
+    let detail = format!(
+        "line {line} `{}` may be that of the titles or a row: say by `headless` which (--map, false: titles, true: a row)",
+        cells.join("`, `")
+    );
+    Problem::field("ambiguous_column", "headless", detail)
 }
 
 /// The problem of a file in which no line has a column that was stated.

@@ -160,8 +160,8 @@ fn a_file_without_titles_loses_no_row() {
     assert_eq!(told(text, &by_index), want);
     assert_eq!(told(&format!("Prefix;Name;Price\n{text}"), &by_index), want);
     assert_eq!(
-        told("Prefix;Name;Price\n49;x;0.02\n", &DeckOptions { headless: true, ..by_index }),
-        ["49 x 0.02/60 1/1", "line 1 column 0: invalid_prefix"]
+        told("Prefix;Name;Price\n49;x;0.02\n", &DeckOptions { headless: Some(true), ..by_index }),
+        ["line 1 column 0: invalid_prefix", "line 2 : invalid_row"]
     );
 }
 

@@ -62,8 +62,8 @@ pub enum ValidTo {
 pub struct DeckOptions {
     /// Field → column by name or index, before the names that are known.
     pub columns: BTreeMap<Field, Column>,
-    /// The file has no line of names; `columns` are indices.
-    pub headless: bool,
+    /// The file has no line of names; `columns` are indices. Default: where all of them are, the first line shows it.
+    pub headless: Option<bool>,
     /// Columns that mean nothing for the price, by name or index. Any other that is not understood stops the import.
     pub ignore_columns: Vec<Column>,
     /// Lines at the file's beginning that are left out: titles and notes whose words mean nothing for the price.

@@ -77,10 +77,22 @@ enum Looked {
     Row(Columns),
 }
 
+/// What a line is where columns are stated by their numbers.
+enum ByIndex {
+    Row,
+    Titles,
+    /// A note above the titles.
+    Above,
+    Unclear,
+}
+
 impl Search<'_> {
     fn look_at(&mut self, record: &Record<'_>) -> Result<Looked, Problem> {
-        if self.options.headless || self.is_row(record.cells) {
-            return Columns::of_indices(record.cells.len(), self.options).map(Looked::Row);
+        match self.by_index(record.cells) {
+            Some(ByIndex::Row) => return Columns::of_indices(record.cells.len(), self.options).map(Looked::Row),
+            Some(ByIndex::Unclear) => return Err(columns::unclear_line(record.line, &record.cells.iter().collect::<Vec<_>>())),
+            Some(ByIndex::Above) => return self.above(record),
+            Some(ByIndex::Titles) | None => {}
         }
         let columns = Columns::of(&record.cells.iter().collect::<Vec<_>>(), self.options)?;
         if columns.has_what_it_takes() {
@@ -89,27 +101,46 @@ impl Search<'_> {
         if columns.nearness() > self.nearly.as_ref().map_or(0, Columns::nearness) {
             self.nearly = Some(columns);
         }
+        self.above(record)
+    }
+
+    fn above(&mut self, record: &Record<'_>) -> Result<Looked, Problem> {
         self.above.push(record.cells.clone());
         if self.above.len() > LINES_ABOVE_MAX { Err(self.not_found()) } else { Ok(Looked::Title) }
     }
 
-    /// Columns are stated by their numbers, and something else than titles stands in them: digits where prefixes are, or a price.
-    fn is_row(&self, cells: &Cells) -> bool {
-        let columns = &self.options.columns;
-        let by_index = !columns.is_empty() && columns.values().all(|column| matches!(column, Column::Index(_)));
-        let cell = |field: Field| match columns.get(&field) {
-            Some(Column::Index(index)) => cells.filled(*index),
-            _ => None,
+    /// Where columns are stated by their numbers. Digits alone where prefixes are begin a row; words where prefixes and prices are
+    /// stand in the titles; a line without both is a note. What is neither (`E.164`; `Rate (6 s)`) is not guessed: it may say a unit.
+    fn by_index(&self, cells: &Cells) -> Option<ByIndex> {
+        let (columns, headless) = (&self.options.columns, self.options.headless);
+        let is_by_index = !columns.is_empty() && columns.values().all(|column| matches!(column, Column::Index(_)));
+        if headless == Some(true) || !is_by_index {
+            return headless.filter(|headless| *headless).map(|_| ByIndex::Row);
+        }
+        let filled = |is_meant: &dyn Fn(Field) -> bool| {
+            let meant = columns.iter().filter(|(field, _)| is_meant(**field));
+            let texts = meant.filter_map(|(_, column)| if let Column::Index(index) = column { cells.filled(*index) } else { None });
+            texts.collect::<Vec<&str>>()
         };
-        let has_digits = |text: &str| text.bytes().any(|b| b.is_ascii_digit());
-        let reads_as_price = |text: &str| has_digits(text) && units::split(text.trim()).is_some();
-        by_index
-            && (columns
-                .keys()
-                .filter(|field| field.is_prefix() || **field == Field::CountryCode)
-                .filter_map(|field| cell(*field))
-                .any(has_digits)
-                || columns.keys().filter(|field| field.is_price()).filter_map(|field| cell(*field)).any(reads_as_price))
+        let prefixes = filled(&|field| field.is_prefix() || field == Field::CountryCode);
+        let prices = filled(&Field::is_price);
+        let has_digit = |text: &&str| text.bytes().any(|b| b.is_ascii_digit());
+        let reads_as_price = |text: &&str| has_digit(text) && units::split(text.trim()).is_some();
+        let has_prefix = prefixes.iter().any(|text| has_digit(text) && !text.contains(char::is_alphabetic));
+        let is_full = !prefixes.is_empty() && !prices.is_empty();
+        Some(match () {
+            () if headless == Some(false) => {
+                if is_full {
+                    ByIndex::Titles
+                } else {
+                    ByIndex::Above
+                }
+            }
+            () if has_prefix || (prefixes.iter().all(|text| sheet::is_nothing(text)) && prices.iter().any(reads_as_price)) => ByIndex::Row,
+            () if !is_full => ByIndex::Above,
+            () if prefixes.iter().chain(&prices).any(has_digit) => ByIndex::Unclear,
+            () => ByIndex::Titles,
+        })
     }
 
     fn not_found(&self) -> Problem {

@@ -6,7 +6,7 @@ use super::money::{Marks, MarksByLine, Notation, Price};
 use super::notes::{self, Holds};
 use super::{Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Says, Terms, ValidTo, lists, npanxx, titles};
 use crate::input::when::Clock;
-use crate::sheet::{Cells, Record, shown, units};
+use crate::sheet::{self, Cells, Record, shown, units};
 use jiff::tz::TimeZone;
 use rating::money::Rate as Amount;
 use rating::{Instant, Quantity};
@@ -50,6 +50,8 @@ pub(super) struct Reader<'o> {
     terms: Intern<Terms>,
     origins: Intern<Vec<String>>,
     marks: MarksByLine,
+    /// A line of words, behind which nothing is read.
+    words_at: Option<u32>,
 }
 
 /// Ends a name that was cut.
@@ -81,6 +83,7 @@ impl<'o> Reader<'o> {
             terms: Intern::default(),
             origins,
             marks: MarksByLine::default(),
+            words_at: None,
         }
     }
 
@@ -146,7 +149,30 @@ impl<'o> Reader<'o> {
         Ok(())
     }
 
+    /// Titles, or units, where a prefix and a price belong: what is behind them may be of other columns.
+    fn check_behind(&mut self, line: u32, cells: &Cells) -> Result<(), BadCell> {
+        if let Some(at) = self.words_at {
+            return Err((
+                None,
+                ("invalid_row", format!("line {at} has words where a prefix and a price belong: it may name other columns or units")),
+            ));
+        }
+        let filled = |index: usize| cells.filled(index).map(|text| (index, text));
+        let prefix = self.columns.prefix().and_then(|(_, index)| filled(index)).or_else(|| filled(self.columns.index(Field::CountryCode)?));
+        let prices: Vec<(usize, &str)> = self.priced_fields().filter_map(|(_, index)| filled(index)).collect();
+        let has_digit = |(_, text): &(usize, &str)| text.bytes().any(|b| b.is_ascii_digit());
+        let is_word = |(_, text): &(usize, &str)| text.contains(char::is_alphabetic) && !sheet::is_nothing(text);
+        let is_title =
+            |(index, text): &(usize, &str)| self.columns.titles.get(*index).is_some_and(|title| title.eq_ignore_ascii_case(text.trim()));
+        let has_words = prices.iter().any(is_word) && !prices.iter().chain(&prefix).any(has_digit);
+        if has_words && !prices.iter().all(is_title) {
+            self.words_at = Some(line);
+        }
+        Ok(())
+    }
+
     fn read(&mut self, line: u32, record: &Record<'_>, marks: &mut Marks) -> Result<(), BadCell> {
+        self.check_behind(line, record.cells)?;
         self.check_form(record)?;
         let cells = record.cells;
         let prefixes = self.prefixes(cells)?;

@@ -246,3 +246,81 @@ fn a_stated_column_has_the_unit_of_its_title_or_is_refused() {
     let minutes = told(durations, &map(r#"{"columns":{"minimum_duration":"Min. Dauer (min)"}}"#));
     assert!(minutes[0].contains("120"), "{minutes:?}");
 }
+
+/// A figure in one title made the line a row, and a note above the titles the titles: what they say of the price was not looked at.
+#[test]
+fn columns_by_number_have_titles_all_the_same() {
+    let by_index = map(r#"{"columns":{"prefix":0,"destination":1,"price":2},"ignore_columns":[3]}"#);
+    let stated = |headless: bool| DeckOptions { headless: Some(headless), ..by_index.clone() };
+    for titles in
+        ["E.164;Name;Rate (ct);x", "Prefix (E164);Name;Rate;x", "Prefix 1;Name;Rate;x", "Prefix;Name;€/100min;x", "Prefix;Name;0.01 €;x"]
+    {
+        let stop = stopped(&format!("{titles}\n49;Germany;2;x\n"), &by_index);
+        assert!(stop.contains("headless"), "{titles}: {stop}");
+    }
+    assert_eq!(told("E.164;Name;Rate (ct);x\n49;Germany;2;x\n", &stated(false)), ["49 Germany 0.02/60 1/1"]);
+    assert_eq!(told("Price list;;;\nE.164;Name;Rate (ct);x\n49;Germany;2;x\n", &stated(false)).len(), 1);
+    assert_eq!(told("Prefix;Name;Rate (ct);x\n49;Germany;2;x\n", &by_index), ["49 Germany 0.02/60 1/1"]);
+    // What stands above is read as it is above titles.
+    for note in ["Prices in cents;;;", "Currency;USD;;", "Billing 60/60;;;"] {
+        for titles in ["", "Prefix;Name;Rate;x\n"] {
+            let by = DeckOptions { currency: "EUR".parse().ok(), ..by_index.clone() };
+            let read = parse(format!("{note}\n{titles}49;Germany;2;x\n").as_bytes(), &by);
+            let is_read = read
+                .as_ref()
+                .is_ok_and(|deck| note.starts_with("Billing") && deck.terms.iter().all(|terms| terms.initial.to_string() == "60"));
+            assert!(read.is_err() || is_read, "{note} {titles}: {read:?}");
+        }
+    }
+}
+
+/// A line of units, or the titles of another list.
+#[test]
+fn what_stands_behind_other_titles_is_not_read_by_the_first() {
+    for titles in [";;(ct)", "Code;Name;Cents per minute"] {
+        let rows = told(&format!("Prefix;Name;Rate\n49;Germany;2\n{titles}\n33;France;2\n"), &berlin());
+        assert_eq!(rows[..1], ["49 Germany 2/60 1/1"], "{titles}");
+        assert!(rows[1].starts_with("line 3 ") && rows[2].starts_with("line 4 ") && rows.len() == 3, "{titles}: {rows:?}");
+    }
+    let rows = told("Prefix;Name;Rate\n49;Germany;2\nPrefix;Name;Rate\n33;France;2\n", &berlin());
+    assert!(rows.contains(&"33 France 2/60 1/1".to_owned()), "{rows:?}");
+}
+
+#[test]
+fn titles_of_dates_that_are_stated_agree_with_how_they_are_read() {
+    let dated = |title: &str, field: &str, more: &str| {
+        let options = map(&format!(r#"{{"columns":{{"{field}":"{title}"}},"zone":"Europe/Berlin"{more}}}"#));
+        parse(format!("Prefix;Name;Rate;{title}\n49;Germany;0.02;2027-01-01\n").as_bytes(), &options).map_err(|problem| problem.code)
+    };
+    for (title, field, more, code) in [
+        ("Effective Date (GMT)", "effective_from", "", "ambiguous_zone"),
+        ("Effective Date (EST)", "effective_from", "", "ambiguous_date"),
+        ("Effective Date (MM/DD/YYYY)", "effective_from", r#","date_form":"day_first""#, "ambiguous_date"),
+        ("Valid to (exclusive)", "effective_until", "", "ambiguous_date"),
+        ("Valid to, exclusive", "effective_until", "", "ambiguous_date"),
+    ] {
+        assert_eq!(dated(title, field, more).unwrap_err(), code, "{title}");
+    }
+    for (title, field, more) in [
+        ("Change date", "effective_from", ""),
+        ("Effective Date (YYYY-MM-DD)", "effective_from", ""),
+        ("Valid to (exclusive)", "effective_until", r#","valid_to":"instant""#),
+    ] {
+        assert!(dated(title, field, more).is_ok(), "{title}: {:?}", dated(title, field, more));
+    }
+}
+
+#[test]
+fn ordinals_in_titles_of_increments_are_no_units() {
+    let stated = |first: &str, next: &str| {
+        let options = map(&format!(r#"{{"columns":{{"initial":"{first}","next":"{next}"}}}}"#));
+        (format!("Prefix;Name;Rate;{first};{next}\n49;Germany;0.02;30;6\n"), options)
+    };
+    for (first, next) in [("1st Increment", "2nd Increment"), ("Step 1", "Step 2")] {
+        let (file, options) = stated(first, next);
+        assert_eq!(told(&file, &options), ["49 Germany 0.02/60 30/6"], "{first}");
+    }
+    let (file, options) = stated("First (6 s)", "Then");
+    let stop = stopped(&file, &options);
+    assert!(stop.contains("`initial` and `next`") && !stop.contains("cents"), "{stop}");
+}

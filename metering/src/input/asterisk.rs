@@ -309,6 +309,27 @@ mod tests {
         assert_eq!(told(&[both, second]), ["+442079460000", "second_leg"]);
     }
 
+    /// Follow me: the extension was charged, and the call to the mobile that it was forwarded to was not.
+    #[test]
+    fn a_call_that_was_forwarded_outside_is_no_second_leg() {
+        let told = |first: &str, second: &str| -> Vec<String> {
+            let first = line("PJSIP/100-1", "Local/1@out-19;1", "ANSWERED", "u.1").replace("+4930123456", first);
+            let second = line("Local/1@out-19;2", "PJSIP/trunk-2", "ANSWERED", "u.2").replace("+4930123456", second);
+            let tell = |row: &Row| match row {
+                Row::Event { event, .. } => event.destination.as_deref().unwrap_or("-").to_owned(),
+                Row::Skipped { .. } => "skipped".to_owned(),
+                Row::Refused { problem, .. } => problem.code.to_owned(),
+            };
+            parse(format!("{first}{second}").as_bytes(), &berlin()).unwrap().iter().map(tell).collect()
+        };
+        assert_eq!(told("200", "017612345678"), ["200", "second_leg"]);
+        assert_eq!(told("+4930123456", "017612345678"), ["+4930123456", "second_leg"]);
+        // A line of the switch, a prefix of calls abroad, a member of a queue.
+        assert_eq!(told("0017612345678", "017612345678"), ["0017612345678", "skipped"]);
+        assert_eq!(told("017612345678", "4917612345678"), ["017612345678", "skipped"]);
+        assert_eq!(told("600", "201"), ["600", "skipped"]);
+    }
+
     #[test]
     fn a_record_that_contradicts_itself_is_not_charged() {
         let good = line("SIP/a-1", "SIP/b-2", "ANSWERED", "u.1");

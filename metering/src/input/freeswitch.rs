@@ -266,7 +266,7 @@ impl<'a> Post<'a> {
 
     /// The second half of a channel; made for another one, whatever its direction says; or bridged with another, and nothing
     /// says whether it is a call of its own: made to reach somebody, or one that came in and that another asked for, without
-    /// having reached anybody itself.
+    /// having reached anybody itself; or one that the switch placed to connect two telephones.
     fn alone(&self) -> Option<Problem> {
         if let Some((name, other)) = self.second_half() {
             return Some(legs::alone(name, &other, "half of a loopback channel, and not known to be the first"));
@@ -280,6 +280,12 @@ impl<'a> Post<'a> {
             || self.var("originate_disposition").is_some_and(|said| said == "SUCCESS") || self.var("originated_legs").is_some();
         let what = match self.is_outbound() {
             true if role != Some("originator".into()) => "an outbound leg that was bridged with another",
+            // Click to call: its number is that of the telephone that rang first.
+            true => {
+                let why =
+                    "the switch placed this call itself and connected it with another: which of the two numbers was called is not known";
+                return Some(legs::refused(name, &other, why));
+            }
             false if role == Some("originatee".into()) && !has_reached() => "a leg that came in, and that another one asked for",
             _ => return None,
         };

@@ -168,8 +168,8 @@ fn a_second_leg_shows_in_its_own_record_or_is_refused() {
         ("\"bridge_uuid\": \"A\",", "1 refused bridge_uuid second_leg"),
         ("\"signal_bond\": \"A\",", "1 refused signal_bond second_leg"),
         ("\"last_bridge_role\": \"originatee\",", "1 skipped: a second leg of the call"),
-        // A call of its own, as it says: somebody is called back, and then another.
-        ("\"bridge_uuid\": \"B\", \"last_bridge_role\": \"originator\",", GOOD),
+        // Click to call: the extension that rang first was charged, and the number outside was not.
+        ("\"bridge_uuid\": \"B\", \"last_bridge_role\": \"originator\",", "1 refused bridge_uuid second_leg"),
         ("", GOOD),
     ] {
         assert_eq!(tell(more), want, "{more}");

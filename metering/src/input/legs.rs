@@ -5,8 +5,12 @@
 
 use super::Row;
 use crate::command::Problem;
+use crate::numbers;
 use crate::sheet::shown;
 use std::collections::{HashMap, HashSet};
+
+/// Digits of the shortest number that is no extension of the switch's own.
+const OUTSIDE_DIGITS_MIN: usize = 7;
 
 /// Why a record is no call.
 pub(super) const SECOND_LEG: &str = "a second leg of the call";
@@ -44,13 +48,14 @@ pub(super) fn alone(field: &str, value: &str, what: &str) -> Problem {
     refused(field, value, &format!("{what}, and the other leg's record is not beside it: it is not charged, as the other one may be"))
 }
 
-fn refused(field: &str, value: &str, why: &str) -> Problem {
+pub(super) fn refused(field: &str, value: &str, why: &str) -> Problem {
     let detail = format!("`{field}` {}: {why}; if such records are calls of their own, say so by `both_legs`: true", shown(value));
     Problem::field("second_leg", field, detail)
 }
 
 /// Of two records that are usage and name one another, the second leg is skipped: the one that was made to reach somebody,
-/// else the later one of the file. Of two that both came in none is charged, unless one of them asked for the other.
+/// else the later one of the file. Of two that both came in none is charged, unless one of them asked for the other. A second half
+/// of a local channel that goes to another number outside is no second leg of the first (a call that was forwarded): it is refused.
 /// `legs`: of each row, in order.
 pub(super) fn skip_second(rows: &mut [Row], legs: &[Leg]) {
     let stands = settle_called(rows, legs);
@@ -58,7 +63,10 @@ pub(super) fn skip_second(rows: &mut [Row], legs: &[Leg]) {
     let pairs = pairs(rows, legs);
     let mut is_beside = vec![false; legs.len()];
     for (first, second, _) in pairs.iter().filter(|(.., are_calls)| !are_calls) {
-        if let Some(row) = rows.get_mut(*second) {
+        if goes_elsewhere(rows, legs, *first, *second) {
+            let why = "it goes to another number than the record beside it, which is charged: whether it is a call of its own is not known";
+            refuse(rows.get_mut(*second), &refused("channel", legs.get(*second).map_or("", |leg| leg.own.as_str()), why));
+        } else if let Some(row) = rows.get_mut(*second) {
             *row = Row::Skipped { line: row.line(), why: SECOND_LEG.to_owned() };
         }
         if let (Some(leg), Some(is_beside)) = (legs.get(*first), is_beside.get_mut(*first)) {
@@ -81,6 +89,19 @@ pub(super) fn skip_second(rows: &mut [Row], legs: &[Leg]) {
             refuse(Some(row), problem);
         }
     }
+}
+
+/// Of a local channel: the call goes on to a number outside that is not the one of the first record, but for what is dialled for
+/// an outside line or a call abroad.
+fn goes_elsewhere(rows: &[Row], legs: &[Leg], first: usize, second: usize) -> bool {
+    let dialled = |number: usize| match rows.get(number) {
+        Some(Row::Event { event, .. }) => event.destination.as_deref().and_then(|text| numbers::normalise(text, None)),
+        _ => None,
+    };
+    let Some(on) = dialled(second).filter(|_| legs.get(second).is_some_and(|leg| leg.is_local_second)) else { return false };
+    let from = dialled(first).unwrap_or_default();
+    let (on, from) = (on.trim_start_matches('0'), from.trim_start_matches('0'));
+    on.len() >= OUTSIDE_DIGITS_MIN && !(on.ends_with(from) && from.len() >= OUTSIDE_DIGITS_MIN) && !from.ends_with(on)
 }
 
 /// Second halves of channels beside a record of the first half that is no usage, or that dialled nobody: they are the call. Of a

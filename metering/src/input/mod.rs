@@ -23,7 +23,7 @@ pub mod own_fields;
 mod rawjson;
 pub mod said;
 pub mod table;
-mod titles;
+pub(crate) mod titles;
 pub mod when;
 
 use crate::command::{Problem, UsageEvent};

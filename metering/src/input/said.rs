@@ -3,7 +3,7 @@
 
 use super::fields;
 use super::titles;
-use super::when::DateForm;
+use super::when::{DateForm, is_utc};
 use crate::command::Problem;
 use crate::sheet::duration::DurationForm;
 use crate::sheet::shown;
@@ -188,8 +188,7 @@ pub(super) fn check_instants(field: &str, named: Named<'_>, zone: Option<&str>, 
     if let Some(word) = &said.unknown {
         return refused("ambiguous_column", &format!("says something that is not known ({word})"));
     }
-    let is_utc = zone.is_none_or(|zone| ["UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu"].contains(&zone));
-    if said.is_utc && !is_utc {
+    if said.is_utc && !zone.is_none_or(is_utc) {
         return refused(
             "ambiguous_zone",
             &format!("says UTC, and `zone` {}: state the one that the times are of", zone.unwrap_or_default()),

@@ -6,7 +6,7 @@
 //!  "delimiter": ";", "date_form": "day_first", "zone": "Europe/Berlin", "decimal_comma": true}
 //! ```
 //! A column is named by its header or by its index from 0. Nothing is guessed but the delimiter, and that a file whose
-//! columns are stated by index begins with a record if its first line has figures where they belong.
+//! columns are stated by index begins with a record if its first line has a time or a quantity where they belong.
 
 use super::answered::{self, Answered};
 use super::cdr;
@@ -105,15 +105,26 @@ pub fn parse(file: &[u8], map: &ColumnMap) -> Result<Vec<Row>, Problem> {
         return Err(no_column(&header));
     }
     let reader = Reader::new(map, &header, text, delimiter)?;
-    let titles = Records::new(text, delimiter).read().filter(|_| !is_headless).is_none_or(|first| !reader.begins_with(&first));
-    if titles {
-        reader.check_titles(&header)?;
+    let first = if is_headless { First::Record } else { reader.first_is(Records::new(text, delimiter).read().as_ref()) };
+    match first {
+        First::Titles => reader.check_titles(&header)?,
+        First::Unclear => return Err(unclear_first(&header)),
+        First::Record => {}
     }
-    let mut first = !is_headless;
-    let mut rows = cdr::each_row(text, delimiter, |record| match std::mem::take(&mut first) {
-        true if !reader.begins_with(record) => Row::Skipped { line: record.line, why: "the columns' names".to_owned() },
-        true => said_of_titles(reader.row(record)),
-        false => reader.row(record),
+    let (mut is_first, mut titles_at) = (!is_headless, None);
+    let mut rows = cdr::each_row(text, delimiter, |record| match (std::mem::take(&mut is_first), titles_at) {
+        (true, _) if first == First::Titles => Row::Skipped { line: record.line, why: "the columns' names".to_owned() },
+        (true, _) => said_of_titles(reader.row(record)),
+        (_, Some(line)) => reader.behind(record, line),
+        _ if reader.has_words_alone(record) => {
+            if reader.is_titles_again(record, &header) {
+                return Row::Skipped { line: record.line, why: "the columns' names".to_owned() };
+            }
+            titles_at = Some(record.line + above);
+            let shown = sheet::shown(record.raw);
+            cdr::refused(record, format!("{shown} has words where the time and the quantity belong: the lines behind it are not read"))
+        }
+        _ => reader.row(record),
     });
     rows.iter_mut().for_each(|row| row.move_down(above));
     Ok(rows)
@@ -126,6 +137,23 @@ fn no_column(header: &[String]) -> Problem {
         shown_titles(header)
     );
     Problem::new("unknown_column", detail)
+}
+
+/// What the first line of a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    Titles,
+    Record,
+    Unclear,
+}
+
+fn unclear_first(header: &[String]) -> Problem {
+    let detail = format!(
+        "the first line `{}` may be the titles or a record: say by `headless` which (false: titles, true: a record), and take notes above \
+         the titles out of the file",
+        shown_titles(header)
+    );
+    Problem::field("ambiguous_column", "headless", detail)
 }
 
 /// Of a first line that was taken for a record.
@@ -213,25 +241,70 @@ impl<'m> Reader<'m> {
         Ok(())
     }
 
-    /// Is the first line a record? Only where columns are stated by their numbers, unless its cells are words where a record
-    /// has figures.
-    fn begins_with(&self, record: &Record<'_>) -> bool {
+    /// Where columns are stated by their numbers a first line with a time or a quantity is a record, and one of words alone in each
+    /// of the columns is the titles. What is neither (`Units (6s)`; a note) is not guessed: its words may say a unit.
+    fn first_is(&self, record: Option<&Record<'_>>) -> First {
         let by_index = |column: &Column| match column {
             Column::Index(_) => true,
             Column::Name(_) => false,
             Column::Several(all) => all.iter().all(|column| matches!(column, Column::Index(_))),
         };
         let is_by_index = !self.map.columns.is_empty() && self.map.columns.values().all(by_index);
-        is_by_index && self.map.headless.is_none() && self.has_figures(record)
+        let Some(record) = record.filter(|_| is_by_index && self.map.headless.is_none()) else { return First::Titles };
+        let cells: Vec<_> = self.fields.iter().map(|(_, place)| place.read(record)).collect();
+        match self.measures().next().is_some() {
+            true if self.has_measure(record) => First::Record,
+            true if cells.iter().all(Option::is_some) && self.has_words_alone(record) => First::Titles,
+            true => First::Unclear,
+            false if cells.iter().flatten().any(|text| has_digit(text)) => First::Record,
+            false => First::Titles,
+        }
     }
 
-    fn has_figures(&self, record: &Record<'_>) -> bool {
-        self.fields.iter().any(|(name, place)| {
-            let text = place.read(record).unwrap_or_default();
-            let is_measured = matches!(*name, "at" | "end" | "quantity" | "amount");
-            let begins = text.trim_start_matches(['+', '-', '.', ',']).starts_with(|c: char| c.is_ascii_digit());
-            begins || (is_measured && text.bytes().any(|b| b.is_ascii_digit()))
+    /// Columns of numbers and times.
+    fn measures(&self) -> impl Iterator<Item = (&str, &Place)> {
+        let measures = self.fields.iter().filter(|(name, _)| matches!(*name, "at" | "end" | "quantity" | "amount"));
+        measures.map(|(name, place)| (*name, place))
+    }
+
+    /// Has it a time, a quantity or an amount that can be read?
+    fn has_measure(&self, record: &Record<'_>) -> bool {
+        self.measures().any(|(name, place)| {
+            let Some(text) = place.read(record) else { return false };
+            match name {
+                "quantity" => {
+                    let form = self.map.duration_form.unwrap_or_default();
+                    [Mark::Point, Mark::Comma].into_iter().any(|mark| duration::read(&text, form, mark).is_ok())
+                }
+                "amount" => [Mark::Point, Mark::Comma].into_iter().any(|mark| decimal::plain(&text, mark).is_some()),
+                // One that misses its zone is one all the same.
+                _ => has_digit(&text) && self.clock.moment(name, &text).map_or_else(|problem| problem.code != "invalid_field", |_| true),
+            }
         })
+    }
+
+    /// Titles, or units, in place of numbers and times: not one of them has a digit.
+    fn has_words_alone(&self, record: &Record<'_>) -> bool {
+        let cells: Vec<_> = self.measures().filter_map(|(_, place)| place.read(record)).collect();
+        let is_word = |text: &str| text.contains(char::is_alphabetic) && !sheet::is_nothing(text);
+        cells.iter().any(|text| is_word(text)) && !cells.iter().any(|text| has_digit(text))
+    }
+
+    /// The first line once more, as in files that were put together.
+    fn is_titles_again(&self, record: &Record<'_>, header: &[String]) -> bool {
+        let same = |(index, title): (usize, &String)| record.cell(index).unwrap_or_default().trim().eq_ignore_ascii_case(title.trim());
+        !header.is_empty() && self.width.is_some_and(|width| record.cells.len() <= width) && header.iter().enumerate().all(same)
+    }
+
+    /// A record that stands behind other titles, or units.
+    fn behind(&self, record: &Record<'_>, line: u64) -> Row {
+        match self.row(record) {
+            Row::Event { .. } => {
+                let shown = sheet::shown(record.raw);
+                cdr::refused(record, format!("{shown} stands behind line {line}, whose words may name other columns or units"))
+            }
+            row => row,
+        }
     }
 
     fn row(&self, record: &Record<'_>) -> Row {
@@ -279,6 +352,15 @@ impl<'m> Reader<'m> {
         let is_empty = |field: &str| self.fields.iter().any(|(name, _)| *name == field) && self.value(record, field).is_none();
         let measured = ["quantity", "end"].into_iter().filter(|field| self.fields.iter().any(|(name, _)| name == field)).all(is_empty);
         if is_empty("at") && measured && self.value(record, "amount").is_none() {
+            // A note below the titles, or a sum at the end.
+            let text = record.raw.trim_matches(|c: char| !c.is_alphanumeric());
+            let is_alone = (0..record.cells.len()).filter(|index| record.cell(*index).is_some()).nth(1).is_none();
+            if is_alone && text.contains(' ') {
+                return Some(Err(fields::invalid(
+                    "at",
+                    format_args!("{} stands alone in its line: it is no record, and what it says is not looked at", sheet::shown(text)),
+                )));
+            }
             return Some(Ok("not answered: neither begin nor duration".to_owned()));
         }
         is_empty(DISPOSITION).then(|| Err(answered::missing(DISPOSITION)))
@@ -444,6 +526,10 @@ impl Place {
         let parts: Vec<String> = all.iter().map(|index| escaped(record.cell(*index).unwrap_or_default())).collect();
         Some(Cow::Owned(parts.join(&between.to_string()).trim().to_owned()))
     }
+}
+
+fn has_digit(text: &str) -> bool {
+    text.bytes().any(|b| b.is_ascii_digit())
 }
 
 /// The titles by which columns are named.

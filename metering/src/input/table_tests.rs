@@ -213,8 +213,55 @@ fn a_first_line_that_is_a_bad_record_is_refused_and_no_titles() {
     }
     assert_eq!(first("id,customer,at,quantity,to\n", ""), "1 skipped: the columns' names");
     // Titles with figures in them are stated.
-    assert!(first("id,customer,at,quantity 1,to\n", "").starts_with("1 refused"));
+    let doubtful = parse("id,customer,at,quantity 1,to\n".as_bytes(), &serde_json::from_str(&by_index("")).unwrap()).unwrap_err();
+    assert_eq!((doubtful.code, doubtful.field.as_deref()), ("ambiguous_column", Some("headless")), "{}", doubtful.detail);
     assert_eq!(first("id,customer,at,quantity 1,to\n", "\"headless\":false,"), "1 skipped: the columns' names");
+}
+
+/// A figure in one title made the line a record, and a note above the titles the titles: the unit was not looked at.
+#[test]
+fn columns_by_number_have_titles_all_the_same() {
+    let map = |more: &str| format!(r#"{{"columns":{{"id":0,"at":1,"quantity":2,"destination":3}},{more}{CALLS}}}"#);
+    let row = "1;2026-11-20 09:00:00;50;+4930123456\n";
+    let stated = |line: &str, more: &str| outcomes(&format!("{line}\n{row}"), &map(more));
+    for titles in [
+        "Nr;Start;Units (6s);To",
+        "Nr;Start;Duration (100ms);To",
+        "Nr;Start;Duration 10s;To",
+        "Nr;Start;Quantity (1000s);To",
+        "Nr;Time 2;Ring time;To",
+        "Nr;Start1;Units;To",
+        "Durations in minutes;;;",
+        "Report of calls;;;",
+        "Report of November 2026;;;",
+        "Nr;;Duration;To",
+    ] {
+        assert_eq!(stated(titles, ""), ["file: ambiguous_column"], "{titles}");
+    }
+    for (titles, want) in [
+        ("Nr;Start;Units (6s);To", "file: ambiguous_unit"),
+        ("Nr;Time 2;Ring time;To", "file: ambiguous_unit"),
+        ("Nr;Start;Minutes;To", "ambiguous_unit"),
+    ] {
+        assert_eq!(stated(titles, r#""headless":false,"#), [want], "{titles}");
+    }
+    assert_eq!(stated("Nr;Start;Duration;To", ""), ["50"]);
+    assert_eq!(stated("0;2026-11-20 09:00:00;5;+4930123457", ""), ["50"]);
+}
+
+/// Words in place of numbers: a line of units, the titles of another export, a note.
+#[test]
+fn what_stands_behind_other_titles_is_not_read_by_the_first() {
+    let map = format!(r#"{{"columns":{{"id":"Nr","at":"Start","quantity":"Duration","destination":"To"}},{CALLS}}}"#);
+    let row = |nr: u8| format!("{nr};2026-11-20 09:00:00;50;+4930123456\n");
+    let told = |lines: &str| outcomes(&format!("Nr;Start;Duration;To\n{}{lines}\n{}", row(1), row(2)), &map);
+    for titles in [";;(min);", "Nr;Start;Duration (min);To", "Start;Nr;Minutes;To"] {
+        assert_eq!(told(titles), ["50", "invalid_row", "invalid_row"], "{titles}");
+    }
+    // The same once more, as in files that were put together; nothing of a value.
+    assert_eq!(told("Nr;Start;Duration;To")[2..], ["50"]);
+    assert_eq!(told("3;2026-11-20 09:00:00;n/a;+4930123456")[2..], ["50"]);
+    assert_eq!(told("Durations in minutes;;;"), ["50", "invalid_field", "50"]);
 }
 
 #[test]

@@ -59,6 +59,11 @@ impl Moment {
     }
 }
 
+/// Is it a name of UTC?
+pub(crate) fn is_utc(zone: &str) -> bool {
+    ["UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu"].contains(&zone)
+}
+
 /// An IANA zone by name.
 pub fn zone(name: &str) -> Result<TimeZone, Problem> {
     TimeZone::get(name).map_err(|_| fields::invalid("zone", "expected an IANA zone, such as Europe/Berlin"))

@@ -30,6 +30,13 @@ pub fn shown(value: &str) -> String {
     format!("`{shown}`")
 }
 
+/// `n/a`, `-`, `null`: a cell that is filled and says nothing.
+pub fn is_nothing(cell: &str) -> bool {
+    let word: String = cell.chars().filter(char::is_ascii_alphanumeric).collect();
+    ["", "na", "none", "null", "nil", "nan"].contains(&word.to_lowercase().as_str())
+        && !cell.contains(|c: char| !c.is_ascii() && c.is_alphabetic())
+}
+
 /// Excel's first line `sep=;`: what it states, the text behind it, and how many lines it is.
 pub fn separator_line(text: &str) -> (Option<char>, &str, u64) {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
