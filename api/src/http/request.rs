@@ -73,13 +73,13 @@ pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> 
     let (request, body) = watched(request);
     let started = tokio::time::Instant::now();
     let inner = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let response = match tokio::time::timeout(app.request_time_max, inner).await {
+    let mut response = match tokio::time::timeout(app.request_time_max, inner).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => ApiProblem::internal(&panic_text(panic.as_ref())).into_response(),
         Err(_elapsed) => ApiProblem::new("timeout", "it may or may not have been carried out; send the same request again").into_response(),
     };
-    let (mut response, refused) = finish(response, &reader);
     let whose = response.extensions_mut().remove::<Whose>();
+    let (mut response, refused) = finish(response, &reader);
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert("x-request-id", value);
     }

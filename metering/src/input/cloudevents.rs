@@ -8,7 +8,7 @@
 //! | `time` | `at`, unless `data.at` gives one |
 //! | `data` | `quantity`, `amount`, `destination`, `origin`, `attributes`, `hold` |
 //!
-//! Extension attributes of the envelope are allowed and not used; unknown fields of `data` are refused; a map
+//! Extension attributes of the envelope are allowed and not used, but for those named as a field of `data`; unknown fields of `data` are refused; a map
 //! ([`OwnFields`]) says what either means.
 
 use super::Parsed;
@@ -42,6 +42,7 @@ pub fn binary<'h>(header: impl Fn(&str) -> Option<&'h str>, body: &[u8], own: Op
     let refuse = |problem| (get("id").unwrap_or_default().into_owned(), problem);
     let text = super::utf8(body).map_err(refuse)?;
     check_data(text).map_err(refuse)?;
+    check_envelope(own, |name| get(name).is_some()).map_err(refuse)?;
     let envelope = Envelope {
         version: get("specversion"),
         id: get("id"),
@@ -71,6 +72,7 @@ fn structured(raw: &str, own: Option<&OwnFields>) -> Parsed {
     if let Some(path) = rawjson::given_twice(raw) {
         return Err(refuse(json::twice(&path)));
     }
+    check_envelope(own, |name| pairs.get(name).is_some()).map_err(refuse)?;
     let mut data = data_of(&pairs).map_err(refuse)?;
     if let Some(data) = &data {
         check_data(data).map_err(refuse)?;
@@ -103,6 +105,14 @@ fn data_of<'a>(pairs: &Pairs<'a, ENVELOPE_MAX>) -> Result<Option<Cow<'a, str>>, 
     let decoded = rawjson::string(raw).and_then(|text| base64::engine::general_purpose::STANDARD.decode(&*text).ok());
     let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
     text.map(|text| Some(Cow::Owned(text))).ok_or_else(|| fields::invalid("data_base64", "expected JSON in base64"))
+}
+
+/// What is measured stands in `data`: an attribute of the envelope that has its name would be passed over. A map says what one means.
+fn check_envelope(own: Option<&OwnFields>, has: impl Fn(&str) -> bool) -> Result<(), Problem> {
+    const OF_DATA: [&str; 8] = ["quantity", "amount", "customer", "meter", "at", "destination", "origin", "hold"];
+    let found = OF_DATA.into_iter().find(|name| own.is_none() && has(name));
+    let refused = |name: &str| Problem::field("unknown_field", name, format!("`{name}` stands beside `data`: expected it in `data`"));
+    found.map_or(Ok(()), |name| Err(refused(name)))
 }
 
 /// One JSON object, in which no name is given twice.
@@ -176,6 +186,28 @@ fn in_envelope(mut problem: Problem, enveloped: &[(&str, &str, bool)], own: Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_of_data_in_the_envelope_is_not_passed_over() {
+        let event = |more: &str| {
+            let text = format!(
+                r#"{{"specversion":"1.0","id":"a","source":"s","type":"call","subject":"acme","time":"2026-11-20T09:00:00Z"{more},"data":{{"quantity":"1"}}}}"#
+            );
+            parse(text.as_bytes(), None).unwrap().remove(0)
+        };
+        for name in ["quantity", "customer", "at"] {
+            let (id, problem) = event(&format!(r#","{name}":"5""#)).unwrap_err();
+            assert_eq!((&*id, problem.code, problem.field.as_deref()), ("a", "unknown_field", Some(name)));
+        }
+        assert!(event(r#","traceparent":"00-1-2-3""#).is_ok());
+        let header = |name: &str| match name {
+            "ce-specversion" => Some("1.0"),
+            "ce-id" => Some("a"),
+            "ce-amount" => Some("5"),
+            _ => None,
+        };
+        assert_eq!(binary(header, br#"{"quantity":"1"}"#, None).unwrap_err().1.code, "unknown_field");
+    }
     use proptest::prelude::*;
 
     const GOOD: &str = r#"{"specversion":"1.0","id":"e1","source":"/apps/booking","type":"booking","subject":"acme-42","time":"2026-11-20T09:00:00Z","datacontenttype":"application/json","traceparent":"00-x","data":{"quantity":2,"attributes":{"room":"blue"}}}"#;
