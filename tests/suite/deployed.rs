@@ -282,7 +282,7 @@ impl Roles {
         pairs.map(|(name, text)| (name.to_owned(), value(text))).collect()
     }
 
-    async fn drop(self) {
+    async fn remove(self) {
         let mut connection = PgConnection::connect(&self.superuser).await.unwrap();
         for statement in ["drop database NAME with (force)", "drop role NAME_check", "drop role NAME"] {
             connection.execute(AssertSqlSafe(statement.replace("NAME", &self.name))).await.unwrap();
@@ -339,5 +339,5 @@ async fn the_containers_run_with_roles_that_are_no_superusers() {
     machine.night(&JOBS).await;
     machine.night(&[RETENTION]).await;
     drop(server);
-    roles.drop().await;
+    roles.remove().await;
 }
