@@ -185,7 +185,8 @@ fn every_unit_is_run_and_its_failure_told() {
         assert!([SERVER, FAILED, RETENTION].contains(&name.as_str()) || JOBS.contains(&name.as_str()), "{name} is run by no test");
         let unit = Unit::read(&std::fs::read_to_string(units().join(name)).unwrap());
         match name.as_str() {
-            FAILED => {}
+            // The health check says by itself what changed, and not the same every five minutes.
+            FAILED | "centwise-health-check.service" => {}
             // A server whose database comes later is never given up, so it does not fail for good.
             SERVER => assert_eq!(unit.values("StartLimitIntervalSec").collect::<Vec<_>>(), ["0"]),
             _ => assert_eq!(unit.values("OnFailure").collect::<Vec<_>>(), ["centwise-failed@%n.service"], "{name}"),
