@@ -35,7 +35,7 @@ pub struct Config {
     /// Largest request body, in bytes.
     #[arg(long, env = "CENTWISE_BODY_BYTES_MAX", default_value_t = BODY_BYTES_MAX, value_parser = at_least_one::<usize>(), value_name = "BYTES", hide = true)]
     pub body_bytes_max: usize,
-    /// Connections served at once; further ones wait to be accepted.
+    /// Connections served at once; 32 further ones are answered for health and measures alone, others are closed.
     #[arg(long, env = "CENTWISE_CONNECTIONS_MAX", default_value_t = 4096, value_parser = at_least_one::<usize>(), value_name = "N")]
     pub connections_max: usize,
     /// Time a request may take, in seconds.

@@ -83,18 +83,23 @@ mod tests {
     }
 
     const EXAMPLE: &str = include_str!("../../.env.example");
-    const DEPLOYED: [&str; 5] = [
+    const DEPLOYED: [&str; 9] = [
         include_str!("../../deploy/Dockerfile"),
         include_str!("../../deploy/compose.yaml"),
+        include_str!("../../deploy/nightly.sh"),
         include_str!("../../deploy/systemd/centwise.service"),
         include_str!("../../deploy/systemd/centwise-backup.service"),
         include_str!("../../deploy/systemd/centwise-health-check.service"),
+        include_str!("../../deploy/systemd/centwise-restore-check.service"),
+        include_str!("../../deploy/systemd/centwise-retention.service"),
+        include_str!("../../deploy/systemd/centwise-verify.service"),
     ];
 
     #[test]
     fn the_example_names_every_setting_with_its_default() {
         let lines = EXAMPLE.lines().filter_map(|line| line.strip_prefix('#').filter(|line| line.starts_with("CENTWISE_")));
-        let named: BTreeMap<&str, &str> = lines.map(|line| line.split_once('=').unwrap()).collect();
+        let named = lines.map(|line| line.split_once('=').unwrap()).map(|(name, value)| (name, value.trim_matches('\'')));
+        let named: BTreeMap<&str, &str> = named.collect();
         let all = all();
         let (known, named_only): (Vec<_>, Vec<_>) =
             (all.iter().map(|setting| setting.name.as_str()).collect(), named.keys().copied().collect());

@@ -34,6 +34,11 @@ pub enum BackupError {
     OldProgram { path: PathBuf, found: u32, at_least: u32 },
     #[error("{name} failed: {errors}")]
     Program { name: &'static str, errors: String },
+    #[error(
+        "the user {user} may not make a database on the server of {server}, and the check needs one for as long as it runs: let a \
+         superuser say `alter role {role} createdb`, or name another user with --database-url"
+    )]
+    MayNotCreate { server: String, user: String, role: String },
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error("the database failed: {0}")]

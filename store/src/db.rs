@@ -6,6 +6,7 @@
 //! One process opens a SQLite file for writing at a time, because the journal keeps positions, chain heads and hot states in
 //! memory: a lock file beside it says so, and a lock on the file itself. Reading beside it is always allowed.
 
+pub(crate) mod moved;
 mod postgres;
 mod probe;
 pub(crate) mod restoring;
@@ -13,6 +14,7 @@ pub(crate) mod restoring;
 mod schema;
 mod wall;
 
+pub use moved::take_back;
 pub(crate) use postgres::{MIGRATIONS as POSTGRES_MIGRATIONS, MOVING, name_of};
 pub use postgres::{OpenError, Postgres, PostgresOptions};
 pub use probe::{FREE_BYTES_MIN, Unwritable};
@@ -94,6 +96,9 @@ impl Db {
         }
         let acknowledged = Arc::new(Acknowledged::beside(file)?);
         SQLITE_MIGRATIONS.run(&mut writer).await?;
+        if let Some(moved) = moved::look(&mut writer, file).await? {
+            return Err(sqlx::Error::Configuration(moved.into()));
+        }
         // A file does not hang up: asking first would cost every read a second hop to the driver's thread.
         let readers = SqlitePoolOptions::new().min_connections(READERS_MIN).max_connections(READERS_MAX).test_before_acquire(false);
         let readers = readers.connect_with(options.read_only(true)).await?;

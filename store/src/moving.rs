@@ -4,7 +4,7 @@
 //! its records are written again in order of arrival, through PostgreSQL's own way of writing them, under new seqs; what
 //! refers to a record is translated (`seqs`); batches are formed anew, and with them every root's hash chain. States
 //! are copied as they are at the end. Nothing is believed: both sides are counted, added up and audited, and until
-//! that has gone well a mark keeps servers from opening the new database.
+//! that has gone well a mark keeps servers from opening the new database. From then on one keeps them from the old one.
 
 mod compare;
 mod pieces;
@@ -14,7 +14,7 @@ mod tables;
 
 pub use compare::Compared;
 
-use crate::db::{Db, OpenError};
+use crate::db::{Db, OpenError, Sqlite, moved, name_of};
 use crate::journal::{Check, JournalError, Placed, Result};
 use crate::postgres::import::{self, Import, JOURNAL_TABLES};
 use crate::sqlite::export::Export;
@@ -49,6 +49,9 @@ pub enum MoveError {
 #[derive(Debug)]
 pub struct Move {
     file: PathBuf,
+    source: Sqlite,
+    /// The target as messages name it.
+    to: String,
     export: Export,
     platform: TenantId,
     target: Db,
@@ -57,6 +60,8 @@ pub struct Move {
 /// A move whose copy is complete: to be compared, audited and, if all is well, released.
 #[derive(Debug)]
 pub struct Copied {
+    source: Sqlite,
+    to: String,
     export: Export,
     target: Db,
     import: Import,
@@ -72,9 +77,10 @@ impl Move {
         };
         let export = Export::of(&db);
         let platform = export.platform().await?.ok_or_else(|| MoveError::NothingThere(file()))?;
+        let to = name_of(&postgres.pool.connect_options());
         match import::occupied(postgres, &every_table()).await? {
             Some(table) => Err(MoveError::NotEmpty(table)),
-            None => Ok(Self { file: source.to_owned(), export, platform, target: target.clone() }),
+            None => Ok(Self { file: source.to_owned(), source: db, to, export, platform, target: target.clone() }),
         }
     }
 
@@ -94,7 +100,7 @@ impl Move {
 
     /// Copies everything; `copied` hears of every so many rows.
     pub async fn copy(self, copied: &mut dyn FnMut(u64)) -> Result<Copied, MoveError> {
-        let Self { file, export, platform, target } = self;
+        let Self { file, source, to, export, platform, target } = self;
         let import = Import::claim(&target, platform, &every_table()).await?.map_err(MoveError::NotEmpty)?;
         let seqs = journal(&export, &import, Seqs::beside(&file)?, copied).await?;
         for table in TABLES {
@@ -102,7 +108,7 @@ impl Move {
         }
         states::copy(&export, &import).await?;
         import.complete(&every_table()).await?;
-        Ok(Copied { export, target, import })
+        Ok(Copied { source, to, export, target, import })
     }
 }
 
@@ -117,8 +123,9 @@ impl Copied {
         crate::postgres::verify_database(&self.target).await
     }
 
-    /// Lets servers open the target.
+    /// Lets servers open the target, and the source no more: first the one and then the other, so that at no moment both can be.
     pub async fn release(self) -> Result<()> {
+        moved::mark(&mut *self.source.writer.lock().await, &self.to).await?;
         self.import.release().await
     }
 }

@@ -19,6 +19,7 @@ mod collection;
 mod commission_floors;
 mod daily;
 mod demo;
+mod deployed;
 mod edges;
 mod environment;
 mod faults;

@@ -179,7 +179,7 @@ async fn a_moved_installation_is_served_as_before() {
     assert!(old.stop().await);
     assert_eq!(moved(dir.path(), database.url()).await["ok"], true);
     let again = refused(dir.path(), database.url()).await;
-    assert!(again.contains("is not empty"), "{again}");
+    assert!(again.contains("was moved to the database"), "{again}");
 
     let new = Process::start_on(dir.path(), Some(database.url())).await;
     let keys =
@@ -208,6 +208,34 @@ async fn a_moved_installation_is_served_as_before() {
     assert_eq!(balance(&new.admin).await, (before.0 + 40, 0));
     assert!(new.stop().await);
     assert!(journal.verify().await.unwrap().iter().all(|check| check.ok));
+}
+
+/// Two sets of the same books would both go on. Who gives the new one up says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_moved_is_served_no_more() {
+    let Some(database) = test_postgres::database().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    assert!(Process::start(dir.path()).await.stop().await);
+    moved(dir.path(), database.url()).await;
+    let old = dir.path().to_str().unwrap();
+    let (_, name) = database.url().rsplit_once('/').unwrap();
+    for said in [served(old).await, refused(dir.path(), database.url()).await] {
+        assert!(said.contains(&format!("was moved to the database {name} at 127.0.0.1:")), "{said}");
+        assert!(said.contains("--take-back") && !said.contains("postgres://"), "{said}");
+    }
+    let verified = centwise(&["verify", "--data-dir", old]).await;
+    assert_eq!(verified.status.code(), Some(0), "it can be read: {verified:?}");
+
+    let take_back = ["migrate-store", "--take-back", "--from", old];
+    let taken = centwise(&take_back).await;
+    assert_eq!(taken.status.code(), Some(0), "{taken:?}");
+    assert!(Process::start(dir.path()).await.stop().await);
+    let nothing = String::from_utf8(centwise(&take_back).await.stderr).unwrap();
+    assert!(nothing.contains("was not moved: there is nothing to take back"), "{nothing}");
+}
+
+async fn centwise(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_centwise-under-test")).args(arguments).output().await.unwrap()
 }
 
 /// A move that ends in the middle leaves a database that nobody takes for the whole.

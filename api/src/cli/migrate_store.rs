@@ -1,9 +1,10 @@
 //! `centwise migrate-store`: moves an installation from the embedded database into an empty one on PostgreSQL.
 //!
-//! Copy, compare, audit both; a mark keeps servers out of the new database until all of it is right.
+//! Copy, compare, audit both; a mark keeps servers out of the new database until all of it is right, and from then on out of the
+//! old one.
 
 use super::progress::Progress;
-use super::{Ended, runtime};
+use super::{Ended, database, runtime};
 use crate::database_url::{self, Place};
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -21,8 +22,12 @@ pub struct Args {
     #[arg(long, value_name = "SQLITE")]
     from: String,
     /// The empty database: postgres://USER:PASSWORD@HOST/DATABASE
-    #[arg(long, env = "CENTWISE_DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    to: String,
+    #[arg(long, env = "CENTWISE_DATABASE_URL", value_name = "URL", hide_env_values = true, required_unless_present = "take_back")]
+    to: Option<String>,
+    /// Move nothing: a move that was done does not count, and the embedded database is served again. Only if nobody has served the
+    /// one on PostgreSQL
+    #[arg(long, conflicts_with = "json")]
+    take_back: bool,
     /// One JSON object: {"ok","seconds","compared","source","target"}
     #[arg(long)]
     json: bool,
@@ -39,6 +44,9 @@ struct Report {
 }
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
+    if args.take_back {
+        return take_back(&args.from, out);
+    }
     let (from, to) = places(args)?;
     let report = runtime()?.block_on(moved(&from, &to))?;
     if args.json {
@@ -49,11 +57,30 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     Ok(if report.ok { Ended::Well } else { Ended::Findings })
 }
 
+fn take_back(from: &str, out: &mut impl Write) -> anyhow::Result<Ended> {
+    let Place::File(file) = place(from)? else { bail!("expected --from sqlite:PATH, the embedded database that was moved") };
+    there(&file)?;
+    if !runtime()?.block_on(store::db::take_back(&file)).map_err(|error| database::explained(error.into()))? {
+        bail!("{} was not moved: there is nothing to take back", file.display());
+    }
+    writeln!(out, "{} may be served again. Remove the database that it was moved to: both hold the same books", file.display())?;
+    Ok(Ended::Well)
+}
+
+fn place(url: &str) -> anyhow::Result<Place> {
+    Ok(database_url::place(Some(url), Path::new("."))?)
+}
+
+fn there(file: &Path) -> anyhow::Result<()> {
+    if !file.exists() {
+        bail!("there is no database {}", file.display());
+    }
+    Ok(())
+}
+
 fn places(args: &Args) -> anyhow::Result<(PathBuf, String)> {
-    let place = |url: &str| database_url::place(Some(url), Path::new("."));
-    match (place(&args.from)?, place(&args.to)?) {
-        (Place::File(file), Place::Postgres(_)) if !file.exists() => bail!("there is no database {}", file.display()),
-        (Place::File(file), Place::Postgres(url)) => Ok((file, url)),
+    match (place(&args.from)?, place(args.to.as_deref().unwrap_or_default())?) {
+        (Place::File(file), Place::Postgres(url)) => there(&file).map(|()| (file, url)),
         _ => bail!("expected --from sqlite:PATH and --to postgres://…: an embedded database is moved to PostgreSQL, and not back"),
     }
 }
@@ -74,7 +101,7 @@ async fn moved(from: &Path, to: &str) -> anyhow::Result<Report> {
     let target = Progress::waiting("auditing the target").over(copied.audit()).await.context("cannot audit the target")?;
     let ok = right(&target) && compared.iter().all(|one| one.source == one.target);
     if ok {
-        copied.release().await?;
+        copied.release().await.context("whether servers may open the new database is not known: start one on it")?;
     }
     Ok(Report { ok, seconds: started.elapsed().as_secs_f64(), compared, source, target })
 }
@@ -110,7 +137,7 @@ fn print(report: &Report, out: &mut impl Write) -> anyhow::Result<()> {
     if report.ok {
         writeln!(
             out,
-            "moved in {:.1} s, and the same on both sides. Serve it with --database-url, and the old one no more",
+            "moved in {:.1} s, and the same on both sides. Serve it with --database-url; the old one refuses to be served",
             report.seconds
         )?;
     } else {

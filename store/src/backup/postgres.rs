@@ -52,7 +52,7 @@ impl Dump {
         let contents = contents(&mut connection).await?;
         let schema = schema(&mut connection).await?;
         let arguments = ["--format=custom", "--compress=0", "--no-owner", "--no-privileges", "--no-password"].map(str::to_owned);
-        let of_this = [format!("--schema={}", quoted_pattern(&schema)), format!("--snapshot={snapshot}")];
+        let of_this = [format!("--schema={}", in_quotes(&schema)), format!("--snapshot={snapshot}")];
         let working = Working::reading(&program, &[&arguments[..], &of_this].concat(), &environment(&options))?;
         Ok(Self { contents, server, program: program.major, working, _snapshot: connection })
     }
@@ -121,8 +121,14 @@ pub struct Scratch {
 impl Scratch {
     /// Makes it; `name` has letters, digits and underscores only.
     pub async fn create(url: &str, name: &str) -> Result<Self> {
-        let (_, mut server, _) = connect(url).await?;
-        server.execute(AssertSqlSafe(format!("create database {name} template template0 encoding 'UTF8'"))).await?;
+        let (options, mut server, at) = connect(url).await?;
+        match server.execute(AssertSqlSafe(format!("create database {name} template template0 encoding 'UTF8'"))).await {
+            Err(error) if has_code(&error, INSUFFICIENT_PRIVILEGE) => {
+                let user = options.get_username().to_owned();
+                return Err(BackupError::MayNotCreate { server: at, role: in_quotes(&user), user });
+            }
+            made => made?,
+        };
         Ok(Self { server, name: name.to_owned(), url: url_of(url, name) })
     }
 
@@ -138,7 +144,7 @@ impl Scratch {
             sqlx::query(END_OWN_SESSIONS).bind(&self.name).execute(&mut self.server).await?;
             match self.server.execute(AssertSqlSafe(format!("drop database if exists {}", self.name))).await {
                 Ok(_) => break,
-                Err(error) if attempt < ATTEMPTS_MAX && is_in_use(&error) => {}
+                Err(error) if attempt < ATTEMPTS_MAX && has_code(&error, OBJECT_IN_USE) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -149,9 +155,11 @@ impl Scratch {
 const END_OWN_SESSIONS: &str =
     "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = current_user and pid <> pg_backend_pid()";
 
-fn is_in_use(error: &sqlx::Error) -> bool {
-    const OBJECT_IN_USE: &str = "55006";
-    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(OBJECT_IN_USE))
+const OBJECT_IN_USE: &str = "55006";
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+fn has_code(error: &sqlx::Error, code: &str) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(code))
 }
 
 /// The URL of another database of the same server.
@@ -195,8 +203,8 @@ fn major(connection: &PgConnection) -> u32 {
     connection.server_version_num().unwrap_or(0) / 10_000
 }
 
-/// As `pg_dump` takes patterns: in quotes nothing in it means anything else.
-fn quoted_pattern(name: &str) -> String {
+/// As `pg_dump` takes patterns, and SQL names: in quotes nothing in it means anything else.
+fn in_quotes(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
