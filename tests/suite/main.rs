@@ -34,6 +34,7 @@ mod http_world;
 mod isolation;
 mod key_traces;
 mod kill_rounds;
+mod lost_answers;
 mod lost_commits;
 mod models;
 mod months;
