@@ -107,9 +107,7 @@ impl Kept {
             return Ok(Some(Begun::Mismatch));
         }
         Ok(Some(match (self.status, self.resource, self.resource_id) {
-            (Some(status), ..) => {
-                Begun::Replay { status: u16::try_from(status).map_err(corrupt)?, body: self.body.unwrap_or_default() }
-            }
+            (Some(status), ..) => Begun::Replay { status: u16::try_from(status).map_err(corrupt)?, body: self.body.unwrap_or_default() },
             (None, Some(resource), Some(id)) => Begun::Made { begun_at, resource, id, known: self.body },
             (None, ..) => Begun::InFlight,
         }))
