@@ -134,14 +134,16 @@ pub async fn list_api_keys(
     responses((status = 200, body = ApiKeyBody)))]
 pub async fn revoke_api_key(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
-    let found = visible_key(app, key, &id).await?;
-    let id = found.id;
+    let id = visible_key(app, key, &id).await?.id;
     let work = |actor| async move {
         let revoked = app.records.revoke_key(&actor, id).await?;
         app.invalidate();
         Ok(Done::ok(shown_revoked(app, key, &revoked).await?))
     };
-    let again = |_| async move { Ok(Done::ok(shown_revoked(app, key, &found).await?)) };
+    let again = |_| async move {
+        let revoked = app.records.key(id).await?.ok_or_else(|| ApiProblem::not_found("API key"))?;
+        Ok(Done::ok(shown_revoked(app, key, &revoked).await?))
+    };
     write.once(app, key, work, again).await
 }
 
