@@ -130,7 +130,7 @@ async fn buyers_whose_answers_were_lost_are_there_once(market: Market) {
     let agreed = market.lost(&muster, "POST /v1/agreements", terms).await;
     assert_eq!((agreed.status, &agreed.body["buyer"]), (201, &json!("gamma")));
     assert_eq!(market.listed("/v1/agreements?buyer=gamma", "buyer", "gamma").await, 1);
-    let ended = market.lost(&muster, &format!("POST /v1/agreements/{}/end", id(&agreed)), json!({})).await;
+    let ended = market.lost(&muster, &format!("POST /v1/agreements/{}/end", id(&agreed)), json!({ "until": "2027-01-01T00:00:00Z" })).await;
     assert_eq!((ended.status, id(&ended), ended.body["until"].is_string()), (200, id(&agreed), true));
 
     let closed = market.lost(&muster, "POST /v1/tenants/gamma/close", json!({})).await;
