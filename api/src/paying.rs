@@ -194,8 +194,14 @@ async fn calendar(config: &Config, records: &Records, clock: &Clock, platform: T
         if stored.is_some() {
             tracing::warn!(zone = %config.time_zone, "the months of statements and payouts are counted in another zone from the next month on");
         }
-        let actor =
-            Actor { key: None, tenant: platform, at: clock.now(), request_id: "start".to_owned(), reason: Some(ZONE_SET.to_owned()) };
+        let actor = Actor {
+            key: None,
+            tenant: platform,
+            at: clock.now(),
+            request_id: "start".to_owned(),
+            reason: Some(ZONE_SET.to_owned()),
+            once: None,
+        };
         records.set_setting(&actor, MONTHS, &text).await.context("cannot keep the zone of the months")?;
     }
     Ok(calendar)

@@ -39,7 +39,7 @@ pub async fn keep_up(app: App) {
 
 async fn run(app: &App) {
     let (at, request_id) = (app.clock.now(), clock::request_id(&app.clock));
-    let actor = Actor { key: None, tenant: app.platform, at, request_id, reason: Some("daily run".to_owned()) };
+    let actor = Actor { key: None, tenant: app.platform, at, request_id, reason: Some("daily run".to_owned()), once: None };
     match app.payouts.run_all(&actor, at).await {
         Ok(0) => {}
         Ok(created) => tracing::info!(created, "payouts are due"),

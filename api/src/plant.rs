@@ -25,7 +25,7 @@ impl<'a> Planter<'a> {
     /// `reason` stands in the audit log.
     pub fn new(records: &'a Records, clock: &'a Clock, platform: TenantId, reason: &str) -> Self {
         let (at, request_id) = (clock.now(), clock::request_id(clock));
-        let actor = Actor { key: None, tenant: platform, at, request_id, reason: Some(reason.to_owned()) };
+        let actor = Actor { key: None, tenant: platform, at, request_id, reason: Some(reason.to_owned()), once: None };
         Self { records, clock, actor, next: AtomicU32::new(clock::random_u32()) }
     }
 

@@ -303,6 +303,7 @@ impl From<RecordError> for ApiProblem {
             RecordError::Conflict { field, detail } => Self::field("conflict", field, detail),
             RecordError::Invalid { field, detail } => Self::field("invalid_field", field, detail),
             RecordError::NotAllowed(NotAllowed { code, field, detail }) => Self::field(code, field, detail),
+            RecordError::Overtaken => Self::new("idempotency_in_progress", error.to_string()),
             RecordError::Db(error) => Self::unavailable(&error),
         }
     }

@@ -187,7 +187,8 @@ async fn platform_of(records: &Records, clock: &Clock, creates: bool) -> anyhow:
     }
     let id = TenantId(clock.id());
     let now = clock.now();
-    let actor = Actor { key: None, tenant: id, at: now, request_id: clock::request_id(clock), reason: Some("first start".to_owned()) };
+    let actor =
+        Actor { key: None, tenant: id, at: now, request_id: clock::request_id(clock), reason: Some("first start".to_owned()), once: None };
     let platform = Tenant {
         id,
         external_id: PLATFORM.to_owned(),

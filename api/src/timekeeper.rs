@@ -72,7 +72,7 @@ pub async fn begin(records: &Records, journal: &dyn Journal, clock: &Clock, plat
 
 fn actor(clock: &Clock, platform: TenantId, reason: &str) -> Actor {
     let request_id = clock::request_id(clock);
-    Actor { key: None, tenant: platform, at: clock.now(), request_id, reason: Some(reason.to_owned()) }
+    Actor { key: None, tenant: platform, at: clock.now(), request_id, reason: Some(reason.to_owned()), once: None }
 }
 
 /// What the wall clock shows counts from now on: here at once, in the other processes within a second or two.

@@ -87,7 +87,7 @@ async fn card(records: &Records, actor: &Actor, id: i64, price: &str) {
 
 async fn engine(db: &Db) -> Engine {
     let records = Records::new(db);
-    let actor = Actor { key: None, tenant: PLATFORM, at: NOW, request_id: "bench".to_owned(), reason: None };
+    let actor = Actor { key: None, tenant: PLATFORM, at: NOW, request_id: "bench".to_owned(), reason: None, once: None };
     let mut tenants = vec![tenant(1, TenantKind::Platform, &[1])];
     let mut agreements = Vec::new();
     for reseller in 1..=RESELLERS {

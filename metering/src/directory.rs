@@ -357,6 +357,7 @@ pub fn record_problem(error: RecordError) -> Problem {
         RecordError::NotAllowed(NotAllowed { code, field, detail }) => Problem::field(code, field, detail),
         RecordError::Conflict { field, detail } => Problem::field("conflict", field, detail),
         RecordError::Invalid { field, detail } => Problem::field("invalid_field", field, detail),
+        RecordError::Overtaken => Problem::new("idempotency_in_progress", error.to_string()),
         RecordError::Db(error) => Problem::new("unavailable", format!("the database did not answer: {error}")),
     }
 }

@@ -162,8 +162,14 @@ impl Shared {
     }
 
     async fn disable(&self, endpoint: &Endpoint, now: Instant) -> Result<(), RecordError> {
-        let actor =
-            Actor { key: None, tenant: endpoint.tenant, at: now, request_id: endpoint.id.to_string(), reason: Some(GONE.to_owned()) };
+        let actor = Actor {
+            key: None,
+            tenant: endpoint.tenant,
+            at: now,
+            request_id: endpoint.id.to_string(),
+            reason: Some(GONE.to_owned()),
+            once: None,
+        };
         if self.records.disable_endpoint(&actor, endpoint.id, GONE).await? {
             tracing::warn!(endpoint = %endpoint.id, tenant = %endpoint.tenant, "a webhook endpoint is gone and was switched off");
         }

@@ -152,7 +152,7 @@ impl Desk {
     /// The server itself, in the audit log.
     pub(crate) fn actor(&self, reason: &str) -> Actor {
         let request_id = String::new();
-        Actor { key: None, tenant: self.platform, at: self.now(), request_id, reason: Some(reason.to_owned()) }
+        Actor { key: None, tenant: self.platform, at: self.now(), request_id, reason: Some(reason.to_owned()), once: None }
     }
 
     pub(crate) fn check_terms(&self, cents: Cents, currency: Currency) -> Result<(), Problem> {

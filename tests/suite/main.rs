@@ -35,6 +35,7 @@ mod http_world;
 mod isolation;
 mod key_traces;
 mod kill_rounds;
+mod lost_answers;
 mod lost_commits;
 mod models;
 mod months;

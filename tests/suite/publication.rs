@@ -110,7 +110,7 @@ async fn fallback_cards_come_to_an_end(market: Market) {
 async fn fallback_cards_without_an_end_are_not_approved(market: Market) {
     let (muster, app) = (market.by("muster admin"), &market.served.running.app);
     let tenant: TenantId = market.admin().get("/v1/tenants/muster").await.ok()["id"].as_str().unwrap().parse().unwrap();
-    let actor = Actor { key: None, tenant, at: app.clock.now(), request_id: "test".into(), reason: None };
+    let actor = Actor { key: None, tenant, at: app.clock.now(), request_id: "test".into(), reason: None, once: None };
     for (name, fallback, from) in [("a", "b", "2099-01-01T00:00:00Z"), ("b", "a", "2098-01-01T00:00:00Z")] {
         muster.post("/v1/rate-cards", json!({ "name": name, "currency": "EUR" })).await.ok();
         let doc = json!({ "currency": "EUR", "rates": [per_unit("a", "sms")], "fallback": fallback });
@@ -236,7 +236,7 @@ async fn what_can_never_be_is_not_published(market: Market) {
 async fn a_draft_of_before_is_asked_when_it_is_published(market: Market) {
     let (muster, app) = (market.by("muster admin"), &market.served.running.app);
     let tenant: TenantId = market.admin().get("/v1/tenants/muster").await.ok()["id"].as_str().unwrap().parse().unwrap();
-    let actor = Actor { key: None, tenant, at: app.clock.now(), request_id: "test".into(), reason: None };
+    let actor = Actor { key: None, tenant, at: app.clock.now(), request_id: "test".into(), reason: None, once: None };
     let made = muster.post("/v1/rate-cards", json!({ "name": "old", "currency": "EUR" })).await.ok();
     let card = made["id"].as_str().unwrap().parse().unwrap();
     let tiers = json!({ "model": "graduated", "tiers": [{ "up_to": "10", "unit_price": "1" }] });

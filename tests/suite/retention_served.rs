@@ -23,7 +23,7 @@ async fn postgres_statements_begin_where_the_records_do() {
     let db = Db::open_postgres(market.served.url(), &PostgresOptions::default()).await.unwrap();
     let (retention, platform, at) =
         (Retention::open(&db).await.unwrap(), Records::new(&db).platform().await.unwrap().unwrap(), instant("2027-03-20T12:00:00Z"));
-    let actor = Actor { key: None, tenant: platform.id, at, request_id: "test".into(), reason: None };
+    let actor = Actor { key: None, tenant: platform.id, at, request_id: "test".into(), reason: None, once: None };
     let plan = retention.plan(at, KEEP).await.unwrap();
     retention.fold(&plan, false, &actor).await.unwrap();
     assert_eq!(retention.drop_months(at, PATIENCE).await.unwrap(), ["2026-11"]);

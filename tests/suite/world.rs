@@ -387,7 +387,7 @@ impl World {
         notices::Clock { now: Arc::new(move || Instant(clock.load(Ordering::SeqCst))), id: Arc::new(|| IDS.fetch_add(1, Ordering::SeqCst)) }
     }
     pub fn actor(&self) -> Actor {
-        Actor { key: None, tenant: self.platform.id, at: self.now(), request_id: "test".into(), reason: None }
+        Actor { key: None, tenant: self.platform.id, at: self.now(), request_id: "test".into(), reason: None, once: None }
     }
 
     // ---- the cold side ----

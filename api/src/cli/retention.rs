@@ -85,7 +85,14 @@ async fn work(args: &Args, url: &str) -> anyhow::Result<Done> {
     if !plan.months.is_empty() {
         let platform = Records::new(&db).platform().await?.context("this database has no platform yet")?;
         let reason = format!("centwise retention --keep-months {}", args.keep_months);
-        let actor = Actor { key: None, tenant: platform.id, at: clock.now(), request_id: clock::request_id(&clock), reason: Some(reason) };
+        let actor = Actor {
+            key: None,
+            tenant: platform.id,
+            at: clock.now(),
+            request_id: clock::request_id(&clock),
+            reason: Some(reason),
+            once: None,
+        };
         match retention.fold(&plan, args.with_unrated, &actor).await {
             Err(RetentionError::NotSound(checks)) => return Ok(Done { plan, dropped, checks }),
             done => done?,

@@ -6,7 +6,7 @@ use crate::http::query::Query;
 use crate::http::rate_cards::card_named;
 use crate::http::tenants::at_field;
 use crate::http::words;
-use crate::http::write::{Done, Write};
+use crate::http::write::{Done, Made, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
@@ -188,19 +188,25 @@ async fn shown(app: &App, key: &Access, terms: &Agreement) -> Result<AgreementBo
 /// Agree on terms with a buyer
 #[utoipa::path(post, path = "/v1/agreements", tag = "agreements", request_body = NewAgreementBody, responses((status = 201, body = AgreementBody)))]
 pub async fn create_agreement(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+    let (app, key) = (&app, &key);
     let new: NewAgreementBody = write.read()?;
-    let buyer = tenant_named(&app, &key, &new.buyer).await.map_err(|refused| at_field(refused, "buyer"))?;
+    let buyer = tenant_named(app, key, &new.buyer).await.map_err(|refused| at_field(refused, "buyer"))?;
     key.administers(&buyer)?;
-    let terms = new.terms(&app, &key, &buyer).await?;
-    let work = async {
+    let terms = new.terms(app, key, &buyer).await?;
+    let work = |actor| async move {
         if key.authority() == Authority::Platform {
-            check_accounts(&app, &terms).await?;
+            check_accounts(app, &terms).await?;
         }
-        app.records.agree(&write.actor(&app, &key, None), key.authority(), &terms).await?;
+        app.records.agree(&actor, key.authority(), &terms).await?;
         app.invalidate();
-        Ok(Done::created(shown(&app, &key, &terms).await?))
+        Ok(Done::created(shown(app, key, &terms).await?))
     };
-    write.once(&app, &key, work).await
+    let again = |made| async move { Ok(Done::created(shown(app, key, &agreement_made(app, &made).await?).await?)) };
+    write.once(app, key, work, again).await
+}
+
+async fn agreement_made(app: &App, made: &Made) -> Result<Agreement, ApiProblem> {
+    app.records.agreement(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("agreement"))
 }
 
 /// Who collects changes only while the buyer has nothing with either, and nothing is held: money of one is never the other's.
@@ -309,20 +315,22 @@ pub async fn list_agreements(
 #[utoipa::path(post, path = "/v1/agreements/{agreement}/end", tag = "agreements", params(("agreement" = String, Path, description = "`agr_…`")),
     request_body = AgreementEnd, responses((status = 200, body = AgreementBody)))]
 pub async fn end_agreement(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+    let (app, key) = (&app, &key);
     let missing = || ApiProblem::not_found("agreement");
     let id: AgreementId = id.parse().map_err(|_| missing())?;
-    let terms = app.records_of(&key).agreement(id).await?.ok_or_else(missing)?;
-    let buyer = auth::tenant_by_id(&app, terms.buyer).await?;
+    let terms = app.records_of(key).agreement(id).await?.ok_or_else(missing)?;
+    let buyer = auth::tenant_by_id(app, terms.buyer).await?;
     if !key.sees(&buyer) {
         return Err(missing());
     }
     key.administers(&buyer)?;
     let end: AgreementEnd = write.read()?;
-    let work = async {
+    let work = |actor| async move {
         let until = end.until.unwrap_or_else(|| app.clock.now());
-        let terms = app.records.end_agreement(&write.actor(&app, &key, None), key.authority(), id, until).await?;
+        let terms = app.records.end_agreement(&actor, key.authority(), id, until).await?;
         app.invalidate();
-        Ok(Done::ok(shown(&app, &key, &terms).await?))
+        Ok(Done::ok(shown(app, key, &terms).await?))
     };
-    write.once(&app, &key, work).await
+    let again = |made| async move { Ok(Done::ok(shown(app, key, &agreement_made(app, &made).await?).await?)) };
+    write.once(app, key, work, again).await
 }

@@ -292,5 +292,5 @@ pub async fn rate_again(State(app): State<App>, key: MayWrite, write: Write) -> 
             next_cursor: page.next_cursor,
         }))
     };
-    write.once(&app, &key, work).await
+    write.repeatable(&app, &key, work).await
 }

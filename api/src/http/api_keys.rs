@@ -133,16 +133,25 @@ pub async fn list_api_keys(
 #[utoipa::path(post, path = "/v1/api-keys/{key}/revoke", tag = "api-keys", params(("key" = String, Path, description = "`key_…`")),
     responses((status = 200, body = ApiKeyBody)))]
 pub async fn revoke_api_key(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
-    let found = visible_key(&app, &key, &id).await?;
-    let work = async {
-        let revoked = app.records.revoke_key(&write.actor(&app, &key, None), found.id).await?;
+    let (app, key) = (&app, &key);
+    let id = visible_key(app, key, &id).await?.id;
+    let work = |actor| async move {
+        let revoked = app.records.revoke_key(&actor, id).await?;
         app.invalidate();
-        // Whoever had it may have made others.
-        let made = app.records_of(&key).keys_made_by(found.id, app.clock.now()).await?;
-        let made_valid = made.iter().map(ToString::to_string).collect();
-        Ok(Done::ok(ApiKeyBody { made_valid, ..shown(&app, &revoked, None).await? }))
+        Ok(Done::ok(shown_revoked(app, key, &revoked).await?))
     };
-    write.once(&app, &key, work).await
+    let again = |_| async move {
+        let revoked = app.records.key(id).await?.ok_or_else(|| ApiProblem::not_found("API key"))?;
+        Ok(Done::ok(shown_revoked(app, key, &revoked).await?))
+    };
+    write.once(app, key, work, again).await
+}
+
+/// With the keys that it made: whoever had it may have them.
+async fn shown_revoked(app: &App, access: &Access, revoked: &ApiKey) -> Result<ApiKeyBody, ApiProblem> {
+    let made = app.records_of(access).keys_made_by(revoked.id, app.clock.now()).await?;
+    let made_valid = made.iter().map(ToString::to_string).collect();
+    Ok(ApiKeyBody { made_valid, ..shown(app, revoked, None).await? })
 }
 
 async fn visible_key(app: &App, access: &Access, id: &str) -> Result<ApiKey, ApiProblem> {

@@ -107,25 +107,31 @@ pub async fn set_auto_top_up(
     Path(name): Path<String>,
     write: Write,
 ) -> Result<Response, ApiProblem> {
-    let tenant = tenant_named(&app, &key, &name).await?;
+    let (app, key) = (&app, &key);
+    let tenant = &*tenant_named(app, key, &name).await?;
     let new: NewAutoBody = write.read()?;
     if tenant.kind == TenantKind::Platform {
         return Err(ApiProblem::field("invalid_field", "tenant", "the platform has no balance of its own"));
     }
     app.desk.provider()?;
     if new.enabled {
-        app.desk.payer(&tenant).await?;
+        app.desk.payer(tenant).await?;
     }
-    let currency: Currency = currency_of(&app, &tenant, new.currency.as_deref()).await?;
+    let currency: Currency = currency_of(app, tenant, new.currency.as_deref()).await?;
     let terms = AutoTerms {
         is_on: new.enabled,
         threshold: Cents(new.threshold_cents),
         amount: Cents(new.amount_cents),
         month_max: Cents(new.month_max_cents),
     };
-    let work = async {
-        let auto = app.desk.set_auto(&write.actor(&app, &key, None), &tenant, currency, terms).await?;
-        Ok(Done::ok(shown(&tenant, currency, Some(&auto))))
+    let work = |actor| async move {
+        let auto = app.desk.set_auto(&actor, tenant, currency, terms).await?;
+        Ok(Done::ok(shown(tenant, currency, Some(&auto))))
     };
-    write.once(&app, &key, work).await
+    let again = |_| async move {
+        app.desk.mark_auto().await?;
+        let auto = app.records.auto_top_up(tenant.id, currency).await?;
+        Ok(Done::ok(shown(tenant, currency, auto.as_ref())))
+    };
+    write.once(app, key, work, again).await
 }

@@ -56,7 +56,7 @@ pub async fn accept_clock(State(app): State<App>, key: MayOperate, write: Write)
     let asked: AcceptClock = write.read()?;
     let actor = write.actor(&app, &key, asked.reason.as_deref());
     write
-        .once(&app, &key, async {
+        .repeatable(&app, &key, async {
             if shown(&app).await?.is_unaccepted {
                 timekeeper::accept_now(&app.records, &app.clock, &actor, app.platform).await?;
             }

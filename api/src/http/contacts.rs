@@ -6,7 +6,7 @@ use crate::http::query::Query;
 use crate::http::tenants::at_field;
 use crate::http::webhook_endpoints::wanted_kinds;
 use crate::http::words;
-use crate::http::write::{Done, Write};
+use crate::http::write::{Done, Made, Write, knowing};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
@@ -107,8 +107,9 @@ async fn visible_contact(app: &App, access: &Access, id: &str) -> Result<Contact
 /// Add an address to write to
 #[utoipa::path(post, path = "/v1/contacts", tag = "contacts", request_body = NewContactBody, responses((status = 201, body = ContactBody)))]
 pub async fn create_contact(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+    let (app, key) = (&app, &key);
     let new: NewContactBody = write.read()?;
-    let tenant = auth::tenant_or_own(&app, &key, new.tenant.as_deref()).await.map_err(|refused| at_field(refused, "tenant"))?;
+    let tenant = auth::tenant_or_own(app, key, new.tenant.as_deref()).await.map_err(|refused| at_field(refused, "tenant"))?;
     check_address(&new.address)?;
     let contact = Contact {
         id: ContactId(app.clock.id()),
@@ -119,11 +120,16 @@ pub async fn create_contact(State(app): State<App>, key: MayWrite, write: Write)
         wanted: Wanted { kinds: wanted_kinds(new.kinds)?, subtree: new.subtree },
         created_at: app.clock.now(),
     };
-    let work = async {
-        app.records.create_contact(&write.actor(&app, &key, None), &contact).await?;
-        Ok(Done::created(shown(&app, &contact).await?))
+    let work = |actor| async move {
+        app.records.create_contact(&actor, &contact).await?;
+        Ok(Done::created(shown(app, &contact).await?))
     };
-    write.once(&app, &key, work).await
+    let again = |made| async move { Ok(Done::created(shown(app, &contact_made(app, &made).await?).await?)) };
+    write.once(app, key, work, again).await
+}
+
+async fn contact_made(app: &App, made: &Made) -> Result<Contact, ApiProblem> {
+    app.records.contact(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("contact"))
 }
 
 /// List the addresses of the key's own subtree
@@ -143,7 +149,8 @@ pub async fn list_contacts(
 #[utoipa::path(patch, path = "/v1/contacts/{contact}", tag = "contacts", params(("contact" = String, Path, description = "`ctc_…`")),
     request_body = ContactChange, responses((status = 200, body = ContactBody)))]
 pub async fn change_contact(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
-    let contact = visible_contact(&app, &key, &id).await?;
+    let (app, key) = (&app, &key);
+    let contact = visible_contact(app, key, &id).await?;
     let change: ContactChange = write.read()?;
     if let Some(address) = &change.address {
         check_address(address)?;
@@ -151,22 +158,25 @@ pub async fn change_contact(State(app): State<App>, key: MayWrite, Path(id): Pat
     let locale = change.locale.as_deref().map(checked_locale).transpose()?;
     let kinds = change.kinds.map(wanted_kinds).transpose()?;
     let patch = ContactPatch { address: change.address, locale, kinds, subtree: change.subtree };
-    let work = async {
-        let changed = app.records.change_contact(&write.actor(&app, &key, None), contact.id, patch).await?;
-        Ok(Done::ok(shown(&app, &changed).await?))
+    let work = |actor| async move {
+        let changed = app.records.change_contact(&actor, contact.id, patch).await?;
+        Ok(Done::ok(shown(app, &changed).await?))
     };
-    write.once(&app, &key, work).await
+    let again = |made| async move { Ok(Done::ok(shown(app, &contact_made(app, &made).await?).await?)) };
+    write.once(app, key, work, again).await
 }
 
 /// Remove an address; what was still on its way to it is given up
 #[utoipa::path(delete, path = "/v1/contacts/{contact}", tag = "contacts", params(("contact" = String, Path, description = "`ctc_…`")),
     responses((status = 200, body = ContactBody, description = "As it was")))]
 pub async fn delete_contact(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
-    let contact = visible_contact(&app, &key, &id).await?;
-    let work = async {
-        let was = shown(&app, &contact).await?;
-        app.records.delete_contact(&write.actor(&app, &key, None), contact.id).await?;
+    let (app, key, id) = (&app, &key, &id);
+    let work = |actor| async move {
+        let contact = visible_contact(app, key, id).await?;
+        let was = shown(app, &contact).await?;
+        app.records.delete_contact(&knowing(actor, &was)?, contact.id).await?;
         Ok(Done::ok(was))
     };
-    write.once(&app, &key, work).await
+    let again = |made: Made| async move { Ok(Done::ok(made.known()?)) };
+    write.once(app, key, work, again).await
 }

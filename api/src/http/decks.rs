@@ -13,9 +13,9 @@ use crate::http::publication;
 use crate::http::query::Query;
 use crate::http::rate_cards::{OwnerQuery, card_at};
 use crate::http::turns::Turn;
-use crate::http::versions::{VersionBody, beginning, doc_of, in_force, turn_for};
+use crate::http::versions::{VersionBody, beginning, doc_of, in_force, turn_for, version_made};
 use crate::http::words;
-use crate::http::write::{Done, Write, read_map};
+use crate::http::write::{Done, Made, Write, json_of, knowing, read_map};
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
 use axum::extract::{Path, State};
@@ -26,6 +26,7 @@ use rating::card::CardDoc;
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, Quantity};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::records::{Actor, CardVersion, NewVersion, RateCard};
@@ -77,7 +78,7 @@ pub struct DeckQuery {
 #[schema(as = DeckImport)]
 pub struct DeckBody {
     #[schema(value_type = Object, example = json!({"new": 120, "changed": 30, "increased": 20, "decreased": 10, "closed": 4, "spared": 0, "renamed": 0, "unchanged": 298000, "increments_changed": 12, "increments_kept": 0, "increments_unsaid": 0, "blocked": 0, "opened": 0, "terms_changed": 0, "terms_kept": 0, "blocked_kept": 0, "gaps": 0, "refused": 0, "duplicates": 2}))]
-    pub preview: Preview,
+    pub preview: Box<RawValue>,
     /// The published version; absent in a preview, and if the card has these prices already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionBody>,
@@ -174,26 +175,34 @@ pub async fn import_deck(
     Query(query): Query<DeckQuery>,
     list: PriceList,
 ) -> Result<Response, ApiProblem> {
-    let write = &list.write;
-    let card = card_at(&app, &key, &card, &OwnerQuery { owner: query.owner.clone() }).await?;
+    let (app, key, query, write) = (&app, &key, &query, &list.write);
+    let card = &card_at(app, key, &card, &OwnerQuery { owner: query.owner.clone() }).await?;
     let at = match query.effective_from {
         Some(from) => from,
-        None => beginning(&app, &card).await?,
+        None => beginning(app, card).await?,
     };
-    let work = async {
-        let base = Base::of(&app, &key, &card, at, query.zone.as_deref()).await?;
-        let (doc, preview) = laid_over(&base, &query, write, at).await?;
+    let work = |actor| async move {
+        let base = Base::of(app, key, card, at, query.zone.as_deref()).await?;
+        let (doc, preview) = laid_over(&base, query, write, at).await?;
         if preview.refused > 0 && !query.skip_refused && !query.preview {
             return Err(refuse(&preview));
         }
         if query.preview || doc == *base.doc {
-            return Ok(Done::ok(DeckBody { preview, version: None }));
+            return Ok(Done::ok(DeckBody { preview: json_of(&preview)?, version: None }));
         }
-        let version = switch(&app, &write.actor(&app, &key, None), &card, &base, &doc, at).await?;
-        let version = Versions::of(&app, &card).await?.shown(version, None);
+        let preview = json_of(&preview)?;
+        let version = switch(app, &knowing(actor, &preview)?, card, &base, &doc, at).await?;
+        let version = Versions::of(app, card).await?.shown(version, None);
         Ok(Done::created(DeckBody { preview, version: Some(version) }))
     };
-    if query.preview { work.await.map(IntoResponse::into_response) } else { write.once(&app, &key, work).await }
+    if query.preview {
+        return work(write.actor(app, key, None)).await.map(IntoResponse::into_response);
+    }
+    let again = |made: Made| async move {
+        let version = version_made(app, card, &made).await?;
+        Ok(Done::created(DeckBody { preview: made.known()?, version: Some(version) }))
+    };
+    write.once(app, key, work, again).await
 }
 
 /// Version and publication in one step.

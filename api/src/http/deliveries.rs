@@ -100,14 +100,13 @@ pub async fn replay_delivery(
     Path((endpoint, id)): Path<(String, String)>,
     write: Write,
 ) -> Result<Response, ApiProblem> {
-    let endpoint = visible_endpoint(&app, &key, &endpoint).await?;
+    let (app, key) = (&app, &key);
+    let endpoint = visible_endpoint(app, key, &endpoint).await?;
     let missing = || ApiProblem::not_found("delivery");
     let id: DeliveryId = id.parse().map_err(|_| missing())?;
-    let found = app.records_of(&key).delivery(id).await?.filter(|found| found.target == Target::Endpoint(endpoint.id));
+    let found = app.records_of(key).delivery(id).await?.filter(|found| found.target == Target::Endpoint(endpoint.id));
     found.ok_or_else(missing)?;
-    let work = async {
-        let replayed = app.records.replay_delivery(&write.actor(&app, &key, None), id).await?;
-        Ok(Done::accepted(shown(&replayed)))
-    };
-    write.once(&app, &key, work).await
+    let work = |actor| async move { Ok(Done::accepted(shown(&app.records.replay_delivery(&actor, id).await?))) };
+    let again = |_| async move { Ok(Done::accepted(shown(&app.records.delivery(id).await?.ok_or_else(missing)?))) };
+    write.once(app, key, work, again).await
 }

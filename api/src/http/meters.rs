@@ -4,7 +4,7 @@ use crate::auth::{MayOperate, MayRead};
 use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
 use crate::http::words;
-use crate::http::write::{Done, Write};
+use crate::http::write::{Done, Made, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
@@ -59,16 +59,22 @@ fn shown(meter: Meter) -> MeterBody {
 /// Create a meter
 #[utoipa::path(post, path = "/v1/meters", tag = "meters", request_body = NewMeterBody, responses((status = 201, body = MeterBody)))]
 pub async fn create_meter(State(app): State<App>, key: MayOperate, write: Write) -> Result<Response, ApiProblem> {
+    let (app, key) = (&app, &key);
     let new: NewMeterBody = write.read()?;
     check_unit(&new.name, &new.unit)?;
     let terms = MeterTerms { unit: new.unit, aggregation: new.aggregation, unique_by: new.unique_by };
     let meter = Meter { id: MeterId(app.clock.id()), name: new.name, terms, created_at: app.clock.now() };
-    let work = async {
-        app.records.create_meter(&write.actor(&app, &key, None), &meter).await?;
+    let work = |actor| async move {
+        app.records.create_meter(&actor, &meter).await?;
         app.invalidate();
         Ok(Done::created(shown(meter)))
     };
-    write.once(&app, &key, work).await
+    let again = |made| async move { Ok(Done::created(shown(meter_made(app, &made).await?))) };
+    write.once(app, key, work, again).await
+}
+
+async fn meter_made(app: &App, made: &Made) -> Result<Meter, ApiProblem> {
+    app.records.meter(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("meter"))
 }
 
 /// What is to change of a meter that nobody has reported usage of.
@@ -118,21 +124,23 @@ async fn check_unused(app: &App, meter: &Meter) -> Result<(), ApiProblem> {
 #[utoipa::path(patch, path = "/v1/meters/{meter}", tag = "meters", params(("meter" = String, Path, description = "Name or `mtr_…`")),
     request_body = MeterChange, responses((status = 200, body = MeterBody)))]
 pub async fn change_meter(State(app): State<App>, key: MayOperate, Path(name): Path<String>, write: Write) -> Result<Response, ApiProblem> {
-    let meter = meter_named(&app, &name).await?;
+    let (app, key) = (&app, &key);
+    let meter = meter_named(app, &name).await?;
     let change: MeterChange = write.read()?;
     let aggregation = change.aggregation.unwrap_or(meter.terms.aggregation);
     let unique_by = change.unique_by.or_else(|| meter.terms.unique_by.clone()).filter(|_| aggregation == Aggregation::Unique);
     let terms = MeterTerms { unit: change.unit.unwrap_or_else(|| meter.terms.unit.clone()), aggregation, unique_by };
     check_unit(&meter.name, &terms.unit)?;
-    let work = async {
+    let work = |actor| async move {
         if terms != meter.terms {
-            check_unused(&app, &meter).await?;
+            check_unused(app, &meter).await?;
         }
-        let meter = app.records.change_meter(&write.actor(&app, &key, None), meter.id, &terms).await?;
+        let meter = app.records.change_meter(&actor, meter.id, &terms).await?;
         app.invalidate();
         Ok(Done::ok(shown(meter)))
     };
-    write.once(&app, &key, work).await
+    let again = |made| async move { Ok(Done::ok(shown(meter_made(app, &made).await?))) };
+    write.once(app, key, work, again).await
 }
 
 async fn meter_named(app: &App, name: &str) -> Result<Meter, ApiProblem> {

@@ -3,7 +3,7 @@
 use crate::auth::MayOperate;
 use crate::http::payout_steps::{PaidBody, short};
 use crate::http::payouts::{PayoutBody, shown};
-use crate::http::write::{Done, Write};
+use crate::http::write::{Done, Made, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::extract::{Path, State};
@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::civil::Date;
 use rating::ids::PayoutFileId;
 use serde::{Deserialize, Serialize};
-use store::records::PayoutFile;
+use store::records::{Actor, PayoutFile};
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,13 +63,18 @@ pub async fn make_sepa_file(State(app): State<App>, key: MayOperate, write: Writ
     let asked: NewSepaFile = write.read()?;
     write.required_key()?;
     app.held.may_pay_out()?;
-    let actor = write.actor(&app, &key, None);
-    let work = async {
+    let app = &app;
+    let work = |actor: Actor| async move {
         let made = app.payouts.make_file(&actor, asked.execution_on, actor.at).await?;
         let skipped = made.skipped.into_iter().map(|one| PayoutSkipped { payout: one.payout.to_string(), why: one.why }).collect();
-        Ok(Done::created(body(&app, &made.file, &made.payouts, skipped).await?))
+        Ok(Done::created(body(app, &made.file, &made.payouts, skipped).await?))
     };
-    write.once(&app, &key, work).await
+    let again = |made: Made| async move {
+        let file = app.records.payout_file(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("file"))?;
+        let payouts = app.records.payouts_of_file(file.id).await?;
+        Ok(Done::created(body(app, &file, &payouts, Vec::new()).await?))
+    };
+    write.once(app, &key, work, again).await
 }
 
 async fn body(
@@ -121,5 +126,5 @@ pub async fn mark_sepa_file_paid(
         let payouts = app.payouts.mark_file_paid(&actor, file.id, &reference, actor.at).await?;
         Ok(Done::ok(body(&app, &file, &payouts, Vec::new()).await?))
     };
-    write.once(&app, &key, work).await
+    write.repeatable(&app, &key, work).await
 }

@@ -177,14 +177,16 @@ pub async fn change_payout_settings(
     Path(name): Path<String>,
     write: Write,
 ) -> Result<Response, ApiProblem> {
-    let tenant = tenant_named(&app, &key, &name).await?;
+    let app = &app;
+    let tenant = &*tenant_named(app, &key, &name).await?;
     let change: SettingsChange = write.read()?;
-    let work = async {
-        let settings = change.applied_to(settings_of(&app, &tenant, PayoutMethod::Bank).await?)?;
-        let stored = app.records.put_payout_settings(&write.actor(&app, &key, None), &settings).await?;
-        Ok(Done::ok(shown(&tenant, &stored)))
+    let work = |actor| async move {
+        let settings = change.applied_to(settings_of(app, tenant, PayoutMethod::Bank).await?)?;
+        let stored = app.records.put_payout_settings(&actor, &settings).await?;
+        Ok(Done::ok(shown(tenant, &stored)))
     };
-    write.once(&app, &key, work).await
+    let again = |_| async move { Ok(Done::ok(shown(tenant, &settings_of(app, tenant, PayoutMethod::Bank).await?))) };
+    write.once(app, &key, work, again).await
 }
 
 impl SettingsChange {

@@ -49,7 +49,7 @@ async fn step<F: Future<Output = PayoutResult<Payout>>>(
         let payout = payout_named(app, key, name).await?;
         Ok(Done::ok(shown(app, &take(payout).await?).await?))
     };
-    write.once(app, key, work).await
+    write.repeatable(app, key, work).await
 }
 
 /// A step that wants a reason, which the log keeps.

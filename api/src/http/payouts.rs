@@ -6,7 +6,7 @@ use crate::http::payout_settings::BankBody;
 use crate::http::query::Query;
 use crate::http::tenants::at_field;
 use crate::http::words;
-use crate::http::write::{Done, Write};
+use crate::http::write::{Done, Made, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
@@ -204,22 +204,26 @@ pub async fn create_payout(State(app): State<App>, key: MayOperate, write: Write
     let now = app.clock.now();
     let bad = |error: payments::payouts::BadMonth| ApiProblem::field("invalid_field", "period", error.to_string());
     let period = new.period.as_deref().map_or(Ok(app.payouts.period_due(&settings, now)), |text| text.parse().map_err(bad))?;
-    let actor = write.actor(&app, &key, None);
-    let work = async {
+    let app = &app;
+    let work = |actor| async move {
         let considered = app.payouts.consider(&actor, &settings, period, false, now).await?;
         match considered.outcome {
-            Outcome::Created(payout) => Ok(Done::created(shown(&app, &payout).await?)),
+            Outcome::Created(payout) => Ok(Done::created(shown(app, &payout).await?)),
             Outcome::No(Reason::Exists) => {
                 let PayoutSettings { root, tenant, currency, .. } = settings;
                 let found = app.records.payout_of_period(root, tenant, currency, period.0).await?;
-                Ok(Done::ok(shown(&app, &found.ok_or_else(|| ApiProblem::not_found("payout"))?).await?))
+                Ok(Done::ok(shown(app, &found.ok_or_else(|| ApiProblem::not_found("payout"))?).await?))
             }
             Outcome::No(Reason::Frozen) => Err(ApiProblem::new("payout_frozen", "a payment below this reseller is disputed")),
             Outcome::No(Reason::Unfinished) => Err(payments::payouts::Error::Unfinished.into()),
             Outcome::No(_) | Outcome::Would(_) | Outcome::Failed(_) => Err(nothing(&considered)),
         }
     };
-    write.once(&app, &key, work).await
+    let again = |made: Made| async move {
+        let payout = app.records.payout(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("payout"))?;
+        Ok(Done::created(shown(app, &payout).await?))
+    };
+    write.once(app, &key, work, again).await
 }
 
 fn nothing(considered: &Considered) -> ApiProblem {
@@ -266,7 +270,7 @@ pub async fn run_payouts(State(app): State<App>, key: MayOperate, write: Write) 
         }
         Ok(Done::ok(List::new(data, next.is_some(), next.map(|tenant| tenant.0))))
     };
-    write.once(&app, &key, work).await
+    write.repeatable(&app, &key, work).await
 }
 
 async fn considered_body(app: &App, actor: &Actor, considered: Considered, send: bool) -> Result<PayoutConsidered, ApiProblem> {

@@ -4,7 +4,7 @@ use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
 use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
 use crate::http::tenants::at_field;
-use crate::http::write::{Done, Write};
+use crate::http::write::{Done, Made, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
@@ -100,8 +100,9 @@ async fn shown(app: &App, card: &RateCard) -> Result<RateCardBody, ApiProblem> {
 /// Create a rate card
 #[utoipa::path(post, path = "/v1/rate-cards", tag = "rate-cards", request_body = NewRateCardBody, responses((status = 201, body = RateCardBody)))]
 pub async fn create_rate_card(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+    let (app, key) = (&app, &key);
     let new: NewRateCardBody = write.read()?;
-    let owner = auth::tenant_or_own(&app, &key, new.owner.as_deref()).await.map_err(|refused| at_field(refused, "owner"))?;
+    let owner = auth::tenant_or_own(app, key, new.owner.as_deref()).await.map_err(|refused| at_field(refused, "owner"))?;
     if owner.kind == TenantKind::Customer {
         return Err(ApiProblem::field("invalid_field", "owner", "a customer sells to nobody"));
     }
@@ -113,12 +114,16 @@ pub async fn create_rate_card(State(app): State<App>, key: MayWrite, write: Writ
         currency: new.currency,
         created_at: app.clock.now(),
     };
-    let work = async {
-        app.records.create_card(&write.actor(&app, &key, None), &card).await?;
+    let work = |actor| async move {
+        app.records.create_card(&actor, &card).await?;
         app.invalidate();
-        Ok(Done::created(shown(&app, &card).await?))
+        Ok(Done::created(shown(app, &card).await?))
     };
-    write.once(&app, &key, work).await
+    let again = |made: Made| async move {
+        let card = app.records.card(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("rate card"))?;
+        Ok(Done::created(shown(app, &card).await?))
+    };
+    write.once(app, key, work, again).await
 }
 
 /// Read a rate card

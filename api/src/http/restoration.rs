@@ -95,7 +95,7 @@ pub async fn resume(State(app): State<App>, key: MayOperate, write: Write) -> Re
     let asked: Resume = write.read()?;
     let actor = write.actor(&app, &key, asked.reason.as_deref());
     write
-        .once(&app, &key, async {
+        .repeatable(&app, &key, async {
             app.records.resume(&actor, app.platform).await?;
             restoration::look(&app).await?;
             Ok(Done::ok(shown(&app).await?))

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
 use crate::http::words;
-use crate::http::write::{Done, Write};
+use crate::http::write::{Done, Made, Write};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
@@ -107,17 +107,23 @@ pub async fn shown(app: &App, access: &Access, tenant: &Tenant) -> Result<Tenant
 /// Create a reseller or customer
 #[utoipa::path(post, path = "/v1/tenants", tag = "tenants", request_body = NewTenantBody, responses((status = 201, body = TenantBody)))]
 pub async fn create_tenant(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+    let (app, key) = (&app, &key);
     let new: NewTenantBody = write.read()?;
-    let parent = auth::tenant_or_own(&app, &key, new.parent.as_deref()).await.map_err(|refused| at_field(refused, "parent"))?;
-    sets_late_window(&app, &key, new.late_window_days)?;
-    let tenant = new.tenant(&app, &parent)?;
-    let work = async {
+    let parent = auth::tenant_or_own(app, key, new.parent.as_deref()).await.map_err(|refused| at_field(refused, "parent"))?;
+    sets_late_window(app, key, new.late_window_days)?;
+    let tenant = new.tenant(app, &parent)?;
+    let work = |actor| async move {
         let personal_key = clock::random_secret().map_err(|error| ApiProblem::internal(&error))?;
-        app.records.create_tenant(&write.actor(&app, &key, None), &NewTenant { tenant: tenant.clone(), personal_key }).await?;
+        app.records.create_tenant(&actor, &NewTenant { tenant: tenant.clone(), personal_key }).await?;
         app.invalidate();
-        Ok(Done::created(shown(&app, &key, &tenant).await?))
+        Ok(Done::created(shown(app, key, &tenant).await?))
     };
-    write.once(&app, &key, work).await
+    let again = |made| async move { Ok(Done::created(shown(app, key, &tenant_made(app, &made).await?).await?)) };
+    write.once(app, key, work, again).await
+}
+
+async fn tenant_made(app: &App, made: &Made) -> Result<Tenant, ApiProblem> {
+    app.records.tenant(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("tenant"))
 }
 
 /// A name in a body that leads nowhere is the body's fault.
@@ -193,32 +199,37 @@ pub async fn list_tenants(
 #[utoipa::path(patch, path = "/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "External id or `ten_…`")),
     request_body = TenantChange, responses((status = 200, body = TenantBody)))]
 pub async fn change_tenant(State(app): State<App>, key: MayWrite, Path(name): Path<String>, write: Write) -> Result<Response, ApiProblem> {
-    let tenant = tenant_named(&app, &key, &name).await?;
+    let (app, key) = (&app, &key);
+    let tenant = tenant_named(app, key, &name).await?;
     key.administers(&tenant)?;
     let change: TenantChange = write.read()?;
-    sets_late_window(&app, &key, change.late_window_days)?;
-    let work = async {
+    sets_late_window(app, key, change.late_window_days)?;
+    let work = |actor| async move {
         let patch = TenantPatch { name: change.name, country: change.country.map(Some), late_window_days: change.late_window_days };
-        let tenant = app.records.update_tenant(&write.actor(&app, &key, None), tenant.id, patch).await?;
+        let tenant = app.records.update_tenant(&actor, tenant.id, patch).await?;
         app.invalidate();
-        Ok(Done::ok(shown(&app, &key, &tenant).await?))
+        Ok(Done::ok(shown(app, key, &tenant).await?))
     };
-    write.once(&app, &key, work).await
+    let again = |made| async move { Ok(Done::ok(shown(app, key, &tenant_made(app, &made).await?).await?)) };
+    write.once(app, key, work, again).await
 }
 
 /// Close a tenant: it takes no more usage, its history stays
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/close", tag = "tenants", params(("tenant" = String, Path, description = "External id or `ten_…`")),
     responses((status = 200, body = TenantBody)))]
 pub async fn close_tenant(State(app): State<App>, key: MayWrite, Path(name): Path<String>, write: Write) -> Result<Response, ApiProblem> {
-    let tenant = tenant_named(&app, &key, &name).await?;
+    let (app, key) = (&app, &key);
+    let tenant = tenant_named(app, key, &name).await?;
     key.administers(&tenant)?;
-    let work = async {
-        let tenant = app.records.close_tenant(&write.actor(&app, &key, None), tenant.id).await?;
+    let work = |actor| async move {
+        let tenant = app.records.close_tenant(&actor, tenant.id).await?;
         app.invalidate();
         if let Err(problem) = app.engine.settle_carries(std::slice::from_ref(&tenant)).await {
             tracing::warn!(%problem, tenant = %tenant.id, "what is carried of a closed tenant waits for the next sweep");
         }
-        Ok(Done::ok(shown(&app, &key, &tenant).await?))
+        Ok(Done::ok(shown(app, key, &tenant).await?))
     };
-    write.once(&app, &key, work).await
+    // What is carried waits for the next sweep.
+    let again = |made| async move { Ok(Done::ok(shown(app, key, &tenant_made(app, &made).await?).await?)) };
+    write.once(app, key, work, again).await
 }

@@ -76,14 +76,18 @@ pub async fn get_threshold(
 #[utoipa::path(put, path = "/v1/accounts/{tenant}/threshold", tag = "accounts", params(("tenant" = String, Path, description = "External id or `ten_…`")),
     request_body = NewThresholdBody, responses((status = 200, body = ThresholdBody)))]
 pub async fn set_threshold(State(app): State<App>, key: MayWrite, Path(name): Path<String>, write: Write) -> Result<Response, ApiProblem> {
-    let tenant = tenant_named(&app, &key, &name).await?;
+    let (app, key) = (&app, &key);
+    let tenant = &*tenant_named(app, key, &name).await?;
     let new: NewThresholdBody = write.read()?;
-    let currency = currency_of(&app, &tenant, new.currency.as_deref()).await?;
-    let work = async {
-        let low = new.low_cents.map(Cents);
-        let threshold = app.records.set_threshold(&write.actor(&app, &key, None), tenant.id, currency, low).await?;
+    let currency = currency_of(app, tenant, new.currency.as_deref()).await?;
+    let work = |actor| async move {
+        let threshold = app.records.set_threshold(&actor, tenant.id, currency, new.low_cents.map(Cents)).await?;
         app.invalidate();
-        Ok(Done::ok(shown(&tenant, currency, Some(&threshold))))
+        Ok(Done::ok(shown(tenant, currency, Some(&threshold))))
     };
-    write.once(&app, &key, work).await
+    let again = |_| async move {
+        let threshold = app.records.threshold(tenant.root, tenant.id, currency).await?;
+        Ok(Done::ok(shown(tenant, currency, threshold.as_ref())))
+    };
+    write.once(app, key, work, again).await
 }

@@ -11,7 +11,7 @@ use crate::http::query::Query;
 use crate::http::rate_cards::{OwnerQuery, card_at};
 use crate::http::turns::{self, LARGE_BYTES, Turn};
 use crate::http::words;
-use crate::http::write::{Done, Write};
+use crate::http::write::{Done, Made, Write};
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
 use axum::Json;
@@ -23,7 +23,7 @@ use rating::compile::CompiledCard;
 use rating::validate::parse_card;
 use rating::{CardVersionId, Instant};
 use serde::{Deserialize, Serialize};
-use store::records::{CardVersion, RateCard};
+use store::records::{Actor, CardVersion, RateCard};
 
 /// A version of a rate card.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -175,15 +175,22 @@ pub async fn create_version(
     Query(owner): Query<OwnerQuery>,
     list: PriceList,
 ) -> Result<Response, ApiProblem> {
-    let write = &list.write;
-    let card = card_at(&app, &key, &card, &owner).await?;
+    let (app, key, write) = (&app, &key, &list.write);
+    let card = &card_at(app, key, &card, &owner).await?;
     let doc = checked(write.body.clone()).await?;
-    let work = async {
+    let work = |actor| async move {
         let id = CardVersionId(app.clock.id());
-        let version = app.records.create_draft(&write.actor(&app, &key, None), card.id, id, &doc).await?;
-        Ok(Done::created(Versions::of(&app, &card).await?.shown(version, None)))
+        let version = app.records.create_draft(&actor, card.id, id, &doc).await?;
+        Ok(Done::created(Versions::of(app, card).await?.shown(version, None)))
     };
-    write.once(&app, &key, work).await
+    let again = |made| async move { Ok(Done::created(version_made(app, card, &made).await?)) };
+    write.once(app, key, work, again).await
+}
+
+/// The version of a request whose answer was lost.
+pub async fn version_made(app: &App, card: &RateCard, made: &Made) -> Result<VersionBody, ApiProblem> {
+    let version = app.records.version(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("version"))?;
+    Ok(Versions::of(app, card).await?.shown(version, None))
 }
 
 /// List the versions of a card
@@ -258,14 +265,19 @@ pub async fn publish_version(
     Query(query): Query<OwnerQuery>,
     write: Write,
 ) -> Result<Response, ApiProblem> {
-    let (card, version) = at(&app, &key, &card, query.owner, &version).await?;
+    let (app, key) = (&app, &key);
+    let (card, version) = &at(app, key, &card, query.owner, &version).await?;
     let publication: Publication = write.read()?;
     let from = match publication.effective_from {
         Some(from) => from,
-        None => beginning(&app, &card).await?,
+        None => beginning(app, card).await?,
     };
-    let work = async { Ok(Done::ok(publish(&app, &write, &key, &card, &version, from).await?)) };
-    write.once(&app, &key, work).await
+    let work = |actor| async move { Ok(Done::ok(publish(app, &actor, key, card, version, from).await?)) };
+    let again = |made| async move {
+        let warnings = publication::warnings(&doc_of(app, version.id).await?);
+        Ok(Done::ok(VersionBody { warnings, ..version_made(app, card, &made).await? }))
+    };
+    write.once(app, key, work, again).await
 }
 
 /// Approve a published version: resellers below may sell at it under a commission of this key's tenant
@@ -281,28 +293,30 @@ pub async fn approve_version(
     Query(query): Query<OwnerQuery>,
     write: Write,
 ) -> Result<Response, ApiProblem> {
-    let (card, version) = at(&app, &key, &card, query.owner, &version).await?;
-    key.administers(&*auth::tenant_by_id(&app, card.owner).await?)?;
+    let (app, key) = (&app, &key);
+    let (card, version) = &at(app, key, &card, query.owner, &version).await?;
+    key.administers(&*auth::tenant_by_id(app, card.owner).await?)?;
     // Under a commission the version that was approved last is in force: the one that is approved now may close a cycle.
-    let _turn = turn_for(&app, &key, &[&version]).await?;
+    let _turn = turn_for(app, key, &[version]).await?;
     if let Some(from) = version.effective_from
-        && let Some(mistake) = publication::endless(&app, &card, &doc_of(&app, version.id).await?, from).await?
+        && let Some(mistake) = publication::endless(app, card, &doc_of(app, version.id).await?, from).await?
     {
         return Err(vec![mistake].into());
     }
-    let work = async {
-        let version = app.records.approve(&write.actor(&app, &key, None), version.id).await?;
+    let work = |actor| async move {
+        let version = app.records.approve(&actor, version.id).await?;
         app.invalidate();
-        Ok(Done::ok(Versions::of(&app, &card).await?.shown(version, None)))
+        Ok(Done::ok(Versions::of(app, card).await?.shown(version, None)))
     };
-    write.once(&app, &key, work).await
+    let again = |made| async move { Ok(Done::ok(version_made(app, card, &made).await?)) };
+    write.once(app, key, work, again).await
 }
 
 /// Puts a draft in force, unless it names what is not there, needs counters that this month's usage did not keep, or gives away
 /// what is not its owner's.
 pub async fn publish(
     app: &App,
-    write: &Write,
+    actor: &Actor,
     access: &Access,
     card: &RateCard,
     draft: &CardVersion,
@@ -323,7 +337,7 @@ pub async fn publish(
     if let Some((doc, began)) = &present {
         diff::check_counters(doc, &new, *began, from)?;
     }
-    let version = app.records.publish(&write.actor(app, access, None), draft.id, from).await?;
+    let version = app.records.publish(actor, draft.id, from).await?;
     app.invalidate();
     let versions = Versions::of(app, card).await?;
     Ok(VersionBody { warnings: publication::warnings(&new), ..versions.shown(version, None) })

@@ -6,7 +6,7 @@ use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
 use crate::http::tenants::at_field;
 use crate::http::words;
-use crate::http::write::{Done, Write};
+use crate::http::write::{Done, Made, Write, knowing};
 use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
@@ -136,12 +136,14 @@ pub async fn visible_endpoint(app: &App, access: &Access, id: &str) -> Result<En
 
 /// Make a webhook endpoint; its secret is in this answer and nowhere else
 ///
-/// `Idempotency-Key` is not used here: an answer with a secret is never kept.
+/// An answer with a secret is never kept: sent again under its `Idempotency-Key`, the request is answered with the endpoint that
+/// it made, and without the secret. If that was lost, make a new one (`rotate-secret`).
 #[utoipa::path(post, path = "/v1/webhook-endpoints", tag = "webhook-endpoints", request_body = NewEndpointBody, responses((status = 201, body = EndpointBody)))]
-pub async fn create_webhook_endpoint(State(app): State<App>, key: MayWrite, write: Write) -> Result<Done<EndpointBody>, ApiProblem> {
+pub async fn create_webhook_endpoint(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+    let (app, key) = (&app, &key);
     let new: NewEndpointBody = write.read()?;
-    let tenant = auth::tenant_or_own(&app, &key, new.tenant.as_deref()).await.map_err(|refused| at_field(refused, "tenant"))?;
-    check_url(&app, &new.url)?;
+    let tenant = auth::tenant_or_own(app, key, new.tenant.as_deref()).await.map_err(|refused| at_field(refused, "tenant"))?;
+    check_url(app, &new.url)?;
     let endpoint = Endpoint {
         id: EndpointId(app.clock.id()),
         root: tenant.root,
@@ -154,9 +156,17 @@ pub async fn create_webhook_endpoint(State(app): State<App>, key: MayWrite, writ
         disabled_why: None,
         created_at: app.clock.now(),
     };
-    app.records.create_endpoint(&write.actor(&app, &key, None), &endpoint).await?;
-    let secret = endpoint.secret.clone();
-    Ok(Done::created(shown(&app, &endpoint, Some(secret)).await?))
+    let work = |actor| async move {
+        app.records.create_endpoint(&actor, &endpoint).await?;
+        let secret = endpoint.secret.clone();
+        Ok(Done::created(shown(app, &endpoint, Some(secret)).await?).never_kept())
+    };
+    let again = |made| async move { Ok(Done::created(shown(app, &endpoint_made(app, &made).await?, None).await?)) };
+    write.once(app, key, work, again).await
+}
+
+async fn endpoint_made(app: &App, made: &Made) -> Result<Endpoint, ApiProblem> {
+    app.records.endpoint(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("webhook endpoint"))
 }
 
 /// List webhook endpoints of the key's own subtree
@@ -189,18 +199,20 @@ pub async fn change_webhook_endpoint(
     Path(id): Path<String>,
     write: Write,
 ) -> Result<Response, ApiProblem> {
-    let endpoint = visible_endpoint(&app, &key, &id).await?;
+    let (app, key) = (&app, &key);
+    let endpoint = visible_endpoint(app, key, &id).await?;
     let change: EndpointChange = write.read()?;
     if let Some(url) = &change.url {
-        check_url(&app, url)?;
+        check_url(app, url)?;
     }
     let kinds = change.kinds.map(wanted_kinds).transpose()?;
     let patch = EndpointPatch { url: change.url, kinds, subtree: change.subtree, active: change.active };
-    let work = async {
-        let changed = app.records.change_endpoint(&write.actor(&app, &key, None), endpoint.id, patch).await?;
-        Ok(Done::ok(shown(&app, &changed, None).await?))
+    let work = |actor| async move {
+        let changed = app.records.change_endpoint(&actor, endpoint.id, patch).await?;
+        Ok(Done::ok(shown(app, &changed, None).await?))
     };
-    write.once(&app, &key, work).await
+    let again = |made| async move { Ok(Done::ok(shown(app, &endpoint_made(app, &made).await?, None).await?)) };
+    write.once(app, key, work, again).await
 }
 
 /// Delete a webhook endpoint; what was still on its way to it is given up
@@ -212,13 +224,15 @@ pub async fn delete_webhook_endpoint(
     Path(id): Path<String>,
     write: Write,
 ) -> Result<Response, ApiProblem> {
-    let endpoint = visible_endpoint(&app, &key, &id).await?;
-    let work = async {
-        let was = shown(&app, &endpoint, None).await?;
-        app.records.delete_endpoint(&write.actor(&app, &key, None), endpoint.id).await?;
+    let (app, key, id) = (&app, &key, &id);
+    let work = |actor| async move {
+        let endpoint = visible_endpoint(app, key, id).await?;
+        let was = shown(app, &endpoint, None).await?;
+        app.records.delete_endpoint(&knowing(actor, &was)?, endpoint.id).await?;
         Ok(Done::ok(was))
     };
-    write.once(&app, &key, work).await
+    let again = |made: Made| async move { Ok(Done::ok(made.known()?)) };
+    write.once(app, key, work, again).await
 }
 
 /// Make a new secret; the present one signs beside it for 24 hours
@@ -256,15 +270,17 @@ pub async fn test_webhook_endpoint(
     Path(id): Path<String>,
     write: Write,
 ) -> Result<Response, ApiProblem> {
-    let endpoint = visible_endpoint(&app, &key, &id).await?;
-    let work = async {
-        let tenant = auth::tenant_by_id(&app, endpoint.tenant).await?;
+    let (app, key) = (&app, &key);
+    let endpoint = visible_endpoint(app, key, &id).await?;
+    let work = |actor| async move {
+        let tenant = auth::tenant_by_id(app, endpoint.tenant).await?;
         let (id, delivery) = (NoticeId(app.clock.id()), DeliveryId(app.clock.id()));
         let (root, data, created_at) = (endpoint.root, json!({}), app.clock.now());
         let notice = Notice { id, root, tenant: tenant.id, kind: NoticeKind::Test, cause: format!("test:{id}"), data, created_at };
         let new = notices::outbox::only_for(&endpoint, &notice, &tenant, delivery);
-        let made = app.records.create_delivery(&write.actor(&app, &key, None), &new).await?;
+        let made = app.records.create_delivery(&actor, &new).await?;
         Ok(Done::accepted(TestBody { delivery: made.to_string() }))
     };
-    write.once(&app, &key, work).await
+    let again = |made: Made| async move { Ok(Done::accepted(TestBody { delivery: made.id::<DeliveryId>()?.to_string() })) };
+    write.once(app, key, work, again).await
 }

@@ -1,6 +1,7 @@
 //! Writes that may be sent again: the same `Idempotency-Key` and the same body give the same answer,
-//! another body is refused. Two kinds: cold writes keep their answer in the records, money and holds
-//! carry the key into the engine, where it is part of the transaction.
+//! another body is refused. Three kinds: cold writes of one transaction mark their attempt within it and keep their answer in
+//! the records ([`Write::once`]); those of several keep the answer only ([`Write::repeatable`]); money and holds carry the key
+//! into the engine, where it is part of the transaction.
 
 use crate::auth::Access;
 use crate::http::request::RequestId;
@@ -10,12 +11,15 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use rating::Instant;
 use rating::json;
 use rating::validate::{located, spoken};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use std::str::FromStr;
 use std::sync::Arc;
-use store::records::{Actor, Attempt, Begun};
+use store::records::{Actor, Attempt, Begun, Once};
 
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 
@@ -96,6 +100,7 @@ impl Write {
             at: app.clock.now(),
             request_id: self.request_id.to_string(),
             reason: reason.map(str::to_owned).or_else(|| self.reason.clone()),
+            once: None,
         }
     }
 
@@ -117,43 +122,156 @@ impl Write {
         })
     }
 
-    /// Runs a cold write at most once per `Idempotency-Key` (without one: now).
+    /// Does a cold write at most once per `Idempotency-Key` (without one: now). `work` changes the records in one transaction,
+    /// by the actor that it is given: that one marks the attempt. `again` answers a retry whose first answer was lost, from the
+    /// record as it is then.
     ///
     /// # Errors
     /// `idempotency_conflict`, `idempotency_in_progress`, and the write's own refusals (which are not kept:
     /// nothing was changed).
-    pub async fn once<T: Serialize>(
+    pub async fn once<T: Serialize, W, U: Serialize, A>(
+        &self,
+        app: &App,
+        access: &Access,
+        work: impl FnOnce(Actor) -> W,
+        again: impl FnOnce(Made) -> A,
+    ) -> Result<Response, ApiProblem>
+    where
+        W: Future<Output = Result<Done<T>, ApiProblem>>,
+        A: Future<Output = Result<Done<U>, ApiProblem>>,
+    {
+        let actor = self.actor(app, access, None);
+        let Some(attempt) = self.attempt(access, actor.at) else { return work(actor).await?.store().map(answer) };
+        match self.begin(app, &attempt).await? {
+            Begin::Fresh => {}
+            Begin::Answered(response) => return Ok(response),
+            Begin::Made(begun_at, made) => {
+                // Whoever made it may not have come to say so.
+                app.invalidate();
+                let stored = again(made).await?.store()?;
+                keep(app, &Attempt { at: begun_at, ..attempt }, &stored).await?;
+                return Ok(replayed(stored));
+            }
+        }
+        let actor = Actor { once: Some(Once { attempt: attempt.clone(), known: None }), ..actor };
+        finish(app, &attempt, work(actor).await).await
+    }
+
+    /// Does a write of several transactions, and answers the same again per `Idempotency-Key`. If the server dies on the way, or
+    /// before it has kept the answer, a retry does it again: it must come to the same, or be refused.
+    ///
+    /// # Errors
+    /// As [`Self::once`].
+    pub async fn repeatable<T: Serialize>(
         &self,
         app: &App,
         access: &Access,
         work: impl Future<Output = Result<Done<T>, ApiProblem>>,
     ) -> Result<Response, ApiProblem> {
-        let Some(name) = &self.idempotency_key else { return work.await?.store().map(answer) };
+        let Some(attempt) = self.attempt(access, app.clock.now()) else { return work.await?.store().map(answer) };
+        match self.begin(app, &attempt).await? {
+            Begin::Fresh => finish(app, &attempt, work.await).await,
+            Begin::Answered(response) => Ok(response),
+            Begin::Made(..) => Err(in_progress()),
+        }
+    }
+
+    fn attempt(&self, access: &Access, at: Instant) -> Option<Attempt> {
+        let key = self.idempotency_key.as_deref()?;
         let target = format!("{} {}", self.target.0, self.target.1);
         let digest = *blake3::Hasher::new().update(target.as_bytes()).update(b"\n").update(&self.body).finalize().as_bytes();
-        let attempt = Attempt { root: access.key.root, caller: access.key.id, key: name, digest, at: app.clock.now() };
-        match app.records.begin_idempotent(&attempt).await? {
-            Begun::Fresh => {}
-            Begun::Replay { status, body } => return Ok(replayed(Stored { status, body })),
-            Begun::Mismatch => return Err(ApiProblem::field("idempotency_conflict", "Idempotency-Key", "use a new key for a new request")),
-            Begun::InFlight => return Err(ApiProblem::new("idempotency_in_progress", "try again in a moment")),
-        }
-        let stored = match work.await.and_then(Done::store) {
-            Ok(stored) => stored,
-            Err(refused) => {
-                app.records.abandon_idempotent(&attempt).await?;
-                return Err(refused);
-            }
-        };
-        app.records.finish_idempotent(&attempt, stored.status, &stored.body).await?;
-        Ok(answer(stored))
+        Some(Attempt { root: access.key.root, caller: access.key.id, key: key.into(), digest, at })
     }
+
+    async fn begin(&self, app: &App, attempt: &Attempt) -> Result<Begin, ApiProblem> {
+        match app.records.begin_idempotent(attempt).await? {
+            Begun::Fresh => Ok(Begin::Fresh),
+            Begun::Replay { status, body } => Ok(Begin::Answered(replayed(Stored { status, body, is_kept: true }))),
+            Begun::Made { begun_at, id, known, .. } => Ok(Begin::Made(begun_at, Made { id, known })),
+            Begun::Mismatch => Err(ApiProblem::field("idempotency_conflict", "Idempotency-Key", "use a new key for a new request")),
+            Begun::InFlight => Err(in_progress()),
+        }
+    }
+}
+
+/// What is to be done of a request with a key.
+enum Begin {
+    Fresh,
+    Answered(Response),
+    Made(Instant, Made),
+}
+
+fn in_progress() -> ApiProblem {
+    ApiProblem::new("idempotency_in_progress", "try again in a moment")
+}
+
+async fn finish<T: Serialize>(app: &App, attempt: &Attempt, done: Result<Done<T>, ApiProblem>) -> Result<Response, ApiProblem> {
+    let stored = match done.and_then(Done::store) {
+        Ok(stored) => stored,
+        Err(refused) => {
+            app.records.abandon_idempotent(attempt).await?;
+            return Err(refused);
+        }
+    };
+    keep(app, attempt, &stored).await?;
+    Ok(answer(stored))
+}
+
+async fn keep(app: &App, attempt: &Attempt, stored: &Stored) -> Result<(), ApiProblem> {
+    if stored.is_kept {
+        app.records.finish_idempotent(attempt, stored.status, &stored.body).await?;
+    }
+    Ok(())
+}
+
+/// What a request made whose answer was lost.
+#[derive(Debug)]
+pub struct Made {
+    id: String,
+    known: Option<Vec<u8>>,
+}
+
+impl Made {
+    /// Of the record that was made or changed.
+    ///
+    /// # Errors
+    /// It is another kind's.
+    pub fn id<I: FromStr<Err: std::fmt::Display>>(&self) -> Result<I, ApiProblem> {
+        self.id.parse().map_err(|error| ApiProblem::internal(&error))
+    }
+
+    /// What [`knowing`] kept.
+    ///
+    /// # Errors
+    /// Nothing was.
+    pub fn known(&self) -> Result<Box<RawValue>, ApiProblem> {
+        serde_json::from_slice(self.known.as_deref().unwrap_or_default()).map_err(|error| ApiProblem::internal(&error))
+    }
+}
+
+/// A value as it will be answered.
+///
+/// # Errors
+/// It is no JSON.
+pub fn json_of(value: &impl Serialize) -> Result<Box<RawValue>, ApiProblem> {
+    serde_json::value::to_raw_value(value).map_err(|error| ApiProblem::internal(&error))
+}
+
+/// The actor, whose attempt keeps what the answer needs besides the record.
+///
+/// # Errors
+/// It is no JSON.
+pub fn knowing(actor: Actor, known: &impl Serialize) -> Result<Actor, ApiProblem> {
+    let Some(once) = actor.once else { return Ok(actor) };
+    let known = json_of(known)?;
+    Ok(Actor { once: Some(Once { known: Some(known.get().as_bytes().into()), ..once }), ..actor })
 }
 
 /// An answer as bytes.
 struct Stored {
     status: u16,
     body: Vec<u8>,
+    is_kept: bool,
 }
 
 /// What a write answers.
@@ -161,22 +279,27 @@ struct Stored {
 pub struct Done<T> {
     status: StatusCode,
     body: T,
+    is_kept: bool,
 }
 
 impl<T: Serialize> Done<T> {
     pub fn created(body: T) -> Self {
-        Self { status: StatusCode::CREATED, body }
+        Self { status: StatusCode::CREATED, body, is_kept: true }
     }
     pub fn ok(body: T) -> Self {
-        Self { status: StatusCode::OK, body }
+        Self { status: StatusCode::OK, body, is_kept: true }
     }
     /// It will happen.
     pub fn accepted(body: T) -> Self {
-        Self { status: StatusCode::ACCEPTED, body }
+        Self { status: StatusCode::ACCEPTED, body, is_kept: true }
+    }
+    /// It has a secret: a retry is answered with the record as it is then.
+    pub fn never_kept(self) -> Self {
+        Self { is_kept: false, ..self }
     }
     fn store(self) -> Result<Stored, ApiProblem> {
         let body = serde_json::to_vec(&self.body).map_err(|error| ApiProblem::internal(&error))?;
-        Ok(Stored { status: self.status.as_u16(), body })
+        Ok(Stored { status: self.status.as_u16(), body, is_kept: self.is_kept })
     }
 }
 

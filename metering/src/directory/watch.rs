@@ -85,7 +85,7 @@ mod tests {
         let theirs = Directory::new(Records::new(&Db::open_postgres(database.url(), &options).await.unwrap()));
         theirs.watch();
 
-        let actor = Actor { key: None, tenant: PLATFORM, at: Instant(1), request_id: "r".into(), reason: None };
+        let actor = Actor { key: None, tenant: PLATFORM, at: Instant(1), request_id: "r".into(), reason: None, once: None };
         ours.ensure_platform(&actor, &tenant(PLATFORM, TenantKind::Platform, &[PLATFORM]), &admin()).await.unwrap();
         ours.create_tenant(&actor, &tenant(ROOT, TenantKind::Reseller, &[PLATFORM, ROOT])).await.unwrap();
         let caller = Caller { tenant: PLATFORM, root: PLATFORM, scope: Scope::PlatformAdmin };

@@ -57,7 +57,8 @@ impl Payouts {
         let debtor =
             own.ok_or_else(|| refused("payee_not_ready", "the platform has no bank account to pay from: set its payout settings"))?;
         check_payable(&debtor).map_err(|bad| refused("payee_not_ready", format!("the platform's account: {bad}")))?;
-        let skipped = self.begin_due(actor, now).await?;
+        // Only the file itself is made once: what was debited for one that never came goes out with the next.
+        let skipped = self.begin_due(&actor.unmarked(), now).await?;
         let id = PayoutFileId((self.new_id)());
         let taken: Vec<(Payout, Payout)> =
             self.debited(now).await?.into_iter().map(|payout| (payout.clone(), Payout { file: Some(id), ..payout })).collect();

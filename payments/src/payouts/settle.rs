@@ -313,7 +313,7 @@ impl Payouts {
 
     /// Who does what nobody asked for.
     pub(super) fn worker(&self, now: Instant) -> Actor {
-        Actor { key: None, tenant: self.platform, at: now, request_id: "payouts".to_owned(), reason: None }
+        Actor { key: None, tenant: self.platform, at: now, request_id: "payouts".to_owned(), reason: None, once: None }
     }
 }
 

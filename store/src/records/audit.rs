@@ -1,7 +1,7 @@
 //! Who changed what, when and why: written in the transaction of the change, never altered.
 
 use super::sql::{Tx, corrupt, look, read, statements, write};
-use super::{Actor, Page, Records, Result, one_more, sql::change, tenants::below};
+use super::{Actor, Page, Records, Result, idempotency, one_more, sql::change, tenants::below};
 use rating::{Instant, TenantId, ids, ids::ApiKeyId};
 use serde_json::Value;
 use tenants::{Tenant, TenantKind};
@@ -90,7 +90,8 @@ struct AuditRow {
 }
 
 /// Appends one entry. Its id follows the clock and is always above every earlier one: of all on SQLite, of its
-/// root on PostgreSQL, where only the root is held. Ids of different roots are told apart by the root's own bits.
+/// root on PostgreSQL, where only the root is held. Ids of different roots are told apart by the root's own bits. What is
+/// done at most once marks its attempt here.
 pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: &Change) -> Result<()> {
     let (last,) = match tx {
         Tx::Sqlite(_) => look!(&mut *tx, fetch_one as (i64,), LAST_ID)?,
@@ -116,7 +117,10 @@ pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: &Change) -> R
         actor.reason.as_ref().map(|reason| reason.replace('\0', "\u{fffd}")),
         actor.request_id.as_str(),
     )?;
-    Ok(())
+    match &actor.once {
+        Some(once) => idempotency::mark(tx, once, change.resource, &change.id).await,
+        None => Ok(()),
+    }
 }
 
 /// Appends one entry in a transaction on PostgreSQL that changes what is not a record. The root's log is locked from

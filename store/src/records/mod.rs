@@ -52,7 +52,7 @@ pub use commission_months::{CommissionMonth, MoveKind, Sum, Sums};
 pub use contacts::{CONTACTS_MAX, Contact, ContactPatch};
 pub use deliveries::{Channel, Delivery, DeliveryState, NewDelivery, Target, Tried};
 pub use endpoints::{ENDPOINTS_MAX, Endpoint, EndpointPatch, FORMER_SECRET_SECS, Wanted};
-pub use idempotency::{Attempt, Begun, IN_FLIGHT_SECS_MAX, REMEMBERED_SECS};
+pub use idempotency::{Attempt, Begun, IN_FLIGHT_SECS_MAX, Once, REMEMBERED_SECS};
 pub use inbox::{EventState, InboxLook, ProviderEvent};
 pub use meters::Meter;
 pub use notices::{NOTICES_KEPT_SECS, Notice, NoticeKind, Undelivered};
@@ -96,6 +96,16 @@ pub struct Actor {
     pub at: Instant,
     pub request_id: String,
     pub reason: Option<String>,
+    /// The attempt at a request that this is the one transaction of; `None`: nothing is marked.
+    pub once: Option<Once>,
+}
+
+impl Actor {
+    /// For what an attempt does before the transaction that it is marked by.
+    #[must_use]
+    pub fn unmarked(&self) -> Self {
+        Self { once: None, ..self.clone() }
+    }
 }
 
 /// Nothing was changed.
@@ -115,6 +125,9 @@ pub enum RecordError {
     /// Not for who asks to set.
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),
+    /// Another attempt at the same request took this one's place.
+    #[error("another attempt at this request is under way")]
+    Overtaken,
     #[error("the database failed: {0}")]
     Db(sqlx::Error),
 }

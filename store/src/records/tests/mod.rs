@@ -24,6 +24,7 @@ macro_rules! on_every_database {
     };
 }
 
+mod attempts;
 mod notices;
 mod payouts;
 mod races;
@@ -70,7 +71,7 @@ fn at(secs: i64) -> Instant {
 }
 
 fn actor(tenant: TenantId) -> Actor {
-    Actor { key: Some(ApiKeyId(900)), tenant, at: at(DAY), request_id: "req-1".into(), reason: Some("a test".into()) }
+    Actor { key: Some(ApiKeyId(900)), tenant, at: at(DAY), request_id: "req-1".into(), reason: Some("a test".into()), once: None }
 }
 
 fn platform() -> Tenant {
@@ -201,6 +202,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T>) -> String {
         RecordError::NotAllowed(NotAllowed { code, field, .. }) => format!("{code} {field}"),
         RecordError::Conflict { field, .. } => format!("conflict {field}"),
         RecordError::Invalid { field, .. } => format!("invalid {field}"),
+        RecordError::Overtaken => "overtaken".to_owned(),
         RecordError::Db(error) => panic!("{error}"),
     }
 }

@@ -93,8 +93,8 @@ async fn a_change_kept_elsewhere_is_logged_too(world: World) {
     assert_eq!(entry.reason.as_deref(), Some("a\u{fffd}b"));
 }
 
-fn attempt(key: &str, digest: u8, secs: i64) -> Attempt<'_> {
-    Attempt { root: TenantId(1), caller: ApiKeyId(5), key, digest: [digest; 32], at: at(secs) }
+pub(super) fn attempt(key: &str, digest: u8, secs: i64) -> Attempt {
+    Attempt { root: TenantId(1), caller: ApiKeyId(5), key: key.into(), digest: [digest; 32], at: at(secs) }
 }
 
 async fn a_request_is_answered_once(world: World) {
