@@ -10,7 +10,7 @@ use crate::http::write::read_json;
 use anyhow::{Context, anyhow, bail};
 use hyper::StatusCode;
 use hyper::body::Bytes;
-use metering::deck::{self, Change, DeckOptions, Import, Mode, Preview};
+use metering::deck::{self, Change, Deck, DeckOptions, Import, Mode, Preview};
 use metering::input::table::Column;
 use metering::input::when::DateForm;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -19,7 +19,8 @@ use rating::{Currency, Instant, Quantity};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 /// Lay a rate deck (CSV) over a rate card: preview, then switch in one step
@@ -111,7 +112,7 @@ enum DateOrder {
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let file = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     match &args.out {
-        Some(path) => write_card(args, &file, path, out),
+        Some(path) => write_card(args, file, path, out),
         None => super::runtime()?.block_on(change_card(args, file, out)),
     }
 }
@@ -163,12 +164,13 @@ impl Args {
         Ok(options)
     }
 
-    /// The deck laid over an empty card.
-    fn new_prices(&self, file: &[u8]) -> anyhow::Result<(CardDoc, Preview)> {
-        let base = self.new_card();
-        let read = deck::parse(file, &self.options(&base)?);
-        let deck = read.map_err(|problem| anyhow!("cannot read {}: {}", self.file.display(), problem.detail))?;
-        Ok(deck::lay_over(&base, &deck, &Import { mode: self.mode(), meter: &self.meter, at: self.at() }))
+    fn deck(&self, file: &[u8], base: &CardDoc) -> anyhow::Result<Deck> {
+        let read = deck::parse(file, &self.options(base)?);
+        read.map_err(|problem| anyhow!("cannot read {}: {}", self.file.display(), problem.detail))
+    }
+
+    fn laid_over(&self) -> Import<'_> {
+        Import { mode: self.mode(), meter: &self.meter, at: self.at() }
     }
 
     /// A dry run that found rows which would stop the import says so by its exit code.
@@ -188,21 +190,38 @@ impl Args {
     }
 }
 
-fn write_card(args: &Args, file: &[u8], path: &PathBuf, out: &mut impl Write) -> anyhow::Result<Ended> {
-    let (card, preview) = args.new_prices(file)?;
-    show(args, &preview, out)?;
-    out.flush()?;
-    args.check_refused(&preview)?;
+/// Each thing is let go of when the next is made of it: file, deck, card.
+fn write_card(args: &Args, file: Vec<u8>, path: &PathBuf, out: &mut impl Write) -> anyhow::Result<Ended> {
+    let (base, import) = (args.new_card(), args.laid_over());
+    let deck = args.deck(&file, &base)?;
+    drop(file);
+    let show = |preview: &Preview, out: &mut _| -> anyhow::Result<()> {
+        show(args, preview, out)?;
+        out.flush()?;
+        args.check_refused(preview)
+    };
     if args.dry_run {
+        let preview = deck::preview(&base, &deck, &import);
+        show(&preview, out)?;
         return Ok(args.ended(&preview));
     }
+    let (card, preview) = deck::lay_over(&base, &deck, &import);
+    drop(deck);
+    show(&preview, out)?;
     let mistakes = rating::compile::CompiledCard::compile(&card).err().unwrap_or_default();
     if let Some(first) = mistakes.first() {
         bail!("the deck makes no valid card: {} at {}: {}", first.code, first.path, first.message);
     }
-    std::fs::write(path, serde_json::to_vec(&card)?).with_context(|| format!("cannot write {}", path.display()))?;
+    write_json(&card, path).with_context(|| format!("cannot write {}", path.display()))?;
     writeln!(out, "wrote {} to {}", counted(card.rates.len() as u64, "rate"), path.display())?;
     Ok(Ended::Well)
+}
+
+/// Rate by rate, and never as a whole in memory.
+fn write_json(card: &CardDoc, path: &PathBuf) -> std::io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    serde_json::to_writer(&mut file, card)?;
+    file.flush()
 }
 
 async fn change_card(args: &Args, file: Vec<u8>, out: &mut impl Write) -> anyhow::Result<Ended> {
@@ -250,7 +269,8 @@ impl<'a> Card<'a> {
             Some(_) => {}
             None => {
                 // Looked through first, so that a deck that is refused leaves no empty card.
-                let (_, preview) = args.new_prices(&file)?;
+                let base = args.new_card();
+                let preview = deck::preview(&base, &args.deck(&file, &base)?, &args.laid_over());
                 if args.dry_run || args.check_refused(&preview).is_err() {
                     show(args, &preview, out)?;
                     out.flush()?;
