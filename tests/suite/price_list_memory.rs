@@ -6,9 +6,9 @@ use serde_json::json;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-const ROWS: usize = 100_000;
-/// Beside the file itself; rows, names and prices take about a third of it.
-const BYTES_PER_ROW_MAX: usize = 300;
+const ROWS: usize = 50_000;
+/// Beside the file itself; rows, names and prices take about a quarter of it.
+const BYTES_PER_ROW_MAX: usize = 400;
 /// Of what the preview took, in its end.
 const KEPT_MAX: usize = 8 << 20;
 

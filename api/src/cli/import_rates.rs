@@ -195,19 +195,14 @@ fn write_card(args: &Args, file: Vec<u8>, path: &PathBuf, out: &mut impl Write) 
     let (base, import) = (args.new_card(), args.laid_over());
     let deck = args.deck(&file, &base)?;
     drop(file);
-    let show = |preview: &Preview, out: &mut _| -> anyhow::Result<()> {
-        show(args, preview, out)?;
-        out.flush()?;
-        args.check_refused(preview)
-    };
     if args.dry_run {
         let preview = deck::preview(&base, &deck, &import);
-        show(&preview, out)?;
+        show_and_check(args, &preview, out)?;
         return Ok(args.ended(&preview));
     }
     let (card, preview) = deck::lay_over(&base, &deck, &import);
     drop(deck);
-    show(&preview, out)?;
+    show_and_check(args, &preview, out)?;
     let mistakes = rating::compile::CompiledCard::compile(&card).err().unwrap_or_default();
     if let Some(first) = mistakes.first() {
         bail!("the deck makes no valid card: {} at {}: {}", first.code, first.path, first.message);
@@ -272,9 +267,7 @@ impl<'a> Card<'a> {
                 let base = args.new_card();
                 let preview = deck::preview(&base, &args.deck(&file, &base)?, &args.laid_over());
                 if args.dry_run || args.check_refused(&preview).is_err() {
-                    show(args, &preview, out)?;
-                    out.flush()?;
-                    args.check_refused(&preview)?;
+                    show_and_check(args, &preview, out)?;
                     writeln!(out, "nothing was changed (--dry-run)")?;
                     return Ok(args.ended(&preview));
                 }
@@ -292,9 +285,7 @@ impl<'a> Card<'a> {
         }
         let imported: Imported = answer.json()?;
         drop(progress);
-        show(args, &imported.preview, out)?;
-        out.flush()?;
-        args.check_refused(&imported.preview)?;
+        show_and_check(args, &imported.preview, out)?;
         match imported.version {
             Some(Version { number, effective_from: Some(from) }) => {
                 writeln!(out, "{} version {number} is in force from {from}", args.card())?
@@ -354,6 +345,13 @@ fn increments(text: &str) -> Result<(Quantity, Quantity), String> {
     let seconds = |part: &str| part.trim().parse().ok().filter(|seconds: &Quantity| *seconds > Quantity::ZERO);
     let expected = || "expected seconds, such as 60/60, 30/6 or 1/1".to_owned();
     Ok((seconds(first).ok_or_else(expected)?, seconds(next).ok_or_else(expected)?))
+}
+
+/// What is wrong is named after what was shown.
+fn show_and_check(args: &Args, preview: &Preview, out: &mut impl Write) -> anyhow::Result<()> {
+    show(args, preview, out)?;
+    out.flush()?;
+    args.check_refused(preview)
 }
 
 /// What the deck changes of increments, and what it does not say of them.

@@ -22,10 +22,15 @@ pub(super) struct Screen<'a> {
     taken: HashSet<&'a str>,
     /// Of the card that would be made.
     prefixes: usize,
-    /// Terms that are right, by number.
-    right: Vec<bool>,
+    /// Terms that were looked at, by number.
+    seen: Vec<bool>,
+    /// A rate of each that is not compiled yet.
+    rates: Vec<Rate>,
     is_sure: bool,
 }
+
+/// Rates that are compiled at a time.
+const RATES_AT_A_TIME: usize = 1_000;
 
 impl<'a> Screen<'a> {
     pub fn new(base: &'a CardDoc, deck: &Deck, import: &Import<'a>) -> Self {
@@ -34,7 +39,8 @@ impl<'a> Screen<'a> {
             meter: import.meter,
             taken: HashSet::new(),
             prefixes: 0,
-            right: Vec::new(),
+            seen: Vec::new(),
+            rates: Vec::new(),
             is_sure: validate(base).iter().all(|mistake| base.rates.is_empty() && mistake.code == "no_rates"),
         };
         for rate in base.rates.iter().filter(|rate| merge::is_of_deck(rate, import.meter, deck.has_origins()).is_none()) {
@@ -63,33 +69,33 @@ impl<'a> Screen<'a> {
         fits && !may_tie && self.are_right(entry.terms, terms)
     }
 
-    /// Those of a rate of the card are.
+    /// Those of a rate of the card are; others are looked at once, many at a time.
     fn are_right(&mut self, id: TermsId, terms: &Numbered<'_>) -> bool {
         let TermsId::Deck(number) = id else { return true };
         let index = number as usize;
-        if self.right.get(index) == Some(&true) {
-            return true;
+        if self.seen.len() <= index {
+            self.seen.resize(index + 1, false);
         }
-        if self.right.len() <= index {
-            self.right.resize(index + 1, false);
+        match (self.seen.get_mut(index), terms.get(number)) {
+            (Some(true), _) => return true,
+            (Some(seen), Some(terms)) => {
+                *seen = true;
+                let rate = with_terms(&terms, terms.to_call().into(), blank(self.meter));
+                let own = self.rates.len().to_string();
+                self.rates.push(Rate { key: own.clone(), prefixes: vec![own], ..rate });
+            }
+            _ => return false,
         }
-        let is_right = terms.get(number).is_some_and(|terms| {
-            let rate = Rate {
-                key: "rate".to_owned(),
-                prefixes: vec!["1".to_owned()],
-                ..with_terms(&terms, terms.to_call().into(), blank(self.meter))
-            };
-            let (zone, meters) = ("UTC".to_owned(), BTreeMap::new());
-            CompiledCard::compile(&CardDoc { currency: self.currency, zone, fallback: None, meters, rates: vec![rate] }).is_ok()
-        });
-        if let Some(known) = self.right.get_mut(index) {
-            *known = is_right;
-        }
-        is_right
+        self.rates.len() < RATES_AT_A_TIME || self.compile()
     }
 
-    pub fn is_sure(&self) -> bool {
-        self.is_sure && (1..=PREFIXES_MAX).contains(&self.prefixes)
+    fn compile(&mut self) -> bool {
+        let (zone, meters, rates) = ("UTC".to_owned(), BTreeMap::new(), std::mem::take(&mut self.rates));
+        rates.is_empty() || CompiledCard::compile(&CardDoc { currency: self.currency, zone, fallback: None, meters, rates }).is_ok()
+    }
+
+    pub fn is_sure(mut self) -> bool {
+        self.is_sure && (1..=PREFIXES_MAX).contains(&self.prefixes) && self.compile()
     }
 }
 
