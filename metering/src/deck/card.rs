@@ -36,7 +36,7 @@ pub fn to_card(base: &CardDoc, deck: &Deck, import: &Import<'_>) -> CardDoc {
 
 /// [`to_card`] and its [`preview`] by one merge.
 pub fn lay_over(base: &CardDoc, deck: &Deck, import: &Import<'_>) -> (CardDoc, Preview) {
-    let mut entries = Vec::new();
+    let mut entries = Vec::with_capacity(deck.rows.len());
     let merged = merge(base, deck, import, |laid, _| entries.extend_from_slice(laid));
     let mut rates: Vec<Rate> = merged.untouched.iter().filter_map(|&index| base.rates.get(index as usize)).cloned().collect();
     let groups = Groups::of(&entries);
