@@ -26,7 +26,7 @@ pub fn preview(base: &CardDoc, deck: &Deck, import: &Import<'_>) -> Preview {
 pub fn preview_and_screen(base: &CardDoc, deck: &Deck, import: &Import<'_>) -> (Preview, bool) {
     let mut screen = Screen::new(base, deck, import);
     let preview = merge(base, deck, import, |laid, terms| screen.look_at(laid, terms)).preview;
-    (preview, screen.is_sure())
+    (preview, screen.finish())
 }
 
 /// The card with the deck laid over it. Rates of the card that a deck cannot say come first, unchanged.

@@ -125,8 +125,8 @@ impl<'o> Reader<'o> {
         let (name, origin, period) = (self.deck.names.of(&name), self.deck.origins.of(origin), self.deck.periods.of(period));
         for (jurisdiction, terms) in priced {
             let terms = self.deck.terms.of(terms);
-            let row = |prefix: &Box<str>| DeckRow { prefix: Prefix::from(&**prefix), line, origin, name, terms, period, jurisdiction };
-            self.deck.rows.extend(prefixes.iter().map(row));
+            let row = |prefix: &str| DeckRow { prefix: Prefix::from(prefix), line, origin, name, terms, period, jurisdiction };
+            self.deck.rows.extend(prefixes.iter().map(|prefix| row(prefix)));
         }
         Ok(())
     }

@@ -94,7 +94,8 @@ impl<'a> Screen<'a> {
         rates.is_empty() || CompiledCard::compile(&CardDoc { currency: self.currency, zone, fallback: None, meters, rates }).is_ok()
     }
 
-    pub fn is_sure(mut self) -> bool {
+    /// Whether everything is surely right.
+    pub fn finish(mut self) -> bool {
         self.is_sure && (1..=PREFIXES_MAX).contains(&self.prefixes) && self.compile()
     }
 }
