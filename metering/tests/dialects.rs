@@ -308,16 +308,16 @@ proptest! {
             let is_said_again = lines.iter().filter(|(other, .., other_day)| (other, other_day) == (prefix, day)).count() > 1;
             prop_assert!(read.len() <= 1 && (is_said_again || (read.len() == 1) != is_refused), "line {line}: {:?}", deck.refused);
             for row in read {
-                let terms = deck.terms[row.terms as usize];
+                let (terms, period) = (deck.terms(row), deck.period(row));
                 // Micros per second, by the other's seconds: exact.
                 let price = terms.price.0 * rust_decimal::Decimal::from(1_000_000 * money.per);
                 let seconds = rust_decimal::Decimal::from(*micros) * rust_decimal::Decimal::from(i64::try_from(terms.per.0 / Quantity::ONE).unwrap());
                 prop_assert_eq!(price, seconds, "line {} of {:?} {:?}", line, &dialect, &money);
                 let whole = |n: u64| Quantity::whole(i64::try_from(n).unwrap());
                 prop_assert_eq!((terms.initial, terms.next), (whole(*initial), whole(*next)));
-                prop_assert_eq!((row.effective_from, row.effective_until), (Some(midnight(*day)), Some(midnight(day + 1).plus_secs(86_400))));
+                prop_assert_eq!((period.from, period.until), (Some(midnight(*day)), Some(midnight(day + 1).plus_secs(86_400))));
                 prop_assert_eq!(&*row.prefix, &prefix_cell(&dialect, *prefix).1);
-                prop_assert_eq!(&deck.names[row.name as usize], "Österreich, mobil");
+                prop_assert_eq!(deck.name(row), "Österreich, mobil");
             }
         }
     }

@@ -54,6 +54,7 @@ mod payouts;
 mod payouts_by_bank;
 mod payouts_through_stripe;
 mod price_changes;
+mod price_list_memory;
 mod process;
 mod processes;
 mod provider_double;

@@ -70,6 +70,13 @@ impl Process {
         key_of(&self.printed, "platform")
     }
 
+    /// Bytes of its memory: `VmRSS`, or `VmHWM`, the most there ever was. `None`: this system does not tell.
+    pub fn memory(&self, what: &str) -> Option<usize> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok().map(|kib| kib * 1024)
+    }
+
     /// As a power cut would: SIGKILL, and wait until it is gone.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();

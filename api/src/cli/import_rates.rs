@@ -10,7 +10,7 @@ use crate::http::write::read_json;
 use anyhow::{Context, anyhow, bail};
 use hyper::StatusCode;
 use hyper::body::Bytes;
-use metering::deck::{self, Change, DeckOptions, Import, Mode, Preview};
+use metering::deck::{self, Change, Deck, DeckOptions, Import, Mode, Preview};
 use metering::input::table::Column;
 use metering::input::when::DateForm;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -19,7 +19,8 @@ use rating::{Currency, Instant, Quantity};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 /// Lay a rate deck (CSV) over a rate card: preview, then switch in one step
@@ -111,7 +112,7 @@ enum DateOrder {
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let file = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     match &args.out {
-        Some(path) => write_card(args, &file, path, out),
+        Some(path) => write_card(args, file, path, out),
         None => super::runtime()?.block_on(change_card(args, file, out)),
     }
 }
@@ -163,12 +164,13 @@ impl Args {
         Ok(options)
     }
 
-    /// The deck laid over an empty card.
-    fn new_prices(&self, file: &[u8]) -> anyhow::Result<(CardDoc, Preview)> {
-        let base = self.new_card();
-        let read = deck::parse(file, &self.options(&base)?);
-        let deck = read.map_err(|problem| anyhow!("cannot read {}: {}", self.file.display(), problem.detail))?;
-        Ok(deck::lay_over(&base, &deck, &Import { mode: self.mode(), meter: &self.meter, at: self.at() }))
+    fn deck(&self, file: &[u8], base: &CardDoc) -> anyhow::Result<Deck> {
+        let read = deck::parse(file, &self.options(base)?);
+        read.map_err(|problem| anyhow!("cannot read {}: {}", self.file.display(), problem.detail))
+    }
+
+    fn laid_over(&self) -> Import<'_> {
+        Import { mode: self.mode(), meter: &self.meter, at: self.at() }
     }
 
     /// A dry run that found rows which would stop the import says so by its exit code.
@@ -191,7 +193,8 @@ impl Args {
 /// The one meter that counts seconds on every server.
 const CALL: &str = "call";
 
-fn write_card(args: &Args, file: &[u8], path: &PathBuf, out: &mut impl Write) -> anyhow::Result<Ended> {
+/// Each thing is let go of when the next is made of it: file, deck, card.
+fn write_card(args: &Args, file: Vec<u8>, path: &PathBuf, out: &mut impl Write) -> anyhow::Result<Ended> {
     if args.meter != CALL {
         bail!(
             "a price list has prices of calls, by the minute, and without a server it is not known what the meter {:?} counts: leave out \
@@ -200,20 +203,31 @@ fn write_card(args: &Args, file: &[u8], path: &PathBuf, out: &mut impl Write) ->
             args.meter
         );
     }
-    let (card, preview) = args.new_prices(file)?;
-    show(args, &preview, out)?;
-    out.flush()?;
-    args.check_refused(&preview)?;
+    let (base, import) = (args.new_card(), args.laid_over());
+    let deck = args.deck(&file, &base)?;
+    drop(file);
     if args.dry_run {
+        let preview = deck::preview(&base, &deck, &import);
+        show_and_check(args, &preview, out)?;
         return Ok(args.ended(&preview));
     }
+    let (card, preview) = deck::lay_over(&base, &deck, &import);
+    drop(deck);
+    show_and_check(args, &preview, out)?;
     let mistakes = rating::compile::CompiledCard::compile(&card).err().unwrap_or_default();
     if let Some(first) = mistakes.first() {
         bail!("the deck makes no valid card: {} at {}: {}", first.code, first.path, first.message);
     }
-    std::fs::write(path, serde_json::to_vec(&card)?).with_context(|| format!("cannot write {}", path.display()))?;
+    write_json(&card, path).with_context(|| format!("cannot write {}", path.display()))?;
     writeln!(out, "wrote {} to {}", counted(card.rates.len() as u64, "rate"), path.display())?;
     Ok(Ended::Well)
+}
+
+/// Rate by rate, and never as a whole in memory.
+fn write_json(card: &CardDoc, path: &PathBuf) -> std::io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    serde_json::to_writer(&mut file, card)?;
+    file.flush()
 }
 
 async fn change_card(args: &Args, file: Vec<u8>, out: &mut impl Write) -> anyhow::Result<Ended> {
@@ -263,11 +277,10 @@ impl<'a> Card<'a> {
             Some(_) => {}
             None => {
                 // Looked through first, so that a deck that is refused leaves no empty card.
-                let (_, preview) = args.new_prices(&file)?;
+                let base = args.new_card();
+                let preview = deck::preview(&base, &args.deck(&file, &base)?, &args.laid_over());
                 if args.dry_run || args.check_refused(&preview).is_err() {
-                    show(args, &preview, out)?;
-                    out.flush()?;
-                    args.check_refused(&preview)?;
+                    show_and_check(args, &preview, out)?;
                     writeln!(out, "nothing was changed (--dry-run)")?;
                     return Ok(args.ended(&preview));
                 }
@@ -285,9 +298,7 @@ impl<'a> Card<'a> {
         }
         let imported: Imported = answer.json()?;
         drop(progress);
-        show(args, &imported.preview, out)?;
-        out.flush()?;
-        args.check_refused(&imported.preview)?;
+        show_and_check(args, &imported.preview, out)?;
         match imported.version {
             Some(Version { number, effective_from: Some(from), effective_until }) => {
                 writeln!(out, "{} version {number} is in force from {from}", args.card())?;
@@ -353,6 +364,13 @@ fn increments(text: &str) -> Result<(Quantity, Quantity), String> {
     let seconds = |part: &str| part.trim().parse().ok().filter(|seconds: &Quantity| *seconds > Quantity::ZERO);
     let expected = || "expected seconds, such as 60/60, 30/6 or 1/1".to_owned();
     Ok((seconds(first).ok_or_else(expected)?, seconds(next).ok_or_else(expected)?))
+}
+
+/// What is wrong is named after what was shown.
+fn show_and_check(args: &Args, preview: &Preview, out: &mut impl Write) -> anyhow::Result<()> {
+    show(args, preview, out)?;
+    out.flush()?;
+    args.check_refused(preview)
 }
 
 /// What the deck changes of increments, and what it does not say of them.

@@ -18,6 +18,7 @@ use crate::http::words;
 use crate::http::write::{Done, Made, Write, json_of, knowing, read_map};
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use metering::deck::{self, DeckOptions, Import, Mode, Preview};
@@ -132,17 +133,24 @@ impl Base {
     }
 }
 
-/// Reads, lays over, and checks by compiling: long work, off the executor.
-async fn laid_over(base: &Base, query: &DeckQuery, write: &Write, at: Instant) -> Result<(CardDoc, Preview), ApiProblem> {
-    let (file, base, options, mode) = (write.body.clone(), Arc::clone(&base.doc), query.options(&base.doc)?, query.mode);
+/// Reads, lays over, and checks by compiling: long work, off the executor. The file is let go of as soon as it is read, and a
+/// preview makes no card unless it takes one to know that it is valid.
+async fn laid_over(base: &Base, query: &DeckQuery, file: Bytes, at: Instant) -> Result<(Option<CardDoc>, Preview), ApiProblem> {
+    let (base, options, mode, is_preview) = (Arc::clone(&base.doc), query.options(&base.doc)?, query.mode, query.preview);
     let meter = query.meter.clone().unwrap_or_else(|| "call".to_owned());
-    let work = move || -> Result<(CardDoc, Preview), ApiProblem> {
+    let work = move || -> Result<(Option<CardDoc>, Preview), ApiProblem> {
         let deck = deck::parse(&file, &options)?;
-        let (doc, preview) = deck::lay_over(&base, &deck, &Import { mode, meter: &meter, at });
+        drop(file);
+        let import = Import { mode, meter: &meter, at };
+        if is_preview && let (preview, true) = deck::preview_and_screen(&base, &deck, &import) {
+            return Ok((None, preview));
+        }
+        let (doc, preview) = deck::lay_over(&base, &deck, &import);
+        drop(deck);
         if doc != *base {
             CompiledCard::compile(&doc)?;
         }
-        Ok((doc, preview))
+        Ok((Some(doc), preview))
     };
     tokio::task::spawn_blocking(work).await.map_err(|error| ApiProblem::internal(&error))?
 }
@@ -173,8 +181,10 @@ pub async fn import_deck(
     key: MayWrite,
     Path(card): Path<String>,
     Query(query): Query<DeckQuery>,
-    list: PriceList,
+    mut list: PriceList,
 ) -> Result<Response, ApiProblem> {
+    // What is kept under a key of idempotency is told by its body too.
+    let file = if query.preview { std::mem::take(&mut list.write.body) } else { list.write.body.clone() };
     let (app, key, query, write) = (&app, &key, &query, &list.write);
     let card = &card_at(app, key, &card, &OwnerQuery { owner: query.owner.clone() }).await?;
     let at = match query.effective_from {
@@ -183,14 +193,14 @@ pub async fn import_deck(
     };
     let work = |actor| async move {
         let base = Base::of(app, key, card, at, query.zone.as_deref()).await?;
-        let (doc, preview) = laid_over(&base, query, write, at).await?;
+        let (doc, preview) = laid_over(&base, query, file, at).await?;
         if preview.refused > 0 && !query.skip_refused && !query.preview {
             return Err(refuse(&preview));
         }
-        if query.preview || doc == *base.doc {
-            return Ok(Done::ok(DeckBody { preview: json_of(&preview)?, version: None }));
-        }
         let preview = json_of(&preview)?;
+        let Some(doc) = doc.filter(|doc| !query.preview && *doc != *base.doc) else {
+            return Ok(Done::ok(DeckBody { preview, version: None }));
+        };
         let version = switch(app, &knowing(actor, &preview)?, card, &base, &doc, at).await?;
         let version = Versions::of(app, card).await?.shown(version, None);
         Ok(Done::created(DeckBody { preview, version: Some(version) }))

@@ -34,6 +34,6 @@ impl FromRequest<App> for PriceList {
             None => None,
         };
         let bytes_max = if turn.is_some() { PRICE_LIST_BYTES_MAX } else { 0 };
-        Ok(Self { write: Write::bounded(request, app.body_bytes_max.max(bytes_max)).await?, _turn: turn })
+        Ok(Self { write: Write::large(request, app.body_bytes_max.max(bytes_max)).await?, _turn: turn })
     }
 }

@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt as _;
 use rating::Instant;
 use rating::json;
 use rating::validate::{located, spoken};
@@ -46,6 +47,19 @@ impl FromRequest<App> for Write {
 impl Write {
     /// With a body of at most so many bytes.
     pub async fn bounded(request: Request, bytes_max: usize) -> Result<Self, ApiProblem> {
+        Self::with_body(request, bytes_max, body_of).await
+    }
+
+    /// Likewise, of bodies that may be large.
+    pub async fn large(request: Request, bytes_max: usize) -> Result<Self, ApiProblem> {
+        Self::with_body(request, bytes_max, large_body_of).await
+    }
+
+    async fn with_body(
+        request: Request,
+        bytes_max: usize,
+        body_of: impl AsyncFnOnce(Request, usize) -> Result<Bytes, ApiProblem>,
+    ) -> Result<Self, ApiProblem> {
         let idempotency_key = short_header(request.headers(), "idempotency-key", IDEMPOTENCY_KEY_CHARS_MAX)?;
         let reason = short_header(request.headers(), "x-reason", IDEMPOTENCY_KEY_CHARS_MAX)?;
         let request_id = request.extensions().get::<RequestId>().map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));
@@ -64,15 +78,38 @@ pub async fn body(request: Request, app: &App) -> Result<Bytes, ApiProblem> {
 }
 
 async fn body_of(request: Request, bytes_max: usize) -> Result<Bytes, ApiProblem> {
-    let too_large = || ApiProblem::new("body_too_large", format!("at most {bytes_max} bytes are taken"));
-    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|bytes| bytes > bytes_max) {
-        return Err(too_large());
+    declared_len(&request, bytes_max)?;
+    axum::body::to_bytes(request.into_body(), bytes_max).await.map_err(|error| not_whole(&error, bytes_max))
+}
+
+/// Piece behind piece where it stays: put together at the end, it would for a moment be there twice.
+async fn large_body_of(request: Request, bytes_max: usize) -> Result<Bytes, ApiProblem> {
+    let mut whole = Vec::with_capacity(declared_len(&request, bytes_max)?.unwrap_or_default());
+    let mut body = request.into_body();
+    while let Some(frame) = body.frame().await {
+        let piece = frame.map_err(|error| not_whole(&error, bytes_max))?.into_data().unwrap_or_default();
+        if whole.len() + piece.len() > bytes_max {
+            return Err(too_large(bytes_max));
+        }
+        whole.extend_from_slice(&piece);
     }
-    axum::body::to_bytes(request.into_body(), bytes_max).await.map_err(|error| {
-        let broken_off = std::error::Error::source(&error).is_some_and(|cause| cause.is::<hyper::Error>());
-        if broken_off { ApiProblem::new("invalid_request", "the body broke off") } else { too_large() }
-    })
+    Ok(whole.into())
+}
+
+/// # Errors
+/// It says itself that it is too large.
+fn declared_len(request: &Request, bytes_max: usize) -> Result<Option<usize>, ApiProblem> {
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|bytes| bytes > bytes_max) { Err(too_large(bytes_max)) } else { Ok(declared) }
+}
+
+fn too_large(bytes_max: usize) -> ApiProblem {
+    ApiProblem::new("body_too_large", format!("at most {bytes_max} bytes are taken"))
+}
+
+fn not_whole(error: &axum::Error, bytes_max: usize) -> ApiProblem {
+    let broken_off = std::error::Error::source(error).is_some_and(|cause| cause.is::<hyper::Error>());
+    if broken_off { ApiProblem::new("invalid_request", "the body broke off") } else { too_large(bytes_max) }
 }
 
 fn short_header(headers: &HeaderMap, name: &'static str, chars_max: usize) -> Result<Option<String>, ApiProblem> {

@@ -10,32 +10,27 @@ use rating::{Instant, Quantity};
 /// First and following, in seconds.
 pub(super) type Increments = (Quantity, Quantity);
 
-/// Puts what a deck does not speak of into its rows, prefix by prefix, as the rates before had it; both are in the same order.
+/// Puts what a deck does not speak of into its rows of one prefix, as the rates before had it.
 pub(super) fn keep(
-    old: &[Entry<'_>],
+    before: &[Entry<'_>],
     new: &mut [Entry<'_>],
     (says, at): (Says, Instant),
     base: &CardDoc,
-    terms: &mut Numbered,
+    terms: &mut Numbered<'_>,
     preview: &mut Preview,
 ) {
-    let mut old = old;
-    let mut counted = None;
+    let mut counted = false;
     for entry in new.iter_mut().filter(|entry| !entry.is_closing()) {
-        while old.first().is_some_and(|first| first.key() < entry.key()) {
-            old = old.get(1..).unwrap_or_default();
-        }
-        let before: Vec<&Entry<'_>> = old.iter().take_while(|other| other.key() == entry.key()).collect();
         let since = entry.begins().max(at);
         let in_force = before.iter().rfind(|other| other.begins() <= since).or(before.first());
         let (Some(before), TermsId::Deck(number)) = (in_force, entry.terms) else { continue };
-        let Some(mut had) = of(base, &terms.all, before.terms) else { continue };
-        let Some(said) = terms.all.get(number as usize).copied() else { continue };
+        let Some(mut had) = of(base, terms, before.terms) else { continue };
+        let Some(said) = terms.get(number) else { continue };
         // What has ended is not blocked any more.
         had.blocked &= before.ends() > since;
         let kept = said.or(&had, says);
         entry.terms = TermsId::Deck(terms.of(kept));
-        if counted.replace(entry.key()) != Some(entry.key()) {
+        if !std::mem::replace(&mut counted, true) {
             preview.increments_kept += usize::from((kept.initial, kept.next) != (said.initial, said.next));
             preview.terms_kept += usize::from(kept.others() != said.others());
             preview.blocked_kept += usize::from(kept.blocked != said.blocked);
@@ -86,15 +81,15 @@ impl Terms {
 }
 
 /// What a rate says, as far as a deck could say it: `None`: there is no such rate.
-pub(super) fn of(base: &CardDoc, terms: &[Terms], id: TermsId) -> Option<Terms> {
+pub(super) fn of(base: &CardDoc, terms: &Numbered<'_>, id: TermsId) -> Option<Terms> {
     match id {
-        TermsId::Deck(number) => terms.get(number as usize).copied(),
+        TermsId::Deck(number) => terms.get(number),
         TermsId::Own(rate) => base.rates.get(rate as usize).map(Terms::nearest),
     }
 }
 
 /// `None`: a rate that has no calls.
-pub(super) fn increments(base: &CardDoc, terms: &[Terms], id: TermsId) -> Option<Increments> {
+pub(super) fn increments(base: &CardDoc, terms: &Numbered<'_>, id: TermsId) -> Option<Increments> {
     if let TermsId::Own(rate) = id {
         base.rates.get(rate as usize)?.call.as_ref()?;
     }
@@ -102,7 +97,7 @@ pub(super) fn increments(base: &CardDoc, terms: &[Terms], id: TermsId) -> Option
 }
 
 /// What else a rate says, for people.
-pub(super) fn others(base: &CardDoc, terms: &[Terms], id: TermsId) -> String {
+pub(super) fn others(base: &CardDoc, terms: &Numbered<'_>, id: TermsId) -> String {
     let mut said = of(base, terms, id).map(|terms| terms.written()).unwrap_or_default();
     if let TermsId::Own(rate) = id
         && let Some(rate) = base.rates.get(rate as usize)

@@ -190,7 +190,7 @@ fn every_encoding_is_read() {
     let latin1 = encoding_rs::WINDOWS_1252.encode(text).0.into_owned();
     for bytes in [text.as_bytes().to_vec(), utf16, latin1] {
         let deck = parse(&bytes, &berlin()).unwrap();
-        assert_eq!((deck.names[1].as_str(), deck.terms[0].price.to_string().as_str()), ("Österreich", "0.02"), "{bytes:?}");
+        assert_eq!((deck.name(&deck.rows[0]), deck.terms(&deck.rows[0]).price.to_string().as_str()), ("Österreich", "0.02"), "{bytes:?}");
     }
 }
 
@@ -353,7 +353,7 @@ fn an_end_date_is_the_last_day() {
             &DeckOptions { date_form: crate::input::when::DateForm::DayFirst, ..berlin() },
         )
         .unwrap();
-        deck.rows.first().and_then(|row| row.effective_until).map(|until| until.to_string()).unwrap_or_default()
+        deck.rows.first().and_then(|row| deck.period(row).until).map(|until| until.to_string()).unwrap_or_default()
     };
     for title in ["Gültig bis", "Valid to", "Expiry Date", "End date"] {
         assert_eq!(until(title, "31.12.2026"), "2026-12-31T23:00:00Z", "{title}");
@@ -415,7 +415,7 @@ fn a_last_date_at_midnight_is_asked_for() {
     let of = |cell: &str| format!("Prefix,Rate,Valid to\n9991,0.01,{cell}\n");
     let until = |cell: &str, options: &DeckOptions| -> Vec<String> {
         let deck = parse(of(cell).as_bytes(), options).unwrap();
-        let ends = deck.rows.iter().map(|row| row.effective_until.map(|until| until.to_string()).unwrap_or_default());
+        let ends = deck.rows.iter().map(|row| deck.period(row).until.map(|until| until.to_string()).unwrap_or_default());
         ends.chain(deck.refused.iter().map(|refused| refused.code.to_string())).collect()
     };
     let end = "2026-12-31T23:00:00Z";

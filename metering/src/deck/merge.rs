@@ -8,12 +8,13 @@
 //!
 //! Rates that a deck cannot say (other meters, windows, other attributes, no prefixes) are not touched.
 
-use super::{Deck, Jurisdiction, Refusal, Terms, keep};
+use super::intern::AllTerms;
+use super::{Deck, DeckRow, Jurisdiction, Refusal, Terms, keep};
 use rating::Instant;
 use rating::card::{CardDoc, Rate};
 use rating::money::Rate as Amount;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::cmp::Ordering;
 
 /// Changes of each kind that a preview shows.
 pub const SAMPLES_MAX: usize = 10;
@@ -191,123 +192,167 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The outcome of a merge.
-pub(super) struct Merged<'a> {
-    /// In order of prefix, jurisdiction and begin.
-    pub entries: Vec<Entry<'a>>,
-    pub terms: Vec<Terms>,
+/// The outcome of a merge, beside the prices of each prefix.
+pub(super) struct Merged<'d> {
+    pub terms: Numbered<'d>,
     /// Rates of the card that stay as they are.
     pub untouched: Vec<u32>,
     pub preview: Preview,
 }
 
 /// May a deck replace it? Rates by origin only by a deck that has prices by origin.
-fn is_of_deck(rate: &Rate, meter: &str, by_origin: bool) -> Option<Jurisdiction> {
+pub(super) fn is_of_deck(rate: &Rate, meter: &str, by_origin: bool) -> Option<Jurisdiction> {
     let origin = by_origin || rate.origin_prefixes.is_empty();
     let plain = rate.meter == meter && !rate.prefixes.is_empty() && origin && rate.window.is_none() && rate.priority == 0;
     if plain { Jurisdiction::of(rate) } else { None }
 }
 
-pub(super) fn merge<'a>(base: &'a CardDoc, deck: &'a Deck, import: &Import<'_>) -> Merged<'a> {
-    let mut terms = Numbered::new(&deck.terms);
-    let mut merged =
-        Merged { entries: Vec::with_capacity(deck.rows.len()), terms: Vec::new(), untouched: Vec::new(), preview: Preview::default() };
-    let by_origin = deck.origins.len() > 1;
-    let old = old_entries(base, import, by_origin, &mut terms, &mut merged.untouched);
-    let mut new = new_entries(deck);
-    keep::keep(&old, &mut new, (deck.says, import.at), base, &mut terms, &mut merged.preview);
+/// Prefix by prefix in order, and of each only what is at hand: `laid` is lent what becomes of it, in order of its beginning.
+pub(super) fn merge<'a>(
+    base: &'a CardDoc,
+    deck: &'a Deck,
+    import: &Import<'_>,
+    mut laid: impl FnMut(&[Entry<'a>], &Numbered<'a>),
+) -> Merged<'a> {
+    let mut merged = Merged { terms: Numbered::new(&deck.terms), untouched: Vec::new(), preview: Preview::default() };
+    let Merged { terms, untouched, preview } = &mut merged;
+    let mut old = OldPrices::of(base, import, deck.has_origins(), terms, untouched);
+    let mut rows = deck.rows.iter().peekable();
     let closing = match import.mode {
         Mode::Partial => None,
-        Mode::Full => Some(deck.rows.iter().map(|row| row.effective_from.unwrap_or(Instant::MIN)).min().unwrap_or(Instant::MIN)),
+        Mode::Full => Some(deck.rows.iter().map(|row| deck.period(row).from.unwrap_or(Instant::MIN)).min().unwrap_or(Instant::MIN)),
     };
-    let prices = Prices { base, terms: &terms.all };
-    let (mut old, mut new) = (&old[..], &new[..]);
-    while let Some(key) = [old.first(), new.first()].into_iter().flatten().map(Entry::key).min() {
-        let (before, rows) = (take(&mut old, key), take(&mut new, key));
-        let spared = rows.is_empty() && closing.is_some() && deck.spared.has(key.0);
-        let begin = merged.entries.len();
-        let kind = lay(before, rows, closing.filter(|_| !spared), import.at, &prices, &mut merged.entries);
+    let (mut before, mut new, mut out) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some(key) = [old.key(), rows.peek().map(|row| key(deck, row))].into_iter().flatten().min() {
+        old.take(key, &mut before);
+        new.clear();
+        while let Some(row) = rows.next_if(|row| self::key(deck, row) == key) {
+            add_row(deck, row, &mut new);
+        }
+        keep::keep(&before, &mut new, (deck.says, import.at), base, terms, preview);
+        let spared = new.is_empty() && closing.is_some() && deck.spared.has(key.0);
+        let prices = Prices { base, terms };
+        out.clear();
+        let kind = lay(&before, &new, closing.filter(|_| !spared), import.at, &prices, &mut out);
         let kind = if spared { Kind::Spared } else { kind };
-        let gap = if kind.is_news() { gap(before, merged.entries.get(begin..).unwrap_or_default(), import.at) } else { None };
-        merged.preview.count(kind, gap, || prices.sample(kind, before, rows, gap));
-        merged.preview.increments_changed += usize::from(prices.increments(before, rows).is_some());
-        merged.preview.increments_unsaid += usize::from(kind == Kind::New && !deck.says.increments);
-        merged.preview.terms_changed += usize::from(prices.others(before, rows).is_some());
+        let gap = if kind.is_news() { gap(&before, &out, import.at) } else { None };
+        preview.count(kind, gap, || prices.sample(kind, &before, &new, gap));
+        preview.increments_changed += usize::from(prices.increments(&before, &new).is_some());
+        preview.increments_unsaid += usize::from(kind == Kind::New && !deck.says.increments);
+        preview.terms_changed += usize::from(prices.others(&before, &new).is_some());
+        laid(&out, terms);
     }
-    merged.preview.about(deck);
-    merged.terms = terms.all;
+    preview.about(deck);
     merged
 }
 
-fn take<'e, 'a>(entries: &mut &'e [Entry<'a>], key: Key<'_>) -> &'e [Entry<'a>] {
-    let count = entries.iter().take_while(|entry| entry.key() == key).count();
-    let (first, rest) = entries.split_at(count);
-    *entries = rest;
-    first
+fn key<'d>(deck: &'d Deck, row: &'d DeckRow) -> Key<'d> {
+    (&row.prefix, row.jurisdiction, deck.origin(row))
 }
 
-/// Terms by number, those of the deck first.
-pub(super) struct Numbered {
-    pub(super) all: Vec<Terms>,
-    numbers: HashMap<Terms, u32>,
+/// Terms by number: those of the deck first, then those that only the card has, and those of both.
+pub(super) struct Numbered<'d> {
+    deck: &'d AllTerms,
+    others: AllTerms,
 }
 
-impl Numbered {
-    fn new(deck: &[Terms]) -> Self {
-        Self { all: deck.to_vec(), numbers: deck.iter().copied().zip(0..).collect() }
+impl<'d> Numbered<'d> {
+    fn new(deck: &'d AllTerms) -> Self {
+        Self { deck, others: AllTerms::default() }
+    }
+    fn of_deck(&self) -> u32 {
+        u32::try_from(self.deck.len()).unwrap_or(u32::MAX)
     }
     pub(super) fn of(&mut self, terms: Terms) -> u32 {
-        *self.numbers.entry(terms).or_insert_with(|| {
-            self.all.push(terms);
-            u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
-        })
+        self.deck.find(&terms).unwrap_or_else(|| self.of_deck().saturating_add(self.others.of(terms)))
+    }
+    pub(super) fn get(&self, number: u32) -> Option<Terms> {
+        match number.checked_sub(self.of_deck()) {
+            Some(other) => self.others.get(other),
+            None => self.deck.get(number),
+        }
     }
 }
 
-fn old_entries<'a>(
+/// What a card has of the prefixes that a deck may replace, in order of prefix, jurisdiction, origin and begin.
+struct OldPrices<'a> {
     base: &'a CardDoc,
-    import: &Import<'_>,
-    by_origin: bool,
-    terms: &mut Numbered,
-    untouched: &mut Vec<u32>,
-) -> Vec<Entry<'a>> {
-    let mut entries = Vec::new();
-    for (rate, number) in base.rates.iter().zip(0_u32..) {
-        let Some(jurisdiction) = is_of_deck(rate, import.meter, by_origin) else {
-            untouched.push(number);
-            continue;
-        };
-        let terms = Terms::of(rate).map_or(TermsId::Own(number), |t| TermsId::Deck(terms.of(t)));
-        let name = rate.name.as_deref().unwrap_or_default();
-        let (origin, from, until) = (rate.origin_prefixes.as_slice(), rate.effective_from, rate.effective_until);
-        let entry = |prefix| Entry { prefix, jurisdiction, origin, name, terms, rate: Some(number), from, until };
-        entries.extend(rate.prefixes.iter().map(|prefix| entry(prefix.as_str())));
+    /// By rate.
+    rates: Vec<Option<(Jurisdiction, TermsId)>>,
+    /// Rate, and which of its prefixes.
+    prices: std::iter::Peekable<std::vec::IntoIter<(u32, u32)>>,
+}
+
+impl<'a> OldPrices<'a> {
+    fn of(base: &'a CardDoc, import: &Import<'_>, by_origin: bool, terms: &mut Numbered<'_>, untouched: &mut Vec<u32>) -> Self {
+        let (mut rates, mut prices) = (Vec::with_capacity(base.rates.len()), Vec::new());
+        for (rate, number) in base.rates.iter().zip(0_u32..) {
+            let jurisdiction = is_of_deck(rate, import.meter, by_origin);
+            match jurisdiction {
+                Some(_) => prices.extend((0_u32..).zip(&rate.prefixes).map(|(prefix, _)| (number, prefix))),
+                None => untouched.push(number),
+            }
+            let mut id = || Terms::of(rate).map_or(TermsId::Own(number), |of| TermsId::Deck(terms.of(of)));
+            rates.push(jurisdiction.map(|jurisdiction| (jurisdiction, id())));
+        }
+        let mut old = Self { base, rates, prices: Vec::new().into_iter().peekable() };
+        prices.sort_by(|a, b| old.order(*a, *b));
+        old.prices = prices.into_iter().peekable();
+        old
     }
-    entries.sort_by(|a, b| (a.key(), a.begins()).cmp(&(b.key(), b.begins())));
-    entries
+
+    fn entry(&self, (number, prefix): (u32, u32)) -> Option<Entry<'a>> {
+        let rate = self.base.rates.get(number as usize)?;
+        let (jurisdiction, terms) = (*self.rates.get(number as usize)?)?;
+        Some(Entry {
+            prefix: rate.prefixes.get(prefix as usize)?,
+            jurisdiction,
+            origin: &rate.origin_prefixes,
+            name: rate.name.as_deref().unwrap_or_default(),
+            terms,
+            rate: Some(number),
+            from: rate.effective_from,
+            until: rate.effective_until,
+        })
+    }
+
+    fn order(&self, a: (u32, u32), b: (u32, u32)) -> Ordering {
+        let of = |entry: Option<Entry<'a>>| entry.map(|entry| (entry.key(), entry.begins()));
+        of(self.entry(a)).cmp(&of(self.entry(b)))
+    }
+
+    fn key(&mut self) -> Option<Key<'a>> {
+        let next = *self.prices.peek()?;
+        self.entry(next).map(|entry| entry.key())
+    }
+
+    /// Those of this key, which come next if there are any.
+    fn take(&mut self, key: Key<'_>, into: &mut Vec<Entry<'a>>) {
+        into.clear();
+        while let Some(entry) = self.prices.peek().copied().and_then(|next| self.entry(next)).filter(|entry| entry.key() == key) {
+            into.push(entry);
+            self.prices.next();
+        }
+    }
 }
 
 /// The deck's rows are sorted; each ends where the next of its prefix begins.
-fn new_entries(deck: &Deck) -> Vec<Entry<'_>> {
-    let mut entries: Vec<Entry<'_>> = Vec::with_capacity(deck.rows.len());
-    for row in &deck.rows {
-        let name = deck.names.get(row.name as usize).map_or("", String::as_str);
-        let entry = Entry {
-            prefix: &row.prefix,
-            jurisdiction: row.jurisdiction,
-            origin: deck.origins.get(row.origin as usize).map_or(&[], Vec::as_slice),
-            name,
-            terms: TermsId::Deck(row.terms),
-            rate: None,
-            from: row.effective_from,
-            until: if row.closes { Some(row.effective_from.unwrap_or(Instant::MIN)) } else { row.effective_until },
-        };
-        if let Some(before) = entries.last_mut().filter(|before| before.key() == entry.key()) {
-            before.until = Some(before.ends().min(entry.begins()));
-        }
-        entries.push(entry);
+fn add_row<'a>(deck: &'a Deck, row: &'a DeckRow, entries: &mut Vec<Entry<'a>>) {
+    let period = deck.period(row);
+    let entry = Entry {
+        prefix: &row.prefix,
+        jurisdiction: row.jurisdiction,
+        origin: deck.origin(row),
+        name: deck.name(row),
+        terms: TermsId::Deck(row.terms),
+        rate: None,
+        from: period.from,
+        until: if period.closes { Some(period.from.unwrap_or(Instant::MIN)) } else { period.until },
+    };
+    if let Some(before) = entries.last_mut() {
+        before.until = Some(before.ends().min(entry.begins()));
     }
-    entries
+    entries.push(entry);
 }
 
 /// Lays the rows of one prefix over what it had; what changed, if anything.
@@ -381,13 +426,13 @@ fn gap(before: &[Entry<'_>], after: &[Entry<'_>], at: Instant) -> Option<(Instan
 
 struct Prices<'p> {
     base: &'p CardDoc,
-    terms: &'p [Terms],
+    terms: &'p Numbered<'p>,
 }
 
 impl Prices<'_> {
     fn of(&self, entry: &Entry<'_>) -> Option<Amount> {
         match entry.terms {
-            TermsId::Deck(number) => self.terms.get(number as usize).map(|terms| terms.price),
+            TermsId::Deck(number) => self.terms.get(number).map(|terms| terms.price),
             TermsId::Own(rate) => self.base.rates.get(rate as usize)?.call.as_ref()?.steps.first().map(|step| step.price),
         }
     }
@@ -495,7 +540,7 @@ impl Preview {
     }
 
     fn about(&mut self, deck: &Deck) {
-        self.refused = deck.refused.len();
+        self.refused = deck.refused_count;
         self.duplicates = deck.duplicates;
         self.refusals = deck.refused.iter().take(REFUSALS_MAX).cloned().collect();
         self.ignored_columns.clone_from(&deck.ignored_columns);

@@ -13,6 +13,8 @@ mod above;
 mod card;
 mod cells;
 mod columns;
+mod digits;
+mod intern;
 mod keep;
 mod lists;
 mod merge;
@@ -21,10 +23,13 @@ mod notes;
 mod npanxx;
 mod read;
 mod row;
+mod screen;
 mod titles;
 
-pub use card::{lay_over, preview, to_card};
+pub use card::{lay_over, preview, preview_and_screen, to_card};
 pub use columns::Field;
+pub use digits::Prefix;
+use intern::{AllTerms, Intern, Texts};
 pub use merge::{Change, Import, Kind, Mode, Preview};
 pub use read::parse;
 
@@ -103,13 +108,16 @@ impl DeckOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Deck {
     pub rows: Vec<DeckRow>,
-    /// By [`DeckRow::name`]; the first is the empty name.
-    pub names: Vec<String>,
-    /// By [`DeckRow::terms`].
-    pub terms: Vec<Terms>,
-    /// By [`DeckRow::origin`]: prefixes of the calling number, in order; the first is none.
-    pub origins: Vec<Vec<String>>,
+    /// The first is the empty name.
+    names: Texts,
+    terms: AllTerms,
+    /// Prefixes of the calling number, in order; the first is none.
+    origins: Intern<Vec<String>>,
+    periods: Intern<Period>,
+    /// Of the first lines, [`REFUSALS_KEPT`] and more.
     pub refused: Vec<Refusal>,
+    /// All of them.
+    pub refused_count: usize,
     pub spared: Spared,
     /// Rows that say again what another row says.
     pub duplicates: usize,
@@ -117,6 +125,38 @@ pub struct Deck {
     pub ignored_columns: Vec<String>,
     /// What it speaks of: of all else the prefixes keep what they had.
     pub says: Says,
+}
+
+/// Refused rows of a deck that are told of; a file that is no deck at all has a million.
+const REFUSALS_KEPT: usize = 1_000;
+
+impl Deck {
+    pub fn name(&self, row: &DeckRow) -> &str {
+        self.names.get(row.name).unwrap_or_default()
+    }
+    pub fn terms(&self, row: &DeckRow) -> Terms {
+        self.terms.get(row.terms).unwrap_or_default()
+    }
+    pub fn period(&self, row: &DeckRow) -> Period {
+        self.periods.get(row.period).copied().unwrap_or_default()
+    }
+    /// Prefixes of the calling number; none: any.
+    fn origin(&self, row: &DeckRow) -> &[String] {
+        self.origins.get(row.origin).map_or(&[], Vec::as_slice)
+    }
+
+    fn has_origins(&self) -> bool {
+        self.origins.len() > 1
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.refused_count += 1;
+        self.refused.push(refusal);
+        if self.refused.len() >= 2 * REFUSALS_KEPT {
+            self.refused.sort_by_key(|refusal| refusal.line);
+            self.refused.truncate(REFUSALS_KEPT);
+        }
+    }
 }
 
 /// Which terms a deck speaks of, by a column or by what was stated for it.
@@ -134,7 +174,7 @@ pub struct Says {
 /// What refused rows name: their price is not known, so an import leaves it as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Spared {
-    pub prefixes: HashSet<Box<str>>,
+    pub prefixes: HashSet<Prefix>,
     /// Not even the prefixes of some row could be read: it may be any.
     pub any: bool,
 }
@@ -145,20 +185,26 @@ impl Spared {
     }
 }
 
-/// The price of one prefix from a date on.
+/// The price of one prefix from a date on, in a few words: what rows have in common stands once in the deck.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeckRow {
+    pub prefix: Prefix,
     pub line: u32,
-    pub prefix: Box<str>,
+    origin: u32,
+    name: u32,
+    terms: u32,
+    period: u32,
     pub jurisdiction: Jurisdiction,
-    pub origin: u32,
-    pub name: u32,
-    pub terms: u32,
+}
+
+/// When a row's price is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Period {
+    /// `None`: at once.
+    pub from: Option<Instant>,
+    pub until: Option<Instant>,
     /// The prefix is not sold any more: its terms mean nothing.
     pub closes: bool,
-    /// `None`: at once.
-    pub effective_from: Option<Instant>,
-    pub effective_until: Option<Instant>,
 }
 
 /// Decks of the United States price a prefix by where the call came from. The rate asks for the

@@ -158,9 +158,9 @@ impl MarksByLine {
     }
 
     /// Lines whose prices were read in one of two possible ways, and why they are refused.
-    pub fn refused(&self, column: &str) -> (HashSet<u32>, Vec<Refusal>) {
+    pub fn refused(&self, column: &str) -> (HashSet<u32>, impl Iterator<Item = Refusal>) {
         let Marks { comma, point, clear, .. } = self.all;
-        let is_refused = |marks: &Marks| match (comma && point, clear) {
+        let is_refused = move |marks: &Marks| match (comma && point, clear) {
             (true, _) => true,
             (false, false) => marks.doubtful,
             (false, true) => false,
@@ -171,8 +171,8 @@ impl MarksByLine {
             format!("its comma or point may stand before decimals or between groups of digits: {STATE_WHICH}")
         };
         let lines: HashSet<u32> = self.lines.iter().filter(|(_, marks)| is_refused(marks)).map(|(line, _)| *line).collect();
-        let refusal = |line| Refusal { line, column: column.to_owned(), code: BAD_PRICE.into(), detail: why.clone() };
-        let refusals = self.lines.iter().map(|(line, _)| *line).filter(|line| lines.contains(line)).map(refusal).collect();
+        let refusal = move |line| Refusal { line, column: column.to_owned(), code: BAD_PRICE.into(), detail: why.clone() };
+        let refusals = self.lines.iter().filter(move |(_, marks)| is_refused(marks)).map(|(line, _)| *line).map(refusal);
         (lines, refusals)
     }
 }
@@ -221,7 +221,7 @@ mod tests {
                 notation.price(cell, Unit::default(), &mut marks).unwrap();
                 all.note(line, marks);
             }
-            all.refused("Rate").1.iter().map(|refusal| refusal.line).collect::<Vec<_>>()
+            all.refused("Rate").1.map(|refusal| refusal.line).collect::<Vec<_>>()
         };
         assert_eq!(refused(&["1,234", "0,02"]), [0; 0]);
         assert_eq!(refused(&["1.234", "0.02"]), [0; 0]);

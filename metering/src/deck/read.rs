@@ -3,8 +3,8 @@
 use super::above::{self, Above};
 use super::columns::{self, Columns, Field};
 use super::money::{MarksByLine, Notation};
-use super::row::Reader;
-use super::{Deck, DeckOptions, DeckRow, LINES_ABOVE_MAX, ROWS_MAX, Refusal};
+use super::row::{Reader, Rows};
+use super::{Deck, DeckOptions, DeckRow, LINES_ABOVE_MAX, Period, REFUSALS_KEPT, ROWS_MAX, Refusal};
 use crate::command::Problem;
 use crate::input::fields;
 use crate::input::table::Column;
@@ -159,86 +159,87 @@ impl Search<'_> {
 
 fn finish(reader: Reader<'_>) -> Deck {
     let column = reader.price_title();
-    let (mut deck, marks) = reader.finish();
-    refuse_doubtful(&mut deck, &marks, &column);
+    let Rows { mut deck, refused, marks } = reader.finish();
+    refuse_doubtful(&mut deck, &refused, &marks, &column);
     refuse_contradictions(&mut deck);
     refuse_closed_and_sold(&mut deck);
+    deck.refused.sort_by_key(|refusal| refusal.line);
+    deck.refused.truncate(REFUSALS_KEPT);
     deck
 }
 
-/// Prices whose comma or point nothing explains.
-fn refuse_doubtful(deck: &mut Deck, marks: &MarksByLine, column: &str) {
+/// Prices whose comma or point nothing explains. `known`: lines that are refused anyway, in order.
+fn refuse_doubtful(deck: &mut Deck, known: &[u32], marks: &MarksByLine, column: &str) {
     let (lines, refusals) = marks.refused(column);
     let doubted = deck.rows.extract_if(.., |row| lines.contains(&row.line));
     deck.spared.prefixes.extend(doubted.map(|row| row.prefix));
-    let known: Vec<u32> = deck.refused.iter().map(|refusal| refusal.line).collect();
-    deck.refused.extend(refusals.into_iter().filter(|refusal| !known.contains(&refusal.line)));
+    refusals.filter(|refusal| known.binary_search(&refusal.line).is_err()).for_each(|refusal| deck.refuse(refusal));
 }
 
 /// Rows in order of prefix, jurisdiction, origin and date; of several rows for the same, those that agree are counted,
 /// and those that do not are refused: all of them, because none says that it is the right one.
 fn refuse_contradictions(deck: &mut Deck) {
-    let Deck { rows, refused, duplicates, origins, spared, .. } = deck;
-    let origin = |number: u32| origins.get(number as usize);
-    rows.sort_by(|a, b| {
-        (&a.prefix, a.jurisdiction, origin(a.origin), a.effective_from, a.line).cmp(&(
-            &b.prefix,
-            b.jurisdiction,
-            origin(b.origin),
-            b.effective_from,
-            b.line,
-        ))
-    });
+    // Out of the deck while it is asked what they say.
+    let mut rows = std::mem::take(&mut deck.rows);
+    rows.sort_unstable_by(|a, b| order(deck, a).cmp(&order(deck, b)));
     let mut kept = Vec::with_capacity(rows.len());
-    for same in rows.chunk_by(are_for_the_same) {
-        let Some(first) = same.first() else { continue };
-        let Some(other) = same.iter().find(|row| !agree(row, first)) else {
-            *duplicates += same.len() - 1;
+    let mut rest = rows.as_slice();
+    while let Some(first) = rest.first() {
+        let same = rest.iter().take_while(|row| are_for_the_same(deck, row, first)).count();
+        let (same, behind) = rest.split_at(same);
+        rest = behind;
+        let Some(other) = same.iter().find(|row| !agree(deck, row, first)) else {
+            deck.duplicates += same.len() - 1;
             kept.extend((0..same.len()).map(|index| index == 0));
             continue;
         };
         kept.extend(same.iter().map(|_| false));
-        spared.prefixes.insert(first.prefix.clone());
-        refused.extend(same.iter().map(|row| {
+        deck.spared.prefixes.insert(first.prefix.clone());
+        for row in same {
             let detail =
-                format!("lines {} and {} say different things of prefix {} from the same date", first.line, other.line, first.prefix);
-            Refusal { line: row.line, column: String::new(), code: "contradiction".into(), detail }
-        }));
+                format!("lines {} and {} say different things of prefix {} from the same date", first.line, other.line, &*first.prefix);
+            deck.refuse(Refusal { line: row.line, column: String::new(), code: "contradiction".into(), detail });
+        }
     }
     let mut kept = kept.into_iter();
     rows.retain(|_| kept.next().unwrap_or(true));
-    refused.sort_by_key(|refusal| refusal.line);
+    deck.rows = rows;
 }
 
 /// A prefix that is deleted without a date, and sold from a date on: its price until then is over by the one row, and stays by what a
 /// row with a date means. All rows of it are refused. They are in order.
 fn refuse_closed_and_sold(deck: &mut Deck) {
-    let Deck { rows, refused, spared, .. } = deck;
+    let mut rows = std::mem::take(&mut deck.rows);
     let mut lines = std::collections::HashSet::new();
     for same in rows.chunk_by(|a, b| (&a.prefix, a.jurisdiction, a.origin) == (&b.prefix, b.jurisdiction, b.origin)) {
-        let closing = same.iter().find(|row| row.closes && row.effective_from.is_none());
-        let (Some(closing), Some(sold)) = (closing, same.iter().find(|row| !row.closes)) else { continue };
-        spared.prefixes.insert(closing.prefix.clone());
-        let from = sold.effective_from.map(|from| from.to_string()).unwrap_or_default();
+        let period = |row: &DeckRow| deck.period(row);
+        let closing = same.iter().find(|row| period(row).closes && period(row).from.is_none());
+        let (Some(closing), Some(sold)) = (closing, same.iter().find(|row| !period(row).closes)) else { continue };
+        let from = period(sold).from.map(|from| from.to_string()).unwrap_or_default();
+        deck.spared.prefixes.insert(closing.prefix.clone());
         for row in same.iter().filter(|row| lines.insert((row.line, row.prefix.clone(), row.jurisdiction))) {
             let detail = format!(
                 "line {} deletes prefix {} at once, and line {} sells it from {from}: give the deleted row a date, or leave it out if the price before stays until then",
-                closing.line, closing.prefix, sold.line
+                closing.line, &*closing.prefix, sold.line
             );
-            refused.push(Refusal { line: row.line, column: String::new(), code: "contradiction".into(), detail });
+            deck.refuse(Refusal { line: row.line, column: String::new(), code: "contradiction".into(), detail });
         }
     }
-    if lines.is_empty() {
-        return;
+    if !lines.is_empty() {
+        rows.retain(|row| !lines.contains(&(row.line, row.prefix.clone(), row.jurisdiction)));
     }
-    rows.retain(|row| !lines.contains(&(row.line, row.prefix.clone(), row.jurisdiction)));
-    refused.sort_by_key(|refusal| refusal.line);
+    deck.rows = rows;
 }
 
-fn are_for_the_same(a: &DeckRow, b: &DeckRow) -> bool {
-    (&a.prefix, a.jurisdiction, a.origin, a.effective_from) == (&b.prefix, b.jurisdiction, b.origin, b.effective_from)
+fn order<'d>(deck: &'d Deck, row: &'d DeckRow) -> impl Ord + 'd {
+    (&row.prefix, row.jurisdiction, deck.origin(row), deck.period(row).from, row.line)
 }
 
-fn agree(a: &DeckRow, b: &DeckRow) -> bool {
-    (a.closes, a.effective_until) == (b.closes, b.effective_until) && (a.closes || a.terms == b.terms)
+fn are_for_the_same(deck: &Deck, a: &DeckRow, b: &DeckRow) -> bool {
+    (&a.prefix, a.jurisdiction, a.origin) == (&b.prefix, b.jurisdiction, b.origin) && deck.period(a).from == deck.period(b).from
+}
+
+fn agree(deck: &Deck, a: &DeckRow, b: &DeckRow) -> bool {
+    let (one, other): (Period, Period) = (deck.period(a), deck.period(b));
+    (one.closes, one.until) == (other.closes, other.until) && (one.closes || a.terms == b.terms)
 }

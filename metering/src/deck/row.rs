@@ -4,39 +4,15 @@ use super::cells::{self, Bad, Status};
 use super::columns::{Columns, Field, seconds_of};
 use super::money::{Marks, MarksByLine, Notation, Price};
 use super::notes::{self, Holds};
-use super::{Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Refusal, Says, Terms, ValidTo, lists, npanxx, titles};
+use super::{
+    Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Period, Prefix, Refusal, Says, Terms, ValidTo, lists, npanxx, titles,
+};
 use crate::input::when::Clock;
 use crate::sheet::{self, Cells, Record, shown, units};
 use jiff::tz::TimeZone;
 use rating::money::Rate as Amount;
 use rating::{Instant, Quantity};
-use std::collections::HashMap;
-use std::hash::Hash;
-
-/// Equal values once, by number.
-#[derive(Debug)]
-struct Intern<T> {
-    numbers: HashMap<T, u32>,
-    values: Vec<T>,
-}
-
-impl<T> Default for Intern<T> {
-    fn default() -> Self {
-        Self { numbers: HashMap::new(), values: Vec::new() }
-    }
-}
-
-impl<T: Hash + Eq + Clone> Intern<T> {
-    fn of(&mut self, value: T) -> u32 {
-        if let Some(number) = self.numbers.get(&value) {
-            return *number;
-        }
-        let number = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
-        self.values.push(value.clone());
-        self.numbers.insert(value, number);
-        number
-    }
-}
+use std::borrow::Cow;
 
 pub(super) struct Reader<'o> {
     options: &'o DeckOptions,
@@ -46,9 +22,8 @@ pub(super) struct Reader<'o> {
     /// Of all rows, by a line above the titles.
     from: Option<Instant>,
     pub deck: Deck,
-    names: Intern<String>,
-    terms: Intern<Terms>,
-    origins: Intern<Vec<String>>,
+    /// Lines that were refused, in order.
+    refused: Vec<u32>,
     marks: MarksByLine,
     /// A line of words, behind which nothing is read.
     words_at: Option<u32>,
@@ -60,44 +35,30 @@ const CUT: &str = "…";
 /// What is wrong with a row, and in which column.
 type BadCell = (Option<usize>, Bad);
 
-/// What of a row does not depend on its price.
-struct Period {
-    from: Option<Instant>,
-    until: Option<Instant>,
-    closes: bool,
+/// What is known when all rows are read.
+pub(super) struct Rows {
+    pub deck: Deck,
+    /// Lines that were refused, in order.
+    pub refused: Vec<u32>,
+    pub marks: MarksByLine,
 }
 
 impl<'o> Reader<'o> {
     pub fn new(options: &'o DeckOptions, columns: Columns, clock: Clock, notation: Notation, from: Option<Instant>) -> Self {
-        let (mut names, mut origins) = (Intern::default(), Intern::default());
-        names.of(String::new());
-        origins.of(Vec::new());
-        Self {
-            options,
-            columns,
-            clock,
-            notation,
-            from,
-            deck: Deck::default(),
-            names,
-            terms: Intern::default(),
-            origins,
-            marks: MarksByLine::default(),
-            words_at: None,
-        }
+        let mut deck = Deck::default();
+        deck.names.of("");
+        deck.origins.of(Vec::new());
+        Self { options, columns, clock, notation, from, deck, refused: Vec::new(), marks: MarksByLine::default(), words_at: None }
     }
 
     pub fn price_title(&self) -> String {
         self.columns.index(Field::Price).map(|index| self.columns.title(index)).unwrap_or_default()
     }
 
-    pub fn finish(mut self) -> (Deck, MarksByLine) {
+    pub fn finish(mut self) -> Rows {
         self.deck.says = self.says();
         self.deck.ignored_columns = std::mem::take(&mut self.columns.ignored);
-        self.deck.names = self.names.values;
-        self.deck.terms = self.terms.values;
-        self.deck.origins = self.origins.values;
-        (self.deck, self.marks)
+        Rows { deck: self.deck, refused: self.refused, marks: self.marks }
     }
 
     /// What it has a column of, or what was stated for all rows.
@@ -124,9 +85,12 @@ impl<'o> Reader<'o> {
         let mut marks = Marks::default();
         if let Err((column, (code, detail))) = self.read(line, record, &mut marks) {
             let column = column.map(|index| self.columns.title(index)).unwrap_or_default();
-            self.deck.refused.push(Refusal { line, column, code: code.into(), detail });
+            self.deck.refuse(Refusal { line, column, code: code.into(), detail });
+            self.refused.push(line);
             match self.prefixes(record.cells) {
-                Ok(prefixes) if self.check_form(record).is_ok() => self.deck.spared.prefixes.extend(prefixes),
+                Ok(prefixes) if self.check_form(record).is_ok() => {
+                    self.deck.spared.prefixes.extend(prefixes.iter().map(|prefix| Prefix::from(&**prefix)));
+                }
                 _ => self.deck.spared.any = true,
             }
         }
@@ -159,13 +123,13 @@ impl<'o> Reader<'o> {
         }
         let filled = |index: usize| cells.filled(index).map(|text| (index, text));
         let prefix = self.columns.prefix().and_then(|(_, index)| filled(index)).or_else(|| filled(self.columns.index(Field::CountryCode)?));
-        let prices: Vec<(usize, &str)> = self.priced_fields().filter_map(|(_, index)| filled(index)).collect();
-        let has_digit = |(_, text): &(usize, &str)| text.bytes().any(|b| b.is_ascii_digit());
-        let is_word = |(_, text): &(usize, &str)| text.contains(char::is_alphabetic) && !sheet::is_nothing(text);
+        let prices = || self.priced_fields().filter_map(|(_, index)| filled(index));
+        let has_digit = |(_, text): (usize, &str)| text.bytes().any(|b| b.is_ascii_digit());
+        let is_word = |(_, text): (usize, &str)| text.contains(char::is_alphabetic) && !sheet::is_nothing(text);
         let is_title =
-            |(index, text): &(usize, &str)| self.columns.titles.get(*index).is_some_and(|title| title.eq_ignore_ascii_case(text.trim()));
-        let has_words = prices.iter().any(is_word) && !prices.iter().chain(&prefix).any(has_digit);
-        if has_words && !prices.iter().all(is_title) {
+            |(index, text): (usize, &str)| self.columns.titles.get(index).is_some_and(|title| title.eq_ignore_ascii_case(text.trim()));
+        let has_words = prices().any(is_word) && !prices().chain(prefix).any(has_digit);
+        if has_words && !prices().all(is_title) {
             self.words_at = Some(line);
         }
         Ok(())
@@ -183,13 +147,11 @@ impl<'o> Reader<'o> {
         let per = self.per(cells)?;
         let name = self.name(cells);
         let priced = if period.closes { self.closed() } else { self.prices(cells, per, status, marks)? };
-        let (name, origin) = (self.names.of(name), self.origins.of(origin));
+        let (name, origin, period) = (self.deck.names.of(&name), self.deck.origins.of(origin), self.deck.periods.of(period));
         for (jurisdiction, terms) in priced {
-            let terms = self.terms.of(terms);
-            let Period { from, until, closes } = period;
-            let row =
-                |prefix| DeckRow { line, prefix, jurisdiction, origin, name, terms, closes, effective_from: from, effective_until: until };
-            self.deck.rows.extend(prefixes.iter().cloned().map(row));
+            let terms = self.deck.terms.of(terms);
+            let row = |prefix: &str| DeckRow { prefix: Prefix::from(prefix), line, origin, name, terms, period, jurisdiction };
+            self.deck.rows.extend(prefixes.iter().map(|prefix| row(prefix)));
         }
         Ok(())
     }
@@ -291,17 +253,17 @@ impl<'o> Reader<'o> {
     }
 
     /// A label for people: a long one is cut and says so, and costs no row its price.
-    fn name(&self, cells: &Cells) -> String {
+    fn name<'c>(&self, cells: &'c Cells) -> Cow<'c, str> {
         let name = self.cell(cells, Field::Destination).map_or("", |(_, name)| name);
         if name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control) {
-            return name.to_owned();
+            return Cow::Borrowed(name);
         }
         let mut kept: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         if kept.len() > NAME_BYTES_MAX {
             kept.truncate(kept.floor_char_boundary(NAME_BYTES_MAX - CUT.len()));
             kept.push_str(CUT);
         }
-        kept
+        Cow::Owned(kept)
     }
 
     fn status(&self, cells: &Cells) -> Result<Status, BadCell> {

@@ -17,10 +17,10 @@ pub(super) fn berlin() -> DeckOptions {
 pub(super) fn told(text: &str, options: &DeckOptions) -> Vec<String> {
     let deck = parse(text.as_bytes(), options).unwrap();
     let rows = deck.rows.iter().map(|row| {
-        let t = &deck.terms[row.terms as usize];
+        let t = deck.terms(row);
         let mut line = row.prefix.to_string();
         line += &row.jurisdiction.value().map(|j| format!("/{j}")).unwrap_or_default();
-        line += &format!(" {} {}/{} {}/{}", deck.names[row.name as usize], t.price, t.per, t.initial, t.next);
+        line += &format!(" {} {}/{} {}/{}", deck.name(row), t.price, t.per, t.initial, t.next);
         for (mark, value) in
             [("+", t.connect_fee.to_string()), ("<", t.free_if_shorter_than.to_string()), (">", t.minimum_duration.to_string())]
         {
@@ -28,7 +28,7 @@ pub(super) fn told(text: &str, options: &DeckOptions) -> Vec<String> {
                 line += &format!(" {mark}{value}");
             }
         }
-        line + &row.effective_from.map(|from| format!(" from {from}")).unwrap_or_default()
+        line + &deck.period(row).from.map(|from| format!(" from {from}")).unwrap_or_default()
     });
     let refused = deck.refused.iter().map(|r| format!("line {} {}: {}", r.line, r.column, r.code));
     rows.chain(refused).collect()
@@ -101,7 +101,7 @@ fn columns_come_in_any_order_and_under_titles() {
 fn a_long_name_is_cut_and_costs_nothing() {
     let deck = parse(format!("prefix,destination,rate\n9991,{},0.02\n", "ü".repeat(150)).as_bytes(), &berlin()).unwrap();
     assert_eq!((deck.rows.len(), deck.refused.len()), (1, 0));
-    assert!(deck.names[1].len() <= 200 && deck.names[1].ends_with("ü…"));
+    assert!(deck.name(&deck.rows[0]).len() <= 200 && deck.name(&deck.rows[0]).ends_with("ü…"));
 }
 
 #[test]
@@ -298,9 +298,11 @@ proptest! {
         let mode = if full { Mode::Full } else { Mode::Partial };
         let (first, second) = (parse(first.as_bytes(), &utc()).unwrap(), parse(second.as_bytes(), &utc()).unwrap());
         let card = to_card(&card(""), &first, &import(mode));
-        let next = to_card(&card, &second, &import(mode));
+        let (next, shown) = lay_over(&card, &second, &import(mode));
         if !next.rates.is_empty() {
             prop_assert_eq!(rating::validate::validate(&next), vec![]);
+            let screened = preview_and_screen(&card, &second, &import(mode));
+            prop_assert_eq!(screened, (shown, true), "a preview need not make such a card");
         }
         let again = preview(&next, &second, &import(mode));
         prop_assert_eq!((again.new, again.changed, again.closed, again.renamed), (0, 0, 0, 0));
