@@ -15,7 +15,7 @@ use crate::http::rate_cards::{OwnerQuery, card_at};
 use crate::http::turns::Turn;
 use crate::http::versions::{VersionBody, beginning, doc_of, in_force, turn_for, version_made};
 use crate::http::words;
-use crate::http::write::{Done, Made, Write, json_of, knowing, read_map};
+use crate::http::write::{Done, Made, json_of, knowing, read_map};
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
 use axum::body::Bytes;

@@ -268,7 +268,7 @@ fn columns_by_number_have_titles_all_the_same() {
             let read = parse(format!("{note}\n{titles}49;Germany;2;x\n").as_bytes(), &by);
             let is_read = read
                 .as_ref()
-                .is_ok_and(|deck| note.starts_with("Billing") && deck.terms.iter().all(|terms| terms.initial.to_string() == "60"));
+                .is_ok_and(|deck| note.starts_with("Billing") && deck.rows.iter().all(|row| deck.terms(row).initial.to_string() == "60"));
             assert!(read.is_err() || is_read, "{note} {titles}: {read:?}");
         }
     }
