@@ -75,7 +75,6 @@ impl Books<'_> {
     /// the retail price as it is, unless the platform published the card, or leaves prices free.
     fn least(&self, below: i128, charge: &Charge) -> i128 {
         let is_platforms = self.subtree.of_platform.contains(&charge.agreement);
-        let is_free = matches!(self.subtree.terms, Terms::FreeRetail);
         match &charge.pricing {
             ChargePricing::Commission { commission_bp }
             | ChargePricing::CommissionOf { commission_bp, .. }
@@ -85,9 +84,15 @@ impl Books<'_> {
                 below * i128::from(10_000 - commission_bp) / 10_000
             }
             ChargePricing::Card { .. } if is_platforms => charge.exact.0,
-            ChargePricing::Card { version, .. } if is_free || self.subtree.published.contains(version) => below.min(charge.exact.0),
+            ChargePricing::Card { .. } if self.is_agreed(charge) => below.min(charge.exact.0),
             _ => below,
         }
+    }
+
+    /// By a card whose prices the platform takes its part of: one that it approved, or any where retail prices are free.
+    fn is_agreed(&self, charge: &Charge) -> bool {
+        let is_free = matches!(self.subtree.terms, Terms::FreeRetail);
+        matches!(&charge.pricing, ChargePricing::Card { version, .. } if is_free || self.subtree.published.contains(version))
     }
 }
 
@@ -127,7 +132,8 @@ fn share(books: &Books) -> Option<String> {
     })
 }
 
-/// Whatever is agreed on under way: of what a customer's seats came to in a month, the platform has no less than the least share that
+/// Whatever is agreed on under way: of what a customer's seats came to in a month (by its own price, or by the lower one of a seller
+/// under way that counts, which does not move with it from version to version), the platform has no less than the least share that
 /// it took of any of them.
 fn share_of_seats(books: &Books) -> Option<String> {
     // By customer and month: the retail price and the platform's part, and the least share in millionths.
@@ -141,10 +147,12 @@ fn share_of_seats(books: &Books) -> Option<String> {
             others.insert(of);
             continue;
         };
+        let under_way = record.body.charges.iter().filter(|charge| charge.link.seller != books.platform && books.is_agreed(charge));
+        let base = under_way.map(|charge| charge.exact).chain([retail.exact]).min_by_key(|exact| exact.0.abs()).unwrap_or(retail.exact);
         let (price, part, least) = sums.entry(of).or_insert((0, 0, i128::MAX));
-        (*price, *part) = (*price + retail.exact.0, *part + top.exact.0);
-        if retail.exact > Exact::ZERO {
-            *least = (*least).min(top.exact.0 * 1_000_000 / retail.exact.0);
+        (*price, *part) = (*price + base.0, *part + top.exact.0);
+        if base > Exact::ZERO {
+            *least = (*least).min(top.exact.0 * 1_000_000 / base.0);
         }
     }
     sums.iter().filter(|(of, _)| !others.contains(of)).find_map(|((_, month), (price, part, least))| {
