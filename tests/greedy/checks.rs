@@ -132,11 +132,21 @@ fn share(books: &Books) -> Option<String> {
     })
 }
 
-/// Whatever is agreed on under way: of what a customer's seats came to in a month (by its own price, or by the lower one of a seller
-/// under way that counts, which does not move with it from version to version), the platform has no less than the least share that
-/// it took of any of them.
+/// Whatever is agreed on under way: of what a customer's seats came to in a month, the platform has no less than the least share that
+/// it took of any of them. That is its share of the retail price, or of the price of a seller under way that counts: from version to
+/// version the one does not move with the other (seed 5116).
 fn share_of_seats(books: &Books) -> Option<String> {
-    // By customer and month: the retail price and the platform's part, and the least share in millionths.
+    let of_retail = missing_shares(books, |retail, _| retail.exact);
+    let under_way = missing_shares(books, |retail, record| {
+        let counts = |charge: &&Charge| charge.link.seller != books.platform && books.is_agreed(charge);
+        record.body.charges.iter().rfind(counts).unwrap_or(retail).exact
+    });
+    of_retail.into_iter().find_map(|(of, missing)| under_way.contains_key(&of).then_some(missing))
+}
+
+/// By customer and month, where the platform's part of the seats' prices is less than the least share.
+fn missing_shares(books: &Books, price_of: impl Fn(&Charge, &Record) -> Exact) -> BTreeMap<(TenantId, String), String> {
+    // The price and the platform's part, and the least share in millionths.
     let mut sums: BTreeMap<(TenantId, String), (i128, i128, i128)> = BTreeMap::new();
     let mut others: HashSet<(TenantId, String)> = HashSet::new();
     for record in books.records.iter().filter(|record| record.body.meter == "seats" && !record.body.charges.is_empty()) {
@@ -147,21 +157,20 @@ fn share_of_seats(books: &Books) -> Option<String> {
             others.insert(of);
             continue;
         };
-        let under_way = record.body.charges.iter().filter(|charge| charge.link.seller != books.platform && books.is_agreed(charge));
-        let base = under_way.map(|charge| charge.exact).chain([retail.exact]).min_by_key(|exact| exact.0.abs()).unwrap_or(retail.exact);
+        let of_record = price_of(retail, record);
         let (price, part, least) = sums.entry(of).or_insert((0, 0, i128::MAX));
-        (*price, *part) = (*price + base.0, *part + top.exact.0);
-        if base > Exact::ZERO {
-            *least = (*least).min(top.exact.0 * 1_000_000 / base.0);
+        (*price, *part) = (*price + of_record.0, *part + top.exact.0);
+        if of_record > Exact::ZERO {
+            *least = (*least).min(top.exact.0 * 1_000_000 / of_record.0);
         }
     }
-    sums.iter().filter(|(of, _)| !others.contains(of)).find_map(|((_, month), (price, part, least))| {
-        let owed = if *least == i128::MAX { 0 } else { price * least / 1_000_000 };
-        let missing = *part + ROUNDED * 1000 < owed;
-        missing.then(|| {
-            format!("{month}: {} of {} cents, retail {}", Exact(*part).in_cents(), Exact(owed).in_cents(), Exact(*price).in_cents())
-        })
-    })
+    let missing = |(of, (price, part, least)): ((TenantId, String), (i128, i128, i128))| {
+        let owed = if least == i128::MAX { 0 } else { price * least / 1_000_000 };
+        let told =
+            || format!("{}: {} of {} cents, price {}", of.1, Exact(part).in_cents(), Exact(owed).in_cents(), Exact(price).in_cents());
+        (part + ROUNDED * 1000 < owed).then(|| (of.clone(), told()))
+    };
+    sums.into_iter().filter(|(of, _)| !others.contains(of)).filter_map(missing).collect()
 }
 
 /// At the platform's own price every customer's seats count, as many as the platform saw last.
