@@ -170,7 +170,7 @@ impl Server {
                 Some(Slot::Spare(slot)) => (slot, spare_service.clone()),
                 None => continue,
             };
-            let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), From { peer, service }));
+            let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), FromPeer { peer, service }));
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, "connection ended");
@@ -213,12 +213,12 @@ fn builder() -> http1::Builder {
 }
 
 /// Each request knows where its connection comes from.
-struct From<S> {
+struct FromPeer<S> {
     peer: SocketAddr,
     service: S,
 }
 
-impl<S: Service<hyper::Request<Incoming>>> Service<hyper::Request<Incoming>> for From<S> {
+impl<S: Service<hyper::Request<Incoming>>> Service<hyper::Request<Incoming>> for FromPeer<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;

@@ -527,7 +527,8 @@ fn check_dates(field: Field, title: &str, options: &DeckOptions) -> Result<(), P
     let bracketed = title.split_once(['(', '[']).map(|(_, rest)| rest.split([')', ']']).next().unwrap_or_default());
     let is_unknown = bracketed.is_some_and(|text| instants(text, zone).unknown.is_some());
     let of_the_end = words(title).iter().any(|word| OF_THE_END.iter().any(|known| word.starts_with(known)));
-    if if of_the_end { options.valid_to.is_none() } else { is_unknown } {
+    let is_doubtful = if of_the_end { options.valid_to.is_none() } else { is_unknown };
+    if is_doubtful {
         return refused("ambiguous_date", "says something of its dates that is not looked at");
     }
     Ok(())

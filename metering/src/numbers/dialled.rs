@@ -122,7 +122,7 @@ fn is_too_long(digits: &str) -> bool {
     plan_of(digits).is_some_and(|(plan, _, rest)| rest.len() > plan.shortest())
 }
 
-/// Of the North American plan are NPA-NXX-XXXX only; longer is nothing behind a 1, shorter a part.
+/// Numbers behind a 1 are ten digits, NPA-NXX-XXXX: as many, and others, or more of them are no number. Fewer may be one without its area.
 fn is_no_number(digits: &str) -> bool {
     let is_american = digits.len() > 10 && digits.strip_prefix('1').is_some_and(|number| !is_north_american(number));
     is_american || digits.len() > INTERNATIONAL_DIGITS_MAX
