@@ -67,11 +67,13 @@ const MASTER: &str = "\"acme-42\",\"100\",\"+4930123456\",\"from-internal\",\"De
 fn a_file_in_which_nothing_is_an_event_does_not_end_well() {
     let desk = Desk::new();
     let csv = |text: &str, more: &str| desk.ingest("calls.csv", text.as_bytes(), &format!("--format csv {more}"));
-    for text in ["<html><body>404</body></html>\n", "a;b;c\n1;2;3\n"] {
-        check(&csv(text, ""), &["error", "no column has the name of a field of an event", "--map"]);
-    }
+    check(&csv("a;b;c\n1;2;3\n", ""), &["error", "no column has the name of a field of an event", "--map"]);
     let map = desk.file("map.json", r#"{"columns":{"id":0,"customer":1,"at":2,"quantity":3},"constants":{"meter":"call"}}"#);
-    check(&csv("<html><body>404</body></html>\n", &format!("--map {}", map.display())), &["error", "the file has no column"]);
+    for more in [String::new(), format!("--map {}", map.display())] {
+        check(&csv("<html><body>404</body></html>\n", &more), &["error", "is HTML, not rows of text"]);
+    }
+    check(&desk.ingest("calls.xml", b"<?xml version=\"1.0\"?>\n<cdr/>\n", "--format freeswitch"), &["error", "is XML, not rows of text"]);
+    check(&desk.ingest("calls.xml", b"<cdr core-uuid=\"1\"/>\n", "--format freeswitch"), &["error", "mod_json_cdr are read"]);
     let list = desk.file("list.json", "[]");
     check(&csv("id\n", &format!("--map {}", list.display())), &["error", "expected an object, found a list"]);
     // The titles of an event, and no row yet.

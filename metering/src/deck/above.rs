@@ -271,7 +271,7 @@ fn check_cell(
     let contradicts = said.increments.is_some_and(|said| increments.is_some_and(|before| before != said));
     if contradicts || (said.speaks() && !said.agrees(options, columns)) {
         let detail = format!(
-            "{} stands above the titles and may be part of the price: state what it says (`cents`, `per`, `initial` and `next` in --map; a date of all rows as `Effective date: 2026-12-01`), or, if it means nothing for the prices, leave the lines above out by `skip_lines` (--skip-lines {skipped})",
+            "{} stands above the titles and may be part of the price: state what it says (`cents`, `per`, `initial` and `next` in --map; a date of all rows as `Effective date: 2026-12-01`, or in the order that --date-order says), or, if it means nothing for the prices, leave the lines above out by `skip_lines` (--skip-lines {skipped})",
             shown(cell)
         );
         return Err(Problem::field("unknown_line", "skip_lines", detail));

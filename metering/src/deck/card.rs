@@ -258,3 +258,7 @@ mod kinds_tests;
 #[cfg(test)]
 #[path = "understood_tests.rs"]
 mod understood_tests;
+
+#[cfg(test)]
+#[path = "names_tests.rs"]
+mod names_tests;

@@ -2,12 +2,11 @@
 //! nor stated stops the import, unless it is named as one to ignore: what it says may be part of the price.
 
 use super::DeckOptions;
-use super::titles;
+use super::names::Fineness;
+use super::{stated, titles};
 use crate::command::Problem;
 use crate::input::fields;
 use crate::input::table::Column;
-use crate::input::titles::{instants, words};
-use crate::input::when::{DateForm, is_utc};
 use crate::sheet::shown;
 use crate::sheet::units::{self, Unit};
 use rating::{Currency, Quantity};
@@ -23,6 +22,8 @@ pub enum Field {
     AreaCode,
     /// Of the North American plan, with or without the 1 before it.
     Npanxx,
+    /// Three digits behind an area of the North American plan.
+    Nxx,
     /// Prefixes of the calling number that the price is for.
     Origin,
     Destination,
@@ -74,7 +75,7 @@ impl Field {
     }
     /// Prefixes and names: a sign in their title says nothing of the price.
     pub fn is_of_words(self) -> bool {
-        self.is_prefix() || matches!(self, Self::CountryCode | Self::Origin | Self::Destination | Self::Label)
+        self.is_prefix() || matches!(self, Self::CountryCode | Self::Nxx | Self::Origin | Self::Destination | Self::Label)
     }
     /// Do both say the same thing of a row?
     fn is_like(self, other: Self) -> bool {
@@ -102,6 +103,10 @@ pub struct Columns {
     found: Vec<Found>,
     /// As the file names them.
     pub titles: Vec<String>,
+    /// Beside finer names ([`super::names`]): put before them.
+    pub country: Option<usize>,
+    /// Of names beside those, not used.
+    pub other_names: Vec<usize>,
     /// Understood or named, and not used.
     pub ignored: Vec<String>,
     /// Of those, labels and notes that nobody named: what they say must mean nothing for a price ([`super::notes`]).
@@ -184,16 +189,16 @@ impl Columns {
             let index = column.index_in(titles).ok_or_else(|| one_column(*field))?;
             if let Column::Name(name) = column {
                 columns.missing.extend(index.is_none().then(|| name.clone()));
-                check_once(*field, name, titles)?;
+                stated::check_once(*field, name, titles)?;
             }
             let meant = index.and_then(|index| titles::meaning(titles.get(index)?));
             let title = index.and_then(|index| titles.get(index));
             if let Some(title) = title.filter(|_| matches!(field, Field::EffectiveFrom | Field::EffectiveUntil)) {
-                check_dates(*field, title, options)?;
+                stated::check_dates(*field, title, options)?;
             }
             let unit = match (meant, title) {
                 (Some((_, unit)), _) => unit,
-                (None, Some(title)) => unit_of_stated(*field, title, options)?,
+                (None, Some(title)) => stated::unit_of(*field, title, options)?,
                 (None, None) => Unit::default(),
             };
             // Stated as prefixes, and by its title those of the North American plan.
@@ -219,7 +224,6 @@ impl Columns {
                 Some((field, _)) if options.columns.keys().any(|stated| stated.is_like(field)) => {
                     columns.ignored.push(columns.title(index))
                 }
-                // Several names do no harm: `destination` before others, then the first.
                 Some((Field::Destination, _)) if columns.index(Field::Destination).is_some() => columns.another_name(index),
                 Some((field, _)) if !field.may_repeat() && columns.like(field).is_some() => {
                     ambiguous = ambiguous.or(columns.like(field).map(|first| (field, first, index)));
@@ -281,20 +285,27 @@ impl Columns {
         Ok(())
     }
 
+    /// The finest stays the name; that of the country is put before it, where it is not a whole one (`Destination`).
     fn another_name(&mut self, index: usize) {
-        let better = self.title(index).to_lowercase().starts_with("destination");
-        let taken = self.found.iter_mut().find(|found| found.field == Field::Destination);
-        let left_out = match taken {
-            Some(found) if better => std::mem::replace(&mut found.index, index),
-            _ => index,
-        };
-        self.ignored.push(self.title(left_out));
+        let Some(at) = self.found.iter().position(|found| found.field == Field::Destination) else { return };
+        let taken = self.found[at].index;
+        let fineness = |index: usize| Fineness::of(&self.title(index));
+        let (finer, other) = if fineness(index) > fineness(taken) { (index, taken) } else { (taken, index) };
+        let is_of_country = fineness(other) == Fineness::Country && fineness(finer) == Fineness::Any && self.country.is_none();
+        self.found[at].index = finer;
+        if is_of_country {
+            self.country = Some(other);
+        } else {
+            self.other_names.push(other);
+            self.ignored.push(self.title(other));
+        }
     }
 
     /// Checks what the titles say together with the options and the card.
     pub fn check(&self, options: &DeckOptions) -> Result<(), Problem> {
         self.check_known()?;
         self.check_area()?;
+        self.check_exchange()?;
         self.check_units(options)?;
         let Some(card) = options.currency else { return Ok(()) };
         let named = self.found.iter().filter(|found| found.field.is_money()).filter_map(|found| Some((found.index, found.unit.currency?)));
@@ -351,6 +362,22 @@ impl Columns {
         Err(Problem::field("ambiguous_column", "columns", detail))
     }
 
+    /// An exchange of which area?
+    fn check_exchange(&self) -> Result<(), Problem> {
+        let is_behind = |index: usize| titles::is_area_alone(&self.title(index)) || self.titles.get(index).is_none_or(String::is_empty);
+        match (self.index(Field::Nxx), self.index(Field::Npanxx)) {
+            (None, _) => Ok(()),
+            (Some(_), Some(npanxx)) if is_behind(npanxx) => Ok(()),
+            (Some(nxx), _) => {
+                let detail = format!(
+                    "{} has exchanges of the North American plan: state the column of their areas as `npanxx`",
+                    shown(&self.title(nxx))
+                );
+                Err(Problem::field("ambiguous_column", "columns", detail))
+            }
+        }
+    }
+
     /// A title that says per second where per minute is stated, or a length of money.
     fn check_units(&self, options: &DeckOptions) -> Result<(), Problem> {
         for Found { field, index, unit } in &self.found {
@@ -396,152 +423,6 @@ fn ambiguous_column(field: Field, first: &str, second: &str) -> Problem {
     let name = field.name();
     let detail = format!("`{first}` and `{second}` may both be {name}: say which by `columns` (--map)");
     Problem::field("ambiguous_column", name, detail)
-}
-
-/// What the title of a column that is stated says of its numbers, although nobody knows its other words: `Our offer (ct)`.
-///
-/// # Errors
-/// `ambiguous_unit`: it says more of them than a unit; whoever states `per` and `cents` knows what they are.
-fn unit_of_stated(field: Field, title: &str, options: &DeckOptions) -> Result<Unit, Problem> {
-    /// Words of what a price is for, of taxes, and of other directions than out.
-    const SAY_MORE: [&str; 54] = [
-        "per",
-        "pro",
-        "je",
-        "each",
-        "call",
-        "calls",
-        "anruf",
-        "appel",
-        "llamada",
-        "chiamata",
-        "sms",
-        "message",
-        "messages",
-        "event",
-        "day",
-        "daily",
-        "tag",
-        "week",
-        "month",
-        "monthly",
-        "monat",
-        "mois",
-        "mes",
-        "mese",
-        "year",
-        "setup",
-        "fee",
-        "tax",
-        "taxes",
-        "vat",
-        "mwst",
-        "ust",
-        "steuer",
-        "tva",
-        "iva",
-        "ttc",
-        "ht",
-        "incl",
-        "inkl",
-        "including",
-        "inclus",
-        "excl",
-        "exkl",
-        "excluding",
-        "mill",
-        "mills",
-        "rp",
-        "inbound",
-        "incoming",
-        "percent",
-        "prozent",
-        "discount",
-        "rabatt",
-        "factor",
-    ];
-    if !field.is_money() && !field.is_duration() {
-        return Ok(Unit::default());
-    }
-    let is_known = options.per.is_some() && options.cents.is_some();
-    let Some((unit, rest)) = units::of_title(title) else { return Err(says_more(title)) };
-    // `1st increment`, `Palier n°2`.
-    let rest = if field.is_duration() { without_ordinals(&rest) } else { rest };
-    let has_more = rest.contains(|c: char| c.is_ascii_digit())
-        || units::has_sign(title)
-        || units::words(&rest).iter().any(|word| SAY_MORE.contains(&deunicode::deunicode(&word.to_lowercase()).as_str()));
-    match has_more {
-        false => Ok(unit),
-        true if is_known && field.is_price() => Ok(Unit::default()),
-        true if field.is_duration() => Err(says_more_of_time(title)),
-        true => Err(says_more(title)),
-    }
-}
-
-fn without_ordinals(words: &str) -> String {
-    const ENDS: [&str; 11] = ["", "st", "nd", "rd", "th", "er", "e", "o", "a", "º", "ª"];
-    let is_ordinal = |word: &str| word.strip_prefix(['1', '2']).is_some_and(|end| ENDS.contains(&end));
-    words.split(' ').filter(|word| !is_ordinal(word)).collect::<Vec<_>>().join(" ")
-}
-
-fn says_more_of_time(title: &str) -> Problem {
-    let detail = format!(
-        "{title:?} says something of its numbers that is not understood: give the column another title, or leave it out (`ignore_columns`) and \
-         state `initial` and `next` for all rows"
-    );
-    Problem::field("ambiguous_unit", "columns", detail)
-}
-
-fn says_more(title: &str) -> Problem {
-    let detail = format!(
-        "{title:?} says something of its numbers that is not understood: state what a price is for and whether it is in cents (`per`, \
-         `cents`), or give the column another title"
-    );
-    Problem::field("ambiguous_unit", "columns", detail)
-}
-
-/// What the title of a column of dates that is stated says of them agrees with how they are read.
-///
-/// # Errors
-/// `ambiguous_zone`, `ambiguous_date`.
-fn check_dates(field: Field, title: &str, options: &DeckOptions) -> Result<(), Problem> {
-    /// Whether the last day counts is what `valid_to` says.
-    const OF_THE_END: [&str; 8] = ["exclusive", "inclusive", "exklusive", "inklusive", "exclus", "inclus", "excluido", "incluido"];
-    let zone = options.zone.as_deref();
-    let said = instants(title, zone);
-    let refused = |code, what: &str| {
-        let detail = format!("the title {} {what}; give the column another title if it is read rightly all the same", shown(title));
-        Err(Problem::field(code, format!("columns.{}", field.name()), detail))
-    };
-    if said.is_utc && zone.is_some_and(|zone| !is_utc(zone)) {
-        return refused("ambiguous_zone", "says UTC, and the dates are read in the card's zone");
-    }
-    let is_other = match options.date_form {
-        DateForm::DayFirst => said.day_first == Some(false),
-        DateForm::MonthFirst => said.day_first == Some(true),
-        _ => false,
-    };
-    if is_other {
-        return refused("ambiguous_date", "names another order of day and month than `date_form`");
-    }
-    let bracketed = title.split_once(['(', '[']).map(|(_, rest)| rest.split([')', ']']).next().unwrap_or_default());
-    let is_unknown = bracketed.is_some_and(|text| instants(text, zone).unknown.is_some());
-    let of_the_end = words(title).iter().any(|word| OF_THE_END.iter().any(|known| word.starts_with(known)));
-    let is_doubtful = if of_the_end { options.valid_to.is_none() } else { is_unknown };
-    if is_doubtful {
-        return refused("ambiguous_date", "says something of its dates that is not looked at");
-    }
-    Ok(())
-}
-
-/// A title that is stated stands over one column.
-fn check_once(field: Field, name: &str, titles: &[&str]) -> Result<(), Problem> {
-    if titles.iter().filter(|title| title.trim().eq_ignore_ascii_case(name.trim())).count() < 2 {
-        return Ok(());
-    }
-    let field = field.name();
-    let detail = format!("several columns are called {}: state `{field}` by its number from 0", shown(name));
-    Err(Problem::field("ambiguous_column", format!("columns.{field}"), detail))
 }
 
 /// The problem of a line that may be of titles or a row.

@@ -19,11 +19,13 @@ mod keep;
 mod lists;
 mod merge;
 mod money;
+mod names;
 mod notes;
 mod npanxx;
 mod read;
 mod row;
 mod screen;
+mod stated;
 mod titles;
 
 pub use card::{lay_over, preview, preview_and_screen, to_card};

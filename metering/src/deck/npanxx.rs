@@ -41,6 +41,23 @@ pub fn prefixes(cell: &str, is_area_alone: bool) -> Result<Vec<Box<str>>, Bad> {
     if found.is_empty() { Err(("missing_prefix", "expected a prefix".to_owned())) } else { Ok(found) }
 }
 
+/// Of an area and its exchanges, in columns of their own: `212` and `555`, `555, 556`.
+pub fn with_exchange(area: &str, exchanges: &str) -> Result<Vec<Box<str>>, Bad> {
+    let exchanges = cells::unwrapped(exchanges);
+    let parts = exchanges.split(BETWEEN).map(str::trim).filter(|part| !part.is_empty());
+    let area = digits_of(cells::unwrapped(area).trim());
+    let is_three = |digits: &str| digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit());
+    let whole_of = |exchange: &str| match is_three(&area) && is_three(exchange) {
+        true => whole(&format!("{area}{exchange}")).map(Box::from),
+        false => Err(bad_prefix(&format!(
+            "cannot read {} behind {}: expected an area and an exchange of three digits each",
+            shown(exchange),
+            shown(&area)
+        ))),
+    };
+    parts.map(whole_of).collect()
+}
+
 /// Without what stands between groups.
 fn digits_of(part: &str) -> String {
     let digits: String = part.chars().filter(|c| !" -().".contains(*c)).collect();

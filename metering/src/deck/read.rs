@@ -16,6 +16,12 @@ use rating::Quantity;
 /// may mean the same, another currency than the card's, more than [`ROWS_MAX`] rows.
 pub fn parse(file: &[u8], options: &DeckOptions) -> Result<Deck, Problem> {
     check_options(options)?;
+    if let Some(kind) = sheet::without_rows(file) {
+        return Err(Problem::new(
+            "unreadable_file",
+            format!("the file is {kind}, not rows of text: unpack it or save it as CSV, and send that"),
+        ));
+    }
     let text = sheet::text_of(file);
     let skipped = text.split_inclusive('\n').take(options.skip_lines).map(str::len).sum();
     let delimiter = sheet::delimiter(options.delimiter, text.get(skipped..).unwrap_or_default())?;

@@ -5,7 +5,8 @@ use super::columns::{Columns, Field, seconds_of};
 use super::money::{Marks, MarksByLine, Notation, Price};
 use super::notes::{self, Holds};
 use super::{
-    Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Period, Prefix, Refusal, Says, Terms, ValidTo, lists, npanxx, titles,
+    Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Period, Prefix, Refusal, Says, Terms, ValidTo, lists, names, npanxx,
+    titles,
 };
 use crate::input::when::Clock;
 use crate::sheet::{self, Cells, Record, shown, units};
@@ -145,7 +146,7 @@ impl<'o> Reader<'o> {
         let period = self.period(cells, status)?;
         let origin = self.origin(cells)?;
         let per = self.per(cells)?;
-        let name = self.name(cells);
+        let name = self.name(cells, status)?;
         let priced = if period.closes { self.closed() } else { self.prices(cells, per, status, marks)? };
         let (name, origin, period) = (self.deck.names.of(&name), self.deck.origins.of(origin), self.deck.periods.of(period));
         for (jurisdiction, terms) in priced {
@@ -211,6 +212,9 @@ impl<'o> Reader<'o> {
         let code = code.map(|(_, code)| code);
         let read = match (field, code) {
             (Field::Npanxx, Some(code)) if !npanxx::is_country_code(code) => Err(npanxx::not_its_code(code)),
+            (Field::Npanxx, _) if self.cell(cells, Field::Nxx).is_some() => {
+                npanxx::with_exchange(cell, self.cell(cells, Field::Nxx).map_or("", |(_, nxx)| nxx))
+            }
             (Field::Npanxx, _) => npanxx::prefixes(cell, titles::is_area_alone(&self.columns.title(index))),
             (Field::AreaCode, Some(code)) => cells::areas(cell, code),
             _ => cells::prefixes(cell, code),
@@ -252,18 +256,25 @@ impl<'o> Reader<'o> {
         }
     }
 
-    /// A label for people: a long one is cut and says so, and costs no row its price.
-    fn name<'c>(&self, cells: &'c Cells) -> Cow<'c, str> {
-        let name = self.cell(cells, Field::Destination).map_or("", |(_, name)| name);
+    /// A label for people: a long one is cut and says so, and costs no row its price. One that says something of the price does.
+    fn name<'c>(&self, cells: &'c Cells, status: Status) -> Result<Cow<'c, str>, BadCell> {
+        let at = |index: Option<usize>| index.and_then(|index| cells.filled(index)).unwrap_or_default();
+        let finest = self.columns.index(Field::Destination);
+        for index in finest.into_iter().chain(self.columns.country).chain(self.columns.other_names.iter().copied()) {
+            if let Some(word) = names::says_of_price(at(Some(index)), status != Status::Open) {
+                return Err((Some(index), names::not_read(at(Some(index)), &word)));
+            }
+        }
+        let name = names::joined(at(self.columns.country), at(finest));
         if name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control) {
-            return Cow::Borrowed(name);
+            return Ok(name);
         }
         let mut kept: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         if kept.len() > NAME_BYTES_MAX {
             kept.truncate(kept.floor_char_boundary(NAME_BYTES_MAX - CUT.len()));
             kept.push_str(CUT);
         }
-        Cow::Owned(kept)
+        Ok(Cow::Owned(kept))
     }
 
     fn status(&self, cells: &Cells) -> Result<Status, BadCell> {

@@ -10,12 +10,13 @@ const NAMES: &[(Field, &str)] = &[
     (
         Field::Prefix,
         "prefix code dialprefix dialcode dialcodes dialingcode dialingcodes codes prefixes \
-         breakout destinationcode destinationcodes destinationprefix destprefix destcode vorwahl vorwahlen prafix \
+         breakout destinationcode destinationcodes destinationprefix destinationprefixes destprefix destcode vorwahl vorwahlen prafix \
          praefix zielvorwahl rufnummernprafix prefixe indicatif indicatifs prefijo prefijos codigo codigos prefisso \
          prefissi codice codici prefixo prefixos",
     ),
     (Field::AreaCode, "areacode areacodes ortsvorwahl ortsvorwahlen"),
     (Field::Npanxx, "npanxx npa npanxxs"),
+    (Field::Nxx, "nxx"),
     (
         Field::CountryCode,
         "countrycode cc landervorwahl laendervorwahl landesvorwahl landervorwahlen indicatifpays codepays codigopais \
@@ -24,7 +25,7 @@ const NAMES: &[(Field, &str)] = &[
     (
         Field::Origin,
         "origin originprefix originprefixes origincode origincodes origination originationcode originationcodes \
-         originationprefix sourceprefix sourceprefixes fromprefix ursprung herkunft herkunftsvorwahl origine \
+         originationprefix originationprefixes sourceprefix sourceprefixes fromprefix ursprung herkunft herkunftsvorwahl origine \
          indicatiforigine origen prefijoorigen prefissoorigine",
     ),
     (
@@ -36,7 +37,7 @@ const NAMES: &[(Field, &str)] = &[
     (
         Field::Price,
         "rate rates rateinitial ratecost cost price tariff sellrate sellprice ijrate indeterminaterate preis tarif \
-         entgelt verkaufspreis prix cout precio tarifa coste costo prezzo tariffa preco custo prijs tarief \
+         entgelt kosten verkaufspreis prix cout precio tarifa coste costo prezzo tariffa preco custo prijs tarief \
          newrate newrates newprice neuerpreis neuertarif nouveauprix nouveautarif nuevoprecio nuevatarifa nuovoprezzo nuovatariffa",
     ),
     (Field::PriceInterstate, "interrate interstaterate interstate"),
@@ -45,9 +46,9 @@ const NAMES: &[(Field, &str)] = &[
         Field::ConnectFee,
         "connectfee connectioncost connectcharge connectioncharge connectionfee connectcost ratesurcharge setupfee \
          setupcharge setup callsetup callsetupfee callsetupcharge surcharge flagfall verbindungsgebuhr \
-         verbindungsgebuehr verbindungsentgelt verbindungspreis verbindungsaufbau fraisdeconnexion fraisconnexion \
+         verbindungsgebuehr einrichtungsgebuhr einrichtungsgebuehr einrichtungspreis verbindungsentgelt verbindungspreis verbindungsaufbau fraisdeconnexion fraisconnexion \
          fraisdetablissement miserelation miseenrelation fraisdemiseenrelation establecimiento establecimientodellamada \
-         cuotadeestablecimiento costedeestablecimiento cargodeestablecimiento cargodeconexion cuotadeconexion \
+         cuotadeestablecimiento costedeestablecimiento costedeconexion costodeconexion cargodeestablecimiento cargodeconexion cuotadeconexion \
          scattoallarisposta scattorisposta costodiconnessione costoconnessione",
     ),
     (Field::DisconnectFee, "disconnectcharge disconnectfee"),
@@ -123,8 +124,11 @@ pub fn is_area_alone(title: &str) -> bool {
 
 fn meaning_of_words(title: &str) -> Option<(Field, Unit)> {
     let spaced = units::spaced(title);
-    if let Some(field) = named(&spaced) {
+    if let Some(field) = named(&spaced).or_else(|| named(spaced.strip_suffix("(s)")?).filter(|field| field.is_duration())) {
         return Some((field, Unit::default()));
+    }
+    if folded(&spaced) == "ppm" {
+        return Some((Field::Price, Unit { seconds: Some(Quantity::whole(60)), ..Unit::default() }));
     }
     let (unit, rest) = units::of_title(&spaced)?;
     if rest.is_empty() {

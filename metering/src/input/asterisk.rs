@@ -156,6 +156,10 @@ fn event(record: &Record<'_>, columns: &[&str], id: &str, clock: &Clock, options
         Answered::No => return Ok(Err(format!("not answered: {disposition}"))),
         Answered::Unknown => return Err(answered::unknown("disposition", &disposition)),
     }
+    // The dialplan's own word that nobody is billed for it.
+    if cell("amaflags").is_some_and(|flag| flag.eq_ignore_ascii_case("OMIT")) {
+        return Ok(Err("the switch says that it is not billed: amaflags OMIT".to_owned()));
+    }
     let seconds = fields::quantity("billsec", &required("billsec")?)?;
     if seconds == Quantity::ZERO {
         return Ok(Err("answered for 0 seconds".to_owned()));
@@ -253,6 +257,19 @@ mod tests {
                 Row::Refused { problem, .. } => problem.code,
             };
             assert_eq!(got, want, "{disposition}");
+        }
+    }
+
+    #[test]
+    fn what_the_dialplan_omits_is_not_charged() {
+        let tell = |flag: &str| {
+            super::super::tell(&parse(line("SIP/a-1", "SIP/b-2", "ANSWERED", "u.1").replace("DOC", flag).as_bytes(), &berlin()).unwrap()[0])
+        };
+        for flag in ["OMIT", "omit"] {
+            assert_eq!(tell(flag), "1 skipped: the switch says that it is not billed: amaflags OMIT");
+        }
+        for flag in ["DOCUMENTATION", "BILLING", "", "3"] {
+            assert!(tell(flag).contains("call 60"), "{flag}");
         }
     }
 

@@ -10,6 +10,7 @@ use super::Parsed;
 use super::fields::{self, ATTRIBUTES_MAX, DEFAULT_SOURCE, ID_CHARS_MAX, NAME_CHARS_MAX};
 use super::rawjson::{self, Pairs};
 use crate::command::{BATCH_EVENTS_MAX, Problem, UsageEvent};
+use crate::sheet;
 use compact_str::CompactString;
 use rating::Instant;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -53,7 +54,11 @@ pub fn event(text: &str, defaults: &Defaults<'_>) -> Parsed {
 
 /// `text`: all of what was read.
 pub(crate) fn not_json(text: &str, error: &serde_json::Error) -> Problem {
-    Problem::new("invalid_json", format!("not valid JSON: {}", rating::validate::located(text.as_bytes(), error)))
+    let said = match sheet::without_rows(text.as_bytes()) {
+        Some(kind) => format!("this is {kind}"),
+        None => rating::validate::located(text.as_bytes(), error),
+    };
+    Problem::new("invalid_json", format!("not valid JSON: {said}"))
 }
 
 /// A name that one object has twice: nobody knows which of the two is meant.

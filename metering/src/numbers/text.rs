@@ -82,6 +82,8 @@ pub(super) fn without_separators(user: &str, territory: Option<&'static Territor
             '0'..='9' => plain.push(c),
             '+' if plain.is_empty() => plain.push(c),
             ' ' | '-' | '.' | '/' | '(' | ')' | '\u{a0}' | '\u{2010}'..='\u{2013}' => {}
+            // Marks of the direction of writing, which phone books put around a number: nobody sees them.
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
             _ => return None,
         }
     }

@@ -13,7 +13,7 @@ mod text;
 pub mod units;
 
 pub use record::{Cells, Record, Records, complete_len, delimiter_of};
-pub use text::{has_cut_end, has_only_returns, is_rewritten, is_utf16, packed, text_of};
+pub use text::{has_cut_end, has_only_returns, is_rewritten, is_utf16, text_of, without_rows};
 
 use crate::command::Problem;
 use crate::input::fields;

@@ -45,8 +45,8 @@ fn line(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| WINDOWS_1252.decode_without_bom_handling(bytes).0, Cow::Borrowed)
 }
 
-/// What a file is that is no text, by its first bytes: nothing in it is a row.
-pub fn packed(file: &[u8]) -> Option<&'static str> {
+/// What a file is in which nothing is a row, by its first bytes.
+pub fn without_rows(file: &[u8]) -> Option<&'static str> {
     const KINDS: [(&[u8], &str); 7] = [
         (b"\x1f\x8b", "compressed (gzip)"),
         (b"PK\x03\x04", "a spreadsheet or another packed file (zip)"),
@@ -56,7 +56,12 @@ pub fn packed(file: &[u8]) -> Option<&'static str> {
         (b"BZh", "compressed (bzip2)"),
         (b"%PDF-", "a PDF"),
     ];
-    KINDS.iter().find(|(first, _)| file.starts_with(first)).map(|(_, kind)| *kind)
+    const MARKUP: [(&[u8], &str); 4] =
+        [(b"<?xml", "XML"), (b"<cdr", "XML (mod_xml_cdr; records of mod_json_cdr are read)"), (b"<!doctype", "HTML"), (b"<html", "HTML")];
+    let begins = |file: &[u8], first: &[u8]| file.get(..first.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(first));
+    let text = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file).trim_ascii_start();
+    let packed = KINDS.iter().find(|(first, _)| file.starts_with(first));
+    packed.or_else(|| MARKUP.iter().find(|(first, _)| begins(text, first))).map(|(_, kind)| *kind)
 }
 
 /// The last line, if no line feed ends it: its writer may have been in the middle of it.

@@ -207,7 +207,9 @@ const AMOUNT: Kind = Kind::Leaf(leaf::<Amount>, "a decimal as text, such as \"0.
 const INSTANT: Kind = Kind::Leaf(leaf::<Instant>, "an instant, such as \"2026-11-20T09:00:00Z\"");
 const MODE: Kind = Kind::Leaf(leaf::<Mode>, "one of up, down, half_up, half_even, ceil, floor");
 const AMOUNT_FROM: Kind = Kind::Leaf(leaf::<AmountFrom>, "`amount` or `quantity`");
-const NUMBERS: Kind = Kind::List(&Kind::Leaf(leaf::<u8>, "a small whole number"));
+const WEEKDAYS: Kind = Kind::List(&Kind::Leaf(leaf::<u8>, "a day's number, 1 Monday to 7 Sunday"));
+const MONTHS: Kind = Kind::List(&Kind::Leaf(leaf::<u8>, "a month's number, 1 to 12"));
+const MONTH_DAYS: Kind = Kind::List(&Kind::Leaf(leaf::<u8>, "a day's number, 1 to 31"));
 const TEXTS: Kind = Kind::List(&TEXT);
 
 const CARD: &[Field] = &[
@@ -240,9 +242,9 @@ const RATE: &[Field] = &[
     may("rounding", Kind::Object(&[must("mode", MODE), must("decimals", Kind::Leaf(leaf::<u8>, "a whole number of decimals"))])),
 ];
 const WINDOW: &[Field] = &[
-    may("weekdays", NUMBERS),
-    may("months", NUMBERS),
-    may("month_days", NUMBERS),
+    may("weekdays", WEEKDAYS),
+    may("months", MONTHS),
+    may("month_days", MONTH_DAYS),
     may("years", Kind::List(&Kind::Leaf(leaf::<i16>, "a year, such as 2026"))),
     may("from", TEXT),
     may("until", TEXT),

@@ -400,7 +400,7 @@ fn messages_are_for_people() {
         (rate(&format!(r#""call":{{"steps":{step}}},"priority":"high""#)), "rates[0].priority: expected a whole number, found \"high\""),
         (
             rate(&format!(r#""call":{{"steps":{step}}},"window":{{"weekdays":["Mon"]}}"#)),
-            "rates[0].window.weekdays[0]: expected a small whole number, found \"Mon\"",
+            "rates[0].window.weekdays[0]: expected a day's number, 1 Monday to 7 Sunday, found \"Mon\"",
         ),
         (
             rate(&format!(r#""call":{{"steps":{step}}},"rounding":{{"mode":5,"decimals":300}}"#)),

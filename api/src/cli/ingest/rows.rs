@@ -26,8 +26,8 @@ impl Reading {
     pub fn of(args: &Args, file: &[u8]) -> anyhow::Result<Self> {
         let map = args.map.as_ref().map(|path| std::fs::read(path).with_context(|| format!("cannot read the map {}", path.display())));
         let map = map.transpose()?;
-        if let Some(packed) = sheet::packed(file) {
-            bail!("{} is {packed}, not text: unpack it or save it as CSV, and send that", args.file.display());
+        if let Some(kind) = sheet::without_rows(file) {
+            bail!("{} is {kind}, not rows of text: unpack it or save it as CSV, and send that", args.file.display());
         }
         Ok(match args.format {
             Format::Ndjson => Self::Ndjson,
