@@ -1,6 +1,6 @@
 //! Every setting of the server, from the command line or the environment, with its unit and default.
 
-use crate::cli::environment::{address, at_least_one, seconds};
+use crate::cli::environment::{address, at_least_one, connections, seconds};
 use crate::database_url::{self, Place};
 use crate::limits::LimitSettings;
 use crate::paying::PaymentSettings;
@@ -36,7 +36,7 @@ pub struct Config {
     #[arg(long, env = "CENTWISE_BODY_BYTES_MAX", default_value_t = BODY_BYTES_MAX, value_parser = at_least_one::<usize>(), value_name = "BYTES", hide = true)]
     pub body_bytes_max: usize,
     /// Connections served at once; 32 further ones are answered for health and measures alone, others are closed.
-    #[arg(long, env = "CENTWISE_CONNECTIONS_MAX", default_value_t = 4096, value_parser = at_least_one::<usize>(), value_name = "N")]
+    #[arg(long, env = "CENTWISE_CONNECTIONS_MAX", default_value_t = 4096, value_parser = connections(), value_name = "N")]
     pub connections_max: usize,
     /// Time a request may take, in seconds.
     #[arg(long, env = "CENTWISE_REQUEST_SECS_MAX", default_value_t = 30, value_parser = seconds(1), value_name = "SECONDS")]

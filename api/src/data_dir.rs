@@ -5,6 +5,7 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use store::db::check_new;
 
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -17,6 +18,7 @@ pub fn create(file: &Path) -> anyhow::Result<()> {
     if let Some(directory) = file.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         create_directory(directory)?;
     }
+    check_new(file).map_err(anyhow::Error::msg)?;
     // Its companions get the mode that the file has.
     match OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(file) {
         Ok(_) => tracing::warn!(file = %file.display(), "there was no database: a new, empty installation is made"),

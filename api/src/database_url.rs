@@ -8,7 +8,7 @@ use url::{ParseError, Url};
 const FILE: &str = "centwise.db";
 /// Parameters of a PostgreSQL URL that the driver understands; it passes over any other, so that `?sslmod=require` would be a
 /// connection without TLS.
-const PARAMETERS: [&str; 18] = [
+const PARAMETERS: [&str; 17] = [
     "sslmode",
     "ssl-mode",
     "sslrootcert",
@@ -19,7 +19,6 @@ const PARAMETERS: [&str; 18] = [
     "sslkey",
     "ssl-key",
     "host",
-    "hostaddr",
     "port",
     "dbname",
     "user",
@@ -28,6 +27,8 @@ const PARAMETERS: [&str; 18] = [
     "options",
     "statement-cache-capacity",
 ];
+const SSL_MODES_IN: [&str; 2] = ["sslmode", "ssl-mode"];
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 const FILES: [&str; 7] = ["sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
 
 /// Where the books are.
@@ -64,9 +65,22 @@ pub enum BadDatabaseUrl {
     Syntax(String),
     #[error(
         "the database URL has the parameter `{0}`, which means nothing here; known are sslmode, sslrootcert, sslcert, sslkey, host, \
-         hostaddr, port, dbname, user, password, application_name and options"
+         port, dbname, user, password, application_name and options"
     )]
     Parameter(String),
+    #[error(
+        "the database URL has an `@` behind its first `/`, `?` or `#`. A character of a user's name or password that means something in a \
+         URL (@ : / ? # % and spaces) is written percent-encoded: p%40ss for p@ss"
+    )]
+    Unencoded,
+    #[error("`{0}` of the database URL is none of disable, allow, prefer, require, verify-ca and verify-full")]
+    SslMode(String),
+    #[error(
+        "the database URL names no {0}; expected postgres://USER:PASSWORD@HOST/DATABASE (a socket's directory: %2Frun%2Fpostgresql as HOST)"
+    )]
+    Missing(&'static str),
+    #[error("`{parameter}` of the database URL names the file {file}, which holds no certificate (-----BEGIN CERTIFICATE-----)")]
+    NoCertificate { parameter: String, file: String },
     #[error("the database URL has the parameter `{0}` twice")]
     Twice(String),
     #[error("`{parameter}` of the database URL names the file {file}, which cannot be read: {error}")]
@@ -120,19 +134,33 @@ fn file(path: &str) -> Result<Place, BadDatabaseUrl> {
 }
 
 fn check_postgres(url: &str) -> Result<(), BadDatabaseUrl> {
+    // The rest of a password, taken for a database or a parameter, which messages name.
+    let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    if behind_scheme.split_once(['/', '?', '#']).is_some_and(|(_, rest)| rest.contains('@')) {
+        return Err(BadDatabaseUrl::Unencoded);
+    }
     let parsed = Url::parse(url).map_err(|error: ParseError| BadDatabaseUrl::Syntax(error.to_string()))?;
     if parsed.fragment().is_some() {
         return Err(BadDatabaseUrl::Syntax("it has a `#`".to_owned()));
+    }
+    // The environment or a default would take its place (PGHOST, the user's name), in silence.
+    let has = |parameter: &str| parsed.query_pairs().any(|(name, value)| name == parameter && !value.is_empty());
+    if parsed.host_str().is_none_or(str::is_empty) && !has("host") {
+        return Err(BadDatabaseUrl::Missing("host"));
+    }
+    if parsed.path().trim_matches('/').is_empty() && !has("dbname") {
+        return Err(BadDatabaseUrl::Missing("database"));
     }
     let mut seen: Vec<String> = Vec::new();
     for (name, value) in parsed.query_pairs() {
         if !PARAMETERS.contains(&&*name) && !name.starts_with("options[") {
             return Err(BadDatabaseUrl::Parameter(name.into_owned()));
         }
-        if FILES.contains(&&*name)
-            && let Err(error) = std::fs::File::open(&*value)
-        {
-            return Err(BadDatabaseUrl::Unreadable { parameter: name.into_owned(), file: value.into_owned(), error: error.to_string() });
+        if SSL_MODES_IN.contains(&&*name) && !SSL_MODES.contains(&&*value) {
+            return Err(BadDatabaseUrl::SslMode(name.into_owned()));
+        }
+        if FILES.contains(&&*name) {
+            check_file(&name, &value)?;
         }
         if seen.contains(&name.to_string()) {
             return Err(BadDatabaseUrl::Twice(name.into_owned()));
@@ -140,6 +168,17 @@ fn check_postgres(url: &str) -> Result<(), BadDatabaseUrl> {
         seen.push(name.into_owned());
     }
     Ok(())
+}
+
+fn check_file(name: &str, file: &str) -> Result<(), BadDatabaseUrl> {
+    let (parameter, file) = (name.to_owned(), file.to_owned());
+    match std::fs::read(&file) {
+        Err(error) => Err(BadDatabaseUrl::Unreadable { parameter, file, error: error.to_string() }),
+        Ok(bytes) if !name.contains("key") && !String::from_utf8_lossy(&bytes).contains("BEGIN CERTIFICATE") => {
+            Err(BadDatabaseUrl::NoCertificate { parameter, file })
+        }
+        Ok(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -195,6 +234,14 @@ mod tests {
         check("sqlite:a.db?mode=ro", Err(SqliteParameters));
         check("postgres://u:geheim@h/d?sslmod=require", Err(Parameter("sslmod".to_owned())));
         check("postgres://h/d?sslmode=disable&sslmode=require", Err(Twice("sslmode".to_owned())));
+        check("postgres://", Err(Missing("host")));
+        check("postgres://u:p@h", Err(Missing("database")));
+        check("postgres://u:p@h:5432/", Err(Missing("database")));
+        check("postgres://h/d?hostaddr=127.0.0.1", Err(Parameter("hostaddr".to_owned())));
+        let text = tempfile::NamedTempFile::new().unwrap();
+        let (parameter, file) = ("sslrootcert".to_owned(), text.path().display().to_string());
+        check(&format!("postgres://h/d?sslrootcert={file}"), Err(NoCertificate { parameter, file }));
+        check("postgres://h/d?sslmode=verify_full", Err(SslMode("sslmode".to_owned())));
     }
 
     #[test]
@@ -208,6 +255,12 @@ mod tests {
             "postgres://u:geheim@h:x/d",
             "postgres://u:geheim@h/d#x",
             "postgres://u:geheim@h/d?sslrootcert=/not/there.pem",
+            "postgres://u:12/34geheim@h/d",
+            "postgres://u:12?34geheim@h/d",
+            "postgres://u:/geheim@127.0.0.1/d",
+            "postgres://u:12#geheim@h/d",
+            "postgres://u:geheim@h/d?sslmode=require?password=geheim",
+            "postgres://u@h/d?password=gehe@im",
         ] {
             let message = place(Some(url), Path::new(".")).unwrap_err().to_string();
             assert!(!message.contains("geheim"), "{url}: {message}");

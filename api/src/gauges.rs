@@ -6,6 +6,7 @@ use crate::state::App;
 use crate::watchdog;
 use crate::{backups, timekeeper};
 use metrics::gauge;
+use rating::Instant;
 use store::records::Standing;
 use store::schema_version;
 
@@ -44,13 +45,12 @@ pub async fn of_database(app: &App) -> Result<(), store::records::RecordError> {
     Ok(())
 }
 
-/// Without a directory, and where it cannot be read, there is no measure: an alarm on its absence is the alarm.
+/// Without a directory there is no measure; where it has no backup, or cannot be read, the newest is older than any.
 fn of_disk(app: &App) {
-    if let Some(dir) = &app.backup_dir
-        && let Ok(Some(newest)) = backups::newest(dir)
-    {
-        let age = (app.clock.now().micros() - newest.micros()) / 1_000_000;
-        gauge!("centwise_backup_age_seconds").set(counted(age));
+    if let Some(dir) = &app.backup_dir {
+        let age = |newest: Instant| counted((app.clock.now().micros() - newest.micros()) / 1_000_000);
+        let newest = backups::newest(dir).ok().flatten();
+        gauge!("centwise_backup_age_seconds").set(newest.map_or(f64::INFINITY, age));
     }
     if let Some(free) = app.data_dir.as_deref().and_then(free_bytes) {
         gauge!("centwise_disk_free_bytes").set(counted(i64::try_from(free).unwrap_or(i64::MAX)));

@@ -97,10 +97,20 @@ impl PaymentSettings {
     /// # Errors
     /// Names the variable, never a secret.
     pub fn check(&self) -> anyhow::Result<()> {
+        let currencies: Vec<Currency> = self.top_up_terms.iter().map(|terms| terms.0.currency).collect();
+        if let Some(twice) =
+            currencies.iter().enumerate().find(|(at, currency)| currencies[..*at].contains(currency)).map(|(_, twice)| twice)
+        {
+            bail!("CENTWISE_TOP_UP_TERMS (--top-up-terms): {twice} has terms twice");
+        }
         if let Some(url) = &self.public_url
             && !is_public_url(url)
         {
-            bail!("CENTWISE_PUBLIC_URL (--public-url): `{url}` is no address; expected https://HOST[:PORT][/PATH] without parameters");
+            // What stands before an `@` may be a password.
+            let shown = if url.contains('@') { "it".to_owned() } else { format!("`{url}`") };
+            bail!(
+                "CENTWISE_PUBLIC_URL (--public-url): {shown} is no address; expected https://HOST[:PORT][/PATH] without a user or parameters"
+            );
         }
         if !is_web_address(&self.stripe_api_url) {
             bail!("CENTWISE_STRIPE_API_URL (--stripe-api-url): expected an address that begins with https://");
@@ -110,7 +120,8 @@ impl PaymentSettings {
             ("CENTWISE_STRIPE_CONNECT_WEBHOOK_SECRETS", &self.stripe_connect_webhook_secrets),
         ];
         for (name, secrets) in secrets {
-            if !secrets.iter().all(|secret| secret.reveal().starts_with(WEBHOOK_SECRET)) {
+            let is_one = |secret: &Secret| secret.reveal().strip_prefix(WEBHOOK_SECRET).is_some_and(|rest| !rest.trim().is_empty());
+            if !secrets.iter().all(is_one) {
                 bail!("{name}: expected signing secrets that begin with {WEBHOOK_SECRET}, with commas in between");
             }
             if !secrets.is_empty() && self.stripe_secret_key.is_none() {
@@ -121,6 +132,7 @@ impl PaymentSettings {
         if !KEYS.iter().any(|start| key.reveal().starts_with(start)) {
             bail!("CENTWISE_STRIPE_SECRET_KEY: expected a secret or restricted key, which begins with {}", KEYS.join(" or "));
         }
+        self.provider().context("CENTWISE_STRIPE_SECRET_KEY (and CENTWISE_STRIPE_API_URL)")?;
         if self.public_url.is_none() {
             bail!("CENTWISE_STRIPE_SECRET_KEY is set without CENTWISE_PUBLIC_URL: payers could not come back from the provider's page");
         }

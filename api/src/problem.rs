@@ -353,7 +353,7 @@ impl From<JournalError> for ApiProblem {
     fn from(error: JournalError) -> Self {
         match error {
             JournalError::Corrupt(_) => Self::internal(&error),
-            JournalError::Unavailable(_) | JournalError::Conflict(_) => Self::unavailable(&error),
+            JournalError::Unavailable(_) | JournalError::Conflict(_) | JournalError::Unfit(_) => Self::unavailable(&error),
         }
     }
 }

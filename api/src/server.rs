@@ -9,7 +9,7 @@ use crate::http::request::Peer;
 use crate::notifier::Notifier;
 use crate::payouts;
 use crate::restoration;
-use crate::slots::{self, Slot, Slots};
+use crate::slots::{self, Guest, Slot, Slots};
 use crate::state::{self, App, Opened};
 use crate::timekeeper;
 use crate::watchdog;
@@ -166,14 +166,26 @@ impl Server {
             };
             let Some((stream, peer)) = ready(stream).await else { continue };
             let (slot, service) = match self.slots.take() {
-                Some(Slot::Ordinary(slot)) => (slot, service.clone()),
-                Some(Slot::Spare(slot)) => (slot, spare_service.clone()),
+                Some(slot @ Slot::Ordinary(_)) => (slot, service.clone()),
+                Some(slot @ Slot::Spare(_)) => (slot, spare_service.clone()),
                 None => continue,
             };
-            let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), FromPeer { peer, service }));
+            let guest = if let Slot::Ordinary(stay) = &slot { Some(stay.guest()) } else { None };
+            let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), FromPeer { peer, guest, service }));
             tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "connection ended");
+                let makes_room = async {
+                    match &slot {
+                        Slot::Ordinary(stay) => stay.ends().await,
+                        Slot::Spare(_) => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    ended = connection => {
+                        if let Err(error) = ended {
+                            tracing::debug!(%error, "connection ended");
+                        }
+                    }
+                    () = makes_room => tracing::debug!("a connection without a key made room"),
                 }
                 drop(slot);
             });
@@ -215,6 +227,8 @@ fn builder() -> http1::Builder {
 /// Each request knows where its connection comes from.
 struct FromPeer<S> {
     peer: SocketAddr,
+    /// Of an ordinary connection.
+    guest: Option<Guest>,
     service: S,
 }
 
@@ -225,6 +239,9 @@ impl<S: Service<hyper::Request<Incoming>>> Service<hyper::Request<Incoming>> for
 
     fn call(&self, mut request: hyper::Request<Incoming>) -> S::Future {
         request.extensions_mut().insert(Peer(self.peer));
+        if let Some(guest) = &self.guest {
+            request.extensions_mut().insert(guest.clone());
+        }
         self.service.call(request)
     }
 }

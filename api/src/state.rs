@@ -169,7 +169,7 @@ async fn database(config: &Config) -> anyhow::Result<(Db, Arc<dyn Journal>)> {
             Ok((db, Arc::new(journal)))
         }
         Place::Postgres(url) => {
-            let db = Db::open_postgres(&url, &PostgresOptions::default()).await?;
+            let db = Db::open_postgres(&url, &PostgresOptions { creates: config.creates, ..PostgresOptions::default() }).await?;
             let options = PostgresJournalOptions { split_by_root: config.split_by_root, ..PostgresJournalOptions::default() };
             let journal = PostgresJournal::open_with(&db, options).await.context(UNREADABLE)?;
             Ok((db, Arc::new(journal)))

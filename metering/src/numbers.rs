@@ -30,7 +30,7 @@ mod text;
 pub use garbled::is_garbled;
 pub use plans::{
     behind_country_code, behind_international, ends_in_trunk_prefix, is_code_alone, is_country_code, is_north_american_prefix,
-    prefix_as_arriving, prefix_without_trunk, without_trunk_prefix,
+    is_of_no_country, prefix_as_arriving, prefix_without_trunk, without_trunk_prefix,
 };
 pub use text::{technical_prefix, zero_behind};
 

@@ -745,6 +745,7 @@ pub(crate) fn dial(event: &mut UsageEvent, country: Option<&str>) -> Dialled {
     let number = match doubt {
         Some(_) => Number::Unclear,
         None if numbers::is_short(text, destination, country) => Number::Short,
+        None if numbers::is_of_no_country(destination) => Number::WithoutCountry,
         None => Number::International,
     };
     Dialled { sent, number, doubt }

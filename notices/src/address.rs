@@ -3,6 +3,7 @@
 
 use hyper::Uri;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use url::Host;
 
 /// Whether addresses that are not public, and connections without TLS, are allowed: for those who run the receiving
 /// programs beside the server.
@@ -47,9 +48,9 @@ impl Reach {
         if host.is_empty() {
             return Err(BadUrl::Malformed);
         }
-        match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-            Ok(address) if !self.allows(address) => Err(BadUrl::NotPublic),
-            _ => Ok(uri),
+        match is_of_nobody(host, self)? {
+            true => Err(BadUrl::NotPublic),
+            false => Ok(uri),
         }
     }
 
@@ -57,6 +58,20 @@ impl Reach {
     pub fn allows(self, address: IpAddr) -> bool {
         self == Self::PrivateToo || is_public(address)
     }
+}
+
+/// Is it an address that may not be connected to, however it is written (`2130706433`, `0x7f.1`), or a name that only this machine
+/// or nobody has? What another name resolves to is looked at when something is sent.
+fn is_of_nobody(host: &str, reach: Reach) -> Result<bool, BadUrl> {
+    const NAMES: [&str; 3] = ["localhost", "invalid", "local"];
+    Ok(match Host::parse(host).map_err(|_| BadUrl::Malformed)? {
+        Host::Ipv4(address) => !reach.allows(address.into()),
+        Host::Ipv6(address) => !reach.allows(address.into()),
+        Host::Domain(name) => {
+            let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+            reach == Reach::PublicOnly && NAMES.contains(&last)
+        }
+    })
 }
 
 /// Reachable by everybody: not private, shared, of this host or this link, reserved, or for documentation
@@ -116,13 +131,18 @@ mod tests {
             ("https://169.254.169.254/latest/meta-data", Err(BadUrl::NotPublic)),
             ("https://[::1]/", Err(BadUrl::NotPublic)),
             ("https://[::ffff:10.0.0.1]/", Err(BadUrl::NotPublic)),
+            ("https://localhost/x", Err(BadUrl::NotPublic)),
+            ("https://hooks.LOCALHOST./x", Err(BadUrl::NotPublic)),
+            ("https://2130706433/", Err(BadUrl::NotPublic)),
+            ("https://0x7f.1/", Err(BadUrl::NotPublic)),
+            ("https://nx.invalid/", Err(BadUrl::NotPublic)),
             ("/in", Err(BadUrl::Malformed)),
             ("nonsense", Err(BadUrl::Malformed)),
             ("", Err(BadUrl::Malformed)),
         ] {
             assert_eq!(Reach::PublicOnly.check(url).map(drop), want, "{url}");
         }
-        for url in ["http://127.0.0.1:9000/in", "https://10.1.2.3/"] {
+        for url in ["http://127.0.0.1:9000/in", "https://10.1.2.3/", "http://localhost:9000/in"] {
             assert!(Reach::PrivateToo.check(url).is_ok(), "{url}");
         }
     }

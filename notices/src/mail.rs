@@ -8,6 +8,7 @@ use rating::{Cents, Currency};
 use serde_json::Value;
 use std::time::Duration;
 use store::records::NoticeKind;
+use url::Url;
 use wording::{Arg, Locale, money, say};
 
 /// Of every step of a session.
@@ -17,8 +18,13 @@ const STEP_TIME_MAX: Duration = Duration::from_secs(20);
 #[derive(Debug, thiserror::Error)]
 pub enum BadSettings {
     /// Without the URL: it has a password.
-    #[error("the SMTP URL: expected smtp://HOST:PORT or smtps://USER:PASSWORD@HOST:PORT (smtp://…?tls=required for STARTTLS)")]
+    #[error(
+        "the SMTP URL: expected smtp://HOST:PORT, smtps://USER:PASSWORD@HOST:PORT, or smtp://USER:PASSWORD@HOST:PORT?tls=required for \
+         STARTTLS, without a path or other parameters; what means something in a URL (@ : / ? # %) is percent-encoded in a password"
+    )]
     Url,
+    #[error("the SMTP URL has a password and no TLS: add ?tls=required, or begin it with smtps://")]
+    InClear,
     #[error("the sender: expected an address, such as Centwise <billing@example.com>: {0}")]
     From(AddressError),
 }
@@ -54,6 +60,7 @@ impl Mailer {
     /// # Errors
     /// One of the settings makes no sense.
     pub fn new(url: &str, from: &str) -> Result<Self, BadSettings> {
+        check(url)?;
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| BadSettings::Url)?;
         let from = from.parse().map_err(BadSettings::From)?;
         Ok(Self { transport: builder.timeout(Some(STEP_TIME_MAX)).build(), from })
@@ -73,6 +80,26 @@ impl Mailer {
             .multipart(MultiPart::alternative_plain_html(mail.text.clone(), html(locale, mail)))
             .map_err(|_| NotSent::Address)?;
         self.transport.send(message).await.map(drop).map_err(|error| failure(&error))
+    }
+}
+
+/// The library passes over what it does not know: `?TLS=required` would send the password in clear.
+fn check(url: &str) -> Result<(), BadSettings> {
+    let parsed = Url::parse(url).map_err(|_| BadSettings::Url)?;
+    let is_plain =
+        matches!(parsed.path(), "" | "/") && parsed.fragment().is_none() && parsed.host_str().is_some_and(|host| !host.is_empty());
+    let parameters: Vec<_> = parsed.query_pairs().collect();
+    let tls = match parameters.as_slice() {
+        [] => None,
+        [(name, value)] if name == "tls" && ["required", "opportunistic"].contains(&&**value) => Some(value.as_ref()),
+        _ => return Err(BadSettings::Url),
+    };
+    match (is_plain, parsed.scheme(), tls) {
+        (true, "smtps", None) => Ok(()),
+        (true, "smtp", Some("required")) => Ok(()),
+        (true, "smtp", _) if parsed.password().is_none() => Ok(()),
+        (true, "smtp", _) => Err(BadSettings::InClear),
+        _ => Err(BadSettings::Url),
     }
 }
 
@@ -206,6 +233,24 @@ mod tests {
         let refused = Mailer::new("http://user:secret@mail.example.com", "billing@example.com").unwrap_err().to_string();
         assert!(refused.contains("smtps://") && !refused.contains("secret"), "{refused}");
         assert!(Mailer::new("smtp://localhost:25", "nobody").is_err());
+        for well in ["smtp://localhost:25", "smtps://u:p@h", "smtp://u:p@h:587?tls=required", "smtp://h?tls=opportunistic"] {
+            assert!(Mailer::new(well, "billing@example.com").is_ok(), "{well}");
+        }
+        // Each sent the password in clear, or went to another host.
+        for bad in [
+            "smtp://u:secret@h:587?TLS=required",
+            "smtp://u:secret@h:587?starttls=required",
+            "smtp://u:secret@h:587?tls=required&x=1",
+            "smtp://u:secret@h:587?tls=Required",
+            "smtp://u:secret@h:587?tls=opportunistic",
+            "smtp://u:secret@h:587",
+            "smtps://u:12/secret@h",
+            "smtps://u:12?secret@h",
+            "smtps://u:12#secret@h",
+        ] {
+            let refused = Mailer::new(bad, "billing@example.com").unwrap_err().to_string();
+            assert!(!refused.contains("secret"), "{bad}: {refused}");
+        }
         assert!(is_address("a@example.com") && !is_address("a@b@c") && !is_address("a@example.com\r\nBcc: x@y.z"));
     }
 }

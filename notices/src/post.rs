@@ -144,7 +144,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let poster = Poster::new(Reach::PublicOnly).unwrap();
         for (url, want) in [
-            (format!("https://localhost:{port}/"), NoAnswer::NotConnected),
+            (format!("https://localhost:{port}/"), NoAnswer::Url(BadUrl::NotPublic)),
             (format!("https://127.0.0.1:{port}/"), NoAnswer::Url(BadUrl::NotPublic)),
             (format!("http://localhost:{port}/"), NoAnswer::Url(BadUrl::NotHttps)),
         ] {

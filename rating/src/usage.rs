@@ -33,8 +33,17 @@ pub enum Number {
     /// Of a short number (112, an extension): rates of its own digits match, not those of a country that begins with the same
     /// digits.
     Short,
+    /// Of no number with a country's code (`030123456` without a country): rates of its first digits match, those of every number do not.
+    WithoutCountry,
     /// Nobody knows of which country: only a card that looks at no destination of the meter has a price for it.
     Unclear,
+}
+
+impl Number {
+    /// Do rates of its first digits match?
+    pub(crate) const fn has_prefixes(self) -> bool {
+        matches!(self, Self::International | Self::WithoutCountry)
+    }
 }
 
 /// Where a counter stands: cumulative quantity and number of events.

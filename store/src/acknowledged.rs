@@ -60,7 +60,14 @@ impl Last {
 
     fn read(file: &Path) -> std::io::Result<Option<Self>> {
         match std::fs::read(path_beside(file)) {
-            Ok(bytes) => Ok(Self::of_bytes(&bytes)),
+            Ok(bytes) => {
+                let read = Self::of_bytes(&bytes);
+                // Empty: made, and nothing was committed since.
+                if read.is_none() && !bytes.is_empty() {
+                    tracing::warn!(file = %path_beside(file).display(), "what was acknowledged last cannot be read: nobody knows whether the database has lost commits (`centwise verify` checks what is there)");
+                }
+                Ok(read)
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

@@ -28,6 +28,7 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +80,7 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 impl Db {
     /// Opens (creating it if need be), locks and migrates the database file.
     pub async fn open_sqlite(file: &Path) -> Result<Self, sqlx::Error> {
+        check_new(file).map_err(|why| sqlx::Error::Configuration(why.into()))?;
         let beside = lock_beside(file).await?;
         // Whoever removes the one beside it locks out nobody.
         let itself = locked(OpenOptions::new().create(true).truncate(false).read(true).write(true).open(file)?, file).await?;
@@ -91,8 +93,8 @@ impl Db {
         let writer_options = options.clone().pragma("wal_autocheckpoint", COPY_PAGES.to_string());
         let mut writer = SqliteConnection::connect_with(&writer_options).await?;
         refuse_newer(&mut writer).await?;
-        if let Some(lost) = acknowledged::missing(file, &mut writer).await? {
-            return Err(sqlx::Error::Configuration(acknowledged::way_out(file, &lost).into()));
+        if let Some(lost) = lost_in(file, &mut writer).await? {
+            return Err(sqlx::Error::Configuration(lost.into()));
         }
         let acknowledged = Arc::new(Acknowledged::beside(file)?);
         SQLITE_MIGRATIONS.run(&mut writer).await?;
@@ -157,6 +159,54 @@ pub async fn open_sqlite_read_only(file: &Path) -> Result<SqliteConnection, sqlx
     Ok(connection)
 }
 
+/// A database that is not there may be made, unless something of one lies beside it: its write-ahead log would be taken for another
+/// one's and emptied, and with it what was committed last.
+///
+/// # Errors
+/// What lies there, and what to do.
+pub fn check_new(file: &Path) -> Result<(), String> {
+    if file.exists() {
+        return Ok(());
+    }
+    let beside = |suffix: &str| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        Some(PathBuf::from(name)).filter(|path| path.exists())
+    };
+    if let Some(draft) = beside(".restoring") {
+        return Err(format!(
+            "{} is not there, and {} is: a restore is under way, or was broken off. Restore it again; or remove that file",
+            file.display(),
+            draft.display()
+        ));
+    }
+    match ["-wal", "-last", "-journal"].into_iter().find_map(beside) {
+        Some(left) => Err(format!(
+            "{} is not there, and {} is: what was committed last may be in it, so no new database is made. Put the database back beside it; \
+             or move what was left out of the way",
+            file.display(),
+            left.display()
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Why a file must not be served, nor kept in place of a better backup: it has lost commits, or was moved to another database.
+///
+/// # Errors
+/// It cannot be read.
+pub async fn unfit(file: &Path) -> Result<Option<String>, sqlx::Error> {
+    let mut connection = open_sqlite_read_only(file).await?;
+    match lost_in(file, &mut connection).await? {
+        Some(lost) => Ok(Some(lost)),
+        None => moved::look(&mut connection, file).await,
+    }
+}
+
+async fn lost_in(file: &Path, connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
+    Ok(acknowledged::missing(file, connection).await?.map(|lost| acknowledged::way_out(file, &lost)))
+}
+
 async fn refuse_newer(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     const IS_MIGRATED: &str = "select count(*) from sqlite_master where type = 'table' and name = '_sqlx_migrations'";
     let is_migrated: i64 = sqlx::query_scalar(IS_MIGRATED).fetch_one(&mut *connection).await?;
@@ -180,7 +230,7 @@ fn options(file: &Path) -> SqliteConnectOptions {
 pub(crate) async fn lock_beside(file: &Path) -> Result<File, sqlx::Error> {
     let mut name = file.as_os_str().to_owned();
     name.push(".lock");
-    locked(OpenOptions::new().create(true).truncate(false).write(true).open(&name)?, file).await
+    locked(OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&name)?, file).await
 }
 
 async fn locked(lock: File, file: &Path) -> Result<File, sqlx::Error> {

@@ -352,6 +352,9 @@ pub enum JournalError {
     /// Another transaction was in the way: nothing was written, and the same at once may succeed.
     #[error("another transaction was in the way: {0}")]
     Conflict(String),
+    /// It must not be opened by this program, and the same again says the same.
+    #[error("{0}")]
+    Unfit(String),
     #[error("the journal does not read back: {0}")]
     Corrupt(String),
 }

@@ -51,6 +51,9 @@ async fn what_was_earned_and_what_is_owed_are_one_call_each(market: Market) {
     assert_eq!(external["currencies"][0]["posted_cents"], -15000, "what came in from outside: {external}");
     let one = admin.get("/v1/accounts/platform?account=revenue&currency=EUR").await.ok();
     assert_eq!(one["posted_cents"], 300);
+    // It has no balance: its revenue is meant here, too.
+    let one = admin.get("/v1/accounts/platform?currency=EUR").await.ok();
+    assert_eq!((&one["account"], &one["posted_cents"]), (&json!("revenue"), &json!(300)));
 
     admin.once("down").post("/v1/adjustments", json!({ "tenant": "agent", "cents": -700, "reason": "invoice" })).await.ok();
     let owed = admin.get("/v1/accounts").await.ok();

@@ -56,6 +56,7 @@ async fn a_key_says_who_made_it_and_when_it_was_used(market: Market) {
     assert!(count("tenant=acme-42").await < all && count("tenant=acme-42").await > 0);
     assert_eq!(log("tenant=beta").await.code(), "404 not_found");
     assert_eq!(log("actor=me").await.code(), "422 unknown_field");
+    assert_eq!(log("resource=tenants").await.code(), "422 invalid_field");
 
     // It is written beside the requests, and read by whoever starts next.
     market.served.running.app.key_uses.write(&market.served.running.app.records).await.unwrap();

@@ -1,8 +1,9 @@
 //! A write-ahead log that was damaged while nobody ran: what it takes with it is missed at the next opening.
 
+use crate::moves::centwise;
 use crate::world::{Backend, World};
 use std::path::{Path, PathBuf};
-use store::db::Db;
+use store::db::{Db, unfit};
 use store::journal::{Journal as _, Of, RecordQuery};
 use store::sqlite::{SqliteJournal, verify_file};
 
@@ -72,6 +73,8 @@ async fn a_damaged_log_is_no_smaller_installation() {
                 }
                 let checks = verify_file(&file).await.unwrap_or_default();
                 assert!(checks.iter().any(|check| check.name == "acknowledged" && !check.ok) || checks.is_empty(), "{checks:?}");
+                // Nor is it backed up in place of a better one.
+                assert_eq!(unfit(&file).await.unwrap().as_deref(), why.strip_prefix("error with configuration: "), "{number}");
                 // Who knows what is lost goes on.
                 std::fs::remove_file(beside(&file, "-last")).unwrap();
                 let left = opened(&file).await.unwrap();
@@ -92,4 +95,38 @@ async fn a_change_of_the_records_is_missed_like_usage() {
     std::fs::copy(beside(&world.file, "-last"), beside(&older, "-last")).unwrap();
     let refused = opened(&older).await.unwrap_err();
     assert!(refused.contains("audit log's entry"), "{refused}");
+}
+
+/// What `serve` says of a directory in which it makes nothing.
+async fn refused(dir: &Path) -> String {
+    let served = centwise(&["serve", "--listen", "127.0.0.1:0", "--data-dir", dir.to_str().unwrap()]).await;
+    assert_eq!(served.status.code(), Some(2), "{served:?}");
+    assert!(!dir.join("centwise.db").exists());
+    String::from_utf8(served.stderr).unwrap()
+}
+
+/// A database that was away for a moment: a new one in its place took its log, and what was committed last.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_without_its_database_is_left_alone() {
+    let world = World::new(Backend::Sqlite).await.into_demo().await;
+    world.batch(&[world.call("acme-42", "600").id("c-1")]).await;
+    let (_dir, untouched) = killed(&world, "centwise.db");
+    let all = opened(&untouched).await.unwrap();
+
+    let (dir, file) = killed(&world, "centwise.db");
+    let (log, away) = (std::fs::read(beside(&file, "-wal")).unwrap(), dir.path().join("away"));
+    std::fs::rename(&file, &away).unwrap();
+    for said in [refused(dir.path()).await, opened(&file).await.unwrap_err()] {
+        assert!(said.contains("centwise.db-wal is") && said.contains("no new database is made"), "{said}");
+    }
+    assert_eq!(std::fs::read(beside(&file, "-wal")).unwrap(), log);
+    std::fs::rename(&away, &file).unwrap();
+    assert_eq!(opened(&file).await.unwrap(), all);
+
+    for (left, said) in [("-last", "no new database is made"), (".restoring", "was broken off. Restore it again")] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(format!("centwise.db{left}")), "left").unwrap();
+        let refused = refused(dir.path()).await;
+        assert!(refused.contains(left) && refused.contains(said), "{refused}");
+    }
 }

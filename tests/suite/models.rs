@@ -21,6 +21,7 @@ on_every_journal!(
     calls_are_cut,
     a_call_of_no_time_costs_what_its_card_says,
     short_numbers_are_in_no_country,
+    the_rate_of_the_world_is_of_numbers_with_a_country,
 );
 
 async fn sold(backend: Backend, meter: &str, terms: Value, price: Value) -> World {
@@ -369,6 +370,30 @@ async fn short_numbers_are_in_no_country(backend: Backend) {
     ] {
         let answer = world.call("acme", "60").to(to).text().await;
         assert_eq!(answer.split(", balance").next(), Some(want), "{to}");
+    }
+    world.audit().await;
+}
+
+/// `""` is of every number with a country's code: what no country's numbers begin with was sold at the world's price.
+async fn the_rate_of_the_world_is_of_numbers_with_a_country(backend: Backend) {
+    let world = World::new(backend).await;
+    let rate = |prefix: &str, price: &str| json!({ "key": format!("to-{prefix}"), "meter": "call", "prefixes": [prefix], "call": { "steps": [{ "from": "0", "price": price, "per": "60" }] } });
+    world.card("platform", "card", json!({ "rates": [rate("49", "0.02"), rate("", "0.99")] })).await;
+    world.customer("acme", "platform", json!({ "card": "card" })).await;
+    for (country, to, want) in [
+        ("DE", "030123456", "rated 2 = platform 2"),
+        ("DE", "+442071234567", "rated 99 = platform 99"),
+        ("DE", "+99912345678", "unrated no_rate"),
+        ("DE", "999123456789", "unrated no_rate"),
+        ("US", "030123456", "unrated no_rate"),
+        ("US", "0442071234567", "unrated no_rate"),
+        ("US", "01712345678", "unrated no_rate"),
+        ("US", "000000000", "unrated no_rate"),
+        ("US", "+88213123456", "rated 99 = platform 99"),
+    ] {
+        world.set_country("acme", country).await;
+        let answer = world.call("acme", "60").to(to).text().await;
+        assert_eq!(answer.split(", balance").next(), Some(want), "{country} {to}");
     }
     world.audit().await;
 }

@@ -226,6 +226,11 @@ async fn what_was_moved_is_served_no_more() {
     let verified = centwise(&["verify", "--data-dir", old]).await;
     assert_eq!(verified.status.code(), Some(0), "it can be read: {verified:?}");
 
+    // Nobody takes it for the books: good backups would give way to it.
+    let backed_up = centwise(&["backup", &format!("{old}/b.tar"), "--data-dir", old]).await;
+    assert!(backed_up.status.code() == Some(2) && String::from_utf8_lossy(&backed_up.stderr).contains("was moved to"), "{backed_up:?}");
+    let health = centwise(&["health-check", "--data-dir", old]).await;
+    assert!(health.status.code() == Some(2) && String::from_utf8_lossy(&health.stdout).contains("was moved to"), "{health:?}");
     let take_back = ["migrate-store", "--take-back", "--from", old];
     let taken = centwise(&take_back).await;
     assert_eq!(taken.status.code(), Some(0), "{taken:?}");
@@ -234,7 +239,7 @@ async fn what_was_moved_is_served_no_more() {
     assert!(nothing.contains("was not moved: there is nothing to take back"), "{nothing}");
 }
 
-async fn centwise(arguments: &[&str]) -> Output {
+pub async fn centwise(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_centwise-under-test")).args(arguments).output().await.unwrap()
 }
 

@@ -1,9 +1,12 @@
 //! What a load balancer is told: within two seconds, whatever the database does.
 
 use crate::http_world::call;
+use crate::moves::centwise;
 use crate::process::Process;
 use crate::served::{Answer, Asking, Served};
 use api::config::Config;
+use serde_json::json;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,14 +105,50 @@ async fn a_server_whose_database_hangs_is_not_ready() {
     assert!(process.stop().await);
 }
 
+/// SQLite writes on into it, and nobody will ever find it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_into_a_removed_file_is_not_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let process = Process::start_with(&data, None, &[]).await;
+    let event = |id: &str| json!({ "id": id, "customer": "acme-42", "meter": "call", "quantity": "60", "destination": "+4930123456" });
+    process.admin.post("/v1/usage-events", event("before")).await.ok();
+    std::fs::remove_dir_all(&data).unwrap();
+    assert_eq!(process.admin.post("/v1/usage-events", event("after")).await.code(), "503 unavailable");
+    process.stop().await;
+}
+
+/// A connection that is taken and not answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_does_not_answer_is_not_healthy() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://centwise:geheim@{}/centwise", silent.local_addr().unwrap());
+    let looked = centwise(&["health-check", "--wait-secs", "1", "--database-url", &url]).await;
+    let said = String::from_utf8_lossy(&looked.stdout);
+    assert_eq!(looked.status.code(), Some(2), "{looked:?}");
+    assert!(said.contains("has not answered within 1 s") && !said.contains("geheim"), "{said}");
+}
+
+/// A connection on which a key was shown, and that is kept open.
+fn with_a_key(served: &Served) -> std::net::TcpStream {
+    let mut stream = std::net::TcpStream::connect(served.running.address).unwrap();
+    let key = served.running.admin_key.as_deref().unwrap();
+    write!(stream, "GET /v1/meters HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n").unwrap();
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin).unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 200");
+    stream
+}
+
 /// Whoever holds all connections open keeps nobody from asking whether the server is well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_whose_connections_are_all_in_use_says_how_it_is() {
     let served = Served::with(Config { connections_max: 2, ..Config::default() }).await;
-    let idle = [(); 2].map(|()| std::net::TcpStream::connect(served.running.address).unwrap());
     let admin = &served.admin;
-    // Accepted one after the other.
-    while admin.get("/v1/meters").await.status == 200 {}
+    // Silent ones make room.
+    let _silent = [(); 200].map(|()| std::net::TcpStream::connect(served.running.address).unwrap());
+    assert_eq!(admin.get("/v1/meters").await.status, 200);
+    let idle = [(); 2].map(|()| with_a_key(&served));
     assert_eq!(admin.get("/v1/meters").await.code(), "429 overloaded");
     assert_eq!(admin.get("/health/ready").await.status, 200);
     assert_eq!(admin.get("/health/live").await.status, 200);

@@ -32,7 +32,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let (id, secret) = super::runtime()?.block_on(async {
         let db = match &place {
             Place::File(file) => Db::open_sqlite(file).await.map_err(|error| explained(error.into()))?,
-            Place::Postgres(url) => Db::open_postgres(url, &PostgresOptions::default()).await?,
+            Place::Postgres(url) => Db::open_postgres(url, &PostgresOptions::existing()).await?,
         };
         let records = Records::new(&db);
         let Some(platform) = records.platform().await? else { bail!("the database has no platform: make it with `centwise serve`") };

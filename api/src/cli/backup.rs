@@ -16,6 +16,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use store::backup::{Advance, Dump, Folders, Kind, copy_file};
+use store::db::unfit;
 
 /// Back the database and the settings up into one file, beside running servers
 #[derive(Debug, clap::Args)]
@@ -49,6 +50,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     }
     let runtime = runtime()?;
     let stop = Stop::on_signals(&runtime);
+    if let Place::File(file) = &place
+        && let Some(why) = runtime.block_on(unfit(file)).with_context(|| format!("cannot read {}", file.display()))?
+    {
+        bail!("{why} A backup of it would take the place of a better one");
+    }
     let (bytes, records) = match &place {
         Place::File(file) => of_file(args, file, &path, now, &stop)?,
         Place::Postgres(url) => of_database(&runtime, url, &path, now, &stop)?,
@@ -99,7 +105,7 @@ fn of_database(runtime: &tokio::runtime::Runtime, url: &str, path: &Path, now: I
 
 fn begun(path: &Path, manifest: &Manifest) -> anyhow::Result<Writer> {
     if manifest.contents.is_newer(manifest.database) {
-        bail!("the database is of a newer version of centwise than this one: back it up with that one");
+        bail!("this program is older than the database: back it up with the newer one");
     }
     Writer::create(path, manifest)
 }

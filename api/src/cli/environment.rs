@@ -129,17 +129,20 @@ fn unknown<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
 /// The variable has a word that is no level; taken for a module's name, it would switch the log off.
 pub fn log_filter(level: &str) -> anyhow::Result<EnvFilter> {
     let text = std::env::var(LOG_SETTING).unwrap_or_default();
-    filter(if text.is_empty() { level } else { &text })
+    filter(if text.is_empty() { level } else { &text }, level)
 }
 
-fn filter(text: &str) -> anyhow::Result<EnvFilter> {
+fn filter(text: &str, level: &str) -> anyhow::Result<EnvFilter> {
     let expected =
         || format!("{LOG_SETTING}: `{text}` is no level; expected {}, or MODULE=LEVEL with commas in between", LEVELS.join(", "));
     let is_level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
     if !text.split(',').all(|word| word.contains('=') || is_level(word.trim())) {
         bail!(expected());
     }
-    EnvFilter::builder().parse(text).with_context(expected)
+    // Modules alone say nothing of the others: a typing error in one would switch the log off.
+    let of_modules_alone = !text.split(',').any(|word| is_level(word.trim()));
+    let text = if of_modules_alone { format!("{level},{text}") } else { text.to_owned() };
+    EnvFilter::builder().parse(&text).with_context(expected)
 }
 
 /// A number that must not be 0.
@@ -147,6 +150,16 @@ pub fn at_least_one<N: std::str::FromStr + PartialOrd + From<u8> + Clone + Send 
     let parse = |text: &str| match text.parse::<N>() {
         Ok(number) if number >= N::from(1) => Ok(number),
         _ => Err("expected a whole number of at least 1".to_owned()),
+    };
+    ValueParser::new(parse)
+}
+
+/// Connections: no more than a semaphore counts.
+pub fn connections() -> ValueParser {
+    const MOST: usize = 1_000_000;
+    let parse = |text: &str| match text.parse::<usize>() {
+        Ok(number) if (1..=MOST).contains(&number) => Ok(number),
+        _ => Err(format!("expected a whole number from 1 to {MOST}")),
     };
     ValueParser::new(parse)
 }
@@ -182,10 +195,13 @@ mod tests {
     #[test]
     fn a_word_that_is_no_level_is_refused() {
         for well in ["info", "WARN", "error,sqlx=debug", "centwise_api=trace"] {
-            assert!(filter(well).is_ok(), "{well}");
+            assert!(filter(well, "info").is_ok(), "{well}");
         }
+        // Modules beside the level that holds for the others.
+        assert_eq!(filter("inf=debug", "info").unwrap().to_string(), "inf=debug,info");
+        assert_eq!(filter("sqlx=debug,warn", "info").unwrap().to_string(), "sqlx=debug,warn");
         for bad in ["loud", "info,loud", "sqlx=loud", ""] {
-            let refused = filter(bad).unwrap_err();
+            let refused = filter(bad, "info").unwrap_err();
             assert!(refused.to_string().starts_with("CENTWISE_LOG: "), "{refused}");
         }
     }

@@ -2,6 +2,7 @@
 //! 2 something is broken.
 
 use super::Ended;
+use super::environment::seconds;
 use super::health_mail::Told;
 use super::{database::Database, health_payments, health_place};
 use crate::clock::{Clock, STEP_SECS_MAX};
@@ -12,9 +13,11 @@ use anyhow::{Context as _, bail};
 use rating::Instant;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use store::credit_look::NAMED_MAX;
-use store::db::{Db, PostgresOptions};
+use store::db::{Db, PostgresOptions, unfit};
+use store::journal::JournalError;
 use store::sqlite::health::{CARRIED_CENTS_MAX, Health, look_at_file};
 use wording::Locale;
 
@@ -34,13 +37,16 @@ pub struct Args {
     /// Whom to write to: when what is found changes, and once a day while something is wrong
     #[arg(long, env = "CENTWISE_HEALTH_EMAIL", value_name = "ADDRESS")]
     email: Option<String>,
-    /// Where it is kept what was written last; beside the embedded database unless said otherwise. Without it, with PostgreSQL, every
-    /// run that finds something writes
+    /// Where it is kept what was written last; beside the embedded database unless said otherwise, with PostgreSQL in the current
+    /// directory
     #[arg(long, env = "CENTWISE_HEALTH_STATE", value_name = "FILE")]
     state: Option<PathBuf>,
     /// Directory that `backup` writes into: warns where the newest one is older than 26 hours
     #[arg(long, env = "CENTWISE_BACKUP_DIR", value_name = "DIR")]
     backup_dir: Option<PathBuf>,
+    /// Seconds after which a database that does not answer is a failure
+    #[arg(long, default_value_t = 60, value_parser = seconds(1), value_name = "SECONDS")]
+    wait_secs: u64,
     /// Language of that e-mail: de, en or fr
     #[arg(long, value_name = "LANGUAGE", default_value = "en")]
     email_language: Locale,
@@ -81,17 +87,24 @@ impl Check {
 
 /// Whoever is told the same every five minutes reads it no more.
 fn tell(args: &Args, address: &str, status: Status, checks: &[Check]) -> anyhow::Result<()> {
-    let beside = || match args.database.existing() {
-        Ok(Place::File(file)) => Some(file.with_file_name("health-check.json")),
-        _ => None,
-    };
-    let (file, told) = (args.state.clone().or_else(beside), Told::now(checks, Clock::system().now()));
-    let before = file.as_deref().map(Told::read).transpose()?.flatten();
-    if !told.is_news(before.as_ref()) {
+    let told = Told::now(checks, Clock::system().now());
+    let file = args.state.clone().unwrap_or_else(|| state_file(args.database.place().ok()));
+    if !told.is_news(Told::read(&file)?.as_ref()) {
         return Ok(());
     }
     write_to(args, address, status, checks)?;
-    file.map_or(Ok(()), |file| told.keep(&file))
+    told.keep(&file)
+}
+
+/// Beside the embedded database; where its directory is gone, in the one above, as somebody wants to be told once of that, too.
+/// Elsewhere in the current directory.
+fn state_file(place: Option<Place>) -> PathBuf {
+    let file = match place {
+        Some(Place::File(file)) => file,
+        _ => PathBuf::from("./centwise.db"),
+    };
+    let directory = file.ancestors().skip(1).find(|directory| directory.as_os_str().is_empty() || directory.is_dir());
+    directory.unwrap_or(Path::new(".")).join("health-check.json")
 }
 
 /// Through the server's mail server; what is well is left out.
@@ -154,14 +167,22 @@ fn of_database(args: &Args) -> Vec<Check> {
 
 fn look(args: &Args) -> anyhow::Result<Health> {
     let (place, now) = (args.database.existing()?, Clock::system().now());
-    super::runtime()?.block_on(async {
+    let looked = async {
         Ok(match &place {
-            Place::File(file) => look_at_file(file, now).await?,
+            Place::File(file) => match unfit(file).await.map_err(JournalError::from)? {
+                Some(why) => bail!(why),
+                None => look_at_file(file, now).await?,
+            },
             Place::Postgres(url) => {
-                store::postgres::look_at_database(&Db::open_postgres(url, &PostgresOptions::default()).await?, now).await?
+                store::postgres::look_at_database(&Db::open_postgres(url, &PostgresOptions::existing()).await?, now).await?
             }
         })
-    })
+    };
+    let runtime = super::runtime()?;
+    let looked = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(args.wait_secs), looked).await });
+    // What hangs is not waited for.
+    runtime.shutdown_background();
+    looked.unwrap_or_else(|_elapsed| bail!("the database has not answered within {} s (--wait-secs)", args.wait_secs))
 }
 
 /// Payouts and what else is held is forgotten where nobody is told of it.

@@ -173,6 +173,15 @@ impl Args {
         Import { mode: self.mode(), meter: &self.meter, at: self.at() }
     }
 
+    /// Beside the preview: where that is one JSON object, nothing else stands there.
+    fn say(&self, line: &str, out: &mut impl Write) -> anyhow::Result<()> {
+        match self.json {
+            true => writeln!(std::io::stderr(), "{line}")?,
+            false => writeln!(out, "{line}")?,
+        }
+        Ok(())
+    }
+
     /// A dry run that found rows which would stop the import says so by its exit code.
     fn ended(&self, preview: &Preview) -> Ended {
         if self.dry_run && preview.refused > 0 && !self.skip_refused { Ended::Findings } else { Ended::Well }
@@ -219,7 +228,7 @@ fn write_card(args: &Args, file: Vec<u8>, path: &PathBuf, out: &mut impl Write) 
         bail!("the deck makes no valid card: {} at {}: {}", first.code, first.path, first.message);
     }
     write_json(&card, path).with_context(|| format!("cannot write {}", path.display()))?;
-    writeln!(out, "wrote {} to {}", counted(card.rates.len() as u64, "rate"), path.display())?;
+    args.say(&format!("wrote {} to {}", counted(card.rates.len() as u64, "rate"), path.display()), out)?;
     Ok(Ended::Well)
 }
 
@@ -249,14 +258,14 @@ struct Card<'a> {
 struct Imported {
     preview: Preview,
     version: Option<Version>,
+    /// Where a version begins that was published before.
+    effective_until: Option<Instant>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Version {
     number: i64,
     effective_from: Option<Instant>,
-    /// Where a version begins that was published before.
-    effective_until: Option<Instant>,
 }
 
 fn encode(text: &str) -> String {
@@ -281,7 +290,7 @@ impl<'a> Card<'a> {
                 let preview = deck::preview(&base, &args.deck(&file, &base)?, &args.laid_over());
                 if args.dry_run || args.check_refused(&preview).is_err() {
                     show_and_check(args, &preview, out)?;
-                    writeln!(out, "nothing was changed (--dry-run)")?;
+                    args.say("nothing was changed (--dry-run)", out)?;
                     return Ok(args.ended(&preview));
                 }
                 self.create(connection).await?;
@@ -299,18 +308,27 @@ impl<'a> Card<'a> {
         let imported: Imported = answer.json()?;
         drop(progress);
         show_and_check(args, &imported.preview, out)?;
-        match imported.version {
-            Some(Version { number, effective_from: Some(from), effective_until }) => {
-                writeln!(out, "{} version {number} is in force from {from}", args.card())?;
-                if let Some(until) = effective_until {
-                    tracing::warn!(
-                        "version {number} ends at {until}: a version that was published before begins there, without these changes. Import the \
-                         list for that date too (--effective-from {until})"
-                    );
-                }
+        let what = match imported.version {
+            Some(Version { number, effective_from: Some(from) }) => {
+                args.say(&format!("{} version {number} is in force from {from}", args.card()), out)?;
+                Some(format!("version {number} ends"))
             }
-            _ if args.dry_run => writeln!(out, "nothing was changed (--dry-run)")?,
-            _ => writeln!(out, "the card has these prices already: nothing to do")?,
+            _ if args.dry_run => {
+                args.say("nothing was changed (--dry-run)", out)?;
+                Some("these prices would end".to_owned())
+            }
+            _ => {
+                args.say("the card has these prices already: nothing to do", out)?;
+                None
+            }
+        };
+        if let (Some(what), Some(until)) = (what, imported.effective_until) {
+            // A version that is published never changes, and no two begin at one instant.
+            let behind = until.plus_secs(1);
+            tracing::warn!(
+                "{what} at {until}: a version that was published before begins there, without these changes. Import the list for that date \
+                 too, a second behind it (--effective-from {behind})"
+            );
         }
         Ok(args.ended(&imported.preview))
     }

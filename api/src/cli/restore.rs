@@ -67,7 +67,7 @@ fn mark(args: &Args, backup_at: Instant, out: &mut impl Write) -> anyhow::Result
     runtime()?.block_on(async {
         let db = match &place {
             Place::File(file) => Db::open_sqlite(file).await.map_err(|error| explained(error.into()))?,
-            Place::Postgres(url) => Db::open_postgres(url, &PostgresOptions::default()).await?,
+            Place::Postgres(url) => Db::open_postgres(url, &PostgresOptions::existing()).await?,
         };
         let marked = Records::new(&db).mark_restored(&of_backup(now, backup_at)).await;
         db.close().await;

@@ -70,7 +70,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
 }
 
 async fn work(args: &Args, url: &str) -> anyhow::Result<Done> {
-    let db = Db::open_postgres(url, &PostgresOptions::default()).await?;
+    let db = Db::open_postgres(url, &PostgresOptions::existing()).await?;
     let (clock, retention) = (Clock::system(), Retention::open(&db).await?);
     if args.dry_run {
         let plan = retention.plan(clock.now(), args.keep_months).await?;

@@ -27,7 +27,7 @@ struct Verdict<'a> {
 async fn audit(place: &Place) -> anyhow::Result<Vec<Check>> {
     Ok(match place {
         Place::File(file) => store::sqlite::verify_file(file).await?,
-        Place::Postgres(url) => store::postgres::verify_database(&Db::open_postgres(url, &PostgresOptions::default()).await?).await?,
+        Place::Postgres(url) => store::postgres::verify_database(&Db::open_postgres(url, &PostgresOptions::existing()).await?).await?,
     })
 }
 

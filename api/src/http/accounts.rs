@@ -282,11 +282,14 @@ pub async fn get_account(
 ) -> Result<Json<AccountAnswer>, ApiProblem> {
     let tenant = tenant_named(&app, &key, &name).await?;
     let is_admin = key.is_platform_admin();
-    if tenant.kind == TenantKind::Platform && is_admin && query.currency.is_none() {
-        let account = query.account.as_deref().unwrap_or("revenue");
+    let is_platform = tenant.kind == TenantKind::Platform && is_admin;
+    // It buys nothing, and has no balance.
+    let asked = query.account.as_deref().or(is_platform.then_some("revenue"));
+    if is_platform && query.currency.is_none() {
+        let account = asked.unwrap_or_default();
         return Ok(Json(AccountAnswer::Every(platform_of(&app, &key, &tenant, account).await?)));
     }
-    let account = key_of(&app, &tenant, query.account.as_deref(), query.currency.as_deref(), is_admin).await?;
+    let account = key_of(&app, &tenant, asked, query.currency.as_deref(), is_admin).await?;
     Ok(Json(AccountAnswer::One(Box::new(shown(&app, &key, &tenant, account).await?))))
 }
 

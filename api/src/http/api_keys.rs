@@ -134,7 +134,11 @@ pub async fn list_api_keys(
     responses((status = 200, body = ApiKeyBody)))]
 pub async fn revoke_api_key(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
-    let id = visible_key(app, key, &id).await?.id;
+    let found = visible_key(app, key, &id).await?;
+    if found.scope == Scope::PlatformAdmin && !key.is_platform_admin() {
+        return Err(ApiProblem::new("forbidden", "only a platform admin may revoke another"));
+    }
+    let id = found.id;
     let work = |actor| async move {
         let revoked = app.records.revoke_key(&actor, id).await?;
         app.invalidate();

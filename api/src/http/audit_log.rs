@@ -1,6 +1,6 @@
 //! `/v1/audit-log`: who changed what, when and why.
 
-use crate::auth::{self, MayRead};
+use crate::auth::{self, Access, MayRead};
 use crate::http::page::{List, PageQuery};
 use crate::http::query::Query;
 use crate::problem::ApiProblem;
@@ -10,7 +10,7 @@ use axum::extract::State;
 use rating::Instant;
 use rating::ids::ApiKeyId;
 use serde::{Deserialize, Serialize};
-use store::records::{AuditEntry, AuditFilter};
+use store::records::{AUDITED, AuditEntry, AuditFilter};
 
 /// One change.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -18,7 +18,7 @@ use store::records::{AuditEntry, AuditFilter};
 pub struct AuditBody {
     #[schema(format = DateTime)]
     pub at: String,
-    /// `key_…`; absent: the server itself.
+    /// `key_…`; absent: the server itself, or somebody above, whose reason is not shown either.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key: Option<String>,
     /// External id of the tenant whose record was changed.
@@ -40,17 +40,19 @@ pub struct AuditBody {
     pub request_id: String,
 }
 
-async fn shown(app: &App, entry: AuditEntry) -> Result<AuditBody, ApiProblem> {
+async fn shown(app: &App, access: &Access, entry: AuditEntry) -> Result<AuditBody, ApiProblem> {
+    // Who did it above, and why, is theirs to know.
+    let is_own = entry.actor_tenant == entry.tenant || access.sees(&*auth::tenant_by_id(app, entry.actor_tenant).await?);
     Ok(AuditBody {
         at: entry.at.to_string(),
-        api_key: entry.actor_key.map(|key| key.to_string()),
+        api_key: entry.actor_key.filter(|_| is_own).map(|key| key.to_string()),
         tenant: auth::tenant_by_id(app, entry.tenant).await?.external_id.clone(),
         resource: entry.resource,
         resource_id: entry.resource_id,
         action: entry.action,
         before: entry.before,
         after: entry.after,
-        reason: entry.reason,
+        reason: entry.reason.filter(|_| is_own),
         request_id: entry.request_id,
     })
 }
@@ -63,7 +65,7 @@ pub struct AuditQuery {
     pub key: Option<String>,
     /// About this tenant's own records; external id or `ten_…`.
     pub tenant: Option<String>,
-    /// Such as `agreement` or `api_key`.
+    /// Such as `agreement` or `api_key`; an unknown one is refused with those there are.
     pub resource: Option<String>,
     #[param(value_type = Option<String>, format = DateTime)]
     pub from: Option<Instant>,
@@ -91,9 +93,13 @@ pub async fn list_audit_log(
     };
     let not_a_key = |_| ApiProblem::field("invalid_field", "key", "expected the id of a key, `key_…`");
     let of = query.key.map(|id| id.parse::<ApiKeyId>()).transpose().map_err(not_a_key)?;
+    if let Some(unknown) = query.resource.as_deref().filter(|resource| !AUDITED.contains(resource)) {
+        let detail = format!("nothing is logged about {unknown:?}; expected one of {}", AUDITED.join(", "));
+        return Err(ApiProblem::field("invalid_field", "resource", detail));
+    }
     let filter = AuditFilter { key: of, tenant, resource: query.resource, from: query.from, until: query.until };
     let found = app.records_of(&key).audit_log(&key.tenant, &filter, page.after()?, page.limit()?).await?;
-    let app = &app;
-    let page = List::shown(found, |entry| entry.id, |entry| async move { shown(app, entry).await });
+    let (app, access): (&App, &Access) = (&app, &key);
+    let page = List::shown(found, |entry| entry.id, |entry| async move { shown(app, access, entry).await });
     Ok(Json(page.await?))
 }

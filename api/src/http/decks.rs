@@ -23,7 +23,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use metering::deck::{self, DeckOptions, Import, Mode, Preview};
 use metering::input::when::DateForm;
-use rating::card::CardDoc;
+use rating::card::{CALL_UNIT, CardDoc};
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, Quantity};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::records::{Actor, CardVersion, NewVersion, RateCard};
+
+/// Whose prices a deck has unless it is said.
+const CALL_METER: &str = "call";
 
 /// How the deck is read and laid over the card.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -83,6 +86,10 @@ pub struct DeckBody {
     /// The published version; absent in a preview, and if the card has these prices already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionBody>,
+    /// Where a version begins that was published before, without these prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub effective_until: Option<String>,
 }
 
 impl DeckQuery {
@@ -137,7 +144,7 @@ impl Base {
 /// preview makes no card unless it takes one to know that it is valid.
 async fn laid_over(base: &Base, query: &DeckQuery, file: Bytes, at: Instant) -> Result<(Option<CardDoc>, Preview), ApiProblem> {
     let (base, options, mode, is_preview) = (Arc::clone(&base.doc), query.options(&base.doc)?, query.mode, query.preview);
-    let meter = query.meter.clone().unwrap_or_else(|| "call".to_owned());
+    let meter = query.meter.clone().unwrap_or_else(|| CALL_METER.to_owned());
     let work = move || -> Result<(Option<CardDoc>, Preview), ApiProblem> {
         let deck = deck::parse(&file, &options)?;
         drop(file);
@@ -191,6 +198,8 @@ pub async fn import_deck(
         Some(from) => from,
         None => beginning(app, card).await?,
     };
+    check_meter(app, query.meter.as_deref().unwrap_or(CALL_METER)).await?;
+    let effective_until = next_beginning(app, card, at).await?;
     let work = |actor| async move {
         let base = Base::of(app, key, card, at, query.zone.as_deref()).await?;
         let (doc, preview) = laid_over(&base, query, file, at).await?;
@@ -199,20 +208,44 @@ pub async fn import_deck(
         }
         let preview = json_of(&preview)?;
         let Some(doc) = doc.filter(|doc| !query.preview && *doc != *base.doc) else {
-            return Ok(Done::ok(DeckBody { preview, version: None }));
+            return Ok(Done::ok(DeckBody { preview, version: None, effective_until }));
         };
         let version = switch(app, &knowing(actor, &preview)?, card, &base, &doc, at).await?;
         let version = Versions::of(app, card).await?.shown(version, None);
-        Ok(Done::created(DeckBody { preview, version: Some(version) }))
+        Ok(Done::created(DeckBody { preview, version: Some(version), effective_until }))
     };
     if query.preview {
         return work(write.actor(app, key, None)).await.map(IntoResponse::into_response);
     }
     let again = |made: Made| async move {
         let version = version_made(app, card, &made).await?;
-        Ok(Done::created(DeckBody { preview: made.known()?, version: Some(version) }))
+        let effective_until = version.effective_until.clone();
+        Ok(Done::created(DeckBody { preview: made.known()?, version: Some(version), effective_until }))
     };
     write.once(app, key, work, again).await
+}
+
+/// Prices by the minute are of a meter that counts seconds; a preview promises nothing else.
+async fn check_meter(app: &App, name: &str) -> Result<(), ApiProblem> {
+    let refused = |code, detail: String| Err(ApiProblem::field(code, "meter", detail));
+    match app.records.meter_by_name(name).await? {
+        None => refused("unknown_meter", format!("there is no meter {name:?}: make it first")),
+        Some(meter) if meter.terms.unit != CALL_UNIT => {
+            let unit = meter.terms.unit;
+            refused(
+                "not_with_this_meter",
+                format!("a price list has prices of seconds, and the meter {name:?} counts in {unit:?}: write its prices as a rate card"),
+            )
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Of the version that begins next after this instant.
+async fn next_beginning(app: &App, card: &RateCard, at: Instant) -> Result<Option<String>, ApiProblem> {
+    let published = app.records.published_versions(card.id).await?;
+    let next = published.iter().filter_map(|version| version.effective_from).find(|begin| *begin > at);
+    Ok(next.map(|begin| begin.to_string()))
 }
 
 /// Version and publication in one step.

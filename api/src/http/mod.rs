@@ -32,6 +32,7 @@ pub mod measures;
 pub mod meters;
 pub mod money;
 pub mod page;
+mod parameters;
 pub mod pay_pages;
 pub mod payout_files;
 pub mod payout_settings;
@@ -188,10 +189,15 @@ pub fn document() -> OpenApi {
 
 /// The service: routes, guards, and the frame around everything.
 pub fn router(app: &App) -> Router {
-    let guarded = |router: OpenApiRouter<App>, class| router.route_layer(from_fn_with_state((app.clone(), class), request::guard));
+    let document = document();
+    let without = parameters::Without::of(&document);
+    let guarded = |router: OpenApiRouter<App>, class| {
+        let router = router.route_layer(from_fn_with_state(without.clone(), parameters::check));
+        router.route_layer(from_fn_with_state((app.clone(), class), request::guard))
+    };
     let (router, _) = routes(guarded).split_for_parts();
     router
-        .merge(docs::router(&document()))
+        .merge(docs::router(&document))
         .merge(pay_pages::router())
         .with_state(app.clone())
         .layer(from_fn_with_state(app.clone(), request::frame))

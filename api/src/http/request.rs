@@ -6,6 +6,7 @@ use crate::clock;
 use crate::http::unread::watched;
 use crate::limits::{Allowance, Class};
 use crate::problem::{ApiProblem, code_of_status};
+use crate::slots::Guest;
 use crate::state::App;
 use crate::timekeeper;
 use axum::extract::{MatchedPath, Request, State};
@@ -192,6 +193,9 @@ pub async fn guard(State((app, class)): State<(App, Class)>, mut request: Reques
         Ok(access) => access,
         Err(refused) => return axum::response::IntoResponse::into_response(refused),
     };
+    if let Some(guest) = request.extensions().get::<Guest>() {
+        guest.is_known();
+    }
     let allowance = if class == Class::Usage { None } else { Some(take(&app, class, &access, 1)) };
     let allowance = match allowance.transpose() {
         Ok(allowance) => allowance,

@@ -368,6 +368,12 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
             None => Ok(value),
         };
     }
+    // What is broken is not looked at for its shape.
+    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes)
+        && !error.is_data()
+    {
+        return Err(mistake(bytes, "", &error));
+    }
     // Read again for the path to what is wrong, which most requests need not keep track of.
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(json::ByName(&mut reader)).map_err(|error| {
@@ -435,6 +441,8 @@ mod tests {
     fn what_is_wrong_is_named_by_its_path() {
         for (json, code, field) in [
             ("{", "invalid_json", None),
+            ("[", "invalid_json", None),
+            ("[1", "invalid_json", None),
             ("{\"name\":\"a\",\"inner\":[]} x", "invalid_json", None),
             ("{\"inner\":[]}", "missing_field", Some("name")),
             ("{\"name\":\"a\",\"inner\":[],\"more\":1}", "unknown_field", Some("more")),

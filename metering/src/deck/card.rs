@@ -262,3 +262,7 @@ mod understood_tests;
 #[cfg(test)]
 #[path = "names_tests.rs"]
 mod names_tests;
+
+#[cfg(test)]
+#[path = "stated_tests.rs"]
+mod stated_tests;

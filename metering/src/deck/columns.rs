@@ -8,7 +8,7 @@ use crate::command::Problem;
 use crate::input::fields;
 use crate::input::table::Column;
 use crate::sheet::shown;
-use crate::sheet::units::{self, Unit};
+use crate::sheet::units::Unit;
 use rating::{Currency, Quantity};
 use serde::{Deserialize, Serialize};
 
@@ -196,6 +196,7 @@ impl Columns {
             if let Some(title) = title.filter(|_| matches!(field, Field::EffectiveFrom | Field::EffectiveUntil)) {
                 stated::check_dates(*field, title, options)?;
             }
+            title.map_or(Ok(()), |title| stated::check_prefixes(*field, title))?;
             let unit = match (meant, title) {
                 (Some((_, unit)), _) => unit,
                 (None, Some(title)) => stated::unit_of(*field, title, options)?,

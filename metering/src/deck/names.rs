@@ -59,7 +59,7 @@ const STATES: [&str; 19] = [
 ];
 
 /// Words of another price, another unit, or of some hours alone.
-const PRICES: [&str; 22] = [
+const PRICES: [&str; 27] = [
     "cent",
     "cents",
     "centimes",
@@ -82,6 +82,11 @@ const PRICES: [&str; 22] = [
     "mwst",
     "tva",
     "iva",
+    "sms",
+    "mms",
+    "eur",
+    "usd",
+    "gbp",
 ];
 
 /// `per call`, `pro Sekunde`, `par appel`.
@@ -119,6 +124,9 @@ const UNITS: [&str; 28] = [
 
 /// The word of a name that says something of the price; `is_closed`: the row's own columns say that it is blocked or deleted.
 pub fn says_of_price(name: &str, is_closed: bool) -> Option<String> {
+    // `Germany /sec`.
+    let spelt = if name.contains('/') { Cow::Owned(name.replace('/', " per ")) } else { Cow::Borrowed(name) };
+    let name = &*spelt;
     let plain = if name.is_ascii() { Cow::Borrowed(name) } else { Cow::Owned(deunicode::deunicode(name)) };
     let mut before = "";
     let is_in = |words: &[&str], word: &str| words.iter().any(|known| known.eq_ignore_ascii_case(word));

@@ -40,6 +40,10 @@ fn a_name_that_says_something_of_the_price_is_not_read() {
         "Germany Off-Peak",
         "Germany incl. VAT",
         "Germany per second",
+        "Germany /sec",
+        "Germany SMS",
+        "Germany USD",
+        "Iridium (suspended)",
         "Italia (bloccato)",
     ] {
         for titles in ["Destination;Country", "Country;Destination", "Name;Description", "Description;Name"] {

@@ -11,6 +11,7 @@ use crate::input::table::Column;
 use crate::input::when::Clock;
 use crate::sheet::{self, Cells, Record, Records, units};
 use rating::Quantity;
+use std::collections::HashSet;
 
 /// Reads a deck. An error: the options, a file without columns for prefix and price, columns that are not understood or
 /// may mean the same, another currency than the card's, more than [`ROWS_MAX`] rows.
@@ -168,7 +169,7 @@ fn finish(reader: Reader<'_>) -> Deck {
     let Rows { mut deck, refused, marks } = reader.finish();
     refuse_doubtful(&mut deck, &refused, &marks, &column);
     refuse_contradictions(&mut deck);
-    refuse_closed_and_sold(&mut deck);
+    refuse_contradicting_periods(&mut deck);
     deck.refused.sort_by_key(|refusal| refusal.line);
     deck.refused.truncate(REFUSALS_KEPT);
     deck
@@ -212,29 +213,51 @@ fn refuse_contradictions(deck: &mut Deck) {
     deck.rows = rows;
 }
 
-/// A prefix that is deleted without a date, and sold from a date on: its price until then is over by the one row, and stays by what a
-/// row with a date means. All rows of it are refused. They are in order.
-fn refuse_closed_and_sold(deck: &mut Deck) {
+/// Rows of one prefix whose periods contradict each other: all of them are refused. They are in order.
+fn refuse_contradicting_periods(deck: &mut Deck) {
     let mut rows = std::mem::take(&mut deck.rows);
-    let mut lines = std::collections::HashSet::new();
+    let mut lines = HashSet::new();
     for same in rows.chunk_by(|a, b| (&a.prefix, a.jurisdiction, a.origin) == (&b.prefix, b.jurisdiction, b.origin)) {
-        let period = |row: &DeckRow| deck.period(row);
-        let closing = same.iter().find(|row| period(row).closes && period(row).from.is_none());
-        let (Some(closing), Some(sold)) = (closing, same.iter().find(|row| !period(row).closes)) else { continue };
-        let from = period(sold).from.map(|from| from.to_string()).unwrap_or_default();
-        deck.spared.prefixes.insert(closing.prefix.clone());
+        let Some((first, detail)) = closed_and_sold(deck, same).or_else(|| overlapping(deck, same)) else { continue };
+        deck.spared.prefixes.insert(first.prefix.clone());
         for row in same.iter().filter(|row| lines.insert((row.line, row.prefix.clone(), row.jurisdiction))) {
-            let detail = format!(
-                "line {} deletes prefix {} at once, and line {} sells it from {from}: give the deleted row a date, or leave it out if the price before stays until then",
-                closing.line, &*closing.prefix, sold.line
-            );
-            deck.refuse(Refusal { line: row.line, column: String::new(), code: "contradiction".into(), detail });
+            deck.refuse(Refusal { line: row.line, column: String::new(), code: "contradiction".into(), detail: detail.clone() });
         }
     }
     if !lines.is_empty() {
         rows.retain(|row| !lines.contains(&(row.line, row.prefix.clone(), row.jurisdiction)));
     }
     deck.rows = rows;
+}
+
+/// A prefix that is deleted without a date, and sold from a date on: its price until then is over by the one row, and stays by what a
+/// row with a date means.
+fn closed_and_sold<'r>(deck: &Deck, same: &'r [DeckRow]) -> Option<(&'r DeckRow, String)> {
+    let period = |row: &DeckRow| deck.period(row);
+    let closing = same.iter().find(|row| period(row).closes && period(row).from.is_none())?;
+    let sold = same.iter().find(|row| !period(row).closes)?;
+    let from = period(sold).from.map(|from| from.to_string()).unwrap_or_default();
+    let detail = format!(
+        "line {} deletes prefix {} at once, and line {} sells it from {from}: give the deleted row a date, or leave it out if the price before stays until then",
+        closing.line, &*closing.prefix, sold.line
+    );
+    Some((closing, detail))
+}
+
+/// A price with an end that another one begins before.
+fn overlapping<'r>(deck: &Deck, same: &'r [DeckRow]) -> Option<(&'r DeckRow, String)> {
+    same.windows(2).find_map(|pair| {
+        let [first, next] = pair else { return None };
+        let (before, after) = (deck.period(first), deck.period(next));
+        let (until, from) = (before.until?, after.from.filter(|_| !before.closes && !after.closes)?);
+        let detail = || {
+            format!(
+                "line {} sells prefix {} until {until}, and line {} from {from}: end the first where the next begins",
+                first.line, &*first.prefix, next.line
+            )
+        };
+        (from < until).then(|| (first, detail()))
+    })
 }
 
 fn order<'d>(deck: &'d Deck, row: &'d DeckRow) -> impl Ord + 'd {

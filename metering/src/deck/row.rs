@@ -122,18 +122,29 @@ impl<'o> Reader<'o> {
                 ("invalid_row", format!("line {at} has words where a prefix and a price belong: it may name other columns or units")),
             ));
         }
-        let filled = |index: usize| cells.filled(index).map(|text| (index, text));
-        let prefix = self.columns.prefix().and_then(|(_, index)| filled(index)).or_else(|| filled(self.columns.index(Field::CountryCode)?));
-        let prices = || self.priced_fields().filter_map(|(_, index)| filled(index));
-        let has_digit = |(_, text): (usize, &str)| text.bytes().any(|b| b.is_ascii_digit());
-        let is_word = |(_, text): (usize, &str)| text.contains(char::is_alphabetic) && !sheet::is_nothing(text);
-        let is_title =
-            |(index, text): (usize, &str)| self.columns.titles.get(index).is_some_and(|title| title.eq_ignore_ascii_case(text.trim()));
-        let has_words = prices().any(is_word) && !prices().chain(prefix).any(has_digit);
-        if has_words && !prices().all(is_title) {
+        if self.has_words(cells) {
             self.words_at = Some(line);
         }
         Ok(())
+    }
+
+    /// No prefix can be read, and no price either, or one with a unit (`0.01 €`) that is of no destination.
+    fn has_words(&self, cells: &Cells) -> bool {
+        let filled = |index: usize| cells.filled(index).map(|text| (index, text));
+        let prefix = self.columns.prefix().and_then(|(_, index)| filled(index)).or_else(|| filled(self.columns.index(Field::CountryCode)?));
+        let is_plain = |(_, text): (usize, &str)| text.bytes().all(|b| b.is_ascii_digit());
+        if prefix.is_some_and(is_plain) || self.prefixes(cells).is_ok() {
+            return false;
+        }
+        let prices = || self.priced_fields().filter_map(|(_, index)| filled(index));
+        let is_word =
+            |(_, text): (usize, &str)| text.contains(|c: char| c.is_alphabetic() || "$€£¥¢".contains(c)) && !sheet::is_nothing(text);
+        let is_title =
+            |(index, text): (usize, &str)| self.columns.titles.get(index).is_some_and(|title| title.eq_ignore_ascii_case(text.trim()));
+        let is_price = |(_, text): (usize, &str)| units::split(text.trim()).is_some();
+        let is_unit = prefix.is_none() && self.cell(cells, Field::Destination).is_none() && prices().any(is_word);
+        let are_words = prices().next().is_some() && !prices().any(is_price) && prices().chain(prefix).any(is_word);
+        (is_unit || are_words) && !prices().all(is_title)
     }
 
     fn read(&mut self, line: u32, record: &Record<'_>, marks: &mut Marks) -> Result<(), BadCell> {
@@ -335,7 +346,11 @@ impl<'o> Reader<'o> {
             return Err((Some(index), ("ambiguous_date", detail)));
         }
         let is_last_minute = time.is_some_and(|time| time.hour() == 23 && time.minute() == 59);
-        let is_day = is_alone || is_last_minute || (is_midnight && self.options.valid_to == Some(ValidTo::Day));
+        let is_day = match self.options.valid_to {
+            Some(ValidTo::Instant) => false,
+            Some(ValidTo::Day) => is_alone || is_last_minute || is_midnight,
+            None => is_alone || is_last_minute,
+        };
         let next_day = |zone: &TimeZone| {
             let day = read.timestamp().to_zoned(zone.clone()).date().tomorrow().ok()?;
             Instant::from_micros(day.to_zoned(zone.clone()).ok()?.timestamp().as_microsecond())

@@ -312,6 +312,11 @@ pub fn behind_country_code(prefix: &str) -> Option<(&str, &str)> {
     (!is_none).then_some((code, rest))
 }
 
+/// Digits that no country's code begins, nor one of none (883): `030123456` of a customer without a country.
+pub fn is_of_no_country(digits: &str) -> bool {
+    super::text::is_number(digits) && any_plan_of(digits).is_none()
+}
+
 /// What follows `00`, if a country code may.
 pub fn behind_international(prefix: &str) -> Option<&str> {
     prefix.strip_prefix("00").filter(|rest| begins_a_number(rest))

@@ -187,11 +187,25 @@ pub fn of_word(text: &str) -> Option<Unit> {
     }
 }
 
+/// `Minutes per EUR` is no price.
+fn is_time_for_money(words: &[&str]) -> bool {
+    const PER: [&str; 8] = ["/", "per", "pro", "par", "por", "al", "alla", "je"];
+    let [time, joint, money] = words else { return false };
+    let unit = |text: &str| if let Some(Word::Unit(unit)) = word(text) { Some(unit) } else { None };
+    PER.contains(&joint.to_lowercase().as_str())
+        && unit(time).is_some_and(|unit| unit.seconds.is_some())
+        && unit(money).is_some_and(|unit| unit.is_of_money())
+}
+
 /// A title's unit, and its other words: `Rate per min (USD)` → per 60 s in USD, `Rate`.
-/// `None`: it says two units.
+/// `None`: it says two units, or how much time some money is.
 pub fn of_title(title: &str) -> Option<(Unit, String)> {
     let spaced = title.replace('_', " ");
-    let (unit, rest) = sorted(&words(&spaced), Letters::None)?;
+    let words = words(&spaced);
+    if words.windows(3).any(is_time_for_money) {
+        return None;
+    }
+    let (unit, rest) = sorted(&words, Letters::None)?;
     Some((unit, rest.join(" ")))
 }
 
@@ -208,6 +222,10 @@ pub fn split(cell: &str) -> Option<(Unit, &str)> {
     let is_plain = |text: &str| text.chars().all(|c| c.is_alphabetic() || c.is_whitespace() || "$€£¥¢/.()".contains(c));
     let is_closed = |text: &str| text.matches('(').count() == text.matches(')').count();
     let is_point_of_its_own = after.starts_with('.');
+    // `ct/100`: of a hundred of something.
+    if before.trim_end().ends_with('/') {
+        return None;
+    }
     (is_plain(before) && is_plain(after) && is_closed(before) && !is_point_of_its_own).then_some((unit, number))
 }
 

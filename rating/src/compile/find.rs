@@ -50,7 +50,7 @@ impl CompiledCard {
         let digits = digits_of(usage);
         let mut at_most = digits.len();
         while let Some((len, value)) = meter.prefixes.longest(digits, at_most) {
-            let fits = usage.number == Number::International || len == 0 || len == digits.len();
+            let fits = usage.number.has_prefixes() || len == 0 || len == digits.len();
             let mut candidates = if fits { self.candidates(value, usage) } else { SmallVec::new() };
             if len == 0 && !is_with_country(usage, digits) {
                 candidates.retain(|candidate| !self.is_of_every_number(candidate.rate));

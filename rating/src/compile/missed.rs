@@ -81,7 +81,7 @@ impl CompiledCard {
         let mut at_most = digits.len();
         while let Some((len, value)) = meter.prefixes.longest(digits, at_most) {
             // A short number is none of the country that begins with its digits.
-            let fits = usage.number == Number::International || len == 0 || len == digits.len();
+            let fits = usage.number.has_prefixes() || len == 0 || len == digits.len();
             let is_for_it = |rate: &u32| fits && (len > 0 || find::is_with_country(usage, digits) || !self.is_of_every_number(*rate));
             for rate in self.rates_of(value).into_iter().filter(is_for_it) {
                 let missed = self.terms_of(rate).and_then(|terms| self.missed_by(terms, usage));

@@ -12,8 +12,8 @@ use crate::db::{BUSY_TIMEOUT, lock_beside};
 use crate::records::{MARK_RESTORED, Restoration};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Pages between two looks at whether to go on.
@@ -72,14 +72,14 @@ pub struct Vacant {
 }
 
 impl Vacant {
-    /// Makes the directory if need be.
+    /// Makes the directory if need be, its owner's alone.
     ///
     /// # Errors
-    /// A database is there, or what one left behind, or another process is about to make one.
+    /// The directory above it is missing; a database is there, or what one left behind, or another process is about to make one.
     pub async fn reserve(file: &Path) -> Result<Self> {
         check_vacant(file)?;
-        if let Some(directory) = file.parent() {
-            std::fs::create_dir_all(directory)?;
+        if let Some(directory) = file.parent().filter(|directory| !directory.as_os_str().is_empty() && !directory.exists()) {
+            DirBuilder::new().mode(0o700).create(directory)?;
         }
         let lock = lock_beside(file).await?;
         check_vacant(file)?;

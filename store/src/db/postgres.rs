@@ -28,6 +28,9 @@ pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres"
 
 /// In `meta` while an installation is being moved here (`crate::moving`): what is here is not all of it.
 pub(crate) const MOVING: &str = "moving";
+const IS_MIGRATED: &str = "select to_regclass('_sqlx_migrations') is not null";
+/// It takes the connection and says nothing.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(30);
 const IS_MOVING: &str = "select exists (select 1 from meta where name = $1)";
 
 /// How a process uses its connections.
@@ -40,6 +43,15 @@ pub struct PostgresOptions {
     pub lock_timeout: Duration,
     /// A transaction that does nothing for this long is ended by the server.
     pub idle_in_transaction_timeout: Duration,
+    /// Whether the tables are made in a database that has none.
+    pub creates: bool,
+}
+
+impl PostgresOptions {
+    /// Of whoever needs an installation that is there: a mistyped name is no new one.
+    pub fn existing() -> Self {
+        Self { creates: false, ..Self::default() }
+    }
 }
 
 impl Default for PostgresOptions {
@@ -50,6 +62,7 @@ impl Default for PostgresOptions {
             statement_timeout: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(10),
             idle_in_transaction_timeout: Duration::from_secs(30),
+            creates: true,
         }
     }
 }
@@ -69,6 +82,10 @@ pub enum OpenError {
     Url(sqlx::Error),
     #[error("cannot connect to {server}: {error}")]
     Connect { server: String, error: sqlx::Error },
+    #[error("{server} has not answered within {secs} s")]
+    Silent { server: String, secs: u64 },
+    #[error("{server} has no installation of Centwise: is it the right database? `centwise serve` makes a new one")]
+    Empty { server: String },
     #[error("{server} is PostgreSQL {}; 15 or later is needed", .version / 10_000)]
     Version { server: String, version: u32 },
     #[error("{server} keeps text as {encoding}; a database with the encoding UTF8 is needed")]
@@ -96,16 +113,17 @@ impl Db {
         // What the URL says of these counts, too.
         let connect = connect.application_name("centwise").statement_cache_capacity(STATEMENTS_MAX).disable_statement_logging();
         let server = name_of(&connect);
-        let walled = prepare(&connect, &server).await?;
+        let walled = prepare(&connect, &server, options.creates).await?;
         let pool = pool(connect, options).await.map_err(|error| OpenError::Connect { server, error })?;
         Ok(Self::Postgres(Postgres { pool, walled }))
     }
 }
 
 /// Checks the server and migrates over a connection of its own, which may take longer than any statement later on.
-async fn prepare(connect: &PgConnectOptions, server: &str) -> Result<bool, OpenError> {
+async fn prepare(connect: &PgConnectOptions, server: &str, creates: bool) -> Result<bool, OpenError> {
     let unreachable = |error| OpenError::Connect { server: server.to_owned(), error };
-    let mut connection = connect.connect().await.map_err(unreachable)?;
+    let silent = |_elapsed| OpenError::Silent { server: server.to_owned(), secs: CONNECT_TIME_MAX.as_secs() };
+    let mut connection = tokio::time::timeout(CONNECT_TIME_MAX, connect.connect()).await.map_err(silent)?.map_err(unreachable)?;
     let version = connection.server_version_num().unwrap_or(0);
     if version < VERSION_MIN {
         return Err(OpenError::Version { server: server.to_owned(), version });
@@ -114,6 +132,10 @@ async fn prepare(connect: &PgConnectOptions, server: &str) -> Result<bool, OpenE
         sqlx::query_as("select current_setting('server_encoding')").fetch_one(&mut connection).await.map_err(unreachable)?;
     if encoding.0 != "UTF8" {
         return Err(OpenError::Encoding { server: server.to_owned(), encoding: encoding.0 });
+    }
+    let (is_migrated,): (bool,) = sqlx::query_as(IS_MIGRATED).fetch_one(&mut connection).await.map_err(unreachable)?;
+    if !is_migrated && !creates {
+        return Err(OpenError::Empty { server: server.to_owned() });
     }
     if let Some(why) = newer(&mut connection).await.map_err(unreachable)? {
         return Err(OpenError::Newer { server: server.to_owned(), why });
@@ -135,7 +157,7 @@ async fn prepare(connect: &PgConnectOptions, server: &str) -> Result<bool, OpenE
 
 /// What to say if a newer program has changed the tables.
 pub(crate) async fn newer(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
-    let (is_migrated,): (bool,) = sqlx::query_as("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *connection).await?;
+    let (is_migrated,): (bool,) = sqlx::query_as(IS_MIGRATED).fetch_one(&mut *connection).await?;
     if !is_migrated {
         return Ok(None);
     }

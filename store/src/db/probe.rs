@@ -48,6 +48,16 @@ impl Db {
 }
 
 impl Sqlite {
+    /// What is committed into a file that was removed, nobody will ever find.
+    ///
+    /// # Errors
+    /// No directory has the file any more.
+    pub(crate) fn check_linked(&self) -> Result<(), Unwritable> {
+        let [_, opened] = &*self.locks;
+        let is_gone = opened.metadata().map_or(true, |metadata| metadata.nlink() == 0);
+        if is_gone { Err(Unwritable::Replaced(self.file.display().to_string())) } else { Ok(()) }
+    }
+
     /// It is where it was opened, and its disk has room. SQLite itself writes on into a file that nobody will find again.
     fn check_file(&self) -> Result<(), Unwritable> {
         let file = self.file.display().to_string();

@@ -31,6 +31,32 @@ statements! {
     );
 }
 
+/// What entries are about. A filter by any other would read as "nothing happened".
+pub const AUDITED: [&str; 22] = [
+    "agreement",
+    "api_key",
+    "auto_top_up",
+    "balance_threshold",
+    "clock",
+    "column_map",
+    "contact",
+    "delivery",
+    "journal",
+    "meter",
+    "payout",
+    "payout_file",
+    "payout_settings",
+    "rate_card",
+    "rate_card_version",
+    "refund",
+    "restoration",
+    "setting",
+    "tenant",
+    "top_up",
+    "usage_event",
+    "webhook_endpoint",
+];
+
 /// One change of one record. Values are summaries: no secrets, no hashes of secrets, no whole documents.
 #[derive(Debug, Clone)]
 pub struct Change {
@@ -97,6 +123,7 @@ pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: &Change) -> R
         Tx::Sqlite(_) => look!(&mut *tx, fetch_one as (i64,), LAST_ID)?,
         Tx::Postgres(_) => look!(&mut *tx, fetch_one as (i64,), LAST_ID_OF_ROOT, change.root.0)?,
     };
+    debug_assert!(AUDITED.contains(&change.resource), "{} is not among what can be asked for", change.resource);
     let of_root = u32::try_from(change.root.0 & i64::from(u32::MAX)).unwrap_or(0);
     let id = ids::compose(actor.at.micros() / 1000, of_root).max(last + 1);
     change!(

@@ -40,7 +40,7 @@ mod top_ups;
 mod versions;
 
 pub(crate) use audit::append_within;
-pub use audit::{AuditEntry, AuditFilter, Change};
+pub use audit::{AUDITED, AuditEntry, AuditFilter, Change};
 pub use auto_top_ups::{AUTO_ROWS_MAX, AutoState, AutoTopUp};
 pub use bulk::NewTenant;
 pub use cards::RateCard;

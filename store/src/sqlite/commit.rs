@@ -7,6 +7,7 @@ use super::sql::{self, Binder};
 use super::states::{self, Pending, sorted};
 use super::{Position, Shared, maintain};
 use crate::acknowledged::hash_of;
+use crate::db::Unwritable;
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{Batch, BatchHead, JournalError, Kind, Placed, Record, Result, Seq, State};
 use crate::reporters::Reported;
@@ -66,7 +67,8 @@ pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Placed> {
         acknowledged.batch(ready.number, hash_of(ready.heads.iter().map(|head| (head.root.0, head.hash.as_slice()))));
         Ok(std::mem::take(&mut ready.state))
     };
-    let state = shared.db.write(ready, commit).await;
+    let removed = |error: Unwritable| JournalError::Unavailable(error.to_string());
+    let state = shared.db.write(ready, commit).await.and_then(|state| shared.db.check_linked().map(|()| state).map_err(removed));
     let state = match state {
         Ok(state) => state,
         Err(error) => {

@@ -15,6 +15,7 @@ impl From<sqlx::Error> for JournalError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => Self::Corrupt(error.to_string()),
+            sqlx::Error::Configuration(why) => Self::Unfit(why.to_string()),
             error if crate::retry::may_be_done_again(&error) => Self::Conflict(error.to_string()),
             error => Self::Unavailable(error.to_string()),
         }
