@@ -129,8 +129,12 @@ impl PaymentSettings {
             }
         }
         let Some(key) = &self.stripe_secret_key else { return Ok(()) };
-        if !KEYS.iter().any(|start| key.reveal().starts_with(start)) {
-            bail!("CENTWISE_STRIPE_SECRET_KEY: expected a secret or restricted key, which begins with {}", KEYS.join(" or "));
+        let is_key = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic());
+        if !KEYS.iter().any(|start| key.reveal().strip_prefix(start).is_some_and(is_key)) {
+            bail!(
+                "CENTWISE_STRIPE_SECRET_KEY: expected a secret or restricted key, which begins with {} and has no spaces",
+                KEYS.join(" or ")
+            );
         }
         self.provider().context("CENTWISE_STRIPE_SECRET_KEY (and CENTWISE_STRIPE_API_URL)")?;
         if self.public_url.is_none() {

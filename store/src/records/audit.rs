@@ -32,7 +32,8 @@ statements! {
 }
 
 /// What entries are about. A filter by any other would read as "nothing happened".
-pub const AUDITED: [&str; 22] = [
+pub const AUDITED: [&str; 23] = [
+    "adjustment",
     "agreement",
     "api_key",
     "auto_top_up",
