@@ -29,7 +29,7 @@ pub struct Access {
 
 impl Access {
     pub fn caller(&self) -> Caller {
-        Caller { tenant: self.key.tenant, root: self.key.root, scope: self.key.scope }
+        Caller { tenant: self.key.tenant, root: self.key.root, scope: self.key.scope, key: Some(self.key.id) }
     }
     pub fn is_platform_admin(&self) -> bool {
         self.key.scope == Scope::PlatformAdmin

@@ -142,7 +142,7 @@ fn ingest(c: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let engine = runtime.block_on(async { engine(&Db::open_sqlite(&folder.path().join("records.sqlite")).await.unwrap()).await });
-    let caller = Caller { tenant: PLATFORM, root: PLATFORM, scope: Scope::PlatformAdmin };
+    let caller = Caller { tenant: PLATFORM, root: PLATFORM, scope: Scope::PlatformAdmin, key: None };
     let mut number = 0;
     let mut group = c.benchmark_group("engine");
     group.throughput(Throughput::Elements(BATCH as u64));

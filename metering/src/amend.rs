@@ -17,7 +17,7 @@ use ledger::{Balance, Event, Limit, LinkCharge, Refusal};
 use rating::usage::Unrated;
 use rating::{Cents, Exact, Overflow, link, rounding};
 use store::hash;
-use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Place, Record, Seq, Steps};
+use store::journal::{Body, Charge, ChargePricing, CounterKey, Kind, Personal, Place, Record, Seq, Steps, Trail};
 
 impl Turn {
     /// `None`: the event had never been priced, and now never will be.
@@ -317,8 +317,11 @@ fn void_record(void: &Void, charges: Charges, places: Vec<Place>) -> Record {
         reason: void.reason.clone(),
         refers_to: Some(void.original.seq),
         member: charged.body.member.clone(),
-        steps: (void.last.is_some() || !void.open.is_empty() || !places.is_empty())
-            .then(|| Box::new(Steps { open: void.open.clone(), previous: void.last, corrects: None, places })),
+        trail: Trail {
+            key: void.key,
+            steps: (void.last.is_some() || !void.open.is_empty() || !places.is_empty())
+                .then(|| Box::new(Steps { open: void.open.clone(), previous: void.last, corrects: None, places })),
+        },
         ..Body::default()
     };
     Record {

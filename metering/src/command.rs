@@ -4,7 +4,10 @@ use crate::lacks::Lack;
 use compact_str::CompactString;
 use ledger::{AccountKey, Limit, Posting};
 use rating::money::Rate as Amount;
-use rating::{Cents, Currency, Instant, Quantity, TenantId, ids::HoldId};
+use rating::{
+    Cents, Currency, Instant, Quantity, TenantId,
+    ids::{ApiKeyId, HoldId},
+};
 use smallvec::SmallVec;
 use store::journal::{Kind, OpenLink, Record, Seq};
 use tenants::Scope;
@@ -23,6 +26,8 @@ pub struct Caller {
     /// The key's own root: unknown customers' events are kept here.
     pub root: TenantId,
     pub scope: Scope,
+    /// Kept with what it does; `None`: the server's own.
+    pub key: Option<ApiKeyId>,
 }
 
 /// A usage event as parsed and validated for form (not yet against the directory).

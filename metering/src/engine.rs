@@ -24,7 +24,10 @@ use crate::work::{Amended, Done, HoldWork, Named, Work};
 use crate::{amend, charge, holds, shares};
 use compact_str::{ToCompactString, format_compact};
 use ledger::{AccountKey, Balance, Hold, Limit};
-use rating::{Cents, Currency, Instant, Quantity, TenantId, ids::HoldId};
+use rating::{
+    Cents, Currency, Instant, Quantity, TenantId,
+    ids::{ApiKeyId, HoldId},
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -335,7 +338,7 @@ impl Engine {
             };
             let (source, key) = (request.source.as_str(), request.key.as_str());
             let identity = |root| Identity { root, reporter, namespace: Namespace::Amend, source: source.into(), id: key.to_owned() };
-            let by = (caller.tenant, Some(caller));
+            let by = (caller.tenant, caller.key, Some(caller));
             let (mut void, reach) = self.void_work(by, original, identity, &request.reason).await?;
             void.cover = void.cover.map(|(limit, _)| (limit, request.cover));
             let void = Box::new(void);
@@ -359,7 +362,7 @@ impl Engine {
     /// its place.
     async fn void_work(
         &self,
-        (author, by): (TenantId, Option<&Caller>),
+        (author, key, by): (TenantId, Option<ApiKeyId>, Option<&Caller>),
         original: Arc<Record>,
         identity: impl FnOnce(TenantId) -> Identity,
         reason: &str,
@@ -413,6 +416,7 @@ impl Engine {
         let void = Void {
             named: Named::new(identity, &*self.journal),
             named_before: before,
+            key,
             path: path.iter().copied().collect(),
             others: Vec::new(),
             original,

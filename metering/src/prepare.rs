@@ -20,7 +20,10 @@ use rating::aggregate::Level;
 use rating::card::{Aggregation, CALL_UNIT, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::usage::{Measured, Number, Unrated, Usage};
-use rating::{CardVersionId, Currency, Instant, Quantity, TenantId, ids::HoldId};
+use rating::{
+    CardVersionId, Currency, Instant, Quantity, TenantId,
+    ids::{ApiKeyId, HoldId},
+};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -55,8 +58,9 @@ pub struct Prepared {
     /// The hold that this usage captures, if it is there: the one it names, or the one of its own id.
     pub hold: HoldId,
     dialled: Dialled,
-    /// Whose key sent it.
+    /// Whose key sent it, and which.
     pub sender: TenantId,
+    pub sender_key: Option<ApiKeyId>,
     /// `None`: kept under the key's own root until somebody creates it.
     pub customer: Option<Arc<Customer>>,
     pub received_at: Instant,
@@ -617,6 +621,7 @@ impl<'a> Desk<'a> {
             hold,
             dialled,
             sender: self.caller.tenant,
+            sender_key: self.caller.key,
             customer,
             received_at: self.now,
             priced,

@@ -20,7 +20,9 @@ use rating::{Cents, Currency, Instant, TenantId, ids::HoldId};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{Amendment, Batch, Body, Charge, Keyed, Kind, Namespace, OpenLink, Place, Record, Seq, State, StateKeys, Steps};
+use store::journal::{
+    Amendment, Batch, Body, Charge, Keyed, Kind, Namespace, OpenLink, Place, Record, Seq, State, StateKeys, Steps, Trail,
+};
 
 /// One batch under way.
 #[derive(Debug)]
@@ -440,7 +442,10 @@ impl Turn {
             reason: if kind == Kind::Rated { reason_of(&open) } else { String::new() },
             hold,
             refers_to: kept.map(|record| record.seq).or(overruled),
-            steps: has_steps.then(|| Box::new(Steps { open: open.clone(), previous, corrects, places })),
+            trail: Trail {
+                key: prepared.sender_key,
+                steps: has_steps.then(|| Box::new(Steps { open: open.clone(), previous, corrects, places })),
+            },
             ..event_body(&prepared)
         };
         let mut key = Some(prepared.name().key);
@@ -568,13 +573,14 @@ pub fn event_body(prepared: &Prepared) -> Body {
         quantity: event.quantity,
         amount: event.amount.map(|amount| amount.to_string()),
         member: prepared.priced.as_ref().ok().and_then(|plan| member::name(prepared, plan)),
+        trail: Trail { key: prepared.sender_key, steps: None },
         ..Body::default()
     }
 }
 
 pub fn record_of(prepared: Box<Prepared>, kind: Kind, body: Body) -> Record {
     let (at, received_at, content, tenant) = (prepared.event.at, prepared.received_at, prepared.content, prepared.owner());
-    let is_open = body.steps.as_ref().is_some_and(|steps| !steps.open.is_empty());
+    let is_open = body.trail.steps.as_ref().is_some_and(|steps| !steps.open.is_empty());
     let is_kept = kind == Kind::Unrated || (kind == Kind::Rated && is_open);
     let as_sent = is_kept || matches!(kind, Kind::HoldPlaced | Kind::HoldExtended);
     let (identity, personal, personal_digest) = prepared.into_record_parts(as_sent);

@@ -7,7 +7,7 @@ use ledger::Limit;
 use rating::aggregate::Level;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
-use rating::{CardVersionId, Exact, Instant, TenantId};
+use rating::{CardVersionId, Exact, Instant, TenantId, ids::ApiKeyId};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub struct Void {
     pub named: Named,
     /// The same key as it was before reporters were told apart.
     pub named_before: Option<Named>,
+    /// Whose request it was.
+    pub key: Option<ApiKeyId>,
     /// From the platform down to the customer.
     pub path: SmallVec<[TenantId; 4]>,
     /// Who else on the chain may have reported the event.

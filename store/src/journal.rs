@@ -12,7 +12,7 @@ pub use counted::{Counted, Place, Restated, Segment, SoFar};
 pub use keys::{KeysOf, Mark, StateKeys};
 pub use kinds::{Kind, Namespace};
 pub use rating::segments::{By, Charged};
-pub use steps::{OpenLink, Steps};
+pub use steps::{OpenLink, Steps, Trail};
 
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -116,7 +116,7 @@ impl Record {
 
     /// Links of a usage event that are not charged after this step of it, from the customer's own up.
     pub fn open(&self) -> &[OpenLink] {
-        self.body.steps.as_ref().map_or(&[], |steps| &steps.open)
+        self.body.trail.steps.as_ref().map_or(&[], |steps| &steps.open)
     }
 
     /// In which segment of its counter the charge of this buyer counts; `None`: in the first.
@@ -126,12 +126,12 @@ impl Record {
 
     /// The step of the same event before this one.
     pub fn previous(&self) -> Option<Seq> {
-        self.body.steps.as_ref().and_then(|steps| steps.previous)
+        self.body.trail.steps.as_ref().and_then(|steps| steps.previous)
     }
 
     /// The event whose lower links this one corrects.
     pub fn corrects(&self) -> Option<Seq> {
-        self.body.steps.as_ref().and_then(|steps| steps.corrects)
+        self.body.trail.steps.as_ref().and_then(|steps| steps.corrects)
     }
 
     /// Usage that is kept to be priced, in whole or in part.
@@ -161,15 +161,14 @@ pub struct Body {
     pub expires_at: Option<Instant>,
     /// Void and correction: the distinct value withdrawn or added (`unique`, `max`, `latest`).
     pub member: Option<String>,
-    /// Of usage that is charged, or taken back, in several steps, or behind a change of prices.
     #[serde(with = "steps::tail")]
-    pub steps: Option<Box<Steps>>,
+    pub trail: Trail,
 }
 
 impl Body {
     /// In which segment of its counter the charge of this buyer counts; `None`: in the first.
     pub fn place(&self, buyer: TenantId) -> Option<&Place> {
-        self.steps.as_ref()?.places.iter().find(|place| place.buyer == buyer)
+        self.trail.steps.as_ref()?.places.iter().find(|place| place.buyer == buyer)
     }
 }
 

@@ -392,14 +392,14 @@ impl Audit {
 /// links alone; from the customer up, save where links are open. Later steps may be about any links.
 fn misplaced(row: &Row<'_>, kind: Kind, body: &Body) -> Option<&'static str> {
     let (first, last) = (body.charges.first()?, body.charges.last()?);
-    let is_open = body.steps.as_ref().is_some_and(|steps| !steps.open.is_empty());
+    let is_open = body.trail.steps.as_ref().is_some_and(|steps| !steps.open.is_empty());
     if kind != Kind::Rated {
         return None;
     }
     if !is_open && first.link.buyer.0 != row.tenant {
         return Some("the first charge is not the customer's");
     }
-    (body.steps.as_ref().is_none_or(|steps| steps.corrects.is_none()) && last.link.buyer.0 != row.root)
+    (body.trail.steps.as_ref().is_none_or(|steps| steps.corrects.is_none()) && last.link.buyer.0 != row.root)
         .then_some("the last charge is not the platform's")
 }
 

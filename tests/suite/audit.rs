@@ -58,7 +58,7 @@ impl Audited {
         for record in &mut self.records {
             record.seq = named[&record.seq];
             record.body.refers_to = record.body.refers_to.map(|seq| named[&seq]);
-            if let Some(steps) = &mut record.body.steps {
+            if let Some(steps) = &mut record.body.trail.steps {
                 (steps.previous, steps.corrects) = (steps.previous.map(|seq| named[&seq]), steps.corrects.map(|seq| named[&seq]));
             }
         }

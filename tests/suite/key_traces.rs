@@ -4,7 +4,11 @@ use crate::http_world::{Market, call, on_every_database};
 use crate::process::Process;
 use serde_json::{Value, json};
 
-on_every_database!(a_key_for_monitoring_reads_measures_and_nothing_else, a_key_says_who_made_it_and_when_it_was_used);
+on_every_database!(
+    a_key_for_monitoring_reads_measures_and_nothing_else,
+    a_key_says_who_made_it_and_when_it_was_used,
+    usage_says_by_whose_key_it_came
+);
 
 async fn made(market: &Market, by: &str, body: Value) -> Value {
     let by = if by == "platform" { market.admin().clone() } else { market.by(by) };
@@ -62,6 +66,38 @@ async fn a_key_says_who_made_it_and_when_it_was_used(market: Market) {
     market.served.running.app.key_uses.write(&market.served.running.app.records).await.unwrap();
     let stored = market.served.running.app.records.key(maker["id"].as_str().unwrap().parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(stored.last_used_at.unwrap().to_string(), "2026-11-20T12:00:00Z");
+}
+
+async fn usage_says_by_whose_key_it_came(market: Market) {
+    let switch = made(&market, "platform", json!({ "name": "our switch", "scope": "usage_write" })).await;
+    let own = made(&market, "muster admin", json!({ "name": "its switch", "scope": "usage_write" })).await;
+    let by = |key: &Value| market.admin().with_key(key["secret"].as_str());
+    by(&switch).post("/v1/usage-events", call("above", "acme-42", "60")).await.ok();
+    by(&own).post("/v1/usage-events", call("below", "acme-42", "60")).await.ok();
+    let shown = async |reader: &str, id: &str| {
+        let reader = if reader == "platform" { market.admin().clone() } else { market.by(reader) };
+        let explained = reader.get(&format!("/v1/usage-events/default/{id}")).await.ok();
+        let listed = reader.get("/v1/usage-events?customer=acme-42").await.ok();
+        let listed = listed["data"].as_array().unwrap().iter().find(|event| event["id"] == id).unwrap().clone();
+        assert_eq!(explained.get("api_key"), listed.get("api_key"));
+        explained
+    };
+    assert_eq!(shown("platform", "above").await["api_key"], switch["id"]);
+    assert_eq!(shown("platform", "below").await["api_key"], own["id"]);
+    assert_eq!(shown("muster admin", "below").await["api_key"], own["id"]);
+    assert_eq!(shown("muster admin", "above").await.get("api_key"), None, "the platform's keys are its own affair");
+
+    // Who takes it back, too; and a resend changes nothing.
+    let void = json!({ "customer": "acme-42", "reason": "wrong" });
+    let muster = market.by("muster admin");
+    assert!(muster.once("v").post("/v1/usage-events/default/below/void", void).await.status < 300);
+    by(&switch).post("/v1/usage-events", call("below", "acme-42", "60")).await;
+    let explained = shown("muster admin", "below").await;
+    let later = &explained["later"][0];
+    assert_eq!((&explained["api_key"], &later["kind"]), (&own["id"], &json!("void")), "{explained}");
+    assert!(later["api_key"].as_str().is_some_and(|key| key.starts_with("key_") && key != own["id"]), "{later}");
+    let checks = market.served.running.app.journal.verify().await.unwrap();
+    assert!(checks.iter().all(|check| check.ok), "{checks:?}");
 }
 
 /// Reads leave nothing in the books: what a leaked key saw is in the log.

@@ -46,7 +46,7 @@ impl Installation {
 
     fn caller(&self, name: &str) -> Caller {
         let (tenant, root) = self.tenants[name];
-        Caller { tenant, root, scope: if name == "platform" { Scope::PlatformAdmin } else { Scope::TenantAdmin } }
+        Caller { tenant, root, scope: if name == "platform" { Scope::PlatformAdmin } else { Scope::TenantAdmin }, key: None }
     }
 
     /// How many events were answered how.

@@ -526,7 +526,7 @@ async fn books(world: &World) -> Books {
 async fn bounded(world: &World) -> usize {
     let every = RecordQuery { of: Of::All, after: None, newest_first: false, limit: 10_000 };
     let records = world.journal.read(&every).await.unwrap();
-    let steps = records.iter().filter(|record| record.kind != Kind::Void).filter_map(|record| record.body.steps.as_ref());
+    let steps = records.iter().filter(|record| record.kind != Kind::Void).filter_map(|record| record.body.trail.steps.as_ref());
     let restated = steps.flat_map(|steps| &steps.places).filter_map(|place| place.restated);
     restated.filter(|restated| restated.now.total() > restated.now.sum).count()
 }

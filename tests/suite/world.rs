@@ -518,7 +518,7 @@ impl World {
     pub fn caller(&self, name: &str) -> Caller {
         let tenant = self.tenant(name);
         let scope = if tenant.parent.is_none() { Scope::PlatformAdmin } else { Scope::TenantAdmin };
-        Caller { tenant: tenant.id, root: tenant.root, scope }
+        Caller { tenant: tenant.id, root: tenant.root, scope, key: None }
     }
 
     // ---- money ----

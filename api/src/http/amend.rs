@@ -220,7 +220,7 @@ pub async fn list_unrated(
                     tokio::task::yield_now().await;
                 }
                 let now = Some(lacking::today(&app, &key, record).await?);
-                data.extend(summaries::summary(&app, record).await?.map(|summary| EventSummary { now, ..summary }));
+                data.extend(summaries::summary(&app, &key, record).await?.map(|summary| EventSummary { now, ..summary }));
             }
         }
         if !has_more {

@@ -6,7 +6,7 @@ use crate::http::answers::{Names, OpenLinkBody, Split};
 use crate::http::card_schema;
 use crate::http::lacking::{self, Today};
 use crate::http::query::Query;
-use crate::http::summaries::{customer_of, debit_of, kind_name, sees_link};
+use crate::http::summaries::{customer_of, debit_of, key_of, kind_name, sees_link};
 use crate::http::words;
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -35,6 +35,10 @@ pub struct ExplanationBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "muster-telecom")]
     pub reporter: Option<String>,
+    /// The key that reported it, where `reporter` is shown; absent for what was reported before keys were kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "key_0dks8xn2a4m1c")]
+    pub api_key: Option<String>,
     /// The report from below whose place this one took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overrules: Option<OverruledBody>,
@@ -213,6 +217,10 @@ pub struct LaterBody {
     /// `rated_later` or `void`.
     #[schema(value_type = words::LaterKind, example = "void")]
     pub kind: &'static str,
+    /// The key that did it, if the caller sees whose it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "key_0dks8xn2a4m1c")]
+    pub api_key: Option<String>,
     #[schema(format = DateTime)]
     pub received_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -295,6 +303,7 @@ pub async fn explained(app: &App, access: &Access, original: &Record, charged: &
     Ok(ExplanationBody {
         id: original.identity.id.clone(),
         source: original.identity.source.to_string(),
+        api_key: key_of(app, access, original).await?,
         reporter: reporter_of(app, access, original).await?,
         overrules: None,
         status: if rated { "rated" } else { "unrated" },
@@ -353,6 +362,7 @@ async fn later_body(app: &App, access: &Access, step: &Record, charged: &[Charge
     }
     Ok(LaterBody {
         kind: kind_name(step.kind).unwrap_or("other"),
+        api_key: key_of(app, access, step).await?,
         received_at: step.received_at.to_string(),
         reason: Some(step.body.reason.clone()).filter(|reason| !reason.is_empty()),
         debit_cents: debit_of(step),

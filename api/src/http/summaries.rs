@@ -1,6 +1,6 @@
 //! Usage events in lists: what happened, without why.
 
-use crate::auth;
+use crate::auth::{self, Access};
 use crate::http::lacking::Today;
 use crate::http::page::List;
 use crate::http::words;
@@ -21,6 +21,10 @@ pub struct EventSummary {
     /// (reported from above as from below).
     #[schema(value_type = words::EventKind, example = "rated")]
     pub kind: &'static str,
+    /// The key that did it, if the caller sees whose it is; absent for what was recorded before keys were kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "key_0dks8xn2a4m1c")]
+    pub api_key: Option<String>,
     /// External id; the name as sent where no tenant has it.
     #[schema(example = "acme-42")]
     pub customer: String,
@@ -64,13 +68,26 @@ pub fn debit_of(record: &Record) -> Option<i64> {
     record.body.charges.iter().find(|charge| charge.link.buyer == record.tenant).map(|charge| charge.link.cents.0)
 }
 
-pub async fn summary(app: &App, record: &Record) -> Result<Option<EventSummary>, ApiProblem> {
+/// The key of whose request a record came, told to those who see whose it was. Whoever has usage rated again may be farther above
+/// than who reported it: only the platform is told.
+pub async fn key_of(app: &App, access: &Access, record: &Record) -> Result<Option<String>, ApiProblem> {
+    let Some(key) = record.body.trail.key else { return Ok(None) };
+    let is_seen = match record.identity.reporter {
+        _ if access.key.tenant == app.platform => true,
+        Some(reporter) if record.kind != Kind::RatedLater => access.sees(&*auth::tenant_by_id(app, reporter).await?),
+        _ => false,
+    };
+    Ok(is_seen.then(|| key.to_string()))
+}
+
+pub async fn summary(app: &App, access: &Access, record: &Record) -> Result<Option<EventSummary>, ApiProblem> {
     let Some(kind) = kind_name(record.kind) else { return Ok(None) };
     let kind = if record.kind == Kind::Rated && record.is_kept() { "partly_rated" } else { kind };
     Ok(Some(EventSummary {
         id: record.identity.id.clone(),
         source: record.identity.source.to_string(),
         kind,
+        api_key: key_of(app, access, record).await?,
         customer: customer_of(app, record).await?,
         meter: record.body.meter.to_string(),
         quantity: record.body.quantity.to_string(),
@@ -92,13 +109,13 @@ pub async fn customer_of(app: &App, record: &Record) -> Result<String, ApiProble
 }
 
 /// From records read with one more than `limit`.
-pub async fn page(app: &App, mut records: Vec<Record>, limit: usize) -> Result<List<EventSummary>, ApiProblem> {
+pub async fn page(app: &App, access: &Access, mut records: Vec<Record>, limit: usize) -> Result<List<EventSummary>, ApiProblem> {
     let has_more = records.len() > limit;
     records.truncate(limit);
     let last = records.last().map(|record| record.seq.0);
     let mut data = Vec::with_capacity(records.len());
     for record in &records {
-        data.extend(summary(app, record).await?);
+        data.extend(summary(app, access, record).await?);
     }
     Ok(List::new(data, has_more, last))
 }

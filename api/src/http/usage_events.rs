@@ -227,7 +227,7 @@ pub async fn list_usage(
         None => key.key.tenant,
     };
     let query = RecordQuery { of: Of::Customer(customer), after: page.after()?.map(Seq), newest_first: true, limit: page.limit()? + 1 };
-    Ok(Json(summaries::page(&app, app.journal.read(&query).await?, page.limit()?).await?))
+    Ok(Json(summaries::page(&app, &key, app.journal.read(&query).await?, page.limit()?).await?))
 }
 
 #[cfg(test)]

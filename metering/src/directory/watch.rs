@@ -88,7 +88,7 @@ mod tests {
         let actor = Actor { key: None, tenant: PLATFORM, at: Instant(1), request_id: "r".into(), reason: None, once: None };
         ours.ensure_platform(&actor, &tenant(PLATFORM, TenantKind::Platform, &[PLATFORM]), &admin()).await.unwrap();
         ours.create_tenant(&actor, &tenant(ROOT, TenantKind::Reseller, &[PLATFORM, ROOT])).await.unwrap();
-        let caller = Caller { tenant: PLATFORM, root: PLATFORM, scope: Scope::PlatformAdmin };
+        let caller = Caller { tenant: PLATFORM, root: PLATFORM, scope: Scope::PlatformAdmin, key: None };
         let name = async || theirs.customer(&caller, "tenant 2").await.unwrap().unwrap().tenant.name.clone();
         // Asked for in vain before it was there, it is found at once: what is not there is not kept.
         assert_eq!(name().await, "before");

@@ -66,7 +66,7 @@ impl Engine {
     async fn void_below(&self, lower: Arc<Record>, event: &Prepared) -> Result<Option<Void>, Problem> {
         let (source, id) = (event.event.source.clone(), event.event.id.clone());
         let identity = |root| Identity { root, reporter: event.reporter, namespace: Namespace::Engine, source, id };
-        match self.void_work((event.sender, None), lower, identity, OVERRULED).await {
+        match self.void_work((event.sender, event.sender_key, None), lower, identity, OVERRULED).await {
             Ok((void, _)) => Ok(Some(void)),
             Err(problem) if problem.code == "unavailable" => Err(problem),
             Err(_) => Ok(None),

@@ -8,6 +8,7 @@ use super::counted::Restated;
 use super::{Place, Seq};
 use compact_str::CompactString;
 use rating::TenantId;
+use rating::ids::ApiKeyId;
 use rating::usage::Counter;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,15 @@ pub struct OpenLink {
     pub buyer: TenantId,
     /// Stable: why.
     pub reason: CompactString,
+}
+
+/// Whose request a record came of, and how it hangs together with others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trail {
+    /// The key of the request; `None`: of the server itself, or recorded before keys were.
+    pub key: Option<ApiKeyId>,
+    /// Of usage that is charged, or taken back, in several steps, or behind a change of prices.
+    pub steps: Option<Box<Steps>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -79,70 +89,95 @@ impl Plain {
     }
 }
 
-/// The last field of a packed body: absent, or its version and the value.
+/// The last field of a packed body: absent, or what it holds, the key, and the steps.
 pub(super) mod tail {
-    use super::{First, OpenLink, Placed, Plain, Restated, Steps};
+    use super::{First, OpenLink, Placed, Plain, Restated, Steps, Trail};
+    use rating::ids::ApiKeyId;
     use serde::de::{Deserializer, Error, SeqAccess, Visitor};
     use serde::ser::{Serialize, SerializeTuple, Serializer};
 
+    /// No steps.
+    const ALONE: u8 = 0;
     /// Without places.
-    const VERSION: u8 = 1;
+    const STEPS: u8 = 1;
     const WITH_PLACES: u8 = 2;
     const RESTATED: u8 = 3;
+    /// Beside one of those: the key comes first.
+    const WITH_KEY: u8 = 16;
 
-    pub fn serialize<S: Serializer>(steps: &Option<Box<Steps>>, serializer: S) -> Result<S::Ok, S::Error> {
-        // A unit takes no bytes.
-        let Some(steps) = steps else { return ().serialize(serializer) };
-        let Steps { open, previous, corrects, places } = steps.as_ref();
+    fn form_of(steps: Option<&Steps>) -> u8 {
+        match steps {
+            None => ALONE,
+            Some(steps) if steps.places.is_empty() => STEPS,
+            Some(steps) if steps.places.iter().all(|place| place.restated.is_none()) => WITH_PLACES,
+            Some(_) => RESTATED,
+        }
+    }
+
+    pub fn serialize<S: Serializer>(trail: &Trail, serializer: S) -> Result<S::Ok, S::Error> {
+        let (key, steps) = (trail.key, trail.steps.as_deref());
+        if key.is_none() && steps.is_none() {
+            // A unit takes no bytes.
+            return ().serialize(serializer);
+        }
+        let form = form_of(steps);
+        let mut tuple = serializer.serialize_tuple(3)?;
+        tuple.serialize_element(&(form | if key.is_some() { WITH_KEY } else { 0 }))?;
+        if let Some(key) = key {
+            tuple.serialize_element(&key)?;
+        }
+        let Some(Steps { open, previous, corrects, places }) = steps else { return tuple.end() };
         let (previous, corrects) = (*previous, *corrects);
-        let mut tuple = serializer.serialize_tuple(2)?;
-        if places.is_empty() {
-            tuple.serialize_element(&VERSION)?;
-            tuple.serialize_element(&First { open, previous, corrects })?;
-        } else if places.iter().all(|place| place.restated.is_none()) {
-            let places = places.iter().map(Plain::from).collect();
-            tuple.serialize_element(&WITH_PLACES)?;
-            tuple.serialize_element(&Placed { open, previous, corrects, places })?;
-        } else {
-            let places = places.iter().map(|place| (Plain::from(place), place.restated)).collect();
-            tuple.serialize_element(&RESTATED)?;
-            tuple.serialize_element(&Placed { open, previous, corrects, places })?;
+        match form {
+            STEPS => tuple.serialize_element(&First { open, previous, corrects })?,
+            WITH_PLACES => {
+                let places = places.iter().map(Plain::from).collect();
+                tuple.serialize_element(&Placed { open, previous, corrects, places })?;
+            }
+            _ => {
+                let places = places.iter().map(|place| (Plain::from(place), place.restated)).collect();
+                tuple.serialize_element(&Placed { open, previous, corrects, places })?;
+            }
         }
         tuple.end()
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Steps>>, D::Error> {
-        deserializer.deserialize_tuple(2, Tail)
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Trail, D::Error> {
+        deserializer.deserialize_tuple(3, Tail)
     }
 
     struct Tail;
 
     impl<'de> Visitor<'de> for Tail {
-        type Value = Option<Box<Steps>>;
+        type Value = Trail;
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("the steps of an event, or the end")
+            f.write_str("the key and the steps of a record, or the end")
         }
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
-            match fields.next_element::<u8>() {
+        fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Trail, A::Error> {
+            let Ok(Some(form)) = fields.next_element::<u8>() else {
                 // The body ends here.
-                Err(_) | Ok(None) => Ok(None),
-                Ok(Some(VERSION)) => {
+                return Ok(Trail::default());
+            };
+            let key = if form & WITH_KEY == 0 { None } else { fields.next_element::<ApiKeyId>()? };
+            let steps = match form & !WITH_KEY {
+                ALONE => None,
+                STEPS => {
                     let first = fields.next_element::<First<_>>()?;
-                    let with = |First { open, previous, corrects }| Box::new(Steps { open, previous, corrects, places: Vec::new() });
-                    Ok(first.map(with))
+                    first.map(|First { open, previous, corrects }| Box::new(Steps { open, previous, corrects, places: Vec::new() }))
                 }
-                Ok(Some(WITH_PLACES)) => {
+                WITH_PLACES => {
                     let placed = fields.next_element::<Placed<Vec<OpenLink>, Plain>>()?;
-                    Ok(placed.map(|placed| placed.steps(|plain| plain.place(None))))
+                    placed.map(|placed| placed.steps(|plain| plain.place(None)))
                 }
-                Ok(Some(RESTATED)) => {
+                RESTATED => {
                     let placed = fields.next_element::<Placed<Vec<OpenLink>, (Plain, Option<Restated>)>>()?;
-                    Ok(placed.map(|placed| placed.steps(|(plain, restated)| plain.place(restated))))
+                    placed.map(|placed| placed.steps(|(plain, restated)| plain.place(restated)))
                 }
-                Ok(Some(version)) => Err(A::Error::custom(format_args!("steps of version {version}"))),
-            }
+                _ => return Err(A::Error::custom(format_args!("a record of form {form}"))),
+            };
+            Ok(Trail { key, steps })
         }
     }
 }
@@ -189,7 +224,7 @@ mod tests {
         let old = postcard::to_allocvec(&before).unwrap();
         let body: Body = postcard::from_bytes(&old).unwrap();
         assert_eq!(
-            (body.reason.as_str(), body.refers_to, body.member.as_deref(), &body.steps),
+            (body.reason.as_str(), body.refers_to, body.member.as_deref(), &body.trail.steps),
             ("no_rate", Some(Seq(7)), Some("m"), &None)
         );
         assert_eq!(postcard::to_allocvec(&body).unwrap(), old);
@@ -202,8 +237,11 @@ mod tests {
         let place = Place { buyer: TenantId(4), number: 1, cell: 0, start: None, restated: None };
         let now = Charged { by: None, sum: Exact(-7), least: Some(Exact::ZERO) };
         let restated = Place { restated: Some(Restated { before: Some(Charged::default()), now }), ..place };
-        for steps in [first.clone(), placed(&first, vec![place]), placed(&first, vec![place, restated])] {
-            let body = Body { steps: Some(Box::new(steps)), ..Body::default() };
+        let all = [None, Some(first.clone()), Some(placed(&first, vec![place])), Some(placed(&first, vec![place, restated]))];
+        let trails =
+            all.into_iter().flat_map(|steps| [None, Some(ApiKeyId(1 << 60))].map(|key| Trail { key, steps: steps.clone().map(Box::new) }));
+        for trail in trails.filter(|trail| *trail != Trail::default()) {
+            let body = Body { trail, ..Body::default() };
             let packed = postcard::to_allocvec(&body).unwrap();
             assert_eq!(postcard::from_bytes::<Body>(&packed).unwrap(), body);
             assert!(postcard::from_bytes::<Body>(&packed[..packed.len() - 2]).is_err());
@@ -228,7 +266,7 @@ mod tests {
         let mut old = postcard::to_allocvec(&Body::default()).unwrap();
         old.push(2);
         old.extend(postcard::to_allocvec(&Before(Vec::new(), steps.previous, None, vec![(TenantId(4), 3, 2, start)])).unwrap());
-        let body = Body { steps: Some(Box::new(steps)), ..Body::default() };
+        let body = Body { trail: Trail { steps: Some(Box::new(steps)), key: None }, ..Body::default() };
         assert_eq!(postcard::to_allocvec(&body).unwrap(), old);
         assert_eq!(postcard::from_bytes::<Body>(&old).unwrap(), body);
     }
@@ -241,7 +279,7 @@ mod tests {
         let mut old = postcard::to_allocvec(&Body::default()).unwrap();
         old.push(1);
         old.extend(postcard::to_allocvec(&Before(Vec::new(), steps.previous, steps.corrects)).unwrap());
-        let body = Body { steps: Some(Box::new(steps)), ..Body::default() };
+        let body = Body { trail: Trail { steps: Some(Box::new(steps)), key: None }, ..Body::default() };
         assert_eq!(postcard::to_allocvec(&body).unwrap(), old);
         assert_eq!(postcard::from_bytes::<Body>(&old).unwrap(), body);
     }

@@ -66,7 +66,7 @@ impl Pieces {
                 batch.amendments.push((named, record.kind, index));
             }
         }
-        if let Some(steps) = &mut record.body.steps {
+        if let Some(steps) = &mut record.body.trail.steps {
             for named in [&mut steps.previous, &mut steps.corrects].into_iter().flatten() {
                 let missing = || JournalError::Corrupt(format!("record {} names {}, which is not there", old.0, named.0));
                 *named = self.seqs.of(*named)?.ok_or_else(missing)?;
