@@ -25,6 +25,7 @@ mod environment;
 mod faults;
 mod faulty;
 mod field_cases;
+mod filters;
 mod flat_parts;
 mod follow_kills;
 mod histories;

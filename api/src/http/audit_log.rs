@@ -1,7 +1,7 @@
 //! `/v1/audit-log`: who changed what, when and why.
 
 use crate::auth::{self, MayRead};
-use crate::http::page::{List, PageQuery};
+use crate::http::page::{List, PageQuery, period};
 use crate::http::query::Query;
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -91,7 +91,7 @@ pub async fn list_audit_log(
     };
     let not_a_key = |_| ApiProblem::field("invalid_field", "key", "expected the id of a key, `key_…`");
     let of = query.key.map(|id| id.parse::<ApiKeyId>()).transpose().map_err(not_a_key)?;
-    let filter = AuditFilter { key: of, tenant, resource: query.resource, from: query.from, until: query.until };
+    let filter = AuditFilter { key: of, tenant, resource: query.resource, period: period(query.from, query.until)? };
     let found = app.records_of(&key).audit_log(&key.tenant, &filter, page.after()?, page.limit()?).await?;
     let app = &app;
     let page = List::shown(found, |entry| entry.id, |entry| async move { shown(app, entry).await });

@@ -22,7 +22,7 @@ statements! {
     BY_HASH = concat!("select ", columns!(), " from api_keys k where k.hash = $1");
     BELOW = concat!(
         "select ", columns!(), " from api_keys k join tenants t on t.id = k.tenant_id",
-        " where t.path >= $1 and t.path < $2 and k.id > $3 order by k.id limit $4"
+        " where t.path >= $1 and t.path < $2 and k.id > $3 and (cast($4 as text) is null or k.name = $4) order by k.id limit $5"
     );
     /// Whoever revokes the last of them locks everybody out of the platform.
     LASTING_ADMINS = "select count(*) from api_keys where scope = $1 and root_id = $2 and id <> $3 and revoked_at is null and expires_at is null";
@@ -131,10 +131,10 @@ impl Records {
     }
 
     /// Keys of `top` and of every tenant under it.
-    pub async fn keys_below(&self, top: &Tenant, after: Option<ApiKeyId>, limit: usize) -> Result<Page<ApiKey>> {
+    pub async fn keys_below(&self, top: &Tenant, name: Option<&str>, after: Option<ApiKeyId>, limit: usize) -> Result<Page<ApiKey>> {
         let (first, end) = below(&top.path);
         let after = after.map_or(0, |id| id.0);
-        let rows = read!(self, fetch_all as KeyRow, BELOW, first, end, after, one_more(limit))?;
+        let rows = read!(self, fetch_all as KeyRow, BELOW, first, end, after, name, one_more(limit))?;
         Page::of(rows, limit, KeyRow::key)
     }
 

@@ -67,7 +67,7 @@ pub use refunds::{Refund, RefundState};
 pub use restoration::Restoration;
 pub(crate) use restoration::{MARK_RESTORED, RESTORATION};
 pub use standing::Standing;
-pub use tenants::TenantPatch;
+pub use tenants::{TenantPatch, TenantsNamed};
 pub use thresholds::{Limited, Reached, Threshold};
 pub use top_ups::{Created, Origin, TopUp, TopUpState};
 pub use versions::{CardVersion, NewVersion, VersionStatus};
@@ -147,6 +147,20 @@ fn ids_of(tenants: &[TenantId]) -> String {
 }
 
 pub type Result<T, E = RecordError> = std::result::Result<T, E>;
+
+/// Of a list: what began in it, or what was in force then. `None`: no bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Period {
+    pub from: Option<Instant>,
+    /// Exclusive.
+    pub until: Option<Instant>,
+}
+
+impl Period {
+    fn micros(self) -> (i64, i64) {
+        (self.from.unwrap_or(Instant::MIN).micros(), self.until.unwrap_or(Instant::MAX).micros())
+    }
+}
 
 /// One page of a list; the next one starts after the last of `data`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -78,6 +78,7 @@ async fn look_ups_use_their_index_and_never_sort() {
     let cases = [
         (tenants::STATEMENTS, "BELOW", "tenants_by_path"),
         (tenants::STATEMENTS, "CHILDREN", "tenants_by_parent"),
+        (tenants::STATEMENTS, "NAMED", "tenants_by_name"),
         (tenants::STATEMENTS, "BY_EXTERNAL_ID", "tenants_by_external_id"),
         (tenants::STATEMENTS, "BY_EXTERNAL_ID_IN_ROOT", "tenants_by_external_id"),
         (agreements::STATEMENTS, "BY_BUYERS", "agreements_by_buyer"),
