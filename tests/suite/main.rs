@@ -63,6 +63,7 @@ mod publication;
 mod readiness;
 mod receiver;
 mod reclassified;
+mod reload;
 mod reporters;
 mod retention;
 mod retention_served;
