@@ -110,6 +110,13 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let (db, journal) = database(config).await?;
     let records = Records::new(&db);
     let (platform, admin_key) = platform_of(&records, &clock, config.creates).await?;
+    let begun = records.begin_audit_heads().await.context("cannot add up what the audit log and the records come to")?;
+    if begun > 0 {
+        tracing::info!(
+            roots = begun,
+            "from now on `centwise verify` notices what becomes of agreements, published prices, keys and the audit log"
+        );
+    }
     timekeeper::begin(&records, &*journal, &clock, platform, config.accept_clock)
         .await
         .context("cannot compare the clock with the books")?;

@@ -1,5 +1,6 @@
 //! The terms of each link. A link is named by its buyer; its periods never overlap.
 
+use super::audit_heads::{self, Sums, Table};
 use super::cards::{CardHead, heads_in};
 use super::sql::{Tx, change, corrupt, fetch_any, from_word, insert_many, look, read, statements, word, write};
 use super::tenants::{below, tenant_held, tenants_in};
@@ -134,7 +135,9 @@ impl Records {
             }
             check_period(&terms)?;
             check_overlap(&terms, &of_buyers_in(tx, &[terms.buyer]).await?)?;
-            change!(tx, END, id.0, until.micros(), terms.author.map(|author| author.0))?;
+            let sums = audit_heads::sums_of(tx, Table::Agreements, &[id.0]).await?;
+            change!(&mut *tx, END, id.0, until.micros(), terms.author.map(|author| author.0))?;
+            audit_heads::changed(tx, Table::Agreements, &sums, &[id.0]).await?;
             audit::append(tx, actor, &changed(&terms, root, "end", Some(before))).await?;
             Ok(terms)
         })
@@ -261,7 +264,11 @@ pub(super) async fn insert(tx: &mut Tx<'_>, author: &Actor, new: &[Agreement], m
         row.0.until.map(|at| at.micros()),
     );
     // Periods were compared above: only an id can be taken.
-    if usize::try_from(inserted).ok() == Some(new.len()) { Ok(()) } else { Err(conflict("id", "it is taken")) }
+    if usize::try_from(inserted).ok() != Some(new.len()) {
+        return Err(conflict("id", "it is taken"));
+    }
+    let ids: Vec<i64> = new.iter().map(|terms| terms.id.0).collect();
+    audit_heads::changed(tx, Table::Agreements, &Sums::new(), &ids).await
 }
 
 async fn cards_of(tx: &mut Tx<'_>, new: &[Agreement]) -> Result<HashMap<RateCardId, CardHead>> {

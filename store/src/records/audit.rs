@@ -1,7 +1,7 @@
 //! Who changed what, when and why: written in the transaction of the change, never altered.
 
 use super::sql::{Tx, corrupt, look, read, statements, write};
-use super::{Actor, Page, Period, Records, Result, idempotency, one_more, sql::change, tenants::below};
+use super::{Actor, Page, Period, Records, Result, audit_heads, idempotency, one_more, sql::change, tenants::below};
 use rating::{Instant, TenantId, ids, ids::ApiKeyId};
 use serde_json::Value;
 use tenants::{Tenant, TenantKind};
@@ -115,6 +115,7 @@ pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: &Change) -> R
         actor.reason.as_ref().map(|reason| reason.replace('\0', "\u{fffd}")),
         actor.request_id.as_str(),
     )?;
+    audit_heads::lengthened(tx, change.root, id).await?;
     match &actor.once {
         Some(once) => idempotency::mark(tx, once, change.resource, &change.id).await,
         None => Ok(()),

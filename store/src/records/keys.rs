@@ -1,5 +1,6 @@
 //! API keys: the hash of a secret, its scope, and the subtree it sees.
 
+use super::audit_heads::{self, Sums, Table};
 use super::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
 use super::tenants::{below, tenant_held};
 use super::{Actor, Change, Page, RecordError, Records, Result, audit, check_name, conflict, invalid, one_more};
@@ -99,6 +100,7 @@ pub(super) async fn insert(tx: &mut Tx<'_>, actor: &Actor, key: &ApiKey) -> Resu
     if inserted == 0 {
         return Err(conflict("id", "the id or the secret is taken"));
     }
+    audit_heads::changed(tx, Table::Keys, &Sums::new(), &[key.id.0]).await?;
     audit::append(tx, actor, &changed(key, "create", None)).await
 }
 
@@ -166,9 +168,11 @@ impl Records {
             if is_last_admin(tx, &key).await? {
                 return Err(LAST_ADMIN_KEY.into());
             }
-            if change!(tx, REVOKE, id.0, actor.at.micros())? == 0 {
+            let sums = audit_heads::sums_of(tx, Table::Keys, &[id.0]).await?;
+            if change!(&mut *tx, REVOKE, id.0, actor.at.micros())? == 0 {
                 return Ok(key);
             }
+            audit_heads::changed(tx, Table::Keys, &sums, &[id.0]).await?;
             let before = summary(&key);
             key.revoked_at = Some(actor.at);
             audit::append(tx, actor, &changed(&key, "revoke", Some(before))).await?;

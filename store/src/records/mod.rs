@@ -7,6 +7,7 @@
 
 mod agreements;
 mod audit;
+mod audit_heads;
 mod auto_top_ups;
 mod bulk;
 mod cards;
@@ -41,6 +42,7 @@ mod versions;
 
 pub(crate) use audit::append_within;
 pub use audit::{AuditEntry, AuditFilter, Change};
+pub(crate) use audit_heads::{OF_RECORDS, checks_of_postgres, checks_of_sqlite};
 pub use auto_top_ups::{AUTO_ROWS_MAX, AutoState, AutoTopUp};
 pub use bulk::NewTenant;
 pub use cards::RateCard;

@@ -3,8 +3,8 @@
 use super::*;
 use crate::records::sql::any_of_array;
 use crate::records::{
-    agreements, audit, bulk, cards, clock, column_maps, commission_customers, commission_months, contacts, deliveries, endpoints,
-    idempotency, keys,
+    agreements, audit, audit_heads, bulk, cards, clock, column_maps, commission_customers, commission_months, contacts, deliveries,
+    endpoints, idempotency, keys,
 };
 use crate::records::{
     inbox, meters, notices, payments, payout_files, payout_settings, payouts, platform, reclassifications, refunds, restoration, sql,
@@ -16,6 +16,7 @@ use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 const FILES: &[&[(&str, &str)]] = &[
     agreements::STATEMENTS,
     audit::STATEMENTS,
+    audit_heads::STATEMENTS,
     auto_top_ups::STATEMENTS,
     bulk::STATEMENTS,
     cards::STATEMENTS,
