@@ -19,6 +19,7 @@ pub mod payouts;
 pub mod plant;
 pub mod problem;
 mod readiness;
+pub mod reload;
 pub mod restoration;
 pub mod server;
 pub mod settings;

@@ -17,7 +17,7 @@ const PURGE_EVERY_STEPS: u64 = 600;
 pub struct Notifier {
     app: App,
     witness: Witness,
-    courier: Courier,
+    pub courier: Courier,
 }
 
 impl Notifier {

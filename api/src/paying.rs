@@ -147,15 +147,20 @@ impl PaymentSettings {
     ///
     /// # Errors
     /// The settings make no sense.
-    pub fn provider(&self) -> anyhow::Result<Option<Arc<dyn Provider>>> {
-        let Some(key) = &self.stripe_secret_key else { return Ok(None) };
-        let settings = StripeSettings {
+    pub fn provider(&self) -> anyhow::Result<Option<Arc<Stripe>>> {
+        let Some(settings) = self.stripe() else { return Ok(None) };
+        Ok(Some(Arc::new(Stripe::new(&settings).context("cannot use the settings for Stripe")?)))
+    }
+
+    /// `None`: there is no key.
+    pub fn stripe(&self) -> Option<StripeSettings> {
+        let key = self.stripe_secret_key.as_ref()?;
+        Some(StripeSettings {
             api_url: self.stripe_api_url.clone(),
             webhook_secrets: self.stripe_webhook_secrets.clone(),
             connect_webhook_secrets: self.stripe_connect_webhook_secrets.clone(),
             ..StripeSettings::new(key.clone())
-        };
-        Ok(Some(Arc::new(Stripe::new(&settings).context("cannot use the settings for Stripe")?)))
+        })
     }
 }
 
@@ -176,9 +181,10 @@ pub async fn put_together(
     engine: &Engine,
     clock: &Clock,
     platform: TenantId,
-) -> anyhow::Result<(Desk, Payouts)> {
+) -> anyhow::Result<(Desk, Payouts, Option<Arc<Stripe>>)> {
     let settings = &config.payments;
-    let provider = settings.provider()?;
+    let stripe = settings.provider()?;
+    let provider = stripe.clone().map(|stripe| stripe as Arc<dyn Provider>);
     let (now, id) = (clock.clone(), clock.clone());
     let sources = Sources {
         now: Arc::new(move || now.now()),
@@ -193,7 +199,7 @@ pub async fn put_together(
     let terms = settings.top_up_terms.iter().map(|terms| terms.0.clone()).collect();
     let settings = Settings { public_url: settings.public_url.clone(), terms };
     let desk = Desk::new(records.clone(), engine.clone(), provider, settings, sources, platform, Some(payouts.clone()));
-    Ok((desk, payouts))
+    Ok((desk, payouts, stripe))
 }
 
 /// Name of the setting that keeps the zones of the platform's months.

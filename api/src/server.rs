@@ -8,6 +8,7 @@ use crate::http;
 use crate::http::request::Peer;
 use crate::notifier::Notifier;
 use crate::payouts;
+use crate::reload::{self, Reread};
 use crate::restoration;
 use crate::slots::{self, Guest, Slot, Slots};
 use crate::state::{self, App, Opened};
@@ -21,6 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use metering::engine::NotDrained;
+use notices::courier::Courier;
 use rating::TenantId;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -67,6 +69,14 @@ impl Signals {
     }
 }
 
+/// SIGHUP, which ends no process from the moment this is made.
+///
+/// # Errors
+/// It cannot be awaited.
+pub fn hangups() -> anyhow::Result<Signal> {
+    signal(SignalKind::hangup()).context("cannot wait for SIGHUP")
+}
+
 /// A server at work.
 #[derive(Debug)]
 pub struct Running {
@@ -74,6 +84,7 @@ pub struct Running {
     pub app: App,
     /// The platform's first key, on the first start over an empty directory.
     pub admin_key: Option<String>,
+    courier: Courier,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), NotDrained>>,
 }
@@ -92,6 +103,7 @@ pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         tracing::info!(moved, "balances are in the books of resellers that collect themselves");
     }
     let notifier = Notifier::new(config, &app)?;
+    let courier = notifier.courier.clone();
     let (stop, stopped) = watch::channel(false);
     let server = Server {
         listener,
@@ -103,7 +115,7 @@ pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
     };
     let task = tokio::spawn(server.run(stopped));
     tracing::info!(%address, "listening");
-    Ok(Running { address, app, admin_key, stop, task })
+    Ok(Running { address, app, admin_key, courier, stop, task })
 }
 
 impl Running {
@@ -112,13 +124,17 @@ impl Running {
         format!("http://{}", self.address)
     }
 
-    /// Serves until a signal comes, then stops gracefully.
+    /// Serves until a signal comes, then stops gracefully; at each hangup what `reread` gives takes the place of the secrets.
     ///
     /// # Errors
     /// As [`Running::stop`].
-    pub async fn until(self, mut signals: Signals) -> anyhow::Result<()> {
-        signals.any().await;
-        self.stop().await
+    pub async fn until(self, mut signals: Signals, mut hangups: Signal, reread: impl Fn() -> anyhow::Result<Reread>) -> anyhow::Result<()> {
+        loop {
+            tokio::select! {
+                () = signals.any() => return self.stop().await,
+                _ = hangups.recv() => reload::reload(&self.app, &self.courier, reread()),
+            }
+        }
     }
 
     /// No new connections; open requests finish; what the engine accepted is committed.

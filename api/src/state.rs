@@ -21,6 +21,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use notices::address::Reach;
 use payments::desk::Desk;
 use payments::payouts::Payouts;
+use payments::stripe::Stripe;
 use rating::TenantId;
 use rating::ids::ApiKeyId;
 use std::path::PathBuf;
@@ -80,6 +81,8 @@ pub struct Shared {
     /// Money in and out through the payment provider.
     pub desk: Desk,
     pub payouts: Payouts,
+    /// The provider itself, where it is Stripe: its secrets are read again.
+    pub stripe: Option<Arc<Stripe>>,
     /// Whether what is due is worked out and sent without anybody asking.
     pub payouts_auto: bool,
 }
@@ -107,6 +110,13 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let (db, journal) = database(config).await?;
     let records = Records::new(&db);
     let (platform, admin_key) = platform_of(&records, &clock, config.creates).await?;
+    let begun = records.begin_audit_heads().await.context("cannot add up what the audit log and the records come to")?;
+    if begun > 0 {
+        tracing::info!(
+            roots = begun,
+            "from now on `centwise verify` notices what becomes of agreements, published prices, keys and the audit log"
+        );
+    }
     timekeeper::begin(&records, &*journal, &clock, platform, config.accept_clock)
         .await
         .context("cannot compare the clock with the books")?;
@@ -118,7 +128,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let engine = Engine::start(Arc::clone(&journal), directory, Arc::new(move || engine_clock.now()));
     let engine = engine.guarded(Arc::new(move || timekeeper::may_write(&gate_clock)));
     let held = Held::read(&records).await.context("cannot read whether the database was restored")?;
-    let (desk, payouts) = paying::put_together(config, &records, &engine, &clock, platform).await?;
+    let (desk, payouts, stripe) = paying::put_together(config, &records, &engine, &clock, platform).await?;
     desk.hold_charges(held.is_held());
     // What begins at 0 needs the recorder.
     let metrics = metrics_handle()?;
@@ -128,6 +138,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     };
     let app = App(Arc::new(Shared {
         desk,
+        stripe,
         engine,
         records,
         journal,

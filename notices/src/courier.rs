@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use store::records::{Actor, Delivery, DeliveryState, Endpoint, RecordError, Records, Target, Tried};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wording::Locale;
 
 /// Attempts under way at once.
@@ -41,7 +41,7 @@ struct Shared {
     clock: Clock,
     poster: Poster,
     /// `None`: no e-mail is sent.
-    mailer: Option<Mailer>,
+    mailer: watch::Sender<Option<Mailer>>,
     places: Arc<Semaphore>,
     under_way: Mutex<UnderWay>,
 }
@@ -64,7 +64,13 @@ enum Outcome {
 impl Courier {
     pub fn new(records: Records, clock: Clock, poster: Poster, mailer: Option<Mailer>) -> Self {
         let places = Arc::new(Semaphore::new(ATTEMPTS_MAX as usize));
+        let (mailer, _) = watch::channel(mailer);
         Self(Arc::new(Shared { records, clock, poster, mailer, places, under_way: Mutex::default() }))
+    }
+
+    /// E-mail goes this way from now on; what is under way goes on as it began.
+    pub fn mail_through(&self, mailer: Option<Mailer>) {
+        self.0.mailer.send_replace(mailer);
     }
 
     /// Makes deliveries of new notices and begins every attempt that is due and has room; how many. It does not wait for
@@ -74,11 +80,12 @@ impl Courier {
     /// The database failed; what was not begun is begun next time.
     pub async fn step(&self) -> Result<usize, RecordError> {
         let Shared { records, clock, mailer, .. } = &*self.0;
-        outbox::send_all(records, clock, mailer.is_some()).await?;
+        let has_mail = mailer.borrow().is_some();
+        outbox::send_all(records, clock, has_mail).await?;
         let (now, mut begun) = (clock.now(), 0);
         for (root, target) in records.targets_due(now).await? {
             let room = self.0.room_for(root, target);
-            if room == 0 || (target.channel() == store::records::Channel::Mail && mailer.is_none()) {
+            if room == 0 || (target.channel() == store::records::Channel::Mail && !has_mail) {
                 continue;
             }
             for due in records.deliveries_due(root, target, now, room).await? {
@@ -177,7 +184,8 @@ impl Shared {
     }
 
     async fn mail(&self, delivery: &Delivery, id: ContactId) -> Result<Outcome, RecordError> {
-        let (Some(mailer), Some(contact)) = (&self.mailer, self.records.contact(id).await?) else {
+        let mailer = self.mailer.borrow().clone();
+        let (Some(mailer), Some(contact)) = (mailer, self.records.contact(id).await?) else {
             return Ok(Outcome::Refused(None, "the contact is gone".to_owned()));
         };
         let locale: Locale = contact.locale.parse().unwrap_or_default();

@@ -16,7 +16,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use store::records::{AutoState, AutoTopUp, NoticeKind, PayoutMethod, PayoutSettings, PayoutState, RefundState, TopUp, TopUpState};
+use store::records::{AutoState, AutoTopUp, NoticeKind, PayoutMethod, PayoutSettings, PayoutState, Period, RefundState, TopUp, TopUpState};
 use test_stripe::{Behaviour, Delivery, FakeStripe, Fault};
 
 on_every_journal!(
@@ -503,7 +503,7 @@ async fn a_payout_starts_no_charge(backend: Backend) {
     let payouts = payouts_by(world, shop.stripe.clone());
     shop.pass(40 * 86_400);
     payouts.run(&world.actor(), None, 10, false, world.now()).await.unwrap();
-    let due = world.records.payouts_below(&world.platform, None, None, 10).await.unwrap().data.remove(0);
+    let due = world.records.payouts_below(&world.platform, None, Period::default(), None, 10).await.unwrap().data.remove(0);
     let paid = payouts.mark_paid(&world.actor(), &due, "statement 47", world.now()).await.unwrap();
     assert_eq!((paid.state, paid.cents), (PayoutState::Paid, Cents(2000)));
     assert_eq!(shop.balance_of("muster").await, 1000);

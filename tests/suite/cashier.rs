@@ -8,7 +8,7 @@ use payments::provider::Provider;
 use rating::{Cents, Currency};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use store::records::{Payout, PayoutMethod, PayoutSettings};
+use store::records::{Payout, PayoutMethod, PayoutSettings, Period};
 
 pub const DAY: i64 = 86_400;
 pub const EUR: Currency = Currency::EUR;
@@ -82,7 +82,7 @@ impl Cashier {
 
     /// Every payout, oldest first.
     pub async fn all(&self) -> Vec<Payout> {
-        let mut found = self.world.records.payouts_below(&self.world.platform, None, None, 100).await.unwrap().data;
+        let mut found = self.world.records.payouts_below(&self.world.platform, None, Period::default(), None, 100).await.unwrap().data;
         found.reverse();
         found
     }

@@ -49,8 +49,12 @@ fn reading(market: &Market, filled: &Filled) -> Vec<Row> {
         get("GET /v1/accounts/{tenant}/threshold", "/v1/accounts/muster/threshold", READ),
         get("GET /v1/agreements", "/v1/agreements", OWN),
         get("GET /v1/agreements", "/v1/agreements?buyer=muster", READ),
+        get("GET /v1/agreements", "/v1/agreements?buyer=muster&from=2026-11-01T00:00:00Z", READ),
+        get("GET /v1/agreements", "/v1/agreements?from=2026-11-01T00:00:00Z", OWN),
         get("GET /v1/api-keys", "/v1/api-keys", OWN),
+        get("GET /v1/api-keys", "/v1/api-keys?name=muster%20read", OWN),
         get("GET /v1/audit-log", "/v1/audit-log", OWN),
+        get("GET /v1/audit-log", "/v1/audit-log?resource=rate_card&from=2026-11-01T00:00:00Z", OWN),
         get("GET /v1/clock", "/v1/clock", OPERATOR),
         get("GET /v1/restoration", "/v1/restoration", OPERATOR),
         get("GET /v1/commissions", "/v1/commissions?reseller=muster&from=2026-11-01T00:00:00Z", READ),
@@ -59,6 +63,7 @@ fn reading(market: &Market, filled: &Filled) -> Vec<Row> {
         get("GET /v1/commissions/statement", "/v1/commissions/statement?reseller=muster&month=2026-11", READ),
         get("GET /v1/payouts", "/v1/payouts", OWN),
         get("GET /v1/payouts", "/v1/payouts?reseller=muster", READ),
+        get("GET /v1/payouts", "/v1/payouts?from=2026-11-01T00:00:00Z", OWN),
         get("GET /v1/payouts/{payout}", &format!("/v1/payouts/{}", made.payout), READ),
         get("GET /v1/payouts/sepa-file/{file}", &format!("/v1/payouts/sepa-file/{}", made.file), OPERATOR),
         get("GET /v1/tenants/{tenant}/payout-settings", "/v1/tenants/muster/payout-settings", READ),
@@ -67,20 +72,27 @@ fn reading(market: &Market, filled: &Filled) -> Vec<Row> {
         get("GET /v1/meters/{meter}", "/v1/meters/call", OWN),
         get("GET /v1/rate-cards", "/v1/rate-cards", OWN),
         get("GET /v1/rate-cards", "/v1/rate-cards?owner=muster", READ),
+        get("GET /v1/rate-cards", "/v1/rate-cards?owner=muster&name=retail", READ),
+        get("GET /v1/rate-cards", "/v1/rate-cards?name=retail", OWN),
         get("GET /v1/rate-cards/{card}", &format!("/v1/rate-cards/{card}"), READ),
         get("GET /v1/rate-cards/{card}/versions", &format!("/v1/rate-cards/{card}/versions"), READ),
         get("GET /v1/rate-cards/{card}/versions/{version}", &format!("/v1/rate-cards/{card}/versions/1"), READ),
         get("GET /v1/rate-cards/{card}/versions/{version}/diff", &format!("/v1/rate-cards/{card}/versions/2/diff?against=1"), READ),
         get("GET /v1/tenants", "/v1/tenants", OWN),
         get("GET /v1/tenants", "/v1/tenants?parent=muster", READ),
+        get("GET /v1/tenants", "/v1/tenants?parent=muster&external_id=acme-43", READ),
+        get("GET /v1/tenants", "/v1/tenants?subtree=true&name=Acme", OWN),
+        get("GET /v1/tenants", "/v1/tenants?subtree=true&external_id=muster", OWN),
         get("GET /v1/tenants/{tenant}", "/v1/tenants/muster", READ),
         get("GET /v1/payments/reconciliation", "/v1/payments/reconciliation?days=1", OPERATOR),
         get("GET /v1/payments/suspense", "/v1/payments/suspense", OPERATOR),
         get("GET /v1/top-ups", "/v1/top-ups", OWN),
         get("GET /v1/top-ups", "/v1/top-ups?tenant=acme-43", READ),
+        get("GET /v1/top-ups", "/v1/top-ups?from=2026-11-01T00:00:00Z", OWN),
         get("GET /v1/top-ups/terms", "/v1/top-ups/terms", OWN),
         get("GET /v1/top-ups/{top_up}", &format!("/v1/top-ups/{}", filled.top_up), READ),
         get("GET /v1/usage-events", "/v1/usage-events?customer=acme-43", READ),
+        get("GET /v1/usage-events", "/v1/usage-events?customer=acme-43&until=2026-11-21T00:00:00Z", READ),
         get("GET /v1/usage-events/unrated", "/v1/usage-events/unrated?root=muster", READ),
         get("GET /v1/usage-events/{source}/{id}", "/v1/usage-events/default/posted", READ),
         get("GET /v1/webhook-endpoints", "/v1/webhook-endpoints", OWN),
@@ -233,8 +245,8 @@ pub fn documented() -> BTreeSet<String> {
 }
 
 /// What of muster's the paths name.
-struct Filled {
-    endpoint: String,
+pub struct Filled {
+    pub endpoint: String,
     contact: String,
     delivery: String,
     top_up: String,
@@ -247,7 +259,7 @@ struct Made {
     file: String,
 }
 
-async fn fill(market: &Market) -> Filled {
+pub async fn fill(market: &Market) -> Filled {
     let muster = market.by("muster admin");
     muster.post("/v1/usage-events", call("posted", "acme-43", "600")).await.ok();
     let made = fill_payouts(market).await;

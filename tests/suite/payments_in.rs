@@ -9,7 +9,7 @@ use payments::refund::NewRefund;
 use rating::ids::TopUpId;
 use rating::{Cents, Currency};
 use std::sync::Arc;
-use store::records::{RefundState, TopUp};
+use store::records::{Period, RefundState, TopUp};
 
 on_every_journal!(
     a_page_is_paid_by_card_and_credited_once,
@@ -311,7 +311,7 @@ async fn what_does_not_fit_is_nobodys(backend: Backend) {
     let row = till.world.records.payment(&paid_twice).await.unwrap().unwrap();
     assert!(!row.is_own && till.world.records.payment(&unknown).await.unwrap().is_none());
     till.world.accounts("acme-42 7500, acme-43 5000, suspense of muster 2500, expense of muster -100, external of muster -14900").await;
-    let suspense = till.world.records.payments_in_suspense(None, 10).await.unwrap();
+    let suspense = till.world.records.payments_in_suspense(Period::default(), None, 10).await.unwrap();
     assert_eq!(suspense.data.iter().map(|payment| payment.id.as_str()).collect::<Vec<_>>(), [paid_twice.as_str()]);
     // Given back at the provider: nothing is nobody's any more.
     till.double.refund_there(&paid_twice, 2500);

@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use store::records::{Payout, PayoutMethod, PayoutSettings};
+use store::records::{Payout, PayoutMethod, PayoutSettings, Period};
 use test_stripe::{Delivery, FakeStripe, Fault, Order};
 
 on_every_journal!(commission_reaches_a_connected_account_once, a_transfer_taken_back_at_stripe_is_unpaid_again);
@@ -71,7 +71,7 @@ impl Till {
     }
 
     async fn last(&self) -> Payout {
-        self.world.records.payouts_below(&self.world.platform, None, None, 1).await.unwrap().data.remove(0)
+        self.world.records.payouts_below(&self.world.platform, None, Period::default(), None, 1).await.unwrap().data.remove(0)
     }
 
     /// 3.00 of commission, and a month to wait.

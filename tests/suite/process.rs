@@ -87,11 +87,15 @@ impl Process {
         self.terminate().await == Some(0)
     }
 
+    pub async fn signal(&self, signal: &str) {
+        let id = self.child.id().unwrap();
+        let sent = Command::new("kill").args([signal, &id.to_string()]).status().await.unwrap();
+        assert!(sent.success());
+    }
+
     /// SIGTERM; its exit code.
     pub async fn terminate(mut self) -> Option<i32> {
-        let id = self.child.id().unwrap();
-        let sent = Command::new("kill").args(["-TERM", &id.to_string()]).status().await.unwrap();
-        assert!(sent.success());
+        self.signal("-TERM").await;
         self.child.wait().await.unwrap().code()
     }
 }

@@ -101,3 +101,28 @@ async fn a_changed_state_is_found() {
     run(&mut conn, "delete from records where seq = (select max(seq) from records)").await;
     assert!(!failed(&world).await.is_empty(), "a record is missing");
 }
+
+/// Whoever may ask, at which prices and terms, and who changed it.
+#[tokio::test]
+async fn a_changed_record_is_found() {
+    let world = history().await;
+    let mut conn = SqliteConnectOptions::new().filename(&world.file).connect().await.unwrap();
+    assert_eq!(failed(&world).await, []);
+    let root = world.tenant("muster").id;
+    for (table, change, back) in [
+        ("agreements", "free_retail = 1 - free_retail", "free_retail = 1 - free_retail"),
+        ("card_versions", "number = number + 100", "number = number - 100"),
+        ("audit_log", "action = action || 'd'", "action = substr(action, 1, length(action) - 1)"),
+    ] {
+        let place = format!("id = (select min(id) from {table} where root_id = {})", root.0);
+        run(&mut conn, &format!("update {table} set {change} where {place}")).await;
+        let failed_now = failed(&world).await;
+        assert_eq!(failed_now.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(), [table]);
+        assert!(failed_now[0].differences[0].contains(&root.to_string()), "{failed_now:?}");
+        run(&mut conn, &format!("update {table} set {back} where {place}")).await;
+    }
+    flip(&mut conn, "api_keys", "hash", "id = (select min(id) from api_keys)").await;
+    assert_eq!(failed(&world).await[0].name, "api_keys");
+    flip(&mut conn, "api_keys", "hash", "id = (select min(id) from api_keys)").await;
+    assert_eq!(failed(&world).await, [], "everything is as it was");
+}

@@ -10,7 +10,7 @@ use notices::mail::Mailer;
 use notices::post::Poster;
 use rating::ids::{ContactId, EndpointId, NoticeId};
 use serde_json::{Value, json};
-use store::records::{Contact, Delivery, DeliveryState, Endpoint, EndpointPatch, Notice, NoticeKind, Target, Wanted};
+use store::records::{Contact, Delivery, DeliveryState, Endpoint, EndpointPatch, Notice, NoticeKind, Period, Target, Wanted};
 
 /// Stamps a test on both databases.
 macro_rules! on_both {
@@ -112,7 +112,7 @@ impl Told {
     }
 
     async fn log(&self, target: Target) -> Vec<Delivery> {
-        self.world.records.deliveries_of(target, None, 99).await.unwrap().data
+        self.world.records.deliveries_of(target, Period::default(), None, 99).await.unwrap().data
     }
 }
 

@@ -2,11 +2,14 @@
 //! the variable that was typed, and a variable that means nothing is named.
 
 use super::{Cli, LOG_SETTING};
+use crate::config::Config;
+use crate::reload::Reread;
 use crate::settings;
 use anyhow::{Context as _, bail};
 use clap::builder::{StyledStr, ValueParser};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
+use payments::secret::{BlankSecret, Secret};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
@@ -96,6 +99,43 @@ fn secret_of_file(name: &str, variables: &Variables) -> anyhow::Result<Option<St
         bail!("{of_file}: the file {} is empty", file.display());
     }
     Ok(Some(secret.to_owned()))
+}
+
+/// The server's settings with the secrets that can change under way, as their files have them now. A variable without a file is
+/// what it was: nobody changes the environment of a process from outside.
+///
+/// # Errors
+/// A file cannot be read, or what it has makes no sense: names the variable, never the secret.
+pub fn reread(config: &Config) -> anyhow::Result<Reread> {
+    reread_with(config, &variables(), &std::env::args_os().collect::<Vec<_>>())
+}
+
+fn reread_with(config: &Config, variables: &Variables, arguments: &[OsString]) -> anyhow::Result<Reread> {
+    let (mut config, mut from_files) = (config.clone(), Vec::new());
+    let mut read = |name: &'static str, option: &str| {
+        let secret = if is_typed(option, arguments) { None } else { secret_of_file(name, variables)? };
+        from_files.extend(secret.is_some().then_some(name));
+        anyhow::Ok(secret)
+    };
+    let payments = &mut config.payments;
+    if let Some(key) = read("CENTWISE_STRIPE_SECRET_KEY", "stripe-secret-key")? {
+        payments.stripe_secret_key = Some(key.parse().context("CENTWISE_STRIPE_SECRET_KEY_FILE")?);
+    }
+    if let Some(secrets) = read("CENTWISE_STRIPE_WEBHOOK_SECRETS", "stripe-webhook-secrets")? {
+        payments.stripe_webhook_secrets = several(&secrets).context("CENTWISE_STRIPE_WEBHOOK_SECRETS_FILE")?;
+    }
+    if let Some(secrets) = read("CENTWISE_STRIPE_CONNECT_WEBHOOK_SECRETS", "stripe-connect-webhook-secrets")? {
+        payments.stripe_connect_webhook_secrets = several(&secrets).context("CENTWISE_STRIPE_CONNECT_WEBHOOK_SECRETS_FILE")?;
+    }
+    if let Some(url) = read("CENTWISE_SMTP_URL", "smtp-url")? {
+        config.mail.smtp_url = Some(url);
+    }
+    config.payments.check()?;
+    Ok(Reread { config, from_files })
+}
+
+fn several(secrets: &str) -> Result<Vec<Secret>, BlankSecret> {
+    secrets.split(',').map(str::parse).collect()
 }
 
 /// An option that nobody typed has its value from a variable: the error says from which.
@@ -226,5 +266,21 @@ mod tests {
         assert!(twice.contains("CENTWISE_KEY and CENTWISE_KEY_FILE"), "{twice}");
         let missing = read(&[("CENTWISE_KEY_FILE", &dir.path().join("none"))], &[]).unwrap_err();
         assert!(missing.starts_with("CENTWISE_KEY_FILE: cannot read"), "{missing}");
+    }
+
+    #[test]
+    fn secrets_are_read_again_from_their_files_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("smtp");
+        std::fs::write(&file, "smtp://localhost:25\n").unwrap();
+        let variables = Variables::from([("CENTWISE_SMTP_URL_FILE".to_owned(), file.into_os_string())]);
+        let read = |typed: &[&str]| {
+            let arguments: Vec<OsString> = ["centwise", "serve"].iter().chain(typed).map(OsString::from).collect();
+            reread_with(&Config::default(), &variables, &arguments).unwrap()
+        };
+        let Reread { config, from_files } = read(&[]);
+        assert_eq!((config.mail.smtp_url.as_deref(), from_files), (Some("smtp://localhost:25"), vec!["CENTWISE_SMTP_URL"]));
+        let Reread { config, from_files } = read(&["--smtp-url", "smtp://typed:25"]);
+        assert_eq!((config.mail.smtp_url, from_files), (None, Vec::new()), "what was typed counts");
     }
 }

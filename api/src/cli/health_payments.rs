@@ -2,6 +2,7 @@
 
 use super::health_check::{Check, Status};
 use crate::paying::PaymentSettings;
+use payments::provider::Provider as _;
 use rating::Instant;
 use store::payments_look::PaymentsLook;
 

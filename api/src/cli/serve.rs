@@ -1,6 +1,6 @@
-//! `centwise serve`: the server, in the foreground, until SIGTERM or SIGINT.
+//! `centwise serve`: the server, in the foreground, until SIGTERM or SIGINT; SIGHUP reads secrets in files again.
 
-use super::{Ended, database, runtime};
+use super::{Ended, database, environment, runtime};
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::database_url::Place;
@@ -35,6 +35,8 @@ pub fn run(args: Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     }
     let runtime = runtime()?;
     let served = runtime.block_on(async {
+        // A reload that comes too early waits.
+        let hangups = server::hangups()?;
         let running = server::serve(&config, Clock::system()).await.map_err(database::explained)?;
         print_admin_key(running.admin_key.as_deref(), out)?;
         if args.demo {
@@ -49,7 +51,7 @@ pub fn run(args: Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         let signals = server::Signals::expect()?;
         writeln!(out, "listening on {}", running.url())?;
         out.flush()?;
-        running.until(signals).await
+        running.until(signals, hangups, || environment::reread(&config)).await
     });
     runtime.shutdown_timeout(ABANDON_TIME_MAX);
     served.map(|()| Ended::Well)

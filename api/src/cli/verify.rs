@@ -8,7 +8,7 @@ use std::io::Write;
 use store::db::{Db, PostgresOptions};
 use store::journal::Check;
 
-/// Audit the books: balances, sums, charges, carries, holds, identities, hash chain
+/// Audit the books: balances, sums, charges, carries, holds, identities, hash chain; and agreements, prices, keys, audit log
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

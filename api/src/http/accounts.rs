@@ -7,7 +7,7 @@
 use crate::auth::{self, Access, MayAsk, MayRead, tenant_named};
 use crate::http::agreements::{agreement_in_force, usual_currency};
 use crate::http::entries::{self, EntryBody, StatementBody};
-use crate::http::page::{List, PageQuery};
+use crate::http::page::{List, PageQuery, period};
 use crate::http::query::Query;
 use crate::http::turns;
 use crate::http::words;
@@ -20,7 +20,7 @@ use ledger::{AccountKey, AccountKind, Balance};
 use metering::plan;
 use rating::{Cents, Currency, Instant, TenantId};
 use serde::{Deserialize, Serialize};
-use store::journal::{Of, RecordQuery, Seq};
+use store::journal::{Of, Seq};
 use tenants::{Tenant, TenantKind};
 
 /// One account now.
@@ -119,6 +119,12 @@ pub struct EntriesQuery {
     #[param(value_type = Option<words::AccountKind>, inline)]
     pub account: Option<String>,
     pub currency: Option<String>,
+    /// By the time of posting, inclusive.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub from: Option<Instant>,
+    /// Exclusive.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Instant>,
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
@@ -305,11 +311,8 @@ pub async fn list_entries(
     let tenant = tenant_named(&app, &key, &name).await?;
     let account = key_of(&app, &tenant, query.account.as_deref(), query.currency.as_deref(), key.is_platform_admin()).await?;
     let page = PageQuery { cursor: query.cursor, limit: query.limit };
-    let limit = page.limit()?;
-    let records = app
-        .journal
-        .read(&RecordQuery { of: Of::Account(account), after: page.after()?.map(Seq), newest_first: true, limit: limit + 1 })
-        .await?;
+    let (period, limit) = (period(query.from, query.until)?, page.limit()?);
+    let records = entries::within(&app, Of::Account(account), period, page.after()?.map(Seq), limit + 1).await?;
     let has_more = records.len() > limit;
     let shown = &records[..records.len().min(limit)];
     let mut data = Vec::with_capacity(shown.len());

@@ -1,7 +1,7 @@
 //! `/v1/agreements`: the terms of one link. Written by a seller (or one above it), never by the buyer.
 
 use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
-use crate::http::page::{List, PageQuery};
+use crate::http::page::{List, PageQuery, period};
 use crate::http::query::Query;
 use crate::http::rate_cards::card_named;
 use crate::http::tenants::at_field;
@@ -130,6 +130,12 @@ pub struct AgreementEnd {
 pub struct AgreementsQuery {
     /// External id or `ten_…`. Default: every buyer in the key's subtree.
     pub buyer: Option<String>,
+    /// In force then or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub from: Option<Instant>,
+    /// In force before then.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Instant>,
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
@@ -300,9 +306,13 @@ pub async fn list_agreements(
 ) -> Result<Json<List<AgreementBody>>, ApiProblem> {
     let page = PageQuery { cursor: query.cursor, limit: query.limit };
     let (after, limit) = (page.after()?.map(AgreementId), page.limit()?);
+    let period = period(query.from, query.until)?;
     let found = match &query.buyer {
-        Some(name) => app.records_of(&key).agreements_by_buyer(tenant_named(&app, &key, name).await?.id, after, limit).await?,
-        None => app.records_of(&key).agreements_below(&key.tenant, after, limit).await?,
+        Some(name) => {
+            let buyer = tenant_named(&app, &key, name).await?.id;
+            app.records_of(&key).agreements_by_buyer(buyer, period, after, limit).await?
+        }
+        None => app.records_of(&key).agreements_below(&key.tenant, period, after, limit).await?,
     };
     let (app, key): (&App, &Access) = (&app, &key);
     let page = List::shown(found, |terms| terms.id.0, |terms| async move { shown(app, key, &terms).await });

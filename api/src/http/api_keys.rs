@@ -2,7 +2,7 @@
 
 use crate::auth::{self, Access, MayRead, MayWrite};
 use crate::clock;
-use crate::http::page::{List, PageQuery};
+use crate::http::page::{List, NamedQuery, PageQuery};
 use crate::http::query::Query;
 use crate::http::tenants::at_field;
 use crate::http::words;
@@ -115,13 +115,15 @@ pub async fn create_api_key(State(app): State<App>, key: MayWrite, write: Write)
 }
 
 /// List keys of the key's own subtree
-#[utoipa::path(get, path = "/v1/api-keys", tag = "api-keys", params(PageQuery), responses((status = 200, body = List<ApiKeyBody>)))]
+#[utoipa::path(get, path = "/v1/api-keys", tag = "api-keys", params(NamedQuery), responses((status = 200, body = List<ApiKeyBody>)))]
 pub async fn list_api_keys(
     State(app): State<App>,
     key: MayRead,
-    Query(page): Query<PageQuery>,
+    Query(query): Query<NamedQuery>,
 ) -> Result<Json<List<ApiKeyBody>>, ApiProblem> {
-    let found = app.records_of(&key).keys_below(&key.tenant, page.after()?.map(ApiKeyId), page.limit()?).await?;
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let name = query.name.as_deref();
+    let found = app.records_of(&key).keys_below(&key.tenant, name, page.after()?.map(ApiKeyId), page.limit()?).await?;
     let app = &app;
     let page = List::shown(found, |key| key.id.0, |key| async move { shown(app, &key, None).await });
     Ok(Json(page.await?))

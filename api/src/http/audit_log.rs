@@ -1,7 +1,7 @@
 //! `/v1/audit-log`: who changed what, when and why.
 
 use crate::auth::{self, Access, MayRead};
-use crate::http::page::{List, PageQuery};
+use crate::http::page::{List, PageQuery, period};
 use crate::http::query::Query;
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -97,7 +97,7 @@ pub async fn list_audit_log(
         let detail = format!("nothing is logged about {unknown:?}; expected one of {}", AUDITED.join(", "));
         return Err(ApiProblem::field("invalid_field", "resource", detail));
     }
-    let filter = AuditFilter { key: of, tenant, resource: query.resource, from: query.from, until: query.until };
+    let filter = AuditFilter { key: of, tenant, resource: query.resource, period: period(query.from, query.until)? };
     let found = app.records_of(&key).audit_log(&key.tenant, &filter, page.after()?, page.limit()?).await?;
     let (app, access): (&App, &Access) = (&app, &key);
     let page = List::shown(found, |entry| entry.id, |entry| async move { shown(app, access, entry).await });

@@ -1,7 +1,7 @@
 //! `/v1/webhook-endpoints/{endpoint}/deliveries`: what was sent to an endpoint, what became of it, and again.
 
 use crate::auth::{MayRead, MayWrite};
-use crate::http::page::{List, PageQuery};
+use crate::http::page::{List, PageQuery, PeriodQuery, period};
 use crate::http::query::Query;
 use crate::http::webhook_endpoints::visible_endpoint;
 use crate::http::words;
@@ -76,16 +76,18 @@ fn shown(delivery: &Delivery) -> DeliveryBody {
 
 /// List what was sent to an endpoint, newest first; kept for 30 days
 #[utoipa::path(get, path = "/v1/webhook-endpoints/{endpoint}/deliveries", tag = "webhook-endpoints",
-    params(("endpoint" = String, Path, description = "`whe_…`"), PageQuery), responses((status = 200, body = List<DeliveryBody>)))]
+    params(("endpoint" = String, Path, description = "`whe_…`"), PeriodQuery), responses((status = 200, body = List<DeliveryBody>)))]
 pub async fn list_deliveries(
     State(app): State<App>,
     key: MayRead,
     Path(id): Path<String>,
-    Query(page): Query<PageQuery>,
+    Query(query): Query<PeriodQuery>,
 ) -> Result<Json<List<DeliveryBody>>, ApiProblem> {
     let endpoint = visible_endpoint(&app, &key, &id).await?;
+    let period = period(query.from, query.until)?;
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
     let (before, limit) = (page.after()?.map(DeliveryId), page.limit()?);
-    let found = app.records_of(&key).deliveries_of(Target::Endpoint(endpoint.id), before, limit).await?;
+    let found = app.records_of(&key).deliveries_of(Target::Endpoint(endpoint.id), period, before, limit).await?;
     let last = found.data.last().map(|delivery| delivery.id.0);
     Ok(Json(List::new(found.data.iter().map(shown).collect(), found.has_more, last)))
 }

@@ -14,6 +14,7 @@ use rating::{Cents, Instant};
 use serde::Serialize;
 use std::collections::HashMap;
 use store::journal::{Kind, Of, Record, RecordQuery, Seq};
+use store::records::Period;
 
 /// Entries that a statement reads at most, those after its end included.
 pub const STATEMENT_ENTRIES_MAX: usize = 100_000;
@@ -188,6 +189,42 @@ pub async fn of_record(app: &App, record: &Record, account: AccountKey, voided: 
         voids: record.body.refers_to.filter(|_| record.kind == Kind::Void).and_then(|seq| voided.0.get(&seq).cloned()),
         reason: record.body.reason.clone(),
     }))
+}
+
+/// Records of one list that came in within a period, newest first, at most `limit`.
+///
+/// # Errors
+/// What the journal says.
+pub async fn within(app: &App, of: Of, period: Period, after: Option<Seq>, limit: usize) -> Result<Vec<Record>, ApiProblem> {
+    let (from, until) = (period.from.unwrap_or(Instant::MIN), period.until.unwrap_or(Instant::MAX));
+    let mut query = RecordQuery { of, after, newest_first: true, limit };
+    let mut found = app.journal.read(&query).await?;
+    if let Some(later) = found.first().filter(|record| record.received_at >= until).map(|record| record.seq) {
+        query.after = Some(first_since(app, &query.of, until, later).await?);
+        found = app.journal.read(&query).await?;
+    }
+    found.truncate(found.partition_point(|record| record.received_at >= from));
+    Ok(found)
+}
+
+/// The first record of a list that came in at `since` or later, as `later` did: they lie in the order in which they came in,
+/// so each look halves what is between.
+async fn first_since(app: &App, of: &Of, since: Instant, later: Seq) -> Result<Seq, ApiProblem> {
+    let read = async |after, newest_first| {
+        let query = RecordQuery { of: of.clone(), after, newest_first, limit: 1 };
+        Ok::<_, ApiProblem>(app.journal.read(&query).await?.into_iter().next())
+    };
+    // What lies up to `before` came in earlier.
+    let mut before = read(None, false).await?.map_or(0, |oldest| oldest.seq.0 - 1);
+    let mut first = later.0;
+    while first - before > 1 {
+        let middle = before + (first - before) / 2;
+        match read(Some(Seq(middle + 1)), true).await? {
+            Some(record) if record.received_at >= since => first = record.seq.0,
+            _ => before = middle,
+        }
+    }
+    Ok(Seq(first))
 }
 
 /// Records of an account posted at `from` or later, newest first. Beyond one page of them it takes a turn.

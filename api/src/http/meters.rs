@@ -1,7 +1,7 @@
 //! `/v1/meters`: what is measured. One list for the whole platform.
 
 use crate::auth::{MayOperate, MayRead};
-use crate::http::page::{List, PageQuery};
+use crate::http::page::{List, NamedQuery, PageQuery};
 use crate::http::query::Query;
 use crate::http::words;
 use crate::http::write::{Done, Made, Write};
@@ -159,13 +159,14 @@ pub async fn get_meter(State(app): State<App>, _key: MayRead, Path(name): Path<S
 }
 
 /// List meters
-#[utoipa::path(get, path = "/v1/meters", tag = "meters", params(PageQuery), responses((status = 200, body = List<MeterBody>)))]
+#[utoipa::path(get, path = "/v1/meters", tag = "meters", params(NamedQuery), responses((status = 200, body = List<MeterBody>)))]
 pub async fn list_meters(
     State(app): State<App>,
     _key: MayRead,
-    Query(page): Query<PageQuery>,
+    Query(query): Query<NamedQuery>,
 ) -> Result<Json<List<MeterBody>>, ApiProblem> {
-    let found = app.records.meters(page.after()?.map(MeterId), page.limit()?).await?;
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let found = app.records.meters(query.name.as_deref(), page.after()?.map(MeterId), page.limit()?).await?;
     let last = found.data.last().map(|meter| meter.id.0);
     Ok(Json(List::new(found.data.into_iter().map(shown).collect(), found.has_more, last)))
 }

@@ -2,8 +2,9 @@
 //! the next page starts.
 
 use crate::problem::ApiProblem;
+use rating::Instant;
 use serde::{Deserialize, Serialize};
-use store::records::Page;
+use store::records::{Page, Period};
 
 pub const PAGE_ROWS_DEFAULT: usize = 50;
 pub const PAGE_ROWS_MAX: usize = 1000;
@@ -42,6 +43,47 @@ impl PageQuery {
             .transpose()
             .map_err(|_| ApiProblem::field("invalid_field", "cursor", "expected the next_cursor of an earlier page"))
     }
+}
+
+/// Of a list: from when until when.
+///
+/// # Errors
+/// `invalid_field` naming `from` for a period that nothing is in.
+pub fn period(from: Option<Instant>, until: Option<Instant>) -> Result<Period, ApiProblem> {
+    match (from, until) {
+        (Some(from), Some(until)) if from >= until => Err(ApiProblem::field("invalid_field", "from", "expected an instant before until")),
+        _ => Ok(Period { from, until }),
+    }
+}
+
+/// Where a page of a period starts and how long it is.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PeriodQuery {
+    /// Made then or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub from: Option<Instant>,
+    /// Exclusive.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Instant>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Rows of the page: 1 to 1000, 50 unless given.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<usize>,
+}
+
+/// Where a page of what has a name starts and how long it is.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct NamedQuery {
+    /// Only what is called exactly so.
+    pub name: Option<String>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Rows of the page: 1 to 1000, 50 unless given.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<usize>,
 }
 
 /// One page of a list.

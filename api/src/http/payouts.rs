@@ -1,7 +1,7 @@
 //! `/v1/payouts`: commission paid out. The platform's operator creates and sends; resellers read their own.
 
 use crate::auth::{self, Access, MayOperate, MayRead, tenant_named};
-use crate::http::page::{List, PageQuery};
+use crate::http::page::{List, PageQuery, period};
 use crate::http::payout_settings::BankBody;
 use crate::http::query::Query;
 use crate::http::tenants::at_field;
@@ -13,8 +13,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use payments::payouts::{Considered, Month, Outcome, Reason};
-use rating::TenantId;
 use rating::ids::PayoutId;
+use rating::{Instant, TenantId};
 use serde::{Deserialize, Serialize};
 use store::records::{Actor, Payout, PayoutMethod, PayoutSettings, PayoutState};
 
@@ -71,6 +71,12 @@ pub struct PayoutsQuery {
     pub reseller: Option<String>,
     #[param(value_type = Option<words::PayoutState>, inline, example = "due")]
     pub state: Option<PayoutState>,
+    /// Created then or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub from: Option<Instant>,
+    /// Exclusive.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Instant>,
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
@@ -173,7 +179,8 @@ pub async fn list_payouts(
     let page = PageQuery { cursor: query.cursor, limit: query.limit };
     let (before, limit) = (page.after()?.map(PayoutId), page.limit()?);
     let top = auth::tenant_or_own(&app, &key, query.reseller.as_deref()).await?;
-    let found = app.records_of(&key).payouts_below(&top, query.state, before, limit).await?;
+    let period = period(query.from, query.until)?;
+    let found = app.records_of(&key).payouts_below(&top, query.state, period, before, limit).await?;
     let app = &app;
     let page = List::shown(found, |payout| payout.id.0, |payout| async move { shown(app, &payout).await });
     Ok(Json(page.await?))

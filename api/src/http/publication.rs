@@ -140,7 +140,7 @@ struct Step {
 async fn meters_of(app: &App) -> Result<BTreeMap<String, MeterTerms>, ApiProblem> {
     let (mut meters, mut after) = (BTreeMap::new(), None);
     loop {
-        let page = app.records.meters(after, LIST_ROWS_MAX).await?;
+        let page = app.records.meters(None, after, LIST_ROWS_MAX).await?;
         after = page.data.last().map(|meter| meter.id);
         meters.extend(page.data.into_iter().map(|meter| (meter.name, meter.terms)));
         if !page.has_more {

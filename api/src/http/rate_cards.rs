@@ -49,6 +49,8 @@ pub struct NewRateCardBody {
 pub struct RateCardsQuery {
     /// External id or `ten_…` of a seller. Default: every seller in the key's subtree.
     pub owner: Option<String>,
+    /// Only what is called exactly so: one of each seller.
+    pub name: Option<String>,
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
@@ -148,9 +150,13 @@ pub async fn list_rate_cards(
 ) -> Result<Json<List<RateCardBody>>, ApiProblem> {
     let page = PageQuery { cursor: query.cursor, limit: query.limit };
     let (after, limit) = (page.after()?.map(RateCardId), page.limit()?);
+    let name = query.name.as_deref();
     let found = match &query.owner {
-        Some(name) => app.records_of(&key).cards_by_owner(tenant_named(&app, &key, name).await?.id, after, limit).await?,
-        None => app.records_of(&key).cards_below(&key.tenant, after, limit).await?,
+        Some(owner) => {
+            let owner = tenant_named(&app, &key, owner).await?.id;
+            app.records_of(&key).cards_by_owner(owner, name, after, limit).await?
+        }
+        None => app.records_of(&key).cards_below(&key.tenant, name, after, limit).await?,
     };
     let app = &app;
     let page = List::shown(found, |card| card.id.0, |card| async move { shown(app, &card).await });

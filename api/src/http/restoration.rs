@@ -63,7 +63,7 @@ async fn held(app: &App, restoration: Restoration) -> Result<RestorationBody, Ap
     let platform = app.records.tenant(app.platform).await?.ok_or_else(|| ApiProblem::new("internal", "there is no platform"))?;
     let (mut valid_keys, mut after) = (Vec::new(), None);
     loop {
-        let page = app.records.keys_below(&platform, after, KEYS_MAX).await?;
+        let page = app.records.keys_below(&platform, None, after, KEYS_MAX).await?;
         after = page.data.last().map(|key| key.id);
         let valid = page.data.into_iter().filter(|key| key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now < end));
         valid_keys.extend(valid.map(|key| ValidKey { id: key.id.to_string(), name: key.name, scope: key.scope }));

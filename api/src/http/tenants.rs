@@ -13,7 +13,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use rating::TenantId;
 use serde::{Deserialize, Serialize};
-use store::records::{NewTenant, TenantPatch};
+use store::records::{NewTenant, TenantPatch, TenantsNamed};
 use tenants::tenant::place;
 use tenants::{Tenant, TenantKind};
 
@@ -81,6 +81,10 @@ pub struct TenantsQuery {
     /// Also the buyers' buyers, and `parent` itself.
     #[serde(default)]
     pub subtree: bool,
+    /// Only who is called exactly so.
+    pub name: Option<String>,
+    /// Only who has this id: one of each root.
+    pub external_id: Option<String>,
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
@@ -185,10 +189,12 @@ pub async fn list_tenants(
     let page = PageQuery { cursor: query.cursor, limit: query.limit };
     let (after, limit) = (page.after()?.map(TenantId), page.limit()?);
     let top = auth::tenant_or_own(&app, &key, query.parent.as_deref()).await?;
-    let found = if query.subtree {
-        app.records_of(&key).tenants_below(&top, after, limit).await?
-    } else {
-        app.records_of(&key).children(top.id, after, limit).await?
+    let named = TenantsNamed { name: query.name.as_deref(), external_id: query.external_id.as_deref(), direct: !query.subtree };
+    let records = app.records_of(&key);
+    let found = match named {
+        TenantsNamed { name: None, external_id: None, direct: true } => records.children(top.id, after, limit).await?,
+        TenantsNamed { name: None, external_id: None, direct: false } => records.tenants_below(&top, after, limit).await?,
+        named => records.tenants_named(&top, named, after, limit).await?,
     };
     let (app, key) = (&app, &key);
     let page = List::shown(found, |tenant| tenant.id.0, |tenant| async move { shown(app, key, &tenant).await });

@@ -3,7 +3,7 @@
 use crate::auth::{self, Access, MayOperate, MayRead, MayWrite, tenant_named};
 use crate::http::accounts::currency_of;
 use crate::http::money::{MoneyBody, NewMove, account_by_hand, move_by_hand};
-use crate::http::page::{List, PageQuery};
+use crate::http::page::{List, PageQuery, PeriodQuery, period};
 use crate::http::query::Query;
 use crate::http::tenants::at_field;
 use crate::http::words;
@@ -16,8 +16,8 @@ use axum::http::StatusCode;
 use metering::command::MoneyKind;
 use payments::desk::NewCheckout;
 use payments::refund::NewRefund;
-use rating::Cents;
 use rating::ids::TopUpId;
+use rating::{Cents, Instant};
 use serde::{Deserialize, Serialize};
 use store::records::{Payment, Refund, RefundState, TopUp, TopUpState};
 use tenants::TenantKind;
@@ -149,6 +149,12 @@ pub struct NewRefundBody {
 pub struct TopUpsQuery {
     /// Of this tenant and those below it: external id or `ten_…`. Default: the key's own.
     pub tenant: Option<String>,
+    /// Asked for then or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub from: Option<Instant>,
+    /// Exclusive.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Instant>,
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
@@ -288,7 +294,8 @@ pub async fn list_top_ups(
 ) -> Result<Json<List<TopUpBody>>, ApiProblem> {
     let top = auth::tenant_or_own(&app, &key, query.tenant.as_deref()).await?;
     let page = PageQuery { cursor: query.cursor, limit: query.limit };
-    let found = app.records_of(&key).top_ups_below(&top, page.after()?.map(TopUpId), page.limit()?).await?;
+    let period = period(query.from, query.until)?;
+    let found = app.records_of(&key).top_ups_below(&top, period, page.after()?.map(TopUpId), page.limit()?).await?;
     let app = &app;
     let page = List::shown(found, |top_up| top_up.id.0, |top_up| async move { shown(app, &top_up).await });
     Ok(Json(page.await?))
@@ -364,13 +371,15 @@ pub async fn create_refund(
 ///
 /// Their money lies on the platform's `suspense` account, except what the books cannot count. Give it back
 /// (`POST /v1/top-ups/{top_up}/refunds` with its `payment`, or on the provider's pages), or book it by hand.
-#[utoipa::path(get, path = "/v1/payments/suspense", tag = "money", params(PageQuery), responses((status = 200, body = List<SuspenseBody>)))]
+#[utoipa::path(get, path = "/v1/payments/suspense", tag = "money", params(PeriodQuery), responses((status = 200, body = List<SuspenseBody>)))]
 pub async fn list_suspense(
     State(app): State<App>,
     _key: MayOperate,
-    Query(page): Query<PageQuery>,
+    Query(query): Query<PeriodQuery>,
 ) -> Result<Json<List<SuspenseBody>>, ApiProblem> {
-    let found = app.records.payments_in_suspense(page.cursor.as_deref(), page.limit()?).await?;
+    let period = period(query.from, query.until)?;
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let found = app.records.payments_in_suspense(period, page.cursor.as_deref(), page.limit()?).await?;
     // The provider's ids are their order: there is no number to go on from.
     let next_cursor = found.data.last().filter(|_| found.has_more).map(|payment| payment.id.clone());
     let (has_more, mut data) = (found.has_more, Vec::with_capacity(found.data.len()));

@@ -5,10 +5,10 @@
 
 use crate::auth::{Access, MayRead, MayUse, tenant_named};
 use crate::http::answers::{self, Names};
-use crate::http::page::{List, PageQuery};
+use crate::http::page::{List, PageQuery, period};
 use crate::http::query::Query;
 use crate::http::usage_schema::{CloudEvent, UsageReport};
-use crate::http::{request, summaries, write};
+use crate::http::{entries, request, summaries, write};
 use crate::limits::{Allowance, Class};
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -20,8 +20,9 @@ use axum::response::{IntoResponse, Response};
 use metering::command::{BATCH_EVENTS_MAX, EventAnswer, Outcome};
 use metering::input::own_fields::OwnFields;
 use metering::input::{self, Parsed};
+use rating::Instant;
 use serde::Deserialize;
-use store::journal::{Of, RecordQuery, Seq};
+use store::journal::{Of, Seq};
 use summaries::EventSummary;
 
 /// How a body is to be read.
@@ -209,6 +210,12 @@ fn count(app: &App, answers: &[EventAnswer]) {
 pub struct UsageQuery {
     /// External id or `ten_…`. Default: the key's own tenant.
     pub customer: Option<String>,
+    /// By the time of arrival, `received_at`, inclusive.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub from: Option<Instant>,
+    /// Exclusive.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Instant>,
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
@@ -226,8 +233,9 @@ pub async fn list_usage(
         Some(name) => tenant_named(&app, &key, name).await?.id,
         None => key.key.tenant,
     };
-    let query = RecordQuery { of: Of::Customer(customer), after: page.after()?.map(Seq), newest_first: true, limit: page.limit()? + 1 };
-    Ok(Json(summaries::page(&app, &key, app.journal.read(&query).await?, page.limit()?).await?))
+    let (period, after, limit) = (period(query.from, query.until)?, page.after()?.map(Seq), page.limit()?);
+    let records = entries::within(&app, Of::Customer(customer), period, after, limit + 1).await?;
+    Ok(Json(summaries::page(&app, &key, records, limit).await?))
 }
 
 #[cfg(test)]

@@ -97,6 +97,8 @@ pub enum BadSettings {
     Key,
     #[error("expected an https address without query, such as https://api.stripe.com/ (http only on this machine)")]
     Url,
+    #[error("the key before was of the other mode (live or test): another account needs a start with it")]
+    Mode,
     #[error("the client cannot be made from these settings")]
     Client,
 }

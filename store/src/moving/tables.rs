@@ -4,6 +4,7 @@ use super::seqs::Seqs;
 use crate::journal::{JournalError, Result, Seq};
 use crate::postgres::Rows;
 use crate::postgres::import::{Form, Import};
+use crate::records::OF_RECORDS;
 use crate::sqlite::export::Export;
 use futures_util::TryStreamExt;
 use sqlx::Row;
@@ -48,6 +49,7 @@ pub(super) const TABLES: &[Table] = &[
     same("api_keys"),
     Table { name: "key_hashes", source: "(select hash, root_id from api_keys)", target: "key_hashes" },
     same("audit_log"),
+    same("audit_heads"),
     same("idempotency"),
     same("column_maps"),
     same("settings"),
@@ -79,9 +81,6 @@ pub(super) const TABLES: &[Table] = &[
     },
     same("reclassifications"),
 ];
-
-/// What an entry of the audit log is about, where that is a record of the journal.
-const OF_RECORDS: [&str; 2] = ["top_up", "adjustment"];
 
 pub(super) async fn copy(export: &Export, import: &Import, table: &Table, seqs: &Seqs, copied: &mut dyn FnMut(u64)) -> Result<()> {
     let columns = import.columns(table.name).await?;

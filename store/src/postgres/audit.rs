@@ -8,6 +8,7 @@ use super::{openings, sql};
 use crate::db::Db;
 use crate::hash::Row;
 use crate::journal::{Amendment, BatchHead, Check, JournalError, Kind, Result, Seq, State};
+use crate::records;
 use crate::verify::{Audit, Stored, StoredRow};
 use rating::TenantId;
 use sqlx::postgres::PgRow;
@@ -24,7 +25,11 @@ pub async fn verify_database(db: &Db) -> Result<Vec<Check>> {
 }
 
 pub async fn verify(pool: &PgPool) -> Result<Vec<Check>> {
-    Ok(audit(pool, &HashMap::new()).await?.0)
+    let (mut checks, _) = audit(pool, &HashMap::new()).await?;
+    let mut snapshot = pool.begin_with(sql::SNAPSHOT).await?;
+    sqlx::raw_sql(sql::NO_TIMEOUT).execute(&mut *snapshot).await?;
+    checks.extend(records::checks_of_postgres(&mut snapshot).await?);
+    Ok(checks)
 }
 
 /// A place between two batches of a root: the one before it, and that one's last seq.

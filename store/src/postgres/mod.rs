@@ -33,7 +33,7 @@ pub(crate) use months::Month;
 
 pub use audit::verify_database;
 pub use health::look_at_database;
-pub(crate) use sql::SNAPSHOT;
+pub(crate) use sql::{NO_TIMEOUT, SNAPSHOT};
 
 use crate::db::Db;
 use crate::journal::{

@@ -1,9 +1,10 @@
 //! The terms of each link. A link is named by its buyer; its periods never overlap.
 
+use super::audit_heads::{self, Sums, Table};
 use super::cards::{CardHead, heads_in};
 use super::sql::{Tx, change, corrupt, fetch_any, from_word, insert_many, look, read, statements, word, write};
 use super::tenants::{below, tenant_held, tenants_in};
-use super::{Actor, Change, Page, RecordError, Records, Result, audit, conflict, invalid, one_more};
+use super::{Actor, Change, Page, Period, RecordError, Records, Result, audit, conflict, invalid, one_more};
 use rating::{AgreementId, Cents, Currency, Instant, RateCardId, TenantId};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -22,10 +23,14 @@ statements! {
     );
     BY_ID = concat!("select ", columns!(), " from agreements a where a.id = $1");
     BY_BUYERS = concat!("select ", columns!(), " from agreements a where a.buyer_id in ($1) order by a.buyer_id, a.from_at");
-    BY_BUYER = concat!("select ", columns!(), " from agreements a where a.buyer_id = $1 and a.id > $2 order by a.id limit $3");
+    BY_BUYER = concat!(
+        "select ", columns!(), " from agreements a where a.buyer_id = $1 and a.id > $2",
+        " and (a.until_at is null or a.until_at > $3) and a.from_at < $4 order by a.id limit $5"
+    );
     BELOW = concat!(
         "select ", columns!(), " from agreements a join tenants t on t.id = a.buyer_id",
-        " where t.path >= $1 and t.path < $2 and a.id > $3 order by a.id limit $4"
+        " where t.path >= $1 and t.path < $2 and a.id > $3",
+        " and (a.until_at is null or a.until_at > $4) and a.from_at < $5 order by a.id limit $6"
     );
     CURRENCIES = "select distinct currency from agreements order by currency";
     END = "update agreements set until_at = $2, author_id = $3 where id = $1";
@@ -130,7 +135,9 @@ impl Records {
             }
             check_period(&terms)?;
             check_overlap(&terms, &of_buyers_in(tx, &[terms.buyer]).await?)?;
-            change!(tx, END, id.0, until.micros(), terms.author.map(|author| author.0))?;
+            let sums = audit_heads::sums_of(tx, Table::Agreements, &[id.0]).await?;
+            change!(&mut *tx, END, id.0, until.micros(), terms.author.map(|author| author.0))?;
+            audit_heads::changed(tx, Table::Agreements, &sums, &[id.0]).await?;
             audit::append(tx, actor, &changed(&terms, root, "end", Some(before))).await?;
             Ok(terms)
         })
@@ -146,9 +153,16 @@ impl Records {
         rows.into_iter().map(AgreementRow::agreement).collect()
     }
 
-    pub async fn agreements_by_buyer(&self, buyer: TenantId, after: Option<AgreementId>, limit: usize) -> Result<Page<Agreement>> {
-        let after = after.map_or(0, |id| id.0);
-        let rows = read!(self, fetch_all as AgreementRow, BY_BUYER, buyer.0, after, one_more(limit))?;
+    /// Those in force at some instant of the period.
+    pub async fn agreements_by_buyer(
+        &self,
+        buyer: TenantId,
+        period: Period,
+        after: Option<AgreementId>,
+        limit: usize,
+    ) -> Result<Page<Agreement>> {
+        let (after, (from, until)) = (after.map_or(0, |id| id.0), period.micros());
+        let rows = read!(self, fetch_all as AgreementRow, BY_BUYER, buyer.0, after, from, until, one_more(limit))?;
         Page::of(rows, limit, AgreementRow::agreement)
     }
 
@@ -158,11 +172,17 @@ impl Records {
         rows.into_iter().map(|(code,)| Ok(code.parse().map_err(corrupt)?)).collect()
     }
 
-    /// Agreements whose buyer is `top` or under it.
-    pub async fn agreements_below(&self, top: &Tenant, after: Option<AgreementId>, limit: usize) -> Result<Page<Agreement>> {
-        let (first, end) = below(&top.path);
+    /// The same whose buyer is `top` or under it.
+    pub async fn agreements_below(
+        &self,
+        top: &Tenant,
+        period: Period,
+        after: Option<AgreementId>,
+        limit: usize,
+    ) -> Result<Page<Agreement>> {
+        let ((first, end), (from, until)) = (below(&top.path), period.micros());
         let after = after.map_or(0, |id| id.0);
-        let rows = read!(self, fetch_all as AgreementRow, BELOW, first, end, after, one_more(limit))?;
+        let rows = read!(self, fetch_all as AgreementRow, BELOW, first, end, after, from, until, one_more(limit))?;
         Page::of(rows, limit, AgreementRow::agreement)
     }
 }
@@ -244,7 +264,11 @@ pub(super) async fn insert(tx: &mut Tx<'_>, author: &Actor, new: &[Agreement], m
         row.0.until.map(|at| at.micros()),
     );
     // Periods were compared above: only an id can be taken.
-    if usize::try_from(inserted).ok() == Some(new.len()) { Ok(()) } else { Err(conflict("id", "it is taken")) }
+    if usize::try_from(inserted).ok() != Some(new.len()) {
+        return Err(conflict("id", "it is taken"));
+    }
+    let ids: Vec<i64> = new.iter().map(|terms| terms.id.0).collect();
+    audit_heads::changed(tx, Table::Agreements, &Sums::new(), &ids).await
 }
 
 async fn cards_of(tx: &mut Tx<'_>, new: &[Agreement]) -> Result<HashMap<RateCardId, CardHead>> {

@@ -1,7 +1,7 @@
 //! Who changed what, when and why: written in the transaction of the change, never altered.
 
 use super::sql::{Tx, corrupt, look, read, statements, write};
-use super::{Actor, Page, Records, Result, idempotency, one_more, sql::change, tenants::below};
+use super::{Actor, Page, Period, Records, Result, audit_heads, idempotency, one_more, sql::change, tenants::below};
 use rating::{Instant, TenantId, ids, ids::ApiKeyId};
 use serde_json::Value;
 use tenants::{Tenant, TenantKind};
@@ -95,9 +95,7 @@ pub struct AuditFilter {
     /// Whose record was changed.
     pub tenant: Option<TenantId>,
     pub resource: Option<String>,
-    pub from: Option<Instant>,
-    /// Exclusive.
-    pub until: Option<Instant>,
+    pub period: Period,
 }
 
 #[derive(sqlx::FromRow)]
@@ -145,6 +143,7 @@ pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: &Change) -> R
         actor.reason.as_ref().map(|reason| reason.replace('\0', "\u{fffd}")),
         actor.request_id.as_str(),
     )?;
+    audit_heads::lengthened(tx, change.root, id).await?;
     match &actor.once {
         Some(once) => idempotency::mark(tx, once, change.resource, &change.id).await,
         None => Ok(()),
@@ -180,7 +179,7 @@ impl Records {
     pub async fn audit_log(&self, top: &Tenant, of: &AuditFilter, before: Option<i64>, limit: usize) -> Result<Page<AuditEntry>> {
         let (before, limit_rows) = (before.unwrap_or(i64::MAX), one_more(limit));
         let (key, tenant, resource) = (of.key.map(|key| key.0), of.tenant.map(|tenant| tenant.0), of.resource.clone());
-        let (from, until) = (of.from.unwrap_or(Instant::MIN).micros(), of.until.unwrap_or(Instant::MAX).micros());
+        let (from, until) = of.period.micros();
         let rows = if top.kind == TenantKind::Platform {
             read!(self, fetch_all as AuditRow, NEWEST_FIRST, before, key, tenant, resource, from, until, limit_rows)?
         } else {

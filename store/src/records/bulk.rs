@@ -3,7 +3,7 @@
 use super::platform::claim_platform;
 use super::sql::{Tx, insert_many, look, statements, word, write};
 use super::tenants::{check_country, path_bytes, summary, tenant_in, tenants_in};
-use super::{Actor, Change, RecordError, Records, Result, agreements, audit, check_name, conflict, invalid};
+use super::{Actor, Change, RecordError, Records, Result, agreements, audit, audit_heads, check_name, conflict, invalid};
 use rating::TenantId;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
@@ -119,7 +119,12 @@ pub(super) async fn insert(tx: &mut Tx<'_>, new: &[NewTenant]) -> Result<()> {
         row.0.created_at.micros(),
         row.0.closed_at.map(|at| at.micros()),
     );
-    if usize::try_from(inserted).ok() == Some(new.len()) { Ok(()) } else { Err(clash(tx, new).await?) }
+    if usize::try_from(inserted).ok() != Some(new.len()) {
+        return Err(clash(tx, new).await?);
+    }
+    let roots: Vec<TenantId> = new.iter().map(|new| &new.tenant).filter(|tenant| tenant.id == tenant.root).map(|root| root.id).collect();
+    let with_platform = new.iter().any(|new| new.tenant.kind == TenantKind::Platform);
+    audit_heads::begin_new(tx, &roots, with_platform).await
 }
 
 /// Makes what a new root has but once: its name among the roots, its version; and there is one platform.

@@ -20,10 +20,13 @@ statements! {
     BY_ID = concat!("select ", columns!(), " from rate_cards c where c.id = $1");
     BY_IDS = concat!("select ", columns!(), " from rate_cards c where c.id in ($1)");
     BY_NAME = concat!("select ", columns!(), " from rate_cards c where c.owner_id = $1 and c.name = $2");
-    BY_OWNER = concat!("select ", columns!(), " from rate_cards c where c.owner_id = $1 and c.id > $2 order by c.id limit $3");
+    BY_OWNER = concat!(
+        "select ", columns!(), " from rate_cards c where c.owner_id = $1 and c.id > $2",
+        " and (cast($3 as text) is null or c.name = $3) order by c.id limit $4"
+    );
     BELOW = concat!(
         "select ", columns!(), " from rate_cards c join tenants t on t.id = c.owner_id",
-        " where t.path >= $1 and t.path < $2 and c.id > $3 order by c.id limit $4"
+        " where t.path >= $1 and t.path < $2 and c.id > $3 and (cast($4 as text) is null or c.name = $4) order by c.id limit $5"
     );
 }
 
@@ -117,17 +120,24 @@ impl Records {
         read!(self, fetch_optional as CardRow, BY_NAME, owner.0, name)?.map(CardRow::card).transpose()
     }
 
-    pub async fn cards_by_owner(&self, owner: TenantId, after: Option<RateCardId>, limit: usize) -> Result<Page<RateCard>> {
+    /// Of any name, or of this one.
+    pub async fn cards_by_owner(
+        &self,
+        owner: TenantId,
+        name: Option<&str>,
+        after: Option<RateCardId>,
+        limit: usize,
+    ) -> Result<Page<RateCard>> {
         let after = after.map_or(0, |id| id.0);
-        let rows = read!(self, fetch_all as CardRow, BY_OWNER, owner.0, after, one_more(limit))?;
+        let rows = read!(self, fetch_all as CardRow, BY_OWNER, owner.0, after, name, one_more(limit))?;
         Page::of(rows, limit, CardRow::card)
     }
 
-    /// Cards owned by `top` or under it.
-    pub async fn cards_below(&self, top: &Tenant, after: Option<RateCardId>, limit: usize) -> Result<Page<RateCard>> {
+    /// The same owned by `top` or under it.
+    pub async fn cards_below(&self, top: &Tenant, name: Option<&str>, after: Option<RateCardId>, limit: usize) -> Result<Page<RateCard>> {
         let (first, end) = below(&top.path);
         let after = after.map_or(0, |id| id.0);
-        let rows = read!(self, fetch_all as CardRow, BELOW, first, end, after, one_more(limit))?;
+        let rows = read!(self, fetch_all as CardRow, BELOW, first, end, after, name, one_more(limit))?;
         Page::of(rows, limit, CardRow::card)
     }
 }

@@ -6,7 +6,7 @@
 
 use super::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
 use super::tenants::tenant_held;
-use super::{Actor, Change, Page, RecordError, Records, Result, audit, conflict, one_more};
+use super::{Actor, Change, Page, Period, RecordError, Records, Result, audit, conflict, one_more};
 use rating::ids::{ContactId, DeliveryId, EndpointId, NoticeId};
 use rating::{Instant, TenantId};
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,10 @@ statements! {
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11) on conflict do nothing"
     );
     BY_ID = concat!("select ", columns!(), " from deliveries where id = $1");
-    OF_TARGET = concat!("select ", columns!(), " from deliveries where target_id = $1 and id < $2 order by id desc limit $3");
+    OF_TARGET = concat!(
+        "select ", columns!(), " from deliveries where target_id = $1 and id < $2 and created_at >= $3 and created_at < $4",
+        " order by id desc limit $5"
+    );
     DUE_TARGETS = concat!(
         "select root_id, target_id, channel, due_at from (select root_id, target_id, channel, min(next_at) as due_at,",
         " row_number() over (partition by root_id order by min(next_at)) as place from deliveries where next_at <= $1",
@@ -243,10 +246,10 @@ impl Records {
         read!(self, fetch_optional as DeliveryRow, BY_ID, id.0)?.map(DeliveryRow::delivery).transpose()
     }
 
-    /// The log of an endpoint or contact, newest first, older than the delivery `before`.
-    pub async fn deliveries_of(&self, target: Target, before: Option<DeliveryId>, limit: usize) -> Result<Page<Delivery>> {
-        let before = before.map_or(i64::MAX, |id| id.0);
-        let rows = read!(self, fetch_all as DeliveryRow, OF_TARGET, target.id(), before, one_more(limit))?;
+    /// The log of an endpoint or contact, of what was made in the period, newest first, older than the delivery `before`.
+    pub async fn deliveries_of(&self, target: Target, period: Period, before: Option<DeliveryId>, limit: usize) -> Result<Page<Delivery>> {
+        let (before, (from, until)) = (before.map_or(i64::MAX, |id| id.0), period.micros());
+        let rows = read!(self, fetch_all as DeliveryRow, OF_TARGET, target.id(), before, from, until, one_more(limit))?;
         Page::of(rows, limit, DeliveryRow::delivery)
     }
 

@@ -1,5 +1,6 @@
 //! API keys: the hash of a secret, its scope, and the subtree it sees.
 
+use super::audit_heads::{self, Sums, Table};
 use super::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
 use super::tenants::{below, tenant_held};
 use super::{Actor, Change, Page, RecordError, Records, Result, audit, check_name, conflict, invalid, one_more};
@@ -22,7 +23,7 @@ statements! {
     BY_HASH = concat!("select ", columns!(), " from api_keys k where k.hash = $1");
     BELOW = concat!(
         "select ", columns!(), " from api_keys k join tenants t on t.id = k.tenant_id",
-        " where t.path >= $1 and t.path < $2 and k.id > $3 order by k.id limit $4"
+        " where t.path >= $1 and t.path < $2 and k.id > $3 and (cast($4 as text) is null or k.name = $4) order by k.id limit $5"
     );
     /// Whoever revokes the last of them locks everybody out of the platform.
     LASTING_ADMINS = "select count(*) from api_keys where scope = $1 and root_id = $2 and id <> $3 and revoked_at is null and expires_at is null";
@@ -99,6 +100,7 @@ pub(super) async fn insert(tx: &mut Tx<'_>, actor: &Actor, key: &ApiKey) -> Resu
     if inserted == 0 {
         return Err(conflict("id", "the id or the secret is taken"));
     }
+    audit_heads::changed(tx, Table::Keys, &Sums::new(), &[key.id.0]).await?;
     audit::append(tx, actor, &changed(key, "create", None)).await
 }
 
@@ -131,10 +133,10 @@ impl Records {
     }
 
     /// Keys of `top` and of every tenant under it.
-    pub async fn keys_below(&self, top: &Tenant, after: Option<ApiKeyId>, limit: usize) -> Result<Page<ApiKey>> {
+    pub async fn keys_below(&self, top: &Tenant, name: Option<&str>, after: Option<ApiKeyId>, limit: usize) -> Result<Page<ApiKey>> {
         let (first, end) = below(&top.path);
         let after = after.map_or(0, |id| id.0);
-        let rows = read!(self, fetch_all as KeyRow, BELOW, first, end, after, one_more(limit))?;
+        let rows = read!(self, fetch_all as KeyRow, BELOW, first, end, after, name, one_more(limit))?;
         Page::of(rows, limit, KeyRow::key)
     }
 
@@ -166,9 +168,11 @@ impl Records {
             if is_last_admin(tx, &key).await? {
                 return Err(LAST_ADMIN_KEY.into());
             }
-            if change!(tx, REVOKE, id.0, actor.at.micros())? == 0 {
+            let sums = audit_heads::sums_of(tx, Table::Keys, &[id.0]).await?;
+            if change!(&mut *tx, REVOKE, id.0, actor.at.micros())? == 0 {
                 return Ok(key);
             }
+            audit_heads::changed(tx, Table::Keys, &sums, &[id.0]).await?;
             let before = summary(&key);
             key.revoked_at = Some(actor.at);
             audit::append(tx, actor, &changed(&key, "revoke", Some(before))).await?;

@@ -19,7 +19,7 @@ statements! {
     BY_ID = concat!("select ", columns!(), " from meters where id = $1");
     BY_NAME = concat!("select ", columns!(), " from meters where name = $1");
     CHANGE = "update meters set unit = $2, aggregation = $3, unique_by = $4 where id = $1";
-    LIST = concat!("select ", columns!(), " from meters where id > $1 order by id limit $2");
+    LIST = concat!("select ", columns!(), " from meters where id > $1 and (cast($2 as text) is null or name = $2) order by id limit $3");
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,8 +108,9 @@ impl Records {
         read!(self, fetch_optional as MeterRow, BY_NAME, name)?.map(MeterRow::meter).transpose()
     }
 
-    pub async fn meters(&self, after: Option<MeterId>, limit: usize) -> Result<Page<Meter>> {
-        let rows = read!(self, fetch_all as MeterRow, LIST, after.map_or(0, |id| id.0), one_more(limit))?;
+    /// Of any name, or of this one.
+    pub async fn meters(&self, name: Option<&str>, after: Option<MeterId>, limit: usize) -> Result<Page<Meter>> {
+        let rows = read!(self, fetch_all as MeterRow, LIST, after.map_or(0, |id| id.0), name, one_more(limit))?;
         Page::of(rows, limit, MeterRow::meter)
     }
 }

@@ -7,6 +7,7 @@
 
 mod agreements;
 mod audit;
+mod audit_heads;
 mod auto_top_ups;
 mod bulk;
 mod cards;
@@ -41,6 +42,7 @@ mod versions;
 
 pub(crate) use audit::append_within;
 pub use audit::{AUDITED, AuditEntry, AuditFilter, Change};
+pub(crate) use audit_heads::{OF_RECORDS, checks_of_postgres, checks_of_sqlite};
 pub use auto_top_ups::{AUTO_ROWS_MAX, AutoState, AutoTopUp};
 pub use bulk::NewTenant;
 pub use cards::RateCard;
@@ -67,7 +69,7 @@ pub use refunds::{Refund, RefundState};
 pub use restoration::Restoration;
 pub(crate) use restoration::{MARK_RESTORED, RESTORATION};
 pub use standing::Standing;
-pub use tenants::TenantPatch;
+pub use tenants::{TenantPatch, TenantsNamed};
 pub use thresholds::{Limited, Reached, Threshold};
 pub use top_ups::{Created, Origin, TopUp, TopUpState};
 pub use versions::{CardVersion, NewVersion, VersionStatus};
@@ -147,6 +149,20 @@ fn ids_of(tenants: &[TenantId]) -> String {
 }
 
 pub type Result<T, E = RecordError> = std::result::Result<T, E>;
+
+/// Of a list: what began in it, or what was in force then. `None`: no bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Period {
+    pub from: Option<Instant>,
+    /// Exclusive.
+    pub until: Option<Instant>,
+}
+
+impl Period {
+    fn micros(self) -> (i64, i64) {
+        (self.from.unwrap_or(Instant::MIN).micros(), self.until.unwrap_or(Instant::MAX).micros())
+    }
+}
 
 /// One page of a list; the next one starts after the last of `data`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::sql::{Tx, change, corrupt, read, statements, write};
 use super::tenants::below;
-use super::{Actor, Change, Notice, Page, RecordError, Records, Result, TopUp, audit, notices, one_more, top_ups};
+use super::{Actor, Change, Notice, Page, Period, RecordError, Records, Result, TopUp, audit, notices, one_more, top_ups};
 use rating::{Cents, Currency, Instant, TenantId, ids::TopUpId};
 use tenants::Tenant;
 
@@ -21,7 +21,10 @@ statements! {
     );
     BY_ID = concat!("select ", columns!(), " from payments where id = $1");
     OF_TOP_UP = concat!("select ", columns!(), " from payments where top_up_id = $1 order by created_at, id");
-    IN_SUSPENSE = concat!("select ", columns!(), " from payments where (suspense_cents <> 0 or foreign_amount <> 0) and id > $1 order by id limit $2");
+    IN_SUSPENSE = concat!(
+        "select ", columns!(), " from payments where (suspense_cents <> 0 or foreign_amount <> 0) and id > $1",
+        " and created_at >= $2 and created_at < $3 order by id limit $4"
+    );
     CHANGED = "select id from payments where updated_at >= $1 and updated_at < $2 order by id";
     DISPUTED_BELOW = concat!(
         "select count(*) from payments where open_disputes > 0",
@@ -240,8 +243,9 @@ impl Records {
     }
 
     /// Payments whose money belongs to nobody we know, by id.
-    pub async fn payments_in_suspense(&self, after: Option<&str>, limit: usize) -> Result<Page<Payment>> {
-        let rows = read!(self, fetch_all as PaymentRow, IN_SUSPENSE, after.unwrap_or_default(), one_more(limit))?;
+    pub async fn payments_in_suspense(&self, period: Period, after: Option<&str>, limit: usize) -> Result<Page<Payment>> {
+        let (after, (from, until)) = (after.unwrap_or_default(), period.micros());
+        let rows = read!(self, fetch_all as PaymentRow, IN_SUSPENSE, after, from, until, one_more(limit))?;
         Page::of(rows, limit, PaymentRow::payment)
     }
 

@@ -7,7 +7,7 @@
 use super::payout_settings::{BankAccount, PayoutMethod, bank_of};
 use super::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
 use super::tenants::below;
-use super::{Actor, Change, Notice, NoticeKind, Page, RecordError, Records, Result, audit, conflict, notices, one_more};
+use super::{Actor, Change, Notice, NoticeKind, Page, Period, RecordError, Records, Result, audit, conflict, notices, one_more};
 use rating::ids::{NoticeId, PayoutFileId, PayoutId};
 use rating::{Cents, Currency, Instant, TenantId};
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,8 @@ statements! {
     );
     BELOW = concat!(
         "select ", columns!(), " from payouts p join tenants t on t.root_id = p.root_id and t.id = p.tenant_id",
-        " where t.path >= $1 and t.path < $2 and p.id < $3 and ($4 = '' or p.state = $4) order by p.id desc limit $5"
+        " where t.path >= $1 and t.path < $2 and p.id < $3 and ($4 = '' or p.state = $4)",
+        " and p.created_at >= $5 and p.created_at < $6 order by p.id desc limit $7"
     );
     WAITING = concat!("select ", columns!(), " from payouts p where p.next_at <= $1 order by p.next_at limit $2");
     BY_STATE = concat!(
@@ -358,13 +359,14 @@ impl Records {
         &self,
         top: &Tenant,
         state: Option<PayoutState>,
+        period: Period,
         before: Option<PayoutId>,
         limit: usize,
     ) -> Result<Page<Payout>> {
-        let (first, end) = below(&top.path);
+        let ((first, end), (from, until)) = (below(&top.path), period.micros());
         let state = state.as_ref().map(word).transpose()?.unwrap_or_default();
         let before = before.map_or(i64::MAX, |id| id.0);
-        let rows = read!(self, fetch_all as PayoutRow, BELOW, first, end, before, state, one_more(limit))?;
+        let rows = read!(self, fetch_all as PayoutRow, BELOW, first, end, before, state, from, until, one_more(limit))?;
         Page::of(rows, limit, PayoutRow::payout)
     }
 

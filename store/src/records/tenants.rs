@@ -24,6 +24,16 @@ statements! {
     BY_NAMES_IN_ROOT = concat!("select ", columns!(), " from tenants where external_id in ($1) and root_id = $2");
     CHILDREN = concat!("select ", columns!(), " from tenants where parent_id = $1 and id > $2 order by id limit $3");
     BELOW = concat!("select ", columns!(), " from tenants where path >= $1 and path < $2 order by path limit $3");
+    /// What is null asks for nothing, here and in the next.
+    NAMED = concat!(
+        "select ", columns!(), " from tenants where name = $1 and path >= $2 and path < $3 and (cast($4 as bigint) is null or parent_id = $4)",
+        " order by path limit $5"
+    );
+    /// Of one root there is one; of several roots a few.
+    CALLED = concat!(
+        "select ", columns!(), " from tenants where external_id = $1 and path >= $2 and path < $3",
+        " and (cast($4 as bigint) is null or parent_id = $4) and (cast($5 as text) is null or name = $5) order by path limit $6"
+    );
     FROM = concat!("select ", columns!(), " from tenants where id > $1 order by id limit $2");
     PERSONAL_KEYS = "select id, personal_key from tenants where id in ($1) order by id";
     RECORDS_FROM = "select from_us from openings where root = $1";
@@ -44,6 +54,15 @@ pub struct TenantPatch {
     /// `Some(None)` removes the country.
     pub country: Option<Option<String>>,
     pub late_window_days: Option<u16>,
+}
+
+/// By which names tenants are looked for; at least one of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TenantsNamed<'a> {
+    pub name: Option<&'a str>,
+    pub external_id: Option<&'a str>,
+    /// Direct buyers only.
+    pub direct: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -210,18 +229,36 @@ impl Records {
         Page::of(rows, limit, TenantRow::tenant)
     }
 
+    /// The paths of `top` and everything under it, as far as they come behind that tenant's.
+    async fn rest_below(&self, top: &Tenant, after: Option<TenantId>) -> Result<(Vec<u8>, Vec<u8>)> {
+        let (first, end) = below(&top.path);
+        let Some(id) = after else { return Ok((first, end)) };
+        let last = self.tenant(id).await?.filter(|tenant| tenant.path.starts_with(&top.path));
+        let last = last.ok_or_else(|| invalid("cursor", "it belongs to another list"))?;
+        // The smallest bytes after that path: a path is followed by whole ids, the first byte may be 0.
+        Ok((path_bytes(&last.path).into_iter().chain([0]).collect(), end))
+    }
+
+    /// Of `top` and everything under it those of a name, sellers before their buyers.
+    pub async fn tenants_named(
+        &self,
+        top: &Tenant,
+        named: TenantsNamed<'_>,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> Result<Page<Tenant>> {
+        let (start, end) = self.rest_below(top, after).await?;
+        let (parent, name, limit_rows) = (named.direct.then_some(top.id.0), named.name, one_more(limit));
+        let rows = match named.external_id {
+            Some(external_id) => read!(self, fetch_all as TenantRow, CALLED, external_id, start, end, parent, name, limit_rows)?,
+            None => read!(self, fetch_all as TenantRow, NAMED, name, start, end, parent, limit_rows)?,
+        };
+        Page::of(rows, limit, TenantRow::tenant)
+    }
+
     /// `top` and everything under it, sellers before their buyers (depth first).
     pub async fn tenants_below(&self, top: &Tenant, after: Option<TenantId>, limit: usize) -> Result<Page<Tenant>> {
-        let (first, end) = below(&top.path);
-        let start = match after {
-            None => first,
-            // The smallest bytes after that path: a path is followed by whole ids, the first byte may be 0.
-            Some(id) => {
-                let last = self.tenant(id).await?.filter(|tenant| tenant.path.starts_with(&top.path));
-                let last = last.ok_or_else(|| invalid("cursor", "it belongs to another list"))?;
-                path_bytes(&last.path).into_iter().chain([0]).collect()
-            }
-        };
+        let (start, end) = self.rest_below(top, after).await?;
         let rows = read!(self, fetch_all as TenantRow, BELOW, start, end, one_more(limit))?;
         Page::of(rows, limit, TenantRow::tenant)
     }

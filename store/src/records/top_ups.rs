@@ -2,7 +2,7 @@
 
 use super::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
 use super::tenants::below;
-use super::{Actor, Change, Page, Records, Result, audit, conflict, one_more};
+use super::{Actor, Change, Page, Period, Records, Result, audit, conflict, one_more};
 use rating::{Cents, Currency, Instant, TenantId, ids::TopUpId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -27,7 +27,8 @@ statements! {
     BY_TOKEN = concat!("select ", columns!(), " from top_ups where token = $1");
     NEWEST_FIRST_BELOW = concat!(
         "select ", columns!(), " from top_ups where id < $1",
-        " and tenant_id in (select t.id from tenants t where t.path >= $2 and t.path < $3) order by id desc limit $4"
+        " and tenant_id in (select t.id from tenants t where t.path >= $2 and t.path < $3)",
+        " and created_at >= $4 and created_at < $5 order by id desc limit $6"
     );
     DUE = concat!("select ", columns!(), " from top_ups where next_at <= $1 order by next_at limit $2");
     /// Whoever saw the row as it is changes it.
@@ -257,11 +258,11 @@ impl Records {
         read!(self, fetch_optional as TopUpRow, BY_TOKEN, token.as_slice())?.map(TopUpRow::top_up).transpose()
     }
 
-    /// Of `top` and every tenant under it, newest first, older than `before`.
-    pub async fn top_ups_below(&self, top: &Tenant, before: Option<TopUpId>, limit: usize) -> Result<Page<TopUp>> {
-        let (first, end) = below(&top.path);
+    /// Of `top` and every tenant under it, asked for in the period, newest first, older than `before`.
+    pub async fn top_ups_below(&self, top: &Tenant, period: Period, before: Option<TopUpId>, limit: usize) -> Result<Page<TopUp>> {
+        let ((first, end), (from, until)) = (below(&top.path), period.micros());
         let before = before.map_or(i64::MAX, |id| id.0);
-        let rows = read!(self, fetch_all as TopUpRow, NEWEST_FIRST_BELOW, before, first, end, one_more(limit))?;
+        let rows = read!(self, fetch_all as TopUpRow, NEWEST_FIRST_BELOW, before, first, end, from, until, one_more(limit))?;
         Page::of(rows, limit, TopUpRow::top_up)
     }
 

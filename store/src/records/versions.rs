@@ -1,5 +1,6 @@
 //! Versions of a rate card: drafts are edited, a published one never changes.
 
+use super::audit_heads::{self, Sums, Table};
 use super::cards::{card_held, card_in};
 use super::sql::{Tx, change, corrupt, from_word, look, read, statements, write};
 use super::tenants::tenant_held;
@@ -181,6 +182,7 @@ async fn publish_in(tx: &mut Tx<'_>, actor: &Actor, id: CardVersionId, effective
     if change!(&mut *tx, PUBLISH, id.0, from, actor.at.micros(), actor.key.map(|key| key.0), actor.tenant.0)? == 0 {
         return Err(conflict("status", "a published version never changes"));
     }
+    audit_heads::changed(tx, Table::Versions, &Sums::new(), &[id.0]).await?;
     version.approved_by = Some(actor.tenant);
     version.status = VersionStatus::Published;
     version.effective_from = Some(effective_from);
@@ -260,7 +262,9 @@ impl Records {
                 return Ok(version);
             }
             let before = json!({ "approved_by": version.approved_by });
-            change!(tx, APPROVE, id.0, actor.tenant.0)?;
+            let sums = audit_heads::sums_of(tx, Table::Versions, &[id.0]).await?;
+            change!(&mut *tx, APPROVE, id.0, actor.tenant.0)?;
+            audit_heads::changed(tx, Table::Versions, &sums, &[id.0]).await?;
             version.approved_by = Some(actor.tenant);
             let after = json!({ "approved_by": version.approved_by });
             audit::append(tx, actor, &changed(&card, id, "approve", Some(before), after)).await?;

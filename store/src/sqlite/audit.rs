@@ -5,6 +5,7 @@ use super::{sql, states};
 use crate::acknowledged;
 use crate::hash::Row;
 use crate::journal::{Amendment, BatchHead, Check, JournalError, Kind, Result, Seq};
+use crate::records;
 use crate::verify::{Audit, Stored, StoredRow};
 use rating::{Instant, TenantId};
 use sqlx::sqlite::SqliteRow;
@@ -33,7 +34,9 @@ pub async fn verify(conn: &mut SqliteConnection) -> Result<Vec<Check>> {
     let audit = stream_rows(&mut snapshot, texts, audit).await?;
     let audit = repeated_identities(&mut snapshot, texts, audit).await?;
     let stored = stored(&mut snapshot).await?;
-    Ok(audit.finish(&stored))
+    let mut checks = audit.finish(&stored);
+    checks.extend(records::checks_of_sqlite(&mut snapshot).await?);
+    Ok(checks)
 }
 
 /// How the rows of this file are read.

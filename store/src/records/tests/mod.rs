@@ -25,6 +25,7 @@ macro_rules! on_every_database {
 }
 
 mod attempts;
+mod heads;
 mod notices;
 mod payouts;
 mod races;

@@ -187,7 +187,7 @@ async fn a_notice_is_sent_once(world: World) {
     );
     assert_eq!([one.unwrap(), two.unwrap()].iter().filter(|sent| **sent).count(), 1);
     assert!(records.unsent_notices().await.unwrap().is_empty());
-    let log = records.deliveries_of(Target::Endpoint(endpoint.id), None, 9).await.unwrap();
+    let log = records.deliveries_of(Target::Endpoint(endpoint.id), Period::default(), None, 9).await.unwrap();
     assert_eq!(log.data.len(), 1);
     assert_eq!((log.data[0].state, log.data[0].next_at, log.data[0].attempts), (DeliveryState::Waiting, Some(at(DAY)), 0));
 }

@@ -207,13 +207,13 @@ async fn a_period_has_one_payout(world: World) {
     let canceled = Payout { state: Canceled, ..second.clone() };
     assert!(records.replace_payout(Some((&world.by(), "cancel")), &second, &canceled).await.unwrap());
     let list = async |top: &Tenant, state, before| {
-        let page = records.payouts_below(top, state, before, 10).await.unwrap();
+        let page = records.payouts_below(top, state, Period::default(), before, 10).await.unwrap();
         page.data.iter().map(|payout| payout.id.0).collect::<Vec<_>>()
     };
     assert_eq!(list(&world.platform, None, None).await, [4, 3, 1]);
     assert_eq!((list(&muster, None, Some(PayoutId(3))).await, list(&other, None, None).await), (vec![1], vec![4]));
     assert_eq!(list(&muster, Some(Canceled), None).await, [3]);
-    let walled = world.records.within(other.root).payouts_below(&other, None, None, 10).await.unwrap();
+    let walled = world.records.within(other.root).payouts_below(&other, None, Period::default(), None, 10).await.unwrap();
     assert_eq!(walled.data.len(), 1);
     assert_eq!(records.payout_of_period(muster.root, muster.id, Currency::EUR, 12).await.unwrap(), None);
     let log = records.audit_log(&muster, &AuditFilter::default(), None, 100).await.unwrap();

@@ -46,9 +46,9 @@ async fn agreements_of_a_buyer_never_overlap(world: World) {
     let ended = records.end_agreement(&world.by(), Authority::Platform, between.id, at(250)).await.unwrap();
     assert_eq!(ended, Agreement { until: Some(at(250)), ..between });
     assert_eq!(records.agreement(ended.id).await.unwrap(), Some(ended.clone()));
-    let page = records.agreements_by_buyer(muster.id, Some(first.id), 1).await.unwrap();
+    let page = records.agreements_by_buyer(muster.id, Period::default(), Some(first.id), 1).await.unwrap();
     assert_eq!(page, Page { data: vec![last.clone()], has_more: true });
-    assert_eq!(records.agreements_below(&world.platform, None, 9).await.unwrap().data, [first, last, ended]);
+    assert_eq!(records.agreements_below(&world.platform, Period::default(), None, 9).await.unwrap().data, [first, last, ended]);
     assert_eq!(world.log().await[3..], ["agreement create", "agreement create", "agreement create", "agreement end"]);
 }
 
@@ -107,8 +107,8 @@ async fn a_meter_has_one_name_on_the_platform(world: World) {
     }
     assert_eq!(records.meter(users.id).await.unwrap(), Some(users.clone()));
     assert_eq!(records.meter_by_name("sms").await.unwrap(), Some(sms.clone()));
-    assert_eq!(records.meters(None, 1).await.unwrap(), Page { data: vec![users.clone()], has_more: true });
-    assert_eq!(records.meters(Some(users.id), 1).await.unwrap(), Page { data: vec![sms], has_more: false });
+    assert_eq!(records.meters(None, None, 1).await.unwrap(), Page { data: vec![users.clone()], has_more: true });
+    assert_eq!(records.meters(None, Some(users.id), 1).await.unwrap(), Page { data: vec![sms], has_more: false });
     assert_eq!(world.log().await[2..], ["meter create", "meter create"]);
 }
 
@@ -127,12 +127,12 @@ async fn a_card_has_one_name_per_owner(world: World) {
     );
     assert_eq!(records.card(RateCardId(2)).await.unwrap().as_ref(), Some(&cards[1]));
     assert_eq!(records.card_by_name(muster.id, "standard").await.unwrap().as_ref(), Some(&cards[1]));
-    assert_eq!(records.cards_by_owner(muster.id, None, 9).await.unwrap().data, cards[1..]);
+    assert_eq!(records.cards_by_owner(muster.id, None, None, 9).await.unwrap().data, cards[1..]);
     assert_eq!(
-        records.cards_below(&world.platform, Some(RateCardId(1)), 1).await.unwrap(),
+        records.cards_below(&world.platform, None, Some(RateCardId(1)), 1).await.unwrap(),
         Page { data: vec![cards[1].clone()], has_more: true }
     );
-    assert_eq!(records.cards_below(&muster, None, 9).await.unwrap().data, cards[1..]);
+    assert_eq!(records.cards_below(&muster, None, None, 9).await.unwrap().data, cards[1..]);
 }
 
 async fn a_version_is_made_and_published_or_neither(world: World) {

@@ -31,9 +31,9 @@ async fn keys_are_found_by_hash_and_revoked(world: World) {
     assert_eq!(records.key_by_hash(&of_acme.hash).await.unwrap(), Some(of_acme.clone()));
     assert_eq!(records.key_by_hash(&[7; 32]).await.unwrap(), None);
     assert_eq!(records.key(of_muster.id).await.unwrap(), Some(of_muster.clone()));
-    assert_eq!(records.keys_below(&muster, None, 1).await.unwrap(), Page { data: vec![of_muster.clone()], has_more: true });
-    assert_eq!(records.keys_below(&acme, None, 9).await.unwrap().data, std::slice::from_ref(&of_acme));
-    assert_eq!(records.keys_below(&world.platform, Some(of_acme.id), 9).await.unwrap().data.len(), 1, "the admin's");
+    assert_eq!(records.keys_below(&muster, None, None, 1).await.unwrap(), Page { data: vec![of_muster.clone()], has_more: true });
+    assert_eq!(records.keys_below(&acme, None, None, 9).await.unwrap().data, std::slice::from_ref(&of_acme));
+    assert_eq!(records.keys_below(&world.platform, None, Some(of_acme.id), 9).await.unwrap().data.len(), 1, "the admin's");
 
     let revoked = records.revoke_key(&world.by(), of_acme.id).await.unwrap();
     assert_eq!(revoked, ApiKey { revoked_at: Some(world.by().at), ..of_acme.clone() });

@@ -3,8 +3,8 @@
 use super::*;
 use crate::records::sql::any_of_array;
 use crate::records::{
-    agreements, audit, bulk, cards, clock, column_maps, commission_customers, commission_months, contacts, deliveries, endpoints,
-    idempotency, keys,
+    agreements, audit, audit_heads, bulk, cards, clock, column_maps, commission_customers, commission_months, contacts, deliveries,
+    endpoints, idempotency, keys,
 };
 use crate::records::{
     inbox, meters, notices, payments, payout_files, payout_settings, payouts, platform, reclassifications, refunds, restoration, sql,
@@ -16,6 +16,7 @@ use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 const FILES: &[&[(&str, &str)]] = &[
     agreements::STATEMENTS,
     audit::STATEMENTS,
+    audit_heads::STATEMENTS,
     auto_top_ups::STATEMENTS,
     bulk::STATEMENTS,
     cards::STATEMENTS,
@@ -78,6 +79,7 @@ async fn look_ups_use_their_index_and_never_sort() {
     let cases = [
         (tenants::STATEMENTS, "BELOW", "tenants_by_path"),
         (tenants::STATEMENTS, "CHILDREN", "tenants_by_parent"),
+        (tenants::STATEMENTS, "NAMED", "tenants_by_name"),
         (tenants::STATEMENTS, "BY_EXTERNAL_ID", "tenants_by_external_id"),
         (tenants::STATEMENTS, "BY_EXTERNAL_ID_IN_ROOT", "tenants_by_external_id"),
         (agreements::STATEMENTS, "BY_BUYERS", "agreements_by_buyer"),
