@@ -70,7 +70,7 @@ fn a_destination_that_says_nobody_is_refused() {
     }
     // What was not answered is no usage, wherever it went.
     let skipping = map("").replacen('{', r#"{"skip_zero":true,"#, 1);
-    assert_eq!(outcomes("id,at,s,to\na,2026-11-20 09:00:00,0,\nb,,,\n", &skipping), ["skipped", "skipped"]);
+    assert_eq!(outcomes("id,at,s,to\na,2026-11-20 09:00:00,0,\n17,,,\n", &skipping), ["skipped", "skipped"]);
 }
 
 /// Of two calls alike the second was a duplicate, and all others had an id that was reported already.
