@@ -83,6 +83,11 @@ impl ColumnMap {
     }
 }
 
+/// The one of all rows.
+fn stated_meter(map: &ColumnMap) -> Option<&str> {
+    map.constants.get("meter").map(String::as_str).filter(|_| !map.columns.contains_key("meter"))
+}
+
 /// The rows of a file. An error: the column map, or a column of it that the file does not have.
 pub fn parse(file: &[u8], map: &ColumnMap) -> Result<Vec<Row>, Problem> {
     let text = sheet::text_of(file);
@@ -169,7 +174,8 @@ impl<'m> Reader<'m> {
             Some((_, Place::One(index))) => header.get(*index),
             _ => None,
         };
-        let unit = titled("quantity").map_or(Ok(Ok(())), |title| said::check_durations(Named::Column(title), map.duration_form))?;
+        let unit = titled("quantity")
+            .map_or(Ok(Ok(())), |title| said::check_durations(Named::Column(title), map.duration_form, stated_meter(map)))?;
         titled("amount").map_or(Ok(()), |title| said::check_amounts(Named::Column(title), map.amount_unit))?;
         Ok(Self {
             map,
@@ -191,8 +197,8 @@ impl<'m> Reader<'m> {
             Some((_, Place::One(index))) => header.get(*index),
             _ => None,
         };
-        let meter = map.constants.get("meter").map(String::as_str).filter(|_| !map.columns.contains_key("meter"));
-        titled("quantity").map_or(Ok(()), |title| said::check_words_of_quantities(Named::Column(title), map.duration_form, meter))?;
+        titled("quantity")
+            .map_or(Ok(()), |title| said::check_words_of_quantities(Named::Column(title), map.duration_form, stated_meter(map)))?;
         titled("amount").map_or(Ok(()), |title| said::check_words_of_amounts(Named::Column(title), map.amount_unit))?;
         for field in ["at", "end"] {
             for title in map.columns.get(field).map(named).unwrap_or_default() {
@@ -295,7 +301,11 @@ impl<'m> Reader<'m> {
             return Err(problem.clone());
         }
         let (form, mark) = (self.map.duration_form.unwrap_or_default(), self.mark("quantity", &text)?);
-        let read = duration::read(&text, form, mark).map_err(|detail| fields::invalid("quantity", detail))?;
+        let hint = || match duration::read(&text, DurationForm::Seconds, mark) {
+            Ok(_) if form == DurationForm::Number => "; `duration_form`: seconds reads this",
+            _ => "",
+        };
+        let read = duration::read(&text, form, mark).map_err(|detail| fields::invalid("quantity", format_args!("{detail}{}", hint())))?;
         fields::not_negative("quantity", read).map(Some)
     }
 
@@ -354,7 +364,7 @@ impl<'m> Reader<'m> {
         let amount = self.amount(record)?;
         let at = self.value(record, "at").ok_or_else(|| fields::missing("at"))?;
         let at = self.moment("at", &at)?;
-        let quantity = fields::measure(self.quantity(record, at)?, amount)?;
+        let quantity = fields::measure(self.quantity(record, at)?, amount, &self.value(record, "meter").unwrap_or_default())?;
         let is_no_usage = self.map.skip_zero && quantity == Quantity::ZERO;
         if !is_no_usage && self.says_nobody(record) {
             return Err(fields::nobody_called(""));

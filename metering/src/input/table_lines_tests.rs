@@ -1,6 +1,6 @@
 //! Lines of words between records, and columns beside those of the map.
 
-use super::tests::{CALLS, outcomes};
+use super::tests::{BOOKINGS, CALLS, outcomes};
 
 const ROW: &str = "2;2026-11-29 09:00:00;50;+4930123456\n";
 
@@ -99,9 +99,8 @@ fn notes_above_records_without_titles_are_no_titles() {
 #[test]
 fn columns_that_say_what_numbers_are_or_whether_a_row_counts_are_mapped_or_left_out() {
     let told = |field: &str, title: &str, more: &str| {
-        let map = format!(r#"{{"columns":{{"id":"Nr","at":"Start","{field}":"N"}},{more}{CALLS}}}"#)
-            .replace("\"N\"", if field == "amount" { "\"Amount\"" } else { "\"Duration\"" });
-        let measure = if field == "amount" { "Amount" } else { "Duration" };
+        let (measure, stated) = if field == "amount" { ("Amount", BOOKINGS) } else { ("Duration", CALLS) };
+        let map = format!(r#"{{"columns":{{"id":"Nr","at":"Start","{field}":"{measure}"}},{more}{stated}}}"#);
         outcomes(&format!("Nr;Start;{measure};{title}\n1;2026-11-29 09:00:00;5;x\n"), &map)
     };
     for title in [

@@ -50,6 +50,7 @@ fn told(file: &str, map: &str) -> Vec<String> {
     parse(file.as_bytes(), &serde_json::from_str(map).unwrap()).unwrap().iter().skip(1).map(super::super::tell).collect()
 }
 
+pub(super) const BOOKINGS: &str = r#""constants":{"meter":"booking","customer":"c"},"zone":"UTC""#;
 pub(super) const CALLS: &str = r#""constants":{"meter":"call","customer":"c"},"zone":"UTC""#;
 
 #[test]
@@ -135,12 +136,15 @@ pub(super) fn outcomes(file: &str, map: &str) -> Vec<String> {
 #[test]
 fn units_in_a_title_are_not_passed_over() {
     let row = |title: &str, value: &str| format!("id;at;{title}\na;2026-11-20 09:00;{value}\n");
-    let map = |field: &str, title: &str, more: &str| format!(r#"{{"columns":{{"id":"id","at":"at","{field}":"{title}"}},{more}{CALLS}}}"#);
+    let map = |field: &str, title: &str, more: &str| {
+        let stated = if field == "amount" { BOOKINGS } else { CALLS };
+        format!(r#"{{"columns":{{"id":"id","at":"at","{field}":"{title}"}},{more}{stated}}}"#)
+    };
     for (title, value, more, want) in [
         ("Dauer (min)", "5", "", "ambiguous_unit"),
         ("Dauer (min)", "00:05:00", "", "300"),
         ("Dauer (min)", "5", r#""duration_form":"minutes","#, "300"),
-        ("Dauer (min)", "5", r#""duration_form":"number","#, "5"),
+        ("Dauer (min)", "5", r#""duration_form":"number","#, "file: ambiguous_unit"),
         ("Dauer (min)", "5", r#""duration_form":"seconds","#, "file: ambiguous_unit"),
         ("Duration ms", "5000", "", "ambiguous_unit"),
         ("Duration ms", "5000", r#""duration_form":"milliseconds","#, "5"),
@@ -161,7 +165,7 @@ fn units_in_a_title_are_not_passed_over() {
 
 #[test]
 fn a_point_that_may_stand_between_groups_is_asked_for() {
-    let map = |more: &str| format!(r#"{{"columns":{{"id":"id","at":"at","amount":"Betrag"}},{more}{CALLS}}}"#);
+    let map = |more: &str| format!(r#"{{"columns":{{"id":"id","at":"at","amount":"Betrag"}},{more}{BOOKINGS}}}"#);
     let file = "id;at;Betrag\na;2026-11-20 09:00;1.234\nb;2026-11-20 09:00;0,50\nc;2026-11-20 09:00;12.5\n";
     assert_eq!(outcomes(file, &map("")), ["ambiguous_number", "invalid_field", "1 12.5"]);
     assert_eq!(outcomes(file, &map(r#""decimal_comma":true,"#)), ["1 1234", "1 0.5", "invalid_field"]);
@@ -369,7 +373,7 @@ fn what_a_title_says_is_understood_or_stated() {
         assert_eq!(of(title, ""), ["60"], "{title}");
     }
     let amount = |title: &str, more: &str| {
-        let map = format!(r#"{{"columns":{{"id":"id","at":"at","amount":"{title}"}},{more}{CALLS}}}"#);
+        let map = format!(r#"{{"columns":{{"id":"id","at":"at","amount":"{title}"}},{more}{BOOKINGS}}}"#);
         outcomes(&format!("id,at,{title}\na,2026-11-20 09:00:00,60\n"), &map)
     };
     for title in ["Amount x100", "price_e2", "-Amount", "Rabatt", "Unit price", "Points"] {
