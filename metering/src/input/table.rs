@@ -23,7 +23,7 @@ use crate::command::{Problem, UsageEvent};
 use crate::sheet::decimal::{self, Mark};
 use crate::sheet::duration::{self, DurationForm};
 use crate::sheet::{self, Record, Records};
-use columns::{Place, check_shared, index_of, named, place_of, shown_titles};
+use columns::{Place, check_shared, index_of, left_out, named, place_of, shown_titles};
 use compact_str::CompactString;
 use lines::{First, said_of_titles, unclear_first};
 use rating::Quantity;
@@ -86,6 +86,15 @@ impl ColumnMap {
 /// The one of all rows.
 fn stated_meter(map: &ColumnMap) -> Option<&str> {
     map.constants.get("meter").map(String::as_str).filter(|_| !map.columns.contains_key("meter"))
+}
+
+/// Of calls a column that is called so is used without being named, as Asterisk writes it: a call that nobody answered is none.
+fn own_disposition(map: &ColumnMap, header: &[String], fields: &[(&str, Place)]) -> Result<Option<(&'static str, Place)>, Problem> {
+    let left_out = left_out(map, header)?;
+    let is_taken = |index: usize| left_out.contains(&index) || fields.iter().any(|(_, place)| place.indices().contains(&index));
+    let is_of_calls = stated_meter(map) == Some(cdr::METER) && !map.columns.contains_key(DISPOSITION);
+    let index = header.iter().position(|title| is_of_calls && title.eq_ignore_ascii_case(DISPOSITION));
+    Ok(index.filter(|index| !is_taken(*index)).map(|index| (DISPOSITION, Place::One(index))))
 }
 
 /// The rows of a file. An error: the column map, or a column of it that the file does not have.
@@ -168,7 +177,8 @@ impl<'m> Reader<'m> {
         }
         let fields = map.columns.iter().map(|(field, column)| Ok((field.as_str(), place_of(field, column, header)?)));
         let attributes = map.attributes.iter().map(|(name, column)| Ok((name.as_str(), index_of(name, column, header)?)));
-        let fields = fields.collect::<Result<Vec<_>, Problem>>()?;
+        let mut fields = fields.collect::<Result<Vec<_>, Problem>>()?;
+        fields.extend(own_disposition(map, header, &fields)?);
         check_shared(&fields)?;
         let titled = |field: &str| match fields.iter().find(|(name, _)| *name == field) {
             Some((_, Place::One(index))) => header.get(*index),

@@ -106,6 +106,13 @@ fn unanswered_rows_are_no_usage_whatever_their_seconds() {
     let (skipped, answered) = ("2 skipped: not answered: NOANSWER", "3 c call 60 2026-11-20T09:00:00Z - from - id b");
     let mapped = map.replace(r#""quantity":"s""#, r#""quantity":"s","disposition":"disposition""#);
     assert_eq!(told(file, &mapped), [skipped, answered, "4 refused disposition unknown_disposition"]);
+    // Of calls it need not be named; a word that is not known was charged.
+    assert_eq!(told(file, &map), [skipped, answered, "4 refused disposition unknown_disposition"]);
+    let left_out = map.replacen('{', r#"{"ignore_columns":["disposition"],"#, 1);
+    assert_eq!(told(file, &left_out)[0], "2 c call 60 2026-11-20T09:00:00Z - from - id a");
+    // Of messages it was looked at too.
+    let messages = map.replace("\"call\"", "\"sms\"").replacen('{', r#"{"duration_form":"number","#, 1);
+    assert_eq!(parse(file.as_bytes(), &serde_json::from_str(&messages).unwrap()).unwrap_err().code, "unknown_column");
 }
 
 #[test]

@@ -174,6 +174,6 @@ impl Reader<'_> {
 }
 
 /// The columns that the map says mean nothing.
-fn left_out(map: &ColumnMap, header: &[String]) -> Result<Vec<usize>, Problem> {
+pub(super) fn left_out(map: &ColumnMap, header: &[String]) -> Result<Vec<usize>, Problem> {
     map.ignore_columns.iter().map(|column| index_of("ignore_columns", column, header)).collect()
 }

@@ -6,7 +6,8 @@ use super::columns::{Column, Place, shown_titles};
 use super::{DISPOSITION, Reader};
 use crate::command::Problem;
 use crate::sheet::decimal::{self, Mark};
-use crate::sheet::{self, Record, duration};
+use crate::sheet::duration::{self, DurationForm};
+use crate::sheet::{self, Record};
 
 /// What the first line of a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,9 +86,9 @@ impl Reader<'_> {
         match name {
             "quantity" => {
                 let form = self.map.duration_form.unwrap_or_default();
-                let is_read = [Mark::Point, Mark::Comma].into_iter().any(|mark| duration::read(text, form, mark).is_ok());
-                // `100 ms` may be a duration, and may be the unit of those behind it.
-                is_read && (!has_letter(text) || self.may_be_timed(record))
+                let is_read = |form| [Mark::Point, Mark::Comma].into_iter().any(|mark| duration::read(text, form, mark).is_ok());
+                // `100 ms` may be a duration, whatever is stated, and may be the unit of those behind it.
+                if has_letter(text) { self.may_be_timed(record) && is_read(DurationForm::Seconds) } else { is_read(form) }
             }
             "amount" => [Mark::Point, Mark::Comma].into_iter().any(|mark| decimal::plain(text, mark).is_some()),
             // One that misses its zone is one all the same.
@@ -98,7 +99,7 @@ impl Reader<'_> {
     /// Are there figures where its times belong, though they may not be read?
     fn may_be_timed(&self, record: &Record<'_>) -> bool {
         let mut times = self.measures().filter(|(name, _)| matches!(*name, "at" | "end"));
-        times.all(|(_, place)| place.read(record).is_some_and(|text| has_digit(&text) && !has_letter(&text)))
+        times.all(|(_, place)| place.read(record).is_some_and(|text| has_digit(&text) && (!has_letter(&text) || is_mostly_figures(&text))))
     }
 
     /// Titles, or units, in place of numbers and times: not one of them has a digit.
