@@ -231,9 +231,9 @@ async fn a_correction_without_a_price_says_what_it_lacks(market: Market) {
     let admin = market.admin();
     let sent = send(admin, usage("c-1", "acme-42", "call", "2026-11-20T09:00:00Z")).await;
     assert_eq!(sent["status"], "rated", "{sent}");
+    admin.post("/v1/meters", json!({ "name": "page", "unit": "page" })).await.ok();
     for (customer, lacks) in [("acme-42", "no_rate: the rate card \"retail\": "), ("nobody", "unknown_customer")] {
-        let mut event = usage("c-2", customer, "call", "2026-11-20T09:00:00Z");
-        event["destination"] = json!("+999123456789");
+        let event = usage("c-2", customer, "page", "2026-11-20T09:00:00Z");
         let mut reported = event.clone();
         reported["id"] = json!(format!("r-{customer}"));
         let said = send(admin, reported).await;
@@ -252,7 +252,7 @@ async fn a_correction_without_a_price_says_what_it_lacks(market: Market) {
 async fn records_of_a_switch_are_of_a_meter_in_seconds(market: Market) {
     const ROW: &str = "\"acme-42\",\"1\",\"+4930123456\",\"c\",\"x\",\"SIP/a-1\",\"SIP/b-2\",\"Dial\",\"\",\"2026-11-20 09:00:00\",\"2026-11-20 09:00:01\",\"2026-11-20 09:01:01\",61,60,\"ANSWERED\",\"DOC\",\"u.1\",\"\",\"\",\"u.1\",1\n";
     let asterisk = async |meter: &str| {
-        let path = format!("/v1/ingest/asterisk?zone=UTC&meter={meter}");
+        let path = format!("/v1/ingest/asterisk?zone=UTC&meter={meter}&source={meter}");
         market.admin().sending("text/csv").ask(hyper::Method::POST, &path, ROW.into()).await.unwrap()
     };
     let refused = asterisk("sms").await;
