@@ -202,6 +202,7 @@ impl Turn {
         let limit = self.author_limit(void)?;
         let balance = limit.map(|limit| self.books.balance(limit.account).unwrap_or_default());
         let voided = self.void(&Void { cover: None, ..void.clone() })?;
+        let lack = event.lack_seen_by(event.sender).map(|lack| lack.detail.clone());
         let outcome = match self.usage(event) {
             Done::Event(outcome) => outcome,
             _ => Outcome::Rejected(not_its_own()),
@@ -226,11 +227,11 @@ impl Turn {
             }
             Outcome::PartlyRated { open, .. } => {
                 self.restore(before);
-                Err(not_rated(open.first().map_or("", |open| &open.reason)))
+                Err(not_rated(open.first().map_or("", |open| &open.reason), lack.as_deref()))
             }
             Outcome::Unrated { reason, .. } => {
                 self.restore(before);
-                Err(not_rated(&reason))
+                Err(not_rated(&reason, lack.as_deref()))
             }
             Outcome::Rejected(problem) => {
                 self.restore(before);
@@ -289,9 +290,10 @@ fn not_its_own() -> Problem {
     Problem::field("id_conflict", "id", "the corrected event needs an id of its own; this one was reported before")
 }
 
-/// Why the event in place of a voided one is refused.
-pub fn not_rated(reason: &str) -> Problem {
-    Problem::new("not_rated", format!("the corrected event cannot be priced ({reason}); nothing was changed"))
+/// Why the event in place of a voided one is refused. `lack`: what it misses, in words, as a report of it would say.
+pub fn not_rated(reason: &str, lack: Option<&str>) -> Problem {
+    let lack = lack.map_or(String::new(), |lack| format!(": {lack}"));
+    Problem::new("not_rated", format!("the corrected event cannot be priced ({reason}{lack}); nothing was changed"))
 }
 
 const BEYOND_REACH: &str = "the event was reported from above, and none of its links is sold by this key's tenant or below it";

@@ -298,7 +298,7 @@ async fn within<T>(time_max: Duration, step: impl Future<Output = Result<T, Jour
 /// A void and its event are one step, and a step is of one root here.
 fn of_two_roots(event: &Prepared) -> Problem {
     if event.customer.is_none() {
-        return crate::amend::not_rated("unknown_customer");
+        return crate::amend::not_rated("unknown_customer", None);
     }
     Problem::new("other_root", "the corrected event belongs to another reseller's books: void the first and send the second")
 }

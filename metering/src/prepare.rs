@@ -182,12 +182,15 @@ impl Plan {
 impl Prepared {
     /// Why what must be priced at once cannot be, in words about what the caller may see.
     pub fn unpriced(&self, caller: &Caller) -> Option<Problem> {
+        let lack = self.lack_seen_by(caller.tenant)?;
+        Some(Problem::new(lack.reason, format!("this usage cannot be priced: {}", lack.detail)))
+    }
+    /// What it lacks, on a link that this tenant may see.
+    pub fn lack_seen_by(&self, tenant: TenantId) -> Option<&Lack> {
         let path = self.customer.as_ref().map_or(&[][..], |customer| customer.tenant.path.as_slice());
         let place = |tenant: TenantId| path.iter().position(|id| *id == tenant);
-        let own = place(caller.tenant);
-        let seen = |lack: &&Lack| lack.buyer.is_none_or(|buyer| place(buyer) >= own);
-        let lack = self.lacks.iter().find(seen)?;
-        Some(Problem::new(lack.reason, format!("this usage cannot be priced: {}", lack.detail)))
+        let own = place(tenant);
+        self.lacks.iter().find(|lack| lack.buyer.is_none_or(|buyer| place(buyer) >= own))
     }
     /// It took a while to measure: a call that was cut often, or one that was given up.
     pub fn was_long(&self) -> bool {

@@ -239,6 +239,25 @@ async fn b_003_a_last_line_that_is_half_there_is_charged_once() {
     }
 }
 
+/// By the command line too.
+#[tokio::test]
+async fn records_of_a_switch_are_sent_for_a_meter_in_seconds() {
+    let (_data_dir, server) = server().await;
+    let desk = Desk::of("B-003", &server);
+    std::fs::copy(desk.file("row.csv"), desk.file("Master.csv")).unwrap();
+    server.admin.post("/v1/meters", json!({ "name": "page", "unit": "page" })).await.ok();
+    server.admin.post("/v1/meters", json!({ "name": "fax", "unit": "second" })).await.ok();
+    for (meter, wants) in [("page", "the meter \"page\" counts in \"page\""), ("fax", "1 unrated"), ("call", "1 posted")] {
+        std::fs::write(desk.file("map.json"), format!(r#"{{"meter":"{meter}","source":"{meter}"}}"#)).unwrap();
+        let told = desk.types("ingest Master.csv --format asterisk --zone Europe/Berlin --map map.json").await;
+        assert!(told.contains(wants), "{told}");
+    }
+    let followed = "ingest Master.csv --format asterisk --zone Europe/Berlin --map map.json --follow --once";
+    std::fs::write(desk.file("map.json"), r#"{"meter":"page"}"#).unwrap();
+    let told = desk.types(followed).await;
+    assert!(told.contains("counts in \"page\""), "{told}");
+}
+
 /// B-012: a balance that was low when its threshold was set, rose, and fell again is told to be low twice.
 #[tokio::test]
 async fn b_012_a_balance_that_rises_and_falls_is_told_again() {

@@ -12,6 +12,8 @@ on_every_database!(
     an_answer_says_which_link_lacks_what,
     kept_usage_of_the_whole_subtree_is_listed,
     what_kept_usage_lacks_is_worked_out_when_it_is_read,
+    a_correction_without_a_price_says_what_it_lacks,
+    records_of_a_switch_are_of_a_meter_in_seconds,
 );
 
 fn usage(id: &str, customer: &str, meter: &str, at: &str) -> Value {
@@ -222,4 +224,44 @@ async fn what_kept_usage_lacks_is_worked_out_when_it_is_read(market: Market) {
         let shown: Vec<_> = now["open"].as_array().unwrap().iter().map(|link| link["buyer"].as_str().unwrap()).collect();
         assert_eq!((&now["reason"], shown), (&json!("no_rate"), buyers.to_vec()), "{now}");
     }
+}
+
+/// It said `no_rate` and nothing else.
+async fn a_correction_without_a_price_says_what_it_lacks(market: Market) {
+    let admin = market.admin();
+    let sent = send(admin, usage("c-1", "acme-42", "call", "2026-11-20T09:00:00Z")).await;
+    assert_eq!(sent["status"], "rated", "{sent}");
+    admin.post("/v1/meters", json!({ "name": "page", "unit": "page" })).await.ok();
+    for (customer, lacks) in [("acme-42", "no_rate: the rate card \"retail\": "), ("nobody", "unknown_customer")] {
+        let event = usage("c-2", customer, "page", "2026-11-20T09:00:00Z");
+        let mut reported = event.clone();
+        reported["id"] = json!(format!("r-{customer}"));
+        let said = send(admin, reported).await;
+        let asked = json!({ "reason": "another number", "event": event });
+        let refused = admin.once(customer).post("/v1/usage-events/default/c-1/correct", asked).await;
+        assert_eq!(refused.code(), "422 not_rated", "{refused:?}");
+        assert!(refused.text.contains(&lacks.replace('"', "\\\"")), "{refused:?}");
+        assert!(
+            customer != "acme-42" || refused.text.contains(&said["detail"].as_str().unwrap().replace('"', "\\\"")),
+            "{said} {refused:?}"
+        );
+    }
+}
+
+/// A call of a minute was charged as sixty messages.
+async fn records_of_a_switch_are_of_a_meter_in_seconds(market: Market) {
+    const ROW: &str = "\"acme-42\",\"1\",\"+4930123456\",\"c\",\"x\",\"SIP/a-1\",\"SIP/b-2\",\"Dial\",\"\",\"2026-11-20 09:00:00\",\"2026-11-20 09:00:01\",\"2026-11-20 09:01:01\",61,60,\"ANSWERED\",\"DOC\",\"u.1\",\"\",\"\",\"u.1\",1\n";
+    let asterisk = async |meter: &str| {
+        let path = format!("/v1/ingest/asterisk?zone=UTC&meter={meter}&source={meter}");
+        market.admin().sending("text/csv").ask(hyper::Method::POST, &path, ROW.into()).await.unwrap()
+    };
+    let refused = asterisk("sms").await;
+    assert_eq!(refused.code(), "400 invalid_request", "{refused:?}");
+    assert!(refused.text.contains("in seconds") && refused.text.contains("sms"), "{refused:?}");
+    let freeswitch = market.admin().post("/v1/ingest/freeswitch?meter=sms", json!({ "variables": {} })).await;
+    assert_eq!(freeswitch.code(), "400 invalid_request", "{freeswitch:?}");
+    let taken = asterisk("call").await;
+    assert!(taken.status == 200 && taken.text.contains("\"status\":\"rated\""), "{taken:?}");
+    // Kept until somebody makes it.
+    assert_eq!(asterisk("fax").await.status, 200);
 }

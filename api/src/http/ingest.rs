@@ -14,8 +14,9 @@ use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::response::Response;
 use metering::command::Problem;
-use metering::input::cdr::{Options, SecondsField};
+use metering::input::cdr::{self, Options, SecondsField};
 use metering::input::{self, Row, asterisk, freeswitch};
+use rating::card::CALL_UNIT;
 use serde::Deserialize;
 
 /// How the switch's records are to be read.
@@ -87,12 +88,24 @@ impl SwitchQuery {
     }
 }
 
+/// What a switch bills are seconds: a meter that counts something else would charge so many of that.
+async fn check_meter(app: &App, name: &str) -> Result<(), ApiProblem> {
+    match app.engine.directory().meter(name).await? {
+        Some(meter) if meter.unit != CALL_UNIT => {
+            Err(ApiProblem::field("invalid_request", "meter", cdr::not_in_seconds(name, &meter.unit)))
+        }
+        _ => Ok(()),
+    }
+}
+
 type Parser = fn(&[u8], &Options) -> Result<Vec<Row>, Problem>;
 
 async fn take(app: App, key: MayUse, query: SwitchQuery, request: Request, parse: Parser) -> Result<Response, ApiProblem> {
     let minimal = prefers_minimal(request.headers());
     let body = write::body(request, &app).await?;
-    let rows = parse(&body, &query.options())?;
+    let options = query.options();
+    check_meter(&app, &options.meter).await?;
+    let rows = parse(&body, &options)?;
     let of = rows.len();
     let events: Vec<_> = rows.into_iter().filter_map(Row::into_parsed).collect();
     let skipped = of - events.len();

@@ -96,21 +96,43 @@ fn leg(record: &Record<'_>, columns: &[&str]) -> Leg {
     Leg {
         is_outbound: own.is_some(),
         is_local_second: own.is_some(),
+        over_trunk: is_over_trunk(record, columns),
         alone: second.or_else(|| is_silent_half.then(first)),
         called_by_switch,
         own: own.unwrap_or_else(|| channel.to_owned()),
         others: whole("dstchannel", "1").into_iter().collect(),
-        half_of: None,
-        came_in: None,
+        ..Leg::default()
     }
 }
 
-/// `start` and `end` tell the template: in cdr_custom's they come one column earlier.
+/// Does a call of a short number leave the switch? Its channel is not that of an extension of the name, and what was dialled is, as
+/// far as the record says, the number behind a trunk's name (`PJSIP/22833@trunk`, `SIP/north/22833`), and no device (`PJSIP/alice`).
+fn is_over_trunk(record: &Record<'_>, columns: &[&str]) -> bool {
+    let cell = |name: &str| record.named(columns, name).unwrap_or_default();
+    let (channel, number) = (cell("dstchannel"), cell("dst").trim_start_matches('0'));
+    let peer = channel.split_once('/').map_or("", |(_, rest)| rest.rsplit_once('-').map_or(rest, |(peer, _)| peer));
+    let of_number = |text: &str| !number.is_empty() && (text.ends_with(number) || text.starts_with(number));
+    if peer.is_empty() || channel.starts_with("Local/") || of_number(peer) {
+        return false;
+    }
+    let dialled = cell("lastdata").split(',').next().unwrap_or_default();
+    let names_it = |one: &str| one.split(['/', '@']).skip(1).any(|part| part != peer && of_number(part));
+    dialled.is_empty() || dialled.split('&').any(names_it)
+}
+
+/// `start` and `end` tell the template: in cdr_custom's they come one column earlier. Where one of them is empty, the other and the
+/// disposition do.
 fn columns_of(record: &Record<'_>) -> Option<&'static [&'static str]> {
     let first = record.cell(0);
     let is_time = |index: usize| {
         let bytes = record.cell(index).unwrap_or_default().as_bytes();
         bytes.len() >= 16 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[4] == b'-' && bytes[13] == b':'
+    };
+    let is_one_short = |columns: &[&str]| {
+        let index = |name: &str| columns.iter().position(|column| *column == name).unwrap_or(columns.len());
+        let (start, end) = (index("start"), index("end"));
+        let are_times = [(start, end), (end, start)].into_iter().any(|(one, other)| is_time(one) && record.cell(other).is_none());
+        are_times && record.cell(index("disposition")).is_some_and(|text| answered::of(text) != Answered::Unknown)
     };
     match (is_time(8) && is_time(10), is_time(9) && is_time(11)) {
         (true, false) => Some(&CUSTOM_COLUMNS),
@@ -118,7 +140,11 @@ fn columns_of(record: &Record<'_>) -> Option<&'static [&'static str]> {
         // The names themselves, in the first line.
         _ if first == Some("accountcode") => Some(&COLUMNS),
         _ if first == Some("clid") => Some(&CUSTOM_COLUMNS),
-        _ => None,
+        _ => match (is_one_short(&CUSTOM_COLUMNS), is_one_short(&COLUMNS)) {
+            (true, false) => Some(&CUSTOM_COLUMNS),
+            (false, true) => Some(&COLUMNS),
+            _ => None,
+        },
     }
 }
 
@@ -163,6 +189,10 @@ fn event(record: &Record<'_>, columns: &[&str], id: &str, clock: &Clock, options
     let seconds = fields::quantity("billsec", &required("billsec")?)?;
     if seconds == Quantity::ZERO {
         return Ok(Err("answered for 0 seconds".to_owned()));
+    }
+    // Where the columns are stated, they may be left out.
+    if let Some(name) = ["start", "end"].into_iter().find(|name| options.columns.is_empty() && cell(name).is_none()) {
+        return Err(fields::missing(name));
     }
     let answer = required("answer")?;
     let answer = clock.moment("answer", &answer)?.timed("answer", &answer)?;
@@ -344,7 +374,39 @@ mod tests {
         // A line of the switch, a prefix of calls abroad, a member of a queue.
         assert_eq!(told("0017612345678", "017612345678"), ["0017612345678", "skipped"]);
         assert_eq!(told("017612345678", "4917612345678"), ["017612345678", "skipped"]);
-        assert_eq!(told("600", "201"), ["600", "skipped"]);
+        let member = |device: &str, dialled: &str| {
+            let first = line("PJSIP/100-1", "Local/1@out-19;1", "ANSWERED", "u.1").replace("+4930123456", "600");
+            let second = line("Local/1@out-19;2", &format!("{device}-2"), "ANSWERED", "u.2").replace("+4930123456", "201");
+            let second = second.replace("Dial,,", &format!("Dial,{dialled},"));
+            let rows = parse(format!("{first}{second}").as_bytes(), &berlin()).unwrap();
+            if let Row::Refused { problem, .. } = &rows[1] { problem.code } else { "skipped" }
+        };
+        assert_eq!(member("PJSIP/201", "PJSIP/201"), "skipped");
+        assert_eq!(member("PJSIP/alice", "PJSIP/alice"), "skipped");
+        assert_eq!(member("PJSIP/alice", "\"PJSIP/alice&PJSIP/bob,60\""), "skipped");
+        assert_eq!(member("PJSIP/north", "PJSIP/201@north"), "second_leg");
+        assert_eq!(member("SIP/north", "\"SIP/north/201,60\""), "second_leg");
+        // Directory enquiries, a premium service: a short number is no extension where a trunk takes it.
+        assert_eq!(told("200", "22833"), ["200", "second_leg"]);
+        assert_eq!(told("200", "11833"), ["200", "second_leg"]);
+        assert_eq!(told("9011833", "11833"), ["9011833", "skipped"]);
+        assert_eq!(told("11833", "011833"), ["11833", "skipped"]);
+    }
+
+    /// It was said to have other columns.
+    #[test]
+    fn an_empty_time_is_said_by_its_name() {
+        let told = |from: &str| {
+            let row = line("SIP/a-1", "SIP/b-2", "ANSWERED", "u.1").replacen(from, "", 1);
+            super::super::tell(&parse(row.as_bytes(), &berlin()).unwrap()[0])
+        };
+        assert_eq!(told("2026-11-20 09:01:01"), "1 refused end missing_field");
+        assert_eq!(told("2026-11-20 09:00:00"), "1 refused start missing_field");
+        assert_eq!(told("2026-11-20 09:00:01"), "1 refused answer missing_field");
+        let unanswered = line("SIP/a-1", "SIP/b-2", "NO ANSWER", "u.1").replacen("2026-11-20 09:01:01", "", 1);
+        assert_eq!(super::super::tell(&parse(unanswered.as_bytes(), &berlin()).unwrap()[0]), "1 skipped: not answered: NO ANSWER");
+        let custom = std::str::from_utf8(CUSTOM).unwrap().lines().next().unwrap().replacen("2026-11-20 09:52:03", "", 1);
+        assert_eq!(super::super::tell(&parse(custom.as_bytes(), &berlin()).unwrap()[0]), "1 refused end missing_field", "{custom}");
     }
 
     #[test]

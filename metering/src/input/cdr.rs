@@ -47,6 +47,11 @@ pub enum SecondsField {
 /// The meter of call records, if none is named.
 pub const METER: &str = "call";
 
+/// Why records of calls are none of a meter.
+pub fn not_in_seconds(meter: &str, unit: &str) -> String {
+    format!("the records of a switch are in seconds, and the meter {meter:?} counts in {unit:?}: name one whose unit is `second`")
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

@@ -109,7 +109,7 @@ fn data_of<'a>(pairs: &Pairs<'a, ENVELOPE_MAX>) -> Result<Option<Cow<'a, str>>, 
 
 /// What is measured stands in `data`: an attribute of the envelope that has its name would be passed over. A map says what one means.
 fn check_envelope(own: Option<&OwnFields>, has: impl Fn(&str) -> bool) -> Result<(), Problem> {
-    const OF_DATA: [&str; 8] = ["quantity", "amount", "customer", "meter", "at", "destination", "origin", "hold"];
+    const OF_DATA: [&str; 9] = ["quantity", "amount", "customer", "meter", "at", "destination", "origin", "hold", "attributes"];
     let found = OF_DATA.into_iter().find(|name| own.is_none() && has(name));
     let refused = |name: &str| Problem::field("unknown_field", name, format!("`{name}` stands beside `data`: expected it in `data`"));
     found.map_or(Ok(()), |name| Err(refused(name)))
@@ -199,6 +199,9 @@ mod tests {
             let (id, problem) = event(&format!(r#","{name}":"5""#)).unwrap_err();
             assert_eq!((&*id, problem.code, problem.field.as_deref()), ("a", "unknown_field", Some(name)));
         }
+        // It was charged by the rate without the attribute.
+        let (_, problem) = event(r#","attributes":{"model":"large"}"#).unwrap_err();
+        assert_eq!((problem.code, problem.field.as_deref()), ("unknown_field", Some("attributes")));
         assert!(event(r#","traceparent":"00-1-2-3""#).is_ok());
         let header = |name: &str| match name {
             "ce-specversion" => Some("1.0"),

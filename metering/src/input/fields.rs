@@ -2,6 +2,7 @@
 //! Each refusal names the field, what was expected and a stable code.
 
 use super::called;
+use super::cdr;
 use crate::command::{Problem, UsageEvent};
 use crate::numbers;
 use crate::sheet::{decimal, shown};
@@ -53,10 +54,11 @@ pub fn identity(value: &str) -> Result<(), Problem> {
     if called::has_lost_digits(value) {
         return Err(lost_digits(value));
     }
-    if called::is_no_id(value) {
-        return Err(invalid("id", format_args!("{} says nothing: expected what tells the event from all others", shown(value))));
-    }
-    Ok(())
+    if called::is_no_id(value) { Err(says_nothing(value)) } else { Ok(()) }
+}
+
+fn says_nothing(value: &str) -> Problem {
+    invalid("id", format_args!("{} says nothing: expected what tells the event from all others", shown(value)))
 }
 
 fn lost_digits(value: &str) -> Problem {
@@ -71,7 +73,7 @@ fn identity_of_parts(value: &str) -> Result<(), Problem> {
     if let Some(part) = parts().find(|part| called::has_lost_digits(part) || called::is_spoilt(part)) {
         return Err(lost_digits(part));
     }
-    identity(if parts().all(called::is_no_id) { "-" } else { value })
+    if parts().all(called::is_no_id) { Err(says_nothing(value)) } else { identity(value) }
 }
 
 /// That nobody is said to have been called.
@@ -166,10 +168,14 @@ pub fn instant(field: &str, value: &str) -> Result<Instant, Problem> {
     value.parse().map_err(|e| invalid(field, format_args!("cannot read {}: {e}", shown(value))))
 }
 
-/// `quantity` is required unless an `amount` stands in its place; then it is 1.
-pub fn measure(quantity: Option<Quantity>, amount: Option<Amount>) -> Result<Quantity, Problem> {
+/// `quantity` is required unless an `amount` stands in its place; then it is 1. Of a call it would be one second.
+pub fn measure(quantity: Option<Quantity>, amount: Option<Amount>, meter: &str) -> Result<Quantity, Problem> {
     match (quantity, amount) {
         (Some(quantity), _) => Ok(quantity),
+        (None, Some(_)) if meter == cdr::METER => {
+            let detail = "`quantity` is missing: how many seconds a call lasted is not known by its `amount`";
+            Err(Problem::field("missing_field", "quantity", detail))
+        }
         (None, Some(_)) => Ok(Quantity::whole(1)),
         (None, None) => Err(missing("quantity")),
     }

@@ -149,7 +149,7 @@ fn row(number: u64, raw: &str, options: &Options) -> (Row, Leg) {
         Ok(Err(why)) => Row::Skipped { line: number, why },
         Err(problem) => refused(record.var("uuid").unwrap_or_default().into_owned(), problem),
     };
-    (row, record.leg())
+    (row, record.leg(options))
 }
 
 /// The caller profiles of the first stretch that dialled a number (and not `park`, say), and of the last one. A transfer adds
@@ -292,7 +292,18 @@ impl<'a> Post<'a> {
         Some(legs::alone(name, &other, what))
     }
 
-    fn leg(&self) -> Leg {
+    /// Where a second leg that was answered went.
+    fn reached(&self, options: &Options) -> Option<String> {
+        let is_answered = || {
+            let is_long = self.seconds(options.seconds).is_ok_and(|seconds| seconds > Quantity::ZERO);
+            is_long && matches!(self.answer(), Ok(Answer::At(_)))
+        };
+        let named = || options.destination.as_deref().and_then(|name| self.var(name).or_else(|| self.profile(name)));
+        let number = || named().or_else(|| self.profile("destination_number"));
+        if self.is_second_leg() && is_answered() { number().map(Cow::into_owned) } else { None }
+    }
+
+    fn leg(&self, options: &Options) -> Leg {
         let (originator, half_of) = (self.originator(), self.second_half());
         let is_made = originator.is_some() || half_of.is_some();
         let came_in = self.other().filter(|_| self.is_directed("inbound") && !is_made);
@@ -303,16 +314,23 @@ impl<'a> Post<'a> {
             half_of: half_of.map(|(_, first)| first.into_owned()),
             came_in: came_in.map(|(name, other)| (name, other.into_owned())),
             alone: self.alone(),
+            over_trunk: ["sip_gateway_name", "sip_gateway"].into_iter().any(|name| self.var(name).is_some()),
+            reached: self.reached(options),
             ..Leg::default()
         }
     }
 
     fn answer(&self) -> Result<Answer, Problem> {
-        Ok(match self.epoch_of([("answer_uepoch", 6), ("answer_epoch", 0)])? {
-            Some(at) if at > Instant::MIN => Answer::At(at),
-            Some(_) => Answer::Never,
-            None => Answer::Unsaid,
-        })
+        let again = self.epoch_of([("answer_epoch", 0), ("answer_uepoch", 6)])?.filter(|at| *at > Instant::MIN);
+        match (self.epoch_of([("answer_uepoch", 6), ("answer_epoch", 0)])?, again) {
+            (Some(at), _) if at > Instant::MIN => Ok(Answer::At(at)),
+            (Some(_), Some(again)) => {
+                let detail = format!("`answer_epoch` is {again}, and `answer_uepoch` 0: the record contradicts itself and is not charged");
+                Err(Problem::field("contradiction", "answer_epoch", detail))
+            }
+            (Some(_), None) => Ok(Answer::Never),
+            (None, _) => Ok(Answer::Unsaid),
+        }
     }
 
     /// The first of these variables that is there.

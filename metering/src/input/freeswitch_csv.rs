@@ -248,6 +248,22 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_was_forwarded_outside_is_no_second_leg() {
+        let told = |from: &str, on: &str| -> Vec<&str> {
+            let file = leg_of("A", "B", "").replacen("+4930123456", from, 1) + &leg_of("B", "A", "").replacen("+4930123456", on, 1);
+            let tell = |row: Row| match row {
+                Row::Event { .. } => "event",
+                Row::Skipped { .. } => "skipped",
+                Row::Refused { problem, .. } => problem.code,
+            };
+            parse(file.as_bytes(), &berlin()).unwrap().into_iter().map(tell).collect()
+        };
+        assert_eq!(told("200", "004917612345678"), ["event", "second_leg"]);
+        assert_eq!(told("017612345678", "+4917612345678"), ["event", "skipped"]);
+        assert_eq!(told("+4930123456", "200"), ["event", "skipped"]);
+    }
+
+    #[test]
     fn options_that_fit_no_column_are_refused() {
         let row = leg_of("A", "", "");
         let told = |options: Options| match &parse(row.as_bytes(), &options).unwrap()[0] {

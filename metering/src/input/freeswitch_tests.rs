@@ -51,7 +51,10 @@ fn what_is_not_usage_is_said() {
     check(("\"accountcode\": \"acme-42\",", "\"accountcode\": \"\","), &options, "1 refused customer missing_field");
     check(("\"billsec\": \"68\"", "\"billsec\": \"x\""), &options, "1 refused billsec invalid_field");
     check(("\"billsec\": \"68\",", ""), &options, "1 refused billsec missing_field");
-    check(("\"answer_uepoch\": \"1795161603954373\"", "\"answer_uepoch\": \"0\""), &options, "1 skipped: not answered: NORMAL_CLEARING");
+    // Answered and not answered: it was skipped.
+    check(("\"answer_uepoch\": \"1795161603954373\"", "\"answer_uepoch\": \"0\""), &options, "1 refused answer_epoch contradiction");
+    let never = FIXTURE.replace("1795161603954373", "0").replace("\"answer_epoch\": \"1795161603\"", "\"answer_epoch\": \"0\"");
+    assert_eq!(super::super::tell(&one(&never, &options)), "1 skipped: not answered: NORMAL_CLEARING");
     check(("\"answer_uepoch\": \"1795161603954373\",", ""), &options, &GOOD.replace(".954373", ""));
     check(("\"uuid\": \"6f5902ac-0101-4a0b-9c00-000000000101\",", ""), &options, "1 refused uuid missing_field");
     check(("\"variables\"", "\"vars\""), &options, "1 refused variables missing_field");
@@ -218,6 +221,42 @@ fn both_halves_of_a_loopback_channel_are_one_call() {
     assert_eq!(outcomes(&[&caller, &for_it, &second, &reached], &one), ["event", "skipped", "skipped", "skipped"]);
     // Which half it is is not said.
     assert_eq!(outcomes(&[&leg("b", "inbound", &[("other_loopback_leg_uuid", "a")])], &one), ["second_leg"]);
+}
+
+/// The extension was charged, and the mobile that it was forwarded to was a second leg of it.
+#[test]
+fn a_call_that_was_forwarded_outside_is_no_second_leg() {
+    let one = Options::default();
+    let to = |record: String, number: &str| record.replace("\"100\"", &format!("{number:?}"));
+    let told = |from: &str, on: &str, more: &[(&str, &str)]| {
+        let call = to(leg("a", "inbound", &[("bridge_uuid", "b"), ("last_bridge_role", "originator")]), from);
+        let more: Vec<_> = [("originator", "a"), ("bridge_uuid", "a")].into_iter().chain(more.iter().copied()).collect();
+        let second = to(leg("b", "outbound", &more), on);
+        let told = outcomes(&[&call, &second], &one);
+        assert_eq!(outcomes(&[&second, &call], &one), told.iter().rev().copied().collect::<Vec<_>>());
+        assert_eq!(outcomes(&[&call, &second], &Options { both_legs: true, ..one.clone() }), ["event", "event"]);
+        assert_eq!(told[0], "event");
+        // Who pays for it may be somebody else.
+        assert_eq!(outcomes(&[&call.replace("acme", "beta"), &second], &one), told);
+        assert_eq!(outcomes(&[&second], &one), ["skipped"]);
+        told[1]
+    };
+    assert_eq!(told("200", "004917612345678", &[]), "second_leg");
+    assert_eq!(told("+4930123456", "004917612345678", &[]), "second_leg");
+    // The same number in another form; an extension, a ring group.
+    for (from, on) in [("004917612345678", "+4917612345678"), ("017612345678", "4917612345678"), ("9017612345678", "017612345678")] {
+        assert_eq!(told(from, on, &[]), "skipped", "{from} {on}");
+    }
+    assert_eq!(told("+4930123456", "200", &[]), "skipped");
+    assert_eq!(told("600", "201", &[]), "skipped");
+    // A short number over a carrier's gateway.
+    assert_eq!(told("200", "22833", &[]), "skipped");
+    assert_eq!(told("200", "22833", &[("sip_gateway_name", "north")]), "second_leg");
+    assert_eq!(told("22833", "22833", &[("sip_gateway_name", "north")]), "skipped");
+    // Nobody answered there.
+    let call = to(leg("a", "inbound", &[]), "200");
+    let silent = to(leg("b", "outbound", &[("originator", "a")]), "004917612345678").replace("1795161603", "0");
+    assert_eq!(outcomes(&[&call, &silent], &one), ["event", "skipped"]);
 }
 
 #[test]

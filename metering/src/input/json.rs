@@ -224,9 +224,9 @@ impl<'a> Fields<'a> {
         fields::identity(&id)?;
         let source = self.required("source", defaults.source.or(Some(DEFAULT_SOURCE)), NAME_CHARS_MAX)?;
         let customer = self.required("customer", defaults.customer, ID_CHARS_MAX)?;
-        let meter = self.required("meter", defaults.meter, NAME_CHARS_MAX)?;
+        let meter: CompactString = self.required("meter", defaults.meter, NAME_CHARS_MAX)?;
         let amount = self.decimal("amount", fields::amount)?;
-        let quantity = fields::measure(self.decimal("quantity", fields::quantity)?, amount)?;
+        let quantity = fields::measure(self.decimal("quantity", fields::quantity)?, amount, &meter)?;
         let at = self.at(defaults.at)?;
         let destination = self.number("destination")?;
         let origin = self.number("origin")?;

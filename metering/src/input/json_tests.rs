@@ -44,8 +44,17 @@ fn exponents_are_read_exactly() {
     for (text, want) in [("1e-7", "0.0000001"), ("6E+2", "600"), ("1.25e1", "12.5"), ("\"1e-7\"", "0.0000001"), ("6.0e2", "600")] {
         assert_eq!(parse_one(&GOOD.replace("\"600\"", text)).unwrap().quantity.to_string(), want, "{text}");
     }
-    let amount = parse_one(&GOOD.replace("\"quantity\":\"600\"", "\"amount\":2.5e-3")).unwrap().amount;
+    let amount = parse_one(&GOOD.replace("\"quantity\":\"600\"", "\"amount\":2.5e-3").replace("\"call\"", "\"booking\"")).unwrap().amount;
     assert_eq!(amount.unwrap().to_string(), "0.0025");
+}
+
+/// It was charged as one second.
+#[test]
+fn how_long_a_call_lasted_is_not_its_amount() {
+    let (_, problem) = parse_one(&GOOD.replace("\"quantity\":\"600\"", "\"amount\":\"7\"")).unwrap_err();
+    assert_eq!((problem.code, problem.field.as_deref()), ("missing_field", Some("quantity")));
+    let both = parse_one(&GOOD.replace("\"quantity\":\"600\"", "\"quantity\":\"600\",\"amount\":\"7\"")).unwrap();
+    assert_eq!((both.quantity, both.amount), (rating::Quantity::whole(600), "7".parse().ok()));
 }
 
 #[test]

@@ -30,6 +30,10 @@ pub(super) struct Leg {
     pub alone: Option<Problem>,
     /// It is the second half of a channel of the switch's own, which both halves tell of: beside the first it is known what it is.
     pub is_local_second: bool,
+    /// It goes out over a trunk, so that a short number is no extension.
+    pub over_trunk: bool,
+    /// Of an answered leg that is a second one by its own record, and so no row of a call: the number that it went to.
+    pub reached: Option<String>,
     /// The channel whose other half this record's own is: the switch called it, and it called somebody.
     pub called_by_switch: Option<CalledHalf>,
 }
@@ -54,8 +58,8 @@ pub(super) fn refused(field: &str, value: &str, why: &str) -> Problem {
 }
 
 /// Of two records that are usage and name one another, the second leg is skipped: the one that was made to reach somebody,
-/// else the later one of the file. Of two that both came in none is charged, unless one of them asked for the other. A second half
-/// of a local channel that goes to another number outside is no second leg of the first (a call that was forwarded): it is refused.
+/// else the later one of the file. Of two that both came in none is charged, unless one of them asked for the other. One that goes to
+/// another number outside is no second leg of the first (a call that was forwarded): it is refused.
 /// `legs`: of each row, in order.
 pub(super) fn skip_second(rows: &mut [Row], legs: &[Leg]) {
     let stands = settle_called(rows, legs);
@@ -63,10 +67,11 @@ pub(super) fn skip_second(rows: &mut [Row], legs: &[Leg]) {
     let pairs = pairs(rows, legs);
     let mut is_beside = vec![false; legs.len()];
     for (first, second, _) in pairs.iter().filter(|(.., are_calls)| !are_calls) {
+        // Where each names the other, it is settled.
+        let is_used = matches!(rows.get(*second), Some(Row::Event { .. }));
         if goes_elsewhere(rows, legs, *first, *second) {
-            let why = "it goes to another number than the record beside it, which is charged: whether it is a call of its own is not known";
-            refuse(rows.get_mut(*second), &refused("channel", legs.get(*second).map_or("", |leg| leg.own.as_str()), why));
-        } else if let Some(row) = rows.get_mut(*second) {
+            refuse(rows.get_mut(*second), &elsewhere(legs.get(*second)));
+        } else if let Some(row) = rows.get_mut(*second).filter(|_| is_used) {
             *row = Row::Skipped { line: row.line(), why: SECOND_LEG.to_owned() };
         }
         if let (Some(leg), Some(is_beside)) = (legs.get(*first), is_beside.get_mut(*first)) {
@@ -83,6 +88,7 @@ pub(super) fn skip_second(rows: &mut [Row], legs: &[Leg]) {
             }
         }
     }
+    refuse_reached(rows, legs);
     let is_settled = is_beside.into_iter().zip(stands).map(|(is_beside, stands)| is_beside || stands);
     for ((row, leg), _) in rows.iter_mut().zip(legs).zip(is_settled).filter(|(_, is_settled)| !is_settled) {
         if let Some(problem) = &leg.alone {
@@ -91,17 +97,50 @@ pub(super) fn skip_second(rows: &mut [Row], legs: &[Leg]) {
     }
 }
 
-/// Of a local channel: the call goes on to a number outside that is not the one of the first record, but for what is dialled for
-/// an outside line or a call abroad.
+/// Second legs by their own record that went to another number outside than the one of the call that they are of: the call was
+/// forwarded, and which of the two is to be charged is not known.
+fn refuse_reached(rows: &mut [Row], legs: &[Leg]) {
+    let is_used = |number: usize| matches!(rows.get(number), Some(Row::Event { .. }));
+    let calls: HashMap<&str, usize> =
+        legs.iter().enumerate().filter(|(number, _)| is_used(*number)).map(|(number, leg)| (leg.own.as_str(), number)).collect();
+    let forwarded = legs.iter().enumerate().filter(|(number, leg)| {
+        let is_skipped = matches!(rows.get(*number), Some(Row::Skipped { why, .. }) if why == SECOND_LEG);
+        let call = leg.others.iter().filter(|other| **other != leg.own).find_map(|other| calls.get(other.as_str()));
+        is_skipped && call.is_some_and(|call| goes_elsewhere(rows, legs, *call, *number))
+    });
+    let forwarded: Vec<usize> = forwarded.map(|(number, _)| number).collect();
+    for number in forwarded {
+        if let (Some(row), Some(leg)) = (rows.get_mut(number), legs.get(number)) {
+            *row = Row::Refused { line: row.line(), id: leg.own.clone(), problem: elsewhere(Some(leg)) };
+        }
+    }
+}
+
+fn elsewhere(leg: Option<&Leg>) -> Problem {
+    let field = if leg.is_some_and(|leg| leg.is_local_second) { "channel" } else { "uuid" };
+    let why = "it goes to another number than the record beside it, which is charged: whether it is a call of its own is not known";
+    refused(field, leg.map_or("", |leg| leg.own.as_str()), why)
+}
+
+/// The call goes on to a number outside that is not the one of the first record, but for what is dialled for an outside line or a
+/// call abroad. A short number is outside where it leaves over a trunk.
 fn goes_elsewhere(rows: &[Row], legs: &[Leg], first: usize, second: usize) -> bool {
-    let dialled = |number: usize| match rows.get(number) {
-        Some(Row::Event { event, .. }) => event.destination.as_deref().and_then(|text| numbers::normalise(text, None)),
-        _ => None,
+    let leg = legs.get(second);
+    let dialled = |number: usize| {
+        let called = match rows.get(number) {
+            Some(Row::Event { event, .. }) => event.destination.as_deref(),
+            _ => legs.get(number).and_then(|leg| leg.reached.as_deref()),
+        };
+        called.and_then(|text| numbers::normalise(text, None))
     };
-    let Some(on) = dialled(second).filter(|_| legs.get(second).is_some_and(|leg| leg.is_local_second)) else { return false };
+    let Some(on) = dialled(second) else { return false };
     let from = dialled(first).unwrap_or_default();
     let (on, from) = (on.trim_start_matches('0'), from.trim_start_matches('0'));
-    on.len() >= OUTSIDE_DIGITS_MIN && !(on.ends_with(from) && from.len() >= OUTSIDE_DIGITS_MIN) && !from.ends_with(on)
+    if on.len() >= OUTSIDE_DIGITS_MIN {
+        return !(on.ends_with(from) && from.len() >= OUTSIDE_DIGITS_MIN) && !from.ends_with(on);
+    }
+    let is_form = |long: &str, short: &str| !short.is_empty() && (long.ends_with(short) || long.starts_with(short));
+    leg.is_some_and(|leg| leg.over_trunk) && !on.is_empty() && !is_form(on, from) && !is_form(from, on)
 }
 
 /// Second halves of channels beside a record of the first half that is no usage, or that dialled nobody: they are the call. Of a

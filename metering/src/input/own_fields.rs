@@ -72,7 +72,7 @@ impl OwnFields {
         let meter = self.constants.get("meter").map(String::as_str).filter(|_| !self.fields.contains_key("meter"));
         if let Some((place, title)) = of("quantity") {
             let named = Named::Place { place, title: &title };
-            said::check_durations(named, self.duration_form).and_then(|read| read).map_err(of_map)?;
+            said::check_durations(named, self.duration_form, meter).and_then(|read| read).map_err(of_map)?;
             said::check_words_of_quantities(named, self.duration_form, meter).map_err(of_map)?;
         }
         if let Some((place, title)) = of("amount") {

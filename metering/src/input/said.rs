@@ -1,6 +1,7 @@
 //! What the title of a column says of its numbers: minutes, cents, a currency. A unit that is said and not stated by the map
 //! is not passed over: the number may be a sixtieth, or a hundred times, of what was used.
 
+use super::cdr;
 use super::fields;
 use super::titles;
 use super::when::{DateForm, is_utc};
@@ -151,7 +152,7 @@ fn of_durations(title: &str) -> Said {
 /// `meter`: the one of all rows.
 pub(super) fn check_words_of_quantities(named: Named<'_>, form: Option<DurationForm>, meter: Option<&str>) -> Result<(), Problem> {
     // What names another unit is refused by that.
-    let is_read = check_durations(named, form)?.is_ok();
+    let is_read = check_durations(named, form, meter)?.is_ok();
     let unknown = titles::unknown_of_lengths(named.title(), meter).filter(|_| form.is_none() && is_read);
     unknown.map_or(Ok(()), |word| Err(unstated(named, &word)))
 }
@@ -211,19 +212,57 @@ pub(super) fn check_instants(field: &str, named: Named<'_>, zone: Option<&str>, 
     Ok(())
 }
 
+/// The parts of a clock that a title says: `mm:ss`, `Stunden:Minuten`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Parts {
+    hours: bool,
+    minutes: bool,
+    seconds: bool,
+}
+
+fn parts_of(title: &str) -> Parts {
+    const LETTERS: [(&str, [bool; 3]); 12] = [
+        ("h", [true, false, false]),
+        ("hh", [true, false, false]),
+        ("hhh", [true, false, false]),
+        ("m", [false, true, false]),
+        ("mm", [false, true, false]),
+        ("mmm", [false, true, false]),
+        ("ss", [false, false, true]),
+        ("hhmm", [true, true, false]),
+        ("hhmmss", [true, true, true]),
+        ("mmss", [false, true, true]),
+        ("hms", [true, true, true]),
+        ("ms", [false, false, false]),
+    ];
+    let mut found = [false; 3];
+    for word in titles::words(&titles::without_elisions(title)) {
+        let named =
+            |seconds: i64| units::of(&word).is_some_and(|unit| !unit.is_of_money() && unit.seconds == Some(Quantity::whole(seconds)));
+        let joined = |seconds: i64| JOINED.iter().any(|(end, of)| *of == seconds && word.ends_with(end));
+        let letters = LETTERS.iter().find(|(letters, _)| *letters == word).map(|(_, parts)| *parts);
+        let parts = letters.unwrap_or_else(|| [3600, 60, 1].map(|seconds| named(seconds) || joined(seconds)));
+        found = [0, 1, 2].map(|part| found.get(part) == Some(&true) || parts.get(part) == Some(&true));
+    }
+    let [hours, minutes, seconds] = found;
+    Parts { hours, minutes, seconds }
+}
+
 /// Is a number that is so named one in the meter's unit, by what is stated? An error: the two contradict each other.
-/// `Err` inside: nothing is stated, and the title says another unit.
-pub(super) fn check_durations(named: Named<'_>, form: Option<DurationForm>) -> Result<Result<(), Problem>, Problem> {
+/// `Err` inside: nothing is stated, and the title says another unit. `meter`: the one of all rows; a call's unit is the second.
+pub(super) fn check_durations(named: Named<'_>, form: Option<DurationForm>, meter: Option<&str>) -> Result<Result<(), Problem>, Problem> {
     use DurationForm::{HoursMinutes, Milliseconds, Minutes, MinutesSeconds, Number, Seconds};
-    let said = of_durations(named.title());
+    let (said, parts) = (of_durations(named.title()), parts_of(named.title()));
     let seconds = if let Said::One(seconds) = said { seconds } else { ONE_SECOND };
+    let are_parts = [parts.hours, parts.minutes, parts.seconds].into_iter().filter(|part| *part).count() > 1;
     let agrees = match form {
-        None | Some(Number) => true,
+        None => true,
+        Some(Number) => seconds == ONE_SECOND || meter != Some(cdr::METER),
         Some(Seconds) => seconds == ONE_SECOND && said != Said::Other,
-        Some(Milliseconds) => seconds < ONE_SECOND || said == Said::Nothing,
-        Some(Minutes) => seconds == Quantity::whole(60) || [Said::Nothing, Said::Other].contains(&said),
-        // Of two parts, which show what they are.
-        Some(MinutesSeconds | HoursMinutes) => true,
+        Some(Milliseconds) => (seconds < ONE_SECOND || said == Said::Nothing) && !are_parts,
+        Some(Minutes) => (seconds == Quantity::whole(60) || [Said::Nothing, Said::Other].contains(&said)) && !are_parts,
+        Some(MinutesSeconds) => seconds >= ONE_SECOND && !parts.hours,
+        Some(HoursMinutes) => seconds >= ONE_SECOND && !parts.seconds && (parts.hours || !parts.minutes),
     };
     let refused = |what: &str| {
         let which = "number (in the meter's unit), seconds, milliseconds, minutes, minutes_seconds or hours_minutes";
@@ -292,14 +331,32 @@ mod tests {
 
     #[test]
     fn titles_of_durations() {
-        use DurationForm::{Milliseconds, Minutes, MinutesSeconds, Number, Seconds};
+        use DurationForm::{HoursMinutes, Milliseconds, Minutes, MinutesSeconds, Number, Seconds};
         for (title, form, want) in [
+            // Each was 60 times too much, or a sixtieth.
+            ("Dauer (mm:ss)", Some(HoursMinutes), "contradicts"),
+            ("Duration (hh:mm)", Some(MinutesSeconds), "contradicts"),
+            ("Duration hhmm", Some(MinutesSeconds), "contradicts"),
+            ("Duration (hh:mm:ss)", Some(MinutesSeconds), "contradicts"),
+            ("Duration (hh:mm:ss)", Some(HoursMinutes), "contradicts"),
+            ("Stunden:Minuten", Some(MinutesSeconds), "contradicts"),
+            ("Min:Sec", Some(HoursMinutes), "contradicts"),
+            ("Minuten", Some(HoursMinutes), "contradicts"),
+            ("Dauer (mm:ss)", Some(Minutes), "contradicts"),
+            ("Dauer (mm:ss)", Some(MinutesSeconds), "read"),
+            ("Duration (hh:mm)", Some(HoursMinutes), "read"),
+            ("Stunden:Minuten", Some(HoursMinutes), "read"),
+            ("Dauer (min)", Some(MinutesSeconds), "read"),
+            ("Duration", Some(HoursMinutes), "read"),
+            ("Durée d'appel", Some(HoursMinutes), "read"),
+            ("billmsec", Some(Number), "contradicts"),
+            ("Minutes", Some(Number), "contradicts"),
             ("Dauer", None, "read"),
             ("Seconds", None, "read"),
             ("Dauer (s)", Some(Seconds), "read"),
             ("Dauer (min)", None, "refused"),
             ("Dauer (min)", Some(Minutes), "read"),
-            ("Dauer (min)", Some(Number), "read"),
+            ("Dauer (min)", Some(Number), "contradicts"),
             ("Dauer (min)", Some(Seconds), "contradicts"),
             ("duration_minutes", None, "refused"),
             ("DurationMin", None, "refused"),
@@ -329,13 +386,15 @@ mod tests {
             ("billsec", None, "read"),
             ("Quantity", None, "read"),
         ] {
-            let got = match check_durations(Named::Column(title), form) {
+            let got = match check_durations(Named::Column(title), form, Some("call")) {
                 Ok(Ok(())) => "read",
                 Ok(Err(_)) => "refused",
                 Err(_) => "contradicts",
             };
             assert_eq!(got, want, "{title} {form:?}");
         }
+        // In a meter of its own, minutes may be what is counted.
+        assert_eq!(check_durations(Named::Column("Minutes"), Some(Number), Some("meeting")), Ok(Ok(())));
     }
 
     #[test]

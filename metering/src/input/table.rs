@@ -8,6 +8,11 @@
 //! A column is named by its header or by its index from 0. Nothing is guessed but the delimiter, and that a file whose
 //! columns are stated by index begins with a record if its first line has a time or a quantity where they belong.
 
+mod columns;
+mod lines;
+
+pub use columns::Column;
+
 use super::answered::{self, Answered};
 use super::cdr;
 use super::fields::{self, DEFAULT_SOURCE};
@@ -18,7 +23,9 @@ use crate::command::{Problem, UsageEvent};
 use crate::sheet::decimal::{self, Mark};
 use crate::sheet::duration::{self, DurationForm};
 use crate::sheet::{self, Record, Records};
+use columns::{Place, check_shared, index_of, left_out, named, place_of, shown_titles};
 use compact_str::CompactString;
+use lines::{First, said_of_titles, unclear_first};
 use rating::Quantity;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -29,28 +36,8 @@ use std::collections::BTreeMap;
 const FIELDS: [&str; 10] = ["id", "source", "customer", "meter", "quantity", "amount", "at", "destination", "origin", "hold"];
 /// When the usage ended, in place of a quantity; whether the call was answered.
 const COLUMNS_ONLY: [&str; 2] = ["end", DISPOSITION];
-/// Asterisk's name for it: looked at whenever a file has it.
+/// Asterisk's name for it.
 const DISPOSITION: &str = "disposition";
-
-/// A column by its header's name or by its index from 0; of an id or an instant also several, put together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a column's title, its number from 0, or a list of them")]
-pub enum Column {
-    Index(usize),
-    Name(String),
-    Several(Vec<Self>),
-}
-
-impl Column {
-    /// Among these titles, whatever their case. `None`: it is several; inside: there is no such title.
-    pub fn index_in(&self, titles: &[impl AsRef<str>]) -> Option<Option<usize>> {
-        match self {
-            Self::Index(index) => Some(Some(*index)),
-            Self::Name(name) => Some(titles.iter().position(|title| title.as_ref().trim().eq_ignore_ascii_case(name.trim()))),
-            Self::Several(_) => None,
-        }
-    }
-}
 
 /// What the columns of a file mean.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -80,6 +67,8 @@ pub struct ColumnMap {
     pub whole_days: bool,
     /// Rows of quantity 0 are no usage.
     pub skip_zero: bool,
+    /// Columns that mean nothing. Others that say a unit, a currency or whether a row counts are mapped, or stop the file.
+    pub ignore_columns: Vec<Column>,
 }
 
 impl ColumnMap {
@@ -92,6 +81,20 @@ impl ColumnMap {
         let columns = known.map(|field| ((*field).to_owned(), Column::Name((*field).to_owned()))).collect();
         Ok(Self { columns, ..Self::default() })
     }
+}
+
+/// The one of all rows.
+fn stated_meter(map: &ColumnMap) -> Option<&str> {
+    map.constants.get("meter").map(String::as_str).filter(|_| !map.columns.contains_key("meter"))
+}
+
+/// Of calls a column that is called so is used without being named, as Asterisk writes it: a call that nobody answered is none.
+fn own_disposition(map: &ColumnMap, header: &[String], fields: &[(&str, Place)]) -> Result<Option<(&'static str, Place)>, Problem> {
+    let left_out = left_out(map, header)?;
+    let is_taken = |index: usize| left_out.contains(&index) || fields.iter().any(|(_, place)| place.indices().contains(&index));
+    let is_of_calls = stated_meter(map) == Some(cdr::METER) && !map.columns.contains_key(DISPOSITION);
+    let index = header.iter().position(|title| is_of_calls && title.eq_ignore_ascii_case(DISPOSITION));
+    Ok(index.filter(|index| !is_taken(*index)).map(|index| (DISPOSITION, Place::One(index))))
 }
 
 /// The rows of a file. An error: the column map, or a column of it that the file does not have.
@@ -107,24 +110,32 @@ pub fn parse(file: &[u8], map: &ColumnMap) -> Result<Vec<Row>, Problem> {
     let reader = Reader::new(map, &header, text, delimiter)?;
     let first = if is_headless { First::Record } else { reader.first_is(Records::new(text, delimiter).read().as_ref()) };
     match first {
-        First::Titles => reader.check_titles(&header)?,
+        First::Titles => {
+            reader.check_stated_titles(&header)?;
+            reader.check_titles(&header)?;
+        }
         First::Unclear => return Err(unclear_first(&header)),
         First::Record => {}
     }
-    let (mut is_first, mut titles_at) = (!is_headless, None);
-    let mut rows = cdr::each_row(text, delimiter, |record| match (std::mem::take(&mut is_first), titles_at) {
-        (true, _) if first == First::Titles => Row::Skipped { line: record.line, why: "the columns' names".to_owned() },
-        (true, _) => said_of_titles(reader.row(record)),
-        (_, Some(line)) => reader.behind(record, line),
-        _ if reader.has_words_alone(record) => {
-            if reader.is_titles_again(record, &header) {
-                return Row::Skipped { line: record.line, why: "the columns' names".to_owned() };
-            }
-            titles_at = Some(record.line + above);
-            let shown = sheet::shown(record.raw);
-            cdr::refused(record, format!("{shown} has words where the time and the quantity belong: the lines behind it are not read"))
+    let (mut is_first, mut words_at) = (true, None);
+    let mut rows = cdr::each_row(text, delimiter, |record| {
+        let is_first = std::mem::take(&mut is_first);
+        let named = || Row::Skipped { line: record.line, why: "the columns' names".to_owned() };
+        if is_first && first == First::Titles {
+            return named();
         }
-        _ => reader.row(record),
+        if let Some(line) = words_at {
+            return reader.behind(record, line);
+        }
+        let is_of_words = reader.is_of_words(record);
+        if is_of_words && reader.is_titles_again(record, &header) {
+            return named();
+        }
+        if is_of_words {
+            words_at = Some(record.line + above);
+        }
+        let row = if is_of_words { reader.words(record) } else { reader.row(record) };
+        if is_first { said_of_titles(row) } else { row }
     });
     rows.iter_mut().for_each(|row| row.move_down(above));
     Ok(rows)
@@ -139,45 +150,11 @@ fn no_column(header: &[String]) -> Problem {
     Problem::new("unknown_column", detail)
 }
 
-/// What the first line of a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum First {
-    Titles,
-    Record,
-    Unclear,
-}
-
-fn unclear_first(header: &[String]) -> Problem {
-    let detail = format!(
-        "the first line `{}` may be the titles or a record: say by `headless` which (false: titles, true: a record), and take notes above \
-         the titles out of the file",
-        shown_titles(header)
-    );
-    Problem::field("ambiguous_column", "headless", detail)
-}
-
-/// Of a first line that was taken for a record.
-fn said_of_titles(mut row: Row) -> Row {
-    if let Row::Refused { problem, .. } = &mut row {
-        problem.detail.push_str(" (if this line is that of the titles, say so by `headless`: false)");
-    }
-    row
-}
-
-/// Where a field comes from.
-enum Place {
-    One(usize),
-    /// Put together, with this between them.
-    Several(Vec<usize>, char),
-}
-
 /// A column map, resolved to indices.
 struct Reader<'m> {
     map: &'m ColumnMap,
     fields: Vec<(&'m str, Place)>,
     attributes: Vec<(&'m str, usize)>,
-    /// A column of that name which the map does not mention.
-    disposition: Option<usize>,
     /// Of the line of titles; `None`: there is none.
     width: Option<usize>,
     clock: Clock,
@@ -200,20 +177,20 @@ impl<'m> Reader<'m> {
         }
         let fields = map.columns.iter().map(|(field, column)| Ok((field.as_str(), place_of(field, column, header)?)));
         let attributes = map.attributes.iter().map(|(name, column)| Ok((name.as_str(), index_of(name, column, header)?)));
-        let is_mapped = map.columns.contains_key(DISPOSITION);
-        let fields = fields.collect::<Result<Vec<_>, Problem>>()?;
+        let mut fields = fields.collect::<Result<Vec<_>, Problem>>()?;
+        fields.extend(own_disposition(map, header, &fields)?);
         check_shared(&fields)?;
         let titled = |field: &str| match fields.iter().find(|(name, _)| *name == field) {
             Some((_, Place::One(index))) => header.get(*index),
             _ => None,
         };
-        let unit = titled("quantity").map_or(Ok(Ok(())), |title| said::check_durations(Named::Column(title), map.duration_form))?;
+        let unit = titled("quantity")
+            .map_or(Ok(Ok(())), |title| said::check_durations(Named::Column(title), map.duration_form, stated_meter(map)))?;
         titled("amount").map_or(Ok(()), |title| said::check_amounts(Named::Column(title), map.amount_unit))?;
         Ok(Self {
             map,
             fields,
             attributes: attributes.collect::<Result<_, Problem>>()?,
-            disposition: header.iter().position(|title| title.eq_ignore_ascii_case(DISPOSITION)).filter(|_| !is_mapped),
             width: Some(header.len()).filter(|width| *width > 0),
             clock: Clock::new(map.zone.as_deref(), map.date_form)?,
             unit,
@@ -230,81 +207,15 @@ impl<'m> Reader<'m> {
             Some((_, Place::One(index))) => header.get(*index),
             _ => None,
         };
-        let meter = map.constants.get("meter").map(String::as_str).filter(|_| !map.columns.contains_key("meter"));
-        titled("quantity").map_or(Ok(()), |title| said::check_words_of_quantities(Named::Column(title), map.duration_form, meter))?;
+        titled("quantity")
+            .map_or(Ok(()), |title| said::check_words_of_quantities(Named::Column(title), map.duration_form, stated_meter(map)))?;
         titled("amount").map_or(Ok(()), |title| said::check_words_of_amounts(Named::Column(title), map.amount_unit))?;
         for field in ["at", "end"] {
             for title in map.columns.get(field).map(named).unwrap_or_default() {
                 said::check_instants(field, Named::Column(title), map.zone.as_deref(), map.date_form)?;
             }
         }
-        Ok(())
-    }
-
-    /// Where columns are stated by their numbers a first line with a time or a quantity is a record, and one of words alone in each
-    /// of the columns is the titles. What is neither (`Units (6s)`; a note) is not guessed: its words may say a unit.
-    fn first_is(&self, record: Option<&Record<'_>>) -> First {
-        let by_index = |column: &Column| match column {
-            Column::Index(_) => true,
-            Column::Name(_) => false,
-            Column::Several(all) => all.iter().all(|column| matches!(column, Column::Index(_))),
-        };
-        let is_by_index = !self.map.columns.is_empty() && self.map.columns.values().all(by_index);
-        let Some(record) = record.filter(|_| is_by_index && self.map.headless.is_none()) else { return First::Titles };
-        let cells: Vec<_> = self.fields.iter().map(|(_, place)| place.read(record)).collect();
-        match self.measures().next().is_some() {
-            true if self.has_measure(record) => First::Record,
-            true if cells.iter().all(Option::is_some) && self.has_words_alone(record) => First::Titles,
-            true => First::Unclear,
-            false if cells.iter().flatten().any(|text| has_digit(text)) => First::Record,
-            false => First::Titles,
-        }
-    }
-
-    /// Columns of numbers and times.
-    fn measures(&self) -> impl Iterator<Item = (&str, &Place)> {
-        let measures = self.fields.iter().filter(|(name, _)| matches!(*name, "at" | "end" | "quantity" | "amount"));
-        measures.map(|(name, place)| (*name, place))
-    }
-
-    /// Has it a time, a quantity or an amount that can be read?
-    fn has_measure(&self, record: &Record<'_>) -> bool {
-        self.measures().any(|(name, place)| {
-            let Some(text) = place.read(record) else { return false };
-            match name {
-                "quantity" => {
-                    let form = self.map.duration_form.unwrap_or_default();
-                    [Mark::Point, Mark::Comma].into_iter().any(|mark| duration::read(&text, form, mark).is_ok())
-                }
-                "amount" => [Mark::Point, Mark::Comma].into_iter().any(|mark| decimal::plain(&text, mark).is_some()),
-                // One that misses its zone is one all the same.
-                _ => has_digit(&text) && self.clock.moment(name, &text).map_or_else(|problem| problem.code != "invalid_field", |_| true),
-            }
-        })
-    }
-
-    /// Titles, or units, in place of numbers and times: not one of them has a digit.
-    fn has_words_alone(&self, record: &Record<'_>) -> bool {
-        let cells: Vec<_> = self.measures().filter_map(|(_, place)| place.read(record)).collect();
-        let is_word = |text: &str| text.contains(char::is_alphabetic) && !sheet::is_nothing(text);
-        cells.iter().any(|text| is_word(text)) && !cells.iter().any(|text| has_digit(text))
-    }
-
-    /// The first line once more, as in files that were put together.
-    fn is_titles_again(&self, record: &Record<'_>, header: &[String]) -> bool {
-        let same = |(index, title): (usize, &String)| record.cell(index).unwrap_or_default().trim().eq_ignore_ascii_case(title.trim());
-        !header.is_empty() && self.width.is_some_and(|width| record.cells.len() <= width) && header.iter().enumerate().all(same)
-    }
-
-    /// A record that stands behind other titles, or units.
-    fn behind(&self, record: &Record<'_>, line: u64) -> Row {
-        match self.row(record) {
-            Row::Event { .. } => {
-                let shown = sheet::shown(record.raw);
-                cdr::refused(record, format!("{shown} stands behind line {line}, whose words may name other columns or units"))
-            }
-            row => row,
-        }
+        self.check_beside(header)
     }
 
     fn row(&self, record: &Record<'_>) -> Row {
@@ -323,12 +234,7 @@ impl<'m> Reader<'m> {
 
     /// As many cells as titles: otherwise a comma that was not quoted moved the others along, or the line was cut.
     fn misshapen(&self, record: &Record<'_>) -> Option<String> {
-        let last = self
-            .fields
-            .iter()
-            .flat_map(|(_, place)| place.indices().iter().copied())
-            .chain(self.attributes.iter().map(|(_, index)| *index))
-            .max();
+        let last = self.used().max();
         let names = self.width.unwrap_or_else(|| last.map_or(0, |last| last + 1));
         let cells = record.cells.len();
         if self.width.is_some() && (names..cells).any(|index| record.cell(index).is_some()) {
@@ -346,21 +252,9 @@ impl<'m> Reader<'m> {
                 Answered::Unknown => Some(Err(answered::unknown(DISPOSITION, &text))),
             };
         }
-        if let Some(text) = self.disposition.and_then(|index| record.cell(index)).filter(|text| answered::of(text) == Answered::No) {
-            return Some(Ok(format!("not answered: {text}")));
-        }
         let is_empty = |field: &str| self.fields.iter().any(|(name, _)| *name == field) && self.value(record, field).is_none();
         let measured = ["quantity", "end"].into_iter().filter(|field| self.fields.iter().any(|(name, _)| name == field)).all(is_empty);
         if is_empty("at") && measured && self.value(record, "amount").is_none() {
-            // A note below the titles, or a sum at the end.
-            let text = record.raw.trim_matches(|c: char| !c.is_alphanumeric());
-            let is_alone = (0..record.cells.len()).filter(|index| record.cell(*index).is_some()).nth(1).is_none();
-            if is_alone && text.contains(' ') {
-                return Some(Err(fields::invalid(
-                    "at",
-                    format_args!("{} stands alone in its line: it is no record, and what it says is not looked at", sheet::shown(text)),
-                )));
-            }
             return Some(Ok("not answered: neither begin nor duration".to_owned()));
         }
         is_empty(DISPOSITION).then(|| Err(answered::missing(DISPOSITION)))
@@ -417,7 +311,11 @@ impl<'m> Reader<'m> {
             return Err(problem.clone());
         }
         let (form, mark) = (self.map.duration_form.unwrap_or_default(), self.mark("quantity", &text)?);
-        let read = duration::read(&text, form, mark).map_err(|detail| fields::invalid("quantity", detail))?;
+        let hint = || match duration::read(&text, DurationForm::Seconds, mark) {
+            Ok(_) if form == DurationForm::Number => "; `duration_form`: seconds reads this",
+            _ => "",
+        };
+        let read = duration::read(&text, form, mark).map_err(|detail| fields::invalid("quantity", format_args!("{detail}{}", hint())))?;
         fields::not_negative("quantity", read).map(Some)
     }
 
@@ -476,7 +374,7 @@ impl<'m> Reader<'m> {
         let amount = self.amount(record)?;
         let at = self.value(record, "at").ok_or_else(|| fields::missing("at"))?;
         let at = self.moment("at", &at)?;
-        let quantity = fields::measure(self.quantity(record, at)?, amount)?;
+        let quantity = fields::measure(self.quantity(record, at)?, amount, &self.value(record, "meter").unwrap_or_default())?;
         let is_no_usage = self.map.skip_zero && quantity == Quantity::ZERO;
         if !is_no_usage && self.says_nobody(record) {
             return Err(fields::nobody_called(""));
@@ -505,103 +403,6 @@ impl<'m> Reader<'m> {
     }
 }
 
-impl Place {
-    fn indices(&self) -> &[usize] {
-        match self {
-            Self::One(index) => std::slice::from_ref(index),
-            Self::Several(all, _) => all,
-        }
-    }
-
-    /// `None`: nothing stands there. Several are told apart whatever stands in them: `a:b` and `c` is not `a` and `b:c`.
-    fn read<'r>(&self, record: &Record<'r>) -> Option<Cow<'r, str>> {
-        let Self::Several(all, between) = self else { return record.cell(*self.indices().first()?).map(Cow::Borrowed) };
-        if all.iter().all(|index| record.cell(*index).is_none()) {
-            return None;
-        }
-        let escaped = |text: &str| match between {
-            ':' => text.replace('\\', "\\\\").replace(':', "\\:"),
-            _ => text.to_owned(),
-        };
-        let parts: Vec<String> = all.iter().map(|index| escaped(record.cell(*index).unwrap_or_default())).collect();
-        Some(Cow::Owned(parts.join(&between.to_string()).trim().to_owned()))
-    }
-}
-
-fn has_digit(text: &str) -> bool {
-    text.bytes().any(|b| b.is_ascii_digit())
-}
-
-/// The titles by which columns are named.
-fn named(column: &Column) -> Vec<&str> {
-    match column {
-        Column::Index(_) => Vec::new(),
-        Column::Name(name) => vec![name],
-        Column::Several(all) => all.iter().flat_map(named).collect(),
-    }
-}
-
-/// A first line as a message shows it.
-fn shown_titles(titles: &[String]) -> String {
-    const SHOWN_CHARS_MAX: usize = 400;
-    titles.join("`, `").chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(SHOWN_CHARS_MAX).collect()
-}
-
-/// A column of a number or an instant is that of one field: of names, one may be several things (a customer's number is whom
-/// it calls from).
-fn check_shared(fields: &[(&str, Place)]) -> Result<(), Problem> {
-    const MEASURES: [&str; 5] = ["quantity", "amount", "at", "end", DISPOSITION];
-    let ones = || fields.iter().filter_map(|(field, place)| if let Place::One(index) = place { Some((*field, *index)) } else { None });
-    // Two calls may begin in one second, and call one number: what tells them apart is a column of its own, or several.
-    for (field, index) in ones().filter(|(field, _)| MEASURES.contains(field) || *field == "id") {
-        if let Some((other, _)) = ones().find(|(other, taken)| *other != field && *taken == index) {
-            let detail =
-                format!("`{field}`: its column (the one with number {index}) is that of `{other}` too: name another one for one of them");
-            return Err(Problem::field("ambiguous_column", field, detail));
-        }
-    }
-    Ok(())
-}
-
-fn place_of(field: &str, column: &Column, header: &[String]) -> Result<Place, Problem> {
-    let Column::Several(all) = column else { return index_of(field, column, header).map(Place::One) };
-    let between = match field {
-        "id" => ':',
-        "at" | "end" => ' ',
-        _ => return Err(fields::invalid(field, "expected one column: several make an id, or a date and a time of day")),
-    };
-    let indices = all.iter().map(|column| index_of(field, column, header)).collect::<Result<_, _>>()?;
-    Ok(Place::Several(indices, between))
-}
-
-fn index_of(field: &str, column: &Column, header: &[String]) -> Result<usize, Problem> {
-    match column.index_in(header) {
-        Some(Some(index)) => match column {
-            Column::Name(name) if header.iter().filter(|title| title.trim().eq_ignore_ascii_case(name.trim())).count() > 1 => {
-                let detail = format!("`{field}`: the file has more than one column {}: name it by its number from 0", sheet::shown(name));
-                Err(Problem::field("ambiguous_column", field, detail))
-            }
-            Column::Index(_) if !header.is_empty() && index >= header.len() => {
-                let (count, titles) = (header.len(), shown_titles(header));
-                let detail = format!(
-                    "`{field}`: the file has no column {index}: its first line is `{titles}`, {count} columns from 0 to {}",
-                    count - 1
-                );
-                Err(Problem::field("unknown_column", field, detail))
-            }
-            _ => Ok(index),
-        },
-        None => Err(fields::invalid(field, "expected one column")),
-        Some(None) => {
-            let (name, titles) = (if let Column::Name(name) = column { name.as_str() } else { "" }, shown_titles(header));
-            let detail = format!(
-                "`{field}`: the file has no column `{name}`; its first line is `{titles}` (without a line of titles: \"headless\": true, and columns by their numbers from 0)"
-            );
-            Err(Problem::field("unknown_column", field, detail))
-        }
-    }
-}
-
 #[cfg(test)]
 #[path = "table_tests.rs"]
 mod tests;
@@ -609,3 +410,7 @@ mod tests;
 #[cfg(test)]
 #[path = "table_said_tests.rs"]
 mod said_tests;
+
+#[cfg(test)]
+#[path = "table_lines_tests.rs"]
+mod lines_tests;

@@ -70,7 +70,7 @@ fn a_destination_that_says_nobody_is_refused() {
     }
     // What was not answered is no usage, wherever it went.
     let skipping = map("").replacen('{', r#"{"skip_zero":true,"#, 1);
-    assert_eq!(outcomes("id,at,s,to\na,2026-11-20 09:00:00,0,\nb,,,\n", &skipping), ["skipped", "skipped"]);
+    assert_eq!(outcomes("id,at,s,to\na,2026-11-20 09:00:00,0,\n17,,,\n", &skipping), ["skipped", "skipped"]);
 }
 
 /// Of two calls alike the second was a duplicate, and all others had an id that was reported already.
@@ -127,6 +127,43 @@ fn an_id_that_lost_its_digits_is_none() {
     for (id, want) in [("1.79618E+12", "invalid_field"), ("-", "60"), ("", "60")] {
         assert_eq!(of(id, &last), [want], "{id}");
     }
+}
+
+/// `-` was shown, whatever stood there.
+#[test]
+fn what_is_refused_shows_its_value_and_what_helps() {
+    let detail = |id: &str, seconds: &str, more: &str| {
+        let map = format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"s"}},{more}{CALLS}}}"#);
+        let file = format!("id,at,s\n{id},2026-11-20 09:00:00,{seconds}\n");
+        match super::parse(file.as_bytes(), &serde_json::from_str(&map).unwrap()).unwrap().remove(1) {
+            super::Row::Refused { problem, .. } => problem.detail,
+            row => format!("{row:?}"),
+        }
+    };
+    for id in ["null", "N/A", "?", "None", "undefined"] {
+        assert!(detail(id, "60", "").contains(&format!("`{id}` says nothing")), "{}", detail(id, "60", ""));
+    }
+    for seconds in ["60 s", "60sec", "1m", "1h"] {
+        let said = detail("a", seconds, "");
+        assert!(said.contains(seconds) && said.contains("`duration_form`: seconds"), "{said}");
+        assert!(detail("a", seconds, r#""duration_form":"seconds","#).starts_with("Event"), "{seconds}");
+    }
+    for seconds in ["5 GB", "x", "1,5"] {
+        assert!(!detail("a", seconds, "").contains("duration_form"), "{seconds}");
+    }
+}
+
+/// It was charged as one second.
+#[test]
+fn how_long_a_call_lasted_is_not_its_amount() {
+    let of = |meter: &str| {
+        let map = format!(
+            r#"{{"columns":{{"id":"id","at":"at","amount":"amount"}},"constants":{{"meter":"{meter}","customer":"c"}},"zone":"UTC"}}"#
+        );
+        outcomes("id,at,amount\na,2026-11-20 09:00:00,7\n", &map)
+    };
+    assert_eq!(of("call"), ["missing_field"]);
+    assert_eq!(of("booking"), ["1 7"]);
 }
 
 /// Titles that files have: each was refused.

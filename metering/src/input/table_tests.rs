@@ -50,6 +50,7 @@ fn told(file: &str, map: &str) -> Vec<String> {
     parse(file.as_bytes(), &serde_json::from_str(map).unwrap()).unwrap().iter().skip(1).map(super::super::tell).collect()
 }
 
+pub(super) const BOOKINGS: &str = r#""constants":{"meter":"booking","customer":"c"},"zone":"UTC""#;
 pub(super) const CALLS: &str = r#""constants":{"meter":"call","customer":"c"},"zone":"UTC""#;
 
 #[test]
@@ -103,9 +104,15 @@ fn unanswered_rows_are_no_usage_whatever_their_seconds() {
     let file = "id,at,s,disposition\na,2026-11-20 09:00,60,NOANSWER\nb,2026-11-20 09:00,60,Answered\nc,2026-11-20 09:00,60,7\n";
     let map = format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"s"}},{CALLS}}}"#);
     let (skipped, answered) = ("2 skipped: not answered: NOANSWER", "3 c call 60 2026-11-20T09:00:00Z - from - id b");
-    assert_eq!(told(file, &map)[..2], [skipped, answered]);
     let mapped = map.replace(r#""quantity":"s""#, r#""quantity":"s","disposition":"disposition""#);
     assert_eq!(told(file, &mapped), [skipped, answered, "4 refused disposition unknown_disposition"]);
+    // Of calls it need not be named; a word that is not known was charged.
+    assert_eq!(told(file, &map), [skipped, answered, "4 refused disposition unknown_disposition"]);
+    let left_out = map.replacen('{', r#"{"ignore_columns":["disposition"],"#, 1);
+    assert_eq!(told(file, &left_out)[0], "2 c call 60 2026-11-20T09:00:00Z - from - id a");
+    // Of messages it was looked at too.
+    let messages = map.replace("\"call\"", "\"sms\"").replacen('{', r#"{"duration_form":"number","#, 1);
+    assert_eq!(parse(file.as_bytes(), &serde_json::from_str(&messages).unwrap()).unwrap_err().code, "unknown_column");
 }
 
 #[test]
@@ -136,12 +143,15 @@ pub(super) fn outcomes(file: &str, map: &str) -> Vec<String> {
 #[test]
 fn units_in_a_title_are_not_passed_over() {
     let row = |title: &str, value: &str| format!("id;at;{title}\na;2026-11-20 09:00;{value}\n");
-    let map = |field: &str, title: &str, more: &str| format!(r#"{{"columns":{{"id":"id","at":"at","{field}":"{title}"}},{more}{CALLS}}}"#);
+    let map = |field: &str, title: &str, more: &str| {
+        let stated = if field == "amount" { BOOKINGS } else { CALLS };
+        format!(r#"{{"columns":{{"id":"id","at":"at","{field}":"{title}"}},{more}{stated}}}"#)
+    };
     for (title, value, more, want) in [
         ("Dauer (min)", "5", "", "ambiguous_unit"),
         ("Dauer (min)", "00:05:00", "", "300"),
         ("Dauer (min)", "5", r#""duration_form":"minutes","#, "300"),
-        ("Dauer (min)", "5", r#""duration_form":"number","#, "5"),
+        ("Dauer (min)", "5", r#""duration_form":"number","#, "file: ambiguous_unit"),
         ("Dauer (min)", "5", r#""duration_form":"seconds","#, "file: ambiguous_unit"),
         ("Duration ms", "5000", "", "ambiguous_unit"),
         ("Duration ms", "5000", r#""duration_form":"milliseconds","#, "5"),
@@ -162,7 +172,7 @@ fn units_in_a_title_are_not_passed_over() {
 
 #[test]
 fn a_point_that_may_stand_between_groups_is_asked_for() {
-    let map = |more: &str| format!(r#"{{"columns":{{"id":"id","at":"at","amount":"Betrag"}},{more}{CALLS}}}"#);
+    let map = |more: &str| format!(r#"{{"columns":{{"id":"id","at":"at","amount":"Betrag"}},{more}{BOOKINGS}}}"#);
     let file = "id;at;Betrag\na;2026-11-20 09:00;1.234\nb;2026-11-20 09:00;0,50\nc;2026-11-20 09:00;12.5\n";
     assert_eq!(outcomes(file, &map("")), ["ambiguous_number", "invalid_field", "1 12.5"]);
     assert_eq!(outcomes(file, &map(r#""decimal_comma":true,"#)), ["1 1234", "1 0.5", "invalid_field"]);
@@ -261,7 +271,7 @@ fn what_stands_behind_other_titles_is_not_read_by_the_first() {
     // The same once more, as in files that were put together; nothing of a value.
     assert_eq!(told("Nr;Start;Duration;To")[2..], ["50"]);
     assert_eq!(told("3;2026-11-20 09:00:00;n/a;+4930123456")[2..], ["50"]);
-    assert_eq!(told("Durations in minutes;;;"), ["50", "invalid_field", "50"]);
+    assert_eq!(told("Durations in minutes;;;"), ["50", "invalid_row", "invalid_row"]);
 }
 
 #[test]
@@ -339,7 +349,7 @@ fn lines_may_end_in_a_carriage_return_alone() {
 #[test]
 fn a_mapped_disposition_that_is_empty_says_nothing() {
     let map = format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"s","disposition":"state"}},{CALLS}}}"#);
-    let file = "id,at,s,state\na,2026-11-20 09:00:00,60,\nb,2026-11-20 09:00:00,60,ANSWERED\nc,,,\n";
+    let file = "id,at,s,state\na,2026-11-20 09:00:00,60,\nb,2026-11-20 09:00:00,60,ANSWERED\n17,,,\n";
     assert_eq!(outcomes(file, &map), ["missing_field", "60", "skipped"]);
 }
 
@@ -370,7 +380,7 @@ fn what_a_title_says_is_understood_or_stated() {
         assert_eq!(of(title, ""), ["60"], "{title}");
     }
     let amount = |title: &str, more: &str| {
-        let map = format!(r#"{{"columns":{{"id":"id","at":"at","amount":"{title}"}},{more}{CALLS}}}"#);
+        let map = format!(r#"{{"columns":{{"id":"id","at":"at","amount":"{title}"}},{more}{BOOKINGS}}}"#);
         outcomes(&format!("id,at,{title}\na,2026-11-20 09:00:00,60\n"), &map)
     };
     for title in ["Amount x100", "price_e2", "-Amount", "Rabatt", "Unit price", "Points"] {

@@ -8,15 +8,15 @@ use crate::sheet::units;
 const JOINTS: &str =
     "of the in and de des der die das du d l la le les el los del della dell dello di do da von vom um am und en et y e och van het";
 
-/// Of a length of time, or of another quantity in the meter's unit.
-const LENGTHS: &str = "duration dur length len quantity qty volume usage used use consumed consumption elapsed total talk talktime \
-     sessiontime time \
-     dauer gesamtdauer gesprachsdauer gespraechsdauer verbindungsdauer anrufdauer nutzungsdauer abrechnungsdauer menge verbrauch nutzung zeit \
-     gesprachszeit gespraechszeit abrechnungszeit gesamt \
-     duree temps quantite consommation utilisation totale \
-     duracion tiempo cantidad consumo uso \
-     durata tempo quantita utilizzo \
-     duracao quantidade duur gespreksduur hoeveelheid";
+/// Of a length of time.
+const TIMES: &str = "duration dur length len elapsed talk talktime sessiontime time \
+     dauer gesamtdauer gesprachsdauer gespraechsdauer verbindungsdauer anrufdauer nutzungsdauer abrechnungsdauer zeit \
+     gesprachszeit gespraechszeit abrechnungszeit \
+     duree temps duracion tiempo durata tempo duracao duur gespreksduur";
+
+/// Of a quantity in the meter's unit, whatever that is.
+const QUANTITIES: &str = "quantity qty volume usage used use consumed consumption total menge verbrauch nutzung gesamt \
+     quantite consommation utilisation totale cantidad consumo uso quantita utilizzo quantidade hoeveelheid";
 
 /// What such a length is of, and what has been done with it. Alone they are not one: `Call` is the number of a call, `Billed` an amount.
 const OF_LENGTHS: &str = "call billed billable bill billing chargeable charged rated conversation session acct acctsession connected connection \
@@ -128,14 +128,16 @@ fn unknown(title: &str, says: &dyn Fn(&str) -> bool, of: &dyn Fn(&str) -> bool) 
     words.into_iter().find(|_| !is_said).or_else(|| foreign_sign(title))
 }
 
-/// The first word of a title of quantities that is not known. `meter`: the one that is stated for all rows.
+/// The first word of a title of quantities that is not known. `meter`: the one that is stated for all rows; where it is no call,
+/// whether it counts seconds is not known, and what a length of time would be of it.
 pub fn unknown_of_lengths(title: &str, meter: Option<&str>) -> Option<String> {
     let is_unit = |word: &str| units::of(word).is_some_and(|unit| !unit.is_of_money() && unit.seconds.is_some());
     // The unit of a meter of its own is often its name.
     let own = meter.filter(|meter| *meter != super::cdr::METER).map(words).unwrap_or_default();
     let is_own = |word: &str| own.iter().any(|own| own == word || word.strip_suffix('s') == Some(own));
     let is_count = |word: &str| !own.is_empty() && is_in(COUNTS, word);
-    let says = |word: &str| is_in(LENGTHS, word) || is_unit(word) || is_own(word) || is_count(word);
+    let is_time = |word: &str| own.is_empty() && (is_in(TIMES, word) || is_unit(word));
+    let says = |word: &str| is_in(QUANTITIES, word) || is_time(word) || is_own(word) || is_count(word);
     unknown(title, &says, &|word| is_in(OF_LENGTHS, word))
 }
 
@@ -270,6 +272,13 @@ mod tests {
             "Rating",
         ] {
             assert!(unknown_of_lengths(title, Some("call")).is_some(), "{title}");
+        }
+        // Were charged as so many requests, messages.
+        for (title, meter) in [("Duration", "api_call"), ("Seconds", "sms"), ("billsec", "sms"), ("Dauer", "api_call"), ("time", "sms")] {
+            assert!(unknown_of_lengths(title, Some(meter)).is_some(), "{title}");
+        }
+        for (title, meter) in [("Seconds", "video_seconds"), ("Quantity", "video"), ("Menge", "sms")] {
+            assert_eq!(unknown_of_lengths(title, Some(meter)), None, "{title}");
         }
         for (title, meter) in [("Tokens", "token"), ("Units", "sms"), ("SMS", "sms"), ("Count", "api_call"), ("API calls", "api_call")] {
             assert_eq!(unknown_of_lengths(title, Some(meter)), None, "{title}");

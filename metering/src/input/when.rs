@@ -112,6 +112,10 @@ impl Clock {
             return Ok(Moment::of(at));
         }
         let local = local::read(text, self.form).ok_or_else(|| invalid(self.expected(text)))?;
+        if local.other_weekday.is_some() {
+            let detail = format!("`{field}`: {} is a {:?}: the day of the week contradicts the date", shown(text), local.at.weekday());
+            return Err(Problem::field("contradiction", field, detail));
+        }
         let instant = |timestamp: Option<Timestamp>| {
             let at = timestamp.and_then(|timestamp| Instant::from_micros(timestamp.as_microsecond()));
             at.ok_or_else(|| invalid("expected a date from 1970 to 9999"))
@@ -206,6 +210,10 @@ mod tests {
             (DayFirst, "UTC", "1-Dec-2026", "2026-12-01T00:00:00Z"),
             (YearFirst, "UTC", "Dec 1, 2026 09:05", "2026-12-01T09:05:00Z"),
             (YearFirst, "UTC", "Tue, 1st December 2026", "2026-12-01T00:00:00Z"),
+            (YearFirst, "UTC", "Sun 29 Nov 2026 09:00:00", "2026-11-29T09:00:00Z"),
+            (YearFirst, "UTC", "Mon 29 Nov 2026 09:00:00", "contradiction"),
+            (DayFirst, "UTC", "Monday, 29.11.2026", "contradiction"),
+            (YearFirst, "UTC", "Fri, 29 Nov 2026 09:00:00 +0000", "contradiction"),
             (YearFirst, "UTC", "1. März 2026 09:00", "2026-03-01T09:00:00Z"),
             (YearFirst, "UTC", "1er août 2026", "2026-08-01T00:00:00Z"),
             (YearFirst, "UTC", "1 de diciembre de 2026", "2026-12-01T00:00:00Z"),

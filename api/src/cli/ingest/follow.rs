@@ -9,7 +9,7 @@ use super::position::{Identity, Place, Position, modified};
 use super::rotated::{self, Neighbour};
 use super::rows::Reading;
 use super::texts::Texts;
-use super::{Args, Progress, Summary, send};
+use super::{Args, Progress, Summary, check_meter, send};
 use crate::cli::client::{Connection, Denied};
 use crate::cli::session::Session;
 use anyhow::{Context, bail};
@@ -47,6 +47,7 @@ pub async fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Summary> {
         summary: Summary::default(),
         progress: Progress::new("following", 0),
     };
+    check_meter(args, &mut follower.connection).await?;
     if !args.once && !args.file.exists() {
         tracing::warn!("{} does not exist: it is waited for", args.file.display());
     }

@@ -16,6 +16,9 @@ use super::session::{Session, Target};
 use anyhow::{Context, bail};
 use metering::command::UsageEvent;
 use metering::input::Row;
+use metering::input::cdr::{METER, not_in_seconds};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rating::card::CALL_UNIT;
 use rows::Reading;
 use serde::Deserialize;
 use serde_json::json;
@@ -98,12 +101,30 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
 async fn send_all(args: &Args, rows: Vec<Row>, texts: &Texts<'_>) -> anyhow::Result<Summary> {
     let session = Session::open(&args.target).await?;
     let mut connection = session.connect().await?;
+    check_meter(args, &mut connection).await?;
     let progress = Progress::new("sending", rows.len() as u64);
     let mut summary = Summary::default();
     send(&mut connection, rows, texts, &mut summary, &progress).await?;
     drop(connection);
     session.close().await?;
     Ok(summary)
+}
+
+/// What a switch bills are seconds: another meter than that of calls must count them. Where the key may not read meters, who asks for
+/// another one knows what it counts.
+async fn check_meter(args: &Args, connection: &mut Connection) -> anyhow::Result<()> {
+    #[derive(Deserialize)]
+    struct Meter {
+        unit: String,
+    }
+    let Some(name) = rows::meter_of_calls(args)?.filter(|name| name != METER) else { return Ok(()) };
+    let path = format!("/v1/meters/{}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
+    let answer = connection.send_patiently(&Call::get(&path)).await?;
+    if !answer.status.is_success() {
+        return Ok(());
+    }
+    let Meter { unit } = answer.json()?;
+    if unit == CALL_UNIT { Ok(()) } else { bail!("{}", not_in_seconds(&name, &unit)) }
 }
 
 /// In batches. Nothing is lost if it fails half way: all of it may be sent again.

@@ -162,6 +162,15 @@ fn options(args: &Args, map: Option<&[u8]>) -> anyhow::Result<Options> {
     Ok(options)
 }
 
+/// The meter that the records of a switch are read for.
+pub(super) fn meter_of_calls(args: &Args) -> anyhow::Result<Option<String>> {
+    if !matches!(args.format, Format::Freeswitch | Format::Asterisk) {
+        return Ok(None);
+    }
+    let map = args.map.as_ref().map(|path| std::fs::read(path).with_context(|| format!("cannot read the map {}", path.display())));
+    Ok(Some(options(args, map.transpose()?.as_deref())?.meter))
+}
+
 /// Without a map the columns are those of the same name as an event's fields.
 fn column_map(args: &Args, map: Option<&[u8]>, file: &[u8]) -> anyhow::Result<ColumnMap> {
     let mut columns = match map {

@@ -2,7 +2,7 @@
 //! with AM or PM, with an offset behind them.
 
 use super::DateForm;
-use jiff::civil::DateTime;
+use jiff::civil::{DateTime, Weekday};
 use jiff::tz::Offset;
 
 /// A date and time of day.
@@ -14,6 +14,8 @@ pub(super) struct Local {
     pub has_time: bool,
     /// Otherwise it is one of the minute.
     pub has_seconds: bool,
+    /// The day of the week that it says, if the date is of another one.
+    pub other_weekday: Option<Weekday>,
 }
 
 /// Two digits of a year below this are of this century.
@@ -21,7 +23,13 @@ const CENTURY_SPLIT: i16 = 70;
 
 pub(super) fn read(text: &str, form: DateForm) -> Option<Local> {
     if text.bytes().all(|b| b.is_ascii_digit()) {
-        return compact(text, form).map(|at| Local { at, offset: None, has_time: text.len() > 8, has_seconds: text.len() > 12 });
+        return compact(text, form).map(|at| Local {
+            at,
+            offset: None,
+            has_time: text.len() > 8,
+            has_seconds: text.len() > 12,
+            other_weekday: None,
+        });
     }
     let (text, offset) = without_offset(text);
     let (text, half) = without_half(text);
@@ -39,6 +47,7 @@ pub(super) fn read(text: &str, form: DateForm) -> Option<Local> {
         offset,
         has_time: time.is_some(),
         has_seconds: time.is_some_and(|time| time.matches(':').count() > 1),
+        other_weekday: words_of(date).find_map(weekday).filter(|weekday| *weekday != at.weekday()),
     })
 }
 
@@ -98,8 +107,8 @@ fn parts(text: &str) -> (&str, Option<&str>) {
 }
 
 fn date_of(date: &str, form: DateForm) -> Option<(i16, i8, i8)> {
-    let is_filler = |word: &&str| !matches!(*word, "de" | "of" | "del") && !is_weekday(word);
-    let words: Vec<&str> = date.split(|c: char| "-/., \u{a0}".contains(c)).filter(|word| !word.is_empty()).filter(is_filler).collect();
+    let is_filler = |word: &&str| matches!(*word, "de" | "of" | "del") || weekday(word).is_some();
+    let words: Vec<&str> = words_of(date).filter(|word| !is_filler(word)).collect();
     let [a, b, c] = words[..] else { return None };
     let is_name = |word: &str| word.chars().all(char::is_alphabetic);
     match (is_name(a), is_name(b), is_name(c)) {
@@ -136,9 +145,15 @@ fn short_year(text: &str) -> Option<i16> {
     Some(two + if two < CENTURY_SPLIT { 2000 } else { 1900 })
 }
 
-fn is_weekday(word: &str) -> bool {
+fn words_of(date: &str) -> impl Iterator<Item = &str> {
+    date.split(|c: char| "-/., \u{a0}".contains(c)).filter(|word| !word.is_empty())
+}
+
+fn weekday(word: &str) -> Option<Weekday> {
     let short: String = word.to_ascii_lowercase().chars().take(3).collect();
-    ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].contains(&short.as_str()) && month_of(word).is_none()
+    let at = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].iter().position(|day| *day == short)?;
+    let day = Weekday::from_monday_zero_offset(i8::try_from(at).ok()?).ok()?;
+    month_of(word).is_none().then_some(day)
 }
 
 /// By its name in English, German, French, Spanish, Italian or Portuguese, or at least three letters of it.
