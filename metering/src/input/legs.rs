@@ -137,7 +137,8 @@ fn goes_elsewhere(rows: &[Row], legs: &[Leg], first: usize, second: usize) -> bo
     let from = dialled(first).unwrap_or_default();
     let (on, from) = (on.trim_start_matches('0'), from.trim_start_matches('0'));
     if on.len() >= OUTSIDE_DIGITS_MIN {
-        return !(on.ends_with(from) && from.len() >= OUTSIDE_DIGITS_MIN) && !from.ends_with(on);
+        let is_same = from.ends_with(on) || (on.ends_with(from) && from.len() >= OUTSIDE_DIGITS_MIN);
+        return !is_same;
     }
     let is_form = |long: &str, short: &str| !short.is_empty() && (long.ends_with(short) || long.starts_with(short));
     leg.is_some_and(|leg| leg.over_trunk) && !on.is_empty() && !is_form(on, from) && !is_form(from, on)

@@ -141,10 +141,10 @@ impl Reader<'_> {
     pub(super) fn words(&self, record: &Record<'_>) -> Row {
         let shown = sheet::shown(record.raw);
         let what = if self.is_note(record) { "is no record" } else { "has words where the time and the quantity belong" };
-        cdr::refused(
-            record,
-            format!("{shown} {what}, and may say something of the lines behind it: they are not read; take it out of the file"),
-        )
+        let misshapen = self.misshapen(record).map_or(String::new(), |why| format!("{why} "));
+        let why =
+            format!("{misshapen}{shown} {what}, and may say something of the lines behind it: they are not read; take it out of the file");
+        cdr::refused(record, why)
     }
 
     /// The first line once more, as in files that were put together.
