@@ -91,7 +91,7 @@ async fn usage_says_by_whose_key_it_came(market: Market) {
     let void = json!({ "customer": "acme-42", "reason": "wrong" });
     let muster = market.by("muster admin");
     assert!(muster.once("v").post("/v1/usage-events/default/below/void", void).await.status < 300);
-    by(&switch).post("/v1/usage-events", call("below", "acme-42", "60")).await;
+    by(&own).post("/v1/usage-events", call("below", "acme-42", "60")).await;
     let explained = shown("muster admin", "below").await;
     let later = &explained["later"][0];
     assert_eq!((&explained["api_key"], &later["kind"]), (&own["id"], &json!("void")), "{explained}");

@@ -145,7 +145,7 @@ fn with_a_key(served: &Served) -> std::net::TcpStream {
 /// Whoever holds all connections open keeps nobody from asking whether the server is well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_whose_connections_are_all_in_use_says_how_it_is() {
-    let served = Served::with(Config { connections_max: 2, ..Config::default() }).await;
+    let served = Served::with(Config { connections_max: 2, listen: ([127, 0, 0, 1], 0).into(), ..Config::default() }).await;
     let admin = &served.admin;
     // Silent ones make room.
     let _silent = [(); 200].map(|()| std::net::TcpStream::connect(served.running.address).unwrap());
