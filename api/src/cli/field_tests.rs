@@ -103,6 +103,22 @@ fn half_a_line_is_left_for_the_next_run() {
     check(&told, &["1 posted"]);
 }
 
+/// Whoever mended the refused row sent half of the next one with it, which was charged under another id than the whole.
+#[test]
+fn the_text_of_a_refused_row_ends_with_it() {
+    let desk = Desk::new();
+    let refused = MASTER.replace(",65,60,", ",65,5,");
+    let half = MASTER.replace("u.1", "u.2");
+    let told =
+        desk.ingest("Master.csv", format!("{refused}{}", &half[..half.len() - 2]).as_bytes(), "--format asterisk --zone Europe/Berlin");
+    check(&told, &["1 refused", "not whole yet"]);
+    let (_, file) = told.split_once("the refused rows and why: ").unwrap();
+    let rows = std::fs::read_to_string(file.lines().next().unwrap()).unwrap();
+    let row: serde_json::Value = serde_json::from_str(rows.trim()).unwrap();
+    let row = row["row"].as_str().unwrap();
+    assert!(row.ends_with(",12") && row.contains("u.1") && !row.contains("u.2"), "{row}");
+}
+
 #[test]
 fn a_call_cannot_have_lasted_longer_than_since_it_began() {
     let desk = Desk::new();

@@ -170,9 +170,17 @@ fn finish(reader: Reader<'_>) -> Deck {
     refuse_doubtful(&mut deck, &refused, &marks, &column);
     refuse_contradictions(&mut deck);
     refuse_contradicting_periods(&mut deck);
+    spare_what_refused_rows_name(&mut deck);
     deck.refused.sort_by_key(|refusal| refusal.line);
     deck.refused.truncate(REFUSALS_KEPT);
     deck
+}
+
+/// A prefix that a refused row names keeps its price, whatever another row says of it.
+fn spare_what_refused_rows_name(deck: &mut Deck) {
+    let named = std::mem::take(&mut deck.spared.prefixes);
+    deck.rows.retain(|row| !named.contains(&row.prefix));
+    deck.spared.prefixes = named;
 }
 
 /// Prices whose comma or point nothing explains. `known`: lines that are refused anyway, in order.

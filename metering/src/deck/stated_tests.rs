@@ -197,3 +197,10 @@ fn periods_of_one_prefix_do_not_overlap() {
         assert!(told(&deck(end, begin), &berlin()).iter().all(|line| !line.contains("contradiction")), "{end} {begin}");
     }
 }
+
+/// The other row changed its price.
+#[test]
+fn a_prefix_that_a_refused_row_names_keeps_its_price() {
+    let read = told("Prefix,Name,Rate,Notes\n9991,Berlin,0.01,x2\n9991,Berlin,0.01,\n9992,Bonn,0.02,\n", &berlin());
+    assert_eq!(read, ["9992 Bonn 0.02/60 1/1", "line 2 Notes: unread_note"]);
+}

@@ -158,10 +158,15 @@ pub(super) fn check_words_of_quantities(named: Named<'_>, form: Option<DurationF
 }
 
 fn unstated(named: Named<'_>, word: &str) -> Problem {
-    let detail = format!(
-        "`quantity`: what {named} says of its numbers is not known ({word}): say by `duration_form` what they are: number (in the \
-         meter's unit), seconds, milliseconds, minutes, minutes_seconds or hours_minutes"
-    );
+    let forms = match has_factor(named.title()) {
+        true => {
+            "convert the column and give it another title, as no form stands for a multiple; `duration_form` number reads it in the meter's unit"
+        }
+        false => {
+            "say by `duration_form` what they are: number (in the meter's unit), seconds, milliseconds, minutes, minutes_seconds or hours_minutes"
+        }
+    };
+    let detail = format!("`quantity`: what {named} says of its numbers is not known ({word}): {forms}");
     Problem::field("ambiguous_unit", "quantity", detail)
 }
 
@@ -248,6 +253,12 @@ fn parts_of(title: &str) -> Parts {
     Parts { hours, minutes, seconds }
 }
 
+/// `Units (6s)`, `10ths`, `x10`: no form stands for a multiple.
+fn has_factor(title: &str) -> bool {
+    let is_factor = |word: &String| word.contains(|c: char| c.is_ascii_digit()) && word.contains(char::is_alphabetic);
+    titles::words(title).iter().any(is_factor)
+}
+
 /// Is a number that is so named one in the meter's unit, by what is stated? An error: the two contradict each other.
 /// `Err` inside: nothing is stated, and the title says another unit. `meter`: the one of all rows; a call's unit is the second.
 pub(super) fn check_durations(named: Named<'_>, form: Option<DurationForm>, meter: Option<&str>) -> Result<Result<(), Problem>, Problem> {
@@ -260,10 +271,11 @@ pub(super) fn check_durations(named: Named<'_>, form: Option<DurationForm>, mete
         Some(Number) => seconds == ONE_SECOND || meter != Some(cdr::METER),
         Some(Seconds) => seconds == ONE_SECOND && said != Said::Other,
         Some(Milliseconds) => (seconds < ONE_SECOND || said == Said::Nothing) && !are_parts,
-        Some(Minutes) => (seconds == Quantity::whole(60) || [Said::Nothing, Said::Other].contains(&said)) && !are_parts,
+        Some(Minutes) => (seconds == Quantity::whole(60) || [Said::Nothing, Said::Other].contains(&said)) && !are_parts && !parts.hours,
         Some(MinutesSeconds) => seconds >= ONE_SECOND && !parts.hours,
         Some(HoursMinutes) => seconds >= ONE_SECOND && !parts.seconds && (parts.hours || !parts.minutes),
     };
+    let agrees = agrees && (matches!(form, None | Some(Number)) || !has_factor(named.title()));
     let refused = |what: &str| {
         let which = "number (in the meter's unit), seconds, milliseconds, minutes, minutes_seconds or hours_minutes";
         let detail = format!("`quantity`: {named} {what}: say by `duration_form` what its numbers are: {which}");

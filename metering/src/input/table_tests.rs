@@ -376,6 +376,12 @@ fn what_a_title_says_is_understood_or_stated() {
         assert_eq!(of(title, ""), ["file: ambiguous_unit"], "{title}");
         assert_eq!(of(title, r#""duration_form":"number","#), ["60"], "{title}");
     }
+    // Of six seconds, and of hours, none of these forms is.
+    for title in ["Units (6s)", "6s units", "Duration x10", "Duration (h)"] {
+        for form in ["seconds", "milliseconds", "minutes"] {
+            assert_eq!(of(title, &format!(r#""duration_form":"{form}","#)), ["file: ambiguous_unit"], "{title} {form}");
+        }
+    }
     for title in ["Gesprächsdauer (s)", "Durée en secondes", "Duration", "billsec", "Duración"] {
         assert_eq!(of(title, ""), ["60"], "{title}");
     }

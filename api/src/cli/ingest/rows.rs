@@ -63,13 +63,21 @@ impl Reading {
         Ok((rows, unfinished))
     }
 
-    /// The texts of a file's rows.
+    /// The texts of a file's rows. What is not whole at its end is none of them: somebody who mends the last refused row would send
+    /// half a row with it.
     pub fn texts<'a>(&self, args: &'a Args, file: &'a [u8], rows: &[Row]) -> Texts<'a> {
-        match self {
-            Self::FreeswitchJson(_) => Texts::of_records(&args.file, input::freeswitch::texts(file)),
-            _ if sheet::is_rewritten(file) => Texts::new(&args.file, Cow::Owned(sheet::text_of(file).into_owned().into_bytes()), 1, rows),
-            _ => Texts::new(&args.file, Cow::Borrowed(file), 1, rows),
+        if let Self::FreeswitchJson(_) = self {
+            return Texts::of_records(&args.file, input::freeswitch::texts(file));
         }
+        let whole = |file: &[u8]| if args.whole { file.len() } else { self.whole_len(file) };
+        let text = if sheet::is_rewritten(file) {
+            let mut text = sheet::text_of(file).into_owned().into_bytes();
+            text.truncate(whole(&text));
+            Cow::Owned(text)
+        } else {
+            Cow::Borrowed(file.get(..whole(file)).unwrap_or(file))
+        };
+        Texts::new(&args.file, text, 1, rows)
     }
 
     /// Rows that may be a leg of a call whose other leg is in another file.
