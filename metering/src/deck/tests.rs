@@ -260,7 +260,8 @@ fn a_refused_row_closes_nothing() {
     // Its prefixes keep their rates, the others are closed.
     check("9991,Atlantis,0.05\n99915,Atlantis Mobile,x\n", ("9991=0.05 99915=0.1", 2, 1));
     check("9991,Atlantis,0.05\n\"99915,99916\",Atlantis Mobile,-1\n", ("9991=0.05 99915,99916=0.1", 1, 2));
-    check("9991,Atlantis,x\n9991,Atlantis,0.05\n", ("9991=0.05", 3, 0));
+    // Whatever another row says of them.
+    check("9991,Atlantis,x\n9991,Atlantis,0.05\n", ("9991=0.02", 3, 1));
     // A row whose prefix cannot be read may mean any.
     check("9991,Atlantis,0.05\n9.9E+4,Atlantis Mobile,0.2\n", ("9991=0.05 99915,99916=0.1 9992=0.03", 0, 3));
     check("9991,Atlantis,0.05\n99915,Atlantis Mobile,0,2\n", ("9991=0.05 99915,99916=0.1 9992=0.03", 0, 3));
