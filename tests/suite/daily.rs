@@ -51,6 +51,12 @@ async fn what_was_earned_and_what_is_owed_are_one_call_each(market: Market) {
     assert_eq!(external["currencies"][0]["posted_cents"], -15000, "what came in from outside: {external}");
     let one = admin.get("/v1/accounts/platform?account=revenue&currency=EUR").await.ok();
     assert_eq!(one["posted_cents"], 300);
+    // A route without parameters carries nothing out under one that means nothing to it.
+    for path in ["/v1/payouts/run?dry_run=true", "/v1/usage-events/rate-again?root=muster"] {
+        let answer = admin.once(path).post(path, json!({})).await;
+        assert_eq!(answer.code(), "422 unknown_field", "{path}");
+    }
+    assert_eq!(admin.get("/v1/tenants/acme-42?nonsense=1").await.code(), "422 unknown_field");
     // It has no balance: its revenue is meant here, too.
     let one = admin.get("/v1/accounts/platform?currency=EUR").await.ok();
     assert_eq!((&one["account"], &one["posted_cents"]), (&json!("revenue"), &json!(300)));
