@@ -46,13 +46,15 @@ async fn a_newer_database_on_a_server_is_left_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_server_makes_tables() {
     let Some(database) = test_postgres::database().await else { return };
+    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(database.url()).await.unwrap();
+    // The tests' databases have them from the start.
+    sqlx::raw_sql("drop schema public cascade; create schema public").execute(&mut connection).await.unwrap();
     for command in [&["verify"][..], &["health-check"], &["admin-key"], &["retention", "--keep-months", "13"]] {
         let run = crate::moves::centwise(&[command, &["--database-url", database.url()]].concat()).await;
         let said = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
         assert_eq!(run.status.code(), Some(2), "{command:?}: {said}");
         assert!(said.contains("has no installation of Centwise"), "{command:?}: {said}");
     }
-    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(database.url()).await.unwrap();
     let (tables,): (i64,) =
         sqlx::query_as("select count(*) from pg_tables where schemaname = 'public'").fetch_one(&mut connection).await.unwrap();
     assert_eq!(tables, 0);
