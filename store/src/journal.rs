@@ -161,6 +161,7 @@ pub struct Body {
     pub expires_at: Option<Instant>,
     /// Void and correction: the distinct value withdrawn or added (`unique`, `max`, `latest`).
     pub member: Option<String>,
+    /// Whose request it was, and what hangs together with it.
     #[serde(with = "steps::tail")]
     pub trail: Trail,
 }

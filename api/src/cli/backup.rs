@@ -53,7 +53,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     if let Place::File(file) = &place
         && let Some(why) = runtime.block_on(unfit(file)).with_context(|| format!("cannot read {}", file.display()))?
     {
-        bail!("{why} A backup of it would take the place of a better one");
+        bail!("{why}. A backup of it would take the place of a better one");
     }
     let (bytes, records) = match &place {
         Place::File(file) => of_file(args, file, &path, now, &stop)?,

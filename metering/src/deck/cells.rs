@@ -2,6 +2,7 @@
 
 use super::CELL_PREFIXES_MAX;
 use super::lists::{self, AMBIGUOUS_PREFIX, BETWEEN, Place, Side};
+use super::titles::folded;
 use crate::numbers;
 use crate::sheet::decimal::{self, Mark};
 use crate::sheet::duration::{self, DurationForm};
@@ -363,11 +364,6 @@ pub fn is_at_once(cell: &str) -> bool {
         "coneffettoimmediato",
     ];
     WORDS.contains(&folded(cell).as_str())
-}
-
-/// Small letters and digits, without accents.
-fn folded(cell: &str) -> String {
-    deunicode::deunicode(cell).to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 pub fn flag(cell: &str) -> Result<bool, Bad> {

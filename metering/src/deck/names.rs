@@ -2,6 +2,7 @@
 //! it is not read as a note is ([`super::notes`]); words that restrict or price the row are refused, for nothing reads them there.
 
 use super::cells::Bad;
+use super::titles::folded;
 use crate::sheet::shown;
 use std::borrow::Cow;
 
@@ -16,8 +17,7 @@ pub enum Fineness {
 impl Fineness {
     pub fn of(title: &str) -> Self {
         const COUNTRIES: [&str; 8] = ["country", "countryname", "zielland", "land", "pays", "pais", "paese", "nomdupays"];
-        let title: String = deunicode::deunicode(title).to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
-        match title.as_str() {
+        match folded(title).as_str() {
             destination if destination.starts_with("destination") => Self::Destination,
             country if COUNTRIES.contains(&country) => Self::Country,
             _ => Self::Any,

@@ -2,6 +2,7 @@
 //! mean nothing for a price. Free prose is not: whoever knows that it means nothing leaves the column out.
 
 use super::cells::{self, Status};
+use super::titles::folded;
 use rating::Currency;
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -82,10 +83,6 @@ fn is_in(words: &str, word: &str) -> bool {
 
 static KNOWN: LazyLock<HashSet<&str>> =
     LazyLock::new(|| [PLACES, COUNTRIES, WORDS, CARRIERS].into_iter().flat_map(str::split_ascii_whitespace).collect());
-
-fn folded(text: &str) -> String {
-    deunicode::deunicode(text).to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect()
-}
 
 fn is_known(word: &str) -> bool {
     KNOWN.contains(word) || is_open(word)

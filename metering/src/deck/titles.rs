@@ -146,7 +146,8 @@ fn joined(rest: &str, unit: Unit) -> Option<(Field, Unit)> {
     })
 }
 
-fn folded(title: &str) -> String {
+/// Small letters and digits alone, without accents.
+pub(super) fn folded(title: &str) -> String {
     let lower = deunicode::deunicode(title).to_lowercase();
     lower.chars().filter(char::is_ascii_alphanumeric).collect()
 }
