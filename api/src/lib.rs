@@ -26,4 +26,5 @@ pub mod settings;
 pub mod slots;
 pub mod state;
 pub mod timekeeper;
+pub mod upkeep;
 pub mod watchdog;

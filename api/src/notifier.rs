@@ -9,14 +9,17 @@ use notices::post::Poster;
 use notices::witness::Witness;
 use std::sync::Arc;
 use std::time::Duration;
+use supervisor::{CancellationToken, Rounds};
+use tokio::sync::Mutex;
 
 const STEP_EVERY: Duration = Duration::from_secs(1);
-const PURGE_EVERY_STEPS: u64 = 600;
+const PURGE_EVERY_ROUNDS: u64 = 600;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Notifier {
     app: App,
-    witness: Witness,
+    /// What it saw and did not write down yet outlives a panic.
+    witness: Arc<Mutex<Witness>>,
     pub courier: Courier,
 }
 
@@ -29,16 +32,16 @@ impl Notifier {
         let mailer = config.mail.mailer().context("cannot send e-mail")?;
         let poster = Poster::new(config.reach()).context("cannot send webhooks")?;
         let courier = Courier::new(app.records.clone(), clock.clone(), poster, mailer);
-        Ok(Self { app: app.clone(), witness: Witness::new(app.engine.clone(), clock), courier })
+        Ok(Self { app: app.clone(), witness: Arc::new(Mutex::new(Witness::new(app.engine.clone(), clock))), courier })
     }
 
-    /// Until it is aborted: what is under way then is tried again by whoever comes next.
-    pub async fn run(mut self) {
-        let mut ticks = tokio::time::interval(STEP_EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        for step in 1_u64.. {
-            ticks.tick().await;
-            if let Err(error) = self.witness.step().await {
+    /// Until it is cancelled: attempts under way then are tried again by whoever comes next.
+    pub async fn run(self, token: CancellationToken) {
+        let mut witness = self.witness.lock().await;
+        let (mut rounds, mut round) = (Rounds::new(STEP_EVERY, token), 0_u64);
+        while rounds.next().await {
+            round += 1;
+            if let Err(error) = witness.step().await {
                 tracing::warn!(%error, "notices were not written down");
             }
             if self.app.held.is_held() {
@@ -47,7 +50,7 @@ impl Notifier {
             if let Err(error) = self.courier.step().await {
                 tracing::warn!(%error, "notices were not sent");
             }
-            if step % PURGE_EVERY_STEPS == 0
+            if round.is_multiple_of(PURGE_EVERY_ROUNDS)
                 && let Err(error) = self.app.records.purge_notices(self.app.clock.now()).await
             {
                 tracing::warn!(%error, "old notices were not purged");

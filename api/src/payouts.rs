@@ -5,16 +5,15 @@ use crate::clock;
 use crate::state::App;
 use std::time::Duration;
 use store::records::Actor;
+use supervisor::{CancellationToken, Rounds};
 
 const EVERY: Duration = Duration::from_secs(5);
 const HOUR_MICROS: i64 = 3600 * 1_000_000;
 
-pub async fn keep_up(app: App) {
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+pub async fn keep_up(app: App, token: CancellationToken) {
+    let mut rounds = Rounds::new(EVERY, token);
     let (mut hour, mut day) = (None, None);
-    loop {
-        ticks.tick().await;
+    while rounds.next().await {
         if app.clock.stepped().is_some() || app.held.is_held() {
             continue;
         }

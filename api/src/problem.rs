@@ -92,6 +92,7 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("unavailable", 503, "The database is not available"),
     ("clock_stepped", 503, "The clock has stepped: no money is written"),
     ("stalled", 503, "Commands wait too long in the engine"),
+    ("task_down", 503, "A background task keeps failing"),
     ("not_writable", 503, "The database takes no writes"),
     ("unfinished", 503, "It is still being worked out"),
     ("timeout", 503, "The request took too long"),

@@ -7,6 +7,7 @@ use crate::state::App;
 use std::sync::RwLock;
 use std::time::Duration;
 use store::records::{RecordError, Records, Restoration};
+use supervisor::{CancellationToken, Rounds};
 
 /// Another process may have been told.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -61,12 +62,10 @@ impl Held {
     }
 }
 
-/// Reads again what the database says. Until it is aborted.
-pub async fn watch(app: App) {
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
+/// Reads again what the database says, until it is cancelled.
+pub async fn watch(app: App, token: CancellationToken) {
+    let mut rounds = Rounds::new(LOOK_EVERY, token);
+    while rounds.next().await {
         if let Err(error) = look(&app).await {
             tracing::warn!(%error, "whether the database waits after a restore was not read");
         }

@@ -3,7 +3,6 @@
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::gauges;
 use crate::http;
 use crate::http::request::Peer;
 use crate::notifier::Notifier;
@@ -13,8 +12,10 @@ use crate::restoration;
 use crate::slots::{self, Guest, Slot, Slots};
 use crate::state::{self, App, Opened};
 use crate::timekeeper;
+use crate::upkeep;
 use crate::watchdog;
 use anyhow::Context as _;
+use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -23,9 +24,9 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use metering::engine::NotDrained;
 use notices::courier::Courier;
-use rating::TenantId;
 use std::net::SocketAddr;
 use std::time::Duration;
+use supervisor::{CancellationToken, CutOff, Until};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -39,11 +40,6 @@ const HEADER_READ_TIME_MAX: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What still reads gets this long before the process ends.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
-/// Kept answers are purged this often, a bounded number at a time.
-const PURGE_EVERY_TICKS: u64 = 60;
-/// A page of the tenants at a time: what is carried of those that ended is settled.
-const CARRIES_EVERY_TICKS: u64 = 60;
 
 /// SIGTERM and SIGINT, from the moment this is made.
 #[derive(Debug)]
@@ -168,13 +164,7 @@ impl Server {
         let service = TowerToHyperService::new(router);
         let connections = GracefulShutdown::new();
         let builder = builder();
-        let upkeep = tokio::spawn(upkeep(self.app.clone()));
-        let watching = tokio::spawn(watchdog::watch(self.app.clone()));
-        let timekeeping = tokio::spawn(timekeeper::watch(self.app.clone()));
-        let resuming = tokio::spawn(restoration::watch(self.app.clone()));
-        let paying = tokio::spawn(self.app.desk.clone().work());
-        let notifying = tokio::spawn(self.notifier.run());
-        let payouts = tokio::spawn(payouts::keep_up(self.app.clone()));
+        start_tasks(&self.app, self.notifier);
         loop {
             let stream = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -207,20 +197,24 @@ impl Server {
             });
         }
         drop(self.listener);
-        upkeep.abort();
-        paying.abort();
-        notifying.abort();
-        payouts.abort();
-        resuming.abort();
-        if tokio::time::timeout(Duration::from_secs(self.drain_secs_max), connections.shutdown()).await.is_err() {
+        let drain_time_max = Duration::from_secs(self.drain_secs_max);
+        let (tasks, requests) = tokio::join!(
+            self.app.supervisor.stop(Until::Shutdown, drain_time_max),
+            tokio::time::timeout(drain_time_max, connections.shutdown()),
+        );
+        if let Err(CutOff(tasks)) = tasks {
+            tracing::warn!(tasks, secs = self.drain_secs_max, "some background tasks did not finish their round in time");
+        }
+        if requests.is_err() {
             tracing::warn!(secs = self.drain_secs_max, "some requests did not finish in time");
         }
         if tokio::time::timeout(CLOSE_TIME_MAX, self.app.key_uses.write(&self.app.records)).await.is_err() {
             tracing::warn!("when keys were used last was not written");
         }
         let drained = self.app.engine.drain(self.engine_drain_time_max).await;
-        watching.abort();
-        timekeeping.abort();
+        if let Err(CutOff(tasks)) = self.app.supervisor.stop(Until::Drained, CLOSE_TIME_MAX).await {
+            tracing::warn!(tasks, "some watches did not end in time");
+        }
         match &drained {
             Ok(()) => tracing::info!("stopped"),
             Err(error) => tracing::error!(%error, "the engine did not finish; what was not answered may be sent again"),
@@ -273,52 +267,21 @@ async fn ready(accepted: std::io::Result<(TcpStream, SocketAddr)>) -> Option<(Tc
     }
 }
 
-/// What needs doing now and then: holds that are over, limits nobody uses, answers nobody asks for again, metrics.
-async fn upkeep(app: App) {
-    let mut ticks = tokio::time::interval(SWEEP_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut carries_after = TenantId(0);
-    for tick in 0_u64.. {
-        ticks.tick().await;
-        if tick % CARRIES_EVERY_TICKS == 0 {
-            // Where it stopped it goes on, whether it failed or took too long.
-            match tokio::time::timeout(app.request_time_max, app.engine.sweep_carries(carries_after)).await {
-                Ok(Ok(next)) => carries_after = next.unwrap_or(TenantId(0)),
-                Ok(Err(problem)) => tracing::warn!(%problem, "what is carried of tenants that ended was not settled"),
-                Err(_) => tracing::warn!("what is carried of tenants that ended was not settled in time"),
-            }
-        }
-        if tick % gauges::EVERY_SECS == 0 {
-            match tokio::time::timeout(app.request_time_max, gauges::of_database(&app)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "what waits was not counted"),
-                Err(_) => tracing::warn!("what waits was not counted in time"),
-            }
-        }
-        if tick % PURGE_EVERY_TICKS == 0
-            && let Err(error) = app.key_uses.write(&app.records).await
-        {
-            tracing::warn!(%error, "when keys were used last was not written");
-        }
-        if tick % PURGE_EVERY_TICKS == 0
-            && let Err(error) = app.records.purge_idempotent(app.clock.now()).await
-        {
-            tracing::warn!(%error, "answers kept for a day were not purged");
-        }
-        if tick % PURGE_EVERY_TICKS == 0
-            && let Err(error) = app.records.purge_provider_events(app.clock.now()).await
-        {
-            tracing::warn!(%error, "old messages of the payment provider were not purged");
-        }
-        // The rest of the upkeep does not wait for a lane that hangs.
-        match tokio::time::timeout(app.request_time_max, app.engine.sweep_holds()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(problem)) => tracing::warn!(%problem, "holds were not swept"),
-            Err(_) => tracing::warn!("holds were not swept in time"),
-        }
-        app.limits.sweep();
-        app.metrics.run_upkeep();
-    }
+/// Everything that runs beside requests.
+fn start_tasks(app: &App, notifier: Notifier) {
+    let supervised = |name, until, task: fn(App, CancellationToken) -> BoxFuture<'static, ()>| {
+        let supervisor = app.supervisor.clone();
+        let app = app.clone();
+        supervisor.run(name, until, move |token| task(app.clone(), token));
+    };
+    supervised("upkeep", Until::Shutdown, |app, token| Box::pin(upkeep::keep_up(app, token)));
+    supervised("payments", Until::Shutdown, |app, token| Box::pin(async move { app.desk.work(token).await }));
+    supervised("payouts", Until::Shutdown, |app, token| Box::pin(payouts::keep_up(app, token)));
+    supervised("restoration", Until::Shutdown, |app, token| Box::pin(restoration::watch(app, token)));
+    app.supervisor.run("notices", Until::Shutdown, move |token| notifier.clone().run(token));
+    supervised("watchdog", Until::Drained, |app, token| Box::pin(watchdog::watch(app, token)));
+    supervised("clock", Until::Drained, |app, token| Box::pin(timekeeper::watch(app, token)));
+    supervised("records", Until::Drained, |app, token| Box::pin(async move { app.engine.directory().watch(token).await }));
 }
 
 #[cfg(test)]
@@ -349,6 +312,31 @@ mod tests {
         let again = serve(&config, Clock::system()).await.unwrap();
         assert_eq!(again.admin_key, None, "the key is shown once");
         again.stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_background_task_that_panics_is_counted_and_one_that_keeps_panicking_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), data_dir: directory.path().to_owned(), ..Config::default() };
+        let running = serve(&config, Clock::system()).await.unwrap();
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        running.app.supervisor.run("test_task", Until::Shutdown, |_| async { panic!("on purpose") });
+        // Three panics take three seconds.
+        let down = async {
+            loop {
+                let answer = ask(&mut stream, "/health/ready").await;
+                if !answer.starts_with("HTTP/1.1 200") {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let answer = tokio::time::timeout(Duration::from_secs(60), down).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("test_task: on purpose"), "{answer}");
+        assert!(ask(&mut stream, "/health/live").await.starts_with("HTTP/1.1 200"), "a restart by the balancer may help, not by the unit");
+        let measures = running.app.metrics.render();
+        assert!(measures.contains("centwise_task_panics_total{task=\"test_task\"} 3"), "{measures}");
+        running.stop().await.unwrap();
     }
 
     /// Who copies the file alone has all of it.

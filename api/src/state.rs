@@ -32,6 +32,7 @@ use store::journal::Journal;
 use store::postgres::{PostgresJournal, PostgresJournalOptions};
 use store::records::{Actor, NewTenant, Platform, Records};
 use store::sqlite::SqliteJournal;
+use supervisor::Supervisor;
 use tenants::{Agreement, ApiKey, Scope, Tenant, TenantKind};
 
 /// Kept in memory, per cache.
@@ -69,6 +70,8 @@ pub struct Shared {
     /// Of reading price lists and statements.
     pub reading_turns: Turns,
     pub readiness: Readiness,
+    /// Of every background task.
+    pub supervisor: Supervisor,
     /// Nothing goes out by itself after a restore.
     pub held: Held,
     pub key_uses: KeyUses,
@@ -122,7 +125,6 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         .context("cannot compare the clock with the books")?;
     let engine_clock = clock.clone();
     let directory = Directory::new(records.clone());
-    directory.watch();
     let generation = directory.shared_generation().clone();
     let gate_clock = clock.clone();
     let engine = Engine::start(Arc::clone(&journal), directory, Arc::new(move || engine_clock.now()));
@@ -156,6 +158,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         price_list_turns: Turns::default(),
         reading_turns: Turns::default(),
         readiness: Readiness::default(),
+        supervisor: Supervisor::default(),
         held,
         key_uses: KeyUses::default(),
         metrics,

@@ -11,6 +11,7 @@ use rating::TenantId;
 use std::time::Duration;
 use store::journal::{Journal, JournalError};
 use store::records::{Actor, ClockStep, RecordError, Records};
+use supervisor::{CancellationToken, Rounds};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -86,14 +87,12 @@ pub async fn accept_now(records: &Records, clock: &Clock, actor: &Actor, platfor
     Ok(())
 }
 
-/// Tells the database of a step, and hears from there that it was accepted. Until it is aborted.
-pub async fn watch(app: App) {
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+/// Tells the database of a step, and hears from there that it was accepted. Until it is cancelled.
+pub async fn watch(app: App, token: CancellationToken) {
+    let mut rounds = Rounds::new(LOOK_EVERY, token);
     let process = app.clock.id();
     let mut kept = None;
-    loop {
-        ticks.tick().await;
+    while rounds.next().await {
         match look(&app, process, kept).await {
             Ok(now) => kept = now,
             Err(error) => tracing::warn!(%error, "the database does not know how the clock stands"),

@@ -7,16 +7,15 @@ use crate::state::App;
 use metering::watch::Waiting;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use supervisor::{CancellationToken, Rounds};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Until it is aborted.
-pub async fn watch(app: App) {
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+/// Until it is cancelled.
+pub async fn watch(app: App, token: CancellationToken) {
+    let mut rounds = Rounds::new(LOOK_EVERY, token);
     let mut stalled = BTreeSet::new();
-    loop {
-        ticks.tick().await;
+    while rounds.next().await {
         stalled = told(&app, &stalled);
     }
 }
@@ -44,13 +43,18 @@ fn is_stalled(app: &App, waiting: &Waiting) -> bool {
 }
 
 /// # Errors
-/// `unavailable`: the engine takes no commands any more. `stalled`: some wait too long; it says where.
+/// `unavailable`: the engine takes no commands any more. `stalled`: some wait too long; it says where. `task_down`: a task of the
+/// background panics again and again; it says which.
 pub fn ready(app: &App) -> Result<(), ApiProblem> {
     if !app.engine.is_running() {
         return Err(ApiProblem::unavailable(&"the engine has stopped"));
     }
     let stalled: Vec<String> = look(app).iter().filter(|waiting| is_stalled(app, waiting)).map(ToString::to_string).collect();
-    if stalled.is_empty() { Ok(()) } else { Err(ApiProblem::new("stalled", stalled.join("; "))) }
+    if !stalled.is_empty() {
+        return Err(ApiProblem::new("stalled", stalled.join("; ")));
+    }
+    let down = app.supervisor.down();
+    if down.is_empty() { Ok(()) } else { Err(ApiProblem::new("task_down", down.join("; "))) }
 }
 
 /// The measures of every queue and lane, as they are now.

@@ -5,7 +5,6 @@
 //! Invariants: an answer goes out only after its commit is durable; a batch that fails leaves nothing
 //! behind and every caller hears of it; the queue is bounded in events.
 
-use crate::caught::caught;
 use crate::command::Problem;
 use crate::execution::{Executed, Execution, SWEEP_HOLDS_MAX, expire_page, names_of};
 use crate::flights::{Ahead, Flight, Flights, Landed};
@@ -20,6 +19,7 @@ use rating::Instant;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use store::journal::{Journal, JournalError, Placed};
+use supervisor::caught;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -147,8 +147,7 @@ impl Committer {
         let mut flights = Flights::default();
         while let Some(jobs) = self.next(&mut flights).await {
             // The callers of a batch that panicked hear of it as its answers are dropped.
-            if caught(self.serve(jobs, &mut flights)).await.is_err() {
-                tracing::error!("a batch panicked and was given up");
+            if caught("committer", self.serve(jobs, &mut flights)).await.is_err() {
                 flights.land_all().await;
             }
             self.post.at(Stage::Idle);

@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use store::journal::Reporter;
 use store::records::{CardVersion, RateCard, RecordError, Records};
+use supervisor::CancellationToken;
 use tenants::{Agreement, NotAllowed, Pricing, Tenant};
 
 /// Customers kept in memory with their chains.
@@ -113,9 +114,9 @@ impl Directory {
     }
 
     /// Asks the database again and again whether another process has changed the records; if so, what was cached
-    /// counts no longer, at most a second after its commit. Goes on as long as a clone of this lives.
-    pub fn watch(&self) {
-        tokio::spawn(watch::go_on(Arc::downgrade(&self.inner)));
+    /// counts no longer, at most a second after its commit. Returns at once where no other process can.
+    pub async fn watch(&self, token: CancellationToken) {
+        watch::go_on(&self.inner, token).await;
     }
 
     /// For caches of what is read of the same records.

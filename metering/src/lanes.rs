@@ -9,7 +9,6 @@ mod gather;
 #[cfg(test)]
 mod tests;
 
-use crate::caught::caught;
 use crate::command::Problem;
 use crate::committer::{COMMIT_COMMANDS_MAX, Clock, Job};
 use crate::execution::{Execution, SWEEP_HOLDS_MAX, expire_page, names_of, take_turns};
@@ -26,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use store::journal::{Journal, JournalError, Lanes};
+use supervisor::caught;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -124,10 +124,10 @@ enum Before {
 impl Lane {
     async fn run(mut self) {
         let _staffed = self.post.staff();
+        let name = self.post.name().to_owned();
         while let Some(first) = self.next().await {
             let mut callers = Callers::new();
-            if caught(self.round(first, &mut callers)).await.is_err() {
-                tracing::error!(callers = callers.len(), "a batch panicked and was given up");
+            if caught(&name, self.round(first, &mut callers)).await.is_err() {
                 callers.iter().for_each(Caller::fail);
             }
             self.post.at(Stage::Idle);

@@ -11,7 +11,6 @@ mod beginnings;
 mod behind;
 pub mod cache;
 pub mod carries;
-mod caught;
 pub mod charge;
 pub mod command;
 pub mod committer;

@@ -70,6 +70,10 @@ impl Post {
         Self(Arc::new(Inner { name: name.into(), came, went, stage: AtomicU8::new(0), has_ended: AtomicBool::new(false) }))
     }
 
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
     pub fn enter(&self) -> Ticket {
         self.0.came.fetch_add(1, Ordering::Relaxed);
         Ticket(self.clone())

@@ -109,7 +109,7 @@ impl Desk {
         platform: TenantId,
         payouts: Option<Payouts>,
     ) -> Self {
-        let inbox = Inbox::start(records.clone());
+        let inbox = Inbox::new(records.clone());
         Self(Arc::new(Shared {
             records,
             engine,

@@ -10,7 +10,9 @@ use metering::lookout::Purpose;
 use rating::Instant;
 use rating::ids::NoticeId;
 use serde_json::json;
+use std::time::Duration;
 use store::records::{EventState, Origin, ProviderEvent, TopUp, TopUpState};
+use supervisor::{CancellationToken, Rounds};
 
 /// Rows taken at once, and calls under way at once.
 const TAKEN_MAX: usize = 100;
@@ -78,13 +80,12 @@ impl Desk {
         }
     }
 
-    /// Works for as long as the server runs: at once when something comes in, otherwise every second.
-    pub async fn work(self) {
-        let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    /// Works until it is cancelled: at once when something comes in, otherwise every second.
+    pub async fn work(&self, token: CancellationToken) {
         if self.provider.is_none() {
             return;
         }
+        let mut rounds = Rounds::new(Duration::from_secs(1), token);
         for tick in 0_u64.. {
             if tick % MARK_EVERY_ROUNDS == 0
                 && let Err(problem) = self.mark_auto().await
@@ -92,7 +93,11 @@ impl Desk {
                 tracing::warn!(%problem, "thresholds of automatic top-ups were not read");
             }
             tokio::select! {
-                _ = ticks.tick() => {}
+                goes_on = rounds.next() => {
+                    if !goes_on {
+                        return;
+                    }
+                }
                 () = self.wake.notified() => {}
                 // The debit that reaches a threshold, not the next look.
                 crossed = self.engine.lookout().crossed(Purpose::TopUp), if self.engine.may_write().is_ok() && !self.holds_charges() => self.top_up_crossed(&crossed).await,

@@ -33,6 +33,7 @@ pub fn describe() {
     describe_gauge!("centwise_ready", "1: the server takes usage, as /health/ready says.");
     describe_gauge!("centwise_oldest_waiting_seconds", Unit::Seconds, "How long the oldest command of a queue or lane waits.");
     describe_gauge!("centwise_waiting", "Commands that wait in a queue or lane.");
+    describe_counter!("centwise_task_panics_total", "Panics of background tasks and batches, by task; each starts again.");
     describe_gauge!("centwise_unrated_events", "Usage events kept without a price.");
     describe_gauge!("centwise_holds_open", "Open holds.");
     describe_gauge!("centwise_deliveries", "Webhooks and e-mails that did not arrive yet: waiting, or failed for good.");

@@ -2,16 +2,17 @@
 //! learns of it whatever happens to connections in between, which no notification promises.
 
 use super::Inner;
-use std::sync::Weak;
 use std::time::Duration;
+use supervisor::{CancellationToken, Rounds};
 
 /// With the time of one question this stays below a second.
-const PAUSE: Duration = Duration::from_millis(500);
+const EVERY: Duration = Duration::from_millis(500);
 
-pub(super) async fn go_on(directory: Weak<Inner>) {
+pub(super) async fn go_on(inner: &Inner, token: CancellationToken) {
     let mut last = None;
     // What it was before the first answer is not known: that counts as a change.
-    while let Some(inner) = directory.upgrade() {
+    let mut rounds = Rounds::new(EVERY, token);
+    while rounds.next().await {
         match inner.records.shared_version().await {
             Ok(None) => return,
             Ok(version) if version == last => {}
@@ -26,8 +27,6 @@ pub(super) async fn go_on(directory: Weak<Inner>) {
                 tracing::warn!(%error, "cannot ask whether records have changed");
             }
         }
-        drop(inner);
-        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -39,6 +38,7 @@ mod tests {
     use std::time::Duration;
     use store::db::{Db, PostgresOptions};
     use store::records::{Actor, NewTenant, Records, TenantPatch};
+    use supervisor::CancellationToken;
     use tenants::{ApiKey, Scope, Tenant, TenantKind};
 
     const PLATFORM: TenantId = TenantId(1);
@@ -83,7 +83,8 @@ mod tests {
         let options = PostgresOptions::default();
         let ours = Records::new(&Db::open_postgres(database.url(), &options).await.unwrap());
         let theirs = Directory::new(Records::new(&Db::open_postgres(database.url(), &options).await.unwrap()));
-        theirs.watch();
+        let watching = theirs.clone();
+        tokio::spawn(async move { watching.watch(CancellationToken::new()).await });
 
         let actor = Actor { key: None, tenant: PLATFORM, at: Instant(1), request_id: "r".into(), reason: None, once: None };
         ours.ensure_platform(&actor, &tenant(PLATFORM, TenantKind::Platform, &[PLATFORM]), &admin()).await.unwrap();
