@@ -64,6 +64,8 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("not_payable", 409, "There is not enough to be paid out"),
     ("payee_not_ready", 409, "The account to be paid is not ready"),
     ("nothing_due", 409, "No payout is due"),
+    ("payout_exists", 409, "The period has a payout already"),
+    ("not_restored", 409, "The database does not wait after a restore"),
     ("restored", 409, "Restored from a backup: nothing is paid out"),
     ("reversal_refused", 409, "The payout cannot be taken back"),
     ("provider_refused", 409, "The payment provider refused this"),

@@ -43,7 +43,8 @@ fn is_stalled(app: &App, waiting: &Waiting) -> bool {
 }
 
 /// # Errors
-/// `unavailable`: the engine takes no commands any more. `stalled`: some wait too long; it says where. `task_down`: a task of the
+/// `unavailable`: the engine takes no commands any more. `stalled`: some wait too long; it says where. `not_writable`: what was
+/// taken last could not be committed. `task_down`: a task of the
 /// background panics again and again; it says which.
 pub fn ready(app: &App) -> Result<(), ApiProblem> {
     if !app.engine.is_running() {
@@ -52,6 +53,9 @@ pub fn ready(app: &App) -> Result<(), ApiProblem> {
     let stalled: Vec<String> = look(app).iter().filter(|waiting| is_stalled(app, waiting)).map(ToString::to_string).collect();
     if !stalled.is_empty() {
         return Err(ApiProblem::new("stalled", stalled.join("; ")));
+    }
+    if let Some(why) = app.engine.failing(monotonic()) {
+        return Err(ApiProblem::new("not_writable", format!("the last batches were not committed: {why}")));
     }
     let down = app.supervisor.down();
     if down.is_empty() { Ok(()) } else { Err(ApiProblem::new("task_down", down.join("; "))) }

@@ -12,7 +12,7 @@ use crate::lanes;
 use crate::lookout::Lookout;
 use crate::reporters::Reporters;
 use crate::turn::Known;
-use crate::watch::{Post, Stage, Ticket, Watch};
+use crate::watch::{Outcomes, Post, Stage, Ticket, Watch};
 use crate::work::{Done, Work};
 use ledger::{Hold, HoldState};
 use rating::Instant;
@@ -90,16 +90,18 @@ pub struct Started {
     /// Ends when every [`Queue`] is gone and what was waiting is done.
     pub worker: JoinHandle<()>,
     pub watch: Watch,
+    pub outcomes: Outcomes,
 }
 
 /// Starts the one committer, or the lanes, as the journal wants it.
 pub fn start(journal: Arc<dyn Journal>, clock: Clock, lookout: Lookout) -> Started {
     let (jobs, waiting) = mpsc::unbounded_channel();
     let places = Arc::new(Semaphore::new(QUEUE_COMMANDS_MAX));
+    let outcomes = Outcomes::default();
     let (worker, posts) = match journal.locking().map(|locking| locking.lanes()) {
         Some(lanes) => {
             let post = Post::new("hand-out");
-            let (workers, ways) = lanes::start(&journal, &clock, &lookout, lanes);
+            let (workers, ways) = lanes::start(&journal, &clock, &lookout, &outcomes, lanes);
             let posts: Vec<Post> = std::iter::once(post.clone()).chain(ways.iter().map(|way| way.post.clone())).collect();
             let staffed = post.staff();
             let run = async move {
@@ -112,17 +114,19 @@ pub fn start(journal: Arc<dyn Journal>, clock: Clock, lookout: Lookout) -> Start
             let (post, commits) = (Post::new("committer"), Post::new("journal"));
             let posts = vec![post.clone(), commits.clone()];
             let last_at = AtomicI64::new(Instant::MIN.micros());
-            (tokio::spawn(Committer { journal, clock, lookout, waiting, post, commits, last_at }.run()), posts)
+            let outcomes = outcomes.clone();
+            (tokio::spawn(Committer { journal, clock, lookout, outcomes, waiting, post, commits, last_at }.run()), posts)
         }
     };
     let queue = Queue { jobs, places, post: posts[0].clone() };
-    Started { queue, worker, watch: Watch::over(posts) }
+    Started { queue, worker, watch: Watch::over(posts), outcomes }
 }
 
 struct Committer {
     journal: Arc<dyn Journal>,
     clock: Clock,
     lookout: Lookout,
+    outcomes: Outcomes,
     waiting: mpsc::UnboundedReceiver<Job>,
     post: Post,
     /// Batches on their way into the journal, in tasks of their own.
@@ -132,7 +136,10 @@ struct Committer {
 }
 
 /// Who waits for how many of a batch's answers, in order.
-struct Callers(Vec<Waiter>);
+struct Callers {
+    waiters: Vec<Waiter>,
+    outcomes: Outcomes,
+}
 
 struct Waiter {
     commands: usize,
@@ -185,9 +192,9 @@ impl Committer {
     /// Takes the turns of these jobs, and starts to commit what they came to.
     async fn serve(&self, jobs: Vec<Job>, flights: &mut Flights) {
         let mut work = Vec::with_capacity(jobs.iter().map(|job| job.work.len()).sum());
-        let mut callers = Callers(Vec::with_capacity(jobs.len()));
+        let mut callers = Callers { waiters: Vec::with_capacity(jobs.len()), outcomes: self.outcomes.clone() };
         for mut job in jobs {
-            callers.0.push(Waiter { commands: job.work.len(), reply: job.reply, place: job.place, _waits: job.waits });
+            callers.waiters.push(Waiter { commands: job.work.len(), reply: job.reply, place: job.place, _waits: job.waits });
             work.append(&mut job.work);
         }
         let executed = match self.execute(work, flights).await {
@@ -321,6 +328,7 @@ impl Callers {
     fn hear(self, committed: Result<Placed, JournalError>, mut done: Vec<Done>) {
         match committed {
             Ok(placed) => {
+                self.outcomes.durable();
                 done.iter_mut().for_each(|answer| answer.place(&placed));
                 self.answer(done);
             }
@@ -330,7 +338,7 @@ impl Callers {
 
     fn answer(self, done: Vec<Done>) {
         let mut done = done.into_iter();
-        for Waiter { commands, reply, place, .. } in self.0 {
+        for Waiter { commands, reply, place, .. } in self.waiters {
             let answers = done.by_ref().take(commands).collect();
             // Who has its answer finds its places free.
             drop(place);
@@ -340,9 +348,10 @@ impl Callers {
     }
 
     fn fail(self, error: &JournalError) {
-        let commands: usize = self.0.iter().map(|waiter| waiter.commands).sum();
+        let commands: usize = self.waiters.iter().map(|waiter| waiter.commands).sum();
         tracing::error!(%error, commands, "a batch was not committed");
-        for Waiter { reply, place, .. } in self.0 {
+        self.outcomes.failed(error.to_string());
+        for Waiter { reply, place, .. } in self.waiters {
             drop(place);
             let _gone = reply.send(Err(unconfirmed()));
         }

@@ -19,7 +19,7 @@ use crate::reach::{Reach, is_above, reported_by};
 use crate::standing::Standing;
 use crate::turn::{self, Known, Turn};
 use crate::void::Void;
-use crate::watch::{Waiting, Watch};
+use crate::watch::{Outcomes, Waiting, Watch};
 use crate::work::{Amended, Done, HoldWork, Named, Work};
 use crate::{amend, charge, holds, shares};
 use compact_str::{ToCompactString, format_compact};
@@ -52,6 +52,7 @@ pub struct Engine {
     queue: Arc<Mutex<Option<Queue>>>,
     worker: Arc<tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>>,
     watch: Watch,
+    outcomes: Outcomes,
     gate: Gate,
     long_voids: Arc<LongVoids>,
 }
@@ -77,9 +78,9 @@ impl Engine {
     /// Starts the committer on the present runtime.
     pub fn start(journal: Arc<dyn Journal>, directory: Directory, clock: Clock) -> Self {
         let lookout = Lookout::default();
-        let Started { queue, worker, watch } = committer::start(Arc::clone(&journal), Arc::clone(&clock), lookout.clone());
+        let Started { queue, worker, watch, outcomes } = committer::start(Arc::clone(&journal), Arc::clone(&clock), lookout.clone());
         let (queue, worker) = (Arc::new(Mutex::new(Some(queue))), Arc::new(tokio::sync::Mutex::new(Some(worker))));
-        Self { directory, journal, clock, lookout, queue, worker, watch, gate: Arc::new(|| Ok(())), long_voids: Arc::default() }
+        Self { directory, journal, clock, lookout, queue, worker, watch, outcomes, gate: Arc::new(|| Ok(())), long_voids: Arc::default() }
     }
 
     /// The same engine behind a gate.
@@ -120,6 +121,11 @@ impl Engine {
     /// How it stands at every queue and lane; `now` on a clock that only goes forward. To be asked about once a second.
     pub fn waiting(&self, now: Duration) -> Vec<Waiting> {
         self.watch.look(now)
+    }
+
+    /// Why batches do not become durable, if several in a row failed of late; `now` as of [`Self::waiting`].
+    pub fn failing(&self, now: Duration) -> Option<String> {
+        self.outcomes.failing(now)
     }
 
     /// Finishes what is waiting; everything later is refused.

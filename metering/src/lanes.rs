@@ -16,7 +16,7 @@ use crate::flights::Flights;
 use crate::lookout::Lookout;
 use crate::prepare::Prepared;
 use crate::turn::Turn;
-use crate::watch::{Post, Stage};
+use crate::watch::{Outcomes, Post, Stage};
 use crate::work::{Done, Work};
 use gather::{Caller, Piece, Way, hand_out};
 use ledger::Hold;
@@ -50,12 +50,19 @@ pub async fn run(lanes: Vec<JoinHandle<()>>, ways: Vec<Way>, mut waiting: mpsc::
 }
 
 /// The lanes, each at its post and waiting for work.
-pub fn start(journal: &Arc<dyn Journal>, clock: &Clock, lookout: &Lookout, lanes: Lanes) -> (Vec<JoinHandle<()>>, Vec<Way>) {
+pub fn start(
+    journal: &Arc<dyn Journal>,
+    clock: &Clock,
+    lookout: &Lookout,
+    outcomes: &Outcomes,
+    lanes: Lanes,
+) -> (Vec<JoinHandle<()>>, Vec<Way>) {
     let start = |number| {
         let (pieces, waiting) = mpsc::unbounded_channel();
         let post = Post::new(format!("lane-{number}"));
-        let (journal, clock, lookout) = (Arc::clone(journal), Arc::clone(clock), lookout.clone());
-        let lane = Lane { journal, clock, lookout, lanes, waiting, aside: None, post: post.clone(), step_time_max: STEP_TIME_MAX };
+        let (journal, clock, lookout, outcomes) = (Arc::clone(journal), Arc::clone(clock), lookout.clone(), outcomes.clone());
+        let lane =
+            Lane { journal, clock, lookout, outcomes, lanes, waiting, aside: None, post: post.clone(), step_time_max: STEP_TIME_MAX };
         (tokio::spawn(lane.run()), Way { pieces, post })
     };
     (0..lanes.count.max(1)).map(start).unzip()
@@ -65,6 +72,7 @@ struct Lane {
     journal: Arc<dyn Journal>,
     clock: Clock,
     lookout: Lookout,
+    outcomes: Outcomes,
     lanes: Lanes,
     waiting: mpsc::UnboundedReceiver<Piece>,
     /// The next piece, which did not go with the batch before.
@@ -188,8 +196,12 @@ impl Lane {
 
     async fn serve(&mut self, mut part: Part, callers: &mut Callers) {
         match self.commit(&mut part, callers).await {
-            Ok(done) => hand_back(&part.places, done, callers),
+            Ok(done) => {
+                self.outcomes.durable();
+                hand_back(&part.places, done, callers);
+            }
             Err(error) => {
+                self.outcomes.failed(error.to_string());
                 tracing::error!(%error, commands = part.places.len(), "a batch was not committed");
                 part.places.chunk_by(|a, b| a.0 == b.0).for_each(|run| callers[run[0].0].fail());
             }

@@ -5,7 +5,7 @@
 //! the time between two looks, and the hot path pays for none of it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -166,6 +166,56 @@ impl Watch {
     }
 }
 
+/// Batches that failed in a row, and are no reason yet.
+const FAILURES_MAX: u32 = 3;
+/// How long a failure says something of now: then others may try again.
+const FAILED_LATELY: Duration = Duration::from_secs(20);
+
+/// Whether batches become durable. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Outcomes(Arc<OutcomesInner>);
+
+#[derive(Debug, Default)]
+struct OutcomesInner {
+    failed_in_a_row: AtomicU32,
+    failed: AtomicU64,
+    last: Mutex<LastFailure>,
+}
+
+#[derive(Debug, Default)]
+struct LastFailure {
+    why: String,
+    /// The number of failures at the look that first saw it, and when that was.
+    seen: Option<(u64, Duration)>,
+}
+
+impl Outcomes {
+    pub fn durable(&self) {
+        if self.0.failed_in_a_row.load(Ordering::Relaxed) > 0 {
+            self.0.failed_in_a_row.store(0, Ordering::Relaxed);
+        }
+    }
+
+    pub fn failed(&self, why: String) {
+        let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.why = why;
+        self.0.failed.fetch_add(1, Ordering::Relaxed);
+        self.0.failed_in_a_row.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Why nothing became durable of late, if several batches in a row failed. `now` as in [`Watch::look`].
+    pub fn failing(&self, now: Duration) -> Option<String> {
+        if self.0.failed_in_a_row.load(Ordering::Relaxed) < FAILURES_MAX {
+            return None;
+        }
+        let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = self.0.failed.load(Ordering::Relaxed);
+        let at = last.seen.filter(|(counted, _)| *counted == failed).map_or(now, |(_, at)| at);
+        last.seen = Some((failed, at));
+        (now.saturating_sub(at) < FAILED_LATELY).then(|| last.why.clone())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +256,22 @@ mod tests {
             assert_eq!(oldest(&watch, second), second.div_ceil(2), "two come a second, and one goes");
             waiting.pop_front();
         }
+    }
+
+    #[test]
+    fn batches_that_fail_in_a_row_say_why_until_one_is_durable_or_a_while_has_passed() {
+        let outcomes = Outcomes::default();
+        let fails = |times| (0..times).for_each(|_| outcomes.failed("no space left".to_owned()));
+        fails(2);
+        assert_eq!(outcomes.failing(secs(10)), None, "two are no reason");
+        fails(1);
+        let why = Some("no space left".to_owned());
+        assert_eq!((outcomes.failing(secs(11)), outcomes.failing(secs(30))), (why.clone(), why.clone()));
+        assert_eq!(outcomes.failing(secs(31)), None, "somebody may try again");
+        fails(1);
+        assert_eq!(outcomes.failing(secs(40)), why, "and it has failed again");
+        outcomes.durable();
+        assert_eq!(outcomes.failing(secs(41)), None);
     }
 
     #[test]

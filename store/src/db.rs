@@ -31,6 +31,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -51,6 +52,8 @@ pub struct Sqlite {
     thread: Writer,
     pub(crate) readers: SqlitePool,
     pub(crate) acknowledged: Arc<Acknowledged>,
+    /// As the journal last counted them: their rows are written later.
+    pub(crate) open_holds: Arc<AtomicUsize>,
     file: PathBuf,
     /// Held for as long as any clone lives, and closed after every connection.
     locks: Arc<[File; 2]>,
@@ -84,6 +87,7 @@ impl Db {
         let beside = lock_beside(file).await?;
         // Whoever removes the one beside it locks out nobody.
         let itself = locked(OpenOptions::new().create(true).truncate(false).read(true).write(true).open(file)?, file).await?;
+        let had_content = itself.metadata()?.len() > 0;
         let options = options(file)
             .create_if_missing(true)
             .page_size(PAGE_BYTES)
@@ -95,6 +99,9 @@ impl Db {
         refuse_newer(&mut writer).await?;
         if let Some(lost) = lost_in(file, &mut writer).await? {
             return Err(sqlx::Error::Configuration(lost.into()));
+        }
+        if had_content && !has_tables(&mut writer).await? {
+            return Err(sqlx::Error::Configuration(without_tables(file).into()));
         }
         let acknowledged = Arc::new(Acknowledged::beside(file)?);
         SQLITE_MIGRATIONS.run(&mut writer).await?;
@@ -110,6 +117,7 @@ impl Db {
             thread,
             readers,
             acknowledged,
+            open_holds: Arc::default(),
             file: file.to_owned(),
             locks: Arc::new([beside, itself]),
         }))
@@ -189,6 +197,18 @@ pub fn check_new(file: &Path) -> Result<(), String> {
         )),
         None => Ok(()),
     }
+}
+
+async fn has_tables(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select exists (select 1 from sqlite_master where name = '_sqlx_migrations')").fetch_one(connection).await
+}
+
+fn without_tables(file: &Path) -> String {
+    let file = file.display();
+    format!(
+        "{file} has no tables: its write-ahead log {file}-wal is missing, or its first start was cut off. Put the log back beside it, or \
+         restore a backup; to begin anew, move {file} out of the way"
+    )
 }
 
 /// Why a file must not be served, nor kept in place of a better backup: it has lost commits, or was moved to another database.

@@ -46,7 +46,7 @@ fn code(error: &sqlx::Error) -> Option<String> {
 }
 
 /// Serialization failure or deadlock: rolled back for the sake of another transaction.
-fn was_undone(error: &sqlx::Error) -> bool {
+pub(crate) fn was_undone(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("40001" | "40P01"))
 }
 

@@ -133,7 +133,9 @@ fn usage_from_below(books: &Books) -> Option<String> {
     let of_calls: HashSet<Seq> = books.subtree.calls.iter().flat_map(|call| books.reports_of(call)).collect();
     let is_of_call = |record: &Record| of_calls.contains(&record.seq) || record.body.refers_to.is_some_and(|seq| of_calls.contains(&seq));
     let mut sums: BTreeMap<(TenantId, String, &str), i128> = BTreeMap::new();
-    for record in books.records.iter().filter(|record| record.body.meter != "seats" && !is_of_call(record)) {
+    // What is carried of a closed customer is settled half up: half a cent to the one or to the other.
+    let is_of_others = |record: &&&Record| record.kind != Kind::CarrySettled && record.body.meter != "seats" && !is_of_call(record);
+    for record in books.records.iter().filter(is_of_others) {
         let sum = sums.entry((record.tenant, month(record.at), &record.body.meter)).or_default();
         *sum += books.top_exact(record).0;
         if *sum + ROUNDED < 0 {

@@ -17,6 +17,7 @@ on_every_journal!(
     a_retry_makes_the_same_hold,
     held_money_is_not_spent_by_others,
     hundreds_of_holds_end_at_once,
+    open_holds_are_counted,
     an_extension_keeps_its_number_and_quantity,
 );
 
@@ -232,4 +233,19 @@ async fn an_extension_keeps_its_number_and_quantity(backend: Backend) {
     call("late").at("2026-09-20T12:00:00Z").gives("unrated late").await;
     assert_eq!(world.rate_again("yankee").await, "rated 1");
     world.accounts("yankee -400 held 800, revenue of yankee 400").await;
+}
+
+/// By the database: what is in memory alone is in none.
+async fn open_holds_are_counted(backend: Backend) {
+    if matches!(backend, Backend::Memory) {
+        return;
+    }
+    let world = World::reference(backend).await;
+    let count = async || world.records.standing().await.unwrap().holds;
+    for (id, open) in [("one", 1), ("two", 2)] {
+        world.call("acme-42", "60").id(id).hold(3600).await.unwrap();
+        assert_eq!(count().await, open);
+    }
+    world.release("one", "r").await;
+    assert_eq!(count().await, 1);
 }

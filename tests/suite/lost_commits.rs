@@ -1,6 +1,7 @@
 //! A write-ahead log that was damaged while nobody ran: what it takes with it is missed at the next opening.
 
 use crate::moves::centwise;
+use crate::process::Process;
 use crate::world::{Backend, World};
 use std::path::{Path, PathBuf};
 use store::db::{Db, unfit};
@@ -129,4 +130,21 @@ async fn a_log_without_its_database_is_left_alone() {
         let refused = refused(dir.path()).await;
         assert!(refused.contains(left) && refused.contains(said), "{refused}");
     }
+}
+
+/// Somebody copied the file without its log: before the first checkpoint nothing is in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_without_tables_is_no_new_installation() {
+    let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (data, data_of_copy) = (dir.path().join("data"), copy.path().join("data"));
+    let process = Process::start_with(&data, None, &[]).await;
+    std::fs::create_dir(&data_of_copy).unwrap();
+    std::fs::copy(data.join("centwise.db"), data_of_copy.join("centwise.db")).unwrap();
+    for _ in 0..2 {
+        let served = centwise(&["serve", "--listen", "127.0.0.1:0", "--data-dir", data_of_copy.to_str().unwrap()]).await;
+        let said = String::from_utf8_lossy(&served.stderr);
+        assert_eq!(served.status.code(), Some(2), "{served:?}");
+        assert!(said.contains("has no tables") && said.contains("-wal is missing"), "{said}");
+    }
+    assert!(process.stop().await);
 }

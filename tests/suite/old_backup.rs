@@ -5,7 +5,11 @@ use crate::http_world::{Market, call, on_every_database};
 use crate::served::{Asking, Served};
 use serde_json::{Value, json};
 
-on_every_database!(what_was_paid_since_is_not_paid_again);
+on_every_database!(
+    what_was_paid_since_is_not_paid_again,
+    what_was_paid_since_is_entered_as_it_was,
+    a_backup_of_a_held_database_lacks_what_the_first_one_lacks,
+);
 
 const DECEMBER: &str = "2026-12-20T12:00:00Z";
 const EVENTS: usize = 1000;
@@ -43,9 +47,9 @@ async fn november(admin: &Asking) -> Value {
 }
 
 /// Muster's month, as a payout that the bank has paid.
-async fn paid_by_bank(admin: &Asking, statement: &str) {
+async fn paid_by_bank(admin: &Asking, cents: i64, statement: &str) {
     let payout = admin.post("/v1/payouts", json!({ "reseller": "muster" })).await.ok();
-    assert_eq!(payout["cents"], 100);
+    assert_eq!(payout["cents"], cents);
     let file = admin.once("file-1").post("/v1/payouts/sepa-file", json!({})).await.ok();
     let path = format!("/v1/payouts/sepa-file/{}/paid", file["id"].as_str().unwrap());
     admin.post(&path, json!({ "reference": statement })).await.ok();
@@ -61,7 +65,7 @@ async fn what_was_paid_since_is_not_paid_again(market: Market) {
     let lost = admin.post("/v1/api-keys", json!({ "name": "stolen", "tenant": "muster", "scope": "usage_write" })).await.ok();
     well(&run(&[&["backup", text(&backup)][..], &market.served.option()].concat()).await);
 
-    paid_by_bank(admin, "statement 47").await;
+    paid_by_bank(admin, 100, "statement 47").await;
     let (stolen, secret) = (lost["id"].as_str().unwrap(), lost["secret"].as_str().unwrap());
     admin.post(&format!("/v1/api-keys/{stolen}/revoke"), json!({})).await.ok();
     let new = admin.post("/v1/api-keys", json!({ "name": "new", "tenant": "muster", "scope": "usage_write" })).await.ok();
@@ -116,4 +120,62 @@ async fn held(restored: &Served, admin: &Asking, stolen: &str) {
     assert_eq!(admin.post("/v1/payouts/run", json!({ "send": true })).await.code(), "409 restored");
     assert_eq!(admin.post("/v1/payouts/pyt_1/pay", json!({})).await.code(), "409 restored");
     assert!(restored.running.app.held.is_held());
+}
+
+/// Usage of a month that is over counts in the present one when it is sent again: what is worked out then is less than what went out.
+async fn what_was_paid_since_is_entered_as_it_was(market: Market) {
+    let (dir, admin) = (tempfile::tempdir().unwrap(), market.admin());
+    let backup = dir.path().join("one.tar");
+    let to_be_paid = json!({ "reseller": "muster", "cents": 200 });
+    settle(admin, "platform").await;
+    settle(admin, "muster").await;
+    admin.post("/v1/usage-events", call("before", "acme-43", "600")).await.ok();
+    well(&run(&[&["backup", text(&backup)][..], &market.served.option()].concat()).await);
+    admin.post("/v1/usage-events", call("since", "acme-43", "600")).await.ok();
+    market.served.set_clock(DECEMBER);
+    assert_eq!(admin.post("/v1/payouts", to_be_paid.clone()).await.code(), "409 not_restored", "nobody says what is payable");
+    paid_by_bank(admin, 200, "statement 47").await;
+
+    let place = market.served.vacant().await;
+    well(&run(&[&["restore", text(&backup)][..], &place.option()].concat()).await);
+    let restored = market.served.over_restored(place, DECEMBER).await;
+    let admin = admin.at(&restored);
+    admin.post("/v1/usage-events", call("since", "acme-43", "600")).await.ok();
+    let run = admin.post("/v1/payouts/run", json!({ "dry_run": true })).await.ok();
+    assert!(run["data"].as_array().unwrap().iter().any(|one| one["payable_cents"] == 100), "{run}");
+    let payout = admin.post("/v1/payouts", to_be_paid).await.ok();
+    assert_eq!((&payout["cents"], &payout["state"]), (&json!(200), &json!("due")));
+    let other = json!({ "reseller": "muster", "cents": 300 });
+    assert_eq!(admin.post("/v1/payouts", other).await.code(), "409 payout_exists");
+    let path = format!("/v1/payouts/{}/paid", payout["id"].as_str().unwrap());
+    for _ in 0..2 {
+        assert_eq!(admin.post(&path, json!({ "reference": "statement 47" })).await.ok()["state"], "paid");
+    }
+    admin.post("/v1/restoration/resume", json!({ "reason": "looked through" })).await.ok();
+
+    let restored = restored.restarted("2027-01-20T12:00:00Z").await;
+    let admin = admin.at(&restored);
+    assert_eq!(admin.post("/v1/payouts", json!({ "reseller": "muster" })).await.code(), "409 not_payable", "both calls are paid");
+    assert_eq!(admin.get("/v1/accounts/muster?currency=EUR").await.ok()["posted_cents"], 0);
+    assert!(restored.running.app.journal.verify().await.unwrap().iter().all(|check| check.ok), "the books are right");
+}
+
+async fn a_backup_of_a_held_database_lacks_what_the_first_one_lacks(market: Market) {
+    let (dir, admin) = (tempfile::tempdir().unwrap(), market.admin());
+    let (first, second) = (dir.path().join("first.tar"), dir.path().join("second.tar"));
+    let said = well(&run(&[&["backup", text(&first)][..], &market.served.option()].concat()).await);
+    assert!(said.contains("backed up"), "{said}");
+    let place = market.served.vacant().await;
+    well(&run(&[&["restore", text(&first)][..], &place.option()].concat()).await);
+    let restored = market.served.over_restored(place, DECEMBER).await;
+    let of = admin.at(&restored).get("/v1/restoration").await.ok()["backup_at"].clone();
+    assert!(of.is_string());
+
+    well(&run(&[&["backup", text(&second)][..], &restored.option()].concat()).await);
+    let place = restored.vacant().await;
+    well(&run(&[&["restore", text(&second)][..], &place.option()].concat()).await);
+    let later = api::clock::Clock::system().now().to_string();
+    well(&run(&[&["restore", "--mark", &later][..], &place.option()].concat()).await);
+    let again = restored.over_restored(place, DECEMBER).await;
+    assert_eq!(admin.at(&again).get("/v1/restoration").await.ok()["backup_at"], of);
 }

@@ -6,6 +6,8 @@ use crate::process::Process;
 use crate::served::{Answer, Asking, Served};
 use api::config::Config;
 use serde_json::json;
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection as _, Executor as _};
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -103,6 +105,39 @@ async fn a_server_whose_database_hangs_is_not_ready() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert!(process.stop().await);
+}
+
+/// As on a full disk: it answers, and takes small changes of rows that are there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_usage_is_not_taken_is_not_ready() {
+    let Some(database) = test_postgres::database().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let process = Process::start_with(dir.path(), Some(database.url()), &[]).await;
+    let admin = &process.admin;
+    let send = async |id: String| admin.post("/v1/usage-events", call(&id, "acme-42", "60")).await.code();
+    assert_eq!((send("before".to_owned()).await.as_str(), ready(admin).await.code().as_str()), ("201", "200"));
+    let mut disk = PgConnection::connect(database.url()).await.unwrap();
+    let full = "create function full_disk() returns trigger as $$ begin raise exception 'no space left' using errcode = '53100'; end $$ \
+                language plpgsql; create trigger full_disk before insert on records for each row execute function full_disk()";
+    disk.execute(full).await.unwrap();
+    for n in 0..3 {
+        assert_eq!(send(format!("lost-{n}")).await, "503 unavailable");
+    }
+    let refused = ready(admin).await;
+    assert_eq!(refused.code(), "503 not_writable", "{refused:?}");
+    assert!(refused.text.contains("the last batches were not committed"), "{refused:?}");
+    disk.execute("drop trigger full_disk on records").await.unwrap();
+    assert_eq!((send("lost-0".to_owned()).await.as_str(), ready(admin).await.code().as_str()), ("201", "200"));
+
+    let name = database.url().rsplit('/').next().unwrap();
+    disk.execute(sqlx::AssertSqlSafe(format!("alter database {name} set default_transaction_read_only = on"))).await.unwrap();
+    disk.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+        .await
+        .unwrap();
+    tokio::time::sleep(FRESH).await;
+    let refused = ready(admin).await;
+    assert_eq!(refused.code(), "503 not_writable", "{refused:?}");
+    process.stop().await;
 }
 
 /// SQLite writes on into it, and nobody will ever find it.

@@ -63,14 +63,15 @@ fn checklist(held: &RestorationBody, out: &mut impl Write) -> anyhow::Result<()>
         writeln!(out, "   {} {:?} ({})", key.id, key.name, scope.as_str().unwrap_or_default())?;
     }
     writeln!(out, "   Revoke again: POST /v1/api-keys/KEY/revoke")?;
-    let open = counted(u64::try_from(held.open_payouts).unwrap_or(0), "payout");
-    writeln!(out, "2. Payouts and SEPA files made since are unknown, {open} had begun or were due. Compare the bank's statement and the")?;
-    writeln!(out, "   provider's transfers with GET /v1/payouts, and enter what was paid: POST /v1/payouts, then …/paid")?;
     writeln!(
         out,
-        "3. Nobody sends these again: top-ups and adjustments by hand, tenants, agreements, rate cards, meters. Make them again."
+        "2. Nobody sends these again: top-ups and adjustments by hand, tenants, agreements, rate cards, meters. Make them again."
     )?;
-    writeln!(out, "4. Usage: let every sender send again what it sent since {backup_at}; what is there already charges nothing.")?;
-    writeln!(out, "5. Payments of the provider are fetched by the server. centwise reconcile names what differs.")?;
+    writeln!(out, "3. Usage: let every sender send again what it sent since {backup_at}; what is there already charges nothing.")?;
+    writeln!(out, "4. Payments of the provider are fetched by the server. centwise reconcile names what differs.")?;
+    let open = counted(u64::try_from(held.open_payouts).unwrap_or(0), "payout");
+    writeln!(out, "5. Payouts and SEPA files made since are unknown, {open} had begun or were due. When the rest is done, compare the")?;
+    writeln!(out, "   bank's statement and the provider's transfers with GET /v1/payouts, and enter each that was paid with its cents:")?;
+    writeln!(out, "   POST /v1/payouts {{\"reseller\":…,\"period\":…,\"cents\":…}}, then …/paid")?;
     Ok(())
 }

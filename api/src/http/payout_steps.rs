@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use payments::payouts::Result as PayoutResult;
 use serde::Deserialize;
-use store::records::{Actor, Payout};
+use store::records::{Actor, Payout, PayoutState};
 
 const REFERENCE_CHARS_MAX: usize = 140;
 
@@ -90,7 +90,14 @@ pub async fn mark_payout_paid(
     let reference = short("reference", &write.read::<PaidBody>()?.reference)?;
     let actor = write.actor(&app, &key, None);
     let (payouts, actor, reference) = (&app.payouts, &actor, &reference);
-    let take = |payout: Payout| async move { payouts.mark_paid(actor, &payout, reference, actor.at).await };
+    let is_restored = app.held.is_held();
+    let take = |payout: Payout| async move {
+        // One that was entered of what was paid since the backup.
+        match payout.state {
+            PayoutState::Due if is_restored => payouts.enter_paid(actor, &payout, reference, actor.at).await,
+            _ => payouts.mark_paid(actor, &payout, reference, actor.at).await,
+        }
+    };
     step(&app, &key, &write, &name, take).await
 }
 

@@ -14,7 +14,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use payments::payouts::{Considered, Month, Outcome, Reason};
 use rating::ids::PayoutId;
-use rating::{Instant, TenantId};
+use rating::{Cents, Instant, TenantId};
 use serde::{Deserialize, Serialize};
 use store::records::{Actor, Payout, PayoutMethod, PayoutSettings, PayoutState};
 
@@ -92,6 +92,10 @@ pub struct NewPayoutBody {
     /// Default: the last month whose hold-back is over.
     #[schema(example = "2026-10")]
     pub period: Option<String>,
+    /// After a restore, until it is resumed: what was really paid since the backup, as the bank's statement or the provider says.
+    /// Refused otherwise: what is payable is worked out.
+    #[schema(example = 6000, minimum = 1)]
+    pub cents: Option<i64>,
 }
 
 /// A run over all resellers that have payout settings.
@@ -201,7 +205,8 @@ async fn settings_of(app: &App, tenant: TenantId) -> Result<PayoutSettings, ApiP
 
 /// Create the payout of a reseller and period
 ///
-/// The period has one payout: asked for again, it is answered as it is.
+/// The period has one payout: asked for again, it is answered as it is. After a restore, payouts that were made since the backup are
+/// entered with their `cents`, then marked as paid.
 #[utoipa::path(post, path = "/v1/payouts", tag = "payouts", request_body = NewPayoutBody,
     responses((status = 201, body = PayoutBody), (status = 200, body = PayoutBody, description = "It exists")))]
 pub async fn create_payout(State(app): State<App>, key: MayOperate, write: Write) -> Result<Response, ApiProblem> {
@@ -211,8 +216,15 @@ pub async fn create_payout(State(app): State<App>, key: MayOperate, write: Write
     let now = app.clock.now();
     let bad = |error: payments::payouts::BadMonth| ApiProblem::field("invalid_field", "period", error.to_string());
     let period = new.period.as_deref().map_or(Ok(app.payouts.period_due(&settings, now)), |text| text.parse().map_err(bad))?;
+    let stated = new.cents.map(|cents| paid_since(&app, cents)).transpose()?;
     let app = &app;
     let work = |actor| async move {
+        if let Some(cents) = stated {
+            let entered = app.payouts.enter(&actor, &settings, period, cents, now).await?;
+            let exists =
+                || ApiProblem::field("payout_exists", "period", format!("{period} has a payout already: cancel it first, or name another"));
+            return Ok(Done::created(shown(app, &entered.ok_or_else(exists)?).await?));
+        }
         let considered = app.payouts.consider(&actor, &settings, period, false, now).await?;
         match considered.outcome {
             Outcome::Created(payout) => Ok(Done::created(shown(app, &payout).await?)),
@@ -231,6 +243,17 @@ pub async fn create_payout(State(app): State<App>, key: MayOperate, write: Write
         Ok(Done::created(shown(app, &payout).await?))
     };
     write.once(app, &key, work, again).await
+}
+
+/// What a payout of a restored database came to, that it does not know of.
+fn paid_since(app: &App, cents: i64) -> Result<Cents, ApiProblem> {
+    if !app.held.is_held() {
+        let detail = "what is payable is worked out; cents are stated only after a restore, of what was paid since the backup";
+        return Err(ApiProblem::field("not_restored", "cents", detail));
+    }
+    let is_possible = (1..=Cents::EVENT_MAX.0).contains(&cents);
+    let expected = || ApiProblem::field("invalid_field", "cents", format!("expected 1 to {}", Cents::EVENT_MAX));
+    is_possible.then_some(Cents(cents)).ok_or_else(expected)
 }
 
 fn nothing(considered: &Considered) -> ApiProblem {

@@ -30,6 +30,7 @@ fn lane_over(journal: Arc<dyn Journal>, one_root: bool) -> (Lane, Way) {
         clock: Arc::new(|| Instant(0)),
         lanes: Lanes { count: 1, one_root, may_be_undone: true },
         lookout: Lookout::default(),
+        outcomes: Outcomes::default(),
         waiting,
         aside: None,
         post: post.clone(),

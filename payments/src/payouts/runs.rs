@@ -147,6 +147,33 @@ impl Payouts {
         Err(Error::Busy)
     }
 
+    /// A payout of stated cents, which was made after the moment of the backup that this database is, to be marked as paid. `None`:
+    /// the period has one.
+    ///
+    /// # Errors
+    /// The records cannot be read or written.
+    pub async fn enter(
+        &self,
+        actor: &Actor,
+        settings: &PayoutSettings,
+        period: Month,
+        cents: Cents,
+        now: Instant,
+    ) -> Result<Option<Payout>> {
+        let PayoutSettings { root, tenant, currency, .. } = *settings;
+        for _ in 0..LOOKS_MAX {
+            if self.records.payout_of_period(root, tenant, currency, period.0).await?.is_some() {
+                return Ok(None);
+            }
+            let payouts = self.records.payouts_counting(root, tenant, currency).await?;
+            let new = self.new_payout(settings, period, cents, now);
+            if self.records.create_payout(actor, &new, payouts.gone.checked_add(payouts.due)?).await? {
+                return Ok(Some(new));
+            }
+        }
+        Err(Error::Busy)
+    }
+
     /// A reseller's commission at the end of a period, and what can be paid of it now.
     ///
     /// # Errors

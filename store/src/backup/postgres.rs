@@ -20,7 +20,6 @@ const NO_TIMEOUT: &str = "set local idle_in_transaction_session_timeout = 0";
 const EXPORT: &str = "select pg_export_snapshot()";
 const SCHEMA: &str = "select current_schema()::text";
 const IS_OURS: &str = "select to_regclass('_sqlx_migrations') is not null and to_regclass('heads') is not null";
-const HAS_TABLES: &str = "select exists (select 1 from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S', 'f') and relname <> 'restoring')";
 const RECORDS: &str = "select coalesce(sum(last_seq - (number << 40)), 0)::bigint from heads";
 const CONNECT_SECS_MAX: &str = "10";
 
@@ -84,17 +83,23 @@ impl Restore {
     /// The database cannot be had or is not empty; there is no `pg_restore` that fits.
     pub async fn begin(url: &str, dumped_by: u32, folders: &Folders, restoration: &Restoration) -> Result<Self> {
         let (options, mut connection, server) = connect(url).await?;
-        if sqlx::query_scalar::<_, bool>(HAS_TABLES).fetch_one(&mut connection).await? {
+        // Before anything else that takes time: a server that is started meanwhile finds it.
+        if !restoring::begin(&mut connection, restoration).await? {
             return Err(BackupError::NotEmpty { server });
         }
-        let program: Program = folders.find("pg_restore", dumped_by.max(major(&connection)))?;
+        let program: Program = match folders.find("pg_restore", dumped_by.max(major(&connection))) {
+            Ok(program) => program,
+            Err(error) => {
+                restoring::withdraw(&mut connection).await?;
+                return Err(error);
+            }
+        };
         let schema = schema(&mut connection).await?;
         let database = options.get_database().unwrap_or_else(|| options.get_username());
         let arguments = ["--no-owner", "--no-privileges", "--no-password", "--single-transaction", "--exit-on-error"].map(str::to_owned);
         // In a list of parameters the name cannot be taken for one.
         let database = database.replace('\\', "\\\\").replace('\'', "\\'");
         let into = [format!("--schema={schema}"), format!("--dbname=dbname='{database}'")];
-        restoring::begin(&mut connection, restoration).await?;
         connection.close().await?;
         let working = Working::writing(&program, &[&arguments[..], &into].concat(), &environment(&options))?;
         Ok(Self { working })
@@ -305,8 +310,10 @@ mod tests {
         let mut cut = Restore::begin(aside.url(), 15, &usual(), &RESTORATION).await.unwrap();
         cut.input().unwrap().write_all(&bytes[..bytes.len() / 2]).await.unwrap();
         cut.finish().await.unwrap_err();
-        let half = Db::open_postgres(aside.url(), &PostgresOptions::default()).await.unwrap_err();
-        assert!(matches!(half, OpenError::Restoring { .. }), "{half}");
+        for options in [PostgresOptions::default(), PostgresOptions::existing()] {
+            let half = Db::open_postgres(aside.url(), &options).await.unwrap_err();
+            assert!(matches!(half, OpenError::Restoring { .. }), "{half}");
+        }
         let mut whole = Restore::begin(aside.url(), 15, &usual(), &RESTORATION).await.unwrap();
         whole.input().unwrap().write_all(&bytes).await.unwrap();
         whole.finish().await.unwrap();
@@ -315,6 +322,17 @@ mod tests {
             assert_eq!(Records::new(&db).restoration().await.unwrap(), Some(RESTORATION));
             db.close().await;
         }
+        aside.remove().await.unwrap();
+    }
+
+    /// Nothing was begun.
+    #[tokio::test]
+    async fn a_restore_without_its_program_leaves_an_empty_database() {
+        let Some(database) = test_postgres::database().await else { return };
+        let aside = Scratch::create(database.url(), &format!("untouched_{}", std::process::id())).await.unwrap();
+        let newer = Restore::begin(aside.url(), 999, &usual(), &RESTORATION).await.unwrap_err();
+        assert!(newer.to_string().contains("pg_restore"), "{newer}");
+        Db::open_postgres(aside.url(), &PostgresOptions::default()).await.unwrap().close().await;
         aside.remove().await.unwrap();
     }
 

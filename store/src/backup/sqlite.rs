@@ -9,9 +9,9 @@ use super::contents::{COUNTS, Contents, MIGRATIONS};
 use super::{Advance, BackupError, Result};
 use crate::acknowledged;
 use crate::db::{BUSY_TIMEOUT, lock_beside};
-use crate::records::{MARK_RESTORED, Restoration};
+use crate::records::{MARK_RESTORED, RESTORATION, Restoration};
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -119,7 +119,8 @@ impl Vacant {
 fn mark(draft: &Path, restoration: &Restoration) -> Result<()> {
     let connection = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.execute(MARK_RESTORED, [restoration.to_bytes()])?;
+    let before: Option<Vec<u8>> = connection.query_row(RESTORATION, [], |row| row.get(0)).optional()?;
+    connection.execute(MARK_RESTORED, [restoration.beside(before.as_deref()).to_bytes()])?;
     connection.close().map_err(|(_, error)| error)?;
     Ok(File::open(draft)?.sync_all()?)
 }

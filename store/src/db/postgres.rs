@@ -134,14 +134,17 @@ async fn prepare(connect: &PgConnectOptions, server: &str, creates: bool) -> Res
         return Err(OpenError::Encoding { server: server.to_owned(), encoding: encoding.0 });
     }
     let (is_migrated,): (bool,) = sqlx::query_as(IS_MIGRATED).fetch_one(&mut connection).await.map_err(unreachable)?;
+    if matches!(restoring::look(&mut connection).await.map_err(unreachable)?, Restoring::BrokenOff) {
+        return Err(OpenError::Restoring { server: server.to_owned() });
+    }
     if !is_migrated && !creates {
         return Err(OpenError::Empty { server: server.to_owned() });
     }
+    if !is_migrated {
+        tracing::warn!(database = %server, "the database is empty: a new, empty installation is made");
+    }
     if let Some(why) = newer(&mut connection).await.map_err(unreachable)? {
         return Err(OpenError::Newer { server: server.to_owned(), why });
-    }
-    if matches!(restoring::look(&mut connection).await.map_err(unreachable)?, Restoring::BrokenOff) {
-        return Err(OpenError::Restoring { server: server.to_owned() });
     }
     let walled = migrate(&mut connection).await.map_err(|error| OpenError::Migrate { server: server.to_owned(), error })?;
     if !walled {

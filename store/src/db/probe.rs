@@ -2,15 +2,14 @@
 
 use super::{Db, Sqlite};
 use crate::journal::JournalError;
+use crate::retry;
 use rusqlite::params;
 use std::os::unix::fs::MetadataExt as _;
 
 /// What a file's disk must have left: the write-ahead log grows to half of it before it begins anew.
 pub const FREE_BYTES_MIN: u64 = 64 << 20;
 
-const PROBED: &str = "insert into meta (name, value) values ('probed', ?) on conflict (name) do update set value = excluded.value";
-/// It is written to the write-ahead log, and changes nothing.
-const EMIT: &str = "select pg_logical_emit_message(true, 'centwise', 'probe')::text";
+const PROBED: &str = "insert into meta (name, value) values ('probed', $1) on conflict (name) do update set value = excluded.value";
 
 /// Why nothing can be written.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +39,11 @@ impl Db {
                 db.write((), write).await.map_err(|error: JournalError| database(&error))
             }
             Self::Postgres(db) => {
-                let _position: String = sqlx::query_scalar(EMIT).fetch_one(&db.pool).await.map_err(|error| database(&error))?;
-                Ok(())
+                match sqlx::query(PROBED).bind(at_us.to_le_bytes().as_slice()).execute(&db.pool).await {
+                    // Another process asks at the same moment, and writes.
+                    Err(error) if retry::was_undone(&error) => Ok(()),
+                    written => written.map(drop).map_err(|error| database(&error)),
+                }
             }
         }
     }

@@ -35,6 +35,11 @@ impl Restoration {
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
+    /// As long as nobody has looked through the restore before, what it lacks is missing still: the earlier backup counts.
+    pub(crate) fn beside(self, before: Option<&[u8]>) -> Self {
+        let before = before.and_then(Self::read);
+        Self { backup_us: before.map_or(self.backup_us, |before| before.backup_us.min(self.backup_us)), ..self }
+    }
     fn told(&self) -> Value {
         json!({ "restored_at": self.restored_at().to_string(), "backup_at": self.backup_at().to_string() })
     }
@@ -50,11 +55,13 @@ impl Records {
         Ok(found.map(|(bytes,)| serde_json::from_slice(&bytes).map_err(corrupt)).transpose()?)
     }
 
-    /// The newest one counts.
-    pub async fn mark_restored(&self, restoration: &Restoration) -> Result<()> {
+    /// Answers what counts from now on: see [`Restoration::beside`].
+    pub async fn mark_restored(&self, restoration: &Restoration) -> Result<Restoration> {
         write!(self, |tx| {
-            change!(tx, MARK, restoration.to_bytes())?;
-            Ok(())
+            let before = look!(tx, fetch_optional as (Vec<u8>,), RESTORED)?;
+            let marked = restoration.beside(before.as_ref().map(|(bytes,)| bytes.as_slice()));
+            change!(tx, MARK, marked.to_bytes())?;
+            Ok(marked)
         })
     }
 

@@ -2,6 +2,8 @@
 
 use super::sql::{read, statements};
 use super::{Records, Result};
+use crate::db::Db;
+use std::sync::atomic::Ordering;
 
 statements! {
     LOOK = concat!(
@@ -34,7 +36,11 @@ pub struct Standing {
 
 impl Records {
     pub async fn standing(&self) -> Result<Standing> {
-        Ok(read!(self, fetch_one as Standing, LOOK)?)
+        let standing = read!(self, fetch_one as Standing, LOOK)?;
+        Ok(match &self.db {
+            Db::Sqlite(db) => Standing { holds: db.open_holds.load(Ordering::Relaxed) as i64, ..standing },
+            Db::Postgres(_) => standing,
+        })
     }
 
     /// Connections to the database: open, and of them idle.
@@ -46,7 +52,6 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::Db;
 
     /// It is asked for every few seconds, beside everything else.
     #[tokio::test]

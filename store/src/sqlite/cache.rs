@@ -11,6 +11,8 @@ use rating::{Instant, TenantId, ids::HoldId};
 use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// States per kind in one generation (there are two).
 const HOT_MAX: usize = 131_072;
@@ -85,6 +87,8 @@ pub struct HotStates {
     /// Newer than their rows; never in the hot maps as well, or older there.
     pub pending: Pending,
     pub open_holds: OpenHolds,
+    /// How many these are, for whoever measures.
+    count: Arc<AtomicUsize>,
 }
 
 /// All open holds: whether an event's id names one, and which are over, is answered without the disk.
@@ -126,7 +130,8 @@ impl FromIterator<Hold> for OpenHolds {
 }
 
 impl HotStates {
-    pub fn new(open_holds: Vec<Hold>, pending: Pending) -> Self {
+    pub fn new(open_holds: Vec<Hold>, pending: Pending, count: Arc<AtomicUsize>) -> Self {
+        count.store(open_holds.len(), Ordering::Relaxed);
         Self {
             commits: 0,
             accounts: Hot::new(HOT_MAX),
@@ -135,6 +140,7 @@ impl HotStates {
             holds: Hot::new(HOT_MAX),
             pending,
             open_holds: open_holds.into_iter().collect(),
+            count,
         }
     }
 
@@ -143,6 +149,7 @@ impl HotStates {
         self.commits += 1;
         let State { accounts, carries, counters, holds, .. } = state;
         holds.values().for_each(|hold| self.open_holds.set(hold));
+        self.count.store(self.open_holds.by_id.len(), Ordering::Relaxed);
         self.pending.add(accounts, carries, counters, holds, records);
         if written {
             self.written();
@@ -151,7 +158,7 @@ impl HotStates {
 
     /// After a commit whose outcome was unknown: only what has been read again is known.
     pub fn start_again(&mut self, open_holds: Vec<Hold>, pending: Pending) {
-        *self = Self { commits: self.commits + 1, ..Self::new(open_holds, pending) };
+        *self = Self { commits: self.commits + 1, ..Self::new(open_holds, pending, Arc::clone(&self.count)) };
     }
 }
 

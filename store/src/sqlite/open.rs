@@ -39,7 +39,7 @@ pub async fn open(db: &Sqlite, options: JournalOptions) -> Result<Shared> {
         secret,
         position: tokio::sync::Mutex::new(position),
         doubtful: AtomicBool::new(false),
-        hot: Mutex::new(HotStates::new(open_holds, pending)),
+        hot: Mutex::new(HotStates::new(open_holds, pending, Arc::clone(&db.open_holds))),
         index: RwLock::new(index),
         next_run: AtomicI64::new(next_run + 1),
         flushing: tokio::sync::Mutex::default(),
