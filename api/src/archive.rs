@@ -1,11 +1,13 @@
 //! The file of a backup: a tar archive that every `tar` reads, with three parts in this order.
 //!
-//! - `manifest.json`: what is in it, when and by which program it was made, and the settings ([`Manifest`]).
-//! - `database.sqlite.lz4` or `database.dump.lz4`: the copied file, or what `pg_dump` wrote, as an LZ4 frame.
+//! - `manifest.json`: what is in it, when and by which program it was made, and the settings
+//!   ([`Manifest`]).
+//! - `database.sqlite.lz4` or `database.dump.lz4`: the copied file, or what `pg_dump` wrote, as an
+//!   LZ4 frame.
 //! - `checksums`: BLAKE3 of each part before it, in the form of `b3sum`.
 //!
-//! It is written under a name of its own and gets its place, which must be free, when all of it is durable. It is read
-//! twice: as a whole before anything else happens, then its database.
+//! It is written under a name of its own and gets its place, which must be free, when all of it is
+//! durable. It is read twice: as a whole before anything else happens, then its database.
 
 mod read;
 mod write;
@@ -37,7 +39,8 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dumped_by: Option<u32>,
     pub contents: Contents,
-    /// Settings of the server by the names of their variables, as they were where the backup was made.
+    /// Settings of the server by the names of their variables, as they were where the backup was
+    /// made.
     pub settings: BTreeMap<String, String>,
     /// Settings that are secret, and were set: to be kept elsewhere.
     pub left_out: Vec<String>,
@@ -47,7 +50,16 @@ impl Manifest {
     pub fn new(made_at: Instant, database: Kind, contents: Contents) -> Self {
         let program = env!("CARGO_PKG_VERSION").to_owned();
         let (settings, left_out) = (BTreeMap::new(), Vec::new());
-        Self { format: FORMAT, program, made_at, database, dumped_by: None, contents, settings, left_out }
+        Self {
+            format: FORMAT,
+            program,
+            made_at,
+            database,
+            dumped_by: None,
+            contents,
+            settings,
+            left_out,
+        }
     }
 }
 
@@ -65,7 +77,14 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     fn manifest() -> Manifest {
-        let contents = Contents { migrations: vec![1, 2], records: 3, tenants: 4, agreements: 5, card_versions: 6, api_keys: 7 };
+        let contents = Contents {
+            migrations: vec![1, 2],
+            records: 3,
+            tenants: 4,
+            agreements: 5,
+            card_versions: 6,
+            api_keys: 7,
+        };
         Manifest::new(Instant::from_secs(1_795_000_000), Kind::Sqlite, contents)
     }
 
@@ -100,13 +119,19 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let path = written(dir.path(), &manifest());
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let backup = open(&path).unwrap();
         assert_eq!(backup.manifest, manifest());
         let mut restored = Vec::new();
         backup.database(&mut restored, &mut |_| Ok(())).unwrap();
         assert!(restored == database());
-        let again = Writer::create(&path, &manifest()).map(|_| ()).unwrap_err().to_string();
+        let again = Writer::create(&path, &manifest())
+            .map(|_| ())
+            .unwrap_err()
+            .to_string();
         assert!(again.contains("is there already"), "{again}");
         let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
@@ -117,7 +142,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("one.tar");
         let mut writer = Writer::create(&path, &manifest()).unwrap();
-        writer.database(Kind::Sqlite, |_| anyhow::bail!("stopped")).unwrap_err();
+        writer
+            .database(Kind::Sqlite, |_| anyhow::bail!("stopped"))
+            .unwrap_err();
         drop(writer);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
@@ -132,16 +159,24 @@ mod tests {
             open(&path).map(|_| ()).unwrap_err().to_string()
         };
         // Every byte of the headers and of the first part, and some of the others.
-        let places = (0..700).chain((1024..whole.len() - 1536).step_by(4999)).chain([whole.len() - 2048, whole.len() - 1600]);
+        let places = (0..700)
+            .chain((1024..whole.len() - 1536).step_by(4999))
+            .chain([whole.len() - 2048, whole.len() - 1600]);
         for place in places.filter(|place| whole[*place] != 0) {
             let mut bytes = whole.clone();
             bytes[place] ^= 1;
             let why = damaged(&bytes);
-            assert!(why.contains("is damaged") || why.contains("is no backup"), "{place}: {why}");
+            assert!(
+                why.contains("is damaged") || why.contains("is no backup"),
+                "{place}: {why}"
+            );
         }
         for length in [0, 300, 600, 1100, 5000, whole.len() / 2, whole.len() - 2100] {
             let why = damaged(&whole[..length]);
-            assert!(why.contains("is damaged") || why.contains("is no backup"), "{length}: {why}");
+            assert!(
+                why.contains("is damaged") || why.contains("is no backup"),
+                "{length}: {why}"
+            );
         }
         let none = damaged(b"something else");
         assert!(none.contains("one.tar is no backup of Centwise"), "{none}");
@@ -151,13 +186,28 @@ mod tests {
     fn one_of_a_newer_program_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         for newer in [
-            Manifest { format: FORMAT + 1, ..manifest() },
-            Manifest { program: "99.0.0".to_owned(), ..manifest() },
-            Manifest { contents: Contents { migrations: vec![1, 2, 99], ..manifest().contents }, ..manifest() },
+            Manifest {
+                format: FORMAT + 1,
+                ..manifest()
+            },
+            Manifest {
+                program: "99.0.0".to_owned(),
+                ..manifest()
+            },
+            Manifest {
+                contents: Contents {
+                    migrations: vec![1, 2, 99],
+                    ..manifest().contents
+                },
+                ..manifest()
+            },
         ] {
             let path = written(dir.path(), &newer);
             let why = open(&path).map(|_| ()).unwrap_err().to_string();
-            assert!(why.contains("was made by centwise") && why.contains("newer than this one"), "{why}");
+            assert!(
+                why.contains("was made by centwise") && why.contains("newer than this one"),
+                "{why}"
+            );
             std::fs::remove_file(path).unwrap();
         }
     }

@@ -1,9 +1,9 @@
-//! Who asks, and what may they do? `Authorization: Bearer cw_…` (or HTTP basic with the key as password)
-//! → an API key with a scope and a subtree.
+//! Who asks, and what may they do? `Authorization: Bearer cw_…` (or HTTP basic with the key as
+//! password) → an API key with a scope and a subtree.
 //!
 //! A handler cannot learn the caller without naming what it needs: [`MayRead`], [`MayAsk`],
-//! [`MayUse`], [`MayWrite`], [`MayOperate`]. A scope that does not suffice is 403, whatever was asked for;
-//! anything outside the key's subtree is 404, whether it exists or not.
+//! [`MayUse`], [`MayWrite`], [`MayOperate`]. A scope that does not suffice is 403, whatever was
+//! asked for; anything outside the key's subtree is 404, whether it exists or not.
 //!
 //! Keys are kept in memory until the next cold write: revoking one takes effect at once.
 
@@ -29,7 +29,12 @@ pub struct Access {
 
 impl Access {
     pub fn caller(&self) -> Caller {
-        Caller { tenant: self.key.tenant, root: self.key.root, scope: self.key.scope, key: Some(self.key.id) }
+        Caller {
+            tenant: self.key.tenant,
+            root: self.key.root,
+            scope: self.key.scope,
+            key: Some(self.key.id),
+        }
     }
     pub fn is_platform_admin(&self) -> bool {
         self.key.scope == Scope::PlatformAdmin
@@ -54,7 +59,10 @@ impl Access {
         if sells || self.is_platform_admin() {
             Ok(())
         } else {
-            Err(ApiProblem::new("forbidden", "only a seller above this tenant may do this"))
+            Err(ApiProblem::new(
+                "forbidden",
+                "only a seller above this tenant may do this",
+            ))
         }
     }
 }
@@ -64,10 +72,19 @@ impl Access {
 /// # Errors
 /// `unauthorized`: no key, or one that is unknown, expired or revoked (never which of them).
 pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Access>, ApiProblem> {
-    let refused = || ApiProblem::new("unauthorized", "send a valid key as Authorization: Bearer cw_…");
+    let refused = || {
+        ApiProblem::new(
+            "unauthorized",
+            "send a valid key as Authorization: Bearer cw_…",
+        )
+    };
     let secret = secret_of(headers).ok_or_else(refused)?;
     let hash = tenants::key::hash(&secret);
-    let access = app.keys.get_or_read(hash, load(app, hash)).await?.ok_or_else(refused)?;
+    let access = app
+        .keys
+        .get_or_read(hash, load(app, hash))
+        .await?
+        .ok_or_else(refused)?;
     let now = app.clock.now();
     access.key.check(&secret, now).map_err(|_| refused())?;
     app.key_uses.note(access.key.id, now);
@@ -75,19 +92,29 @@ pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Access>,
 }
 
 async fn load(app: &App, hash: [u8; 32]) -> Result<Option<Arc<Access>>, ApiProblem> {
-    let Some(key) = app.records.key_by_hash(&hash).await? else { return Ok(None) };
-    let Some(tenant) = app.records.tenant(key.tenant).await? else { return Ok(None) };
+    let Some(key) = app.records.key_by_hash(&hash).await? else {
+        return Ok(None);
+    };
+    let Some(tenant) = app.records.tenant(key.tenant).await? else {
+        return Ok(None);
+    };
     Ok(Some(Arc::new(Access { key, tenant })))
 }
 
-/// The secret, as a bearer token or as the password of HTTP basic (all that some switches can send).
+/// The secret, as a bearer token or as the password of HTTP basic (all that some switches can
+/// send).
 fn secret_of(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, rest) = value.split_once(' ')?;
     let secret = if scheme.eq_ignore_ascii_case("bearer") {
         rest.trim().to_owned()
     } else if scheme.eq_ignore_ascii_case("basic") {
-        let pair = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok()?).ok()?;
+        let pair = String::from_utf8(
+            base64::engine::general_purpose::STANDARD
+                .decode(rest.trim())
+                .ok()?,
+        )
+        .ok()?;
         pair.split_once(':')?.1.to_owned()
     } else {
         return None;
@@ -97,8 +124,16 @@ fn secret_of(headers: &HeaderMap) -> Option<String> {
 
 /// A key whose scope does not suffice, and which ones would.
 fn not_with(scope: Scope, need: Need) -> ApiProblem {
-    let enough: Vec<String> = Scope::ALL.iter().filter(|scope| scope.allows(need)).map(|scope| format!("`{}`", scope.name())).collect();
-    let detail = format!("this needs a key with the scope {}; the scope of this one is `{}`", enough.join(" or "), scope.name());
+    let enough: Vec<String> = Scope::ALL
+        .iter()
+        .filter(|scope| scope.allows(need))
+        .map(|scope| format!("`{}`", scope.name()))
+        .collect();
+    let detail = format!(
+        "this needs a key with the scope {}; the scope of this one is `{}`",
+        enough.join(" or "),
+        scope.name()
+    );
     ApiProblem::new("forbidden", detail)
 }
 
@@ -119,7 +154,8 @@ macro_rules! permission {
             type Rejection = ApiProblem;
             async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiProblem> {
                 let access = parts.extensions.get::<Arc<Access>>().cloned();
-                let access = access.ok_or_else(|| ApiProblem::new("unauthorized", "send a valid key as Authorization: Bearer cw_…"))?;
+                let access = access.ok_or_else(|| ApiProblem::new("unauthorized", "send a valid \
+                    key as Authorization: Bearer cw_…"))?;
                 if access.key.scope.allows(Need::$need) { Ok(Self(access)) } else { Err(not_with(access.key.scope, Need::$need)) }
             }
         }
@@ -142,16 +178,33 @@ permission!(/// Reads the installation's measures.
 /// A tenant named in a path or body, by external id or `ten_…`.
 ///
 /// # Errors
-/// `not_found` for what is outside the key's subtree, `ambiguous_id` for a name that two roots use, and the key's own does not.
-pub async fn tenant_named(app: &App, access: &Access, name: &str) -> Result<Arc<Tenant>, ApiProblem> {
+/// `not_found` for what is outside the key's subtree, `ambiguous_id` for a name that two roots use,
+/// and the key's own does not.
+pub async fn tenant_named(
+    app: &App,
+    access: &Access,
+    name: &str,
+) -> Result<Arc<Tenant>, ApiProblem> {
     let read = async {
         let tenant = match name.parse::<TenantId>() {
-            Ok(id) => app.records_of(access).tenant(id).await?.filter(|tenant| access.sees(tenant)),
-            Err(_) => app.records_of(access).tenant_by_external_id(&access.tenant, name).await?,
+            Ok(id) => app
+                .records_of(access)
+                .tenant(id)
+                .await?
+                .filter(|tenant| access.sees(tenant)),
+            Err(_) => {
+                app.records_of(access)
+                    .tenant_by_external_id(&access.tenant, name)
+                    .await?
+            }
         };
         Ok::<_, ApiProblem>(tenant.map(Arc::new))
     };
-    found(app.tenants_by_name.get_or_read((access.key.tenant, name.to_owned()), read).await?)
+    found(
+        app.tenants_by_name
+            .get_or_read((access.key.tenant, name.to_owned()), read)
+            .await?,
+    )
 }
 
 /// A tenant by id, seen or not: for showing its external id.
@@ -164,7 +217,11 @@ pub async fn tenant_by_id(app: &App, id: TenantId) -> Result<Arc<Tenant>, ApiPro
 ///
 /// # Errors
 /// As [`tenant_named`].
-pub async fn tenant_or_own(app: &App, access: &Access, name: Option<&str>) -> Result<Arc<Tenant>, ApiProblem> {
+pub async fn tenant_or_own(
+    app: &App,
+    access: &Access,
+    name: Option<&str>,
+) -> Result<Arc<Tenant>, ApiProblem> {
     match name {
         Some(name) => tenant_named(app, access, name).await,
         None => tenant_by_id(app, access.key.tenant).await,
@@ -187,7 +244,11 @@ pub async fn visible<I: FromStr, T, F: Future<Output = Result<Option<T>, RecordE
     let id: I = id.parse().map_err(|_| missing())?;
     let it = find(id).await?.ok_or_else(missing)?;
     let tenant = tenant_by_id(app, owner(&it)).await?;
-    if access.sees(&tenant) { Ok(it) } else { Err(missing()) }
+    if access.sees(&tenant) {
+        Ok(it)
+    } else {
+        Err(missing())
+    }
 }
 
 fn found(tenant: Option<Arc<Tenant>>) -> Result<Arc<Tenant>, ApiProblem> {
@@ -206,12 +267,21 @@ mod tests {
             (format!("Bearer {secret}"), true),
             (format!("bearer {secret}"), true),
             (format!("Basic {secret}"), false),
-            (format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("switch:{secret}"))), true),
+            (
+                format!(
+                    "Basic {}",
+                    base64::engine::general_purpose::STANDARD.encode(format!("switch:{secret}"))
+                ),
+                true,
+            ),
             ("Bearer cw_abc".to_owned(), false),
             (secret.clone(), false),
         ] {
             let mut headers = HeaderMap::new();
-            headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&value).unwrap());
+            headers.insert(
+                header::AUTHORIZATION,
+                HeaderValue::from_str(&value).unwrap(),
+            );
             assert_eq!(secret_of(&headers), ours.then(|| secret.clone()), "{value}");
         }
         assert_eq!(secret_of(&HeaderMap::new()), None);

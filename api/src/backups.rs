@@ -1,10 +1,12 @@
-//! The directory that `centwise backup` writes into, looked at from outside: how old the newest one is.
+//! The directory that `centwise backup` writes into, looked at from outside: how old the newest one
+//! is.
 
 use rating::Instant;
 use std::io;
 use std::path::Path;
 
-/// When the newest backup of those that the command gave their names was begun; `None`: there is none.
+/// When the newest backup of those that the command gave their names was begun; `None`: there is
+/// none.
 ///
 /// # Errors
 /// The directory cannot be read.
@@ -31,10 +33,18 @@ mod tests {
     fn the_newest_is_told_by_its_name() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(newest(dir.path()).unwrap(), None);
-        for name in ["centwise-2026-11-20T03-00-00Z.tar", "centwise-2026-11-21T03-00-00Z.tar", "centwise-of-may.tar", "x.tar"] {
+        for name in [
+            "centwise-2026-11-20T03-00-00Z.tar",
+            "centwise-2026-11-21T03-00-00Z.tar",
+            "centwise-of-may.tar",
+            "x.tar",
+        ] {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
-        assert_eq!(newest(dir.path()).unwrap(), Some("2026-11-21T03:00:00Z".parse().unwrap()));
+        assert_eq!(
+            newest(dir.path()).unwrap(),
+            Some("2026-11-21T03:00:00Z".parse().unwrap())
+        );
         assert!(newest(&dir.path().join("none")).is_err());
     }
 }

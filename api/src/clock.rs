@@ -1,9 +1,11 @@
-//! The only reader of the wall clock and of the system's randomness. Everything else takes instants,
-//! ids and secrets as arguments, so that tests can set the time and replays give the same result.
+//! The only reader of the wall clock and of the system's randomness. Everything else takes
+//! instants, ids and secrets as arguments, so that tests can set the time and replays give the same
+//! result.
 //!
-//! The wall clock is believed as long as it goes along with the monotonic one. Once it has stepped by more than a day, forward
-//! or back, time goes on as the monotonic clock counts it, so that nothing is misdated, and [`Clock::stepped`] says so until
-//! somebody accepts the new time ([`Clock::accept`]) or the wall clock comes back.
+//! The wall clock is believed as long as it goes along with the monotonic one. Once it has stepped
+//! by more than a day, forward or back, time goes on as the monotonic clock counts it, so that
+//! nothing is misdated, and [`Clock::stepped`] says so until somebody accepts the new time
+//! ([`Clock::accept`]) or the wall clock comes back.
 
 use rating::{Instant, ids};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
@@ -63,7 +65,11 @@ impl Clock {
     }
 
     fn over(set: Option<Mutex<(i64, i64)>>) -> Self {
-        let clock = Self(Arc::new(Clocks { set, accepted: AtomicI64::new(0), good: AtomicI64::new(0) }));
+        let clock = Self(Arc::new(Clocks {
+            set,
+            accepted: AtomicI64::new(0),
+            good: AtomicI64::new(0),
+        }));
         clock.accept();
         clock
     }
@@ -84,26 +90,44 @@ impl Clock {
     }
 
     fn set_clock(&self) -> Option<MutexGuard<'_, (i64, i64)>> {
-        self.0.set.as_ref().map(|set| set.lock().unwrap_or_else(PoisonError::into_inner))
+        self.0
+            .set
+            .as_ref()
+            .map(|set| set.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What the wall clock shows and the monotonic one counts, in microseconds.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the wall clock"
+    )]
     fn read(&self) -> (i64, i64) {
         match self.set_clock() {
             Some(set) => *set,
             None => {
                 let counted = i64::try_from(monotonic().as_micros()).unwrap_or(i64::MAX);
-                (jiff::Timestamp::now().as_microsecond().clamp(Instant::MIN.0, Instant::MAX.0), counted)
+                (
+                    jiff::Timestamp::now()
+                        .as_microsecond()
+                        .clamp(Instant::MIN.0, Instant::MAX.0),
+                    counted,
+                )
             }
         }
     }
 
     pub fn now(&self) -> Instant {
         let (wall, counted) = self.read();
-        let (offset, good) = (wall.saturating_sub(counted), self.0.good.load(Ordering::Relaxed));
+        let (offset, good) = (
+            wall.saturating_sub(counted),
+            self.0.good.load(Ordering::Relaxed),
+        );
         if !self.is_within(offset) {
-            return Instant(counted.saturating_add(good).clamp(Instant::MIN.0, Instant::MAX.0));
+            return Instant(
+                counted
+                    .saturating_add(good)
+                    .clamp(Instant::MIN.0, Instant::MAX.0),
+            );
         }
         if offset.abs_diff(good) > DRIFT_MICROS as u64 {
             self.0.good.store(offset, Ordering::Relaxed);
@@ -118,8 +142,13 @@ impl Clock {
     /// `None`: the wall clock goes along with the monotonic one.
     pub fn stepped(&self) -> Option<Step> {
         let (wall, counted) = self.read();
-        let time = counted.saturating_add(self.0.good.load(Ordering::Relaxed)).clamp(Instant::MIN.0, Instant::MAX.0);
-        (!self.is_within(wall.saturating_sub(counted))).then_some(Step { wall: Instant(wall), time: Instant(time) })
+        let time = counted
+            .saturating_add(self.0.good.load(Ordering::Relaxed))
+            .clamp(Instant::MIN.0, Instant::MAX.0);
+        (!self.is_within(wall.saturating_sub(counted))).then_some(Step {
+            wall: Instant(wall),
+            time: Instant(time),
+        })
     }
 
     /// What the wall clock shows now counts from now on.
@@ -130,7 +159,8 @@ impl Clock {
         self.0.good.store(offset, Ordering::Relaxed);
     }
 
-    /// It is this time, whatever the wall clock shows: if that is more than a day off, it has stepped.
+    /// It is this time, whatever the wall clock shows: if that is more than a day off, it has
+    /// stepped.
     pub fn expect_time(&self, time: Instant) {
         let (_, counted) = self.read();
         let offset = time.micros().saturating_sub(counted);
@@ -141,11 +171,14 @@ impl Clock {
         }
     }
 
-    /// A new id: time-ordered, then counted on from where this process begins. Of its own ids none is taken twice, however
-    /// many it makes in a millisecond.
+    /// A new id: time-ordered, then counted on from where this process begins. Of its own ids none
+    /// is taken twice, however many it makes in a millisecond.
     pub fn id(&self) -> i64 {
         static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(random_u32()));
-        ids::compose(self.now().micros() / 1000, NEXT.fetch_add(1, Ordering::Relaxed))
+        ids::compose(
+            self.now().micros() / 1000,
+            NEXT.fetch_add(1, Ordering::Relaxed),
+        )
     }
 }
 
@@ -159,7 +192,10 @@ pub fn monotonic() -> Duration {
 ///
 /// # Errors
 /// The system has no randomness to give: no key may be made.
-#[expect(clippy::disallowed_methods, reason = "the one place that makes secrets")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that makes secrets"
+)]
 pub fn random_secret() -> Result<[u8; 32], getrandom::Error> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret)?;
@@ -177,11 +213,17 @@ pub fn random_u32() -> u32 {
     }
 }
 
-/// The name a request is given when it brings none: 13 base-32 digits, time-ordered. The system is asked
-/// for randomness once, where each process begins to count.
+/// The name a request is given when it brings none: 13 base-32 digits, time-ordered. The system is
+/// asked for randomness once, where each process begins to count.
 pub fn request_id(clock: &Clock) -> String {
     static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(random_u32()));
-    ids::encode("req", ids::compose(clock.now().micros() / 1000, NEXT.fetch_add(1, Ordering::Relaxed)))
+    ids::encode(
+        "req",
+        ids::compose(
+            clock.now().micros() / 1000,
+            NEXT.fetch_add(1, Ordering::Relaxed),
+        ),
+    )
 }
 
 #[cfg(test)]
@@ -195,8 +237,8 @@ mod tests {
         "2026-11-20T12:00:00Z".parse().unwrap()
     }
 
-    /// Hours from noon that the wall clock is set to, one after another; what time it is then, in hours from noon, and
-    /// whether it has stepped.
+    /// Hours from noon that the wall clock is set to, one after another; what time it is then, in
+    /// hours from noon, and whether it has stepped.
     #[track_caller]
     fn check(steps: &[i64], time: i64, has_stepped: bool) {
         let clock = Clock::at(noon());
@@ -204,7 +246,11 @@ mod tests {
             clock.step(noon().plus_secs(hours * HOUR));
             clock.now();
         }
-        assert_eq!((clock.now(), clock.stepped().is_some()), (noon().plus_secs(time * HOUR), has_stepped), "{steps:?}");
+        assert_eq!(
+            (clock.now(), clock.stepped().is_some()),
+            (noon().plus_secs(time * HOUR), has_stepped),
+            "{steps:?}"
+        );
     }
 
     #[test]
@@ -230,9 +276,16 @@ mod tests {
         let step = clock.stepped().unwrap();
         assert_eq!((step.time, step.secs()), (noon().plus_secs(HOUR), 4 * DAY));
         clock.accept();
-        assert_eq!((clock.now(), clock.stepped()), (noon().plus_secs(4 * DAY + HOUR), None));
+        assert_eq!(
+            (clock.now(), clock.stepped()),
+            (noon().plus_secs(4 * DAY + HOUR), None)
+        );
         clock.step(noon());
-        assert_eq!(clock.stepped().map(|step| step.secs()), Some(-4 * DAY - HOUR), "that is a step as well");
+        assert_eq!(
+            clock.stepped().map(|step| step.secs()),
+            Some(-4 * DAY - HOUR),
+            "that is a step as well"
+        );
     }
 
     #[test]
@@ -240,7 +293,10 @@ mod tests {
         let clock = Clock::at(noon());
         for day in 1..400 {
             clock.set(noon().plus_secs(day * DAY));
-            assert_eq!((clock.now(), clock.stepped()), (noon().plus_secs(day * DAY), None));
+            assert_eq!(
+                (clock.now(), clock.stepped()),
+                (noon().plus_secs(day * DAY), None)
+            );
         }
     }
 
@@ -248,7 +304,11 @@ mod tests {
     fn a_start_can_know_better_than_the_wall_clock() {
         let clock = Clock::at(noon());
         clock.expect_time(noon().plus_secs(HOUR));
-        assert_eq!((clock.now(), clock.stepped()), (noon(), None), "an hour is no step");
+        assert_eq!(
+            (clock.now(), clock.stepped()),
+            (noon(), None),
+            "an hour is no step"
+        );
         clock.expect_time(noon().plus_secs(2 * DAY));
         assert_eq!(clock.now(), noon().plus_secs(2 * DAY));
         assert_eq!(clock.stepped().map(|step| step.secs()), Some(-2 * DAY));

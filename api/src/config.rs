@@ -1,4 +1,5 @@
-//! Every setting of the server, from the command line or the environment, with its unit and default.
+//! Every setting of the server, from the command line or the environment, with its unit and
+//! default.
 
 use crate::cli::environment::{address, at_least_one, connections, seconds};
 use crate::database_url::{self, Place};
@@ -20,22 +21,39 @@ pub struct Config {
     #[arg(long, env = "CENTWISE_LISTEN", default_value = "127.0.0.1:8080", value_parser = address(), value_name = "ADDR")]
     pub listen: SocketAddr,
     /// Directory of the embedded database.
-    #[arg(long, env = "CENTWISE_DATA_DIR", default_value = "./centwise-data", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "CENTWISE_DATA_DIR",
+        default_value = "./centwise-data",
+        value_name = "DIR"
+    )]
     pub data_dir: PathBuf,
-    /// Another database: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`. Without it the embedded one
-    /// under the data directory.
-    #[arg(long, env = "CENTWISE_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    /// Another database: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`. Without it the
+    /// embedded one under the data directory.
+    #[arg(
+        long,
+        env = "CENTWISE_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub database_url: Option<String>,
-    /// PostgreSQL: a transaction is of one reseller's books alone, for a database that is distributed by root.
+    /// PostgreSQL: a transaction is of one reseller's books alone, for a database that is
+    /// distributed by root.
     #[arg(long, env = "CENTWISE_SPLIT_BY_ROOT", value_parser = BoolishValueParser::new())]
     pub split_by_root: bool,
     /// Logs as lines for people or as JSON.
-    #[arg(long, env = "CENTWISE_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    #[arg(
+        long,
+        env = "CENTWISE_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
     pub log_format: LogFormat,
     /// Largest request body, in bytes.
     #[arg(long, env = "CENTWISE_BODY_BYTES_MAX", default_value_t = BODY_BYTES_MAX, value_parser = at_least_one::<usize>(), value_name = "BYTES", hide = true)]
     pub body_bytes_max: usize,
-    /// Connections served at once; 32 further ones are answered for health and measures alone, others are closed.
+    /// Connections served at once; 32 further ones are answered for health and measures alone,
+    /// others are closed.
     #[arg(long, env = "CENTWISE_CONNECTIONS_MAX", default_value_t = 4096, value_parser = connections(), value_name = "N")]
     pub connections_max: usize,
     /// Time a request may take, in seconds.
@@ -44,46 +62,68 @@ pub struct Config {
     /// Time that open requests get to finish when the server stops, in seconds.
     #[arg(long, env = "CENTWISE_DRAIN_SECS_MAX", default_value_t = 20, value_parser = seconds(0), value_name = "SECONDS")]
     pub drain_secs_max: u64,
-    /// Time that the engine then gets to finish what it has taken, in seconds. If it does not, the process ends all the same,
-    /// with exit code 2.
+    /// Time that the engine then gets to finish what it has taken, in seconds. If it does not, the
+    /// process ends all the same, with exit code 2.
     #[arg(long, env = "CENTWISE_ENGINE_DRAIN_SECS_MAX", default_value_t = 30, value_parser = seconds(0), value_name = "SECONDS")]
     pub engine_drain_secs_max: u64,
-    /// Time that a command may wait in one of the engine's queues or lanes before the server says that it is not ready, in
-    /// seconds.
+    /// Time that a command may wait in one of the engine's queues or lanes before the server says
+    /// that it is not ready, in seconds.
     #[arg(long, env = "CENTWISE_STALLED_SECS_MAX", default_value_t = 30, value_parser = seconds(1), value_name = "SECONDS")]
     pub stalled_secs_max: u64,
-    /// The clock of this machine is right, although it stepped or is behind the books: money is written again.
+    /// The clock of this machine is right, although it stepped or is behind the books: money is
+    /// written again.
     #[arg(long)]
     pub accept_clock: bool,
     #[command(flatten)]
     pub limits: LimitSettings,
     #[command(flatten)]
     pub payments: PaymentSettings,
-    /// Webhooks may also go to addresses that are not public, and without TLS: for those who run the receiving programs
-    /// beside the server.
+    /// Webhooks may also go to addresses that are not public, and without TLS: for those who run
+    /// the receiving programs beside the server.
     #[arg(long, env = "CENTWISE_WEBHOOKS_TO_PRIVATE", value_parser = BoolishValueParser::new())]
     pub webhooks_to_private: bool,
     #[command(flatten)]
     pub mail: MailSettings,
-    /// Time zone of the platform: the months of statements and payouts are its months. An IANA name.
-    #[arg(long, env = "CENTWISE_TIME_ZONE", default_value = "UTC", value_name = "ZONE")]
+    /// Time zone of the platform: the months of statements and payouts are its months. An IANA
+    /// name.
+    #[arg(
+        long,
+        env = "CENTWISE_TIME_ZONE",
+        default_value = "UTC",
+        value_name = "ZONE"
+    )]
     pub time_zone: String,
-    /// Whether payouts that are due are created, and sent where they go by the provider, every day or only when asked for.
-    #[arg(long, env = "CENTWISE_PAYOUTS", default_value = "manual", value_name = "MODE")]
+    /// Whether payouts that are due are created, and sent where they go by the provider, every day
+    /// or only when asked for.
+    #[arg(
+        long,
+        env = "CENTWISE_PAYOUTS",
+        default_value = "manual",
+        value_name = "MODE"
+    )]
     pub payouts: PayoutsMode,
-    /// Directory that `centwise backup` writes into: the age of the newest one is among the measures.
+    /// Directory that `centwise backup` writes into: the age of the newest one is among the
+    /// measures.
     #[arg(long, env = "CENTWISE_BACKUP_DIR", value_name = "DIR")]
     pub backup_dir: Option<PathBuf>,
-    /// Whether a database that is not there is made, and a platform in an empty one: by `serve` alone.
+    /// Whether a database that is not there is made, and a platform in an empty one: by `serve`
+    /// alone.
     #[arg(skip = true)]
     pub creates: bool,
 }
 
-/// Through which server e-mail goes; without one it is only logged that there was something to write.
+/// Through which server e-mail goes; without one it is only logged that there was something to
+/// write.
 #[derive(Clone, Default, clap::Args)]
 pub struct MailSettings {
-    /// Mail server: `smtps://USER:PASSWORD@HOST:465`, or `smtp://USER:PASSWORD@HOST:587?tls=required`.
-    #[arg(long, env = "CENTWISE_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    /// Mail server: `smtps://USER:PASSWORD@HOST:465`, or
+    /// `smtp://USER:PASSWORD@HOST:587?tls=required`.
+    #[arg(
+        long,
+        env = "CENTWISE_SMTP_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub smtp_url: Option<String>,
     /// Sender of e-mail: `Centwise <billing@example.com>`.
     #[arg(long, env = "CENTWISE_MAIL_FROM", value_name = "ADDRESS")]
@@ -93,7 +133,9 @@ pub struct MailSettings {
 /// Without the password in the URL.
 impl std::fmt::Debug for MailSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MailSettings").field("mail_from", &self.mail_from).finish_non_exhaustive()
+        f.debug_struct("MailSettings")
+            .field("mail_from", &self.mail_from)
+            .finish_non_exhaustive()
     }
 }
 
@@ -107,7 +149,9 @@ impl MailSettings {
             (None, None) => Ok(None),
             (Some(url), Some(from)) => {
                 let mailer = Mailer::new(url, from);
-                mailer.map(Some).context("CENTWISE_SMTP_URL (--smtp-url) and CENTWISE_MAIL_FROM (--mail-from)")
+                mailer
+                    .map(Some)
+                    .context("CENTWISE_SMTP_URL (--smtp-url) and CENTWISE_MAIL_FROM (--mail-from)")
             }
             (Some(_), None) => anyhow::bail!("e-mail needs a sender: set CENTWISE_MAIL_FROM"),
             (None, Some(_)) => anyhow::bail!("e-mail needs a server: set CENTWISE_SMTP_URL"),
@@ -160,7 +204,8 @@ impl Config {
     /// # Errors
     /// The URL names none.
     pub fn database(&self) -> anyhow::Result<Place> {
-        database_url::place(self.database_url.as_deref(), &self.data_dir).context("CENTWISE_DATABASE_URL (--database-url)")
+        database_url::place(self.database_url.as_deref(), &self.data_dir)
+            .context("CENTWISE_DATABASE_URL (--database-url)")
     }
 
     /// Whether these settings go together, before anything is opened or made.
@@ -170,21 +215,35 @@ impl Config {
     pub fn check(&self) -> anyhow::Result<()> {
         let place = self.database()?;
         if self.split_by_root && matches!(place, Place::File(_)) {
-            bail!("CENTWISE_SPLIT_BY_ROOT (--split-by-root) is for PostgreSQL; the database is an embedded one");
+            bail!(
+                "CENTWISE_SPLIT_BY_ROOT (--split-by-root) is for PostgreSQL; the database is an \
+                    embedded one"
+            );
         }
         if let Some(dir) = self.backup_dir.as_deref().filter(|dir| !dir.is_dir()) {
-            bail!("CENTWISE_BACKUP_DIR (--backup-dir): {} is no directory", dir.display());
+            bail!(
+                "CENTWISE_BACKUP_DIR (--backup-dir): {} is no directory",
+                dir.display()
+            );
         }
         self.payments.check()?;
         self.mail.mailer()?;
         TimeZone::get(&self.time_zone).map(drop).with_context(|| {
-            format!("CENTWISE_TIME_ZONE (--time-zone): `{}` is no time zone; expected an IANA name such as Europe/Berlin", self.time_zone)
+            format!(
+                "CENTWISE_TIME_ZONE (--time-zone): `{}` is no time zone; expected an IANA \
+                name such as Europe/Berlin",
+                self.time_zone
+            )
         })
     }
 
     /// Where webhooks may go.
     pub fn reach(&self) -> Reach {
-        if self.webhooks_to_private { Reach::PrivateToo } else { Reach::PublicOnly }
+        if self.webhooks_to_private {
+            Reach::PrivateToo
+        } else {
+            Reach::PublicOnly
+        }
     }
 
     pub fn request_time_max(&self) -> Duration {
@@ -206,6 +265,9 @@ mod tests {
     #[test]
     fn defaults_of_the_command_line_are_the_defaults() {
         let line = Line::parse_from(["serve"]);
-        assert_eq!(format!("{:?}", line.config), format!("{:?}", Config::default()));
+        assert_eq!(
+            format!("{:?}", line.config),
+            format!("{:?}", Config::default())
+        );
     }
 }

@@ -10,20 +10,34 @@ use store::db::check_new;
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// Makes what is not there of `file` and its directory; logs a new one, so that a mistyped name is seen.
+/// Makes what is not there of `file` and its directory; logs a new one, so that a mistyped name is
+/// seen.
 ///
 /// # Errors
 /// The directory that it would lie in is not there either, or cannot be written.
 pub fn create(file: &Path) -> anyhow::Result<()> {
-    if let Some(directory) = file.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+    if let Some(directory) = file
+        .parent()
+        .filter(|directory| !directory.as_os_str().is_empty())
+    {
         create_directory(directory)?;
     }
     check_new(file).map_err(anyhow::Error::msg)?;
     // Its companions get the mode that the file has.
-    match OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(file) {
-        Ok(_) => tracing::warn!(file = %file.display(), "there was no database: a new, empty installation is made"),
+    match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(file)
+    {
+        Ok(_) => {
+            tracing::warn!(file = %file.display(), "there was no database: a new, empty \
+                installation is made")
+        }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error).with_context(|| format!("cannot write {}", file.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot write {}", file.display()));
+        }
     }
     Ok(())
 }
@@ -33,10 +47,13 @@ fn create_directory(directory: &Path) -> anyhow::Result<()> {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => bail!(
-            "cannot make the directory {}: the one above it is not there. Is the name right (--data-dir, CENTWISE_DATA_DIR, --database-url)?",
+            "cannot make the directory {}: the one above it is not there. Is the name right \
+                (--data-dir, CENTWISE_DATA_DIR, --database-url)?",
             directory.display()
         ),
-        Err(error) => Err(error).with_context(|| format!("cannot make the directory {}", directory.display())),
+        Err(error) => {
+            Err(error).with_context(|| format!("cannot make the directory {}", directory.display()))
+        }
     }
 }
 
@@ -51,15 +68,23 @@ mod tests {
         let file = dir.path().join("new/centwise.db");
         create(&file).unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(file.parent().unwrap()), mode(&file)), (DIRECTORY_MODE, FILE_MODE));
+        assert_eq!(
+            (mode(file.parent().unwrap()), mode(&file)),
+            (DIRECTORY_MODE, FILE_MODE)
+        );
         create(&file).unwrap();
     }
 
     #[test]
     fn a_name_whose_parent_is_missing_is_a_mistake() {
         let dir = tempfile::tempdir().unwrap();
-        let refused = create(&dir.path().join("no/such/centwise.db")).unwrap_err().to_string();
-        assert!(refused.contains("no/such") && refused.contains("--data-dir"), "{refused}");
+        let refused = create(&dir.path().join("no/such/centwise.db"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("no/such") && refused.contains("--data-dir"),
+            "{refused}"
+        );
         assert!(!dir.path().join("no").exists());
     }
 }

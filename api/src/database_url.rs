@@ -1,13 +1,14 @@
-//! What a database URL names. A URL that is only half understood opens nothing: where it was taken for a path, a typing error
-//! made a second, empty platform. It may hold a password, so that no message repeats it.
+//! What a database URL names. A URL that is only half understood opens nothing: where it was taken
+//! for a path, a typing error made a second, empty platform. It may hold a password, so that no
+//! message repeats it.
 
 use std::path::{Path, PathBuf};
 use url::{ParseError, Url};
 
 /// The file of the embedded database in its directory.
 const FILE: &str = "centwise.db";
-/// Parameters of a PostgreSQL URL that the driver understands; it passes over any other, so that `?sslmod=require` would be a
-/// connection without TLS.
+/// Parameters of a PostgreSQL URL that the driver understands; it passes over any other, so that
+/// `?sslmod=require` would be a connection without TLS.
 const PARAMETERS: [&str; 17] = [
     "sslmode",
     "ssl-mode",
@@ -28,8 +29,23 @@ const PARAMETERS: [&str; 17] = [
     "statement-cache-capacity",
 ];
 const SSL_MODES_IN: [&str; 2] = ["sslmode", "ssl-mode"];
-const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
-const FILES: [&str; 7] = ["sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
+const SSL_MODES: [&str; 6] = [
+    "disable",
+    "allow",
+    "prefer",
+    "require",
+    "verify-ca",
+    "verify-full",
+];
+const FILES: [&str; 7] = [
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+];
 
 /// Where the books are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,48 +59,70 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadDatabaseUrl {
     #[error(
-        "the database URL is neither postgres://…, sqlite:PATH nor a directory that is there (its text is not shown: it may hold a \
-         password). A new directory begins with / or ./; leave the setting out for the embedded database under the data directory"
+        "the database URL is neither postgres://…, sqlite:PATH nor a directory that is there (its \
+            text is not shown: it may hold a \
+         password). A new directory begins with / or ./; leave the setting out for the embedded \
+         database under the data directory"
     )]
     Unknown,
     #[error(
-        "the database URL names a file, and would be taken for a directory: write sqlite:PATH for the file, or name the directory that \
+        "the database URL names a file, and would be taken for a directory: write sqlite:PATH for \
+            the file, or name the directory that \
          centwise.db lies in"
     )]
     IsFile,
-    #[error("the database URL begins with `{0}:`; expected postgres://USER:PASSWORD@HOST/DATABASE, sqlite:PATH or a directory")]
+    #[error(
+        "the database URL begins with `{0}:`; expected postgres://USER:PASSWORD@HOST/DATABASE, \
+            sqlite:PATH or a directory"
+    )]
     Scheme(String),
     #[error("`sqlite:` is followed by no path; expected sqlite:PATH")]
     NoPath,
     #[error("`sqlite:PATH` takes no parameters; the path has a `?`")]
     SqliteParameters,
     #[error(
-        "the database URL does not parse: {0}. A character of a user's name or password that means something in a URL (@ : / ? # % \
+        "the database URL does not parse: {0}. A character of a user's name or password that \
+            means something in a URL (@ : / ? # % \
          and spaces) is written percent-encoded: p%40ss for p@ss"
     )]
     Syntax(String),
     #[error(
-        "the database URL has the parameter `{0}`, which means nothing here; known are sslmode, sslrootcert, sslcert, sslkey, host, \
+        "the database URL has the parameter `{0}`, which means nothing here; known are sslmode, \
+            sslrootcert, sslcert, sslkey, host, \
          port, dbname, user, password, application_name and options"
     )]
     Parameter(String),
     #[error(
-        "the database URL has an `@` behind its first `/`, `?` or `#`. A character of a user's name or password that means something in a \
+        "the database URL has an `@` behind its first `/`, `?` or `#`. A character of a user's \
+            name or password that means something in a \
          URL (@ : / ? # % and spaces) is written percent-encoded: p%40ss for p@ss"
     )]
     Unencoded,
-    #[error("`{0}` of the database URL is none of disable, allow, prefer, require, verify-ca and verify-full")]
+    #[error(
+        "`{0}` of the database URL is none of disable, allow, prefer, require, verify-ca and \
+            verify-full"
+    )]
     SslMode(String),
     #[error(
-        "the database URL names no {0}; expected postgres://USER:PASSWORD@HOST/DATABASE (a socket's directory: %2Frun%2Fpostgresql as HOST)"
+        "the database URL names no {0}; expected postgres://USER:PASSWORD@HOST/DATABASE (a \
+            socket's directory: %2Frun%2Fpostgresql as HOST)"
     )]
     Missing(&'static str),
-    #[error("`{parameter}` of the database URL names the file {file}, which holds no certificate (-----BEGIN CERTIFICATE-----)")]
+    #[error(
+        "`{parameter}` of the database URL names the file {file}, which holds no certificate \
+            (-----BEGIN CERTIFICATE-----)"
+    )]
     NoCertificate { parameter: String, file: String },
     #[error("the database URL has the parameter `{0}` twice")]
     Twice(String),
-    #[error("`{parameter}` of the database URL names the file {file}, which cannot be read: {error}")]
-    Unreadable { parameter: String, file: String, error: String },
+    #[error(
+        "`{parameter}` of the database URL names the file {file}, which cannot be read: {error}"
+    )]
+    Unreadable {
+        parameter: String,
+        file: String,
+        error: String,
+    },
 }
 
 /// The database of a URL; without one the embedded one of the data directory.
@@ -92,12 +130,17 @@ pub enum BadDatabaseUrl {
 /// # Errors
 /// The URL is none of `postgres://…`, `sqlite:PATH` and a directory.
 pub fn place(url: Option<&str>, data_dir: &Path) -> Result<Place, BadDatabaseUrl> {
-    let Some(url) = url else { return Ok(Place::File(data_dir.join(FILE))) };
+    let Some(url) = url else {
+        return Ok(Place::File(data_dir.join(FILE)));
+    };
     if is_postgres(url) {
         check_postgres(url)?;
         return Ok(Place::Postgres(url.to_owned()));
     }
-    if let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
+    if let Some(path) = url
+        .strip_prefix("sqlite://")
+        .or_else(|| url.strip_prefix("sqlite:"))
+    {
         return file(path);
     }
     if let Some((scheme, _)) = url.split_once("://")
@@ -105,9 +148,16 @@ pub fn place(url: Option<&str>, data_dir: &Path) -> Result<Place, BadDatabaseUrl
     {
         return Err(BadDatabaseUrl::Scheme(scheme.to_owned()));
     }
-    let stated = ["/", "./", "../"].iter().any(|start| url.starts_with(start)) || url == "." || url == "..";
+    let stated = ["/", "./", "../"]
+        .iter()
+        .any(|start| url.starts_with(start))
+        || url == "."
+        || url == "..";
     // A directory of a file's name would be a second, empty platform.
-    let is_named_as_file = [".db", ".sqlite", ".sqlite3"].iter().any(|end| url.ends_with(end)) && !Path::new(url).is_dir();
+    let is_named_as_file = [".db", ".sqlite", ".sqlite3"]
+        .iter()
+        .any(|end| url.ends_with(end))
+        && !Path::new(url).is_dir();
     if stated && (is_named_as_file || Path::new(url).is_file()) {
         return Err(BadDatabaseUrl::IsFile);
     }
@@ -130,21 +180,33 @@ fn file(path: &str) -> Result<Place, BadDatabaseUrl> {
         return Err(BadDatabaseUrl::SqliteParameters);
     }
     let is_directory = path.ends_with('/') || Path::new(path).is_dir();
-    Ok(Place::File(if is_directory { Path::new(path).join(FILE) } else { PathBuf::from(path) }))
+    Ok(Place::File(if is_directory {
+        Path::new(path).join(FILE)
+    } else {
+        PathBuf::from(path)
+    }))
 }
 
 fn check_postgres(url: &str) -> Result<(), BadDatabaseUrl> {
     // The rest of a password, taken for a database or a parameter, which messages name.
     let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    if behind_scheme.split_once(['/', '?', '#']).is_some_and(|(_, rest)| rest.contains('@')) {
+    if behind_scheme
+        .split_once(['/', '?', '#'])
+        .is_some_and(|(_, rest)| rest.contains('@'))
+    {
         return Err(BadDatabaseUrl::Unencoded);
     }
-    let parsed = Url::parse(url).map_err(|error: ParseError| BadDatabaseUrl::Syntax(error.to_string()))?;
+    let parsed =
+        Url::parse(url).map_err(|error: ParseError| BadDatabaseUrl::Syntax(error.to_string()))?;
     if parsed.fragment().is_some() {
         return Err(BadDatabaseUrl::Syntax("it has a `#`".to_owned()));
     }
     // The environment or a default would take its place (PGHOST, the user's name), in silence.
-    let has = |parameter: &str| parsed.query_pairs().any(|(name, value)| name == parameter && !value.is_empty());
+    let has = |parameter: &str| {
+        parsed
+            .query_pairs()
+            .any(|(name, value)| name == parameter && !value.is_empty())
+    };
     if parsed.host_str().is_none_or(str::is_empty) && !has("host") {
         return Err(BadDatabaseUrl::Missing("host"));
     }
@@ -173,8 +235,15 @@ fn check_postgres(url: &str) -> Result<(), BadDatabaseUrl> {
 fn check_file(name: &str, file: &str) -> Result<(), BadDatabaseUrl> {
     let (parameter, file) = (name.to_owned(), file.to_owned());
     match std::fs::read(&file) {
-        Err(error) => Err(BadDatabaseUrl::Unreadable { parameter, file, error: error.to_string() }),
-        Ok(bytes) if !name.contains("key") && !String::from_utf8_lossy(&bytes).contains("BEGIN CERTIFICATE") => {
+        Err(error) => Err(BadDatabaseUrl::Unreadable {
+            parameter,
+            file,
+            error: error.to_string(),
+        }),
+        Ok(bytes)
+            if !name.contains("key")
+                && !String::from_utf8_lossy(&bytes).contains("BEGIN CERTIFICATE") =>
+        {
             Err(BadDatabaseUrl::NoCertificate { parameter, file })
         }
         Ok(_) => Ok(()),
@@ -187,7 +256,11 @@ mod tests {
 
     #[track_caller]
     fn check(url: &str, want: Result<Place, BadDatabaseUrl>) {
-        assert_eq!(place(Some(url), Path::new("./centwise-data")), want, "{url}");
+        assert_eq!(
+            place(Some(url), Path::new("./centwise-data")),
+            want,
+            "{url}"
+        );
     }
 
     fn in_file(path: &str) -> Result<Place, BadDatabaseUrl> {
@@ -196,7 +269,10 @@ mod tests {
 
     #[test]
     fn urls_name_files_directories_and_servers() {
-        assert_eq!(place(None, Path::new("./centwise-data")), in_file("./centwise-data/centwise.db"));
+        assert_eq!(
+            place(None, Path::new("./centwise-data")),
+            in_file("./centwise-data/centwise.db")
+        );
         let here = std::env::temp_dir().display().to_string();
         for (url, path) in [
             ("sqlite:a/b.db", "a/b.db"),
@@ -210,7 +286,11 @@ mod tests {
             check(url, in_file(path));
         }
         let socket = "postgres://centwise@%2Fvar%2Frun%2Fpostgresql/centwise";
-        for url in ["postgres://h/d", "postgresql://u:p%40ss@h:5432/d?sslmode=verify-full", socket] {
+        for url in [
+            "postgres://h/d",
+            "postgresql://u:p%40ss@h:5432/d?sslmode=verify-full",
+            socket,
+        ] {
             check(url, Ok(Place::Postgres(url.to_owned())));
         }
     }
@@ -219,12 +299,19 @@ mod tests {
     #[test]
     fn what_is_half_understood_opens_nothing() {
         use BadDatabaseUrl::*;
-        for url in
-            ["host=db user=x password=geheim", "db.example.com/centwise", "books-that-are-not-there", "centwise:geheim@db/centwise", ""]
-        {
+        for url in [
+            "host=db user=x password=geheim",
+            "db.example.com/centwise",
+            "books-that-are-not-there",
+            "centwise:geheim@db/centwise",
+            "",
+        ] {
             check(url, Err(Unknown));
         }
-        check("postgers://u:geheim@h/d", Err(Scheme("postgers".to_owned())));
+        check(
+            "postgers://u:geheim@h/d",
+            Err(Scheme("postgers".to_owned())),
+        );
         check("mysql://h/d", Err(Scheme("mysql".to_owned())));
         check("sqlite:", Err(NoPath));
         // Of a file, a directory of its name.
@@ -232,16 +319,31 @@ mod tests {
         let file = std::env::current_exe().unwrap().display().to_string();
         check(&file, Err(IsFile));
         check("sqlite:a.db?mode=ro", Err(SqliteParameters));
-        check("postgres://u:geheim@h/d?sslmod=require", Err(Parameter("sslmod".to_owned())));
-        check("postgres://h/d?sslmode=disable&sslmode=require", Err(Twice("sslmode".to_owned())));
+        check(
+            "postgres://u:geheim@h/d?sslmod=require",
+            Err(Parameter("sslmod".to_owned())),
+        );
+        check(
+            "postgres://h/d?sslmode=disable&sslmode=require",
+            Err(Twice("sslmode".to_owned())),
+        );
         check("postgres://", Err(Missing("host")));
         check("postgres://u:p@h", Err(Missing("database")));
         check("postgres://u:p@h:5432/", Err(Missing("database")));
-        check("postgres://h/d?hostaddr=127.0.0.1", Err(Parameter("hostaddr".to_owned())));
+        check(
+            "postgres://h/d?hostaddr=127.0.0.1",
+            Err(Parameter("hostaddr".to_owned())),
+        );
         let text = tempfile::NamedTempFile::new().unwrap();
         let (parameter, file) = ("sslrootcert".to_owned(), text.path().display().to_string());
-        check(&format!("postgres://h/d?sslrootcert={file}"), Err(NoCertificate { parameter, file }));
-        check("postgres://h/d?sslmode=verify_full", Err(SslMode("sslmode".to_owned())));
+        check(
+            &format!("postgres://h/d?sslrootcert={file}"),
+            Err(NoCertificate { parameter, file }),
+        );
+        check(
+            "postgres://h/d?sslmode=verify_full",
+            Err(SslMode("sslmode".to_owned())),
+        );
     }
 
     #[test]
@@ -265,9 +367,19 @@ mod tests {
             let message = place(Some(url), Path::new(".")).unwrap_err().to_string();
             assert!(!message.contains("geheim"), "{url}: {message}");
         }
-        let missing = place(Some("postgres://h/d?sslrootcert=/not/there.pem"), Path::new(".")).unwrap_err().to_string();
-        assert!(missing.contains("sslrootcert") && missing.contains("/not/there.pem"), "{missing}");
-        let encoded = place(Some("postgres://u:geh/eim@h/d"), Path::new(".")).unwrap_err().to_string();
+        let missing = place(
+            Some("postgres://h/d?sslrootcert=/not/there.pem"),
+            Path::new("."),
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(
+            missing.contains("sslrootcert") && missing.contains("/not/there.pem"),
+            "{missing}"
+        );
+        let encoded = place(Some("postgres://u:geh/eim@h/d"), Path::new("."))
+            .unwrap_err()
+            .to_string();
         assert!(encoded.contains("p%40ss for p@ss"), "{encoded}");
     }
 }

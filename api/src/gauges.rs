@@ -1,5 +1,5 @@
-//! Measures of what is there, read when somebody asks for them or now and then: what waits in the database, its connections, the
-//! process, the disk, the newest backup.
+//! Measures of what is there, read when somebody asks for them or now and then: what waits in the
+//! database, its connections, the process, the disk, the newest backup.
 
 use crate::readiness;
 use crate::state::App;
@@ -17,25 +17,37 @@ pub const EVERY_SECS: u64 = 15;
 pub async fn of_process(app: &App) {
     watchdog::measure(app);
     let schema = schema_version::known().to_string();
-    gauge!("centwise_build_info", "version" => env!("CARGO_PKG_VERSION"), "schema" => schema).set(1.0);
+    gauge!("centwise_build_info", "version" => env!("CARGO_PKG_VERSION"), "schema" => schema)
+        .set(1.0);
     gauge!("centwise_clock_stepped").set(flag(app.clock.stepped().is_some()));
     gauge!("centwise_restored").set(flag(app.held.is_held()));
-    let is_ready = watchdog::ready(app).is_ok() && timekeeper::may_write(&app.clock).is_ok() && readiness::ready(app).await.is_ok();
+    let is_ready = watchdog::ready(app).is_ok()
+        && timekeeper::may_write(&app.clock).is_ok()
+        && readiness::ready(app).await.is_ok();
     gauge!("centwise_ready").set(flag(is_ready));
     let (open, idle) = app.records.connections();
     let idle = u32::try_from(idle).unwrap_or(u32::MAX);
-    gauge!("centwise_database_connections", "state" => "used").set(f64::from(open.saturating_sub(idle)));
+    gauge!("centwise_database_connections", "state" => "used")
+        .set(f64::from(open.saturating_sub(idle)));
     gauge!("centwise_database_connections", "state" => "idle").set(f64::from(idle));
     metrics_process::Collector::default().collect();
     of_disk(app);
 }
 
-/// Counts of the database: the server looks now and then, whoever asks for measures does not wait for it.
+/// Counts of the database: the server looks now and then, whoever asks for measures does not wait
+/// for it.
 ///
 /// # Errors
 /// It did not answer.
 pub async fn of_database(app: &App) -> Result<(), store::records::RecordError> {
-    let Standing { unrated, holds, deliveries_waiting, deliveries_failed, payouts, failed_payments } = app.records.standing().await?;
+    let Standing {
+        unrated,
+        holds,
+        deliveries_waiting,
+        deliveries_failed,
+        payouts,
+        failed_payments,
+    } = app.records.standing().await?;
     gauge!("centwise_unrated_events").set(counted(unrated));
     gauge!("centwise_holds_open").set(counted(holds));
     gauge!("centwise_deliveries", "state" => "waiting").set(counted(deliveries_waiting));
@@ -45,10 +57,12 @@ pub async fn of_database(app: &App) -> Result<(), store::records::RecordError> {
     Ok(())
 }
 
-/// Without a directory there is no measure; where it has no backup, or cannot be read, the newest is older than any.
+/// Without a directory there is no measure; where it has no backup, or cannot be read, the newest
+/// is older than any.
 fn of_disk(app: &App) {
     if let Some(dir) = &app.backup_dir {
-        let age = |newest: Instant| counted((app.clock.now().micros() - newest.micros()) / 1_000_000);
+        let age =
+            |newest: Instant| counted((app.clock.now().micros() - newest.micros()) / 1_000_000);
         let newest = backups::newest(dir).ok().flatten();
         gauge!("centwise_backup_age_seconds").set(newest.map_or(f64::INFINITY, age));
     }

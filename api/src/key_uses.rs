@@ -29,7 +29,12 @@ impl KeyUses {
     /// # Errors
     /// The database did not take it; it is written the next time.
     pub async fn write(&self, records: &Records) -> Result<(), RecordError> {
-        let due: Vec<(ApiKeyId, Instant)> = self.uses.iter().filter(|used| used.1).map(|used| (*used.key(), used.0)).collect();
+        let due: Vec<(ApiKeyId, Instant)> = self
+            .uses
+            .iter()
+            .filter(|used| used.1)
+            .map(|used| (*used.key(), used.0))
+            .collect();
         if due.is_empty() {
             return Ok(());
         }

@@ -1,5 +1,6 @@
-//! Three limits per API key: usage (events per second), live (holds, prices, balances per second) and
-//! everything else. Answers carry `RateLimit-Limit`, `-Remaining`, `-Reset`; a refusal `Retry-After`.
+//! Three limits per API key: usage (events per second), live (holds, prices, balances per second)
+//! and everything else. Answers carry `RateLimit-Limit`, `-Remaining`, `-Reset`; a refusal
+//! `Retry-After`.
 //!
 //! The limits protect the server from one caller. What protects it from all of them together is the
 //! engine's bounded queue (`overloaded`).
@@ -20,7 +21,8 @@ use tenants::Scope;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
 pub struct LimitSettings {
-    /// Usage events a key may send, per second; so many at once, too, and at least a whole request of 10,000.
+    /// Usage events a key may send, per second; so many at once, too, and at least a whole request
+    /// of 10,000.
     #[arg(long, env = "CENTWISE_USAGE_PER_SEC", default_value_t = 1_000_000, value_parser = at_least_one::<u32>(), value_name = "N")]
     pub usage_per_sec: u32,
     /// Holds, prices and balances a key may ask for, per second; so many at once, too.
@@ -36,7 +38,12 @@ pub struct LimitSettings {
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { usage_per_sec: 1_000_000, live_per_sec: 100_000, other_per_min: 60, admin_per_sec: 60 }
+        Self {
+            usage_per_sec: 1_000_000,
+            live_per_sec: 100_000,
+            other_per_min: 60,
+            admin_per_sec: 60,
+        }
     }
 }
 
@@ -48,7 +55,12 @@ pub enum Class {
     Other,
 }
 
-type Limiter = RateLimiter<ApiKeyId, DefaultKeyedStateStore<ApiKeyId>, DefaultClock, StateInformationMiddleware>;
+type Limiter = RateLimiter<
+    ApiKeyId,
+    DefaultKeyedStateStore<ApiKeyId>,
+    DefaultClock,
+    StateInformationMiddleware,
+>;
 
 #[derive(Debug)]
 pub struct Limits {
@@ -74,7 +86,8 @@ impl Limits {
             counter!("centwise_rate_limited_total", "limit" => class.name()).increment(0);
         }
         let batch = u32::try_from(BATCH_EVENTS_MAX).unwrap_or(u32::MAX);
-        let usage = Quota::per_second(not_zero(settings.usage_per_sec)).allow_burst(not_zero(settings.usage_per_sec.max(batch)));
+        let usage = Quota::per_second(not_zero(settings.usage_per_sec))
+            .allow_burst(not_zero(settings.usage_per_sec.max(batch)));
         Self {
             usage: limiter(usage),
             live: limiter(Quota::per_second(not_zero(settings.live_per_sec))),
@@ -87,9 +100,16 @@ impl Limits {
     ///
     /// # Errors
     /// `rate_limited` with the seconds to wait; nothing was taken.
-    pub fn take(&self, class: Class, key: ApiKeyId, scope: Scope, cells: usize) -> Result<Allowance, ApiProblem> {
+    pub fn take(
+        &self,
+        class: Class,
+        key: ApiKeyId,
+        scope: Scope,
+        cells: usize,
+    ) -> Result<Allowance, ApiProblem> {
         let limiter = self.limiter(class, scope);
-        let cells = NonZeroU32::new(u32::try_from(cells).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
+        let cells =
+            NonZeroU32::new(u32::try_from(cells).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
         match limiter.check_key_n(&key, cells) {
             Ok(Ok(state)) => Ok(allowance(&state)),
             Ok(Err(until)) => Err(refused(class, wait_secs(&until))),
@@ -108,7 +128,9 @@ impl Limits {
         match class {
             Class::Usage => &self.usage,
             Class::Live => &self.live,
-            Class::Other if matches!(scope, Scope::PlatformAdmin | Scope::TenantAdmin) => &self.admin,
+            Class::Other if matches!(scope, Scope::PlatformAdmin | Scope::TenantAdmin) => {
+                &self.admin
+            }
             Class::Other => &self.other,
         }
     }
@@ -148,8 +170,14 @@ fn not_zero(value: u32) -> NonZeroU32 {
 fn allowance(state: &StateSnapshot) -> Allowance {
     let quota = state.quota();
     let (limit, remaining) = (quota.burst_size().get(), state.remaining_burst_capacity());
-    let reset = quota.replenish_interval().saturating_mul(limit.saturating_sub(remaining));
-    Allowance { limit, remaining, reset_secs: whole_secs(reset) }
+    let reset = quota
+        .replenish_interval()
+        .saturating_mul(limit.saturating_sub(remaining));
+    Allowance {
+        limit,
+        remaining,
+        reset_secs: whole_secs(reset),
+    }
 }
 
 fn wait_secs(until: &NotUntil<<DefaultClock as governor::clock::Clock>::Instant>) -> u64 {
@@ -165,7 +193,12 @@ mod tests {
     use super::*;
 
     fn few() -> Limits {
-        Limits::new(&LimitSettings { usage_per_sec: 5, live_per_sec: 2, other_per_min: 1, admin_per_sec: 3 })
+        Limits::new(&LimitSettings {
+            usage_per_sec: 5,
+            live_per_sec: 2,
+            other_per_min: 1,
+            admin_per_sec: 3,
+        })
     }
 
     #[test]
@@ -173,16 +206,40 @@ mod tests {
         let limits = few();
         let key = ApiKeyId(1);
         assert!(limits.take(Class::Other, key, Scope::TenantRead, 1).is_ok());
-        assert!(limits.take(Class::Other, key, Scope::TenantRead, 1).is_err());
+        assert!(
+            limits
+                .take(Class::Other, key, Scope::TenantRead, 1)
+                .is_err()
+        );
         assert!(limits.take(Class::Live, key, Scope::TenantRead, 2).is_ok());
         assert!(limits.take(Class::Live, key, Scope::TenantRead, 1).is_err());
-        assert!(limits.take(Class::Other, ApiKeyId(2), Scope::TenantRead, 1).is_ok(), "limits are per key");
-        assert_eq!(limits.take(Class::Other, key, Scope::TenantAdmin, 1).map(|a| (a.limit, a.remaining)).ok(), Some((3, 2)));
+        assert!(
+            limits
+                .take(Class::Other, ApiKeyId(2), Scope::TenantRead, 1)
+                .is_ok(),
+            "limits are per key"
+        );
+        assert_eq!(
+            limits
+                .take(Class::Other, key, Scope::TenantAdmin, 1)
+                .map(|a| (a.limit, a.remaining))
+                .ok(),
+            Some((3, 2))
+        );
     }
 
     #[test]
     fn a_whole_batch_fits_even_under_a_small_limit() {
-        assert!(few().take(Class::Usage, ApiKeyId(1), Scope::UsageWrite, BATCH_EVENTS_MAX).is_ok());
+        assert!(
+            few()
+                .take(
+                    Class::Usage,
+                    ApiKeyId(1),
+                    Scope::UsageWrite,
+                    BATCH_EVENTS_MAX
+                )
+                .is_ok()
+        );
     }
 
     #[test]
@@ -192,6 +249,11 @@ mod tests {
         assert!(take().is_ok());
         let refused = take().unwrap_err();
         assert_eq!(refused.problem.code, "rate_limited");
-        assert!(refused.retry_after_secs.is_some_and(|secs| (55..=60).contains(&secs)), "{refused:?}");
+        assert!(
+            refused
+                .retry_after_secs
+                .is_some_and(|secs| (55..=60).contains(&secs)),
+            "{refused:?}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Notices at work in a server: what the engine saw is written down, what is written is sent, what is old goes.
+//! Notices at work in a server: what the engine saw is written down, what is written is sent, what
+//! is old goes.
 
 use crate::config::Config;
 use crate::state::App;
@@ -28,11 +29,18 @@ impl Notifier {
     /// The settings of e-mail make no sense, or there is no TLS.
     pub fn new(config: &Config, app: &App) -> anyhow::Result<Self> {
         let (times, ids) = (app.clock.clone(), app.clock.clone());
-        let clock = Clock { now: Arc::new(move || times.now()), id: Arc::new(move || ids.id()) };
+        let clock = Clock {
+            now: Arc::new(move || times.now()),
+            id: Arc::new(move || ids.id()),
+        };
         let mailer = config.mail.mailer().context("cannot send e-mail")?;
         let poster = Poster::new(config.reach()).context("cannot send webhooks")?;
         let courier = Courier::new(app.records.clone(), clock.clone(), poster, mailer);
-        Ok(Self { app: app.clone(), witness: Arc::new(Mutex::new(Witness::new(app.engine.clone(), clock))), courier })
+        Ok(Self {
+            app: app.clone(),
+            witness: Arc::new(Mutex::new(Witness::new(app.engine.clone(), clock))),
+            courier,
+        })
     }
 
     /// Until it is cancelled: attempts under way then are tried again by whoever comes next.

@@ -1,5 +1,5 @@
-//! Payouts while the server runs: what waits is taken on, payees are read again, and what is due is created every day, if
-//! the settings say so. Every process may do it; what is done is done once.
+//! Payouts while the server runs: what waits is taken on, payees are read again, and what is due is
+//! created every day, if the settings say so. Every process may do it; what is done is done once.
 
 use crate::clock;
 use crate::state::App;
@@ -38,7 +38,14 @@ pub async fn keep_up(app: App, token: CancellationToken) {
 
 async fn run(app: &App) {
     let (at, request_id) = (app.clock.now(), clock::request_id(&app.clock));
-    let actor = Actor { key: None, tenant: app.platform, at, request_id, reason: Some("daily run".to_owned()), once: None };
+    let actor = Actor {
+        key: None,
+        tenant: app.platform,
+        at,
+        request_id,
+        reason: Some("daily run".to_owned()),
+        once: None,
+    };
     match app.payouts.run_all(&actor, at).await {
         Ok(0) => {}
         Ok(created) => tracing::info!(created, "payouts are due"),

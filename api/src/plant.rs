@@ -4,10 +4,15 @@
 use crate::clock::{self, Clock};
 use anyhow::Context;
 use rating::card::{CardDoc, MeterTerms};
-use rating::{AgreementId, CardVersionId, Cents, Currency, Instant, RateCardId, TenantId, ids, ids::ApiKeyId, ids::MeterId};
+use rating::{
+    AgreementId, CardVersionId, Cents, Currency, Instant, RateCardId, TenantId, ids, ids::ApiKeyId,
+    ids::MeterId,
+};
 use std::sync::atomic::{AtomicU32, Ordering};
 use store::records::{Actor, Meter, NewTenant, RateCard, Records};
-use tenants::{Agreement, ApiKey, Collect, OnExhausted, Pricing, Scope, Tenant, TenantKind, tenant};
+use tenants::{
+    Agreement, ApiKey, Collect, OnExhausted, Pricing, Scope, Tenant, TenantKind, tenant,
+};
 
 /// Cards and agreements count from here, so that usage of the last hours can be sent.
 const IN_FORCE_BEFORE_SECS: i64 = 400 * 86_400;
@@ -25,12 +30,27 @@ impl<'a> Planter<'a> {
     /// `reason` stands in the audit log.
     pub fn new(records: &'a Records, clock: &'a Clock, platform: TenantId, reason: &str) -> Self {
         let (at, request_id) = (clock.now(), clock::request_id(clock));
-        let actor = Actor { key: None, tenant: platform, at, request_id, reason: Some(reason.to_owned()), once: None };
-        Self { records, clock, actor, next: AtomicU32::new(clock::random_u32()) }
+        let actor = Actor {
+            key: None,
+            tenant: platform,
+            at,
+            request_id,
+            reason: Some(reason.to_owned()),
+            once: None,
+        };
+        Self {
+            records,
+            clock,
+            actor,
+            next: AtomicU32::new(clock::random_u32()),
+        }
     }
 
     pub fn id(&self) -> i64 {
-        ids::compose(self.clock.now().micros() / 1000, self.next.fetch_add(1, Ordering::Relaxed))
+        ids::compose(
+            self.clock.now().micros() / 1000,
+            self.next.fetch_add(1, Ordering::Relaxed),
+        )
     }
 
     fn in_force_from(&self) -> Instant {
@@ -38,10 +58,17 @@ impl<'a> Planter<'a> {
     }
 
     /// A tenant below `seller`, not stored yet.
-    pub fn tenant(&self, seller: &Tenant, kind: TenantKind, external_id: &str, name: &str) -> anyhow::Result<NewTenant> {
+    pub fn tenant(
+        &self,
+        seller: &Tenant,
+        kind: TenantKind,
+        external_id: &str,
+        name: &str,
+    ) -> anyhow::Result<NewTenant> {
         let id = TenantId(self.id());
         let place = tenant::place(seller, id)?;
-        let personal_key = clock::random_secret().map_err(|error| anyhow::anyhow!("the system has no randomness to give: {error}"))?;
+        let personal_key = clock::random_secret()
+            .map_err(|error| anyhow::anyhow!("the system has no randomness to give: {error}"))?;
         let tenant = Tenant {
             id,
             external_id: external_id.to_owned(),
@@ -55,12 +82,22 @@ impl<'a> Planter<'a> {
             created_at: self.actor.at,
             closed_at: None,
         };
-        Ok(NewTenant { tenant, personal_key })
+        Ok(NewTenant {
+            tenant,
+            personal_key,
+        })
     }
 
     /// Terms between a buyer and its seller, not stored yet.
-    pub fn terms(&self, buyer: &Tenant, pricing: Pricing, credit_limit: Option<Cents>) -> anyhow::Result<Agreement> {
-        let seller = buyer.parent.with_context(|| format!("{} has no seller", buyer.external_id))?;
+    pub fn terms(
+        &self,
+        buyer: &Tenant,
+        pricing: Pricing,
+        credit_limit: Option<Cents>,
+    ) -> anyhow::Result<Agreement> {
+        let seller = buyer
+            .parent
+            .with_context(|| format!("{} has no seller", buyer.external_id))?;
         Ok(Agreement {
             id: AgreementId(self.id()),
             buyer: buyer.id,
@@ -84,15 +121,26 @@ impl<'a> Planter<'a> {
     pub async fn meters(&self, meters: &[(&str, MeterTerms)]) -> anyhow::Result<()> {
         for (name, terms) in meters {
             if self.records.meter_by_name(name).await?.is_none() {
-                let meter = Meter { id: MeterId(self.id()), name: (*name).to_owned(), terms: terms.clone(), created_at: self.actor.at };
-                self.records.create_meter(&self.actor, &meter).await.with_context(|| format!("cannot create the meter {name}"))?;
+                let meter = Meter {
+                    id: MeterId(self.id()),
+                    name: (*name).to_owned(),
+                    terms: terms.clone(),
+                    created_at: self.actor.at,
+                };
+                self.records
+                    .create_meter(&self.actor, &meter)
+                    .await
+                    .with_context(|| format!("cannot create the meter {name}"))?;
             }
         }
         Ok(())
     }
 
     pub async fn store(&self, tenants: &[NewTenant], terms: &[Agreement]) -> anyhow::Result<()> {
-        self.records.create_tenants(&self.actor, tenants, terms).await.context("cannot create the tenants")
+        self.records
+            .create_tenants(&self.actor, tenants, terms)
+            .await
+            .context("cannot create the tenants")
     }
 
     /// The seller's buyer of this id; created with its terms if it is not there.
@@ -104,7 +152,11 @@ impl<'a> Planter<'a> {
         pricing: Pricing,
         credit_limit: Option<Cents>,
     ) -> anyhow::Result<Tenant> {
-        if let Some(tenant) = self.records.tenant_by_external_id(seller, external_id).await? {
+        if let Some(tenant) = self
+            .records
+            .tenant_by_external_id(seller, external_id)
+            .await?
+        {
             return Ok(tenant);
         }
         let new = self.tenant(seller, kind, external_id, name)?;
@@ -113,31 +165,63 @@ impl<'a> Planter<'a> {
         Ok(new.tenant)
     }
 
-    /// The owner's card of this name; created with one version, in force for a year already, if it is not there.
-    pub async fn card(&self, owner: &Tenant, name: &str, doc: &CardDoc) -> anyhow::Result<RateCardId> {
+    /// The owner's card of this name; created with one version, in force for a year already, if it
+    /// is not there.
+    pub async fn card(
+        &self,
+        owner: &Tenant,
+        name: &str,
+        doc: &CardDoc,
+    ) -> anyhow::Result<RateCardId> {
         let id = match self.records.card_by_name(owner.id, name).await? {
             Some(card) => card.id,
             None => self.new_card(owner, name, doc).await?,
         };
         if self.records.published_versions(id).await?.is_empty() {
             let version = CardVersionId(self.id());
-            self.records.create_draft(&self.actor, id, version, doc).await?;
-            self.records.publish(&self.actor, version, self.in_force_from()).await?;
+            self.records
+                .create_draft(&self.actor, id, version, doc)
+                .await?;
+            self.records
+                .publish(&self.actor, version, self.in_force_from())
+                .await?;
         }
         Ok(id)
     }
 
-    async fn new_card(&self, owner: &Tenant, name: &str, doc: &CardDoc) -> anyhow::Result<RateCardId> {
+    async fn new_card(
+        &self,
+        owner: &Tenant,
+        name: &str,
+        doc: &CardDoc,
+    ) -> anyhow::Result<RateCardId> {
         let id = RateCardId(self.id());
         let (owner, root) = (owner.id, owner.root);
-        let card = RateCard { id, owner, root, name: name.to_owned(), currency: doc.currency, created_at: self.actor.at };
-        self.records.create_card(&self.actor, &card).await.with_context(|| format!("cannot create the rate card {name}"))?;
+        let card = RateCard {
+            id,
+            owner,
+            root,
+            name: name.to_owned(),
+            currency: doc.currency,
+            created_at: self.actor.at,
+        };
+        self.records
+            .create_card(&self.actor, &card)
+            .await
+            .with_context(|| format!("cannot create the rate card {name}"))?;
         Ok(id)
     }
 
     /// A new key and its secret, which is not stored.
-    pub async fn key(&self, tenant: &Tenant, scope: Scope, name: &str, expires_at: Option<Instant>) -> anyhow::Result<(ApiKeyId, String)> {
-        let random = clock::random_secret().map_err(|error| anyhow::anyhow!("the system has no randomness to give: {error}"))?;
+    pub async fn key(
+        &self,
+        tenant: &Tenant,
+        scope: Scope,
+        name: &str,
+        expires_at: Option<Instant>,
+    ) -> anyhow::Result<(ApiKeyId, String)> {
+        let random = clock::random_secret()
+            .map_err(|error| anyhow::anyhow!("the system has no randomness to give: {error}"))?;
         let secret = tenants::key::new_secret(random);
         let key = ApiKey {
             id: ApiKeyId(self.id()),
@@ -152,12 +236,18 @@ impl<'a> Planter<'a> {
             made_by: None,
             last_used_at: None,
         };
-        self.records.create_key(&self.actor, &key).await.with_context(|| format!("cannot create the key {name}"))?;
+        self.records
+            .create_key(&self.actor, &key)
+            .await
+            .with_context(|| format!("cannot create the key {name}"))?;
         Ok((key.id, secret))
     }
 
     pub async fn revoke(&self, key: ApiKeyId) -> anyhow::Result<()> {
-        self.records.revoke_key(&self.actor, key).await.context("cannot revoke the key")?;
+        self.records
+            .revoke_key(&self.actor, key)
+            .await
+            .context("cannot revoke the key")?;
         Ok(())
     }
 }

@@ -1,8 +1,10 @@
-//! Refusals as RFC 9457 `application/problem+json`: one table from a stable code to status and title.
+//! Refusals as RFC 9457 `application/problem+json`: one table from a stable code to status and
+//! title.
 //!
-//! A handler returns an [`ApiProblem`]; the request's frame writes the body, because only it knows the
-//! request id. Errors of other crates become codes here and nowhere else. What a caller cannot do
-//! anything about (a database that is gone) is logged once, here, and answered without its details.
+//! A handler returns an [`ApiProblem`]; the request's frame writes the body, because only it knows
+//! the request id. Errors of other crates become codes here and nowhere else. What a caller cannot
+//! do anything about (a database that is gone) is logged once, here, and answered without its
+//! details.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -22,58 +24,166 @@ use wording::Locale;
 const TABLE: &[(&str, u16, &str)] = &[
     ("invalid_json", 400, "The body is not valid JSON"),
     ("invalid_request", 400, "The request is not well formed"),
-    ("invalid_signature", 400, "The message's signature is not valid"),
-    ("missing_idempotency_key", 400, "The Idempotency-Key header is required"),
+    (
+        "invalid_signature",
+        400,
+        "The message's signature is not valid",
+    ),
+    (
+        "missing_idempotency_key",
+        400,
+        "The Idempotency-Key header is required",
+    ),
     ("unauthorized", 401, "A valid API key is required"),
-    ("insufficient_balance", 402, "The balance does not cover this"),
+    (
+        "insufficient_balance",
+        402,
+        "The balance does not cover this",
+    ),
     ("payment_declined", 402, "The payment was declined"),
     ("exhausted", 402, "The balance is used up"),
     ("forbidden", 403, "The key's scope does not allow this"),
-    ("credit_above_cap", 403, "The platform does not allow this seller so much credit"),
-    ("platform_sets_collect", 403, "Only the platform sets who collects"),
+    (
+        "credit_above_cap",
+        403,
+        "The platform does not allow this seller so much credit",
+    ),
+    (
+        "platform_sets_collect",
+        403,
+        "Only the platform sets who collects",
+    ),
     ("placed_above", 403, "A seller above placed this hold"),
-    ("only_tighter", 403, "A seller may only tighten what the platform set"),
-    ("terms_of_the_past", 403, "Only the platform changes terms of the past"),
-    ("terms_from_above", 403, "These terms were agreed on from above"),
+    (
+        "only_tighter",
+        403,
+        "A seller may only tighten what the platform set",
+    ),
+    (
+        "terms_of_the_past",
+        403,
+        "Only the platform changes terms of the past",
+    ),
+    (
+        "terms_from_above",
+        403,
+        "These terms were agreed on from above",
+    ),
     ("beyond_reach", 403, "The event was reported from above"),
     ("not_found", 404, "Not found"),
     ("method_not_allowed", 405, "The method is not allowed here"),
-    ("id_conflict", 409, "The same id was used for something else"),
-    ("idempotency_conflict", 409, "The Idempotency-Key was used for another request"),
-    ("idempotency_in_progress", 409, "The first request with this Idempotency-Key is still running"),
+    (
+        "id_conflict",
+        409,
+        "The same id was used for something else",
+    ),
+    (
+        "idempotency_conflict",
+        409,
+        "The Idempotency-Key was used for another request",
+    ),
+    (
+        "idempotency_in_progress",
+        409,
+        "The first request with this Idempotency-Key is still running",
+    ),
     ("balance_too_large", 409, "The balance would be too large"),
     ("conflict", 409, "This conflicts with what exists"),
-    ("last_admin_key", 409, "Nobody could administer the platform any more"),
-    ("ambiguous_id", 409, "More than one root uses this external id"),
+    (
+        "last_admin_key",
+        409,
+        "Nobody could administer the platform any more",
+    ),
+    (
+        "ambiguous_id",
+        409,
+        "More than one root uses this external id",
+    ),
     ("no_agreement_in_force", 409, "No agreement is in force"),
-    ("accounts_not_empty", 409, "The accounts must be empty first"),
+    (
+        "accounts_not_empty",
+        409,
+        "The accounts must be empty first",
+    ),
     ("meter_in_use", 409, "The meter has usage"),
-    ("payments_not_configured", 409, "This server has no payment provider"),
+    (
+        "payments_not_configured",
+        409,
+        "This server has no payment provider",
+    ),
     ("not_refundable", 409, "This cannot be given back"),
     ("already_voided", 409, "The event has been voided already"),
     ("upper_links_open", 409, "Links above are not yet priced"),
-    ("void_not_exact", 409, "What other events would cost without this one is not known"),
-    ("too_much_behind", 409, "Too much of the month lies behind the event"),
+    (
+        "void_not_exact",
+        409,
+        "What other events would cost without this one is not known",
+    ),
+    (
+        "too_much_behind",
+        409,
+        "Too much of the month lies behind the event",
+    ),
     ("hold_over", 409, "The hold has ended"),
     ("hold_ended", 409, "The hold has ended"),
-    ("other_root", 409, "The event belongs to the books of another reseller"),
-    ("hold_of_another", 409, "The hold belongs to another customer"),
-    ("payout_state", 409, "The payout's state does not allow this"),
-    ("held_back", 409, "The period's commission is still held back"),
-    ("payout_frozen", 409, "Payouts of this reseller wait for a dispute"),
+    (
+        "other_root",
+        409,
+        "The event belongs to the books of another reseller",
+    ),
+    (
+        "hold_of_another",
+        409,
+        "The hold belongs to another customer",
+    ),
+    (
+        "payout_state",
+        409,
+        "The payout's state does not allow this",
+    ),
+    (
+        "held_back",
+        409,
+        "The period's commission is still held back",
+    ),
+    (
+        "payout_frozen",
+        409,
+        "Payouts of this reseller wait for a dispute",
+    ),
     ("not_payable", 409, "There is not enough to be paid out"),
-    ("payee_not_ready", 409, "The account to be paid is not ready"),
+    (
+        "payee_not_ready",
+        409,
+        "The account to be paid is not ready",
+    ),
     ("nothing_due", 409, "No payout is due"),
     ("payout_exists", 409, "The period has a payout already"),
-    ("not_restored", 409, "The database does not wait after a restore"),
-    ("restored", 409, "Restored from a backup: nothing is paid out"),
+    (
+        "not_restored",
+        409,
+        "The database does not wait after a restore",
+    ),
+    (
+        "restored",
+        409,
+        "Restored from a backup: nothing is paid out",
+    ),
     ("reversal_refused", 409, "The payout cannot be taken back"),
     ("provider_refused", 409, "The payment provider refused this"),
-    ("counter_not_kept", 409, "The version needs counters that were not kept this month"),
+    (
+        "counter_not_kept",
+        409,
+        "The version needs counters that were not kept this month",
+    ),
     ("body_too_large", 413, "The body is too large"),
     ("batch_too_large", 413, "The batch has too many events"),
     ("deck_too_large", 413, "The rate deck has too many rows"),
-    ("unsupported_media_type", 415, "The content type is not supported"),
+    (
+        "unsupported_media_type",
+        415,
+        "The content type is not supported",
+    ),
     ("amount_too_large", 422, "The amount is too large"),
     ("missing_field", 422, "A field is missing"),
     ("invalid_field", 422, "A field is not valid"),
@@ -87,12 +197,24 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("overloaded", 429, "The engine is at its limit"),
     ("internal", 500, "An unexpected error"),
     ("broken_chain", 500, "The books do not fit the command"),
-    ("account_not_loaded", 500, "The books do not fit the command"),
+    (
+        "account_not_loaded",
+        500,
+        "The books do not fit the command",
+    ),
     ("held_mismatch", 500, "The books do not fit the command"),
     ("corrupt_card", 500, "A stored rate card cannot be read"),
-    ("provider_unavailable", 503, "The payment provider does not answer"),
+    (
+        "provider_unavailable",
+        503,
+        "The payment provider does not answer",
+    ),
     ("unavailable", 503, "The database is not available"),
-    ("clock_stepped", 503, "The clock has stepped: no money is written"),
+    (
+        "clock_stepped",
+        503,
+        "The clock has stepped: no money is written",
+    ),
     ("stalled", 503, "Commands wait too long in the engine"),
     ("task_down", 503, "A background task keeps failing"),
     ("not_writable", 503, "The database takes no writes"),
@@ -125,11 +247,18 @@ pub struct FieldError {
     pub detail: String,
 }
 
-/// The codes of the table, and any other: what a card or an event is refused for has codes of its own.
+/// The codes of the table, and any other: what a card or an event is refused for has codes of its
+/// own.
 fn code_schema() -> Schema {
-    let known = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(TABLE.iter().map(|(code, _, _)| *code)));
+    let known = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(TABLE.iter().map(|(code, _, _)| *code)));
     let code = AnyOfBuilder::new().description(Some("Stable, for programs. Others may come."));
-    code.item(known).item(ObjectBuilder::new().schema_type(Type::String)).examples(["invalid_field"]).build().into()
+    code.item(known)
+        .item(ObjectBuilder::new().schema_type(Type::String))
+        .examples(["invalid_field"])
+        .build()
+        .into()
 }
 
 /// RFC 9457 problem details.
@@ -169,25 +298,41 @@ impl ApiProblem {
     }
     /// Also for what the caller may not see: the two must not be told apart.
     pub fn not_found(what: &str) -> Self {
-        Self::new("not_found", format!("there is no such {what} within this key's reach"))
+        Self::new(
+            "not_found",
+            format!("there is no such {what} within this key's reach"),
+        )
     }
     pub fn rate_limited(wait_secs: u64) -> Self {
-        let mut refused = Self::new("rate_limited", format!("wait {wait_secs} s before the next request"));
+        let mut refused = Self::new(
+            "rate_limited",
+            format!("wait {wait_secs} s before the next request"),
+        );
         refused.retry_after_secs = Some(wait_secs);
         refused
     }
-    /// A sum over many records or roots that no 64-bit number of cents holds: an honest answer rather than a failure of ours.
+    /// A sum over many records or roots that no 64-bit number of cents holds: an honest answer
+    /// rather than a failure of ours.
     pub fn sum_too_large() -> Self {
-        Self::new("amount_too_large", "the sum is larger than a number of cents can be: ask for less at once")
+        Self::new(
+            "amount_too_large",
+            "the sum is larger than a number of cents can be: ask for less at once",
+        )
     }
     /// Logs what went wrong and answers without the details.
     pub fn internal(what: &dyn std::fmt::Display) -> Self {
         tracing::error!(error = %what, "internal error");
-        Self::new("internal", "something failed on our side; it has been logged under this request's id")
+        Self::new(
+            "internal",
+            "something failed on our side; it has been logged under this request's id",
+        )
     }
     pub fn unavailable(what: &dyn std::fmt::Display) -> Self {
         tracing::error!(error = %what, "database unavailable");
-        let mut refused = Self::new("unavailable", "nothing was written; the same request may be sent again");
+        let mut refused = Self::new(
+            "unavailable",
+            "nothing was written; the same request may be sent again",
+        );
         refused.retry_after_secs = Some(1);
         refused
     }
@@ -201,8 +346,8 @@ impl ApiProblem {
         problem_body(&self.problem, &self.errors, request_id)
     }
 
-    /// The answer, body and all, in the reader's language where its code is one that customers meet; the code, the field
-    /// and the list of mistakes stay as they are.
+    /// The answer, body and all, in the reader's language where its code is one that customers
+    /// meet; the code, the field and the list of mistakes stay as they are.
     pub fn answer(&self, request_id: Option<&str>, locale: Locale) -> Response {
         let translated = translated(self.problem.code, locale);
         let mut body = self.body(request_id);
@@ -213,8 +358,14 @@ impl ApiProblem {
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (self.status(), body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.code()));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(
+            header::CONTENT_LANGUAGE,
+            HeaderValue::from_static(language.code()),
+        );
         if let Some(secs) = self.retry_after_secs {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
@@ -226,7 +377,11 @@ impl ApiProblem {
 }
 
 /// A refusal inside an answer (one event of a batch).
-pub fn problem_body<'a>(problem: &'a Problem, errors: &'a [FieldError], request_id: Option<&'a str>) -> ProblemBody<'a> {
+pub fn problem_body<'a>(
+    problem: &'a Problem,
+    errors: &'a [FieldError],
+    request_id: Option<&'a str>,
+) -> ProblemBody<'a> {
     let (status, title) = row(problem.code);
     ProblemBody {
         kind: format!("/problems/{}", problem.code),
@@ -244,11 +399,21 @@ pub fn problem_body<'a>(problem: &'a Problem, errors: &'a [FieldError], request_
 fn translated(code: &str, locale: Locale) -> Option<(String, String)> {
     let key = format!("problem-{}", code.replace('_', "-"));
     let is_written = locale != Locale::En && wording::has(&key);
-    is_written.then(|| (wording::say(locale, &key, &[]), wording::say(locale, &format!("{key}.detail"), &[])))
+    is_written.then(|| {
+        (
+            wording::say(locale, &key, &[]),
+            wording::say(locale, &format!("{key}.detail"), &[]),
+        )
+    })
 }
 
 fn row(code: &str) -> (u16, &'static str) {
-    TABLE.iter().find(|(known, ..)| *known == code).map_or((422, TITLE_OF_REFUSALS), |&(_, status, title)| (status, title))
+    TABLE
+        .iter()
+        .find(|(known, ..)| *known == code)
+        .map_or((422, TITLE_OF_REFUSALS), |&(_, status, title)| {
+            (status, title)
+        })
 }
 
 /// The code for a bare status that a library answered with.
@@ -258,10 +423,16 @@ pub fn code_of_status(status: StatusCode) -> (&'static str, &'static str) {
         404 => ("not_found", "there is nothing at this path"),
         405 => ("method_not_allowed", "this path does not take this method"),
         408 | 504 => ("timeout", "the request took too long"),
-        413 => ("body_too_large", "the body is larger than this server takes"),
+        413 => (
+            "body_too_large",
+            "the body is larger than this server takes",
+        ),
         415 => ("unsupported_media_type", "send application/json"),
         other if other < 500 => ("invalid_field", "the request is not valid"),
-        _ => ("internal", "something failed on our side; it has been logged under this request's id"),
+        _ => (
+            "internal",
+            "something failed on our side; it has been logged under this request's id",
+        ),
     }
 }
 
@@ -281,18 +452,31 @@ impl From<Problem> for ApiProblem {
             "clock_stepped" => Some(CLOCK_RETRY_SECS),
             _ => None,
         };
-        Self { problem, errors: Vec::new(), retry_after_secs }
+        Self {
+            problem,
+            errors: Vec::new(),
+            retry_after_secs,
+        }
     }
 }
 
 impl From<Vec<Mistake>> for ApiProblem {
     fn from(mistakes: Vec<Mistake>) -> Self {
         let detail = match mistakes.as_slice() {
-            [only] => format!("{}: {}", only.path, only.message).trim_start_matches(": ").to_owned(),
+            [only] => format!("{}: {}", only.path, only.message)
+                .trim_start_matches(": ")
+                .to_owned(),
             several => format!("{} mistakes were found; each is listed", several.len()),
         };
         let mut refused = Self::new("invalid_card", detail);
-        refused.errors = mistakes.into_iter().map(|m| FieldError { field: m.path, code: m.code.to_owned(), detail: m.message }).collect();
+        refused.errors = mistakes
+            .into_iter()
+            .map(|m| FieldError {
+                field: m.path,
+                code: m.code.to_owned(),
+                detail: m.message,
+            })
+            .collect();
         refused.problem.field = refused.errors.first().map(|error| error.field.clone());
         refused
     }
@@ -305,7 +489,11 @@ impl From<RecordError> for ApiProblem {
             RecordError::Ambiguous { .. } => Self::new("ambiguous_id", error.to_string()),
             RecordError::Conflict { field, detail } => Self::field("conflict", field, detail),
             RecordError::Invalid { field, detail } => Self::field("invalid_field", field, detail),
-            RecordError::NotAllowed(NotAllowed { code, field, detail }) => Self::field(code, field, detail),
+            RecordError::NotAllowed(NotAllowed {
+                code,
+                field,
+                detail,
+            }) => Self::field(code, field, detail),
             RecordError::Overtaken => Self::new("idempotency_in_progress", error.to_string()),
             RecordError::Db(error) => Self::unavailable(&error),
         }
@@ -321,12 +509,14 @@ impl From<Invalid> for ApiProblem {
 impl From<ProviderError> for ApiProblem {
     fn from(error: ProviderError) -> Self {
         match error {
-            ProviderError::Declined(_) | ProviderError::Refused { .. } | ProviderError::NotFound | ProviderError::Uncountable(_) => {
-                Self::new("provider_refused", error.to_string())
-            }
+            ProviderError::Declined(_)
+            | ProviderError::Refused { .. }
+            | ProviderError::NotFound
+            | ProviderError::Uncountable(_) => Self::new("provider_refused", error.to_string()),
             ProviderError::Unknown(_) | ProviderError::NotSent(_) | ProviderError::Unauthorized => {
                 tracing::warn!(%error, "the payment provider did not do what was asked");
-                let mut refused = Self::new("provider_unavailable", "the same request may be sent again");
+                let mut refused =
+                    Self::new("provider_unavailable", "the same request may be sent again");
                 refused.retry_after_secs = Some(30);
                 refused
             }
@@ -356,7 +546,9 @@ impl From<JournalError> for ApiProblem {
     fn from(error: JournalError) -> Self {
         match error {
             JournalError::Corrupt(_) => Self::internal(&error),
-            JournalError::Unavailable(_) | JournalError::Conflict(_) | JournalError::Unfit(_) => Self::unavailable(&error),
+            JournalError::Unavailable(_) | JournalError::Conflict(_) | JournalError::Unfit(_) => {
+                Self::unavailable(&error)
+            }
         }
     }
 }
@@ -369,17 +561,29 @@ mod tests {
     fn every_code_is_listed_once_and_in_order_of_status() {
         assert!(TABLE.windows(2).all(|pair| pair[0].1 <= pair[1].1));
         for (code, status, _) in TABLE {
-            assert_eq!(TABLE.iter().filter(|(other, ..)| other == code).count(), 1, "{code}");
+            assert_eq!(
+                TABLE.iter().filter(|(other, ..)| other == code).count(),
+                1,
+                "{code}"
+            );
             assert!(StatusCode::from_u16(*status).is_ok(), "{code}");
         }
     }
 
     #[test]
     fn refusals_have_their_status() {
-        for (code, status) in
-            [("id_conflict", 409), ("overloaded", 429), ("no_rate", 422), ("insufficient_balance", 402), ("not_found", 404)]
-        {
-            assert_eq!(ApiProblem::new(code, "").status().as_u16(), status, "{code}");
+        for (code, status) in [
+            ("id_conflict", 409),
+            ("overloaded", 429),
+            ("no_rate", 422),
+            ("insufficient_balance", 402),
+            ("not_found", 404),
+        ] {
+            assert_eq!(
+                ApiProblem::new(code, "").status().as_u16(),
+                status,
+                "{code}"
+            );
         }
     }
 
@@ -392,32 +596,75 @@ mod tests {
             serde_json::json!({"type": "/problems/invalid_field", "title": "A field is not valid", "status": 422, "code": "invalid_field",
                 "detail": "at most 9 decimals are kept", "field": "quantity", "request_id": "req_1"})
         );
-        assert_eq!(refused.answer(None, Locale::En).headers()[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(
+            refused.answer(None, Locale::En).headers()[header::CONTENT_TYPE],
+            "application/problem+json"
+        );
     }
 
     #[test]
     fn the_catalogues_know_codes_by_the_same_titles() {
-        let titled = |(code, _, _): &&(&str, u16, &str)| wording::has(&format!("problem-{}", code.replace('_', "-")));
+        let titled = |(code, _, _): &&(&str, u16, &str)| {
+            wording::has(&format!("problem-{}", code.replace('_', "-")))
+        };
         let known: Vec<_> = TABLE.iter().filter(titled).collect();
         assert!(known.len() > 20, "{known:?}");
         for (code, _, title) in known {
-            assert_eq!(wording::say(Locale::En, &format!("problem-{}", code.replace('_', "-")), &[]), *title, "{code}");
+            assert_eq!(
+                wording::say(
+                    Locale::En,
+                    &format!("problem-{}", code.replace('_', "-")),
+                    &[]
+                ),
+                *title,
+                "{code}"
+            );
         }
     }
 
     #[tokio::test]
     async fn a_refusal_speaks_the_readers_language() {
         for (code, locale, language, title) in [
-            ("insufficient_balance", Locale::De, "de", "Das Guthaben reicht dafür nicht"),
-            ("insufficient_balance", Locale::Fr, "fr", "Le solde ne suffit pas"),
-            ("insufficient_balance", Locale::En, "en", "The balance does not cover this"),
-            ("invalid_card", Locale::De, "en", "The rate card is not valid"),
+            (
+                "insufficient_balance",
+                Locale::De,
+                "de",
+                "Das Guthaben reicht dafür nicht",
+            ),
+            (
+                "insufficient_balance",
+                Locale::Fr,
+                "fr",
+                "Le solde ne suffit pas",
+            ),
+            (
+                "insufficient_balance",
+                Locale::En,
+                "en",
+                "The balance does not cover this",
+            ),
+            (
+                "invalid_card",
+                Locale::De,
+                "en",
+                "The rate card is not valid",
+            ),
         ] {
-            let answer = ApiProblem::field(code, "tenant", "the English detail").answer(None, locale);
-            assert_eq!(answer.headers()[header::CONTENT_LANGUAGE], language, "{code} {locale}");
-            let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+            let answer =
+                ApiProblem::field(code, "tenant", "the English detail").answer(None, locale);
+            assert_eq!(
+                answer.headers()[header::CONTENT_LANGUAGE],
+                language,
+                "{code} {locale}"
+            );
+            let body = axum::body::to_bytes(answer.into_body(), 10_000)
+                .await
+                .unwrap();
             let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-            assert_eq!((&body["title"], &body["code"], &body["field"]), (&title.into(), &code.into(), &"tenant".into()));
+            assert_eq!(
+                (&body["title"], &body["code"], &body["field"]),
+                (&title.into(), &code.into(), &"tenant".into())
+            );
             assert_eq!(body["detail"] == "the English detail", language == "en");
         }
     }
@@ -425,14 +672,27 @@ mod tests {
     #[test]
     fn overload_says_when_to_come_back() {
         let refused = ApiProblem::from(Problem::new("overloaded", "full"));
-        assert_eq!((refused.status().as_u16(), refused.retry_after_secs), (429, Some(1)));
-        assert_eq!(refused.answer(None, Locale::De).headers()[header::RETRY_AFTER], "1");
+        assert_eq!(
+            (refused.status().as_u16(), refused.retry_after_secs),
+            (429, Some(1))
+        );
+        assert_eq!(
+            refused.answer(None, Locale::De).headers()[header::RETRY_AFTER],
+            "1"
+        );
     }
 
     #[test]
     fn every_mistake_of_a_card_is_listed() {
-        let mistake = |path: &str| Mistake { path: path.to_owned(), code: "tie", message: "ties with rates[0]".to_owned() };
+        let mistake = |path: &str| Mistake {
+            path: path.to_owned(),
+            code: "tie",
+            message: "ties with rates[0]".to_owned(),
+        };
         let refused = ApiProblem::from(vec![mistake("rates[1]"), mistake("rates[2]")]);
-        assert_eq!((refused.errors.len(), refused.problem.field.as_deref()), (2, Some("rates[1]")));
+        assert_eq!(
+            (refused.errors.len(), refused.problem.field.as_deref()),
+            (2, Some("rates[1]"))
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Whether the database takes writes: asked with a write, at most once a second however often readiness is asked for.
+//! Whether the database takes writes: asked with a write, at most once a second however often
+//! readiness is asked for.
 
 use crate::clock::monotonic;
 use crate::problem::ApiProblem;
@@ -29,7 +30,9 @@ struct Asked {
 pub async fn ready(app: &App) -> Result<(), ApiProblem> {
     // Whoever comes meanwhile gets the same answer.
     let mut last = app.readiness.last.lock().await;
-    let fresh = last.as_ref().filter(|asked| monotonic().saturating_sub(asked.at) < FRESH);
+    let fresh = last
+        .as_ref()
+        .filter(|asked| monotonic().saturating_sub(asked.at) < FRESH);
     let asked = match fresh {
         Some(asked) => asked.clone(),
         None => {
@@ -38,22 +41,36 @@ pub async fn ready(app: &App) -> Result<(), ApiProblem> {
             last.insert(asked).clone()
         }
     };
-    asked.refused.map_or(Ok(()), |why| Err(ApiProblem::new("not_writable", why)))
+    asked
+        .refused
+        .map_or(Ok(()), |why| Err(ApiProblem::new("not_writable", why)))
 }
 
 async fn ask(app: &App) -> Asked {
-    let refused = match tokio::time::timeout(PROBE_TIME_MAX, app.records.probe(app.clock.now())).await {
-        Ok(Ok(())) => None,
-        Ok(Err(why)) => Some(why.to_string()),
-        Err(_elapsed) => Some(format!("the database has not answered within {} ms", PROBE_TIME_MAX.as_millis())),
-    };
-    Asked { at: monotonic(), refused }
+    let refused =
+        match tokio::time::timeout(PROBE_TIME_MAX, app.records.probe(app.clock.now())).await {
+            Ok(Ok(())) => None,
+            Ok(Err(why)) => Some(why.to_string()),
+            Err(_elapsed) => Some(format!(
+                "the database has not answered within {} ms",
+                PROBE_TIME_MAX.as_millis()
+            )),
+        };
+    Asked {
+        at: monotonic(),
+        refused,
+    }
 }
 
 /// Logs what has changed.
 fn tell(before: Option<&Asked>, now: &Asked) {
-    match (before.and_then(|before| before.refused.as_ref()), &now.refused) {
-        (None, Some(why)) => tracing::error!(%why, "the database takes no writes: the server is not ready"),
+    match (
+        before.and_then(|before| before.refused.as_ref()),
+        &now.refused,
+    ) {
+        (None, Some(why)) => {
+            tracing::error!(%why, "the database takes no writes: the server is not ready")
+        }
         (Some(_), None) => tracing::info!("the database takes writes again"),
         _ => {}
     }

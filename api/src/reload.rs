@@ -17,18 +17,36 @@ pub struct Reread {
 pub fn reload(app: &App, courier: &Courier, reread: anyhow::Result<Reread>) {
     match reread.and_then(|reread| take(app, courier, reread)) {
         Ok(taken) if taken.is_empty() => {
-            tracing::warn!("nothing is read again: of the secrets of Stripe and of the mail server none lies in a file");
+            tracing::warn!(
+                "nothing is read again: of the secrets of Stripe and of the mail server none lies \
+                    in a file"
+            );
         }
-        Ok(taken) => tracing::info!(variables = taken.join(" "), "secrets were read again from their files, and count from now on"),
-        Err(error) => tracing::error!(error = format!("{error:#}"), "secrets were not read again: those before go on counting"),
+        Ok(taken) => tracing::info!(
+            variables = taken.join(" "),
+            "secrets were read again from their files, and count from now on"
+        ),
+        Err(error) => tracing::error!(
+            error = format!("{error:#}"),
+            "secrets were not read again: those before go on counting"
+        ),
     }
 }
 
 /// Whatever can fail comes first.
-fn take(app: &App, courier: &Courier, Reread { config, from_files }: Reread) -> anyhow::Result<Vec<&'static str>> {
+fn take(
+    app: &App,
+    courier: &Courier,
+    Reread { config, from_files }: Reread,
+) -> anyhow::Result<Vec<&'static str>> {
     let mailer = config.mail.mailer()?;
     let stripe = match (&app.stripe, config.payments.stripe()) {
-        (Some(stripe), Some(settings)) => Some((stripe, stripe.renewal(&settings).context("CENTWISE_STRIPE_SECRET_KEY")?)),
+        (Some(stripe), Some(settings)) => Some((
+            stripe,
+            stripe
+                .renewal(&settings)
+                .context("CENTWISE_STRIPE_SECRET_KEY")?,
+        )),
         _ => None,
     };
     if let Some((stripe, renewal)) = stripe {

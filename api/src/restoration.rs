@@ -1,6 +1,6 @@
-//! A database that came from a backup does not know what happened after it. Until somebody has looked through that and says so
-//! (`centwise resume`), nothing goes out by itself: no payout, no automatic top-up, no delivery. Usage, holds and payments that
-//! come in go on.
+//! A database that came from a backup does not know what happened after it. Until somebody has
+//! looked through that and says so (`centwise resume`), nothing goes out by itself: no payout, no
+//! automatic top-up, no delivery. Usage, holds and payments that come in go on.
 
 use crate::problem::ApiProblem;
 use crate::state::App;
@@ -27,14 +27,18 @@ impl Held {
             tracing::warn!(
                 backup = %restoration.backup_at(),
                 restored = %restoration.restored_at(),
-                "this database was restored from a backup: payouts, automatic top-ups and deliveries are held until `centwise resume`"
+                "this database was restored from a backup: payouts, automatic top-ups and \
+                    deliveries are held until `centwise resume`"
             );
         }
         Ok(Self(RwLock::new(restoration)))
     }
 
     pub fn restoration(&self) -> Option<Restoration> {
-        *self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self
+            .0
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub fn is_held(&self) -> bool {
@@ -49,7 +53,8 @@ impl Held {
             Some(restoration) => Err(ApiProblem::new(
                 "restored",
                 format!(
-                    "this database is a backup of {}, and does not know what was paid out since: enter that, then resume (centwise resume, or \
+                    "this database is a backup of {}, and does not know what was paid out since: \
+                        enter that, then resume (centwise resume, or \
                      POST /v1/restoration/resume)",
                     restoration.backup_at()
                 ),
@@ -58,7 +63,10 @@ impl Held {
     }
 
     fn set(&self, restoration: Option<Restoration>) {
-        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = restoration;
+        *self
+            .0
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = restoration;
     }
 }
 

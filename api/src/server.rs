@@ -1,5 +1,5 @@
-//! Connections: accept, serve HTTP/1.1, and stop gracefully (no new connections, open requests finish,
-//! the engine drains what was accepted).
+//! Connections: accept, serve HTTP/1.1, and stop gracefully (no new connections, open requests
+//! finish, the engine drains what was accepted).
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -54,7 +54,10 @@ impl Signals {
     pub fn expect() -> anyhow::Result<Self> {
         let terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
         let interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-        Ok(Self { terminate, interrupt })
+        Ok(Self {
+            terminate,
+            interrupt,
+        })
     }
 
     async fn any(&mut self) {
@@ -91,12 +94,23 @@ pub struct Running {
 /// The database or the address cannot be opened.
 pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
     // Before anything is made: the first admin key is shown once, and not if the address is taken.
-    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-    let address = listener.local_addr().context("the listener has no address")?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
     let Opened { app, admin_key } = state::open(config, clock).await?;
-    let moved = app.engine.reclassify().await.context("cannot move balances to the books of resellers that collect themselves")?;
+    let moved = app
+        .engine
+        .reclassify()
+        .await
+        .context("cannot move balances to the books of resellers that collect themselves")?;
     if moved > 0 {
-        tracing::info!(moved, "balances are in the books of resellers that collect themselves");
+        tracing::info!(
+            moved,
+            "balances are in the books of resellers that collect themselves"
+        );
     }
     let notifier = Notifier::new(config, &app)?;
     let courier = notifier.courier.clone();
@@ -111,7 +125,14 @@ pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
     };
     let task = tokio::spawn(server.run(stopped));
     tracing::info!(%address, "listening");
-    Ok(Running { address, app, admin_key, courier, stop, task })
+    Ok(Running {
+        address,
+        app,
+        admin_key,
+        courier,
+        stop,
+        task,
+    })
 }
 
 impl Running {
@@ -120,11 +141,17 @@ impl Running {
         format!("http://{}", self.address)
     }
 
-    /// Serves until a signal comes, then stops gracefully; at each hangup what `reread` gives takes the place of the secrets.
+    /// Serves until a signal comes, then stops gracefully; at each hangup what `reread` gives takes
+    /// the place of the secrets.
     ///
     /// # Errors
     /// As [`Running::stop`].
-    pub async fn until(self, mut signals: Signals, mut hangups: Signal, reread: impl Fn() -> anyhow::Result<Reread>) -> anyhow::Result<()> {
+    pub async fn until(
+        self,
+        mut signals: Signals,
+        mut hangups: Signal,
+        reread: impl Fn() -> anyhow::Result<Reread>,
+    ) -> anyhow::Result<()> {
         loop {
             tokio::select! {
                 () = signals.any() => return self.stop().await,
@@ -141,7 +168,11 @@ impl Running {
         let _nobody_listens = self.stop.send(true);
         let stopped = self.task.await.context("the server did not stop cleanly")?;
         // What is stuck keeps its connection.
-        if stopped.is_ok() && tokio::time::timeout(CLOSE_TIME_MAX, self.app.records.close()).await.is_err() {
+        if stopped.is_ok()
+            && tokio::time::timeout(CLOSE_TIME_MAX, self.app.records.close())
+                .await
+                .is_err()
+        {
             tracing::warn!("the database was still in use: keep its write-ahead log beside it");
         }
         stopped.context("the engine did not finish what it had taken")
@@ -170,14 +201,27 @@ impl Server {
                 accepted = self.listener.accept() => accepted,
                 _ = stopped.changed() => break,
             };
-            let Some((stream, peer)) = ready(stream).await else { continue };
+            let Some((stream, peer)) = ready(stream).await else {
+                continue;
+            };
             let (slot, service) = match self.slots.take() {
                 Some(slot @ Slot::Ordinary(_)) => (slot, service.clone()),
                 Some(slot @ Slot::Spare(_)) => (slot, spare_service.clone()),
                 None => continue,
             };
-            let guest = if let Slot::Ordinary(stay) = &slot { Some(stay.guest()) } else { None };
-            let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), FromPeer { peer, guest, service }));
+            let guest = if let Slot::Ordinary(stay) = &slot {
+                Some(stay.guest())
+            } else {
+                None
+            };
+            let connection = connections.watch(builder.serve_connection(
+                TokioIo::new(stream),
+                FromPeer {
+                    peer,
+                    guest,
+                    service,
+                },
+            ));
             tokio::spawn(async move {
                 let makes_room = async {
                     match &slot {
@@ -203,21 +247,39 @@ impl Server {
             tokio::time::timeout(drain_time_max, connections.shutdown()),
         );
         if let Err(CutOff(tasks)) = tasks {
-            tracing::warn!(tasks, secs = self.drain_secs_max, "some background tasks did not finish their round in time");
+            tracing::warn!(
+                tasks,
+                secs = self.drain_secs_max,
+                "some background tasks did not finish their round in time"
+            );
         }
         if requests.is_err() {
-            tracing::warn!(secs = self.drain_secs_max, "some requests did not finish in time");
+            tracing::warn!(
+                secs = self.drain_secs_max,
+                "some requests did not finish in time"
+            );
         }
-        if tokio::time::timeout(CLOSE_TIME_MAX, self.app.key_uses.write(&self.app.records)).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIME_MAX, self.app.key_uses.write(&self.app.records))
+            .await
+            .is_err()
+        {
             tracing::warn!("when keys were used last was not written");
         }
         let drained = self.app.engine.drain(self.engine_drain_time_max).await;
-        if let Err(CutOff(tasks)) = self.app.supervisor.stop(Until::Drained, CLOSE_TIME_MAX).await {
+        if let Err(CutOff(tasks)) = self
+            .app
+            .supervisor
+            .stop(Until::Drained, CLOSE_TIME_MAX)
+            .await
+        {
             tracing::warn!(tasks, "some watches did not end in time");
         }
         match &drained {
             Ok(()) => tracing::info!("stopped"),
-            Err(error) => tracing::error!(%error, "the engine did not finish; what was not answered may be sent again"),
+            Err(error) => {
+                tracing::error!(%error, "the engine did not finish; what was not answered may be \
+                    sent again")
+            }
         }
         drained
     }
@@ -256,7 +318,9 @@ impl<S: Service<hyper::Request<Incoming>>> Service<hyper::Request<Incoming>> for
     }
 }
 
-async fn ready(accepted: std::io::Result<(TcpStream, SocketAddr)>) -> Option<(TcpStream, SocketAddr)> {
+async fn ready(
+    accepted: std::io::Result<(TcpStream, SocketAddr)>,
+) -> Option<(TcpStream, SocketAddr)> {
     match accepted {
         Ok((stream, peer)) => stream.set_nodelay(true).is_ok().then_some((stream, peer)),
         Err(error) => {
@@ -274,14 +338,31 @@ fn start_tasks(app: &App, notifier: Notifier) {
         let app = app.clone();
         supervisor.run(name, until, move |token| task(app.clone(), token));
     };
-    supervised("upkeep", Until::Shutdown, |app, token| Box::pin(upkeep::keep_up(app, token)));
-    supervised("payments", Until::Shutdown, |app, token| Box::pin(async move { app.desk.work(token).await }));
-    supervised("payouts", Until::Shutdown, |app, token| Box::pin(payouts::keep_up(app, token)));
-    supervised("restoration", Until::Shutdown, |app, token| Box::pin(restoration::watch(app, token)));
-    app.supervisor.run("notices", Until::Shutdown, move |token| notifier.clone().run(token));
-    supervised("watchdog", Until::Drained, |app, token| Box::pin(watchdog::watch(app, token)));
-    supervised("clock", Until::Drained, |app, token| Box::pin(timekeeper::watch(app, token)));
-    supervised("records", Until::Drained, |app, token| Box::pin(async move { app.engine.directory().watch(token).await }));
+    supervised("upkeep", Until::Shutdown, |app, token| {
+        Box::pin(upkeep::keep_up(app, token))
+    });
+    supervised("payments", Until::Shutdown, |app, token| {
+        Box::pin(async move { app.desk.work(token).await })
+    });
+    supervised("payouts", Until::Shutdown, |app, token| {
+        Box::pin(payouts::keep_up(app, token))
+    });
+    supervised("restoration", Until::Shutdown, |app, token| {
+        Box::pin(restoration::watch(app, token))
+    });
+    app.supervisor
+        .run("notices", Until::Shutdown, move |token| {
+            notifier.clone().run(token)
+        });
+    supervised("watchdog", Until::Drained, |app, token| {
+        Box::pin(watchdog::watch(app, token))
+    });
+    supervised("clock", Until::Drained, |app, token| {
+        Box::pin(timekeeper::watch(app, token))
+    });
+    supervised("records", Until::Drained, |app, token| {
+        Box::pin(async move { app.engine.directory().watch(token).await })
+    });
 }
 
 #[cfg(test)]
@@ -290,7 +371,10 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     async fn ask(stream: &mut TcpStream, path: &str) -> String {
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).await.unwrap();
+        stream
+            .write_all(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
         let mut answer = vec![0; 4096];
         let read = stream.read(&mut answer).await.unwrap();
         String::from_utf8_lossy(&answer[..read]).into_owned()
@@ -299,16 +383,38 @@ mod tests {
     #[tokio::test]
     async fn serves_on_any_free_port_and_stops_with_an_idle_connection_open() {
         let directory = tempfile::tempdir().unwrap();
-        let config = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), data_dir: directory.path().to_owned(), ..Config::default() };
+        let config = Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data_dir: directory.path().to_owned(),
+            ..Config::default()
+        };
         let running = serve(&config, Clock::system()).await.unwrap();
         assert!(running.admin_key.is_some());
         let mut stream = TcpStream::connect(running.address).await.unwrap();
-        assert!(ask(&mut stream, "/health/ready").await.starts_with("HTTP/1.1 200"));
-        assert!(ask(&mut stream, "/v1/tenants").await.starts_with("HTTP/1.1 401"));
+        assert!(
+            ask(&mut stream, "/health/ready")
+                .await
+                .starts_with("HTTP/1.1 200")
+        );
+        assert!(
+            ask(&mut stream, "/v1/tenants")
+                .await
+                .starts_with("HTTP/1.1 401")
+        );
         let address = running.address;
-        tokio::time::timeout(Duration::from_secs(5), running.stop()).await.unwrap().unwrap();
-        assert!(TcpStream::connect(address).await.is_err(), "nobody accepts any more");
-        assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or_default(), 0, "the idle connection is closed");
+        tokio::time::timeout(Duration::from_secs(5), running.stop())
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(
+            TcpStream::connect(address).await.is_err(),
+            "nobody accepts any more"
+        );
+        assert_eq!(
+            stream.read(&mut [0; 1]).await.unwrap_or_default(),
+            0,
+            "the idle connection is closed"
+        );
         let again = serve(&config, Clock::system()).await.unwrap();
         assert_eq!(again.admin_key, None, "the key is shown once");
         again.stop().await.unwrap();
@@ -317,10 +423,19 @@ mod tests {
     #[tokio::test]
     async fn a_background_task_that_panics_is_counted_and_one_that_keeps_panicking_is_named() {
         let directory = tempfile::tempdir().unwrap();
-        let config = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), data_dir: directory.path().to_owned(), ..Config::default() };
+        let config = Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data_dir: directory.path().to_owned(),
+            ..Config::default()
+        };
         let running = serve(&config, Clock::system()).await.unwrap();
         let mut stream = TcpStream::connect(running.address).await.unwrap();
-        running.app.supervisor.run("test_task", Until::Shutdown, |_| async { panic!("on purpose") });
+        running
+            .app
+            .supervisor
+            .run("test_task", Until::Shutdown, |_| async {
+                panic!("on purpose")
+            });
         // Three panics take three seconds.
         let down = async {
             loop {
@@ -331,11 +446,24 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
-        let answer = tokio::time::timeout(Duration::from_secs(60), down).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("test_task: on purpose"), "{answer}");
-        assert!(ask(&mut stream, "/health/live").await.starts_with("HTTP/1.1 200"), "a restart by the balancer may help, not by the unit");
+        let answer = tokio::time::timeout(Duration::from_secs(60), down)
+            .await
+            .unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 503") && answer.contains("test_task: on purpose"),
+            "{answer}"
+        );
+        assert!(
+            ask(&mut stream, "/health/live")
+                .await
+                .starts_with("HTTP/1.1 200"),
+            "a restart by the balancer may help, not by the unit"
+        );
         let measures = running.app.metrics.render();
-        assert!(measures.contains("centwise_task_panics_total{task=\"test_task\"} 3"), "{measures}");
+        assert!(
+            measures.contains("centwise_task_panics_total{task=\"test_task\"} 3"),
+            "{measures}"
+        );
         running.stop().await.unwrap();
     }
 
@@ -344,16 +472,30 @@ mod tests {
     async fn a_stopped_server_leaves_nothing_beside_the_file() {
         let (directory, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = |at: &tempfile::TempDir| Config { listen, data_dir: at.path().to_owned(), ..Config::default() };
+        let config = |at: &tempfile::TempDir| Config {
+            listen,
+            data_dir: at.path().to_owned(),
+            ..Config::default()
+        };
         let running = serve(&config(&directory), Clock::system()).await.unwrap();
         let platform = running.app.platform;
         let log = directory.path().join("centwise.db-wal");
-        assert!(log.metadata().unwrap().len() > 0, "what was written stands in the log first");
+        assert!(
+            log.metadata().unwrap().len() > 0,
+            "what was written stands in the log first"
+        );
         running.stop().await.unwrap();
         assert_eq!(log.metadata().map_or(0, |log| log.len()), 0);
-        std::fs::copy(directory.path().join("centwise.db"), copy.path().join("centwise.db")).unwrap();
+        std::fs::copy(
+            directory.path().join("centwise.db"),
+            copy.path().join("centwise.db"),
+        )
+        .unwrap();
         let again = serve(&config(&copy), Clock::system()).await.unwrap();
-        assert_eq!((again.app.platform, again.admin_key.clone()), (platform, None));
+        assert_eq!(
+            (again.app.platform, again.admin_key.clone()),
+            (platform, None)
+        );
         again.stop().await.unwrap();
     }
 }

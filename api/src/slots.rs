@@ -1,6 +1,6 @@
-//! How many connections are served at once. Whoever holds them all open keeps nobody from asking whether the server is well: some
-//! are kept for that. And whoever has shown no key yet makes room for whoever comes next, the oldest first: silence takes no place
-//! from anybody.
+//! How many connections are served at once. Whoever holds them all open keeps nobody from asking
+//! whether the server is well: some are kept for that. And whoever has shown no key yet makes room
+//! for whoever comes next, the oldest first: silence takes no place from anybody.
 
 use crate::problem::ApiProblem;
 use axum::Router;
@@ -85,22 +85,38 @@ impl Slots {
         counter!("centwise_connections_refused_total").increment(1);
         if !self.is_full.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "all connections are in use (--connections-max): those without a key make room, further ones are answered for health and \
+                "all connections are in use (--connections-max): those without a key make room, \
+                    further ones are answered for health and \
                  measures alone"
             );
         }
         match self.oldest_stranger() {
             Some(permit) => Some(Slot::Ordinary(self.stay(permit))),
-            None => Arc::clone(&self.spare).try_acquire_owned().ok().map(Slot::Spare),
+            None => Arc::clone(&self.spare)
+                .try_acquire_owned()
+                .ok()
+                .map(Slot::Spare),
         }
     }
 
     fn stay(&self, permit: OwnedSemaphorePermit) -> Stay {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let (permit, leave, is_known) = (Mutex::new(Some(permit)), Notify::new(), AtomicBool::new(false));
-        let place = Arc::new(Place { number, permit, leave, is_known });
+        let (permit, leave, is_known) = (
+            Mutex::new(Some(permit)),
+            Notify::new(),
+            AtomicBool::new(false),
+        );
+        let place = Arc::new(Place {
+            number,
+            permit,
+            leave,
+            is_known,
+        });
         locked(&self.strangers).insert(number, Arc::clone(&place));
-        Stay(Guest { place, strangers: Arc::clone(&self.strangers) })
+        Stay(Guest {
+            place,
+            strangers: Arc::clone(&self.strangers),
+        })
     }
 
     /// It has to leave, and its permit is another's.
@@ -148,10 +164,13 @@ async fn health_alone(request: Request, next: Next) -> Response {
     let mut response = if path.starts_with("/health/") || path == "/metrics" {
         next.run(request).await
     } else {
-        let full = "all connections of the server are in use: keep fewer open, and send several events in one request";
+        let full = "all connections of the server are in use: keep fewer open, and send several \
+            events in one request";
         ApiProblem::from(Problem::new("overloaded", full)).answer(None, Locale::En)
     };
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -166,7 +185,8 @@ mod tests {
         }
     }
 
-    /// 82 silent connections kept a server out of its balancer for as long as somebody opened them again.
+    /// 82 silent connections kept a server out of its balancer for as long as somebody opened them
+    /// again.
     #[tokio::test]
     async fn whoever_shows_no_key_makes_room() {
         let slots = Slots::new(2);
@@ -185,6 +205,12 @@ mod tests {
         drop(second);
         let fifth = ordinary(slots.take());
         drop((fourth, fifth));
-        assert_eq!((slots.ordinary.available_permits(), locked(&slots.strangers).len()), (2, 0));
+        assert_eq!(
+            (
+                slots.ordinary.available_permits(),
+                locked(&slots.strangers).len()
+            ),
+            (2, 0)
+        );
     }
 }

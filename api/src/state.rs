@@ -1,4 +1,5 @@
-//! What every request shares: the engine, the records, the journal, the clock, the limits, the caches.
+//! What every request shares: the engine, the records, the journal, the clock, the limits, the
+//! caches.
 
 use crate::auth::Access;
 use crate::clock::{self, Clock};
@@ -113,11 +114,15 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let (db, journal) = database(config).await?;
     let records = Records::new(&db);
     let (platform, admin_key) = platform_of(&records, &clock, config.creates).await?;
-    let begun = records.begin_audit_heads().await.context("cannot add up what the audit log and the records come to")?;
+    let begun = records
+        .begin_audit_heads()
+        .await
+        .context("cannot add up what the audit log and the records come to")?;
     if begun > 0 {
         tracing::info!(
             roots = begun,
-            "from now on `centwise verify` notices what becomes of agreements, published prices, keys and the audit log"
+            "from now on `centwise verify` notices what becomes of agreements, published prices, \
+                keys and the audit log"
         );
     }
     timekeeper::begin(&records, &*journal, &clock, platform, config.accept_clock)
@@ -127,10 +132,17 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let directory = Directory::new(records.clone());
     let generation = directory.shared_generation().clone();
     let gate_clock = clock.clone();
-    let engine = Engine::start(Arc::clone(&journal), directory, Arc::new(move || engine_clock.now()));
+    let engine = Engine::start(
+        Arc::clone(&journal),
+        directory,
+        Arc::new(move || engine_clock.now()),
+    );
     let engine = engine.guarded(Arc::new(move || timekeeper::may_write(&gate_clock)));
-    let held = Held::read(&records).await.context("cannot read whether the database was restored")?;
-    let (desk, payouts, stripe) = paying::put_together(config, &records, &engine, &clock, platform).await?;
+    let held = Held::read(&records)
+        .await
+        .context("cannot read whether the database was restored")?;
+    let (desk, payouts, stripe) =
+        paying::put_together(config, &records, &engine, &clock, platform).await?;
     desk.hold_charges(held.is_held());
     // What begins at 0 needs the recorder.
     let metrics = metrics_handle()?;
@@ -178,22 +190,44 @@ async fn database(config: &Config) -> anyhow::Result<(Db, Arc<dyn Journal>)> {
             if config.creates {
                 data_dir::create(&file)?;
             }
-            let db = Db::open_sqlite(&file).await.with_context(|| format!("cannot open the database {}", file.display()))?;
+            let db = Db::open_sqlite(&file)
+                .await
+                .with_context(|| format!("cannot open the database {}", file.display()))?;
             let journal = SqliteJournal::open(&db).await.context(UNREADABLE)?;
             Ok((db, Arc::new(journal)))
         }
         Place::Postgres(url) => {
-            let db = Db::open_postgres(&url, &PostgresOptions { creates: config.creates, ..PostgresOptions::default() }).await?;
-            let options = PostgresJournalOptions { split_by_root: config.split_by_root, ..PostgresJournalOptions::default() };
-            let journal = PostgresJournal::open_with(&db, options).await.context(UNREADABLE)?;
+            let db = Db::open_postgres(
+                &url,
+                &PostgresOptions {
+                    creates: config.creates,
+                    ..PostgresOptions::default()
+                },
+            )
+            .await?;
+            let options = PostgresJournalOptions {
+                split_by_root: config.split_by_root,
+                ..PostgresJournalOptions::default()
+            };
+            let journal = PostgresJournal::open_with(&db, options)
+                .await
+                .context(UNREADABLE)?;
             Ok((db, Arc::new(journal)))
         }
     }
 }
 
 /// The platform's tenant; made with its first admin key when there is none.
-async fn platform_of(records: &Records, clock: &Clock, creates: bool) -> anyhow::Result<(TenantId, Option<String>)> {
-    if let Some(platform) = records.platform().await.context("cannot read the platform")? {
+async fn platform_of(
+    records: &Records,
+    clock: &Clock,
+    creates: bool,
+) -> anyhow::Result<(TenantId, Option<String>)> {
+    if let Some(platform) = records
+        .platform()
+        .await
+        .context("cannot read the platform")?
+    {
         return Ok((platform.id, None));
     }
     if !creates {
@@ -201,8 +235,14 @@ async fn platform_of(records: &Records, clock: &Clock, creates: bool) -> anyhow:
     }
     let id = TenantId(clock.id());
     let now = clock.now();
-    let actor =
-        Actor { key: None, tenant: id, at: now, request_id: clock::request_id(clock), reason: Some("first start".to_owned()), once: None };
+    let actor = Actor {
+        key: None,
+        tenant: id,
+        at: now,
+        request_id: clock::request_id(clock),
+        reason: Some("first start".to_owned()),
+        once: None,
+    };
     let platform = Tenant {
         id,
         external_id: PLATFORM.to_owned(),
@@ -230,25 +270,37 @@ async fn platform_of(records: &Records, clock: &Clock, creates: bool) -> anyhow:
         made_by: None,
         last_used_at: None,
     };
-    let new = NewTenant { tenant: platform, personal_key: random_secret()? };
-    match records.ensure_platform(&actor, &new, &key).await.context("cannot create the platform")? {
+    let new = NewTenant {
+        tenant: platform,
+        personal_key: random_secret()?,
+    };
+    match records
+        .ensure_platform(&actor, &new, &key)
+        .await
+        .context("cannot create the platform")?
+    {
         Platform::Created(platform) => Ok((platform.id, Some(secret))),
         Platform::Existing(platform) => Ok((platform.id, None)),
     }
 }
 
 fn random_secret() -> anyhow::Result<[u8; 32]> {
-    clock::random_secret().map_err(|error| anyhow::anyhow!("the system gives no randomness for keys: {error}"))
+    clock::random_secret()
+        .map_err(|error| anyhow::anyhow!("the system gives no randomness for keys: {error}"))
 }
 
 /// One recorder per process, however many servers a test starts.
 fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-    const SECONDS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+    const SECONDS: &[f64] = &[
+        0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+    ];
     if let Some(handle) = HANDLE.get() {
         return Ok(handle.clone());
     }
-    let recorder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?.build_recorder();
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+        .build_recorder();
     let handle = recorder.handle();
     // Another server of this process may have been faster: then its recorder counts for both.
     if metrics::set_global_recorder(recorder).is_ok() {
@@ -267,7 +319,8 @@ impl App {
         }
     }
 
-    /// After every cold write: what is cached of tenants, agreements, cards and keys counts no longer.
+    /// After every cold write: what is cached of tenants, agreements, cards and keys counts no
+    /// longer.
     pub fn invalidate(&self) {
         // The caches here count the directory's generations.
         self.engine.invalidate();

@@ -1,5 +1,5 @@
-//! What needs doing now and then: holds that are over, carries of tenants that ended, measures of the database, answers and
-//! messages nobody asks for again, limits nobody uses.
+//! What needs doing now and then: holds that are over, carries of tenants that ended, measures of
+//! the database, answers and messages nobody asks for again, limits nobody uses.
 
 use crate::gauges;
 use crate::state::App;
@@ -22,13 +22,23 @@ pub async fn keep_up(app: App, token: CancellationToken) {
         let is_due = |every: u64| round.is_multiple_of(every);
         if is_due(CARRIES_EVERY_ROUNDS) {
             // Where it stopped it goes on, whether it failed or took too long.
-            let swept = in_time(&app, app.engine.sweep_carries(carries_after), "carries of tenants that ended were not settled").await;
+            let swept = in_time(
+                &app,
+                app.engine.sweep_carries(carries_after),
+                "carries of tenants that ended were not settled",
+            )
+            .await;
             if let Some(next) = swept {
                 carries_after = next.unwrap_or(TenantId(0));
             }
         }
         if is_due(gauges::EVERY_SECS) {
-            in_time(&app, gauges::of_database(&app), "the database's measures were not read").await;
+            in_time(
+                &app,
+                gauges::of_database(&app),
+                "the database's measures were not read",
+            )
+            .await;
         }
         if is_due(PURGE_EVERY_ROUNDS) {
             purge(&app).await;
@@ -43,13 +53,32 @@ pub async fn keep_up(app: App, token: CancellationToken) {
 
 async fn purge(app: &App) {
     let now = app.clock.now();
-    in_time(app, app.key_uses.write(&app.records), "last uses of keys were not written").await;
-    in_time(app, app.records.purge_idempotent(now), "answers kept for a day were not purged").await;
-    in_time(app, app.records.purge_provider_events(now), "old messages of the payment provider were not purged").await;
+    in_time(
+        app,
+        app.key_uses.write(&app.records),
+        "last uses of keys were not written",
+    )
+    .await;
+    in_time(
+        app,
+        app.records.purge_idempotent(now),
+        "answers kept for a day were not purged",
+    )
+    .await;
+    in_time(
+        app,
+        app.records.purge_provider_events(now),
+        "old messages of the payment provider were not purged",
+    )
+    .await;
 }
 
 /// `None`: it failed, or took longer than a request may; the log says so.
-async fn in_time<T, E: Display>(app: &App, work: impl Future<Output = Result<T, E>>, failed: &str) -> Option<T> {
+async fn in_time<T, E: Display>(
+    app: &App,
+    work: impl Future<Output = Result<T, E>>,
+    failed: &str,
+) -> Option<T> {
     match tokio::time::timeout(app.request_time_max, work).await {
         Ok(Ok(done)) => Some(done),
         Ok(Err(error)) => {

@@ -1,6 +1,10 @@
 //! A batch of a thousand calls through the engine (prepare, queue, turn, commit), without HTTP:
 //! what the pipeline itself costs, on the journal in memory. Every answer is checked.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a benchmark fails by panicking"
+)]
 
 mod common;
 
@@ -9,7 +13,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use metering::command::{Caller, EventAnswer, Outcome, UsageEvent};
 use metering::{Directory, Engine};
 use rating::card::{CardDoc, MeterTerms};
-use rating::{AgreementId, CardVersionId, Currency, Instant, Quantity, RateCardId, TenantId, ids::MeterId};
+use rating::{
+    AgreementId, CardVersionId, Currency, Instant, Quantity, RateCardId, TenantId, ids::MeterId,
+};
 use std::sync::Arc;
 use store::db::Db;
 use store::memory::MemoryJournal;
@@ -39,7 +45,10 @@ fn tenant(id: i64, kind: TenantKind, path: &[i64]) -> NewTenant {
         created_at: NOW,
         closed_at: None,
     };
-    NewTenant { tenant, personal_key: [7; 32] }
+    NewTenant {
+        tenant,
+        personal_key: [7; 32],
+    }
 }
 
 fn agreement(id: i64, buyer: i64, seller: i64, card: i64) -> Agreement {
@@ -48,7 +57,9 @@ fn agreement(id: i64, buyer: i64, seller: i64, card: i64) -> Agreement {
         buyer: TenantId(buyer),
         seller: TenantId(seller),
         currency: Currency::EUR,
-        pricing: Pricing::Wholesale { rate_card: RateCardId(card) },
+        pricing: Pricing::Wholesale {
+            rate_card: RateCardId(card),
+        },
         collect: Collect::Platform,
         credit_limit: None,
         on_exhausted: OnExhausted::Post,
@@ -81,13 +92,26 @@ async fn card(records: &Records, actor: &Actor, id: i64, price: &str) {
         "rates": [{"key": "all", "meter": "call", "prefixes": [""], "call": {"initial": "60", "next": "1", "steps": [{"from": "0", "price": price, "per": "60"}]}}]
     }))
     .unwrap();
-    records.create_draft(actor, card.id, CardVersionId(id), &doc).await.unwrap();
-    records.publish(actor, CardVersionId(id), Instant::MIN).await.unwrap();
+    records
+        .create_draft(actor, card.id, CardVersionId(id), &doc)
+        .await
+        .unwrap();
+    records
+        .publish(actor, CardVersionId(id), Instant::MIN)
+        .await
+        .unwrap();
 }
 
 async fn engine(db: &Db) -> Engine {
     let records = Records::new(db);
-    let actor = Actor { key: None, tenant: PLATFORM, at: NOW, request_id: "bench".to_owned(), reason: None, once: None };
+    let actor = Actor {
+        key: None,
+        tenant: PLATFORM,
+        at: NOW,
+        request_id: "bench".to_owned(),
+        reason: None,
+        once: None,
+    };
     let mut tenants = vec![tenant(1, TenantKind::Platform, &[1])];
     let mut agreements = Vec::new();
     for reseller in 1..=RESELLERS {
@@ -103,16 +127,41 @@ async fn engine(db: &Db) -> Engine {
     records.create_tenant(&actor, &tenants[0]).await.unwrap();
     card(&records, &actor, 1, "0.30").await;
     card(&records, &actor, 2, "0.40").await;
-    records.create_tenants(&actor, &tenants[1..], &agreements).await.unwrap();
-    let terms = MeterTerms { unit: "second".to_owned(), aggregation: rating::card::Aggregation::Sum, unique_by: None };
-    records.create_meter(&actor, &Meter { id: MeterId(1), name: "call".to_owned(), terms, created_at: NOW }).await.unwrap();
-    Engine::start(Arc::new(MemoryJournal::new()), Directory::new(records), Arc::new(|| NOW))
+    records
+        .create_tenants(&actor, &tenants[1..], &agreements)
+        .await
+        .unwrap();
+    let terms = MeterTerms {
+        unit: "second".to_owned(),
+        aggregation: rating::card::Aggregation::Sum,
+        unique_by: None,
+    };
+    records
+        .create_meter(
+            &actor,
+            &Meter {
+                id: MeterId(1),
+                name: "call".to_owned(),
+                terms,
+                created_at: NOW,
+            },
+        )
+        .await
+        .unwrap();
+    Engine::start(
+        Arc::new(MemoryJournal::new()),
+        Directory::new(records),
+        Arc::new(|| NOW),
+    )
 }
 
 fn batch(number: usize) -> Vec<Result<UsageEvent, (String, metering::command::Problem)>> {
     let event = |index: usize| {
         let spread = (number * BATCH + index).wrapping_mul(7_919);
-        let (reseller, customer) = (spread as i64 % RESELLERS + 1, spread as i64 / RESELLERS % CUSTOMERS_EACH);
+        let (reseller, customer) = (
+            spread as i64 % RESELLERS + 1,
+            spread as i64 / RESELLERS % CUSTOMERS_EACH,
+        );
         Ok(UsageEvent {
             id: format!("0192{number:08x}{index:08x}"),
             source: "bench".into(),
@@ -139,17 +188,37 @@ fn check(answers: &[EventAnswer]) {
 }
 
 fn ingest(c: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let engine = runtime.block_on(async { engine(&Db::open_sqlite(&folder.path().join("records.sqlite")).await.unwrap()).await });
-    let caller = Caller { tenant: PLATFORM, root: PLATFORM, scope: Scope::PlatformAdmin, key: None };
+    let engine = runtime.block_on(async {
+        engine(
+            &Db::open_sqlite(&folder.path().join("records.sqlite"))
+                .await
+                .unwrap(),
+        )
+        .await
+    });
+    let caller = Caller {
+        tenant: PLATFORM,
+        root: PLATFORM,
+        scope: Scope::PlatformAdmin,
+        key: None,
+    };
     let mut number = 0;
     let mut group = c.benchmark_group("engine");
     group.throughput(Throughput::Elements(BATCH as u64));
     group.bench_function("ingest 1000 calls over 10,000 customers, memory", |b| {
         b.iter(|| {
             number += 1;
-            check(&runtime.block_on(engine.ingest(&caller, batch(number))).unwrap());
+            check(
+                &runtime
+                    .block_on(engine.ingest(&caller, batch(number)))
+                    .unwrap(),
+            );
         });
     });
     group.finish();

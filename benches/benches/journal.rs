@@ -2,7 +2,11 @@
 //! customers under 100 resellers), and the hash chain over 1000 rows. Every commit's answer is
 //! checked, and the books at the end.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops at the first wrong answer")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a bench stops at the first wrong answer"
+)]
 
 mod common;
 
@@ -16,7 +20,10 @@ use store::journal::{Batch, Journal, Seq};
 use store::sqlite::SqliteJournal;
 
 #[path = "../../store/src/suite/till.rs"]
-#[expect(dead_code, reason = "shared with the journal's suite, which uses all of it")]
+#[expect(
+    dead_code,
+    reason = "shared with the journal's suite, which uses all of it"
+)]
 mod till;
 
 const BATCHES: [i64; 3] = [1, 100, 1_000];
@@ -27,7 +34,12 @@ fn next_batch(till: &mut till::Till, sold: &mut i64, size: i64) -> Batch {
     for event in *sold..*sold + size {
         // 7919 is prime: every customer once before any of them comes again.
         let customer = event * 7_919 % CUSTOMERS;
-        till.sale(TenantId(100 + customer % ROOTS), TenantId(10_000 + customer), &event.to_string(), Exact(4 * Exact::PER_CENT));
+        till.sale(
+            TenantId(100 + customer % ROOTS),
+            TenantId(10_000 + customer),
+            &event.to_string(),
+            Exact(4 * Exact::PER_CENT),
+        );
     }
     *sold += size;
     till.ring_up()
@@ -40,7 +52,9 @@ fn commit(criterion: &mut Criterion) {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let dir = tempfile::tempdir().expect("a directory");
         let journal = runtime.block_on(async {
-            let db = Db::open_sqlite(&dir.path().join("centwise.db")).await.expect("a database");
+            let db = Db::open_sqlite(&dir.path().join("centwise.db"))
+                .await
+                .expect("a database");
             SqliteJournal::open(&db).await.expect("a journal")
         });
         let made = RefCell::new((till::Till::default(), 0));
@@ -72,9 +86,16 @@ const HASH: &str = "11095c588092a8cb8b9fe242d62467c1a05420779e66b5c06ff31ea733f6
 
 fn chain(criterion: &mut Criterion) {
     const ROWS: i64 = 1_000;
-    let ids: Vec<String> = (0..ROWS).map(|row| format!("01934b6e-7a10-7c31-8f00-{row:012x}")).collect();
+    let ids: Vec<String> = (0..ROWS)
+        .map(|row| format!("01934b6e-7a10-7c31-8f00-{row:012x}"))
+        .collect();
     let hash = || {
-        let mut batch = BatchHasher::new(&GENESIS, TenantId(100), 1, Instant::from_secs(1_795_000_000));
+        let mut batch = BatchHasher::new(
+            &GENESIS,
+            TenantId(100),
+            1,
+            Instant::from_secs(1_795_000_000),
+        );
         for (id, seq) in ids.iter().zip(1..) {
             let (kind, namespace) = (1, 1);
             let (tenant, at_us) = (10_000 + seq, 1_795_000_000_000_000 + seq);
@@ -96,11 +117,17 @@ fn chain(criterion: &mut Criterion) {
                 personal_digest,
             });
         }
-        batch.finish().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        batch
+            .finish()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
     };
     let mut group = criterion.benchmark_group("journal");
     group.throughput(Throughput::Elements(ROWS.unsigned_abs()));
-    group.bench_function("hash chain over 1000 rows", |bencher| bencher.iter(|| assert_eq!(black_box(hash()), HASH)));
+    group.bench_function("hash chain over 1000 rows", |bencher| {
+        bencher.iter(|| assert_eq!(black_box(hash()), HASH))
+    });
     group.finish();
 }
 

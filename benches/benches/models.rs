@@ -20,28 +20,48 @@ const TOTAL: i64 = 3_997;
 
 /// The name, what a thousand events cost in tenths of a cent, and the model.
 const MODELS: [(&str, i128, &str); 11] = [
-    ("per_unit", 199_850, r#"{"model": "per_unit", "unit_price": "0.50", "per": "10"}"#),
+    (
+        "per_unit",
+        199_850,
+        r#"{"model": "per_unit", "unit_price": "0.50", "per": "10"}"#,
+    ),
     ("flat", 9_900, r#"{"model": "flat", "amount": "9.90"}"#),
     (
         "graduated",
         150_000 + 5_000 + 299_700,
         r#"{"model": "graduated", "tiers": [{"up_to": "1000", "unit_price": "0.15"}, {"unit_price": "0.10", "flat": "5"}]}"#,
     ),
-    ("volume", 319_760, r#"{"model": "volume", "tiers": [{"up_to": "100", "unit_price": "0.10"}, {"unit_price": "0.08"}]}"#),
+    (
+        "volume",
+        319_760,
+        r#"{"model": "volume", "tiers": [{"up_to": "100", "unit_price": "0.10"}, {"unit_price": "0.08"}]}"#,
+    ),
     // 3,897 beyond the free ones are four started thousands.
-    ("package", 20_000, r#"{"model": "package", "size": "1000", "amount": "5", "free": "100"}"#),
+    (
+        "package",
+        20_000,
+        r#"{"model": "package", "size": "1000", "amount": "5", "free": "100"}"#,
+    ),
     (
         "block_tiers",
         2_000 + 20_000,
         r#"{"model": "block_tiers", "policy": "all_tiers", "tiers": [{"block": "100", "max_blocks": 2, "price": "1"}, {"block": "1000", "price": "5"}]}"#,
     ),
-    ("percentage", 99_925 + 100_000, r#"{"model": "percentage", "rate": "2.5", "fixed": "0.10"}"#),
+    (
+        "percentage",
+        99_925 + 100_000,
+        r#"{"model": "percentage", "rate": "2.5", "fixed": "0.10"}"#,
+    ),
     (
         "graduated_percentage",
         20_000 + 29_970,
         r#"{"model": "graduated_percentage", "tiers": [{"up_to": "1000", "rate": "2"}, {"rate": "1"}]}"#,
     ),
-    ("cost_plus", 4_796_400, r#"{"model": "cost_plus", "factor": "1.2"}"#),
+    (
+        "cost_plus",
+        4_796_400,
+        r#"{"model": "cost_plus", "factor": "1.2"}"#,
+    ),
     ("dynamic", 3_997_000, r#"{"model": "dynamic"}"#),
     // 500 events of each size: 1,997 units small, 2,000 large.
     (
@@ -80,8 +100,15 @@ fn price_all(card: &CompiledCard, attributes: &[[(String, String); 2]; 2]) -> (i
             attributes: &attributes[(event % 2) as usize],
         };
         let measured = card.measure(&usage).unwrap();
-        let after = Counter { quantity: before.quantity.checked_add(measured.billed).unwrap(), events: before.events + 1 };
-        sum += card.price(&measured, &usage, &before, &after).unwrap().exact.0;
+        let after = Counter {
+            quantity: before.quantity.checked_add(measured.billed).unwrap(),
+            events: before.events + 1,
+        };
+        sum += card
+            .price(&measured, &usage, &before, &after)
+            .unwrap()
+            .exact
+            .0;
         before = after;
     }
     (sum, before)
@@ -89,14 +116,28 @@ fn price_all(card: &CompiledCard, attributes: &[[(String, String); 2]; 2]) -> (i
 
 fn models(c: &mut Criterion) {
     assert_eq!((0..EVENTS).map(quantity).sum::<i64>(), TOTAL);
-    let attributes = ["small", "large"].map(|size| [("region".to_owned(), "eu".to_owned()), ("size".to_owned(), size.to_owned())]);
+    let attributes = ["small", "large"].map(|size| {
+        [
+            ("region".to_owned(), "eu".to_owned()),
+            ("size".to_owned(), size.to_owned()),
+        ]
+    });
     let mut group = c.benchmark_group("model");
     group.throughput(Throughput::Elements(EVENTS.unsigned_abs()));
     for (name, tenths_of_cent, model) in MODELS {
         let card = card(model);
         let (sum, counter) = price_all(&card, &attributes);
-        assert_eq!((sum, counter.quantity), (tenths_of_cent * Exact::PER_CENT / 10, Quantity::whole(TOTAL)), "{name}");
-        group.bench_function(name, |b| b.iter(|| assert_eq!(price_all(&card, &attributes).0, sum)));
+        assert_eq!(
+            (sum, counter.quantity),
+            (
+                tenths_of_cent * Exact::PER_CENT / 10,
+                Quantity::whole(TOTAL)
+            ),
+            "{name}"
+        );
+        group.bench_function(name, |b| {
+            b.iter(|| assert_eq!(price_all(&card, &attributes).0, sum))
+        });
     }
     group.finish();
 }

@@ -34,10 +34,15 @@ fn cloudevent(number: usize) -> String {
     )
 }
 
-/// The first record of the fixture under other ids: some 60 variables, of which eight are looked at.
+/// The first record of the fixture under other ids: some 60 variables, of which eight are looked
+/// at.
 fn freeswitch_records() -> String {
     let file = include_str!("../../tests/fixtures/freeswitch_json_cdr.json");
-    let first: serde_json::Value = serde_json::Deserializer::from_str(file).into_iter().next().unwrap().unwrap();
+    let first: serde_json::Value = serde_json::Deserializer::from_str(file)
+        .into_iter()
+        .next()
+        .unwrap()
+        .unwrap();
     let record = |number: usize| {
         let mut record = first.clone();
         record["variables"]["uuid"] = format!("6f5902ac-0101-4a0b-9c00-{number:012x}").into();
@@ -47,7 +52,11 @@ fn freeswitch_records() -> String {
         record["variables"]["duration"] = (seconds(number) + 3).to_string().into();
         record["variables"]["mduration"] = ((seconds(number) + 3) * 1000).to_string().into();
         record["variables"]["uduration"] = ((seconds(number) + 3) * 1_000_000).to_string().into();
-        let answered: u64 = record["variables"]["answer_uepoch"].as_str().unwrap().parse().unwrap();
+        let answered: u64 = record["variables"]["answer_uepoch"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
         let ended = answered + seconds(number) as u64 * 1_000_000;
         record["variables"]["end_uepoch"] = ended.to_string().into();
         record["variables"]["end_epoch"] = (ended / 1_000_000).to_string().into();
@@ -76,7 +85,10 @@ fn check(events: impl Iterator<Item = UsageEvent>, expected: usize) {
         sum += event.quantity.0;
     }
     let quantity = (0..expected).map(seconds).sum::<usize>();
-    assert_eq!((count, Quantity(sum)), (expected, Quantity::whole(quantity as i64)));
+    assert_eq!(
+        (count, Quantity(sum)),
+        (expected, Quantity::whole(quantity as i64))
+    );
 }
 
 fn of_body(parsed: Vec<Parsed>) -> impl Iterator<Item = UsageEvent> {
@@ -84,26 +96,45 @@ fn of_body(parsed: Vec<Parsed>) -> impl Iterator<Item = UsageEvent> {
 }
 
 fn of_file(rows: Vec<Row>) -> impl Iterator<Item = UsageEvent> {
-    rows.into_iter().map(|row| row.into_parsed().unwrap().unwrap())
+    rows.into_iter()
+        .map(|row| row.into_parsed().unwrap().unwrap())
 }
 
 fn parsing(c: &mut Criterion) {
-    let all = |one: fn(usize) -> String, between: &str| (0..EVENTS).map(one).collect::<Vec<_>>().join(between);
+    let all = |one: fn(usize) -> String, between: &str| {
+        (0..EVENTS).map(one).collect::<Vec<_>>().join(between)
+    };
     let array = format!("[{}]", all(event, ","));
     let lines = all(event, "\n");
     let cloud = format!("[{}]", all(cloudevent, ","));
     let (freeswitch, asterisk) = (freeswitch_records(), asterisk_rows());
-    let options = Options { zone: Some("Europe/Berlin".to_owned()), ..Options::default() };
+    let options = Options {
+        zone: Some("Europe/Berlin".to_owned()),
+        ..Options::default()
+    };
     let mut group = c.benchmark_group("parsing");
     let mut bench = |name: &str, body: &str, count: usize, parse: &dyn Fn(&[u8])| {
-        group.throughput(Throughput::ElementsAndBytes { elements: count as u64, bytes: body.len() as u64 });
+        group.throughput(Throughput::ElementsAndBytes {
+            elements: count as u64,
+            bytes: body.len() as u64,
+        });
         group.bench_function(name, |b| b.iter(|| parse(black_box(body.as_bytes()))));
     };
-    bench("json array", &array, EVENTS, &|body| check(of_body(json::parse(body).unwrap()), EVENTS));
-    bench("ndjson", &lines, EVENTS, &|body| check(of_body(ndjson::parse(body).unwrap()), EVENTS));
-    bench("cloudevents", &cloud, EVENTS, &|body| check(of_body(cloudevents::parse(body, None).unwrap()), EVENTS));
-    bench("freeswitch", &freeswitch, RECORDS, &|body| check(of_file(freeswitch::parse(body, &options).unwrap()), RECORDS));
-    bench("asterisk", &asterisk, RECORDS, &|body| check(of_file(asterisk::parse(body, &options).unwrap()), RECORDS));
+    bench("json array", &array, EVENTS, &|body| {
+        check(of_body(json::parse(body).unwrap()), EVENTS)
+    });
+    bench("ndjson", &lines, EVENTS, &|body| {
+        check(of_body(ndjson::parse(body).unwrap()), EVENTS)
+    });
+    bench("cloudevents", &cloud, EVENTS, &|body| {
+        check(of_body(cloudevents::parse(body, None).unwrap()), EVENTS)
+    });
+    bench("freeswitch", &freeswitch, RECORDS, &|body| {
+        check(of_file(freeswitch::parse(body, &options).unwrap()), RECORDS)
+    });
+    bench("asterisk", &asterisk, RECORDS, &|body| {
+        check(of_file(asterisk::parse(body, &options).unwrap()), RECORDS)
+    });
     group.finish();
 }
 

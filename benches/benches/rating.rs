@@ -1,5 +1,5 @@
-//! What rating one usage costs: the longest prefix over 36,000 and 300,000, and one call measured and priced.
-//! Each bench asserts its answer.
+//! What rating one usage costs: the longest prefix over 36,000 and 300,000, and one call measured
+//! and priced. Each bench asserts its answer.
 
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
@@ -25,18 +25,25 @@ struct Digits(u64);
 
 impl Digits {
     fn below(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % most
     }
     fn number(&mut self, digits: u64) -> String {
-        (0..digits).map(|_| char::from(b'0' + self.below(10) as u8)).collect()
+        (0..digits)
+            .map(|_| char::from(b'0' + self.below(10) as u8))
+            .collect()
     }
 }
 
 /// Break-outs under a few hundred countries, as in a real A-Z deck; and numbers to look up in it.
 fn deck(size: usize) -> (Vec<String>, Vec<String>) {
     let mut digits = Digits(7);
-    let countries: Vec<String> = (0..230).map(|_| format!("{}{}", 1 + digits.below(9), digits.number(2))).collect();
+    let countries: Vec<String> = (0..230)
+        .map(|_| format!("{}{}", 1 + digits.below(9), digits.number(2)))
+        .collect();
     let mut prefixes = BTreeSet::from(["".to_owned()]);
     while prefixes.len() < size {
         let country = &countries[digits.below(230) as usize];
@@ -44,12 +51,24 @@ fn deck(size: usize) -> (Vec<String>, Vec<String>) {
         prefixes.insert(format!("{country}{}", digits.number(rest)));
     }
     let prefixes: Vec<String> = prefixes.into_iter().collect();
-    let numbers = (0..NUMBERS).map(|_| format!("{}{}", prefixes[digits.below(size as u64) as usize], digits.number(6))).collect();
+    let numbers = (0..NUMBERS)
+        .map(|_| {
+            format!(
+                "{}{}",
+                prefixes[digits.below(size as u64) as usize],
+                digits.number(6)
+            )
+        })
+        .collect();
     (prefixes, numbers)
 }
 
 fn longest_by_scan<'a>(prefixes: &'a BTreeSet<&str>, number: &str) -> &'a str {
-    (0..=number.len()).rev().find_map(|len| prefixes.get(&number[..len])).copied().unwrap()
+    (0..=number.len())
+        .rev()
+        .find_map(|len| prefixes.get(&number[..len]))
+        .copied()
+        .unwrap()
 }
 
 fn longest_prefix(c: &mut Criterion) {
@@ -64,11 +83,19 @@ fn longest_prefix(c: &mut Criterion) {
         let mut digits = 0;
         for number in &numbers {
             let (len, value) = map.longest(number.as_bytes(), usize::MAX).unwrap();
-            assert_eq!((&number[..len], prefixes[value as usize].as_str()), (longest_by_scan(&sorted, number), &number[..len]));
+            assert_eq!(
+                (&number[..len], prefixes[value as usize].as_str()),
+                (longest_by_scan(&sorted, number), &number[..len])
+            );
             digits += len;
         }
-        let longest = |number: &String| map.longest(black_box(number.as_bytes()), usize::MAX).map_or(0, |found| found.0);
-        group.bench_function(name, |b| b.iter(|| assert_eq!(numbers.iter().map(longest).sum::<usize>(), digits)));
+        let longest = |number: &String| {
+            map.longest(black_box(number.as_bytes()), usize::MAX)
+                .map_or(0, |found| found.0)
+        };
+        group.bench_function(name, |b| {
+            b.iter(|| assert_eq!(numbers.iter().map(longest).sum::<usize>(), digits))
+        });
     }
     group.finish();
 }
@@ -104,7 +131,13 @@ fn card(prefixes: &[String]) -> CompiledCard {
         rounding: None,
     };
     let rates = prefixes.iter().enumerate().map(rate).collect();
-    let doc = CardDoc { currency: Currency::EUR, zone: "Europe/Berlin".to_owned(), fallback: None, meters: BTreeMap::new(), rates };
+    let doc = CardDoc {
+        currency: Currency::EUR,
+        zone: "Europe/Berlin".to_owned(),
+        fallback: None,
+        meters: BTreeMap::new(),
+        rates,
+    };
     CompiledCard::compile(&doc).unwrap()
 }
 
@@ -127,7 +160,10 @@ fn price(card: &CompiledCard, destination: &str) -> i128 {
     let usage = call(destination);
     let measured = card.measure(&usage).unwrap();
     let counter = Counter::default();
-    card.price(&measured, &usage, &counter, &counter).unwrap().exact.0
+    card.price(&measured, &usage, &counter, &counter)
+        .unwrap()
+        .exact
+        .0
 }
 
 fn one_call(c: &mut Criterion) {
@@ -140,12 +176,18 @@ fn one_call(c: &mut Criterion) {
         let mut sum = 0;
         for number in &numbers {
             // 95 s at 30/6 are 96 s: 1.6 minutes at so many tenths of a cent.
-            let tenths = 1 + i128::from(map.longest(number.as_bytes(), usize::MAX).unwrap().1) % 400;
+            let tenths =
+                1 + i128::from(map.longest(number.as_bytes(), usize::MAX).unwrap().1) % 400;
             assert_eq!(price(&card, number), tenths * 160_000_000_000, "{number}");
             sum += tenths * 160_000_000_000;
         }
         group.throughput(Throughput::Elements(NUMBERS as u64));
-        let all = || numbers.iter().map(|number| price(&card, black_box(number))).sum::<i128>();
+        let all = || {
+            numbers
+                .iter()
+                .map(|number| price(&card, black_box(number)))
+                .sum::<i128>()
+        };
         group.bench_function(name, |b| b.iter(|| assert_eq!(all(), sum)));
     }
     group.finish();

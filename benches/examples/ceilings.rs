@@ -29,9 +29,12 @@ const CACHE_KIB: u32 = 32 * 1024;
 const WAL_CHECKPOINT_PAGES: u32 = 8192;
 
 /// The journal's table of records (`migrations/sqlite`), which is most of what an event writes.
-const TABLE: &str = "create table records (seq integer not null primary key, batch integer not null, root integer not null, \
-    tenant integer not null, kind integer not null, namespace integer not null, source text not null, id text not null, \
-    at_us integer not null, received_us integer not null, content blob not null, body blob not null, personal blob, \
+const TABLE: &str = "create table records (seq integer not null primary key, batch integer not \
+    null, root integer not null, \
+    tenant integer not null, kind integer not null, namespace integer not null, source text not \
+    null, id text not null, \
+    at_us integer not null, received_us integer not null, content blob not null, body blob not \
+    null, personal blob, \
     personal_digest blob not null) strict";
 
 /// Sizes of a priced call over two links, as `bench ingest` stores it.
@@ -67,10 +70,26 @@ impl Row {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        for number in [self.seq, self.batch, self.root, self.tenant, 1, 1, self.at_us, self.at_us] {
+        for number in [
+            self.seq,
+            self.batch,
+            self.root,
+            self.tenant,
+            1,
+            1,
+            self.at_us,
+            self.at_us,
+        ] {
             out.extend_from_slice(&number.to_le_bytes());
         }
-        for bytes in [b"bench", self.id.as_bytes(), &self.content, &self.body, &self.personal, &self.content] {
+        for bytes in [
+            b"bench",
+            self.id.as_bytes(),
+            &self.content,
+            &self.body,
+            &self.personal,
+            &self.content,
+        ] {
             out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
             out.extend_from_slice(bytes);
         }
@@ -80,9 +99,15 @@ impl Row {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
-    let records = args.next().map_or(Ok(RECORDS_DEFAULT), |text| text.parse()).context("RECORDS is no number")?;
+    let records = args
+        .next()
+        .map_or(Ok(RECORDS_DEFAULT), |text| text.parse())
+        .context("RECORDS is no number")?;
     let dir = tempfile::tempdir_in(args.next().as_deref().unwrap_or("."))?;
-    println!("{:<34}{:>10}{:>12}{:>9}{:>14}", "", "batch", "records/s", "MB/s", "us per batch");
+    println!(
+        "{:<34}{:>10}{:>12}{:>9}{:>14}",
+        "", "batch", "records/s", "MB/s", "us per batch"
+    );
     for batch in BATCHES {
         let count = records.min(batch * COMMITS_MAX) / batch * batch;
         let (elapsed, bytes) = append(&dir.path().join("journal.log"), count, batch)?;
@@ -92,7 +117,13 @@ async fn main() -> anyhow::Result<()> {
         let count = records.min(batch * COMMITS_MAX) / batch * batch;
         let file = dir.path().join(format!("{batch}.db"));
         let elapsed = sqlite(&file, count, batch).await?;
-        line("SQLite alone, WAL, synchronous=full", batch, count, elapsed, std::fs::metadata(&file)?.len());
+        line(
+            "SQLite alone, WAL, synchronous=full",
+            batch,
+            count,
+            elapsed,
+            std::fs::metadata(&file)?.len(),
+        );
         std::fs::remove_file(&file)?;
     }
     Ok(())
@@ -102,7 +133,11 @@ fn line(what: &str, batch: u64, records: u64, elapsed: Duration, bytes: u64) {
     let micros = elapsed.as_micros().max(1);
     let per_s = u128::from(records) * 1_000_000 / micros;
     let batches = u128::from((records / batch).max(1));
-    println!("{what:<34}{batch:>10}{per_s:>12}{:>9}{:>14}", u128::from(bytes) / micros, micros / batches);
+    println!(
+        "{what:<34}{batch:>10}{per_s:>12}{:>9}{:>14}",
+        u128::from(bytes) / micros,
+        micros / batches
+    );
 }
 
 /// Rows written one after the other, and forced to the disk after every batch; the file's size.
@@ -111,14 +146,18 @@ fn append(path: &Path, records: u64, batch: u64) -> anyhow::Result<(Duration, u6
     let (mut out, mut bytes, mut elapsed) = (Vec::new(), 0, Duration::ZERO);
     for number in 0..records / batch {
         out.clear();
-        (number * batch..(number + 1) * batch).for_each(|row| Row::new(row, number).write(&mut out));
+        (number * batch..(number + 1) * batch)
+            .for_each(|row| Row::new(row, number).write(&mut out));
         bytes += out.len() as u64;
         let started = Instant::now();
         file.write_all(&out)?;
         file.sync_data()?;
         elapsed += started.elapsed();
     }
-    ensure!(file.metadata()?.len() == bytes, "the file is not as long as what was written");
+    ensure!(
+        file.metadata()?.len() == bytes,
+        "the file is not as long as what was written"
+    );
     Ok((elapsed, bytes))
 }
 
@@ -139,26 +178,58 @@ async fn sqlite(path: &Path, records: u64, batch: u64) -> anyhow::Result<Duratio
     let insert = format!("insert into records values {rows}");
     let mut elapsed = Duration::ZERO;
     for number in 0..records / batch {
-        let rows: Vec<Row> = (number * batch..(number + 1) * batch).map(|row| Row::new(row, number)).collect();
+        let rows: Vec<Row> = (number * batch..(number + 1) * batch)
+            .map(|row| Row::new(row, number))
+            .collect();
         let started = Instant::now();
-        commit(&mut connection, &insert, &rows, usize::try_from(per_statement)?).await?;
+        commit(
+            &mut connection,
+            &insert,
+            &rows,
+            usize::try_from(per_statement)?,
+        )
+        .await?;
         elapsed += started.elapsed();
     }
-    let (count, sum): (i64, i64) = sqlx::query_as("select count(*), sum(seq) from records").fetch_one(&mut connection).await?;
+    let (count, sum): (i64, i64) = sqlx::query_as("select count(*), sum(seq) from records")
+        .fetch_one(&mut connection)
+        .await?;
     let records = records.cast_signed();
-    ensure!((count, sum) == (records, records * (records - 1) / 2), "the table does not hold what was written");
+    ensure!(
+        (count, sum) == (records, records * (records - 1) / 2),
+        "the table does not hold what was written"
+    );
     connection.close().await?;
     Ok(elapsed)
 }
 
-async fn commit(connection: &mut SqliteConnection, insert: &str, rows: &[Row], per_statement: usize) -> anyhow::Result<()> {
+async fn commit(
+    connection: &mut SqliteConnection,
+    insert: &str,
+    rows: &[Row],
+    per_statement: usize,
+) -> anyhow::Result<()> {
     let mut transaction = connection.begin().await?;
     for rows in rows.chunks(per_statement) {
         let mut query = sqlx::query(AssertSqlSafe(insert));
         for row in rows {
-            query = query.bind(row.seq).bind(row.batch).bind(row.root).bind(row.tenant).bind(1_i64).bind(1_i64);
-            query = query.bind("bench").bind(&row.id).bind(row.at_us).bind(row.at_us);
-            query = query.bind(&row.content[..]).bind(&row.body[..]).bind(&row.personal[..]).bind(&row.content[..]);
+            query = query
+                .bind(row.seq)
+                .bind(row.batch)
+                .bind(row.root)
+                .bind(row.tenant)
+                .bind(1_i64)
+                .bind(1_i64);
+            query = query
+                .bind("bench")
+                .bind(&row.id)
+                .bind(row.at_us)
+                .bind(row.at_us);
+            query = query
+                .bind(&row.content[..])
+                .bind(&row.body[..])
+                .bind(&row.personal[..])
+                .bind(&row.content[..]);
         }
         query.execute(&mut *transaction).await?;
     }

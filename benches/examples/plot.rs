@@ -1,5 +1,5 @@
-//! Draws what `centwise bench --series FILE.csv` wrote: throughput, and below it the 99th percentile
-//! of the latencies, by million events.
+//! Draws what `centwise bench --series FILE.csv` wrote: throughput, and below it the 99th
+//! percentile of the latencies, by million events.
 //!
 //! `cargo run -p centwise-benches --example plot -- FILE.csv FILE.svg [TITLE]`
 
@@ -27,24 +27,51 @@ struct Step {
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [from, to, rest @ ..] = args.as_slice() else { anyhow::bail!("usage: plot FILE.csv FILE.svg [TITLE]") };
+    let [from, to, rest @ ..] = args.as_slice() else {
+        anyhow::bail!("usage: plot FILE.csv FILE.svg [TITLE]")
+    };
     let steps = read(Path::new(from))?;
-    ensure!(steps.len() > 1, "{from} has fewer than two steps: a shorter --series-step draws a short run");
-    draw(&steps, Path::new(to), rest.first().map_or(TITLE_DEFAULT, String::as_str))
+    ensure!(
+        steps.len() > 1,
+        "{from} has fewer than two steps: a shorter --series-step draws a short run"
+    );
+    draw(
+        &steps,
+        Path::new(to),
+        rest.first().map_or(TITLE_DEFAULT, String::as_str),
+    )
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<Step>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
-    let column = |name| names.iter().position(|other| *other == name).with_context(|| format!("no column {name}"));
-    let (events, per_s, p99) = (column("events")?, column("events_per_s")?, column("p99_ms")?);
+    let column = |name| {
+        names
+            .iter()
+            .position(|other| *other == name)
+            .with_context(|| format!("no column {name}"))
+    };
+    let (events, per_s, p99) = (
+        column("events")?,
+        column("events_per_s")?,
+        column("p99_ms")?,
+    );
     let step = |line: &str| -> anyhow::Result<Step> {
         let cells: Vec<&str> = line.split(',').collect();
-        let number = |at: usize| -> anyhow::Result<f64> { Ok(cells.get(at).copied().unwrap_or_default().parse::<f64>()?) };
-        Ok(Step { events: number(events)? / 1e6, per_s: number(per_s)? / 1e3, p99: number(p99)? })
+        let number = |at: usize| -> anyhow::Result<f64> {
+            Ok(cells.get(at).copied().unwrap_or_default().parse::<f64>()?)
+        };
+        Ok(Step {
+            events: number(events)? / 1e6,
+            per_s: number(per_s)? / 1e3,
+            p99: number(p99)?,
+        })
     };
-    lines.map(|line| step(line).with_context(|| format!("{line:?} is no step"))).collect()
+    lines
+        .map(|line| step(line).with_context(|| format!("{line:?} is no step")))
+        .collect()
 }
 
 fn draw(steps: &[Step], path: &Path, title: &str) -> anyhow::Result<()> {
@@ -52,9 +79,26 @@ fn draw(steps: &[Step], path: &Path, title: &str) -> anyhow::Result<()> {
     root.fill(&WHITE)?;
     let root = root.margin(10, 0, 0, 0).titled(title, (FONT, 22))?;
     let (upper, lower) = root.split_vertically(SIZE.1 * UPPER_PERCENT / 100);
-    let of = |value: fn(&Step) -> f64| steps.iter().map(|step| (step.events, value(step))).collect::<Vec<_>>();
-    panel(&upper, &of(|step| step.per_s), "thousand events/s", "", THROUGHPUT)?;
-    panel(&lower, &of(|step| step.p99), "p99, ms", "million events", LATENCY)?;
+    let of = |value: fn(&Step) -> f64| {
+        steps
+            .iter()
+            .map(|step| (step.events, value(step)))
+            .collect::<Vec<_>>()
+    };
+    panel(
+        &upper,
+        &of(|step| step.per_s),
+        "thousand events/s",
+        "",
+        THROUGHPUT,
+    )?;
+    panel(
+        &lower,
+        &of(|step| step.p99),
+        "p99, ms",
+        "million events",
+        LATENCY,
+    )?;
     root.present()?;
     Ok(())
 }
@@ -89,7 +133,10 @@ fn panel(
         .x_label_formatter(&|value| short(*value))
         .y_label_formatter(&|value| short(*value))
         .draw()?;
-    chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?;
+    chart.draw_series(LineSeries::new(
+        points.iter().copied(),
+        colour.stroke_width(2),
+    ))?;
     Ok(())
 }
 

@@ -9,12 +9,13 @@ use std::fmt;
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum AccountKind {
-    /// What a tenant pays its seller with where the platform collects; its income and commission too. The platform has
-    /// this money.
+    /// What a tenant pays its seller with where the platform collects; its income and commission
+    /// too. The platform has this money.
     Balance = 1,
     /// A reseller's income from customers that it collects from itself.
     Income = 2,
-    /// The platform's revenue from one root (`tenant` is the root): summed on read, never one hot row.
+    /// The platform's revenue from one root (`tenant` is the root): summed on read, never one hot
+    /// row.
     Revenue = 3,
     /// The outside world, one per root: top-ups come from here, payouts go there.
     External = 4,
@@ -24,7 +25,8 @@ pub enum AccountKind {
     Disputed = 6,
     /// What payments cost the platform (fees of a provider), one per root.
     Expense = 7,
-    /// What a tenant has with a seller that collects itself: money that the seller has, and the platform never sees.
+    /// What a tenant has with a seller that collects itself: money that the seller has, and the
+    /// platform never sees.
     Book = 8,
 }
 
@@ -38,28 +40,60 @@ pub struct AccountKey {
 
 impl AccountKey {
     pub const fn balance(tenant: TenantId, currency: Currency) -> Self {
-        Self { tenant, kind: AccountKind::Balance, currency }
+        Self {
+            tenant,
+            kind: AccountKind::Balance,
+            currency,
+        }
     }
     pub const fn book(tenant: TenantId, currency: Currency) -> Self {
-        Self { tenant, kind: AccountKind::Book, currency }
+        Self {
+            tenant,
+            kind: AccountKind::Book,
+            currency,
+        }
     }
     pub const fn income(tenant: TenantId, currency: Currency) -> Self {
-        Self { tenant, kind: AccountKind::Income, currency }
+        Self {
+            tenant,
+            kind: AccountKind::Income,
+            currency,
+        }
     }
     pub const fn revenue(root: TenantId, currency: Currency) -> Self {
-        Self { tenant: root, kind: AccountKind::Revenue, currency }
+        Self {
+            tenant: root,
+            kind: AccountKind::Revenue,
+            currency,
+        }
     }
     pub const fn external(root: TenantId, currency: Currency) -> Self {
-        Self { tenant: root, kind: AccountKind::External, currency }
+        Self {
+            tenant: root,
+            kind: AccountKind::External,
+            currency,
+        }
     }
     pub const fn suspense(root: TenantId, currency: Currency) -> Self {
-        Self { tenant: root, kind: AccountKind::Suspense, currency }
+        Self {
+            tenant: root,
+            kind: AccountKind::Suspense,
+            currency,
+        }
     }
     pub const fn disputed(tenant: TenantId, currency: Currency) -> Self {
-        Self { tenant, kind: AccountKind::Disputed, currency }
+        Self {
+            tenant,
+            kind: AccountKind::Disputed,
+            currency,
+        }
     }
     pub const fn expense(root: TenantId, currency: Currency) -> Self {
-        Self { tenant: root, kind: AccountKind::Expense, currency }
+        Self {
+            tenant: root,
+            kind: AccountKind::Expense,
+            currency,
+        }
     }
 }
 
@@ -85,7 +119,10 @@ impl AccountKind {
 
     /// The platform's own, kept once for each root so that none is hot.
     pub const fn is_per_root(self) -> bool {
-        matches!(self, Self::Revenue | Self::External | Self::Suspense | Self::Expense)
+        matches!(
+            self,
+            Self::Revenue | Self::External | Self::Suspense | Self::Expense
+        )
     }
 }
 
@@ -97,7 +134,11 @@ impl fmt::Display for AccountKind {
 
 impl fmt::Display for AccountKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} account of {} in {}", self.kind, self.tenant, self.currency)
+        write!(
+            f,
+            "the {} account of {} in {}",
+            self.kind, self.tenant, self.currency
+        )
     }
 }
 
@@ -112,6 +153,8 @@ pub struct Balance {
 impl Balance {
     /// posted − held + credit limit; `None`: without limit.
     pub fn available(self, credit_limit: Option<Cents>) -> Result<Option<Cents>, Overflow> {
-        credit_limit.map(|limit| room::narrow(room::available(self, limit))).transpose()
+        credit_limit
+            .map(|limit| room::narrow(room::available(self, limit)))
+            .transpose()
     }
 }

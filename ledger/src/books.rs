@@ -4,10 +4,10 @@
 //! 1. It loads every account the batch may touch ([`Books::load`]); an account that was not loaded
 //!    is refused rather than taken for empty.
 //! 2. It takes the holds that are over at `now` out of `held`, as a recorded step of its own
-//!    ([`Books::expire_due`], at most [`crate::HOLDS_EXPIRED_PER_BATCH_MAX`] in one batch), before any
-//!    other command. The stored `held` still counts a hold that is over and not yet swept; while a
-//!    full page of them comes back, the engine commits that step alone and asks again. So no check of
-//!    what is available ever counts a hold that is over.
+//!    ([`Books::expire_due`], at most [`crate::HOLDS_EXPIRED_PER_BATCH_MAX`] in one batch), before
+//!    any other command. The stored `held` still counts a hold that is over and not yet swept;
+//!    while a full page of them comes back, the engine commits that step alone and asks again. So
+//!    no check of what is available ever counts a hold that is over.
 //! 3. It runs the commands in order. Usage that names a hold which turns out to be over or ended is
 //!    refused by [`Books::capture`] and nothing moves; it has happened all the same, so the engine
 //!    posts it with [`Books::charge`], under the limits of usage without a hold.
@@ -32,8 +32,8 @@ pub struct Limit {
     pub refuse: bool,
 }
 
-/// One event on its way into the books: the charges from the customer's link up to the platform's, or those of its links
-/// that are charged now.
+/// One event on its way into the books: the charges from the customer's link up to the platform's,
+/// or those of its links that are charged now.
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a> {
     pub root: TenantId,
@@ -91,10 +91,16 @@ pub struct Books {
 
 impl Books {
     /// Every account of `keys`; the ones not `found` have never been written and are zero.
-    pub fn load(keys: impl IntoIterator<Item = AccountKey>, found: &FastMap<AccountKey, Balance>) -> Self {
+    pub fn load(
+        keys: impl IntoIterator<Item = AccountKey>,
+        found: &FastMap<AccountKey, Balance>,
+    ) -> Self {
         let mut books = Self::default();
         books.slots.reserve(found.len());
-        books.add(keys.into_iter().map(|key| (key, found.get(&key).copied().unwrap_or_default())));
+        books.add(
+            keys.into_iter()
+                .map(|key| (key, found.get(&key).copied().unwrap_or_default())),
+        );
         books
     }
 
@@ -102,18 +108,27 @@ impl Books {
     pub fn add(&mut self, accounts: impl IntoIterator<Item = (AccountKey, Balance)>) {
         for (account, balance) in accounts {
             if let hash_map::Entry::Vacant(slot) = self.slots.entry(account) {
-                slot.insert(Slot { balance, changed: false });
+                slot.insert(Slot {
+                    balance,
+                    changed: false,
+                });
             }
         }
     }
 
     pub fn balance(&self, account: AccountKey) -> Result<Balance, Refusal> {
-        self.slots.get(&account).map(|slot| slot.balance).ok_or(Refusal::NotLoaded { account })
+        self.slots
+            .get(&account)
+            .map(|slot| slot.balance)
+            .ok_or(Refusal::NotLoaded { account })
     }
 
     /// The accounts that changed, as they are now.
     pub fn changed(&self) -> impl Iterator<Item = (AccountKey, Balance)> + '_ {
-        self.slots.iter().filter(|(_, slot)| slot.changed).map(|(account, slot)| (*account, slot.balance))
+        self.slots
+            .iter()
+            .filter(|(_, slot)| slot.changed)
+            .map(|(account, slot)| (*account, slot.balance))
     }
 
     pub fn into_changed(self) -> FastMap<AccountKey, Balance> {
@@ -124,12 +139,21 @@ impl Books {
 
     /// Posts usage. Order of checks: chain, loaded, limits (`refuse` only), range.
     pub fn charge(&mut self, event: &Event<'_>) -> Result<Posted, Refusal> {
-        let nets = nets(&postings_of(event.root, event.platform, event.currency, event.charges)?)?;
+        let nets = nets(&postings_of(
+            event.root,
+            event.platform,
+            event.currency,
+            event.charges,
+        )?)?;
         let before = self.before(&nets)?;
         for limit in event.limits.iter().filter(|limit| limit.refuse) {
             let debit = amount_in(&nets, limit.account).checked_neg()?;
             if let Err((available, asked)) = self.covers(limit, debit)? {
-                return Err(Refusal::Exhausted { account: limit.account, available, asked });
+                return Err(Refusal::Exhausted {
+                    account: limit.account,
+                    available,
+                    asked,
+                });
             }
         }
         self.write_nets(Own::Of(event.customer), &nets, &before)
@@ -137,23 +161,42 @@ impl Books {
 
     /// Posts usage with the hold that was placed for it: always, whatever the limits say. What was
     /// held is given back as a whole. Order of checks: hold's customer, hold open, chain, range.
-    pub fn capture(&mut self, event: &Event<'_>, hold: &mut Hold, now: Instant) -> Result<Posted, Refusal> {
+    pub fn capture(
+        &mut self,
+        event: &Event<'_>,
+        hold: &mut Hold,
+        now: Instant,
+    ) -> Result<Posted, Refusal> {
         if hold.root != event.root || event.customer != hold.customer {
             return Err(Refusal::HoldOfAnother);
         }
         hold.check_open(now)?;
-        let nets = nets(&postings_of(event.root, event.platform, event.currency, event.charges)?)?;
+        let nets = nets(&postings_of(
+            event.root,
+            event.platform,
+            event.currency,
+            event.charges,
+        )?)?;
         let over_hold = over_hold(&nets, hold)?;
-        let checked = self.check(Own::Of(event.customer), &give_back(posted_deltas(&nets), hold)?)?;
+        let checked = self.check(
+            Own::Of(event.customer),
+            &give_back(posted_deltas(&nets), hold)?,
+        )?;
         self.write(&checked);
         hold.state = HoldState::Captured;
-        Ok(Posted { entries: entries(&nets, &checked), over_hold })
+        Ok(Posted {
+            entries: entries(&nets, &checked),
+            over_hold,
+        })
     }
 
-    /// Books moves that no limit can refuse: top-ups, adjustments, reversals. Order of checks: accounts, amounts, loaded, range.
+    /// Books moves that no limit can refuse: top-ups, adjustments, reversals. Order of checks:
+    /// accounts, amounts, loaded, range.
     pub fn post(&mut self, postings: &[Posting]) -> Result<Posted, Refusal> {
         if let Some(posting) = postings.iter().find(|posting| posting.from == posting.to) {
-            return Err(Refusal::BadAccount { account: posting.from });
+            return Err(Refusal::BadAccount {
+                account: posting.from,
+            });
         }
         if postings.iter().any(|posting| posting.cents <= Cents::ZERO) {
             return Err(Refusal::BadAmount);
@@ -170,23 +213,35 @@ impl Books {
         self.write_nets(Own::Whole, &nets, &before)
     }
 
-    /// [`Self::post`], only if what an account loses by it is covered: `limits` name the accounts that are asked.
+    /// [`Self::post`], only if what an account loses by it is covered: `limits` name the accounts
+    /// that are asked.
     pub fn pay(&mut self, postings: &[Posting], limits: &[Limit]) -> Result<Posted, Refusal> {
-        postings.iter().try_for_each(|posting| room::check_move(posting.cents))?;
+        postings
+            .iter()
+            .try_for_each(|posting| room::check_move(posting.cents))?;
         let nets = nets(postings)?;
         self.check_loaded(nets.iter().map(|(account, _)| *account))?;
         for limit in limits {
             let debit = amount_in(&nets, limit.account).checked_neg()?;
             if let Err((available, asked)) = self.covers(limit, debit)? {
-                return Err(Refusal::Insufficient { account: limit.account, available, asked });
+                return Err(Refusal::Insufficient {
+                    account: limit.account,
+                    available,
+                    asked,
+                });
             }
         }
         self.post(postings)
     }
 
-    /// Sets a new hold's amounts aside, on all of its accounts or on none. Order of checks: state and
-    /// end, amounts, loaded, each account's limit (postpaid accounts have none), range.
-    pub fn place_hold(&mut self, hold: &Hold, limits: &[Limit], now: Instant) -> Result<(), Refusal> {
+    /// Sets a new hold's amounts aside, on all of its accounts or on none. Order of checks: state
+    /// and end, amounts, loaded, each account's limit (postpaid accounts have none), range.
+    pub fn place_hold(
+        &mut self,
+        hold: &Hold,
+        limits: &[Limit],
+        now: Instant,
+    ) -> Result<(), Refusal> {
         if hold.state != HoldState::Open {
             return Err(Refusal::HoldEnded { state: hold.state });
         }
@@ -200,15 +255,19 @@ impl Books {
     }
 
     /// Whether a hold of these amounts could be placed; changes nothing.
-    pub fn check_cover(&self, amounts: &[(AccountKey, Cents)], limits: &[Limit]) -> Result<(), Refusal> {
+    pub fn check_cover(
+        &self,
+        amounts: &[(AccountKey, Cents)],
+        limits: &[Limit],
+    ) -> Result<(), Refusal> {
         check_amounts(amounts)?;
         self.check_loaded(amounts.iter().map(|(account, _)| *account))?;
         self.check_room(amounts, limits)
     }
 
-    /// Replaces an open hold's amounts by new totals and its end by another, or changes nothing. Only
-    /// what an account holds more than before must be covered. Order of checks: hold open, end,
-    /// amounts, loaded, limits, range.
+    /// Replaces an open hold's amounts by new totals and its end by another, or changes nothing.
+    /// Only what an account holds more than before must be covered. Order of checks: hold open,
+    /// end, amounts, loaded, limits, range.
     pub fn extend_hold(
         &mut self,
         hold: &mut Hold,
@@ -224,7 +283,11 @@ impl Books {
         check_amounts(&totals)?;
         let deltas = give_back(held_deltas(&totals), hold)?;
         self.check_loaded(deltas.iter().map(|delta| delta.account))?;
-        let more: Amounts = deltas.iter().filter(|d| d.held > Cents::ZERO).map(|d| (d.account, d.held)).collect();
+        let more: Amounts = deltas
+            .iter()
+            .filter(|d| d.held > Cents::ZERO)
+            .map(|d| (d.account, d.held))
+            .collect();
         self.check_room(&more, limits)?;
         let checked = self.check(Own::Of(hold.customer), &deltas)?;
         self.write(&checked);
@@ -250,17 +313,31 @@ impl Books {
     /// Expires the open holds among these that are over, in the order given and at most
     /// [`HOLDS_EXPIRED_PER_BATCH_MAX`], all of them or none; the positions of those that ended.
     pub fn expire_due(&mut self, holds: &mut [Hold], now: Instant) -> Result<Vec<usize>, Refusal> {
-        let due = holds.iter().enumerate().filter(|(_, hold)| hold.state == HoldState::Open && hold.is_over(now));
-        let due: Vec<usize> = due.map(|(index, _)| index).take(HOLDS_EXPIRED_PER_BATCH_MAX).collect();
+        let due = holds
+            .iter()
+            .enumerate()
+            .filter(|(_, hold)| hold.state == HoldState::Open && hold.is_over(now));
+        let due: Vec<usize> = due
+            .map(|(index, _)| index)
+            .take(HOLDS_EXPIRED_PER_BATCH_MAX)
+            .collect();
         let mut back: FastMap<AccountKey, Cents> = FastMap::default();
         for &(account, cents) in due.iter().flat_map(|&index| &holds[index].amounts) {
             let sum = back.entry(account).or_default();
             *sum = sum.checked_sub(cents)?;
         }
-        let deltas: Deltas = back.into_iter().map(|(account, held)| Delta { account, posted: Cents::ZERO, held }).collect();
+        let deltas: Deltas = back
+            .into_iter()
+            .map(|(account, held)| Delta {
+                account,
+                posted: Cents::ZERO,
+                held,
+            })
+            .collect();
         let checked = self.check(Own::Every, &deltas)?;
         self.write(&checked);
-        due.iter().for_each(|&index| holds[index].state = HoldState::Expired);
+        due.iter()
+            .for_each(|&index| holds[index].state = HoldState::Expired);
         Ok(due)
     }
 
@@ -271,34 +348,52 @@ impl Books {
         Ok(())
     }
 
-    /// `Err((available, asked))` when a limited account cannot pay `debit`. What is no debit always passes.
+    /// `Err((available, asked))` when a limited account cannot pay `debit`. What is no debit always
+    /// passes.
     fn covers(&self, limit: &Limit, debit: Cents) -> Result<Result<(), (Cents, Cents)>, Refusal> {
         if debit <= Cents::ZERO {
             return Ok(Ok(()));
         }
-        let Some(credit_limit) = limit.credit_limit else { return Ok(Ok(())) };
+        let Some(credit_limit) = limit.credit_limit else {
+            return Ok(Ok(()));
+        };
         let available = room::available(self.balance(limit.account)?, credit_limit);
-        Ok(if i128::from(debit.0) > available { Err((room::narrow(available)?, debit)) } else { Ok(()) })
+        Ok(if i128::from(debit.0) > available {
+            Err((room::narrow(available)?, debit))
+        } else {
+            Ok(())
+        })
     }
 
     fn check_room(&self, amounts: &[(AccountKey, Cents)], limits: &[Limit]) -> Result<(), Refusal> {
         for limit in limits {
-            if let Err((available, asked)) = self.covers(limit, amount_in(amounts, limit.account))? {
-                return Err(Refusal::Insufficient { account: limit.account, available, asked });
+            if let Err((available, asked)) =
+                self.covers(limit, amount_in(amounts, limit.account))?
+            {
+                return Err(Refusal::Insufficient {
+                    account: limit.account,
+                    available,
+                    asked,
+                });
             }
         }
         Ok(())
     }
 
     fn check_loaded(&self, accounts: impl IntoIterator<Item = AccountKey>) -> Result<(), Refusal> {
-        accounts.into_iter().try_for_each(|account| self.balance(account).map(drop))
+        accounts
+            .into_iter()
+            .try_for_each(|account| self.balance(account).map(drop))
     }
 
     /// The balances after the changes; an error when one leaves its range.
     fn check(&self, own: Own, deltas: &[Delta]) -> Result<Checked, Refusal> {
         let mut checked = Checked::new();
         for delta in deltas {
-            checked.push((delta.account, after(own, self.balance(delta.account)?, delta)?));
+            checked.push((
+                delta.account,
+                after(own, self.balance(delta.account)?, delta)?,
+            ));
         }
         Ok(checked)
     }
@@ -317,18 +412,36 @@ impl Books {
         let mut checked = Checked::new();
         let mut entries = SmallVec::new();
         for (&(account, cents), &before) in nets.iter().zip(before) {
-            let balance = after(own, before, &Delta { account, posted: cents, held: Cents::ZERO })?;
+            let balance = after(
+                own,
+                before,
+                &Delta {
+                    account,
+                    posted: cents,
+                    held: Cents::ZERO,
+                },
+            )?;
             checked.push((account, balance));
-            entries.push(Entry { account, cents, balance: balance.posted });
+            entries.push(Entry {
+                account,
+                cents,
+                balance: balance.posted,
+            });
         }
         self.write(&checked);
-        Ok(Posted { entries, over_hold: Amounts::new() })
+        Ok(Posted {
+            entries,
+            over_hold: Amounts::new(),
+        })
     }
 
     /// The only place that changes a balance.
     fn write(&mut self, checked: &Checked) {
         for &(account, balance) in checked {
-            let slot = Slot { balance, changed: true };
+            let slot = Slot {
+                balance,
+                changed: true,
+            };
             match self.slots.get_mut(&account) {
                 Some(loaded) => *loaded = slot,
                 None => drop(self.slots.insert(account, slot)),
@@ -339,9 +452,14 @@ impl Books {
 
 /// The balance after a change; an error when it leaves its range.
 fn after(own: Own, before: Balance, delta: &Delta) -> Result<Balance, Refusal> {
-    let (posted, held) = (before.posted.checked_add(delta.posted)?, before.held.checked_add(delta.held)?);
+    let (posted, held) = (
+        before.posted.checked_add(delta.posted)?,
+        before.held.checked_add(delta.held)?,
+    );
     if held < Cents::ZERO {
-        return Err(Refusal::NotHeld { account: delta.account });
+        return Err(Refusal::NotHeld {
+            account: delta.account,
+        });
     }
     let after = Balance { posted, held };
     room::check(own, delta.account, before, after)?;
@@ -349,18 +467,35 @@ fn after(own: Own, before: Balance, delta: &Delta) -> Result<Balance, Refusal> {
 }
 
 fn posted_deltas(nets: &Nets) -> Deltas {
-    nets.iter().map(|&(account, posted)| Delta { account, posted, held: Cents::ZERO }).collect()
+    nets.iter()
+        .map(|&(account, posted)| Delta {
+            account,
+            posted,
+            held: Cents::ZERO,
+        })
+        .collect()
 }
 
 fn held_deltas(amounts: &[(AccountKey, Cents)]) -> Deltas {
-    amounts.iter().map(|&(account, held)| Delta { account, posted: Cents::ZERO, held }).collect()
+    amounts
+        .iter()
+        .map(|&(account, held)| Delta {
+            account,
+            posted: Cents::ZERO,
+            held,
+        })
+        .collect()
 }
 
 /// Adds to what an account holds, merging with the account's other changes.
 fn add_held(deltas: &mut Deltas, account: AccountKey, held: Cents) -> Result<(), Refusal> {
     match deltas.iter_mut().find(|delta| delta.account == account) {
         Some(delta) => delta.held = delta.held.checked_add(held)?,
-        None => deltas.push(Delta { account, posted: Cents::ZERO, held }),
+        None => deltas.push(Delta {
+            account,
+            posted: Cents::ZERO,
+            held,
+        }),
     }
     Ok(())
 }
@@ -387,5 +522,12 @@ fn over_hold(nets: &Nets, hold: &Hold) -> Result<Amounts, Refusal> {
 
 /// `checked` begins with the nets' accounts, in their order.
 fn entries(nets: &Nets, checked: &Checked) -> SmallVec<[Entry; 4]> {
-    nets.iter().zip(checked).map(|(&(account, cents), (_, after))| Entry { account, cents, balance: after.posted }).collect()
+    nets.iter()
+        .zip(checked)
+        .map(|(&(account, cents), (_, after))| Entry {
+            account,
+            cents,
+            balance: after.posted,
+        })
+        .collect()
 }

@@ -48,8 +48,16 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// A hold as it is asked for, at the engine's `now`; [`crate::Books::place_hold`] sets it aside.
-    pub fn new(id: HoldId, root: TenantId, customer: TenantId, now: Instant, expires_at: Instant, amounts: Amounts) -> Self {
+    /// A hold as it is asked for, at the engine's `now`; [`crate::Books::place_hold`] sets it
+    /// aside.
+    pub fn new(
+        id: HoldId,
+        root: TenantId,
+        customer: TenantId,
+        now: Instant,
+        expires_at: Instant,
+        amounts: Amounts,
+    ) -> Self {
         Self {
             id,
             root,
@@ -65,7 +73,11 @@ impl Hold {
     }
     /// The caller's own name for it.
     pub fn named(self, source: &str, key: &str) -> Self {
-        Self { source: source.to_owned(), key: key.to_owned(), ..self }
+        Self {
+            source: source.to_owned(),
+            key: key.to_owned(),
+            ..self
+        }
     }
     /// The usage it is for.
     pub fn of(self, quantity: Quantity) -> Self {
@@ -82,7 +94,9 @@ impl Hold {
     /// Open and not over. The answer does not depend on how far the sweep has come.
     pub fn check_open(&self, now: Instant) -> Result<(), Refusal> {
         match self.state {
-            HoldState::Captured | HoldState::Released => Err(Refusal::HoldEnded { state: self.state }),
+            HoldState::Captured | HoldState::Released => {
+                Err(Refusal::HoldEnded { state: self.state })
+            }
             HoldState::Expired => Err(Refusal::HoldOver),
             HoldState::Open if self.is_over(now) => Err(Refusal::HoldOver),
             HoldState::Open => Ok(()),
@@ -91,16 +105,24 @@ impl Hold {
 }
 
 pub(crate) fn amount_in(amounts: &[(AccountKey, Cents)], account: AccountKey) -> Cents {
-    amounts.iter().find(|(key, _)| *key == account).map_or(Cents::ZERO, |&(_, cents)| cents)
+    amounts
+        .iter()
+        .find(|(key, _)| *key == account)
+        .map_or(Cents::ZERO, |&(_, cents)| cents)
 }
 
 /// Positive, each account once, none above the bound of one event. Order of checks: amounts, bound.
 pub(crate) fn check_amounts(amounts: &[(AccountKey, Cents)]) -> Result<(), Refusal> {
     let fine = |(index, (account, cents)): (usize, &(AccountKey, Cents))| {
-        *cents > Cents::ZERO && amounts[..index].iter().all(|(earlier, _)| earlier != account)
+        *cents > Cents::ZERO
+            && amounts[..index]
+                .iter()
+                .all(|(earlier, _)| earlier != account)
     };
     if !amounts.iter().enumerate().all(fine) {
         return Err(Refusal::BadAmount);
     }
-    amounts.iter().try_for_each(|&(_, cents)| room::check_move(cents))
+    amounts
+        .iter()
+        .try_for_each(|&(_, cents)| room::check_move(cents))
 }

@@ -3,9 +3,9 @@
 //! A posting has a from, a to and positive cents, so that it always balances. Limits are checked on
 //! an account's net of the whole event, never on an intermediate posting.
 //!
-//! Invariants of [`Books`]: whatever is validated is validated before the first change, so a refusal
-//! leaves everything as it was; Σ over all accounts is zero; a balance is the sum of its entries;
-//! `held` is the sum of the open holds and never negative; each hold ends once.
+//! Invariants of [`Books`]: whatever is validated is validated before the first change, so a
+//! refusal leaves everything as it was; Σ over all accounts is zero; a balance is the sum of its
+//! entries; `held` is the sum of the open holds and never negative; each hold ends once.
 
 pub mod account;
 pub mod books;
@@ -22,7 +22,8 @@ pub use books::{Books, Entry, Event, Limit, Posted};
 pub use hold::{Hold, HoldState};
 pub use money::{adjustment, reclassification, top_up};
 pub use posting::{
-    Amounts, LinkCharge, Nets, Posting, Postings, Settlement, hold_amounts, nets, platform_in, postings_of, reversed, splits_of,
+    Amounts, LinkCharge, Nets, Posting, Postings, Settlement, hold_amounts, nets, platform_in,
+    postings_of, reversed, splits_of,
 };
 pub use refusal::Refusal;
 

@@ -1,9 +1,10 @@
 //! Moves of positive cents, and how the charges of one event become moves.
 //!
-//! Link k posts p_k cents from its buyer to its seller. Collected by the platform: from the buyer's balance to the
-//! seller's, or to the platform's revenue of the root. Collected by the reseller: from the buyer's book to the seller's
-//! income. What the platform holds and what a reseller keeps are never one account. Zero cents post nothing, negative
-//! cents post the other way. Charges are listed from the customer's link up to the platform's.
+//! Link k posts p_k cents from its buyer to its seller. Collected by the platform: from the buyer's
+//! balance to the seller's, or to the platform's revenue of the root. Collected by the reseller:
+//! from the buyer's book to the seller's income. What the platform holds and what a reseller keeps
+//! are never one account. Zero cents post nothing, negative cents post the other way. Charges are
+//! listed from the customer's link up to the platform's.
 
 use crate::{AccountKey, Refusal};
 use rating::{Cents, Currency, Exact, Overflow, TenantId, rounding};
@@ -28,14 +29,16 @@ pub struct LinkCharge {
     pub cents: Cents,
 }
 
-/// Between which accounts a link's money moves. Packed as one byte: the first two are what was a `bool` before.
+/// Between which accounts a link's money moves. Packed as one byte: the first two are what was a
+/// `bool` before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Settlement {
     /// Collected by the platform: the buyer's balance → the seller's.
     #[default]
     Platform,
-    /// Collected by the reseller, in records from before the two were kept apart: the buyer's balance → the seller's income.
+    /// Collected by the reseller, in records from before the two were kept apart: the buyer's
+    /// balance → the seller's income.
     ResellerShared,
     /// Collected by the reseller: the buyer's book → the seller's income.
     Reseller,
@@ -80,7 +83,12 @@ impl LinkCharge {
     }
 
     /// Where the seller's money goes.
-    pub fn seller_account(&self, root: TenantId, platform: TenantId, currency: Currency) -> AccountKey {
+    pub fn seller_account(
+        &self,
+        root: TenantId,
+        platform: TenantId,
+        currency: Currency,
+    ) -> AccountKey {
         match self.seller {
             seller if seller == platform => AccountKey::revenue(root, currency),
             seller => self.settlement.seller_account(seller, currency),
@@ -88,40 +96,70 @@ impl LinkCharge {
     }
 }
 
-/// The moves of one event, or of those of its links that are charged now. The charges must be links of one chain without a
-/// gap; the root's own link, and no other, is with the platform.
-pub fn postings_of(root: TenantId, platform: TenantId, currency: Currency, charges: &[LinkCharge]) -> Result<Postings, Refusal> {
+/// The moves of one event, or of those of its links that are charged now. The charges must be links
+/// of one chain without a gap; the root's own link, and no other, is with the platform.
+pub fn postings_of(
+    root: TenantId,
+    platform: TenantId,
+    currency: Currency,
+    charges: &[LinkCharge],
+) -> Result<Postings, Refusal> {
     check_chain(root, platform, charges.iter().copied())?;
     let mut postings = Postings::new();
     for charge in charges {
-        let (buyer, seller) = (charge.buyer_account(currency), charge.seller_account(root, platform, currency));
+        let (buyer, seller) = (
+            charge.buyer_account(currency),
+            charge.seller_account(root, platform, currency),
+        );
         match charge.cents.0 {
             0 => {}
-            1.. => postings.push(Posting { from: buyer, to: seller, cents: charge.cents }),
-            _ => postings.push(Posting { from: seller, to: buyer, cents: charge.cents.checked_neg()? }),
+            1.. => postings.push(Posting {
+                from: buyer,
+                to: seller,
+                cents: charge.cents,
+            }),
+            _ => postings.push(Posting {
+                from: seller,
+                to: buyer,
+                cents: charge.cents.checked_neg()?,
+            }),
         }
     }
     Ok(postings)
 }
 
-/// At least one link; each one's seller is the next one's buyer; only the root buys from the platform.
-fn check_chain(root: TenantId, platform: TenantId, charges: impl IntoIterator<Item = LinkCharge>) -> Result<(), Refusal> {
+/// At least one link; each one's seller is the next one's buyer; only the root buys from the
+/// platform.
+fn check_chain(
+    root: TenantId,
+    platform: TenantId,
+    charges: impl IntoIterator<Item = LinkCharge>,
+) -> Result<(), Refusal> {
     let mut above: Option<TenantId> = None;
     for charge in charges {
         let joined = above.is_none_or(|tenant| tenant == charge.buyer);
-        let sold = charge.buyer != charge.seller && charge.buyer != platform && (charge.buyer == root) == (charge.seller == platform);
+        let sold = charge.buyer != charge.seller
+            && charge.buyer != platform
+            && (charge.buyer == root) == (charge.seller == platform);
         if !joined || !sold {
             return Err(Refusal::BrokenChain);
         }
         above = Some(charge.seller);
     }
-    if above.is_some() { Ok(()) } else { Err(Refusal::BrokenChain) }
+    if above.is_some() {
+        Ok(())
+    } else {
+        Err(Refusal::BrokenChain)
+    }
 }
 
-/// The platform, as the charges of a root name it: the seller of the root's own link. Charges of lower links alone do not
-/// name it, and none of their sellers is it: nobody has the id 0.
+/// The platform, as the charges of a root name it: the seller of the root's own link. Charges of
+/// lower links alone do not name it, and none of their sellers is it: nobody has the id 0.
 pub fn platform_in(root: TenantId, charges: &[LinkCharge]) -> TenantId {
-    charges.iter().find(|charge| charge.buyer == root).map_or(TenantId(0), |charge| charge.seller)
+    charges
+        .iter()
+        .find(|charge| charge.buyer == root)
+        .map_or(TenantId(0), |charge| charge.seller)
 }
 
 /// What the moves come to on each account they touch: the sum over all is zero.
@@ -144,7 +182,14 @@ fn add_net(nets: &mut Nets, account: AccountKey, cents: Cents) -> Result<(), Ove
 
 /// The same moves the other way round.
 pub fn reversed(postings: &[Posting]) -> Postings {
-    postings.iter().map(|p| Posting { from: p.to, to: p.from, cents: p.cents }).collect()
+    postings
+        .iter()
+        .map(|p| Posting {
+            from: p.to,
+            to: p.from,
+            cents: p.cents,
+        })
+        .collect()
 }
 
 /// Each seller's part, from the platform down: the seller of link k keeps p_k − p_{k+1}, the
@@ -173,7 +218,10 @@ pub fn hold_amounts(
     check_chain(root, platform, links.clone().map(|(charge, _)| charge))?;
     let mut debits: SmallVec<[(AccountKey, Exact); 4]> = SmallVec::new();
     for (charge, exact) in links {
-        let (buyer, seller) = (charge.buyer_account(currency), charge.seller_account(root, platform, currency));
+        let (buyer, seller) = (
+            charge.buyer_account(currency),
+            charge.seller_account(root, platform, currency),
+        );
         for (account, debit) in [(buyer, exact), (seller, exact.checked_neg()?)] {
             match debits.iter_mut().find(|(key, _)| *key == account) {
                 Some((_, sum)) => *sum = sum.checked_add(debit)?,
@@ -182,5 +230,7 @@ pub fn hold_amounts(
         }
     }
     let debits = debits.into_iter().filter(|(_, debit)| *debit > Exact::ZERO);
-    debits.map(|(account, debit)| Ok((account, rounding::ceil_cents(debit)?))).collect()
+    debits
+        .map(|(account, debit)| Ok((account, rounding::ceil_cents(debit)?)))
+        .collect()
 }

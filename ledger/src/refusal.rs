@@ -13,11 +13,15 @@ pub enum Refusal {
     /// Zero, of the wrong sign, or the same account named twice.
     #[error("expected a positive amount of cents, once per account")]
     BadAmount,
-    /// Above [`Cents::EVENT_MAX`]: a move by hand or of a payment, or what a hold sets aside on one account.
+    /// Above [`Cents::EVENT_MAX`]: a move by hand or of a payment, or what a hold sets aside on one
+    /// account.
     #[error("expected at most {} cents in one move", Cents::EVENT_MAX)]
     AmountTooLarge,
     /// The account would go further from zero than it may.
-    #[error("{account} would be further from zero than {} cents, or has no room for so large a move", Cents::BALANCE_MAX)]
+    #[error(
+        "{account} would be further from zero than {} cents, or has no room for so large a move",
+        Cents::BALANCE_MAX
+    )]
     BalanceTooLarge { account: AccountKey },
     /// The account is not one that this command moves.
     #[error("{account} is not an account that can be moved this way")]
@@ -29,10 +33,18 @@ pub enum Refusal {
     BadExpiry,
     /// Usage under `on_exhausted: refuse` that an account cannot pay: no link posts.
     #[error("{account} has {available} cents available, {asked} are needed")]
-    Exhausted { account: AccountKey, available: Cents, asked: Cents },
+    Exhausted {
+        account: AccountKey,
+        available: Cents,
+        asked: Cents,
+    },
     /// A hold that an account cannot cover: nothing is set aside.
     #[error("{account} has {available} cents available, {asked} were to be held")]
-    Insufficient { account: AccountKey, available: Cents, asked: Cents },
+    Insufficient {
+        account: AccountKey,
+        available: Cents,
+        asked: Cents,
+    },
     /// The hold's end has come, whether or not the engine has recorded it yet.
     #[error("the hold is over")]
     HoldOver,

@@ -1,4 +1,5 @@
-//! What records can no longer tell, where old months were dropped: whether an event had come before.
+//! What records can no longer tell, where old months were dropped: whether an event had come
+//! before.
 
 use crate::command::Problem;
 use crate::engine::journal_problem;
@@ -6,7 +7,8 @@ use rating::TenantId;
 use std::collections::HashMap;
 use store::journal::{Beginning, Journal, Record};
 
-/// Why a kept event is not rated: it is older than the records, and may have been paid for in those that are gone.
+/// Why a kept event is not rated: it is older than the records, and may have been paid for in those
+/// that are gone.
 pub const BEFORE_RECORDS: &str = "before_records";
 
 /// Where the journals of roots begin, each read once.
@@ -18,7 +20,10 @@ pub struct Beginnings<'a> {
 
 impl<'a> Beginnings<'a> {
     pub fn of(journal: &'a dyn Journal) -> Self {
-        Self { journal, known: HashMap::new() }
+        Self {
+            journal,
+            known: HashMap::new(),
+        }
     }
 
     /// Whether a kept event may have been rated in the books of `root` before it came in.
@@ -26,7 +31,11 @@ impl<'a> Beginnings<'a> {
         let beginning = match self.known.get(&root) {
             Some(beginning) => *beginning,
             None => {
-                let beginning = self.journal.beginning(root).await.map_err(journal_problem)?;
+                let beginning = self
+                    .journal
+                    .beginning(root)
+                    .await
+                    .map_err(journal_problem)?;
                 self.known.insert(root, beginning);
                 beginning
             }

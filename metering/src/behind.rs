@@ -1,6 +1,7 @@
 //! What lies behind an event on its counters: segments whose prices change when it is taken back.
 //!
-//! That may be much, and everybody's commands wait while it is worked out: it is bounded, and those that need much take turns.
+//! That may be much, and everybody's commands wait while it is worked out: it is bounded, and those
+//! that need much take turns.
 
 use crate::command::Problem;
 use crate::directory::Directory;
@@ -14,8 +15,8 @@ use std::sync::{Arc, Mutex};
 use store::journal::{Charge, Counted, CounterKey, Journal, Place, Record, StateKeys};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Segments behind an event that are worked out again, and written. Behind a change of prices there are as many as stragglers
-/// of the old ones; of prices that go by arrival, as many as events.
+/// Segments behind an event that are worked out again, and written. Behind a change of prices there
+/// are as many as stragglers of the old ones; of prices that go by arrival, as many as events.
 const BEHIND_MAX: u32 = 10_000;
 /// Segments of a counter that are read for it.
 const SEGMENTS_MAX: u32 = 100_000;
@@ -34,7 +35,11 @@ impl LongVoids {
         let ended = || Problem::new("unavailable", "the engine is shutting down");
         let turns = {
             let mut sides = self.0.lock().map_err(|_| ended())?;
-            Arc::clone(sides.entry(side).or_insert_with(|| Arc::new(Semaphore::new(1))))
+            Arc::clone(
+                sides
+                    .entry(side)
+                    .or_insert_with(|| Arc::new(Semaphore::new(1))),
+            )
         };
         turns.acquire_owned().await.map_err(|_| ended())
     }
@@ -54,8 +59,8 @@ pub struct Taken<'a> {
 
 #[derive(Debug, Default)]
 pub struct Behind {
-    /// Counters on which a charge counts in an earlier segment than the last, or which another segment's flats bear on:
-    /// everything of them is needed.
+    /// Counters on which a charge counts in an earlier segment than the last, or which another
+    /// segment's flats bear on: everything of them is needed.
     pub whole: Vec<CounterKey>,
     /// What prices their segments.
     pub versions: HashMap<CardVersionId, Arc<CompiledCard>>,
@@ -73,7 +78,12 @@ impl Behind {
     ) -> Result<Self, Problem> {
         let Taken { root, charged, .. } = taken;
         let mut keys = StateKeys::of(root);
-        let key = |charge: &Charge| charge.counter.map(|id| CounterKey { buyer: charge.link.buyer, id });
+        let key = |charge: &Charge| {
+            charge.counter.map(|id| CounterKey {
+                buyer: charge.link.buyer,
+                id,
+            })
+        };
         keys.counters = charged.body.charges.iter().filter_map(key).collect();
         if keys.counters.is_empty() {
             return Ok(Self::default());
@@ -90,18 +100,33 @@ impl Behind {
                 versions.extend(counted.segment.by.map(|by| by.version));
             }
         }
-        let turn = if is_long { Some(Arc::new(long.turn(side).await?)) } else { None };
+        let turn = if is_long {
+            Some(Arc::new(long.turn(side).await?))
+        } else {
+            None
+        };
         if !all.all_members.is_empty() {
             let members = journal.load(&all).await.map_err(journal_problem)?.members;
             for key in &all.all_members {
                 // Also of those in front of the event: they say which flats were charged by then.
                 let ended = segments::closed(members.iter(), *key, 0);
-                versions.extend(ended.values().filter_map(|closed| closed.by).map(|by| by.version));
+                versions.extend(
+                    ended
+                        .values()
+                        .filter_map(|closed| closed.by)
+                        .map(|by| by.version),
+                );
             }
         }
-        let mut behind = Self { whole: all.all_members, versions: HashMap::new(), turn };
+        let mut behind = Self {
+            whole: all.all_members,
+            versions: HashMap::new(),
+            turn,
+        };
         for version in versions {
-            behind.versions.insert(version, directory.version(version).await?);
+            behind
+                .versions
+                .insert(version, directory.version(version).await?);
         }
         Ok(behind)
     }
@@ -110,20 +135,31 @@ impl Behind {
 impl Taken<'_> {
     /// Segments of the counter that must be read; mostly none.
     fn segments(&self, key: &CounterKey, counted: &Counted) -> Result<u32, Problem> {
-        let (first, last) =
-            (self.places.iter().find(|place| place.buyer == key.buyer).map_or(0, |place| place.number), counted.segment.number);
+        let (first, last) = (
+            self.places
+                .iter()
+                .find(|place| place.buyer == key.buyer)
+                .map_or(0, |place| place.number),
+            counted.segment.number,
+        );
         let later = last.saturating_sub(first);
         if later == 0 && !(last > 0 && self.has_flats(key)) {
             return Ok(0);
         }
         if later > BEHIND_MAX {
-            let detail = format!("{later} segments of its month lie behind the event, and at most {BEHIND_MAX} are worked out again");
+            let detail = format!(
+                "{later} segments of its month lie behind the event, and at most {BEHIND_MAX} are \
+                    worked out again"
+            );
             return Err(Problem::new(TOO_MUCH, detail));
         }
         if last > SEGMENTS_MAX {
             return Err(Problem::new(
                 TOO_MUCH,
-                format!("its month has {last} segments, and of more than {SEGMENTS_MAX} none is worked out again"),
+                format!(
+                    "its month has {last} segments, and of more than {SEGMENTS_MAX} none is \
+                        worked out again"
+                ),
             ));
         }
         Ok(last)
@@ -132,17 +168,22 @@ impl Taken<'_> {
     /// Values of the counter that must be read to find the one that stands next; at most so many.
     fn values(&self, key: &CounterKey, counted: &Counted) -> Result<i64, Problem> {
         let counts_so = |charge: &Charge, card: &CompiledCard| {
-            charge
-                .by(0)
-                .is_some_and(|by| matches!(card.aggregation(by.rate, self.meter.aggregation), Aggregation::Max | Aggregation::Latest))
+            charge.by(0).is_some_and(|by| {
+                matches!(
+                    card.aggregation(by.rate, self.meter.aggregation),
+                    Aggregation::Max | Aggregation::Latest
+                )
+            })
         };
         if !self.on(key).any(|(charge, card)| counts_so(charge, card)) {
             return Ok(0);
         }
         let values = counted.counter.events;
         if values > VALUES_MAX {
-            let detail =
-                format!("its month has {values} values, and of more than {VALUES_MAX} it is not found out which stands without one");
+            let detail = format!(
+                "its month has {values} values, and of more than {VALUES_MAX} it is not found out \
+                    which stands without one"
+            );
             return Err(Problem::new(TOO_MUCH, detail));
         }
         Ok(values)
@@ -150,14 +191,21 @@ impl Taken<'_> {
 
     /// Whether some of the charge on this counter may have been due once in its month.
     fn has_flats(&self, key: &CounterKey) -> bool {
-        self.on(key).any(|(charge, card)| charge.by(0).is_some_and(|by| card.has_flats(by.rate)))
+        self.on(key)
+            .any(|(charge, card)| charge.by(0).is_some_and(|by| card.has_flats(by.rate)))
     }
 
     /// Its charges on this counter, with the cards that priced them.
-    fn on<'a>(&'a self, key: &'a CounterKey) -> impl Iterator<Item = (&'a Charge, &'a CompiledCard)> {
+    fn on<'a>(
+        &'a self,
+        key: &'a CounterKey,
+    ) -> impl Iterator<Item = (&'a Charge, &'a CompiledCard)> {
         let charges = self.charged.body.charges.iter().zip(self.cards);
-        let is_on_it = |charge: &Charge| charge.link.buyer == key.buyer && charge.counter == Some(key.id);
-        charges.filter(move |(charge, _)| is_on_it(charge)).filter_map(|(charge, card)| Some((charge, card.as_deref()?)))
+        let is_on_it =
+            |charge: &Charge| charge.link.buyer == key.buyer && charge.counter == Some(key.id);
+        charges
+            .filter(move |(charge, _)| is_on_it(charge))
+            .filter_map(|(charge, card)| Some((charge, card.as_deref()?)))
     }
 }
 

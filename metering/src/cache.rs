@@ -1,7 +1,8 @@
 //! Records in memory: bounded, shared by all requests, and forgotten at once with every cold write.
 //!
-//! Invariants: what is kept carries the generation it was read under, so that a change made while it was
-//! being read is never missed. What another process changes is noticed by `Directory::watch`.
+//! Invariants: what is kept carries the generation it was read under, so that a change made while
+//! it was being read is never missed. What another process changes is noticed by
+//! `Directory::watch`.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -11,8 +12,8 @@ use std::sync::{Arc, RwLock};
 /// Locks of their own, so that readers on different cores seldom meet.
 const SHARDS: usize = 16;
 
-/// How many cold writes there have been. Clones count together: caches that are filled from one another
-/// must share one.
+/// How many cold writes there have been. Clones count together: caches that are filled from one
+/// another must share one.
 #[derive(Debug, Clone, Default)]
 pub struct Generation(Arc<AtomicU64>);
 
@@ -52,7 +53,12 @@ struct Kept<V> {
 impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     /// Keeps the `entries_max` used last, and at most twice as many.
     pub fn new(entries_max: usize, generation: &Generation) -> Self {
-        let shard = || RwLock::new(Shard { young: HashMap::new(), old: HashMap::new() });
+        let shard = || {
+            RwLock::new(Shard {
+                young: HashMap::new(),
+                old: HashMap::new(),
+            })
+        };
         Self {
             shards: std::array::from_fn(|_| shard()),
             hasher: RandomState::new(),
@@ -65,7 +71,11 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     ///
     /// # Errors
     /// Those of `read`.
-    pub async fn get_or_read<E>(&self, key: K, read: impl Future<Output = Result<Option<V>, E>>) -> Result<Option<V>, E> {
+    pub async fn get_or_read<E>(
+        &self,
+        key: K,
+        read: impl Future<Output = Result<Option<V>, E>>,
+    ) -> Result<Option<V>, E> {
         // Before the records are read: a change made meanwhile then makes the entry stale.
         let generation = self.generation.now();
         if let Some(value) = self.get(&key, generation) {
@@ -73,7 +83,13 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         }
         let value = read.await?;
         if let Some(value) = &value {
-            self.keep(key, Kept { generation, value: value.clone() });
+            self.keep(
+                key,
+                Kept {
+                    generation,
+                    value: value.clone(),
+                },
+            );
         }
         Ok(value)
     }
@@ -129,7 +145,9 @@ mod tests {
     }
 
     async fn read(cache: &Cache<u32, u32>, key: u32, now: Option<u32>) -> Option<u32> {
-        let Ok(value) = cache.get_or_read(key, async { Ok::<_, Infallible>(now) }).await;
+        let Ok(value) = cache
+            .get_or_read(key, async { Ok::<_, Infallible>(now) })
+            .await;
         value
     }
 
@@ -158,7 +176,10 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_read_is_not_kept() {
         let (cache, _) = cache(100);
-        assert_eq!(cache.get_or_read(1, async { Err("gone") }).await, Err("gone"));
+        assert_eq!(
+            cache.get_or_read(1, async { Err("gone") }).await,
+            Err("gone")
+        );
         assert_eq!(read(&cache, 1, Some(11)).await, Some(11));
     }
 
@@ -166,10 +187,19 @@ mod tests {
     async fn bounded_and_what_is_used_stays() {
         let (cache, _) = cache(64);
         for key in 1..10_000 {
-            assert_eq!(read(&cache, 0, Some(key)).await, Some(1), "read once, at first");
+            assert_eq!(
+                read(&cache, 0, Some(key)).await,
+                Some(1),
+                "read once, at first"
+            );
             read(&cache, key, Some(key)).await;
         }
-        let kept = |shard: &RwLock<Shard<u32, u32>>| shard.read().map(|shard| shard.young.len() + shard.old.len()).unwrap();
+        let kept = |shard: &RwLock<Shard<u32, u32>>| {
+            shard
+                .read()
+                .map(|shard| shard.young.len() + shard.old.len())
+                .unwrap()
+        };
         let kept: usize = cache.shards.iter().map(kept).sum();
         assert!(kept <= 128, "{kept}");
     }

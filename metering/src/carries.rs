@@ -1,11 +1,14 @@
-//! Carries end with their owner (DESIGN §8, T6): once a tenant is closed, or a link of its chain has ended without a
-//! successor, what is carried of it on each link is settled half up, from buyer to seller, in a record of its own kind.
+//! Carries end with their owner (DESIGN §8, T6): once a tenant is closed, or a link of its chain
+//! has ended without a successor, what is carried of it on each link is settled half up, from buyer
+//! to seller, in a record of its own kind.
 //!
-//! Whether there is anything to settle is decided in the turn, on the carries as they are then: so it may be asked for
-//! again and again, by any number of processes, and is done once. Usage that comes late for such a customer carries on
-//! from 0, and is settled by the next sweep like the first. An agreement that begins in the future is a successor.
+//! Whether there is anything to settle is decided in the turn, on the carries as they are then: so
+//! it may be asked for again and again, by any number of processes, and is done once. Usage that
+//! comes late for such a customer carries on from 0, and is settled by the next sweep like the
+//! first. An agreement that begins in the future is a successor.
 //!
-//! A carry has no currency: it is settled in that of the customer's latest agreement, like the usage that went on with it.
+//! A carry has no currency: it is settled in that of the customer's latest agreement, like the
+//! usage that went on with it.
 
 use crate::command::Problem;
 use crate::directory::record_problem;
@@ -19,7 +22,9 @@ use rating::usage::Counter;
 use rating::{AgreementId, Carry, Cents, Currency, Exact, Instant, Quantity, TenantId, rounding};
 use smallvec::SmallVec;
 use std::collections::HashMap;
-use store::journal::{Body, Charge, ChargePricing, Identity, Kind, Namespace, Record, Seq, StateKeys};
+use store::journal::{
+    Body, Charge, ChargePricing, Identity, Kind, Namespace, Record, Seq, StateKeys,
+};
 use tenants::{Agreement, Tenant};
 
 /// Tenants that one step of the sweep looks at.
@@ -42,9 +47,18 @@ pub struct Settling {
 
 impl Settling {
     /// `None`: the tenant goes on, or never bought anything.
-    fn of(tenant: &Tenant, agreements: &HashMap<TenantId, Vec<Agreement>>, now: Instant) -> Option<Self> {
+    fn of(
+        tenant: &Tenant,
+        agreements: &HashMap<TenantId, Vec<Agreement>>,
+        now: Instant,
+    ) -> Option<Self> {
         let terms = |buyer: &TenantId| agreements.get(buyer).map_or(&[][..], Vec::as_slice);
-        let is_over = |terms: &[Agreement]| !terms.is_empty() && terms.iter().all(|one| one.until.is_some_and(|until| until <= now));
+        let is_over = |terms: &[Agreement]| {
+            !terms.is_empty()
+                && terms
+                    .iter()
+                    .all(|one| one.until.is_some_and(|until| until <= now))
+        };
         let buyers = tenant.path.get(1..)?;
         let reason = match () {
             () if tenant.closed_at.is_some_and(|closed| closed <= now) => "closed",
@@ -55,21 +69,54 @@ impl Settling {
         let link = |pair: &[TenantId]| {
             let (seller, buyer) = (pair[0], pair[1]);
             let latest = latest(terms(&buyer), now);
-            let settlement = latest.map_or(Settlement::Platform, |terms| settlement_of(terms, platform));
-            (LinkCharge { buyer, seller, settlement, cents: Cents::ZERO }, latest.map_or(AgreementId(0), |terms| terms.id))
+            let settlement =
+                latest.map_or(Settlement::Platform, |terms| settlement_of(terms, platform));
+            (
+                LinkCharge {
+                    buyer,
+                    seller,
+                    settlement,
+                    cents: Cents::ZERO,
+                },
+                latest.map_or(AgreementId(0), |terms| terms.id),
+            )
         };
-        let currency = buyers.iter().rev().find_map(|buyer| latest(terms(buyer), now))?.currency;
+        let currency = buyers
+            .iter()
+            .rev()
+            .find_map(|buyer| latest(terms(buyer), now))?
+            .currency;
         let links = tenant.path.windows(2).rev().map(link).collect();
-        Some(Self { root: tenant.root, customer: tenant.id, platform, currency, links, reason })
+        Some(Self {
+            root: tenant.root,
+            customer: tenant.id,
+            platform,
+            currency,
+            links,
+            reason,
+        })
     }
 
     /// What its turn reads and changes.
     pub fn keys(&self, keys: &mut StateKeys) {
         keys.under(self.root);
         keys.carries.push(self.customer);
-        let one_cent: SmallVec<[LinkCharge; 4]> = self.links.iter().map(|(link, _)| LinkCharge { cents: Cents(1), ..*link }).collect();
-        if let Ok(postings) = ledger::postings_of(self.root, self.platform, self.currency, &one_cent) {
-            keys.accounts.extend(postings.iter().flat_map(|posting| [posting.from, posting.to]));
+        let one_cent: SmallVec<[LinkCharge; 4]> = self
+            .links
+            .iter()
+            .map(|(link, _)| LinkCharge {
+                cents: Cents(1),
+                ..*link
+            })
+            .collect();
+        if let Ok(postings) =
+            ledger::postings_of(self.root, self.platform, self.currency, &one_cent)
+        {
+            keys.accounts.extend(
+                postings
+                    .iter()
+                    .flat_map(|posting| [posting.from, posting.to]),
+            );
         }
     }
 
@@ -81,18 +128,42 @@ impl Settling {
             source: CompactString::const_new(SOURCE),
             id: self.customer.to_string(),
         };
-        let body = Body { currency: Some(self.currency), charges, reason: self.reason.to_owned(), ..Body::default() };
+        let body = Body {
+            currency: Some(self.currency),
+            charges,
+            reason: self.reason.to_owned(),
+            ..Body::default()
+        };
         let (seq, kind, tenant, none) = (Seq(0), Kind::CarrySettled, self.customer, [0; 16]);
-        Record { seq, kind, tenant, identity, at: now, received_at: now, content: none, body, personal: None, personal_digest: none }
+        Record {
+            seq,
+            kind,
+            tenant,
+            identity,
+            at: now,
+            received_at: now,
+            content: none,
+            body,
+            personal: None,
+            personal_digest: none,
+        }
     }
 }
 
 /// The terms a link had last, or will have first.
 fn latest(terms: &[Agreement], now: Instant) -> Option<&Agreement> {
-    terms.iter().filter(|one| one.from <= now).max_by_key(|one| one.from).or(terms.first())
+    terms
+        .iter()
+        .filter(|one| one.from <= now)
+        .max_by_key(|one| one.from)
+        .or(terms.first())
 }
 
-fn settled(link: LinkCharge, agreement: AgreementId, carry: Carry) -> Result<Charge, rating::Overflow> {
+fn settled(
+    link: LinkCharge,
+    agreement: AgreementId,
+    carry: Carry,
+) -> Result<Charge, rating::Overflow> {
     let (cents, exact) = rounding::end_carry(carry)?;
     Ok(Charge {
         link: LinkCharge { cents, ..link },
@@ -116,11 +187,31 @@ impl Turn {
             return Ok(false);
         }
         let on = |buyer| crate::states::carry_of(carries, buyer);
-        let charges = settling.links.iter().map(|&(link, agreement)| settled(link, agreement, on(link.buyer)));
-        let charges: Vec<Charge> = charges.collect::<Result<_, _>>().map_err(|overflow| refused(overflow.into()))?;
+        let charges = settling
+            .links
+            .iter()
+            .map(|&(link, agreement)| settled(link, agreement, on(link.buyer)));
+        let charges: Vec<Charge> = charges
+            .collect::<Result<_, _>>()
+            .map_err(|overflow| refused(overflow.into()))?;
         let links = crate::charge::link_charges(&charges);
-        let Settling { root, customer, platform, currency, .. } = *settling;
-        self.books.charge(&Event { root, customer, platform, currency, charges: &links, limits: &[] }).map_err(refused)?;
+        let Settling {
+            root,
+            customer,
+            platform,
+            currency,
+            ..
+        } = *settling;
+        self.books
+            .charge(&Event {
+                root,
+                customer,
+                platform,
+                currency,
+                charges: &links,
+                limits: &[],
+            })
+            .map_err(refused)?;
         self.carry(customer, &charges);
         self.push(settling.record(charges, self.now), None);
         Ok(true)
@@ -128,35 +219,63 @@ impl Turn {
 }
 
 impl Engine {
-    /// Settles what is carried of those of these tenants that are closed or whose agreements ended; of how many there was
-    /// something.
+    /// Settles what is carried of those of these tenants that are closed or whose agreements ended;
+    /// of how many there was something.
     pub async fn settle_carries(&self, tenants: &[Tenant]) -> Result<usize, Problem> {
         let mut keys = StateKeys::default();
         for tenant in tenants {
             keys.under(tenant.root);
             keys.carries.push(tenant.id);
         }
-        let carries = self.journal().load(&keys).await.map_err(journal_problem)?.carries;
-        let is_open = |tenant: &&Tenant| carries.get(&tenant.id).is_some_and(|links| links.iter().any(|(_, carry)| *carry != Carry::ZERO));
+        let carries = self
+            .journal()
+            .load(&keys)
+            .await
+            .map_err(journal_problem)?
+            .carries;
+        let is_open = |tenant: &&Tenant| {
+            carries
+                .get(&tenant.id)
+                .is_some_and(|links| links.iter().any(|(_, carry)| *carry != Carry::ZERO))
+        };
         let open: Vec<&Tenant> = tenants.iter().filter(is_open).collect();
         if open.is_empty() {
             return Ok(0);
         }
-        let mut buyers: Vec<TenantId> = open.iter().flat_map(|tenant| tenant.path.iter().skip(1).copied()).collect();
+        let mut buyers: Vec<TenantId> = open
+            .iter()
+            .flat_map(|tenant| tenant.path.iter().skip(1).copied())
+            .collect();
         buyers.sort_unstable();
         buyers.dedup();
         let mut agreements: HashMap<TenantId, Vec<Agreement>> = HashMap::new();
-        for one in self.directory().records().agreements_of(&buyers).await.map_err(record_problem)? {
+        for one in self
+            .directory()
+            .records()
+            .agreements_of(&buyers)
+            .await
+            .map_err(record_problem)?
+        {
             agreements.entry(one.buyer).or_default().push(one);
         }
         let now = self.now();
-        let ended = open.into_iter().filter_map(|tenant| Settling::of(tenant, &agreements, now));
-        let done = self.submit(ended.map(|one| Work::SettleCarries(Box::new(one))).collect()).await?;
+        let ended = open
+            .into_iter()
+            .filter_map(|tenant| Settling::of(tenant, &agreements, now));
+        let done = self
+            .submit(
+                ended
+                    .map(|one| Work::SettleCarries(Box::new(one)))
+                    .collect(),
+            )
+            .await?;
         let mut settled = 0;
         for one in done {
             match one {
                 Done::Settled(Ok(anything)) => settled += usize::from(anything),
-                Done::Settled(Err(problem)) => tracing::warn!(%problem, "what is carried of a customer could not be settled"),
+                Done::Settled(Err(problem)) => {
+                    tracing::warn!(%problem, "what is carried of a customer could not be settled")
+                }
                 _ => {}
             }
         }
@@ -165,8 +284,16 @@ impl Engine {
 
     /// One step of a round over all tenants: those behind `after`. `None`: the round is over.
     pub async fn sweep_carries(&self, after: TenantId) -> Result<Option<TenantId>, Problem> {
-        let tenants = self.directory().records().tenants_from(after, SWEPT_TENANTS_MAX).await.map_err(record_problem)?;
+        let tenants = self
+            .directory()
+            .records()
+            .tenants_from(after, SWEPT_TENANTS_MAX)
+            .await
+            .map_err(record_problem)?;
         self.settle_carries(&tenants).await?;
-        Ok(tenants.last().filter(|_| tenants.len() == SWEPT_TENANTS_MAX).map(|last| last.id))
+        Ok(tenants
+            .last()
+            .filter(|_| tenants.len() == SWEPT_TENANTS_MAX)
+            .map(|last| last.id))
     }
 }

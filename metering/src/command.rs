@@ -57,8 +57,9 @@ pub struct UsageEvent {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Problem {
-    /// Stable: `invalid_json`, `missing_field`, `invalid_field`, `unknown_field`, `id_conflict`, `future_event`, `impossible_duration`,
-    /// `not_found`, `insufficient_balance`, `hold_over`, `overloaded`, …
+    /// Stable: `invalid_json`, `missing_field`, `invalid_field`, `unknown_field`, `id_conflict`,
+    /// `future_event`, `impossible_duration`, `not_found`, `insufficient_balance`, `hold_over`,
+    /// `overloaded`, …
     pub code: &'static str,
     /// JSON pointer-like path of the field, if one is to blame: `quantity`, `rates[3].prefixes[0]`.
     pub field: Option<String>,
@@ -67,16 +68,28 @@ pub struct Problem {
 
 impl HoldAnswer {
     pub(crate) fn covered(self) -> Covered {
-        if self.looks.is_empty() { Covered::Hold(self) } else { Covered::Looks(self.looks) }
+        if self.looks.is_empty() {
+            Covered::Hold(self)
+        } else {
+            Covered::Looks(self.looks)
+        }
     }
 }
 
 impl Problem {
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, field: None, detail: detail.into() }
+        Self {
+            code,
+            field: None,
+            detail: detail.into(),
+        }
     }
     pub fn field(code: &'static str, field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { code, field: Some(field.into()), detail: detail.into() }
+        Self {
+            code,
+            field: Some(field.into()),
+            detail: detail.into(),
+        }
     }
 }
 
@@ -85,7 +98,8 @@ impl Problem {
 pub struct EventAnswer {
     pub id: String,
     pub outcome: Outcome,
-    /// Where it has no price, or not on every link: what is lacking, from the customer's own link up.
+    /// Where it has no price, or not on every link: what is lacking, from the customer's own link
+    /// up.
     pub lacks: Vec<Lack>,
     /// A duplicate of what was taken back meanwhile: its first cents are not owed any more.
     pub voided: bool,
@@ -120,7 +134,8 @@ pub struct Posted {
     pub currency: Currency,
     /// What the customer was debited (negative: given back).
     pub debit: Cents,
-    /// From the platform down: each seller's part; sums to `debit`. Below zero: a seller that pays for what is open below it.
+    /// From the platform down: each seller's part; sums to `debit`. Below zero: a seller that pays
+    /// for what is open below it.
     pub splits: SmallVec<[(TenantId, Cents); 3]>,
     /// The customer's posted balance after this event (a duplicate: now).
     pub balance: Cents,
@@ -140,7 +155,8 @@ pub struct VoidRequest {
     /// Idempotency-Key.
     pub key: String,
     pub reason: String,
-    /// What the caller's own balance covers, where links above stand; `None`: all that is posted on it.
+    /// What the caller's own balance covers, where links above stand; `None`: all that is posted on
+    /// it.
     pub cover: Option<SellerCover>,
 }
 
@@ -166,7 +182,8 @@ pub struct Quote {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlaceHold {
-    /// The caller's key (Idempotency-Key or the event's id): the hold's identity, source "default" unless given.
+    /// The caller's key (Idempotency-Key or the event's id): the hold's identity, source "default"
+    /// unless given.
     pub key: String,
     /// The usage expected; its `id` is the one the capture may carry.
     pub usage: UsageEvent,
@@ -178,8 +195,9 @@ pub struct PlaceHold {
     pub as_much_as_possible: bool,
 }
 
-/// What a seller has on an account that the platform collects on, and how much of it is commission that it withholds: a look
-/// at it. What came in since does not count, so that an old look only refuses more.
+/// What a seller has on an account that the platform collects on, and how much of it is commission
+/// that it withholds: a look at it. What came in since does not count, so that an old look only
+/// refuses more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SellerCover {
     pub account: AccountKey,
@@ -241,8 +259,9 @@ pub struct MoneyAnswer {
     pub duplicate: bool,
 }
 
-/// A step of a payment or a payout. Its name is ours: whoever died before it heard the answer sends the step again,
-/// perhaps with other postings because it knows more by now, and hears what was posted under that name.
+/// A step of a payment or a payout. Its name is ours: whoever died before it heard the answer sends
+/// the step again, perhaps with other postings because it knows more by now, and hears what was
+/// posted under that name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostPayment {
     /// Whose steps these are: `stripe`, `payouts`.

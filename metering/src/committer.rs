@@ -1,9 +1,9 @@
 //! One writer's turn after another: takes all that is waiting, finds what is new, loads the states,
-//! lets every command take its turn, commits once, answers everybody. While one batch is on its way into
-//! the journal, the next may take its turns.
+//! lets every command take its turn, commits once, answers everybody. While one batch is on its way
+//! into the journal, the next may take its turns.
 //!
-//! Invariants: an answer goes out only after its commit is durable; a batch that fails leaves nothing
-//! behind and every caller hears of it; the queue is bounded in events.
+//! Invariants: an answer goes out only after its commit is durable; a batch that fails leaves
+//! nothing behind and every caller hears of it; the queue is bounded in events.
 
 use crate::command::Problem;
 use crate::execution::{Executed, Execution, SWEEP_HOLDS_MAX, expire_page, names_of};
@@ -67,20 +67,35 @@ impl Queue {
             return Ok(Vec::new());
         }
         let count = u32::try_from(work.len()).map_err(|_| overloaded())?;
-        let place = Arc::clone(&self.places).try_acquire_many_owned(count).map_err(|_| overloaded())?;
+        let place = Arc::clone(&self.places)
+            .try_acquire_many_owned(count)
+            .map_err(|_| overloaded())?;
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job { work, reply, place, waits: self.post.enter() }).map_err(|_| stopped())?;
+        self.jobs
+            .send(Job {
+                work,
+                reply,
+                place,
+                waits: self.post.enter(),
+            })
+            .map_err(|_| stopped())?;
         // Dropped without an answer: by whoever was ended, or panicked, in the middle of it.
         answer.await.map_err(|_| unconfirmed())?
     }
 }
 
 fn overloaded() -> Problem {
-    Problem::new("overloaded", "too many commands are waiting; try again in a second")
+    Problem::new(
+        "overloaded",
+        "too many commands are waiting; try again in a second",
+    )
 }
 
 fn stopped() -> Problem {
-    Problem::new("unavailable", "the engine is shutting down; what was not answered may be sent again")
+    Problem::new(
+        "unavailable",
+        "the engine is shutting down; what was not answered may be sent again",
+    )
 }
 
 /// What [`start`] has started.
@@ -102,7 +117,9 @@ pub fn start(journal: Arc<dyn Journal>, clock: Clock, lookout: Lookout) -> Start
         Some(lanes) => {
             let post = Post::new("hand-out");
             let (workers, ways) = lanes::start(&journal, &clock, &lookout, &outcomes, lanes);
-            let posts: Vec<Post> = std::iter::once(post.clone()).chain(ways.iter().map(|way| way.post.clone())).collect();
+            let posts: Vec<Post> = std::iter::once(post.clone())
+                .chain(ways.iter().map(|way| way.post.clone()))
+                .collect();
             let staffed = post.staff();
             let run = async move {
                 let _staffed = staffed;
@@ -115,11 +132,35 @@ pub fn start(journal: Arc<dyn Journal>, clock: Clock, lookout: Lookout) -> Start
             let posts = vec![post.clone(), commits.clone()];
             let last_at = AtomicI64::new(Instant::MIN.micros());
             let outcomes = outcomes.clone();
-            (tokio::spawn(Committer { journal, clock, lookout, outcomes, waiting, post, commits, last_at }.run()), posts)
+            (
+                tokio::spawn(
+                    Committer {
+                        journal,
+                        clock,
+                        lookout,
+                        outcomes,
+                        waiting,
+                        post,
+                        commits,
+                        last_at,
+                    }
+                    .run(),
+                ),
+                posts,
+            )
         }
     };
-    let queue = Queue { jobs, places, post: posts[0].clone() };
-    Started { queue, worker, watch: Watch::over(posts), outcomes }
+    let queue = Queue {
+        jobs,
+        places,
+        post: posts[0].clone(),
+    };
+    Started {
+        queue,
+        worker,
+        watch: Watch::over(posts),
+        outcomes,
+    }
 }
 
 struct Committer {
@@ -154,7 +195,10 @@ impl Committer {
         let mut flights = Flights::default();
         while let Some(jobs) = self.next(&mut flights).await {
             // The callers of a batch that panicked hear of it as its answers are dropped.
-            if caught("committer", self.serve(jobs, &mut flights)).await.is_err() {
+            if caught("committer", self.serve(jobs, &mut flights))
+                .await
+                .is_err()
+            {
                 flights.land_all().await;
             }
             self.post.at(Stage::Idle);
@@ -162,12 +206,15 @@ impl Committer {
         flights.land_all().await;
     }
 
-    /// All that is waiting. While batches are under way only when it is much: small ones gather into one.
+    /// All that is waiting. While batches are under way only when it is much: small ones gather
+    /// into one.
     async fn next(&mut self, flights: &mut Flights) -> Option<Vec<Job>> {
         let (mut jobs, mut commands) = (Vec::new(), 0);
         loop {
             while commands < COMMIT_COMMANDS_MAX {
-                let Ok(job) = self.waiting.try_recv() else { break };
+                let Ok(job) = self.waiting.try_recv() else {
+                    break;
+                };
                 commands += job.work.len();
                 jobs.push(job);
             }
@@ -192,9 +239,17 @@ impl Committer {
     /// Takes the turns of these jobs, and starts to commit what they came to.
     async fn serve(&self, jobs: Vec<Job>, flights: &mut Flights) {
         let mut work = Vec::with_capacity(jobs.iter().map(|job| job.work.len()).sum());
-        let mut callers = Callers { waiters: Vec::with_capacity(jobs.len()), outcomes: self.outcomes.clone() };
+        let mut callers = Callers {
+            waiters: Vec::with_capacity(jobs.len()),
+            outcomes: self.outcomes.clone(),
+        };
         for mut job in jobs {
-            callers.waiters.push(Waiter { commands: job.work.len(), reply: job.reply, place: job.place, _waits: job.waits });
+            callers.waiters.push(Waiter {
+                commands: job.work.len(),
+                reply: job.reply,
+                place: job.place,
+                _waits: job.waits,
+            });
             work.append(&mut job.work);
         }
         let executed = match self.execute(work, flights).await {
@@ -225,9 +280,19 @@ impl Committer {
 
     /// Commits in a task of its own, after the batch before, and answers there.
     fn depart(&self, executed: Executed, callers: Callers, before: Option<Landed>) -> Flight {
-        let Executed { done, mut batch, fresh, reporters, below_cost } = executed;
+        let Executed {
+            done,
+            mut batch,
+            fresh,
+            reporters,
+            below_cost,
+        } = executed;
         let plain = batch.amendments.is_empty() && batch.settled.is_empty();
-        let ahead = plain.then(|| Ahead { state: batch.state.clone(), fresh, reporters });
+        let ahead = plain.then(|| Ahead {
+            state: batch.state.clone(),
+            fresh,
+            reporters,
+        });
         let (journal, lookout) = (Arc::clone(&self.journal), self.lookout.clone());
         let (tell, landed) = watch::channel(None);
         let (commits, waits) = (self.commits.clone(), self.commits.enter());
@@ -240,17 +305,25 @@ impl Committer {
                 None => true,
             };
             commits.at(Stage::Commit);
-            let committed = if well { journal.commit(batch).await } else { Err(before_failed()) };
+            let committed = if well {
+                journal.commit(batch).await
+            } else {
+                Err(before_failed())
+            };
             if committed.is_ok() {
-                // Before the batch behind it is committed: the last to tell of an account tells of its last balance.
+                // Before the batch behind it is committed: the last to tell of an account tells of
+                // its last balance.
                 lookout.tell(sighting);
             }
-            // Before anybody hears of it: who sends again must not be worked out on what was lost. Nobody asks
-            // after the committer has ended.
+            // Before anybody hears of it: who sends again must not be worked out on what was lost.
+            // Nobody asks after the committer has ended.
             let _told = tell.send(Some(committed.is_ok()));
             callers.hear(committed, done);
         });
-        Flight { landed: Landed(landed), ahead }
+        Flight {
+            landed: Landed(landed),
+            ahead,
+        }
     }
 
     /// Never before the batch before, also when the clock was set back.
@@ -264,22 +337,39 @@ impl Committer {
         Ok(now)
     }
 
-    async fn execute(&self, mut work: Vec<Work>, flights: &mut Flights) -> Result<Executed, JournalError> {
+    async fn execute(
+        &self,
+        mut work: Vec<Work>,
+        flights: &mut Flights,
+    ) -> Result<Executed, JournalError> {
         self.post.at(Stage::Find);
         let (reporters, known) = self.meet(&mut work, flights).await?;
         let now = self.now().await?;
         self.post.at(Stage::Holds);
         let expired = self.sweep(now, flights).await?;
         self.post.at(Stage::Load);
-        let execution = Execution { journal: &*self.journal, flights };
-        Ok(Executed { reporters, ..execution.run(now, &expired, work, known).await? })
+        let execution = Execution {
+            journal: &*self.journal,
+            flights,
+        };
+        Ok(Executed {
+            reporters,
+            ..execution.run(now, &expired, work, known).await?
+        })
     }
 
-    /// Who else may have reported these events, and what is known under the names of these commands. Waits for the batches
-    /// under way, if they need more of them than their states. Commands are many and far apart in memory: their names are
-    /// gathered once for both.
-    async fn meet(&self, work: &mut [Work], flights: &mut Flights) -> Result<(Reporters, Known), JournalError> {
-        let execution = Execution { journal: &*self.journal, flights };
+    /// Who else may have reported these events, and what is known under the names of these
+    /// commands. Waits for the batches under way, if they need more of them than their states.
+    /// Commands are many and far apart in memory: their names are gathered once for both.
+    async fn meet(
+        &self,
+        work: &mut [Work],
+        flights: &mut Flights,
+    ) -> Result<(Reporters, Known), JournalError> {
+        let execution = Execution {
+            journal: &*self.journal,
+            flights,
+        };
         let reporters = execution.look_beside(work).await?;
         let names = names_of(work);
         if flights.let_pass(work, &names) {
@@ -287,18 +377,27 @@ impl Committer {
         }
         flights.land_all().await;
         // All that have reported are known to the journal now.
-        let execution = Execution { journal: &*self.journal, flights };
+        let execution = Execution {
+            journal: &*self.journal,
+            flights,
+        };
         let reporters = execution.look_beside(work).await?;
         Ok((reporters, execution.known(&names_of(work)).await?))
     }
 
-    /// Holds that are over, to be expired at the head of the batch; a full page is a step of its own.
+    /// Holds that are over, to be expired at the head of the batch; a full page is a step of its
+    /// own.
     async fn sweep(&self, now: Instant, flights: &mut Flights) -> Result<Vec<Hold>, JournalError> {
         loop {
             let mut expired = self.journal.expired_holds(now, SWEEP_HOLDS_MAX).await?;
             if expired.len() < SWEEP_HOLDS_MAX {
                 let is_due = |hold: &Hold| hold.state == HoldState::Open && hold.is_over(now);
-                let newest = |hold: &Hold| flights.ahead().rev().find_map(|ahead| ahead.state.holds.get(&hold.id));
+                let newest = |hold: &Hold| {
+                    flights
+                        .ahead()
+                        .rev()
+                        .find_map(|ahead| ahead.state.holds.get(&hold.id))
+                };
                 expired.retain(|hold| newest(hold).is_none_or(is_due));
                 return Ok(expired);
             }
@@ -316,7 +415,10 @@ impl Committer {
 
 /// What callers of a batch hear that was not committed.
 pub fn unconfirmed() -> Problem {
-    Problem::new("unavailable", "the database did not confirm the batch; send it again: nothing is posted twice")
+    Problem::new(
+        "unavailable",
+        "the database did not confirm the batch; send it again: nothing is posted twice",
+    )
 }
 
 fn before_failed() -> JournalError {
@@ -338,7 +440,13 @@ impl Callers {
 
     fn answer(self, done: Vec<Done>) {
         let mut done = done.into_iter();
-        for Waiter { commands, reply, place, .. } in self.waiters {
+        for Waiter {
+            commands,
+            reply,
+            place,
+            ..
+        } in self.waiters
+        {
             let answers = done.by_ref().take(commands).collect();
             // Who has its answer finds its places free.
             drop(place);

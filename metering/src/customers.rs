@@ -1,8 +1,8 @@
-//! Customers kept in memory with their chains, by who asks and the name it uses. A look-up borrows the
-//! name and takes a shared lock: it happens for every event, a change for hardly any.
+//! Customers kept in memory with their chains, by who asks and the name it uses. A look-up borrows
+//! the name and takes a shared lock: it happens for every event, a change for hardly any.
 //!
-//! Bounded by two generations: what is used moves to the young one; when that is full the old one is
-//! forgotten. Whether an entry is still true is for the reader to say (its generation).
+//! Bounded by two generations: what is used moves to the young one; when that is full the old one
+//! is forgotten. Whether an entry is still true is for the reader to say (its generation).
 
 use crate::directory::Customer;
 use rating::TenantId;
@@ -29,11 +29,15 @@ struct Kept {
 
 impl Customers {
     pub fn new(max: usize) -> Self {
-        Self { kept: RwLock::default(), max }
+        Self {
+            kept: RwLock::default(),
+            max,
+        }
     }
 
     pub fn get(&self, caller: TenantId, name: &str) -> Option<Arc<Customer>> {
-        let of = |generation: &FastMap<TenantId, ByName>| generation.get(&caller)?.get(name).cloned();
+        let of =
+            |generation: &FastMap<TenantId, ByName>| generation.get(&caller)?.get(name).cloned();
         let old = {
             // Nothing is left half changed by a panic: every step is one insertion.
             let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
@@ -52,7 +56,13 @@ impl Customers {
             kept.old = std::mem::take(&mut kept.young);
             kept.young_len = 0;
         }
-        if kept.young.entry(caller).or_default().insert(name.into(), customer).is_none() {
+        if kept
+            .young
+            .entry(caller)
+            .or_default()
+            .insert(name.into(), customer)
+            .is_none()
+        {
             kept.young_len += 1;
         }
     }

@@ -12,11 +12,15 @@ pub struct Digest<'k> {
 
 impl<'k> Digest<'k> {
     pub fn keyed(key: &'k [u8; 32]) -> Self {
-        Self { key, bytes: Vec::with_capacity(BYTES_USUAL) }
+        Self {
+            key,
+            bytes: Vec::with_capacity(BYTES_USUAL),
+        }
     }
     pub fn text(&mut self, text: &str) -> &mut Self {
         // A text is far below 4 GiB; the length in front keeps neighbours apart.
-        self.bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        self.bytes
+            .extend_from_slice(&(text.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(text.as_bytes());
         self
     }

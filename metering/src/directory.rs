@@ -1,9 +1,9 @@
 //! Who is the customer, what does the chain look like, which card prices each link: the cold
 //! records, cached. Nothing here changes money.
 //!
-//! Invariants: what is cached carries the generation it was read under, so that a change made before
-//! a request arrived is never missed (one that another process made: a second before); compiled versions
-//! are immutable and never invalidated.
+//! Invariants: what is cached carries the generation it was read under, so that a change made
+//! before a request arrived is never missed (one that another process made: a second before);
+//! compiled versions are immutable and never invalidated.
 
 mod ahead;
 mod watch;
@@ -51,10 +51,16 @@ impl Customer {
     }
     /// Of one buyer of its chain, of any time.
     pub fn agreements_of(&self, buyer: TenantId) -> impl Iterator<Item = &Agreement> {
-        self.agreements.iter().filter(move |agreement| agreement.buyer == buyer)
+        self.agreements
+            .iter()
+            .filter(move |agreement| agreement.buyer == buyer)
     }
     pub fn platform(&self) -> TenantId {
-        self.tenant.path.first().copied().unwrap_or(self.tenant.root)
+        self.tenant
+            .path
+            .first()
+            .copied()
+            .unwrap_or(self.tenant.root)
     }
 }
 
@@ -113,8 +119,9 @@ impl Directory {
         self.inner.generation.next();
     }
 
-    /// Asks the database again and again whether another process has changed the records; if so, what was cached
-    /// counts no longer, at most a second after its commit. Returns at once where no other process can.
+    /// Asks the database again and again whether another process has changed the records; if so,
+    /// what was cached counts no longer, at most a second after its commit. Returns at once where
+    /// no other process can.
     pub async fn watch(&self, token: CancellationToken) {
         watch::go_on(&self.inner, token).await;
     }
@@ -131,20 +138,37 @@ impl Directory {
     /// A customer that is in memory.
     pub fn customer_at_hand(&self, caller: &Caller, name: &str) -> Option<Arc<Customer>> {
         let generation = self.generation();
-        self.inner.customers.get(caller.tenant, name).filter(|hit| hit.generation == generation)
+        self.inner
+            .customers
+            .get(caller.tenant, name)
+            .filter(|hit| hit.generation == generation)
     }
 
     /// The tenant a caller names, by external id or `ten_…`; `None` when its subtree has none.
-    pub async fn customer(&self, caller: &Caller, name: &str) -> Result<Option<Arc<Customer>>, Problem> {
+    pub async fn customer(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<Option<Arc<Customer>>, Problem> {
         // Read before the records: a change made meanwhile then makes this entry stale.
         let generation = self.generation();
         if let Some(hit) = self.customer_at_hand(caller, name) {
             return Ok(Some(hit));
         }
-        let Some(tenant) = self.tenant_below(caller.tenant, name).await? else { return Ok(None) };
-        let loaded = self.load_customers(vec![tenant], generation).await.map_err(record_problem)?.pop();
-        let customer = Arc::new(loaded.ok_or_else(|| Problem::new("not_found", "there is no such personal key"))?);
-        self.inner.customers.put(caller.tenant, name, Arc::clone(&customer));
+        let Some(tenant) = self.tenant_below(caller.tenant, name).await? else {
+            return Ok(None);
+        };
+        let loaded = self
+            .load_customers(vec![tenant], generation)
+            .await
+            .map_err(record_problem)?
+            .pop();
+        let customer = Arc::new(
+            loaded.ok_or_else(|| Problem::new("not_found", "there is no such personal key"))?,
+        );
+        self.inner
+            .customers
+            .put(caller.tenant, name, Arc::clone(&customer));
         Ok(Some(customer))
     }
 
@@ -154,7 +178,10 @@ impl Directory {
         let found = match name.parse::<TenantId>() {
             Ok(id) => records.tenant(id).await.map_err(record_problem)?,
             Err(_) => match self.caller(top).await? {
-                Some(top) => records.tenant_by_external_id(&top, name).await.map_err(record_problem)?,
+                Some(top) => records
+                    .tenant_by_external_id(&top, name)
+                    .await
+                    .map_err(record_problem)?,
                 None => None,
             },
         };
@@ -164,26 +191,53 @@ impl Directory {
     /// Whoever looks for names.
     async fn caller(&self, id: TenantId) -> Result<Option<Arc<Tenant>>, Problem> {
         let generation = self.generation();
-        if let Some((_, tenant)) = self.inner.callers.get(&id).filter(|(read_under, _)| *read_under == generation) {
+        if let Some((_, tenant)) = self
+            .inner
+            .callers
+            .get(&id)
+            .filter(|(read_under, _)| *read_under == generation)
+        {
             return Ok(Some(tenant));
         }
-        let Some(tenant) = self.inner.records.tenant(id).await.map_err(record_problem)?.map(Arc::new) else { return Ok(None) };
-        self.inner.callers.insert(id, (generation, Arc::clone(&tenant)));
+        let Some(tenant) = self
+            .inner
+            .records
+            .tenant(id)
+            .await
+            .map_err(record_problem)?
+            .map(Arc::new)
+        else {
+            return Ok(None);
+        };
+        self.inner
+            .callers
+            .insert(id, (generation, Arc::clone(&tenant)));
         Ok(Some(tenant))
     }
 
     /// The roots a caller sees: its own, or (the platform) every one and the platform itself.
     pub async fn roots_seen(&self, caller: &Caller) -> Result<Arc<[TenantId]>, Problem> {
         let generation = self.generation();
-        if let Some((_, roots)) = self.inner.roots.get(&caller.tenant).filter(|(read_under, _)| *read_under == generation) {
+        if let Some((_, roots)) = self
+            .inner
+            .roots
+            .get(&caller.tenant)
+            .filter(|(read_under, _)| *read_under == generation)
+        {
             return Ok(roots);
         }
-        let roots: Arc<[TenantId]> = if self.path(caller.tenant).await?.is_some_and(|path| path.len() == 1) {
+        let roots: Arc<[TenantId]> = if self
+            .path(caller.tenant)
+            .await?
+            .is_some_and(|path| path.len() == 1)
+        {
             self.all_roots(caller.tenant).await?.into()
         } else {
             [caller.root].into()
         };
-        self.inner.roots.insert(caller.tenant, (generation, Arc::clone(&roots)));
+        self.inner
+            .roots
+            .insert(caller.tenant, (generation, Arc::clone(&roots)));
         Ok(roots)
     }
 
@@ -191,7 +245,12 @@ impl Directory {
         let mut roots = vec![platform];
         loop {
             let after = roots.last().copied().filter(|last| *last != platform);
-            let page = self.inner.records.children(platform, after, store::records::LIST_ROWS_MAX).await.map_err(record_problem)?;
+            let page = self
+                .inner
+                .records
+                .children(platform, after, store::records::LIST_ROWS_MAX)
+                .await
+                .map_err(record_problem)?;
             roots.extend(page.data.iter().map(|tenant| tenant.id));
             if !page.has_more {
                 return Ok(roots);
@@ -201,7 +260,10 @@ impl Directory {
 
     /// Whose name the caller's commands bear.
     pub async fn reporter(&self, caller: &Caller) -> Result<Reporter, Problem> {
-        let is_platform = self.path(caller.tenant).await?.is_some_and(|path| path.len() == 1);
+        let is_platform = self
+            .path(caller.tenant)
+            .await?
+            .is_some_and(|path| path.len() == 1);
         Ok((!is_platform).then_some(caller.tenant))
     }
 
@@ -210,7 +272,10 @@ impl Directory {
         if tenant == caller.tenant {
             return Ok(true);
         }
-        Ok(self.path(tenant).await?.is_some_and(|path| tenants::visible(caller.tenant, &path)))
+        Ok(self
+            .path(tenant)
+            .await?
+            .is_some_and(|path| tenants::visible(caller.tenant, &path)))
     }
 
     /// From the platform down to the tenant.
@@ -218,7 +283,15 @@ impl Directory {
         if let Some(path) = self.inner.paths.get(&tenant) {
             return Ok(Some(path));
         }
-        let Some(found) = self.inner.records.tenant(tenant).await.map_err(record_problem)? else { return Ok(None) };
+        let Some(found) = self
+            .inner
+            .records
+            .tenant(tenant)
+            .await
+            .map_err(record_problem)?
+        else {
+            return Ok(None);
+        };
         let path: Arc<[TenantId]> = found.path.as_slice().into();
         self.inner.paths.insert(tenant, Arc::clone(&path));
         Ok(Some(path))
@@ -226,32 +299,74 @@ impl Directory {
 
     /// Of a buyer, of any time.
     pub async fn agreements_of(&self, buyer: TenantId) -> Result<Vec<Agreement>, Problem> {
-        self.inner.records.agreements_of(&[buyer]).await.map_err(record_problem)
+        self.inner
+            .records
+            .agreements_of(&[buyer])
+            .await
+            .map_err(record_problem)
     }
 
     pub async fn personal_key(&self, tenant: TenantId) -> Result<[u8; 32], Problem> {
-        let keys = self.inner.records.personal_keys(&[tenant]).await.map_err(record_problem)?;
-        keys.first().map(|(_, key)| *key).ok_or_else(|| Problem::new("not_found", "there is no such tenant"))
+        let keys = self
+            .inner
+            .records
+            .personal_keys(&[tenant])
+            .await
+            .map_err(record_problem)?;
+        keys.first()
+            .map(|(_, key)| *key)
+            .ok_or_else(|| Problem::new("not_found", "there is no such tenant"))
     }
 
     /// Each with everything that prices it. One whose person was erased is left out.
-    async fn load_customers(&self, tenants: Vec<Tenant>, generation: u64) -> Result<Vec<Customer>, RecordError> {
-        let buyers: Vec<TenantId> = tenants.iter().flat_map(|tenant| tenant.path.iter().copied()).collect();
+    async fn load_customers(
+        &self,
+        tenants: Vec<Tenant>,
+        generation: u64,
+    ) -> Result<Vec<Customer>, RecordError> {
+        let buyers: Vec<TenantId> = tenants
+            .iter()
+            .flat_map(|tenant| tenant.path.iter().copied())
+            .collect();
         let ids: Vec<TenantId> = tenants.iter().map(|tenant| tenant.id).collect();
         let agreements = self.inner.records.agreements_of(&buyers).await?;
         let timelines = self.timelines_of(&agreements, generation).await?;
-        let keys: HashMap<TenantId, [u8; 32]> = self.inner.records.personal_keys(&ids).await?.into_iter().collect();
+        let keys: HashMap<TenantId, [u8; 32]> = self
+            .inner
+            .records
+            .personal_keys(&ids)
+            .await?
+            .into_iter()
+            .collect();
         let mut by_buyer: HashMap<TenantId, Vec<Agreement>> = HashMap::new();
-        agreements.into_iter().for_each(|agreement| by_buyer.entry(agreement.buyer).or_default().push(agreement));
+        agreements
+            .into_iter()
+            .for_each(|agreement| by_buyer.entry(agreement.buyer).or_default().push(agreement));
         let with_chain = |tenant: Tenant| {
-            let agreements: Vec<Agreement> = tenant.path.iter().filter_map(|buyer| by_buyer.get(buyer)).flatten().cloned().collect();
+            let agreements: Vec<Agreement> = tenant
+                .path
+                .iter()
+                .filter_map(|buyer| by_buyer.get(buyer))
+                .flatten()
+                .cloned()
+                .collect();
             let personal_key = *keys.get(&tenant.id)?;
-            Some(Customer { plans: plans(&tenant, &agreements, &timelines), tenant, personal_key, agreements, generation })
+            Some(Customer {
+                plans: plans(&tenant, &agreements, &timelines),
+                tenant,
+                personal_key,
+                agreements,
+                generation,
+            })
         };
         Ok(tenants.into_iter().filter_map(with_chain).collect())
     }
 
-    async fn timelines_of(&self, agreements: &[Agreement], generation: u64) -> Result<HashMap<RateCardId, Arc<Timeline>>, RecordError> {
+    async fn timelines_of(
+        &self,
+        agreements: &[Agreement],
+        generation: u64,
+    ) -> Result<HashMap<RateCardId, Arc<Timeline>>, RecordError> {
         let mut timelines = HashMap::new();
         for agreement in agreements {
             let card = match agreement.pricing {
@@ -265,11 +380,25 @@ impl Directory {
         Ok(timelines)
     }
 
-    async fn timeline(&self, card: RateCardId, generation: u64) -> Result<Arc<Timeline>, RecordError> {
-        if let Some((_, hit)) = self.inner.timelines.get(&card).filter(|(read_under, _)| *read_under == generation) {
+    async fn timeline(
+        &self,
+        card: RateCardId,
+        generation: u64,
+    ) -> Result<Arc<Timeline>, RecordError> {
+        if let Some((_, hit)) = self
+            .inner
+            .timelines
+            .get(&card)
+            .filter(|(read_under, _)| *read_under == generation)
+        {
             return Ok(hit);
         }
-        let RateCard { owner, name, .. } = self.inner.records.card(card).await?.ok_or(RecordError::NotFound { what: "rate card" })?;
+        let RateCard { owner, name, .. } = self
+            .inner
+            .records
+            .card(card)
+            .await?
+            .ok_or(RecordError::NotFound { what: "rate card" })?;
         let published = self.inner.records.published_versions(card).await?;
         let slot = |version: CardVersion| {
             let compiled = tokio::sync::OnceCell::new();
@@ -282,27 +411,51 @@ impl Directory {
         };
         let mut versions: Vec<VersionSlot> = published.into_iter().filter_map(slot).collect();
         versions.sort_by_key(|slot| slot.effective_from);
-        let timeline = Arc::new(Timeline { card, name, owner, versions });
-        self.inner.timelines.insert(card, (generation, Arc::clone(&timeline)));
+        let timeline = Arc::new(Timeline {
+            card,
+            name,
+            owner,
+            versions,
+        });
+        self.inner
+            .timelines
+            .insert(card, (generation, Arc::clone(&timeline)));
         Ok(timeline)
     }
 
-    /// The card that is asked when `timeline`'s has no rate: by name, under the same owner. `None`: not
-    /// in memory; `Some(None)`: there is none.
-    pub fn fallback_at_hand(&self, timeline: &Timeline, name: &str) -> Option<Option<Arc<Timeline>>> {
+    /// The card that is asked when `timeline`'s has no rate: by name, under the same owner. `None`:
+    /// not in memory; `Some(None)`: there is none.
+    pub fn fallback_at_hand(
+        &self,
+        timeline: &Timeline,
+        name: &str,
+    ) -> Option<Option<Arc<Timeline>>> {
         let generation = self.generation();
         let hit = self.inner.fallbacks.get(&(timeline.owner, name.to_owned()));
-        hit.filter(|(read_under, _)| *read_under == generation).map(|(_, found)| found)
+        hit.filter(|(read_under, _)| *read_under == generation)
+            .map(|(_, found)| found)
     }
 
     /// Reads it into memory.
     pub async fn load_fallback(&self, timeline: &Timeline, name: &str) -> Result<(), Problem> {
         let generation = self.generation();
-        let found = match self.inner.records.card_by_name(timeline.owner, name).await.map_err(record_problem)? {
-            Some(card) => Some(self.timeline(card.id, generation).await.map_err(record_problem)?),
+        let found = match self
+            .inner
+            .records
+            .card_by_name(timeline.owner, name)
+            .await
+            .map_err(record_problem)?
+        {
+            Some(card) => Some(
+                self.timeline(card.id, generation)
+                    .await
+                    .map_err(record_problem)?,
+            ),
             None => None,
         };
-        self.inner.fallbacks.insert((timeline.owner, name.to_owned()), (generation, found));
+        self.inner
+            .fallbacks
+            .insert((timeline.owner, name.to_owned()), (generation, found));
         Ok(())
     }
 
@@ -310,7 +463,10 @@ impl Directory {
         if let Some(card) = slot.compiled.get() {
             return Ok(Arc::clone(card));
         }
-        slot.compiled.get_or_try_init(|| self.version(slot.id)).await.cloned()
+        slot.compiled
+            .get_or_try_init(|| self.version(slot.id))
+            .await
+            .cloned()
     }
 
     /// A published version by id, compiled once per process.
@@ -322,10 +478,24 @@ impl Directory {
         if let Some(card) = self.inner.compiled.get(&id) {
             return Ok(card);
         }
-        let found = self.inner.records.version_of(id).await.map_err(record_problem)?;
-        let (of_card, doc) = found.ok_or_else(|| Problem::new("corrupt_card", format!("the version {id} is not stored")))?;
-        let broken = |why: String| Problem::new("corrupt_card", format!("the stored version {id} does not compile: {why}"));
-        let compiled = tokio::task::spawn_blocking(move || CompiledCard::compile(&doc)).await.map_err(|e| broken(e.to_string()))?;
+        let found = self
+            .inner
+            .records
+            .version_of(id)
+            .await
+            .map_err(record_problem)?;
+        let (of_card, doc) = found.ok_or_else(|| {
+            Problem::new("corrupt_card", format!("the version {id} is not stored"))
+        })?;
+        let broken = |why: String| {
+            Problem::new(
+                "corrupt_card",
+                format!("the stored version {id} does not compile: {why}"),
+            )
+        };
+        let compiled = tokio::task::spawn_blocking(move || CompiledCard::compile(&doc))
+            .await
+            .map_err(|e| broken(e.to_string()))?;
         let card = compiled.map_err(|mistakes| broken(format!("{mistakes:?}")))?;
         let card = Arc::new(card.of_card(of_card));
         self.inner.compiled.insert(id, Arc::clone(&card));
@@ -335,7 +505,11 @@ impl Directory {
     /// A meter that is in memory.
     pub fn meter_at_hand(&self, name: &str) -> Option<Arc<MeterTerms>> {
         let generation = self.generation();
-        self.inner.meters.get(name).filter(|(read_under, _)| *read_under == generation).map(|(_, hit)| hit)
+        self.inner
+            .meters
+            .get(name)
+            .filter(|(read_under, _)| *read_under == generation)
+            .map(|(_, hit)| hit)
     }
 
     pub async fn meter(&self, name: &str) -> Result<Option<Arc<MeterTerms>>, Problem> {
@@ -343,9 +517,19 @@ impl Directory {
         if let Some(hit) = self.meter_at_hand(name) {
             return Ok(Some(hit));
         }
-        let Some(meter) = self.inner.records.meter_by_name(name).await.map_err(record_problem)? else { return Ok(None) };
+        let Some(meter) = self
+            .inner
+            .records
+            .meter_by_name(name)
+            .await
+            .map_err(record_problem)?
+        else {
+            return Ok(None);
+        };
         let terms = Arc::new(meter.terms);
-        self.inner.meters.insert(name.to_owned(), (generation, Arc::clone(&terms)));
+        self.inner
+            .meters
+            .insert(name.to_owned(), (generation, Arc::clone(&terms)));
         Ok(Some(terms))
     }
 }
@@ -353,12 +537,23 @@ impl Directory {
 /// A failing look-up is the server's trouble, save an ambiguous name.
 pub fn record_problem(error: RecordError) -> Problem {
     match error {
-        RecordError::NotFound { what } => Problem::new("not_found", format!("there is no such {what}")),
-        RecordError::Ambiguous { .. } => Problem::field("ambiguous_id", "customer", error.to_string()),
-        RecordError::NotAllowed(NotAllowed { code, field, detail }) => Problem::field(code, field, detail),
+        RecordError::NotFound { what } => {
+            Problem::new("not_found", format!("there is no such {what}"))
+        }
+        RecordError::Ambiguous { .. } => {
+            Problem::field("ambiguous_id", "customer", error.to_string())
+        }
+        RecordError::NotAllowed(NotAllowed {
+            code,
+            field,
+            detail,
+        }) => Problem::field(code, field, detail),
         RecordError::Conflict { field, detail } => Problem::field("conflict", field, detail),
         RecordError::Invalid { field, detail } => Problem::field("invalid_field", field, detail),
         RecordError::Overtaken => Problem::new("idempotency_in_progress", error.to_string()),
-        RecordError::Db(error) => Problem::new("unavailable", format!("the database did not answer: {error}")),
+        RecordError::Db(error) => Problem::new(
+            "unavailable",
+            format!("the database did not answer: {error}"),
+        ),
     }
 }

@@ -6,8 +6,9 @@ mod overruling;
 use crate::beginnings::{BEFORE_RECORDS, Beginnings};
 use crate::behind::{Behind, LongVoids, Taken};
 use crate::command::{
-    AgainSummary, Caller, Covered, EventAnswer, HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PlaceHold, PostPayment, Posted,
-    Problem, Quote, SellerCover, UsageEvent, VoidRequest,
+    AgainSummary, Caller, Covered, EventAnswer, HoldAnswer, MoneyAnswer, MoveMoney, Outcome,
+    PaymentPosted, PlaceHold, PostPayment, Posted, Problem, Quote, SellerCover, UsageEvent,
+    VoidRequest,
 };
 use crate::committer::{self, Clock, Queue, Started};
 use crate::directory::{Customer, Directory};
@@ -31,7 +32,10 @@ use rating::{
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::journal::{Charge, Identity, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Reporter, Seq, StateKeys};
+use store::journal::{
+    Charge, Identity, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Reporter,
+    Seq, StateKeys,
+};
 
 /// Kept events tried by one request.
 pub const AGAIN_EVENTS_MAX: usize = 10_000;
@@ -78,9 +82,28 @@ impl Engine {
     /// Starts the committer on the present runtime.
     pub fn start(journal: Arc<dyn Journal>, directory: Directory, clock: Clock) -> Self {
         let lookout = Lookout::default();
-        let Started { queue, worker, watch, outcomes } = committer::start(Arc::clone(&journal), Arc::clone(&clock), lookout.clone());
-        let (queue, worker) = (Arc::new(Mutex::new(Some(queue))), Arc::new(tokio::sync::Mutex::new(Some(worker))));
-        Self { directory, journal, clock, lookout, queue, worker, watch, outcomes, gate: Arc::new(|| Ok(())), long_voids: Arc::default() }
+        let Started {
+            queue,
+            worker,
+            watch,
+            outcomes,
+        } = committer::start(Arc::clone(&journal), Arc::clone(&clock), lookout.clone());
+        let (queue, worker) = (
+            Arc::new(Mutex::new(Some(queue))),
+            Arc::new(tokio::sync::Mutex::new(Some(worker))),
+        );
+        Self {
+            directory,
+            journal,
+            clock,
+            lookout,
+            queue,
+            worker,
+            watch,
+            outcomes,
+            gate: Arc::new(|| Ok(())),
+            long_voids: Arc::default(),
+        }
     }
 
     /// The same engine behind a gate.
@@ -115,15 +138,19 @@ impl Engine {
 
     /// Whether commands are taken.
     pub fn is_running(&self) -> bool {
-        self.queue.lock().is_ok_and(|queue| queue.as_ref().is_some_and(Queue::is_open))
+        self.queue
+            .lock()
+            .is_ok_and(|queue| queue.as_ref().is_some_and(Queue::is_open))
     }
 
-    /// How it stands at every queue and lane; `now` on a clock that only goes forward. To be asked about once a second.
+    /// How it stands at every queue and lane; `now` on a clock that only goes forward. To be asked
+    /// about once a second.
     pub fn waiting(&self, now: Duration) -> Vec<Waiting> {
         self.watch.look(now)
     }
 
-    /// Why batches do not become durable, if several in a row failed of late; `now` as of [`Self::waiting`].
+    /// Why batches do not become durable, if several in a row failed of late; `now` as of
+    /// [`Self::waiting`].
     pub fn failing(&self, now: Duration) -> Option<String> {
         self.outcomes.failing(now)
     }
@@ -131,18 +158,27 @@ impl Engine {
     /// Finishes what is waiting; everything later is refused.
     ///
     /// # Errors
-    /// It was not finished in time. What waits still goes on as long as the process does, and may be durable or not:
-    /// whoever sent it hears nothing, and sends it again.
+    /// It was not finished in time. What waits still goes on as long as the process does, and may
+    /// be durable or not: whoever sent it hears nothing, and sends it again.
     pub async fn drain(&self, within: Duration) -> Result<(), NotDrained> {
         if let Ok(mut queue) = self.queue.lock() {
             queue.take();
         }
-        let Some(mut worker) = self.worker.lock().await.take() else { return Ok(()) };
+        let Some(mut worker) = self.worker.lock().await.take() else {
+            return Ok(());
+        };
         match tokio::time::timeout(within, &mut worker).await {
             Ok(_stopped) => Ok(()),
             Err(_) => {
                 let waits = |waiting: &Waiting| waiting.count > 0;
-                Err(NotDrained { within, waiting: self.waiting(Duration::ZERO).into_iter().filter(waits).collect() })
+                Err(NotDrained {
+                    within,
+                    waiting: self
+                        .waiting(Duration::ZERO)
+                        .into_iter()
+                        .filter(waits)
+                        .collect(),
+                })
             }
         }
     }
@@ -150,7 +186,10 @@ impl Engine {
     pub(crate) async fn submit(&self, work: Vec<Work>) -> Result<Vec<Done>, Problem> {
         self.may_write()?;
         let queue = self.queue.lock().ok().and_then(|queue| queue.clone());
-        queue.ok_or_else(|| Problem::new("unavailable", "the engine is shutting down"))?.submit(work).await
+        queue
+            .ok_or_else(|| Problem::new("unavailable", "the engine is shutting down"))?
+            .submit(work)
+            .await
     }
 
     async fn submit_one(&self, work: Work) -> Result<Done, Problem> {
@@ -162,18 +201,36 @@ impl Engine {
         Ok(self.desk_of(caller, reporter, late))
     }
 
-    pub(crate) fn desk_of<'a>(&'a self, caller: &'a Caller, reporter: Reporter, late: Lateness) -> Desk<'a> {
-        Desk::new(&self.directory, &*self.journal, (caller, reporter), self.now(), late)
+    pub(crate) fn desk_of<'a>(
+        &'a self,
+        caller: &'a Caller,
+        reporter: Reporter,
+        late: Lateness,
+    ) -> Desk<'a> {
+        Desk::new(
+            &self.directory,
+            &*self.journal,
+            (caller, reporter),
+            self.now(),
+            late,
+        )
     }
 
     // ---- usage ----
 
     /// Answers per event, in order; one bad event never costs the others. `Err`: nothing was posted
     /// and everything may be sent again.
-    pub async fn ingest(&self, caller: &Caller, events: Vec<Result<UsageEvent, (String, Problem)>>) -> Result<Vec<EventAnswer>, Problem> {
+    pub async fn ingest(
+        &self,
+        caller: &Caller,
+        events: Vec<Result<UsageEvent, (String, Problem)>>,
+    ) -> Result<Vec<EventAnswer>, Problem> {
         let mut desk = self.desk(caller, Lateness::Kept).await?.of_reports();
         let mut answers = Vec::with_capacity(events.len());
-        let (mut work, mut places) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
+        let (mut work, mut places) = (
+            Vec::with_capacity(events.len()),
+            Vec::with_capacity(events.len()),
+        );
         let (mut was_long, mut read_until) = (false, 0);
         let mut events = events.into_iter();
         while let Some(event) = events.next() {
@@ -205,12 +262,20 @@ impl Engine {
                     lacks = std::mem::take(&mut prepared.lacks);
                     places.push(answers.len());
                     work.push(Work::Usage(prepared));
-                    Outcome::Unrated { reason: String::new(), duplicate: false }
+                    Outcome::Unrated {
+                        reason: String::new(),
+                        duplicate: false,
+                    }
                 }
                 Err(problem) if problem.code == "unavailable" => return Err(problem),
                 Err(problem) => Outcome::Rejected(problem),
             };
-            answers.push(EventAnswer { id, outcome, lacks, voided: false });
+            answers.push(EventAnswer {
+                id,
+                outcome,
+                lacks,
+                voided: false,
+            });
         }
         let mut overruling = Vec::new();
         for (place, done) in places.into_iter().zip(self.submit(work).await?) {
@@ -223,7 +288,10 @@ impl Engine {
             answers[place].outcome = outcome;
         }
         for answer in answers.iter_mut().filter(|answer| !answer.lacks.is_empty()) {
-            if !matches!(answer.outcome, Outcome::Unrated { .. } | Outcome::PartlyRated { .. }) {
+            if !matches!(
+                answer.outcome,
+                Outcome::Unrated { .. } | Outcome::PartlyRated { .. }
+            ) {
                 answer.lacks.clear();
             }
         }
@@ -232,16 +300,27 @@ impl Engine {
     }
 
     /// Whose customer is not in memory has company, mostly.
-    async fn read_ahead(&self, caller: &Caller, event: &UsageEvent, behind: &[Result<UsageEvent, (String, Problem)>]) {
+    async fn read_ahead(
+        &self,
+        caller: &Caller,
+        event: &UsageEvent,
+        behind: &[Result<UsageEvent, (String, Problem)>],
+    ) {
         let behind = behind.iter().take(READ_AHEAD - 1).flatten();
-        let names = std::iter::once(event).chain(behind).map(|event| event.customer.as_str());
+        let names = std::iter::once(event)
+            .chain(behind)
+            .map(|event| event.customer.as_str());
         // What cannot be read is told of each event by itself.
         let _ = self.directory.read_ahead(caller, names).await;
     }
 
     /// What the event would cost now: the same code as the charge, nothing written.
     pub async fn quote(&self, caller: &Caller, event: UsageEvent) -> Result<Quote, Problem> {
-        let prepared = self.desk(caller, Lateness::Kept).await?.prepare(event).await?;
+        let prepared = self
+            .desk(caller, Lateness::Kept)
+            .await?
+            .prepare(event)
+            .await?;
         self.check_customer(caller, &prepared).await?;
         if let Some(problem) = prepared.unpriced(caller) {
             return Err(problem);
@@ -250,20 +329,37 @@ impl Engine {
         let work = Work::Usage(prepared);
         work.keys(&mut keys);
         let state = self.journal.load(&keys).await.map_err(journal_problem)?;
-        let Work::Usage(prepared) = work else { return Err(out_of_step()) };
+        let Work::Usage(prepared) = work else {
+            return Err(out_of_step());
+        };
         let turn = Turn::new(self.now(), keys, state, Known::default(), HashMap::new());
-        let plan = prepared.priced.as_ref().map_err(crate::prepare::Kept::problem)?;
+        let plan = prepared
+            .priced
+            .as_ref()
+            .map_err(crate::prepare::Kept::problem)?;
         plan.check_whole()?;
         let customer = prepared.customer.as_deref().ok_or_else(out_of_step)?;
-        let charges = charge::price(&prepared, customer, plan, &turn.states).map_err(|kept| kept.problem())?;
-        let body = store::journal::Body { currency: Some(plan.currency), charges, ..turn::event_body(&prepared) };
+        let charges = charge::price(&prepared, customer, plan, &turn.states)
+            .map_err(|kept| kept.problem())?;
+        let body = store::journal::Body {
+            currency: Some(plan.currency),
+            charges,
+            ..turn::event_body(&prepared)
+        };
         let record = turn::record_of(prepared, Kind::Rated, body);
         let posted = turn.posted_of(&record).map_err(turn::refused)?;
-        let balance = posted.balance.checked_sub(posted.debit).map_err(|overflow| Problem::new("overflow", overflow.to_string()))?;
-        Ok(Quote { posted: Posted { balance, ..posted }, record })
+        let balance = posted
+            .balance
+            .checked_sub(posted.debit)
+            .map_err(|overflow| Problem::new("overflow", overflow.to_string()))?;
+        Ok(Quote {
+            posted: Posted { balance, ..posted },
+            record,
+        })
     }
 
-    /// Tries the kept events of a root (`None`: of every one) again, late ones too: somebody asked for it.
+    /// Tries the kept events of a root (`None`: of every one) again, late ones too: somebody asked
+    /// for it.
     pub async fn rate_again(
         &self,
         caller: &Caller,
@@ -272,9 +368,16 @@ impl Engine {
         limit: usize,
     ) -> Result<AgainSummary, Problem> {
         let limit = limit.clamp(1, AGAIN_EVENTS_MAX);
-        let query = RecordQuery { of: root.map_or(Of::EveryUnrated, Of::Unrated), after, newest_first: false, limit };
+        let query = RecordQuery {
+            of: root.map_or(Of::EveryUnrated, Of::Unrated),
+            after,
+            newest_first: false,
+            limit,
+        };
         let kept = self.journal.read(&query).await.map_err(journal_problem)?;
-        let next = (kept.len() == limit).then(|| kept.last().map(|record| record.seq)).flatten();
+        let next = (kept.len() == limit)
+            .then(|| kept.last().map(|record| record.seq))
+            .flatten();
         let (mut work, mut unrated) = (Vec::new(), BTreeMap::<String, u64>::new());
         let mut seen = HashMap::new();
         let mut beginnings = Beginnings::of(&*self.journal);
@@ -282,38 +385,66 @@ impl Engine {
             if !self.sees_once(caller, record.tenant, &mut seen).await? {
                 continue;
             }
-            // As its sender: whoever asks, the customer is looked for where the sender could have meant it.
-            let sender = Caller { tenant: record.tenant, root: record.identity.root, ..*caller };
-            match self.desk_of(&sender, record.identity.reporter, Lateness::Accepted).prepare(event_of(&record)).await {
+            // As its sender: whoever asks, the customer is looked for where the sender could have
+            // meant it.
+            let sender = Caller {
+                tenant: record.tenant,
+                root: record.identity.root,
+                ..*caller
+            };
+            match self
+                .desk_of(&sender, record.identity.reporter, Lateness::Accepted)
+                .prepare(event_of(&record))
+                .await
+            {
                 Ok(prepared) if beginnings.may_hide(&record, prepared.root).await? => {
                     *unrated.entry(BEFORE_RECORDS.to_owned()).or_default() += 1
                 }
-                Ok(prepared) => work.push(Work::Again { kept: Arc::new(record), prepared }),
+                Ok(prepared) => work.push(Work::Again {
+                    kept: Arc::new(record),
+                    prepared,
+                }),
                 Err(problem) => *unrated.entry(problem.code.to_owned()).or_default() += 1,
             }
         }
-        let mut summary = AgainSummary { next, ..AgainSummary::default() };
+        let mut summary = AgainSummary {
+            next,
+            ..AgainSummary::default()
+        };
         for done in self.submit(work).await? {
             let outcome = match done {
-                Done::Overrules(overrules) => self.overrule(*overrules).await.unwrap_or_else(Outcome::Rejected),
+                Done::Overrules(overrules) => self
+                    .overrule(*overrules)
+                    .await
+                    .unwrap_or_else(Outcome::Rejected),
                 done => done.event()?,
             };
             match outcome {
                 Outcome::Rated(_) | Outcome::Duplicate(_) => summary.rated += 1,
                 Outcome::PartlyRated { open, .. } => {
                     summary.partly_rated += 1;
-                    let reason = open.first().map(|open| open.reason.to_string()).unwrap_or_default();
+                    let reason = open
+                        .first()
+                        .map(|open| open.reason.to_string())
+                        .unwrap_or_default();
                     *unrated.entry(reason).or_default() += 1;
                 }
                 Outcome::Unrated { reason, .. } => *unrated.entry(reason).or_default() += 1,
-                Outcome::Rejected(problem) => *unrated.entry(problem.code.to_owned()).or_default() += 1,
+                Outcome::Rejected(problem) => {
+                    *unrated.entry(problem.code.to_owned()).or_default() += 1
+                }
             }
         }
         summary.unrated = unrated.into_iter().collect();
         Ok(summary)
     }
 
-    async fn sees_once(&self, caller: &Caller, tenant: TenantId, seen: &mut HashMap<TenantId, bool>) -> Result<bool, Problem> {
+    async fn sees_once(
+        &self,
+        caller: &Caller,
+        tenant: TenantId,
+        seen: &mut HashMap<TenantId, bool>,
+    ) -> Result<bool, Problem> {
         if let Some(&sees) = seen.get(&tenant) {
             return Ok(sees);
         }
@@ -329,30 +460,64 @@ impl Engine {
     }
 
     /// A void and a new event in one step. The new event's id must be its own.
-    pub async fn correct(&self, caller: &Caller, request: &VoidRequest, event: UsageEvent) -> Result<Amended, Problem> {
+    pub async fn correct(
+        &self,
+        caller: &Caller,
+        request: &VoidRequest,
+        event: UsageEvent,
+    ) -> Result<Amended, Problem> {
         self.amend(caller, request, Some(event)).await
     }
 
-    async fn amend(&self, caller: &Caller, request: &VoidRequest, event: Option<UsageEvent>) -> Result<Amended, Problem> {
+    async fn amend(
+        &self,
+        caller: &Caller,
+        request: &VoidRequest,
+        event: Option<UsageEvent>,
+    ) -> Result<Amended, Problem> {
         let reporter = self.directory.reporter(caller).await?;
         for _ in 0..LOOKS_MAX {
-            let found = self.locate(caller, &request.source, &request.id, request.customer.as_deref()).await?;
-            // However it is named, an event that was rated later is voided once: at the record that was kept.
+            let found = self
+                .locate(
+                    caller,
+                    &request.source,
+                    &request.id,
+                    request.customer.as_deref(),
+                )
+                .await?;
+            // However it is named, an event that was rated later is voided once: at the record that
+            // was kept.
             let original = match (found.kind, found.body.refers_to) {
                 (Kind::RatedLater, Some(kept)) => self.record(kept).await?,
                 _ => found,
             };
             let (source, key) = (request.source.as_str(), request.key.as_str());
-            let identity = |root| Identity { root, reporter, namespace: Namespace::Amend, source: source.into(), id: key.to_owned() };
+            let identity = |root| Identity {
+                root,
+                reporter,
+                namespace: Namespace::Amend,
+                source: source.into(),
+                id: key.to_owned(),
+            };
             let by = (caller.tenant, caller.key, Some(caller));
-            let (mut void, reach) = self.void_work(by, original, identity, &request.reason).await?;
+            let (mut void, reach) = self
+                .void_work(by, original, identity, &request.reason)
+                .await?;
             void.cover = void.cover.map(|(limit, _)| (limit, request.cover));
             let void = Box::new(void);
             let work = match &event {
                 None => Work::Void(void),
                 Some(event) => {
-                    let event = self.desk(caller, Lateness::Accepted).await?.of_reports().prepare(event.clone()).await?;
-                    Work::Correct { event: reach.limit(event, &void)?, void }
+                    let event = self
+                        .desk(caller, Lateness::Accepted)
+                        .await?
+                        .of_reports()
+                        .prepare(event.clone())
+                        .await?;
+                    Work::Correct {
+                        event: reach.limit(event, &void)?,
+                        void,
+                    }
                 }
             };
             match self.submit_one(work).await? {
@@ -364,8 +529,8 @@ impl Engine {
         Err(kept_changing())
     }
 
-    /// `identity`: in the root whose books it moves. `by`: who takes the event back; without a caller a report from above takes
-    /// its place.
+    /// `identity`: in the root whose books it moves. `by`: who takes the event back; without a
+    /// caller a report from above takes its place.
     async fn void_work(
         &self,
         (author, key, by): (TenantId, Option<ApiKeyId>, Option<&Caller>),
@@ -378,14 +543,25 @@ impl Engine {
         let customer = standing.rated.map_or(original.tenant, |by| by.customer);
         let path = self.directory.path(customer).await?.unwrap_or_default();
         let reach = match by {
-            Some(caller) => Reach::of(caller.tenant, &path, self.reported_below(caller, &original, &path).await?),
+            Some(caller) => Reach::of(
+                caller.tenant,
+                &path,
+                self.reported_below(caller, &original, &path).await?,
+            ),
             None => Reach::whole(&path),
         };
-        let root = steps.last().map_or(original.identity.root, |last| last.identity.root);
-        let last = (steps.len() > 1).then(|| steps.last().map(|last| last.seq)).flatten();
+        let root = steps
+            .last()
+            .map_or(original.identity.root, |last| last.identity.root);
+        let last = (steps.len() > 1)
+            .then(|| steps.last().map(|last| last.seq))
+            .flatten();
         let open = reach.open_above(&original, &standing);
-        let (back, above): (Vec<Charge>, Vec<Charge>) =
-            standing.charges.iter().cloned().partition(|charge| reach.covers(charge.link.buyer));
+        let (back, above): (Vec<Charge>, Vec<Charge>) = standing
+            .charges
+            .iter()
+            .cloned()
+            .partition(|charge| reach.covers(charge.link.buyer));
         let closes = match &standing.open {
             Some(open) => open.iter().any(|open| reach.covers(open.buyer)),
             None => !reach.is_nothing(),
@@ -406,14 +582,43 @@ impl Engine {
             None if charged.body.charges.is_empty() => crate::prepare::no_meter(),
             None => return Err(Problem::new("unknown_meter", "the event's meter is gone")),
         };
-        let side = if path.first() == Some(&author) { author } else { root };
-        let taken = Taken { root, charged: &charged, cards: &cards, places: &places, meter: &meter };
-        let Behind { whole, versions, turn } = Behind::of(&*self.journal, &self.directory, (&self.long_voids, side), taken).await?;
-        let is_followed = shares::is_followed(charged.body.charges.iter().zip(&cards), &above, &meter);
+        let side = if path.first() == Some(&author) {
+            author
+        } else {
+            root
+        };
+        let taken = Taken {
+            root,
+            charged: &charged,
+            cards: &cards,
+            places: &places,
+            meter: &meter,
+        };
+        let Behind {
+            whole,
+            versions,
+            turn,
+        } = Behind::of(
+            &*self.journal,
+            &self.directory,
+            (&self.long_voids, side),
+            taken,
+        )
+        .await?;
+        let is_followed =
+            shares::is_followed(charged.body.charges.iter().zip(&cards), &above, &meter);
         let terms_changed = self.terms_changed(&charged.body.charges).await?;
         let personal_key = self.directory.personal_key(charged.tenant).await?;
         let identity = identity(root);
-        let before = identity.reporter.is_some().then(|| Named::new(Identity { reporter: None, ..identity.clone() }, &*self.journal));
+        let before = identity.reporter.is_some().then(|| {
+            Named::new(
+                Identity {
+                    reporter: None,
+                    ..identity.clone()
+                },
+                &*self.journal,
+            )
+        });
         let charged_in = charged.body.currency;
         // The links above an event in place of another stand, whoever reported it.
         let top = charged.body.charges.last().map(|charge| charge.link.seller);
@@ -440,7 +645,10 @@ impl Engine {
             whole,
             versions,
             given_back: standing.given_back(),
-            cover: self.cover(payer, charged_in).await?.map(|limit| (limit, None)),
+            cover: self
+                .cover(payer, charged_in)
+                .await?
+                .map(|limit| (limit, None)),
             is_overruled: by.is_none(),
             turn,
             terms_changed,
@@ -453,46 +661,101 @@ impl Engine {
 
     /// Whether a link of a commission has other terms since a month of these charges began.
     async fn terms_changed(&self, charges: &[Charge]) -> Result<bool, Problem> {
-        let Some(month) = charges.iter().filter_map(|charge| charge.counter).map(|id| id.month).min() else { return Ok(false) };
+        let Some(month) = charges
+            .iter()
+            .filter_map(|charge| charge.counter)
+            .map(|id| id.month)
+            .min()
+        else {
+            return Ok(false);
+        };
         for charge in charges.iter().filter(|charge| charge.by(0).is_none()) {
-            if shares::is_changed_since(self.directory.agreements_of(charge.link.buyer).await?.iter(), month) {
+            if shares::is_changed_since(
+                self.directory
+                    .agreements_of(charge.link.buyer)
+                    .await?
+                    .iter(),
+                month,
+            ) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// What a seller gives back of its own, it pays like anything else it buys: within the credit that it was given.
-    async fn cover(&self, payer: Option<TenantId>, currency: Option<Currency>) -> Result<Option<Limit>, Problem> {
-        let (Some(author), Some(currency)) = (payer, currency) else { return Ok(None) };
+    /// What a seller gives back of its own, it pays like anything else it buys: within the credit
+    /// that it was given.
+    async fn cover(
+        &self,
+        payer: Option<TenantId>,
+        currency: Option<Currency>,
+    ) -> Result<Option<Limit>, Problem> {
+        let (Some(author), Some(currency)) = (payer, currency) else {
+            return Ok(None);
+        };
         let (agreements, now) = (self.directory.agreements_of(author).await?, self.now());
-        let own = agreements.iter().find(|terms| terms.in_force(now) && terms.currency == currency);
+        let own = agreements
+            .iter()
+            .find(|terms| terms.in_force(now) && terms.currency == currency);
         let credit_limit = own.map_or(Some(Cents::ZERO), |terms| terms.credit_limit);
-        Ok(Some(Limit { account: AccountKey::balance(author, currency), credit_limit, refuse: true }))
+        Ok(Some(Limit {
+            account: AccountKey::balance(author, currency),
+            credit_limit,
+            refuse: true,
+        }))
     }
 
     /// Whether the caller's own subtree reported an event, and nobody above it did.
-    async fn reported_below(&self, caller: &Caller, event: &Record, path: &[TenantId]) -> Result<bool, Problem> {
+    async fn reported_below(
+        &self,
+        caller: &Caller,
+        event: &Record,
+        path: &[TenantId],
+    ) -> Result<bool, Problem> {
         let reporter = reported_by(event, path);
         if reporter != caller.tenant && !self.directory.sees(caller, reporter).await? {
             return Ok(false);
         }
         // Somebody above may have reported the same since.
         let root = event.identity.root;
-        let reporters = self.journal.reporters(&[root], Namespace::Usage).await.map_err(journal_problem)?;
-        let above = reporters.into_iter().map(|(_, reporter)| reporter).filter(|reporter| is_above(path, caller.tenant, *reporter));
-        let names: Vec<Identity> = above.map(|reporter| Identity { reporter, ..event.identity.clone() }).collect();
-        let found = self.journal.find_each(&names).await.map_err(journal_problem)?;
-        let confirms = |record: &Arc<Record>| record.kind == Kind::Confirmed && record.body.refers_to == Some(event.seq);
+        let reporters = self
+            .journal
+            .reporters(&[root], Namespace::Usage)
+            .await
+            .map_err(journal_problem)?;
+        let above = reporters
+            .into_iter()
+            .map(|(_, reporter)| reporter)
+            .filter(|reporter| is_above(path, caller.tenant, *reporter));
+        let names: Vec<Identity> = above
+            .map(|reporter| Identity {
+                reporter,
+                ..event.identity.clone()
+            })
+            .collect();
+        let found = self
+            .journal
+            .find_each(&names)
+            .await
+            .map_err(journal_problem)?;
+        let confirms = |record: &Arc<Record>| {
+            record.kind == Kind::Confirmed && record.body.refers_to == Some(event.seq)
+        };
         Ok(!found.iter().flatten().any(confirms))
     }
 
     /// An event's own record and what was done to it later, oldest first.
     pub async fn steps(&self, original: &Arc<Record>) -> Result<Vec<Arc<Record>>, Problem> {
-        let keys = StateKeys { amendments: vec![original.seq], ..StateKeys::default() };
+        let keys = StateKeys {
+            amendments: vec![original.seq],
+            ..StateKeys::default()
+        };
         let state = self.journal.load(&keys).await.map_err(journal_problem)?;
         let mut steps = vec![Arc::clone(original)];
-        let mut next = state.amendments.get(&original.seq).map(|amendment| amendment.by);
+        let mut next = state
+            .amendments
+            .get(&original.seq)
+            .map(|amendment| amendment.by);
         while let Some(seq) = next {
             let step = self.record(seq).await?;
             next = step.previous();
@@ -503,16 +766,31 @@ impl Engine {
 
     /// The record at a position.
     pub async fn record(&self, seq: Seq) -> Result<Arc<Record>, Problem> {
-        let query = RecordQuery { of: Of::Seqs(vec![seq]), after: None, newest_first: false, limit: 1 };
-        let found = self.journal.read(&query).await.map_err(journal_problem)?.pop();
-        found.map(Arc::new).ok_or_else(|| Problem::new("not_found", "there is no such record"))
+        let query = RecordQuery {
+            of: Of::Seqs(vec![seq]),
+            after: None,
+            newest_first: false,
+            limit: 1,
+        };
+        let found = self
+            .journal
+            .read(&query)
+            .await
+            .map_err(journal_problem)?
+            .pop();
+        found
+            .map(Arc::new)
+            .ok_or_else(|| Problem::new("not_found", "there is no such record"))
     }
 
     /// What must be priced at once needs one customer: none, or several of that name, are refused.
     async fn check_customer(&self, caller: &Caller, prepared: &Prepared) -> Result<(), Problem> {
         match prepared.customer {
             Some(_) => Ok(()),
-            None => self.customer(caller, &prepared.event.customer).await.map(drop),
+            None => self
+                .customer(caller, &prepared.event.customer)
+                .await
+                .map(drop),
         }
     }
 
@@ -524,15 +802,33 @@ impl Engine {
     // ---- holds ----
 
     /// Commission that is withheld counts as money here: see [`Self::place_covered_hold`].
-    pub async fn place_hold(&self, caller: &Caller, request: PlaceHold) -> Result<HoldAnswer, Problem> {
+    pub async fn place_hold(
+        &self,
+        caller: &Caller,
+        request: PlaceHold,
+    ) -> Result<HoldAnswer, Problem> {
         let work = self.new_hold(caller, request).await?;
-        self.submit_one(Work::PlaceHold(Box::new(work))).await?.hold()
+        self.submit_one(Work::PlaceHold(Box::new(work)))
+            .await?
+            .hold()
     }
 
     /// A seller's own account is debited only where its cover is known, and not beyond that.
-    pub async fn place_covered_hold(&self, caller: &Caller, request: PlaceHold, covers: &[SellerCover]) -> Result<Covered, Problem> {
-        let work = HoldWork { covers: Some(covers.to_vec()), ..self.new_hold(caller, request).await? };
-        Ok(self.submit_one(Work::PlaceHold(Box::new(work))).await?.hold()?.covered())
+    pub async fn place_covered_hold(
+        &self,
+        caller: &Caller,
+        request: PlaceHold,
+        covers: &[SellerCover],
+    ) -> Result<Covered, Problem> {
+        let work = HoldWork {
+            covers: Some(covers.to_vec()),
+            ..self.new_hold(caller, request).await?
+        };
+        Ok(self
+            .submit_one(Work::PlaceHold(Box::new(work)))
+            .await?
+            .hold()?
+            .covered())
     }
 
     async fn new_hold(&self, caller: &Caller, request: PlaceHold) -> Result<HoldWork, Problem> {
@@ -540,8 +836,17 @@ impl Engine {
         if usage.id.is_empty() {
             usage.id.clone_from(&request.key);
         }
-        let work = self.hold_work(caller, usage, request.ttl_secs, request.as_much_as_possible).await?;
-        Ok(if request.begins_now { HoldWork { prepared: work.prepared.said_without_at(), ..work } } else { work })
+        let work = self
+            .hold_work(caller, usage, request.ttl_secs, request.as_much_as_possible)
+            .await?;
+        Ok(if request.begins_now {
+            HoldWork {
+                prepared: work.prepared.said_without_at(),
+                ..work
+            }
+        } else {
+            work
+        })
     }
 
     async fn hold_work(
@@ -551,12 +856,27 @@ impl Engine {
         ttl_secs: Option<u32>,
         as_much_as_possible: bool,
     ) -> Result<HoldWork, Problem> {
-        let prepared = self.desk(caller, Lateness::Kept).await?.prepare(usage).await?;
+        let prepared = self
+            .desk(caller, Lateness::Kept)
+            .await?
+            .prepare(usage)
+            .await?;
         self.check_customer(caller, &prepared).await?;
         let ttl_secs = holds::ttl_secs(ttl_secs, &prepared)?;
-        let id = hold_id(prepared.root, prepared.reporter, &prepared.event.source, &prepared.event.id);
+        let id = hold_id(
+            prepared.root,
+            prepared.reporter,
+            &prepared.event.source,
+            &prepared.event.id,
+        );
         let prepared = prepared.in_namespace(Namespace::Hold, &*self.journal);
-        Ok(HoldWork { id, prepared, ttl_secs, as_much_as_possible, covers: None })
+        Ok(HoldWork {
+            id,
+            prepared,
+            ttl_secs,
+            as_much_as_possible,
+            covers: None,
+        })
     }
 
     /// As [`Self::extend_covered_hold`], and commission that is withheld counts as money.
@@ -568,10 +888,12 @@ impl Engine {
         quantity: Option<Quantity>,
         ttl_secs: Option<u32>,
     ) -> Result<HoldAnswer, Problem> {
-        self.extend(caller, (name, key), quantity, ttl_secs, None).await
+        self.extend(caller, (name, key), quantity, ttl_secs, None)
+            .await
     }
 
-    /// `quantity`: the new total; absent: the hold's own. Covers are as in [`Self::place_covered_hold`].
+    /// `quantity`: the new total; absent: the hold's own. Covers are as in
+    /// [`Self::place_covered_hold`].
     pub async fn extend_covered_hold(
         &self,
         caller: &Caller,
@@ -580,7 +902,16 @@ impl Engine {
         ttl_secs: Option<u32>,
         covers: &[SellerCover],
     ) -> Result<Covered, Problem> {
-        Ok(self.extend(caller, (name, key), quantity, ttl_secs, Some(covers.to_vec())).await?.covered())
+        Ok(self
+            .extend(
+                caller,
+                (name, key),
+                quantity,
+                ttl_secs,
+                Some(covers.to_vec()),
+            )
+            .await?
+            .covered())
     }
 
     async fn extend(
@@ -596,48 +927,108 @@ impl Engine {
         let mut usage = event_of(&placed);
         usage.quantity = quantity.unwrap_or(hold.quantity);
         if usage.quantity.is_negative() {
-            return Err(Problem::field("negative_quantity", "quantity", "expected 0 or more"));
+            return Err(Problem::field(
+                "negative_quantity",
+                "quantity",
+                "expected 0 or more",
+            ));
         }
         usage.customer = placed.tenant.to_compact_string();
-        let work = HoldWork { covers, ..self.hold_work(caller, usage, ttl_secs, false).await? };
+        let work = HoldWork {
+            covers,
+            ..self.hold_work(caller, usage, ttl_secs, false).await?
+        };
         let identity = step_identity(&hold, self.directory.reporter(caller).await?, "extend", key);
-        self.submit_one(Work::ExtendHold { hold: hold.id, named: Named::new(identity, &*self.journal), work: Box::new(work) }).await?.hold()
+        self.submit_one(Work::ExtendHold {
+            hold: hold.id,
+            named: Named::new(identity, &*self.journal),
+            work: Box::new(work),
+        })
+        .await?
+        .hold()
     }
 
-    pub async fn release_hold(&self, caller: &Caller, name: &str, key: &str) -> Result<HoldAnswer, Problem> {
+    pub async fn release_hold(
+        &self,
+        caller: &Caller,
+        name: &str,
+        key: &str,
+    ) -> Result<HoldAnswer, Problem> {
         let hold = self.hold_to_change(caller, name).await?;
         let currency = match hold.amounts.first() {
             Some((account, _)) => account.currency,
             // Nothing was set aside: only the record says in which currency.
-            None => self.placed(&hold).await?.body.currency.ok_or_else(out_of_step)?,
+            None => self
+                .placed(&hold)
+                .await?
+                .body
+                .currency
+                .ok_or_else(out_of_step)?,
         };
-        let identity = step_identity(&hold, self.directory.reporter(caller).await?, "release", key);
-        self.submit_one(Work::ReleaseHold { hold: hold.id, named: Named::new(identity, &*self.journal), currency }).await?.hold()
+        let identity = step_identity(
+            &hold,
+            self.directory.reporter(caller).await?,
+            "release",
+            key,
+        );
+        self.submit_one(Work::ReleaseHold {
+            hold: hold.id,
+            named: Named::new(identity, &*self.journal),
+            currency,
+        })
+        .await?
+        .hold()
     }
 
-    /// A hold that the caller placed, or somebody it sells to: what a seller above set aside is not for those below to end.
+    /// A hold that the caller placed, or somebody it sells to: what a seller above set aside is not
+    /// for those below to end.
     async fn hold_to_change(&self, caller: &Caller, name: &str) -> Result<Hold, Problem> {
         let hold = self.hold_named(caller, name).await?;
-        let path = self.directory.path(hold.customer).await?.unwrap_or_default();
+        let path = self
+            .directory
+            .path(hold.customer)
+            .await?
+            .unwrap_or_default();
         if may_end(&path, self.directory.reporter(caller).await?, &hold) {
             return Ok(hold);
         }
-        Err(Problem::new("placed_above", "a seller above placed this hold: only it, or a seller above that, may change it"))
+        Err(Problem::new(
+            "placed_above",
+            "a seller above placed this hold: only it, or a seller above that, may change it",
+        ))
     }
 
     pub async fn hold(&self, id: HoldId) -> Result<Option<Hold>, Problem> {
-        let keys = StateKeys { holds: vec![id], ..StateKeys::default() };
-        Ok(self.journal.load(&keys).await.map_err(journal_problem)?.holds.remove(&id))
+        let keys = StateKeys {
+            holds: vec![id],
+            ..StateKeys::default()
+        };
+        Ok(self
+            .journal
+            .load(&keys)
+            .await
+            .map_err(journal_problem)?
+            .holds
+            .remove(&id))
     }
 
     // ---- money, balances ----
 
     pub async fn move_money(&self, command: MoveMoney) -> Result<MoneyAnswer, Problem> {
         let source = command.account.tenant.to_string();
-        let identity =
-            Identity { root: command.root, reporter: None, namespace: Namespace::Money, source: source.into(), id: command.key.clone() };
+        let identity = Identity {
+            root: command.root,
+            reporter: None,
+            namespace: Namespace::Money,
+            source: source.into(),
+            id: command.key.clone(),
+        };
         match self
-            .submit_one(Work::Money { named: Named::new(identity, &*self.journal), command: Box::new(command), received_at: self.now() })
+            .submit_one(Work::Money {
+                named: Named::new(identity, &*self.journal),
+                command: Box::new(command),
+                received_at: self.now(),
+            })
             .await?
         {
             Done::Money(answer) => answer,
@@ -654,7 +1045,11 @@ impl Engine {
             source: command.source.clone(),
             id: command.key.clone(),
         };
-        let work = Work::Payment { named: Named::new(identity, &*self.journal), command: Box::new(command), received_at: self.now() };
+        let work = Work::Payment {
+            named: Named::new(identity, &*self.journal),
+            command: Box::new(command),
+            received_at: self.now(),
+        };
         match self.submit_one(work).await? {
             Done::Payment(answer) => answer,
             _ => Err(out_of_step()),
@@ -663,11 +1058,18 @@ impl Engine {
 
     /// The balance now: what holds that are over still set aside is already out of `held`.
     pub async fn balance(&self, account: AccountKey) -> Result<Balance, Problem> {
-        let keys = StateKeys { accounts: vec![account], ..StateKeys::default() };
+        let keys = StateKeys {
+            accounts: vec![account],
+            ..StateKeys::default()
+        };
         let state = self.journal.load(&keys).await.map_err(journal_problem)?;
         let mut balance = state.accounts.get(&account).copied().unwrap_or_default();
         if balance.held > Cents::ZERO {
-            let over = self.journal.expired_holds(self.now(), usize::MAX).await.map_err(journal_problem)?;
+            let over = self
+                .journal
+                .expired_holds(self.now(), usize::MAX)
+                .await
+                .map_err(journal_problem)?;
             for hold in over {
                 balance.held = Cents(balance.held.0.saturating_sub(hold.amount(account).0));
             }
@@ -675,11 +1077,26 @@ impl Engine {
         Ok(balance)
     }
 
-    /// Posted balances and what is held, of many accounts at once; each is zero that was never posted to.
-    pub async fn balances(&self, accounts: &[AccountKey]) -> Result<Vec<(AccountKey, Balance)>, Problem> {
-        let keys = StateKeys { accounts: accounts.to_vec(), ..StateKeys::default() };
+    /// Posted balances and what is held, of many accounts at once; each is zero that was never
+    /// posted to.
+    pub async fn balances(
+        &self,
+        accounts: &[AccountKey],
+    ) -> Result<Vec<(AccountKey, Balance)>, Problem> {
+        let keys = StateKeys {
+            accounts: accounts.to_vec(),
+            ..StateKeys::default()
+        };
         let state = self.journal.load(&keys).await.map_err(journal_problem)?;
-        Ok(accounts.iter().map(|account| (*account, state.accounts.get(account).copied().unwrap_or_default())).collect())
+        Ok(accounts
+            .iter()
+            .map(|account| {
+                (
+                    *account,
+                    state.accounts.get(account).copied().unwrap_or_default(),
+                )
+            })
+            .collect())
     }
 
     /// Wakes the committer, so that holds that are over are recorded as such without other traffic.
@@ -687,9 +1104,15 @@ impl Engine {
         if self.may_write().is_err() {
             return Ok(());
         }
-        let over = self.journal.expired_holds(self.now(), SWEEP_HOLDS_MAX).await.map_err(journal_problem)?;
+        let over = self
+            .journal
+            .expired_holds(self.now(), SWEEP_HOLDS_MAX)
+            .await
+            .map_err(journal_problem)?;
         let roots: BTreeSet<TenantId> = over.iter().map(|hold| hold.root).collect();
-        self.submit(roots.into_iter().map(|root| Work::Sweep { root }).collect()).await.map(drop)
+        self.submit(roots.into_iter().map(|root| Work::Sweep { root }).collect())
+            .await
+            .map(drop)
     }
 }
 
@@ -714,10 +1137,16 @@ pub fn event_of(record: &Record) -> UsageEvent {
     UsageEvent {
         id: record.identity.id.clone(),
         source: record.identity.source.clone(),
-        customer: personal.customer_hint.unwrap_or_else(|| record.tenant.to_compact_string()),
+        customer: personal
+            .customer_hint
+            .unwrap_or_else(|| record.tenant.to_compact_string()),
         meter: record.body.meter.clone(),
         quantity: record.body.quantity,
-        amount: record.body.amount.as_deref().and_then(|amount| amount.parse().ok()),
+        amount: record
+            .body
+            .amount
+            .as_deref()
+            .and_then(|amount| amount.parse().ok()),
         at: record.at,
         destination: personal.destination,
         origin: personal.origin,
@@ -728,11 +1157,18 @@ pub fn event_of(record: &Record) -> UsageEvent {
 }
 
 /// The event as its charges stand now, where that is not as it was recorded.
-fn as_standing(original: &Arc<Record>, steps: &[Arc<Record>], standing: &Standing, charges: Vec<Charge>) -> Arc<Record> {
+fn as_standing(
+    original: &Arc<Record>,
+    steps: &[Arc<Record>],
+    standing: &Standing,
+    charges: Vec<Charge>,
+) -> Arc<Record> {
     if steps.len() == 1 && original.body.charges.len() == charges.len() {
         return Arc::clone(original);
     }
-    let rated = standing.rated.and_then(|by| steps.iter().find(|step| step.seq == by.seq));
+    let rated = standing
+        .rated
+        .and_then(|by| steps.iter().find(|step| step.seq == by.seq));
     let mut record = Record::clone(rated.unwrap_or(original));
     record.body.charges = charges;
     Arc::new(record)
@@ -740,7 +1176,13 @@ fn as_standing(original: &Arc<Record>, steps: &[Arc<Record>], standing: &Standin
 
 fn step_identity(hold: &Hold, reporter: Reporter, step: &str, key: &str) -> Identity {
     let source = format_compact!("{}:{}:{step}", hold.source, hold.key);
-    Identity { root: hold.root, reporter, namespace: Namespace::HoldStep, source, id: key.to_owned() }
+    Identity {
+        root: hold.root,
+        reporter,
+        namespace: Namespace::HoldStep,
+        source,
+        id: key.to_owned(),
+    }
 }
 
 fn kept_changing() -> Problem {
@@ -754,5 +1196,8 @@ pub(crate) fn out_of_step() -> Problem {
 
 pub fn journal_problem(error: JournalError) -> Problem {
     tracing::error!(%error, "the journal failed");
-    Problem::new("unavailable", "the database did not answer; nothing was changed, try again")
+    Problem::new(
+        "unavailable",
+        "the database did not answer; nothing was changed, try again",
+    )
 }

@@ -1,5 +1,5 @@
-//! One batch from its commands to what it leaves behind: finds what is known, loads the states, lets every
-//! command take its turn.
+//! One batch from its commands to what it leaves behind: finds what is known, loads the states,
+//! lets every command take its turn.
 
 use crate::flights::{Ahead, Flights};
 use crate::reporters::Reporters;
@@ -10,7 +10,10 @@ use rating::Instant;
 use rating::fast::FastMap;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{Amendment, Batch, Journal, JournalError, Keyed, Kind, Namespace, Of, Record, RecordQuery, Seq, State, StateKeys};
+use store::journal::{
+    Amendment, Batch, Journal, JournalError, Keyed, Kind, Namespace, Of, Record, RecordQuery, Seq,
+    State, StateKeys,
+};
 
 /// Holds that are swept before the commands of one commit.
 pub const SWEEP_HOLDS_MAX: usize = ledger::HOLDS_EXPIRED_PER_BATCH_MAX;
@@ -40,54 +43,91 @@ impl Execution<'_> {
             if let Some((root, reporter)) = command.reported() {
                 reporters.add(root, reporter);
             }
-            command.voided_in().into_iter().for_each(|root| reporters.add_root(root));
+            command
+                .voided_in()
+                .into_iter()
+                .for_each(|root| reporters.add_root(root));
         }
-        for (root, reporter) in self.journal.reporters(&reporters.roots(), Namespace::Usage).await? {
+        for (root, reporter) in self
+            .journal
+            .reporters(&reporters.roots(), Namespace::Usage)
+            .await?
+        {
             reporters.add(root, reporter);
         }
-        self.flights.ahead().for_each(|ahead| reporters.extend(&ahead.reporters));
+        self.flights
+            .ahead()
+            .for_each(|ahead| reporters.extend(&ahead.reporters));
         if reporters.are_several() {
-            work.iter_mut().for_each(|command| command.look_beside(&reporters, self.journal));
+            work.iter_mut()
+                .for_each(|command| command.look_beside(&reporters, self.journal));
         }
         Ok(reporters)
     }
 
     /// `expired`: holds that end before the first turn.
-    pub async fn run(&self, now: Instant, expired: &[Hold], work: Vec<Work>, known: Known) -> Result<Executed, JournalError> {
+    pub async fn run(
+        &self,
+        now: Instant,
+        expired: &[Hold],
+        work: Vec<Work>,
+        known: Known,
+    ) -> Result<Executed, JournalError> {
         let turn = self.prepare(now, expired, &work, known).await?;
         take_turns(turn, expired, work)
     }
 
     /// Everything the turns need.
-    pub async fn prepare(&self, now: Instant, expired: &[Hold], work: &[Work], known: Known) -> Result<Turn, JournalError> {
+    pub async fn prepare(
+        &self,
+        now: Instant,
+        expired: &[Hold],
+        work: &[Work],
+        known: Known,
+    ) -> Result<Turn, JournalError> {
         let mut keys = StateKeys::default();
-        expired.iter().for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
+        expired
+            .iter()
+            .for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
         work.iter().for_each(|command| command.keys(&mut keys));
-        known.values().flatten().for_each(|record| crate::keys::record_keys(record, &mut keys));
+        known
+            .values()
+            .flatten()
+            .for_each(|record| crate::keys::record_keys(record, &mut keys));
         let confirmed = self.confirmed(&known).await?;
         if !known.is_empty() && work.iter().any(Work::has_others) {
             // Whether what others have reported still stands.
             let others = known.values().flatten().chain(confirmed.values());
             keys.amendments.extend(others.map(|record| record.seq));
-            confirmed.values().for_each(|record| crate::keys::record_keys(record, &mut keys));
+            confirmed
+                .values()
+                .for_each(|record| crate::keys::record_keys(record, &mut keys));
         }
         let mut state = self.load(&keys).await?;
-        if state.counters.values().any(|counted| counted.segment.number > 0) {
+        if state
+            .counters
+            .values()
+            .any(|counted| counted.segment.number > 0)
+        {
             let mut later = StateKeys::default();
-            work.iter().for_each(|command| command.later_keys(&state.counters, &mut later));
+            work.iter()
+                .for_each(|command| command.later_keys(&state.counters, &mut later));
             if !later.members.is_empty() {
                 state.members.extend(self.load(&later).await?.members);
             }
         }
         let mut later = self.later_steps(&state.amendments).await?;
         later.extend(confirmed);
-        // A resend of an event that was rated later answers with that record and its balance now; a hold may
-        // have been placed on other accounts than its usage would take now.
+        // A resend of an event that was rated later answers with that record and its balance now; a
+        // hold may have been placed on other accounts than its usage would take now.
         let mut more = StateKeys::default();
-        later.values().for_each(|record| crate::keys::record_keys(record, &mut more));
+        later
+            .values()
+            .for_each(|record| crate::keys::record_keys(record, &mut more));
         for hold in state.holds.values() {
             more.under(hold.root);
-            more.accounts.extend(hold.amounts.iter().map(|(account, _)| *account));
+            more.accounts
+                .extend(hold.amounts.iter().map(|(account, _)| *account));
         }
         let more = more.other_accounts(&state.accounts);
         if !more.accounts.is_empty() {
@@ -104,10 +144,22 @@ impl Execution<'_> {
             state.accounts.reserve(newer.accounts.len());
             state.accounts.extend(&newer.accounts);
             state.carries.reserve(newer.carries.len());
-            state.carries.extend(newer.carries.iter().map(|(key, value)| (*key, value.clone())));
+            state.carries.extend(
+                newer
+                    .carries
+                    .iter()
+                    .map(|(key, value)| (*key, value.clone())),
+            );
             state.counters.extend(&newer.counters);
-            state.members.extend(newer.members.iter().map(|(key, value)| (key.clone(), *value)));
-            state.holds.extend(newer.holds.iter().map(|(key, value)| (*key, value.clone())));
+            state.members.extend(
+                newer
+                    .members
+                    .iter()
+                    .map(|(key, value)| (key.clone(), *value)),
+            );
+            state
+                .holds
+                .extend(newer.holds.iter().map(|(key, value)| (*key, value.clone())));
         }
         Ok(state)
     }
@@ -125,17 +177,33 @@ impl Execution<'_> {
 
     /// What the confirming ones of these records are about.
     async fn confirmed(&self, known: &Known) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
-        let confirming = known.values().flatten().filter(|record| record.kind == Kind::Confirmed);
-        self.by_seq(confirming.filter_map(|record| record.body.refers_to).collect()).await
+        let confirming = known
+            .values()
+            .flatten()
+            .filter(|record| record.kind == Kind::Confirmed);
+        self.by_seq(
+            confirming
+                .filter_map(|record| record.body.refers_to)
+                .collect(),
+        )
+        .await
     }
 
-    /// What was done later to kept events, or what is to be voided: every step of them but their own records.
-    async fn later_steps(&self, amendments: &FastMap<Seq, Amendment>) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
+    /// What was done later to kept events, or what is to be voided: every step of them but their
+    /// own records.
+    async fn later_steps(
+        &self,
+        amendments: &FastMap<Seq, Amendment>,
+    ) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
         let mut later = HashMap::new();
         let mut seqs: Vec<Seq> = amendments.values().map(|amendment| amendment.by).collect();
         while !seqs.is_empty() {
             let records = self.by_seq(seqs).await?;
-            seqs = records.values().filter_map(|record| record.previous()).filter(|seq| !later.contains_key(seq)).collect();
+            seqs = records
+                .values()
+                .filter_map(|record| record.previous())
+                .filter(|seq| !later.contains_key(seq))
+                .collect();
             later.extend(records);
         }
         Ok(later)
@@ -146,8 +214,19 @@ impl Execution<'_> {
             return Ok(HashMap::new());
         }
         let limit = seqs.len();
-        let records = self.journal.read(&RecordQuery { of: Of::Seqs(seqs), after: None, newest_first: false, limit }).await?;
-        Ok(records.into_iter().map(|record| (record.seq, Arc::new(record))).collect())
+        let records = self
+            .journal
+            .read(&RecordQuery {
+                of: Of::Seqs(seqs),
+                after: None,
+                newest_first: false,
+                limit,
+            })
+            .await?;
+        Ok(records
+            .into_iter()
+            .map(|record| (record.seq, Arc::new(record)))
+            .collect())
     }
 }
 
@@ -159,28 +238,47 @@ pub fn names_of(work: &[Work]) -> Vec<Keyed<'_>> {
 }
 
 /// A full page of holds that are over ends in a step of its own.
-pub async fn expire_page(journal: &dyn Journal, now: Instant, expired: &[Hold]) -> Result<(), JournalError> {
+pub async fn expire_page(
+    journal: &dyn Journal,
+    now: Instant,
+    expired: &[Hold],
+) -> Result<(), JournalError> {
     let mut keys = StateKeys::default();
-    expired.iter().for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
+    expired
+        .iter()
+        .for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
     let state = journal.load(&keys).await?;
     let mut turn = Turn::new(now, keys, state, Known::default(), HashMap::new());
     expired.iter().for_each(|hold| turn.expire(hold));
     let (batch, _) = turn.into_batch();
     if batch.records.is_empty() {
-        return Err(JournalError::Corrupt("holds that are over cannot be expired; see verify".to_owned()));
+        return Err(JournalError::Corrupt(
+            "holds that are over cannot be expired; see verify".to_owned(),
+        ));
     }
     journal.commit(batch).await.map(drop)
 }
 
 /// A fault of ours in one command must not end the committer, and with it all later commands.
-pub fn take_turns(mut turn: Turn, expired: &[Hold], work: Vec<Work>) -> Result<Executed, JournalError> {
+pub fn take_turns(
+    mut turn: Turn,
+    expired: &[Hold],
+    work: Vec<Work>,
+) -> Result<Executed, JournalError> {
     let turns = std::panic::AssertUnwindSafe(|| {
         turn.reserve(expired.len() + work.len());
         expired.iter().for_each(|hold| turn.expire(hold));
         let done = work.into_iter().map(|command| turn.take(command)).collect();
         let below_cost = std::mem::take(&mut turn.below_cost);
         let (batch, fresh) = turn.into_batch();
-        Executed { done, batch, fresh, reporters: Reporters::default(), below_cost }
+        Executed {
+            done,
+            batch,
+            fresh,
+            reporters: Reporters::default(),
+            below_cost,
+        }
     });
-    std::panic::catch_unwind(turns).map_err(|_| JournalError::Corrupt("a command panicked; its batch was given up".to_owned()))
+    std::panic::catch_unwind(turns)
+        .map_err(|_| JournalError::Corrupt("a command panicked; its batch was given up".to_owned()))
 }

@@ -1,8 +1,10 @@
-//! What a counter was charged of what is due once in a month (a flat, the flats of tiers), by card: kept as members of it.
+//! What a counter was charged of what is due once in a month (a flat, the flats of tiers), by card:
+//! kept as members of it.
 //!
-//! Another card's is due anew and another version's by its difference upwards, whatever came in between, so that the last
-//! segment alone does not tell. Kept since the counter's first event; of those whose prices had changed before this was
-//! kept, it is not, and they go on until their month ends as they began.
+//! Another card's is due anew and another version's by its difference upwards, whatever came in
+//! between, so that the last segment alone does not tell. Kept since the counter's first event; of
+//! those whose prices had changed before this was kept, it is not, and they go on until their month
+//! ends as they began.
 
 use crate::counters;
 use crate::prepare::{ByCard, Plan, Prepared};
@@ -19,18 +21,27 @@ const MARK: &str = "#flat/";
 const KEPT: &str = "#flats";
 
 fn key(counter: CounterKey, card: RateCardId) -> MemberKey {
-    MemberKey { counter, value: format!("{MARK}{}", card.0) }
+    MemberKey {
+        counter,
+        value: format!("{MARK}{}", card.0),
+    }
 }
 
 fn kept_key(counter: CounterKey) -> MemberKey {
-    MemberKey { counter, value: KEPT.to_owned() }
+    MemberKey {
+        counter,
+        value: KEPT.to_owned(),
+    }
 }
 
 /// Whole cents in the count, 10⁻¹² cents in the instant.
 fn member(charged: Exact) -> Result<Member, Overflow> {
     let cents = i64::try_from(charged.0.div_euclid(Exact::PER_CENT)).map_err(|_| Overflow)?;
     let rest = i64::try_from(charged.0.rem_euclid(Exact::PER_CENT)).map_err(|_| Overflow)?;
-    Ok(Member { count: cents, at: Instant(rest) })
+    Ok(Member {
+        count: cents,
+        at: Instant(rest),
+    })
 }
 
 fn charged(member: &Member) -> Exact {
@@ -40,21 +51,36 @@ fn charged(member: &Member) -> Exact {
 /// Of the links that have such prices.
 pub fn keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
     for link in plan.links() {
-        let Some(by) = link.method.by_card().filter(|by| by.card.has_flats(by.measured.found.rate)) else { continue };
+        let Some(by) = link
+            .method
+            .by_card()
+            .filter(|by| by.card.has_flats(by.measured.found.rate))
+        else {
+            continue;
+        };
         for counter in counters::candidates(prepared, plan, &link) {
-            keys.members.extend([key(counter, by.card.card()), kept_key(counter)]);
+            keys.members
+                .extend([key(counter, by.card.card()), kept_key(counter)]);
         }
     }
 }
 
 /// Whether it is known of a counter.
 pub fn is_kept(counter: CounterKey, counted: &Counted, states: &States) -> bool {
-    let is_known = counted.so_far.is_some() && (counted.segment.by.is_some() || counted.counter.events == 0);
+    let is_known =
+        counted.so_far.is_some() && (counted.segment.by.is_some() || counted.counter.events == 0);
     is_known && (counted.segment.number == 0 || states.member(&kept_key(counter)).count > 0)
 }
 
-/// What an event that moves the counter so owes beyond its way on the curve. `None`: its price has none of it.
-pub fn due(by: &ByCard, counter: CounterKey, counted: &Counted, after: &Counter, states: &States) -> Result<Option<FlatsDue>, Overflow> {
+/// What an event that moves the counter so owes beyond its way on the curve. `None`: its price has
+/// none of it.
+pub fn due(
+    by: &ByCard,
+    counter: CounterKey,
+    counted: &Counted,
+    after: &Counter,
+    states: &States,
+) -> Result<Option<FlatsDue>, Overflow> {
     let ByCard { card, measured, .. } = by;
     let rate = measured.found.rate;
     if !card.has_flats(rate) || !is_kept(counter, counted, states) {
@@ -67,10 +93,18 @@ pub fn due(by: &ByCard, counter: CounterKey, counted: &Counted, after: &Counter,
     FlatsDue::between(card, rate, charged, &counted.counter, after).map(Some)
 }
 
-/// Of a counter from before this was kept: what its only segment has charged of it, if that is of the same card.
+/// Of a counter from before this was kept: what its only segment has charged of it, if that is of
+/// the same card.
 fn of_first_segment(by: &ByCard, counted: &Counted) -> Result<Exact, Overflow> {
-    let Some(By { version, rate, .. }) = counted.segment.by.filter(|_| counted.segment.number == 0) else { return Ok(Exact::ZERO) };
-    let first = if version == by.version { Some(&*by.card) } else { by.timeline.as_ref().and_then(|card| card.compiled(version)) };
+    let Some(By { version, rate, .. }) = counted.segment.by.filter(|_| counted.segment.number == 0)
+    else {
+        return Ok(Exact::ZERO);
+    };
+    let first = if version == by.version {
+        Some(&*by.card)
+    } else {
+        by.timeline.as_ref().and_then(|card| card.compiled(version))
+    };
     first.map_or(Ok(Exact::ZERO), |first| first.flats(rate, &counted.counter))
 }
 
@@ -96,7 +130,14 @@ mod tests {
 
     #[test]
     fn an_amount_reads_back_from_its_member() {
-        for amount in [0, 1, -1, 990 * Exact::PER_CENT + 7, -990 * Exact::PER_CENT - 7, i128::from(i64::MAX)] {
+        for amount in [
+            0,
+            1,
+            -1,
+            990 * Exact::PER_CENT + 7,
+            -990 * Exact::PER_CENT - 7,
+            i128::from(i64::MAX),
+        ] {
             assert_eq!(charged(&member(Exact(amount)).unwrap()), Exact(amount));
         }
         assert!(member(Exact(i128::MAX)).is_err());

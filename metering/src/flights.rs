@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use store::journal::{Keyed, State};
 use tokio::sync::watch;
 
-/// A batch on its way into the journal. The next ones may take their turns meanwhile, on the states this
-/// one leaves behind; they are committed, and answered, only after this one is durable.
+/// A batch on its way into the journal. The next ones may take their turns meanwhile, on the states
+/// this one leaves behind; they are committed, and answered, only after this one is durable.
 pub struct Flight {
     pub landed: Landed,
     /// `None`: what follows needs more than the states.
@@ -31,7 +31,8 @@ pub struct Landed(pub watch::Receiver<Option<bool>>);
 #[derive(Default)]
 pub struct Flights {
     under_way: VecDeque<Flight>,
-    /// One was not committed, and those behind it have not all landed: nothing may be worked out on them.
+    /// One was not committed, and those behind it have not all landed: nothing may be worked out on
+    /// them.
     lost: bool,
 }
 
@@ -49,15 +50,20 @@ impl Flights {
     }
 
     pub fn ahead(&self) -> impl DoubleEndedIterator<Item = &Ahead> {
-        self.under_way.iter().filter_map(|flight| flight.ahead.as_ref())
+        self.under_way
+            .iter()
+            .filter_map(|flight| flight.ahead.as_ref())
     }
 
-    /// Waits until no more than `room` are under way; false: one was not committed, and none after it.
-    /// Who stops waiting finds those that have not landed still here, and hears of one that was lost later.
+    /// Waits until no more than `room` are under way; false: one was not committed, and none after
+    /// it. Who stops waiting finds those that have not landed still here, and hears of one that was
+    /// lost later.
     pub async fn land_down_to(&mut self, room: usize) -> bool {
         // After a failure those behind it are waited for too: they fail by themselves.
         while self.under_way.len() > room || self.lost {
-            let Some(oldest) = self.under_way.front_mut() else { break };
+            let Some(oldest) = self.under_way.front_mut() else {
+                break;
+            };
             self.lost |= !oldest.landed.wait().await;
             self.under_way.pop_front();
         }
@@ -68,14 +74,23 @@ impl Flights {
         self.land_down_to(0).await
     }
 
-    /// Whether these commands may take their turns before all is durable: they need nothing of it but states. `names`: all of
-    /// theirs.
+    /// Whether these commands may take their turns before all is durable: they need nothing of it
+    /// but states. `names`: all of theirs.
     pub fn let_pass(&self, work: &[Work], names: &[Keyed<'_>]) -> bool {
-        if self.lost || self.under_way.iter().any(|flight| flight.ahead.is_none() || flight.landed.is_lost()) {
+        if self.lost
+            || self
+                .under_way
+                .iter()
+                .any(|flight| flight.ahead.is_none() || flight.landed.is_lost())
+        {
             return false;
         }
-        let is_fresh = |keyed: &Keyed<'_>| self.ahead().any(|ahead| ahead.fresh.contains_key(&keyed.key));
-        self.under_way.is_empty() || (work.iter().all(Work::needs_only_states) && !names.iter().any(is_fresh))
+        let is_fresh = |keyed: &Keyed<'_>| {
+            self.ahead()
+                .any(|ahead| ahead.fresh.contains_key(&keyed.key))
+        };
+        self.under_way.is_empty()
+            || (work.iter().all(Work::needs_only_states) && !names.iter().any(is_fresh))
     }
 }
 
@@ -88,7 +103,10 @@ impl Landed {
 
     /// False also when the task that committed it panicked.
     pub async fn wait(&mut self) -> bool {
-        self.0.wait_for(Option::is_some).await.is_ok_and(|landed| *landed == Some(true))
+        self.0
+            .wait_for(Option::is_some)
+            .await
+            .is_ok_and(|landed| *landed == Some(true))
     }
 }
 
@@ -101,7 +119,10 @@ mod tests {
         let mut flights = Flights::default();
         let tell = (0..count).map(|_| {
             let (tell, landed) = watch::channel(None);
-            flights.push(Flight { landed: Landed(landed), ahead: None });
+            flights.push(Flight {
+                landed: Landed(landed),
+                ahead: None,
+            });
             tell
         });
         let tell = tell.collect();
@@ -111,7 +132,10 @@ mod tests {
     /// What waiting comes to before anything else happens.
     fn landed_now(flights: &mut Flights, room: usize) -> Option<bool> {
         let mut waiting = std::pin::pin!(flights.land_down_to(room));
-        match waiting.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        match waiting
+            .as_mut()
+            .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+        {
             std::task::Poll::Ready(well) => Some(well),
             std::task::Poll::Pending => None,
         }
@@ -121,10 +145,18 @@ mod tests {
     fn a_later_one_that_is_lost_does_not_hide_an_earlier_one() {
         let (mut flights, mut tell) = under_way(2);
         drop(tell.pop());
-        assert_eq!(landed_now(&mut flights, 0), None, "the first is still under way");
+        assert_eq!(
+            landed_now(&mut flights, 0),
+            None,
+            "the first is still under way"
+        );
         assert!(!flights.is_empty());
         tell[0].send(Some(true)).unwrap();
-        assert_eq!(landed_now(&mut flights, 0), Some(false), "the second was lost");
+        assert_eq!(
+            landed_now(&mut flights, 0),
+            Some(false),
+            "the second was lost"
+        );
         assert!(flights.is_empty());
     }
 
@@ -133,7 +165,11 @@ mod tests {
         let (mut flights, tell) = under_way(2);
         assert_eq!(landed_now(&mut flights, 0), None);
         tell[0].send(Some(true)).unwrap();
-        assert_eq!(landed_now(&mut flights, 0), None, "the second is still under way");
+        assert_eq!(
+            landed_now(&mut flights, 0),
+            None,
+            "the second is still under way"
+        );
         tell[1].send(Some(true)).unwrap();
         assert_eq!(landed_now(&mut flights, 0), Some(true));
     }
@@ -142,8 +178,15 @@ mod tests {
     fn nothing_is_worked_out_on_what_was_lost() {
         let (mut flights, tell) = under_way(3);
         tell[0].send(Some(false)).unwrap();
-        assert!(!flights.let_pass(&[], &[]), "it is known before anybody has waited");
-        assert_eq!(landed_now(&mut flights, 2), None, "those behind it have not landed");
+        assert!(
+            !flights.let_pass(&[], &[]),
+            "it is known before anybody has waited"
+        );
+        assert_eq!(
+            landed_now(&mut flights, 2),
+            None,
+            "those behind it have not landed"
+        );
         assert!(!flights.let_pass(&[], &[]), "who waited has gone");
         tell[1].send(Some(false)).unwrap();
         tell[2].send(Some(false)).unwrap();

@@ -7,22 +7,31 @@ use crate::prepare::Lateness;
 use store::journal::{Kind, Record, Seq, StateKeys};
 
 impl Engine {
-    /// What trying this event again would lack, link by link: nothing, if it would have a price on all of them. Whether a balance
-    /// covers it only the turn itself knows. Nothing is written.
+    /// What trying this event again would lack, link by link: nothing, if it would have a price on
+    /// all of them. Whether a balance covers it only the turn itself knows. Nothing is written.
     ///
     /// # Errors
     /// The records cannot be read.
     pub async fn lacking(&self, caller: &Caller, record: &Record) -> Result<Vec<Lack>, Problem> {
         // As its sender: the customer is looked for where the sender could have meant it.
-        let sender = Caller { tenant: record.tenant, root: record.identity.root, ..*caller };
-        match self.desk_of(&sender, record.identity.reporter, Lateness::Accepted).prepare(event_of(record)).await {
+        let sender = Caller {
+            tenant: record.tenant,
+            root: record.identity.root,
+            ..*caller
+        };
+        match self
+            .desk_of(&sender, record.identity.reporter, Lateness::Accepted)
+            .prepare(event_of(record))
+            .await
+        {
             Ok(prepared) => Ok(prepared.lacks),
             Err(problem) if problem.code == "unavailable" => Err(problem),
             Err(problem) => Ok(vec![Lack::of_event(problem.code, problem.detail)]),
         }
     }
 
-    /// Marks answers to what was reported again after it had been taken back. They are right without, so that nothing fails here.
+    /// Marks answers to what was reported again after it had been taken back. They are right
+    /// without, so that nothing fails here.
     pub(crate) async fn note_voided(&self, answers: &mut [EventAnswer]) {
         let first = |answer: &EventAnswer| match &answer.outcome {
             Outcome::Duplicate(posted) => Some(posted.seq),
@@ -32,8 +41,13 @@ impl Engine {
         if amendments.is_empty() {
             return;
         }
-        let keys = StateKeys { amendments, ..StateKeys::default() };
-        let Ok(state) = self.journal().load(&keys).await else { return };
+        let keys = StateKeys {
+            amendments,
+            ..StateKeys::default()
+        };
+        let Ok(state) = self.journal().load(&keys).await else {
+            return;
+        };
         for answer in answers {
             let amendment = first(answer).and_then(|seq| state.amendments.get(&seq));
             answer.voided = amendment.is_some_and(|amendment| amendment.kind == Kind::Void);

@@ -27,7 +27,12 @@ impl Work {
                 void.keys(keys);
                 usage_keys(event, keys);
             }
-            Self::Overrule { void, event, own, lower } => {
+            Self::Overrule {
+                void,
+                event,
+                own,
+                lower,
+            } => {
                 void.iter().for_each(|void| void.keys(keys));
                 keys.amendments.push(*lower);
                 usage_keys(event, keys);
@@ -47,15 +52,31 @@ impl Work {
             Self::Money { command, .. } => {
                 let account = command.account;
                 keys.under(command.root);
-                keys.accounts.extend([account, AccountKey::external(command.root, account.currency)]);
+                keys.accounts.extend([
+                    account,
+                    AccountKey::external(command.root, account.currency),
+                ]);
             }
             Self::Payment { command, .. } => {
                 keys.under(command.root);
-                keys.accounts.extend(command.postings.iter().flat_map(|posting| [posting.from, posting.to]));
+                keys.accounts.extend(
+                    command
+                        .postings
+                        .iter()
+                        .flat_map(|posting| [posting.from, posting.to]),
+                );
             }
-            Self::Reclassify { named, tenant, currency, .. } => {
+            Self::Reclassify {
+                named,
+                tenant,
+                currency,
+                ..
+            } => {
                 keys.under(named.identity.root);
-                keys.accounts.extend([AccountKey::balance(*tenant, *currency), AccountKey::book(*tenant, *currency)]);
+                keys.accounts.extend([
+                    AccountKey::balance(*tenant, *currency),
+                    AccountKey::book(*tenant, *currency),
+                ]);
             }
             Self::SettleCarries(settling) => settling.keys(keys),
             Self::Sweep { .. } => {}
@@ -71,21 +92,29 @@ impl Work {
             Self::Correct { event, .. } | Self::Overrule { event, .. } => event,
             _ => return,
         };
-        let (Some(customer), Ok(plan)) = (&prepared.customer, &prepared.priced) else { return };
+        let (Some(customer), Ok(plan)) = (&prepared.customer, &prepared.priced) else {
+            return;
+        };
         keys.under(customer.tenant.root);
         member::later_keys(prepared, plan, counters, keys);
     }
 }
 
 fn usage_keys(prepared: &Prepared, keys: &mut StateKeys) {
-    let (Some(customer), Ok(plan)) = (&prepared.customer, &prepared.priced) else { return };
+    let (Some(customer), Ok(plan)) = (&prepared.customer, &prepared.priced) else {
+        return;
+    };
     keys.under(customer.tenant.root);
     keys.carries.push(customer.tenant.id);
     for link in plan.links() {
         link_accounts(&link, plan.currency, customer, keys);
     }
     // Usage carries its hold's name, or the same id.
-    let holds = if prepared.event.hold.is_some() { &mut keys.holds } else { &mut keys.open_holds };
+    let holds = if prepared.event.hold.is_some() {
+        &mut keys.holds
+    } else {
+        &mut keys.open_holds
+    };
     holds.push(prepared.hold);
     if plan.counts() {
         counter_keys(prepared, plan, keys);
@@ -94,27 +123,45 @@ fn usage_keys(prepared: &Prepared, keys: &mut StateKeys) {
 
 fn counter_keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
     for link in plan.links() {
-        keys.counters.extend(counters::candidates(prepared, plan, &link));
-        keys.counters.extend(shares::share(prepared, plan, &link).map(|share| share.own));
+        keys.counters
+            .extend(counters::candidates(prepared, plan, &link));
+        keys.counters
+            .extend(shares::share(prepared, plan, &link).map(|share| share.own));
     }
     member::keys(prepared, plan, keys);
 }
 
-fn link_accounts(link: &MeasuredLink<'_>, currency: Currency, customer: &Customer, keys: &mut StateKeys) {
-    keys.accounts.extend(charge::accounts_of(link, customer, currency));
+fn link_accounts(
+    link: &MeasuredLink<'_>,
+    currency: Currency,
+    customer: &Customer,
+    keys: &mut StateKeys,
+) {
+    keys.accounts
+        .extend(charge::accounts_of(link, customer, currency));
 }
 
 impl Void {
     fn keys(&self, keys: &mut StateKeys) {
-        keys.amendments.extend([self.original.seq, self.charged.seq]);
+        keys.amendments
+            .extend([self.original.seq, self.charged.seq]);
         record_keys(&self.charged, keys);
         keys.under(self.charged.identity.root);
         keys.carries.push(self.charged.tenant);
-        keys.accounts.extend(self.charged.body.currency.map(|currency| AccountKey::balance(self.charged.tenant, currency)));
-        keys.accounts.extend(self.cover.as_ref().map(|(limit, _)| limit.account));
+        keys.accounts.extend(
+            self.charged
+                .body
+                .currency
+                .map(|currency| AccountKey::balance(self.charged.tenant, currency)),
+        );
+        keys.accounts
+            .extend(self.cover.as_ref().map(|(limit, _)| limit.account));
         for charge in &self.charged.body.charges {
             if let Some(id) = charge.counter {
-                keys.counters.push(CounterKey { buyer: charge.link.buyer, id });
+                keys.counters.push(CounterKey {
+                    buyer: charge.link.buyer,
+                    id,
+                });
             }
         }
         member::void_keys(self, keys);
@@ -127,17 +174,23 @@ pub fn record_keys(record: &Record, keys: &mut StateKeys) {
         // Without it a resend would be charged again.
         keys.amendments.push(record.seq);
     }
-    let Some(currency) = record.body.currency else { return };
+    let Some(currency) = record.body.currency else {
+        return;
+    };
     keys.under(record.identity.root);
     if record.is_kept() {
         // What is open of it may be charged now.
-        keys.accounts.push(AccountKey::balance(record.tenant, currency));
+        keys.accounts
+            .push(AccountKey::balance(record.tenant, currency));
     }
     for charge in &record.body.charges {
         let (buyer, root) = (charge.link.buyer, record.identity.root);
         // Where it was, and where a void puts it back.
         let settlement = charge.link.settlement;
-        keys.accounts.extend([settlement.buyer_account(buyer, currency), settlement.today().buyer_account(buyer, currency)]);
+        keys.accounts.extend([
+            settlement.buyer_account(buyer, currency),
+            settlement.today().buyer_account(buyer, currency),
+        ]);
         let seller = charge.link.seller;
         keys.accounts.extend([
             AccountKey::balance(seller, currency),
@@ -145,14 +198,23 @@ pub fn record_keys(record: &Record, keys: &mut StateKeys) {
             AccountKey::revenue(root, currency),
         ]);
     }
-    record.body.postings.iter().for_each(|posting| keys.accounts.extend([posting.from, posting.to]));
-    record.body.held.iter().for_each(|(account, _)| keys.accounts.push(*account));
+    record
+        .body
+        .postings
+        .iter()
+        .for_each(|posting| keys.accounts.extend([posting.from, posting.to]));
+    record
+        .body
+        .held
+        .iter()
+        .for_each(|(account, _)| keys.accounts.push(*account));
     keys.holds.extend(record.body.hold);
 }
 
 /// What expiring this hold changes.
 pub fn expiry_keys(hold: &Hold, keys: &mut StateKeys) {
     keys.under(hold.root);
-    keys.accounts.extend(hold.amounts.iter().map(|(account, _)| *account));
+    keys.accounts
+        .extend(hold.amounts.iter().map(|(account, _)| *account));
     keys.holds.push(hold.id);
 }

@@ -1,9 +1,11 @@
-//! Batches on a journal that several processes write. Each begins by locking its roots, so that nothing of
-//! them changes from look-up to commit; lanes work side by side, each on roots of its own.
+//! Batches on a journal that several processes write. Each begins by locking its roots, so that
+//! nothing of them changes from look-up to commit; lanes work side by side, each on roots of its
+//! own.
 //!
-//! Invariants: a root's commands take their turns in the order in which they came; a caller is answered
-//! when all of its commands are durable, and hears at once when some are not. A lane goes on whatever becomes of a batch:
-//! every step of one has its time, and a panic costs that batch alone.
+//! Invariants: a root's commands take their turns in the order in which they came; a caller is
+//! answered when all of its commands are durable, and hears at once when some are not. A lane goes
+//! on whatever becomes of a batch: every step of one has its time, and a panic costs that batch
+//! alone.
 
 mod gather;
 #[cfg(test)]
@@ -33,12 +35,17 @@ use tokio::task::JoinHandle;
 const ATTEMPTS_MAX: u32 = 8;
 /// Doubles with every attempt.
 const PAUSE_FIRST: Duration = Duration::from_millis(2);
-/// Time for all that comes before the turns of a batch, and again for its commit: more than the database itself allows for
-/// a lock or a statement, so that this ends only what nobody there will ever answer.
+/// Time for all that comes before the turns of a batch, and again for its commit: more than the
+/// database itself allows for a lock or a statement, so that this ends only what nobody there will
+/// ever answer.
 const STEP_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Hands every job's commands to the lanes of their roots; ends when no more come and all are done.
-pub async fn run(lanes: Vec<JoinHandle<()>>, ways: Vec<Way>, mut waiting: mpsc::UnboundedReceiver<Job>) {
+pub async fn run(
+    lanes: Vec<JoinHandle<()>>,
+    ways: Vec<Way>,
+    mut waiting: mpsc::UnboundedReceiver<Job>,
+) {
     while let Some(job) = waiting.recv().await {
         hand_out(job, &ways);
     }
@@ -60,9 +67,23 @@ pub fn start(
     let start = |number| {
         let (pieces, waiting) = mpsc::unbounded_channel();
         let post = Post::new(format!("lane-{number}"));
-        let (journal, clock, lookout, outcomes) = (Arc::clone(journal), Arc::clone(clock), lookout.clone(), outcomes.clone());
-        let lane =
-            Lane { journal, clock, lookout, outcomes, lanes, waiting, aside: None, post: post.clone(), step_time_max: STEP_TIME_MAX };
+        let (journal, clock, lookout, outcomes) = (
+            Arc::clone(journal),
+            Arc::clone(clock),
+            lookout.clone(),
+            outcomes.clone(),
+        );
+        let lane = Lane {
+            journal,
+            clock,
+            lookout,
+            outcomes,
+            lanes,
+            waiting,
+            aside: None,
+            post: post.clone(),
+            step_time_max: STEP_TIME_MAX,
+        };
         (tokio::spawn(lane.run()), Way { pieces, post })
     };
     (0..lanes.count.max(1)).map(start).unzip()
@@ -105,11 +126,16 @@ type Callers = Vec<Caller>;
 fn enter(piece: Piece, callers: &mut Callers) -> impl Iterator<Item = (Work, Place)> + use<> {
     let number = callers.len();
     callers.push(piece.caller);
-    piece.work.into_iter().zip(piece.places).map(move |(work, place)| (work, (number, place)))
+    piece
+        .work
+        .into_iter()
+        .zip(piece.places)
+        .map(move |(work, place)| (work, (number, place)))
 }
 
-/// Gives every caller its own of a batch's answers. Each takes its run whole, whether somebody still waits for it or not:
-/// a job that another lane has failed meanwhile must keep neither the lane nor the callers behind it.
+/// Gives every caller its own of a batch's answers. Each takes its run whole, whether somebody
+/// still waits for it or not: a job that another lane has failed meanwhile must keep neither the
+/// lane nor the callers behind it.
 fn hand_back(places: &[Place], done: Vec<Done>, callers: &Callers) {
     let mut done = VecDeque::from(done);
     for run in places.chunk_by(|a, b| a.0 == b.0) {
@@ -135,7 +161,10 @@ impl Lane {
         let name = self.post.name().to_owned();
         while let Some(first) = self.next().await {
             let mut callers = Callers::new();
-            if caught(&name, self.round(first, &mut callers)).await.is_err() {
+            if caught(&name, self.round(first, &mut callers))
+                .await
+                .is_err()
+            {
                 callers.iter().for_each(Caller::fail);
             }
             self.post.at(Stage::Idle);
@@ -149,7 +178,11 @@ impl Lane {
         while let Some(piece) = next {
             commands += piece.work.len();
             self.sort(piece, callers, &mut parts);
-            next = if commands < COMMIT_COMMANDS_MAX { self.try_next() } else { None };
+            next = if commands < COMMIT_COMMANDS_MAX {
+                self.try_next()
+            } else {
+                None
+            };
         }
         for part in parts.into_values() {
             self.serve(part, callers).await;
@@ -170,22 +203,35 @@ impl Lane {
     /// All in one batch, or a batch for each root.
     fn sort(&self, piece: Piece, callers: &mut Callers, parts: &mut BTreeMap<TenantId, Part>) {
         for (work, place) in enter(piece, callers) {
-            let batch = if self.lanes.one_root { work.root() } else { TenantId(0) };
+            let batch = if self.lanes.one_root {
+                work.root()
+            } else {
+                TenantId(0)
+            };
             match work {
-                Work::Correct { event, .. } if self.lanes.one_root && event.name().name.root != batch => {
-                    callers[place.0].put(std::iter::once((place.1, Done::Amended(Err(of_two_roots(&event))))));
+                Work::Correct { event, .. }
+                    if self.lanes.one_root && event.name().name.root != batch =>
+                {
+                    callers[place.0].put(std::iter::once((
+                        place.1,
+                        Done::Amended(Err(of_two_roots(&event))),
+                    )));
                 }
                 work => parts.entry(batch).or_default().push(work, place),
             }
         }
     }
 
-    /// While the batch waited for its locks more came in, which goes with it as far as it is of these roots: who waits
-    /// long for others makes large batches. What is not goes next, and all behind it later, so that none overtakes.
+    /// While the batch waited for its locks more came in, which goes with it as far as it is of
+    /// these roots: who waits long for others makes large batches. What is not goes next, and all
+    /// behind it later, so that none overtakes.
     fn top_up(&mut self, roots: &BTreeSet<TenantId>, part: &mut Part, callers: &mut Callers) {
         while part.work.len() < COMMIT_COMMANDS_MAX {
             let Some(piece) = self.try_next() else { break };
-            let is_locked = |work: &Work| roots.contains(&work.root()) && work.other_root().is_none_or(|root| roots.contains(&root));
+            let is_locked = |work: &Work| {
+                roots.contains(&work.root())
+                    && work.other_root().is_none_or(|root| roots.contains(&root))
+            };
             if !piece.work.iter().all(is_locked) {
                 self.aside = Some(piece);
                 break;
@@ -203,13 +249,19 @@ impl Lane {
             Err(error) => {
                 self.outcomes.failed(error.to_string());
                 tracing::error!(%error, commands = part.places.len(), "a batch was not committed");
-                part.places.chunk_by(|a, b| a.0 == b.0).for_each(|run| callers[run[0].0].fail());
+                part.places
+                    .chunk_by(|a, b| a.0 == b.0)
+                    .for_each(|run| callers[run[0].0].fail());
             }
         }
     }
 
     /// Takes the commands of the part, not their places.
-    async fn commit(&mut self, part: &mut Part, callers: &mut Callers) -> Result<Vec<Done>, JournalError> {
+    async fn commit(
+        &mut self,
+        part: &mut Part,
+        callers: &mut Callers,
+    ) -> Result<Vec<Done>, JournalError> {
         let mut roots: BTreeSet<TenantId> = part.work.iter().map(Work::root).collect();
         if !self.lanes.one_root {
             roots.extend(part.work.iter().filter_map(Work::other_root));
@@ -220,7 +272,9 @@ impl Lane {
                 Ok(Some(done)) => return Ok(done),
                 Ok(None) => {}
                 // Without its commands there is nothing to begin again with.
-                Err(JournalError::Conflict(reason)) if attempt < ATTEMPTS_MAX && !part.work.is_empty() => {
+                Err(JournalError::Conflict(reason))
+                    if attempt < ATTEMPTS_MAX && !part.work.is_empty() =>
+                {
                     tracing::debug!(reason, attempt, "a batch begins again");
                     self.post.at(Stage::Pause);
                     tokio::time::sleep(pause).await;
@@ -231,7 +285,8 @@ impl Lane {
         }
     }
 
-    /// `None`: it needed more than was locked. What fails has its commands back if it may begin again.
+    /// `None`: it needed more than was locked. What fails has its commands back if it may begin
+    /// again.
     async fn attempt(
         &mut self,
         roots: &mut BTreeSet<TenantId>,
@@ -240,7 +295,14 @@ impl Lane {
     ) -> Result<Option<Vec<Done>>, JournalError> {
         let step_time_max = self.step_time_max;
         let before = within(step_time_max, self.before(roots, part, callers)).await?;
-        let Before::Ready { locked, turn, expired } = before else { return Ok(None) };
+        let Before::Ready {
+            locked,
+            turn,
+            expired,
+        } = before
+        else {
+            return Ok(None);
+        };
         self.post.at(Stage::Turns);
         let kept = self.lanes.may_be_undone.then(|| part.work.clone());
         let executed = take_turns(*turn, &expired, std::mem::take(&mut part.work))?;
@@ -262,13 +324,22 @@ impl Lane {
     }
 
     /// Locks, looks up and loads. Nothing is consumed yet: whatever fails here may be tried again.
-    async fn before(&mut self, roots: &mut BTreeSet<TenantId>, part: &mut Part, callers: &mut Callers) -> Result<Before, JournalError> {
+    async fn before(
+        &mut self,
+        roots: &mut BTreeSet<TenantId>,
+        part: &mut Part,
+        callers: &mut Callers,
+    ) -> Result<Before, JournalError> {
         let journal = Arc::clone(&self.journal);
         let Some(locking) = journal.locking() else {
-            return Err(JournalError::Corrupt("the journal cannot be locked".to_owned()));
+            return Err(JournalError::Corrupt(
+                "the journal cannot be locked".to_owned(),
+            ));
         };
         self.post.at(Stage::Lock);
-        let locked = locking.enter(&roots.iter().copied().collect::<Vec<_>>()).await?;
+        let locked = locking
+            .enter(&roots.iter().copied().collect::<Vec<_>>())
+            .await?;
         // Not before: others had these roots meanwhile, and instants of a root's batches go up.
         let now = (self.clock)().max(locked.last_committed_at().await?);
         if !self.lanes.one_root {
@@ -282,7 +353,10 @@ impl Lane {
             return Ok(Before::Again);
         }
         let flights = Flights::default();
-        let execution = Execution { journal: &*locked, flights: &flights };
+        let execution = Execution {
+            journal: &*locked,
+            flights: &flights,
+        };
         self.post.at(Stage::Find);
         execution.look_beside(&mut part.work).await?;
         let known = execution.known(&names_of(&part.work)).await?;
@@ -296,15 +370,30 @@ impl Lane {
         }
         self.post.at(Stage::Load);
         let turn = Box::new(execution.prepare(now, &expired, &part.work, known).await?);
-        Ok(Before::Ready { locked, turn, expired })
+        Ok(Before::Ready {
+            locked,
+            turn,
+            expired,
+        })
     }
 }
 
-/// What nobody answers is given up. A commit that is given up goes on in the database, under the locks of its roots: whoever
-/// asks for these next waits for its end, and a resend finds what it recorded.
-async fn within<T>(time_max: Duration, step: impl Future<Output = Result<T, JournalError>>) -> Result<T, JournalError> {
-    let given_up = || JournalError::Unavailable(format!("the database did not answer within {} ms", time_max.as_millis()));
-    tokio::time::timeout(time_max, step).await.unwrap_or_else(|_| Err(given_up()))
+/// What nobody answers is given up. A commit that is given up goes on in the database, under the
+/// locks of its roots: whoever asks for these next waits for its end, and a resend finds what it
+/// recorded.
+async fn within<T>(
+    time_max: Duration,
+    step: impl Future<Output = Result<T, JournalError>>,
+) -> Result<T, JournalError> {
+    let given_up = || {
+        JournalError::Unavailable(format!(
+            "the database did not answer within {} ms",
+            time_max.as_millis()
+        ))
+    };
+    tokio::time::timeout(time_max, step)
+        .await
+        .unwrap_or_else(|_| Err(given_up()))
 }
 
 /// A void and its event are one step, and a step is of one root here.
@@ -312,5 +401,9 @@ fn of_two_roots(event: &Prepared) -> Problem {
     if event.customer.is_none() {
         return crate::amend::not_rated("unknown_customer", None);
     }
-    Problem::new("other_root", "the corrected event belongs to another reseller's books: void the first and send the second")
+    Problem::new(
+        "other_root",
+        "the corrected event belongs to another reseller's books: void the first and send the \
+            second",
+    )
 }

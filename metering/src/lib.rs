@@ -1,10 +1,11 @@
 //! Usage in, money moved: validate, dedupe, chain, rate, batch, commit, reply.
 //!
-//! An event's way: [`input`] (bytes → event) → [`prepare`] (customer, chain, cards, measuring, in the
-//! caller's task) → [`committer`] (one turn after another, one transaction for all that waits) → answer.
+//! An event's way: [`input`] (bytes → event) → [`prepare`] (customer, chain, cards, measuring, in
+//! the caller's task) → [`committer`] (one turn after another, one transaction for all that waits)
+//! → answer.
 //!
-//! Invariants: an answer goes out only after the commit is durable; what happened and cannot be priced
-//! is kept; memory is bounded by the queue, never by the caller.
+//! Invariants: an answer goes out only after the commit is durable; what happened and cannot be
+//! priced is kept; memory is bounded by the queue, never by the caller.
 
 pub mod amend;
 mod beginnings;

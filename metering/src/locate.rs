@@ -1,5 +1,6 @@
-//! Events and holds by the names that callers gave them. Everybody names his own; so a name is looked for among the
-//! caller's own first, then among those of others that it sees. What is not one alone is refused, with the candidates.
+//! Events and holds by the names that callers gave them. Everybody names his own; so a name is
+//! looked for among the caller's own first, then among those of others that it sees. What is not
+//! one alone is refused, with the candidates.
 
 use crate::command::{Caller, Problem};
 use crate::engine::{Engine, journal_problem};
@@ -17,7 +18,13 @@ const CANDIDATES_NAMED_MAX: usize = 5;
 
 impl Engine {
     /// The usage event a caller names, by its record that counts.
-    pub async fn locate(&self, caller: &Caller, source: &str, id: &str, customer: Option<&str>) -> Result<Arc<Record>, Problem> {
+    pub async fn locate(
+        &self,
+        caller: &Caller,
+        source: &str,
+        id: &str,
+        customer: Option<&str>,
+    ) -> Result<Arc<Record>, Problem> {
         let customer = match customer {
             Some(name) => Some(self.customer(caller, name).await?),
             None => None,
@@ -27,17 +34,38 @@ impl Engine {
             None => self.directory().roots_seen(caller).await?,
         };
         let own = self.directory().reporter(caller).await?;
-        let name = |(root, reporter)| Identity { root, reporter, namespace: Namespace::Usage, source: source.into(), id: id.to_owned() };
-        let names: Vec<Identity> = self.reporters_in(&roots, Namespace::Usage, own).await?.into_iter().map(name).collect();
+        let name = |(root, reporter)| Identity {
+            root,
+            reporter,
+            namespace: Namespace::Usage,
+            source: source.into(),
+            id: id.to_owned(),
+        };
+        let names: Vec<Identity> = self
+            .reporters_in(&roots, Namespace::Usage, own)
+            .await?
+            .into_iter()
+            .map(name)
+            .collect();
         let (mut reported, mut orphan) = (Vec::new(), None);
-        for record in self.journal().find_each(&names).await.map_err(journal_problem)?.into_iter().flatten() {
+        for record in self
+            .journal()
+            .find_each(&names)
+            .await
+            .map_err(journal_problem)?
+            .into_iter()
+            .flatten()
+        {
             if !self.directory().sees(caller, record.tenant).await? {
                 continue;
             }
             if is_orphan(&record) {
                 // Perhaps it came again under its customer's root and was rated there.
                 orphan = Some(record);
-            } else if customer.as_ref().is_none_or(|customer| customer.tenant.id == record.tenant) {
+            } else if customer
+                .as_ref()
+                .is_none_or(|customer| customer.tenant.id == record.tenant)
+            {
                 reported.push(record);
             }
         }
@@ -48,21 +76,42 @@ impl Engine {
     }
 
     /// Of one customer: the highest reporter's.
-    async fn counting(&self, mut reported: Vec<Arc<Record>>, own: Reporter) -> Result<Option<Arc<Record>>, Problem> {
-        let customers = |records: &mut dyn Iterator<Item = &Arc<Record>>| records.map(|record| record.tenant).collect::<BTreeSet<_>>();
-        let mut of = customers(&mut reported.iter().filter(|record| record.identity.reporter == own));
+    async fn counting(
+        &self,
+        mut reported: Vec<Arc<Record>>,
+        own: Reporter,
+    ) -> Result<Option<Arc<Record>>, Problem> {
+        let customers = |records: &mut dyn Iterator<Item = &Arc<Record>>| {
+            records.map(|record| record.tenant).collect::<BTreeSet<_>>()
+        };
+        let mut of = customers(
+            &mut reported
+                .iter()
+                .filter(|record| record.identity.reporter == own),
+        );
         if of.is_empty() {
             of = customers(&mut reported.iter());
         }
-        let Some(customer) = of.first().copied() else { return Ok(None) };
+        let Some(customer) = of.first().copied() else {
+            return Ok(None);
+        };
         if of.len() > 1 {
-            let ids: Vec<String> = of.iter().take(CANDIDATES_NAMED_MAX).map(ToString::to_string).collect();
-            let detail = format!("several customers have an event of this source and id: name one of {}", ids.join(", "));
+            let ids: Vec<String> = of
+                .iter()
+                .take(CANDIDATES_NAMED_MAX)
+                .map(ToString::to_string)
+                .collect();
+            let detail = format!(
+                "several customers have an event of this source and id: name one of {}",
+                ids.join(", ")
+            );
             return Err(Problem::field("ambiguous_id", "customer", detail));
         }
         let path = self.directory().path(customer).await?.unwrap_or_default();
         reported.retain(|record| record.tenant == customer);
-        Ok(reported.into_iter().min_by_key(|record| rank(&path, record.identity.reporter).unwrap_or(usize::MAX)))
+        Ok(reported
+            .into_iter()
+            .min_by_key(|record| rank(&path, record.identity.reporter).unwrap_or(usize::MAX)))
     }
 
     /// What a confirming record is about.
@@ -74,9 +123,22 @@ impl Engine {
     }
 
     /// Whose names to look for in these roots: the caller's own first.
-    async fn reporters_in(&self, roots: &[TenantId], of: Namespace, own: Reporter) -> Result<Vec<(TenantId, Reporter)>, Problem> {
-        let mut all: Vec<(TenantId, Reporter)> = roots.iter().flat_map(|root| [(*root, own), (*root, None)]).collect();
-        all.extend(self.journal().reporters(roots, of).await.map_err(journal_problem)?);
+    async fn reporters_in(
+        &self,
+        roots: &[TenantId],
+        of: Namespace,
+        own: Reporter,
+    ) -> Result<Vec<(TenantId, Reporter)>, Problem> {
+        let mut all: Vec<(TenantId, Reporter)> = roots
+            .iter()
+            .flat_map(|root| [(*root, own), (*root, None)])
+            .collect();
+        all.extend(
+            self.journal()
+                .reporters(roots, of)
+                .await
+                .map_err(journal_problem)?,
+        );
         all.sort_unstable_by_key(|(root, reporter)| (*reporter != own, *root, *reporter));
         all.dedup();
         Ok(all)
@@ -90,14 +152,27 @@ impl Engine {
             Err(_) => {
                 let roots = self.directory().roots_seen(caller).await?;
                 let all = self.reporters_in(&roots, Namespace::Hold, own).await?;
-                all.into_iter().map(|(root, reporter)| (reporter, hold_id(root, reporter, "default", name))).collect()
+                all.into_iter()
+                    .map(|(root, reporter)| (reporter, hold_id(root, reporter, "default", name)))
+                    .collect()
             }
         };
         // A key of the caller's may name a hold in every root; all are looked up at once.
-        let keys = StateKeys { holds: named.iter().map(|(_, id)| *id).collect(), ..StateKeys::default() };
-        let mut found = self.journal().load(&keys).await.map_err(journal_problem)?.holds;
+        let keys = StateKeys {
+            holds: named.iter().map(|(_, id)| *id).collect(),
+            ..StateKeys::default()
+        };
+        let mut found = self
+            .journal()
+            .load(&keys)
+            .await
+            .map_err(journal_problem)?
+            .holds;
         let mut seen: Vec<(Reporter, Hold)> = Vec::new();
-        for (reporter, hold) in named.iter().filter_map(|(reporter, id)| Some((*reporter, found.remove(id)?))) {
+        for (reporter, hold) in named
+            .iter()
+            .filter_map(|(reporter, id)| Some((*reporter, found.remove(id)?)))
+        {
             if self.directory().sees(caller, hold.customer).await? {
                 seen.push((reporter, hold));
             }
@@ -106,20 +181,49 @@ impl Engine {
             seen.retain(|(reporter, _)| *reporter == own);
         }
         if seen.len() > 1 {
-            let ids: Vec<String> = seen.iter().take(CANDIDATES_NAMED_MAX).map(|(_, hold)| hold.id.to_string()).collect();
-            return Err(Problem::new("ambiguous_id", format!("several holds have this key: name one of {}", ids.join(", "))));
+            let ids: Vec<String> = seen
+                .iter()
+                .take(CANDIDATES_NAMED_MAX)
+                .map(|(_, hold)| hold.id.to_string())
+                .collect();
+            return Err(Problem::new(
+                "ambiguous_id",
+                format!(
+                    "several holds have this key: name one of {}",
+                    ids.join(", ")
+                ),
+            ));
         }
-        seen.pop().map(|(_, hold)| hold).ok_or_else(|| Problem::new("not_found", "there is no such hold"))
+        seen.pop()
+            .map(|(_, hold)| hold)
+            .ok_or_else(|| Problem::new("not_found", "there is no such hold"))
     }
 
     /// The record that placed a hold.
     pub(crate) async fn placed(&self, hold: &Hold) -> Result<Arc<Record>, Problem> {
         let (source, key) = (hold.source.as_str(), hold.key.as_str());
-        let all = self.reporters_in(&[hold.root], Namespace::Hold, None).await?;
-        let is_its = |(root, reporter): &(TenantId, Reporter)| hold_id(*root, *reporter, source, key) == hold.id;
-        let name = |(root, reporter)| Identity { root, reporter, namespace: Namespace::Hold, source: source.into(), id: key.to_owned() };
+        let all = self
+            .reporters_in(&[hold.root], Namespace::Hold, None)
+            .await?;
+        let is_its = |(root, reporter): &(TenantId, Reporter)| {
+            hold_id(*root, *reporter, source, key) == hold.id
+        };
+        let name = |(root, reporter)| Identity {
+            root,
+            reporter,
+            namespace: Namespace::Hold,
+            source: source.into(),
+            id: key.to_owned(),
+        };
         let names: Vec<Identity> = all.into_iter().filter(is_its).map(name).collect();
-        let placed = self.journal().find_each(&names).await.map_err(journal_problem)?.into_iter().flatten().next();
+        let placed = self
+            .journal()
+            .find_each(&names)
+            .await
+            .map_err(journal_problem)?
+            .into_iter()
+            .flatten()
+            .next();
         placed.ok_or_else(|| Problem::new("not_found", "the records of this hold are gone"))
     }
 }

@@ -18,7 +18,9 @@ use rating::usage::{Counter, Measured, Unrated};
 use rating::{Instant, Overflow, Quantity};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use store::journal::{Charge, Counted, CounterKey, Member, MemberKey, Place as Segmented, StateKeys};
+use store::journal::{
+    Charge, Counted, CounterKey, Member, MemberKey, Place as Segmented, StateKeys,
+};
 
 /// The member an event is on one link: its counter, how that counts, and the value.
 struct Place {
@@ -28,11 +30,18 @@ struct Place {
 
 /// What a `unique` meter counts of an event. An empty text is nobody.
 fn distinct<'e>(meter: &MeterTerms, attributes: &'e [(String, String)]) -> Option<&'e str> {
-    let attribute = meter.unique_by.as_deref().filter(|_| meter.aggregation == Aggregation::Unique)?;
-    attributes.iter().find(|(name, value)| name == attribute && !value.is_empty()).map(|(_, value)| value.as_str())
+    let attribute = meter
+        .unique_by
+        .as_deref()
+        .filter(|_| meter.aggregation == Aggregation::Unique)?;
+    attributes
+        .iter()
+        .find(|(name, value)| name == attribute && !value.is_empty())
+        .map(|(_, value)| value.as_str())
 }
 
-/// The name under which a `unique` event is counted; kept with the event, so that it can be withdrawn.
+/// The name under which a `unique` event is counted; kept with the event, so that it can be
+/// withdrawn.
 pub fn name(prepared: &Prepared, plan: &Plan) -> Option<String> {
     distinct(&plan.meter, &prepared.event.attributes).map(|value| digest_of(prepared, value))
 }
@@ -52,7 +61,9 @@ pub(crate) fn check(
 ) -> Result<(), Unrated> {
     let is_counted = aggregation == Aggregation::Unique && measured.counter.is_some();
     if is_counted && distinct(meter, attributes).is_none() {
-        return Err(Unrated::NoAttribute(meter.unique_by.clone().unwrap_or_default()));
+        return Err(Unrated::NoAttribute(
+            meter.unique_by.clone().unwrap_or_default(),
+        ));
     }
     Ok(())
 }
@@ -70,17 +81,34 @@ pub(crate) fn value(
 ) -> Result<Option<String>, Unrated> {
     check(aggregation, measured, meter, &event.attributes)?;
     let name = distinct(meter, &event.attributes).map(name);
-    let report = Report { at: event.at, quantity: measured.billed, unique_by: name.as_deref(), level };
+    let report = Report {
+        at: event.at,
+        quantity: measured.billed,
+        unique_by: name.as_deref(),
+        level,
+    };
     Ok(aggregate::member_value(aggregation, &report))
 }
 
 /// `counter`: that of the link in which it counts.
-fn place(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>, counter: Option<CounterKey>) -> Result<Option<Place>, Unrated> {
-    let Some(ByCard { card, measured, .. }) = link.method.by_card() else { return Ok(None) };
+fn place(
+    prepared: &Prepared,
+    plan: &Plan,
+    link: &MeasuredLink<'_>,
+    counter: Option<CounterKey>,
+) -> Result<Option<Place>, Unrated> {
+    let Some(ByCard { card, measured, .. }) = link.method.by_card() else {
+        return Ok(None);
+    };
     let aggregation = card.aggregation(measured.found.rate, plan.meter.aggregation);
     let reporter = (&prepared.event, prepared.level());
-    let value = value(aggregation, measured, &plan.meter, reporter, |value| digest_of(prepared, value))?;
-    Ok(counter.zip(value).map(|(counter, value)| Place { aggregation, key: MemberKey { counter, value } }))
+    let value = value(aggregation, measured, &plan.meter, reporter, |value| {
+        digest_of(prepared, value)
+    })?;
+    Ok(counter.zip(value).map(|(counter, value)| Place {
+        aggregation,
+        key: MemberKey { counter, value },
+    }))
 }
 
 /// Where the event may count on every link, before it is known which counters are in use.
@@ -95,18 +123,33 @@ fn places_possible(prepared: &Prepared, plan: &Plan) -> Vec<Place> {
 }
 
 fn newest(counter: CounterKey) -> MemberKey {
-    MemberKey { counter, value: NEWEST.to_owned() }
+    MemberKey {
+        counter,
+        value: NEWEST.to_owned(),
+    }
 }
 
-/// What stands, as it is kept: the count says how far down its reporter is, and 0 that there is nothing. What was kept before
-/// reporters were told apart counts as the platform's.
+/// What stands, as it is kept: the count says how far down its reporter is, and 0 that there is
+/// nothing. What was kept before reporters were told apart counts as the platform's.
 fn newest_of(member: &Member) -> Option<Newest> {
     let level = u8::try_from(member.count.checked_sub(1)?).ok()?;
-    Some(Newest { level: Reverse(level), at: member.at })
+    Some(Newest {
+        level: Reverse(level),
+        at: member.at,
+    })
 }
 
 fn member_of(newest: Option<Newest>) -> Member {
-    newest.map_or(Member { count: 0, at: Instant::default() }, |newest| Member { count: i64::from(newest.level.0) + 1, at: newest.at })
+    newest.map_or(
+        Member {
+            count: 0,
+            at: Instant::default(),
+        },
+        |newest| Member {
+            count: i64::from(newest.level.0) + 1,
+            at: newest.at,
+        },
+    )
 }
 
 pub fn keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
@@ -127,42 +170,82 @@ pub fn after(
     (counter, before): (CounterKey, &Counter),
     states: &States,
 ) -> Result<Counter, Unrated> {
-    let Some(ByCard { card, measured, .. }) = link.method.by_card() else { return Ok(*before) };
+    let Some(ByCard { card, measured, .. }) = link.method.by_card() else {
+        return Ok(*before);
+    };
     let aggregation = card.aggregation(measured.found.rate, plan.meter.aggregation);
-    let mut known = Known { at: prepared.event.at, level: prepared.level(), ..Known::default() };
+    let mut known = Known {
+        at: prepared.event.at,
+        level: prepared.level(),
+        ..Known::default()
+    };
     if let Some(place) = place(prepared, plan, link, Some(counter))? {
         known.standing = states.member(&place.key).count;
         known.newest = newest_of(&states.member(&newest(place.key.counter)));
     }
-    Ok(aggregate::grow(aggregation, before, measured.billed, MemberChange::Report(known))?)
+    Ok(aggregate::grow(
+        aggregation,
+        before,
+        measured.billed,
+        MemberChange::Report(known),
+    )?)
 }
 
-/// The event is posted on the links of these charges: there it counts from now on, in these segments.
-pub fn add(prepared: &Prepared, plan: &Plan, charges: &[Charge], places: &[Segmented], states: &mut States) {
+/// The event is posted on the links of these charges: there it counts from now on, in these
+/// segments.
+pub fn add(
+    prepared: &Prepared,
+    plan: &Plan,
+    charges: &[Charge],
+    places: &[Segmented],
+    states: &mut States,
+) {
     if !plan.counts() {
         return;
     }
-    let is_charged = |link: &MeasuredLink<'_>| charges.iter().any(|charge| charge.link.buyer == link.agreement.buyer);
+    let is_charged = |link: &MeasuredLink<'_>| {
+        charges
+            .iter()
+            .any(|charge| charge.link.buyer == link.agreement.buyer)
+    };
     for link in plan.links().filter(is_charged) {
         let counter = counters::counter(prepared, plan, &link, states);
-        let Some(place) = place(prepared, plan, &link, counter).ok().flatten() else { continue };
+        let Some(place) = place(prepared, plan, &link, counter).ok().flatten() else {
+            continue;
+        };
         let member = states.member(&place.key);
         let at = prepared.event.at.max(member.at);
         if place.aggregation == Aggregation::Latest {
             let key = newest(place.key.counter);
-            let own = Newest { level: Reverse(prepared.level()), at };
+            let own = Newest {
+                level: Reverse(prepared.level()),
+                at,
+            };
             let stands = newest_of(&states.member(&key)).map_or(own, |newest| newest.max(own));
             states.members.set(key, member_of(Some(stands)));
         }
-        let segment = places.iter().find(|segmented| segmented.buyer == place.key.counter.buyer).map_or(0, |segmented| segmented.number);
+        let segment = places
+            .iter()
+            .find(|segmented| segmented.buyer == place.key.counter.buyer)
+            .map_or(0, |segmented| segmented.number);
         count_in(states, &place.key, segment, 1);
-        states.members.set(place.key, Member { count: member.count + 1, at });
+        states.members.set(
+            place.key,
+            Member {
+                count: member.count + 1,
+                at,
+            },
+        );
     }
 }
 
-/// A value as it is counted in a later segment alone. What is counted under the value itself is all of them together.
+/// A value as it is counted in a later segment alone. What is counted under the value itself is all
+/// of them together.
 fn in_segment(key: &MemberKey, segment: u32) -> MemberKey {
-    MemberKey { counter: key.counter, value: format!("{}{SEGMENT}{segment}", key.value) }
+    MemberKey {
+        counter: key.counter,
+        value: format!("{}{SEGMENT}{segment}", key.value),
+    }
 }
 
 /// What stands between a value and the number of a segment; no value has it.
@@ -172,14 +255,27 @@ fn count_in(states: &mut States, key: &MemberKey, segment: u32, more: i64) {
     if segment > 0 {
         let key = in_segment(key, segment);
         let member = states.member(&key);
-        states.members.set(key, Member { count: member.count + more, ..member });
+        states.members.set(
+            key,
+            Member {
+                count: member.count + more,
+                ..member
+            },
+        );
     }
 }
 
 /// Of counters whose prices have changed: the values in their present segments.
-pub fn later_keys(prepared: &Prepared, plan: &Plan, counters: &FastMap<CounterKey, Counted>, keys: &mut StateKeys) {
+pub fn later_keys(
+    prepared: &Prepared,
+    plan: &Plan,
+    counters: &FastMap<CounterKey, Counted>,
+    keys: &mut StateKeys,
+) {
     for place in places_possible(prepared, plan) {
-        let number = counters.get(&place.key.counter).map_or(0, |counted| counted.segment.number);
+        let number = counters
+            .get(&place.key.counter)
+            .map_or(0, |counted| counted.segment.number);
         if number > 0 {
             keys.members.push(in_segment(&place.key, number));
         }
@@ -188,12 +284,23 @@ pub fn later_keys(prepared: &Prepared, plan: &Plan, counters: &FastMap<CounterKe
 
 /// The member a recorded charge is.
 fn recorded(void: &Void, index: usize, charge: &Charge) -> Option<Place> {
-    let counter = CounterKey { buyer: charge.link.buyer, id: charge.counter.filter(|_| charge.by(0).is_some())? };
+    let counter = CounterKey {
+        buyer: charge.link.buyer,
+        id: charge.counter.filter(|_| charge.by(0).is_some())?,
+    };
     let aggregation = aggregation(void, index, charge);
     let charged = &void.charged;
-    let report = Report { at: charged.at, quantity: charge.billed, unique_by: charged.body.member.as_deref(), level: void.level() };
+    let report = Report {
+        at: charged.at,
+        quantity: charge.billed,
+        unique_by: charged.body.member.as_deref(),
+        level: void.level(),
+    };
     let value = aggregate::member_value(aggregation, &report)?;
-    Some(Place { aggregation, key: MemberKey { counter, value } })
+    Some(Place {
+        aggregation,
+        key: MemberKey { counter, value },
+    })
 }
 
 /// How the counter of a recorded charge moves.
@@ -206,16 +313,27 @@ fn aggregation(void: &Void, index: usize, charge: &Charge) -> Aggregation {
 
 /// Whether what an event brings to the counter does not depend on the others.
 pub fn is_sum(void: &Void, index: usize, charge: &Charge) -> bool {
-    matches!(aggregation(void, index, charge), Aggregation::Sum | Aggregation::Count)
+    matches!(
+        aggregation(void, index, charge),
+        Aggregation::Sum | Aggregation::Count
+    )
 }
 
 fn places(void: &Void) -> impl Iterator<Item = Place> {
-    void.charged.body.charges.iter().enumerate().filter_map(|(index, charge)| recorded(void, index, charge))
+    void.charged
+        .body
+        .charges
+        .iter()
+        .enumerate()
+        .filter_map(|(index, charge)| recorded(void, index, charge))
 }
 
 pub fn void_keys(void: &Void, keys: &mut StateKeys) {
     for place in places(void) {
-        if let Some(segmented) = void.place(place.key.counter.buyer).filter(|segmented| segmented.number > 0) {
+        if let Some(segmented) = void
+            .place(place.key.counter.buyer)
+            .filter(|segmented| segmented.number > 0)
+        {
             keys.members.push(in_segment(&place.key, segmented.number));
         }
         match place.aggregation {
@@ -227,17 +345,30 @@ pub fn void_keys(void: &Void, keys: &mut StateKeys) {
 }
 
 /// The counter after a charge of its last segment is taken back.
-pub fn withdrawn(void: &Void, index: usize, charge: &Charge, before: &Counter, states: &States) -> Result<Counter, Overflow> {
+pub fn withdrawn(
+    void: &Void,
+    index: usize,
+    charge: &Charge,
+    before: &Counter,
+    states: &States,
+) -> Result<Counter, Overflow> {
     let left = match recorded(void, index, charge) {
         None => Left::default(),
-        Some(place) => {
-            Left { standing: states.member(&place.key).count - 1, value: standing(states, &place)?.map(|stands| stands.quantity) }
-        }
+        Some(place) => Left {
+            standing: states.member(&place.key).count - 1,
+            value: standing(states, &place)?.map(|stands| stands.quantity),
+        },
     };
-    aggregate::grow(aggregation(void, index, charge), before, charge.billed, MemberChange::Withdraw(left))
+    aggregate::grow(
+        aggregation(void, index, charge),
+        before,
+        charge.billed,
+        MemberChange::Withdraw(left),
+    )
 }
 
-/// Where the segments end, from the charge's own on, once it is taken back. `first`: its own one's number.
+/// Where the segments end, from the charge's own on, once it is taken back. `first`: its own one's
+/// number.
 pub fn ends_without(
     void: &Void,
     index: usize,
@@ -249,13 +380,35 @@ pub fn ends_without(
     let aggregation = aggregation(void, index, charge);
     let fewer = |end: &Counter| end.events.checked_sub(1).ok_or(Overflow);
     match recorded(void, index, charge) {
-        None => ends.iter().map(|end| aggregate::grow(aggregation, end, charge.billed, MemberChange::Withdraw(Left::default()))).collect(),
+        None => ends
+            .iter()
+            .map(|end| {
+                aggregate::grow(
+                    aggregation,
+                    end,
+                    charge.billed,
+                    MemberChange::Withdraw(Left::default()),
+                )
+            })
+            .collect(),
         Some(place) if aggregation == Aggregation::Unique => {
             let last = first + ends.len() as u32 - 1;
             let mut standing = count_up_to(states, &place.key, first, last) - 1;
             let without = ends.iter().zip(first..).map(|(end, number)| {
-                standing += if number > first { states.member(&in_segment(&place.key, number)).count } else { 0 };
-                aggregate::grow(aggregation, end, charge.billed, MemberChange::Withdraw(Left { standing, value: None }))
+                standing += if number > first {
+                    states.member(&in_segment(&place.key, number)).count
+                } else {
+                    0
+                };
+                aggregate::grow(
+                    aggregation,
+                    end,
+                    charge.billed,
+                    MemberChange::Withdraw(Left {
+                        standing,
+                        value: None,
+                    }),
+                )
             });
             without.collect()
         }
@@ -264,7 +417,10 @@ pub fn ends_without(
             let (mut stands, by_segment) = standing_by_segment(states, &place, first, last)?;
             let without = ends.iter().zip(first..).map(|(end, number)| {
                 stands = stands.max(by_segment.get(&number).copied());
-                Ok(Counter { quantity: stands.map_or(Quantity::ZERO, |stands| stands.quantity), events: fewer(end)? })
+                Ok(Counter {
+                    quantity: stands.map_or(Quantity::ZERO, |stands| stands.quantity),
+                    events: fewer(end)?,
+                })
             });
             without.collect()
         }
@@ -273,18 +429,30 @@ pub fn ends_without(
 
 /// How often a value stands in the segments up to one of them; `last`: the counter's last one.
 fn count_up_to(states: &States, key: &MemberKey, segment: u32, last: u32) -> i64 {
-    let later: i64 = (segment + 1..=last).map(|number| states.member(&in_segment(key, number)).count).sum();
+    let later: i64 = (segment + 1..=last)
+        .map(|number| states.member(&in_segment(key, number)).count)
+        .sum();
     states.member(key).count - later
 }
 
 type StandsBySegment = BTreeMap<u32, Stands>;
 
-/// The value that stands at the end of the segment before `first` (of `max` and `latest`), and by each segment from there
-/// on, without one report of a member in `first`. Values of the earlier segments are told by what is left of their totals.
-fn standing_by_segment(states: &States, without: &Place, first: u32, last: u32) -> Result<(Option<Stands>, StandsBySegment), Overflow> {
+/// The value that stands at the end of the segment before `first` (of `max` and `latest`), and by
+/// each segment from there on, without one report of a member in `first`. Values of the earlier
+/// segments are told by what is left of their totals.
+fn standing_by_segment(
+    states: &States,
+    without: &Place,
+    first: u32,
+    last: u32,
+) -> Result<(Option<Stands>, StandsBySegment), Overflow> {
     let mut earlier: BTreeMap<&str, i64> = BTreeMap::new();
     let mut by_segment = StandsBySegment::new();
-    for (key, member) in states.members.iter().filter(|(key, _)| key.counter == without.key.counter && !is_segment(&key.value)) {
+    for (key, member) in states
+        .members
+        .iter()
+        .filter(|(key, _)| key.counter == without.key.counter && !is_segment(&key.value))
+    {
         let Some((value, number)) = key.value.split_once(SEGMENT) else {
             *earlier.entry(&key.value).or_default() += member.count;
             continue;
@@ -308,9 +476,18 @@ fn standing_by_segment(states: &States, without: &Place, first: u32, last: u32) 
 
 /// The value that stands once this member is taken out (`max`, `latest`).
 fn standing(states: &States, without: &Place) -> Result<Option<Stands>, Overflow> {
-    let is_value = |key: &MemberKey| key.counter == without.key.counter && !is_segment(&key.value) && !key.value.contains(SEGMENT);
+    let is_value = |key: &MemberKey| {
+        key.counter == without.key.counter
+            && !is_segment(&key.value)
+            && !key.value.contains(SEGMENT)
+    };
     let members = states.members.iter().filter(|(key, _)| is_value(key));
-    let counts = members.map(|(key, member)| (key.value.as_str(), member.count - i64::from(*key == without.key)));
+    let counts = members.map(|(key, member)| {
+        (
+            key.value.as_str(),
+            member.count - i64::from(*key == without.key),
+        )
+    });
     match without.aggregation {
         Aggregation::Max | Aggregation::Latest => aggregate::standing_value(counts),
         _ => Ok(None),
@@ -322,11 +499,22 @@ pub fn remove(void: &Void, states: &mut States) {
     for place in places(void) {
         if place.aggregation == Aggregation::Latest {
             let left = standing(states, &place).ok().flatten();
-            states.members.set(newest(place.key.counter), member_of(left.map(|stands| stands.newest)));
+            states.members.set(
+                newest(place.key.counter),
+                member_of(left.map(|stands| stands.newest)),
+            );
         }
-        let segment = void.place(place.key.counter.buyer).map_or(0, |segmented| segmented.number);
+        let segment = void
+            .place(place.key.counter.buyer)
+            .map_or(0, |segmented| segmented.number);
         count_in(states, &place.key, segment, -1);
         let member = states.member(&place.key);
-        states.members.set(place.key, Member { count: member.count - 1, at: member.at });
+        states.members.set(
+            place.key,
+            Member {
+                count: member.count - 1,
+                at: member.at,
+            },
+        );
     }
 }

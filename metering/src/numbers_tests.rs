@@ -10,10 +10,15 @@ fn doubt(text: &str, country: Option<&str>) -> Option<Doubt> {
 
 fn check(text: &str, country: &str, want: &str) {
     let country = Some(country).filter(|c| !c.is_empty());
-    assert_eq!(normalise(text, country).as_deref().unwrap_or("none"), want, "{text} in {country:?}");
+    assert_eq!(
+        normalise(text, country).as_deref().unwrap_or("none"),
+        want,
+        "{text} in {country:?}"
+    );
 }
 
-/// `00` stands for `+` where it is switches that write it: `0044…` in Singapore was charged as the Czech Republic (+420).
+/// `00` stands for `+` where it is switches that write it: `0044…` in Singapore was charged as the
+/// Czech Republic (+420).
 #[test]
 fn two_zeros_are_not_cut_behind_the_third_digit() {
     for (text, country, want) in [
@@ -231,12 +236,19 @@ fn bare_numbers_that_only_the_country_has_are_its_own() {
         ("18003333333", "SG"),
         ("40231326", "NO"),
     ] {
-        assert!(matches!(doubt(text, Some(country)), Some(Doubt::National { .. })), "{text} in {country}");
+        assert!(
+            matches!(doubt(text, Some(country)), Some(Doubt::National { .. })),
+            "{text} in {country}"
+        );
     }
     // International ones stay what they are.
-    for (text, country) in
-        [("4930123456", "GR"), ("4930123456", "ES"), ("442079460000", "NO"), ("12125550100", "SG"), ("8613912345678", "HK")]
-    {
+    for (text, country) in [
+        ("4930123456", "GR"),
+        ("4930123456", "ES"),
+        ("442079460000", "NO"),
+        ("12125550100", "SG"),
+        ("8613912345678", "HK"),
+    ] {
         check(text, country, text);
         assert_eq!(doubt(text, Some(country)), None, "{text} in {country}");
     }
@@ -278,8 +290,16 @@ fn numbers_become_their_international_digits() {
         ("(0)30 123456", "DE", "4930123456"),
         ("(030) 123.456", "DE", "4930123456"),
         ("1 (212) 555-0100", "US", "12125550100"),
-        ("sip:+4930123456@pbx.example;transport=udp", "", "4930123456"),
-        ("\"Bob\" <sip:030123456@pbx.example>;tag=1", "DE", "4930123456"),
+        (
+            "sip:+4930123456@pbx.example;transport=udp",
+            "",
+            "4930123456",
+        ),
+        (
+            "\"Bob\" <sip:030123456@pbx.example>;tag=1",
+            "DE",
+            "4930123456",
+        ),
         ("SIPS:%2B4930123456@pbx.example", "", "4930123456"),
         ("tel:+49-30-123456;phone-context=x", "", "4930123456"),
         ("030123456", "ZZ", "030123456"),
@@ -334,9 +354,22 @@ fn the_trunk_zero_is_dialled_inside_the_country_only() {
 
 #[test]
 fn an_emergency_number_is_not_an_international_one() {
-    for (text, country) in [("000", "AU"), ("000", ""), ("000", "DE"), ("0000", "DE"), ("00", "DE")] {
+    for (text, country) in [
+        ("000", "AU"),
+        ("000", ""),
+        ("000", "DE"),
+        ("0000", "DE"),
+        ("00", "DE"),
+    ] {
         check(text, country, text);
-        assert!(is_short(text, text, Some(country).filter(|country| !country.is_empty())), "{text} in {country}");
+        assert!(
+            is_short(
+                text,
+                text,
+                Some(country).filter(|country| !country.is_empty())
+            ),
+            "{text} in {country}"
+        );
     }
 }
 
@@ -369,7 +402,11 @@ fn short_numbers_are_told() {
     ] {
         let country = Some(country).filter(|country| !country.is_empty());
         let digits = normalise(text, country);
-        assert_eq!(is_short(text, digits.as_deref().unwrap_or(text), country), want, "{text} in {country:?}");
+        assert_eq!(
+            is_short(text, digits.as_deref().unwrap_or(text), country),
+            want,
+            "{text} in {country:?}"
+        );
     }
 }
 
@@ -378,7 +415,8 @@ fn what_may_be_national_is_no_number_abroad() {
     // `own`: as a number abroad nothing of the kind is in use.
     let (abroad, own, national, none) = ("-", "own", "national", "none");
     for (text, country, want) in [
-        // Mobiles and landlines of countries in which nothing, or nothing that must be there, goes before them.
+        // Mobiles and landlines of countries in which nothing, or nothing that must be there, goes
+        // before them.
         ("44987654321", "BR", own),
         ("49987654321", "BR", national),
         ("33 98765-4321", "br", national),
@@ -487,7 +525,10 @@ fn every_territory_is_one_that_a_tenant_may_have() {
 #[test]
 fn the_common_forms_do_not_allocate() {
     for text in ["+4930123456", "4930123456", "004930123456"] {
-        assert!(matches!(normalise(text, Some("DE")), Some(Cow::Borrowed(_))), "{text}");
+        assert!(
+            matches!(normalise(text, Some("DE")), Some(Cow::Borrowed(_))),
+            "{text}"
+        );
     }
 }
 

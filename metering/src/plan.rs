@@ -1,4 +1,5 @@
-//! A customer's chain as the pipeline uses it: agreements by period, each with the versions of its card.
+//! A customer's chain as the pipeline uses it: agreements by period, each with the versions of its
+//! card.
 
 use crate::standing::Open;
 use ledger::{AccountKey, Settlement};
@@ -33,26 +34,45 @@ pub struct Timeline {
 impl Timeline {
     /// A version that is in force at some time from `from` on and is not in memory.
     pub fn not_compiled_since(&self, from: Instant) -> Option<CardVersionId> {
-        let first = self.versions.partition_point(|slot| slot.effective_from <= from).saturating_sub(1);
-        self.versions[first..].iter().find(|slot| slot.compiled.get().is_none()).map(|slot| slot.id)
+        let first = self
+            .versions
+            .partition_point(|slot| slot.effective_from <= from)
+            .saturating_sub(1);
+        self.versions[first..]
+            .iter()
+            .find(|slot| slot.compiled.get().is_none())
+            .map(|slot| slot.id)
     }
 
     /// A version that is in memory.
     pub fn compiled(&self, version: CardVersionId) -> Option<&CompiledCard> {
-        self.versions.iter().find(|slot| slot.id == version)?.compiled.get().map(AsRef::as_ref)
+        self.versions
+            .iter()
+            .find(|slot| slot.id == version)?
+            .compiled
+            .get()
+            .map(AsRef::as_ref)
     }
 
     /// The version in force at an instant; with an approval needed, the latest that has one.
     pub fn in_force(&self, at: Instant, approval: Option<&[TenantId]>) -> Option<&VersionSlot> {
-        let count = self.versions.partition_point(|slot| slot.effective_from <= at);
+        let count = self
+            .versions
+            .partition_point(|slot| slot.effective_from <= at);
         match approval {
-            None => count.checked_sub(1).and_then(|index| self.versions.get(index)),
-            Some(approval) => self.versions[..count].iter().rev().find(|slot| approval.contains(&slot.approved_by)),
+            None => count
+                .checked_sub(1)
+                .and_then(|index| self.versions.get(index)),
+            Some(approval) => self.versions[..count]
+                .iter()
+                .rev()
+                .find(|slot| approval.contains(&slot.approved_by)),
         }
     }
 }
 
-/// What an event needs of an agreement: every event reads it, of customers that are far apart in memory, so it is small.
+/// What an event needs of an agreement: every event reads it, of customers that are far apart in
+/// memory, so it is small.
 #[derive(Debug, Clone, Copy)]
 pub struct LinkTerms {
     pub id: AgreementId,
@@ -68,8 +88,26 @@ pub struct LinkTerms {
 
 impl LinkTerms {
     fn of(agreement: &Agreement) -> Self {
-        let Agreement { id, buyer, seller, currency, pricing, credit_limit, on_exhausted, .. } = *agreement;
-        Self { id, buyer, seller, currency, pricing, credit_limit, on_exhausted, refusing: agreement.refusing() }
+        let Agreement {
+            id,
+            buyer,
+            seller,
+            currency,
+            pricing,
+            credit_limit,
+            on_exhausted,
+            ..
+        } = *agreement;
+        Self {
+            id,
+            buyer,
+            seller,
+            currency,
+            pricing,
+            credit_limit,
+            on_exhausted,
+            refusing: agreement.refusing(),
+        }
     }
 }
 
@@ -85,8 +123,8 @@ pub struct PlanLink {
     pub base: Option<Arc<Base>>,
 }
 
-/// The price that a commission is taken from where a seller further down granted a commission of its own accord: that is its
-/// own affair, and makes nobody's share above it smaller.
+/// The price that a commission is taken from where a seller further down granted a commission of
+/// its own accord: that is its own affair, and makes nobody's share above it smaller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
     /// How many links below.
@@ -113,8 +151,16 @@ impl ChainPlan {
 }
 
 /// The customer's chains over all time: one plan between any two changes of an agreement.
-pub fn plans(customer: &Tenant, agreements: &[Agreement], timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Vec<ChainPlan> {
-    let mut changes: Vec<Instant> = agreements.iter().flat_map(|a| [Some(a.from), a.until]).flatten().collect();
+pub fn plans(
+    customer: &Tenant,
+    agreements: &[Agreement],
+    timelines: &HashMap<RateCardId, Arc<Timeline>>,
+) -> Vec<ChainPlan> {
+    let mut changes: Vec<Instant> = agreements
+        .iter()
+        .flat_map(|a| [Some(a.from), a.until])
+        .flatten()
+        .collect();
     changes.push(Instant::MIN);
     changes.extend(customer.closed_at);
     changes.sort_unstable();
@@ -124,13 +170,25 @@ pub fn plans(customer: &Tenant, agreements: &[Agreement], timelines: &HashMap<Ra
             let (from, until) = (changes[index], changes.get(index + 1).copied());
             let chain = tenants::chain::build(customer, agreements, from);
             let open = chain.as_ref().map(open).unwrap_or_default();
-            ChainPlan { from, until, links: chain.map(|chain| links(chain, timelines)), open }
+            ChainPlan {
+                from,
+                until,
+                links: chain.map(|chain| links(chain, timelines)),
+                open,
+            }
         })
         .collect()
 }
 
 fn open(chain: &Chain) -> Box<[Open]> {
-    chain.open.iter().map(|(buyer, error)| Open { buyer: *buyer, reason: error.code() }).collect()
+    chain
+        .open
+        .iter()
+        .map(|(buyer, error)| Open {
+            buyer: *buyer,
+            reason: error.code(),
+        })
+        .collect()
 }
 
 /// Whose approval a link's prices need, and from which price its commission is taken.
@@ -139,12 +197,22 @@ type Rules = (Option<Arc<[TenantId]>>, Option<Arc<Base>>);
 fn links(chain: Chain, timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Arc<[PlanLink]> {
     let platform = chain.platform;
     let indices = 0..chain.links.len();
-    let rules: Vec<_> = indices.map(|index| (approval(&chain.links[index..]), base(&chain.links, index).map(Arc::new))).collect();
+    let rules: Vec<_> = indices
+        .map(|index| {
+            (
+                approval(&chain.links[index..]),
+                base(&chain.links, index).map(Arc::new),
+            )
+        })
+        .collect();
     let with_card = |(link, (approval, base)): (tenants::Link, Rules)| PlanLink {
         settlement: settlement_of(&link.agreement, platform),
         timeline: match link.agreement.pricing {
             Pricing::Wholesale { rate_card } => timelines.get(&rate_card).cloned(),
-            Pricing::Commission { .. } => link.agreement.floor.and_then(|floor| timelines.get(&floor).cloned()),
+            Pricing::Commission { .. } => link
+                .agreement
+                .floor
+                .and_then(|floor| timelines.get(&floor).cloned()),
         },
         agreement: LinkTerms::of(&link.agreement),
         approval,
@@ -153,45 +221,72 @@ fn links(chain: Chain, timelines: &HashMap<RateCardId, Arc<Timeline>>) -> Arc<[P
     chain.links.into_iter().zip(rules).map(with_card).collect()
 }
 
-/// Who may approve the first link's prices, where a commission above is taken from them: the seller of the highest such
-/// link that neither leaves prices free nor has a floor, and those above it.
+/// Who may approve the first link's prices, where a commission above is taken from them: the seller
+/// of the highest such link that neither leaves prices free nor has a floor, and those above it.
 fn approval(links: &[tenants::Link]) -> Option<Arc<[TenantId]>> {
-    let [own, above @ ..] = links else { return None };
+    let [own, above @ ..] = links else {
+        return None;
+    };
     if !matches!(own.agreement.pricing, Pricing::Wholesale { .. }) {
         return None;
     }
-    approvers(&above.iter().map(|link| &link.agreement).collect::<SmallVec<[&Agreement; 8]>>())
+    approvers(
+        &above
+            .iter()
+            .map(|link| &link.agreement)
+            .collect::<SmallVec<[&Agreement; 8]>>(),
+    )
 }
 
 /// The same of the prices of a seller, by the agreements from its own up.
 pub fn approvers(above: &[&Agreement]) -> Option<Arc<[TenantId]>> {
-    let commissions = above.iter().take_while(|terms| matches!(terms.pricing, Pricing::Commission { .. })).count();
-    let highest = above[..commissions].iter().rposition(|terms| !terms.free_retail && terms.floor.is_none())?;
+    let commissions = above
+        .iter()
+        .take_while(|terms| matches!(terms.pricing, Pricing::Commission { .. }))
+        .count();
+    let highest = above[..commissions]
+        .iter()
+        .rposition(|terms| !terms.free_retail && terms.floor.is_none())?;
     Some(above[highest..].iter().map(|terms| terms.seller).collect())
 }
 
-/// From which price the commission of a link without a floor is taken. One further down counts against its seller only if that
-/// one agreed on it, or a seller above it did.
+/// From which price the commission of a link without a floor is taken. One further down counts
+/// against its seller only if that one agreed on it, or a seller above it did.
 fn base(links: &[tenants::Link], index: usize) -> Option<Base> {
     let own = &links[index].agreement;
     if own.floor.is_some() || !matches!(own.pricing, Pricing::Commission { .. }) {
         return None;
     }
-    let approvers: SmallVec<[TenantId; 4]> = links[index..].iter().map(|link| link.agreement.seller).collect();
-    let below = links[..index].iter().rev().map_while(|link| match link.agreement.pricing {
-        Pricing::Commission { commission_bp } => Some((link.agreement.is_approved_by(&approvers), commission_bp)),
-        Pricing::Wholesale { .. } => None,
-    });
+    let approvers: SmallVec<[TenantId; 4]> = links[index..]
+        .iter()
+        .map(|link| link.agreement.seller)
+        .collect();
+    let below = links[..index]
+        .iter()
+        .rev()
+        .map_while(|link| match link.agreement.pricing {
+            Pricing::Commission { commission_bp } => {
+                Some((link.agreement.is_approved_by(&approvers), commission_bp))
+            }
+            Pricing::Wholesale { .. } => None,
+        });
     // From above down.
     let below: SmallVec<[(bool, u16); 4]> = below.collect();
     let lowest = below.iter().rposition(|(is_approved, _)| !is_approved)?;
     let down = lowest + 2;
     index.checked_sub(down)?;
-    let counting = below[..=lowest].iter().rev().map(|(is_approved, commission_bp)| is_approved.then_some(*commission_bp));
-    Some(Base { down, counting: counting.collect() })
+    let counting = below[..=lowest]
+        .iter()
+        .rev()
+        .map(|(is_approved, commission_bp)| is_approved.then_some(*commission_bp));
+    Some(Base {
+        down,
+        counting: counting.collect(),
+    })
 }
 
-/// Between which accounts the money of this link moves. Who buys from the platform itself pays the platform either way.
+/// Between which accounts the money of this link moves. Who buys from the platform itself pays the
+/// platform either way.
 pub fn settlement_of(agreement: &Agreement, platform: TenantId) -> Settlement {
     settlement(agreement.collect, agreement.seller, platform)
 }

@@ -1,8 +1,9 @@
-//! The half of a usage event's way that needs no turn: customer, chain, cards, measuring. Runs in the
-//! caller's task, many at a time; what depends on counters and balances is left to the committer.
+//! The half of a usage event's way that needs no turn: customer, chain, cards, measuring. Runs in
+//! the caller's task, many at a time; what depends on counters and balances is left to the
+//! committer.
 //!
-//! Nearly every event finds all it needs in memory ([`Desk::at_hand`]); the others wait for the records
-//! ([`Desk::prepare`]).
+//! Nearly every event finds all it needs in memory ([`Desk::at_hand`]); the others wait for the
+//! records ([`Desk::prepare`]).
 
 use crate::command::{Caller, FUTURE_SECS_MAX, Problem, UsageEvent};
 use crate::digest::Digest;
@@ -55,7 +56,8 @@ pub struct Prepared {
     pub content: [u8; 16],
     /// Of what names a person, as it stands in a record of a rated event.
     personal_digest: [u8; 16],
-    /// The hold that this usage captures, if it is there: the one it names, or the one of its own id.
+    /// The hold that this usage captures, if it is there: the one it names, or the one of its own
+    /// id.
     pub hold: HoldId,
     dialled: Dialled,
     /// Whose key sent it, and which.
@@ -113,7 +115,8 @@ pub struct ByCard {
     pub version: CardVersionId,
     pub card: Arc<CompiledCard>,
     pub measured: Measured,
-    /// Of its card, with the versions of the month compiled, where some of the price is due once in a month.
+    /// Of its card, with the versions of the month compiled, where some of the price is due once in
+    /// a month.
     pub timeline: Option<Arc<Timeline>>,
 }
 
@@ -134,7 +137,10 @@ pub struct Kept(pub &'static str);
 impl Kept {
     /// For commands that must be priced at once: holds, dry runs.
     pub fn problem(&self) -> Problem {
-        Problem::new(self.0, format!("this usage cannot be priced: {}", self.0.replace('_', " ")))
+        Problem::new(
+            self.0,
+            format!("this usage cannot be priced: {}", self.0.replace('_', " ")),
+        )
     }
 }
 
@@ -148,26 +154,36 @@ pub enum Lateness {
 impl Plan {
     /// From the customer's own link up, or the lowest that can be charged.
     pub fn links(&self) -> impl ExactSizeIterator<Item = MeasuredLink<'_>> {
-        self.chain[self.skipped..].iter().zip(&self.methods).map(|(link, method)| MeasuredLink {
-            agreement: &link.agreement,
-            settlement: link.settlement,
-            method,
-            base: link.base.as_deref(),
-        })
+        self.chain[self.skipped..]
+            .iter()
+            .zip(&self.methods)
+            .map(|(link, method)| MeasuredLink {
+                agreement: &link.agreement,
+                settlement: link.settlement,
+                method,
+                base: link.base.as_deref(),
+            })
     }
 }
 
 impl Plan {
     /// Every link, or the problem of what must be priced at once.
     pub fn check_whole(&self) -> Result<(), Problem> {
-        let Some(open) = self.open.first() else { return Ok(()) };
+        let Some(open) = self.open.first() else {
+            return Ok(());
+        };
         let (buyer, why) = (open.buyer, open.reason.replace('_', " "));
-        Err(Problem::new(open.reason, format!("this usage cannot be priced on the link of {buyer}: {why}")))
+        Err(Problem::new(
+            open.reason,
+            format!("this usage cannot be priced on the link of {buyer}: {why}"),
+        ))
     }
 
     /// Of the links only those up to the sales of `seller`: what corrects them alone.
     pub fn keep_up_to(&mut self, seller: TenantId) {
-        let last = self.links().position(|link| link.agreement.seller == seller);
+        let last = self
+            .links()
+            .position(|link| link.agreement.seller == seller);
         if let Some(last) = last {
             self.methods.truncate(last + 1);
         }
@@ -175,7 +191,11 @@ impl Plan {
 
     /// Whether any of its prices depends on what the month has counted; most do not.
     pub fn counts(&self) -> bool {
-        self.methods.iter().any(|method| method.by_card().is_some_and(|by| by.measured.counter.is_some()))
+        self.methods.iter().any(|method| {
+            method
+                .by_card()
+                .is_some_and(|by| by.measured.counter.is_some())
+        })
     }
 }
 
@@ -183,51 +203,100 @@ impl Prepared {
     /// Why what must be priced at once cannot be, in words about what the caller may see.
     pub fn unpriced(&self, caller: &Caller) -> Option<Problem> {
         let lack = self.lack_seen_by(caller.tenant)?;
-        Some(Problem::new(lack.reason, format!("this usage cannot be priced: {}", lack.detail)))
+        Some(Problem::new(
+            lack.reason,
+            format!("this usage cannot be priced: {}", lack.detail),
+        ))
     }
     /// What it lacks, on a link that this tenant may see.
     pub fn lack_seen_by(&self, tenant: TenantId) -> Option<&Lack> {
-        let path = self.customer.as_ref().map_or(&[][..], |customer| customer.tenant.path.as_slice());
+        let path = self
+            .customer
+            .as_ref()
+            .map_or(&[][..], |customer| customer.tenant.path.as_slice());
         let place = |tenant: TenantId| path.iter().position(|id| *id == tenant);
         let own = place(tenant);
-        self.lacks.iter().find(|lack| lack.buyer.is_none_or(|buyer| place(buyer) >= own))
+        self.lacks
+            .iter()
+            .find(|lack| lack.buyer.is_none_or(|buyer| place(buyer) >= own))
     }
     /// It took a while to measure: a call that was cut often, or one that was given up.
     pub fn was_long(&self) -> bool {
         const PIECES: usize = 32;
-        let pieces = |link: MeasuredLink<'_>| link.method.by_card().map_or(0, |by| by.measured.pieces.len());
-        self.priced.as_ref().map_or(true, |plan| !plan.open.is_empty() || plan.links().any(|link| pieces(link) > PIECES))
+        let pieces = |link: MeasuredLink<'_>| {
+            link.method
+                .by_card()
+                .map_or(0, |by| by.measured.pieces.len())
+        };
+        self.priced.as_ref().map_or(true, |plan| {
+            !plan.open.is_empty() || plan.links().any(|link| pieces(link) > PIECES)
+        })
     }
     /// How far below the platform its reporter is.
     pub fn level(&self) -> Level {
-        reporters::level(self.customer.as_ref().map_or(&[][..], |customer| customer.tenant.path.as_slice()), self.reporter)
+        reporters::level(
+            self.customer
+                .as_ref()
+                .map_or(&[][..], |customer| customer.tenant.path.as_slice()),
+            self.reporter,
+        )
     }
     /// As measured by this plan.
     pub fn usage(&self, plan: &Plan) -> Usage<'_> {
-        Usage { quantity: plan.quantity, ..usage_of(&self.event, &plan.meter, self.dialled.number) }
+        Usage {
+            quantity: plan.quantity,
+            ..usage_of(&self.event, &plan.meter, self.dialled.number)
+        }
     }
     /// Its name in the journal.
     pub fn name(&self) -> Keyed<'_> {
-        Keyed { key: self.key, name: self.named(self.root) }
+        Keyed {
+            key: self.key,
+            name: self.named(self.root),
+        }
     }
     pub fn orphan(&self) -> Option<Keyed<'_>> {
-        self.orphan.map(|(root, key)| Keyed { key, name: self.named(root) })
+        self.orphan.map(|(root, key)| Keyed {
+            key,
+            name: self.named(root),
+        })
     }
     fn named(&self, root: TenantId) -> Name<'_> {
-        Name { root, reporter: self.reporter, namespace: self.namespace, source: &self.event.source, id: &self.event.id }
+        Name {
+            root,
+            reporter: self.reporter,
+            namespace: self.namespace,
+            source: &self.event.source,
+            id: &self.event.id,
+        }
     }
     /// Its names by others of the chain, the highest first; whether they sell to its reporter.
     pub fn others(&self) -> impl Iterator<Item = (bool, Keyed<'_>)> {
-        let keyed = |other: &Other| Keyed { key: other.key, name: Name { reporter: other.reporter, ..self.named(self.root) } };
-        self.others.iter().map(move |other| (other.is_above, keyed(other)))
+        let keyed = |other: &Other| Keyed {
+            key: other.key,
+            name: Name {
+                reporter: other.reporter,
+                ..self.named(self.root)
+            },
+        };
+        self.others
+            .iter()
+            .map(move |other| (other.is_above, keyed(other)))
     }
     /// `reporters`: all that have ever reported in its root.
     pub fn look_beside(&mut self, reporters: &[Reporter], journal: &dyn Journal) {
-        let path = self.customer.as_ref().map_or(&[][..], |customer| customer.tenant.path.as_slice());
+        let path = self
+            .customer
+            .as_ref()
+            .map_or(&[][..], |customer| customer.tenant.path.as_slice());
         self.others = reporters::others(reporters, path, self.named(self.root), journal);
     }
     /// Another kind of command about this usage; what is recorded under its name is of that kind.
-    pub fn in_namespace(mut self: Box<Self>, namespace: Namespace, journal: &dyn Journal) -> Box<Self> {
+    pub fn in_namespace(
+        mut self: Box<Self>,
+        namespace: Namespace,
+        journal: &dyn Journal,
+    ) -> Box<Self> {
         (self.namespace, self.orphan) = (namespace, None);
         self.others.clear();
         self.key = journal.identity_key(self.named(self.root));
@@ -241,60 +310,127 @@ impl Prepared {
     pub fn orphan_content_as(&self, customer: &str) -> [u8; 16] {
         self.content_under(&NO_KEY, customer)
     }
-    /// The content's digests as if the customer were called otherwise: everybody has names of his own.
+    /// The content's digests as if the customer were called otherwise: everybody has names of his
+    /// own.
     pub fn contents_by_other_names(&self) -> SmallVec<[[u8; 16]; 2]> {
-        let Some(customer) = &self.customer else { return SmallVec::new() };
-        let (id, external_id) = (customer.tenant.id.to_string(), customer.tenant.external_id.as_str());
-        let others = [id.as_str(), external_id].into_iter().filter(|name| *name != self.event.customer);
-        others.map(|name| self.content_under(&customer.personal_key, name)).collect()
+        let Some(customer) = &self.customer else {
+            return SmallVec::new();
+        };
+        let (id, external_id) = (
+            customer.tenant.id.to_string(),
+            customer.tenant.external_id.as_str(),
+        );
+        let others = [id.as_str(), external_id]
+            .into_iter()
+            .filter(|name| *name != self.event.customer);
+        others
+            .map(|name| self.content_under(&customer.personal_key, name))
+            .collect()
     }
     /// A request that does not say `at` means the moment it comes: its digest leaves it out.
     pub fn said_without_at(mut self: Box<Self>) -> Box<Self> {
         let at = std::mem::replace(&mut self.event.at, Instant::MIN);
-        let key = self.customer.as_ref().map_or(NO_KEY, |customer| customer.personal_key);
+        let key = self
+            .customer
+            .as_ref()
+            .map_or(NO_KEY, |customer| customer.personal_key);
         self.content = self.content_under(&key, &self.event.customer);
         self.event.at = at;
         self
     }
     fn content_under(&self, key: &[u8; 32], customer: &str) -> [u8; 16] {
-        content_digest(key, &self.event, customer, [self.dialled.sent[0].as_deref(), self.dialled.sent[1].as_deref()])
+        content_digest(
+            key,
+            &self.event,
+            customer,
+            [
+                self.dialled.sent[0].as_deref(),
+                self.dialled.sent[1].as_deref(),
+            ],
+        )
     }
     /// The same usage with another quantity, measured again: what a hold for less would be.
     pub fn of_quantity(&self, plan: &Plan, quantity: Quantity) -> Result<Plan, Kept> {
-        let usage = Usage { quantity, ..self.usage(plan) };
+        let usage = Usage {
+            quantity,
+            ..self.usage(plan)
+        };
         let mut methods = SmallVec::new();
         let again = |by: &ByCard| -> Result<ByCard, Kept> {
-            let measured = by.card.measure(&usage).map_err(|unrated| Kept(unrated.code()))?;
-            Ok(ByCard { version: by.version, card: Arc::clone(&by.card), measured, timeline: by.timeline.clone() })
+            let measured = by
+                .card
+                .measure(&usage)
+                .map_err(|unrated| Kept(unrated.code()))?;
+            Ok(ByCard {
+                version: by.version,
+                card: Arc::clone(&by.card),
+                measured,
+                timeline: by.timeline.clone(),
+            })
         };
         for method in &plan.methods {
             methods.push(match method {
                 Method::Card(by) => Method::Card(again(by)?),
-                Method::Commission { commission_bp, floor } => {
+                Method::Commission {
+                    commission_bp,
+                    floor,
+                } => {
                     let floor = floor.as_deref().map(again).transpose()?.map(Box::new);
-                    Method::Commission { commission_bp: *commission_bp, floor }
+                    Method::Commission {
+                        commission_bp: *commission_bp,
+                        floor,
+                    }
                 }
             });
         }
         let (meter, chain) = (Arc::clone(&plan.meter), Arc::clone(&plan.chain));
-        Ok(Plan { currency: plan.currency, meter, quantity, chain, skipped: plan.skipped, methods, open: plan.open.clone() })
+        Ok(Plan {
+            currency: plan.currency,
+            meter,
+            quantity,
+            chain,
+            skipped: plan.skipped,
+            methods,
+            open: plan.open.clone(),
+        })
     }
     pub fn personal_key(&self) -> &[u8; 32] {
-        self.customer.as_ref().map_or(&NO_KEY, |customer| &customer.personal_key)
+        self.customer
+            .as_ref()
+            .map_or(&NO_KEY, |customer| &customer.personal_key)
     }
-    /// An unknown customer's usage belongs to its sender: only there will its customer be looked for.
+    /// An unknown customer's usage belongs to its sender: only there will its customer be looked
+    /// for.
     pub fn owner(&self) -> TenantId {
-        self.customer.as_ref().map_or(self.sender, |customer| customer.tenant.id)
+        self.customer
+            .as_ref()
+            .map_or(self.sender, |customer| customer.tenant.id)
     }
 
-    /// Its identity and personal part for the record. `as_sent`: what will be prepared again (kept usage,
-    /// holds); digits that are normal already could be taken for a national number.
-    pub fn into_record_parts(self: Box<Self>, as_sent: bool) -> (Identity, Option<Personal>, [u8; 16]) {
+    /// Its identity and personal part for the record. `as_sent`: what will be prepared again (kept
+    /// usage, holds); digits that are normal already could be taken for a national number.
+    pub fn into_record_parts(
+        self: Box<Self>,
+        as_sent: bool,
+    ) -> (Identity, Option<Personal>, [u8; 16]) {
         let Self {
-            event, dialled: Dialled { sent: [destination, origin], .. }, root, reporter, namespace, customer, personal_digest, ..
+            event,
+            dialled:
+                Dialled {
+                    sent: [destination, origin],
+                    ..
+                },
+            root,
+            reporter,
+            namespace,
+            customer,
+            personal_digest,
+            ..
         } = *self;
         let again = as_sent && (destination.is_some() || origin.is_some());
-        let number = |sent: Option<CompactString>, digits: Option<CompactString>| if as_sent { sent.or(digits) } else { digits };
+        let number = |sent: Option<CompactString>, digits: Option<CompactString>| {
+            if as_sent { sent.or(digits) } else { digits }
+        };
         let personal = Personal {
             destination: number(destination, event.destination),
             origin: number(origin, event.origin),
@@ -302,10 +438,26 @@ impl Prepared {
             customer_hint: customer.is_none().then_some(event.customer),
             raw: event.raw,
         };
-        let key = customer.as_ref().map_or(&NO_KEY, |customer| &customer.personal_key);
-        let digest = if again { hash::personal_digest(key, &personal) } else { personal_digest };
-        let identity = Identity { root, reporter, namespace, source: event.source, id: event.id };
-        (identity, (personal != Personal::default()).then_some(personal), digest)
+        let key = customer
+            .as_ref()
+            .map_or(&NO_KEY, |customer| &customer.personal_key);
+        let digest = if again {
+            hash::personal_digest(key, &personal)
+        } else {
+            personal_digest
+        };
+        let identity = Identity {
+            root,
+            reporter,
+            namespace,
+            source: event.source,
+            id: event.id,
+        };
+        (
+            identity,
+            (personal != Personal::default()).then_some(personal),
+            digest,
+        )
     }
 }
 
@@ -319,7 +471,10 @@ pub(crate) fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms, number: Nu
         amount: event.amount,
         number,
         // An extension 49 is no call to Germany, whose rates have this prefix.
-        destination: event.destination.as_deref().filter(|digits| number != Number::Short || !numbers::is_code_alone(digits)),
+        destination: event
+            .destination
+            .as_deref()
+            .filter(|digits| number != Number::Short || !numbers::is_code_alone(digits)),
         origin: event.origin.as_deref(),
         attributes: &event.attributes,
     }
@@ -351,8 +506,14 @@ struct About {
 
 /// What memory does not have.
 enum Missing {
-    Version { timeline: Arc<Timeline>, id: CardVersionId },
-    Fallback { timeline: Arc<Timeline>, name: String },
+    Version {
+        timeline: Arc<Timeline>,
+        id: CardVersionId,
+    },
+    Fallback {
+        timeline: Arc<Timeline>,
+        name: String,
+    },
 }
 
 /// A plan, or why the event is kept without one; or what has to be read first.
@@ -366,25 +527,53 @@ impl<'a> Desk<'a> {
         now: Instant,
         late: Lateness,
     ) -> Self {
-        Self { directory, journal, caller, reporter, now, late, is_over: false, meter: None }
+        Self {
+            directory,
+            journal,
+            caller,
+            reporter,
+            now,
+            late,
+            is_over: false,
+            meter: None,
+        }
     }
 
-    /// Of usage that is reported, not asked for: a call cannot have lasted longer than since it began.
+    /// Of usage that is reported, not asked for: a call cannot have lasted longer than since it
+    /// began.
     pub fn of_reports(self) -> Self {
-        Self { is_over: true, ..self }
+        Self {
+            is_over: true,
+            ..self
+        }
     }
 
-    /// With what is in memory; `Err`: something is not. What is refused is malformed (in the future) and is not kept.
-    pub fn at_hand(&mut self, mut event: UsageEvent) -> Result<Result<Box<Prepared>, Problem>, Box<UsageEvent>> {
+    /// With what is in memory; `Err`: something is not. What is refused is malformed (in the
+    /// future) and is not kept.
+    pub fn at_hand(
+        &mut self,
+        mut event: UsageEvent,
+    ) -> Result<Result<Box<Prepared>, Problem>, Box<UsageEvent>> {
         if let Err(problem) = self.check(&event) {
             return Ok(Err(problem));
         }
-        let Some(meter) = self.meter_at_hand(&event.meter) else { return Err(Box::new(event)) };
+        let Some(meter) = self.meter_at_hand(&event.meter) else {
+            return Err(Box::new(event));
+        };
         if let Err(problem) = self.check_over(&event, &meter) {
             return Ok(Err(problem));
         }
-        let Some(customer) = self.directory.customer_at_hand(self.caller, &event.customer) else { return Err(Box::new(event)) };
-        let about = About { meter, customer: Some(customer), nobody: "unknown_customer" };
+        let Some(customer) = self
+            .directory
+            .customer_at_hand(self.caller, &event.customer)
+        else {
+            return Err(Box::new(event));
+        };
+        let about = About {
+            meter,
+            customer: Some(customer),
+            nobody: "unknown_customer",
+        };
         let (content, dialled) = normalised(&mut event, about.customer.as_deref());
         match self.plan(&about, &event, dialled.number) {
             Ok(priced) => Ok(Ok(self.assemble(event, about, content, dialled, priced))),
@@ -396,11 +585,19 @@ impl<'a> Desk<'a> {
     pub async fn prepare(&mut self, mut event: UsageEvent) -> Result<Box<Prepared>, Problem> {
         self.check(&event)?;
         let Some(meter) = self.directory.meter(&event.meter).await? else {
-            return Err(Problem::field(UNKNOWN_METER, "meter", format!("there is no meter {:?}", event.meter)));
+            return Err(Problem::field(
+                UNKNOWN_METER,
+                "meter",
+                format!("there is no meter {:?}", event.meter),
+            ));
         };
         self.check_over(&event, &meter)?;
         let (customer, nobody) = self.customer_of(&event).await?;
-        let about = About { meter, customer, nobody };
+        let about = About {
+            meter,
+            customer,
+            nobody,
+        };
         let (content, dialled) = normalised(&mut event, about.customer.as_deref());
         loop {
             match self.plan(&about, &event, dialled.number) {
@@ -410,25 +607,42 @@ impl<'a> Desk<'a> {
                         self.directory.compiled(slot).await?;
                     }
                 }
-                Err(Missing::Fallback { timeline, name }) => self.directory.load_fallback(&timeline, &name).await?,
+                Err(Missing::Fallback { timeline, name }) => {
+                    self.directory.load_fallback(&timeline, &name).await?
+                }
             }
         }
     }
 
-    /// The same for what has happened: it is kept where there is no such meter, which can be made later.
-    pub async fn prepare_report(&mut self, mut event: UsageEvent) -> Result<Box<Prepared>, Problem> {
+    /// The same for what has happened: it is kept where there is no such meter, which can be made
+    /// later.
+    pub async fn prepare_report(
+        &mut self,
+        mut event: UsageEvent,
+    ) -> Result<Box<Prepared>, Problem> {
         if self.directory.meter(&event.meter).await?.is_some() {
             return self.prepare(event).await;
         }
         self.check(&event)?;
         let (customer, nobody) = self.customer_of(&event).await?;
-        let kept = Kept(if customer.is_some() { UNKNOWN_METER } else { nobody });
-        let about = About { meter: no_meter(), customer, nobody };
+        let kept = Kept(if customer.is_some() {
+            UNKNOWN_METER
+        } else {
+            nobody
+        });
+        let about = About {
+            meter: no_meter(),
+            customer,
+            nobody,
+        };
         let (content, dialled) = normalised(&mut event, about.customer.as_deref());
         Ok(self.assemble(event, about, content, dialled, Err(kept)))
     }
 
-    async fn customer_of(&self, event: &UsageEvent) -> Result<(Option<Arc<Customer>>, &'static str), Problem> {
+    async fn customer_of(
+        &self,
+        event: &UsageEvent,
+    ) -> Result<(Option<Arc<Customer>>, &'static str), Problem> {
         match self.directory.customer(self.caller, &event.customer).await {
             Ok(customer) => Ok((customer, "unknown_customer")),
             // Whose it is, its sender can say later: what happened is kept.
@@ -441,17 +655,28 @@ impl<'a> Desk<'a> {
         if event.at <= self.now.plus_secs(FUTURE_SECS_MAX) {
             return Ok(());
         }
-        Err(Problem::field("future_event", "at", format!("at most {FUTURE_SECS_MAX} s ahead of the server's clock ({})", self.now)))
+        Err(Problem::field(
+            "future_event",
+            "at",
+            format!(
+                "at most {FUTURE_SECS_MAX} s ahead of the server's clock ({})",
+                self.now
+            ),
+        ))
     }
 
     fn check_over(&self, event: &UsageEvent, meter: &MeterTerms) -> Result<(), Problem> {
         const NANOS_PER_MICRO: i128 = Quantity::ONE / 1_000_000;
         let ended = i128::from(event.at.micros()) + event.quantity.0 / NANOS_PER_MICRO;
-        if !self.is_over || meter.unit != CALL_UNIT || ended <= i128::from(self.now.plus_secs(FUTURE_SECS_MAX).micros()) {
+        if !self.is_over
+            || meter.unit != CALL_UNIT
+            || ended <= i128::from(self.now.plus_secs(FUTURE_SECS_MAX).micros())
+        {
             return Ok(());
         }
         let detail = format!(
-            "a call of {} s from {} on would not be over yet (now: {}): `quantity` is in seconds, `at` is when the call began",
+            "a call of {} s from {} on would not be over yet (now: {}): `quantity` is in seconds, \
+                `at` is when the call began",
             event.quantity, event.at, self.now
         );
         Err(Problem::field("impossible_duration", "quantity", detail))
@@ -467,12 +692,16 @@ impl<'a> Desk<'a> {
     }
 
     fn plan(&self, about: &About, event: &UsageEvent, number: Number) -> Planned {
-        let Some(customer) = &about.customer else { return Ok(Err(Kept(about.nobody))) };
+        let Some(customer) = &about.customer else {
+            return Ok(Err(Kept(about.nobody)));
+        };
         let window_secs = i64::from(customer.tenant.late_window_days) * 86_400;
         if self.late == Lateness::Kept && event.at < self.now.plus_secs(-window_secs) {
             return Ok(Err(Kept("late")));
         }
-        let Some(at) = customer.chain_at(event.at) else { return Ok(Err(Kept("no_agreement"))) };
+        let Some(at) = customer.chain_at(event.at) else {
+            return Ok(Err(Kept("no_agreement")));
+        };
         let chain = match &at.links {
             Ok(chain) => chain,
             Err(error) => return Ok(Err(Kept(error.code()))),
@@ -490,24 +719,44 @@ impl<'a> Desk<'a> {
         if methods.len() < chain.len() {
             return self.plan_upper(at, chain, about, &usage);
         }
-        let Some(currency) = chain.first().map(|link| link.agreement.currency) else { return Ok(Err(Kept("no_agreement"))) };
+        let Some(currency) = chain.first().map(|link| link.agreement.currency) else {
+            return Ok(Err(Kept("no_agreement")));
+        };
         let (meter, chain) = (Arc::clone(&about.meter), Arc::clone(chain));
-        Ok(Ok(Box::new(Plan { currency, meter, quantity: event.quantity, chain, skipped: 0, methods, open: Vec::new() })))
+        Ok(Ok(Box::new(Plan {
+            currency,
+            meter,
+            quantity: event.quantity,
+            chain,
+            skipped: 0,
+            methods,
+            open: Vec::new(),
+        })))
     }
 
     /// Where not every link can be charged: those above.
-    fn plan_upper(&self, at: &ChainPlan, chain: &Arc<[PlanLink]>, about: &About, usage: &Usage<'_>) -> Planned {
-        let mut links: SmallVec<[(TenantId, Option<&'static str>); 4]> =
-            at.open.iter().map(|open| (open.buyer, Some(open.reason))).collect();
+    fn plan_upper(
+        &self,
+        at: &ChainPlan,
+        chain: &Arc<[PlanLink]>,
+        about: &About,
+        usage: &Usage<'_>,
+    ) -> Planned {
+        let mut links: SmallVec<[(TenantId, Option<&'static str>); 4]> = at
+            .open
+            .iter()
+            .map(|open| (open.buyer, Some(open.reason)))
+            .collect();
         let below = links.len();
         let mut measured = Vec::with_capacity(chain.len());
         for link in chain.iter() {
             let method = self.measure_link(link, usage, &about.meter)?;
             let reason = match &method {
                 Ok(Method::Card(_) | Method::Commission { floor: Some(_), .. }) => None,
-                Ok(Method::Commission { floor: None, .. }) => {
-                    links.last().is_none_or(|(_, reason)| reason.is_some()).then_some(BELOW_UNKNOWN)
-                }
+                Ok(Method::Commission { floor: None, .. }) => links
+                    .last()
+                    .is_none_or(|(_, reason)| reason.is_some())
+                    .then_some(BELOW_UNKNOWN),
                 Err(kept) => Some(kept.0),
             };
             links.push((link.agreement.buyer, reason));
@@ -516,35 +765,57 @@ impl<'a> Desk<'a> {
         let (first, open) = standing::cut(&links);
         let skipped = first.saturating_sub(below);
         let methods: SmallVec<[Method; 2]> = measured.into_iter().skip(skipped).flatten().collect();
-        let Some(top) = chain.last().filter(|_| !methods.is_empty()) else { return Ok(Err(Kept(standing::reason(&open)))) };
+        let Some(top) = chain.last().filter(|_| !methods.is_empty()) else {
+            return Ok(Err(Kept(standing::reason(&open))));
+        };
         let (meter, chain) = (Arc::clone(&about.meter), Arc::clone(chain));
-        Ok(Ok(Box::new(Plan { currency: top.agreement.currency, meter, quantity: usage.quantity, chain, skipped, methods, open })))
+        Ok(Ok(Box::new(Plan {
+            currency: top.agreement.currency,
+            meter,
+            quantity: usage.quantity,
+            chain,
+            skipped,
+            methods,
+            open,
+        })))
     }
 
     #[inline]
-    fn measure_link(&self, link: &PlanLink, usage: &Usage<'_>, meter: &MeterTerms) -> Result<Result<Method, Kept>, Missing> {
+    fn measure_link(
+        &self,
+        link: &PlanLink,
+        usage: &Usage<'_>,
+        meter: &MeterTerms,
+    ) -> Result<Result<Method, Kept>, Missing> {
         let (timeline, commission_bp) = match (&link.agreement.pricing, &link.timeline) {
             (Pricing::Wholesale { .. }, Some(timeline)) => (timeline, None),
             (Pricing::Wholesale { .. }, None) => return Ok(Err(Kept("no_rate"))),
             (Pricing::Commission { commission_bp }, Some(floor)) => (floor, Some(*commission_bp)),
             (Pricing::Commission { commission_bp }, None) => {
-                return Ok(Ok(Method::Commission { commission_bp: *commission_bp, floor: None }));
+                return Ok(Ok(Method::Commission {
+                    commission_bp: *commission_bp,
+                    floor: None,
+                }));
             }
         };
         // A floor needs nobody's approval.
         let approval = link.approval.as_deref().filter(|_| commission_bp.is_none());
-        let by = match self.measure_card(timeline, (link.agreement.currency, approval), usage, meter)? {
-            Ok(by) => by,
-            Err(kept) => return Ok(Err(kept)),
-        };
+        let by =
+            match self.measure_card(timeline, (link.agreement.currency, approval), usage, meter)? {
+                Ok(by) => by,
+                Err(kept) => return Ok(Err(kept)),
+            };
         Ok(Ok(match commission_bp {
             None => Method::Card(by),
-            Some(commission_bp) => Method::Commission { commission_bp, floor: Some(Box::new(by)) },
+            Some(commission_bp) => Method::Commission {
+                commission_bp,
+                floor: Some(Box::new(by)),
+            },
         }))
     }
 
-    /// The card's version in force at the start, then its fallback cards. `approval`: only versions that one of these tenants
-    /// published or approved are in force.
+    /// The card's version in force at the start, then its fallback cards. `approval`: only versions
+    /// that one of these tenants published or approved are in force.
     #[inline]
     fn measure_card(
         &self,
@@ -553,39 +824,68 @@ impl<'a> Desk<'a> {
         usage: &Usage<'_>,
         meter: &MeterTerms,
     ) -> Result<Result<ByCard, Kept>, Missing> {
-        let found = through_fallbacks(Cow::Borrowed(timeline), |timeline: Cow<'_, Arc<Timeline>>| {
-            let Some(slot) = timeline.in_force(usage.at, approval) else {
-                let unapproved = timeline.in_force(usage.at, None).is_some();
-                return Ok(Asked::Found(Err(Kept(if unapproved { "card_not_approved" } else { "no_rate" }))));
-            };
-            let Some(card) = slot.compiled.get() else {
-                let id = slot.id;
-                return Err(Missing::Version { timeline: timeline.into_owned(), id });
-            };
-            if card.currency() != currency {
-                return Ok(Asked::Found(Err(Kept("currency_mismatch"))));
-            }
-            match card.measure(usage) {
-                Ok(measured) => {
-                    let has_flats = measured.counter.is_some() && card.has_flats(measured.found.rate);
-                    if has_flats && let Some(id) = timeline.not_compiled_since(card.month_began(usage.at)) {
-                        return Err(Missing::Version { timeline: timeline.into_owned(), id });
-                    }
-                    let of_card = has_flats.then(|| Arc::clone(&timeline));
-                    let by = ByCard { version: slot.id, card: Arc::clone(card), measured, timeline: of_card };
-                    let checked = check(card, &by.measured, usage, meter);
-                    return Ok(Asked::Found(checked.map(|()| by).map_err(|unrated| Kept(unrated.code()))));
+        let found = through_fallbacks(
+            Cow::Borrowed(timeline),
+            |timeline: Cow<'_, Arc<Timeline>>| {
+                let Some(slot) = timeline.in_force(usage.at, approval) else {
+                    let unapproved = timeline.in_force(usage.at, None).is_some();
+                    return Ok(Asked::Found(Err(Kept(if unapproved {
+                        "card_not_approved"
+                    } else {
+                        "no_rate"
+                    }))));
+                };
+                let Some(card) = slot.compiled.get() else {
+                    let id = slot.id;
+                    return Err(Missing::Version {
+                        timeline: timeline.into_owned(),
+                        id,
+                    });
+                };
+                if card.currency() != currency {
+                    return Ok(Asked::Found(Err(Kept("currency_mismatch"))));
                 }
-                Err(Unrated::NoRate) => {}
-                Err(unrated) => return Ok(Asked::Found(Err(Kept(unrated.code())))),
-            }
-            let Some(name) = card.fallback() else { return Ok(Asked::Found(Err(Kept("no_rate")))) };
-            match self.directory.fallback_at_hand(&timeline, name) {
-                Some(Some(next)) => Ok(Asked::Next(Cow::Owned(next))),
-                Some(None) => Ok(Asked::Found(Err(Kept("no_rate")))),
-                None => Err(Missing::Fallback { name: name.to_owned(), timeline: timeline.into_owned() }),
-            }
-        })?;
+                match card.measure(usage) {
+                    Ok(measured) => {
+                        let has_flats =
+                            measured.counter.is_some() && card.has_flats(measured.found.rate);
+                        if has_flats
+                            && let Some(id) =
+                                timeline.not_compiled_since(card.month_began(usage.at))
+                        {
+                            return Err(Missing::Version {
+                                timeline: timeline.into_owned(),
+                                id,
+                            });
+                        }
+                        let of_card = has_flats.then(|| Arc::clone(&timeline));
+                        let by = ByCard {
+                            version: slot.id,
+                            card: Arc::clone(card),
+                            measured,
+                            timeline: of_card,
+                        };
+                        let checked = check(card, &by.measured, usage, meter);
+                        return Ok(Asked::Found(
+                            checked.map(|()| by).map_err(|unrated| Kept(unrated.code())),
+                        ));
+                    }
+                    Err(Unrated::NoRate) => {}
+                    Err(unrated) => return Ok(Asked::Found(Err(Kept(unrated.code())))),
+                }
+                let Some(name) = card.fallback() else {
+                    return Ok(Asked::Found(Err(Kept("no_rate"))));
+                };
+                match self.directory.fallback_at_hand(&timeline, name) {
+                    Some(Some(next)) => Ok(Asked::Next(Cow::Owned(next))),
+                    Some(None) => Ok(Asked::Found(Err(Kept("no_rate")))),
+                    None => Err(Missing::Fallback {
+                        name: name.to_owned(),
+                        timeline: timeline.into_owned(),
+                    }),
+                }
+            },
+        )?;
         Ok(found.unwrap_or(Err(Kept("no_rate"))))
     }
 
@@ -599,9 +899,17 @@ impl<'a> Desk<'a> {
     ) -> Box<Prepared> {
         let lacks = self.lacks(&event, &about, &priced, &dialled);
         let customer = about.customer;
-        let root = customer.as_ref().map_or(self.caller.root, |c| c.tenant.root);
+        let root = customer
+            .as_ref()
+            .map_or(self.caller.root, |c| c.tenant.root);
         let reporter = self.reporter;
-        let name = |root| Name { root, reporter, namespace: Namespace::Usage, source: &event.source, id: &event.id };
+        let name = |root| Name {
+            root,
+            reporter,
+            namespace: Namespace::Usage,
+            source: &event.source,
+            id: &event.id,
+        };
         let key = |root| self.journal.identity_key(name(root));
         let orphan = (root != self.caller.root).then(|| (self.caller.root, key(self.caller.root)));
         let hold = match &event.hold {
@@ -610,7 +918,12 @@ impl<'a> Desk<'a> {
         };
         let hint = customer.is_none().then_some(event.customer.as_str());
         let personal_key = customer.as_ref().map_or(&NO_KEY, |c| &c.personal_key);
-        let texts = [event.destination.as_deref(), event.origin.as_deref(), hint, event.raw.as_deref()];
+        let texts = [
+            event.destination.as_deref(),
+            event.origin.as_deref(),
+            hint,
+            event.raw.as_deref(),
+        ];
         let personal_digest = hash::personal_digest_of(personal_key, texts, &event.attributes);
         Box::new(Prepared {
             key: key(root),
@@ -635,7 +948,13 @@ impl<'a> Desk<'a> {
     }
 
     /// In words, where something has no price.
-    fn lacks(&self, event: &UsageEvent, about: &About, priced: &Result<Box<Plan>, Kept>, dialled: &Dialled) -> Vec<Lack> {
+    fn lacks(
+        &self,
+        event: &UsageEvent,
+        about: &About,
+        priced: &Result<Box<Plan>, Kept>,
+        dialled: &Dialled,
+    ) -> Vec<Lack> {
         let reason = match priced {
             Ok(plan) if plan.open.is_empty() => return Vec::new(),
             Ok(_) => None,
@@ -644,27 +963,43 @@ impl<'a> Desk<'a> {
         let Some(customer) = &about.customer else {
             let name = &event.customer;
             let detail = match about.nobody {
-                "ambiguous_customer" => format!("several tenants are called {name:?}: name the one that is meant by its id (ten_…)"),
+                "ambiguous_customer" => format!(
+                    "several tenants are called {name:?}: name the one that is meant by its id \
+                        (ten_…)"
+                ),
                 _ => format!("there is no tenant {name:?} below the key's"),
             };
             return vec![Lack::of_event(about.nobody, detail)];
         };
         if reason == Some("late") {
             let days = customer.tenant.late_window_days;
-            return vec![Lack::of_event("late", format!("it is older than {days} days; rating it again by hand gives it a price"))];
+            return vec![Lack::of_event(
+                "late",
+                format!("it is older than {days} days; rating it again by hand gives it a price"),
+            )];
         }
         if reason == Some(UNKNOWN_METER) {
-            let detail = format!("there is no meter {:?}: once it is made (POST /v1/meters), rate again", event.meter);
+            let detail = format!(
+                "there is no meter {:?}: once it is made (POST /v1/meters), rate again",
+                event.meter
+            );
             return vec![Lack::of_event(UNKNOWN_METER, detail)];
         }
         let usage = usage_of(event, &about.meter, dialled.number);
         let reasons = match priced {
-            Ok(plan) => plan.open.iter().map(|open| (open.buyer, open.reason)).collect(),
+            Ok(plan) => plan
+                .open
+                .iter()
+                .map(|open| (open.buyer, open.reason))
+                .collect(),
             Err(_) => self.reasons(customer, &usage, &about.meter),
         };
         let mut lacks = lacks::of_chain(self.directory, customer, (&usage, &about.meter), &reasons);
         if let Some(doubt) = &dialled.doubt {
-            for lack in lacks.iter_mut().filter(|lack| lack.reason == Unrated::NoRate.code()) {
+            for lack in lacks
+                .iter_mut()
+                .filter(|lack| lack.reason == Unrated::NoRate.code())
+            {
                 lack.detail = format!("{}; {doubt}", lack.detail);
             }
         }
@@ -672,19 +1007,38 @@ impl<'a> Desk<'a> {
     }
 
     /// Of every link of the chain that has no price.
-    fn reasons(&self, customer: &Customer, usage: &Usage<'_>, meter: &MeterTerms) -> Vec<(TenantId, &'static str)> {
-        let Some(at) = customer.chain_at(usage.at) else { return Vec::new() };
+    fn reasons(
+        &self,
+        customer: &Customer,
+        usage: &Usage<'_>,
+        meter: &MeterTerms,
+    ) -> Vec<(TenantId, &'static str)> {
+        let Some(at) = customer.chain_at(usage.at) else {
+            return Vec::new();
+        };
         let chain = match &at.links {
             Ok(chain) => chain,
             Err(error) => {
                 let buyers = customer.tenant.path.iter().skip(1).rev();
-                let lacking = buyers.filter(|buyer| !customer.agreements_of(**buyer).any(|terms| terms.in_force(usage.at)));
+                let lacking = buyers.filter(|buyer| {
+                    !customer
+                        .agreements_of(**buyer)
+                        .any(|terms| terms.in_force(usage.at))
+                });
                 let lacking: Vec<_> = lacking.map(|buyer| (*buyer, NO_AGREEMENT)).collect();
                 let is_that = error.code() == NO_AGREEMENT && !lacking.is_empty();
-                return if is_that { lacking } else { vec![(customer.tenant.id, error.code())] };
+                return if is_that {
+                    lacking
+                } else {
+                    vec![(customer.tenant.id, error.code())]
+                };
             }
         };
-        let mut reasons: Vec<_> = at.open.iter().map(|open| (open.buyer, open.reason)).collect();
+        let mut reasons: Vec<_> = at
+            .open
+            .iter()
+            .map(|open| (open.buyer, open.reason))
+            .collect();
         for link in chain.iter() {
             if let Ok(Err(kept)) = self.measure_link(link, usage, meter) {
                 reasons.push((link.agreement.buyer, kept.0));
@@ -696,7 +1050,11 @@ impl<'a> Desk<'a> {
 
 /// What stands in the place of terms, where nobody has made the meter.
 pub(crate) fn no_meter() -> Arc<MeterTerms> {
-    Arc::new(MeterTerms { unit: String::new(), aggregation: Aggregation::Sum, unique_by: None })
+    Arc::new(MeterTerms {
+        unit: String::new(),
+        aggregation: Aggregation::Sum,
+        unique_by: None,
+    })
 }
 
 /// The reason of an event whose meter nobody has made.
@@ -705,9 +1063,19 @@ const UNKNOWN_METER: &str = "unknown_meter";
 const NO_AGREEMENT: &str = "no_agreement";
 
 /// What can be said before the event's turn of a usage that a card has a rate for.
-pub(crate) fn check(card: &CompiledCard, measured: &Measured, usage: &Usage<'_>, meter: &MeterTerms) -> Result<(), Unrated> {
+pub(crate) fn check(
+    card: &CompiledCard,
+    measured: &Measured,
+    usage: &Usage<'_>,
+    meter: &MeterTerms,
+) -> Result<(), Unrated> {
     card.check(measured, usage)?;
-    member::check(card.aggregation(measured.found.rate, meter.aggregation), measured, meter, usage.attributes)
+    member::check(
+        card.aggregation(measured.found.rate, meter.aggregation),
+        measured,
+        meter,
+        usage.attributes,
+    )
 }
 
 /// What a card says of a usage.
@@ -718,7 +1086,10 @@ pub(crate) enum Asked<C, F> {
 }
 
 /// Asks a card, then its fallback cards; `None`: there are too many of them.
-pub(crate) fn through_fallbacks<C, F, E>(first: C, mut ask: impl FnMut(C) -> Result<Asked<C, F>, E>) -> Result<Option<F>, E> {
+pub(crate) fn through_fallbacks<C, F, E>(
+    first: C,
+    mut ask: impl FnMut(C) -> Result<Asked<C, F>, E>,
+) -> Result<Option<F>, E> {
     let mut card = first;
     for _ in 0..FALLBACKS_MAX {
         match ask(card)? {
@@ -729,20 +1100,33 @@ pub(crate) fn through_fallbacks<C, F, E>(first: C, mut ask: impl FnMut(C) -> Res
     Ok(None)
 }
 
-/// Numbers become digits as the customer's country writes them. The digest of the content as sent, and the
-/// numbers that changed, as they were.
+/// Numbers become digits as the customer's country writes them. The digest of the content as sent,
+/// and the numbers that changed, as they were.
 fn normalised(event: &mut UsageEvent, customer: Option<&Customer>) -> ([u8; 16], Dialled) {
-    let content = content_digest(customer.map_or(&NO_KEY, |c| &c.personal_key), event, &event.customer, [None, None]);
-    (content, dial(event, customer.and_then(|c| c.tenant.country.as_deref())))
+    let content = content_digest(
+        customer.map_or(&NO_KEY, |c| &c.personal_key),
+        event,
+        &event.customer,
+        [None, None],
+    );
+    (
+        content,
+        dial(event, customer.and_then(|c| c.tenant.country.as_deref())),
+    )
 }
 
-/// Numbers become digits as the country writes them; those that changed, as they were. What cannot be read as a number stays
-/// as it is, and matches no prefix.
+/// Numbers become digits as the country writes them; those that changed, as they were. What cannot
+/// be read as a number stays as it is, and matches no prefix.
 pub(crate) fn dial(event: &mut UsageEvent, country: Option<&str>) -> Dialled {
     let read = |number: &mut Option<CompactString>| {
         let text = number.as_deref()?;
         let read = numbers::read(text, country)?;
-        let (digits, doubt) = (Some(read.digits).filter(|digits| *digits != text).map(CompactString::from), read.doubt);
+        let (digits, doubt) = (
+            Some(read.digits)
+                .filter(|digits| *digits != text)
+                .map(CompactString::from),
+            read.doubt,
+        );
         Some((digits.and_then(|digits| number.replace(digits)), doubt))
     };
     let (origin, _) = read(&mut event.origin).unwrap_or_default();
@@ -756,7 +1140,11 @@ pub(crate) fn dial(event: &mut UsageEvent, country: Option<&str>) -> Dialled {
         None if numbers::is_of_no_country(destination) => Number::WithoutCountry,
         None => Number::International,
     };
-    Dialled { sent, number, doubt }
+    Dialled {
+        sent,
+        number,
+        doubt,
+    }
 }
 
 /// What became of an event's numbers.
@@ -782,12 +1170,21 @@ pub(crate) fn identity_digest(source: &str, id: &str) -> [u8; 16] {
 /// The event before [`normalised`].
 fn as_sent(event: UsageEvent, dialled: Dialled) -> UsageEvent {
     let [destination, origin] = dialled.sent;
-    UsageEvent { destination: destination.or(event.destination), origin: origin.or(event.origin), ..event }
+    UsageEvent {
+        destination: destination.or(event.destination),
+        origin: origin.or(event.origin),
+        ..event
+    }
 }
 
-/// Equal after parsing: "600" = 600.0; attributes are sorted; the hold and the raw record do not count.
-/// `sent`: destination and origin as sent, where the event has other digits by now.
-fn content_digest(key: &[u8; 32], event: &UsageEvent, customer: &str, sent: [Option<&str>; 2]) -> [u8; 16] {
+/// Equal after parsing: "600" = 600.0; attributes are sorted; the hold and the raw record do not
+/// count. `sent`: destination and origin as sent, where the event has other digits by now.
+fn content_digest(
+    key: &[u8; 32],
+    event: &UsageEvent,
+    customer: &str,
+    sent: [Option<&str>; 2],
+) -> [u8; 16] {
     let amount = event.amount.map(|amount| amount.to_string());
     let mut digest = Digest::keyed(key);
     digest

@@ -1,8 +1,8 @@
-//! What buyers of a seller that collects itself had in one balance, from before the seller's book was an account of its own,
-//! moved to that book.
+//! What buyers of a seller that collects itself had in one balance, from before the seller's book
+//! was an account of its own, moved to that book.
 //!
-//! Invariants: each balance once, under a name of its own, whichever process comes first; the sum of the two accounts stays.
-//! What comes to the balance later is the platform's and stays there.
+//! Invariants: each balance once, under a name of its own, whichever process comes first; the sum
+//! of the two accounts stays. What comes to the balance later is the platform's and stays there.
 
 use crate::command::Problem;
 use crate::directory::record_problem;
@@ -17,7 +17,8 @@ use store::records::Reclassification;
 use tenants::Agreement;
 
 impl Engine {
-    /// Moves what is waiting to be moved; how many balances that were. Done before anything is served.
+    /// Moves what is waiting to be moved; how many balances that were. Done before anything is
+    /// served.
     ///
     /// # Errors
     /// `unavailable`: the rest goes on at the next start.
@@ -36,7 +37,10 @@ impl Engine {
                     _ => return Err(out_of_step()),
                 }
             }
-            records.reclassified(&waiting).await.map_err(record_problem)?;
+            records
+                .reclassified(&waiting)
+                .await
+                .map_err(record_problem)?;
         }
     }
 
@@ -45,19 +49,42 @@ impl Engine {
         let (records, now) = (self.directory().records(), self.now());
         let buyers: Vec<_> = waiting.iter().map(|one| one.tenant).collect();
         let mut terms: HashMap<_, Vec<Agreement>> = HashMap::new();
-        for agreement in records.agreements_of(&buyers).await.map_err(record_problem)? {
+        for agreement in records
+            .agreements_of(&buyers)
+            .await
+            .map_err(record_problem)?
+        {
             terms.entry(agreement.buyer).or_default().push(agreement);
         }
-        let Some(platform) = records.platform().await.map_err(record_problem)? else { return Ok(Vec::new()) };
+        let Some(platform) = records.platform().await.map_err(record_problem)? else {
+            return Ok(Vec::new());
+        };
         let mut work = Vec::new();
         for one in waiting {
-            let of_currency: Vec<&Agreement> =
-                terms.get(&one.tenant).into_iter().flatten().filter(|a| a.currency == one.currency).collect();
-            if present(&of_currency, now).is_some_and(|terms| settlement_of(terms, platform.id) == Settlement::Reseller) {
+            let of_currency: Vec<&Agreement> = terms
+                .get(&one.tenant)
+                .into_iter()
+                .flatten()
+                .filter(|a| a.currency == one.currency)
+                .collect();
+            if present(&of_currency, now)
+                .is_some_and(|terms| settlement_of(terms, platform.id) == Settlement::Reseller)
+            {
                 let id = format!("book:{}:{}", one.tenant, one.currency);
-                let identity = Identity { root: one.root, reporter: None, namespace: Namespace::Payment, source: "books".into(), id };
+                let identity = Identity {
+                    root: one.root,
+                    reporter: None,
+                    namespace: Namespace::Payment,
+                    source: "books".into(),
+                    id,
+                };
                 let named = Named::new(identity, &**self.journal());
-                work.push(Work::Reclassify { named, tenant: one.tenant, currency: one.currency, received_at: now });
+                work.push(Work::Reclassify {
+                    named,
+                    tenant: one.tenant,
+                    currency: one.currency,
+                    received_at: now,
+                });
             }
         }
         Ok(work)
@@ -67,5 +94,8 @@ impl Engine {
 /// In force now, else the last that was.
 fn present<'a>(terms: &[&'a Agreement], now: Instant) -> Option<&'a Agreement> {
     let begun = || terms.iter().filter(|terms| terms.from <= now);
-    begun().find(|terms| terms.in_force(now)).or_else(|| begun().max_by_key(|terms| terms.from)).copied()
+    begun()
+        .find(|terms| terms.in_force(now))
+        .or_else(|| begun().max_by_key(|terms| terms.from))
+        .copied()
 }

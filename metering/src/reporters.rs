@@ -1,6 +1,7 @@
-//! Who else may have reported an event. Along one chain, reports with the same customer, source and id are one event,
-//! and the highest reporter's counts; so a command looks for the records of the others on its customer's chain that
-//! have ever reported in that root. Mostly there is only one reporter, and nobody to look for.
+//! Who else may have reported an event. Along one chain, reports with the same customer, source and
+//! id are one event, and the highest reporter's counts; so a command looks for the records of the
+//! others on its customer's chain that have ever reported in that root. Mostly there is only one
+//! reporter, and nobody to look for.
 
 use rating::TenantId;
 use rating::aggregate::Level;
@@ -8,7 +9,8 @@ use rating::fast::FastMap;
 use smallvec::SmallVec;
 use store::journal::{Journal, Name, Reporter};
 
-/// By root: who has ever reported usage there, by the journal, the batches under way and the present one.
+/// By root: who has ever reported usage there, by the journal, the batches under way and the
+/// present one.
 #[derive(Debug, Clone, Default)]
 pub struct Reporters {
     by_root: FastMap<TenantId, SmallVec<[Reporter; 2]>>,
@@ -38,13 +40,18 @@ impl Reporters {
     }
 
     pub fn of(&self, root: TenantId) -> &[Reporter] {
-        self.by_root.get(&root).map_or(&[], |of_root| of_root.as_slice())
+        self.by_root
+            .get(&root)
+            .map_or(&[], |of_root| of_root.as_slice())
     }
 
     /// Those of another batch, in the roots of this one.
     pub fn extend(&mut self, other: &Self) {
         for root in self.roots() {
-            other.of(root).iter().for_each(|reporter| self.add(root, *reporter));
+            other
+                .of(root)
+                .iter()
+                .for_each(|reporter| self.add(root, *reporter));
         }
     }
 
@@ -54,10 +61,15 @@ impl Reporters {
     }
 }
 
-/// How far below the platform a reporter is on a customer's path. Who is not on it is below everybody.
+/// How far below the platform a reporter is on a customer's path. Who is not on it is below
+/// everybody.
 pub fn level(path: &[TenantId], reporter: Reporter) -> Level {
-    let place = reporter.map_or(Some(0), |reporter| path.iter().position(|tenant| *tenant == reporter));
-    place.and_then(|place| Level::try_from(place).ok()).unwrap_or(Level::MAX)
+    let place = reporter.map_or(Some(0), |reporter| {
+        path.iter().position(|tenant| *tenant == reporter)
+    });
+    place
+        .and_then(|place| Level::try_from(place).ok())
+        .unwrap_or(Level::MAX)
 }
 
 /// Another tenant of the chain that may have reported the same event.
@@ -71,12 +83,25 @@ pub struct Other {
 }
 
 /// The others on this path (from the platform down to the customer), the highest first.
-pub fn others(reporters: &[Reporter], path: &[TenantId], name: Name<'_>, journal: &dyn Journal) -> Vec<Other> {
+pub fn others(
+    reporters: &[Reporter],
+    path: &[TenantId],
+    name: Name<'_>,
+    journal: &dyn Journal,
+) -> Vec<Other> {
     let own = rank(path, name.reporter).unwrap_or(usize::MAX);
     let of_path = |reporter: &Reporter| rank(path, *reporter).map(|rank| (rank, *reporter));
-    let mut ranked: Vec<(usize, Reporter)> = reporters.iter().filter(|other| **other != name.reporter).filter_map(of_path).collect();
+    let mut ranked: Vec<(usize, Reporter)> = reporters
+        .iter()
+        .filter(|other| **other != name.reporter)
+        .filter_map(of_path)
+        .collect();
     ranked.sort_unstable();
-    let other = |(rank, reporter)| Other { reporter, key: journal.identity_key(Name { reporter, ..name }), is_above: rank < own };
+    let other = |(rank, reporter)| Other {
+        reporter,
+        key: journal.identity_key(Name { reporter, ..name }),
+        is_above: rank < own,
+    };
     ranked.into_iter().map(other).collect()
 }
 
@@ -96,12 +121,22 @@ mod tests {
 
     #[test]
     fn others_are_those_of_the_chain_and_the_highest_comes_first() {
-        let (platform, root, customer, beside) = (TenantId(1), TenantId(2), TenantId(3), TenantId(4));
+        let (platform, root, customer, beside) =
+            (TenantId(1), TenantId(2), TenantId(3), TenantId(4));
         let journal = MemoryJournal::new();
-        let name = Name { root, reporter: Some(root), namespace: Namespace::Usage, source: "pbx", id: "1" };
+        let name = Name {
+            root,
+            reporter: Some(root),
+            namespace: Namespace::Usage,
+            source: "pbx",
+            id: "1",
+        };
         let all = [Some(customer), Some(beside), Some(root), None];
         let found = others(&all, &[platform, root, customer], name, &journal);
-        let found: Vec<_> = found.iter().map(|other| (other.reporter, other.is_above)).collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|other| (other.reporter, other.is_above))
+            .collect();
         assert_eq!(found, [(None, true), (Some(customer), false)]);
     }
 
@@ -117,6 +152,12 @@ mod tests {
         before.add(TenantId(9), None);
         reporters.extend(&before);
         assert!(reporters.are_several());
-        assert_eq!((reporters.of(TenantId(2)).len(), reporters.of(TenantId(9)).len()), (2, 0));
+        assert_eq!(
+            (
+                reporters.of(TenantId(2)).len(),
+                reporters.of(TenantId(9)).len()
+            ),
+            (2, 0)
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! Segments of counters: which one a charge counts in, and the earlier ones, each kept as a member of its counter.
+//! Segments of counters: which one a charge counts in, and the earlier ones, each kept as a member
+//! of its counter.
 //!
-//! A segment ends when an event is priced by another rate of another version, and behind every event whose price depends
-//! on its order of arrival. It is written then and read only when an event is taken back.
+//! A segment ends when an event is priced by another rate of another version, and behind every
+//! event whose price depends on its order of arrival. It is written then and read only when an
+//! event is taken back.
 
 use crate::flats;
 use crate::prepare::{ByCard, Plan, Prepared};
@@ -11,11 +13,14 @@ use rating::usage::Counter;
 use rating::{CardVersionId, Exact, Instant, Overflow, Quantity};
 use std::collections::BTreeMap;
 use std::str::Split;
-use store::journal::{By, Charge, ChargePricing, Counted, CounterKey, Member, MemberKey, Place, Restated};
+use store::journal::{
+    By, Charge, ChargePricing, Counted, CounterKey, Member, MemberKey, Place, Restated,
+};
 
 /// What the name of such a member begins with; no value of another one does.
 const MARK: char = '#';
-/// What was charged before it: nothing was counted; by the prices of the segment itself; without a bound.
+/// What was charged before it: nothing was counted; by the prices of the segment itself; without a
+/// bound.
 const NOTHING: &str = "0";
 const SAME: &str = "=";
 const NO_BOUND: &str = "-";
@@ -36,21 +41,43 @@ impl Closed {
     fn of(counted: &Counted) -> Result<Self, Overflow> {
         let segment = counted.segment;
         let before = counted.so_far.map(|so_far| so_far.before);
-        Ok(Self { number: segment.number, by: segment.by, growth: counted.counter.checked_sub(segment.start)?, before })
+        Ok(Self {
+            number: segment.number,
+            by: segment.by,
+            growth: counted.counter.checked_sub(segment.start)?,
+            before,
+        })
     }
 
     pub fn key(&self, counter: CounterKey) -> MemberKey {
         let Self { number, growth, .. } = self;
-        let by = self.by.map(|by| format!("{}{}", by_text(by), self.before.map(|before| before_text(&before, by)).unwrap_or_default()));
+        let by = self.by.map(|by| {
+            format!(
+                "{}{}",
+                by_text(by),
+                self.before
+                    .map(|before| before_text(&before, by))
+                    .unwrap_or_default()
+            )
+        });
         let by = by.unwrap_or_default();
-        MemberKey { counter, value: format!("{MARK}{number}/{}/{}{by}", growth.quantity.0, growth.events) }
+        MemberKey {
+            counter,
+            value: format!("{MARK}{number}/{}/{}{by}", growth.quantity.0, growth.events),
+        }
     }
 
     /// `None`: the member is something else.
     pub fn read(value: &str) -> Option<Self> {
         let mut fields = value.strip_prefix(MARK)?.split('/');
-        let (number, quantity) = (fields.next()?.parse().ok()?, Quantity(fields.next()?.parse().ok()?));
-        let growth = Counter { quantity, events: fields.next()?.parse().ok()? };
+        let (number, quantity) = (
+            fields.next()?.parse().ok()?,
+            Quantity(fields.next()?.parse().ok()?),
+        );
+        let growth = Counter {
+            quantity,
+            events: fields.next()?.parse().ok()?,
+        };
         let by = match fields.next() {
             None => None,
             Some(version) => Some(read_by(version, &mut fields)?),
@@ -59,24 +86,45 @@ impl Closed {
             (Some(by), Some(first)) => Some(read_before(first, by, &mut fields)?),
             _ => None,
         };
-        Some(Self { number, by, growth, before })
+        Some(Self {
+            number,
+            by,
+            growth,
+            before,
+        })
     }
 }
 
-fn by_text(By { version, rate, cell }: By) -> String {
+fn by_text(
+    By {
+        version,
+        rate,
+        cell,
+    }: By,
+) -> String {
     format!("/{}/{rate}/{cell}", version.0)
 }
 
 fn before_text(Charged { by, sum, least }: &Charged, own: By) -> String {
-    let Some(by) = by else { return format!("/{NOTHING}") };
-    let by = if *by == own { format!("/{SAME}") } else { by_text(*by) };
+    let Some(by) = by else {
+        return format!("/{NOTHING}");
+    };
+    let by = if *by == own {
+        format!("/{SAME}")
+    } else {
+        by_text(*by)
+    };
     let least = least.map_or(NO_BOUND.to_owned(), |least| least.0.to_string());
     format!("{by}/{}/{least}", sum.0)
 }
 
 fn read_by(version: &str, fields: &mut Split<'_, char>) -> Option<By> {
     let version = CardVersionId(version.parse().ok()?);
-    Some(By { version, rate: fields.next()?.parse().ok()?, cell: fields.next()?.parse().ok()? })
+    Some(By {
+        version,
+        rate: fields.next()?.parse().ok()?,
+        cell: fields.next()?.parse().ok()?,
+    })
 }
 
 fn read_before(first: &str, own: By, fields: &mut Split<'_, char>) -> Option<Charged> {
@@ -90,19 +138,33 @@ fn read_before(first: &str, own: By, fields: &mut Split<'_, char>) -> Option<Cha
         NO_BOUND => None,
         least => Some(Exact(least.parse().ok()?)),
     };
-    Some(Charged { by: Some(by), sum, least })
+    Some(Charged {
+        by: Some(by),
+        sum,
+        least,
+    })
 }
 
 /// That a segment is as it is; or was, and is no more.
 pub fn stands(stands: bool) -> Member {
-    Member { count: i64::from(stands), at: Instant(0) }
+    Member {
+        count: i64::from(stands),
+        at: Instant(0),
+    }
 }
 
 /// Those of a counter that have ended, from this number on.
-pub fn closed<'a>(members: impl Iterator<Item = (&'a MemberKey, &'a Member)>, counter: CounterKey, from: u32) -> BTreeMap<u32, Closed> {
+pub fn closed<'a>(
+    members: impl Iterator<Item = (&'a MemberKey, &'a Member)>,
+    counter: CounterKey,
+    from: u32,
+) -> BTreeMap<u32, Closed> {
     let standing = members.filter(|(key, member)| key.counter == counter && member.count > 0);
     let closed = standing.filter_map(|(key, _)| Closed::read(&key.value));
-    closed.filter(|closed| closed.number >= from).map(|closed| (closed.number, closed)).collect()
+    closed
+        .filter(|closed| closed.number >= from)
+        .map(|closed| (closed.number, closed))
+        .collect()
 }
 
 /// Whether a member is a segment, and no value that was reported.
@@ -126,17 +188,42 @@ impl Turn {
                 continue;
             }
             let link = plan.links().find(|link| link.agreement.buyer == buyer);
-            let Some(by_card) = link.as_ref().and_then(|link| link.method.by_card()) else { continue };
-            let ByCard { version, card, measured, .. } = by_card;
+            let Some(by_card) = link.as_ref().and_then(|link| link.method.by_card()) else {
+                continue;
+            };
+            let ByCard {
+                version,
+                card,
+                measured,
+                ..
+            } = by_card;
             let rate = measured.found.rate;
             let alone = card.goes_by_arrival(rate);
-            let cell = if alone { card.cell(rate, &prepared.usage(plan)) } else { 0 };
+            let cell = if alone {
+                card.cell(rate, &prepared.usage(plan))
+            } else {
+                0
+            };
             let mut counted = self.states.counted(&key);
-            let by = By { version: *version, rate, cell };
-            let flats = flats::due(by_card, key, &counted, &charge.after, &self.states).ok().flatten();
+            let by = By {
+                version: *version,
+                rate,
+                cell,
+            };
+            let flats = flats::due(by_card, key, &counted, &charge.after, &self.states)
+                .ok()
+                .flatten();
             let due = flats.map_or(Exact::ZERO, |flats| flats.due);
-            let restated = counted.so_far.and_then(|so_far| restated(&so_far.now, charge, due, Pricer { card, by }));
-            let mut place = Place { buyer, number: counted.segment.number, cell, start: None, restated };
+            let restated = counted
+                .so_far
+                .and_then(|so_far| restated(&so_far.now, charge, due, Pricer { card, by }));
+            let mut place = Place {
+                buyer,
+                number: counted.segment.number,
+                cell,
+                start: None,
+                restated,
+            };
             if counted.is_left_by(by, alone)
                 && let (Ok(ended), Some(next)) = (Closed::of(&counted), place.number.checked_add(1))
             {
@@ -159,19 +246,33 @@ impl Turn {
     }
 }
 
-/// What a counter was charged so far after this charge, if that does not follow from the charge. `due`: beyond its way on
-/// the curve.
+/// What a counter was charged so far after this charge, if that does not follow from the charge.
+/// `due`: beyond its way on the curve.
 fn restated(now: &Charged, charge: &Charge, due: Exact, pricer: Pricer<'_>) -> Option<Restated> {
     let Pricer { card, by } = pricer;
     let is_whole = matches!(charge.pricing, ChargePricing::Card { .. });
-    let follows = now.charged(by, charge.exact.checked_sub(charge.local).ok()?).ok()?;
+    let follows = now
+        .charged(by, charge.exact.checked_sub(charge.local).ok()?)
+        .ok()?;
     // Above its bound it was charged what its prices say.
-    if is_whole && follows.least.is_none_or(|least| follows.sum > least && !card.gives_money(by.rate)) {
+    if is_whole
+        && follows
+            .least
+            .is_none_or(|least| follows.sum > least && !card.gives_money(by.rate))
+    {
         return None;
     }
-    let more = pricer.counted(&charge.before, &charge.after).ok()?.checked_add(due).ok()?;
+    let more = pricer
+        .counted(&charge.before, &charge.after)
+        .ok()?
+        .checked_add(due)
+        .ok()?;
     let is = now.grown(by, card.gives_money(by.rate), more).ok()?;
-    let follows = if is_whole { Ok(follows) } else { now.charged(by, charge.counted().ok()?) };
+    let follows = if is_whole {
+        Ok(follows)
+    } else {
+        now.charged(by, charge.counted().ok()?)
+    };
     (follows != Ok(is)).then_some(Restated::by_charge(is))
 }
 
@@ -183,11 +284,35 @@ mod tests {
 
     #[test]
     fn a_segment_reads_back_from_its_name() {
-        let counter = CounterKey { buyer: TenantId(7), id: CounterId { rate_key: 1, month: 2 } };
-        let growth = Counter { quantity: Quantity(-5), events: 3 };
-        let by = By { version: CardVersionId(9), rate: 4, cell: 2 };
-        let of = |by: Option<By>, before: Option<Charged>| Closed { number: 12, by, growth, before };
-        let charged = |by: By, least: Option<Exact>| Some(Charged { by: Some(by), sum: Exact(-7), least });
+        let counter = CounterKey {
+            buyer: TenantId(7),
+            id: CounterId {
+                rate_key: 1,
+                month: 2,
+            },
+        };
+        let growth = Counter {
+            quantity: Quantity(-5),
+            events: 3,
+        };
+        let by = By {
+            version: CardVersionId(9),
+            rate: 4,
+            cell: 2,
+        };
+        let of = |by: Option<By>, before: Option<Charged>| Closed {
+            number: 12,
+            by,
+            growth,
+            before,
+        };
+        let charged = |by: By, least: Option<Exact>| {
+            Some(Charged {
+                by: Some(by),
+                sum: Exact(-7),
+                least,
+            })
+        };
         let other = By { rate: 5, ..by };
         for closed in [
             of(None, None),
@@ -200,7 +325,19 @@ mod tests {
             assert_eq!(Closed::read(&closed.key(counter).value), Some(closed));
         }
         assert_eq!(of(Some(by), None).key(counter).value, "#12/-5/3/9/4/2");
-        for other in ["", "7", "-7", "1000000/7", "00ff", "#", "#x/1/1", "#1/1", "#1/1/1/9", "#1/1/1/9/4/2/=", "#1/1/1/9/4/2/9/4/2/1"] {
+        for other in [
+            "",
+            "7",
+            "-7",
+            "1000000/7",
+            "00ff",
+            "#",
+            "#x/1/1",
+            "#1/1",
+            "#1/1/1/9",
+            "#1/1/1/9/4/2/=",
+            "#1/1/1/9/4/2/9/4/2/1",
+        ] {
             assert_eq!(Closed::read(other), None, "{other}");
         }
     }

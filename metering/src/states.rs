@@ -47,7 +47,11 @@ impl<K: Hash + Eq, V, S: BuildHasher + Default> Layer<K, V, S> {
     }
     /// Every key, as it is now.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.changed.iter().chain(self.loaded.iter().filter(|(key, _)| !self.changed.contains_key(*key)))
+        self.changed.iter().chain(
+            self.loaded
+                .iter()
+                .filter(|(key, _)| !self.changed.contains_key(*key)),
+        )
     }
 }
 
@@ -77,7 +81,10 @@ impl States {
         self.carries.get(&customer).map_or(&[], |list| list)
     }
     pub fn counter(&self, key: &CounterKey) -> Counter {
-        self.counters.get(key).map(|counted| counted.counter).unwrap_or_default()
+        self.counters
+            .get(key)
+            .map(|counted| counted.counter)
+            .unwrap_or_default()
     }
     pub fn counted(&self, key: &CounterKey) -> Counted {
         self.counters.get(key).copied().unwrap_or_default()
@@ -85,7 +92,11 @@ impl States {
     pub fn member(&self, key: &MemberKey) -> Member {
         self.members.get(key).copied().unwrap_or_default()
     }
-    pub fn set_carries(&mut self, customer: TenantId, new: impl Iterator<Item = (TenantId, Carry)>) {
+    pub fn set_carries(
+        &mut self,
+        customer: TenantId,
+        new: impl Iterator<Item = (TenantId, Carry)>,
+    ) {
         let list = self.carries.change(customer);
         for (buyer, carry) in new {
             match list.iter_mut().find(|(of, _)| *of == buyer) {
@@ -98,5 +109,8 @@ impl States {
 
 /// The carry of one link.
 pub fn carry_of(carries: &[(TenantId, Carry)], buyer: TenantId) -> Carry {
-    carries.iter().find(|(of, _)| *of == buyer).map_or(Carry::ZERO, |&(_, carry)| carry)
+    carries
+        .iter()
+        .find(|(of, _)| *of == buyer)
+        .map_or(Carry::ZERO, |&(_, carry)| carry)
 }

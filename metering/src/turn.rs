@@ -1,8 +1,9 @@
-//! The turn of each command of a batch, in order, on the states the batch loaded. Pure: no await, no
-//! clock; what it leaves behind is one [`Batch`].
+//! The turn of each command of a batch, in order, on the states the batch loaded. Pure: no await,
+//! no clock; what it leaves behind is one [`Batch`].
 //!
-//! Invariants: whatever is validated is validated before the first change; a command that is refused
-//! leaves nothing behind; the same identity twice in one batch is the same case as twice in two.
+//! Invariants: whatever is validated is validated before the first change; a command that is
+//! refused leaves nothing behind; the same identity twice in one batch is the same case as twice in
+//! two.
 
 use crate::charge::{self, Charges, Priced};
 use crate::command::{Outcome, Posted, Problem};
@@ -21,7 +22,8 @@ use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::journal::{
-    Amendment, Batch, Body, Charge, Keyed, Kind, Namespace, OpenLink, Place, Record, Seq, State, StateKeys, Steps, Trail,
+    Amendment, Batch, Body, Charge, Keyed, Kind, Namespace, OpenLink, Place, Record, Seq, State,
+    StateKeys, Steps, Trail,
 };
 
 /// One batch under way.
@@ -32,12 +34,14 @@ pub struct Turn {
     pub states: States,
     /// What the journal knows already, by key.
     known: Known,
-    /// Records that others are about: those that priced kept events later, those that were confirmed. By their seq.
+    /// Records that others are about: those that priced kept events later, those that were
+    /// confirmed. By their seq.
     later: HashMap<Seq, Arc<Record>>,
     batch: Batch,
     /// This batch's own records, by key.
     fresh: Fresh,
-    /// Names of events that take their turns in a later batch: what comes under these names comes after them.
+    /// Names of events that take their turns in a later batch: what comes under these names comes
+    /// after them.
     put_off: Vec<u64>,
     /// Records that a seller loses money with, by index.
     pub below_cost: Vec<u32>,
@@ -65,11 +69,30 @@ pub enum Earlier {
 }
 
 impl Turn {
-    pub fn new(now: Instant, keys: StateKeys, state: State, known: Known, later: HashMap<Seq, Arc<Record>>) -> Self {
+    pub fn new(
+        now: Instant,
+        keys: StateKeys,
+        state: State,
+        known: Known,
+        later: HashMap<Seq, Arc<Record>>,
+    ) -> Self {
         let (states, accounts) = States::new(state);
         let books = Books::load(keys.accounts, &accounts);
-        let batch = Batch { committed_at: now, ..Batch::default() };
-        Self { now, books, states, known, later, batch, fresh: Fresh::default(), put_off: Vec::new(), below_cost: Vec::new() }
+        let batch = Batch {
+            committed_at: now,
+            ..Batch::default()
+        };
+        Self {
+            now,
+            books,
+            states,
+            known,
+            later,
+            batch,
+            fresh: Fresh::default(),
+            put_off: Vec::new(),
+            below_cost: Vec::new(),
+        }
     }
 
     /// Room for this many records.
@@ -96,30 +119,63 @@ impl Turn {
         match work {
             Work::Usage(prepared) => self.usage(prepared),
             Work::Again { kept, prepared } => self.again(&kept, prepared),
-            Work::Overrule { lower, void, event, own } => self.overrule(lower, void.as_deref(), event, own),
-            Work::Void(void) => Done::Amended(self.void(&void).map(|posted| Amended { void: posted, event: None })),
+            Work::Overrule {
+                lower,
+                void,
+                event,
+                own,
+            } => self.overrule(lower, void.as_deref(), event, own),
+            Work::Void(void) => Done::Amended(self.void(&void).map(|posted| Amended {
+                void: posted,
+                event: None,
+            })),
             Work::Correct { void, event } => Done::Amended(self.correct(&void, event)),
             Work::PlaceHold(work) => Done::Hold(self.place_hold(*work)),
-            Work::ExtendHold { hold, named, work } => Done::Hold(self.extend_hold(hold, named, *work)),
-            Work::ReleaseHold { hold, named, currency } => Done::Hold(self.release_hold(hold, named, currency)),
+            Work::ExtendHold { hold, named, work } => {
+                Done::Hold(self.extend_hold(hold, named, *work))
+            }
+            Work::ReleaseHold {
+                hold,
+                named,
+                currency,
+            } => Done::Hold(self.release_hold(hold, named, currency)),
             Work::SettleCarries(settling) => Done::Settled(self.settle_carries(&settling)),
             Work::Sweep { .. } => Done::Swept,
-            Work::Reclassify { named, tenant, currency, received_at } => {
-                Done::Reclassified(self.reclassify(named, tenant, currency, received_at))
-            }
-            Work::Money { named, command, received_at } => Done::Money(self.money(named, &command, received_at)),
-            Work::Payment { named, command, received_at } => Done::Payment(self.payment(named, *command, received_at)),
+            Work::Reclassify {
+                named,
+                tenant,
+                currency,
+                received_at,
+            } => Done::Reclassified(self.reclassify(named, tenant, currency, received_at)),
+            Work::Money {
+                named,
+                command,
+                received_at,
+            } => Done::Money(self.money(named, &command, received_at)),
+            Work::Payment {
+                named,
+                command,
+                received_at,
+            } => Done::Payment(self.payment(named, *command, received_at)),
         }
     }
 
     /// What is already recorded under a name.
     pub fn earlier(&self, keyed: Keyed<'_>) -> Option<Earlier> {
-        if let Some(record) = self.known.get(&keyed.key).and_then(|known| known.iter().find(|record| record.identity.name() == keyed.name))
-        {
+        if let Some(record) = self.known.get(&keyed.key).and_then(|known| {
+            known
+                .iter()
+                .find(|record| record.identity.name() == keyed.name)
+        }) {
             return Some(Earlier::Stored(Arc::clone(record)));
         }
-        let same = |index: &&u32| self.batch.records[**index as usize].identity.name() == keyed.name;
-        self.fresh.get(&keyed.key)?.iter().find(same).map(|index| Earlier::Fresh(*index as usize))
+        let same =
+            |index: &&u32| self.batch.records[**index as usize].identity.name() == keyed.name;
+        self.fresh
+            .get(&keyed.key)?
+            .iter()
+            .find(same)
+            .map(|index| Earlier::Fresh(*index as usize))
     }
 
     pub fn earlier_record<'a>(&'a self, earlier: &'a Earlier) -> &'a Record {
@@ -129,7 +185,8 @@ impl Turn {
         }
     }
 
-    /// Appends a record; its position in the batch. `key`: of its name; steps of the engine have none.
+    /// Appends a record; its position in the batch. `key`: of its name; steps of the engine have
+    /// none.
     pub fn push(&mut self, mut record: Record, key: Option<u64>) -> usize {
         let index = self.batch.records.len();
         self.batch.identity_keys.push(key.unwrap_or_default());
@@ -138,7 +195,8 @@ impl Turn {
             self.fresh.entry(key).or_default().push(index as u32);
         }
         record.seq = relative(index);
-        // Statements go by this instant: it follows the order of the journal, also where a large batch was long in preparing.
+        // Statements go by this instant: it follows the order of the journal, also where a large
+        // batch was long in preparing.
         record.received_at = self.now;
         self.batch.records.push(record);
         index
@@ -160,12 +218,30 @@ impl Turn {
     }
 
     pub fn restore(&mut self, saved: Saved) {
-        let Saved { books, states, batch, fresh, below_cost } = saved;
-        (self.books, self.states, self.batch, self.fresh, self.below_cost) = (books, states, batch, fresh, below_cost);
+        let Saved {
+            books,
+            states,
+            batch,
+            fresh,
+            below_cost,
+        } = saved;
+        (
+            self.books,
+            self.states,
+            self.batch,
+            self.fresh,
+            self.below_cost,
+        ) = (books, states, batch, fresh, below_cost);
     }
 
     pub fn amend(&mut self, of: Seq, kind: Kind, by: usize) {
-        self.states.amended.insert(of, Amendment { kind, by: relative(by) });
+        self.states.amended.insert(
+            of,
+            Amendment {
+                kind,
+                by: relative(by),
+            },
+        );
         self.batch.amendments.push((of, kind, by));
     }
 
@@ -189,7 +265,10 @@ impl Turn {
         if self.put_off.contains(&prepared.name().key) {
             return Done::overrules(prepared, None, None);
         }
-        if let Some(earlier) = self.earlier(prepared.name()).or_else(|| self.orphan(&prepared)) {
+        if let Some(earlier) = self
+            .earlier(prepared.name())
+            .or_else(|| self.orphan(&prepared))
+        {
             return self.resent(&earlier, prepared);
         }
         match self.beside(&prepared, None) {
@@ -197,7 +276,9 @@ impl Turn {
             Beside::Known(outcome) => Done::Event(outcome),
             Beside::Own(earlier) => self.resent(&earlier, prepared),
             Beside::Confirms(lower) => Done::Event(self.confirm(prepared, lower)),
-            Beside::Overrules(Some(lower)) if standing == Some(lower.seq) => Done::Event(self.first(prepared, None)),
+            Beside::Overrules(Some(lower)) if standing == Some(lower.seq) => {
+                Done::Event(self.first(prepared, None))
+            }
             Beside::Overrules(lower) => {
                 self.put_off.push(prepared.name().key);
                 Done::overrules(prepared, None, lower)
@@ -205,38 +286,65 @@ impl Turn {
         }
     }
 
-    /// An event that was not reported before; `overruled`: the report from below whose place it takes.
+    /// An event that was not reported before; `overruled`: the report from below whose place it
+    /// takes.
     pub fn first(&mut self, prepared: Box<Prepared>, overruled: Option<Seq>) -> Outcome {
         match self.rate(&prepared) {
-            Ok(rated) => self.record_rated(prepared, rated, Kind::Rated, Refers { kept: None, overruled }),
+            Ok(rated) => self.record_rated(
+                prepared,
+                rated,
+                Kind::Rated,
+                Refers {
+                    kept: None,
+                    overruled,
+                },
+            ),
             Err(kept) => {
-                let body = Body { reason: kept.0.to_owned(), refers_to: overruled, ..event_body(&prepared) };
+                let body = Body {
+                    reason: kept.0.to_owned(),
+                    refers_to: overruled,
+                    ..event_body(&prepared)
+                };
                 let key = prepared.name().key;
                 let index = self.push(record_of(prepared, Kind::Unrated, body), Some(key));
                 self.batch.unrated.push(index);
-                Outcome::Unrated { reason: kept.0.to_owned(), duplicate: false }
+                Outcome::Unrated {
+                    reason: kept.0.to_owned(),
+                    duplicate: false,
+                }
             }
         }
     }
 
-    /// The same event from before its customer was known. Another customer's event of that id is another event.
+    /// The same event from before its customer was known. Another customer's event of that id is
+    /// another event.
     fn orphan(&self, prepared: &Prepared) -> Option<Earlier> {
         let earlier = self.earlier(prepared.orphan()?)?;
-        let hint = self.earlier_record(&earlier).personal.as_ref().and_then(|personal| personal.customer_hint.as_deref());
-        hint.is_some_and(|hint| hint == prepared.event.customer).then_some(earlier)
+        let hint = self
+            .earlier_record(&earlier)
+            .personal
+            .as_ref()
+            .and_then(|personal| personal.customer_hint.as_deref());
+        hint.is_some_and(|hint| hint == prepared.event.customer)
+            .then_some(earlier)
     }
 
     /// The same identity again: the first answer, a conflict, or another try at a kept event.
     pub fn resent(&mut self, earlier: &Earlier, prepared: Box<Prepared>) -> Done {
         let record = self.earlier_record(earlier);
         // What came before its customer was known was kept under no key.
-        let same = record.content == prepared.content || (record.kind == Kind::Unrated && record.content == prepared.orphan_content());
+        let same = record.content == prepared.content
+            || (record.kind == Kind::Unrated && record.content == prepared.orphan_content());
         if !same {
             let detail = format!(
                 "the event {:?} of source {:?} was already reported with other content",
                 record.identity.id, record.identity.source
             );
-            return Done::Event(Outcome::Rejected(Problem::field("id_conflict", "id", detail)));
+            return Done::Event(Outcome::Rejected(Problem::field(
+                "id_conflict",
+                "id",
+                detail,
+            )));
         }
         match earlier {
             Earlier::Stored(kept) if kept.is_kept() => self.again(kept, prepared),
@@ -253,14 +361,28 @@ impl Turn {
                 None if standing.voided => "voided",
                 None => event.body.reason.as_str(),
             };
-            return Outcome::Unrated { reason: reason.to_owned(), duplicate: true };
+            return Outcome::Unrated {
+                reason: reason.to_owned(),
+                duplicate: true,
+            };
         }
         if standing.voided && event.kind == Kind::Unrated && open.is_empty() {
-            return Outcome::Unrated { reason: "voided".to_owned(), duplicate: true };
+            return Outcome::Unrated {
+                reason: "voided".to_owned(),
+                duplicate: true,
+            };
         }
-        match standing.rated.ok_or(Refusal::BrokenChain).and_then(|by| self.posted(by, &standing.charged)) {
+        match standing
+            .rated
+            .ok_or(Refusal::BrokenChain)
+            .and_then(|by| self.posted(by, &standing.charged))
+        {
             Ok(posted) if open.is_empty() => Outcome::Duplicate(posted),
-            Ok(posted) => Outcome::PartlyRated { posted, open: open.to_vec(), duplicate: true },
+            Ok(posted) => Outcome::PartlyRated {
+                posted,
+                open: open.to_vec(),
+                duplicate: true,
+            },
             Err(refusal) => fault(refusal),
         }
     }
@@ -277,15 +399,23 @@ impl Turn {
         Standing::after(steps)
     }
 
-    /// Rates what is open of a kept event. An event has one step in a batch: the next one names it by its seq.
+    /// Rates what is open of a kept event. An event has one step in a batch: the next one names it
+    /// by its seq.
     pub fn again(&mut self, kept: &Arc<Record>, prepared: Box<Prepared>) -> Done {
         self.again_beside(kept, prepared, None)
     }
 
     /// `stays`: a report from below that cannot be taken back.
-    pub fn again_beside(&mut self, kept: &Arc<Record>, prepared: Box<Prepared>, stays: Option<Seq>) -> Done {
+    pub fn again_beside(
+        &mut self,
+        kept: &Arc<Record>,
+        prepared: Box<Prepared>,
+        stays: Option<Seq>,
+    ) -> Done {
         let standing = self.standing(kept);
-        let amended_now = self.amendment(kept.seq).is_some_and(|amendment| amendment.by < Seq(0));
+        let amended_now = self
+            .amendment(kept.seq)
+            .is_some_and(|amendment| amendment.by < Seq(0));
         if !standing.is_open() || amended_now {
             return Done::Event(self.told(kept, &standing));
         }
@@ -302,25 +432,44 @@ impl Turn {
         let is_own_name = prepared.name().name == kept.identity.name();
         match self.beside(&prepared, Some(kept.as_ref())) {
             Beside::Nothing | Beside::Own(_) => {}
-            Beside::Confirms(lower) | Beside::Overrules(Some(lower)) if stays == Some(lower.seq) => {}
+            Beside::Confirms(lower) | Beside::Overrules(Some(lower))
+                if stays == Some(lower.seq) => {}
             Beside::Known(outcome) => return self.settled_by(kept, Done::Event(outcome)),
             // The kept record has the name under which it would be confirmed: it is rated instead.
-            Beside::Confirms(lower) if is_own_name => return Done::overrules(prepared, Some(Arc::clone(kept)), Some(lower)),
+            Beside::Confirms(lower) if is_own_name => {
+                return Done::overrules(prepared, Some(Arc::clone(kept)), Some(lower));
+            }
             Beside::Confirms(lower) => {
                 let confirmed = Done::Event(self.confirm(prepared, lower));
                 return self.settled_by(kept, confirmed);
             }
-            Beside::Overrules(lower) => return Done::overrules(prepared, Some(Arc::clone(kept)), lower),
+            Beside::Overrules(lower) => {
+                return Done::overrules(prepared, Some(Arc::clone(kept)), lower);
+            }
         }
         Done::Event(match self.rate(&prepared) {
-            Ok(rated) => self.record_rated(prepared, rated, Kind::RatedLater, Refers { kept: Some(kept), overruled: None }),
-            Err(reason) => Outcome::Unrated { reason: reason.0.to_owned(), duplicate: true },
+            Ok(rated) => self.record_rated(
+                prepared,
+                rated,
+                Kind::RatedLater,
+                Refers {
+                    kept: Some(kept),
+                    overruled: None,
+                },
+            ),
+            Err(reason) => Outcome::Unrated {
+                reason: reason.0.to_owned(),
+                duplicate: true,
+            },
         })
     }
 
     /// What became of an event by another record needs no more rating.
     fn settled_by(&mut self, kept: &Record, done: Done) -> Done {
-        if matches!(done, Done::Event(Outcome::Rated(_) | Outcome::PartlyRated { .. } | Outcome::Duplicate(_))) {
+        if matches!(
+            done,
+            Done::Event(Outcome::Rated(_) | Outcome::PartlyRated { .. } | Outcome::Duplicate(_))
+        ) {
             self.settle(kept.seq);
         }
         done
@@ -339,27 +488,65 @@ impl Turn {
         self.later.insert(record.seq, record);
     }
 
-    /// Charges those of the open links that can be charged now, up to the lowest that was charged before, and no other.
-    fn rate_open(&mut self, kept: &Record, standing: &Standing, prepared: Box<Prepared>) -> Outcome {
+    /// Charges those of the open links that can be charged now, up to the lowest that was charged
+    /// before, and no other.
+    fn rate_open(
+        &mut self,
+        kept: &Record,
+        standing: &Standing,
+        prepared: Box<Prepared>,
+    ) -> Outcome {
         let still = standing.open.clone().unwrap_or_default();
         let is_open = |buyer: TenantId| still.iter().any(|open| open.buyer == buyer);
-        let (Some(customer), Ok(plan)) = (&prepared.customer, &prepared.priced) else { return self.told(kept, standing) };
-        let Ok(mut priced) = charge::price_standing(&prepared, customer, plan, &self.states) else { return self.told(kept, standing) };
+        let (Some(customer), Ok(plan)) = (&prepared.customer, &prepared.priced) else {
+            return self.told(kept, standing);
+        };
+        let Ok(mut priced) = charge::price_standing(&prepared, customer, plan, &self.states) else {
+            return self.told(kept, standing);
+        };
         priced.charges.retain(|charge| is_open(charge.link.buyer));
-        let joined = priced.charges.last().map(|charge| charge.link.buyer) == still.last().map(|open| open.buyer);
-        let now =
-            if joined && self.post_cut(customer, plan, &mut priced).is_ok() { std::mem::take(&mut priced.charges) } else { Vec::new() };
-        let open = still.iter().filter(|open| !now.iter().any(|charge| charge.link.buyer == open.buyer)).map(|open| {
-            let reason = priced.open.iter().find(|new| new.buyer == open.buyer);
-            reason.map_or_else(|| open.clone(), |new| new.link())
-        });
+        let joined = priced.charges.last().map(|charge| charge.link.buyer)
+            == still.last().map(|open| open.buyer);
+        let now = if joined && self.post_cut(customer, plan, &mut priced).is_ok() {
+            std::mem::take(&mut priced.charges)
+        } else {
+            Vec::new()
+        };
+        let open = still
+            .iter()
+            .filter(|open| !now.iter().any(|charge| charge.link.buyer == open.buyer))
+            .map(|open| {
+                let reason = priced.open.iter().find(|new| new.buyer == open.buyer);
+                reason.map_or_else(|| open.clone(), |new| new.link())
+            });
         let open: Vec<OpenLink> = open.collect();
         if now.is_empty() {
-            return self.told(kept, &Standing { open: Some(open), ..standing.clone() });
+            return self.told(
+                kept,
+                &Standing {
+                    open: Some(open),
+                    ..standing.clone()
+                },
+            );
         }
         let places = self.grow(&prepared, customer, plan, &now);
-        let rated = Rated { charges: now, places, open, currency: plan.currency, hold: None, over_hold: None };
-        self.record_rated(prepared, rated, Kind::RatedLater, Refers { kept: Some(kept), overruled: None })
+        let rated = Rated {
+            charges: now,
+            places,
+            open,
+            currency: plan.currency,
+            hold: None,
+            over_hold: None,
+        };
+        self.record_rated(
+            prepared,
+            rated,
+            Kind::RatedLater,
+            Refers {
+                kept: Some(kept),
+                overruled: None,
+            },
+        )
     }
 
     /// Prices and posts; when it refuses, nothing has changed.
@@ -367,11 +554,20 @@ impl Turn {
         let plan = prepared.priced.as_ref().map_err(Clone::clone)?;
         let customer = prepared.customer.as_ref().ok_or(Kept("unknown_customer"))?;
         let mut priced = charge::price_standing(prepared, customer, plan, &self.states)?;
-        let (hold, over_hold) = self.post_usage(prepared, customer, plan, &mut priced).map_err(|refusal| Kept(refusal.code()))?;
+        let (hold, over_hold) = self
+            .post_usage(prepared, customer, plan, &mut priced)
+            .map_err(|refusal| Kept(refusal.code()))?;
         let Priced { charges, open } = priced;
         let places = self.grow(prepared, customer, plan, &charges);
         let open = open.into_iter().map(Open::link).collect();
-        Ok(Rated { charges, places, open, currency: plan.currency, hold, over_hold })
+        Ok(Rated {
+            charges,
+            places,
+            open,
+            currency: plan.currency,
+            hold,
+            over_hold,
+        })
     }
 
     /// With its hold, if there is one that is open; otherwise under the limits.
@@ -385,20 +581,35 @@ impl Turn {
         let id = prepared.hold;
         while let Some(hold) = self.states.holds.get(&id) {
             // A hold of one's own follows from one's own id.
-            if prepared.event.hold.is_some() && !may_end(&customer.tenant.path, prepared.reporter, hold) {
+            if prepared.event.hold.is_some()
+                && !may_end(&customer.tenant.path, prepared.reporter, hold)
+            {
                 break;
             }
             let mut hold = hold.clone();
             let links = charge::link_charges(&priced.charges);
-            match self.books.capture(&event(customer, plan, &links, &[]), &mut hold, self.now) {
+            match self
+                .books
+                .capture(&event(customer, plan, &links, &[]), &mut hold, self.now)
+            {
                 Ok(posted) => {
                     self.states.holds.set(id, hold);
-                    let account = charge::customer_account(customer.tenant.id, &priced.charges, plan.currency);
-                    let over = posted.over_hold.iter().find(|(of, _)| *of == account).map(|&(_, cents)| cents);
+                    let account = charge::customer_account(
+                        customer.tenant.id,
+                        &priced.charges,
+                        plan.currency,
+                    );
+                    let over = posted
+                        .over_hold
+                        .iter()
+                        .find(|(of, _)| *of == account)
+                        .map(|&(_, cents)| cents);
                     return Ok((Some(id), over));
                 }
                 // The usage has happened: it is posted like any other.
-                Err(Refusal::HoldOver | Refusal::HoldEnded { .. } | Refusal::HoldOfAnother) => break,
+                Err(Refusal::HoldOver | Refusal::HoldEnded { .. } | Refusal::HoldOfAnother) => {
+                    break;
+                }
                 Err(refusal) if !priced.cut(&refusal, plan) => return Err(refusal),
                 Err(_cut) => {}
             }
@@ -406,10 +617,19 @@ impl Turn {
         self.post_cut(customer, plan, priced).map(|()| (None, None))
     }
 
-    /// Posts the charges under their limits; those that are refused, from the lowest up, are left out and open.
-    fn post_cut(&mut self, customer: &Customer, plan: &Plan, priced: &mut Priced) -> Result<(), Refusal> {
+    /// Posts the charges under their limits; those that are refused, from the lowest up, are left
+    /// out and open.
+    fn post_cut(
+        &mut self,
+        customer: &Customer,
+        plan: &Plan,
+        priced: &mut Priced,
+    ) -> Result<(), Refusal> {
         loop {
-            let (links, limits) = (charge::link_charges(&priced.charges), charge::refusing(plan, &priced.charges));
+            let (links, limits) = (
+                charge::link_charges(&priced.charges),
+                charge::refusing(plan, &priced.charges),
+            );
             match self.books.charge(&event(customer, plan, &links, &limits)) {
                 Ok(_posted) => return Ok(()),
                 Err(refusal) if !priced.cut(&refusal, plan) => return Err(refusal),
@@ -418,8 +638,15 @@ impl Turn {
         }
     }
 
-    /// Carries, counters and their members after these charges of an event, and where on the counters these count.
-    fn grow(&mut self, prepared: &Prepared, customer: &Customer, plan: &Plan, charges: &[Charge]) -> Vec<Place> {
+    /// Carries, counters and their members after these charges of an event, and where on the
+    /// counters these count.
+    fn grow(
+        &mut self,
+        prepared: &Prepared,
+        customer: &Customer,
+        plan: &Plan,
+        charges: &[Charge],
+    ) -> Vec<Place> {
         self.carry(customer.tenant.id, charges);
         let places = self.count(prepared, plan, charges);
         member::add(prepared, plan, charges, &places, &mut self.states);
@@ -428,28 +655,62 @@ impl Turn {
 
     /// The carries after these charges.
     pub fn carry(&mut self, customer: TenantId, charges: &[Charge]) {
-        self.states.set_carries(customer, charges.iter().map(|charge| (charge.link.buyer, charge.carry)));
+        self.states.set_carries(
+            customer,
+            charges
+                .iter()
+                .map(|charge| (charge.link.buyer, charge.carry)),
+        );
     }
 
-    fn record_rated(&mut self, prepared: Box<Prepared>, rated: Rated, kind: Kind, Refers { kept, overruled }: Refers<'_>) -> Outcome {
-        let previous = kept.and_then(|kept| self.amendment(kept.seq)).map(|amendment| amendment.by);
-        let Rated { charges, places, open, currency, hold, over_hold } = rated;
+    fn record_rated(
+        &mut self,
+        prepared: Box<Prepared>,
+        rated: Rated,
+        kind: Kind,
+        Refers { kept, overruled }: Refers<'_>,
+    ) -> Outcome {
+        let previous = kept
+            .and_then(|kept| self.amendment(kept.seq))
+            .map(|amendment| amendment.by);
+        let Rated {
+            charges,
+            places,
+            open,
+            currency,
+            hold,
+            over_hold,
+        } = rated;
         let (is_open, corrects) = (!open.is_empty(), prepared.corrects);
         let has_steps = is_open || previous.is_some() || corrects.is_some() || !places.is_empty();
         let body = Body {
             currency: Some(currency),
             charges,
-            reason: if kind == Kind::Rated { reason_of(&open) } else { String::new() },
+            reason: if kind == Kind::Rated {
+                reason_of(&open)
+            } else {
+                String::new()
+            },
             hold,
             refers_to: kept.map(|record| record.seq).or(overruled),
             trail: Trail {
                 key: prepared.sender_key,
-                steps: has_steps.then(|| Box::new(Steps { open: open.clone(), previous, corrects, places })),
+                steps: has_steps.then(|| {
+                    Box::new(Steps {
+                        open: open.clone(),
+                        previous,
+                        corrects,
+                        places,
+                    })
+                }),
             },
             ..event_body(&prepared)
         };
         let mut key = Some(prepared.name().key);
-        let below_cost = body.charges.windows(2).any(|pair| pair[0].exact < pair[1].exact);
+        let below_cost = body
+            .charges
+            .windows(2)
+            .any(|pair| pair[0].exact < pair[1].exact);
         let mut record = record_of(prepared, kind, body);
         if kept.is_some_and(|kept| kept.identity == record.identity) {
             // The kept record is the one that its identity finds.
@@ -464,13 +725,23 @@ impl Turn {
             return self.record_step(index, kind, kept, open, over_hold);
         }
         match self.posted_of(&self.batch.records[index]) {
-            Ok(posted) => Outcome::Rated(Posted { over_hold, ..posted }),
+            Ok(posted) => Outcome::Rated(Posted {
+                over_hold,
+                ..posted
+            }),
             Err(refusal) => fault(refusal),
         }
     }
 
     /// The answer to an event that is charged in several steps; this one is at `index`.
-    fn record_step(&mut self, index: usize, kind: Kind, kept: Option<&Record>, open: Vec<OpenLink>, over_hold: Option<Cents>) -> Outcome {
+    fn record_step(
+        &mut self,
+        index: usize,
+        kind: Kind,
+        kept: Option<&Record>,
+        open: Vec<OpenLink>,
+        over_hold: Option<Cents>,
+    ) -> Outcome {
         let is_open = !open.is_empty();
         let posted = match kept {
             Some(kept) => {
@@ -481,7 +752,12 @@ impl Turn {
                 let record = &self.batch.records[index];
                 let currency = record.body.currency.ok_or(Refusal::BrokenChain);
                 let customer = record.tenant;
-                let by = currency.map(|currency| RatedBy { seq: relative(index), customer, currency, overruled: None });
+                let by = currency.map(|currency| RatedBy {
+                    seq: relative(index),
+                    customer,
+                    currency,
+                    overruled: None,
+                });
                 by.and_then(|by| self.posted(by, &self.standing(kept).charged))
             }
             None => {
@@ -490,8 +766,15 @@ impl Turn {
             }
         };
         match posted {
-            Ok(posted) if is_open => Outcome::PartlyRated { posted, open, duplicate: false },
-            Ok(posted) => Outcome::Rated(Posted { over_hold, ..posted }),
+            Ok(posted) if is_open => Outcome::PartlyRated {
+                posted,
+                open,
+                duplicate: false,
+            },
+            Ok(posted) => Outcome::Rated(Posted {
+                over_hold,
+                ..posted
+            }),
             Err(refusal) => fault(refusal),
         }
     }
@@ -500,11 +783,28 @@ impl Turn {
     pub fn posted_of(&self, record: &Record) -> Result<Posted, Refusal> {
         let currency = record.body.currency.ok_or(Refusal::BrokenChain)?;
         let overruled = record.body.refers_to.filter(|_| record.kind == Kind::Rated);
-        self.posted(RatedBy { seq: record.seq, customer: record.tenant, currency, overruled }, &record.body.charges)
+        self.posted(
+            RatedBy {
+                seq: record.seq,
+                customer: record.tenant,
+                currency,
+                overruled,
+            },
+            &record.body.charges,
+        )
     }
 
     /// What these charges of an event moved.
-    fn posted(&self, RatedBy { seq, customer, currency, overruled }: RatedBy, charges: &[Charge]) -> Result<Posted, Refusal> {
+    fn posted(
+        &self,
+        RatedBy {
+            seq,
+            customer,
+            currency,
+            overruled,
+        }: RatedBy,
+        charges: &[Charge],
+    ) -> Result<Posted, Refusal> {
         let account = charge::customer_account(customer, charges, currency);
         Ok(Posted {
             seq,
@@ -512,7 +812,10 @@ impl Turn {
             currency,
             debit: charge::debit(customer, charges),
             splits: charge::splits(customer, charges)?,
-            balance: self.books.balance(account).map_or(Cents::ZERO, |balance| balance.posted),
+            balance: self
+                .books
+                .balance(account)
+                .map_or(Cents::ZERO, |balance| balance.posted),
             over_hold: None,
             overruled,
         })
@@ -539,15 +842,35 @@ pub struct Rated {
 }
 
 /// On its way into the books.
-fn event<'a>(customer: &Customer, plan: &Plan, charges: &'a [LinkCharge], limits: &'a [Limit]) -> Event<'a> {
-    let (root, platform, customer) = (customer.tenant.root, customer.platform(), customer.tenant.id);
-    Event { root, platform, customer, currency: plan.currency, charges, limits }
+fn event<'a>(
+    customer: &Customer,
+    plan: &Plan,
+    charges: &'a [LinkCharge],
+    limits: &'a [Limit],
+) -> Event<'a> {
+    let (root, platform, customer) = (
+        customer.tenant.root,
+        customer.platform(),
+        customer.tenant.id,
+    );
+    Event {
+        root,
+        platform,
+        customer,
+        currency: plan.currency,
+        charges,
+        limits,
+    }
 }
 
 /// Of the link nearest to the customer that has a reason of its own.
 fn reason_of(open: &[OpenLink]) -> String {
-    let own = open.iter().find(|open| ![tenants::chain::ABOVE_OPEN, BELOW_UNKNOWN].contains(&open.reason.as_str()));
-    own.or(open.first()).map(|open| open.reason.to_string()).unwrap_or_default()
+    let own = open
+        .iter()
+        .find(|open| ![tenants::chain::ABOVE_OPEN, BELOW_UNKNOWN].contains(&open.reason.as_str()));
+    own.or(open.first())
+        .map(|open| open.reason.to_string())
+        .unwrap_or_default()
 }
 
 /// A record of this batch before the journal has placed it.
@@ -572,17 +895,44 @@ pub fn event_body(prepared: &Prepared) -> Body {
         meter: event.meter.clone(),
         quantity: event.quantity,
         amount: event.amount.map(|amount| amount.to_string()),
-        member: prepared.priced.as_ref().ok().and_then(|plan| member::name(prepared, plan)),
-        trail: Trail { key: prepared.sender_key, steps: None },
+        member: prepared
+            .priced
+            .as_ref()
+            .ok()
+            .and_then(|plan| member::name(prepared, plan)),
+        trail: Trail {
+            key: prepared.sender_key,
+            steps: None,
+        },
         ..Body::default()
     }
 }
 
 pub fn record_of(prepared: Box<Prepared>, kind: Kind, body: Body) -> Record {
-    let (at, received_at, content, tenant) = (prepared.event.at, prepared.received_at, prepared.content, prepared.owner());
-    let is_open = body.trail.steps.as_ref().is_some_and(|steps| !steps.open.is_empty());
+    let (at, received_at, content, tenant) = (
+        prepared.event.at,
+        prepared.received_at,
+        prepared.content,
+        prepared.owner(),
+    );
+    let is_open = body
+        .trail
+        .steps
+        .as_ref()
+        .is_some_and(|steps| !steps.open.is_empty());
     let is_kept = kind == Kind::Unrated || (kind == Kind::Rated && is_open);
     let as_sent = is_kept || matches!(kind, Kind::HoldPlaced | Kind::HoldExtended);
     let (identity, personal, personal_digest) = prepared.into_record_parts(as_sent);
-    Record { seq: Seq(0), kind, tenant, identity, at, received_at, content, body, personal, personal_digest }
+    Record {
+        seq: Seq(0),
+        kind,
+        tenant,
+        identity,
+        at,
+        received_at,
+        content,
+        body,
+        personal,
+        personal_digest,
+    }
 }

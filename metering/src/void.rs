@@ -11,7 +11,9 @@ use rating::{CardVersionId, Exact, Instant, TenantId, ids::ApiKeyId};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{Charge, ChargePricing, CounterKey, Journal, Keyed, Name, OpenLink, Place, Record, Reporter, Seq};
+use store::journal::{
+    Charge, ChargePricing, CounterKey, Journal, Keyed, Name, OpenLink, Place, Record, Reporter, Seq,
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// What is given back on a link below.
@@ -36,8 +38,8 @@ pub struct Void {
     pub others: Vec<Other>,
     /// The event as it was first recorded.
     pub original: Arc<Record>,
-    /// The event with the charges that are to be taken back: as it was recorded, or as it stands on those of its links that
-    /// the void reaches.
+    /// The event with the charges that are to be taken back: as it was recorded, or as it stands on
+    /// those of its links that the void reaches.
     pub charged: Arc<Record>,
     /// The last step of the event when this was found out, if it was not its own record.
     pub last: Option<Seq>,
@@ -66,11 +68,13 @@ pub struct Void {
     pub versions: HashMap<CardVersionId, Arc<CompiledCard>>,
     /// What was given back before on its other links, by buyer.
     pub given_back: Vec<(TenantId, Below)>,
-    /// What its author must cover, where links above those that it reaches stand; with what is known of its balance.
+    /// What its author must cover, where links above those that it reaches stand; with what is
+    /// known of its balance.
     pub cover: Option<(Limit, Option<SellerCover>)>,
     /// Terms of its sellers changed within the month, or after it.
     pub terms_changed: bool,
-    /// A commission that stands follows what is taken back below it: [`shares::is_followed`](crate::shares).
+    /// A commission that stands follows what is taken back below it:
+    /// [`shares::is_followed`](crate::shares).
     pub is_followed: bool,
     pub reason: String,
     pub received_at: Instant,
@@ -83,7 +87,9 @@ impl Void {
     pub fn rate(&self, charge: &Charge) -> Option<u32> {
         match charge.pricing {
             ChargePricing::Card { rate, .. } | ChargePricing::Floored { rate, .. } => Some(rate),
-            ChargePricing::Commission { .. } | ChargePricing::CommissionOf { .. } | ChargePricing::Carry => None,
+            ChargePricing::Commission { .. }
+            | ChargePricing::CommissionOf { .. }
+            | ChargePricing::Carry => None,
         }
     }
     /// Where on its counter the charge of this buyer counts; `None`: in the first segment.
@@ -100,10 +106,21 @@ impl Void {
     /// The event's names by others of the chain.
     pub fn others(&self) -> impl Iterator<Item = Keyed<'_>> {
         let name = self.original.identity.name();
-        self.others.iter().map(move |other| Keyed { key: other.key, name: Name { reporter: other.reporter, ..name } })
+        self.others.iter().map(move |other| Keyed {
+            key: other.key,
+            name: Name {
+                reporter: other.reporter,
+                ..name
+            },
+        })
     }
     /// `reporters`: all that have ever reported in the event's root.
     pub fn look_beside(&mut self, reporters: &[Reporter], journal: &dyn Journal) {
-        self.others = reporters::others(reporters, &self.path, self.original.identity.name(), journal);
+        self.others = reporters::others(
+            reporters,
+            &self.path,
+            self.original.identity.name(),
+            journal,
+        );
     }
 }

@@ -1,8 +1,10 @@
-//! Who waits, where, and since when: the engine's queues and lanes, as readiness and metrics ask after them.
+//! Who waits, where, and since when: the engine's queues and lanes, as readiness and metrics ask
+//! after them.
 //!
-//! A post counts what comes and what goes, one atomic each, and knows no time. Whoever looks brings the time along and keeps,
-//! look by look, how many had come: what waits first came before the look that first counted it. So an age is right to
-//! the time between two looks, and the hot path pays for none of it.
+//! A post counts what comes and what goes, one atomic each, and knows no time. Whoever looks brings
+//! the time along and keeps, look by look, how many had come: what waits first came before the look
+//! that first counted it. So an age is right to the time between two looks, and the hot path pays
+//! for none of it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -27,7 +29,16 @@ pub enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 8] = [Self::Idle, Self::Lock, Self::Holds, Self::Find, Self::Load, Self::Turns, Self::Commit, Self::Pause];
+    const ALL: [Self; 8] = [
+        Self::Idle,
+        Self::Lock,
+        Self::Holds,
+        Self::Find,
+        Self::Load,
+        Self::Turns,
+        Self::Commit,
+        Self::Pause,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -67,7 +78,13 @@ pub struct Staffed(Post);
 impl Post {
     pub fn new(name: impl Into<String>) -> Self {
         let (came, went) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self(Arc::new(Inner { name: name.into(), came, went, stage: AtomicU8::new(0), has_ended: AtomicBool::new(false) }))
+        Self(Arc::new(Inner {
+            name: name.into(),
+            came,
+            went,
+            stage: AtomicU8::new(0),
+            has_ended: AtomicBool::new(false),
+        }))
     }
 
     pub fn name(&self) -> &str {
@@ -88,7 +105,10 @@ impl Post {
     }
 
     fn stage(&self) -> Stage {
-        Stage::ALL.get(usize::from(self.0.stage.load(Ordering::Relaxed))).copied().unwrap_or(Stage::Idle)
+        Stage::ALL
+            .get(usize::from(self.0.stage.load(Ordering::Relaxed)))
+            .copied()
+            .unwrap_or(Stage::Idle)
     }
 }
 
@@ -121,15 +141,31 @@ pub struct Waiting {
 impl Waiting {
     /// Without the age.
     pub fn place(&self) -> String {
-        format!("{} ({} waiting, stage {})", self.name, self.count, self.stage.name())
+        format!(
+            "{} ({} waiting, stage {})",
+            self.name,
+            self.count,
+            self.stage.name()
+        )
     }
 }
 
 impl std::fmt::Display for Waiting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { name, stage, count, oldest, has_ended } = self;
+        let Self {
+            name,
+            stage,
+            count,
+            oldest,
+            has_ended,
+        } = self;
         let ended = if *has_ended { ", it has ended" } else { "" };
-        write!(f, "{name}: {count} waiting, the oldest for {} s (stage {}{ended})", oldest.as_secs(), stage.name())
+        write!(
+            f,
+            "{name}: {count} waiting, the oldest for {} s (stage {}{ended})",
+            oldest.as_secs(),
+            stage.name()
+        )
     }
 }
 
@@ -142,10 +178,16 @@ type Looks = VecDeque<(u64, Duration)>;
 
 impl Watch {
     pub fn over(posts: Vec<Post>) -> Self {
-        Self(Arc::new(posts.into_iter().map(|post| (post, Mutex::default())).collect()))
+        Self(Arc::new(
+            posts
+                .into_iter()
+                .map(|post| (post, Mutex::default()))
+                .collect(),
+        ))
     }
 
-    /// `now`: on a clock that only goes forward. Look about once a second: what nobody has seen yet is new.
+    /// `now`: on a clock that only goes forward. Look about once a second: what nobody has seen yet
+    /// is new.
     pub fn look(&self, now: Duration) -> Vec<Waiting> {
         let look = |(post, looks): &(Post, Mutex<Looks>)| {
             let mut looks = looks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,9 +200,17 @@ impl Watch {
             if is_new && looks.len() < LOOKS_MAX {
                 looks.push_back((came, now));
             }
-            let oldest = looks.front().map_or(Duration::ZERO, |(_, at)| now.saturating_sub(*at));
+            let oldest = looks
+                .front()
+                .map_or(Duration::ZERO, |(_, at)| now.saturating_sub(*at));
             let has_ended = post.0.has_ended.load(Ordering::Relaxed);
-            Waiting { name: post.0.name.clone(), stage: post.stage(), count: came.saturating_sub(went), oldest, has_ended }
+            Waiting {
+                name: post.0.name.clone(),
+                stage: post.stage(),
+                count: came.saturating_sub(went),
+                oldest,
+                has_ended,
+            }
         };
         self.0.iter().map(look).collect()
     }
@@ -203,14 +253,18 @@ impl Outcomes {
         self.0.failed_in_a_row.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Why nothing became durable of late, if several batches in a row failed. `now` as in [`Watch::look`].
+    /// Why nothing became durable of late, if several batches in a row failed. `now` as in
+    /// [`Watch::look`].
     pub fn failing(&self, now: Duration) -> Option<String> {
         if self.0.failed_in_a_row.load(Ordering::Relaxed) < FAILURES_MAX {
             return None;
         }
         let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = self.0.failed.load(Ordering::Relaxed);
-        let at = last.seen.filter(|(counted, _)| *counted == failed).map_or(now, |(_, at)| at);
+        let at = last
+            .seen
+            .filter(|(counted, _)| *counted == failed)
+            .map_or(now, |(_, at)| at);
         last.seen = Some((failed, at));
         (now.saturating_sub(at) < FAILED_LATELY).then(|| last.why.clone())
     }
@@ -245,7 +299,8 @@ mod tests {
         assert_eq!((oldest(&watch, 50), oldest(&watch, 110)), (0, 60));
     }
 
-    /// A queue that is long but moves: the age is that of what waits, not of the time without progress.
+    /// A queue that is long but moves: the age is that of what waits, not of the time without
+    /// progress.
     #[test]
     fn a_long_queue_that_moves_shows_how_long_one_waits() {
         let post = Post::new("committer");
@@ -253,7 +308,11 @@ mod tests {
         let mut waiting = VecDeque::new();
         for second in 0..30 {
             waiting.extend([post.enter(), post.enter()]);
-            assert_eq!(oldest(&watch, second), second.div_ceil(2), "two come a second, and one goes");
+            assert_eq!(
+                oldest(&watch, second),
+                second.div_ceil(2),
+                "two come a second, and one goes"
+            );
             waiting.pop_front();
         }
     }
@@ -266,7 +325,10 @@ mod tests {
         assert_eq!(outcomes.failing(secs(10)), None, "two are no reason");
         fails(1);
         let why = Some("no space left".to_owned());
-        assert_eq!((outcomes.failing(secs(11)), outcomes.failing(secs(30))), (why.clone(), why.clone()));
+        assert_eq!(
+            (outcomes.failing(secs(11)), outcomes.failing(secs(30))),
+            (why.clone(), why.clone())
+        );
         assert_eq!(outcomes.failing(secs(31)), None, "somebody may try again");
         fails(1);
         assert_eq!(outcomes.failing(secs(40)), why, "and it has failed again");
@@ -282,7 +344,10 @@ mod tests {
         let staffed = post.staff();
         let _waiting = post.enter();
         watch.look(secs(1));
-        assert_eq!(watch.look(secs(43))[0].to_string(), "lane-1: 1 waiting, the oldest for 42 s (stage commit)");
+        assert_eq!(
+            watch.look(secs(43))[0].to_string(),
+            "lane-1: 1 waiting, the oldest for 42 s (stage commit)"
+        );
         drop(staffed);
         assert!(watch.look(secs(43))[0].has_ended);
     }

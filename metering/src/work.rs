@@ -1,7 +1,10 @@
 //! Commands as the committer takes them: everything that could be found out beforehand is in them.
 
 use crate::carries::Settling;
-use crate::command::{HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PostPayment, Posted, Problem, SellerCover};
+use crate::command::{
+    HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PostPayment, Posted, Problem,
+    SellerCover,
+};
 use crate::prepare::Prepared;
 use crate::reporters::Reporters;
 use crate::void::Void;
@@ -23,7 +26,8 @@ pub enum Work {
         void: Box<Void>,
         event: Box<Prepared>,
     },
-    /// A report from above in the place of one from below with other content. `own`: its sender's kept event, tried again.
+    /// A report from above in the place of one from below with other content. `own`: its sender's
+    /// kept event, tried again.
     Overrule {
         lower: Seq,
         /// `None`: the lower one cannot be taken back, so both stand.
@@ -52,7 +56,8 @@ pub enum Work {
         command: Box<PostPayment>,
         received_at: Instant,
     },
-    /// What a tenant had in one balance with a seller that collects itself goes to the seller's book, once.
+    /// What a tenant had in one balance with a seller that collects itself goes to the seller's
+    /// book, once.
     Reclassify {
         named: Named,
         tenant: TenantId,
@@ -75,13 +80,19 @@ pub struct Named {
 
 impl Named {
     pub fn new(identity: Identity, journal: &dyn Journal) -> Self {
-        Self { key: journal.identity_key(identity.name()), identity }
+        Self {
+            key: journal.identity_key(identity.name()),
+            identity,
+        }
     }
     pub fn key(&self) -> u64 {
         self.key
     }
     pub fn keyed(&self) -> Keyed<'_> {
-        Keyed { key: self.key, name: self.identity.name() }
+        Keyed {
+            key: self.key,
+            name: self.identity.name(),
+        }
     }
 }
 
@@ -92,7 +103,8 @@ pub struct HoldWork {
     pub prepared: Box<Prepared>,
     pub ttl_secs: u32,
     pub as_much_as_possible: bool,
-    /// `Some`: a seller's account is debited only where what it withholds is known. `None`: commission counts as money.
+    /// `Some`: a seller's account is debited only where what it withholds is known. `None`:
+    /// commission counts as money.
     pub covers: Option<Vec<SellerCover>>,
 }
 
@@ -100,7 +112,8 @@ pub struct HoldWork {
 #[derive(Debug)]
 pub enum Done {
     Event(Outcome),
-    /// Nothing yet: a report from below has to be taken back in the same step, and how must be found out first.
+    /// Nothing yet: a report from below has to be taken back in the same step, and how must be
+    /// found out first.
     Overrules(Box<Overrules>),
     Amended(Result<Amended, Problem>),
     Hold(Result<HoldAnswer, Problem>),
@@ -131,7 +144,11 @@ pub struct Amended {
 }
 
 impl Done {
-    pub fn overrules(event: Box<Prepared>, own: Option<Arc<Record>>, lower: Option<Arc<Record>>) -> Self {
+    pub fn overrules(
+        event: Box<Prepared>,
+        own: Option<Arc<Record>>,
+        lower: Option<Arc<Record>>,
+    ) -> Self {
         Self::Overrules(Box::new(Overrules { event, own, lower }))
     }
     /// Records of this batch were named by their index (−1 − index); the journal has placed them.
@@ -142,11 +159,24 @@ impl Done {
             }
         };
         match self {
-            Self::Event(Outcome::Rated(posted) | Outcome::PartlyRated { posted, .. } | Outcome::Duplicate(posted)) => fix(&mut posted.seq),
-            Self::Amended(Ok(amended)) => amended.void.iter_mut().chain(&mut amended.event).for_each(|posted| fix(&mut posted.seq)),
+            Self::Event(
+                Outcome::Rated(posted)
+                | Outcome::PartlyRated { posted, .. }
+                | Outcome::Duplicate(posted),
+            ) => fix(&mut posted.seq),
+            Self::Amended(Ok(amended)) => amended
+                .void
+                .iter_mut()
+                .chain(&mut amended.event)
+                .for_each(|posted| fix(&mut posted.seq)),
             Self::Money(Ok(answer)) => fix(&mut answer.seq),
             Self::Payment(Ok(posted)) => fix(&mut posted.seq),
-            Self::Event(_) | Self::Overrules(_) | Self::Amended(Err(_)) | Self::Hold(_) | Self::Money(Err(_)) | Self::Payment(Err(_)) => {}
+            Self::Event(_)
+            | Self::Overrules(_)
+            | Self::Amended(Err(_))
+            | Self::Hold(_)
+            | Self::Money(Err(_))
+            | Self::Payment(Err(_)) => {}
             Self::Reclassified(_) | Self::Settled(_) | Self::Swept => {}
         }
     }
@@ -165,7 +195,9 @@ impl Work {
             | Self::Reclassify { .. }
             | Self::SettleCarries(_)
             | Self::Sweep { .. } => true,
-            Self::Again { .. } | Self::Void(_) | Self::Correct { .. } | Self::Overrule { .. } => false,
+            Self::Again { .. } | Self::Void(_) | Self::Correct { .. } | Self::Overrule { .. } => {
+                false
+            }
         }
     }
     /// The root whose books it moves; a lane works through each root's commands in order.
@@ -175,9 +207,10 @@ impl Work {
             Self::Void(void) | Self::Correct { void, .. } => void.named.identity.root,
             Self::Overrule { event, .. } => event.name().name.root,
             Self::PlaceHold(work) => work.prepared.name().name.root,
-            Self::ExtendHold { named, .. } | Self::ReleaseHold { named, .. } | Self::Money { named, .. } | Self::Payment { named, .. } => {
-                named.identity.root
-            }
+            Self::ExtendHold { named, .. }
+            | Self::ReleaseHold { named, .. }
+            | Self::Money { named, .. }
+            | Self::Payment { named, .. } => named.identity.root,
             Self::Reclassify { named, .. } => named.identity.root,
             Self::SettleCarries(settling) => settling.root,
             Self::Sweep { root } => *root,
@@ -197,7 +230,12 @@ impl Work {
     /// Who reports usage by it, and where.
     pub fn reported(&self) -> Option<(TenantId, Reporter)> {
         let event = match self {
-            Self::Usage(event) | Self::Again { prepared: event, .. } | Self::Correct { event, .. } | Self::Overrule { event, .. } => event,
+            Self::Usage(event)
+            | Self::Again {
+                prepared: event, ..
+            }
+            | Self::Correct { event, .. }
+            | Self::Overrule { event, .. } => event,
             _ => return None,
         };
         Some((event.root, event.reporter))
@@ -213,11 +251,19 @@ impl Work {
     /// Whether anybody else may have reported its events.
     pub fn has_others(&self) -> bool {
         let event = match self {
-            Self::Usage(event) | Self::Again { prepared: event, .. } | Self::Correct { event, .. } | Self::Overrule { event, .. } => event,
+            Self::Usage(event)
+            | Self::Again {
+                prepared: event, ..
+            }
+            | Self::Correct { event, .. }
+            | Self::Overrule { event, .. } => event,
             Self::Void(void) => return void.others().next().is_some(),
             _ => return false,
         };
-        event.others().next().is_some() || self.void().is_some_and(|void| void.others().next().is_some())
+        event.others().next().is_some()
+            || self
+                .void()
+                .is_some_and(|void| void.others().next().is_some())
     }
     /// Another root whose reporters it asks for.
     pub fn voided_in(&self) -> Option<TenantId> {
@@ -225,16 +271,27 @@ impl Work {
     }
     /// Finds the names by which others may have reported its events.
     pub fn look_beside(&mut self, reporters: &Reporters, journal: &dyn Journal) {
-        let void = |void: &mut Void| void.look_beside(reporters.of(void.original.identity.root), journal);
+        let void =
+            |void: &mut Void| void.look_beside(reporters.of(void.original.identity.root), journal);
         let event = |event: &mut Prepared| event.look_beside(reporters.of(event.root), journal);
         match self {
-            Self::Usage(usage) | Self::Again { prepared: usage, .. } => event(usage),
+            Self::Usage(usage)
+            | Self::Again {
+                prepared: usage, ..
+            } => event(usage),
             Self::Void(taken) => void(taken),
-            Self::Correct { void: taken, event: usage } => {
+            Self::Correct {
+                void: taken,
+                event: usage,
+            } => {
                 void(taken);
                 event(usage);
             }
-            Self::Overrule { void: taken, event: usage, .. } => {
+            Self::Overrule {
+                void: taken,
+                event: usage,
+                ..
+            } => {
                 taken.as_deref_mut().map(void);
                 event(usage);
             }
@@ -257,9 +314,10 @@ impl Work {
             // Its void has no name that anybody looks up.
             Self::Overrule { event, .. } => usage_names(event, into),
             Self::PlaceHold(work) => into.push(work.prepared.name()),
-            Self::ExtendHold { named, .. } | Self::ReleaseHold { named, .. } | Self::Money { named, .. } | Self::Payment { named, .. } => {
-                into.push(named.keyed())
-            }
+            Self::ExtendHold { named, .. }
+            | Self::ReleaseHold { named, .. }
+            | Self::Money { named, .. }
+            | Self::Payment { named, .. } => into.push(named.keyed()),
             Self::Reclassify { named, .. } => into.push(named.keyed()),
             Self::SettleCarries(_) | Self::Sweep { .. } => {}
         }

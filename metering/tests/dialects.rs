@@ -1,5 +1,6 @@
-//! Price lists and call records in random dialects: separator, decimal sign, currency, unit, form of dates, encoding, order of
-//! columns, titles in five languages, quoted or not. What was written is read, or refused with its column: never a third thing.
+//! Price lists and call records in random dialects: separator, decimal sign, currency, unit, form
+//! of dates, encoding, order of columns, titles in five languages, quoted or not. What was written
+//! is read, or refused with its column: never a third thing.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -29,21 +30,60 @@ struct Dialect {
     crlf: bool,
     /// Of the columns.
     order: Vec<usize>,
-    /// How prefixes are written: with nothing, `+`, `00`, `'` before them, with the zero of their country in brackets, or by NPA-NXX.
+    /// How prefixes are written: with nothing, `+`, `00`, `'` before them, with the zero of their
+    /// country in brackets, or by NPA-NXX.
     prefix: usize,
     /// What stands above the titles, if anything.
     above: usize,
 }
 
 fn dialects() -> impl Strategy<Value = Dialect> {
-    let numbers = (any::<bool>(), any::<bool>(), select(vec![None, None, Some('m'), Some(' ')]));
-    let files = (select(vec![',', ';', '\t', '|']), any::<bool>(), 0..6_usize, any::<bool>());
-    let words = (0..5_usize, 0..8_usize, any::<bool>(), Just((0..7).collect::<Vec<usize>>()).prop_shuffle(), 0..6_usize, 0..10_usize);
-    (numbers, files, words).prop_map(|((comma, comma_stated, groups), (separator, quoted, encoding, crlf), words)| {
-        let (language, date, date_stated, order, prefix, above) = words;
-        let groups = groups.map(|mark| if mark == 'm' { if comma { '.' } else { ',' } } else { mark });
-        Dialect { separator, comma, comma_stated, groups, quoted, encoding, language, date, date_stated, crlf, order, prefix, above }
-    })
+    let numbers = (
+        any::<bool>(),
+        any::<bool>(),
+        select(vec![None, None, Some('m'), Some(' ')]),
+    );
+    let files = (
+        select(vec![',', ';', '\t', '|']),
+        any::<bool>(),
+        0..6_usize,
+        any::<bool>(),
+    );
+    let words = (
+        0..5_usize,
+        0..8_usize,
+        any::<bool>(),
+        Just((0..7).collect::<Vec<usize>>()).prop_shuffle(),
+        0..6_usize,
+        0..10_usize,
+    );
+    (numbers, files, words).prop_map(
+        |((comma, comma_stated, groups), (separator, quoted, encoding, crlf), words)| {
+            let (language, date, date_stated, order, prefix, above) = words;
+            let groups = groups.map(|mark| {
+                if mark == 'm' {
+                    if comma { '.' } else { ',' }
+                } else {
+                    mark
+                }
+            });
+            Dialect {
+                separator,
+                comma,
+                comma_stated,
+                groups,
+                quoted,
+                encoding,
+                language,
+                date,
+                date_stated,
+                crlf,
+                order,
+                prefix,
+                above,
+            }
+        },
+    )
 }
 
 impl Dialect {
@@ -54,21 +94,40 @@ impl Dialect {
         let whole = match self.groups.filter(|_| whole.len() > 3) {
             Some(mark) => {
                 let first = whole.len() % 3;
-                let groups = whole.as_bytes()[first..].chunks(3).map(|group| std::str::from_utf8(group).unwrap().to_owned());
-                let all: Vec<String> = Some(whole[..first].to_owned()).filter(|f| !f.is_empty()).into_iter().chain(groups).collect();
+                let groups = whole.as_bytes()[first..]
+                    .chunks(3)
+                    .map(|group| std::str::from_utf8(group).unwrap().to_owned());
+                let all: Vec<String> = Some(whole[..first].to_owned())
+                    .filter(|f| !f.is_empty())
+                    .into_iter()
+                    .chain(groups)
+                    .collect();
                 all.join(&mark.to_string())
             }
             None => whole,
         };
         let fraction = format!("{:0width$}", value % one, width = decimals as usize);
-        let fraction = if decimals == 0 { "" } else { fraction.trim_end_matches('0') };
+        let fraction = if decimals == 0 {
+            ""
+        } else {
+            fraction.trim_end_matches('0')
+        };
         let mark = if self.comma { ',' } else { '.' };
-        if fraction.is_empty() { whole } else { format!("{whole}{mark}{fraction}") }
+        if fraction.is_empty() {
+            whole
+        } else {
+            format!("{whole}{mark}{fraction}")
+        }
     }
 
     fn day(&self, day: u32, time: &str) -> String {
-        const MONTHS: [[&str; 2]; 5] =
-            [["Nov", "December"], ["Nov.", "Dezember"], ["novembre", "décembre"], ["noviembre", "dic"], ["nov", "dicembre"]];
+        const MONTHS: [[&str; 2]; 5] = [
+            ["Nov", "December"],
+            ["Nov.", "Dezember"],
+            ["novembre", "décembre"],
+            ["noviembre", "dic"],
+            ["nov", "dicembre"],
+        ];
         let (month, day) = (11 + day / 28, day % 28 + 1);
         let name = MONTHS[self.language][month as usize - 11];
         let date = match self.date {
@@ -86,7 +145,12 @@ impl Dialect {
             ("", _) => date,
             (time, 2) => {
                 let hour: u32 = time[..2].parse().unwrap();
-                format!("{date} {}{} {}", (hour + 11) % 12 + 1, &time[2..], if hour < 12 { "AM" } else { "PM" })
+                format!(
+                    "{date} {}{} {}",
+                    (hour + 11) % 12 + 1,
+                    &time[2..],
+                    if hour < 12 { "AM" } else { "PM" }
+                )
             }
             _ => format!("{date} {time}"),
         }
@@ -102,20 +166,34 @@ impl Dialect {
     }
 
     fn line(&self, cells: &[String]) -> String {
-        let cells: Vec<String> = self.order.iter().filter_map(|&index| Some(self.cell(cells.get(index)?))).collect();
+        let cells: Vec<String> = self
+            .order
+            .iter()
+            .filter_map(|&index| Some(self.cell(cells.get(index)?)))
+            .collect();
         cells.join(&self.separator.to_string()) + if self.crlf { "\r\n" } else { "\n" }
     }
 
     fn cell(&self, cell: &str) -> String {
-        if self.quoted || cell.contains(self.separator) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+        if self.quoted || cell.contains(self.separator) {
+            format!("\"{}\"", cell.replace('"', "\"\""))
+        } else {
+            cell.to_owned()
+        }
     }
 
     fn bytes(&self, text: &str) -> Vec<u8> {
         match self.encoding {
             0 | 1 => text.as_bytes().to_vec(),
             2 => [b"\xef\xbb\xbf", text.as_bytes()].concat(),
-            3 => [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect(),
-            4 => [0xfe, 0xff].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect(),
+            3 => [0xff, 0xfe]
+                .into_iter()
+                .chain(text.encode_utf16().flat_map(u16::to_le_bytes))
+                .collect(),
+            4 => [0xfe, 0xff]
+                .into_iter()
+                .chain(text.encode_utf16().flat_map(u16::to_be_bytes))
+                .collect(),
             _ => encoding_rs::WINDOWS_1252.encode(text).0.into_owned(),
         }
     }
@@ -129,17 +207,24 @@ struct Money {
     per: u64,
     /// Around the number, in its cell.
     sign: usize,
-    /// The unit stands in the title (as in `Rate per minute`), in the cell (`/min`), or is stated by the options.
+    /// The unit stands in the title (as in `Rate per minute`), in the cell (`/min`), or is stated
+    /// by the options.
     place: usize,
 }
 
 fn money() -> impl Strategy<Value = Money> {
-    (any::<bool>(), select(vec![1_u64, 60, 3600]), 0..5_usize, 0..3_usize).prop_map(|(in_cents, per, sign, place)| Money {
-        in_cents,
-        per,
-        sign,
-        place,
-    })
+    (
+        any::<bool>(),
+        select(vec![1_u64, 60, 3600]),
+        0..5_usize,
+        0..3_usize,
+    )
+        .prop_map(|(in_cents, per, sign, place)| Money {
+            in_cents,
+            per,
+            sign,
+            place,
+        })
 }
 
 const PER: [[&str; 3]; 5] = [
@@ -152,11 +237,46 @@ const PER: [[&str; 3]; 5] = [
 const PRICE: [&str; 5] = ["Rate", "Preis", "Prix", "Precio", "Prezzo"];
 /// Prefix, destination, first increment, next increment, from, until.
 const TITLES: [[&str; 6]; 5] = [
-    ["Prefix", "Destination", "Initial increment", "Next increment", "Effective date", "Valid to"],
-    ["Vorwahl", "Ziel", "Ersttakt", "Folgetakt", "Gültig ab", "Gültig bis"],
-    ["Préfixe", "Destination", "Premier incrément", "Incrément suivant", "Date d'effet", "Date de fin"],
-    ["Prefijo", "Destino", "Incremento inicial", "Incremento siguiente", "Fecha efectiva", "Válido hasta"],
-    ["Prefisso", "Destinazione", "Incremento iniziale", "Incremento successivo", "Decorrenza", "Data fine"],
+    [
+        "Prefix",
+        "Destination",
+        "Initial increment",
+        "Next increment",
+        "Effective date",
+        "Valid to",
+    ],
+    [
+        "Vorwahl",
+        "Ziel",
+        "Ersttakt",
+        "Folgetakt",
+        "Gültig ab",
+        "Gültig bis",
+    ],
+    [
+        "Préfixe",
+        "Destination",
+        "Premier incrément",
+        "Incrément suivant",
+        "Date d'effet",
+        "Date de fin",
+    ],
+    [
+        "Prefijo",
+        "Destino",
+        "Incremento inicial",
+        "Incremento siguiente",
+        "Fecha efectiva",
+        "Válido hasta",
+    ],
+    [
+        "Prefisso",
+        "Destinazione",
+        "Incremento iniziale",
+        "Incremento successivo",
+        "Decorrenza",
+        "Data fine",
+    ],
 ];
 /// Lines above the titles that change nothing, and some that change the price.
 const ABOVE: [&str; 3] = ["", "Acme Telecom, A-Z", "Preise in EUR"];
@@ -179,14 +299,26 @@ impl Money {
         }
     }
     fn title(&self, language: usize) -> String {
-        let unit = if self.place == 0 { format!(" {}", PER[language][self.which()]) } else { String::new() };
-        let cents = if self.in_cents && self.sign != 4 { " (Cent)" } else { "" };
+        let unit = if self.place == 0 {
+            format!(" {}", PER[language][self.which()])
+        } else {
+            String::new()
+        };
+        let cents = if self.in_cents && self.sign != 4 {
+            " (Cent)"
+        } else {
+            ""
+        };
         format!("{}{unit}{cents}", PRICE[language])
     }
     /// `micros`: millionths of a euro.
     fn cell(&self, dialect: &Dialect, micros: u64) -> String {
         let number = dialect.number(micros, if self.in_cents { 4 } else { 6 });
-        let unit = if self.place == 1 { ["/s", "/min", "/h"][self.which()] } else { "" };
+        let unit = if self.place == 1 {
+            ["/s", "/min", "/h"][self.which()]
+        } else {
+            ""
+        };
         match (self.sign, self.in_cents) {
             (4, true) => format!("{number} ct{unit}"),
             (1, false) => format!("€ {number}{unit}"),
@@ -235,15 +367,30 @@ fn prefix_cell(dialect: &Dialect, prefix: u64) -> (String, String) {
 }
 
 fn deck_file(dialect: &Dialect, money: &Money, lines: &[Line]) -> Vec<u8> {
-    let [prefix, destination, initial, next, from, until] = TITLES[dialect.language].map(str::to_owned);
-    let prefix = if dialect.prefix == 5 { "NPANXX".to_owned() } else { prefix };
-    let above = ABOVE.get(dialect.above).unwrap_or_else(|| &DOUBTFUL[dialect.above - ABOVE.len()]);
+    let [prefix, destination, initial, next, from, until] =
+        TITLES[dialect.language].map(str::to_owned);
+    let prefix = if dialect.prefix == 5 {
+        "NPANXX".to_owned()
+    } else {
+        prefix
+    };
+    let above = ABOVE
+        .get(dialect.above)
+        .unwrap_or_else(|| &DOUBTFUL[dialect.above - ABOVE.len()]);
     let mut text = String::new();
     if !above.is_empty() {
         let filling = vec![dialect.separator.to_string(); dialect.order.len() - 1].concat();
         text = format!("\"{above}\"{filling}\n");
     }
-    text += &dialect.line(&[prefix, destination, money.title(dialect.language), initial, next, from, until]);
+    text += &dialect.line(&[
+        prefix,
+        destination,
+        money.title(dialect.language),
+        initial,
+        next,
+        from,
+        until,
+    ]);
     for (prefix, micros, initial, next, day) in lines {
         let cells = [
             prefix_cell(dialect, *prefix).0,
@@ -265,7 +412,9 @@ fn prefixes() -> impl Strategy<Value = u64> {
 }
 
 fn midnight(day: u32) -> Instant {
-    format!("2026-{:02}-{:02}T00:00:00Z", 11 + day / 28, day % 28 + 1).parse().unwrap()
+    format!("2026-{:02}-{:02}T00:00:00Z", 11 + day / 28, day % 28 + 1)
+        .parse()
+        .unwrap()
 }
 
 proptest! {

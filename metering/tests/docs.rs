@@ -1,8 +1,8 @@
-//! Every example of `docs/usage-formats.md` is read by its parser, and is the event that the page says;
-//! the deck of `docs/rate-decks.md` becomes the card beside it.
+//! Every example of `docs/usage-formats.md` is read by its parser, and is the event that the page
+//! says; the deck of `docs/rate-decks.md` becomes the card beside it.
 //!
-//! What a block is stands in its fence: "json cloudevents", "csv asterisk"; "json becomes" is what the
-//! block before it must come to.
+//! What a block is stands in its fence: "json cloudevents", "csv asterisk"; "json becomes" is what
+//! the block before it must come to.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -11,7 +11,9 @@ use metering::deck::{self, DeckOptions, Import, Mode};
 use metering::input::cdr::Options;
 use metering::input::own_fields::OwnFields;
 use metering::input::table::{self, ColumnMap};
-use metering::input::{Parsed, Row, asterisk, cloudevents, freeswitch, freeswitch_csv, json, ndjson};
+use metering::input::{
+    Parsed, Row, asterisk, cloudevents, freeswitch, freeswitch_csv, json, ndjson,
+};
 
 use rating::Instant;
 use rating::card::CardDoc;
@@ -22,7 +24,10 @@ const DECKS: &str = include_str!("../../docs/rate-decks.md");
 
 #[test]
 fn the_page_says_what_the_parsers_do() {
-    let options = Options { zone: Some("Europe/Berlin".to_owned()), ..Options::default() };
+    let options = Options {
+        zone: Some("Europe/Berlin".to_owned()),
+        ..Options::default()
+    };
     let (mut found, mut map, mut compared) = (Vec::new(), ColumnMap::default(), 0);
     let mut own: Option<OwnFields> = None;
     for (fence, text) in blocks(PAGE) {
@@ -58,23 +63,52 @@ fn the_page_says_what_the_parsers_do() {
 #[test]
 fn the_deck_becomes_the_card() {
     let found: Vec<_> = blocks(DECKS).collect();
-    let [("csv deck", csv), ("json card", json)] = found[..] else { panic!("{found:?}") };
+    let [("csv deck", csv), ("json card", json)] = found[..] else {
+        panic!("{found:?}")
+    };
     let card = parse_card(json.as_bytes()).unwrap();
-    let options = DeckOptions { zone: Some(card.zone.clone()), currency: Some(card.currency), ..DeckOptions::default() };
+    let options = DeckOptions {
+        zone: Some(card.zone.clone()),
+        currency: Some(card.currency),
+        ..DeckOptions::default()
+    };
     let deck = deck::parse(csv.as_bytes(), &options).unwrap();
     assert_eq!((deck.refused.as_slice(), deck.duplicates), (&[][..], 0));
-    let base = CardDoc { rates: Vec::new(), ..card.clone() };
+    let base = CardDoc {
+        rates: Vec::new(),
+        ..card.clone()
+    };
     let at: Instant = "2026-11-20T09:00:00Z".parse().unwrap();
-    assert_eq!(deck::to_card(&base, &deck, &Import { mode: Mode::Full, meter: "call", at }), card);
+    assert_eq!(
+        deck::to_card(
+            &base,
+            &deck,
+            &Import {
+                mode: Mode::Full,
+                meter: "call",
+                at
+            }
+        ),
+        card
+    );
 }
 
 /// What stands after the fence, and the text between the fences.
 fn blocks(page: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
-    page.split("\n```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap())
+    page.split("\n```")
+        .skip(1)
+        .step_by(2)
+        .map(|block| block.split_once('\n').unwrap())
 }
 
 fn events(parsed: Vec<Parsed>) -> Vec<UsageEvent> {
-    parsed.into_iter().map(|event| UsageEvent { raw: None, ..event.unwrap() }).collect()
+    parsed
+        .into_iter()
+        .map(|event| UsageEvent {
+            raw: None,
+            ..event.unwrap()
+        })
+        .collect()
 }
 
 fn rows(rows: Vec<Row>) -> Vec<UsageEvent> {

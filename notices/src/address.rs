@@ -1,12 +1,13 @@
-//! Where webhooks may go. A tenant names the address and the server connects to it from inside its own network, so only
-//! public addresses are allowed: by the name that is given, and again by what it resolves to at the moment of connecting.
+//! Where webhooks may go. A tenant names the address and the server connects to it from inside its
+//! own network, so only public addresses are allowed: by the name that is given, and again by what
+//! it resolves to at the moment of connecting.
 
 use hyper::Uri;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use url::Host;
 
-/// Whether addresses that are not public, and connections without TLS, are allowed: for those who run the receiving
-/// programs beside the server.
+/// Whether addresses that are not public, and connections without TLS, are allowed: for those who
+/// run the receiving programs beside the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reach {
     #[default]
@@ -34,7 +35,9 @@ impl Reach {
     /// What is wrong with it.
     pub fn check(self, url: &str) -> Result<Uri, BadUrl> {
         let uri: Uri = url.parse().map_err(|_| BadUrl::Malformed)?;
-        let (Some(scheme), Some(authority), Some(host)) = (uri.scheme_str(), uri.authority(), uri.host()) else {
+        let (Some(scheme), Some(authority), Some(host)) =
+            (uri.scheme_str(), uri.authority(), uri.host())
+        else {
             return Err(BadUrl::Malformed);
         };
         if authority.as_str().contains('@') {
@@ -60,22 +63,28 @@ impl Reach {
     }
 }
 
-/// Is it an address that may not be connected to, however it is written (`2130706433`, `0x7f.1`), or a name that only this machine
-/// or nobody has? What another name resolves to is looked at when something is sent.
+/// Is it an address that may not be connected to, however it is written (`2130706433`, `0x7f.1`),
+/// or a name that only this machine or nobody has? What another name resolves to is looked at when
+/// something is sent.
 fn is_of_nobody(host: &str, reach: Reach) -> Result<bool, BadUrl> {
     const NAMES: [&str; 3] = ["localhost", "invalid", "local"];
     Ok(match Host::parse(host).map_err(|_| BadUrl::Malformed)? {
         Host::Ipv4(address) => !reach.allows(address.into()),
         Host::Ipv6(address) => !reach.allows(address.into()),
         Host::Domain(name) => {
-            let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+            let last = name
+                .trim_end_matches('.')
+                .rsplit('.')
+                .next()
+                .unwrap_or_default();
             reach == Reach::PublicOnly && NAMES.contains(&last)
         }
     })
 }
 
-/// Reachable by everybody: not private, shared, of this host or this link, reserved, or for documentation
-/// (IANA's special-purpose registries). The metadata services of clouds are among the links' addresses.
+/// Reachable by everybody: not private, shared, of this host or this link, reserved, or for
+/// documentation (IANA's special-purpose registries). The metadata services of clouds are among the
+/// links' addresses.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -90,7 +99,14 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_link_local()
         || address.is_documentation()
         || address.is_multicast()
-        || matches!((a, b, c), (0 | 240..=255, ..) | (100, 64..=127, _) | (192, 0, 0) | (192, 88, 99) | (198, 18..=19, _));
+        || matches!(
+            (a, b, c),
+            (0 | 240..=255, ..)
+                | (100, 64..=127, _)
+                | (192, 0, 0)
+                | (192, 88, 99)
+                | (198, 18..=19, _)
+        );
     !special
 }
 
@@ -126,9 +142,15 @@ mod tests {
             ("https://93.184.216.34:8443/", Ok(())),
             ("http://hooks.example.com/", Err(BadUrl::NotHttps)),
             ("ftp://hooks.example.com/", Err(BadUrl::NotHttps)),
-            ("https://user:secret@hooks.example.com/", Err(BadUrl::Credentials)),
+            (
+                "https://user:secret@hooks.example.com/",
+                Err(BadUrl::Credentials),
+            ),
             ("https://127.0.0.1/", Err(BadUrl::NotPublic)),
-            ("https://169.254.169.254/latest/meta-data", Err(BadUrl::NotPublic)),
+            (
+                "https://169.254.169.254/latest/meta-data",
+                Err(BadUrl::NotPublic),
+            ),
             ("https://[::1]/", Err(BadUrl::NotPublic)),
             ("https://[::ffff:10.0.0.1]/", Err(BadUrl::NotPublic)),
             ("https://localhost/x", Err(BadUrl::NotPublic)),
@@ -142,7 +164,11 @@ mod tests {
         ] {
             assert_eq!(Reach::PublicOnly.check(url).map(drop), want, "{url}");
         }
-        for url in ["http://127.0.0.1:9000/in", "https://10.1.2.3/", "http://localhost:9000/in"] {
+        for url in [
+            "http://127.0.0.1:9000/in",
+            "https://10.1.2.3/",
+            "http://localhost:9000/in",
+        ] {
             assert!(Reach::PrivateToo.check(url).is_ok(), "{url}");
         }
     }
@@ -183,10 +209,24 @@ mod tests {
             "3fff::1",
             "100::1",
         ] {
-            assert!(!Reach::PublicOnly.allows(private.parse().unwrap()), "{private}");
+            assert!(
+                !Reach::PublicOnly.allows(private.parse().unwrap()),
+                "{private}"
+            );
         }
-        for public in ["1.1.1.1", "93.184.216.34", "100.63.0.1", "172.32.0.1", "2606:4700::1111", "::ffff:1.1.1.1", "2002:101:101::"] {
-            assert!(Reach::PublicOnly.allows(public.parse().unwrap()), "{public}");
+        for public in [
+            "1.1.1.1",
+            "93.184.216.34",
+            "100.63.0.1",
+            "172.32.0.1",
+            "2606:4700::1111",
+            "::ffff:1.1.1.1",
+            "2002:101:101::",
+        ] {
+            assert!(
+                Reach::PublicOnly.allows(public.parse().unwrap()),
+                "{public}"
+            );
         }
     }
 }

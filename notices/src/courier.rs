@@ -1,8 +1,8 @@
 //! Tries deliveries until they arrive: each target by itself, a bounded number at once.
 //!
-//! Invariants: a delivery is claimed in the database before it is tried, until later than the attempt can last; a target
-//! has at most [`ATTEMPTS_PER_TARGET_MAX`] attempts under way, and a root [`ATTEMPTS_PER_ROOT_MAX`], so that slow ones leave room
-//! for others.
+//! Invariants: a delivery is claimed in the database before it is tried, until later than the
+//! attempt can last; a target has at most [`ATTEMPTS_PER_TARGET_MAX`] attempts under way, and a
+//! root [`ATTEMPTS_PER_ROOT_MAX`], so that slow ones leave room for others.
 
 use crate::Clock;
 use crate::mail::{self, Mailer, NotSent};
@@ -14,7 +14,9 @@ use rating::{Instant, TenantId};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use store::records::{Actor, Delivery, DeliveryState, Endpoint, RecordError, Records, Target, Tried};
+use store::records::{
+    Actor, Delivery, DeliveryState, Endpoint, RecordError, Records, Target, Tried,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wording::Locale;
 
@@ -26,8 +28,19 @@ pub const ATTEMPTS_PER_TARGET_MAX: usize = 4;
 pub const ATTEMPTS_PER_ROOT_MAX: usize = 16;
 /// Later than any attempt lasts, and how long one that was cut off is left alone.
 const CLAIM_SECS: i64 = 120;
-/// Pauses after the first attempt, the second, …: what Standard Webhooks suggests, three days in all.
-pub const PAUSES_SECS: [i64; 9] = [5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
+/// Pauses after the first attempt, the second, …: what Standard Webhooks suggests, three days in
+/// all.
+pub const PAUSES_SECS: [i64; 9] = [
+    5,
+    5 * 60,
+    30 * 60,
+    2 * 3600,
+    5 * 3600,
+    10 * 3600,
+    14 * 3600,
+    20 * 3600,
+    24 * 3600,
+];
 /// Said in the log of what was disabled.
 const GONE: &str = "it answered 410: gone";
 
@@ -65,7 +78,14 @@ impl Courier {
     pub fn new(records: Records, clock: Clock, poster: Poster, mailer: Option<Mailer>) -> Self {
         let places = Arc::new(Semaphore::new(ATTEMPTS_MAX as usize));
         let (mailer, _) = watch::channel(mailer);
-        Self(Arc::new(Shared { records, clock, poster, mailer, places, under_way: Mutex::default() }))
+        Self(Arc::new(Shared {
+            records,
+            clock,
+            poster,
+            mailer,
+            places,
+            under_way: Mutex::default(),
+        }))
     }
 
     /// E-mail goes this way from now on; what is under way goes on as it began.
@@ -73,13 +93,18 @@ impl Courier {
         self.0.mailer.send_replace(mailer);
     }
 
-    /// Makes deliveries of new notices and begins every attempt that is due and has room; how many. It does not wait for
-    /// their ends.
+    /// Makes deliveries of new notices and begins every attempt that is due and has room; how many.
+    /// It does not wait for their ends.
     ///
     /// # Errors
     /// The database failed; what was not begun is begun next time.
     pub async fn step(&self) -> Result<usize, RecordError> {
-        let Shared { records, clock, mailer, .. } = &*self.0;
+        let Shared {
+            records,
+            clock,
+            mailer,
+            ..
+        } = &*self.0;
         let has_mail = mailer.borrow().is_some();
         outbox::send_all(records, clock, has_mail).await?;
         let (now, mut begun) = (clock.now(), 0);
@@ -89,8 +114,15 @@ impl Courier {
                 continue;
             }
             for due in records.deliveries_due(root, target, now, room).await? {
-                let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else { return Ok(begun) };
-                let Some(claimed) = records.claim_delivery(&due, now, now.plus_secs(CLAIM_SECS)).await? else { continue };
+                let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else {
+                    return Ok(begun);
+                };
+                let Some(claimed) = records
+                    .claim_delivery(&due, now, now.plus_secs(CLAIM_SECS))
+                    .await?
+                else {
+                    continue;
+                };
                 self.begin(claimed, place);
                 begun += 1;
             }
@@ -115,7 +147,8 @@ impl Courier {
             };
             if let Err(error) = kept {
                 // Its claim ends, and it is tried again.
-                tracing::warn!(%error, delivery = %delivery.id, "what became of a delivery was not kept");
+                tracing::warn!(%error, delivery = %delivery.id, "what became of a delivery was \
+                    not kept");
             }
             shared.count(&delivery, false);
             drop(place);
@@ -125,14 +158,20 @@ impl Courier {
 
 impl Shared {
     fn room_for(&self, root: TenantId, target: Target) -> usize {
-        let Ok(under_way) = self.under_way.lock() else { return 0 };
+        let Ok(under_way) = self.under_way.lock() else {
+            return 0;
+        };
         let of_target = under_way.of_target.get(&target).copied().unwrap_or(0);
         let of_root = under_way.of_root.get(&root).copied().unwrap_or(0);
-        ATTEMPTS_PER_TARGET_MAX.saturating_sub(of_target).min(ATTEMPTS_PER_ROOT_MAX.saturating_sub(of_root))
+        ATTEMPTS_PER_TARGET_MAX
+            .saturating_sub(of_target)
+            .min(ATTEMPTS_PER_ROOT_MAX.saturating_sub(of_root))
     }
 
     fn count(&self, delivery: &Delivery, begins: bool) {
-        let Ok(mut under_way) = self.under_way.lock() else { return };
+        let Ok(mut under_way) = self.under_way.lock() else {
+            return;
+        };
         change(&mut under_way.of_target, delivery.target, begins);
         change(&mut under_way.of_root, delivery.root, begins);
     }
@@ -148,22 +187,44 @@ impl Shared {
         // As it is now: its URL, its secrets, whether it is on.
         let endpoint = match self.records.endpoint(id).await? {
             Some(endpoint) if endpoint.active => endpoint,
-            _ => return Ok(Outcome::Refused(None, "the endpoint is switched off".to_owned())),
+            _ => {
+                return Ok(Outcome::Refused(
+                    None,
+                    "the endpoint is switched off".to_owned(),
+                ));
+            }
         };
         let now = self.clock.now();
         let (notice, timestamp_secs) = (delivery.notice.to_string(), now.micros() / 1_000_000);
         let body = delivery.payload.clone();
-        let Ok(signature) = signature::header(secrets(&endpoint, now), &notice, timestamp_secs, body.as_bytes()) else {
-            return Ok(Outcome::Refused(None, "the endpoint has no usable secret".to_owned()));
+        let Ok(signature) = signature::header(
+            secrets(&endpoint, now),
+            &notice,
+            timestamp_secs,
+            body.as_bytes(),
+        ) else {
+            return Ok(Outcome::Refused(
+                None,
+                "the endpoint has no usable secret".to_owned(),
+            ));
         };
-        let letter = Letter { url: endpoint.url.clone(), id: notice, timestamp_secs, signature, body: body.into() };
+        let letter = Letter {
+            url: endpoint.url.clone(),
+            id: notice,
+            timestamp_secs,
+            signature,
+            body: body.into(),
+        };
         Ok(match self.poster.post(&letter).await {
             Ok(status) if status.is_success() => Outcome::Arrived(Some(status.as_u16())),
             Ok(status) if status.as_u16() == 410 => {
                 self.disable(&endpoint, now).await?;
                 Outcome::Refused(Some(410), GONE.to_owned())
             }
-            Ok(status) => Outcome::Failed(Some(status.as_u16()), format!("it answered {}", status.as_u16())),
+            Ok(status) => Outcome::Failed(
+                Some(status.as_u16()),
+                format!("it answered {}", status.as_u16()),
+            ),
             Err(error) => Outcome::Failed(None, error.to_string()),
         })
     }
@@ -177,8 +238,13 @@ impl Shared {
             reason: Some(GONE.to_owned()),
             once: None,
         };
-        if self.records.disable_endpoint(&actor, endpoint.id, GONE).await? {
-            tracing::warn!(endpoint = %endpoint.id, tenant = %endpoint.tenant, "a webhook endpoint is gone and was switched off");
+        if self
+            .records
+            .disable_endpoint(&actor, endpoint.id, GONE)
+            .await?
+        {
+            tracing::warn!(endpoint = %endpoint.id, tenant = %endpoint.tenant, "a webhook \
+                endpoint is gone and was switched off");
         }
         Ok(())
     }
@@ -191,28 +257,65 @@ impl Shared {
         let locale: Locale = contact.locale.parse().unwrap_or_default();
         let payload: Value = serde_json::from_str(&delivery.payload).unwrap_or_default();
         let data = &payload["data"];
-        let reader = self.records.tenant(contact.tenant).await?.map_or_else(String::new, |tenant| tenant.name);
+        let reader = self
+            .records
+            .tenant(contact.tenant)
+            .await?
+            .map_or_else(String::new, |tenant| tenant.name);
         let about = match data["tenant_id"].as_str().and_then(|id| id.parse().ok()) {
-            Some(id) => self.records.tenant(id).await?.map_or_else(String::new, |tenant| tenant.name),
+            Some(id) => self
+                .records
+                .tenant(id)
+                .await?
+                .map_or_else(String::new, |tenant| tenant.name),
             None => reader.clone(),
         };
         let mail = mail::written(locale, delivery.kind, data, &about, &reader);
-        Ok(match mailer.send(&contact.address, &delivery.notice.to_string(), locale, &mail).await {
-            Ok(()) => Outcome::Arrived(None),
-            Err(error @ NotSent::Temporary) => Outcome::Failed(None, error.to_string()),
-            Err(error) => Outcome::Refused(None, error.to_string()),
-        })
+        Ok(
+            match mailer
+                .send(
+                    &contact.address,
+                    &delivery.notice.to_string(),
+                    locale,
+                    &mail,
+                )
+                .await
+            {
+                Ok(()) => Outcome::Arrived(None),
+                Err(error @ NotSent::Temporary) => Outcome::Failed(None, error.to_string()),
+                Err(error) => Outcome::Refused(None, error.to_string()),
+            },
+        )
     }
 
     async fn keep(&self, delivery: &Delivery, outcome: Outcome) -> Result<(), RecordError> {
         let now = self.clock.now();
         let tried = match outcome {
-            Outcome::Arrived(status) => Tried { state: DeliveryState::Delivered, next_at: None, status, error: None },
-            Outcome::Refused(status, error) => Tried { state: DeliveryState::Failed, next_at: None, status, error: Some(error) },
+            Outcome::Arrived(status) => Tried {
+                state: DeliveryState::Delivered,
+                next_at: None,
+                status,
+                error: None,
+            },
+            Outcome::Refused(status, error) => Tried {
+                state: DeliveryState::Failed,
+                next_at: None,
+                status,
+                error: Some(error),
+            },
             Outcome::Failed(status, error) => {
                 let next_at = next_at(delivery, now);
-                let state = if next_at.is_some() { DeliveryState::Waiting } else { DeliveryState::Failed };
-                Tried { state, next_at, status, error: Some(error) }
+                let state = if next_at.is_some() {
+                    DeliveryState::Waiting
+                } else {
+                    DeliveryState::Failed
+                };
+                Tried {
+                    state,
+                    next_at,
+                    status,
+                    error: Some(error),
+                }
             }
         };
         if tried.state == DeliveryState::Failed {
@@ -224,7 +327,11 @@ impl Shared {
 
 fn change<K: Eq + std::hash::Hash + Copy>(counts: &mut HashMap<K, usize>, key: K, begins: bool) {
     let count = counts.entry(key).or_default();
-    *count = if begins { *count + 1 } else { count.saturating_sub(1) };
+    *count = if begins {
+        *count + 1
+    } else {
+        count.saturating_sub(1)
+    };
     if *count == 0 {
         counts.remove(&key);
     }
@@ -232,12 +339,17 @@ fn change<K: Eq + std::hash::Hash + Copy>(counts: &mut HashMap<K, usize>, key: K
 
 /// The present secret, and the one before while its time lasts.
 fn secrets(endpoint: &Endpoint, now: Instant) -> impl Iterator<Item = &str> {
-    let former = endpoint.former.as_ref().filter(|(_, until)| now < *until).map(|(secret, _)| secret.as_str());
+    let former = endpoint
+        .former
+        .as_ref()
+        .filter(|(_, until)| now < *until)
+        .map(|(secret, _)| secret.as_str());
     std::iter::once(endpoint.secret.as_str()).chain(former)
 }
 
-/// When a delivery is tried again after an attempt failed; `None`: no more. Up to a tenth later than the pauses say, each its
-/// own time, so that what failed together does not come back together.
+/// When a delivery is tried again after an attempt failed; `None`: no more. Up to a tenth later
+/// than the pauses say, each its own time, so that what failed together does not come back
+/// together.
 fn next_at(delivery: &Delivery, now: Instant) -> Option<Instant> {
     let tried = usize::try_from(delivery.attempts).ok()?;
     let pause = PAUSES_SECS.get(tried.checked_sub(1)?)?;

@@ -1,4 +1,5 @@
-//! E-mail: the same notices in the reader's language, as text and as simple HTML, through one SMTP server.
+//! E-mail: the same notices in the reader's language, as text and as simple HTML, through one SMTP
+//! server.
 
 use lettre::address::AddressError;
 use lettre::message::{Mailbox, MultiPart};
@@ -19,8 +20,10 @@ const STEP_TIME_MAX: Duration = Duration::from_secs(20);
 pub enum BadSettings {
     /// Without the URL: it has a password.
     #[error(
-        "the SMTP URL: expected smtp://HOST:PORT, smtps://USER:PASSWORD@HOST:PORT, or smtp://USER:PASSWORD@HOST:PORT?tls=required for \
-         STARTTLS, without a path or other parameters; what means something in a URL (@ : / ? # %) is percent-encoded in a password"
+        "the SMTP URL: expected smtp://HOST:PORT, smtps://USER:PASSWORD@HOST:PORT, or \
+            smtp://USER:PASSWORD@HOST:PORT?tls=required for \
+         STARTTLS, without a path or other parameters; what means something in a URL (@ : / ? # \
+         %) is percent-encoded in a password"
     )]
     Url,
     #[error("the SMTP URL has a password and no TLS: add ?tls=required, or begin it with smtps://")]
@@ -61,37 +64,57 @@ impl Mailer {
     /// One of the settings makes no sense.
     pub fn new(url: &str, from: &str) -> Result<Self, BadSettings> {
         check(url)?;
-        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| BadSettings::Url)?;
+        let builder =
+            AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| BadSettings::Url)?;
         let from = from.parse().map_err(BadSettings::From)?;
-        Ok(Self { transport: builder.timeout(Some(STEP_TIME_MAX)).build(), from })
+        Ok(Self {
+            transport: builder.timeout(Some(STEP_TIME_MAX)).build(),
+            from,
+        })
     }
 
     /// `id` names the mail, and is the same when it is sent again.
     ///
     /// # Errors
     /// The server did not take it.
-    pub async fn send(&self, to: &str, id: &str, locale: Locale, mail: &Mail) -> Result<(), NotSent> {
+    pub async fn send(
+        &self,
+        to: &str,
+        id: &str,
+        locale: Locale,
+        mail: &Mail,
+    ) -> Result<(), NotSent> {
         let to = to.parse::<Mailbox>().map_err(|_| NotSent::Address)?;
         let message = Message::builder()
             .from(self.from.clone())
             .to(to)
             .subject(&mail.subject)
             .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
-            .multipart(MultiPart::alternative_plain_html(mail.text.clone(), html(locale, mail)))
+            .multipart(MultiPart::alternative_plain_html(
+                mail.text.clone(),
+                html(locale, mail),
+            ))
             .map_err(|_| NotSent::Address)?;
-        self.transport.send(message).await.map(drop).map_err(|error| failure(&error))
+        self.transport
+            .send(message)
+            .await
+            .map(drop)
+            .map_err(|error| failure(&error))
     }
 }
 
 /// The library passes over what it does not know: `?TLS=required` would send the password in clear.
 fn check(url: &str) -> Result<(), BadSettings> {
     let parsed = Url::parse(url).map_err(|_| BadSettings::Url)?;
-    let is_plain =
-        matches!(parsed.path(), "" | "/") && parsed.fragment().is_none() && parsed.host_str().is_some_and(|host| !host.is_empty());
+    let is_plain = matches!(parsed.path(), "" | "/")
+        && parsed.fragment().is_none()
+        && parsed.host_str().is_some_and(|host| !host.is_empty());
     let parameters: Vec<_> = parsed.query_pairs().collect();
     let tls = match parameters.as_slice() {
         [] => None,
-        [(name, value)] if name == "tls" && ["required", "opportunistic"].contains(&&**value) => Some(value.as_ref()),
+        [(name, value)] if name == "tls" && ["required", "opportunistic"].contains(&&**value) => {
+            Some(value.as_ref())
+        }
         _ => return Err(BadSettings::Url),
     };
     match (is_plain, parsed.scheme(), tls) {
@@ -104,7 +127,11 @@ fn check(url: &str) -> Result<(), BadSettings> {
 }
 
 fn failure(error: &SmtpError) -> NotSent {
-    if error.is_permanent() { NotSent::Refused } else { NotSent::Temporary }
+    if error.is_permanent() {
+        NotSent::Refused
+    } else {
+        NotSent::Temporary
+    }
 }
 
 /// Whether somebody can be written to at this address.
@@ -112,19 +139,33 @@ pub fn is_address(text: &str) -> bool {
     text.parse::<lettre::Address>().is_ok()
 }
 
-/// What is written of a notice. `tenant`: the name of whom it is about; `reader`: of whose contact it is.
+/// What is written of a notice. `tenant`: the name of whom it is about; `reader`: of whose contact
+/// it is.
 pub fn written(locale: Locale, kind: NoticeKind, data: &Value, tenant: &str, reader: &str) -> Mail {
     let facts = Facts::of(locale, data, tenant);
     let key = kind.name().replace(['.', '_'], "-");
     let args = facts.args();
-    let body = [say(locale, "mail-greeting", &[]), say(locale, &key, &args), say(locale, "mail-footer", &[("tenant", Arg::Text(reader))])];
-    Mail { subject: one_line(&say(locale, &format!("{key}.subject"), &args)), text: body.join("\n\n") }
+    let body = [
+        say(locale, "mail-greeting", &[]),
+        say(locale, &key, &args),
+        say(locale, "mail-footer", &[("tenant", Arg::Text(reader))]),
+    ];
+    Mail {
+        subject: one_line(&say(locale, &format!("{key}.subject"), &args)),
+        text: body.join("\n\n"),
+    }
 }
 
 /// An alert of `health-check`.
 pub fn alert(locale: Locale, status: &str, findings: &str) -> Mail {
-    let args = [("status", Arg::Text(status)), ("findings", Arg::Text(findings))];
-    Mail { subject: one_line(&say(locale, "health-alert.subject", &args)), text: say(locale, "health-alert", &args) }
+    let args = [
+        ("status", Arg::Text(status)),
+        ("findings", Arg::Text(findings)),
+    ];
+    Mail {
+        subject: one_line(&say(locale, "health-alert.subject", &args)),
+        text: say(locale, "health-alert", &args),
+    }
 }
 
 /// What messages may ask for, of the data that is there.
@@ -135,7 +176,8 @@ struct Facts {
 
 impl Facts {
     fn of(locale: Locale, data: &Value, tenant: &str) -> Self {
-        let currency: Option<Currency> = data["currency"].as_str().and_then(|code| code.parse().ok());
+        let currency: Option<Currency> =
+            data["currency"].as_str().and_then(|code| code.parse().ok());
         let amount = |name: &str| match (data[name].as_i64(), currency) {
             (Some(cents), Some(currency)) => money(locale, Cents(cents), currency),
             _ => "–".to_owned(),
@@ -150,11 +192,17 @@ impl Facts {
             ("url", text("url")),
             ("what", text("what")),
         ];
-        Self { texts, count: data["count"].as_u64().unwrap_or(1) }
+        Self {
+            texts,
+            count: data["count"].as_u64().unwrap_or(1),
+        }
     }
 
     fn args(&self) -> Vec<(&'static str, Arg<'_>)> {
-        let texts = self.texts.iter().map(|(name, text)| (*name, Arg::Text(text)));
+        let texts = self
+            .texts
+            .iter()
+            .map(|(name, text)| (*name, Arg::Text(text)));
         texts.chain([("count", Arg::Count(self.count))]).collect()
     }
 }
@@ -166,9 +214,13 @@ fn one_line(text: &str) -> String {
 
 /// The paragraphs of the text, with links.
 fn html(locale: Locale, mail: &Mail) -> String {
-    let paragraphs = mail.text.split("\n\n").map(|paragraph| format!("<p>{}</p>\n", paragraph_html(paragraph)));
+    let paragraphs = mail
+        .text
+        .split("\n\n")
+        .map(|paragraph| format!("<p>{}</p>\n", paragraph_html(paragraph)));
     format!(
-        "<!doctype html>\n<html lang=\"{locale}\"><head><meta charset=\"utf-8\"><title>{}</title></head>\n<body>\n{}</body></html>\n",
+        "<!doctype html>\n<html lang=\"{locale}\"><head><meta \
+            charset=\"utf-8\"><title>{}</title></head>\n<body>\n{}</body></html>\n",
         escaped(&mail.subject),
         paragraphs.collect::<String>(),
     )
@@ -179,11 +231,18 @@ fn paragraph_html(paragraph: &str) -> String {
         true => format!("<a href=\"{0}\">{0}</a>", escaped(word)),
         false => escaped(word),
     };
-    paragraph.split(' ').map(|part| part.lines().map(word).collect::<Vec<_>>().join("<br>\n")).collect::<Vec<_>>().join(" ")
+    paragraph
+        .split(' ')
+        .map(|part| part.lines().map(word).collect::<Vec<_>>().join("<br>\n"))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -198,8 +257,14 @@ mod tests {
         for kind in NoticeKind::ALL.into_iter().chain([NoticeKind::Test]) {
             for locale in Locale::ALL {
                 let mail = written(locale, kind, &data, "Acme GmbH", "Muster Telecom");
-                assert!(!mail.subject.is_empty() && !mail.subject.contains('\n'), "{mail:?}");
-                assert!(!mail.text.contains(['{', '}', '–']) && mail.text.contains("Muster Telecom"), "{kind:?} {mail:?}");
+                assert!(
+                    !mail.subject.is_empty() && !mail.subject.contains('\n'),
+                    "{mail:?}"
+                );
+                assert!(
+                    !mail.text.contains(['{', '}', '–']) && mail.text.contains("Muster Telecom"),
+                    "{kind:?} {mail:?}"
+                );
             }
         }
     }
@@ -207,33 +272,79 @@ mod tests {
     #[test]
     fn amounts_are_the_readers() {
         let data = json!({ "currency": "EUR", "balance_cents": 480, "threshold_cents": 500 });
-        let mail = written(Locale::De, NoticeKind::BalanceLow, &data, "Acme GmbH", "Acme GmbH");
+        let mail = written(
+            Locale::De,
+            NoticeKind::BalanceLow,
+            &data,
+            "Acme GmbH",
+            "Acme GmbH",
+        );
         assert_eq!(mail.subject, "Niedriges Guthaben: 4,80 €");
-        assert!(mail.text.starts_with("Guten Tag,\n\nDas Guthaben von Acme GmbH beträgt 4,80\u{a0}€."), "{}", mail.text);
+        assert!(
+            mail.text
+                .starts_with("Guten Tag,\n\nDas Guthaben von Acme GmbH beträgt 4,80\u{a0}€."),
+            "{}",
+            mail.text
+        );
     }
 
     #[test]
     fn html_is_escaped_and_links_lead_somewhere() {
-        let data = json!({ "currency": "EUR", "cents": 2500, "url": "https://pay.example/x?a=1&b=2" });
-        let mail = written(Locale::En, NoticeKind::TopUpActionRequired, &data, "<b>Acme</b> & Co", "Acme");
+        let data =
+            json!({ "currency": "EUR", "cents": 2500, "url": "https://pay.example/x?a=1&b=2" });
+        let mail = written(
+            Locale::En,
+            NoticeKind::TopUpActionRequired,
+            &data,
+            "<b>Acme</b> & Co",
+            "Acme",
+        );
         let html = html(Locale::En, &mail);
-        assert!(html.contains("&lt;b&gt;Acme&lt;/b&gt; &amp; Co") && !html.contains("<b>"), "{html}");
-        assert!(html.contains("<a href=\"https://pay.example/x?a=1&amp;b=2\">"), "{html}");
+        assert!(
+            html.contains("&lt;b&gt;Acme&lt;/b&gt; &amp; Co") && !html.contains("<b>"),
+            "{html}"
+        );
+        assert!(
+            html.contains("<a href=\"https://pay.example/x?a=1&amp;b=2\">"),
+            "{html}"
+        );
     }
 
     #[test]
     fn a_name_begins_no_other_header() {
-        let mail = written(Locale::En, NoticeKind::MarginNegative, &json!({}), "Acme\r\nBcc: all@example.com", "x");
+        let mail = written(
+            Locale::En,
+            NoticeKind::MarginNegative,
+            &json!({}),
+            "Acme\r\nBcc: all@example.com",
+            "x",
+        );
         assert_eq!(mail.subject, "Negative margin: Acme Bcc: all@example.com");
     }
 
     #[test]
     fn settings_are_checked_without_telling_the_password() {
-        assert!(Mailer::new("smtps://user:secret@mail.example.com:465", "Centwise <billing@example.com>").is_ok());
-        let refused = Mailer::new("http://user:secret@mail.example.com", "billing@example.com").unwrap_err().to_string();
-        assert!(refused.contains("smtps://") && !refused.contains("secret"), "{refused}");
+        assert!(
+            Mailer::new(
+                "smtps://user:secret@mail.example.com:465",
+                "Centwise <billing@example.com>"
+            )
+            .is_ok()
+        );
+        let refused = Mailer::new("http://user:secret@mail.example.com", "billing@example.com")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("smtps://") && !refused.contains("secret"),
+            "{refused}"
+        );
         assert!(Mailer::new("smtp://localhost:25", "nobody").is_err());
-        for well in ["smtp://localhost:25", "smtps://u:p@h", "smtp://u:p@h:587?tls=required", "smtp://h?tls=opportunistic"] {
+        for well in [
+            "smtp://localhost:25",
+            "smtps://u:p@h",
+            "smtp://u:p@h:587?tls=required",
+            "smtp://h?tls=opportunistic",
+        ] {
             assert!(Mailer::new(well, "billing@example.com").is_ok(), "{well}");
         }
         // Each sent the password in clear, or went to another host.
@@ -248,9 +359,15 @@ mod tests {
             "smtps://u:12?secret@h",
             "smtps://u:12#secret@h",
         ] {
-            let refused = Mailer::new(bad, "billing@example.com").unwrap_err().to_string();
+            let refused = Mailer::new(bad, "billing@example.com")
+                .unwrap_err()
+                .to_string();
             assert!(!refused.contains("secret"), "{bad}: {refused}");
         }
-        assert!(is_address("a@example.com") && !is_address("a@b@c") && !is_address("a@example.com\r\nBcc: x@y.z"));
+        assert!(
+            is_address("a@example.com")
+                && !is_address("a@b@c")
+                && !is_address("a@example.com\r\nBcc: x@y.z")
+        );
     }
 }

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use store::records::{Endpoint, NewDelivery, Notice, RecordError, Records, Target};
 use tenants::Tenant;
 
-/// Makes the deliveries of every notice that has none yet; how many notices there were. Without `mails` contacts get none:
-/// that there was something to write is logged.
+/// Makes the deliveries of every notice that has none yet; how many notices there were. Without
+/// `mails` contacts get none: that there was something to write is logged.
 ///
 /// # Errors
 /// The database failed; what was not sent is sent next time.
@@ -25,24 +25,55 @@ pub async fn send_all(records: &Records, clock: &Clock, mails: bool) -> Result<u
     }
 }
 
-async fn send(records: &Records, clock: &Clock, mails: bool, notice: &Notice) -> Result<(), RecordError> {
+async fn send(
+    records: &Records,
+    clock: &Clock,
+    mails: bool,
+    notice: &Notice,
+) -> Result<(), RecordError> {
     let mut deliveries = Vec::new();
     // Tenants are never removed: without one there is nobody to tell.
     if let Some(tenant) = records.tenant(notice.tenant).await? {
         let payload = payload(notice, &tenant).to_string();
         let new = |root, tenant, target, to_be_tried| {
             let (id, payload) = (DeliveryId(clock.id()), payload.clone());
-            NewDelivery { id, root, tenant, target, notice: notice.id, kind: notice.kind, payload, to_be_tried }
+            NewDelivery {
+                id,
+                root,
+                tenant,
+                target,
+                notice: notice.id,
+                kind: notice.kind,
+                payload,
+                to_be_tried,
+            }
         };
         for endpoint in records.endpoints_wanting(&tenant, notice.kind).await? {
-            deliveries.push(new(endpoint.root, endpoint.tenant, Target::Endpoint(endpoint.id), true));
+            deliveries.push(new(
+                endpoint.root,
+                endpoint.tenant,
+                Target::Endpoint(endpoint.id),
+                true,
+            ));
         }
         for contact in records.contacts_wanting(&tenant, notice.kind).await? {
-            deliveries.push(new(contact.root, contact.tenant, Target::Contact(contact.id), mails));
+            deliveries.push(new(
+                contact.root,
+                contact.tenant,
+                Target::Contact(contact.id),
+                mails,
+            ));
         }
     }
-    let unwritten = deliveries.iter().filter(|delivery| !delivery.to_be_tried).count();
-    if records.send_notice(notice, &deliveries, clock.now()).await? && unwritten > 0 {
+    let unwritten = deliveries
+        .iter()
+        .filter(|delivery| !delivery.to_be_tried)
+        .count();
+    if records
+        .send_notice(notice, &deliveries, clock.now())
+        .await?
+        && unwritten > 0
+    {
         tracing::info!(kind = notice.kind.name(), tenant = %notice.tenant, contacts = unwritten, "no e-mail: no SMTP server is set");
     }
     Ok(())
@@ -52,13 +83,21 @@ async fn send(records: &Records, clock: &Clock, mails: bool, notice: &Notice) ->
 pub fn payload(notice: &Notice, tenant: &Tenant) -> Value {
     let mut data = json!({ "tenant": tenant.external_id, "tenant_id": tenant.id });
     if let (Some(data), Value::Object(more)) = (data.as_object_mut(), &notice.data) {
-        data.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
+        data.extend(
+            more.iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
     }
     json!({ "type": notice.kind.name(), "timestamp": notice.created_at, "data": data })
 }
 
 /// A delivery to one endpoint that nobody else hears of.
-pub fn only_for(endpoint: &Endpoint, notice: &Notice, tenant: &Tenant, id: DeliveryId) -> NewDelivery {
+pub fn only_for(
+    endpoint: &Endpoint,
+    notice: &Notice,
+    tenant: &Tenant,
+    id: DeliveryId,
+) -> NewDelivery {
     NewDelivery {
         id,
         root: endpoint.root,

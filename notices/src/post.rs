@@ -1,4 +1,5 @@
-//! One attempt at one webhook: connect (to public addresses only), send, read the status and nothing else.
+//! One attempt at one webhook: connect (to public addresses only), send, read the status and
+//! nothing else.
 
 use crate::address::{BadUrl, Reach};
 use http_body_util::Full;
@@ -61,21 +62,32 @@ impl Poster {
     /// There is no TLS.
     pub fn new(reach: Reach) -> Result<Self, NoTls> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        let roots = rustls::RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?;
         let tls = tls.with_root_certificates(roots).with_no_client_auth();
         let mut http = HttpConnector::new_with_resolver(Resolver(reach));
         http.enforce_http(false);
         http.set_connect_timeout(Some(CONNECT_TIME_MAX));
         let https = HttpsConnectorBuilder::new().with_tls_config(tls);
-        let https = if reach == Reach::PrivateToo { https.https_or_http() } else { https.https_only() };
+        let https = if reach == Reach::PrivateToo {
+            https.https_or_http()
+        } else {
+            https.https_only()
+        };
         let connector = https.enable_http1().wrap_connector(http);
-        // No connection is kept: an answer's body is not read, and the next notice may be hours away.
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        // No connection is kept: an answer's body is not read, and the next notice may be hours
+        // away.
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build(connector);
         Ok(Self { client, reach })
     }
 
-    /// The status it was answered with. Redirections are answers like others: they are not followed.
+    /// The status it was answered with. Redirections are answers like others: they are not
+    /// followed.
     ///
     /// # Errors
     /// There was no answer.
@@ -103,7 +115,8 @@ fn request(uri: Uri, letter: &Letter) -> Option<Request<Full<Bytes>>> {
     request.body(Full::new(letter.body.clone())).ok()
 }
 
-/// The system's resolver, without addresses that are out of reach: what it leaves is what is connected to.
+/// The system's resolver, without addresses that are out of reach: what it leaves is what is
+/// connected to.
 #[derive(Debug, Clone, Copy)]
 pub struct Resolver(Reach);
 
@@ -123,8 +136,13 @@ impl tower::Service<Name> for Resolver {
         Box::pin(async move {
             // The connector puts the port in.
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|address| reach.allows(address.ip())).collect();
-            if allowed.is_empty() { Err(io::Error::other("no public address")) } else { Ok(allowed.into_iter()) }
+            let allowed: Vec<SocketAddr> =
+                found.filter(|address| reach.allows(address.ip())).collect();
+            if allowed.is_empty() {
+                Err(io::Error::other("no public address"))
+            } else {
+                Ok(allowed.into_iter())
+            }
         })
     }
 }
@@ -135,7 +153,13 @@ mod tests {
     use tokio::net::TcpListener;
 
     fn letter(url: String) -> Letter {
-        Letter { url, id: "ntc_1".into(), timestamp_secs: 1, signature: "v1,x".into(), body: Bytes::from_static(b"{}") }
+        Letter {
+            url,
+            id: "ntc_1".into(),
+            timestamp_secs: 1,
+            signature: "v1,x".into(),
+            body: Bytes::from_static(b"{}"),
+        }
     }
 
     #[tokio::test]
@@ -144,9 +168,18 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let poster = Poster::new(Reach::PublicOnly).unwrap();
         for (url, want) in [
-            (format!("https://localhost:{port}/"), NoAnswer::Url(BadUrl::NotPublic)),
-            (format!("https://127.0.0.1:{port}/"), NoAnswer::Url(BadUrl::NotPublic)),
-            (format!("http://localhost:{port}/"), NoAnswer::Url(BadUrl::NotHttps)),
+            (
+                format!("https://localhost:{port}/"),
+                NoAnswer::Url(BadUrl::NotPublic),
+            ),
+            (
+                format!("https://127.0.0.1:{port}/"),
+                NoAnswer::Url(BadUrl::NotPublic),
+            ),
+            (
+                format!("http://localhost:{port}/"),
+                NoAnswer::Url(BadUrl::NotHttps),
+            ),
         ] {
             assert_eq!(poster.post(&letter(url)).await, Err(want));
         }
@@ -160,7 +193,14 @@ mod tests {
         let url = format!("http://{}/", listener.local_addr().unwrap());
         tokio::spawn(async move { drop(listener.accept().await) });
         let poster = Poster::new(Reach::PrivateToo).unwrap();
-        assert_eq!(poster.post(&letter(url.clone())).await, Err(NoAnswer::Broken));
-        assert_eq!(poster.post(&letter(url)).await, Err(NoAnswer::NotConnected), "nobody listens any more");
+        assert_eq!(
+            poster.post(&letter(url.clone())).await,
+            Err(NoAnswer::Broken)
+        );
+        assert_eq!(
+            poster.post(&letter(url)).await,
+            Err(NoAnswer::NotConnected),
+            "nobody listens any more"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Signatures of webhooks as Standard Webhooks 1.0 has them (symmetric, `v1`): HMAC-SHA256 over `id.timestamp.body`.
+//! Signatures of webhooks as Standard Webhooks 1.0 has them (symmetric, `v1`): HMAC-SHA256 over
+//! `id.timestamp.body`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,20 +25,36 @@ pub fn secret(random: [u8; 32]) -> String {
 ///
 /// # Errors
 /// One of the secrets is none.
-pub fn header<'a>(secrets: impl Iterator<Item = &'a str>, id: &str, timestamp_secs: i64, body: &[u8]) -> Result<String, BadSecret> {
-    let signatures: Vec<String> = secrets.map(|secret| sign(secret, id, timestamp_secs, body)).collect::<Result<_, _>>()?;
-    if signatures.is_empty() { Err(BadSecret) } else { Ok(signatures.join(" ")) }
+pub fn header<'a>(
+    secrets: impl Iterator<Item = &'a str>,
+    id: &str,
+    timestamp_secs: i64,
+    body: &[u8],
+) -> Result<String, BadSecret> {
+    let signatures: Vec<String> = secrets
+        .map(|secret| sign(secret, id, timestamp_secs, body))
+        .collect::<Result<_, _>>()?;
+    if signatures.is_empty() {
+        Err(BadSecret)
+    } else {
+        Ok(signatures.join(" "))
+    }
 }
 
 fn sign(secret: &str, id: &str, timestamp_secs: i64, body: &[u8]) -> Result<String, BadSecret> {
-    let key = STANDARD.decode(secret.strip_prefix(PREFIX).ok_or(BadSecret)?).map_err(|_| BadSecret)?;
+    let key = STANDARD
+        .decode(secret.strip_prefix(PREFIX).ok_or(BadSecret)?)
+        .map_err(|_| BadSecret)?;
     if !(KEY_BYTES_MIN..=KEY_BYTES_MAX).contains(&key.len()) {
         return Err(BadSecret);
     }
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| BadSecret)?;
     mac.update(format!("{id}.{timestamp_secs}.").as_bytes());
     mac.update(body);
-    Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
+    Ok(format!(
+        "v1,{}",
+        STANDARD.encode(mac.finalize().into_bytes())
+    ))
 }
 
 #[cfg(test)]
@@ -53,7 +70,10 @@ mod tests {
 
     #[test]
     fn signs_as_the_standard_does() {
-        assert_eq!(header([SECRET].into_iter(), ID, AT, BODY).as_deref(), Ok(SIGNED));
+        assert_eq!(
+            header([SECRET].into_iter(), ID, AT, BODY).as_deref(),
+            Ok(SIGNED)
+        );
     }
 
     #[test]
@@ -66,8 +86,18 @@ mod tests {
 
     #[test]
     fn what_is_no_secret_signs_nothing() {
-        for secret in ["", "whsec_", "C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "whsec_c2hvcnQ=", "whsec_!"] {
-            assert_eq!(header([secret].into_iter(), ID, AT, BODY), Err(BadSecret), "{secret:?}");
+        for secret in [
+            "",
+            "whsec_",
+            "C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+            "whsec_c2hvcnQ=",
+            "whsec_!",
+        ] {
+            assert_eq!(
+                header([secret].into_iter(), ID, AT, BODY),
+                Err(BadSecret),
+                "{secret:?}"
+            );
         }
         assert_eq!(header(std::iter::empty(), ID, AT, BODY), Err(BadSecret));
     }

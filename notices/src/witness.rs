@@ -1,10 +1,11 @@
-//! Writes notices of what the engine's lookout saw: balances that are low or used up, usage without a price, holds that
-//! ended by themselves, sellers that lose money.
+//! Writes notices of what the engine's lookout saw: balances that are low or used up, usage without
+//! a price, holds that ended by themselves, sellers that lose money.
 //!
-//! Invariants: a balance is told to be low once, until it rose above its threshold again, and used up likewise: the row says
-//! which it is, and whoever moves it tells. What a process saw and did not write, because it died, [`Witness::sweep`] finds:
-//! it looks at the balances themselves, at the start and every minute. What is only counted is told at most once a minute (a
-//! loss: once an hour) and tenant, however many processes count; what was told already is kept for the next time.
+//! Invariants: a balance is told to be low once, until it rose above its threshold again, and used
+//! up likewise: the row says which it is, and whoever moves it tells. What a process saw and did
+//! not write, because it died, [`Witness::sweep`] finds: it looks at the balances themselves, at
+//! the start and every minute. What is only counted is told at most once a minute (a loss: once an
+//! hour) and tenant, however many processes count; what was told already is kept for the next time.
 
 use crate::Clock;
 use ledger::{AccountKey, Balance};
@@ -72,7 +73,17 @@ impl Witness {
         engine.lookout().set_marks(Purpose::Exhausted, []);
         let counts = engine.lookout().take_counts();
         let thresholds = HashMap::new();
-        Self { engine, records, clock, read_under: None, thresholds, swept_at: None, forgot_at: now, looked_at_limits: false, counts }
+        Self {
+            engine,
+            records,
+            clock,
+            read_under: None,
+            thresholds,
+            swept_at: None,
+            forgot_at: now,
+            looked_at_limits: false,
+            counts,
+        }
     }
 
     fn lookout(&self) -> &Lookout {
@@ -86,10 +97,16 @@ impl Witness {
     pub async fn step(&mut self) -> Result<(), Interrupted> {
         let now = self.clock.now();
         self.keep_marks(now).await?;
-        let crossed: BTreeSet<AccountKey> =
-            [Purpose::LowBalance, Purpose::Exhausted].into_iter().flat_map(|purpose| self.lookout().take_crossed(purpose)).collect();
-        self.look_at(&crossed.into_iter().collect::<Vec<_>>()).await?;
-        if self.swept_at.is_none_or(|at| now >= at.plus_secs(SWEEP_EVERY_SECS)) {
+        let crossed: BTreeSet<AccountKey> = [Purpose::LowBalance, Purpose::Exhausted]
+            .into_iter()
+            .flat_map(|purpose| self.lookout().take_crossed(purpose))
+            .collect();
+        self.look_at(&crossed.into_iter().collect::<Vec<_>>())
+            .await?;
+        if self
+            .swept_at
+            .is_none_or(|at| now >= at.plus_secs(SWEEP_EVERY_SECS))
+        {
             self.sweep().await?;
             self.swept_at = Some(now);
         }
@@ -110,27 +127,39 @@ impl Witness {
         let mut page = self.records.thresholds(None).await?;
         while let Some(last) = page.last().copied() {
             marks.extend(
-                page.iter().filter_map(|row| Some((row, row.low?))).flat_map(|(row, low)| accounts_of(row).map(|account| (account, low))),
+                page.iter()
+                    .filter_map(|row| Some((row, row.low?)))
+                    .flat_map(|(row, low)| accounts_of(row).map(|account| (account, low))),
             );
             page = self.records.thresholds(Some(&last)).await?;
         }
         // From here on no crossing is missed: what was crossed before is seen by looking.
-        self.lookout().set_marks(Purpose::LowBalance, marks.iter().map(|(account, low)| (*account, *low)));
-        let is_new = |(account, low): &(&AccountKey, &Cents)| self.thresholds.get(*account) != Some(*low);
-        let new: Vec<AccountKey> = marks.iter().filter(is_new).map(|(account, _)| *account).collect();
+        self.lookout().set_marks(
+            Purpose::LowBalance,
+            marks.iter().map(|(account, low)| (*account, *low)),
+        );
+        let is_new =
+            |(account, low): &(&AccountKey, &Cents)| self.thresholds.get(*account) != Some(*low);
+        let new: Vec<AccountKey> = marks
+            .iter()
+            .filter(is_new)
+            .map(|(account, _)| *account)
+            .collect();
         self.look_at(&new).await?;
         (self.thresholds, self.read_under) = (marks, Some(generation));
         Ok(())
     }
 
-    /// Looks at every balance with a threshold, or that was told to be used up; the first time at every one with a limit.
+    /// Looks at every balance with a threshold, or that was told to be used up; the first time at
+    /// every one with a limit.
     ///
     /// # Errors
     /// As [`Self::step`].
     pub async fn sweep(&mut self) -> Result<(), Interrupted> {
         let mut page = self.records.thresholds(None).await?;
         while let Some(last) = page.last().copied() {
-            self.look_at(&page.iter().flat_map(accounts_of).collect::<Vec<_>>()).await?;
+            self.look_at(&page.iter().flat_map(accounts_of).collect::<Vec<_>>())
+                .await?;
             page = self.records.thresholds(Some(&last)).await?;
         }
         if !self.looked_at_limits {
@@ -141,20 +170,37 @@ impl Witness {
     }
 
     async fn platform(&self) -> Result<TenantId, Interrupted> {
-        Ok(self.records.platform().await?.ok_or(RecordError::NotFound { what: "platform" })?.id)
+        Ok(self
+            .records
+            .platform()
+            .await?
+            .ok_or(RecordError::NotFound { what: "platform" })?
+            .id)
     }
 
     async fn look_at_limits(&self) -> Result<(), Interrupted> {
         let (mut after, platform) = (0, self.platform().await?);
         loop {
-            let page = self.records.limited_balances(self.clock.now(), after).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let page = self
+                .records
+                .limited_balances(self.clock.now(), after)
+                .await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
             after = last.after;
             for some in page.chunks(BALANCES_MAX) {
-                let accounts: Vec<AccountKey> = some.iter().map(|limited| account_with_limit(limited, platform)).collect();
+                let accounts: Vec<AccountKey> = some
+                    .iter()
+                    .map(|limited| account_with_limit(limited, platform))
+                    .collect();
                 let balances = self.engine.balances(&accounts).await?;
-                let used_up =
-                    some.iter().zip(&balances).filter(|(limited, (_, balance))| balance.posted.0 <= limited.limit.0.saturating_neg());
+                let used_up = some
+                    .iter()
+                    .zip(&balances)
+                    .filter(|(limited, (_, balance))| {
+                        balance.posted.0 <= limited.limit.0.saturating_neg()
+                    });
                 let used_up: Vec<AccountKey> = used_up.map(|(_, (account, _))| *account).collect();
                 self.look_at(&used_up).await?;
             }
@@ -165,31 +211,73 @@ impl Witness {
     async fn look_at(&self, accounts: &[AccountKey]) -> Result<(), Interrupted> {
         for some in accounts.chunks(BALANCES_MAX) {
             let mut terms: HashMap<TenantId, Vec<Agreement>> = HashMap::new();
-            for agreement in self.records.agreements_of(&some.iter().map(|account| account.tenant).collect::<Vec<_>>()).await? {
+            for agreement in self
+                .records
+                .agreements_of(
+                    &some
+                        .iter()
+                        .map(|account| account.tenant)
+                        .collect::<Vec<_>>(),
+                )
+                .await?
+            {
                 terms.entry(agreement.buyer).or_default().push(agreement);
             }
             let (now, platform) = (self.clock.now(), self.platform().await?);
             let paying = |account: &AccountKey| {
-                let in_force = in_force(terms.get(&account.tenant).map_or(&[], Vec::as_slice), account.currency, now);
+                let in_force = in_force(
+                    terms.get(&account.tenant).map_or(&[], Vec::as_slice),
+                    account.currency,
+                    now,
+                );
                 let balance = || AccountKey::balance(account.tenant, account.currency);
                 in_force.map_or_else(balance, |terms| plan::paying_account(terms, platform))
             };
             let paying: BTreeSet<AccountKey> = some.iter().map(paying).collect();
-            for (account, balance) in self.engine.balances(&paying.into_iter().collect::<Vec<_>>()).await? {
-                self.judge(account, balance, terms.get(&account.tenant).map_or(&[], Vec::as_slice)).await?;
+            for (account, balance) in self
+                .engine
+                .balances(&paying.into_iter().collect::<Vec<_>>())
+                .await?
+            {
+                self.judge(
+                    account,
+                    balance,
+                    terms.get(&account.tenant).map_or(&[], Vec::as_slice),
+                )
+                .await?;
             }
         }
         Ok(())
     }
 
-    async fn judge(&self, account: AccountKey, balance: Balance, terms: &[Agreement]) -> Result<(), Interrupted> {
-        let Some(tenant) = self.records.tenant(account.tenant).await? else { return Ok(()) };
+    async fn judge(
+        &self,
+        account: AccountKey,
+        balance: Balance,
+        terms: &[Agreement],
+    ) -> Result<(), Interrupted> {
+        let Some(tenant) = self.records.tenant(account.tenant).await? else {
+            return Ok(());
+        };
         let (root, now, posted) = (tenant.root, self.clock.now(), balance.posted);
-        let threshold = self.records.threshold(root, tenant.id, account.currency).await?;
-        if let Some(Threshold { low: Some(low), low_at, .. }) = threshold {
+        let threshold = self
+            .records
+            .threshold(root, tenant.id, account.currency)
+            .await?;
+        if let Some(Threshold {
+            low: Some(low),
+            low_at,
+            ..
+        }) = threshold
+        {
             let data = json!({ "currency": account.currency, "balance_cents": posted, "threshold_cents": low });
-            let is = if posted <= low { Some((NoticeKind::BalanceLow, data)) } else { None };
-            self.set(root, account, Reached::Low(low), low_at.is_some(), is).await?;
+            let is = if posted <= low {
+                Some((NoticeKind::BalanceLow, data))
+            } else {
+                None
+            };
+            self.set(root, account, Reached::Low(low), low_at.is_some(), is)
+                .await?;
         }
         let limit = limit_of(terms, account.currency, now);
         let mark = limit.map(|limit| Cents(limit.0.saturating_neg()));
@@ -197,9 +285,11 @@ impl Witness {
         let data = json!({ "currency": account.currency, "balance_cents": posted, "credit_limit_cents": limit });
         let is = used_up.then_some((NoticeKind::BalanceExhausted, data));
         let was_told = threshold.is_some_and(|threshold| threshold.exhausted_at.is_some());
-        self.set(root, account, Reached::Exhausted, was_told, is).await?;
+        self.set(root, account, Reached::Exhausted, was_told, is)
+            .await?;
         if posted <= Cents::ZERO || was_told {
-            self.lookout().mark(Purpose::Exhausted, account, mark, used_up);
+            self.lookout()
+                .mark(Purpose::Exhausted, account, mark, used_up);
         }
         Ok(())
     }
@@ -217,12 +307,29 @@ impl Witness {
             Some((kind, data)) if !was_told => {
                 let now = self.clock.now();
                 let id = self.clock.id();
-                let cause = format!("{}:{}:{}:{id}", kind.name(), account.tenant, account.currency);
-                let notice = Notice { id: NoticeId(id), root, tenant: account.tenant, kind, cause, data, created_at: now };
-                self.records.tell_reached(account.currency, reached, &notice).await?;
+                let cause = format!(
+                    "{}:{}:{}:{id}",
+                    kind.name(),
+                    account.tenant,
+                    account.currency
+                );
+                let notice = Notice {
+                    id: NoticeId(id),
+                    root,
+                    tenant: account.tenant,
+                    kind,
+                    cause,
+                    data,
+                    created_at: now,
+                };
+                self.records
+                    .tell_reached(account.currency, reached, &notice)
+                    .await?;
             }
             None if was_told => {
-                self.records.rearm(root, account.tenant, account.currency, reached).await?;
+                self.records
+                    .rearm(root, account.tenant, account.currency, reached)
+                    .await?;
             }
             _ => {}
         }
@@ -234,13 +341,19 @@ impl Witness {
     async fn tell_counts(&mut self, now: Instant) -> Result<(), Interrupted> {
         let new = self.engine.lookout().take_counts();
         self.counts.add(new);
-        let (minute, hour) = (now.micros() / 1_000_000 / MINUTE_SECS, now.micros() / 1_000_000 / HOUR_SECS);
+        let (minute, hour) = (
+            now.micros() / 1_000_000 / MINUTE_SECS,
+            now.micros() / 1_000_000 / HOUR_SECS,
+        );
         let unrated: Vec<_> = self.counts.unrated.keys().cloned().collect();
         for key in unrated {
             let (root, tenant, reason) = &key;
             let cause = format!("usage.unrated:{tenant}:{reason}:{minute}");
             let data = json!({ "reason": reason, "count": self.counts.unrated.get(&key) });
-            if self.tell(*root, *tenant, NoticeKind::UsageUnrated, cause, data).await? {
+            if self
+                .tell(*root, *tenant, NoticeKind::UsageUnrated, cause, data)
+                .await?
+            {
                 self.counts.unrated.remove(&key);
             }
         }
@@ -248,43 +361,91 @@ impl Witness {
         for key in expired {
             let (root, tenant) = key;
             let data = json!({ "count": self.counts.expired.get(&key) });
-            if self.tell(root, tenant, NoticeKind::HoldExpired, format!("hold.expired:{tenant}:{minute}"), data).await? {
+            if self
+                .tell(
+                    root,
+                    tenant,
+                    NoticeKind::HoldExpired,
+                    format!("hold.expired:{tenant}:{minute}"),
+                    data,
+                )
+                .await?
+            {
                 self.counts.expired.remove(&key);
             }
         }
-        let losses: Vec<((TenantId, TenantId, Currency), Exact)> = self.counts.losses.iter().map(|(key, sum)| (*key, *sum)).collect();
+        let losses: Vec<((TenantId, TenantId, Currency), Exact)> = self
+            .counts
+            .losses
+            .iter()
+            .map(|(key, sum)| (*key, *sum))
+            .collect();
         for (key, sum) in losses {
             let (root, tenant, currency) = key;
             let data = json!({ "currency": currency, "cents": floor_cents(sum), "exact_cents": sum.in_cents() });
-            if self.tell(root, tenant, NoticeKind::MarginNegative, format!("margin.negative:{tenant}:{currency}:{hour}"), data).await? {
+            if self
+                .tell(
+                    root,
+                    tenant,
+                    NoticeKind::MarginNegative,
+                    format!("margin.negative:{tenant}:{currency}:{hour}"),
+                    data,
+                )
+                .await?
+            {
                 self.counts.losses.remove(&key);
             }
         }
         Ok(())
     }
 
-    async fn tell(&self, root: TenantId, tenant: TenantId, kind: NoticeKind, cause: String, data: Value) -> Result<bool, Interrupted> {
+    async fn tell(
+        &self,
+        root: TenantId,
+        tenant: TenantId,
+        kind: NoticeKind,
+        cause: String,
+        data: Value,
+    ) -> Result<bool, Interrupted> {
         let (id, created_at) = (NoticeId(self.clock.id()), self.clock.now());
-        Ok(self.records.append_notice(&Notice { id, root, tenant, kind, cause, data, created_at }).await?)
+        Ok(self
+            .records
+            .append_notice(&Notice {
+                id,
+                root,
+                tenant,
+                kind,
+                cause,
+                data,
+                created_at,
+            })
+            .await?)
     }
 }
 
 fn account_with_limit(limited: &Limited, platform: TenantId) -> AccountKey {
-    plan::settlement(limited.collect, limited.seller, platform).buyer_account(limited.tenant, limited.currency)
+    plan::settlement(limited.collect, limited.seller, platform)
+        .buyer_account(limited.tenant, limited.currency)
 }
 
 /// Either may be what the tenant pays with.
 fn accounts_of(row: &Threshold) -> [AccountKey; 2] {
-    [AccountKey::balance(row.tenant, row.currency), AccountKey::book(row.tenant, row.currency)]
+    [
+        AccountKey::balance(row.tenant, row.currency),
+        AccountKey::book(row.tenant, row.currency),
+    ]
 }
 
-/// The credit limit in force. `None`: there is none, or nobody sells to this tenant in that currency.
+/// The credit limit in force. `None`: there is none, or nobody sells to this tenant in that
+/// currency.
 fn limit_of(terms: &[Agreement], currency: Currency, now: Instant) -> Option<Cents> {
     in_force(terms, currency, now)?.credit_limit
 }
 
 fn in_force(terms: &[Agreement], currency: Currency, now: Instant) -> Option<&Agreement> {
-    terms.iter().find(|terms| terms.currency == currency && terms.in_force(now))
+    terms
+        .iter()
+        .find(|terms| terms.currency == currency && terms.in_force(now))
 }
 
 #[cfg(test)]
@@ -293,7 +454,12 @@ mod tests {
 
     #[test]
     fn a_loss_is_never_shown_smaller() {
-        for (exact, cents) in [(-1, -1), (-Exact::PER_CENT, -1), (-Exact::PER_CENT - 1, -2), (0, 0)] {
+        for (exact, cents) in [
+            (-1, -1),
+            (-Exact::PER_CENT, -1),
+            (-Exact::PER_CENT - 1, -2),
+            (0, 0),
+        ] {
             assert_eq!(floor_cents(Exact(exact)), cents, "{exact}");
         }
     }

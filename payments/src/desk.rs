@@ -1,7 +1,7 @@
 //! Where money that comes in through a provider is asked for: payment pages and refunds.
 //!
-//! A row of ours is committed before the provider is called, with every word that it is asked; so the same request of a
-//! caller is one page and one refund, whatever process dies in between.
+//! A row of ours is committed before the provider is called, with every word that it is asked; so
+//! the same request of a caller is one page and one refund, whatever process dies in between.
 
 use crate::inbox::Inbox;
 use crate::payouts::Payouts;
@@ -20,7 +20,8 @@ use tokio::sync::Notify;
 pub const PAGE_OPEN_SECS: i64 = 12 * 3600;
 /// A page of which nothing was heard is looked at this often.
 pub const PAGE_LOOK_SECS: i64 = 3600;
-/// A call whose outcome is unknown is made again after this, then twice as late each time, up to the other.
+/// A call whose outcome is unknown is made again after this, then twice as late each time, up to
+/// the other.
 pub const AGAIN_SECS_MIN: i64 = 15;
 pub const AGAIN_SECS_MAX: i64 = 3600;
 
@@ -137,7 +138,10 @@ impl Desk {
     /// `payments_not_configured`.
     pub fn provider(&self) -> Result<&Arc<dyn Provider>, Problem> {
         self.provider.as_ref().ok_or_else(|| {
-            Problem::new("payments_not_configured", "this server has no payment provider (CENTWISE_STRIPE_SECRET_KEY); top up by hand")
+            Problem::new(
+                "payments_not_configured",
+                "this server has no payment provider (CENTWISE_STRIPE_SECRET_KEY); top up by hand",
+            )
         })
     }
 
@@ -152,16 +156,40 @@ impl Desk {
     /// The server itself, in the audit log.
     pub(crate) fn actor(&self, reason: &str) -> Actor {
         let request_id = String::new();
-        Actor { key: None, tenant: self.platform, at: self.now(), request_id, reason: Some(reason.to_owned()), once: None }
+        Actor {
+            key: None,
+            tenant: self.platform,
+            at: self.now(),
+            request_id,
+            reason: Some(reason.to_owned()),
+            once: None,
+        }
     }
 
     pub(crate) fn check_terms(&self, cents: Cents, currency: Currency) -> Result<(), Problem> {
-        let Some(terms) = self.settings.terms.iter().find(|terms| terms.currency == currency) else {
-            let offered: Vec<_> = self.settings.terms.iter().map(|terms| terms.currency.code()).collect();
-            return Err(Problem::field("currency_not_offered", "currency", format!("expected one of {}", offered.join(", "))));
+        let Some(terms) = self
+            .settings
+            .terms
+            .iter()
+            .find(|terms| terms.currency == currency)
+        else {
+            let offered: Vec<_> = self
+                .settings
+                .terms
+                .iter()
+                .map(|terms| terms.currency.code())
+                .collect();
+            return Err(Problem::field(
+                "currency_not_offered",
+                "currency",
+                format!("expected one of {}", offered.join(", ")),
+            ));
         };
         if cents < terms.min || cents > terms.max {
-            let detail = format!("expected {} to {} minor units of {currency}", terms.min, terms.max);
+            let detail = format!(
+                "expected {} to {} minor units of {currency}",
+                terms.min, terms.max
+            );
             return Err(Problem::field("amount_out_of_range", "cents", detail));
         }
         Ok(())
@@ -170,17 +198,29 @@ impl Desk {
     /// A payment page for a top-up: one for each request, whatever happens in between.
     ///
     /// # Errors
-    /// `payments_not_configured`, `currency_not_offered`, `amount_out_of_range`, `idempotency_conflict`, what
-    /// [`Self::payer`] says, `currency_not_agreed`, `provider_unavailable` (the same request again later gets the page), `provider_refused`.
+    /// `payments_not_configured`, `currency_not_offered`, `amount_out_of_range`,
+    /// `idempotency_conflict`, what [`Self::payer`] says, `currency_not_agreed`,
+    /// `provider_unavailable` (the same request again later gets the page), `provider_refused`.
     pub async fn checkout(&self, actor: &Actor, new: NewCheckout<'_>) -> Result<TopUp, Problem> {
         self.provider()?;
         let asked = self.new_top_up(&new).await?;
-        let found = match self.records.create_top_up(actor, &asked).await.map_err(unread)? {
+        let found = match self
+            .records
+            .create_top_up(actor, &asked)
+            .await
+            .map_err(unread)?
+        {
             Created::Fresh(top_up) => return self.open_page(top_up).await,
             Created::Earlier(top_up) => top_up,
         };
-        if (found.tenant, found.cents, found.currency) != (asked.tenant, asked.cents, asked.currency) {
-            return Err(Problem::field("idempotency_conflict", "Idempotency-Key", "use a new key for a new request"));
+        if (found.tenant, found.cents, found.currency)
+            != (asked.tenant, asked.cents, asked.currency)
+        {
+            return Err(Problem::field(
+                "idempotency_conflict",
+                "Idempotency-Key",
+                "use a new key for a new request",
+            ));
         }
         if found.session.is_none() && found.state == TopUpState::Pending {
             return self.open_page(found).await;
@@ -191,23 +231,37 @@ impl Desk {
     async fn new_top_up(&self, new: &NewCheckout<'_>) -> Result<TopUp, Problem> {
         self.check_terms(new.cents, new.currency)?;
         self.payer_in(new.tenant, new.currency).await?;
-        let customer = if new.save_method { self.customer_of(new).await? } else { None };
+        let customer = if new.save_method {
+            self.customer_of(new).await?
+        } else {
+            None
+        };
         let now = self.now();
         let (id, token) = (TopUpId((self.sources.id)()), (self.sources.token)()?);
         let expires_at = now.plus_secs(PAGE_OPEN_SECS);
         let page = |what: &str, own: &Option<String>| match (own, &self.settings.public_url) {
             (Some(url), _) => Ok(url.clone()),
-            (None, Some(public)) => Ok(format!("{}/pay/{}/{what}", public.trim_end_matches('/'), hex(&token))),
-            (None, None) => {
-                Err(Problem::field("missing_field", "success_url", "this server does not know its own address (CENTWISE_PUBLIC_URL)"))
-            }
+            (None, Some(public)) => Ok(format!(
+                "{}/pay/{}/{what}",
+                public.trim_end_matches('/'),
+                hex(&token)
+            )),
+            (None, None) => Err(Problem::field(
+                "missing_field",
+                "success_url",
+                "this server does not know its own address (CENTWISE_PUBLIC_URL)",
+            )),
         };
         let request = CheckoutRequest {
             reference: id.to_string(),
             cents: new.cents,
             currency: new.currency,
             description: format!("Top-up {}", new.tenant.name),
-            methods: if new.currency == Currency::EUR { vec![Method::Card, Method::SepaDebit] } else { vec![Method::Card] },
+            methods: if new.currency == Currency::EUR {
+                vec![Method::Card, Method::SepaDebit]
+            } else {
+                vec![Method::Card]
+            },
             locale: new.locale.clone(),
             success_url: page("done", &new.success_url)?,
             cancel_url: page("cancelled", &new.cancel_url)?,
@@ -215,7 +269,8 @@ impl Desk {
             customer,
             save_method: new.save_method,
         };
-        let request = serde_json::to_string(&request).map_err(|error| Problem::new("internal", error.to_string()))?;
+        let request = serde_json::to_string(&request)
+            .map_err(|error| Problem::new("internal", error.to_string()))?;
         Ok(TopUp {
             id,
             root: new.tenant.root,
@@ -242,21 +297,40 @@ impl Desk {
 
     /// Who keeps the methods of this balance at the provider, if there is one yet.
     async fn customer_of(&self, new: &NewCheckout<'_>) -> Result<Option<String>, Problem> {
-        let auto = self.records.auto_top_up(new.tenant.id, new.currency).await.map_err(unread)?;
-        let missing = || Problem::field("auto_top_up_not_set", "save_method", "a method is kept for an automatic top-up: set that first");
+        let auto = self
+            .records
+            .auto_top_up(new.tenant.id, new.currency)
+            .await
+            .map_err(unread)?;
+        let missing = || {
+            Problem::field(
+                "auto_top_up_not_set",
+                "save_method",
+                "a method is kept for an automatic top-up: set that first",
+            )
+        };
         Ok(auto.ok_or_else(missing)?.customer)
     }
 
     /// Asks the provider for the page of a row that has none yet.
     pub(crate) async fn open_page(&self, top_up: TopUp) -> Result<TopUp, Problem> {
-        let request: CheckoutRequest =
-            serde_json::from_str(&top_up.request).map_err(|error| Problem::new("internal", format!("top_ups.request_json: {error}")))?;
+        let request: CheckoutRequest = serde_json::from_str(&top_up.request)
+            .map_err(|error| Problem::new("internal", format!("top_ups.request_json: {error}")))?;
         let key = CallKey(format!("{}:{}", top_up.id, top_up.generation));
         let asked = self.provider()?.create_checkout(&key, &request).await;
         let now = self.now();
-        let mut after = TopUp { updated_at: now, attempts: top_up.attempts + 1, ..top_up.clone() };
+        let mut after = TopUp {
+            updated_at: now,
+            attempts: top_up.attempts + 1,
+            ..top_up.clone()
+        };
         match &asked {
-            Ok(Session { id, url, expires_at, .. }) => {
+            Ok(Session {
+                id,
+                url,
+                expires_at,
+                ..
+            }) => {
                 after.session = Some(id.clone());
                 after.url = url.clone();
                 after.expires_at = *expires_at;
@@ -275,11 +349,23 @@ impl Desk {
             }
             Err(_) => after.next_at = Some(now.plus_secs(again_secs(after.attempts))),
         }
-        if !self.records.put_top_up(&top_up, &after).await.map_err(unread)? {
+        if !self
+            .records
+            .put_top_up(&top_up, &after)
+            .await
+            .map_err(unread)?
+        {
             // Another process asked as well, with the same key: it got the same page.
-            return self.records.top_up(top_up.id).await.map_err(unread)?.ok_or_else(|| Problem::new("not_found", "the top-up is gone"));
+            return self
+                .records
+                .top_up(top_up.id)
+                .await
+                .map_err(unread)?
+                .ok_or_else(|| Problem::new("not_found", "the top-up is gone"));
         }
-        asked.map(|_| after).map_err(|error| provider_problem(&error))
+        asked
+            .map(|_| after)
+            .map_err(|error| provider_problem(&error))
     }
 }
 
@@ -303,16 +389,30 @@ pub(crate) fn code_of(error: &ProviderError) -> String {
 pub(crate) fn provider_problem(error: &ProviderError) -> Problem {
     tracing::warn!(%error, "the payment provider did not do as asked");
     match error {
-        ProviderError::Declined(decline) => Problem::new("payment_declined", format!("the payment was declined ({})", decline.code)),
-        ProviderError::Refused { code, detail } => {
-            Problem::new("provider_refused", format!("the payment provider refused ({code}): {detail}"))
-        }
-        ProviderError::NotFound => Problem::new("provider_refused", "the payment provider does not know this"),
-        ProviderError::Uncountable(_) => Problem::new("provider_refused", format!("the payment provider's amount: {error}")),
-        ProviderError::Unauthorized => Problem::new("provider_unavailable", "the payment provider does not accept this server's key"),
-        ProviderError::Unknown(_) | ProviderError::NotSent(_) => {
-            Problem::new("provider_unavailable", "the payment provider does not answer; send the same request again in a minute")
-        }
+        ProviderError::Declined(decline) => Problem::new(
+            "payment_declined",
+            format!("the payment was declined ({})", decline.code),
+        ),
+        ProviderError::Refused { code, detail } => Problem::new(
+            "provider_refused",
+            format!("the payment provider refused ({code}): {detail}"),
+        ),
+        ProviderError::NotFound => Problem::new(
+            "provider_refused",
+            "the payment provider does not know this",
+        ),
+        ProviderError::Uncountable(_) => Problem::new(
+            "provider_refused",
+            format!("the payment provider's amount: {error}"),
+        ),
+        ProviderError::Unauthorized => Problem::new(
+            "provider_unavailable",
+            "the payment provider does not accept this server's key",
+        ),
+        ProviderError::Unknown(_) | ProviderError::NotSent(_) => Problem::new(
+            "provider_unavailable",
+            "the payment provider does not answer; send the same request again in a minute",
+        ),
     }
 }
 
@@ -336,5 +436,7 @@ pub fn token_of(text: &str) -> Option<[u8; 16]> {
 
 /// The language that a top-up's payment page was asked for in.
 pub fn page_locale(top_up: &TopUp) -> Option<String> {
-    serde_json::from_str::<CheckoutRequest>(&top_up.request).ok()?.locale
+    serde_json::from_str::<CheckoutRequest>(&top_up.request)
+        .ok()?
+        .locale
 }

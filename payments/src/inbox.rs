@@ -1,5 +1,5 @@
-//! What a provider tells us is kept before it is answered. All that comes in at once is kept in one transaction, so
-//! that many messages beside heavy traffic cost few commits.
+//! What a provider tells us is kept before it is answered. All that comes in at once is kept in one
+//! transaction, so that many messages beside heavy traffic cost few commits.
 
 use metering::command::Problem;
 use std::sync::Arc;
@@ -23,7 +23,11 @@ pub struct Inbox {
 impl Inbox {
     pub fn new(records: Records) -> Self {
         let (messages, waiting) = mpsc::channel(WAITING_MAX);
-        Self { records, messages, waiting: Arc::new(Mutex::new(waiting)) }
+        Self {
+            records,
+            messages,
+            waiting: Arc::new(Mutex::new(waiting)),
+        }
     }
 
     /// Durable on return; known events are kept once.
@@ -32,13 +36,16 @@ impl Inbox {
     /// `overloaded`, `unavailable`: it was not kept, and must be told again.
     pub async fn put(&self, event: ProviderEvent) -> Result<(), Problem> {
         let (reply, mut kept) = oneshot::channel();
-        self.messages.try_send((event, reply)).map_err(|_| Problem::new("overloaded", "too many messages are waiting; send it again"))?;
+        self.messages.try_send((event, reply)).map_err(|_| {
+            Problem::new("overloaded", "too many messages are waiting; send it again")
+        })?;
         // The caller whose turn it is keeps what waits, its own and others'.
         loop {
             tokio::select! {
                 biased;
                 kept = &mut kept => {
-                    let not_kept = || Problem::new("unavailable", "the message was not kept; send it again");
+                    let not_kept = || Problem::new("unavailable", "the message was not kept; send \
+                        it again");
                     return kept.ok().filter(|is_kept| *is_kept).map(drop).ok_or_else(not_kept);
                 }
                 // In a task of its own: a caller that goes away loses nobody else's.
@@ -53,7 +60,8 @@ async fn keep(records: Records, mut waiting: OwnedMutexGuard<mpsc::Receiver<Mess
     let (events, replies): (Vec<_>, Vec<_>) = messages.unzip();
     let kept = records.keep_provider_events(&events).await;
     if let Err(error) = &kept {
-        tracing::error!(%error, messages = events.len(), "messages of the payment provider were not kept");
+        tracing::error!(%error, messages = events.len(), "messages of the payment provider were \
+            not kept");
     }
     for reply in replies {
         // A caller that went away is told again by itself.
@@ -116,8 +124,25 @@ mod tests {
             made_by: None,
             last_used_at: None,
         };
-        let actor = Actor { key: None, tenant: id, at, request_id: "r".to_owned(), reason: None, once: None };
-        records.ensure_platform(&actor, &NewTenant { tenant, personal_key: [1; 32] }, &key).await.unwrap();
+        let actor = Actor {
+            key: None,
+            tenant: id,
+            at,
+            request_id: "r".to_owned(),
+            reason: None,
+            once: None,
+        };
+        records
+            .ensure_platform(
+                &actor,
+                &NewTenant {
+                    tenant,
+                    personal_key: [1; 32],
+                },
+                &key,
+            )
+            .await
+            .unwrap();
     }
 
     #[tokio::test]
@@ -135,7 +160,11 @@ mod tests {
         for put in many.into_iter().skip(1) {
             put.await.unwrap().unwrap();
         }
-        let kept = records.due_provider_events(Instant(2), 1_000).await.unwrap().len();
+        let kept = records
+            .due_provider_events(Instant(2), 1_000)
+            .await
+            .unwrap()
+            .len();
         assert!(kept >= 899, "{kept}");
     }
 }

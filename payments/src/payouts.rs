@@ -1,12 +1,16 @@
-//! Commission paid out to resellers: worked out from the journal, held back, posted, sent, and taken back if need be.
+//! Commission paid out to resellers: worked out from the journal, held back, posted, sent, and
+//! taken back if need be.
 //!
-//! Vocabulary: a *purse* is a reseller's balance of one currency; a *period* is a calendar month; *accrued* is what it
-//! received for charges less what it paid for them. A payout is *due*, then *paying* (its row says so before anything
-//! moves, then the balance is debited, then the money is sent), then *paid* or *failed*.
+//! Vocabulary: a *purse* is a reseller's balance of one currency; a *period* is a calendar month;
+//! *accrued* is what it received for charges less what it paid for them. A payout is *due*, then
+//! *paying* (its row says so before anything moves, then the balance is debited, then the money is
+//! sent), then *paid* or *failed*.
 //!
-//! Invariants: what all payouts of a purse hold together never exceeds what had accrued at the end of the latest of
-//! their periods, nor, when each is made and when it is sent, what of it came in from customers (`withheld.rs`); every step may be done again, by any process, after a crash at any instant: postings have keys that
-//! follow from the row, so does the call to the provider, and the row's version lets one process go on.
+//! Invariants: what all payouts of a purse hold together never exceeds what had accrued at the end
+//! of the latest of their periods, nor, when each is made and when it is sent, what of it came in
+//! from customers (`withheld.rs`); every step may be done again, by any process, after a crash at
+//! any instant: postings have keys that follow from the row, so does the call to the provider, and
+//! the row's version lets one process go on.
 
 mod bank;
 mod calendar;
@@ -67,7 +71,10 @@ pub struct Payouts {
 
 impl std::fmt::Debug for Payouts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Payouts").field("provider", &self.provider).field("platform", &self.platform).finish_non_exhaustive()
+        f.debug_struct("Payouts")
+            .field("provider", &self.provider)
+            .field("platform", &self.platform)
+            .finish_non_exhaustive()
     }
 }
 
@@ -103,7 +110,14 @@ impl Payouts {
         platform: TenantId,
         new_id: NewId,
     ) -> Self {
-        Self { engine, records, provider, calendar, platform, new_id }
+        Self {
+            engine,
+            records,
+            provider,
+            calendar,
+            platform,
+            new_id,
+        }
     }
 
     pub fn calendar(&self) -> &Calendar {
@@ -111,7 +125,10 @@ impl Payouts {
     }
 
     pub fn purse(tenant: &Tenant, currency: Currency) -> Purse {
-        Purse { root: tenant.root, account: AccountKey::balance(tenant.id, currency) }
+        Purse {
+            root: tenant.root,
+            account: AccountKey::balance(tenant.id, currency),
+        }
     }
 
     fn journal(&self) -> &Arc<dyn Journal> {
@@ -119,7 +136,12 @@ impl Payouts {
     }
 
     fn provider(&self) -> Result<&Arc<dyn Provider>> {
-        let refused = || Problem::new("payments_not_configured", "this server has no keys of a payment provider; pay by bank transfer");
+        let refused = || {
+            Problem::new(
+                "payments_not_configured",
+                "this server has no keys of a payment provider; pay by bank transfer",
+            )
+        };
         Ok(self.provider.as_ref().ok_or_else(refused)?)
     }
 }

@@ -1,21 +1,22 @@
 //! What a payment provider can be asked, in nobody's particular words.
 //!
-//! Whoever moves money gives a [`CallKey`] from a row of its own, written before the call: the same key again never
-//! moves it twice. Reading needs none. Amounts are minor units of the currency as the ledger counts them; where a
-//! provider counts otherwise, its adapter converts, and refuses what it cannot say exactly.
+//! Whoever moves money gives a [`CallKey`] from a row of its own, written before the call: the same
+//! key again never moves it twice. Reading needs none. Amounts are minor units of the currency as
+//! the ledger counts them; where a provider counts otherwise, its adapter converts, and refuses
+//! what it cannot say exactly.
 
 use async_trait::async_trait;
 use rating::{Cents, Currency, Instant};
 use serde::{Deserialize, Serialize};
 
-/// Names one attempt of an operation: `<operation id>:<generation>`. A new generation only after a definitive refusal.
-/// Whatever a call says besides its key must come from the row that the key names: providers refuse a key that comes
-/// again with other parameters.
+/// Names one attempt of an operation: `<operation id>:<generation>`. A new generation only after a
+/// definitive refusal. Whatever a call says besides its key must come from the row that the key
+/// names: providers refuse a key that comes again with other parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallKey(pub String);
 
-/// How long after its first use a key is surely still known at the provider (Stripe: 24 hours). Later a repeated call
-/// might move money again: what is unknown by then is for a human to settle.
+/// How long after its first use a key is surely still known at the provider (Stripe: 24 hours).
+/// Later a repeated call might move money again: what is unknown by then is for a human to settle.
 pub const KEY_GOOD_SECS: i64 = 23 * 3600;
 
 /// A page on which somebody pays.
@@ -118,8 +119,8 @@ pub enum PaymentStatus {
 pub struct Charge {
     pub id: String,
     pub cents: Cents,
-    /// What the provider kept for it, its refunds and conversions, once it says so; also in another currency, where it
-    /// settles in one.
+    /// What the provider kept for it, its refunds and conversions, once it says so; also in another
+    /// currency, where it settles in one.
     pub fees: Vec<Fee>,
     /// Its holder, or the provider, says that it was fraud.
     pub is_fraud: bool,
@@ -181,14 +182,18 @@ pub enum DisputeStatus {
 }
 
 impl Payment {
-    /// How often its payer, or the payer's bank, said that it was not right: disputes, inquiries, reports of fraud.
+    /// How often its payer, or the payer's bank, said that it was not right: disputes, inquiries,
+    /// reports of fraud.
     pub fn contests(&self) -> i64 {
         let of = |charge: &Charge| charge.disputes.len() + usize::from(charge.is_fraud);
-        self.charge.as_ref().map_or(0, |charge| i64::try_from(of(charge)).unwrap_or(i64::MAX))
+        self.charge
+            .as_ref()
+            .map_or(0, |charge| i64::try_from(of(charge)).unwrap_or(i64::MAX))
     }
 }
 
-/// A payment that the books cannot count: in a currency that is not ours, or in parts of our smallest unit.
+/// A payment that the books cannot count: in a currency that is not ours, or in parts of our
+/// smallest unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignPayment {
     pub id: String,
@@ -258,7 +263,8 @@ pub struct Transfer {
 pub struct BalanceMove {
     pub id: String,
     pub kind: MoveKind,
-    /// The charge, refund, dispute, transfer, … that it belongs to; of what sends a transfer back: the transfer.
+    /// The charge, refund, dispute, transfer, … that it belongs to; of what sends a transfer back:
+    /// the transfer.
     pub source: Option<String>,
     pub sum: MoveSum,
     pub created_at: Instant,
@@ -376,9 +382,19 @@ impl Object {
     /// Whether its names can be asked for.
     pub fn is_named(&self) -> bool {
         match self {
-            Self::Session(id) | Self::Payment(id) | Self::OfPayment(id) | Self::OfCharge(id) | Self::Transfer(id) => is_id(id),
-            Self::Payee(id) | Self::MethodGone(id) | Self::CustomerGone(id) | Self::FraudOf(id) | Self::FraudOfCharge(id) => is_id(id),
-            Self::MandateGone { mandate, method } => is_id(mandate) && method.as_deref().is_none_or(is_id),
+            Self::Session(id)
+            | Self::Payment(id)
+            | Self::OfPayment(id)
+            | Self::OfCharge(id)
+            | Self::Transfer(id) => is_id(id),
+            Self::Payee(id)
+            | Self::MethodGone(id)
+            | Self::CustomerGone(id)
+            | Self::FraudOf(id)
+            | Self::FraudOfCharge(id) => is_id(id),
+            Self::MandateGone { mandate, method } => {
+                is_id(mandate) && method.as_deref().is_none_or(is_id)
+            }
             Self::Unnamed => false,
             Self::SecondForm | Self::Other => true,
         }
@@ -431,13 +447,17 @@ pub enum ProviderError {
 impl ProviderError {
     /// Nothing happened, and nothing will of this generation.
     pub fn is_definitive(&self) -> bool {
-        matches!(self, Self::Declined(_) | Self::Refused { .. } | Self::NotFound | Self::Uncountable(_))
+        matches!(
+            self,
+            Self::Declined(_) | Self::Refused { .. } | Self::NotFound | Self::Uncountable(_)
+        )
     }
 }
 
 pub type Result<T, E = ProviderError> = std::result::Result<T, E>;
 
-/// A payment provider. Every call is bounded in time and has been tried more than once when it fails.
+/// A payment provider. Every call is bounded in time and has been tried more than once when it
+/// fails.
 #[async_trait]
 pub trait Provider: Send + Sync + std::fmt::Debug + 'static {
     /// Whether its keys move real money.
@@ -463,16 +483,39 @@ pub trait Provider: Send + Sync + std::fmt::Debug + 'static {
     async fn create_payee(&self, key: &CallKey, request: &PayeeRequest) -> Result<Payee>;
     async fn payee(&self, id: &str) -> Result<Payee>;
     /// A page where the payee tells the provider who it is; good for minutes.
-    async fn onboarding_url(&self, payee: &str, return_url: &str, refresh_url: &str) -> Result<String>;
+    async fn onboarding_url(
+        &self,
+        payee: &str,
+        return_url: &str,
+        refresh_url: &str,
+    ) -> Result<String>;
     async fn transfer(&self, key: &CallKey, request: &TransferRequest) -> Result<Transfer>;
     async fn transfer_by_id(&self, id: &str) -> Result<Transfer>;
-    async fn reverse_transfer(&self, key: &CallKey, transfer: &str, cents: Cents, currency: Currency) -> Result<Transfer>;
+    async fn reverse_transfer(
+        &self,
+        key: &CallKey,
+        transfer: &str,
+        cents: Cents,
+        currency: Currency,
+    ) -> Result<Transfer>;
 
-    /// The event in a message that was sent to us, if its signature (the header as it came) fits the raw bytes.
-    fn receive(&self, hook: Hook, signature: Option<&str>, body: &[u8], now: Instant) -> Result<Event, HookError>;
+    /// The event in a message that was sent to us, if its signature (the header as it came) fits
+    /// the raw bytes.
+    fn receive(
+        &self,
+        hook: Hook,
+        signature: Option<&str>,
+        body: &[u8],
+        now: Instant,
+    ) -> Result<Event, HookError>;
 
     /// Events since an instant, newest first.
     async fn events(&self, since: Instant, after: Option<&str>) -> Result<Page<Event>>;
     /// Moves of our balance there in `[from, until)`, newest first.
-    async fn moves(&self, from: Instant, until: Instant, after: Option<&str>) -> Result<Page<BalanceMove>>;
+    async fn moves(
+        &self,
+        from: Instant,
+        until: Instant,
+        after: Option<&str>,
+    ) -> Result<Page<BalanceMove>>;
 }

@@ -53,28 +53,49 @@ impl Reconciled {
 }
 
 impl Desk {
-    /// Every payment that moved the provider's balance in `[from, until)`: what it has come to there by now, and here.
+    /// Every payment that moved the provider's balance in `[from, until)`: what it has come to
+    /// there by now, and here.
     ///
     /// # Errors
     /// `provider_unavailable`, `unavailable`.
     pub async fn reconcile(&self, from: Instant, until: Instant) -> Result<Reconciled, Problem> {
         let moves = self.moves(from, until).await?;
-        let mut found = Reconciled { moves: moves.len() as u64, ..Reconciled::default() };
+        let mut found = Reconciled {
+            moves: moves.len() as u64,
+            ..Reconciled::default()
+        };
         let mut payments = BTreeSet::new();
-        for charge in moves.iter().filter(|one| one.kind == MoveKind::Charge).filter_map(|one| one.source.as_deref()) {
+        for charge in moves
+            .iter()
+            .filter(|one| one.kind == MoveKind::Charge)
+            .filter_map(|one| one.source.as_deref())
+        {
             if let Some(payment) = self.payment_behind_charge(charge).await? {
                 payments.insert(payment);
             }
         }
-        payments.extend(self.records.payments_changed(from, until).await.map_err(unread)?);
+        payments.extend(
+            self.records
+                .payments_changed(from, until)
+                .await
+                .map_err(unread)?,
+        );
         let mut known = BTreeSet::new();
         for payment in &payments {
             self.compare(payment, &mut known, &mut found).await?;
         }
         let mut transfers = BTreeSet::new();
         for one in &moves {
-            let is_known = one.source.as_ref().is_some_and(|source| known.contains(source));
-            let MoveSum::Counted { cents, fee, currency } = &one.sum else {
+            let is_known = one
+                .source
+                .as_ref()
+                .is_some_and(|source| known.contains(source));
+            let MoveSum::Counted {
+                cents,
+                fee,
+                currency,
+            } = &one.sum
+            else {
                 found.uncounted += 1;
                 if found.uncounted_listed.len() < LISTED_MAX {
                     found.uncounted_listed.push(one.clone());
@@ -84,9 +105,20 @@ impl Desk {
             match (one.kind, &one.source) {
                 (MoveKind::Charge | MoveKind::Refund | MoveKind::Dispute, _) if is_known => {}
                 (MoveKind::Transfer, Some(transfer)) => drop(transfers.insert(transfer)),
-                (MoveKind::Refund | MoveKind::Dispute | MoveKind::Adjustment | MoveKind::Transfer, _) => {
+                (
+                    MoveKind::Refund
+                    | MoveKind::Dispute
+                    | MoveKind::Adjustment
+                    | MoveKind::Transfer,
+                    _,
+                ) => {
                     let net = cents.checked_sub(*fee).map_err(too_large)?;
-                    found.differs(Difference { id: one.id.clone(), currency: *currency, provider: net, posted: Cents::ZERO });
+                    found.differs(Difference {
+                        id: one.id.clone(),
+                        currency: *currency,
+                        provider: net,
+                        posted: Cents::ZERO,
+                    });
                 }
                 (MoveKind::Charge | MoveKind::ToBank | MoveKind::Other, _) => found.foreign += 1,
             }
@@ -106,15 +138,30 @@ impl Desk {
         };
         let provider = shown.reversed.checked_sub(shown.cents).map_err(too_large)?;
         let payout = match &self.payouts {
-            Some(payouts) => payouts.payout_behind(&shown).await.map_err(|error| Problem::new("unavailable", error.to_string()))?,
+            Some(payouts) => payouts
+                .payout_behind(&shown)
+                .await
+                .map_err(|error| Problem::new("unavailable", error.to_string()))?,
             None => None,
         };
         let posted = match &payout {
-            Some(payout) => self.net_of(&crate::payouts::steps(payout).collect::<Vec<_>>(), payout.root, payout.currency).await?,
+            Some(payout) => {
+                self.net_of(
+                    &crate::payouts::steps(payout).collect::<Vec<_>>(),
+                    payout.root,
+                    payout.currency,
+                )
+                .await?
+            }
             None => Cents::ZERO,
         };
         if provider != posted {
-            found.differs(Difference { id: id.to_owned(), currency: shown.currency, provider, posted });
+            found.differs(Difference {
+                id: id.to_owned(),
+                currency: shown.currency,
+                provider,
+                posted,
+            });
         }
         Ok(())
     }
@@ -122,17 +169,29 @@ impl Desk {
     async fn moves(&self, from: Instant, until: Instant) -> Result<Vec<BalanceMove>, Problem> {
         let (mut moves, mut after) = (Vec::new(), None);
         for _ in 0..PAGES_MAX {
-            let page = self.provider()?.moves(from, until, after.as_deref()).await.map_err(|error| provider_problem(&error))?;
+            let page = self
+                .provider()?
+                .moves(from, until, after.as_deref())
+                .await
+                .map_err(|error| provider_problem(&error))?;
             moves.extend(page.data);
             after = page.next;
             if after.is_none() {
                 return Ok(moves);
             }
         }
-        Err(Problem::new("period_too_long", "the provider has more moves in this period than one comparison reads"))
+        Err(Problem::new(
+            "period_too_long",
+            "the provider has more moves in this period than one comparison reads",
+        ))
     }
 
-    async fn compare(&self, id: &str, known: &mut BTreeSet<String>, found: &mut Reconciled) -> Result<(), Problem> {
+    async fn compare(
+        &self,
+        id: &str,
+        known: &mut BTreeSet<String>,
+        found: &mut Reconciled,
+    ) -> Result<(), Problem> {
         let shown = match self.provider()?.payment(id).await {
             Ok(shown) => shown,
             // What cannot be counted is in suspense, and among the moves that are listed.
@@ -140,7 +199,13 @@ impl Desk {
             Err(error) => return Err(provider_problem(&error)),
         };
         let row = self.records.payment(id).await.map_err(unread)?;
-        let is_asked_for = row.is_some() || self.records.top_up_by_payment(id).await.map_err(unread)?.is_some();
+        let is_asked_for = row.is_some()
+            || self
+                .records
+                .top_up_by_payment(id)
+                .await
+                .map_err(unread)?
+                .is_some();
         // Somebody else's payment on the same account: none of our business.
         if !is_asked_for && !self.is_ours(&shown).await? {
             return Ok(());
@@ -152,24 +217,48 @@ impl Desk {
         }
         found.payments += 1;
         let seen = Seen::of(&shown, Cents::ZERO).map_err(too_large)?;
-        let provider = seen.standing(true).and_then(|standing| standing.net()).map_err(too_large)?;
+        let provider = seen
+            .standing(true)
+            .and_then(|standing| standing.net())
+            .map_err(too_large)?;
         let posted = match &row {
             Some(row) => self.posted(row).await?,
             None => Cents::ZERO,
         };
         if provider != posted {
-            found.differs(Difference { id: id.to_owned(), currency: shown.currency, provider, posted });
+            found.differs(Difference {
+                id: id.to_owned(),
+                currency: shown.currency,
+                provider,
+                posted,
+            });
         }
-        let Some((currency, fees)) = Seen::fees_elsewhere(&shown).map_err(too_large)? else { return Ok(()) };
-        let (provider, posted) = (fees.checked_neg().map_err(too_large)?, self.posted_fees(row.as_ref(), currency).await?);
+        let Some((currency, fees)) = Seen::fees_elsewhere(&shown).map_err(too_large)? else {
+            return Ok(());
+        };
+        let (provider, posted) = (
+            fees.checked_neg().map_err(too_large)?,
+            self.posted_fees(row.as_ref(), currency).await?,
+        );
         if provider != posted {
-            found.differs(Difference { id: id.to_owned(), currency, provider, posted });
+            found.differs(Difference {
+                id: id.to_owned(),
+                currency,
+                provider,
+                posted,
+            });
         }
         Ok(())
     }
 
     async fn is_ours(&self, shown: &crate::provider::Payment) -> Result<bool, Problem> {
-        let Some(id) = shown.reference.as_ref().and_then(|reference| reference.parse().ok()) else { return Ok(false) };
+        let Some(id) = shown
+            .reference
+            .as_ref()
+            .and_then(|reference| reference.parse().ok())
+        else {
+            return Ok(false);
+        };
         Ok(self.records.top_up(id).await.map_err(unread)?.is_some())
     }
 
@@ -188,8 +277,14 @@ impl Desk {
     }
 
     /// The same of its fees in the currency that it was converted to.
-    async fn posted_fees(&self, row: Option<&Payment>, currency: Currency) -> Result<Cents, Problem> {
-        let Some(row) = row else { return Ok(Cents::ZERO) };
+    async fn posted_fees(
+        &self,
+        row: Option<&Payment>,
+        currency: Currency,
+    ) -> Result<Cents, Problem> {
+        let Some(row) = row else {
+            return Ok(Cents::ZERO);
+        };
         let step = |number| Identity {
             root: row.root,
             reporter: None,
@@ -198,12 +293,27 @@ impl Desk {
             id: crate::abroad::fees_key(&row.id, number),
         };
         let generation = row.fees.as_ref().map_or(0, |fees| fees.generation);
-        self.net_of(&(0..=generation).map(step).collect::<Vec<_>>(), row.root, currency).await
+        self.net_of(
+            &(0..=generation).map(step).collect::<Vec<_>>(),
+            row.root,
+            currency,
+        )
+        .await
     }
 
     /// The provider's side of what was posted under these names.
-    async fn net_of(&self, steps: &[Identity], root: TenantId, currency: Currency) -> Result<Cents, Problem> {
-        let found = self.engine.journal().find_each(steps).await.map_err(metering::engine::journal_problem)?;
+    async fn net_of(
+        &self,
+        steps: &[Identity],
+        root: TenantId,
+        currency: Currency,
+    ) -> Result<Cents, Problem> {
+        let found = self
+            .engine
+            .journal()
+            .find_each(steps)
+            .await
+            .map_err(metering::engine::journal_problem)?;
         let external = AccountKey::external(root, currency);
         let mut net = Cents::ZERO;
         for record in found.into_iter().flatten() {

@@ -1,4 +1,5 @@
-//! Giving money back: the debit comes first, the provider is asked then, and what it refuses is given back to the balance.
+//! Giving money back: the debit comes first, the provider is asked then, and what it refuses is
+//! given back to the balance.
 
 use crate::desk::{Desk, again_secs, code_of, provider_problem, unread};
 use crate::provider::{CallKey, KEY_GOOD_SECS, ProviderError, RefundRequest};
@@ -12,7 +13,8 @@ use store::records::{Actor, Created, Payment, Refund, RefundState, TopUp};
 #[derive(Debug, Clone)]
 pub struct NewRefund<'a> {
     pub top_up: &'a TopUp,
-    /// The provider's, where several name this top-up. `None`: its own; else the first that has something left.
+    /// The provider's, where several name this top-up. `None`: its own; else the first that has
+    /// something left.
     pub payment: Option<String>,
     /// `None`: all that is left.
     pub cents: Option<Cents>,
@@ -24,8 +26,13 @@ pub struct NewRefund<'a> {
 impl NewRefund<'_> {
     /// Whether an earlier refund is what is asked for.
     fn is_again(&self, earlier: &Refund) -> bool {
-        let same_payment = self.payment.as_ref().is_none_or(|payment| *payment == earlier.payment);
-        earlier.top_up == self.top_up.id && same_payment && self.cents.is_none_or(|cents| cents == earlier.cents)
+        let same_payment = self
+            .payment
+            .as_ref()
+            .is_none_or(|payment| *payment == earlier.payment);
+        earlier.top_up == self.top_up.id
+            && same_payment
+            && self.cents.is_none_or(|cents| cents == earlier.cents)
     }
 }
 
@@ -34,40 +41,68 @@ fn not_refundable(why: &str) -> Problem {
 }
 
 impl Desk {
-    /// Gives back (part of) a top-up. If it is on the tenant's balance, that must cover it; money of nobody is at hand.
+    /// Gives back (part of) a top-up. If it is on the tenant's balance, that must cover it; money
+    /// of nobody is at hand.
     ///
     /// # Errors
-    /// `not_refundable`, `amount_out_of_range`, `insufficient_balance`, `idempotency_conflict`, `provider_refused`,
-    /// `provider_unavailable` (it goes on by itself; the same request tells how far it is).
+    /// `not_refundable`, `amount_out_of_range`, `insufficient_balance`, `idempotency_conflict`,
+    /// `provider_refused`, `provider_unavailable` (it goes on by itself; the same request tells how
+    /// far it is).
     pub async fn refund(&self, actor: &Actor, new: NewRefund<'_>) -> Result<Refund, Problem> {
         self.provider()?;
         let asked = self.new_refund(&new).await?;
-        let refund = match self.records.create_refund(actor, &asked).await.map_err(unread)? {
+        let refund = match self
+            .records
+            .create_refund(actor, &asked)
+            .await
+            .map_err(unread)?
+        {
             Created::Fresh(refund) => refund,
             Created::Earlier(refund) if !new.is_again(&refund) => {
-                return Err(Problem::field("idempotency_conflict", "Idempotency-Key", "use a new key for a new request"));
+                return Err(Problem::field(
+                    "idempotency_conflict",
+                    "Idempotency-Key",
+                    "use a new key for a new request",
+                ));
             }
             Created::Earlier(refund) => refund,
         };
         self.give_back(refund).await
     }
 
-    /// The payment to give back from, and what is left of it: the top-up's own money, or money that names it and fits no
-    /// top-up.
+    /// The payment to give back from, and what is left of it: the top-up's own money, or money that
+    /// names it and fits no top-up.
     async fn refundable(&self, new: &NewRefund<'_>) -> Result<(Payment, Cents), Problem> {
-        let rows = self.records.payments_of(new.top_up.id).await.map_err(unread)?;
+        let rows = self
+            .records
+            .payments_of(new.top_up.id)
+            .await
+            .map_err(unread)?;
         let mut ids: Vec<&String> = new.top_up.payment.iter().collect();
-        ids.extend(rows.iter().map(|row| &row.id).filter(|id| Some(*id) != new.top_up.payment.as_ref()));
+        ids.extend(
+            rows.iter()
+                .map(|row| &row.id)
+                .filter(|id| Some(*id) != new.top_up.payment.as_ref()),
+        );
         if let Some(named) = &new.payment {
             ids.retain(|id| *id == named);
             if ids.is_empty() {
-                return Err(Problem::field("invalid_field", "payment", "expected a payment that names this top-up"));
+                return Err(Problem::field(
+                    "invalid_field",
+                    "payment",
+                    "expected a payment that names this top-up",
+                ));
             }
         }
         let mut spent = None;
         for id in ids {
-            let Settled::Done(row) = self.settle(id, None).await? else { continue };
-            let left = row.balance.checked_add(row.suspense).map_err(|_| not_refundable("its amounts are too large"))?;
+            let Settled::Done(row) = self.settle(id, None).await? else {
+                continue;
+            };
+            let left = row
+                .balance
+                .checked_add(row.suspense)
+                .map_err(|_| not_refundable("its amounts are too large"))?;
             if left > Cents::ZERO {
                 return Ok((*row, left));
             }
@@ -75,22 +110,37 @@ impl Desk {
         }
         Err(not_refundable(match spent.as_deref() {
             None => "this top-up was not paid",
-            Some(row) if row.foreign.as_ref().is_some_and(|foreign| foreign.amount > 0) => {
-                "it was paid in a currency that is not counted here: give it back on the payment provider's pages"
+            Some(row)
+                if row
+                    .foreign
+                    .as_ref()
+                    .is_some_and(|foreign| foreign.amount > 0) =>
+            {
+                "it was paid in a currency that is not counted here: give it back on the payment \
+                    provider's pages"
             }
             Some(_) => "nothing of it is left",
         }))
     }
 
     async fn new_refund(&self, new: &NewRefund<'_>) -> Result<Refund, Problem> {
-        let (row, left) = match self.records.refund_by_request(new.top_up.root, &new.request_key).await.map_err(unread)? {
+        let (row, left) = match self
+            .records
+            .refund_by_request(new.top_up.root, &new.request_key)
+            .await
+            .map_err(unread)?
+        {
             // Carried out before: what is left now is another question.
             Some(earlier) => return Ok(earlier),
             None => self.refundable(new).await?,
         };
         let cents = new.cents.unwrap_or(left);
         if cents <= Cents::ZERO || cents > left {
-            return Err(Problem::field("amount_out_of_range", "cents", format!("expected 1 to {left}: what is left of this top-up")));
+            return Err(Problem::field(
+                "amount_out_of_range",
+                "cents",
+                format!("expected 1 to {left}: what is left of this top-up"),
+            ));
         }
         let now = self.now();
         Ok(Refund {
@@ -127,7 +177,10 @@ impl Desk {
 
     async fn debit(&self, refund: Refund) -> Result<Refund, Problem> {
         match self.settle(&refund.payment, Some(&refund)).await {
-            Ok(_) => self.change(&refund, |after| after.state = RefundState::Sent).await,
+            Ok(_) => {
+                self.change(&refund, |after| after.state = RefundState::Sent)
+                    .await
+            }
             Err(problem) if problem.code == "insufficient_balance" => {
                 self.change(&refund, |after| {
                     (after.state, after.next_at) = (RefundState::Failed, None);
@@ -152,19 +205,37 @@ impl Desk {
         let sent = if now < refund.created_at.plus_secs(KEY_GOOD_SECS) {
             self.provider()?.refund(&key, &request).await
         } else {
-            // The key may be forgotten there, and asking again could pay twice. The provider shows every refund.
+            // The key may be forgotten there, and asking again could pay twice. The provider shows
+            // every refund.
             self.settle(&refund.payment, None).await?;
-            let seen = self.records.refund(refund.id).await.map_err(unread)?.unwrap_or(refund.clone());
+            let seen = self
+                .records
+                .refund(refund.id)
+                .await
+                .map_err(unread)?
+                .unwrap_or(refund.clone());
             if seen.provider_id.is_some() {
                 return Ok(seen);
             }
-            Err(ProviderError::Refused { code: "not_sent".to_owned(), detail: "the payment provider never got it".to_owned() })
+            Err(ProviderError::Refused {
+                code: "not_sent".to_owned(),
+                detail: "the payment provider never got it".to_owned(),
+            })
         };
         match sent {
             Ok(shown) => {
-                let sent = self.change(&refund, |after| (after.provider_id, after.next_at) = (Some(shown.id.clone()), None)).await?;
+                let sent = self
+                    .change(&refund, |after| {
+                        (after.provider_id, after.next_at) = (Some(shown.id.clone()), None)
+                    })
+                    .await?;
                 self.settle(&refund.payment, None).await?;
-                Ok(self.records.refund(sent.id).await.map_err(unread)?.unwrap_or(sent))
+                Ok(self
+                    .records
+                    .refund(sent.id)
+                    .await
+                    .map_err(unread)?
+                    .unwrap_or(sent))
             }
             Err(error) if error.is_definitive() => {
                 let failed = self
@@ -191,10 +262,20 @@ impl Desk {
     }
 
     /// The refund after a change, or as somebody else changed it meanwhile.
-    async fn change(&self, before: &Refund, change: impl FnOnce(&mut Refund)) -> Result<Refund, Problem> {
-        let mut after = Refund { updated_at: self.now(), ..before.clone() };
+    async fn change(
+        &self,
+        before: &Refund,
+        change: impl FnOnce(&mut Refund),
+    ) -> Result<Refund, Problem> {
+        let mut after = Refund {
+            updated_at: self.now(),
+            ..before.clone()
+        };
         change(&mut after);
-        self.records.put_refund(&self.actor("refund"), before, &after).await.map_err(unread)?;
+        self.records
+            .put_refund(&self.actor("refund"), before, &after)
+            .await
+            .map_err(unread)?;
         let now = self.records.refund(before.id).await.map_err(unread)?;
         now.ok_or_else(|| Problem::new("not_found", "the refund is gone"))
     }

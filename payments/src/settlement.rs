@@ -1,19 +1,25 @@
-//! One function for every event, page and poll: looks at a payment and posts what is missing, exactly once.
+//! One function for every event, page and poll: looks at a payment and posts what is missing,
+//! exactly once.
 //!
-//! Steps of a payment are numbered; step n is posted under `<payment>:<n>`, where the first post counts. The row is read
-//! before the provider is asked: who read an older row finds step n taken by somebody else, learns what that was, and
-//! looks again. So an older look never undoes a newer one, and a process that died between the post and the row is
-//! caught up with by whoever comes next.
+//! Steps of a payment are numbered; step n is posted under `<payment>:<n>`, where the first post
+//! counts. The row is read before the provider is asked: who read an older row finds step n taken
+//! by somebody else, learns what that was, and looks again. So an older look never undoes a newer
+//! one, and a process that died between the post and the row is caught up with by whoever comes
+//! next.
 
 use crate::desk::{Desk, provider_problem, unread};
-use crate::provider::{Payment as Shown, PaymentStatus, Provider, ProviderError, RefundStatus, SessionStatus};
+use crate::provider::{
+    Payment as Shown, PaymentStatus, Provider, ProviderError, RefundStatus, SessionStatus,
+};
 use crate::settle::{Owner, Seen, Standing, kind_of};
 use ledger::{AccountKey, Limit};
 use metering::command::{PostPayment, Problem};
 use rating::ids::NoticeId;
 use rating::{Cents, Currency, Instant, Overflow, TenantId};
 use serde_json::json;
-use store::records::{Notice, NoticeKind, Origin, Payment, Refund, RefundState, Settlement, TopUp, TopUpState};
+use store::records::{
+    Notice, NoticeKind, Origin, Payment, Refund, RefundState, Settlement, TopUp, TopUpState,
+};
 
 /// Looks at one payment until nobody else interferes.
 const LOOKS_MAX: usize = 10;
@@ -35,8 +41,8 @@ pub(crate) fn overflow(_: Overflow) -> Problem {
 }
 
 impl Desk {
-    /// Looks at a payment of the provider and posts what is missing. `with`: a refund to be debited now, if the balance
-    /// covers it.
+    /// Looks at a payment of the provider and posts what is missing. `with`: a refund to be debited
+    /// now, if the balance covers it.
     ///
     /// # Errors
     /// `provider_unavailable`, `unavailable`: to be tried again. `insufficient_balance` for `with`.
@@ -46,11 +52,15 @@ impl Desk {
             let row = self.records.payment(payment).await.map_err(unread)?;
             let shown = match provider.payment(payment).await {
                 Ok(shown) => shown,
-                Err(ProviderError::NotFound) => return Ok(Settled::NotOurs("the provider does not know it")),
-                Err(ProviderError::Uncountable(foreign)) => match self.keep_foreign(&**provider, row, &foreign).await? {
-                    Some(settled) => return Ok(settled),
-                    None => continue,
-                },
+                Err(ProviderError::NotFound) => {
+                    return Ok(Settled::NotOurs("the provider does not know it"));
+                }
+                Err(ProviderError::Uncountable(foreign)) => {
+                    match self.keep_foreign(&**provider, row, &foreign).await? {
+                        Some(settled) => return Ok(settled),
+                        None => continue,
+                    }
+                }
                 Err(error) => return Err(provider_problem(&error)),
             };
             if shown.live != provider.is_live() {
@@ -70,23 +80,44 @@ impl Desk {
                 return Ok(Settled::Done(Box::new(after)));
             }
         }
-        Err(Problem::new("unavailable", "the payment kept changing; try again"))
+        Err(Problem::new(
+            "unavailable",
+            "the payment kept changing; try again",
+        ))
     }
 
     /// One step from what is posted to what must be; `None`: look again.
-    async fn step(&self, row: &Payment, shown: &Shown, with: Option<&Refund>) -> Result<Option<Payment>, Problem> {
+    async fn step(
+        &self,
+        row: &Payment,
+        shown: &Shown,
+        with: Option<&Refund>,
+    ) -> Result<Option<Payment>, Problem> {
         let contests = self.heed_contests(row, shown).await?;
-        let owner = Owner { root: row.root, tenant: row.tenant, currency: row.currency };
+        let owner = Owner {
+            root: row.root,
+            tenant: row.tenant,
+            currency: row.currency,
+        };
         let unsent = self.unsent(shown, with).await?;
         let seen = Seen::of(shown, unsent).map_err(overflow)?;
-        let before = Standing { balance: row.balance, disputed: row.disputed, suspense: row.suspense, expense: row.expense };
+        let before = Standing {
+            balance: row.balance,
+            disputed: row.disputed,
+            suspense: row.suspense,
+            expense: row.expense,
+        };
         let want = seen.standing(row.is_own).map_err(overflow)?;
         let postings = before.postings_to(&want, owner).map_err(overflow)?;
         let (mut now_at, mut generation, mut again) = (before, row.generation, false);
         if !postings.is_empty() {
             let kind = kind_of(row, &want, &seen);
             let account = AccountKey::balance(row.tenant, row.currency);
-            let covered = |limit| Limit { account, credit_limit: Some(limit), refuse: true };
+            let covered = |limit| Limit {
+                account,
+                credit_limit: Some(limit),
+                refuse: true,
+            };
             // Money of nobody is none of the tenant's: its balance need not cover it.
             let with = with.filter(|_| want.balance < before.balance);
             let command = PostPayment {
@@ -131,35 +162,65 @@ impl Desk {
         Ok((written && !again).then_some(after))
     }
 
-    /// Whoever contests a payment is not charged again. Before its row says that this was done, so that it is done again if this
-    /// process dies; how often it was contested so far.
+    /// Whoever contests a payment is not charged again. Before its row says that this was done, so
+    /// that it is done again if this process dies; how often it was contested so far.
     async fn heed_contests(&self, row: &Payment, shown: &Shown) -> Result<i64, Problem> {
         let contests = shown.contests();
         if contests > row.contests {
-            let has_dispute = shown.charge.as_ref().is_some_and(|charge| !charge.disputes.is_empty());
-            self.contested(row.tenant, shown.method.as_deref(), if has_dispute { "disputed" } else { "fraud_reported" }).await?;
+            let has_dispute = shown
+                .charge
+                .as_ref()
+                .is_some_and(|charge| !charge.disputes.is_empty());
+            self.contested(
+                row.tenant,
+                shown.method.as_deref(),
+                if has_dispute {
+                    "disputed"
+                } else {
+                    "fraud_reported"
+                },
+            )
+            .await?;
         }
         Ok(contests.max(row.contests))
     }
 
     /// The row, the state of its top-up and what is told of it, in one transaction.
-    async fn write_down(&self, before: &Payment, after: &Payment, shown: &Shown) -> Result<bool, Problem> {
+    async fn write_down(
+        &self,
+        before: &Payment,
+        after: &Payment,
+        shown: &Shown,
+    ) -> Result<bool, Problem> {
         let top_up = self.records.top_up(before.top_up).await.map_err(unread)?;
         let changed = match &top_up {
             Some(top_up) if after.is_own => self.followed(top_up, shown).await?,
             _ => None,
         };
-        if changed.is_none() && *before == (Payment { updated_at: before.updated_at, ..after.clone() }) {
+        if changed.is_none()
+            && *before
+                == (Payment {
+                    updated_at: before.updated_at,
+                    ..after.clone()
+                })
+        {
             return Ok(true);
         }
-        let change = top_up.as_ref().zip(changed.as_ref()).filter(|(before, after)| before.state != after.state);
+        let change = top_up
+            .as_ref()
+            .zip(changed.as_ref())
+            .filter(|(before, after)| before.state != after.state);
         let settlement = Settlement {
             payment: (before, after),
             top_up: top_up.as_ref().zip(changed.as_ref()),
             change: change.map(|(before, after)| after.change("update", Some(before))),
             notices: self.told(before, after, change),
         };
-        match self.records.put_settlement(&self.actor("seen at the payment provider"), &settlement).await {
+        match self
+            .records
+            .put_settlement(&self.actor("seen at the payment provider"), &settlement)
+            .await
+        {
             Ok(written) => Ok(written),
             // Its top-up changed meanwhile.
             Err(store::records::RecordError::Conflict { .. }) => Ok(false),
@@ -168,11 +229,26 @@ impl Desk {
     }
 
     /// What the tenant, and the platform's operator, hear of it.
-    pub(crate) fn told(&self, before: &Payment, after: &Payment, top_up: Option<(&TopUp, &TopUp)>) -> Vec<Notice> {
-        let notice = |tenant: TenantId, kind: NoticeKind, cause: String, data: serde_json::Value| {
-            let (id, root, created_at) = (NoticeId((self.sources.id)()), after.root, after.updated_at);
-            Notice { id, root, tenant, kind, cause, data, created_at }
-        };
+    pub(crate) fn told(
+        &self,
+        before: &Payment,
+        after: &Payment,
+        top_up: Option<(&TopUp, &TopUp)>,
+    ) -> Vec<Notice> {
+        let notice =
+            |tenant: TenantId, kind: NoticeKind, cause: String, data: serde_json::Value| {
+                let (id, root, created_at) =
+                    (NoticeId((self.sources.id)()), after.root, after.updated_at);
+                Notice {
+                    id,
+                    root,
+                    tenant,
+                    kind,
+                    cause,
+                    data,
+                    created_at,
+                }
+            };
         let mut told = Vec::new();
         if let Some((_, now)) = top_up {
             let kind = match now.state {
@@ -180,22 +256,46 @@ impl Desk {
                 TopUpState::Failed => Some(NoticeKind::TopUpFailed),
                 _ => None,
             };
-            let state = if now.state == TopUpState::Succeeded { "succeeded" } else { "failed" };
+            let state = if now.state == TopUpState::Succeeded {
+                "succeeded"
+            } else {
+                "failed"
+            };
             let data = json!({ "top_up": now.id, "currency": now.currency, "cents": now.cents, "failure": now.failure });
-            told.extend(kind.map(|kind| notice(now.tenant, kind, format!("top_up:{}:{state}", now.id), data)));
+            told.extend(
+                kind.map(|kind| {
+                    notice(now.tenant, kind, format!("top_up:{}:{state}", now.id), data)
+                }),
+            );
         }
         let mut attention = |what: &str, currency: &str, cents: i64| {
             let data = json!({ "what": what, "payment": after.id, "top_up": after.top_up, "currency": currency, "cents": cents });
             let cause = format!("payment:{}:{what}:{}", after.id, after.generation);
-            told.push(notice(after.tenant, NoticeKind::PaymentAttention, cause, data));
+            told.push(notice(
+                after.tenant,
+                NoticeKind::PaymentAttention,
+                cause,
+                data,
+            ));
         };
         if after.suspense > Cents::ZERO && before.suspense == Cents::ZERO {
-            attention("money that no top-up fits", after.currency.code(), after.suspense.0);
+            attention(
+                "money that no top-up fits",
+                after.currency.code(),
+                after.suspense.0,
+            );
         }
         if let Some(foreign) = after.foreign.as_ref().filter(|foreign| foreign.amount > 0)
-            && before.foreign.as_ref().is_none_or(|before| before.amount == 0)
+            && before
+                .foreign
+                .as_ref()
+                .is_none_or(|before| before.amount == 0)
         {
-            attention("money in a currency that is not counted here", &foreign.currency, foreign.amount);
+            attention(
+                "money in a currency that is not counted here",
+                &foreign.currency,
+                foreign.amount,
+            );
         }
         if after.open_disputes > before.open_disputes {
             attention("dispute", after.currency.code(), after.received.0);
@@ -206,28 +306,55 @@ impl Desk {
     /// The top-up as its payment says it is, if that is news.
     async fn followed(&self, top_up: &TopUp, shown: &Shown) -> Result<Option<TopUp>, Problem> {
         let now = self.now();
-        let failed = |why: Option<String>| (TopUpState::Failed, None, why.or_else(|| Some("canceled".to_owned())));
+        let failed = |why: Option<String>| {
+            (
+                TopUpState::Failed,
+                None,
+                why.or_else(|| Some("canceled".to_owned())),
+            )
+        };
         let why = shown.failure.as_ref().map(|decline| decline.code.clone());
         let (state, next_at, failure) = match shown.status {
             PaymentStatus::Succeeded => (TopUpState::Succeeded, None, None),
-            PaymentStatus::Processing => (TopUpState::Processing, Some(now.plus_secs(PROCESSING_LOOK_SECS)), None),
+            PaymentStatus::Processing => (
+                TopUpState::Processing,
+                Some(now.plus_secs(PROCESSING_LOOK_SECS)),
+                None,
+            ),
             PaymentStatus::Canceled => failed(why),
-            // A page lets its payer try again; once it is over, or where nobody is there to try, that was it.
-            PaymentStatus::Open | PaymentStatus::RequiresAction if self.is_over(top_up, why.is_some()).await? => failed(why),
+            // A page lets its payer try again; once it is over, or where nobody is there to try,
+            // that was it.
+            PaymentStatus::Open | PaymentStatus::RequiresAction
+                if self.is_over(top_up, why.is_some()).await? =>
+            {
+                failed(why)
+            }
             PaymentStatus::Open | PaymentStatus::RequiresAction => return Ok(None),
         };
-        let same = (top_up.state, &top_up.failure, &top_up.payment) == (state, &failure, &Some(shown.id.clone()));
+        let same = (top_up.state, &top_up.failure, &top_up.payment)
+            == (state, &failure, &Some(shown.id.clone()));
         let waits = state == TopUpState::Processing && top_up.next_at.is_some_and(|at| at > now);
         if same && (waits || state != TopUpState::Processing) {
             return Ok(None);
         }
-        Ok(Some(TopUp { state, next_at, failure, payment: Some(shown.id.clone()), updated_at: now, ..top_up.clone() }))
+        Ok(Some(TopUp {
+            state,
+            next_at,
+            failure,
+            payment: Some(shown.id.clone()),
+            updated_at: now,
+            ..top_up.clone()
+        }))
     }
 
     async fn is_over(&self, top_up: &TopUp, has_failed: bool) -> Result<bool, Problem> {
         match (&top_up.session, top_up.origin) {
             (Some(session), Origin::Checkout) => {
-                let session = self.provider()?.session(session).await.map_err(|error| provider_problem(&error))?;
+                let session = self
+                    .provider()?
+                    .session(session)
+                    .await
+                    .map_err(|error| provider_problem(&error))?;
                 Ok(session.status != SessionStatus::Open)
             }
             (None, Origin::Checkout) => Ok(false),
@@ -237,16 +364,35 @@ impl Desk {
 
     /// Refunds of ours that count and that the provider does not show yet.
     async fn unsent(&self, shown: &Shown, with: Option<&Refund>) -> Result<Cents, Problem> {
-        let ours = self.records.refunds_of_payment(&shown.id).await.map_err(unread)?;
-        let counts = |refund: &&Refund| refund.state == RefundState::Sent || with.is_some_and(|with| with.id == refund.id);
-        let unsent = ours.iter().filter(counts).filter(|refund| shown_refund(shown, refund).is_none());
-        unsent.map(|refund| refund.cents).try_fold(Cents::ZERO, Cents::checked_add).map_err(overflow)
+        let ours = self
+            .records
+            .refunds_of_payment(&shown.id)
+            .await
+            .map_err(unread)?;
+        let counts = |refund: &&Refund| {
+            refund.state == RefundState::Sent || with.is_some_and(|with| with.id == refund.id)
+        };
+        let unsent = ours
+            .iter()
+            .filter(counts)
+            .filter(|refund| shown_refund(shown, refund).is_none());
+        unsent
+            .map(|refund| refund.cents)
+            .try_fold(Cents::ZERO, Cents::checked_add)
+            .map_err(overflow)
     }
 
     /// What became of our own refunds.
     async fn follow_refunds(&self, shown: &Shown) -> Result<(), Problem> {
-        for refund in self.records.refunds_of_payment(&shown.id).await.map_err(unread)? {
-            let Some((id, status)) = shown_refund(shown, &refund) else { continue };
+        for refund in self
+            .records
+            .refunds_of_payment(&shown.id)
+            .await
+            .map_err(unread)?
+        {
+            let Some((id, status)) = shown_refund(shown, &refund) else {
+                continue;
+            };
             let state = match status {
                 RefundStatus::Pending => RefundState::Sent,
                 RefundStatus::Succeeded => RefundState::Succeeded,
@@ -256,38 +402,89 @@ impl Desk {
             if refund.state == state && refund.provider_id.as_deref() == Some(id) {
                 continue;
             }
-            let after =
-                Refund { state, failure, provider_id: Some(id.to_owned()), next_at: None, updated_at: self.now(), ..refund.clone() };
+            let after = Refund {
+                state,
+                failure,
+                provider_id: Some(id.to_owned()),
+                next_at: None,
+                updated_at: self.now(),
+                ..refund.clone()
+            };
             // Somebody else writing the same is as good.
-            self.records.put_refund(&self.actor("seen at the payment provider"), &refund, &after).await.map_err(unread)?;
+            self.records
+                .put_refund(&self.actor("seen at the payment provider"), &refund, &after)
+                .await
+                .map_err(unread)?;
         }
         Ok(())
     }
 
-    /// Whose payment this is, by our own rows: the page it came from, or the charge we asked for. What only says that
-    /// it is ours, and does not fit, is kept as nobody's.
-    async fn attribute(&self, provider: &dyn Provider, shown: &Shown) -> Result<Option<Payment>, Problem> {
-        let found = match self.records.top_up_by_payment(&shown.id).await.map_err(unread)? {
+    /// Whose payment this is, by our own rows: the page it came from, or the charge we asked for.
+    /// What only says that it is ours, and does not fit, is kept as nobody's.
+    async fn attribute(
+        &self,
+        provider: &dyn Provider,
+        shown: &Shown,
+    ) -> Result<Option<Payment>, Problem> {
+        let found = match self
+            .records
+            .top_up_by_payment(&shown.id)
+            .await
+            .map_err(unread)?
+        {
             Some(top_up) => Some((top_up, true)),
-            None => self.top_up_behind(provider, &shown.id, shown.reference.as_ref()).await?,
+            None => {
+                self.top_up_behind(provider, &shown.id, shown.reference.as_ref())
+                    .await?
+            }
         };
-        let Some((top_up, of_its_page)) = found else { return Ok(None) };
-        let fits = of_its_page && top_up.payment.as_deref().is_none_or(|payment| payment == shown.id);
+        let Some((top_up, of_its_page)) = found else {
+            return Ok(None);
+        };
+        let fits = of_its_page
+            && top_up
+                .payment
+                .as_deref()
+                .is_none_or(|payment| payment == shown.id);
         let is_own = fits && (shown.cents, shown.currency) == (top_up.cents, top_up.currency);
         if is_own && top_up.payment.is_none() {
-            let bound = TopUp { payment: Some(shown.id.clone()), updated_at: self.now(), ..top_up.clone() };
-            if !self.records.put_top_up(&top_up, &bound).await.map_err(unread)? {
-                return Err(Problem::new("unavailable", "the top-up changed at the same time; try again"));
+            let bound = TopUp {
+                payment: Some(shown.id.clone()),
+                updated_at: self.now(),
+                ..top_up.clone()
+            };
+            if !self
+                .records
+                .put_top_up(&top_up, &bound)
+                .await
+                .map_err(unread)?
+            {
+                return Err(Problem::new(
+                    "unavailable",
+                    "the top-up changed at the same time; try again",
+                ));
             }
         }
         if !is_own {
-            tracing::warn!(payment = shown.id, top_up = %top_up.id, "a payment does not fit its top-up: its money is kept in suspense");
+            tracing::warn!(payment = shown.id, top_up = %top_up.id, "a payment does not fit its \
+                top-up: its money is kept in suspense");
         }
-        Ok(Some(self.new_payment(&shown.id, &top_up, shown.currency, is_own)))
+        Ok(Some(self.new_payment(
+            &shown.id,
+            &top_up,
+            shown.currency,
+            is_own,
+        )))
     }
 
     /// Nothing of it was posted yet.
-    pub(crate) fn new_payment(&self, id: &str, top_up: &TopUp, currency: Currency, is_own: bool) -> Payment {
+    pub(crate) fn new_payment(
+        &self,
+        id: &str,
+        top_up: &TopUp,
+        currency: Currency,
+        is_own: bool,
+    ) -> Payment {
         let now = self.now();
         Payment {
             id: id.to_owned(),
@@ -321,19 +518,39 @@ impl Desk {
         payment: &str,
         reference: Option<&String>,
     ) -> Result<Option<(TopUp, bool)>, Problem> {
-        let session = provider.session_of(payment).await.map_err(|error| provider_problem(&error))?;
+        let session = provider
+            .session_of(payment)
+            .await
+            .map_err(|error| provider_problem(&error))?;
         if let Some(session) = &session
-            && let Some(top_up) = self.records.top_up_by_session(&session.id).await.map_err(unread)?
+            && let Some(top_up) = self
+                .records
+                .top_up_by_session(&session.id)
+                .await
+                .map_err(unread)?
         {
             return Ok(Some((top_up, true)));
         }
-        // The answer that named the page, or the charge, was lost: what we told the provider leads to the row.
-        let reference = session.as_ref().and_then(|session| session.reference.as_ref()).or(reference);
-        let Some(id) = reference.and_then(|reference| reference.parse().ok()) else { return Ok(None) };
-        let Some(top_up) = self.records.top_up(id).await.map_err(unread)? else { return Ok(None) };
-        let origin = if session.is_some() { Origin::Checkout } else { Origin::Auto };
+        // The answer that named the page, or the charge, was lost: what we told the provider leads
+        // to the row.
+        let reference = session
+            .as_ref()
+            .and_then(|session| session.reference.as_ref())
+            .or(reference);
+        let Some(id) = reference.and_then(|reference| reference.parse().ok()) else {
+            return Ok(None);
+        };
+        let Some(top_up) = self.records.top_up(id).await.map_err(unread)? else {
+            return Ok(None);
+        };
+        let origin = if session.is_some() {
+            Origin::Checkout
+        } else {
+            Origin::Auto
+        };
         // Since the look above somebody else may have heard which page it is: this one.
-        let is_free = top_up.session.is_none() || top_up.session.as_ref() == session.as_ref().map(|session| &session.id);
+        let is_free = top_up.session.is_none()
+            || top_up.session.as_ref() == session.as_ref().map(|session| &session.id);
         let of_its_page = is_free && top_up.origin == origin;
         Ok(Some((top_up, of_its_page)))
     }
@@ -343,8 +560,14 @@ impl Desk {
     /// # Errors
     /// As [`Self::settle`].
     pub async fn look_at_page(&self, top_up: &TopUp) -> Result<(), Problem> {
-        let Some(session) = &top_up.session else { return Ok(()) };
-        let session = self.provider()?.session(session).await.map_err(|error| provider_problem(&error))?;
+        let Some(session) = &top_up.session else {
+            return Ok(());
+        };
+        let session = self
+            .provider()?
+            .session(session)
+            .await
+            .map_err(|error| provider_problem(&error))?;
         if let Some(payment) = &session.payment
             && session.status == SessionStatus::Complete
         {
@@ -352,16 +575,24 @@ impl Desk {
             return self.close_unfit(top_up, &settled).await;
         }
         let now = self.now();
-        let mut after = TopUp { updated_at: now, ..top_up.clone() };
+        let mut after = TopUp {
+            updated_at: now,
+            ..top_up.clone()
+        };
         (after.state, after.next_at) = match session.status {
-            SessionStatus::Expired if top_up.state == TopUpState::Pending => (TopUpState::Expired, None),
+            SessionStatus::Expired if top_up.state == TopUpState::Pending => {
+                (TopUpState::Expired, None)
+            }
             _ => (top_up.state, next_look(top_up, now)),
         };
         if after.state == TopUpState::Expired {
             after.url = None;
         }
         // Who changed it meanwhile knows more.
-        self.records.put_top_up(top_up, &after).await.map_err(unread)?;
+        self.records
+            .put_top_up(top_up, &after)
+            .await
+            .map_err(unread)?;
         Ok(())
     }
 }
@@ -376,9 +607,10 @@ fn next_look(top_up: &TopUp, now: Instant) -> Option<Instant> {
 fn shown_refund<'a>(shown: &'a Shown, refund: &Refund) -> Option<(&'a str, RefundStatus)> {
     let reference = refund.id.to_string();
     let refunds = &shown.charge.as_ref()?.refunds;
-    let found = refunds
-        .iter()
-        .find(|shown| shown.reference.as_deref() == Some(reference.as_str()) || refund.provider_id.as_deref() == Some(shown.id.as_str()))?;
+    let found = refunds.iter().find(|shown| {
+        shown.reference.as_deref() == Some(reference.as_str())
+            || refund.provider_id.as_deref() == Some(shown.id.as_str())
+    })?;
     Some((&found.id, found.status))
 }
 
@@ -395,9 +627,17 @@ fn word_of(status: PaymentStatus) -> &'static str {
 /// What a statement says of a step.
 fn reason_of(row: &Payment, seen: &Seen) -> String {
     let what = if row.received != seen.received {
-        if row.is_own { "payment received" } else { "payment received that no top-up fits" }
+        if row.is_own {
+            "payment received"
+        } else {
+            "payment received that no top-up fits"
+        }
     } else if row.refunded != seen.refunded {
-        if seen.refunded > row.refunded { "refund" } else { "refund failed" }
+        if seen.refunded > row.refunded {
+            "refund"
+        } else {
+            "refund failed"
+        }
     } else if seen.open_disputes > row.open_disputes {
         "dispute opened"
     } else if seen.withdrawn > row.withdrawn {

@@ -1,5 +1,5 @@
-//! What is due: events to work off, pages and payments to look at, refunds to send. Any number of processes share it; a
-//! guarded change of the row says whose turn it is.
+//! What is due: events to work off, pages and payments to look at, refunds to send. Any number of
+//! processes share it; a guarded change of the row says whose turn it is.
 
 use crate::desk::{Desk, again_secs, unread};
 use crate::provider::{Event, Object, ProviderError};
@@ -21,11 +21,13 @@ const AT_ONCE: usize = 8;
 const TAKEN_SECS: i64 = 120;
 /// Attempts at an event, about three days of them.
 const ATTEMPTS_MAX: i64 = 80;
-/// The provider is asked for what it told nobody this often, and for events from a little before the last time.
+/// The provider is asked for what it told nobody this often, and for events from a little before
+/// the last time.
 const POLL_SECS: i64 = 600;
 const POLL_OVERLAP_SECS: i64 = 3600;
 const POLL_FIRST_SECS: i64 = 3 * 86_400;
-/// Thresholds that other processes changed are read again after so many rounds, of a second at most.
+/// Thresholds that other processes changed are read again after so many rounds, of a second at
+/// most.
 const MARK_EVERY_ROUNDS: u64 = 10;
 const POLL_PAGES_MAX: usize = 200;
 
@@ -56,7 +58,9 @@ impl Desk {
     /// # Errors
     /// It was not kept; the provider tells it again.
     pub async fn hear(&self, event: &Event, body: &[u8]) -> Result<(), Problem> {
-        self.inbox.put(self.letter(event, Some(body.to_vec()))).await?;
+        self.inbox
+            .put(self.letter(event, Some(body.to_vec())))
+            .await?;
         self.wake.notify_one();
         Ok(())
     }
@@ -131,8 +135,16 @@ impl Desk {
     /// `unavailable`.
     pub async fn round(&self) -> Result<Round, Problem> {
         let mut round = Round::default();
-        let events = self.records.due_provider_events(self.now(), TAKEN_MAX).await.map_err(unread)?;
-        let worked: Vec<_> = stream::iter(events).map(|event| self.work_off(event)).buffer_unordered(AT_ONCE).collect().await;
+        let events = self
+            .records
+            .due_provider_events(self.now(), TAKEN_MAX)
+            .await
+            .map_err(unread)?;
+        let worked: Vec<_> = stream::iter(events)
+            .map(|event| self.work_off(event))
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
         for done in worked {
             match done? {
                 Some(true) => round.events += 1,
@@ -140,21 +152,43 @@ impl Desk {
                 None => {}
             }
         }
-        for top_up in self.records.due_top_ups(self.now(), TAKEN_MAX).await.map_err(unread)? {
-            let Some(top_up) = self.take_top_up(top_up).await? else { continue };
+        for top_up in self
+            .records
+            .due_top_ups(self.now(), TAKEN_MAX)
+            .await
+            .map_err(unread)?
+        {
+            let Some(top_up) = self.take_top_up(top_up).await? else {
+                continue;
+            };
             round.top_ups += 1;
             if let Err(problem) = self.look_at(top_up).await {
                 tracing::warn!(%problem, "a top-up waits for the payment provider");
                 round.failed += 1;
             }
         }
-        for refund in self.records.due_refunds(self.now(), TAKEN_MAX).await.map_err(unread)? {
-            let taken = store::records::Refund { next_at: Some(self.now().plus_secs(TAKEN_SECS)), ..refund.clone() };
-            if !self.records.put_refund(&self.actor("refund"), &refund, &taken).await.map_err(unread)? {
+        for refund in self
+            .records
+            .due_refunds(self.now(), TAKEN_MAX)
+            .await
+            .map_err(unread)?
+        {
+            let taken = store::records::Refund {
+                next_at: Some(self.now().plus_secs(TAKEN_SECS)),
+                ..refund.clone()
+            };
+            if !self
+                .records
+                .put_refund(&self.actor("refund"), &refund, &taken)
+                .await
+                .map_err(unread)?
+            {
                 continue;
             }
             round.refunds += 1;
-            let Some(refund) = self.records.refund(refund.id).await.map_err(unread)? else { continue };
+            let Some(refund) = self.records.refund(refund.id).await.map_err(unread)? else {
+                continue;
+            };
             if let Err(problem) = self.give_back(refund).await {
                 tracing::warn!(%problem, "a refund waits");
                 round.failed += 1;
@@ -165,8 +199,17 @@ impl Desk {
 
     async fn take_top_up(&self, top_up: TopUp) -> Result<Option<TopUp>, Problem> {
         let now = self.now();
-        let taken = TopUp { next_at: Some(now.plus_secs(TAKEN_SECS)), updated_at: now, ..top_up.clone() };
-        if !self.records.put_top_up(&top_up, &taken).await.map_err(unread)? {
+        let taken = TopUp {
+            next_at: Some(now.plus_secs(TAKEN_SECS)),
+            updated_at: now,
+            ..top_up.clone()
+        };
+        if !self
+            .records
+            .put_top_up(&top_up, &taken)
+            .await
+            .map_err(unread)?
+        {
             return Ok(None);
         }
         self.records.top_up(top_up.id).await.map_err(unread)
@@ -176,8 +219,12 @@ impl Desk {
         match (&top_up.payment, &top_up.session, top_up.origin) {
             (Some(payment), ..) => self.settle(payment, None).await.map(drop),
             (None, Some(_), _) => self.look_at_page(&top_up).await,
-            (None, None, Origin::Checkout) if top_up.state == TopUpState::Pending => self.open_page(top_up).await.map(drop),
-            (None, None, Origin::Auto) if top_up.state == TopUpState::Pending => self.charge_kept(top_up).await,
+            (None, None, Origin::Checkout) if top_up.state == TopUpState::Pending => {
+                self.open_page(top_up).await.map(drop)
+            }
+            (None, None, Origin::Auto) if top_up.state == TopUpState::Pending => {
+                self.charge_kept(top_up).await
+            }
             _ => Ok(()),
         }
     }
@@ -185,28 +232,56 @@ impl Desk {
     /// Some(whether it is done); `None`: somebody else has it.
     async fn work_off(&self, event: ProviderEvent) -> Result<Option<bool>, Problem> {
         let now = self.now();
-        let taken = ProviderEvent { next_at: Some(now.plus_secs(TAKEN_SECS)), attempts: event.attempts + 1, ..event.clone() };
-        if !self.records.put_provider_event(&event, &taken).await.map_err(unread)? {
+        let taken = ProviderEvent {
+            next_at: Some(now.plus_secs(TAKEN_SECS)),
+            attempts: event.attempts + 1,
+            ..event.clone()
+        };
+        if !self
+            .records
+            .put_provider_event(&event, &taken)
+            .await
+            .map_err(unread)?
+        {
             return Ok(None);
         }
         let (state, next_at, note) = match self.follow(&taken).await {
             Ok(Verdict::Done) => (EventState::Done, None, None),
             Ok(Verdict::Ignored(why)) => (EventState::Ignored, None, Some(why.to_owned())),
-            Err(problem) if taken.attempts >= ATTEMPTS_MAX => (EventState::Stuck, None, Some(problem.code.to_owned())),
+            Err(problem) if taken.attempts >= ATTEMPTS_MAX => {
+                (EventState::Stuck, None, Some(problem.code.to_owned()))
+            }
             Err(problem) => {
-                tracing::warn!(event = taken.id, kind = taken.kind, %problem, "an event of the payment provider waits");
-                (EventState::Waiting, Some(now.plus_secs(again_secs(taken.attempts))), Some(problem.code.to_owned()))
+                tracing::warn!(event = taken.id, kind = taken.kind, %problem, "an event of the \
+                    payment provider waits");
+                (
+                    EventState::Waiting,
+                    Some(now.plus_secs(again_secs(taken.attempts))),
+                    Some(problem.code.to_owned()),
+                )
             }
         };
         let done = state != EventState::Waiting;
-        self.records.put_provider_event(&taken, &ProviderEvent { state, next_at, note, ..taken.clone() }).await.map_err(unread)?;
+        self.records
+            .put_provider_event(
+                &taken,
+                &ProviderEvent {
+                    state,
+                    next_at,
+                    note,
+                    ..taken.clone()
+                },
+            )
+            .await
+            .map_err(unread)?;
         Ok(Some(done))
     }
 
     /// Whatever an event says, its object is looked at as it is now.
     async fn follow(&self, event: &ProviderEvent) -> Result<Verdict, Problem> {
         let provider = self.provider()?;
-        let object: Object = serde_json::from_str(&event.object).map_err(|error| Problem::new("internal", error.to_string()))?;
+        let object: Object = serde_json::from_str(&event.object)
+            .map_err(|error| Problem::new("internal", error.to_string()))?;
         if object == Object::SecondForm {
             return Ok(Verdict::Ignored("an event of the second form"));
         }
@@ -233,7 +308,11 @@ impl Desk {
             },
             gone => {
                 let known = self.forget(&gone).await?;
-                return Ok(if known { Verdict::Done } else { Verdict::Ignored("of no concern") });
+                return Ok(if known {
+                    Verdict::Done
+                } else {
+                    Verdict::Ignored("of no concern")
+                });
             }
         };
         Ok(match self.settle(&payment, None).await? {
@@ -242,7 +321,10 @@ impl Desk {
         })
     }
 
-    pub(crate) async fn payment_behind_charge(&self, charge: &str) -> Result<Option<String>, Problem> {
+    pub(crate) async fn payment_behind_charge(
+        &self,
+        charge: &str,
+    ) -> Result<Option<String>, Problem> {
         match self.provider()?.payment_of(charge).await {
             Ok(payment) => Ok(payment),
             Err(ProviderError::NotFound) => Ok(None),
@@ -250,7 +332,8 @@ impl Desk {
         }
     }
 
-    /// Its holder told the bank that it was fraud: nothing has moved, and the method is charged no longer.
+    /// Its holder told the bank that it was fraud: nothing has moved, and the method is charged no
+    /// longer.
     async fn follow_fraud(&self, payment: &str) -> Result<Verdict, Problem> {
         let row = match self.settle(payment, None).await? {
             Settled::Done(row) => row,
@@ -261,13 +344,19 @@ impl Desk {
             Err(ProviderError::NotFound | ProviderError::Uncountable(_)) => None,
             Err(error) => return Err(crate::desk::provider_problem(&error)),
         };
-        self.contested(row.tenant, method.as_deref(), "fraud_reported").await?;
+        self.contested(row.tenant, method.as_deref(), "fraud_reported")
+            .await?;
         Ok(Verdict::Done)
     }
 
     async fn follow_transfer(&self, id: &str) -> Result<Verdict, Problem> {
-        let Some(payouts) = &self.payouts else { return Ok(Verdict::Ignored("of no concern")) };
-        match payouts.transfer_changed(id, NoticeId((self.sources.id)()), self.now()).await {
+        let Some(payouts) = &self.payouts else {
+            return Ok(Verdict::Ignored("of no concern"));
+        };
+        match payouts
+            .transfer_changed(id, NoticeId((self.sources.id)()), self.now())
+            .await
+        {
             Ok(Some(_)) => Ok(Verdict::Done),
             Ok(None) => Ok(Verdict::Ignored("no payout of ours")),
             Err(error) => Err(Problem::new("unavailable", error.to_string())),
@@ -275,7 +364,9 @@ impl Desk {
     }
 
     async fn follow_payee(&self, id: &str) -> Result<Verdict, Problem> {
-        let Some(payouts) = &self.payouts else { return Ok(Verdict::Ignored("of no concern")) };
+        let Some(payouts) = &self.payouts else {
+            return Ok(Verdict::Ignored("of no concern"));
+        };
         match payouts.refresh_payee(id, self.now()).await {
             Ok(Some(_)) => Ok(Verdict::Done),
             Ok(None) => Ok(Verdict::Ignored("nobody's account here")),
@@ -288,19 +379,36 @@ impl Desk {
         if found.is_none() {
             let session = match self.provider()?.session(id).await {
                 Ok(session) => session,
-                Err(ProviderError::NotFound) => return Ok(Verdict::Ignored("the provider does not know it")),
+                Err(ProviderError::NotFound) => {
+                    return Ok(Verdict::Ignored("the provider does not know it"));
+                }
                 Err(error) => return Err(crate::desk::provider_problem(&error)),
             };
             // The answer that named the page was lost.
-            let reference = session.reference.and_then(|reference| reference.parse().ok());
+            let reference = session
+                .reference
+                .and_then(|reference| reference.parse().ok());
             if let Some(reference) = reference
                 && let Some(top_up) = self.records.top_up(reference).await.map_err(unread)?
                 && top_up.session.is_none()
                 && top_up.origin == Origin::Checkout
             {
-                let named = TopUp { session: Some(session.id.clone()), url: session.url.clone(), updated_at: self.now(), ..top_up.clone() };
-                if !self.records.put_top_up(&top_up, &named).await.map_err(unread)? {
-                    return Err(Problem::new("unavailable", "the top-up changed at the same time; try again"));
+                let named = TopUp {
+                    session: Some(session.id.clone()),
+                    url: session.url.clone(),
+                    updated_at: self.now(),
+                    ..top_up.clone()
+                };
+                if !self
+                    .records
+                    .put_top_up(&top_up, &named)
+                    .await
+                    .map_err(unread)?
+                {
+                    return Err(Problem::new(
+                        "unavailable",
+                        "the top-up changed at the same time; try again",
+                    ));
                 }
                 found = self.records.top_up(top_up.id).await.map_err(unread)?;
             }
@@ -321,8 +429,14 @@ impl Desk {
         if last.is_some_and(|last| last.plus_secs(POLL_SECS) > now) {
             return Ok(());
         }
-        self.poll(last.map_or(now.plus_secs(-POLL_FIRST_SECS), |last| last.plus_secs(-POLL_OVERLAP_SECS))).await?;
-        self.records.set_provider_polled_at(now).await.map_err(unread)
+        self.poll(last.map_or(now.plus_secs(-POLL_FIRST_SECS), |last| {
+            last.plus_secs(-POLL_OVERLAP_SECS)
+        }))
+        .await?;
+        self.records
+            .set_provider_polled_at(now)
+            .await
+            .map_err(unread)
     }
 
     /// Takes up what the provider has told nobody since; how many events that were.
@@ -332,15 +446,27 @@ impl Desk {
     pub async fn poll(&self, since: Instant) -> Result<usize, Problem> {
         let (mut found, mut after) = (0, None);
         for _ in 0..POLL_PAGES_MAX {
-            let page = self.provider()?.events(since, after.as_deref()).await.map_err(|error| crate::desk::provider_problem(&error))?;
+            let page = self
+                .provider()?
+                .events(since, after.as_deref())
+                .await
+                .map_err(|error| crate::desk::provider_problem(&error))?;
             let mut missed = Vec::new();
             for event in &page.data {
-                if !self.records.knows_provider_event(&event.id).await.map_err(unread)? {
+                if !self
+                    .records
+                    .knows_provider_event(&event.id)
+                    .await
+                    .map_err(unread)?
+                {
                     missed.push(self.letter(event, None));
                 }
             }
             found += missed.len();
-            self.records.keep_provider_events(&missed).await.map_err(unread)?;
+            self.records
+                .keep_provider_events(&missed)
+                .await
+                .map_err(unread)?;
             after = page.next;
             if after.is_none() {
                 return Ok(found);

@@ -1,8 +1,8 @@
 //! How usage moves a counter: count, sum, max, unique, latest, and what a withdrawal leaves.
 //!
-//! `quantity` is what P is asked for, `events` how many reports stand. `count` and `sum` need nothing
-//! but the counter. The others are decided by the *members* of the counter: the distinct values
-//! reported, each with how often it stands ([`member_value`] makes the value).
+//! `quantity` is what P is asked for, `events` how many reports stand. `count` and `sum` need
+//! nothing but the counter. The others are decided by the *members* of the counter: the distinct
+//! values reported, each with how often it stands ([`member_value`] makes the value).
 //!
 //! | aggregation | a report needs | a withdrawal needs |
 //! |---|---|---|
@@ -23,7 +23,8 @@ use crate::{Instant, Overflow, Quantity};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// How far below the platform a reporter is: 0 is the platform. Of `latest` values, those of the highest reporter count.
+/// How far below the platform a reporter is: 0 is the platform. Of `latest` values, those of the
+/// highest reporter count.
 pub type Level = u8;
 
 /// Member of a `latest` counter whose `at` is the instant of the value that stands.
@@ -66,8 +67,12 @@ pub struct Stands {
 impl Known {
     /// Whether the value that stands, stands against the reported one.
     fn is_behind(&self, stands: Quantity, reported: Quantity) -> bool {
-        let own = Newest { level: Reverse(self.level), at: self.at };
-        self.newest.is_some_and(|newest| (newest, stands) > (own, reported))
+        let own = Newest {
+            level: Reverse(self.level),
+            at: self.at,
+        };
+        self.newest
+            .is_some_and(|newest| (newest, stands) > (own, reported))
     }
 }
 
@@ -82,7 +87,12 @@ pub struct Left {
 
 /// The counter after a report or a withdrawal. `billed` is what the event brought when it was
 /// reported (`CompiledModel::billed`), with its own sign in both cases: a withdrawal takes it back.
-pub fn grow(aggregation: Aggregation, before: &Counter, billed: Quantity, member: MemberChange) -> Result<Counter, Overflow> {
+pub fn grow(
+    aggregation: Aggregation,
+    before: &Counter,
+    billed: Quantity,
+    member: MemberChange,
+) -> Result<Counter, Overflow> {
     match member {
         MemberChange::Report(known) => {
             let quantity = match aggregation {
@@ -94,7 +104,10 @@ pub fn grow(aggregation: Aggregation, before: &Counter, billed: Quantity, member
                 Aggregation::Latest if known.is_behind(before.quantity, billed) => before.quantity,
                 Aggregation::Max | Aggregation::Latest => billed,
             };
-            Ok(Counter { quantity, events: before.events.checked_add(1).ok_or(Overflow)? })
+            Ok(Counter {
+                quantity,
+                events: before.events.checked_add(1).ok_or(Overflow)?,
+            })
         }
         MemberChange::Withdraw(left) => {
             let quantity = match aggregation {
@@ -104,16 +117,24 @@ pub fn grow(aggregation: Aggregation, before: &Counter, billed: Quantity, member
                 Aggregation::Unique => before.quantity.checked_sub(Quantity::whole(1))?,
                 Aggregation::Max | Aggregation::Latest => left.value.unwrap_or(Quantity::ZERO),
             };
-            Ok(Counter { quantity, events: before.events.checked_sub(1).ok_or(Overflow)? })
+            Ok(Counter {
+                quantity,
+                events: before.events.checked_sub(1).ok_or(Overflow)?,
+            })
         }
     }
 }
 
 /// The member an event is: its distinct attribute (`unique_by`), its quantity (`max`), its instant,
-/// quantity and reporter's level (`latest`; 0 is left out). `None`: the aggregation has no members, or the event lacks the
-/// attribute.
+/// quantity and reporter's level (`latest`; 0 is left out). `None`: the aggregation has no members,
+/// or the event lacks the attribute.
 pub fn member_value(aggregation: Aggregation, report: &Report<'_>) -> Option<String> {
-    let Report { at, quantity, unique_by, level } = report;
+    let Report {
+        at,
+        quantity,
+        unique_by,
+        level,
+    } = report;
     match aggregation {
         Aggregation::Count | Aggregation::Sum => None,
         Aggregation::Unique => unique_by.map(str::to_owned),
@@ -123,9 +144,11 @@ pub fn member_value(aggregation: Aggregation, report: &Report<'_>) -> Option<Str
     }
 }
 
-/// The value that stands among the members of a `max` or `latest` counter, as (value, count). `None`: no member is left.
-/// `Overflow`: a value that [`member_value`] did not make.
-pub fn standing_value<'a>(members: impl IntoIterator<Item = (&'a str, i64)>) -> Result<Option<Stands>, Overflow> {
+/// The value that stands among the members of a `max` or `latest` counter, as (value, count).
+/// `None`: no member is left. `Overflow`: a value that [`member_value`] did not make.
+pub fn standing_value<'a>(
+    members: impl IntoIterator<Item = (&'a str, i64)>,
+) -> Result<Option<Stands>, Overflow> {
     let mut standing = None;
     for (value, count) in members {
         if count > 0 && value != NEWEST {
@@ -140,7 +163,10 @@ fn value_of(member: &str) -> Result<Stands, Overflow> {
     let (quantity, level) = value.split_once('/').unwrap_or((value, "0"));
     let at = at.parse().map(Instant).map_err(|_| Overflow)?;
     let level = level.parse().map(Reverse).map_err(|_| Overflow)?;
-    Ok(Stands { newest: Newest { level, at }, quantity: quantity.parse().map(Quantity).map_err(|_| Overflow)? })
+    Ok(Stands {
+        newest: Newest { level, at },
+        quantity: quantity.parse().map(Quantity).map_err(|_| Overflow)?,
+    })
 }
 
 /// One report of a period.
@@ -154,16 +180,32 @@ pub struct Report<'a> {
     pub level: Level,
 }
 
-/// A whole period `[from, until)` from its reports, in any order: what the counter must have reached.
-pub fn over(aggregation: Aggregation, reports: &[Report<'_>], from: Instant, until: Instant) -> Result<Counter, Overflow> {
-    let inside = || reports.iter().filter(|report| (from..until).contains(&report.at));
+/// A whole period `[from, until)` from its reports, in any order: what the counter must have
+/// reached.
+pub fn over(
+    aggregation: Aggregation,
+    reports: &[Report<'_>],
+    from: Instant,
+    until: Instant,
+) -> Result<Counter, Overflow> {
+    let inside = || {
+        reports
+            .iter()
+            .filter(|report| (from..until).contains(&report.at))
+    };
     let events = i64::try_from(inside().count()).map_err(|_| Overflow)?;
     let quantity = match aggregation {
         Aggregation::Count => Quantity::whole(events),
-        Aggregation::Sum => inside().try_fold(Quantity::ZERO, |sum, report| sum.checked_add(report.quantity))?,
-        Aggregation::Max => inside().map(|report| report.quantity).max().unwrap_or_default(),
+        Aggregation::Sum => inside().try_fold(Quantity::ZERO, |sum, report| {
+            sum.checked_add(report.quantity)
+        })?,
+        Aggregation::Max => inside()
+            .map(|report| report.quantity)
+            .max()
+            .unwrap_or_default(),
         Aggregation::Latest => {
-            let latest = inside().max_by_key(|report| (Reverse(report.level), report.at, report.quantity));
+            let latest =
+                inside().max_by_key(|report| (Reverse(report.level), report.at, report.quantity));
             latest.map(|report| report.quantity).unwrap_or_default()
         }
         Aggregation::Unique => {
@@ -189,16 +231,36 @@ mod tests {
     }
 
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];
-    const ALL: [Aggregation; 5] = [Aggregation::Count, Aggregation::Sum, Aggregation::Max, Aggregation::Unique, Aggregation::Latest];
+    const ALL: [Aggregation; 5] = [
+        Aggregation::Count,
+        Aggregation::Sum,
+        Aggregation::Max,
+        Aggregation::Unique,
+        Aggregation::Latest,
+    ];
 
     impl Kept {
         fn report(&mut self, aggregation: Aggregation, report: &Report<'_>) {
             let value = member_value(aggregation, report).unwrap_or_default();
             let count = self.members.entry(value).or_default();
-            let known = Known { standing: *count, level: report.level, at: report.at, newest: self.newest };
-            self.counter = grow(aggregation, &self.counter, report.quantity, MemberChange::Report(known)).unwrap();
+            let known = Known {
+                standing: *count,
+                level: report.level,
+                at: report.at,
+                newest: self.newest,
+            };
+            self.counter = grow(
+                aggregation,
+                &self.counter,
+                report.quantity,
+                MemberChange::Report(known),
+            )
+            .unwrap();
             *count += 1;
-            self.newest = self.newest.max(Some(Newest { level: Reverse(report.level), at: report.at }));
+            self.newest = self.newest.max(Some(Newest {
+                level: Reverse(report.level),
+                at: report.at,
+            }));
         }
 
         fn withdraw(&mut self, aggregation: Aggregation, report: &Report<'_>) {
@@ -208,11 +270,25 @@ mod tests {
             let standing = *count;
             self.members.retain(|_, count| *count > 0);
             let left = match aggregation {
-                Aggregation::Max | Aggregation::Latest => standing_value(self.members.iter().map(|(v, c)| (v.as_str(), *c))).unwrap(),
+                Aggregation::Max | Aggregation::Latest => {
+                    standing_value(self.members.iter().map(|(v, c)| (v.as_str(), *c))).unwrap()
+                }
                 _ => None,
             };
-            let left = (Left { standing, value: left.map(|stands| stands.quantity) }, left.map(|stands| stands.newest));
-            self.counter = grow(aggregation, &self.counter, report.quantity, MemberChange::Withdraw(left.0)).unwrap();
+            let left = (
+                Left {
+                    standing,
+                    value: left.map(|stands| stands.quantity),
+                },
+                left.map(|stands| stands.newest),
+            );
+            self.counter = grow(
+                aggregation,
+                &self.counter,
+                report.quantity,
+                MemberChange::Withdraw(left.0),
+            )
+            .unwrap();
             self.newest = left.1;
         }
     }
@@ -262,28 +338,78 @@ mod tests {
 
     #[test]
     fn a_period_is_half_open() {
-        let at = |secs, units| Report { at: Instant::from_secs(secs), quantity: Quantity::whole(units), unique_by: None, level: 0 };
+        let at = |secs, units| Report {
+            at: Instant::from_secs(secs),
+            quantity: Quantity::whole(units),
+            unique_by: None,
+            level: 0,
+        };
         let reports = [at(1, 2), at(2, 3), at(3, 5)];
-        let counter = over(Aggregation::Sum, &reports, Instant::from_secs(1), Instant::from_secs(3)).unwrap();
-        assert_eq!(counter, Counter { quantity: Quantity::whole(5), events: 2 });
+        let counter = over(
+            Aggregation::Sum,
+            &reports,
+            Instant::from_secs(1),
+            Instant::from_secs(3),
+        )
+        .unwrap();
+        assert_eq!(
+            counter,
+            Counter {
+                quantity: Quantity::whole(5),
+                events: 2
+            }
+        );
     }
 
     #[test]
     fn of_two_reports_of_one_instant_the_larger_is_the_latest() {
-        let before = Counter { quantity: Quantity::whole(5), events: 1 };
+        let before = Counter {
+            quantity: Quantity::whole(5),
+            events: 1,
+        };
         for (units, want) in [(4, 5), (6, 6)] {
-            let newest = Some(Newest { level: Reverse(0), at: Instant(7) });
-            let known = Known { standing: 0, level: 0, at: Instant(7), newest };
-            let after = grow(Aggregation::Latest, &before, Quantity::whole(units), MemberChange::Report(known));
-            assert_eq!(after, Ok(Counter { quantity: Quantity::whole(want), events: 2 }));
+            let newest = Some(Newest {
+                level: Reverse(0),
+                at: Instant(7),
+            });
+            let known = Known {
+                standing: 0,
+                level: 0,
+                at: Instant(7),
+                newest,
+            };
+            let after = grow(
+                Aggregation::Latest,
+                &before,
+                Quantity::whole(units),
+                MemberChange::Report(known),
+            );
+            assert_eq!(
+                after,
+                Ok(Counter {
+                    quantity: Quantity::whole(want),
+                    events: 2
+                })
+            );
         }
     }
 
     #[test]
     fn the_end_of_the_range_is_an_error() {
-        let full = Counter { quantity: Quantity(i128::MAX), events: i64::MAX };
+        let full = Counter {
+            quantity: Quantity(i128::MAX),
+            events: i64::MAX,
+        };
         for aggregation in ALL {
-            assert_eq!(grow(aggregation, &full, Quantity(1), MemberChange::Report(Known::default())), Err(Overflow));
+            assert_eq!(
+                grow(
+                    aggregation,
+                    &full,
+                    Quantity(1),
+                    MemberChange::Report(Known::default())
+                ),
+                Err(Overflow)
+            );
         }
         assert_eq!(standing_value([("not a number", 1)]), Err(Overflow));
     }

@@ -71,16 +71,21 @@ pub const CALL_UNIT: &str = "second";
 const CALL_METER: &str = "call";
 /// Other spellings of it.
 const SECONDS: [&str; 14] = [
-    "s", "sec", "secs", "second", "seconds", "sek", "sekunde", "sekunden", "seconde", "secondes", "segundo", "segundos", "secondo",
-    "secondi",
+    "s", "sec", "secs", "second", "seconds", "sek", "sekunde", "sekunden", "seconde", "secondes",
+    "segundo", "segundos", "secondo", "secondi",
 ];
 
-/// What is wrong with the unit of a meter, if anything is: usage lasts where it is in seconds, and that is spelt in one way.
+/// What is wrong with the unit of a meter, if anything is: usage lasts where it is in seconds, and
+/// that is spelt in one way.
 pub fn unit_mistake(meter: &str, unit: &str) -> Option<String> {
     let is_seconds = SECONDS.contains(&unit.trim().to_lowercase().as_str());
     let is_call = meter == CALL_METER;
     (unit != CALL_UNIT && (is_seconds || is_call)).then(|| {
-        let why = if is_call { "calls are reported in seconds" } else { "seconds are spelt in one way" };
+        let why = if is_call {
+            "calls are reported in seconds"
+        } else {
+            "seconds are spelt in one way"
+        };
         format!("expected `{CALL_UNIT}` and not {unit:?}: {why}")
     })
 }
@@ -89,7 +94,8 @@ pub fn unit_mistake(meter: &str, unit: &str) -> Option<String> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MeterTerms {
-    /// Base unit. Usage of a meter in `second` is a call: cut where windows, dates and steps change.
+    /// Base unit. Usage of a meter in `second` is a call: cut where windows, dates and steps
+    /// change.
     pub unit: String,
     #[serde(default)]
     pub aggregation: Aggregation,
@@ -138,8 +144,8 @@ pub struct Rate {
     /// Refuse usage of this prefix (`unrated: blocked`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub blocked: bool,
-    /// Price of an event with increments, priced on its own. Excludes `steps` with `price`. A card that was
-    /// read holds equal terms once.
+    /// Price of an event with increments, priced on its own. Excludes `steps` with `price`. A card
+    /// that was read holds equal terms once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<Arc<CallTerms>>,
     /// P of the cumulative quantity (with `call`: of the billed seconds).
@@ -219,7 +225,8 @@ pub struct CallTerms {
     pub zero_duration: ZeroDuration,
 }
 
-/// Whether a call of 0 s costs what a call costs beside its time: connect fee, minimum duration, minimum charge.
+/// Whether a call of 0 s costs what a call costs beside its time: connect fee, minimum duration,
+/// minimum charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ZeroDuration {
@@ -278,23 +285,36 @@ pub struct PriceModel {
 }
 
 impl PriceModel {
-    /// What a billionth costs (10⁻¹² cents), if that is all there is to the price: nothing of it depends on the month.
+    /// What a billionth costs (10⁻¹² cents), if that is all there is to the price: nothing of it
+    /// depends on the month.
     pub fn unit_price_alone(&self, currency: Currency) -> Option<Ratio> {
-        let Model::PerUnit { unit_price, per } = &self.model else { return None };
+        let Model::PerUnit { unit_price, per } = &self.model else {
+            return None;
+        };
         if self.allowance.is_some_and(|free| free.0 > 0) || self.maximum_spend.is_some() {
             return None;
         }
         let price = Ratio::new(call::pico_cents(*unit_price, currency).ok()?, per.0).ok()?;
-        let fraction = |amount: Amount| Ratio::new(amount.0.mantissa(), 10_i128.checked_pow(amount.0.scale())?).ok();
+        let fraction = |amount: Amount| {
+            Ratio::new(amount.0.mantissa(), 10_i128.checked_pow(amount.0.scale())?).ok()
+        };
         let hundred = Ratio::whole(100);
-        let kept = self.percent_discount.map_or(Some(hundred), |discount| hundred.checked_sub(fraction(discount)?).ok())?;
-        let price = price.checked_mul(Ratio::new(kept.num(), kept.den().checked_mul(100)?).ok()?).ok()?;
-        let Some(convert) = self.convert else { return Some(price) };
+        let kept = self.percent_discount.map_or(Some(hundred), |discount| {
+            hundred.checked_sub(fraction(discount)?).ok()
+        })?;
+        let price = price
+            .checked_mul(Ratio::new(kept.num(), kept.den().checked_mul(100)?).ok()?)
+            .ok()?;
+        let Some(convert) = self.convert else {
+            return Some(price);
+        };
         let factor = fraction(convert.factor)?;
         match (convert.round, convert.op) {
             (Some(_), _) => None,
             (None, ConversionOp::Multiply) => price.checked_mul(factor).ok(),
-            (None, ConversionOp::Divide) => price.checked_mul(Ratio::new(factor.den(), factor.num()).ok()?).ok(),
+            (None, ConversionOp::Divide) => price
+                .checked_mul(Ratio::new(factor.den(), factor.num()).ok()?)
+                .ok(),
         }
     }
 }
@@ -385,8 +405,9 @@ pub enum Model {
     },
 }
 
-/// What a percentage is of. A card that is read as new says it, if only by leaving it out (`amount`); one that was stored before
-/// there was a choice says nothing, and goes on as it did: of the quantity where an event has no amount.
+/// What a percentage is of. A card that is read as new says it, if only by leaving it out
+/// (`amount`); one that was stored before there was a choice says nothing, and goes on as it did:
+/// of the quantity where an event has no amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AmountFrom {
@@ -398,14 +419,17 @@ impl Model {
     /// Of models that price an amount: where it comes from.
     pub fn amount_from(&self) -> Option<Option<AmountFrom>> {
         match self {
-            Self::Percentage { amount_from, .. } | Self::GraduatedPercentage { amount_from, .. } => Some(*amount_from),
+            Self::Percentage { amount_from, .. }
+            | Self::GraduatedPercentage { amount_from, .. } => Some(*amount_from),
             _ => None,
         }
     }
 
     /// Says what a new card means by saying nothing.
     pub(crate) fn say_amount_from(&mut self) {
-        if let Self::Percentage { amount_from, .. } | Self::GraduatedPercentage { amount_from, .. } = self {
+        if let Self::Percentage { amount_from, .. }
+        | Self::GraduatedPercentage { amount_from, .. } = self
+        {
             amount_from.get_or_insert(AmountFrom::Amount);
         }
     }

@@ -1,8 +1,8 @@
 //! A rate card version made ready: matching and measuring without allocation.
 //!
 //! Rates that differ only in key, name and prefixes share one entry of terms (a deck of 300,000
-//! prefixes has a few thousand prices), so a compiled deck is a prefix map, two words per rate and the
-//! texts that explain it.
+//! prefixes has a few thousand prices), so a compiled deck is a prefix map, two words per rate and
+//! the texts that explain it.
 
 mod find;
 mod missed;
@@ -40,7 +40,8 @@ pub struct CompiledCard {
     quick: Vec<QuickPlan>,
     /// Bits of a prefix's value that name the rate.
     rate_bits: u32,
-    /// Rates whose prefix is the empty one, in order: they are of every number, and of nothing that is none.
+    /// Rates whose prefix is the empty one, in order: they are of every number, and of nothing that
+    /// is none.
     of_every_number: Vec<u32>,
     /// Rates of a prefix that has several.
     groups: Vec<Box<[u32]>>,
@@ -90,7 +91,11 @@ pub(crate) struct Step {
 pub(crate) enum Pricing {
     Blocked,
     Steps(CallPlan),
-    Model { call: Option<CallPlan>, model: Box<CompiledModel>, stretches: Box<Stretches> },
+    Model {
+        call: Option<CallPlan>,
+        model: Box<CompiledModel>,
+        stretches: Box<Stretches>,
+    },
 }
 
 /// How a rate with a price model takes part in a call that is cut.
@@ -159,16 +164,29 @@ impl CompiledCard {
     }
     /// Bytes on the heap, about: prefixes, rates and texts (the terms themselves are few).
     pub fn size_bytes(&self) -> usize {
-        let prefixes: usize = self.meters.iter().map(|meter| meter.prefixes.size_bytes()).sum();
-        let groups: usize = self.groups.iter().map(|group| size_of_val(&**group) + size_of::<Box<[u32]>>()).sum();
-        let rates = self.terms_of_rate.capacity() * size_of::<u32>() + self.key_digests.capacity() * size_of::<i64>();
-        let terms = self.terms.capacity() * size_of::<Terms>() + self.quick.capacity() * size_of::<QuickPlan>();
+        let prefixes: usize = self
+            .meters
+            .iter()
+            .map(|meter| meter.prefixes.size_bytes())
+            .sum();
+        let groups: usize = self
+            .groups
+            .iter()
+            .map(|group| size_of_val(&**group) + size_of::<Box<[u32]>>())
+            .sum();
+        let rates = self.terms_of_rate.capacity() * size_of::<u32>()
+            + self.key_digests.capacity() * size_of::<i64>();
+        let terms = self.terms.capacity() * size_of::<Terms>()
+            + self.quick.capacity() * size_of::<QuickPlan>();
         prefixes + groups + rates + self.texts.size_bytes() + terms
     }
     /// A rate as written, without its prefixes (the match names the one that counted).
     pub fn doc_rate(&self, rate: u32) -> Option<Rate> {
         let (key, name) = self.texts.key_and_name(rate)?;
-        let text = self.texts.terms.get(*self.terms_of_rate.get(rate as usize)? as usize)?;
+        let text = self
+            .texts
+            .terms
+            .get(*self.terms_of_rate.get(rate as usize)? as usize)?;
         let mut found: Rate = serde_json::from_str(text).ok()?;
         found.key = key.to_owned();
         found.name = (!name.is_empty()).then(|| name.to_owned());
@@ -183,20 +201,26 @@ impl CompiledCard {
                 Some(&terms) => terms,
                 None => {
                     let number = u32::try_from(self.terms.len()).map_err(|e| wrong(&e))?;
-                    self.terms.push(Terms::compile(rate, self.currency).map_err(|e| wrong(&e))?);
-                    self.texts.terms.push(Shape(rate).text().map_err(|e| wrong(&e))?);
+                    self.terms
+                        .push(Terms::compile(rate, self.currency).map_err(|e| wrong(&e))?);
+                    self.texts
+                        .terms
+                        .push(Shape(rate).text().map_err(|e| wrong(&e))?);
                     known.insert(Shape(rate), number);
                     number
                 }
             };
             self.terms_of_rate.push(terms);
             self.key_digests.push(key_digest(&rate.meter, &rate.key));
-            self.texts.add(&rate.key, rate.name.as_deref().unwrap_or("")).map_err(|e| wrong(&e))?;
+            self.texts
+                .add(&rate.key, rate.name.as_deref().unwrap_or(""))
+                .map_err(|e| wrong(&e))?;
         }
         Ok(())
     }
 
-    /// Index into `quick` by terms: 0 for those that have no quick plan, and when the indexes are used up.
+    /// Index into `quick` by terms: 0 for those that have no quick plan, and when the indexes are
+    /// used up.
     fn add_quick(&mut self) -> Vec<u32> {
         let room = (GROUP >> self.rate_bits) as usize;
         let mut index_of = Vec::with_capacity(self.terms.len());
@@ -224,16 +248,24 @@ impl CompiledCard {
         for (name, mut entries) in by_meter {
             entries.sort_unstable();
             let merged = self.merge(&entries, quick_of_terms);
-            let prefixes = PrefixMap::from_sorted(&merged).map_err(|e| vec![Mistake::card(&format!("{e:?}"))])?;
-            let looks_at_destination = rates.iter().any(|rate| rate.meter == name && !rate.prefixes.is_empty());
-            self.meters.push(Meter { name: name.into(), prefixes, looks_at_destination });
+            let prefixes = PrefixMap::from_sorted(&merged)
+                .map_err(|e| vec![Mistake::card(&format!("{e:?}"))])?;
+            let looks_at_destination = rates
+                .iter()
+                .any(|rate| rate.meter == name && !rate.prefixes.is_empty());
+            self.meters.push(Meter {
+                name: name.into(),
+                prefixes,
+                looks_at_destination,
+            });
         }
         Ok(())
     }
 
     /// One value per prefix: its rate, or the group of its rates. `entries` are sorted.
     fn merge(&mut self, entries: &[(Packed, u32)], quick_of_terms: &[u32]) -> Vec<(Packed, u32)> {
-        let (groups, terms_of_rate, rate_bits) = (&mut self.groups, &self.terms_of_rate, self.rate_bits);
+        let (groups, terms_of_rate, rate_bits) =
+            (&mut self.groups, &self.terms_of_rate, self.rate_bits);
         let quick = |rate: u32| quick_of_terms[terms_of_rate[rate as usize] as usize];
         entries
             .chunk_by(|a, b| a.0 == b.0)
@@ -248,7 +280,8 @@ impl CompiledCard {
     }
 
     pub(crate) fn terms_of(&self, rate: u32) -> Option<&Terms> {
-        self.terms.get(*self.terms_of_rate.get(rate as usize)? as usize)
+        self.terms
+            .get(*self.terms_of_rate.get(rate as usize)? as usize)
     }
     /// When the calendar month of an instant began, in the card's zone.
     pub fn month_began(&self, at: Instant) -> Instant {
@@ -257,11 +290,17 @@ impl CompiledCard {
 
     pub(crate) fn counter_id(&self, rate: u32, usage: &Usage<'_>) -> Option<CounterId> {
         let key = *self.key_digests.get(rate as usize)?;
-        // A sum of amounts, and the highest or the last of quantities, are two things, also under one key.
-        let is_highest_or_last = matches!(usage.aggregation, Aggregation::Max | Aggregation::Latest);
-        let is_other = is_highest_or_last && self.aggregation(rate, usage.aggregation) != usage.aggregation;
+        // A sum of amounts, and the highest or the last of quantities, are two things, also under
+        // one key.
+        let is_highest_or_last =
+            matches!(usage.aggregation, Aggregation::Max | Aggregation::Latest);
+        let is_other =
+            is_highest_or_last && self.aggregation(rate, usage.aggregation) != usage.aggregation;
         let rate_key = if is_other { key ^ OF_AMOUNTS } else { key };
-        Some(CounterId { rate_key, month: self.zone.month(usage.at) })
+        Some(CounterId {
+            rate_key,
+            month: self.zone.month(usage.at),
+        })
     }
 }
 
@@ -270,29 +309,54 @@ const OF_AMOUNTS: i64 = 0x5bd1_e995_7f4a_7c15;
 
 impl Terms {
     fn compile(rate: &Rate, currency: Currency) -> Result<Self, String> {
-        let window = rate.window.as_deref().map(Window::compile).transpose().map_err(|e| format!("{e:?}"))?;
-        let origins: Vec<(&str, u32)> = rate.origin_prefixes.iter().map(|prefix| (prefix.as_str(), 0)).collect();
+        let window = rate
+            .window
+            .as_deref()
+            .map(Window::compile)
+            .transpose()
+            .map_err(|e| format!("{e:?}"))?;
+        let origins: Vec<(&str, u32)> = rate
+            .origin_prefixes
+            .iter()
+            .map(|prefix| (prefix.as_str(), 0))
+            .collect();
         let pricing = Pricing::compile(rate, currency)?;
         Ok(Self {
             effective_from: rate.effective_from.unwrap_or(Instant::MIN),
             effective_until: rate.effective_until.unwrap_or(FOREVER),
             window: window.map(Box::new),
             priority: rate.priority,
-            attributes: rate.attributes.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
-            origins: (!origins.is_empty()).then(|| PrefixMap::build(&origins).map(Box::new)).transpose().map_err(|e| format!("{e:?}"))?,
+            attributes: rate
+                .attributes
+                .iter()
+                .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
+                .collect(),
+            origins: (!origins.is_empty())
+                .then(|| PrefixMap::build(&origins).map(Box::new))
+                .transpose()
+                .map_err(|e| format!("{e:?}"))?,
             counted: rate.counted,
             gives_money: crate::below_zero::gives_money(rate),
             has_flats: matches!(&pricing, Pricing::Model { model, .. } if model.has_flats()),
-            rounding: rate.rounding.map(|rounding| Step::compile(rounding, currency)).transpose().map_err(|e| e.to_string())?.flatten(),
+            rounding: rate
+                .rounding
+                .map(|rounding| Step::compile(rounding, currency))
+                .transpose()
+                .map_err(|e| e.to_string())?
+                .flatten(),
             pricing,
         })
     }
 
     fn quick(&self) -> Option<QuickPlan> {
-        let for_every_call =
-            self.attributes.is_empty() && self.origins.is_none() && self.window.is_none() && self.effective_until == FOREVER;
+        let for_every_call = self.attributes.is_empty()
+            && self.origins.is_none()
+            && self.window.is_none()
+            && self.effective_until == FOREVER;
         match &self.pricing {
-            Pricing::Steps(plan) if for_every_call && !self.counted && self.rounding.is_none() => QuickPlan::new(plan, self.effective_from),
+            Pricing::Steps(plan) if for_every_call && !self.counted && self.rounding.is_none() => {
+                QuickPlan::new(plan, self.effective_from)
+            }
             _ => None,
         }
     }
@@ -300,10 +364,18 @@ impl Terms {
 
 impl Step {
     /// `None`: finer than 10⁻¹² cent, which changes nothing.
-    fn compile(rounding: crate::card::Rounding, currency: Currency) -> Result<Option<Self>, Overflow> {
+    fn compile(
+        rounding: crate::card::Rounding,
+        currency: Currency,
+    ) -> Result<Option<Self>, Overflow> {
         let decimals = crate::Exact::CENT_DECIMALS + currency.exponent();
-        let Some(shift) = decimals.checked_sub(u32::from(rounding.decimals)) else { return Ok(None) };
-        Ok(Some(Self { size: 10_i128.checked_pow(shift).ok_or(Overflow)?, mode: rounding.mode }))
+        let Some(shift) = decimals.checked_sub(u32::from(rounding.decimals)) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            size: 10_i128.checked_pow(shift).ok_or(Overflow)?,
+            mode: rounding.mode,
+        }))
     }
 }
 
@@ -312,14 +384,24 @@ impl Pricing {
         if rate.blocked {
             return Ok(Self::Blocked);
         }
-        let call = rate.call.as_ref().map(|terms| CallPlan::compile(terms, currency)).transpose().map_err(|e| e.to_string())?;
+        let call = rate
+            .call
+            .as_ref()
+            .map(|terms| CallPlan::compile(terms, currency))
+            .transpose()
+            .map_err(|e| e.to_string())?;
         match (call, &rate.price) {
             (call, Some(price)) => {
-                let model = CompiledModel::compile(price, currency, rate.rounding).map_err(|e| format!("{e:?}"))?;
+                let model = CompiledModel::compile(price, currency, rate.rounding)
+                    .map_err(|e| format!("{e:?}"))?;
                 let own = CallPlan::unpriced(rate.call.as_deref()).map_err(|e| e.to_string())?;
                 let unit_price = price.unit_price_alone(currency);
                 let of_others = unit_price.and_then(|price| own.by_unit(price).ok());
-                Ok(Self::Model { call, model: Box::new(model), stretches: Box::new(Stretches { own, of_others }) })
+                Ok(Self::Model {
+                    call,
+                    model: Box::new(model),
+                    stretches: Box::new(Stretches { own, of_others }),
+                })
             }
             (Some(call), None) if call.has_steps() => Ok(Self::Steps(call)),
             _ => Err("no price".to_owned()),
@@ -327,10 +409,11 @@ impl Pricing {
     }
 }
 
-/// 63 bits of SipHash-2-4 under a fixed key: counters are stored under it, so it never changes. With the
-/// meter, because another card of the link may use the same key for something else.
+/// 63 bits of SipHash-2-4 under a fixed key: counters are stored under it, so it never changes.
+/// With the meter, because another card of the link may use the same key for something else.
 pub fn key_digest(meter: &str, key: &str) -> i64 {
-    let mut hasher = siphasher::sip::SipHasher24::new_with_keys(0x6365_6e74_7769_7365, 0x7261_7465_206b_6579);
+    let mut hasher =
+        siphasher::sip::SipHasher24::new_with_keys(0x6365_6e74_7769_7365, 0x7261_7465_206b_6579);
     hasher.write(&(meter.len() as u64).to_le_bytes());
     hasher.write(meter.as_bytes());
     hasher.write(key.as_bytes());

@@ -1,4 +1,5 @@
-//! Maps whose keys nobody outside can choose: our own ids and hashes. Multiply and rotate, no secret.
+//! Maps whose keys nobody outside can choose: our own ids and hashes. Multiply and rotate, no
+//! secret.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -19,7 +20,8 @@ impl FastHasher {
 }
 
 impl Hasher for FastHasher {
-    /// The high bits are the good ones, and the map takes its bucket from the low ones: folded twice.
+    /// The high bits are the good ones, and the map takes its bucket from the low ones: folded
+    /// twice.
     fn finish(&self) -> u64 {
         let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(FACTOR);
         mixed ^ (mixed >> 32)
@@ -61,7 +63,9 @@ mod tests {
     fn neighbours_and_time_ordered_ids_spread() {
         let build: BuildHasherDefault<FastHasher> = BuildHasherDefault::default();
         for step in [1_i64, 8, 1 << 22, 1 << 40] {
-            let low: HashSet<u64> = (0..4096_i64).map(|n| build.hash_one(n.wrapping_mul(step)) & 0xffff).collect();
+            let low: HashSet<u64> = (0..4096_i64)
+                .map(|n| build.hash_one(n.wrapping_mul(step)) & 0xffff)
+                .collect();
             assert!(low.len() > 3500, "step {step}: {} of 4096", low.len());
         }
     }

@@ -13,7 +13,8 @@ const DIGITS: usize = 13;
 #[error("not an id of this kind (expected {0}_ and 13 digits)")]
 pub struct BadId(pub &'static str);
 
-/// `ms` since the Unix epoch (41 bits from 2020 on) above 22 bits that set apart what is made in the same one.
+/// `ms` since the Unix epoch (41 bits from 2020 on) above 22 bits that set apart what is made in
+/// the same one.
 pub fn compose(unix_ms: i64, number: u32) -> i64 {
     const EPOCH_2020_MS: i64 = 1_577_836_800_000;
     let ms = (unix_ms - EPOCH_2020_MS).clamp(1, (1 << 41) - 1);
@@ -32,13 +33,19 @@ pub fn encode(prefix: &str, id: i64) -> String {
 }
 
 pub fn decode(prefix: &'static str, text: &str) -> Result<i64, BadId> {
-    let digits = text.strip_prefix(prefix).and_then(|t| t.strip_prefix('_')).ok_or(BadId(prefix))?;
+    let digits = text
+        .strip_prefix(prefix)
+        .and_then(|t| t.strip_prefix('_'))
+        .ok_or(BadId(prefix))?;
     if digits.len() != DIGITS {
         return Err(BadId(prefix));
     }
     let mut id: u128 = 0;
     for byte in digits.bytes() {
-        let index = ALPHABET.iter().position(|&c| c == byte).ok_or(BadId(prefix))?;
+        let index = ALPHABET
+            .iter()
+            .position(|&c| c == byte)
+            .ok_or(BadId(prefix))?;
         id = (id << 5) | index as u128;
     }
     i64::try_from(id).map_err(|_| BadId(prefix))
@@ -127,7 +134,14 @@ mod tests {
 
     #[test]
     fn foreign_or_broken_text_is_refused() {
-        for text in ["", "ten_", "agr_0000000000001", "ten_000000000000u", "ten_zzzzzzzzzzzzz", "ten_00000000000001"] {
+        for text in [
+            "",
+            "ten_",
+            "agr_0000000000001",
+            "ten_000000000000u",
+            "ten_zzzzzzzzzzzzz",
+            "ten_00000000000001",
+        ] {
             assert!(text.parse::<TenantId>().is_err(), "{text}");
         }
     }

@@ -22,7 +22,9 @@ impl Instant {
 
     /// Microseconds; `None` outside the years 1970 to 9999.
     pub fn from_micros(micros: i64) -> Option<Self> {
-        (Self::MIN.0..=Self::MAX.0).contains(&micros).then_some(Self(micros))
+        (Self::MIN.0..=Self::MAX.0)
+            .contains(&micros)
+            .then_some(Self(micros))
     }
     pub const fn from_secs(secs: i64) -> Self {
         Self(secs * 1_000_000)
@@ -31,7 +33,11 @@ impl Instant {
         self.0
     }
     pub fn plus_micros(self, micros: i64) -> Self {
-        Self(self.0.saturating_add(micros).clamp(Self::MIN.0, Self::MAX.0))
+        Self(
+            self.0
+                .saturating_add(micros)
+                .clamp(Self::MIN.0, Self::MAX.0),
+        )
     }
     pub fn plus_secs(self, secs: i64) -> Self {
         self.plus_micros(secs.saturating_mul(1_000_000))
@@ -57,7 +63,11 @@ impl FromStr for Instant {
 
 impl Serialize for Instant {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if s.is_human_readable() { s.collect_str(self) } else { s.serialize_i64(self.0) }
+        if s.is_human_readable() {
+            s.collect_str(self)
+        } else {
+            s.serialize_i64(self.0)
+        }
     }
 }
 impl<'de> Deserialize<'de> for Instant {

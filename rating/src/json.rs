@@ -1,10 +1,14 @@
-//! JSON as people and programs write it to us: an object is written with the names of its fields. What `serde` derives also reads
-//! a list, value by value in the order in which our code has the fields: `["60","60"]` would be the terms of a call, and a field
-//! that is added between two others would change what it means. Here a list in the place of an object is refused, at any depth.
+//! JSON as people and programs write it to us: an object is written with the names of its fields.
+//! What `serde` derives also reads a list, value by value in the order in which our code has the
+//! fields: `["60","60"]` would be the terms of a call, and a field that is added between two others
+//! would change what it means. Here a list in the place of an object is refused, at any depth.
 //!
 //! [`ByName`] stands between a type and its reader and passes everything else on.
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess,
+    Unexpected, VariantAccess, Visitor,
+};
 use std::fmt;
 
 /// One value, and nothing behind it.
@@ -29,7 +33,10 @@ struct Named<V> {
 }
 
 fn named<V>(inner: V) -> Named<V> {
-    Named { inner, is_object: false }
+    Named {
+        inner,
+        is_object: false,
+    }
 }
 
 macro_rules! pass_on {
@@ -50,16 +57,33 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for ByName<D> {
         deserialize_unit deserialize_seq deserialize_map deserialize_identifier deserialize_ignored_any
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
         self.0.deserialize_unit_struct(name, named(visitor))
     }
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
         self.0.deserialize_newtype_struct(name, named(visitor))
     }
-    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
         self.0.deserialize_tuple(len, named(visitor))
     }
-    fn deserialize_tuple_struct<V: Visitor<'de>>(self, name: &'static str, len: usize, visitor: V) -> Result<V::Value, D::Error> {
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
         self.0.deserialize_tuple_struct(name, len, named(visitor))
     }
     fn deserialize_struct<V: Visitor<'de>>(
@@ -68,7 +92,14 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for ByName<D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_struct(name, fields, Named { inner: visitor, is_object: true })
+        self.0.deserialize_struct(
+            name,
+            fields,
+            Named {
+                inner: visitor,
+                is_object: true,
+            },
+        )
     }
     fn deserialize_enum<V: Visitor<'de>>(
         self,
@@ -140,7 +171,10 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for ByName<S> {
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for ByName<A> {
     type Error = A::Error;
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, A::Error> {
         self.0.next_element_seed(ByName(seed))
     }
     fn size_hint(&self) -> Option<usize> {
@@ -150,7 +184,10 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for ByName<A> {
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for ByName<A> {
     type Error = A::Error;
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
         self.0.next_key_seed(ByName(seed))
     }
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
@@ -164,8 +201,13 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for ByName<A> {
 impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for ByName<A> {
     type Error = A::Error;
     type Variant = ByName<A::Variant>;
-    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self::Variant), A::Error> {
-        self.0.variant_seed(ByName(seed)).map(|(which, of)| (which, ByName(of)))
+    fn variant_seed<T: DeserializeSeed<'de>>(
+        self,
+        seed: T,
+    ) -> Result<(T::Value, Self::Variant), A::Error> {
+        self.0
+            .variant_seed(ByName(seed))
+            .map(|(which, of)| (which, ByName(of)))
     }
 }
 
@@ -180,8 +222,18 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for ByName<A> {
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
         self.0.tuple_variant(len, named(visitor))
     }
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, A::Error> {
-        self.0.struct_variant(fields, Named { inner: visitor, is_object: true })
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.0.struct_variant(
+            fields,
+            Named {
+                inner: visitor,
+                is_object: true,
+            },
+        )
     }
 }
 
@@ -215,25 +267,54 @@ mod tests {
     /// A whole value, with one part of it replaced.
     fn with(part: &str, value: &str) -> String {
         let inner = r#"{"number":1,"text":"a"}"#;
-        let parts = [("one", inner), ("many", "[]"), ("some", "null"), ("by_name", "{}"), ("kind", r#""Plain""#), ("pair", "[1,2]")]
-            .map(|(name, own)| format!("\"{name}\":{}", if name == part { value } else { own }));
+        let parts = [
+            ("one", inner),
+            ("many", "[]"),
+            ("some", "null"),
+            ("by_name", "{}"),
+            ("kind", r#""Plain""#),
+            ("pair", "[1,2]"),
+        ]
+        .map(|(name, own)| format!("\"{name}\":{}", if name == part { value } else { own }));
         format!("{{{}}}", parts.join(","))
     }
 
     #[test]
     fn an_object_is_read_by_the_names_of_its_fields() {
         let (object, list) = (r#"{"number":7,"text":"b"}"#, r#"[7,"b"]"#);
-        for (part, shape) in
-            [("one", "@"), ("many", "[@]"), ("some", "@"), ("by_name", r#"{"x":@}"#), ("kind", r#"{"Of":@}"#), ("kind", r#"{"With":@}"#)]
-        {
-            let (right, wrong) = (with(part, &shape.replace('@', object)), with(part, &shape.replace('@', list)));
+        for (part, shape) in [
+            ("one", "@"),
+            ("many", "[@]"),
+            ("some", "@"),
+            ("by_name", r#"{"x":@}"#),
+            ("kind", r#"{"Of":@}"#),
+            ("kind", r#"{"With":@}"#),
+        ] {
+            let (right, wrong) = (
+                with(part, &shape.replace('@', object)),
+                with(part, &shape.replace('@', list)),
+            );
             let read = from_slice::<Outer>(right.as_bytes());
-            assert_eq!(read.as_ref().unwrap(), &serde_json::from_str::<Outer>(&right).unwrap(), "{right}");
-            let error = from_slice::<Outer>(wrong.as_bytes()).unwrap_err().to_string();
-            assert!(error.starts_with("invalid type: sequence, expected struct"), "{wrong}: {error}");
+            assert_eq!(
+                read.as_ref().unwrap(),
+                &serde_json::from_str::<Outer>(&right).unwrap(),
+                "{right}"
+            );
+            let error = from_slice::<Outer>(wrong.as_bytes())
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.starts_with("invalid type: sequence, expected struct"),
+                "{wrong}: {error}"
+            );
         }
         // Lists where there are lists.
-        assert_eq!(from_slice::<Outer>(with("pair", "[3,4]").as_bytes()).unwrap().pair, (3, 4));
+        assert_eq!(
+            from_slice::<Outer>(with("pair", "[3,4]").as_bytes())
+                .unwrap()
+                .pair,
+            (3, 4)
+        );
         assert!(from_slice::<Vec<Inner>>(b"[]").unwrap().is_empty());
         assert!(from_slice::<Inner>(b"[7,\"b\"]").is_err());
         assert!(from_slice::<Inner>(br#"{"number":7,"text":"b"} x"#).is_err());

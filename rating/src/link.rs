@@ -23,32 +23,47 @@ pub struct LinkPosting {
 /// half-even at 10⁻¹² cent. A share above 100 % is no amount at all and an error.
 pub fn commission_of(exact_below: Exact, commission_bp: u16) -> Result<Exact, Overflow> {
     let kept = BASIS_POINTS.checked_sub(commission_bp).ok_or(Overflow)?;
-    let scaled = exact_below.0.checked_mul(i128::from(kept)).ok_or(Overflow)?;
+    let scaled = exact_below
+        .0
+        .checked_mul(i128::from(kept))
+        .ok_or(Overflow)?;
     rounding::divide(scaled, i128::from(BASIS_POINTS), rounding::Mode::HalfEven).map(Exact)
 }
 
 /// What is left of a price after several commissions, each taken from what the one before it left.
 pub fn commissions_of(price: Exact, shares_bp: &[u16]) -> Result<Exact, Overflow> {
-    shares_bp.iter().try_fold(price, |left, share| commission_of(left, *share))
+    shares_bp
+        .iter()
+        .try_fold(price, |left, share| commission_of(left, *share))
 }
 
-/// What a link gives back, of what it was charged, where the price that it follows gives back `back` (below zero) of what it
-/// came to so far (above zero): in that proportion, half-even at 10⁻¹² cent, and at most all of it.
+/// What a link gives back, of what it was charged, where the price that it follows gives back
+/// `back` (below zero) of what it came to so far (above zero): in that proportion, half-even at
+/// 10⁻¹² cent, and at most all of it.
 pub fn given_back(charged: Exact, so_far: Exact, back: Exact) -> Result<Exact, Overflow> {
     let back = back.max(so_far.checked_neg()?);
     rounding::divide_sum(charged.0, back.0, 0, so_far.0, rounding::Mode::HalfEven).map(Exact)
 }
 
-/// Posts one event on a link: floor(carry + exact) cents, the rest is carried on. What an event comes to is bounded here and
-/// nowhere else, for charges, dry runs and the command line.
+/// Posts one event on a link: floor(carry + exact) cents, the rest is carried on. What an event
+/// comes to is bounded here and nowhere else, for charges, dry runs and the command line.
 pub fn post(carry: Carry, exact: Exact) -> Result<LinkPosting, Unrated> {
     let (cents, carry) = rounding::post(carry, exact)?;
-    if cents.is_within(Cents::EVENT_MAX) { Ok(LinkPosting { cents, carry }) } else { Err(Unrated::TooLarge) }
+    if cents.is_within(Cents::EVENT_MAX) {
+        Ok(LinkPosting { cents, carry })
+    } else {
+        Err(Unrated::TooLarge)
+    }
 }
 
 /// Posts one event on every link, in the order given: floor(carry + exact), the rest is carried on.
-pub fn post_links(links: impl IntoIterator<Item = (Carry, Exact)>) -> Result<SmallVec<[LinkPosting; 3]>, Unrated> {
-    links.into_iter().map(|(carry, exact)| post(carry, exact)).collect()
+pub fn post_links(
+    links: impl IntoIterator<Item = (Carry, Exact)>,
+) -> Result<SmallVec<[LinkPosting; 3]>, Unrated> {
+    links
+        .into_iter()
+        .map(|(carry, exact)| post(carry, exact))
+        .collect()
 }
 
 #[cfg(test)]
@@ -80,7 +95,11 @@ mod tests {
             (7, 0, 7),
             (7, 10_000, 0),
         ] {
-            assert_eq!(commission_of(Exact(below), bp), Ok(Exact(want)), "{below} − {bp} bp");
+            assert_eq!(
+                commission_of(Exact(below), bp),
+                Ok(Exact(want)),
+                "{below} − {bp} bp"
+            );
         }
         assert_eq!(commission_of(Exact(7), 10_001), Err(Overflow));
         assert_eq!(commission_of(Exact(i128::MAX), 1), Err(Overflow));
@@ -99,7 +118,11 @@ mod tests {
             (most, most, -most, -most),
             (most / 2, most, -(most / 2), -(most / 4)),
         ] {
-            assert_eq!(given_back(Exact(charged), Exact(so_far), Exact(back)), Ok(Exact(want)), "{charged} {so_far} {back}");
+            assert_eq!(
+                given_back(Exact(charged), Exact(so_far), Exact(back)),
+                Ok(Exact(want)),
+                "{charged} {so_far} {back}"
+            );
         }
         assert_eq!(given_back(Exact(1), Exact::ZERO, Exact(1)), Err(Overflow));
     }
@@ -110,14 +133,22 @@ mod tests {
         for (carry, exact, want) in [
             (0, most, Ok((10_000_000_000_000, 0))),
             (0, -most, Ok((-10_000_000_000_000, 0))),
-            (0, most + PER_CENT - 1, Ok((10_000_000_000_000, PER_CENT as i64 - 1))),
+            (
+                0,
+                most + PER_CENT - 1,
+                Ok((10_000_000_000_000, PER_CENT as i64 - 1)),
+            ),
             (1, most + PER_CENT - 1, Err(Unrated::TooLarge)),
             (0, most + PER_CENT, Err(Unrated::TooLarge)),
             (0, -most - 1, Err(Unrated::TooLarge)),
             (0, i128::MAX, Err(Unrated::Overflow(Overflow))),
         ] {
             let got = post(Carry(carry), Exact(exact));
-            assert_eq!(got.map(|posted| (posted.cents.0, posted.carry.0)), want, "{carry} + {exact}");
+            assert_eq!(
+                got.map(|posted| (posted.cents.0, posted.carry.0)),
+                want,
+                "{carry} + {exact}"
+            );
         }
     }
 
@@ -125,7 +156,10 @@ mod tests {
     #[test]
     fn the_worked_example_of_parts() {
         let exacts = chain(Exact(40_000_000_000), &[2_500, 2_500]);
-        assert_eq!(exacts.iter().map(|e| e.in_cents()).collect::<Vec<_>>(), ["0.04", "0.03", "0.0225"]);
+        assert_eq!(
+            exacts.iter().map(|e| e.in_cents()).collect::<Vec<_>>(),
+            ["0.04", "0.03", "0.0225"]
+        );
 
         let (mut carries, mut totals) = ([Carry::ZERO; 3], [0_i64; 3]);
         let mut first_posts = Vec::new();
@@ -139,7 +173,15 @@ mod tests {
                 (carries[link], totals[link]) = (posted[link].carry, totals[link] + cents[link]);
             }
         }
-        assert_eq!(first_posts, [(25, [1, 0, 0]), (34, [0, 1, 0]), (45, [0, 0, 1]), (50, [1, 0, 0])]);
+        assert_eq!(
+            first_posts,
+            [
+                (25, [1, 0, 0]),
+                (34, [0, 1, 0]),
+                (45, [0, 0, 1]),
+                (50, [1, 0, 0])
+            ]
+        );
         let parts = [totals[0] - totals[1], totals[1] - totals[2], totals[2]];
         assert_eq!((totals[0], parts), (400, [100, 75, 225]));
     }
@@ -174,7 +216,8 @@ mod tests {
         fn a_commission_leaves_between_nothing_and_everything(below in -(1_i128 << 100)..(1_i128 << 100), bp in 0_u16..=10_000) {
             let left = commission_of(Exact(below), bp).unwrap().0;
             prop_assert!(left.abs() <= below.abs() && left.signum() * below.signum() >= 0);
-            prop_assert_eq!(commission_of(Exact(-below), bp), Ok(Exact(-left)), "a void gives back what was taken");
+            prop_assert_eq!(commission_of(Exact(-below), bp), Ok(Exact(-left)), "a void gives \
+                back what was taken");
         }
     }
 }

@@ -7,16 +7,20 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// Whole minor units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Cents(pub i64);
 
-/// The bounds of money, named once (DESIGN, "Exact until posted"). They are asked where something is about to move: pricing,
-/// books, the API's fields. What is worked out again from the journal adds up in wider integers, so that whatever was
-/// accepted, also before there were bounds, opens again.
+/// The bounds of money, named once (DESIGN, "Exact until posted"). They are asked where something
+/// is about to move: pricing, books, the API's fields. What is worked out again from the journal
+/// adds up in wider integers, so that whatever was accepted, also before there were bounds, opens
+/// again.
 impl Cents {
     pub const ZERO: Self = Self(0);
-    /// What one event comes to on one link, and what one move by hand or of a payment moves: 100,000,000,000.00.
+    /// What one event comes to on one link, and what one move by hand or of a payment moves:
+    /// 100,000,000,000.00.
     pub const EVENT_MAX: Self = Self(10_000_000_000_000);
     /// What one tenant has, owes, or may be lent: 10,000,000,000,000.00.
     pub const BALANCE_MAX: Self = Self(1_000_000_000_000_000);
@@ -75,20 +79,29 @@ impl Exact {
 
 impl Serialize for Exact {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if s.is_human_readable() { s.serialize_str(&self.in_cents()) } else { s.serialize_i128(self.0) }
+        if s.is_human_readable() {
+            s.serialize_str(&self.in_cents())
+        } else {
+            s.serialize_i128(self.0)
+        }
     }
 }
 impl<'de> Deserialize<'de> for Exact {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         if d.is_human_readable() {
-            return Err(serde::de::Error::custom("an exact amount is only written, never read"));
+            return Err(serde::de::Error::custom(
+                "an exact amount is only written, never read",
+            ));
         }
         i128::deserialize(d).map(Self)
     }
 }
 
-/// What a link still owes for a leaf customer: [0, 1) cent, in 10⁻¹² cent, positive from buyer to seller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+/// What a link still owes for a leaf customer: [0, 1) cent, in 10⁻¹² cent, positive from buyer to
+/// seller.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Carry(pub i64);
 
@@ -122,7 +135,9 @@ impl Currency {
         self.0.numeric()
     }
     pub fn from_numeric(numeric: u16) -> Option<Self> {
-        iso_currency::Currency::from_numeric(numeric).filter(|c| c.exponent().is_some()).map(Self)
+        iso_currency::Currency::from_numeric(numeric)
+            .filter(|c| c.exponent().is_some())
+            .map(Self)
     }
 }
 
@@ -149,12 +164,19 @@ impl fmt::Display for Currency {
 impl FromStr for Currency {
     type Err = BadCurrency;
     fn from_str(code: &str) -> Result<Self, BadCurrency> {
-        iso_currency::Currency::from_code(code).filter(|c| c.exponent().is_some()).map(Self).ok_or(BadCurrency)
+        iso_currency::Currency::from_code(code)
+            .filter(|c| c.exponent().is_some())
+            .map(Self)
+            .ok_or(BadCurrency)
     }
 }
 impl Serialize for Currency {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if s.is_human_readable() { s.serialize_str(self.code()) } else { s.serialize_u16(self.numeric()) }
+        if s.is_human_readable() {
+            s.serialize_str(self.code())
+        } else {
+            s.serialize_u16(self.numeric())
+        }
     }
 }
 impl<'de> Deserialize<'de> for Currency {
@@ -172,7 +194,11 @@ impl<'de> Deserialize<'de> for Currency {
 /// `value` · 10⁻ᵈᵉᶜⁱᵐᵃˡˢ as text without superfluous zeros.
 pub fn plain_decimal(value: i128, decimals: u32) -> String {
     let sign = if value < 0 { "-" } else { "" };
-    let digits = format!("{:0>width$}", value.unsigned_abs(), width = decimals as usize + 1);
+    let digits = format!(
+        "{:0>width$}",
+        value.unsigned_abs(),
+        width = decimals as usize + 1
+    );
     let (whole, fraction) = digits.split_at(digits.len() - decimals as usize);
     match fraction.trim_end_matches('0') {
         "" => format!("{sign}{whole}"),
@@ -180,9 +206,12 @@ pub fn plain_decimal(value: i128, decimals: u32) -> String {
     }
 }
 
-/// Reads a decimal given as text or as a whole number. A fraction given as a JSON number is refused:
-/// it would pass through a float. (Usage events accept it; they are read by their raw digits.)
-pub fn decimal_from_text<'de, T: FromStr<Err: fmt::Display>, D: serde::Deserializer<'de>>(d: D) -> Result<T, D::Error> {
+/// Reads a decimal given as text or as a whole number. A fraction given as a JSON number is
+/// refused: it would pass through a float. (Usage events accept it; they are read by their raw
+/// digits.)
+pub fn decimal_from_text<'de, T: FromStr<Err: fmt::Display>, D: serde::Deserializer<'de>>(
+    d: D,
+) -> Result<T, D::Error> {
     struct Text<T>(std::marker::PhantomData<T>);
     impl<T: FromStr<Err: fmt::Display>> serde::de::Visitor<'_> for Text<T> {
         type Value = T;
@@ -207,7 +236,9 @@ pub fn decimal_from_text<'de, T: FromStr<Err: fmt::Display>, D: serde::Deseriali
 pub struct Rate(pub Decimal);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a decimal with at most 12 decimals and 15 digits before the point, such as \"0.0125\"")]
+#[error(
+    "expected a decimal with at most 12 decimals and 15 digits before the point, such as \"0.0125\""
+)]
 pub struct BadRate;
 
 impl Rate {
@@ -217,7 +248,11 @@ impl Rate {
     pub fn from_decimal(value: Decimal) -> Result<Self, BadRate> {
         let value = value.normalize();
         let limit = Decimal::from(1_000_000_000_000_000_i64);
-        if value.scale() > Self::DECIMALS || value.abs() > limit { Err(BadRate) } else { Ok(Self(value)) }
+        if value.scale() > Self::DECIMALS || value.abs() > limit {
+            Err(BadRate)
+        } else {
+            Ok(Self(value))
+        }
     }
     pub fn is_negative(self) -> bool {
         self.0.is_sign_negative() && !self.0.is_zero()
@@ -227,9 +262,15 @@ impl FromStr for Rate {
     type Err = BadRate;
     fn from_str(text: &str) -> Result<Self, BadRate> {
         let plain = !text.is_empty()
-            && text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-')
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b == b'.' || b == b'-')
             && text.bytes().next_back().is_some_and(|b| b.is_ascii_digit())
-            && text.trim_start_matches('-').bytes().next().is_some_and(|b| b.is_ascii_digit());
+            && text
+                .trim_start_matches('-')
+                .bytes()
+                .next()
+                .is_some_and(|b| b.is_ascii_digit());
         if !plain {
             return Err(BadRate);
         }
@@ -251,7 +292,9 @@ impl<'de> Deserialize<'de> for Rate {
         if d.is_human_readable() {
             return decimal_from_text(d);
         }
-        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(d)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -262,7 +305,11 @@ mod tests {
     #[test]
     fn currencies_have_their_exponents() {
         for (code, exponent) in [("EUR", 2), ("JPY", 0), ("KWD", 3), ("CLF", 4)] {
-            assert_eq!(code.parse::<Currency>().map(Currency::exponent), Ok(exponent), "{code}");
+            assert_eq!(
+                code.parse::<Currency>().map(Currency::exponent),
+                Ok(exponent),
+                "{code}"
+            );
         }
         for code in ["eur", "EU", "XXX", "XAU", "ZZZ", ""] {
             assert!(code.parse::<Currency>().is_err(), "{code}");
@@ -289,8 +336,14 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Rate>().is_ok(), ok, "{text}");
         }
-        assert!(serde_json::from_str::<Rate>("0.10").is_err(), "a float on the way");
+        assert!(
+            serde_json::from_str::<Rate>("0.10").is_err(),
+            "a float on the way"
+        );
         assert_eq!(serde_json::from_str::<Rate>("3").ok(), "3".parse().ok());
-        assert_eq!(serde_json::from_str::<Rate>("\"0.10\"").ok(), "0.1".parse().ok());
+        assert_eq!(
+            serde_json::from_str::<Rate>("\"0.10\"").ok(),
+            "0.1".parse().ok()
+        );
     }
 }

@@ -1,15 +1,17 @@
-//! Longest digit prefix over hundreds of thousands of prefixes: one table, then a few words side by side.
+//! Longest digit prefix over hundreds of thousands of prefixes: one table, then a few words side by
+//! side.
 //!
-//! A large map is far from the processor, so what counts is how many bytes it has and how many of its
-//! places one number touches. The first digits (five, for 300,000 prefixes) lead through a table to a
-//! *bucket*: what is left of the prefixes that begin so, longest first, eight bytes each. The last entry
-//! of a bucket fits every number and is the longest prefix that ends before the bucket, so the first
-//! entry that fits is the answer and nobody counts. 300,000 prefixes of a real deck: about 3 MB.
+//! A large map is far from the processor, so what counts is how many bytes it has and how many of
+//! its places one number touches. The first digits (five, for 300,000 prefixes) lead through a
+//! table to a *bucket*: what is left of the prefixes that begin so, longest first, eight bytes
+//! each. The last entry of a bucket fits every number and is the longest prefix that ends before
+//! the bucket, so the first entry that fits is the answer and nobody counts. 300,000 prefixes of a
+//! real deck: about 3 MB.
 //!
-//! What does not look like a deck goes on from there: a bucket with more than [`BUCKET_MAX`] entries is
-//! one entry instead, a table of the next digit; prefixes longer than [`WINDOW_DIGITS`] more digits share
-//! one entry that goes on in another bucket. A prefix whose value does not serve is followed by asking
-//! again for a shorter one.
+//! What does not look like a deck goes on from there: a bucket with more than [`BUCKET_MAX`]
+//! entries is one entry instead, a table of the next digit; prefixes longer than [`WINDOW_DIGITS`]
+//! more digits share one entry that goes on in another bucket. A prefix whose value does not serve
+//! is followed by asking again for a shorter one.
 
 mod build;
 
@@ -38,10 +40,10 @@ pub struct PrefixMap {
 
 /// What is left of a prefix after the digits that lead to its bucket.
 ///
-/// `key`: up to seven digits from the top, the bit [`GOES_ON`], three bits for their number (`count`).
-/// `value`: of the prefix. With [`GOES_ON`] and seven digits the bucket that continues, with none the
-/// table of the next digit. Without digits the longest prefix before the bucket: its length stands in
-/// place of the digits, its value may be [`VACANT`].
+/// `key`: up to seven digits from the top, the bit [`GOES_ON`], three bits for their number
+/// (`count`). `value`: of the prefix. With [`GOES_ON`] and seven digits the bucket that continues,
+/// with none the table of the next digit. Without digits the longest prefix before the bucket: its
+/// length stands in place of the digits, its value may be [`VACANT`].
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     key: u32,
@@ -77,8 +79,13 @@ fn window(digits: &[u8], depth: usize) -> u32 {
     let text = match (rest.first_chunk::<8>(), digits.last_chunk::<8>()) {
         (Some(next), _) => u64::from_be_bytes(*next),
         // What follows the end becomes 0, which is no digit.
-        (None, Some(last)) if !rest.is_empty() => u64::from_be_bytes(*last) << (64 - 8 * rest.len()),
-        (None, _) => rest.iter().rev().fold(0, |text, &byte| text >> 8 | u64::from(byte) << 56),
+        (None, Some(last)) if !rest.is_empty() => {
+            u64::from_be_bytes(*last) << (64 - 8 * rest.len())
+        }
+        (None, _) => rest
+            .iter()
+            .rev()
+            .fold(0, |text, &byte| text >> 8 | u64::from(byte) << 56),
     };
     let text = text ^ ZEROS;
     // The top bit of every byte that is above nine.
@@ -90,22 +97,33 @@ fn window(digits: &[u8], depth: usize) -> u32 {
 }
 
 impl PrefixMap {
-    /// The longest prefix of `digits` that is in the map and has at most `at_most` digits: its length
-    /// and value. A character that is no digit ends the number.
+    /// The longest prefix of `digits` that is in the map and has at most `at_most` digits: its
+    /// length and value. A character that is no digit ends the number.
     #[inline]
     pub fn longest(&self, digits: &[u8], at_most: usize) -> Option<(usize, u32)> {
         let digits = &digits[..digits.len().min(at_most)];
-        let Some(slot) = self.first_slot(digits) else { return self.longest_short(digits) };
+        let Some(slot) = self.first_slot(digits) else {
+            return self.longest_short(digits);
+        };
         let (mut start, mut depth) = (*self.slots.get(slot)?, self.first_digits);
         loop {
             let window = window(digits, depth);
-            let entry = self.entries.get(start as usize..)?.iter().find(|entry| entry.fits(window))?;
+            let entry = self
+                .entries
+                .get(start as usize..)?
+                .iter()
+                .find(|entry| entry.fits(window))?;
             match (entry.goes_on(), entry.count()) {
-                (false, 0) => return (entry.value != VACANT).then_some(((entry.key >> LENGTH_SHIFT) as usize, entry.value)),
+                (false, 0) => {
+                    return (entry.value != VACANT)
+                        .then_some(((entry.key >> LENGTH_SHIFT) as usize, entry.value));
+                }
                 (false, count) => return Some((depth + count, entry.value)),
                 (true, 0) => {
                     let digit = (window >> 28) as usize;
-                    start = *self.slots.get(entry.value as usize + digit.min(TABLE_SLOTS - 1))?;
+                    start = *self
+                        .slots
+                        .get(entry.value as usize + digit.min(TABLE_SLOTS - 1))?;
                     depth += 1;
                 }
                 (true, count) => (start, depth) = (entry.value, depth + count),
@@ -129,23 +147,34 @@ impl PrefixMap {
 
     #[cold]
     fn longest_short(&self, digits: &[u8]) -> Option<(usize, u32)> {
-        let number = digits.iter().take_while(|byte| byte.is_ascii_digit()).take(self.first_digits);
-        let number = number.enumerate().fold(Packed(0), |packed, (depth, byte)| packed.with(depth, byte - b'0'));
+        let number = digits
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .take(self.first_digits);
+        let number = number.enumerate().fold(Packed(0), |packed, (depth, byte)| {
+            packed.with(depth, byte - b'0')
+        });
         (0..self.first_digits).rev().find_map(|len| {
-            let found = self.short.binary_search_by_key(&number.first(len)?, |entry| entry.0).ok()?;
+            let found = self
+                .short
+                .binary_search_by_key(&number.first(len)?, |entry| entry.0)
+                .ok()?;
             Some((len, self.short[found].1))
         })
     }
 
     /// Bytes on the heap.
     pub fn size_bytes(&self) -> usize {
-        let (slots, entries) = (self.slots.capacity() * size_of::<u32>(), self.entries.capacity() * size_of::<Entry>());
+        let (slots, entries) = (
+            self.slots.capacity() * size_of::<u32>(),
+            self.entries.capacity() * size_of::<Entry>(),
+        );
         slots + entries + self.short.capacity() * size_of::<(Packed, u32)>()
     }
 }
 
-/// A digit prefix in one word: four bits per digit (the digit and one), from the top. Sorts as the text
-/// does, without touching it.
+/// A digit prefix in one word: four bits per digit (the digit and one), from the top. Sorts as the
+/// text does, without touching it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Packed(u128);
 
@@ -201,7 +230,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn map(prefixes: &[&str]) -> PrefixMap {
-        let entries: Vec<(&str, u32)> = prefixes.iter().enumerate().map(|(i, &p)| (p, i as u32)).collect();
+        let entries: Vec<(&str, u32)> = prefixes
+            .iter()
+            .enumerate()
+            .map(|(i, &p)| (p, i as u32))
+            .collect();
         PrefixMap::build(&entries).unwrap()
     }
 
@@ -212,7 +245,9 @@ mod tests {
         let mut at_most = usize::MAX;
         while let Some((len, value)) = map.longest(b"15035551234", at_most) {
             found.push((len, value));
-            let Some(shorter) = len.checked_sub(1) else { break };
+            let Some(shorter) = len.checked_sub(1) else {
+                break;
+            };
             at_most = shorter;
         }
         assert_eq!(found, [(4, 0), (3, 1), (2, 2), (0, 3)]);
@@ -225,7 +260,10 @@ mod tests {
         for (entries, want) in [
             (vec![("49", 0), ("+49", 1)], BadPrefix::NotDigits(1)),
             (vec![("49", 0), ("49", 1)], BadPrefix::Duplicate(1)),
-            (vec![("123456789012345678901234567890123", 0)], BadPrefix::NotDigits(0)),
+            (
+                vec![("123456789012345678901234567890123", 0)],
+                BadPrefix::NotDigits(0),
+            ),
         ] {
             assert_eq!(PrefixMap::build(&entries).map(|_| ()), Err(want));
         }
@@ -233,7 +271,11 @@ mod tests {
 
     fn naive(entries: &[(String, u32)], number: &str, at_most: usize) -> Option<(usize, u32)> {
         let fits = |p: &&(String, u32)| p.0.len() <= at_most && number.starts_with(&p.0);
-        entries.iter().filter(fits).max_by_key(|p| p.0.len()).map(|p| (p.0.len(), p.1))
+        entries
+            .iter()
+            .filter(fits)
+            .max_by_key(|p| p.0.len())
+            .map(|p| (p.0.len(), p.1))
     }
 
     proptest! {
@@ -254,8 +296,14 @@ mod tests {
     fn a_prefix_may_have_every_digit_it_can() {
         let longest = "12345678901234567890123456789012";
         let map = map(&[longest, "1"]);
-        assert_eq!(map.longest(format!("{longest}99").as_bytes(), usize::MAX), Some((PREFIX_DIGITS_MAX, 0)));
-        assert_eq!(map.longest(&longest.as_bytes()[..31], usize::MAX), Some((1, 1)));
+        assert_eq!(
+            map.longest(format!("{longest}99").as_bytes(), usize::MAX),
+            Some((PREFIX_DIGITS_MAX, 0))
+        );
+        assert_eq!(
+            map.longest(&longest.as_bytes()[..31], usize::MAX),
+            Some((1, 1))
+        );
     }
 
     proptest! {
@@ -278,21 +326,34 @@ mod tests {
     fn a_large_map_agrees_with_a_hash_map() {
         let mut seed = 7_u64;
         let mut next = move || {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             seed >> 33
         };
-        let mut prefixes: Vec<String> =
-            (0..300_000).map(|_| next().to_string()).map(|t| t[..t.len().min(3 + t.len() % 7)].to_owned()).collect();
+        let mut prefixes: Vec<String> = (0..300_000)
+            .map(|_| next().to_string())
+            .map(|t| t[..t.len().min(3 + t.len() % 7)].to_owned())
+            .collect();
         prefixes.sort_unstable();
         prefixes.dedup();
         let entries: Vec<(String, u32)> = prefixes.into_iter().zip(0..).collect();
         let map = PrefixMap::build(&entries).unwrap();
-        assert!(map.first_digits > 3 && map.size_bytes() < 5_000_000, "{} bytes", map.size_bytes());
-        let by_text: std::collections::HashMap<&str, u32> = entries.iter().map(|(text, value)| (text.as_str(), *value)).collect();
+        assert!(
+            map.first_digits > 3 && map.size_bytes() < 5_000_000,
+            "{} bytes",
+            map.size_bytes()
+        );
+        let by_text: std::collections::HashMap<&str, u32> = entries
+            .iter()
+            .map(|(text, value)| (text.as_str(), *value))
+            .collect();
         for _ in 0..20_000 {
             let number = next().to_string();
             for at_most in [usize::MAX, 5, 3] {
-                let longest = (0..=number.len().min(at_most)).rev().find_map(|len| Some((len, *by_text.get(&number[..len])?)));
+                let longest = (0..=number.len().min(at_most))
+                    .rev()
+                    .find_map(|len| Some((len, *by_text.get(&number[..len])?)));
                 assert_eq!(map.longest(number.as_bytes(), at_most), longest, "{number}");
             }
         }

@@ -13,64 +13,141 @@ impl CompiledCard {
     /// Matches the usage and computes everything that needs no counter.
     #[inline]
     pub fn measure(&self, usage: &Usage<'_>) -> Result<Measured, Unrated> {
-        let Some((found, billed, local)) = self.quick(usage) else { return self.measure_long(usage) };
-        let piece = Piece { rate: found.rate, step: 0, from: Quantity::ZERO, billed };
-        Ok(Measured { found, billed, local, pieces: SmallVec::from_buf([piece]), by_steps: true, cumulative: false, counter: None })
+        let Some((found, billed, local)) = self.quick(usage) else {
+            return self.measure_long(usage);
+        };
+        let piece = Piece {
+            rate: found.rate,
+            step: 0,
+            from: Quantity::ZERO,
+            billed,
+        };
+        Ok(Measured {
+            found,
+            billed,
+            local,
+            pieces: SmallVec::from_buf([piece]),
+            by_steps: true,
+            cumulative: false,
+            counter: None,
+        })
     }
 
     fn measure_long(&self, usage: &Usage<'_>) -> Result<Measured, Unrated> {
         let found = self.find(usage)?;
-        let cumulative = matches!(&found.terms.pricing, Pricing::Model { model, .. } if model.is_cumulative());
+        let cumulative =
+            matches!(&found.terms.pricing, Pricing::Model { model, .. } if model.is_cumulative());
         let billed = match &found.terms.pricing {
             Pricing::Blocked => return Err(Unrated::Blocked),
             Pricing::Steps(plan) if usage.is_call => self.cut(plan, &found, usage)?,
             Pricing::Steps(plan) => uncut(plan, &found, usage.quantity)?,
-            Pricing::Model { call, model, stretches } if is_cut(&found, model, usage) => {
+            Pricing::Model {
+                call,
+                model,
+                stretches,
+            } if is_cut(&found, model, usage) => {
                 let billed = self.cut(call.as_ref().unwrap_or(&stretches.own), &found, usage)?;
-                Billed { quantity: of_rate(&billed, found.rate.rate)?, ..billed }
+                Billed {
+                    quantity: of_rate(&billed, found.rate.rate)?,
+                    ..billed
+                }
             }
-            Pricing::Model { call: Some(plan), model, .. } => {
+            Pricing::Model {
+                call: Some(plan),
+                model,
+                ..
+            } => {
                 let billed = uncut(plan, &found, usage.quantity)?;
-                if model.counts_amounts() { Billed { quantity: model.billed(usage)?, ..billed } } else { billed }
+                if model.counts_amounts() {
+                    Billed {
+                        quantity: model.billed(usage)?,
+                        ..billed
+                    }
+                } else {
+                    billed
+                }
             }
-            Pricing::Model { call: None, model, .. } => whole(&found, model.billed(usage)?),
+            Pricing::Model {
+                call: None, model, ..
+            } => whole(&found, model.billed(usage)?),
         };
         if billed.free {
             let (found, pieces) = (found.rate, billed.pieces);
-            let nothing =
-                Measured { found, billed: Quantity::ZERO, local: Exact::ZERO, pieces, by_steps: true, cumulative: false, counter: None };
+            let nothing = Measured {
+                found,
+                billed: Quantity::ZERO,
+                local: Exact::ZERO,
+                pieces,
+                by_steps: true,
+                cumulative: false,
+                counter: None,
+            };
             return Ok(nothing);
         }
-        let counted = found.terms.counted || !usage.is_call || matches!(found.terms.pricing, Pricing::Model { .. });
+        let counted = found.terms.counted
+            || !usage.is_call
+            || matches!(found.terms.pricing, Pricing::Model { .. });
         let local = found.terms.round(billed.amount)?;
         Ok(Measured {
             found: found.rate,
             billed: billed.quantity,
-            local: if let Pricing::Steps(plan) = &found.terms.pricing { plan.within_limits(local) } else { local },
+            local: if let Pricing::Steps(plan) = &found.terms.pricing {
+                plan.within_limits(local)
+            } else {
+                local
+            },
             pieces: billed.pieces,
             by_steps: matches!(found.terms.pricing, Pricing::Steps(_)),
             cumulative,
-            counter: if counted { self.counter_id(found.rate.rate, usage) } else { None },
+            counter: if counted {
+                self.counter_id(found.rate.rate, usage)
+            } else {
+                None
+            },
         })
     }
 
     /// Under the entries of the prefix, one after the other.
-    fn cut<'a>(&'a self, plan: &'a CallPlan, found: &Found<'a>, usage: &Usage<'_>) -> Result<Billed, Unrated> {
+    fn cut<'a>(
+        &'a self,
+        plan: &'a CallPlan,
+        found: &Found<'a>,
+        usage: &Usage<'_>,
+    ) -> Result<Billed, Unrated> {
         let mut looks = 0;
         plan.bill(usage.quantity, |offset, running| {
             looks += found.beside();
-            if looks > LOOKS_MAX { Err(Overflow.into()) } else { self.stretch(found, usage.at, offset, running) }
+            if looks > LOOKS_MAX {
+                Err(Overflow.into())
+            } else {
+                self.stretch(found, usage.at, offset, running)
+            }
         })
     }
 
     /// The price, given where the counter stood before and stands after the usage.
     #[inline]
-    pub fn price(&self, m: &Measured, usage: &Usage<'_>, before: &Counter, after: &Counter) -> Result<Priced, Unrated> {
+    pub fn price(
+        &self,
+        m: &Measured,
+        usage: &Usage<'_>,
+        before: &Counter,
+        after: &Counter,
+    ) -> Result<Priced, Unrated> {
         let (mut exact, mut local) = (m.local, m.local);
         if m.by_steps {
-            return Ok(Priced { exact, local, before: *before, after: *after });
+            return Ok(Priced {
+                exact,
+                local,
+                before: *before,
+                after: *after,
+            });
         }
-        if let Some(Terms { pricing: Pricing::Model { model, .. }, .. }) = self.terms_of(m.found.rate) {
+        if let Some(Terms {
+            pricing: Pricing::Model { model, .. },
+            ..
+        }) = self.terms_of(m.found.rate)
+        {
             let of_event = model.local(&self.as_billed(m, usage), before)?;
             (exact, local) = (exact.checked_add(of_event)?, local.checked_add(of_event)?);
             if m.cumulative {
@@ -78,7 +155,12 @@ impl CompiledCard {
                 exact = exact.checked_add(grown)?;
             }
         }
-        Ok(Priced { exact, local, before: *before, after: *after })
+        Ok(Priced {
+            exact,
+            local,
+            before: *before,
+            after: *after,
+        })
     }
 
     /// What a measured usage still lacks to be priced, found out before its turn.
@@ -95,7 +177,10 @@ impl CompiledCard {
     /// How the counter of a rate moves on a meter of that aggregation.
     pub fn aggregation(&self, rate: u32, of_meter: Aggregation) -> Aggregation {
         match self.terms_of(rate) {
-            Some(Terms { pricing: Pricing::Model { model, .. }, .. }) => model.aggregation(of_meter),
+            Some(Terms {
+                pricing: Pricing::Model { model, .. },
+                ..
+            }) => model.aggregation(of_meter),
             _ => of_meter,
         }
     }
@@ -103,7 +188,14 @@ impl CompiledCard {
     /// A model beside call terms prices the billed quantity.
     fn as_billed<'a>(&self, m: &Measured, usage: &Usage<'a>) -> Usage<'a> {
         match self.terms_of(m.found.rate).map(|terms| &terms.pricing) {
-            Some(Pricing::Model { call: Some(_), model, .. }) if !model.counts_amounts() => Usage { quantity: m.billed, ..*usage },
+            Some(Pricing::Model {
+                call: Some(_),
+                model,
+                ..
+            }) if !model.counts_amounts() => Usage {
+                quantity: m.billed,
+                ..*usage
+            },
             _ => *usage,
         }
     }
@@ -117,7 +209,8 @@ impl CompiledCard {
 
     /// Events of this rate depend on their order of arrival: [`CompiledModel::goes_by_arrival`].
     pub fn goes_by_arrival(&self, rate: u32) -> bool {
-        self.model_of(rate).is_some_and(CompiledModel::goes_by_arrival)
+        self.model_of(rate)
+            .is_some_and(CompiledModel::goes_by_arrival)
     }
 
     /// No event's price depends on the others of the month: [`CompiledModel::is_even`].
@@ -137,17 +230,28 @@ impl CompiledCard {
 
     /// How much of the rate's price at this counter is due once: [`CompiledModel::flats`].
     pub fn flats(&self, rate: u32, counter: &Counter) -> Result<Exact, Overflow> {
-        self.model_of(rate).map_or(Ok(Exact::ZERO), |model| model.flats(counter))
+        self.model_of(rate)
+            .map_or(Ok(Exact::ZERO), |model| model.flats(counter))
     }
 
     /// Which price of a matrix a usage has: [`CompiledModel::cell`].
     pub fn cell(&self, rate: u32, usage: &Usage<'_>) -> u32 {
-        self.model_of(rate).filter(|model| model.goes_by_arrival()).map_or(0, |model| model.cell(usage))
+        self.model_of(rate)
+            .filter(|model| model.goes_by_arrival())
+            .map_or(0, |model| model.cell(usage))
     }
 
-    /// What the counter's way between two points costs, local terms left out: [`CompiledModel::between`].
-    pub fn between(&self, rate: u32, cell: u32, before: &Counter, after: &Counter) -> Result<Exact, Overflow> {
-        self.model_of(rate).map_or(Ok(Exact::ZERO), |model| model.between(cell, before, after))
+    /// What the counter's way between two points costs, local terms left out:
+    /// [`CompiledModel::between`].
+    pub fn between(
+        &self,
+        rate: u32,
+        cell: u32,
+        before: &Counter,
+        after: &Counter,
+    ) -> Result<Exact, Overflow> {
+        self.model_of(rate)
+            .map_or(Ok(Exact::ZERO), |model| model.between(cell, before, after))
     }
 }
 
@@ -161,18 +265,27 @@ impl Terms {
     }
 }
 
-/// How often a rate is looked at while one call is cut: a month under a dozen windows looks a few thousand times. Beyond that a call
-/// is kept (`overflow`): whoever writes a thousand windows must not keep everybody else waiting.
+/// How often a rate is looked at while one call is cut: a month under a dozen windows looks a few
+/// thousand times. Beyond that a call is kept (`overflow`): whoever writes a thousand windows must
+/// not keep everybody else waiting.
 const LOOKS_MAX: usize = 100_000;
 
 /// Increments under the entry at the start alone: what is no call, and calls priced by P(q).
 fn uncut(plan: &CallPlan, found: &Found<'_>, quantity: Quantity) -> Result<Billed, Unrated> {
-    plan.bill(quantity, |_, _| Ok(Stretch { rate: found.rate.rate, plan, until: None }))
+    plan.bill(quantity, |_, _| {
+        Ok(Stretch {
+            rate: found.rate.rate,
+            plan,
+            until: None,
+        })
+    })
 }
 
-/// Whether a call under a price model is priced stretch by stretch: what is counted is time, and summed.
+/// Whether a call under a price model is priced stretch by stretch: what is counted is time, and
+/// summed.
 fn is_cut(found: &Found<'_>, model: &CompiledModel, usage: &Usage<'_>) -> bool {
-    let is_time = model.is_cumulative() && !model.counts_amounts() && usage.aggregation == Aggregation::Sum;
+    let is_time =
+        model.is_cumulative() && !model.counts_amounts() && usage.aggregation == Aggregation::Sum;
     usage.is_call && usage.quantity > Quantity::ZERO && is_time && found.may_change()
 }
 
@@ -184,8 +297,18 @@ fn of_rate(billed: &Billed, rate: u32) -> Result<Quantity, Overflow> {
 
 /// No increments: the quantity as it is.
 fn whole(found: &Found<'_>, quantity: Quantity) -> Billed {
-    let piece = Piece { rate: found.rate.rate, step: 0, from: Quantity::ZERO, billed: quantity };
-    Billed { quantity, amount: Ratio::ZERO, pieces: smallvec![piece], free: false }
+    let piece = Piece {
+        rate: found.rate.rate,
+        step: 0,
+        from: Quantity::ZERO,
+        billed: quantity,
+    };
+    Billed {
+        quantity,
+        amount: Ratio::ZERO,
+        pieces: smallvec![piece],
+        free: false,
+    }
 }
 
 #[cfg(test)]
@@ -217,7 +340,9 @@ mod tests {
         quantity().prop_map(|quantity| quantity.max(Quantity(1)))
     }
 
-    fn rarely<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+    fn rarely<T: std::fmt::Debug>(
+        strategy: impl Strategy<Value = T>,
+    ) -> impl Strategy<Value = Option<T>> {
         prop::option::weighted(0.04, strategy)
     }
 

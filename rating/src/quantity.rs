@@ -45,7 +45,10 @@ impl Quantity {
             return Err(BadQuantity::TooFine);
         }
         let factor = 10_i128.pow(Self::DECIMALS - value.scale());
-        let nano = value.mantissa().checked_mul(factor).ok_or(BadQuantity::TooLarge)?;
+        let nano = value
+            .mantissa()
+            .checked_mul(factor)
+            .ok_or(BadQuantity::TooLarge)?;
         if nano.unsigned_abs() > Self::EVENT_MAX.0.unsigned_abs() {
             return Err(BadQuantity::TooLarge);
         }
@@ -61,7 +64,8 @@ impl FromStr for Quantity {
             [b'-', rest @ ..] => (true, rest),
             rest => (false, rest),
         };
-        let (mut value, mut decimals, mut seen, mut point): (i128, u32, bool, bool) = (0, 0, false, false);
+        let (mut value, mut decimals, mut seen, mut point): (i128, u32, bool, bool) =
+            (0, 0, false, false);
         for &byte in digits {
             match byte {
                 b'0'..=b'9' => {
@@ -101,13 +105,21 @@ impl fmt::Display for Quantity {
 
 impl Serialize for Quantity {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if s.is_human_readable() { s.collect_str(self) } else { s.serialize_i128(self.0) }
+        if s.is_human_readable() {
+            s.collect_str(self)
+        } else {
+            s.serialize_i128(self.0)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        if d.is_human_readable() { crate::money::decimal_from_text(d) } else { i128::deserialize(d).map(Self) }
+        if d.is_human_readable() {
+            crate::money::decimal_from_text(d)
+        } else {
+            i128::deserialize(d).map(Self)
+        }
     }
 }
 
@@ -126,7 +138,10 @@ mod tests {
             ("0.0000000001", Err(BadQuantity::TooFine)),
             ("1000000000000000", Ok(Quantity::EVENT_MAX.0)),
             ("1000000000000001", Err(BadQuantity::TooLarge)),
-            ("1234567890123456789012345678901234567890", Err(BadQuantity::TooLarge)),
+            (
+                "1234567890123456789012345678901234567890",
+                Err(BadQuantity::TooLarge),
+            ),
             ("", Err(BadQuantity::NotADecimal)),
             ("-", Err(BadQuantity::NotADecimal)),
             ("1.", Err(BadQuantity::NotADecimal)),
@@ -142,7 +157,12 @@ mod tests {
 
     #[test]
     fn shows_no_superfluous_zero() {
-        for (nano, want) in [(0, "0"), (600_000_000_000, "600"), (-250_000_000, "-0.25"), (1, "0.000000001")] {
+        for (nano, want) in [
+            (0, "0"),
+            (600_000_000_000, "600"),
+            (-250_000_000, "-0.25"),
+            (1, "0.000000001"),
+        ] {
             assert_eq!(Quantity(nano).to_string(), want);
         }
     }

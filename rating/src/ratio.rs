@@ -16,7 +16,14 @@ impl Ratio {
         if den == 0 || (den < 0 && (den == i128::MIN || num == i128::MIN)) {
             return Err(Overflow);
         }
-        Ok(if den < 0 { Self { num: -num, den: -den } } else { Self { num, den } })
+        Ok(if den < 0 {
+            Self {
+                num: -num,
+                den: -den,
+            }
+        } else {
+            Self { num, den }
+        })
     }
     pub const fn whole(num: i128) -> Self {
         Self { num, den: 1 }
@@ -32,15 +39,27 @@ impl Ratio {
     }
     pub fn checked_add(self, other: Self) -> Result<Self, Overflow> {
         if self.den == other.den {
-            return Ok(Self { num: self.num.checked_add(other.num).ok_or(Overflow)?, den: self.den });
+            return Ok(Self {
+                num: self.num.checked_add(other.num).ok_or(Overflow)?,
+                den: self.den,
+            });
         }
         let shared = gcd(self.den, other.den);
         let (left, right) = (other.den / shared, self.den / shared);
-        let num = self.num.checked_mul(left).zip(other.num.checked_mul(right)).and_then(|(a, b)| a.checked_add(b));
-        num.zip(self.den.checked_mul(left)).map(|(num, den)| Self { num, den }).ok_or(Overflow)
+        let num = self
+            .num
+            .checked_mul(left)
+            .zip(other.num.checked_mul(right))
+            .and_then(|(a, b)| a.checked_add(b));
+        num.zip(self.den.checked_mul(left))
+            .map(|(num, den)| Self { num, den })
+            .ok_or(Overflow)
     }
     pub fn checked_neg(self) -> Result<Self, Overflow> {
-        self.num.checked_neg().map(|num| Self { num, den: self.den }).ok_or(Overflow)
+        self.num
+            .checked_neg()
+            .map(|num| Self { num, den: self.den })
+            .ok_or(Overflow)
     }
     pub fn checked_sub(self, other: Self) -> Result<Self, Overflow> {
         self.checked_add(other.checked_neg()?)
@@ -54,7 +73,10 @@ impl Ratio {
     }
     pub fn reduced(self) -> Self {
         let shared = gcd(self.num, self.den);
-        Self { num: self.num / shared, den: self.den / shared }
+        Self {
+            num: self.num / shared,
+            den: self.den / shared,
+        }
     }
     /// Exact comparison, by continued fractions: never overflows.
     pub fn compare(self, other: Self) -> std::cmp::Ordering {
@@ -65,7 +87,16 @@ impl Ratio {
             let (ra, rb) = (a.num.rem_euclid(a.den), b.num.rem_euclid(b.den));
             let order = match (qa.cmp(&qb), ra == 0, rb == 0) {
                 (std::cmp::Ordering::Equal, false, false) => {
-                    (a, b) = (Self { num: a.den, den: ra }, Self { num: b.den, den: rb });
+                    (a, b) = (
+                        Self {
+                            num: a.den,
+                            den: ra,
+                        },
+                        Self {
+                            num: b.den,
+                            den: rb,
+                        },
+                    );
                     flipped = !flipped;
                     continue;
                 }

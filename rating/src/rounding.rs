@@ -44,16 +44,32 @@ pub fn divide(num: i128, den: i128, mode: Mode) -> Result<i128, Overflow> {
 fn divide_wide(num: i128, den: i128, mode: Mode) -> Result<i128, Overflow> {
     let towards_zero = num / den;
     let rest = num - towards_zero * den;
-    if rest < 0 { settle(towards_zero - 1, rest + den, den, mode) } else { settle(towards_zero, rest, den, mode) }
+    if rest < 0 {
+        settle(towards_zero - 1, rest + den, den, mode)
+    } else {
+        settle(towards_zero, rest, den, mode)
+    }
 }
 
 /// `(count · price + base) / den` to a whole number: only the result must fit, the product may be
 /// twice as wide. `den` must be positive.
-pub fn divide_sum(count: i128, price: i128, base: i128, den: i128, mode: Mode) -> Result<i128, Overflow> {
-    if let Some(num) = count.checked_mul(price).and_then(|product| product.checked_add(base)) {
+pub fn divide_sum(
+    count: i128,
+    price: i128,
+    base: i128,
+    den: i128,
+    mode: Mode,
+) -> Result<i128, Overflow> {
+    if let Some(num) = count
+        .checked_mul(price)
+        .and_then(|product| product.checked_add(base))
+    {
         return divide(num, den, mode);
     }
-    let width = u128::try_from(den).ok().filter(|&den| den > 0).ok_or(Overflow)?;
+    let width = u128::try_from(den)
+        .ok()
+        .filter(|&den| den > 0)
+        .ok_or(Overflow)?;
     let (quotient, rest) = wide_quotient(count.unsigned_abs(), price.unsigned_abs(), width)?;
     let (quotient, rest) = match (count < 0) != (price < 0) {
         true if rest > 0 => (-quotient - 1, den - rest),
@@ -62,8 +78,20 @@ pub fn divide_sum(count: i128, price: i128, base: i128, den: i128, mode: Mode) -
     };
     let (more, base_rest) = (base.div_euclid(den), base.rem_euclid(den));
     let over = rest >= den - base_rest;
-    let rest = if over { rest - (den - base_rest) } else { rest + base_rest };
-    settle(quotient.checked_add(more).and_then(|sum| sum.checked_add(i128::from(over))).ok_or(Overflow)?, rest, den, mode)
+    let rest = if over {
+        rest - (den - base_rest)
+    } else {
+        rest + base_rest
+    };
+    settle(
+        quotient
+            .checked_add(more)
+            .and_then(|sum| sum.checked_add(i128::from(over)))
+            .ok_or(Overflow)?,
+        rest,
+        den,
+        mode,
+    )
 }
 
 /// From the floor of a quotient and its rest, in [0, den), to the multiple that the mode asks for.
@@ -71,7 +99,12 @@ fn settle(quotient: i128, rest: i128, den: i128, mode: Mode) -> Result<i128, Ove
     if rest == 0 {
         return Ok(quotient);
     }
-    let up = goes_up(rest.cmp(&(den - rest)), quotient < 0, quotient % 2 != 0, mode);
+    let up = goes_up(
+        rest.cmp(&(den - rest)),
+        quotient < 0,
+        quotient % 2 != 0,
+        mode,
+    );
     quotient.checked_add(i128::from(up)).ok_or(Overflow)
 }
 
@@ -97,7 +130,10 @@ fn wide_quotient(a: u128, b: u128, den: u128) -> Result<(i128, i128), Overflow> 
     let (low, low_carry) = (a0 * b0).overflowing_add(middle << 64);
     let high = a1 * b1 + (middle >> 64) + (u128::from(carry) << 64) + u128::from(low_carry);
     let (mut quotient, mut rest) = (0_u128, 0_u128);
-    for (word, bit) in [high, low].into_iter().flat_map(|word| (0..128).rev().map(move |bit| (word, bit))) {
+    for (word, bit) in [high, low]
+        .into_iter()
+        .flat_map(|word| (0..128).rev().map(move |bit| (word, bit)))
+    {
         rest = rest << 1 | (word >> bit & 1);
         if quotient >> 127 != 0 {
             return Err(Overflow);
@@ -107,7 +143,10 @@ fn wide_quotient(a: u128, b: u128, den: u128) -> Result<(i128, i128), Overflow> 
             (rest, quotient) = (rest - den, quotient | 1);
         }
     }
-    i128::try_from(quotient).ok().zip(i128::try_from(rest).ok()).ok_or(Overflow)
+    i128::try_from(quotient)
+        .ok()
+        .zip(i128::try_from(rest).ok())
+        .ok_or(Overflow)
 }
 
 /// The one rounding of a charge: half-even to 10⁻¹² cent.
@@ -117,9 +156,16 @@ pub fn to_exact(pico_cents: Ratio) -> Result<Exact, Overflow> {
 
 /// To `decimals` of the number whose unit is `unit` parts (may be negative: tens, hundreds).
 /// A step finer than one part changes nothing.
-pub fn to_decimals(value: i128, part_decimals: u32, decimals: i32, mode: Mode) -> Result<i128, Overflow> {
+pub fn to_decimals(
+    value: i128,
+    part_decimals: u32,
+    decimals: i32,
+    mode: Mode,
+) -> Result<i128, Overflow> {
     let shift = i64::from(part_decimals) - i64::from(decimals);
-    let Ok(shift) = u32::try_from(shift) else { return Ok(value) };
+    let Ok(shift) = u32::try_from(shift) else {
+        return Ok(value);
+    };
     let step = 10_i128.checked_pow(shift).ok_or(Overflow)?;
     divide(value, step, mode)?.checked_mul(step).ok_or(Overflow)
 }
@@ -127,16 +173,23 @@ pub fn to_decimals(value: i128, part_decimals: u32, decimals: i32, mode: Mode) -
 /// A ratio of 10⁻¹² cents rounded to a multiple of `step` (10⁻¹² cents).
 pub fn ratio_to_step(value: Ratio, step: i128, mode: Mode) -> Result<Exact, Overflow> {
     let den = value.den().checked_mul(step).ok_or(Overflow)?;
-    divide(value.num(), den, mode)?.checked_mul(step).map(Exact).ok_or(Overflow)
+    divide(value.num(), den, mode)?
+        .checked_mul(step)
+        .map(Exact)
+        .ok_or(Overflow)
 }
 
-/// posted = floor(carry + exact); the rest, in [0, 1) cent, is carried (DESIGN: whole cents without losing fractions).
+/// posted = floor(carry + exact); the rest, in [0, 1) cent, is carried (DESIGN: whole cents without
+/// losing fractions).
 #[inline]
 pub fn post(carry: Carry, exact: Exact) -> Result<(Cents, Carry), Overflow> {
     const PER_CENT: i64 = Exact::PER_CENT as i64;
     let total = exact.0.checked_add(i128::from(carry.0)).ok_or(Overflow)?;
     if let Ok(total) = i64::try_from(total) {
-        return Ok((Cents(total.div_euclid(PER_CENT)), Carry(total.rem_euclid(PER_CENT))));
+        return Ok((
+            Cents(total.div_euclid(PER_CENT)),
+            Carry(total.rem_euclid(PER_CENT)),
+        ));
     }
     post_wide(total)
 }
@@ -148,20 +201,26 @@ fn post_wide(total: i128) -> Result<(Cents, Carry), Overflow> {
     Ok((Cents(cents), Carry(rest)))
 }
 
-/// A carry whose owner ends (DESIGN, T6): half up to whole cents, and the exact amount by which that differs from what was
-/// owed, so that carry + exact = cents and nothing is carried on.
+/// A carry whose owner ends (DESIGN, T6): half up to whole cents, and the exact amount by which
+/// that differs from what was owed, so that carry + exact = cents and nothing is carried on.
 pub fn end_carry(carry: Carry) -> Result<(Cents, Exact), Overflow> {
     let cents = divide(i128::from(carry.0), Exact::PER_CENT, Mode::HalfUp)?;
     let cents = i64::try_from(cents).map(Cents).map_err(|_| Overflow)?;
-    Ok((cents, Exact::from_cents(cents).checked_sub(Exact(i128::from(carry.0)))?))
+    Ok((
+        cents,
+        Exact::from_cents(cents).checked_sub(Exact(i128::from(carry.0)))?,
+    ))
 }
 
 /// The whole cents that cover an exact amount: what a hold sets aside.
 pub fn ceil_cents(exact: Exact) -> Result<Cents, Overflow> {
-    i64::try_from(divide(exact.0, Exact::PER_CENT, Mode::Ceil)?).map(Cents).map_err(|_| Overflow)
+    i64::try_from(divide(exact.0, Exact::PER_CENT, Mode::Ceil)?)
+        .map(Cents)
+        .map_err(|_| Overflow)
 }
 
-/// How many blocks of `size` cover (`Ceil`) or fit into (`Floor`) a quantity. `size` must be positive.
+/// How many blocks of `size` cover (`Ceil`) or fit into (`Floor`) a quantity. `size` must be
+/// positive.
 #[inline]
 pub fn blocks(quantity: Quantity, size: Quantity, mode: Mode) -> Result<i128, Overflow> {
     divide(quantity.0, size.0, mode)
@@ -184,11 +243,17 @@ pub fn allocate(total: i64, weights: &[u64]) -> Result<Vec<i64>, Overflow> {
     }
     let missing = magnitude - parts.iter().sum::<i128>();
     rests.sort_unstable();
-    for &(_, index) in rests.iter().take(usize::try_from(missing).map_err(|_| Overflow)?) {
+    for &(_, index) in rests
+        .iter()
+        .take(usize::try_from(missing).map_err(|_| Overflow)?)
+    {
         parts[index] += 1;
     }
     let sign = i128::from(total.signum());
-    parts.into_iter().map(|part| i64::try_from(part * sign).map_err(|_| Overflow)).collect()
+    parts
+        .into_iter()
+        .map(|part| i64::try_from(part * sign).map_err(|_| Overflow))
+        .collect()
 }
 
 #[cfg(test)]
@@ -215,10 +280,20 @@ mod tests {
     #[test]
     fn what_is_carried_ends_half_up() {
         const PER_CENT: i64 = Exact::PER_CENT as i64;
-        for (carry, cents) in [(0, 0), (1, 0), (PER_CENT / 2 - 1, 0), (PER_CENT / 2, 1), (PER_CENT - 1, 1)] {
+        for (carry, cents) in [
+            (0, 0),
+            (1, 0),
+            (PER_CENT / 2 - 1, 0),
+            (PER_CENT / 2, 1),
+            (PER_CENT - 1, 1),
+        ] {
             let (settled, exact) = end_carry(Carry(carry)).unwrap();
             assert_eq!(settled, Cents(cents), "{carry}");
-            assert_eq!(post(Carry(carry), exact), Ok((settled, Carry::ZERO)), "{carry}");
+            assert_eq!(
+                post(Carry(carry), exact),
+                Ok((settled, Carry::ZERO)),
+                "{carry}"
+            );
         }
     }
 
@@ -257,7 +332,8 @@ mod tests {
         fn a_wide_product_divides_like_a_narrow_one(
             count in any::<i64>(), price in any::<i64>(), base in any::<i64>(), den in 1_i64..i64::MAX, scale in 0_u32..60,
         ) {
-            // The same fraction, once as it is and once with both sides times 2ˢ·3: too wide for an i128.
+            // The same fraction, once as it is and once with both sides times 2ˢ·3: too wide for an
+            // i128.
             let [count, price, base, den] = [count, price, base, den].map(i128::from);
             let wider = 3_i128 << scale;
             for mode in [Mode::Up, Mode::Down, Mode::HalfUp, Mode::HalfEven, Mode::Ceil, Mode::Floor] {

@@ -1,4 +1,5 @@
-//! What rates of a card may share (everything but key, name and prefixes), and the texts that explain them.
+//! What rates of a card may share (everything but key, name and prefixes), and the texts that
+//! explain them.
 
 use crate::card::{CallTerms, PriceModel, Rate, Rounding, Window};
 use crate::{Instant, Quantity};
@@ -65,10 +66,23 @@ impl Eq for Shape<'_> {}
 impl Hash for Shape<'_> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         let rate = self.0;
-        (&rate.meter, rate.effective_from, rate.effective_until, rate.priority, rate.blocked).hash(hasher);
+        (
+            &rate.meter,
+            rate.effective_from,
+            rate.effective_until,
+            rate.priority,
+            rate.blocked,
+        )
+            .hash(hasher);
         (&rate.attributes, &rate.origin_prefixes).hash(hasher);
         let Some(call) = &rate.call else { return };
-        (call.initial, call.next, call.connect_fee, call.minimum_duration).hash(hasher);
+        (
+            call.initial,
+            call.next,
+            call.connect_fee,
+            call.minimum_duration,
+        )
+            .hash(hasher);
         for step in &call.steps {
             let (from, per): (Quantity, Quantity) = (step.from, step.per);
             (from, per, step.price, step.increment).hash(hasher);
@@ -90,17 +104,25 @@ impl Texts {
         self.keys_and_names.push_str(key);
         let key_end = u32::try_from(self.keys_and_names.len())?;
         self.keys_and_names.push_str(name);
-        self.ends.push((key_end, u32::try_from(self.keys_and_names.len())?));
+        self.ends
+            .push((key_end, u32::try_from(self.keys_and_names.len())?));
         Ok(())
     }
     pub(crate) fn size_bytes(&self) -> usize {
-        let terms: usize = self.terms.iter().map(|text| text.len() + size_of::<Box<str>>()).sum();
+        let terms: usize = self
+            .terms
+            .iter()
+            .map(|text| text.len() + size_of::<Box<str>>())
+            .sum();
         self.keys_and_names.capacity() + self.ends.capacity() * size_of::<(u32, u32)>() + terms
     }
     pub(crate) fn key_and_name(&self, rate: u32) -> Option<(&str, &str)> {
         let rate = rate as usize;
         let &(key_end, name_end) = self.ends.get(rate)?;
-        let start = rate.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| end.1);
+        let start = rate
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before))
+            .map_or(0, |end| end.1);
         let text = |from: u32, until: u32| self.keys_and_names.get(from as usize..until as usize);
         text(start, key_end).zip(text(key_end, name_end))
     }

@@ -9,7 +9,8 @@ use crate::{Exact, Overflow, Quantity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Whether what a model costs at zero (a flat, a first tier's flat) is due in a period without usage.
+/// Whether what a model costs at zero (a flat, a first tier's flat) is due in a period without
+/// usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ZeroUsage {
@@ -21,13 +22,21 @@ pub enum ZeroUsage {
 /// What is still due when the period is closed, beyond what was `billed` for its usage: P(0) if
 /// nothing was used and that is charged, then up to the minimum spend. Never negative: what an
 /// earlier version billed stays billed.
-pub fn due_at_close(model: &CompiledModel, counter: &Counter, billed: Exact, zero_usage: ZeroUsage) -> Result<Exact, Overflow> {
+pub fn due_at_close(
+    model: &CompiledModel,
+    counter: &Counter,
+    billed: Exact,
+    zero_usage: ZeroUsage,
+) -> Result<Exact, Overflow> {
     let unused = *counter == Counter::default();
     let standing = match zero_usage {
         ZeroUsage::Charged if unused => model.at(Quantity::ZERO)?.max(Exact::ZERO),
         _ => Exact::ZERO,
     };
-    let short = model.minimum_spend().unwrap_or(Exact::ZERO).checked_sub(billed)?;
+    let short = model
+        .minimum_spend()
+        .unwrap_or(Exact::ZERO)
+        .checked_sub(billed)?;
     Ok(standing.max(short))
 }
 
@@ -42,9 +51,18 @@ pub struct CapacityTier {
 
 /// The first tier (they ascend) into which the usage of every unit fits; beyond all, the last one.
 /// `None` only if there are no tiers.
-pub fn capacity<'a>(tiers: &'a [CapacityTier], used: &BTreeMap<String, Quantity>) -> Option<&'a CapacityTier> {
-    let fits = |tier: &CapacityTier| used.iter().all(|(unit, used)| tier.max.get(unit).is_none_or(|max| used <= max));
-    tiers.iter().find(|tier| fits(tier)).or_else(|| tiers.last())
+pub fn capacity<'a>(
+    tiers: &'a [CapacityTier],
+    used: &BTreeMap<String, Quantity>,
+) -> Option<&'a CapacityTier> {
+    let fits = |tier: &CapacityTier| {
+        used.iter()
+            .all(|(unit, used)| tier.max.get(unit).is_none_or(|max| used <= max))
+    };
+    tiers
+        .iter()
+        .find(|tier| fits(tier))
+        .or_else(|| tiers.last())
 }
 
 #[cfg(test)]
@@ -60,7 +78,10 @@ mod tests {
     #[track_caller]
     fn check(json: &str, used: Option<i64>, zero_usage: ZeroUsage, want: &str) {
         let model = model(json);
-        let counter = used.map_or_else(Counter::default, |units| Counter { quantity: Quantity::whole(units), events: 1 });
+        let counter = used.map_or_else(Counter::default, |units| Counter {
+            quantity: Quantity::whole(units),
+            events: 1,
+        });
         let due = due_at_close(&model, &counter, model.p(&counter).unwrap(), zero_usage).unwrap();
         assert_eq!(due.in_cents(), want);
     }
@@ -88,9 +109,15 @@ mod tests {
     #[test]
     fn what_was_billed_by_an_earlier_version_stays() {
         let model = model(r#"{"model":"per_unit","unit_price":"1","minimum_spend":"5"}"#);
-        let counter = Counter { quantity: Quantity::whole(1), events: 1 };
+        let counter = Counter {
+            quantity: Quantity::whole(1),
+            events: 1,
+        };
         let billed = Exact::from_cents(crate::Cents(900));
-        assert_eq!(due_at_close(&model, &counter, billed, ZeroUsage::Free), Ok(Exact::ZERO));
+        assert_eq!(
+            due_at_close(&model, &counter, billed, ZeroUsage::Free),
+            Ok(Exact::ZERO)
+        );
     }
 
     #[test]
@@ -100,9 +127,24 @@ mod tests {
             price: price.parse().unwrap(),
         };
         let tiers = [tier(10, "1"), tier(20, "2")];
-        for (seats, other, want) in [(0, 0, "1"), (10, 99, "1"), (11, 0, "2"), (20, 0, "2"), (21, 0, "2")] {
-            let used = BTreeMap::from([("seat".to_owned(), Quantity::whole(seats)), ("disk".to_owned(), Quantity::whole(other))]);
-            assert_eq!(capacity(&tiers, &used).map(|tier| tier.price.to_string()).as_deref(), Some(want), "{seats}");
+        for (seats, other, want) in [
+            (0, 0, "1"),
+            (10, 99, "1"),
+            (11, 0, "2"),
+            (20, 0, "2"),
+            (21, 0, "2"),
+        ] {
+            let used = BTreeMap::from([
+                ("seat".to_owned(), Quantity::whole(seats)),
+                ("disk".to_owned(), Quantity::whole(other)),
+            ]);
+            assert_eq!(
+                capacity(&tiers, &used)
+                    .map(|tier| tier.price.to_string())
+                    .as_deref(),
+                Some(want),
+                "{seats}"
+            );
         }
         assert_eq!(capacity(&[], &BTreeMap::new()), None);
     }

@@ -30,12 +30,14 @@ pub enum Number {
     /// Of a number with a country's code.
     #[default]
     International,
-    /// Of a short number (112, an extension): rates of its own digits match, not those of a country that begins with the same
-    /// digits.
+    /// Of a short number (112, an extension): rates of its own digits match, not those of a country
+    /// that begins with the same digits.
     Short,
-    /// Of no number with a country's code (`030123456` without a country): rates of its first digits match, those of every number do not.
+    /// Of no number with a country's code (`030123456` without a country): rates of its first
+    /// digits match, those of every number do not.
     WithoutCountry,
-    /// Nobody knows of which country: only a card that looks at no destination of the meter has a price for it.
+    /// Nobody knows of which country: only a card that looks at no destination of the meter has a
+    /// price for it.
     Unclear,
 }
 
@@ -56,11 +58,17 @@ pub struct Counter {
 impl Counter {
     /// Grown by as much as another one.
     pub fn checked_add(self, by: Self) -> Result<Self, Overflow> {
-        Ok(Self { quantity: self.quantity.checked_add(by.quantity)?, events: self.events.checked_add(by.events).ok_or(Overflow)? })
+        Ok(Self {
+            quantity: self.quantity.checked_add(by.quantity)?,
+            events: self.events.checked_add(by.events).ok_or(Overflow)?,
+        })
     }
     /// What it grew by since it stood there.
     pub fn checked_sub(self, since: Self) -> Result<Self, Overflow> {
-        Ok(Self { quantity: self.quantity.checked_sub(since.quantity)?, events: self.events.checked_sub(since.events).ok_or(Overflow)? })
+        Ok(Self {
+            quantity: self.quantity.checked_sub(since.quantity)?,
+            events: self.events.checked_sub(since.events).ok_or(Overflow)?,
+        })
     }
 }
 
@@ -133,7 +141,10 @@ pub enum Unrated {
     NoAmount,
     #[error("the rate prices by the attribute {0}, and the event has none")]
     NoAttribute(String),
-    #[error("the price is above {} cents, the most that one event may come to", Cents::EVENT_MAX)]
+    #[error(
+        "the price is above {} cents, the most that one event may come to",
+        Cents::EVENT_MAX
+    )]
     TooLarge,
     #[error(transparent)]
     Overflow(#[from] Overflow),

@@ -1,9 +1,9 @@
 //! Every mistake of a rate card, each with its path, a stable code and what was expected.
 //!
-//! [`parse_card`] is strict about the form (`strict`), [`validate`] about the meaning (here), and rates
-//! between which the match could not decide are refused (`ties`). A card without mistakes compiles; one that is new has some sense
-//! too (`sense`), and fits its meters (`meters`).
-//! The named limits are those of one rate card version.
+//! [`parse_card`] is strict about the form (`strict`), [`validate`] about the meaning (here), and
+//! rates between which the match could not decide are refused (`ties`). A card without mistakes
+//! compiles; one that is new has some sense too (`sense`), and fits its meters (`meters`). The
+//! named limits are those of one rate card version.
 
 pub mod meters;
 pub mod sense;
@@ -45,11 +45,23 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    pub(crate) fn new(path: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
-        Self { path: path.into(), code, message: message.into() }
+    pub(crate) fn new(
+        path: impl Into<String>,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            path: path.into(),
+            code,
+            message: message.into(),
+        }
     }
     pub(crate) fn zone() -> Self {
-        Self::new("zone", "bad_zone", "expected an IANA time zone, such as Europe/Berlin")
+        Self::new(
+            "zone",
+            "bad_zone",
+            "expected an IANA time zone, such as Europe/Berlin",
+        )
     }
     pub(crate) fn rate(index: usize, why: &dyn Display) -> Self {
         Self::new(format!("rates[{index}]"), "too_large", why.to_string())
@@ -68,7 +80,11 @@ impl Display for Mistake {
 /// Reads a card strictly: the document, or every mistake that can be found.
 pub fn parse_card(json: &[u8]) -> Result<CardDoc, Vec<Mistake>> {
     if json.len() > CARD_BYTES_MAX {
-        return Err(vec![Mistake::new("", "too_long", format!("expected at most {CARD_BYTES_MAX} bytes"))]);
+        return Err(vec![Mistake::new(
+            "",
+            "too_long",
+            format!("expected at most {CARD_BYTES_MAX} bytes"),
+        )]);
     }
     let doc = strict::parse(json)?;
     let mut mistakes = validate(&doc);
@@ -78,7 +94,11 @@ pub fn parse_card(json: &[u8]) -> Result<CardDoc, Vec<Mistake>> {
     if mistakes.is_empty() {
         mistakes = meters::check(&doc, &doc.meters, meters::Known::Some, |_| true);
     }
-    if mistakes.is_empty() { Ok(doc) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(doc)
+    } else {
+        Err(mistakes)
+    }
 }
 
 /// What is wrong with the meaning of a card: at most [`MISTAKES_MAX`] mistakes.
@@ -99,9 +119,16 @@ pub fn validate(doc: &CardDoc) -> Vec<Mistake> {
         if bad.len() >= MISTAKES_MAX {
             break;
         }
-        let mut report = Report { index, bad: &mut bad };
+        let mut report = Report {
+            index,
+            bad: &mut bad,
+        };
         if !keys.insert(rate.key.as_str()) {
-            report.at("key", "duplicate_key", "another rate of the card has this key");
+            report.at(
+                "key",
+                "duplicate_key",
+                "another rate of the card has this key",
+            );
         }
         check_rate(rate, doc.currency, &mut report);
     }
@@ -113,8 +140,16 @@ pub fn validate(doc: &CardDoc) -> Vec<Mistake> {
 }
 
 fn check_lists(doc: &CardDoc, bad: &mut Vec<Mistake>) {
-    let prefixes: usize = doc.rates.iter().map(|rate| rate.prefixes.len().max(1)).sum();
-    let origins: usize = doc.rates.iter().map(|rate| rate.origin_prefixes.len()).sum();
+    let prefixes: usize = doc
+        .rates
+        .iter()
+        .map(|rate| rate.prefixes.len().max(1))
+        .sum();
+    let origins: usize = doc
+        .rates
+        .iter()
+        .map(|rate| rate.origin_prefixes.len())
+        .sum();
     for (path, length, most) in [
         ("rates", doc.rates.len(), RATES_MAX),
         ("rates[].prefixes", prefixes, PREFIXES_MAX),
@@ -122,11 +157,19 @@ fn check_lists(doc: &CardDoc, bad: &mut Vec<Mistake>) {
         ("meters", doc.meters.len(), METERS_MAX),
     ] {
         if length > most {
-            bad.push(Mistake::new(path, "too_many", format!("expected at most {most}, found {length}")));
+            bad.push(Mistake::new(
+                path,
+                "too_many",
+                format!("expected at most {most}, found {length}"),
+            ));
         }
     }
     if doc.rates.is_empty() {
-        bad.push(Mistake::new("rates", "no_rates", "expected at least one rate"));
+        bad.push(Mistake::new(
+            "rates",
+            "no_rates",
+            "expected at least one rate",
+        ));
     }
 }
 
@@ -135,8 +178,13 @@ fn check_meter(name: &str, meter: &MeterTerms, bad: &mut Vec<Mistake>) {
     text(&meter.unit, || format!("meters.{name}.unit"), bad);
     let unique = meter.aggregation == crate::card::Aggregation::Unique;
     if unique != meter.unique_by.is_some() {
-        let message = "expected the attribute to count by with aggregation `unique`, and with no other";
-        bad.push(Mistake::new(format!("meters.{name}.unique_by"), "bad_unique_by", message));
+        let message =
+            "expected the attribute to count by with aggregation `unique`, and with no other";
+        bad.push(Mistake::new(
+            format!("meters.{name}.unique_by"),
+            "bad_unique_by",
+            message,
+        ));
     }
 }
 
@@ -145,7 +193,11 @@ fn text(value: &str, path: impl Fn() -> String, bad: &mut Vec<Mistake>) {
         bad.push(Mistake::new(path(), "empty", "expected some text"));
     }
     if value.len() > TEXT_BYTES_MAX {
-        bad.push(Mistake::new(path(), "too_long", format!("expected at most {TEXT_BYTES_MAX} bytes")));
+        bad.push(Mistake::new(
+            path(),
+            "too_long",
+            format!("expected at most {TEXT_BYTES_MAX} bytes"),
+        ));
     }
 }
 
@@ -158,7 +210,11 @@ struct Report<'a> {
 impl Report<'_> {
     fn at(&mut self, path: impl Display, code: &'static str, message: impl Into<String>) {
         let index = self.index;
-        self.bad.push(Mistake::new(format!("rates[{index}].{path}"), code, message));
+        self.bad.push(Mistake::new(
+            format!("rates[{index}].{path}"),
+            code,
+            message,
+        ));
     }
     fn text(&mut self, value: &str, path: &str) {
         let index = self.index;
@@ -194,7 +250,11 @@ fn check_rate(rate: &Rate, currency: Currency, report: &mut Report<'_>) {
     if let (from, Some(until)) = (rate.effective_from, rate.effective_until)
         && until <= from.unwrap_or(crate::Instant::MIN)
     {
-        report.at("effective_until", "empty_period", "expected a later instant than effective_from");
+        report.at(
+            "effective_until",
+            "empty_period",
+            "expected a later instant than effective_from",
+        );
     }
     if let Some(Err(mistakes)) = rate.window.as_deref().map(Window::compile) {
         for (path, code, message) in mistakes {
@@ -202,8 +262,15 @@ fn check_rate(rate: &Rate, currency: Currency, report: &mut Report<'_>) {
         }
     }
     let finest = Exact::CENT_DECIMALS + currency.exponent();
-    if rate.rounding.is_some_and(|rounding| u32::from(rounding.decimals) > finest) {
-        report.at("rounding.decimals", "out_of_range", format!("expected 0 to {finest}"));
+    if rate
+        .rounding
+        .is_some_and(|rounding| u32::from(rounding.decimals) > finest)
+    {
+        report.at(
+            "rounding.decimals",
+            "out_of_range",
+            format!("expected 0 to {finest}"),
+        );
     }
     check_pricing(rate, report);
     if report.bad.len() == before {
@@ -214,17 +281,29 @@ fn check_rate(rate: &Rate, currency: Currency, report: &mut Report<'_>) {
 fn check_prefixes(prefixes: &[String], path: &str, report: &mut Report<'_>) {
     for (number, prefix) in prefixes.iter().enumerate() {
         if !prefix.bytes().all(|b| b.is_ascii_digit()) {
-            report.at(format_args!("{path}[{number}]"), "not_digits", "expected digits only, without + or spaces");
+            report.at(
+                format_args!("{path}[{number}]"),
+                "not_digits",
+                "expected digits only, without + or spaces",
+            );
         }
         if prefix.len() > PREFIX_DIGITS_MAX {
-            report.at(format_args!("{path}[{number}]"), "too_long", format!("expected at most {PREFIX_DIGITS_MAX} digits"));
+            report.at(
+                format_args!("{path}[{number}]"),
+                "too_long",
+                format!("expected at most {PREFIX_DIGITS_MAX} digits"),
+            );
         }
     }
 }
 
 fn check_attributes(rate: &Rate, report: &mut Report<'_>) {
     if rate.attributes.len() > ATTRIBUTES_MAX {
-        report.at("attributes", "too_many", format!("expected at most {ATTRIBUTES_MAX}"));
+        report.at(
+            "attributes",
+            "too_many",
+            format!("expected at most {ATTRIBUTES_MAX}"),
+        );
     }
     for (name, value) in &rate.attributes {
         if name.is_empty() || name.len() > TEXT_BYTES_MAX || value.len() > TEXT_BYTES_MAX {
@@ -237,19 +316,36 @@ fn check_attributes(rate: &Rate, report: &mut Report<'_>) {
     }
 }
 
-/// A rate has `call.steps` or `price`, with or without other call terms; a blocked one needs neither.
+/// A rate has `call.steps` or `price`, with or without other call terms; a blocked one needs
+/// neither.
 fn check_pricing(rate: &Rate, report: &mut Report<'_>) {
-    let steps = rate.call.as_ref().is_some_and(|call| !call.steps.is_empty());
+    let steps = rate
+        .call
+        .as_ref()
+        .is_some_and(|call| !call.steps.is_empty());
     match (steps, rate.price.is_some()) {
-        (true, true) => report.at("call.steps", "steps_with_price", "expected either `call.steps` or `price`, not both"),
-        (false, false) if !rate.blocked => report.at("price", "no_price", "expected `call.steps` or `price`"),
+        (true, true) => report.at(
+            "call.steps",
+            "steps_with_price",
+            "expected either `call.steps` or `price`, not both",
+        ),
+        (false, false) if !rate.blocked => {
+            report.at("price", "no_price", "expected `call.steps` or `price`")
+        }
         _ => {}
     }
     let Some(call) = &rate.call else { return };
     if rate.price.is_some() {
-        for (limit, path) in [(call.minimum_charge, "call.minimum_charge"), (call.maximum_charge, "call.maximum_charge")] {
+        for (limit, path) in [
+            (call.minimum_charge, "call.minimum_charge"),
+            (call.maximum_charge, "call.maximum_charge"),
+        ] {
             if limit.is_some() {
-                report.at(path, "limit_with_price", "expected no limit per call beside `price`, which has limits of its own");
+                report.at(
+                    path,
+                    "limit_with_price",
+                    "expected no limit per call beside `price`, which has limits of its own",
+                );
             }
         }
     }
@@ -268,10 +364,18 @@ fn check_call(call: &CallTerms, report: &mut Report<'_>) {
     if let (Some(least), Some(most)) = (call.minimum_charge, call.maximum_charge)
         && least > most
     {
-        report.at("call.minimum_charge", "minimum_above_maximum", "expected at most maximum_charge");
+        report.at(
+            "call.minimum_charge",
+            "minimum_above_maximum",
+            "expected at most maximum_charge",
+        );
     }
     if call.steps.len() > STEPS_MAX {
-        report.at("call.steps", "too_many", format!("expected at most {STEPS_MAX}"));
+        report.at(
+            "call.steps",
+            "too_many",
+            format!("expected at most {STEPS_MAX}"),
+        );
     }
     let mut before = None;
     for (number, step) in call.steps.iter().enumerate() {
@@ -283,8 +387,16 @@ fn check_call(call: &CallTerms, report: &mut Report<'_>) {
 fn check_step(step: &Step, number: usize, before: Option<Quantity>, report: &mut Report<'_>) {
     let path = |field: &str| format!("call.steps[{number}].{field}");
     match before {
-        None if step.from != Quantity::ZERO => report.at(path("from"), "first_step_not_at_zero", "expected 0 for the first step"),
-        Some(before) if step.from <= before => report.at(path("from"), "step_order", "expected more than the step before"),
+        None if step.from != Quantity::ZERO => report.at(
+            path("from"),
+            "first_step_not_at_zero",
+            "expected 0 for the first step",
+        ),
+        Some(before) if step.from <= before => report.at(
+            path("from"),
+            "step_order",
+            "expected more than the step before",
+        ),
         _ => {}
     }
     if step.price.is_negative() {
@@ -303,25 +415,45 @@ fn check_step(step: &Step, number: usize, before: Option<Quantity>, report: &mut
 
 /// The price model's own mistakes, and numbers that cannot be held exactly.
 fn check_compiles(rate: &Rate, currency: Currency, report: &mut Report<'_>) {
-    if let Some(Err(mistakes)) = rate.price.as_ref().map(|price| CompiledModel::compile(price, currency, rate.rounding)) {
+    if let Some(Err(mistakes)) = rate
+        .price
+        .as_ref()
+        .map(|price| CompiledModel::compile(price, currency, rate.rounding))
+    {
         for (path, code, message) in mistakes {
             report.at(format_args!("price.{path}"), code, message);
         }
     }
-    if let Some(Err(overflow)) = rate.call.as_ref().filter(|call| !surely_fits(call)).map(|call| CallPlan::compile(call, currency)) {
+    if let Some(Err(overflow)) = rate
+        .call
+        .as_ref()
+        .filter(|call| !surely_fits(call))
+        .map(|call| CallPlan::compile(call, currency))
+    {
         report.at("call", "too_large", overflow.to_string());
     }
 }
 
-/// Nearly every rate of a deck: prices below a million, blocks below 10⁹ units, whose product with the
-/// scales of both is below 10³⁸ and so within 127 bits.
+/// Nearly every rate of a deck: prices below a million, blocks below 10⁹ units, whose product with
+/// the scales of both is below 10³⁸ and so within 127 bits.
 fn surely_fits(call: &CallTerms) -> bool {
     let small = |amount: Option<Amount>| {
-        amount.is_none_or(|a| a.0.scale() <= Amount::DECIMALS && a.0.mantissa() < 1_000_000 * 10_i128.pow(a.0.scale()))
+        amount.is_none_or(|a| {
+            a.0.scale() <= Amount::DECIMALS && a.0.mantissa() < 1_000_000 * 10_i128.pow(a.0.scale())
+        })
     };
-    let short = |quantity: Option<Quantity>| quantity.is_none_or(|q| q < Quantity::whole(1_000_000_000));
-    let steps = call.steps.iter().all(|step| small(Some(step.price)) && small(step.fixed_fee) && short(step.increment));
-    steps && short(call.initial) && short(call.next) && [call.connect_fee, call.minimum_charge, call.maximum_charge].into_iter().all(small)
+    let short =
+        |quantity: Option<Quantity>| quantity.is_none_or(|q| q < Quantity::whole(1_000_000_000));
+    let steps = call
+        .steps
+        .iter()
+        .all(|step| small(Some(step.price)) && small(step.fixed_fee) && short(step.increment));
+    steps
+        && short(call.initial)
+        && short(call.next)
+        && [call.connect_fee, call.minimum_charge, call.maximum_charge]
+            .into_iter()
+            .all(small)
 }
 
 #[cfg(test)]

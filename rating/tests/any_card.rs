@@ -40,8 +40,22 @@ fn rate(call: CallTerms) -> Rate {
 }
 
 fn doc(zone: &str, rates: Vec<Rate>) -> CardDoc {
-    let rates = rates.into_iter().enumerate().map(|(n, rate)| Rate { key: format!("r{n}"), priority: n as i32, ..rate }).collect();
-    CardDoc { currency: Currency::EUR, zone: zone.to_owned(), fallback: None, meters: BTreeMap::new(), rates }
+    let rates = rates
+        .into_iter()
+        .enumerate()
+        .map(|(n, rate)| Rate {
+            key: format!("r{n}"),
+            priority: n as i32,
+            ..rate
+        })
+        .collect();
+    CardDoc {
+        currency: Currency::EUR,
+        zone: zone.to_owned(),
+        fallback: None,
+        meters: BTreeMap::new(),
+        rates,
+    }
 }
 
 fn usage(at: Instant, quantity: Quantity, destination: &str) -> Usage<'_> {
@@ -76,7 +90,9 @@ prop_compose! {
 }
 
 fn cents(cents: i64) -> rating::money::Rate {
-    format!("{}.{:02}", cents / 100, cents % 100).parse().unwrap()
+    format!("{}.{:02}", cents / 100, cents % 100)
+        .parse()
+        .unwrap()
 }
 
 prop_compose! {
@@ -108,9 +124,19 @@ prop_compose! {
 
 /// Windows whose edges lie within minutes of the change of the clocks, at seconds too.
 fn a_window() -> impl Strategy<Value = Window> {
-    let time = (0_u32..4, 0_u32..60, 0_u32..60).prop_map(|(h, m, s)| format!("{h:02}:{m:02}:{s:02}"));
-    (prop::collection::vec(1_u8..=7, 0..3), prop::option::of(time.clone()), prop::option::of(time))
-        .prop_map(|(weekdays, from, until)| Window { weekdays, from, until, ..Window::default() })
+    let time =
+        (0_u32..4, 0_u32..60, 0_u32..60).prop_map(|(h, m, s)| format!("{h:02}:{m:02}:{s:02}"));
+    (
+        prop::collection::vec(1_u8..=7, 0..3),
+        prop::option::of(time.clone()),
+        prop::option::of(time),
+    )
+        .prop_map(|(weekdays, from, until)| Window {
+            weekdays,
+            from,
+            until,
+            ..Window::default()
+        })
 }
 
 prop_compose! {
@@ -132,16 +158,26 @@ prop_compose! {
 fn contains(window: &Window, at: Instant, zone: &TimeZone) -> bool {
     let local = zone.to_datetime(at.timestamp());
     let secs = |text: &Option<String>, absent: i64| {
-        text.as_ref().map_or(absent, |t| t.split(':').map(|part| part.parse::<i64>().unwrap()).fold(0, |sum, part| sum * 60 + part))
+        text.as_ref().map_or(absent, |t| {
+            t.split(':')
+                .map(|part| part.parse::<i64>().unwrap())
+                .fold(0, |sum, part| sum * 60 + part)
+        })
     };
     let (from, until) = (secs(&window.from, 0), secs(&window.until, 86_400));
-    let time = i64::from(local.hour()) * 3_600 + i64::from(local.minute()) * 60 + i64::from(local.second());
+    let time = i64::from(local.hour()) * 3_600
+        + i64::from(local.minute()) * 60
+        + i64::from(local.second());
     let on = |date: jiff::civil::Date| {
         let weekday = date.weekday().to_monday_one_offset() as u8;
         window.weekdays.is_empty() || window.weekdays.contains(&weekday)
     };
     let (today, yesterday) = (on(local.date()), on(local.date().yesterday().unwrap()));
-    if from < until { today && (from..until).contains(&time) } else { (today && time >= from) || (yesterday && time < until) }
+    if from < until {
+        today && (from..until).contains(&time)
+    } else {
+        (today && time >= from) || (yesterday && time < until)
+    }
 }
 
 /// Each rate has a priority of its own; the prefix is fixed at the start.
@@ -149,18 +185,34 @@ fn in_force<'a>(rates: &'a [Rate], prefix: &str, at: Instant, zone: &TimeZone) -
     rates
         .iter()
         .filter(|r| r.prefixes[0] == prefix)
-        .filter(|r| r.effective_from.is_none_or(|from| from <= at) && r.effective_until.is_none_or(|until| at < until))
+        .filter(|r| {
+            r.effective_from.is_none_or(|from| from <= at)
+                && r.effective_until.is_none_or(|until| at < until)
+        })
         .filter(|r| r.window.as_ref().is_none_or(|w| contains(w, at, zone)))
         .max_by_key(|r| (r.effective_from, r.priority))
 }
 
 /// Billed quantity and price, or where the gap is.
-fn one_by_one(rates: &[Rate], at: Instant, quantity: Quantity) -> Result<(Quantity, Exact), Option<Quantity>> {
+fn one_by_one(
+    rates: &[Rate],
+    at: Instant,
+    quantity: Quantity,
+) -> Result<(Quantity, Exact), Option<Quantity>> {
     let zone = TimeZone::get(ZONE).unwrap();
-    let (prefix, start) = ["49", "4", ""].iter().find_map(|p| in_force(rates, p, at, &zone).map(|r| (*p, r))).ok_or(None)?;
+    let (prefix, start) = ["49", "4", ""]
+        .iter()
+        .find_map(|p| in_force(rates, p, at, &zone).map(|r| (*p, r)))
+        .ok_or(None)?;
     let terms = start.call.as_ref().unwrap();
     let units = |q: Option<Quantity>| q.map_or(0, |q| q.0);
-    let pico = |amount: rating::money::Rate| Ratio::new(amount.0.mantissa() * 10_i128.pow(14), 10_i128.pow(amount.0.scale())).unwrap();
+    let pico = |amount: rating::money::Rate| {
+        Ratio::new(
+            amount.0.mantissa() * 10_i128.pow(14),
+            10_i128.pow(amount.0.scale()),
+        )
+        .unwrap()
+    };
     if quantity == Quantity::ZERO {
         return Ok((Quantity::ZERO, Exact::ZERO));
     }
@@ -173,18 +225,39 @@ fn one_by_one(rates: &[Rate], at: Instant, quantity: Quantity) -> Result<(Quanti
         let here = Instant(at.0 + i64::try_from(position / 1_000).unwrap());
         let now = in_force(rates, prefix, here, &zone).ok_or(Some(Quantity(position)))?;
         let terms = now.call.as_ref().unwrap();
-        let number = terms.steps.iter().rposition(|step| step.from.0 <= position).unwrap();
+        let number = terms
+            .steps
+            .iter()
+            .rposition(|step| step.from.0 <= position)
+            .unwrap();
         let step = &terms.steps[number];
         let next = terms.next.unwrap_or(Quantity::whole(1));
-        let block = step.increment.unwrap_or(if position == begin { terms.initial.unwrap_or(next) } else { next });
-        cost = cost.checked_add(pico(step.price).checked_mul(Ratio::new(block.0, step.per.0).unwrap()).unwrap()).unwrap().reduced();
-        if let Some(fee) = step.fixed_fee.filter(|_| !fees.contains(&(&now.key, number))) {
+        let block = step.increment.unwrap_or(if position == begin {
+            terms.initial.unwrap_or(next)
+        } else {
+            next
+        });
+        cost = cost
+            .checked_add(
+                pico(step.price)
+                    .checked_mul(Ratio::new(block.0, step.per.0).unwrap())
+                    .unwrap(),
+            )
+            .unwrap()
+            .reduced();
+        if let Some(fee) = step
+            .fixed_fee
+            .filter(|_| !fees.contains(&(&now.key, number)))
+        {
             fees.push((&now.key, number));
             cost = cost.checked_add(pico(fee)).unwrap();
         }
         position += block.0;
     }
-    Ok((Quantity((position - begin).max(0)), rounding::to_exact(cost).unwrap()))
+    Ok((
+        Quantity((position - begin).max(0)),
+        rounding::to_exact(cost).unwrap(),
+    ))
 }
 
 proptest! {
@@ -235,7 +308,8 @@ fn a_quantity() -> impl Strategy<Value = Quantity> {
 }
 
 fn an_amount() -> impl Strategy<Value = rating::money::Rate> {
-    (-5_i64..1_000_000_000_000_000, 0_u32..13).prop_map(|(n, scale)| rating::money::Rate(rust_decimal::Decimal::new(n, scale)))
+    (-5_i64..1_000_000_000_000_000, 0_u32..13)
+        .prop_map(|(n, scale)| rating::money::Rate(rust_decimal::Decimal::new(n, scale)))
 }
 
 prop_compose! {
@@ -330,14 +404,32 @@ fn a_json() -> impl Strategy<Value = Value> {
         any::<f64>().prop_map(Value::from),
         ".{0,8}".prop_map(Value::from),
         "-?[0-9]{1,40}(\\.[0-9]{1,20})?".prop_map(Value::from),
-        prop::sample::select(vec!["EUR", "UTC", "per_unit", "graduated", "call", "49"]).prop_map(Value::from),
+        prop::sample::select(vec!["EUR", "UTC", "per_unit", "graduated", "call", "49"])
+            .prop_map(Value::from),
     ];
-    let key = || prop::sample::select(vec!["model", "tiers", "price", "call", "steps", "from", "rates", "unit_price", "up_to", "x"]);
+    let key = || {
+        prop::sample::select(vec![
+            "model",
+            "tiers",
+            "price",
+            "call",
+            "steps",
+            "from",
+            "rates",
+            "unit_price",
+            "up_to",
+            "x",
+        ])
+    };
     leaf.prop_recursive(3, 16, 4, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((key(), inner), 0..4)
-                .prop_map(|fields| Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())),
+            prop::collection::vec((key(), inner), 0..4).prop_map(|fields| Value::Object(
+                fields
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect()
+            )),
         ]
     })
 }
@@ -376,7 +468,12 @@ fn replace(target: &mut Value, way: &[usize], value: Value, name: &str) {
         }
         Value::Object(map) if !map.is_empty() => {
             let length = map.len();
-            replace(map.values_mut().nth(turn % length).unwrap(), rest, value, name);
+            replace(
+                map.values_mut().nth(turn % length).unwrap(),
+                rest,
+                value,
+                name,
+            );
         }
         other => *other = value,
     }

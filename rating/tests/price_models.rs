@@ -1,10 +1,17 @@
 //! What must hold for every price model, whatever its numbers.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helpers fail by panicking"
+)]
 
 use proptest::prelude::*;
 use rating::aggregate::{self, Known, Left, MemberChange};
-use rating::card::{Aggregation, BlockPolicy, BlockTier, Cell, Conversion, ConversionOp, Model, PercentTier, PriceModel, Rounding, Tier};
+use rating::card::{
+    Aggregation, BlockPolicy, BlockTier, Cell, Conversion, ConversionOp, Model, PercentTier,
+    PriceModel, Rounding, Tier,
+};
 use rating::model::CompiledModel;
 use rating::money::Rate as Amount;
 use rating::rounding::{self, Mode};
@@ -24,10 +31,16 @@ enum Numbers {
 }
 
 fn amount(numbers: Numbers) -> BoxedStrategy<Amount> {
-    let sensible = (0_i64..5_000_000, 0_u32..=6).prop_map(|(mantissa, scale)| Amount(Decimal::new(mantissa, scale)));
+    let sensible = (0_i64..5_000_000, 0_u32..=6)
+        .prop_map(|(mantissa, scale)| Amount(Decimal::new(mantissa, scale)));
     let largest = (1_i128 << 96) - 1;
-    let any = (-largest..=largest, 0_u32..=28).prop_map(|(mantissa, scale)| Amount(Decimal::from_i128_with_scale(mantissa, scale)));
-    if numbers == Numbers::Sensible { sensible.boxed() } else { prop_oneof![1 => sensible, 1 => any].boxed() }
+    let any = (-largest..=largest, 0_u32..=28)
+        .prop_map(|(mantissa, scale)| Amount(Decimal::from_i128_with_scale(mantissa, scale)));
+    if numbers == Numbers::Sensible {
+        sensible.boxed()
+    } else {
+        prop_oneof![1 => sensible, 1 => any].boxed()
+    }
 }
 
 fn quantity(numbers: Numbers) -> BoxedStrategy<Quantity> {
@@ -37,92 +50,162 @@ fn quantity(numbers: Numbers) -> BoxedStrategy<Quantity> {
     if numbers == Numbers::Sensible {
         return sensible.boxed();
     }
-    let edges = prop::sample::select(vec![0, 1, -1, i128::MAX, i128::MIN, i128::MIN + 1, Quantity::EVENT_MAX.0, -Quantity::EVENT_MAX.0]);
-    prop_oneof![2 => sensible, 1 => any::<i128>().prop_map(Quantity), 1 => edges.prop_map(Quantity)].boxed()
+    let edges = prop::sample::select(vec![
+        0,
+        1,
+        -1,
+        i128::MAX,
+        i128::MIN,
+        i128::MIN + 1,
+        Quantity::EVENT_MAX.0,
+        -Quantity::EVENT_MAX.0,
+    ]);
+    prop_oneof![2 => sensible, 1 => any::<i128>().prop_map(Quantity), 1 => edges.prop_map(Quantity)]
+        .boxed()
 }
 
 fn mode() -> impl Strategy<Value = Mode> {
-    prop::sample::select(vec![Mode::Up, Mode::Down, Mode::HalfUp, Mode::HalfEven, Mode::Ceil, Mode::Floor])
+    prop::sample::select(vec![
+        Mode::Up,
+        Mode::Down,
+        Mode::HalfUp,
+        Mode::HalfEven,
+        Mode::Ceil,
+        Mode::Floor,
+    ])
 }
 
 /// Ascending ends if the numbers are sensible; the last one may be missing.
 fn ends(numbers: Numbers) -> impl Strategy<Value = Vec<Option<Quantity>>> {
-    (prop::collection::vec(quantity(numbers), 1..4), any::<bool>()).prop_map(move |(mut widths, open)| {
-        if numbers == Numbers::Sensible {
-            let mut end = 0;
-            widths.iter_mut().for_each(|width| {
-                end += width.0;
-                width.0 = end;
-            });
-        }
-        let mut ends: Vec<_> = widths.into_iter().map(Some).collect();
-        if open && let Some(last) = ends.last_mut() {
-            *last = None;
-        }
-        ends
-    })
+    (
+        prop::collection::vec(quantity(numbers), 1..4),
+        any::<bool>(),
+    )
+        .prop_map(move |(mut widths, open)| {
+            if numbers == Numbers::Sensible {
+                let mut end = 0;
+                widths.iter_mut().for_each(|width| {
+                    end += width.0;
+                    width.0 = end;
+                });
+            }
+            let mut ends: Vec<_> = widths.into_iter().map(Some).collect();
+            if open && let Some(last) = ends.last_mut() {
+                *last = None;
+            }
+            ends
+        })
 }
 
 fn tiers(numbers: Numbers) -> impl Strategy<Value = Vec<Tier>> {
     let prices = prop::collection::vec((amount(numbers), prop::option::of(amount(numbers))), 3);
-    let tier = |(up_to, (unit_price, flat))| Tier { up_to, unit_price, flat };
-    (ends(numbers), prices).prop_map(move |(ends, prices)| ends.into_iter().zip(prices).map(tier).collect())
+    let tier = |(up_to, (unit_price, flat))| Tier {
+        up_to,
+        unit_price,
+        flat,
+    };
+    (ends(numbers), prices)
+        .prop_map(move |(ends, prices)| ends.into_iter().zip(prices).map(tier).collect())
 }
 
 fn percent_tiers(numbers: Numbers) -> impl Strategy<Value = Vec<PercentTier>> {
-    let as_amount = |end: Quantity| Amount(Decimal::try_from_i128_with_scale(end.0, 9).unwrap_or(Decimal::MAX));
+    let as_amount =
+        |end: Quantity| Amount(Decimal::try_from_i128_with_scale(end.0, 9).unwrap_or(Decimal::MAX));
     tiers(numbers).prop_map(move |tiers| {
-        let tier = |tier: Tier| PercentTier { up_to: tier.up_to.map(as_amount), rate: tier.unit_price, flat: tier.flat };
+        let tier = |tier: Tier| PercentTier {
+            up_to: tier.up_to.map(as_amount),
+            rate: tier.unit_price,
+            flat: tier.flat,
+        };
         tiers.into_iter().map(tier).collect()
     })
 }
 
 fn block_tiers(numbers: Numbers) -> impl Strategy<Value = Vec<BlockTier>> {
-    let most = if numbers == Numbers::Sensible { 50 } else { u64::MAX };
+    let most = if numbers == Numbers::Sensible {
+        50
+    } else {
+        u64::MAX
+    };
     let tier = (quantity(numbers), 1..=most, amount(numbers));
     (prop::collection::vec(tier, 1..4), any::<bool>()).prop_map(|(tiers, open)| {
         let last = tiers.len() - 1;
-        let tier = |(index, (block, blocks, price))| BlockTier { block, max_blocks: (index < last || !open).then_some(blocks), price };
+        let tier = |(index, (block, blocks, price))| BlockTier {
+            block,
+            max_blocks: (index < last || !open).then_some(blocks),
+            price,
+        };
         tiers.into_iter().enumerate().map(tier).collect()
     })
 }
 
 fn cumulative(numbers: Numbers) -> BoxedStrategy<Model> {
     let policy = prop::sample::select(vec![BlockPolicy::AllTiers, BlockPolicy::TopTier]);
-    let package = (quantity(numbers), amount(numbers), prop::option::of(quantity(numbers)), prop::option::of(mode()));
+    let package = (
+        quantity(numbers),
+        amount(numbers),
+        prop::option::of(quantity(numbers)),
+        prop::option::of(mode()),
+    );
     prop_oneof![
-        (amount(numbers), quantity(numbers)).prop_map(|(unit_price, per)| Model::PerUnit { unit_price, per }),
+        (amount(numbers), quantity(numbers))
+            .prop_map(|(unit_price, per)| Model::PerUnit { unit_price, per }),
         amount(numbers).prop_map(|amount| Model::Flat { amount }),
         tiers(numbers).prop_map(|tiers| Model::Graduated { tiers }),
         tiers(numbers).prop_map(|tiers| Model::Volume { tiers }),
-        package.prop_map(|(size, amount, free, round)| Model::Package { size, amount, free, round }),
-        percent_tiers(numbers).prop_map(|tiers| Model::GraduatedPercentage { tiers, amount_from: None }),
-        (policy, block_tiers(numbers)).prop_map(|(policy, tiers)| Model::BlockTiers { policy, tiers }),
+        package.prop_map(|(size, amount, free, round)| Model::Package {
+            size,
+            amount,
+            free,
+            round
+        }),
+        percent_tiers(numbers).prop_map(|tiers| Model::GraduatedPercentage {
+            tiers,
+            amount_from: None
+        }),
+        (policy, block_tiers(numbers))
+            .prop_map(|(policy, tiers)| Model::BlockTiers { policy, tiers }),
     ]
     .boxed()
 }
 
 fn local(numbers: Numbers) -> BoxedStrategy<Model> {
     let maybe = || prop::option::of(amount(numbers));
-    let percentage = (amount(numbers), maybe(), prop::option::of(any::<u32>()), maybe(), maybe(), maybe());
+    let percentage = (
+        amount(numbers),
+        maybe(),
+        prop::option::of(any::<u32>()),
+        maybe(),
+        maybe(),
+        maybe(),
+    );
     let cells = prop::collection::vec((prop::collection::vec("[ab]", 0..3), amount(numbers)), 0..4);
     prop_oneof![
-        percentage.prop_map(|(rate, fixed, free_events, free_amount, minimum_per_event, maximum_per_event)| Model::Percentage {
-            rate,
-            amount_from: None,
-            fixed,
-            free_events,
-            free_amount,
-            minimum_per_event,
-            maximum_per_event
-        }),
+        percentage.prop_map(
+            |(rate, fixed, free_events, free_amount, minimum_per_event, maximum_per_event)| {
+                Model::Percentage {
+                    rate,
+                    amount_from: None,
+                    fixed,
+                    free_events,
+                    free_amount,
+                    minimum_per_event,
+                    maximum_per_event,
+                }
+            }
+        ),
         amount(numbers).prop_map(|factor| Model::CostPlus { factor }),
         Just(Model::Dynamic),
-        (prop::collection::vec("[xy]", 0..3), cells, maybe()).prop_map(|(dimensions, cells, default_price)| Model::Matrix {
-            dimensions,
-            cells: cells.into_iter().map(|(values, unit_price)| Cell { values, unit_price }).collect(),
-            default_price
-        }),
+        (prop::collection::vec("[xy]", 0..3), cells, maybe()).prop_map(
+            |(dimensions, cells, default_price)| Model::Matrix {
+                dimensions,
+                cells: cells
+                    .into_iter()
+                    .map(|(values, unit_price)| Cell { values, unit_price })
+                    .collect(),
+                default_price
+            }
+        ),
     ]
     .boxed()
 }
@@ -130,27 +213,54 @@ fn local(numbers: Numbers) -> BoxedStrategy<Model> {
 /// A model with any of its modifiers.
 fn modified(model: BoxedStrategy<Model>, numbers: Numbers) -> impl Strategy<Value = PriceModel> {
     let maybe = || prop::option::of(amount(numbers));
-    let discount = prop::option::of((0_i64..=10_000).prop_map(|hundredths| Amount(Decimal::new(hundredths, 2))));
-    let discount = if numbers == Numbers::Sensible { discount.boxed() } else { maybe().boxed() };
+    let discount = prop::option::of(
+        (0_i64..=10_000).prop_map(|hundredths| Amount(Decimal::new(hundredths, 2))),
+    );
+    let discount = if numbers == Numbers::Sensible {
+        discount.boxed()
+    } else {
+        maybe().boxed()
+    };
     let op = prop::sample::select(vec![ConversionOp::Multiply, ConversionOp::Divide]);
-    let convert = (op, amount(numbers), prop::option::of(mode())).prop_map(|(op, factor, round)| Conversion { op, factor, round });
-    let modifiers = (prop::option::of(quantity(numbers)), discount, maybe(), maybe(), prop::option::of(convert));
-    (model, modifiers).prop_map(|(model, (allowance, percent_discount, maximum_spend, minimum_spend, convert))| PriceModel {
-        model,
-        allowance,
-        percent_discount,
-        maximum_spend,
-        minimum_spend,
-        convert,
-    })
+    let convert = (op, amount(numbers), prop::option::of(mode()))
+        .prop_map(|(op, factor, round)| Conversion { op, factor, round });
+    let modifiers = (
+        prop::option::of(quantity(numbers)),
+        discount,
+        maybe(),
+        maybe(),
+        prop::option::of(convert),
+    );
+    (model, modifiers).prop_map(
+        |(model, (allowance, percent_discount, maximum_spend, minimum_spend, convert))| {
+            PriceModel {
+                model,
+                allowance,
+                percent_discount,
+                maximum_spend,
+                minimum_spend,
+                convert,
+            }
+        },
+    )
 }
 
 fn plain(model: Model) -> PriceModel {
-    PriceModel { model, allowance: None, percent_discount: None, maximum_spend: None, minimum_spend: None, convert: None }
+    PriceModel {
+        model,
+        allowance: None,
+        percent_discount: None,
+        maximum_spend: None,
+        minimum_spend: None,
+        convert: None,
+    }
 }
 
 fn rounding() -> impl Strategy<Value = Option<Rounding>> {
-    prop::option::of((mode(), any::<u8>()).prop_map(|(mode, decimals)| Rounding { mode, decimals: decimals % 20 }))
+    prop::option::of((mode(), any::<u8>()).prop_map(|(mode, decimals)| Rounding {
+        mode,
+        decimals: decimals % 20,
+    }))
 }
 
 fn usage(quantity: Quantity, amount: Option<Amount>, attributes: &[(String, String)]) -> Usage<'_> {
@@ -170,19 +280,35 @@ fn usage(quantity: Quantity, amount: Option<Amount>, attributes: &[(String, Stri
 }
 
 fn report(counter: &Counter, billed: Quantity) -> Counter {
-    aggregate::grow(Aggregation::Sum, counter, billed, MemberChange::Report(Known::default())).unwrap()
+    aggregate::grow(
+        Aggregation::Sum,
+        counter,
+        billed,
+        MemberChange::Report(Known::default()),
+    )
+    .unwrap()
 }
 
 fn difference(model: &CompiledModel, before: &Counter, after: &Counter) -> Exact {
-    model.p(after).unwrap().checked_sub(model.p(before).unwrap()).unwrap()
+    model
+        .p(after)
+        .unwrap()
+        .checked_sub(model.p(before).unwrap())
+        .unwrap()
 }
 
 /// The sum of the charges of events in this order, and where the counter ends.
 fn charged(model: &CompiledModel, events: &[Quantity]) -> (Exact, Counter) {
-    events.iter().fold((Exact::ZERO, Counter::default()), |(sum, before), &billed| {
-        let after = report(&before, billed);
-        (sum.checked_add(difference(model, &before, &after)).unwrap(), after)
-    })
+    events.iter().fold(
+        (Exact::ZERO, Counter::default()),
+        |(sum, before), &billed| {
+            let after = report(&before, billed);
+            (
+                sum.checked_add(difference(model, &before, &after)).unwrap(),
+                after,
+            )
+        },
+    )
 }
 
 proptest! {
@@ -265,20 +391,47 @@ proptest! {
 
 /// 10⁻¹² cents, tier by tier in plain fractions: the other way to say the same.
 fn by_hand(model: &Model, used: Quantity) -> Ratio {
-    let times = |price: Amount, quantity: Quantity, per: i128| money(price).checked_mul(Ratio::new(quantity.0, per).unwrap()).unwrap();
+    let times = |price: Amount, quantity: Quantity, per: i128| {
+        money(price)
+            .checked_mul(Ratio::new(quantity.0, per).unwrap())
+            .unwrap()
+    };
     match model {
         Model::PerUnit { unit_price, per } => times(*unit_price, used, per.0),
         Model::Flat { amount } => money(*amount),
-        Model::Graduated { tiers } => tier_by_tier(tiers.iter().map(|tier| (tier.up_to, tier.unit_price, tier.flat)), used, Quantity::ONE),
+        Model::Graduated { tiers } => tier_by_tier(
+            tiers
+                .iter()
+                .map(|tier| (tier.up_to, tier.unit_price, tier.flat)),
+            used,
+            Quantity::ONE,
+        ),
         Model::GraduatedPercentage { tiers, .. } => {
             let end = |end: Amount| Quantity::from_decimal(end.0).unwrap();
-            tier_by_tier(tiers.iter().map(|tier| (tier.up_to.map(end), tier.rate, tier.flat)), used, 100 * Quantity::ONE)
+            tier_by_tier(
+                tiers
+                    .iter()
+                    .map(|tier| (tier.up_to.map(end), tier.rate, tier.flat)),
+                used,
+                100 * Quantity::ONE,
+            )
         }
         Model::Volume { tiers } => {
-            let reached = tiers.iter().find(|tier| tier.up_to.is_none_or(|end| used <= end)).or(tiers.last()).unwrap();
-            times(reached.unit_price, used, Quantity::ONE).checked_add(money(reached.flat.unwrap_or_default())).unwrap()
+            let reached = tiers
+                .iter()
+                .find(|tier| tier.up_to.is_none_or(|end| used <= end))
+                .or(tiers.last())
+                .unwrap();
+            times(reached.unit_price, used, Quantity::ONE)
+                .checked_add(money(reached.flat.unwrap_or_default()))
+                .unwrap()
         }
-        Model::Package { size, amount, free, round } => {
+        Model::Package {
+            size,
+            amount,
+            free,
+            round,
+        } => {
             let counted = Quantity((used.0 - free.unwrap_or_default().0).max(0));
             let blocks = rounding::blocks(counted, *size, round.unwrap_or(Mode::Ceil)).unwrap();
             money(*amount).checked_mul(Ratio::whole(blocks)).unwrap()
@@ -286,13 +439,23 @@ fn by_hand(model: &Model, used: Quantity) -> Ratio {
         Model::BlockTiers { policy, tiers } => {
             let (mut rest, mut below, mut sum) = (used.0, 0, Ratio::ZERO);
             for (index, tier) in tiers.iter().enumerate() {
-                let width =
-                    tier.max_blocks.filter(|_| index + 1 < tiers.len()).map_or(i128::MAX, |blocks| tier.block.0 * i128::from(blocks));
+                let width = tier
+                    .max_blocks
+                    .filter(|_| index + 1 < tiers.len())
+                    .map_or(i128::MAX, |blocks| tier.block.0 * i128::from(blocks));
                 let inside = rest.min(width);
-                let priced = if *policy == BlockPolicy::AllTiers { inside } else { below + inside };
+                let priced = if *policy == BlockPolicy::AllTiers {
+                    inside
+                } else {
+                    below + inside
+                };
                 let blocks = rounding::blocks(Quantity(priced), tier.block, Mode::Ceil).unwrap();
                 let price = money(tier.price).checked_mul(Ratio::whole(blocks)).unwrap();
-                sum = if *policy == BlockPolicy::AllTiers { sum.checked_add(price).unwrap() } else { price };
+                sum = if *policy == BlockPolicy::AllTiers {
+                    sum.checked_add(price).unwrap()
+                } else {
+                    price
+                };
                 (rest, below) = (rest - inside, below + inside);
                 if rest == 0 {
                     break;
@@ -304,12 +467,24 @@ fn by_hand(model: &Model, used: Quantity) -> Ratio {
     }
 }
 
-fn tier_by_tier(tiers: impl ExactSizeIterator<Item = (Option<Quantity>, Amount, Option<Amount>)>, used: Quantity, per: i128) -> Ratio {
+fn tier_by_tier(
+    tiers: impl ExactSizeIterator<Item = (Option<Quantity>, Amount, Option<Amount>)>,
+    used: Quantity,
+    per: i128,
+) -> Ratio {
     let (last, mut start, mut sum) = (tiers.len() - 1, 0, Ratio::ZERO);
     for (index, (end, price, flat)) in tiers.enumerate() {
-        let end = end.filter(|_| index < last).map_or(used.0, |end| end.0.min(used.0));
-        let part = money(price).checked_mul(Ratio::new(end - start, per).unwrap()).unwrap();
-        sum = sum.checked_add(part).unwrap().checked_add(money(flat.unwrap_or_default())).unwrap();
+        let end = end
+            .filter(|_| index < last)
+            .map_or(used.0, |end| end.0.min(used.0));
+        let part = money(price)
+            .checked_mul(Ratio::new(end - start, per).unwrap())
+            .unwrap();
+        sum = sum
+            .checked_add(part)
+            .unwrap()
+            .checked_add(money(flat.unwrap_or_default()))
+            .unwrap();
         start = end;
         if start == used.0 {
             break;
@@ -320,5 +495,10 @@ fn tier_by_tier(tiers: impl ExactSizeIterator<Item = (Option<Quantity>, Amount, 
 
 /// Euros in 10⁻¹² cents.
 fn money(amount: Amount) -> Ratio {
-    Ratio::new(amount.0.mantissa() * 100 * Exact::PER_CENT, 10_i128.pow(amount.0.scale())).unwrap().reduced()
+    Ratio::new(
+        amount.0.mantissa() * 100 * Exact::PER_CENT,
+        10_i128.pow(amount.0.scale()),
+    )
+    .unwrap()
+    .reduced()
 }

@@ -1,12 +1,17 @@
 //! Runs `tests/conformance/telecom.json` through compiled rate cards: every case of the kinds that
 //! rating answers. Expected is the exact cost, not the source's own drift.
 //!
-//! How a case becomes a card: a tier is a card (the next one its fallback), a slot is a step with its
-//! own increment, `max_cost` with strategy `free` is the maximum charge (`disconnect` ends the call
-//! and is no price), `*any` is the empty prefix. The source's numbers contain `+` and letters: each of
-//! their characters becomes two digits, so that prefixes stay prefixes and `+49` is not `49`.
+//! How a case becomes a card: a tier is a card (the next one its fallback), a slot is a step with
+//! its own increment, `max_cost` with strategy `free` is the maximum charge (`disconnect` ends the
+//! call and is no price), `*any` is the empty prefix. The source's numbers contain `+` and letters:
+//! each of their characters becomes two digits, so that prefixes stay prefixes and `+49` is not
+//! `49`.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helpers fail by panicking"
+)]
 
 use rating::card::{Aggregation, CallTerms, CardDoc, Rate, Rounding, Step, Window};
 use rating::compile::CompiledCard;
@@ -20,8 +25,10 @@ use std::collections::BTreeMap;
 const FILE: &str = include_str!("../../tests/conformance/telecom.json");
 const KINDS: [&str; 6] = ["rate", "timeline", "quantize", "round", "window", "lpm"];
 /// Cases that do not hold, by id, with the reason. A case that holds again must leave this list.
-const EXCEPTIONS: [(&str, &str); 1] =
-    [("cgr10-tl-allinone", "overshoot: restart: five seconds of an increment are billed twice where the next rate begins")];
+const EXCEPTIONS: [(&str, &str); 1] = [(
+    "cgr10-tl-allinone",
+    "overshoot: restart: five seconds of an increment are billed twice where the next rate begins",
+)];
 
 #[derive(Deserialize)]
 struct File {
@@ -119,19 +126,32 @@ struct CaseUsage {
 fn telecom() {
     let file: File = serde_json::from_str(FILE).unwrap();
     for (id, _) in EXCEPTIONS {
-        assert!(file.cases.iter().any(|case| case.id == id), "the exception {id} is no case");
+        assert!(
+            file.cases.iter().any(|case| case.id == id),
+            "the exception {id} is no case"
+        );
     }
     let (mut ran, mut failures) = (BTreeMap::<&str, usize>::new(), Vec::new());
-    for case in file.cases.iter().filter(|case| KINDS.contains(&case.kind.as_str())) {
+    for case in file
+        .cases
+        .iter()
+        .filter(|case| KINDS.contains(&case.kind.as_str()))
+    {
         *ran.entry(&case.kind).or_default() += 1;
         let excepted = EXCEPTIONS.iter().any(|(id, _)| *id == case.id);
         match (run(case), excepted) {
-            (Ok(()), true) => failures.push(format!("{}: holds, but is listed as an exception", case.id)),
+            (Ok(()), true) => {
+                failures.push(format!("{}: holds, but is listed as an exception", case.id))
+            }
             (Err(why), false) => failures.push(format!("{}: {why}", case.id)),
             _ => {}
         }
     }
-    println!("{} cases ran {ran:?}; {} exception(s) {EXCEPTIONS:?}", ran.values().sum::<usize>(), EXCEPTIONS.len());
+    println!(
+        "{} cases ran {ran:?}; {} exception(s) {EXCEPTIONS:?}",
+        ran.values().sum::<usize>(),
+        EXCEPTIONS.len()
+    );
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
     assert_eq!((ran.len(), ran.values().sum::<usize>()), (KINDS.len(), 111));
 }
@@ -149,7 +169,11 @@ fn run(case: &Case) -> Result<(), String> {
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, want: T) -> Result<(), String> {
-    if got == want { Ok(()) } else { Err(format!("{what} {got:?}, expected {want:?}")) }
+    if got == want {
+        Ok(())
+    } else {
+        Err(format!("{what} {got:?}, expected {want:?}"))
+    }
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
@@ -159,7 +183,9 @@ fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
 /// A decimal or a fraction of major units (EUR), to 10⁻¹² cent.
 fn exact(number: &str) -> Exact {
     let (num, den) = number.split_once('/').unwrap_or((number, "1"));
-    let decimals = num.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let decimals = num
+        .split_once('.')
+        .map_or(0, |(_, fraction)| fraction.len());
     let digits: i128 = num.replace('.', "").parse().unwrap();
     let den = den.parse::<i128>().unwrap() * 10_i128.pow(decimals as u32);
     rounding::to_exact(Ratio::new(digits * 10_i128.pow(14), den).unwrap()).unwrap()
@@ -180,8 +206,21 @@ fn digits(number: &str) -> String {
 }
 
 fn card(rates: Vec<Rate>) -> CompiledCard {
-    let rates = rates.into_iter().enumerate().map(|(number, rate)| Rate { key: format!("entry-{number}"), ..rate }).collect();
-    let doc = CardDoc { currency: Currency::EUR, zone: "UTC".to_owned(), fallback: None, meters: BTreeMap::new(), rates };
+    let rates = rates
+        .into_iter()
+        .enumerate()
+        .map(|(number, rate)| Rate {
+            key: format!("entry-{number}"),
+            ..rate
+        })
+        .collect();
+    let doc = CardDoc {
+        currency: Currency::EUR,
+        zone: "UTC".to_owned(),
+        fallback: None,
+        meters: BTreeMap::new(),
+        rates,
+    };
     let doc = rating::validate::parse_card(&serde_json::to_vec(&doc).unwrap()).unwrap();
     CompiledCard::compile(&doc).unwrap()
 }
@@ -225,7 +264,10 @@ fn rounding_of(source: &SourceRounding) -> Option<Rounding> {
         "down" => Mode::Down,
         other => panic!("unknown rounding {other}"),
     };
-    (source.decimals <= 14).then_some(Rounding { mode, decimals: source.decimals })
+    (source.decimals <= 14).then_some(Rounding {
+        mode,
+        decimals: source.decimals,
+    })
 }
 
 fn window_of(source: &SourceWindow) -> Window {
@@ -233,7 +275,10 @@ fn window_of(source: &SourceWindow) -> Window {
         (true, "15:00:00") => "15:00:01",
         (_, until) => until,
     };
-    assert!(!source.to_inclusive || ["24:00:00", "15:00:01"].contains(&until), "an inclusive end is converted");
+    assert!(
+        !source.to_inclusive || ["24:00:00", "15:00:01"].contains(&until),
+        "an inclusive end is converted"
+    );
     Window {
         weekdays: source.weekdays.clone(),
         months: source.months.clone(),
@@ -245,17 +290,37 @@ fn window_of(source: &SourceWindow) -> Window {
 }
 
 fn entry(entry: &Entry) -> Rate {
-    let prefixes = entry.prefixes.iter().map(|prefix| if prefix == "*any" { String::new() } else { digits(prefix) }).collect();
+    let prefixes = entry
+        .prefixes
+        .iter()
+        .map(|prefix| {
+            if prefix == "*any" {
+                String::new()
+            } else {
+                digits(prefix)
+            }
+        })
+        .collect();
     let call = CallTerms {
         steps: entry.slots.iter().map(step).collect(),
         connect_fee: Some(entry.connect_fee.parse().unwrap()),
-        minimum_charge: entry.min_cost.as_ref().map(|amount| amount.parse().unwrap()),
-        maximum_charge: entry.max_cost.as_ref().filter(|cap| cap.strategy == "free").map(|cap| cap.amount.parse().unwrap()),
+        minimum_charge: entry
+            .min_cost
+            .as_ref()
+            .map(|amount| amount.parse().unwrap()),
+        maximum_charge: entry
+            .max_cost
+            .as_ref()
+            .filter(|cap| cap.strategy == "free")
+            .map(|cap| cap.amount.parse().unwrap()),
         ..CallTerms::default()
     };
     Rate {
         effective_from: entry.effective_from,
-        window: entry.window.as_ref().map(|window| Box::new(window_of(window))),
+        window: entry
+            .window
+            .as_ref()
+            .map(|window| Box::new(window_of(window))),
         priority: entry.priority,
         rounding: rounding_of(&entry.rounding),
         ..rate_of(prefixes, call)
@@ -299,17 +364,34 @@ fn rate(case: &Case) -> Result<(), String> {
     let source = case.usage.as_ref().unwrap();
     let destination = digits(source.destination.as_ref().unwrap());
     let is_call = source.kind.as_deref() == Some("voice");
-    let usage = usage(source.start.unwrap(), source.quantity, &destination, is_call);
+    let usage = usage(
+        source.start.unwrap(),
+        source.quantity,
+        &destination,
+        is_call,
+    );
     let cards: Vec<CompiledCard> = tiers.into_values().map(card).collect();
     let mut answers = cards.iter().map(|card| (card, priced(card, &usage)));
-    let Some((card, answer)) = answers.find(|(_, answer)| !matches!(answer, Err(Unrated::NoRate))) else {
+    let Some((card, answer)) = answers.find(|(_, answer)| !matches!(answer, Err(Unrated::NoRate)))
+    else {
         return same("error", Some("no_rate"), text(&case.expect, "error"));
     };
     let (measured, priced) = answer.map_err(|e| e.to_string())?;
-    same("cost", priced.exact, exact(text(case.exact.as_ref().unwrap(), "cost").unwrap()))?;
+    same(
+        "cost",
+        priced.exact,
+        exact(text(case.exact.as_ref().unwrap(), "cost").unwrap()),
+    )?;
     if let Some(fee) = text(&case.expect, "connect_fee") {
-        let terms = card.doc_rate(measured.found.rate).and_then(|rate| rate.call).unwrap();
-        let due = if source.quantity == Quantity::ZERO { Exact::ZERO } else { exact(&terms.connect_fee.unwrap().to_string()) };
+        let terms = card
+            .doc_rate(measured.found.rate)
+            .and_then(|rate| rate.call)
+            .unwrap();
+        let due = if source.quantity == Quantity::ZERO {
+            Exact::ZERO
+        } else {
+            exact(&terms.connect_fee.unwrap().to_string())
+        };
         same("connect fee", due, exact(fee))?;
     }
     match case.expect.get("segments_count").and_then(Value::as_u64) {
@@ -318,7 +400,8 @@ fn rate(case: &Case) -> Result<(), String> {
     }
 }
 
-/// Turns are entries that come into force during the call. Offsets count from where the usage starts.
+/// Turns are entries that come into force during the call. Offsets count from where the usage
+/// starts.
 fn timeline(case: &Case) -> Result<(), String> {
     let source = case.usage.as_ref().unwrap();
     let from = source.from.unwrap();
@@ -326,38 +409,72 @@ fn timeline(case: &Case) -> Result<(), String> {
     let turns = case.timeline.as_ref().unwrap();
     let mut rates = Vec::new();
     for (number, turn) in turns.iter().enumerate() {
-        // What is over when the turn begins does not count; neither does a turn that is over at the start.
+        // What is over when the turn begins does not count; neither does a turn that is over at the
+        // start.
         let over = turns.get(number + 1).is_some_and(|next| next.at <= from);
         let begin = shifted(turn.at);
-        let first = turn.slots.iter().rposition(|slot| shifted(slot.start) <= begin).unwrap_or(0);
+        let first = turn
+            .slots
+            .iter()
+            .rposition(|slot| shifted(slot.start) <= begin)
+            .unwrap_or(0);
         let mut steps: Vec<Step> = turn.slots[first..].iter().map(step).collect();
         for (number, step) in steps.iter_mut().enumerate() {
-            step.from = if number == 0 { Quantity::ZERO } else { shifted(step.from) };
+            step.from = if number == 0 {
+                Quantity::ZERO
+            } else {
+                shifted(step.from)
+            };
         }
-        let call = CallTerms { steps, ..CallTerms::default() };
+        let call = CallTerms {
+            steps,
+            ..CallTerms::default()
+        };
         let effective_from = Some(NOON.plus_secs(i64::try_from(begin.0 / Quantity::ONE).unwrap()));
         if !over {
-            rates.push(Rate { effective_from, ..rate_of(vec![String::new()], call) });
+            rates.push(Rate {
+                effective_from,
+                ..rate_of(vec![String::new()], call)
+            });
         }
     }
-    let (measured, priced) = priced(&card(rates), &usage(NOON, source.quantity, "1", true)).map_err(|e| e.to_string())?;
-    same("cost", priced.exact, exact(text(case.exact.as_ref().unwrap(), "cost").unwrap()))?;
+    let (measured, priced) = priced(&card(rates), &usage(NOON, source.quantity, "1", true))
+        .map_err(|e| e.to_string())?;
+    same(
+        "cost",
+        priced.exact,
+        exact(text(case.exact.as_ref().unwrap(), "cost").unwrap()),
+    )?;
     let segments: Vec<(Quantity, Exact)> = case.expect["segments"]
         .as_array()
         .unwrap()
         .iter()
         .filter(|segment| segment.get("rate").is_some())
-        .map(|segment| (shifted(text(segment, "from").unwrap().parse().unwrap()), exact(text(segment, "rate").unwrap())))
+        .map(|segment| {
+            (
+                shifted(text(segment, "from").unwrap().parse().unwrap()),
+                exact(text(segment, "rate").unwrap()),
+            )
+        })
         .collect();
     same(
         "pieces",
         measured.pieces.iter().map(|piece| piece.from).collect(),
-        segments.into_iter().map(|segment| segment.0).collect::<Vec<_>>(),
+        segments
+            .into_iter()
+            .map(|segment| segment.0)
+            .collect::<Vec<_>>(),
     )
 }
 
 fn one_second(price: &str) -> Step {
-    Step { from: Quantity::ZERO, price: price.parse().unwrap(), per: Quantity::whole(1), increment: None, fixed_fee: None }
+    Step {
+        from: Quantity::ZERO,
+        price: price.parse().unwrap(),
+        per: Quantity::whole(1),
+        increment: None,
+        fixed_fee: None,
+    }
 }
 
 fn quantize(case: &Case) -> Result<(), String> {
@@ -370,7 +487,8 @@ fn quantize(case: &Case) -> Result<(), String> {
     };
     let card = card(vec![rate_of(Vec::new(), call)]);
     let quantity = case.usage.as_ref().unwrap().quantity;
-    let (measured, priced) = priced(&card, &usage(NOON, quantity, "1", true)).map_err(|e| e.to_string())?;
+    let (measured, priced) =
+        priced(&card, &usage(NOON, quantity, "1", true)).map_err(|e| e.to_string())?;
     let billed = text(&case.expect, "billed").unwrap();
     same("billed", measured.billed, billed.parse().unwrap())?;
     same("cost", priced.exact, exact(billed))
@@ -378,25 +496,61 @@ fn quantize(case: &Case) -> Result<(), String> {
 
 fn round(case: &Case) -> Result<(), String> {
     let value = case.value.as_ref().unwrap();
-    let call = CallTerms { connect_fee: Some(value.parse().unwrap()), steps: vec![one_second("0")], ..CallTerms::default() };
+    let call = CallTerms {
+        connect_fee: Some(value.parse().unwrap()),
+        steps: vec![one_second("0")],
+        ..CallTerms::default()
+    };
     let rounding = rounding_of(case.rounding.as_ref().unwrap());
-    let card = card(vec![Rate { rounding, ..rate_of(Vec::new(), call) }]);
-    let (_, priced) = priced(&card, &usage(NOON, Quantity::whole(1), "1", true)).map_err(|e| e.to_string())?;
-    same("value", priced.exact, exact(text(&case.expect, "value").unwrap()))
+    let card = card(vec![Rate {
+        rounding,
+        ..rate_of(Vec::new(), call)
+    }]);
+    let (_, priced) =
+        priced(&card, &usage(NOON, Quantity::whole(1), "1", true)).map_err(|e| e.to_string())?;
+    same(
+        "value",
+        priced.exact,
+        exact(text(&case.expect, "value").unwrap()),
+    )
 }
 
 fn window(case: &Case) -> Result<(), String> {
-    let call = CallTerms { steps: vec![one_second("1")], ..CallTerms::default() };
+    let call = CallTerms {
+        steps: vec![one_second("1")],
+        ..CallTerms::default()
+    };
     let window = Some(Box::new(window_of(case.window.as_ref().unwrap())));
-    let card = card(vec![Rate { window, ..rate_of(Vec::new(), call) }]);
+    let card = card(vec![Rate {
+        window,
+        ..rate_of(Vec::new(), call)
+    }]);
     let answer = card.measure(&usage(case.at.unwrap(), Quantity(1), "1", true));
-    same("contains", answer.is_ok(), case.expect["contains"].as_bool().unwrap())
+    same(
+        "contains",
+        answer.is_ok(),
+        case.expect["contains"].as_bool().unwrap(),
+    )
 }
 
 fn lpm(case: &Case) -> Result<(), String> {
-    let rate = |prefix: &String| rate_of(vec![prefix.clone()], CallTerms { steps: vec![one_second("1")], ..CallTerms::default() });
+    let rate = |prefix: &String| {
+        rate_of(
+            vec![prefix.clone()],
+            CallTerms {
+                steps: vec![one_second("1")],
+                ..CallTerms::default()
+            },
+        )
+    };
     let card = card(case.table.as_ref().unwrap().iter().map(rate).collect());
     let number = case.number.as_ref().unwrap();
-    let measured = card.measure(&usage(NOON, Quantity::whole(1), number, true)).map_err(|e| e.to_string())?;
-    same("prefix", &number[..usize::from(measured.found.prefix_len)], text(&case.expect, "prefix").unwrap())
+    let measured = card
+        .measure(&usage(NOON, Quantity::whole(1), number, true))
+        .map_err(|e| e.to_string())?;
+    same(
+        "prefix",
+        &number[..usize::from(measured.found.prefix_len)],
+        text(&case.expect, "prefix").unwrap(),
+    )
 }

@@ -1,7 +1,11 @@
 //! Runs `tests/conformance/usage_billing.json` through the public API: every case of the operations
 //! that rating answers. What is left out is left out by rule, with its reason.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helpers fail by panicking"
+)]
 
 use rating::aggregate::{self, Report};
 use rating::card::{Aggregation, Conversion, Rounding};
@@ -16,7 +20,16 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 const FILE: &str = include_str!("../../tests/conformance/usage_billing.json");
-const OPS: [&str; 8] = ["price", "rerate", "allocate", "round", "aggregate", "convert", "block_tiers", "capacity"];
+const OPS: [&str; 8] = [
+    "price",
+    "rerate",
+    "allocate",
+    "round",
+    "aggregate",
+    "convert",
+    "block_tiers",
+    "capacity",
+];
 /// Cases that do not hold, by id, with the reason. A case that holds again must leave this list.
 const EXCEPTIONS: [(&str, &str); 0] = [];
 
@@ -59,17 +72,29 @@ fn left_out(case: &Case) -> Option<&'static str> {
     if case.input.get("buckets").is_some() {
         return Some("buckets: each window of time priced on its own");
     }
-    (case.input["model"]["type"] == "graduated_prorated").then_some("graduated_prorated: tiers of prorated events")
+    (case.input["model"]["type"] == "graduated_prorated")
+        .then_some("graduated_prorated: tiers of prorated events")
 }
 
 #[test]
 fn usage_billing() {
     let file: File = serde_json::from_str(FILE).unwrap();
     for (id, _) in EXCEPTIONS {
-        assert!(file.cases.iter().any(|case| case.id == id), "the exception {id} is no case");
+        assert!(
+            file.cases.iter().any(|case| case.id == id),
+            "the exception {id} is no case"
+        );
     }
-    let (mut ran, mut left, mut failures) = (BTreeMap::<&str, usize>::new(), BTreeMap::<&str, usize>::new(), Vec::new());
-    for case in file.cases.iter().filter(|case| OPS.contains(&case.op.as_str())) {
+    let (mut ran, mut left, mut failures) = (
+        BTreeMap::<&str, usize>::new(),
+        BTreeMap::<&str, usize>::new(),
+        Vec::new(),
+    );
+    for case in file
+        .cases
+        .iter()
+        .filter(|case| OPS.contains(&case.op.as_str()))
+    {
         if let Some(reason) = left_out(case) {
             *left.entry(reason).or_default() += 1;
             continue;
@@ -78,20 +103,34 @@ fn usage_billing() {
         let excepted = EXCEPTIONS.iter().any(|(id, _)| *id == case.id);
         let (got, want) = (run(case), expected(case));
         match (got == want, excepted) {
-            (true, true) => failures.push(format!("{}: holds, but is listed as an exception", case.id)),
+            (true, true) => {
+                failures.push(format!("{}: holds, but is listed as an exception", case.id))
+            }
             (false, false) => failures.push(format!("{}: got {got:?}, expected {want:?}", case.id)),
             _ => {}
         }
     }
-    println!("{} cases ran {ran:?}; left out {left:?}", ran.values().sum::<usize>());
+    println!(
+        "{} cases ran {ran:?}; left out {left:?}",
+        ran.values().sum::<usize>()
+    );
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
-    assert_eq!((ran.len(), ran.values().sum::<usize>(), left.len()), (OPS.len(), 137, 3));
+    assert_eq!(
+        (ran.len(), ran.values().sum::<usize>(), left.len()),
+        (OPS.len(), 137, 3)
+    );
 }
 
 /// The numbers that must come out, without superfluous zeros.
 fn expected(case: &Case) -> Vec<String> {
-    let out = ["amount", "value", "deltas", "parts"].iter().find_map(|name| case.out.get(name)).unwrap();
-    texts(out).into_iter().map(|text| amount(text).to_string()).collect()
+    let out = ["amount", "value", "deltas", "parts"]
+        .iter()
+        .find_map(|name| case.out.get(name))
+        .unwrap();
+    texts(out)
+        .into_iter()
+        .map(|text| amount(text).to_string())
+        .collect()
 }
 
 fn run(case: &Case) -> Vec<String> {
@@ -125,7 +164,10 @@ fn quantity(value: &Value) -> Quantity {
 }
 
 fn reached(quantity: Quantity) -> Counter {
-    Counter { quantity, events: 1 }
+    Counter {
+        quantity,
+        events: 1,
+    }
 }
 
 fn shown(exact: Exact) -> String {
@@ -133,7 +175,9 @@ fn shown(exact: Exact) -> String {
 }
 
 fn exact(value: &Value) -> Exact {
-    compiled(&json!({"type": "flat", "amount": value}), None, None).at(Quantity::ZERO).unwrap()
+    compiled(&json!({"type": "flat", "amount": value}), None, None)
+        .at(Quantity::ZERO)
+        .unwrap()
 }
 
 /// Their field names → ours.
@@ -148,9 +192,21 @@ const NAMES: [(&str, &str); 7] = [
 ];
 
 fn renamed(fields: &Value) -> Map<String, Value> {
-    let ours = |name: &str| NAMES.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, ours)| ours).to_owned();
-    let fields = fields.as_object().unwrap().iter().filter(|(_, value)| !value.is_null());
-    fields.map(|(name, value)| (ours(name), value.clone())).collect()
+    let ours = |name: &str| {
+        NAMES
+            .iter()
+            .find(|(theirs, _)| *theirs == name)
+            .map_or(name, |(_, ours)| ours)
+            .to_owned()
+    };
+    let fields = fields
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(_, value)| !value.is_null());
+    fields
+        .map(|(name, value)| (ours(name), value.clone()))
+        .collect()
 }
 
 /// The case's model as a card's JSON.
@@ -163,7 +219,12 @@ fn card_model(model: &Value, convert: Option<&Value>) -> Value {
     };
     card.insert("model".into(), kind.into());
     if let Some(tiers) = card.get_mut("tiers") {
-        *tiers = tiers.as_array().unwrap().iter().map(|tier| Value::Object(renamed(tier))).collect();
+        *tiers = tiers
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|tier| Value::Object(renamed(tier)))
+            .collect();
     }
     if let Some(free) = card.get_mut("free_events") {
         *free = free.as_str().unwrap().parse::<u32>().unwrap().into();
@@ -181,7 +242,10 @@ fn conversion(convert: &Value) -> Value {
 
 fn compiled(model: &Value, convert: Option<&Value>, round: Option<&Round>) -> CompiledModel {
     let card = serde_json::from_value(card_model(model, convert)).unwrap();
-    let rounding = round.map(|round| Rounding { mode: mode(&round.mode).unwrap(), decimals: u8::try_from(round.dp).unwrap() });
+    let rounding = round.map(|round| Rounding {
+        mode: mode(&round.mode).unwrap(),
+        decimals: u8::try_from(round.dp).unwrap(),
+    });
     CompiledModel::compile(&card, Currency::EUR, rounding).unwrap()
 }
 
@@ -195,11 +259,24 @@ fn price(case: &Case) -> String {
         let major = |cents: &str| Amount(amount(cents).0 / rust_decimal::Decimal::ONE_HUNDRED);
         return shown(local(&model, texts(cents).into_iter().map(major)));
     }
-    let before = input.get("quantity_before").map_or_else(Counter::default, |before| reached(quantity(before)));
-    let after = reached(before.quantity.checked_add(quantity(&input["quantity"])).unwrap());
+    let before = input
+        .get("quantity_before")
+        .map_or_else(Counter::default, |before| reached(quantity(before)));
+    let after = reached(
+        before
+            .quantity
+            .checked_add(quantity(&input["quantity"]))
+            .unwrap(),
+    );
     let total = model.p(&after).unwrap();
-    let billed = input.get("billed_before").map_or_else(|| model.p(&before).unwrap(), exact);
-    let due = if input["final"] == false { Exact::ZERO } else { close(&model, &after, total) };
+    let billed = input
+        .get("billed_before")
+        .map_or_else(|| model.p(&before).unwrap(), exact);
+    let due = if input["final"] == false {
+        Exact::ZERO
+    } else {
+        close(&model, &after, total)
+    };
     shown(total.checked_sub(billed).unwrap().checked_add(due).unwrap())
 }
 
@@ -223,17 +300,30 @@ fn local(model: &CompiledModel, amounts: impl Iterator<Item = Amount>) -> Exact 
             origin: None,
             attributes: &[],
         };
-        sum = sum.checked_add(model.local(&usage, &counter).unwrap()).unwrap();
+        sum = sum
+            .checked_add(model.local(&usage, &counter).unwrap())
+            .unwrap();
         let known = aggregate::MemberChange::Report(aggregate::Known::default());
         let billed = model.billed(&usage).unwrap();
-        counter = aggregate::grow(model.aggregation(usage.aggregation), &counter, billed, known).unwrap();
+        counter = aggregate::grow(
+            model.aggregation(usage.aggregation),
+            &counter,
+            billed,
+            known,
+        )
+        .unwrap();
     }
     sum
 }
 
 fn rerate(case: &Case) -> Vec<String> {
     let model = compiled(&case.input["model"], None, case.round.as_ref());
-    let steps: Vec<Counter> = case.input["cumulative"].as_array().unwrap().iter().map(|step| reached(quantity(step))).collect();
+    let steps: Vec<Counter> = case.input["cumulative"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| reached(quantity(step)))
+        .collect();
     let mut before = Counter::default();
     let mut deltas = Vec::new();
     for (index, after) in steps.iter().enumerate() {
@@ -252,30 +342,64 @@ fn allocate(input: &Value) -> Vec<String> {
     let decimals: u32 = input["dp"].as_str().unwrap().parse().unwrap();
     let mut total = amount(input["total"].as_str().unwrap()).0;
     total.rescale(decimals);
-    let weights: Vec<u64> = texts(&input["weights"]).into_iter().map(|weight| weight.parse().unwrap()).collect();
+    let weights: Vec<u64> = texts(&input["weights"])
+        .into_iter()
+        .map(|weight| weight.parse().unwrap())
+        .collect();
     let parts = rounding::allocate(i64::try_from(total.mantissa()).unwrap(), &weights).unwrap();
-    parts.into_iter().map(|part| plain_decimal(part.into(), decimals)).collect()
+    parts
+        .into_iter()
+        .map(|part| plain_decimal(part.into(), decimals))
+        .collect()
 }
 
 fn round(case: &Case) -> String {
-    let (value, round) = (amount(case.input["value"].as_str().unwrap()).0, case.round.as_ref().unwrap());
-    let rounded = rounding::to_decimals(value.mantissa(), value.scale(), round.dp, mode(&round.mode).unwrap()).unwrap();
+    let (value, round) = (
+        amount(case.input["value"].as_str().unwrap()).0,
+        case.round.as_ref().unwrap(),
+    );
+    let rounded = rounding::to_decimals(
+        value.mantissa(),
+        value.scale(),
+        round.dp,
+        mode(&round.mode).unwrap(),
+    )
+    .unwrap();
     plain_decimal(rounded, value.scale())
 }
 
 fn sum(input: &Value) -> String {
     assert_eq!(input["method"], "sum");
-    let at = |value: &Value| format!("{}Z", value.as_str().unwrap()).parse::<Instant>().unwrap();
+    let at = |value: &Value| {
+        format!("{}Z", value.as_str().unwrap())
+            .parse::<Instant>()
+            .unwrap()
+    };
     let events = input["events"].as_array().unwrap().iter();
-    let reports: Vec<_> =
-        events.map(|event| Report { at: at(&event["t"]), quantity: quantity(&event["v"]), unique_by: None, level: 0 }).collect();
-    let sum = aggregate::over(Aggregation::Sum, &reports, at(&input["from"]), at(&input["to"])).unwrap();
+    let reports: Vec<_> = events
+        .map(|event| Report {
+            at: at(&event["t"]),
+            quantity: quantity(&event["v"]),
+            unique_by: None,
+            level: 0,
+        })
+        .collect();
+    let sum = aggregate::over(
+        Aggregation::Sum,
+        &reports,
+        at(&input["from"]),
+        at(&input["to"]),
+    )
+    .unwrap();
     sum.quantity.to_string()
 }
 
 fn convert(input: &Value) -> String {
     let conversion: Conversion = serde_json::from_value(conversion(&input["convert"])).unwrap();
-    let converted = Converter::new(&conversion).unwrap().convert(quantity(&input["quantity"])).unwrap();
+    let converted = Converter::new(&conversion)
+        .unwrap()
+        .convert(quantity(&input["quantity"]))
+        .unwrap();
     assert_eq!(converted.den(), 1, "no case needs more than nine decimals");
     Quantity(converted.num()).to_string()
 }
@@ -284,11 +408,17 @@ fn block_tiers(case: &Case) -> String {
     let billed = case.input.get("already_billed").map_or(Exact::ZERO, exact);
     let units = case.input["units"].as_array().unwrap().iter();
     let total = units.fold(Exact::ZERO, |sum, unit| {
-        let mut model = json!({"type": "block_tiers", "policy": case.input["policy"], "tiers": unit["tiers"]});
+        let mut model =
+            json!({"type": "block_tiers", "policy": case.input["policy"], "tiers": unit["tiers"]});
         for tier in model["tiers"].as_array_mut().unwrap() {
-            tier["max_blocks"] = tier["max_blocks"].as_str().map(|blocks| blocks.parse::<u64>().unwrap()).into();
+            tier["max_blocks"] = tier["max_blocks"]
+                .as_str()
+                .map(|blocks| blocks.parse::<u64>().unwrap())
+                .into();
         }
-        let price = compiled(&model, None, case.round.as_ref()).p(&reached(quantity(&unit["quantity"]))).unwrap();
+        let price = compiled(&model, None, case.round.as_ref())
+            .p(&reached(quantity(&unit["quantity"])))
+            .unwrap();
         sum.checked_add(price).unwrap()
     });
     shown(total.checked_sub(billed).unwrap())

@@ -1,4 +1,5 @@
-//! Windows against the calendar: what they contain, and that nothing changes before the next boundary.
+//! Windows against the calendar: what they contain, and that nothing changes before the next
+//! boundary.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -10,7 +11,13 @@ use rating::card;
 use rating::window::{Window, Zone};
 
 /// Half-hour and two-hour changes of the clocks among them.
-const ZONES: [&str; 5] = ["UTC", "Europe/Berlin", "Australia/Lord_Howe", "Antarctica/Troll", "America/New_York"];
+const ZONES: [&str; 5] = [
+    "UTC",
+    "Europe/Berlin",
+    "Australia/Lord_Howe",
+    "Antarctica/Troll",
+    "America/New_York",
+];
 /// Days before: clocks forward and back in Europe, in Australia, the turn of a year, a leap day.
 const BASES: [&str; 6] = [
     "2026-03-27T00:00:00Z",
@@ -45,7 +52,10 @@ prop_compose! {
 fn contains(window: &card::Window, at: Instant, zone: &TimeZone) -> bool {
     let local = zone.to_datetime(at.timestamp());
     let minutes = |text: &Option<String>, absent: i32| {
-        text.as_ref().map_or(absent, |t| t.split(':').fold(0, |sum, part| sum * 60 + part.parse::<i32>().unwrap()))
+        text.as_ref().map_or(absent, |t| {
+            t.split(':')
+                .fold(0, |sum, part| sum * 60 + part.parse::<i32>().unwrap())
+        })
     };
     let (from, until) = (minutes(&window.from, 0), minutes(&window.until, 1_440));
     let time = i32::from(local.hour()) * 60 + i32::from(local.minute());

@@ -1,8 +1,9 @@
 //! What was acknowledged last, remembered beside a database file.
 //!
-//! A write-ahead log that is damaged or gone takes the newest commits with it, and SQLite opens what is left without a word: for it
-//! they never were. So the last batch and the newest entry of the audit log are written down after each commit, and looked for
-//! at the next opening. Nothing waits for this to reach the disk: what the system loses of it asks for less, never for what is
+//! A write-ahead log that is damaged or gone takes the newest commits with it, and SQLite opens
+//! what is left without a word: for it they never were. So the last batch and the newest entry of
+//! the audit log are written down after each commit, and looked for at the next opening. Nothing
+//! waits for this to reach the disk: what the system loses of it asks for less, never for what is
 //! not there.
 
 use sqlx::SqliteConnection;
@@ -54,8 +55,17 @@ impl Last {
         if digest != &blake3::hash(said).as_bytes()[..BYTES - DIGESTED] {
             return None;
         }
-        let number = |at: usize| said.get(at..at + 8)?.try_into().ok().map(i64::from_le_bytes);
-        Some(Self { batch: number(0)?, change: number(8)?, hash: said[16..].try_into().ok()? })
+        let number = |at: usize| {
+            said.get(at..at + 8)?
+                .try_into()
+                .ok()
+                .map(i64::from_le_bytes)
+        };
+        Some(Self {
+            batch: number(0)?,
+            change: number(8)?,
+            hash: said[16..].try_into().ok()?,
+        })
     }
 
     fn read(file: &Path) -> std::io::Result<Option<Self>> {
@@ -64,7 +74,9 @@ impl Last {
                 let read = Self::of_bytes(&bytes);
                 // Empty: made, and nothing was committed since.
                 if read.is_none() && !bytes.is_empty() {
-                    tracing::warn!(file = %path_beside(file).display(), "what was acknowledged last cannot be read: nobody knows whether the database has lost commits (`centwise verify` checks what is there)");
+                    tracing::warn!(file = %path_beside(file).display(), "what was acknowledged \
+                        last cannot be read: nobody knows whether the database has lost commits \
+                        (`centwise verify` checks what is there)");
                 }
                 Ok(read)
             }
@@ -95,8 +107,16 @@ impl Acknowledged {
     /// Of a database that was looked at by [`missing`].
     pub fn beside(file: &Path) -> std::io::Result<Self> {
         let last = Last::read(file)?.unwrap_or_default();
-        let options = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path_beside(file))?;
-        Ok(Self { file: options, last: Mutex::new(last) })
+        let options = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path_beside(file))?;
+        Ok(Self {
+            file: options,
+            last: Mutex::new(last),
+        })
     }
 
     pub fn batch(&self, batch: i64, hash: [u8; 32]) {
@@ -117,22 +137,45 @@ impl Acknowledged {
     }
 }
 
-/// What was acknowledged and is not in the database; `None`: everything is there, as far as it is remembered.
-pub(crate) async fn missing(file: &Path, conn: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
+/// What was acknowledged and is not in the database; `None`: everything is there, as far as it is
+/// remembered.
+pub(crate) async fn missing(
+    file: &Path,
+    conn: &mut SqliteConnection,
+) -> Result<Option<String>, sqlx::Error> {
     // Before the database: whoever writes beside this has committed what stands here.
-    let Some(last) = Last::read(file)? else { return Ok(None) };
+    let Some(last) = Last::read(file)? else {
+        return Ok(None);
+    };
     let batch = number(conn, "batches", LAST_BATCH).await?;
     if batch < last.batch {
-        return Ok(Some(format!("batch {} was acknowledged, and the last one here is {batch}", last.batch)));
+        return Ok(Some(format!(
+            "batch {} was acknowledged, and the last one here is {batch}",
+            last.batch
+        )));
     }
-    let heads: Vec<(i64, Vec<u8>)> =
-        if last.batch > 0 { sqlx::query_as(OF_BATCH).bind(last.batch).fetch_all(&mut *conn).await? } else { Vec::new() };
+    let heads: Vec<(i64, Vec<u8>)> = if last.batch > 0 {
+        sqlx::query_as(OF_BATCH)
+            .bind(last.batch)
+            .fetch_all(&mut *conn)
+            .await?
+    } else {
+        Vec::new()
+    };
     // None: an old one that is kept no longer.
-    if !heads.is_empty() && hash_of(heads.iter().map(|(root, hash)| (*root, hash.as_slice()))) != last.hash {
-        return Ok(Some(format!("batch {} that was acknowledged is another one than the one here", last.batch)));
+    if !heads.is_empty()
+        && hash_of(heads.iter().map(|(root, hash)| (*root, hash.as_slice()))) != last.hash
+    {
+        return Ok(Some(format!(
+            "batch {} that was acknowledged is another one than the one here",
+            last.batch
+        )));
     }
     let change = number(conn, "audit_log", LAST_CHANGE).await?;
-    let lost = format!("the audit log's entry {} was acknowledged, and the last one here is {change}", last.change);
+    let lost = format!(
+        "the audit log's entry {} was acknowledged, and the last one here is {change}",
+        last.change
+    );
     Ok((change < last.change).then_some(lost))
 }
 
@@ -140,16 +183,29 @@ pub(crate) async fn missing(file: &Path, conn: &mut SqliteConnection) -> Result<
 pub(crate) fn way_out(file: &Path, lost: &str) -> String {
     let (file, last) = (file.display(), path_beside(file));
     format!(
-        "{file} has lost commits: {lost}. Its write-ahead log ({file}-wal) is damaged or missing, or the file is an older copy. \
-         Put the log back beside it; or restore the newest backup and send again what came since; or, to go on without what is lost, \
+        "{file} has lost commits: {lost}. Its write-ahead log ({file}-wal) is damaged or missing, \
+            or the file is an older copy. \
+         Put the log back beside it; or restore the newest backup and send again what came since; \
+         or, to go on without what is lost, \
          remove {} (docs/operations.md, \"Lost commits\")",
         last.display()
     )
 }
 
-async fn number(conn: &mut SqliteConnection, table: &str, statement: &'static str) -> Result<i64, sqlx::Error> {
-    let there: i64 = sqlx::query_scalar(HAS_TABLE).bind(table).fetch_one(&mut *conn).await?;
-    if there == 0 { Ok(0) } else { sqlx::query_scalar(statement).fetch_one(conn).await }
+async fn number(
+    conn: &mut SqliteConnection,
+    table: &str,
+    statement: &'static str,
+) -> Result<i64, sqlx::Error> {
+    let there: i64 = sqlx::query_scalar(HAS_TABLE)
+        .bind(table)
+        .fetch_one(&mut *conn)
+        .await?;
+    if there == 0 {
+        Ok(0)
+    } else {
+        sqlx::query_scalar(statement).fetch_one(conn).await
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +214,11 @@ mod tests {
 
     #[test]
     fn what_is_half_written_says_nothing() {
-        let last = Last { batch: 7, hash: [3; 32], change: 1 << 60 };
+        let last = Last {
+            batch: 7,
+            hash: [3; 32],
+            change: 1 << 60,
+        };
         let bytes = last.to_bytes();
         assert_eq!(Last::of_bytes(&bytes), Some(last));
         for cut in 0..BYTES {

@@ -1,5 +1,6 @@
-//! What of a database goes into a backup and comes out of it: a copy of the file on SQLite, a dump by `pg_dump` on
-//! PostgreSQL, both of one moment and beside running servers. What the backup's own file looks like is the caller's business.
+//! What of a database goes into a backup and comes out of it: a copy of the file on SQLite, a dump
+//! by `pg_dump` on PostgreSQL, both of one moment and beside running servers. What the backup's own
+//! file looks like is the caller's business.
 
 mod contents;
 mod postgres;
@@ -27,18 +28,29 @@ pub enum BackupError {
     #[error("{0} has no tables of Centwise")]
     NotOurs(String),
     #[error(
-        "{name} was found neither in PATH nor in /usr/lib/postgresql/*/bin: install PostgreSQL's client programs, version {at_least} or later"
+        "{name} was found neither in PATH nor in /usr/lib/postgresql/*/bin: install PostgreSQL's \
+            client programs, version {at_least} or later"
     )]
     NoProgram { name: &'static str, at_least: u32 },
-    #[error("{} is of PostgreSQL {found}, and {at_least} or later is needed: install newer client programs", .path.display())]
-    OldProgram { path: PathBuf, found: u32, at_least: u32 },
+    #[error("{} is of PostgreSQL {found}, and {at_least} or later is needed: install newer client \
+        programs", .path.display())]
+    OldProgram {
+        path: PathBuf,
+        found: u32,
+        at_least: u32,
+    },
     #[error("{name} failed: {errors}")]
     Program { name: &'static str, errors: String },
     #[error(
-        "the user {user} may not make a database on the server of {server}, and the check needs one for as long as it runs: let a \
+        "the user {user} may not make a database on the server of {server}, and the check needs \
+            one for as long as it runs: let a \
          superuser say `alter role {role} createdb`, or name another user with --database-url"
     )]
-    MayNotCreate { server: String, user: String, role: String },
+    MayNotCreate {
+        server: String,
+        user: String,
+        role: String,
+    },
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error("the database failed: {0}")]

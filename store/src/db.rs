@@ -1,10 +1,13 @@
-//! Connections. To PostgreSQL: `postgres`. To SQLite: one write at a time (SQLite has one writer anyway), readers beside it.
+//! Connections. To PostgreSQL: `postgres`. To SQLite: one write at a time (SQLite has one writer
+//! anyway), readers beside it.
 //!
-//! The records write through `writer`; the journal, whose batches have thousands of rows, through a thread of
-//! its own, which binds row by row without a hop in between. Whoever writes holds `writer` meanwhile.
+//! The records write through `writer`; the journal, whose batches have thousands of rows, through a
+//! thread of its own, which binds row by row without a hop in between. Whoever writes holds
+//! `writer` meanwhile.
 //!
-//! One process opens a SQLite file for writing at a time, because the journal keeps positions, chain heads and hot states in
-//! memory: a lock file beside it says so, and a lock on the file itself. Reading beside it is always allowed.
+//! One process opens a SQLite file for writing at a time, because the journal keeps positions,
+//! chain heads and hot states in memory: a lock file beside it says so, and a lock on the file
+//! itself. Reading beside it is always allowed.
 
 pub(crate) mod moved;
 mod postgres;
@@ -25,7 +28,9 @@ use crate::journal::Result as JournalResult;
 use crate::schema_version;
 use crate::writer::Writer;
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -72,7 +77,8 @@ const READERS_MAX: u32 = 8;
 pub(crate) const STATEMENTS_MAX: usize = 512;
 /// KiB of pages the journal's writer keeps; its hot pages are the states of the last seconds.
 pub(crate) const WRITER_CACHE_KIB: u32 = 16 * 1024;
-/// Of a new file: records come in order, so large pages are filled at once, and each costs one write.
+/// Of a new file: records come in order, so large pages are filled at once, and each costs one
+/// write.
 const PAGE_BYTES: u32 = 16 * 1024;
 /// Rows on their way from the driver's thread: large reads must not hand over one by one.
 const ROWS_AHEAD: usize = 1024;
@@ -86,7 +92,16 @@ impl Db {
         check_new(file).map_err(|why| sqlx::Error::Configuration(why.into()))?;
         let beside = lock_beside(file).await?;
         // Whoever removes the one beside it locks out nobody.
-        let itself = locked(OpenOptions::new().create(true).truncate(false).read(true).write(true).open(file)?, file).await?;
+        let itself = locked(
+            OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .read(true)
+                .write(true)
+                .open(file)?,
+            file,
+        )
+        .await?;
         let had_content = itself.metadata()?.len() > 0;
         let options = options(file)
             .create_if_missing(true)
@@ -94,7 +109,9 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true);
-        let writer_options = options.clone().pragma("wal_autocheckpoint", COPY_PAGES.to_string());
+        let writer_options = options
+            .clone()
+            .pragma("wal_autocheckpoint", COPY_PAGES.to_string());
         let mut writer = SqliteConnection::connect_with(&writer_options).await?;
         refuse_newer(&mut writer).await?;
         if let Some(lost) = lost_in(file, &mut writer).await? {
@@ -108,10 +125,15 @@ impl Db {
         if let Some(moved) = moved::look(&mut writer, file).await? {
             return Err(sqlx::Error::Configuration(moved.into()));
         }
-        // A file does not hang up: asking first would cost every read a second hop to the driver's thread.
-        let readers = SqlitePoolOptions::new().min_connections(READERS_MIN).max_connections(READERS_MAX).test_before_acquire(false);
+        // A file does not hang up: asking first would cost every read a second hop to the driver's
+        // thread.
+        let readers = SqlitePoolOptions::new()
+            .min_connections(READERS_MIN)
+            .max_connections(READERS_MAX)
+            .test_before_acquire(false);
         let readers = readers.connect_with(options.read_only(true)).await?;
-        let thread = Writer::start(file).map_err(|error| sqlx::Error::Configuration(error.into()))?;
+        let thread =
+            Writer::start(file).map_err(|error| sqlx::Error::Configuration(error.into()))?;
         Ok(Self::Sqlite(Sqlite {
             writer: Arc::new(Mutex::new(writer)),
             thread,
@@ -133,14 +155,16 @@ impl Db {
         }
     }
 
-    /// Waits until its pool is closed, and leaves nothing in a file's write-ahead log: whoever copies the file alone then has
-    /// all of it. The writing connections of a file go with the last clone.
+    /// Waits until its pool is closed, and leaves nothing in a file's write-ahead log: whoever
+    /// copies the file alone then has all of it. The writing connections of a file go with the last
+    /// clone.
     pub async fn close(&self) {
         match self {
             Self::Sqlite(db) => {
                 db.readers.close().await;
                 if let Err(error) = db.write((), |writer, ()| Ok(empty_log(writer)?)).await {
-                    tracing::warn!(%error, "the write-ahead log was not emptied: keep it beside the database");
+                    tracing::warn!(%error, "the write-ahead log was not emptied: keep it beside \
+                        the database");
                 }
             }
             Self::Postgres(db) => db.pool.close().await,
@@ -149,7 +173,8 @@ impl Db {
 }
 
 impl Sqlite {
-    /// Does `work` on the writing thread when no one else writes. What is left of `input` is dropped later.
+    /// Does `work` on the writing thread when no one else writes. What is left of `input` is
+    /// dropped later.
     pub(crate) async fn write<I: Send + 'static, T: Send + 'static>(
         &self,
         input: I,
@@ -167,8 +192,9 @@ pub async fn open_sqlite_read_only(file: &Path) -> Result<SqliteConnection, sqlx
     Ok(connection)
 }
 
-/// A database that is not there may be made, unless something of one lies beside it: its write-ahead log would be taken for another
-/// one's and emptied, and with it what was committed last.
+/// A database that is not there may be made, unless something of one lies beside it: its
+/// write-ahead log would be taken for another one's and emptied, and with it what was committed
+/// last.
 ///
 /// # Errors
 /// What lies there, and what to do.
@@ -183,14 +209,16 @@ pub fn check_new(file: &Path) -> Result<(), String> {
     };
     if let Some(draft) = beside(".restoring") {
         return Err(format!(
-            "{} is not there, and {} is: a restore is under way, or was broken off. Restore it again; or remove that file",
+            "{} is not there, and {} is: a restore is under way, or was broken off. Restore it \
+                again; or remove that file",
             file.display(),
             draft.display()
         ));
     }
     match ["-wal", "-last", "-journal"].into_iter().find_map(beside) {
         Some(left) => Err(format!(
-            "{} is not there, and {} is: what was committed last may be in it, so no new database is made. Put the database back beside it; \
+            "{} is not there, and {} is: what was committed last may be in it, so no new database \
+                is made. Put the database back beside it; \
              or move what was left out of the way",
             file.display(),
             left.display()
@@ -200,18 +228,24 @@ pub fn check_new(file: &Path) -> Result<(), String> {
 }
 
 async fn has_tables(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select exists (select 1 from sqlite_master where name = '_sqlx_migrations')").fetch_one(connection).await
+    sqlx::query_scalar(
+        "select exists (select 1 from sqlite_master where name = '_sqlx_migrations')",
+    )
+    .fetch_one(connection)
+    .await
 }
 
 fn without_tables(file: &Path) -> String {
     let file = file.display();
     format!(
-        "{file} has no tables: its write-ahead log {file}-wal is missing, or its first start was cut off. Put the log back beside it, or \
+        "{file} has no tables: its write-ahead log {file}-wal is missing, or its first start was \
+            cut off. Put the log back beside it, or \
          restore a backup; to begin anew, move {file} out of the way"
     )
 }
 
-/// Why a file must not be served, nor kept in place of a better backup: it has lost commits, or was moved to another database.
+/// Why a file must not be served, nor kept in place of a better backup: it has lost commits, or was
+/// moved to another database.
 ///
 /// # Errors
 /// It cannot be read.
@@ -223,18 +257,30 @@ pub async fn unfit(file: &Path) -> Result<Option<String>, sqlx::Error> {
     }
 }
 
-async fn lost_in(file: &Path, connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
-    Ok(acknowledged::missing(file, connection).await?.map(|lost| acknowledged::way_out(file, &lost)))
+async fn lost_in(
+    file: &Path,
+    connection: &mut SqliteConnection,
+) -> Result<Option<String>, sqlx::Error> {
+    Ok(acknowledged::missing(file, connection)
+        .await?
+        .map(|lost| acknowledged::way_out(file, &lost)))
 }
 
 async fn refuse_newer(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    const IS_MIGRATED: &str = "select count(*) from sqlite_master where type = 'table' and name = '_sqlx_migrations'";
-    let is_migrated: i64 = sqlx::query_scalar(IS_MIGRATED).fetch_one(&mut *connection).await?;
+    const IS_MIGRATED: &str =
+        "select count(*) from sqlite_master where type = 'table' and name = '_sqlx_migrations'";
+    let is_migrated: i64 = sqlx::query_scalar(IS_MIGRATED)
+        .fetch_one(&mut *connection)
+        .await?;
     if is_migrated == 0 {
         return Ok(());
     }
-    let stored = sqlx::query_scalar(schema_version::NEWEST).fetch_one(connection).await?;
-    schema_version::newer(stored).map_or(Ok(()), |newer| Err(sqlx::Error::Configuration(newer.into())))
+    let stored = sqlx::query_scalar(schema_version::NEWEST)
+        .fetch_one(connection)
+        .await?;
+    schema_version::newer(stored).map_or(Ok(()), |newer| {
+        Err(sqlx::Error::Configuration(newer.into()))
+    })
 }
 
 fn options(file: &Path) -> SqliteConnectOptions {
@@ -250,7 +296,16 @@ fn options(file: &Path) -> SqliteConnectOptions {
 pub(crate) async fn lock_beside(file: &Path) -> Result<File, sqlx::Error> {
     let mut name = file.as_os_str().to_owned();
     name.push(".lock");
-    locked(OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&name)?, file).await
+    locked(
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&name)?,
+        file,
+    )
+    .await
 }
 
 async fn locked(lock: File, file: &Path) -> Result<File, sqlx::Error> {
@@ -261,7 +316,9 @@ async fn locked(lock: File, file: &Path) -> Result<File, sqlx::Error> {
             Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
         }
     }
-    Err(sqlx::Error::Configuration(format!("{} is in use by another process", file.display()).into()))
+    Err(sqlx::Error::Configuration(
+        format!("{} is in use by another process", file.display()).into(),
+    ))
 }
 
 #[cfg(test)]
@@ -274,11 +331,17 @@ mod tests {
         let file = dir.path().join("centwise.db");
         let first = Db::open_sqlite(&file).await.unwrap();
         let second = Db::open_sqlite(&file).await.unwrap_err();
-        assert!(second.to_string().contains("in use by another process"), "{second}");
+        assert!(
+            second.to_string().contains("in use by another process"),
+            "{second}"
+        );
         // A lock file can be removed.
         std::fs::remove_file(dir.path().join("centwise.db.lock")).unwrap();
         let second = Db::open_sqlite(&file).await.unwrap_err();
-        assert!(second.to_string().contains("in use by another process"), "{second}");
+        assert!(
+            second.to_string().contains("in use by another process"),
+            "{second}"
+        );
         drop(first);
         Db::open_sqlite(&file).await.unwrap();
     }

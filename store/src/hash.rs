@@ -1,8 +1,8 @@
 //! The hash chain: one BLAKE3 chain per root over the rows of every committed batch.
 //!
-//! A batch's hash covers the root's previous hash, the batch's own number and time, and every one of
-//! its rows except `personal`, which enters only by its keyed digest: erasing the personal columns
-//! and the person's key leaves the chain whole.
+//! A batch's hash covers the root's previous hash, the batch's own number and time, and every one
+//! of its rows except `personal`, which enters only by its keyed digest: erasing the personal
+//! columns and the person's key leaves the chain whole.
 
 use crate::journal::{Personal, Record};
 use rating::{Instant, TenantId};
@@ -57,10 +57,31 @@ impl<'a> Row<'a> {
     }
 
     /// What names it alone; everything else is empty.
-    pub const fn of_identity(seq: i64, root: i64, reporter: Option<i64>, namespace: u8, source: &'a str, id: &'a str) -> Self {
+    pub const fn of_identity(
+        seq: i64,
+        root: i64,
+        reporter: Option<i64>,
+        namespace: u8,
+        source: &'a str,
+        id: &'a str,
+    ) -> Self {
         let (kind, tenant, at_us, received_us) = (0, 0, 0, 0);
         let (content, body, personal_digest) = (&[], &[], &[]);
-        Self { seq, kind, tenant, root, reporter, namespace, source, id, at_us, received_us, content, body, personal_digest }
+        Self {
+            seq,
+            kind,
+            tenant,
+            root,
+            reporter,
+            namespace,
+            source,
+            id,
+            at_us,
+            received_us,
+            content,
+            body,
+            personal_digest,
+        }
     }
 }
 
@@ -77,13 +98,22 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 impl BatchHasher {
     pub fn new(previous: &[u8; 32], root: TenantId, batch: i64, committed_at: Instant) -> Self {
-        let mut hasher = Self { hasher: blake3::Hasher::new(), pending: Vec::new() };
+        let mut hasher = Self {
+            hasher: blake3::Hasher::new(),
+            pending: Vec::new(),
+        };
         hasher.restart(previous, root, batch, committed_at);
         hasher
     }
 
     /// Begins another root's part; the memory is used again.
-    pub fn restart(&mut self, previous: &[u8; 32], root: TenantId, batch: i64, committed_at: Instant) {
+    pub fn restart(
+        &mut self,
+        previous: &[u8; 32],
+        root: TenantId,
+        batch: i64,
+        committed_at: Instant,
+    ) {
         self.hasher.reset();
         self.pending.clear();
         self.pending.extend_from_slice(DOMAIN);
@@ -100,13 +130,20 @@ impl BatchHasher {
         }
         match row.reporter {
             None => out.extend_from_slice(&[row.kind, row.namespace]),
-            // As the rows without one were before there were reporters; the bit keeps the two apart.
+            // As the rows without one were before there were reporters; the bit keeps the two
+            // apart.
             Some(reporter) => {
                 out.extend_from_slice(&[row.kind, row.namespace | REPORTED]);
                 out.extend_from_slice(&reporter.to_le_bytes());
             }
         }
-        for bytes in [row.source.as_bytes(), row.id.as_bytes(), row.content, row.body, row.personal_digest] {
+        for bytes in [
+            row.source.as_bytes(),
+            row.id.as_bytes(),
+            row.content,
+            row.body,
+            row.personal_digest,
+        ] {
             // A row is far below 4 GiB; the length in front keeps neighbours apart.
             out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
             out.extend_from_slice(bytes);
@@ -125,12 +162,25 @@ impl BatchHasher {
 
 /// Digest of what names a person, under the person's key: 16 bytes, lengths included.
 pub fn personal_digest(key: &[u8; 32], personal: &Personal) -> [u8; 16] {
-    let [destination, origin, hint] = [&personal.destination, &personal.origin, &personal.customer_hint].map(|text| text.as_deref());
-    personal_digest_of(key, [destination, origin, hint, personal.raw.as_deref()], &personal.attributes)
+    let [destination, origin, hint] = [
+        &personal.destination,
+        &personal.origin,
+        &personal.customer_hint,
+    ]
+    .map(|text| text.as_deref());
+    personal_digest_of(
+        key,
+        [destination, origin, hint, personal.raw.as_deref()],
+        &personal.attributes,
+    )
 }
 
 /// The same of its fields: destination, origin, customer hint, raw record; attributes.
-pub fn personal_digest_of(key: &[u8; 32], texts: [Option<&str>; 4], attributes: &[(String, String)]) -> [u8; 16] {
+pub fn personal_digest_of(
+    key: &[u8; 32],
+    texts: [Option<&str>; 4],
+    attributes: &[(String, String)],
+) -> [u8; 16] {
     let mut parts: SmallVec<[&[u8]; 12]> = SmallVec::new();
     for text in texts {
         // `None` and an empty text stay apart.
@@ -170,10 +220,19 @@ mod tests {
     #[test]
     fn neighbours_do_not_run_together() {
         let key = [7; 32];
-        assert_ne!(content_digest(&key, &[b"ab", b"c"]), content_digest(&key, &[b"a", b"bc"]));
-        assert_ne!(content_digest(&key, &[b"ab"]), content_digest(&[8; 32], &[b"ab"]));
+        assert_ne!(
+            content_digest(&key, &[b"ab", b"c"]),
+            content_digest(&key, &[b"a", b"bc"])
+        );
+        assert_ne!(
+            content_digest(&key, &[b"ab"]),
+            content_digest(&[8; 32], &[b"ab"])
+        );
         let none = Personal::default();
-        let empty = Personal { destination: Some("".into()), ..Personal::default() };
+        let empty = Personal {
+            destination: Some("".into()),
+            ..Personal::default()
+        };
         assert_ne!(personal_digest(&key, &none), personal_digest(&key, &empty));
     }
 
@@ -182,14 +241,25 @@ mod tests {
         let (content, digest) = ([3; 16], [4; 16]);
         let body = vec![7; 300];
         let mut hasher = BatchHasher::new(&[9; 32], TenantId(1), 1, Instant(1));
-        hasher.row(&Row { body: &[1; 200_000], ..row(&content, &digest) });
+        hasher.row(&Row {
+            body: &[1; 200_000],
+            ..row(&content, &digest)
+        });
         hasher.finish();
         hasher.restart(&GENESIS, TenantId(3), 1, Instant(9));
         let mut plain = [DOMAIN, &GENESIS].concat();
-        [3_i64, 1, 9].iter().for_each(|number| plain.extend(number.to_le_bytes()));
+        [3_i64, 1, 9]
+            .iter()
+            .for_each(|number| plain.extend(number.to_le_bytes()));
         for seq in 0..1000 {
-            hasher.row(&Row { seq, body: &body, ..row(&content, &digest) });
-            [seq, 2, 3, 4, 5].iter().for_each(|number| plain.extend(number.to_le_bytes()));
+            hasher.row(&Row {
+                seq,
+                body: &body,
+                ..row(&content, &digest)
+            });
+            [seq, 2, 3, 4, 5]
+                .iter()
+                .for_each(|number| plain.extend(number.to_le_bytes()));
             plain.extend([1, 1]);
             for part in [b"s", b"i", &content[..], &body, &digest] {
                 plain.extend((part.len() as u32).to_le_bytes());
@@ -230,16 +300,34 @@ mod tests {
             Row { kind: 2, ..row },
             Row { tenant: 9, ..row },
             Row { root: 9, ..row },
-            Row { reporter: Some(0), ..row },
-            Row { reporter: Some(9), ..row },
-            Row { namespace: 2, ..row },
+            Row {
+                reporter: Some(0),
+                ..row
+            },
+            Row {
+                reporter: Some(9),
+                ..row
+            },
+            Row {
+                namespace: 2,
+                ..row
+            },
             Row { source: "t", ..row },
             Row { id: "j", ..row },
             Row { at_us: 9, ..row },
-            Row { received_us: 9, ..row },
-            Row { content: &[1; 16], ..row },
+            Row {
+                received_us: 9,
+                ..row
+            },
+            Row {
+                content: &[1; 16],
+                ..row
+            },
             Row { body: &[8], ..row },
-            Row { personal_digest: &[1; 16], ..row },
+            Row {
+                personal_digest: &[1; 16],
+                ..row
+            },
         ];
         for other in changed {
             assert_ne!(hash(&row), hash(&other), "{other:?}");

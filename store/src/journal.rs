@@ -19,19 +19,24 @@ use compact_str::CompactString;
 use ledger::{AccountKey, Balance, Hold, LinkCharge, Posting};
 use rating::fast::FastMap;
 use rating::usage::{Counter, CounterId, Piece};
-use rating::{AgreementId, CardVersionId, Carry, Cents, Currency, Exact, Instant, Quantity, TenantId, ids::HoldId};
+use rating::{
+    AgreementId, CardVersionId, Carry, Cents, Currency, Exact, Instant, Quantity, TenantId,
+    ids::HoldId,
+};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Position of a record in the journal: dense, in order of arrival, never reused. On PostgreSQL so within
-/// a root, whose number is above the position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+/// Position of a record in the journal: dense, in order of arrival, never reused. On PostgreSQL so
+/// within a root, whose number is above the position.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct Seq(pub i64);
 
-/// Whose key named a command: no key takes an id away from another tenant's. `None`: the platform's key, a step of our
-/// own, and whatever was recorded before reporters were told apart.
+/// Whose key named a command: no key takes an id away from another tenant's. `None`: the platform's
+/// key, a step of our own, and whatever was recorded before reporters were told apart.
 pub type Reporter = Option<TenantId>;
 
 /// What a caller names a command by. Unique per root, reporter, namespace and source.
@@ -46,7 +51,13 @@ pub struct Identity {
 
 impl Identity {
     pub fn name(&self) -> Name<'_> {
-        Name { root: self.root, reporter: self.reporter, namespace: self.namespace, source: &self.source, id: &self.id }
+        Name {
+            root: self.root,
+            reporter: self.reporter,
+            namespace: self.namespace,
+            source: &self.source,
+            id: &self.id,
+        }
     }
 }
 
@@ -80,7 +91,8 @@ pub struct Record {
     pub at: Instant,
     /// The engine's time of arrival.
     pub received_at: Instant,
-    /// Digest of the content as parsed, under the tenant's personal key: tells a resend from a conflict.
+    /// Digest of the content as parsed, under the tenant's personal key: tells a resend from a
+    /// conflict.
     pub content: [u8; 16],
     /// Everything that explains the money and names no person.
     pub body: Body,
@@ -91,8 +103,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// Every account this record moved, held or charged (also by zero cents); sorted, without repeats.
-    /// The seller of the root's own link is the platform, whose revenue is one account per root.
+    /// Every account this record moved, held or charged (also by zero cents); sorted, without
+    /// repeats. The seller of the root's own link is the platform, whose revenue is one account per
+    /// root.
     pub fn accounts(&self) -> SmallVec<[AccountKey; 6]> {
         let mut accounts: SmallVec<[AccountKey; 6]> = SmallVec::new();
         if let Some(currency) = self.body.currency {
@@ -114,9 +127,14 @@ impl Record {
         accounts
     }
 
-    /// Links of a usage event that are not charged after this step of it, from the customer's own up.
+    /// Links of a usage event that are not charged after this step of it, from the customer's own
+    /// up.
     pub fn open(&self) -> &[OpenLink] {
-        self.body.trail.steps.as_ref().map_or(&[], |steps| &steps.open)
+        self.body
+            .trail
+            .steps
+            .as_ref()
+            .map_or(&[], |steps| &steps.open)
     }
 
     /// In which segment of its counter the charge of this buyer counts; `None`: in the first.
@@ -126,12 +144,20 @@ impl Record {
 
     /// The step of the same event before this one.
     pub fn previous(&self) -> Option<Seq> {
-        self.body.trail.steps.as_ref().and_then(|steps| steps.previous)
+        self.body
+            .trail
+            .steps
+            .as_ref()
+            .and_then(|steps| steps.previous)
     }
 
     /// The event whose lower links this one corrects.
     pub fn corrects(&self) -> Option<Seq> {
-        self.body.trail.steps.as_ref().and_then(|steps| steps.corrects)
+        self.body
+            .trail
+            .steps
+            .as_ref()
+            .and_then(|steps| steps.corrects)
     }
 
     /// Usage that is kept to be priced, in whole or in part.
@@ -169,7 +195,12 @@ pub struct Body {
 impl Body {
     /// In which segment of its counter the charge of this buyer counts; `None`: in the first.
     pub fn place(&self, buyer: TenantId) -> Option<&Place> {
-        self.trail.steps.as_ref()?.places.iter().find(|place| place.buyer == buyer)
+        self.trail
+            .steps
+            .as_ref()?
+            .places
+            .iter()
+            .find(|place| place.buyer == buyer)
     }
 }
 
@@ -213,12 +244,14 @@ pub enum ChargePricing {
         prefix_len: u8,
         pieces: SmallVec<[Piece; 1]>,
     },
-    /// A commission that is not taken from the link below: not every commission further down counts against its seller.
+    /// A commission that is not taken from the link below: not every commission further down counts
+    /// against its seller.
     CommissionOf {
         commission_bp: u16,
         /// The buyer on the link from whose price it is taken.
         of: TenantId,
-        /// Commissions above that one which count, from below up, in basis points: they are taken off first.
+        /// Commissions above that one which count, from below up, in basis points: they are taken
+        /// off first.
         less: Vec<u16>,
     },
 }
@@ -294,11 +327,13 @@ pub struct State {
 pub struct Batch {
     pub committed_at: Instant,
     pub records: Vec<Record>,
-    /// The [`Journal::identity_key`] of every record, where its caller had it at hand; or nothing at all.
+    /// The [`Journal::identity_key`] of every record, where its caller had it at hand; or nothing
+    /// at all.
     pub identity_keys: Vec<u64>,
     pub state: State,
     pub amendments: Vec<(Seq, Kind, usize)>,
-    /// Records by index of usage that is not rated, or not on every link: to be listed and rated later.
+    /// Records by index of usage that is not rated, or not on every link: to be listed and rated
+    /// later.
     pub unrated: Vec<usize>,
     /// Those of them that are now rated on every link.
     pub settled: Vec<Seq>,
@@ -386,8 +421,8 @@ pub struct Lanes {
     pub count: usize,
     /// A batch is of one root.
     pub one_root: bool,
-    /// The database may undo a batch for the sake of another (isolation above read committed), so that its commands
-    /// are kept until it is committed.
+    /// The database may undo a batch for the sake of another (isolation above read committed), so
+    /// that its commands are kept until it is committed.
     pub may_be_undone: bool,
 }
 
@@ -395,8 +430,9 @@ pub struct Lanes {
 #[async_trait]
 pub trait Locking: Journal {
     fn lanes(&self) -> Lanes;
-    /// The journal as this batch alone sees and changes it, until it has committed or is dropped: nobody
-    /// else writes to these roots meanwhile. Its [`Journal::expired_holds`] are those of these roots.
+    /// The journal as this batch alone sees and changes it, until it has committed or is dropped:
+    /// nobody else writes to these roots meanwhile. Its [`Journal::expired_holds`] are those of
+    /// these roots.
     async fn enter(&self, roots: &[TenantId]) -> Result<Arc<dyn Journal>>;
 }
 
@@ -410,8 +446,8 @@ pub struct Beginning {
 }
 
 impl Beginning {
-    /// Whether an event of this instant, which came in at `received_at`, may have come before as well: when it came,
-    /// what had arrived at its own time was gone already.
+    /// Whether an event of this instant, which came in at `received_at`, may have come before as
+    /// well: when it came, what had arrived at its own time was gone already.
     pub fn may_hide(&self, at: Instant, received_at: Instant) -> bool {
         at < self.from && received_at >= self.since
     }
@@ -427,14 +463,25 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
     async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>>;
     /// [`Self::find`] for identities whose keys are not at hand.
     async fn find_each(&self, identities: &[Identity]) -> Result<Vec<Option<Arc<Record>>>> {
-        let keyed: Vec<Keyed<'_>> = identities.iter().map(|one| Keyed { key: self.identity_key(one.name()), name: one.name() }).collect();
+        let keyed: Vec<Keyed<'_>> = identities
+            .iter()
+            .map(|one| Keyed {
+                key: self.identity_key(one.name()),
+                name: one.name(),
+            })
+            .collect();
         self.find(&keyed).await
     }
-    /// Who has ever named something of this namespace in the books of these roots (usage or holds; of others nobody asks).
-    async fn reporters(&self, roots: &[TenantId], namespace: Namespace) -> Result<Vec<(TenantId, Reporter)>>;
+    /// Who has ever named something of this namespace in the books of these roots (usage or holds;
+    /// of others nobody asks).
+    async fn reporters(
+        &self,
+        roots: &[TenantId],
+        namespace: Namespace,
+    ) -> Result<Vec<(TenantId, Reporter)>>;
     async fn load(&self, keys: &StateKeys) -> Result<State>;
-    /// Does beforehand what a commit needs no position for. It may run while another batch is committed;
-    /// the records must not change afterwards.
+    /// Does beforehand what a commit needs no position for. It may run while another batch is
+    /// committed; the records must not change afterwards.
     fn pack(&self, _batch: &mut Batch) {}
     /// Durable on return.
     async fn commit(&self, batch: Batch) -> Result<Placed>;
@@ -443,8 +490,8 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
     async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>>;
     /// Audits the books: the checks of `verify`, with the first differences.
     async fn verify(&self) -> Result<Vec<Check>>;
-    /// When the newest batch of these books was committed; of a journal that is locked: of its roots. No later batch of
-    /// theirs may be dated before.
+    /// When the newest batch of these books was committed; of a journal that is locked: of its
+    /// roots. No later batch of theirs may be dated before.
     async fn last_committed_at(&self) -> Result<Instant> {
         Ok(Instant::MIN)
     }
@@ -452,7 +499,8 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
     async fn beginning(&self, _root: TenantId) -> Result<Option<Beginning>> {
         Ok(None)
     }
-    /// `None`: nobody else writes, and a batch may be worked out on states that are not yet durable.
+    /// `None`: nobody else writes, and a batch may be worked out on states that are not yet
+    /// durable.
     fn locking(&self) -> Option<&dyn Locking> {
         None
     }
@@ -461,7 +509,8 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
 /// One line of `verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// `balances`, `zero_sum`, `charges`, `carry`, `holds`, `identities`, `openings`, `hash_chain`, ….
+    /// `balances`, `zero_sum`, `charges`, `carry`, `holds`, `identities`, `openings`, `hash_chain`,
+    /// ….
     pub name: String,
     pub ok: bool,
     pub examined: u64,

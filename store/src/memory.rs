@@ -4,8 +4,9 @@
 
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{
-    Amendment, Batch, BatchHead, Body, Check, Identity, Journal, JournalError, Keyed, Member, MemberKey, Name, Namespace, Of, Placed,
-    Record, RecordQuery, Reporter, Result, Seq, State, StateKeys,
+    Amendment, Batch, BatchHead, Body, Check, Identity, Journal, JournalError, Keyed, Member,
+    MemberKey, Name, Namespace, Of, Placed, Record, RecordQuery, Reporter, Result, Seq, State,
+    StateKeys,
 };
 use crate::reporters::Reporters;
 use crate::verify::{Audit, Stored, StoredRow};
@@ -46,7 +47,8 @@ impl MemoryJournal {
         Self::default()
     }
 
-    /// The next `count` commits fail as if the database were gone: for tests of what a caller does then.
+    /// The next `count` commits fail as if the database were gone: for tests of what a caller does
+    /// then.
     pub fn fail_next_commits(&self, count: u32) -> Result<()> {
         self.lock()?.fail_commits = count;
         Ok(())
@@ -60,7 +62,9 @@ impl MemoryJournal {
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, Books>> {
-        self.books.lock().map_err(|_| JournalError::Corrupt("a commit was cut short by a panic".into()))
+        self.books
+            .lock()
+            .map_err(|_| JournalError::Corrupt("a commit was cut short by a panic".into()))
     }
 }
 
@@ -72,10 +76,17 @@ impl Journal for MemoryJournal {
 
     async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
         let books = self.lock()?;
-        Ok(identities.iter().map(|keyed| books.find(&keyed.name)).collect())
+        Ok(identities
+            .iter()
+            .map(|keyed| books.find(&keyed.name))
+            .collect())
     }
 
-    async fn reporters(&self, roots: &[TenantId], namespace: Namespace) -> Result<Vec<(TenantId, Reporter)>> {
+    async fn reporters(
+        &self,
+        roots: &[TenantId],
+        namespace: Namespace,
+    ) -> Result<Vec<(TenantId, Reporter)>> {
         Ok(self.lock()?.reporters.of(roots, namespace))
     }
 
@@ -110,7 +121,11 @@ impl Journal for MemoryJournal {
     }
 
     async fn last_committed_at(&self) -> Result<Instant> {
-        Ok(self.lock()?.committed.last().map_or(Instant::MIN, |head| head.committed_at))
+        Ok(self
+            .lock()?
+            .committed
+            .last()
+            .map_or(Instant::MIN, |head| head.committed_at))
     }
 }
 
@@ -123,7 +138,9 @@ impl Books {
             source: name.source.into(),
             id: name.id.into(),
         };
-        self.first.get(&identity).map(|&index| Arc::clone(&self.records[index]))
+        self.first
+            .get(&identity)
+            .map(|&index| Arc::clone(&self.records[index]))
     }
 
     fn load(&self, keys: &StateKeys) -> State {
@@ -132,19 +149,36 @@ impl Books {
         pick(&keys.carries, &self.state.carries, &mut state.carries);
         pick(&keys.counters, &self.state.counters, &mut state.counters);
         pick(&keys.holds, &self.state.holds, &mut state.holds);
-        let open = |id: &&HoldId| self.state.holds.get(id).is_some_and(|hold| hold.state == HoldState::Open);
+        let open = |id: &&HoldId| {
+            self.state
+                .holds
+                .get(id)
+                .is_some_and(|hold| hold.state == HoldState::Open)
+        };
         let open: Vec<HoldId> = keys.open_holds.iter().filter(open).copied().collect();
         pick(&open, &self.state.holds, &mut state.holds);
-        pick(&keys.amendments, &self.state.amendments, &mut state.amendments);
+        pick(
+            &keys.amendments,
+            &self.state.amendments,
+            &mut state.amendments,
+        );
         for key in &keys.members {
             if let Some(&member) = self.members.get(key) {
                 state.members.insert(key.clone(), member);
             }
         }
         for &counter in &keys.all_members {
-            let from = MemberKey { counter, value: String::new() };
-            let members = self.members.range(from..).take_while(|(key, _)| key.counter == counter);
-            state.members.extend(members.map(|(key, &member)| (key.clone(), member)));
+            let from = MemberKey {
+                counter,
+                value: String::new(),
+            };
+            let members = self
+                .members
+                .range(from..)
+                .take_while(|(key, _)| key.counter == counter);
+            state
+                .members
+                .extend(members.map(|(key, &member)| (key.clone(), member)));
         }
         state
     }
@@ -155,9 +189,17 @@ impl Books {
         let heads = self.chain(&batch, first)?;
         let seq_of = |index: usize| Seq(first + index as i64);
         let reporters = self.reporters.new_ones(&batch.records);
-        reporters.into_iter().for_each(|(root, namespace, reporter)| self.reporters.add(root, namespace, reporter));
+        reporters
+            .into_iter()
+            .for_each(|(root, namespace, reporter)| self.reporters.add(root, namespace, reporter));
         for (amended, kind, by) in batch.amendments {
-            self.state.amendments.insert(amended, Amendment { kind, by: seq_of(by) });
+            self.state.amendments.insert(
+                amended,
+                Amendment {
+                    kind,
+                    by: seq_of(by),
+                },
+            );
         }
         for index in batch.unrated {
             if let Some(record) = batch.records.get(index) {
@@ -172,13 +214,16 @@ impl Books {
         self.state.counters.extend(batch.state.counters);
         self.state.holds.extend(batch.state.holds);
         self.members.extend(batch.state.members);
-        self.committed.extend(heads.iter().map(|(_, head)| head.clone()));
+        self.committed
+            .extend(heads.iter().map(|(_, head)| head.clone()));
         self.heads.extend(heads);
         self.batch_ends.push(first + batch.records.len() as i64 - 1);
         for (index, mut record) in batch.records.into_iter().enumerate() {
             record.seq = seq_of(index);
             if record.identity.namespace != Namespace::Engine {
-                self.first.entry(record.identity.clone()).or_insert(self.records.len());
+                self.first
+                    .entry(record.identity.clone())
+                    .or_insert(self.records.len());
             }
             self.records.push(Arc::new(record));
         }
@@ -196,14 +241,39 @@ impl Books {
                 let previous = self.heads.get(&root).map_or(GENESIS, |head| head.hash);
                 let hasher = BatchHasher::new(&previous, root, number, batch.committed_at);
                 let committed_at = batch.committed_at;
-                (hasher, BatchHead { batch: number, root, first: seq, last: seq, records: 0, hash: GENESIS, committed_at })
+                (
+                    hasher,
+                    BatchHead {
+                        batch: number,
+                        root,
+                        first: seq,
+                        last: seq,
+                        records: 0,
+                        hash: GENESIS,
+                        committed_at,
+                    },
+                )
             });
             let body = packed(&record.body)?;
-            hasher.row(&Row { seq: seq.0, ..Row::of(record, &body) });
+            hasher.row(&Row {
+                seq: seq.0,
+                ..Row::of(record, &body)
+            });
             head.last = seq;
             head.records += 1;
         }
-        Ok(open.into_iter().map(|(root, (mut hasher, head))| (root, BatchHead { hash: hasher.finish(), ..head })).collect())
+        Ok(open
+            .into_iter()
+            .map(|(root, (mut hasher, head))| {
+                (
+                    root,
+                    BatchHead {
+                        hash: hasher.finish(),
+                        ..head
+                    },
+                )
+            })
+            .collect())
     }
 
     fn verify(&self) -> Result<Vec<Check>> {
@@ -212,14 +282,27 @@ impl Books {
         for record in &self.records {
             let body = packed(&record.body)?;
             let batch = 1 + self.batch_ends.partition_point(|end| *end < record.seq.0) as i64;
-            audit.row(&StoredRow { batch, row: Row::of(record, &body), personal: None });
+            audit.row(&StoredRow {
+                batch,
+                row: Row::of(record, &body),
+                personal: None,
+            });
         }
         audit.identities().next_pass();
         if audit.identities().has_suspects() {
-            self.records.iter().for_each(|record| audit.identities().confirm(&Row::of(record, &[])));
+            self.records
+                .iter()
+                .for_each(|record| audit.identities().confirm(&Row::of(record, &[])));
         }
-        let heads = self.heads.iter().map(|(root, head)| (*root, head.hash)).collect();
-        Ok(audit.finish(&Stored { state: self.state.clone(), heads }))
+        let heads = self
+            .heads
+            .iter()
+            .map(|(root, head)| (*root, head.hash))
+            .collect();
+        Ok(audit.finish(&Stored {
+            state: self.state.clone(),
+            heads,
+        }))
     }
 
     fn read(&self, query: &RecordQuery) -> Vec<Record> {
@@ -229,7 +312,9 @@ impl Books {
         };
         let of = |record: &&Arc<Record>| match &query.of {
             Of::All => true,
-            Of::Seqs(_) => wanted.as_ref().is_some_and(|seqs| seqs.contains(&record.seq)),
+            Of::Seqs(_) => wanted
+                .as_ref()
+                .is_some_and(|seqs| seqs.contains(&record.seq)),
             Of::Account(account) => record.accounts().contains(account),
             Of::Customer(tenant) => record.tenant == *tenant,
             Of::Unrated(root) => self.unrated.contains(&(*root, record.seq)),
@@ -238,10 +323,23 @@ impl Books {
         let copy = |record: &Arc<Record>| Record::clone(record);
         if query.newest_first {
             let before = |record: &&Arc<Record>| query.after.is_none_or(|after| record.seq < after);
-            self.records.iter().rev().filter(before).filter(of).take(query.limit).map(copy).collect()
+            self.records
+                .iter()
+                .rev()
+                .filter(before)
+                .filter(of)
+                .take(query.limit)
+                .map(copy)
+                .collect()
         } else {
             let beyond = |record: &&Arc<Record>| query.after.is_none_or(|after| record.seq > after);
-            self.records.iter().filter(beyond).filter(of).take(query.limit).map(copy).collect()
+            self.records
+                .iter()
+                .filter(beyond)
+                .filter(of)
+                .take(query.limit)
+                .map(copy)
+                .collect()
         }
     }
 }
@@ -250,7 +348,11 @@ fn packed(body: &Body) -> Result<Vec<u8>> {
     postcard::to_stdvec(body).map_err(|e| JournalError::Corrupt(e.to_string()))
 }
 
-fn pick<K: Clone + Eq + std::hash::Hash, V: Clone>(keys: &[K], from: &FastMap<K, V>, into: &mut FastMap<K, V>) {
+fn pick<K: Clone + Eq + std::hash::Hash, V: Clone>(
+    keys: &[K],
+    from: &FastMap<K, V>,
+    into: &mut FastMap<K, V>,
+) {
     for key in keys {
         if let Some(value) = from.get(key) {
             into.insert(key.clone(), value.clone());

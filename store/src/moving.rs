@@ -1,10 +1,12 @@
 //! An installation moved from an embedded database into an empty one on PostgreSQL.
 //!
-//! Records of both are the same rows, copied table by table. The journal is one sequence there and one per root here:
-//! its records are written again in order of arrival, through PostgreSQL's own way of writing them, under new seqs; what
-//! refers to a record is translated (`seqs`); batches are formed anew, and with them every root's hash chain. States
-//! are copied as they are at the end. Nothing is believed: both sides are counted, added up and audited, and until
-//! that has gone well a mark keeps servers from opening the new database. From then on one keeps them from the old one.
+//! Records of both are the same rows, copied table by table. The journal is one sequence there and
+//! one per root here: its records are written again in order of arrival, through PostgreSQL's own
+//! way of writing them, under new seqs; what refers to a record is translated (`seqs`); batches are
+//! formed anew, and with them every root's hash chain. States are copied as they are at the end.
+//! Nothing is believed: both sides are counted, added up and audited, and until that has gone well
+//! a mark keeps servers from opening the new database. From then on one keeps them from the old
+//! one.
 
 mod compare;
 mod pieces;
@@ -39,7 +41,10 @@ pub enum MoveError {
     NothingThere(String),
     #[error(transparent)]
     Target(#[from] OpenError),
-    #[error("the database to move into is not empty: there are rows in its table {0}. Make an empty one (createdb)")]
+    #[error(
+        "the database to move into is not empty: there are rows in its table {0}. Make an empty \
+            one (createdb)"
+    )]
     NotEmpty(String),
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -68,19 +73,39 @@ pub struct Copied {
 }
 
 impl Move {
-    /// Locks the source, and brings its tables up to date as its server would; looks whether the target is empty.
+    /// Locks the source, and brings its tables up to date as its server would; looks whether the
+    /// target is empty.
     pub async fn prepare(source: &Path, target: &Db) -> Result<Self, MoveError> {
         let file = || source.display().to_string();
         let opened = Db::open_sqlite(source).await;
-        let (Db::Sqlite(db), Db::Postgres(postgres)) = (opened.map_err(|error| MoveError::Source { file: file(), error })?, target) else {
-            return Err(JournalError::Unavailable("a move is from a SQLite file to a PostgreSQL database".into()).into());
+        let (Db::Sqlite(db), Db::Postgres(postgres)) = (
+            opened.map_err(|error| MoveError::Source {
+                file: file(),
+                error,
+            })?,
+            target,
+        ) else {
+            return Err(JournalError::Unavailable(
+                "a move is from a SQLite file to a PostgreSQL database".into(),
+            )
+            .into());
         };
         let export = Export::of(&db);
-        let platform = export.platform().await?.ok_or_else(|| MoveError::NothingThere(file()))?;
+        let platform = export
+            .platform()
+            .await?
+            .ok_or_else(|| MoveError::NothingThere(file()))?;
         let to = name_of(&postgres.pool.connect_options());
         match import::occupied(postgres, &every_table()).await? {
             Some(table) => Err(MoveError::NotEmpty(table)),
-            None => Ok(Self { file: source.to_owned(), source: db, to, export, platform, target: target.clone() }),
+            None => Ok(Self {
+                file: source.to_owned(),
+                source: db,
+                to,
+                export,
+                platform,
+                target: target.clone(),
+            }),
         }
     }
 
@@ -100,15 +125,30 @@ impl Move {
 
     /// Copies everything; `copied` hears of every so many rows.
     pub async fn copy(self, copied: &mut dyn FnMut(u64)) -> Result<Copied, MoveError> {
-        let Self { file, source, to, export, platform, target } = self;
-        let import = Import::claim(&target, platform, &every_table()).await?.map_err(MoveError::NotEmpty)?;
+        let Self {
+            file,
+            source,
+            to,
+            export,
+            platform,
+            target,
+        } = self;
+        let import = Import::claim(&target, platform, &every_table())
+            .await?
+            .map_err(MoveError::NotEmpty)?;
         let seqs = journal(&export, &import, Seqs::beside(&file)?, copied).await?;
         for table in TABLES {
             tables::copy(&export, &import, table, &seqs, copied).await?;
         }
         states::copy(&export, &import).await?;
         import.complete(&every_table()).await?;
-        Ok(Copied { source, to, export, target, import })
+        Ok(Copied {
+            source,
+            to,
+            export,
+            target,
+            import,
+        })
     }
 }
 
@@ -123,7 +163,8 @@ impl Copied {
         crate::postgres::verify_database(&self.target).await
     }
 
-    /// Lets servers open the target, and the source no more: first the one and then the other, so that at no moment both can be.
+    /// Lets servers open the target, and the source no more: first the one and then the other, so
+    /// that at no moment both can be.
     pub async fn release(self) -> Result<()> {
         moved::mark(&mut *self.source.writer.lock().await, &self.to).await?;
         self.import.release().await
@@ -131,22 +172,35 @@ impl Copied {
 }
 
 fn every_table() -> Vec<&'static str> {
-    TABLES.iter().map(|table| table.name).chain(JOURNAL_TABLES.iter().copied()).collect()
+    TABLES
+        .iter()
+        .map(|table| table.name)
+        .chain(JOURNAL_TABLES.iter().copied())
+        .collect()
 }
 
 /// Writes every record again; where each of them is now.
-async fn journal(export: &Export, import: &Import, seqs: Seqs, copied: &mut dyn FnMut(u64)) -> Result<Seqs> {
+async fn journal(
+    export: &Export,
+    import: &Import,
+    seqs: Seqs,
+    copied: &mut dyn FnMut(u64),
+) -> Result<Seqs> {
     let numbers = import.number(&export.roots().await?).await?;
     let (sender, mut receiver) = mpsc::channel(PIECES_AHEAD);
     let reading = tokio::spawn(read(export.clone(), Pieces::new(numbers, seqs), sender));
     while let Some(Piece { batch, placed }) = receiver.recv().await {
         let count = placed.len() as u64;
         if import.commit(batch).await? != Placed::Each(placed) {
-            return Err(JournalError::Corrupt("records were placed elsewhere than was reckoned with".into()));
+            return Err(JournalError::Corrupt(
+                "records were placed elsewhere than was reckoned with".into(),
+            ));
         }
         copied(count);
     }
-    reading.await.map_err(|e| JournalError::Unavailable(e.to_string()))?
+    reading
+        .await
+        .map_err(|e| JournalError::Unavailable(e.to_string()))?
 }
 
 /// Reads ahead, until everything is read or nobody takes it any more.
@@ -166,7 +220,9 @@ async fn read(export: Export, mut pieces: Pieces, to: mpsc::Sender<Piece>) -> Re
     }
     let (rest, seqs) = pieces.finish();
     if let Some(rest) = rest {
-        to.send(rest).await.map_err(|_| JournalError::Unavailable("the copy was given up".into()))?;
+        to.send(rest)
+            .await
+            .map_err(|_| JournalError::Unavailable("the copy was given up".into()))?;
     }
     Ok(seqs)
 }

@@ -16,7 +16,8 @@ pub(crate) const LOOK: &str = concat!(
     " (select count(*) from payments where open_disputes > 0),",
     " (select count(*) from refunds where next_at is not null and created_at < $1)"
 );
-pub(crate) const IS_MIGRATED: &str = "select count(*) from sqlite_master where type = 'table' and name = 'provider_events'";
+pub(crate) const IS_MIGRATED: &str =
+    "select count(*) from sqlite_master where type = 'table' and name = 'provider_events'";
 
 /// Columns of [`LOOK`], in order.
 pub(crate) type Row = (i64, i64, i64, i64, i64, i64);
@@ -39,6 +40,13 @@ pub struct PaymentsLook {
 impl From<Row> for PaymentsLook {
     fn from((late, stuck, told, in_suspense, disputed, waiting_refunds): Row) -> Self {
         let last_told_at = (told > 0).then_some(Instant(told));
-        Self { late, stuck, last_told_at, in_suspense, disputed, waiting_refunds }
+        Self {
+            late,
+            stuck,
+            last_told_at,
+            in_suspense,
+            disputed,
+            waiting_refunds,
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Who has ever reported usage, or placed holds, in the books of a root: mostly one tenant. Others who may have used the
-//! same ids are looked for only among these.
+//! Who has ever reported usage, or placed holds, in the books of a root: mostly one tenant. Others
+//! who may have used the same ids are looked for only among these.
 
 use crate::journal::{Namespace, Record, Reporter};
 use rating::TenantId;
@@ -23,7 +23,9 @@ impl Reporters {
     }
 
     pub fn has(&self, (root, namespace, reporter): Reported) -> bool {
-        self.0.get(&root).is_some_and(|of_root| of_root.contains(&(namespace, reporter)))
+        self.0
+            .get(&root)
+            .is_some_and(|of_root| of_root.contains(&(namespace, reporter)))
     }
 
     /// How many there are of a root.
@@ -35,7 +37,8 @@ impl Reporters {
         let of_root = |root: &TenantId| {
             let all = self.0.get(root).into_iter().flatten();
             let root = *root;
-            all.filter(move |(of, _)| *of == namespace).map(move |(_, reporter)| (root, *reporter))
+            all.filter(move |(of, _)| *of == namespace)
+                .map(move |(_, reporter)| (root, *reporter))
         };
         roots.iter().flat_map(of_root).collect()
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Attempts after the first. Under serializable isolation each of many writers of one root may lose to each other.
+/// Attempts after the first. Under serializable isolation each of many writers of one root may lose
+/// to each other.
 const AGAIN_MAX: u32 = 40;
 const PAUSE_MIN: Duration = Duration::from_millis(2);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
@@ -14,13 +15,14 @@ pub(crate) struct Tries {
 }
 
 impl Tries {
-    /// Waits a moment, longer each time, if `error` (of anything but a commit) means that the same may succeed now.
+    /// Waits a moment, longer each time, if `error` (of anything but a commit) means that the same
+    /// may succeed now.
     pub(crate) async fn again(&mut self, error: &sqlx::Error) -> bool {
         (was_cut_off(error) || was_undone(error)) && self.pause().await
     }
 
-    /// The same for an error of a commit. A connection that broke there leaves open whether the work was done:
-    /// only the server's own word that it was not counts.
+    /// The same for an error of a commit. A connection that broke there leaves open whether the
+    /// work was done: only the server's own word that it was not counts.
     pub(crate) async fn again_after_commit(&mut self, error: &sqlx::Error) -> bool {
         (was_undone(error) || code(error).as_deref() == Some("XX000")) && self.pause().await
     }
@@ -29,20 +31,26 @@ impl Tries {
         if self.again == AGAIN_MAX {
             return false;
         }
-        let pause = PAUSE_MIN.saturating_mul(1 << self.again.min(10)).min(PAUSE_MAX);
+        let pause = PAUSE_MIN
+            .saturating_mul(1 << self.again.min(10))
+            .min(PAUSE_MAX);
         self.again += 1;
         tokio::time::sleep(pause).await;
         true
     }
 }
 
-/// Nothing of the transaction stays, or nobody knows: the whole of it may be done again by who can tell.
+/// Nothing of the transaction stays, or nobody knows: the whole of it may be done again by who can
+/// tell.
 pub(crate) fn may_be_done_again(error: &sqlx::Error) -> bool {
     was_cut_off(error) || was_undone(error) || code(error).as_deref() == Some("XX000")
 }
 
 fn code(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error()?.code().map(|code| code.into_owned())
+    error
+        .as_database_error()?
+        .code()
+        .map(|code| code.into_owned())
 }
 
 /// Serialization failure or deadlock: rolled back for the sake of another transaction.
@@ -67,7 +75,10 @@ mod tests {
         let gone = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
         let mut tries = Tries::default();
         assert!(!tries.again(&sqlx::Error::RowNotFound).await);
-        assert!(!tries.again_after_commit(&gone()).await, "it may have been done");
+        assert!(
+            !tries.again_after_commit(&gone()).await,
+            "it may have been done"
+        );
         assert!(tries.again(&gone()).await);
         tries.again = AGAIN_MAX;
         assert!(!tries.again(&gone()).await);

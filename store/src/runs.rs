@@ -2,8 +2,8 @@
 //!
 //! An entry is (key: keyed 64-bit hash, seq). A run's part is a sequence of blocks of ascending
 //! entries; fences (the first entry of every block) and a bloom filter of its keys stay in memory.
-//! Within a block a key is written once, as the difference to the one before, and its seqs follow as
-//! differences. Every block carries a checksum: a damaged index must never hide a resend.
+//! Within a block a key is written once, as the difference to the one before, and its seqs follow
+//! as differences. Every block carries a checksum: a damaged index must never hide a resend.
 
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
@@ -12,12 +12,13 @@ use std::ops::Range;
 /// (keyed hash, seq).
 pub type Entry = (u64, i64);
 
-/// A block is closed once it is this long: with its last entry, its checksum and its row's header two of them
-/// fill a page of 16 KiB.
+/// A block is closed once it is this long: with its last entry, its checksum and its row's header
+/// two of them fill a page of 16 KiB.
 const BLOCK_BYTES: usize = 8_100;
 const CHECKSUM_BYTES: usize = 8;
-/// Size of the filter: about 0.15 % of the keys it has never seen pass it. Every one that does costs a read, in
-/// every run: at 10 million records that was most of a look-up with 12 bits and 0.5 %.
+/// Size of the filter: about 0.15 % of the keys it has never seen pass it. Every one that does
+/// costs a read, in every run: at 10 million records that was most of a look-up with 12 bits and
+/// 0.5 %.
 const FILTER_BITS_PER_KEY: u64 = 16;
 const FILTER_PROBES: u32 = 6;
 /// Words of one cache line: all probes of a key fall into one.
@@ -37,7 +38,9 @@ pub struct Filter {
 impl Filter {
     pub fn for_keys(keys: u64) -> Self {
         let lines = (keys * FILTER_BITS_PER_KEY).div_ceil(512).max(1);
-        Self { words: vec![0; lines as usize * LINE_WORDS] }
+        Self {
+            words: vec![0; lines as usize * LINE_WORDS],
+        }
     }
 
     pub fn insert(&mut self, key: u64) {
@@ -60,18 +63,26 @@ impl Filter {
     fn place(&self, key: u64) -> (usize, u64) {
         let lines = (self.words.len() / LINE_WORDS) as u128;
         let line = (u128::from(key) * lines) >> 64;
-        (line as usize * LINE_WORDS, key.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        (
+            line as usize * LINE_WORDS,
+            key.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        )
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.words.iter().flat_map(|word| word.to_le_bytes()).collect()
+        self.words
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .collect()
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, BadBlock> {
         if bytes.is_empty() || !bytes.len().is_multiple_of(8 * LINE_WORDS) {
             return Err(BadBlock);
         }
-        Ok(Self { words: bytes.chunks_exact(8).map(le_u64).collect() })
+        Ok(Self {
+            words: bytes.chunks_exact(8).map(le_u64).collect(),
+        })
     }
 }
 
@@ -87,26 +98,44 @@ pub struct Part {
 impl Part {
     /// Blocks that may hold entries of `key`; empty when the filter rules it out.
     pub fn blocks_of(&self, key: u64) -> Range<usize> {
-        if self.filter.may_contain(key) { self.blocks_between((key, i64::MIN), (key, i64::MAX)) } else { 0..0 }
+        if self.filter.may_contain(key) {
+            self.blocks_between((key, i64::MIN), (key, i64::MAX))
+        } else {
+            0..0
+        }
     }
 
     /// Blocks that may hold entries of `[from, to]`.
     pub fn blocks_between(&self, from: Entry, to: Entry) -> Range<usize> {
-        let start = self.fences.partition_point(|fence| *fence <= from).saturating_sub(1);
+        let start = self
+            .fences
+            .partition_point(|fence| *fence <= from)
+            .saturating_sub(1);
         let end = self.fences.partition_point(|fence| *fence <= to);
         start..end.max(start)
     }
 
     pub fn fence_bytes(&self) -> Vec<u8> {
-        self.fences.iter().flat_map(|(key, seq)| [key.to_le_bytes(), seq.to_le_bytes()]).flatten().collect()
+        self.fences
+            .iter()
+            .flat_map(|(key, seq)| [key.to_le_bytes(), seq.to_le_bytes()])
+            .flatten()
+            .collect()
     }
 
     pub fn from_bytes(fences: &[u8], filter: &[u8], keys: u64) -> Result<Self, BadBlock> {
         if !fences.len().is_multiple_of(16) {
             return Err(BadBlock);
         }
-        let fences = fences.chunks_exact(16).map(|b| (le_u64(&b[..8]), le_u64(&b[8..]).cast_signed())).collect();
-        Ok(Self { fences, filter: Filter::from_bytes(filter)?, keys })
+        let fences = fences
+            .chunks_exact(16)
+            .map(|b| (le_u64(&b[..8]), le_u64(&b[8..]).cast_signed()))
+            .collect();
+        Ok(Self {
+            fences,
+            filter: Filter::from_bytes(filter)?,
+            keys,
+        })
     }
 }
 
@@ -123,8 +152,18 @@ pub struct PartWriter {
 impl PartWriter {
     /// `base`: no seq is below it. `keys`: how many different keys at most.
     pub fn new(base: i64, keys: u64) -> Self {
-        let part = Part { fences: Vec::new(), filter: Filter::for_keys(keys), keys: 0 };
-        Self { base, block: Vec::new(), last: None, part, done: Vec::new() }
+        let part = Part {
+            fences: Vec::new(),
+            filter: Filter::for_keys(keys),
+            keys: 0,
+        };
+        Self {
+            base,
+            block: Vec::new(),
+            last: None,
+            part,
+            done: Vec::new(),
+        }
     }
 
     pub fn push(&mut self, (key, seq): Entry) {
@@ -217,18 +256,28 @@ struct Input {
 
 impl Merger {
     pub fn new(inputs: usize, base: i64, keys: u64) -> Self {
-        Self { inputs: (0..inputs).map(|_| Input::default()).collect(), writer: PartWriter::new(base, keys) }
+        Self {
+            inputs: (0..inputs).map(|_| Input::default()).collect(),
+            writer: PartWriter::new(base, keys),
+        }
     }
 
     /// Inputs that have more blocks and nothing left to merge.
     pub fn hungry(&self) -> Vec<usize> {
         let starved = |input: &Input| !input.ended && input.at == input.entries.len();
-        self.inputs.iter().enumerate().filter(|(_, input)| starved(input)).map(|(index, _)| index).collect()
+        self.inputs
+            .iter()
+            .enumerate()
+            .filter(|(_, input)| starved(input))
+            .map(|(index, _)| index)
+            .collect()
     }
 
     /// The next blocks of one input; none at all ends it.
     pub fn feed(&mut self, index: usize, blocks: &[Vec<u8>]) -> Result<(), BadBlock> {
-        let Some(input) = self.inputs.get_mut(index) else { return Err(BadBlock) };
+        let Some(input) = self.inputs.get_mut(index) else {
+            return Err(BadBlock);
+        };
         input.entries.clear();
         input.at = 0;
         input.ended = blocks.is_empty();
@@ -247,7 +296,9 @@ impl Merger {
             let mut least: Option<(usize, Entry)> = None;
             for (index, input) in self.inputs.iter().enumerate() {
                 match input.entries.get(input.at) {
-                    Some(&entry) if least.is_none_or(|(_, best)| entry < best) => least = Some((index, entry)),
+                    Some(&entry) if least.is_none_or(|(_, best)| entry < best) => {
+                        least = Some((index, entry))
+                    }
                     Some(_) => {}
                     None if input.ended => {}
                     None => break 'merge,
@@ -385,11 +436,16 @@ mod tests {
 
     #[test]
     fn the_filter_rules_out_most() {
-        let keys: Vec<u64> = (0..20_000_u64).map(|i| checksum(&i.to_le_bytes())).collect();
+        let keys: Vec<u64> = (0..20_000_u64)
+            .map(|i| checksum(&i.to_le_bytes()))
+            .collect();
         let mut filter = Filter::for_keys(10_000);
         keys[..10_000].iter().for_each(|&key| filter.insert(key));
         assert!(keys[..10_000].iter().all(|&key| filter.may_contain(key)));
-        let passed = keys[10_000..].iter().filter(|&&key| filter.may_contain(key)).count();
+        let passed = keys[10_000..]
+            .iter()
+            .filter(|&&key| filter.may_contain(key))
+            .count();
         assert!(passed < 40, "{passed} of 10,000 unseen keys pass");
     }
 }

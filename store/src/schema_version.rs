@@ -11,7 +11,11 @@ pub fn known() -> i64 {
 }
 
 fn newest(migrations: &Migrator) -> i64 {
-    migrations.iter().map(|migration| migration.version).max().unwrap_or(0)
+    migrations
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0)
 }
 
 /// What to say of a database whose tables are of this version, if this program does not know them.
@@ -19,7 +23,8 @@ pub(crate) fn newer(stored: i64) -> Option<String> {
     let known = known();
     (stored > known).then(|| {
         format!(
-            "this program is older than the database: it knows tables up to version {known} (centwise {}), and these are of version \
+            "this program is older than the database: it knows tables up to version {known} \
+                (centwise {}), and these are of version \
              {stored}. Use the newer program again, or restore a backup from before the upgrade",
             env!("CARGO_PKG_VERSION")
         )

@@ -1,13 +1,14 @@
 //! The audit: the books worked out again from the records, and compared with what is stored.
 //!
-//! Pure: rows in order of seq go in, checks come out. Memory grows with accounts, customers, counters
-//! and open holds, not with records; identities are compared by hash, [`IDENTITIES_PER_PASS`] at a time.
+//! Pure: rows in order of seq go in, checks come out. Memory grows with accounts, customers,
+//! counters and open holds, not with records; identities are compared by hash,
+//! [`IDENTITIES_PER_PASS`] at a time.
 //!
-//! What must hold: a balance is the sum of its entries; the accounts of a currency sum to zero; charges
-//! form chains, and their postings derive from them; posted = floor(carry + exact) per link and leaf
-//! customer, from record to record without a gap; a counter goes on where it stood; `held` is the sum
-//! of open holds; an identity occurs once; every root's hash chain is whole; what names a person is
-//! what its digest says. Where months were dropped a root begins at its [`Opening`].
+//! What must hold: a balance is the sum of its entries; the accounts of a currency sum to zero;
+//! charges form chains, and their postings derive from them; posted = floor(carry + exact) per link
+//! and leaf customer, from record to record without a gap; a counter goes on where it stood; `held`
+//! is the sum of open holds; an identity occurs once; every root's hash chain is whole; what names
+//! a person is what its digest says. Where months were dropped a root begins at its [`Opening`].
 
 mod chain;
 mod identities;
@@ -17,7 +18,10 @@ pub use identities::{IDENTITIES_PER_PASS, Identities};
 pub use opening::{Opening, Totals};
 
 use crate::hash::{Row, personal_digest};
-use crate::journal::{Amendment, BatchHead, Body, ChargePricing, Check, Counted, CounterKey, Kind, Personal, Place, Seq, State};
+use crate::journal::{
+    Amendment, BatchHead, Body, ChargePricing, Check, Counted, CounterKey, Kind, Personal, Place,
+    Seq, State,
+};
 use chain::Chain;
 use ledger::{AccountKey, HoldState, LinkCharge};
 use rating::fast::FastMap;
@@ -54,7 +58,12 @@ impl Tally {
         }
     }
     fn into_check(self, name: &str) -> Check {
-        Check { name: name.to_owned(), ok: !self.failed, examined: self.examined, differences: self.differences }
+        Check {
+            name: name.to_owned(),
+            ok: !self.failed,
+            examined: self.examined,
+            differences: self.differences,
+        }
     }
 }
 
@@ -92,41 +101,68 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// `keys`: the personal keys of tenants (an erased one is absent, and its records are taken as they are).
-    /// `records`: about how many will come.
+    /// `keys`: the personal keys of tenants (an erased one is absent, and its records are taken as
+    /// they are). `records`: about how many will come.
     pub fn new(keys: HashMap<TenantId, [u8; 32]>, records: u64) -> Self {
-        Self { keys: keys.into_iter().collect(), identities: Identities::new(records), ..Self::default() }
+        Self {
+            keys: keys.into_iter().collect(),
+            identities: Identities::new(records),
+            ..Self::default()
+        }
     }
 
     /// The batches that the following rows belong to, in order.
     pub fn expect_batches(&mut self, batches: impl IntoIterator<Item = BatchHead>) {
-        self.chain.expected.extend(batches.into_iter().map(|head| ((head.batch, head.root), head)));
+        self.chain.expected.extend(
+            batches
+                .into_iter()
+                .map(|head| ((head.batch, head.root), head)),
+        );
     }
 
     pub fn row(&mut self, stored: &StoredRow<'_>) {
         let row = &stored.row;
         if row.seq != self.last_seq + 1 {
-            self.chain.tally.differs(format_args!("batch {}: records before {} are missing", stored.batch, row.seq));
+            self.chain.tally.differs(format_args!(
+                "batch {}: records before {} are missing",
+                stored.batch, row.seq
+            ));
         }
         self.last_seq = row.seq;
         self.chain.row(stored);
         self.identities.add(row);
         self.personal(stored);
-        let (Some(kind), Ok(body)) = (Kind::from_code(i64::from(row.kind)), postcard::from_bytes::<Body>(row.body)) else {
-            self.charge_tally.differs(format_args!("record {} of batch {} does not read back", row.seq, stored.batch));
+        let (Some(kind), Ok(body)) = (
+            Kind::from_code(i64::from(row.kind)),
+            postcard::from_bytes::<Body>(row.body),
+        ) else {
+            self.charge_tally.differs(format_args!(
+                "record {} of batch {} does not read back",
+                row.seq, stored.batch
+            ));
             return;
         };
         self.charges(row, kind, &body);
         self.postings(row, &body);
         self.hold(row, kind, &body);
         if let (Kind::Void | Kind::RatedLater, Some(of)) = (kind, body.refers_to) {
-            self.amendments.insert(of, Amendment { kind, by: Seq(row.seq) });
+            self.amendments.insert(
+                of,
+                Amendment {
+                    kind,
+                    by: Seq(row.seq),
+                },
+            );
         }
     }
 
     /// Under the tenant's key, or under none for a sender nobody knew.
     fn personal(&mut self, stored: &StoredRow<'_>) {
-        let (Some(packed), Some(key)) = (stored.personal, self.keys.get(&TenantId(stored.row.tenant))) else { return };
+        let (Some(packed), Some(key)) =
+            (stored.personal, self.keys.get(&TenantId(stored.row.tenant)))
+        else {
+            return;
+        };
         self.personal_tally.examined += 1;
         let fits = postcard::from_bytes::<Personal>(packed).is_ok_and(|personal| {
             let is = |key: &[u8; 32]| personal_digest(key, &personal) == stored.row.personal_digest;
@@ -134,30 +170,47 @@ impl Audit {
         });
         if !fits {
             let (seq, batch) = (stored.row.seq, stored.batch);
-            self.personal_tally.differs(format_args!("batch {batch}: the personal part of record {seq} is not what its digest says"));
+            self.personal_tally.differs(format_args!(
+                "batch {batch}: the personal part of record {seq} is not what its digest says"
+            ));
         }
     }
 
     fn charges(&mut self, row: &Row<'_>, kind: Kind, body: &Body) {
         self.charge_tally.examined += 1;
-        let priced = matches!(kind, Kind::Rated | Kind::RatedLater | Kind::Void | Kind::CarrySettled);
+        let priced = matches!(
+            kind,
+            Kind::Rated | Kind::RatedLater | Kind::Void | Kind::CarrySettled
+        );
         if !priced && !body.charges.is_empty() {
-            self.charge_tally.differs(format_args!("record {} has charges and is no rated event", row.seq));
+            self.charge_tally.differs(format_args!(
+                "record {} has charges and is no rated event",
+                row.seq
+            ));
         }
         if body.charges.is_empty() {
             return;
         }
-        let links: SmallVec<[LinkCharge; 4]> = body.charges.iter().map(|charge| charge.link).collect();
+        let links: SmallVec<[LinkCharge; 4]> =
+            body.charges.iter().map(|charge| charge.link).collect();
         if let Some(what) = misplaced(row, kind, body) {
-            self.charge_tally.differs(format_args!("record {}: {what}", row.seq));
+            self.charge_tally
+                .differs(format_args!("record {}: {what}", row.seq));
         }
         let platform = self.platform_of(TenantId(row.root), &links);
         let Some(currency) = body.currency else {
-            return self.charge_tally.differs(format_args!("record {}: charges without a currency", row.seq));
+            return self.charge_tally.differs(format_args!(
+                "record {}: charges without a currency",
+                row.seq
+            ));
         };
         match ledger::postings_of(TenantId(row.root), platform, currency, &links) {
-            Ok(postings) => postings.iter().for_each(|posting| self.post(posting.from, posting.to, posting.cents)),
-            Err(refusal) => self.charge_tally.differs(format_args!("record {}: {refusal}", row.seq)),
+            Ok(postings) => postings
+                .iter()
+                .for_each(|posting| self.post(posting.from, posting.to, posting.cents)),
+            Err(refusal) => self
+                .charge_tally
+                .differs(format_args!("record {}: {refusal}", row.seq)),
         }
         for charge in &body.charges {
             if kind == Kind::CarrySettled {
@@ -171,37 +224,77 @@ impl Audit {
     /// One and the same in every record that names it.
     fn platform_of(&mut self, root: TenantId, links: &[LinkCharge]) -> TenantId {
         let named = ledger::platform_in(root, links);
-        if links.iter().any(|link| link.buyer == root) { *self.platform.get_or_insert(named) } else { self.platform.unwrap_or(named) }
+        if links.iter().any(|link| link.buyer == root) {
+            *self.platform.get_or_insert(named)
+        } else {
+            self.platform.unwrap_or(named)
+        }
     }
 
     fn carry(&mut self, row: &Row<'_>, charge: &crate::journal::Charge) {
         self.carry_tally.examined += 1;
-        let carry = self.carries.entry((TenantId(row.tenant), charge.link.buyer)).or_default();
+        let carry = self
+            .carries
+            .entry((TenantId(row.tenant), charge.link.buyer))
+            .or_default();
         if rounding::post(*carry, charge.exact) != Ok((charge.link.cents, charge.carry)) {
-            let (exact, cents, after) = (charge.exact.in_cents(), charge.link.cents, charge.carry.in_cents());
+            let (exact, cents, after) = (
+                charge.exact.in_cents(),
+                charge.link.cents,
+                charge.carry.in_cents(),
+            );
             let before = carry.in_cents();
-            self.carry_tally.differs(format_args!("record {}: carry {before} + {exact} is not {cents} + {after}", row.seq));
+            self.carry_tally.differs(format_args!(
+                "record {}: carry {before} + {exact} is not {cents} + {after}",
+                row.seq
+            ));
         }
         *carry = charge.carry;
     }
 
     /// What ends with its owner ends half up, and by nothing else. Asked before [`Self::carry`].
     fn settled(&mut self, row: &Row<'_>, charge: &crate::journal::Charge) {
-        let carry = self.carries.get(&(TenantId(row.tenant), charge.link.buyer)).copied().unwrap_or_default();
+        let carry = self
+            .carries
+            .get(&(TenantId(row.tenant), charge.link.buyer))
+            .copied()
+            .unwrap_or_default();
         let half_up = rounding::end_carry(carry) == Ok((charge.link.cents, charge.exact));
-        if !half_up || charge.carry != Carry::ZERO || charge.counter.is_some() || charge.pricing != ChargePricing::Carry {
+        if !half_up
+            || charge.carry != Carry::ZERO
+            || charge.counter.is_some()
+            || charge.pricing != ChargePricing::Carry
+        {
             let (is, exact) = (carry.in_cents(), charge.exact.in_cents());
-            self.carry_tally.differs(format_args!("record {}: carry {is} was settled as {} cents by {exact}", row.seq, charge.link.cents));
+            self.carry_tally.differs(format_args!(
+                "record {}: carry {is} was settled as {} cents by {exact}",
+                row.seq, charge.link.cents
+            ));
         }
     }
 
-    fn counter(&mut self, row: &Row<'_>, kind: Kind, charge: &crate::journal::Charge, place: Option<&Place>) {
+    fn counter(
+        &mut self,
+        row: &Row<'_>,
+        kind: Kind,
+        charge: &crate::journal::Charge,
+        place: Option<&Place>,
+    ) {
         let Some(id) = charge.counter else { return };
         self.counter_tally.examined += 1;
-        let counter = self.counters.entry(CounterKey { buyer: charge.link.buyer, id }).or_default();
+        let counter = self
+            .counters
+            .entry(CounterKey {
+                buyer: charge.link.buyer,
+                id,
+            })
+            .or_default();
         if counter.counter != charge.before {
             let (is, was) = (charge.before.quantity, counter.counter.quantity);
-            self.counter_tally.differs(format_args!("record {}: the counter starts at {is} and stood at {was}", row.seq));
+            self.counter_tally.differs(format_args!(
+                "record {}: the counter starts at {is} and stood at {was}",
+                row.seq
+            ));
         }
         counter.follow(charge, place, kind == Kind::Void);
     }
@@ -209,7 +302,10 @@ impl Audit {
     fn postings(&mut self, row: &Row<'_>, body: &Body) {
         for posting in &body.postings {
             if posting.cents <= Cents::ZERO {
-                self.balance_tally.differs(format_args!("record {}: a posting of {} cents", row.seq, posting.cents));
+                self.balance_tally.differs(format_args!(
+                    "record {}: a posting of {} cents",
+                    row.seq, posting.cents
+                ));
             }
             self.post(posting.from, posting.to, posting.cents);
         }
@@ -225,10 +321,13 @@ impl Audit {
         let Some(hold) = body.hold else { return };
         self.hold_tally.examined += 1;
         match kind {
-            Kind::HoldPlaced | Kind::HoldExtended => drop(self.held.insert(hold, body.held.clone())),
-            _ if self.held.remove(&hold).is_none() => {
-                self.hold_tally.differs(format_args!("record {} ends {hold}, which is not open", row.seq))
+            Kind::HoldPlaced | Kind::HoldExtended => {
+                drop(self.held.insert(hold, body.held.clone()))
             }
+            _ if self.held.remove(&hold).is_none() => self.hold_tally.differs(format_args!(
+                "record {} ends {hold}, which is not open",
+                row.seq
+            )),
             _ => {}
         }
     }
@@ -248,16 +347,25 @@ impl Audit {
         self.opening_tally.examined += 1;
         let (root, batch) = (opening.root, opening.batch);
         if opening.digest != opening.digest_now() {
-            self.opening_tally.differs(format_args!("{root}: the opening after batch {batch} is not what was kept: its digest differs"));
+            self.opening_tally.differs(format_args!(
+                "{root}: the opening after batch {batch} is not what was kept: its digest differs"
+            ));
         }
         match opening.read() {
             Ok(totals) => {
                 self.balances.extend(totals.balances);
                 self.carries.extend(totals.carries);
-                self.counters.extend(totals.counters.into_iter().map(|(key, counter)| (key, Counted::before_segments(counter))));
+                self.counters.extend(
+                    totals
+                        .counters
+                        .into_iter()
+                        .map(|(key, counter)| (key, Counted::before_segments(counter))),
+                );
                 self.held.extend(totals.held);
             }
-            Err(error) => self.opening_tally.differs(format_args!("{root}: the opening after batch {batch}: {error}")),
+            Err(error) => self.opening_tally.differs(format_args!(
+                "{root}: the opening after batch {batch}: {error}"
+            )),
         }
         self.last_seq = opening.last.0;
         self.chain.begin_after(root, opening.hash);
@@ -271,11 +379,18 @@ impl Audit {
             all
         }
         let balances = self.balances.iter().filter(|(_, sum)| **sum != 0);
-        let carries = self.carries.iter().filter(|(_, carry)| **carry != Carry::ZERO);
+        let carries = self
+            .carries
+            .iter()
+            .filter(|(_, carry)| **carry != Carry::ZERO);
         Totals {
             balances: sorted(balances.map(|(key, sum)| (*key, *sum))),
             carries: sorted(carries.map(|(key, carry)| (*key, *carry))),
-            counters: sorted(self.counters.iter().map(|(key, counted)| (*key, counted.counter))),
+            counters: sorted(
+                self.counters
+                    .iter()
+                    .map(|(key, counted)| (*key, counted.counter)),
+            ),
             held: sorted(self.held.iter().map(|(id, held)| (*id, held.clone()))),
         }
     }
@@ -313,22 +428,45 @@ impl Audit {
         self.sum_up(stored);
         self.compare_balances(stored);
         self.compare_carries(stored);
-        compare("counter", &self.counters, &stored.state.counters, Counted::agrees, &mut self.counter_tally);
-        compare("amendment of", &self.amendments, &stored.state.amendments, Amendment::eq, &mut self.amendment_tally);
+        compare(
+            "counter",
+            &self.counters,
+            &stored.state.counters,
+            Counted::agrees,
+            &mut self.counter_tally,
+        );
+        compare(
+            "amendment of",
+            &self.amendments,
+            &stored.state.amendments,
+            Amendment::eq,
+            &mut self.amendment_tally,
+        );
         self.amendment_tally.examined += self.amendments.len() as u64;
         self.compare_holds(stored);
     }
 
     fn sum_up(&mut self, stored: &Stored) {
-        for (key, balance) in stored.state.accounts.iter().filter(|(_, balance)| balance.posted != Cents::ZERO) {
+        for (key, balance) in stored
+            .state
+            .accounts
+            .iter()
+            .filter(|(_, balance)| balance.posted != Cents::ZERO)
+        {
             self.zero_sum_examined += 1;
             *self.sums.entry(key.currency).or_default() += i128::from(balance.posted.0);
         }
     }
 
     fn zero_sum(&mut self) -> Tally {
-        let mut tally = Tally { examined: self.zero_sum_examined, ..Tally::default() };
-        for (currency, sum) in std::mem::take(&mut self.sums).into_iter().filter(|(_, sum)| *sum != 0) {
+        let mut tally = Tally {
+            examined: self.zero_sum_examined,
+            ..Tally::default()
+        };
+        for (currency, sum) in std::mem::take(&mut self.sums)
+            .into_iter()
+            .filter(|(_, sum)| *sum != 0)
+        {
             tally.differs(format_args!("{currency}: the accounts sum to {sum} cents"));
         }
         tally
@@ -338,72 +476,121 @@ impl Audit {
         for (key, balance) in &stored.state.accounts {
             let sum = self.balances.remove(key).unwrap_or_default();
             if sum != i128::from(balance.posted.0) {
-                self.balance_tally.differs(format_args!("{key}: the balance is {}, its entries sum to {sum}", balance.posted));
+                self.balance_tally.differs(format_args!(
+                    "{key}: the balance is {}, its entries sum to {sum}",
+                    balance.posted
+                ));
             }
         }
         for (key, sum) in self.balances.drain().filter(|(_, sum)| *sum != 0) {
-            self.balance_tally.differs(format_args!("{key}: there is no such account, its entries sum to {sum}"));
+            self.balance_tally.differs(format_args!(
+                "{key}: there is no such account, its entries sum to {sum}"
+            ));
         }
     }
 
     fn compare_carries(&mut self, stored: &Stored) {
-        let links =
-            stored.state.carries.iter().flat_map(|(&customer, links)| links.iter().map(move |&(buyer, carry)| ((customer, buyer), carry)));
-        let stored: HashMap<(TenantId, TenantId), Carry> = links.filter(|(_, carry)| *carry != Carry::ZERO).collect();
+        let links = stored.state.carries.iter().flat_map(|(&customer, links)| {
+            links
+                .iter()
+                .map(move |&(buyer, carry)| ((customer, buyer), carry))
+        });
+        let stored: HashMap<(TenantId, TenantId), Carry> =
+            links.filter(|(_, carry)| *carry != Carry::ZERO).collect();
         self.carries.retain(|_, carry| *carry != Carry::ZERO);
         for (key, carry) in &self.carries {
             if stored.get(key) != Some(carry) {
                 let (customer, buyer) = key;
                 let is = stored.get(key).copied().unwrap_or_default().in_cents();
-                self.carry_tally.differs(format_args!("{customer} on the link of {buyer}: {is} is carried, not {}", carry.in_cents()));
+                self.carry_tally.differs(format_args!(
+                    "{customer} on the link of {buyer}: {is} is carried, not {}",
+                    carry.in_cents()
+                ));
             }
         }
         for (customer, buyer) in stored.keys().filter(|key| !self.carries.contains_key(key)) {
-            self.carry_tally.differs(format_args!("{customer} on the link of {buyer}: something is carried without a charge"));
+            self.carry_tally.differs(format_args!(
+                "{customer} on the link of {buyer}: something is carried without a charge"
+            ));
         }
     }
 
     fn compare_holds(&mut self, stored: &Stored) {
         let mut held: HashMap<AccountKey, i128> = HashMap::new();
-        for hold in stored.state.holds.values().filter(|hold| hold.state == HoldState::Open) {
+        for hold in stored
+            .state
+            .holds
+            .values()
+            .filter(|hold| hold.state == HoldState::Open)
+        {
             match self.held.remove(&hold.id) {
                 Some(amounts) if amounts.as_slice() == hold.amounts.as_slice() => {}
-                Some(_) => self.hold_tally.differs(format_args!("{}: the hold is not what its records say", hold.id)),
-                None => self.hold_tally.differs(format_args!("{}: the hold is open without a record", hold.id)),
+                Some(_) => self.hold_tally.differs(format_args!(
+                    "{}: the hold is not what its records say",
+                    hold.id
+                )),
+                None => self.hold_tally.differs(format_args!(
+                    "{}: the hold is open without a record",
+                    hold.id
+                )),
             }
-            hold.amounts.iter().for_each(|(account, cents)| *held.entry(*account).or_default() += i128::from(cents.0));
+            hold.amounts.iter().for_each(|(account, cents)| {
+                *held.entry(*account).or_default() += i128::from(cents.0)
+            });
         }
         for hold in self.held.keys() {
-            self.hold_tally.differs(format_args!("{hold}: the hold is open by its records and not stored as open"));
+            self.hold_tally.differs(format_args!(
+                "{hold}: the hold is open by its records and not stored as open"
+            ));
         }
         for (key, balance) in &stored.state.accounts {
             let sum = held.remove(key).unwrap_or_default();
             if sum != i128::from(balance.held.0) {
-                self.hold_tally.differs(format_args!("{key}: {} held, its open holds sum to {sum}", balance.held));
+                self.hold_tally.differs(format_args!(
+                    "{key}: {} held, its open holds sum to {sum}",
+                    balance.held
+                ));
             }
         }
         for key in held.keys() {
-            self.hold_tally.differs(format_args!("{key}: there is no such account, and holds on it are open"));
+            self.hold_tally.differs(format_args!(
+                "{key}: there is no such account, and holds on it are open"
+            ));
         }
     }
 }
 
-/// Whether charges begin or end at a link where they must not. Usage is charged up to the platform, save what corrects lower
-/// links alone; from the customer up, save where links are open. Later steps may be about any links.
+/// Whether charges begin or end at a link where they must not. Usage is charged up to the platform,
+/// save what corrects lower links alone; from the customer up, save where links are open. Later
+/// steps may be about any links.
 fn misplaced(row: &Row<'_>, kind: Kind, body: &Body) -> Option<&'static str> {
     let (first, last) = (body.charges.first()?, body.charges.last()?);
-    let is_open = body.trail.steps.as_ref().is_some_and(|steps| !steps.open.is_empty());
+    let is_open = body
+        .trail
+        .steps
+        .as_ref()
+        .is_some_and(|steps| !steps.open.is_empty());
     if kind != Kind::Rated {
         return None;
     }
     if !is_open && first.link.buyer.0 != row.tenant {
         return Some("the first charge is not the customer's");
     }
-    (body.trail.steps.as_ref().is_none_or(|steps| steps.corrects.is_none()) && last.link.buyer.0 != row.root)
+    (body
+        .trail
+        .steps
+        .as_ref()
+        .is_none_or(|steps| steps.corrects.is_none())
+        && last.link.buyer.0 != row.root)
         .then_some("the last charge is not the platform's")
 }
 
-fn compare<K: Eq + std::hash::Hash + std::fmt::Debug, V: PartialEq + std::fmt::Debug, S: BuildHasher, T: BuildHasher>(
+fn compare<
+    K: Eq + std::hash::Hash + std::fmt::Debug,
+    V: PartialEq + std::fmt::Debug,
+    S: BuildHasher,
+    T: BuildHasher,
+>(
     what: &str,
     worked_out: &HashMap<K, V, S>,
     stored: &HashMap<K, V, T>,
@@ -412,7 +599,10 @@ fn compare<K: Eq + std::hash::Hash + std::fmt::Debug, V: PartialEq + std::fmt::D
 ) {
     for (key, value) in worked_out {
         if stored.get(key).is_none_or(|stored| !is_same(stored, value)) {
-            tally.differs(format_args!("{what} {key:?}: {:?} is stored, {value:?} follows from the records", stored.get(key)));
+            tally.differs(format_args!(
+                "{what} {key:?}: {:?} is stored, {value:?} follows from the records",
+                stored.get(key)
+            ));
         }
     }
     for key in stored.keys().filter(|key| !worked_out.contains_key(key)) {

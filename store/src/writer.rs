@@ -1,7 +1,8 @@
-//! The journal's writing thread: one connection, work in order of arrival, one way there and one back.
+//! The journal's writing thread: one connection, work in order of arrival, one way there and one
+//! back.
 //!
-//! The async driver hops to its thread for every statement and copies every value on the way; here a whole
-//! transaction is one piece of work, and its values are bound from where they lie.
+//! The async driver hops to its thread for every statement and copies every value on the way; here
+//! a whole transaction is one piece of work, and its values are bound from where they lie.
 
 use crate::checkpoint::Checkpoints;
 use crate::db::{BUSY_TIMEOUT, STATEMENTS_MAX, WRITER_CACHE_KIB};
@@ -29,12 +30,16 @@ impl Writer {
         let (work, waiting) = mpsc::channel::<Work>();
         let serve = move || {
             for work in waiting {
-                // A fault of ours in one piece of work must not end the thread; its transaction rolls back.
+                // A fault of ours in one piece of work must not end the thread; its transaction
+                // rolls back.
                 let _panicked = catch_unwind(AssertUnwindSafe(|| work(&mut connection)));
                 checkpoints.after_work(&connection);
             }
         };
-        std::thread::Builder::new().name("journal".to_owned()).spawn(serve).map_err(unavailable)?;
+        std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(serve)
+            .map_err(unavailable)?;
         Ok(Self { work })
     }
 
@@ -71,12 +76,24 @@ mod tests {
     async fn a_panic_or_a_lost_caller_is_a_matter_of_its_own() {
         let dir = tempfile::tempdir().unwrap();
         let writer = Writer::start(&dir.path().join("one.db")).unwrap();
-        let durable =
-            |connection: &mut Connection, (): &mut ()| Ok(connection.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?);
-        assert_eq!(writer.run((), durable).await.unwrap(), 2, "synchronous is full");
+        let durable = |connection: &mut Connection, (): &mut ()| {
+            Ok(connection.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?)
+        };
+        assert_eq!(
+            writer.run((), durable).await.unwrap(),
+            2,
+            "synchronous is full"
+        );
         drop(writer.run((), |_, ()| Ok(())));
-        let refused = writer.run((), |connection, ()| Ok(connection.execute("no such statement", [])?)).await;
-        assert!(matches!(refused, Err(JournalError::Unavailable(_))), "{refused:?}");
+        let refused = writer
+            .run((), |connection, ()| {
+                Ok(connection.execute("no such statement", [])?)
+            })
+            .await;
+        assert!(
+            matches!(refused, Err(JournalError::Unavailable(_))),
+            "{refused:?}"
+        );
         let half = |connection: &mut Connection, (): &mut ()| -> Result<()> {
             let transaction = connection.transaction()?;
             transaction.execute("create table half (done integer)", [])?;
@@ -84,7 +101,10 @@ mod tests {
         };
         assert!(writer.run((), half).await.is_err());
         let tables = |connection: &mut Connection, n: &mut i64| {
-            Ok(*n + connection.query_row("select count(*) from sqlite_schema", [], |row| row.get::<_, i64>(0))?)
+            Ok(*n
+                + connection.query_row("select count(*) from sqlite_schema", [], |row| {
+                    row.get::<_, i64>(0)
+                })?)
         };
         assert_eq!(writer.run(7, tables).await.unwrap(), 7);
     }

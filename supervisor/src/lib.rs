@@ -1,5 +1,6 @@
-//! Background tasks under one supervisor. A task that panics is logged once, counted, and started again after a pause; one that
-//! keeps panicking is named, so that readiness can tell. At shutdown tasks finish the round they are in.
+//! Background tasks under one supervisor. A task that panics is logged once, counted, and started
+//! again after a pause; one that keeps panicking is named, so that readiness can tell. At shutdown
+//! tasks finish the round they are in.
 
 mod panics;
 mod rounds;
@@ -21,7 +22,8 @@ const PANICS_MAX: u32 = 3;
 /// When a task is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// Before the last requests are answered: what it does, another process or the next start does as well.
+    /// Before the last requests are answered: what it does, another process or the next start does
+    /// as well.
     Shutdown,
     /// After them: they need it.
     Drained,
@@ -38,13 +40,21 @@ struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { pause_first: Duration::from_secs(1), pause_max: Duration::from_secs(30), steady: Duration::from_secs(60) }
+        Self {
+            pause_first: Duration::from_secs(1),
+            pause_max: Duration::from_secs(30),
+            steady: Duration::from_secs(60),
+        }
     }
 }
 
 impl Pace {
     fn pauses(&self) -> impl Iterator<Item = Duration> + Send + use<> {
-        ExponentialBuilder::new().with_min_delay(self.pause_first).with_max_delay(self.pause_max).without_max_times().build()
+        ExponentialBuilder::new()
+            .with_min_delay(self.pause_first)
+            .with_max_delay(self.pause_max)
+            .without_max_times()
+            .build()
     }
 }
 
@@ -86,22 +96,36 @@ impl Panics {
 pub struct CutOff(pub usize);
 
 impl Supervisor {
-    /// Runs what `task` makes, on the present runtime, until it returns. When it panics, it is made anew. It should end soon after
-    /// its token is cancelled, see [`Rounds`].
-    pub fn run<F>(&self, name: &'static str, until: Until, task: impl FnMut(CancellationToken) -> F + Send + 'static)
-    where
+    /// Runs what `task` makes, on the present runtime, until it returns. When it panics, it is made
+    /// anew. It should end soon after its token is cancelled, see [`Rounds`].
+    pub fn run<F>(
+        &self,
+        name: &'static str,
+        until: Until,
+        task: impl FnMut(CancellationToken) -> F + Send + 'static,
+    ) where
         F: Future<Output = ()> + Send,
     {
         let stage = self.stage(until);
         let (inner, token) = (Arc::clone(&self.0), stage.token.clone());
-        stage.tasks.spawn(async move { inner.supervise(name, &token, task).await });
+        stage
+            .tasks
+            .spawn(async move { inner.supervise(name, &token, task).await });
     }
 
     /// The tasks that panic again and again, each with what it last said.
     pub fn down(&self) -> Vec<String> {
         let now = Instant::now();
-        let panicked = self.0.panicked.lock().unwrap_or_else(PoisonError::into_inner);
-        panicked.iter().filter(|(_, panics)| panics.is_down(now)).map(|(name, panics)| format!("{name}: {}", panics.message)).collect()
+        let panicked = self
+            .0
+            .panicked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        panicked
+            .iter()
+            .filter(|(_, panics)| panics.is_down(now))
+            .map(|(name, panics)| format!("{name}: {}", panics.message))
+            .collect()
     }
 
     /// Asks the tasks to end, and waits.
@@ -112,7 +136,9 @@ impl Supervisor {
         let Stage { tasks, token } = self.stage(until);
         token.cancel();
         tasks.close();
-        tokio::time::timeout(within, tasks.wait()).await.map_err(|_| CutOff(tasks.len()))
+        tokio::time::timeout(within, tasks.wait())
+            .await
+            .map_err(|_| CutOff(tasks.len()))
     }
 
     fn stage(&self, until: Until) -> &Stage {
@@ -133,21 +159,39 @@ impl Inner {
         let mut pauses = self.pace.pauses();
         while !token.is_cancelled() {
             let began = Instant::now();
-            let Err(Panicked(message)) = caught(name, async { task(token.clone()).await }).await else { return };
+            let Err(Panicked(message)) = caught(name, async { task(token.clone()).await }).await
+            else {
+                return;
+            };
             let was_steady = began.elapsed() >= self.pace.steady;
             if was_steady {
                 pauses = self.pace.pauses();
             }
             let pause = pauses.next().unwrap_or(self.pace.pause_max);
-            self.note(name, message, was_steady, Instant::now() + pause + self.pace.steady);
+            self.note(
+                name,
+                message,
+                was_steady,
+                Instant::now() + pause + self.pace.steady,
+            );
             token.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
     }
 
     fn note(&self, name: &'static str, message: String, was_steady: bool, well_at: Instant) {
         let mut panicked = self.panicked.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = panicked.get(name).filter(|_| !was_steady).map_or(0, |before| before.in_a_row);
-        panicked.insert(name, Panics { in_a_row: before.saturating_add(1), well_at, message });
+        let before = panicked
+            .get(name)
+            .filter(|_| !was_steady)
+            .map_or(0, |before| before.in_a_row);
+        panicked.insert(
+            name,
+            Panics {
+                in_a_row: before.saturating_add(1),
+                well_at,
+                message,
+            },
+        );
     }
 }
 

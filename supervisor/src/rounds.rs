@@ -18,8 +18,12 @@ impl Rounds {
         Self { ticks, token }
     }
 
-    /// Waits until the next round is due; `false`: the task is to end. May be dropped and asked again.
+    /// Waits until the next round is due; `false`: the task is to end. May be dropped and asked
+    /// again.
     pub async fn next(&mut self) -> bool {
-        self.token.run_until_cancelled(self.ticks.tick()).await.is_some()
+        self.token
+            .run_until_cancelled(self.ticks.tick())
+            .await
+            .is_some()
     }
 }

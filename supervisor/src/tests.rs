@@ -6,8 +6,15 @@ const fn ms(ms: u64) -> Duration {
 }
 
 fn supervisor(steady: Duration) -> Supervisor {
-    let pace = Pace { pause_first: ms(1), pause_max: ms(8), steady };
-    Supervisor(Arc::new(Inner { pace, ..Inner::default() }))
+    let pace = Pace {
+        pause_first: ms(1),
+        pause_max: ms(8),
+        steady,
+    };
+    Supervisor(Arc::new(Inner {
+        pace,
+        ..Inner::default()
+    }))
 }
 
 /// A task that panics in its first `bad` runs and works from then on, and how often it was started.
@@ -30,7 +37,9 @@ async fn until(holds: impl Fn() -> bool) {
             tokio::time::sleep(ms(1)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it came about in time");
+    tokio::time::timeout(Duration::from_secs(60), waiting)
+        .await
+        .expect("it came about in time");
 }
 
 #[tokio::test]
@@ -38,8 +47,15 @@ async fn a_task_that_panics_is_started_again() {
     let supervisor = supervisor(Duration::from_secs(600));
     let runs = faulty(&supervisor, 2);
     until(|| runs.load(SeqCst) == 3).await;
-    assert_eq!(supervisor.down(), Vec::<String>::new(), "two panics are no end");
-    supervisor.stop(Until::Shutdown, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(
+        supervisor.down(),
+        Vec::<String>::new(),
+        "two panics are no end"
+    );
+    supervisor
+        .stop(Until::Shutdown, Duration::from_secs(60))
+        .await
+        .unwrap();
     assert_eq!(runs.load(SeqCst), 3);
 }
 
@@ -48,7 +64,11 @@ async fn a_task_that_keeps_panicking_is_down_until_it_has_run_for_a_while() {
     let down = supervisor(Duration::from_secs(600));
     let runs = faulty(&down, 4);
     until(|| runs.load(SeqCst) == 5).await;
-    assert_eq!(down.down(), ["faulty: run 4 on purpose"], "it works, and may panic again at any time");
+    assert_eq!(
+        down.down(),
+        ["faulty: run 4 on purpose"],
+        "it works, and may panic again at any time"
+    );
     let well = supervisor(ms(50));
     let runs = faulty(&well, 4);
     until(|| runs.load(SeqCst) == 5 && well.down().is_empty()).await;
@@ -56,7 +76,11 @@ async fn a_task_that_keeps_panicking_is_down_until_it_has_run_for_a_while() {
 
 #[test]
 fn pauses_grow_to_their_bound_and_never_end() {
-    let pauses: Vec<u64> = Pace::default().pauses().take(8).map(|pause| pause.as_secs()).collect();
+    let pauses: Vec<u64> = Pace::default()
+        .pauses()
+        .take(8)
+        .map(|pause| pause.as_secs())
+        .collect();
     assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30, 30]);
 }
 
@@ -71,7 +95,11 @@ async fn panics_far_apart_are_not_in_a_row() {
 
 #[tokio::test]
 async fn tasks_finish_their_round_and_those_that_hang_are_cut_off() {
-    let (supervisor, begun, done) = (Supervisor::default(), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (supervisor, begun, done) = (
+        Supervisor::default(),
+        Arc::new(AtomicU32::new(0)),
+        Arc::new(AtomicU32::new(0)),
+    );
     let theirs = (Arc::clone(&begun), Arc::clone(&done));
     supervisor.run("rounds", Until::Shutdown, move |token| {
         let (begun, done) = theirs.clone();
@@ -86,7 +114,10 @@ async fn tasks_finish_their_round_and_those_that_hang_are_cut_off() {
     });
     supervisor.run("hangs", Until::Drained, |_| std::future::pending());
     until(|| begun.load(SeqCst) == 1).await;
-    supervisor.stop(Until::Shutdown, Duration::from_secs(60)).await.unwrap();
+    supervisor
+        .stop(Until::Shutdown, Duration::from_secs(60))
+        .await
+        .unwrap();
     assert_eq!((begun.load(SeqCst), done.load(SeqCst)), (1, 1));
     assert_eq!(supervisor.stop(Until::Drained, ms(1)).await, Err(CutOff(1)));
 }
@@ -100,6 +131,9 @@ async fn a_task_that_returns_is_not_started_again() {
         async {}
     });
     until(|| runs.load(SeqCst) > 0).await;
-    supervisor.stop(Until::Shutdown, Duration::from_secs(60)).await.unwrap();
+    supervisor
+        .stop(Until::Shutdown, Duration::from_secs(60))
+        .await
+        .unwrap();
     assert_eq!(runs.load(SeqCst), 1);
 }

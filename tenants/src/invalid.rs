@@ -9,6 +9,14 @@ pub struct Invalid {
 }
 
 /// One rung of a ladder of checks.
-pub(crate) fn check(holds: bool, field: &'static str, expected: &'static str) -> Result<(), Invalid> {
-    if holds { Ok(()) } else { Err(Invalid { field, expected }) }
+pub(crate) fn check(
+    holds: bool,
+    field: &'static str,
+    expected: &'static str,
+) -> Result<(), Invalid> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Invalid { field, expected })
+    }
 }

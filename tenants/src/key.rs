@@ -47,7 +47,13 @@ pub enum Need {
 }
 
 impl Scope {
-    pub const ALL: [Self; 5] = [Self::PlatformAdmin, Self::TenantAdmin, Self::TenantRead, Self::UsageWrite, Self::MetricsRead];
+    pub const ALL: [Self; 5] = [
+        Self::PlatformAdmin,
+        Self::TenantAdmin,
+        Self::TenantRead,
+        Self::UsageWrite,
+        Self::MetricsRead,
+    ];
 
     /// As it is written in requests and answers.
     pub const fn name(self) -> &'static str {
@@ -104,7 +110,13 @@ pub struct ApiKey {
 /// Without the hash: it has no place in logs.
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, tenant, scope, name, .. } = self;
+        let Self {
+            id,
+            tenant,
+            scope,
+            name,
+            ..
+        } = self;
         write!(f, "ApiKey({id} {name:?} {scope:?} {tenant})")
     }
 }
@@ -137,7 +149,8 @@ pub fn is_secret(text: &str) -> bool {
 }
 
 impl ApiKey {
-    /// Whether this secret opens this key now. Order of checks: secret (in constant time), revoked, expired.
+    /// Whether this secret opens this key now. Order of checks: secret (in constant time), revoked,
+    /// expired.
     pub fn check(&self, secret: &str, now: Instant) -> Result<(), KeyError> {
         if !bool::from(hash(secret).ct_eq(&self.hash)) {
             return Err(KeyError::Secret);
@@ -155,14 +168,28 @@ impl ApiKey {
         self.scope.allows(need)
     }
 
-    /// A new key against the tenant it is made for: only the platform's own may be platform admin, or read measures.
+    /// A new key against the tenant it is made for: only the platform's own may be platform admin,
+    /// or read measures.
     pub fn validate(&self, tenant: &Tenant) -> Result<(), Invalid> {
         check_name(&self.name)?;
-        check(self.tenant == tenant.id && self.root == tenant.root, "tenant", "expected the tenant that the key is made for")?;
+        check(
+            self.tenant == tenant.id && self.root == tenant.root,
+            "tenant",
+            "expected the tenant that the key is made for",
+        )?;
         let of_platform = tenant.kind == TenantKind::Platform;
         let for_platform = matches!(self.scope, Scope::PlatformAdmin | Scope::MetricsRead);
-        check(!for_platform || of_platform, "scope", "platform_admin and metrics_read are for keys of the platform itself")?;
-        check(self.expires_at.is_none_or(|expires| self.created_at < expires), "expires_at", "expected an instant in the future")
+        check(
+            !for_platform || of_platform,
+            "scope",
+            "platform_admin and metrics_read are for keys of the platform itself",
+        )?;
+        check(
+            self.expires_at
+                .is_none_or(|expires| self.created_at < expires),
+            "expires_at",
+            "expected an instant in the future",
+        )
     }
 }
 
@@ -193,7 +220,14 @@ mod tests {
     fn secrets_have_one_form() {
         assert_eq!(new_secret([0; 32]), format!("cw_{}", "0".repeat(52)));
         assert_eq!(new_secret([0xff; 32]), format!("cw_{}g", "z".repeat(51)));
-        for text in ["", "cw_", "cw_0", &"0".repeat(55), &format!("cw_{}", "u".repeat(52)), &format!("cw_{}", "0".repeat(53))] {
+        for text in [
+            "",
+            "cw_",
+            "cw_0",
+            &"0".repeat(55),
+            &format!("cw_{}", "u".repeat(52)),
+            &format!("cw_{}", "0".repeat(53)),
+        ] {
             assert!(!is_secret(text), "{text}");
         }
     }
@@ -216,28 +250,49 @@ mod tests {
     fn the_order_of_the_checks() {
         let secret = new_secret([7; 32]);
         let now = Instant(100);
-        let dead = ApiKey { revoked_at: Some(now), expires_at: Some(now), ..key(&secret) };
-        let expired = ApiKey { revoked_at: None, ..dead.clone() };
+        let dead = ApiKey {
+            revoked_at: Some(now),
+            expires_at: Some(now),
+            ..key(&secret)
+        };
+        let expired = ApiKey {
+            revoked_at: None,
+            ..dead.clone()
+        };
         assert_eq!(dead.check("cw_other", now), Err(KeyError::Secret));
         assert_eq!(dead.check(&secret, now), Err(KeyError::Revoked));
         assert_eq!(expired.check(&secret, now), Err(KeyError::Expired));
-        assert_eq!(expired.check(&secret, Instant(99)), Ok(()), "the end is exclusive");
+        assert_eq!(
+            expired.check(&secret, Instant(99)),
+            Ok(()),
+            "the end is exclusive"
+        );
         assert_eq!(key(&secret).check(&secret, now), Ok(()));
-        assert_eq!(key(&secret).check(&secret.to_uppercase(), now), Err(KeyError::Secret));
+        assert_eq!(
+            key(&secret).check(&secret.to_uppercase(), now),
+            Err(KeyError::Secret)
+        );
     }
 
     #[test]
     fn what_each_scope_may_do() {
         use Need::*;
         for (scope, allowed) in [
-            (Scope::PlatformAdmin, &[Read, Ask, UsageWrite, TenantWrite, PlatformWrite, Measure][..]),
+            (
+                Scope::PlatformAdmin,
+                &[Read, Ask, UsageWrite, TenantWrite, PlatformWrite, Measure][..],
+            ),
             (Scope::TenantAdmin, &[Read, Ask, UsageWrite, TenantWrite]),
             (Scope::TenantRead, &[Read, Ask]),
             (Scope::UsageWrite, &[Ask, UsageWrite]),
             (Scope::MetricsRead, &[Measure]),
         ] {
             for need in [Read, Ask, UsageWrite, TenantWrite, PlatformWrite, Measure] {
-                assert_eq!(scope.allows(need), allowed.contains(&need), "{scope:?} {need:?}");
+                assert_eq!(
+                    scope.allows(need),
+                    allowed.contains(&need),
+                    "{scope:?} {need:?}"
+                );
             }
         }
     }
@@ -253,13 +308,34 @@ mod tests {
     fn platform_admins_belong_to_the_platform() {
         let (secret, reseller) = (new_secret([7; 32]), tenant(&[1, 2]));
         assert_eq!(key(&secret).validate(&reseller), Ok(()));
-        let admin = ApiKey { scope: Scope::PlatformAdmin, ..key(&secret) };
-        assert_eq!(admin.validate(&reseller).map_err(|invalid| invalid.field), Err("scope"));
-        let admin = ApiKey { tenant: TenantId(1), root: TenantId(1), ..admin };
+        let admin = ApiKey {
+            scope: Scope::PlatformAdmin,
+            ..key(&secret)
+        };
+        assert_eq!(
+            admin.validate(&reseller).map_err(|invalid| invalid.field),
+            Err("scope")
+        );
+        let admin = ApiKey {
+            tenant: TenantId(1),
+            root: TenantId(1),
+            ..admin
+        };
         assert_eq!(admin.validate(&tenant(&[1])), Ok(()));
-        assert_eq!(admin.validate(&reseller).map_err(|invalid| invalid.field), Err("tenant"));
-        let stillborn = ApiKey { expires_at: Some(Instant(10)), ..key(&secret) };
-        assert_eq!(stillborn.validate(&reseller).map_err(|invalid| invalid.field), Err("expires_at"));
+        assert_eq!(
+            admin.validate(&reseller).map_err(|invalid| invalid.field),
+            Err("tenant")
+        );
+        let stillborn = ApiKey {
+            expires_at: Some(Instant(10)),
+            ..key(&secret)
+        };
+        assert_eq!(
+            stillborn
+                .validate(&reseller)
+                .map_err(|invalid| invalid.field),
+            Err("expires_at")
+        );
     }
 
     #[test]

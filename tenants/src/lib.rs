@@ -1,8 +1,8 @@
 //! Who sells to whom? Tenants, agreements, chains, API keys, visibility. Pure.
 //!
 //! The tree has the platform at its root; its direct children are *roots*, the unit of placement.
-//! Every tenant but the platform has exactly one seller (its parent), so a link is named by its buyer.
-//! Who holds a key sees the key's subtree and nothing else: [`visible`].
+//! Every tenant but the platform has exactly one seller (its parent), so a link is named by its
+//! buyer. Who holds a key sees the key's subtree and nothing else: [`visible`].
 
 pub mod agreement;
 pub mod authority;

@@ -37,7 +37,11 @@ const ROUNDED: i128 = 1000;
 impl Books<'_> {
     /// The link at which the platform sells.
     fn top<'r>(&self, record: &'r Record) -> Option<&'r Charge> {
-        record.body.charges.iter().find(|charge| charge.link.seller == self.platform)
+        record
+            .body
+            .charges
+            .iter()
+            .find(|charge| charge.link.seller == self.platform)
     }
 
     fn top_exact(&self, record: &Record) -> Exact {
@@ -45,47 +49,73 @@ impl Books<'_> {
     }
 
     fn sum_at_top<'r>(&self, records: impl IntoIterator<Item = &'r &'r Record>) -> Exact {
-        records.into_iter().fold(Exact::ZERO, |sum, record| sum.checked_add(self.top_exact(record)).unwrap())
+        records.into_iter().fold(Exact::ZERO, |sum, record| {
+            sum.checked_add(self.top_exact(record)).unwrap()
+        })
     }
 
     /// The platform's report of a call, and the one from below that it confirms.
     fn reports_of(&self, call: &Call) -> HashSet<Seq> {
         let is_report = |record: &&&Record| {
-            let Record { identity, tenant, .. } = record;
-            let is_platforms = identity.namespace == Namespace::Usage && identity.reporter.is_none();
+            let Record {
+                identity, tenant, ..
+            } = record;
+            let is_platforms =
+                identity.namespace == Namespace::Usage && identity.reporter.is_none();
             is_platforms && identity.id == call.id && *tenant == call.tenant
         };
         let reports = self.records.iter().filter(is_report);
-        let confirmed = |record: &Record| record.body.refers_to.filter(|_| record.kind == Kind::Confirmed);
-        reports.flat_map(|record| [Some(record.seq), confirmed(record)]).flatten().collect()
+        let confirmed = |record: &Record| {
+            record
+                .body
+                .refers_to
+                .filter(|_| record.kind == Kind::Confirmed)
+        };
+        reports
+            .flat_map(|record| [Some(record.seq), confirmed(record)])
+            .flatten()
+            .collect()
     }
 
     /// What the platform had of each customer, in cents.
     pub fn part(&self) -> BTreeMap<TenantId, i64> {
         let mut part = BTreeMap::new();
-        for record in self.records.iter().filter(|record| matches!(record.kind, Kind::Rated | Kind::RatedLater | Kind::Void)) {
-            *part.entry(record.tenant).or_default() += self.top(record).map_or(0, |top| top.link.cents.0);
+        for record in self
+            .records
+            .iter()
+            .filter(|record| matches!(record.kind, Kind::Rated | Kind::RatedLater | Kind::Void))
+        {
+            *part.entry(record.tenant).or_default() +=
+                self.top(record).map_or(0, |top| top.link.cents.0);
         }
         part
     }
 
-    /// What sellers gave back of their own to each customer, while the links above stand: out of what they have, or as a debt that
-    /// the platform let them make.
+    /// What sellers gave back of their own to each customer, while the links above stand: out of
+    /// what they have, or as a debt that the platform let them make.
     pub fn given(&self) -> BTreeMap<TenantId, i64> {
         let mut given = BTreeMap::new();
         let is_own = |record: &&&Record| {
             let Record { kind, identity, .. } = record;
-            *kind == Kind::Void && identity.namespace == Namespace::Amend && identity.reporter.is_some() && self.top(record).is_none()
+            *kind == Kind::Void
+                && identity.namespace == Namespace::Amend
+                && identity.reporter.is_some()
+                && self.top(record).is_none()
         };
         for record in self.records.iter().filter(is_own) {
-            let own = record.body.charges.first().filter(|charge| charge.link.buyer == record.tenant);
+            let own = record
+                .body
+                .charges
+                .first()
+                .filter(|charge| charge.link.buyer == record.tenant);
             *given.entry(record.tenant).or_default() -= own.map_or(0, |charge| charge.link.cents.0);
         }
         given
     }
 
-    /// The least that this link comes to, given what the one below it does: terms that somebody below the platform agreed on leave
-    /// the retail price as it is, unless the platform published the card, or leaves prices free.
+    /// The least that this link comes to, given what the one below it does: terms that somebody
+    /// below the platform agreed on leave the retail price as it is, unless the platform published
+    /// the card, or leaves prices free.
     fn least(&self, below: i128, charge: &Charge) -> i128 {
         let is_platforms = self.subtree.of_platform.contains(&charge.agreement);
         match &charge.pricing {
@@ -102,7 +132,8 @@ impl Books<'_> {
         }
     }
 
-    /// By a card whose prices the platform takes its part of: one that it approved, or any where retail prices are free.
+    /// By a card whose prices the platform takes its part of: one that it approved, or any where
+    /// retail prices are free.
     fn is_agreed(&self, charge: &Charge) -> bool {
         let is_free = matches!(self.subtree.terms, Terms::FreeRetail);
         matches!(&charge.pricing, ChargePricing::Card { version, .. } if is_free || self.subtree.published.contains(version))
@@ -117,71 +148,143 @@ fn month(at: Instant) -> String {
 fn owed(books: &Books) -> Option<String> {
     for call in &books.subtree.calls {
         let of = books.reports_of(call);
-        let is_of = |record: &&&Record| of.contains(&record.seq) || record.body.refers_to.is_some_and(|seq| of.contains(&seq));
+        let is_of = |record: &&&Record| {
+            of.contains(&record.seq) || record.body.refers_to.is_some_and(|seq| of.contains(&seq))
+        };
         let charged = books.sum_at_top(books.records.iter().filter(is_of));
         let owed = Exact::from_cents(Cents(call.owed_cents));
         if charged < owed {
-            return Some(format!("{} of {}: {} of {} cents charged", call.id, call.customer, charged.in_cents(), owed.in_cents()));
+            return Some(format!(
+                "{} of {}: {} of {} cents charged",
+                call.id,
+                call.customer,
+                charged.in_cents(),
+                owed.in_cents()
+            ));
         }
     }
     None
 }
 
-/// What keys below the platform report of a meter, and take back, never costs it anything on the whole. A single void may: it
-/// changes what others of its counter come to (seed 13542).
+/// What keys below the platform report of a meter, and take back, never costs it anything on the
+/// whole. A single void may: it changes what others of its counter come to (seed 13542).
 fn usage_from_below(books: &Books) -> Option<String> {
-    let of_calls: HashSet<Seq> = books.subtree.calls.iter().flat_map(|call| books.reports_of(call)).collect();
-    let is_of_call = |record: &Record| of_calls.contains(&record.seq) || record.body.refers_to.is_some_and(|seq| of_calls.contains(&seq));
+    let of_calls: HashSet<Seq> = books
+        .subtree
+        .calls
+        .iter()
+        .flat_map(|call| books.reports_of(call))
+        .collect();
+    let is_of_call = |record: &Record| {
+        of_calls.contains(&record.seq)
+            || record
+                .body
+                .refers_to
+                .is_some_and(|seq| of_calls.contains(&seq))
+    };
     let mut sums: BTreeMap<(TenantId, String, &str), i128> = BTreeMap::new();
-    // What is carried of a closed customer is settled half up: half a cent to the one or to the other.
-    let is_of_others = |record: &&&Record| record.kind != Kind::CarrySettled && record.body.meter != "seats" && !is_of_call(record);
+    // What is carried of a closed customer is settled half up: half a cent to the one or to the
+    // other.
+    let is_of_others = |record: &&&Record| {
+        record.kind != Kind::CarrySettled && record.body.meter != "seats" && !is_of_call(record)
+    };
     for record in books.records.iter().filter(is_of_others) {
-        let sum = sums.entry((record.tenant, month(record.at), &record.body.meter)).or_default();
+        let sum = sums
+            .entry((record.tenant, month(record.at), &record.body.meter))
+            .or_default();
         *sum += books.top_exact(record).0;
         if *sum + ROUNDED < 0 {
-            return Some(format!("{}: {} cents for what others reported", record.identity.id, Exact(*sum).in_cents()));
+            return Some(format!(
+                "{}: {} cents for what others reported",
+                record.identity.id,
+                Exact(*sum).in_cents()
+            ));
         }
     }
     None
 }
 
-/// A share of the retail price is of the retail price, whatever sellers below agree on with each other.
+/// A share of the retail price is of the retail price, whatever sellers below agree on with each
+/// other.
 fn share(books: &Books) -> Option<String> {
-    let is_usage = |record: &&&Record| matches!(record.kind, Kind::Rated | Kind::RatedLater) && record.body.meter != "seats";
+    let is_usage = |record: &&&Record| {
+        matches!(record.kind, Kind::Rated | Kind::RatedLater) && record.body.meter != "seats"
+    };
     books.records.iter().filter(is_usage).find_map(|record| {
-        let [retail, above @ ..] = record.body.charges.as_slice() else { return None };
-        let top = above.last().filter(|top| top.link.seller == books.platform && retail.link.buyer == record.tenant)?;
-        let is_commission = matches!(top.pricing, ChargePricing::Commission { .. } | ChargePricing::CommissionOf { .. });
-        let least = above.iter().fold(retail.exact.0, |below, charge| books.least(below, charge));
+        let [retail, above @ ..] = record.body.charges.as_slice() else {
+            return None;
+        };
+        let top = above.last().filter(|top| {
+            top.link.seller == books.platform && retail.link.buyer == record.tenant
+        })?;
+        let is_commission = matches!(
+            top.pricing,
+            ChargePricing::Commission { .. } | ChargePricing::CommissionOf { .. }
+        );
+        let least = above
+            .iter()
+            .fold(retail.exact.0, |below, charge| books.least(below, charge));
         let taken = is_commission && retail.exact > Exact::ZERO && top.exact.0 + ROUNDED < least;
         taken.then(|| {
             let (id, least) = (&record.identity.id, Exact(least));
-            format!("{id}: {} of {} cents charged, retail {}", top.exact.in_cents(), least.in_cents(), retail.exact.in_cents())
+            format!(
+                "{id}: {} of {} cents charged, retail {}",
+                top.exact.in_cents(),
+                least.in_cents(),
+                retail.exact.in_cents()
+            )
         })
     })
 }
 
-/// Whatever is agreed on under way: of what a customer's seats came to in a month, the platform has no less than the least share that
-/// it took of any of them. That is its share of the retail price, or of the price of a seller under way that counts: from version to
-/// version the one does not move with the other (seed 5116).
+/// Whatever is agreed on under way: of what a customer's seats came to in a month, the platform has
+/// no less than the least share that it took of any of them. That is its share of the retail price,
+/// or of the price of a seller under way that counts: from version to version the one does not move
+/// with the other (seed 5116).
 fn share_of_seats(books: &Books) -> Option<String> {
     let of_retail = missing_shares(books, |retail, _| retail.exact);
     let under_way = missing_shares(books, |retail, record| {
-        let counts = |charge: &&Charge| charge.link.seller != books.platform && books.is_agreed(charge);
-        record.body.charges.iter().rfind(counts).unwrap_or(retail).exact
+        let counts =
+            |charge: &&Charge| charge.link.seller != books.platform && books.is_agreed(charge);
+        record
+            .body
+            .charges
+            .iter()
+            .rfind(counts)
+            .unwrap_or(retail)
+            .exact
     });
-    of_retail.into_iter().find_map(|(of, missing)| under_way.contains_key(&of).then_some(missing))
+    of_retail
+        .into_iter()
+        .find_map(|(of, missing)| under_way.contains_key(&of).then_some(missing))
 }
 
-/// By customer and month, where the platform's part of the seats' prices is less than the least share.
-fn missing_shares(books: &Books, price_of: impl Fn(&Charge, &Record) -> Exact) -> BTreeMap<(TenantId, String), String> {
+/// By customer and month, where the platform's part of the seats' prices is less than the least
+/// share.
+fn missing_shares(
+    books: &Books,
+    price_of: impl Fn(&Charge, &Record) -> Exact,
+) -> BTreeMap<(TenantId, String), String> {
     // The price and the platform's part, and the least share in millionths.
     let mut sums: BTreeMap<(TenantId, String), (i128, i128, i128)> = BTreeMap::new();
     let mut others: HashSet<(TenantId, String)> = HashSet::new();
-    for record in books.records.iter().filter(|record| record.body.meter == "seats" && !record.body.charges.is_empty()) {
+    for record in books
+        .records
+        .iter()
+        .filter(|record| record.body.meter == "seats" && !record.body.charges.is_empty())
+    {
         let of = (record.tenant, month(record.at));
-        let retail = record.body.charges.first().filter(|retail| retail.link.buyer == record.tenant);
-        let shared = |top: &&Charge| matches!(top.pricing, ChargePricing::Commission { .. } | ChargePricing::CommissionOf { .. });
+        let retail = record
+            .body
+            .charges
+            .first()
+            .filter(|retail| retail.link.buyer == record.tenant);
+        let shared = |top: &&Charge| {
+            matches!(
+                top.pricing,
+                ChargePricing::Commission { .. } | ChargePricing::CommissionOf { .. }
+            )
+        };
         let (Some(retail), Some(top)) = (retail, books.top(record).filter(shared)) else {
             others.insert(of);
             continue;
@@ -194,12 +297,26 @@ fn missing_shares(books: &Books, price_of: impl Fn(&Charge, &Record) -> Exact) -
         }
     }
     let missing = |(of, (price, part, least)): ((TenantId, String), (i128, i128, i128))| {
-        let owed = if least == i128::MAX { 0 } else { price * least / 1_000_000 };
-        let told =
-            || format!("{}: {} of {} cents, price {}", of.1, Exact(part).in_cents(), Exact(owed).in_cents(), Exact(price).in_cents());
+        let owed = if least == i128::MAX {
+            0
+        } else {
+            price * least / 1_000_000
+        };
+        let told = || {
+            format!(
+                "{}: {} of {} cents, price {}",
+                of.1,
+                Exact(part).in_cents(),
+                Exact(owed).in_cents(),
+                Exact(price).in_cents()
+            )
+        };
         (part + ROUNDED * 1000 < owed).then(|| (of.clone(), told()))
     };
-    sums.into_iter().filter(|(of, _)| !others.contains(of)).filter_map(missing).collect()
+    sums.into_iter()
+        .filter(|(of, _)| !others.contains(of))
+        .filter_map(missing)
+        .collect()
 }
 
 /// At the platform's own price every customer's seats count, as many as the platform saw last.
@@ -214,18 +331,38 @@ fn seats(books: &Books) -> Option<String> {
     }
     let months: HashSet<&String> = last.keys().map(|(month, _)| month).collect();
     months.into_iter().find_map(|of| {
-        let count: u64 = last.iter().filter(|((month, _), _)| month == of).map(|(_, (_, count))| count).sum();
+        let count: u64 = last
+            .iter()
+            .filter(|((month, _), _)| month == of)
+            .map(|(_, (_, count))| count)
+            .sum();
         let owed = Exact::from_cents(Cents(SEAT.0 * count as i64));
-        let charged = books.sum_at_top(books.records.iter().filter(|record| record.body.meter == "seats" && month(record.at) == *of));
-        (charged < owed).then(|| format!("{of}: {} of {} cents charged for {count} seats", charged.in_cents(), owed.in_cents()))
+        let charged = books.sum_at_top(
+            books
+                .records
+                .iter()
+                .filter(|record| record.body.meter == "seats" && month(record.at) == *of),
+        );
+        (charged < owed).then(|| {
+            format!(
+                "{of}: {} of {} cents charged for {count} seats",
+                charged.in_cents(),
+                owed.in_cents()
+            )
+        })
     })
 }
 
-/// Once the platform is paid for its count of a customer's seats in a month, what others report takes nothing from it. A count that
-/// has no price, as one of a customer that its seller has closed, is in nobody's place (seed 10553).
+/// Once the platform is paid for its count of a customer's seats in a month, what others report
+/// takes nothing from it. A count that has no price, as one of a customer that its seller has
+/// closed, is in nobody's place (seed 10553).
 fn seats_from_below(books: &Books) -> Option<String> {
     let mut by_others: BTreeMap<(TenantId, String), i128> = BTreeMap::new();
-    for record in books.records.iter().filter(|record| record.body.meter == "seats") {
+    for record in books
+        .records
+        .iter()
+        .filter(|record| record.body.meter == "seats")
+    {
         let (of, namespace) = ((record.tenant, month(record.at)), record.identity.namespace);
         let is_reported = matches!(record.kind, Kind::Rated | Kind::RatedLater);
         if record.identity.reporter.is_none() {
@@ -234,11 +371,16 @@ fn seats_from_below(books: &Books) -> Option<String> {
             }
             continue;
         }
-        let is_of_others = is_reported || (record.kind == Kind::Void && namespace == Namespace::Amend);
+        let is_of_others =
+            is_reported || (record.kind == Kind::Void && namespace == Namespace::Amend);
         if let Some(sum) = by_others.get_mut(&of).filter(|_| is_of_others) {
             *sum += books.top_exact(record).0;
             if *sum + ROUNDED < 0 {
-                return Some(format!("{}: {} cents for what others reported", record.identity.id, Exact(*sum).in_cents()));
+                return Some(format!(
+                    "{}: {} cents for what others reported",
+                    record.identity.id,
+                    Exact(*sum).in_cents()
+                ));
             }
         }
     }
@@ -249,34 +391,55 @@ fn seats_from_below(books: &Books) -> Option<String> {
 fn credited(books: &Books) -> Option<String> {
     let mut sums: BTreeMap<(TenantId, String, Option<CounterId>), i128> = BTreeMap::new();
     for record in books.records {
-        for charge in record.body.charges.iter().filter(|charge| charge.link.buyer == record.tenant) {
-            let sum = sums.entry((record.tenant, month(record.at), charge.counter)).or_default();
+        for charge in record
+            .body
+            .charges
+            .iter()
+            .filter(|charge| charge.link.buyer == record.tenant)
+        {
+            let sum = sums
+                .entry((record.tenant, month(record.at), charge.counter))
+                .or_default();
             *sum += charge.exact.0;
             // What is carried of a closed customer is settled.
             if *sum < -Exact::PER_CENT {
-                return Some(format!("{}: {} cents, {} in all", record.identity.id, charge.exact.in_cents(), Exact(*sum).in_cents()));
+                return Some(format!(
+                    "{}: {} cents, {} in all",
+                    record.identity.id,
+                    charge.exact.in_cents(),
+                    Exact(*sum).in_cents()
+                ));
             }
         }
     }
     None
 }
 
-/// No void of the root's takes its account, whose money the platform collects, below what it may owe.
+/// No void of the root's takes its account, whose money the platform collects, below what it may
+/// owe.
 fn voided_on_credit(books: &Books) -> Option<String> {
     if books.subtree.terms != Terms::Prepaid {
         return None;
     }
     let (root, mut balance) = (books.subtree.root, 0);
     // What one request did came in at one instant.
-    for step in books.records.chunk_by(|one, next| one.received_at == next.received_at) {
+    for step in books
+        .records
+        .chunk_by(|one, next| one.received_at == next.received_at)
+    {
         let after = balance + step.iter().map(|record| books.moved(record)).sum::<i64>();
-        // What goes back all the way costs the root its own part alone; an event in its place is usage as any other.
+        // What goes back all the way costs the root its own part alone; an event in its place is
+        // usage as any other.
         let is_void = |record: &&&Record| {
-            let is_own = record.identity.namespace == Namespace::Amend && record.identity.reporter == Some(root);
+            let is_own = record.identity.namespace == Namespace::Amend
+                && record.identity.reporter == Some(root);
             record.kind == Kind::Void && is_own && books.top(record).is_none()
         };
         if let Some(void) = step.iter().find(is_void).filter(|_| after < balance.min(0)) {
-            return Some(format!("{} took the balance from {balance} to {after}", void.identity.id));
+            return Some(format!(
+                "{} took the balance from {balance} to {after}",
+                void.identity.id
+            ));
         }
         balance = after;
     }
@@ -292,12 +455,23 @@ impl Books<'_> {
     /// By how much a record moves the root's balance.
     fn moved(&self, record: &Record) -> i64 {
         let account = AccountKey::balance(self.subtree.root, Currency::EUR);
-        let links: Vec<LinkCharge> = record.body.charges.iter().map(|charge| charge.link).collect();
+        let links: Vec<LinkCharge> = record
+            .body
+            .charges
+            .iter()
+            .map(|charge| charge.link)
+            .collect();
         let charged = match (record.body.currency, links.is_empty()) {
-            (Some(currency), false) => ledger::postings_of(record.identity.root, self.platform, currency, &links).unwrap(),
+            (Some(currency), false) => {
+                ledger::postings_of(record.identity.root, self.platform, currency, &links).unwrap()
+            }
             _ => ledger::Postings::new(),
         };
         let all = charged.iter().chain(&record.body.postings);
-        all.map(|posting| i64::from(posting.to == account) * posting.cents.0 - i64::from(posting.from == account) * posting.cents.0).sum()
+        all.map(|posting| {
+            i64::from(posting.to == account) * posting.cents.0
+                - i64::from(posting.from == account) * posting.cents.0
+        })
+        .sum()
     }
 }

@@ -18,7 +18,13 @@ impl Subtree {
         self.platform_reports_of(market, of, late, now).await;
     }
 
-    pub async fn platform_reports_of(&mut self, market: &Market, of: (String, TenantId), late: Option<u64>, now: Instant) {
+    pub async fn platform_reports_of(
+        &mut self,
+        market: &Market,
+        of: (String, TenantId),
+        late: Option<u64>,
+        now: Instant,
+    ) {
         let (id, (customer, tenant)) = (self.next_call(), of);
         let mut event = self.usage(&id, &customer, now);
         if let Some(day) = late {
@@ -27,15 +33,26 @@ impl Subtree {
         let minutes = event["quantity"].as_str().unwrap().parse::<i64>().unwrap() / 60;
         let answer = market.admin().post("/v1/usage-events", event).await;
         let splits = answer.body["splits"].as_array().into_iter().flatten();
-        let own = splits.filter(|split| split["tenant"] == "platform").filter_map(|split| split["cents"].as_i64()).sum::<i64>();
+        let own = splits
+            .filter(|split| split["tenant"] == "platform")
+            .filter_map(|split| split["cents"].as_i64())
+            .sum::<i64>();
         let owed_cents = match self.terms {
             Terms::Wholesale | Terms::Prepaid => 30 * minutes,
             Terms::Floor => 20 * minutes,
             // A carried fraction may have made one cent of it.
             Terms::Approved | Terms::FreeRetail => (own - 1).max(0),
         };
-        self.note(format!("the platform reports {id} of {customer}, {minutes} min, {own} cents"), &answer);
-        self.calls.push(Call { id, customer, tenant, owed_cents });
+        self.note(
+            format!("the platform reports {id} of {customer}, {minutes} min, {own} cents"),
+            &answer,
+        );
+        self.calls.push(Call {
+            id,
+            customer,
+            tenant,
+            owed_cents,
+        });
     }
 
     pub async fn platform_counts_seats(&mut self, market: &Market, now: Instant) {
@@ -43,15 +60,29 @@ impl Subtree {
         self.platform_counts(market, of, count, now).await;
     }
 
-    pub async fn platform_counts(&mut self, market: &Market, of: (String, TenantId), count: u64, at: Instant) {
+    pub async fn platform_counts(
+        &mut self,
+        market: &Market,
+        of: (String, TenantId),
+        count: u64,
+        at: Instant,
+    ) {
         let ((customer, tenant), id) = (of, self.fresh("seats"));
         let event = json!({ "id": id, "customer": customer, "meter": "seats", "at": at.to_string(), "quantity": count.to_string() });
         let answer = market.admin().post("/v1/usage-events", event).await;
-        self.note(format!("the platform counts {count} seats of {customer}"), &answer);
+        self.note(
+            format!("the platform counts {count} seats of {customer}"),
+            &answer,
+        );
         self.seats.push(Seats { tenant, at, count });
     }
 
-    pub async fn customer_pays_some(&mut self, market: &Market, of: (String, TenantId), cents: i64) {
+    pub async fn customer_pays_some(
+        &mut self,
+        market: &Market,
+        of: (String, TenantId),
+        cents: i64,
+    ) {
         let (customer, tenant) = of;
         let top_up = json!({ "tenant": customer, "cents": cents, "currency": "EUR", "reason": "paid", "method": "manual" });
         let key = self.fresh("pay");
@@ -75,9 +106,14 @@ impl Subtree {
             return;
         }
         let cents = 1 + self.dice.below(most as u64) as i64;
-        let back = json!({ "tenant": customer, "cents": -cents, "currency": "EUR", "reason": "refunded" });
+        let back =
+            json!({ "tenant": customer, "cents": -cents, "currency": "EUR", "reason": "refunded" });
         let key = self.fresh("back");
-        let answer = market.admin().once(&key).post("/v1/adjustments", back).await;
+        let answer = market
+            .admin()
+            .once(&key)
+            .post("/v1/adjustments", back)
+            .await;
         if answer.status == 201 {
             *self.came_in.entry(tenant).or_default() -= cents;
         }
@@ -85,7 +121,10 @@ impl Subtree {
     }
 
     pub async fn platform_rates_again(&mut self, market: &Market) {
-        let answer = market.admin().post("/v1/usage-events/rate-again", json!({ "root": self.name })).await;
+        let answer = market
+            .admin()
+            .post("/v1/usage-events/rate-again", json!({ "root": self.name }))
+            .await;
         self.note("the platform rates again".to_owned(), &answer);
     }
 
@@ -99,7 +138,11 @@ impl Subtree {
             return;
         }
         let ended = format!("/v1/agreements/{}/end", self.latest_terms[&self.name]);
-        market.admin().post(&ended, json!({ "until": now.to_string() })).await.ok();
+        market
+            .admin()
+            .post(&ended, json!({ "until": now.to_string() }))
+            .await
+            .ok();
         let mut terms = self.bought(market, share);
         (terms["currency"], terms["from"]) = (json!("EUR"), json!(now.to_string()));
         let answer = market.admin().post("/v1/agreements", terms.clone()).await;

@@ -1,4 +1,5 @@
-//! One root: what the platform set up there, what everybody does, and everything that is known of it.
+//! One root: what the platform set up there, what everybody does, and everything that is known of
+//! it.
 
 use super::stories::{STORIES, Story};
 use super::{Dice, Market, list};
@@ -45,7 +46,8 @@ pub struct Holder {
     pub key: Asking,
 }
 
-/// Of [`Subtree::cards`]: what the root sells at, what it sells to the reseller below it at, and that one to its customer.
+/// Of [`Subtree::cards`]: what the root sells at, what it sells to the reseller below it at, and
+/// that one to its customer.
 pub const RETAIL: usize = 0;
 pub const BETWEEN: usize = 1;
 pub const LOWER_RETAIL: usize = 2;
@@ -90,30 +92,59 @@ pub struct Subtree {
 impl fmt::Display for Subtree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seed, terms, story) = (self.seed, self.terms, self.story());
-        write!(f, "GREEDY_SEEDS={seed}..{} ({terms:?}, {story})\n{}", seed + 1, self.log.join("\n"))
+        write!(
+            f,
+            "GREEDY_SEEDS={seed}..{} ({terms:?}, {story})\n{}",
+            seed + 1,
+            self.log.join("\n")
+        )
     }
 }
 
 impl Subtree {
-    /// A reseller with two prepaid customers and a third one below another reseller, whose money the platform collects, and
-    /// keys for everybody.
+    /// A reseller with two prepaid customers and a third one below another reseller, whose money
+    /// the platform collects, and keys for everybody.
     pub async fn found(market: &Market, seed: u64) -> Self {
         let mut subtree = Self::new(seed);
         let name = subtree.name.clone();
         subtree.root = subtree.buyer(market, &name, "reseller", "platform").await;
         let bought = subtree.bought(market, 2500);
         subtree.agree(market, bought).await;
-        let retail = subtree.card(market, "retail", &name, list("0.40", "0.15", "1.50", "0.08", "8")).await;
+        let retail = subtree
+            .card(
+                market,
+                "retail",
+                &name,
+                list("0.40", "0.15", "1.50", "0.08", "8"),
+            )
+            .await;
         for customer in [format!("{name}-a"), format!("{name}-b")] {
             let id = subtree.buyer(market, &customer, "customer", &name).await;
-            subtree.agree(market, json!({ "buyer": customer, "rate_card": retail, "credit_limit_cents": 0 })).await;
+            subtree
+                .agree(
+                    market,
+                    json!({ "buyer": customer, "rate_card": retail, "credit_limit_cents": 0 }),
+                )
+                .await;
             subtree.honest.push((customer.clone(), id));
             subtree.customers.push(customer);
         }
         subtree.sell_through_another(market).await;
         let below = [format!("{name}-a"), format!("{name}-s")];
-        for (tenant, scope) in [(&name, "tenant_admin"), (&name, "usage_write"), (&below[0], "tenant_admin"), (&below[1], "tenant_admin")] {
-            let key = market.admin().post("/v1/api-keys", json!({ "name": "k", "tenant": tenant, "scope": scope })).await.ok();
+        for (tenant, scope) in [
+            (&name, "tenant_admin"),
+            (&name, "usage_write"),
+            (&below[0], "tenant_admin"),
+            (&below[1], "tenant_admin"),
+        ] {
+            let key = market
+                .admin()
+                .post(
+                    "/v1/api-keys",
+                    json!({ "name": "k", "tenant": tenant, "scope": scope }),
+                )
+                .await
+                .ok();
             subtree.holder(market, tenant, &key);
         }
         for reseller in [&name, &below[1]] {
@@ -124,8 +155,15 @@ impl Subtree {
 
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
-        let story = (dice.below(4) == 0).then(|| &STORIES[dice.below(STORIES.len() as u64) as usize]);
-        let any = dice.one(&[Terms::Wholesale, Terms::Prepaid, Terms::Floor, Terms::Approved, Terms::FreeRetail]);
+        let story =
+            (dice.below(4) == 0).then(|| &STORIES[dice.below(STORIES.len() as u64) as usize]);
+        let any = dice.one(&[
+            Terms::Wholesale,
+            Terms::Prepaid,
+            Terms::Floor,
+            Terms::Approved,
+            Terms::FreeRetail,
+        ]);
         Self {
             seed,
             dice,
@@ -160,23 +198,54 @@ impl Subtree {
         let mut terms = json!({ "buyer": self.name });
         match self.terms {
             Terms::Wholesale => terms["rate_card"] = json!(market.wholesale),
-            Terms::Prepaid => (terms["rate_card"], terms["credit_limit_cents"]) = (json!(market.wholesale), json!(0)),
-            Terms::Floor => (terms["commission_bp"], terms["floor_rate_card"]) = (json!(share), json!(market.floor)),
+            Terms::Prepaid => {
+                (terms["rate_card"], terms["credit_limit_cents"]) =
+                    (json!(market.wholesale), json!(0))
+            }
+            Terms::Floor => {
+                (terms["commission_bp"], terms["floor_rate_card"]) =
+                    (json!(share), json!(market.floor))
+            }
             Terms::Approved => terms["commission_bp"] = json!(share),
-            Terms::FreeRetail => (terms["commission_bp"], terms["free_retail"]) = (json!(share), json!(true)),
+            Terms::FreeRetail => {
+                (terms["commission_bp"], terms["free_retail"]) = (json!(share), json!(true))
+            }
         }
         terms
     }
 
     /// What the reseller charges the one below is theirs to settle.
     async fn sell_through_another(&mut self, market: &Market) {
-        let (root, seller, customer) = (self.name.clone(), format!("{}-s", self.name), format!("{}-c", self.name));
-        let between = self.card(market, "between", &root, list("0.36", "0.13", "1.40", "0.07", "6")).await;
+        let (root, seller, customer) = (
+            self.name.clone(),
+            format!("{}-s", self.name),
+            format!("{}-c", self.name),
+        );
+        let between = self
+            .card(
+                market,
+                "between",
+                &root,
+                list("0.36", "0.13", "1.40", "0.07", "6"),
+            )
+            .await;
         self.buyer(market, &seller, "reseller", &root).await;
-        let retail = self.card(market, "retail", &seller, list("0.50", "0.20", "2.00", "0.10", "10")).await;
-        self.agree(market, json!({ "buyer": seller, "rate_card": between })).await;
+        let retail = self
+            .card(
+                market,
+                "retail",
+                &seller,
+                list("0.50", "0.20", "2.00", "0.10", "10"),
+            )
+            .await;
+        self.agree(market, json!({ "buyer": seller, "rate_card": between }))
+            .await;
         let id = self.buyer(market, &customer, "customer", &seller).await;
-        self.agree(market, json!({ "buyer": customer, "rate_card": retail, "credit_limit_cents": 0 })).await;
+        self.agree(
+            market,
+            json!({ "buyer": customer, "rate_card": retail, "credit_limit_cents": 0 }),
+        )
+        .await;
         self.resellers.push(seller);
         self.honest.push((customer.clone(), id));
         self.customers.push(customer);
@@ -204,7 +273,10 @@ impl Subtree {
 
     pub fn holder(&mut self, market: &Market, tenant: &str, key: &Value) {
         let secret = key["secret"].as_str().unwrap();
-        self.holders.push(Holder { tenant: tenant.to_owned(), key: market.admin().with_key(Some(secret)) });
+        self.holders.push(Holder {
+            tenant: tenant.to_owned(),
+            key: market.admin().with_key(Some(secret)),
+        });
     }
 
     /// The root itself.
@@ -215,14 +287,19 @@ impl Subtree {
     pub fn remember_agreement(&mut self, terms: &Value, answer: &Answer) {
         if answer.status == 201 {
             let id = answer.body["id"].as_str().unwrap().to_owned();
-            self.latest_terms.insert(terms["buyer"].as_str().unwrap().to_owned(), id.clone());
+            self.latest_terms
+                .insert(terms["buyer"].as_str().unwrap().to_owned(), id.clone());
             self.agreements.push(id);
         }
     }
 
     pub fn remember_platforms(&mut self, terms: &Value, answer: &Answer) {
         self.remember_agreement(terms, answer);
-        self.of_platform.extend(answer.body["id"].as_str().map(|id| id.parse::<AgreementId>().unwrap()));
+        self.of_platform.extend(
+            answer.body["id"]
+                .as_str()
+                .map(|id| id.parse::<AgreementId>().unwrap()),
+        );
     }
 
     pub fn story(&self) -> &'static str {
@@ -244,7 +321,8 @@ impl Subtree {
     pub fn note(&mut self, what: String, answer: &Answer) {
         assert!(answer.status < 500, "{what}: {answer:?}\n{self}");
         let status = answer.body["status"].as_str().unwrap_or_default();
-        self.log.push(format!("{what} -> {} {status}", answer.code()));
+        self.log
+            .push(format!("{what} -> {} {status}", answer.code()));
     }
 
     /// One operation of somebody.

@@ -11,7 +11,12 @@ impl Subtree {
     fn instant(&mut self, now: Instant) -> Value {
         let now = now.to_string();
         let later = format!("{}-28T00:00:00Z", &now[..7]);
-        json!(self.dice.one(&[None, Some(now.as_str()), Some(later.as_str()), Some("2026-11-02T00:00:00Z")]))
+        json!(self.dice.one(&[
+            None,
+            Some(now.as_str()),
+            Some(later.as_str()),
+            Some("2026-11-02T00:00:00Z")
+        ]))
     }
 
     pub async fn change_terms(&mut self, who: &str, key: &Asking, now: Instant) {
@@ -25,7 +30,10 @@ impl Subtree {
         }
         for (field, values) in [
             ("collect", &[json!("platform"), json!("reseller")][..]),
-            ("credit_limit_cents", &[Value::Null, json!(0), json!(1000), json!(10_000_000)]),
+            (
+                "credit_limit_cents",
+                &[Value::Null, json!(0), json!(1000), json!(10_000_000)],
+            ),
             ("on_exhausted", &[json!("post"), json!("refuse")]),
             ("free_retail", &[Value::Null, Value::Null, json!(true)]),
         ] {
@@ -62,7 +70,12 @@ impl Subtree {
     pub async fn agree_anew(&mut self, who: &str, key: &Asking, mut terms: Value, now: Instant) {
         let now = json!(now.to_string());
         if let Some(latest) = self.latest_terms.get(terms["buyer"].as_str().unwrap()) {
-            let ended = key.post(&format!("/v1/agreements/{latest}/end"), json!({ "until": now })).await;
+            let ended = key
+                .post(
+                    &format!("/v1/agreements/{latest}/end"),
+                    json!({ "until": now }),
+                )
+                .await;
             self.note(format!("{who} ends {latest} at {now}"), &ended);
         }
         (terms["currency"], terms["from"]) = (json!("EUR"), now);
@@ -74,8 +87,14 @@ impl Subtree {
     pub async fn end_terms(&mut self, who: &str, key: &Asking, now: Instant) {
         let (agreements, until) = (self.agreements.clone(), self.instant(now));
         let id = self.some(&agreements);
-        let body = if until.is_null() { json!({}) } else { json!({ "until": until }) };
-        let answer = key.post(&format!("/v1/agreements/{id}/end"), body.clone()).await;
+        let body = if until.is_null() {
+            json!({})
+        } else {
+            json!({ "until": until })
+        };
+        let answer = key
+            .post(&format!("/v1/agreements/{id}/end"), body.clone())
+            .await;
         self.note(format!("{who} ends {id}: {body}"), &answer);
     }
 
@@ -85,18 +104,26 @@ impl Subtree {
             0 => "platform".to_owned(),
             _ => self.fresh("t"),
         };
-        let (kind, resellers) = (self.dice.one(&["customer", "customer", "reseller"]), self.resellers.clone());
+        let (kind, resellers) = (
+            self.dice.one(&["customer", "customer", "reseller"]),
+            self.resellers.clone(),
+        );
         let tenant = json!({ "external_id": name, "kind": kind, "name": "x", "parent": self.some(&resellers) });
         let answer = key.post("/v1/tenants", tenant.clone()).await;
         self.note(format!("{who} makes {tenant}"), &answer);
         if answer.status != 201 {
             return;
         }
-        let of_kind = if kind == "customer" { &mut self.customers } else { &mut self.resellers };
+        let of_kind = if kind == "customer" {
+            &mut self.customers
+        } else {
+            &mut self.resellers
+        };
         of_kind.push(name.clone());
         let cards = self.cards.clone();
         for limit in [Value::Null, json!(0)] {
-            let mut terms = json!({ "buyer": name, "currency": "EUR", "credit_limit_cents": limit });
+            let mut terms =
+                json!({ "buyer": name, "currency": "EUR", "credit_limit_cents": limit });
             match kind {
                 "customer" => terms["rate_card"] = json!(self.some(&cards)),
                 _ => terms["commission_bp"] = json!(1000),
@@ -105,7 +132,12 @@ impl Subtree {
             self.remember_agreement(&terms, &answer);
             self.note(format!("{who} agrees on {terms}"), &answer);
         }
-        let made = key.post("/v1/api-keys", json!({ "name": "k", "tenant": name, "scope": "tenant_admin" })).await;
+        let made = key
+            .post(
+                "/v1/api-keys",
+                json!({ "name": "k", "tenant": name, "scope": "tenant_admin" }),
+            )
+            .await;
         if made.status == 201 {
             self.holder(market, &name, &made.body);
         }
@@ -128,9 +160,16 @@ impl Subtree {
             _ => list("0.40", "0.15", "1.50", "0.08", "8"),
         };
         let card = if self.dice.below(2) == 0 {
-            let made = key.post("/v1/rate-cards", json!({ "name": name, "currency": "EUR", "owner": owner })).await;
+            let made = key
+                .post(
+                    "/v1/rate-cards",
+                    json!({ "name": name, "currency": "EUR", "owner": owner }),
+                )
+                .await;
             self.note(format!("{who} makes card {name} of {owner}"), &made);
-            let Some(id) = made.body["id"].as_str() else { return };
+            let Some(id) = made.body["id"].as_str() else {
+                return;
+            };
             self.cards.push(id.to_owned());
             id.to_owned()
         } else {
@@ -143,11 +182,22 @@ impl Subtree {
     /// In force from the beginning if it may be, from now on otherwise.
     pub async fn publish(&mut self, who: &str, key: &Asking, card: &str, mut doc: Value) {
         doc["currency"] = json!("EUR");
-        let drafted = key.post(&format!("/v1/rate-cards/{card}/versions"), doc.clone()).await;
+        let drafted = key
+            .post(&format!("/v1/rate-cards/{card}/versions"), doc.clone())
+            .await;
         let number = drafted.body["number"].as_i64().unwrap_or(1);
         let path = format!("/v1/rate-cards/{card}/versions/{number}/publish");
-        let published = key.post(&path, json!({ "effective_from": "2026-01-01T00:00:00Z" })).await;
-        let published = if published.status < 300 { published } else { key.post(&path, json!({})).await };
-        self.note(format!("{who} publishes {card} v{number} {doc}"), &published);
+        let published = key
+            .post(&path, json!({ "effective_from": "2026-01-01T00:00:00Z" }))
+            .await;
+        let published = if published.status < 300 {
+            published
+        } else {
+            key.post(&path, json!({})).await
+        };
+        self.note(
+            format!("{who} publishes {card} v{number} {doc}"),
+            &published,
+        );
     }
 }

@@ -26,6 +26,8 @@ impl Dice {
 /// A range such as `17..18` from the environment.
 pub fn seeds_of(name: &str, default: Range<u64>) -> Range<u64> {
     let text = std::env::var(name).unwrap_or_default();
-    let range = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    let range = text
+        .split_once("..")
+        .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     range.unwrap_or(default)
 }

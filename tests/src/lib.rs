@@ -1,6 +1,10 @@
 //! What the binaries of tests share: a server to talk to, dice, and how the books are read.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "for tests alone: what is not expected ends them")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "for tests alone: what is not expected ends them"
+)]
 
 pub mod dice;
 pub mod served;
@@ -13,7 +17,8 @@ use store::journal::{Journal, Of, Record, RecordQuery};
 pub const NOW: &str = "2026-11-20T12:00:00Z";
 
 pub fn instant(text: &str) -> Instant {
-    text.parse().unwrap_or_else(|_| panic!("{text:?} is no instant"))
+    text.parse()
+        .unwrap_or_else(|_| panic!("{text:?} is no instant"))
 }
 
 /// Calls per minute in 60/60 increments, API calls, bookings and SMS by the piece.
@@ -31,7 +36,15 @@ pub async fn read_all(journal: &dyn Journal) -> Vec<Record> {
     let (mut records, limit): (Vec<Record>, usize) = (Vec::new(), 1000);
     loop {
         let after = records.last().map(|record| record.seq);
-        let page = journal.read(&RecordQuery { of: Of::All, after, newest_first: false, limit }).await.unwrap();
+        let page = journal
+            .read(&RecordQuery {
+                of: Of::All,
+                after,
+                newest_first: false,
+                limit,
+            })
+            .await
+            .unwrap();
         let full = page.len() == limit;
         records.extend(page);
         if !full {

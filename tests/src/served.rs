@@ -54,40 +54,67 @@ pub struct Asking {
 
 impl Asking {
     pub fn new(address: SocketAddr, key: &str) -> Self {
-        Self { address, key: Some(key.to_owned()), idempotency_key: None, content_type: "application/json", signature: None }
+        Self {
+            address,
+            key: Some(key.to_owned()),
+            idempotency_key: None,
+            content_type: "application/json",
+            signature: None,
+        }
     }
     /// The same of another server.
     pub fn at(&self, server: &Served) -> Self {
-        Self { address: server.admin.address, ..self.clone() }
+        Self {
+            address: server.admin.address,
+            ..self.clone()
+        }
     }
     pub fn with_key(&self, key: Option<&str>) -> Self {
-        Self { key: key.map(str::to_owned), ..self.clone() }
+        Self {
+            key: key.map(str::to_owned),
+            ..self.clone()
+        }
     }
     pub fn once(&self, idempotency_key: &str) -> Self {
-        Self { idempotency_key: Some(idempotency_key.to_owned()), ..self.clone() }
+        Self {
+            idempotency_key: Some(idempotency_key.to_owned()),
+            ..self.clone()
+        }
     }
     pub fn sending(&self, content_type: &'static str) -> Self {
-        Self { content_type, ..self.clone() }
+        Self {
+            content_type,
+            ..self.clone()
+        }
     }
 
     pub fn signed(&self, signature: &str) -> Self {
-        Self { signature: Some(signature.to_owned()), ..self.clone() }
+        Self {
+            signature: Some(signature.to_owned()),
+            ..self.clone()
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, Bytes::new()).await.unwrap()
     }
     pub async fn post(&self, path: &str, body: Value) -> Answer {
-        self.ask(Method::POST, path, body.to_string().into()).await.unwrap()
+        self.ask(Method::POST, path, body.to_string().into())
+            .await
+            .unwrap()
     }
 
     /// An error: the server is gone; whether it took the request is unknown.
     pub async fn ask(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Answer> {
         let stream = tokio::net::TcpStream::connect(self.address).await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
-        let mut request =
-            Request::builder().method(method).uri(path).header(header::HOST, "test").header(header::CONTENT_TYPE, self.content_type);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "test")
+            .header(header::CONTENT_TYPE, self.content_type);
         if let Some(key) = &self.key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
@@ -141,40 +168,82 @@ impl Served {
     /// Over an embedded database of its own, with these settings, at the real time.
     pub async fn with(config: Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let limits = LimitSettings { other_per_min: 1_000_000, admin_per_sec: 100_000, ..LimitSettings::default() };
-        let config = Config { data_dir: dir.path().to_owned(), limits, ..config };
+        let limits = LimitSettings {
+            other_per_min: 1_000_000,
+            admin_per_sec: 100_000,
+            ..LimitSettings::default()
+        };
+        let config = Config {
+            data_dir: dir.path().to_owned(),
+            limits,
+            ..config
+        };
         let running = server::serve(&config, Clock::system()).await.unwrap();
         let admin = Asking::new(running.address, running.admin_key.as_deref().unwrap());
-        Self { running, admin, stripe: Arc::new(stand_in().await), books: Arc::new(Books::Embedded(dir)) }
+        Self {
+            running,
+            admin,
+            stripe: Arc::new(stand_in().await),
+            books: Arc::new(Books::Embedded(dir)),
+        }
     }
 
-    /// Over an embedded database that another build left, as SQL that makes it again; `key` is its operator's.
+    /// Over an embedded database that another build left, as SQL that makes it again; `key` is its
+    /// operator's.
     pub async fn left(sql: &'static str, key: &str, now: &str) -> Self {
         use sqlx::ConnectOptions;
         let (dir, stripe) = (tempfile::tempdir().unwrap(), Arc::new(stand_in().await));
-        let file =
-            sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("centwise.db")).create_if_missing(true).foreign_keys(false);
-        sqlx::raw_sql(sql).execute(&mut file.connect().await.unwrap()).await.unwrap();
+        let file = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(dir.path().join("centwise.db"))
+            .create_if_missing(true)
+            .foreign_keys(false);
+        sqlx::raw_sql(sql)
+            .execute(&mut file.connect().await.unwrap())
+            .await
+            .unwrap();
         let books = Books::Embedded(dir);
         let running = start(&books, now, &stripe, false).await;
         let admin = Asking::new(running.address, key);
-        Self { running, admin, stripe, books: Arc::new(books) }
+        Self {
+            running,
+            admin,
+            stripe,
+            books: Arc::new(books),
+        }
     }
 
     /// The same database, closed and opened again.
     pub async fn restarted(self, now: &str) -> Self {
-        let Self { running, admin, stripe, books } = self;
+        let Self {
+            running,
+            admin,
+            stripe,
+            books,
+        } = self;
         running.stop().await.unwrap();
         let running = start(&books, now, &stripe, false).await;
-        let admin = Asking { address: running.address, ..admin };
-        Self { running, admin, stripe, books }
+        let admin = Asking {
+            address: running.address,
+            ..admin
+        };
+        Self {
+            running,
+            admin,
+            stripe,
+            books,
+        }
     }
 
     async fn over(books: Books) -> Self {
         let stripe = Arc::new(stand_in().await);
         let running = start(&books, NOW, &stripe, false).await;
         let admin = Asking::new(running.address, running.admin_key.as_deref().unwrap());
-        Self { running, admin, stripe, books: Arc::new(books) }
+        Self {
+            running,
+            admin,
+            stripe,
+            books: Arc::new(books),
+        }
     }
 
     /// A second server over the same database, which shares nothing else with this one.
@@ -194,8 +263,16 @@ impl Served {
 
     async fn beside_if(&self, now: &str, accept_clock: bool) -> Self {
         let running = start(&self.books, now, &self.stripe, accept_clock).await;
-        let admin = Asking { address: running.address, ..self.admin.clone() };
-        Self { running, admin, stripe: Arc::clone(&self.stripe), books: Arc::clone(&self.books) }
+        let admin = Asking {
+            address: running.address,
+            ..self.admin.clone()
+        };
+        Self {
+            running,
+            admin,
+            stripe: Arc::clone(&self.stripe),
+            books: Arc::clone(&self.books),
+        }
     }
 
     /// Time stands still there from now on.
@@ -205,12 +282,21 @@ impl Served {
         self.stripe.set_now(now.micros() / 1_000_000);
     }
 
-    /// Until nothing that the payment provider told waits. The server works at it too, and takes some of it away from this.
+    /// Until nothing that the payment provider told waits. The server works at it too, and takes
+    /// some of it away from this.
     pub async fn work_off_payments(&self) {
         let app = &self.running.app;
         for look in 1..=400 {
             let is_idle = app.desk.round().await.unwrap().is_idle();
-            if is_idle && app.records.inbox_look(rating::Instant(0)).await.unwrap().waiting == 0 {
+            if is_idle
+                && app
+                    .records
+                    .inbox_look(rating::Instant(0))
+                    .await
+                    .unwrap()
+                    .waiting
+                    == 0
+            {
                 return;
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -232,8 +318,16 @@ impl Served {
         Vacant(match &*self.books {
             Books::Embedded(_) => Books::Embedded(tempfile::tempdir().unwrap()),
             Books::Postgres(_) | Books::Restored(_) => {
-                let name = format!("restored_{}_{}", std::process::id(), self.admin.address.port());
-                Books::Restored(store::backup::Scratch::create(self.url(), &name).await.unwrap())
+                let name = format!(
+                    "restored_{}_{}",
+                    std::process::id(),
+                    self.admin.address.port()
+                );
+                Books::Restored(
+                    store::backup::Scratch::create(self.url(), &name)
+                        .await
+                        .unwrap(),
+                )
             }
         })
     }
@@ -241,8 +335,16 @@ impl Served {
     /// A server over what somebody put there; with this one's key.
     pub async fn over_restored(&self, Vacant(books): Vacant, now: &str) -> Self {
         let running = start(&books, now, &self.stripe, false).await;
-        let admin = Asking { address: running.address, ..self.admin.clone() };
-        Self { running, admin, stripe: Arc::clone(&self.stripe), books: Arc::new(books) }
+        let admin = Asking {
+            address: running.address,
+            ..self.admin.clone()
+        };
+        Self {
+            running,
+            admin,
+            stripe: Arc::clone(&self.stripe),
+            books: Arc::new(books),
+        }
     }
 
     /// Of its PostgreSQL database.
@@ -282,7 +384,9 @@ impl Books {
 }
 
 async fn stand_in() -> FakeStripe {
-    FakeStripe::start(instant(NOW).micros() / 1_000_000).await.unwrap()
+    FakeStripe::start(instant(NOW).micros() / 1_000_000)
+        .await
+        .unwrap()
 }
 
 async fn start(books: &Books, now: &str, stripe: &FakeStripe, accept_clock: bool) -> Running {
@@ -291,16 +395,34 @@ async fn start(books: &Books, now: &str, stripe: &FakeStripe, accept_clock: bool
         Books::Postgres(database) => (std::path::PathBuf::new(), Some(database.url().to_owned())),
         Books::Restored(database) => (std::path::PathBuf::new(), Some(database.url().to_owned())),
     };
-    let limits = LimitSettings { other_per_min: 1_000_000, admin_per_sec: 100_000, ..LimitSettings::default() };
+    let limits = LimitSettings {
+        other_per_min: 1_000_000,
+        admin_per_sec: 100_000,
+        ..LimitSettings::default()
+    };
     let payments = PaymentSettings {
         public_url: Some("https://billing.example".to_owned()),
         stripe_secret_key: Some("sk_test_key".parse().unwrap()),
         stripe_webhook_secrets: vec!["whsec_1".parse().unwrap()],
-        top_up_terms: vec!["EUR:1000-100000".parse().unwrap(), "USD:1000-100000".parse().unwrap()],
+        top_up_terms: vec![
+            "EUR:1000-100000".parse().unwrap(),
+            "USD:1000-100000".parse().unwrap(),
+        ],
         stripe_api_url: stripe.url(),
         ..PaymentSettings::default()
     };
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let config = Config { listen, data_dir, database_url, limits, payments, webhooks_to_private: true, accept_clock, ..Config::default() };
-    server::serve(&config, Clock::at(instant(now))).await.unwrap()
+    let config = Config {
+        listen,
+        data_dir,
+        database_url,
+        limits,
+        payments,
+        webhooks_to_private: true,
+        accept_clock,
+        ..Config::default()
+    };
+    server::serve(&config, Clock::at(instant(now)))
+        .await
+        .unwrap()
 }

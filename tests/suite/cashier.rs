@@ -1,4 +1,5 @@
-//! Somebody who pays commission out: a world in which muster earns, a provider in memory, and what payouts read like.
+//! Somebody who pays commission out: a world in which muster earns, a provider in memory, and what
+//! payouts read like.
 
 use crate::payee::Payer;
 use crate::world::{Backend, World};
@@ -27,16 +28,28 @@ pub fn payouts_of(world: &World, payer: &Arc<Payer>) -> Payouts {
 pub fn payouts_by(world: &World, provider: Arc<dyn Provider>) -> Payouts {
     static NEXT: AtomicI64 = AtomicI64::new(10_000);
     let new_id = Arc::new(|| NEXT.fetch_add(1, Ordering::Relaxed));
-    Payouts::new(world.engine.clone(), world.records.clone(), Some(provider), Calendar::of(TimeZone::UTC), world.platform.id, new_id)
+    Payouts::new(
+        world.engine.clone(),
+        world.records.clone(),
+        Some(provider),
+        Calendar::of(TimeZone::UTC),
+        world.platform.id,
+        new_id,
+    )
 }
 
 impl Cashier {
-    /// muster has earned 3 × 100 cents in November; it is 20 December, and its account at the provider is ready.
+    /// muster has earned 3 × 100 cents in November; it is 20 December, and its account at the
+    /// provider is ready.
     pub async fn in_december(backend: Backend, method: PayoutMethod) -> Self {
         let world = World::reference(backend).await;
         let payer = Arc::new(Payer::default());
         let payouts = payouts_of(&world, &payer);
-        let cashier = Self { world, payer, payouts };
+        let cashier = Self {
+            world,
+            payer,
+            payouts,
+        };
         cashier.payer.enable(true);
         cashier.settle_with("muster", method).await;
         cashier.earn(3).await;
@@ -47,25 +60,52 @@ impl Cashier {
     /// Payouts from 1.00 on.
     pub async fn settle_with(&self, reseller: &str, method: PayoutMethod) -> PayoutSettings {
         let tenant = self.world.tenant(reseller);
-        let settings = PayoutSettings { minimum: Cents(100), ..default_settings(&tenant, EUR, method) };
-        let settings = self.world.records.put_payout_settings(&self.world.actor(), &settings).await.unwrap();
+        let settings = PayoutSettings {
+            minimum: Cents(100),
+            ..default_settings(&tenant, EUR, method)
+        };
+        let settings = self
+            .world
+            .records
+            .put_payout_settings(&self.world.actor(), &settings)
+            .await
+            .unwrap();
         if method == PayoutMethod::Bank {
             return settings;
         }
-        let opened = self.payouts.onboard(&self.world.actor(), settings, Some("DE"), "https://a.example", "https://a.example").await;
+        let opened = self
+            .payouts
+            .onboard(
+                &self.world.actor(),
+                settings,
+                Some("DE"),
+                "https://a.example",
+                "https://a.example",
+            )
+            .await;
         opened.unwrap().settings
     }
 
     /// Calls of 10 minutes: each 1.00 of commission.
     pub async fn earn(&self, calls: usize) {
         for _ in 0..calls {
-            assert!(self.world.call("acme-42", "600").text().await.starts_with("rated 400"));
+            assert!(
+                self.world
+                    .call("acme-42", "600")
+                    .text()
+                    .await
+                    .starts_with("rated 400")
+            );
         }
     }
 
     /// `period outcome cents`, by reseller.
     pub async fn run(&self, dry_run: bool) -> Vec<String> {
-        let (considered, next) = self.payouts.run(&self.world.actor(), None, 100, dry_run, self.world.now()).await.unwrap();
+        let (considered, next) = self
+            .payouts
+            .run(&self.world.actor(), None, 100, dry_run, self.world.now())
+            .await
+            .unwrap();
         assert_eq!(next, None);
         let line = |one: &payments::payouts::Considered| {
             let outcome = match &one.outcome {
@@ -75,14 +115,24 @@ impl Cashier {
                 Outcome::Failed(why) => format!("failed: {why}"),
             };
             let carried = one.payable.map_or(0, |payable| payable.carried.0);
-            format!("{} {} {outcome}, {carried} carried", self.world.name(one.tenant), one.period)
+            format!(
+                "{} {} {outcome}, {carried} carried",
+                self.world.name(one.tenant),
+                one.period
+            )
         };
         considered.iter().map(line).collect()
     }
 
     /// Every payout, oldest first.
     pub async fn all(&self) -> Vec<Payout> {
-        let mut found = self.world.records.payouts_below(&self.world.platform, None, Period::default(), None, 100).await.unwrap().data;
+        let mut found = self
+            .world
+            .records
+            .payouts_below(&self.world.platform, None, Period::default(), None, 100)
+            .await
+            .unwrap()
+            .data;
         found.reverse();
         found
     }
@@ -95,7 +145,11 @@ impl Cashier {
     }
 
     pub async fn pay(&self, payout: &Payout) -> String {
-        told(self.payouts.pay(&self.world.actor(), payout, self.world.now()).await)
+        told(
+            self.payouts
+                .pay(&self.world.actor(), payout, self.world.now())
+                .await,
+        )
     }
 
     pub async fn state(&self) -> String {
@@ -115,8 +169,14 @@ impl Cashier {
 pub fn told(result: Result<Payout, Error>) -> String {
     match result {
         Ok(payout) => {
-            let error = payout.error.map(|error| format!(" ({error})")).unwrap_or_default();
-            format!("{:?} {} #{}{error}", payout.state, payout.cents, payout.generation)
+            let error = payout
+                .error
+                .map(|error| format!(" ({error})"))
+                .unwrap_or_default();
+            format!(
+                "{:?} {} #{}{error}",
+                payout.state, payout.cents, payout.generation
+            )
         }
         Err(Error::Refused(problem)) => problem.code.to_owned(),
         Err(other) => other.to_string(),

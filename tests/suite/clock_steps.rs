@@ -1,5 +1,5 @@
-//! The wall clock of a server jumps: nothing is misdated, no money is written until somebody accepts the new time, and
-//! time in the books never runs backwards.
+//! The wall clock of a server jumps: nothing is misdated, no money is written until somebody
+//! accepts the new time, and time in the books never runs backwards.
 
 use crate::http_world::{Market, call, on_every_database};
 use crate::served::{Asking, Served};
@@ -8,7 +8,10 @@ use hyper::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-on_every_database!(no_money_is_written_after_a_step_until_it_is_accepted, a_clock_that_is_set_right_needs_nobody);
+on_every_database!(
+    no_money_is_written_after_a_step_until_it_is_accepted,
+    a_clock_that_is_set_right_needs_nobody
+);
 
 const DAY: i64 = 86_400;
 /// One process tells the others within a second or two.
@@ -23,9 +26,15 @@ async fn refused(asking: &Asking, round: &str) {
     let money = json!({ "tenant": "acme-42", "cents": 100, "currency": "EUR", "reason": "a test" });
     let writes = [
         ("/v1/usage-events", call(round, "acme-42", "60")),
-        ("/v1/holds", json!({ "usage": call(&format!("{round}-held"), "acme-42", "60"), "ttl_secs": 600 })),
+        (
+            "/v1/holds",
+            json!({ "usage": call(&format!("{round}-held"), "acme-42", "60"), "ttl_secs": 600 }),
+        ),
         ("/v1/holds/held/release", json!({})),
-        ("/v1/usage-events/default/posted/void", json!({ "reason": "a test" })),
+        (
+            "/v1/usage-events/default/posted/void",
+            json!({ "reason": "a test" }),
+        ),
         ("/v1/top-ups", money.clone()),
         ("/v1/adjustments", money),
         ("/v1/payouts", json!({ "reseller": "muster" })),
@@ -33,21 +42,46 @@ async fn refused(asking: &Asking, round: &str) {
         ("/v1/usage-events/rate-again", json!({ "root": "muster" })),
     ];
     for (path, body) in writes {
-        let answer = asking.once(&format!("{round}-{path}")).post(path, body).await;
-        assert_eq!(answer.code(), "503 clock_stepped", "{round}: {path}: {answer:?}");
+        let answer = asking
+            .once(&format!("{round}-{path}"))
+            .post(path, body)
+            .await;
+        assert_eq!(
+            answer.code(),
+            "503 clock_stepped",
+            "{round}: {path}: {answer:?}"
+        );
     }
 }
 
 async fn no_money_is_written_after_a_step_until_it_is_accepted(market: Market) {
     let admin = market.admin();
-    admin.post("/v1/usage-events", call("posted", "acme-42", "60")).await.ok();
-    admin.once("held").post("/v1/holds", json!({ "usage": call("held", "acme-42", "60"), "ttl_secs": 86_000 })).await.ok();
+    admin
+        .post("/v1/usage-events", call("posted", "acme-42", "60"))
+        .await
+        .ok();
+    admin
+        .once("held")
+        .post(
+            "/v1/holds",
+            json!({ "usage": call("held", "acme-42", "60"), "ttl_secs": 86_000 }),
+        )
+        .await
+        .ok();
     let before = market.balance("acme-42").await;
     let mut time = instant(NOW);
-    for (round, secs) in [("4 days", 4 * DAY), ("back", 2 * DAY), ("80 years", 80 * 365 * DAY)] {
+    for (round, secs) in [
+        ("4 days", 4 * DAY),
+        ("back", 2 * DAY),
+        ("80 years", 80 * 365 * DAY),
+    ] {
         step(&market.served, secs);
         refused(admin, round).await;
-        assert_eq!(market.balance("acme-42").await, before, "{round}: reads go on");
+        assert_eq!(
+            market.balance("acme-42").await,
+            before,
+            "{round}: reads go on"
+        );
         assert_eq!(admin.get("/health/ready").await.code(), "503 clock_stepped");
         let clock = admin.get("/v1/clock").await.ok();
         let wall = instant(NOW).plus_secs(secs).to_string();
@@ -55,25 +89,76 @@ async fn no_money_is_written_after_a_step_until_it_is_accepted(market: Market) {
         assert_eq!(clock, want, "{round}");
 
         let accept = json!({ "reason": "it is right" });
-        assert_eq!(market.by("muster admin").post("/v1/clock/accept", accept.clone()).await.code(), "403 forbidden");
-        let accepted = admin.once(round).post("/v1/clock/accept", accept.clone()).await.ok();
-        assert_eq!((&accepted["time"], &accepted["has_stepped"]), (&json!(wall), &json!(false)), "{round}");
-        assert_eq!(admin.once(round).post("/v1/clock/accept", accept).await.ok(), accepted, "a repeat is the same answer");
+        assert_eq!(
+            market
+                .by("muster admin")
+                .post("/v1/clock/accept", accept.clone())
+                .await
+                .code(),
+            "403 forbidden"
+        );
+        let accepted = admin
+            .once(round)
+            .post("/v1/clock/accept", accept.clone())
+            .await
+            .ok();
+        assert_eq!(
+            (&accepted["time"], &accepted["has_stepped"]),
+            (&json!(wall), &json!(false)),
+            "{round}"
+        );
+        assert_eq!(
+            admin
+                .once(round)
+                .post("/v1/clock/accept", accept)
+                .await
+                .ok(),
+            accepted,
+            "a repeat is the same answer"
+        );
         time = instant(NOW).plus_secs(secs);
         assert_eq!(admin.get("/health/ready").await.code(), "200");
-        let adjusted = json!({ "tenant": "acme-43", "cents": 1, "currency": "EUR", "reason": round });
-        admin.once(&format!("after {round}")).post("/v1/adjustments", adjusted).await.ok();
+        let adjusted =
+            json!({ "tenant": "acme-43", "cents": 1, "currency": "EUR", "reason": round });
+        admin
+            .once(&format!("after {round}"))
+            .post("/v1/adjustments", adjusted)
+            .await
+            .ok();
     }
     let log = admin.get("/v1/audit-log?limit=1000").await.ok();
-    let accepts = log["data"].as_array().unwrap().iter().filter(|entry| entry["resource"] == "clock" && entry["action"] == "accept");
+    let accepts = log["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["resource"] == "clock" && entry["action"] == "accept");
     let accepts: Vec<&Value> = accepts.collect();
     assert_eq!(accepts.len(), 3);
-    assert!(accepts.iter().all(|entry| entry["reason"] == "it is right" && entry["api_key"].is_string()), "{accepts:?}");
+    assert!(
+        accepts
+            .iter()
+            .all(|entry| entry["reason"] == "it is right" && entry["api_key"].is_string()),
+        "{accepts:?}"
+    );
     // Two days back were accepted, and the books stayed where they were.
-    let records = crate::audit::audit(market.served.running.app.journal.as_ref(), market.served.running.app.platform).await.records;
+    let records = crate::audit::audit(
+        market.served.running.app.journal.as_ref(),
+        market.served.running.app.platform,
+    )
+    .await
+    .records;
     let latest = instant(NOW).plus_secs(4 * DAY);
-    let root = records.iter().find(|record| record.received_at == latest).unwrap().identity.root;
-    let times: Vec<_> = records.iter().filter(|record| record.identity.root == root).map(|record| record.received_at).collect();
+    let root = records
+        .iter()
+        .find(|record| record.received_at == latest)
+        .unwrap()
+        .identity
+        .root;
+    let times: Vec<_> = records
+        .iter()
+        .filter(|record| record.identity.root == root)
+        .map(|record| record.received_at)
+        .collect();
     assert!(times.windows(2).all(|pair| pair[0] <= pair[1]), "{times:?}");
 }
 
@@ -82,17 +167,29 @@ async fn a_clock_that_is_set_right_needs_nobody(market: Market) {
     step(&market.served, -4 * DAY);
     refused(admin, "behind").await;
     step(&market.served, 60);
-    admin.post("/v1/usage-events", call("right again", "acme-42", "60")).await.ok();
+    admin
+        .post("/v1/usage-events", call("right again", "acme-42", "60"))
+        .await
+        .ok();
     assert_eq!(admin.get("/health/ready").await.code(), "200");
     // An hour is nothing.
     step(&market.served, -3600);
-    admin.post("/v1/usage-events", call("an hour back", "acme-42", "60")).await.ok();
-    crate::audit::audit(market.served.running.app.journal.as_ref(), market.served.running.app.platform).await;
+    admin
+        .post("/v1/usage-events", call("an hour back", "acme-42", "60"))
+        .await
+        .ok();
+    crate::audit::audit(
+        market.served.running.app.journal.as_ref(),
+        market.served.running.app.platform,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_process_is_told_the_others_hear() {
-    let Some(market) = Market::postgres().await else { return };
+    let Some(market) = Market::postgres().await else {
+        return;
+    };
     let other = market.served.beside().await;
     for served in [&market.served, &other] {
         step(served, 4 * DAY);
@@ -100,51 +197,119 @@ async fn what_one_process_is_told_the_others_hear() {
     refused(&other.admin, "both").await;
     // Each has told the database.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    market.admin().post("/v1/clock/accept", json!({})).await.ok();
+    market
+        .admin()
+        .post("/v1/clock/accept", json!({}))
+        .await
+        .ok();
     let since = std::time::Instant::now();
     while other.admin.get("/health/ready").await.code() != "200" {
-        assert!(since.elapsed() < HEARD_TIME_MAX, "the other server did not hear of it");
+        assert!(
+            since.elapsed() < HEARD_TIME_MAX,
+            "the other server did not hear of it"
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    other.admin.post("/v1/usage-events", call("1", "acme-42", "60")).await.ok();
+    other
+        .admin
+        .post("/v1/usage-events", call("1", "acme-42", "60"))
+        .await
+        .ok();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_long_before_the_last_batch_waits_for_somebody() {
-    let Some(market) = Market::postgres().await else { return };
-    market.admin().post("/v1/usage-events", call("1", "acme-42", "60")).await.ok();
+    let Some(market) = Market::postgres().await else {
+        return;
+    };
+    market
+        .admin()
+        .post("/v1/usage-events", call("1", "acme-42", "60"))
+        .await
+        .ok();
     let within = market.served.beside_at("2026-11-20T06:00:00Z").await;
-    let adjustment = json!({ "tenant": "acme-42", "cents": 1, "currency": "EUR", "reason": "a test" });
-    within.admin.once("within").post("/v1/adjustments", adjustment.clone()).await.ok();
+    let adjustment =
+        json!({ "tenant": "acme-42", "cents": 1, "currency": "EUR", "reason": "a test" });
+    within
+        .admin
+        .once("within")
+        .post("/v1/adjustments", adjustment.clone())
+        .await
+        .ok();
     let ahead = market.served.beside_at("2036-11-20T12:00:00Z").await;
-    assert_eq!(ahead.admin.get("/health/ready").await.code(), "200", "long after the last batch is only a warning");
-    // What one process does not believe, every process of the database hears of: so this one comes last.
+    assert_eq!(
+        ahead.admin.get("/health/ready").await.code(),
+        "200",
+        "long after the last batch is only a warning"
+    );
+    // What one process does not believe, every process of the database hears of: so this one comes
+    // last.
     let behind = market.served.beside_at("2026-11-17T12:00:00Z").await;
-    assert_eq!(behind.admin.get("/v1/clock").await.ok()["time"], NOW, "the books know better");
+    assert_eq!(
+        behind.admin.get("/v1/clock").await.ok()["time"],
+        NOW,
+        "the books know better"
+    );
     refused(&behind.admin, "behind").await;
     let accepted = market.served.beside_accepting("2026-11-17T12:00:00Z").await;
-    accepted.admin.once("accepted").post("/v1/adjustments", adjustment).await.ok();
+    accepted
+        .admin
+        .once("accepted")
+        .post("/v1/adjustments", adjustment)
+        .await
+        .ok();
     let log = market.admin().get("/v1/audit-log?limit=1000").await.ok();
-    let is_accept = |entry: &&Value| entry["action"] == "accept" && entry["reason"] == "serve --accept-clock";
-    assert_eq!(log["data"].as_array().unwrap().iter().filter(is_accept).count(), 1);
-    crate::audit::audit(market.served.running.app.journal.as_ref(), market.served.running.app.platform).await;
+    let is_accept =
+        |entry: &&Value| entry["action"] == "accept" && entry["reason"] == "serve --accept-clock";
+    assert_eq!(
+        log["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(is_accept)
+            .count(),
+        1
+    );
+    crate::audit::audit(
+        market.served.running.app.journal.as_ref(),
+        market.served.running.app.platform,
+    )
+    .await;
 }
 
 /// A restart does not accept what nobody has accepted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_step_outlives_the_process_that_saw_it() {
-    let Some(market) = Market::postgres().await else { return };
+    let Some(market) = Market::postgres().await else {
+        return;
+    };
     step(&market.served, 4 * DAY);
     refused(market.admin(), "ahead").await;
     let since = std::time::Instant::now();
-    while market.served.running.app.records.clock_step().await.unwrap().is_none() {
-        assert!(since.elapsed() < HEARD_TIME_MAX, "the database was not told");
+    while market
+        .served
+        .running
+        .app
+        .records
+        .clock_step()
+        .await
+        .unwrap()
+        .is_none()
+    {
+        assert!(
+            since.elapsed() < HEARD_TIME_MAX,
+            "the database was not told"
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let next = market.served.beside_at("2026-11-24T12:05:00Z").await;
     refused(&next.admin, "next").await;
     let accepting = market.served.beside_accepting("2026-11-24T12:10:00Z").await;
-    accepting.admin.post("/v1/usage-events", call("1", "acme-42", "60")).await.ok();
+    accepting
+        .admin
+        .post("/v1/usage-events", call("1", "acme-42", "60"))
+        .await
+        .ok();
 }
 
 mod order {
@@ -162,7 +327,10 @@ async fn a_clock_that_is_set_back_does_not_turn_the_books_back(backend: Backend)
         }
     }
     let records = world.audit().await.by_root().records;
-    for pair in records.windows(2).filter(|pair| pair[0].identity.root == pair[1].identity.root) {
+    for pair in records
+        .windows(2)
+        .filter(|pair| pair[0].identity.root == pair[1].identity.root)
+    {
         assert!(pair[0].received_at <= pair[1].received_at, "{pair:?}");
     }
 }
@@ -171,7 +339,20 @@ async fn a_clock_that_is_set_back_does_not_turn_the_books_back(backend: Backend)
 async fn only_the_operator_accepts_a_clock() {
     let market = Market::new().await;
     for key in ["muster admin", "muster read", "muster usage", "agent admin"] {
-        assert_eq!(market.by(key).ask(Method::POST, "/v1/clock/accept", "{}".into()).await.unwrap().code(), "403 forbidden", "{key}");
-        assert_eq!(market.by(key).get("/v1/clock").await.code(), "403 forbidden", "{key}");
+        assert_eq!(
+            market
+                .by(key)
+                .ask(Method::POST, "/v1/clock/accept", "{}".into())
+                .await
+                .unwrap()
+                .code(),
+            "403 forbidden",
+            "{key}"
+        );
+        assert_eq!(
+            market.by(key).get("/v1/clock").await.code(),
+            "403 forbidden",
+            "{key}"
+        );
     }
 }

@@ -1,6 +1,7 @@
-//! Edge histories: whatever the live path accepts, opening accepts. Every command with amounts at the bounds, just below and
-//! above them, and at the ends of a 64-bit number, on accounts that stand there; then a crash, and the file is opened again:
-//! it opens, `verify` finds the books right, and every balance is what the live path had.
+//! Edge histories: whatever the live path accepts, opening accepts. Every command with amounts at
+//! the bounds, just below and above them, and at the ends of a 64-bit number, on accounts that
+//! stand there; then a crash, and the file is opened again: it opens, `verify` finds the books
+//! right, and every balance is what the live path had.
 //!
 //! `EDGE_HISTORIES` sets how many (default 200), `EDGE_SEED` where they begin.
 
@@ -26,38 +27,81 @@ const CUSTOMERS: [&str; 6] = ["plain", "prepaid", "strict", "deep", "dear", "own
 const OTHERS: [&str; 3] = ["shop", "agent", "sub"];
 
 fn options(dice: &mut Dice) -> JournalOptions {
-    JournalOptions { recent_records_max: 64, fan_out: 2, pending_records_max: dice.one(&[1, 7, 100]) }
+    JournalOptions {
+        recent_records_max: 64,
+        fan_out: 2,
+        pending_records_max: dice.one(&[1, 7, 100]),
+    }
 }
 
-/// Two roots, one of which stands where the build before the bounds could bring it; customers near their bounds.
+/// Two roots, one of which stands where the build before the bounds could bring it; customers near
+/// their bounds.
 async fn stage() -> World {
-    let options = JournalOptions { recent_records_max: 64, fan_out: 2, pending_records_max: 100 };
+    let options = JournalOptions {
+        recent_records_max: 64,
+        fan_out: 2,
+        pending_records_max: 100,
+    };
     let world = World::with(Backend::Sqlite, options).await;
     world.meter("cost", json!({ "unit": "euro" })).await;
     let card = |factor: &str| {
         let mut doc = one_rate("cost", json!({ "model": "cost_plus", "factor": factor }));
         // A hundred of them come to the bound of an event.
-        doc["rates"].as_array_mut().unwrap().push(per_unit("sms", "1000000000")["rates"][0].clone());
+        doc["rates"]
+            .as_array_mut()
+            .unwrap()
+            .push(per_unit("sms", "1000000000")["rates"][0].clone());
         doc
     };
     world.card("platform", "half", card("0.5")).await;
-    world.reseller("shop", "platform", json!({ "card": "half" })).await;
-    world.reseller("agent", "platform", json!({ "commission_bp": 5000 })).await;
-    world.reseller("sub", "agent", json!({ "commission_bp": 3333, "credit_limit": BALANCE })).await;
-    for (owner, name, factor) in [("shop", "retail-shop", "1"), ("sub", "retail-sub", "1"), ("agent", "retail-agent", "92")] {
+    world
+        .reseller("shop", "platform", json!({ "card": "half" }))
+        .await;
+    world
+        .reseller("agent", "platform", json!({ "commission_bp": 5000 }))
+        .await;
+    world
+        .reseller(
+            "sub",
+            "agent",
+            json!({ "commission_bp": 3333, "credit_limit": BALANCE }),
+        )
+        .await;
+    for (owner, name, factor) in [
+        ("shop", "retail-shop", "1"),
+        ("sub", "retail-sub", "1"),
+        ("agent", "retail-agent", "92"),
+    ] {
         world.card(owner, name, card(factor)).await;
     }
     let limited = |limit: i64, on_exhausted: &str| json!({ "card": "retail-shop", "credit_limit": limit, "on_exhausted": on_exhausted });
-    world.customer("plain", "shop", json!({ "card": "retail-shop" })).await;
+    world
+        .customer("plain", "shop", json!({ "card": "retail-shop" }))
+        .await;
     world.customer("prepaid", "shop", limited(0, "post")).await;
-    world.customer("strict", "shop", limited(BALANCE, "refuse")).await;
-    world.customer("own-book", "shop", json!({ "card": "retail-shop", "collect": "reseller" })).await;
-    world.customer("deep", "sub", json!({ "card": "retail-sub" })).await;
-    world.customer("dear", "agent", json!({ "card": "retail-agent" })).await;
+    world
+        .customer("strict", "shop", limited(BALANCE, "refuse"))
+        .await;
+    world
+        .customer(
+            "own-book",
+            "shop",
+            json!({ "card": "retail-shop", "collect": "reseller" }),
+        )
+        .await;
+    world
+        .customer("deep", "sub", json!({ "card": "retail-sub" }))
+        .await;
+    world
+        .customer("dear", "agent", json!({ "card": "retail-agent" }))
+        .await;
     for (name, sign) in [("plain", -1), ("strict", -1), ("deep", -1), ("prepaid", 1)] {
         for step in 1..BALANCE / EVENT {
             let key = format!("{name}-{step}");
-            world.move_money(MoneyKind::Adjustment, name, sign * EVENT, EUR, &key).await.unwrap();
+            world
+                .move_money(MoneyKind::Adjustment, name, sign * EVENT, EUR, &key)
+                .await
+                .unwrap();
         }
     }
     beyond(&world).await;
@@ -68,25 +112,91 @@ async fn stage() -> World {
 async fn beyond(world: &World) {
     let (shop, agent) = (world.tenant("shop").id, world.tenant("agent").id);
     let moves = [
-        (shop, AccountKey::suspense(shop, EUR), AccountKey::revenue(shop, EUR), SHARED - EVENT - EVENT / 2),
-        (shop, AccountKey::balance(shop, EUR), AccountKey::expense(shop, EUR), SHARED - EVENT),
-        (agent, AccountKey::suspense(agent, EUR), AccountKey::balance(agent, EUR), i64::MAX - 2 * SMALL),
-        (agent, AccountKey::expense(agent, EUR), AccountKey::revenue(agent, EUR), i64::MAX - 3 * SMALL),
+        (
+            shop,
+            AccountKey::suspense(shop, EUR),
+            AccountKey::revenue(shop, EUR),
+            SHARED - EVENT - EVENT / 2,
+        ),
+        (
+            shop,
+            AccountKey::balance(shop, EUR),
+            AccountKey::expense(shop, EUR),
+            SHARED - EVENT,
+        ),
+        (
+            agent,
+            AccountKey::suspense(agent, EUR),
+            AccountKey::balance(agent, EUR),
+            i64::MAX - 2 * SMALL,
+        ),
+        (
+            agent,
+            AccountKey::expense(agent, EUR),
+            AccountKey::revenue(agent, EUR),
+            i64::MAX - 3 * SMALL,
+        ),
     ];
-    let mut batch = Batch { committed_at: world.now(), ..Batch::default() };
+    let mut batch = Batch {
+        committed_at: world.now(),
+        ..Batch::default()
+    };
     for (index, (root, from, to, cents)) in moves.into_iter().enumerate() {
-        batch.records.push(by_hand(root, &format!("beyond-{index}"), Posting { from, to, cents: Cents(cents) }, world.now()));
-        batch.state.accounts.insert(from, Balance { posted: Cents(-cents), held: Cents::ZERO });
-        batch.state.accounts.insert(to, Balance { posted: Cents(cents), held: Cents::ZERO });
+        batch.records.push(by_hand(
+            root,
+            &format!("beyond-{index}"),
+            Posting {
+                from,
+                to,
+                cents: Cents(cents),
+            },
+            world.now(),
+        ));
+        batch.state.accounts.insert(
+            from,
+            Balance {
+                posted: Cents(-cents),
+                held: Cents::ZERO,
+            },
+        );
+        batch.state.accounts.insert(
+            to,
+            Balance {
+                posted: Cents(cents),
+                held: Cents::ZERO,
+            },
+        );
     }
     world.journal.commit(batch).await.unwrap();
 }
 
 fn by_hand(root: TenantId, id: &str, posting: Posting, at: Instant) -> Record {
-    let body = Body { currency: Some(EUR), postings: vec![posting], reason: "before the bounds".to_owned(), ..Body::default() };
-    let identity = Identity { root, reporter: None, namespace: Namespace::Money, source: "".into(), id: id.to_owned() };
+    let body = Body {
+        currency: Some(EUR),
+        postings: vec![posting],
+        reason: "before the bounds".to_owned(),
+        ..Body::default()
+    };
+    let identity = Identity {
+        root,
+        reporter: None,
+        namespace: Namespace::Money,
+        source: "".into(),
+        id: id.to_owned(),
+    };
     let (seq, kind, content, digest) = (Seq(0), Kind::Adjustment, [0; 16], [0; 16]);
-    Record { seq, kind, tenant: root, identity, at, received_at: at, content, body, personal: None, personal_digest: digest }
+    Record {
+        seq,
+        kind,
+        tenant: root,
+        identity,
+        at,
+        received_at: at,
+        content,
+        body,
+        personal: None,
+        personal_digest: digest,
+    }
 }
 
 /// One history under way.
@@ -112,7 +222,11 @@ impl Play<'_> {
     }
     fn signed(&mut self) -> i64 {
         let cents = self.cents();
-        if self.dice.below(2) == 0 { cents } else { cents.checked_neg().unwrap_or(cents) }
+        if self.dice.below(2) == 0 {
+            cents
+        } else {
+            cents.checked_neg().unwrap_or(cents)
+        }
     }
     /// In euros and cents, as far as an amount goes.
     fn amount(&mut self) -> String {
@@ -125,7 +239,11 @@ impl Play<'_> {
         let (amount, pieces) = (self.amount(), self.dice.one(&[1, 99, 100, 101, 1_000_000]));
         match sms {
             true => self.world.send(customer, "sms", &pieces.to_string()).id(id),
-            false => self.world.send(customer, "cost", "1").amount(&amount).id(id),
+            false => self
+                .world
+                .send(customer, "cost", "1")
+                .amount(&amount)
+                .id(id),
         }
     }
     fn fresh(&mut self) -> String {
@@ -160,7 +278,11 @@ impl Play<'_> {
                 self.holds += 1;
                 let (id, as_much) = (format!("h{}", self.holds), self.dice.below(3) == 0);
                 let (world, event) = (self.world, self.event(&id));
-                world.hold_text(if as_much { event.hold_as_much(300).await } else { event.hold(300).await })
+                world.hold_text(if as_much {
+                    event.hold_as_much(300).await
+                } else {
+                    event.hold(300).await
+                })
             }
             15 => {
                 let (hold, pieces) = (self.hold(), self.dice.one(&["1", "100", "101"]));
@@ -181,14 +303,32 @@ impl Play<'_> {
             }
             _ => self.payment(&key).await,
         };
-        assert!(!["broken_chain", "account_not_loaded", "held_mismatch", "internal"].iter().any(|fault| said.contains(fault)), "{said}");
+        assert!(
+            ![
+                "broken_chain",
+                "account_not_loaded",
+                "held_mismatch",
+                "internal"
+            ]
+            .iter()
+            .any(|fault| said.contains(fault)),
+            "{said}"
+        );
         self.told.push(said);
     }
 
     async fn money(&mut self, key: &str) -> String {
         let (adjusts, by_customer) = (self.dice.below(2) == 0, self.dice.below(3) > 0);
-        let name = if by_customer { self.dice.one(&CUSTOMERS) } else { self.dice.one(&OTHERS) };
-        let kind = if adjusts { MoneyKind::Adjustment } else { MoneyKind::TopUp };
+        let name = if by_customer {
+            self.dice.one(&CUSTOMERS)
+        } else {
+            self.dice.one(&OTHERS)
+        };
+        let kind = if adjusts {
+            MoneyKind::Adjustment
+        } else {
+            MoneyKind::TopUp
+        };
         let cents = self.signed();
         match self.world.move_money(kind, name, cents, EUR, key).await {
             Ok(answer) => format!("{} balance {}", answer.cents, answer.balance),
@@ -199,16 +339,44 @@ impl Play<'_> {
     async fn payment(&mut self, key: &str) -> String {
         let tenant = self.world.tenant(self.dice.one(&CUSTOMERS));
         let (root, of) = (tenant.root, AccountKey::balance(tenant.id, EUR));
-        let other =
-            self.dice.one(&[AccountKey::external(root, EUR), AccountKey::suspense(root, EUR), AccountKey::disputed(tenant.id, EUR)]);
-        let (from, to) = if self.dice.below(2) == 0 { (of, other) } else { (other, of) };
-        let mut postings = vec![Posting { from, to, cents: Cents(self.signed()) }];
+        let other = self.dice.one(&[
+            AccountKey::external(root, EUR),
+            AccountKey::suspense(root, EUR),
+            AccountKey::disputed(tenant.id, EUR),
+        ]);
+        let (from, to) = if self.dice.below(2) == 0 {
+            (of, other)
+        } else {
+            (other, of)
+        };
+        let mut postings = vec![Posting {
+            from,
+            to,
+            cents: Cents(self.signed()),
+        }];
         if self.dice.below(3) == 0 {
-            postings.push(Posting { from: AccountKey::expense(root, EUR), to: of, cents: Cents(self.signed()) });
+            postings.push(Posting {
+                from: AccountKey::expense(root, EUR),
+                to: of,
+                cents: Cents(self.signed()),
+            });
         }
-        let kind = self.dice.one(&[Kind::TopUp, Kind::Refund, Kind::Dispute, Kind::Payment]);
-        let (key, limits, reason, source) = (key.to_owned(), Vec::new(), String::new(), "stripe".into());
-        let command = PostPayment { source, key, root, tenant: tenant.id, currency: EUR, kind, postings, limits, reason };
+        let kind = self
+            .dice
+            .one(&[Kind::TopUp, Kind::Refund, Kind::Dispute, Kind::Payment]);
+        let (key, limits, reason, source) =
+            (key.to_owned(), Vec::new(), String::new(), "stripe".into());
+        let command = PostPayment {
+            source,
+            key,
+            root,
+            tenant: tenant.id,
+            currency: EUR,
+            kind,
+            postings,
+            limits,
+            reason,
+        };
         match self.world.engine.post_payment(command).await {
             Ok(_) => "posted".to_owned(),
             Err(problem) => problem.code.to_owned(),
@@ -219,22 +387,44 @@ impl Play<'_> {
 /// Every account that anything above can move.
 fn accounts(world: &World) -> Vec<AccountKey> {
     use AccountKind::{Balance, Book, Disputed, Expense, External, Income, Revenue, Suspense};
-    let tenants: Vec<TenantId> = world.tenants.lock().unwrap().values().map(|tenant| tenant.id).collect();
+    let tenants: Vec<TenantId> = world
+        .tenants
+        .lock()
+        .unwrap()
+        .values()
+        .map(|tenant| tenant.id)
+        .collect();
     let of = |tenant| {
-        [Balance, Book, Income, Revenue, External, Suspense, Disputed, Expense].map(|kind| AccountKey { tenant, kind, currency: EUR })
+        [
+            Balance, Book, Income, Revenue, External, Suspense, Disputed, Expense,
+        ]
+        .map(|kind| AccountKey {
+            tenant,
+            kind,
+            currency: EUR,
+        })
     };
     tenants.into_iter().flat_map(of).collect()
 }
 
 async fn balances(world: &World) -> State {
-    let keys = StateKeys { accounts: accounts(world), ..StateKeys::default() };
+    let keys = StateKeys {
+        accounts: accounts(world),
+        ..StateKeys::default()
+    };
     world.journal.load(&keys).await.unwrap()
 }
 
 async fn history(stage: &World, seed: u64) -> Vec<String> {
     let mut dice = Dice(seed);
     let world = stage.opened_again(options(&mut dice)).await;
-    let mut play = Play { world: &world, dice, events: 0, holds: 0, told: Vec::new() };
+    let mut play = Play {
+        world: &world,
+        dice,
+        events: 0,
+        holds: 0,
+        told: Vec::new(),
+    };
     for number in 0..OPERATIONS {
         play.step(number).await;
     }
@@ -242,7 +432,12 @@ async fn history(stage: &World, seed: u64) -> Vec<String> {
     let (want, got) = (balances(&world).await, balances(&again).await);
     for account in accounts(&world) {
         let of = |state: &State| state.accounts.get(&account).copied().unwrap_or_default();
-        assert_eq!(of(&got), of(&want), "seed {seed}: {account}, opened again\n{:#?}", play.told);
+        assert_eq!(
+            of(&got),
+            of(&want),
+            "seed {seed}: {account}, opened again\n{:#?}",
+            play.told
+        );
     }
     for check in again.journal.verify().await.unwrap() {
         assert!(check.ok, "seed {seed}: {check:?}\n{:#?}", play.told);
@@ -257,10 +452,18 @@ async fn whatever_the_live_path_accepts_opening_accepts() {
     let (mut rated, mut refused) = (0, 0);
     for seed in first..first + count {
         for said in history(&stage, seed).await {
-            rated += u32::from(said.starts_with("rated") || said.starts_with("open") || said == "posted" || said.contains("balance "));
+            rated += u32::from(
+                said.starts_with("rated")
+                    || said.starts_with("open")
+                    || said == "posted"
+                    || said.contains("balance "),
+            );
             refused += u32::from(said.contains("too_large"));
         }
     }
     println!("{count} histories: {rated} commands moved something, {refused} met a bound");
-    assert!(count < HISTORIES || (rated > 400 && refused > 400), "{rated} moved something, {refused} met a bound");
+    assert!(
+        count < HISTORIES || (rated > 400 && refused > 400),
+        "{rated} moved something, {refused} met a bound"
+    );
 }

@@ -1,5 +1,5 @@
-//! The journal in memory with faults: at one stage of a batch, of one root, once or again and again. With lanes it is locked
-//! by root, as a database is.
+//! The journal in memory with faults: at one stage of a batch, of one root, once or again and
+//! again. With lanes it is locked by root, as a database is.
 
 use async_trait::async_trait;
 use ledger::Hold;
@@ -7,8 +7,8 @@ use rating::{Instant, TenantId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use store::journal::{
-    Batch, Check, Journal, JournalError, Keyed, Lanes, Locking, Name, Namespace, Placed, Record, RecordQuery, Reporter, Result, State,
-    StateKeys,
+    Batch, Check, Journal, JournalError, Keyed, Lanes, Locking, Name, Namespace, Placed, Record,
+    RecordQuery, Reporter, Result, State, StateKeys,
 };
 use store::memory::MemoryJournal;
 use tokio::sync::{OwnedMutexGuard, Semaphore};
@@ -23,7 +23,13 @@ pub enum Stage {
 }
 
 impl Stage {
-    pub const ALL: [Self; 5] = [Self::Lock, Self::Holds, Self::Find, Self::Load, Self::Commit];
+    pub const ALL: [Self; 5] = [
+        Self::Lock,
+        Self::Holds,
+        Self::Find,
+        Self::Load,
+        Self::Commit,
+    ];
 
     /// As the engine names it.
     pub const fn name(self) -> &'static str {
@@ -75,13 +81,27 @@ struct Shared {
 
 impl Faulty {
     pub fn new(lanes: Option<Lanes>) -> Self {
-        let shared = Shared { armed: Mutex::default(), hanging: Semaphore::new(0), released: Semaphore::new(0), locks: Mutex::default() };
-        Self { books: MemoryJournal::new(), lanes, shared: Arc::new(shared) }
+        let shared = Shared {
+            armed: Mutex::default(),
+            hanging: Semaphore::new(0),
+            released: Semaphore::new(0),
+            locks: Mutex::default(),
+        };
+        Self {
+            books: MemoryJournal::new(),
+            lanes,
+            shared: Arc::new(shared),
+        }
     }
 
     /// The next `times` that a batch of this root comes to this stage.
     pub fn arm(&self, root: TenantId, stage: Stage, fault: Fault, times: usize) {
-        self.shared.armed.lock().unwrap().push(Armed { stage, fault, root, times });
+        self.shared.armed.lock().unwrap().push(Armed {
+            stage,
+            fault,
+            root,
+            times,
+        });
     }
 
     /// What did not happen will not happen any more.
@@ -103,7 +123,11 @@ impl Faulty {
     async fn meet(&self, stage: Stage, roots: Option<&[TenantId]>) -> Result<bool> {
         let fault = {
             let mut armed = self.shared.armed.lock().unwrap();
-            let here = |one: &&mut Armed| one.times > 0 && one.stage == stage && roots.is_none_or(|roots| roots.contains(&one.root));
+            let here = |one: &&mut Armed| {
+                one.times > 0
+                    && one.stage == stage
+                    && roots.is_none_or(|roots| roots.contains(&one.root))
+            };
             armed.iter_mut().find(here).map(|one| {
                 one.times -= 1;
                 one.fault
@@ -127,7 +151,11 @@ impl Faulty {
     async fn commit_as(&self, batch: Batch, roots: Option<&[TenantId]>) -> Result<Placed> {
         let unheard = self.meet(Stage::Commit, roots).await?;
         let placed = self.books.commit(batch).await?;
-        if unheard { Err(JournalError::Unavailable("nobody heard".to_owned())) } else { Ok(placed) }
+        if unheard {
+            Err(JournalError::Unavailable("nobody heard".to_owned()))
+        } else {
+            Ok(placed)
+        }
     }
 }
 
@@ -140,7 +168,11 @@ impl Journal for Faulty {
         self.meet(Stage::Find, None).await?;
         self.books.find(identities).await
     }
-    async fn reporters(&self, roots: &[TenantId], namespace: Namespace) -> Result<Vec<(TenantId, Reporter)>> {
+    async fn reporters(
+        &self,
+        roots: &[TenantId],
+        namespace: Namespace,
+    ) -> Result<Vec<(TenantId, Reporter)>> {
         self.books.reporters(roots, namespace).await
     }
     async fn load(&self, keys: &StateKeys) -> Result<State> {
@@ -178,7 +210,11 @@ impl Locking for Faulty {
             let lock = Arc::clone(self.shared.locks.lock().unwrap().entry(*root).or_default());
             locks.push(lock.lock_owned().await);
         }
-        Ok(Arc::new(Locked { journal: self.clone(), roots: roots.to_vec(), locks: Mutex::new(locks) }))
+        Ok(Arc::new(Locked {
+            journal: self.clone(),
+            roots: roots.to_vec(),
+            locks: Mutex::new(locks),
+        }))
     }
 }
 
@@ -199,7 +235,11 @@ impl Journal for Locked {
         self.journal.meet(Stage::Find, Some(&self.roots)).await?;
         self.journal.books.find(identities).await
     }
-    async fn reporters(&self, roots: &[TenantId], namespace: Namespace) -> Result<Vec<(TenantId, Reporter)>> {
+    async fn reporters(
+        &self,
+        roots: &[TenantId],
+        namespace: Namespace,
+    ) -> Result<Vec<(TenantId, Reporter)>> {
         self.journal.reporters(roots, namespace).await
     }
     async fn load(&self, keys: &StateKeys) -> Result<State> {
@@ -217,7 +257,10 @@ impl Journal for Locked {
     async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>> {
         self.journal.meet(Stage::Holds, Some(&self.roots)).await?;
         let over = self.journal.books.expired_holds(now, limit).await?;
-        Ok(over.into_iter().filter(|hold| self.roots.contains(&hold.root)).collect())
+        Ok(over
+            .into_iter()
+            .filter(|hold| self.roots.contains(&hold.root))
+            .collect())
     }
     async fn verify(&self) -> Result<Vec<Check>> {
         self.journal.verify().await

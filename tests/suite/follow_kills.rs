@@ -1,5 +1,5 @@
-//! `ingest --follow` as a process, killed at instants that nobody chose while its file grows and is rotated: every record of
-//! the file is charged once.
+//! `ingest --follow` as a process, killed at instants that nobody chose while its file grows and is
+//! rotated: every record of the file is charged once.
 
 use crate::process::Process;
 use std::io::Write;
@@ -22,9 +22,16 @@ fn line(day: &str, id: usize) -> String {
 
 fn command(server: &Process, file: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_centwise-under-test"));
-    command.arg("ingest").arg(file).args(["--format", "asterisk", "--zone", "UTC", "--follow"]);
+    command
+        .arg("ingest")
+        .arg(file)
+        .args(["--format", "asterisk", "--zone", "UTC", "--follow"]);
     command.args(["--url", &server.url(), "--key", &server.key()]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
     command
 }
 
@@ -32,9 +39,16 @@ fn followed(server: &Process, file: &Path) -> Child {
     command(server, file).spawn().unwrap()
 }
 
-/// Writes the file as a switch does, with lines that are not whole for a while, and renames it once in the middle.
+/// Writes the file as a switch does, with lines that are not whole for a while, and renames it once
+/// in the middle.
 async fn grow(file: PathBuf, day: String) {
-    let open = || std::fs::OpenOptions::new().create(true).append(true).open(&file).unwrap();
+    let open = || {
+        std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&file)
+            .unwrap()
+    };
     let mut master = open();
     for id in 0..LINES {
         if id == LINES / 2 {
@@ -50,24 +64,45 @@ async fn grow(file: PathBuf, day: String) {
     }
 }
 
-/// Mostly around its first piece, which it sends as soon as it has begun: before, while the server works on it, while it notes
-/// where it is. Now and then several pieces later.
+/// Mostly around its first piece, which it sends as soon as it has begun: before, while the server
+/// works on it, while it notes where it is. Now and then several pieces later.
 fn delay(kills: u64) -> Duration {
-    let micros = if kills % 8 == 7 { 1_000_000 + (kills * 7_919) % 200_000 } else { 4_000 + (kills * 7_919_123) % 90_000 };
+    let micros = if kills % 8 == 7 {
+        1_000_000 + (kills * 7_919) % 200_000
+    } else {
+        4_000 + (kills * 7_919_123) % 90_000
+    };
     Duration::from_micros(micros)
 }
 
 async fn balance(server: &Process) -> i64 {
-    server.admin.get("/v1/accounts/acme-42").await.ok()["posted_cents"].as_i64().unwrap()
+    server.admin.get("/v1/accounts/acme-42").await.ok()["posted_cents"]
+        .as_i64()
+        .unwrap()
 }
 
 /// Ids of all events, from the list.
 async fn charged(server: &Process) -> Vec<String> {
     let (mut ids, mut after) = (Vec::new(), String::new());
     loop {
-        let page = server.admin.get(&format!("/v1/usage-events?customer=acme-42&limit=1000{after}")).await.ok();
-        ids.extend(page["data"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()));
-        match page["next_cursor"].as_str().filter(|_| page["has_more"] == true) {
+        let page = server
+            .admin
+            .get(&format!(
+                "/v1/usage-events?customer=acme-42&limit=1000{after}"
+            ))
+            .await
+            .ok();
+        ids.extend(
+            page["data"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|event| event["id"].as_str().unwrap().to_owned()),
+        );
+        match page["next_cursor"]
+            .as_str()
+            .filter(|_| page["has_more"] == true)
+        {
             Some(cursor) => after = format!("&cursor={cursor}"),
             None => return ids,
         }
@@ -80,7 +115,11 @@ async fn a_file_that_is_followed_is_charged_once_whenever_the_command_is_killed(
     let server = Process::start(data_dir.path()).await;
     let file = folder.path().join("Master.csv");
     let before = balance(&server).await;
-    let day = api::clock::Clock::system().now().plus_secs(-24 * 3600).to_string()[..10].to_owned();
+    let day = api::clock::Clock::system()
+        .now()
+        .plus_secs(-24 * 3600)
+        .to_string()[..10]
+        .to_owned();
     let growing = tokio::spawn(grow(file.clone(), day));
     let (mut kills, mut in_the_middle) = (0_usize, 0);
     while kills < KILLS || !growing.is_finished() {
@@ -92,11 +131,22 @@ async fn a_file_that_is_followed_is_charged_once_whenever_the_command_is_killed(
         in_the_middle += usize::from(posted > 0 && posted < LINES as i64);
     }
     growing.await.unwrap();
-    assert!(in_the_middle > 2, "of {kills} kills only {in_the_middle} were while it was at it");
+    assert!(
+        in_the_middle > 2,
+        "of {kills} kills only {in_the_middle} were while it was at it"
+    );
     // What the last one left.
-    let last = command(&server, &file).arg("--once").status().await.unwrap();
+    let last = command(&server, &file)
+        .arg("--once")
+        .status()
+        .await
+        .unwrap();
     assert!(last.success());
-    assert_eq!(before - balance(&server).await, CENTS * LINES as i64, "after {kills} kills");
+    assert_eq!(
+        before - balance(&server).await,
+        CENTS * LINES as i64,
+        "after {kills} kills"
+    );
     let mut ids = charged(&server).await;
     assert_eq!(ids.len(), LINES);
     ids.sort_unstable();

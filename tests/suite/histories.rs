@@ -1,7 +1,8 @@
-//! Random histories: usage, duplicates, voids, corrections, top-ups, holds, captures, expiries and new
-//! card versions in any order, on several resellers and customers with both settlements. The database
-//! must answer as the memory does after every batch, and at the end the books must be right by
-//! themselves and equal record by record, also when the file is opened again in the middle of it.
+//! Random histories: usage, duplicates, voids, corrections, top-ups, holds, captures, expiries and
+//! new card versions in any order, on several resellers and customers with both settlements. The
+//! database must answer as the memory does after every batch, and at the end the books must be
+//! right by themselves and equal record by record, also when the file is opened again in the middle
+//! of it.
 //!
 //! The histories come from seeds, so a failure names the one to repeat: `HISTORY_SEEDS=17..18`.
 //! `HISTORY_OPERATIONS` sets how many operations each has (default 800; every history is checked in
@@ -25,31 +26,87 @@ use store::sqlite::SqliteJournal;
 
 const SEEDS: Range<u64> = 0..18;
 const OPERATIONS: usize = 800;
-/// On PostgreSQL 10,000 operations take 20 seconds; where a transaction is of one root, a tenth of that must do.
+/// On PostgreSQL 10,000 operations take 20 seconds; where a transaction is of one root, a tenth of
+/// that must do.
 const SEEDS_ON_POSTGRES: Range<u64> = 0..13;
 const SEEDS_BY_ROOT: Range<u64> = 0..2;
 const OPERATIONS_BY_ROOT: usize = 500;
 const CUSTOMERS: [&str; 6] = ["prepaid", "strict", "counted", "own-book", "deep", "kiosk"];
-const METERS: [(&str, u64); 5] = [("call", 900), ("sms", 12), ("api_call", 40), ("seats", 3), ("storage", 30)];
+const METERS: [(&str, u64); 5] = [
+    ("call", 900),
+    ("sms", 12),
+    ("api_call", 40),
+    ("seats", 3),
+    ("storage", 30),
+];
 
-/// Two resellers that leave the money with the platform or collect it, one under the other, prices by
-/// the piece, by tiers, by distinct users, by the largest value, and by commission.
+/// Two resellers that leave the money with the platform or collect it, one under the other, prices
+/// by the piece, by tiers, by distinct users, by the largest value, and by commission.
 pub async fn market(backend: Backend) -> World {
     let world = World::new(backend).await;
-    world.meter("seats", json!({ "unit": "user", "aggregation": "unique", "unique_by": "user" })).await;
-    world.meter("storage", json!({ "unit": "gib", "aggregation": "max" })).await;
+    world
+        .meter(
+            "seats",
+            json!({ "unit": "user", "aggregation": "unique", "unique_by": "user" }),
+        )
+        .await;
+    world
+        .meter("storage", json!({ "unit": "gib", "aggregation": "max" }))
+        .await;
     world.card("platform", "wholesale", version(0)).await;
-    world.reseller("agent", "platform", json!({ "card": "wholesale" })).await;
-    world.reseller("shop", "platform", json!({ "card": "wholesale", "credit_limit": 20_000, "on_exhausted": "refuse" })).await;
-    world.reseller("sub", "shop", json!({ "commission_bp": 3333, "collect": "reseller", "credit_limit": 0 })).await;
+    world
+        .reseller("agent", "platform", json!({ "card": "wholesale" }))
+        .await;
+    world
+        .reseller(
+            "shop",
+            "platform",
+            json!({ "card": "wholesale", "credit_limit": 20_000, "on_exhausted": "refuse" }),
+        )
+        .await;
+    world
+        .reseller(
+            "sub",
+            "shop",
+            json!({ "commission_bp": 3333, "collect": "reseller", "credit_limit": 0 }),
+        )
+        .await;
     for owner in ["agent", "shop", "sub"] {
-        world.card(owner, &format!("retail-{owner}"), version(1)).await;
+        world
+            .card(owner, &format!("retail-{owner}"), version(1))
+            .await;
     }
-    world.customer("prepaid", "agent", json!({ "card": "retail-agent", "credit_limit": 0 })).await;
-    world.customer("strict", "agent", json!({ "card": "retail-agent", "credit_limit": 100, "on_exhausted": "refuse" })).await;
-    world.customer("counted", "agent", json!({ "card": "retail-agent" })).await;
-    world.customer("own-book", "shop", json!({ "card": "retail-shop", "collect": "reseller" })).await;
-    world.customer("deep", "sub", json!({ "card": "retail-sub", "collect": "reseller", "credit_limit": 500 })).await;
+    world
+        .customer(
+            "prepaid",
+            "agent",
+            json!({ "card": "retail-agent", "credit_limit": 0 }),
+        )
+        .await;
+    world
+        .customer(
+            "strict",
+            "agent",
+            json!({ "card": "retail-agent", "credit_limit": 100, "on_exhausted": "refuse" }),
+        )
+        .await;
+    world
+        .customer("counted", "agent", json!({ "card": "retail-agent" }))
+        .await;
+    world
+        .customer(
+            "own-book",
+            "shop",
+            json!({ "card": "retail-shop", "collect": "reseller" }),
+        )
+        .await;
+    world
+        .customer(
+            "deep",
+            "sub",
+            json!({ "card": "retail-sub", "collect": "reseller", "credit_limit": 500 }),
+        )
+        .await;
     world
 }
 
@@ -61,7 +118,13 @@ fn version(number: u64) -> serde_json::Value {
     rates[1]["price"] = json!({ "model": "graduated", "tiers": [
         { "up_to": "100", "unit_price": tenth(3) }, { "up_to": "400", "unit_price": "0.0333" }, { "unit_price": "0.011", "flat": "0.5" }] });
     for meter in ["seats", "storage"] {
-        rates.push(one_rate(meter, json!({ "model": "per_unit", "unit_price": tenth(4) }))["rates"][0].clone());
+        rates.push(
+            one_rate(
+                meter,
+                json!({ "model": "per_unit", "unit_price": tenth(4) }),
+            )["rates"][0]
+                .clone(),
+        );
     }
     doc
 }
@@ -107,7 +170,13 @@ pub struct Plot {
 
 impl Plot {
     pub fn new(seed: u64) -> Self {
-        Self { dice: Dice(seed), events: Vec::new(), holds: Vec::new(), steps: 0, now: 0 }
+        Self {
+            dice: Dice(seed),
+            events: Vec::new(),
+            holds: Vec::new(),
+            steps: 0,
+            now: 0,
+        }
     }
     fn event(&mut self) -> Event {
         let (meter, most) = self.dice.one(&METERS);
@@ -116,14 +185,21 @@ impl Plot {
             customer: self.dice.one(&CUSTOMERS),
             meter,
             quantity: self.dice.below(most),
-            at: self.now - (self.dice.below(40 * 86_400) * self.dice.below(2) * self.dice.below(2)) as i64,
+            at: self.now
+                - (self.dice.below(40 * 86_400) * self.dice.below(2) * self.dice.below(2)) as i64,
             user: self.dice.below(4),
             hold: None,
         };
         if let Some(hold) = self.some(self.holds.len(), 3) {
-            // Usage of a hold: by the hold's name, or under the hold's own id (events and holds share numbers).
+            // Usage of a hold: by the hold's name, or under the hold's own id (events and holds
+            // share numbers).
             let held = self.holds[hold].clone();
-            event = Event { number: event.number, quantity: self.dice.below(most), hold: Some(held.number), ..held };
+            event = Event {
+                number: event.number,
+                quantity: self.dice.below(most),
+                hold: Some(held.number),
+                ..held
+            };
         }
         self.events.push(event.clone());
         event
@@ -149,7 +225,9 @@ impl Plot {
 
     /// One of the last few: older ones are mostly over.
     fn recent_hold(&mut self) -> usize {
-        self.holds.len().saturating_sub(1 + self.dice.below(4) as usize)
+        self.holds
+            .len()
+            .saturating_sub(1 + self.dice.below(4) as usize)
     }
 
     fn pass(&mut self) -> Operation {
@@ -159,7 +237,11 @@ impl Plot {
     }
     fn publish(&mut self, number: u64) -> Operation {
         self.now += 1;
-        Operation::Publish(self.dice.one(&["wholesale", "retail-agent", "retail-shop", "retail-sub"]), number)
+        Operation::Publish(
+            self.dice
+                .one(&["wholesale", "retail-agent", "retail-shop", "retail-sub"]),
+            number,
+        )
     }
 
     pub fn next(&mut self) -> Operation {
@@ -174,14 +256,22 @@ impl Plot {
             38..45 => Operation::Void(self.any_event()),
             45..49 => Operation::Correct(self.any_event(), self.resent()),
             49..54 => Operation::TopUp(who, self.dice.below(3000) as i64, self.dice.below(key) / 2),
-            54..56 => Operation::Adjust(self.dice.one(&["shop", "sub", who]), self.dice.below(4000) as i64 - 1500, key),
+            54..56 => Operation::Adjust(
+                self.dice.one(&["shop", "sub", who]),
+                self.dice.below(4000) as i64 - 1500,
+                key,
+            ),
             56..72 => {
                 let event = match self.some(self.holds.len(), 8) {
                     Some(known) => self.holds[known].clone(),
                     None => self.event(),
                 };
                 self.holds.push(event.clone());
-                Operation::Hold(event, 1 + self.dice.below(7200) as u32, self.dice.below(3) == 0)
+                Operation::Hold(
+                    event,
+                    1 + self.dice.below(7200) as u32,
+                    self.dice.below(3) == 0,
+                )
             }
             72..80 => Operation::Extend(self.recent_hold(), self.dice.below(2000), key),
             80..86 => Operation::Release(self.recent_hold(), key),
@@ -194,7 +284,9 @@ impl Plot {
 }
 
 fn sending<'a>(world: &'a World, event: &Event) -> Sending<'a> {
-    let mut sending = world.send(event.customer, event.meter, &event.quantity.to_string()).id(&format!("n{}", event.number));
+    let mut sending = world
+        .send(event.customer, event.meter, &event.quantity.to_string())
+        .id(&format!("n{}", event.number));
     sending.event.at = crate::world::instant(crate::world::NOW).plus_secs(event.at);
     sending.event.hold = event.hold.map(|number| format!("n{number}"));
     match event.meter {
@@ -212,18 +304,44 @@ pub async fn run(world: &World, plot: &Plot, operation: &Operation) -> String {
             world.batch(&events).await.join("\n")
         }
         Operation::Void(number) => world.void(&format!("n{number}")).text().await,
-        Operation::Correct(number, event) => world.void(&format!("n{number}")).corrected(&sending(world, event)).await,
-        Operation::TopUp(name, cents, key) => money(world, MoneyKind::TopUp, name, *cents, *key).await,
-        Operation::Adjust(name, cents, key) => money(world, MoneyKind::Adjustment, name, *cents, *key).await,
-        Operation::Hold(event, ttl, false) => world.hold_text(sending(world, event).hold(*ttl).await),
-        Operation::Hold(event, ttl, true) => world.hold_text(sending(world, event).hold_as_much(*ttl).await),
+        Operation::Correct(number, event) => {
+            world
+                .void(&format!("n{number}"))
+                .corrected(&sending(world, event))
+                .await
+        }
+        Operation::TopUp(name, cents, key) => {
+            money(world, MoneyKind::TopUp, name, *cents, *key).await
+        }
+        Operation::Adjust(name, cents, key) => {
+            money(world, MoneyKind::Adjustment, name, *cents, *key).await
+        }
+        Operation::Hold(event, ttl, false) => {
+            world.hold_text(sending(world, event).hold(*ttl).await)
+        }
+        Operation::Hold(event, ttl, true) => {
+            world.hold_text(sending(world, event).hold_as_much(*ttl).await)
+        }
         Operation::Extend(hold, quantity, key) => {
-            let Some(event) = plot.holds.get(*hold) else { return String::new() };
-            world.extend(&format!("n{}", event.number), &format!("x{key}"), &quantity.to_string(), 300).await
+            let Some(event) = plot.holds.get(*hold) else {
+                return String::new();
+            };
+            world
+                .extend(
+                    &format!("n{}", event.number),
+                    &format!("x{key}"),
+                    &quantity.to_string(),
+                    300,
+                )
+                .await
         }
         Operation::Release(hold, key) => {
-            let Some(event) = plot.holds.get(*hold) else { return String::new() };
-            world.release(&format!("n{}", event.number), &format!("r{key}")).await
+            let Some(event) = plot.holds.get(*hold) else {
+                return String::new();
+            };
+            world
+                .release(&format!("n{}", event.number), &format!("r{key}"))
+                .await
         }
         Operation::Pass(secs) => {
             world.pass(*secs as i64);
@@ -238,7 +356,13 @@ pub async fn run(world: &World, plot: &Plot, operation: &Operation) -> String {
         }
         Operation::RateAgain(root) => world.rate_again(root).await,
         Operation::NewCustomer if !world.knows("kiosk") => {
-            world.customer("kiosk", "shop", json!({ "card": "retail-shop", "collect": "reseller" })).await;
+            world
+                .customer(
+                    "kiosk",
+                    "shop",
+                    json!({ "card": "retail-shop", "collect": "reseller" }),
+                )
+                .await;
             String::new()
         }
         Operation::NewCustomer => String::new(),
@@ -246,8 +370,14 @@ pub async fn run(world: &World, plot: &Plot, operation: &Operation) -> String {
 }
 
 async fn money(world: &World, kind: MoneyKind, name: &str, cents: i64, key: u64) -> String {
-    match world.move_money(kind, name, cents, Currency::EUR, &format!("m{key}")).await {
-        Ok(answer) => format!("{} balance {} {}", answer.cents, answer.balance, answer.duplicate),
+    match world
+        .move_money(kind, name, cents, Currency::EUR, &format!("m{key}"))
+        .await
+    {
+        Ok(answer) => format!(
+            "{} balance {} {}",
+            answer.cents, answer.balance, answer.duplicate
+        ),
         Err(problem) => problem.code.to_owned(),
     }
 }
@@ -263,9 +393,14 @@ async fn play(backend: Backend, seed: u64, operations: usize) -> Result<Played, 
             // It may be of two roots, and is refused then.
             continue;
         }
-        let (want, got) = (run(&memory, &plot, &operation).await, run(&database, &plot, &operation).await);
+        let (want, got) = (
+            run(&memory, &plot, &operation).await,
+            run(&database, &plot, &operation).await,
+        );
         if want != got {
-            return Err(format!("operation {done} {operation:?}\nmemory:\n{want}\n{backend:?}:\n{got}"));
+            return Err(format!(
+                "operation {done} {operation:?}\nmemory:\n{want}\n{backend:?}:\n{got}"
+            ));
         }
         done += match &operation {
             Operation::Batch(events) => events.len(),
@@ -277,8 +412,14 @@ async fn play(backend: Backend, seed: u64, operations: usize) -> Result<Played, 
     }
     let audited = same(&memory, &database).await?;
     let mut kinds = BTreeMap::new();
-    audited.records.iter().for_each(|record| *kinds.entry(format!("{:?}", record.kind)).or_default() += 1);
-    Ok(Played { operations: done, kinds })
+    audited
+        .records
+        .iter()
+        .for_each(|record| *kinds.entry(format!("{:?}", record.kind)).or_default() += 1);
+    Ok(Played {
+        operations: done,
+        kinds,
+    })
 }
 
 /// What a history came to.
@@ -289,7 +430,10 @@ struct Played {
 
 /// The books of both, and of the database as another process finds it.
 async fn same(memory: &World, database: &World) -> Result<Audited, String> {
-    let (want, got) = (memory.audit().await.by_root(), database.audit().await.by_root());
+    let (want, got) = (
+        memory.audit().await.by_root(),
+        database.audit().await.by_root(),
+    );
     for (want, got) in want.records.iter().zip(&got.records) {
         if want != got {
             return Err(format!("memory: {want:?}\ndatabase: {got:?}"));
@@ -304,7 +448,14 @@ async fn same(memory: &World, database: &World) -> Result<Audited, String> {
             let (_image, journal) = crashed(&database.file).await;
             same_when_opened_again(&want, memory, Arc::new(journal)).await?;
         }
-        (None, db) => same_when_opened_again(&want, memory, Arc::new(PostgresJournal::open(db).await.unwrap())).await?,
+        (None, db) => {
+            same_when_opened_again(
+                &want,
+                memory,
+                Arc::new(PostgresJournal::open(db).await.unwrap()),
+            )
+            .await?
+        }
     }
     Ok(want)
 }
@@ -323,33 +474,67 @@ pub fn image(of: &Path) -> tempfile::TempDir {
 async fn crashed(of: &Path) -> (tempfile::TempDir, SqliteJournal) {
     let image = image(of);
     let file = image.path().join("centwise.db");
-    let journal = SqliteJournal::open(&Db::open_sqlite(&file).await.unwrap()).await.unwrap();
+    let journal = SqliteJournal::open(&Db::open_sqlite(&file).await.unwrap())
+        .await
+        .unwrap();
     (image, journal)
 }
 
 /// What rows do not know yet follows from the records, to the last field.
-async fn same_when_opened_again(audited: &Audited, memory: &World, journal: Arc<dyn Journal>) -> Result<(), String> {
-    let holds = audited.records.iter().filter_map(|record| record.body.hold).collect();
-    let keys = StateKeys { holds, accounts: audited.accounts.keys().copied().collect(), ..StateKeys::default() };
-    let (want, got) = (memory.journal.load(&keys).await.unwrap(), journal.load(&keys).await.unwrap());
+async fn same_when_opened_again(
+    audited: &Audited,
+    memory: &World,
+    journal: Arc<dyn Journal>,
+) -> Result<(), String> {
+    let holds = audited
+        .records
+        .iter()
+        .filter_map(|record| record.body.hold)
+        .collect();
+    let keys = StateKeys {
+        holds,
+        accounts: audited.accounts.keys().copied().collect(),
+        ..StateKeys::default()
+    };
+    let (want, got) = (
+        memory.journal.load(&keys).await.unwrap(),
+        journal.load(&keys).await.unwrap(),
+    );
     for (id, hold) in &want.holds {
         if got.holds.get(id) != Some(hold) {
-            return Err(format!("memory: {hold:?}\nopened again: {:?}", got.holds.get(id)));
+            return Err(format!(
+                "memory: {hold:?}\nopened again: {:?}",
+                got.holds.get(id)
+            ));
         }
     }
     for (key, balance) in &want.accounts {
         let is = got.accounts.get(key).copied().unwrap_or_default();
         if is != *balance {
-            return Err(format!("{key}: {balance:?} in memory, {is:?} when opened again"));
+            return Err(format!(
+                "{key}: {balance:?} in memory, {is:?} when opened again"
+            ));
         }
     }
-    let all = |journal: Arc<dyn Journal>| async move { journal.expired_holds(Instant::MAX, usize::MAX).await.unwrap() };
+    let all = |journal: Arc<dyn Journal>| async move {
+        journal
+            .expired_holds(Instant::MAX, usize::MAX)
+            .await
+            .unwrap()
+    };
     let open = (all(Arc::clone(&memory.journal)).await, all(journal).await);
-    if open.0 == open.1 { Ok(()) } else { Err(format!("open in memory and when opened again: {open:?}")) }
+    if open.0 == open.1 {
+        Ok(())
+    } else {
+        Err(format!("open in memory and when opened again: {open:?}"))
+    }
 }
 
 pub fn number<T: std::str::FromStr>(name: &str, default: T) -> T {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 fn seeds(default: Range<u64>) -> Range<u64> {
@@ -358,27 +543,52 @@ fn seeds(default: Range<u64>) -> Range<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_does_what_the_memory_does() {
-    let (total, kinds) = play_all(Backend::Sqlite, seeds(SEEDS), number("HISTORY_OPERATIONS", OPERATIONS)).await;
+    let (total, kinds) = play_all(
+        Backend::Sqlite,
+        seeds(SEEDS),
+        number("HISTORY_OPERATIONS", OPERATIONS),
+    )
+    .await;
     if std::env::var("HISTORY_SEEDS").is_err() {
         assert!(total >= 10_000, "only {total} operations");
         let rare: Vec<_> = kinds.iter().filter(|(_, count)| **count < 25).collect();
-        assert!(kinds.len() == 10 && rare.is_empty(), "every kind of record occurs, and often: {kinds:?}");
+        assert!(
+            kinds.len() == 10 && rare.is_empty(),
+            "every kind of record occurs, and often: {kinds:?}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_does_what_the_memory_does() {
-    let (total, _) = play_all(Backend::Postgres, seeds(SEEDS_ON_POSTGRES), number("HISTORY_OPERATIONS", OPERATIONS)).await;
-    assert!(total >= 10_000 || std::env::var("HISTORY_SEEDS").is_ok() || !postgres_is_here().await, "only {total} operations");
+    let (total, _) = play_all(
+        Backend::Postgres,
+        seeds(SEEDS_ON_POSTGRES),
+        number("HISTORY_OPERATIONS", OPERATIONS),
+    )
+    .await;
+    assert!(
+        total >= 10_000 || std::env::var("HISTORY_SEEDS").is_ok() || !postgres_is_here().await,
+        "only {total} operations"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_by_root_does_what_the_memory_does() {
-    play_all(Backend::PostgresByRoot, seeds(SEEDS_BY_ROOT), number("HISTORY_OPERATIONS", OPERATIONS_BY_ROOT)).await;
+    play_all(
+        Backend::PostgresByRoot,
+        seeds(SEEDS_BY_ROOT),
+        number("HISTORY_OPERATIONS", OPERATIONS_BY_ROOT),
+    )
+    .await;
 }
 
 /// Operations, and records by kind.
-async fn play_all(backend: Backend, seeds: Range<u64>, operations: usize) -> (usize, BTreeMap<String, usize>) {
+async fn play_all(
+    backend: Backend,
+    seeds: Range<u64>,
+    operations: usize,
+) -> (usize, BTreeMap<String, usize>) {
     let (mut total, mut kinds) = (0, BTreeMap::<String, usize>::new());
     for seed in seeds {
         if backend != Backend::Sqlite && !postgres_is_here().await {
@@ -387,7 +597,10 @@ async fn play_all(backend: Backend, seeds: Range<u64>, operations: usize) -> (us
         match play(backend, seed, operations).await {
             Ok(played) => {
                 total += played.operations;
-                played.kinds.into_iter().for_each(|(kind, count)| *kinds.entry(kind).or_default() += count);
+                played
+                    .kinds
+                    .into_iter()
+                    .for_each(|(kind, count)| *kinds.entry(kind).or_default() += count);
             }
             Err(why) => {
                 // The shortest beginning of this history that goes wrong.

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 /// The platform; muster → acme-42 and acme-43; agent → beta.
 pub struct Market {
     pub served: Served,
-    /// By name: `muster admin`, `muster read`, `muster usage`, `revoked`, `agent admin`, `acme-42 admin`.
+    /// By name: `muster admin`, `muster read`, `muster usage`, `revoked`, `agent admin`, `acme-42
+    /// admin`.
     keys: Vec<(&'static str, String)>,
     /// Ids that paths need: `wholesale`, `retail` (cards), `muster agreement`, `muster key`.
     ids: Vec<(&'static str, String)>,
@@ -45,18 +46,47 @@ impl Market {
     }
 
     pub async fn over(served: Served) -> Self {
-        let mut market = Self { served, keys: Vec::new(), ids: Vec::new() };
-        for (meter, unit) in [("call", "second"), ("sms", "message"), ("api_call", "call"), ("booking", "booking")] {
-            market.make("/v1/meters", json!({ "name": meter, "unit": unit })).await;
+        let mut market = Self {
+            served,
+            keys: Vec::new(),
+            ids: Vec::new(),
+        };
+        for (meter, unit) in [
+            ("call", "second"),
+            ("sms", "message"),
+            ("api_call", "call"),
+            ("booking", "booking"),
+        ] {
+            market
+                .make("/v1/meters", json!({ "name": meter, "unit": unit }))
+                .await;
         }
-        market.card("wholesale", "platform", prices("0.30", "0.10", "1.00", "0.05")).await;
-        for (reseller, customers, card) in [("muster", &["acme-42", "acme-43"][..], "retail"), ("agent", &["beta"][..], "retail-2")] {
-            market.buyer(reseller, "reseller", "platform", "wholesale").await;
-            market.card(card, reseller, prices("0.40", "0.15", "1.50", "0.08")).await;
+        market
+            .card(
+                "wholesale",
+                "platform",
+                prices("0.30", "0.10", "1.00", "0.05"),
+            )
+            .await;
+        for (reseller, customers, card) in [
+            ("muster", &["acme-42", "acme-43"][..], "retail"),
+            ("agent", &["beta"][..], "retail-2"),
+        ] {
+            market
+                .buyer(reseller, "reseller", "platform", "wholesale")
+                .await;
+            market
+                .card(card, reseller, prices("0.40", "0.15", "1.50", "0.08"))
+                .await;
             for customer in customers {
                 market.buyer(customer, "customer", reseller, card).await;
                 let top_up = json!({ "tenant": customer, "cents": 5000, "currency": "EUR", "reason": "cash" });
-                market.admin().once(&format!("top-{customer}")).post("/v1/top-ups", top_up).await.ok();
+                market
+                    .admin()
+                    .once(&format!("top-{customer}"))
+                    .post("/v1/top-ups", top_up)
+                    .await
+                    .ok();
             }
         }
         for (name, tenant, scope) in [
@@ -79,33 +109,61 @@ impl Market {
     async fn card(&mut self, name: &'static str, owner: &str, doc: Value) {
         let mut doc = doc;
         doc["currency"] = json!("EUR");
-        let card = self.make("/v1/rate-cards", json!({ "name": name, "currency": "EUR", "owner": owner })).await;
+        let card = self
+            .make(
+                "/v1/rate-cards",
+                json!({ "name": name, "currency": "EUR", "owner": owner }),
+            )
+            .await;
         let id = card["id"].as_str().unwrap().to_owned();
-        self.make(&format!("/v1/rate-cards/{id}/versions"), doc).await;
-        self.make(&format!("/v1/rate-cards/{id}/versions/1/publish"), json!({ "effective_from": "2026-01-01T00:00:00Z" })).await;
+        self.make(&format!("/v1/rate-cards/{id}/versions"), doc)
+            .await;
+        self.make(
+            &format!("/v1/rate-cards/{id}/versions/1/publish"),
+            json!({ "effective_from": "2026-01-01T00:00:00Z" }),
+        )
+        .await;
         self.ids.push((name, id));
     }
 
     async fn buyer(&mut self, name: &'static str, kind: &str, seller: &str, card: &str) {
-        self.make("/v1/tenants", json!({ "external_id": name, "kind": kind, "name": name, "parent": seller })).await;
-        let limit = if kind == "customer" { json!(0) } else { Value::Null };
+        self.make(
+            "/v1/tenants",
+            json!({ "external_id": name, "kind": kind, "name": name, "parent": seller }),
+        )
+        .await;
+        let limit = if kind == "customer" {
+            json!(0)
+        } else {
+            Value::Null
+        };
         let agreement = json!({ "buyer": name, "currency": "EUR", "rate_card": self.id(card), "credit_limit_cents": limit, "from": "2026-01-01T00:00:00Z" });
         let agreement = self.make("/v1/agreements", agreement).await;
         if name == "muster" {
-            self.ids.push(("muster agreement", agreement["id"].as_str().unwrap().to_owned()));
+            self.ids.push((
+                "muster agreement",
+                agreement["id"].as_str().unwrap().to_owned(),
+            ));
         }
     }
 
     async fn api_key(&mut self, name: &'static str, tenant: &str, scope: &str) {
-        let key = self.make("/v1/api-keys", json!({ "name": name, "tenant": tenant, "scope": scope })).await;
+        let key = self
+            .make(
+                "/v1/api-keys",
+                json!({ "name": name, "tenant": tenant, "scope": scope }),
+            )
+            .await;
         let id = key["id"].as_str().unwrap().to_owned();
         if name == "revoked" {
-            self.make(&format!("/v1/api-keys/{id}/revoke"), json!({})).await;
+            self.make(&format!("/v1/api-keys/{id}/revoke"), json!({}))
+                .await;
         }
         if name == "muster read" {
             self.ids.push(("muster key", id));
         }
-        self.keys.push((name, key["secret"].as_str().unwrap().to_owned()));
+        self.keys
+            .push((name, key["secret"].as_str().unwrap().to_owned()));
     }
 
     pub fn admin(&self) -> &Asking {
@@ -121,10 +179,17 @@ impl Market {
     /// What the platform earned from a root.
     pub async fn revenue(&self, root: &str) -> i64 {
         let path = format!("/v1/accounts/{root}?account=revenue&currency=EUR");
-        self.admin().get(&path).await.ok()["posted_cents"].as_i64().unwrap()
+        self.admin().get(&path).await.ok()["posted_cents"]
+            .as_i64()
+            .unwrap()
     }
     pub async fn balance(&self, tenant: &str) -> i64 {
-        self.admin().get(&format!("/v1/accounts/{tenant}?currency=EUR")).await.ok()["posted_cents"].as_i64().unwrap()
+        self.admin()
+            .get(&format!("/v1/accounts/{tenant}?currency=EUR"))
+            .await
+            .ok()["posted_cents"]
+            .as_i64()
+            .unwrap()
     }
 }
 
@@ -135,8 +200,17 @@ pub fn call(id: &str, customer: &str, seconds: &str) -> Value {
 /// One event's answer of a batch: its status, and the problem's code or the reason.
 pub fn outcomes(answer: &Answer) -> Vec<String> {
     let one = |event: &Value| {
-        let why = event["problem"]["code"].as_str().or(event["reason"].as_str()).map(|why| format!(" {why}")).unwrap_or_default();
+        let why = event["problem"]["code"]
+            .as_str()
+            .or(event["reason"].as_str())
+            .map(|why| format!(" {why}"))
+            .unwrap_or_default();
         format!("{}{why}", event["status"].as_str().unwrap_or("?"))
     };
-    answer.body["data"].as_array().unwrap_or_else(|| panic!("{answer:?}")).iter().map(one).collect()
+    answer.body["data"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{answer:?}"))
+        .iter()
+        .map(one)
+        .collect()
 }

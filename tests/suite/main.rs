@@ -1,7 +1,12 @@
-//! The workspace's integration tests: one binary, one harness ([`world`]), every test on every journal. What is also played
-//! optimised has a small binary of its own (`tests/greedy/`).
+//! The workspace's integration tests: one binary, one harness ([`world`]), every test on every
+//! journal. What is also played optimised has a small binary of its own (`tests/greedy/`).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "everything here is a test: what is not expected ends it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "everything here is a test: what is not expected ends it"
+)]
 
 mod amendments;
 mod audit;

@@ -1,4 +1,5 @@
-//! What the engine saw becomes notices: once, on every journal, whoever saw it, and also when whoever saw it died.
+//! What the engine saw becomes notices: once, on every journal, whoever saw it, and also when
+//! whoever saw it died.
 
 use crate::world::{Backend, World, on_every_journal, per_unit, postgres_is_here};
 use metering::lookout::Purpose;
@@ -25,18 +26,43 @@ fn witness(world: &World) -> Witness {
 
 async fn threshold(world: &World, tenant: &str, cents: Option<i64>) {
     let id = world.tenant(tenant).id;
-    world.records.set_threshold(&world.actor(), id, Currency::EUR, cents.map(Cents)).await.unwrap();
+    world
+        .records
+        .set_threshold(&world.actor(), id, Currency::EUR, cents.map(Cents))
+        .await
+        .unwrap();
     world.engine.invalidate();
 }
 
 /// Every notice so far: `balance.low acme-42 {…}`, oldest first.
 async fn told(world: &World) -> Vec<String> {
-    let line = |notice: Notice| format!("{} {} {}", notice.kind.name(), world.name(notice.tenant), notice.data);
-    world.records.unsent_notices().await.unwrap().into_iter().map(line).collect()
+    let line = |notice: Notice| {
+        format!(
+            "{} {} {}",
+            notice.kind.name(),
+            world.name(notice.tenant),
+            notice.data
+        )
+    };
+    world
+        .records
+        .unsent_notices()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(line)
+        .collect()
 }
 
 async fn count(world: &World, kind: NoticeKind) -> usize {
-    world.records.unsent_notices().await.unwrap().iter().filter(|notice| notice.kind == kind).count()
+    world
+        .records
+        .unsent_notices()
+        .await
+        .unwrap()
+        .iter()
+        .filter(|notice| notice.kind == kind)
+        .count()
 }
 
 async fn a_crossing_is_told_once_and_again_after_a_rise(backend: Backend) {
@@ -50,7 +76,8 @@ async fn a_crossing_is_told_once_and_again_after_a_rise(backend: Backend) {
     world.call("acme-42", "60").text().await;
     world.call("acme-42", "60").text().await;
     witness.step().await.unwrap();
-    let low = r#"balance.low acme-42 {"balance_cents":4560,"currency":"EUR","threshold_cents":4600}"#;
+    let low =
+        r#"balance.low acme-42 {"balance_cents":4560,"currency":"EUR","threshold_cents":4600}"#;
     assert_eq!(told(&world).await, [low]);
     world.call("acme-42", "60").text().await;
     witness.step().await.unwrap();
@@ -67,7 +94,9 @@ async fn a_crossing_is_told_once_and_again_after_a_rise(backend: Backend) {
     assert_eq!(told(&world).await.len(), 2, "nobody wants to know");
 }
 
-async fn a_balance_that_was_low_when_its_threshold_came_is_told_again_after_a_rise(backend: Backend) {
+async fn a_balance_that_was_low_when_its_threshold_came_is_told_again_after_a_rise(
+    backend: Backend,
+) {
     let world = World::reference(backend).await;
     let mut witness = witness(&world);
     threshold(&world, "acme-42", Some(5500)).await;
@@ -84,14 +113,23 @@ async fn two_hundred_debits_across_a_threshold_are_one_crossing(backend: Backend
     let world = World::reference(backend).await;
     threshold(&world, "acme-42", Some(4200)).await;
     // On PostgreSQL another process looks as well.
-    let other = if world.postgres.is_some() && backend == Backend::Postgres { Some(world.beside().await) } else { None };
+    let other = if world.postgres.is_some() && backend == Backend::Postgres {
+        Some(world.beside().await)
+    } else {
+        None
+    };
     let worlds: Vec<&World> = std::iter::once(&world).chain(other.as_ref()).collect();
     let mut witnesses: Vec<Witness> = worlds.iter().map(|world| witness(world)).collect();
     for witness in &mut witnesses {
         witness.step().await.unwrap();
     }
     // 5000 cents, 200 messages of 8: the hundredth crosses.
-    let debits = (0..200).map(async |index: usize| worlds[index % worlds.len()].send("acme-42", "sms", "1").text().await);
+    let debits = (0..200).map(async |index: usize| {
+        worlds[index % worlds.len()]
+            .send("acme-42", "sms", "1")
+            .text()
+            .await
+    });
     let looking = async {
         for _ in 0..20 {
             for witness in &mut witnesses {
@@ -100,8 +138,12 @@ async fn two_hundred_debits_across_a_threshold_are_one_crossing(backend: Backend
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     };
-    let (debited, ()) = futures_util::future::join(futures_util::future::join_all(debits), looking).await;
-    assert!(debited.iter().all(|answer| answer.starts_with("rated 8 ")), "{debited:?}");
+    let (debited, ()) =
+        futures_util::future::join(futures_util::future::join_all(debits), looking).await;
+    assert!(
+        debited.iter().all(|answer| answer.starts_with("rated 8 ")),
+        "{debited:?}"
+    );
     for witness in &mut witnesses {
         witness.step().await.unwrap();
     }
@@ -117,7 +159,13 @@ async fn what_nobody_wrote_is_found_at_the_next_start(backend: Backend) {
     world.call("acme-43", "7500").text().await;
     let mut after = witness(&world);
     after.step().await.unwrap();
-    assert_eq!((count(&world, NoticeKind::BalanceLow).await, count(&world, NoticeKind::BalanceExhausted).await), (1, 1));
+    assert_eq!(
+        (
+            count(&world, NoticeKind::BalanceLow).await,
+            count(&world, NoticeKind::BalanceExhausted).await
+        ),
+        (1, 1)
+    );
     // And one that rises unseen is told anew.
     world.top_up("acme-42", 1000).await;
     witness(&world).step().await.unwrap();
@@ -136,7 +184,13 @@ async fn what_nobody_wrote_is_found_at_the_next_start(backend: Backend) {
 
 async fn a_balance_with_a_limit_is_told_to_be_used_up(backend: Backend) {
     let world = World::reference(backend).await;
-    world.customer("credit", "muster", json!({ "card": "retail", "credit_limit": 100 })).await;
+    world
+        .customer(
+            "credit",
+            "muster",
+            json!({ "card": "retail", "credit_limit": 100 }),
+        )
+        .await;
     let mut witness = witness(&world);
     witness.step().await.unwrap();
     world.call("acme-42", "7500").text().await;
@@ -144,20 +198,34 @@ async fn a_balance_with_a_limit_is_told_to_be_used_up(backend: Backend) {
     world.call("beta", "600").text().await;
     world.call("credit", "120").text().await;
     witness.step().await.unwrap();
-    assert_eq!(told(&world).await, [r#"balance.exhausted acme-42 {"balance_cents":0,"credit_limit_cents":0,"currency":"EUR"}"#]);
+    assert_eq!(
+        told(&world).await,
+        [
+            r#"balance.exhausted acme-42 {"balance_cents":0,"credit_limit_cents":0,"currency":"EUR"}"#
+        ]
+    );
     world.call("acme-42", "60").text().await;
     world.call("beta", "60").text().await;
     world.call("credit", "60").text().await;
     witness.step().await.unwrap();
     let told = told(&world).await;
-    assert_eq!(told[1..], [r#"balance.exhausted credit {"balance_cents":-120,"credit_limit_cents":100,"currency":"EUR"}"#]);
+    assert_eq!(
+        told[1..],
+        [
+            r#"balance.exhausted credit {"balance_cents":-120,"credit_limit_cents":100,"currency":"EUR"}"#
+        ]
+    );
     for cents in [100, 100] {
         world.top_up("acme-42", cents).await;
         witness.step().await.unwrap();
     }
     world.call("acme-42", "300").text().await;
     witness.step().await.unwrap();
-    assert_eq!(count(&world, NoticeKind::BalanceExhausted).await, 3, "it rose, and was used up again");
+    assert_eq!(
+        count(&world, NoticeKind::BalanceExhausted).await,
+        3,
+        "it rose, and was used up again"
+    );
 }
 
 async fn unrated_usage_is_counted_by_the_minute(backend: Backend) {
@@ -165,30 +233,54 @@ async fn unrated_usage_is_counted_by_the_minute(backend: Backend) {
     let (mut one, mut two) = (witness(&world), witness(&world));
     one.step().await.unwrap();
     for _ in 0..3 {
-        world.send("acme-42", "api_call", "1").at("2026-09-01T00:00:00Z").gives("unrated late").await;
+        world
+            .send("acme-42", "api_call", "1")
+            .at("2026-09-01T00:00:00Z")
+            .gives("unrated late")
+            .await;
     }
-    world.call("nobody", "60").gives("unrated unknown_customer").await;
+    world
+        .call("nobody", "60")
+        .gives("unrated unknown_customer")
+        .await;
     one.step().await.unwrap();
     let mut lines = told(&world).await;
     lines.sort();
-    let unrated =
-        [r#"usage.unrated acme-42 {"count":3,"reason":"late"}"#, r#"usage.unrated platform {"count":1,"reason":"unknown_customer"}"#];
+    let unrated = [
+        r#"usage.unrated acme-42 {"count":3,"reason":"late"}"#,
+        r#"usage.unrated platform {"count":1,"reason":"unknown_customer"}"#,
+    ];
     assert_eq!(lines, unrated);
     for _ in 0..2 {
-        world.send("acme-42", "api_call", "1").at("2026-09-01T00:00:00Z").gives("unrated late").await;
+        world
+            .send("acme-42", "api_call", "1")
+            .at("2026-09-01T00:00:00Z")
+            .gives("unrated late")
+            .await;
         two.step().await.unwrap();
     }
     assert_eq!(told(&world).await.len(), 2, "this minute has been told of");
     world.pass(60);
     two.step().await.unwrap();
-    assert_eq!(told(&world).await[2..], [r#"usage.unrated acme-42 {"count":2,"reason":"late"}"#]);
+    assert_eq!(
+        told(&world).await[2..],
+        [r#"usage.unrated acme-42 {"count":2,"reason":"late"}"#]
+    );
 }
 
 async fn holds_that_end_by_themselves_are_told(backend: Backend) {
     let world = World::reference(backend).await;
     let mut witness = witness(&world);
-    world.call("acme-42", "60").id("h1").holds(60, "open 60: acme-42 40").await;
-    world.call("acme-42", "60").id("h2").holds(60, "open 60: acme-42 40").await;
+    world
+        .call("acme-42", "60")
+        .id("h1")
+        .holds(60, "open 60: acme-42 40")
+        .await;
+    world
+        .call("acme-42", "60")
+        .id("h2")
+        .holds(60, "open 60: acme-42 40")
+        .await;
     world.pass(61);
     world.engine.sweep_holds().await.unwrap();
     witness.step().await.unwrap();
@@ -199,8 +291,13 @@ async fn a_seller_hears_that_it_loses_money(backend: Backend) {
     let world = World::reference(backend).await;
     let mut witness = witness(&world);
     world.card("muster", "cheap", per_unit("sms", "0.03")).await;
-    world.customer("thrifty", "muster", json!({ "card": "cheap" })).await;
-    world.send("thrifty", "sms", "10").gives("rated 30 = platform 50 + muster -20, balance -30").await;
+    world
+        .customer("thrifty", "muster", json!({ "card": "cheap" }))
+        .await;
+    world
+        .send("thrifty", "sms", "10")
+        .gives("rated 30 = platform 50 + muster -20, balance -30")
+        .await;
     witness.step().await.unwrap();
     let loss = r#"margin.negative muster {"cents":-20,"currency":"EUR","exact_cents":"-20"}"#;
     assert_eq!(told(&world).await, [loss]);
@@ -212,7 +309,12 @@ async fn a_seller_hears_that_it_loses_money(backend: Backend) {
     witness.step().await.unwrap();
     assert_eq!(told(&world).await.len(), 2);
     world.pass(3600);
-    world.batch(&[world.send("thrifty", "sms", "1"), world.call("acme-42", "600")]).await;
+    world
+        .batch(&[
+            world.send("thrifty", "sms", "1"),
+            world.call("acme-42", "600"),
+        ])
+        .await;
     witness.step().await.unwrap();
     assert_eq!(told(&world).await.len(), 2);
 }
@@ -225,7 +327,10 @@ async fn who_tops_up_automatically_hears_of_its_marks(backend: Backend) {
     let waiting = tokio::spawn(async move { lookout.crossed(Purpose::TopUp).await });
     world.call("acme-42", "600").text().await;
     assert_eq!(waiting.await.unwrap(), [account]);
-    assert_eq!(world.engine.balances(&[account]).await.unwrap()[0].1.posted, Cents(4600));
+    assert_eq!(
+        world.engine.balances(&[account]).await.unwrap()[0].1.posted,
+        Cents(4600)
+    );
 }
 
 /// Two processes see the same crossing at once; one of them tells.
@@ -238,6 +343,11 @@ async fn of_many_processes_one_tells() {
     threshold(&world, "acme-42", Some(4600)).await;
     world.call("acme-42", "600").text().await;
     let mut witnesses: Vec<Witness> = (0..8).map(|_| witness(&world)).collect();
-    futures_util::future::join_all(witnesses.iter_mut().map(async |witness| witness.step().await.unwrap())).await;
+    futures_util::future::join_all(
+        witnesses
+            .iter_mut()
+            .map(async |witness| witness.step().await.unwrap()),
+    )
+    .await;
     assert_eq!(count(&world, NoticeKind::BalanceLow).await, 1);
 }

@@ -1,4 +1,5 @@
-//! An old backup is restored: what happened since is not in it, and is neither paid twice nor lost for ever.
+//! An old backup is restored: what happened since is not in it, and is neither paid twice nor lost
+//! for ever.
 
 use crate::backup::{run, text, well};
 use crate::http_world::{Market, call, on_every_database};
@@ -19,93 +20,223 @@ async fn settle(admin: &Asking, tenant: &str) {
     let bank = json!({ "holder": "A bank", "iban": "DE89370400440532013000" });
     let settings = json!({ "method": "bank", "minimum_cents": 100, "bank": bank });
     let path = format!("/v1/tenants/{tenant}/payout-settings");
-    admin.ask(hyper::Method::PATCH, &path, settings.to_string().into()).await.unwrap().ok();
+    admin
+        .ask(hyper::Method::PATCH, &path, settings.to_string().into())
+        .await
+        .unwrap()
+        .ok();
 }
 
 async fn top_up(admin: &Asking) {
     let cash = json!({ "tenant": "acme-42", "cents": 90_000, "currency": "EUR", "reason": "cash" });
-    admin.once("cash-since").post("/v1/top-ups", cash).await.ok();
+    admin
+        .once("cash-since")
+        .post("/v1/top-ups", cash)
+        .await
+        .ok();
 }
 
 async fn calls(switch: &Asking) -> Vec<Value> {
-    let events: Vec<Value> = (0..EVENTS).map(|n| call(&format!("since-{n}"), "acme-42", "60")).collect();
+    let events: Vec<Value> = (0..EVENTS)
+        .map(|n| call(&format!("since-{n}"), "acme-42", "60"))
+        .collect();
     let answer = switch.post("/v1/usage-events", json!(events)).await.ok();
     answer["data"].as_array().unwrap().clone()
 }
 
 async fn balances(admin: &Asking) -> Vec<Value> {
     let mut found = Vec::new();
-    for account in ["acme-42?currency=EUR", "acme-43?currency=EUR", "muster?currency=EUR", "muster?account=revenue&currency=EUR"] {
-        found.push(admin.get(&format!("/v1/accounts/{account}")).await.ok()["posted_cents"].clone());
+    for account in [
+        "acme-42?currency=EUR",
+        "acme-43?currency=EUR",
+        "muster?currency=EUR",
+        "muster?account=revenue&currency=EUR",
+    ] {
+        found
+            .push(admin.get(&format!("/v1/accounts/{account}")).await.ok()["posted_cents"].clone());
     }
     found
 }
 
 /// Muster's month as it was told.
 async fn november(admin: &Asking) -> Value {
-    admin.get("/v1/commissions/statement?reseller=muster&month=2026-11").await.ok()
+    admin
+        .get("/v1/commissions/statement?reseller=muster&month=2026-11")
+        .await
+        .ok()
 }
 
 /// Muster's month, as a payout that the bank has paid.
 async fn paid_by_bank(admin: &Asking, cents: i64, statement: &str) {
-    let payout = admin.post("/v1/payouts", json!({ "reseller": "muster" })).await.ok();
+    let payout = admin
+        .post("/v1/payouts", json!({ "reseller": "muster" }))
+        .await
+        .ok();
     assert_eq!(payout["cents"], cents);
-    let file = admin.once("file-1").post("/v1/payouts/sepa-file", json!({})).await.ok();
-    let path = format!("/v1/payouts/sepa-file/{}/paid", file["id"].as_str().unwrap());
-    admin.post(&path, json!({ "reference": statement })).await.ok();
+    let file = admin
+        .once("file-1")
+        .post("/v1/payouts/sepa-file", json!({}))
+        .await
+        .ok();
+    let path = format!(
+        "/v1/payouts/sepa-file/{}/paid",
+        file["id"].as_str().unwrap()
+    );
+    admin
+        .post(&path, json!({ "reference": statement }))
+        .await
+        .ok();
 }
 
 async fn what_was_paid_since_is_not_paid_again(market: Market) {
     let (dir, admin) = (tempfile::tempdir().unwrap(), market.admin());
     let backup = dir.path().join("one.tar");
-    market.by("muster admin").post("/v1/usage-events", call("one", "acme-43", "600")).await.ok();
+    market
+        .by("muster admin")
+        .post("/v1/usage-events", call("one", "acme-43", "600"))
+        .await
+        .ok();
     market.served.set_clock(DECEMBER);
     settle(admin, "platform").await;
     settle(admin, "muster").await;
-    let lost = admin.post("/v1/api-keys", json!({ "name": "stolen", "tenant": "muster", "scope": "usage_write" })).await.ok();
+    let lost = admin
+        .post(
+            "/v1/api-keys",
+            json!({ "name": "stolen", "tenant": "muster", "scope": "usage_write" }),
+        )
+        .await
+        .ok();
     well(&run(&[&["backup", text(&backup)][..], &market.served.option()].concat()).await);
 
     paid_by_bank(admin, 100, "statement 47").await;
-    let (stolen, secret) = (lost["id"].as_str().unwrap(), lost["secret"].as_str().unwrap());
-    admin.post(&format!("/v1/api-keys/{stolen}/revoke"), json!({})).await.ok();
-    let new = admin.post("/v1/api-keys", json!({ "name": "new", "tenant": "muster", "scope": "usage_write" })).await.ok();
+    let (stolen, secret) = (
+        lost["id"].as_str().unwrap(),
+        lost["secret"].as_str().unwrap(),
+    );
+    admin
+        .post(&format!("/v1/api-keys/{stolen}/revoke"), json!({}))
+        .await
+        .ok();
+    let new = admin
+        .post(
+            "/v1/api-keys",
+            json!({ "name": "new", "tenant": "muster", "scope": "usage_write" }),
+        )
+        .await
+        .ok();
     let switch = admin.with_key(new["secret"].as_str());
     top_up(admin).await;
-    assert!(calls(&switch).await.iter().all(|event| event["status"] == "rated"));
+    assert!(
+        calls(&switch)
+            .await
+            .iter()
+            .all(|event| event["status"] == "rated")
+    );
     let (before, november) = (balances(admin).await, november(admin).await);
 
     let place = market.served.vacant().await;
     let said = well(&run(&[&["restore", text(&backup)][..], &place.option()].concat()).await);
-    assert!(said.contains("are held until `centwise resume`") && said.contains("the books are right"), "{said}");
+    assert!(
+        said.contains("are held until `centwise resume`") && said.contains("the books are right"),
+        "{said}"
+    );
     let restored = market.served.over_restored(place, DECEMBER).await;
     let (admin, switch) = (admin.at(&restored), switch.at(&restored));
     held(&restored, &admin, stolen).await;
-    assert_eq!(switch.post("/v1/usage-events", call("x", "acme-42", "60")).await.code(), "401 unauthorized", "it is not in the backup");
-    assert_eq!(admin.with_key(Some(secret)).get("/v1/meters").await.status, 403, "and this one is valid again");
+    assert_eq!(
+        switch
+            .post("/v1/usage-events", call("x", "acme-42", "60"))
+            .await
+            .code(),
+        "401 unauthorized",
+        "it is not in the backup"
+    );
+    assert_eq!(
+        admin.with_key(Some(secret)).get("/v1/meters").await.status,
+        403,
+        "and this one is valid again"
+    );
 
     // As `centwise resume` says: keys, payouts, money by hand, usage.
-    admin.post(&format!("/v1/api-keys/{stolen}/revoke"), json!({})).await.ok();
-    let payout = admin.post("/v1/payouts", json!({ "reseller": "muster" })).await.ok();
+    admin
+        .post(&format!("/v1/api-keys/{stolen}/revoke"), json!({}))
+        .await
+        .ok();
+    let payout = admin
+        .post("/v1/payouts", json!({ "reseller": "muster" }))
+        .await
+        .ok();
     let path = format!("/v1/payouts/{}/paid", payout["id"].as_str().unwrap());
-    assert_eq!(admin.post(&path, json!({ "reference": "statement 47" })).await.ok()["state"], "paid");
+    assert_eq!(
+        admin
+            .post(&path, json!({ "reference": "statement 47" }))
+            .await
+            .ok()["state"],
+        "paid"
+    );
     top_up(&admin).await;
-    assert!(calls(&admin).await.iter().all(|event| event["status"] == "rated"));
-    assert_eq!((balances(&admin).await, self::november(&admin).await), (before.clone(), november), "a month that is over stays as it is");
+    assert!(
+        calls(&admin)
+            .await
+            .iter()
+            .all(|event| event["status"] == "rated")
+    );
+    assert_eq!(
+        (balances(&admin).await, self::november(&admin).await),
+        (before.clone(), november),
+        "a month that is over stays as it is"
+    );
 
     // A restart changes nothing of it.
     let restored = restored.restarted(DECEMBER).await;
     let admin = admin.at(&restored);
     assert!(restored.running.app.held.is_held());
-    let resumed = admin.post("/v1/restoration/resume", json!({ "reason": "looked through" })).await.ok();
+    let resumed = admin
+        .post(
+            "/v1/restoration/resume",
+            json!({ "reason": "looked through" }),
+        )
+        .await
+        .ok();
     assert_eq!(resumed["is_held"], false);
-    let run = admin.post("/v1/payouts/run", json!({ "send": true })).await.ok();
-    let outcomes: Vec<&Value> = run["data"].as_array().unwrap().iter().map(|one| &one["outcome"]).collect();
+    let run = admin
+        .post("/v1/payouts/run", json!({ "send": true }))
+        .await
+        .ok();
+    let outcomes: Vec<&Value> = run["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["outcome"])
+        .collect();
     assert!(!outcomes.contains(&&json!("created")), "{run}");
-    let none = admin.once("file-2").post("/v1/payouts/sepa-file", json!({})).await;
-    assert!(none.status == 409 && none.text.contains("no payout by bank is due"), "{none:?}");
+    let none = admin
+        .once("file-2")
+        .post("/v1/payouts/sepa-file", json!({}))
+        .await;
+    assert!(
+        none.status == 409 && none.text.contains("no payout by bank is due"),
+        "{none:?}"
+    );
     assert_eq!(balances(&admin).await, before);
-    assert!(calls(&admin).await.iter().all(|event| event["status"] == "duplicate"));
-    assert!(restored.running.app.journal.verify().await.unwrap().iter().all(|check| check.ok), "the books are right");
+    assert!(
+        calls(&admin)
+            .await
+            .iter()
+            .all(|event| event["status"] == "duplicate")
+    );
+    assert!(
+        restored
+            .running
+            .app
+            .journal
+            .verify()
+            .await
+            .unwrap()
+            .iter()
+            .all(|check| check.ok),
+        "the books are right"
+    );
     let log = admin.get("/v1/audit-log?resource=restoration").await.ok();
     assert_eq!(log["data"][0]["reason"], "looked through");
 }
@@ -113,51 +244,137 @@ async fn what_was_paid_since_is_not_paid_again(market: Market) {
 /// Nothing goes out, and the list of what to look through names the key.
 async fn held(restored: &Served, admin: &Asking, stolen: &str) {
     let restoration = admin.get("/v1/restoration").await.ok();
-    assert_eq!((&restoration["is_held"], &restoration["open_payouts"]), (&json!(true), &json!(0)), "{restoration}");
-    assert!(restoration["valid_keys"].as_array().unwrap().iter().any(|key| key["id"] == *stolen), "{restoration}");
-    let file = admin.once("file-1").post("/v1/payouts/sepa-file", json!({})).await;
+    assert_eq!(
+        (&restoration["is_held"], &restoration["open_payouts"]),
+        (&json!(true), &json!(0)),
+        "{restoration}"
+    );
+    assert!(
+        restoration["valid_keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|key| key["id"] == *stolen),
+        "{restoration}"
+    );
+    let file = admin
+        .once("file-1")
+        .post("/v1/payouts/sepa-file", json!({}))
+        .await;
     assert_eq!(file.code(), "409 restored");
-    assert_eq!(admin.post("/v1/payouts/run", json!({ "send": true })).await.code(), "409 restored");
-    assert_eq!(admin.post("/v1/payouts/pyt_1/pay", json!({})).await.code(), "409 restored");
+    assert_eq!(
+        admin
+            .post("/v1/payouts/run", json!({ "send": true }))
+            .await
+            .code(),
+        "409 restored"
+    );
+    assert_eq!(
+        admin.post("/v1/payouts/pyt_1/pay", json!({})).await.code(),
+        "409 restored"
+    );
     assert!(restored.running.app.held.is_held());
 }
 
-/// Usage of a month that is over counts in the present one when it is sent again: what is worked out then is less than what went out.
+/// Usage of a month that is over counts in the present one when it is sent again: what is worked
+/// out then is less than what went out.
 async fn what_was_paid_since_is_entered_as_it_was(market: Market) {
     let (dir, admin) = (tempfile::tempdir().unwrap(), market.admin());
     let backup = dir.path().join("one.tar");
     let to_be_paid = json!({ "reseller": "muster", "cents": 200 });
     settle(admin, "platform").await;
     settle(admin, "muster").await;
-    admin.post("/v1/usage-events", call("before", "acme-43", "600")).await.ok();
+    admin
+        .post("/v1/usage-events", call("before", "acme-43", "600"))
+        .await
+        .ok();
     well(&run(&[&["backup", text(&backup)][..], &market.served.option()].concat()).await);
-    admin.post("/v1/usage-events", call("since", "acme-43", "600")).await.ok();
+    admin
+        .post("/v1/usage-events", call("since", "acme-43", "600"))
+        .await
+        .ok();
     market.served.set_clock(DECEMBER);
-    assert_eq!(admin.post("/v1/payouts", to_be_paid.clone()).await.code(), "409 not_restored", "nobody says what is payable");
+    assert_eq!(
+        admin.post("/v1/payouts", to_be_paid.clone()).await.code(),
+        "409 not_restored",
+        "nobody says what is payable"
+    );
     paid_by_bank(admin, 200, "statement 47").await;
 
     let place = market.served.vacant().await;
     well(&run(&[&["restore", text(&backup)][..], &place.option()].concat()).await);
     let restored = market.served.over_restored(place, DECEMBER).await;
     let admin = admin.at(&restored);
-    admin.post("/v1/usage-events", call("since", "acme-43", "600")).await.ok();
-    let run = admin.post("/v1/payouts/run", json!({ "dry_run": true })).await.ok();
-    assert!(run["data"].as_array().unwrap().iter().any(|one| one["payable_cents"] == 100), "{run}");
+    admin
+        .post("/v1/usage-events", call("since", "acme-43", "600"))
+        .await
+        .ok();
+    let run = admin
+        .post("/v1/payouts/run", json!({ "dry_run": true }))
+        .await
+        .ok();
+    assert!(
+        run["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|one| one["payable_cents"] == 100),
+        "{run}"
+    );
     let payout = admin.post("/v1/payouts", to_be_paid).await.ok();
-    assert_eq!((&payout["cents"], &payout["state"]), (&json!(200), &json!("due")));
+    assert_eq!(
+        (&payout["cents"], &payout["state"]),
+        (&json!(200), &json!("due"))
+    );
     let other = json!({ "reseller": "muster", "cents": 300 });
-    assert_eq!(admin.post("/v1/payouts", other).await.code(), "409 payout_exists");
+    assert_eq!(
+        admin.post("/v1/payouts", other).await.code(),
+        "409 payout_exists"
+    );
     let path = format!("/v1/payouts/{}/paid", payout["id"].as_str().unwrap());
     for _ in 0..2 {
-        assert_eq!(admin.post(&path, json!({ "reference": "statement 47" })).await.ok()["state"], "paid");
+        assert_eq!(
+            admin
+                .post(&path, json!({ "reference": "statement 47" }))
+                .await
+                .ok()["state"],
+            "paid"
+        );
     }
-    admin.post("/v1/restoration/resume", json!({ "reason": "looked through" })).await.ok();
+    admin
+        .post(
+            "/v1/restoration/resume",
+            json!({ "reason": "looked through" }),
+        )
+        .await
+        .ok();
 
     let restored = restored.restarted("2027-01-20T12:00:00Z").await;
     let admin = admin.at(&restored);
-    assert_eq!(admin.post("/v1/payouts", json!({ "reseller": "muster" })).await.code(), "409 not_payable", "both calls are paid");
-    assert_eq!(admin.get("/v1/accounts/muster?currency=EUR").await.ok()["posted_cents"], 0);
-    assert!(restored.running.app.journal.verify().await.unwrap().iter().all(|check| check.ok), "the books are right");
+    assert_eq!(
+        admin
+            .post("/v1/payouts", json!({ "reseller": "muster" }))
+            .await
+            .code(),
+        "409 not_payable",
+        "both calls are paid"
+    );
+    assert_eq!(
+        admin.get("/v1/accounts/muster?currency=EUR").await.ok()["posted_cents"],
+        0
+    );
+    assert!(
+        restored
+            .running
+            .app
+            .journal
+            .verify()
+            .await
+            .unwrap()
+            .iter()
+            .all(|check| check.ok),
+        "the books are right"
+    );
 }
 
 async fn a_backup_of_a_held_database_lacks_what_the_first_one_lacks(market: Market) {
@@ -177,5 +394,8 @@ async fn a_backup_of_a_held_database_lacks_what_the_first_one_lacks(market: Mark
     let later = api::clock::Clock::system().now().to_string();
     well(&run(&[&["restore", "--mark", &later][..], &place.option()].concat()).await);
     let again = restored.over_restored(place, DECEMBER).await;
-    assert_eq!(admin.at(&again).get("/v1/restoration").await.ok()["backup_at"], of);
+    assert_eq!(
+        admin.at(&again).get("/v1/restoration").await.ok()["backup_at"],
+        of
+    );
 }

@@ -39,7 +39,11 @@ impl Till {
         let world = World::reference(backend).await;
         let double = Double::default();
         let desk = desk_of(&world, &double);
-        Self { world, double, desk }
+        Self {
+            world,
+            double,
+            desk,
+        }
     }
 
     async fn ask(&self, key: &str, cents: i64) -> Result<TopUp, Problem> {
@@ -59,8 +63,14 @@ impl Till {
 
     /// Asked for and paid by card; the payment's id. Nothing was heard of it yet.
     async fn paid(&self, cents: i64) -> (TopUpId, String) {
-        let top_up = self.ask(&format!("key-{}", self.world.next_id()), cents).await.unwrap();
-        (top_up.id, self.double.pay(top_up.session.as_deref().unwrap(), true))
+        let top_up = self
+            .ask(&format!("key-{}", self.world.next_id()), cents)
+            .await
+            .unwrap();
+        (
+            top_up.id,
+            self.double.pay(top_up.session.as_deref().unwrap(), true),
+        )
     }
 
     /// Everything that was told is delivered and worked off.
@@ -71,7 +81,15 @@ impl Till {
         self.work().await;
         // What was in the way of each other in the database comes again a little later.
         for _ in 0..5 {
-            if self.world.records.inbox_look(rating::Instant(0)).await.unwrap().waiting == 0 {
+            if self
+                .world
+                .records
+                .inbox_look(rating::Instant(0))
+                .await
+                .unwrap()
+                .waiting
+                == 0
+            {
                 return;
             }
             self.world.pass(20);
@@ -85,7 +103,10 @@ impl Till {
 
     async fn state(&self, id: TopUpId) -> String {
         let top_up = self.world.records.top_up(id).await.unwrap().unwrap();
-        let failure = top_up.failure.map(|why| format!(" {why}")).unwrap_or_default();
+        let failure = top_up
+            .failure
+            .map(|why| format!(" {why}"))
+            .unwrap_or_default();
         format!("{:?}{failure}", top_up.state)
     }
 
@@ -100,23 +121,52 @@ impl Till {
             .map(|(_, balance)| -balance.posted.0)
             .sum();
         // 100.00 were paid in by hand.
-        assert_eq!(outside - 10_000, self.double.balance(), "what the provider holds for us");
-        let found = self.desk.reconcile(rating::Instant(0), rating::Instant::MAX).await.unwrap();
+        assert_eq!(
+            outside - 10_000,
+            self.double.balance(),
+            "what the provider holds for us"
+        );
+        let found = self
+            .desk
+            .reconcile(rating::Instant(0), rating::Instant::MAX)
+            .await
+            .unwrap();
         assert_eq!((found.differences, found.foreign), (0, 0), "{found:?}");
     }
 }
 
 fn desk_of(world: &World, double: &Double) -> Desk {
-    let (engine, counter) = (world.engine.clone(), Arc::new(std::sync::atomic::AtomicI64::new(world.next_id() * 1_000_000)));
+    let (engine, counter) = (
+        world.engine.clone(),
+        Arc::new(std::sync::atomic::AtomicI64::new(
+            world.next_id() * 1_000_000,
+        )),
+    );
     let sources = Sources {
         now: Arc::new(move || engine.now()),
         id: Arc::new(move || counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst)),
         token: Arc::new(|| Ok([7; 16])),
     };
-    let terms = vec![TopUpTerms { currency: EUR, min: Cents(1000), max: Cents(100_000), presets: vec![] }];
-    let settings = Settings { public_url: Some("https://billing.example".to_owned()), terms };
+    let terms = vec![TopUpTerms {
+        currency: EUR,
+        min: Cents(1000),
+        max: Cents(100_000),
+        presets: vec![],
+    }];
+    let settings = Settings {
+        public_url: Some("https://billing.example".to_owned()),
+        terms,
+    };
     let provider: Arc<dyn payments::provider::Provider> = Arc::new(double.clone());
-    Desk::new(world.records.clone(), world.engine.clone(), Some(provider), settings, sources, world.platform.id, None)
+    Desk::new(
+        world.records.clone(),
+        world.engine.clone(),
+        Some(provider),
+        settings,
+        sources,
+        world.platform.id,
+        None,
+    )
 }
 
 async fn a_page_is_paid_by_card_and_credited_once(backend: Backend) {
@@ -126,10 +176,21 @@ async fn a_page_is_paid_by_card_and_credited_once(backend: Backend) {
     till.hear_all().await;
     till.hear_all().await;
     assert_eq!(till.state(top_up).await, "Succeeded");
-    till.books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450").await;
+    till.books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450")
+        .await;
     let heard = till.world.records.unsent_notices().await.unwrap();
-    assert_eq!(heard.iter().map(|notice| notice.kind.name()).collect::<Vec<_>>(), ["top_up.succeeded"], "told once");
-    for (cents, code) in [(999, "amount_out_of_range"), (100_001, "amount_out_of_range")] {
+    assert_eq!(
+        heard
+            .iter()
+            .map(|notice| notice.kind.name())
+            .collect::<Vec<_>>(),
+        ["top_up.succeeded"],
+        "told once"
+    );
+    for (cents, code) in [
+        (999, "amount_out_of_range"),
+        (100_001, "amount_out_of_range"),
+    ] {
         assert_eq!(till.ask("other", cents).await.unwrap_err().code, code);
     }
 }
@@ -137,14 +198,26 @@ async fn a_page_is_paid_by_card_and_credited_once(backend: Backend) {
 async fn a_direct_debit_counts_when_it_is_there(backend: Backend) {
     let till = Till::new(backend).await;
     for (well, state, books) in [
-        (true, "Succeeded", "acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450"),
-        (false, "Failed insufficient_funds", "acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450"),
+        (
+            true,
+            "Succeeded",
+            "acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450",
+        ),
+        (
+            false,
+            "Failed insufficient_funds",
+            "acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450",
+        ),
     ] {
         let top_up = till.ask(&format!("sepa-{well}"), 2500).await.unwrap();
         let session = top_up.session.unwrap();
         till.double.pay(&session, false);
         till.hear_all().await;
-        assert_eq!(till.state(top_up.id).await, "Processing", "completed is not paid");
+        assert_eq!(
+            till.state(top_up.id).await,
+            "Processing",
+            "completed is not paid"
+        );
         till.double.settle(&session, well);
         till.hear_all().await;
         assert_eq!(till.state(top_up.id).await, state);
@@ -159,20 +232,34 @@ async fn what_runs_out_or_fails_moves_nothing(backend: Backend) {
     till.hear_all().await;
     assert_eq!(till.state(top_up.id).await, "Expired");
     till.double.faults(&[Fault::Refused]);
-    assert_eq!(till.ask("b", 2500).await.unwrap_err().code, "provider_refused");
-    assert_eq!(till.ask("b", 2500).await.unwrap().state, store::records::TopUpState::Failed, "the same request, the same answer");
-    till.books("acme-42 5000, acme-43 5000, external of muster -10000").await;
+    assert_eq!(
+        till.ask("b", 2500).await.unwrap_err().code,
+        "provider_refused"
+    );
+    assert_eq!(
+        till.ask("b", 2500).await.unwrap().state,
+        store::records::TopUpState::Failed,
+        "the same request, the same answer"
+    );
+    till.books("acme-42 5000, acme-43 5000, external of muster -10000")
+        .await;
 }
 
 async fn one_request_is_one_page_whatever_is_lost(backend: Backend) {
     let till = Till::new(backend).await;
     till.double.faults(&[Fault::Down, Fault::Lost]);
     for _ in 0..2 {
-        assert_eq!(till.ask("a", 2500).await.unwrap_err().code, "provider_unavailable");
+        assert_eq!(
+            till.ask("a", 2500).await.unwrap_err().code,
+            "provider_unavailable"
+        );
     }
     let page = till.ask("a", 2500).await.unwrap();
     assert_eq!(till.ask("a", 2500).await.unwrap().url, page.url);
-    assert_eq!(till.ask("a", 2600).await.unwrap_err().code, "idempotency_conflict");
+    assert_eq!(
+        till.ask("a", 2600).await.unwrap_err().code,
+        "idempotency_conflict"
+    );
     assert_eq!(till.double.sessions(), 1);
     // The caller never comes back: the page is asked for by the worker, with the same key.
     till.double.faults(&[Fault::Lost]);
@@ -186,10 +273,15 @@ async fn one_request_is_one_page_whatever_is_lost(backend: Backend) {
     till.ask("c", 2500).await.unwrap_err();
     till.double.pay("cs_0003", true);
     till.hear_all().await;
-    till.books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450").await;
+    till.books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450")
+        .await;
     // Twenty at once.
     let asked = futures_util::future::join_all((0..20).map(|_| till.ask("d", 2500))).await;
-    assert!(asked.into_iter().all(|page| page.is_ok_and(|page| page.cents == Cents(2500))));
+    assert!(
+        asked
+            .into_iter()
+            .all(|page| page.is_ok_and(|page| page.cents == Cents(2500)))
+    );
     assert_eq!(till.double.sessions(), 4);
 }
 
@@ -201,18 +293,34 @@ async fn fifty_messages_at_once_credit_once(backend: Backend) {
     // Messages, the payer's page, and two workers of two processes that share the records.
     let other = desk_of(&till.world, &till.double);
     let settled = (0..25).map(|turn| {
-        let (desk, event, payment) = (if turn % 2 == 0 { &till.desk } else { &other }, &events[turn % events.len()], &payment);
+        let (desk, event, payment) = (
+            if turn % 2 == 0 { &till.desk } else { &other },
+            &events[turn % events.len()],
+            &payment,
+        );
         async move {
             desk.hear(event, b"{}").await.unwrap();
             desk.settle(payment, None).await.map(drop)
         }
     });
     let pages = (0..25).map(|_| till.desk.look_at_page(&row));
-    let (settled, pages, _, _) =
-        tokio::join!(futures_util::future::join_all(settled), futures_util::future::join_all(pages), till.desk.round(), other.round(),);
-    assert!(settled.into_iter().chain(pages).filter(|done| done.is_ok()).count() > 0);
+    let (settled, pages, _, _) = tokio::join!(
+        futures_util::future::join_all(settled),
+        futures_util::future::join_all(pages),
+        till.desk.round(),
+        other.round(),
+    );
+    assert!(
+        settled
+            .into_iter()
+            .chain(pages)
+            .filter(|done| done.is_ok())
+            .count()
+            > 0
+    );
     till.hear_all().await;
-    till.books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450").await;
+    till.books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450")
+        .await;
 }
 
 async fn refunds_in_any_order_come_to_the_same(backend: Backend) {
@@ -221,14 +329,17 @@ async fn refunds_in_any_order_come_to_the_same(backend: Backend) {
     let first = till.double.refund_there(&payment, 1000);
     // All is heard of a payment that was partly given back before we heard of it at all.
     till.hear_all().await;
-    till.books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450").await;
+    till.books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450")
+        .await;
     till.double.refund_there(&payment, 1500);
     till.hear_all().await;
-    till.books("acme-42 5000, acme-43 5000, expense of muster -50, external of muster -9950").await;
+    till.books("acme-42 5000, acme-43 5000, expense of muster -50, external of muster -9950")
+        .await;
     // 30 days later one of them fails.
     till.double.fail_refund(&payment, &first);
     till.hear_all().await;
-    till.books("acme-42 6000, acme-43 5000, expense of muster -50, external of muster -10950").await;
+    till.books("acme-42 6000, acme-43 5000, expense of muster -50, external of muster -10950")
+        .await;
 }
 
 async fn our_own_refund_is_debited_first(backend: Backend) {
@@ -250,24 +361,57 @@ async fn our_own_refund_is_debited_first(backend: Backend) {
     };
     // The answer is lost: debited, and sent again with the same key.
     till.double.faults(&[Fault::Lost]);
-    assert_eq!(refund("a", 1000).await.unwrap_err().code, "provider_unavailable");
-    till.books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450").await;
+    assert_eq!(
+        refund("a", 1000).await.unwrap_err().code,
+        "provider_unavailable"
+    );
+    till.books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450")
+        .await;
     till.world.pass(60);
     till.work().await;
-    assert_eq!(refund("a", 1000).await.unwrap().state, RefundState::Succeeded);
+    assert_eq!(
+        refund("a", 1000).await.unwrap().state,
+        RefundState::Succeeded
+    );
     till.hear_all().await;
-    till.books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450").await;
+    till.books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450")
+        .await;
     // Refused for good: the debit is given back.
     till.double.faults(&[Fault::Refused]);
     assert_eq!(refund("b", 500).await.unwrap_err().code, "provider_refused");
-    till.books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450").await;
+    till.books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450")
+        .await;
     // What is left of the payment, and what is left of the balance.
-    assert_eq!(refund("c", 1501).await.unwrap_err().code, "amount_out_of_range");
-    till.world.move_money(metering::command::MoneyKind::Adjustment, "acme-42", -6000, EUR, "spent").await.unwrap();
-    assert_eq!(refund("d", 1500).await.unwrap_err().code, "insufficient_balance");
-    assert_eq!(refund("e", 500).await.unwrap().state, RefundState::Succeeded);
     assert_eq!(
-        till.world.audit().await.records.iter().filter(|record| record.kind == store::journal::Kind::Refund).count(),
+        refund("c", 1501).await.unwrap_err().code,
+        "amount_out_of_range"
+    );
+    till.world
+        .move_money(
+            metering::command::MoneyKind::Adjustment,
+            "acme-42",
+            -6000,
+            EUR,
+            "spent",
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        refund("d", 1500).await.unwrap_err().code,
+        "insufficient_balance"
+    );
+    assert_eq!(
+        refund("e", 500).await.unwrap().state,
+        RefundState::Succeeded
+    );
+    assert_eq!(
+        till.world
+            .audit()
+            .await
+            .records
+            .iter()
+            .filter(|record| record.kind == store::journal::Kind::Refund)
+            .count(),
         4,
         "a, b there and back, e"
     );
@@ -283,22 +427,44 @@ async fn disputes_to_the_end(backend: Backend) {
     till.books(paid).await;
     let dispute = till.double.dispute(&payment, 2500, DisputeStatus::Open);
     till.hear_all().await;
-    till.books("acme-42 5000, disputed of acme-42 2500, acme-43 5000, expense of muster -50, external of muster -12450").await;
-    assert_eq!(till.world.records.open_disputes_below(&till.world.tenant("muster")).await.unwrap(), 1);
+    till.books(
+        "acme-42 5000, disputed of acme-42 2500, acme-43 5000, expense of muster -50, \
+        external of muster -12450",
+    )
+    .await;
+    assert_eq!(
+        till.world
+            .records
+            .open_disputes_below(&till.world.tenant("muster"))
+            .await
+            .unwrap(),
+        1
+    );
     till.double.withdraw(&payment, &dispute);
     till.hear_all().await;
-    till.books("acme-42 5000, acme-43 5000, expense of muster -2050, external of muster -7950").await;
+    till.books("acme-42 5000, acme-43 5000, expense of muster -2050, external of muster -7950")
+        .await;
     till.double.close(&payment, &dispute, true);
     till.hear_all().await;
-    till.books("acme-42 7500, acme-43 5000, expense of muster -2050, external of muster -10450").await;
-    assert_eq!(till.world.records.open_disputes_below(&till.world.tenant("muster")).await.unwrap(), 0);
-    // Given back, and then disputed all the same: the payer is debited once, the rest is the platform's loss.
+    till.books("acme-42 7500, acme-43 5000, expense of muster -2050, external of muster -10450")
+        .await;
+    assert_eq!(
+        till.world
+            .records
+            .open_disputes_below(&till.world.tenant("muster"))
+            .await
+            .unwrap(),
+        0
+    );
+    // Given back, and then disputed all the same: the payer is debited once, the rest is the
+    // platform's loss.
     till.double.refund_there(&payment, 2000);
     let again = till.double.dispute(&payment, 2500, DisputeStatus::Open);
     till.double.withdraw(&payment, &again);
     till.double.close(&payment, &again, false);
     till.hear_all().await;
-    till.books("acme-42 5000, acme-43 5000, expense of muster -6050, external of muster -3950").await;
+    till.books("acme-42 5000, acme-43 5000, expense of muster -6050, external of muster -3950")
+        .await;
 }
 
 async fn what_does_not_fit_is_nobodys(backend: Backend) {
@@ -308,15 +474,49 @@ async fn what_does_not_fit_is_nobodys(backend: Backend) {
     let paid_twice = till.double.stray(&top_up.to_string(), 2500);
     let unknown = till.double.stray("top_0000000000001", 2500);
     till.hear_all().await;
-    let row = till.world.records.payment(&paid_twice).await.unwrap().unwrap();
-    assert!(!row.is_own && till.world.records.payment(&unknown).await.unwrap().is_none());
-    till.world.accounts("acme-42 7500, acme-43 5000, suspense of muster 2500, expense of muster -100, external of muster -14900").await;
-    let suspense = till.world.records.payments_in_suspense(Period::default(), None, 10).await.unwrap();
-    assert_eq!(suspense.data.iter().map(|payment| payment.id.as_str()).collect::<Vec<_>>(), [paid_twice.as_str()]);
+    let row = till
+        .world
+        .records
+        .payment(&paid_twice)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        !row.is_own
+            && till
+                .world
+                .records
+                .payment(&unknown)
+                .await
+                .unwrap()
+                .is_none()
+    );
+    till.world
+        .accounts(
+            "acme-42 7500, acme-43 5000, suspense of muster 2500, expense of muster \
+        -100, external of muster -14900",
+        )
+        .await;
+    let suspense = till
+        .world
+        .records
+        .payments_in_suspense(Period::default(), None, 10)
+        .await
+        .unwrap();
+    assert_eq!(
+        suspense
+            .data
+            .iter()
+            .map(|payment| payment.id.as_str())
+            .collect::<Vec<_>>(),
+        [paid_twice.as_str()]
+    );
     // Given back at the provider: nothing is nobody's any more.
     till.double.refund_there(&paid_twice, 2500);
     till.hear_all().await;
-    till.world.accounts("acme-42 7500, acme-43 5000, expense of muster -100, external of muster -12400").await;
+    till.world
+        .accounts("acme-42 7500, acme-43 5000, expense of muster -100, external of muster -12400")
+        .await;
 }
 
 async fn the_next_process_goes_on_where_one_died(backend: Backend) {
@@ -329,11 +529,15 @@ async fn the_next_process_goes_on_where_one_died(backend: Backend) {
     let next = desk_of(&till.world, &till.double);
     while !next.round().await.unwrap().is_idle() {}
     assert_eq!(till.state(first).await, "Succeeded");
-    till.books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450").await;
+    till.books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450")
+        .await;
     // Between the post and the row, and it had seen less than there is by now.
     let (second, payment) = till.paid(2500).await;
     let acme = till.world.tenant("acme-42");
-    let (external, balance) = (ledger::AccountKey::external(acme.root, EUR), ledger::AccountKey::balance(acme.id, EUR));
+    let (external, balance) = (
+        ledger::AccountKey::external(acme.root, EUR),
+        ledger::AccountKey::balance(acme.id, EUR),
+    );
     let step = metering::command::PostPayment {
         source: "stripe".into(),
         key: format!("{payment}:0"),
@@ -341,7 +545,11 @@ async fn the_next_process_goes_on_where_one_died(backend: Backend) {
         tenant: acme.id,
         currency: EUR,
         kind: store::journal::Kind::TopUp,
-        postings: vec![ledger::Posting { from: external, to: balance, cents: Cents(2500) }],
+        postings: vec![ledger::Posting {
+            from: external,
+            to: balance,
+            cents: Cents(2500),
+        }],
         limits: Vec::new(),
         reason: "payment received".to_owned(),
     };
@@ -349,13 +557,16 @@ async fn the_next_process_goes_on_where_one_died(backend: Backend) {
     till.double.refund_there(&payment, 1000);
     till.hear_all().await;
     assert_eq!(till.state(second).await, "Succeeded");
-    till.books("acme-42 9000, acme-43 5000, expense of muster -100, external of muster -13900").await;
+    till.books("acme-42 9000, acme-43 5000, expense of muster -100, external of muster -13900")
+        .await;
 }
 
 fn numbers(seed: u64) -> impl FnMut() -> u64 {
     let mut state = seed * 2 + 1;
     move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         state >> 33
     }
 }
@@ -375,7 +586,10 @@ async fn history(till: &Till, seed: u64, disturbed: bool) -> String {
     for _ in 0..10 {
         let payment = &payments[usize::try_from(below(3)).unwrap()];
         match below(7) {
-            0 => drop(till.double.refund_there(payment, 100 + i64::try_from(below(300)).unwrap())),
+            0 => drop(
+                till.double
+                    .refund_there(payment, 100 + i64::try_from(below(300)).unwrap()),
+            ),
             1 => {
                 let refund = till.double.refund_there(payment, 200);
                 if below(2) == 0 {
@@ -383,12 +597,25 @@ async fn history(till: &Till, seed: u64, disturbed: bool) -> String {
                 }
             }
             // The provider takes something for refunds, or for no more of them.
-            5 => till.double.refund_fee(i64::try_from(below(2) * 35).unwrap()),
+            5 => till
+                .double
+                .refund_fee(i64::try_from(below(2) * 35).unwrap()),
             6 => match below(2) {
                 0 => till.double.report_fraud(payment),
-                _ => drop(till.double.stray_abroad(&top_ups[usize::try_from(below(3)).unwrap()].to_string(), 2500)),
+                _ => drop(till.double.stray_abroad(
+                    &top_ups[usize::try_from(below(3)).unwrap()].to_string(),
+                    2500,
+                )),
             },
-            2 => drop(till.double.dispute(payment, 300, if below(2) == 0 { DisputeStatus::Inquiry } else { DisputeStatus::Open })),
+            2 => drop(till.double.dispute(
+                payment,
+                300,
+                if below(2) == 0 {
+                    DisputeStatus::Inquiry
+                } else {
+                    DisputeStatus::Open
+                },
+            )),
             _ => {
                 let dispute = till.double.dispute(payment, 400, DisputeStatus::Open);
                 till.double.withdraw(payment, &dispute);
@@ -413,16 +640,32 @@ async fn history(till: &Till, seed: u64, disturbed: bool) -> String {
     // Whatever was never told is found.
     till.desk.poll(rating::Instant(0)).await.unwrap();
     till.work().await;
-    let found = till.desk.reconcile(rating::Instant(0), rating::Instant::MAX).await.unwrap();
-    assert_eq!((found.differences, found.foreign), (0, 0), "seed {seed}: {found:?}");
+    let found = till
+        .desk
+        .reconcile(rating::Instant(0), rating::Instant::MAX)
+        .await
+        .unwrap();
+    assert_eq!(
+        (found.differences, found.foreign),
+        (0, 0),
+        "seed {seed}: {found:?}"
+    );
     let audited = till.world.audit().await;
-    audited.accounts.iter().map(|(key, balance)| format!("{key} {}\n", balance.posted)).collect()
+    audited
+        .accounts
+        .iter()
+        .map(|(key, balance)| format!("{key} {}\n", balance.posted))
+        .collect()
 }
 
 async fn messages_in_any_order_twice_or_lost_give_the_same_books(backend: Backend) {
     for seed in 0..4 {
         let (calm, wild) = (Till::new(backend).await, Till::new(backend).await);
-        assert_eq!(history(&calm, seed, false).await, history(&wild, seed, true).await, "seed {seed}");
+        assert_eq!(
+            history(&calm, seed, false).await,
+            history(&wild, seed, true).await,
+            "seed {seed}"
+        );
         let (calm, wild) = (calm.double.balance(), wild.double.balance());
         assert_eq!(calm, wild, "the same happened");
     }

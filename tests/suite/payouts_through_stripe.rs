@@ -15,7 +15,10 @@ use std::time::Duration;
 use store::records::{Payout, PayoutMethod, PayoutSettings, Period};
 use test_stripe::{Delivery, FakeStripe, Fault, Order};
 
-on_every_journal!(commission_reaches_a_connected_account_once, a_transfer_taken_back_at_stripe_is_unpaid_again);
+on_every_journal!(
+    commission_reaches_a_connected_account_once,
+    a_transfer_taken_back_at_stripe_is_unpaid_again
+);
 
 struct Till {
     world: World,
@@ -28,7 +31,9 @@ struct Till {
 impl Till {
     async fn new(backend: Backend) -> Self {
         let world = World::reference(backend).await;
-        let fake = FakeStripe::start(world.now().micros() / 1_000_000).await.unwrap();
+        let fake = FakeStripe::start(world.now().micros() / 1_000_000)
+            .await
+            .unwrap();
         let mut settings = StripeSettings::new("sk_test_1".parse().unwrap());
         settings.api_url = fake.url();
         settings.timeout = Duration::from_secs(2);
@@ -44,25 +49,68 @@ impl Till {
             id: Arc::new(move || ids.fetch_add(1, Ordering::SeqCst)),
             token: Arc::new(|| Ok([7; 16])),
         };
-        let (provider, settings): (Arc<dyn Provider>, _) = (Arc::<Stripe>::clone(&stripe), Settings { public_url: None, terms: vec![] });
+        let (provider, settings): (Arc<dyn Provider>, _) = (
+            Arc::<Stripe>::clone(&stripe),
+            Settings {
+                public_url: None,
+                terms: vec![],
+            },
+        );
         let (records, engine) = (world.records.clone(), world.engine.clone());
-        let desk = Desk::new(records, engine, Some(provider), settings, sources, world.platform.id, Some(payouts.clone()));
-        Self { world, fake, payouts, stripe, desk }
+        let desk = Desk::new(
+            records,
+            engine,
+            Some(provider),
+            settings,
+            sources,
+            world.platform.id,
+            Some(payouts.clone()),
+        );
+        Self {
+            world,
+            fake,
+            payouts,
+            stripe,
+            desk,
+        }
     }
 
     /// Everything that was told is delivered, twice, and worked off.
     async fn hear_all(&self) {
-        for message in self.fake.messages(&Delivery { copies: 2, order: Order::Backwards, ..Delivery::signed(&["whsec_1"]) }) {
-            let event = self.stripe.receive(Hook::Own, Some(&message.signature), message.body.as_bytes(), self.world.now()).unwrap();
-            self.desk.hear(&event, message.body.as_bytes()).await.unwrap();
+        for message in self.fake.messages(&Delivery {
+            copies: 2,
+            order: Order::Backwards,
+            ..Delivery::signed(&["whsec_1"])
+        }) {
+            let event = self
+                .stripe
+                .receive(
+                    Hook::Own,
+                    Some(&message.signature),
+                    message.body.as_bytes(),
+                    self.world.now(),
+                )
+                .unwrap();
+            self.desk
+                .hear(&event, message.body.as_bytes())
+                .await
+                .unwrap();
         }
         while !self.desk.round().await.unwrap().is_idle() {}
     }
 
     /// Differences as (provider, posted), and whether all is well.
     async fn reconciled(&self) -> Vec<(i64, i64)> {
-        let found = self.desk.reconcile(rating::Instant(0), rating::Instant::MAX).await.unwrap();
-        found.listed.iter().map(|one| (one.provider.0, one.posted.0)).collect()
+        let found = self
+            .desk
+            .reconcile(rating::Instant(0), rating::Instant::MAX)
+            .await
+            .unwrap();
+        found
+            .listed
+            .iter()
+            .map(|one| (one.provider.0, one.posted.0))
+            .collect()
     }
 
     fn pass(&self, secs: i64) {
@@ -71,24 +119,52 @@ impl Till {
     }
 
     async fn last(&self) -> Payout {
-        self.world.records.payouts_below(&self.world.platform, None, Period::default(), None, 1).await.unwrap().data.remove(0)
+        self.world
+            .records
+            .payouts_below(&self.world.platform, None, Period::default(), None, 1)
+            .await
+            .unwrap()
+            .data
+            .remove(0)
     }
 
     /// 3.00 of commission, and a month to wait.
     async fn a_month_goes_by(&self) {
         for _ in 0..3 {
-            assert!(self.world.call("acme-42", "600").text().await.starts_with("rated 400"));
+            assert!(
+                self.world
+                    .call("acme-42", "600")
+                    .text()
+                    .await
+                    .starts_with("rated 400")
+            );
         }
         self.pass(40 * DAY);
-        assert_eq!(self.payouts.run(&self.world.actor(), None, 10, false, self.world.now()).await.unwrap().0.len(), 1);
+        assert_eq!(
+            self.payouts
+                .run(&self.world.actor(), None, 10, false, self.world.now())
+                .await
+                .unwrap()
+                .0
+                .len(),
+            1
+        );
     }
 
     async fn pay(&self) -> String {
-        told(self.payouts.pay(&self.world.actor(), &self.last().await, self.world.now()).await)
+        told(
+            self.payouts
+                .pay(&self.world.actor(), &self.last().await, self.world.now())
+                .await,
+        )
     }
 
     async fn reverse(&self) -> String {
-        told(self.payouts.reverse(&self.world.actor(), &self.last().await, self.world.now()).await)
+        told(
+            self.payouts
+                .reverse(&self.world.actor(), &self.last().await, self.world.now())
+                .await,
+        )
     }
 
     async fn works(&self, secs: i64) -> String {
@@ -100,21 +176,31 @@ impl Till {
 
 async fn commission_reaches_a_connected_account_once(backend: Backend) {
     let till = Till::new(backend).await;
-    let fresh = PayoutSettings { minimum: Cents(100), ..default_settings(&till.world.tenant("muster"), EUR, PayoutMethod::Stripe) };
+    let fresh = PayoutSettings {
+        minimum: Cents(100),
+        ..default_settings(&till.world.tenant("muster"), EUR, PayoutMethod::Stripe)
+    };
     till.fake.foreign_payment(100_000, "eur");
     let url = "https://console.example/payouts";
     till.fake.fault("/accounts", Fault::Lost, 1);
-    let open = async || till.payouts.onboard(&till.world.actor(), fresh.clone(), Some("DE"), url, url).await;
+    let open = async || {
+        till.payouts
+            .onboard(&till.world.actor(), fresh.clone(), Some("DE"), url, url)
+            .await
+    };
     assert!(open().await.is_err(), "the answer is lost");
     let opened = open().await.unwrap();
     assert!(opened.url.starts_with("https://connect.stripe.com/"));
     assert_eq!(till.fake.all("account").len(), 1);
     till.a_month_goes_by().await;
     assert_eq!(till.pay().await, "payee_not_ready");
-    till.fake
-        .account(opened.settings.payee.as_deref().unwrap(), json!({ "capabilities": { "transfers": "active" }, "payouts_enabled": true }));
+    till.fake.account(
+        opened.settings.payee.as_deref().unwrap(),
+        json!({ "capabilities": { "transfers": "active" }, "payouts_enabled": true }),
+    );
 
-    // Lost: the same key again. Unreadable, and forgotten by the time it is asked again: its transfers tell.
+    // Lost: the same key again. Unreadable, and forgotten by the time it is asked again: its
+    // transfers tell.
     till.fake.fault("/transfers", Fault::Lost, 1);
     assert!(till.pay().await.starts_with("Paying 300 #1"));
     assert_eq!(till.works(300).await, "Paid 300 #1");
@@ -129,18 +215,34 @@ async fn commission_reaches_a_connected_account_once(backend: Backend) {
     till.fake.fault("/transfers", Fault::Garbage, 1);
     assert!(till.pay().await.starts_with("Paying 600 #1"));
     assert_eq!(till.works(2 * DAY).await, "Paid 600 #1");
-    let sent: Vec<i64> = till.fake.all("transfer").iter().map(|transfer| transfer["amount"].as_i64().unwrap()).collect();
+    let sent: Vec<i64> = till
+        .fake
+        .all("transfer")
+        .iter()
+        .map(|transfer| transfer["amount"].as_i64().unwrap())
+        .collect();
     assert_eq!(sent, [600, 300]);
-    till.world.accounts("acme-42 2600, acme-43 5000, revenue of muster 1800, external of muster -9400").await;
+    till.world
+        .accounts("acme-42 2600, acme-43 5000, revenue of muster 1800, external of muster -9400")
+        .await;
 }
 
 async fn a_transfer_taken_back_at_stripe_is_unpaid_again(backend: Backend) {
     let till = Till::new(backend).await;
-    let fresh = PayoutSettings { minimum: Cents(100), ..default_settings(&till.world.tenant("muster"), EUR, PayoutMethod::Stripe) };
+    let fresh = PayoutSettings {
+        minimum: Cents(100),
+        ..default_settings(&till.world.tenant("muster"), EUR, PayoutMethod::Stripe)
+    };
     let url = "https://console.example/payouts";
-    let opened = till.payouts.onboard(&till.world.actor(), fresh, Some("DE"), url, url).await.unwrap();
-    till.fake
-        .account(opened.settings.payee.as_deref().unwrap(), json!({ "capabilities": { "transfers": "active" }, "payouts_enabled": true }));
+    let opened = till
+        .payouts
+        .onboard(&till.world.actor(), fresh, Some("DE"), url, url)
+        .await
+        .unwrap();
+    till.fake.account(
+        opened.settings.payee.as_deref().unwrap(),
+        json!({ "capabilities": { "transfers": "active" }, "payouts_enabled": true }),
+    );
     till.fake.foreign_payment(100_000, "eur");
     till.a_month_goes_by().await;
     assert!(till.pay().await.starts_with("Paid 300 #1"));
@@ -157,7 +259,12 @@ async fn a_transfer_taken_back_at_stripe_is_unpaid_again(backend: Backend) {
     till.hear_all().await;
     assert_eq!(told(Ok(till.last().await)), "Reversed 300 #2");
     assert_eq!(till.reconciled().await, []);
-    till.world.accounts("acme-42 3800, acme-43 5000, muster 300, revenue of muster 900, external of muster -10000").await;
+    till.world
+        .accounts(
+            "acme-42 3800, acme-43 5000, muster 300, revenue of muster 900, external \
+        of muster -10000",
+        )
+        .await;
     // It is commission again, paid with the next period.
     till.a_month_goes_by().await;
     assert!(till.pay().await.starts_with("Paid 600"));

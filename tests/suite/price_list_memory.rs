@@ -16,7 +16,12 @@ const KEPT_MAX: usize = 8 << 20;
 fn price_list(rows: usize) -> String {
     let mut text = "Destination,Prefix,Rate,Increment\n".to_owned();
     for row in 0..rows {
-        writeln!(text, "Destination {row:07},{},0.{row:07}1,60/1", 10_000_000 + row * 7).unwrap();
+        writeln!(
+            text,
+            "Destination {row:07},{},0.{row:07}1,60/1",
+            10_000_000 + row * 7
+        )
+        .unwrap();
     }
     text
 }
@@ -25,11 +30,27 @@ fn price_list(rows: usize) -> String {
 async fn a_preview_takes_a_few_words_a_row_and_gives_them_back() {
     let dir = tempfile::tempdir().unwrap();
     let process = Process::start(dir.path()).await;
-    process.admin.post("/v1/rate-cards", json!({"name": "large", "currency": "EUR"})).await.ok();
+    process
+        .admin
+        .post(
+            "/v1/rate-cards",
+            json!({"name": "large", "currency": "EUR"}),
+        )
+        .await
+        .ok();
     let preview = async |rows: usize| {
         let import = "/v1/rate-cards/large/import?preview=true";
-        let answer = process.admin.sending("text/csv").ask(Method::POST, import, price_list(rows).into()).await.unwrap().ok();
-        assert_eq!((&answer["preview"]["new"], &answer["preview"]["refused"]), (&json!(rows), &json!(0)));
+        let answer = process
+            .admin
+            .sending("text/csv")
+            .ask(Method::POST, import, price_list(rows).into())
+            .await
+            .unwrap()
+            .ok();
+        assert_eq!(
+            (&answer["preview"]["new"], &answer["preview"]["refused"]),
+            (&json!(rows), &json!(0))
+        );
     };
     // What the first one of any size takes.
     preview(100).await;
@@ -40,7 +61,10 @@ async fn a_preview_takes_a_few_words_a_row_and_gives_them_back() {
     preview(ROWS).await;
     let took = process.memory("VmHWM").unwrap() - peak;
     let most = price_list(ROWS).len() + ROWS * BYTES_PER_ROW_MAX;
-    assert!(took <= most, "a preview of {ROWS} rows took {took} bytes, expected at most {most}");
+    assert!(
+        took <= most,
+        "a preview of {ROWS} rows took {took} bytes, expected at most {most}"
+    );
     // The allocator gives back what has been free for a while, when it is asked for something.
     for _ in 0..300 {
         if process.memory("VmRSS").unwrap() <= used + KEPT_MAX {
@@ -49,5 +73,8 @@ async fn a_preview_takes_a_few_words_a_row_and_gives_them_back() {
         process.admin.get("/v1/rate-cards").await.ok();
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("{} bytes are kept of the {took} that a preview took", process.memory("VmRSS").unwrap() - used);
+    panic!(
+        "{} bytes are kept of the {took} that a preview took",
+        process.memory("VmRSS").unwrap() - used
+    );
 }

@@ -27,16 +27,29 @@ impl Process {
     }
 
     /// The same with these settings.
-    pub async fn start_with(data_dir: &Path, database_url: Option<&str>, settings: &[(&str, &str)]) -> Self {
+    pub async fn start_with(
+        data_dir: &Path,
+        database_url: Option<&str>,
+        settings: &[(&str, &str)],
+    ) -> Self {
         Self::start_saying(data_dir, database_url, settings, Stdio::null()).await
     }
 
     /// The same; what it says on stderr goes there.
-    pub async fn start_saying(data_dir: &Path, database_url: Option<&str>, settings: &[(&str, &str)], stderr: Stdio) -> Self {
+    pub async fn start_saying(
+        data_dir: &Path,
+        database_url: Option<&str>,
+        settings: &[(&str, &str)],
+        stderr: Stdio,
+    ) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_centwise-under-test"))
             .args(["serve", "--demo", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
-            .args(database_url.into_iter().flat_map(|url| ["--database-url", url]))
+            .args(
+                database_url
+                    .into_iter()
+                    .flat_map(|url| ["--database-url", url]),
+            )
             .env("CENTWISE_ADMIN_PER_SEC", "100000")
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
@@ -48,20 +61,31 @@ impl Process {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut printed = String::new();
         loop {
-            let line = lines.next_line().await.unwrap().unwrap_or_else(|| panic!("the server ended: {printed}"));
+            let line = lines
+                .next_line()
+                .await
+                .unwrap()
+                .unwrap_or_else(|| panic!("the server ended: {printed}"));
             printed.push_str(&line);
             printed.push('\n');
             if let Some(url) = line.strip_prefix("listening on http://") {
                 let address: SocketAddr = url.parse().unwrap();
                 let admin = Asking::new(address, &key_of(&printed, "platform"));
-                return Self { child, admin, printed };
+                return Self {
+                    child,
+                    admin,
+                    printed,
+                };
             }
         }
     }
 
     /// Where it listens.
     pub fn url(&self) -> String {
-        let line = self.printed.lines().find_map(|line| line.strip_prefix("listening on "));
+        let line = self
+            .printed
+            .lines()
+            .find_map(|line| line.strip_prefix("listening on "));
         line.unwrap().trim().to_owned()
     }
 
@@ -70,11 +94,19 @@ impl Process {
         key_of(&self.printed, "platform")
     }
 
-    /// Bytes of its memory: `VmRSS`, or `VmHWM`, the most there ever was. `None`: this system does not tell.
+    /// Bytes of its memory: `VmRSS`, or `VmHWM`, the most there ever was. `None`: this system does
+    /// not tell.
     pub fn memory(&self, what: &str) -> Option<usize> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok().map(|kib| kib * 1024)
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(what)?.strip_prefix(':'))?;
+        line.trim()
+            .strip_suffix("kB")?
+            .trim()
+            .parse::<usize>()
+            .ok()
+            .map(|kib| kib * 1024)
     }
 
     /// As a power cut would: SIGKILL, and wait until it is gone.
@@ -89,7 +121,11 @@ impl Process {
 
     pub async fn signal(&self, signal: &str) {
         let id = self.child.id().unwrap();
-        let sent = Command::new("kill").args([signal, &id.to_string()]).status().await.unwrap();
+        let sent = Command::new("kill")
+            .args([signal, &id.to_string()])
+            .status()
+            .await
+            .unwrap();
         assert!(sent.success());
     }
 
@@ -102,6 +138,12 @@ impl Process {
 
 /// `key of the platform:   cw_…`
 pub fn key_of(printed: &str, whose: &str) -> String {
-    let line = printed.lines().find(|line| line.contains(&format!("key of the {whose}:"))).unwrap();
-    line.split_whitespace().find(|word| word.starts_with("cw_")).unwrap().to_owned()
+    let line = printed
+        .lines()
+        .find(|line| line.contains(&format!("key of the {whose}:")))
+        .unwrap();
+    line.split_whitespace()
+        .find(|word| word.starts_with("cw_"))
+        .unwrap()
+        .to_owned()
 }

@@ -1,10 +1,11 @@
-//! A payment provider in memory: what its pages, payers and banks do is said by the test. It forgets no key and tells
-//! what happened as events, which the test delivers as it likes.
+//! A payment provider in memory: what its pages, payers and banks do is said by the test. It
+//! forgets no key and tells what happened as events, which the test delivers as it likes.
 
 use payments::provider::{
-    BalanceMove, CallKey, Charge, ChargeRequest, CheckoutRequest, CustomerRequest, Decline, Dispute, DisputeStatus, Event, Fee,
-    ForeignPayment, Hook, HookError, MoveKind, MoveSum, Object, Page, Payee, PayeeRequest, Payment, PaymentStatus, Provider, ProviderError,
-    Refund, RefundRequest, RefundStatus, Result, Session, SessionStatus, Transfer, TransferRequest,
+    BalanceMove, CallKey, Charge, ChargeRequest, CheckoutRequest, CustomerRequest, Decline,
+    Dispute, DisputeStatus, Event, Fee, ForeignPayment, Hook, HookError, MoveKind, MoveSum, Object,
+    Page, Payee, PayeeRequest, Payment, PaymentStatus, Provider, ProviderError, Refund,
+    RefundRequest, RefundStatus, Result, Session, SessionStatus, Transfer, TransferRequest,
 };
 use rating::{Cents, Currency, Instant};
 use std::collections::{BTreeMap, HashMap};
@@ -47,24 +48,55 @@ impl State {
     fn tell(&mut self, kind: &str, object: Object) {
         let id = self.id("evt");
         let created_at = Instant(i64::try_from(self.next).unwrap());
-        self.events.push(Event { id, kind: kind.to_owned(), object, created_at, live: false, account: None });
+        self.events.push(Event {
+            id,
+            kind: kind.to_owned(),
+            object,
+            created_at,
+            live: false,
+            account: None,
+        });
     }
     fn moved(&mut self, kind: MoveKind, source: &str, cents: i64, fee: i64) {
         let (id, created_at) = (self.id("txn"), Instant(i64::try_from(self.next).unwrap()));
-        let sum = MoveSum::Counted { cents: Cents(cents), fee: Cents(fee), currency: Currency::EUR };
-        self.moves.push(BalanceMove { id, kind, source: Some(source.to_owned()), sum, created_at });
+        let sum = MoveSum::Counted {
+            cents: Cents(cents),
+            fee: Cents(fee),
+            currency: Currency::EUR,
+        };
+        self.moves.push(BalanceMove {
+            id,
+            kind,
+            source: Some(source.to_owned()),
+            sum,
+            created_at,
+        });
     }
     /// Carries a call out once for its key.
-    fn once(&mut self, key: &CallKey, asked: String, work: impl FnOnce(&mut Self) -> Result<String>) -> Result<String> {
+    fn once(
+        &mut self,
+        key: &CallKey,
+        asked: String,
+        work: impl FnOnce(&mut Self) -> Result<String>,
+    ) -> Result<String> {
         let fault = self.faults.pop();
         match fault {
             Some(Fault::Down) => return Err(ProviderError::Unknown("down".to_owned())),
-            Some(Fault::Refused) => return Err(ProviderError::Refused { code: "no".to_owned(), detail: "no".to_owned() }),
+            Some(Fault::Refused) => {
+                return Err(ProviderError::Refused {
+                    code: "no".to_owned(),
+                    detail: "no".to_owned(),
+                });
+            }
             _ => {}
         }
         let made = match self.keys.get(&key.0) {
             Some((before, made)) => {
-                assert_eq!(*before, asked, "the key {} came again with other words", key.0);
+                assert_eq!(
+                    *before, asked,
+                    "the key {} came again with other words",
+                    key.0
+                );
                 made.clone()
             }
             None => {
@@ -73,17 +105,39 @@ impl State {
                 made
             }
         };
-        if fault == Some(Fault::Lost) { Err(ProviderError::Unknown("lost".to_owned())) } else { Ok(made) }
+        if fault == Some(Fault::Lost) {
+            Err(ProviderError::Unknown("lost".to_owned()))
+        } else {
+            Ok(made)
+        }
     }
     fn charge(&mut self, payment: &str) -> &mut Charge {
-        self.payments.get_mut(payment).unwrap().charge.as_mut().unwrap()
+        self.payments
+            .get_mut(payment)
+            .unwrap()
+            .charge
+            .as_mut()
+            .unwrap()
     }
     fn arrive(&mut self, id: &str) {
         let payment = self.payments.get_mut(id).unwrap();
         (payment.status, payment.received) = (PaymentStatus::Succeeded, payment.cents);
-        let (cents, fee) = (payment.cents, Fee { cents: Cents(payment.cents.0 / 50), currency: Currency::EUR });
+        let (cents, fee) = (
+            payment.cents,
+            Fee {
+                cents: Cents(payment.cents.0 / 50),
+                currency: Currency::EUR,
+            },
+        );
         let (refunds, disputes) = (Vec::new(), Vec::new());
-        payment.charge = Some(Charge { id: format!("ch_{id}"), cents, fees: vec![fee], is_fraud: false, refunds, disputes });
+        payment.charge = Some(Charge {
+            id: format!("ch_{id}"),
+            cents,
+            fees: vec![fee],
+            is_fraud: false,
+            refunds,
+            disputes,
+        });
         self.moved(MoveKind::Charge, &format!("ch_{id}"), cents.0, fee.cents.0);
         self.tell("charge.succeeded", Object::OfPayment(id.to_owned()));
         self.tell("payment_intent.succeeded", Object::Payment(id.to_owned()));
@@ -113,20 +167,25 @@ impl Double {
         self.state().moves.iter().map(net).sum()
     }
 
-    /// The payer is done with the page: the money is there (card) or on its way (SEPA). The payment's id.
+    /// The payer is done with the page: the money is there (card) or on its way (SEPA). The
+    /// payment's id.
     pub fn pay(&self, session: &str, by_card: bool) -> String {
         let mut state = self.state();
         let id = state.id("pi");
         let session_now = state.sessions.get_mut(session).unwrap();
         assert_eq!(session_now.status, SessionStatus::Open);
-        (session_now.status, session_now.payment, session_now.url) = (SessionStatus::Complete, Some(id.clone()), None);
+        (session_now.status, session_now.payment, session_now.url) =
+            (SessionStatus::Complete, Some(id.clone()), None);
         let (cents, reference) = (session_now.cents, session_now.reference.clone());
         let payment = blank(&id, cents, reference);
         state.payments.insert(id.clone(), payment);
         if by_card {
             state.arrive(&id);
         }
-        state.tell("checkout.session.completed", Object::Session(session.to_owned()));
+        state.tell(
+            "checkout.session.completed",
+            Object::Session(session.to_owned()),
+        );
         id
     }
     /// What became of a payment on its way.
@@ -135,19 +194,33 @@ impl Double {
         let id = state.sessions[session].payment.clone().unwrap();
         if well {
             state.arrive(&id);
-            state.tell("checkout.session.async_payment_succeeded", Object::Session(session.to_owned()));
+            state.tell(
+                "checkout.session.async_payment_succeeded",
+                Object::Session(session.to_owned()),
+            );
         } else {
             let payment = state.payments.get_mut(&id).unwrap();
             payment.status = PaymentStatus::Open;
-            payment.failure = Some(Decline { code: "insufficient_funds".to_owned(), reason: None, is_hard: false, needs_payer: false });
+            payment.failure = Some(Decline {
+                code: "insufficient_funds".to_owned(),
+                reason: None,
+                is_hard: false,
+                needs_payer: false,
+            });
             state.tell("payment_intent.payment_failed", Object::Payment(id));
-            state.tell("checkout.session.async_payment_failed", Object::Session(session.to_owned()));
+            state.tell(
+                "checkout.session.async_payment_failed",
+                Object::Session(session.to_owned()),
+            );
         }
     }
     pub fn expire(&self, session: &str) {
         let mut state = self.state();
         state.sessions.get_mut(session).unwrap().status = SessionStatus::Expired;
-        state.tell("checkout.session.expired", Object::Session(session.to_owned()));
+        state.tell(
+            "checkout.session.expired",
+            Object::Session(session.to_owned()),
+        );
     }
     /// What is taken for each refund from now on.
     pub fn refund_fee(&self, cents: i64) {
@@ -157,14 +230,26 @@ impl Double {
     pub fn report_fraud(&self, payment: &str) {
         let mut state = self.state();
         state.charge(payment).is_fraud = true;
-        state.tell("radar.early_fraud_warning.created", Object::FraudOf(payment.to_owned()));
+        state.tell(
+            "radar.early_fraud_warning.created",
+            Object::FraudOf(payment.to_owned()),
+        );
     }
     /// A payment that names this top-up, in a currency that is not ours.
     pub fn stray_abroad(&self, reference: &str, amount: i64) -> String {
         let mut state = self.state();
         let id = state.id("pi");
         let (reference, currency) = (Some(reference.to_owned()), "usdc".to_owned());
-        state.abroad.insert(id.clone(), ForeignPayment { id: id.clone(), reference, currency, amount, live: false });
+        state.abroad.insert(
+            id.clone(),
+            ForeignPayment {
+                id: id.clone(),
+                reference,
+                currency,
+                amount,
+                live: false,
+            },
+        );
         state.tell("payment_intent.succeeded", Object::Payment(id.clone()));
         id
     }
@@ -178,7 +263,12 @@ impl Double {
     }
     pub fn fail_refund(&self, payment: &str, refund: &str) {
         let mut state = self.state();
-        let found = state.charge(payment).refunds.iter_mut().find(|one| one.id == refund).unwrap();
+        let found = state
+            .charge(payment)
+            .refunds
+            .iter_mut()
+            .find(|one| one.id == refund)
+            .unwrap();
         found.status = RefundStatus::Failed;
         let cents = found.cents.0;
         state.moved(MoveKind::Refund, refund, cents, 0);
@@ -188,35 +278,74 @@ impl Double {
     pub fn dispute(&self, payment: &str, cents: i64, status: DisputeStatus) -> String {
         let mut state = self.state();
         let id = state.id("dp");
-        let dispute = Dispute { id: id.clone(), cents: Cents(cents), status, withdrawn: Cents::ZERO, fee: Cents::ZERO };
+        let dispute = Dispute {
+            id: id.clone(),
+            cents: Cents(cents),
+            status,
+            withdrawn: Cents::ZERO,
+            fee: Cents::ZERO,
+        };
         state.charge(payment).disputes.push(dispute);
-        state.tell("charge.dispute.created", Object::OfPayment(payment.to_owned()));
+        state.tell(
+            "charge.dispute.created",
+            Object::OfPayment(payment.to_owned()),
+        );
         id
     }
     pub fn withdraw(&self, payment: &str, dispute: &str) {
         let mut state = self.state();
-        let found = state.charge(payment).disputes.iter_mut().find(|one| one.id == dispute).unwrap();
+        let found = state
+            .charge(payment)
+            .disputes
+            .iter_mut()
+            .find(|one| one.id == dispute)
+            .unwrap();
         (found.withdrawn, found.fee) = (found.cents, Cents(2000));
         let cents = found.cents.0;
         state.moved(MoveKind::Dispute, dispute, -cents, 2000);
-        state.tell("charge.dispute.funds_withdrawn", Object::OfPayment(payment.to_owned()));
+        state.tell(
+            "charge.dispute.funds_withdrawn",
+            Object::OfPayment(payment.to_owned()),
+        );
     }
     pub fn close(&self, payment: &str, dispute: &str, won: bool) {
         let mut state = self.state();
-        let found = state.charge(payment).disputes.iter_mut().find(|one| one.id == dispute).unwrap();
-        found.status = if won { DisputeStatus::Won } else { DisputeStatus::Lost };
-        let back = if won { std::mem::take(&mut found.withdrawn).0 } else { 0 };
-        state.tell("charge.dispute.closed", Object::OfPayment(payment.to_owned()));
+        let found = state
+            .charge(payment)
+            .disputes
+            .iter_mut()
+            .find(|one| one.id == dispute)
+            .unwrap();
+        found.status = if won {
+            DisputeStatus::Won
+        } else {
+            DisputeStatus::Lost
+        };
+        let back = if won {
+            std::mem::take(&mut found.withdrawn).0
+        } else {
+            0
+        };
+        state.tell(
+            "charge.dispute.closed",
+            Object::OfPayment(payment.to_owned()),
+        );
         if back > 0 {
             state.moved(MoveKind::Dispute, dispute, back, 0);
-            state.tell("charge.dispute.funds_reinstated", Object::OfPayment(payment.to_owned()));
+            state.tell(
+                "charge.dispute.funds_reinstated",
+                Object::OfPayment(payment.to_owned()),
+            );
         }
     }
     /// A payment that says it is of this top-up, for another amount.
     pub fn stray(&self, reference: &str, cents: i64) -> String {
         let mut state = self.state();
         let id = state.id("pi");
-        state.payments.insert(id.clone(), blank(&id, Cents(cents), Some(reference.to_owned())));
+        state.payments.insert(
+            id.clone(),
+            blank(&id, Cents(cents), Some(reference.to_owned())),
+        );
         let session = state.id("cs");
         let page = Session {
             id: session.clone(),
@@ -264,10 +393,18 @@ fn blank(id: &str, cents: Cents, reference: Option<String>) -> Payment {
 impl State {
     fn refunded(&mut self, payment: &str, cents: i64, reference: Option<String>) -> String {
         let id = self.id("re");
-        let refund = Refund { id: id.clone(), reference, cents: Cents(cents), status: RefundStatus::Succeeded };
+        let refund = Refund {
+            id: id.clone(),
+            reference,
+            cents: Cents(cents),
+            status: RefundStatus::Succeeded,
+        };
         let fee = self.refund_fee;
         self.charge(payment).refunds.push(refund);
-        self.charge(payment).fees.push(Fee { cents: Cents(fee), currency: Currency::EUR });
+        self.charge(payment).fees.push(Fee {
+            cents: Cents(fee),
+            currency: Currency::EUR,
+        });
         self.moved(MoveKind::Refund, &id, -cents, fee);
         self.tell("refund.created", Object::OfPayment(payment.to_owned()));
         self.tell("charge.refunded", Object::OfPayment(payment.to_owned()));
@@ -287,21 +424,33 @@ impl Provider for Double {
         let mut state = self.state();
         let made = state.once(key, format!("{request:?}"), |state| {
             let id = state.id("cs");
-            let page = Session { expires_at: request.expires_at, ..page_of(&id, &request.reference, request.cents.0) };
+            let page = Session {
+                expires_at: request.expires_at,
+                ..page_of(&id, &request.reference, request.cents.0)
+            };
             state.sessions.insert(id.clone(), page);
             Ok(id)
         })?;
         Ok(state.sessions[&made].clone())
     }
     async fn session(&self, id: &str) -> Result<Session> {
-        self.state().sessions.get(id).cloned().ok_or(ProviderError::NotFound)
+        self.state()
+            .sessions
+            .get(id)
+            .cloned()
+            .ok_or(ProviderError::NotFound)
     }
     async fn expire_session(&self, id: &str) -> Result<Session> {
         self.expire(id);
         self.session(id).await
     }
     async fn session_of(&self, payment: &str) -> Result<Option<Session>> {
-        Ok(self.state().sessions.values().find(|session| session.payment.as_deref() == Some(payment)).cloned())
+        Ok(self
+            .state()
+            .sessions
+            .values()
+            .find(|session| session.payment.as_deref() == Some(payment))
+            .cloned())
     }
     async fn charge(&self, _: &CallKey, _: &ChargeRequest) -> Result<Payment> {
         Err(ProviderError::NotSent("not of these tests".to_owned()))
@@ -313,7 +462,11 @@ impl Provider for Double {
         if let Some(foreign) = state.abroad.get(id) {
             return Err(ProviderError::Uncountable(Box::new(foreign.clone())));
         }
-        state.payments.get(id).cloned().ok_or(ProviderError::NotFound)
+        state
+            .payments
+            .get(id)
+            .cloned()
+            .ok_or(ProviderError::NotFound)
     }
     async fn payment_of(&self, charge: &str) -> Result<Option<String>> {
         Ok(charge.strip_prefix("ch_").map(str::to_owned))
@@ -322,13 +475,31 @@ impl Provider for Double {
         let mut state = self.state();
         let made = state.once(key, format!("{request:?}"), |state| {
             let charge = state.charge(&request.payment);
-            let given: i64 = charge.refunds.iter().filter(|one| one.status.counts()).map(|one| one.cents.0).sum();
+            let given: i64 = charge
+                .refunds
+                .iter()
+                .filter(|one| one.status.counts())
+                .map(|one| one.cents.0)
+                .sum();
             if request.cents.0 > charge.cents.0 - given {
-                return Err(ProviderError::Refused { code: "charge_already_refunded".to_owned(), detail: "too much".to_owned() });
+                return Err(ProviderError::Refused {
+                    code: "charge_already_refunded".to_owned(),
+                    detail: "too much".to_owned(),
+                });
             }
-            Ok(state.refunded(&request.payment, request.cents.0, Some(request.reference.clone())))
+            Ok(state.refunded(
+                &request.payment,
+                request.cents.0,
+                Some(request.reference.clone()),
+            ))
         })?;
-        Ok(state.charge(&request.payment).refunds.iter().find(|one| one.id == made).unwrap().clone())
+        Ok(state
+            .charge(&request.payment)
+            .refunds
+            .iter()
+            .find(|one| one.id == made)
+            .unwrap()
+            .clone())
     }
     async fn create_customer(&self, _: &CallKey, _: &CustomerRequest) -> Result<String> {
         Err(ProviderError::NotSent("not of these tests".to_owned()))
@@ -348,7 +519,13 @@ impl Provider for Double {
     async fn transfer_by_id(&self, _: &str) -> Result<Transfer> {
         Err(ProviderError::NotFound)
     }
-    async fn reverse_transfer(&self, _: &CallKey, _: &str, _: Cents, _: Currency) -> Result<Transfer> {
+    async fn reverse_transfer(
+        &self,
+        _: &CallKey,
+        _: &str,
+        _: Cents,
+        _: Currency,
+    ) -> Result<Transfer> {
         Err(ProviderError::NotFound)
     }
     fn receive(&self, _: Hook, _: Option<&str>, _: &[u8], _: Instant) -> Result<Event, HookError> {
@@ -357,12 +534,20 @@ impl Provider for Double {
     async fn events(&self, _: Instant, after: Option<&str>) -> Result<Page<Event>> {
         let state = self.state();
         let newest: Vec<_> = state.events.iter().rev().cloned().collect();
-        let from = after.map_or(0, |after| newest.iter().position(|event| event.id == after).unwrap() + 1);
+        let from = after.map_or(0, |after| {
+            newest.iter().position(|event| event.id == after).unwrap() + 1
+        });
         let data: Vec<_> = newest[from..].iter().take(3).cloned().collect();
-        let next = data.last().filter(|_| from + 3 < newest.len()).map(|event| event.id.clone());
+        let next = data
+            .last()
+            .filter(|_| from + 3 < newest.len())
+            .map(|event| event.id.clone());
         Ok(Page { data, next })
     }
     async fn moves(&self, _: Instant, _: Instant, _: Option<&str>) -> Result<Page<BalanceMove>> {
-        Ok(Page { data: self.state().moves.clone(), next: None })
+        Ok(Page {
+            data: self.state().moves.clone(),
+            next: None,
+        })
     }
 }

@@ -23,7 +23,11 @@ const FRESH: Duration = Duration::from_millis(1100);
 async fn ready(admin: &Asking) -> Answer {
     let since = Instant::now();
     let answer = admin.get("/health/ready").await;
-    assert!(since.elapsed() < ANSWER_TIME_MAX, "{:?}: {answer:?}", since.elapsed());
+    assert!(
+        since.elapsed() < ANSWER_TIME_MAX,
+        "{:?}: {answer:?}",
+        since.elapsed()
+    );
     answer
 }
 
@@ -53,17 +57,26 @@ struct Way {
 impl Way {
     async fn to(database: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, held) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(false)));
-        let way = Self { address, held: Arc::clone(&held) };
+        let (address, held) = (
+            listener.local_addr().unwrap(),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let way = Self {
+            address,
+            held: Arc::clone(&held),
+        };
         tokio::spawn(async move {
             while let Ok((ours, _)) = listener.accept().await {
                 let theirs = TcpStream::connect(database).await.unwrap();
-                let ((our_in, our_out), (their_in, their_out)) = (ours.into_split(), theirs.into_split());
+                let ((our_in, our_out), (their_in, their_out)) =
+                    (ours.into_split(), theirs.into_split());
                 for (mut from, mut into) in [(our_in, their_out), (their_in, our_out)] {
                     let held = Arc::clone(&held);
                     tokio::spawn(async move {
                         let mut bytes = [0; 16 * 1024];
-                        while let Ok(read @ 1..) = tokio::io::AsyncReadExt::read(&mut from, &mut bytes).await {
+                        while let Ok(read @ 1..) =
+                            tokio::io::AsyncReadExt::read(&mut from, &mut bytes).await
+                        {
                             while held.load(Ordering::SeqCst) {
                                 tokio::time::sleep(Duration::from_millis(20)).await;
                             }
@@ -81,14 +94,20 @@ impl Way {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_whose_database_hangs_is_not_ready() {
-    let Some(database) = test_postgres::database().await else { return };
+    let Some(database) = test_postgres::database().await else {
+        return;
+    };
     let (user, place) = database.url().rsplit_once('@').unwrap();
     let (address, name) = place.split_once('/').unwrap();
     let way = Way::to(address.replace("localhost", "127.0.0.1").parse().unwrap()).await;
     let url = format!("{user}@{}/{name}", way.address);
     let dir = tempfile::tempdir().unwrap();
     let process = Process::start_with(dir.path(), Some(&url), &[]).await;
-    process.admin.post("/v1/usage-events", call("before", "acme-42", "60")).await.ok();
+    process
+        .admin
+        .post("/v1/usage-events", call("before", "acme-42", "60"))
+        .await
+        .ok();
     assert_eq!(ready(&process.admin).await.code(), "200");
     way.held.store(true, Ordering::SeqCst);
     tokio::time::sleep(FRESH).await;
@@ -101,7 +120,10 @@ async fn a_server_whose_database_hangs_is_not_ready() {
     way.held.store(false, Ordering::SeqCst);
     let since = Instant::now();
     while ready(&process.admin).await.code() != "200" {
-        assert!(since.elapsed() < Duration::from_secs(20), "it does not come back");
+        assert!(
+            since.elapsed() < Duration::from_secs(20),
+            "it does not come back"
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert!(process.stop().await);
@@ -110,30 +132,63 @@ async fn a_server_whose_database_hangs_is_not_ready() {
 /// As on a full disk: it answers, and takes small changes of rows that are there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_whose_usage_is_not_taken_is_not_ready() {
-    let Some(database) = test_postgres::database().await else { return };
+    let Some(database) = test_postgres::database().await else {
+        return;
+    };
     let dir = tempfile::tempdir().unwrap();
     let process = Process::start_with(dir.path(), Some(database.url()), &[]).await;
     let admin = &process.admin;
-    let send = async |id: String| admin.post("/v1/usage-events", call(&id, "acme-42", "60")).await.code();
-    assert_eq!((send("before".to_owned()).await.as_str(), ready(admin).await.code().as_str()), ("201", "200"));
+    let send = async |id: String| {
+        admin
+            .post("/v1/usage-events", call(&id, "acme-42", "60"))
+            .await
+            .code()
+    };
+    assert_eq!(
+        (
+            send("before".to_owned()).await.as_str(),
+            ready(admin).await.code().as_str()
+        ),
+        ("201", "200")
+    );
     let mut disk = PgConnection::connect(database.url()).await.unwrap();
-    let full = "create function full_disk() returns trigger as $$ begin raise exception 'no space left' using errcode = '53100'; end $$ \
-                language plpgsql; create trigger full_disk before insert on records for each row execute function full_disk()";
+    let full = "create function full_disk() returns trigger as $$ begin raise exception 'no space \
+        left' using errcode = '53100'; end $$ \
+                language plpgsql; create trigger full_disk before insert on records for each row \
+                execute function full_disk()";
     disk.execute(full).await.unwrap();
     for n in 0..3 {
         assert_eq!(send(format!("lost-{n}")).await, "503 unavailable");
     }
     let refused = ready(admin).await;
     assert_eq!(refused.code(), "503 not_writable", "{refused:?}");
-    assert!(refused.text.contains("the last batches were not committed"), "{refused:?}");
-    disk.execute("drop trigger full_disk on records").await.unwrap();
-    assert_eq!((send("lost-0".to_owned()).await.as_str(), ready(admin).await.code().as_str()), ("201", "200"));
-
-    let name = database.url().rsplit('/').next().unwrap();
-    disk.execute(sqlx::AssertSqlSafe(format!("alter database {name} set default_transaction_read_only = on"))).await.unwrap();
-    disk.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+    assert!(
+        refused.text.contains("the last batches were not committed"),
+        "{refused:?}"
+    );
+    disk.execute("drop trigger full_disk on records")
         .await
         .unwrap();
+    assert_eq!(
+        (
+            send("lost-0".to_owned()).await.as_str(),
+            ready(admin).await.code().as_str()
+        ),
+        ("201", "200")
+    );
+
+    let name = database.url().rsplit('/').next().unwrap();
+    disk.execute(sqlx::AssertSqlSafe(format!(
+        "alter database {name} set default_transaction_read_only = on"
+    )))
+    .await
+    .unwrap();
+    disk.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = \
+        current_database() and pid <> pg_backend_pid()",
+    )
+    .await
+    .unwrap();
     tokio::time::sleep(FRESH).await;
     let refused = ready(admin).await;
     assert_eq!(refused.code(), "503 not_writable", "{refused:?}");
@@ -146,12 +201,25 @@ async fn what_goes_into_a_removed_file_is_not_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let process = Process::start_with(&data, None, &[]).await;
-    let at = api::clock::Clock::system().now().plus_secs(-3600).to_string();
-    let event =
-        |id: &str| json!({ "id": id, "customer": "acme-42", "meter": "call", "quantity": "60", "destination": "+4930123456", "at": at });
-    process.admin.post("/v1/usage-events", event("before")).await.ok();
+    let at = api::clock::Clock::system()
+        .now()
+        .plus_secs(-3600)
+        .to_string();
+    let event = |id: &str| json!({ "id": id, "customer": "acme-42", "meter": "call", "quantity": "60", "destination": "+4930123456", "at": at });
+    process
+        .admin
+        .post("/v1/usage-events", event("before"))
+        .await
+        .ok();
     std::fs::remove_dir_all(&data).unwrap();
-    assert_eq!(process.admin.post("/v1/usage-events", event("after")).await.code(), "503 unavailable");
+    assert_eq!(
+        process
+            .admin
+            .post("/v1/usage-events", event("after"))
+            .await
+            .code(),
+        "503 unavailable"
+    );
     process.stop().await;
 }
 
@@ -159,18 +227,28 @@ async fn what_goes_into_a_removed_file_is_not_acknowledged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_does_not_answer_is_not_healthy() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("postgres://centwise:geheim@{}/centwise", silent.local_addr().unwrap());
+    let url = format!(
+        "postgres://centwise:geheim@{}/centwise",
+        silent.local_addr().unwrap()
+    );
     let looked = centwise(&["health-check", "--wait-secs", "1", "--database-url", &url]).await;
     let said = String::from_utf8_lossy(&looked.stdout);
     assert_eq!(looked.status.code(), Some(2), "{looked:?}");
-    assert!(said.contains("has not answered within 1 s") && !said.contains("geheim"), "{said}");
+    assert!(
+        said.contains("has not answered within 1 s") && !said.contains("geheim"),
+        "{said}"
+    );
 }
 
 /// A connection on which a key was shown, and that is kept open.
 fn with_a_key(served: &Served) -> std::net::TcpStream {
     let mut stream = std::net::TcpStream::connect(served.running.address).unwrap();
     let key = served.running.admin_key.as_deref().unwrap();
-    write!(stream, "GET /v1/meters HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n").unwrap();
+    write!(
+        stream,
+        "GET /v1/meters HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n"
+    )
+    .unwrap();
     let mut begin = [0; 12];
     stream.read_exact(&mut begin).unwrap();
     assert_eq!(&begin, b"HTTP/1.1 200");
@@ -180,7 +258,12 @@ fn with_a_key(served: &Served) -> std::net::TcpStream {
 /// Whoever holds all connections open keeps nobody from asking whether the server is well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_whose_connections_are_all_in_use_says_how_it_is() {
-    let served = Served::with(Config { connections_max: 2, listen: ([127, 0, 0, 1], 0).into(), ..Config::default() }).await;
+    let served = Served::with(Config {
+        connections_max: 2,
+        listen: ([127, 0, 0, 1], 0).into(),
+        ..Config::default()
+    })
+    .await;
     let admin = &served.admin;
     // Silent ones make room.
     let _silent = [(); 200].map(|()| std::net::TcpStream::connect(served.running.address).unwrap());
@@ -190,7 +273,10 @@ async fn a_server_whose_connections_are_all_in_use_says_how_it_is() {
     assert_eq!(admin.get("/health/ready").await.status, 200);
     assert_eq!(admin.get("/health/live").await.status, 200);
     let measures = admin.get("/metrics").await.text;
-    assert!(measures.contains("centwise_connections_refused_total"), "{measures}");
+    assert!(
+        measures.contains("centwise_connections_refused_total"),
+        "{measures}"
+    );
     drop(idle);
     while admin.get("/v1/meters").await.status != 200 {}
 }

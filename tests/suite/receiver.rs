@@ -1,4 +1,5 @@
-//! Whoever listens to what the server tells: a program that takes webhooks, and a mail server, both on loopback.
+//! Whoever listens to what the server tells: a program that takes webhooks, and a mail server, both
+//! on loopback.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -37,7 +38,9 @@ impl Got {
 
     /// As a receiver checks it, by the standard's text: one of the signatures is right.
     pub fn is_signed_with(&self, secret: &str) -> bool {
-        let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+        let key = STANDARD
+            .decode(secret.strip_prefix("whsec_").unwrap())
+            .unwrap();
         let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&key).unwrap();
         mac.update(format!("{}.{}.", self.id, self.timestamp).as_bytes());
         mac.update(&self.body);
@@ -46,7 +49,8 @@ impl Got {
     }
 }
 
-/// Takes webhooks: under `/slow` without ever answering, elsewhere with the next of the statuses it was given, then 204.
+/// Takes webhooks: under `/slow` without ever answering, elsewhere with the next of the statuses it
+/// was given, then 204.
 #[derive(Clone)]
 pub struct Receiver {
     url: String,
@@ -57,13 +61,20 @@ pub struct Receiver {
 impl Receiver {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let receiver = Self { url: format!("http://{}", listener.local_addr().unwrap()), got: Arc::default(), answers: Arc::default() };
+        let receiver = Self {
+            url: format!("http://{}", listener.local_addr().unwrap()),
+            got: Arc::default(),
+            answers: Arc::default(),
+        };
         let serving = receiver.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let serving = serving.clone();
                 let service = service_fn(move |request| serving.clone().take(request));
-                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service),
+                );
             }
         });
         receiver
@@ -92,18 +103,42 @@ impl Receiver {
     }
 
     async fn take(self, request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
-        let header = |name: &str| request.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
-        let (id, timestamp, signature) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
+        let header = |name: &str| {
+            request
+                .headers()
+                .get(name)
+                .map_or("", |value| value.to_str().unwrap())
+                .to_owned()
+        };
+        let (id, timestamp, signature) = (
+            header("webhook-id"),
+            header("webhook-timestamp"),
+            header("webhook-signature"),
+        );
         let path = request.uri().path().to_owned();
-        let body = request.into_body().collect().await.unwrap().to_bytes().to_vec();
-        self.got.lock().unwrap().push(Got { path: path.clone(), id, timestamp, signature, body });
+        let body = request
+            .into_body()
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes()
+            .to_vec();
+        self.got.lock().unwrap().push(Got {
+            path: path.clone(),
+            id,
+            timestamp,
+            signature,
+            body,
+        });
         if path == "/slow" {
             tokio::time::sleep(FOREVER).await;
         }
         let status = self.answers.lock().unwrap().pop_front().unwrap_or(204);
         let mut response = Response::new(Empty::new());
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
-        response.headers_mut().insert("location", self.url("/elsewhere").parse().unwrap());
+        response
+            .headers_mut()
+            .insert("location", self.url("/elsewhere").parse().unwrap());
         Ok(response)
     }
 }
@@ -123,7 +158,11 @@ pub struct MailServer {
 impl MailServer {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Self { url: format!("smtp://{}", listener.local_addr().unwrap()), mails: Arc::default(), refusals: Arc::default() };
+        let server = Self {
+            url: format!("smtp://{}", listener.local_addr().unwrap()),
+            mails: Arc::default(),
+            refusals: Arc::default(),
+        };
         let serving = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -149,7 +188,8 @@ impl MailServer {
         while let Some(line) = lines.next_line().await? {
             let answer = match line.to_ascii_uppercase() {
                 verb if verb.starts_with("EHLO") => "250-here\r\n250 8BITMIME".to_owned(),
-                verb if verb.starts_with("RCPT") => match self.refusals.lock().unwrap().pop_front() {
+                verb if verb.starts_with("RCPT") => match self.refusals.lock().unwrap().pop_front()
+                {
                     Some(refusal) => refusal.to_owned(),
                     None => {
                         recipients.push(line["RCPT TO:<".len()..].trim_end_matches('>').to_owned());
@@ -163,13 +203,18 @@ impl MailServer {
                         message.push_str(&line);
                         message.push('\n');
                     }
-                    self.mails.lock().unwrap().push((std::mem::take(&mut recipients), message));
+                    self.mails
+                        .lock()
+                        .unwrap()
+                        .push((std::mem::take(&mut recipients), message));
                     "250 kept".to_owned()
                 }
                 verb if verb.starts_with("QUIT") => "221 bye".to_owned(),
                 _ => "250 ok".to_owned(),
             };
-            writing.write_all(format!("{answer}\r\n").as_bytes()).await?;
+            writing
+                .write_all(format!("{answer}\r\n").as_bytes())
+                .await?;
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
-//! A platform with everything under it, in the words of the domain: tests create tenants, agreements
-//! and cards from short JSON, send usage, and read answers as one line of text.
+//! A platform with everything under it, in the words of the domain: tests create tenants,
+//! agreements and cards from short JSON, send usage, and read answers as one line of text.
 //!
-//! Time stands still unless a test moves it; ids are counted up. Every world has a temporary database
-//! of its own for the records; the journal is in memory or in that database.
+//! Time stands still unless a test moves it; ids are counted up. Every world has a temporary
+//! database of its own for the records; the journal is in memory or in that database.
 
 use crate::audit::{self, Audited};
 use metering::command::{Caller, MoneyKind, MoveMoney};
@@ -49,7 +49,11 @@ pub async fn postgres_is_here() -> bool {
 
 async fn database() -> Option<test_postgres::Database> {
     let next = NEXT.lock().unwrap().pop();
-    if next.is_some() { next } else { test_postgres::database().await }
+    if next.is_some() {
+        next
+    } else {
+        test_postgres::database().await
+    }
 }
 
 /// Stamps every test on every journal.
@@ -107,7 +111,10 @@ impl Drop for World {
     fn drop(&mut self) {
         if let (Some(journal), false) = (&self.postgres, std::thread::panicking()) {
             let locking = journal.locking().unwrap().lanes();
-            assert!(!locking.one_root || journal.roots_held_max() <= 1, "a transaction held several roots");
+            assert!(
+                !locking.one_root || journal.roots_held_max() <= 1,
+                "a transaction held several roots"
+            );
         }
     }
 }
@@ -115,34 +122,61 @@ impl Drop for World {
 impl World {
     /// A platform that measures calls, SMS, API calls and bookings, and sells to nobody yet.
     pub async fn new(backend: Backend) -> Self {
-        Self::with(backend, JournalOptions { recent_records_max: 64, fan_out: 2, pending_records_max: 100 }).await
+        Self::with(
+            backend,
+            JournalOptions {
+                recent_records_max: 64,
+                fan_out: 2,
+                pending_records_max: 100,
+            },
+        )
+        .await
     }
 
-    /// With the journal's own limits: small ones, so that few records already move it through all its steps.
+    /// With the journal's own limits: small ones, so that few records already move it through all
+    /// its steps.
     pub async fn with(backend: Backend, options: JournalOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("centwise.db");
         let on_postgres = matches!(backend, Backend::Postgres | Backend::PostgresByRoot);
         let database = if on_postgres { database().await } else { None };
         let db = match &database {
-            Some(database) => Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap(),
+            Some(database) => Db::open_postgres(database.url(), &PostgresOptions::default())
+                .await
+                .unwrap(),
             None => Db::open_sqlite(&file).await.unwrap(),
         };
         let (mut memory, mut sqlite, mut postgres) = (None, None, None);
         let journal: Arc<dyn Journal> = match backend {
             Backend::Memory => Arc::new(memory.insert(MemoryJournal::new()).clone()),
-            Backend::Sqlite => Arc::new(sqlite.insert(SqliteJournal::open_with(&db, options).await.unwrap()).clone()),
+            Backend::Sqlite => Arc::new(
+                sqlite
+                    .insert(SqliteJournal::open_with(&db, options).await.unwrap())
+                    .clone(),
+            ),
             Backend::Postgres | Backend::PostgresByRoot => {
                 let split_by_root = backend == Backend::PostgresByRoot;
-                let options = PostgresJournalOptions { lanes: 2, split_by_root, fold_bytes: 1000 };
-                Arc::new(postgres.insert(PostgresJournal::open_with(&db, options).await.unwrap()).clone())
+                let options = PostgresJournalOptions {
+                    lanes: 2,
+                    split_by_root,
+                    fold_bytes: 1000,
+                };
+                Arc::new(
+                    postgres
+                        .insert(PostgresJournal::open_with(&db, options).await.unwrap())
+                        .clone(),
+                )
             }
         };
         let records = Records::new(&db);
         let clock = Arc::new(AtomicI64::new(instant(NOW).micros()));
         let read = Arc::clone(&clock);
         let directory = Directory::new(records.clone());
-        let engine = Engine::start(Arc::clone(&journal), directory, Arc::new(move || Instant(read.load(Ordering::SeqCst))));
+        let engine = Engine::start(
+            Arc::clone(&journal),
+            directory,
+            Arc::new(move || Instant(read.load(Ordering::SeqCst))),
+        );
         let platform = tenant(TenantId(1), "platform", TenantKind::Platform, None);
         let world = Self {
             engine,
@@ -174,7 +208,11 @@ impl World {
         let clock = Arc::new(AtomicI64::new(instant(NOW).micros()));
         let read = Arc::clone(&clock);
         let directory = Directory::new(records.clone());
-        let engine = Engine::start(Arc::clone(&journal), directory, Arc::new(move || Instant(read.load(Ordering::SeqCst))));
+        let engine = Engine::start(
+            Arc::clone(&journal),
+            directory,
+            Arc::new(move || Instant(read.load(Ordering::SeqCst))),
+        );
         let platform = tenant(TenantId(1), "platform", TenantKind::Platform, None);
         let world = Self {
             engine,
@@ -205,10 +243,19 @@ impl World {
     /// The same with connections of its own, whose transactions are serializable.
     pub async fn beside_serializable(&self) -> Self {
         let (_, name) = self.url().rsplit_once('/').unwrap();
-        let from_now_on = format!("alter database {name} set default_transaction_isolation = 'serializable'");
+        let from_now_on =
+            format!("alter database {name} set default_transaction_isolation = 'serializable'");
         let mut connection = PgConnection::connect(self.url()).await.unwrap();
-        connection.execute(AssertSqlSafe(from_now_on)).await.unwrap();
-        self.beside_on(Db::open_postgres(self.url(), &PostgresOptions::default()).await.unwrap()).await
+        connection
+            .execute(AssertSqlSafe(from_now_on))
+            .await
+            .unwrap();
+        self.beside_on(
+            Db::open_postgres(self.url(), &PostgresOptions::default())
+                .await
+                .unwrap(),
+        )
+        .await
     }
 
     async fn beside_on(&self, db: Db) -> Self {
@@ -218,7 +265,11 @@ impl World {
         let read = Arc::clone(&self.clock);
         let shared: Arc<dyn Journal> = Arc::new(journal.clone());
         Self {
-            engine: Engine::start(Arc::clone(&shared), directory, Arc::new(move || Instant(read.load(Ordering::SeqCst)))),
+            engine: Engine::start(
+                Arc::clone(&shared),
+                directory,
+                Arc::new(move || Instant(read.load(Ordering::SeqCst))),
+            ),
             records,
             journal: shared,
             memory: None,
@@ -236,7 +287,8 @@ impl World {
         }
     }
 
-    /// What a crash at this moment leaves of an embedded database, opened again: a journal, caches and an engine of its own.
+    /// What a crash at this moment leaves of an embedded database, opened again: a journal, caches
+    /// and an engine of its own.
     pub async fn opened_again(&self, options: JournalOptions) -> Self {
         self.sqlite.as_ref().unwrap().settle().await.unwrap();
         let dir = crate::histories::image(&self.file);
@@ -245,10 +297,15 @@ impl World {
         let journal = SqliteJournal::open_with(&db, options).await.unwrap();
         let clock = Arc::new(AtomicI64::new(self.clock.load(Ordering::SeqCst)));
         let read = Arc::clone(&clock);
-        let (records, shared): (_, Arc<dyn Journal>) = (Records::new(&db), Arc::new(journal.clone()));
+        let (records, shared): (_, Arc<dyn Journal>) =
+            (Records::new(&db), Arc::new(journal.clone()));
         let directory = Directory::new(records.clone());
         Self {
-            engine: Engine::start(Arc::clone(&shared), directory, Arc::new(move || Instant(read.load(Ordering::SeqCst)))),
+            engine: Engine::start(
+                Arc::clone(&shared),
+                directory,
+                Arc::new(move || Instant(read.load(Ordering::SeqCst))),
+            ),
             records,
             journal: shared,
             memory: None,
@@ -266,17 +323,28 @@ impl World {
         }
     }
 
-    /// The same installation, at the same moment, where it was moved to: it knows what this one knows.
+    /// The same installation, at the same moment, where it was moved to: it knows what this one
+    /// knows.
     pub async fn moved(&self, database: test_postgres::Database) -> Self {
-        let db = Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap();
-        let options = PostgresJournalOptions { fold_bytes: 1000, ..PostgresJournalOptions::default() };
+        let db = Db::open_postgres(database.url(), &PostgresOptions::default())
+            .await
+            .unwrap();
+        let options = PostgresJournalOptions {
+            fold_bytes: 1000,
+            ..PostgresJournalOptions::default()
+        };
         let journal = PostgresJournal::open_with(&db, options).await.unwrap();
         let clock = Arc::new(AtomicI64::new(self.clock.load(Ordering::SeqCst)));
         let read = Arc::clone(&clock);
-        let (records, shared): (_, Arc<dyn Journal>) = (Records::new(&db), Arc::new(journal.clone()));
+        let (records, shared): (_, Arc<dyn Journal>) =
+            (Records::new(&db), Arc::new(journal.clone()));
         let directory = Directory::new(records.clone());
         Self {
-            engine: Engine::start(Arc::clone(&shared), directory, Arc::new(move || Instant(read.load(Ordering::SeqCst)))),
+            engine: Engine::start(
+                Arc::clone(&shared),
+                directory,
+                Arc::new(move || Instant(read.load(Ordering::SeqCst))),
+            ),
             records,
             journal: shared,
             memory: None,
@@ -311,31 +379,68 @@ impl World {
             made_by: None,
             last_used_at: None,
         };
-        self.records.ensure_platform(&self.actor(), &keyed(&self.platform), &key).await.unwrap();
-        for (meter, unit) in [("call", "second"), ("sms", "message"), ("api_call", "call"), ("booking", "booking")] {
+        self.records
+            .ensure_platform(&self.actor(), &keyed(&self.platform), &key)
+            .await
+            .unwrap();
+        for (meter, unit) in [
+            ("call", "second"),
+            ("sms", "message"),
+            ("api_call", "call"),
+            ("booking", "booking"),
+        ] {
             self.meter(meter, json!({ "unit": unit })).await;
         }
     }
 
     /// The demo's chain: the platform sells calls at 0.30/min, Muster Telecom at 0.40/min to two
-    /// customers with 50.00 EUR; the commission of a second reseller is 25 %, and so is its own reseller's.
+    /// customers with 50.00 EUR; the commission of a second reseller is 25 %, and so is its own
+    /// reseller's.
     pub async fn reference(backend: Backend) -> Self {
         Self::new(backend).await.into_demo().await
     }
 
     pub async fn into_demo(self) -> Self {
         let world = self;
-        world.card("platform", "wholesale", prices("0.30", "0.10", "1.00", "0.05")).await;
-        world.reseller("muster", "platform", json!({ "card": "wholesale" })).await;
-        world.card("muster", "retail", prices("0.40", "0.15", "1.50", "0.08")).await;
+        world
+            .card(
+                "platform",
+                "wholesale",
+                prices("0.30", "0.10", "1.00", "0.05"),
+            )
+            .await;
+        world
+            .reseller("muster", "platform", json!({ "card": "wholesale" }))
+            .await;
+        world
+            .card("muster", "retail", prices("0.40", "0.15", "1.50", "0.08"))
+            .await;
         for customer in ["acme-42", "acme-43"] {
-            world.customer(customer, "muster", json!({ "card": "retail", "credit_limit": 0 })).await;
+            world
+                .customer(
+                    customer,
+                    "muster",
+                    json!({ "card": "retail", "credit_limit": 0 }),
+                )
+                .await;
             world.top_up(customer, 5000).await;
         }
-        world.reseller("agent", "platform", json!({ "commission_bp": 2500 })).await;
-        world.reseller("sub-agent", "agent", json!({ "commission_bp": 2500 })).await;
-        world.card("sub-agent", "retail-2", prices("0.40", "0.15", "1.50", "0.08")).await;
-        world.customer("beta", "sub-agent", json!({ "card": "retail-2" })).await;
+        world
+            .reseller("agent", "platform", json!({ "commission_bp": 2500 }))
+            .await;
+        world
+            .reseller("sub-agent", "agent", json!({ "commission_bp": 2500 }))
+            .await;
+        world
+            .card(
+                "sub-agent",
+                "retail-2",
+                prices("0.40", "0.15", "1.50", "0.08"),
+            )
+            .await;
+        world
+            .customer("beta", "sub-agent", json!({ "card": "retail-2" }))
+            .await;
         world
     }
 
@@ -346,11 +451,17 @@ impl World {
         match self.database {
             Some(_) => {
                 let mut connection = PgConnection::connect(self.url()).await.unwrap();
-                sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+                sqlx::raw_sql(statement)
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
             }
             None => {
                 let file = sqlx::sqlite::SqliteConnectOptions::new().filename(&self.file);
-                sqlx::raw_sql(statement).execute(&mut file.connect().await.unwrap()).await.unwrap();
+                sqlx::raw_sql(statement)
+                    .execute(&mut file.connect().await.unwrap())
+                    .await
+                    .unwrap();
             }
         }
         self.engine.invalidate();
@@ -359,7 +470,9 @@ impl World {
     /// What `health-check` looks at.
     pub async fn health(&self) -> Health {
         match self.database {
-            Some(_) => store::postgres::look_at_database(&self.db, self.now()).await.unwrap(),
+            Some(_) => store::postgres::look_at_database(&self.db, self.now())
+                .await
+                .unwrap(),
             None => look_at_file(&self.file, self.now()).await.unwrap(),
         }
     }
@@ -384,18 +497,36 @@ impl World {
     pub fn notices_clock(&self) -> notices::Clock {
         static IDS: AtomicI64 = AtomicI64::new(10_000_000);
         let clock = Arc::clone(&self.clock);
-        notices::Clock { now: Arc::new(move || Instant(clock.load(Ordering::SeqCst))), id: Arc::new(|| IDS.fetch_add(1, Ordering::SeqCst)) }
+        notices::Clock {
+            now: Arc::new(move || Instant(clock.load(Ordering::SeqCst))),
+            id: Arc::new(|| IDS.fetch_add(1, Ordering::SeqCst)),
+        }
     }
     pub fn actor(&self) -> Actor {
-        Actor { key: None, tenant: self.platform.id, at: self.now(), request_id: "test".into(), reason: None, once: None }
+        Actor {
+            key: None,
+            tenant: self.platform.id,
+            at: self.now(),
+            request_id: "test".into(),
+            reason: None,
+            once: None,
+        }
     }
 
     // ---- the cold side ----
 
     pub async fn meter(&self, name: &str, terms: Value) {
         let terms: MeterTerms = serde_json::from_value(terms).unwrap();
-        let meter = Meter { id: MeterId(self.next_id()), name: name.into(), terms, created_at: self.now() };
-        self.records.create_meter(&self.actor(), &meter).await.unwrap();
+        let meter = Meter {
+            id: MeterId(self.next_id()),
+            name: name.into(),
+            terms,
+            created_at: self.now(),
+        };
+        self.records
+            .create_meter(&self.actor(), &meter)
+            .await
+            .unwrap();
         self.engine.invalidate();
     }
 
@@ -409,8 +540,18 @@ impl World {
         let owner = self.tenant(owner);
         let id = RateCardId(self.next_id());
         let currency = doc["currency"].as_str().unwrap_or("EUR").parse().unwrap();
-        let card = RateCard { id, owner: owner.id, root: owner.root, name: name.into(), currency, created_at: self.now() };
-        self.records.create_card(&self.actor(), &card).await.unwrap();
+        let card = RateCard {
+            id,
+            owner: owner.id,
+            root: owner.root,
+            name: name.into(),
+            currency,
+            created_at: self.now(),
+        };
+        self.records
+            .create_card(&self.actor(), &card)
+            .await
+            .unwrap();
         self.cards.lock().unwrap().insert(name.to_owned(), id);
         self.publish_by(by, name, "2020-01-01T00:00:00Z", doc).await;
     }
@@ -418,18 +559,45 @@ impl World {
     /// Another version of a card, in force from an instant on.
     pub async fn publish(&self, card: &str, from: &str, doc: Value) {
         let doc = card_doc(doc);
-        let (card, id) = (self.cards.lock().unwrap()[card], CardVersionId(self.next_id()));
-        self.records.create_draft(&self.actor(), card, id, &doc).await.unwrap();
-        self.records.publish(&self.actor(), id, instant(from)).await.unwrap();
+        let (card, id) = (
+            self.cards.lock().unwrap()[card],
+            CardVersionId(self.next_id()),
+        );
+        self.records
+            .create_draft(&self.actor(), card, id, &doc)
+            .await
+            .unwrap();
+        self.records
+            .publish(&self.actor(), id, instant(from))
+            .await
+            .unwrap();
         self.engine.invalidate();
     }
 
     /// The same by a tenant's own key.
-    pub async fn publish_by(&self, tenant: &str, card: &str, from: &str, doc: Value) -> CardVersionId {
-        let (card, id) = (self.cards.lock().unwrap()[card], CardVersionId(self.next_id()));
-        let actor = Actor { tenant: self.tenant(tenant).id, ..self.actor() };
-        self.records.create_draft(&actor, card, id, &card_doc(doc)).await.unwrap();
-        self.records.publish(&actor, id, instant(from)).await.unwrap();
+    pub async fn publish_by(
+        &self,
+        tenant: &str,
+        card: &str,
+        from: &str,
+        doc: Value,
+    ) -> CardVersionId {
+        let (card, id) = (
+            self.cards.lock().unwrap()[card],
+            CardVersionId(self.next_id()),
+        );
+        let actor = Actor {
+            tenant: self.tenant(tenant).id,
+            ..self.actor()
+        };
+        self.records
+            .create_draft(&actor, card, id, &card_doc(doc))
+            .await
+            .unwrap();
+        self.records
+            .publish(&actor, id, instant(from))
+            .await
+            .unwrap();
         self.engine.invalidate();
         id
     }
@@ -450,23 +618,44 @@ impl World {
     }
 
     pub async fn buyer(&self, kind: TenantKind, name: &str, seller: &str) -> Tenant {
-        let new = tenant(TenantId(self.next_id()), name, kind, Some(&self.tenant(seller)));
-        self.records.create_tenant(&self.actor(), &keyed(&new)).await.unwrap();
-        self.tenants.lock().unwrap().insert(name.to_owned(), new.clone());
+        let new = tenant(
+            TenantId(self.next_id()),
+            name,
+            kind,
+            Some(&self.tenant(seller)),
+        );
+        self.records
+            .create_tenant(&self.actor(), &keyed(&new))
+            .await
+            .unwrap();
+        self.tenants
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), new.clone());
         self.engine.invalidate();
         new
     }
 
     /// As the API closes it.
     pub async fn close(&self, name: &str) {
-        let closed = self.records.close_tenant(&self.actor(), self.tenant(name).id).await.unwrap();
+        let closed = self
+            .records
+            .close_tenant(&self.actor(), self.tenant(name).id)
+            .await
+            .unwrap();
         self.engine.invalidate();
         self.engine.settle_carries(&[closed]).await.unwrap();
     }
 
     pub async fn set_country(&self, name: &str, country: &str) {
-        let patch = TenantPatch { country: Some(Some(country.to_owned())), ..TenantPatch::default() };
-        self.records.update_tenant(&self.actor(), self.tenant(name).id, patch).await.unwrap();
+        let patch = TenantPatch {
+            country: Some(Some(country.to_owned())),
+            ..TenantPatch::default()
+        };
+        self.records
+            .update_tenant(&self.actor(), self.tenant(name).id, patch)
+            .await
+            .unwrap();
         self.engine.invalidate();
     }
 
@@ -476,8 +665,12 @@ impl World {
     pub async fn agree(&self, buyer: &str, terms: Value) -> AgreementId {
         let tenant = self.tenant(buyer);
         let pricing = match terms["card"].as_str() {
-            Some(card) => Pricing::Wholesale { rate_card: self.cards.lock().unwrap()[card] },
-            None => Pricing::Commission { commission_bp: u16::try_from(terms["commission_bp"].as_u64().unwrap()).unwrap() },
+            Some(card) => Pricing::Wholesale {
+                rate_card: self.cards.lock().unwrap()[card],
+            },
+            None => Pricing::Commission {
+                commission_bp: u16::try_from(terms["commission_bp"].as_u64().unwrap()).unwrap(),
+            },
         };
         let agreement = Agreement {
             id: AgreementId(self.next_id()),
@@ -485,19 +678,42 @@ impl World {
             seller: tenant.parent.unwrap(),
             currency: terms["currency"].as_str().unwrap_or("EUR").parse().unwrap(),
             pricing,
-            collect: if terms["collect"] == "reseller" { Collect::Reseller } else { Collect::Platform },
+            collect: if terms["collect"] == "reseller" {
+                Collect::Reseller
+            } else {
+                Collect::Platform
+            },
             credit_limit: terms["credit_limit"].as_i64().map(Cents),
-            on_exhausted: if terms["on_exhausted"] == "refuse" { OnExhausted::Refuse } else { OnExhausted::Post },
+            on_exhausted: if terms["on_exhausted"] == "refuse" {
+                OnExhausted::Refuse
+            } else {
+                OnExhausted::Post
+            },
             credit_cap: Cents(terms["credit_cap"].as_i64().unwrap_or(0)),
-            refused_by: terms["refused_by"].as_str().map(|name| self.tenant(name).id),
-            floor: terms["floor"].as_str().map(|card| self.cards.lock().unwrap()[card]),
+            refused_by: terms["refused_by"]
+                .as_str()
+                .map(|name| self.tenant(name).id),
+            floor: terms["floor"]
+                .as_str()
+                .map(|card| self.cards.lock().unwrap()[card]),
             free_retail: terms["free_retail"] == true,
             author: None,
             from: instant(terms["from"].as_str().unwrap_or("2020-01-01T00:00:00Z")),
             until: terms["until"].as_str().map(instant),
         };
-        let author = terms["by"].as_str().map_or(self.platform.id, |name| self.tenant(name).id);
-        self.records.create_agreement(&Actor { tenant: author, ..self.actor() }, &agreement).await.unwrap();
+        let author = terms["by"]
+            .as_str()
+            .map_or(self.platform.id, |name| self.tenant(name).id);
+        self.records
+            .create_agreement(
+                &Actor {
+                    tenant: author,
+                    ..self.actor()
+                },
+                &agreement,
+            )
+            .await
+            .unwrap();
         self.engine.invalidate();
         agreement.id
     }
@@ -505,35 +721,64 @@ impl World {
     // ---- who ----
 
     pub fn tenant(&self, name: &str) -> Tenant {
-        self.tenants.lock().unwrap().get(name).unwrap_or_else(|| panic!("there is no tenant {name:?}")).clone()
+        self.tenants
+            .lock()
+            .unwrap()
+            .get(name)
+            .unwrap_or_else(|| panic!("there is no tenant {name:?}"))
+            .clone()
     }
     pub fn knows(&self, name: &str) -> bool {
         self.tenants.lock().unwrap().contains_key(name)
     }
     pub fn name(&self, id: TenantId) -> String {
         let tenants = self.tenants.lock().unwrap();
-        tenants.iter().find(|(_, tenant)| tenant.id == id).map_or_else(|| id.to_string(), |(name, _)| name.clone())
+        tenants
+            .iter()
+            .find(|(_, tenant)| tenant.id == id)
+            .map_or_else(|| id.to_string(), |(name, _)| name.clone())
     }
     /// A key that may do everything in this tenant's subtree.
     pub fn caller(&self, name: &str) -> Caller {
         let tenant = self.tenant(name);
-        let scope = if tenant.parent.is_none() { Scope::PlatformAdmin } else { Scope::TenantAdmin };
-        Caller { tenant: tenant.id, root: tenant.root, scope, key: None }
+        let scope = if tenant.parent.is_none() {
+            Scope::PlatformAdmin
+        } else {
+            Scope::TenantAdmin
+        };
+        Caller {
+            tenant: tenant.id,
+            root: tenant.root,
+            scope,
+            key: None,
+        }
     }
 
     // ---- money ----
 
     pub async fn top_up(&self, name: &str, cents: i64) {
-        self.move_money(MoneyKind::TopUp, name, cents, Currency::EUR, &format!("top-up-{}", self.next_id())).await.unwrap();
+        self.move_money(
+            MoneyKind::TopUp,
+            name,
+            cents,
+            Currency::EUR,
+            &format!("top-up-{}", self.next_id()),
+        )
+        .await
+        .unwrap();
     }
 
     /// What a tenant pays with by its agreement in force; its balance without one.
     pub async fn paying(&self, name: &str, currency: Currency) -> ledger::AccountKey {
         let tenant = self.tenant(name).id;
         let terms = self.records.agreements_of(&[tenant]).await.unwrap();
-        let in_force = terms.iter().find(|terms| terms.currency == currency && terms.in_force(self.engine.now()));
+        let in_force = terms
+            .iter()
+            .find(|terms| terms.currency == currency && terms.in_force(self.engine.now()));
         let balance = ledger::AccountKey::balance(tenant, currency);
-        in_force.map_or(balance, |terms| metering::plan::paying_account(terms, self.platform.id))
+        in_force.map_or(balance, |terms| {
+            metering::plan::paying_account(terms, self.platform.id)
+        })
     }
 
     pub async fn move_money(
@@ -547,7 +792,16 @@ impl World {
         let tenant = self.tenant(name);
         let account = self.paying(name, currency).await;
         let reason = "by hand".to_owned();
-        self.engine.move_money(MoveMoney { kind, key: key.to_owned(), account, root: tenant.root, cents: Cents(cents), reason }).await
+        self.engine
+            .move_money(MoveMoney {
+                kind,
+                key: key.to_owned(),
+                account,
+                root: tenant.root,
+                cents: Cents(cents),
+                reason,
+            })
+            .await
     }
 
     // ---- checks ----
@@ -557,7 +811,8 @@ impl World {
         audit::audit(self.journal.as_ref(), self.platform.id).await
     }
 
-    /// Every account that is not at zero, by name, after an audit: `acme-42 4600, muster 100, revenue of muster 300`.
+    /// Every account that is not at zero, by name, after an audit: `acme-42 4600, muster 100,
+    /// revenue of muster 300`.
     #[track_caller]
     pub fn accounts(&self, want: &str) -> impl Future<Output = ()> {
         let from = std::panic::Location::caller();
@@ -570,8 +825,16 @@ impl World {
                     ledger::AccountKind::Balance => name,
                     kind => format!("{kind} of {name}"),
                 };
-                let currency = if key.currency == Currency::EUR { String::new() } else { format!(" {}", key.currency) };
-                let held = if balance.held == Cents::ZERO { String::new() } else { format!(" held {}", balance.held) };
+                let currency = if key.currency == Currency::EUR {
+                    String::new()
+                } else {
+                    format!(" {}", key.currency)
+                };
+                let held = if balance.held == Cents::ZERO {
+                    String::new()
+                } else {
+                    format!(" held {}", balance.held)
+                };
                 if balance.posted != Cents::ZERO || balance.held != Cents::ZERO {
                     lines.push(format!("{name} {}{currency}{held}", balance.posted));
                 }
@@ -588,7 +851,8 @@ pub fn card_doc(mut doc: Value) -> CardDoc {
     if doc["currency"].is_null() {
         doc["currency"] = json!("EUR");
     }
-    rating::validate::parse_card(doc.to_string().as_bytes()).unwrap_or_else(|mistakes| panic!("{mistakes:?} in {doc}"))
+    rating::validate::parse_card(doc.to_string().as_bytes())
+        .unwrap_or_else(|mistakes| panic!("{mistakes:?} in {doc}"))
 }
 
 /// A card with one rate for one meter.
@@ -597,7 +861,10 @@ pub fn one_rate(meter: &str, price: Value) -> Value {
 }
 
 pub fn per_unit(meter: &str, unit_price: &str) -> Value {
-    one_rate(meter, json!({ "model": "per_unit", "unit_price": unit_price }))
+    one_rate(
+        meter,
+        json!({ "model": "per_unit", "unit_price": unit_price }),
+    )
 }
 
 fn tenant(id: TenantId, name: &str, kind: TenantKind, seller: Option<&Tenant>) -> Tenant {
@@ -621,5 +888,8 @@ fn tenant(id: TenantId, name: &str, kind: TenantKind, seller: Option<&Tenant>) -
 fn keyed(tenant: &Tenant) -> NewTenant {
     let mut personal_key = [0; 32];
     personal_key[..8].copy_from_slice(&tenant.id.0.to_be_bytes());
-    NewTenant { tenant: tenant.clone(), personal_key }
+    NewTenant {
+        tenant: tenant.clone(),
+        personal_key,
+    }
 }

@@ -35,14 +35,21 @@ impl Locale {
         }
     }
 
-    /// The best of a request's `Accept-Language` (RFC 9110, 12.5.4): by quality, then in the order given; regions count
-    /// as their language. English when none fits.
+    /// The best of a request's `Accept-Language` (RFC 9110, 12.5.4): by quality, then in the order
+    /// given; regions count as their language. English when none fits.
     pub fn of_accept_language(header: &str) -> Self {
         let mut best: Option<(u32, Self)> = None;
         for range in header.split(',').take(RANGES_MAX) {
             let mut parts = range.split(';').map(str::trim);
-            let named = parts.next().and_then(|tag| if tag == "*" { Some(Self::En) } else { tag.parse().ok() });
-            let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+            let named = parts.next().and_then(|tag| {
+                if tag == "*" {
+                    Some(Self::En)
+                } else {
+                    tag.parse().ok()
+                }
+            });
+            let quality =
+                parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
             let quality = quality.map_or(Some(WHOLE_QUALITY), thousandths);
             if let (Some(named), Some(quality)) = (named, quality)
                 && quality > best.map_or(0, |(quality, _)| quality)
@@ -93,7 +100,10 @@ impl FromStr for Locale {
     type Err = UnknownLocale;
     fn from_str(tag: &str) -> Result<Self, UnknownLocale> {
         let language = tag.split(['-', '_']).next().unwrap_or_default();
-        Self::ALL.into_iter().find(|known| known.code().eq_ignore_ascii_case(language)).ok_or(UnknownLocale)
+        Self::ALL
+            .into_iter()
+            .find(|known| known.code().eq_ignore_ascii_case(language))
+            .ok_or(UnknownLocale)
     }
 }
 
@@ -132,6 +142,11 @@ mod tests {
     fn languages_are_read_from_their_tags() {
         assert_eq!("fr-BE".parse(), Ok(Locale::Fr));
         assert_eq!("nl".parse::<Locale>(), Err(UnknownLocale));
-        assert!(Locale::ALL.iter().all(|locale| locale.code().parse() == Ok(*locale) && Locale::ALL[locale.place()] == *locale));
+        assert!(
+            Locale::ALL
+                .iter()
+                .all(|locale| locale.code().parse() == Ok(*locale)
+                    && Locale::ALL[locale.place()] == *locale)
+        );
     }
 }

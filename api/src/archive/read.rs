@@ -26,34 +26,58 @@ struct Origin {
 }
 
 impl Backup {
-    /// Reads all of it, and compares each part with its checksum. `advance` is told of bytes of the file.
+    /// Reads all of it, and compares each part with its checksum. `advance` is told of bytes of the
+    /// file.
     ///
     /// # Errors
     /// It cannot be read, is no backup, is damaged, or was made by a newer program.
     pub fn open(path: &Path, advance: Advance<'_>) -> anyhow::Result<Self> {
         let mut archive = archive(path)?;
         let mut parts = archive.entries()?;
-        let first = parts.next().and_then(Result::ok).filter(|part| part.path_bytes().as_ref() == MANIFEST.as_bytes());
-        let text = small(first.with_context(|| format!("{} is no backup of Centwise", path.display()))?);
+        let first = parts
+            .next()
+            .and_then(Result::ok)
+            .filter(|part| part.path_bytes().as_ref() == MANIFEST.as_bytes());
+        let text =
+            small(first.with_context(|| format!("{} is no backup of Centwise", path.display()))?);
         let text = text.map_err(|error| damaged(path, &error))?;
-        let origin: Origin = serde_json::from_slice(&text).map_err(|error| damaged(path, &error))?;
+        let origin: Origin =
+            serde_json::from_slice(&text).map_err(|error| damaged(path, &error))?;
         if origin.format > FORMAT {
             return Err(newer(path, &origin.program));
         }
         let mut checksums = vec![(MANIFEST.to_owned(), blake3::hash(&text))];
-        let database = parts.next().ok_or_else(|| ends_early(path))?.map_err(|error| damaged(path, &error))?;
+        let database = parts
+            .next()
+            .ok_or_else(|| ends_early(path))?
+            .map_err(|error| damaged(path, &error))?;
         let mut ended = false;
-        let hashed = hashed(database, &mut |bytes| advance(bytes).inspect_err(|_| ended = true));
-        checksums.push(hashed.map_err(|error| if ended { error.into() } else { damaged(path, &error) })?);
-        let last = parts.next().ok_or_else(|| ends_early(path))?.map_err(|error| damaged(path, &error))?;
+        let hashed = hashed(database, &mut |bytes| {
+            advance(bytes).inspect_err(|_| ended = true)
+        });
+        checksums.push(hashed.map_err(|error| {
+            if ended {
+                error.into()
+            } else {
+                damaged(path, &error)
+            }
+        })?);
+        let last = parts
+            .next()
+            .ok_or_else(|| ends_early(path))?
+            .map_err(|error| damaged(path, &error))?;
         let stated = small(last).map_err(|error| damaged(path, &error))?;
         compare(path, &checksums, &stated)?;
-        let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| damaged(path, &error))?;
+        let manifest: Manifest =
+            serde_json::from_slice(&text).map_err(|error| damaged(path, &error))?;
         let ours = version(env!("CARGO_PKG_VERSION"));
         if version(&manifest.program) > ours || manifest.contents.is_newer(manifest.database) {
             return Err(newer(path, &manifest.program));
         }
-        Ok(Self { path: path.to_owned(), manifest })
+        Ok(Self {
+            path: path.to_owned(),
+            manifest,
+        })
     }
 
     /// Writes the database as it was dumped. `advance` is told of bytes written.
@@ -63,7 +87,11 @@ impl Backup {
         for part in archive.entries()? {
             let part = part?;
             if part.path_bytes().as_ref() == name.as_bytes() {
-                return Ok(copy(&mut lz4_flex::frame::FrameDecoder::new(part), into, advance)?);
+                return Ok(copy(
+                    &mut lz4_flex::frame::FrameDecoder::new(part),
+                    into,
+                    advance,
+                )?);
             }
         }
         bail!("{} has no part {name}", self.path.display())
@@ -76,7 +104,11 @@ impl Backup {
 }
 
 /// Copies all of it. `advance` is told of bytes.
-pub fn copy(from: &mut dyn Read, into: &mut dyn Write, advance: Advance<'_>) -> std::io::Result<()> {
+pub fn copy(
+    from: &mut dyn Read,
+    into: &mut dyn Write,
+    advance: Advance<'_>,
+) -> std::io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let read = from.read(&mut buffer)?;
@@ -96,17 +128,28 @@ fn archive(path: &Path) -> anyhow::Result<Archive<BufReader<File>>> {
 fn small(part: Part<'_>) -> std::io::Result<Vec<u8>> {
     let (stated, mut bytes) = (part.size(), Vec::new());
     part.take(SMALL_PART_BYTES_MAX).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 == stated { Ok(bytes) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) }
+    if bytes.len() as u64 == stated {
+        Ok(bytes)
+    } else {
+        Err(std::io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 fn hashed(mut part: Part<'_>, advance: Advance<'_>) -> std::io::Result<(String, blake3::Hash)> {
-    let (name, stated) = (String::from_utf8_lossy(&part.path_bytes()).into_owned(), part.size());
+    let (name, stated) = (
+        String::from_utf8_lossy(&part.path_bytes()).into_owned(),
+        part.size(),
+    );
     let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0);
     copy(&mut part, &mut hasher, &mut |read| {
         bytes += read;
         advance(read)
     })?;
-    if bytes == stated { Ok((name, hasher.finalize())) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) }
+    if bytes == stated {
+        Ok((name, hasher.finalize()))
+    } else {
+        Err(std::io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 /// Every part is stated once, in order, and is what was stated.
@@ -115,10 +158,17 @@ fn compare(path: &Path, found: &[(String, blake3::Hash)], stated: &[u8]) -> anyh
     let mut lines = stated.lines();
     for (name, hash) in found {
         if lines.next() != Some(&format!("{}  {name}", hash.to_hex())) {
-            return Err(damaged(path, &format!("{name} is not what its checksum says")));
+            return Err(damaged(
+                path,
+                &format!("{name} is not what its checksum says"),
+            ));
         }
     }
-    if lines.next().is_some() { Err(ends_early(path)) } else { Ok(()) }
+    if lines.next().is_some() {
+        Err(ends_early(path))
+    } else {
+        Ok(())
+    }
 }
 
 fn damaged(path: &Path, why: &dyn std::fmt::Display) -> anyhow::Error {
@@ -139,5 +189,8 @@ fn newer(path: &Path, program: &str) -> anyhow::Error {
 
 /// Major, minor, patch.
 fn version(text: &str) -> Vec<u64> {
-    text.split(['.', '-', '+']).take(3).map(|number| number.parse().unwrap_or(0)).collect()
+    text.split(['.', '-', '+'])
+        .take(3)
+        .map(|number| number.parse().unwrap_or(0))
+        .collect()
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use store::backup::Kind;
 use tempfile::NamedTempFile;
 
-/// A backup that is being written. Dropped before its end, it leaves nothing behind; a process that is killed leaves a
-/// file `NAME.….partial`.
+/// A backup that is being written. Dropped before its end, it leaves nothing behind; a process that
+/// is killed leaves a file `NAME.….partial`.
 pub struct Writer {
     path: PathBuf,
     made_at_secs: u64,
@@ -30,24 +30,42 @@ impl Writer {
     /// There is something at `path`, or nothing can be written there.
     pub fn create(path: &Path, manifest: &Manifest) -> anyhow::Result<Self> {
         if path.exists() {
-            bail!("{} is there already: a backup never overwrites anything", path.display());
+            bail!(
+                "{} is there already: a backup never overwrites anything",
+                path.display()
+            );
         }
-        let name = path.file_name().context("expected the path of a file")?.to_string_lossy();
+        let name = path
+            .file_name()
+            .context("expected the path of a file")?
+            .to_string_lossy();
         let prefix = format!("{name}.");
         // For its owner alone from the start.
         let mut named = tempfile::Builder::new();
-        let partial = named.prefix(&prefix).suffix(".partial").tempfile_in(directory_of(path));
+        let partial = named
+            .prefix(&prefix)
+            .suffix(".partial")
+            .tempfile_in(directory_of(path));
         let partial = partial.with_context(|| format!("cannot write beside {}", path.display()))?;
         let tar = tar::Builder::new(BufWriter::with_capacity(BUFFER_BYTES, partial));
         let made_at_secs = u64::try_from(manifest.made_at.micros() / 1_000_000).unwrap_or(0);
-        let mut writer = Self { path: path.to_owned(), made_at_secs, tar, checksums: String::new() };
+        let mut writer = Self {
+            path: path.to_owned(),
+            made_at_secs,
+            tar,
+            checksums: String::new(),
+        };
         let text = serde_json::to_vec_pretty(manifest)?;
         writer.part(MANIFEST, |out| Ok(out.write_all(&text)?))?;
         Ok(writer)
     }
 
     /// The second part, as `fill` writes it.
-    pub fn database(&mut self, kind: Kind, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    pub fn database(
+        &mut self,
+        kind: Kind,
+        fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         self.part(database_part(kind), fill)
     }
 
@@ -55,30 +73,46 @@ impl Writer {
     pub fn finish(mut self) -> anyhow::Result<u64> {
         let checksums = std::mem::take(&mut self.checksums);
         self.part(CHECKSUMS, |out| Ok(out.write_all(checksums.as_bytes())?))?;
-        let partial = self.tar.into_inner()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let partial = self
+            .tar
+            .into_inner()?
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
         partial.as_file().sync_all()?;
-        let file = partial.persist_noclobber(&self.path).map_err(|failed| failed.error);
+        let file = partial
+            .persist_noclobber(&self.path)
+            .map_err(|failed| failed.error);
         let file = file.with_context(|| format!("cannot write {}", self.path.display()))?;
         File::open(directory_of(&self.path))?.sync_all()?;
         Ok(file.metadata()?.len())
     }
 
-    fn part(&mut self, name: &str, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    fn part(
+        &mut self,
+        name: &str,
+        fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o600);
         header.set_mtime(self.made_at_secs);
-        let mut out = Hashing { out: self.tar.append_writer(&mut header, name)?, hasher: blake3::Hasher::new() };
+        let mut out = Hashing {
+            out: self.tar.append_writer(&mut header, name)?,
+            hasher: blake3::Hasher::new(),
+        };
         fill(&mut out)?;
         let Hashing { out, hasher } = out;
         out.finish()?;
-        self.checksums.push_str(&format!("{}  {name}\n", hasher.finalize().to_hex()));
+        self.checksums
+            .push_str(&format!("{}  {name}\n", hasher.finalize().to_hex()));
         Ok(())
     }
 }
 
 /// `.` for a bare name.
 pub fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 struct Hashing<W> {

@@ -29,7 +29,8 @@ impl Endpoint {
     pub fn new(url: &str, key: &str) -> anyhow::Result<Self> {
         let Some(rest) = url.strip_prefix("http://") else {
             bail!(
-                "cannot use the address {url:?}: expected http://HOST:PORT (for https put a proxy in front, and name the server itself here)"
+                "cannot use the address {url:?}: expected http://HOST:PORT (for https put a proxy \
+                    in front, and name the server itself here)"
             );
         };
         let authority = rest.trim_end_matches('/');
@@ -37,7 +38,10 @@ impl Endpoint {
             bail!("cannot use the address {url:?}: expected http://HOST:PORT without a path");
         }
         let port = if authority.contains(':') { "" } else { ":80" };
-        Ok(Self { authority: format!("{authority}{port}"), key: key.to_owned() })
+        Ok(Self {
+            authority: format!("{authority}{port}"),
+            key: key.to_owned(),
+        })
     }
 
     /// `host:port`.
@@ -51,8 +55,12 @@ impl Endpoint {
     /// A bare connection.
     pub async fn open(&self) -> anyhow::Result<TcpStream> {
         let connected = TcpStream::connect(&self.authority).await;
-        let stream =
-            connected.with_context(|| format!("no server answers at http://{} (start one with `centwise serve`)", self.authority))?;
+        let stream = connected.with_context(|| {
+            format!(
+                "no server answers at http://{} (start one with `centwise serve`)",
+                self.authority
+            )
+        })?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
@@ -65,7 +73,11 @@ impl Endpoint {
                 tracing::debug!(%error, "a connection to the server ended");
             }
         });
-        Ok(Connection { sender, endpoint: self.clone(), authorization: format!("Bearer {}", self.key) })
+        Ok(Connection {
+            sender,
+            endpoint: self.clone(),
+            authorization: format!("Bearer {}", self.key),
+        })
     }
 }
 
@@ -87,25 +99,47 @@ impl Answer {
         if self.status.is_success() {
             return String::new();
         }
-        serde_json::from_slice(&self.body).map(|Coded { code }| code).unwrap_or_default()
+        serde_json::from_slice(&self.body)
+            .map(|Coded { code }| code)
+            .unwrap_or_default()
     }
 
     /// The body, if the request went well; otherwise the problem it describes.
     pub fn ok(self) -> anyhow::Result<Bytes> {
-        if self.status.is_success() { Ok(self.body) } else { Err(refusal(self.status, &self.body)) }
+        if self.status.is_success() {
+            Ok(self.body)
+        } else {
+            Err(refusal(self.status, &self.body))
+        }
     }
 
     pub fn json<T: serde::de::DeserializeOwned>(self) -> anyhow::Result<T> {
-        serde_json::from_slice(&self.ok()?).context("the server's answer is not what this version expects; are both the same version?")
+        serde_json::from_slice(&self.ok()?).context(
+            "the server's answer is not what this version expects; are both the same version?",
+        )
     }
 }
 
 /// The problem that an answer describes.
 pub fn refusal(status: StatusCode, body: &[u8]) -> anyhow::Error {
     let problem: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |name: &str| problem.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-    let field = problem.get("field").and_then(|value| value.as_str()).map(|field| format!(" (field {field})")).unwrap_or_default();
-    let said = format!("the server answered {status}: {} {}{field}", text("code"), text("detail"));
+    let text = |name: &str| {
+        problem
+            .get(name)
+            .and_then(|value| value.as_str())
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let field = problem
+        .get("field")
+        .and_then(|value| value.as_str())
+        .map(|field| format!(" (field {field})"))
+        .unwrap_or_default();
+    let said = format!(
+        "the server answered {status}: {} {}{field}",
+        text("code"),
+        text("detail")
+    );
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Denied(said).into(),
         _ => anyhow!(said),
@@ -130,10 +164,22 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     pub fn get(path: &'a str) -> Self {
-        Self { method: Method::GET, path, content_type: "application/json", body: Bytes::new(), idempotency_key: None }
+        Self {
+            method: Method::GET,
+            path,
+            content_type: "application/json",
+            body: Bytes::new(),
+            idempotency_key: None,
+        }
     }
     pub fn post(path: &'a str, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        Self { method: Method::POST, path, content_type, body: body.into(), idempotency_key: None }
+        Self {
+            method: Method::POST,
+            path,
+            content_type,
+            body: body.into(),
+            idempotency_key: None,
+        }
     }
     pub fn keyed(mut self, key: &'a str) -> Self {
         self.idempotency_key = Some(key);
@@ -160,21 +206,37 @@ impl Connection {
         if let Some(key) = call.idempotency_key {
             request = request.header(HeaderName::from_static("idempotency-key"), key);
         }
-        let response = self.sender.send_request(request.body(Full::new(call.body.clone()))?).await?;
+        let response = self
+            .sender
+            .send_request(request.body(Full::new(call.body.clone()))?)
+            .await?;
         let status = response.status();
-        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let header = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok());
         let retry_after_secs = header.and_then(|text| text.parse().ok());
-        Ok(Answer { status, body: response.into_body().collect().await?.to_bytes(), retry_after_secs })
+        Ok(Answer {
+            status,
+            body: response.into_body().collect().await?.to_bytes(),
+            retry_after_secs,
+        })
     }
 
-    /// Sends, and sends again while the server says that it is too busy (429, 503) or the connection
-    /// broke: every request of ours is safe to repeat.
+    /// Sends, and sends again while the server says that it is too busy (429, 503) or the
+    /// connection broke: every request of ours is safe to repeat.
     pub async fn send_patiently(&mut self, call: &Call<'_>) -> anyhow::Result<Answer> {
         let mut attempt = 0;
         loop {
             let pause = match self.send(call).await {
-                Ok(answer) if !matches!(answer.status.as_u16(), 429 | 503) || attempt == RETRIES_MAX => return Ok(answer),
-                Ok(answer) => answer.retry_after_secs.map_or(Duration::from_millis(50), Duration::from_secs),
+                Ok(answer)
+                    if !matches!(answer.status.as_u16(), 429 | 503) || attempt == RETRIES_MAX =>
+                {
+                    return Ok(answer);
+                }
+                Ok(answer) => answer
+                    .retry_after_secs
+                    .map_or(Duration::from_millis(50), Duration::from_secs),
                 Err(error) if attempt == RETRIES_MAX => return Err(error),
                 Err(_) => {
                     tokio::time::sleep(Duration::from_millis(200)).await;

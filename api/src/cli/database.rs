@@ -9,10 +9,20 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Database {
     /// Directory of the embedded database
-    #[arg(long, env = "CENTWISE_DATA_DIR", default_value = "./centwise-data", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "CENTWISE_DATA_DIR",
+        default_value = "./centwise-data",
+        value_name = "DIR"
+    )]
     data_dir: PathBuf,
     /// Another database: sqlite:PATH, a directory, or postgres://USER:PASSWORD@HOST/DATABASE
-    #[arg(long, env = "CENTWISE_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "CENTWISE_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     database_url: Option<String>,
 }
 
@@ -20,7 +30,13 @@ impl Database {
     /// Settings of a server inside this process, on any free port of this machine.
     pub fn config(&self) -> Config {
         let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        Config { listen, data_dir: self.data_dir.clone(), database_url: self.database_url.clone(), creates: false, ..Config::default() }
+        Config {
+            listen,
+            data_dir: self.data_dir.clone(),
+            database_url: self.database_url.clone(),
+            creates: false,
+            ..Config::default()
+        }
     }
 
     /// The database, which may not be there yet.
@@ -33,7 +49,8 @@ impl Database {
         let place = self.place()?;
         match &place {
             Place::File(file) if !file.exists() => bail!(
-                "there is no database {} (name another with --data-dir or --database-url, or make one with `centwise serve`)",
+                "there is no database {} (name another with --data-dir or --database-url, or make \
+                    one with `centwise serve`)",
                 file.display()
             ),
             _ => Ok(place),
@@ -46,7 +63,8 @@ pub fn explained(error: anyhow::Error) -> anyhow::Error {
     if format!("{error:#}").contains("in use by another process") {
         // Its causes say the same in other words.
         return anyhow::anyhow!(
-            "the database is in use by another process: a server is running on it. Stop it, or, with `ingest` and `import-rates`, go \
+            "the database is in use by another process: a server is running on it. Stop it, or, \
+                with `ingest` and `import-rates`, go \
              through it with --url http://HOST:PORT --key KEY"
         );
     }

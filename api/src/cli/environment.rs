@@ -1,5 +1,6 @@
-//! The command line together with its environment: an empty variable counts as absent, a secret may lie in a file, an error names
-//! the variable that was typed, and a variable that means nothing is named.
+//! The command line together with its environment: an empty variable counts as absent, a secret may
+//! lie in a file, an error names the variable that was typed, and a variable that means nothing is
+//! named.
 
 use super::{Cli, LOG_SETTING};
 use crate::config::Config;
@@ -35,7 +36,9 @@ pub fn command_line() -> anyhow::Result<Cli> {
     let mut command = without_empty(Cli::command(), &variables);
     let arguments = with_secrets_of_files(&command, std::env::args_os().collect(), &variables)?;
     let parsed = command.try_get_matches_from_mut(&arguments);
-    let parsed = parsed.and_then(|matches| Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command)));
+    let parsed = parsed.and_then(|matches| {
+        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    });
     let cli = parsed.unwrap_or_else(|error| with_its_variable(error, &command, &arguments).exit());
     for line in unknown(variables.keys().map(String::as_str)) {
         writeln!(std::io::stderr(), "warning: {line}")?;
@@ -44,7 +47,10 @@ pub fn command_line() -> anyhow::Result<Cli> {
 }
 
 fn variables() -> Variables {
-    std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().map(|name| (name, value))).filter(is_ours).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| name.into_string().ok().map(|name| (name, value)))
+        .filter(is_ours)
+        .collect()
 }
 
 fn is_ours((name, _): &(String, OsString)) -> bool {
@@ -56,21 +62,44 @@ fn variable_of(argument: &Arg) -> Option<&str> {
 }
 
 fn without_empty(command: Command, variables: &Variables) -> Command {
-    let is_empty = |argument: &Arg| variable_of(argument).and_then(|name| variables.get(name)).is_some_and(|value| value.is_empty());
-    let command = command.mut_args(|argument| if is_empty(&argument) { argument.env(None::<&'static str>) } else { argument });
+    let is_empty = |argument: &Arg| {
+        variable_of(argument)
+            .and_then(|name| variables.get(name))
+            .is_some_and(|value| value.is_empty())
+    };
+    let command = command.mut_args(|argument| {
+        if is_empty(&argument) {
+            argument.env(None::<&'static str>)
+        } else {
+            argument
+        }
+    });
     command.mut_subcommands(|command| without_empty(command, variables))
 }
 
 fn subcommand<'c>(command: &'c Command, arguments: &[OsString]) -> Option<&'c Command> {
-    arguments.get(1).and_then(|name| command.find_subcommand(name))
+    arguments
+        .get(1)
+        .and_then(|name| command.find_subcommand(name))
 }
 
 /// As options of this process alone: its list of arguments, which others see, stays as it is.
-fn with_secrets_of_files(command: &Command, mut arguments: Vec<OsString>, variables: &Variables) -> anyhow::Result<Vec<OsString>> {
-    let Some(command) = subcommand(command, &arguments) else { return Ok(arguments) };
+fn with_secrets_of_files(
+    command: &Command,
+    mut arguments: Vec<OsString>,
+    variables: &Variables,
+) -> anyhow::Result<Vec<OsString>> {
+    let Some(command) = subcommand(command, &arguments) else {
+        return Ok(arguments);
+    };
     let mut secrets = Vec::new();
-    for argument in command.get_arguments().filter(|argument| argument.is_hide_env_values_set()) {
-        let (Some(name), Some(option)) = (variable_of(argument), argument.get_long()) else { continue };
+    for argument in command
+        .get_arguments()
+        .filter(|argument| argument.is_hide_env_values_set())
+    {
+        let (Some(name), Some(option)) = (variable_of(argument), argument.get_long()) else {
+            continue;
+        };
         if is_typed(option, &arguments) {
             continue;
         }
@@ -83,17 +112,25 @@ fn with_secrets_of_files(command: &Command, mut arguments: Vec<OsString>, variab
 }
 
 fn is_typed(option: &str, arguments: &[OsString]) -> bool {
-    let texts = arguments.iter().filter_map(|argument| argument.to_str()).filter_map(|text| text.strip_prefix("--"));
-    texts.into_iter().any(|text| text.split('=').next() == Some(option))
+    let texts = arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .filter_map(|text| text.strip_prefix("--"));
+    texts
+        .into_iter()
+        .any(|text| text.split('=').next() == Some(option))
 }
 
 fn secret_of_file(name: &str, variables: &Variables) -> anyhow::Result<Option<String>> {
     let of_file = format!("{name}{OF_A_FILE}");
-    let Some(file) = variables.get(&of_file).filter(|file| !file.is_empty()) else { return Ok(None) };
+    let Some(file) = variables.get(&of_file).filter(|file| !file.is_empty()) else {
+        return Ok(None);
+    };
     if variables.get(name).is_some_and(|value| !value.is_empty()) {
         bail!("{name} and {of_file} are both set: leave one of them out");
     }
-    let text = std::fs::read_to_string(file).with_context(|| format!("{of_file}: cannot read {}", file.display()))?;
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("{of_file}: cannot read {}", file.display()))?;
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
         bail!("{of_file}: the file {} is empty", file.display());
@@ -101,19 +138,32 @@ fn secret_of_file(name: &str, variables: &Variables) -> anyhow::Result<Option<St
     Ok(Some(secret.to_owned()))
 }
 
-/// The server's settings with the secrets that can change under way, as their files have them now. A variable without a file is
-/// what it was: nobody changes the environment of a process from outside.
+/// The server's settings with the secrets that can change under way, as their files have them now.
+/// A variable without a file is what it was: nobody changes the environment of a process from
+/// outside.
 ///
 /// # Errors
 /// A file cannot be read, or what it has makes no sense: names the variable, never the secret.
 pub fn reread(config: &Config) -> anyhow::Result<Reread> {
-    reread_with(config, &variables(), &std::env::args_os().collect::<Vec<_>>())
+    reread_with(
+        config,
+        &variables(),
+        &std::env::args_os().collect::<Vec<_>>(),
+    )
 }
 
-fn reread_with(config: &Config, variables: &Variables, arguments: &[OsString]) -> anyhow::Result<Reread> {
+fn reread_with(
+    config: &Config,
+    variables: &Variables,
+    arguments: &[OsString],
+) -> anyhow::Result<Reread> {
     let (mut config, mut from_files) = (config.clone(), Vec::new());
     let mut read = |name: &'static str, option: &str| {
-        let secret = if is_typed(option, arguments) { None } else { secret_of_file(name, variables)? };
+        let secret = if is_typed(option, arguments) {
+            None
+        } else {
+            secret_of_file(name, variables)?
+        };
         from_files.extend(secret.is_some().then_some(name));
         anyhow::Ok(secret)
     };
@@ -122,10 +172,15 @@ fn reread_with(config: &Config, variables: &Variables, arguments: &[OsString]) -
         payments.stripe_secret_key = Some(key.parse().context("CENTWISE_STRIPE_SECRET_KEY_FILE")?);
     }
     if let Some(secrets) = read("CENTWISE_STRIPE_WEBHOOK_SECRETS", "stripe-webhook-secrets")? {
-        payments.stripe_webhook_secrets = several(&secrets).context("CENTWISE_STRIPE_WEBHOOK_SECRETS_FILE")?;
+        payments.stripe_webhook_secrets =
+            several(&secrets).context("CENTWISE_STRIPE_WEBHOOK_SECRETS_FILE")?;
     }
-    if let Some(secrets) = read("CENTWISE_STRIPE_CONNECT_WEBHOOK_SECRETS", "stripe-connect-webhook-secrets")? {
-        payments.stripe_connect_webhook_secrets = several(&secrets).context("CENTWISE_STRIPE_CONNECT_WEBHOOK_SECRETS_FILE")?;
+    if let Some(secrets) = read(
+        "CENTWISE_STRIPE_CONNECT_WEBHOOK_SECRETS",
+        "stripe-connect-webhook-secrets",
+    )? {
+        payments.stripe_connect_webhook_secrets =
+            several(&secrets).context("CENTWISE_STRIPE_CONNECT_WEBHOOK_SECRETS_FILE")?;
     }
     if let Some(url) = read("CENTWISE_SMTP_URL", "smtp-url")? {
         config.mail.smtp_url = Some(url);
@@ -139,54 +194,103 @@ fn several(secrets: &str) -> Result<Vec<Secret>, BlankSecret> {
 }
 
 /// An option that nobody typed has its value from a variable: the error says from which.
-fn with_its_variable(mut error: clap::Error, command: &Command, arguments: &[OsString]) -> clap::Error {
-    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return error };
-    let Some(command) = subcommand(command, arguments) else { return error };
-    let Some(argument) = command.get_arguments().find(|argument| argument.to_string() == *shown) else { return error };
-    let Some(name) = variable_of(argument) else { return error };
-    if argument.get_long().is_some_and(|option| is_typed(option, arguments)) {
+fn with_its_variable(
+    mut error: clap::Error,
+    command: &Command,
+    arguments: &[OsString],
+) -> clap::Error {
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let Some(command) = subcommand(command, arguments) else {
+        return error;
+    };
+    let Some(argument) = command
+        .get_arguments()
+        .find(|argument| argument.to_string() == *shown)
+    else {
+        return error;
+    };
+    let Some(name) = variable_of(argument) else {
+        return error;
+    };
+    if argument
+        .get_long()
+        .is_some_and(|option| is_typed(option, arguments))
+    {
         return error;
     }
-    let tip = StyledStr::from(format!("the value is that of the environment variable {name}"));
+    let tip = StyledStr::from(format!(
+        "the value is that of the environment variable {name}"
+    ));
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
     error
 }
 
 /// Of these names, those that nothing reads.
 fn unknown<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
-    let known: Vec<String> = settings::all().into_iter().flat_map(|setting| setting.names()).collect();
+    let known: Vec<String> = settings::all()
+        .into_iter()
+        .flat_map(|setting| setting.names())
+        .collect();
     let alike = |name: &str| {
-        let best = known.iter().map(|known| (strsim::jaro_winkler(name, known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
-        best.filter(|(measure, _)| *measure > ALIKE).map(|(_, known)| format!(" (is it {known}?)"))
+        let best = known
+            .iter()
+            .map(|known| (strsim::jaro_winkler(name, known), known))
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        best.filter(|(measure, _)| *measure > ALIKE)
+            .map(|(_, known)| format!(" (is it {known}?)"))
     };
     let unknown = names.filter(|name| !known.iter().any(|known| known == name));
-    unknown.map(|name| format!("the environment variable {name} means nothing here{}", alike(name).unwrap_or_default())).collect()
+    unknown
+        .map(|name| {
+            format!(
+                "the environment variable {name} means nothing here{}",
+                alike(name).unwrap_or_default()
+            )
+        })
+        .collect()
 }
 
 /// What is logged: `CENTWISE_LOG`, or this level.
 ///
 /// # Errors
-/// The variable has a word that is no level; taken for a module's name, it would switch the log off.
+/// The variable has a word that is no level; taken for a module's name, it would switch the log
+/// off.
 pub fn log_filter(level: &str) -> anyhow::Result<EnvFilter> {
     let text = std::env::var(LOG_SETTING).unwrap_or_default();
     filter(if text.is_empty() { level } else { &text }, level)
 }
 
 fn filter(text: &str, level: &str) -> anyhow::Result<EnvFilter> {
-    let expected =
-        || format!("{LOG_SETTING}: `{text}` is no level; expected {}, or MODULE=LEVEL with commas in between", LEVELS.join(", "));
+    let expected = || {
+        format!(
+            "{LOG_SETTING}: `{text}` is no level; expected {}, or MODULE=LEVEL with commas in \
+                between",
+            LEVELS.join(", ")
+        )
+    };
     let is_level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
-    if !text.split(',').all(|word| word.contains('=') || is_level(word.trim())) {
+    if !text
+        .split(',')
+        .all(|word| word.contains('=') || is_level(word.trim()))
+    {
         bail!(expected());
     }
     // Modules alone say nothing of the others: a typing error in one would switch the log off.
     let of_modules_alone = !text.split(',').any(|word| is_level(word.trim()));
-    let text = if of_modules_alone { format!("{level},{text}") } else { text.to_owned() };
+    let text = if of_modules_alone {
+        format!("{level},{text}")
+    } else {
+        text.to_owned()
+    };
     EnvFilter::builder().parse(&text).with_context(expected)
 }
 
 /// A number that must not be 0.
-pub fn at_least_one<N: std::str::FromStr + PartialOrd + From<u8> + Clone + Send + Sync + 'static>() -> ValueParser {
+pub fn at_least_one<
+    N: std::str::FromStr + PartialOrd + From<u8> + Clone + Send + Sync + 'static,
+>() -> ValueParser {
     let parse = |text: &str| match text.parse::<N>() {
         Ok(number) if number >= N::from(1) => Ok(number),
         _ => Err("expected a whole number of at least 1".to_owned()),
@@ -208,7 +312,9 @@ pub fn connections() -> ValueParser {
 pub fn seconds(least: u64) -> ValueParser {
     let parse = move |text: &str| match text.parse::<u64>() {
         Ok(seconds) if seconds >= least => Ok(seconds),
-        _ => Err(format!("expected a whole number of seconds, at least {least}, without a unit (20 and not 20s)")),
+        _ => Err(format!(
+            "expected a whole number of seconds, at least {least}, without a unit (20 and not 20s)"
+        )),
     };
     ValueParser::new(parse)
 }
@@ -216,7 +322,8 @@ pub fn seconds(least: u64) -> ValueParser {
 /// Where to listen.
 pub fn address() -> ValueParser {
     let parse = |text: &str| {
-        let expected = "expected an IP address and a port, such as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080 (names such as localhost are not looked up)";
+        let expected = "expected an IP address and a port, such as 127.0.0.1:8080, [::1]:8080 or \
+            0.0.0.0:8080 (names such as localhost are not looked up)";
         text.parse::<SocketAddr>().map_err(|_| expected.to_owned())
     };
     ValueParser::new(parse)
@@ -228,7 +335,13 @@ mod tests {
 
     #[test]
     fn variables_that_mean_nothing_are_named() {
-        let names = ["CENTWISE_LISTEN", "CENTWISE_KEY_FILE", "CENTWISE_LISTEN_FILE", "CENTWISE_STRIPE_SECRET", "CENTWISE_LOG"];
+        let names = [
+            "CENTWISE_LISTEN",
+            "CENTWISE_KEY_FILE",
+            "CENTWISE_LISTEN_FILE",
+            "CENTWISE_STRIPE_SECRET",
+            "CENTWISE_LOG",
+        ];
         insta::assert_snapshot!(unknown(names.into_iter()).join("\n"));
     }
 
@@ -238,11 +351,20 @@ mod tests {
             assert!(filter(well, "info").is_ok(), "{well}");
         }
         // Modules beside the level that holds for the others.
-        assert_eq!(filter("inf=debug", "info").unwrap().to_string(), "inf=debug,info");
-        assert_eq!(filter("sqlx=debug,warn", "info").unwrap().to_string(), "sqlx=debug,warn");
+        assert_eq!(
+            filter("inf=debug", "info").unwrap().to_string(),
+            "inf=debug,info"
+        );
+        assert_eq!(
+            filter("sqlx=debug,warn", "info").unwrap().to_string(),
+            "sqlx=debug,warn"
+        );
         for bad in ["loud", "info,loud", "sqlx=loud", ""] {
             let refused = filter(bad, "info").unwrap_err();
-            assert!(refused.to_string().starts_with("CENTWISE_LOG: "), "{refused}");
+            assert!(
+                refused.to_string().starts_with("CENTWISE_LOG: "),
+                "{refused}"
+            );
         }
     }
 
@@ -252,20 +374,41 @@ mod tests {
         let file = dir.path().join("key");
         std::fs::write(&file, "cw_secret\n").unwrap();
         let set = |names: &[(&str, &std::path::Path)]| -> Variables {
-            names.iter().map(|(name, value)| ((*name).to_owned(), value.as_os_str().to_owned())).collect()
+            names
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.as_os_str().to_owned()))
+                .collect()
         };
         let read = |names: &[(&str, &std::path::Path)], typed: &[&str]| {
-            let arguments = ["centwise", "ingest"].iter().chain(typed).map(OsString::from).collect();
-            with_secrets_of_files(&Cli::command(), arguments, &set(names)).map_err(|error| format!("{error:#}"))
+            let arguments = ["centwise", "ingest"]
+                .iter()
+                .chain(typed)
+                .map(OsString::from)
+                .collect();
+            with_secrets_of_files(&Cli::command(), arguments, &set(names))
+                .map_err(|error| format!("{error:#}"))
         };
         let arguments = read(&[("CENTWISE_KEY_FILE", &file)], &["a.csv"]).unwrap();
-        assert_eq!(arguments, ["centwise", "ingest", "--key=cw_secret", "a.csv"]);
+        assert_eq!(
+            arguments,
+            ["centwise", "ingest", "--key=cw_secret", "a.csv"]
+        );
         let typed = read(&[("CENTWISE_KEY_FILE", &file)], &["--key", "other"]).unwrap();
         assert_eq!(typed.len(), 4, "what is typed counts: {typed:?}");
-        let twice = read(&[("CENTWISE_KEY_FILE", &file), ("CENTWISE_KEY", "x".as_ref())], &[]).unwrap_err();
-        assert!(twice.contains("CENTWISE_KEY and CENTWISE_KEY_FILE"), "{twice}");
+        let twice = read(
+            &[("CENTWISE_KEY_FILE", &file), ("CENTWISE_KEY", "x".as_ref())],
+            &[],
+        )
+        .unwrap_err();
+        assert!(
+            twice.contains("CENTWISE_KEY and CENTWISE_KEY_FILE"),
+            "{twice}"
+        );
         let missing = read(&[("CENTWISE_KEY_FILE", &dir.path().join("none"))], &[]).unwrap_err();
-        assert!(missing.starts_with("CENTWISE_KEY_FILE: cannot read"), "{missing}");
+        assert!(
+            missing.starts_with("CENTWISE_KEY_FILE: cannot read"),
+            "{missing}"
+        );
     }
 
     #[test]
@@ -273,14 +416,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("smtp");
         std::fs::write(&file, "smtp://localhost:25\n").unwrap();
-        let variables = Variables::from([("CENTWISE_SMTP_URL_FILE".to_owned(), file.into_os_string())]);
+        let variables =
+            Variables::from([("CENTWISE_SMTP_URL_FILE".to_owned(), file.into_os_string())]);
         let read = |typed: &[&str]| {
-            let arguments: Vec<OsString> = ["centwise", "serve"].iter().chain(typed).map(OsString::from).collect();
+            let arguments: Vec<OsString> = ["centwise", "serve"]
+                .iter()
+                .chain(typed)
+                .map(OsString::from)
+                .collect();
             reread_with(&Config::default(), &variables, &arguments).unwrap()
         };
         let Reread { config, from_files } = read(&[]);
-        assert_eq!((config.mail.smtp_url.as_deref(), from_files), (Some("smtp://localhost:25"), vec!["CENTWISE_SMTP_URL"]));
+        assert_eq!(
+            (config.mail.smtp_url.as_deref(), from_files),
+            (Some("smtp://localhost:25"), vec!["CENTWISE_SMTP_URL"])
+        );
         let Reread { config, from_files } = read(&["--smtp-url", "smtp://typed:25"]);
-        assert_eq!((config.mail.smtp_url, from_files), (None, Vec::new()), "what was typed counts");
+        assert_eq!(
+            (config.mail.smtp_url, from_files),
+            (None, Vec::new()),
+            "what was typed counts"
+        );
     }
 }

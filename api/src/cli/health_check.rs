@@ -1,5 +1,5 @@
-//! `centwise health-check`: a quick look for cron. Exit code 0 healthy, 1 something wants attention,
-//! 2 something is broken.
+//! `centwise health-check`: a quick look for cron. Exit code 0 healthy, 1 something wants
+//! attention, 2 something is broken.
 
 use super::Ended;
 use super::environment::seconds;
@@ -37,8 +37,8 @@ pub struct Args {
     /// Whom to write to: when what is found changes, and once a day while something is wrong
     #[arg(long, env = "CENTWISE_HEALTH_EMAIL", value_name = "ADDRESS")]
     email: Option<String>,
-    /// Where it is kept what was written last; beside the embedded database unless said otherwise, with PostgreSQL in the current
-    /// directory
+    /// Where it is kept what was written last; beside the embedded database unless said otherwise,
+    /// with PostgreSQL in the current directory
     #[arg(long, env = "CENTWISE_HEALTH_STATE", value_name = "FILE")]
     state: Option<PathBuf>,
     /// Directory that `backup` writes into: warns where the newest one is older than 26 hours
@@ -81,14 +81,22 @@ impl Status {
 
 impl Check {
     fn line(&self) -> String {
-        format!("{:<8} {:<10} {}", self.status.word(), self.name, self.detail)
+        format!(
+            "{:<8} {:<10} {}",
+            self.status.word(),
+            self.name,
+            self.detail
+        )
     }
 }
 
 /// Whoever is told the same every five minutes reads it no more.
 fn tell(args: &Args, address: &str, status: Status, checks: &[Check]) -> anyhow::Result<()> {
     let told = Told::now(checks, Clock::system().now());
-    let file = args.state.clone().unwrap_or_else(|| state_file(args.database.place().ok()));
+    let file = args
+        .state
+        .clone()
+        .unwrap_or_else(|| state_file(args.database.place().ok()));
     if !told.is_news(Told::read(&file)?.as_ref()) {
         return Ok(());
     }
@@ -96,21 +104,33 @@ fn tell(args: &Args, address: &str, status: Status, checks: &[Check]) -> anyhow:
     told.keep(&file)
 }
 
-/// Beside the embedded database; where its directory is gone, in the one above, as somebody wants to be told once of that, too.
-/// Elsewhere in the current directory.
+/// Beside the embedded database; where its directory is gone, in the one above, as somebody wants
+/// to be told once of that, too. Elsewhere in the current directory.
 fn state_file(place: Option<Place>) -> PathBuf {
     let file = match place {
         Some(Place::File(file)) => file,
         _ => PathBuf::from("./centwise.db"),
     };
-    let directory = file.ancestors().skip(1).find(|directory| directory.as_os_str().is_empty() || directory.is_dir());
-    directory.unwrap_or(Path::new(".")).join("health-check.json")
+    let directory = file
+        .ancestors()
+        .skip(1)
+        .find(|directory| directory.as_os_str().is_empty() || directory.is_dir());
+    directory
+        .unwrap_or(Path::new("."))
+        .join("health-check.json")
 }
 
 /// Through the server's mail server; what is well is left out.
 fn write_to(args: &Args, address: &str, status: Status, checks: &[Check]) -> anyhow::Result<()> {
-    let mailer = args.mail.mailer()?.context("set CENTWISE_SMTP_URL and CENTWISE_MAIL_FROM")?;
-    let findings: Vec<String> = checks.iter().filter(|check| check.status != Status::Ok).map(Check::line).collect();
+    let mailer = args
+        .mail
+        .mailer()?
+        .context("set CENTWISE_SMTP_URL and CENTWISE_MAIL_FROM")?;
+    let findings: Vec<String> = checks
+        .iter()
+        .filter(|check| check.status != Status::Ok)
+        .map(Check::line)
+        .collect();
     let mail = notices::mail::alert(args.email_language, status.word(), &findings.join("\n"));
     let id = format!("health-{}", Clock::system().id());
     Ok(super::runtime()?.block_on(mailer.send(address, &id, args.email_language, &mail))?)
@@ -124,11 +144,25 @@ struct Verdict<'a> {
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let checks = checks(args);
-    let status = checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok);
+    let status = checks
+        .iter()
+        .map(|check| check.status)
+        .max()
+        .unwrap_or(Status::Ok);
     if args.json {
-        writeln!(out, "{}", serde_json::to_string(&Verdict { status, checks: &checks })?)?;
+        writeln!(
+            out,
+            "{}",
+            serde_json::to_string(&Verdict {
+                status,
+                checks: &checks
+            })?
+        )?;
     } else {
-        for check in checks.iter().filter(|check| args.verbose || check.status != Status::Ok) {
+        for check in checks
+            .iter()
+            .filter(|check| args.verbose || check.status != Status::Ok)
+        {
             writeln!(out, "{}", check.line())?;
         }
     }
@@ -150,18 +184,35 @@ fn checks(args: &Args) -> Vec<Check> {
     {
         checks.push(health_place::disk(data_dir));
     }
-    checks.extend(args.backup_dir.as_deref().map(|dir| health_place::backup(dir, Clock::system().now())));
+    checks.extend(
+        args.backup_dir
+            .as_deref()
+            .map(|dir| health_place::backup(dir, Clock::system().now())),
+    );
     checks
 }
 
 fn of_database(args: &Args) -> Vec<Check> {
     match look(args).and_then(|health| Ok((health, health_payments::provider(&args.payments)?))) {
         Ok((health, provider)) => {
-            let of_payments = health_payments::judged(&health.payments, provider.is_some(), Clock::system().now());
+            let of_payments = health_payments::judged(
+                &health.payments,
+                provider.is_some(),
+                Clock::system().now(),
+            );
             let clock = clock(&health, Clock::system().now());
-            judged(&health).into_iter().chain([clock, restored(&health)]).chain(provider).chain(of_payments).collect()
+            judged(&health)
+                .into_iter()
+                .chain([clock, restored(&health)])
+                .chain(provider)
+                .chain(of_payments)
+                .collect()
         }
-        Err(error) => vec![Check { name: "database", status: Status::Failure, detail: format!("{error:#}") }],
+        Err(error) => vec![Check {
+            name: "database",
+            status: Status::Failure,
+            detail: format!("{error:#}"),
+        }],
     }
 }
 
@@ -174,15 +225,26 @@ fn look(args: &Args) -> anyhow::Result<Health> {
                 None => look_at_file(file, now).await?,
             },
             Place::Postgres(url) => {
-                store::postgres::look_at_database(&Db::open_postgres(url, &PostgresOptions::existing()).await?, now).await?
+                store::postgres::look_at_database(
+                    &Db::open_postgres(url, &PostgresOptions::existing()).await?,
+                    now,
+                )
+                .await?
             }
         })
     };
     let runtime = super::runtime()?;
-    let looked = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(args.wait_secs), looked).await });
+    let looked = runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(args.wait_secs), looked).await
+    });
     // What hangs is not waited for.
     runtime.shutdown_background();
-    looked.unwrap_or_else(|_elapsed| bail!("the database has not answered within {} s (--wait-secs)", args.wait_secs))
+    looked.unwrap_or_else(|_elapsed| {
+        bail!(
+            "the database has not answered within {} s (--wait-secs)",
+            args.wait_secs
+        )
+    })
 }
 
 /// Payouts and what else is held is forgotten where nobody is told of it.
@@ -192,70 +254,121 @@ fn restored(health: &Health) -> Check {
         Some(of) => {
             let (backup, restored) = (of.backup_at(), of.restored_at());
             let what = "payouts, automatic top-ups and deliveries are held until `centwise resume`";
-            (Status::Warning, format!("a backup of {backup}, restored at {restored}: {what}"))
+            (
+                Status::Warning,
+                format!("a backup of {backup}, restored at {restored}: {what}"),
+            )
         }
     };
-    Check { name: "restored", status, detail }
+    Check {
+        name: "restored",
+        status,
+        detail,
+    }
 }
 
 /// A server whose clock has stepped writes no money; and this machine's clock against the books.
 fn clock(health: &Health, now: Instant) -> Check {
-    let behind = health.last_record_at.map_or(0, |last| (last.micros() - now.micros()) / 1_000_000);
+    let behind = health
+        .last_record_at
+        .map_or(0, |last| (last.micros() - now.micros()) / 1_000_000);
     let (status, detail) = match health.clock_step {
         Some(step) => (
             Status::Failure,
             format!(
-                "a server's clock stepped from {} to {}: it writes no money until the clock is set right or accepted (POST /v1/clock/accept)",
+                "a server's clock stepped from {} to {}: it writes no money until the clock is \
+                    set right or accepted (POST /v1/clock/accept)",
                 step.time(),
                 step.wall()
             ),
         ),
         None if behind > STEP_SECS_MAX => (
             Status::Failure,
-            format!("this machine's clock is {} days behind the last record: a server would write no money", behind / 86_400),
+            format!(
+                "this machine's clock is {} days behind the last record: a server would write no \
+                    money",
+                behind / 86_400
+            ),
         ),
         None => (Status::Ok, "goes with the books".to_owned()),
     };
-    Check { name: "clock", status, detail }
+    Check {
+        name: "clock",
+        status,
+        detail,
+    }
 }
 
 fn judged(health: &Health) -> Vec<Check> {
     let when = |count: i64, status| if count == 0 { Status::Ok } else { status };
-    let last = health.last_record_at.map_or_else(|| "none yet".to_owned(), |at| format!("the last at {at}"));
-    let (check, late) = (|name, status, detail| Check { name, status, detail }, health.undelivered);
+    let last = health
+        .last_record_at
+        .map_or_else(|| "none yet".to_owned(), |at| format!("the last at {at}"));
+    let (check, late) = (
+        |name, status, detail| Check {
+            name,
+            status,
+            detail,
+        },
+        health.undelivered,
+    );
     vec![
-        check("database", Status::Ok, format!("{} records, {last}", health.records)),
+        check(
+            "database",
+            Status::Ok,
+            format!("{} records, {last}", health.records),
+        ),
         check(
             "balances",
             when(health.unbalanced, Status::Failure),
-            format!("{} sums or holds that cannot be (run `centwise verify`)", health.unbalanced),
+            format!(
+                "{} sums or holds that cannot be (run `centwise verify`)",
+                health.unbalanced
+            ),
         ),
-        check("overdrawn", when(health.overdrawn, Status::Warning), overdrawn(health)),
-        check("credit", when(health.over_cap.len() as i64, Status::Warning), over_cap(&health.over_cap)),
+        check(
+            "overdrawn",
+            when(health.overdrawn, Status::Warning),
+            overdrawn(health),
+        ),
+        check(
+            "credit",
+            when(health.over_cap.len() as i64, Status::Warning),
+            over_cap(&health.over_cap),
+        ),
         carries(health),
         check(
             "unrated",
             when(health.unrated, Status::Warning),
             format!(
-                "{} events without a price, at least on some of their links (GET /v1/usage-events/unrated says what each lacks, with an operator's key of all)",
+                "{} events without a price, at least on some of their links (GET \
+                    /v1/usage-events/unrated says what each lacks, with an operator's key of all)",
                 health.unrated
             ),
         ),
         check(
             "free_retail",
             Status::Ok,
-            format!("{} commissions leave retail prices free (see free_retail and floor_rate_card of agreements)", health.free_retail),
+            format!(
+                "{} commissions leave retail prices free (see free_retail and floor_rate_card of \
+                    agreements)",
+                health.free_retail
+            ),
         ),
         check(
             "holds",
             when(health.overdue_holds, Status::Warning),
-            format!("{} open, {} of them over (a running server sweeps them)", health.open_holds, health.overdue_holds),
+            format!(
+                "{} open, {} of them over (a running server sweeps them)",
+                health.open_holds, health.overdue_holds
+            ),
         ),
         check(
             "notices",
             when(late.unsent + late.overdue + late.failed, Status::Warning),
             format!(
-                "{} not sent (a running server sends them), {} failed in the last day, {} endpoints disabled",
+                "{} not sent (a running server sends them), {} failed in the last day, {} \
+                    endpoints disabled",
                 late.unsent + late.overdue,
                 late.failed,
                 late.disabled
@@ -267,29 +380,73 @@ fn judged(health: &Health) -> Vec<Check> {
 /// Whose balances they are, and by how much.
 fn overdrawn(health: &Health) -> String {
     let count = super::counted(health.overdrawn.unsigned_abs(), "balance");
-    let by = |below: &store::sqlite::health::Overdrawn| format!("{} by {} cents {}", below.tenant, below.cents_below, below.currency);
+    let by = |below: &store::sqlite::health::Overdrawn| {
+        format!(
+            "{} by {} cents {}",
+            below.tenant, below.cents_below, below.currency
+        )
+    };
     let named: Vec<String> = health.most_overdrawn.iter().map(by).collect();
-    let more = if health.overdrawn > named.len() as i64 { ", …" } else { "" };
+    let more = if health.overdrawn > named.len() as i64 {
+        ", …"
+    } else {
+        ""
+    };
     let colon = if named.is_empty() { "" } else { ": " };
-    format!("{count} below the limit of their agreement{colon}{}{more}", named.join(", "))
+    format!(
+        "{count} below the limit of their agreement{colon}{}{more}",
+        named.join(", ")
+    )
 }
 
 /// From before there were caps, or a cap was lowered since: only the platform may let this be.
 fn over_cap(names: &[String]) -> String {
-    let listed = names.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let (count, more) = if names.len() > NAMED_MAX { (NAMED_MAX, " and more") } else { (names.len(), "") };
+    let listed = names
+        .iter()
+        .take(NAMED_MAX)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    let (count, more) = if names.len() > NAMED_MAX {
+        (NAMED_MAX, " and more")
+    } else {
+        (names.len(), "")
+    };
     let colon = if names.is_empty() { "" } else { ": " };
-    format!("{count}{more} buyers with more credit than the platform lets their sellers give{colon}{listed}")
+    format!(
+        "{count}{more} buyers with more credit than the platform lets their sellers \
+            give{colon}{listed}"
+    )
 }
 
 /// Many customers below a cent each are money that was never paid upwards.
 fn carries(health: &Health) -> Check {
-    let named: Vec<String> = health.carried.iter().map(|(buyer, sum)| format!("{buyer} {}", sum.in_cents())).collect();
+    let named: Vec<String> = health
+        .carried
+        .iter()
+        .map(|(buyer, sum)| format!("{buyer} {}", sum.in_cents()))
+        .collect();
     let (status, detail) = match named.is_empty() {
-        true => (Status::Ok, format!("no reseller's customers have more than {CARRIED_CENTS_MAX} cents open below a cent each")),
-        false => (Status::Warning, format!("cents that are open below a cent for each customer, by reseller: {}", named.join(", "))),
+        true => (
+            Status::Ok,
+            format!(
+                "no reseller's customers have more than {CARRIED_CENTS_MAX} cents open below a \
+                    cent each"
+            ),
+        ),
+        false => (
+            Status::Warning,
+            format!(
+                "cents that are open below a cent for each customer, by reseller: {}",
+                named.join(", ")
+            ),
+        ),
     };
-    Check { name: "carries", status, detail }
+    Check {
+        name: "carries",
+        status,
+        detail,
+    }
 }
 
 #[cfg(test)]
@@ -301,11 +458,31 @@ mod tests {
     fn a_clock_that_stepped_or_is_behind_the_books_is_a_failure() {
         let (now, day) = (Instant::from_secs(1_000_000_000), 86_400);
         let status = |health: Health| clock(&health, now).status;
-        let last = |secs| Health { last_record_at: Some(now.plus_secs(secs)), ..Health::default() };
-        assert_eq!([status(Health::default()), status(last(-400 * day)), status(last(day))], [Status::Ok; 3]);
+        let last = |secs| Health {
+            last_record_at: Some(now.plus_secs(secs)),
+            ..Health::default()
+        };
+        assert_eq!(
+            [
+                status(Health::default()),
+                status(last(-400 * day)),
+                status(last(day))
+            ],
+            [Status::Ok; 3]
+        );
         assert_eq!(status(last(day + 1)), Status::Failure);
-        let step = ClockStep { time_us: now.micros(), wall_us: now.plus_secs(4 * day).micros(), process: 1 };
-        let check = clock(&Health { clock_step: Some(step), ..Health::default() }, now);
+        let step = ClockStep {
+            time_us: now.micros(),
+            wall_us: now.plus_secs(4 * day).micros(),
+            process: 1,
+        };
+        let check = clock(
+            &Health {
+                clock_step: Some(step),
+                ..Health::default()
+            },
+            now,
+        );
         assert_eq!(check.status, Status::Failure);
         assert!(check.detail.contains("2001-09-13"), "{}", check.detail);
     }
@@ -314,10 +491,33 @@ mod tests {
     fn what_is_wrong_decides() {
         let worst = |health: Health| judged(&health).iter().map(|check| check.status).max();
         assert_eq!(worst(Health::default()), Some(Status::Ok));
-        let undelivered = Undelivered { failed: 1, ..Undelivered::default() };
-        assert_eq!(worst(Health { undelivered, ..Health::default() }), Some(Status::Warning));
-        assert_eq!(worst(Health { unrated: 1, open_holds: 7, ..Health::default() }), Some(Status::Warning));
-        assert_eq!(worst(Health { overdrawn: 1, unbalanced: 1, ..Health::default() }), Some(Status::Failure));
+        let undelivered = Undelivered {
+            failed: 1,
+            ..Undelivered::default()
+        };
+        assert_eq!(
+            worst(Health {
+                undelivered,
+                ..Health::default()
+            }),
+            Some(Status::Warning)
+        );
+        assert_eq!(
+            worst(Health {
+                unrated: 1,
+                open_holds: 7,
+                ..Health::default()
+            }),
+            Some(Status::Warning)
+        );
+        assert_eq!(
+            worst(Health {
+                overdrawn: 1,
+                unbalanced: 1,
+                ..Health::default()
+            }),
+            Some(Status::Failure)
+        );
     }
 
     #[test]
@@ -327,8 +527,19 @@ mod tests {
             cents_below,
             currency: rating::Currency::EUR,
         };
-        let health = Health { overdrawn: 3, most_overdrawn: vec![below("acme-42", 440), below("beta-7", 1)], ..Health::default() };
-        assert_eq!(overdrawn(&health), "3 balances below the limit of their agreement: acme-42 by 440 cents EUR, beta-7 by 1 cents EUR, …");
-        assert_eq!(overdrawn(&Health::default()), "0 balances below the limit of their agreement");
+        let health = Health {
+            overdrawn: 3,
+            most_overdrawn: vec![below("acme-42", 440), below("beta-7", 1)],
+            ..Health::default()
+        };
+        assert_eq!(
+            overdrawn(&health),
+            "3 balances below the limit of their agreement: acme-42 by 440 cents EUR, beta-7 by 1 \
+                cents EUR, …"
+        );
+        assert_eq!(
+            overdrawn(&Health::default()),
+            "0 balances below the limit of their agreement"
+        );
     }
 }

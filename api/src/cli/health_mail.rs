@@ -1,4 +1,5 @@
-//! When `health-check` writes to somebody: when what it finds changes, and once a day while it lasts.
+//! When `health-check` writes to somebody: when what it finds changes, and once a day while it
+//! lasts.
 
 use super::health_check::{Check, Status};
 use anyhow::Context as _;
@@ -21,7 +22,12 @@ pub struct Told {
 impl Told {
     pub fn now(checks: &[Check], now: Instant) -> Self {
         let findings = checks.iter().filter(|check| check.status != Status::Ok);
-        Self { findings: findings.map(|check| (check.name.to_owned(), check.status)).collect(), at_us: now.micros() }
+        Self {
+            findings: findings
+                .map(|check| (check.name.to_owned(), check.status))
+                .collect(),
+            at_us: now.micros(),
+        }
     }
 
     /// Has it to be told, after what was told before?
@@ -29,7 +35,9 @@ impl Told {
         match before {
             None => !self.findings.is_empty(),
             Some(before) if before.findings != self.findings => true,
-            Some(before) => !self.findings.is_empty() && self.at_us - before.at_us >= AGAIN_SECS * 1_000_000,
+            Some(before) => {
+                !self.findings.is_empty() && self.at_us - before.at_us >= AGAIN_SECS * 1_000_000
+            }
         }
     }
 
@@ -48,7 +56,8 @@ impl Told {
     /// # Errors
     /// The file cannot be written: it would be told again and again.
     pub fn keep(&self, file: &Path) -> anyhow::Result<()> {
-        std::fs::write(file, serde_json::to_vec(self)?).with_context(|| format!("cannot write {}", file.display()))
+        std::fs::write(file, serde_json::to_vec(self)?)
+            .with_context(|| format!("cannot write {}", file.display()))
     }
 }
 
@@ -58,7 +67,11 @@ mod tests {
 
     #[test]
     fn a_change_is_told_and_what_lasts_once_a_day() {
-        let check = |name, status| Check { name, status, detail: String::new() };
+        let check = |name, status| Check {
+            name,
+            status,
+            detail: String::new(),
+        };
         let at = |hour: i64| Instant::from_secs(hour * 3600);
         let well = |hour| Told::now(&[check("disk", Status::Ok)], at(hour));
         let low = |hour| Told::now(&[check("disk", Status::Warning)], at(hour));
@@ -81,7 +94,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("health-check.json");
         assert_eq!(Told::read(&file).unwrap(), None);
-        let told = Told::now(&[Check { name: "disk", status: Status::Warning, detail: String::new() }], Instant::from_secs(1));
+        let told = Told::now(
+            &[Check {
+                name: "disk",
+                status: Status::Warning,
+                detail: String::new(),
+            }],
+            Instant::from_secs(1),
+        );
         told.keep(&file).unwrap();
         assert_eq!(Told::read(&file).unwrap(), Some(told));
         std::fs::write(&file, "{").unwrap();

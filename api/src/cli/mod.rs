@@ -39,10 +39,14 @@ use std::sync::LazyLock;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
-  1  done, and something is wrong: rows were refused (`ingest`, or `import-rates --dry-run` where they would stop the import; they are listed and counted), `verify`, `restore`, `retention`, `migrate-store` or `reconcile` found a difference, `health-check` a warning, `bench` a wrong sum
-  2  could not run: bad arguments, an unreadable file, no database, no server; `health-check`: a failure
+  1  done, and something is wrong: rows were refused (`ingest`, or `import-rates --dry-run` where \
+  they would stop the import; they are listed and counted), `verify`, `restore`, `retention`, \
+  `migrate-store` or `reconcile` found a difference, `health-check` a warning, `bench` a wrong sum
+  2  could not run: bad arguments, an unreadable file, no database, no server; `health-check`: a \
+  failure
 
-Logs go to stderr; CENTWISE_LOG sets their level (error, warn, info, debug; `serve` begins with info, the others with warn).";
+Logs go to stderr; CENTWISE_LOG sets their level (error, warn, info, debug; `serve` begins with \
+info, the others with warn).";
 
 /// Level of the log; every other setting is an option's variable.
 pub const LOG_SETTING: &str = "CENTWISE_LOG";
@@ -58,7 +62,10 @@ pub struct Cli {
 /// With what caused it; nothing twice, and without what only a driver calls it.
 fn told(error: &anyhow::Error) -> String {
     let mut text = String::new();
-    for cause in error.chain().map(|cause| cause.to_string().replace("error with configuration: ", "")) {
+    for cause in error
+        .chain()
+        .map(|cause| cause.to_string().replace("error with configuration: ", ""))
+    {
         if text.contains(&cause) {
             continue;
         }
@@ -71,8 +78,13 @@ fn told(error: &anyhow::Error) -> String {
 }
 
 /// Of the program, and of the tables that it makes.
-static VERSION: LazyLock<String> =
-    LazyLock::new(|| format!("{} (tables of version {})", env!("CARGO_PKG_VERSION"), store::schema_version::known()));
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "{} (tables of version {})",
+        env!("CARGO_PKG_VERSION"),
+        store::schema_version::known()
+    )
+});
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -103,7 +115,9 @@ enum Ended {
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let ended = environment::command_line().and_then(|cli| logged(cli, &mut out)).and_then(|ended| Ok(out.flush().map(|()| ended)?));
+    let ended = environment::command_line()
+        .and_then(|cli| logged(cli, &mut out))
+        .and_then(|ended| Ok(out.flush().map(|()| ended)?));
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Findings) => ExitCode::from(1),
@@ -155,23 +169,38 @@ fn counted(count: u64, what: &str) -> String {
 /// A map that cannot be read: where, and what was expected.
 fn not_usable(refused: &crate::problem::ApiProblem) -> anyhow::Error {
     let problem = &refused.problem;
-    let field = problem.field.as_deref().filter(|field| !field.is_empty() && *field != ".").map(|field| format!("`{field}`: "));
-    anyhow::anyhow!("the map is not usable: {}{}", field.unwrap_or_default(), problem.detail)
+    let field = problem
+        .field
+        .as_deref()
+        .filter(|field| !field.is_empty() && *field != ".")
+        .map(|field| format!("`{field}`: "));
+    anyhow::anyhow!(
+        "the map is not usable: {}{}",
+        field.unwrap_or_default(),
+        problem.detail
+    )
 }
 
 /// Threads for a server, or for waiting on one.
 pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
 }
 
 /// `centwise … | head` is no failure.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn log_to_stderr(level: &str, json: bool) -> anyhow::Result<()> {
     let filter = environment::log_filter(level)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
     if json {
         log.json().init()
     } else {

@@ -20,7 +20,10 @@ use tenants::tenant::check_country;
 
 /// Rate a usage file against one card, without a database
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 1: lines were refused, which a server would refuse too: they are malformed, or an id is there twice.")]
+#[command(
+    after_help = "Exit code 1: lines were refused, which a server would refuse too: they are \
+        malformed, or an id is there twice."
+)]
 pub struct Args {
     /// The rate card version, as JSON
     #[arg(long, value_name = "CARD.json")]
@@ -34,7 +37,8 @@ pub struct Args {
     /// ISO 3166 code of the customers' country, for national numbers such as 030 123456
     #[arg(long, value_name = "COUNTRY")]
     country: Option<String>,
-    /// One JSON line per event: {"id","exact","posted_cents","carry"} (and "duplicate" if it came before) or {"id","error"}
+    /// One JSON line per event: {"id","exact","posted_cents","carry"} (and "duplicate" if it came
+    /// before) or {"id","error"}
     #[arg(long)]
     json: bool,
 }
@@ -44,20 +48,29 @@ const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let mut pricer = Pricer::open(args)?;
-    let file = std::fs::File::open(&args.usage).with_context(|| format!("cannot read the usage file {}", args.usage.display()))?;
+    let file = std::fs::File::open(&args.usage)
+        .with_context(|| format!("cannot read the usage file {}", args.usage.display()))?;
     let progress = Progress::new("rating", file.metadata().map_or(0, |meta| meta.len()));
     let mut table = Table::new(pricer.link.currency());
-    let mut reader = lines_of(file).with_context(|| format!("cannot read the usage file {}", args.usage.display()))?;
+    let mut reader = lines_of(file)
+        .with_context(|| format!("cannot read the usage file {}", args.usage.display()))?;
     let mut chunk = Vec::with_capacity(CHUNK_BYTES);
     let mut lines: u64 = 0;
     while next_chunk(&mut reader, &mut chunk)? {
         for line in chunk.split(|&byte| byte == b'\n') {
             lines += 1;
-            let Some(line) = pricer.line(line.trim_ascii(), lines) else { continue };
+            let Some(line) = pricer.line(line.trim_ascii(), lines) else {
+                continue;
+            };
             table.count(&line);
-            if args.json { writeln!(out, "{}", serde_json::to_string(&line)?)? } else { table.write(&line, out)? }
+            if args.json {
+                writeln!(out, "{}", serde_json::to_string(&line)?)?
+            } else {
+                table.write(&line, out)?
+            }
         }
-        // Every chunk but the last ends with a line break, behind which `split` sees one line too many.
+        // Every chunk but the last ends with a line break, behind which `split` sees one line too
+        // many.
         lines -= 1;
         progress.add(chunk.len() as u64);
     }
@@ -69,7 +82,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     } else {
         table.finish(out)?;
     }
-    Ok(if table.refused.is_empty() { Ended::Well } else { Ended::Findings })
+    Ok(if table.refused.is_empty() {
+        Ended::Well
+    } else {
+        Ended::Findings
+    })
 }
 
 /// Lines that end with line feeds, whatever the file's encoding.
@@ -80,7 +97,9 @@ fn lines_of(file: std::fs::File) -> std::io::Result<Box<dyn BufRead>> {
     }
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes)?;
-    Ok(Box::new(std::io::Cursor::new(sheet::text_of(&bytes).into_owned())))
+    Ok(Box::new(std::io::Cursor::new(
+        sheet::text_of(&bytes).into_owned(),
+    )))
 }
 
 /// Whole lines, about [`CHUNK_BYTES`] of them; false at the end of the file.
@@ -124,12 +143,18 @@ struct Pricer {
 impl Pricer {
     fn open(args: &Args) -> anyhow::Result<Self> {
         if let Some(country) = &args.country {
-            check_country(country).map_err(|wrong| anyhow!("--country {country}: {}", wrong.expected))?;
+            check_country(country)
+                .map_err(|wrong| anyhow!("--country {country}: {}", wrong.expected))?;
         }
-        let mut pricer = Self::new(&card_file(&args.card)?, args.country.clone()).with_context(|| unusable(&args.card))?;
+        let mut pricer = Self::new(&card_file(&args.card)?, args.country.clone())
+            .with_context(|| unusable(&args.card))?;
         for fallback in &args.fallback {
-            let (name, file) = fallback.split_once('=').with_context(|| format!("--fallback {fallback}: expected NAME=CARD.json"))?;
-            pricer.fall_back_on(name, &card_file(Path::new(file))?).with_context(|| unusable(Path::new(file)))?;
+            let (name, file) = fallback
+                .split_once('=')
+                .with_context(|| format!("--fallback {fallback}: expected NAME=CARD.json"))?;
+            pricer
+                .fall_back_on(name, &card_file(Path::new(file))?)
+                .with_context(|| unusable(Path::new(file)))?;
         }
         pricer.check().with_context(|| unusable(&args.card))?;
         Ok(pricer)
@@ -138,12 +163,18 @@ impl Pricer {
     /// Once all cards are there.
     fn check(&self) -> anyhow::Result<()> {
         let mistakes = self.link.check();
-        if mistakes.is_empty() { Ok(()) } else { Err(listed(mistakes)) }
+        if mistakes.is_empty() {
+            Ok(())
+        } else {
+            Err(listed(mistakes))
+        }
     }
 
     fn new(card: &[u8], country: Option<String>) -> anyhow::Result<Self> {
         let doc = read_card(card)?;
-        Ok(Self { link: Offline::new(&doc, country).map_err(listed)? })
+        Ok(Self {
+            link: Offline::new(&doc, country).map_err(listed)?,
+        })
     }
 
     fn fall_back_on(&mut self, name: &str, card: &[u8]) -> anyhow::Result<()> {
@@ -158,7 +189,10 @@ impl Pricer {
             return None;
         }
         // A file of one customer need not name it.
-        let defaults = Defaults { customer: Some("default"), ..Defaults::default() };
+        let defaults = Defaults {
+            customer: Some("default"),
+            ..Defaults::default()
+        };
         Some(match json::event(&sheet::text_of(line), &defaults) {
             Ok(event) => {
                 let id = event.id.clone();
@@ -166,19 +200,43 @@ impl Pricer {
                     Ok(priced) => self.line_of(id, priced),
                     Err(refused) => {
                         let is_kept = refused.code != "id_conflict";
-                        Line::Refused { id, error: refused.code.to_owned(), detail: refused.detail, is_kept }
+                        Line::Refused {
+                            id,
+                            error: refused.code.to_owned(),
+                            detail: refused.detail,
+                            is_kept,
+                        }
                     }
                 }
             }
-            Err((id, problem)) => {
-                Line::Refused { id, error: problem.code.to_owned(), detail: format!("line {number}: {}", problem.detail), is_kept: false }
-            }
+            Err((id, problem)) => Line::Refused {
+                id,
+                error: problem.code.to_owned(),
+                detail: format!("line {number}: {}", problem.detail),
+                is_kept: false,
+            },
         })
     }
 
-    fn line_of(&self, id: String, Priced { exact: amount, cents, carry, duplicate }: Priced) -> Line {
+    fn line_of(
+        &self,
+        id: String,
+        Priced {
+            exact: amount,
+            cents,
+            carry,
+            duplicate,
+        }: Priced,
+    ) -> Line {
         let exact = amount.in_major(self.link.currency());
-        Line::Priced { id, exact, posted_cents: cents.0, carry: carry.in_cents(), duplicate, amount }
+        Line::Priced {
+            id,
+            exact,
+            posted_cents: cents.0,
+            carry: carry.in_cents(),
+            duplicate,
+            amount,
+        }
     }
 }
 
@@ -186,7 +244,11 @@ impl Pricer {
 fn read_card(json: &[u8]) -> anyhow::Result<CardDoc> {
     let doc = parse_card(json).map_err(listed)?;
     let mistakes = prefixes::mistakes(&doc);
-    if mistakes.is_empty() { Ok(doc) } else { Err(listed(mistakes)) }
+    if mistakes.is_empty() {
+        Ok(doc)
+    } else {
+        Err(listed(mistakes))
+    }
 }
 
 fn card_file(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -198,8 +260,15 @@ fn unusable(path: &Path) -> String {
 }
 
 fn listed(mistakes: Vec<Mistake>) -> anyhow::Error {
-    let lines: Vec<String> = mistakes.iter().map(|m| format!("\n  {} [{}] {}", m.path, m.code, m.message)).collect();
-    let count = if let [_] = mistakes.as_slice() { "a mistake".to_owned() } else { format!("{} mistakes", mistakes.len()) };
+    let lines: Vec<String> = mistakes
+        .iter()
+        .map(|m| format!("\n  {} [{}] {}", m.path, m.code, m.message))
+        .collect();
+    let count = if let [_] = mistakes.as_slice() {
+        "a mistake".to_owned()
+    } else {
+        format!("{} mistakes", mistakes.len())
+    };
     anyhow::anyhow!("it has {count}:{}", lines.concat())
 }
 
@@ -217,32 +286,66 @@ struct Table {
 
 impl Table {
     fn new(currency: Currency) -> Self {
-        Self { currency, events: 0, unpriced: 0, refused: BTreeMap::new(), exact: Exact::ZERO, posted: Cents::ZERO }
+        Self {
+            currency,
+            events: 0,
+            unpriced: 0,
+            refused: BTreeMap::new(),
+            exact: Exact::ZERO,
+            posted: Cents::ZERO,
+        }
     }
 
     fn count(&mut self, line: &Line) {
-        if let Line::Refused { error, is_kept: false, .. } = line {
+        if let Line::Refused {
+            error,
+            is_kept: false,
+            ..
+        } = line
+        {
             *self.refused.entry(error.clone()).or_default() += 1;
         }
     }
 
     fn said_of_refused(&self) -> Vec<String> {
-        self.refused.iter().map(|(code, count)| format!("{} refused: {code}", counted(*count, "line"))).collect()
+        self.refused
+            .iter()
+            .map(|(code, count)| format!("{} refused: {code}", counted(*count, "line")))
+            .collect()
     }
 
     fn write(&mut self, line: &Line, out: &mut impl Write) -> anyhow::Result<()> {
         if self.events == 0 {
-            writeln!(out, "{:<36} {:>20} {:>12} {:>16}", "id", format!("exact {}", self.currency), "posted cents", "carry cents")?;
+            writeln!(
+                out,
+                "{:<36} {:>20} {:>12} {:>16}",
+                "id",
+                format!("exact {}", self.currency),
+                "posted cents",
+                "carry cents"
+            )?;
         }
         self.events += 1;
         match line {
-            Line::Priced { id, exact, posted_cents, carry, duplicate, amount } => {
+            Line::Priced {
+                id,
+                exact,
+                posted_cents,
+                carry,
+                duplicate,
+                amount,
+            } => {
                 self.exact = self.exact.checked_add(*amount)?;
                 self.posted = self.posted.checked_add(Cents(*posted_cents))?;
                 let again = if *duplicate { "  duplicate" } else { "" };
-                writeln!(out, "{id:<36} {exact:>20} {posted_cents:>12} {carry:>16}{again}")?;
+                writeln!(
+                    out,
+                    "{id:<36} {exact:>20} {posted_cents:>12} {carry:>16}{again}"
+                )?;
             }
-            Line::Refused { id, error, detail, .. } => {
+            Line::Refused {
+                id, error, detail, ..
+            } => {
                 self.unpriced += 1;
                 writeln!(out, "{id:<36} {error}: {detail}")?;
             }
@@ -251,8 +354,17 @@ impl Table {
     }
 
     fn finish(&self, out: &mut impl Write) -> anyhow::Result<()> {
-        let sum = format!("{}, {} without a price", counted(self.events, "event"), self.unpriced);
-        writeln!(out, "{sum:<36} {:>20} {:>12}", self.exact.in_major(self.currency), self.posted)?;
+        let sum = format!(
+            "{}, {} without a price",
+            counted(self.events, "event"),
+            self.unpriced
+        );
+        writeln!(
+            out,
+            "{sum:<36} {:>20} {:>12}",
+            self.exact.in_major(self.currency),
+            self.posted
+        )?;
         for said in self.said_of_refused() {
             writeln!(out, "  {said}")?;
         }
@@ -275,8 +387,14 @@ mod tests {
     fn check(events: &[(&str, &str, &str)]) {
         let mut pricer = Pricer::new(CARD.as_bytes(), None).unwrap();
         for (number, (customer, rest, want)) in (1..).zip(events) {
-            let event = format!(r#"{{"id":"{number}","customer":"{customer}","at":"2026-11-20T09:00:00Z",{rest}}}"#);
-            assert_eq!(answer(&mut pricer, &event), *want, "event {number}: {event}");
+            let event = format!(
+                r#"{{"id":"{number}","customer":"{customer}","at":"2026-11-20T09:00:00Z",{rest}}}"#
+            );
+            assert_eq!(
+                answer(&mut pricer, &event),
+                *want,
+                "event {number}: {event}"
+            );
         }
     }
 
@@ -286,7 +404,12 @@ mod tests {
             Some(error) => error.as_str().unwrap().to_owned(),
             None => {
                 let again = line.get("duplicate").map_or("", |_| " duplicate");
-                format!("{} {} {}{again}", line["exact"].as_str().unwrap(), line["posted_cents"], line["carry"].as_str().unwrap())
+                format!(
+                    "{} {} {}{again}",
+                    line["exact"].as_str().unwrap(),
+                    line["posted_cents"],
+                    line["carry"].as_str().unwrap()
+                )
             }
         }
     }
@@ -295,21 +418,37 @@ mod tests {
     #[track_caller]
     fn check_card(mut pricer: Pricer, events: &[(&str, &str)]) {
         for (number, (rest, want)) in events.iter().enumerate() {
-            let answer = answer(&mut pricer, &format!(r#"{{"id":"{number}","at":"2026-11-20T09:00:00Z",{rest}}}"#));
-            assert_eq!(answer.split(' ').next().unwrap(), *want, "event {number}: {rest}");
+            let answer = answer(
+                &mut pricer,
+                &format!(r#"{{"id":"{number}","at":"2026-11-20T09:00:00Z",{rest}}}"#),
+            );
+            assert_eq!(
+                answer.split(' ').next().unwrap(),
+                *want,
+                "event {number}: {rest}"
+            );
         }
     }
 
     fn pricer(meters: &str, rates: &str) -> Pricer {
-        Pricer::new(format!(r#"{{"currency":"EUR","meters":{{{meters}}},"rates":[{rates}]}}"#).as_bytes(), None).unwrap()
+        Pricer::new(
+            format!(r#"{{"currency":"EUR","meters":{{{meters}}},"rates":[{rates}]}}"#).as_bytes(),
+            None,
+        )
+        .unwrap()
     }
 
     #[test]
     fn amounts_are_summed_whatever_the_meter_does() {
         let meter = r#""sale":{"unit":"sale","aggregation":"count"}"#;
-        let tiers =
-            r#"{"key":"s","meter":"sale","price":{"model":"graduated_percentage","tiers":[{"up_to":"1000","rate":"2"},{"rate":"1"}]}}"#;
-        check_card(pricer(meter, tiers), &[(r#""meter":"sale","amount":"1500""#, "25"), (r#""meter":"sale","amount":"100""#, "1")]);
+        let tiers = r#"{"key":"s","meter":"sale","price":{"model":"graduated_percentage","tiers":[{"up_to":"1000","rate":"2"},{"rate":"1"}]}}"#;
+        check_card(
+            pricer(meter, tiers),
+            &[
+                (r#""meter":"sale","amount":"1500""#, "25"),
+                (r#""meter":"sale","amount":"100""#, "1"),
+            ],
+        );
     }
 
     #[test]
@@ -320,9 +459,18 @@ mod tests {
             pricer(meter, seats),
             &[
                 (r#""meter":"seat","quantity":"1""#, "no_attribute"),
-                (r#""meter":"seat","quantity":"1","attributes":{"user":""}"#, "no_attribute"),
-                (r#""meter":"seat","quantity":"1","attributes":{"user":"ann"}"#, "8"),
-                (r#""meter":"seat","quantity":"1","attributes":{"user":"ann"}"#, "0"),
+                (
+                    r#""meter":"seat","quantity":"1","attributes":{"user":""}"#,
+                    "no_attribute",
+                ),
+                (
+                    r#""meter":"seat","quantity":"1","attributes":{"user":"ann"}"#,
+                    "8",
+                ),
+                (
+                    r#""meter":"seat","quantity":"1","attributes":{"user":"ann"}"#,
+                    "0",
+                ),
             ],
         );
     }
@@ -334,18 +482,33 @@ mod tests {
                 r#"{{"key":"{key}","meter":"call","prefixes":["{prefix}"],"call":{{"steps":[{{"from":"0","price":"{price}","per":"60"}}]}}}}"#
             )
         };
-        let card = format!(r#"{{"currency":"EUR","fallback":"world","rates":[{}]}}"#, rate("de", "49", "0.02"));
-        let world = format!(r#"{{"currency":"EUR","rates":[{}]}}"#, rate("any", "", "0.50"));
+        let card = format!(
+            r#"{{"currency":"EUR","fallback":"world","rates":[{}]}}"#,
+            rate("de", "49", "0.02")
+        );
+        let world = format!(
+            r#"{{"currency":"EUR","rates":[{}]}}"#,
+            rate("any", "", "0.50")
+        );
         let calls = |abroad| {
             [
-                (r#""meter":"call","quantity":"60","destination":"+4930123456""#, "0.02"),
-                (r#""meter":"call","quantity":"60","destination":"+33123456789""#, abroad),
+                (
+                    r#""meter":"call","quantity":"60","destination":"+4930123456""#,
+                    "0.02",
+                ),
+                (
+                    r#""meter":"call","quantity":"60","destination":"+33123456789""#,
+                    abroad,
+                ),
             ]
         };
         let mut both = Pricer::new(card.as_bytes(), None).unwrap();
         both.fall_back_on("world", world.as_bytes()).unwrap();
         check_card(both, &calls("0.5"));
-        check_card(Pricer::new(card.as_bytes(), None).unwrap(), &calls("no_rate"));
+        check_card(
+            Pricer::new(card.as_bytes(), None).unwrap(),
+            &calls("no_rate"),
+        );
         let mut alone = Pricer::new(card.as_bytes(), None).unwrap();
         let Some(Line::Refused { detail, .. }) =
             alone.line(br#"{"id":"1","at":"2026-11-20T09:00:00Z","meter":"call","quantity":"60","destination":"+33123456789"}"#, 1)
@@ -363,7 +526,11 @@ mod tests {
                 r#"{{"key":"{key}","meter":"call","window":{{"from":"{from}","until":"{until}"}},"price":{{"model":"per_unit","unit_price":"{price}","per":"60"}}}}"#
             )
         };
-        let rates = [rate("day", "08:00", "18:00", "0.30"), rate("night", "18:00", "08:00", "0.03")].join(",");
+        let rates = [
+            rate("day", "08:00", "18:00", "0.30"),
+            rate("night", "18:00", "08:00", "0.03"),
+        ]
+        .join(",");
         let mut pricer = pricer("", &rates);
         let call = r#"{"id":"1","at":"2026-11-20T17:55:00Z","meter":"call","quantity":"600"}"#;
         assert_eq!(answer(&mut pricer, call).split(' ').next(), Some("1.65"));
@@ -372,59 +539,124 @@ mod tests {
     /// Whether usage lasts decides about its price, and only its meter's unit says so.
     #[test]
     fn the_unit_of_a_meter_is_asked_for_where_it_matters() {
-        let rate =
-            |key: &str, more: &str| format!(r#"{{"key":"{key}","meter":"use","price":{{"model":"per_unit","unit_price":"1"}}{more}}}"#);
+        let rate = |key: &str, more: &str| {
+            format!(
+                r#"{{"key":"{key}","meter":"use","price":{{"model":"per_unit","unit_price":"1"}}{more}}}"#
+            )
+        };
         let day = rate("day", r#","window":{"from":"08:00","until":"18:00"}"#);
         let night = rate("night", r#","window":{"from":"18:00","until":"08:00"}"#);
-        let (now, next) = (rate("now", ""), rate("next", r#","effective_from":"2027-01-01T00:00:00Z""#));
+        let (now, next) = (
+            rate("now", ""),
+            rate("next", r#","effective_from":"2027-01-01T00:00:00Z""#),
+        );
         let unsaid = "meters.use [unit_required] by rates[0].window the price changes";
         for (meters, rates, want) in [
             ("", format!("{day},{night}"), Some(unsaid)),
             (r#""use":{"unit":"second"}"#, format!("{day},{night}"), None),
             (r#""use":{"unit":"unit"}"#, format!("{day},{night}"), None),
-            ("", format!("{now},{next}"), Some("meters.use [unit_required] by rates[1].effective_from ")),
+            (
+                "",
+                format!("{now},{next}"),
+                Some("meters.use [unit_required] by rates[1].effective_from "),
+            ),
             ("", next.clone(), None),
             ("", now.clone(), None),
             ("", day.replace("\"use\"", "\"call\""), None),
         ] {
-            let said = pricer(meters, &rates).check().err().map(|error| error.to_string());
+            let said = pricer(meters, &rates)
+                .check()
+                .err()
+                .map(|error| error.to_string());
             match want {
                 None => assert_eq!(said, None, "{rates}"),
-                Some(want) => assert!(said.as_ref().is_some_and(|said| said.contains(want)), "{rates}: {said:?}"),
+                Some(want) => assert!(
+                    said.as_ref().is_some_and(|said| said.contains(want)),
+                    "{rates}: {said:?}"
+                ),
             }
         }
         let event = r#"{"id":"1","at":"2026-11-20T17:55:00Z","meter":"use","quantity":"600"}"#;
         let exact = |unit: &str, cheap: &str| {
-            let mut pricer = pricer(&format!(r#""use":{{"unit":"{unit}"}}"#), &format!("{day},{cheap}"));
-            answer(&mut pricer, event).split(' ').next().unwrap().to_owned()
+            let mut pricer = pricer(
+                &format!(r#""use":{{"unit":"{unit}"}}"#),
+                &format!("{day},{cheap}"),
+            );
+            answer(&mut pricer, event)
+                .split(' ')
+                .next()
+                .unwrap()
+                .to_owned()
         };
         let cheap = night.replace("unit_price\":\"1\"", "unit_price\":\"0.1\"");
-        assert_eq!((exact("second", &cheap), exact("unit", &cheap)), ("330".to_owned(), "600".to_owned()));
+        assert_eq!(
+            (exact("second", &cheap), exact("unit", &cheap)),
+            ("330".to_owned(), "600".to_owned())
+        );
     }
 
     #[test]
     fn fallback_cards_come_to_an_end_and_are_asked() {
         let card = |fallback: &str| {
-            let fallback = if fallback.is_empty() { String::new() } else { format!(r#","fallback":"{fallback}""#) };
-            format!(r#"{{"currency":"EUR"{fallback},"rates":[{{"key":"a","meter":"m","price":{{"model":"flat","amount":"1"}}}}]}}"#)
+            let fallback = if fallback.is_empty() {
+                String::new()
+            } else {
+                format!(r#","fallback":"{fallback}""#)
+            };
+            format!(
+                r#"{{"currency":"EUR"{fallback},"rates":[{{"key":"a","meter":"m","price":{{"model":"flat","amount":"1"}}}}]}}"#
+            )
         };
         let check = |first: &str, others: &[(&str, &str)], want: Option<&str>| {
             let mut pricer = Pricer::new(card(first).as_bytes(), None).unwrap();
-            let given = others.iter().try_for_each(|(name, next)| pricer.fall_back_on(name, card(next).as_bytes()));
-            let said = given.and_then(|()| pricer.check()).err().map(|error| error.to_string());
+            let given = others
+                .iter()
+                .try_for_each(|(name, next)| pricer.fall_back_on(name, card(next).as_bytes()));
+            let said = given
+                .and_then(|()| pricer.check())
+                .err()
+                .map(|error| error.to_string());
             match want {
                 None => assert_eq!(said, None, "{first} {others:?}"),
-                Some(want) => assert!(said.as_ref().is_some_and(|said| said.contains(want)), "{first} {others:?}: {said:?}"),
+                Some(want) => assert!(
+                    said.as_ref().is_some_and(|said| said.contains(want)),
+                    "{first} {others:?}: {said:?}"
+                ),
             }
         };
         check("x", &[("x", "y"), ("y", "")], None);
         check("x", &[], None);
-        check("x", &[("x", "x")], Some(r#"fallback [fallback_cycle] "x" -> "x""#));
-        check("x", &[("x", "y"), ("y", "x")], Some(r#"[fallback_cycle] "x" -> "y" -> "x""#));
-        check("x", &[("x", ""), ("x", "y")], Some(r#"[given_twice] the fallback card "x""#));
-        check("x", &[("x", ""), ("y", "")], Some(r#"[unused_fallback] no card names "y" as its fallback; named are "x""#));
+        check(
+            "x",
+            &[("x", "x")],
+            Some(r#"fallback [fallback_cycle] "x" -> "x""#),
+        );
+        check(
+            "x",
+            &[("x", "y"), ("y", "x")],
+            Some(r#"[fallback_cycle] "x" -> "y" -> "x""#),
+        );
+        check(
+            "x",
+            &[("x", ""), ("x", "y")],
+            Some(r#"[given_twice] the fallback card "x""#),
+        );
+        check(
+            "x",
+            &[("x", ""), ("y", "")],
+            Some(r#"[unused_fallback] no card names "y" as its fallback; named are "x""#),
+        );
         check("", &[("y", "")], Some("[unused_fallback]"));
-        let long = [("1", "2"), ("2", "3"), ("3", "4"), ("4", "5"), ("5", "6"), ("6", "7"), ("7", "8"), ("8", "")];
+        let long = [
+            ("1", "2"),
+            ("2", "3"),
+            ("3", "4"),
+            ("4", "5"),
+            ("5", "6"),
+            ("6", "7"),
+            ("7", "8"),
+            ("8", ""),
+        ];
         check("1", &long, Some("[too_many_fallbacks]"));
     }
 
@@ -435,24 +667,42 @@ mod tests {
                 r#"{{"currency":"EUR","rates":[{{"key":"a","meter":"call","prefixes":["{prefix}"],"call":{{"steps":[{{"from":"0","price":"1"}}]}}}}]}}"#
             )
         };
-        let said = Pricer::new(card("0049").as_bytes(), None).unwrap_err().to_string();
-        assert!(said.contains(r#"rates[0].prefixes[0] [no_such_number] no number begins with "0049""#), "{said}");
+        let said = Pricer::new(card("0049").as_bytes(), None)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            said.contains(r#"rates[0].prefixes[0] [no_such_number] no number begins with "0049""#),
+            "{said}"
+        );
         assert!(Pricer::new(card("49").as_bytes(), None).is_ok());
     }
 
     #[test]
     fn national_numbers_are_those_of_the_country() {
         let card = r#"{"currency":"EUR","rates":[{"key":"de","meter":"call","prefixes":["4930"],"call":{"steps":[{"from":"0","price":"0.02","per":"60"}]}}]}"#;
-        let berlin = |want| [(r#""meter":"call","quantity":"60","destination":"030 123456""#, want)];
-        check_card(Pricer::new(card.as_bytes(), Some("DE".to_owned())).unwrap(), &berlin("0.02"));
-        check_card(Pricer::new(card.as_bytes(), None).unwrap(), &berlin("no_rate"));
+        let berlin = |want| {
+            [(
+                r#""meter":"call","quantity":"60","destination":"030 123456""#,
+                want,
+            )]
+        };
+        check_card(
+            Pricer::new(card.as_bytes(), Some("DE".to_owned())).unwrap(),
+            &berlin("0.02"),
+        );
+        check_card(
+            Pricer::new(card.as_bytes(), None).unwrap(),
+            &berlin("no_rate"),
+        );
     }
 
     #[test]
     fn an_event_that_comes_again_moves_nothing() {
         let mut pricer = Pricer::new(CARD.as_bytes(), None).unwrap();
         let event = |id: &str, source: &str, quantity: &str| {
-            format!(r#"{{"id":"{id}","source":"{source}","at":"2026-11-20T09:00:00Z","meter":"api_call","quantity":{quantity}}}"#)
+            format!(
+                r#"{{"id":"{id}","source":"{source}","at":"2026-11-20T09:00:00Z","meter":"api_call","quantity":{quantity}}}"#
+            )
         };
         for (event, want) in [
             (event("a", "x", "\"2\""), "0.003 0 0.3"),
@@ -473,22 +723,58 @@ mod tests {
     #[test]
     fn counters_and_carry_run_on_per_customer() {
         check(&[
-            ("a", r#""meter":"call","quantity":"600","destination":"+4930123456""#, "4 400 0"),
-            ("a", r#""meter":"call","quantity":"7","destination":"0049151123456""#, "0.00666 0 0.666"),
-            ("a", r#""meter":"api_call","quantity":"1""#, "0.0015 0 0.816"),
-            ("a", r#""meter":"api_call","quantity":"3""#, "0.2015 20 0.966"),
+            (
+                "a",
+                r#""meter":"call","quantity":"600","destination":"+4930123456""#,
+                "4 400 0",
+            ),
+            (
+                "a",
+                r#""meter":"call","quantity":"7","destination":"0049151123456""#,
+                "0.00666 0 0.666",
+            ),
+            (
+                "a",
+                r#""meter":"api_call","quantity":"1""#,
+                "0.0015 0 0.816",
+            ),
+            (
+                "a",
+                r#""meter":"api_call","quantity":"3""#,
+                "0.2015 20 0.966",
+            ),
             ("b", r#""meter":"api_call","quantity":"3""#, "0.103 10 0.3"),
-            ("a", r#""meter":"seat","quantity":"1","attributes":{"user":"x"}"#, "2 200 0.966"),
-            ("a", r#""meter":"seat","quantity":"1","attributes":{"user":"x"}"#, "0 0 0.966"),
-            ("a", r#""meter":"seat","quantity":"1","attributes":{"user":"y"}"#, "2 200 0.966"),
+            (
+                "a",
+                r#""meter":"seat","quantity":"1","attributes":{"user":"x"}"#,
+                "2 200 0.966",
+            ),
+            (
+                "a",
+                r#""meter":"seat","quantity":"1","attributes":{"user":"x"}"#,
+                "0 0 0.966",
+            ),
+            (
+                "a",
+                r#""meter":"seat","quantity":"1","attributes":{"user":"y"}"#,
+                "2 200 0.966",
+            ),
         ]);
     }
 
     #[test]
     fn what_has_no_price_moves_nothing() {
         check(&[
-            ("a", r#""meter":"call","quantity":"60","destination":"+1212555""#, "no_rate"),
-            ("a", r#""meter":"call","quantity":"many","destination":"+4930123456""#, "invalid_field"),
+            (
+                "a",
+                r#""meter":"call","quantity":"60","destination":"+1212555""#,
+                "no_rate",
+            ),
+            (
+                "a",
+                r#""meter":"call","quantity":"many","destination":"+4930123456""#,
+                "invalid_field",
+            ),
             ("a", r#""meter":"fax","quantity":"1""#, "no_rate"),
             ("a", r#""meter":"api_call","quantity":"1""#, "0.0015 0 0.15"),
         ]);
@@ -499,16 +785,35 @@ mod tests {
         let line = r#"{"id":"a","meter":"api_call","quantity":"2","at":"2026-11-20T09:00:00Z","attributes":{"name":"Müller"}}"#;
         let both = format!("{line}\n{}\n", line.replace("\"a\"", "\"b\""));
         let utf16: Vec<u8> = both.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let latin: Vec<u8> = both.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+        let latin: Vec<u8> = both
+            .chars()
+            .map(|c| u8::try_from(u32::from(c)).unwrap())
+            .collect();
         let folder = tempfile::tempdir().unwrap();
-        for bytes in [both.clone().into_bytes(), utf16, latin, both.replace('\n', "\r").into_bytes()] {
+        for bytes in [
+            both.clone().into_bytes(),
+            utf16,
+            latin,
+            both.replace('\n', "\r").into_bytes(),
+        ] {
             let path = folder.path().join("usage.ndjson");
             std::fs::write(&path, &bytes).unwrap();
             let mut text = Vec::new();
-            lines_of(std::fs::File::open(&path).unwrap()).unwrap().read_to_end(&mut text).unwrap();
+            lines_of(std::fs::File::open(&path).unwrap())
+                .unwrap()
+                .read_to_end(&mut text)
+                .unwrap();
             let mut pricer = Pricer::new(CARD.as_bytes(), None).unwrap();
-            let lines = text.split(|&byte| byte == b'\n').filter_map(|line| pricer.line(line, 1));
-            assert_eq!(lines.filter(|line| matches!(line, Line::Priced { .. })).count(), 2, "{bytes:?}");
+            let lines = text
+                .split(|&byte| byte == b'\n')
+                .filter_map(|line| pricer.line(line, 1));
+            assert_eq!(
+                lines
+                    .filter(|line| matches!(line, Line::Priced { .. }))
+                    .count(),
+                2,
+                "{bytes:?}"
+            );
         }
     }
 
@@ -530,7 +835,12 @@ mod tests {
         }
         table.finish(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+        let words = |line: &str| {
+            line.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         let lines: Vec<String> = text.lines().map(words).collect();
         assert_eq!(
             lines,

@@ -18,7 +18,11 @@ pub struct Progress {
 impl Progress {
     /// `total` 0: it is not known.
     pub fn new(what: &'static str, total: u64) -> Self {
-        let bar = if total == 0 { ProgressBar::no_length() } else { ProgressBar::new(total) };
+        let bar = if total == 0 {
+            ProgressBar::no_length()
+        } else {
+            ProgressBar::new(total)
+        };
         bar.set_draw_target(ProgressDrawTarget::hidden());
         bar.set_message(what);
         let template = if total == 0 {
@@ -29,7 +33,11 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Self { bar, started: Instant::now(), shown: Cell::new(false) }
+        Self {
+            bar,
+            started: Instant::now(),
+            shown: Cell::new(false),
+        }
     }
 
     /// Of bytes. `total` 0: it is not known.

@@ -1,11 +1,13 @@
-//! `centwise reconcile`: asks a running server to compare the payment provider's balance with the books.
+//! `centwise reconcile`: asks a running server to compare the payment provider's balance with the
+//! books.
 
 use super::Ended;
 use super::client::{Call, Endpoint};
 use crate::http::reconciliation::ReconciliationBody;
 use std::io::Write;
 
-/// Compare the payment provider's balance with what is posted: exit code 0, or 1 and the differences
+/// Compare the payment provider's balance with what is posted: exit code 0, or 1 and the
+/// differences
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How far back, in days
@@ -25,20 +27,50 @@ pub struct Args {
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let found: ReconciliationBody = super::runtime()?.block_on(async {
         let mut server = Endpoint::new(&args.url, &args.key)?.connect().await?;
-        server.send(&Call::get(&format!("/v1/payments/reconciliation?days={}", args.days))).await?.json()
+        server
+            .send(&Call::get(&format!(
+                "/v1/payments/reconciliation?days={}",
+                args.days
+            )))
+            .await?
+            .json()
     })?;
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&found)?)?;
     } else {
-        writeln!(out, "{} payments compared, {} moves, {} of them not of top-ups", found.payments, found.moves, found.foreign)?;
+        writeln!(
+            out,
+            "{} payments compared, {} moves, {} of them not of top-ups",
+            found.payments, found.moves, found.foreign
+        )?;
         for one in &found.listed {
-            writeln!(out, "{} {}: {} at the provider, {} posted", one.id, one.currency, one.provider_cents, one.posted_cents)?;
+            writeln!(
+                out,
+                "{} {}: {} at the provider, {} posted",
+                one.id, one.currency, one.provider_cents, one.posted_cents
+            )?;
         }
         for one in &found.uncounted {
-            writeln!(out, "{} {}: {} in the provider's units, fee {}: not counted", one.id, one.currency, one.amount, one.fee)?;
+            writeln!(
+                out,
+                "{} {}: {} in the provider's units, fee {}: not counted",
+                one.id, one.currency, one.amount, one.fee
+            )?;
         }
-        writeln!(out, "{}", if found.ok { "nothing differs".to_owned() } else { format!("{} differences", found.differences) })?;
+        writeln!(
+            out,
+            "{}",
+            if found.ok {
+                "nothing differs".to_owned()
+            } else {
+                format!("{} differences", found.differences)
+            }
+        )?;
     }
     out.flush()?;
-    Ok(if found.ok { Ended::Well } else { Ended::Findings })
+    Ok(if found.ok {
+        Ended::Well
+    } else {
+        Ended::Findings
+    })
 }

@@ -17,7 +17,8 @@ use store::records::{Actor, Records};
 pub struct Args {
     #[command(flatten)]
     database: Database,
-    /// Full months kept before the present one; at least a month more than the longest late_window_days
+    /// Full months kept before the present one; at least a month more than the longest
+    /// late_window_days
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(i64::from(KEEP_MONTHS_MIN)..=1200))]
     keep_months: u32,
     /// Only say what would go
@@ -66,7 +67,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     } else {
         write_text(args, &done, out)?
     }
-    Ok(if done.checks.is_empty() { Ended::Well } else { Ended::Findings })
+    Ok(if done.checks.is_empty() {
+        Ended::Well
+    } else {
+        Ended::Findings
+    })
 }
 
 async fn work(args: &Args, url: &str) -> anyhow::Result<Done> {
@@ -74,7 +79,11 @@ async fn work(args: &Args, url: &str) -> anyhow::Result<Done> {
     let (clock, retention) = (Clock::system(), Retention::open(&db).await?);
     if args.dry_run {
         let plan = retention.plan(clock.now(), args.keep_months).await?;
-        return Ok(Done { plan, dropped: Vec::new(), checks: Vec::new() });
+        return Ok(Done {
+            plan,
+            dropped: Vec::new(),
+            checks: Vec::new(),
+        });
     }
     // What an earlier run had begun with, unless it had not come to every root.
     let mut dropped = match retention.drop_months(clock.now(), PATIENCE).await {
@@ -83,7 +92,10 @@ async fn work(args: &Args, url: &str) -> anyhow::Result<Done> {
     };
     let plan = retention.plan(clock.now(), args.keep_months).await?;
     if !plan.months.is_empty() {
-        let platform = Records::new(&db).platform().await?.context("this database has no platform yet")?;
+        let platform = Records::new(&db)
+            .platform()
+            .await?
+            .context("this database has no platform yet")?;
         let reason = format!("centwise retention --keep-months {}", args.keep_months);
         let actor = Actor {
             key: None,
@@ -94,17 +106,39 @@ async fn work(args: &Args, url: &str) -> anyhow::Result<Done> {
             once: None,
         };
         match retention.fold(&plan, args.with_unrated, &actor).await {
-            Err(RetentionError::NotSound(checks)) => return Ok(Done { plan, dropped, checks }),
+            Err(RetentionError::NotSound(checks)) => {
+                return Ok(Done {
+                    plan,
+                    dropped,
+                    checks,
+                });
+            }
             done => done?,
         }
         dropped.extend(retention.drop_months(clock.now(), PATIENCE).await?);
     }
-    Ok(Done { plan, dropped, checks: Vec::new() })
+    Ok(Done {
+        plan,
+        dropped,
+        checks: Vec::new(),
+    })
 }
 
 fn write_json(done: &Done, out: &mut impl Write) -> anyhow::Result<()> {
-    let Done { plan, dropped, checks } = done;
-    let months = plan.months.iter().map(|of| Month { month: &of.month, records: of.records, batches: of.batches }).collect();
+    let Done {
+        plan,
+        dropped,
+        checks,
+    } = done;
+    let months = plan
+        .months
+        .iter()
+        .map(|of| Month {
+            month: &of.month,
+            records: of.records,
+            batches: of.batches,
+        })
+        .collect();
     let report = Report {
         ok: checks.is_empty(),
         from: plan.from.to_string(),
@@ -118,20 +152,35 @@ fn write_json(done: &Done, out: &mut impl Write) -> anyhow::Result<()> {
 }
 
 fn write_text(args: &Args, done: &Done, out: &mut impl Write) -> anyhow::Result<()> {
-    let Done { plan, dropped, checks } = done;
+    let Done {
+        plan,
+        dropped,
+        checks,
+    } = done;
     writeln!(out, "what arrived from {} on is kept", plan.from)?;
     for month in &plan.months {
-        writeln!(out, "{:<8} {:>12} records in {:>9} batches", month.month, month.records, month.batches)?;
+        writeln!(
+            out,
+            "{:<8} {:>12} records in {:>9} batches",
+            month.month, month.records, month.batches
+        )?;
     }
     if plan.months.is_empty() && dropped.is_empty() {
         writeln!(out, "there is nothing older")?;
     }
     if plan.unrated > 0 || plan.open_holds > 0 {
-        writeln!(out, "among them {} events without a price, and {} open holds", plan.unrated, plan.open_holds)?;
+        writeln!(
+            out,
+            "among them {} events without a price, and {} open holds",
+            plan.unrated, plan.open_holds
+        )?;
     }
     for check in checks.iter().filter(|check| !check.ok) {
         writeln!(out, "{} WRONG", check.name)?;
-        check.differences.iter().try_for_each(|difference| writeln!(out, "  {difference}"))?;
+        check
+            .differences
+            .iter()
+            .try_for_each(|difference| writeln!(out, "  {difference}"))?;
     }
     match (args.dry_run, checks.is_empty(), dropped.is_empty()) {
         (true, ..) => writeln!(out, "nothing was dropped: this was a dry run")?,

@@ -1,4 +1,5 @@
-//! `centwise serve`: the server, in the foreground, until SIGTERM or SIGINT; SIGHUP reads secrets in files again.
+//! `centwise serve`: the server, in the foreground, until SIGTERM or SIGINT; SIGHUP reads secrets
+//! in files again.
 
 use super::{Ended, database, environment, runtime};
 use crate::clock::Clock;
@@ -37,7 +38,9 @@ pub fn run(args: Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let served = runtime.block_on(async {
         // A reload that comes too early waits.
         let hangups = server::hangups()?;
-        let running = server::serve(&config, Clock::system()).await.map_err(database::explained)?;
+        let running = server::serve(&config, Clock::system())
+            .await
+            .map_err(database::explained)?;
         print_admin_key(running.admin_key.as_deref(), out)?;
         if args.demo {
             let place = config.database()?;
@@ -51,7 +54,9 @@ pub fn run(args: Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         let signals = server::Signals::expect()?;
         writeln!(out, "listening on {}", running.url())?;
         out.flush()?;
-        running.until(signals, hangups, || environment::reread(&config)).await
+        running
+            .until(signals, hangups, || environment::reread(&config))
+            .await
     });
     runtime.shutdown_timeout(ABANDON_TIME_MAX);
     served.map(|()| Ended::Well)
@@ -60,7 +65,10 @@ pub fn run(args: Args, out: &mut impl Write) -> anyhow::Result<Ended> {
 /// The first start makes a key; nobody can show it again.
 fn print_admin_key(key: Option<&str>, out: &mut impl Write) -> anyhow::Result<()> {
     if let Some(key) = key {
-        writeln!(out, "created the platform; its admin key (shown once, keep it): {key}")?;
+        writeln!(
+            out,
+            "created the platform; its admin key (shown once, keep it): {key}"
+        )?;
         out.flush()?;
     }
     Ok(())

@@ -14,7 +14,12 @@ use tenants::Scope;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Target {
     /// A running server; without it the command opens the database itself
-    #[arg(long, env = "CENTWISE_URL", value_name = "http://HOST:PORT", requires = "key")]
+    #[arg(
+        long,
+        env = "CENTWISE_URL",
+        value_name = "http://HOST:PORT",
+        requires = "key"
+    )]
     url: Option<String>,
     /// API key for --url
     #[arg(long, env = "CENTWISE_KEY", value_name = "KEY", hide_env_values = true)]
@@ -43,7 +48,10 @@ pub struct Session {
 impl Session {
     pub async fn open(target: &Target) -> anyhow::Result<Self> {
         match (&target.url, &target.key) {
-            (Some(url), Some(key)) => Ok(Self { endpoint: Endpoint::new(url, key)?, own: None }),
+            (Some(url), Some(key)) => Ok(Self {
+                endpoint: Endpoint::new(url, key)?,
+                own: None,
+            }),
             _ => Self::open_own(&target.database).await,
         }
     }
@@ -54,14 +62,24 @@ impl Session {
         let mut config = database.config();
         config.limits.admin_per_sec = u32::MAX;
         config.request_secs_max = REQUEST_SECS_MAX;
-        let running = server::serve(&config, Clock::system()).await.map_err(database::explained)?;
+        let running = server::serve(&config, Clock::system())
+            .await
+            .map_err(database::explained)?;
         let records = &running.app.records;
-        let platform = records.platform().await?.context("the database has no platform")?;
+        let platform = records
+            .platform()
+            .await?
+            .context("the database has no platform")?;
         let clock = &running.app.clock;
         let planter = Planter::new(records, clock, platform.id, "command line");
         let ends = clock.now().plus_secs(OWN_KEY_SECS);
-        let (id, secret) = planter.key(&platform, Scope::PlatformAdmin, "command line", Some(ends)).await?;
-        Ok(Self { endpoint: Endpoint::new(&running.url(), &secret)?, own: Some((running, id)) })
+        let (id, secret) = planter
+            .key(&platform, Scope::PlatformAdmin, "command line", Some(ends))
+            .await?;
+        Ok(Self {
+            endpoint: Endpoint::new(&running.url(), &secret)?,
+            own: Some((running, id)),
+        })
     }
 
     pub async fn connect(&self) -> anyhow::Result<Connection> {
@@ -71,7 +89,14 @@ impl Session {
     /// Takes the key back and closes the database.
     pub async fn close(self) -> anyhow::Result<()> {
         if let Some((running, key)) = self.own {
-            Planter::new(&running.app.records, &running.app.clock, running.app.platform, "command line").revoke(key).await?;
+            Planter::new(
+                &running.app.records,
+                &running.app.clock,
+                running.app.platform,
+                "command line",
+            )
+            .revoke(key)
+            .await?;
             running.stop().await?;
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT end long work between two of its steps, so that it can take away what it has left lying about.
+//! SIGTERM and SIGINT end long work between two of its steps, so that it can take away what it has
+//! left lying about.
 
 use super::progress::Progress;
 use std::io::{self, Read, Write};
@@ -15,7 +16,12 @@ impl Stop {
     pub fn on_signals(runtime: &Runtime) -> Self {
         let (told, stop) = watch::channel(false);
         runtime.spawn(async move {
-            let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+            let (Ok(mut terminate), Ok(mut interrupt)) = (
+                signal(SignalKind::terminate()),
+                signal(SignalKind::interrupt()),
+            ) else {
+                return;
+            };
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
@@ -29,12 +35,19 @@ impl Stop {
     pub fn advance<'a>(&'a self, progress: &'a Progress) -> impl FnMut(u64) -> io::Result<()> + 'a {
         |bytes| {
             progress.add(bytes);
-            if *self.0.borrow() { Err(stopped()) } else { Ok(()) }
+            if *self.0.borrow() {
+                Err(stopped())
+            } else {
+                Ok(())
+            }
         }
     }
 
     /// Awaits, unless a signal comes first.
-    pub async fn or<T, E: From<io::Error>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    pub async fn or<T, E: From<io::Error>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let mut stop = self.0.clone();
         let told = async {
             if stop.wait_for(|told| *told).await.is_err() {

@@ -8,7 +8,8 @@ use std::io::Write;
 use store::db::{Db, PostgresOptions};
 use store::journal::Check;
 
-/// Audit the books: balances, sums, charges, carries, holds, identities, hash chain; and agreements, prices, keys, audit log
+/// Audit the books: balances, sums, charges, carries, holds, identities, hash chain; and
+/// agreements, prices, keys, audit log
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -27,7 +28,12 @@ struct Verdict<'a> {
 async fn audit(place: &Place) -> anyhow::Result<Vec<Check>> {
     Ok(match place {
         Place::File(file) => store::sqlite::verify_file(file).await?,
-        Place::Postgres(url) => store::postgres::verify_database(&Db::open_postgres(url, &PostgresOptions::existing()).await?).await?,
+        Place::Postgres(url) => {
+            store::postgres::verify_database(
+                &Db::open_postgres(url, &PostgresOptions::existing()).await?,
+            )
+            .await?
+        }
     })
 }
 
@@ -44,13 +50,25 @@ pub fn report(checks: &[Check], json: bool, out: &mut impl Write) -> anyhow::Res
     } else {
         for check in checks {
             let verdict = if check.ok { "ok" } else { "WRONG" };
-            writeln!(out, "{:<16} {verdict:<6} {:>12} examined", check.name, check.examined)?;
-            check.differences.iter().try_for_each(|difference| writeln!(out, "  {difference}"))?;
+            writeln!(
+                out,
+                "{:<16} {verdict:<6} {:>12} examined",
+                check.name, check.examined
+            )?;
+            check
+                .differences
+                .iter()
+                .try_for_each(|difference| writeln!(out, "  {difference}"))?;
         }
         writeln!(
             out,
             "{}",
-            if ok { "the books are right" } else { "the books are NOT right: keep this database as it is, and restore a backup beside it" }
+            if ok {
+                "the books are right"
+            } else {
+                "the books are NOT right: keep this database as it is, and restore a backup \
+                    beside it"
+            }
         )?;
     }
     Ok(if ok { Ended::Well } else { Ended::Findings })

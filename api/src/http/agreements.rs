@@ -1,4 +1,5 @@
-//! `/v1/agreements`: the terms of one link. Written by a seller (or one above it), never by the buyer.
+//! `/v1/agreements`: the terms of one link. Written by a seller (or one above it), never by the
+//! buyer.
 
 use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
 use crate::http::page::{List, PageQuery, period};
@@ -45,7 +46,8 @@ pub struct AgreementBody {
     /// Of a commission: the seller gets at least the price by this card.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floor_rate_card: Option<String>,
-    /// Of a commission without a floor: whether the buyer may sell at cards that no seller above it published or approved.
+    /// Of a commission without a floor: whether the buyer may sell at cards that no seller above it
+    /// published or approved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_retail: Option<bool>,
     #[schema(value_type = words::Collect, example = "platform")]
@@ -56,13 +58,14 @@ pub struct AgreementBody {
     pub credit_limit_cents: Option<i64>,
     #[schema(value_type = words::OnExhausted, example = "post")]
     pub on_exhausted: OnExhausted,
-    /// Of a reseller: how much credit it may give to each buyer that the platform collects from. Absent: none.
+    /// Of a reseller: how much credit it may give to each buyer that the platform collects from.
+    /// Absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 10000)]
     pub credit_cap_cents: Option<i64>,
-    /// Who agreed on it (external id). A commission makes the share of a seller further up smaller only if that one, or one above
-    /// it, agreed on it. Absent: it is not recorded, and counts as the platform's;
-    /// or it is a seller above the key's own.
+    /// Who agreed on it (external id). A commission makes the share of a seller further up smaller
+    /// only if that one, or one above it, agreed on it. Absent: it is not recorded, and counts as
+    /// the platform's; or it is a seller above the key's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "platform")]
     pub author: Option<String>,
@@ -73,8 +76,8 @@ pub struct AgreementBody {
     pub until: Option<String>,
 }
 
-/// New terms for a buyer. A customer buys at a `rate_card`; a reseller at one, or under a commission: exactly one of `rate_card`
-/// and `commission_bp`, and with neither 25 % commission.
+/// New terms for a buyer. A customer buys at a `rate_card`; a reseller at one, or under a
+/// commission: exactly one of `rate_card` and `commission_bp`, and with neither 25 % commission.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewAgreement, example = json!({"buyer": "acme-42", "currency": "EUR", "rate_card": "retail", "collect": "platform", "credit_limit_cents": 0}))]
@@ -86,28 +89,33 @@ pub struct NewAgreementBody {
     pub rate_card: Option<String>,
     /// The buyer's share of what its own customers pay, in basis points.
     pub commission_bp: Option<u16>,
-    /// Of a commission: a card of the seller's, by name or `crd_…`; the seller gets at least the price by it.
+    /// Of a commission: a card of the seller's, by name or `crd_…`; the seller gets at least the
+    /// price by it.
     pub floor_rate_card: Option<String>,
-    /// Of a commission without a floor: the buyer may sell at cards that no seller above it published or approved.
+    /// Of a commission without a floor: the buyer may sell at cards that no seller above it
+    /// published or approved.
     #[serde(default)]
     pub free_retail: bool,
-    /// Where the buyer's money is: `platform` (default) or `reseller`. A seller below the platform chooses once, for a new buyer, and
-    /// `platform` only where the platform collects from its own customers' sellers up to it; the platform may change it while
-    /// the buyer has nothing in either account.
+    /// Where the buyer's money is: `platform` (default) or `reseller`. A seller below the platform
+    /// chooses once, for a new buyer, and `platform` only where the platform collects from its own
+    /// customers' sellers up to it; the platform may change it while the buyer has nothing in
+    /// either account.
     #[serde(default)]
     #[schema(value_type = Option<words::Collect>, default = "platform", example = "platform")]
     pub collect: Collect,
-    /// In minor units. Absent: no limit (postpaid); 0: prepaid. With `collect: platform` a seller below the platform gives at
-    /// most its own `credit_cap_cents`.
+    /// In minor units. Absent: no limit (postpaid); 0: prepaid. With `collect: platform` a seller
+    /// below the platform gives at most its own `credit_cap_cents`.
     pub credit_limit_cents: Option<i64>,
-    /// Of a reseller: how much credit it may give to each buyer that the platform collects from. Default: none.
+    /// Of a reseller: how much credit it may give to each buyer that the platform collects from.
+    /// Default: none.
     pub credit_cap_cents: Option<i64>,
-    /// Usage that the balance does not cover: `post` (default) charges it all the same, below zero; `refuse` keeps it open
-    /// (`exhausted`).
+    /// Usage that the balance does not cover: `post` (default) charges it all the same, below zero;
+    /// `refuse` keeps it open (`exhausted`).
     #[serde(default)]
     #[schema(value_type = Option<words::OnExhausted>, default = "post", example = "post")]
     pub on_exhausted: OnExhausted,
-    /// Default: the beginning of the present minute (later where the buyer's terms before ended within it).
+    /// Default: the beginning of the present minute (later where the buyer's terms before ended
+    /// within it).
     #[schema(value_type = Option<String>, example = "2026-11-01T00:00:00Z", format = DateTime)]
     pub from: Option<Instant>,
     /// Exclusive.
@@ -143,12 +151,20 @@ pub struct AgreementsQuery {
 
 /// Every agreement of a buyer, past and future.
 pub async fn agreements_of(app: &App, buyer: TenantId) -> Result<Arc<Vec<Agreement>>, ApiProblem> {
-    let read = async { Ok::<_, ApiProblem>(Some(Arc::new(app.records.agreements_of(&[buyer]).await?))) };
-    Ok(app.agreements.get_or_read(buyer, read).await?.unwrap_or_default())
+    let read =
+        async { Ok::<_, ApiProblem>(Some(Arc::new(app.records.agreements_of(&[buyer]).await?))) };
+    Ok(app
+        .agreements
+        .get_or_read(buyer, read)
+        .await?
+        .unwrap_or_default())
 }
 
 /// The buyer's agreement in force now. There is no other that says whose money it is.
-pub async fn agreement_in_force(app: &App, buyer: TenantId) -> Result<Option<Agreement>, ApiProblem> {
+pub async fn agreement_in_force(
+    app: &App,
+    buyer: TenantId,
+) -> Result<Option<Agreement>, ApiProblem> {
     let (agreements, now) = (agreements_of(app, buyer).await?, app.clock.now());
     Ok(agreements.iter().find(|terms| terms.in_force(now)).cloned())
 }
@@ -157,7 +173,9 @@ pub async fn agreement_in_force(app: &App, buyer: TenantId) -> Result<Option<Agr
 pub async fn usual_currency(app: &App, buyer: TenantId) -> Result<Option<Currency>, ApiProblem> {
     let (agreements, now) = (agreements_of(app, buyer).await?, app.clock.now());
     let present = agreements.iter().find(|terms| terms.in_force(now));
-    Ok(present.or_else(|| agreements.iter().max_by_key(|terms| terms.from)).map(|terms| terms.currency))
+    Ok(present
+        .or_else(|| agreements.iter().max_by_key(|terms| terms.from))
+        .map(|terms| terms.currency))
 }
 
 async fn shown(app: &App, key: &Access, terms: &Agreement) -> Result<AgreementBody, ApiProblem> {
@@ -170,11 +188,19 @@ async fn shown(app: &App, key: &Access, terms: &Agreement) -> Result<AgreementBo
         None => None,
     };
     // A seller above the own one is nobody's business.
-    let author = author.filter(|author| author.id == terms.seller || key.sees(author)).map(|author| author.external_id.clone());
+    let author = author
+        .filter(|author| author.id == terms.seller || key.sees(author))
+        .map(|author| author.external_id.clone());
     Ok(AgreementBody {
         id: terms.id.to_string(),
-        buyer: auth::tenant_by_id(app, terms.buyer).await?.external_id.clone(),
-        seller: auth::tenant_by_id(app, terms.seller).await?.external_id.clone(),
+        buyer: auth::tenant_by_id(app, terms.buyer)
+            .await?
+            .external_id
+            .clone(),
+        seller: auth::tenant_by_id(app, terms.seller)
+            .await?
+            .external_id
+            .clone(),
         currency: terms.currency.code(),
         pricing,
         rate_card,
@@ -193,10 +219,16 @@ async fn shown(app: &App, key: &Access, terms: &Agreement) -> Result<AgreementBo
 
 /// Agree on terms with a buyer
 #[utoipa::path(post, path = "/v1/agreements", tag = "agreements", request_body = NewAgreementBody, responses((status = 201, body = AgreementBody)))]
-pub async fn create_agreement(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+pub async fn create_agreement(
+    State(app): State<App>,
+    key: MayWrite,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
     let new: NewAgreementBody = write.read()?;
-    let buyer = tenant_named(app, key, &new.buyer).await.map_err(|refused| at_field(refused, "buyer"))?;
+    let buyer = tenant_named(app, key, &new.buyer)
+        .await
+        .map_err(|refused| at_field(refused, "buyer"))?;
     key.administers(&buyer)?;
     let terms = new.terms(app, key, &buyer).await?;
     let work = |actor| async move {
@@ -207,27 +239,45 @@ pub async fn create_agreement(State(app): State<App>, key: MayWrite, write: Writ
         app.invalidate();
         Ok(Done::created(shown(app, key, &terms).await?))
     };
-    let again = |made| async move { Ok(Done::created(shown(app, key, &agreement_made(app, &made).await?).await?)) };
+    let again = |made| async move {
+        Ok(Done::created(
+            shown(app, key, &agreement_made(app, &made).await?).await?,
+        ))
+    };
     write.once(app, key, work, again).await
 }
 
 async fn agreement_made(app: &App, made: &Made) -> Result<Agreement, ApiProblem> {
-    app.records.agreement(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("agreement"))
+    app.records
+        .agreement(made.id()?)
+        .await?
+        .ok_or_else(|| ApiProblem::not_found("agreement"))
 }
 
-/// Who collects changes only while the buyer has nothing with either, and nothing is held: money of one is never the other's.
+/// Who collects changes only while the buyer has nothing with either, and nothing is held: money of
+/// one is never the other's.
 async fn check_accounts(app: &App, terms: &Agreement) -> Result<(), ApiProblem> {
     let others = app.records.agreements_of(&[terms.buyer]).await?;
     if terms.seller == app.platform || !authority::changes_collect(terms, &others) {
         return Ok(());
     }
-    let currencies: BTreeSet<Currency> = others.iter().map(|other| other.currency).chain([terms.currency]).collect();
+    let currencies: BTreeSet<Currency> = others
+        .iter()
+        .map(|other| other.currency)
+        .chain([terms.currency])
+        .collect();
     for currency in currencies {
-        for account in [AccountKey::balance(terms.buyer, currency), AccountKey::book(terms.buyer, currency)] {
+        for account in [
+            AccountKey::balance(terms.buyer, currency),
+            AccountKey::book(terms.buyer, currency),
+        ] {
             let balance = app.engine.balance(account).await?;
             if balance != Balance::default() {
                 let (kind, Balance { posted, held }) = (account.kind, balance);
-                let detail = format!("the buyer's {kind} must be at 0 with nothing held first: it has {posted} cents, {held} of them held");
+                let detail = format!(
+                    "the buyer's {kind} must be at 0 with nothing held first: it has {posted} \
+                        cents, {held} of them held"
+                );
                 return Err(ApiProblem::field("accounts_not_empty", "collect", detail));
             }
         }
@@ -236,30 +286,51 @@ async fn check_accounts(app: &App, terms: &Agreement) -> Result<(), ApiProblem> 
 }
 
 impl NewAgreementBody {
-    async fn terms(self, app: &App, access: &Access, buyer: &Tenant) -> Result<Agreement, ApiProblem> {
-        let seller = buyer.parent.ok_or_else(|| ApiProblem::field("invalid_field", "buyer", "the platform buys from nobody"))?;
+    async fn terms(
+        self,
+        app: &App,
+        access: &Access,
+        buyer: &Tenant,
+    ) -> Result<Agreement, ApiProblem> {
+        let seller = buyer.parent.ok_or_else(|| {
+            ApiProblem::field("invalid_field", "buyer", "the platform buys from nobody")
+        })?;
         let pricing = match (&self.rate_card, self.commission_bp) {
             (Some(_), Some(_)) => {
-                return Err(ApiProblem::field("invalid_field", "commission_bp", "expected either rate_card or commission_bp"));
+                return Err(ApiProblem::field(
+                    "invalid_field",
+                    "commission_bp",
+                    "expected either rate_card or commission_bp",
+                ));
             }
             (Some(name), None) => {
                 let owner = auth::tenant_by_id(app, seller).await?;
                 Pricing::Wholesale {
-                    rate_card: card_named(app, access, name, Some(&owner)).await.map_err(|refused| at_field(refused, "rate_card"))?.id,
+                    rate_card: card_named(app, access, name, Some(&owner))
+                        .await
+                        .map_err(|refused| at_field(refused, "rate_card"))?
+                        .id,
                 }
             }
             (None, _) if buyer.kind == TenantKind::Customer => {
-                let detail =
-                    "a customer buys at a rate card of its seller's: a commission is a share of what a reseller's own customers pay";
+                let detail = "a customer buys at a rate card of its seller's: a commission is a \
+                    share of what a reseller's own customers pay";
                 return Err(ApiProblem::field("missing_field", "rate_card", detail));
             }
-            (None, share) => Pricing::Commission { commission_bp: share.unwrap_or(COMMISSION_BP_DEFAULT) },
+            (None, share) => Pricing::Commission {
+                commission_bp: share.unwrap_or(COMMISSION_BP_DEFAULT),
+            },
         };
         let floor = match &self.floor_rate_card {
             None => None,
             Some(name) => {
                 let owner = auth::tenant_by_id(app, seller).await?;
-                Some(card_named(app, access, name, Some(&owner)).await.map_err(|refused| at_field(refused, "floor_rate_card"))?.id)
+                Some(
+                    card_named(app, access, name, Some(&owner))
+                        .await
+                        .map_err(|refused| at_field(refused, "floor_rate_card"))?
+                        .id,
+                )
             }
         };
         let terms = Agreement {
@@ -278,22 +349,33 @@ impl NewAgreementBody {
             author: Some(access.key.tenant),
             from: match self.from {
                 Some(from) => from,
-                None => beginning(&app.records.agreements_of(&[buyer.id]).await?, app.clock.now()),
+                None => beginning(
+                    &app.records.agreements_of(&[buyer.id]).await?,
+                    app.clock.now(),
+                ),
             },
             until: self.until,
         };
         terms.validate()?;
         if terms.credit_cap > Cents::ZERO && buyer.kind != TenantKind::Reseller {
-            return Err(ApiProblem::field("invalid_field", "credit_cap_cents", "only a reseller gives credit"));
+            return Err(ApiProblem::field(
+                "invalid_field",
+                "credit_cap_cents",
+                "only a reseller gives credit",
+            ));
         }
         Ok(terms)
     }
 }
 
-/// When terms begin that name no beginning: with the present minute, so that a newcomer's first event has a price although its
-/// switch's clock is a little behind; where the buyer's terms before ended within it, at their end.
+/// When terms begin that name no beginning: with the present minute, so that a newcomer's first
+/// event has a price although its switch's clock is a little behind; where the buyer's terms before
+/// ended within it, at their end.
 fn beginning(others: &[Agreement], now: Instant) -> Instant {
-    let ended = others.iter().filter_map(|other| other.until).filter(|until| *until <= now);
+    let ended = others
+        .iter()
+        .filter_map(|other| other.until)
+        .filter(|until| *until <= now);
     ended.max().unwrap_or(Instant::MIN).max(now.minute())
 }
 
@@ -304,18 +386,31 @@ pub async fn list_agreements(
     key: MayRead,
     Query(query): Query<AgreementsQuery>,
 ) -> Result<Json<List<AgreementBody>>, ApiProblem> {
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    };
     let (after, limit) = (page.after()?.map(AgreementId), page.limit()?);
     let period = period(query.from, query.until)?;
     let found = match &query.buyer {
         Some(name) => {
             let buyer = tenant_named(&app, &key, name).await?.id;
-            app.records_of(&key).agreements_by_buyer(buyer, period, after, limit).await?
+            app.records_of(&key)
+                .agreements_by_buyer(buyer, period, after, limit)
+                .await?
         }
-        None => app.records_of(&key).agreements_below(&key.tenant, period, after, limit).await?,
+        None => {
+            app.records_of(&key)
+                .agreements_below(&key.tenant, period, after, limit)
+                .await?
+        }
     };
     let (app, key): (&App, &Access) = (&app, &key);
-    let page = List::shown(found, |terms| terms.id.0, |terms| async move { shown(app, key, &terms).await });
+    let page = List::shown(
+        found,
+        |terms| terms.id.0,
+        |terms| async move { shown(app, key, &terms).await },
+    );
     Ok(Json(page.await?))
 }
 
@@ -324,11 +419,20 @@ pub async fn list_agreements(
 /// A later end than before is agreed on like new terms.
 #[utoipa::path(post, path = "/v1/agreements/{agreement}/end", tag = "agreements", params(("agreement" = String, Path, description = "`agr_…`")),
     request_body = AgreementEnd, responses((status = 200, body = AgreementBody)))]
-pub async fn end_agreement(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+pub async fn end_agreement(
+    State(app): State<App>,
+    key: MayWrite,
+    Path(id): Path<String>,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
     let missing = || ApiProblem::not_found("agreement");
     let id: AgreementId = id.parse().map_err(|_| missing())?;
-    let terms = app.records_of(key).agreement(id).await?.ok_or_else(missing)?;
+    let terms = app
+        .records_of(key)
+        .agreement(id)
+        .await?
+        .ok_or_else(missing)?;
     let buyer = auth::tenant_by_id(app, terms.buyer).await?;
     if !key.sees(&buyer) {
         return Err(missing());
@@ -337,10 +441,17 @@ pub async fn end_agreement(State(app): State<App>, key: MayWrite, Path(id): Path
     let end: AgreementEnd = write.read()?;
     let work = |actor| async move {
         let until = end.until.unwrap_or_else(|| app.clock.now());
-        let terms = app.records.end_agreement(&actor, key.authority(), id, until).await?;
+        let terms = app
+            .records
+            .end_agreement(&actor, key.authority(), id, until)
+            .await?;
         app.invalidate();
         Ok(Done::ok(shown(app, key, &terms).await?))
     };
-    let again = |made| async move { Ok(Done::ok(shown(app, key, &agreement_made(app, &made).await?).await?)) };
+    let again = |made| async move {
+        Ok(Done::ok(
+            shown(app, key, &agreement_made(app, &made).await?).await?,
+        ))
+    };
     write.once(app, key, work, again).await
 }

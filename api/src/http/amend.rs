@@ -92,21 +92,44 @@ async fn request(
     customer: Option<String>,
 ) -> Result<(VoidRequest, Arc<Tenant>), ApiProblem> {
     if reason.trim().is_empty() || reason.chars().count() > REASON_CHARS_MAX {
-        return Err(ApiProblem::field("invalid_field", "reason", format!("expected 1 to {REASON_CHARS_MAX} characters")));
+        return Err(ApiProblem::field(
+            "invalid_field",
+            "reason",
+            format!("expected 1 to {REASON_CHARS_MAX} characters"),
+        ));
     }
-    let record = app.engine.locate(&access.caller(), &source, &id, customer.as_deref()).await?;
+    let record = app
+        .engine
+        .locate(&access.caller(), &source, &id, customer.as_deref())
+        .await?;
     let tenant = auth::tenant_by_id(app, record.tenant).await?;
     access.administers(&tenant)?;
     let cover = own_cover(app, access).await?;
-    Ok((VoidRequest { source, id, customer, key: write.required_key()?, reason, cover }, tenant))
+    Ok((
+        VoidRequest {
+            source,
+            id,
+            customer,
+            key: write.required_key()?,
+            reason,
+            cover,
+        },
+        tenant,
+    ))
 }
 
 /// What a seller below the platform can pay with: not with commission that it withholds.
 async fn own_cover(app: &App, access: &Access) -> Result<Option<SellerCover>, ApiProblem> {
     let terms = agreement_in_force(app, access.key.tenant).await?;
-    let Some(terms) = terms.filter(|terms| terms.credit_limit.is_some()) else { return Ok(None) };
+    let Some(terms) = terms.filter(|terms| terms.credit_limit.is_some()) else {
+        return Ok(None);
+    };
     let account = AccountKey::balance(terms.buyer, terms.currency);
-    Ok(Some(app.payouts.seller_cover(account, false, app.clock.now()).await?))
+    Ok(Some(
+        app.payouts
+            .seller_cover(account, false, app.clock.now())
+            .await?,
+    ))
 }
 
 /// Who took it back, and why.
@@ -119,17 +142,35 @@ async fn log(
     amended: &metering::work::Amended,
 ) -> Result<(), ApiProblem> {
     let cents = |posted: &Option<Posted>| posted.as_ref().map(|posted| posted.debit);
-    let after =
-        json!({"source": request.source, "id": request.id, "void_cents": cents(&amended.void), "event_cents": cents(&amended.event)});
+    let after = json!({"source": request.source, "id": request.id, "void_cents": cents(&amended.void), "event_cents": cents(&amended.event)});
     let (resource, id) = ("usage_event", format!("{}/{}", request.source, request.id));
-    let change = Change { tenant: tenant.id, root: tenant.root, resource, id, action, before: None, after: Some(after) };
-    Ok(app.records.append_audit(&write.actor(app, access, Some(&request.reason)), change).await?)
+    let change = Change {
+        tenant: tenant.id,
+        root: tenant.root,
+        resource,
+        id,
+        action,
+        before: None,
+        after: Some(after),
+    };
+    Ok(app
+        .records
+        .append_audit(&write.actor(app, access, Some(&request.reason)), change)
+        .await?)
 }
 
-async fn answer(app: &App, access: &Access, amended: metering::work::Amended) -> Result<Response, ApiProblem> {
-    let parts = [&amended.void, &amended.event].into_iter().flatten().flat_map(|posted| posted.splits.iter().map(|(tenant, _)| *tenant));
+async fn answer(
+    app: &App,
+    access: &Access,
+    amended: metering::work::Amended,
+) -> Result<Response, ApiProblem> {
+    let parts = [&amended.void, &amended.event]
+        .into_iter()
+        .flatten()
+        .flat_map(|posted| posted.splits.iter().map(|(tenant, _)| *tenant));
     let names = Names::of(app, access, parts.collect::<Vec<_>>().into_iter()).await?;
-    let [void, event] = [&amended.void, &amended.event].map(|posted| posted.as_ref().map(|posted| moved(&names, posted)));
+    let [void, event] = [&amended.void, &amended.event]
+        .map(|posted| posted.as_ref().map(|posted| moved(&names, posted)));
     Ok(Json(AmendedBody { void, event }).into_response())
 }
 
@@ -190,14 +231,18 @@ const LACKS_AT_ONCE: usize = 32;
 
 /// List usage that is kept without a price, and what it lacks now
 ///
-/// Of the key's whole subtree, oldest first. A page may be short although there is more: `has_more` says so.
+/// Of the key's whole subtree, oldest first. A page may be short although there is more: `has_more`
+/// says so.
 #[utoipa::path(get, path = "/v1/usage-events/unrated", tag = "usage-events", params(UnratedQuery), responses((status = 200, body = List<EventSummary>)))]
 pub async fn list_unrated(
     State(app): State<App>,
     key: MayRead,
     Query(query): Query<UnratedQuery>,
 ) -> Result<Json<List<EventSummary>>, ApiProblem> {
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    };
     let limit = page.limit()?;
     let of = match &query.root {
         Some(name) => Of::Unrated(tenant_named(&app, &key, name).await?.root),
@@ -207,7 +252,15 @@ pub async fn list_unrated(
     let mut after = page.after()?.map(Seq);
     let mut data = Vec::new();
     for _ in 0..LOOKS_MAX {
-        let found = app.journal.read(&RecordQuery { of: of.clone(), after, newest_first: false, limit: limit + 1 }).await?;
+        let found = app
+            .journal
+            .read(&RecordQuery {
+                of: of.clone(),
+                after,
+                newest_first: false,
+                limit: limit + 1,
+            })
+            .await?;
         let has_more = found.len() > limit;
         for record in found.iter().take(limit) {
             if data.len() == limit {
@@ -220,7 +273,11 @@ pub async fn list_unrated(
                     tokio::task::yield_now().await;
                 }
                 let now = Some(lacking::today(&app, &key, record).await?);
-                data.extend(summaries::summary(&app, &key, record).await?.map(|summary| EventSummary { now, ..summary }));
+                data.extend(
+                    summaries::summary(&app, &key, record)
+                        .await?
+                        .map(|summary| EventSummary { now, ..summary }),
+                );
             }
         }
         if !has_more {
@@ -269,7 +326,11 @@ pub struct ReasonCount {
 ///
 /// Sending the request again is harmless: what is rated stays rated.
 #[utoipa::path(post, path = "/v1/usage-events/rate-again", tag = "usage-events", request_body = AgainBody, responses((status = 200, body = AgainAnswer)))]
-pub async fn rate_again(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+pub async fn rate_again(
+    State(app): State<App>,
+    key: MayWrite,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let body: AgainBody = write.read()?;
     let root = match &body.root {
         Some(name) => Some(tenant_named(&app, &key, name).await?.root),
@@ -277,13 +338,37 @@ pub async fn rate_again(State(app): State<App>, key: MayWrite, write: Write) -> 
         None => Some(key.key.root),
     };
     if root != Some(key.key.tenant) && !key.is_platform_admin() {
-        return Err(ApiProblem::new("forbidden", "kept events are rated by root: this needs a key of the root or of the platform"));
+        return Err(ApiProblem::new(
+            "forbidden",
+            "kept events are rated by root: this needs a key of the root or of the platform",
+        ));
     }
-    let after = PageQuery { cursor: body.cursor, limit: None }.after()?.map(Seq);
+    let after = PageQuery {
+        cursor: body.cursor,
+        limit: None,
+    }
+    .after()?
+    .map(Seq);
     let work = async {
-        let summary = app.engine.rate_again(&key.caller(), root, after, body.limit.unwrap_or(AGAIN_EVENTS_DEFAULT)).await?;
-        let page = List::<()>::new(Vec::new(), summary.next.is_some(), summary.next.map(|seq| seq.0));
-        let unrated = summary.unrated.into_iter().map(|(reason, count)| ReasonCount { reason, count }).collect();
+        let summary = app
+            .engine
+            .rate_again(
+                &key.caller(),
+                root,
+                after,
+                body.limit.unwrap_or(AGAIN_EVENTS_DEFAULT),
+            )
+            .await?;
+        let page = List::<()>::new(
+            Vec::new(),
+            summary.next.is_some(),
+            summary.next.map(|seq| seq.0),
+        );
+        let unrated = summary
+            .unrated
+            .into_iter()
+            .map(|(reason, count)| ReasonCount { reason, count })
+            .collect();
         Ok(Done::ok(AgainAnswer {
             rated: summary.rated,
             partly_rated: summary.partly_rated,

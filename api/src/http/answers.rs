@@ -1,7 +1,7 @@
 //! What ingest answers, written straight from the engine's answers into bytes.
 //!
-//! A seller's parts above the caller's own seller are not the caller's business: they are shown as that
-//! seller's. A platform key sees every part.
+//! A seller's parts above the caller's own seller are not the caller's business: they are shown as
+//! that seller's. A platform key sees every part.
 
 use crate::auth::{self, Access};
 use crate::http::words;
@@ -59,7 +59,8 @@ pub struct EventBody<'a> {
     /// What the customer was debited (negative: given back), in minor units.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub debit_cents: Option<i64>,
-    /// From the top down; sums to `debit_cents`. Below zero: a seller that pays for usage that its own buyer is not yet charged.
+    /// From the top down; sums to `debit_cents`. Below zero: a seller that pays for usage that its
+    /// own buyer is not yet charged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub splits: Option<Vec<Split<'a>>>,
     /// The customer's balance afterwards (a duplicate: now).
@@ -68,11 +69,12 @@ pub struct EventBody<'a> {
     /// A capture above its hold: by how many cents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over_hold_cents: Option<i64>,
-    /// Somebody below had reported the event with other content: that was taken back in the same step.
+    /// Somebody below had reported the event with other content: that was taken back in the same
+    /// step.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub overruled: bool,
-    /// A `duplicate` of an event that was taken back meanwhile: `debit_cents` and `splits` of the first time are not owed any more,
-    /// and left out.
+    /// A `duplicate` of an event that was taken back meanwhile: `debit_cents` and `splits` of the
+    /// first time are not owed any more, and left out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub voided: bool,
     /// Why the event is kept without a price, or without one on some links.
@@ -119,7 +121,10 @@ pub struct BatchBody<'a> {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 #[schema(as = UsageAnswer)]
-#[expect(clippy::large_enum_variant, reason = "it describes the answer and is never made")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it describes the answer and is never made"
+)]
 pub enum UsageAnswer<'a> {
     One(EventBody<'a>),
     Batch(BatchBody<'a>),
@@ -140,10 +145,24 @@ pub struct Names {
 impl Names {
     /// # Errors
     /// The records cannot be read.
-    pub async fn of(app: &App, access: &Access, ids: impl Iterator<Item = TenantId>) -> Result<Self, ApiProblem> {
-        let above = access.tenant.path.split_last().map_or(&[][..], |(_own, above)| above);
-        let (seller, hidden) = above.split_last().map_or((None, &[][..]), |(seller, hidden)| (Some(*seller), hidden));
-        let mut names = Self { tenants: HashMap::new(), hidden: hidden.to_vec(), seller };
+    pub async fn of(
+        app: &App,
+        access: &Access,
+        ids: impl Iterator<Item = TenantId>,
+    ) -> Result<Self, ApiProblem> {
+        let above = access
+            .tenant
+            .path
+            .split_last()
+            .map_or(&[][..], |(_own, above)| above);
+        let (seller, hidden) = above
+            .split_last()
+            .map_or((None, &[][..]), |(seller, hidden)| (Some(*seller), hidden));
+        let mut names = Self {
+            tenants: HashMap::new(),
+            hidden: hidden.to_vec(),
+            seller,
+        };
         for id in ids.chain(seller) {
             if let std::collections::hash_map::Entry::Vacant(place) = names.tenants.entry(id) {
                 place.insert(auth::tenant_by_id(app, id).await?);
@@ -153,23 +172,36 @@ impl Names {
     }
 
     pub fn external_id(&self, id: TenantId) -> &str {
-        self.tenants.get(&id).map_or("", |tenant| tenant.external_id.as_str())
+        self.tenants
+            .get(&id)
+            .map_or("", |tenant| tenant.external_id.as_str())
     }
 
     /// The parts as the caller may see them.
     pub fn splits(&self, parts: &[(TenantId, Cents)]) -> Vec<Split<'_>> {
         let mut shown: Vec<(TenantId, i64)> = Vec::with_capacity(parts.len());
         for &(tenant, cents) in parts {
-            let tenant = if self.hidden.contains(&tenant) { self.seller.unwrap_or(tenant) } else { tenant };
+            let tenant = if self.hidden.contains(&tenant) {
+                self.seller.unwrap_or(tenant)
+            } else {
+                tenant
+            };
             match shown.last_mut().filter(|(last, _)| *last == tenant) {
                 Some((_, sum)) => *sum = sum.saturating_add(cents.0),
                 None => shown.push((tenant, cents.0)),
             }
         }
-        shown.into_iter().map(|(tenant, cents)| Split { tenant: self.external_id(tenant), cents }).collect()
+        shown
+            .into_iter()
+            .map(|(tenant, cents)| Split {
+                tenant: self.external_id(tenant),
+                cents,
+            })
+            .collect()
     }
 
-    /// Whether the caller may see the link of this buyer on a chain of its own: it buys there, or somebody below does.
+    /// Whether the caller may see the link of this buyer on a chain of its own: it buys there, or
+    /// somebody below does.
     pub fn sees_link(&self, buyer: TenantId) -> bool {
         self.seller != Some(buyer) && !self.hidden.contains(&buyer)
     }
@@ -177,12 +209,20 @@ impl Names {
     /// Links that the caller may see.
     pub fn open<'a>(&'a self, open: &'a [OpenLink]) -> Vec<OpenLinkBody<'a>> {
         let seen = open.iter().filter(|open| self.sees_link(open.buyer));
-        seen.map(|open| OpenLinkBody { buyer: self.external_id(open.buyer), reason: &open.reason, detail: None, begins_at: None }).collect()
+        seen.map(|open| OpenLinkBody {
+            buyer: self.external_id(open.buyer),
+            reason: &open.reason,
+            detail: None,
+            begins_at: None,
+        })
+        .collect()
     }
 
     /// What links lack that the caller may see.
     fn lacking<'a>(&'a self, lacks: &'a [Lack]) -> Vec<OpenLinkBody<'a>> {
-        let seen = lacks.iter().filter_map(|lack| Some((lack.buyer.filter(|buyer| self.sees_link(*buyer))?, lack)));
+        let seen = lacks
+            .iter()
+            .filter_map(|lack| Some((lack.buyer.filter(|buyer| self.sees_link(*buyer))?, lack)));
         let shown = |(buyer, lack): (TenantId, &'a Lack)| OpenLinkBody {
             buyer: self.external_id(buyer),
             reason: lack.reason,
@@ -197,7 +237,9 @@ impl Names {
         let mut shown = self.lacking(lacks);
         let mut links = self.open(open);
         for link in &mut links {
-            let known = shown.iter_mut().find(|known| known.buyer == link.buyer && known.reason == link.reason);
+            let known = shown
+                .iter_mut()
+                .find(|known| known.buyer == link.buyer && known.reason == link.reason);
             if let Some(known) = known {
                 (link.detail, link.begins_at) = (known.detail, known.begins_at.take());
             }
@@ -207,17 +249,27 @@ impl Names {
 
     /// Of the link that the reason is about, if the caller may see it.
     fn detail<'a>(&self, lacks: &'a [Lack], reason: &str) -> Option<&'a str> {
-        let seen = |lack: &&Lack| lack.reason == reason && lack.buyer.is_none_or(|buyer| self.sees_link(buyer));
+        let seen = |lack: &&Lack| {
+            lack.reason == reason && lack.buyer.is_none_or(|buyer| self.sees_link(buyer))
+        };
         lacks.iter().find(seen).map(|lack| lack.detail.as_str())
     }
 
-    fn partly<'a>(&'a self, id: &'a str, posted: &Posted, open: &'a [OpenLink], lacks: &'a [Lack]) -> EventBody<'a> {
+    fn partly<'a>(
+        &'a self,
+        id: &'a str,
+        posted: &Posted,
+        open: &'a [OpenLink],
+        lacks: &'a [Lack],
+    ) -> EventBody<'a> {
         let body = self.posted(id, "partly_rated", posted);
         let own_is_open = open.iter().any(|open| open.buyer == posted.customer);
         EventBody {
             balance_cents: body.balance_cents.filter(|_| !own_is_open),
             reason: open.first().map(|open| open.reason.as_str()),
-            detail: open.first().and_then(|open| self.detail(lacks, &open.reason)),
+            detail: open
+                .first()
+                .and_then(|open| self.detail(lacks, &open.reason)),
             open: self.explained(open, lacks),
             ..body
         }
@@ -227,10 +279,15 @@ impl Names {
         let id = answer.id.as_str();
         match &answer.outcome {
             Outcome::Rated(posted) => self.posted(id, "rated", posted),
-            Outcome::PartlyRated { posted, open, .. } => self.partly(id, posted, open, &answer.lacks),
-            Outcome::Duplicate(posted) if answer.voided => {
-                EventBody { voided: true, debit_cents: None, splits: None, ..self.posted(id, "duplicate", posted) }
+            Outcome::PartlyRated { posted, open, .. } => {
+                self.partly(id, posted, open, &answer.lacks)
             }
+            Outcome::Duplicate(posted) if answer.voided => EventBody {
+                voided: true,
+                debit_cents: None,
+                splits: None,
+                ..self.posted(id, "duplicate", posted)
+            },
             Outcome::Duplicate(posted) => self.posted(id, "duplicate", posted),
             Outcome::Unrated { reason, .. } => EventBody {
                 reason: Some(reason),
@@ -238,7 +295,10 @@ impl Names {
                 open: self.lacking(&answer.lacks),
                 ..bare(id, "unrated")
             },
-            Outcome::Rejected(problem) => EventBody { problem: Some(problem_body(problem, NO_ERRORS, None)), ..bare(id, "rejected") },
+            Outcome::Rejected(problem) => EventBody {
+                problem: Some(problem_body(problem, NO_ERRORS, None)),
+                ..bare(id, "rejected")
+            },
         }
     }
 
@@ -276,12 +336,17 @@ fn bare<'a>(id: &'a str, status: &'static str) -> EventBody<'a> {
 /// The tenants that answers name.
 pub fn sellers(answers: &[EventAnswer]) -> impl Iterator<Item = TenantId> + '_ {
     answers.iter().flat_map(|answer| match &answer.outcome {
-        Outcome::Rated(posted) | Outcome::Duplicate(posted) => {
-            posted.splits.iter().map(|(tenant, _)| *tenant).collect::<smallvec::SmallVec<[_; 4]>>()
-        }
-        Outcome::PartlyRated { posted, open, .. } => {
-            posted.splits.iter().map(|(tenant, _)| *tenant).chain(open.iter().map(|open| open.buyer)).collect()
-        }
+        Outcome::Rated(posted) | Outcome::Duplicate(posted) => posted
+            .splits
+            .iter()
+            .map(|(tenant, _)| *tenant)
+            .collect::<smallvec::SmallVec<[_; 4]>>(),
+        Outcome::PartlyRated { posted, open, .. } => posted
+            .splits
+            .iter()
+            .map(|(tenant, _)| *tenant)
+            .chain(open.iter().map(|open| open.buyer))
+            .collect(),
         Outcome::Unrated { .. } => answer.lacks.iter().filter_map(|lack| lack.buyer).collect(),
         Outcome::Rejected(_) => smallvec::SmallVec::new(),
     })
@@ -304,10 +369,21 @@ pub fn count(answers: &[EventAnswer]) -> Counts {
 
 /// The body of a batch; `minimal`: only what failed.
 pub fn batch<'a>(names: &'a Names, answers: &'a [EventAnswer], minimal: bool) -> BatchBody<'a> {
-    let failed =
-        |answer: &&EventAnswer| matches!(answer.outcome, Outcome::PartlyRated { .. } | Outcome::Unrated { .. } | Outcome::Rejected(_));
-    let data = answers.iter().filter(|answer| !minimal || failed(answer)).map(|answer| names.event(answer)).collect();
-    BatchBody { data, counts: count(answers) }
+    let failed = |answer: &&EventAnswer| {
+        matches!(
+            answer.outcome,
+            Outcome::PartlyRated { .. } | Outcome::Unrated { .. } | Outcome::Rejected(_)
+        )
+    };
+    let data = answers
+        .iter()
+        .filter(|answer| !minimal || failed(answer))
+        .map(|answer| names.event(answer))
+        .collect();
+    BatchBody {
+        data,
+        counts: count(answers),
+    }
 }
 
 #[cfg(test)]
@@ -341,8 +417,16 @@ mod tests {
     }
 
     fn names(seller: Option<TenantId>, hidden: &[TenantId]) -> Names {
-        let tenants = HashMap::from([tenant(PLATFORM, "platform"), tenant(MUSTER, "muster-telecom"), tenant(SUB, "sub")]);
-        Names { tenants, hidden: hidden.to_vec(), seller }
+        let tenants = HashMap::from([
+            tenant(PLATFORM, "platform"),
+            tenant(MUSTER, "muster-telecom"),
+            tenant(SUB, "sub"),
+        ]);
+        Names {
+            tenants,
+            hidden: hidden.to_vec(),
+            seller,
+        }
     }
 
     fn rated(splits: &[(TenantId, i64)]) -> EventAnswer {
@@ -351,12 +435,20 @@ mod tests {
             customer: ACME,
             currency: Currency::EUR,
             debit: Cents(splits.iter().map(|(_, cents)| cents).sum()),
-            splits: splits.iter().map(|&(tenant, cents)| (tenant, Cents(cents))).collect(),
+            splits: splits
+                .iter()
+                .map(|&(tenant, cents)| (tenant, Cents(cents)))
+                .collect(),
             balance: Cents(4600),
             over_hold: None,
             overruled: None,
         };
-        EventAnswer { id: "0192f1".to_owned(), outcome: Outcome::Rated(posted), lacks: Vec::new(), voided: false }
+        EventAnswer {
+            id: "0192f1".to_owned(),
+            outcome: Outcome::Rated(posted),
+            lacks: Vec::new(),
+            voided: false,
+        }
     }
 
     #[test]
@@ -374,12 +466,29 @@ mod tests {
         let answer = rated(&[(PLATFORM, 200), (MUSTER, 100), (SUB, 100)]);
         let shown = |names: &Names| {
             let body = names.event(&answer);
-            body.splits.unwrap_or_default().iter().map(|s| (s.tenant.to_owned(), s.cents)).collect::<Vec<_>>()
+            body.splits
+                .unwrap_or_default()
+                .iter()
+                .map(|s| (s.tenant.to_owned(), s.cents))
+                .collect::<Vec<_>>()
         };
         let pair = |tenant: &str, cents| (tenant.to_owned(), cents);
-        assert_eq!(shown(&names(None, &[])), [pair("platform", 200), pair("muster-telecom", 100), pair("sub", 100)]);
-        assert_eq!(shown(&names(Some(MUSTER), &[PLATFORM])), [pair("muster-telecom", 300), pair("sub", 100)]);
-        assert_eq!(shown(&names(Some(SUB), &[PLATFORM, MUSTER])), [pair("sub", 400)]);
+        assert_eq!(
+            shown(&names(None, &[])),
+            [
+                pair("platform", 200),
+                pair("muster-telecom", 100),
+                pair("sub", 100)
+            ]
+        );
+        assert_eq!(
+            shown(&names(Some(MUSTER), &[PLATFORM])),
+            [pair("muster-telecom", 300), pair("sub", 100)]
+        );
+        assert_eq!(
+            shown(&names(Some(SUB), &[PLATFORM, MUSTER])),
+            [pair("sub", 400)]
+        );
     }
 
     #[test]
@@ -392,15 +501,29 @@ mod tests {
         };
         let kept = EventAnswer {
             id: "y".to_owned(),
-            outcome: Outcome::Unrated { reason: "no_rate".to_owned(), duplicate: false },
+            outcome: Outcome::Unrated {
+                reason: "no_rate".to_owned(),
+                duplicate: false,
+            },
             lacks: Vec::new(),
             voided: false,
         };
         let answers = [rated(&[(PLATFORM, 1)]), refused, kept];
         let names = names(None, &[]);
         let body = batch(&names, &answers, true);
-        assert_eq!(body.counts, Counts { rated: 1, unrated: 1, rejected: 1, ..Counts::default() });
-        assert_eq!(body.data.iter().map(|event| event.id).collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!(
+            body.counts,
+            Counts {
+                rated: 1,
+                unrated: 1,
+                rejected: 1,
+                ..Counts::default()
+            }
+        );
+        assert_eq!(
+            body.data.iter().map(|event| event.id).collect::<Vec<_>>(),
+            ["x", "y"]
+        );
         assert_eq!(batch(&names, &answers, false).data.len(), 3);
     }
 }

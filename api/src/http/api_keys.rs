@@ -73,13 +73,20 @@ async fn shown(app: &App, key: &ApiKey, secret: Option<String>) -> Result<ApiKey
     Ok(ApiKeyBody {
         id: key.id.to_string(),
         name: key.name.clone(),
-        tenant: auth::tenant_by_id(app, key.tenant).await?.external_id.clone(),
+        tenant: auth::tenant_by_id(app, key.tenant)
+            .await?
+            .external_id
+            .clone(),
         scope: key.scope,
         created_at: key.created_at.to_string(),
         expires_at: key.expires_at.map(|at| at.to_string()),
         revoked_at: key.revoked_at.map(|at| at.to_string()),
         made_by: key.made_by.map(|key| key.to_string()),
-        last_used_at: app.key_uses.last(key.id).max(key.last_used_at).map(|at| at.to_string()),
+        last_used_at: app
+            .key_uses
+            .last(key.id)
+            .max(key.last_used_at)
+            .map(|at| at.to_string()),
         made_valid: Vec::new(),
         secret,
     })
@@ -89,13 +96,24 @@ async fn shown(app: &App, key: &ApiKey, secret: Option<String>) -> Result<ApiKey
 ///
 /// `Idempotency-Key` is not used here: an answer with a secret is never kept.
 #[utoipa::path(post, path = "/v1/api-keys", tag = "api-keys", request_body = NewApiKeyBody, responses((status = 201, body = ApiKeyBody)))]
-pub async fn create_api_key(State(app): State<App>, key: MayWrite, write: Write) -> Result<Done<ApiKeyBody>, ApiProblem> {
+pub async fn create_api_key(
+    State(app): State<App>,
+    key: MayWrite,
+    write: Write,
+) -> Result<Done<ApiKeyBody>, ApiProblem> {
     let new: NewApiKeyBody = write.read()?;
-    let tenant = auth::tenant_or_own(&app, &key, new.tenant.as_deref()).await.map_err(|refused| at_field(refused, "tenant"))?;
+    let tenant = auth::tenant_or_own(&app, &key, new.tenant.as_deref())
+        .await
+        .map_err(|refused| at_field(refused, "tenant"))?;
     if new.scope == Scope::PlatformAdmin && !key.is_platform_admin() {
-        return Err(ApiProblem::new("forbidden", "only a platform admin may make another"));
+        return Err(ApiProblem::new(
+            "forbidden",
+            "only a platform admin may make another",
+        ));
     }
-    let secret = tenants::key::new_secret(clock::random_secret().map_err(|error| ApiProblem::internal(&error))?);
+    let secret = tenants::key::new_secret(
+        clock::random_secret().map_err(|error| ApiProblem::internal(&error))?,
+    );
     let made = ApiKey {
         id: ApiKeyId(app.clock.id()),
         tenant: tenant.id,
@@ -110,7 +128,9 @@ pub async fn create_api_key(State(app): State<App>, key: MayWrite, write: Write)
         last_used_at: None,
     };
     made.validate(&tenant)?;
-    app.records.create_key(&write.actor(&app, &key, None), &made).await?;
+    app.records
+        .create_key(&write.actor(&app, &key, None), &made)
+        .await?;
     Ok(Done::created(shown(&app, &made, Some(secret)).await?))
 }
 
@@ -121,11 +141,26 @@ pub async fn list_api_keys(
     key: MayRead,
     Query(query): Query<NamedQuery>,
 ) -> Result<Json<List<ApiKeyBody>>, ApiProblem> {
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    };
     let name = query.name.as_deref();
-    let found = app.records_of(&key).keys_below(&key.tenant, name, page.after()?.map(ApiKeyId), page.limit()?).await?;
+    let found = app
+        .records_of(&key)
+        .keys_below(
+            &key.tenant,
+            name,
+            page.after()?.map(ApiKeyId),
+            page.limit()?,
+        )
+        .await?;
     let app = &app;
-    let page = List::shown(found, |key| key.id.0, |key| async move { shown(app, &key, None).await });
+    let page = List::shown(
+        found,
+        |key| key.id.0,
+        |key| async move { shown(app, &key, None).await },
+    );
     Ok(Json(page.await?))
 }
 
@@ -134,11 +169,19 @@ pub async fn list_api_keys(
 /// The answer names the keys that it made and that are still valid: whoever had it may have them.
 #[utoipa::path(post, path = "/v1/api-keys/{key}/revoke", tag = "api-keys", params(("key" = String, Path, description = "`key_…`")),
     responses((status = 200, body = ApiKeyBody)))]
-pub async fn revoke_api_key(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+pub async fn revoke_api_key(
+    State(app): State<App>,
+    key: MayWrite,
+    Path(id): Path<String>,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
     let found = visible_key(app, key, &id).await?;
     if found.scope == Scope::PlatformAdmin && !key.is_platform_admin() {
-        return Err(ApiProblem::new("forbidden", "only a platform admin may revoke another"));
+        return Err(ApiProblem::new(
+            "forbidden",
+            "only a platform admin may revoke another",
+        ));
     }
     let id = found.id;
     let work = |actor| async move {
@@ -147,17 +190,31 @@ pub async fn revoke_api_key(State(app): State<App>, key: MayWrite, Path(id): Pat
         Ok(Done::ok(shown_revoked(app, key, &revoked).await?))
     };
     let again = |_| async move {
-        let revoked = app.records.key(id).await?.ok_or_else(|| ApiProblem::not_found("API key"))?;
+        let revoked = app
+            .records
+            .key(id)
+            .await?
+            .ok_or_else(|| ApiProblem::not_found("API key"))?;
         Ok(Done::ok(shown_revoked(app, key, &revoked).await?))
     };
     write.once(app, key, work, again).await
 }
 
 /// With the keys that it made: whoever had it may have them.
-async fn shown_revoked(app: &App, access: &Access, revoked: &ApiKey) -> Result<ApiKeyBody, ApiProblem> {
-    let made = app.records_of(access).keys_made_by(revoked.id, app.clock.now()).await?;
+async fn shown_revoked(
+    app: &App,
+    access: &Access,
+    revoked: &ApiKey,
+) -> Result<ApiKeyBody, ApiProblem> {
+    let made = app
+        .records_of(access)
+        .keys_made_by(revoked.id, app.clock.now())
+        .await?;
     let made_valid = made.iter().map(ToString::to_string).collect();
-    Ok(ApiKeyBody { made_valid, ..shown(app, revoked, None).await? })
+    Ok(ApiKeyBody {
+        made_valid,
+        ..shown(app, revoked, None).await?
+    })
 }
 
 async fn visible_key(app: &App, access: &Access, id: &str) -> Result<ApiKey, ApiProblem> {

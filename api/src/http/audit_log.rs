@@ -42,11 +42,18 @@ pub struct AuditBody {
 
 async fn shown(app: &App, access: &Access, entry: AuditEntry) -> Result<AuditBody, ApiProblem> {
     // Who did it above, and why, is theirs to know.
-    let is_own = entry.actor_tenant == entry.tenant || access.sees(&*auth::tenant_by_id(app, entry.actor_tenant).await?);
+    let is_own = entry.actor_tenant == entry.tenant
+        || access.sees(&*auth::tenant_by_id(app, entry.actor_tenant).await?);
     Ok(AuditBody {
         at: entry.at.to_string(),
-        api_key: entry.actor_key.filter(|_| is_own).map(|key| key.to_string()),
-        tenant: auth::tenant_by_id(app, entry.tenant).await?.external_id.clone(),
+        api_key: entry
+            .actor_key
+            .filter(|_| is_own)
+            .map(|key| key.to_string()),
+        tenant: auth::tenant_by_id(app, entry.tenant)
+            .await?
+            .external_id
+            .clone(),
         resource: entry.resource,
         resource_id: entry.resource_id,
         action: entry.action,
@@ -86,20 +93,47 @@ pub async fn list_audit_log(
     key: MayRead,
     Query(query): Query<AuditQuery>,
 ) -> Result<Json<List<AuditBody>>, ApiProblem> {
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    };
     let tenant = match &query.tenant {
         Some(name) => Some(auth::tenant_named(&app, &key, name).await?.id),
         None => None,
     };
-    let not_a_key = |_| ApiProblem::field("invalid_field", "key", "expected the id of a key, `key_…`");
-    let of = query.key.map(|id| id.parse::<ApiKeyId>()).transpose().map_err(not_a_key)?;
-    if let Some(unknown) = query.resource.as_deref().filter(|resource| !AUDITED.contains(resource)) {
-        let detail = format!("nothing is logged about {unknown:?}; expected one of {}", AUDITED.join(", "));
+    let not_a_key =
+        |_| ApiProblem::field("invalid_field", "key", "expected the id of a key, `key_…`");
+    let of = query
+        .key
+        .map(|id| id.parse::<ApiKeyId>())
+        .transpose()
+        .map_err(not_a_key)?;
+    if let Some(unknown) = query
+        .resource
+        .as_deref()
+        .filter(|resource| !AUDITED.contains(resource))
+    {
+        let detail = format!(
+            "nothing is logged about {unknown:?}; expected one of {}",
+            AUDITED.join(", ")
+        );
         return Err(ApiProblem::field("invalid_field", "resource", detail));
     }
-    let filter = AuditFilter { key: of, tenant, resource: query.resource, period: period(query.from, query.until)? };
-    let found = app.records_of(&key).audit_log(&key.tenant, &filter, page.after()?, page.limit()?).await?;
+    let filter = AuditFilter {
+        key: of,
+        tenant,
+        resource: query.resource,
+        period: period(query.from, query.until)?,
+    };
+    let found = app
+        .records_of(&key)
+        .audit_log(&key.tenant, &filter, page.after()?, page.limit()?)
+        .await?;
     let (app, access): (&App, &Access) = (&app, &key);
-    let page = List::shown(found, |entry| entry.id, |entry| async move { shown(app, access, entry).await });
+    let page = List::shown(
+        found,
+        |entry| entry.id,
+        |entry| async move { shown(app, access, entry).await },
+    );
     Ok(Json(page.await?))
 }

@@ -1,4 +1,5 @@
-//! `/v1/accounts/{tenant}/auto-top-up`: a balance that is topped up by itself when it falls to a threshold.
+//! `/v1/accounts/{tenant}/auto-top-up`: a balance that is topped up by itself when it falls to a
+//! threshold.
 
 use crate::auth::{MayRead, MayWrite, tenant_named};
 use crate::http::accounts::{AccountQuery, currency_of};
@@ -24,11 +25,13 @@ pub struct AutoBody {
     pub tenant: String,
     #[schema(example = "EUR")]
     pub currency: &'static str,
-    /// `on`, `paused` (until somebody pays by a page that keeps the method, or it is set again) or `off`.
+    /// `on`, `paused` (until somebody pays by a page that keeps the method, or it is set again) or
+    /// `off`.
     #[schema(value_type = words::AutoTopUpState, example = "on")]
     pub state: AutoState,
-    /// Why it is paused, or was switched off by itself: what the payer's bank said, `authentication_required`, `method_gone`,
-    /// `refunded`, `disputed`, `fraud_reported`, `tenant_closed`, `no_agreement_in_force`, …
+    /// Why it is paused, or was switched off by itself: what the payer's bank said,
+    /// `authentication_required`, `method_gone`, `refunded`, `disputed`, `fraud_reported`,
+    /// `tenant_closed`, `no_agreement_in_force`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_because: Option<String>,
     /// Whether there is a method to charge. If not: pay a top-up with `save_method`.
@@ -53,8 +56,8 @@ pub struct AutoBody {
 #[schema(as = NewAutoTopUp, example = json!({"enabled": true, "threshold_cents": 1000, "amount_cents": 5000, "month_max_cents": 20000}))]
 pub struct NewAutoBody {
     pub enabled: bool,
-    /// Posted cents: topped up once usage has brought the balance there or below. Refunds, disputes, adjustments and payouts
-    /// start nothing.
+    /// Posted cents: topped up once usage has brought the balance there or below. Refunds,
+    /// disputes, adjustments and payouts start nothing.
     pub threshold_cents: i64,
     /// How much each time, within the terms of top-ups.
     pub amount_cents: i64,
@@ -92,13 +95,17 @@ pub async fn get_auto_top_up(
 ) -> Result<Json<AutoBody>, ApiProblem> {
     let tenant = tenant_named(&app, &key, &name).await?;
     let currency = currency_of(&app, &tenant, query.currency.as_deref()).await?;
-    let found = app.records_of(&key).auto_top_up(tenant.id, currency).await?;
+    let found = app
+        .records_of(&key)
+        .auto_top_up(tenant.id, currency)
+        .await?;
     Ok(Json(shown(&tenant, currency, found.as_ref())))
 }
 
 /// Set how a balance is topped up by itself
 ///
-/// It begins once there is a method to charge: pay a top-up with `save_method`. What was paused goes on.
+/// It begins once there is a method to charge: pay a top-up with `save_method`. What was paused
+/// goes on.
 #[utoipa::path(put, path = "/v1/accounts/{tenant}/auto-top-up", tag = "accounts", params(("tenant" = String, Path, description = "External id or `ten_…`")),
     request_body = NewAutoBody, responses((status = 200, body = AutoBody)))]
 pub async fn set_auto_top_up(
@@ -111,7 +118,11 @@ pub async fn set_auto_top_up(
     let tenant = &*tenant_named(app, key, &name).await?;
     let new: NewAutoBody = write.read()?;
     if tenant.kind == TenantKind::Platform {
-        return Err(ApiProblem::field("invalid_field", "tenant", "the platform has no balance of its own"));
+        return Err(ApiProblem::field(
+            "invalid_field",
+            "tenant",
+            "the platform has no balance of its own",
+        ));
     }
     app.desk.provider()?;
     if new.enabled {

@@ -1,7 +1,7 @@
 //! The rate card document in the OpenAPI document. The document itself is `rating::card::CardDoc`.
 //!
-//! Invariant: every card that `docs/rate-card.md` shows, and what becomes of it when it is stored, reads by these types too, which
-//! refuse unknown fields: a test keeps both in step.
+//! Invariant: every card that `docs/rate-card.md` shows, and what becomes of it when it is stored,
+//! reads by these types too, which refuse unknown fields: a test keeps both in step.
 
 use crate::http::words::{self, words};
 use serde::Deserialize;
@@ -18,7 +18,13 @@ impl PartialSchema for Decimal {
     fn schema() -> RefOr<Schema> {
         let about = "A decimal, as text";
         let format = SchemaFormat::Custom("decimal".to_owned());
-        ObjectBuilder::new().schema_type(Type::String).format(Some(format)).description(Some(about)).examples(["0.40"]).build().into()
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(format))
+            .description(Some(about))
+            .examples(["0.40"])
+            .build()
+            .into()
     }
 }
 
@@ -64,7 +70,8 @@ pub struct Rate {
     pub meter: String,
     /// For people, such as the destination's name.
     pub name: Option<String>,
-    /// Digits with a country code; `""` matches every number. Absent: the rate does not look at the number.
+    /// Digits with a country code; `""` matches every number. Absent: the rate does not look at the
+    /// number.
     #[schema(example = json!(["4915", "4916", "4917"]))]
     pub prefixes: Option<Vec<String>>,
     /// The same for the calling number.
@@ -239,7 +246,8 @@ macro_rules! models {
             fn schema() -> RefOr<Schema> {
                 let place = |name: &str| format!("#/components/schemas/{name}");
                 let mapping = [$(($model, place(stringify!($name)))),+];
-                let model = OneOfBuilder::new().description(Some("A price model over the quantity of the month"));
+                let model = OneOfBuilder::new().description(Some("A price model over the quantity \
+                    of the month"));
                 let model = model.discriminator(Some(Discriminator::with_mapping("model", mapping)));
                 let model = model$(.item(Ref::from_schema_name(stringify!($name))))+;
                 RefOr::T(Schema::OneOf(model.build()))
@@ -297,8 +305,13 @@ mod tests {
 
     /// The cards of the page: blocks of JSON with rates.
     fn cards() -> impl Iterator<Item = serde_json::Value> {
-        let blocks = PAGE.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
-        blocks.filter_map(|block| serde_json::from_str(block).ok()).filter(|card: &serde_json::Value| card.get("rates").is_some())
+        let blocks = PAGE
+            .split("```json\n")
+            .skip(1)
+            .filter_map(|rest| rest.split("```").next());
+        blocks
+            .filter_map(|block| serde_json::from_str(block).ok())
+            .filter(|card: &serde_json::Value| card.get("rates").is_some())
     }
 
     #[test]
@@ -313,10 +326,18 @@ mod tests {
             let read = serde_json::from_value::<RateCardDocument>(stored.clone());
             assert!(read.is_ok(), "{stored}: {read:?}");
             let rates = card["rates"].as_array().unwrap().clone();
-            models.extend(rates.iter().filter_map(|rate| Some(rate["price"]["model"].as_str()?.to_owned())));
+            models.extend(
+                rates
+                    .iter()
+                    .filter_map(|rate| Some(rate["price"]["model"].as_str()?.to_owned())),
+            );
         }
         let schema = serde_json::to_value(PriceModel::schema()).unwrap();
-        let listed: Vec<&String> = schema["discriminator"]["mapping"].as_object().unwrap().keys().collect();
+        let listed: Vec<&String> = schema["discriminator"]["mapping"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .collect();
         assert_eq!(listed, models.iter().collect::<Vec<_>>());
     }
 }

@@ -37,22 +37,34 @@ async fn shown(app: &App) -> Result<ClockBody, ApiProblem> {
     let (step, time) = (app.clock.stepped(), app.clock.now());
     let is_unaccepted = app.records.clock_step().await?.is_some() || step.is_some();
     let wall_clock = step.map_or(time, |step| step.wall).to_string();
-    Ok(ClockBody { time: time.to_string(), wall_clock, has_stepped: step.is_some(), is_unaccepted })
+    Ok(ClockBody {
+        time: time.to_string(),
+        wall_clock,
+        has_stepped: step.is_some(),
+        is_unaccepted,
+    })
 }
 
 /// Read this server's clock
 #[utoipa::path(get, path = "/v1/clock", tag = "health", responses((status = 200, body = ClockBody)))]
-pub async fn get_clock(State(app): State<App>, _key: MayOperate) -> Result<Json<ClockBody>, ApiProblem> {
+pub async fn get_clock(
+    State(app): State<App>,
+    _key: MayOperate,
+) -> Result<Json<ClockBody>, ApiProblem> {
     Ok(Json(shown(&app).await?))
 }
 
 /// Accept the clock of the server as it is
 ///
-/// After its clock has stepped by more than a day the server writes no money. If the clock is right, say so here, once for
-/// all servers of a database; if it is wrong, set it. What was dated is not dated anew, and time in the books never runs
-/// backwards.
+/// After its clock has stepped by more than a day the server writes no money. If the clock is
+/// right, say so here, once for all servers of a database; if it is wrong, set it. What was dated
+/// is not dated anew, and time in the books never runs backwards.
 #[utoipa::path(post, path = "/v1/clock/accept", tag = "health", request_body = AcceptClock, responses((status = 200, body = ClockBody)))]
-pub async fn accept_clock(State(app): State<App>, key: MayOperate, write: Write) -> Result<Response, ApiProblem> {
+pub async fn accept_clock(
+    State(app): State<App>,
+    key: MayOperate,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let asked: AcceptClock = write.read()?;
     let actor = write.actor(&app, &key, asked.reason.as_deref());
     write

@@ -1,5 +1,5 @@
-//! `/v1/commissions/statement`: everything that moved a reseller's balance in one month, to the cent; `/v1/commissions/payable`:
-//! what of it can be paid out.
+//! `/v1/commissions/statement`: everything that moved a reseller's balance in one month, to the
+//! cent; `/v1/commissions/payable`: what of it can be paid out.
 
 use crate::auth::{Access, MayRead, tenant_by_id, tenant_named};
 use crate::http::accounts::currency_of;
@@ -15,7 +15,9 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use payments::payouts::{Because, Cover, Month, MonthView, Payouts, Purse, default_settings, moves};
+use payments::payouts::{
+    Because, Cover, Month, MonthView, Payouts, Purse, default_settings, moves,
+};
 use rating::Cents;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -44,7 +46,8 @@ pub struct StatementOfMonthQuery {
     pub month: String,
     /// Default: of the reseller's agreement.
     pub currency: Option<String>,
-    /// `json` (default) or `csv`: the whole month as one file, whose last row is the closing balance.
+    /// `json` (default) or `csv`: the whole month as one file, whose last row is the closing
+    /// balance.
     #[serde(default)]
     #[param(value_type = Option<words::ReportFormat>, inline, example = "json")]
     pub format: Format,
@@ -57,7 +60,8 @@ pub struct StatementOfMonthQuery {
 /// What moved the balance, summed up.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct StatementSum {
-    /// `charges_received`, `charges_paid`, `top_up`, `adjustment`, `refund`, `dispute`, `payout` or `payment`.
+    /// `charges_received`, `charges_paid`, `top_up`, `adjustment`, `refund`, `dispute`, `payout` or
+    /// `payment`.
     #[schema(value_type = words::StatementSumKind, example = "charges_received")]
     pub kind: MoveKind,
     /// Positive: into the balance.
@@ -117,17 +121,31 @@ pub struct CommissionStatement {
 }
 
 /// The reseller of a request, and its balance.
-pub async fn reseller_named(app: &App, access: &Access, name: &str, currency: Option<&str>) -> Result<(Arc<Tenant>, Purse), ApiProblem> {
+pub async fn reseller_named(
+    app: &App,
+    access: &Access,
+    name: &str,
+    currency: Option<&str>,
+) -> Result<(Arc<Tenant>, Purse), ApiProblem> {
     let reseller = tenant_named(app, access, name).await?;
     if reseller.kind != TenantKind::Reseller {
-        return Err(ApiProblem::field("invalid_field", "reseller", "expected a reseller"));
+        return Err(ApiProblem::field(
+            "invalid_field",
+            "reseller",
+            "expected a reseller",
+        ));
     }
     let purse = Payouts::purse(&reseller, currency_of(app, &reseller, currency).await?);
     Ok((reseller, purse))
 }
 
 pub fn zone_name(app: &App, month: Month) -> String {
-    app.payouts.calendar().zone_of(month).iana_name().unwrap_or("UTC").to_owned()
+    app.payouts
+        .calendar()
+        .zone_of(month)
+        .iana_name()
+        .unwrap_or("UTC")
+        .to_owned()
 }
 
 /// Read a reseller's statement of a month: every charge, top-up, refund, dispute and payout
@@ -139,10 +157,18 @@ pub async fn get_commission_statement(
     key: MayRead,
     Query(query): Query<StatementOfMonthQuery>,
 ) -> Result<Response, ApiProblem> {
-    let (reseller, purse) = reseller_named(&app, &key, &query.reseller, query.currency.as_deref()).await?;
-    let month =
-        query.month.parse().map_err(|error: payments::payouts::BadMonth| ApiProblem::field("invalid_field", "month", error.to_string()))?;
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let (reseller, purse) =
+        reseller_named(&app, &key, &query.reseller, query.currency.as_deref()).await?;
+    let month = query
+        .month
+        .parse()
+        .map_err(|error: payments::payouts::BadMonth| {
+            ApiProblem::field("invalid_field", "month", error.to_string())
+        })?;
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    };
     let (after, limit) = (page.after()?.map(Seq), page.limit()?);
     let view = app.payouts.month(purse, month, app.clock.now()).await?;
     if query.format == Format::Csv {
@@ -154,7 +180,13 @@ pub async fn get_commission_statement(
     Ok(Json(statement(&app, &reseller, purse, &view, lines)).into_response())
 }
 
-fn statement(app: &App, reseller: &Tenant, purse: Purse, view: &MonthView, lines: List<StatementLine>) -> CommissionStatement {
+fn statement(
+    app: &App,
+    reseller: &Tenant,
+    purse: Purse,
+    view: &MonthView,
+    lines: List<StatementLine>,
+) -> CommissionStatement {
     CommissionStatement {
         reseller: reseller.external_id.clone(),
         currency: purse.account.currency.code(),
@@ -167,20 +199,46 @@ fn statement(app: &App, reseller: &Tenant, purse: Purse, view: &MonthView, lines
         closing_cents: view.closing.0,
         commission_cents: view.commission.0,
         accrued_cents: view.accrued.0,
-        sums: view.sums.iter().map(|(&kind, sum)| StatementSum { kind, cents: sum.cents.0, entries: sum.entries }).collect(),
+        sums: view
+            .sums
+            .iter()
+            .map(|(&kind, sum)| StatementSum {
+                kind,
+                cents: sum.cents.0,
+                entries: sum.entries,
+            })
+            .collect(),
         lines,
     }
 }
 
-async fn lines(app: &App, records: &[Record], purse: Purse) -> Result<Vec<StatementLine>, ApiProblem> {
+async fn lines(
+    app: &App,
+    records: &[Record],
+    purse: Purse,
+) -> Result<Vec<StatementLine>, ApiProblem> {
     let mut lines = Vec::with_capacity(records.len());
     let voided = entries::Voided::by(app, records).await?;
     for record in records {
-        let Some(entry) = entries::of_record(app, record, purse.account, &voided).await? else { continue };
+        let Some(entry) = entries::of_record(app, record, purse.account, &voided).await? else {
+            continue;
+        };
         let moved = moves(record, purse.account).map_err(|error| ApiProblem::internal(&error))?;
-        let of = |kind| moved.iter().find(|(moved, _)| *moved == kind).map(|(_, cents)| cents.0);
-        let (received_cents, paid_cents) = (of(MoveKind::ChargesReceived), of(MoveKind::ChargesPaid).map(|cents| -cents));
-        lines.push(StatementLine { entry, received_cents, paid_cents });
+        let of = |kind| {
+            moved
+                .iter()
+                .find(|(moved, _)| *moved == kind)
+                .map(|(_, cents)| cents.0)
+        };
+        let (received_cents, paid_cents) = (
+            of(MoveKind::ChargesReceived),
+            of(MoveKind::ChargesPaid).map(|cents| -cents),
+        );
+        lines.push(StatementLine {
+            entry,
+            received_cents,
+            paid_cents,
+        });
     }
     Ok(lines)
 }
@@ -192,21 +250,35 @@ enum Part {
     End,
 }
 
-/// Row by row, so that a month of any length takes no memory. A file that broke off has no closing row.
+/// Row by row, so that a month of any length takes no memory. A file that broke off has no closing
+/// row.
 fn csv(app: App, purse: Purse, view: MonthView, reseller: &str) -> Response {
-    let name = format!("attachment; filename=\"commission-{reseller}-{}.csv\"", view.month);
-    let rows = stream::try_unfold((app, view, Part::Opening), move |(app, view, part)| async move {
-        let written = match part {
-            Part::Opening => (opening_rows(&view)?, Part::Behind(view.after, view.opening)),
-            Part::Behind(after, balance) => some_rows(&app, purse, &view, after, balance).await?,
-            Part::End => return Ok::<_, std::io::Error>(None),
-        };
-        Ok(Some((written.0, (app, view, written.1))))
-    });
+    let name = format!(
+        "attachment; filename=\"commission-{reseller}-{}.csv\"",
+        view.month
+    );
+    let rows = stream::try_unfold(
+        (app, view, Part::Opening),
+        move |(app, view, part)| async move {
+            let written = match part {
+                Part::Opening => (opening_rows(&view)?, Part::Behind(view.after, view.opening)),
+                Part::Behind(after, balance) => {
+                    some_rows(&app, purse, &view, after, balance).await?
+                }
+                Part::End => return Ok::<_, std::io::Error>(None),
+            };
+            Ok(Some((written.0, (app, view, written.1))))
+        },
+    );
     let mut response = Body::from_stream(rows).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/csv; charset=utf-8"),
+    );
     if let Ok(name) = HeaderValue::from_str(&name) {
-        response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_DISPOSITION, name);
     }
     response
 }
@@ -229,14 +301,19 @@ const CSV_COLUMNS: [&str; 12] = [
 /// A text that others chose: a spreadsheet would work out one that begins as a formula does
 /// (OWASP, CSV injection), and shows the apostrophe as none.
 fn no_formula(text: String) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{text}")
+    } else {
+        text
+    }
 }
 
 fn opening_rows(view: &MonthView) -> std::io::Result<Vec<u8>> {
     let mut rows = csv::Writer::from_writer(Vec::new());
     rows.write_record(CSV_COLUMNS)?;
     rows.write_record(balance_row(&view.from.to_string(), "opening", view.opening))?;
-    rows.into_inner().map_err(|error| std::io::Error::other(error.to_string()))
+    rows.into_inner()
+        .map_err(|error| std::io::Error::other(error.to_string()))
 }
 
 fn balance_row(at: &str, kind: &str, balance: Cents) -> [String; 12] {
@@ -245,17 +322,35 @@ fn balance_row(at: &str, kind: &str, balance: Cents) -> [String; 12] {
     row
 }
 
-async fn some_rows(app: &App, purse: Purse, view: &MonthView, after: Seq, mut balance: Cents) -> std::io::Result<(Vec<u8>, Part)> {
+async fn some_rows(
+    app: &App,
+    purse: Purse,
+    view: &MonthView,
+    after: Seq,
+    mut balance: Cents,
+) -> std::io::Result<(Vec<u8>, Part)> {
     let failed = |error: &dyn std::fmt::Display| {
         tracing::error!(%error, "a statement broke off");
         std::io::Error::other("the statement broke off")
     };
-    let read = app.payouts.records_of(purse, view, Some(after), CSV_ROWS_AT_ONCE).await;
+    let read = app
+        .payouts
+        .records_of(purse, view, Some(after), CSV_ROWS_AT_ONCE)
+        .await;
     let (records, has_more) = read.map_err(|error| failed(&error))?;
-    let shown = lines(app, &records, purse).await.map_err(|refused| failed(&refused.problem))?;
+    let shown = lines(app, &records, purse)
+        .await
+        .map_err(|refused| failed(&refused.problem))?;
     let mut rows = csv::Writer::from_writer(Vec::new());
-    for StatementLine { entry, received_cents, paid_cents } in shown {
-        balance = balance.checked_add(Cents(entry.cents)).map_err(|error| failed(&error))?;
+    for StatementLine {
+        entry,
+        received_cents,
+        paid_cents,
+    } in shown
+    {
+        balance = balance
+            .checked_add(Cents(entry.cents))
+            .map_err(|error| failed(&error))?;
         let number = |cents: Option<i64>| cents.map(|cents| cents.to_string()).unwrap_or_default();
         let quantity = entry.quantity.unwrap_or_default();
         let (cents, now) = (entry.cents.to_string(), balance.to_string());
@@ -281,7 +376,11 @@ async fn some_rows(app: &App, purse: Purse, view: &MonthView, after: Seq, mut ba
             Part::End
         }
     };
-    Ok((rows.into_inner().map_err(|error| failed(&error.to_string()))?, next))
+    Ok((
+        rows.into_inner()
+            .map_err(|error| failed(&error.to_string()))?,
+        next,
+    ))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -293,18 +392,19 @@ pub struct PayableQuery {
     pub currency: Option<String>,
 }
 
-/// What a customer, or a reseller below, owes, or what somebody above lost on it, and what of the commission is withheld
-/// because of it.
+/// What a customer, or a reseller below, owes, or what somebody above lost on it, and what of the
+/// commission is withheld because of it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct WithheldBody {
     #[schema(example = "acme-42")]
     pub customer: String,
-    /// `unpaid`: it owes this. `sold_below_cost`: a seller above, or the platform, lost on what it used; of the reseller
-    /// itself: what it got back for its own purchases above what it had paid. `overpaid`: more was paid out to it than it
-    /// earned by now; that is waited for.
+    /// `unpaid`: it owes this. `sold_below_cost`: a seller above, or the platform, lost on what it
+    /// used; of the reseller itself: what it got back for its own purchases above what it had paid.
+    /// `overpaid`: more was paid out to it than it earned by now; that is waited for.
     #[schema(value_type = words::WithheldBecause, example = "unpaid")]
     pub because: &'static str,
-    /// How far below zero it is. With `sold_below_cost` what this reseller bears, and not what others lost.
+    /// How far below zero it is. With `sold_below_cost` what this reseller bears, and not what
+    /// others lost.
     #[schema(example = 4000)]
     pub shortfall_cents: i64,
     #[schema(example = 1000)]
@@ -326,10 +426,12 @@ pub struct PayableBody {
     /// Commission from the beginning up to the end of the period.
     #[schema(example = 10000)]
     pub accrued_cents: i64,
-    /// The same since then; not payable yet, and the first to bear what is withheld. Negative: voids.
+    /// The same since then; not payable yet, and the first to bear what is withheld. Negative:
+    /// voids.
     #[schema(example = 0)]
     pub later_cents: i64,
-    /// Commission, of any month, from customers who have not paid: each seller up the chain withholds up to its own.
+    /// Commission, of any month, from customers who have not paid: each seller up the chain
+    /// withholds up to its own.
     #[schema(example = 0)]
     pub withheld_cents: i64,
     /// The largest first, at most 100.
@@ -351,8 +453,8 @@ pub struct PayableBody {
     /// What the next period begins with; negative: to be earned back first.
     #[schema(example = 0)]
     pub carried_cents: i64,
-    /// What went out and is commission no more (a void, a refund, a lost dispute): it blocks payouts until later commission
-    /// has made up for it.
+    /// What went out and is commission no more (a void, a refund, a lost dispute): it blocks
+    /// payouts until later commission has made up for it.
     #[schema(example = 0)]
     pub debt_cents: i64,
 }
@@ -379,19 +481,29 @@ async fn withheld_of(app: &App, cover: &Cover) -> Result<Vec<WithheldBody>, ApiP
 
 /// Read what of a reseller's commission can be paid out
 #[utoipa::path(get, path = "/v1/commissions/payable", tag = "money", params(PayableQuery), responses((status = 200, body = PayableBody)))]
-pub async fn get_payable(State(app): State<App>, key: MayRead, Query(query): Query<PayableQuery>) -> Result<Json<PayableBody>, ApiProblem> {
+pub async fn get_payable(
+    State(app): State<App>,
+    key: MayRead,
+    Query(query): Query<PayableQuery>,
+) -> Result<Json<PayableBody>, ApiProblem> {
     let stored = match tenant_named(&app, &key, &query.reseller).await {
         Ok(tenant) => app.records_of(&key).payout_settings(tenant.id).await?,
         Err(refused) => return Err(refused),
     };
-    let currency = query.currency.as_deref().or(stored.as_ref().map(|settings| settings.currency.code()));
+    let currency = query
+        .currency
+        .as_deref()
+        .or(stored.as_ref().map(|settings| settings.currency.code()));
     let (reseller, purse) = reseller_named(&app, &key, &query.reseller, currency).await?;
-    let mut settings = stored.unwrap_or_else(|| default_settings(&reseller, purse.account.currency, PayoutMethod::Bank));
+    let mut settings = stored
+        .unwrap_or_else(|| default_settings(&reseller, purse.account.currency, PayoutMethod::Bank));
     settings.currency = purse.account.currency;
     let now = app.clock.now();
     let period = app.payouts.period_due(&settings, now);
     let (standing, cover) = app.payouts.standing(&settings, period, now).await?;
-    let payable = standing.payable().map_err(|error| ApiProblem::internal(&error))?;
+    let payable = standing
+        .payable()
+        .map_err(|error| ApiProblem::internal(&error))?;
     Ok(Json(PayableBody {
         reseller: reseller.external_id.clone(),
         currency: settings.currency.code(),

@@ -1,4 +1,5 @@
-//! `/v1/commissions`: what a reseller earned: charges received − charges paid, and what has accrued.
+//! `/v1/commissions`: what a reseller earned: charges received − charges paid, and what has
+//! accrued.
 
 use crate::auth::{MayRead, tenant_named};
 use crate::http::accounts::currency_of;
@@ -49,17 +50,17 @@ pub struct CommissionBody {
     /// To its seller, voids taken off.
     #[schema(example = 300)]
     pub paid_cents: i64,
-    /// received − paid, whoever collects. The statement of a month (`/v1/commissions/statement`) has of it what the platform
-    /// collects, by the months of the platform's time zone.
+    /// received − paid, whoever collects. The statement of a month (`/v1/commissions/statement`)
+    /// has of it what the platform collects, by the months of the platform's time zone.
     #[schema(example = 100)]
     pub commission_cents: i64,
-    /// As in the statement of the present month: what the platform collects, from the beginning until now. Absent while it is still
-    /// being added up.
+    /// As in the statement of the present month: what the platform collects, from the beginning
+    /// until now. Absent while it is still being added up.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 100)]
     pub accrued_cents: Option<i64>,
-    /// The balance now: accrued, and what was topped up, adjusted and paid out. What of it can be paid out, `/v1/commissions/payable`
-    /// says.
+    /// The balance now: accrued, and what was topped up, adjusted and paid out. What of it can be
+    /// paid out, `/v1/commissions/payable` says.
     #[schema(example = 100)]
     pub balance_cents: i64,
 }
@@ -73,21 +74,40 @@ pub async fn get_commission(
 ) -> Result<Json<CommissionBody>, ApiProblem> {
     let reseller = tenant_named(&app, &key, &query.reseller).await?;
     if reseller.kind != TenantKind::Reseller {
-        return Err(ApiProblem::field("invalid_field", "reseller", "expected a reseller"));
+        return Err(ApiProblem::field(
+            "invalid_field",
+            "reseller",
+            "expected a reseller",
+        ));
     }
     let currency = currency_of(&app, &reseller, query.currency.as_deref()).await?;
-    let until = query.until.unwrap_or_else(|| app.clock.now().plus_micros(1));
+    let until = query
+        .until
+        .unwrap_or_else(|| app.clock.now().plus_micros(1));
     let (mut records, mut turn) = (HashMap::<Seq, Record>::new(), None);
     for of in [AccountKey::balance, AccountKey::book, AccountKey::income] {
         let account = of(reseller.id, currency);
-        records.extend(since(&app, &key, account, query.from, &mut turn).await?.into_iter().map(|record| (record.seq, record)));
+        records.extend(
+            since(&app, &key, account, query.from, &mut turn)
+                .await?
+                .into_iter()
+                .map(|record| (record.seq, record)),
+        );
     }
     let within = records.values().filter(|record| record.received_at < until);
     let (received, paid) = sums(within, reseller.id).map_err(|_| ApiProblem::sum_too_large())?;
-    let balance = app.engine.balance(AccountKey::balance(reseller.id, currency)).await?.posted;
+    let balance = app
+        .engine
+        .balance(AccountKey::balance(reseller.id, currency))
+        .await?
+        .posted;
     let now = app.clock.now();
     let month = app.payouts.calendar().month_of(now);
-    let accrued = match app.payouts.month(Payouts::purse(&reseller, currency), month, now).await {
+    let accrued = match app
+        .payouts
+        .month(Payouts::purse(&reseller, currency), month, now)
+        .await
+    {
         Ok(view) => Some(view.accrued.0),
         Err(error) => match ApiProblem::from(error) {
             // What is asked for is a period: it is answered all the same.
@@ -95,7 +115,9 @@ pub async fn get_commission(
             refused => return Err(refused),
         },
     };
-    let commission = received.checked_sub(paid).map_err(|_| ApiProblem::sum_too_large())?;
+    let commission = received
+        .checked_sub(paid)
+        .map_err(|_| ApiProblem::sum_too_large())?;
     Ok(Json(CommissionBody {
         reseller: reseller.external_id.clone(),
         currency: currency.code(),
@@ -109,8 +131,12 @@ pub async fn get_commission(
     }))
 }
 
-/// Added up wider than cents: of large charges and their voids only what is left must be a number of cents.
-fn sums<'a>(records: impl Iterator<Item = &'a Record>, reseller: TenantId) -> Result<(Cents, Cents), rating::Overflow> {
+/// Added up wider than cents: of large charges and their voids only what is left must be a number
+/// of cents.
+fn sums<'a>(
+    records: impl Iterator<Item = &'a Record>,
+    reseller: TenantId,
+) -> Result<(Cents, Cents), rating::Overflow> {
     let (mut received, mut paid) = (0_i128, 0_i128);
     for link in records.flat_map(|record| record.body.charges.iter().map(|charge| charge.link)) {
         if link.seller == reseller {

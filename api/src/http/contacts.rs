@@ -74,8 +74,9 @@ pub struct ContactChange {
 }
 
 fn checked_locale(locale: &str) -> Result<String, ApiProblem> {
-    let locale: Locale =
-        locale.parse().map_err(|error: wording::UnknownLocale| ApiProblem::field("invalid_field", "locale", error.to_string()))?;
+    let locale: Locale = locale.parse().map_err(|error: wording::UnknownLocale| {
+        ApiProblem::field("invalid_field", "locale", error.to_string())
+    })?;
     Ok(locale.code().to_owned())
 }
 
@@ -83,13 +84,20 @@ fn check_address(address: &str) -> Result<(), ApiProblem> {
     if notices::mail::is_address(address) {
         return Ok(());
     }
-    Err(ApiProblem::field("invalid_field", "address", "expected an e-mail address, such as billing@example.com"))
+    Err(ApiProblem::field(
+        "invalid_field",
+        "address",
+        "expected an e-mail address, such as billing@example.com",
+    ))
 }
 
 async fn shown(app: &App, contact: &Contact) -> Result<ContactBody, ApiProblem> {
     Ok(ContactBody {
         id: contact.id.to_string(),
-        tenant: auth::tenant_by_id(app, contact.tenant).await?.external_id.clone(),
+        tenant: auth::tenant_by_id(app, contact.tenant)
+            .await?
+            .external_id
+            .clone(),
         address: contact.address.clone(),
         locale: contact.locale.clone(),
         kinds: contact.wanted.kinds.clone().unwrap_or_default(),
@@ -106,30 +114,49 @@ async fn visible_contact(app: &App, access: &Access, id: &str) -> Result<Contact
 
 /// Add an address to write to
 #[utoipa::path(post, path = "/v1/contacts", tag = "contacts", request_body = NewContactBody, responses((status = 201, body = ContactBody)))]
-pub async fn create_contact(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+pub async fn create_contact(
+    State(app): State<App>,
+    key: MayWrite,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
     let new: NewContactBody = write.read()?;
-    let tenant = auth::tenant_or_own(app, key, new.tenant.as_deref()).await.map_err(|refused| at_field(refused, "tenant"))?;
+    let tenant = auth::tenant_or_own(app, key, new.tenant.as_deref())
+        .await
+        .map_err(|refused| at_field(refused, "tenant"))?;
     check_address(&new.address)?;
     let contact = Contact {
         id: ContactId(app.clock.id()),
         root: tenant.root,
         tenant: tenant.id,
         address: new.address,
-        locale: new.locale.as_deref().map_or_else(|| Ok(Locale::default().code().to_owned()), checked_locale)?,
-        wanted: Wanted { kinds: wanted_kinds(new.kinds)?, subtree: new.subtree },
+        locale: new
+            .locale
+            .as_deref()
+            .map_or_else(|| Ok(Locale::default().code().to_owned()), checked_locale)?,
+        wanted: Wanted {
+            kinds: wanted_kinds(new.kinds)?,
+            subtree: new.subtree,
+        },
         created_at: app.clock.now(),
     };
     let work = |actor| async move {
         app.records.create_contact(&actor, &contact).await?;
         Ok(Done::created(shown(app, &contact).await?))
     };
-    let again = |made| async move { Ok(Done::created(shown(app, &contact_made(app, &made).await?).await?)) };
+    let again = |made| async move {
+        Ok(Done::created(
+            shown(app, &contact_made(app, &made).await?).await?,
+        ))
+    };
     write.once(app, key, work, again).await
 }
 
 async fn contact_made(app: &App, made: &Made) -> Result<Contact, ApiProblem> {
-    app.records.contact(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("contact"))
+    app.records
+        .contact(made.id()?)
+        .await?
+        .ok_or_else(|| ApiProblem::not_found("contact"))
 }
 
 /// List the addresses of the key's own subtree
@@ -139,16 +166,28 @@ pub async fn list_contacts(
     key: MayRead,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<List<ContactBody>>, ApiProblem> {
-    let found = app.records_of(&key).contacts_below(&key.tenant, page.after()?.map(ContactId), page.limit()?).await?;
+    let found = app
+        .records_of(&key)
+        .contacts_below(&key.tenant, page.after()?.map(ContactId), page.limit()?)
+        .await?;
     let app = &app;
-    let page = List::shown(found, |contact| contact.id.0, |contact| async move { shown(app, &contact).await });
+    let page = List::shown(
+        found,
+        |contact| contact.id.0,
+        |contact| async move { shown(app, &contact).await },
+    );
     Ok(Json(page.await?))
 }
 
 /// Change an address, its language or its kinds
 #[utoipa::path(patch, path = "/v1/contacts/{contact}", tag = "contacts", params(("contact" = String, Path, description = "`ctc_…`")),
     request_body = ContactChange, responses((status = 200, body = ContactBody)))]
-pub async fn change_contact(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+pub async fn change_contact(
+    State(app): State<App>,
+    key: MayWrite,
+    Path(id): Path<String>,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
     let contact = visible_contact(app, key, &id).await?;
     let change: ContactChange = write.read()?;
@@ -157,24 +196,43 @@ pub async fn change_contact(State(app): State<App>, key: MayWrite, Path(id): Pat
     }
     let locale = change.locale.as_deref().map(checked_locale).transpose()?;
     let kinds = change.kinds.map(wanted_kinds).transpose()?;
-    let patch = ContactPatch { address: change.address, locale, kinds, subtree: change.subtree };
+    let patch = ContactPatch {
+        address: change.address,
+        locale,
+        kinds,
+        subtree: change.subtree,
+    };
     let work = |actor| async move {
-        let changed = app.records.change_contact(&actor, contact.id, patch).await?;
+        let changed = app
+            .records
+            .change_contact(&actor, contact.id, patch)
+            .await?;
         Ok(Done::ok(shown(app, &changed).await?))
     };
-    let again = |made| async move { Ok(Done::ok(shown(app, &contact_made(app, &made).await?).await?)) };
+    let again = |made| async move {
+        Ok(Done::ok(
+            shown(app, &contact_made(app, &made).await?).await?,
+        ))
+    };
     write.once(app, key, work, again).await
 }
 
 /// Remove an address; what was still on its way to it is given up
 #[utoipa::path(delete, path = "/v1/contacts/{contact}", tag = "contacts", params(("contact" = String, Path, description = "`ctc_…`")),
     responses((status = 200, body = ContactBody, description = "As it was")))]
-pub async fn delete_contact(State(app): State<App>, key: MayWrite, Path(id): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+pub async fn delete_contact(
+    State(app): State<App>,
+    key: MayWrite,
+    Path(id): Path<String>,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let (app, key, id) = (&app, &key, &id);
     let work = |actor| async move {
         let contact = visible_contact(app, key, id).await?;
         let was = shown(app, &contact).await?;
-        app.records.delete_contact(&knowing(actor, &was)?, contact.id).await?;
+        app.records
+            .delete_contact(&knowing(actor, &was)?, contact.id)
+            .await?;
         Ok(Done::ok(was))
     };
     let again = |made: Made| async move { Ok(Done::ok(made.known()?)) };

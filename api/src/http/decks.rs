@@ -2,8 +2,8 @@
 //! `preview=true` it says what would change and changes nothing; otherwise the version is made and
 //! published in one transaction, or nothing is.
 //!
-//! Refused rows: nothing is imported, unless `skip_refused=true`; then the prefixes of those rows keep
-//! the rates they had, in a full deck too.
+//! Refused rows: nothing is imported, unless `skip_refused=true`; then the prefixes of those rows
+//! keep the rates they had, in a full deck too.
 
 use crate::auth::{Access, MayWrite};
 use crate::http::diff;
@@ -54,10 +54,12 @@ pub struct DeckQuery {
     pub meter: Option<String>,
     /// IANA zone of a card that has no prices yet. Default: UTC.
     pub zone: Option<String>,
-    /// All ways to read a deck as one JSON object, such as `{"columns":{"prefix":"Code"},"ignore_columns":["Route"],"per":"60"}`;
-    /// the parameters below come before it.
+    /// All ways to read a deck as one JSON object, such as
+    /// `{"columns":{"prefix":"Code"},"ignore_columns":["Route"],"per":"60"}`; the parameters below
+    /// come before it.
     pub map: Option<String>,
-    /// When the version takes effect. Default: the beginning of the present minute (now, where another version began within it).
+    /// When the version takes effect. Default: the beginning of the present minute (now, where
+    /// another version began within it).
     #[param(value_type = Option<String>, format = DateTime)]
     pub effective_from: Option<Instant>,
     /// One character. Default: found.
@@ -70,7 +72,8 @@ pub struct DeckQuery {
     /// Units that a price is for. Default: what the column's title says, or 60 (per minute).
     #[param(value_type = Option<String>, format = "decimal")]
     pub per: Option<Quantity>,
-    /// Increments of rows that have none. Default: 1, or, in a deck without a column of them, those that the prefix had.
+    /// Increments of rows that have none. Default: 1, or, in a deck without a column of them, those
+    /// that the prefix had.
     #[param(value_type = Option<String>, format = "decimal")]
     pub initial: Option<Quantity>,
     #[param(value_type = Option<String>, format = "decimal")]
@@ -123,7 +126,13 @@ struct Base {
 }
 
 impl Base {
-    async fn of(app: &App, access: &Access, card: &RateCard, at: Instant, zone: Option<&str>) -> Result<Self, ApiProblem> {
+    async fn of(
+        app: &App,
+        access: &Access,
+        card: &RateCard,
+        at: Instant,
+        zone: Option<&str>,
+    ) -> Result<Self, ApiProblem> {
         let version = in_force(app, card, at).await?;
         let turn = turn_for(app, access, &version.iter().collect::<Vec<_>>()).await?;
         let doc = match &version {
@@ -136,19 +145,37 @@ impl Base {
                 rates: Vec::new(),
             },
         };
-        Ok(Self { version, doc: Arc::new(doc), _turn: turn })
+        Ok(Self {
+            version,
+            doc: Arc::new(doc),
+            _turn: turn,
+        })
     }
 }
 
-/// Reads, lays over, and checks by compiling: long work, off the executor. The file is let go of as soon as it is read, and a
-/// preview makes no card unless it takes one to know that it is valid.
-async fn laid_over(base: &Base, query: &DeckQuery, file: Bytes, at: Instant) -> Result<(Option<CardDoc>, Preview), ApiProblem> {
-    let (base, options, mode, is_preview) = (Arc::clone(&base.doc), query.options(&base.doc)?, query.mode, query.preview);
+/// Reads, lays over, and checks by compiling: long work, off the executor. The file is let go of as
+/// soon as it is read, and a preview makes no card unless it takes one to know that it is valid.
+async fn laid_over(
+    base: &Base,
+    query: &DeckQuery,
+    file: Bytes,
+    at: Instant,
+) -> Result<(Option<CardDoc>, Preview), ApiProblem> {
+    let (base, options, mode, is_preview) = (
+        Arc::clone(&base.doc),
+        query.options(&base.doc)?,
+        query.mode,
+        query.preview,
+    );
     let meter = query.meter.clone().unwrap_or_else(|| CALL_METER.to_owned());
     let work = move || -> Result<(Option<CardDoc>, Preview), ApiProblem> {
         let deck = deck::parse(&file, &options)?;
         drop(file);
-        let import = Import { mode, meter: &meter, at };
+        let import = Import {
+            mode,
+            meter: &meter,
+            at,
+        };
         if is_preview && let (preview, true) = deck::preview_and_screen(&base, &deck, &import) {
             return Ok((None, preview));
         }
@@ -159,17 +186,28 @@ async fn laid_over(base: &Base, query: &DeckQuery, file: Bytes, at: Instant) -> 
         }
         Ok((Some(doc), preview))
     };
-    tokio::task::spawn_blocking(work).await.map_err(|error| ApiProblem::internal(&error))?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| ApiProblem::internal(&error))?
 }
 
 fn refuse(preview: &Preview) -> ApiProblem {
     let errors = preview.refusals.iter().map(|row| FieldError {
-        field: format!("line {} {}", row.line, row.column).trim_end().to_owned(),
+        field: format!("line {} {}", row.line, row.column)
+            .trim_end()
+            .to_owned(),
         code: row.code.clone().into_owned(),
         detail: row.detail.clone(),
     });
-    let rows = if preview.refused == 1 { "1 row".to_owned() } else { format!("{} rows", preview.refused) };
-    let detail = format!("{rows} cannot be read; nothing was imported (with skip_refused=true their prefixes keep the rates they had)");
+    let rows = if preview.refused == 1 {
+        "1 row".to_owned()
+    } else {
+        format!("{} rows", preview.refused)
+    };
+    let detail = format!(
+        "{rows} cannot be read; nothing was imported (with skip_refused=true their prefixes keep \
+            the rates they had)"
+    );
     let mut refused = ApiProblem::new("invalid_deck", detail);
     refused.errors = errors.collect();
     refused
@@ -177,8 +215,8 @@ fn refuse(preview: &Preview) -> ApiProblem {
 
 /// Import a rate deck (CSV), or preview it
 ///
-/// At most 256 MiB. The new version is published as a whole, or nothing changes: not if a row is refused,
-/// unless `skip_refused` is set; then the prefixes of such rows keep the rates they had.
+/// At most 256 MiB. The new version is published as a whole, or nothing changes: not if a row is
+/// refused, unless `skip_refused` is set; then the prefixes of such rows keep the rates they had.
 #[utoipa::path(post, path = "/v1/rate-cards/{card}/import", tag = "rate-cards",
     params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), DeckQuery),
     request_body(content = String, content_type = "text/csv", example = "Destination,Prefix,Rate,Increment\nGermany Mobile,4915,0.0125,1/1\n"),
@@ -191,9 +229,21 @@ pub async fn import_deck(
     mut list: PriceList,
 ) -> Result<Response, ApiProblem> {
     // What is kept under a key of idempotency is told by its body too.
-    let file = if query.preview { std::mem::take(&mut list.write.body) } else { list.write.body.clone() };
+    let file = if query.preview {
+        std::mem::take(&mut list.write.body)
+    } else {
+        list.write.body.clone()
+    };
     let (app, key, query, write) = (&app, &key, &query, &list.write);
-    let card = &card_at(app, key, &card, &OwnerQuery { owner: query.owner.clone() }).await?;
+    let card = &card_at(
+        app,
+        key,
+        &card,
+        &OwnerQuery {
+            owner: query.owner.clone(),
+        },
+    )
+    .await?;
     let at = match query.effective_from {
         Some(from) => from,
         None => beginning(app, card).await?,
@@ -208,19 +258,33 @@ pub async fn import_deck(
         }
         let preview = json_of(&preview)?;
         let Some(doc) = doc.filter(|doc| !query.preview && *doc != *base.doc) else {
-            return Ok(Done::ok(DeckBody { preview, version: None, effective_until }));
+            return Ok(Done::ok(DeckBody {
+                preview,
+                version: None,
+                effective_until,
+            }));
         };
         let version = switch(app, &knowing(actor, &preview)?, card, &base, &doc, at).await?;
         let version = Versions::of(app, card).await?.shown(version, None);
-        Ok(Done::created(DeckBody { preview, version: Some(version), effective_until }))
+        Ok(Done::created(DeckBody {
+            preview,
+            version: Some(version),
+            effective_until,
+        }))
     };
     if query.preview {
-        return work(write.actor(app, key, None)).await.map(IntoResponse::into_response);
+        return work(write.actor(app, key, None))
+            .await
+            .map(IntoResponse::into_response);
     }
     let again = |made: Made| async move {
         let version = version_made(app, card, &made).await?;
         let effective_until = version.effective_until.clone();
-        Ok(Done::created(DeckBody { preview: made.known()?, version: Some(version), effective_until }))
+        Ok(Done::created(DeckBody {
+            preview: made.known()?,
+            version: Some(version),
+            effective_until,
+        }))
     };
     write.once(app, key, work, again).await
 }
@@ -229,12 +293,18 @@ pub async fn import_deck(
 async fn check_meter(app: &App, name: &str) -> Result<(), ApiProblem> {
     let refused = |code, detail: String| Err(ApiProblem::field(code, "meter", detail));
     match app.records.meter_by_name(name).await? {
-        None => refused("unknown_meter", format!("there is no meter {name:?}: make it first")),
+        None => refused(
+            "unknown_meter",
+            format!("there is no meter {name:?}: make it first"),
+        ),
         Some(meter) if meter.terms.unit != CALL_UNIT => {
             let unit = meter.terms.unit;
             refused(
                 "not_with_this_meter",
-                format!("a price list has prices of seconds, and the meter {name:?} counts in {unit:?}: write its prices as a rate card"),
+                format!(
+                    "a price list has prices of seconds, and the meter {name:?} counts in \
+                        {unit:?}: write its prices as a rate card"
+                ),
             )
         }
         Some(_) => Ok(()),
@@ -242,20 +312,41 @@ async fn check_meter(app: &App, name: &str) -> Result<(), ApiProblem> {
 }
 
 /// Of the version that begins next after this instant.
-async fn next_beginning(app: &App, card: &RateCard, at: Instant) -> Result<Option<String>, ApiProblem> {
+async fn next_beginning(
+    app: &App,
+    card: &RateCard,
+    at: Instant,
+) -> Result<Option<String>, ApiProblem> {
     let published = app.records.published_versions(card.id).await?;
-    let next = published.iter().filter_map(|version| version.effective_from).find(|begin| *begin > at);
+    let next = published
+        .iter()
+        .filter_map(|version| version.effective_from)
+        .find(|begin| *begin > at);
     Ok(next.map(|begin| begin.to_string()))
 }
 
 /// Version and publication in one step.
-async fn switch(app: &App, actor: &Actor, card: &RateCard, base: &Base, doc: &CardDoc, at: Instant) -> Result<CardVersion, ApiProblem> {
+async fn switch(
+    app: &App,
+    actor: &Actor,
+    card: &RateCard,
+    base: &Base,
+    doc: &CardDoc,
+    at: Instant,
+) -> Result<CardVersion, ApiProblem> {
     publication::check(app, card, doc, Some(&base.doc), at).await?;
     if let Some(present) = &base.version {
         diff::check_counters(&base.doc, doc, present.effective_from, at)?;
     }
-    let new = NewVersion { id: CardVersionId(app.clock.id()), base: base.version.as_ref().map(|version| version.id), doc };
-    let version = app.records.create_published(actor, card.id, &new, at).await?;
+    let new = NewVersion {
+        id: CardVersionId(app.clock.id()),
+        base: base.version.as_ref().map(|version| version.id),
+        doc,
+    };
+    let version = app
+        .records
+        .create_published(actor, card.id, &new, at)
+        .await?;
     app.invalidate();
     Ok(version)
 }

@@ -1,4 +1,5 @@
-//! `/v1/webhook-endpoints/{endpoint}/deliveries`: what was sent to an endpoint, what became of it, and again.
+//! `/v1/webhook-endpoints/{endpoint}/deliveries`: what was sent to an endpoint, what became of it,
+//! and again.
 
 use crate::auth::{MayRead, MayWrite};
 use crate::http::page::{List, PageQuery, PeriodQuery, period};
@@ -53,7 +54,9 @@ pub struct DeliveryBody {
     #[schema(example = "it answered 500")]
     pub error: Option<String>,
     /// What is sent: the body, byte by byte.
-    #[schema(example = r#"{"type":"balance.low","timestamp":"2026-11-20T09:00:00Z","data":{"tenant":"acme-42"}}"#)]
+    #[schema(
+        example = r#"{"type":"balance.low","timestamp":"2026-11-20T09:00:00Z","data":{"tenant":"acme-42"}}"#
+    )]
     pub payload: String,
 }
 
@@ -85,11 +88,21 @@ pub async fn list_deliveries(
 ) -> Result<Json<List<DeliveryBody>>, ApiProblem> {
     let endpoint = visible_endpoint(&app, &key, &id).await?;
     let period = period(query.from, query.until)?;
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    };
     let (before, limit) = (page.after()?.map(DeliveryId), page.limit()?);
-    let found = app.records_of(&key).deliveries_of(Target::Endpoint(endpoint.id), period, before, limit).await?;
+    let found = app
+        .records_of(&key)
+        .deliveries_of(Target::Endpoint(endpoint.id), period, before, limit)
+        .await?;
     let last = found.data.last().map(|delivery| delivery.id.0);
-    Ok(Json(List::new(found.data.iter().map(shown).collect(), found.has_more, last)))
+    Ok(Json(List::new(
+        found.data.iter().map(shown).collect(),
+        found.has_more,
+        last,
+    )))
 }
 
 /// Send a delivery again, now, under the same `webhook-id`
@@ -106,9 +119,21 @@ pub async fn replay_delivery(
     let endpoint = visible_endpoint(app, key, &endpoint).await?;
     let missing = || ApiProblem::not_found("delivery");
     let id: DeliveryId = id.parse().map_err(|_| missing())?;
-    let found = app.records_of(key).delivery(id).await?.filter(|found| found.target == Target::Endpoint(endpoint.id));
+    let found = app
+        .records_of(key)
+        .delivery(id)
+        .await?
+        .filter(|found| found.target == Target::Endpoint(endpoint.id));
     found.ok_or_else(missing)?;
-    let work = |actor| async move { Ok(Done::accepted(shown(&app.records.replay_delivery(&actor, id).await?))) };
-    let again = |_| async move { Ok(Done::accepted(shown(&app.records.delivery(id).await?.ok_or_else(missing)?))) };
+    let work = |actor| async move {
+        Ok(Done::accepted(shown(
+            &app.records.replay_delivery(&actor, id).await?,
+        )))
+    };
+    let again = |_| async move {
+        Ok(Done::accepted(shown(
+            &app.records.delivery(id).await?.ok_or_else(missing)?,
+        )))
+    };
     write.once(app, key, work, again).await
 }

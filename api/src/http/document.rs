@@ -5,12 +5,17 @@ use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, 
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Type};
+use utoipa::openapi::{
+    Content, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
+    Required, Type,
+};
 use utoipa::{PartialSchema, ToSchema};
 
-const ABOUT: &str = "Rates metered usage along a chain of sellers and moves the money, exactly once.\n\n\
+const ABOUT: &str = "Rates metered usage along a chain of sellers and moves the money, exactly \
+    once.\n\n\
     Money is integer minor units with a currency; rates are decimal text; instants are RFC 3339. \
-    Your own ids (`external_id`) work wherever a tenant is named. Errors are RFC 9457 problems with a stable `code`.";
+    Your own ids (`external_id`) work wherever a tenant is named. Errors are RFC 9457 problems \
+    with a stable `code`.";
 const JSON: &str = "application/json";
 const CLOUD_EVENTS_JSON: &str = "application/cloudevents-batch+json";
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -19,30 +24,70 @@ const KEY: &str = "api_key";
 /// Refusals that any guarded operation may answer: status, code, when.
 const REFUSALS: &[(u16, &str, &str)] = &[
     (400, "invalid_request", "Not well formed"),
-    (401, "unauthorized", "No key, or one that is unknown, expired or revoked"),
+    (
+        401,
+        "unauthorized",
+        "No key, or one that is unknown, expired or revoked",
+    ),
     (403, "forbidden", "The key's scope does not allow this"),
-    (404, "not_found", "There is no such thing within the key's subtree"),
+    (
+        404,
+        "not_found",
+        "There is no such thing within the key's subtree",
+    ),
     (422, "invalid_field", "A field is not valid"),
-    (429, "rate_limited", "A limit is reached; `Retry-After` says how long to wait"),
+    (
+        429,
+        "rate_limited",
+        "A limit is reached; `Retry-After` says how long to wait",
+    ),
     (500, "internal", "Our fault; logged under the request's id"),
-    (503, "unavailable", "Nothing was written; send the same request again"),
+    (
+        503,
+        "unavailable",
+        "Nothing was written; send the same request again",
+    ),
 ];
 const WRITE_REFUSALS: &[(u16, &str, &str)] = &[
-    (402, "insufficient_balance", "The balances do not cover this"),
-    (409, "idempotency_conflict", "The key or id was used for something else"),
+    (
+        402,
+        "insufficient_balance",
+        "The balances do not cover this",
+    ),
+    (
+        409,
+        "idempotency_conflict",
+        "The key or id was used for something else",
+    ),
     (413, "body_too_large", "The body is too large"),
-    (415, "unsupported_media_type", "The content type is not supported"),
+    (
+        415,
+        "unsupported_media_type",
+        "The content type is not supported",
+    ),
 ];
 /// What else is answered, where the operation does not say it better.
-const SUCCESSES: &[(&str, &str)] = &[("200", "Done, or what was asked for"), ("201", "Made"), ("202", "Taken: it goes on by itself")];
-const OPEN_REFUSALS: &[(u16, &str, &str)] = &[(500, "internal", "Our fault"), (503, "unavailable", "The database does not answer")];
+const SUCCESSES: &[(&str, &str)] = &[
+    ("200", "Done, or what was asked for"),
+    ("201", "Made"),
+    ("202", "Taken: it goes on by itself"),
+];
+const OPEN_REFUSALS: &[(u16, &str, &str)] = &[
+    (500, "internal", "Our fault"),
+    (503, "unavailable", "The database does not answer"),
+];
 
 pub fn base() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Centwise")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(ABOUT))
-        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
+        .license(Some(
+            LicenseBuilder::new()
+                .name("Apache-2.0")
+                .identifier(Some("Apache-2.0"))
+                .build(),
+        ))
         .build();
     OpenApiBuilder::new().info(info).build()
 }
@@ -50,9 +95,14 @@ pub fn base() -> OpenApi {
 /// Adds security, every refusal, and the headers that all operations share.
 pub fn complete(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
-    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key: `Authorization: Bearer cw_…`")).build();
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An API key: `Authorization: Bearer cw_…`"))
+        .build();
     components.add_security_scheme(KEY, SecurityScheme::Http(scheme));
-    components.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
+    components
+        .schemas
+        .insert(ProblemBody::name().into_owned(), ProblemBody::schema());
     let mut nested = Vec::new();
     ProblemBody::schemas(&mut nested);
     components.schemas.extend(nested);
@@ -83,8 +133,15 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
         tell_batches_apart(operation);
     }
     let refusals = if open { OPEN_REFUSALS } else { REFUSALS };
-    for &(status, code, when) in refusals.iter().chain(if writes { WRITE_REFUSALS } else { &[] }) {
-        operation.responses.responses.entry(status.to_string()).or_insert_with(|| refusal(status, code, when));
+    for &(status, code, when) in refusals
+        .iter()
+        .chain(if writes { WRITE_REFUSALS } else { &[] })
+    {
+        operation
+            .responses
+            .responses
+            .entry(status.to_string())
+            .or_insert_with(|| refusal(status, code, when));
     }
     let parameters = operation.parameters.get_or_insert_default();
     let sends_usage = path == "/v1/usage-events" || path.starts_with("/v1/ingest/");
@@ -104,26 +161,38 @@ fn describe(operation: &mut Operation) {
     }
 }
 
-/// Generators tell the bodies of an operation apart by their types, and some do it while the program runs, where a list of these cannot
-/// be told from a list of those: the batch of CloudEvents is shown, and has no type.
+/// Generators tell the bodies of an operation apart by their types, and some do it while the
+/// program runs, where a list of these cannot be told from a list of those: the batch of
+/// CloudEvents is shown, and has no type.
 fn tell_batches_apart(operation: &mut Operation) {
-    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    let Some(RefOr::T(body)) = &mut operation.request_body else {
+        return;
+    };
     if let Some(RefOr::T(batch)) = body.content.get_mut(CLOUD_EVENTS_JSON) {
         batch.schema = None;
     }
 }
 
-/// The document as it is served: of several bodies JSON comes first, because most generators take the first.
+/// The document as it is served: of several bodies JSON comes first, because most generators take
+/// the first.
 ///
 /// # Errors
 /// None that is known: everything in it can be written as JSON.
 pub fn text(document: &OpenApi) -> serde_json::Result<String> {
     let mut text = serde_json::to_string(document)?;
-    let posts = document.paths.paths.values().filter_map(|item| item.post.as_ref());
+    let posts = document
+        .paths
+        .paths
+        .values()
+        .filter_map(|item| item.post.as_ref());
     for body in posts.filter_map(|operation| operation.request_body.as_ref()) {
         let RefOr::T(body) = body else { continue };
         if body.content.len() > 1 {
-            text = text.replacen(&serde_json::to_string(&body.content)?, &json_first(body)?, 1);
+            text = text.replacen(
+                &serde_json::to_string(&body.content)?,
+                &json_first(body)?,
+                1,
+            );
         }
     }
     Ok(text)
@@ -132,7 +201,13 @@ pub fn text(document: &OpenApi) -> serde_json::Result<String> {
 fn json_first(body: &RequestBody) -> serde_json::Result<String> {
     let mut kinds: Vec<_> = body.content.iter().collect();
     kinds.sort_by_key(|(kind, _)| (*kind != JSON, kind.contains("cloudevents")));
-    let written = |(kind, content)| Ok(format!("{}:{}", serde_json::to_string(kind)?, serde_json::to_string(content)?));
+    let written = |(kind, content)| {
+        Ok(format!(
+            "{}:{}",
+            serde_json::to_string(kind)?,
+            serde_json::to_string(content)?
+        ))
+    };
     let written: serde_json::Result<Vec<String>> = kinds.into_iter().map(written).collect();
     Ok(format!("{{{}}}", written?.join(",")))
 }
@@ -152,19 +227,36 @@ fn idempotency_key(required: bool) -> Parameter {
     ParameterBuilder::new()
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)
-        .required(if required { Required::True } else { Required::False })
-        .description(Some("A key of your own: the same key and body give the same answer, another body 409"))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)).build()))
+        .required(if required {
+            Required::True
+        } else {
+            Required::False
+        })
+        .description(Some(
+            "A key of your own: the same key and body give the same answer, another body 409",
+        ))
+        .schema(Some(
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .min_length(Some(1))
+                .max_length(Some(255))
+                .build(),
+        ))
         .build()
 }
 
 fn refusal(status: u16, code: &'static str, when: &str) -> RefOr<utoipa::openapi::Response> {
     let problem = crate::problem::ApiProblem::new(code, when);
-    let mut example = serde_json::to_value(problem.body(Some("req_0dks8xn2a4m1c"))).unwrap_or_default();
+    let mut example =
+        serde_json::to_value(problem.body(Some("req_0dks8xn2a4m1c"))).unwrap_or_default();
     example["status"] = status.into();
     let mut content = Content::new(Some(Ref::from_schema_name(ProblemBody::name())));
     content.example = Some(example);
-    ResponseBuilder::new().description(when).content(PROBLEM_JSON, content).build().into()
+    ResponseBuilder::new()
+        .description(when)
+        .content(PROBLEM_JSON, content)
+        .build()
+        .into()
 }
 
 #[cfg(test)]
@@ -189,10 +281,19 @@ mod tests {
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 let at = format!("{method} {path}");
-                assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{at}");
-                assert!(operation["summary"].is_string() && operation["tags"][0].is_string(), "{at}");
+                assert!(
+                    ids.insert(operation["operationId"].as_str().unwrap().to_owned()),
+                    "{at}"
+                );
+                assert!(
+                    operation["summary"].is_string() && operation["tags"][0].is_string(),
+                    "{at}"
+                );
                 assert!(operation["responses"].get("503").is_some(), "{at}");
-                assert!(path.starts_with("/health/") || operation["security"][0].get(KEY).is_some(), "{at}");
+                assert!(
+                    path.starts_with("/health/") || operation["security"][0].get(KEY).is_some(),
+                    "{at}"
+                );
             }
         }
     }

@@ -1,7 +1,7 @@
 //! One account's side of what moved, derived from the journal: every event is an entry of its own.
 //!
-//! A statement is read backwards from the present balance, in order of posting, so that its cost grows
-//! with the entries since its beginning and not with what is stored.
+//! A statement is read backwards from the present balance, in order of posting, so that its cost
+//! grows with the entries since its beginning and not with what is stored.
 
 use crate::auth::Access;
 use crate::http::summaries::customer_of;
@@ -31,8 +31,9 @@ pub struct EntryBody {
     /// When it was posted.
     #[schema(format = DateTime)]
     pub posted_at: String,
-    /// `usage`, `usage_rated_later`, `void`, `top_up`, `adjustment`, `refund`, `dispute`, `payout`, `payment`, `reclassification` or
-    /// `carry_settled`: what was carried of a customer below a cent, settled when its tenant closed or its agreement ended.
+    /// `usage`, `usage_rated_later`, `void`, `top_up`, `adjustment`, `refund`, `dispute`, `payout`,
+    /// `payment`, `reclassification` or `carry_settled`: what was carried of a customer below a
+    /// cent, settled when its tenant closed or its agreement ended.
     #[schema(value_type = words::EntryKind, example = "usage")]
     pub kind: &'static str,
     /// Positive: into the account.
@@ -85,12 +86,25 @@ impl Voided {
     /// Of these records, read a few hundred at a time.
     pub async fn by(app: &App, records: &[Record]) -> Result<Self, ApiProblem> {
         let of_voids = records.iter().filter(|record| record.kind == Kind::Void);
-        let seqs: Vec<Seq> = of_voids.filter_map(|record| record.body.refers_to).collect();
+        let seqs: Vec<Seq> = of_voids
+            .filter_map(|record| record.body.refers_to)
+            .collect();
         let mut found = HashMap::with_capacity(seqs.len());
         for some in seqs.chunks(VOIDED_AT_ONCE) {
-            let query = RecordQuery { of: Of::Seqs(some.to_vec()), after: None, newest_first: false, limit: some.len() };
+            let query = RecordQuery {
+                of: Of::Seqs(some.to_vec()),
+                after: None,
+                newest_first: false,
+                limit: some.len(),
+            };
             for record in app.journal.read(&query).await? {
-                found.insert(record.seq, VoidedEvent { source: record.identity.source.to_string(), id: record.identity.id });
+                found.insert(
+                    record.seq,
+                    VoidedEvent {
+                        source: record.identity.source.to_string(),
+                        id: record.identity.id,
+                    },
+                );
             }
         }
         Ok(Self(found))
@@ -125,10 +139,19 @@ pub struct StatementBody {
 /// `internal`: the record's charges are not a chain.
 pub fn postings(app: &App, record: &Record) -> Result<Vec<Posting>, ApiProblem> {
     let mut postings: Vec<Posting> = record.body.postings.to_vec();
-    if let Some(currency) = record.body.currency.filter(|_| !record.body.charges.is_empty()) {
-        let links: Vec<_> = record.body.charges.iter().map(|charge| charge.link).collect();
-        let moves =
-            ledger::postings_of(record.identity.root, app.platform, currency, &links).map_err(|error| ApiProblem::internal(&error))?;
+    if let Some(currency) = record
+        .body
+        .currency
+        .filter(|_| !record.body.charges.is_empty())
+    {
+        let links: Vec<_> = record
+            .body
+            .charges
+            .iter()
+            .map(|charge| charge.link)
+            .collect();
+        let moves = ledger::postings_of(record.identity.root, app.platform, currency, &links)
+            .map_err(|error| ApiProblem::internal(&error))?;
         postings.extend(moves);
     }
     Ok(postings)
@@ -141,7 +164,10 @@ fn net(app: &App, record: &Record, account: AccountKey) -> Result<Option<Cents>,
     }
     let mut sum = Cents::ZERO;
     for posting in postings(app, record)? {
-        let moved = |cents: Cents, sum: Cents| sum.checked_add(cents).map_err(|error| ApiProblem::internal(&error));
+        let moved = |cents: Cents, sum: Cents| {
+            sum.checked_add(cents)
+                .map_err(|error| ApiProblem::internal(&error))
+        };
         if posting.to == account {
             sum = moved(posting.cents, sum)?;
         }
@@ -166,15 +192,29 @@ fn kind_name(kind: Kind) -> Option<&'static str> {
         Kind::Payment => Some("payment"),
         Kind::Reclassification => Some("reclassification"),
         Kind::CarrySettled => Some("carry_settled"),
-        Kind::Unrated | Kind::HoldPlaced | Kind::HoldExtended | Kind::HoldReleased | Kind::HoldExpired => None,
+        Kind::Unrated
+        | Kind::HoldPlaced
+        | Kind::HoldExtended
+        | Kind::HoldReleased
+        | Kind::HoldExpired => None,
     }
 }
 
 /// The entry of a record on an account, if it has one.
-pub async fn of_record(app: &App, record: &Record, account: AccountKey, voided: &Voided) -> Result<Option<EntryBody>, ApiProblem> {
-    let (Some(kind), Some(cents)) = (kind_name(record.kind), net(app, record, account)?) else { return Ok(None) };
+pub async fn of_record(
+    app: &App,
+    record: &Record,
+    account: AccountKey,
+    voided: &Voided,
+) -> Result<Option<EntryBody>, ApiProblem> {
+    let (Some(kind), Some(cents)) = (kind_name(record.kind), net(app, record, account)?) else {
+        return Ok(None);
+    };
     let is_usage = !record.body.meter.is_empty();
-    let destination = record.personal.as_ref().and_then(|personal| personal.destination.as_ref());
+    let destination = record
+        .personal
+        .as_ref()
+        .and_then(|personal| personal.destination.as_ref());
     Ok(Some(EntryBody {
         posted_at: record.received_at.to_string(),
         kind,
@@ -186,7 +226,11 @@ pub async fn of_record(app: &App, record: &Record, account: AccountKey, voided: 
         quantity: is_usage.then(|| record.body.quantity.to_string()),
         at: is_usage.then(|| record.at.to_string()),
         destination: destination.map(ToString::to_string),
-        voids: record.body.refers_to.filter(|_| record.kind == Kind::Void).and_then(|seq| voided.0.get(&seq).cloned()),
+        voids: record
+            .body
+            .refers_to
+            .filter(|_| record.kind == Kind::Void)
+            .and_then(|seq| voided.0.get(&seq).cloned()),
         reason: record.body.reason.clone(),
     }))
 }
@@ -195,11 +239,29 @@ pub async fn of_record(app: &App, record: &Record, account: AccountKey, voided: 
 ///
 /// # Errors
 /// What the journal says.
-pub async fn within(app: &App, of: Of, period: Period, after: Option<Seq>, limit: usize) -> Result<Vec<Record>, ApiProblem> {
-    let (from, until) = (period.from.unwrap_or(Instant::MIN), period.until.unwrap_or(Instant::MAX));
-    let mut query = RecordQuery { of, after, newest_first: true, limit };
+pub async fn within(
+    app: &App,
+    of: Of,
+    period: Period,
+    after: Option<Seq>,
+    limit: usize,
+) -> Result<Vec<Record>, ApiProblem> {
+    let (from, until) = (
+        period.from.unwrap_or(Instant::MIN),
+        period.until.unwrap_or(Instant::MAX),
+    );
+    let mut query = RecordQuery {
+        of,
+        after,
+        newest_first: true,
+        limit,
+    };
     let mut found = app.journal.read(&query).await?;
-    if let Some(later) = found.first().filter(|record| record.received_at >= until).map(|record| record.seq) {
+    if let Some(later) = found
+        .first()
+        .filter(|record| record.received_at >= until)
+        .map(|record| record.seq)
+    {
         query.after = Some(first_since(app, &query.of, until, later).await?);
         found = app.journal.read(&query).await?;
     }
@@ -207,15 +269,22 @@ pub async fn within(app: &App, of: Of, period: Period, after: Option<Seq>, limit
     Ok(found)
 }
 
-/// The first record of a list that came in at `since` or later, as `later` did: they lie in the order in which they came in,
-/// so each look halves what is between.
+/// The first record of a list that came in at `since` or later, as `later` did: they lie in the
+/// order in which they came in, so each look halves what is between.
 async fn first_since(app: &App, of: &Of, since: Instant, later: Seq) -> Result<Seq, ApiProblem> {
     let read = async |after, newest_first| {
-        let query = RecordQuery { of: of.clone(), after, newest_first, limit: 1 };
+        let query = RecordQuery {
+            of: of.clone(),
+            after,
+            newest_first,
+            limit: 1,
+        };
         Ok::<_, ApiProblem>(app.journal.read(&query).await?.into_iter().next())
     };
     // What lies up to `before` came in earlier.
-    let mut before = read(None, false).await?.map_or(0, |oldest| oldest.seq.0 - 1);
+    let mut before = read(None, false)
+        .await?
+        .map_or(0, |oldest| oldest.seq.0 - 1);
     let mut first = later.0;
     while first - before > 1 {
         let middle = before + (first - before) / 2;
@@ -227,10 +296,12 @@ async fn first_since(app: &App, of: &Of, since: Instant, later: Seq) -> Result<S
     Ok(Seq(first))
 }
 
-/// Records of an account posted at `from` or later, newest first. Beyond one page of them it takes a turn.
+/// Records of an account posted at `from` or later, newest first. Beyond one page of them it takes
+/// a turn.
 ///
 /// # Errors
-/// `period_too_long` beyond [`STATEMENT_ENTRIES_MAX`]; `rate_limited`: another of this tenant's is under way.
+/// `period_too_long` beyond [`STATEMENT_ENTRIES_MAX`]; `rate_limited`: another of this tenant's is
+/// under way.
 pub async fn since(
     app: &App,
     access: &Access,
@@ -241,10 +312,21 @@ pub async fn since(
     let mut found: Vec<Record> = Vec::new();
     loop {
         let after: Option<Seq> = found.last().map(|record| record.seq);
-        let page = app.journal.read(&RecordQuery { of: Of::Account(account), after, newest_first: true, limit: READ_AT_ONCE }).await?;
+        let page = app
+            .journal
+            .read(&RecordQuery {
+                of: Of::Account(account),
+                after,
+                newest_first: true,
+                limit: READ_AT_ONCE,
+            })
+            .await?;
         let whole = page.len() == READ_AT_ONCE;
         let before = found.len();
-        found.extend(page.into_iter().take_while(|record| record.received_at >= from));
+        found.extend(
+            page.into_iter()
+                .take_while(|record| record.received_at >= from),
+        );
         if !whole || found.len() < before + READ_AT_ONCE {
             return Ok(found);
         }
@@ -254,7 +336,10 @@ pub async fn since(
         if found.len() > STATEMENT_ENTRIES_MAX {
             return Err(ApiProblem::new(
                 "period_too_long",
-                format!("more than {STATEMENT_ENTRIES_MAX} entries since then: choose a later beginning, or page through the entries"),
+                format!(
+                    "more than {STATEMENT_ENTRIES_MAX} entries since then: choose a later \
+                        beginning, or page through the entries"
+                ),
             ));
         }
     }
@@ -274,15 +359,38 @@ pub async fn statement(
         let present = app.engine.balance(account).await?.posted;
         let records = since(app, access, account, from, &mut turn).await?;
         if newest_seq(app, account).await? == newest {
-            return Ok((of_records(app, (tenant, kind), account, (from, until), present, &records).await?, turn));
+            return Ok((
+                of_records(
+                    app,
+                    (tenant, kind),
+                    account,
+                    (from, until),
+                    present,
+                    &records,
+                )
+                .await?,
+                turn,
+            ));
         }
     }
-    Err(ApiProblem::unavailable(&"the account kept moving while its statement was read"))
+    Err(ApiProblem::unavailable(
+        &"the account kept moving while its statement was read",
+    ))
 }
 
 async fn newest_seq(app: &App, account: AccountKey) -> Result<Option<Seq>, ApiProblem> {
-    let query = RecordQuery { of: Of::Account(account), after: None, newest_first: true, limit: 1 };
-    Ok(app.journal.read(&query).await?.first().map(|record| record.seq))
+    let query = RecordQuery {
+        of: Of::Account(account),
+        after: None,
+        newest_first: true,
+        limit: 1,
+    };
+    Ok(app
+        .journal
+        .read(&query)
+        .await?
+        .first()
+        .map(|record| record.seq))
 }
 
 async fn of_records(
@@ -298,7 +406,9 @@ async fn of_records(
     let mut entries = Vec::new();
     let voided = Voided::by(app, newest_first).await?;
     for record in newest_first {
-        let Some(entry) = of_record(app, record, account, &voided).await? else { continue };
+        let Some(entry) = of_record(app, record, account, &voided).await? else {
+            continue;
+        };
         opening = opening.checked_sub(Cents(entry.cents)).map_err(overflow)?;
         if record.received_at >= until {
             closing = closing.checked_sub(Cents(entry.cents)).map_err(overflow)?;

@@ -35,14 +35,16 @@ pub struct ExplanationBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "muster-telecom")]
     pub reporter: Option<String>,
-    /// The key that reported it, where `reporter` is shown; absent for what was reported before keys were kept.
+    /// The key that reported it, where `reporter` is shown; absent for what was reported before
+    /// keys were kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "key_0dks8xn2a4m1c")]
     pub api_key: Option<String>,
     /// The report from below whose place this one took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overrules: Option<OverruledBody>,
-    /// `rated`, `partly_rated` (some links are `open`), `unrated`, `voided` or `partly_voided` (upper links stand).
+    /// `rated`, `partly_rated` (some links are `open`), `unrated`, `voided` or `partly_voided`
+    /// (upper links stand).
     #[schema(value_type = words::ExplanationStatus, example = "rated")]
     pub status: &'static str,
     #[schema(example = "acme-42")]
@@ -82,7 +84,8 @@ pub struct ExplanationBody<'a> {
     /// Links that are not charged, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<OpenLinkBody<'a>>,
-    /// Partly voided: buyers whose charges stand, because whoever took the event back does not sell there.
+    /// Partly voided: buyers whose charges stand, because whoever took the event back does not sell
+    /// there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["muster-telecom"]))]
     pub stands: Vec<&'a str>,
@@ -112,7 +115,8 @@ pub struct ChargeBody {
     /// The part of `exact_cents` that depends on this event alone (connect fee, increments).
     #[schema(example = "400", format = "decimal")]
     pub local_cents: String,
-    /// Of a void: the part of `exact_cents` that other events of the month come to, whose prices are others without this one.
+    /// Of a void: the part of `exact_cents` that other events of the month come to, whose prices
+    /// are others without this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "-200", format = "decimal")]
     pub other_events_cents: Option<String>,
@@ -126,7 +130,8 @@ pub struct ChargeBody {
     pub billed: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counter: Option<CounterBody>,
-    /// Priced by a card (`rate`) or as a share of the link below (`commission_bp`); with both, the card is the floor.
+    /// Priced by a card (`rate`) or as a share of the link below (`commission_bp`); with both, the
+    /// card is the floor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<RateBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -240,7 +245,8 @@ pub struct ExplainQuery {
     pub customer: Option<String>,
 }
 
-/// Explain a usage event: every charge's version, rate, increments, quantities, exact amount, cents and carry
+/// Explain a usage event: every charge's version, rate, increments, quantities, exact amount, cents
+/// and carry
 #[utoipa::path(get, path = "/v1/usage-events/{source}/{id}", tag = "usage-events",
     params(("source" = String, Path, description = "The event's source; `default` if it had none"), ("id" = String, Path, description = "The event's id"), ExplainQuery),
     responses((status = 200, body = ExplanationBody)))]
@@ -250,7 +256,10 @@ pub async fn explain_usage(
     Path((source, id)): Path<(String, String)>,
     Query(query): Query<ExplainQuery>,
 ) -> Result<Response, ApiProblem> {
-    let original = app.engine.locate(&key.caller(), &source, &id, query.customer.as_deref()).await?;
+    let original = app
+        .engine
+        .locate(&key.caller(), &source, &id, query.customer.as_deref())
+        .await?;
     let steps = app.engine.steps(&original).await?;
     let standing = Standing::after(steps.iter().map(AsRef::as_ref));
     let charged = as_charged(&original, &steps, &standing);
@@ -258,36 +267,63 @@ pub async fn explain_usage(
     body.overrules = overruled(&app, &key, &original).await?;
     body.status = status(&standing);
     for step in &steps[1..] {
-        body.later.push(later_body(&app, &key, step, &standing.charged).await?);
+        body.later
+            .push(later_body(&app, &key, step, &standing.charged).await?);
     }
-    let parts = charge::splits(charged.tenant, &charged.body.charges).map_err(|error| ApiProblem::internal(&error))?;
+    let parts = charge::splits(charged.tenant, &charged.body.charges)
+        .map_err(|error| ApiProblem::internal(&error))?;
     let open = standing.open.as_deref().unwrap_or_default();
     if matches!(body.status, "unrated" | "partly_rated") {
         body.now = Some(lacking::today(&app, &key, &original).await?);
     }
-    let standing_buyers = standing.charges.iter().map(|charge| charge.link.buyer).filter(|_| standing.voided);
-    let named: Vec<TenantId> = parts.iter().map(|(tenant, _)| *tenant).chain(open.iter().map(|open| open.buyer)).collect();
+    let standing_buyers = standing
+        .charges
+        .iter()
+        .map(|charge| charge.link.buyer)
+        .filter(|_| standing.voided);
+    let named: Vec<TenantId> = parts
+        .iter()
+        .map(|(tenant, _)| *tenant)
+        .chain(open.iter().map(|open| open.buyer))
+        .collect();
     let names = Names::of(&app, &key, named.into_iter().chain(standing_buyers.clone())).await?;
     body.splits = names.splits(&parts);
     body.open = names.open(open);
-    body.stands = standing_buyers.filter(|buyer| names.sees_link(*buyer)).map(|buyer| names.external_id(buyer)).collect();
+    body.stands = standing_buyers
+        .filter(|buyer| names.sees_link(*buyer))
+        .map(|buyer| names.external_id(buyer))
+        .collect();
     Ok(Json(body).into_response())
 }
 
 async fn read(app: &App, seq: Seq) -> Result<Vec<Record>, ApiProblem> {
-    Ok(app.journal.read(&RecordQuery { of: Of::Seqs(vec![seq]), after: None, newest_first: false, limit: 1 }).await?)
+    Ok(app
+        .journal
+        .read(&RecordQuery {
+            of: Of::Seqs(vec![seq]),
+            after: None,
+            newest_first: false,
+            limit: 1,
+        })
+        .await?)
 }
 
 /// The event with every charge that was made of it.
 fn as_charged(original: &Record, steps: &[Arc<Record>], standing: &Standing) -> Record {
-    let rated = standing.rated.and_then(|by| steps.iter().find(|step| step.seq == by.seq));
+    let rated = standing
+        .rated
+        .and_then(|by| steps.iter().find(|step| step.seq == by.seq));
     let mut record = rated.map_or_else(|| original.clone(), |step| Record::clone(step));
     record.body.charges.clone_from(&standing.charged);
     record
 }
 
 fn status(standing: &Standing) -> &'static str {
-    match (standing.voided, standing.charges.is_empty(), standing.is_open()) {
+    match (
+        standing.voided,
+        standing.charges.is_empty(),
+        standing.is_open(),
+    ) {
         (true, true, _) => "voided",
         (true, false, _) => "partly_voided",
         (false, true, _) => "unrated",
@@ -297,7 +333,12 @@ fn status(standing: &Standing) -> &'static str {
 }
 
 /// The event and its charges; `splits` and `later` are left to the caller.
-pub async fn explained(app: &App, access: &Access, original: &Record, charged: &Record) -> Result<ExplanationBody<'static>, ApiProblem> {
+pub async fn explained(
+    app: &App,
+    access: &Access,
+    original: &Record,
+    charged: &Record,
+) -> Result<ExplanationBody<'static>, ApiProblem> {
     let personal = original.personal.clone().unwrap_or_default();
     let rated = !charged.body.charges.is_empty();
     Ok(ExplanationBody {
@@ -329,18 +370,36 @@ pub async fn explained(app: &App, access: &Access, original: &Record, charged: &
 }
 
 /// Who reported it, as far as the caller may know.
-async fn reporter_of(app: &App, access: &Access, record: &Record) -> Result<Option<String>, ApiProblem> {
+async fn reporter_of(
+    app: &App,
+    access: &Access,
+    record: &Record,
+) -> Result<Option<String>, ApiProblem> {
     let id = match record.identity.reporter {
         Some(reporter) => reporter,
-        None => auth::tenant_by_id(app, record.tenant).await?.path.first().copied().unwrap_or(record.tenant),
+        None => auth::tenant_by_id(app, record.tenant)
+            .await?
+            .path
+            .first()
+            .copied()
+            .unwrap_or(record.tenant),
     };
     let tenant = auth::tenant_by_id(app, id).await?;
     Ok(access.sees(&tenant).then(|| tenant.external_id.clone()))
 }
 
-async fn overruled(app: &App, access: &Access, original: &Record) -> Result<Option<OverruledBody>, ApiProblem> {
-    let (Kind::Rated | Kind::Unrated, Some(lower)) = (original.kind, original.body.refers_to) else { return Ok(None) };
-    let Some(lower) = read(app, lower).await?.pop() else { return Ok(None) };
+async fn overruled(
+    app: &App,
+    access: &Access,
+    original: &Record,
+) -> Result<Option<OverruledBody>, ApiProblem> {
+    let (Kind::Rated | Kind::Unrated, Some(lower)) = (original.kind, original.body.refers_to)
+    else {
+        return Ok(None);
+    };
+    let Some(lower) = read(app, lower).await?.pop() else {
+        return Ok(None);
+    };
     Ok(Some(OverruledBody {
         reporter: reporter_of(app, access, &lower).await?,
         received_at: lower.received_at.to_string(),
@@ -350,14 +409,33 @@ async fn overruled(app: &App, access: &Access, original: &Record) -> Result<Opti
 }
 
 /// `charged`: what the event had come to.
-async fn later_body(app: &App, access: &Access, step: &Record, charged: &[Charge]) -> Result<LaterBody, ApiProblem> {
+async fn later_body(
+    app: &App,
+    access: &Access,
+    step: &Record,
+    charged: &[Charge],
+) -> Result<LaterBody, ApiProblem> {
     let is_void = step.kind == Kind::Void;
-    let mut charges = if is_void { charges(app, access, step).await? } else { Vec::new() };
+    let mut charges = if is_void {
+        charges(app, access, step).await?
+    } else {
+        Vec::new()
+    };
     for back in &mut charges {
         let agreement = |charge: &&Charge| charge.agreement.to_string() == back.agreement;
-        let own = charged.iter().find(agreement).map_or(Exact::ZERO, |charge| charge.exact);
-        let given = step.body.charges.iter().find(agreement).map_or(Exact::ZERO, |charge| charge.exact);
-        let others = given.checked_add(own).map_err(|error| ApiProblem::internal(&error))?;
+        let own = charged
+            .iter()
+            .find(agreement)
+            .map_or(Exact::ZERO, |charge| charge.exact);
+        let given = step
+            .body
+            .charges
+            .iter()
+            .find(agreement)
+            .map_or(Exact::ZERO, |charge| charge.exact);
+        let others = given
+            .checked_add(own)
+            .map_err(|error| ApiProblem::internal(&error))?;
         back.other_events_cents = (others != Exact::ZERO).then(|| others.in_cents());
     }
     Ok(LaterBody {
@@ -371,9 +449,16 @@ async fn later_body(app: &App, access: &Access, step: &Record, charged: &[Charge
 }
 
 /// The charges that the caller may see.
-async fn charges(app: &App, access: &Access, record: &Record) -> Result<Vec<ChargeBody>, ApiProblem> {
+async fn charges(
+    app: &App,
+    access: &Access,
+    record: &Record,
+) -> Result<Vec<ChargeBody>, ApiProblem> {
     let currency = record.body.currency.unwrap_or(Currency::EUR);
-    let destination = record.personal.as_ref().and_then(|personal| personal.destination.as_deref());
+    let destination = record
+        .personal
+        .as_ref()
+        .and_then(|personal| personal.destination.as_deref());
     let mut shown = Vec::with_capacity(record.body.charges.len());
     for charge in &record.body.charges {
         if sees_link(app, access.key.tenant, charge.link.buyer).await? {
@@ -383,19 +468,59 @@ async fn charges(app: &App, access: &Access, record: &Record) -> Result<Vec<Char
     Ok(shown)
 }
 
-async fn charge_body(app: &App, charge: &Charge, currency: Currency, destination: Option<&str>) -> Result<ChargeBody, ApiProblem> {
+async fn charge_body(
+    app: &App,
+    charge: &Charge,
+    currency: Currency,
+    destination: Option<&str>,
+) -> Result<ChargeBody, ApiProblem> {
     let (rate, commission_bp) = match &charge.pricing {
-        ChargePricing::Card { version, rate, prefix_len, pieces } => {
-            (Some(rate_body(app, *version, *rate, matched(destination, *prefix_len), pieces).await?), None)
-        }
-        ChargePricing::Commission { commission_bp } | ChargePricing::CommissionOf { commission_bp, .. } => (None, Some(*commission_bp)),
+        ChargePricing::Card {
+            version,
+            rate,
+            prefix_len,
+            pieces,
+        } => (
+            Some(
+                rate_body(
+                    app,
+                    *version,
+                    *rate,
+                    matched(destination, *prefix_len),
+                    pieces,
+                )
+                .await?,
+            ),
+            None,
+        ),
+        ChargePricing::Commission { commission_bp }
+        | ChargePricing::CommissionOf { commission_bp, .. } => (None, Some(*commission_bp)),
         ChargePricing::Carry => (None, None),
-        ChargePricing::Floored { commission_bp, version, rate, prefix_len, pieces, .. } => {
-            (Some(rate_body(app, *version, *rate, matched(destination, *prefix_len), pieces).await?), Some(*commission_bp))
-        }
+        ChargePricing::Floored {
+            commission_bp,
+            version,
+            rate,
+            prefix_len,
+            pieces,
+            ..
+        } => (
+            Some(
+                rate_body(
+                    app,
+                    *version,
+                    *rate,
+                    matched(destination, *prefix_len),
+                    pieces,
+                )
+                .await?,
+            ),
+            Some(*commission_bp),
+        ),
     };
     let (commission_of, commission_less_bp) = match &charge.pricing {
-        ChargePricing::CommissionOf { of, less, .. } => (Some(external_id(app, *of).await?), less.clone()),
+        ChargePricing::CommissionOf { of, less, .. } => {
+            (Some(external_id(app, *of).await?), less.clone())
+        }
         _ => (None, Vec::new()),
     };
     Ok(ChargeBody {
@@ -410,7 +535,10 @@ async fn charge_body(app: &App, charge: &Charge, currency: Currency, destination
         carry_before_cents: carry_before(charge),
         carry_after_cents: charge.carry.in_cents(),
         billed: charge.billed.to_string(),
-        counter: charge.counter.filter(|_| rate.is_some()).map(|id| counter_body(id, charge.before, charge.after)),
+        counter: charge
+            .counter
+            .filter(|_| rate.is_some())
+            .map(|id| counter_body(id, charge.before, charge.after)),
         rate,
         commission_bp,
         commission_of,
@@ -429,18 +557,27 @@ async fn external_id(app: &App, id: TenantId) -> Result<String, ApiProblem> {
 /// carry after = carry before + exact − posted.
 fn carry_before(charge: &Charge) -> String {
     let posted = Exact::from_cents(Cents(charge.link.cents.0));
-    let before = i128::from(charge.carry.0).saturating_sub(charge.exact.0).saturating_add(posted.0);
+    let before = i128::from(charge.carry.0)
+        .saturating_sub(charge.exact.0)
+        .saturating_add(posted.0);
     money::plain_decimal(before, Exact::CENT_DECIMALS)
 }
 
 fn matched(destination: Option<&str>, prefix_len: u8) -> Option<String> {
-    let digits = destination.filter(|_| prefix_len > 0)?.chars().filter(char::is_ascii_digit);
+    let digits = destination
+        .filter(|_| prefix_len > 0)?
+        .chars()
+        .filter(char::is_ascii_digit);
     Some(digits.take(usize::from(prefix_len)).collect())
 }
 
 fn counter_body(id: CounterId, before: Counter, after: Counter) -> CounterBody {
     CounterBody {
-        month: format!("{:04}-{:02}", id.month.div_euclid(12), id.month.rem_euclid(12) + 1),
+        month: format!(
+            "{:04}-{:02}",
+            id.month.div_euclid(12),
+            id.month.rem_euclid(12) + 1
+        ),
         quantity_before: before.quantity.to_string(),
         quantity_after: after.quantity.to_string(),
         events_before: before.events,
@@ -475,7 +612,11 @@ async fn rate_body(
 }
 
 /// For the dry run: the record as it would be, in the same form.
-pub async fn explained_quote(app: &App, access: &Access, record: Record) -> Result<ExplanationBody<'static>, ApiProblem> {
+pub async fn explained_quote(
+    app: &App,
+    access: &Access,
+    record: Record,
+) -> Result<ExplanationBody<'static>, ApiProblem> {
     let record = Arc::new(record);
     explained(app, access, &record, &record).await
 }

@@ -1,4 +1,5 @@
-//! `/health/live`, `/health/ready`: for load balancers, without a key. `/metrics`: for Prometheus, with one.
+//! `/health/live`, `/health/ready`: for load balancers, without a key. `/metrics`: for Prometheus,
+//! with one.
 
 use crate::auth::MayMeasure;
 use crate::gauges;
@@ -29,7 +30,11 @@ pub struct Health {
 }
 
 fn ok() -> Json<Health> {
-    Json(Health { status: "ok", version: VERSION, schema: schema_version::known() })
+    Json(Health {
+        status: "ok",
+        version: VERSION,
+        schema: schema_version::known(),
+    })
 }
 
 /// Whether the process runs
@@ -38,7 +43,8 @@ pub async fn live() -> Json<Health> {
     ok()
 }
 
-/// Whether the database takes writes, the engine takes usage, nothing waits in it for too long, and the clock is believed
+/// Whether the database takes writes, the engine takes usage, nothing waits in it for too long, and
+/// the clock is believed
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()), responses((status = 200, body = Health)))]
 pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiProblem> {
     watchdog::ready(&app)?;
@@ -51,5 +57,12 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiProblem> {
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn metrics(State(app): State<App>, _key: MayMeasure) -> Response {
     gauges::of_process(&app).await;
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"))], app.metrics.render()).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; version=0.0.4"),
+        )],
+        app.metrics.render(),
+    )
+        .into_response()
 }

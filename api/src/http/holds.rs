@@ -1,4 +1,5 @@
-//! `/v1/holds`: may this usage start, and for how long? Funds are set aside along the whole chain, or not at all.
+//! `/v1/holds`: may this usage start, and for how long? Funds are set aside along the whole chain,
+//! or not at all.
 
 use crate::auth::{self, Access, MayAsk, MayUse};
 use crate::http::price::usage_at;
@@ -16,7 +17,8 @@ use rating::{Cents, Instant, Quantity};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// How often one request asks: with nothing known, with each seller's least cover, and with the exact one.
+/// How often one request asks: with nothing known, with each seller's least cover, and with the
+/// exact one.
 const LOOKS_MAX: usize = 8;
 
 /// Usage that is about to happen.
@@ -24,7 +26,8 @@ const LOOKS_MAX: usize = 8;
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"usage": {"id": "0192f1", "customer": "acme-42", "meter": "call", "quantity": "3600", "destination": "+4930123456"}, "as_much_as_possible": true}))]
 pub struct NewHold {
-    /// A usage event: `id` and `at` may be left out. Usage reported later under the same id, or naming the hold, captures it.
+    /// A usage event: `id` and `at` may be left out. Usage reported later under the same id, or
+    /// naming the hold, captures it.
     #[schema(value_type = PlannedUsage)]
     pub usage: Box<RawValue>,
     /// Seconds from now, at most a week. Default: 300; for a call its quantity and 300.
@@ -86,10 +89,18 @@ pub struct HeldBody {
 
 async fn shown(app: &App, access: &Access, answer: HoldAnswer) -> Result<HoldBody, ApiProblem> {
     let held = |account: &AccountKey| account.tenant == answer.customer;
-    let held_cents = answer.amounts.iter().filter(|(account, _)| held(account)).map(|(_, cents)| cents.0).sum();
+    let held_cents = answer
+        .amounts
+        .iter()
+        .filter(|(account, _)| held(account))
+        .map(|(_, cents)| cents.0)
+        .sum();
     Ok(HoldBody {
         id: answer.id.to_string(),
-        customer: auth::tenant_by_id(app, answer.customer).await?.external_id.clone(),
+        customer: auth::tenant_by_id(app, answer.customer)
+            .await?
+            .external_id
+            .clone(),
         state: answer.state,
         quantity: Some(answer.quantity.to_string()).filter(|_| answer.state == HoldState::Open),
         expires_at: answer.expires_at.to_string(),
@@ -99,12 +110,20 @@ async fn shown(app: &App, access: &Access, answer: HoldAnswer) -> Result<HoldBod
     })
 }
 
-async fn amounts(app: &App, access: &Access, amounts: &[(AccountKey, Cents)]) -> Result<Vec<HeldBody>, ApiProblem> {
+async fn amounts(
+    app: &App,
+    access: &Access,
+    amounts: &[(AccountKey, Cents)],
+) -> Result<Vec<HeldBody>, ApiProblem> {
     let mut shown = Vec::with_capacity(amounts.len());
     for (account, cents) in amounts {
         let tenant = auth::tenant_by_id(app, account.tenant).await?;
         if access.sees(&tenant) {
-            shown.push(HeldBody { tenant: tenant.external_id.clone(), currency: account.currency.code(), cents: cents.0 });
+            shown.push(HeldBody {
+                tenant: tenant.external_id.clone(),
+                currency: account.currency.code(),
+                cents: cents.0,
+            });
         }
     }
     Ok(shown)
@@ -113,22 +132,44 @@ async fn amounts(app: &App, access: &Access, amounts: &[(AccountKey, Cents)]) ->
 /// What is asked of the engine.
 enum Ask<'a> {
     Place(&'a PlaceHold),
-    Extend { hold: &'a str, step: &'a str, quantity: Option<Quantity>, ttl_secs: Option<u32> },
+    Extend {
+        hold: &'a str,
+        step: &'a str,
+        quantity: Option<Quantity>,
+        ttl_secs: Option<u32>,
+    },
 }
 
 impl Ask<'_> {
-    async fn once(&self, app: &App, caller: &Caller, covers: &[SellerCover]) -> Result<Covered, Problem> {
+    async fn once(
+        &self,
+        app: &App,
+        caller: &Caller,
+        covers: &[SellerCover],
+    ) -> Result<Covered, Problem> {
         match self {
-            Self::Place(hold) => app.engine.place_covered_hold(caller, (*hold).clone(), covers).await,
-            Self::Extend { hold, step, quantity, ttl_secs } => {
-                app.engine.extend_covered_hold(caller, (*hold, *step), *quantity, *ttl_secs, covers).await
+            Self::Place(hold) => {
+                app.engine
+                    .place_covered_hold(caller, (*hold).clone(), covers)
+                    .await
+            }
+            Self::Extend {
+                hold,
+                step,
+                quantity,
+                ttl_secs,
+            } => {
+                app.engine
+                    .extend_covered_hold(caller, (*hold, *step), *quantity, *ttl_secs, covers)
+                    .await
             }
         }
     }
 
-    /// Looks at what sellers withhold where their own accounts would be debited: mostly none are. Commission that is withheld
-    /// is no money, and none is looked upon as money as long as the rest covers it. Where as much as possible is asked for, it
-    /// is found out exactly at once, since less would be granted.
+    /// Looks at what sellers withhold where their own accounts would be debited: mostly none are.
+    /// Commission that is withheld is no money, and none is looked upon as money as long as the
+    /// rest covers it. Where as much as possible is asked for, it is found out exactly at once,
+    /// since less would be granted.
     async fn answered(&self, app: &App, caller: &Caller) -> Result<HoldAnswer, ApiProblem> {
         let mut most = !matches!(self, Self::Place(hold) if hold.as_much_as_possible);
         let mut covers: Vec<SellerCover> = Vec::new();
@@ -137,10 +178,16 @@ impl Ask<'_> {
                 Ok(Covered::Hold(answer)) => return Ok(answer),
                 Ok(Covered::Looks(accounts)) => {
                     for account in accounts {
-                        covers.push(app.payouts.seller_cover(account, most, app.clock.now()).await?);
+                        covers.push(
+                            app.payouts
+                                .seller_cover(account, most, app.clock.now())
+                                .await?,
+                        );
                     }
                 }
-                Err(refused) if refused.code == "insufficient_balance" && most && !covers.is_empty() => {
+                Err(refused)
+                    if refused.code == "insufficient_balance" && most && !covers.is_empty() =>
+                {
                     (covers, most) = (Vec::new(), false);
                 }
                 Err(refused) => return Err(refused.into()),
@@ -152,14 +199,24 @@ impl Ask<'_> {
 
 /// Place a hold
 ///
-/// Named by `Idempotency-Key`, or by the usage's own id. 402 when a balance of the chain does not cover it; what a seller
-/// withholds of its commission covers nothing.
+/// Named by `Idempotency-Key`, or by the usage's own id. 402 when a balance of the chain does not
+/// cover it; what a seller withholds of its commission covers nothing.
 #[utoipa::path(post, path = "/v1/holds", tag = "holds", request_body = NewHold,
     responses((status = 201, body = HoldBody), (status = 200, body = HoldBody, description = "The same hold, placed before")))]
-pub async fn place_hold(State(app): State<App>, key: MayUse, write: Write) -> Result<(StatusCode, Json<HoldBody>), ApiProblem> {
+pub async fn place_hold(
+    State(app): State<App>,
+    key: MayUse,
+    write: Write,
+) -> Result<(StatusCode, Json<HoldBody>), ApiProblem> {
     let new: NewHold = write.read()?;
-    let mut usage = usage_at(new.usage.get(), write.key().unwrap_or_default(), Some(Instant::MIN)).map_err(|mut refused| {
-        if refused.problem.code == "missing_field" && refused.problem.field.as_deref() == Some("id") {
+    let mut usage = usage_at(
+        new.usage.get(),
+        write.key().unwrap_or_default(),
+        Some(Instant::MIN),
+    )
+    .map_err(|mut refused| {
+        if refused.problem.code == "missing_field" && refused.problem.field.as_deref() == Some("id")
+        {
             return write.required_key().err().unwrap_or(refused);
         }
         refused.problem.field = refused.problem.field.map(|field| format!("usage.{field}"));
@@ -169,9 +226,19 @@ pub async fn place_hold(State(app): State<App>, key: MayUse, write: Write) -> Re
     if begins_now {
         usage.at = app.clock.now();
     }
-    let hold = PlaceHold { key: usage.id.clone(), usage, begins_now, ttl_secs: new.ttl_secs, as_much_as_possible: new.as_much_as_possible };
+    let hold = PlaceHold {
+        key: usage.id.clone(),
+        usage,
+        begins_now,
+        ttl_secs: new.ttl_secs,
+        as_much_as_possible: new.as_much_as_possible,
+    };
     let answer = Ask::Place(&hold).answered(&app, &key.caller()).await?;
-    let status = if answer.duplicate { StatusCode::OK } else { StatusCode::CREATED };
+    let status = if answer.duplicate {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
     Ok((status, Json(shown(&app, &key, answer).await?)))
 }
 
@@ -186,7 +253,12 @@ pub async fn extend_hold(
 ) -> Result<Json<HoldBody>, ApiProblem> {
     let change: HoldExtension = write.read()?;
     let step = write.required_key()?;
-    let ask = Ask::Extend { hold: &hold, step: &step, quantity: change.quantity, ttl_secs: change.ttl_secs };
+    let ask = Ask::Extend {
+        hold: &hold,
+        step: &step,
+        quantity: change.quantity,
+        ttl_secs: change.ttl_secs,
+    };
     let answer = ask.answered(&app, &key.caller()).await?;
     Ok(Json(shown(&app, &key, answer).await?))
 }
@@ -209,13 +281,26 @@ pub async fn release_hold(
 /// Read a hold
 #[utoipa::path(get, path = "/v1/holds/{hold}", tag = "holds", params(("hold" = String, Path, description = "`hld_…` or the key it was placed under")),
     responses((status = 200, body = HoldBody)))]
-pub async fn get_hold(State(app): State<App>, key: MayAsk, Path(name): Path<String>) -> Result<Json<HoldBody>, ApiProblem> {
+pub async fn get_hold(
+    State(app): State<App>,
+    key: MayAsk,
+    Path(name): Path<String>,
+) -> Result<Json<HoldBody>, ApiProblem> {
     let hold = app.engine.hold_named(&key.caller(), &name).await?;
     let over = hold.state == HoldState::Open && hold.is_over(app.clock.now());
-    let own = |(account, cents): &(AccountKey, Cents)| if account.tenant == hold.customer { cents.0 } else { 0 };
+    let own = |(account, cents): &(AccountKey, Cents)| {
+        if account.tenant == hold.customer {
+            cents.0
+        } else {
+            0
+        }
+    };
     Ok(Json(HoldBody {
         id: hold.id.to_string(),
-        customer: auth::tenant_by_id(&app, hold.customer).await?.external_id.clone(),
+        customer: auth::tenant_by_id(&app, hold.customer)
+            .await?
+            .external_id
+            .clone(),
         state: if over { HoldState::Expired } else { hold.state },
         quantity: None,
         expires_at: hold.expires_at.to_string(),

@@ -1,4 +1,5 @@
-//! Which versions of a card are in force, from when until when, and which wait for an approval from above.
+//! Which versions of a card are in force, from when until when, and which wait for an approval from
+//! above.
 
 use crate::auth;
 use crate::http::agreements::agreements_of;
@@ -27,27 +28,41 @@ impl Versions {
     pub async fn of(app: &App, card: &RateCard) -> Result<Self, ApiProblem> {
         let now = app.clock.now();
         let published = app.records.published_versions(card.id).await?;
-        Ok(Self { published, approvers: approvers(app, card.owner, now).await?, owner: card.owner, now })
+        Ok(Self {
+            published,
+            approvers: approvers(app, card.owner, now).await?,
+            owner: card.owner,
+            now,
+        })
     }
 
     fn is_approved(&self, version: &CardVersion) -> bool {
         let by = version.approved_by.unwrap_or(self.owner);
-        self.approvers.as_ref().is_none_or(|approvers| approvers.contains(&by))
+        self.approvers
+            .as_ref()
+            .is_none_or(|approvers| approvers.contains(&by))
     }
 
     /// Those that count, by the instant they take effect.
     fn counting(&self) -> impl DoubleEndedIterator<Item = &CardVersion> {
-        self.published.iter().filter(|version| self.is_approved(version))
+        self.published
+            .iter()
+            .filter(|version| self.is_approved(version))
     }
 
     fn in_force(&self) -> Option<&CardVersion> {
-        self.counting().rev().find(|version| version.effective_from.is_some_and(|from| from <= self.now))
+        self.counting()
+            .rev()
+            .find(|version| version.effective_from.is_some_and(|from| from <= self.now))
     }
 
     pub fn shown(&self, version: CardVersion, card: Option<CardDoc>) -> VersionBody {
         let is_published = version.status == VersionStatus::Published;
         let is_waiting = is_published && !self.is_approved(&version);
-        let next = self.counting().filter_map(|other| other.effective_from).find(|from| Some(*from) > version.effective_from);
+        let next = self
+            .counting()
+            .filter_map(|other| other.effective_from)
+            .find(|from| Some(*from) > version.effective_from);
         let present = self.in_force();
         VersionBody {
             id: version.id.to_string(),
@@ -58,7 +73,9 @@ impl Versions {
                 VersionStatus::Published => "published",
             },
             effective_from: version.effective_from.map(|at| at.to_string()),
-            effective_until: next.filter(|_| is_published && !is_waiting).map(|at| at.to_string()),
+            effective_until: next
+                .filter(|_| is_published && !is_waiting)
+                .map(|at| at.to_string()),
             in_force: is_published.then(|| present.is_some_and(|present| present.id == version.id)),
             in_force_instead: present.filter(|_| is_waiting).map(|present| present.number),
             created_at: version.created_at.to_string(),
@@ -69,14 +86,29 @@ impl Versions {
     }
 }
 
-/// Whose approval the prices of a seller need by the agreements above it, in force now or the next to be.
-async fn approvers(app: &App, owner: TenantId, now: Instant) -> Result<Option<Arc<[TenantId]>>, ApiProblem> {
+/// Whose approval the prices of a seller need by the agreements above it, in force now or the next
+/// to be.
+async fn approvers(
+    app: &App,
+    owner: TenantId,
+    now: Instant,
+) -> Result<Option<Arc<[TenantId]>>, ApiProblem> {
     let owner = auth::tenant_by_id(app, owner).await?;
     let mut above: Vec<Agreement> = Vec::new();
-    for buyer in owner.path.iter().rev().filter(|tenant| **tenant != app.platform) {
+    for buyer in owner
+        .path
+        .iter()
+        .rev()
+        .filter(|tenant| **tenant != app.platform)
+    {
         let terms = agreements_of(app, *buyer).await?;
         let present = terms.iter().find(|terms| terms.in_force(now));
-        let next = || terms.iter().filter(|terms| terms.from > now).min_by_key(|terms| terms.from);
+        let next = || {
+            terms
+                .iter()
+                .filter(|terms| terms.from > now)
+                .min_by_key(|terms| terms.from)
+        };
         match present.or_else(next) {
             Some(terms) => above.push(terms.clone()),
             None => break,

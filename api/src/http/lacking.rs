@@ -1,4 +1,5 @@
-//! What usage that is kept lacks at the moment: worked out anew when it is read, because what was missing then may be there.
+//! What usage that is kept lacks at the moment: worked out anew when it is read, because what was
+//! missing then may be there.
 
 use crate::auth::{self, Access};
 use crate::http::summaries::sees_link;
@@ -11,8 +12,8 @@ use store::journal::Record;
 /// What trying again would meet, by today's tenants, agreements and prices.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Today {
-    /// `lacking`, or `priced`: everything is there, and `POST /v1/usage-events/rate-again` charges it (what the balance does not
-    /// cover stays open under `on_exhausted: refuse`).
+    /// `lacking`, or `priced`: everything is there, and `POST /v1/usage-events/rate-again` charges
+    /// it (what the balance does not cover stays open under `on_exhausted: refuse`).
     #[schema(value_type = words::TodayStatus, example = "lacking")]
     pub status: &'static str,
     /// As the answer to the event would have it.
@@ -47,7 +48,14 @@ pub struct LackBody {
 /// What a kept event lacks now, as far as the key may know.
 pub async fn today(app: &App, access: &Access, record: &Record) -> Result<Today, ApiProblem> {
     let lacks = app.engine.lacking(&access.caller(), record).await?;
-    let Some(first) = lacks.first() else { return Ok(Today { status: "priced", reason: None, detail: None, open: Vec::new() }) };
+    let Some(first) = lacks.first() else {
+        return Ok(Today {
+            status: "priced",
+            reason: None,
+            detail: None,
+            open: Vec::new(),
+        });
+    };
     let reason = Some(first.reason);
     let (mut detail, mut open) = (None, Vec::new());
     for lack in lacks {
@@ -57,9 +65,19 @@ pub async fn today(app: &App, access: &Access, record: &Record) -> Result<Today,
             }
             let buyer = auth::tenant_by_id(app, buyer).await?.external_id.clone();
             let begins_at = lack.begins_at.map(|at| at.to_string());
-            open.push(LackBody { buyer, reason: lack.reason, detail: lack.detail.clone(), begins_at });
+            open.push(LackBody {
+                buyer,
+                reason: lack.reason,
+                detail: lack.detail.clone(),
+                begins_at,
+            });
         }
         detail = detail.or(Some(lack.detail));
     }
-    Ok(Today { status: "lacking", reason, detail, open })
+    Ok(Today {
+        status: "lacking",
+        reason,
+        detail,
+        open,
+    })
 }

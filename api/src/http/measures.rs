@@ -1,8 +1,12 @@
-//! What is counted of requests and usage. A measure is looked up by its labels once, not per request.
+//! What is counted of requests and usage. A measure is looked up by its labels once, not per
+//! request.
 
 use axum::http::{Method, StatusCode};
 use metering::command::{EventAnswer, Outcome};
-use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
+use metrics::{
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+    histogram,
+};
 use rating::Currency;
 use smallvec::SmallVec;
 use std::borrow::Borrow;
@@ -14,38 +18,103 @@ use std::time::Duration;
 const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "DELETE", "other"];
 const OUTCOMES: [&str; 5] = ["rated", "partly_rated", "duplicate", "unrated", "rejected"];
 /// Refusals that somebody is woken for: counted from 0 on, so that the first one is a change.
-const REFUSALS: [&str; 5] = ["rate_limited", "overloaded", "unavailable", "timeout", "internal"];
+const REFUSALS: [&str; 5] = [
+    "rate_limited",
+    "overloaded",
+    "unavailable",
+    "timeout",
+    "internal",
+];
 
 /// What each measure is, and its unit.
 pub fn describe() {
-    describe_counter!("centwise_http_requests_total", "Requests answered, by method, route and status.");
-    describe_histogram!("centwise_http_request_seconds", Unit::Seconds, "Time that a request took, by route.");
-    describe_counter!("centwise_refusals_total", "Requests refused, by the code of the problem.");
-    describe_counter!("centwise_rate_limited_total", "Requests refused because a key's limit was reached, by limit.");
-    describe_counter!("centwise_usage_events_total", "Usage events answered, by outcome.");
+    describe_counter!(
+        "centwise_http_requests_total",
+        "Requests answered, by method, route and status."
+    );
+    describe_histogram!(
+        "centwise_http_request_seconds",
+        Unit::Seconds,
+        "Time that a request took, by route."
+    );
+    describe_counter!(
+        "centwise_refusals_total",
+        "Requests refused, by the code of the problem."
+    );
+    describe_counter!(
+        "centwise_rate_limited_total",
+        "Requests refused because a key's limit was reached, by limit."
+    );
+    describe_counter!(
+        "centwise_usage_events_total",
+        "Usage events answered, by outcome."
+    );
     describe_counter!(
         "centwise_usage_debited_cents_total",
-        "What customers were charged for usage, in minor units by currency; what is taken back later is not taken off."
+        "What customers were charged for usage, in minor units by currency; what is taken back \
+            later is not taken off."
     );
-    describe_gauge!("centwise_build_info", "Always 1: version of the program, and of the tables.");
-    describe_gauge!("centwise_clock_stepped", "1: the clock has stepped, and no money is written until somebody accepts it.");
-    describe_gauge!("centwise_restored", "1: restored from a backup; payouts, automatic top-ups and deliveries are held.");
-    describe_gauge!("centwise_ready", "1: the server takes usage, as /health/ready says.");
-    describe_gauge!("centwise_oldest_waiting_seconds", Unit::Seconds, "How long the oldest command of a queue or lane waits.");
+    describe_gauge!(
+        "centwise_build_info",
+        "Always 1: version of the program, and of the tables."
+    );
+    describe_gauge!(
+        "centwise_clock_stepped",
+        "1: the clock has stepped, and no money is written until somebody accepts it."
+    );
+    describe_gauge!(
+        "centwise_restored",
+        "1: restored from a backup; payouts, automatic top-ups and deliveries are held."
+    );
+    describe_gauge!(
+        "centwise_ready",
+        "1: the server takes usage, as /health/ready says."
+    );
+    describe_gauge!(
+        "centwise_oldest_waiting_seconds",
+        Unit::Seconds,
+        "How long the oldest command of a queue or lane waits."
+    );
     describe_gauge!("centwise_waiting", "Commands that wait in a queue or lane.");
-    describe_counter!("centwise_task_panics_total", "Panics of background tasks and batches, by task; each starts again.");
-    describe_gauge!("centwise_unrated_events", "Usage events kept without a price.");
+    describe_counter!(
+        "centwise_task_panics_total",
+        "Panics of background tasks and batches, by task; each starts again."
+    );
+    describe_gauge!(
+        "centwise_unrated_events",
+        "Usage events kept without a price."
+    );
     describe_gauge!("centwise_holds_open", "Open holds.");
-    describe_gauge!("centwise_deliveries", "Webhooks and e-mails that did not arrive yet: waiting, or failed for good.");
-    describe_gauge!("centwise_payouts_open", "Payouts that are due, or on their way.");
-    describe_gauge!("centwise_payments_failed_in_a_row", "Payments that failed since the last one that succeeded.");
+    describe_gauge!(
+        "centwise_deliveries",
+        "Webhooks and e-mails that did not arrive yet: waiting, or failed for good."
+    );
+    describe_gauge!(
+        "centwise_payouts_open",
+        "Payouts that are due, or on their way."
+    );
+    describe_gauge!(
+        "centwise_payments_failed_in_a_row",
+        "Payments that failed since the last one that succeeded."
+    );
     describe_counter!(
         "centwise_connections_refused_total",
         "Connections beyond the limit: answered for health and measures alone, or closed."
     );
-    describe_gauge!("centwise_database_connections", "Connections to the database, in use and idle.");
-    describe_gauge!("centwise_backup_age_seconds", Unit::Seconds, "Age of the newest backup in the directory of backups.");
-    describe_gauge!("centwise_disk_free_bytes", Unit::Bytes, "Room on the disk of the embedded database.");
+    describe_gauge!(
+        "centwise_database_connections",
+        "Connections to the database, in use and idle."
+    );
+    describe_gauge!(
+        "centwise_backup_age_seconds",
+        Unit::Seconds,
+        "Age of the newest backup in the directory of backups."
+    );
+    describe_gauge!(
+        "centwise_disk_free_bytes",
+        Unit::Bytes,
+        "Room on the disk of the embedded database."
+    );
     metrics_process::Collector::default().describe();
 }
 
@@ -65,7 +134,11 @@ impl<K, M> std::fmt::Debug for Family<K, M> {
 }
 
 impl<K: Hash + Eq, M: Clone> Family<K, M> {
-    fn get<Q: Hash + Eq + ?Sized + ToOwned<Owned: Into<K>>>(&self, key: &Q, make: impl FnOnce() -> M) -> M
+    fn get<Q: Hash + Eq + ?Sized + ToOwned<Owned: Into<K>>>(
+        &self,
+        key: &Q,
+        make: impl FnOnce() -> M,
+    ) -> M
     where
         K: Borrow<Q>,
     {
@@ -112,17 +185,31 @@ impl Measures {
     /// Those that are known beforehand begin at 0.
     pub fn begun() -> Self {
         let measures = Self::default();
-        OUTCOMES.iter().for_each(|outcome| measures.of_outcome(outcome).increment(0));
-        REFUSALS.iter().for_each(|code| measures.of_refusal(code).increment(0));
+        OUTCOMES
+            .iter()
+            .for_each(|outcome| measures.of_outcome(outcome).increment(0));
+        REFUSALS
+            .iter()
+            .for_each(|code| measures.of_refusal(code).increment(0));
         measures
     }
 
-    /// `route` as it is matched, never as it is asked for: there are only so many. `refused`: the problem's code.
-    pub fn request(&self, method: &Method, route: &str, status: StatusCode, refused: Option<&'static str>, took: Duration) {
+    /// `route` as it is matched, never as it is asked for: there are only so many. `refused`: the
+    /// problem's code.
+    pub fn request(
+        &self,
+        method: &Method,
+        route: &str,
+        status: StatusCode,
+        refused: Option<&'static str>,
+        took: Duration,
+    ) {
         let (method, status) = (method_name(method), status.as_u16());
         let of = self.routes.get(route, || OfRoute {
             requests: Arc::default(),
-            seconds: Known(histogram!("centwise_http_request_seconds", "route" => route.to_owned())),
+            seconds: Known(
+                histogram!("centwise_http_request_seconds", "route" => route.to_owned()),
+            ),
         });
         let requests = of.requests.get(
             &(method, status),
@@ -144,30 +231,46 @@ impl Measures {
         }
         let mut debited = SmallVec::<[(Currency, u64); 2]>::new();
         for answer in answers {
-            let Outcome::Rated(posted) = &answer.outcome else { continue };
+            let Outcome::Rated(posted) = &answer.outcome else {
+                continue;
+            };
             let cents = u64::try_from(posted.debit.0).unwrap_or(0);
-            match debited.iter_mut().find(|(currency, _)| *currency == posted.currency) {
+            match debited
+                .iter_mut()
+                .find(|(currency, _)| *currency == posted.currency)
+            {
                 Some((_, sum)) => *sum = sum.saturating_add(cents),
                 None => debited.push((posted.currency, cents)),
             }
         }
         for (currency, cents) in debited {
-            let measure = || counter!("centwise_usage_debited_cents_total", "currency" => currency.code());
+            let measure =
+                || counter!("centwise_usage_debited_cents_total", "currency" => currency.code());
             self.debited.get(&currency, measure).increment(cents);
         }
     }
 
     fn of_outcome(&self, outcome: &'static str) -> Counter {
-        self.events.get(&outcome, || counter!("centwise_usage_events_total", "outcome" => outcome))
+        self.events.get(
+            &outcome,
+            || counter!("centwise_usage_events_total", "outcome" => outcome),
+        )
     }
 
     fn of_refusal(&self, code: &'static str) -> Counter {
-        self.refusals.get(&code, || counter!("centwise_refusals_total", "code" => code))
+        self.refusals.get(
+            &code,
+            || counter!("centwise_refusals_total", "code" => code),
+        )
     }
 }
 
 fn method_name(method: &Method) -> &'static str {
-    METHODS.iter().find(|name| **name == method.as_str()).copied().unwrap_or("other")
+    METHODS
+        .iter()
+        .find(|name| **name == method.as_str())
+        .copied()
+        .unwrap_or("other")
 }
 
 #[cfg(test)]
@@ -176,7 +279,12 @@ mod tests {
 
     #[test]
     fn methods_have_their_labels() {
-        for (method, label) in [(Method::GET, "GET"), (Method::DELETE, "DELETE"), (Method::HEAD, "other"), (Method::TRACE, "other")] {
+        for (method, label) in [
+            (Method::GET, "GET"),
+            (Method::DELETE, "DELETE"),
+            (Method::HEAD, "other"),
+            (Method::TRACE, "other"),
+        ] {
             assert_eq!(method_name(&method), label);
         }
     }
@@ -185,11 +293,32 @@ mod tests {
     fn a_measure_is_looked_up_once() {
         let measures = Measures::begun();
         for _ in 0..2 {
-            measures.request(&Method::GET, "/v1/holds", StatusCode::OK, None, Duration::from_millis(1));
-            measures.request(&Method::GET, "/v1/holds", StatusCode::CONFLICT, Some("hold_over"), Duration::from_millis(1));
+            measures.request(
+                &Method::GET,
+                "/v1/holds",
+                StatusCode::OK,
+                None,
+                Duration::from_millis(1),
+            );
+            measures.request(
+                &Method::GET,
+                "/v1/holds",
+                StatusCode::CONFLICT,
+                Some("hold_over"),
+                Duration::from_millis(1),
+            );
         }
         let route = measures.routes.0.read().unwrap()["/v1/holds"].clone();
-        assert_eq!((measures.routes.0.read().unwrap().len(), route.requests.0.read().unwrap().len()), (1, 2));
-        assert_eq!(measures.refusals.0.read().unwrap().len(), REFUSALS.len() + 1);
+        assert_eq!(
+            (
+                measures.routes.0.read().unwrap().len(),
+                route.requests.0.read().unwrap().len()
+            ),
+            (1, 2)
+        );
+        assert_eq!(
+            measures.refusals.0.read().unwrap().len(),
+            REFUSALS.len() + 1
+        );
     }
 }

@@ -41,8 +41,9 @@ pub struct MeterBody {
 #[schema(as = NewMeter, example = json!({"name": "call", "unit": "second"}))]
 pub struct NewMeterBody {
     pub name: String,
-    /// What one of it is: `second`, `message`, `gib` … Usage in `second` is a call: it lasts, and is priced by the time of day as it goes
-    /// on. No other spelling of it is taken, and a meter `call`, which the records of switches are read for, has no other unit.
+    /// What one of it is: `second`, `message`, `gib` … Usage in `second` is a call: it lasts, and
+    /// is priced by the time of day as it goes on. No other spelling of it is taken, and a meter
+    /// `call`, which the records of switches are read for, has no other unit.
     pub unit: String,
     /// `sum` (default), `count`, `max`, `unique` or `latest`.
     #[serde(default)]
@@ -52,18 +53,42 @@ pub struct NewMeterBody {
 }
 
 fn shown(meter: Meter) -> MeterBody {
-    let MeterTerms { unit, aggregation, unique_by } = meter.terms;
-    MeterBody { id: meter.id.to_string(), name: meter.name, unit, aggregation, unique_by, created_at: meter.created_at.to_string() }
+    let MeterTerms {
+        unit,
+        aggregation,
+        unique_by,
+    } = meter.terms;
+    MeterBody {
+        id: meter.id.to_string(),
+        name: meter.name,
+        unit,
+        aggregation,
+        unique_by,
+        created_at: meter.created_at.to_string(),
+    }
 }
 
 /// Create a meter
 #[utoipa::path(post, path = "/v1/meters", tag = "meters", request_body = NewMeterBody, responses((status = 201, body = MeterBody)))]
-pub async fn create_meter(State(app): State<App>, key: MayOperate, write: Write) -> Result<Response, ApiProblem> {
+pub async fn create_meter(
+    State(app): State<App>,
+    key: MayOperate,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
     let new: NewMeterBody = write.read()?;
     check_unit(&new.name, &new.unit)?;
-    let terms = MeterTerms { unit: new.unit, aggregation: new.aggregation, unique_by: new.unique_by };
-    let meter = Meter { id: MeterId(app.clock.id()), name: new.name, terms, created_at: app.clock.now() };
+    let terms = MeterTerms {
+        unit: new.unit,
+        aggregation: new.aggregation,
+        unique_by: new.unique_by,
+    };
+    let meter = Meter {
+        id: MeterId(app.clock.id()),
+        name: new.name,
+        terms,
+        created_at: app.clock.now(),
+    };
     let work = |actor| async move {
         app.records.create_meter(&actor, &meter).await?;
         app.invalidate();
@@ -74,7 +99,10 @@ pub async fn create_meter(State(app): State<App>, key: MayOperate, write: Write)
 }
 
 async fn meter_made(app: &App, made: &Made) -> Result<Meter, ApiProblem> {
-    app.records.meter(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("meter"))
+    app.records
+        .meter(made.id()?)
+        .await?
+        .ok_or_else(|| ApiProblem::not_found("meter"))
 }
 
 /// What is to change of a meter that nobody has reported usage of.
@@ -106,30 +134,63 @@ async fn check_unused(app: &App, meter: &Meter) -> Result<(), ApiProblem> {
     let in_use = |detail: String| Err(ApiProblem::new("meter_in_use", detail));
     let (mut after, mut looked_at) = (None, 0);
     while looked_at < LOOKED_THROUGH_MAX {
-        let found = app.journal.read(&RecordQuery { of: Of::All, after, newest_first: true, limit: LOOKED_AT_ONCE }).await?;
+        let found = app
+            .journal
+            .read(&RecordQuery {
+                of: Of::All,
+                after,
+                newest_first: true,
+                limit: LOOKED_AT_ONCE,
+            })
+            .await?;
         let since = |record: &&Record| record.received_at >= meter.created_at;
-        if let Some(used) = found.iter().take_while(since).find(|record| *record.body.meter == *meter.name) {
-            return in_use(format!("usage of it came in at {}: what was charged stays as it was; make another meter", used.received_at));
+        if let Some(used) = found
+            .iter()
+            .take_while(since)
+            .find(|record| *record.body.meter == *meter.name)
+        {
+            return in_use(format!(
+                "usage of it came in at {}: what was charged stays as it was; make another meter",
+                used.received_at
+            ));
         }
-        if found.len() < LOOKED_AT_ONCE || found.last().is_some_and(|record| record.received_at < meter.created_at) {
+        if found.len() < LOOKED_AT_ONCE
+            || found
+                .last()
+                .is_some_and(|record| record.received_at < meter.created_at)
+        {
             return Ok(());
         }
         looked_at += found.len();
         after = found.last().map(|record| record.seq);
     }
-    in_use(format!("more than {LOOKED_THROUGH_MAX} records came in since it was made: make another meter"))
+    in_use(format!(
+        "more than {LOOKED_THROUGH_MAX} records came in since it was made: make another meter"
+    ))
 }
 
 /// Change a meter that has no usage yet
 #[utoipa::path(patch, path = "/v1/meters/{meter}", tag = "meters", params(("meter" = String, Path, description = "Name or `mtr_…`")),
     request_body = MeterChange, responses((status = 200, body = MeterBody)))]
-pub async fn change_meter(State(app): State<App>, key: MayOperate, Path(name): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+pub async fn change_meter(
+    State(app): State<App>,
+    key: MayOperate,
+    Path(name): Path<String>,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
     let meter = meter_named(app, &name).await?;
     let change: MeterChange = write.read()?;
     let aggregation = change.aggregation.unwrap_or(meter.terms.aggregation);
-    let unique_by = change.unique_by.or_else(|| meter.terms.unique_by.clone()).filter(|_| aggregation == Aggregation::Unique);
-    let terms = MeterTerms { unit: change.unit.unwrap_or_else(|| meter.terms.unit.clone()), aggregation, unique_by };
+    let unique_by = change
+        .unique_by
+        .or_else(|| meter.terms.unique_by.clone())
+        .filter(|_| aggregation == Aggregation::Unique);
+    let terms = MeterTerms {
+        unit: change.unit.unwrap_or_else(|| meter.terms.unit.clone()),
+        aggregation,
+        unique_by,
+    };
     check_unit(&meter.name, &terms.unit)?;
     let work = |actor| async move {
         if terms != meter.terms {
@@ -154,7 +215,11 @@ async fn meter_named(app: &App, name: &str) -> Result<Meter, ApiProblem> {
 /// Read a meter
 #[utoipa::path(get, path = "/v1/meters/{meter}", tag = "meters", params(("meter" = String, Path, description = "Name or `mtr_…`")),
     responses((status = 200, body = MeterBody)))]
-pub async fn get_meter(State(app): State<App>, _key: MayRead, Path(name): Path<String>) -> Result<Json<MeterBody>, ApiProblem> {
+pub async fn get_meter(
+    State(app): State<App>,
+    _key: MayRead,
+    Path(name): Path<String>,
+) -> Result<Json<MeterBody>, ApiProblem> {
     Ok(Json(shown(meter_named(&app, &name).await?)))
 }
 
@@ -165,8 +230,22 @@ pub async fn list_meters(
     _key: MayRead,
     Query(query): Query<NamedQuery>,
 ) -> Result<Json<List<MeterBody>>, ApiProblem> {
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
-    let found = app.records.meters(query.name.as_deref(), page.after()?.map(MeterId), page.limit()?).await?;
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    };
+    let found = app
+        .records
+        .meters(
+            query.name.as_deref(),
+            page.after()?.map(MeterId),
+            page.limit()?,
+        )
+        .await?;
     let last = found.data.last().map(|meter| meter.id.0);
-    Ok(Json(List::new(found.data.into_iter().map(shown).collect(), found.has_more, last)))
+    Ok(Json(List::new(
+        found.data.into_iter().map(shown).collect(),
+        found.has_more,
+        last,
+    )))
 }

@@ -1,8 +1,8 @@
 //! HTTP: one resource per file, the same noun in the route and the file. A handler extracts, calls
 //! one function, returns a type.
 //!
-//! Invariants: every route but health and the documentation passes [`request::guard`]; every refusal
-//! is a problem+json with the request's id; the OpenAPI document comes from the code.
+//! Invariants: every route but health and the documentation passes [`request::guard`]; every
+//! refusal is a problem+json with the request's id; the OpenAPI document comes from the code.
 
 pub mod accounts;
 pub mod agreements;
@@ -94,11 +94,17 @@ fn other() -> OpenApiRouter<App> {
         .routes(routes!(tenants::create_tenant, tenants::list_tenants))
         .routes(routes!(tenants::get_tenant, tenants::change_tenant))
         .routes(routes!(tenants::close_tenant))
-        .routes(routes!(agreements::create_agreement, agreements::list_agreements))
+        .routes(routes!(
+            agreements::create_agreement,
+            agreements::list_agreements
+        ))
         .routes(routes!(agreements::end_agreement))
         .routes(routes!(meters::create_meter, meters::list_meters))
         .routes(routes!(meters::get_meter, meters::change_meter))
-        .routes(routes!(rate_cards::create_rate_card, rate_cards::list_rate_cards))
+        .routes(routes!(
+            rate_cards::create_rate_card,
+            rate_cards::list_rate_cards
+        ))
         .routes(routes!(rate_cards::get_rate_card))
         .routes(routes!(versions::create_version, versions::list_versions))
         .routes(routes!(versions::get_version))
@@ -120,7 +126,10 @@ fn other() -> OpenApiRouter<App> {
         .routes(routes!(top_ups::get_top_up))
         .routes(routes!(top_ups::create_refund))
         .routes(routes!(top_ups::list_suspense))
-        .routes(routes!(auto_top_ups::get_auto_top_up, auto_top_ups::set_auto_top_up))
+        .routes(routes!(
+            auto_top_ups::get_auto_top_up,
+            auto_top_ups::set_auto_top_up
+        ))
         .routes(routes!(reconciliation::reconcile))
         .routes(routes!(money::create_adjustment))
         .routes(routes!(commissions::get_commission))
@@ -132,10 +141,16 @@ fn other() -> OpenApiRouter<App> {
         .routes(routes!(restoration::resume))
         .routes(routes!(clock::get_clock))
         .routes(routes!(clock::accept_clock))
-        .routes(routes!(thresholds::get_threshold, thresholds::set_threshold))
+        .routes(routes!(
+            thresholds::get_threshold,
+            thresholds::set_threshold
+        ))
         .routes(routes!(contacts::create_contact, contacts::list_contacts))
         .routes(routes!(contacts::change_contact, contacts::delete_contact))
-        .routes(routes!(webhook_endpoints::create_webhook_endpoint, webhook_endpoints::list_webhook_endpoints))
+        .routes(routes!(
+            webhook_endpoints::create_webhook_endpoint,
+            webhook_endpoints::list_webhook_endpoints
+        ))
         .routes(routes!(
             webhook_endpoints::get_webhook_endpoint,
             webhook_endpoints::change_webhook_endpoint,
@@ -152,7 +167,10 @@ fn payouts() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(commission_statement::get_commission_statement))
         .routes(routes!(commission_statement::get_payable))
-        .routes(routes!(payout_settings::get_payout_settings, payout_settings::change_payout_settings))
+        .routes(routes!(
+            payout_settings::get_payout_settings,
+            payout_settings::change_payout_settings
+        ))
         .routes(routes!(payout_settings::onboard_payee))
         .routes(routes!(payouts::create_payout, payouts::list_payouts))
         .routes(routes!(payouts::run_payouts))
@@ -168,7 +186,9 @@ fn payouts() -> OpenApiRouter<App> {
 }
 
 fn open() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(health::live)).routes(routes!(health::ready))
+    OpenApiRouter::new()
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
 }
 
 /// Every route, with its part of the document.

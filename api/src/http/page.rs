@@ -1,5 +1,5 @@
-//! Lists: `{data, has_more, next_cursor}`. A cursor is opaque to the caller: the position after which
-//! the next page starts.
+//! Lists: `{data, has_more, next_cursor}`. A cursor is opaque to the caller: the position after
+//! which the next page starts.
 
 use crate::problem::ApiProblem;
 use rating::Instant;
@@ -27,7 +27,11 @@ impl PageQuery {
     pub fn limit(&self) -> Result<usize, ApiProblem> {
         match self.limit.unwrap_or(PAGE_ROWS_DEFAULT) {
             limit @ 1..=PAGE_ROWS_MAX => Ok(limit),
-            _ => Err(ApiProblem::field("invalid_field", "limit", format!("expected 1 to {PAGE_ROWS_MAX}"))),
+            _ => Err(ApiProblem::field(
+                "invalid_field",
+                "limit",
+                format!("expected 1 to {PAGE_ROWS_MAX}"),
+            )),
         }
     }
 
@@ -37,11 +41,13 @@ impl PageQuery {
     /// `invalid_field` naming `cursor`.
     pub fn after(&self) -> Result<Option<i64>, ApiProblem> {
         let decode = |text: &String| rating::ids::decode(CURSOR, text);
-        self.cursor
-            .as_ref()
-            .map(decode)
-            .transpose()
-            .map_err(|_| ApiProblem::field("invalid_field", "cursor", "expected the next_cursor of an earlier page"))
+        self.cursor.as_ref().map(decode).transpose().map_err(|_| {
+            ApiProblem::field(
+                "invalid_field",
+                "cursor",
+                "expected the next_cursor of an earlier page",
+            )
+        })
     }
 }
 
@@ -51,7 +57,11 @@ impl PageQuery {
 /// `invalid_field` naming `from` for a period that nothing is in.
 pub fn period(from: Option<Instant>, until: Option<Instant>) -> Result<Period, ApiProblem> {
     match (from, until) {
-        (Some(from), Some(until)) if from >= until => Err(ApiProblem::field("invalid_field", "from", "expected an instant before until")),
+        (Some(from), Some(until)) if from >= until => Err(ApiProblem::field(
+            "invalid_field",
+            "from",
+            "expected an instant before until",
+        )),
         _ => Ok(Period { from, until }),
     }
 }
@@ -99,8 +109,14 @@ pub struct List<T> {
 impl<T> List<T> {
     /// `last` is the position of the last row.
     pub fn new(data: Vec<T>, has_more: bool, last: Option<i64>) -> Self {
-        let next_cursor = last.filter(|_| has_more).map(|position| rating::ids::encode(CURSOR, position));
-        Self { data, has_more, next_cursor }
+        let next_cursor = last
+            .filter(|_| has_more)
+            .map(|position| rating::ids::encode(CURSOR, position));
+        Self {
+            data,
+            has_more,
+            next_cursor,
+        }
     }
 
     /// Rows as they were found, each as its reader sees it.
@@ -122,7 +138,11 @@ impl<T> List<T> {
 
     /// A list that is never longer than one page.
     pub fn whole(data: Vec<T>) -> Self {
-        Self { data, has_more: false, next_cursor: None }
+        Self {
+            data,
+            has_more: false,
+            next_cursor: None,
+        }
     }
 }
 
@@ -133,15 +153,40 @@ mod tests {
     #[test]
     fn a_cursor_leads_back_to_its_position() {
         let page = List::new(vec![()], true, Some(42));
-        let query = PageQuery { cursor: page.next_cursor, limit: None };
+        let query = PageQuery {
+            cursor: page.next_cursor,
+            limit: None,
+        };
         assert_eq!(query.after().ok(), Some(Some(42)));
     }
 
     #[test]
     fn limits_and_cursors_are_checked() {
-        for (limit, ok) in [(Some(0), false), (Some(1), true), (None, true), (Some(1000), true), (Some(1001), false)] {
-            assert_eq!(PageQuery { cursor: None, limit }.limit().is_ok(), ok, "{limit:?}");
+        for (limit, ok) in [
+            (Some(0), false),
+            (Some(1), true),
+            (None, true),
+            (Some(1000), true),
+            (Some(1001), false),
+        ] {
+            assert_eq!(
+                PageQuery {
+                    cursor: None,
+                    limit
+                }
+                .limit()
+                .is_ok(),
+                ok,
+                "{limit:?}"
+            );
         }
-        assert!(PageQuery { cursor: Some("10".to_owned()), limit: None }.after().is_err());
+        assert!(
+            PageQuery {
+                cursor: Some("10".to_owned()),
+                limit: None
+            }
+            .after()
+            .is_err()
+        );
     }
 }

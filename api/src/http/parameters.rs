@@ -1,5 +1,6 @@
-//! Routes that take no parameters behind the `?` refuse any: `?dry_run=true` at a route that knows none would be carried out. Those
-//! that take some refuse others themselves ([`super::query::Query`]).
+//! Routes that take no parameters behind the `?` refuse any: `?dry_run=true` at a route that knows
+//! none would be carried out. Those that take some refuse others themselves
+//! ([`super::query::Query`]).
 
 use crate::problem::ApiProblem;
 use axum::extract::{MatchedPath, Request, State};
@@ -25,7 +26,8 @@ pub struct Without(Arc<HashSet<(Method, String)>>);
 
 impl Without {
     pub fn of(document: &OpenApi) -> Self {
-        let takes_some = |operation: &Operation| operation.parameters.iter().flatten().any(is_of_query);
+        let takes_some =
+            |operation: &Operation| operation.parameters.iter().flatten().any(is_of_query);
         let mut found = HashSet::new();
         for (path, item) in &document.paths.paths {
             let operations = [
@@ -35,25 +37,40 @@ impl Without {
                 (Method::PUT, &item.put),
                 (Method::DELETE, &item.delete),
             ];
-            let without =
-                operations.into_iter().filter(|(_, operation)| operation.as_ref().is_some_and(|operation| !takes_some(operation)));
+            let without = operations.into_iter().filter(|(_, operation)| {
+                operation
+                    .as_ref()
+                    .is_some_and(|operation| !takes_some(operation))
+            });
             found.extend(without.map(|(method, _)| (method, path.clone())));
         }
         Self(Arc::new(found))
     }
 
     fn refuses(&self, request: &Request) -> Option<String> {
-        let name = form_urlencoded::parse(request.uri().query()?.as_bytes()).next()?.0.into_owned();
-        let path = request.extensions().get::<MatchedPath>()?.as_str().to_owned();
-        self.0.contains(&(request.method().clone(), path)).then_some(name)
+        let name = form_urlencoded::parse(request.uri().query()?.as_bytes())
+            .next()?
+            .0
+            .into_owned();
+        let path = request
+            .extensions()
+            .get::<MatchedPath>()?
+            .as_str()
+            .to_owned();
+        self.0
+            .contains(&(request.method().clone(), path))
+            .then_some(name)
     }
 }
 
 pub async fn check(State(without): State<Without>, request: Request, next: Next) -> Response {
     match without.refuses(&request) {
-        Some(name) => {
-            ApiProblem::field("unknown_field", &name, format!("there is no parameter `{name}` here; this takes none")).into_response()
-        }
+        Some(name) => ApiProblem::field(
+            "unknown_field",
+            &name,
+            format!("there is no parameter `{name}` here; this takes none"),
+        )
+        .into_response(),
         None => next.run(request).await,
     }
 }

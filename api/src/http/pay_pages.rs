@@ -1,6 +1,7 @@
-//! `/pay/{token}/done`, `/pay/{token}/cancelled`: where a payer comes back to. The page looks at the payment itself, so
-//! that nobody waits for a message that is late, and says what the books know; while that may change it comes again by
-//! itself. It names nobody: whoever has the link sees an amount and a state.
+//! `/pay/{token}/done`, `/pay/{token}/cancelled`: where a payer comes back to. The page looks at
+//! the payment itself, so that nobody waits for a message that is late, and says what the books
+//! know; while that may change it comes again by itself. It names nobody: whoever has the link sees
+//! an amount and a state.
 
 use crate::http::provider_hooks;
 use crate::problem::ApiProblem;
@@ -16,15 +17,23 @@ use store::records::{Payment, TopUp, TopUpState};
 use wording::{Arg, Locale, say};
 
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto;padding:0 1rem;color:#1a1a1a}\
+const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem \
+    auto;padding:0 1rem;color:#1a1a1a}\
     @media(prefers-color-scheme:dark){body{background:#161616;color:#eee}}";
 
 pub fn router() -> Router<App> {
-    Router::new().route("/pay/{token}/done", get(shown)).route("/pay/{token}/cancelled", get(shown)).merge(provider_hooks::router())
+    Router::new()
+        .route("/pay/{token}/done", get(shown))
+        .route("/pay/{token}/cancelled", get(shown))
+        .merge(provider_hooks::router())
 }
 
 /// Both addresses show the same: what the payer did is for the books to say, not for the address.
-async fn shown(extract::State(app): extract::State<App>, Path(token): Path<String>, headers: HeaderMap) -> Result<Response, ApiProblem> {
+async fn shown(
+    extract::State(app): extract::State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiProblem> {
     let mut top_up = named(&app, &token).await?;
     let is_open = matches!(top_up.state, TopUpState::Pending | TopUpState::Processing);
     if is_open {
@@ -75,7 +84,9 @@ impl State {
 /// As the books have it, with what was given back.
 fn state_of(top_up: &TopUp, payments: &[Payment]) -> Result<(State, Cents), ApiProblem> {
     let own = payments.iter().filter(|payment| payment.is_own);
-    let refunded = own.map(|payment| payment.refunded).try_fold(Cents::ZERO, Cents::checked_add);
+    let refunded = own
+        .map(|payment| payment.refunded)
+        .try_fold(Cents::ZERO, Cents::checked_add);
     let refunded = refunded.map_err(|error| ApiProblem::internal(&error))?;
     let state = match top_up.state {
         TopUpState::Succeeded if refunded > Cents::ZERO => State::Refunded,
@@ -91,22 +102,40 @@ fn state_of(top_up: &TopUp, payments: &[Payment]) -> Result<(State, Cents), ApiP
 async fn named(app: &App, token: &str) -> Result<TopUp, ApiProblem> {
     let missing = || ApiProblem::new("not_found", "there is no such page");
     let token = payments::desk::token_of(token).ok_or_else(missing)?;
-    app.records.top_up_by_token(&token).await?.ok_or_else(missing)
+    app.records
+        .top_up_by_token(&token)
+        .await?
+        .ok_or_else(missing)
 }
 
 /// In the language that the payer's page had, else the browser's.
 fn page(top_up: &TopUp, state: State, refunded: Cents, headers: &HeaderMap) -> Response {
     let key = state.key();
-    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accepted = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let asked = payments::desk::page_locale(top_up).and_then(|code| code.parse().ok());
     let locale = asked.unwrap_or_else(|| Locale::of_accept_language(accepted));
-    let [amount, refunded] = [top_up.cents, refunded].map(|cents| wording::money(locale, cents, top_up.currency));
-    let text = escaped(&say(locale, key, &[("amount", Arg::Text(&amount)), ("refunded", Arg::Text(&refunded))]));
+    let [amount, refunded] =
+        [top_up.cents, refunded].map(|cents| wording::money(locale, cents, top_up.currency));
+    let text = escaped(&say(
+        locale,
+        key,
+        &[
+            ("amount", Arg::Text(&amount)),
+            ("refunded", Arg::Text(&refunded)),
+        ],
+    ));
     let title = escaped(&say(locale, &format!("{key}.title"), &[]));
     let language = locale.code();
-    let refresh = state.refresh_secs().map(|secs| format!("<meta http-equiv=\"refresh\" content=\"{secs}\">")).unwrap_or_default();
+    let refresh = state
+        .refresh_secs()
+        .map(|secs| format!("<meta http-equiv=\"refresh\" content=\"{secs}\">"))
+        .unwrap_or_default();
     let html = format!(
-        "<!doctype html><html lang=\"{language}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">{refresh}\
+        "<!doctype html><html lang=\"{language}\"><head><meta charset=\"utf-8\"><meta \
+            name=\"viewport\" content=\"width=device-width\">{refresh}\
          <title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1><p>{text}</p></body></html>\n"
     );
     let value = HeaderValue::from_static;
@@ -120,5 +149,8 @@ fn page(top_up: &TopUp, state: State, refunded: Cents, headers: &HeaderMap) -> R
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

@@ -18,8 +18,8 @@ use store::records::{Actor, PayoutFile};
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"execution_on": "2026-11-23"}))]
 pub struct NewSepaFile {
-    /// When the bank shall carry it out: a day on which TARGET, the system of the euro's central banks, is open. Default: today in
-    /// the platform's time zone, or the next such day.
+    /// When the bank shall carry it out: a day on which TARGET, the system of the euro's central
+    /// banks, is open. Default: today in the platform's time zone, or the next such day.
     #[schema(value_type = Option<String>, example = "2026-11-23", format = Date)]
     pub execution_on: Option<Date>,
 }
@@ -59,18 +59,38 @@ async fn file_named(app: &App, name: &str) -> Result<PayoutFile, ApiProblem> {
 ///
 /// They are `paying` from now on and debited. `Idempotency-Key` is required: a file is made once.
 #[utoipa::path(post, path = "/v1/payouts/sepa-file", tag = "payouts", request_body = NewSepaFile, responses((status = 201, body = SepaFile)))]
-pub async fn make_sepa_file(State(app): State<App>, key: MayOperate, write: Write) -> Result<Response, ApiProblem> {
+pub async fn make_sepa_file(
+    State(app): State<App>,
+    key: MayOperate,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let asked: NewSepaFile = write.read()?;
     write.required_key()?;
     app.held.may_pay_out()?;
     let app = &app;
     let work = |actor: Actor| async move {
-        let made = app.payouts.make_file(&actor, asked.execution_on, actor.at).await?;
-        let skipped = made.skipped.into_iter().map(|one| PayoutSkipped { payout: one.payout.to_string(), why: one.why }).collect();
-        Ok(Done::created(body(app, &made.file, &made.payouts, skipped).await?))
+        let made = app
+            .payouts
+            .make_file(&actor, asked.execution_on, actor.at)
+            .await?;
+        let skipped = made
+            .skipped
+            .into_iter()
+            .map(|one| PayoutSkipped {
+                payout: one.payout.to_string(),
+                why: one.why,
+            })
+            .collect();
+        Ok(Done::created(
+            body(app, &made.file, &made.payouts, skipped).await?,
+        ))
     };
     let again = |made: Made| async move {
-        let file = app.records.payout_file(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("file"))?;
+        let file = app
+            .records
+            .payout_file(made.id()?)
+            .await?
+            .ok_or_else(|| ApiProblem::not_found("file"))?;
         let payouts = app.records.payouts_of_file(file.id).await?;
         Ok(Done::created(body(app, &file, &payouts, Vec::new()).await?))
     };
@@ -100,12 +120,21 @@ async fn body(
 /// Get a file for the bank
 #[utoipa::path(get, path = "/v1/payouts/sepa-file/{file}", tag = "payouts", params(("file" = String, Path, description = "`ptf_…`")),
     responses((status = 200, body = String, content_type = "application/xml")))]
-pub async fn get_sepa_file(State(app): State<App>, _key: MayOperate, Path(name): Path<String>) -> Result<Response, ApiProblem> {
+pub async fn get_sepa_file(
+    State(app): State<App>,
+    _key: MayOperate,
+    Path(name): Path<String>,
+) -> Result<Response, ApiProblem> {
     let file = file_named(&app, &name).await?;
     let mut response = file.xml.into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/xml"),
+    );
     if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"{}.xml\"", file.id)) {
-        response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_DISPOSITION, name);
     }
     Ok(response)
 }
@@ -123,7 +152,10 @@ pub async fn mark_sepa_file_paid(
     let file = file_named(&app, &name).await?;
     let actor = write.actor(&app, &key, None);
     let work = async {
-        let payouts = app.payouts.mark_file_paid(&actor, file.id, &reference, actor.at).await?;
+        let payouts = app
+            .payouts
+            .mark_file_paid(&actor, file.id, &reference, actor.at)
+            .await?;
         Ok(Done::ok(body(&app, &file, &payouts, Vec::new()).await?))
     };
     write.repeatable(&app, &key, work).await

@@ -34,7 +34,11 @@ pub struct BankBody {
 
 impl From<&BankAccount> for BankBody {
     fn from(bank: &BankAccount) -> Self {
-        Self { holder: bank.holder.clone(), iban: bank.masked(), bic: bank.bic.clone() }
+        Self {
+            holder: bank.holder.clone(),
+            iban: bank.masked(),
+            bic: bank.bic.clone(),
+        }
     }
 }
 
@@ -144,9 +148,19 @@ fn shown(tenant: &Tenant, settings: &PayoutSettings) -> SettingsBody {
 }
 
 /// Stored, or the defaults.
-async fn settings_of(app: &App, tenant: &Tenant, method: PayoutMethod) -> Result<PayoutSettings, ApiProblem> {
+async fn settings_of(
+    app: &App,
+    tenant: &Tenant,
+    method: PayoutMethod,
+) -> Result<PayoutSettings, ApiProblem> {
     match tenant.kind {
-        TenantKind::Customer => return Err(ApiProblem::field("invalid_field", "tenant", "expected a reseller, or the platform")),
+        TenantKind::Customer => {
+            return Err(ApiProblem::field(
+                "invalid_field",
+                "tenant",
+                "expected a reseller, or the platform",
+            ));
+        }
         TenantKind::Reseller | TenantKind::Platform => {}
     }
     if let Some(stored) = app.records.payout_settings(tenant.id).await? {
@@ -162,9 +176,16 @@ async fn settings_of(app: &App, tenant: &Tenant, method: PayoutMethod) -> Result
 /// Read how a reseller is paid
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/payout-settings", tag = "payouts",
     params(("tenant" = String, Path, description = "External id or `ten_…`")), responses((status = 200, body = SettingsBody)))]
-pub async fn get_payout_settings(State(app): State<App>, key: MayRead, Path(name): Path<String>) -> Result<Json<SettingsBody>, ApiProblem> {
+pub async fn get_payout_settings(
+    State(app): State<App>,
+    key: MayRead,
+    Path(name): Path<String>,
+) -> Result<Json<SettingsBody>, ApiProblem> {
     let tenant = tenant_named(&app, &key, &name).await?;
-    Ok(Json(shown(&tenant, &settings_of(&app, &tenant, PayoutMethod::Bank).await?)))
+    Ok(Json(shown(
+        &tenant,
+        &settings_of(&app, &tenant, PayoutMethod::Bank).await?,
+    )))
 }
 
 /// Change how a reseller is paid; of the platform: the bank account that is paid from
@@ -185,31 +206,55 @@ pub async fn change_payout_settings(
         let stored = app.records.put_payout_settings(&actor, &settings).await?;
         Ok(Done::ok(shown(tenant, &stored)))
     };
-    let again = |_| async move { Ok(Done::ok(shown(tenant, &settings_of(app, tenant, PayoutMethod::Bank).await?))) };
+    let again = |_| async move {
+        Ok(Done::ok(shown(
+            tenant,
+            &settings_of(app, tenant, PayoutMethod::Bank).await?,
+        )))
+    };
     write.once(app, &key, work, again).await
 }
 
 impl SettingsChange {
     fn applied_to(self, mut settings: PayoutSettings) -> Result<PayoutSettings, ApiProblem> {
         if let Some(code) = self.currency {
-            let bad = |error: rating::money::BadCurrency| ApiProblem::field("invalid_field", "currency", error.to_string());
+            let bad = |error: rating::money::BadCurrency| {
+                ApiProblem::field("invalid_field", "currency", error.to_string())
+            };
             settings.currency = code.parse().map_err(bad)?;
         }
         settings.method = self.method.unwrap_or(settings.method);
         settings.hold_back_days = self.hold_back_days.unwrap_or(settings.hold_back_days);
         settings.minimum = self.minimum_cents.map_or(settings.minimum, Cents);
         if let Some(NewBank { holder, iban, bic }) = self.bank {
-            let bad = |bad: payments::payouts::BadAccount| ApiProblem::field("invalid_field", format!("bank.{}", bad.field), bad.expected);
+            let bad = |bad: payments::payouts::BadAccount| {
+                ApiProblem::field("invalid_field", format!("bank.{}", bad.field), bad.expected)
+            };
             settings.bank = Some(bank_account(&holder, &iban, bic.as_deref()).map_err(bad)?);
         }
         if settings.hold_back_days > HOLD_BACK_DAYS_MAX {
-            return Err(ApiProblem::field("invalid_field", "hold_back_days", format!("expected at most {HOLD_BACK_DAYS_MAX}")));
+            return Err(ApiProblem::field(
+                "invalid_field",
+                "hold_back_days",
+                format!("expected at most {HOLD_BACK_DAYS_MAX}"),
+            ));
         }
         if settings.minimum < Cents(1) {
-            return Err(ApiProblem::field("invalid_field", "minimum_cents", "expected at least 1"));
+            return Err(ApiProblem::field(
+                "invalid_field",
+                "minimum_cents",
+                "expected at least 1",
+            ));
         }
-        if settings.method == PayoutMethod::Bank && settings.bank.is_some() && settings.currency != Currency::EUR {
-            return Err(ApiProblem::field("invalid_field", "currency", "bank transfers are in EUR"));
+        if settings.method == PayoutMethod::Bank
+            && settings.bank.is_some()
+            && settings.currency != Currency::EUR
+        {
+            return Err(ApiProblem::field(
+                "invalid_field",
+                "currency",
+                "bank transfers are in EUR",
+            ));
         }
         Ok(settings)
     }
@@ -229,27 +274,59 @@ pub async fn onboard_payee(
 ) -> Result<Json<OnboardingBody>, ApiProblem> {
     let tenant = tenant_named(&app, &key, &name).await?;
     if !key.is_platform_admin() && key.key.tenant != tenant.id {
-        return Err(ApiProblem::new("forbidden", "only the reseller itself, or the platform's operator, opens its account"));
+        return Err(ApiProblem::new(
+            "forbidden",
+            "only the reseller itself, or the platform's operator, opens its account",
+        ));
     }
     if tenant.kind != TenantKind::Reseller {
-        return Err(ApiProblem::field("invalid_field", "tenant", "expected a reseller"));
+        return Err(ApiProblem::field(
+            "invalid_field",
+            "tenant",
+            "expected a reseller",
+        ));
     }
     let asked: PayeeRequestBody = write.read()?;
     let return_url = page_url("return_url", &asked.return_url)?;
-    let refresh_url = asked.refresh_url.as_deref().map_or(Ok(return_url), |url| page_url("refresh_url", url))?;
+    let refresh_url = asked
+        .refresh_url
+        .as_deref()
+        .map_or(Ok(return_url), |url| page_url("refresh_url", url))?;
     let country = asked.country.as_deref().or(tenant.country.as_deref());
-    if country.is_some_and(|code| code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_uppercase())) {
-        return Err(ApiProblem::field("invalid_field", "country", "expected an ISO 3166-1 alpha-2 code in capitals, such as DE"));
+    if country
+        .is_some_and(|code| code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_uppercase()))
+    {
+        return Err(ApiProblem::field(
+            "invalid_field",
+            "country",
+            "expected an ISO 3166-1 alpha-2 code in capitals, such as DE",
+        ));
     }
     let fresh = settings_of(&app, &tenant, PayoutMethod::Stripe).await?;
-    let opened = app.payouts.onboard(&write.actor(&app, &key, None), fresh, country, return_url, refresh_url).await?;
-    let payee = payee_of(&opened.settings).ok_or_else(|| ApiProblem::internal(&"an account without an id"))?;
-    Ok(Json(OnboardingBody { url: opened.url, payee }))
+    let opened = app
+        .payouts
+        .onboard(
+            &write.actor(&app, &key, None),
+            fresh,
+            country,
+            return_url,
+            refresh_url,
+        )
+        .await?;
+    let payee = payee_of(&opened.settings)
+        .ok_or_else(|| ApiProblem::internal(&"an account without an id"))?;
+    Ok(Json(OnboardingBody {
+        url: opened.url,
+        payee,
+    }))
 }
 
 /// An address that a browser may be sent to: `https`, or `http` on this machine.
 fn page_url<'a>(field: &'static str, text: &'a str) -> Result<&'a str, ApiProblem> {
-    let uri = text.parse::<Uri>().ok().filter(|_| text.len() <= URL_BYTES_MAX);
+    let uri = text
+        .parse::<Uri>()
+        .ok()
+        .filter(|_| text.len() <= URL_BYTES_MAX);
     let ok = uri.is_some_and(|uri| match (uri.scheme_str(), uri.host()) {
         (Some("https"), Some(_)) => true,
         (Some("http"), Some(host)) => matches!(host, "localhost" | "127.0.0.1" | "[::1]"),
@@ -258,6 +335,10 @@ fn page_url<'a>(field: &'static str, text: &'a str) -> Result<&'a str, ApiProble
     if ok {
         Ok(text)
     } else {
-        Err(ApiProblem::field("invalid_field", field, "expected an address such as https://console.example/payouts"))
+        Err(ApiProblem::field(
+            "invalid_field",
+            field,
+            "expected an address such as https://console.example/payouts",
+        ))
     }
 }

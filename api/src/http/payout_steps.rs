@@ -33,8 +33,15 @@ pub struct WhyBody {
 /// 1 to 140 characters without control characters.
 pub fn short(field: &'static str, text: &str) -> Result<String, ApiProblem> {
     let text = text.trim();
-    let ok = (1..=REFERENCE_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    let expected = || ApiProblem::field("invalid_field", field, format!("expected 1 to {REFERENCE_CHARS_MAX} printable characters"));
+    let ok = (1..=REFERENCE_CHARS_MAX).contains(&text.chars().count())
+        && !text.chars().any(char::is_control);
+    let expected = || {
+        ApiProblem::field(
+            "invalid_field",
+            field,
+            format!("expected 1 to {REFERENCE_CHARS_MAX} printable characters"),
+        )
+    };
     ok.then(|| text.to_owned()).ok_or_else(expected)
 }
 
@@ -70,7 +77,12 @@ async fn step_because<F: Future<Output = PayoutResult<Payout>>>(
 /// By the payment provider: at once. By bank: one that failed is due again, for the next file.
 #[utoipa::path(post, path = "/v1/payouts/{payout}/pay", tag = "payouts", params(("payout" = String, Path, description = "`pyt_…`")),
     responses((status = 200, body = PayoutBody)))]
-pub async fn pay_payout(State(app): State<App>, key: MayOperate, Path(name): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+pub async fn pay_payout(
+    State(app): State<App>,
+    key: MayOperate,
+    Path(name): Path<String>,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     app.held.may_pay_out()?;
     let actor = write.actor(&app, &key, None);
     let (payouts, actor) = (&app.payouts, &actor);
@@ -94,7 +106,11 @@ pub async fn mark_payout_paid(
     let take = |payout: Payout| async move {
         // One that was entered of what was paid since the backup.
         match payout.state {
-            PayoutState::Due if is_restored => payouts.enter_paid(actor, &payout, reference, actor.at).await,
+            PayoutState::Due if is_restored => {
+                payouts
+                    .enter_paid(actor, &payout, reference, actor.at)
+                    .await
+            }
             _ => payouts.mark_paid(actor, &payout, reference, actor.at).await,
         }
     };
@@ -113,14 +129,18 @@ pub async fn mark_payout_failed(
     write: Write,
 ) -> Result<Response, ApiProblem> {
     let payouts = &app.payouts;
-    let take = |actor: Actor, payout: Payout, reason: String| async move { payouts.mark_failed(&actor, &payout, &reason, actor.at).await };
+    let take = |actor: Actor, payout: Payout, reason: String| async move {
+        payouts
+            .mark_failed(&actor, &payout, &reason, actor.at)
+            .await
+    };
     step_because(&app, &key, &write, &name, take).await
 }
 
 /// Take a payout back from the reseller's account at the provider
 ///
-/// Only while the provider says that the account has the funds; else it stays paid, and what the balance lacks is set off
-/// against later commission.
+/// Only while the provider says that the account has the funds; else it stays paid, and what the
+/// balance lacks is set off against later commission.
 #[utoipa::path(post, path = "/v1/payouts/{payout}/reverse", tag = "payouts", params(("payout" = String, Path, description = "`pyt_…`")),
     request_body = WhyBody, responses((status = 200, body = PayoutBody)))]
 pub async fn reverse_payout(
@@ -130,7 +150,9 @@ pub async fn reverse_payout(
     write: Write,
 ) -> Result<Response, ApiProblem> {
     let payouts = &app.payouts;
-    let take = |actor: Actor, payout: Payout, _reason| async move { payouts.reverse(&actor, &payout, actor.at).await };
+    let take = |actor: Actor, payout: Payout, _reason| async move {
+        payouts.reverse(&actor, &payout, actor.at).await
+    };
     step_because(&app, &key, &write, &name, take).await
 }
 
@@ -146,6 +168,8 @@ pub async fn cancel_payout(
     write: Write,
 ) -> Result<Response, ApiProblem> {
     let payouts = &app.payouts;
-    let take = |actor: Actor, payout: Payout, _reason| async move { payouts.cancel(&actor, &payout).await };
+    let take = |actor: Actor, payout: Payout, _reason| async move {
+        payouts.cancel(&actor, &payout).await
+    };
     step_because(&app, &key, &write, &name, take).await
 }

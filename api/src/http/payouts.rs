@@ -1,4 +1,5 @@
-//! `/v1/payouts`: commission paid out. The platform's operator creates and sends; resellers read their own.
+//! `/v1/payouts`: commission paid out. The platform's operator creates and sends; resellers read
+//! their own.
 
 use crate::auth::{self, Access, MayOperate, MayRead, tenant_named};
 use crate::http::page::{List, PageQuery, period};
@@ -92,8 +93,8 @@ pub struct NewPayoutBody {
     /// Default: the last month whose hold-back is over.
     #[schema(example = "2026-10")]
     pub period: Option<String>,
-    /// After a restore, until it is resumed: what was really paid since the backup, as the bank's statement or the provider says.
-    /// Refused otherwise: what is payable is worked out.
+    /// After a restore, until it is resumed: what was really paid since the backup, as the bank's
+    /// statement or the provider says. Refused otherwise: what is payable is worked out.
     #[schema(example = 6000, minimum = 1)]
     pub cents: Option<i64>,
 }
@@ -124,8 +125,9 @@ pub struct PayoutConsidered {
     pub currency: &'static str,
     #[schema(example = "2026-10")]
     pub period: String,
-    /// `created`, `would_be_created`, `exists`, `nothing_payable`, `withheld` (customers owe it), `below_minimum`, `frozen`
-    /// (a payment below is disputed), `unfinished` (the next run goes on) or `failed` (see `error`; the others are worked out).
+    /// `created`, `would_be_created`, `exists`, `nothing_payable`, `withheld` (customers owe it),
+    /// `below_minimum`, `frozen` (a payment below is disputed), `unfinished` (the next run goes on)
+    /// or `failed` (see `error`; the others are worked out).
     #[schema(value_type = words::PayoutOutcome, example = "created")]
     pub outcome: &'static str,
     #[schema(example = 6000)]
@@ -146,7 +148,10 @@ pub struct PayoutConsidered {
 pub async fn shown(app: &App, payout: &Payout) -> Result<PayoutBody, ApiProblem> {
     Ok(PayoutBody {
         id: payout.id.to_string(),
-        reseller: auth::tenant_by_id(app, payout.tenant).await?.external_id.clone(),
+        reseller: auth::tenant_by_id(app, payout.tenant)
+            .await?
+            .external_id
+            .clone(),
         currency: payout.currency.code(),
         period: Month(payout.period).to_string(),
         state: payout.state,
@@ -180,66 +185,132 @@ pub async fn list_payouts(
     key: MayRead,
     Query(query): Query<PayoutsQuery>,
 ) -> Result<Json<List<PayoutBody>>, ApiProblem> {
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    };
     let (before, limit) = (page.after()?.map(PayoutId), page.limit()?);
     let top = auth::tenant_or_own(&app, &key, query.reseller.as_deref()).await?;
     let period = period(query.from, query.until)?;
-    let found = app.records_of(&key).payouts_below(&top, query.state, period, before, limit).await?;
+    let found = app
+        .records_of(&key)
+        .payouts_below(&top, query.state, period, before, limit)
+        .await?;
     let app = &app;
-    let page = List::shown(found, |payout| payout.id.0, |payout| async move { shown(app, &payout).await });
+    let page = List::shown(
+        found,
+        |payout| payout.id.0,
+        |payout| async move { shown(app, &payout).await },
+    );
     Ok(Json(page.await?))
 }
 
 /// Read a payout
 #[utoipa::path(get, path = "/v1/payouts/{payout}", tag = "payouts", params(("payout" = String, Path, description = "`pyt_…`")),
     responses((status = 200, body = PayoutBody)))]
-pub async fn get_payout(State(app): State<App>, key: MayRead, Path(name): Path<String>) -> Result<Json<PayoutBody>, ApiProblem> {
+pub async fn get_payout(
+    State(app): State<App>,
+    key: MayRead,
+    Path(name): Path<String>,
+) -> Result<Json<PayoutBody>, ApiProblem> {
     let payout = payout_named(&app, &key, &name).await?;
     Ok(Json(shown(&app, &payout).await?))
 }
 
 async fn settings_of(app: &App, tenant: TenantId) -> Result<PayoutSettings, ApiProblem> {
-    let missing = || ApiProblem::new("payee_not_ready", "this reseller has no payout settings yet");
-    app.records.payout_settings(tenant).await?.filter(|_| tenant != app.platform).ok_or_else(missing)
+    let missing = || {
+        ApiProblem::new(
+            "payee_not_ready",
+            "this reseller has no payout settings yet",
+        )
+    };
+    app.records
+        .payout_settings(tenant)
+        .await?
+        .filter(|_| tenant != app.platform)
+        .ok_or_else(missing)
 }
 
 /// Create the payout of a reseller and period
 ///
-/// The period has one payout: asked for again, it is answered as it is. After a restore, payouts that were made since the backup are
-/// entered with their `cents`, then marked as paid.
+/// The period has one payout: asked for again, it is answered as it is. After a restore, payouts
+/// that were made since the backup are entered with their `cents`, then marked as paid.
 #[utoipa::path(post, path = "/v1/payouts", tag = "payouts", request_body = NewPayoutBody,
     responses((status = 201, body = PayoutBody), (status = 200, body = PayoutBody, description = "It exists")))]
-pub async fn create_payout(State(app): State<App>, key: MayOperate, write: Write) -> Result<Response, ApiProblem> {
+pub async fn create_payout(
+    State(app): State<App>,
+    key: MayOperate,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let new: NewPayoutBody = write.read()?;
-    let reseller = tenant_named(&app, &key, &new.reseller).await.map_err(|refused| at_field(refused, "reseller"))?;
+    let reseller = tenant_named(&app, &key, &new.reseller)
+        .await
+        .map_err(|refused| at_field(refused, "reseller"))?;
     let settings = settings_of(&app, reseller.id).await?;
     let now = app.clock.now();
-    let bad = |error: payments::payouts::BadMonth| ApiProblem::field("invalid_field", "period", error.to_string());
-    let period = new.period.as_deref().map_or(Ok(app.payouts.period_due(&settings, now)), |text| text.parse().map_err(bad))?;
+    let bad = |error: payments::payouts::BadMonth| {
+        ApiProblem::field("invalid_field", "period", error.to_string())
+    };
+    let period = new
+        .period
+        .as_deref()
+        .map_or(Ok(app.payouts.period_due(&settings, now)), |text| {
+            text.parse().map_err(bad)
+        })?;
     let stated = new.cents.map(|cents| paid_since(&app, cents)).transpose()?;
     let app = &app;
     let work = |actor| async move {
         if let Some(cents) = stated {
-            let entered = app.payouts.enter(&actor, &settings, period, cents, now).await?;
-            let exists =
-                || ApiProblem::field("payout_exists", "period", format!("{period} has a payout already: cancel it first, or name another"));
-            return Ok(Done::created(shown(app, &entered.ok_or_else(exists)?).await?));
+            let entered = app
+                .payouts
+                .enter(&actor, &settings, period, cents, now)
+                .await?;
+            let exists = || {
+                ApiProblem::field(
+                    "payout_exists",
+                    "period",
+                    format!("{period} has a payout already: cancel it first, or name another"),
+                )
+            };
+            return Ok(Done::created(
+                shown(app, &entered.ok_or_else(exists)?).await?,
+            ));
         }
-        let considered = app.payouts.consider(&actor, &settings, period, false, now).await?;
+        let considered = app
+            .payouts
+            .consider(&actor, &settings, period, false, now)
+            .await?;
         match considered.outcome {
             Outcome::Created(payout) => Ok(Done::created(shown(app, &payout).await?)),
             Outcome::No(Reason::Exists) => {
-                let PayoutSettings { root, tenant, currency, .. } = settings;
-                let found = app.records.payout_of_period(root, tenant, currency, period.0).await?;
-                Ok(Done::ok(shown(app, &found.ok_or_else(|| ApiProblem::not_found("payout"))?).await?))
+                let PayoutSettings {
+                    root,
+                    tenant,
+                    currency,
+                    ..
+                } = settings;
+                let found = app
+                    .records
+                    .payout_of_period(root, tenant, currency, period.0)
+                    .await?;
+                Ok(Done::ok(
+                    shown(app, &found.ok_or_else(|| ApiProblem::not_found("payout"))?).await?,
+                ))
             }
-            Outcome::No(Reason::Frozen) => Err(ApiProblem::new("payout_frozen", "a payment below this reseller is disputed")),
+            Outcome::No(Reason::Frozen) => Err(ApiProblem::new(
+                "payout_frozen",
+                "a payment below this reseller is disputed",
+            )),
             Outcome::No(Reason::Unfinished) => Err(payments::payouts::Error::Unfinished.into()),
             Outcome::No(_) | Outcome::Would(_) | Outcome::Failed(_) => Err(nothing(&considered)),
         }
     };
     let again = |made: Made| async move {
-        let payout = app.records.payout(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("payout"))?;
+        let payout = app
+            .records
+            .payout(made.id()?)
+            .await?
+            .ok_or_else(|| ApiProblem::not_found("payout"))?;
         Ok(Done::created(shown(app, &payout).await?))
     };
     write.once(app, &key, work, again).await
@@ -248,11 +319,18 @@ pub async fn create_payout(State(app): State<App>, key: MayOperate, write: Write
 /// What a payout of a restored database came to, that it does not know of.
 fn paid_since(app: &App, cents: i64) -> Result<Cents, ApiProblem> {
     if !app.held.is_held() {
-        let detail = "what is payable is worked out; cents are stated only after a restore, of what was paid since the backup";
+        let detail = "what is payable is worked out; cents are stated only after a restore, of \
+            what was paid since the backup";
         return Err(ApiProblem::field("not_restored", "cents", detail));
     }
     let is_possible = (1..=Cents::EVENT_MAX.0).contains(&cents);
-    let expected = || ApiProblem::field("invalid_field", "cents", format!("expected 1 to {}", Cents::EVENT_MAX));
+    let expected = || {
+        ApiProblem::field(
+            "invalid_field",
+            "cents",
+            format!("expected 1 to {}", Cents::EVENT_MAX),
+        )
+    };
     is_possible.then_some(Cents(cents)).ok_or_else(expected)
 }
 
@@ -261,7 +339,10 @@ fn nothing(considered: &Considered) -> ApiProblem {
     let (word, withheld) = (word(&considered.outcome), considered.withheld);
     ApiProblem::new(
         "not_payable",
-        format!("{word}: {carried} cents are carried forward, {withheld} are withheld for want of money from customers"),
+        format!(
+            "{word}: {carried} cents are carried forward, {withheld} are withheld for want of \
+                money from customers"
+        ),
     )
 }
 
@@ -284,26 +365,45 @@ fn word(outcome: &Outcome) -> &'static str {
 /// May be called at any time, as often as wanted: a period has one payout.
 #[utoipa::path(post, path = "/v1/payouts/run", tag = "payouts", request_body = PayoutRun,
     responses((status = 200, body = List<PayoutConsidered>)))]
-pub async fn run_payouts(State(app): State<App>, key: MayOperate, write: Write) -> Result<Response, ApiProblem> {
+pub async fn run_payouts(
+    State(app): State<App>,
+    key: MayOperate,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let asked: PayoutRun = write.read()?;
     if asked.send {
         app.held.may_pay_out()?;
     }
-    let page = PageQuery { cursor: asked.cursor.clone(), limit: asked.limit };
+    let page = PageQuery {
+        cursor: asked.cursor.clone(),
+        limit: asked.limit,
+    };
     let (after, limit) = (page.after()?.map(TenantId), page.limit()?);
     let (actor, now) = (write.actor(&app, &key, None), app.clock.now());
     let work = async {
-        let (considered, next) = app.payouts.run(&actor, after, limit, asked.dry_run, now).await?;
+        let (considered, next) = app
+            .payouts
+            .run(&actor, after, limit, asked.dry_run, now)
+            .await?;
         let mut data = Vec::with_capacity(considered.len());
         for one in considered {
             data.push(considered_body(&app, &actor, one, asked.send).await?);
         }
-        Ok(Done::ok(List::new(data, next.is_some(), next.map(|tenant| tenant.0))))
+        Ok(Done::ok(List::new(
+            data,
+            next.is_some(),
+            next.map(|tenant| tenant.0),
+        )))
     };
     write.repeatable(&app, &key, work).await
 }
 
-async fn considered_body(app: &App, actor: &Actor, considered: Considered, send: bool) -> Result<PayoutConsidered, ApiProblem> {
+async fn considered_body(
+    app: &App,
+    actor: &Actor,
+    considered: Considered,
+    send: bool,
+) -> Result<PayoutConsidered, ApiProblem> {
     let outcome = word(&considered.outcome);
     let (mut payout, mut error) = (None, None);
     if let Outcome::Failed(why) = &considered.outcome {
@@ -320,7 +420,10 @@ async fn considered_body(app: &App, actor: &Actor, considered: Considered, send:
         payout = Some(shown(app, &now_so).await?);
     }
     Ok(PayoutConsidered {
-        reseller: auth::tenant_by_id(app, considered.tenant).await?.external_id.clone(),
+        reseller: auth::tenant_by_id(app, considered.tenant)
+            .await?
+            .external_id
+            .clone(),
         currency: considered.currency.code(),
         period: considered.period.to_string(),
         outcome,

@@ -27,7 +27,11 @@ pub struct PriceBody<'a> {
 
 /// A usage event in a body of ours, with defaults for what a dry run or a hold need not say.
 pub fn usage_at(text: &str, id: &str, at: Option<Instant>) -> Result<UsageEvent, ApiProblem> {
-    let defaults = Defaults { id: Some(id), at, ..Defaults::default() };
+    let defaults = Defaults {
+        id: Some(id),
+        at,
+        ..Defaults::default()
+    };
     json::event(text, &defaults).map_err(|(_, problem)| problem.into())
 }
 
@@ -37,11 +41,31 @@ pub fn usage_at(text: &str, id: &str, at: Option<Instant>) -> Result<UsageEvent,
 #[utoipa::path(post, path = "/v1/price", tag = "price",
     request_body = PlannedUsage,
     responses((status = 200, body = PriceBody)))]
-pub async fn price(State(app): State<App>, key: MayAsk, write: Write) -> Result<Response, ApiProblem> {
-    let text = std::str::from_utf8(&write.body).map_err(|_| ApiProblem::new("invalid_json", "expected UTF-8"))?;
-    let quote = app.engine.quote(&key.caller(), usage_at(text, "price", Some(app.clock.now()))?).await?;
-    let names = Names::of(&app, &key, quote.posted.splits.iter().map(|(tenant, _)| *tenant)).await?;
+pub async fn price(
+    State(app): State<App>,
+    key: MayAsk,
+    write: Write,
+) -> Result<Response, ApiProblem> {
+    let text = std::str::from_utf8(&write.body)
+        .map_err(|_| ApiProblem::new("invalid_json", "expected UTF-8"))?;
+    let quote = app
+        .engine
+        .quote(
+            &key.caller(),
+            usage_at(text, "price", Some(app.clock.now()))?,
+        )
+        .await?;
+    let names = Names::of(
+        &app,
+        &key,
+        quote.posted.splits.iter().map(|(tenant, _)| *tenant),
+    )
+    .await?;
     let mut explanation = explained_quote(&app, &key, quote.record).await?;
     explanation.splits = names.splits(&quote.posted.splits);
-    Ok(Json(PriceBody { explanation, balance_cents: quote.posted.balance.0 }).into_response())
+    Ok(Json(PriceBody {
+        explanation,
+        balance_cents: quote.posted.balance.0,
+    })
+    .into_response())
 }

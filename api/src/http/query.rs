@@ -8,8 +8,8 @@ use rating::validate::spoken;
 use serde::de::DeserializeOwned;
 use std::fmt::Display;
 
-/// As axum's own, but a refusal names the parameter, and one that means nothing here is refused: a mistyped filter would list
-/// everything.
+/// As axum's own, but a refusal names the parameter, and one that means nothing here is refused: a
+/// mistyped filter would list everything.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -24,9 +24,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 /// # Errors
 /// `missing_field`, `unknown_field` or `invalid_request`, with the parameter's name.
 pub fn read<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiProblem> {
-    let axum::extract::Query(read) = axum::extract::Query::try_from_uri(uri).map_err(|refused| refusal(&refused.body_text()))?;
+    let axum::extract::Query(read) =
+        axum::extract::Query::try_from_uri(uri).map_err(|refused| refusal(&refused.body_text()))?;
     match unknown::<T>(uri.query().unwrap_or_default()) {
-        Some(name) => Err(ApiProblem::field("unknown_field", &name, format!("there is no parameter `{name}` here"))),
+        Some(name) => Err(ApiProblem::field(
+            "unknown_field",
+            &name,
+            format!("there is no parameter `{name}` here"),
+        )),
         None => Ok(read),
     }
 }
@@ -36,31 +41,51 @@ fn unknown<T: DeserializeOwned>(query: &str) -> Option<String> {
     let mut unknown = None;
     let parameters = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
     // That it can be read is known by now.
-    let _read = serde_ignored::deserialize::<_, _, T>(parameters, |name| unknown = unknown.take().or_else(|| Some(name.to_string())));
+    let _read = serde_ignored::deserialize::<_, _, T>(parameters, |name| {
+        unknown = unknown.take().or_else(|| Some(name.to_string()))
+    });
     unknown
 }
 
 /// Of axum's words: `…: missing field `from``, or `…: limit: invalid digit found in string`.
 pub fn refusal(why: &dyn Display) -> ApiProblem {
     let why = why.to_string();
-    let why = why.strip_prefix("Failed to deserialize query string: ").unwrap_or(&why);
+    let why = why
+        .strip_prefix("Failed to deserialize query string: ")
+        .unwrap_or(&why);
     let of_a_field = |beginning: &str| why.strip_prefix(beginning)?.split('`').next();
     if let Some(name) = of_a_field("missing field `") {
-        return ApiProblem::field("missing_field", name, format!("the parameter `{name}` is missing"));
+        return ApiProblem::field(
+            "missing_field",
+            name,
+            format!("the parameter `{name}` is missing"),
+        );
     }
     if let Some(name) = of_a_field("duplicate field `") {
-        return ApiProblem::field("invalid_request", name, format!("the parameter `{name}` is there twice"));
+        return ApiProblem::field(
+            "invalid_request",
+            name,
+            format!("the parameter `{name}` is there twice"),
+        );
     }
-    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     match why.split_once(": ").filter(|(name, _)| is_name(name)) {
         Some((name, what)) => ApiProblem::field("invalid_request", name, for_a_flag(what)),
-        None => ApiProblem::new("invalid_request", format!("the query of the address: {}", spoken::plainly(why))),
+        None => ApiProblem::new(
+            "invalid_request",
+            format!("the query of the address: {}", spoken::plainly(why)),
+        ),
     }
 }
 
 /// Of what is not a text there are flags only.
 fn for_a_flag(what: &str) -> String {
-    if what.contains("`true` or `false`") { "expected true or false".to_owned() } else { spoken::plainly(what).into_owned() }
+    if what.contains("`true` or `false`") {
+        "expected true or false".to_owned()
+    } else {
+        spoken::plainly(what).into_owned()
+    }
 }
 
 #[cfg(test)]
@@ -78,19 +103,42 @@ mod tests {
     }
 
     async fn check(query: &str, want: Option<(&str, &str)>) {
-        let (mut parts, ()) = axum::http::Request::get(format!("/x?{query}")).body(()).unwrap().into_parts();
+        let (mut parts, ()) = axum::http::Request::get(format!("/x?{query}"))
+            .body(())
+            .unwrap()
+            .into_parts();
         let read = Query::<Asked>::from_request_parts(&mut parts, &()).await;
-        let refused = read.err().map(|refused| (refused.problem.code, refused.problem.field.unwrap()));
-        assert_eq!(refused.as_ref().map(|(code, field)| (*code, field.as_str())), want, "{query}");
+        let refused = read
+            .err()
+            .map(|refused| (refused.problem.code, refused.problem.field.unwrap()));
+        assert_eq!(
+            refused
+                .as_ref()
+                .map(|(code, field)| (*code, field.as_str())),
+            want,
+            "{query}"
+        );
     }
 
     #[tokio::test]
     async fn a_refusal_names_the_parameter() {
         check("from=2026-11-01T00:00:00Z&limit=5", None).await;
         check("limit=5", Some(("missing_field", "from"))).await;
-        check("from=2026-11-01T00:00:00Z&untill=2026-12-01T00:00:00Z", Some(("unknown_field", "untill"))).await;
+        check(
+            "from=2026-11-01T00:00:00Z&untill=2026-12-01T00:00:00Z",
+            Some(("unknown_field", "untill")),
+        )
+        .await;
         check("from=2026-11-01", Some(("invalid_request", "from"))).await;
-        check("from=2026-11-01T00:00:00Z&limit=abc", Some(("invalid_request", "limit"))).await;
-        check("from=2026-11-01T00:00:00Z&from=2026-11-01T00:00:00Z", Some(("invalid_request", "from"))).await;
+        check(
+            "from=2026-11-01T00:00:00Z&limit=abc",
+            Some(("invalid_request", "limit")),
+        )
+        .await;
+        check(
+            "from=2026-11-01T00:00:00Z&from=2026-11-01T00:00:00Z",
+            Some(("invalid_request", "from")),
+        )
+        .await;
     }
 }

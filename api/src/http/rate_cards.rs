@@ -60,7 +60,8 @@ pub struct RateCardsQuery {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct OwnerQuery {
-    /// The seller whose card the name in the path is, by external id or `ten_…`. Default: the key's own tenant.
+    /// The seller whose card the name in the path is, by external id or `ten_…`. Default: the key's
+    /// own tenant.
     pub owner: Option<String>,
 }
 
@@ -68,9 +69,22 @@ pub struct OwnerQuery {
 ///
 /// # Errors
 /// `not_found` for what is outside the key's subtree.
-pub async fn card_at(app: &App, access: &Access, name: &str, query: &OwnerQuery) -> Result<RateCard, ApiProblem> {
+pub async fn card_at(
+    app: &App,
+    access: &Access,
+    name: &str,
+    query: &OwnerQuery,
+) -> Result<RateCard, ApiProblem> {
     match &query.owner {
-        Some(owner) => card_named(app, access, name, Some(&*tenant_named(app, access, owner).await?)).await,
+        Some(owner) => {
+            card_named(
+                app,
+                access,
+                name,
+                Some(&*tenant_named(app, access, owner).await?),
+            )
+            .await
+        }
         None => card_named(app, access, name, None).await,
     }
 }
@@ -79,21 +93,37 @@ pub async fn card_at(app: &App, access: &Access, name: &str, query: &OwnerQuery)
 ///
 /// # Errors
 /// `not_found` for what is outside the key's subtree.
-pub async fn card_named(app: &App, access: &Access, name: &str, owner: Option<&Tenant>) -> Result<RateCard, ApiProblem> {
+pub async fn card_named(
+    app: &App,
+    access: &Access,
+    name: &str,
+    owner: Option<&Tenant>,
+) -> Result<RateCard, ApiProblem> {
     let found = match name.parse::<RateCardId>() {
         Ok(id) => app.records_of(access).card(id).await?,
-        Err(_) => app.records_of(access).card_by_name(owner.unwrap_or(&access.tenant).id, name).await?,
+        Err(_) => {
+            app.records_of(access)
+                .card_by_name(owner.unwrap_or(&access.tenant).id, name)
+                .await?
+        }
     };
     let card = found.ok_or_else(|| ApiProblem::not_found("rate card"))?;
     let owner = auth::tenant_by_id(app, card.owner).await?;
-    if access.sees(&owner) { Ok(card) } else { Err(ApiProblem::not_found("rate card")) }
+    if access.sees(&owner) {
+        Ok(card)
+    } else {
+        Err(ApiProblem::not_found("rate card"))
+    }
 }
 
 async fn shown(app: &App, card: &RateCard) -> Result<RateCardBody, ApiProblem> {
     Ok(RateCardBody {
         id: card.id.to_string(),
         name: card.name.clone(),
-        owner: auth::tenant_by_id(app, card.owner).await?.external_id.clone(),
+        owner: auth::tenant_by_id(app, card.owner)
+            .await?
+            .external_id
+            .clone(),
         currency: card.currency.code(),
         created_at: card.created_at.to_string(),
     })
@@ -101,12 +131,22 @@ async fn shown(app: &App, card: &RateCard) -> Result<RateCardBody, ApiProblem> {
 
 /// Create a rate card
 #[utoipa::path(post, path = "/v1/rate-cards", tag = "rate-cards", request_body = NewRateCardBody, responses((status = 201, body = RateCardBody)))]
-pub async fn create_rate_card(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+pub async fn create_rate_card(
+    State(app): State<App>,
+    key: MayWrite,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
     let new: NewRateCardBody = write.read()?;
-    let owner = auth::tenant_or_own(app, key, new.owner.as_deref()).await.map_err(|refused| at_field(refused, "owner"))?;
+    let owner = auth::tenant_or_own(app, key, new.owner.as_deref())
+        .await
+        .map_err(|refused| at_field(refused, "owner"))?;
     if owner.kind == TenantKind::Customer {
-        return Err(ApiProblem::field("invalid_field", "owner", "a customer sells to nobody"));
+        return Err(ApiProblem::field(
+            "invalid_field",
+            "owner",
+            "a customer sells to nobody",
+        ));
     }
     let card = RateCard {
         id: RateCardId(app.clock.id()),
@@ -122,7 +162,11 @@ pub async fn create_rate_card(State(app): State<App>, key: MayWrite, write: Writ
         Ok(Done::created(shown(app, &card).await?))
     };
     let again = |made: Made| async move {
-        let card = app.records.card(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("rate card"))?;
+        let card = app
+            .records
+            .card(made.id()?)
+            .await?
+            .ok_or_else(|| ApiProblem::not_found("rate card"))?;
         Ok(Done::created(shown(app, &card).await?))
     };
     write.once(app, key, work, again).await
@@ -148,17 +192,30 @@ pub async fn list_rate_cards(
     key: MayRead,
     Query(query): Query<RateCardsQuery>,
 ) -> Result<Json<List<RateCardBody>>, ApiProblem> {
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    };
     let (after, limit) = (page.after()?.map(RateCardId), page.limit()?);
     let name = query.name.as_deref();
     let found = match &query.owner {
         Some(owner) => {
             let owner = tenant_named(&app, &key, owner).await?.id;
-            app.records_of(&key).cards_by_owner(owner, name, after, limit).await?
+            app.records_of(&key)
+                .cards_by_owner(owner, name, after, limit)
+                .await?
         }
-        None => app.records_of(&key).cards_below(&key.tenant, name, after, limit).await?,
+        None => {
+            app.records_of(&key)
+                .cards_below(&key.tenant, name, after, limit)
+                .await?
+        }
     };
     let app = &app;
-    let page = List::shown(found, |card| card.id.0, |card| async move { shown(app, &card).await });
+    let page = List::shown(
+        found,
+        |card| card.id.0,
+        |card| async move { shown(app, &card).await },
+    );
     Ok(Json(page.await?))
 }

@@ -41,7 +41,8 @@ pub struct ReconciliationBody {
     pub differences: u64,
     /// The first hundred.
     pub listed: Vec<DifferenceBody>,
-    /// Moves that the books cannot count: in a currency that is not among ours, or in parts of its smallest unit.
+    /// Moves that the books cannot count: in a currency that is not among ours, or in parts of its
+    /// smallest unit.
     #[schema(example = 0)]
     #[serde(default)]
     pub uncounted_moves: u64,
@@ -68,7 +69,16 @@ pub struct UncountedBody {
 
 fn uncounted(one: BalanceMove) -> Option<UncountedBody> {
     match one.sum {
-        MoveSum::Uncounted { amount, fee, currency } => Some(UncountedBody { id: one.id, currency, amount, fee }),
+        MoveSum::Uncounted {
+            amount,
+            fee,
+            currency,
+        } => Some(UncountedBody {
+            id: one.id,
+            currency,
+            amount,
+            fee,
+        }),
         MoveSum::Counted { .. } => None,
     }
 }
@@ -98,7 +108,11 @@ pub async fn reconcile(
     Query(query): Query<ReconciliationQuery>,
 ) -> Result<Json<ReconciliationBody>, ApiProblem> {
     if !(1..=DAYS_MAX).contains(&query.days) {
-        return Err(ApiProblem::field("invalid_field", "days", format!("expected 1 to {DAYS_MAX}")));
+        return Err(ApiProblem::field(
+            "invalid_field",
+            "days",
+            format!("expected 1 to {DAYS_MAX}"),
+        ));
     }
     let until = app.clock.now();
     let from = until.plus_secs(-86_400 * i64::from(query.days));
@@ -119,6 +133,10 @@ pub async fn reconcile(
         differences: found.differences,
         listed: listed.collect(),
         uncounted_moves: found.uncounted,
-        uncounted: found.uncounted_listed.into_iter().filter_map(uncounted).collect(),
+        uncounted: found
+            .uncounted_listed
+            .into_iter()
+            .filter_map(uncounted)
+            .collect(),
     }))
 }

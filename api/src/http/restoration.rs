@@ -1,4 +1,5 @@
-//! `/v1/restoration`: whether the database came from a backup, and what to look through before anything goes out again.
+//! `/v1/restoration`: whether the database came from a backup, and what to look through before
+//! anything goes out again.
 
 use crate::auth::MayOperate;
 use crate::http::words;
@@ -28,7 +29,8 @@ pub struct RestorationBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime, example = "2026-11-20T03:00:00Z")]
     pub backup_at: Option<String>,
-    /// While it is held: keys that are valid now, among them those that were revoked after the backup. The first 100.
+    /// While it is held: keys that are valid now, among them those that were revoked after the
+    /// backup. The first 100.
     pub valid_keys: Vec<ValidKey>,
     /// While it is held: payouts that had begun, or were due, at the moment of the backup.
     pub open_payouts: i64,
@@ -53,20 +55,40 @@ pub struct Resume {
 
 async fn shown(app: &App) -> Result<RestorationBody, ApiProblem> {
     let Some(restoration) = app.records.restoration().await? else {
-        return Ok(RestorationBody { is_held: false, restored_at: None, backup_at: None, valid_keys: Vec::new(), open_payouts: 0 });
+        return Ok(RestorationBody {
+            is_held: false,
+            restored_at: None,
+            backup_at: None,
+            valid_keys: Vec::new(),
+            open_payouts: 0,
+        });
     };
     held(app, restoration).await
 }
 
 async fn held(app: &App, restoration: Restoration) -> Result<RestorationBody, ApiProblem> {
     let now = app.clock.now();
-    let platform = app.records.tenant(app.platform).await?.ok_or_else(|| ApiProblem::new("internal", "there is no platform"))?;
+    let platform = app
+        .records
+        .tenant(app.platform)
+        .await?
+        .ok_or_else(|| ApiProblem::new("internal", "there is no platform"))?;
     let (mut valid_keys, mut after) = (Vec::new(), None);
     loop {
-        let page = app.records.keys_below(&platform, None, after, KEYS_MAX).await?;
+        let page = app
+            .records
+            .keys_below(&platform, None, after, KEYS_MAX)
+            .await?;
         after = page.data.last().map(|key| key.id);
-        let valid = page.data.into_iter().filter(|key| key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now < end));
-        valid_keys.extend(valid.map(|key| ValidKey { id: key.id.to_string(), name: key.name, scope: key.scope }));
+        let valid = page
+            .data
+            .into_iter()
+            .filter(|key| key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now < end));
+        valid_keys.extend(valid.map(|key| ValidKey {
+            id: key.id.to_string(),
+            name: key.name,
+            scope: key.scope,
+        }));
         if !page.has_more || valid_keys.len() >= KEYS_MAX {
             break;
         }
@@ -83,15 +105,23 @@ async fn held(app: &App, restoration: Restoration) -> Result<RestorationBody, Ap
 
 /// Read whether the database was restored, and what to look through
 #[utoipa::path(get, path = "/v1/restoration", tag = "health", responses((status = 200, body = RestorationBody)))]
-pub async fn get_restoration(State(app): State<App>, _key: MayOperate) -> Result<Json<RestorationBody>, ApiProblem> {
+pub async fn get_restoration(
+    State(app): State<App>,
+    _key: MayOperate,
+) -> Result<Json<RestorationBody>, ApiProblem> {
     Ok(Json(shown(&app).await?))
 }
 
 /// Let payouts, automatic top-ups and deliveries go on after a restore
 ///
-/// Once what happened after the backup has been looked through: keys revoked again, payouts entered that were paid since.
+/// Once what happened after the backup has been looked through: keys revoked again, payouts entered
+/// that were paid since.
 #[utoipa::path(post, path = "/v1/restoration/resume", tag = "health", request_body = Resume, responses((status = 200, body = RestorationBody)))]
-pub async fn resume(State(app): State<App>, key: MayOperate, write: Write) -> Result<Response, ApiProblem> {
+pub async fn resume(
+    State(app): State<App>,
+    key: MayOperate,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let asked: Resume = write.read()?;
     let actor = write.actor(&app, &key, asked.reason.as_deref());
     write

@@ -17,11 +17,12 @@ pub struct EventSummary {
     pub id: String,
     #[schema(example = "pbx-1")]
     pub source: String,
-    /// `rated`, `partly_rated` (some links are open), `unrated`, `rated_later` (kept first), `void` (taken back) or `confirmed`
-    /// (reported from above as from below).
+    /// `rated`, `partly_rated` (some links are open), `unrated`, `rated_later` (kept first), `void`
+    /// (taken back) or `confirmed` (reported from above as from below).
     #[schema(value_type = words::EventKind, example = "rated")]
     pub kind: &'static str,
-    /// The key that did it, if the caller sees whose it is; absent for what was recorded before keys were kept.
+    /// The key that did it, if the caller sees whose it is; absent for what was recorded before
+    /// keys were kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "key_0dks8xn2a4m1c")]
     pub api_key: Option<String>,
@@ -65,24 +66,47 @@ pub fn kind_name(kind: Kind) -> Option<&'static str> {
 
 /// What the customer was debited by a record.
 pub fn debit_of(record: &Record) -> Option<i64> {
-    record.body.charges.iter().find(|charge| charge.link.buyer == record.tenant).map(|charge| charge.link.cents.0)
+    record
+        .body
+        .charges
+        .iter()
+        .find(|charge| charge.link.buyer == record.tenant)
+        .map(|charge| charge.link.cents.0)
 }
 
-/// The key of whose request a record came, told to those who see whose it was. Whoever has usage rated again may be farther above
-/// than who reported it: only the platform is told.
-pub async fn key_of(app: &App, access: &Access, record: &Record) -> Result<Option<String>, ApiProblem> {
-    let Some(key) = record.body.trail.key else { return Ok(None) };
+/// The key of whose request a record came, told to those who see whose it was. Whoever has usage
+/// rated again may be farther above than who reported it: only the platform is told.
+pub async fn key_of(
+    app: &App,
+    access: &Access,
+    record: &Record,
+) -> Result<Option<String>, ApiProblem> {
+    let Some(key) = record.body.trail.key else {
+        return Ok(None);
+    };
     let is_seen = match record.identity.reporter {
         _ if access.key.tenant == app.platform => true,
-        Some(reporter) if record.kind != Kind::RatedLater => access.sees(&*auth::tenant_by_id(app, reporter).await?),
+        Some(reporter) if record.kind != Kind::RatedLater => {
+            access.sees(&*auth::tenant_by_id(app, reporter).await?)
+        }
         _ => false,
     };
     Ok(is_seen.then(|| key.to_string()))
 }
 
-pub async fn summary(app: &App, access: &Access, record: &Record) -> Result<Option<EventSummary>, ApiProblem> {
-    let Some(kind) = kind_name(record.kind) else { return Ok(None) };
-    let kind = if record.kind == Kind::Rated && record.is_kept() { "partly_rated" } else { kind };
+pub async fn summary(
+    app: &App,
+    access: &Access,
+    record: &Record,
+) -> Result<Option<EventSummary>, ApiProblem> {
+    let Some(kind) = kind_name(record.kind) else {
+        return Ok(None);
+    };
+    let kind = if record.kind == Kind::Rated && record.is_kept() {
+        "partly_rated"
+    } else {
+        kind
+    };
     Ok(Some(EventSummary {
         id: record.identity.id.clone(),
         source: record.identity.source.to_string(),
@@ -102,14 +126,26 @@ pub async fn summary(app: &App, access: &Access, record: &Record) -> Result<Opti
 
 /// External id, or the name as sent.
 pub async fn customer_of(app: &App, record: &Record) -> Result<String, ApiProblem> {
-    match record.personal.as_ref().and_then(|personal| personal.customer_hint.clone()) {
+    match record
+        .personal
+        .as_ref()
+        .and_then(|personal| personal.customer_hint.clone())
+    {
         Some(hint) => Ok(hint.into()),
-        None => Ok(auth::tenant_by_id(app, record.tenant).await?.external_id.clone()),
+        None => Ok(auth::tenant_by_id(app, record.tenant)
+            .await?
+            .external_id
+            .clone()),
     }
 }
 
 /// From records read with one more than `limit`.
-pub async fn page(app: &App, access: &Access, mut records: Vec<Record>, limit: usize) -> Result<List<EventSummary>, ApiProblem> {
+pub async fn page(
+    app: &App,
+    access: &Access,
+    mut records: Vec<Record>,
+    limit: usize,
+) -> Result<List<EventSummary>, ApiProblem> {
     let has_more = records.len() > limit;
     records.truncate(limit);
     let last = records.last().map(|record| record.seq.0);
@@ -120,7 +156,11 @@ pub async fn page(app: &App, access: &Access, mut records: Vec<Record>, limit: u
     Ok(List::new(data, has_more, last))
 }
 
-/// Whether a key of `caller` may see the link that a charge is of: it buys there, or somebody below does.
+/// Whether a key of `caller` may see the link that a charge is of: it buys there, or somebody below
+/// does.
 pub async fn sees_link(app: &App, caller: TenantId, buyer: TenantId) -> Result<bool, ApiProblem> {
-    Ok(tenants::visible(caller, &auth::tenant_by_id(app, buyer).await?.path))
+    Ok(tenants::visible(
+        caller,
+        &auth::tenant_by_id(app, buyer).await?.path,
+    ))
 }

@@ -59,7 +59,8 @@ pub struct NewTenantBody {
     pub parent: Option<String>,
     /// ISO 3166-1 alpha-2: how national numbers are read. Default: the seller's.
     pub country: Option<String>,
-    /// How old usage may be and still be priced by itself. The platform's to set. Default: the seller's.
+    /// How old usage may be and still be priced by itself. The platform's to set. Default: the
+    /// seller's.
     pub late_window_days: Option<u16>,
 }
 
@@ -110,24 +111,45 @@ pub async fn shown(app: &App, access: &Access, tenant: &Tenant) -> Result<Tenant
 
 /// Create a reseller or customer
 #[utoipa::path(post, path = "/v1/tenants", tag = "tenants", request_body = NewTenantBody, responses((status = 201, body = TenantBody)))]
-pub async fn create_tenant(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+pub async fn create_tenant(
+    State(app): State<App>,
+    key: MayWrite,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
     let new: NewTenantBody = write.read()?;
-    let parent = auth::tenant_or_own(app, key, new.parent.as_deref()).await.map_err(|refused| at_field(refused, "parent"))?;
+    let parent = auth::tenant_or_own(app, key, new.parent.as_deref())
+        .await
+        .map_err(|refused| at_field(refused, "parent"))?;
     sets_late_window(app, key, new.late_window_days)?;
     let tenant = new.tenant(app, &parent)?;
     let work = |actor| async move {
         let personal_key = clock::random_secret().map_err(|error| ApiProblem::internal(&error))?;
-        app.records.create_tenant(&actor, &NewTenant { tenant: tenant.clone(), personal_key }).await?;
+        app.records
+            .create_tenant(
+                &actor,
+                &NewTenant {
+                    tenant: tenant.clone(),
+                    personal_key,
+                },
+            )
+            .await?;
         app.invalidate();
         Ok(Done::created(shown(app, key, &tenant).await?))
     };
-    let again = |made| async move { Ok(Done::created(shown(app, key, &tenant_made(app, &made).await?).await?)) };
+    let again = |made| async move {
+        Ok(Done::created(
+            shown(app, key, &tenant_made(app, &made).await?).await?,
+        ))
+    };
     write.once(app, key, work, again).await
 }
 
 async fn tenant_made(app: &App, made: &Made) -> Result<Tenant, ApiProblem> {
-    app.records.tenant(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("tenant"))
+    app.records
+        .tenant(made.id()?)
+        .await?
+        .ok_or_else(|| ApiProblem::not_found("tenant"))
 }
 
 /// A name in a body that leads nowhere is the body's fault.
@@ -138,13 +160,15 @@ pub fn at_field(mut refused: ApiProblem, field: &str) -> ApiProblem {
     refused
 }
 
-/// A seller that shortened it would keep calls of its customers from being charged on the links above; one that lengthened
-/// it would keep the operator from dropping old months.
+/// A seller that shortened it would keep calls of its customers from being charged on the links
+/// above; one that lengthened it would keep the operator from dropping old months.
 fn sets_late_window(app: &App, access: &Access, days: Option<u16>) -> Result<(), ApiProblem> {
     match days {
-        Some(_) if access.key.tenant != app.platform => {
-            Err(ApiProblem::field("forbidden", "late_window_days", "only the platform says how late usage may come"))
-        }
+        Some(_) if access.key.tenant != app.platform => Err(ApiProblem::field(
+            "forbidden",
+            "late_window_days",
+            "only the platform says how late usage may come",
+        )),
         _ => Ok(()),
     }
 }
@@ -174,7 +198,11 @@ impl NewTenantBody {
 /// Read a tenant
 #[utoipa::path(get, path = "/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "External id or `ten_…`")),
     responses((status = 200, body = TenantBody)))]
-pub async fn get_tenant(State(app): State<App>, key: MayRead, Path(name): Path<String>) -> Result<Json<TenantBody>, ApiProblem> {
+pub async fn get_tenant(
+    State(app): State<App>,
+    key: MayRead,
+    Path(name): Path<String>,
+) -> Result<Json<TenantBody>, ApiProblem> {
     let tenant = tenant_named(&app, &key, &name).await?;
     Ok(Json(shown(&app, &key, &tenant).await?))
 }
@@ -186,56 +214,102 @@ pub async fn list_tenants(
     key: MayRead,
     Query(query): Query<TenantsQuery>,
 ) -> Result<Json<List<TenantBody>>, ApiProblem> {
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    };
     let (after, limit) = (page.after()?.map(TenantId), page.limit()?);
     let top = auth::tenant_or_own(&app, &key, query.parent.as_deref()).await?;
-    let named = TenantsNamed { name: query.name.as_deref(), external_id: query.external_id.as_deref(), direct: !query.subtree };
+    let named = TenantsNamed {
+        name: query.name.as_deref(),
+        external_id: query.external_id.as_deref(),
+        direct: !query.subtree,
+    };
     let records = app.records_of(&key);
     let found = match named {
-        TenantsNamed { name: None, external_id: None, direct: true } => records.children(top.id, after, limit).await?,
-        TenantsNamed { name: None, external_id: None, direct: false } => records.tenants_below(&top, after, limit).await?,
+        TenantsNamed {
+            name: None,
+            external_id: None,
+            direct: true,
+        } => records.children(top.id, after, limit).await?,
+        TenantsNamed {
+            name: None,
+            external_id: None,
+            direct: false,
+        } => records.tenants_below(&top, after, limit).await?,
         named => records.tenants_named(&top, named, after, limit).await?,
     };
     let (app, key) = (&app, &key);
-    let page = List::shown(found, |tenant| tenant.id.0, |tenant| async move { shown(app, key, &tenant).await });
+    let page = List::shown(
+        found,
+        |tenant| tenant.id.0,
+        |tenant| async move { shown(app, key, &tenant).await },
+    );
     Ok(Json(page.await?))
 }
 
 /// Change a tenant's name, country or late window
 #[utoipa::path(patch, path = "/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "External id or `ten_…`")),
     request_body = TenantChange, responses((status = 200, body = TenantBody)))]
-pub async fn change_tenant(State(app): State<App>, key: MayWrite, Path(name): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+pub async fn change_tenant(
+    State(app): State<App>,
+    key: MayWrite,
+    Path(name): Path<String>,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
     let tenant = tenant_named(app, key, &name).await?;
     key.administers(&tenant)?;
     let change: TenantChange = write.read()?;
     sets_late_window(app, key, change.late_window_days)?;
     let work = |actor| async move {
-        let patch = TenantPatch { name: change.name, country: change.country.map(Some), late_window_days: change.late_window_days };
+        let patch = TenantPatch {
+            name: change.name,
+            country: change.country.map(Some),
+            late_window_days: change.late_window_days,
+        };
         let tenant = app.records.update_tenant(&actor, tenant.id, patch).await?;
         app.invalidate();
         Ok(Done::ok(shown(app, key, &tenant).await?))
     };
-    let again = |made| async move { Ok(Done::ok(shown(app, key, &tenant_made(app, &made).await?).await?)) };
+    let again = |made| async move {
+        Ok(Done::ok(
+            shown(app, key, &tenant_made(app, &made).await?).await?,
+        ))
+    };
     write.once(app, key, work, again).await
 }
 
 /// Close a tenant: it takes no more usage, its history stays
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/close", tag = "tenants", params(("tenant" = String, Path, description = "External id or `ten_…`")),
     responses((status = 200, body = TenantBody)))]
-pub async fn close_tenant(State(app): State<App>, key: MayWrite, Path(name): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+pub async fn close_tenant(
+    State(app): State<App>,
+    key: MayWrite,
+    Path(name): Path<String>,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
     let tenant = tenant_named(app, key, &name).await?;
     key.administers(&tenant)?;
     let work = |actor| async move {
         let tenant = app.records.close_tenant(&actor, tenant.id).await?;
         app.invalidate();
-        if let Err(problem) = app.engine.settle_carries(std::slice::from_ref(&tenant)).await {
-            tracing::warn!(%problem, tenant = %tenant.id, "what is carried of a closed tenant waits for the next sweep");
+        if let Err(problem) = app
+            .engine
+            .settle_carries(std::slice::from_ref(&tenant))
+            .await
+        {
+            tracing::warn!(%problem, tenant = %tenant.id, "what is carried of a closed tenant \
+                waits for the next sweep");
         }
         Ok(Done::ok(shown(app, key, &tenant).await?))
     };
     // What is carried waits for the next sweep.
-    let again = |made| async move { Ok(Done::ok(shown(app, key, &tenant_made(app, &made).await?).await?)) };
+    let again = |made| async move {
+        Ok(Done::ok(
+            shown(app, key, &tenant_made(app, &made).await?).await?,
+        ))
+    };
     write.once(app, key, work, again).await
 }

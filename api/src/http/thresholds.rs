@@ -22,7 +22,8 @@ pub struct ThresholdBody {
     pub tenant: String,
     #[schema(example = "EUR")]
     pub currency: &'static str,
-    /// At or below it `balance.low` is told, once until the balance rises above it again. Absent: never.
+    /// At or below it `balance.low` is told, once until the balance rises above it again. Absent:
+    /// never.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 500)]
     pub low_cents: Option<i64>,
@@ -50,9 +51,15 @@ fn shown(tenant: &Tenant, currency: Currency, threshold: Option<&Threshold>) -> 
     ThresholdBody {
         tenant: tenant.external_id.clone(),
         currency: currency.code(),
-        low_cents: threshold.and_then(|threshold| threshold.low).map(|cents| cents.0),
-        low_at: threshold.and_then(|threshold| threshold.low_at).map(|at| at.to_string()),
-        exhausted_at: threshold.and_then(|threshold| threshold.exhausted_at).map(|at| at.to_string()),
+        low_cents: threshold
+            .and_then(|threshold| threshold.low)
+            .map(|cents| cents.0),
+        low_at: threshold
+            .and_then(|threshold| threshold.low_at)
+            .map(|at| at.to_string()),
+        exhausted_at: threshold
+            .and_then(|threshold| threshold.exhausted_at)
+            .map(|at| at.to_string()),
     }
 }
 
@@ -68,25 +75,39 @@ pub async fn get_threshold(
 ) -> Result<Json<ThresholdBody>, ApiProblem> {
     let tenant = tenant_named(&app, &key, &name).await?;
     let currency = currency_of(&app, &tenant, query.currency.as_deref()).await?;
-    let threshold = app.records_of(&key).threshold(tenant.root, tenant.id, currency).await?;
+    let threshold = app
+        .records_of(&key)
+        .threshold(tenant.root, tenant.id, currency)
+        .await?;
     Ok(Json(shown(&tenant, currency, threshold.as_ref())))
 }
 
 /// Set, or remove, the balance at which it is told to be low
 #[utoipa::path(put, path = "/v1/accounts/{tenant}/threshold", tag = "accounts", params(("tenant" = String, Path, description = "External id or `ten_…`")),
     request_body = NewThresholdBody, responses((status = 200, body = ThresholdBody)))]
-pub async fn set_threshold(State(app): State<App>, key: MayWrite, Path(name): Path<String>, write: Write) -> Result<Response, ApiProblem> {
+pub async fn set_threshold(
+    State(app): State<App>,
+    key: MayWrite,
+    Path(name): Path<String>,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
     let tenant = &*tenant_named(app, key, &name).await?;
     let new: NewThresholdBody = write.read()?;
     let currency = currency_of(app, tenant, new.currency.as_deref()).await?;
     let work = |actor| async move {
-        let threshold = app.records.set_threshold(&actor, tenant.id, currency, new.low_cents.map(Cents)).await?;
+        let threshold = app
+            .records
+            .set_threshold(&actor, tenant.id, currency, new.low_cents.map(Cents))
+            .await?;
         app.invalidate();
         Ok(Done::ok(shown(tenant, currency, Some(&threshold))))
     };
     let again = |_| async move {
-        let threshold = app.records.threshold(tenant.root, tenant.id, currency).await?;
+        let threshold = app
+            .records
+            .threshold(tenant.root, tenant.id, currency)
+            .await?;
         Ok(Done::ok(shown(tenant, currency, threshold.as_ref())))
     };
     write.once(app, key, work, again).await

@@ -1,4 +1,5 @@
-//! `/v1/top-ups`: money in. On a page of the payment provider, or (who collects the money by hand) booked as received.
+//! `/v1/top-ups`: money in. On a page of the payment provider, or (who collects the money by hand)
+//! booked as received.
 
 use crate::auth::{self, Access, MayOperate, MayRead, MayWrite, tenant_named};
 use crate::http::accounts::currency_of;
@@ -42,7 +43,8 @@ pub struct NewTopUp {
     pub cents: i64,
     /// Default: of the tenant's agreement.
     pub currency: Option<String>,
-    /// Default: `manual` for who may book this tenant's money by hand, `checkout` for everybody else.
+    /// Default: `manual` for who may book this tenant's money by hand, `checkout` for everybody
+    /// else.
     pub method: Option<TopUpMethod>,
     #[serde(default)]
     pub reason: String,
@@ -73,7 +75,8 @@ pub struct TopUpBody {
     /// `checkout` or `auto`.
     #[schema(value_type = words::TopUpOrigin, example = "checkout")]
     pub origin: store::records::Origin,
-    /// `pending`, `processing` (paid, not yet there and not spendable), `succeeded`, `failed` or `expired`.
+    /// `pending`, `processing` (paid, not yet there and not spendable), `succeeded`, `failed` or
+    /// `expired`.
     #[schema(value_type = words::TopUpState, example = "pending")]
     pub state: TopUpState,
     /// The payment page, as long as it is open.
@@ -121,7 +124,8 @@ pub struct RefundBody {
     pub cents: i64,
     #[schema(example = "EUR")]
     pub currency: &'static str,
-    /// `pending`, `sent` (debited; at the provider or on its way there), `succeeded` or `failed` (given back).
+    /// `pending`, `sent` (debited; at the provider or on its way there), `succeeded` or `failed`
+    /// (given back).
     #[schema(value_type = words::RefundState, example = "succeeded")]
     pub state: RefundState,
     pub reason: String,
@@ -137,8 +141,8 @@ pub struct RefundBody {
 pub struct NewRefundBody {
     /// Minor units. Default: all that is left of the top-up.
     pub cents: Option<i64>,
-    /// The provider's id, where several payments name this top-up (see `GET /v1/payments/suspense`). Default: its own; else
-    /// the first that has something left.
+    /// The provider's id, where several payments name this top-up (see `GET
+    /// /v1/payments/suspense`). Default: its own; else the first that has something left.
     #[schema(example = json!(null))]
     pub payment: Option<String>,
     pub reason: String,
@@ -202,12 +206,18 @@ pub struct SuspenseBody {
 async fn shown(app: &App, top_up: &TopUp) -> Result<TopUpBody, ApiProblem> {
     Ok(TopUpBody {
         id: top_up.id.to_string(),
-        tenant: auth::tenant_by_id(app, top_up.tenant).await?.external_id.clone(),
+        tenant: auth::tenant_by_id(app, top_up.tenant)
+            .await?
+            .external_id
+            .clone(),
         currency: top_up.currency.code(),
         cents: top_up.cents.0,
         origin: top_up.origin,
         state: top_up.state,
-        url: top_up.url.clone().filter(|_| top_up.state == TopUpState::Pending),
+        url: top_up
+            .url
+            .clone()
+            .filter(|_| top_up.state == TopUpState::Pending),
         failure: top_up.failure.clone(),
         created_at: top_up.created_at.to_string(),
         expires_at: top_up.expires_at.to_string(),
@@ -231,22 +241,50 @@ fn refund_shown(refund: &Refund) -> RefundBody {
 /// `Idempotency-Key` is required: the same key gives the same page.
 #[utoipa::path(post, path = "/v1/top-ups", tag = "money", request_body = NewTopUp,
     responses((status = 201, body = TopUpAnswer), (status = 200, body = TopUpAnswer, description = "Carried out before")))]
-pub async fn create_top_up(State(app): State<App>, key: MayWrite, write: Write) -> Result<(StatusCode, Json<TopUpAnswer>), ApiProblem> {
+pub async fn create_top_up(
+    State(app): State<App>,
+    key: MayWrite,
+    write: Write,
+) -> Result<(StatusCode, Json<TopUpAnswer>), ApiProblem> {
     let new: NewTopUp = write.read()?;
     let request_key = write.required_key()?;
-    let tenant = tenant_named(&app, &key, &new.tenant).await.map_err(|refused| at_field(refused, "tenant"))?;
+    let tenant = tenant_named(&app, &key, &new.tenant)
+        .await
+        .map_err(|refused| at_field(refused, "tenant"))?;
     let by_hand = match new.method {
         Some(method) => method == TopUpMethod::Manual,
         None => account_by_hand(&app, &key, &tenant, None).await.is_ok(),
     };
     if by_hand {
-        let NewTopUp { tenant, cents, currency, reason, .. } = new;
-        let (status, body) =
-            move_by_hand(&app, &key, &write, NewMove { kind: MoneyKind::TopUp, tenant, cents, currency, account: None, reason }).await?;
+        let NewTopUp {
+            tenant,
+            cents,
+            currency,
+            reason,
+            ..
+        } = new;
+        let (status, body) = move_by_hand(
+            &app,
+            &key,
+            &write,
+            NewMove {
+                kind: MoneyKind::TopUp,
+                tenant,
+                cents,
+                currency,
+                account: None,
+                reason,
+            },
+        )
+        .await?;
         return Ok((status, Json(TopUpAnswer::Manual(body.0))));
     }
     if tenant.kind == TenantKind::Platform {
-        return Err(ApiProblem::field("invalid_field", "tenant", "the platform has no balance of its own"));
+        return Err(ApiProblem::field(
+            "invalid_field",
+            "tenant",
+            "the platform has no balance of its own",
+        ));
     }
     app.desk.provider()?;
     app.desk.payer(&tenant).await?;
@@ -261,15 +299,29 @@ pub async fn create_top_up(State(app): State<App>, key: MayWrite, write: Write) 
         request_key: format!("{}:{request_key}", key.key.id),
     };
     let asked_at = app.clock.now();
-    let top_up = app.desk.checkout(&write.actor(&app, &key, Some(&new.reason)), checkout).await?;
-    let status = if top_up.created_at >= asked_at { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(TopUpAnswer::Checkout(shown(&app, &top_up).await?))))
+    let top_up = app
+        .desk
+        .checkout(&write.actor(&app, &key, Some(&new.reason)), checkout)
+        .await?;
+    let status = if top_up.created_at >= asked_at {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok((
+        status,
+        Json(TopUpAnswer::Checkout(shown(&app, &top_up).await?)),
+    ))
 }
 
 fn locale(named: Option<String>) -> Result<Option<String>, ApiProblem> {
     match named.as_deref() {
         None | Some("de" | "en" | "fr") => Ok(named),
-        Some(_) => Err(ApiProblem::field("invalid_field", "locale", "expected de, en or fr")),
+        Some(_) => Err(ApiProblem::field(
+            "invalid_field",
+            "locale",
+            "expected de, en or fr",
+        )),
     }
 }
 
@@ -277,10 +329,15 @@ fn web_address(field: &'static str, url: Option<String>) -> Result<Option<String
     const URL_BYTES_MAX: usize = 2000;
     let fits = |url: &String| {
         let parsed = url.parse::<axum::http::Uri>().ok();
-        url.len() <= URL_BYTES_MAX && parsed.is_some_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some())
+        url.len() <= URL_BYTES_MAX
+            && parsed.is_some_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some())
     };
     match &url {
-        Some(given) if !fits(given) => Err(ApiProblem::field("invalid_field", field, "expected an address that begins with https://")),
+        Some(given) if !fits(given) => Err(ApiProblem::field(
+            "invalid_field",
+            field,
+            "expected an address that begins with https://",
+        )),
         _ => Ok(url),
     }
 }
@@ -293,17 +350,30 @@ pub async fn list_top_ups(
     Query(query): Query<TopUpsQuery>,
 ) -> Result<Json<List<TopUpBody>>, ApiProblem> {
     let top = auth::tenant_or_own(&app, &key, query.tenant.as_deref()).await?;
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    };
     let period = period(query.from, query.until)?;
-    let found = app.records_of(&key).top_ups_below(&top, period, page.after()?.map(TopUpId), page.limit()?).await?;
+    let found = app
+        .records_of(&key)
+        .top_ups_below(&top, period, page.after()?.map(TopUpId), page.limit()?)
+        .await?;
     let app = &app;
-    let page = List::shown(found, |top_up| top_up.id.0, |top_up| async move { shown(app, &top_up).await });
+    let page = List::shown(
+        found,
+        |top_up| top_up.id.0,
+        |top_up| async move { shown(app, &top_up).await },
+    );
     Ok(Json(page.await?))
 }
 
 /// What can be topped up through the payment provider, by currency
 #[utoipa::path(get, path = "/v1/top-ups/terms", tag = "money", responses((status = 200, body = Vec<TermsBody>)))]
-pub async fn list_terms(State(app): State<App>, _key: MayRead) -> Result<Json<Vec<TermsBody>>, ApiProblem> {
+pub async fn list_terms(
+    State(app): State<App>,
+    _key: MayRead,
+) -> Result<Json<Vec<TermsBody>>, ApiProblem> {
     app.desk.provider()?;
     let shown = app.desk.terms().iter().map(|terms| TermsBody {
         currency: terms.currency.code(),
@@ -323,13 +393,26 @@ async fn visible(app: &App, access: &Access, id: &str) -> Result<TopUp, ApiProbl
 /// Read a top-up, with what became of its money
 #[utoipa::path(get, path = "/v1/top-ups/{top_up}", tag = "money", params(("top_up" = String, Path, description = "`top_…`")),
     responses((status = 200, body = TopUpDetail)))]
-pub async fn get_top_up(State(app): State<App>, key: MayRead, Path(id): Path<String>) -> Result<Json<TopUpDetail>, ApiProblem> {
+pub async fn get_top_up(
+    State(app): State<App>,
+    key: MayRead,
+    Path(id): Path<String>,
+) -> Result<Json<TopUpDetail>, ApiProblem> {
     let top_up = visible(&app, &key, &id).await?;
     let records = app.records_of(&key);
-    let payments: Vec<Payment> = records.payments_of(top_up.id).await?.into_iter().filter(|payment| payment.is_own).collect();
+    let payments: Vec<Payment> = records
+        .payments_of(top_up.id)
+        .await?
+        .into_iter()
+        .filter(|payment| payment.is_own)
+        .collect();
     let sum = |of: fn(&Payment) -> Cents| {
-        let sum = payments.iter().map(of).try_fold(Cents::ZERO, Cents::checked_add);
-        sum.map(|cents| cents.0).map_err(|error| ApiProblem::internal(&error))
+        let sum = payments
+            .iter()
+            .map(of)
+            .try_fold(Cents::ZERO, Cents::checked_add);
+        sum.map(|cents| cents.0)
+            .map_err(|error| ApiProblem::internal(&error))
     };
     let refunds = records.refunds_of(top_up.id).await?;
     Ok(Json(TopUpDetail {
@@ -343,8 +426,9 @@ pub async fn get_top_up(State(app): State<App>, key: MayRead, Path(id): Path<Str
 
 /// Give (part of) a top-up back
 ///
-/// What is on the balance is debited first, and the balance must cover it. What was paid for a top-up and does not fit it is
-/// nobody's: it is given back whatever the balance. `Idempotency-Key` is required.
+/// What is on the balance is debited first, and the balance must cover it. What was paid for a
+/// top-up and does not fit it is nobody's: it is given back whatever the balance. `Idempotency-Key`
+/// is required.
 #[utoipa::path(post, path = "/v1/top-ups/{top_up}/refunds", tag = "money", request_body = NewRefundBody,
     params(("top_up" = String, Path, description = "`top_…`")),
     responses((status = 201, body = RefundBody), (status = 200, body = RefundBody, description = "Carried out before")))]
@@ -357,20 +441,35 @@ pub async fn create_refund(
     let new: NewRefundBody = write.read()?;
     let request_key = format!("{}:{}", key.key.id, write.required_key()?);
     if new.reason.trim().is_empty() || new.reason.chars().count() > ledger::REASON_CHARS_MAX {
-        return Err(ApiProblem::field("invalid_field", "reason", format!("expected 1 to {} characters", ledger::REASON_CHARS_MAX)));
+        return Err(ApiProblem::field(
+            "invalid_field",
+            "reason",
+            format!("expected 1 to {} characters", ledger::REASON_CHARS_MAX),
+        ));
     }
     let top_up = visible(&app, &key, &id).await?;
     let (asked_at, actor) = (app.clock.now(), write.actor(&app, &key, Some(&new.reason)));
-    let refund = NewRefund { top_up: &top_up, payment: new.payment, cents: new.cents.map(Cents), reason: new.reason, request_key };
+    let refund = NewRefund {
+        top_up: &top_up,
+        payment: new.payment,
+        cents: new.cents.map(Cents),
+        reason: new.reason,
+        request_key,
+    };
     let refund = app.desk.refund(&actor, refund).await?;
-    let status = if refund.created_at >= asked_at { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if refund.created_at >= asked_at {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     Ok((status, Json(refund_shown(&refund))))
 }
 
 /// List payments that no top-up fits
 ///
-/// Their money lies on the platform's `suspense` account, except what the books cannot count. Give it back
-/// (`POST /v1/top-ups/{top_up}/refunds` with its `payment`, or on the provider's pages), or book it by hand.
+/// Their money lies on the platform's `suspense` account, except what the books cannot count. Give
+/// it back (`POST /v1/top-ups/{top_up}/refunds` with its `payment`, or on the provider's pages), or
+/// book it by hand.
 #[utoipa::path(get, path = "/v1/payments/suspense", tag = "money", params(PeriodQuery), responses((status = 200, body = List<SuspenseBody>)))]
 pub async fn list_suspense(
     State(app): State<App>,
@@ -378,25 +477,44 @@ pub async fn list_suspense(
     Query(query): Query<PeriodQuery>,
 ) -> Result<Json<List<SuspenseBody>>, ApiProblem> {
     let period = period(query.from, query.until)?;
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
-    let found = app.records.payments_in_suspense(period, page.cursor.as_deref(), page.limit()?).await?;
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    };
+    let found = app
+        .records
+        .payments_in_suspense(period, page.cursor.as_deref(), page.limit()?)
+        .await?;
     // The provider's ids are their order: there is no number to go on from.
-    let next_cursor = found.data.last().filter(|_| found.has_more).map(|payment| payment.id.clone());
+    let next_cursor = found
+        .data
+        .last()
+        .filter(|_| found.has_more)
+        .map(|payment| payment.id.clone());
     let (has_more, mut data) = (found.has_more, Vec::with_capacity(found.data.len()));
     for payment in found.data {
         let foreign = payment.foreign.filter(|foreign| foreign.amount != 0);
         let counted = foreign.is_none();
-        let (currency, cents) =
-            foreign.map_or((payment.currency.code().to_owned(), payment.suspense.0), |foreign| (foreign.currency, foreign.amount));
+        let (currency, cents) = foreign.map_or(
+            (payment.currency.code().to_owned(), payment.suspense.0),
+            |foreign| (foreign.currency, foreign.amount),
+        );
         data.push(SuspenseBody {
             id: payment.id,
             top_up: payment.top_up.to_string(),
-            tenant: auth::tenant_by_id(&app, payment.tenant).await?.external_id.clone(),
+            tenant: auth::tenant_by_id(&app, payment.tenant)
+                .await?
+                .external_id
+                .clone(),
             currency,
             cents,
             counted,
             created_at: payment.created_at.to_string(),
         });
     }
-    Ok(Json(List { data, has_more, next_cursor }))
+    Ok(Json(List {
+        data,
+        has_more,
+        next_cursor,
+    }))
 }

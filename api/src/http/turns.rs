@@ -1,5 +1,5 @@
-//! What is large takes turns, so that memory stays bounded and nobody else waits: price lists that are sent, and price lists and
-//! statements that are read.
+//! What is large takes turns, so that memory stays bounded and nobody else waits: price lists that
+//! are sent, and price lists and statements that are read.
 
 use crate::auth::Access;
 use crate::problem::ApiProblem;
@@ -19,9 +19,9 @@ pub const LARGE_BYTES: u64 = 256 * 1024;
 /// Of an answer on its way at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Who may have something large now: the platform one at a time, and one at a time of all others, so that nobody below it keeps
-/// the platform waiting. Of each tenant one waits or is dealt with: whoever sends or reads slowly keeps out nobody but itself in a
-/// second try.
+/// Who may have something large now: the platform one at a time, and one at a time of all others,
+/// so that nobody below it keeps the platform waiting. Of each tenant one waits or is dealt with:
+/// whoever sends or reads slowly keeps out nobody but itself in a second try.
 #[derive(Debug, Clone)]
 pub struct Turns {
     platform: Arc<Semaphore>,
@@ -32,7 +32,11 @@ pub struct Turns {
 impl Default for Turns {
     fn default() -> Self {
         let one = || Arc::new(Semaphore::new(1));
-        Self { platform: one(), others: one(), under_way: Arc::default() }
+        Self {
+            platform: one(),
+            others: one(),
+            under_way: Arc::default(),
+        }
     }
 }
 
@@ -62,25 +66,48 @@ impl Turns {
     /// # Errors
     /// `rate_limited`: another of this tenant is under way.
     pub async fn next(&self, access: &Access) -> Result<Turn, ApiProblem> {
-        self.next_of(access.tenant.id, access.is_platform_admin()).await
+        self.next_of(access.tenant.id, access.is_platform_admin())
+            .await
     }
 
-    pub(super) async fn next_of(&self, tenant: TenantId, is_platform: bool) -> Result<Turn, ApiProblem> {
-        let is_first = self.under_way.lock().map_err(|error| ApiProblem::internal(&error))?.insert(tenant);
+    pub(super) async fn next_of(
+        &self,
+        tenant: TenantId,
+        is_platform: bool,
+    ) -> Result<Turn, ApiProblem> {
+        let is_first = self
+            .under_way
+            .lock()
+            .map_err(|error| ApiProblem::internal(&error))?
+            .insert(tenant);
         if !is_first {
             return Err(ApiProblem::rate_limited(WAIT_SECS));
         }
-        let place = Place { tenant, under_way: Arc::clone(&self.under_way) };
-        let turns = if is_platform { &self.platform } else { &self.others };
-        let permit = Arc::clone(turns).acquire_owned().await.map_err(|error| ApiProblem::internal(&error))?;
-        Ok(Turn { _permit: permit, _place: place })
+        let place = Place {
+            tenant,
+            under_way: Arc::clone(&self.under_way),
+        };
+        let turns = if is_platform {
+            &self.platform
+        } else {
+            &self.others
+        };
+        let permit = Arc::clone(turns)
+            .acquire_owned()
+            .await
+            .map_err(|error| ApiProblem::internal(&error))?;
+        Ok(Turn {
+            _permit: permit,
+            _place: place,
+        })
     }
 }
 
 /// After which another try may find the first list read.
 const WAIT_SECS: u64 = 5;
 
-/// The answer to a question that may be large: worked out off the executor, and sent piece by piece while its turn lasts.
+/// The answer to a question that may be large: worked out off the executor, and sent piece by piece
+/// while its turn lasts.
 ///
 /// # Errors
 /// Those of `work`.
@@ -88,16 +115,29 @@ pub async fn json<T: Serialize>(
     turn: Option<Turn>,
     work: impl FnOnce() -> Result<T, ApiProblem> + Send + 'static,
 ) -> Result<Response, ApiProblem> {
-    let work = move || work().and_then(|answer| serde_json::to_vec(&answer).map_err(|error| ApiProblem::internal(&error)));
-    let bytes = Bytes::from(tokio::task::spawn_blocking(work).await.map_err(|error| ApiProblem::internal(&error))??);
+    let work = move || {
+        work().and_then(|answer| {
+            serde_json::to_vec(&answer).map_err(|error| ApiProblem::internal(&error))
+        })
+    };
+    let bytes = Bytes::from(
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| ApiProblem::internal(&error))??,
+    );
     let length = HeaderValue::from(bytes.len());
     let chunks = stream::unfold((bytes, turn), |(mut bytes, turn)| async move {
         let chunk = bytes.split_to(bytes.len().min(CHUNK_BYTES));
         (!chunk.is_empty()).then(|| (Ok::<_, Infallible>(chunk), (bytes, turn)))
     });
     let mut response = Response::new(Body::from_stream(chunks.fuse()));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(header::CONTENT_LENGTH, length);
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, length);
     Ok(response)
 }
 
@@ -109,10 +149,19 @@ mod tests {
     async fn nobody_below_keeps_the_platform_waiting() {
         let turns = Turns::default();
         let first = turns.next_of(TenantId(2), false).await.unwrap();
-        assert_eq!(turns.next_of(TenantId(2), false).await.unwrap_err().problem.code, "rate_limited");
+        assert_eq!(
+            turns
+                .next_of(TenantId(2), false)
+                .await
+                .unwrap_err()
+                .problem
+                .code,
+            "rate_limited"
+        );
         let platform = turns.next_of(TenantId(1), true).await.unwrap();
         let (waits, other) = (turns.clone(), turns.clone());
-        let waiting = tokio::spawn(async move { waits.next_of(TenantId(3), false).await.map(drop) });
+        let waiting =
+            tokio::spawn(async move { waits.next_of(TenantId(3), false).await.map(drop) });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         drop(first);
@@ -130,9 +179,16 @@ mod tests {
         let turns = Turns::default();
         let turn = turns.next_of(TenantId(2), false).await.unwrap();
         let text = "x".repeat(3 * CHUNK_BYTES);
-        let mut body = json(Some(turn), move || Ok(text)).await.unwrap().into_body().into_data_stream();
+        let mut body = json(Some(turn), move || Ok(text))
+            .await
+            .unwrap()
+            .into_body()
+            .into_data_stream();
         let mut bytes = body.next().await.unwrap().unwrap().len();
-        assert!(turns.next_of(TenantId(2), false).await.is_err(), "half of it is on the way");
+        assert!(
+            turns.next_of(TenantId(2), false).await.is_err(),
+            "half of it is on the way"
+        );
         while let Some(chunk) = body.next().await {
             bytes += chunk.unwrap().len();
         }

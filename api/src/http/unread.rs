@@ -1,5 +1,5 @@
-//! Bodies that nobody read to their end: what is left of one would be taken for the next request, so the connection is closed after
-//! the answer, and the answer says so.
+//! Bodies that nobody read to their end: what is left of one would be taken for the next request,
+//! so the connection is closed after the answer, and the answer says so.
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
@@ -21,7 +21,11 @@ impl Watch {
     /// After a refusal. What was carried out has read its body.
     pub fn is_left(&self, status: StatusCode) -> bool {
         let is_refused = status.is_client_error() || status.is_server_error();
-        is_refused && self.0.as_ref().is_some_and(|is_read| !is_read.load(Ordering::Relaxed))
+        is_refused
+            && self
+                .0
+                .as_ref()
+                .is_some_and(|is_read| !is_read.load(Ordering::Relaxed))
     }
 }
 
@@ -31,19 +35,30 @@ struct Watched {
 }
 
 pub fn watched(request: Request) -> (Request, Watch) {
-    if request.body().size_hint().exact().is_some_and(|bytes| bytes <= SMALL_BYTES) {
+    if request
+        .body()
+        .size_hint()
+        .exact()
+        .is_some_and(|bytes| bytes <= SMALL_BYTES)
+    {
         return (request, Watch::default());
     }
     let is_read = Arc::new(AtomicBool::new(false));
     let watch = Watch(Some(Arc::clone(&is_read)));
-    (request.map(|body| Body::new(Watched { body, is_read })), watch)
+    (
+        request.map(|body| Body::new(Watched { body, is_read })),
+        watch,
+    )
 }
 
 impl HttpBody for Watched {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
             self.is_read.store(true, Ordering::Relaxed);

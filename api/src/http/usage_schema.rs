@@ -1,4 +1,5 @@
-//! Reports of usage in the OpenAPI document. They are read by `metering::input`, in place and faster than by types like these.
+//! Reports of usage in the OpenAPI document. They are read by `metering::input`, in place and
+//! faster than by types like these.
 
 use crate::http::card_schema::Decimal;
 use crate::http::words::words;
@@ -106,7 +107,8 @@ pub struct CloudEvent {
     /// When it began, unless `data.at` says it.
     #[schema(format = DateTime)]
     pub time: Option<String>,
-    /// `quantity`, `amount`, `destination`, `origin`, `attributes`, `hold`; with a `map` whatever it names.
+    /// `quantity`, `amount`, `destination`, `origin`, `attributes`, `hold`; with a `map` whatever
+    /// it names.
     #[schema(value_type = Option<Object>)]
     pub data: Option<serde_json::Value>,
 }

@@ -34,23 +34,24 @@ pub struct VersionBody {
     /// 1, 2, 3 … within its card.
     #[schema(example = 1)]
     pub number: i64,
-    /// `draft`, `published`, or `awaiting_approval`: published by a seller under a commission, which counts for nothing until a seller
-    /// above has approved it (since `published_at`).
+    /// `draft`, `published`, or `awaiting_approval`: published by a seller under a commission,
+    /// which counts for nothing until a seller above has approved it (since `published_at`).
     #[schema(value_type = words::CardVersionStatus, example = "published")]
     pub status: &'static str,
     /// In force from here until the next published version is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub effective_from: Option<String>,
-    /// Exclusive: where the next one begins that counts. In the past for a version that was published behind the present one.
+    /// Exclusive: where the next one begins that counts. In the past for a version that was
+    /// published behind the present one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub effective_until: Option<String>,
     /// Whether it is the one in force now; not of drafts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_force: Option<bool>,
-    /// While it awaits an approval: the number of the version that is in force now. Absent: none, and usage is kept as
-    /// `card_not_approved`.
+    /// While it awaits an approval: the number of the version that is in force now. Absent: none,
+    /// and usage is kept as `card_not_approved`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 1)]
     pub in_force_instead: Option<i64>,
@@ -109,33 +110,52 @@ pub async fn checked(json: axum::body::Bytes) -> Result<CardDoc, ApiProblem> {
         CompiledCard::compile(&doc).map(|_compiled| doc)
     };
     // Large decks take longer than a request's turn on the executor should.
-    let checked = tokio::task::spawn_blocking(check).await.map_err(|error| ApiProblem::internal(&error))?;
+    let checked = tokio::task::spawn_blocking(check)
+        .await
+        .map_err(|error| ApiProblem::internal(&error))?;
     checked.map_err(ApiProblem::from)
 }
 
 /// A version of a card by number or `ver_…`.
-pub async fn version_named(app: &App, card: &RateCard, name: &str) -> Result<CardVersion, ApiProblem> {
+pub async fn version_named(
+    app: &App,
+    card: &RateCard,
+    name: &str,
+) -> Result<CardVersion, ApiProblem> {
     let missing = || ApiProblem::not_found("version");
     let found = match (name.parse::<CardVersionId>(), name.parse::<i64>()) {
         (Ok(id), _) => app.records.version(id).await?,
-        (_, Ok(number)) if number > 0 => {
-            app.records.versions(card.id, Some(number - 1), 1).await?.data.into_iter().find(|v| v.number == number)
-        }
+        (_, Ok(number)) if number > 0 => app
+            .records
+            .versions(card.id, Some(number - 1), 1)
+            .await?
+            .data
+            .into_iter()
+            .find(|v| v.number == number),
         _ => None,
     };
-    found.filter(|version| version.card == card.id).ok_or_else(missing)
+    found
+        .filter(|version| version.card == card.id)
+        .ok_or_else(missing)
 }
 
 /// The document of a version.
 pub async fn doc_of(app: &App, version: CardVersionId) -> Result<CardDoc, ApiProblem> {
-    app.records.version_doc(version).await?.ok_or_else(|| ApiProblem::not_found("version"))
+    app.records
+        .version_doc(version)
+        .await?
+        .ok_or_else(|| ApiProblem::not_found("version"))
 }
 
 /// A turn, if these versions are large.
 ///
 /// # Errors
 /// `rate_limited`: another of this tenant's is under way.
-pub async fn turn_for(app: &App, access: &Access, versions: &[&CardVersion]) -> Result<Option<Turn>, ApiProblem> {
+pub async fn turn_for(
+    app: &App,
+    access: &Access,
+    versions: &[&CardVersion],
+) -> Result<Option<Turn>, ApiProblem> {
     let mut bytes = 0;
     for version in versions {
         bytes += app.records.version_bytes(version.id).await?;
@@ -147,17 +167,26 @@ pub async fn turn_for(app: &App, access: &Access, versions: &[&CardVersion]) -> 
 }
 
 /// The published version in force at an instant.
-pub async fn in_force(app: &App, card: &RateCard, at: Instant) -> Result<Option<CardVersion>, ApiProblem> {
+pub async fn in_force(
+    app: &App,
+    card: &RateCard,
+    at: Instant,
+) -> Result<Option<CardVersion>, ApiProblem> {
     let published = app.records.published_versions(card.id).await?;
-    Ok(published.into_iter().rfind(|version| version.effective_from.is_some_and(|from| from <= at)))
+    Ok(published
+        .into_iter()
+        .rfind(|version| version.effective_from.is_some_and(|from| from <= at)))
 }
 
-/// When a version takes effect that names no beginning: with the present minute, so that the first event after it is priced by it;
-/// now where another version began within that minute.
+/// When a version takes effect that names no beginning: with the present minute, so that the first
+/// event after it is priced by it; now where another version began within that minute.
 pub async fn beginning(app: &App, card: &RateCard) -> Result<Instant, ApiProblem> {
     let now = app.clock.now();
     let published = app.records.published_versions(card.id).await?;
-    let began = published.iter().filter_map(|version| version.effective_from).any(|from| (now.minute()..=now).contains(&from));
+    let began = published
+        .iter()
+        .filter_map(|version| version.effective_from)
+        .any(|from| (now.minute()..=now).contains(&from));
     Ok(if began { now } else { now.minute() })
 }
 
@@ -181,15 +210,25 @@ pub async fn create_version(
     let work = |actor| async move {
         let id = CardVersionId(app.clock.id());
         let version = app.records.create_draft(&actor, card.id, id, &doc).await?;
-        Ok(Done::created(Versions::of(app, card).await?.shown(version, None)))
+        Ok(Done::created(
+            Versions::of(app, card).await?.shown(version, None),
+        ))
     };
     let again = |made| async move { Ok(Done::created(version_made(app, card, &made).await?)) };
     write.once(app, key, work, again).await
 }
 
 /// The version of a request whose answer was lost.
-pub async fn version_made(app: &App, card: &RateCard, made: &Made) -> Result<VersionBody, ApiProblem> {
-    let version = app.records.version(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("version"))?;
+pub async fn version_made(
+    app: &App,
+    card: &RateCard,
+    made: &Made,
+) -> Result<VersionBody, ApiProblem> {
+    let version = app
+        .records
+        .version(made.id()?)
+        .await?
+        .ok_or_else(|| ApiProblem::not_found("version"))?;
     Ok(Versions::of(app, card).await?.shown(version, None))
 }
 
@@ -203,14 +242,34 @@ pub async fn list_versions(
     Query(query): Query<VersionsQuery>,
 ) -> Result<Json<List<VersionBody>>, ApiProblem> {
     let card = card_at(&app, &key, &card, &OwnerQuery { owner: query.owner }).await?;
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
-    let found = app.records.versions(card.id, page.after()?, page.limit()?).await?;
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    };
+    let found = app
+        .records
+        .versions(card.id, page.after()?, page.limit()?)
+        .await?;
     let last = found.data.last().map(|version| version.number);
     let versions = Versions::of(&app, &card).await?;
-    Ok(Json(List::new(found.data.into_iter().map(|version| versions.shown(version, None)).collect(), found.has_more, last)))
+    Ok(Json(List::new(
+        found
+            .data
+            .into_iter()
+            .map(|version| versions.shown(version, None))
+            .collect(),
+        found.has_more,
+        last,
+    )))
 }
 
-async fn at(app: &App, access: &Access, card: &str, owner: Option<String>, version: &str) -> Result<(RateCard, CardVersion), ApiProblem> {
+async fn at(
+    app: &App,
+    access: &Access,
+    card: &str,
+    owner: Option<String>,
+    version: &str,
+) -> Result<(RateCard, CardVersion), ApiProblem> {
     let card = card_at(app, access, card, &OwnerQuery { owner }).await?;
     let version = version_named(app, &card, version).await?;
     Ok((card, version))
@@ -227,7 +286,10 @@ pub async fn get_version(
 ) -> Result<Response, ApiProblem> {
     let (card, version) = at(&app, &key, &card, query.owner, &version).await?;
     let turn = turn_for(&app, &key, &[&version]).await?;
-    let (versions, doc) = (Versions::of(&app, &card).await?, doc_of(&app, version.id).await?);
+    let (versions, doc) = (
+        Versions::of(&app, &card).await?,
+        doc_of(&app, version.id).await?,
+    );
     turns::json(turn, move || Ok(versions.shown(version, Some(doc)))).await
 }
 
@@ -245,7 +307,12 @@ pub async fn diff_version(
         Some(name) => Some(version_named(&app, &card, name).await?),
         None => in_force(&app, &card, app.clock.now()).await?,
     };
-    let turn = turn_for(&app, &key, &against.iter().chain([&version]).collect::<Vec<_>>()).await?;
+    let turn = turn_for(
+        &app,
+        &key,
+        &against.iter().chain([&version]).collect::<Vec<_>>(),
+    )
+    .await?;
     let old = match against {
         Some(against) => doc_of(&app, against.id).await?.rates,
         None => Vec::new(),
@@ -272,17 +339,26 @@ pub async fn publish_version(
         Some(from) => from,
         None => beginning(app, card).await?,
     };
-    let work = |actor| async move { Ok(Done::ok(publish(app, &actor, key, card, version, from).await?)) };
+    let work = |actor| async move {
+        Ok(Done::ok(
+            publish(app, &actor, key, card, version, from).await?,
+        ))
+    };
     let again = |made| async move {
         let warnings = publication::warnings(&doc_of(app, version.id).await?);
-        Ok(Done::ok(VersionBody { warnings, ..version_made(app, card, &made).await? }))
+        Ok(Done::ok(VersionBody {
+            warnings,
+            ..version_made(app, card, &made).await?
+        }))
     };
     write.once(app, key, work, again).await
 }
 
-/// Approve a published version: resellers below may sell at it under a commission of this key's tenant
+/// Approve a published version: resellers below may sell at it under a commission of this key's
+/// tenant
 ///
-/// Needed under a commission without a floor that does not leave retail prices free. Who is farther above approves for all between.
+/// Needed under a commission without a floor that does not leave retail prices free. Who is farther
+/// above approves for all between.
 #[utoipa::path(post, path = "/v1/rate-cards/{card}/versions/{version}/approve", tag = "rate-cards",
     params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), ("version" = String, Path, description = "Number or `ver_…`"), OwnerQuery),
     responses((status = 200, body = VersionBody)))]
@@ -296,24 +372,28 @@ pub async fn approve_version(
     let (app, key) = (&app, &key);
     let (card, version) = &at(app, key, &card, query.owner, &version).await?;
     key.administers(&*auth::tenant_by_id(app, card.owner).await?)?;
-    // Under a commission the version that was approved last is in force: the one that is approved now may close a cycle.
+    // Under a commission the version that was approved last is in force: the one that is approved
+    // now may close a cycle.
     let _turn = turn_for(app, key, &[version]).await?;
     if let Some(from) = version.effective_from
-        && let Some(mistake) = publication::endless(app, card, &doc_of(app, version.id).await?, from).await?
+        && let Some(mistake) =
+            publication::endless(app, card, &doc_of(app, version.id).await?, from).await?
     {
         return Err(vec![mistake].into());
     }
     let work = |actor| async move {
         let version = app.records.approve(&actor, version.id).await?;
         app.invalidate();
-        Ok(Done::ok(Versions::of(app, card).await?.shown(version, None)))
+        Ok(Done::ok(
+            Versions::of(app, card).await?.shown(version, None),
+        ))
     };
     let again = |made| async move { Ok(Done::ok(version_made(app, card, &made).await?)) };
     write.once(app, key, work, again).await
 }
 
-/// Puts a draft in force, unless it names what is not there, needs counters that this month's usage did not keep, or gives away
-/// what is not its owner's.
+/// Puts a draft in force, unless it names what is not there, needs counters that this month's usage
+/// did not keep, or gives away what is not its owner's.
 pub async fn publish(
     app: &App,
     actor: &Actor,
@@ -323,7 +403,12 @@ pub async fn publish(
     from: Instant,
 ) -> Result<VersionBody, ApiProblem> {
     let present = in_force(app, card, from).await?;
-    let _turn = turn_for(app, access, &present.iter().chain([draft]).collect::<Vec<_>>()).await?;
+    let _turn = turn_for(
+        app,
+        access,
+        &present.iter().chain([draft]).collect::<Vec<_>>(),
+    )
+    .await?;
     let new = doc_of(app, draft.id).await?;
     publication::check(app, card, &new, None, from).await?;
     let present = match present {
@@ -340,5 +425,8 @@ pub async fn publish(
     let version = app.records.publish(actor, draft.id, from).await?;
     app.invalidate();
     let versions = Versions::of(app, card).await?;
-    Ok(VersionBody { warnings: publication::warnings(&new), ..versions.shown(version, None) })
+    Ok(VersionBody {
+        warnings: publication::warnings(&new),
+        ..versions.shown(version, None)
+    })
 }

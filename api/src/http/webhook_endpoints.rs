@@ -1,4 +1,5 @@
-//! `/v1/webhook-endpoints`: where a tenant's own programs hear of what happens. Secrets are shown once, when they are made.
+//! `/v1/webhook-endpoints`: where a tenant's own programs hear of what happens. Secrets are shown
+//! once, when they are made.
 
 use crate::auth::{self, Access, MayRead, MayWrite};
 use crate::clock;
@@ -87,7 +88,11 @@ pub struct EndpointChange {
 /// `invalid_field` for what is only sent on request.
 pub fn wanted_kinds(kinds: Vec<NoticeKind>) -> Result<Option<Vec<NoticeKind>>, ApiProblem> {
     if kinds.contains(&NoticeKind::Test) {
-        return Err(ApiProblem::field("invalid_field", "kinds", "test notices are sent when they are asked for"));
+        return Err(ApiProblem::field(
+            "invalid_field",
+            "kinds",
+            "test notices are sent when they are asked for",
+        ));
     }
     Ok(Some(kinds).filter(|kinds| !kinds.is_empty()))
 }
@@ -96,7 +101,8 @@ fn check_url(app: &App, url: &str) -> Result<(), ApiProblem> {
     app.reach.check(url).map(drop).map_err(|error| {
         let hint = match error {
             BadUrl::NotHttps | BadUrl::NotPublic => {
-                "; the operator may allow private addresses, and those without TLS, by CENTWISE_WEBHOOKS_TO_PRIVATE=true"
+                "; the operator may allow private addresses, and those without TLS, by \
+                    CENTWISE_WEBHOOKS_TO_PRIVATE=true"
             }
             BadUrl::Malformed | BadUrl::Credentials => "",
         };
@@ -105,20 +111,33 @@ fn check_url(app: &App, url: &str) -> Result<(), ApiProblem> {
 }
 
 fn new_secret() -> Result<String, ApiProblem> {
-    Ok(notices::signature::secret(clock::random_secret().map_err(|error| ApiProblem::internal(&error))?))
+    Ok(notices::signature::secret(
+        clock::random_secret().map_err(|error| ApiProblem::internal(&error))?,
+    ))
 }
 
-async fn shown(app: &App, endpoint: &Endpoint, secret: Option<String>) -> Result<EndpointBody, ApiProblem> {
+async fn shown(
+    app: &App,
+    endpoint: &Endpoint,
+    secret: Option<String>,
+) -> Result<EndpointBody, ApiProblem> {
     let now = app.clock.now();
     Ok(EndpointBody {
         id: endpoint.id.to_string(),
-        tenant: auth::tenant_by_id(app, endpoint.tenant).await?.external_id.clone(),
+        tenant: auth::tenant_by_id(app, endpoint.tenant)
+            .await?
+            .external_id
+            .clone(),
         url: endpoint.url.clone(),
         kinds: endpoint.wanted.kinds.clone().unwrap_or_default(),
         subtree: endpoint.wanted.subtree,
         active: endpoint.active,
         disabled_why: endpoint.disabled_why.clone(),
-        former_secret_until: endpoint.former.as_ref().filter(|(_, until)| now < *until).map(|(_, until)| until.to_string()),
+        former_secret_until: endpoint
+            .former
+            .as_ref()
+            .filter(|(_, until)| now < *until)
+            .map(|(_, until)| until.to_string()),
         created_at: endpoint.created_at.to_string(),
         secret,
     })
@@ -128,21 +147,35 @@ async fn shown(app: &App, endpoint: &Endpoint, secret: Option<String>) -> Result
 ///
 /// # Errors
 /// `not_found`.
-pub async fn visible_endpoint(app: &App, access: &Access, id: &str) -> Result<Endpoint, ApiProblem> {
+pub async fn visible_endpoint(
+    app: &App,
+    access: &Access,
+    id: &str,
+) -> Result<Endpoint, ApiProblem> {
     let records = app.records_of(access);
     let find = |id: EndpointId| async move { records.endpoint(id).await };
-    auth::visible(app, access, "webhook endpoint", id, find, |endpoint| endpoint.tenant).await
+    auth::visible(app, access, "webhook endpoint", id, find, |endpoint| {
+        endpoint.tenant
+    })
+    .await
 }
 
 /// Make a webhook endpoint; its secret is in this answer and nowhere else
 ///
-/// An answer with a secret is never kept: sent again under its `Idempotency-Key`, the request is answered with the endpoint that
-/// it made, and without the secret. If that was lost, make a new one (`rotate-secret`).
+/// An answer with a secret is never kept: sent again under its `Idempotency-Key`, the request is
+/// answered with the endpoint that it made, and without the secret. If that was lost, make a new
+/// one (`rotate-secret`).
 #[utoipa::path(post, path = "/v1/webhook-endpoints", tag = "webhook-endpoints", request_body = NewEndpointBody, responses((status = 201, body = EndpointBody)))]
-pub async fn create_webhook_endpoint(State(app): State<App>, key: MayWrite, write: Write) -> Result<Response, ApiProblem> {
+pub async fn create_webhook_endpoint(
+    State(app): State<App>,
+    key: MayWrite,
+    write: Write,
+) -> Result<Response, ApiProblem> {
     let (app, key) = (&app, &key);
     let new: NewEndpointBody = write.read()?;
-    let tenant = auth::tenant_or_own(app, key, new.tenant.as_deref()).await.map_err(|refused| at_field(refused, "tenant"))?;
+    let tenant = auth::tenant_or_own(app, key, new.tenant.as_deref())
+        .await
+        .map_err(|refused| at_field(refused, "tenant"))?;
     check_url(app, &new.url)?;
     let endpoint = Endpoint {
         id: EndpointId(app.clock.id()),
@@ -151,7 +184,10 @@ pub async fn create_webhook_endpoint(State(app): State<App>, key: MayWrite, writ
         url: new.url,
         secret: new_secret()?,
         former: None,
-        wanted: Wanted { kinds: wanted_kinds(new.kinds)?, subtree: new.subtree },
+        wanted: Wanted {
+            kinds: wanted_kinds(new.kinds)?,
+            subtree: new.subtree,
+        },
         active: true,
         disabled_why: None,
         created_at: app.clock.now(),
@@ -161,12 +197,19 @@ pub async fn create_webhook_endpoint(State(app): State<App>, key: MayWrite, writ
         let secret = endpoint.secret.clone();
         Ok(Done::created(shown(app, &endpoint, Some(secret)).await?).never_kept())
     };
-    let again = |made| async move { Ok(Done::created(shown(app, &endpoint_made(app, &made).await?, None).await?)) };
+    let again = |made| async move {
+        Ok(Done::created(
+            shown(app, &endpoint_made(app, &made).await?, None).await?,
+        ))
+    };
     write.once(app, key, work, again).await
 }
 
 async fn endpoint_made(app: &App, made: &Made) -> Result<Endpoint, ApiProblem> {
-    app.records.endpoint(made.id()?).await?.ok_or_else(|| ApiProblem::not_found("webhook endpoint"))
+    app.records
+        .endpoint(made.id()?)
+        .await?
+        .ok_or_else(|| ApiProblem::not_found("webhook endpoint"))
 }
 
 /// List webhook endpoints of the key's own subtree
@@ -176,16 +219,27 @@ pub async fn list_webhook_endpoints(
     key: MayRead,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<List<EndpointBody>>, ApiProblem> {
-    let found = app.records_of(&key).endpoints_below(&key.tenant, page.after()?.map(EndpointId), page.limit()?).await?;
+    let found = app
+        .records_of(&key)
+        .endpoints_below(&key.tenant, page.after()?.map(EndpointId), page.limit()?)
+        .await?;
     let app = &app;
-    let page = List::shown(found, |endpoint| endpoint.id.0, |endpoint| async move { shown(app, &endpoint, None).await });
+    let page = List::shown(
+        found,
+        |endpoint| endpoint.id.0,
+        |endpoint| async move { shown(app, &endpoint, None).await },
+    );
     Ok(Json(page.await?))
 }
 
 /// Read a webhook endpoint
 #[utoipa::path(get, path = "/v1/webhook-endpoints/{endpoint}", tag = "webhook-endpoints", params(("endpoint" = String, Path, description = "`whe_…`")),
     responses((status = 200, body = EndpointBody)))]
-pub async fn get_webhook_endpoint(State(app): State<App>, key: MayRead, Path(id): Path<String>) -> Result<Json<EndpointBody>, ApiProblem> {
+pub async fn get_webhook_endpoint(
+    State(app): State<App>,
+    key: MayRead,
+    Path(id): Path<String>,
+) -> Result<Json<EndpointBody>, ApiProblem> {
     let endpoint = visible_endpoint(&app, &key, &id).await?;
     Ok(Json(shown(&app, &endpoint, None).await?))
 }
@@ -206,12 +260,24 @@ pub async fn change_webhook_endpoint(
         check_url(app, url)?;
     }
     let kinds = change.kinds.map(wanted_kinds).transpose()?;
-    let patch = EndpointPatch { url: change.url, kinds, subtree: change.subtree, active: change.active };
+    let patch = EndpointPatch {
+        url: change.url,
+        kinds,
+        subtree: change.subtree,
+        active: change.active,
+    };
     let work = |actor| async move {
-        let changed = app.records.change_endpoint(&actor, endpoint.id, patch).await?;
+        let changed = app
+            .records
+            .change_endpoint(&actor, endpoint.id, patch)
+            .await?;
         Ok(Done::ok(shown(app, &changed, None).await?))
     };
-    let again = |made| async move { Ok(Done::ok(shown(app, &endpoint_made(app, &made).await?, None).await?)) };
+    let again = |made| async move {
+        Ok(Done::ok(
+            shown(app, &endpoint_made(app, &made).await?, None).await?,
+        ))
+    };
     write.once(app, key, work, again).await
 }
 
@@ -228,7 +294,9 @@ pub async fn delete_webhook_endpoint(
     let work = |actor| async move {
         let endpoint = visible_endpoint(app, key, id).await?;
         let was = shown(app, &endpoint, None).await?;
-        app.records.delete_endpoint(&knowing(actor, &was)?, endpoint.id).await?;
+        app.records
+            .delete_endpoint(&knowing(actor, &was)?, endpoint.id)
+            .await?;
         Ok(Done::ok(was))
     };
     let again = |made: Made| async move { Ok(Done::ok(made.known()?)) };
@@ -248,7 +316,10 @@ pub async fn rotate_webhook_secret(
 ) -> Result<Done<EndpointBody>, ApiProblem> {
     let endpoint = visible_endpoint(&app, &key, &id).await?;
     let secret = new_secret()?;
-    let rotated = app.records.rotate_secret(&write.actor(&app, &key, None), endpoint.id, &secret).await?;
+    let rotated = app
+        .records
+        .rotate_secret(&write.actor(&app, &key, None), endpoint.id, &secret)
+        .await?;
     Ok(Done::ok(shown(&app, &rotated, Some(secret)).await?))
 }
 
@@ -276,11 +347,25 @@ pub async fn test_webhook_endpoint(
         let tenant = auth::tenant_by_id(app, endpoint.tenant).await?;
         let (id, delivery) = (NoticeId(app.clock.id()), DeliveryId(app.clock.id()));
         let (root, data, created_at) = (endpoint.root, json!({}), app.clock.now());
-        let notice = Notice { id, root, tenant: tenant.id, kind: NoticeKind::Test, cause: format!("test:{id}"), data, created_at };
+        let notice = Notice {
+            id,
+            root,
+            tenant: tenant.id,
+            kind: NoticeKind::Test,
+            cause: format!("test:{id}"),
+            data,
+            created_at,
+        };
         let new = notices::outbox::only_for(&endpoint, &notice, &tenant, delivery);
         let made = app.records.create_delivery(&actor, &new).await?;
-        Ok(Done::accepted(TestBody { delivery: made.to_string() }))
+        Ok(Done::accepted(TestBody {
+            delivery: made.to_string(),
+        }))
     };
-    let again = |made: Made| async move { Ok(Done::accepted(TestBody { delivery: made.id::<DeliveryId>()?.to_string() })) };
+    let again = |made: Made| async move {
+        Ok(Done::accepted(TestBody {
+            delivery: made.id::<DeliveryId>()?.to_string(),
+        }))
+    };
     write.once(app, key, work, again).await
 }

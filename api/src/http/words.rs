@@ -1,6 +1,7 @@
 //! The words that a field may have, as the document lists them.
 //!
-//! Invariant: words of a type come from the type. One that is missing here does not compile, and its spelling is that of the answers.
+//! Invariant: words of a type come from the type. One that is missing here does not compile, and
+//! its spelling is that of the answers.
 
 use serde::Serialize;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType};
@@ -9,11 +10,18 @@ use utoipa::{PartialSchema, ToSchema};
 
 /// `all`: every value of a type, which `is_listed` names one by one.
 fn spelled<T: Serialize>(all: &[T], _is_listed: fn(&T)) -> RefOr<Schema> {
-    listed(all.iter().map(|word| serde_json::to_value(word).unwrap_or_default()))
+    listed(
+        all.iter()
+            .map(|word| serde_json::to_value(word).unwrap_or_default()),
+    )
 }
 
 pub fn listed(words: impl Iterator<Item = serde_json::Value>) -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).enum_values(Some(words)).build().into()
+    ObjectBuilder::new()
+        .schema_type(SchemaType::new(Type::String))
+        .enum_values(Some(words))
+        .build()
+        .into()
 }
 
 /// Words of a type elsewhere in the workspace.

@@ -1,7 +1,8 @@
-//! Writes that may be sent again: the same `Idempotency-Key` and the same body give the same answer,
-//! another body is refused. Three kinds: cold writes of one transaction mark their attempt within it and keep their answer in
-//! the records ([`Write::once`]); those of several keep the answer only ([`Write::repeatable`]); money and holds carry the key
-//! into the engine, where it is part of the transaction.
+//! Writes that may be sent again: the same `Idempotency-Key` and the same body give the same
+//! answer, another body is refused. Three kinds: cold writes of one transaction mark their attempt
+//! within it and keep their answer in the records ([`Write::once`]); those of several keep the
+//! answer only ([`Write::repeatable`]); money and holds carry the key into the engine, where it is
+//! part of the transaction.
 
 use crate::auth::Access;
 use crate::http::request::RequestId;
@@ -60,12 +61,25 @@ impl Write {
         bytes_max: usize,
         body_of: impl AsyncFnOnce(Request, usize) -> Result<Bytes, ApiProblem>,
     ) -> Result<Self, ApiProblem> {
-        let idempotency_key = short_header(request.headers(), "idempotency-key", IDEMPOTENCY_KEY_CHARS_MAX)?;
+        let idempotency_key = short_header(
+            request.headers(),
+            "idempotency-key",
+            IDEMPOTENCY_KEY_CHARS_MAX,
+        )?;
         let reason = short_header(request.headers(), "x-reason", IDEMPOTENCY_KEY_CHARS_MAX)?;
-        let request_id = request.extensions().get::<RequestId>().map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));
+        let request_id = request
+            .extensions()
+            .get::<RequestId>()
+            .map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));
         let target = (request.method().clone(), request.uri().clone());
         let body = body_of(request, bytes_max).await?;
-        Ok(Self { body, idempotency_key, reason, request_id, target })
+        Ok(Self {
+            body,
+            idempotency_key,
+            reason,
+            request_id,
+            target,
+        })
     }
 }
 
@@ -79,15 +93,21 @@ pub async fn body(request: Request, app: &App) -> Result<Bytes, ApiProblem> {
 
 async fn body_of(request: Request, bytes_max: usize) -> Result<Bytes, ApiProblem> {
     declared_len(&request, bytes_max)?;
-    axum::body::to_bytes(request.into_body(), bytes_max).await.map_err(|error| not_whole(&error, bytes_max))
+    axum::body::to_bytes(request.into_body(), bytes_max)
+        .await
+        .map_err(|error| not_whole(&error, bytes_max))
 }
 
-/// Piece behind piece where it stays: put together at the end, it would for a moment be there twice.
+/// Piece behind piece where it stays: put together at the end, it would for a moment be there
+/// twice.
 async fn large_body_of(request: Request, bytes_max: usize) -> Result<Bytes, ApiProblem> {
     let mut whole = Vec::with_capacity(declared_len(&request, bytes_max)?.unwrap_or_default());
     let mut body = request.into_body();
     while let Some(frame) = body.frame().await {
-        let piece = frame.map_err(|error| not_whole(&error, bytes_max))?.into_data().unwrap_or_default();
+        let piece = frame
+            .map_err(|error| not_whole(&error, bytes_max))?
+            .into_data()
+            .unwrap_or_default();
         if whole.len() + piece.len() > bytes_max {
             return Err(too_large(bytes_max));
         }
@@ -99,24 +119,54 @@ async fn large_body_of(request: Request, bytes_max: usize) -> Result<Bytes, ApiP
 /// # Errors
 /// It says itself that it is too large.
 fn declared_len(request: &Request, bytes_max: usize) -> Result<Option<usize>, ApiProblem> {
-    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|bytes| bytes > bytes_max) { Err(too_large(bytes_max)) } else { Ok(declared) }
+    let declared = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|bytes| bytes > bytes_max) {
+        Err(too_large(bytes_max))
+    } else {
+        Ok(declared)
+    }
 }
 
 fn too_large(bytes_max: usize) -> ApiProblem {
-    ApiProblem::new("body_too_large", format!("at most {bytes_max} bytes are taken"))
+    ApiProblem::new(
+        "body_too_large",
+        format!("at most {bytes_max} bytes are taken"),
+    )
 }
 
 fn not_whole(error: &axum::Error, bytes_max: usize) -> ApiProblem {
-    let broken_off = std::error::Error::source(error).is_some_and(|cause| cause.is::<hyper::Error>());
-    if broken_off { ApiProblem::new("invalid_request", "the body broke off") } else { too_large(bytes_max) }
+    let broken_off =
+        std::error::Error::source(error).is_some_and(|cause| cause.is::<hyper::Error>());
+    if broken_off {
+        ApiProblem::new("invalid_request", "the body broke off")
+    } else {
+        too_large(bytes_max)
+    }
 }
 
-fn short_header(headers: &HeaderMap, name: &'static str, chars_max: usize) -> Result<Option<String>, ApiProblem> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
-    let text = value.to_str().ok().map(str::trim).filter(|text| !text.is_empty() && text.len() <= chars_max);
-    text.map(|text| Some(text.to_owned()))
-        .ok_or_else(|| ApiProblem::field("invalid_request", name, format!("expected 1 to {chars_max} printable ASCII characters")))
+fn short_header(
+    headers: &HeaderMap,
+    name: &'static str,
+    chars_max: usize,
+) -> Result<Option<String>, ApiProblem> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let text = value
+        .to_str()
+        .ok()
+        .map(str::trim)
+        .filter(|text| !text.is_empty() && text.len() <= chars_max);
+    text.map(|text| Some(text.to_owned())).ok_or_else(|| {
+        ApiProblem::field(
+            "invalid_request",
+            name,
+            format!("expected 1 to {chars_max} printable ASCII characters"),
+        )
+    })
 }
 
 impl Write {
@@ -125,7 +175,11 @@ impl Write {
     /// # Errors
     /// `invalid_json`, or `missing_field`, `unknown_field`, `invalid_field` naming the field.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ApiProblem> {
-        let bytes: &[u8] = if self.body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &self.body };
+        let bytes: &[u8] = if self.body.iter().all(u8::is_ascii_whitespace) {
+            b"{}"
+        } else {
+            &self.body
+        };
         read_json(bytes)
     }
 
@@ -159,13 +213,13 @@ impl Write {
         })
     }
 
-    /// Does a cold write at most once per `Idempotency-Key` (without one: now). `work` changes the records in one transaction,
-    /// by the actor that it is given: that one marks the attempt. `again` answers a retry whose first answer was lost, from the
-    /// record as it is then.
+    /// Does a cold write at most once per `Idempotency-Key` (without one: now). `work` changes the
+    /// records in one transaction, by the actor that it is given: that one marks the attempt.
+    /// `again` answers a retry whose first answer was lost, from the record as it is then.
     ///
     /// # Errors
-    /// `idempotency_conflict`, `idempotency_in_progress`, and the write's own refusals (which are not kept:
-    /// nothing was changed).
+    /// `idempotency_conflict`, `idempotency_in_progress`, and the write's own refusals (which are
+    /// not kept: nothing was changed).
     pub async fn once<T: Serialize, W, U: Serialize, A>(
         &self,
         app: &App,
@@ -178,7 +232,9 @@ impl Write {
         A: Future<Output = Result<Done<U>, ApiProblem>>,
     {
         let actor = self.actor(app, access, None);
-        let Some(attempt) = self.attempt(access, actor.at) else { return work(actor).await?.store().map(answer) };
+        let Some(attempt) = self.attempt(access, actor.at) else {
+            return work(actor).await?.store().map(answer);
+        };
         match self.begin(app, &attempt).await? {
             Begin::Fresh => {}
             Begin::Answered(response) => return Ok(response),
@@ -186,16 +242,31 @@ impl Write {
                 // Whoever made it may not have come to say so.
                 app.invalidate();
                 let stored = again(made).await?.store()?;
-                keep(app, &Attempt { at: begun_at, ..attempt }, &stored).await?;
+                keep(
+                    app,
+                    &Attempt {
+                        at: begun_at,
+                        ..attempt
+                    },
+                    &stored,
+                )
+                .await?;
                 return Ok(replayed(stored));
             }
         }
-        let actor = Actor { once: Some(Once { attempt: attempt.clone(), known: None }), ..actor };
+        let actor = Actor {
+            once: Some(Once {
+                attempt: attempt.clone(),
+                known: None,
+            }),
+            ..actor
+        };
         finish(app, &attempt, work(actor).await).await
     }
 
-    /// Does a write of several transactions, and answers the same again per `Idempotency-Key`. If the server dies on the way, or
-    /// before it has kept the answer, a retry does it again: it must come to the same, or be refused.
+    /// Does a write of several transactions, and answers the same again per `Idempotency-Key`. If
+    /// the server dies on the way, or before it has kept the answer, a retry does it again: it must
+    /// come to the same, or be refused.
     ///
     /// # Errors
     /// As [`Self::once`].
@@ -205,7 +276,9 @@ impl Write {
         access: &Access,
         work: impl Future<Output = Result<Done<T>, ApiProblem>>,
     ) -> Result<Response, ApiProblem> {
-        let Some(attempt) = self.attempt(access, app.clock.now()) else { return work.await?.store().map(answer) };
+        let Some(attempt) = self.attempt(access, app.clock.now()) else {
+            return work.await?.store().map(answer);
+        };
         match self.begin(app, &attempt).await? {
             Begin::Fresh => finish(app, &attempt, work.await).await,
             Begin::Answered(response) => Ok(response),
@@ -216,16 +289,40 @@ impl Write {
     fn attempt(&self, access: &Access, at: Instant) -> Option<Attempt> {
         let key = self.idempotency_key.as_deref()?;
         let target = format!("{} {}", self.target.0, self.target.1);
-        let digest = *blake3::Hasher::new().update(target.as_bytes()).update(b"\n").update(&self.body).finalize().as_bytes();
-        Some(Attempt { root: access.key.root, caller: access.key.id, key: key.into(), digest, at })
+        let digest = *blake3::Hasher::new()
+            .update(target.as_bytes())
+            .update(b"\n")
+            .update(&self.body)
+            .finalize()
+            .as_bytes();
+        Some(Attempt {
+            root: access.key.root,
+            caller: access.key.id,
+            key: key.into(),
+            digest,
+            at,
+        })
     }
 
     async fn begin(&self, app: &App, attempt: &Attempt) -> Result<Begin, ApiProblem> {
         match app.records.begin_idempotent(attempt).await? {
             Begun::Fresh => Ok(Begin::Fresh),
-            Begun::Replay { status, body } => Ok(Begin::Answered(replayed(Stored { status, body, is_kept: true }))),
-            Begun::Made { begun_at, id, known, .. } => Ok(Begin::Made(begun_at, Made { id, known })),
-            Begun::Mismatch => Err(ApiProblem::field("idempotency_conflict", "Idempotency-Key", "use a new key for a new request")),
+            Begun::Replay { status, body } => Ok(Begin::Answered(replayed(Stored {
+                status,
+                body,
+                is_kept: true,
+            }))),
+            Begun::Made {
+                begun_at,
+                id,
+                known,
+                ..
+            } => Ok(Begin::Made(begun_at, Made { id, known })),
+            Begun::Mismatch => Err(ApiProblem::field(
+                "idempotency_conflict",
+                "Idempotency-Key",
+                "use a new key for a new request",
+            )),
             Begun::InFlight => Err(in_progress()),
         }
     }
@@ -242,7 +339,11 @@ fn in_progress() -> ApiProblem {
     ApiProblem::new("idempotency_in_progress", "try again in a moment")
 }
 
-async fn finish<T: Serialize>(app: &App, attempt: &Attempt, done: Result<Done<T>, ApiProblem>) -> Result<Response, ApiProblem> {
+async fn finish<T: Serialize>(
+    app: &App,
+    attempt: &Attempt,
+    done: Result<Done<T>, ApiProblem>,
+) -> Result<Response, ApiProblem> {
     let stored = match done.and_then(Done::store) {
         Ok(stored) => stored,
         Err(refused) => {
@@ -256,7 +357,9 @@ async fn finish<T: Serialize>(app: &App, attempt: &Attempt, done: Result<Done<T>
 
 async fn keep(app: &App, attempt: &Attempt, stored: &Stored) -> Result<(), ApiProblem> {
     if stored.is_kept {
-        app.records.finish_idempotent(attempt, stored.status, &stored.body).await?;
+        app.records
+            .finish_idempotent(attempt, stored.status, &stored.body)
+            .await?;
     }
     Ok(())
 }
@@ -274,7 +377,9 @@ impl Made {
     /// # Errors
     /// It is another kind's.
     pub fn id<I: FromStr<Err: std::fmt::Display>>(&self) -> Result<I, ApiProblem> {
-        self.id.parse().map_err(|error| ApiProblem::internal(&error))
+        self.id
+            .parse()
+            .map_err(|error| ApiProblem::internal(&error))
     }
 
     /// What [`knowing`] kept.
@@ -282,7 +387,8 @@ impl Made {
     /// # Errors
     /// Nothing was.
     pub fn known(&self) -> Result<Box<RawValue>, ApiProblem> {
-        serde_json::from_slice(self.known.as_deref().unwrap_or_default()).map_err(|error| ApiProblem::internal(&error))
+        serde_json::from_slice(self.known.as_deref().unwrap_or_default())
+            .map_err(|error| ApiProblem::internal(&error))
     }
 }
 
@@ -299,9 +405,17 @@ pub fn json_of(value: &impl Serialize) -> Result<Box<RawValue>, ApiProblem> {
 /// # Errors
 /// It is no JSON.
 pub fn knowing(actor: Actor, known: &impl Serialize) -> Result<Actor, ApiProblem> {
-    let Some(once) = actor.once else { return Ok(actor) };
+    let Some(once) = actor.once else {
+        return Ok(actor);
+    };
     let known = json_of(known)?;
-    Ok(Actor { once: Some(Once { known: Some(known.get().as_bytes().into()), ..once }), ..actor })
+    Ok(Actor {
+        once: Some(Once {
+            known: Some(known.get().as_bytes().into()),
+            ..once
+        }),
+        ..actor
+    })
 }
 
 /// An answer as bytes.
@@ -321,22 +435,41 @@ pub struct Done<T> {
 
 impl<T: Serialize> Done<T> {
     pub fn created(body: T) -> Self {
-        Self { status: StatusCode::CREATED, body, is_kept: true }
+        Self {
+            status: StatusCode::CREATED,
+            body,
+            is_kept: true,
+        }
     }
     pub fn ok(body: T) -> Self {
-        Self { status: StatusCode::OK, body, is_kept: true }
+        Self {
+            status: StatusCode::OK,
+            body,
+            is_kept: true,
+        }
     }
     /// It will happen.
     pub fn accepted(body: T) -> Self {
-        Self { status: StatusCode::ACCEPTED, body, is_kept: true }
+        Self {
+            status: StatusCode::ACCEPTED,
+            body,
+            is_kept: true,
+        }
     }
     /// It has a secret: a retry is answered with the record as it is then.
     pub fn never_kept(self) -> Self {
-        Self { is_kept: false, ..self }
+        Self {
+            is_kept: false,
+            ..self
+        }
     }
     fn store(self) -> Result<Stored, ApiProblem> {
         let body = serde_json::to_vec(&self.body).map_err(|error| ApiProblem::internal(&error))?;
-        Ok(Stored { status: self.status.as_u16(), body, is_kept: self.is_kept })
+        Ok(Stored {
+            status: self.status.as_u16(),
+            body,
+            is_kept: self.is_kept,
+        })
     }
 }
 
@@ -348,12 +481,22 @@ impl<T: Serialize> IntoResponse for Done<T> {
 
 fn answer(stored: Stored) -> Response {
     let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], stored.body).into_response()
+    (
+        status,
+        [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )],
+        stored.body,
+    )
+        .into_response()
 }
 
 fn replayed(stored: Stored) -> Response {
     let mut response = answer(stored);
-    response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    response
+        .headers_mut()
+        .insert("idempotency-replayed", HeaderValue::from_static("true"));
     response
 }
 
@@ -363,7 +506,10 @@ fn replayed(stored: Stored) -> Response {
 /// As [`Write::read`].
 pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
     if let Ok(value) = json::from_slice(bytes) {
-        return match std::str::from_utf8(bytes).ok().and_then(metering::input::given_twice) {
+        return match std::str::from_utf8(bytes)
+            .ok()
+            .and_then(metering::input::given_twice)
+        {
             Some(path) => Err(ApiProblem::field("invalid_field", path, "given twice")),
             None => Ok(value),
         };
@@ -390,7 +536,10 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
 /// `invalid_field`.
 pub fn read_map<T: DeserializeOwned>(map: &str) -> Result<T, ApiProblem> {
     read_json(map.as_bytes()).map_err(|refused| {
-        let inside = refused.problem.field.filter(|path| !path.is_empty() && path != ".");
+        let inside = refused
+            .problem
+            .field
+            .filter(|path| !path.is_empty() && path != ".");
         let field = inside.map_or_else(|| "map".to_owned(), |path| format!("map.{path}"));
         ApiProblem::field("invalid_field", field, refused.problem.detail)
     })
@@ -398,23 +547,47 @@ pub fn read_map<T: DeserializeOwned>(map: &str) -> Result<T, ApiProblem> {
 
 fn mistake(json: &[u8], path: &str, error: &serde_json::Error) -> ApiProblem {
     if !error.is_data() {
-        return ApiProblem::new("invalid_json", format!("not valid JSON: {}", located(json, error)));
+        return ApiProblem::new(
+            "invalid_json",
+            format!("not valid JSON: {}", located(json, error)),
+        );
     }
     let text = error.to_string();
     let text = spoken::without_place(&text);
     let named = text.split('`').nth(1).unwrap_or_default();
-    let at = |name: &str| if path == "." || path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let at = |name: &str| {
+        if path == "." || path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        }
+    };
     if text.starts_with("missing field") {
         return ApiProblem::field("missing_field", at(named), format!("{named} is required"));
     }
     if text.starts_with("duplicate field") {
-        let field = if path.ends_with(named) { path.to_owned() } else { at(named) };
+        let field = if path.ends_with(named) {
+            path.to_owned()
+        } else {
+            at(named)
+        };
         return ApiProblem::field("invalid_field", field, "given twice");
     }
     if text.starts_with("unknown field") {
-        let field = if path.ends_with(named) { path.to_owned() } else { at(named) };
+        let field = if path.ends_with(named) {
+            path.to_owned()
+        } else {
+            at(named)
+        };
         let known: Vec<&str> = text.split('`').skip(3).step_by(2).collect();
-        return ApiProblem::field("unknown_field", field, format!("there is no such field; the fields here are {}", known.join(", ")));
+        return ApiProblem::field(
+            "unknown_field",
+            field,
+            format!(
+                "there is no such field; the fields here are {}",
+                known.join(", ")
+            ),
+        );
     }
     ApiProblem::field("invalid_field", path, spoken::plainly(text))
 }
@@ -445,58 +618,138 @@ mod tests {
             ("[1", "invalid_json", None),
             ("{\"name\":\"a\",\"inner\":[]} x", "invalid_json", None),
             ("{\"inner\":[]}", "missing_field", Some("name")),
-            ("{\"name\":\"a\",\"inner\":[],\"more\":1}", "unknown_field", Some("more")),
-            ("{\"name\":\"a\",\"inner\":[{\"cents\":\"x\"}]}", "invalid_field", Some("inner[0].cents")),
-            ("{\"name\":\"a\",\"inner\":[{}]}", "missing_field", Some("inner[0].cents")),
+            (
+                "{\"name\":\"a\",\"inner\":[],\"more\":1}",
+                "unknown_field",
+                Some("more"),
+            ),
+            (
+                "{\"name\":\"a\",\"inner\":[{\"cents\":\"x\"}]}",
+                "invalid_field",
+                Some("inner[0].cents"),
+            ),
+            (
+                "{\"name\":\"a\",\"inner\":[{}]}",
+                "missing_field",
+                Some("inner[0].cents"),
+            ),
         ] {
             let refused = read_json::<Outer>(json.as_bytes()).unwrap_err().problem;
-            assert_eq!((refused.code, refused.field.as_deref()), (code, field), "{json}: {}", refused.detail);
+            assert_eq!(
+                (refused.code, refused.field.as_deref()),
+                (code, field),
+                "{json}: {}",
+                refused.detail
+            );
         }
     }
 
     #[test]
     fn an_object_is_no_list_of_its_values() {
-        for (json, field) in [("[\"a\",[]]", "."), ("{\"name\":\"a\",\"inner\":[{\"cents\":1},[1]]}", "inner[1]")] {
+        for (json, field) in [
+            ("[\"a\",[]]", "."),
+            ("{\"name\":\"a\",\"inner\":[{\"cents\":1},[1]]}", "inner[1]"),
+        ] {
             let refused = read_json::<Outer>(json.as_bytes()).unwrap_err().problem;
             assert_eq!(
-                (refused.code, refused.field.as_deref(), refused.detail.as_str()),
-                ("invalid_field", Some(field), "expected an object, found a list")
+                (
+                    refused.code,
+                    refused.field.as_deref(),
+                    refused.detail.as_str()
+                ),
+                (
+                    "invalid_field",
+                    Some(field),
+                    "expected an object, found a list"
+                )
             );
         }
-        assert_eq!(read_map::<Outer>("[]").unwrap_err().problem.field.as_deref(), Some("map"));
-        let options = read_map::<metering::deck::DeckOptions>("[]").unwrap_err().problem;
+        assert_eq!(
+            read_map::<Outer>("[]")
+                .unwrap_err()
+                .problem
+                .field
+                .as_deref(),
+            Some("map")
+        );
+        let options = read_map::<metering::deck::DeckOptions>("[]")
+            .unwrap_err()
+            .problem;
         assert_eq!(options.detail, "expected an object, found a list");
     }
 
     #[test]
     fn a_name_given_twice_is_refused() {
-        for (json, field) in
-            [("{\"name\":\"a\",\"inner\":[],\"map\":{\"x\":1,\"x\":2}}", "map.x"), ("{\"name\":\"a\",\"name\":\"b\",\"map\":{}}", "name")]
-        {
-            let refused = read_json::<std::collections::BTreeMap<String, serde_json::Value>>(json.as_bytes()).unwrap_err().problem;
-            assert_eq!((refused.code, refused.field.as_deref(), refused.detail.as_str()), ("invalid_field", Some(field), "given twice"));
+        for (json, field) in [
+            (
+                "{\"name\":\"a\",\"inner\":[],\"map\":{\"x\":1,\"x\":2}}",
+                "map.x",
+            ),
+            ("{\"name\":\"a\",\"name\":\"b\",\"map\":{}}", "name"),
+        ] {
+            let refused =
+                read_json::<std::collections::BTreeMap<String, serde_json::Value>>(json.as_bytes())
+                    .unwrap_err()
+                    .problem;
+            assert_eq!(
+                (
+                    refused.code,
+                    refused.field.as_deref(),
+                    refused.detail.as_str()
+                ),
+                ("invalid_field", Some(field), "given twice")
+            );
         }
-        let refused = read_json::<Outer>(b"{\"name\":\"a\",\"name\":\"b\",\"inner\":[]}").unwrap_err().problem;
-        assert_eq!((refused.field.as_deref(), refused.detail.as_str()), (Some("name"), "given twice"));
+        let refused = read_json::<Outer>(b"{\"name\":\"a\",\"name\":\"b\",\"inner\":[]}")
+            .unwrap_err()
+            .problem;
+        assert_eq!(
+            (refused.field.as_deref(), refused.detail.as_str()),
+            (Some("name"), "given twice")
+        );
     }
 
     #[test]
     fn a_map_is_named_with_its_path() {
-        let refused = read_map::<Outer>("{\"name\":\"a\",\"inner\":[{\"cents\":\"x\"}]}").unwrap_err().problem;
-        assert_eq!((refused.code, refused.field.as_deref()), ("invalid_field", Some("map.inner[0].cents")));
-        assert_eq!(read_map::<Outer>("{").unwrap_err().problem.field.as_deref(), Some("map"));
+        let refused = read_map::<Outer>("{\"name\":\"a\",\"inner\":[{\"cents\":\"x\"}]}")
+            .unwrap_err()
+            .problem;
+        assert_eq!(
+            (refused.code, refused.field.as_deref()),
+            ("invalid_field", Some("map.inner[0].cents"))
+        );
+        assert_eq!(
+            read_map::<Outer>("{").unwrap_err().problem.field.as_deref(),
+            Some("map")
+        );
     }
 
     #[test]
     fn messages_name_fields_and_no_types_of_rust() {
         for (json, detail) in [
-            ("{\"name\":\"a\",\"inner\":[],\"more\":1}", "there is no such field; the fields here are name, inner"),
-            ("{\"name\":\"a\",\"inner\":[{\"cents\":\"x\"}]}", "expected a whole number, found \"x\""),
+            (
+                "{\"name\":\"a\",\"inner\":[],\"more\":1}",
+                "there is no such field; the fields here are name, inner",
+            ),
+            (
+                "{\"name\":\"a\",\"inner\":[{\"cents\":\"x\"}]}",
+                "expected a whole number, found \"x\"",
+            ),
             ("{\"name\":5,\"inner\":[]}", "expected a text, found 5"),
             ("{\"name\":\"a\",\"inner\":5}", "expected a list, found 5"),
-            ("{\"name\":\"a\",", "not valid JSON: it ends in the middle, behind `{\"name\":\"a\",`"),
+            (
+                "{\"name\":\"a\",",
+                "not valid JSON: it ends in the middle, behind `{\"name\":\"a\",`",
+            ),
         ] {
-            assert_eq!(read_json::<Outer>(json.as_bytes()).unwrap_err().problem.detail, detail, "{json}");
+            assert_eq!(
+                read_json::<Outer>(json.as_bytes())
+                    .unwrap_err()
+                    .problem
+                    .detail,
+                detail,
+                "{json}"
+            );
         }
     }
 }

@@ -2,7 +2,10 @@
 //! balance = Σ entries, no limit passed, each hold ends once, a refusal changes nothing.
 
 use super::*;
-use crate::{HoldState, Posted, Posting, Refusal, adjustment, hold_amounts, postings_of, reclassification, reversed, splits_of, top_up};
+use crate::{
+    HoldState, Posted, Posting, Refusal, adjustment, hold_amounts, postings_of, reclassification,
+    reversed, splits_of, top_up,
+};
 use proptest::prelude::*;
 use rating::Exact;
 use rating::fast::FastMap;
@@ -101,10 +104,24 @@ struct History {
 type Law = Result<(), TestCaseError>;
 
 impl History {
-    fn new(terms: Vec<(Option<i64>, bool)>, reseller_collected: usize, by_reseller: Settlement) -> Self {
+    fn new(
+        terms: Vec<(Option<i64>, bool)>,
+        reseller_collected: usize,
+        by_reseller: Settlement,
+    ) -> Self {
         let (holds, ends, posted) = (Vec::new(), Vec::new(), Vec::new());
         let (books, entries) = (books(&[]), FastMap::default());
-        let mut new = Self { books, limits: Vec::new(), reseller_collected, by_reseller, now: NOW, holds, ends, entries, posted };
+        let mut new = Self {
+            books,
+            limits: Vec::new(),
+            reseller_collected,
+            by_reseller,
+            now: NOW,
+            holds,
+            ends,
+            entries,
+            posted,
+        };
         let limit = |((credit_limit, refuse), tenant): ((Option<i64>, bool), i64)| Limit {
             account: new.paying(tenant),
             credit_limit: credit_limit.map(Cents),
@@ -117,23 +134,48 @@ impl History {
     /// What a tenant pays with.
     fn paying(&self, tenant: i64) -> AccountKey {
         let links = [self.charges(true, [0; 3]), self.charges(false, [0; 3])].concat();
-        links.iter().find(|link| link.buyer == TenantId(tenant)).unwrap().buyer_account(EUR)
+        links
+            .iter()
+            .find(|link| link.buyer == TenantId(tenant))
+            .unwrap()
+            .buyer_account(EUR)
     }
 
     fn charges(&self, deep: bool, cents: [i64; 3]) -> Vec<LinkCharge> {
         match deep {
-            true => settled(&[4, 3, 2, 1], self.reseller_collected, self.by_reseller, &cents),
-            false => settled(&[5, 2, 1], self.reseller_collected.min(2), self.by_reseller, &cents[..2]),
+            true => settled(
+                &[4, 3, 2, 1],
+                self.reseller_collected,
+                self.by_reseller,
+                &cents,
+            ),
+            false => settled(
+                &[5, 2, 1],
+                self.reseller_collected.min(2),
+                self.by_reseller,
+                &cents[..2],
+            ),
         }
     }
 
     fn amounts(&self, deep: bool, thousandths: [i64; 3]) -> Amounts {
         let exacts = thousandths.map(|part| Exact(i128::from(part) * (Exact::PER_CENT / 1_000)));
-        hold_amounts(ROOT, PLATFORM, EUR, self.charges(deep, [0; 3]).into_iter().zip(exacts)).unwrap()
+        hold_amounts(
+            ROOT,
+            PLATFORM,
+            EUR,
+            self.charges(deep, [0; 3]).into_iter().zip(exacts),
+        )
+        .unwrap()
     }
 
     fn available(&self, limit: &Limit) -> i64 {
-        self.books.balance(limit.account).unwrap().available(limit.credit_limit).unwrap().map_or(i64::MAX, |cents| cents.0)
+        self.books
+            .balance(limit.account)
+            .unwrap()
+            .available(limit.credit_limit)
+            .unwrap()
+            .map_or(i64::MAX, |cents| cents.0)
     }
 
     fn run(&mut self, step: &Step) -> Law {
@@ -149,17 +191,29 @@ impl History {
         let hold = |index: usize| index.checked_rem(self.holds.len());
         Ok(match *step {
             Step::Charge { deep, cents } => self.charge(deep, cents)?,
-            Step::Place { deep, thousandths, secs } => self.place(deep, thousandths, secs)?,
-            Step::Extend { hold: index, thousandths, secs } => {
-                hold(index).map_or(Ok(Ok(())), |index| self.extend(index, thousandths, secs))?
+            Step::Place {
+                deep,
+                thousandths,
+                secs,
+            } => self.place(deep, thousandths, secs)?,
+            Step::Extend {
+                hold: index,
+                thousandths,
+                secs,
+            } => hold(index).map_or(Ok(Ok(())), |index| self.extend(index, thousandths, secs))?,
+            Step::Capture { hold: index, cents } => {
+                hold(index).map_or(Ok(Ok(())), |index| self.capture(index, cents))?
             }
-            Step::Capture { hold: index, cents } => hold(index).map_or(Ok(Ok(())), |index| self.capture(index, cents))?,
-            Step::Release { hold: index } => {
-                hold(index).map_or(Ok(()), |index| self.books.release(&mut self.holds[index], self.now).map(|()| self.ends[index] += 1))
-            }
-            Step::Expire { hold: index } => {
-                hold(index).map_or(Ok(()), |index| self.books.expire(&mut self.holds[index], self.now).map(|()| self.ends[index] += 1))
-            }
+            Step::Release { hold: index } => hold(index).map_or(Ok(()), |index| {
+                self.books
+                    .release(&mut self.holds[index], self.now)
+                    .map(|()| self.ends[index] += 1)
+            }),
+            Step::Expire { hold: index } => hold(index).map_or(Ok(()), |index| {
+                self.books
+                    .expire(&mut self.holds[index], self.now)
+                    .map(|()| self.ends[index] += 1)
+            }),
             Step::Sweep => {
                 let ended = self.books.expire_due(&mut self.holds, self.now);
                 ended.map(|ended| ended.into_iter().for_each(|index| self.ends[index] += 1))
@@ -168,9 +222,11 @@ impl History {
                 self.now = self.now.plus_secs(secs);
                 Ok(())
             }
-            Step::TopUp { tenant, cents } => top_up(ROOT, self.paying(tenant), Cents(cents)).and_then(|posting| self.post(vec![posting])),
+            Step::TopUp { tenant, cents } => top_up(ROOT, self.paying(tenant), Cents(cents))
+                .and_then(|posting| self.post(vec![posting])),
             Step::Adjust { tenant, cents } => {
-                adjustment(ROOT, self.paying(tenant), Cents(cents), "by hand").and_then(|posting| self.post(vec![posting]))
+                adjustment(ROOT, self.paying(tenant), Cents(cents), "by hand")
+                    .and_then(|posting| self.post(vec![posting]))
             }
             Step::Reverse { posted: index } => match index.checked_rem(self.posted.len()) {
                 Some(index) => self.post(reversed(&self.posted[index]).to_vec()),
@@ -186,32 +242,73 @@ impl History {
         })
     }
 
-    fn charge(&mut self, deep: bool, cents: [i64; 3]) -> Result<Result<(), Refusal>, TestCaseError> {
+    fn charge(
+        &mut self,
+        deep: bool,
+        cents: [i64; 3],
+    ) -> Result<Result<(), Refusal>, TestCaseError> {
         let charges = self.charges(deep, cents);
-        let room: Vec<i64> = self.limits.iter().map(|limit| self.available(limit)).collect();
+        let room: Vec<i64> = self
+            .limits
+            .iter()
+            .map(|limit| self.available(limit))
+            .collect();
         let result = self.books.charge(&event(&charges, &self.limits));
         let moves = postings_of(ROOT, PLATFORM, EUR, &charges).unwrap();
-        let short = self.limits.iter().zip(room).position(|(limit, room)| limit.refuse && debit(&moves, limit.account) > room.max(0));
+        let short =
+            self.limits.iter().zip(room).position(|(limit, room)| {
+                limit.refuse && debit(&moves, limit.account) > room.max(0)
+            });
         match (&result, short) {
-            (Err(Refusal::Exhausted { account, .. }), Some(index)) => prop_assert_eq!(*account, self.limits[index].account),
+            (Err(Refusal::Exhausted { account, .. }), Some(index)) => {
+                prop_assert_eq!(*account, self.limits[index].account)
+            }
             (Ok(_), None) => {}
-            other => prop_assert!(false, "refused exactly when an account cannot pay: {:?}", other),
+            other => prop_assert!(
+                false,
+                "refused exactly when an account cannot pay: {:?}",
+                other
+            ),
         }
-        let debit: i64 = splits_of(&charges).unwrap().iter().map(|(_, cents)| cents.0).sum();
+        let debit: i64 = splits_of(&charges)
+            .unwrap()
+            .iter()
+            .map(|(_, cents)| cents.0)
+            .sum();
         prop_assert_eq!(debit, cents[0], "the parts sum to the customer's debit");
         Ok(result.map(|posted| self.note(&posted, moves.to_vec())))
     }
 
-    fn place(&mut self, deep: bool, thousandths: [i64; 3], secs: i64) -> Result<Result<(), Refusal>, TestCaseError> {
+    fn place(
+        &mut self,
+        deep: bool,
+        thousandths: [i64; 3],
+        secs: i64,
+    ) -> Result<Result<(), Refusal>, TestCaseError> {
         let customer = TenantId(if deep { 4 } else { 5 });
         let id = HoldId(self.holds.len() as i64 + 1);
-        let hold = Hold::new(id, ROOT, customer, self.now, self.now.plus_secs(secs), self.amounts(deep, thousandths));
+        let hold = Hold::new(
+            id,
+            ROOT,
+            customer,
+            self.now,
+            self.now.plus_secs(secs),
+            self.amounts(deep, thousandths),
+        );
         let covered = self.books.check_cover(&hold.amounts, &self.limits);
         let result = self.books.place_hold(&hold, &self.limits, self.now);
         prop_assert_eq!(result.is_ok(), covered.is_ok() && secs > 0);
         if result.is_ok() {
-            for limit in self.limits.iter().filter(|limit| hold.amount(limit.account) > Cents::ZERO) {
-                prop_assert!(self.available(limit) >= 0, "a hold beyond the limit of {}", limit.account);
+            for limit in self
+                .limits
+                .iter()
+                .filter(|limit| hold.amount(limit.account) > Cents::ZERO)
+            {
+                prop_assert!(
+                    self.available(limit) >= 0,
+                    "a hold beyond the limit of {}",
+                    limit.account
+                );
             }
             self.holds.push(hold);
             self.ends.push(0);
@@ -219,22 +316,45 @@ impl History {
         Ok(result)
     }
 
-    fn extend(&mut self, index: usize, thousandths: [i64; 3], secs: i64) -> Result<Result<(), Refusal>, TestCaseError> {
+    fn extend(
+        &mut self,
+        index: usize,
+        thousandths: [i64; 3],
+        secs: i64,
+    ) -> Result<Result<(), Refusal>, TestCaseError> {
         let totals = self.amounts(self.holds[index].customer == TenantId(4), thousandths);
         let (until, before) = (self.now.plus_secs(secs), self.holds[index].clone());
-        let result = self.books.extend_hold(&mut self.holds[index], totals, until, &self.limits, self.now);
+        let result = self.books.extend_hold(
+            &mut self.holds[index],
+            totals,
+            until,
+            &self.limits,
+            self.now,
+        );
         for limit in &self.limits {
             let more = self.holds[index].amount(limit.account) > before.amount(limit.account);
-            prop_assert!(!more || self.available(limit) >= 0, "extended beyond the limit of {}", limit.account);
+            prop_assert!(
+                !more || self.available(limit) >= 0,
+                "extended beyond the limit of {}",
+                limit.account
+            );
         }
         Ok(result)
     }
 
-    fn capture(&mut self, index: usize, cents: [i64; 3]) -> Result<Result<(), Refusal>, TestCaseError> {
+    fn capture(
+        &mut self,
+        index: usize,
+        cents: [i64; 3],
+    ) -> Result<Result<(), Refusal>, TestCaseError> {
         let charges = self.charges(self.holds[index].customer == TenantId(4), cents);
         let held = self.holds[index].clone();
         let open = held.state == HoldState::Open && self.now < held.expires_at;
-        let result = self.books.capture(&event(&charges, &self.limits), &mut self.holds[index], self.now);
+        let result = self.books.capture(
+            &event(&charges, &self.limits),
+            &mut self.holds[index],
+            self.now,
+        );
         prop_assert_eq!(result.is_ok(), open, "captures of open holds always post");
         Ok(result.map(|posted| {
             let moves = postings_of(ROOT, PLATFORM, EUR, &charges).unwrap();
@@ -255,7 +375,10 @@ impl History {
     fn note(&mut self, posted: &Posted, postings: Vec<Posting>) {
         for entry in &posted.entries {
             *self.entries.entry(entry.account).or_default() += entry.cents.0;
-            assert_eq!(self.entries[&entry.account], entry.balance.0, "the balance after the entry");
+            assert_eq!(
+                self.entries[&entry.account], entry.balance.0,
+                "the balance after the entry"
+            );
         }
         self.posted.push(postings);
     }
@@ -264,15 +387,32 @@ impl History {
         let mut sum = 0;
         for account in all_accounts() {
             let (posted, held) = state(&self.books, account);
-            let open = self.holds.iter().filter(|hold| hold.state == HoldState::Open);
-            prop_assert_eq!(held, open.map(|hold| hold.amount(account).0).sum::<i64>(), "held on {}", account);
+            let open = self
+                .holds
+                .iter()
+                .filter(|hold| hold.state == HoldState::Open);
+            prop_assert_eq!(
+                held,
+                open.map(|hold| hold.amount(account).0).sum::<i64>(),
+                "held on {}",
+                account
+            );
             prop_assert!(held >= 0);
-            prop_assert_eq!(posted, self.entries.get(&account).copied().unwrap_or(0), "entries of {}", account);
+            prop_assert_eq!(
+                posted,
+                self.entries.get(&account).copied().unwrap_or(0),
+                "entries of {}",
+                account
+            );
             sum += posted;
         }
         prop_assert_eq!(sum, 0, "the accounts sum to zero");
         for (hold, ends) in self.holds.iter().zip(&self.ends) {
-            prop_assert_eq!(u32::from(hold.state != HoldState::Open), *ends, "each hold ends once");
+            prop_assert_eq!(
+                u32::from(hold.state != HoldState::Open),
+                *ends,
+                "each hold ends once"
+            );
         }
         Ok(())
     }
@@ -280,7 +420,9 @@ impl History {
 
 /// What the moves take from an account, all in all.
 fn debit(moves: &[Posting], account: AccountKey) -> i64 {
-    let side = |posting: &Posting| posting.cents.0 * (i64::from(posting.from == account) - i64::from(posting.to == account));
+    let side = |posting: &Posting| {
+        posting.cents.0 * (i64::from(posting.from == account) - i64::from(posting.to == account))
+    };
     moves.iter().map(side).sum()
 }
 
@@ -297,7 +439,8 @@ proptest! {
         }
     }
 
-    /// One prepaid account with `on_exhausted: refuse`, usage and holds mixed, captures within their holds.
+    /// One prepaid account with `on_exhausted: refuse`, usage and holds mixed, captures within
+    /// their holds.
     #[test]
     fn a_prepaid_account_never_passes_its_limit(start in 0_i64..300, credit in 0_i64..100, steps in prop::collection::vec((0_u8..5, 0_i64..120, 0_i64..4), 1..40)) {
         let limits = [Limit { account: balance_of(5), credit_limit: Some(Cents(credit)), refuse: true }];

@@ -1,5 +1,6 @@
-//! Lines above the titles of a deck. Every word of them is understood, and agrees with how the prices are read, or it stops the
-//! import: a currency, cents, a unit of time, an increment, a fee, a tax, a date, and whatever else nobody thought of.
+//! Lines above the titles of a deck. Every word of them is understood, and agrees with how the
+//! prices are read, or it stops the import: a currency, cents, a unit of time, an increment, a fee,
+//! a tax, a date, and whatever else nobody thought of.
 
 use super::columns::{self, Columns, Field};
 use super::{DeckOptions, LINES_ABOVE_MAX, cells, titles};
@@ -27,45 +28,73 @@ enum Topic {
 const WORDS: &[(Topic, &str)] = &[
     (
         Topic::Increments,
-        "billing. billed. increment round pulse. interval takt abrechn facturation. facturacion. palier increment fatturazione. scatti. sekundengenau minutengenau",
+        "billing. billed. increment round pulse. interval takt abrechn facturation. facturacion. \
+            palier increment fatturazione. scatti. sekundengenau minutengenau",
     ),
     (
         Topic::Other,
-        "valid. validity. effective. expir until. gultig gueltig wirksam valable. vigen vigueur. vigor. valido. valida. decorrenza. starting. \
-         fee. fees. surcharge setup. connection. connect. gebuhr gebuehr discount rabatt markup. margin. minimum mindest minimo. minima. \
-         peak. offpeak. weekend weekday night nacht sonn included. inklusiv free. gratis. percent. prozent. thousand. per1000. mille. mill. mills.",
+        "valid. validity. effective. expir until. gultig gueltig wirksam valable. vigen vigueur. \
+            vigor. valido. valida. decorrenza. starting. \
+         fee. fees. surcharge setup. connection. connect. gebuhr gebuehr discount rabatt markup. \
+         margin. minimum mindest minimo. minima. \
+         peak. offpeak. weekend weekday night nacht sonn included. inklusiv free. gratis. \
+         percent. prozent. thousand. per1000. mille. mill. mills.",
     ),
-    (Topic::Tax, "vat. tax. taxes. mwst ust. umsatzsteuer mehrwertsteuer tva. iva. gst. ttc. brutto. gross."),
-    (Topic::WithoutTax, "excl exkl zzgl. plus. ohne. hors. ht. sin. senza. without. net. netto. before. escl."),
+    (
+        Topic::Tax,
+        "vat. tax. taxes. mwst ust. umsatzsteuer mehrwertsteuer tva. iva. gst. ttc. brutto. gross.",
+    ),
+    (
+        Topic::WithoutTax,
+        "excl exkl zzgl. plus. ohne. hors. ht. sin. senza. without. net. netto. before. escl.",
+    ),
     (
         Topic::Month,
-        "january. february. march. april. may. june. july. august. september. october. november. december. jan. feb. mar. apr. jun. jul. \
-         aug. sep. sept. oct. nov. dec. januar. februar. marz. maerz. mai. juni. juli. oktober. dezember. okt. dez. janvier. fevrier. mars. \
-         avril. juin. juillet. aout. septembre. octobre. novembre. decembre. enero. febrero. marzo. abril. mayo. junio. julio. agosto. \
-         septiembre. octubre. noviembre. diciembre. gennaio. febbraio. aprile. maggio. giugno. luglio. settembre. ottobre. dicembre.",
+        "january. february. march. april. may. june. july. august. september. october. november. \
+            december. jan. feb. mar. apr. jun. jul. \
+         aug. sep. sept. oct. nov. dec. januar. februar. marz. maerz. mai. juni. juli. oktober. \
+         dezember. okt. dez. janvier. fevrier. mars. \
+         avril. juin. juillet. aout. septembre. octobre. novembre. decembre. enero. febrero. \
+         marzo. abril. mayo. junio. julio. agosto. \
+         septiembre. octubre. noviembre. diciembre. gennaio. febbraio. aprile. maggio. giugno. \
+         luglio. settembre. ottobre. dicembre.",
     ),
     (
         Topic::Money,
-        "dollar pound. pounds. sterling. franc. francs. franken. krona. kronor. krone. kroner. kronen. zloty. rupee peso. pesos. rubel. ruble. rubles. \
+        "dollar pound. pounds. sterling. franc. francs. franken. krona. kronor. krone. kroner. \
+            kronen. zloty. rupee peso. pesos. rubel. ruble. rubles. \
          yen. yuan. dirham lira. shekel rand. reais. forint. koruna.",
     ),
 ];
 
 /// Words that say nothing of a price, in small letters, without accents.
-const HARMLESS: &str = "price prices pricelist list rate rates ratesheet ratecard sheet card deck tariff tariffs pricing preis preise preisliste \
-     liste tarif tarife tarifblatt prix tarifs precio precios tarifa tarifas lista prezzo prezzi tariffa tariffe listino of for the our all to in per \
-     and von fur fuer und alle unsere der die das de du des la le les et tous toutes nos pour del por para y todos todas los las di dei delle per e \
-     tutti tutte i pro par por en al alla aux au il lo los el are is sono sind sont son est currency wahrung waehrung devise \
-     monnaie moneda divisa valuta moeda route routes routing destination destinations ziel ziele zielrufnummern rufnummern destino destinos destinazioni \
-     termination terminierung terminaison terminacion terminazione voice wholesale retail outbound a z az aktuell aktuelle current";
+const HARMLESS: &str = "price prices pricelist list rate rates ratesheet ratecard sheet card deck \
+    tariff tariffs pricing preis preise preisliste \
+     liste tarif tarife tarifblatt prix tarifs precio precios tarifa tarifas lista prezzo prezzi \
+     tariffa tariffe listino of for the our all to in per \
+     and von fur fuer und alle unsere der die das de du des la le les et tous toutes nos pour del \
+     por para y todos todas los las di dei delle per e \
+     tutti tutte i pro par por en al alla aux au il lo los el are is sono sind sont son est \
+     currency wahrung waehrung devise \
+     monnaie moneda divisa valuta moeda route routes routing destination destinations ziel ziele \
+     zielrufnummern rufnummern destino destinos destinazioni \
+     termination terminierung terminaison terminacion terminazione voice wholesale retail \
+     outbound a z az aktuell aktuelle current";
 
 fn is_harmless(word: &str) -> bool {
     HARMLESS.split_ascii_whitespace().any(|known| known == word)
 }
 
 fn topic(word: &str) -> Option<Topic> {
-    let fits = |known: &str| known.strip_suffix('.').map_or_else(|| word.starts_with(known), |whole| word == whole);
-    WORDS.iter().find(|(_, words)| words.split_ascii_whitespace().any(fits)).map(|(topic, _)| *topic)
+    let fits = |known: &str| {
+        known
+            .strip_suffix('.')
+            .map_or_else(|| word.starts_with(known), |whole| word == whole)
+    };
+    WORDS
+        .iter()
+        .find(|(_, words)| words.split_ascii_whitespace().any(fits))
+        .map(|(topic, _)| *topic)
 }
 
 /// What one cell says.
@@ -81,13 +110,22 @@ struct Said {
 
 impl Said {
     fn of(text: &str) -> Self {
-        let mut said = Self { is_odd: text.contains(['%', '¢', '‰']) || has_date(text), ..Self::default() };
+        let mut said = Self {
+            is_odd: text.contains(['%', '¢', '‰']) || has_date(text),
+            ..Self::default()
+        };
         let words = units::words(text);
-        let plain: Vec<String> = words.iter().map(|word| deunicode::deunicode(word).to_lowercase()).collect();
+        let plain: Vec<String> = words
+            .iter()
+            .map(|word| deunicode::deunicode(word).to_lowercase())
+            .collect();
         let (mut taxed, mut untaxed, mut month) = (false, false, false);
         let mut index = 0;
         while let (Some(&word), Some(folded)) = (words.get(index), plain.get(index)) {
-            let before = index.checked_sub(1).and_then(|before| plain.get(before)).map_or("", String::as_str);
+            let before = index
+                .checked_sub(1)
+                .and_then(|before| plain.get(before))
+                .map_or("", String::as_str);
             if let Some(pair) = pair(words.get(index..).unwrap_or_default()) {
                 said.is_odd |= said.increments.is_some_and(|other| other != pair);
                 said.increments = Some(pair);
@@ -97,7 +135,8 @@ impl Said {
             index += 1;
             if word.bytes().any(|b| b.is_ascii_digit()) {
                 said.numbers += usize::from(!is_year(word));
-                said.is_odd |= word.bytes().any(|b| b.is_ascii_alphabetic()) && units::split(word).is_some();
+                said.is_odd |=
+                    word.bytes().any(|b| b.is_ascii_alphabetic()) && units::split(word).is_some();
                 continue;
             }
             match topic(folded) {
@@ -110,7 +149,9 @@ impl Said {
                 None => said.add_unit(word, before),
             }
         }
-        let has_number = words.iter().any(|word| word.bytes().any(|b| b.is_ascii_digit()));
+        let has_number = words
+            .iter()
+            .any(|word| word.bytes().any(|b| b.is_ascii_digit()));
         said.is_odd |= (taxed && !untaxed) || (month && has_number);
         said
     }
@@ -131,7 +172,9 @@ impl Said {
             return;
         }
         let letter = if before == "/" { units::of(word) } else { None };
-        if let Some(unit) = letter.or_else(|| units::of_word(word).or_else(|| units::currency(word).map(of_currency))) {
+        if let Some(unit) = letter
+            .or_else(|| units::of_word(word).or_else(|| units::currency(word).map(of_currency)))
+        {
             self.add(Some(unit));
         } else {
             self.is_odd |= word != "/" && !is_harmless(&deunicode::deunicode(word).to_lowercase());
@@ -139,7 +182,11 @@ impl Said {
     }
 
     fn speaks(&self) -> bool {
-        self.is_odd || self.numbers > 0 || self.speaks_of_increments || self.increments.is_some() || self.unit != Unit::default()
+        self.is_odd
+            || self.numbers > 0
+            || self.speaks_of_increments
+            || self.increments.is_some()
+            || self.unit != Unit::default()
     }
 
     /// Is it how the prices are read anyway?
@@ -148,23 +195,36 @@ impl Said {
             Some((initial, next)) => {
                 let stated = options.initial == Some(initial) && options.next == Some(next);
                 // `Sheet 1/2` is none.
-                stated || (self.speaks_of_increments && options.initial.is_none() && options.next.is_none() && !columns.has_increments())
+                stated
+                    || (self.speaks_of_increments
+                        && options.initial.is_none()
+                        && options.next.is_none()
+                        && !columns.has_increments())
             }
             None => !self.speaks_of_increments,
         };
         let minute = Quantity::whole(60);
-        let reads_as = |unit: Unit, seconds: Quantity| unit.seconds.or(options.per).unwrap_or(minute) == seconds;
-        let seconds = self
-            .unit
-            .seconds
-            .is_none_or(|seconds| columns.index(Field::Unit).is_none() && columns.units_of_prices().all(|unit| reads_as(unit, seconds)));
-        let minor = !self.unit.is_minor || options.cents == Some(true) || columns.units_of_money().all(|unit| unit.is_minor);
+        let reads_as = |unit: Unit, seconds: Quantity| {
+            unit.seconds.or(options.per).unwrap_or(minute) == seconds
+        };
+        let seconds = self.unit.seconds.is_none_or(|seconds| {
+            columns.index(Field::Unit).is_none()
+                && columns
+                    .units_of_prices()
+                    .all(|unit| reads_as(unit, seconds))
+        });
+        let minor = !self.unit.is_minor
+            || options.cents == Some(true)
+            || columns.units_of_money().all(|unit| unit.is_minor);
         !self.is_odd && self.numbers == 0 && increments && seconds && minor
     }
 }
 
 fn of_currency(currency: Currency) -> Unit {
-    Unit { currency: Some(currency), ..Unit::default() }
+    Unit {
+        currency: Some(currency),
+        ..Unit::default()
+    }
 }
 
 /// `US Dollars`, `Pounds sterling`. Others share their names: they are not guessed.
@@ -183,29 +243,45 @@ fn currency_named(before: &str, word: &str) -> Option<Currency> {
 
 /// `60/1`.
 fn pair(words: &[&str]) -> Option<(Quantity, Quantity)> {
-    let [initial, "/", next, ..] = words else { return None };
+    let [initial, "/", next, ..] = words else {
+        return None;
+    };
     let number = |text: &str| {
-        if text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok().map(Quantity::whole) } else { None }
+        if text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit()) {
+            text.parse().ok().map(Quantity::whole)
+        } else {
+            None
+        }
     };
     Some((number(initial)?, number(next)?))
 }
 
 fn is_year(word: &str) -> bool {
-    word.len() == 4 && (word.starts_with("19") || word.starts_with("20")) && word.bytes().all(|b| b.is_ascii_digit())
+    word.len() == 4
+        && (word.starts_with("19") || word.starts_with("20"))
+        && word.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// `2026-12-01`, `1.12.26`, `20261201`, `12/2026`.
 fn has_date(text: &str) -> bool {
-    text.split(|c: char| !c.is_ascii_digit() && !"./-".contains(c)).any(|piece| {
-        let parts: Vec<&str> = piece.split(['.', '/', '-']).filter(|part| !part.is_empty()).collect();
-        let is_small = |part: &&str| part.len() <= 2;
-        match &parts[..] {
-            [a, b, c] => is_small(b) && ((is_year(a) && is_small(c)) || (is_small(a) && (is_small(c) || is_year(c)))),
-            [a, b] => (is_year(a) && is_small(b)) || (is_small(a) && is_year(b)),
-            [one] => one.len() == 8 && one.get(..4).is_some_and(is_year),
-            _ => false,
-        }
-    })
+    text.split(|c: char| !c.is_ascii_digit() && !"./-".contains(c))
+        .any(|piece| {
+            let parts: Vec<&str> = piece
+                .split(['.', '/', '-'])
+                .filter(|part| !part.is_empty())
+                .collect();
+            let is_small = |part: &&str| part.len() <= 2;
+            match &parts[..] {
+                [a, b, c] => {
+                    is_small(b)
+                        && ((is_year(a) && is_small(c))
+                            || (is_small(a) && (is_small(c) || is_year(c))))
+                }
+                [a, b] => (is_year(a) && is_small(b)) || (is_small(a) && is_year(b)),
+                [one] => one.len() == 8 && one.get(..4).is_some_and(is_year),
+                _ => false,
+            }
+        })
 }
 
 /// What the lines above the titles say of all rows, where nothing else does.
@@ -215,15 +291,21 @@ pub struct Above {
     pub from: Option<Instant>,
 }
 
-/// `Effective date: 2026-12-01`, in one cell or two. `None`: it is something else; of `immediately` there is no date.
+/// `Effective date: 2026-12-01`, in one cell or two. `None`: it is something else; of `immediately`
+/// there is no date.
 fn begin_in(line: &Cells, clock: &Clock) -> Option<Option<Instant>> {
-    let cells: Vec<&str> = line.iter().map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    let cells: Vec<&str> = line
+        .iter()
+        .map(str::trim)
+        .filter(|cell| !cell.is_empty())
+        .collect();
     let (title, value) = match &cells[..] {
         [one] => one.split_once(':')?,
         [title, value] => (title.trim_end_matches(':'), *value),
         _ => return None,
     };
-    titles::meaning(title).filter(|(field, unit)| *field == Field::EffectiveFrom && *unit == Unit::default())?;
+    titles::meaning(title)
+        .filter(|(field, unit)| *field == Field::EffectiveFrom && *unit == Unit::default())?;
     if cells::is_at_once(value) {
         return Some(None);
     }
@@ -231,7 +313,13 @@ fn begin_in(line: &Cells, clock: &Clock) -> Option<Option<Instant>> {
 }
 
 /// `lines` stand above the titles, which are the line of that number of the file.
-pub fn check(lines: &[Cells], titles: u64, options: &DeckOptions, columns: &Columns, clock: &Clock) -> Result<Above, Problem> {
+pub fn check(
+    lines: &[Cells],
+    titles: u64,
+    options: &DeckOptions,
+    columns: &Columns,
+    clock: &Clock,
+) -> Result<Above, Problem> {
     let mut above = Above::default();
     let mut begins: Option<Option<Instant>> = None;
     for line in lines.iter().take(LINES_ABOVE_MAX + 1) {
@@ -263,15 +351,22 @@ fn check_cell(
     {
         let foreign = columns::foreign(cell, named, card);
         let detail = format!(
-            "{}; a line above that means nothing for the prices is left out by `skip_lines` (--skip-lines {skipped})",
+            "{}; a line above that means nothing for the prices is left out by `skip_lines` \
+                (--skip-lines {skipped})",
             foreign.detail
         );
         return Err(Problem { detail, ..foreign });
     }
-    let contradicts = said.increments.is_some_and(|said| increments.is_some_and(|before| before != said));
+    let contradicts = said
+        .increments
+        .is_some_and(|said| increments.is_some_and(|before| before != said));
     if contradicts || (said.speaks() && !said.agrees(options, columns)) {
         let detail = format!(
-            "{} stands above the titles and may be part of the price: state what it says (`cents`, `per`, `initial` and `next` in --map; a date of all rows as `Effective date: 2026-12-01`, or in the order that --date-order says), or, if it means nothing for the prices, leave the lines above out by `skip_lines` (--skip-lines {skipped})",
+            "{} stands above the titles and may be part of the price: state what it says \
+                (`cents`, `per`, `initial` and `next` in --map; a date of all rows as `Effective \
+                date: 2026-12-01`, or in the order that --date-order says), or, if it means \
+                nothing for the prices, leave the lines above out by `skip_lines` (--skip-lines \
+                {skipped})",
             shown(cell)
         );
         return Err(Problem::field("unknown_line", "skip_lines", detail));

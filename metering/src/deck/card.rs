@@ -1,9 +1,9 @@
 //! From the merge to a rate card: prefixes of one destination with the same terms are one rate.
 //!
 //! Keys never contain a price. A rate that stays keeps its key; a new one is named after its
-//! destination (`germany-mobile`), and if that name is taken by another of its terms, after its first
-//! prefix too (`germany-mobile-4915`), or by its date (`germany-mobile@2026-12-01`). Without a
-//! destination's name each prefix is a rate of its own (`p4915`).
+//! destination (`germany-mobile`), and if that name is taken by another of its terms, after its
+//! first prefix too (`germany-mobile-4915`), or by its date (`germany-mobile@2026-12-01`). Without
+//! a destination's name each prefix is a rate of its own (`p4915`).
 
 use super::intern::{Places, Texts};
 use super::merge::{Entry, Import, Merged, Preview, TermsId, merge};
@@ -22,14 +22,19 @@ pub fn preview(base: &CardDoc, deck: &Deck, import: &Import<'_>) -> Preview {
     merge(base, deck, import, |_, _| {}).preview
 }
 
-/// [`preview`], and whether the card of it is surely valid. If so, it need not be made to know that.
+/// [`preview`], and whether the card of it is surely valid. If so, it need not be made to know
+/// that.
 pub fn preview_and_screen(base: &CardDoc, deck: &Deck, import: &Import<'_>) -> (Preview, bool) {
     let mut screen = Screen::new(base, deck, import);
-    let preview = merge(base, deck, import, |laid, terms| screen.look_at(laid, terms)).preview;
+    let preview = merge(base, deck, import, |laid, terms| {
+        screen.look_at(laid, terms)
+    })
+    .preview;
     (preview, screen.finish())
 }
 
-/// The card with the deck laid over it. Rates of the card that a deck cannot say come first, unchanged.
+/// The card with the deck laid over it. Rates of the card that a deck cannot say come first,
+/// unchanged.
 pub fn to_card(base: &CardDoc, deck: &Deck, import: &Import<'_>) -> CardDoc {
     lay_over(base, deck, import).0
 }
@@ -37,24 +42,65 @@ pub fn to_card(base: &CardDoc, deck: &Deck, import: &Import<'_>) -> CardDoc {
 /// [`to_card`] and its [`preview`] by one merge.
 pub fn lay_over(base: &CardDoc, deck: &Deck, import: &Import<'_>) -> (CardDoc, Preview) {
     let mut entries = Vec::with_capacity(deck.rows.len());
-    let merged = merge(base, deck, import, |laid, _| entries.extend_from_slice(laid));
-    let mut rates: Vec<Rate> = merged.untouched.iter().filter_map(|&index| base.rates.get(index as usize)).cloned().collect();
+    let merged = merge(base, deck, import, |laid, _| {
+        entries.extend_from_slice(laid)
+    });
+    let mut rates: Vec<Rate> = merged
+        .untouched
+        .iter()
+        .filter_map(|&index| base.rates.get(index as usize))
+        .cloned()
+        .collect();
     let groups = Groups::of(&entries);
     let mut keys = Keys::new(&rates, &groups, base);
     let mut calls = HashMap::new();
     rates.reserve_exact(groups.starts.len());
     for group in groups.iter() {
-        rates.push(rate(&group, &mut keys, &mut calls, base, &merged, import.meter));
+        rates.push(rate(
+            &group,
+            &mut keys,
+            &mut calls,
+            base,
+            &merged,
+            import.meter,
+        ));
     }
-    let (zone, fallback, meters) = (base.zone.clone(), base.fallback.clone(), base.meters.clone());
-    (CardDoc { currency: base.currency, zone, fallback, meters, rates }, merged.preview)
+    let (zone, fallback, meters) = (
+        base.zone.clone(),
+        base.fallback.clone(),
+        base.meters.clone(),
+    );
+    (
+        CardDoc {
+            currency: base.currency,
+            zone,
+            fallback,
+            meters,
+            rates,
+        },
+        merged.preview,
+    )
 }
 
 /// What the prefixes of one rate have in common. An unnamed destination is its prefix.
-type Common<'a> = (&'a str, Jurisdiction, &'a [String], TermsId, Option<Instant>, Option<Instant>);
+type Common<'a> = (
+    &'a str,
+    Jurisdiction,
+    &'a [String],
+    TermsId,
+    Option<Instant>,
+    Option<Instant>,
+);
 
 fn common<'a>(entry: &Entry<'a>) -> Common<'a> {
-    (entry.name, entry.jurisdiction, entry.origin, entry.terms, entry.from, entry.until)
+    (
+        entry.name,
+        entry.jurisdiction,
+        entry.origin,
+        entry.terms,
+        entry.from,
+        entry.until,
+    )
 }
 
 /// Entries by what they have in common, in order of the first of each.
@@ -75,24 +121,41 @@ struct Group<'e, 'a> {
 
 impl<'a> Group<'_, 'a> {
     fn prefixes(&self) -> impl ExactSizeIterator<Item = &'a str> {
-        self.members.iter().map(|&member| self.entries.get(member as usize).map_or("", |entry| entry.prefix))
+        self.members.iter().map(|&member| {
+            self.entries
+                .get(member as usize)
+                .map_or("", |entry| entry.prefix)
+        })
     }
 }
 
 impl<'e, 'a> Groups<'e, 'a> {
     fn of(entries: &'e [Entry<'a>]) -> Self {
-        // The first entry of each group, and which group each entry is of. Those without a name are alone.
-        let (mut firsts, mut group_of): (Vec<&Entry<'a>>, Vec<u32>) = (Vec::new(), Vec::with_capacity(entries.len()));
+        // The first entry of each group, and which group each entry is of. Those without a name are
+        // alone.
+        let (mut firsts, mut group_of): (Vec<&Entry<'a>>, Vec<u32>) =
+            (Vec::new(), Vec::with_capacity(entries.len()));
         let mut places = Places::default();
         for entry in entries {
             let common = common(entry);
-            let is_it = |group: u32| firsts.get(group as usize).is_some_and(|first| self::common(first) == common);
-            let known = if entry.name.is_empty() { None } else { places.find(places.hash_of(&common), is_it) };
+            let is_it = |group: u32| {
+                firsts
+                    .get(group as usize)
+                    .is_some_and(|first| self::common(first) == common)
+            };
+            let known = if entry.name.is_empty() {
+                None
+            } else {
+                places.find(places.hash_of(&common), is_it)
+            };
             let group = known.unwrap_or(number(firsts.len()));
             if known.is_none() {
                 firsts.push(entry);
-                let hash_of =
-                    |places: &Places, group: u32| firsts.get(group as usize).map_or(0, |first| places.hash_of(&self::common(first)));
+                let hash_of = |places: &Places, group: u32| {
+                    firsts
+                        .get(group as usize)
+                        .map_or(0, |first| places.hash_of(&self::common(first)))
+                };
                 places.add(group, hash_of);
             }
             group_of.push(group);
@@ -106,15 +169,28 @@ impl<'e, 'a> Groups<'e, 'a> {
             starts.push(at);
             at += number(group.len());
         }
-        Self { entries, members, starts }
+        Self {
+            entries,
+            members,
+            starts,
+        }
     }
 
     fn iter(&self) -> impl Iterator<Item = Group<'_, 'a>> {
-        let ends = self.starts.iter().skip(1).copied().chain([number(self.members.len())]);
+        let ends = self
+            .starts
+            .iter()
+            .skip(1)
+            .copied()
+            .chain([number(self.members.len())]);
         self.starts.iter().zip(ends).filter_map(|(&start, end)| {
             let members = self.members.get(start as usize..end as usize)?;
             let first = self.entries.get(*members.first()? as usize)?;
-            Some(Group { first, entries: self.entries, members })
+            Some(Group {
+                first,
+                entries: self.entries,
+                members,
+            })
         })
     }
 }
@@ -133,10 +209,16 @@ fn rate(
 ) -> Rate {
     let first = group.first;
     let template = match first.terms {
-        TermsId::Own(number) => base.rates.get(number as usize).cloned().unwrap_or_else(|| blank(meter)),
+        TermsId::Own(number) => base
+            .rates
+            .get(number as usize)
+            .cloned()
+            .unwrap_or_else(|| blank(meter)),
         TermsId::Deck(number) => {
             let terms = merged.terms.get(number).unwrap_or_default();
-            let call = calls.entry(number).or_insert_with(|| Arc::new(terms.to_call()));
+            let call = calls
+                .entry(number)
+                .or_insert_with(|| Arc::new(terms.to_call()));
             with_terms(&terms, Arc::clone(call), blank(meter))
         }
     };
@@ -144,7 +226,12 @@ fn rate(
         key: keys.of(first, base),
         prefixes: group.prefixes().map(str::to_owned).collect(),
         origin_prefixes: first.origin.to_vec(),
-        attributes: first.jurisdiction.value().map(|value| (Jurisdiction::ATTRIBUTE.to_owned(), value.to_owned())).into_iter().collect(),
+        attributes: first
+            .jurisdiction
+            .value()
+            .map(|value| (Jurisdiction::ATTRIBUTE.to_owned(), value.to_owned()))
+            .into_iter()
+            .collect(),
         name: Some(first.name.to_owned()).filter(|name| !name.is_empty()),
         effective_from: first.from,
         effective_until: first.until,
@@ -155,7 +242,13 @@ fn rate(
 /// What terms say beside the prices of a call.
 pub(super) fn with_terms(terms: &Terms, call: Arc<CallTerms>, rate: Rate) -> Rate {
     let (rounding, counted) = (terms.beside.rounding, terms.beside.counted);
-    Rate { call: Some(call), blocked: terms.blocked, rounding, counted, ..rate }
+    Rate {
+        call: Some(call),
+        blocked: terms.blocked,
+        rounding,
+        counted,
+        ..rate
+    }
 }
 
 pub(super) fn blank(meter: &str) -> Rate {
@@ -188,7 +281,9 @@ struct Keys {
 impl Keys {
     fn new(untouched: &[Rate], groups: &Groups<'_, '_>, base: &CardDoc) -> Self {
         let staying: HashSet<u32> = groups.iter().filter_map(|group| group.first.rate).collect();
-        let kept = staying.iter().filter_map(|&rate| base.rates.get(rate as usize));
+        let kept = staying
+            .iter()
+            .filter_map(|&rate| base.rates.get(rate as usize));
         let mut used = Texts::default();
         for rate in untouched.iter().chain(kept) {
             used.of(&rate.key);
@@ -204,11 +299,22 @@ impl Keys {
             return rate.key.clone();
         }
         let stem = stem(first);
-        let date = first.from.map(|from| format!("@{}", from.timestamp().strftime("%Y-%m-%d")));
-        let (dated, prefixed) = (date.iter().map(|date| format!("{stem}{date}")), format!("{stem}-{}", first.prefix));
-        let wanted = std::iter::once(stem.clone()).chain(dated).chain(std::iter::once(prefixed.clone()));
-        let numbered = (2_u32..).map(|n| format!("{prefixed}{}-{n}", date.as_deref().unwrap_or_default()));
-        let key = wanted.chain(numbered).find(|key| self.used.find(key).is_none()).unwrap_or(prefixed);
+        let date = first
+            .from
+            .map(|from| format!("@{}", from.timestamp().strftime("%Y-%m-%d")));
+        let (dated, prefixed) = (
+            date.iter().map(|date| format!("{stem}{date}")),
+            format!("{stem}-{}", first.prefix),
+        );
+        let wanted = std::iter::once(stem.clone())
+            .chain(dated)
+            .chain(std::iter::once(prefixed.clone()));
+        let numbered =
+            (2_u32..).map(|n| format!("{prefixed}{}-{n}", date.as_deref().unwrap_or_default()));
+        let key = wanted
+            .chain(numbered)
+            .find(|key| self.used.find(key).is_none())
+            .unwrap_or(prefixed);
         self.used.of(&key);
         key
     }

@@ -23,8 +23,8 @@ pub(super) fn bad_prefix(detail: &str) -> Bad {
 }
 
 /// The prefixes of a cell: `4930`, `+4930`, `004930`; several (`4930, 4931`), ranges (`4477-4479`,
-/// `4477-79`), and a country code before area codes (`61 38,39`; the first of several parts is one if
-/// it is a country's code and a space follows). `country_code`: from a column of its own.
+/// `4477-79`), and a country code before area codes (`61 38,39`; the first of several parts is one
+/// if it is a country's code and a space follows). `country_code`: from a column of its own.
 pub fn prefixes(cell: &str, country_code: Option<&str>) -> Result<Vec<Box<str>>, Bad> {
     read(cell, |text| match country_code {
         Some(code) => behind_country(&plain(code)?, text),
@@ -39,17 +39,32 @@ pub fn origins(cell: &str) -> Result<Vec<Box<str>>, Bad> {
 
 /// Area codes behind the code of their country, whatever digits they begin with.
 pub fn areas(cell: &str, country_code: &str) -> Result<Vec<Box<str>>, Bad> {
-    read(cell, |text| behind(&plain(country_code)?, text, Place::Column))
+    read(cell, |text| {
+        behind(&plain(country_code)?, text, Place::Column)
+    })
 }
 
 /// A refusal shows the cell.
-fn read(cell: &str, read: impl FnOnce(&str) -> Result<Vec<Box<str>>, Bad>) -> Result<Vec<Box<str>>, Bad> {
+fn read(
+    cell: &str,
+    read: impl FnOnce(&str) -> Result<Vec<Box<str>>, Bad>,
+) -> Result<Vec<Box<str>>, Bad> {
     let text = with_plain_dashes(unwrapped(cell));
     let shown = shown(cell.trim());
     read(&text).map_err(|(code, detail)| {
-        let why = detail.strip_prefix("cannot read ").and_then(|said| said.split_once(": ")).map_or(detail.as_str(), |(_, why)| why);
+        let why = detail
+            .strip_prefix("cannot read ")
+            .and_then(|said| said.split_once(": "))
+            .map_or(detail.as_str(), |(_, why)| why);
         let is_said = detail.contains(&shown) || code == "missing_prefix";
-        (code, if is_said { detail } else { format!("cannot read {shown}: {why}") })
+        (
+            code,
+            if is_said {
+                detail
+            } else {
+                format!("cannot read {shown}: {why}")
+            },
+        )
     })
 }
 
@@ -58,23 +73,41 @@ fn whole(cell: &str, side: Side) -> Result<Vec<Box<str>>, Bad> {
         return Ok(vec![of_numbers(&plain(cell)?)?]);
     }
     if is_grouped(cell) {
-        let detail = format!("{} may be two prefixes, or one that a spreadsheet wrote with a comma: write each by itself", shown(cell));
+        let detail = format!(
+            "{} may be two prefixes, or one that a spreadsheet wrote with a comma: write each by \
+                itself",
+            shown(cell)
+        );
         return Err((AMBIGUOUS_PREFIX, detail));
     }
-    let elements: Vec<&str> = cell.split(BETWEEN).map(str::trim).filter(|element| !element.is_empty()).collect();
-    if elements.len() > 1 && elements.iter().all(|element| lists::is_marked(element) || element.contains("(0)")) {
+    let elements: Vec<&str> = cell
+        .split(BETWEEN)
+        .map(str::trim)
+        .filter(|element| !element.is_empty())
+        .collect();
+    if elements.len() > 1
+        && elements
+            .iter()
+            .all(|element| lists::is_marked(element) || element.contains("(0)"))
+    {
         return each_whole(&elements, side);
     }
     if let Some((code, areas)) = behind_bracketed_zero(cell) {
         return behind(&plain(code)?, &areas, Place::BracketedZero);
     }
     match cell.split_once(|c: char| c.is_whitespace()) {
-        Some((first, areas)) if is_country_code(first) && !areas.split_whitespace().all(lists::is_marked) => behind_first(first, areas),
+        Some((first, areas))
+            if is_country_code(first) && !areas.split_whitespace().all(lists::is_marked) =>
+        {
+            behind_first(first, areas)
+        }
         _ => {
             let joined = |part: &str| lists::without_dash(part).unwrap_or_else(|| part.to_owned());
-            let text = cell.split_inclusive(SEPARATORS).map(|part| match part.split_at_checked(part.trim_end_matches(SEPARATORS).len()) {
-                Some((part, end)) => joined(part) + end,
-                None => joined(part),
+            let text = cell.split_inclusive(SEPARATORS).map(|part| {
+                match part.split_at_checked(part.trim_end_matches(SEPARATORS).len()) {
+                    Some((part, end)) => joined(part) + end,
+                    None => joined(part),
+                }
             });
             let text: String = text.collect();
             lists::check_whole(&text, side)?;
@@ -100,9 +133,14 @@ fn behind_first(first: &str, areas: &str) -> Result<Vec<Box<str>>, Bad> {
     let parts: Vec<&str> = areas.split_whitespace().collect();
     if is_plain_code(first) && parts.iter().copied().all(is_plain_code) {
         let (countries, several) = (parts.join(", +"), parts.join(", "));
-        let areas = if parts.len() > 1 { format!("`{first} {several}`, ") } else { String::new() };
+        let areas = if parts.len() > 1 {
+            format!("`{first} {several}`, ")
+        } else {
+            String::new()
+        };
         let detail = format!(
-            "{} may be several country codes, or one before an area: write `+{first}, +{countries}`, {areas}or {first}{}",
+            "{} may be several country codes, or one before an area: write `+{first}, \
+                +{countries}`, {areas}or {first}{}",
             shown(&format!("{first} {}", parts.join(" "))),
             parts.concat()
         );
@@ -119,11 +157,16 @@ fn behind(code: &str, areas: &str, place: Place) -> Result<Vec<Box<str>>, Bad> {
 /// A column of country codes stands beside one of prefixes, which may hold whole ones.
 fn behind_country(code: &str, cell: &str) -> Result<Vec<Box<str>>, Bad> {
     let begins_with_it = |part: &str| part.strip_prefix('+').unwrap_or(part).starts_with(code);
-    match cell.split(SEPARATORS).find(|part| !part.is_empty() && begins_with_it(part)) {
+    match cell
+        .split(SEPARATORS)
+        .find(|part| !part.is_empty() && begins_with_it(part))
+    {
         None => behind(code, cell, Place::Column),
         Some(part) => {
             let detail = format!(
-                "{} begins with the country code {code}: if it is a whole prefix, leave the country codes out (--ignore-column, and `prefix` in --map); if it is an area code, say so by `area_code` (--map)",
+                "{} begins with the country code {code}: if it is a whole prefix, leave the \
+                    country codes out (--ignore-column, and `prefix` in --map); if it is an area \
+                    code, say so by `area_code` (--map)",
                 shown(part)
             );
             Err((AMBIGUOUS_PREFIX, detail))
@@ -140,7 +183,10 @@ fn is_grouped(cell: &str) -> bool {
 }
 
 fn is_plain(cell: &str) -> bool {
-    cell.strip_prefix('+').unwrap_or(cell).bytes().all(|b| b.is_ascii_digit())
+    cell.strip_prefix('+')
+        .unwrap_or(cell)
+        .bytes()
+        .all(|b| b.is_ascii_digit())
 }
 
 /// With nothing before it that says that it is one.
@@ -161,19 +207,33 @@ pub(super) fn without_marks(text: &str) -> &str {
 pub(super) fn unwrapped(cell: &str) -> &str {
     let cell = cell.trim();
     let cell = cell.strip_prefix('\'').unwrap_or(cell);
-    cell.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(cell).trim()
+    cell.strip_prefix("=\"")
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(cell)
+        .trim()
 }
 
 /// `+49(0)30`, `49 (0)30` and `0049(0)30` are 49 before 30; `39(0)6` is 39 before 06.
 fn behind_bracketed_zero(cell: &str) -> Option<(&str, String)> {
     let (before, rest) = cell.split_once("(0)")?;
     let code = before.trim();
-    is_country_code(code).then(|| (code, format!("{}{}", numbers::zero_behind(without_marks(code)), rest.trim_start())))
+    is_country_code(code).then(|| {
+        (
+            code,
+            format!(
+                "{}{}",
+                numbers::zero_behind(without_marks(code)),
+                rest.trim_start()
+            ),
+        )
+    })
 }
 
 /// `4915 - 4917` and `4915–4917`.
 pub(super) fn with_plain_dashes(cell: &str) -> Cow<'_, str> {
-    const DASHES: [char; 6] = ['-', '\u{2010}', '\u{2011}', '\u{2013}', '\u{2014}', '\u{2212}'];
+    const DASHES: [char; 6] = [
+        '-', '\u{2010}', '\u{2011}', '\u{2013}', '\u{2014}', '\u{2212}',
+    ];
     if !cell.contains(DASHES) {
         return cell.into();
     }
@@ -181,14 +241,21 @@ pub(super) fn with_plain_dashes(cell: &str) -> Cow<'_, str> {
     parts.join("-").into()
 }
 
-/// A prefix that numbers begin with: with a country code, and without the zero that is dialled inside the country only.
+/// A prefix that numbers begin with: with a country code, and without the zero that is dialled
+/// inside the country only.
 fn of_numbers(digits: &str) -> Result<Box<str>, Bad> {
     if digits.starts_with('0') {
-        let detail = format!("{} begins with 0: expected a prefix with its country code, such as 4930", shown(digits));
+        let detail = format!(
+            "{} begins with 0: expected a prefix with its country code, such as 4930",
+            shown(digits)
+        );
         return Err(bad_prefix(&detail));
     }
     if numbers::ends_in_trunk_prefix(digits) {
-        let detail = format!("no number begins with {}: its 0 is dialled inside the country only", shown(digits));
+        let detail = format!(
+            "no number begins with {}: its 0 is dialled inside the country only",
+            shown(digits)
+        );
         return Err(bad_prefix(&detail));
     }
     Ok(numbers::prefix_without_trunk(digits).into())
@@ -197,13 +264,22 @@ fn of_numbers(digits: &str) -> Result<Box<str>, Bad> {
 /// Digits without a leading `+` or `00`.
 fn plain(text: &str) -> Result<String, Bad> {
     if text.contains(['#', '*']) {
-        let detail = format!("{} has a technical prefix: a deck names the numbers behind it", shown(text));
+        let detail = format!(
+            "{} has a technical prefix: a deck names the numbers behind it",
+            shown(text)
+        );
         return Err(("technical_prefix", detail));
     }
     let digits = text.strip_prefix('+').unwrap_or(text);
-    let digits = digits.strip_prefix("00").filter(|rest| !rest.is_empty()).unwrap_or(digits);
+    let digits = digits
+        .strip_prefix("00")
+        .filter(|rest| !rest.is_empty())
+        .unwrap_or(digits);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(bad_prefix(&format!("cannot read {}: expected digits, such as 4930 or 4477-4479", shown(text))));
+        return Err(bad_prefix(&format!(
+            "cannot read {}: expected digits, such as 4930 or 4477-4479",
+            shown(text)
+        )));
     }
     if digits.len() > PREFIX_DIGITS_MAX {
         return Err(bad_prefix("a prefix has at most 32 digits"));
@@ -237,26 +313,46 @@ fn expand(before: &str, cell: &str) -> Result<Vec<Box<str>>, Bad> {
 fn joined(before: &str, area: &str) -> Result<Box<str>, Bad> {
     check_area(area)?;
     if before == "1" && area.starts_with(['0', '1']) {
-        return Err(bad_prefix(&format!("cannot read {}: no area of the North American plan begins with 0 or 1", shown(area))));
+        return Err(bad_prefix(&format!(
+            "cannot read {}: no area of the North American plan begins with 0 or 1",
+            shown(area)
+        )));
     }
-    of_numbers(&plain(&format!("{before}{}", numbers::without_trunk_prefix(before, area)))?)
+    of_numbers(&plain(&format!(
+        "{before}{}",
+        numbers::without_trunk_prefix(before, area)
+    ))?)
 }
 
 /// Behind a country's code no area is written with what is dialled to reach another country.
 fn check_area(area: &str) -> Result<(), Bad> {
     if area.starts_with("00") {
-        let detail = format!("{} is a whole prefix, and not an area behind a country code: leave the country codes out", shown(area));
+        let detail = format!(
+            "{} is a whole prefix, and not an area behind a country code: leave the country codes \
+                out",
+            shown(area)
+        );
         return Err((AMBIGUOUS_PREFIX, detail));
     }
     Ok(())
 }
 
-/// `4477-4479`, and `4477-79` for the same. A country code before a dash may stand before its area as well.
-pub(super) fn range(before: &str, from: &str, to: &str, found: &mut Vec<Box<str>>) -> Result<(), Bad> {
-    let expected = || bad_prefix("expected a range with an end not before its begin, such as 4477-4479");
+/// `4477-4479`, and `4477-79` for the same. A country code before a dash may stand before its area
+/// as well.
+pub(super) fn range(
+    before: &str,
+    from: &str,
+    to: &str,
+    found: &mut Vec<Box<str>>,
+) -> Result<(), Bad> {
+    let expected =
+        || bad_prefix("expected a range with an end not before its begin, such as 4477-4479");
     let cell = || shown(&format!("{from}-{to}"));
     if before.is_empty() && is_country_code(from) {
-        let detail = format!("{} may be a range, or a country code before an area code: write each prefix by itself", cell());
+        let detail = format!(
+            "{} may be a range, or a country code before an area code: write each prefix by itself",
+            cell()
+        );
         return Err((AMBIGUOUS_PREFIX, detail));
     }
     if before.is_empty() {
@@ -265,17 +361,34 @@ pub(super) fn range(before: &str, from: &str, to: &str, found: &mut Vec<Box<str>
     if !before.is_empty() {
         check_area(from)?;
     }
-    let from = if before.is_empty() { plain(from)? } else { numbers::without_trunk_prefix(before, from).to_owned() };
-    let to = if before.is_empty() { to.strip_prefix('+').unwrap_or(to) } else { numbers::without_trunk_prefix(before, to) };
+    let from = if before.is_empty() {
+        plain(from)?
+    } else {
+        numbers::without_trunk_prefix(before, from).to_owned()
+    };
+    let to = if before.is_empty() {
+        to.strip_prefix('+').unwrap_or(to)
+    } else {
+        numbers::without_trunk_prefix(before, to)
+    };
     if from.is_empty() || to.is_empty() || to.len() > from.len() || from.len() + before.len() > 15 {
         return Err(expected());
     }
-    let to = format!("{}{to}", from.get(..from.len() - to.len()).ok_or_else(expected)?);
-    let (from, to) = match (before.is_empty(), numbers::prefix_without_trunk(&from), numbers::prefix_without_trunk(&to)) {
+    let to = format!(
+        "{}{to}",
+        from.get(..from.len() - to.len()).ok_or_else(expected)?
+    );
+    let (from, to) = match (
+        before.is_empty(),
+        numbers::prefix_without_trunk(&from),
+        numbers::prefix_without_trunk(&to),
+    ) {
         (true, Cow::Owned(first), Cow::Owned(last)) => (first, last),
         _ => (from, to),
     };
-    let (Ok(first), Ok(last)) = (from.parse::<u64>(), to.parse::<u64>()) else { return Err(expected()) };
+    let (Ok(first), Ok(last)) = (from.parse::<u64>(), to.parse::<u64>()) else {
+        return Err(expected());
+    };
     if last < first {
         return Err(expected());
     }
@@ -284,10 +397,15 @@ pub(super) fn range(before: &str, from: &str, to: &str, found: &mut Vec<Box<str>
     }
     let width = from.len();
     if before.is_empty() && from.starts_with('0') {
-        return Err(bad_prefix("expected prefixes with their country code, such as 4477-4479"));
+        return Err(bad_prefix(
+            "expected prefixes with their country code, such as 4477-4479",
+        ));
     }
     if before.is_empty() && lists::country_of(&from) != lists::country_of(&to) {
-        let detail = format!("{} is a range over several countries: write each prefix by itself", cell());
+        let detail = format!(
+            "{} is a range over several countries: write each prefix by itself",
+            cell()
+        );
         return Err((AMBIGUOUS_PREFIX, detail));
     }
     // Some that no number begins with (4400) may lie between others.
@@ -295,17 +413,27 @@ pub(super) fn range(before: &str, from: &str, to: &str, found: &mut Vec<Box<str>
     Ok(())
 }
 
-/// Seconds, whole or not. `60/1` in one cell: the initial and the following increment. `unit`: what one of them counts.
-pub fn increments(cell: &str, unit: Quantity, mark: Mark) -> Result<(Quantity, Option<Quantity>), Bad> {
+/// Seconds, whole or not. `60/1` in one cell: the initial and the following increment. `unit`: what
+/// one of them counts.
+pub fn increments(
+    cell: &str,
+    unit: Quantity,
+    mark: Mark,
+) -> Result<(Quantity, Option<Quantity>), Bad> {
     match cell.split_once('/') {
         Some((initial, next)) => {
             let one = |part: &str| seconds(part, unit, mark).map_err(|_| bad_increment(cell));
             // `1/1 min`: the unit behind counts for both, or for nothing that is known.
-            let says_unit = |part: &str| part.contains(|c: char| c == ':' || c.is_ascii_alphabetic());
+            let says_unit =
+                |part: &str| part.contains(|c: char| c == ':' || c.is_ascii_alphabetic());
             let (first, second) = (one(initial)?, one(next)?);
             let is_in_seconds = || {
-                decimal::plain(next.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' '), mark)
-                    .is_some_and(|text| text.parse() == Ok(second))
+                decimal::plain(
+                    next.trim()
+                        .trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' '),
+                    mark,
+                )
+                .is_some_and(|text| text.parse() == Ok(second))
             };
             if says_unit(next) && !says_unit(initial) && !is_in_seconds() {
                 return Err(bad_increment(cell));
@@ -317,7 +445,13 @@ pub fn increments(cell: &str, unit: Quantity, mark: Mark) -> Result<(Quantity, O
 }
 
 fn bad_increment(cell: &str) -> Bad {
-    ("invalid_increment", format!("cannot read {}: expected seconds, such as 60, or 60/1", shown(cell)))
+    (
+        "invalid_increment",
+        format!(
+            "cannot read {}: expected seconds, such as 60, or 60/1",
+            shown(cell)
+        ),
+    )
 }
 
 /// A number of `unit`s; `00:01:00` and `30s` say their own.
@@ -330,7 +464,9 @@ pub fn seconds(cell: &str, unit: Quantity, mark: Mark) -> Result<Quantity, Bad> 
     let read: Option<Quantity> = decimal::plain(cell, mark).and_then(|text| text.parse().ok());
     let read = read.filter(|q| !q.is_negative()).ok_or_else(expected)?;
     let whole = read.0.checked_mul(unit.0 / Quantity::ONE).map(Quantity);
-    whole.filter(|q| *q <= Quantity::EVENT_MAX).ok_or_else(expected)
+    whole
+        .filter(|q| *q <= Quantity::EVENT_MAX)
+        .ok_or_else(expected)
 }
 
 /// What databases write for no date: `0000-00-00`, and `9999-12-31` for one that never comes.
@@ -338,7 +474,9 @@ pub fn is_never(cell: &str, is_end: bool) -> bool {
     let day = cell.trim().split(['T', ' ']).next().unwrap_or_default();
     let digits: String = day.chars().filter(char::is_ascii_digit).collect();
     let is_date = day.chars().all(|c| c.is_ascii_digit() || "-./".contains(c));
-    is_date && (digits == "00000000" || (is_end && ["99991231", "31129999", "12319999"].contains(&digits.as_str())))
+    is_date
+        && (digits == "00000000"
+            || (is_end && ["99991231", "31129999", "12319999"].contains(&digits.as_str())))
 }
 
 /// The price counts as soon as it is imported.
@@ -370,13 +508,24 @@ pub fn flag(cell: &str) -> Result<bool, Bad> {
     match cell.to_lowercase().as_str() {
         "1" | "true" | "yes" | "y" | "blocked" | "ja" | "oui" | "si" | "sí" | "sì" => Ok(true),
         "0" | "false" | "no" | "n" | "" | "nein" | "non" => Ok(false),
-        _ => Err(("invalid_flag", format!("cannot read {}: expected yes or no", shown(cell)))),
+        _ => Err((
+            "invalid_flag",
+            format!("cannot read {}: expected yes or no", shown(cell)),
+        )),
     }
 }
 
 /// That alone: `inbound/outbound` is a price for both.
 pub fn is_outbound(cell: &str) -> bool {
-    const WORDS: [&str; 7] = ["outbound", "outgoing", "out", "ausgehend", "sortant", "saliente", "uscente"];
+    const WORDS: [&str; 7] = [
+        "outbound",
+        "outgoing",
+        "out",
+        "ausgehend",
+        "sortant",
+        "saliente",
+        "uscente",
+    ];
     WORDS.contains(&cell.trim().to_lowercase().as_str())
 }
 
@@ -389,7 +538,8 @@ pub enum Status {
     Deleted,
 }
 
-/// Words of a column such as `Status` or `Change`. Numbers mean one thing here and another there: refused.
+/// Words of a column such as `Status` or `Change`. Numbers mean one thing here and another there:
+/// refused.
 pub fn status(cell: &str) -> Result<Status, Bad> {
     const OPEN: [&str; 29] = [
         "active",
@@ -422,7 +572,15 @@ pub fn status(cell: &str) -> Result<Status, Bad> {
         "added",
         "add",
     ];
-    const BLOCKED: [&str; 7] = ["blocked", "block", "barred", "gesperrt", "bloque", "bloqueado", "bloccato"];
+    const BLOCKED: [&str; 7] = [
+        "blocked",
+        "block",
+        "barred",
+        "gesperrt",
+        "bloque",
+        "bloqueado",
+        "bloccato",
+    ];
     const DELETED: [&str; 26] = [
         "deleted",
         "delete",
@@ -456,7 +614,13 @@ pub fn status(cell: &str) -> Result<Status, Bad> {
         word if OPEN.contains(&word) => Ok(Status::Open),
         word if BLOCKED.contains(&word) => Ok(Status::Blocked),
         word if DELETED.contains(&word) => Ok(Status::Deleted),
-        _ => Err(("unknown_status", format!("cannot read {}: expected active, blocked or deleted", shown(cell)))),
+        _ => Err((
+            "unknown_status",
+            format!(
+                "cannot read {}: expected active, blocked or deleted",
+                shown(cell)
+            ),
+        )),
     }
 }
 
@@ -510,10 +674,14 @@ mod tests {
             ("1000-9999", "invalid_prefix"),
             ("123456789012345678901234567890123", "invalid_prefix"),
         ] {
-            let got = prefixes(cell, None).map_or_else(|(code, _)| code.to_owned(), |all| all.join(" "));
+            let got =
+                prefixes(cell, None).map_or_else(|(code, _)| code.to_owned(), |all| all.join(" "));
             assert_eq!(got, want, "{cell}");
         }
-        assert_eq!(prefixes("38,39", Some("61")).unwrap().join(" "), "6138 6139");
+        assert_eq!(
+            prefixes("38,39", Some("61")).unwrap().join(" "),
+            "6138 6139"
+        );
         assert_eq!(prefixes("", Some("+61")).unwrap().join(" "), "61");
     }
 
@@ -525,7 +693,10 @@ mod tests {
         assert_eq!(read("6"), Ok((whole(6), None)));
         assert_eq!(read("00:01:00"), Ok((whole(60), None)));
         assert_eq!(read("30s/6s"), Ok((whole(30), Some(whole(6)))));
-        assert_eq!(increments("1/0.5", whole(60), Mark::Point), Ok((whole(60), Some(whole(30)))));
+        assert_eq!(
+            increments("1/0.5", whole(60), Mark::Point),
+            Ok((whole(60), Some(whole(30))))
+        );
         for bad in ["", "x", "-1", "60/", "1/2/3", "06.Jun", "60,5"] {
             assert!(read(bad).is_err(), "{bad}");
         }
@@ -543,7 +714,12 @@ mod tests {
             ("0", "unknown_status"),
             ("Pending", "unknown_status"),
         ] {
-            assert_eq!(status(cell).map_or_else(|(code, _)| code.to_owned(), |status| format!("{status:?}")), want, "{cell}");
+            assert_eq!(
+                status(cell)
+                    .map_or_else(|(code, _)| code.to_owned(), |status| format!("{status:?}")),
+                want,
+                "{cell}"
+            );
         }
     }
 

@@ -9,7 +9,8 @@ fn told(cell: &str) -> String {
     prefixes(cell, None).map_or_else(|(code, _)| code.to_owned(), |all| all.join(" "))
 }
 
-/// Each was a list of whole prefixes: Russia, Romania, Burkina Faso at the price of a part of another country.
+/// Each was a list of whole prefixes: Russia, Romania, Burkina Faso at the price of a part of
+/// another country.
 #[test]
 fn a_prefix_and_the_end_of_another_are_no_list() {
     for cell in [
@@ -86,9 +87,19 @@ fn digits_in_groups_are_no_list() {
     ] {
         assert_eq!(told(cell), "ambiguous_prefix", "{cell}");
     }
-    for (code, cell) in [("44", "20 7946"), ("49", "30 40"), ("1", "204 226"), ("1", "204-226"), ("44", "207, 8")] {
+    for (code, cell) in [
+        ("44", "20 7946"),
+        ("49", "30 40"),
+        ("1", "204 226"),
+        ("1", "204-226"),
+        ("44", "207, 8"),
+    ] {
         for read in [prefixes(cell, Some(code)), areas(cell, code)] {
-            assert_eq!(read.map_err(|(code, _)| code), Err(AMBIGUOUS_PREFIX), "{code} {cell}");
+            assert_eq!(
+                read.map_err(|(code, _)| code),
+                Err(AMBIGUOUS_PREFIX),
+                "{code} {cell}"
+            );
         }
     }
 }
@@ -140,7 +151,10 @@ fn whole_prefixes_are_a_list() {
     ] {
         assert_eq!(told(cell), want, "{cell}");
     }
-    assert_eq!(areas("121, 1223, 20", "44").unwrap().join(" "), "44121 441223 4420");
+    assert_eq!(
+        areas("121, 1223, 20", "44").unwrap().join(" "),
+        "44121 441223 4420"
+    );
     assert_eq!(areas("0121, 020", "44").unwrap().join(" "), "44121 4420");
 }
 
@@ -149,26 +163,39 @@ fn whole_prefixes_are_a_list() {
 fn a_list_that_is_doubtful_says_what_to_write() {
     let detail = |cell: &str| prefixes(cell, None).unwrap_err().1;
     for (cell, parts) in [
-        ("4477 78 79", &["`4477 78 79`", "`78`", "4478", "`4477, 4478`", "+78"][..]),
+        (
+            "4477 78 79",
+            &["`4477 78 79`", "`78`", "4478", "`4477, 4478`", "+78"][..],
+        ),
         ("4930,40", &["`4930,40`", "`40`", "4940", "+40"]),
         ("33,34,39", &["`33,34,39`", "`34`", "3334", "+34"]),
         ("44 20 7946", &["`44 20 7946`", "44207946", "`44 20, 7946`"]),
         ("44 4477", &["`44 4477`", "`4477`", "`44, 4477`"]),
         ("447101 44711", &["`447101 44711`", "`447101, 44711`"]),
-        ("4930, 4021", &["`4021`", "no prefix of the country", "+4021"]),
+        (
+            "4930, 4021",
+            &["`4021`", "no prefix of the country", "+4021"],
+        ),
         ("390 6", &["`390 6`", "+6", "`390, 396`", "3906"]),
         ("447 7", &["`447 7`", "+7", "4477"]),
-        ("44 20 7", &["`44 20 7`", "`+44, +20, +7`", "`44 20, 7`", "44207"]),
+        (
+            "44 20 7",
+            &["`44 20 7`", "`+44, +20, +7`", "`44 20, 7`", "44207"],
+        ),
         ("44 20", &["`44 20`", "`+44, +20`", "4420"]),
     ] {
         let said = detail(cell);
-        assert!(parts.iter().all(|part| said.contains(part)), "{cell}: {said}");
+        assert!(
+            parts.iter().all(|part| said.contains(part)),
+            "{cell}: {said}"
+        );
     }
 }
 
 #[test]
 fn prefixes_of_the_calling_number_are_of_many_countries() {
-    let read = |cell: &str| origins(cell).map_or_else(|(code, _)| code.to_owned(), |all| all.join(" "));
+    let read =
+        |cell: &str| origins(cell).map_or_else(|(code, _)| code.to_owned(), |all| all.join(" "));
     for (cell, want) in [
         ("49, 43", "49 43"),
         ("30, 31, 32, 33, 351", "30 31 32 33 351"),
@@ -232,7 +259,8 @@ fn a_dash_is_a_range_or_stands_before_an_area() {
     }
 }
 
-/// The same of areas and exchanges: `556` was an area of its own, and `212555-556` a prefix of nine digits.
+/// The same of areas and exchanges: `556` was an area of its own, and `212555-556` a prefix of nine
+/// digits.
 #[test]
 fn exchanges_of_north_america_are_whole_or_refused() {
     for (cell, is_area, want) in [
@@ -258,22 +286,40 @@ fn exchanges_of_north_america_are_whole_or_refused() {
         ("212555-212557", false, "1212555 1212556 1212557"),
         ("212\u{2013}555", false, "1212555"),
     ] {
-        let read = super::super::npanxx::prefixes(cell, is_area).map_or_else(|(code, _)| code.to_owned(), |all| all.join(" "));
+        let read = super::super::npanxx::prefixes(cell, is_area)
+            .map_or_else(|(code, _)| code.to_owned(), |all| all.join(" "));
         assert_eq!(read, want, "{cell} {is_area}");
     }
 }
 
-/// A country code, areas of one length that do not begin with it, and how they are written in one cell.
+/// A country code, areas of one length that do not begin with it, and how they are written in one
+/// cell.
 fn written() -> impl Strategy<Value = (String, Vec<String>, usize, usize)> {
-    let codes = select(vec!["49", "44", "39", "33", "7", "61", "212", "353", "380", "1"]);
-    (codes, 2..5_usize, prop::collection::vec("[2-9][1-9]{4}", 1..4), 0..7_usize, 1..5_usize).prop_map(|(code, len, areas, form, kept)| {
-        let areas = areas.into_iter().map(|area| area[..len].to_owned()).filter(|area| !area.starts_with(code));
-        let mut areas: Vec<String> = Some("3".repeat(len)).into_iter().chain(areas).filter(|area| !area.starts_with(code)).collect();
-        if areas.is_empty() {
-            areas.push("8".repeat(len));
-        }
-        (code.to_owned(), areas, form, kept)
-    })
+    let codes = select(vec![
+        "49", "44", "39", "33", "7", "61", "212", "353", "380", "1",
+    ]);
+    (
+        codes,
+        2..5_usize,
+        prop::collection::vec("[2-9][1-9]{4}", 1..4),
+        0..7_usize,
+        1..5_usize,
+    )
+        .prop_map(|(code, len, areas, form, kept)| {
+            let areas = areas
+                .into_iter()
+                .map(|area| area[..len].to_owned())
+                .filter(|area| !area.starts_with(code));
+            let mut areas: Vec<String> = Some("3".repeat(len))
+                .into_iter()
+                .chain(areas)
+                .filter(|area| !area.starts_with(code))
+                .collect();
+            if areas.is_empty() {
+                areas.push("8".repeat(len));
+            }
+            (code.to_owned(), areas, form, kept)
+        })
 }
 
 proptest! {

@@ -99,13 +99,27 @@ mod tests {
     #[test]
     fn short_and_long_ones_are_their_texts() {
         assert_eq!(size_of::<Prefix>(), 16);
-        let texts = ["", "4", "49301234567890", "493012345678901", "12345678901234567890123456789012", "5"];
+        let texts = [
+            "",
+            "4",
+            "49301234567890",
+            "493012345678901",
+            "12345678901234567890123456789012",
+            "5",
+        ];
         let set: HashSet<Prefix> = texts.into_iter().map(Prefix::from).collect();
         for (position, text) in texts.into_iter().enumerate() {
             assert_eq!(&*Prefix::from(text), text);
-            assert!(set.contains(text) && !set.contains(format!("{text}0").as_str()), "{text}");
+            assert!(
+                set.contains(text) && !set.contains(format!("{text}0").as_str()),
+                "{text}"
+            );
             for other in &texts[position..] {
-                assert_eq!(Prefix::from(text).cmp(&Prefix::from(*other)), text.cmp(other), "{text} {other}");
+                assert_eq!(
+                    Prefix::from(text).cmp(&Prefix::from(*other)),
+                    text.cmp(other),
+                    "{text} {other}"
+                );
                 assert_eq!(Prefix::from(text) == Prefix::from(*other), text == *other);
             }
         }

@@ -1,5 +1,6 @@
-//! Equal values once, by number. A deck of a million rows says the same few things a million times, or a million things once
-//! each: what finds a value again is therefore four bytes a place, and no second copy of it.
+//! Equal values once, by number. A deck of a million rows says the same few things a million times,
+//! or a million things once each: what finds a value again is therefore four bytes a place, and no
+//! second copy of it.
 
 use super::Terms;
 use rating::money::Rate as Amount;
@@ -23,7 +24,14 @@ impl Places {
     }
 
     pub fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        self.walk(hash).map_while(|place| self.places.get(place).copied().filter(|&number| number != VACANT)).find(|&number| is_it(number))
+        self.walk(hash)
+            .map_while(|place| {
+                self.places
+                    .get(place)
+                    .copied()
+                    .filter(|&number| number != VACANT)
+            })
+            .find(|&number| is_it(number))
     }
 
     /// From the place of a hash on, round and round.
@@ -47,7 +55,9 @@ impl Places {
             number
         };
         for number in first..=number {
-            let vacant = self.walk(hash_of(self, number)).find(|&place| self.places.get(place) == Some(&VACANT));
+            let vacant = self
+                .walk(hash_of(self, number))
+                .find(|&place| self.places.get(place) == Some(&VACANT));
             if let Some(place) = vacant.and_then(|place| self.places.get_mut(place)) {
                 *place = number;
             }
@@ -68,7 +78,10 @@ pub struct Intern<T> {
 
 impl<T> Default for Intern<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), places: Places::default() }
+        Self {
+            values: Vec::new(),
+            places: Places::default(),
+        }
     }
 }
 
@@ -80,12 +93,18 @@ impl<T: Hash + Eq> Intern<T> {
         let next = number(self.values.len());
         self.values.push(value);
         let values = &self.values;
-        self.places.add(next, |places, number| values.get(number as usize).map_or(0, |value| places.hash_of(value)));
+        self.places.add(next, |places, number| {
+            values
+                .get(number as usize)
+                .map_or(0, |value| places.hash_of(value))
+        });
         next
     }
 
     pub fn find(&self, value: &T) -> Option<u32> {
-        self.places.find(self.places.hash_of(value), |number| self.get(number) == Some(value))
+        self.places.find(self.places.hash_of(value), |number| {
+            self.get(number) == Some(value)
+        })
     }
 }
 
@@ -128,12 +147,16 @@ impl Texts {
         self.text.push_str(text);
         self.ends.push(number(self.text.len()));
         let (all, ends) = (&self.text, &self.ends);
-        self.places.add(next, |places, number| places.hash_of(text_at(all, ends, number).unwrap_or_default()));
+        self.places.add(next, |places, number| {
+            places.hash_of(text_at(all, ends, number).unwrap_or_default())
+        });
         next
     }
 
     pub fn find(&self, text: &str) -> Option<u32> {
-        self.places.find(self.places.hash_of(text), |number| self.get(number) == Some(text))
+        self.places.find(self.places.hash_of(text), |number| {
+            self.get(number) == Some(text)
+        })
     }
 
     pub fn get(&self, number: u32) -> Option<&str> {
@@ -175,18 +198,26 @@ pub struct AllTerms {
 
 impl AllTerms {
     pub fn of(&mut self, terms: Terms) -> u32 {
-        let others = self.others.of(Terms { price: Amount::ZERO, ..terms });
+        let others = self.others.of(Terms {
+            price: Amount::ZERO,
+            ..terms
+        });
         self.prices.of((terms.price, others))
     }
 
     pub fn find(&self, terms: &Terms) -> Option<u32> {
-        let others = self.others.find(&Terms { price: Amount::ZERO, ..*terms })?;
+        let others = self.others.find(&Terms {
+            price: Amount::ZERO,
+            ..*terms
+        })?;
         self.prices.find(&(terms.price, others))
     }
 
     pub fn get(&self, number: u32) -> Option<Terms> {
         let (price, others) = *self.prices.get(number)?;
-        self.others.get(others).map(|others| Terms { price, ..*others })
+        self.others
+            .get(others)
+            .map(|others| Terms { price, ..*others })
     }
 
     pub fn len(&self) -> usize {
@@ -222,13 +253,34 @@ mod tests {
     #[test]
     fn terms_come_back_as_they_were() {
         let mut all = AllTerms::default();
-        let terms = |price: &str, next: i64| Terms { price: price.parse().unwrap(), next: Quantity::whole(next), ..Terms::default() };
-        let list = [terms("0.1", 1), terms("0.2", 1), terms("0.1", 60), terms("0.10", 1), terms("0", 0)];
+        let terms = |price: &str, next: i64| Terms {
+            price: price.parse().unwrap(),
+            next: Quantity::whole(next),
+            ..Terms::default()
+        };
+        let list = [
+            terms("0.1", 1),
+            terms("0.2", 1),
+            terms("0.1", 60),
+            terms("0.10", 1),
+            terms("0", 0),
+        ];
         let numbers: Vec<u32> = list.iter().map(|terms| all.of(*terms)).collect();
         assert_eq!(numbers, [0, 1, 2, 0, 3]);
         for (terms, number) in list.iter().zip(numbers) {
-            assert_eq!((all.get(number), all.find(terms)), (Some(*terms), Some(number)));
+            assert_eq!(
+                (all.get(number), all.find(terms)),
+                (Some(*terms), Some(number))
+            );
         }
-        assert_eq!((all.len(), all.others.len(), all.get(4), all.find(&terms("0.3", 1))), (4, 3, None, None));
+        assert_eq!(
+            (
+                all.len(),
+                all.others.len(),
+                all.get(4),
+                all.find(&terms("0.3", 1))
+            ),
+            (4, 3, None, None)
+        );
     }
 }

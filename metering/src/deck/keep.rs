@@ -1,6 +1,7 @@
-//! A deck without a word of increments, of a connect fee or of what is blocked says nothing of them: a prefix that had a rate
-//! keeps what it had, and what a deck changes of it is named. Prices and terms are agreed on apart: a list of new prices that
-//! turned 60/60 into 1/1 unasked would lower every bill, and one that opened what was blocked would sell what nobody may call.
+//! A deck without a word of increments, of a connect fee or of what is blocked says nothing of
+//! them: a prefix that had a rate keeps what it had, and what a deck changes of it is named. Prices
+//! and terms are agreed on apart: a list of new prices that turned 60/60 into 1/1 unasked would
+//! lower every bill, and one that opened what was blocked would sell what nobody may call.
 
 use super::merge::{Entry, Numbered, Preview, TermsId};
 use super::{Beside, Says, Terms};
@@ -22,16 +23,26 @@ pub(super) fn keep(
     let mut counted = false;
     for entry in new.iter_mut().filter(|entry| !entry.is_closing()) {
         let since = entry.begins().max(at);
-        let in_force = before.iter().rfind(|other| other.begins() <= since).or(before.first());
-        let (Some(before), TermsId::Deck(number)) = (in_force, entry.terms) else { continue };
-        let Some(mut had) = of(base, terms, before.terms) else { continue };
-        let Some(said) = terms.get(number) else { continue };
+        let in_force = before
+            .iter()
+            .rfind(|other| other.begins() <= since)
+            .or(before.first());
+        let (Some(before), TermsId::Deck(number)) = (in_force, entry.terms) else {
+            continue;
+        };
+        let Some(mut had) = of(base, terms, before.terms) else {
+            continue;
+        };
+        let Some(said) = terms.get(number) else {
+            continue;
+        };
         // What has ended is not blocked any more.
         had.blocked &= before.ends() > since;
         let kept = said.or(&had, says);
         entry.terms = TermsId::Deck(terms.of(kept));
         if !std::mem::replace(&mut counted, true) {
-            preview.increments_kept += usize::from((kept.initial, kept.next) != (said.initial, said.next));
+            preview.increments_kept +=
+                usize::from((kept.initial, kept.next) != (said.initial, said.next));
             preview.terms_kept += usize::from(kept.others() != said.others());
             preview.blocked_kept += usize::from(kept.blocked != said.blocked);
         }
@@ -45,11 +56,27 @@ impl Terms {
         Self {
             initial: of(says.increments, self.initial, had.initial),
             next: of(says.increments, self.next, had.next),
-            connect_fee: if says.connect_fee { self.connect_fee } else { had.connect_fee },
-            minimum_duration: of(says.minimum_duration, self.minimum_duration, had.minimum_duration),
-            free_if_shorter_than: of(says.free_if_shorter_than, self.free_if_shorter_than, had.free_if_shorter_than),
+            connect_fee: if says.connect_fee {
+                self.connect_fee
+            } else {
+                had.connect_fee
+            },
+            minimum_duration: of(
+                says.minimum_duration,
+                self.minimum_duration,
+                had.minimum_duration,
+            ),
+            free_if_shorter_than: of(
+                says.free_if_shorter_than,
+                self.free_if_shorter_than,
+                had.free_if_shorter_than,
+            ),
             included: of(says.included, self.included, had.included),
-            blocked: if says.blocked { self.blocked } else { had.blocked },
+            blocked: if says.blocked {
+                self.blocked
+            } else {
+                had.blocked
+            },
             beside: had.beside,
             ..self
         }
@@ -57,14 +84,30 @@ impl Terms {
 
     /// Everything but price, increments and whether it is blocked.
     pub(super) fn others(&self) -> Self {
-        Self { price: Default::default(), per: Quantity::ZERO, initial: Quantity::ZERO, next: Quantity::ZERO, blocked: false, ..*self }
+        Self {
+            price: Default::default(),
+            per: Quantity::ZERO,
+            initial: Quantity::ZERO,
+            next: Quantity::ZERO,
+            blocked: false,
+            ..*self
+        }
     }
 
     /// For people: `connect fee 0.1, at least 30 s`; empty: none.
     fn written(&self) -> Vec<String> {
-        let Beside { minimum_charge, maximum_charge, zero_duration, rounding, counted } = self.beside;
-        let seconds = |what: &str, quantity: Quantity| (quantity != Quantity::ZERO).then(|| format!("{what} {quantity} s"));
-        let fee = (self.connect_fee != Default::default()).then(|| format!("connect fee {}", self.connect_fee));
+        let Beside {
+            minimum_charge,
+            maximum_charge,
+            zero_duration,
+            rounding,
+            counted,
+        } = self.beside;
+        let seconds = |what: &str, quantity: Quantity| {
+            (quantity != Quantity::ZERO).then(|| format!("{what} {quantity} s"))
+        };
+        let fee = (self.connect_fee != Default::default())
+            .then(|| format!("connect fee {}", self.connect_fee));
         let said = [
             fee,
             seconds("at least", self.minimum_duration),
@@ -98,17 +141,29 @@ pub(super) fn increments(base: &CardDoc, terms: &Numbered<'_>, id: TermsId) -> O
 
 /// What else a rate says, for people.
 pub(super) fn others(base: &CardDoc, terms: &Numbered<'_>, id: TermsId) -> String {
-    let mut said = of(base, terms, id).map(|terms| terms.written()).unwrap_or_default();
+    let mut said = of(base, terms, id)
+        .map(|terms| terms.written())
+        .unwrap_or_default();
     if let TermsId::Own(rate) = id
         && let Some(rate) = base.rates.get(rate as usize)
     {
         said.extend(rate.price.as_ref().map(|_| "a price model".to_owned()));
         let steps = rate.call.as_ref().map_or(&[][..], |call| &call.steps);
         said.extend((steps.len() > 1).then(|| format!("{} prices by elapsed time", steps.len())));
-        let of_its_own = |step: &rating::card::Step| step.increment.is_some() || step.fixed_fee.is_some();
-        said.extend(steps.iter().any(of_its_own).then(|| "increments or fees of a step".to_owned()));
+        let of_its_own =
+            |step: &rating::card::Step| step.increment.is_some() || step.fixed_fee.is_some();
+        said.extend(
+            steps
+                .iter()
+                .any(of_its_own)
+                .then(|| "increments or fees of a step".to_owned()),
+        );
     }
-    if said.is_empty() { "no fee, minimum or free time".to_owned() } else { said.join(", ") }
+    if said.is_empty() {
+        "no fee, minimum or free time".to_owned()
+    } else {
+        said.join(", ")
+    }
 }
 
 /// `60/1`.

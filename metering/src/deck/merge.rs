@@ -2,11 +2,13 @@
 //!
 //! A row without a date replaces what its prefix had. A row from a date on leaves the rate in force
 //! until then (an announced increase) and takes the place of whatever was announced before. A full
-//! deck closes the prefixes it does not name: at once, or from its earliest date if all its rows have
-//! one. A row that says it is deleted closes its prefix from its date on, in a partial deck too. A full deck closes nothing that
-//! a refused row may have meant ([`super::Spared`]). Whatever has ended by [`Import::at`] is left out: the versions before remember it.
+//! deck closes the prefixes it does not name: at once, or from its earliest date if all its rows
+//! have one. A row that says it is deleted closes its prefix from its date on, in a partial deck
+//! too. A full deck closes nothing that a refused row may have meant ([`super::Spared`]). Whatever
+//! has ended by [`Import::at`] is left out: the versions before remember it.
 //!
-//! Rates that a deck cannot say (other meters, windows, other attributes, no prefixes) are not touched.
+//! Rates that a deck cannot say (other meters, windows, other attributes, no prefixes) are not
+//! touched.
 
 use super::intern::AllTerms;
 use super::{Deck, DeckRow, Jurisdiction, Refusal, Terms, keep};
@@ -65,7 +67,10 @@ pub enum Kind {
 impl Kind {
     /// Something becomes of the prefix that was not so before.
     fn is_news(self) -> bool {
-        !matches!(self, Self::Unchanged | Self::Ended | Self::Spared | Self::Renamed)
+        !matches!(
+            self,
+            Self::Unchanged | Self::Ended | Self::Spared | Self::Renamed
+        )
     }
 }
 
@@ -88,7 +93,8 @@ pub struct Change {
     pub old_increments: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_increments: Option<String>,
-    /// Connect fee, minimums, free time and what else is not the price, where it is other than before.
+    /// Connect fee, minimums, free time and what else is not the price, where it is other than
+    /// before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_terms: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,7 +107,8 @@ pub struct Change {
     pub effective_from: Option<Instant>,
 }
 
-/// What an import would do. Counts are of prefixes (per jurisdiction), `refused` and `duplicates` of rows.
+/// What an import would do. Counts are of prefixes (per jurisdiction), `refused` and `duplicates`
+/// of rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Preview {
     pub new: usize,
@@ -124,13 +131,15 @@ pub struct Preview {
     /// Have other increments than before; they are among the others too.
     #[serde(default)]
     pub increments_changed: usize,
-    /// The deck says nothing of increments: prefixes that keep those that they had, where these are not 1/1.
+    /// The deck says nothing of increments: prefixes that keep those that they had, where these are
+    /// not 1/1.
     #[serde(default)]
     pub increments_kept: usize,
     /// The deck says nothing of increments: new prefixes, which are billed 1/1.
     #[serde(default)]
     pub increments_unsaid: usize,
-    /// Have another connect fee, other minimums or other free time than before; they are among the others too.
+    /// Have another connect fee, other minimums or other free time than before; they are among the
+    /// others too.
     #[serde(default)]
     pub terms_changed: usize,
     /// Prefixes that keep such terms because the deck says nothing of them.
@@ -144,14 +153,16 @@ pub struct Preview {
     pub gaps: usize,
     pub refused: usize,
     pub duplicates: usize,
-    /// Up to [`SAMPLES_MAX`] of each kind but `unchanged` and `ended`, and as many with a time without a price.
+    /// Up to [`SAMPLES_MAX`] of each kind but `unchanged` and `ended`, and as many with a time
+    /// without a price.
     pub samples: Vec<Change>,
     /// The first [`REFUSALS_MAX`].
     pub refusals: Vec<Refusal>,
     pub ignored_columns: Vec<String>,
 }
 
-/// What a rate costs: as a deck says it, or as the card's rate of that number says it in its own way.
+/// What a rate costs: as a deck says it, or as the card's rate of that number says it in its own
+/// way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum TermsId {
     Deck(u32),
@@ -203,39 +214,80 @@ pub(super) struct Merged<'d> {
 /// May a deck replace it? Rates by origin only by a deck that has prices by origin.
 pub(super) fn is_of_deck(rate: &Rate, meter: &str, by_origin: bool) -> Option<Jurisdiction> {
     let origin = by_origin || rate.origin_prefixes.is_empty();
-    let plain = rate.meter == meter && !rate.prefixes.is_empty() && origin && rate.window.is_none() && rate.priority == 0;
+    let plain = rate.meter == meter
+        && !rate.prefixes.is_empty()
+        && origin
+        && rate.window.is_none()
+        && rate.priority == 0;
     if plain { Jurisdiction::of(rate) } else { None }
 }
 
-/// Prefix by prefix in order, and of each only what is at hand: `laid` is lent what becomes of it, in order of its beginning.
+/// Prefix by prefix in order, and of each only what is at hand: `laid` is lent what becomes of it,
+/// in order of its beginning.
 pub(super) fn merge<'a>(
     base: &'a CardDoc,
     deck: &'a Deck,
     import: &Import<'_>,
     mut laid: impl FnMut(&[Entry<'a>], &Numbered<'a>),
 ) -> Merged<'a> {
-    let mut merged = Merged { terms: Numbered::new(&deck.terms), untouched: Vec::new(), preview: Preview::default() };
-    let Merged { terms, untouched, preview } = &mut merged;
+    let mut merged = Merged {
+        terms: Numbered::new(&deck.terms),
+        untouched: Vec::new(),
+        preview: Preview::default(),
+    };
+    let Merged {
+        terms,
+        untouched,
+        preview,
+    } = &mut merged;
     let mut old = OldPrices::of(base, import, deck.has_origins(), terms, untouched);
     let mut rows = deck.rows.iter().peekable();
     let closing = match import.mode {
         Mode::Partial => None,
-        Mode::Full => Some(deck.rows.iter().map(|row| deck.period(row).from.unwrap_or(Instant::MIN)).min().unwrap_or(Instant::MIN)),
+        Mode::Full => Some(
+            deck.rows
+                .iter()
+                .map(|row| deck.period(row).from.unwrap_or(Instant::MIN))
+                .min()
+                .unwrap_or(Instant::MIN),
+        ),
     };
     let (mut before, mut new, mut out) = (Vec::new(), Vec::new(), Vec::new());
-    while let Some(key) = [old.key(), rows.peek().map(|row| key(deck, row))].into_iter().flatten().min() {
+    while let Some(key) = [old.key(), rows.peek().map(|row| key(deck, row))]
+        .into_iter()
+        .flatten()
+        .min()
+    {
         old.take(key, &mut before);
         new.clear();
         while let Some(row) = rows.next_if(|row| self::key(deck, row) == key) {
             add_row(deck, row, &mut new);
         }
-        keep::keep(&before, &mut new, (deck.says, import.at), base, terms, preview);
+        keep::keep(
+            &before,
+            &mut new,
+            (deck.says, import.at),
+            base,
+            terms,
+            preview,
+        );
         let spared = new.is_empty() && closing.is_some() && deck.spared.has(key.0);
         let prices = Prices { base, terms };
         out.clear();
-        let kind = lay(&before, &new, closing.filter(|_| !spared), import.at, &prices, &mut out);
+        let kind = lay(
+            &before,
+            &new,
+            closing.filter(|_| !spared),
+            import.at,
+            &prices,
+            &mut out,
+        );
         let kind = if spared { Kind::Spared } else { kind };
-        let gap = if kind.is_news() { gap(&before, &out, import.at) } else { None };
+        let gap = if kind.is_news() {
+            gap(&before, &out, import.at)
+        } else {
+            None
+        };
         preview.count(kind, gap, || prices.sample(kind, &before, &new, gap));
         preview.increments_changed += usize::from(prices.increments(&before, &new).is_some());
         preview.increments_unsaid += usize::from(kind == Kind::New && !deck.says.increments);
@@ -258,13 +310,18 @@ pub(super) struct Numbered<'d> {
 
 impl<'d> Numbered<'d> {
     fn new(deck: &'d AllTerms) -> Self {
-        Self { deck, others: AllTerms::default() }
+        Self {
+            deck,
+            others: AllTerms::default(),
+        }
     }
     fn of_deck(&self) -> u32 {
         u32::try_from(self.deck.len()).unwrap_or(u32::MAX)
     }
     pub(super) fn of(&mut self, terms: Terms) -> u32 {
-        self.deck.find(&terms).unwrap_or_else(|| self.of_deck().saturating_add(self.others.of(terms)))
+        self.deck
+            .find(&terms)
+            .unwrap_or_else(|| self.of_deck().saturating_add(self.others.of(terms)))
     }
     pub(super) fn get(&self, number: u32) -> Option<Terms> {
         match number.checked_sub(self.of_deck()) {
@@ -274,7 +331,8 @@ impl<'d> Numbered<'d> {
     }
 }
 
-/// What a card has of the prefixes that a deck may replace, in order of prefix, jurisdiction, origin and begin.
+/// What a card has of the prefixes that a deck may replace, in order of prefix, jurisdiction,
+/// origin and begin.
 struct OldPrices<'a> {
     base: &'a CardDoc,
     /// By rate.
@@ -284,18 +342,33 @@ struct OldPrices<'a> {
 }
 
 impl<'a> OldPrices<'a> {
-    fn of(base: &'a CardDoc, import: &Import<'_>, by_origin: bool, terms: &mut Numbered<'_>, untouched: &mut Vec<u32>) -> Self {
+    fn of(
+        base: &'a CardDoc,
+        import: &Import<'_>,
+        by_origin: bool,
+        terms: &mut Numbered<'_>,
+        untouched: &mut Vec<u32>,
+    ) -> Self {
         let (mut rates, mut prices) = (Vec::with_capacity(base.rates.len()), Vec::new());
         for (rate, number) in base.rates.iter().zip(0_u32..) {
             let jurisdiction = is_of_deck(rate, import.meter, by_origin);
             match jurisdiction {
-                Some(_) => prices.extend((0_u32..).zip(&rate.prefixes).map(|(prefix, _)| (number, prefix))),
+                Some(_) => prices.extend(
+                    (0_u32..)
+                        .zip(&rate.prefixes)
+                        .map(|(prefix, _)| (number, prefix)),
+                ),
                 None => untouched.push(number),
             }
-            let mut id = || Terms::of(rate).map_or(TermsId::Own(number), |of| TermsId::Deck(terms.of(of)));
+            let mut id =
+                || Terms::of(rate).map_or(TermsId::Own(number), |of| TermsId::Deck(terms.of(of)));
             rates.push(jurisdiction.map(|jurisdiction| (jurisdiction, id())));
         }
-        let mut old = Self { base, rates, prices: Vec::new().into_iter().peekable() };
+        let mut old = Self {
+            base,
+            rates,
+            prices: Vec::new().into_iter().peekable(),
+        };
         prices.sort_by(|a, b| old.order(*a, *b));
         old.prices = prices.into_iter().peekable();
         old
@@ -329,7 +402,13 @@ impl<'a> OldPrices<'a> {
     /// Those of this key, which come next if there are any.
     fn take(&mut self, key: Key<'_>, into: &mut Vec<Entry<'a>>) {
         into.clear();
-        while let Some(entry) = self.prices.peek().copied().and_then(|next| self.entry(next)).filter(|entry| entry.key() == key) {
+        while let Some(entry) = self
+            .prices
+            .peek()
+            .copied()
+            .and_then(|next| self.entry(next))
+            .filter(|entry| entry.key() == key)
+        {
             into.push(entry);
             self.prices.next();
         }
@@ -347,7 +426,11 @@ fn add_row<'a>(deck: &'a Deck, row: &'a DeckRow, entries: &mut Vec<Entry<'a>>) {
         terms: TermsId::Deck(row.terms),
         rate: None,
         from: period.from,
-        until: if period.closes { Some(period.from.unwrap_or(Instant::MIN)) } else { period.until },
+        until: if period.closes {
+            Some(period.from.unwrap_or(Instant::MIN))
+        } else {
+            period.until
+        },
     };
     if let Some(before) = entries.last_mut() {
         before.until = Some(before.ends().min(entry.begins()));
@@ -370,12 +453,23 @@ fn lay<'a>(
         None => closing,
     };
     let lives = |entry: &Entry<'_>| entry.begins() < entry.ends() && entry.ends() > at;
-    let kept = old.iter().enumerate().filter(|(_, entry)| new.is_empty() || entry.begins() <= at).map(|(index, entry)| {
-        // Until what was announced, if that is now given up: then until the deck's own first day.
-        let announced = old.get(index + 1).is_some_and(|next| !new.is_empty() && next.begins() > at && entry.until == next.from);
-        let until = if announced { None } else { entry.until };
-        Entry { until: cut.filter(|cut| *cut < until.unwrap_or(Instant::MAX)).or(until), ..*entry }
-    });
+    let kept = old
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| new.is_empty() || entry.begins() <= at)
+        .map(|(index, entry)| {
+            // Until what was announced, if that is now given up: then until the deck's own first day.
+            let announced = old.get(index + 1).is_some_and(|next| {
+                !new.is_empty() && next.begins() > at && entry.until == next.from
+            });
+            let until = if announced { None } else { entry.until };
+            Entry {
+                until: cut
+                    .filter(|cut| *cut < until.unwrap_or(Instant::MAX))
+                    .or(until),
+                ..*entry
+            }
+        });
     out.extend(kept.chain(new.iter().copied()).filter(lives));
     let same_terms = same(old, &out[begin..], at, |entry| entry.terms);
     if same_terms && same(old, &out[begin..], at, |entry| entry.name) {
@@ -383,7 +477,11 @@ fn lay<'a>(
         out.truncate(begin);
         out.extend(old.iter().filter(|entry| entry.ends() > at));
         let has_ended = out.len() == begin && new.iter().any(|entry| !entry.is_closing());
-        return if has_ended { Kind::Ended } else { Kind::Unchanged };
+        return if has_ended {
+            Kind::Ended
+        } else {
+            Kind::Unchanged
+        };
     }
     let is_closed = out.len() == begin || new.last().is_some_and(Entry::is_closing);
     match (same_terms, is_closed) {
@@ -394,7 +492,12 @@ fn lay<'a>(
 }
 
 /// Do two timelines say the same from `at` on?
-fn same<'a, T: PartialEq>(a: &[Entry<'a>], b: &[Entry<'a>], at: Instant, what: impl Fn(&Entry<'a>) -> T) -> bool {
+fn same<'a, T: PartialEq>(
+    a: &[Entry<'a>],
+    b: &[Entry<'a>],
+    at: Instant,
+    what: impl Fn(&Entry<'a>) -> T,
+) -> bool {
     let flat = |entries: &[Entry<'a>]| {
         let mut pieces: Vec<(Instant, Instant, T)> = Vec::with_capacity(entries.len());
         for entry in entries.iter().filter(|entry| entry.ends() > at) {
@@ -409,10 +512,12 @@ fn same<'a, T: PartialEq>(a: &[Entry<'a>], b: &[Entry<'a>], at: Instant, what: i
     flat(a) == flat(b)
 }
 
-/// The first time from `at` on without a price between two prices, or between what was in force and what is to come: nobody
-/// could call, or nobody would pay. Both lists are in order.
+/// The first time from `at` on without a price between two prices, or between what was in force and
+/// what is to come: nobody could call, or nobody would pay. Both lists are in order.
 fn gap(before: &[Entry<'_>], after: &[Entry<'_>], at: Instant) -> Option<(Instant, Instant)> {
-    let was_in_force = before.iter().any(|entry| entry.begins() <= at && at < entry.ends());
+    let was_in_force = before
+        .iter()
+        .any(|entry| entry.begins() <= at && at < entry.ends());
     let mut since = if was_in_force { Some(at) } else { None };
     for entry in after {
         let begins = entry.begins().max(at);
@@ -433,19 +538,33 @@ impl Prices<'_> {
     fn of(&self, entry: &Entry<'_>) -> Option<Amount> {
         match entry.terms {
             TermsId::Deck(number) => self.terms.get(number).map(|terms| terms.price),
-            TermsId::Own(rate) => self.base.rates.get(rate as usize)?.call.as_ref()?.steps.first().map(|step| step.price),
+            TermsId::Own(rate) => self
+                .base
+                .rates
+                .get(rate as usize)?
+                .call
+                .as_ref()?
+                .steps
+                .first()
+                .map(|step| step.price),
         }
     }
 
     /// The last price before and the last price after.
     fn both(&self, old: &[Entry<'_>], new: &[Entry<'_>]) -> (Option<Amount>, Option<Amount>) {
-        (old.last().and_then(|entry| self.of(entry)), new.last().and_then(|entry| self.of(entry)))
+        (
+            old.last().and_then(|entry| self.of(entry)),
+            new.last().and_then(|entry| self.of(entry)),
+        )
     }
 
     /// The last increments before and the last after, if they are others.
     fn increments(&self, old: &[Entry<'_>], new: &[Entry<'_>]) -> Option<[String; 2]> {
         let of = |entries: &[Entry<'_>]| {
-            entries.last().filter(|entry| !entry.is_closing()).and_then(|entry| keep::increments(self.base, self.terms, entry.terms))
+            entries
+                .last()
+                .filter(|entry| !entry.is_closing())
+                .and_then(|entry| keep::increments(self.base, self.terms, entry.terms))
         };
         let (old, new) = (of(old)?, of(new)?);
         (old != new).then(|| [old, new].map(keep::written))
@@ -453,7 +572,12 @@ impl Prices<'_> {
 
     /// Likewise of what is neither price nor increment.
     fn others(&self, old: &[Entry<'_>], new: &[Entry<'_>]) -> Option<[String; 2]> {
-        let of = |entries: &[Entry<'_>]| entries.last().filter(|entry| !entry.is_closing()).map(|entry| entry.terms);
+        let of = |entries: &[Entry<'_>]| {
+            entries
+                .last()
+                .filter(|entry| !entry.is_closing())
+                .map(|entry| entry.terms)
+        };
         let (old, new) = (of(old)?, of(new)?);
         if old == new {
             return None;
@@ -464,7 +588,8 @@ impl Prices<'_> {
 
     fn is_blocked(&self, entries: &[Entry<'_>]) -> bool {
         let last = entries.last().filter(|entry| !entry.is_closing());
-        last.and_then(|entry| keep::of(self.base, self.terms, entry.terms)).is_some_and(|terms| terms.blocked)
+        last.and_then(|entry| keep::of(self.base, self.terms, entry.terms))
+            .is_some_and(|terms| terms.blocked)
     }
 
     fn kind(&self, old: &[Entry<'_>], new: &[Entry<'_>]) -> Kind {
@@ -485,7 +610,13 @@ impl Prices<'_> {
         }
     }
 
-    fn sample(&self, kind: Kind, old: &[Entry<'_>], new: &[Entry<'_>], gap: Option<(Instant, Instant)>) -> Change {
+    fn sample(
+        &self,
+        kind: Kind,
+        old: &[Entry<'_>],
+        new: &[Entry<'_>],
+        gap: Option<(Instant, Instant)>,
+    ) -> Change {
         let (old_price, new_price) = self.both(old, new);
         let new_price = match kind {
             Kind::Spared => old_price,
@@ -493,8 +624,12 @@ impl Prices<'_> {
             _ => new_price,
         };
         let shown = new.last().or(old.last());
-        let [old_increments, new_increments] = self.increments(old, new).map_or([None, None], |both| both.map(Some));
-        let [old_terms, new_terms] = self.others(old, new).map_or([None, None], |both| both.map(Some));
+        let [old_increments, new_increments] = self
+            .increments(old, new)
+            .map_or([None, None], |both| both.map(Some));
+        let [old_terms, new_terms] = self
+            .others(old, new)
+            .map_or([None, None], |both| both.map(Some));
         Change {
             kind,
             prefix: shown.map_or("", |entry| entry.prefix).to_owned(),
@@ -515,8 +650,16 @@ impl Prices<'_> {
 }
 
 impl Preview {
-    fn count(&mut self, kind: Kind, gap: Option<(Instant, Instant)>, sample: impl FnOnce() -> Change) {
-        let changed = matches!(kind, Kind::Increased | Kind::Decreased | Kind::Changed | Kind::Blocked | Kind::Opened);
+    fn count(
+        &mut self,
+        kind: Kind,
+        gap: Option<(Instant, Instant)>,
+        sample: impl FnOnce() -> Change,
+    ) {
+        let changed = matches!(
+            kind,
+            Kind::Increased | Kind::Decreased | Kind::Changed | Kind::Blocked | Kind::Opened
+        );
         self.changed += usize::from(changed);
         self.gaps += usize::from(gap.is_some());
         match kind {
@@ -532,7 +675,12 @@ impl Preview {
             Kind::Unchanged => self.unchanged += 1,
             Kind::Changed => {}
         }
-        let has_room = self.samples.iter().filter(|sample| sample.kind == kind).count() < SAMPLES_MAX;
+        let has_room = self
+            .samples
+            .iter()
+            .filter(|sample| sample.kind == kind)
+            .count()
+            < SAMPLES_MAX;
         let shows_gap = gap.is_some() && self.gaps <= SAMPLES_MAX;
         if !matches!(kind, Kind::Unchanged | Kind::Ended) && (has_room || shows_gap) {
             self.samples.push(sample());

@@ -1,13 +1,14 @@
 //! Rate decks: a supplier's price list of prefixes, read, previewed and turned into a rate card.
 //!
-//! Vocabulary: a *deck* is a file of rows; a *row* prices one prefix (a cell with several prefixes is
-//! several rows) from a date on; an *import* lays a deck over a card: a *full* deck closes every
+//! Vocabulary: a *deck* is a file of rows; a *row* prices one prefix (a cell with several prefixes
+//! is several rows) from a date on; an *import* lays a deck over a card: a *full* deck closes every
 //! prefix it does not name, a *partial* one leaves them.
 //!
-//! Invariants: a row that cannot be read is refused with its line, column and reason, and costs only
-//! itself; the prefixes of a refused row keep their rates, also in a full deck; a column that is not understood stops the
-//! import; day-or-month order, a doubtful decimal comma, a unit and a foreign currency are never guessed; prices keep their
-//! digits; the preview and the card come from the same merge.
+//! Invariants: a row that cannot be read is refused with its line, column and reason, and costs
+//! only itself; the prefixes of a refused row keep their rates, also in a full deck; a column that
+//! is not understood stops the import; day-or-month order, a doubtful decimal comma, a unit and a
+//! foreign currency are never guessed; prices keep their digits; the preview and the card come from
+//! the same merge.
 
 mod above;
 mod card;
@@ -69,11 +70,14 @@ pub enum ValidTo {
 pub struct DeckOptions {
     /// Field → column by name or index, before the names that are known.
     pub columns: BTreeMap<Field, Column>,
-    /// The file has no line of names; `columns` are indices. Default: where all of them are, the first line shows it.
+    /// The file has no line of names; `columns` are indices. Default: where all of them are, the
+    /// first line shows it.
     pub headless: Option<bool>,
-    /// Columns that mean nothing for the price, by name or index. Any other that is not understood stops the import.
+    /// Columns that mean nothing for the price, by name or index. Any other that is not understood
+    /// stops the import.
     pub ignore_columns: Vec<Column>,
-    /// Lines at the file's beginning that are left out: titles and notes whose words mean nothing for the price.
+    /// Lines at the file's beginning that are left out: titles and notes whose words mean nothing
+    /// for the price.
     pub skip_lines: usize,
     /// Default: the one of `,` `;` tab `|` that the first line has most of.
     pub delimiter: Option<char>,
@@ -82,7 +86,8 @@ pub struct DeckOptions {
     pub date_form: DateForm,
     /// IANA zone of the dates: the card's.
     pub zone: Option<String>,
-    /// What a last date with the time 00:00 is: databases write days so. Default: such a date is refused.
+    /// What a last date with the time 00:00 is: databases write days so. Default: such a date is
+    /// refused.
     pub valid_to: Option<ValidTo>,
     /// The card's currency: a deck whose columns name another is refused.
     pub currency: Option<Currency>,
@@ -90,7 +95,8 @@ pub struct DeckOptions {
     pub cents: Option<bool>,
     /// Units that a price is for. Default: what its title says, or 60 (per minute).
     pub per: Option<Quantity>,
-    /// Increments of rows that have none. Default: 1, or, in a deck without a column of them, those that the prefix had.
+    /// Increments of rows that have none. Default: 1, or, in a deck without a column of them, those
+    /// that the prefix had.
     pub initial: Option<Quantity>,
     pub next: Option<Quantity>,
 }
@@ -100,7 +106,10 @@ impl DeckOptions {
     fn ignores(&self, index: usize, title: &str) -> bool {
         self.ignore_columns.iter().any(|column| match column {
             Column::Index(stated) => *stated == index,
-            Column::Name(name) => name.trim().eq_ignore_ascii_case(title) || (title.is_empty() && name.trim().parse() == Ok(index)),
+            Column::Name(name) => {
+                name.trim().eq_ignore_ascii_case(title)
+                    || (title.is_empty() && name.trim().parse() == Ok(index))
+            }
             Column::Several(_) => false,
         })
     }
@@ -187,7 +196,8 @@ impl Spared {
     }
 }
 
-/// The price of one prefix from a date on, in a few words: what rows have in common stands once in the deck.
+/// The price of one prefix from a date on, in a few words: what rows have in common stands once in
+/// the deck.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeckRow {
     pub prefix: Prefix,
@@ -211,7 +221,9 @@ pub struct Period {
 
 /// Decks of the United States price a prefix by where the call came from. The rate asks for the
 /// attribute `jurisdiction`; the indeterminate price is the one of calls without it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Jurisdiction {
     #[default]
@@ -241,7 +253,9 @@ impl Jurisdiction {
             0 => Some(Self::Any),
             1 => {
                 let value = rate.attributes.get(Self::ATTRIBUTE)?;
-                [Self::Interstate, Self::Intrastate].into_iter().find(|j| j.value() == Some(value))
+                [Self::Interstate, Self::Intrastate]
+                    .into_iter()
+                    .find(|j| j.value() == Some(value))
             }
             _ => None,
         }
@@ -290,7 +304,13 @@ impl Terms {
         CallTerms {
             initial: Some(self.initial),
             next: Some(self.next),
-            steps: vec![Step { from: Quantity::ZERO, price: self.price, per: self.per, increment: None, fixed_fee: None }],
+            steps: vec![Step {
+                from: Quantity::ZERO,
+                price: self.price,
+                per: self.per,
+                increment: None,
+                fixed_fee: None,
+            }],
             connect_fee: Some(self.connect_fee).filter(|fee| *fee != Amount::ZERO),
             minimum_duration: unless_zero(self.minimum_duration),
             free_if_shorter_than: unless_zero(self.free_if_shorter_than),
@@ -305,7 +325,11 @@ impl Terms {
     pub fn of(rate: &Rate) -> Option<Self> {
         let call = rate.call.as_ref()?;
         let terms = Self::nearest(rate);
-        let only_that = CallTerms { initial: Some(terms.initial), next: Some(terms.next), ..CallTerms::clone(call) } == terms.to_call();
+        let only_that = CallTerms {
+            initial: Some(terms.initial),
+            next: Some(terms.next),
+            ..CallTerms::clone(call)
+        } == terms.to_call();
         (only_that && rate.price.is_none()).then_some(terms)
     }
 
@@ -314,7 +338,12 @@ impl Terms {
         let none = CallTerms::default();
         let call = rate.call.as_deref().unwrap_or(&none);
         let next = call.next.unwrap_or(Quantity::whole(1));
-        let (price, per) = call.steps.first().map_or((Amount::ZERO, Quantity::whole(60)), |step| (step.price, step.per));
+        let (price, per) = call
+            .steps
+            .first()
+            .map_or((Amount::ZERO, Quantity::whole(60)), |step| {
+                (step.price, step.per)
+            });
         Self {
             price,
             per,

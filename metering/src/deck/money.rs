@@ -1,7 +1,7 @@
 //! Prices of a deck: their digits, their currency, their unit.
 //!
-//! Whether `1,234` is a little more than one or a thousand is stated, or shown by other prices of the file: [`Marks`]
-//! gathers what they show. A number that nothing decides is refused.
+//! Whether `1,234` is a little more than one or a thousand is stated, or shown by other prices of
+//! the file: [`Marks`] gathers what they show. A number that nothing decides is refused.
 
 use super::cells::Bad;
 use super::{DeckOptions, Refusal};
@@ -21,7 +21,8 @@ const STATE_WHICH: &str = "say which by `decimal_comma` (--map {\"decimal_comma\
 pub struct Notation {
     /// As stated.
     comma: Option<bool>,
-    /// Cells are separated by something else than commas, so a comma in a price is one of decimals or groups.
+    /// Cells are separated by something else than commas, so a comma in a price is one of decimals
+    /// or groups.
     comma_free: bool,
     card: Option<Currency>,
     cents: Option<bool>,
@@ -37,7 +38,12 @@ pub struct Price {
 
 impl Notation {
     pub fn new(options: &DeckOptions, delimiter: u8) -> Self {
-        Self { comma: options.decimal_comma, comma_free: delimiter != b',', card: options.currency, cents: options.cents }
+        Self {
+            comma: options.decimal_comma,
+            comma_free: delimiter != b',',
+            card: options.currency,
+            cents: options.cents,
+        }
     }
 
     /// Of numbers that are not money.
@@ -51,27 +57,55 @@ impl Notation {
 
     /// A price in major units, not below zero. `title`: the unit that the column's title says.
     pub fn price(&self, cell: &str, title: Unit, marks: &mut Marks) -> Result<Price, Bad> {
-        let expected = || (BAD_PRICE, format!("cannot read {}: expected a decimal with at most 12 decimals, such as 0.0125", shown(cell)));
+        let expected = || {
+            (
+                BAD_PRICE,
+                format!(
+                    "cannot read {}: expected a decimal with at most 12 decimals, such as 0.0125",
+                    shown(cell)
+                ),
+            )
+        };
         let (unit, number) = units::split(cell.trim()).ok_or_else(expected)?;
         self.check_currency(cell, unit)?;
         let in_cents = unit.is_minor || title.is_minor || self.cents == Some(true);
         if in_cents && !unit.is_minor && unit.currency.is_some() {
-            return Err(("ambiguous_unit", format!("{} names a currency in a column of cents: say by `cents` which it is", shown(cell))));
+            return Err((
+                "ambiguous_unit",
+                format!(
+                    "{} names a currency in a column of cents: say by `cents` which it is",
+                    shown(cell)
+                ),
+            ));
         }
         let digits = self.digits(cell, number, marks)?;
         let amount = amount(&digits).ok_or_else(expected)?;
         if amount.is_negative() {
-            return Err((BAD_PRICE, format!("{} is below zero: expected a price of 0 or more", shown(cell))));
+            return Err((
+                BAD_PRICE,
+                format!(
+                    "{} is below zero: expected a price of 0 or more",
+                    shown(cell)
+                ),
+            ));
         }
-        let amount = if in_cents { self.in_major_units(amount).ok_or_else(expected)? } else { amount };
-        Ok(Price { amount, seconds: unit.seconds })
+        let amount = if in_cents {
+            self.in_major_units(amount).ok_or_else(expected)?
+        } else {
+            amount
+        };
+        Ok(Price {
+            amount,
+            seconds: unit.seconds,
+        })
     }
 
     fn check_currency(&self, cell: &str, unit: Unit) -> Result<(), Bad> {
         match (unit.currency, self.card) {
-            (Some(named), Some(card)) if named != card => {
-                Err(("currency_mismatch", format!("{} is in {named}, the card is in {card}", shown(cell))))
-            }
+            (Some(named), Some(card)) if named != card => Err((
+                "currency_mismatch",
+                format!("{} is in {named}, the card is in {card}", shown(cell)),
+            )),
             _ => Ok(()),
         }
     }
@@ -87,7 +121,11 @@ impl Notation {
         let mark = match self.comma {
             Some(true) => Mark::Comma,
             Some(false) => Mark::GroupedPoint,
-            None if comma && (point || !self.comma_free) => return Err(wrong(&format!("a comma may be decimal or not: {STATE_WHICH}"))),
+            None if comma && (point || !self.comma_free) => {
+                return Err(wrong(&format!(
+                    "a comma may be decimal or not: {STATE_WHICH}"
+                )));
+            }
             None if comma => Mark::Comma,
             None => Mark::Point,
         };
@@ -95,16 +133,25 @@ impl Notation {
             marks.note(comma, point, decimal::is_doubtful(number));
         }
         let hint = || match self.comma {
-            Some(true) if point => "a decimal comma is stated (`decimal_comma`), and a point stands only between groups of three digits",
+            Some(true) if point => {
+                "a decimal comma is stated (`decimal_comma`), and a point stands only between \
+                    groups of three digits"
+            }
             _ => "expected a decimal with at most 12 decimals, such as 0.0125",
         };
-        decimal::plain(number, mark).map(|digits| digits.into_owned()).ok_or_else(|| wrong(hint()))
+        decimal::plain(number, mark)
+            .map(|digits| digits.into_owned())
+            .ok_or_else(|| wrong(hint()))
     }
 
     fn in_major_units(&self, amount: Amount) -> Option<Amount> {
         let decimals = self.card.map_or(2, Currency::exponent);
         let major = amount.0.checked_mul(Decimal::new(1, decimals))?;
-        if decimals == 0 { None } else { Amount::from_decimal(major.normalize()).ok() }
+        if decimals == 0 {
+            None
+        } else {
+            Amount::from_decimal(major.normalize()).ok()
+        }
     }
 }
 
@@ -113,7 +160,8 @@ fn amount(digits: &str) -> Option<Amount> {
     decimal::without_exponent(digits)?.parse().ok()
 }
 
-/// What the prices of a file show of its decimals, where nothing is stated and cells are not separated by commas.
+/// What the prices of a file show of its decimals, where nothing is stated and cells are not
+/// separated by commas.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Marks {
     comma: bool,
@@ -159,7 +207,12 @@ impl MarksByLine {
 
     /// Lines whose prices were read in one of two possible ways, and why they are refused.
     pub fn refused(&self, column: &str) -> (HashSet<u32>, impl Iterator<Item = Refusal>) {
-        let Marks { comma, point, clear, .. } = self.all;
+        let Marks {
+            comma,
+            point,
+            clear,
+            ..
+        } = self.all;
         let is_refused = move |marks: &Marks| match (comma && point, clear) {
             (true, _) => true,
             (false, false) => marks.doubtful,
@@ -168,11 +221,29 @@ impl MarksByLine {
         let why = if comma && point {
             format!("the file has prices with a point and with a comma: {STATE_WHICH}")
         } else {
-            format!("its comma or point may stand before decimals or between groups of digits: {STATE_WHICH}")
+            format!(
+                "its comma or point may stand before decimals or between groups of digits: \
+                    {STATE_WHICH}"
+            )
         };
-        let lines: HashSet<u32> = self.lines.iter().filter(|(_, marks)| is_refused(marks)).map(|(line, _)| *line).collect();
-        let refusal = move |line| Refusal { line, column: column.to_owned(), code: BAD_PRICE.into(), detail: why.clone() };
-        let refusals = self.lines.iter().filter(move |(_, marks)| is_refused(marks)).map(|(line, _)| *line).map(refusal);
+        let lines: HashSet<u32> = self
+            .lines
+            .iter()
+            .filter(|(_, marks)| is_refused(marks))
+            .map(|(line, _)| *line)
+            .collect();
+        let refusal = move |line| Refusal {
+            line,
+            column: column.to_owned(),
+            code: BAD_PRICE.into(),
+            detail: why.clone(),
+        };
+        let refusals = self
+            .lines
+            .iter()
+            .filter(move |(_, marks)| is_refused(marks))
+            .map(|(line, _)| *line)
+            .map(refusal);
         (lines, refusals)
     }
 }
@@ -205,9 +276,24 @@ mod tests {
             ("n/a", None, b',', "invalid_price"),
             ("0.1234567890123", None, b',', "invalid_price"),
         ] {
-            let options = DeckOptions { decimal_comma: comma, currency: Some(Currency::EUR), ..DeckOptions::default() };
-            let read = Notation::new(&options, delimiter).price(cell, Unit::default(), &mut Marks::default());
-            assert_eq!(read.map_or_else(|(code, _)| code.to_owned(), |price| price.amount.to_string()), want, "{cell}");
+            let options = DeckOptions {
+                decimal_comma: comma,
+                currency: Some(Currency::EUR),
+                ..DeckOptions::default()
+            };
+            let read = Notation::new(&options, delimiter).price(
+                cell,
+                Unit::default(),
+                &mut Marks::default(),
+            );
+            assert_eq!(
+                read.map_or_else(
+                    |(code, _)| code.to_owned(),
+                    |price| price.amount.to_string()
+                ),
+                want,
+                "{cell}"
+            );
         }
     }
 
@@ -221,7 +307,10 @@ mod tests {
                 notation.price(cell, Unit::default(), &mut marks).unwrap();
                 all.note(line, marks);
             }
-            all.refused("Rate").1.map(|refusal| refusal.line).collect::<Vec<_>>()
+            all.refused("Rate")
+                .1
+                .map(|refusal| refusal.line)
+                .collect::<Vec<_>>()
         };
         assert_eq!(refused(&["1,234", "0,02"]), [0; 0]);
         assert_eq!(refused(&["1.234", "0.02"]), [0; 0]);

@@ -10,27 +10,52 @@ const CALLWITHUS: &str = include_str!("../../../tests/fixtures/deck_callwithus.c
 const LABS46: &str = include_str!("../../../tests/fixtures/deck_46labs.csv");
 
 pub(super) fn berlin() -> DeckOptions {
-    DeckOptions { zone: Some("Europe/Berlin".into()), currency: Some(Currency::EUR), ..DeckOptions::default() }
+    DeckOptions {
+        zone: Some("Europe/Berlin".into()),
+        currency: Some(Currency::EUR),
+        ..DeckOptions::default()
+    }
 }
 
-/// Each row as `prefix[/jurisdiction] name price/per initial/next +fee <free from`; then each refusal.
+/// Each row as `prefix[/jurisdiction] name price/per initial/next +fee <free from`; then each
+/// refusal.
 pub(super) fn told(text: &str, options: &DeckOptions) -> Vec<String> {
     let deck = parse(text.as_bytes(), options).unwrap();
     let rows = deck.rows.iter().map(|row| {
         let t = deck.terms(row);
         let mut line = row.prefix.to_string();
-        line += &row.jurisdiction.value().map(|j| format!("/{j}")).unwrap_or_default();
-        line += &format!(" {} {}/{} {}/{}", deck.name(row), t.price, t.per, t.initial, t.next);
-        for (mark, value) in
-            [("+", t.connect_fee.to_string()), ("<", t.free_if_shorter_than.to_string()), (">", t.minimum_duration.to_string())]
-        {
+        line += &row
+            .jurisdiction
+            .value()
+            .map(|j| format!("/{j}"))
+            .unwrap_or_default();
+        line += &format!(
+            " {} {}/{} {}/{}",
+            deck.name(row),
+            t.price,
+            t.per,
+            t.initial,
+            t.next
+        );
+        for (mark, value) in [
+            ("+", t.connect_fee.to_string()),
+            ("<", t.free_if_shorter_than.to_string()),
+            (">", t.minimum_duration.to_string()),
+        ] {
             if value != "0" {
                 line += &format!(" {mark}{value}");
             }
         }
-        line + &deck.period(row).from.map(|from| format!(" from {from}")).unwrap_or_default()
+        line + &deck
+            .period(row)
+            .from
+            .map(|from| format!(" from {from}"))
+            .unwrap_or_default()
     });
-    let refused = deck.refused.iter().map(|r| format!("line {} {}: {}", r.line, r.column, r.code));
+    let refused = deck
+        .refused
+        .iter()
+        .map(|r| format!("line {} {}: {}", r.line, r.column, r.code));
     rows.chain(refused).collect()
 }
 
@@ -65,10 +90,20 @@ fn the_known_forms_are_read() {
     );
     assert_eq!(
         told(CALLWITHUS, &berlin()),
-        ["9991 Atlantis 0.02/60 60/60", "99915 Atlantis; Mobile 0.1/60 30/6", "9992 Lemuria 0.03/60 1/1"]
+        [
+            "9991 Atlantis 0.02/60 60/60",
+            "99915 Atlantis; Mobile 0.1/60 30/6",
+            "9992 Lemuria 0.03/60 1/1"
+        ]
     );
     assert_eq!(
-        told(LABS46, &DeckOptions { date_form: DateForm::MonthFirst, ..berlin() })[..4],
+        told(
+            LABS46,
+            &DeckOptions {
+                date_form: DateForm::MonthFirst,
+                ..berlin()
+            }
+        )[..4],
         [
             "1999555  0.0045/60 6/6 from 2026-10-31T23:00:00Z",
             "1999555/interstate  0.0021/60 6/6 from 2026-10-31T23:00:00Z",
@@ -77,45 +112,104 @@ fn the_known_forms_are_read() {
         ]
     );
     let magnus = "dialprefix,destination,rateinitial,initblock,billingblock,minimal_time_charge,connectcharge,disconnectcharge,package_offer\n9991,Atlantis,0.02,30,6,2,0.01,0.02,0\n";
-    assert_eq!(told(magnus, &berlin()), ["9991 Atlantis 0.02/60 30/6 +0.03 <2"]);
+    assert_eq!(
+        told(magnus, &berlin()),
+        ["9991 Atlantis 0.02/60 30/6 +0.03 <2"]
+    );
     let a2billing = "dialprefix,destination,rateinitial,initblock,billingblock,connectcharge,stepchargea\n9991,Atlantis,0.02,0,0,0,0\n9992,Lemuria,0.02,0,0,0,0.5\n";
-    assert_eq!(told(a2billing, &berlin()), ["9991 Atlantis 0.02/60 1/1", "line 3 stepchargea: unsupported_term"]);
+    assert_eq!(
+        told(a2billing, &berlin()),
+        [
+            "9991 Atlantis 0.02/60 1/1",
+            "line 3 stepchargea: unsupported_term"
+        ]
+    );
     let kazoo = "prefix,rate_cost,rate_increment,rate_minimum,rate_nocharge_time,rate_surcharge,rate_name,iso_country_code,direction\n9991,0.02,6,60,5,0.01,AT_1,XX,\n9992,0.02,6,60,0,0,LE_1,XX,inbound\n";
-    assert_eq!(told(kazoo, &berlin()), ["9991 AT_1 0.02/60 60/6 +0.01 <5", "line 3 direction: unsupported_direction"]);
-    let ivoz = "Name;Prefix;Per minute rate;Connection charge;Charge period\nAtlantis;+9991;0.02;0;60\n";
+    assert_eq!(
+        told(kazoo, &berlin()),
+        [
+            "9991 AT_1 0.02/60 60/6 +0.01 <5",
+            "line 3 direction: unsupported_direction"
+        ]
+    );
+    let ivoz =
+        "Name;Prefix;Per minute rate;Connection charge;Charge period\nAtlantis;+9991;0.02;0;60\n";
     assert_eq!(told(ivoz, &berlin()), ["9991 Atlantis 0.02/60 60/60"]);
 }
 
 #[test]
 fn columns_come_in_any_order_and_under_titles() {
-    let text = "Price list of November\n\nRate\tCode\tCountry\tDestination\n0,02\t9991, 9992\tX\tAtlantis\n";
-    assert_eq!(told(text, &DeckOptions { delimiter: Some('\t'), ..berlin() }), ["9991 Atlantis 0.02/60 1/1", "9992 Atlantis 0.02/60 1/1"]);
+    let text = "Price list of November\n\nRate\tCode\tCountry\tDestination\n0,02\t9991, \
+        9992\tX\tAtlantis\n";
+    assert_eq!(
+        told(
+            text,
+            &DeckOptions {
+                delimiter: Some('\t'),
+                ..berlin()
+            }
+        ),
+        ["9991 Atlantis 0.02/60 1/1", "9992 Atlantis 0.02/60 1/1"]
+    );
     let codes = "country code,area code,rate\n61,\"38,39\",0.02\n62,,0.03\n";
-    assert_eq!(told(codes, &berlin()), ["6138  0.02/60 1/1", "6139  0.02/60 1/1", "62  0.03/60 1/1"]);
-    let stated: DeckOptions =
-        serde_json::from_str(r#"{"headless":true,"columns":{"prefix":1,"price":0},"per":"1","delimiter":";"}"#).unwrap();
+    assert_eq!(
+        told(codes, &berlin()),
+        ["6138  0.02/60 1/1", "6139  0.02/60 1/1", "62  0.03/60 1/1"]
+    );
+    let stated: DeckOptions = serde_json::from_str(
+        r#"{"headless":true,"columns":{"prefix":1,"price":0},"per":"1","delimiter":";"}"#,
+    )
+    .unwrap();
     assert_eq!(told("0.5;9991\n", &stated), ["9991  0.5/1 1/1"]);
 }
 
 #[test]
 fn a_long_name_is_cut_and_costs_nothing() {
-    let deck = parse(format!("prefix,destination,rate\n9991,{},0.02\n", "ü".repeat(150)).as_bytes(), &berlin()).unwrap();
+    let deck = parse(
+        format!("prefix,destination,rate\n9991,{},0.02\n", "ü".repeat(150)).as_bytes(),
+        &berlin(),
+    )
+    .unwrap();
     assert_eq!((deck.rows.len(), deck.refused.len()), (1, 0));
     assert!(deck.name(&deck.rows[0]).len() <= 200 && deck.name(&deck.rows[0]).ends_with("ü…"));
 }
 
 #[test]
 fn what_is_doubtful_is_asked() {
-    let check =
-        |text: &str, options: DeckOptions, want: &str| assert_eq!(parse(text.as_bytes(), &options).unwrap_err().code, want, "{text}");
+    let check = |text: &str, options: DeckOptions, want: &str| {
+        assert_eq!(
+            parse(text.as_bytes(), &options).unwrap_err().code,
+            want,
+            "{text}"
+        )
+    };
     check("a,b\n1,2\n", berlin(), "missing_field");
     check("", berlin(), "missing_field");
     check("prefix,rate,price\n1,2,3\n", berlin(), "ambiguous_column");
     check("prefix,rate (USD)\n1,2\n", berlin(), "currency_mismatch");
-    check("prefix,rate\n1,2\n", DeckOptions { zone: Some("x".into()), ..berlin() }, "invalid_field");
-    assert_eq!(told("prefix;rate\n9991;0,02\n9992;0.02\n", &berlin()), ["9992  0.02/60 1/1", "line 2 rate: invalid_price"]);
-    assert_eq!(told("prefix,rate\n9991,\"0,02\"\n", &berlin()), ["line 2 rate: invalid_price"]);
-    assert_eq!(told("prefix,rate,effective\n9991,0.02,2026-11-20\n", &DeckOptions::default()), ["line 2 effective: zone_required"]);
+    check(
+        "prefix,rate\n1,2\n",
+        DeckOptions {
+            zone: Some("x".into()),
+            ..berlin()
+        },
+        "invalid_field",
+    );
+    assert_eq!(
+        told("prefix;rate\n9991;0,02\n9992;0.02\n", &berlin()),
+        ["9992  0.02/60 1/1", "line 2 rate: invalid_price"]
+    );
+    assert_eq!(
+        told("prefix,rate\n9991,\"0,02\"\n", &berlin()),
+        ["line 2 rate: invalid_price"]
+    );
+    assert_eq!(
+        told(
+            "prefix,rate,effective\n9991,0.02,2026-11-20\n",
+            &DeckOptions::default()
+        ),
+        ["line 2 effective: zone_required"]
+    );
 }
 
 pub(super) fn card(rates: &str) -> CardDoc {
@@ -127,11 +221,18 @@ fn at(text: &str) -> Instant {
 }
 
 pub(super) fn import(mode: Mode) -> Import<'static> {
-    Import { mode, meter: "call", at: at("2026-11-20T00:00:00Z") }
+    Import {
+        mode,
+        meter: "call",
+        at: at("2026-11-20T00:00:00Z"),
+    }
 }
 
 pub(super) fn utc() -> DeckOptions {
-    DeckOptions { zone: Some("UTC".into()), ..DeckOptions::default() }
+    DeckOptions {
+        zone: Some("UTC".into()),
+        ..DeckOptions::default()
+    }
 }
 
 /// The card's rates after an import: `key prefixes price from..until`.
@@ -140,11 +241,22 @@ pub(super) fn rates(base: &CardDoc, deck: &str, mode: Mode) -> (CardDoc, Vec<Str
     let card = to_card(base, &deck, &import(mode));
     assert_eq!(rating::validate::validate(&card), []);
     let again = preview(&card, &deck, &import(mode));
-    assert_eq!((again.new, again.changed, again.closed, again.renamed), (0, 0, 0, 0), "a second import changes nothing");
+    assert_eq!(
+        (again.new, again.changed, again.closed, again.renamed),
+        (0, 0, 0, 0),
+        "a second import changes nothing"
+    );
     assert_eq!(to_card(&card, &deck, &import(mode)), card);
-    let day = |i: Option<Instant>| i.map(|i| i.to_string()[..10].to_owned()).unwrap_or_default();
+    let day = |i: Option<Instant>| {
+        i.map(|i| i.to_string()[..10].to_owned())
+            .unwrap_or_default()
+    };
     let told = card.rates.iter().map(|r| {
-        let price = r.call.as_ref().map(|c| c.steps[0].price.to_string()).unwrap_or_default();
+        let price = r
+            .call
+            .as_ref()
+            .map(|c| c.steps[0].price.to_string())
+            .unwrap_or_default();
         let period = if r.effective_from.or(r.effective_until).is_some() {
             format!(" {}..{}", day(r.effective_from), day(r.effective_until))
         } else {
@@ -155,7 +267,8 @@ pub(super) fn rates(base: &CardDoc, deck: &str, mode: Mode) -> (CardDoc, Vec<Str
     (card.clone(), told.collect())
 }
 
-const FIRST: &str = "prefix,destination,rate\n9991,Atlantis,0.02\n99915,Atlantis Mobile,0.10\n99916,Atlantis Mobile,0.10\n9992,,0.03\n";
+const FIRST: &str = "prefix,destination,rate\n9991,Atlantis,0.02\n99915,Atlantis \
+    Mobile,0.10\n99916,Atlantis Mobile,0.10\n9992,,0.03\n";
 
 #[test]
 fn keys_are_stable_across_imports() {
@@ -163,15 +276,49 @@ fn keys_are_stable_across_imports() {
         {"key":"night","meter":"call","prefixes":["9991"],"window":{"from":"22:00"},"priority":1,"call":{"steps":[{"from":"0","price":"0.01","per":"60"}]}}"#;
     let (card, first) = rates(&card(sms), FIRST, Mode::Full);
     let kept = ["atlantis 9991 ", "night 9991 0.01"];
-    assert_eq!(first, [&kept[..], &["atlantis-9991 9991 0.02", "atlantis-mobile 99915,99916 0.1", "p9992 9992 0.03"]].concat());
+    assert_eq!(
+        first,
+        [
+            &kept[..],
+            &[
+                "atlantis-9991 9991 0.02",
+                "atlantis-mobile 99915,99916 0.1",
+                "p9992 9992 0.03"
+            ]
+        ]
+        .concat()
+    );
     // Another price: the same keys. A break-out leaves the others of its name alone.
     let (card, dearer) = rates(&card, &FIRST.replace("0.02", "0.025"), Mode::Full);
-    assert_eq!(dearer, [&kept[..], &["atlantis-9991 9991 0.025", "atlantis-mobile 99915,99916 0.1", "p9992 9992 0.03"]].concat());
-    let (card, split) = rates(&card, "prefix,destination,rate\n99916,Atlantis Mobile,0.2\n", Mode::Partial);
+    assert_eq!(
+        dearer,
+        [
+            &kept[..],
+            &[
+                "atlantis-9991 9991 0.025",
+                "atlantis-mobile 99915,99916 0.1",
+                "p9992 9992 0.03"
+            ]
+        ]
+        .concat()
+    );
+    let (card, split) = rates(
+        &card,
+        "prefix,destination,rate\n99916,Atlantis Mobile,0.2\n",
+        Mode::Partial,
+    );
     assert_eq!(
         split,
-        [&kept[..], &["atlantis-9991 9991 0.025", "atlantis-mobile 99915 0.1", "atlantis-mobile-99916 99916 0.2", "p9992 9992 0.03"]]
-            .concat()
+        [
+            &kept[..],
+            &[
+                "atlantis-9991 9991 0.025",
+                "atlantis-mobile 99915 0.1",
+                "atlantis-mobile-99916 99916 0.2",
+                "p9992 9992 0.03"
+            ]
+        ]
+        .concat()
     );
     // A full deck closes what it does not name, and nothing else.
     let (_, closed) = rates(&card, "prefix,destination,rate\n9992,,0.03\n", Mode::Full);
@@ -194,8 +341,18 @@ fn announced_changes_keep_the_old_price_until_their_day() {
         ]
     );
     // Moved to another day: the announcement before is dropped.
-    let (_, moved) = rates(&card, &announce.replace("2026-12-01", "2026-12-15"), Mode::Partial);
-    assert_eq!(moved[..2], ["atlantis 9991 0.02 ..2026-12-15", "atlantis@2026-12-15 9991 0.04 2026-12-15.."]);
+    let (_, moved) = rates(
+        &card,
+        &announce.replace("2026-12-01", "2026-12-15"),
+        Mode::Partial,
+    );
+    assert_eq!(
+        moved[..2],
+        [
+            "atlantis 9991 0.02 ..2026-12-15",
+            "atlantis@2026-12-15 9991 0.04 2026-12-15.."
+        ]
+    );
     // A full deck that begins in December closes the others in December.
     let (_, full) = rates(&card, announce, Mode::Full);
     assert_eq!(
@@ -209,7 +366,9 @@ fn announced_changes_keep_the_old_price_until_their_day() {
         ]
     );
     // The same price from a day in the past is no change.
-    let past = FIRST.replace("rate\n", "rate,effective\n").replace("0.02", "0.02,2020-01-01");
+    let past = FIRST
+        .replace("rate\n", "rate,effective\n")
+        .replace("0.02", "0.02,2020-01-01");
     let (before, first) = rates(&super::tests::card(""), FIRST, Mode::Full);
     assert_eq!(rates(&before, &past, Mode::Partial).1, first);
 }
@@ -217,15 +376,37 @@ fn announced_changes_keep_the_old_price_until_their_day() {
 #[test]
 fn a_preview_counts_and_shows() {
     let (card, _) = rates(&card(""), FIRST, Mode::Full);
-    let deck = "prefix,destination,rate,initial increment\n9991,Atlantis,0.03,\n99915,Atlantis Mobile,0.05,\n99916,Atlantis Mobile,0.10,60/1\n9993,Lyonesse,x,\n9994,Avalon,0.07,\n9994,Avalon,0.07,\n";
+    let deck = "prefix,destination,rate,initial increment\n9991,Atlantis,0.03,\n99915,Atlantis \
+        Mobile,0.05,\n99916,Atlantis \
+        Mobile,0.10,60/1\n9993,Lyonesse,x,\n9994,Avalon,0.07,\n9994,Avalon,0.07,\n";
     let deck = parse(deck.as_bytes(), &utc()).unwrap();
     let full = preview(&card, &deck, &import(Mode::Full));
-    assert_eq!((full.new, full.changed, full.increased, full.decreased, full.closed, full.unchanged), (1, 3, 1, 1, 1, 0));
-    assert_eq!((full.refused, full.duplicates, full.refusals[0].line), (1, 1, 5));
+    assert_eq!(
+        (
+            full.new,
+            full.changed,
+            full.increased,
+            full.decreased,
+            full.closed,
+            full.unchanged
+        ),
+        (1, 3, 1, 1, 1, 0)
+    );
+    assert_eq!(
+        (full.refused, full.duplicates, full.refusals[0].line),
+        (1, 1, 5)
+    );
     let shown: Vec<_> = full
         .samples
         .iter()
-        .map(|c| (c.kind, c.prefix.as_str(), c.old_price.map(|p| p.to_string()), c.new_price.map(|p| p.to_string())))
+        .map(|c| {
+            (
+                c.kind,
+                c.prefix.as_str(),
+                c.old_price.map(|p| p.to_string()),
+                c.new_price.map(|p| p.to_string()),
+            )
+        })
         .collect();
     let price = |text: &str| Some(text.to_owned());
     assert_eq!(
@@ -245,44 +426,101 @@ fn a_preview_counts_and_shows() {
 /// The card's prefixes after a deck was laid over [`FIRST`], and how many were closed and spared.
 fn left(deck: &str, mode: Mode, options: &DeckOptions) -> (String, usize, usize) {
     let (base, _) = rates(&card(""), FIRST, Mode::Full);
-    let (card, preview) = lay_over(&base, &parse(deck.as_bytes(), options).unwrap(), &import(mode));
-    let priced = |r: &Rate| format!("{}={}", r.prefixes.join(","), r.call.as_ref().map_or(String::new(), |c| c.steps[0].price.to_string()));
-    (card.rates.iter().map(priced).collect::<Vec<_>>().join(" "), preview.closed, preview.spared)
+    let (card, preview) = lay_over(
+        &base,
+        &parse(deck.as_bytes(), options).unwrap(),
+        &import(mode),
+    );
+    let priced = |r: &Rate| {
+        format!(
+            "{}={}",
+            r.prefixes.join(","),
+            r.call
+                .as_ref()
+                .map_or(String::new(), |c| c.steps[0].price.to_string())
+        )
+    };
+    (
+        card.rates.iter().map(priced).collect::<Vec<_>>().join(" "),
+        preview.closed,
+        preview.spared,
+    )
 }
 
 #[test]
 fn a_refused_row_closes_nothing() {
     let check = |rows: &str, want: (&str, usize, usize)| {
         let deck = format!("prefix,destination,rate\n{rows}");
-        assert_eq!(left(&deck, Mode::Full, &utc()), (want.0.to_owned(), want.1, want.2), "{rows}");
+        assert_eq!(
+            left(&deck, Mode::Full, &utc()),
+            (want.0.to_owned(), want.1, want.2),
+            "{rows}"
+        );
     };
     check("9991,Atlantis,0.05\n", ("9991=0.05", 3, 0));
     // Its prefixes keep their rates, the others are closed.
-    check("9991,Atlantis,0.05\n99915,Atlantis Mobile,x\n", ("9991=0.05 99915=0.1", 2, 1));
-    check("9991,Atlantis,0.05\n\"99915,99916\",Atlantis Mobile,-1\n", ("9991=0.05 99915,99916=0.1", 1, 2));
+    check(
+        "9991,Atlantis,0.05\n99915,Atlantis Mobile,x\n",
+        ("9991=0.05 99915=0.1", 2, 1),
+    );
+    check(
+        "9991,Atlantis,0.05\n\"99915,99916\",Atlantis Mobile,-1\n",
+        ("9991=0.05 99915,99916=0.1", 1, 2),
+    );
     // Whatever another row says of them.
     check("9991,Atlantis,x\n9991,Atlantis,0.05\n", ("9991=0.02", 3, 1));
     // A row whose prefix cannot be read may mean any.
-    check("9991,Atlantis,0.05\n9.9E+4,Atlantis Mobile,0.2\n", ("9991=0.05 99915,99916=0.1 9992=0.03", 0, 3));
-    check("9991,Atlantis,0.05\n99915,Atlantis Mobile,0,2\n", ("9991=0.05 99915,99916=0.1 9992=0.03", 0, 3));
+    check(
+        "9991,Atlantis,0.05\n9.9E+4,Atlantis Mobile,0.2\n",
+        ("9991=0.05 99915,99916=0.1 9992=0.03", 0, 3),
+    );
+    check(
+        "9991,Atlantis,0.05\n99915,Atlantis Mobile,0,2\n",
+        ("9991=0.05 99915,99916=0.1 9992=0.03", 0, 3),
+    );
     // What a refused row names is no news either.
     check("9991,Atlantis,0.05\n9999,Lyonesse,x\n", ("9991=0.05", 3, 0));
     let commas = "prefix;destination;rate\n9991;Atlantis;0.05\n99915;Atlantis Mobile;0,2\n";
-    assert_eq!(left(commas, Mode::Full, &utc()), ("9991=0.05 99915=0.1".to_owned(), 2, 1));
+    assert_eq!(
+        left(commas, Mode::Full, &utc()),
+        ("9991=0.05 99915=0.1".to_owned(), 2, 1)
+    );
     let all = "9991=0.05 99915,99916=0.1 9992=0.03".to_owned();
-    assert_eq!(left("prefix,rate,destination\n9991,0.05,Atlantis\n99915,x,\n", Mode::Partial, &utc()), (all, 0, 0));
+    assert_eq!(
+        left(
+            "prefix,rate,destination\n9991,0.05,Atlantis\n99915,x,\n",
+            Mode::Partial,
+            &utc()
+        ),
+        (all, 0, 0)
+    );
 }
 
 #[test]
 fn jurisdictions_are_rates_that_ask_for_an_attribute() {
-    let deck =
-        parse(LABS46.as_bytes(), &DeckOptions { date_form: DateForm::MonthFirst, zone: Some("UTC".into()), ..DeckOptions::default() })
-            .unwrap();
+    let deck = parse(
+        LABS46.as_bytes(),
+        &DeckOptions {
+            date_form: DateForm::MonthFirst,
+            zone: Some("UTC".into()),
+            ..DeckOptions::default()
+        },
+    )
+    .unwrap();
     let card = to_card(&card(""), &deck, &import(Mode::Full));
     assert_eq!(rating::validate::validate(&card), []);
     let keys: Vec<&str> = card.rates.iter().map(|rate| rate.key.as_str()).collect();
-    assert_eq!(keys[..3], ["p1999555", "p1999555-interstate", "p1999555-intrastate"]);
-    assert_eq!(card.rates[1].attributes.get("jurisdiction").map(String::as_str), Some("interstate"));
+    assert_eq!(
+        keys[..3],
+        ["p1999555", "p1999555-interstate", "p1999555-intrastate"]
+    );
+    assert_eq!(
+        card.rates[1]
+            .attributes
+            .get("jurisdiction")
+            .map(String::as_str),
+        Some("interstate")
+    );
 }
 
 proptest! {
@@ -312,7 +550,12 @@ proptest! {
 
 /// Few prefixes, names, prices and days, so that they meet.
 fn any_deck() -> impl Strategy<Value = String> {
-    let row = ("[1-3]{1,2}", "(A|B|a b)?", "0\\.0[1-3]", "(2026-1[0-2]-0[1-3])?");
+    let row = (
+        "[1-3]{1,2}",
+        "(A|B|a b)?",
+        "0\\.0[1-3]",
+        "(2026-1[0-2]-0[1-3])?",
+    );
     prop::collection::vec(row, 0..12).prop_map(|rows| {
         let mut text = "prefix,destination,rate,effective\n".to_owned();
         for (prefix, name, price, day) in rows {

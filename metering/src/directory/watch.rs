@@ -1,5 +1,6 @@
-//! Changes that other processes make. Each moves a version in its own transaction; a process that asks often enough
-//! learns of it whatever happens to connections in between, which no notification promises.
+//! Changes that other processes make. Each moves a version in its own transaction; a process that
+//! asks often enough learns of it whatever happens to connections in between, which no notification
+//! promises.
 
 use super::Inner;
 use std::time::Duration;
@@ -20,8 +21,9 @@ pub(super) async fn go_on(inner: &Inner, token: CancellationToken) {
                 last = version;
                 inner.generation.next();
             }
-            // Records that are not in memory cannot be read either, and nothing is committed: it shows elsewhere.
-            // And whoever answers next may be a replica that has other changes of that number.
+            // Records that are not in memory cannot be read either, and nothing is committed: it
+            // shows elsewhere. And whoever answers next may be a replica that has other changes of
+            // that number.
             Err(error) => {
                 last = None;
                 tracing::warn!(%error, "cannot ask whether records have changed");
@@ -50,7 +52,9 @@ mod tests {
             external_id: format!("tenant {}", id.0),
             kind,
             name: "before".into(),
-            parent: path.split_last().and_then(|(_, above)| above.last().copied()),
+            parent: path
+                .split_last()
+                .and_then(|(_, above)| above.last().copied()),
             root: id,
             path: path.into(),
             country: None,
@@ -58,7 +62,10 @@ mod tests {
             created_at: Instant(1),
             closed_at: None,
         };
-        NewTenant { tenant, personal_key: [1; 32] }
+        NewTenant {
+            tenant,
+            personal_key: [1; 32],
+        }
     }
 
     fn admin() -> ApiKey {
@@ -79,28 +86,72 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn another_process_learns_of_a_change_within_a_second() {
-        let Some(database) = test_postgres::database().await else { return };
+        let Some(database) = test_postgres::database().await else {
+            return;
+        };
         let options = PostgresOptions::default();
         let ours = Records::new(&Db::open_postgres(database.url(), &options).await.unwrap());
-        let theirs = Directory::new(Records::new(&Db::open_postgres(database.url(), &options).await.unwrap()));
+        let theirs = Directory::new(Records::new(
+            &Db::open_postgres(database.url(), &options).await.unwrap(),
+        ));
         let watching = theirs.clone();
         tokio::spawn(async move { watching.watch(CancellationToken::new()).await });
 
-        let actor = Actor { key: None, tenant: PLATFORM, at: Instant(1), request_id: "r".into(), reason: None, once: None };
-        ours.ensure_platform(&actor, &tenant(PLATFORM, TenantKind::Platform, &[PLATFORM]), &admin()).await.unwrap();
-        ours.create_tenant(&actor, &tenant(ROOT, TenantKind::Reseller, &[PLATFORM, ROOT])).await.unwrap();
-        let caller = Caller { tenant: PLATFORM, root: PLATFORM, scope: Scope::PlatformAdmin, key: None };
-        let name = async || theirs.customer(&caller, "tenant 2").await.unwrap().unwrap().tenant.name.clone();
-        // Asked for in vain before it was there, it is found at once: what is not there is not kept.
+        let actor = Actor {
+            key: None,
+            tenant: PLATFORM,
+            at: Instant(1),
+            request_id: "r".into(),
+            reason: None,
+            once: None,
+        };
+        ours.ensure_platform(
+            &actor,
+            &tenant(PLATFORM, TenantKind::Platform, &[PLATFORM]),
+            &admin(),
+        )
+        .await
+        .unwrap();
+        ours.create_tenant(
+            &actor,
+            &tenant(ROOT, TenantKind::Reseller, &[PLATFORM, ROOT]),
+        )
+        .await
+        .unwrap();
+        let caller = Caller {
+            tenant: PLATFORM,
+            root: PLATFORM,
+            scope: Scope::PlatformAdmin,
+            key: None,
+        };
+        let name = async || {
+            theirs
+                .customer(&caller, "tenant 2")
+                .await
+                .unwrap()
+                .unwrap()
+                .tenant
+                .name
+                .clone()
+        };
+        // Asked for in vain before it was there, it is found at once: what is not there is not
+        // kept.
         assert_eq!(name().await, "before");
         for round in 0..3 {
-            let patch = TenantPatch { name: Some(format!("after {round}")), ..TenantPatch::default() };
+            let patch = TenantPatch {
+                name: Some(format!("after {round}")),
+                ..TenantPatch::default()
+            };
             ours.update_tenant(&actor, ROOT, patch).await.unwrap();
             tokio::time::sleep(Duration::from_secs(1)).await;
             assert_eq!(name().await, format!("after {round}"));
             let before = theirs.shared_generation().now();
             tokio::time::sleep(Duration::from_millis(1100)).await;
-            assert_eq!(theirs.shared_generation().now(), before, "nothing is forgotten without a change");
+            assert_eq!(
+                theirs.shared_generation().now(),
+                before,
+                "nothing is forgotten without a change"
+            );
         }
     }
 }

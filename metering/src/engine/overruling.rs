@@ -1,4 +1,5 @@
-//! Reports from above in the place of those from below: what the turn (`crate::overrule`) asks the engine to load before.
+//! Reports from above in the place of those from below: what the turn (`crate::overrule`) asks the
+//! engine to load before.
 
 use super::{Engine, LOOKS_MAX, kept_changing};
 use crate::command::{Outcome, Problem};
@@ -16,9 +17,12 @@ const OVERRULED_AT_ONCE: usize = 250;
 const OVERRULED: &str = "reported with other content by a seller above";
 
 impl Engine {
-    /// Many at once share a commit: whoever guesses ids below brings nobody down to one event at a time. Of reports of one event
-    /// each waits for those before it.
-    pub(super) async fn overrule_all(&self, overruling: Vec<(usize, Box<Overrules>)>) -> Vec<(usize, Outcome)> {
+    /// Many at once share a commit: whoever guesses ids below brings nobody down to one event at a
+    /// time. Of reports of one event each waits for those before it.
+    pub(super) async fn overrule_all(
+        &self,
+        overruling: Vec<(usize, Box<Overrules>)>,
+    ) -> Vec<(usize, Outcome)> {
         let mut outcomes = Vec::with_capacity(overruling.len());
         let (mut seen, mut rounds) = (HashMap::<u64, usize>::new(), Vec::<Vec<_>>::new());
         for (place, overrules) in overruling {
@@ -30,7 +34,8 @@ impl Engine {
             *round += 1;
         }
         for round in rounds {
-            let overruled = stream::iter(round).map(|(place, overrules)| async move { (place, self.overrule(*overrules).await) });
+            let overruled = stream::iter(round)
+                .map(|(place, overrules)| async move { (place, self.overrule(*overrules).await) });
             let mut overruled = overruled.buffered(OVERRULED_AT_ONCE);
             while let Some((place, outcome)) = overruled.next().await {
                 outcomes.push((place, outcome.unwrap_or_else(Outcome::Rejected)));
@@ -39,8 +44,8 @@ impl Engine {
         outcomes
     }
 
-    /// Puts an event in the place of the report from below that stands: both in one step. What changes meanwhile is looked
-    /// at again.
+    /// Puts an event in the place of the report from below that stands: both in one step. What
+    /// changes meanwhile is looked at again.
     pub(super) async fn overrule(&self, mut overrules: Overrules) -> Result<Outcome, Problem> {
         for look in 1..=LOOKS_MAX {
             let Overrules { event, own, lower } = overrules;
@@ -48,10 +53,22 @@ impl Engine {
                 (Some(lower), own) => {
                     let seq = lower.seq;
                     // Whoever keeps it changing keeps nothing from being charged.
-                    let void = if look < LOOKS_MAX { self.void_below(lower, &event).await? } else { None };
-                    Work::Overrule { lower: seq, void: void.map(Box::new), event, own }
+                    let void = if look < LOOKS_MAX {
+                        self.void_below(lower, &event).await?
+                    } else {
+                        None
+                    };
+                    Work::Overrule {
+                        lower: seq,
+                        void: void.map(Box::new),
+                        event,
+                        own,
+                    }
                 }
-                (None, Some(kept)) => Work::Again { kept, prepared: event },
+                (None, Some(kept)) => Work::Again {
+                    kept,
+                    prepared: event,
+                },
                 (None, None) => Work::Usage(event),
             };
             match self.submit_one(work).await? {
@@ -63,10 +80,28 @@ impl Engine {
     }
 
     /// `None`: it cannot be taken back.
-    async fn void_below(&self, lower: Arc<Record>, event: &Prepared) -> Result<Option<Void>, Problem> {
+    async fn void_below(
+        &self,
+        lower: Arc<Record>,
+        event: &Prepared,
+    ) -> Result<Option<Void>, Problem> {
         let (source, id) = (event.event.source.clone(), event.event.id.clone());
-        let identity = |root| Identity { root, reporter: event.reporter, namespace: Namespace::Engine, source, id };
-        match self.void_work((event.sender, event.sender_key, None), lower, identity, OVERRULED).await {
+        let identity = |root| Identity {
+            root,
+            reporter: event.reporter,
+            namespace: Namespace::Engine,
+            source,
+            id,
+        };
+        match self
+            .void_work(
+                (event.sender, event.sender_key, None),
+                lower,
+                identity,
+                OVERRULED,
+            )
+            .await
+        {
             Ok((void, _)) => Ok(Some(void)),
             Err(problem) if problem.code == "unavailable" => Err(problem),
             Err(_) => Ok(None),

@@ -47,7 +47,11 @@ pub(super) fn of(disposition: &str) -> Answered {
         "SUBSCRIBERABSENT",
         "NORMALTEMPORARYFAILURE",
     ];
-    let word: String = disposition.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
+    let word: String = disposition
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_uppercase())
+        .collect();
     match word.as_str() {
         word if YES.contains(&word) => Answered::Yes,
         word if NO.contains(&word) => Answered::No,
@@ -67,15 +71,21 @@ fn is_sip_failure(word: &str) -> bool {
 
 pub(super) fn unknown(field: &str, value: &str) -> Problem {
     let detail = format!(
-        "`{field}`: cannot read {}: expected ANSWERED, or NO ANSWER, BUSY, FAILED, CONGESTION or CANCEL, or a code of SIP such as 200 or 486 \
-         (why a call ended, such as NORMAL_CLEARING or 16, does not say whether it was answered: map another column)",
+        "`{field}`: cannot read {}: expected ANSWERED, or NO ANSWER, BUSY, FAILED, CONGESTION or \
+            CANCEL, or a code of SIP such as 200 or 486 \
+         (why a call ended, such as NORMAL_CLEARING or 16, does not say whether it was answered: \
+         map another column)",
         shown(value)
     );
     Problem::field("unknown_disposition", field, detail)
 }
 
 pub(super) fn missing(field: &str) -> Problem {
-    Problem::field("missing_field", field, format!("`{field}` is empty: whether the call was answered is not said"))
+    Problem::field(
+        "missing_field",
+        field,
+        format!("`{field}` is empty: whether the call was answered is not said"),
+    )
 }
 
 #[cfg(test)]

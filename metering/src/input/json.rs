@@ -4,7 +4,8 @@
 //! {"id":"0192…","source":"pbx-1","customer":"acme-42","meter":"call","quantity":"600",
 //!  "at":"2026-11-20T09:00:00Z","destination":"+4930123456","attributes":{"direction":"outbound"}}
 //! ```
-//! The body is read once, in place. Unknown fields are refused by name; a field that is `null` is absent.
+//! The body is read once, in place. Unknown fields are refused by name; a field that is `null` is
+//! absent.
 
 use super::Parsed;
 use super::fields::{self, ATTRIBUTES_MAX, DEFAULT_SOURCE, ID_CHARS_MAX, NAME_CHARS_MAX};
@@ -13,12 +14,15 @@ use crate::command::{BATCH_EVENTS_MAX, Problem, UsageEvent};
 use crate::sheet;
 use compact_str::CompactString;
 use rating::Instant;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// What an event may leave out because the request says it elsewhere (an envelope, a path, the clock).
+/// What an event may leave out because the request says it elsewhere (an envelope, a path, the
+/// clock).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Defaults<'a> {
     pub id: Option<&'a str>,
@@ -38,14 +42,18 @@ pub fn parse(body: &[u8]) -> Result<Vec<Parsed>, Problem> {
     let found: Fields<'_> = serde_json::from_str(text).map_err(|error| not_json(text, &error))?;
     match found.events {
         Some(raw) if raw.starts_with('[') && found.is_only_events() => array(raw),
-        Some(_) => Err(fields::invalid("events", "expected an array, alone in the body")),
+        Some(_) => Err(fields::invalid(
+            "events",
+            "expected an array, alone in the body",
+        )),
         None => Ok(vec![found.into_event(&Defaults::default())]),
     }
 }
 
 /// One event, with defaults for what it leaves out.
 pub fn event(text: &str, defaults: &Defaults<'_>) -> Parsed {
-    let found: Fields<'_> = serde_json::from_str(text).map_err(|error| (String::new(), not_json(text, &error)))?;
+    let found: Fields<'_> =
+        serde_json::from_str(text).map_err(|error| (String::new(), not_json(text, &error)))?;
     match found.events {
         Some(_) => Err((String::new(), unknown("events"))),
         None => found.into_event(defaults),
@@ -78,19 +86,32 @@ pub(super) fn found(raw: &str) -> String {
 fn unknown(name: &str) -> Problem {
     let name: String = name.chars().take(64).collect();
     let known = NAMES.join(", ");
-    Problem::field("unknown_field", name.clone(), format!("`{name}` is not a field of a usage event; they are {known}"))
+    Problem::field(
+        "unknown_field",
+        name.clone(),
+        format!("`{name}` is not a field of a usage event; they are {known}"),
+    )
 }
 
 pub(crate) fn too_many() -> Problem {
-    Problem::new("batch_too_large", format!("a batch has at most {BATCH_EVENTS_MAX} events: send several"))
+    Problem::new(
+        "batch_too_large",
+        format!("a batch has at most {BATCH_EVENTS_MAX} events: send several"),
+    )
 }
 
 fn array(text: &str) -> Result<Vec<Parsed>, Problem> {
-    // An element that serde cannot hold (a number out of range) must not cost the others: read again, one by one.
-    elements(Batch::<false>, text).or_else(|_| elements(Batch::<true>, text)).map_err(|error| not_json(text, &error))?
+    // An element that serde cannot hold (a number out of range) must not cost the others: read
+    // again, one by one.
+    elements(Batch::<false>, text)
+        .or_else(|_| elements(Batch::<true>, text))
+        .map_err(|error| not_json(text, &error))?
 }
 
-fn elements<'a, S: DeserializeSeed<'a>>(seed: S, text: &'a str) -> Result<S::Value, serde_json::Error> {
+fn elements<'a, S: DeserializeSeed<'a>>(
+    seed: S,
+    text: &'a str,
+) -> Result<S::Value, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let value = seed.deserialize(&mut json)?;
     json.end().map(|()| value)
@@ -103,9 +124,13 @@ impl<const ONE_BY_ONE: bool> Batch<ONE_BY_ONE> {
     fn next<'de, A: SeqAccess<'de>>(seq: &mut A) -> Result<Option<Parsed>, A::Error> {
         let none = Defaults::default();
         if ONE_BY_ONE {
-            return Ok(seq.next_element::<&RawValue>()?.map(|raw| event(raw.get(), &none)));
+            return Ok(seq
+                .next_element::<&RawValue>()?
+                .map(|raw| event(raw.get(), &none)));
         }
-        Ok(seq.next_element::<Fields<'de>>()?.map(|found| found.into_event(&none)))
+        Ok(seq
+            .next_element::<Fields<'de>>()?
+            .map(|found| found.into_event(&none)))
     }
 }
 
@@ -135,7 +160,19 @@ impl<'de, const ONE_BY_ONE: bool> Visitor<'de> for Batch<ONE_BY_ONE> {
 }
 
 /// The fields of a usage event; [`Fields::raw`] is in this order.
-const NAMES: [&str; 11] = ["id", "source", "customer", "meter", "quantity", "amount", "at", "destination", "origin", "attributes", "hold"];
+const NAMES: [&str; 11] = [
+    "id",
+    "source",
+    "customer",
+    "meter",
+    "quantity",
+    "amount",
+    "at",
+    "destination",
+    "origin",
+    "attributes",
+    "hold",
+];
 
 /// An event as raw values in place. Reading it fails only on broken JSON; what is wrong with its
 /// form is kept for [`Fields::into_event`] to say.
@@ -154,18 +191,33 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn raw(&self, name: &str) -> Option<&'a str> {
-        NAMES.iter().position(|n| *n == name).and_then(|i| self.raw[i])
+        NAMES
+            .iter()
+            .position(|n| *n == name)
+            .and_then(|i| self.raw[i])
     }
 
     fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
-        let Some(raw) = self.raw(name) else { return Ok(None) };
-        rawjson::string(raw).map(Some).ok_or_else(|| match rawjson::scalar(raw) {
-            Some(digits) => fields::invalid(name, format_args!("expected text, such as \"{digits}\"; found {digits}")),
-            None => fields::invalid(name, format_args!("expected text; found {}", found(raw))),
-        })
+        let Some(raw) = self.raw(name) else {
+            return Ok(None);
+        };
+        rawjson::string(raw)
+            .map(Some)
+            .ok_or_else(|| match rawjson::scalar(raw) {
+                Some(digits) => fields::invalid(
+                    name,
+                    format_args!("expected text, such as \"{digits}\"; found {digits}"),
+                ),
+                None => fields::invalid(name, format_args!("expected text; found {}", found(raw))),
+            })
     }
 
-    fn required<T: for<'t> From<&'t str>>(&self, name: &str, default: Option<&str>, chars_max: usize) -> Result<T, Problem> {
+    fn required<T: for<'t> From<&'t str>>(
+        &self,
+        name: &str,
+        default: Option<&str>,
+        chars_max: usize,
+    ) -> Result<T, Problem> {
         match (self.text(name)?, default) {
             (Some(text), _) => fields::text(name, &text, chars_max).map(T::from),
             (None, Some(text)) => fields::text(name, text, chars_max).map(T::from),
@@ -174,12 +226,24 @@ impl<'a> Fields<'a> {
     }
 
     fn number(&self, name: &str) -> Result<Option<CompactString>, Problem> {
-        self.text(name)?.map_or(Ok(None), |text| fields::number(name, &text))
+        self.text(name)?
+            .map_or(Ok(None), |text| fields::number(name, &text))
     }
 
-    fn decimal<T>(&self, name: &str, read: fn(&str, &str) -> Result<T, Problem>) -> Result<Option<T>, Problem> {
-        let Some(raw) = self.raw(name) else { return Ok(None) };
-        let expected = || format!("expected a decimal as text or number, such as \"60\" or 0.5; found {}", found(raw));
+    fn decimal<T>(
+        &self,
+        name: &str,
+        read: fn(&str, &str) -> Result<T, Problem>,
+    ) -> Result<Option<T>, Problem> {
+        let Some(raw) = self.raw(name) else {
+            return Ok(None);
+        };
+        let expected = || {
+            format!(
+                "expected a decimal as text or number, such as \"60\" or 0.5; found {}",
+                found(raw)
+            )
+        };
         let digits = rawjson::scalar(raw).ok_or_else(|| fields::invalid(name, expected()))?;
         read(name, &digits).map(Some)
     }
@@ -193,16 +257,32 @@ impl<'a> Fields<'a> {
     }
 
     fn attributes(&self) -> Result<Vec<(String, String)>, Problem> {
-        let Some(raw) = self.raw("attributes") else { return Ok(Vec::new()) };
-        let expected = || format!("expected an object of texts, such as {{\"direction\":\"outbound\"}}; found {}", found(raw));
-        let found = Pairs::<ATTRIBUTES_MAX>::read(raw).map_err(|_| fields::invalid("attributes", expected()))?;
+        let Some(raw) = self.raw("attributes") else {
+            return Ok(Vec::new());
+        };
+        let expected = || {
+            format!(
+                "expected an object of texts, such as {{\"direction\":\"outbound\"}}; found {}",
+                found(raw)
+            )
+        };
+        let found = Pairs::<ATTRIBUTES_MAX>::read(raw)
+            .map_err(|_| fields::invalid("attributes", expected()))?;
         if found.more {
-            return Err(fields::invalid("attributes", format_args!("at most {ATTRIBUTES_MAX} are kept")));
+            return Err(fields::invalid(
+                "attributes",
+                format_args!("at most {ATTRIBUTES_MAX} are kept"),
+            ));
         }
         let mut attributes = Vec::with_capacity(found.pairs.len());
         for (name, raw) in &found.pairs {
             let value = rawjson::string(raw);
-            let value = value.ok_or_else(|| fields::invalid(&format!("attributes.{name}"), "expected text, such as \"true\" or \"5\""))?;
+            let value = value.ok_or_else(|| {
+                fields::invalid(
+                    &format!("attributes.{name}"),
+                    "expected text, such as \"true\" or \"5\"",
+                )
+            })?;
             fields::push_attribute(&mut attributes, name, &value)?;
         }
         fields::sort_attributes(&mut attributes)?;
@@ -212,7 +292,10 @@ impl<'a> Fields<'a> {
     /// The ladder of checks: form, identity, who and what, how much, when, the rest.
     fn check(&self, defaults: &Defaults<'_>) -> Result<UsageEvent, Problem> {
         if self.not_an_object {
-            return Err(Problem::new("invalid_event", "expected an event: a JSON object"));
+            return Err(Problem::new(
+                "invalid_event",
+                "expected an event: a JSON object",
+            ));
         }
         if let Some(name) = &self.unknown {
             return Err(unknown(name));
@@ -222,27 +305,57 @@ impl<'a> Fields<'a> {
         }
         let id: String = self.required("id", defaults.id, ID_CHARS_MAX)?;
         fields::identity(&id)?;
-        let source = self.required("source", defaults.source.or(Some(DEFAULT_SOURCE)), NAME_CHARS_MAX)?;
+        let source = self.required(
+            "source",
+            defaults.source.or(Some(DEFAULT_SOURCE)),
+            NAME_CHARS_MAX,
+        )?;
         let customer = self.required("customer", defaults.customer, ID_CHARS_MAX)?;
         let meter: CompactString = self.required("meter", defaults.meter, NAME_CHARS_MAX)?;
         let amount = self.decimal("amount", fields::amount)?;
-        let quantity = fields::measure(self.decimal("quantity", fields::quantity)?, amount, &meter)?;
+        let quantity =
+            fields::measure(self.decimal("quantity", fields::quantity)?, amount, &meter)?;
         let at = self.at(defaults.at)?;
         let destination = self.number("destination")?;
         let origin = self.number("origin")?;
         let attributes = self.attributes()?;
-        let hold = self.raw("hold").map(|_| self.required("hold", None, ID_CHARS_MAX)).transpose()?;
-        Ok(UsageEvent { id, source, customer, meter, quantity, amount, at, destination, origin, attributes, hold, raw: None })
+        let hold = self
+            .raw("hold")
+            .map(|_| self.required("hold", None, ID_CHARS_MAX))
+            .transpose()?;
+        Ok(UsageEvent {
+            id,
+            source,
+            customer,
+            meter,
+            quantity,
+            amount,
+            at,
+            destination,
+            origin,
+            attributes,
+            hold,
+            raw: None,
+        })
     }
 
     pub(super) fn into_event(self, defaults: &Defaults<'_>) -> Parsed {
-        self.check(defaults).map_err(|problem| (self.readable_id(defaults), problem))
+        self.check(defaults)
+            .map_err(|problem| (self.readable_id(defaults), problem))
     }
 
     /// The id for the answer to a refused event, if it can be told at all.
     fn readable_id(&self, defaults: &Defaults<'_>) -> String {
-        let id = self.text("id").ok().flatten().or(defaults.id.map(Cow::Borrowed)).unwrap_or_default();
-        id.chars().filter(|c| !c.is_control()).take(ID_CHARS_MAX).collect()
+        let id = self
+            .text("id")
+            .ok()
+            .flatten()
+            .or(defaults.id.map(Cow::Borrowed))
+            .unwrap_or_default();
+        id.chars()
+            .filter(|c| !c.is_control())
+            .take(ID_CHARS_MAX)
+            .collect()
     }
 }
 
@@ -270,11 +383,17 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
     not_an_object!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
     fn visit_unit<E>(self) -> Result<Fields<'de>, E> {
-        Ok(Fields { not_an_object: true, ..Fields::default() })
+        Ok(Fields {
+            not_an_object: true,
+            ..Fields::default()
+        })
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Fields<'de>, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Fields { not_an_object: true, ..Fields::default() })
+        Ok(Fields {
+            not_an_object: true,
+            ..Fields::default()
+        })
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
         let (mut found, mut seen) = (Fields::default(), 0_u16);

@@ -64,13 +64,17 @@ impl Row {
     }
     pub fn line(&self) -> u64 {
         match self {
-            Self::Event { line, .. } | Self::Skipped { line, .. } | Self::Refused { line, .. } => *line,
+            Self::Event { line, .. } | Self::Skipped { line, .. } | Self::Refused { line, .. } => {
+                *line
+            }
         }
     }
     /// Its line in a file that has so many lines above.
     pub(crate) fn move_down(&mut self, lines: u64) {
         match self {
-            Self::Event { line, .. } | Self::Skipped { line, .. } | Self::Refused { line, .. } => *line += lines,
+            Self::Event { line, .. } | Self::Skipped { line, .. } | Self::Refused { line, .. } => {
+                *line += lines
+            }
         }
     }
     /// As an event of a request; a refusal says its line. `None`: skipped.
@@ -78,7 +82,11 @@ impl Row {
         match self {
             Self::Event { event, .. } => Some(Ok(event)),
             Self::Skipped { .. } => None,
-            Self::Refused { line, id, mut problem } => {
+            Self::Refused {
+                line,
+                id,
+                mut problem,
+            } => {
                 problem.detail = format!("line {line}: {}", problem.detail);
                 Some(Err((id, problem)))
             }
@@ -86,29 +94,51 @@ impl Row {
     }
 }
 
-/// The rows of a body of CSV, of which a last line without a line feed is none: its writer may have been in the middle of it,
-/// and a cut identity or a cut number would be charged.
+/// The rows of a body of CSV, of which a last line without a line feed is none: its writer may have
+/// been in the middle of it, and a cut identity or a cut number would be charged.
 pub fn whole_rows(mut rows: Vec<Row>, body: &[u8]) -> Vec<Row> {
     let is_cut = crate::sheet::has_cut_end(body);
     if let Some(last) = rows.last_mut().filter(|_| is_cut) {
-        let problem = Problem::new(INCOMPLETE, "the last line ends without a line feed: it may be cut, and is not read");
-        *last = Row::Refused { line: last.line(), id: String::new(), problem };
+        let problem = Problem::new(
+            INCOMPLETE,
+            "the last line ends without a line feed: it may be cut, and is not read",
+        );
+        *last = Row::Refused {
+            line: last.line(),
+            id: String::new(),
+            problem,
+        };
     }
     rows
 }
 
-/// A body of CSV rows that is to be one batch: refused before it is read if it has more lines than a
-/// batch has events.
+/// A body of CSV rows that is to be one batch: refused before it is read if it has more lines than
+/// a batch has events.
 pub fn lines_within_batch(body: &[u8]) -> Result<(), Problem> {
-    let ended_by = if crate::sheet::has_only_returns(body) { b'\r' } else { b'\n' };
+    let ended_by = if crate::sheet::has_only_returns(body) {
+        b'\r'
+    } else {
+        b'\n'
+    };
     let lines = body.iter().filter(|&&byte| byte == ended_by).count();
-    if lines > crate::command::BATCH_EVENTS_MAX { Err(json::too_many()) } else { Ok(()) }
+    if lines > crate::command::BATCH_EVENTS_MAX {
+        Err(json::too_many())
+    } else {
+        Ok(())
+    }
 }
 
 /// The text of a body, without a byte order mark.
 pub(crate) fn utf8(body: &[u8]) -> Result<&str, Problem> {
-    let text = std::str::from_utf8(body)
-        .map_err(|e| Problem::new("invalid_json", format!("expected UTF-8, found another byte at offset {}", e.valid_up_to())))?;
+    let text = std::str::from_utf8(body).map_err(|e| {
+        Problem::new(
+            "invalid_json",
+            format!(
+                "expected UTF-8, found another byte at offset {}",
+                e.valid_up_to()
+            ),
+        )
+    })?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
@@ -117,11 +147,21 @@ pub(crate) fn utf8(body: &[u8]) -> Result<&str, Problem> {
 pub(crate) fn tell(row: &Row) -> String {
     match row {
         Row::Event { line, event: e } => {
-            let (to, from) = (e.destination.as_deref().unwrap_or("-"), e.origin.as_deref().unwrap_or("-"));
-            format!("{line} {} {} {} {} {to} from {from} id {}", e.customer, e.meter, e.quantity, e.at, e.id)
+            let (to, from) = (
+                e.destination.as_deref().unwrap_or("-"),
+                e.origin.as_deref().unwrap_or("-"),
+            );
+            format!(
+                "{line} {} {} {} {} {to} from {from} id {}",
+                e.customer, e.meter, e.quantity, e.at, e.id
+            )
         }
         Row::Skipped { line, why } => format!("{line} skipped: {why}"),
-        Row::Refused { line, problem, .. } => format!("{line} refused {} {}", problem.field.as_deref().unwrap_or("-"), problem.code),
+        Row::Refused { line, problem, .. } => format!(
+            "{line} refused {} {}",
+            problem.field.as_deref().unwrap_or("-"),
+            problem.code
+        ),
     }
 }
 
@@ -131,12 +171,20 @@ mod tests {
 
     #[test]
     fn a_body_that_ends_in_a_line_has_a_row_less() {
-        let event = || Row::Event { line: 1, event: UsageEvent::default() };
+        let event = || Row::Event {
+            line: 1,
+            event: UsageEvent::default(),
+        };
         let code = |body: &[u8]| match &whole_rows(vec![event()], body)[..] {
             [Row::Refused { problem, .. }] => problem.code,
             _ => "-",
         };
-        let utf16 = |text: &str| -> Vec<u8> { [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect() };
+        let utf16 = |text: &str| -> Vec<u8> {
+            [0xff, 0xfe]
+                .into_iter()
+                .chain(text.encode_utf16().flat_map(u16::to_le_bytes))
+                .collect()
+        };
         let whole = utf16("acme,60\n");
         for (body, want) in [
             (&b"acme,60\n"[..], "-"),

@@ -24,7 +24,10 @@ pub fn rows(file: &[u8]) -> Vec<Row> {
 
 fn rows_of(text: &str) -> impl Iterator<Item = Row> + '_ {
     let lines = text.split('\n').map(str::trim_ascii);
-    (1..).zip(lines).filter(|(_, line)| !line.is_empty()).map(|(number, line)| Row::of(number, json::event(line, &Defaults::default())))
+    (1..)
+        .zip(lines)
+        .filter(|(_, line)| !line.is_empty())
+        .map(|(number, line)| Row::of(number, json::event(line, &Defaults::default())))
 }
 
 #[cfg(test)]
@@ -33,7 +36,10 @@ mod tests {
 
     #[test]
     fn a_file_of_usage() {
-        let told: Vec<String> = rows(include_bytes!("../../../tests/fixtures/usage.ndjson")).iter().map(super::super::tell).collect();
+        let told: Vec<String> = rows(include_bytes!("../../../tests/fixtures/usage.ndjson"))
+            .iter()
+            .map(super::super::tell)
+            .collect();
         assert_eq!(
             told,
             [
@@ -53,23 +59,51 @@ mod tests {
         let both = format!("{line}\n{}\n", line.replace("\"a\"", "\"b\""));
         let utf16: Vec<u8> = both.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let latin = encoding_rs::WINDOWS_1252.encode(&both).0.into_owned();
-        let half = [latin.split_inclusive(|&byte| byte == b'\n').next().unwrap(), both.lines().nth(1).unwrap().as_bytes()].concat();
-        for file in [both.clone().into_bytes(), [b"\xff\xfe", &utf16[..]].concat(), latin, half] {
-            let events: Vec<_> = parse(&file).unwrap().into_iter().map(Result::unwrap).collect();
-            assert_eq!(events.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
-            assert!(events.iter().all(|event| event.attributes == [("name".to_owned(), "Müller".to_owned())]), "{events:?}");
+        let half = [
+            latin.split_inclusive(|&byte| byte == b'\n').next().unwrap(),
+            both.lines().nth(1).unwrap().as_bytes(),
+        ]
+        .concat();
+        for file in [
+            both.clone().into_bytes(),
+            [b"\xff\xfe", &utf16[..]].concat(),
+            latin,
+            half,
+        ] {
+            let events: Vec<_> = parse(&file)
+                .unwrap()
+                .into_iter()
+                .map(Result::unwrap)
+                .collect();
+            assert_eq!(
+                events
+                    .iter()
+                    .map(|event| event.id.as_str())
+                    .collect::<Vec<_>>(),
+                ["a", "b"]
+            );
+            assert!(
+                events
+                    .iter()
+                    .all(|event| event.attributes == [("name".to_owned(), "Müller".to_owned())]),
+                "{events:?}"
+            );
         }
     }
 
     #[test]
     fn a_bad_line_costs_only_itself() {
-        let good = r#"{"id":"a","customer":"c","meter":"sms","quantity":1,"at":"2026-11-20T09:00:00Z"}"#;
+        let good =
+            r#"{"id":"a","customer":"c","meter":"sms","quantity":1,"at":"2026-11-20T09:00:00Z"}"#;
         let body = format!("\u{feff}{good}\r\n\n{{\"id\":\"b\"}}\nnot json\n{good}");
         let parsed = parse(body.as_bytes()).unwrap();
         assert_eq!(parsed.len(), 4);
         assert!(parsed[0].is_ok() && parsed[3].is_ok());
         let (id, problem) = parsed[1].clone().unwrap_err();
-        assert_eq!((id.as_str(), problem.code, problem.detail.as_str()), ("b", "missing_field", "line 3: `customer` is missing"));
+        assert_eq!(
+            (id.as_str(), problem.code, problem.detail.as_str()),
+            ("b", "missing_field", "line 3: `customer` is missing")
+        );
         let (_, problem) = parsed[2].clone().unwrap_err();
         assert_eq!(problem.code, "invalid_json");
         assert!(problem.detail.starts_with("line 4: "), "{}", problem.detail);

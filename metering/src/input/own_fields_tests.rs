@@ -13,9 +13,16 @@ fn tell(from: &str, to: &str) -> (String, String, String) {
     let own: OwnFields = serde_json::from_str(MAP).unwrap();
     let body = EVENT.replacen(from, to, 1);
     assert!(from.is_empty() || body != EVENT, "{from}");
-    match cloudevents::parse(body.as_bytes(), Some(&own)).unwrap().remove(0) {
+    match cloudevents::parse(body.as_bytes(), Some(&own))
+        .unwrap()
+        .remove(0)
+    {
         Ok(_) => ("-".to_owned(), String::new(), String::new()),
-        Err((_, problem)) => (problem.code.to_owned(), problem.field.unwrap_or_default(), problem.detail),
+        Err((_, problem)) => (
+            problem.code.to_owned(),
+            problem.field.unwrap_or_default(),
+            problem.detail,
+        ),
     }
 }
 
@@ -23,29 +30,96 @@ fn tell(from: &str, to: &str) -> (String, String, String) {
 fn a_field_of_data_that_the_map_does_not_name_is_refused() {
     for (from, to, code, field) in [
         ("", "", "-", ""),
-        ("\"seconds\":60", "\"seconds\":60,\"minutes\":5", "unknown_field", "data.usage.minutes"),
-        ("\"seconds\":60", "\"seconds\":60,\"free\":true", "unknown_field", "data.usage.free"),
-        ("\"seconds\":60", "\"seconds\":60,\"free\":null", "unknown_field", "data.usage.free"),
+        (
+            "\"seconds\":60",
+            "\"seconds\":60,\"minutes\":5",
+            "unknown_field",
+            "data.usage.minutes",
+        ),
+        (
+            "\"seconds\":60",
+            "\"seconds\":60,\"free\":true",
+            "unknown_field",
+            "data.usage.free",
+        ),
+        (
+            "\"seconds\":60",
+            "\"seconds\":60,\"free\":null",
+            "unknown_field",
+            "data.usage.free",
+        ),
         // The map takes these fields from elsewhere.
-        ("\"callee\"", "\"quantity\":999,\"callee\"", "unknown_field", "data.quantity"),
-        ("\"callee\"", "\"customer\":\"zed\",\"callee\"", "unknown_field", "data.customer"),
+        (
+            "\"callee\"",
+            "\"quantity\":999,\"callee\"",
+            "unknown_field",
+            "data.quantity",
+        ),
+        (
+            "\"callee\"",
+            "\"customer\":\"zed\",\"callee\"",
+            "unknown_field",
+            "data.customer",
+        ),
         ("\"callee\"", "\"destination\":null,\"callee\"", "-", ""),
         // A name with a dot is not a field of an object.
-        ("\"callee\"", "\"usage.seconds\":7,\"callee\"", "unknown_field", "data.usage.seconds"),
+        (
+            "\"callee\"",
+            "\"usage.seconds\":7,\"callee\"",
+            "unknown_field",
+            "data.usage.seconds",
+        ),
         ("\"callee\"", "\"origin\":\"100\",\"callee\"", "-", ""),
-        ("{\"seconds\":60,\"unit\":\"s\"}", "60", "invalid_field", "data.usage"),
-        ("{\"seconds\":60,\"unit\":\"s\"}", "[{\"seconds\":60}]", "invalid_field", "data.usage"),
+        (
+            "{\"seconds\":60,\"unit\":\"s\"}",
+            "60",
+            "invalid_field",
+            "data.usage",
+        ),
+        (
+            "{\"seconds\":60,\"unit\":\"s\"}",
+            "[{\"seconds\":60}]",
+            "invalid_field",
+            "data.usage",
+        ),
         ("\"seconds\":60,", "", "missing_field", "data.usage.seconds"),
-        ("{\"seconds\":60,\"unit\":\"s\"}", "null", "missing_field", "data.usage.seconds"),
-        ("\"seconds\":60", "\"seconds\":-60", "negative_quantity", "data.usage.seconds"),
-        ("\"seconds\":60", "\"seconds\":{\"a\":1}", "invalid_field", "data.usage.seconds"),
+        (
+            "{\"seconds\":60,\"unit\":\"s\"}",
+            "null",
+            "missing_field",
+            "data.usage.seconds",
+        ),
+        (
+            "\"seconds\":60",
+            "\"seconds\":-60",
+            "negative_quantity",
+            "data.usage.seconds",
+        ),
+        (
+            "\"seconds\":60",
+            "\"seconds\":{\"a\":1}",
+            "invalid_field",
+            "data.usage.seconds",
+        ),
         ("\"acme-42\"", "\"\"", "invalid_field", "tenantid"),
-        ("\"+4930123456\"", "\"9#4930\"", "technical_prefix", "data.callee"),
+        (
+            "\"+4930123456\"",
+            "\"9#4930\"",
+            "technical_prefix",
+            "data.callee",
+        ),
         ("\"eu\"", "\"e\\u0000u\"", "invalid_field", "data.region"),
     ] {
         let (got, at, detail) = tell(from, to);
-        assert_eq!((got.as_str(), at.as_str()), (code, field), "{from} {to}: {detail}");
-        assert!(got == "-" || detail.contains(&format!("`{field}`")), "{detail}");
+        assert_eq!(
+            (got.as_str(), at.as_str()),
+            (code, field),
+            "{from} {to}: {detail}"
+        );
+        assert!(
+            got == "-" || detail.contains(&format!("`{field}`")),
+            "{detail}"
+        );
     }
 }
 
@@ -54,39 +128,74 @@ fn what_is_refused_says_how_it_may_be_named() {
     let (.., detail) = tell("\"seconds\":60", "\"seconds\":60,\"minutes\":5");
     assert!(detail.contains("`ignore`"), "{detail}");
     let (.., detail) = tell("\"callee\"", "\"quantity\":999,\"callee\"");
-    assert!(detail.contains("`ignore`") && detail.contains("data.usage.seconds"), "{detail}");
+    assert!(
+        detail.contains("`ignore`") && detail.contains("data.usage.seconds"),
+        "{detail}"
+    );
 }
 
 #[test]
 fn a_map_names_a_place_once() {
     for (map, field) in [
-        (r#"{"fields":{"quantity":"data.a","amount":"data.a"}}"#, "map.fields.quantity"),
-        (r#"{"fields":{"quantity":"data.a","amount":"data.a.b"}}"#, "map.fields.quantity"),
-        (r#"{"fields":{"quantity":"data.a"},"ignore":["data.a"]}"#, "map.ignore"),
+        (
+            r#"{"fields":{"quantity":"data.a","amount":"data.a"}}"#,
+            "map.fields.quantity",
+        ),
+        (
+            r#"{"fields":{"quantity":"data.a","amount":"data.a.b"}}"#,
+            "map.fields.quantity",
+        ),
+        (
+            r#"{"fields":{"quantity":"data.a"},"ignore":["data.a"]}"#,
+            "map.ignore",
+        ),
         (r#"{"fields":{"quantity":"data."}}"#, "map.fields.quantity"),
         (r#"{"ignore":["trace"]}"#, "map.ignore"),
     ] {
         let own: OwnFields = serde_json::from_str(map).unwrap();
         let refused = own.check().unwrap_err();
-        assert_eq!((refused.code, refused.field.as_deref()), ("invalid_field", Some(field)), "{map}: {}", refused.detail);
+        assert_eq!(
+            (refused.code, refused.field.as_deref()),
+            ("invalid_field", Some(field)),
+            "{map}: {}",
+            refused.detail
+        );
     }
     // One place may be a field and an attribute.
-    let own: OwnFields = serde_json::from_str(r#"{"fields":{"origin":"data.a"},"attributes":{"from":"data.a"}}"#).unwrap();
+    let own: OwnFields =
+        serde_json::from_str(r#"{"fields":{"origin":"data.a"},"attributes":{"from":"data.a"}}"#)
+            .unwrap();
     own.check().unwrap();
 }
 
-/// Of an event whose `data` is this, by a map with these parts: what is read, or the code and field.
+/// Of an event whose `data` is this, by a map with these parts: what is read, or the code and
+/// field.
 fn read_by(map: &str, data: &str) -> String {
     let own: OwnFields = serde_json::from_str(map).unwrap();
     if let Err(problem) = own.check() {
-        return format!("map: {} {}", problem.code, problem.field.unwrap_or_default());
+        return format!(
+            "map: {} {}",
+            problem.code,
+            problem.field.unwrap_or_default()
+        );
     }
     let body = format!(
         r#"{{"specversion":"1.0","id":"e1","source":"/pbx","type":"sms","subject":"other","time":"2026-11-20T09:00:00Z","data":{data}}}"#
     );
-    match cloudevents::parse(body.as_bytes(), Some(&own)).unwrap().remove(0) {
+    match cloudevents::parse(body.as_bytes(), Some(&own))
+        .unwrap()
+        .remove(0)
+    {
         Ok(event) => {
-            format!("{} of {} {}", event.quantity, event.customer, event.amount.map(|amount| amount.to_string()).unwrap_or_default())
+            format!(
+                "{} of {} {}",
+                event.quantity,
+                event.customer,
+                event
+                    .amount
+                    .map(|amount| amount.to_string())
+                    .unwrap_or_default()
+            )
         }
         Err((_, problem)) => format!("{} {}", problem.code, problem.field.unwrap_or_default()),
     }
@@ -95,25 +204,72 @@ fn read_by(map: &str, data: &str) -> String {
 #[test]
 fn a_unit_in_the_name_of_a_place_is_stated() {
     for (place, more, value, want) in [
-        ("duration_ms", "", "5000", "map: ambiguous_unit map.fields.quantity"),
-        ("duration_ms", r#","duration_form":"milliseconds""#, "5000", "5 of other "),
-        ("minutes", "", "5", "map: ambiguous_unit map.fields.quantity"),
-        ("minutes", r#","duration_form":"minutes""#, "5", "300 of other "),
-        ("minutes", r#","duration_form":"number""#, "5", "5 of other "),
-        ("seconds", r#","duration_form":"minutes""#, "5", "map: ambiguous_unit map.fields.quantity"),
+        (
+            "duration_ms",
+            "",
+            "5000",
+            "map: ambiguous_unit map.fields.quantity",
+        ),
+        (
+            "duration_ms",
+            r#","duration_form":"milliseconds""#,
+            "5000",
+            "5 of other ",
+        ),
+        (
+            "minutes",
+            "",
+            "5",
+            "map: ambiguous_unit map.fields.quantity",
+        ),
+        (
+            "minutes",
+            r#","duration_form":"minutes""#,
+            "5",
+            "300 of other ",
+        ),
+        (
+            "minutes",
+            r#","duration_form":"number""#,
+            "5",
+            "5 of other ",
+        ),
+        (
+            "seconds",
+            r#","duration_form":"minutes""#,
+            "5",
+            "map: ambiguous_unit map.fields.quantity",
+        ),
         ("seconds", "", "5", "5 of other "),
-        ("usage", r#","duration_form":"minutes""#, "\"x\"", "invalid_field data.usage"),
+        (
+            "usage",
+            r#","duration_form":"minutes""#,
+            "\"x\"",
+            "invalid_field data.usage",
+        ),
     ] {
         let map = format!(r#"{{"fields":{{"quantity":"data.{place}"}}{more}}}"#);
-        assert_eq!(read_by(&map, &format!("{{\"{place}\":{value}}}")), want, "{place} {more}");
+        assert_eq!(
+            read_by(&map, &format!("{{\"{place}\":{value}}}")),
+            want,
+            "{place} {more}"
+        );
     }
     for (place, more, want) in [
         ("amount_cents", "", "map: ambiguous_unit map.fields.amount"),
-        ("amount_cents", r#","amount_unit":"cents""#, "1 of other 1.5"),
+        (
+            "amount_cents",
+            r#","amount_unit":"cents""#,
+            "1 of other 1.5",
+        ),
         ("sum", "", "1 of other 150"),
     ] {
         let map = format!(r#"{{"fields":{{"amount":"data.{place}"}}{more}}}"#);
-        assert_eq!(read_by(&map, &format!("{{\"{place}\":150}}")), want, "{place} {more}");
+        assert_eq!(
+            read_by(&map, &format!("{{\"{place}\":150}}")),
+            want,
+            "{place} {more}"
+        );
     }
 }
 
@@ -121,14 +277,24 @@ fn a_unit_in_the_name_of_a_place_is_stated() {
 fn what_a_map_takes_from_one_place_is_taken_from_no_other() {
     let map = r#"{"fields":{"customer":"data.c","at":"data.began"},"constants":{"quantity":"1"}}"#;
     for (data, want) in [
-        (r#"{"c":"acme-42","began":"2026-11-20T08:00:00Z"}"#, "1 of acme-42 "),
-        (r#"{"began":"2026-11-20T08:00:00Z"}"#, "missing_field data.c"),
-        (r#"{"c":null,"began":"2026-11-20T08:00:00Z"}"#, "missing_field data.c"),
+        (
+            r#"{"c":"acme-42","began":"2026-11-20T08:00:00Z"}"#,
+            "1 of acme-42 ",
+        ),
+        (
+            r#"{"began":"2026-11-20T08:00:00Z"}"#,
+            "missing_field data.c",
+        ),
+        (
+            r#"{"c":null,"began":"2026-11-20T08:00:00Z"}"#,
+            "missing_field data.c",
+        ),
         (r#"{"c":"acme-42"}"#, "missing_field data.began"),
     ] {
         assert_eq!(read_by(map, data), want, "{data}");
     }
-    let with_constant = r#"{"fields":{"customer":"data.c"},"constants":{"customer":"house","quantity":"1"}}"#;
+    let with_constant =
+        r#"{"fields":{"customer":"data.c"},"constants":{"customer":"house","quantity":"1"}}"#;
     assert_eq!(read_by(with_constant, "{}"), "1 of house ");
 }
 
@@ -136,10 +302,20 @@ fn what_a_map_takes_from_one_place_is_taken_from_no_other() {
 #[test]
 fn every_part_of_a_place_is_understood_or_stated() {
     let checked = |field: &str, place: &str, more: &str| {
-        let own: OwnFields = serde_json::from_str(&format!(r#"{{"fields":{{"{field}":"{place}"}}{more}}}"#)).unwrap();
+        let own: OwnFields =
+            serde_json::from_str(&format!(r#"{{"fields":{{"{field}":"{place}"}}{more}}}"#))
+                .unwrap();
         own.check().map_err(|problem| {
-            assert_eq!(problem.field.as_deref(), Some(format!("map.fields.{field}").as_str()), "{place}");
-            assert!(problem.detail.contains(&format!("`{place}`")), "{}", problem.detail);
+            assert_eq!(
+                problem.field.as_deref(),
+                Some(format!("map.fields.{field}").as_str()),
+                "{place}"
+            );
+            assert!(
+                problem.detail.contains(&format!("`{place}`")),
+                "{}",
+                problem.detail
+            );
             problem.code
         })
     };
@@ -168,8 +344,16 @@ fn every_part_of_a_place_is_understood_or_stated() {
         "data.call.id",
         "durationms",
     ] {
-        assert_eq!(checked("quantity", place, ""), Err("ambiguous_unit"), "{place}");
-        assert_eq!(checked("quantity", place, r#","duration_form":"number""#), Ok(()), "{place}");
+        assert_eq!(
+            checked("quantity", place, ""),
+            Err("ambiguous_unit"),
+            "{place}"
+        );
+        assert_eq!(
+            checked("quantity", place, r#","duration_form":"number""#),
+            Ok(()),
+            "{place}"
+        );
     }
     for place in [
         "data.seconds",
@@ -189,8 +373,22 @@ fn every_part_of_a_place_is_understood_or_stated() {
         assert_eq!(checked("quantity", place, ""), Ok(()), "{place}");
     }
     // The unit of a meter of its own.
-    assert_eq!(checked("quantity", "data.usage.tokens", r#","constants":{"meter":"token"}"#), Ok(()));
-    assert_eq!(checked("quantity", "data.usage.tokens", r#","constants":{"meter":"call"}"#), Err("ambiguous_unit"));
+    assert_eq!(
+        checked(
+            "quantity",
+            "data.usage.tokens",
+            r#","constants":{"meter":"token"}"#
+        ),
+        Ok(())
+    );
+    assert_eq!(
+        checked(
+            "quantity",
+            "data.usage.tokens",
+            r#","constants":{"meter":"call"}"#
+        ),
+        Err("ambiguous_unit")
+    );
     for place in [
         "data.cents.value",
         "data.minor.amount",
@@ -209,17 +407,48 @@ fn every_part_of_a_place_is_understood_or_stated() {
         "data.order",
         "data.invoice",
     ] {
-        assert_eq!(checked("amount", place, ""), Err("ambiguous_unit"), "{place}");
-        assert_eq!(checked("amount", place, r#","amount_unit":"cents""#), Ok(()), "{place}");
+        assert_eq!(
+            checked("amount", place, ""),
+            Err("ambiguous_unit"),
+            "{place}"
+        );
+        assert_eq!(
+            checked("amount", place, r#","amount_unit":"cents""#),
+            Ok(()),
+            "{place}"
+        );
     }
-    for place in ["data.amount", "data.order.total", "data.billing.amount", "data.call.price.value", "data.value", "data.price"] {
+    for place in [
+        "data.amount",
+        "data.order.total",
+        "data.billing.amount",
+        "data.call.price.value",
+        "data.value",
+        "data.price",
+    ] {
         assert_eq!(checked("amount", place, ""), Ok(()), "{place}");
     }
-    for place in ["data.ended_at", "data.end", "data.call.end", "data.hangup", "data.updated_at", "data.exported_at", "data.end.value"] {
+    for place in [
+        "data.ended_at",
+        "data.end",
+        "data.call.end",
+        "data.hangup",
+        "data.updated_at",
+        "data.exported_at",
+        "data.end.value",
+    ] {
         assert_eq!(checked("at", place, ""), Err("ambiguous_column"), "{place}");
     }
     assert_eq!(checked("at", "data.start_ms", ""), Err("ambiguous_date"));
-    for place in ["data.at", "data.began", "data.call.startedAt", "data.timestamp", "time", "data.start.value", "data.call.answer_time"] {
+    for place in [
+        "data.at",
+        "data.began",
+        "data.call.startedAt",
+        "data.timestamp",
+        "time",
+        "data.start.value",
+        "data.call.answer_time",
+    ] {
         assert_eq!(checked("at", place, ""), Ok(()), "{place}");
     }
 }
@@ -235,6 +464,10 @@ fn a_mapped_destination_that_says_nobody_is_refused() {
         ("null", "-"),
     ] {
         let (got, at, detail) = tell("\"+4930123456\"", to);
-        assert_eq!((got.as_str(), at.as_str()), (code, if code == "-" { "" } else { "data.callee" }), "{to}: {detail}");
+        assert_eq!(
+            (got.as_str(), at.as_str()),
+            (code, if code == "-" { "" } else { "data.callee" }),
+            "{to}: {detail}"
+        );
     }
 }

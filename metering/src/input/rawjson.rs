@@ -20,11 +20,16 @@ impl<'a, const LIMIT: usize> Pairs<'a, LIMIT> {
     }
     /// The raw value of the first pair of that name.
     pub fn get(&self, name: &str) -> Option<&'a str> {
-        self.pairs.iter().find(|(n, _)| n == name).map(|(_, raw)| *raw)
+        self.pairs
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, raw)| *raw)
     }
     /// The text of a string or the digits of a number; `None`: absent, empty, or neither.
     pub fn scalar(&self, name: &str) -> Option<Cow<'a, str>> {
-        self.get(name).and_then(scalar).filter(|text| !text.is_empty())
+        self.get(name)
+            .and_then(scalar)
+            .filter(|text| !text.is_empty())
     }
 }
 
@@ -78,7 +83,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
 /// The text of a raw JSON string; `None`: not a string (or broken escapes).
 pub fn string(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') { serde_json::from_str::<String>(raw).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+    if inner.contains('\\') {
+        serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
+    }
 }
 
 /// The digits of a raw JSON number, or the text of a string.
@@ -95,15 +104,23 @@ pub fn check(text: &str) -> Result<(), serde_json::Error> {
     serde_json::from_str::<IgnoredAny>(text).map(|_| ())
 }
 
-/// The path of the first name that an object of `json` has twice, at whatever depth. `json` is JSON. Which of the two a reader
-/// takes is chance, so that none is right.
+/// The path of the first name that an object of `json` has twice, at whatever depth. `json` is
+/// JSON. Which of the two a reader takes is chance, so that none is right.
 pub fn given_twice(json: &str) -> Option<String> {
     let bytes = json.as_bytes();
     let (mut levels, mut at): (Vec<Level<'_>>, usize) = (Vec::new(), 0);
     while let Some(byte) = bytes.get(at) {
         match byte {
-            b'{' => levels.push(Level { names: Some(HashSet::new()), is_name_next: true, name: Cow::Borrowed("") }),
-            b'[' => levels.push(Level { names: None, is_name_next: false, name: Cow::Borrowed("") }),
+            b'{' => levels.push(Level {
+                names: Some(HashSet::new()),
+                is_name_next: true,
+                name: Cow::Borrowed(""),
+            }),
+            b'[' => levels.push(Level {
+                names: None,
+                is_name_next: false,
+                name: Cow::Borrowed(""),
+            }),
             b'}' | b']' => drop(levels.pop()),
             b',' => {
                 if let Some(level) = levels.last_mut() {
@@ -116,8 +133,15 @@ pub fn given_twice(json: &str) -> Option<String> {
                     level.is_name_next = false;
                     level.name = string(json.get(at..end)?)?;
                     let name = level.name.clone();
-                    if level.names.as_mut().is_some_and(|names| !names.insert(name)) {
-                        let names = levels.iter().filter(|level| level.names.is_some()).map(|level| level.name.as_ref());
+                    if level
+                        .names
+                        .as_mut()
+                        .is_some_and(|names| !names.insert(name))
+                    {
+                        let names = levels
+                            .iter()
+                            .filter(|level| level.names.is_some())
+                            .map(|level| level.name.as_ref());
                         return Some(names.collect::<Vec<_>>().join("."));
                     }
                 }
@@ -152,7 +176,8 @@ fn end_of_text(bytes: &[u8], from: usize) -> usize {
     bytes.len()
 }
 
-/// The elements of an array as raw values; more than `LIMIT` are read but not kept, and `more` says so.
+/// The elements of an array as raw values; more than `LIMIT` are read but not kept, and `more` says
+/// so.
 #[derive(Debug)]
 pub struct Elements<'a, const LIMIT: usize> {
     pub raws: Vec<&'a str>,
@@ -202,7 +227,10 @@ mod tests {
             (r#"{"a":1,"a":1}"#, Some("a")),
             (r#"{"a":1,"\u0061":1}"#, Some("a")),
             (r#"{"a":{"b":1,"c":2,"b":3}}"#, Some("a.b")),
-            (r#"{"x":{},"a":[1,{"b":{"c":"c","d":0}},{"b":1,"b":2}]}"#, Some("a.b")),
+            (
+                r#"{"x":{},"a":[1,{"b":{"c":"c","d":0}},{"b":1,"b":2}]}"#,
+                Some("a.b"),
+            ),
             (r#"{"a":"\"a\",","b":"}{","a":1}"#, Some("a")),
             (r#"{"a":"b","b":["a","a",{"b":"b"}]}"#, None),
             ("5", None),

@@ -1,5 +1,6 @@
-//! What the title of a column says of its numbers: minutes, cents, a currency. A unit that is said and not stated by the map
-//! is not passed over: the number may be a sixtieth, or a hundred times, of what was used.
+//! What the title of a column says of its numbers: minutes, cents, a currency. A unit that is said
+//! and not stated by the map is not passed over: the number may be a sixtieth, or a hundred times,
+//! of what was used.
 
 use super::cdr;
 use super::fields;
@@ -32,8 +33,13 @@ impl Named<'_> {
     /// What helps where its words are not those of the field.
     fn way_out(&self) -> &'static str {
         match self {
-            Self::Column(_) => "where the column is meant all the same, name it by its number from 0",
-            Self::Place { .. } => "give the begin in the `time` of the envelope, or in a field whose name says it, such as started_at",
+            Self::Column(_) => {
+                "where the column is meant all the same, name it by its number from 0"
+            }
+            Self::Place { .. } => {
+                "give the begin in the `time` of the envelope, or in a field whose name says it, \
+                    such as started_at"
+            }
         }
     }
 }
@@ -69,8 +75,17 @@ enum Said {
 }
 
 const ONE_SECOND: Quantity = Quantity(Quantity::ONE);
-const MILLIS: [&str; 7] = ["ms", "msec", "msecs", "millis", "milliseconds", "millisekunden", "millisecondes"];
-/// Units that no form stands for, so that only `number` (the meter's own unit) can be meant: whole words, or ends of names.
+const MILLIS: [&str; 7] = [
+    "ms",
+    "msec",
+    "msecs",
+    "millis",
+    "milliseconds",
+    "millisekunden",
+    "millisecondes",
+];
+/// Units that no form stands for, so that only `number` (the meter's own unit) can be meant: whole
+/// words, or ends of names.
 const OTHERS: [&str; 48] = [
     "us",
     "usec",
@@ -122,95 +137,175 @@ const OTHERS: [&str; 48] = [
     "impulse",
 ];
 /// Ends of names that are one word (`billminutes`), and their seconds.
-const JOINED: [(&str, i64); 7] =
-    [("minutes", 60), ("minuten", 60), ("minuti", 60), ("minutos", 60), ("hours", 3600), ("stunden", 3600), ("heures", 3600)];
+const JOINED: [(&str, i64); 7] = [
+    ("minutes", 60),
+    ("minuten", 60),
+    ("minuti", 60),
+    ("minutos", 60),
+    ("hours", 3600),
+    ("stunden", 3600),
+    ("heures", 3600),
+];
 
 fn of_durations(title: &str) -> Said {
     let title = units::spaced(&titles::without_elisions(title));
     let lower = title.to_lowercase();
     let mut words = lower.split(|c: char| !c.is_alphanumeric());
-    let is_millis = words.any(|word| MILLIS.contains(&word)) || MILLIS.iter().any(|word| word.len() > 2 && lower.ends_with(word));
+    let is_millis = words.any(|word| MILLIS.contains(&word))
+        || MILLIS
+            .iter()
+            .any(|word| word.len() > 2 && lower.ends_with(word));
     if is_millis {
         return Said::One(Quantity(Quantity::ONE / 1000));
     }
     let folded = deunicode::deunicode(&lower.replace(['µ', 'μ'], "u"));
-    let is_other = |word: &str| OTHERS.contains(&word) || OTHERS.iter().any(|end| end.len() > 3 && word.ends_with(end));
+    let is_other = |word: &str| {
+        OTHERS.contains(&word)
+            || OTHERS
+                .iter()
+                .any(|end| end.len() > 3 && word.ends_with(end))
+    };
     // `Duration/60`, `1/10 s`: a number is a factor.
     let has_words = title.contains(char::is_alphabetic);
-    let is_scaled = has_words && units::words(&title).iter().any(|word| word.bytes().all(|b| b.is_ascii_digit()));
+    let is_scaled = has_words
+        && units::words(&title)
+            .iter()
+            .any(|word| word.bytes().all(|b| b.is_ascii_digit()));
     if is_scaled || folded.split(|c: char| !c.is_alphanumeric()).any(is_other) {
         return Said::Other;
     }
     match units::of_title(&title) {
         None => Said::Two,
-        Some((Unit { seconds: Some(seconds), .. }, _)) => Said::One(seconds),
-        Some(_) => JOINED.iter().find(|(end, _)| lower.ends_with(end)).map_or(Said::Nothing, |(_, n)| Said::One(Quantity::whole(*n))),
+        Some((
+            Unit {
+                seconds: Some(seconds),
+                ..
+            },
+            _,
+        )) => Said::One(seconds),
+        Some(_) => JOINED
+            .iter()
+            .find(|(end, _)| lower.ends_with(end))
+            .map_or(Said::Nothing, |(_, n)| Said::One(Quantity::whole(*n))),
     }
 }
 
-/// What names quantities is understood as a whole, or stated: not its unit alone is in doubt (`00:01:23` of ringing is no usage).
-/// `meter`: the one of all rows.
-pub(super) fn check_words_of_quantities(named: Named<'_>, form: Option<DurationForm>, meter: Option<&str>) -> Result<(), Problem> {
+/// What names quantities is understood as a whole, or stated: not its unit alone is in doubt
+/// (`00:01:23` of ringing is no usage). `meter`: the one of all rows.
+pub(super) fn check_words_of_quantities(
+    named: Named<'_>,
+    form: Option<DurationForm>,
+    meter: Option<&str>,
+) -> Result<(), Problem> {
     // What names another unit is refused by that.
     let is_read = check_durations(named, form, meter)?.is_ok();
-    let unknown = titles::unknown_of_lengths(named.title(), meter).filter(|_| form.is_none() && is_read);
+    let unknown =
+        titles::unknown_of_lengths(named.title(), meter).filter(|_| form.is_none() && is_read);
     unknown.map_or(Ok(()), |word| Err(unstated(named, &word)))
 }
 
 fn unstated(named: Named<'_>, word: &str) -> Problem {
     let forms = match has_factor(named.title()) {
         true => {
-            "convert the column and give it another title, as no form stands for a multiple; `duration_form` number reads it in the meter's unit"
+            "convert the column and give it another title, as no form stands for a multiple; \
+                `duration_form` number reads it in the meter's unit"
         }
         false => {
-            "say by `duration_form` what they are: number (in the meter's unit), seconds, milliseconds, minutes, minutes_seconds or hours_minutes"
+            "say by `duration_form` what they are: number (in the meter's unit), seconds, \
+                milliseconds, minutes, minutes_seconds or hours_minutes"
         }
     };
-    let detail = format!("`quantity`: what {named} says of its numbers is not known ({word}): {forms}");
+    let detail =
+        format!("`quantity`: what {named} says of its numbers is not known ({word}): {forms}");
     Problem::field("ambiguous_unit", "quantity", detail)
 }
 
 /// The same of amounts.
-pub(super) fn check_words_of_amounts(named: Named<'_>, unit: Option<AmountUnit>) -> Result<(), Problem> {
-    let Some(word) = titles::unknown_of_amounts(named.title()).filter(|_| unit.is_none()) else { return Ok(()) };
+pub(super) fn check_words_of_amounts(
+    named: Named<'_>,
+    unit: Option<AmountUnit>,
+) -> Result<(), Problem> {
+    let Some(word) = titles::unknown_of_amounts(named.title()).filter(|_| unit.is_none()) else {
+        return Ok(());
+    };
     let detail = format!(
-        "`amount`: what {named} says of its numbers is not known ({word}): say by `amount_unit` what they are: major or cents, in the \
-         currency of the customer's agreement (no other is converted, and what is not owed is no amount)"
+        "`amount`: what {named} says of its numbers is not known ({word}): say by `amount_unit` \
+            what they are: major or cents, in the \
+         currency of the customer's agreement (no other is converted, and what is not owed is no \
+         amount)"
     );
     Err(Problem::field("ambiguous_unit", "amount", detail))
 }
 
-/// Of instants: `field` is `at` or `end`. A column that is named by its number is stated, whatever its title says.
-pub(super) fn check_instants(field: &str, named: Named<'_>, zone: Option<&str>, form: DateForm) -> Result<(), Problem> {
+/// Of instants: `field` is `at` or `end`. A column that is named by its number is stated, whatever
+/// its title says.
+pub(super) fn check_instants(
+    field: &str,
+    named: Named<'_>,
+    zone: Option<&str>,
+    form: DateForm,
+) -> Result<(), Problem> {
     let said = titles::instants(named.title(), zone);
-    let refused = |code, what: &str| Err(Problem::field(code, field, format!("`{field}`: {named} {what}; {}", named.way_out())));
+    let refused = |code, what: &str| {
+        Err(Problem::field(
+            code,
+            field,
+            format!("`{field}`: {named} {what}; {}", named.way_out()),
+        ))
+    };
     if field == "at" && said.ends {
-        let end = if matches!(named, Named::Column(_)) { ": map the column as `end`" } else { "" };
-        return refused("ambiguous_column", &format!("says when the usage ended, and `at` is when it began{end}"));
+        let end = if matches!(named, Named::Column(_)) {
+            ": map the column as `end`"
+        } else {
+            ""
+        };
+        return refused(
+            "ambiguous_column",
+            &format!("says when the usage ended, and `at` is when it began{end}"),
+        );
     }
     if field == "end" && said.begins && !said.ends {
-        return refused("ambiguous_column", "says when the usage began: map the column as `at`");
+        return refused(
+            "ambiguous_column",
+            "says when the usage began: map the column as `at`",
+        );
     }
     if let Some(word) = &said.unknown {
-        return refused("ambiguous_column", &format!("says something that is not known ({word})"));
+        return refused(
+            "ambiguous_column",
+            &format!("says something that is not known ({word})"),
+        );
     }
     if said.is_utc && !zone.is_none_or(is_utc) {
         return refused(
             "ambiguous_zone",
-            &format!("says UTC, and `zone` {}: state the one that the times are of", zone.unwrap_or_default()),
+            &format!(
+                "says UTC, and `zone` {}: state the one that the times are of",
+                zone.unwrap_or_default()
+            ),
         );
     }
     let contradicts = match form {
         DateForm::EpochSeconds => said.millis,
         DateForm::EpochMillis => said.seconds,
         DateForm::YearFirst => said.millis || said.seconds || said.epoch,
-        DateForm::DayFirst => said.millis || said.seconds || said.epoch || said.day_first == Some(false),
-        DateForm::MonthFirst => said.millis || said.seconds || said.epoch || said.day_first == Some(true),
+        DateForm::DayFirst => {
+            said.millis || said.seconds || said.epoch || said.day_first == Some(false)
+        }
+        DateForm::MonthFirst => {
+            said.millis || said.seconds || said.epoch || said.day_first == Some(true)
+        }
     };
     if contradicts {
         let what = match named {
-            Named::Column(_) => "contradicts `date_form`: say by it how the times are written (epoch_seconds, epoch_millis, day_first …)",
-            Named::Place { .. } => "says how the times are written, and those of events are written as 2026-11-20T09:00:00Z",
+            Named::Column(_) => {
+                "contradicts `date_form`: say by it how the times are written (epoch_seconds, \
+                    epoch_millis, day_first …)"
+            }
+            Named::Place { .. } => {
+                "says how the times are written, and those of events are written as \
+                    2026-11-20T09:00:00Z"
+            }
         };
         return refused("ambiguous_date", what);
     }
@@ -242,50 +337,94 @@ fn parts_of(title: &str) -> Parts {
     ];
     let mut found = [false; 3];
     for word in titles::words(&titles::without_elisions(title)) {
-        let named =
-            |seconds: i64| units::of(&word).is_some_and(|unit| !unit.is_of_money() && unit.seconds == Some(Quantity::whole(seconds)));
-        let joined = |seconds: i64| JOINED.iter().any(|(end, of)| *of == seconds && word.ends_with(end));
-        let letters = LETTERS.iter().find(|(letters, _)| *letters == word).map(|(_, parts)| *parts);
-        let parts = letters.unwrap_or_else(|| [3600, 60, 1].map(|seconds| named(seconds) || joined(seconds)));
-        found = [0, 1, 2].map(|part| found.get(part) == Some(&true) || parts.get(part) == Some(&true));
+        let named = |seconds: i64| {
+            units::of(&word).is_some_and(|unit| {
+                !unit.is_of_money() && unit.seconds == Some(Quantity::whole(seconds))
+            })
+        };
+        let joined = |seconds: i64| {
+            JOINED
+                .iter()
+                .any(|(end, of)| *of == seconds && word.ends_with(end))
+        };
+        let letters = LETTERS
+            .iter()
+            .find(|(letters, _)| *letters == word)
+            .map(|(_, parts)| *parts);
+        let parts = letters
+            .unwrap_or_else(|| [3600, 60, 1].map(|seconds| named(seconds) || joined(seconds)));
+        found =
+            [0, 1, 2].map(|part| found.get(part) == Some(&true) || parts.get(part) == Some(&true));
     }
     let [hours, minutes, seconds] = found;
-    Parts { hours, minutes, seconds }
+    Parts {
+        hours,
+        minutes,
+        seconds,
+    }
 }
 
 /// `Units (6s)`, `10ths`, `x10`: no form stands for a multiple.
 fn has_factor(title: &str) -> bool {
-    let is_factor = |word: &String| word.contains(|c: char| c.is_ascii_digit()) && word.contains(char::is_alphabetic);
+    let is_factor = |word: &String| {
+        word.contains(|c: char| c.is_ascii_digit()) && word.contains(char::is_alphabetic)
+    };
     titles::words(title).iter().any(is_factor)
 }
 
-/// Is a number that is so named one in the meter's unit, by what is stated? An error: the two contradict each other.
-/// `Err` inside: nothing is stated, and the title says another unit. `meter`: the one of all rows; a call's unit is the second.
-pub(super) fn check_durations(named: Named<'_>, form: Option<DurationForm>, meter: Option<&str>) -> Result<Result<(), Problem>, Problem> {
+/// Is a number that is so named one in the meter's unit, by what is stated? An error: the two
+/// contradict each other. `Err` inside: nothing is stated, and the title says another unit.
+/// `meter`: the one of all rows; a call's unit is the second.
+pub(super) fn check_durations(
+    named: Named<'_>,
+    form: Option<DurationForm>,
+    meter: Option<&str>,
+) -> Result<Result<(), Problem>, Problem> {
     use DurationForm::{HoursMinutes, Milliseconds, Minutes, MinutesSeconds, Number, Seconds};
     let (said, parts) = (of_durations(named.title()), parts_of(named.title()));
-    let seconds = if let Said::One(seconds) = said { seconds } else { ONE_SECOND };
-    let are_parts = [parts.hours, parts.minutes, parts.seconds].into_iter().filter(|part| *part).count() > 1;
+    let seconds = if let Said::One(seconds) = said {
+        seconds
+    } else {
+        ONE_SECOND
+    };
+    let are_parts = [parts.hours, parts.minutes, parts.seconds]
+        .into_iter()
+        .filter(|part| *part)
+        .count()
+        > 1;
     let agrees = match form {
         None => true,
         Some(Number) => seconds == ONE_SECOND || meter != Some(cdr::METER),
         Some(Seconds) => seconds == ONE_SECOND && said != Said::Other,
         Some(Milliseconds) => (seconds < ONE_SECOND || said == Said::Nothing) && !are_parts,
-        Some(Minutes) => (seconds == Quantity::whole(60) || [Said::Nothing, Said::Other].contains(&said)) && !are_parts && !parts.hours,
+        Some(Minutes) => {
+            (seconds == Quantity::whole(60) || [Said::Nothing, Said::Other].contains(&said))
+                && !are_parts
+                && !parts.hours
+        }
         Some(MinutesSeconds) => seconds >= ONE_SECOND && !parts.hours,
-        Some(HoursMinutes) => seconds >= ONE_SECOND && !parts.seconds && (parts.hours || !parts.minutes),
+        Some(HoursMinutes) => {
+            seconds >= ONE_SECOND && !parts.seconds && (parts.hours || !parts.minutes)
+        }
     };
     let agrees = agrees && (matches!(form, None | Some(Number)) || !has_factor(named.title()));
     let refused = |what: &str| {
-        let which = "number (in the meter's unit), seconds, milliseconds, minutes, minutes_seconds or hours_minutes";
-        let detail = format!("`quantity`: {named} {what}: say by `duration_form` what its numbers are: {which}");
+        let which = "number (in the meter's unit), seconds, milliseconds, minutes, \
+            minutes_seconds or hours_minutes";
+        let detail = format!(
+            "`quantity`: {named} {what}: say by `duration_form` what its numbers are: {which}"
+        );
         Problem::field("ambiguous_unit", "quantity", detail)
     };
     match (agrees, form, said) {
         (false, ..) => Err(refused("names another unit than the map states")),
         (_, None, Said::Two) => Ok(Err(refused("names two units"))),
-        (_, None, Said::Other) => Ok(Err(refused("names a unit that is not the second, or may be one"))),
-        (_, None, Said::One(said)) if said != ONE_SECOND => Ok(Err(refused("names a unit that is not the second"))),
+        (_, None, Said::Other) => Ok(Err(refused(
+            "names a unit that is not the second, or may be one",
+        ))),
+        (_, None, Said::One(said)) if said != ONE_SECOND => {
+            Ok(Err(refused("names a unit that is not the second")))
+        }
         _ => Ok(Ok(())),
     }
 }
@@ -295,15 +434,16 @@ pub(super) fn check_amounts(named: Named<'_>, unit: Option<AmountUnit>) -> Resul
     let title = named.title();
     let refused = |what: &str| {
         let detail = format!(
-            "`amount`: {named} {what}: say by `amount_unit` what its numbers are: major or cents, in the currency of the customer's \
+            "`amount`: {named} {what}: say by `amount_unit` what its numbers are: major or cents, \
+                in the currency of the customer's \
              agreement (no other is converted)"
         );
         Err(Problem::field("ambiguous_unit", "amount", detail))
     };
     /// Parts and multiples of a currency's unit.
     const SCALES: [&str; 16] = [
-        "mille", "mill", "mills", "milli", "thousand", "tsd", "tausend", "mil", "percent", "prozent", "minor", "micro", "micros",
-        "subunits", "c", "p",
+        "mille", "mill", "mills", "milli", "thousand", "tsd", "tausend", "mil", "percent",
+        "prozent", "minor", "micro", "micros", "subunits", "c", "p",
     ];
     let spaced = units::spaced(title);
     let said = units::of_title(&spaced);
@@ -313,26 +453,37 @@ pub(super) fn check_amounts(named: Named<'_>, unit: Option<AmountUnit>) -> Resul
             || SCALES.contains(&word.to_lowercase().as_str())
             || word.to_lowercase().ends_with("cents")
     };
-    if unit.is_none() && (title.contains(['%', '‰']) || units::words(&spaced).iter().any(is_scale)) {
+    if unit.is_none() && (title.contains(['%', '‰']) || units::words(&spaced).iter().any(is_scale))
+    {
         return refused("names a part or a multiple");
     }
     match (said, unit) {
-        (Some((said, _)), Some(AmountUnit::Major)) if said.is_minor => refused("names cents, and the map states major units"),
+        (Some((said, _)), Some(AmountUnit::Major)) if said.is_minor => {
+            refused("names cents, and the map states major units")
+        }
         (_, Some(_)) => Ok(()),
         (None, None) => refused("names two units"),
         (Some((said, _)), None) if said.is_minor => refused("names cents"),
         (Some((said, _)), None) if said.currency.is_some() => refused("names a currency"),
-        (Some((said, _)), None) if said.seconds.is_some() => refused("names a price for a time, not an amount"),
+        (Some((said, _)), None) if said.seconds.is_some() => {
+            refused("names a price for a time, not an amount")
+        }
         _ => Ok(()),
     }
 }
 
 /// In major units.
-pub(super) fn amount(unit: Option<AmountUnit>, amount: rating::money::Rate) -> Result<rating::money::Rate, Problem> {
+pub(super) fn amount(
+    unit: Option<AmountUnit>,
+    amount: rating::money::Rate,
+) -> Result<rating::money::Rate, Problem> {
     if unit != Some(AmountUnit::Cents) {
         return Ok(amount);
     }
-    let major = amount.0.checked_mul(rust_decimal::Decimal::new(1, 2)).map(|major| major.normalize());
+    let major = amount
+        .0
+        .checked_mul(rust_decimal::Decimal::new(1, 2))
+        .map(|major| major.normalize());
     let read = major.and_then(|major| rating::money::Rate::from_decimal(major).ok());
     read.ok_or_else(|| fields::invalid("amount", "a hundredth of it has too many decimals"))
 }
@@ -406,7 +557,10 @@ mod tests {
             assert_eq!(got, want, "{title} {form:?}");
         }
         // In a meter of its own, minutes may be what is counted.
-        assert_eq!(check_durations(Named::Column("Minutes"), Some(Number), Some("meeting")), Ok(Ok(())));
+        assert_eq!(
+            check_durations(Named::Column("Minutes"), Some(Number), Some("meeting")),
+            Ok(Ok(()))
+        );
     }
 
     #[test]
@@ -431,8 +585,17 @@ mod tests {
             ("Amount/100", None, false),
             ("Amount", None, true),
         ] {
-            assert_eq!(check_amounts(Named::Column(title), unit).is_ok(), want, "{title} {unit:?}");
+            assert_eq!(
+                check_amounts(Named::Column(title), unit).is_ok(),
+                want,
+                "{title} {unit:?}"
+            );
         }
-        assert_eq!(amount(Some(AmountUnit::Cents), "150".parse().unwrap()).unwrap().to_string(), "1.5");
+        assert_eq!(
+            amount(Some(AmountUnit::Cents), "150".parse().unwrap())
+                .unwrap()
+                .to_string(),
+            "1.5"
+        );
     }
 }

@@ -5,8 +5,9 @@
 //!  "attributes": {"direction": "Kind"}, "constants": {"meter": "call", "source": "legacy"},
 //!  "delimiter": ";", "date_form": "day_first", "zone": "Europe/Berlin", "decimal_comma": true}
 //! ```
-//! A column is named by its header or by its index from 0. Nothing is guessed but the delimiter, and that a file whose
-//! columns are stated by index begins with a record if its first line has a time or a quantity where they belong.
+//! A column is named by its header or by its index from 0. Nothing is guessed but the delimiter,
+//! and that a file whose columns are stated by index begins with a record if its first line has a
+//! time or a quantity where they belong.
 
 mod columns;
 mod lines;
@@ -33,7 +34,18 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 /// The fields of an event that a column or a constant may give.
-const FIELDS: [&str; 10] = ["id", "source", "customer", "meter", "quantity", "amount", "at", "destination", "origin", "hold"];
+const FIELDS: [&str; 10] = [
+    "id",
+    "source",
+    "customer",
+    "meter",
+    "quantity",
+    "amount",
+    "at",
+    "destination",
+    "origin",
+    "hold",
+];
 /// When the usage ended, in place of a quantity; whether the call was answered.
 const COLUMNS_ONLY: [&str; 2] = ["end", DISPOSITION];
 /// Asterisk's name for it.
@@ -43,8 +55,8 @@ const DISPOSITION: &str = "disposition";
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ColumnMap {
-    /// Field of the event → column. `end` is the end of the usage, in place of a quantity; rows whose `disposition` is
-    /// not that of an answered call are no usage.
+    /// Field of the event → column. `end` is the end of the usage, in place of a quantity; rows
+    /// whose `disposition` is not that of an answered call are no usage.
     pub columns: BTreeMap<String, Column>,
     /// Attribute → column; an empty cell is no attribute.
     pub attributes: BTreeMap<String, Column>,
@@ -52,14 +64,16 @@ pub struct ColumnMap {
     pub constants: BTreeMap<String, String>,
     /// Default: the one of `,` `;` tab `|` that the first line has most of.
     pub delimiter: Option<char>,
-    /// The file has no line of names; columns are indices. Default: where all of them are, the first line shows it.
+    /// The file has no line of names; columns are indices. Default: where all of them are, the
+    /// first line shows it.
     pub headless: Option<bool>,
     pub date_form: DateForm,
     /// IANA zone of local times.
     pub zone: Option<String>,
     /// `1.234,5` is 1234.5. Not stated: `1.234` is refused where it may be either.
     pub decimal_comma: Option<bool>,
-    /// How quantities are written. `00:01:23` is always read. Default: a number in the meter's unit, unless the title says another.
+    /// How quantities are written. `00:01:23` is always read. Default: a number in the meter's
+    /// unit, unless the title says another.
     pub duration_form: Option<DurationForm>,
     /// What amounts are, where the title says a unit.
     pub amount_unit: Option<AmountUnit>,
@@ -67,7 +81,8 @@ pub struct ColumnMap {
     pub whole_days: bool,
     /// Rows of quantity 0 are no usage.
     pub skip_zero: bool,
-    /// Columns that mean nothing. Others that say a unit, a currency or whether a row counts are mapped, or stop the file.
+    /// Columns that mean nothing. Others that say a unit, a currency or whether a row counts are
+    /// mapped, or stop the file.
     pub ignore_columns: Vec<Column>,
 }
 
@@ -77,24 +92,50 @@ impl ColumnMap {
         let text = sheet::text_of(file);
         let (stated, text, _) = sheet::separator_line(&text);
         let titles = cdr::header(text, sheet::delimiter(stated, text)?);
-        let known = FIELDS.iter().chain(&COLUMNS_ONLY).filter(|field| titles.iter().any(|title| title == *field));
-        let columns = known.map(|field| ((*field).to_owned(), Column::Name((*field).to_owned()))).collect();
-        Ok(Self { columns, ..Self::default() })
+        let known = FIELDS
+            .iter()
+            .chain(&COLUMNS_ONLY)
+            .filter(|field| titles.iter().any(|title| title == *field));
+        let columns = known
+            .map(|field| ((*field).to_owned(), Column::Name((*field).to_owned())))
+            .collect();
+        Ok(Self {
+            columns,
+            ..Self::default()
+        })
     }
 }
 
 /// The one of all rows.
 fn stated_meter(map: &ColumnMap) -> Option<&str> {
-    map.constants.get("meter").map(String::as_str).filter(|_| !map.columns.contains_key("meter"))
+    map.constants
+        .get("meter")
+        .map(String::as_str)
+        .filter(|_| !map.columns.contains_key("meter"))
 }
 
-/// Of calls a column that is called so is used without being named, as Asterisk writes it: a call that nobody answered is none.
-fn own_disposition(map: &ColumnMap, header: &[String], fields: &[(&str, Place)]) -> Result<Option<(&'static str, Place)>, Problem> {
+/// Of calls a column that is called so is used without being named, as Asterisk writes it: a call
+/// that nobody answered is none.
+fn own_disposition(
+    map: &ColumnMap,
+    header: &[String],
+    fields: &[(&str, Place)],
+) -> Result<Option<(&'static str, Place)>, Problem> {
     let left_out = left_out(map, header)?;
-    let is_taken = |index: usize| left_out.contains(&index) || fields.iter().any(|(_, place)| place.indices().contains(&index));
-    let is_of_calls = stated_meter(map) == Some(cdr::METER) && !map.columns.contains_key(DISPOSITION);
-    let index = header.iter().position(|title| is_of_calls && title.eq_ignore_ascii_case(DISPOSITION));
-    Ok(index.filter(|index| !is_taken(*index)).map(|index| (DISPOSITION, Place::One(index))))
+    let is_taken = |index: usize| {
+        left_out.contains(&index)
+            || fields
+                .iter()
+                .any(|(_, place)| place.indices().contains(&index))
+    };
+    let is_of_calls =
+        stated_meter(map) == Some(cdr::METER) && !map.columns.contains_key(DISPOSITION);
+    let index = header
+        .iter()
+        .position(|title| is_of_calls && title.eq_ignore_ascii_case(DISPOSITION));
+    Ok(index
+        .filter(|index| !is_taken(*index))
+        .map(|index| (DISPOSITION, Place::One(index))))
 }
 
 /// The rows of a file. An error: the column map, or a column of it that the file does not have.
@@ -103,12 +144,20 @@ pub fn parse(file: &[u8], map: &ColumnMap) -> Result<Vec<Row>, Problem> {
     let (stated, text, above) = sheet::separator_line(&text);
     let delimiter = sheet::delimiter(map.delimiter.or(stated), text)?;
     let is_headless = map.headless == Some(true);
-    let header = if is_headless { Vec::new() } else { cdr::header(text, delimiter) };
+    let header = if is_headless {
+        Vec::new()
+    } else {
+        cdr::header(text, delimiter)
+    };
     if map.columns.is_empty() && map.constants.is_empty() && !header.is_empty() {
         return Err(no_column(&header));
     }
     let reader = Reader::new(map, &header, text, delimiter)?;
-    let first = if is_headless { First::Record } else { reader.first_is(Records::new(text, delimiter).read().as_ref()) };
+    let first = if is_headless {
+        First::Record
+    } else {
+        reader.first_is(Records::new(text, delimiter).read().as_ref())
+    };
     match first {
         First::Titles => {
             reader.check_stated_titles(&header)?;
@@ -120,7 +169,10 @@ pub fn parse(file: &[u8], map: &ColumnMap) -> Result<Vec<Row>, Problem> {
     let (mut is_first, mut words_at) = (true, None);
     let mut rows = cdr::each_row(text, delimiter, |record| {
         let is_first = std::mem::take(&mut is_first);
-        let named = || Row::Skipped { line: record.line, why: "the columns' names".to_owned() };
+        let named = || Row::Skipped {
+            line: record.line,
+            why: "the columns' names".to_owned(),
+        };
         if is_first && first == First::Titles {
             return named();
         }
@@ -134,7 +186,11 @@ pub fn parse(file: &[u8], map: &ColumnMap) -> Result<Vec<Row>, Problem> {
         if is_of_words {
             words_at = Some(record.line + above);
         }
-        let row = if is_of_words { reader.words(record) } else { reader.row(record) };
+        let row = if is_of_words {
+            reader.words(record)
+        } else {
+            reader.row(record)
+        };
         if is_first { said_of_titles(row) } else { row }
     });
     rows.iter_mut().for_each(|row| row.move_down(above));
@@ -143,7 +199,8 @@ pub fn parse(file: &[u8], map: &ColumnMap) -> Result<Vec<Row>, Problem> {
 
 fn no_column(header: &[String]) -> Problem {
     let detail = format!(
-        "no column has the name of a field of an event ({}); the first line is `{}`: say by a map (--map) which column is what",
+        "no column has the name of a field of an event ({}); the first line is `{}`: say by a map \
+            (--map) which column is what",
         FIELDS.join(", "),
         shown_titles(header)
     );
@@ -166,17 +223,31 @@ struct Reader<'m> {
 }
 
 impl<'m> Reader<'m> {
-    fn new(map: &'m ColumnMap, header: &[String], text: &'m str, delimiter: u8) -> Result<Self, Problem> {
+    fn new(
+        map: &'m ColumnMap,
+        header: &[String],
+        text: &'m str,
+        delimiter: u8,
+    ) -> Result<Self, Problem> {
         let is_known = |name: &String| FIELDS.contains(&name.as_str());
         let is_column = |name: &String| is_known(name) || COLUMNS_ONLY.contains(&name.as_str());
         let columns = map.columns.keys().find(|name| !is_column(name));
         if let Some(name) = columns.or_else(|| map.constants.keys().find(|name| !is_known(name))) {
             let known = FIELDS.join(", ");
-            let detail = format!("`{name}` is not a field of a usage event; they are {known} (and as columns {})", COLUMNS_ONLY.join(", "));
+            let detail = format!(
+                "`{name}` is not a field of a usage event; they are {known} (and as columns {})",
+                COLUMNS_ONLY.join(", ")
+            );
             return Err(Problem::field("unknown_field", name.clone(), detail));
         }
-        let fields = map.columns.iter().map(|(field, column)| Ok((field.as_str(), place_of(field, column, header)?)));
-        let attributes = map.attributes.iter().map(|(name, column)| Ok((name.as_str(), index_of(name, column, header)?)));
+        let fields = map
+            .columns
+            .iter()
+            .map(|(field, column)| Ok((field.as_str(), place_of(field, column, header)?)));
+        let attributes = map
+            .attributes
+            .iter()
+            .map(|(name, column)| Ok((name.as_str(), index_of(name, column, header)?)));
         let mut fields = fields.collect::<Result<Vec<_>, Problem>>()?;
         fields.extend(own_disposition(map, header, &fields)?);
         check_shared(&fields)?;
@@ -184,9 +255,12 @@ impl<'m> Reader<'m> {
             Some((_, Place::One(index))) => header.get(*index),
             _ => None,
         };
-        let unit = titled("quantity")
-            .map_or(Ok(Ok(())), |title| said::check_durations(Named::Column(title), map.duration_form, stated_meter(map)))?;
-        titled("amount").map_or(Ok(()), |title| said::check_amounts(Named::Column(title), map.amount_unit))?;
+        let unit = titled("quantity").map_or(Ok(Ok(())), |title| {
+            said::check_durations(Named::Column(title), map.duration_form, stated_meter(map))
+        })?;
+        titled("amount").map_or(Ok(()), |title| {
+            said::check_amounts(Named::Column(title), map.amount_unit)
+        })?;
         Ok(Self {
             map,
             fields,
@@ -207,12 +281,24 @@ impl<'m> Reader<'m> {
             Some((_, Place::One(index))) => header.get(*index),
             _ => None,
         };
-        titled("quantity")
-            .map_or(Ok(()), |title| said::check_words_of_quantities(Named::Column(title), map.duration_form, stated_meter(map)))?;
-        titled("amount").map_or(Ok(()), |title| said::check_words_of_amounts(Named::Column(title), map.amount_unit))?;
+        titled("quantity").map_or(Ok(()), |title| {
+            said::check_words_of_quantities(
+                Named::Column(title),
+                map.duration_form,
+                stated_meter(map),
+            )
+        })?;
+        titled("amount").map_or(Ok(()), |title| {
+            said::check_words_of_amounts(Named::Column(title), map.amount_unit)
+        })?;
         for field in ["at", "end"] {
             for title in map.columns.get(field).map(named).unwrap_or_default() {
-                said::check_instants(field, Named::Column(title), map.zone.as_deref(), map.date_form)?;
+                said::check_instants(
+                    field,
+                    Named::Column(title),
+                    map.zone.as_deref(),
+                    map.date_form,
+                )?;
             }
         }
         self.check_beside(header)
@@ -222,23 +308,44 @@ impl<'m> Reader<'m> {
         if let Some(why) = self.misshapen(record) {
             return cdr::refused(record, why);
         }
-        match self.not_answered(record).map_or_else(|| self.event(record).map(Ok), |why| why.map(Err)) {
+        match self
+            .not_answered(record)
+            .map_or_else(|| self.event(record).map(Ok), |why| why.map(Err))
+        {
             Ok(Ok(event)) if self.map.skip_zero && event.quantity == Quantity::ZERO => {
-                Row::Skipped { line: record.line, why: "a quantity of 0".to_owned() }
+                Row::Skipped {
+                    line: record.line,
+                    why: "a quantity of 0".to_owned(),
+                }
             }
-            Ok(Ok(event)) => Row::Event { line: record.line, event },
-            Ok(Err(why)) => Row::Skipped { line: record.line, why },
-            Err(problem) => Row::Refused { line: record.line, id: self.value(record, "id").unwrap_or_default().into_owned(), problem },
+            Ok(Ok(event)) => Row::Event {
+                line: record.line,
+                event,
+            },
+            Ok(Err(why)) => Row::Skipped {
+                line: record.line,
+                why,
+            },
+            Err(problem) => Row::Refused {
+                line: record.line,
+                id: self.value(record, "id").unwrap_or_default().into_owned(),
+                problem,
+            },
         }
     }
 
-    /// As many cells as titles: otherwise a comma that was not quoted moved the others along, or the line was cut.
+    /// As many cells as titles: otherwise a comma that was not quoted moved the others along, or
+    /// the line was cut.
     fn misshapen(&self, record: &Record<'_>) -> Option<String> {
         let last = self.used().max();
-        let names = self.width.unwrap_or_else(|| last.map_or(0, |last| last + 1));
+        let names = self
+            .width
+            .unwrap_or_else(|| last.map_or(0, |last| last + 1));
         let cells = record.cells.len();
         if self.width.is_some() && (names..cells).any(|index| record.cell(index).is_some()) {
-            return Some(format!("{cells} cells for {names} columns: is a comma in a cell not quoted?"));
+            return Some(format!(
+                "{cells} cells for {names} columns: is a comma in a cell not quoted?"
+            ));
         }
         (cells < names).then(|| format!("{cells} cells for {names} columns: is the line cut?"))
     }
@@ -252,8 +359,14 @@ impl<'m> Reader<'m> {
                 Answered::Unknown => Some(Err(answered::unknown(DISPOSITION, &text))),
             };
         }
-        let is_empty = |field: &str| self.fields.iter().any(|(name, _)| *name == field) && self.value(record, field).is_none();
-        let measured = ["quantity", "end"].into_iter().filter(|field| self.fields.iter().any(|(name, _)| name == field)).all(is_empty);
+        let is_empty = |field: &str| {
+            self.fields.iter().any(|(name, _)| *name == field)
+                && self.value(record, field).is_none()
+        };
+        let measured = ["quantity", "end"]
+            .into_iter()
+            .filter(|field| self.fields.iter().any(|(name, _)| name == field))
+            .all(is_empty);
         if is_empty("at") && measured && self.value(record, "amount").is_none() {
             return Some(Ok("not answered: neither begin nor duration".to_owned()));
         }
@@ -262,17 +375,27 @@ impl<'m> Reader<'m> {
 
     fn value<'r>(&'r self, record: &'r Record<'_>, field: &str) -> Option<Cow<'r, str>> {
         let place = self.fields.iter().find(|(name, _)| *name == field);
-        let constant = || self.map.constants.get(field).map(|text| Cow::Borrowed(text.as_str()));
-        place.and_then(|(_, place)| place.read(record)).or_else(constant)
+        let constant = || {
+            self.map
+                .constants
+                .get(field)
+                .map(|text| Cow::Borrowed(text.as_str()))
+        };
+        place
+            .and_then(|(_, place)| place.read(record))
+            .or_else(constant)
     }
 
     /// What stands before the decimals of a number; an error: nothing says what its mark is.
     fn mark(&self, field: &str, text: &str) -> Result<Mark, Problem> {
         match self.map.decimal_comma {
             Some(true) => Ok(Mark::Comma),
-            None if decimal::is_doubtful(text) && (self.delimiter != b',' || self.shows_commas()) => {
+            None if decimal::is_doubtful(text)
+                && (self.delimiter != b',' || self.shows_commas()) =>
+            {
                 let detail = format!(
-                    "`{field}`: {} may be a little more than one or a thousand times that: say by `decimal_comma` true or false which",
+                    "`{field}`: {} may be a little more than one or a thousand times that: say by \
+                        `decimal_comma` true or false which",
                     sheet::shown(text)
                 );
                 Err(Problem::field("ambiguous_number", field, detail))
@@ -285,9 +408,15 @@ impl<'m> Reader<'m> {
     fn shows_commas(&self) -> bool {
         *self.shows_commas.get_or_init(|| {
             let mut records = Records::new(self.text, self.delimiter);
-            let is_comma = |text: &str| decimal::plain(text, Mark::Comma).is_some() && decimal::plain(text, Mark::GroupedPoint).is_none();
+            let is_comma = |text: &str| {
+                decimal::plain(text, Mark::Comma).is_some()
+                    && decimal::plain(text, Mark::GroupedPoint).is_none()
+            };
             while let Some(record) = records.read() {
-                if ["quantity", "amount"].into_iter().any(|field| self.value(&record, field).is_some_and(|text| is_comma(&text))) {
+                if ["quantity", "amount"].into_iter().any(|field| {
+                    self.value(&record, field)
+                        .is_some_and(|text| is_comma(&text))
+                }) {
                     return true;
                 }
             }
@@ -296,7 +425,9 @@ impl<'m> Reader<'m> {
     }
 
     fn amount(&self, record: &Record<'_>) -> Result<Option<rating::money::Rate>, Problem> {
-        let Some(text) = self.value(record, "amount") else { return Ok(None) };
+        let Some(text) = self.value(record, "amount") else {
+            return Ok(None);
+        };
         let mark = self.mark("amount", &text)?;
         let expected = || fields::invalid("amount", duration::number_expected(&text, mark));
         let plain = decimal::plain(&text, mark).ok_or_else(expected)?;
@@ -305,17 +436,23 @@ impl<'m> Reader<'m> {
 
     /// Its own column, if it has something.
     fn measured(&self, record: &Record<'_>) -> Result<Option<Quantity>, Problem> {
-        let Some(text) = self.value(record, "quantity") else { return Ok(None) };
+        let Some(text) = self.value(record, "quantity") else {
+            return Ok(None);
+        };
         // `00:01:23` says its units itself.
         if let (Err(problem), false) = (&self.unit, text.contains(':')) {
             return Err(problem.clone());
         }
-        let (form, mark) = (self.map.duration_form.unwrap_or_default(), self.mark("quantity", &text)?);
+        let (form, mark) = (
+            self.map.duration_form.unwrap_or_default(),
+            self.mark("quantity", &text)?,
+        );
         let hint = || match duration::read(&text, DurationForm::Seconds, mark) {
             Ok(_) if form == DurationForm::Number => "; `duration_form`: seconds reads this",
             _ => "",
         };
-        let read = duration::read(&text, form, mark).map_err(|detail| fields::invalid("quantity", format_args!("{detail}{}", hint())))?;
+        let read = duration::read(&text, form, mark)
+            .map_err(|detail| fields::invalid("quantity", format_args!("{detail}{}", hint())))?;
         fields::not_negative("quantity", read).map(Some)
     }
 
@@ -325,7 +462,9 @@ impl<'m> Reader<'m> {
             return Ok(moment);
         }
         moment.timed(field, text).map_err(|mut problem| {
-            problem.detail.push_str("; where an instant is its day's beginning, say so by `whole_days`: true");
+            problem.detail.push_str(
+                "; where an instant is its day's beginning, say so by `whole_days`: true",
+            );
             problem
         })
     }
@@ -333,15 +472,24 @@ impl<'m> Reader<'m> {
     /// By its own column, or from the begin to the end: if both are there, they agree.
     fn quantity(&self, record: &Record<'_>, at: Moment) -> Result<Option<Quantity>, Problem> {
         let measured = self.measured(record)?;
-        let Some(text) = self.value(record, "end") else { return Ok(measured) };
+        let Some(text) = self.value(record, "end") else {
+            return Ok(measured);
+        };
         let end = self.moment("end", &text)?;
         if let Some(seconds) = measured {
-            let what = cdr::Length { seconds, field: "quantity", may_be_shorter: false };
-            return what.agrees(at, end, "`at` to `end`").map(|()| Some(seconds));
+            let what = cdr::Length {
+                seconds,
+                field: "quantity",
+                may_be_shorter: false,
+            };
+            return what
+                .agrees(at, end, "`at` to `end`")
+                .map(|()| Some(seconds));
         }
         if at.again.or(end.again).is_some() {
             let detail = format!(
-                "`end`: on the way to {} the clocks are put back or forward, so that the duration may be an hour off: give a `quantity`, or \
+                "`end`: on the way to {} the clocks are put back or forward, so that the duration \
+                    may be an hour off: give a `quantity`, or \
                  both times with their offset, such as +01:00",
                 sheet::shown(&text)
             );
@@ -349,32 +497,56 @@ impl<'m> Reader<'m> {
         }
         let micros = end.at.micros() - at.at.micros();
         if micros < 0 {
-            return Err(fields::invalid("end", format_args!("{} is before the begin", sheet::shown(&text))));
+            return Err(fields::invalid(
+                "end",
+                format_args!("{} is before the begin", sheet::shown(&text)),
+            ));
         }
-        Ok(Some(Quantity(i128::from(micros) * (Quantity::ONE / 1_000_000))))
+        Ok(Some(Quantity(
+            i128::from(micros) * (Quantity::ONE / 1_000_000),
+        )))
     }
 
-    /// Is the cell of the number called empty? In a file of several meters others than calls need none.
+    /// Is the cell of the number called empty? In a file of several meters others than calls need
+    /// none.
     fn says_nobody(&self, record: &Record<'_>) -> bool {
         let has = |field: &str| self.fields.iter().any(|(name, _)| *name == field);
-        let is_of_calls = || self.value(record, "meter").is_none_or(|meter| meter.eq_ignore_ascii_case(cdr::METER));
-        has("destination") && self.value(record, "destination").is_none() && (!has("meter") || is_of_calls())
+        let is_of_calls = || {
+            self.value(record, "meter")
+                .is_none_or(|meter| meter.eq_ignore_ascii_case(cdr::METER))
+        };
+        has("destination")
+            && self.value(record, "destination").is_none()
+            && (!has("meter") || is_of_calls())
     }
 
-    /// An id of several columns: where the first says nothing, the others may be those of many calls.
+    /// An id of several columns: where the first says nothing, the others may be those of many
+    /// calls.
     fn check_parts(&self, record: &Record<'_>) -> Result<(), Problem> {
-        let several = self.fields.iter().find(|(name, _)| *name == "id").filter(|(_, place)| matches!(place, Place::Several(..)));
+        let several = self
+            .fields
+            .iter()
+            .find(|(name, _)| *name == "id")
+            .filter(|(_, place)| matches!(place, Place::Several(..)));
         let first = several.and_then(|(_, place)| place.indices().first());
-        let first = first.map(|index| record.cell(*index).ok_or_else(|| fields::missing("id"))).transpose()?;
+        let first = first
+            .map(|index| record.cell(*index).ok_or_else(|| fields::missing("id")))
+            .transpose()?;
         first.map_or(Ok(()), fields::identity)
     }
 
     fn event(&self, record: &Record<'_>) -> Result<UsageEvent, Problem> {
         let text = |field: &str| self.value(record, field).map(CompactString::from);
         let amount = self.amount(record)?;
-        let at = self.value(record, "at").ok_or_else(|| fields::missing("at"))?;
+        let at = self
+            .value(record, "at")
+            .ok_or_else(|| fields::missing("at"))?;
         let at = self.moment("at", &at)?;
-        let quantity = fields::measure(self.quantity(record, at)?, amount, &self.value(record, "meter").unwrap_or_default())?;
+        let quantity = fields::measure(
+            self.quantity(record, at)?,
+            amount,
+            &self.value(record, "meter").unwrap_or_default(),
+        )?;
         let is_no_usage = self.map.skip_zero && quantity == Quantity::ZERO;
         if !is_no_usage && self.says_nobody(record) {
             return Err(fields::nobody_called(""));

@@ -5,12 +5,18 @@ use super::tests::{CALLS, outcomes};
 /// Each was charged as what calls nobody outside: 0.00 by a rate without prefixes.
 #[test]
 fn a_destination_that_says_nobody_is_refused() {
-    let map = |more: &str| format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"s","destination":"to"{more}}},{CALLS}}}"#);
-    let file = |to: &str, more: &str| format!("id,at,s,to,x\na,2026-11-20 09:00:00,60,\"{to}\",{more}\n");
+    let map = |more: &str| {
+        format!(
+            r#"{{"columns":{{"id":"id","at":"at","quantity":"s","destination":"to"{more}}},{CALLS}}}"#
+        )
+    };
+    let file =
+        |to: &str, more: &str| format!("id,at,s,to,x\na,2026-11-20 09:00:00,60,\"{to}\",{more}\n");
     let of = |to: &str| outcomes(&file(to, ""), &map(""));
-    for to in
-        ["", " ", "-", "--", "n/a", "N/A", "NULL", "null", "(null)", "None", "\\N", "#N/A", "#NV", "#REF!", "?", ".", "+", "NaN", "unknown"]
-    {
+    for to in [
+        "", " ", "-", "--", "n/a", "N/A", "NULL", "null", "(null)", "None", "\\N", "#N/A", "#NV",
+        "#REF!", "?", ".", "+", "NaN", "unknown",
+    ] {
         assert_eq!(of(to), ["missing_field"], "{to}");
     }
     for to in [
@@ -62,22 +68,37 @@ fn a_destination_that_says_nobody_is_refused() {
     // What helps: another value for such rows, or no column at all.
     let constant = map("").replace(r#""meter":"call""#, r#""meter":"call","destination":"s""#);
     assert_eq!(outcomes(&file("", ""), &constant), ["60"]);
-    assert_eq!(outcomes(&file("", ""), &map("").replace(r#","destination":"to""#, "")), ["60"]);
+    assert_eq!(
+        outcomes(
+            &file("", ""),
+            &map("").replace(r#","destination":"to""#, "")
+        ),
+        ["60"]
+    );
     // Of several meters in one file, others than calls need none.
     let several = map(r#","meter":"x""#);
-    for (meter, want) in [("storage", "60"), ("call", "missing_field"), ("Call", "missing_field")] {
+    for (meter, want) in [
+        ("storage", "60"),
+        ("call", "missing_field"),
+        ("Call", "missing_field"),
+    ] {
         assert_eq!(outcomes(&file("", meter), &several), [want], "{meter}");
     }
     // What was not answered is no usage, wherever it went.
     let skipping = map("").replacen('{', r#"{"skip_zero":true,"#, 1);
-    assert_eq!(outcomes("id,at,s,to\na,2026-11-20 09:00:00,0,\n17,,,\n", &skipping), ["skipped", "skipped"]);
+    assert_eq!(
+        outcomes("id,at,s,to\na,2026-11-20 09:00:00,0,\n17,,,\n", &skipping),
+        ["skipped", "skipped"]
+    );
 }
 
-/// Of two calls alike the second was a duplicate, and all others had an id that was reported already.
+/// Of two calls alike the second was a duplicate, and all others had an id that was reported
+/// already.
 #[test]
 fn an_id_that_lost_its_digits_is_none() {
     let map = format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"s"}},{CALLS}}}"#);
-    let of = |id: &str, map: &str| outcomes(&format!("id,at,s,n\n{id},2026-11-20 09:00:00,60,1\n"), map);
+    let of =
+        |id: &str, map: &str| outcomes(&format!("id,at,s,n\n{id},2026-11-20 09:00:00,60,1\n"), map);
     for id in [
         "1.79618E+12",
         "\"1,79618E+12\"",
@@ -135,21 +156,37 @@ fn what_is_refused_shows_its_value_and_what_helps() {
     let detail = |id: &str, seconds: &str, more: &str| {
         let map = format!(r#"{{"columns":{{"id":"id","at":"at","quantity":"s"}},{more}{CALLS}}}"#);
         let file = format!("id,at,s\n{id},2026-11-20 09:00:00,{seconds}\n");
-        match super::parse(file.as_bytes(), &serde_json::from_str(&map).unwrap()).unwrap().remove(1) {
+        match super::parse(file.as_bytes(), &serde_json::from_str(&map).unwrap())
+            .unwrap()
+            .remove(1)
+        {
             super::Row::Refused { problem, .. } => problem.detail,
             row => format!("{row:?}"),
         }
     };
     for id in ["null", "N/A", "?", "None", "undefined"] {
-        assert!(detail(id, "60", "").contains(&format!("`{id}` says nothing")), "{}", detail(id, "60", ""));
+        assert!(
+            detail(id, "60", "").contains(&format!("`{id}` says nothing")),
+            "{}",
+            detail(id, "60", "")
+        );
     }
     for seconds in ["60 s", "60sec", "1m", "1h"] {
         let said = detail("a", seconds, "");
-        assert!(said.contains(seconds) && said.contains("`duration_form`: seconds"), "{said}");
-        assert!(detail("a", seconds, r#""duration_form":"seconds","#).starts_with("Event"), "{seconds}");
+        assert!(
+            said.contains(seconds) && said.contains("`duration_form`: seconds"),
+            "{said}"
+        );
+        assert!(
+            detail("a", seconds, r#""duration_form":"seconds","#).starts_with("Event"),
+            "{seconds}"
+        );
     }
     for seconds in ["5 GB", "x", "1,5"] {
-        assert!(!detail("a", seconds, "").contains("duration_form"), "{seconds}");
+        assert!(
+            !detail("a", seconds, "").contains("duration_form"),
+            "{seconds}"
+        );
     }
 }
 
@@ -171,8 +208,9 @@ fn how_long_a_call_lasted_is_not_its_amount() {
 fn usual_titles_are_known() {
     let utc = r#","zone":"UTC""#;
     let times = |title: &str, zone: &str| {
-        let map =
-            format!(r#"{{"columns":{{"id":"id","at":"{title}","quantity":"s"}},"constants":{{"meter":"call","customer":"c"}}{zone}}}"#);
+        let map = format!(
+            r#"{{"columns":{{"id":"id","at":"{title}","quantity":"s"}},"constants":{{"meter":"call","customer":"c"}}{zone}}}"#
+        );
         outcomes(&format!("id;{title};s\na;2026-11-20 09:00:00;60\n"), &map)
     };
     for title in [
@@ -193,12 +231,18 @@ fn usual_titles_are_known() {
         assert_eq!(times(title, utc), ["60"], "{title}");
     }
     assert_eq!(times("Local time", ""), ["zone_required"]);
-    for title in ["Created and ended", "Local number", "Sent bytes", "Setup fee"] {
+    for title in [
+        "Created and ended",
+        "Local number",
+        "Sent bytes",
+        "Setup fee",
+    ] {
         assert_eq!(times(title, utc), ["file: ambiguous_column"], "{title}");
     }
     let counted = |field: &str, title: &str, meter: &str| {
-        let map =
-            format!(r#"{{"columns":{{"id":"id","at":"at","{field}":"{title}"}},"constants":{{"meter":"{meter}","customer":"c"}}{utc}}}"#);
+        let map = format!(
+            r#"{{"columns":{{"id":"id","at":"at","{field}":"{title}"}},"constants":{{"meter":"{meter}","customer":"c"}}{utc}}}"#
+        );
         outcomes(&format!("id;at;{title}\na;2026-11-20 09:00:00;60\n"), &map)
     };
     for title in [
@@ -214,19 +258,57 @@ fn usual_titles_are_known() {
     }
     for title in ["SMS parts", "Segments", "Parts"] {
         assert_eq!(counted("quantity", title, "sms"), ["60"], "{title}");
-        assert_eq!(counted("quantity", title, "call"), ["file: ambiguous_unit"], "{title}");
+        assert_eq!(
+            counted("quantity", title, "call"),
+            ["file: ambiguous_unit"],
+            "{title}"
+        );
     }
-    for title in ["Durée (d)", "Durée d", "Call", "Session", "Billed", "Chiamata", "Bill"] {
-        assert!(["file: ambiguous_unit", "ambiguous_unit"].contains(&counted("quantity", title, "call")[0].as_str()), "{title}");
+    for title in [
+        "Durée (d)",
+        "Durée d",
+        "Call",
+        "Session",
+        "Billed",
+        "Chiamata",
+        "Bill",
+    ] {
+        assert!(
+            ["file: ambiguous_unit", "ambiguous_unit"]
+                .contains(&counted("quantity", title, "call")[0].as_str()),
+            "{title}"
+        );
     }
-    for title in ["Grand total", "Fee", "Total fee", "Order total", "Rechnungsbetrag", "Invoice amount", "Montant de la facture"] {
+    for title in [
+        "Grand total",
+        "Fee",
+        "Total fee",
+        "Order total",
+        "Rechnungsbetrag",
+        "Invoice amount",
+        "Montant de la facture",
+    ] {
         assert_eq!(counted("amount", title, "booking"), ["1 60"], "{title}");
     }
     // The number of a paper is no amount, and a fee for one is not what it is about.
-    for title in
-        ["Order", "Invoice", "Rechnung", "Facture", "Factura", "Fattura", "Bill", "Booking", "Transaction", "Transaction fee", "Setup fee"]
-    {
-        assert_eq!(counted("amount", title, "booking"), ["file: ambiguous_unit"], "{title}");
+    for title in [
+        "Order",
+        "Invoice",
+        "Rechnung",
+        "Facture",
+        "Factura",
+        "Fattura",
+        "Bill",
+        "Booking",
+        "Transaction",
+        "Transaction fee",
+        "Setup fee",
+    ] {
+        assert_eq!(
+            counted("amount", title, "booking"),
+            ["file: ambiguous_unit"],
+            "{title}"
+        );
     }
 }
 
@@ -248,6 +330,10 @@ fn a_place_in_a_title_is_that_of_the_zone() {
         ("Start Europe", "Europe/Berlin"),
         ("Start (New)", "America/New_York"),
     ] {
-        assert!(of(title, zone)[0].starts_with("file: ambiguous"), "{title} {zone}: {:?}", of(title, zone));
+        assert!(
+            of(title, zone)[0].starts_with("file: ambiguous"),
+            "{title} {zone}: {:?}",
+            of(title, zone)
+        );
     }
 }

@@ -29,16 +29,31 @@ pub fn hand_out(job: Job, ways: &[Way]) {
         of_lane.push(work);
         places.push(place);
     }
-    for (way, (work, places)) in ways.iter().zip(parts).filter(|(_, (work, _))| !work.is_empty()) {
-        let caller = Caller { gather: Arc::clone(&gather), _waits: way.post.enter() };
-        if way.pieces.send(Piece { work, places, caller }).is_err() {
+    for (way, (work, places)) in ways
+        .iter()
+        .zip(parts)
+        .filter(|(_, (work, _))| !work.is_empty())
+    {
+        let caller = Caller {
+            gather: Arc::clone(&gather),
+            _waits: way.post.enter(),
+        };
+        if way
+            .pieces
+            .send(Piece {
+                work,
+                places,
+                caller,
+            })
+            .is_err()
+        {
             gather.fail();
         }
     }
 }
 
-/// The same in every process: batches of one lane wait for each other, those of different lanes rarely do. Ids may
-/// come in steps, as those of an import do, so every bit of them counts.
+/// The same in every process: batches of one lane wait for each other, those of different lanes
+/// rarely do. Ids may come in steps, as those of an import do, so every bit of them counts.
 pub fn lane_of(root: TenantId, lanes: usize) -> usize {
     (FastBuild::default().hash_one(root) % lanes as u64) as usize
 }
@@ -58,8 +73,8 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Answers to some of the job's commands, by their places. What was answered before, because another lane's part of
-    /// the job failed, takes no more.
+    /// Answers to some of the job's commands, by their places. What was answered before, because
+    /// another lane's part of the job failed, takes no more.
     pub fn put(&self, answers: impl Iterator<Item = (usize, Done)>) {
         self.gather.put(answers);
     }
@@ -86,12 +101,16 @@ impl Gather {
 
     fn put(&self, answers: impl Iterator<Item = (usize, Done)>) {
         let mut slot = self.slot();
-        let Some(gathered) = slot.as_mut() else { return };
+        let Some(gathered) = slot.as_mut() else {
+            return;
+        };
         for (place, done) in answers {
             gathered.missing -= usize::from(gathered.done[place].replace(done).is_none());
         }
         if gathered.missing == 0
-            && let Some(Gathered { done, reply, place, .. }) = slot.take()
+            && let Some(Gathered {
+                done, reply, place, ..
+            }) = slot.take()
         {
             // Who has its answer finds its places free.
             drop(place);

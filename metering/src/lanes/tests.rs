@@ -3,7 +3,10 @@ use super::*;
 use async_trait::async_trait;
 use rating::Instant;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use store::journal::{Batch, Check, Keyed, Locking, Name, Namespace, Placed, Record, RecordQuery, Reporter, State, StateKeys};
+use store::journal::{
+    Batch, Check, Keyed, Locking, Name, Namespace, Placed, Record, RecordQuery, Reporter, State,
+    StateKeys,
+};
 use store::memory::MemoryJournal;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -17,8 +20,19 @@ const C: TenantId = TenantId(3);
 fn submit(roots: &[TenantId], ways: &[Way]) -> Answer {
     let (reply, answer) = oneshot::channel();
     let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-    let work = roots.iter().map(|root| Work::Sweep { root: *root }).collect();
-    hand_out(Job { work, reply, place, waits: Post::new("queue").enter() }, ways);
+    let work = roots
+        .iter()
+        .map(|root| Work::Sweep { root: *root })
+        .collect();
+    hand_out(
+        Job {
+            work,
+            reply,
+            place,
+            waits: Post::new("queue").enter(),
+        },
+        ways,
+    );
     answer
 }
 
@@ -28,7 +42,11 @@ fn lane_over(journal: Arc<dyn Journal>, one_root: bool) -> (Lane, Way) {
     let lane = Lane {
         journal,
         clock: Arc::new(|| Instant(0)),
-        lanes: Lanes { count: 1, one_root, may_be_undone: true },
+        lanes: Lanes {
+            count: 1,
+            one_root,
+            may_be_undone: true,
+        },
         lookout: Lookout::default(),
         outcomes: Outcomes::default(),
         waiting,
@@ -59,7 +77,9 @@ fn begun(lane: &mut Lane) -> (Part, Callers) {
 #[test]
 fn a_batch_that_waited_takes_along_what_is_of_its_roots_and_nothing_overtakes() {
     let (mut lane, way) = lane(false);
-    let mut answers: Vec<Answer> = [&[A, B][..], &[A], &[B, A], &[A, C], &[A]].map(|roots| submit(roots, &way)).into();
+    let mut answers: Vec<Answer> = [&[A, B][..], &[A], &[B, A], &[A, C], &[A]]
+        .map(|roots| submit(roots, &way))
+        .into();
     let (mut part, mut callers) = begun(&mut lane);
     lane.top_up(&BTreeSet::from([A, B]), &mut part, &mut callers);
     assert_eq!(roots(&part.work), [A, B, A, B, A]);
@@ -68,7 +88,9 @@ fn a_batch_that_waited_takes_along_what_is_of_its_roots_and_nothing_overtakes() 
     // C is not locked: that piece is next as a whole, and what came after it comes after it.
     lane.top_up(&BTreeSet::from([A, B]), &mut part, &mut callers);
     assert_eq!(part.work.len(), 5);
-    let left: Vec<_> = std::iter::from_fn(|| lane.try_next()).map(|piece| roots(&piece.work)).collect();
+    let left: Vec<_> = std::iter::from_fn(|| lane.try_next())
+        .map(|piece| roots(&piece.work))
+        .collect();
     assert_eq!(left, [vec![A, C], vec![A]]);
 
     // Each caller hears of its own commands, once all of them are done.
@@ -85,7 +107,9 @@ fn a_batch_that_waited_takes_along_what_is_of_its_roots_and_nothing_overtakes() 
 #[test]
 fn a_batch_takes_along_only_so_much() {
     let (mut lane, way) = lane(false);
-    let _answers: Vec<Answer> = (0..4).map(|_| submit(&vec![A; COMMIT_COMMANDS_MAX / 3], &way)).collect();
+    let _answers: Vec<Answer> = (0..4)
+        .map(|_| submit(&vec![A; COMMIT_COMMANDS_MAX / 3], &way))
+        .collect();
     let (mut part, mut callers) = begun(&mut lane);
     lane.top_up(&BTreeSet::from([A]), &mut part, &mut callers);
     assert_eq!(part.work.len(), COMMIT_COMMANDS_MAX);
@@ -96,8 +120,12 @@ fn a_batch_takes_along_only_so_much() {
 fn roots_spread_over_the_lanes_however_they_were_numbered() {
     for (lanes, step) in [(2, 1), (2, 2), (3, 3), (4, 2), (4, 1 << 22), (5, 89)] {
         let mut roots = vec![0; lanes];
-        (0..1000).for_each(|n| roots[lane_of(TenantId(911_760_596_722_511_537 + n * step), lanes)] += 1);
-        assert!(roots.iter().all(|count| count * lanes > 800), "{lanes} lanes, steps of {step}: {roots:?}");
+        (0..1000)
+            .for_each(|n| roots[lane_of(TenantId(911_760_596_722_511_537 + n * step), lanes)] += 1);
+        assert!(
+            roots.iter().all(|count| count * lanes > 800),
+            "{lanes} lanes, steps of {step}: {roots:?}"
+        );
     }
 }
 
@@ -105,17 +133,24 @@ fn roots_spread_over_the_lanes_however_they_were_numbered() {
 #[test]
 fn a_job_that_failed_elsewhere_keeps_neither_the_lane_nor_who_is_behind_it() {
     let (mut lane, way) = lane(false);
-    let mut answers: Vec<Answer> = [&[A, B][..], &[A], &[B]].map(|roots| submit(roots, &way)).into();
+    let mut answers: Vec<Answer> = [&[A, B][..], &[A], &[B]]
+        .map(|roots| submit(roots, &way))
+        .into();
     let (mut part, mut callers) = begun(&mut lane);
     lane.top_up(&BTreeSet::from([A, B]), &mut part, &mut callers);
     callers[0].fail();
     // On a thread of its own: it once never came back.
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        hand_back(&part.places, vec![Done::Swept, Done::Swept, Done::Swept, Done::Swept], &callers);
+        hand_back(
+            &part.places,
+            vec![Done::Swept, Done::Swept, Done::Swept, Done::Swept],
+            &callers,
+        );
         let _nobody_waits = tell.send(());
     });
-    told.recv_timeout(Duration::from_secs(5)).expect("the lane comes back");
+    told.recv_timeout(Duration::from_secs(5))
+        .expect("the lane comes back");
     assert!(answers[0].try_recv().unwrap().is_err());
     assert_eq!(answers[1].try_recv().unwrap().unwrap().len(), 1);
     assert_eq!(answers[2].try_recv().unwrap().unwrap().len(), 1);
@@ -130,7 +165,13 @@ fn fewer_answers_than_commands_leave_nobody_waiting() {
     hand_back(&part.places, vec![Done::Swept, Done::Swept], &callers);
     drop(callers);
     assert!(answers[0].try_recv().unwrap().is_ok());
-    assert!(matches!(answers[1].try_recv(), Err(oneshot::error::TryRecvError::Closed)), "who is let down hears of it");
+    assert!(
+        matches!(
+            answers[1].try_recv(),
+            Err(oneshot::error::TryRecvError::Closed)
+        ),
+        "who is let down hears of it"
+    );
 }
 
 /// Panics at the first lock, never answers the second, and then works.
@@ -143,7 +184,11 @@ struct Troubled {
 #[async_trait]
 impl Locking for Troubled {
     fn lanes(&self) -> Lanes {
-        Lanes { count: 1, one_root: false, may_be_undone: false }
+        Lanes {
+            count: 1,
+            one_root: false,
+            may_be_undone: false,
+        }
     }
     async fn enter(&self, _: &[TenantId]) -> Result<Arc<dyn Journal>, JournalError> {
         match self.locks.fetch_add(1, Ordering::Relaxed) {
@@ -159,10 +204,17 @@ impl Journal for Troubled {
     fn identity_key(&self, name: Name<'_>) -> u64 {
         self.books.identity_key(name)
     }
-    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>, JournalError> {
+    async fn find(
+        &self,
+        identities: &[Keyed<'_>],
+    ) -> Result<Vec<Option<Arc<Record>>>, JournalError> {
         self.books.find(identities).await
     }
-    async fn reporters(&self, roots: &[TenantId], namespace: Namespace) -> Result<Vec<(TenantId, Reporter)>, JournalError> {
+    async fn reporters(
+        &self,
+        roots: &[TenantId],
+        namespace: Namespace,
+    ) -> Result<Vec<(TenantId, Reporter)>, JournalError> {
         self.books.reporters(roots, namespace).await
     }
     async fn load(&self, keys: &StateKeys) -> Result<State, JournalError> {
@@ -192,7 +244,10 @@ async fn a_lane_comes_back_from_a_panic_and_from_a_database_that_does_not_answer
     let ways = [way];
     let running = tokio::spawn(lane.run());
     for (round, well) in [("a panic", false), ("no answer", false), ("as usual", true)] {
-        let answer = tokio::time::timeout(Duration::from_secs(5), submit(&[A, B], &ways)).await.expect(round).expect(round);
+        let answer = tokio::time::timeout(Duration::from_secs(5), submit(&[A, B], &ways))
+            .await
+            .expect(round)
+            .expect(round);
         assert_eq!(answer.is_ok(), well, "{round}");
     }
     let [now] = watch.look(Duration::from_secs(1)).try_into().unwrap();

@@ -8,7 +8,18 @@ fn account(id: i64) -> AccountKey {
 /// A batch that leaves these balances behind, in cents.
 fn batch(balances: &[(i64, i64)]) -> Batch {
     let mut batch = Batch::default();
-    batch.state.accounts = balances.iter().map(|&(id, cents)| (account(id), Balance { posted: Cents(cents), held: Cents::ZERO })).collect();
+    batch.state.accounts = balances
+        .iter()
+        .map(|&(id, cents)| {
+            (
+                account(id),
+                Balance {
+                    posted: Cents(cents),
+                    held: Cents::ZERO,
+                },
+            )
+        })
+        .collect();
     batch
 }
 
@@ -17,7 +28,11 @@ fn after(lookout: &Lookout, balances: &[(i64, i64)]) {
 }
 
 fn told(lookout: &Lookout, purpose: Purpose) -> Vec<i64> {
-    let mut told: Vec<i64> = lookout.take_crossed(purpose).into_iter().map(|account| account.tenant.0).collect();
+    let mut told: Vec<i64> = lookout
+        .take_crossed(purpose)
+        .into_iter()
+        .map(|account| account.tenant.0)
+        .collect();
     told.sort_unstable();
     told
 }
@@ -25,12 +40,25 @@ fn told(lookout: &Lookout, purpose: Purpose) -> Vec<i64> {
 #[test]
 fn a_crossing_is_told_once_each_way() {
     let lookout = Lookout::default();
-    lookout.set_marks(Purpose::LowBalance, [(account(1), Cents(500)), (account(2), Cents(500))]);
+    lookout.set_marks(
+        Purpose::LowBalance,
+        [(account(1), Cents(500)), (account(2), Cents(500))],
+    );
     after(&lookout, &[(1, 501), (2, 500), (3, 0)]);
-    assert_eq!(told(&lookout, Purpose::LowBalance), [1, 2], "what was told of a new mark is not known; without one never");
+    assert_eq!(
+        told(&lookout, Purpose::LowBalance),
+        [1, 2],
+        "what was told of a new mark is not known; without one never"
+    );
     after(&lookout, &[(1, 502), (2, 400)]);
-    assert!(told(&lookout, Purpose::LowBalance).is_empty(), "it was told");
-    lookout.set_marks(Purpose::LowBalance, [(account(2), Cents(500)), (account(3), Cents(0))]);
+    assert!(
+        told(&lookout, Purpose::LowBalance).is_empty(),
+        "it was told"
+    );
+    lookout.set_marks(
+        Purpose::LowBalance,
+        [(account(2), Cents(500)), (account(3), Cents(0))],
+    );
     after(&lookout, &[(2, 300), (3, 0)]);
     assert_eq!(told(&lookout, Purpose::LowBalance), [3], "only what is new");
     after(&lookout, &[(2, 900)]);
@@ -66,14 +94,20 @@ fn batches_that_look_before_the_one_before_is_told_miss_no_rise() {
 fn every_balance_can_be_used_up() {
     let lookout = Lookout::default();
     after(&lookout, &[(1, 0)]);
-    assert!(told(&lookout, Purpose::Exhausted).is_empty(), "nobody listens");
+    assert!(
+        told(&lookout, Purpose::Exhausted).is_empty(),
+        "nobody listens"
+    );
     lookout.set_marks(Purpose::Exhausted, []);
     after(&lookout, &[(1, 0), (2, 1), (3, -5)]);
     assert_eq!(told(&lookout, Purpose::Exhausted), [1, 3]);
     lookout.mark(Purpose::Exhausted, account(1), None, false);
     lookout.mark(Purpose::Exhausted, account(3), Some(Cents(-100)), false);
     after(&lookout, &[(1, -10), (3, -99)]);
-    assert!(told(&lookout, Purpose::Exhausted).is_empty(), "postpaid, or within its limit");
+    assert!(
+        told(&lookout, Purpose::Exhausted).is_empty(),
+        "postpaid, or within its limit"
+    );
     after(&lookout, &[(3, -100)]);
     assert_eq!(told(&lookout, Purpose::Exhausted), [3]);
     after(&lookout, &[(3, -99)]);
@@ -86,9 +120,21 @@ fn purposes_do_not_know_of_each_other() {
     lookout.set_marks(Purpose::LowBalance, [(account(1), Cents(500))]);
     lookout.set_marks(Purpose::TopUp, [(account(1), Cents(100))]);
     after(&lookout, &[(1, 300)]);
-    assert_eq!((told(&lookout, Purpose::LowBalance), told(&lookout, Purpose::TopUp)), (vec![1], vec![]));
+    assert_eq!(
+        (
+            told(&lookout, Purpose::LowBalance),
+            told(&lookout, Purpose::TopUp)
+        ),
+        (vec![1], vec![])
+    );
     after(&lookout, &[(1, 100)]);
-    assert_eq!((told(&lookout, Purpose::LowBalance), told(&lookout, Purpose::TopUp)), (vec![], vec![1]));
+    assert_eq!(
+        (
+            told(&lookout, Purpose::LowBalance),
+            told(&lookout, Purpose::TopUp)
+        ),
+        (vec![], vec![1])
+    );
 }
 
 #[test]
@@ -96,7 +142,13 @@ fn other_accounts_of_a_tenant_are_nobodys_balance() {
     let lookout = Lookout::default();
     lookout.set_marks(Purpose::Exhausted, []);
     let mut other = Batch::default();
-    other.state.accounts.insert(AccountKey::external(TenantId(1), Currency::EUR), Balance { posted: Cents(-5), held: Cents::ZERO });
+    other.state.accounts.insert(
+        AccountKey::external(TenantId(1), Currency::EUR),
+        Balance {
+            posted: Cents(-5),
+            held: Cents::ZERO,
+        },
+    );
     lookout.tell(lookout.look(&other, &[]));
     assert!(told(&lookout, Purpose::Exhausted).is_empty());
 }

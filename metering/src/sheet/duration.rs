@@ -31,12 +31,24 @@ pub fn read(text: &str, form: DurationForm, mark: Mark) -> Result<Quantity, Stri
         ([hours, minutes, seconds], _) => (*hours, *minutes, *seconds),
         ([minutes, seconds], DurationForm::MinutesSeconds) => ("0", *minutes, *seconds),
         ([hours, minutes], DurationForm::HoursMinutes) => (*hours, *minutes, "0"),
-        ([_, _], _) => return Err(expected("00:01:23; of two parts say which they are: `duration_form` minutes_seconds or hours_minutes")),
-        ([one], form) if form != DurationForm::Number && one.bytes().any(|b| b.is_ascii_alphabetic()) => {
+        ([_, _], _) => {
+            return Err(expected(
+                "00:01:23; of two parts say which they are: `duration_form` minutes_seconds or \
+                    hours_minutes",
+            ));
+        }
+        ([one], form)
+            if form != DurationForm::Number && one.bytes().any(|b| b.is_ascii_alphabetic()) =>
+        {
             return worded(one, mark).ok_or_else(|| expected("1h 2m 3s, 00:01:23 or seconds"));
         }
-        ([one], DurationForm::MinutesSeconds | DurationForm::HoursMinutes) if one.bytes().any(|b| (b'1'..=b'9').contains(&b)) => {
-            return Err(expected("two parts, such as 83:05 (`duration_form`); of one nobody knows the unit: minutes, seconds"));
+        ([one], DurationForm::MinutesSeconds | DurationForm::HoursMinutes)
+            if one.bytes().any(|b| (b'1'..=b'9').contains(&b)) =>
+        {
+            return Err(expected(
+                "two parts, such as 83:05 (`duration_form`); of one nobody knows the unit: \
+                    minutes, seconds",
+            ));
         }
         ([one], form) => return number(one, form, mark).ok_or_else(|| number_expected(text, mark)),
         _ => return Err(expected("00:01:23")),
@@ -46,14 +58,24 @@ pub fn read(text: &str, form: DurationForm, mark: Mark) -> Result<Quantity, Stri
         let seconds: Quantity = decimal::plain(seconds, mark)?.parse().ok()?;
         let is_minute = minutes < 60 || (form == DurationForm::MinutesSeconds && parts.len() == 2);
         let below_60 = is_minute && !seconds.is_negative() && seconds < Quantity::whole(60);
-        let whole = hours.checked_mul(3600)?.checked_add(minutes.checked_mul(60)?)?;
-        if below_60 { Quantity::whole(whole).checked_add(seconds).ok() } else { None }
+        let whole = hours
+            .checked_mul(3600)?
+            .checked_add(minutes.checked_mul(60)?)?;
+        if below_60 {
+            Quantity::whole(whole).checked_add(seconds).ok()
+        } else {
+            None
+        }
     };
     clock().ok_or_else(|| expected("00:01:23, minutes and seconds below 60"))
 }
 
 fn whole(text: &str) -> Option<i64> {
-    if text.len() > 9 || !text.bytes().all(|b| b.is_ascii_digit()) { None } else { text.parse().ok() }
+    if text.len() > 9 || !text.bytes().all(|b| b.is_ascii_digit()) {
+        None
+    } else {
+        text.parse().ok()
+    }
 }
 
 /// Negative numbers are read: who asks says what is wrong with them.
@@ -64,7 +86,10 @@ fn number(text: &str, form: DurationForm, mark: Mark) -> Option<Quantity> {
         DurationForm::Milliseconds => None,
         DurationForm::Minutes => read.0.checked_mul(60).map(Quantity),
         // Of two parts; one alone is 0.
-        DurationForm::MinutesSeconds | DurationForm::HoursMinutes | DurationForm::Number | DurationForm::Seconds => Some(read),
+        DurationForm::MinutesSeconds
+        | DurationForm::HoursMinutes
+        | DurationForm::Number
+        | DurationForm::Seconds => Some(read),
     }
     .filter(|quantity| *quantity <= Quantity::EVENT_MAX)
 }
@@ -72,18 +97,34 @@ fn number(text: &str, form: DurationForm, mark: Mark) -> Option<Quantity> {
 /// What a number must look like, and what says so.
 pub fn number_expected(text: &str, mark: Mark) -> String {
     let shown = shown(text);
-    let other = if mark == Mark::Comma { Mark::Point } else { Mark::Comma };
+    let other = if mark == Mark::Comma {
+        Mark::Point
+    } else {
+        Mark::Comma
+    };
     let hint = match (mark, decimal::plain(text, other).is_some()) {
-        (Mark::Point | Mark::GroupedPoint, true) => "; a decimal comma is stated by `decimal_comma`: true",
-        (Mark::Comma, true) => "; a decimal comma is stated (`decimal_comma`), and a point stands only between groups of three digits",
+        (Mark::Point | Mark::GroupedPoint, true) => {
+            "; a decimal comma is stated by `decimal_comma`: true"
+        }
+        (Mark::Comma, true) => {
+            "; a decimal comma is stated (`decimal_comma`), and a point stands only between \
+                groups of three digits"
+        }
         _ => "",
     };
-    format!("cannot read {shown}: expected a decimal number, such as 600 or {}{hint}", if mark == Mark::Comma { "90,5" } else { "90.5" })
+    format!(
+        "cannot read {shown}: expected a decimal number, such as 600 or {}{hint}",
+        if mark == Mark::Comma { "90,5" } else { "90.5" }
+    )
 }
 
 /// `1h 2m 3s`, `PT1M23S`, `90 sec`, `83 Sek.`: each number says its unit.
 fn worded(text: &str, mark: Mark) -> Option<Quantity> {
-    let spelled = || text.parse().ok().map(|duration: jiff::SignedDuration| Quantity(duration.as_nanos()));
+    let spelled = || {
+        text.parse()
+            .ok()
+            .map(|duration: jiff::SignedDuration| Quantity(duration.as_nanos()))
+    };
     let read = spelled().or_else(|| with_unit(text, mark))?;
     (!read.is_negative() && read <= Quantity::EVENT_MAX).then_some(read)
 }
@@ -91,8 +132,14 @@ fn worded(text: &str, mark: Mark) -> Option<Quantity> {
 /// A number and the word of its unit, in the languages of [`units`].
 fn with_unit(text: &str, mark: Mark) -> Option<Quantity> {
     let (unit, number) = units::split(text)?;
-    let (seconds, number) = (unit.seconds.filter(|_| !unit.is_of_money())?, decimal::plain(number, mark)?.parse::<Quantity>().ok()?);
-    number.0.checked_mul(seconds.0 / Quantity::ONE).map(Quantity)
+    let (seconds, number) = (
+        unit.seconds.filter(|_| !unit.is_of_money())?,
+        decimal::plain(number, mark)?.parse::<Quantity>().ok()?,
+    );
+    number
+        .0
+        .checked_mul(seconds.0 / Quantity::ONE)
+        .map(Quantity)
 }
 
 #[cfg(test)]
@@ -140,12 +187,24 @@ mod tests {
             ("", Seconds, Mark::Point, "-"),
         ] {
             let got = read(text, form, mark);
-            assert_eq!(got.as_ref().map_or("-".to_owned(), Quantity::to_string), want, "{text}");
+            assert_eq!(
+                got.as_ref().map_or("-".to_owned(), Quantity::to_string),
+                want,
+                "{text}"
+            );
             if let Err(detail) = got {
                 assert!(detail.contains(&shown(text)), "{detail}");
             }
         }
-        assert!(read("90,5", Seconds, Mark::Point).unwrap_err().contains("`decimal_comma`: true"));
-        assert!(read("01:23", Seconds, Mark::Point).unwrap_err().contains("`duration_form`"));
+        assert!(
+            read("90,5", Seconds, Mark::Point)
+                .unwrap_err()
+                .contains("`decimal_comma`: true")
+        );
+        assert!(
+            read("01:23", Seconds, Mark::Point)
+                .unwrap_err()
+                .contains("`duration_form`")
+        );
     }
 }

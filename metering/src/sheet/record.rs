@@ -1,7 +1,8 @@
 //! Records of a sheet, one by one: where each begins and ends, and its cells.
 //!
-//! A line break inside quotes belongs to its cell; but a quote that nobody closes must not swallow the rest of a
-//! file: after [`BREAKS_MAX`] line breaks, or at the file's end, its first line is a record by itself, and broken.
+//! A line break inside quotes belongs to its cell; but a quote that nobody closes must not swallow
+//! the rest of a file: after [`BREAKS_MAX`] line breaks, or at the file's end, its first line is a
+//! record by itself, and broken.
 
 use csv_core::{ReadRecordResult, Terminator};
 
@@ -24,12 +25,18 @@ impl Cells {
     }
     /// As written, with its spaces.
     pub fn get(&self, index: usize) -> Option<&str> {
-        let start = if index == 0 { 0 } else { *self.ends.get(index - 1)? };
+        let start = if index == 0 {
+            0
+        } else {
+            *self.ends.get(index - 1)?
+        };
         self.text.get(start..*self.ends.get(index)?)
     }
     /// Without spaces around it; `None`: there is nothing in it.
     pub fn filled(&self, index: usize) -> Option<&str> {
-        self.get(index).map(str::trim).filter(|cell| !cell.is_empty())
+        self.get(index)
+            .map(str::trim)
+            .filter(|cell| !cell.is_empty())
     }
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.len()).filter_map(|index| self.get(index))
@@ -56,7 +63,10 @@ impl<'a> Record<'a> {
         self.cells.filled(index)
     }
     pub fn named(&self, columns: &[impl AsRef<str>], name: &str) -> Option<&'a str> {
-        columns.iter().position(|column| column.as_ref() == name).and_then(|index| self.cell(index))
+        columns
+            .iter()
+            .position(|column| column.as_ref() == name)
+            .and_then(|index| self.cell(index))
     }
 }
 
@@ -74,8 +84,19 @@ pub struct Records<'t> {
 
 impl<'t> Records<'t> {
     pub fn new(text: &'t str, delimiter: u8) -> Self {
-        let csv = csv_core::ReaderBuilder::new().delimiter(delimiter).terminator(Terminator::Any(b'\n')).build();
-        Self { rest: text, line: 1, delimiter, csv, cells: Cells::default(), bytes: vec![0; 1024], ends: vec![0; 64] }
+        let csv = csv_core::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .terminator(Terminator::Any(b'\n'))
+            .build();
+        Self {
+            rest: text,
+            line: 1,
+            delimiter,
+            csv,
+            cells: Cells::default(),
+            bytes: vec![0; 1024],
+            ends: vec![0; 64],
+        }
     }
 
     /// Lends each record until the next one is asked for.
@@ -95,7 +116,12 @@ impl<'t> Records<'t> {
             }
             self.split(record.trim_end_matches(['\r', '\n']));
             if !self.cells.is_blank() {
-                return Some(Record { line, cells: &self.cells, raw, is_open: end.is_open });
+                return Some(Record {
+                    line,
+                    cells: &self.cells,
+                    raw,
+                    is_open: end.is_open,
+                });
             }
         }
     }
@@ -105,7 +131,9 @@ impl<'t> Records<'t> {
         self.csv.reset();
         let (mut input, mut written, mut ended) = (record.as_bytes(), 0, 0);
         loop {
-            let (result, read, out, ends) = self.csv.read_record(input, &mut self.bytes[written..], &mut self.ends[ended..]);
+            let (result, read, out, ends) =
+                self.csv
+                    .read_record(input, &mut self.bytes[written..], &mut self.ends[ended..]);
             input = &input[read..];
             written += out;
             ended += ends;
@@ -118,7 +146,9 @@ impl<'t> Records<'t> {
             }
         }
         self.cells.text.clear();
-        self.cells.text.push_str(&String::from_utf8_lossy(&self.bytes[..written]));
+        self.cells
+            .text
+            .push_str(&String::from_utf8_lossy(&self.bytes[..written]));
         self.cells.ends.clear();
         self.cells.ends.extend_from_slice(&self.ends[..ended]);
     }
@@ -152,15 +182,27 @@ fn end_of(bytes: &[u8], delimiter: u8, finished: bool) -> End {
                 break;
             }
         } else if byte == b'\n' {
-            return End { at: index, is_open: false, is_cut: false };
+            return End {
+                at: index,
+                is_open: false,
+                is_cut: false,
+            };
         } else {
             quoted = byte == b'"' && at_start;
             at_start = byte == delimiter;
         }
     }
     match first_break {
-        Some(at) if quoted && (finished || breaks > BREAKS_MAX) => End { at, is_open: true, is_cut: false },
-        _ => End { at: bytes.len(), is_open: quoted, is_cut: true },
+        Some(at) if quoted && (finished || breaks > BREAKS_MAX) => End {
+            at,
+            is_open: true,
+            is_cut: false,
+        },
+        _ => End {
+            at: bytes.len(),
+            is_open: quoted,
+            is_cut: true,
+        },
     }
 }
 
@@ -177,16 +219,30 @@ pub fn complete_len(bytes: &[u8], delimiter: u8) -> usize {
     whole
 }
 
-/// The one of `,` `;` tab `|` that the first line with any of them has most of, outside quotes; a comma if there is none.
+/// The one of `,` `;` tab `|` that the first line with any of them has most of, outside quotes; a
+/// comma if there is none.
 pub fn delimiter_of(text: &str) -> u8 {
     /// Above the titles of a price list stand a few lines of their own.
     const LINES_MAX: usize = 30;
-    text.lines().filter(|line| !line.trim().is_empty()).take(LINES_MAX).find_map(delimiter_in).unwrap_or(b',')
+    text.lines()
+        .filter(|line| !line.trim().is_empty())
+        .take(LINES_MAX)
+        .find_map(delimiter_in)
+        .unwrap_or(b',')
 }
 
 fn delimiter_in(line: &str) -> Option<u8> {
-    let count = |c: u8| line.split('"').step_by(2).flat_map(str::bytes).filter(|&b| b == c).count();
-    [b'|', b'\t', b';', b','].into_iter().max_by_key(|&c| count(c)).filter(|&most| count(most) > 0)
+    let count = |c: u8| {
+        line.split('"')
+            .step_by(2)
+            .flat_map(str::bytes)
+            .filter(|&b| b == c)
+            .count()
+    };
+    [b'|', b'\t', b';', b',']
+        .into_iter()
+        .max_by_key(|&c| count(c))
+        .filter(|&most| count(most) > 0)
 }
 
 #[cfg(test)]
@@ -198,7 +254,15 @@ mod tests {
         let (mut records, mut told) = (Records::new(text, b','), Vec::new());
         while let Some(r) = records.read() {
             let open = if r.is_open { "!" } else { "" };
-            told.push(format!("{}{open} {}", r.line, r.cells.iter().collect::<Vec<_>>().join("|").replace('\n', "⏎")));
+            told.push(format!(
+                "{}{open} {}",
+                r.line,
+                r.cells
+                    .iter()
+                    .collect::<Vec<_>>()
+                    .join("|")
+                    .replace('\n', "⏎")
+            ));
         }
         told
     }
@@ -221,22 +285,37 @@ mod tests {
     fn a_quote_that_nobody_closes_costs_its_line_only() {
         let text = format!("a,\"b\n{}", "c,d\n".repeat(40));
         let told = told(&text);
-        assert_eq!((told.len(), told[0].as_str(), told[1].as_str()), (41, "1! a|b", "2 c|d"));
+        assert_eq!(
+            (told.len(), told[0].as_str(), told[1].as_str()),
+            (41, "1! a|b", "2 c|d")
+        );
         assert_eq!(complete_len(text.as_bytes(), b','), text.len());
     }
 
     #[test]
     fn what_is_still_being_written_is_told() {
-        for (text, want) in [("a,b\nc", 4), ("a,b\nc\n", 6), ("a,b\nc,\"d\n", 4), ("a,b\nc,\"d\ne\"\n", 12), ("", 0), ("a", 0)] {
+        for (text, want) in [
+            ("a,b\nc", 4),
+            ("a,b\nc\n", 6),
+            ("a,b\nc,\"d\n", 4),
+            ("a,b\nc,\"d\ne\"\n", 12),
+            ("", 0),
+            ("a", 0),
+        ] {
             assert_eq!(complete_len(text.as_bytes(), b','), want, "{text}");
         }
     }
 
     #[test]
     fn the_delimiter_is_found() {
-        for (text, want) in
-            [("a;b;c,d\n", b';'), ("a|b\n", b'|'), ("a\tb", b'\t'), ("\"a;b;c\",d", b','), ("a", b','), ("Price list 2026\na;b", b';')]
-        {
+        for (text, want) in [
+            ("a;b;c,d\n", b';'),
+            ("a|b\n", b'|'),
+            ("a\tb", b'\t'),
+            ("\"a;b;c\",d", b','),
+            ("a", b','),
+            ("Price list 2026\na;b", b';'),
+        ] {
             assert_eq!(delimiter_of(text), want, "{text}");
         }
     }

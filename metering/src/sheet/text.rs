@@ -6,21 +6,30 @@ use std::borrow::Cow;
 /// Bytes looked at to tell UTF-16 that does not say so.
 const LOOKED_AT_BYTES: usize = 512;
 
-/// Without a byte order mark. UTF-16 by its mark, or by every other byte being zero; otherwise line by line UTF-8, or
-/// else Windows-1252 (Latin-1 and a little more): a switch that writes a caller's name in it spoils no other line. Lines that
-/// end with a carriage return alone are ended by a line feed instead.
+/// Without a byte order mark. UTF-16 by its mark, or by every other byte being zero; otherwise line
+/// by line UTF-8, or else Windows-1252 (Latin-1 and a little more): a switch that writes a caller's
+/// name in it spoils no other line. Lines that end with a carriage return alone are ended by a line
+/// feed instead.
 pub fn text_of(file: &[u8]) -> Cow<'_, str> {
     let text = decoded(file);
-    if ends_in_returns(&text) { Cow::Owned(text.replace('\r', "\n")) } else { text }
+    if ends_in_returns(&text) {
+        Cow::Owned(text.replace('\r', "\n"))
+    } else {
+        text
+    }
 }
 
 /// No line feed, and something behind a carriage return: how old Macs ended lines.
 fn ends_in_returns(text: &str) -> bool {
-    let behind = |text: &str| text.split_once('\r').is_some_and(|(_, rest)| !rest.trim().is_empty());
+    let behind = |text: &str| {
+        text.split_once('\r')
+            .is_some_and(|(_, rest)| !rest.trim().is_empty())
+    };
     !text.as_bytes().contains(&b'\n') && behind(text)
 }
 
-/// Is it read only as a whole, and not as its bytes are: another encoding, or lines without line feeds?
+/// Is it read only as a whole, and not as its bytes are: another encoding, or lines without line
+/// feeds?
 pub fn is_rewritten(file: &[u8]) -> bool {
     is_utf16(file) || has_only_returns(file)
 }
@@ -37,12 +46,19 @@ fn decoded(file: &[u8]) -> Cow<'_, str> {
     let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
     match std::str::from_utf8(file) {
         Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(file.split_inclusive(|&byte| byte == b'\n').map(line).collect()),
+        Err(_) => Cow::Owned(
+            file.split_inclusive(|&byte| byte == b'\n')
+                .map(line)
+                .collect(),
+        ),
     }
 }
 
 fn line(bytes: &[u8]) -> Cow<'_, str> {
-    std::str::from_utf8(bytes).map_or_else(|_| WINDOWS_1252.decode_without_bom_handling(bytes).0, Cow::Borrowed)
+    std::str::from_utf8(bytes).map_or_else(
+        |_| WINDOWS_1252.decode_without_bom_handling(bytes).0,
+        Cow::Borrowed,
+    )
 }
 
 /// What a file is in which nothing is a row, by its first bytes.
@@ -56,21 +72,46 @@ pub fn without_rows(file: &[u8]) -> Option<&'static str> {
         (b"BZh", "compressed (bzip2)"),
         (b"%PDF-", "a PDF"),
     ];
-    const MARKUP: [(&[u8], &str); 4] =
-        [(b"<?xml", "XML"), (b"<cdr", "XML (mod_xml_cdr; records of mod_json_cdr are read)"), (b"<!doctype", "HTML"), (b"<html", "HTML")];
-    let begins = |file: &[u8], first: &[u8]| file.get(..first.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(first));
-    let text = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file).trim_ascii_start();
+    const MARKUP: [(&[u8], &str); 4] = [
+        (b"<?xml", "XML"),
+        (
+            b"<cdr",
+            "XML (mod_xml_cdr; records of mod_json_cdr are read)",
+        ),
+        (b"<!doctype", "HTML"),
+        (b"<html", "HTML"),
+    ];
+    let begins = |file: &[u8], first: &[u8]| {
+        file.get(..first.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(first))
+    };
+    let text = file
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(file)
+        .trim_ascii_start();
     let packed = KINDS.iter().find(|(first, _)| file.starts_with(first));
-    packed.or_else(|| MARKUP.iter().find(|(first, _)| begins(text, first))).map(|(_, kind)| *kind)
+    packed
+        .or_else(|| MARKUP.iter().find(|(first, _)| begins(text, first)))
+        .map(|(_, kind)| *kind)
 }
 
 /// The last line, if no line feed ends it: its writer may have been in the middle of it.
 pub fn has_cut_end(file: &[u8]) -> bool {
-    let is_cut = |text: &str| !text.rsplit('\n').next().unwrap_or_default().trim().is_empty();
+    let is_cut = |text: &str| {
+        !text
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .is_empty()
+    };
     if is_rewritten(file) {
         return is_cut(&text_of(file));
     }
-    let last = file.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+    let last = file
+        .rsplit(|&byte| byte == b'\n')
+        .next()
+        .unwrap_or_default();
     !last.trim_ascii().is_empty()
 }
 
@@ -81,12 +122,22 @@ pub fn is_utf16(file: &[u8]) -> bool {
 
 fn utf16(file: &[u8]) -> Option<(&'static Encoding, &[u8])> {
     if let Some((encoding, mark)) = Encoding::for_bom(file) {
-        return Some((encoding, file.get(mark..).unwrap_or_default())).filter(|_| encoding != UTF_8);
+        return Some((encoding, file.get(mark..).unwrap_or_default()))
+            .filter(|_| encoding != UTF_8);
     }
-    let head = file.get(..file.len().min(LOOKED_AT_BYTES)).unwrap_or_default();
-    let zeros = |parity: usize| head.iter().skip(parity).step_by(2).filter(|&&byte| byte == 0).count();
+    let head = file
+        .get(..file.len().min(LOOKED_AT_BYTES))
+        .unwrap_or_default();
+    let zeros = |parity: usize| {
+        head.iter()
+            .skip(parity)
+            .step_by(2)
+            .filter(|&&byte| byte == 0)
+            .count()
+    };
     let (even, odd) = (zeros(0), zeros(1));
-    let most = |zeros: usize, others: usize| others == 0 && zeros * 4 > head.len() && head.len() > 3;
+    let most =
+        |zeros: usize, others: usize| others == 0 && zeros * 4 > head.len() && head.len() > 3;
     match (most(odd, even), most(even, odd)) {
         (true, _) => Some((UTF_16LE, file)),
         (_, true) => Some((UTF_16BE, file)),

@@ -1,5 +1,5 @@
-//! What a title or a cell says of its number besides the digits: currency, cents, per minute or per second.
-//! In English, German, French, Spanish, Italian, and some of Portuguese and Dutch.
+//! What a title or a cell says of its number besides the digits: currency, cents, per minute or per
+//! second. In English, German, French, Spanish, Italian, and some of Portuguese and Dutch.
 
 use rating::{Currency, Quantity};
 
@@ -21,8 +21,13 @@ impl Unit {
     pub fn and(self, other: Self) -> Option<Self> {
         let currency = self.currency.or(other.currency);
         let seconds = self.seconds.or(other.seconds);
-        let agree = other.currency.is_none_or(|c| currency == Some(c)) && other.seconds.is_none_or(|s| seconds == Some(s));
-        agree.then_some(Self { currency, is_minor: self.is_minor || other.is_minor, seconds })
+        let agree = other.currency.is_none_or(|c| currency == Some(c))
+            && other.seconds.is_none_or(|s| seconds == Some(s));
+        agree.then_some(Self {
+            currency,
+            is_minor: self.is_minor || other.is_minor,
+            seconds,
+        })
     }
 }
 
@@ -33,15 +38,34 @@ enum Word {
     Joint,
 }
 
-const JOINTS: [&str; 13] = ["per", "pro", "par", "por", "al", "alla", "je", "a", "la", "di", "in", "en", "le"];
-const MINUTES: [&str; 9] = ["min", "mins", "minute", "minutes", "minuten", "minuto", "minutos", "minuti", "minuut"];
-const SECONDS: [&str; 15] = [
-    "s", "sec", "secs", "second", "seconds", "sek", "sekunde", "sekunden", "seconde", "secondes", "seconden", "segundo", "segundos",
-    "secondo", "secondi",
+const JOINTS: [&str; 13] = [
+    "per", "pro", "par", "por", "al", "alla", "je", "a", "la", "di", "in", "en", "le",
 ];
-const HOURS: [&str; 11] = ["h", "hr", "hrs", "hour", "hours", "stunde", "std", "heure", "hora", "ora", "uur"];
-const MINOR: [&str; 11] = ["cent", "cents", "ct", "cts", "c", "centime", "centimes", "centimo", "centimos", "centesimo", "centesimi"];
-/// Hundredths that are of one currency alone. Those of several (`öre`, `centavo` is one of many) say too little.
+const MINUTES: [&str; 9] = [
+    "min", "mins", "minute", "minutes", "minuten", "minuto", "minutos", "minuti", "minuut",
+];
+const SECONDS: [&str; 15] = [
+    "s", "sec", "secs", "second", "seconds", "sek", "sekunde", "sekunden", "seconde", "secondes",
+    "seconden", "segundo", "segundos", "secondo", "secondi",
+];
+const HOURS: [&str; 11] = [
+    "h", "hr", "hrs", "hour", "hours", "stunde", "std", "heure", "hora", "ora", "uur",
+];
+const MINOR: [&str; 11] = [
+    "cent",
+    "cents",
+    "ct",
+    "cts",
+    "c",
+    "centime",
+    "centimes",
+    "centimo",
+    "centimos",
+    "centesimo",
+    "centesimi",
+];
+/// Hundredths that are of one currency alone. Those of several (`öre`, `centavo` is one of many)
+/// say too little.
 const MINOR_OF: [(&str, &str); 10] = [
     ("rappen", "CHF"),
     ("grosz", "PLN"),
@@ -57,7 +81,12 @@ const MINOR_OF: [(&str, &str); 10] = [
 
 fn word(text: &str) -> Option<Word> {
     let lower = deunicode::deunicode(&text.to_lowercase());
-    let of = |seconds: i64| Some(Word::Unit(Unit { seconds: Some(Quantity::whole(seconds)), ..Unit::default() }));
+    let of = |seconds: i64| {
+        Some(Word::Unit(Unit {
+            seconds: Some(Quantity::whole(seconds)),
+            ..Unit::default()
+        }))
+    };
     let lower = lower.as_str();
     if lower == "/" || JOINTS.contains(&lower) {
         return Some(Word::Joint);
@@ -71,7 +100,13 @@ fn word(text: &str) -> Option<Word> {
     if HOURS.contains(&lower) {
         return of(3600);
     }
-    let minor = |currency| Some(Word::Unit(Unit { currency, is_minor: true, seconds: None }));
+    let minor = |currency| {
+        Some(Word::Unit(Unit {
+            currency,
+            is_minor: true,
+            seconds: None,
+        }))
+    };
     if text == "¢" || MINOR.contains(&lower) {
         return minor(None);
     }
@@ -81,10 +116,16 @@ fn word(text: &str) -> Option<Word> {
     if ["pence", "penny", "p"].contains(&lower) {
         return minor("GBP".parse().ok());
     }
-    currency(text).map(|currency| Word::Unit(Unit { currency: Some(currency), ..Unit::default() }))
+    currency(text).map(|currency| {
+        Word::Unit(Unit {
+            currency: Some(currency),
+            ..Unit::default()
+        })
+    })
 }
 
-/// A sign, a code or a word. `$` alone is the dollar of the United States, `¥` the yen: others name themselves.
+/// A sign, a code or a word. `$` alone is the dollar of the United States, `¥` the yen: others name
+/// themselves.
 pub fn currency(text: &str) -> Option<Currency> {
     let code = match text.to_lowercase().as_str() {
         "€" | "euro" | "euros" => "EUR",
@@ -98,11 +139,20 @@ pub fn currency(text: &str) -> Option<Currency> {
     code.parse().ok()
 }
 
-/// Three letters, in capitals or not; words that happen to be codes (`all`, `top`, `try`) only in capitals.
+/// Three letters, in capitals or not; words that happen to be codes (`all`, `top`, `try`) only in
+/// capitals.
 fn of_code(text: &str) -> Option<Currency> {
-    const COMMON: [&str; 12] = ["eur", "usd", "gbp", "chf", "jpy", "aud", "cad", "sek", "dkk", "nok", "pln", "czk"];
-    let is_code = text.len() == 3 && (text.bytes().all(|b| b.is_ascii_uppercase()) || COMMON.contains(&text.to_lowercase().as_str()));
-    if is_code { text.to_ascii_uppercase().parse().ok() } else { None }
+    const COMMON: [&str; 12] = [
+        "eur", "usd", "gbp", "chf", "jpy", "aud", "cad", "sek", "dkk", "nok", "pln", "czk",
+    ];
+    let is_code = text.len() == 3
+        && (text.bytes().all(|b| b.is_ascii_uppercase())
+            || COMMON.contains(&text.to_lowercase().as_str()));
+    if is_code {
+        text.to_ascii_uppercase().parse().ok()
+    } else {
+        None
+    }
 }
 
 /// Which letters are units by themselves. Beside a `/` all are (`€/s`, `c/min`).
@@ -122,8 +172,10 @@ fn sorted<'t>(words: &[&'t str], letters: Letters) -> Option<(Unit, Vec<&'t str>
     let joins = |next: &str| word(next).is_some() || next.bytes().all(|b| b.is_ascii_digit());
     for (index, &text) in words.iter().enumerate() {
         let next = words.get(index + 1).copied();
-        let follows_joint =
-            index.checked_sub(1).and_then(|before| words.get(before)).is_some_and(|text| matches!(word(text), Some(Word::Joint)));
+        let follows_joint = index
+            .checked_sub(1)
+            .and_then(|before| words.get(before))
+            .is_some_and(|text| matches!(word(text), Some(Word::Joint)));
         let is_letter = text.len() == 1 && text.bytes().all(|b| b.is_ascii_alphabetic());
         let is_unit = !is_letter
             || follows_joint
@@ -131,8 +183,10 @@ fn sorted<'t>(words: &[&'t str], letters: Letters) -> Option<(Unit, Vec<&'t str>
             || letters == Letters::All
             || (letters == Letters::Minor && ["c", "C", "p", "P"].contains(&text));
         // `Min price` may be the lowest one.
-        let is_lowest =
-            letters == Letters::None && index == 0 && text.eq_ignore_ascii_case("min") && next.is_some_and(|next| word(next).is_none());
+        let is_lowest = letters == Letters::None
+            && index == 0
+            && text.eq_ignore_ascii_case("min")
+            && next.is_some_and(|next| word(next).is_none());
         match word(text) {
             Some(Word::Unit(found)) if is_unit && !is_lowest => unit = unit.and(found)?,
             Some(Word::Joint) if text == "/" || next.is_some_and(joins) => {}
@@ -152,7 +206,8 @@ pub fn words(text: &str) -> Vec<&str> {
             let from = *start.get_or_insert(index);
             // `€ct`, `ct€`: such a sign is a word of its own.
             let before = text.get(from..index).unwrap_or_default();
-            if !before.is_empty() && ("€£¥¢".contains(c) || before.ends_with(['€', '£', '¥', '¢'])) {
+            if !before.is_empty() && ("€£¥¢".contains(c) || before.ends_with(['€', '£', '¥', '¢']))
+            {
                 words.push(before);
                 start = Some(index);
             }
@@ -176,7 +231,9 @@ fn alone(text: &str, letters: Letters) -> Option<Unit> {
     if text.bytes().any(|b| b.is_ascii_digit()) {
         return None;
     }
-    sorted(&words(text), letters).filter(|(_, rest)| rest.is_empty()).map(|(unit, _)| unit)
+    sorted(&words(text), letters)
+        .filter(|(_, rest)| rest.is_empty())
+        .map(|(unit, _)| unit)
 }
 
 /// The unit of a word among others, which no letter alone is.
@@ -190,8 +247,16 @@ pub fn of_word(text: &str) -> Option<Unit> {
 /// `Minutes per EUR` is no price.
 fn is_time_for_money(words: &[&str]) -> bool {
     const PER: [&str; 8] = ["/", "per", "pro", "par", "por", "al", "alla", "je"];
-    let [time, joint, money] = words else { return false };
-    let unit = |text: &str| if let Some(Word::Unit(unit)) = word(text) { Some(unit) } else { None };
+    let [time, joint, money] = words else {
+        return false;
+    };
+    let unit = |text: &str| {
+        if let Some(Word::Unit(unit)) = word(text) {
+            Some(unit)
+        } else {
+            None
+        }
+    };
     PER.contains(&joint.to_lowercase().as_str())
         && unit(time).is_some_and(|unit| unit.seconds.is_some())
         && unit(money).is_some_and(|unit| unit.is_of_money())
@@ -209,27 +274,42 @@ pub fn of_title(title: &str) -> Option<(Unit, String)> {
     Some((unit, rest.join(" ")))
 }
 
-/// A number with its unit around it: `€ 0.02`, `2,5 ct/min`. `None`: there is something else around it.
+/// A number with its unit around it: `€ 0.02`, `2,5 ct/min`. `None`: there is something else around
+/// it.
 pub fn split(cell: &str) -> Option<(Unit, &str)> {
     let is_digit = |c: char| c.is_ascii_digit();
     let (first, last) = (cell.find(is_digit)?, cell.rfind(is_digit)?);
     // A sign or a mark before the first digit belongs to the number.
-    let start =
-        cell.get(..first)?.rfind(|c| !".,-+".contains(c)).map_or(0, |index| index + cell[index..].chars().next().map_or(1, char::len_utf8));
-    let (before, number, after) = (cell.get(..start)?, cell.get(start..=last)?, cell.get(last + 1..)?);
+    let start = cell
+        .get(..first)?
+        .rfind(|c| !".,-+".contains(c))
+        .map_or(0, |index| {
+            index + cell[index..].chars().next().map_or(1, char::len_utf8)
+        });
+    let (before, number, after) = (
+        cell.get(..start)?,
+        cell.get(start..=last)?,
+        cell.get(last + 1..)?,
+    );
     let unit = alone(before, Letters::Minor)?.and(alone(after, Letters::Minor)?)?;
-    // What is left beside words must be spaces, brackets and slashes. Brackets around the number are a sign: below zero.
-    let is_plain = |text: &str| text.chars().all(|c| c.is_alphabetic() || c.is_whitespace() || "$€£¥¢/.()".contains(c));
+    // What is left beside words must be spaces, brackets and slashes. Brackets around the number
+    // are a sign: below zero.
+    let is_plain = |text: &str| {
+        text.chars()
+            .all(|c| c.is_alphabetic() || c.is_whitespace() || "$€£¥¢/.()".contains(c))
+    };
     let is_closed = |text: &str| text.matches('(').count() == text.matches(')').count();
     let is_point_of_its_own = after.starts_with('.');
     // `ct/100`: of a hundred of something.
     if before.trim_end().ends_with('/') {
         return None;
     }
-    (is_plain(before) && is_plain(after) && is_closed(before) && !is_point_of_its_own).then_some((unit, number))
+    (is_plain(before) && is_plain(after) && is_closed(before) && !is_point_of_its_own)
+        .then_some((unit, number))
 }
 
-/// `Rate %`, `Rate +`, `-Rate`, `Rate (-)`, `Rate &`: more than its words. A dash, a slash or an `&` between words says nothing.
+/// `Rate %`, `Rate +`, `-Rate`, `Rate (-)`, `Rate &`: more than its words. A dash, a slash or an
+/// `&` between words says nothing.
 pub fn has_sign(title: &str) -> bool {
     let is_word = |c: &char| c.is_alphanumeric() || "$€£¥¢".contains(*c);
     let is_space = |c: &char| c.is_whitespace();
@@ -237,12 +317,24 @@ pub fn has_sign(title: &str) -> bool {
         if is_word(&c) || is_space(&c) || "_()[].,:'’\"".contains(c) {
             return false;
         }
-        let (before, after) = (title.get(..index).unwrap_or_default(), title.get(index + c.len_utf8()..).unwrap_or_default());
+        let (before, after) = (
+            title.get(..index).unwrap_or_default(),
+            title.get(index + c.len_utf8()..).unwrap_or_default(),
+        );
         let joins = ['-', '–', '—', '/', '&'].contains(&c);
-        let is_between = before.chars().rev().find(|c| !is_space(c)).is_some_and(|c| is_word(&c) || c == ')')
-            && after.chars().find(|c| !is_space(c)).is_some_and(|c| is_word(&c) || c == '(');
+        let is_between = before
+            .chars()
+            .rev()
+            .find(|c| !is_space(c))
+            .is_some_and(|c| is_word(&c) || c == ')')
+            && after
+                .chars()
+                .find(|c| !is_space(c))
+                .is_some_and(|c| is_word(&c) || c == '(');
         // `/min` by itself is a unit.
-        let is_unit = c == '/' && (before.trim().is_empty() || before.ends_with(['(', '['])) && after.starts_with(char::is_alphabetic);
+        let is_unit = c == '/'
+            && (before.trim().is_empty() || before.ends_with(['(', '[']))
+            && after.starts_with(char::is_alphabetic);
         !(is_unit || (joins && is_between))
     })
 }
@@ -268,7 +360,10 @@ mod tests {
     fn told(unit: Unit) -> String {
         let currency = unit.currency.map_or(String::new(), |c| c.to_string());
         let seconds = unit.seconds.map_or(String::new(), |s| format!("/{s}"));
-        format!("{currency}{}{seconds}", if unit.is_minor { " minor" } else { "" })
+        format!(
+            "{currency}{}{seconds}",
+            if unit.is_minor { " minor" } else { "" }
+        )
     }
 
     #[test]
@@ -306,7 +401,14 @@ mod tests {
             ("~0.02", "-"),
             ("n/a", "-"),
         ] {
-            assert_eq!(split(cell).map_or("-".to_owned(), |(unit, number)| format!("{number}|{}", told(unit))), want, "{cell}");
+            assert_eq!(
+                split(cell).map_or("-".to_owned(), |(unit, number)| format!(
+                    "{number}|{}",
+                    told(unit)
+                )),
+                want,
+                "{cell}"
+            );
         }
     }
 
@@ -337,7 +439,14 @@ mod tests {
             ("Min/Rate", "Rate|/60"),
             ("Minute price", "price|/60"),
         ] {
-            assert_eq!(of_title(title).map_or("-".to_owned(), |(unit, rest)| format!("{rest}|{}", told(unit))), want, "{title}");
+            assert_eq!(
+                of_title(title).map_or("-".to_owned(), |(unit, rest)| format!(
+                    "{rest}|{}",
+                    told(unit)
+                )),
+                want,
+                "{title}"
+            );
         }
     }
 }

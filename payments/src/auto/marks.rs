@@ -1,4 +1,5 @@
-//! The thresholds of automatic top-ups as marks of the engine's lookout: the debit that reaches one wakes who tops up.
+//! The thresholds of automatic top-ups as marks of the engine's lookout: the debit that reaches one
+//! wakes who tops up.
 
 use crate::desk::{Desk, unread};
 use ledger::AccountKey;
@@ -8,15 +9,23 @@ use rating::Cents;
 use store::records::AutoTopUp;
 
 impl Desk {
-    /// Marks every balance whose automatic top-up is on. Other processes' changes count from their next time on.
+    /// Marks every balance whose automatic top-up is on. Other processes' changes count from their
+    /// next time on.
     ///
     /// # Errors
     /// `unavailable`.
     pub async fn mark_auto(&self) -> Result<(), Problem> {
         let (mut marks, mut last) = (Vec::new(), None);
         loop {
-            let rows = self.records.auto_top_ups_on(last.as_ref()).await.map_err(unread)?;
-            marks.extend(rows.iter().map(|row| (AccountKey::balance(row.tenant, row.currency), mark_of(row))));
+            let rows = self
+                .records
+                .auto_top_ups_on(last.as_ref())
+                .await
+                .map_err(unread)?;
+            marks.extend(
+                rows.iter()
+                    .map(|row| (AccountKey::balance(row.tenant, row.currency), mark_of(row))),
+            );
             match rows.into_iter().last() {
                 Some(row) => last = Some(row),
                 None => break,
@@ -26,7 +35,8 @@ impl Desk {
         Ok(())
     }
 
-    /// Looks at the balances that reached their thresholds since the last time; how many those were.
+    /// Looks at the balances that reached their thresholds since the last time; how many those
+    /// were.
     pub(super) async fn crossed(&self) -> usize {
         let crossed = self.engine.lookout().take_crossed(Purpose::TopUp);
         self.top_up_crossed(&crossed).await;
@@ -35,12 +45,18 @@ impl Desk {
 
     pub(crate) async fn top_up_crossed(&self, accounts: &[AccountKey]) {
         for account in accounts {
-            self.log_failed(self.top_up_if_low(account.tenant, account.currency).await.map(drop));
+            self.log_failed(
+                self.top_up_if_low(account.tenant, account.currency)
+                    .await
+                    .map(drop),
+            );
         }
     }
 }
 
 /// Where usage must bring the balance: what something else took is no reason to charge.
 fn mark_of(auto: &AutoTopUp) -> Cents {
-    auto.threshold.checked_sub(auto.other).unwrap_or(auto.threshold)
+    auto.threshold
+        .checked_sub(auto.other)
+        .unwrap_or(auto.threshold)
 }

@@ -1,5 +1,5 @@
-//! What stops an automatic top-up until its payer does something: money given back, a payment contested, a method that is
-//! gone, a tenant that may pay no longer. Each is told once.
+//! What stops an automatic top-up until its payer does something: money given back, a payment
+//! contested, a method that is gone, a tenant that may pay no longer. Each is told once.
 
 use super::{TRIES_MAX, changing, rules};
 use crate::desk::{Desk, unread};
@@ -10,38 +10,68 @@ use serde_json::json;
 use store::records::{AutoState, AutoTopUp, NoticeKind, Origin, Payment};
 
 impl Desk {
-    /// Of an automatic top-up (a part of) the money was given back: whoever did that does not want the card charged again.
+    /// Of an automatic top-up (a part of) the money was given back: whoever did that does not want
+    /// the card charged again.
     ///
     /// # Errors
     /// `unavailable`.
     pub(crate) async fn refunded(&self, payment: &Payment, refunded: Cents) -> Result<(), Problem> {
-        let Some(top_up) = self.records.top_up(payment.top_up).await.map_err(unread)? else { return Ok(()) };
+        let Some(top_up) = self.records.top_up(payment.top_up).await.map_err(unread)? else {
+            return Ok(());
+        };
         if top_up.origin != Origin::Auto {
             return Ok(());
         }
         for _ in 0..TRIES_MAX {
-            let Some(auto) = self.records.auto_top_up(top_up.tenant, top_up.currency).await.map_err(unread)? else { return Ok(()) };
+            let Some(auto) = self
+                .records
+                .auto_top_up(top_up.tenant, top_up.currency)
+                .await
+                .map_err(unread)?
+            else {
+                return Ok(());
+            };
             if auto.state != AutoState::On {
                 return Ok(());
             }
             let after = rules::paused(&auto, "refunded", self.now());
-            self.tell_stopped(&auto, "refunded", &format!("{}:{refunded}", top_up.id)).await?;
-            if self.records.end_auto_top_up(&self.actor("refunded"), None, (&auto, &after)).await.map_err(unread)? {
+            self.tell_stopped(&auto, "refunded", &format!("{}:{refunded}", top_up.id))
+                .await?;
+            if self
+                .records
+                .end_auto_top_up(&self.actor("refunded"), None, (&auto, &after))
+                .await
+                .map_err(unread)?
+            {
                 return Ok(());
             }
         }
         Err(changing())
     }
 
-    /// A payment of this tenant, by this method, was said not to be right: nothing is charged until a method is set up anew.
+    /// A payment of this tenant, by this method, was said not to be right: nothing is charged until
+    /// a method is set up anew.
     ///
     /// # Errors
     /// `unavailable`.
-    pub(crate) async fn contested(&self, tenant: TenantId, method: Option<&str>, why: &str) -> Result<(), Problem> {
+    pub(crate) async fn contested(
+        &self,
+        tenant: TenantId,
+        method: Option<&str>,
+        why: &str,
+    ) -> Result<(), Problem> {
         let mut rows = self.records.auto_top_ups_of(tenant).await.map_err(unread)?;
         if let Some(method) = method {
-            let kept_by_others = self.records.auto_top_ups_by_method(method).await.map_err(unread)?;
-            rows.extend(kept_by_others.into_iter().filter(|row| row.tenant != tenant));
+            let kept_by_others = self
+                .records
+                .auto_top_ups_by_method(method)
+                .await
+                .map_err(unread)?;
+            rows.extend(
+                kept_by_others
+                    .into_iter()
+                    .filter(|row| row.tenant != tenant),
+            );
         }
         for row in rows.iter().filter(|row| row.method.is_some()) {
             self.take_method(row, why).await?;
@@ -49,15 +79,28 @@ impl Desk {
         Ok(())
     }
 
-    /// A method, or its customer, can be charged no longer: its automatic top-ups are paused. Whether there were any.
+    /// A method, or its customer, can be charged no longer: its automatic top-ups are paused.
+    /// Whether there were any.
     ///
     /// # Errors
     /// `unavailable`.
     pub(crate) async fn forget(&self, gone: &Object) -> Result<bool, Problem> {
         let (rows, why) = match gone {
-            Object::MethodGone(method) => (self.records.auto_top_ups_by_method(method).await, "method_gone"),
-            Object::MandateGone { method: Some(method), .. } => (self.records.auto_top_ups_by_method(method).await, "mandate_gone"),
-            Object::CustomerGone(customer) => (self.records.auto_top_ups_by_customer(customer).await, "customer_gone"),
+            Object::MethodGone(method) => (
+                self.records.auto_top_ups_by_method(method).await,
+                "method_gone",
+            ),
+            Object::MandateGone {
+                method: Some(method),
+                ..
+            } => (
+                self.records.auto_top_ups_by_method(method).await,
+                "mandate_gone",
+            ),
+            Object::CustomerGone(customer) => (
+                self.records.auto_top_ups_by_customer(customer).await,
+                "customer_gone",
+            ),
             _ => return Ok(false),
         };
         let rows = rows.map_err(unread)?;
@@ -74,31 +117,52 @@ impl Desk {
             after.customer = None;
         }
         if after.state != row.state {
-            self.tell_stopped(row, why, row.method.as_deref().unwrap_or_default()).await?;
+            self.tell_stopped(row, why, row.method.as_deref().unwrap_or_default())
+                .await?;
         }
-        if !self.records.end_auto_top_up(&self.actor(why), None, (row, &after)).await.map_err(unread)? {
+        if !self
+            .records
+            .end_auto_top_up(&self.actor(why), None, (row, &after))
+            .await
+            .map_err(unread)?
+        {
             return Err(changing());
         }
         Ok(())
     }
 
     /// Its tenant may pay here no longer.
-    pub(super) async fn switch_off(&self, auto: &AutoTopUp, why: &'static str) -> Result<(), Problem> {
+    pub(super) async fn switch_off(
+        &self,
+        auto: &AutoTopUp,
+        why: &'static str,
+    ) -> Result<(), Problem> {
         let after = rules::switched_off(auto, why, self.now());
-        self.tell_stopped(auto, why, &rules::day_of(self.now()).to_string()).await?;
-        self.records.end_auto_top_up(&self.actor(why), None, (auto, &after)).await.map_err(unread)?;
+        self.tell_stopped(auto, why, &rules::day_of(self.now()).to_string())
+            .await?;
+        self.records
+            .end_auto_top_up(&self.actor(why), None, (auto, &after))
+            .await
+            .map_err(unread)?;
         Ok(())
     }
 
     /// It is on, and low by something else than usage: told once for what was taken.
     pub(super) async fn tell_not_by_usage(&self, auto: &AutoTopUp) -> Result<(), Problem> {
-        self.tell_stopped(auto, "not_by_usage", &auto.other.to_string()).await
+        self.tell_stopped(auto, "not_by_usage", &auto.other.to_string())
+            .await
     }
 
     /// Once for `what`.
     async fn tell_stopped(&self, auto: &AutoTopUp, why: &str, what: &str) -> Result<(), Problem> {
         let cause = format!("auto_top_up:{}:{}:{why}:{what}", auto.tenant, auto.currency);
         let data = json!({ "currency": auto.currency, "cents": auto.amount, "reason": why });
-        self.tell_payer((auto.root, auto.tenant), NoticeKind::AutoTopUpPaused, cause, data).await
+        self.tell_payer(
+            (auto.root, auto.tenant),
+            NoticeKind::AutoTopUpPaused,
+            cause,
+            data,
+        )
+        .await
     }
 }

@@ -1,4 +1,5 @@
-//! What is withheld of a reseller's commission now: the balances of everybody below it, and what it earned through each.
+//! What is withheld of a reseller's commission now: the balances of everybody below it, and what it
+//! earned through each.
 
 use super::earnings::{Purse, Reached};
 use super::statements::STATEMENT_RECORDS_MAX;
@@ -19,7 +20,8 @@ pub struct Cover {
     /// The largest first.
     pub withheld: Vec<Withheld>,
     pub cents: Cents,
-    /// Of the charges paid that are in its commission: what it bought with its own money. Not below zero.
+    /// Of the charges paid that are in its commission: what it bought with its own money. Not below
+    /// zero.
     pub own: Cents,
 }
 
@@ -39,24 +41,54 @@ impl Payouts {
     /// What is withheld now. Everything of the reseller is added up.
     ///
     /// # Errors
-    /// `Unfinished`: another reseller of the chain is still being added up; the journal or the records cannot be read.
+    /// `Unfinished`: another reseller of the chain is still being added up; the journal or the
+    /// records cannot be read.
     pub(super) async fn cover(&self, purse: Purse, now: Instant) -> Result<Cover> {
         let reseller = purse.account.tenant;
-        let mut withheld = self.shares(purse.of(self.top(purse, now).await?), reseller, now).await?.remove(&reseller).unwrap_or_default();
+        let mut withheld = self
+            .shares(purse.of(self.top(purse, now).await?), reseller, now)
+            .await?
+            .remove(&reseller)
+            .unwrap_or_default();
         withheld.sort_by_key(|one| (std::cmp::Reverse(one.cents), one.tenant));
-        let cents = withheld.iter().try_fold(Cents::ZERO, |sum, one| sum.checked_add(one.cents))?;
-        let position = self.records.commission_position(purse.root, reseller, purse.account.currency).await?;
-        Ok(Cover { withheld, cents, own: position.map_or(Cents::ZERO, |position| position.own).max(Cents::ZERO) })
+        let cents = withheld
+            .iter()
+            .try_fold(Cents::ZERO, |sum, one| sum.checked_add(one.cents))?;
+        let position = self
+            .records
+            .commission_position(purse.root, reseller, purse.account.currency)
+            .await?;
+        Ok(Cover {
+            withheld,
+            cents,
+            own: position
+                .map_or(Cents::ZERO, |position| position.own)
+                .max(Cents::ZERO),
+        })
     }
 
-    /// What a seller has on its balance, and what of it is no money yet. `most`: all that it ever earned stands for what it
-    /// withholds, which is found sooner.
+    /// What a seller has on its balance, and what of it is no money yet. `most`: all that it ever
+    /// earned stands for what it withholds, which is found sooner.
     ///
     /// # Errors
-    /// `Unfinished`: its records are still being added up; the journal or the records cannot be read.
-    pub async fn seller_cover(&self, account: AccountKey, most: bool, now: Instant) -> Result<SellerCover> {
-        let path = self.engine.directory().path(account.tenant).await?.unwrap_or_default();
-        let purse = Purse { root: path.get(1).copied().unwrap_or(account.tenant), account };
+    /// `Unfinished`: its records are still being added up; the journal or the records cannot be
+    /// read.
+    pub async fn seller_cover(
+        &self,
+        account: AccountKey,
+        most: bool,
+        now: Instant,
+    ) -> Result<SellerCover> {
+        let path = self
+            .engine
+            .directory()
+            .path(account.tenant)
+            .await?
+            .unwrap_or_default();
+        let purse = Purse {
+            root: path.get(1).copied().unwrap_or(account.tenant),
+            account,
+        };
         // First: what is earned meanwhile is withheld, and does not count.
         let posted = self.engine.balance(account).await?.posted;
         self.add_up_whole(purse, now).await?;
@@ -64,31 +96,63 @@ impl Payouts {
             true => self.most_withheld(purse).await?,
             false => self.cover(purse, now).await?.cents,
         };
-        Ok(SellerCover { account, posted, withheld })
+        Ok(SellerCover {
+            account,
+            posted,
+            withheld,
+        })
     }
 
     async fn most_withheld(&self, purse: Purse) -> Result<Cents> {
-        let AccountKey { tenant, currency, .. } = purse.account;
-        let earned = self.records.commission_gained(purse.root, tenant, currency).await?;
-        let Some(position) = self.records.commission_position(purse.root, tenant, currency).await? else { return Ok(earned) };
+        let AccountKey {
+            tenant, currency, ..
+        } = purse.account;
+        let earned = self
+            .records
+            .commission_gained(purse.root, tenant, currency)
+            .await?;
+        let Some(position) = self
+            .records
+            .commission_position(purse.root, tenant, currency)
+            .await?
+        else {
+            return Ok(earned);
+        };
         let given = position.own.min(Cents::ZERO).checked_neg()?;
         match position.is_complete {
             true => Ok(earned.checked_add(given)?),
-            false => Ok(self.latest(purse).await?.map_or(Ok(Cents::ZERO), |row| row.accrued_through())?.max(earned).checked_add(given)?),
+            false => Ok(self
+                .latest(purse)
+                .await?
+                .map_or(Ok(Cents::ZERO), |row| row.accrued_through())?
+                .max(earned)
+                .checked_add(given)?),
         }
     }
 
-    /// From whom on everybody matters: the reseller itself, or, if anybody above it or the platform lost on its customers,
-    /// the root, since a seller may be short by what it withholds for those above it.
+    /// From whom on everybody matters: the reseller itself, or, if anybody above it or the platform
+    /// lost on its customers, the root, since a seller may be short by what it withholds for those
+    /// above it.
     async fn top(&self, purse: Purse, now: Instant) -> Result<TenantId> {
-        let AccountKey { tenant, currency, .. } = purse.account;
-        let path = self.engine.directory().path(tenant).await?.unwrap_or_default();
+        let AccountKey {
+            tenant, currency, ..
+        } = purse.account;
+        let path = self
+            .engine
+            .directory()
+            .path(tenant)
+            .await?
+            .unwrap_or_default();
         for &upper in path.iter().take_while(|&&one| one != tenant) {
             match upper == self.platform {
                 true => self.add_up_platform(purse.of(purse.root)).await?,
                 false => self.add_up_whole(purse.of(upper), now).await?,
             }
-            if self.records.lost_on_customers_of(purse.root, upper, tenant, currency).await? {
+            if self
+                .records
+                .lost_on_customers_of(purse.root, upper, tenant, currency)
+                .await?
+            {
                 self.add_up_whole(purse.of(purse.root), now).await?;
                 return Ok(purse.root);
             }
@@ -102,30 +166,69 @@ impl Payouts {
         if top.account.tenant == top.root {
             self.look_at_platform(top, &mut below).await?;
         }
-        earned.insert(top.account.tenant, self.earned(top, &mut below, true).await?);
+        earned.insert(
+            top.account.tenant,
+            self.earned(top, &mut below, true).await?,
+        );
         let in_debt = self.look_at_resellers(top, &below).await?;
-        let sellers = below.debtors.iter().flat_map(|debtor| debtor.sellers.iter().copied());
-        let mut to_do: BTreeSet<(usize, TenantId)> = sellers.chain(in_debt).filter_map(|seller| below.ranked(seller)).collect();
+        let sellers = below
+            .debtors
+            .iter()
+            .flat_map(|debtor| debtor.sellers.iter().copied());
+        let mut to_do: BTreeSet<(usize, TenantId)> = sellers
+            .chain(in_debt)
+            .filter_map(|seller| below.ranked(seller))
+            .collect();
         to_do.extend(below.sellers_at_a_loss(self.platform));
         to_do.extend(below.sellers_at_a_loss(top.account.tenant));
-        let path = self.engine.directory().path(reseller).await?.unwrap_or_default();
+        let path = self
+            .engine
+            .directory()
+            .path(reseller)
+            .await?
+            .unwrap_or_default();
         to_do.extend(path.iter().filter_map(|&seller| below.ranked(seller)));
         // From the top down: what a seller lost is looked for in what those below it earned.
         while let Some((_, seller)) = to_do.pop_first() {
             self.add_up_whole(top.of(seller), now).await?;
-            earned.insert(seller, self.earned(top.of(seller), &mut below, false).await?);
-            to_do.extend(below.sellers_at_a_loss(seller).into_iter().filter(|(_, lower)| !earned.contains_key(lower)));
+            earned.insert(
+                seller,
+                self.earned(top.of(seller), &mut below, false).await?,
+            );
+            to_do.extend(
+                below
+                    .sellers_at_a_loss(seller)
+                    .into_iter()
+                    .filter(|(_, lower)| !earned.contains_key(lower)),
+            );
         }
         // Those that bought something for themselves are asked as the resellers they are.
-        below.debtors.retain(|debtor| !earned.contains_key(&debtor.tenant));
+        below
+            .debtors
+            .retain(|debtor| !earned.contains_key(&debtor.tenant));
         // Whose commission may be withheld may have bought something with it.
-        let accounts: Vec<AccountKey> = earned.keys().map(|&seller| top.of(seller).account).collect();
+        let accounts: Vec<AccountKey> = earned
+            .keys()
+            .map(|&seller| top.of(seller).account)
+            .collect();
         for (account, balance) in self.engine.balances(&accounts).await? {
             let seller = account.tenant;
-            let (sellers, losses) =
-                (below.resellers.get(&seller).cloned().unwrap_or_default(), below.losses.remove(&seller).unwrap_or_default());
-            let paid_out = self.records.payouts_counting(top.root, seller, account.currency).await?.debited;
-            below.debtors.push(Debtor { tenant: seller, sellers, balance: balance.posted, paid_out, losses });
+            let (sellers, losses) = (
+                below.resellers.get(&seller).cloned().unwrap_or_default(),
+                below.losses.remove(&seller).unwrap_or_default(),
+            );
+            let paid_out = self
+                .records
+                .payouts_counting(top.root, seller, account.currency)
+                .await?
+                .debited;
+            below.debtors.push(Debtor {
+                tenant: seller,
+                sellers,
+                balance: balance.posted,
+                paid_out,
+                losses,
+            });
         }
         let lost = below.losses.remove(&self.platform).unwrap_or_default();
         Ok(withhold(below.debtors, &lost, &earned)?)
@@ -138,20 +241,28 @@ impl Payouts {
         }
     }
 
-    /// What a seller earned through the resellers below it, and through customers that are looked at. Which are short, is
-    /// found out on the way at the top.
+    /// What a seller earned through the resellers below it, and through customers that are looked
+    /// at. Which are short, is found out on the way at the top.
     async fn earned(&self, purse: Purse, below: &mut Below, is_top: bool) -> Result<Earned> {
-        let AccountKey { tenant, currency, .. } = purse.account;
+        let AccountKey {
+            tenant, currency, ..
+        } = purse.account;
         let (mut earned, mut after, mut by_customer) = (Earned::default(), None, Vec::new());
         loop {
-            let page = self.records.commission_customers(purse.root, tenant, currency, after, CUSTOMERS_AT_ONCE).await?;
+            let page = self
+                .records
+                .commission_customers(purse.root, tenant, currency, after, CUSTOMERS_AT_ONCE)
+                .await?;
             if is_top {
                 self.look_at(purse, &page.data, below).await?;
             }
             for one in &page.data {
                 below.note_loss(tenant, one)?;
                 by_customer.push((one.customer, one.cents, one.gained));
-                for lower in sellers(tenant, &one.path).into_iter().filter(|&lower| lower != tenant) {
+                for lower in sellers(tenant, &one.path)
+                    .into_iter()
+                    .filter(|&lower| lower != tenant)
+                {
                     add(&mut earned, Through::Reseller(lower), one.cents, one.gained)?;
                 }
             }
@@ -169,13 +280,25 @@ impl Payouts {
                 add(&mut earned, Through::Reseller(customer), cents, gained)?;
             }
         }
-        let position = self.records.commission_position(purse.root, tenant, currency).await?;
-        let all = self.latest(purse).await?.map_or(Ok(Cents::ZERO), |row| row.accrued_through())?;
-        earned.unknown = position.is_some_and(|position| !position.is_complete).then_some(all);
+        let position = self
+            .records
+            .commission_position(purse.root, tenant, currency)
+            .await?;
+        let all = self
+            .latest(purse)
+            .await?
+            .map_or(Ok(Cents::ZERO), |row| row.accrued_through())?;
+        earned.unknown = position
+            .is_some_and(|position| !position.is_complete)
+            .then_some(all);
         let own = position.map_or(Cents::ZERO, |position| position.own);
         earned.kept = all.checked_add(own.max(Cents::ZERO))?;
         earned.given = own.min(Cents::ZERO).checked_neg()?;
-        earned.paid_out = self.records.payouts_counting(purse.root, tenant, currency).await?.gone;
+        earned.paid_out = self
+            .records
+            .payouts_counting(purse.root, tenant, currency)
+            .await?
+            .gone;
         Ok(earned)
     }
 
@@ -184,7 +307,16 @@ impl Payouts {
         self.add_up_platform(top).await?;
         let mut after = None;
         loop {
-            let page = self.records.losses(top.root, self.platform, top.account.currency, after, CUSTOMERS_AT_ONCE).await?;
+            let page = self
+                .records
+                .losses(
+                    top.root,
+                    self.platform,
+                    top.account.currency,
+                    after,
+                    CUSTOMERS_AT_ONCE,
+                )
+                .await?;
             for one in &page.data {
                 below.note_loss(self.platform, one)?;
             }
@@ -196,18 +328,42 @@ impl Payouts {
     }
 
     /// Which of these customers are below zero, and which resellers are between.
-    async fn look_at(&self, purse: Purse, customers: &[CustomerCommission], below: &mut Below) -> Result<()> {
-        let accounts: Vec<AccountKey> = customers.iter().map(|one| AccountKey { tenant: one.customer, ..purse.account }).collect();
+    async fn look_at(
+        &self,
+        purse: Purse,
+        customers: &[CustomerCommission],
+        below: &mut Below,
+    ) -> Result<()> {
+        let accounts: Vec<AccountKey> = customers
+            .iter()
+            .map(|one| AccountKey {
+                tenant: one.customer,
+                ..purse.account
+            })
+            .collect();
         let balances = self.engine.balances(&accounts).await?;
         for (one, (_, balance)) in customers.iter().zip(balances) {
             let sellers = sellers(purse.account.tenant, &one.path);
-            for (index, &reseller) in sellers.iter().enumerate().take(sellers.len().saturating_sub(1)) {
-                below.resellers.entry(reseller).or_insert_with(|| sellers[index + 1..].to_vec());
+            for (index, &reseller) in sellers
+                .iter()
+                .enumerate()
+                .take(sellers.len().saturating_sub(1))
+            {
+                below
+                    .resellers
+                    .entry(reseller)
+                    .or_insert_with(|| sellers[index + 1..].to_vec());
             }
             if balance.posted < Cents::ZERO {
                 below.looked_at.insert(one.customer);
                 let (tenant, balance) = (one.customer, balance.posted);
-                below.debtors.push(Debtor { tenant, sellers, balance, paid_out: Cents::ZERO, losses: Vec::new() });
+                below.debtors.push(Debtor {
+                    tenant,
+                    sellers,
+                    balance,
+                    paid_out: Cents::ZERO,
+                    losses: Vec::new(),
+                });
             }
         }
         Ok(())
@@ -215,11 +371,22 @@ impl Payouts {
 
     /// The resellers that are below zero, and all that sell to them.
     async fn look_at_resellers(&self, purse: Purse, below: &Below) -> Result<Vec<TenantId>> {
-        let accounts: Vec<AccountKey> = below.resellers.keys().map(|&tenant| AccountKey { tenant, ..purse.account }).collect();
+        let accounts: Vec<AccountKey> = below
+            .resellers
+            .keys()
+            .map(|&tenant| AccountKey {
+                tenant,
+                ..purse.account
+            })
+            .collect();
         let mut in_debt = Vec::new();
         for some in accounts.chunks(CUSTOMERS_AT_ONCE) {
             for (account, balance) in self.engine.balances(some).await? {
-                if let Some(sellers) = below.resellers.get(&account.tenant).filter(|_| balance.posted < Cents::ZERO) {
+                if let Some(sellers) = below
+                    .resellers
+                    .get(&account.tenant)
+                    .filter(|_| balance.posted < Cents::ZERO)
+                {
                     in_debt.extend(std::iter::once(&account.tenant).chain(sellers));
                 }
             }
@@ -231,16 +398,29 @@ impl Payouts {
 impl Below {
     /// How far below the top a reseller is; `None`: it is the top, or not below it.
     fn ranked(&self, reseller: TenantId) -> Option<(usize, TenantId)> {
-        self.resellers.get(&reseller).map(|sellers| (sellers.len(), reseller))
+        self.resellers
+            .get(&reseller)
+            .map(|sellers| (sellers.len(), reseller))
     }
 
     /// What a seller, or the platform, lost on a customer whom somebody below it sells to.
     fn note_loss(&mut self, seller: TenantId, one: &CustomerCommission) -> Result<(), Overflow> {
-        let sellers: Vec<TenantId> = sellers(seller, &one.path).into_iter().filter(|&lower| lower != seller).collect();
-        let (cents, passed) = (one.cents.checked_neg()?.max(Cents::ZERO), one.passed.max(Cents::ZERO));
+        let sellers: Vec<TenantId> = sellers(seller, &one.path)
+            .into_iter()
+            .filter(|&lower| lower != seller)
+            .collect();
+        let (cents, passed) = (
+            one.cents.checked_neg()?.max(Cents::ZERO),
+            one.passed.max(Cents::ZERO),
+        );
         if (cents > Cents::ZERO || passed > Cents::ZERO) && !sellers.is_empty() {
             self.looked_at.insert(one.customer);
-            let loss = Loss { customer: one.customer, sellers, cents, passed };
+            let loss = Loss {
+                customer: one.customer,
+                sellers,
+                cents,
+                passed,
+            };
             self.losses.entry(seller).or_default().push(loss);
         }
         Ok(())
@@ -249,13 +429,18 @@ impl Below {
     /// Who sold on what this seller sold below its cost.
     fn sellers_at_a_loss(&self, seller: TenantId) -> BTreeSet<(usize, TenantId)> {
         let losses = self.losses.get(&seller).into_iter().flatten();
-        losses.flat_map(|loss| loss.sellers.iter().filter_map(|lower| self.ranked(*lower))).collect()
+        losses
+            .flat_map(|loss| loss.sellers.iter().filter_map(|lower| self.ranked(*lower)))
+            .collect()
     }
 }
 
 /// From a tenant's own seller up to `top`.
 fn sellers(top: TenantId, path: &[TenantId]) -> Vec<TenantId> {
-    let from = path.iter().position(|&tenant| tenant == top).unwrap_or(path.len());
+    let from = path
+        .iter()
+        .position(|&tenant| tenant == top)
+        .unwrap_or(path.len());
     path[from..].iter().rev().skip(1).copied().collect()
 }
 

@@ -1,6 +1,7 @@
-//! A reseller's commission by customer, added up from the journal: what it received from its buyer less what it paid to its
-//! seller, link by link, so that a record may have some of an event's links and a later one the others. The platform's part
-//! of what the customers of a root used is kept in the same way.
+//! A reseller's commission by customer, added up from the journal: what it received from its buyer
+//! less what it paid to its seller, link by link, so that a record may have some of an event's
+//! links and a later one the others. The platform's part of what the customers of a root used is
+//! kept in the same way.
 
 use super::earnings::Purse;
 use ledger::Settlement;
@@ -35,23 +36,36 @@ pub fn share(record: &Record, purse: Purse) -> Result<Option<Share>, Overflow> {
         None if bought.is_none() => None,
         None if record.tenant == reseller => Some(Share::Own(paid)),
         Some(link) if link.settlement != Settlement::Platform => Some(Share::Own(paid)),
-        _ => Some(Share::Commission(sold.map_or(Cents::ZERO, |link| link.cents).checked_sub(paid)?)),
+        _ => Some(Share::Commission(
+            sold.map_or(Cents::ZERO, |link| link.cents)
+                .checked_sub(paid)?,
+        )),
     })
 }
 
-/// What a reseller lost by a record while those below it gained: it passed that on, whatever it had earned before. A void takes
-/// it back.
+/// What a reseller lost by a record while those below it gained: it passed that on, whatever it had
+/// earned before. A void takes it back.
 ///
 /// # Errors
 /// A sum is too large.
 pub fn passed(record: &Record, purse: Purse) -> Result<Cents, Overflow> {
-    let Some(Share::Commission(cents)) = share(record, purse)? else { return Ok(Cents::ZERO) };
+    let Some(Share::Commission(cents)) = share(record, purse)? else {
+        return Ok(Cents::ZERO);
+    };
     let links = || record.body.charges.iter().map(|charge| charge.link);
-    let sold = links().find(|link| link.seller == purse.account.tenant).map_or(Cents::ZERO, |link| link.cents);
-    let used = links().find(|link| link.buyer == record.tenant).map_or(Cents::ZERO, |link| link.cents);
+    let sold = links()
+        .find(|link| link.seller == purse.account.tenant)
+        .map_or(Cents::ZERO, |link| link.cents);
+    let used = links()
+        .find(|link| link.buyer == record.tenant)
+        .map_or(Cents::ZERO, |link| link.cents);
     let (lost, gained) = (cents.checked_neg()?, used.checked_sub(sold)?);
     match record.kind {
-        Kind::Void => lost.checked_neg()?.min(gained.checked_neg()?).max(Cents::ZERO).checked_neg(),
+        Kind::Void => lost
+            .checked_neg()?
+            .min(gained.checked_neg()?)
+            .max(Cents::ZERO)
+            .checked_neg(),
         _ => Ok(lost.min(gained).max(Cents::ZERO)),
     }
 }
@@ -69,7 +83,12 @@ struct Customers(BTreeMap<TenantId, CustomerGrown>);
 
 impl Customers {
     fn add(&mut self, more: CustomerGrown) -> Result<(), Overflow> {
-        let nothing = CustomerGrown { cents: Cents::ZERO, passed: Cents::ZERO, gained: Cents::ZERO, ..more };
+        let nothing = CustomerGrown {
+            cents: Cents::ZERO,
+            passed: Cents::ZERO,
+            gained: Cents::ZERO,
+            ..more
+        };
         let sums = self.0.entry(more.customer).or_insert(nothing);
         sums.cents = sums.cents.checked_add(more.cents)?;
         sums.passed = add_steps(sums.passed, more.passed);
@@ -82,9 +101,21 @@ impl Customers {
 ///
 /// # Errors
 /// A sum is too large.
-pub fn grow(purse: Purse, before: Option<CommissionPosition>, is_complete: bool, records: &[Record]) -> Result<CustomersGrown, Overflow> {
+pub fn grow(
+    purse: Purse,
+    before: Option<CommissionPosition>,
+    is_complete: bool,
+    records: &[Record],
+) -> Result<CustomersGrown, Overflow> {
     let (root, tenant, currency) = (purse.root, purse.account.tenant, purse.account.currency);
-    let beginning = CommissionPosition { root, tenant, currency, through: Seq(0), own: Cents::ZERO, is_complete: true };
+    let beginning = CommissionPosition {
+        root,
+        tenant,
+        currency,
+        through: Seq(0),
+        own: Cents::ZERO,
+        is_complete: true,
+    };
     let mut after = before.unwrap_or(beginning);
     after.is_complete &= is_complete;
     let mut customers = Customers::default();
@@ -92,18 +123,27 @@ pub fn grow(purse: Purse, before: Option<CommissionPosition>, is_complete: bool,
         match share(record, purse)? {
             Some(Share::Commission(cents)) => {
                 let (passed, gained) = (passed(record, purse)?, gained(record, cents));
-                customers.add(CustomerGrown { customer: record.tenant, cents, passed, gained })?;
+                customers.add(CustomerGrown {
+                    customer: record.tenant,
+                    cents,
+                    passed,
+                    gained,
+                })?;
             }
             Some(Share::Own(cents)) => after.own = after.own.checked_add(cents)?,
             None => {}
         }
         after.through = record.seq;
     }
-    Ok(CustomersGrown { before, after, customers: customers.0.into_values().collect() })
+    Ok(CustomersGrown {
+        before,
+        after,
+        customers: customers.0.into_values().collect(),
+    })
 }
 
-/// The same of the platform, from the records of the top of a root: what it was paid for each customer of the root. Of months
-/// of the journal that were dropped before, nothing is known.
+/// The same of the platform, from the records of the top of a root: what it was paid for each
+/// customer of the root. Of months of the journal that were dropped before, nothing is known.
 ///
 /// # Errors
 /// A sum is too large.
@@ -114,7 +154,14 @@ pub fn grow_platform(
     records: &[Record],
 ) -> Result<CustomersGrown, Overflow> {
     let (root, currency) = (top.root, top.account.currency);
-    let beginning = CommissionPosition { root, tenant: platform, currency, through: Seq(0), own: Cents::ZERO, is_complete: true };
+    let beginning = CommissionPosition {
+        root,
+        tenant: platform,
+        currency,
+        through: Seq(0),
+        own: Cents::ZERO,
+        is_complete: true,
+    };
     let mut after = before.unwrap_or(beginning);
     let mut customers = Customers::default();
     for record in records {
@@ -122,10 +169,24 @@ pub fn grow_platform(
         if record.body.currency != Some(currency) {
             continue;
         }
-        for charge in record.body.charges.iter().filter(|charge| charge.link.buyer_account(currency) == top.account) {
+        for charge in record
+            .body
+            .charges
+            .iter()
+            .filter(|charge| charge.link.buyer_account(currency) == top.account)
+        {
             let (customer, cents) = (record.tenant, charge.link.cents);
-            customers.add(CustomerGrown { customer, cents, passed: Cents::ZERO, gained: Cents::ZERO })?;
+            customers.add(CustomerGrown {
+                customer,
+                cents,
+                passed: Cents::ZERO,
+                gained: Cents::ZERO,
+            })?;
         }
     }
-    Ok(CustomersGrown { before, after, customers: customers.0.into_values().collect() })
+    Ok(CustomersGrown {
+        before,
+        after,
+        customers: customers.0.into_values().collect(),
+    })
 }

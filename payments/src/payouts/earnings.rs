@@ -1,8 +1,10 @@
-//! A reseller's balance by month, added up from the journal: each record once, in the journal's order.
+//! A reseller's balance by month, added up from the journal: each record once, in the journal's
+//! order.
 //!
-//! A record belongs to the month of its posting, or, if that is closed, to the first month that is not: months are closed
-//! by position, so a record that was posted at midnight's last instant and written behind one of the next day counts into
-//! the next month. So opening + Σ = closing holds at every position, and a closed month never changes.
+//! A record belongs to the month of its posting, or, if that is closed, to the first month that is
+//! not: months are closed by position, so a record that was posted at midnight's last instant and
+//! written behind one of the next day counts into the next month. So opening + Σ = closing holds at
+//! every position, and a closed month never changes.
 
 use super::calendar::Calendar;
 use super::customers::{grow, grow_platform};
@@ -31,7 +33,13 @@ pub struct Purse {
 impl Purse {
     /// Of another tenant of the root, in the same currency.
     pub fn of(self, tenant: TenantId) -> Self {
-        Self { account: AccountKey { tenant, ..self.account }, ..self }
+        Self {
+            account: AccountKey {
+                tenant,
+                ..self.account
+            },
+            ..self
+        }
     }
 }
 
@@ -53,7 +61,9 @@ pub fn moves(record: &Record, account: AccountKey) -> Result<Vec<(MoveKind, Cent
         }
     }
     for posting in &record.body.postings {
-        let Some(kind) = kind_of(record.kind) else { continue };
+        let Some(kind) = kind_of(record.kind) else {
+            continue;
+        };
         if posting.from == account {
             found.push((kind, posting.cents.checked_neg()?));
         }
@@ -73,13 +83,18 @@ fn kind_of(kind: Kind) -> Option<MoveKind> {
         Kind::Dispute => Some(MoveKind::Dispute),
         Kind::Payout => Some(MoveKind::Payout),
         Kind::Payment => Some(MoveKind::Payment),
-        Kind::Rated | Kind::RatedLater | Kind::Void | Kind::CarrySettled | Kind::Unrated | Kind::Confirmed => None,
+        Kind::Rated
+        | Kind::RatedLater
+        | Kind::Void
+        | Kind::CarrySettled
+        | Kind::Unrated
+        | Kind::Confirmed => None,
         Kind::HoldPlaced | Kind::HoldExtended | Kind::HoldReleased | Kind::HoldExpired => None,
     }
 }
 
-/// The latest row, grown by these records (in order), and the months that follow it; empty if nothing moved and nothing is
-/// to be closed.
+/// The latest row, grown by these records (in order), and the months that follow it; empty if
+/// nothing moved and nothing is to be closed.
 ///
 /// # Errors
 /// A sum is too large.
@@ -90,7 +105,11 @@ pub fn add_up(
     records: &[Record],
     calendar: &Calendar,
 ) -> Result<Vec<CommissionMonth>, Overflow> {
-    let mut rows: Vec<CommissionMonth> = latest.filter(|row| row.closed_at.is_none()).cloned().into_iter().collect();
+    let mut rows: Vec<CommissionMonth> = latest
+        .filter(|row| row.closed_at.is_none())
+        .cloned()
+        .into_iter()
+        .collect();
     for record in records {
         let of = calendar.month_of(record.received_at);
         let last = rows.last().or(latest);
@@ -118,12 +137,19 @@ pub fn add_up(
 }
 
 /// The row of a month behind `last`.
-fn following(purse: Purse, last: Option<&CommissionMonth>, opening: Cents, month: Month) -> Result<CommissionMonth, Overflow> {
+fn following(
+    purse: Purse,
+    last: Option<&CommissionMonth>,
+    opening: Cents,
+    month: Month,
+) -> Result<CommissionMonth, Overflow> {
     let (after, opening, accrued) = match last {
         Some(row) => (row.through, row.closing()?, row.accrued_through()?),
         None => (Seq(0), opening, Cents::ZERO),
     };
-    let AccountKey { tenant, currency, .. } = purse.account;
+    let AccountKey {
+        tenant, currency, ..
+    } = purse.account;
     let sums = store::records::Sums::new();
     Ok(CommissionMonth {
         root: purse.root,
@@ -149,7 +175,8 @@ pub enum Reached {
 }
 
 impl Payouts {
-    /// Adds up what came in since the last time, at most about `records_max` records, and closes what is over.
+    /// Adds up what came in since the last time, at most about `records_max` records, and closes
+    /// what is over.
     ///
     /// # Errors
     /// The journal or the records cannot be read or written; a sum is too large.
@@ -159,11 +186,18 @@ impl Payouts {
             let latest = self.latest(purse).await?;
             let position = self.position(purse).await?;
             let after = latest.as_ref().map(|row| row.through);
-            if let Some(through) = after.filter(|&through| position.is_none_or(|position| position.through < through)) {
+            if let Some(through) =
+                after.filter(|&through| position.is_none_or(|position| position.through < through))
+            {
                 read += self.catch_up(purse, position, through).await?;
                 continue;
             }
-            let query = RecordQuery { of: Of::Account(purse.account), after, newest_first: false, limit: STEP_RECORDS };
+            let query = RecordQuery {
+                of: Of::Account(purse.account),
+                after,
+                newest_first: false,
+                limit: STEP_RECORDS,
+            };
             let records = self.journal().read(&query).await?;
             let opening = match (&latest, records.first()) {
                 (None, Some(first)) => self.opening(purse, first).await?,
@@ -175,9 +209,15 @@ impl Payouts {
                 close_what_is_over(&mut rows, now, &self.calendar);
             }
             read += records.len().max(1);
-            let customers = (!records.is_empty()).then(|| grow(purse, position, true, &records)).transpose()?;
+            let customers = (!records.is_empty())
+                .then(|| grow(purse, position, true, &records))
+                .transpose()?;
             let is_same = customers.is_none() && rows.last() == latest.as_ref();
-            let stored = is_same || self.records.add_commission(latest.as_ref(), &rows, customers.as_ref()).await?;
+            let stored = is_same
+                || self
+                    .records
+                    .add_commission(latest.as_ref(), &rows, customers.as_ref())
+                    .await?;
             // Another process was faster: what it stored is where to go on.
             if stored && is_end {
                 return Ok(Reached::Now);
@@ -186,13 +226,25 @@ impl Payouts {
         Ok(Reached::More)
     }
 
-    /// Adds up by customer what the months have already: all of an installation that had none before. How many records.
-    async fn catch_up(&self, purse: Purse, position: Option<CommissionPosition>, through: Seq) -> Result<usize> {
+    /// Adds up by customer what the months have already: all of an installation that had none
+    /// before. How many records.
+    async fn catch_up(
+        &self,
+        purse: Purse,
+        position: Option<CommissionPosition>,
+        through: Seq,
+    ) -> Result<usize> {
         let after = position.map(|position| position.through);
-        let query = RecordQuery { of: Of::Account(purse.account), after, newest_first: false, limit: STEP_RECORDS };
+        let query = RecordQuery {
+            of: Of::Account(purse.account),
+            after,
+            newest_first: false,
+            limit: STEP_RECORDS,
+        };
         let mut records = self.journal().read(&query).await?;
         let read = records.len().max(1);
-        let is_end = records.len() < STEP_RECORDS || records.last().is_none_or(|last| last.seq >= through);
+        let is_end =
+            records.len() < STEP_RECORDS || records.last().is_none_or(|last| last.seq >= through);
         records.retain(|record| record.seq <= through);
         let mut grown = grow(purse, position, self.has_all(purse).await?, &records)?;
         if is_end {
@@ -209,15 +261,24 @@ impl Payouts {
     pub(super) async fn add_up_platform(&self, top: Purse) -> Result<()> {
         let mut read = 0;
         while read < STATEMENT_RECORDS_MAX {
-            let position = self.records.commission_position(top.root, self.platform, top.account.currency).await?;
+            let position = self
+                .records
+                .commission_position(top.root, self.platform, top.account.currency)
+                .await?;
             let after = position.map(|position| position.through);
-            let query = RecordQuery { of: Of::Account(top.account), after, newest_first: false, limit: STEP_RECORDS };
+            let query = RecordQuery {
+                of: Of::Account(top.account),
+                after,
+                newest_first: false,
+                limit: STEP_RECORDS,
+            };
             let records = self.journal().read(&query).await?;
             let is_end = records.len() < STEP_RECORDS;
             read += records.len().max(1);
             let grown = grow_platform(self.platform, top, position, &records)?;
             // Another process was faster: what it stored is where to go on.
-            let stored = records.is_empty() || self.records.add_commission(None, &[], Some(&grown)).await?;
+            let stored =
+                records.is_empty() || self.records.add_commission(None, &[], Some(&grown)).await?;
             if stored && is_end {
                 return Ok(());
             }
@@ -227,14 +288,21 @@ impl Payouts {
 
     /// Whether no record of the reseller is gone that the months know.
     async fn has_all(&self, purse: Purse) -> Result<bool> {
-        let Some(beginning) = self.journal().beginning(purse.root).await? else { return Ok(true) };
+        let Some(beginning) = self.journal().beginning(purse.root).await? else {
+            return Ok(true);
+        };
         let tenant = self.records.tenant(purse.account.tenant).await?;
         Ok(tenant.is_some_and(|tenant| tenant.created_at >= beginning.from))
     }
 
     async fn position(&self, purse: Purse) -> Result<Option<CommissionPosition>> {
-        let AccountKey { tenant, currency, .. } = purse.account;
-        Ok(self.records.commission_position(purse.root, tenant, currency).await?)
+        let AccountKey {
+            tenant, currency, ..
+        } = purse.account;
+        Ok(self
+            .records
+            .commission_position(purse.root, tenant, currency)
+            .await?)
     }
 
     /// How far it was added up.
@@ -244,11 +312,17 @@ impl Payouts {
 
     /// The latest month with records up to `month`.
     pub async fn up_to(&self, purse: Purse, month: Month) -> Result<Option<CommissionMonth>> {
-        let AccountKey { tenant, currency, .. } = purse.account;
-        Ok(self.records.commission_month(purse.root, tenant, currency, month.0).await?)
+        let AccountKey {
+            tenant, currency, ..
+        } = purse.account;
+        Ok(self
+            .records
+            .commission_month(purse.root, tenant, currency, month.0)
+            .await?)
     }
 
-    /// What the balance was before the first record that is there: not 0 once months of the journal are gone.
+    /// What the balance was before the first record that is there: not 0 once months of the journal
+    /// are gone.
     async fn opening(&self, purse: Purse, first: &Record) -> Result<Cents> {
         if self.journal().beginning(purse.root).await?.is_none() {
             return Ok(Cents::ZERO);
@@ -257,9 +331,19 @@ impl Payouts {
             let present = self.engine.balance(purse.account).await?.posted;
             let (mut moved, mut after) = (Cents::ZERO, Seq(first.seq.0 - 1));
             loop {
-                let query = RecordQuery { of: Of::Account(purse.account), after: Some(after), newest_first: false, limit: STEP_RECORDS };
+                let query = RecordQuery {
+                    of: Of::Account(purse.account),
+                    after: Some(after),
+                    newest_first: false,
+                    limit: STEP_RECORDS,
+                };
                 let records = self.journal().read(&query).await?;
-                for (_, cents) in records.iter().map(|record| moves(record, purse.account)).collect::<Result<Vec<_>, _>>()?.concat() {
+                for (_, cents) in records
+                    .iter()
+                    .map(|record| moves(record, purse.account))
+                    .collect::<Result<Vec<_>, _>>()?
+                    .concat()
+                {
                     moved = moved.checked_add(cents)?;
                 }
                 after = records.last().map_or(after, |record| record.seq);

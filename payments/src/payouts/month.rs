@@ -34,14 +34,26 @@ impl Month {
     /// Its first instant, if all of it is in one zone.
     pub fn start(self, zone: &TimeZone) -> Instant {
         let (year, month) = self.parts();
-        let first = i16::try_from(year).ok().and_then(|year| civil::Date::new(year, month, 1).ok());
+        let first = i16::try_from(year)
+            .ok()
+            .and_then(|year| civil::Date::new(year, month, 1).ok());
         // A midnight that the zone skips is the instant after the gap.
         let start = first.and_then(|date| date.to_zoned(zone.clone()).ok());
-        start.map_or(Instant::MAX, |start| Instant(start.timestamp().as_microsecond().clamp(Instant::MIN.0, Instant::MAX.0)))
+        start.map_or(Instant::MAX, |start| {
+            Instant(
+                start
+                    .timestamp()
+                    .as_microsecond()
+                    .clamp(Instant::MIN.0, Instant::MAX.0),
+            )
+        })
     }
 
     fn parts(self) -> (i64, i8) {
-        (self.0.div_euclid(12), i8::try_from(self.0.rem_euclid(12) + 1).unwrap_or(1))
+        (
+            self.0.div_euclid(12),
+            i8::try_from(self.0.rem_euclid(12) + 1).unwrap_or(1),
+        )
     }
 }
 
@@ -55,11 +67,21 @@ impl fmt::Display for Month {
 impl FromStr for Month {
     type Err = BadMonth;
     fn from_str(text: &str) -> Result<Self, BadMonth> {
-        let digits = |part: &str, count: usize| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
-        let (year, month) = text.split_once('-').filter(|(year, month)| digits(year, 4) && digits(month, 2)).ok_or(BadMonth)?;
-        let (year, month): (i64, i64) = (year.parse().map_err(|_| BadMonth)?, month.parse().map_err(|_| BadMonth)?);
+        let digits = |part: &str, count: usize| {
+            part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        let (year, month) = text
+            .split_once('-')
+            .filter(|(year, month)| digits(year, 4) && digits(month, 2))
+            .ok_or(BadMonth)?;
+        let (year, month): (i64, i64) = (
+            year.parse().map_err(|_| BadMonth)?,
+            month.parse().map_err(|_| BadMonth)?,
+        );
         let found = Self(year * 12 + month - 1);
-        ((1..=12).contains(&month) && (Self::MIN..=Self::MAX).contains(&found)).then_some(found).ok_or(BadMonth)
+        ((1..=12).contains(&month) && (Self::MIN..=Self::MAX).contains(&found))
+            .then_some(found)
+            .ok_or(BadMonth)
     }
 }
 
@@ -75,14 +97,42 @@ mod tests {
     fn a_month_begins_in_its_zone_and_ends_where_the_next_begins() {
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
         for (zone, instant, month, from, until) in [
-            (TimeZone::UTC, "2026-11-30T23:59:59.999999Z", "2026-11", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"),
-            (berlin.clone(), "2026-10-31T23:00:00Z", "2026-11", "2026-10-31T23:00:00Z", "2026-11-30T23:00:00Z"),
-            (berlin.clone(), "2026-10-31T22:59:59Z", "2026-10", "2026-09-30T22:00:00Z", "2026-10-31T23:00:00Z"),
-            (berlin, "2026-12-31T23:00:00Z", "2027-01", "2026-12-31T23:00:00Z", "2027-01-31T23:00:00Z"),
+            (
+                TimeZone::UTC,
+                "2026-11-30T23:59:59.999999Z",
+                "2026-11",
+                "2026-11-01T00:00:00Z",
+                "2026-12-01T00:00:00Z",
+            ),
+            (
+                berlin.clone(),
+                "2026-10-31T23:00:00Z",
+                "2026-11",
+                "2026-10-31T23:00:00Z",
+                "2026-11-30T23:00:00Z",
+            ),
+            (
+                berlin.clone(),
+                "2026-10-31T22:59:59Z",
+                "2026-10",
+                "2026-09-30T22:00:00Z",
+                "2026-10-31T23:00:00Z",
+            ),
+            (
+                berlin,
+                "2026-12-31T23:00:00Z",
+                "2027-01",
+                "2026-12-31T23:00:00Z",
+                "2027-01-31T23:00:00Z",
+            ),
         ] {
             let found = Month::of(at(instant), &zone);
             assert_eq!(found.to_string(), month);
-            assert_eq!((found.start(&zone), found.next().start(&zone)), (at(from), at(until)), "{month}");
+            assert_eq!(
+                (found.start(&zone), found.next().start(&zone)),
+                (at(from), at(until)),
+                "{month}"
+            );
             assert_eq!(month.parse(), Ok(found));
             assert_eq!(found.next().before(), found);
         }
@@ -90,7 +140,18 @@ mod tests {
 
     #[test]
     fn what_is_no_month_is_refused() {
-        for text in ["", "2026", "2026-13", "2026-00", "26-11", "2026-1", "2026-11-01", "1969-12", "9999-12", "+026-11"] {
+        for text in [
+            "",
+            "2026",
+            "2026-13",
+            "2026-00",
+            "26-11",
+            "2026-1",
+            "2026-11-01",
+            "1969-12",
+            "9999-12",
+            "+026-11",
+        ] {
             assert_eq!(text.parse::<Month>(), Err(BadMonth), "{text}");
         }
     }

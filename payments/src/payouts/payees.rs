@@ -1,5 +1,5 @@
-//! Accounts at the provider that commission goes to: opened with a link for the reseller, and read again until the provider
-//! lets money go there.
+//! Accounts at the provider that commission goes to: opened with a link for the reseller, and read
+//! again until the provider lets money go there.
 
 use super::{Error, Payouts, Result, refused};
 use crate::provider::{CallKey, PayeeRequest, ProviderError};
@@ -27,7 +27,11 @@ pub struct Onboarding {
 }
 
 /// What holds for a reseller without settings of its own; not stored.
-pub fn default_settings(tenant: &Tenant, currency: Currency, method: PayoutMethod) -> PayoutSettings {
+pub fn default_settings(
+    tenant: &Tenant,
+    currency: Currency,
+    method: PayoutMethod,
+) -> PayoutSettings {
     PayoutSettings {
         root: tenant.root,
         tenant: tenant.id,
@@ -49,8 +53,8 @@ pub fn default_settings(tenant: &Tenant, currency: Currency, method: PayoutMetho
 }
 
 impl Payouts {
-    /// A link for the reseller; its account at the provider is opened if there is none. `fresh` is stored if the reseller has
-    /// no settings yet. Any number of calls open one account.
+    /// A link for the reseller; its account at the provider is opened if there is none. `fresh` is
+    /// stored if the reseller has no settings yet. Any number of calls open one account.
     ///
     /// # Errors
     /// `payments_not_configured`, `missing_field` (country); the provider's.
@@ -65,23 +69,52 @@ impl Payouts {
         let provider = self.provider()?;
         let settings = self.with_payee(actor, fresh, country).await?;
         let payee = settings.payee.as_deref().ok_or(Error::Busy)?;
-        let url = provider.onboarding_url(payee, return_url, refresh_url).await?;
+        let url = provider
+            .onboarding_url(payee, return_url, refresh_url)
+            .await?;
         Ok(Onboarding { settings, url })
     }
 
-    async fn with_payee(&self, actor: &Actor, fresh: PayoutSettings, country: Option<&str>) -> Result<PayoutSettings> {
+    async fn with_payee(
+        &self,
+        actor: &Actor,
+        fresh: PayoutSettings,
+        country: Option<&str>,
+    ) -> Result<PayoutSettings> {
         for _ in 0..LOOKS_MAX {
-            let settings = self.records.payout_settings(fresh.tenant).await?.unwrap_or_else(|| fresh.clone());
+            let settings = self
+                .records
+                .payout_settings(fresh.tenant)
+                .await?
+                .unwrap_or_else(|| fresh.clone());
             if settings.payee.is_some() {
                 return Ok(settings);
             }
-            // Our row names the call before it is made: the country is part of what the key stands for.
-            let country = settings.country.clone().or_else(|| country.map(str::to_owned));
-            let missing = || Problem::field("missing_field", "country", "the country of the reseller's account is needed");
+            // Our row names the call before it is made: the country is part of what the key stands
+            // for.
+            let country = settings
+                .country
+                .clone()
+                .or_else(|| country.map(str::to_owned));
+            let missing = || {
+                Problem::field(
+                    "missing_field",
+                    "country",
+                    "the country of the reseller's account is needed",
+                )
+            };
             let country = country.ok_or_else(missing)?;
             let generation = settings.payee_generation.max(1);
-            let named = PayoutSettings { country: Some(country.clone()), payee_generation: generation, ..settings.clone() };
-            let named = if named == settings { Some(settings) } else { self.stored(actor, &named).await? };
+            let named = PayoutSettings {
+                country: Some(country.clone()),
+                payee_generation: generation,
+                ..settings.clone()
+            };
+            let named = if named == settings {
+                Some(settings)
+            } else {
+                self.stored(actor, &named).await?
+            };
             let Some(named) = named else { continue };
             match self.open(&named, country).await {
                 Ok(opened) => {
@@ -92,7 +125,11 @@ impl Payouts {
                 Err(error) => {
                     if error.is_definitive() {
                         // What was asked may be put right: the next call is another one.
-                        let again = PayoutSettings { country: None, payee_generation: generation + 1, ..named };
+                        let again = PayoutSettings {
+                            country: None,
+                            payee_generation: generation + 1,
+                            ..named
+                        };
                         self.stored(actor, &again).await?;
                     }
                     return Err(error.into());
@@ -102,15 +139,36 @@ impl Payouts {
         Err(Error::Busy)
     }
 
-    async fn open(&self, settings: &PayoutSettings, country: String) -> Result<PayoutSettings, ProviderError> {
-        let Some(provider) = &self.provider else { return Err(ProviderError::NotSent("there is no provider".to_owned())) };
-        let key = CallKey(format!("{}:payee:{}", settings.tenant, settings.payee_generation));
-        let payee = provider.create_payee(&key, &PayeeRequest { reference: settings.tenant.to_string(), country }).await?;
+    async fn open(
+        &self,
+        settings: &PayoutSettings,
+        country: String,
+    ) -> Result<PayoutSettings, ProviderError> {
+        let Some(provider) = &self.provider else {
+            return Err(ProviderError::NotSent("there is no provider".to_owned()));
+        };
+        let key = CallKey(format!(
+            "{}:payee:{}",
+            settings.tenant, settings.payee_generation
+        ));
+        let payee = provider
+            .create_payee(
+                &key,
+                &PayeeRequest {
+                    reference: settings.tenant.to_string(),
+                    country,
+                },
+            )
+            .await?;
         Ok(with_state(settings, &payee, None))
     }
 
     /// `None`: somebody else changed the row.
-    async fn stored(&self, actor: &Actor, settings: &PayoutSettings) -> Result<Option<PayoutSettings>> {
+    async fn stored(
+        &self,
+        actor: &Actor,
+        settings: &PayoutSettings,
+    ) -> Result<Option<PayoutSettings>> {
         match self.records.put_payout_settings(actor, settings).await {
             Ok(stored) => Ok(Some(stored)),
             Err(RecordError::Conflict { .. }) => Ok(None),
@@ -118,14 +176,17 @@ impl Payouts {
         }
     }
 
-    /// Reads an account at the provider again; called when the provider says that it changed. `None`: nobody's here.
+    /// Reads an account at the provider again; called when the provider says that it changed.
+    /// `None`: nobody's here.
     ///
     /// # Errors
     /// The provider's; the records cannot be written.
     pub async fn refresh_payee(&self, payee: &str, now: Instant) -> Result<Option<PayoutSettings>> {
         let provider = self.provider()?;
         for _ in 0..LOOKS_MAX {
-            let Some(settings) = self.records.payout_settings_of_payee(payee).await? else { return Ok(None) };
+            let Some(settings) = self.records.payout_settings_of_payee(payee).await? else {
+                return Ok(None);
+            };
             let read = with_state(&settings, &provider.payee(payee).await?, Some(now));
             // Only news are worth an entry in the log.
             if let Some(stored) = self.stored(&self.worker(now), &read).await? {
@@ -136,11 +197,17 @@ impl Payouts {
     }
 
     /// The payee, if the provider lets money go there.
-    pub(super) async fn ready_payee(&self, settings: &PayoutSettings, now: Instant) -> Result<String> {
+    pub(super) async fn ready_payee(
+        &self,
+        settings: &PayoutSettings,
+        now: Instant,
+    ) -> Result<String> {
         self.provider()?;
         let not_ready = |detail: String| refused("payee_not_ready", detail);
         let Some(payee) = settings.payee.clone() else {
-            return Err(not_ready("the reseller has no account at the provider yet: give it its link".to_owned()));
+            return Err(not_ready(
+                "the reseller has no account at the provider yet: give it its link".to_owned(),
+            ));
         };
         if settings.transfers_enabled {
             return Ok(payee);
@@ -148,7 +215,9 @@ impl Payouts {
         let read = self.refresh_payee(&payee, now).await?;
         match read.filter(|settings| settings.transfers_enabled) {
             Some(_) => Ok(payee),
-            None => Err(not_ready("the provider does not let money go to the reseller's account yet".to_owned())),
+            None => Err(not_ready(
+                "the provider does not let money go to the reseller's account yet".to_owned(),
+            )),
         }
     }
 
@@ -164,10 +233,13 @@ impl Payouts {
         loop {
             let page = self.records.all_payout_settings(after, PAGE_ROWS).await?;
             for settings in page.data.iter().filter(|settings| is_stale(settings, now)) {
-                let Some(payee) = &settings.payee else { continue };
+                let Some(payee) = &settings.payee else {
+                    continue;
+                };
                 polled += 1;
                 if let Err(error) = self.refresh_payee(payee, now).await {
-                    tracing::warn!(%error, reseller = %settings.tenant, "the state of a payee is not known");
+                    tracing::warn!(%error, reseller = %settings.tenant, "the state of a payee is \
+                        not known");
                 }
             }
             match page.data.last().filter(|_| page.has_more) {
@@ -179,11 +251,21 @@ impl Payouts {
 }
 
 fn is_stale(settings: &PayoutSettings, now: Instant) -> bool {
-    let secs = if settings.transfers_enabled && settings.payouts_enabled { READ_AGAIN_READY_SECS } else { READ_AGAIN_SECS };
-    settings.payee_read_at.is_none_or(|read| read.plus_secs(secs) <= now)
+    let secs = if settings.transfers_enabled && settings.payouts_enabled {
+        READ_AGAIN_READY_SECS
+    } else {
+        READ_AGAIN_SECS
+    };
+    settings
+        .payee_read_at
+        .is_none_or(|read| read.plus_secs(secs) <= now)
 }
 
-fn with_state(settings: &PayoutSettings, payee: &crate::provider::Payee, read_at: Option<Instant>) -> PayoutSettings {
+fn with_state(
+    settings: &PayoutSettings,
+    payee: &crate::provider::Payee,
+    read_at: Option<Instant>,
+) -> PayoutSettings {
     PayoutSettings {
         payee: Some(payee.id.clone()),
         transfers_enabled: payee.transfers_enabled,

@@ -1,4 +1,5 @@
-//! What ends a payout otherwise: reversed at the provider, sent back by the bank, confirmed by hand, canceled.
+//! What ends a payout otherwise: reversed at the provider, sent back by the bank, confirmed by
+//! hand, canceled.
 
 use super::settle::{Unposted, Way, key_is_good, key_of, wrong_state};
 use super::{Payouts, Result, refused};
@@ -9,11 +10,13 @@ use serde_json::json;
 use store::records::{Actor, Notice, NoticeKind, Payout, PayoutMethod, PayoutState};
 
 impl Payouts {
-    /// Asks the provider for the money back. It gives back what the payee's account has: if it refuses, the payout stays
-    /// paid, with the reason, and what the balance lacks is set off against later commission.
+    /// Asks the provider for the money back. It gives back what the payee's account has: if it
+    /// refuses, the payout stays paid, with the reason, and what the balance lacks is set off
+    /// against later commission.
     ///
     /// # Errors
-    /// `payout_state`, `payments_not_configured`, `reversal_refused`; the records cannot be written.
+    /// `payout_state`, `payments_not_configured`, `reversal_refused`; the records cannot be
+    /// written.
     pub async fn reverse(&self, actor: &Actor, payout: &Payout, now: Instant) -> Result<Payout> {
         self.provider()?;
         if payout.state != PayoutState::Paid || payout.transfer.is_none() {
@@ -21,13 +24,24 @@ impl Payouts {
         }
         // A generation of its own: the call before was another one.
         let (state, generation) = (PayoutState::Reversing, payout.generation + 1);
-        let asked = Payout { state, generation, attempts: 0, next_at: Some(now), begun_at: Some(now), error: None, ..payout.clone() };
+        let asked = Payout {
+            state,
+            generation,
+            attempts: 0,
+            next_at: Some(now),
+            begun_at: Some(now),
+            error: None,
+            ..payout.clone()
+        };
         let asked = self.begin(actor, payout, asked, now).await?;
         let done = self.settle(&asked, now).await?;
         match (&done.state, &done.error) {
             (PayoutState::Paid, Some(error)) => Err(refused(
                 "reversal_refused",
-                format!("{error}; it stays paid, and what the balance lacks is set off against later commission"),
+                format!(
+                    "{error}; it stays paid, and what the balance lacks is set off against later \
+                        commission"
+                ),
             )),
             _ => Ok(done),
         }
@@ -35,14 +49,22 @@ impl Payouts {
 
     pub(super) async fn carry_out_reversal(&self, payout: Payout, now: Instant) -> Result<Payout> {
         let Some(transfer) = payout.transfer.clone() else {
-            return self.reversal_refused(&payout, "there is no transfer".to_owned(), now).await;
+            return self
+                .reversal_refused(&payout, "there is no transfer".to_owned(), now)
+                .await;
         };
         let provider = self.provider()?;
         let came_back = if key_is_good(&payout, now) {
-            provider.reverse_transfer(&key_of(&payout), &transfer, payout.cents, payout.currency).await.map(|_| true)
+            provider
+                .reverse_transfer(&key_of(&payout), &transfer, payout.cents, payout.currency)
+                .await
+                .map(|_| true)
         } else {
             // The key is forgotten; what was reversed is not.
-            provider.transfer_by_id(&transfer).await.map(|transfer| transfer.reversed >= payout.cents)
+            provider
+                .transfer_by_id(&transfer)
+                .await
+                .map(|transfer| transfer.reversed >= payout.cents)
         };
         // Refused, because it is back already: by hand on the provider's own pages.
         let came_back = match came_back {
@@ -55,27 +77,46 @@ impl Payouts {
         match came_back {
             Ok(true) => {
                 self.post(&payout, Way::Reversal).await?;
-                let reversed = Payout { state: PayoutState::Reversed, next_at: None, error: None, ..payout.clone() };
-                self.store(Some((&self.worker(now), "reversed")), &payout, reversed).await
+                let reversed = Payout {
+                    state: PayoutState::Reversed,
+                    next_at: None,
+                    error: None,
+                    ..payout.clone()
+                };
+                self.store(Some((&self.worker(now), "reversed")), &payout, reversed)
+                    .await
             }
-            Ok(false) => self.reversal_refused(&payout, "the provider reversed nothing".to_owned(), now).await,
-            Err(error) if error.is_definitive() => self.reversal_refused(&payout, error.to_string(), now).await,
+            Ok(false) => {
+                self.reversal_refused(&payout, "the provider reversed nothing".to_owned(), now)
+                    .await
+            }
+            Err(error) if error.is_definitive() => {
+                self.reversal_refused(&payout, error.to_string(), now).await
+            }
             Err(error) => self.later(&payout, error.to_string(), now).await,
         }
     }
 
-    /// A transfer changed at the provider, perhaps by somebody's hand there. What was taken back altogether is unpaid again;
-    /// a part of it the operator is told of (once, as `notice`). `None`: it is no payout of ours.
+    /// A transfer changed at the provider, perhaps by somebody's hand there. What was taken back
+    /// altogether is unpaid again; a part of it the operator is told of (once, as `notice`).
+    /// `None`: it is no payout of ours.
     ///
     /// # Errors
     /// The provider, the journal, the records: to be tried again.
-    pub async fn transfer_changed(&self, id: &str, notice: NoticeId, now: Instant) -> Result<Option<Payout>> {
+    pub async fn transfer_changed(
+        &self,
+        id: &str,
+        notice: NoticeId,
+        now: Instant,
+    ) -> Result<Option<Payout>> {
         let found = match self.provider()?.transfer_by_id(id).await {
             Ok(found) => found,
             Err(ProviderError::NotFound) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let Some(payout) = self.payout_behind(&found).await? else { return Ok(None) };
+        let Some(payout) = self.payout_behind(&found).await? else {
+            return Ok(None);
+        };
         if payout.state != PayoutState::Paid || found.reversed == Cents::ZERO {
             return Ok(Some(payout));
         }
@@ -84,7 +125,15 @@ impl Payouts {
             return Ok(Some(payout));
         }
         let (state, generation) = (PayoutState::Reversing, payout.generation + 1);
-        let seen = Payout { state, generation, attempts: 0, next_at: Some(now), begun_at: Some(now), error: None, ..payout.clone() };
+        let seen = Payout {
+            state,
+            generation,
+            attempts: 0,
+            next_at: Some(now),
+            begun_at: Some(now),
+            error: None,
+            ..payout.clone()
+        };
         let seen = self.begin(&self.worker(now), &payout, seen, now).await?;
         self.settle(&seen, now).await.map(Some)
     }
@@ -94,79 +143,161 @@ impl Payouts {
         if let Some(payout) = self.records.payout_by_transfer(&transfer.id).await? {
             return Ok(Some(payout));
         }
-        let Some(id) = transfer.reference.as_ref().and_then(|reference| reference.parse::<PayoutId>().ok()) else { return Ok(None) };
+        let Some(id) = transfer
+            .reference
+            .as_ref()
+            .and_then(|reference| reference.parse::<PayoutId>().ok())
+        else {
+            return Ok(None);
+        };
         let known = self.records.payout(id).await?;
-        Ok(known.filter(|payout| payout.transfer.as_deref().is_none_or(|known| known == transfer.id)))
+        Ok(known.filter(|payout| {
+            payout
+                .transfer
+                .as_deref()
+                .is_none_or(|known| known == transfer.id)
+        }))
     }
 
-    async fn tell_part(&self, payout: &Payout, transfer: &Transfer, id: NoticeId, now: Instant) -> Result<()> {
-        tracing::warn!(payout = %payout.id, reversed = %transfer.reversed, "a part of a payout was taken back at the provider");
-        let (kind, cause) = (NoticeKind::PaymentAttention, format!("transfer:{}:{}", transfer.id, transfer.reversed));
+    async fn tell_part(
+        &self,
+        payout: &Payout,
+        transfer: &Transfer,
+        id: NoticeId,
+        now: Instant,
+    ) -> Result<()> {
+        tracing::warn!(payout = %payout.id, reversed = %transfer.reversed, "a part of a payout \
+            was taken back at the provider");
+        let (kind, cause) = (
+            NoticeKind::PaymentAttention,
+            format!("transfer:{}:{}", transfer.id, transfer.reversed),
+        );
         let what = "part of a payout taken back";
         let data = json!({ "what": what, "payout": payout.id, "currency": payout.currency, "cents": transfer.reversed });
-        let notice = Notice { id, root: payout.root, tenant: payout.tenant, kind, cause, data, created_at: now };
+        let notice = Notice {
+            id,
+            root: payout.root,
+            tenant: payout.tenant,
+            kind,
+            cause,
+            data,
+            created_at: now,
+        };
         self.records.append_notice(&notice).await?;
         Ok(())
     }
 
     async fn reversal_refused(&self, payout: &Payout, why: String, now: Instant) -> Result<Payout> {
-        let paid = Payout { state: PayoutState::Paid, next_at: None, error: Some(why), ..payout.clone() };
-        self.store(Some((&self.worker(now), "reversal refused")), payout, paid).await
+        let paid = Payout {
+            state: PayoutState::Paid,
+            next_at: None,
+            error: Some(why),
+            ..payout.clone()
+        };
+        self.store(Some((&self.worker(now), "reversal refused")), payout, paid)
+            .await
     }
 
-    /// Somebody paid it by bank transfer, or saw at the provider that it went out. Debits the balance unless that is done.
+    /// Somebody paid it by bank transfer, or saw at the provider that it went out. Debits the
+    /// balance unless that is done.
     ///
     /// # Errors
     /// `payout_state`, `payee_not_ready`, `not_payable`; the records cannot be written.
-    pub async fn mark_paid(&self, actor: &Actor, payout: &Payout, reference: &str, now: Instant) -> Result<Payout> {
+    pub async fn mark_paid(
+        &self,
+        actor: &Actor,
+        payout: &Payout,
+        reference: &str,
+        now: Instant,
+    ) -> Result<Payout> {
         let (state, paid_at) = (PayoutState::Paid, Some(now));
         let by_hand = Some(reference.to_owned());
         match (payout.state, payout.method) {
-            (PayoutState::Paid, _) if payout.reference == by_hand || payout.transfer == by_hand => Ok(payout.clone()),
+            (PayoutState::Paid, _) if payout.reference == by_hand || payout.transfer == by_hand => {
+                Ok(payout.clone())
+            }
             (PayoutState::Due, PayoutMethod::Bank) => {
                 let settings = self.records.payout_settings(payout.tenant).await?;
                 let bank = settings.and_then(|settings| settings.bank);
                 self.check_payable(payout, now).await?;
                 // The reference keeps it out of files, should this be all that comes of it.
                 let (begun_at, next_at, reference) = (Some(now), Some(now), by_hand.clone());
-                let begun = Payout { state: PayoutState::Paying, bank, begun_at, next_at, reference, ..payout.clone() };
+                let begun = Payout {
+                    state: PayoutState::Paying,
+                    bank,
+                    begun_at,
+                    next_at,
+                    reference,
+                    ..payout.clone()
+                };
                 let begun = self.begin(actor, payout, begun, now).await?;
                 let begun = self.settle(&begun, now).await?;
                 if begun.state != PayoutState::Paying {
                     return Ok(begun);
                 }
-                let paid = Payout { state, paid_at, reference: by_hand, error: None, ..begun.clone() };
+                let paid = Payout {
+                    state,
+                    paid_at,
+                    reference: by_hand,
+                    error: None,
+                    ..begun.clone()
+                };
                 self.store(Some((actor, "paid")), &begun, paid).await
             }
             (PayoutState::Paying, PayoutMethod::Bank) => {
                 self.post(payout, Way::Out).await?;
-                let paid = Payout { state, paid_at, next_at: None, reference: by_hand, error: None, ..payout.clone() };
+                let paid = Payout {
+                    state,
+                    paid_at,
+                    next_at: None,
+                    reference: by_hand,
+                    error: None,
+                    ..payout.clone()
+                };
                 self.store(Some((actor, "paid")), payout, paid).await
             }
             (PayoutState::Paying, PayoutMethod::Stripe) if !key_is_good(payout, now) => {
-                let paid = Payout { state, paid_at, next_at: None, transfer: by_hand, error: None, ..payout.clone() };
+                let paid = Payout {
+                    state,
+                    paid_at,
+                    next_at: None,
+                    transfer: by_hand,
+                    error: None,
+                    ..payout.clone()
+                };
                 self.store(Some((actor, "paid")), payout, paid).await
             }
             _ => Err(wrong_state(payout, "mark as paid")),
         }
     }
 
-    /// Enters a payout that was made after the moment of the backup that this database is: it is paid whatever is payable of it by
-    /// what is known here. Its balance must have it.
+    /// Enters a payout that was made after the moment of the backup that this database is: it is
+    /// paid whatever is payable of it by what is known here. Its balance must have it.
     ///
     /// # Errors
     /// `payout_state`; `not_payable`: the balance has too little; the records cannot be written.
-    pub async fn enter_paid(&self, actor: &Actor, payout: &Payout, reference: &str, now: Instant) -> Result<Payout> {
+    pub async fn enter_paid(
+        &self,
+        actor: &Actor,
+        payout: &Payout,
+        reference: &str,
+        now: Instant,
+    ) -> Result<Payout> {
         let by_hand = Some(reference.to_owned());
         match payout.state {
-            PayoutState::Paid if payout.reference == by_hand || payout.transfer == by_hand => return Ok(payout.clone()),
+            PayoutState::Paid if payout.reference == by_hand || payout.transfer == by_hand => {
+                return Ok(payout.clone());
+            }
             PayoutState::Due => {}
             _ => return Err(wrong_state(payout, "mark as paid")),
         }
         match self.post(payout, Way::Out).await {
             Ok(()) => {}
             Err(Unposted::Uncovered(detail) | Unposted::Withheld(detail)) => {
-                return Err(refused("not_payable", format!("{detail}: first let usage and top-ups since the backup be sent again")));
+                return Err(refused(
+                    "not_payable",
+                    format!("{detail}: first let usage and top-ups since the backup be sent again"),
+                ));
             }
             Err(Unposted::Error(error)) => return Err(error),
         }
@@ -186,12 +317,18 @@ impl Payouts {
         self.store(Some((actor, "paid")), payout, paid).await
     }
 
-    /// The bank did not carry it out, or the money came back; or somebody saw at the provider that it never went out.
-    /// What was debited is given back; it may be paid again.
+    /// The bank did not carry it out, or the money came back; or somebody saw at the provider that
+    /// it never went out. What was debited is given back; it may be paid again.
     ///
     /// # Errors
     /// `payout_state`; the records cannot be written.
-    pub async fn mark_failed(&self, actor: &Actor, payout: &Payout, reason: &str, now: Instant) -> Result<Payout> {
+    pub async fn mark_failed(
+        &self,
+        actor: &Actor,
+        payout: &Payout,
+        reason: &str,
+        now: Instant,
+    ) -> Result<Payout> {
         let may_fail = match (payout.state, payout.method) {
             (PayoutState::Paying | PayoutState::Paid, PayoutMethod::Bank) => true,
             (PayoutState::Paying, PayoutMethod::Stripe) => !key_is_good(payout, now),
@@ -201,9 +338,19 @@ impl Payouts {
             return Err(wrong_state(payout, "mark as failed"));
         }
         let (state, next_at, error) = (PayoutState::Failed, Some(now), Some(reason.to_owned()));
-        let failed = Payout { state, next_at, error, paid_at: None, ..payout.clone() };
+        let failed = Payout {
+            state,
+            next_at,
+            error,
+            paid_at: None,
+            ..payout.clone()
+        };
         let failed = self.store(Some((actor, "fail")), payout, failed).await?;
-        if failed.state == PayoutState::Failed && failed.next_at.is_some() { self.settle(&failed, now).await } else { Ok(failed) }
+        if failed.state == PayoutState::Failed && failed.next_at.is_some() {
+            self.settle(&failed, now).await
+        } else {
+            Ok(failed)
+        }
     }
 
     /// Nothing of it was paid, nothing will be: the commission is in the next period's figure.
@@ -214,7 +361,15 @@ impl Payouts {
         match payout.state {
             PayoutState::Canceled => Ok(payout.clone()),
             PayoutState::Due | PayoutState::Failed if payout.next_at.is_none() => {
-                self.store(Some((actor, "cancel")), payout, Payout { state: PayoutState::Canceled, ..payout.clone() }).await
+                self.store(
+                    Some((actor, "cancel")),
+                    payout,
+                    Payout {
+                        state: PayoutState::Canceled,
+                        ..payout.clone()
+                    },
+                )
+                .await
             }
             _ => Err(wrong_state(payout, "cancel")),
         }

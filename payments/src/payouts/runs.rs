@@ -1,5 +1,5 @@
-//! Which payouts are due: the last period of every reseller whose hold-back is over. May run at any time, as often as
-//! wanted, in several processes: a period has one payout.
+//! Which payouts are due: the last period of every reseller whose hold-back is over. May run at any
+//! time, as often as wanted, in several processes: a period has one payout.
 
 use super::cover::Cover;
 use super::earnings::{Purse, Reached};
@@ -59,10 +59,13 @@ pub struct Considered {
 impl Payouts {
     /// The last period whose hold-back is over.
     pub fn period_due(&self, settings: &PayoutSettings, now: Instant) -> Month {
-        self.calendar.month_of(now.plus_secs(-i64::from(settings.hold_back_days) * DAY_SECS)).before()
+        self.calendar
+            .month_of(now.plus_secs(-i64::from(settings.hold_back_days) * DAY_SECS))
+            .before()
     }
 
-    /// Creates what is due of one page of resellers, by id; and where to go on. One that fails keeps nobody else's.
+    /// Creates what is due of one page of resellers, by id; and where to go on. One that fails
+    /// keeps nobody else's.
     ///
     /// # Errors
     /// The records cannot be read, or all of them failed: the first one's.
@@ -74,10 +77,19 @@ impl Payouts {
         dry_run: bool,
         now: Instant,
     ) -> Result<(Vec<Considered>, Option<TenantId>)> {
-        let page = self.records.all_payout_settings(after, limit.clamp(1, RUN_RESELLERS_MAX)).await?;
+        let page = self
+            .records
+            .all_payout_settings(after, limit.clamp(1, RUN_RESELLERS_MAX))
+            .await?;
         let (mut considered, mut first_failure) = (Vec::with_capacity(page.data.len()), None);
-        for settings in page.data.iter().filter(|settings| settings.tenant != self.platform) {
-            let PayoutSettings { tenant, currency, .. } = *settings;
+        for settings in page
+            .data
+            .iter()
+            .filter(|settings| settings.tenant != self.platform)
+        {
+            let PayoutSettings {
+                tenant, currency, ..
+            } = *settings;
             let period = self.period_due(settings, now);
             let outcome = match self.consider(actor, settings, period, dry_run, now).await {
                 Ok(one) => {
@@ -91,21 +103,35 @@ impl Payouts {
                     Outcome::Failed(told)
                 }
             };
-            considered.push(Considered { tenant, currency, period, payable: None, withheld: Cents::ZERO, outcome });
+            considered.push(Considered {
+                tenant,
+                currency,
+                period,
+                payable: None,
+                withheld: Cents::ZERO,
+                outcome,
+            });
         }
         if let Some(failure) = first_failure
-            && considered.iter().all(|one| matches!(one.outcome, Outcome::Failed(_)))
+            && considered
+                .iter()
+                .all(|one| matches!(one.outcome, Outcome::Failed(_)))
         {
             return Err(failure);
         }
-        let next = page.data.last().map(|settings| settings.tenant).filter(|_| page.has_more);
+        let next = page
+            .data
+            .last()
+            .map(|settings| settings.tenant)
+            .filter(|_| page.has_more);
         Ok((considered, next))
     }
 
     /// The payout of one reseller and period, if it has to get one.
     ///
     /// # Errors
-    /// `held_back`: the period's hold-back is not over. The journal or the records cannot be read or written.
+    /// `held_back`: the period's hold-back is not over. The journal or the records cannot be read
+    /// or written.
     pub async fn consider(
         &self,
         actor: &Actor,
@@ -115,16 +141,41 @@ impl Payouts {
         now: Instant,
     ) -> Result<Considered> {
         if period > self.period_due(settings, now) {
-            return Err(refused("held_back", format!("commission of {period} is held back for {} days", settings.hold_back_days)));
+            return Err(refused(
+                "held_back",
+                format!(
+                    "commission of {period} is held back for {} days",
+                    settings.hold_back_days
+                ),
+            ));
         }
-        let PayoutSettings { tenant, currency, root, .. } = *settings;
-        let said = |payable, withheld, outcome| Considered { tenant, currency, period, payable, withheld, outcome };
+        let PayoutSettings {
+            tenant,
+            currency,
+            root,
+            ..
+        } = *settings;
+        let said = |payable, withheld, outcome| Considered {
+            tenant,
+            currency,
+            period,
+            payable,
+            withheld,
+            outcome,
+        };
         for _ in 0..LOOKS_MAX {
-            if self.records.payout_of_period(root, tenant, currency, period.0).await?.is_some() {
+            if self
+                .records
+                .payout_of_period(root, tenant, currency, period.0)
+                .await?
+                .is_some()
+            {
                 return Ok(said(None, Cents::ZERO, Outcome::No(Reason::Exists)));
             }
             let (standing, _) = match self.standing(settings, period, now).await {
-                Err(Error::Unfinished) => return Ok(said(None, Cents::ZERO, Outcome::No(Reason::Unfinished))),
+                Err(Error::Unfinished) => {
+                    return Ok(said(None, Cents::ZERO, Outcome::No(Reason::Unfinished)));
+                }
                 other => other?,
             };
             let payable = standing.payable()?;
@@ -136,7 +187,11 @@ impl Payouts {
                 cents if dry_run => Outcome::Would(cents),
                 cents => {
                     let new = self.new_payout(settings, period, cents, now);
-                    if !self.records.create_payout(actor, &new, standing.paid_out).await? {
+                    if !self
+                        .records
+                        .create_payout(actor, &new, standing.paid_out)
+                        .await?
+                    {
                         continue;
                     }
                     Outcome::Created(Box::new(new))
@@ -147,8 +202,8 @@ impl Payouts {
         Err(Error::Busy)
     }
 
-    /// A payout of stated cents, which was made after the moment of the backup that this database is, to be marked as paid. `None`:
-    /// the period has one.
+    /// A payout of stated cents, which was made after the moment of the backup that this database
+    /// is, to be marked as paid. `None`: the period has one.
     ///
     /// # Errors
     /// The records cannot be read or written.
@@ -160,14 +215,31 @@ impl Payouts {
         cents: Cents,
         now: Instant,
     ) -> Result<Option<Payout>> {
-        let PayoutSettings { root, tenant, currency, .. } = *settings;
+        let PayoutSettings {
+            root,
+            tenant,
+            currency,
+            ..
+        } = *settings;
         for _ in 0..LOOKS_MAX {
-            if self.records.payout_of_period(root, tenant, currency, period.0).await?.is_some() {
+            if self
+                .records
+                .payout_of_period(root, tenant, currency, period.0)
+                .await?
+                .is_some()
+            {
                 return Ok(None);
             }
-            let payouts = self.records.payouts_counting(root, tenant, currency).await?;
+            let payouts = self
+                .records
+                .payouts_counting(root, tenant, currency)
+                .await?;
             let new = self.new_payout(settings, period, cents, now);
-            if self.records.create_payout(actor, &new, payouts.gone.checked_add(payouts.due)?).await? {
+            if self
+                .records
+                .create_payout(actor, &new, payouts.gone.checked_add(payouts.due)?)
+                .await?
+            {
                 return Ok(Some(new));
             }
         }
@@ -178,12 +250,35 @@ impl Payouts {
     ///
     /// # Errors
     /// `Unfinished`; the journal or the records cannot be read.
-    pub async fn standing(&self, settings: &PayoutSettings, period: Month, now: Instant) -> Result<(Standing, Cover)> {
-        let PayoutSettings { root, tenant, currency, minimum, .. } = *settings;
-        let purse = Purse { root, account: AccountKey::balance(tenant, currency) };
-        let payouts = self.records.payouts_counting(root, tenant, currency).await?;
+    pub async fn standing(
+        &self,
+        settings: &PayoutSettings,
+        period: Month,
+        now: Instant,
+    ) -> Result<(Standing, Cover)> {
+        let PayoutSettings {
+            root,
+            tenant,
+            currency,
+            minimum,
+            ..
+        } = *settings;
+        let purse = Purse {
+            root,
+            account: AccountKey::balance(tenant, currency),
+        };
+        let payouts = self
+            .records
+            .payouts_counting(root, tenant, currency)
+            .await?;
         let (standing, cover) = self.standing_beside(purse, period, payouts, now).await?;
-        Ok((Standing { minimum, ..standing }, cover))
+        Ok((
+            Standing {
+                minimum,
+                ..standing
+            },
+            cover,
+        ))
     }
 
     /// The same beside other payouts.
@@ -194,7 +289,8 @@ impl Payouts {
         payouts: PayoutSums,
         now: Instant,
     ) -> Result<(Standing, Cover)> {
-        // Added up before and after the balances are read, and the lower counts: a sale may be made or voided meanwhile.
+        // Added up before and after the balances are read, and the lower counts: a sale may be made
+        // or voided meanwhile.
         let before = self.accrued_now(purse, now).await?;
         let cover = self.cover(purse, now).await?;
         let accrued = self.accrued(purse, period, now).await?;
@@ -218,8 +314,13 @@ impl Payouts {
     /// # Errors
     /// As [`Self::standing`].
     pub(super) async fn is_covered(&self, payout: &Payout, now: Instant) -> Result<bool> {
-        let others = self.records.payouts_beside(payout.root, payout.tenant, payout.currency, Some(payout)).await?;
-        let (standing, _) = self.standing_beside(purse_of(payout), Month(payout.period), others, now).await?;
+        let others = self
+            .records
+            .payouts_beside(payout.root, payout.tenant, payout.currency, Some(payout))
+            .await?;
+        let (standing, _) = self
+            .standing_beside(purse_of(payout), Month(payout.period), others, now)
+            .await?;
         Ok(standing.entitled()?.checked_sub(standing.paid_out)? >= payout.cents)
     }
 
@@ -232,11 +333,14 @@ impl Payouts {
 
     /// As far as it is added up.
     async fn accrued_so_far(&self, purse: Purse) -> Result<Cents> {
-        Ok(self.latest(purse).await?.map_or(Ok(Cents::ZERO), |row| row.accrued_through())?)
+        Ok(self
+            .latest(purse)
+            .await?
+            .map_or(Ok(Cents::ZERO), |row| row.accrued_through())?)
     }
 
-    /// Whether a payout may be sent: commission that money came in for covers it and all that went before, and the balance
-    /// has it.
+    /// Whether a payout may be sent: commission that money came in for covers it and all that went
+    /// before, and the balance has it.
     ///
     /// # Errors
     /// `not_payable`; as [`Self::standing`].
@@ -244,17 +348,26 @@ impl Payouts {
         let purse = purse_of(payout);
         let available = self.available(purse).await?;
         if available < payout.cents {
-            let detail = format!("the balance has {available} cents left of the {} that were payable: cancel it", payout.cents);
+            let detail = format!(
+                "the balance has {available} cents left of the {} that were payable: cancel it",
+                payout.cents
+            );
             return Err(refused("not_payable", detail));
         }
-        let others = self.records.payouts_beside(payout.root, payout.tenant, payout.currency, Some(payout)).await?;
-        let (standing, _) = self.standing_beside(purse, Month(payout.period), others, now).await?;
+        let others = self
+            .records
+            .payouts_beside(payout.root, payout.tenant, payout.currency, Some(payout))
+            .await?;
+        let (standing, _) = self
+            .standing_beside(purse, Month(payout.period), others, now)
+            .await?;
         let most = standing.most()?;
         if most < payout.cents {
             let (withheld, cents) = (standing.withheld, payout.cents);
             let most = most.max(Cents::ZERO);
             let detail = format!(
-                "{most} cents of the {cents} are payable now, {withheld} are withheld for want of money from customers: wait for it or cancel the payout"
+                "{most} cents of the {cents} are payable now, {withheld} are withheld for want of \
+                    money from customers: wait for it or cancel the payout"
             );
             return Err(refused("not_payable", detail));
         }
@@ -269,7 +382,9 @@ impl Payouts {
         if self.add_up(purse, now, STATEMENT_RECORDS_MAX).await? == Reached::More {
             return Err(Error::Unfinished);
         }
-        let Some(row) = self.up_to(purse, period).await? else { return Ok(Cents::ZERO) };
+        let Some(row) = self.up_to(purse, period).await? else {
+            return Ok(Cents::ZERO);
+        };
         if row.closed_at.is_none() {
             return Err(Error::Unfinished);
         }
@@ -290,7 +405,13 @@ impl Payouts {
         }
     }
 
-    fn new_payout(&self, settings: &PayoutSettings, period: Month, cents: Cents, now: Instant) -> Payout {
+    fn new_payout(
+        &self,
+        settings: &PayoutSettings,
+        period: Month,
+        cents: Cents,
+        now: Instant,
+    ) -> Payout {
         Payout {
             id: PayoutId((self.new_id)()),
             root: settings.root,
@@ -316,19 +437,34 @@ impl Payouts {
         }
     }
 
-    /// Creates what is due of every reseller and sends everything that is due by the provider; how many were created. What
-    /// fails is logged and waits for the next run.
+    /// Creates what is due of every reseller and sends everything that is due by the provider; how
+    /// many were created. What fails is logged and waits for the next run.
     ///
     /// # Errors
     /// The records cannot be read.
     pub async fn run_all(&self, actor: &Actor, now: Instant) -> Result<usize> {
         let (mut after, mut created) = (None, 0);
         loop {
-            let page = self.records.all_payout_settings(after, RUN_RESELLERS_MAX).await?;
-            for settings in page.data.iter().filter(|settings| settings.tenant != self.platform) {
-                match self.consider(actor, settings, self.period_due(settings, now), false, now).await {
-                    Ok(considered) => created += usize::from(matches!(considered.outcome, Outcome::Created(_))),
-                    Err(error) => tracing::warn!(%error, reseller = %settings.tenant, "no payout was worked out"),
+            let page = self
+                .records
+                .all_payout_settings(after, RUN_RESELLERS_MAX)
+                .await?;
+            for settings in page
+                .data
+                .iter()
+                .filter(|settings| settings.tenant != self.platform)
+            {
+                match self
+                    .consider(actor, settings, self.period_due(settings, now), false, now)
+                    .await
+                {
+                    Ok(considered) => {
+                        created += usize::from(matches!(considered.outcome, Outcome::Created(_)))
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, reseller = %settings.tenant, "no payout was worked \
+                            out")
+                    }
                 }
             }
             match page.data.last().filter(|_| page.has_more) {
@@ -343,7 +479,16 @@ impl Payouts {
     async fn send_due(&self, actor: &Actor, now: Instant) -> Result<()> {
         let mut after = None;
         while self.provider.is_some() {
-            let page = self.records.payouts_in_state(PayoutState::Due, PayoutMethod::Stripe, None, after, RUN_RESELLERS_MAX).await?;
+            let page = self
+                .records
+                .payouts_in_state(
+                    PayoutState::Due,
+                    PayoutMethod::Stripe,
+                    None,
+                    after,
+                    RUN_RESELLERS_MAX,
+                )
+                .await?;
             for payout in &page.data {
                 if let Err(error) = self.pay(actor, payout, now).await {
                     tracing::warn!(%error, payout = %payout.id, "a payout stays due");

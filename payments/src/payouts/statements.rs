@@ -7,7 +7,8 @@ use rating::{Cents, Instant};
 use store::journal::{Of, Record, RecordQuery, Seq};
 use store::records::Sums;
 
-/// Records added up for one request; with more to do it is [`Error::Unfinished`], and the next request goes on.
+/// Records added up for one request; with more to do it is [`Error::Unfinished`], and the next
+/// request goes on.
 pub const STATEMENT_RECORDS_MAX: usize = 100_000;
 
 /// opening + Σ sums = closing.
@@ -55,7 +56,9 @@ impl Payouts {
         };
         Ok(match self.up_to(purse, month).await? {
             None => empty(Cents::ZERO, Cents::ZERO, Seq(0)),
-            Some(row) if row.month != month.0 => empty(row.closing()?, row.accrued_through()?, row.through),
+            Some(row) if row.month != month.0 => {
+                empty(row.closing()?, row.accrued_through()?, row.through)
+            }
             Some(row) => MonthView {
                 month,
                 from,
@@ -72,17 +75,28 @@ impl Payouts {
         })
     }
 
-    /// Records of a month in order, behind `after`, at most `limit`, and whether there are more. Those that moved nothing
-    /// (a hold) count as well.
+    /// Records of a month in order, behind `after`, at most `limit`, and whether there are more.
+    /// Those that moved nothing (a hold) count as well.
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub async fn records_of(&self, purse: Purse, view: &MonthView, after: Option<Seq>, limit: usize) -> Result<(Vec<Record>, bool)> {
+    pub async fn records_of(
+        &self,
+        purse: Purse,
+        view: &MonthView,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<(Vec<Record>, bool)> {
         let after = after.map_or(view.after, |after| after.max(view.after));
         if after >= view.through {
             return Ok((Vec::new(), false));
         }
-        let query = RecordQuery { of: Of::Account(purse.account), after: Some(after), newest_first: false, limit: limit + 1 };
+        let query = RecordQuery {
+            of: Of::Account(purse.account),
+            after: Some(after),
+            newest_first: false,
+            limit: limit + 1,
+        };
         let mut records = self.journal().read(&query).await?;
         records.retain(|record| record.seq <= view.through);
         let has_more = records.len() > limit;

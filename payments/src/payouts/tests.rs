@@ -18,7 +18,10 @@ const ACME: TenantId = TenantId(3);
 const EUR: Currency = Currency::EUR;
 
 fn purse() -> Purse {
-    Purse { root: MUSTER, account: AccountKey::balance(MUSTER, EUR) }
+    Purse {
+        root: MUSTER,
+        account: AccountKey::balance(MUSTER, EUR),
+    }
 }
 
 fn at(text: &str) -> Instant {
@@ -27,9 +30,16 @@ fn at(text: &str) -> Instant {
 
 fn charge(buyer: TenantId, seller: TenantId, settlement: Settlement, cents: i64) -> Charge {
     Charge {
-        link: LinkCharge { buyer, seller, settlement, cents: Cents(cents) },
+        link: LinkCharge {
+            buyer,
+            seller,
+            settlement,
+            cents: Cents(cents),
+        },
         agreement: AgreementId(1),
-        pricing: ChargePricing::Commission { commission_bp: 2500 },
+        pricing: ChargePricing::Commission {
+            commission_bp: 2500,
+        },
         billed: Quantity::default(),
         counter: None,
         before: Counter::default(),
@@ -45,11 +55,20 @@ fn record(seq: i64, received_at: Instant, kind: Kind, body: Body) -> Record {
         seq: Seq(seq),
         kind,
         tenant: MUSTER,
-        identity: Identity { root: MUSTER, reporter: None, namespace: Namespace::Usage, source: "s".into(), id: seq.to_string() },
+        identity: Identity {
+            root: MUSTER,
+            reporter: None,
+            namespace: Namespace::Usage,
+            source: "s".into(),
+            id: seq.to_string(),
+        },
         at: received_at,
         received_at,
         content: [0; 16],
-        body: Body { currency: Some(EUR), ..body },
+        body: Body {
+            currency: Some(EUR),
+            ..body
+        },
         personal: None,
         personal_digest: [0; 16],
     }
@@ -57,23 +76,75 @@ fn record(seq: i64, received_at: Instant, kind: Kind, body: Body) -> Record {
 
 /// A call that muster sells for `received` and buys for `paid`.
 fn sale(seq: i64, at: Instant, received: i64, paid: i64) -> Record {
-    let charges = vec![charge(ACME, MUSTER, Settlement::Platform, received), charge(MUSTER, PLATFORM, Settlement::Platform, paid)];
-    record(seq, at, if received < 0 { Kind::Void } else { Kind::Rated }, Body { charges, ..Body::default() })
+    let charges = vec![
+        charge(ACME, MUSTER, Settlement::Platform, received),
+        charge(MUSTER, PLATFORM, Settlement::Platform, paid),
+    ];
+    record(
+        seq,
+        at,
+        if received < 0 {
+            Kind::Void
+        } else {
+            Kind::Rated
+        },
+        Body {
+            charges,
+            ..Body::default()
+        },
+    )
 }
 
 fn moved(seq: i64, at: Instant, kind: Kind, cents: i64) -> Record {
-    let (external, balance) = (AccountKey::external(MUSTER, EUR), AccountKey::balance(MUSTER, EUR));
-    let (from, to) = if cents < 0 { (balance, external) } else { (external, balance) };
-    let postings = vec![Posting { from, to, cents: Cents(cents.abs()) }];
-    record(seq, at, kind, Body { postings, ..Body::default() })
+    let (external, balance) = (
+        AccountKey::external(MUSTER, EUR),
+        AccountKey::balance(MUSTER, EUR),
+    );
+    let (from, to) = if cents < 0 {
+        (balance, external)
+    } else {
+        (external, balance)
+    };
+    let postings = vec![Posting {
+        from,
+        to,
+        cents: Cents(cents.abs()),
+    }];
+    record(
+        seq,
+        at,
+        kind,
+        Body {
+            postings,
+            ..Body::default()
+        },
+    )
 }
 
 fn told(rows: &[CommissionMonth]) -> Vec<String> {
     let line = |row: &CommissionMonth| {
-        let sums: Vec<String> = row.sums.iter().map(|(kind, sum)| format!("{kind:?} {} in {}", sum.cents, sum.entries)).collect();
-        let closed = if row.closed_at.is_some() { " closed" } else { "" };
-        let (month, closing, accrued) = (Month(row.month), row.closing().unwrap(), row.accrued_through().unwrap());
-        format!("{month} {}..{}: {} + {} = {closing}, accrued {accrued}{closed}", row.after.0, row.through.0, row.opening, sums.join(", "))
+        let sums: Vec<String> = row
+            .sums
+            .iter()
+            .map(|(kind, sum)| format!("{kind:?} {} in {}", sum.cents, sum.entries))
+            .collect();
+        let closed = if row.closed_at.is_some() {
+            " closed"
+        } else {
+            ""
+        };
+        let (month, closing, accrued) = (
+            Month(row.month),
+            row.closing().unwrap(),
+            row.accrued_through().unwrap(),
+        );
+        format!(
+            "{month} {}..{}: {} + {} = {closing}, accrued {accrued}{closed}",
+            row.after.0,
+            row.through.0,
+            row.opening,
+            sums.join(", ")
+        )
     };
     rows.iter().map(line).collect()
 }
@@ -89,29 +160,67 @@ fn months_follow_each_other_and_each_record_is_in_one() {
         sale(9, at("2026-11-02T00:00:00Z"), -400, -300),
         moved(12, at("2027-01-05T00:00:00Z"), Kind::Payout, -110),
     ];
-    let rows = add_up(purse(), None, Cents::ZERO, &records, &Calendar::of(TimeZone::UTC)).unwrap();
+    let rows = add_up(
+        purse(),
+        None,
+        Cents::ZERO,
+        &records,
+        &Calendar::of(TimeZone::UTC),
+    )
+    .unwrap();
     assert_eq!(
         told(&rows),
         [
-            "2026-10 0..5: 0 + ChargesReceived 400 in 1, ChargesPaid -300 in 1, TopUp 5000 in 1 = 5100, accrued 100 closed",
-            "2026-11 5..9: 5100 + ChargesReceived 40 in 3, ChargesPaid -30 in 3 = 5110, accrued 110 closed",
+            "2026-10 0..5: 0 + ChargesReceived 400 in 1, ChargesPaid -300 in 1, TopUp 5000 in 1 = \
+                5100, accrued 100 closed",
+            "2026-11 5..9: 5100 + ChargesReceived 40 in 3, ChargesPaid -30 in 3 = 5110, accrued \
+                110 closed",
             "2027-01 9..12: 5110 + Payout -110 in 1 = 5000, accrued 110",
         ]
     );
     // What comes in once a month is closed is of the next.
-    let closed = CommissionMonth { closed_at: Some(at("2027-02-01T01:00:00Z")), ..rows[2].clone() };
+    let closed = CommissionMonth {
+        closed_at: Some(at("2027-02-01T01:00:00Z")),
+        ..rows[2].clone()
+    };
     let late = [sale(13, at("2027-01-31T23:59:59Z"), 10, 5)];
-    let rows = add_up(purse(), Some(&closed), Cents::ZERO, &late, &Calendar::of(TimeZone::UTC)).unwrap();
-    assert_eq!(told(&rows), ["2027-02 12..13: 5000 + ChargesReceived 10 in 1, ChargesPaid -5 in 1 = 5005, accrued 115"]);
+    let rows = add_up(
+        purse(),
+        Some(&closed),
+        Cents::ZERO,
+        &late,
+        &Calendar::of(TimeZone::UTC),
+    )
+    .unwrap();
+    assert_eq!(
+        told(&rows),
+        ["2027-02 12..13: 5000 + ChargesReceived 10 in 1, ChargesPaid -5 in 1 = 5005, accrued 115"]
+    );
 }
 
 #[test]
 fn what_a_reseller_collects_itself_is_not_the_platforms_to_pay() {
-    let charges = vec![charge(ACME, MUSTER, Settlement::Reseller, 400), charge(MUSTER, PLATFORM, Settlement::Platform, 300)];
-    let own = record(1, at("2026-10-05T00:00:00Z"), Kind::Rated, Body { charges, ..Body::default() });
-    let rows =
-        add_up(purse(), None, Cents::ZERO, &[moved(1, at("2026-10-01T00:00:00Z"), Kind::TopUp, 5000), own], &Calendar::of(TimeZone::UTC))
-            .unwrap();
+    let charges = vec![
+        charge(ACME, MUSTER, Settlement::Reseller, 400),
+        charge(MUSTER, PLATFORM, Settlement::Platform, 300),
+    ];
+    let own = record(
+        1,
+        at("2026-10-05T00:00:00Z"),
+        Kind::Rated,
+        Body {
+            charges,
+            ..Body::default()
+        },
+    );
+    let rows = add_up(
+        purse(),
+        None,
+        Cents::ZERO,
+        &[moved(1, at("2026-10-01T00:00:00Z"), Kind::TopUp, 5000), own],
+        &Calendar::of(TimeZone::UTC),
+    )
+    .unwrap();
     assert_eq!(rows[0].accrued_through(), Ok(Cents(-300)));
     assert!(!rows[0].sums.contains_key(&MoveKind::ChargesReceived));
 }
@@ -121,39 +230,95 @@ fn history() -> impl Strategy<Value = Vec<(i64, i64, bool)>> {
     prop::collection::vec((-1..20_i64, -3000..5000_i64, any::<bool>()), 1..60)
 }
 
-/// Whose record it is, how its sale is settled and for how much (`None`: that link is not charged), what muster pays.
+/// Whose record it is, how its sale is settled and for how much (`None`: that link is not charged),
+/// what muster pays.
 type Links = (i64, Option<(Settlement, i64)>, Option<i64>);
 
 fn links() -> impl Strategy<Value = Vec<Links>> {
-    let settlement = prop::sample::select(vec![Settlement::Platform, Settlement::ResellerShared, Settlement::Reseller]);
+    let settlement = prop::sample::select(vec![
+        Settlement::Platform,
+        Settlement::ResellerShared,
+        Settlement::Reseller,
+    ]);
     let cents = -3000..5000_i64;
-    prop::collection::vec((2..6_i64, prop::option::of((settlement, cents.clone())), prop::option::of(cents)), 1..40)
+    prop::collection::vec(
+        (
+            2..6_i64,
+            prop::option::of((settlement, cents.clone())),
+            prop::option::of(cents),
+        ),
+        1..40,
+    )
 }
 
 fn of_links(seq: i64, &(tenant, sold, bought): &Links) -> Record {
     let mut charges = Vec::new();
-    charges.extend(sold.map(|(settlement, cents)| charge(TenantId(tenant + 10), MUSTER, settlement, cents)));
+    charges.extend(
+        sold.map(|(settlement, cents)| charge(TenantId(tenant + 10), MUSTER, settlement, cents)),
+    );
     charges.extend(bought.map(|cents| charge(MUSTER, PLATFORM, Settlement::Platform, cents)));
-    let record = record(seq, at("2026-10-05T00:00:00Z"), Kind::Rated, Body { charges, ..Body::default() });
-    Record { tenant: TenantId(tenant), ..record }
+    let record = record(
+        seq,
+        at("2026-10-05T00:00:00Z"),
+        Kind::Rated,
+        Body {
+            charges,
+            ..Body::default()
+        },
+    );
+    Record {
+        tenant: TenantId(tenant),
+        ..record
+    }
 }
 
 #[test]
 fn commission_is_from_the_customer_and_what_is_bought_for_others_is_not() {
     let bought = Some(300);
     for (case, links, want) in [
-        ("collected by the platform", (4, Some((Settlement::Platform, 400)), bought), Some(Share::Commission(Cents(100)))),
-        ("a void", (4, Some((Settlement::Platform, -400)), Some(-300)), Some(Share::Commission(Cents(-100)))),
-        ("its own link is not charged yet", (4, None, bought), Some(Share::Commission(Cents(-300)))),
-        ("and is later", (4, Some((Settlement::Platform, 400)), None), Some(Share::Commission(Cents(400)))),
-        ("collected by itself", (4, Some((Settlement::Reseller, 400)), bought), Some(Share::Own(Cents(300)))),
-        ("before its book was an account", (4, Some((Settlement::ResellerShared, 400)), bought), Some(Share::Own(Cents(300)))),
-        ("its own usage", (2, None, bought), Some(Share::Own(Cents(300)))),
+        (
+            "collected by the platform",
+            (4, Some((Settlement::Platform, 400)), bought),
+            Some(Share::Commission(Cents(100))),
+        ),
+        (
+            "a void",
+            (4, Some((Settlement::Platform, -400)), Some(-300)),
+            Some(Share::Commission(Cents(-100))),
+        ),
+        (
+            "its own link is not charged yet",
+            (4, None, bought),
+            Some(Share::Commission(Cents(-300))),
+        ),
+        (
+            "and is later",
+            (4, Some((Settlement::Platform, 400)), None),
+            Some(Share::Commission(Cents(400))),
+        ),
+        (
+            "collected by itself",
+            (4, Some((Settlement::Reseller, 400)), bought),
+            Some(Share::Own(Cents(300))),
+        ),
+        (
+            "before its book was an account",
+            (4, Some((Settlement::ResellerShared, 400)), bought),
+            Some(Share::Own(Cents(300))),
+        ),
+        (
+            "its own usage",
+            (2, None, bought),
+            Some(Share::Own(Cents(300))),
+        ),
         ("not its business", (4, None, None), None),
     ] {
         assert_eq!(share(&of_links(1, &links), purse()), Ok(want), "{case}");
     }
-    let dollars = Purse { account: AccountKey::balance(MUSTER, "USD".parse().unwrap()), ..purse() };
+    let dollars = Purse {
+        account: AccountKey::balance(MUSTER, "USD".parse().unwrap()),
+        ..purse()
+    };
     assert_eq!(share(&of_links(1, &(4, None, bought)), dollars), Ok(None));
 }
 
@@ -163,20 +328,61 @@ fn what_is_lost_while_those_below_gain_is_passed_on() {
     const LOWER: TenantId = TenantId(7);
     let chain = |kind, prices: [i64; 3]| {
         let [used, sold, paid] = prices;
-        let links = [(ACME, LOWER, used), (LOWER, MUSTER, sold), (MUSTER, PLATFORM, paid)];
-        let charges = links.map(|(buyer, seller, cents)| charge(buyer, seller, Settlement::Platform, cents)).to_vec();
-        Record { tenant: ACME, ..record(1, at("2026-10-05T00:00:00Z"), kind, Body { charges, ..Body::default() }) }
+        let links = [
+            (ACME, LOWER, used),
+            (LOWER, MUSTER, sold),
+            (MUSTER, PLATFORM, paid),
+        ];
+        let charges = links
+            .map(|(buyer, seller, cents)| charge(buyer, seller, Settlement::Platform, cents))
+            .to_vec();
+        Record {
+            tenant: ACME,
+            ..record(
+                1,
+                at("2026-10-05T00:00:00Z"),
+                kind,
+                Body {
+                    charges,
+                    ..Body::default()
+                },
+            )
+        }
     };
     for (case, kind, prices, want) in [
         ("everybody earns", Kind::Rated, [1000, 800, 600], 0),
         ("sold below cost", Kind::Rated, [1000, 1, 300], 299),
         ("the customer gained more", Kind::Rated, [50, 1, 300], 49),
-        ("given back as it was charged", Kind::Rated, [-1000, -800, -600], 0),
-        ("given back, and the one below keeps some", Kind::Rated, [-1000, -1400, -600], 400),
-        ("a void of what was earned", Kind::Void, [-1000, -800, -600], 0),
-        ("a void of what was sold below cost", Kind::Void, [-1000, -1, -300], -299),
+        (
+            "given back as it was charged",
+            Kind::Rated,
+            [-1000, -800, -600],
+            0,
+        ),
+        (
+            "given back, and the one below keeps some",
+            Kind::Rated,
+            [-1000, -1400, -600],
+            400,
+        ),
+        (
+            "a void of what was earned",
+            Kind::Void,
+            [-1000, -800, -600],
+            0,
+        ),
+        (
+            "a void of what was sold below cost",
+            Kind::Void,
+            [-1000, -1, -300],
+            -299,
+        ),
     ] {
-        assert_eq!(passed(&chain(kind, prices), purse()), Ok(Cents(want)), "{case}");
+        assert_eq!(
+            passed(&chain(kind, prices), purse()),
+            Ok(Cents(want)),
+            "{case}"
+        );
     }
 }
 

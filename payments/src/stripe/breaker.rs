@@ -1,4 +1,5 @@
-//! A circuit breaker: a provider that fails again and again is left alone for a while, then asked once.
+//! A circuit breaker: a provider that fails again and again is left alone for a while, then asked
+//! once.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,9 +38,14 @@ impl Breaker {
         let mut state = self.state();
         match *state {
             State::Closed { .. } => Ok(()),
-            State::Open { until, .. } | State::Probing { until, .. } if now < until => Err(until - now),
+            State::Open { until, .. } | State::Probing { until, .. } if now < until => {
+                Err(until - now)
+            }
             State::Open { pause, .. } | State::Probing { pause, .. } => {
-                *state = State::Probing { until: now + PROBE_MAX, pause };
+                *state = State::Probing {
+                    until: now + PROBE_MAX,
+                    pause,
+                };
                 Ok(())
             }
         }
@@ -54,11 +60,19 @@ impl Breaker {
     pub fn failed(&self, now: Instant) {
         let mut state = self.state();
         *state = match *state {
-            State::Closed { failures } if failures + 1 < FAILURES_MAX => State::Closed { failures: failures + 1 },
-            State::Closed { .. } => State::Open { until: now + PAUSE_MIN, pause: PAUSE_MIN },
+            State::Closed { failures } if failures + 1 < FAILURES_MAX => State::Closed {
+                failures: failures + 1,
+            },
+            State::Closed { .. } => State::Open {
+                until: now + PAUSE_MIN,
+                pause: PAUSE_MIN,
+            },
             State::Probing { pause, .. } => {
                 let pause = (pause * 2).min(PAUSE_MAX);
-                State::Open { until: now + pause, pause }
+                State::Open {
+                    until: now + pause,
+                    pause,
+                }
             }
             // One that was sent before it opened.
             open @ State::Open { .. } => open,

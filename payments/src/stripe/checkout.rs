@@ -2,12 +2,17 @@
 
 use super::client::Client;
 use super::{amounts, metadata, reference, refused, secs};
-use crate::provider::{CallKey, CheckoutRequest, CustomerRequest, Method, ProviderError, Result, Session, SessionStatus};
+use crate::provider::{
+    CallKey, CheckoutRequest, CustomerRequest, Method, ProviderError, Result, Session,
+    SessionStatus,
+};
 use rating::{Cents, Instant};
 use stripe_checkout::checkout_session::{
-    CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing, CreateCheckoutSessionAllowedPaymentMethodTypes as Allowed,
-    CreateCheckoutSessionCustomerCreation, CreateCheckoutSessionLineItems, CreateCheckoutSessionLineItemsPriceData,
-    CreateCheckoutSessionPaymentIntentData, CreateCheckoutSessionPaymentIntentDataSetupFutureUsage, ExpireCheckoutSession,
+    CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing,
+    CreateCheckoutSessionAllowedPaymentMethodTypes as Allowed,
+    CreateCheckoutSessionCustomerCreation, CreateCheckoutSessionLineItems,
+    CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionPaymentIntentData,
+    CreateCheckoutSessionPaymentIntentDataSetupFutureUsage, ExpireCheckoutSession,
     ListCheckoutSession, ProductData, RetrieveCheckoutSession,
 };
 use stripe_core::customer::CreateCustomer;
@@ -34,7 +39,9 @@ fn creation(request: &CheckoutRequest) -> Result<CreateCheckoutSession> {
         .expires_at(secs(request.expires_at));
     match &request.customer {
         Some(customer) => create = create.customer(customer.as_str()),
-        None if request.save_method => create = create.customer_creation(CreateCheckoutSessionCustomerCreation::Always),
+        None if request.save_method => {
+            create = create.customer_creation(CreateCheckoutSessionCustomerCreation::Always)
+        }
         None => {}
     }
     Ok(create)
@@ -54,7 +61,9 @@ fn payment_data(request: &CheckoutRequest) -> CreateCheckoutSessionPaymentIntent
     let mut data = CreateCheckoutSessionPaymentIntentData::new();
     data.description = Some(request.description.clone());
     data.metadata = Some(metadata(&request.reference));
-    data.setup_future_usage = request.save_method.then_some(CreateCheckoutSessionPaymentIntentDataSetupFutureUsage::OffSession);
+    data.setup_future_usage = request
+        .save_method
+        .then_some(CreateCheckoutSessionPaymentIntentDataSetupFutureUsage::OffSession);
     data
 }
 
@@ -94,12 +103,23 @@ pub async fn expire(client: &Client, id: &str) -> Result<Session> {
 }
 
 pub async fn of_payment(client: &Client, payment: &str) -> Result<Option<Session>> {
-    let found = client.read(&ListCheckoutSession::new().payment_intent(payment).limit(1)).await?;
+    let found = client
+        .read(&ListCheckoutSession::new().payment_intent(payment).limit(1))
+        .await?;
     found.data.into_iter().next().map(session).transpose()
 }
 
-pub async fn create_customer(client: &Client, key: &CallKey, request: &CustomerRequest) -> Result<String> {
-    let customer = client.write(key, &CreateCustomer::new().metadata(metadata(&request.reference))).await?;
+pub async fn create_customer(
+    client: &Client,
+    key: &CallKey,
+    request: &CustomerRequest,
+) -> Result<String> {
+    let customer = client
+        .write(
+            key,
+            &CreateCustomer::new().metadata(metadata(&request.reference)),
+        )
+        .await?;
     Ok(customer.id.as_str().to_owned())
 }
 
@@ -112,16 +132,26 @@ fn session(session: CheckoutSession) -> Result<Session> {
     };
     let amount = session.amount_total.unwrap_or(0);
     // What cannot be counted is seen with its payment.
-    let money = session.currency.and_then(|currency| amounts::from_stripe(amount, &currency.to_string()).ok());
+    let money = session
+        .currency
+        .and_then(|currency| amounts::from_stripe(amount, &currency.to_string()).ok());
     Ok(Session {
         id: session.id.as_str().to_owned(),
-        reference: session.metadata.as_ref().and_then(reference).or(session.client_reference_id),
+        reference: session
+            .metadata
+            .as_ref()
+            .and_then(reference)
+            .or(session.client_reference_id),
         url: session.url.filter(|_| status == SessionStatus::Open),
         status,
-        payment: session.payment_intent.map(|payment| payment.id().as_str().to_owned()),
+        payment: session
+            .payment_intent
+            .map(|payment| payment.id().as_str().to_owned()),
         cents: money.map_or(Cents::ZERO, |(cents, _)| cents),
         currency: money.map(|(_, currency)| currency),
-        customer: session.customer.map(|customer| customer.id().as_str().to_owned()),
+        customer: session
+            .customer
+            .map(|customer| customer.id().as_str().to_owned()),
         expires_at: Instant::from_secs(session.expires_at),
         live: session.livemode,
     })

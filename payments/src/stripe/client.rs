@@ -1,7 +1,8 @@
-//! How Stripe is asked: at most so often, not while it fails, bounded in time, and more than once under the same key.
+//! How Stripe is asked: at most so often, not while it fails, bounded in time, and more than once
+//! under the same key.
 //!
-//! The library's own retries make a key for each send; a repeated charge would then be a second one. So every request
-//! goes out exactly once per attempt, under the key of the caller's row.
+//! The library's own retries make a key for each send; a repeated charge would then be a second
+//! one. So every request goes out exactly once per attempt, under the key of the caller's row.
 
 use super::breaker::Breaker;
 use super::failure::Failure;
@@ -30,7 +31,9 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("breaker", &self.breaker).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("breaker", &self.breaker)
+            .finish_non_exhaustive()
     }
 }
 
@@ -56,12 +59,19 @@ impl Client {
     }
 
     /// Reads, or asks for what may be done twice.
-    pub async fn read<R: StripeRequest<Output: Deserialize>>(&self, request: &R) -> Result<R::Output> {
+    pub async fn read<R: StripeRequest<Output: Deserialize>>(
+        &self,
+        request: &R,
+    ) -> Result<R::Output> {
         self.send(RequestStrategy::Once, request).await
     }
 
     /// Moves money or makes something, once per key.
-    pub async fn write<R: StripeRequest<Output: Deserialize>>(&self, key: &CallKey, request: &R) -> Result<R::Output> {
+    pub async fn write<R: StripeRequest<Output: Deserialize>>(
+        &self,
+        key: &CallKey,
+        request: &R,
+    ) -> Result<R::Output> {
         self.send(once(key)?, request).await
     }
 
@@ -70,11 +80,19 @@ impl Client {
         self.send(RequestStrategy::Once, request).await
     }
 
-    pub async fn write_as<T: Deserialize>(&self, key: &CallKey, request: &impl StripeRequest) -> Result<T> {
+    pub async fn write_as<T: Deserialize>(
+        &self,
+        key: &CallKey,
+        request: &impl StripeRequest,
+    ) -> Result<T> {
         self.send(once(key)?, request).await
     }
 
-    async fn send<T: Deserialize>(&self, how: RequestStrategy, request: &impl StripeRequest) -> Result<T> {
+    async fn send<T: Deserialize>(
+        &self,
+        how: RequestStrategy,
+        request: &impl StripeRequest,
+    ) -> Result<T> {
         let mut pauses = ExponentialBuilder::new()
             .with_jitter()
             .with_min_delay(self.first_pause)
@@ -87,7 +105,13 @@ impl Client {
                 // What was sent before may have been done.
                 return Err(last.map_or(not_sent, ProviderError::Unknown));
             }
-            let failure = match request.build().customize::<T>().request_strategy(how.clone()).send(&self.inner).await {
+            let failure = match request
+                .build()
+                .customize::<T>()
+                .request_strategy(how.clone())
+                .send(&self.inner)
+                .await
+            {
                 Ok(answer) => {
                     self.breaker.answered();
                     return Ok(answer);
@@ -103,7 +127,9 @@ impl Client {
                 Failure::Final(error) => return Err(error),
                 Failure::Again(why) | Failure::Outage(why) => why,
             };
-            let Some(pause) = pauses.next() else { return Err(ProviderError::Unknown(why)) };
+            let Some(pause) = pauses.next() else {
+                return Err(ProviderError::Unknown(why));
+            };
             tracing::debug!(%why, "Stripe is asked again");
             last = Some(why);
             tokio::time::sleep(pause).await;
@@ -113,11 +139,20 @@ impl Client {
     /// Waits for its turn below Stripe's limits.
     async fn turn(&self) -> Result<()> {
         let not_sent = |why: &str| ProviderError::NotSent(why.into());
-        tokio::time::timeout(TURN_WAIT_MAX, self.limiter.until_ready()).await.map_err(|_| not_sent("too many requests"))?;
-        self.breaker.admit(Instant::now()).map_err(|pause| not_sent(&format!("it has been failing; again in {} s", pause.as_secs() + 1)))
+        tokio::time::timeout(TURN_WAIT_MAX, self.limiter.until_ready())
+            .await
+            .map_err(|_| not_sent("too many requests"))?;
+        self.breaker.admit(Instant::now()).map_err(|pause| {
+            not_sent(&format!(
+                "it has been failing; again in {} s",
+                pause.as_secs() + 1
+            ))
+        })
     }
 }
 
 fn once(key: &CallKey) -> Result<RequestStrategy> {
-    IdempotencyKey::new(&key.0).map(RequestStrategy::Idempotent).map_err(|error| super::refused("key", error))
+    IdempotencyKey::new(&key.0)
+        .map(RequestStrategy::Idempotent)
+        .map_err(|error| super::refused("key", error))
 }

@@ -9,7 +9,8 @@ use stripe::{ApiErrors, ApiErrorsType, StripeError};
 pub enum Failure {
     /// Asking again gives the same answer.
     Final(ProviderError),
-    /// Stripe is there, and what was asked may have been done: in use, too many, an answer of 200 that cannot be read.
+    /// Stripe is there, and what was asked may have been done: in use, too many, an answer of 200
+    /// that cannot be read.
     Again(String),
     /// Stripe is not there, or not itself. What was asked may have been done.
     Outage(String),
@@ -38,10 +39,13 @@ impl Failure {
             409 | 424 | 429 => Self::Again(format!("status {status}")),
             500.. => Self::Outage(format!("status {status}")),
             // Under this key something else was asked before, and may have been done.
-            _ if matches!(error.type_, ApiErrorsType::IdempotencyError) => {
-                Self::Final(ProviderError::Unknown("the key was used with other parameters".into()))
-            }
-            _ => Self::Final(refused(code(error), error.message.as_deref().unwrap_or_default())),
+            _ if matches!(error.type_, ApiErrorsType::IdempotencyError) => Self::Final(
+                ProviderError::Unknown("the key was used with other parameters".into()),
+            ),
+            _ => Self::Final(refused(
+                code(error),
+                error.message.as_deref().unwrap_or_default(),
+            )),
         }
     }
 }
@@ -49,20 +53,32 @@ impl Failure {
 /// Why a payer's method was not charged.
 pub fn decline(error: &ApiErrors) -> Decline {
     let (code, reason) = (code(error), error.decline_code.as_deref());
-    let any = |list: &[&str]| list.contains(&code) || reason.is_some_and(|reason| list.contains(&reason));
+    let any =
+        |list: &[&str]| list.contains(&code) || reason.is_some_and(|reason| list.contains(&reason));
     Decline {
         code: code.to_owned(),
         reason: reason.map(str::to_owned),
-        is_hard: any(HARD) || matches!(error.advice_code.as_deref(), Some("do_not_try_again" | "confirm_card_data")),
+        is_hard: any(HARD)
+            || matches!(
+                error.advice_code.as_deref(),
+                Some("do_not_try_again" | "confirm_card_data")
+            ),
         needs_payer: any(NEEDS_PAYER),
     }
 }
 
 fn code(error: &ApiErrors) -> &str {
-    error.code.as_ref().map_or(error.type_.as_str(), |code| code.as_str())
+    error
+        .code
+        .as_ref()
+        .map_or(error.type_.as_str(), |code| code.as_str())
 }
 
-const NEEDS_PAYER: &[&str] = &["authentication_required", "payment_intent_authentication_failure", "payment_intent_action_required"];
+const NEEDS_PAYER: &[&str] = &[
+    "authentication_required",
+    "payment_intent_authentication_failure",
+    "payment_intent_action_required",
+];
 
 /// The method will not work again, whatever happens.
 const HARD: &[&str] = &[

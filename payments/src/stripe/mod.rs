@@ -1,5 +1,6 @@
-//! Stripe, through `async-stripe`: the version of its API is the one that the library was made from, in requests and in
-//! answers. Every object says which of our rows it belongs to in its metadata (`reference`), and nothing about anybody.
+//! Stripe, through `async-stripe`: the version of its API is the one that the library was made
+//! from, in requests and in answers. Every object says which of our rows it belongs to in its
+//! metadata (`reference`), and nothing about anybody.
 
 mod amounts;
 mod breaker;
@@ -15,8 +16,9 @@ mod settings;
 pub use settings::{API_URL, BadSettings, StripeSettings};
 
 use crate::provider::{
-    BalanceMove, CallKey, ChargeRequest, CheckoutRequest, CustomerRequest, Event, Hook, HookError, Page, Payee, PayeeRequest, Payment,
-    Provider, ProviderError, Refund, RefundRequest, Result, Session, Transfer, TransferRequest, is_id,
+    BalanceMove, CallKey, ChargeRequest, CheckoutRequest, CustomerRequest, Event, Hook, HookError,
+    Page, Payee, PayeeRequest, Payment, Provider, ProviderError, Refund, RefundRequest, Result,
+    Session, Transfer, TransferRequest, is_id,
 };
 use crate::signature::Verifier;
 use async_trait::async_trait;
@@ -26,8 +28,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// What our metadata is kept under. One entry: the library writes maps in any order, and a repeated request must be the
-/// same byte by byte.
+/// What our metadata is kept under. One entry: the library writes maps in any order, and a repeated
+/// request must be the same byte by byte.
 const REFERENCE: &str = "reference";
 
 #[derive(Debug)]
@@ -66,13 +68,17 @@ impl Stripe {
     /// The key or the address cannot be right.
     pub fn new(settings: &StripeSettings) -> Result<Self, BadSettings> {
         let (asked, _) = watch::channel(Arc::new(Asked::with(settings)?));
-        Ok(Self { is_live: settings.is_live()?, asked })
+        Ok(Self {
+            is_live: settings.is_live()?,
+            asked,
+        })
     }
 
     /// Nothing is changed yet.
     ///
     /// # Errors
-    /// As [`Self::new`]; or the key is of the other mode, in which there is nothing of what the books know.
+    /// As [`Self::new`]; or the key is of the other mode, in which there is nothing of what the
+    /// books know.
     pub fn renewal(&self, settings: &StripeSettings) -> Result<Renewal, BadSettings> {
         if settings.is_live()? != self.is_live {
             return Err(BadSettings::Mode);
@@ -149,7 +155,12 @@ impl Provider for Stripe {
         connect::read(&self.asked().client, id).await
     }
 
-    async fn onboarding_url(&self, payee: &str, return_url: &str, refresh_url: &str) -> Result<String> {
+    async fn onboarding_url(
+        &self,
+        payee: &str,
+        return_url: &str,
+        refresh_url: &str,
+    ) -> Result<String> {
         connect::onboarding_url(&self.asked().client, payee, return_url, refresh_url).await
     }
 
@@ -162,12 +173,24 @@ impl Provider for Stripe {
         connect::read_transfer(&self.asked().client, id).await
     }
 
-    async fn reverse_transfer(&self, key: &CallKey, transfer: &str, cents: Cents, currency: Currency) -> Result<Transfer> {
+    async fn reverse_transfer(
+        &self,
+        key: &CallKey,
+        transfer: &str,
+        cents: Cents,
+        currency: Currency,
+    ) -> Result<Transfer> {
         named(transfer)?;
         connect::reverse(&self.asked().client, key, transfer, cents, currency).await
     }
 
-    fn receive(&self, hook: Hook, signature: Option<&str>, body: &[u8], now: Instant) -> Result<Event, HookError> {
+    fn receive(
+        &self,
+        hook: Hook,
+        signature: Option<&str>,
+        body: &[u8],
+        now: Instant,
+    ) -> Result<Event, HookError> {
         let asked = self.asked();
         let verifier = match hook {
             Hook::Own => &asked.own,
@@ -181,14 +204,23 @@ impl Provider for Stripe {
         moves::events(&self.asked().client, since, after).await
     }
 
-    async fn moves(&self, from: Instant, until: Instant, after: Option<&str>) -> Result<Page<BalanceMove>> {
+    async fn moves(
+        &self,
+        from: Instant,
+        until: Instant,
+        after: Option<&str>,
+    ) -> Result<Page<BalanceMove>> {
         moves::moves(&self.asked().client, from, until, after).await
     }
 }
 
 /// Ids go into the path of a request: under what is none of Stripe's there is nothing.
 fn named(id: &str) -> Result<()> {
-    if is_id(id) { Ok(()) } else { Err(ProviderError::NotFound) }
+    if is_id(id) {
+        Ok(())
+    } else {
+        Err(ProviderError::NotFound)
+    }
 }
 
 fn metadata(reference: &str) -> HashMap<String, String> {
@@ -200,7 +232,10 @@ fn reference(metadata: &HashMap<String, String>) -> Option<String> {
 }
 
 fn refused(code: &str, detail: impl ToString) -> ProviderError {
-    ProviderError::Refused { code: code.to_owned(), detail: detail.to_string() }
+    ProviderError::Refused {
+        code: code.to_owned(),
+        detail: detail.to_string(),
+    }
 }
 
 /// What Stripe did not say in time is asked for again later.

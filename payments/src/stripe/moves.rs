@@ -16,24 +16,38 @@ use stripe_types::{RangeBoundsTs, RangeQueryTs};
 const PAGE: i64 = 100;
 
 pub async fn ping(client: &Client) -> Result<()> {
-    client.read(&RetrieveForMyAccountBalance::new()).await.map(|_| ())
+    client
+        .read(&RetrieveForMyAccountBalance::new())
+        .await
+        .map(|_| ())
 }
 
 pub async fn events(client: &Client, since: Instant, after: Option<&str>) -> Result<Page<Event>> {
-    let mut list = ListEvent::new().created(RangeQueryTs::gte(secs(since))).limit(PAGE);
+    let mut list = ListEvent::new()
+        .created(RangeQueryTs::gte(secs(since)))
+        .limit(PAGE);
     if let Some(after) = after {
         list = list.starting_after(after);
     }
     let page = client.read(&list).await?;
-    let next = next(page.has_more, page.data.last().map(|event| event.id.as_str()));
+    let next = next(
+        page.has_more,
+        page.data.last().map(|event| event.id.as_str()),
+    );
     let named = |event: &stripe_shared::Event| event::is_event_id(event.id.as_str());
-    let data = page.data.into_iter().filter(named).map(listed).collect::<Result<_>>()?;
+    let data = page
+        .data
+        .into_iter()
+        .filter(named)
+        .map(listed)
+        .collect::<Result<_>>()?;
     Ok(Page { data, next })
 }
 
 fn listed(listed: stripe_shared::Event) -> Result<Event> {
     // Two libraries for JSON: the one that reads answers has no other way out.
-    let object = serde_json::from_str(&miniserde::json::to_string(&listed.data.object)).map_err(|_| unreadable("an event"))?;
+    let object = serde_json::from_str(&miniserde::json::to_string(&listed.data.object))
+        .map_err(|_| unreadable("an event"))?;
     let kind = listed.type_.as_str().to_owned();
     Ok(Event {
         object: event::about(&kind, &object, listed.account.as_deref()),
@@ -45,18 +59,37 @@ fn listed(listed: stripe_shared::Event) -> Result<Event> {
     })
 }
 
-pub async fn moves(client: &Client, from: Instant, until: Instant, after: Option<&str>) -> Result<Page<BalanceMove>> {
-    let period = RangeBoundsTs { gte: Some(secs(from)), lt: Some(secs(until)), ..Default::default() };
-    let mut list = ListBalanceTransaction::new().created(RangeQueryTs::Bounds(period)).limit(PAGE);
+pub async fn moves(
+    client: &Client,
+    from: Instant,
+    until: Instant,
+    after: Option<&str>,
+) -> Result<Page<BalanceMove>> {
+    let period = RangeBoundsTs {
+        gte: Some(secs(from)),
+        lt: Some(secs(until)),
+        ..Default::default()
+    };
+    let mut list = ListBalanceTransaction::new()
+        .created(RangeQueryTs::Bounds(period))
+        .limit(PAGE);
     if let Some(after) = after {
         list = list.starting_after(after);
     }
     let page = client.read(&list).await?;
-    let next = next(page.has_more, page.data.last().map(|entry| entry.id.as_str()));
+    let next = next(
+        page.has_more,
+        page.data.last().map(|entry| entry.id.as_str()),
+    );
     let mut data = Vec::with_capacity(page.data.len());
     for entry in page.data {
         let mut found = moved(entry);
-        if found.kind == MoveKind::Transfer && found.source.as_deref().is_some_and(|source| source.starts_with("trr_")) {
+        if found.kind == MoveKind::Transfer
+            && found
+                .source
+                .as_deref()
+                .is_some_and(|source| source.starts_with("trr_"))
+        {
             found.source = transfer_behind(client, &found.id).await?;
         }
         data.push(found);
@@ -66,9 +99,20 @@ pub async fn moves(client: &Client, from: Instant, until: Instant, after: Option
 
 fn moved(entry: BalanceTransaction) -> BalanceMove {
     let code = entry.currency.to_string();
-    let sum = match (amounts::from_stripe(entry.amount, &code), amounts::from_stripe(entry.fee, &code)) {
-        (Ok((cents, currency)), Ok((fee, _))) => MoveSum::Counted { cents, fee, currency },
-        _ => MoveSum::Uncounted { amount: entry.amount, fee: entry.fee, currency: code },
+    let sum = match (
+        amounts::from_stripe(entry.amount, &code),
+        amounts::from_stripe(entry.fee, &code),
+    ) {
+        (Ok((cents, currency)), Ok((fee, _))) => MoveSum::Counted {
+            cents,
+            fee,
+            currency,
+        },
+        _ => MoveSum::Uncounted {
+            amount: entry.amount,
+            fee: entry.fee,
+            currency: code,
+        },
     };
     let source = entry.source.map(|source| source.id().as_str().to_owned());
     BalanceMove {
@@ -99,16 +143,23 @@ async fn transfer_behind(client: &Client, entry: &str) -> Result<Option<String>>
     })
 }
 
-/// <https://docs.stripe.com/reports/balance-transaction-types>; disputes are adjustments, told apart by their source.
+/// <https://docs.stripe.com/reports/balance-transaction-types>; disputes are adjustments, told
+/// apart by their source.
 fn kind(kind: &str, source: &str) -> MoveKind {
     match kind {
         "charge" | "payment" => MoveKind::Charge,
-        "refund" | "payment_refund" | "refund_failure" | "payment_failure_refund" => MoveKind::Refund,
+        "refund" | "payment_refund" | "refund_failure" | "payment_failure_refund" => {
+            MoveKind::Refund
+        }
         "payment_reversal" => MoveKind::Dispute,
         "adjustment" if source.starts_with("dp_") || source.starts_with("du_") => MoveKind::Dispute,
-        "transfer" | "transfer_refund" | "transfer_cancel" | "transfer_failure" => MoveKind::Transfer,
+        "transfer" | "transfer_refund" | "transfer_cancel" | "transfer_failure" => {
+            MoveKind::Transfer
+        }
         "adjustment" => MoveKind::Adjustment,
-        "payout" | "payout_cancel" | "payout_failure" | "topup" | "topup_reversal" => MoveKind::ToBank,
+        "payout" | "payout_cancel" | "payout_failure" | "topup" | "topup_reversal" => {
+            MoveKind::ToBank
+        }
         _ => MoveKind::Other,
     }
 }

@@ -6,8 +6,15 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 use test_stripe::Fault;
 
-const PASSING: [Fault; 7] =
-    [Fault::Lost, Fault::Timeout, Fault::Garbage, Fault::Status(409), Fault::Status(429), Fault::Status(500), Fault::Status(503)];
+const PASSING: [Fault; 7] = [
+    Fault::Lost,
+    Fault::Timeout,
+    Fault::Garbage,
+    Fault::Status(409),
+    Fault::Status(429),
+    Fault::Status(500),
+    Fault::Status(503),
+];
 
 #[tokio::test]
 async fn one_object_whatever_happens_to_the_answer() {
@@ -17,7 +24,11 @@ async fn one_object_whatever_happens_to_the_answer() {
         w.checkout("top_1").await;
         let seen = w.fake.seen("POST", "/checkout/sessions");
         assert_eq!(seen.len(), 3, "{fault:?}");
-        assert!(seen.iter().all(|one| one.key.as_deref() == Some("top_1:0") && one.params == seen[0].params), "{fault:?}");
+        assert!(
+            seen.iter()
+                .all(|one| one.key.as_deref() == Some("top_1:0") && one.params == seen[0].params),
+            "{fault:?}"
+        );
         assert_eq!(w.fake.all("checkout.session").len(), 1, "{fault:?}");
     }
 }
@@ -28,11 +39,25 @@ async fn one_charge_whatever_happens_to_the_answer() {
         let w = World::with(|settings| settings.attempts_max = 2).await;
         let kept = w.kept("top_1").await;
         w.fake.fault("/payment_intents", fault, 2);
-        let error = w.stripe.charge(&key("auto_1"), &charge("auto_1", &kept)).await.unwrap_err();
-        assert!(matches!(error, ProviderError::Unknown(_)) && !error.is_definitive(), "{fault:?}: {error}");
+        let error = w
+            .stripe
+            .charge(&key("auto_1"), &charge("auto_1", &kept))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, ProviderError::Unknown(_)) && !error.is_definitive(),
+            "{fault:?}: {error}"
+        );
         // Later, after a restart perhaps: the same key.
-        w.stripe.charge(&key("auto_1"), &charge("auto_1", &kept)).await.unwrap();
-        assert_eq!(w.fake.all("charge").len(), 2, "{fault:?}: the page's and this one");
+        w.stripe
+            .charge(&key("auto_1"), &charge("auto_1", &kept))
+            .await
+            .unwrap();
+        assert_eq!(
+            w.fake.all("charge").len(),
+            2,
+            "{fault:?}: the page's and this one"
+        );
     }
 }
 
@@ -50,17 +75,31 @@ async fn reading_is_tried_again_too() {
 async fn a_no_is_not_asked_again() {
     let w = World::new().await;
     let statuses = [
-        (400, ProviderError::Refused { code: "api_error".into(), detail: "injected".into() }),
+        (
+            400,
+            ProviderError::Refused {
+                code: "api_error".into(),
+                detail: "injected".into(),
+            },
+        ),
         (401, ProviderError::Unauthorized),
         (403, ProviderError::Unauthorized),
         (404, ProviderError::NotFound),
     ];
     for (times, (status, expected)) in statuses.into_iter().enumerate() {
         w.fake.fault("/checkout/sessions", Fault::Status(status), 1);
-        assert_eq!(w.stripe.create_checkout(&key("top_1"), &request("top_1")).await, Err(expected));
+        assert_eq!(
+            w.stripe
+                .create_checkout(&key("top_1"), &request("top_1"))
+                .await,
+            Err(expected)
+        );
         assert_eq!(w.fake.seen("POST", "/checkout/sessions").len(), times + 1);
     }
-    assert_eq!(w.stripe.session("cs_none").await, Err(ProviderError::NotFound));
+    assert_eq!(
+        w.stripe.session("cs_none").await,
+        Err(ProviderError::NotFound)
+    );
 }
 
 #[tokio::test]
@@ -69,7 +108,11 @@ async fn a_key_that_was_used_for_something_else_settles_nothing() {
     w.checkout("top_1").await;
     let mut other = request("top_1");
     other.success_url = "https://elsewhere.example/".into();
-    let error = w.stripe.create_checkout(&key("top_1"), &other).await.unwrap_err();
+    let error = w
+        .stripe
+        .create_checkout(&key("top_1"), &other)
+        .await
+        .unwrap_err();
     assert!(matches!(error, ProviderError::Unknown(_)), "{error}");
     assert_eq!(w.fake.all("checkout.session").len(), 1);
 }
@@ -85,11 +128,20 @@ async fn a_wrong_key_is_told() {
 async fn a_provider_that_keeps_failing_is_left_alone() {
     let w = World::with(|settings| settings.attempts_max = 3).await;
     w.fake.fault("/", Fault::Status(500), 1000);
-    assert!(matches!(w.stripe.ping().await, Err(ProviderError::Unknown(_))));
-    assert!(matches!(w.stripe.ping().await, Err(ProviderError::Unknown(_))), "opened in the midst of it: something was sent");
+    assert!(matches!(
+        w.stripe.ping().await,
+        Err(ProviderError::Unknown(_))
+    ));
+    assert!(
+        matches!(w.stripe.ping().await, Err(ProviderError::Unknown(_))),
+        "opened in the midst of it: something was sent"
+    );
     let sent = w.fake.seen("GET", "/").len();
     for _ in 0..10 {
-        assert!(matches!(w.stripe.ping().await, Err(ProviderError::NotSent(_))));
+        assert!(matches!(
+            w.stripe.ping().await,
+            Err(ProviderError::NotSent(_))
+        ));
     }
     assert_eq!(w.fake.seen("GET", "/").len(), sent);
 }
@@ -112,11 +164,18 @@ async fn it_stays_below_the_limit() {
         w.stripe.ping().await.unwrap();
     }
     // Ten at once, the others at 40 per second.
-    assert!(started.elapsed() >= Duration::from_millis(480), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() >= Duration::from_millis(480),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn nobody_there() {
     let w = World::with(|settings| settings.api_url = "http://127.0.0.1:1/".into()).await;
-    assert!(matches!(w.stripe.ping().await, Err(ProviderError::Unknown(_))));
+    assert!(matches!(
+        w.stripe.ping().await,
+        Err(ProviderError::Unknown(_))
+    ));
 }

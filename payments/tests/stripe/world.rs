@@ -1,6 +1,8 @@
 //! A stand-in and an adapter that asks it, with little patience.
 
-use payments::provider::{CallKey, ChargeRequest, CheckoutRequest, Method, Payment, Provider as _, Session};
+use payments::provider::{
+    CallKey, ChargeRequest, CheckoutRequest, Method, Payment, Provider as _, Session,
+};
 use payments::stripe::{Stripe, StripeSettings};
 use rating::{Cents, Currency, Instant};
 use std::num::NonZeroU32;
@@ -23,17 +25,24 @@ impl World {
         let fake = FakeStripe::start(NOW).await.unwrap();
         let mut settings = StripeSettings::new("sk_test_1".parse().unwrap());
         settings.api_url = fake.url();
-        settings.webhook_secrets = vec!["whsec_own".parse().unwrap(), "whsec_next".parse().unwrap()];
+        settings.webhook_secrets =
+            vec!["whsec_own".parse().unwrap(), "whsec_next".parse().unwrap()];
         settings.connect_webhook_secrets = vec!["whsec_connect".parse().unwrap()];
         settings.timeout = Duration::from_millis(500);
         settings.first_pause = Duration::from_millis(1);
         settings.requests_per_sec = NonZeroU32::new(10_000);
         change(&mut settings);
-        Self { stripe: Stripe::new(&settings).unwrap(), fake }
+        Self {
+            stripe: Stripe::new(&settings).unwrap(),
+            fake,
+        }
     }
 
     pub async fn checkout(&self, reference: &str) -> Session {
-        self.stripe.create_checkout(&key(reference), &request(reference)).await.unwrap()
+        self.stripe
+            .create_checkout(&key(reference), &request(reference))
+            .await
+            .unwrap()
     }
 
     /// A payment by card of 25.00 EUR.
@@ -45,8 +54,15 @@ impl World {
 
     /// A customer with a method that was kept when it paid.
     pub async fn kept(&self, reference: &str) -> (String, String) {
-        let keep = CheckoutRequest { save_method: true, ..request(reference) };
-        let page = self.stripe.create_checkout(&key(reference), &keep).await.unwrap();
+        let keep = CheckoutRequest {
+            save_method: true,
+            ..request(reference)
+        };
+        let page = self
+            .stripe
+            .create_checkout(&key(reference), &keep)
+            .await
+            .unwrap();
         let id = self.fake.pay(&page.id, &Behaviour::Succeeds).unwrap();
         let payment = self.stripe.payment(&id).await.unwrap();
         (payment.customer.unwrap(), payment.method.unwrap())

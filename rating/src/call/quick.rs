@@ -1,8 +1,8 @@
 //! What nearly every call costs, in a few machine words: one price all day long, in increments.
 //!
-//! A rate of a deck has one step, and nothing that depends on the hour, so its calls are never cut and
-//! the closed form of [`CallPlan::bill`] is one division of numbers that fit 64 bits. Anything else, and
-//! any number that does not fit, is `None`: the long way decides, and names the error.
+//! A rate of a deck has one step, and nothing that depends on the hour, so its calls are never cut
+//! and the closed form of [`CallPlan::bill`] is one division of numbers that fit 64 bits. Anything
+//! else, and any number that does not fit, is `None`: the long way decides, and names the error.
 //!
 //! Invariant: what is answered here is what the long way answers.
 
@@ -40,11 +40,20 @@ impl QuickPlan {
 
     /// `plan`, in force from an instant on for ever. `None`: it wants the long way.
     pub(crate) fn new(plan: &CallPlan, from: Instant) -> Option<Self> {
-        let [step] = plan.steps.as_slice() else { return None };
-        if plan.included != 0 || plan.minimum_charge.is_some() || plan.maximum_charge.is_some() || step.first.den != step.next.den {
+        let [step] = plan.steps.as_slice() else {
+            return None;
+        };
+        if plan.included != 0
+            || plan.minimum_charge.is_some()
+            || plan.maximum_charge.is_some()
+            || step.first.den != step.next.den
+        {
             return None;
         }
-        let fees = plan.connect_fee.checked_add(step.fixed_fee.unwrap_or(Ratio::ZERO)).ok()?;
+        let fees = plan
+            .connect_fee
+            .checked_add(step.fixed_fee.unwrap_or(Ratio::ZERO))
+            .ok()?;
         let first = fees.checked_add(step.first.cost(1).ok()?).ok()?;
         let word = |number: i128| i64::try_from(number).ok();
         Some(Self {
@@ -66,10 +75,18 @@ impl QuickPlan {
         if at < self.from || quantity <= 0 || quantity < self.free_if_shorter_than {
             return None;
         }
-        let rest = Quantity((quantity.max(self.minimum_duration) - self.first).max(0).into());
-        let count = i64::try_from(rounding::blocks(rest, Quantity(self.next.into()), Mode::Ceil).ok()?).ok()?;
+        let rest = Quantity(
+            (quantity.max(self.minimum_duration) - self.first)
+                .max(0)
+                .into(),
+        );
+        let count =
+            i64::try_from(rounding::blocks(rest, Quantity(self.next.into()), Mode::Ceil).ok()?)
+                .ok()?;
         let billed = count.checked_mul(self.next)?.checked_add(self.first)?;
-        let price = count.checked_mul(self.next_price)?.checked_add(self.first_price)?;
+        let price = count
+            .checked_mul(self.next_price)?
+            .checked_add(self.first_price)?;
         let exact = rounding::divide(price.into(), self.den.into(), Mode::HalfEven).ok()?;
         Some((Quantity(billed.into()), Exact(exact)))
     }

@@ -23,29 +23,58 @@ struct Reader {
     scale: i128,
 }
 
-pub(super) fn compile(model: &PriceModel, currency: Currency, rounding: Option<Rounding>) -> Result<CompiledModel, Vec<ModelMistake>> {
+pub(super) fn compile(
+    model: &PriceModel,
+    currency: Currency,
+    rounding: Option<Rounding>,
+) -> Result<CompiledModel, Vec<ModelMistake>> {
     let money_decimals = currency.exponent() + Exact::CENT_DECIMALS;
-    let mut reader = Reader { mistakes: Vec::new(), money_decimals, scale: 1 };
+    let mut reader = Reader {
+        mistakes: Vec::new(),
+        money_decimals,
+        scale: 1,
+    };
     let input = reader.input(model);
     let keep = reader.keep(model.percent_discount);
     let shape = reader.shape(&model.model, keep, currency);
     if let Some(Shape::Local(local)) = &shape {
         reader.refuse_modifiers(model, &local.kind);
     }
-    let maximum = model.maximum_spend.map(|limit| Exact(reader.limit("maximum_spend", limit)));
-    let minimum = model.minimum_spend.map(|limit| Exact(reader.limit("minimum_spend", limit)));
-    if minimum.zip(maximum).is_some_and(|(minimum, maximum)| minimum > maximum) {
-        reader.mistake("minimum_spend", "minimum_above_maximum", "the minimum spend is above the maximum spend");
+    let maximum = model
+        .maximum_spend
+        .map(|limit| Exact(reader.limit("maximum_spend", limit)));
+    let minimum = model
+        .minimum_spend
+        .map(|limit| Exact(reader.limit("minimum_spend", limit)));
+    if minimum
+        .zip(maximum)
+        .is_some_and(|(minimum, maximum)| minimum > maximum)
+    {
+        reader.mistake(
+            "minimum_spend",
+            "minimum_above_maximum",
+            "the minimum spend is above the maximum spend",
+        );
     }
-    let (step, mode) = rounding.and_then(|rounding| step(rounding, money_decimals)).unwrap_or((1, Mode::HalfEven));
-    let finish = Finish { step, mode, maximum };
+    let (step, mode) = rounding
+        .and_then(|rounding| step(rounding, money_decimals))
+        .unwrap_or((1, Mode::HalfEven));
+    let finish = Finish {
+        step,
+        mode,
+        maximum,
+    };
     if shape.is_none() && reader.mistakes.is_empty() {
         reader.too_large("");
     }
     match shape {
-        Some(shape) if reader.mistakes.is_empty() => {
-            Ok(CompiledModel { input, shape, finish, minimum, amount_from: model.model.amount_from().flatten() })
-        }
+        Some(shape) if reader.mistakes.is_empty() => Ok(CompiledModel {
+            input,
+            shape,
+            finish,
+            minimum,
+            amount_from: model.model.amount_from().flatten(),
+        }),
         _ => Err(reader.mistakes),
     }
 }
@@ -110,13 +139,19 @@ impl Reader {
         let converter = model.convert.as_ref().and_then(|conversion| {
             let converter = Converter::new(conversion);
             if converter.is_err() {
-                self.mistake("convert.factor", "not_positive", "must be greater than zero");
+                self.mistake(
+                    "convert.factor",
+                    "not_positive",
+                    "must be greater than zero",
+                );
             }
             converter.ok()
         });
         let input = Input::new(converter);
         self.scale = input.scale();
-        let allowance = model.allowance.map_or(0, |units| self.not_negative("allowance", units));
+        let allowance = model
+            .allowance
+            .map_or(0, |units| self.not_negative("allowance", units));
         input.with_allowance(allowance)
     }
 
@@ -126,8 +161,12 @@ impl Reader {
         let discount = discount.map_or(Ok(0), |discount| in_parts(discount, Amount::DECIMALS));
         let left = match discount {
             Ok(discount) if discount < 0 => Err(("negative", "must not be negative")),
-            Ok(discount) if discount > hundred => Err(("percent_above_100", "at most 100 percent can be discounted")),
-            Ok(discount) => Ok(Ratio::new(hundred - discount, hundred).map_or(Ratio::ZERO, Ratio::reduced)),
+            Ok(discount) if discount > hundred => {
+                Err(("percent_above_100", "at most 100 percent can be discounted"))
+            }
+            Ok(discount) => {
+                Ok(Ratio::new(hundred - discount, hundred).map_or(Ratio::ZERO, Ratio::reduced))
+            }
             Err(Overflow) => Err(("too_fine", "at most 12 decimals")),
         };
         left.unwrap_or_else(|(code, message)| {
@@ -141,7 +180,11 @@ impl Reader {
             Model::Percentage { .. } => Kind::Percentage(self.percentage(model)?),
             Model::CostPlus { factor } => Kind::PassThrough(self.factor(*factor, currency)),
             Model::Dynamic => Kind::PassThrough(Ratio::whole(10_i128.pow(currency.exponent()))),
-            Model::Matrix { dimensions, cells, default_price } => Kind::Matrix(self.matrix(dimensions, cells, *default_price)),
+            Model::Matrix {
+                dimensions,
+                cells,
+                default_price,
+            } => Kind::Matrix(self.matrix(dimensions, cells, *default_price)),
             _ => {
                 let curve = self.curve(model)?.and_then(|curve| curve.times(keep));
                 if curve.is_err() {
@@ -156,30 +199,73 @@ impl Reader {
     /// `None`: there is nothing to build a curve of (the mistake is noted).
     fn curve(&mut self, model: &Model) -> Option<Result<Curve, Overflow>> {
         let unit = Quantity::ONE.checked_mul(self.scale)?;
-        let one = |price, flat| [Leg { up_to: 0, block: 1, price, flat }];
+        let one = |price, flat| {
+            [Leg {
+                up_to: 0,
+                block: 1,
+                price,
+                flat,
+            }]
+        };
         Some(match model {
             Model::PerUnit { unit_price, per } => {
-                let (price, per) = (self.money("unit_price", *unit_price), self.positive("per", *per));
+                let (price, per) = (
+                    self.money("unit_price", *unit_price),
+                    self.positive("per", *per),
+                );
                 Curve::build(&one(price, 0), per, Mode::Ceil, Build::TierByTier)
             }
-            Model::Flat { amount } => Curve::build(&one(0, self.money("amount", *amount)), 1, Mode::Ceil, Build::TierByTier),
-            Model::Graduated { tiers } => Curve::build(&self.tiers(tiers)?, unit, Mode::Ceil, Build::TierByTier),
-            Model::Volume { tiers } => Curve::build(&self.tiers(tiers)?, unit, Mode::Ceil, Build::TopTier),
+            Model::Flat { amount } => Curve::build(
+                &one(0, self.money("amount", *amount)),
+                1,
+                Mode::Ceil,
+                Build::TierByTier,
+            ),
+            Model::Graduated { tiers } => {
+                Curve::build(&self.tiers(tiers)?, unit, Mode::Ceil, Build::TierByTier)
+            }
+            Model::Volume { tiers } => {
+                Curve::build(&self.tiers(tiers)?, unit, Mode::Ceil, Build::TopTier)
+            }
             Model::GraduatedPercentage { tiers, .. } => {
                 let per = unit.checked_mul(100)?;
-                Curve::build(&self.percent_tiers(tiers)?, per, Mode::Ceil, Build::TierByTier).map(Curve::of_amounts)
+                Curve::build(
+                    &self.percent_tiers(tiers)?,
+                    per,
+                    Mode::Ceil,
+                    Build::TierByTier,
+                )
+                .map(Curve::of_amounts)
             }
-            Model::Package { size, amount, free, round } => {
-                let leg = Leg { up_to: 0, block: self.positive("size", *size), price: self.money("amount", *amount), flat: 0 };
+            Model::Package {
+                size,
+                amount,
+                free,
+                round,
+            } => {
+                let leg = Leg {
+                    up_to: 0,
+                    block: self.positive("size", *size),
+                    price: self.money("amount", *amount),
+                    flat: 0,
+                };
                 let free = free.map_or(0, |free| self.not_negative("free", free));
                 let curve = Curve::build(&[leg], 1, round.unwrap_or(Mode::Ceil), Build::TierByTier);
                 curve.map(|curve| curve.after_free(free).counting_blocks())
             }
             Model::BlockTiers { policy, tiers } => {
-                let build = if *policy == BlockPolicy::AllTiers { Build::TierByTier } else { Build::TopTier };
-                Curve::build(&self.block_tiers(tiers)?, 1, Mode::Ceil, build).map(Curve::counting_blocks)
+                let build = if *policy == BlockPolicy::AllTiers {
+                    Build::TierByTier
+                } else {
+                    Build::TopTier
+                };
+                Curve::build(&self.block_tiers(tiers)?, 1, Mode::Ceil, build)
+                    .map(Curve::counting_blocks)
             }
-            Model::Percentage { .. } | Model::CostPlus { .. } | Model::Dynamic | Model::Matrix { .. } => return None,
+            Model::Percentage { .. }
+            | Model::CostPlus { .. }
+            | Model::Dynamic
+            | Model::Matrix { .. } => return None,
         })
     }
 
@@ -204,7 +290,11 @@ impl Reader {
                 continue;
             };
             if end <= below {
-                self.mistake(path.as_str(), "not_ascending", "must be greater than the end of the tier before");
+                self.mistake(
+                    path.as_str(),
+                    "not_ascending",
+                    "must be greater than the end of the tier before",
+                );
             }
             below = end;
             parts.push(self.parts(path, end));
@@ -214,25 +304,46 @@ impl Reader {
 
     fn tiers(&mut self, tiers: &[Tier]) -> Option<Vec<Leg>> {
         let ends: Vec<_> = tiers.iter().map(|tier| tier.up_to).collect();
-        self.legs(&ends, "unit_price", tiers.iter().map(|tier| (tier.unit_price, tier.flat)))
+        self.legs(
+            &ends,
+            "unit_price",
+            tiers.iter().map(|tier| (tier.unit_price, tier.flat)),
+        )
     }
 
     fn percent_tiers(&mut self, tiers: &[PercentTier]) -> Option<Vec<Leg>> {
         let mut ends = Vec::with_capacity(tiers.len());
         for (index, tier) in tiers.iter().enumerate() {
-            ends.push(tier.up_to.map(|end| self.amount_of_counter(format!("tiers[{index}].up_to"), end)));
+            ends.push(
+                tier.up_to
+                    .map(|end| self.amount_of_counter(format!("tiers[{index}].up_to"), end)),
+            );
         }
-        self.legs(&ends, "rate", tiers.iter().map(|tier| (tier.rate, tier.flat)))
+        self.legs(
+            &ends,
+            "rate",
+            tiers.iter().map(|tier| (tier.rate, tier.flat)),
+        )
     }
 
     /// Tiers priced pro rata: (price, flat) of each.
-    fn legs(&mut self, ends: &[Option<Quantity>], field: &str, prices: impl Iterator<Item = (Amount, Option<Amount>)>) -> Option<Vec<Leg>> {
+    fn legs(
+        &mut self,
+        ends: &[Option<Quantity>],
+        field: &str,
+        prices: impl Iterator<Item = (Amount, Option<Amount>)>,
+    ) -> Option<Vec<Leg>> {
         let ends = self.ends("up_to", ends)?;
         let mut legs = Vec::with_capacity(ends.len());
         for (index, ((price, flat), up_to)) in prices.zip(ends).enumerate() {
             let price = self.money(format!("tiers[{index}].{field}"), price);
             let flat = flat.map_or(0, |flat| self.money(format!("tiers[{index}].flat"), flat));
-            legs.push(Leg { up_to, block: 1, price, flat });
+            legs.push(Leg {
+                up_to,
+                block: 1,
+                price,
+                flat,
+            });
         }
         self.mistakes.is_empty().then_some(legs)
     }
@@ -251,43 +362,73 @@ impl Reader {
     fn block_tiers(&mut self, tiers: &[BlockTier]) -> Option<Vec<Leg>> {
         let (mut end, mut ends) = (Quantity::ZERO, Vec::with_capacity(tiers.len()));
         for (index, tier) in tiers.iter().enumerate() {
-            let blocks =
-                tier.max_blocks.map(|blocks| tier.block.0.checked_mul(i128::from(blocks)).and_then(|width| end.0.checked_add(width)));
+            let blocks = tier.max_blocks.map(|blocks| {
+                tier.block
+                    .0
+                    .checked_mul(i128::from(blocks))
+                    .and_then(|width| end.0.checked_add(width))
+            });
             match blocks {
                 Some(None) => self.too_large(format!("tiers[{index}].max_blocks")),
                 Some(Some(reached)) => end = Quantity(reached),
                 None => {}
             }
             if tier.max_blocks == Some(0) {
-                self.mistake(format!("tiers[{index}].max_blocks"), "not_positive", "must be greater than zero");
+                self.mistake(
+                    format!("tiers[{index}].max_blocks"),
+                    "not_positive",
+                    "must be greater than zero",
+                );
             }
             ends.push(blocks.map(|_| end));
         }
-        let blocks: Vec<i128> =
-            tiers.iter().enumerate().map(|(index, tier)| self.positive(format!("tiers[{index}].block"), tier.block)).collect();
+        let blocks: Vec<i128> = tiers
+            .iter()
+            .enumerate()
+            .map(|(index, tier)| self.positive(format!("tiers[{index}].block"), tier.block))
+            .collect();
         if !self.mistakes.is_empty() {
             return None;
         }
         let ends = self.ends("max_blocks", &ends)?;
-        let legs = tiers.iter().zip(ends).zip(blocks).enumerate().map(|(index, ((tier, up_to), block))| Leg {
-            up_to,
-            block,
-            price: self.money(format!("tiers[{index}].price"), tier.price),
-            flat: 0,
-        });
+        let legs = tiers.iter().zip(ends).zip(blocks).enumerate().map(
+            |(index, ((tier, up_to), block))| Leg {
+                up_to,
+                block,
+                price: self.money(format!("tiers[{index}].price"), tier.price),
+                flat: 0,
+            },
+        );
         let legs = legs.collect();
         self.mistakes.is_empty().then_some(legs)
     }
 
     fn percentage(&mut self, model: &Model) -> Option<Percentage> {
-        let Model::Percentage { rate, fixed, free_events, free_amount, minimum_per_event, maximum_per_event, .. } = model else {
+        let Model::Percentage {
+            rate,
+            fixed,
+            free_events,
+            free_amount,
+            minimum_per_event,
+            maximum_per_event,
+            ..
+        } = model
+        else {
             return None;
         };
-        let percent = Ratio::new(self.money("rate", *rate), Quantity::ONE * 100).map_or(Ratio::ZERO, Ratio::reduced);
+        let percent = Ratio::new(self.money("rate", *rate), Quantity::ONE * 100)
+            .map_or(Ratio::ZERO, Ratio::reduced);
         let minimum = minimum_per_event.map(|limit| self.limit("minimum_per_event", limit));
         let maximum = maximum_per_event.map(|limit| self.limit("maximum_per_event", limit));
-        if minimum.zip(maximum).is_some_and(|(minimum, maximum)| minimum > maximum) {
-            self.mistake("minimum_per_event", "minimum_above_maximum", "the minimum per event is above the maximum per event");
+        if minimum
+            .zip(maximum)
+            .is_some_and(|(minimum, maximum)| minimum > maximum)
+        {
+            self.mistake(
+                "minimum_per_event",
+                "minimum_above_maximum",
+                "the minimum per event is above the maximum per event",
+            );
         }
         if free_amount.is_some_and(Amount::is_negative) {
             self.mistake("free_amount", "negative", "must not be negative");
@@ -308,13 +449,20 @@ impl Reader {
             self.mistake("factor", "negative", "must not be negative");
         }
         let num = in_parts(factor, Amount::DECIMALS + currency.exponent());
-        num.and_then(|num| Ratio::new(num, 10_i128.pow(Amount::DECIMALS))).map(Ratio::reduced).unwrap_or_else(|Overflow| {
-            self.too_large("factor");
-            Ratio::ZERO
-        })
+        num.and_then(|num| Ratio::new(num, 10_i128.pow(Amount::DECIMALS)))
+            .map(Ratio::reduced)
+            .unwrap_or_else(|Overflow| {
+                self.too_large("factor");
+                Ratio::ZERO
+            })
     }
 
-    fn matrix(&mut self, dimensions: &[String], cells: &[Cell], default_price: Option<Amount>) -> Matrix {
+    fn matrix(
+        &mut self,
+        dimensions: &[String],
+        cells: &[Cell],
+        default_price: Option<Amount>,
+    ) -> Matrix {
         if dimensions.is_empty() {
             self.mistake("dimensions", "missing", "at least one attribute is needed");
         }
@@ -324,19 +472,45 @@ impl Reader {
         let mut priced = Vec::with_capacity(cells.len());
         for (index, cell) in cells.iter().enumerate() {
             if cell.values.len() != dimensions.len() {
-                self.mistake(format!("cells[{index}].values"), "wrong_length", "one value per dimension is needed");
+                self.mistake(
+                    format!("cells[{index}].values"),
+                    "wrong_length",
+                    "one value per dimension is needed",
+                );
             }
-            let values: Values = cell.values.iter().map(|value| value.as_str().into()).collect();
-            priced.push((values, index, self.per_part(format!("cells[{index}].unit_price"), cell.unit_price)));
+            let values: Values = cell
+                .values
+                .iter()
+                .map(|value| value.as_str().into())
+                .collect();
+            priced.push((
+                values,
+                index,
+                self.per_part(format!("cells[{index}].unit_price"), cell.unit_price),
+            ));
         }
         priced.sort_unstable_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
-        let twice: Vec<usize> = priced.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1].1).collect();
+        let twice: Vec<usize> = priced
+            .windows(2)
+            .filter(|pair| pair[0].0 == pair[1].0)
+            .map(|pair| pair[1].1)
+            .collect();
         for index in twice {
-            self.mistake(format!("cells[{index}].values"), "duplicate", "another cell has the same values");
+            self.mistake(
+                format!("cells[{index}].values"),
+                "duplicate",
+                "another cell has the same values",
+            );
         }
         Matrix {
-            dimensions: dimensions.iter().map(|dimension| dimension.as_str().into()).collect(),
-            cells: priced.into_iter().map(|(values, _, price)| (values, price)).collect(),
+            dimensions: dimensions
+                .iter()
+                .map(|dimension| dimension.as_str().into())
+                .collect(),
+            cells: priced
+                .into_iter()
+                .map(|(values, _, price)| (values, price))
+                .collect(),
             default_price: default_price.map(|price| self.per_part("default_price", price)),
         }
     }
@@ -345,10 +519,12 @@ impl Reader {
         let path = path.into();
         let price = self.money(path.as_str(), unit_price);
         let unit = Quantity::ONE.checked_mul(self.scale).ok_or(Overflow);
-        unit.and_then(|unit| Ratio::new(price, unit)).map(Ratio::reduced).unwrap_or_else(|Overflow| {
-            self.too_large(path);
-            Ratio::ZERO
-        })
+        unit.and_then(|unit| Ratio::new(price, unit))
+            .map(Ratio::reduced)
+            .unwrap_or_else(|Overflow| {
+                self.too_large(path);
+                Ratio::ZERO
+            })
     }
 
     /// Modifiers that need P of the period, or a quantity, on a model that has none.
@@ -361,10 +537,18 @@ impl Reader {
             return;
         }
         if model.allowance.is_some() {
-            self.mistake("allowance", "not_with_this_model", "this model prices an amount, not a quantity");
+            self.mistake(
+                "allowance",
+                "not_with_this_model",
+                "this model prices an amount, not a quantity",
+            );
         }
         if model.convert.is_some() {
-            self.mistake("convert", "not_with_this_model", "this model prices an amount, not a quantity");
+            self.mistake(
+                "convert",
+                "not_with_this_model",
+                "this model prices an amount, not a quantity",
+            );
         }
     }
 }

@@ -52,19 +52,38 @@ pub(super) enum Build {
 
 impl Curve {
     /// `legs` must not be empty and ascend; `den` is how many parts a leg's price is for.
-    pub(super) fn build(legs: &[Leg], den: i128, mode: Mode, build: Build) -> Result<Self, Overflow> {
+    pub(super) fn build(
+        legs: &[Leg],
+        den: i128,
+        mode: Mode,
+        build: Build,
+    ) -> Result<Self, Overflow> {
         let shared = legs.iter().fold(den, |shared, leg| gcd(shared, leg.price));
         let den = den / shared;
         let mut pieces: SmallVec<[Piece; 1]> = SmallVec::with_capacity(legs.len());
         let (mut start, mut below, mut flats) = (0_i128, 0_i128, 0_i128);
         for leg in legs {
-            let (slope, flat) = (leg.price / shared, leg.flat.checked_mul(den).ok_or(Overflow)?);
+            let (slope, flat) = (
+                leg.price / shared,
+                leg.flat.checked_mul(den).ok_or(Overflow)?,
+            );
             let (from, base) = match build {
                 Build::TierByTier => (start, below.checked_add(flat).ok_or(Overflow)?),
                 Build::TopTier => (0, flat),
             };
-            flats = if build == Build::TierByTier { flats.checked_add(flat).ok_or(Overflow)? } else { flat };
-            let piece = Piece { up_to: leg.up_to, start: from, base, flat: flats, slope, block: leg.block };
+            flats = if build == Build::TierByTier {
+                flats.checked_add(flat).ok_or(Overflow)?
+            } else {
+                flat
+            };
+            let piece = Piece {
+                up_to: leg.up_to,
+                start: from,
+                base,
+                flat: flats,
+                slope,
+                block: leg.block,
+            };
             if pieces.len() + 1 < legs.len() {
                 (start, below) = (leg.up_to, piece.value(leg.up_to, mode)?);
             }
@@ -74,7 +93,14 @@ impl Curve {
             last.up_to = i128::MAX;
         }
         let floor_at_zero = legs.first().is_some_and(|leg| leg.flat != 0);
-        Ok(Self { pieces, den, mode, floor_at_zero, counts_amounts: false }.reduced())
+        Ok(Self {
+            pieces,
+            den,
+            mode,
+            floor_at_zero,
+            counts_amounts: false,
+        }
+        .reduced())
     }
 
     /// A package: started blocks after `free` parts.
@@ -102,7 +128,16 @@ impl Curve {
 
     /// A straight line through zero, without fractions that are rounded.
     pub(super) fn is_even(&self) -> bool {
-        matches!(self.pieces.as_slice(), [Piece { start: 0, base: 0, block: 1, .. }]) && self.den == 1 && !self.floor_at_zero
+        matches!(
+            self.pieces.as_slice(),
+            [Piece {
+                start: 0,
+                base: 0,
+                block: 1,
+                ..
+            }]
+        ) && self.den == 1
+            && !self.floor_at_zero
     }
 
     /// The whole curve times a fraction (a percent discount).
@@ -117,7 +152,9 @@ impl Curve {
     }
 
     fn reduced(mut self) -> Self {
-        let shared = self.pieces.iter().fold(self.den, |shared, piece| gcd(gcd(gcd(shared, piece.base), piece.flat), piece.slope));
+        let shared = self.pieces.iter().fold(self.den, |shared, piece| {
+            gcd(gcd(gcd(shared, piece.base), piece.flat), piece.slope)
+        });
         for piece in &mut self.pieces {
             piece.base /= shared;
             piece.flat /= shared;
@@ -131,8 +168,15 @@ impl Curve {
     pub(super) fn at(&self, parts: i128, step: i128, mode: Mode) -> Result<Exact, Overflow> {
         let piece = self.reached(parts)?;
         let blocks = piece.blocks(parts, self.mode, self.floor_at_zero)?;
-        let den = if step == 1 { self.den } else { self.den.checked_mul(step).ok_or(Overflow)? };
-        rounding::divide_sum(blocks, piece.slope, piece.base, den, mode)?.checked_mul(step).map(Exact).ok_or(Overflow)
+        let den = if step == 1 {
+            self.den
+        } else {
+            self.den.checked_mul(step).ok_or(Overflow)?
+        };
+        rounding::divide_sum(blocks, piece.slope, piece.base, den, mode)?
+            .checked_mul(step)
+            .map(Exact)
+            .ok_or(Overflow)
     }
 
     fn reached(&self, parts: i128) -> Result<&Piece, Overflow> {
@@ -151,8 +195,15 @@ impl Curve {
     /// What of the amount at a quantity is due once.
     pub(super) fn flats_at(&self, parts: i128, step: i128, mode: Mode) -> Result<Exact, Overflow> {
         let flat = self.reached(parts)?.flat.max(0);
-        let den = if step == 1 { self.den } else { self.den.checked_mul(step).ok_or(Overflow)? };
-        rounding::divide_sum(0, 0, flat, den, mode)?.checked_mul(step).map(Exact).ok_or(Overflow)
+        let den = if step == 1 {
+            self.den
+        } else {
+            self.den.checked_mul(step).ok_or(Overflow)?
+        };
+        rounding::divide_sum(0, 0, flat, den, mode)?
+            .checked_mul(step)
+            .map(Exact)
+            .ok_or(Overflow)
     }
 }
 
@@ -160,11 +211,18 @@ impl Piece {
     fn blocks(&self, parts: i128, mode: Mode, floor_at_zero: bool) -> Result<i128, Overflow> {
         let inside = parts.checked_sub(self.start).ok_or(Overflow)?;
         let inside = if floor_at_zero { inside.max(0) } else { inside };
-        if self.block == 1 { Ok(inside) } else { rounding::divide(inside, self.block, mode) }
+        if self.block == 1 {
+            Ok(inside)
+        } else {
+            rounding::divide(inside, self.block, mode)
+        }
     }
 
     /// What everything up to an end costs, times the curve's `den`.
     fn value(&self, parts: i128, mode: Mode) -> Result<i128, Overflow> {
-        self.blocks(parts, mode, true)?.checked_mul(self.slope).and_then(|amount| amount.checked_add(self.base)).ok_or(Overflow)
+        self.blocks(parts, mode, true)?
+            .checked_mul(self.slope)
+            .and_then(|amount| amount.checked_add(self.base))
+            .ok_or(Overflow)
     }
 }

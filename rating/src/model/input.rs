@@ -1,7 +1,7 @@
 //! From the meter's quantity to what a model prices: unit conversion, whole units, allowance.
 //!
-//! Quantities inside a compiled model are *parts*: a billionth of the priced unit, or, under an exact
-//! conversion `num / den`, a `den`-th of that, so that no conversion ever loses a digit.
+//! Quantities inside a compiled model are *parts*: a billionth of the priced unit, or, under an
+//! exact conversion `num / den`, a `den`-th of that, so that no conversion ever loses a digit.
 
 use crate::card::{Conversion, ConversionOp};
 use crate::ratio::gcd;
@@ -17,12 +17,19 @@ pub struct Converter {
 }
 
 impl Converter {
-    const SAME: Self = Self { num: 1, den: 1, round: None };
+    const SAME: Self = Self {
+        num: 1,
+        den: 1,
+        round: None,
+    };
 
     /// `Overflow`: the factor is not positive or cannot be held.
     pub fn new(conversion: &Conversion) -> Result<Self, Overflow> {
         let factor = conversion.factor.0.normalize();
-        let (num, den) = (factor.mantissa(), 10_i128.checked_pow(factor.scale()).ok_or(Overflow)?);
+        let (num, den) = (
+            factor.mantissa(),
+            10_i128.checked_pow(factor.scale()).ok_or(Overflow)?,
+        );
         if num <= 0 {
             return Err(Overflow);
         }
@@ -31,7 +38,11 @@ impl Converter {
             ConversionOp::Multiply => (num / shared, den / shared),
             ConversionOp::Divide => (den / shared, num / shared),
         };
-        Ok(Self { num, den, round: conversion.round })
+        Ok(Self {
+            num,
+            den,
+            round: conversion.round,
+        })
     }
 
     /// The converted quantity in billionths of the new unit, a fraction if it has more decimals.
@@ -46,9 +57,13 @@ impl Converter {
 
     fn parts(&self, billionths: i128) -> Result<i128, Overflow> {
         let scaled = billionths.checked_mul(self.num).ok_or(Overflow)?;
-        let Some(mode) = self.round else { return Ok(scaled) };
+        let Some(mode) = self.round else {
+            return Ok(scaled);
+        };
         let den = self.den.checked_mul(Quantity::ONE).ok_or(Overflow)?;
-        rounding::divide(scaled, den, mode)?.checked_mul(Quantity::ONE).ok_or(Overflow)
+        rounding::divide(scaled, den, mode)?
+            .checked_mul(Quantity::ONE)
+            .ok_or(Overflow)
     }
 }
 
@@ -61,11 +76,17 @@ pub(super) struct Input {
 
 impl Input {
     pub(super) fn new(converter: Option<Converter>) -> Self {
-        Self { converter: converter.unwrap_or(Converter::SAME), allowance: 0 }
+        Self {
+            converter: converter.unwrap_or(Converter::SAME),
+            allowance: 0,
+        }
     }
 
     pub(super) fn with_allowance(self, parts: i128) -> Self {
-        Self { allowance: parts, ..self }
+        Self {
+            allowance: parts,
+            ..self
+        }
     }
 
     /// Parts in one billionth of the priced unit.
@@ -80,11 +101,20 @@ impl Input {
 
     /// The parts that a cumulative quantity (billionths of the meter's unit) is priced by.
     pub(super) fn parts(&self, billionths: i128) -> Result<i128, Overflow> {
-        let parts = if self.converter == Converter::SAME { billionths } else { self.converter.parts(billionths)? };
+        let parts = if self.converter == Converter::SAME {
+            billionths
+        } else {
+            self.converter.parts(billionths)?
+        };
         if self.allowance == 0 {
             return Ok(parts);
         }
-        // A difference with what is positive cannot leave the range upwards; below zero all is free.
-        Ok(if parts <= self.allowance { 0 } else { parts - self.allowance })
+        // A difference with what is positive cannot leave the range upwards; below zero all is
+        // free.
+        Ok(if parts <= self.allowance {
+            0
+        } else {
+            parts - self.allowance
+        })
     }
 }

@@ -22,9 +22,9 @@ pub(super) enum Kind {
     Matrix(Matrix),
 }
 
-/// Percent of an amount. An event is free while it is among the first `free_events` (if set) and the
-/// cumulative amount is within `free_amount` (if set); what exceeds the free amount alone is charged.
-/// Money in 10⁻¹² cents.
+/// Percent of an amount. An event is free while it is among the first `free_events` (if set) and
+/// the cumulative amount is within `free_amount` (if set); what exceeds the free amount alone is
+/// charged. Money in 10⁻¹² cents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Percentage {
     /// 10⁻¹² cents per billionth of the amount.
@@ -75,15 +75,24 @@ impl Local {
         input: &Input,
     ) -> Result<Unlimited, Unrated> {
         let charge = match &self.kind {
-            Kind::Percentage(percentage) => percentage.charge(amount_of(usage, amount_from)?.0, before)?,
+            Kind::Percentage(percentage) => {
+                percentage.charge(amount_of(usage, amount_from)?.0, before)?
+            }
             Kind::PassThrough(factor) => {
                 let amount = usage.amount.ok_or(Unrated::NoAmount)?;
-                Unlimited::new(Ratio::whole(in_parts(amount, Amount::DECIMALS)?).checked_mul(*factor)?)
+                Unlimited::new(
+                    Ratio::whole(in_parts(amount, Amount::DECIMALS)?).checked_mul(*factor)?,
+                )
             }
             Kind::Matrix(matrix) => {
-                let price = matrix.price_of(matrix.cell(usage.attributes)?).ok_or(Unrated::NoCell)?;
+                let price = matrix
+                    .price_of(matrix.cell(usage.attributes)?)
+                    .ok_or(Unrated::NoCell)?;
                 let after = before.quantity.checked_add(counted(usage))?;
-                let parts = input.parts(after.0)?.checked_sub(input.parts(before.quantity.0)?).ok_or(Overflow)?;
+                let parts = input
+                    .parts(after.0)?
+                    .checked_sub(input.parts(before.quantity.0)?)
+                    .ok_or(Overflow)?;
                 Unlimited::new(Ratio::whole(parts).checked_mul(price)?)
             }
         };
@@ -99,12 +108,25 @@ impl Local {
     }
 
     /// What an event costs that moves the counter so. Unrounded.
-    pub(super) fn between(&self, cell: u32, before: &Counter, after: &Counter, input: &Input) -> Result<Unlimited, Overflow> {
+    pub(super) fn between(
+        &self,
+        cell: u32,
+        before: &Counter,
+        after: &Counter,
+        input: &Input,
+    ) -> Result<Unlimited, Overflow> {
         let charge = match &self.kind {
-            Kind::Percentage(percentage) => percentage.charge(after.quantity.checked_sub(before.quantity)?.0, before)?,
+            Kind::Percentage(percentage) => {
+                percentage.charge(after.quantity.checked_sub(before.quantity)?.0, before)?
+            }
             Kind::Matrix(matrix) => {
-                let parts = input.parts(after.quantity.0)?.checked_sub(input.parts(before.quantity.0)?).ok_or(Overflow)?;
-                Unlimited::new(Ratio::whole(parts).checked_mul(matrix.price_of(cell).ok_or(Overflow)?)?)
+                let parts = input
+                    .parts(after.quantity.0)?
+                    .checked_sub(input.parts(before.quantity.0)?)
+                    .ok_or(Overflow)?;
+                Unlimited::new(
+                    Ratio::whole(parts).checked_mul(matrix.price_of(cell).ok_or(Overflow)?)?,
+                )
             }
             Kind::PassThrough(_) => Unlimited::new(Ratio::ZERO),
         };
@@ -122,12 +144,20 @@ pub(super) struct Unlimited {
 
 impl Unlimited {
     fn new(amount: Ratio) -> Self {
-        Self { amount, minimum: None, maximum: None }
+        Self {
+            amount,
+            minimum: None,
+            maximum: None,
+        }
     }
 
     fn times(self, keep: Ratio) -> Result<Self, Overflow> {
         let times = |limit: Option<Ratio>| limit.map(|limit| limit.checked_mul(keep)).transpose();
-        Ok(Self { amount: self.amount.checked_mul(keep)?, minimum: times(self.minimum)?, maximum: times(self.maximum)? })
+        Ok(Self {
+            amount: self.amount.checked_mul(keep)?,
+            minimum: times(self.minimum)?,
+            maximum: times(self.maximum)?,
+        })
     }
 
     pub(super) fn within_limits(self, rounded: Exact) -> Result<Exact, Overflow> {
@@ -146,10 +176,18 @@ impl Percentage {
         let percent = Ratio::whole(charged).checked_mul(self.percent)?;
         if amount < 0 {
             let least = self.maximum.map(|maximum| Ratio::whole(-maximum));
-            return Ok(Unlimited { amount: percent, minimum: least, maximum: None });
+            return Ok(Unlimited {
+                amount: percent,
+                minimum: least,
+                maximum: None,
+            });
         }
         let amount = percent.checked_add(Ratio::whole(self.fixed))?;
-        Ok(Unlimited { amount, minimum: self.minimum.map(Ratio::whole), maximum: self.maximum.map(Ratio::whole) })
+        Ok(Unlimited {
+            amount,
+            minimum: self.minimum.map(Ratio::whole),
+            maximum: self.maximum.map(Ratio::whole),
+        })
     }
 
     /// The part of the amount that is charged, and whether the whole event is free.
@@ -158,7 +196,10 @@ impl Percentage {
         let number = before.events.checked_add(1).ok_or(Overflow)?;
         let among_free_events = self.free_events.is_none_or(|free| number <= free);
         match (among_free_events, self.free_amount) {
-            (true, Some(free)) => Ok((beyond(after, free) - beyond(before.quantity.0, free), after <= free && amount >= 0)),
+            (true, Some(free)) => Ok((
+                beyond(after, free) - beyond(before.quantity.0, free),
+                after <= free && amount >= 0,
+            )),
             (true, None) => Ok((amount, self.free_events.is_some())),
             (false, _) => Ok((amount, false)),
         }
@@ -167,7 +208,11 @@ impl Percentage {
 
 /// What exceeds a limit that is not negative.
 fn beyond(cumulative: i128, limit: i128) -> i128 {
-    if cumulative <= limit { 0 } else { cumulative - limit }
+    if cumulative <= limit {
+        0
+    } else {
+        cumulative - limit
+    }
 }
 
 impl Matrix {
@@ -181,7 +226,11 @@ impl Matrix {
                 None => return default.ok_or_else(|| Unrated::NoAttribute(dimension.to_string())),
             }
         }
-        let cell = self.cells.binary_search_by(|(cell, _)| cell.iter().map(|value| &**value).cmp(values.iter().copied()));
+        let cell = self.cells.binary_search_by(|(cell, _)| {
+            cell.iter()
+                .map(|value| &**value)
+                .cmp(values.iter().copied())
+        });
         match cell {
             Ok(index) => u32::try_from(index + 1).map_err(|_| Unrated::NoCell),
             Err(_) => default.ok_or(Unrated::NoCell),
@@ -198,7 +247,11 @@ impl Matrix {
 
 /// What an event brings to a meter: on a counting meter 1, else its quantity.
 pub(super) fn counted(usage: &Usage<'_>) -> Quantity {
-    if usage.aggregation == Aggregation::Count { Quantity::whole(1) } else { usage.quantity }
+    if usage.aggregation == Aggregation::Count {
+        Quantity::whole(1)
+    } else {
+        usage.quantity
+    }
 }
 
 /// What a percentage is of, in billionths of the major unit.
@@ -206,7 +259,9 @@ pub(super) fn amount_of(usage: &Usage<'_>, from: Option<AmountFrom>) -> Result<Q
     match (from, usage.amount) {
         (Some(AmountFrom::Amount), None) => Err(Unrated::NoAmount),
         (Some(AmountFrom::Quantity), _) | (None, None) => Ok(usage.quantity),
-        (Some(AmountFrom::Amount) | None, Some(amount)) => Ok(in_parts(amount, Quantity::DECIMALS).map(Quantity)?),
+        (Some(AmountFrom::Amount) | None, Some(amount)) => {
+            Ok(in_parts(amount, Quantity::DECIMALS).map(Quantity)?)
+        }
     }
 }
 
@@ -214,5 +269,8 @@ pub(super) fn amount_of(usage: &Usage<'_>, from: Option<AmountFrom>) -> Result<Q
 pub(super) fn in_parts(amount: Amount, decimals: u32) -> Result<i128, Overflow> {
     let value = amount.0.normalize();
     let shift = decimals.checked_sub(value.scale()).ok_or(Overflow)?;
-    10_i128.checked_pow(shift).and_then(|factor| value.mantissa().checked_mul(factor)).ok_or(Overflow)
+    10_i128
+        .checked_pow(shift)
+        .and_then(|factor| value.mantissa().checked_mul(factor))
+        .ok_or(Overflow)
 }

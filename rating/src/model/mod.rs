@@ -1,19 +1,20 @@
 //! P(q): what a cumulative quantity costs, for every price model, compiled to scaled integers.
 //!
 //! A *cumulative* model (per unit, flat, graduated, volume, package, block tiers, graduated
-//! percentage) is a curve: an event costs P(after) − P(before), so the sum over events is P(total) in
-//! any order of arrival. A *local* model (percentage, cost-plus, dynamic, matrix) prices each event on
-//! its own, rounded once. Exactly one of [`CompiledModel::p`] and [`CompiledModel::local`] is not zero.
+//! percentage) is a curve: an event costs P(after) − P(before), so the sum over events is P(total)
+//! in any order of arrival. A *local* model (percentage, cost-plus, dynamic, matrix) prices each
+//! event on its own, rounded once. Exactly one of [`CompiledModel::p`] and [`CompiledModel::local`]
+//! is not zero.
 //!
-//! Order: convert the unit → round to whole units → allowance → P → percent discount → the rate's own
-//! rounding → 10⁻¹² cent → maximum spend. (The minimum comes at close: [`crate::spend`].)
+//! Order: convert the unit → round to whole units → allowance → P → percent discount → the rate's
+//! own rounding → 10⁻¹² cent → maximum spend. (The minimum comes at close: [`crate::spend`].)
 //!
 //! Decisions:
 //! - Beyond a bounded last tier the last tier goes on; its flat is due once.
-//! - Below zero (more taken back than was reported) a curve goes on at its first unit price; one that
-//!   starts with a flat, counts blocks or has an allowance stands at P(0).
-//! - Limits are money and are kept after rounding: a rate's rounding never lifts P above its maximum, nor an
-//!   event beyond its own limits.
+//! - Below zero (more taken back than was reported) a curve goes on at its first unit price; one
+//!   that starts with a flat, counts blocks or has an allowance stands at P(0).
+//! - Limits are money and are kept after rounding: a rate's rounding never lifts P above its
+//!   maximum, nor an event beyond its own limits.
 //!
 //! Invariants: nothing is allocated while pricing; a result is exact or [`Overflow`].
 
@@ -65,7 +66,11 @@ struct Finish {
 
 impl CompiledModel {
     /// Every mistake it can find, or the model. Amounts of the model are major units of `currency`.
-    pub fn compile(model: &PriceModel, currency: Currency, rounding: Option<Rounding>) -> Result<Self, Vec<ModelMistake>> {
+    pub fn compile(
+        model: &PriceModel,
+        currency: Currency,
+        rounding: Option<Rounding>,
+    ) -> Result<Self, Vec<ModelMistake>> {
         compile::compile(model, currency, rounding)
     }
 
@@ -91,13 +96,19 @@ impl CompiledModel {
         }
     }
 
-    /// How the counter of this model moves on a meter of that aggregation: amounts are always summed.
+    /// How the counter of this model moves on a meter of that aggregation: amounts are always
+    /// summed.
     pub fn aggregation(&self, of_meter: Aggregation) -> Aggregation {
-        if self.counts_amounts() { Aggregation::Sum } else { of_meter }
+        if self.counts_amounts() {
+            Aggregation::Sum
+        } else {
+            of_meter
+        }
     }
 
-    /// What an event brings to the counter (`grow`'s `billed`): its amount for the percentage models,
-    /// 1 on a counting meter, else its quantity. `Overflow`: an amount of more than nine decimals.
+    /// What an event brings to the counter (`grow`'s `billed`): its amount for the percentage
+    /// models, 1 on a counting meter, else its quantity. `Overflow`: an amount of more than nine
+    /// decimals.
     pub fn billed(&self, usage: &Usage<'_>) -> Result<Quantity, Unrated> {
         if self.counts_amounts() {
             return local::amount_of(usage, self.amount_from);
@@ -107,15 +118,26 @@ impl CompiledModel {
 
     /// P at this counter, in 10⁻¹² cent. Of no event at all: 0. Local models: 0.
     pub fn p(&self, counter: &Counter) -> Result<Exact, Overflow> {
-        if counter.events == 0 && counter.quantity == Quantity::ZERO { Ok(Exact::ZERO) } else { self.at(counter.quantity) }
+        if counter.events == 0 && counter.quantity == Quantity::ZERO {
+            Ok(Exact::ZERO)
+        } else {
+            self.at(counter.quantity)
+        }
     }
 
     /// P of a quantity that was reported, be it zero. Local models: 0.
     pub fn at(&self, quantity: Quantity) -> Result<Exact, Overflow> {
         match &self.shape {
             Shape::Curve(curve) => {
-                let exact = curve.at(self.input.parts(quantity.0)?, self.finish.step, self.finish.mode)?;
-                Ok(self.finish.maximum.map_or(exact, |maximum| exact.min(maximum)))
+                let exact = curve.at(
+                    self.input.parts(quantity.0)?,
+                    self.finish.step,
+                    self.finish.mode,
+                )?;
+                Ok(self
+                    .finish
+                    .maximum
+                    .map_or(exact, |maximum| exact.min(maximum)))
             }
             Shape::Local(_) => Ok(Exact::ZERO),
         }
@@ -130,22 +152,30 @@ impl CompiledModel {
     pub fn flats(&self, counter: &Counter) -> Result<Exact, Overflow> {
         match &self.shape {
             Shape::Curve(curve) if counter.events != 0 && curve.has_flats() => {
-                let flats = curve.flats_at(self.input.parts(counter.quantity.0)?, self.finish.step, self.finish.mode)?;
-                Ok(self.finish.maximum.map_or(flats, |maximum| flats.min(maximum)))
+                let flats = curve.flats_at(
+                    self.input.parts(counter.quantity.0)?,
+                    self.finish.step,
+                    self.finish.mode,
+                )?;
+                Ok(self
+                    .finish
+                    .maximum
+                    .map_or(flats, |maximum| flats.min(maximum)))
             }
             _ => Ok(Exact::ZERO),
         }
     }
 
-    /// What a local model charges for one event, rounded once. Cumulative models: 0. `before` is only
-    /// looked at when [`Self::needs_counter`]. A negative amount (a refund) gives back its percent,
-    /// no more than the maximum per event, and no fixed part.
+    /// What a local model charges for one event, rounded once. Cumulative models: 0. `before` is
+    /// only looked at when [`Self::needs_counter`]. A negative amount (a refund) gives back its
+    /// percent, no more than the maximum per event, and no fixed part.
     pub fn local(&self, usage: &Usage<'_>, before: &Counter) -> Result<Exact, Unrated> {
         match &self.shape {
             Shape::Curve(_) => Ok(Exact::ZERO),
             Shape::Local(local) => {
                 let charge = local.charge(usage, self.amount_from, before, &self.input)?;
-                let rounded = rounding::ratio_to_step(charge.amount, self.finish.step, self.finish.mode)?;
+                let rounded =
+                    rounding::ratio_to_step(charge.amount, self.finish.step, self.finish.mode)?;
                 Ok(charge.within_limits(rounded)?)
             }
         }
@@ -159,17 +189,22 @@ impl CompiledModel {
         }
     }
 
-    /// The price of an event depends on its own place among the others, and not on sums alone: local models that need the
-    /// counter. What such events come to depends on their order of arrival.
+    /// The price of an event depends on its own place among the others, and not on sums alone:
+    /// local models that need the counter. What such events come to depends on their order of
+    /// arrival.
     pub fn goes_by_arrival(&self) -> bool {
         matches!(self.shape, Shape::Local(_)) && self.needs_counter()
     }
 
-    /// What the counter's way between two points costs wherever it begins: taking an event back changes no other one's price.
+    /// What the counter's way between two points costs wherever it begins: taking an event back
+    /// changes no other one's price.
     pub fn is_even(&self) -> bool {
         match &self.shape {
             Shape::Curve(curve) => {
-                curve.is_even() && !self.input.is_remembering() && self.finish.maximum.is_none() && self.finish.step == 1
+                curve.is_even()
+                    && !self.input.is_remembering()
+                    && self.finish.maximum.is_none()
+                    && self.finish.step == 1
             }
             Shape::Local(_) => !self.needs_counter(),
         }
@@ -183,14 +218,18 @@ impl CompiledModel {
         }
     }
 
-    /// What the counter costs on its way between two points: P(after) − P(before); of a model that goes by arrival, what one
-    /// event costs that moves it so.
+    /// What the counter costs on its way between two points: P(after) − P(before); of a model that
+    /// goes by arrival, what one event costs that moves it so.
     pub fn between(&self, cell: u32, before: &Counter, after: &Counter) -> Result<Exact, Overflow> {
         match &self.shape {
             Shape::Curve(_) => self.p(after)?.checked_sub(self.p(before)?),
             Shape::Local(local) if self.goes_by_arrival() && before.events != after.events => {
                 let charge = local.between(cell, before, after, &self.input)?;
-                charge.within_limits(rounding::ratio_to_step(charge.amount, self.finish.step, self.finish.mode)?)
+                charge.within_limits(rounding::ratio_to_step(
+                    charge.amount,
+                    self.finish.step,
+                    self.finish.mode,
+                )?)
             }
             Shape::Local(_) => Ok(Exact::ZERO),
         }

@@ -1,4 +1,5 @@
-//! What is wrong with a JSON text, for people: no lines and columns of a text that has one line, and no names of types.
+//! What is wrong with a JSON text, for people: no lines and columns of a text that has one line,
+//! and no names of types.
 
 use std::borrow::Cow;
 
@@ -12,11 +13,18 @@ pub fn located(json: &[u8], error: &serde_json::Error) -> String {
     if error.line() == 0 {
         return what.into_owned();
     }
-    let line = json.split(|byte| *byte == b'\n').nth(error.line() - 1).unwrap_or_default();
+    let line = json
+        .split(|byte| *byte == b'\n')
+        .nth(error.line() - 1)
+        .unwrap_or_default();
     let before = &line[..error.column().min(line.len())];
     let near = String::from_utf8_lossy(&before[before.len().saturating_sub(BEFORE_CHARS_MAX)..]);
     let near = near.trim_start_matches('\u{fffd}').trim();
-    if near.is_empty() { what.into_owned() } else { format!("{what}, behind `{near}`") }
+    if near.is_empty() {
+        what.into_owned()
+    } else {
+        format!("{what}, behind `{near}`")
+    }
 }
 
 /// Without ` at line 1 column 9`.
@@ -27,7 +35,9 @@ pub fn without_place(text: &str) -> &str {
 /// What is said of values, without the names that types have in Rust.
 pub fn plainly(text: &str) -> Cow<'_, str> {
     match text {
-        _ if text.starts_with("EOF while parsing") => return Cow::Borrowed("it ends in the middle"),
+        _ if text.starts_with("EOF while parsing") => {
+            return Cow::Borrowed("it ends in the middle");
+        }
         "trailing characters" => return Cow::Borrowed("expected the end of it"),
         "trailing comma" => return Cow::Borrowed("a comma stands before the end"),
         "key must be a string" => return Cow::Borrowed("expected a name in quotes"),
@@ -42,13 +52,31 @@ pub fn plainly(text: &str) -> Cow<'_, str> {
     if let Some(name) = text.strip_prefix("duplicate field ") {
         return Cow::Owned(format!("{name} is given twice"));
     }
-    let Some((found, expected)) = text.rsplit_once(", expected ") else { return Cow::Borrowed(text) };
-    let theirs = ["invalid type: ", "invalid value: ", "unknown variant ", "unknown field ", "invalid length "];
-    if let Some(name) = text.strip_prefix("unknown field ").and_then(|rest| rest.split('`').nth(1)) {
+    let Some((found, expected)) = text.rsplit_once(", expected ") else {
+        return Cow::Borrowed(text);
+    };
+    let theirs = [
+        "invalid type: ",
+        "invalid value: ",
+        "unknown variant ",
+        "unknown field ",
+        "invalid length ",
+    ];
+    if let Some(name) = text
+        .strip_prefix("unknown field ")
+        .and_then(|rest| rest.split('`').nth(1))
+    {
         return Cow::Owned(format!("there is no field `{name}`; expected {expected}"));
     }
-    let found = theirs.iter().find_map(|prefix| found.strip_prefix(prefix)).unwrap_or(found);
-    Cow::Owned(format!("expected {}, found {}", expectation(expected), value(found)))
+    let found = theirs
+        .iter()
+        .find_map(|prefix| found.strip_prefix(prefix))
+        .unwrap_or(found);
+    Cow::Owned(format!(
+        "expected {}, found {}",
+        expectation(expected),
+        value(found)
+    ))
 }
 
 fn expectation(expected: &str) -> &str {
@@ -104,30 +132,69 @@ mod tests {
     }
 
     fn said<T: DeserializeOwned + std::fmt::Debug>(json: &str) -> String {
-        located(json.as_bytes(), &serde_json::from_str::<T>(json).unwrap_err())
+        located(
+            json.as_bytes(),
+            &serde_json::from_str::<T>(json).unwrap_err(),
+        )
     }
 
     #[test]
     fn no_types_of_rust_and_no_lines_and_columns() {
         for (json, want) in [
-            ("{\"count\":\"x\"}", "expected a whole number, 0 or more, found \"x\", behind `{\"count\":\"x\"`"),
-            ("{\"count\":-1}", "expected a whole number, 0 or more, found -1, behind `{\"count\":-1`"),
-            ("{\"count\":0.5}", "expected a whole number, 0 or more, found 0.5, behind `{\"count\":0.5`"),
-            ("{\"count\":1,\"mark\":\"yes\"}", "expected true or false, found \"yes\", behind `{\"count\":1,\"mark\":\"yes\"`"),
-            ("{\"count\":1,\"kind\":\"two\"}", "expected `one` or `other`, found `two`, behind `{\"count\":1,\"kind\":\"two\"`"),
-            ("{\"count\":1,\"count\":1}", "`count` is given twice, behind `{\"count\":1,\"count\"`"),
-            ("{\"count\":1,\"sign\":\"::\"}", "expected one character, found \"::\", behind `{\"count\":1,\"sign\":\"::\"`"),
+            (
+                "{\"count\":\"x\"}",
+                "expected a whole number, 0 or more, found \"x\", behind `{\"count\":\"x\"`",
+            ),
+            (
+                "{\"count\":-1}",
+                "expected a whole number, 0 or more, found -1, behind `{\"count\":-1`",
+            ),
+            (
+                "{\"count\":0.5}",
+                "expected a whole number, 0 or more, found 0.5, behind `{\"count\":0.5`",
+            ),
+            (
+                "{\"count\":1,\"mark\":\"yes\"}",
+                "expected true or false, found \"yes\", behind `{\"count\":1,\"mark\":\"yes\"`",
+            ),
+            (
+                "{\"count\":1,\"kind\":\"two\"}",
+                "expected `one` or `other`, found `two`, behind `{\"count\":1,\"kind\":\"two\"`",
+            ),
+            (
+                "{\"count\":1,\"count\":1}",
+                "`count` is given twice, behind `{\"count\":1,\"count\"`",
+            ),
+            (
+                "{\"count\":1,\"sign\":\"::\"}",
+                "expected one character, found \"::\", behind `{\"count\":1,\"sign\":\"::\"`",
+            ),
             (
                 "{\"count\":1,\"more\":1}",
-                "there is no field `more`; expected one of `count`, `mark`, `kind`, `sign`, behind `{\"count\":1,\"more\"`",
+                "there is no field `more`; expected one of `count`, `mark`, `kind`, `sign`, \
+                    behind `{\"count\":1,\"more\"`",
             ),
-            ("{\"count\":1", "it ends in the middle, behind `{\"count\":1`"),
-            ("{\"count\":1} x", "expected the end of it, behind `{\"count\":1} x`"),
-            ("{\"count\":1,}", "a comma stands before the end, behind `{\"count\":1,}`"),
+            (
+                "{\"count\":1",
+                "it ends in the middle, behind `{\"count\":1`",
+            ),
+            (
+                "{\"count\":1} x",
+                "expected the end of it, behind `{\"count\":1} x`",
+            ),
+            (
+                "{\"count\":1,}",
+                "a comma stands before the end, behind `{\"count\":1,}`",
+            ),
         ] {
             let said = said::<Thing>(json);
             assert_eq!(said, want);
-            assert!(!said.contains("column") && !said.contains("invalid type") && !said.contains("variant"), "{said}");
+            assert!(
+                !said.contains("column")
+                    && !said.contains("invalid type")
+                    && !said.contains("variant"),
+                "{said}"
+            );
         }
     }
 }

@@ -17,7 +17,10 @@ impl Kind {
             Self::Sqlite => &db::SQLITE_MIGRATIONS,
             Self::Postgresql => &db::POSTGRES_MIGRATIONS,
         };
-        migrations.iter().map(|migration| migration.version).collect()
+        migrations
+            .iter()
+            .map(|migration| migration.version)
+            .collect()
     }
 }
 
@@ -44,7 +47,8 @@ pub struct Contents {
 
 pub(super) const MIGRATIONS: &str = "select version from _sqlx_migrations order by version";
 /// Tenants, agreements, card versions, keys.
-pub(super) const COUNTS: &str = "select (select count(*) from tenants), (select count(*) from agreements), \
+pub(super) const COUNTS: &str = "select (select count(*) from tenants), (select count(*) from \
+    agreements), \
      (select count(*) from card_versions), (select count(*) from api_keys)";
 
 impl Contents {
@@ -53,18 +57,35 @@ impl Contents {
         records: i64,
         (tenants, agreements, card_versions, api_keys): (i64, i64, i64, i64),
     ) -> Self {
-        Self { migrations, records, tenants, agreements, card_versions, api_keys }
+        Self {
+            migrations,
+            records,
+            tenants,
+            agreements,
+            card_versions,
+            api_keys,
+        }
     }
 
     /// Are the tables of a newer program than this one?
     pub fn is_newer(&self, kind: Kind) -> bool {
         let known = kind.migrations();
-        self.migrations.iter().any(|migration| !known.contains(migration))
+        self.migrations
+            .iter()
+            .any(|migration| !known.contains(migration))
     }
 
     /// The same rows, whichever migrations came since.
     pub fn same_rows(&self, other: &Self) -> bool {
-        let counts = |of: &Self| (of.records, of.tenants, of.agreements, of.card_versions, of.api_keys);
+        let counts = |of: &Self| {
+            (
+                of.records,
+                of.tenants,
+                of.agreements,
+                of.card_versions,
+                of.api_keys,
+            )
+        };
         counts(self) == counts(other)
     }
 }

@@ -1,26 +1,36 @@
-//! An embedded database that was moved to PostgreSQL says so in itself: whoever opened it to write would begin a second set of
-//! the same books. It can still be read.
+//! An embedded database that was moved to PostgreSQL says so in itself: whoever opened it to write
+//! would begin a second set of the same books. It can still be read.
 
 use super::{lock_beside, options};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::path::Path;
 
-const MARK: &str = "insert into meta (name, value) values ('moved', $1) on conflict (name) do update set value = excluded.value";
+const MARK: &str = "insert into meta (name, value) values ('moved', $1) on conflict (name) do \
+    update set value = excluded.value";
 const MARKED: &str = "select value from meta where name = 'moved'";
 const TAKE_BACK: &str = "delete from meta where name = 'moved'";
 
 /// `to`: the new database as messages name it.
 pub(crate) async fn mark(connection: &mut SqliteConnection, to: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(MARK).bind(to.as_bytes()).execute(connection).await?;
+    sqlx::query(MARK)
+        .bind(to.as_bytes())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
 /// What to say to whoever opens it, if it was moved.
-pub(super) async fn look(connection: &mut SqliteConnection, file: &Path) -> Result<Option<String>, sqlx::Error> {
-    let to: Option<Vec<u8>> = sqlx::query_scalar(MARKED).fetch_optional(connection).await?;
+pub(super) async fn look(
+    connection: &mut SqliteConnection,
+    file: &Path,
+) -> Result<Option<String>, sqlx::Error> {
+    let to: Option<Vec<u8>> = sqlx::query_scalar(MARKED)
+        .fetch_optional(connection)
+        .await?;
     Ok(to.map(|to| {
         format!(
-            "{} was moved to {}: serve that one, with --database-url. If nobody served it yet and the move shall not count, say \
+            "{} was moved to {}: serve that one, with --database-url. If nobody served it yet and \
+                the move shall not count, say \
              `centwise migrate-store --take-back`",
             file.display(),
             String::from_utf8_lossy(&to)
@@ -41,5 +51,9 @@ pub async fn take_back(file: &Path) -> Result<bool, sqlx::Error> {
 }
 
 pub(crate) async fn take_back_in(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    Ok(sqlx::query(TAKE_BACK).execute(connection).await?.rows_affected() > 0)
+    Ok(sqlx::query(TAKE_BACK)
+        .execute(connection)
+        .await?
+        .rows_affected()
+        > 0)
 }

@@ -1,7 +1,8 @@
-//! Connections to PostgreSQL 15 and later: a pool with limits, and a schema that is brought up to date at opening.
+//! Connections to PostgreSQL 15 and later: a pool with limits, and a schema that is brought up to
+//! date at opening.
 //!
-//! Any number of processes open the same database. Waiting is bounded everywhere: for a connection, for a
-//! lock, for a statement, and a transaction whose process stalls is ended by the server.
+//! Any number of processes open the same database. Waiting is bounded everywhere: for a connection,
+//! for a lock, for a statement, and a transaction whose process stalls is ended by the server.
 
 use super::restoring::{self, Restoring};
 use super::{Db, wall};
@@ -15,8 +16,8 @@ use std::time::Duration;
 const VERSION_MIN: u32 = 150_000;
 /// Prepared statements kept per connection.
 const STATEMENTS_MAX: usize = 512;
-/// Unused connections are closed after this, and all of them are replaced now and then, so that a failover
-/// or a changed name is noticed.
+/// Unused connections are closed after this, and all of them are replaced now and then, so that a
+/// failover or a changed name is noticed.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 const LIFETIME_MAX: Duration = Duration::from_secs(30 * 60);
 /// Attempts at bringing the schema up to date while other processes do the same.
@@ -26,7 +27,8 @@ const MIGRATE_PAUSE: Duration = Duration::from_millis(200);
 /// The schema.
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
-/// In `meta` while an installation is being moved here (`crate::moving`): what is here is not all of it.
+/// In `meta` while an installation is being moved here (`crate::moving`): what is here is not all
+/// of it.
 pub(crate) const MOVING: &str = "moving";
 const IS_MIGRATED: &str = "select to_regclass('_sqlx_migrations') is not null";
 /// It takes the connection and says nothing.
@@ -50,7 +52,10 @@ pub struct PostgresOptions {
 impl PostgresOptions {
     /// Of whoever needs an installation that is there: a mistyped name is no new one.
     pub fn existing() -> Self {
-        Self { creates: false, ..Self::default() }
+        Self {
+            creates: false,
+            ..Self::default()
+        }
     }
 }
 
@@ -84,7 +89,10 @@ pub enum OpenError {
     Connect { server: String, error: sqlx::Error },
     #[error("{server} has not answered within {secs} s")]
     Silent { server: String, secs: u64 },
-    #[error("{server} has no installation of Centwise: is it the right database? `centwise serve` makes a new one")]
+    #[error(
+        "{server} has no installation of Centwise: is it the right database? `centwise serve` \
+            makes a new one"
+    )]
     Empty { server: String },
     #[error("{server} is PostgreSQL {}; 15 or later is needed", .version / 10_000)]
     Version { server: String, version: u32 },
@@ -95,64 +103,123 @@ pub enum OpenError {
     #[error("cannot bring the tables of {server} up to date: {error}")]
     Migrate { server: String, error: MigrateError },
     #[error(
-        "an installation is being moved into {server}, or that was broken off: what is there is not all of it. If nothing moves it \
+        "an installation is being moved into {server}, or that was broken off: what is there is \
+            not all of it. If nothing moves it \
          now, make that database anew (dropdb, createdb) and run `centwise migrate-store` again"
     )]
     Moving { server: String },
     #[error(
-        "a restore into {server} is not done, or was broken off: nothing of the backup is there. If none is under way, restore it again"
+        "a restore into {server} is not done, or was broken off: nothing of the backup is there. \
+            If none is under way, restore it again"
     )]
     Restoring { server: String },
 }
 
 impl Db {
-    /// Opens a PostgreSQL database by its URL (`postgres://user:password@host:port/database?sslmode=…`) and
-    /// brings its tables up to date.
+    /// Opens a PostgreSQL database by its URL
+    /// (`postgres://user:password@host:port/database?sslmode=…`) and brings its tables up to date.
     pub async fn open_postgres(url: &str, options: &PostgresOptions) -> Result<Self, OpenError> {
         let connect: PgConnectOptions = url.parse().map_err(OpenError::Url)?;
         // What the URL says of these counts, too.
-        let connect = connect.application_name("centwise").statement_cache_capacity(STATEMENTS_MAX).disable_statement_logging();
+        let connect = connect
+            .application_name("centwise")
+            .statement_cache_capacity(STATEMENTS_MAX)
+            .disable_statement_logging();
         let server = name_of(&connect);
         let walled = prepare(&connect, &server, options.creates).await?;
-        let pool = pool(connect, options).await.map_err(|error| OpenError::Connect { server, error })?;
+        let pool = pool(connect, options)
+            .await
+            .map_err(|error| OpenError::Connect { server, error })?;
         Ok(Self::Postgres(Postgres { pool, walled }))
     }
 }
 
-/// Checks the server and migrates over a connection of its own, which may take longer than any statement later on.
-async fn prepare(connect: &PgConnectOptions, server: &str, creates: bool) -> Result<bool, OpenError> {
-    let unreachable = |error| OpenError::Connect { server: server.to_owned(), error };
-    let silent = |_elapsed| OpenError::Silent { server: server.to_owned(), secs: CONNECT_TIME_MAX.as_secs() };
-    let mut connection = tokio::time::timeout(CONNECT_TIME_MAX, connect.connect()).await.map_err(silent)?.map_err(unreachable)?;
+/// Checks the server and migrates over a connection of its own, which may take longer than any
+/// statement later on.
+async fn prepare(
+    connect: &PgConnectOptions,
+    server: &str,
+    creates: bool,
+) -> Result<bool, OpenError> {
+    let unreachable = |error| OpenError::Connect {
+        server: server.to_owned(),
+        error,
+    };
+    let silent = |_elapsed| OpenError::Silent {
+        server: server.to_owned(),
+        secs: CONNECT_TIME_MAX.as_secs(),
+    };
+    let mut connection = tokio::time::timeout(CONNECT_TIME_MAX, connect.connect())
+        .await
+        .map_err(silent)?
+        .map_err(unreachable)?;
     let version = connection.server_version_num().unwrap_or(0);
     if version < VERSION_MIN {
-        return Err(OpenError::Version { server: server.to_owned(), version });
+        return Err(OpenError::Version {
+            server: server.to_owned(),
+            version,
+        });
     }
-    let encoding: (String,) =
-        sqlx::query_as("select current_setting('server_encoding')").fetch_one(&mut connection).await.map_err(unreachable)?;
+    let encoding: (String,) = sqlx::query_as("select current_setting('server_encoding')")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(unreachable)?;
     if encoding.0 != "UTF8" {
-        return Err(OpenError::Encoding { server: server.to_owned(), encoding: encoding.0 });
+        return Err(OpenError::Encoding {
+            server: server.to_owned(),
+            encoding: encoding.0,
+        });
     }
-    let (is_migrated,): (bool,) = sqlx::query_as(IS_MIGRATED).fetch_one(&mut connection).await.map_err(unreachable)?;
-    if matches!(restoring::look(&mut connection).await.map_err(unreachable)?, Restoring::BrokenOff) {
-        return Err(OpenError::Restoring { server: server.to_owned() });
+    let (is_migrated,): (bool,) = sqlx::query_as(IS_MIGRATED)
+        .fetch_one(&mut connection)
+        .await
+        .map_err(unreachable)?;
+    if matches!(
+        restoring::look(&mut connection)
+            .await
+            .map_err(unreachable)?,
+        Restoring::BrokenOff
+    ) {
+        return Err(OpenError::Restoring {
+            server: server.to_owned(),
+        });
     }
     if !is_migrated && !creates {
-        return Err(OpenError::Empty { server: server.to_owned() });
+        return Err(OpenError::Empty {
+            server: server.to_owned(),
+        });
     }
     if !is_migrated {
-        tracing::warn!(database = %server, "the database is empty: a new, empty installation is made");
+        tracing::warn!(database = %server, "the database is empty: a new, empty installation is \
+            made");
     }
     if let Some(why) = newer(&mut connection).await.map_err(unreachable)? {
-        return Err(OpenError::Newer { server: server.to_owned(), why });
+        return Err(OpenError::Newer {
+            server: server.to_owned(),
+            why,
+        });
     }
-    let walled = migrate(&mut connection).await.map_err(|error| OpenError::Migrate { server: server.to_owned(), error })?;
+    let walled = migrate(&mut connection)
+        .await
+        .map_err(|error| OpenError::Migrate {
+            server: server.to_owned(),
+            error,
+        })?;
     if !walled {
-        tracing::warn!("this user may not make the role centwise_reader: no second wall between roots (see docs/operations.md)");
+        tracing::warn!(
+            "this user may not make the role centwise_reader: no second wall between roots (see \
+                docs/operations.md)"
+        );
     }
-    let (moving,): (bool,) = sqlx::query_as(IS_MOVING).bind(MOVING).fetch_one(&mut connection).await.map_err(unreachable)?;
+    let (moving,): (bool,) = sqlx::query_as(IS_MOVING)
+        .bind(MOVING)
+        .fetch_one(&mut connection)
+        .await
+        .map_err(unreachable)?;
     if moving {
-        return Err(OpenError::Moving { server: server.to_owned() });
+        return Err(OpenError::Moving {
+            server: server.to_owned(),
+        });
     }
     connection.close().await.map_err(unreachable)?;
     Ok(walled)
@@ -160,16 +227,21 @@ async fn prepare(connect: &PgConnectOptions, server: &str, creates: bool) -> Res
 
 /// What to say if a newer program has changed the tables.
 pub(crate) async fn newer(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
-    let (is_migrated,): (bool,) = sqlx::query_as(IS_MIGRATED).fetch_one(&mut *connection).await?;
+    let (is_migrated,): (bool,) = sqlx::query_as(IS_MIGRATED)
+        .fetch_one(&mut *connection)
+        .await?;
     if !is_migrated {
         return Ok(None);
     }
-    let (stored,): (i64,) = sqlx::query_as(schema_version::NEWEST).fetch_one(connection).await?;
+    let (stored,): (i64,) = sqlx::query_as(schema_version::NEWEST)
+        .fetch_one(connection)
+        .await?;
     Ok(schema_version::newer(stored))
 }
 
-/// Several processes may start at once. They take turns by a lock that holds on a single server; where it does not
-/// (behind a pooler, on a distributed database), the second to create a table fails, and looks again. True: the wall stands.
+/// Several processes may start at once. They take turns by a lock that holds on a single server;
+/// where it does not (behind a pooler, on a distributed database), the second to create a table
+/// fails, and looks again. True: the wall stands.
 async fn migrate(connection: &mut PgConnection) -> Result<bool, MigrateError> {
     let mut attempts = 1;
     loop {
@@ -193,18 +265,27 @@ async fn migrate_once(connection: &mut PgConnection) -> Result<bool, MigrateErro
 
 /// Did another process create the same at the same time?
 fn was_overtaken(error: &MigrateError) -> bool {
-    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else { return false };
-    // Unique violation (also in the catalogue), duplicate object and table, no such table any more, serialization failure, deadlock,
-    // "tuple concurrently updated".
-    let codes = ["23505", "42710", "42P07", "42P01", "40001", "40P01", "XX000"];
-    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| codes.contains(&code.as_ref()))
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
+        return false;
+    };
+    // Unique violation (also in the catalogue), duplicate object and table, no such table any more,
+    // serialization failure, deadlock, "tuple concurrently updated".
+    let codes = [
+        "23505", "42710", "42P07", "42P01", "40001", "40P01", "XX000",
+    ];
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|code| codes.contains(&code.as_ref()))
 }
 
 async fn pool(connect: PgConnectOptions, options: &PostgresOptions) -> Result<PgPool, sqlx::Error> {
     let millis = |timeout: Duration| timeout.as_millis();
-    // Set by a statement and not at the connection's start: poolers in between refuse what they do not know there.
+    // Set by a statement and not at the connection's start: poolers in between refuse what they do
+    // not know there.
     let settings = format!(
-        "set statement_timeout = {}; set lock_timeout = {}; set idle_in_transaction_session_timeout = {}",
+        "set statement_timeout = {}; set lock_timeout = {}; set \
+            idle_in_transaction_session_timeout = {}",
         millis(options.statement_timeout),
         millis(options.lock_timeout),
         millis(options.idle_in_transaction_timeout),
@@ -214,7 +295,8 @@ async fn pool(connect: PgConnectOptions, options: &PostgresOptions) -> Result<Pg
         .acquire_timeout(options.acquire_timeout)
         .idle_timeout(IDLE_TIME_MAX)
         .max_lifetime(LIFETIME_MAX)
-        // Asking first would double the round trips of a read; who meets a dead connection tries again.
+        // Asking first would double the round trips of a read; who meets a dead connection tries
+        // again.
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
             let settings = sqlx::AssertSqlSafe(settings.clone());
@@ -226,8 +308,13 @@ async fn pool(connect: PgConnectOptions, options: &PostgresOptions) -> Result<Pg
 
 /// The server and database as messages name them: never the password.
 pub(crate) fn name_of(connect: &PgConnectOptions) -> String {
-    let host = connect.get_socket().map_or_else(|| connect.get_host().to_owned(), |socket| socket.display().to_string());
-    let database = connect.get_database().unwrap_or_else(|| connect.get_username());
+    let host = connect.get_socket().map_or_else(
+        || connect.get_host().to_owned(),
+        |socket| socket.display().to_string(),
+    );
+    let database = connect
+        .get_database()
+        .unwrap_or_else(|| connect.get_username());
     format!("the database {database} at {host}:{}", connect.get_port())
 }
 
@@ -236,45 +323,92 @@ mod tests {
     use super::*;
 
     async fn refused(url: &str) -> String {
-        let options = PostgresOptions { acquire_timeout: Duration::from_secs(2), ..PostgresOptions::default() };
-        Db::open_postgres(url, &options).await.unwrap_err().to_string()
+        let options = PostgresOptions {
+            acquire_timeout: Duration::from_secs(2),
+            ..PostgresOptions::default()
+        };
+        Db::open_postgres(url, &options)
+            .await
+            .unwrap_err()
+            .to_string()
     }
 
     #[tokio::test]
     async fn what_cannot_be_opened_says_why_and_no_password() {
-        let Some(database) = test_postgres::database().await else { return };
+        let Some(database) = test_postgres::database().await else {
+            return;
+        };
         assert!(refused("postgres://a b@:x/").await.contains("database URL"));
         let (server, name) = database.url().rsplit_once('/').unwrap();
         let nowhere = refused(&format!("{server}/nowhere")).await;
-        assert!(nowhere.contains("nowhere at 127.0.0.1:") && nowhere.contains("does not exist"), "{nowhere}");
-        let wrong = refused(&format!("postgres://centwise:wrong-secret@{}/{name}", server.split_once('@').unwrap().1)).await;
-        assert!(wrong.contains("password authentication failed") && !wrong.contains("wrong-secret"), "{wrong}");
+        assert!(
+            nowhere.contains("nowhere at 127.0.0.1:") && nowhere.contains("does not exist"),
+            "{nowhere}"
+        );
+        let wrong = refused(&format!(
+            "postgres://centwise:wrong-secret@{}/{name}",
+            server.split_once('@').unwrap().1
+        ))
+        .await;
+        assert!(
+            wrong.contains("password authentication failed") && !wrong.contains("wrong-secret"),
+            "{wrong}"
+        );
         let closed = refused("postgres://centwise:wrong-secret@127.0.0.1:1/x").await;
-        assert!(closed.contains("x at 127.0.0.1:1") && !closed.contains("wrong-secret"), "{closed}");
+        assert!(
+            closed.contains("x at 127.0.0.1:1") && !closed.contains("wrong-secret"),
+            "{closed}"
+        );
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn several_processes_bring_an_empty_database_up_to_date_at_once() {
-        let Some(database) = test_postgres::database().await else { return };
+        let Some(database) = test_postgres::database().await else {
+            return;
+        };
         let empty = format!("{}_empty", database.url());
         let (_, name) = empty.rsplit_once('/').unwrap();
         let mut connection = PgConnection::connect(database.url()).await.unwrap();
-        connection.execute(sqlx::AssertSqlSafe(format!("create database {name} template template0"))).await.unwrap();
+        connection
+            .execute(sqlx::AssertSqlSafe(format!(
+                "create database {name} template template0"
+            )))
+            .await
+            .unwrap();
         let opening = (0..6).map(|_| {
             let url = empty.clone();
-            tokio::spawn(async move { Db::open_postgres(&url, &PostgresOptions::default()).await.map(|_| ()) })
+            tokio::spawn(async move {
+                Db::open_postgres(&url, &PostgresOptions::default())
+                    .await
+                    .map(|_| ())
+            })
         });
         for opened in opening.collect::<Vec<_>>() {
             opened.await.unwrap().unwrap();
         }
-        connection.execute(sqlx::AssertSqlSafe(format!("drop database {name} with (force)"))).await.unwrap();
+        connection
+            .execute(sqlx::AssertSqlSafe(format!(
+                "drop database {name} with (force)"
+            )))
+            .await
+            .unwrap();
     }
 
     /// Otherwise the suite that is run so shows nothing.
     #[tokio::test]
     async fn transactions_are_isolated_as_the_tests_ask() {
-        let (Some(database), Ok(wanted)) = (test_postgres::database().await, std::env::var("TEST_DATABASE_ISOLATION")) else { return };
-        let Db::Postgres(db) = Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap() else { unreachable!() };
+        let (Some(database), Ok(wanted)) = (
+            test_postgres::database().await,
+            std::env::var("TEST_DATABASE_ISOLATION"),
+        ) else {
+            return;
+        };
+        let Db::Postgres(db) = Db::open_postgres(database.url(), &PostgresOptions::default())
+            .await
+            .unwrap()
+        else {
+            unreachable!()
+        };
         let mut transactions = Vec::new();
         // Each in a connection of its own.
         for _ in 0..3 {
@@ -282,17 +416,35 @@ mod tests {
         }
         for transaction in &mut transactions {
             let found: String =
-                sqlx::query_scalar("select current_setting('transaction_isolation')").fetch_one(&mut **transaction).await.unwrap();
+                sqlx::query_scalar("select current_setting('transaction_isolation')")
+                    .fetch_one(&mut **transaction)
+                    .await
+                    .unwrap();
             assert_eq!(found, wanted);
         }
     }
 
     #[tokio::test]
     async fn waiting_is_bounded() {
-        let Some(database) = test_postgres::database().await else { return };
-        let Db::Postgres(db) = Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap() else { unreachable!() };
-        for (setting, expected) in [("statement_timeout", "30s"), ("lock_timeout", "10s"), ("idle_in_transaction_session_timeout", "30s")] {
-            let (found,): (String,) = sqlx::query_as("select current_setting($1)").bind(setting).fetch_one(&db.pool).await.unwrap();
+        let Some(database) = test_postgres::database().await else {
+            return;
+        };
+        let Db::Postgres(db) = Db::open_postgres(database.url(), &PostgresOptions::default())
+            .await
+            .unwrap()
+        else {
+            unreachable!()
+        };
+        for (setting, expected) in [
+            ("statement_timeout", "30s"),
+            ("lock_timeout", "10s"),
+            ("idle_in_transaction_session_timeout", "30s"),
+        ] {
+            let (found,): (String,) = sqlx::query_as("select current_setting($1)")
+                .bind(setting)
+                .fetch_one(&db.pool)
+                .await
+                .unwrap();
             assert_eq!(found, expected, "{setting}");
         }
     }

@@ -1,4 +1,5 @@
-//! Whether the database takes a write now: for load balancers, which send nobody where nothing can be kept.
+//! Whether the database takes a write now: for load balancers, which send nobody where nothing can
+//! be kept.
 
 use super::{Db, Sqlite};
 use crate::journal::JournalError;
@@ -6,10 +7,12 @@ use crate::retry;
 use rusqlite::params;
 use std::os::unix::fs::MetadataExt as _;
 
-/// What a file's disk must have left: the write-ahead log grows to half of it before it begins anew.
+/// What a file's disk must have left: the write-ahead log grows to half of it before it begins
+/// anew.
 pub const FREE_BYTES_MIN: u64 = 64 << 20;
 
-const PROBED: &str = "insert into meta (name, value) values ('probed', $1) on conflict (name) do update set value = excluded.value";
+const PROBED: &str = "insert into meta (name, value) values ('probed', $1) on conflict (name) do \
+    update set value = excluded.value";
 
 /// Why nothing can be written.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +26,8 @@ pub enum Unwritable {
 }
 
 impl Db {
-    /// Writes something that means nothing, durably, and waits for as long as that takes. `at_us` is now.
+    /// Writes something that means nothing, durably, and waits for as long as that takes. `at_us`
+    /// is now.
     ///
     /// # Errors
     /// What keeps it from being written.
@@ -33,13 +37,21 @@ impl Db {
             Self::Sqlite(db) => {
                 db.check_file()?;
                 let write = move |connection: &mut rusqlite::Connection, (): &mut ()| {
-                    connection.prepare_cached(PROBED)?.execute(params![at_us.to_le_bytes()])?;
+                    connection
+                        .prepare_cached(PROBED)?
+                        .execute(params![at_us.to_le_bytes()])?;
                     Ok(())
                 };
-                db.write((), write).await.map_err(|error: JournalError| database(&error))
+                db.write((), write)
+                    .await
+                    .map_err(|error: JournalError| database(&error))
             }
             Self::Postgres(db) => {
-                match sqlx::query(PROBED).bind(at_us.to_le_bytes().as_slice()).execute(&db.pool).await {
+                match sqlx::query(PROBED)
+                    .bind(at_us.to_le_bytes().as_slice())
+                    .execute(&db.pool)
+                    .await
+                {
                     // Another process asks at the same moment, and writes.
                     Err(error) if retry::was_undone(&error) => Ok(()),
                     written => written.map(drop).map_err(|error| database(&error)),
@@ -56,11 +68,18 @@ impl Sqlite {
     /// No directory has the file any more.
     pub(crate) fn check_linked(&self) -> Result<(), Unwritable> {
         let [_, opened] = &*self.locks;
-        let is_gone = opened.metadata().map_or(true, |metadata| metadata.nlink() == 0);
-        if is_gone { Err(Unwritable::Replaced(self.file.display().to_string())) } else { Ok(()) }
+        let is_gone = opened
+            .metadata()
+            .map_or(true, |metadata| metadata.nlink() == 0);
+        if is_gone {
+            Err(Unwritable::Replaced(self.file.display().to_string()))
+        } else {
+            Ok(())
+        }
     }
 
-    /// It is where it was opened, and its disk has room. SQLite itself writes on into a file that nobody will find again.
+    /// It is where it was opened, and its disk has room. SQLite itself writes on into a file that
+    /// nobody will find again.
     fn check_file(&self) -> Result<(), Unwritable> {
         let file = self.file.display().to_string();
         let [_, opened] = &*self.locks;
@@ -71,10 +90,14 @@ impl Sqlite {
         if !same {
             return Err(Unwritable::Replaced(file));
         }
-        let disk = rustix::fs::fstatvfs(opened).map_err(|error| Unwritable::Database(error.to_string()))?;
+        let disk = rustix::fs::fstatvfs(opened)
+            .map_err(|error| Unwritable::Database(error.to_string()))?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         if free < FREE_BYTES_MIN {
-            return Err(Unwritable::DiskFull { file, free_mb: free >> 20 });
+            return Err(Unwritable::DiskFull {
+                file,
+                free_mb: free >> 20,
+            });
         }
         Ok(())
     }
@@ -102,8 +125,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_database_on_a_server_takes_one() {
-        let Some(database) = test_postgres::database().await else { return };
-        let db = Db::open_postgres(database.url(), &crate::db::PostgresOptions::default()).await.unwrap();
+        let Some(database) = test_postgres::database().await else {
+            return;
+        };
+        let db = Db::open_postgres(database.url(), &crate::db::PostgresOptions::default())
+            .await
+            .unwrap();
         db.probe(1).await.unwrap();
     }
 }

@@ -1,8 +1,10 @@
-//! The second wall: what is read for one root is read as a role that row-level security keeps to that root.
+//! The second wall: what is read for one root is read as a role that row-level security keeps to
+//! that root.
 //!
-//! The first fence is the code, which asks for a caller's own subtree only. Should a statement ever forget to, this
-//! role shows it nothing of another root. It costs a second round trip, so it stands where a caller's key reads
-//! records, and not where the server itself reads (to authenticate, to price, to post).
+//! The first fence is the code, which asks for a caller's own subtree only. Should a statement ever
+//! forget to, this role shows it nothing of another root. It costs a second round trip, so it
+//! stands where a caller's key reads records, and not where the server itself reads (to
+//! authenticate, to price, to post).
 
 use super::Postgres;
 use rating::TenantId;
@@ -43,8 +45,10 @@ const IS_MADE: &str = "select exists (select 1 from pg_roles where rolname = 'ce
 const IS_JOINED: &str = "select pg_has_role(current_user, 'centwise_reader', 'member')";
 /// The schema and the tables in it that it may not read yet.
 const NOT_GRANTED: &str = concat!(
-    "select format('grant usage on schema %I to centwise_reader', current_schema()) where not has_schema_privilege('centwise_reader', current_schema(), 'usage')",
-    " union all select format('grant select on %I to centwise_reader', name) from unnest($1::text[]) as name",
+    "select format('grant usage on schema %I to centwise_reader', current_schema()) where not \
+        has_schema_privilege('centwise_reader', current_schema(), 'usage')",
+    " union all select format('grant select on %I to centwise_reader', name) from \
+        unnest($1::text[]) as name",
     " where not has_table_privilege('centwise_reader', quote_ident(name), 'select')"
 );
 
@@ -70,8 +74,14 @@ impl Postgres {
     pub(crate) async fn reader(&self, root: Option<TenantId>) -> Result<Reader, sqlx::Error> {
         match root {
             Some(root) if self.walled => {
-                let begin = format!("begin read only; set local role centwise_reader; set local centwise.roots = '{}'", root.0);
-                Ok(Reader::Walled(self.pool.begin_with(AssertSqlSafe(begin)).await?))
+                let begin = format!(
+                    "begin read only; set local role centwise_reader; set local centwise.roots = \
+                        '{}'",
+                    root.0
+                );
+                Ok(Reader::Walled(
+                    self.pool.begin_with(AssertSqlSafe(begin)).await?,
+                ))
             }
             _ => Ok(Reader::Open(self.pool.acquire().await?)),
         }
@@ -86,7 +96,10 @@ pub(super) async fn raise(connection: &mut PgConnection) -> Result<bool, sqlx::E
             return Ok(false);
         }
     }
-    let missing: Vec<(String,)> = sqlx::query_as(NOT_GRANTED).bind(TABLES).fetch_all(&mut *connection).await?;
+    let missing: Vec<(String,)> = sqlx::query_as(NOT_GRANTED)
+        .bind(TABLES)
+        .fetch_all(&mut *connection)
+        .await?;
     for (grant,) in missing {
         if !was_allowed(connection.execute(AssertSqlSafe(grant)).await)? {
             return Ok(false);
@@ -96,8 +109,11 @@ pub(super) async fn raise(connection: &mut PgConnection) -> Result<bool, sqlx::E
 }
 
 fn was_allowed<T>(result: Result<T, sqlx::Error>) -> Result<bool, sqlx::Error> {
-    let insufficient_privilege =
-        |error: &sqlx::Error| error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("42501"));
+    let insufficient_privilege = |error: &sqlx::Error| {
+        error
+            .as_database_error()
+            .is_some_and(|error| error.code().as_deref() == Some("42501"))
+    };
     match result {
         Ok(_) => Ok(true),
         Err(error) if insufficient_privilege(&error) => Ok(false),

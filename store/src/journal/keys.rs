@@ -16,7 +16,8 @@ pub struct StateKeys {
     /// Counters of which every member is needed (a void of `max` or `latest`).
     pub all_members: Vec<CounterKey>,
     pub holds: Vec<HoldId>,
-    /// Only if they are open: usage that may carry its hold's id. Mostly absent, so answered without the disk.
+    /// Only if they are open: usage that may carry its hold's id. Mostly absent, so answered
+    /// without the disk.
     pub open_holds: Vec<HoldId>,
     pub amendments: Vec<Seq>,
     /// Whose the keys are; those before the first mark are of a root that the caller does not know.
@@ -71,19 +72,28 @@ impl StateKeys {
                 self.holds.len(),
                 self.open_holds.len(),
             ];
-            self.marks.push(Mark { root, from: lengths.map(|length| length as u32) });
+            self.marks.push(Mark {
+                root,
+                from: lengths.map(|length| length as u32),
+            });
         }
     }
 
     /// The keys of one kind in runs of one root; `None`: not known.
-    pub fn runs<'a, K>(&'a self, kind: KeysOf, keys: &'a [K]) -> impl Iterator<Item = (Option<TenantId>, &'a [K])> {
+    pub fn runs<'a, K>(
+        &'a self,
+        kind: KeysOf,
+        keys: &'a [K],
+    ) -> impl Iterator<Item = (Option<TenantId>, &'a [K])> {
         let from = move |mark: &Mark| (mark.from[kind as usize] as usize).min(keys.len());
         let unknown = (None, &keys[..self.marks.first().map_or(keys.len(), from)]);
         let known = self.marks.iter().enumerate().map(move |(index, mark)| {
             let end = self.marks.get(index + 1).map_or(keys.len(), from);
             (Some(mark.root), &keys[from(mark)..end])
         });
-        std::iter::once(unknown).chain(known).filter(|(_, run)| !run.is_empty())
+        std::iter::once(unknown)
+            .chain(known)
+            .filter(|(_, run)| !run.is_empty())
     }
 
     /// The accounts that are not among `known`, and nothing else.
@@ -91,7 +101,11 @@ impl StateKeys {
         let mut others = Self::default();
         for (root, accounts) in self.runs(KeysOf::Accounts, &self.accounts) {
             root.into_iter().for_each(|root| others.under(root));
-            others.accounts.extend(accounts.iter().filter(|account| !known.contains_key(account)));
+            others.accounts.extend(
+                accounts
+                    .iter()
+                    .filter(|account| !known.contains_key(account)),
+            );
         }
         others
     }
@@ -111,7 +125,10 @@ mod tests {
         keys.carries.push(TenantId(80));
         keys.under(TenantId(7));
         keys.holds.push(HoldId(4));
-        let holds: Vec<_> = keys.runs(KeysOf::Holds, &keys.holds).map(|(root, run)| (root.map(|root| root.0), run.len())).collect();
+        let holds: Vec<_> = keys
+            .runs(KeysOf::Holds, &keys.holds)
+            .map(|(root, run)| (root.map(|root| root.0), run.len()))
+            .collect();
         assert_eq!(holds, [(None, 1), (Some(8), 2), (Some(7), 1)]);
         let carries: Vec<_> = keys.runs(KeysOf::Carries, &keys.carries).collect();
         assert_eq!(carries, [(Some(TenantId(8)), &[TenantId(80)][..])]);

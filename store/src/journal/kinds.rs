@@ -31,7 +31,8 @@ pub enum Kind {
     RatedLater = 3,
     /// −q of an earlier event (`refers_to`).
     Void = 4,
-    /// An event that somebody below had reported (`refers_to`), reported from above with the same content: moves nothing.
+    /// An event that somebody below had reported (`refers_to`), reported from above with the same
+    /// content: moves nothing.
     Confirmed = 5,
     HoldPlaced = 10,
     HoldExtended = 11,
@@ -47,8 +48,9 @@ pub enum Kind {
     Payout = 24,
     /// What else a payment moves: fees, money of nobody.
     Payment = 25,
-    /// What was carried of a customer whose tenant is closed or whose agreement ended, settled half up: a charge per link,
-    /// whose `exact` is what the rounding adds or takes, and which carries nothing on.
+    /// What was carried of a customer whose tenant is closed or whose agreement ended, settled half
+    /// up: a charge per link, whose `exact` is what the rounding adds or takes, and which carries
+    /// nothing on.
     CarrySettled = 26,
     /// A balance with a seller that collects itself, moved to the book of that seller, once.
     Reclassification = 27,

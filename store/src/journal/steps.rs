@@ -1,8 +1,10 @@
-//! An event that is charged in several steps: which links are open after each, and how the steps hang together.
+//! An event that is charged in several steps: which links are open after each, and how the steps
+//! hang together.
 //!
-//! A usage event's own record and every later rating or void of it is a step. The event's record leads to the last one
-//! ([`super::Amendment`]), each to the one before it. Most events have one step and nothing open: their bodies end where
-//! they always ended, so that records from before read as such.
+//! A usage event's own record and every later rating or void of it is a step. The event's record
+//! leads to the last one ([`super::Amendment`]), each to the one before it. Most events have one
+//! step and nothing open: their bodies end where they always ended, so that records from before
+//! read as such.
 
 use super::counted::Restated;
 use super::{Place, Seq};
@@ -38,8 +40,8 @@ pub struct Steps {
     pub previous: Option<Seq>,
     /// The event whose lower links this one corrects; those above stand with that one.
     pub corrects: Option<Seq>,
-    /// Of its charges that do not count in the first segment of their counters, or from which it does not follow what these
-    /// were charged so far.
+    /// Of its charges that do not count in the first segment of their counters, or from which it
+    /// does not follow what these were charged so far.
     pub places: Vec<Place>,
 }
 
@@ -62,8 +64,18 @@ struct Placed<L, P> {
 
 impl<P> Placed<Vec<OpenLink>, P> {
     fn steps(self, place: impl Fn(P) -> Place) -> Box<Steps> {
-        let Self { open, previous, corrects, places } = self;
-        Box::new(Steps { open, previous, corrects, places: places.into_iter().map(place).collect() })
+        let Self {
+            open,
+            previous,
+            corrects,
+            places,
+        } = self;
+        Box::new(Steps {
+            open,
+            previous,
+            corrects,
+            places: places.into_iter().map(place).collect(),
+        })
     }
 }
 
@@ -77,15 +89,39 @@ struct Plain {
 }
 
 impl From<&Place> for Plain {
-    fn from(&Place { buyer, number, cell, start, restated: _ }: &Place) -> Self {
-        Self { buyer, number, cell, start }
+    fn from(
+        &Place {
+            buyer,
+            number,
+            cell,
+            start,
+            restated: _,
+        }: &Place,
+    ) -> Self {
+        Self {
+            buyer,
+            number,
+            cell,
+            start,
+        }
     }
 }
 
 impl Plain {
     fn place(self, restated: Option<Restated>) -> Place {
-        let Self { buyer, number, cell, start } = self;
-        Place { buyer, number, cell, start, restated }
+        let Self {
+            buyer,
+            number,
+            cell,
+            start,
+        } = self;
+        Place {
+            buyer,
+            number,
+            cell,
+            start,
+            restated,
+        }
     }
 }
 
@@ -126,17 +162,42 @@ pub(super) mod tail {
         if let Some(key) = key {
             tuple.serialize_element(&key)?;
         }
-        let Some(Steps { open, previous, corrects, places }) = steps else { return tuple.end() };
+        let Some(Steps {
+            open,
+            previous,
+            corrects,
+            places,
+        }) = steps
+        else {
+            return tuple.end();
+        };
         let (previous, corrects) = (*previous, *corrects);
         match form {
-            STEPS => tuple.serialize_element(&First { open, previous, corrects })?,
+            STEPS => tuple.serialize_element(&First {
+                open,
+                previous,
+                corrects,
+            })?,
             WITH_PLACES => {
                 let places = places.iter().map(Plain::from).collect();
-                tuple.serialize_element(&Placed { open, previous, corrects, places })?;
+                tuple.serialize_element(&Placed {
+                    open,
+                    previous,
+                    corrects,
+                    places,
+                })?;
             }
             _ => {
-                let places = places.iter().map(|place| (Plain::from(place), place.restated)).collect();
-                tuple.serialize_element(&Placed { open, previous, corrects, places })?;
+                let places = places
+                    .iter()
+                    .map(|place| (Plain::from(place), place.restated))
+                    .collect();
+                tuple.serialize_element(&Placed {
+                    open,
+                    previous,
+                    corrects,
+                    places,
+                })?;
             }
         }
         tuple.end()
@@ -160,19 +221,37 @@ pub(super) mod tail {
                 // The body ends here.
                 return Ok(Trail::default());
             };
-            let key = if form & WITH_KEY == 0 { None } else { fields.next_element::<ApiKeyId>()? };
+            let key = if form & WITH_KEY == 0 {
+                None
+            } else {
+                fields.next_element::<ApiKeyId>()?
+            };
             let steps = match form & !WITH_KEY {
                 ALONE => None,
                 STEPS => {
                     let first = fields.next_element::<First<_>>()?;
-                    first.map(|First { open, previous, corrects }| Box::new(Steps { open, previous, corrects, places: Vec::new() }))
+                    first.map(
+                        |First {
+                             open,
+                             previous,
+                             corrects,
+                         }| {
+                            Box::new(Steps {
+                                open,
+                                previous,
+                                corrects,
+                                places: Vec::new(),
+                            })
+                        },
+                    )
                 }
                 WITH_PLACES => {
                     let placed = fields.next_element::<Placed<Vec<OpenLink>, Plain>>()?;
                     placed.map(|placed| placed.steps(|plain| plain.place(None)))
                 }
                 RESTATED => {
-                    let placed = fields.next_element::<Placed<Vec<OpenLink>, (Plain, Option<Restated>)>>()?;
+                    let placed = fields
+                        .next_element::<Placed<Vec<OpenLink>, (Plain, Option<Restated>)>>()?;
                     placed.map(|placed| placed.steps(|(plain, restated)| plain.place(restated)))
                 }
                 _ => return Err(A::Error::custom(format_args!("a record of form {form}"))),
@@ -224,7 +303,12 @@ mod tests {
         let old = postcard::to_allocvec(&before).unwrap();
         let body: Body = postcard::from_bytes(&old).unwrap();
         assert_eq!(
-            (body.reason.as_str(), body.refers_to, body.member.as_deref(), &body.trail.steps),
+            (
+                body.reason.as_str(),
+                body.refers_to,
+                body.member.as_deref(),
+                &body.trail.steps
+            ),
             ("no_rate", Some(Seq(7)), Some("m"), &None)
         );
         assert_eq!(postcard::to_allocvec(&body).unwrap(), old);
@@ -232,41 +316,117 @@ mod tests {
 
     #[test]
     fn steps_read_back_and_half_of_them_do_not() {
-        let open = vec![OpenLink { buyer: TenantId(4), reason: "no_rate".into() }];
-        let first = Steps { open, previous: Some(Seq(9)), corrects: None, places: Vec::new() };
-        let place = Place { buyer: TenantId(4), number: 1, cell: 0, start: None, restated: None };
-        let now = Charged { by: None, sum: Exact(-7), least: Some(Exact::ZERO) };
-        let restated = Place { restated: Some(Restated { before: Some(Charged::default()), now }), ..place };
-        let all = [None, Some(first.clone()), Some(placed(&first, vec![place])), Some(placed(&first, vec![place, restated]))];
-        let trails =
-            all.into_iter().flat_map(|steps| [None, Some(ApiKeyId(1 << 60))].map(|key| Trail { key, steps: steps.clone().map(Box::new) }));
+        let open = vec![OpenLink {
+            buyer: TenantId(4),
+            reason: "no_rate".into(),
+        }];
+        let first = Steps {
+            open,
+            previous: Some(Seq(9)),
+            corrects: None,
+            places: Vec::new(),
+        };
+        let place = Place {
+            buyer: TenantId(4),
+            number: 1,
+            cell: 0,
+            start: None,
+            restated: None,
+        };
+        let now = Charged {
+            by: None,
+            sum: Exact(-7),
+            least: Some(Exact::ZERO),
+        };
+        let restated = Place {
+            restated: Some(Restated {
+                before: Some(Charged::default()),
+                now,
+            }),
+            ..place
+        };
+        let all = [
+            None,
+            Some(first.clone()),
+            Some(placed(&first, vec![place])),
+            Some(placed(&first, vec![place, restated])),
+        ];
+        let trails = all.into_iter().flat_map(|steps| {
+            [None, Some(ApiKeyId(1 << 60))].map(|key| Trail {
+                key,
+                steps: steps.clone().map(Box::new),
+            })
+        });
         for trail in trails.filter(|trail| *trail != Trail::default()) {
-            let body = Body { trail, ..Body::default() };
+            let body = Body {
+                trail,
+                ..Body::default()
+            };
             let packed = postcard::to_allocvec(&body).unwrap();
             assert_eq!(postcard::from_bytes::<Body>(&packed).unwrap(), body);
             assert!(postcard::from_bytes::<Body>(&packed[..packed.len() - 2]).is_err());
             let mut later = packed;
             let at = postcard::to_allocvec(&Body::default()).unwrap().len();
             later[at] = 4;
-            assert!(postcard::from_bytes::<Body>(&later).is_err(), "of a version that is not known");
+            assert!(
+                postcard::from_bytes::<Body>(&later).is_err(),
+                "of a version that is not known"
+            );
         }
     }
 
     fn placed(first: &Steps, places: Vec<Place>) -> Steps {
-        Steps { places, ..first.clone() }
+        Steps {
+            places,
+            ..first.clone()
+        }
     }
 
     #[test]
     fn places_are_packed_as_before_they_could_be_restated() {
         #[derive(Serialize)]
-        struct Before(Vec<OpenLink>, Option<Seq>, Option<Seq>, Vec<(TenantId, u32, u32, Option<Counter>)>);
-        let start = Some(Counter { quantity: rating::Quantity(5), events: 1 });
-        let place = Place { buyer: TenantId(4), number: 3, cell: 2, start, restated: None };
-        let steps = placed(&Steps { previous: Some(Seq(9)), ..Steps::default() }, vec![place]);
+        struct Before(
+            Vec<OpenLink>,
+            Option<Seq>,
+            Option<Seq>,
+            Vec<(TenantId, u32, u32, Option<Counter>)>,
+        );
+        let start = Some(Counter {
+            quantity: rating::Quantity(5),
+            events: 1,
+        });
+        let place = Place {
+            buyer: TenantId(4),
+            number: 3,
+            cell: 2,
+            start,
+            restated: None,
+        };
+        let steps = placed(
+            &Steps {
+                previous: Some(Seq(9)),
+                ..Steps::default()
+            },
+            vec![place],
+        );
         let mut old = postcard::to_allocvec(&Body::default()).unwrap();
         old.push(2);
-        old.extend(postcard::to_allocvec(&Before(Vec::new(), steps.previous, None, vec![(TenantId(4), 3, 2, start)])).unwrap());
-        let body = Body { trail: Trail { steps: Some(Box::new(steps)), key: None }, ..Body::default() };
+        old.extend(
+            postcard::to_allocvec(&Before(
+                Vec::new(),
+                steps.previous,
+                None,
+                vec![(TenantId(4), 3, 2, start)],
+            ))
+            .unwrap(),
+        );
+        let body = Body {
+            trail: Trail {
+                steps: Some(Box::new(steps)),
+                key: None,
+            },
+            ..Body::default()
+        };
         assert_eq!(postcard::to_allocvec(&body).unwrap(), old);
         assert_eq!(postcard::from_bytes::<Body>(&old).unwrap(), body);
     }
@@ -275,11 +435,23 @@ mod tests {
     fn steps_without_places_are_packed_as_before_there_were_any() {
         #[derive(Serialize)]
         struct Before(Vec<OpenLink>, Option<Seq>, Option<Seq>);
-        let steps = Steps { previous: Some(Seq(9)), corrects: Some(Seq(7)), ..Steps::default() };
+        let steps = Steps {
+            previous: Some(Seq(9)),
+            corrects: Some(Seq(7)),
+            ..Steps::default()
+        };
         let mut old = postcard::to_allocvec(&Body::default()).unwrap();
         old.push(1);
-        old.extend(postcard::to_allocvec(&Before(Vec::new(), steps.previous, steps.corrects)).unwrap());
-        let body = Body { trail: Trail { steps: Some(Box::new(steps)), key: None }, ..Body::default() };
+        old.extend(
+            postcard::to_allocvec(&Before(Vec::new(), steps.previous, steps.corrects)).unwrap(),
+        );
+        let body = Body {
+            trail: Trail {
+                steps: Some(Box::new(steps)),
+                key: None,
+            },
+            ..Body::default()
+        };
         assert_eq!(postcard::to_allocvec(&body).unwrap(), old);
         assert_eq!(postcard::from_bytes::<Body>(&old).unwrap(), body);
     }

@@ -26,13 +26,26 @@ struct Tallies(BTreeMap<String, i128>);
 pub(super) async fn compare(export: &Export, import: &Import) -> Result<Vec<Compared>> {
     let (Tallies(source), Tallies(target)) = (of_source(export).await?, of_target(import).await?);
     let names: BTreeSet<&String> = source.keys().chain(target.keys()).collect();
-    let of = |tallies: &BTreeMap<String, i128>, name: &String| tallies.get(name).copied().unwrap_or_default();
-    Ok(names.into_iter().map(|name| Compared { what: name.clone(), source: of(&source, name), target: of(&target, name) }).collect())
+    let of = |tallies: &BTreeMap<String, i128>, name: &String| {
+        tallies.get(name).copied().unwrap_or_default()
+    };
+    Ok(names
+        .into_iter()
+        .map(|name| Compared {
+            what: name.clone(),
+            source: of(&source, name),
+            target: of(&target, name),
+        })
+        .collect())
 }
 
 /// Lists of the journal that have the same rows on both.
-const LISTS: [(&str, &str); 4] =
-    [("heads", "roots with records"), ("unrated", "events to be rated"), ("amendments", "amendments"), ("openings", "openings")];
+const LISTS: [(&str, &str); 4] = [
+    ("heads", "roots with records"),
+    ("unrated", "events to be rated"),
+    ("amendments", "amendments"),
+    ("openings", "openings"),
+];
 
 async fn of_source(export: &Export) -> Result<Tallies> {
     let mut tallies = Tallies::default();
@@ -42,10 +55,18 @@ async fn of_source(export: &Export) -> Result<Tallies> {
     for (table, name) in LISTS {
         tallies.add(name, export.count(table).await?);
     }
-    tallies.records(export.counts("select kind, count(*) from records group by kind").await?)?;
+    tallies.records(
+        export
+            .counts("select kind, count(*) from records group by kind")
+            .await?,
+    )?;
     let states = export.states().await?;
     for (key, balance) in &states.accounts {
-        tallies.accounts(key.kind, key.currency, [1, i128::from(balance.posted.0), i128::from(balance.held.0)]);
+        tallies.accounts(
+            key.kind,
+            key.currency,
+            [1, i128::from(balance.posted.0), i128::from(balance.held.0)],
+        );
     }
     tallies.add("carries", states.carries.len() as i64);
     for counter in states.counters.values().map(|tally| tally.counter) {
@@ -92,14 +113,20 @@ impl Tallies {
 
     fn records(&mut self, counts: Vec<(i64, i64)>) -> Result<()> {
         for (code, count) in counts {
-            let kind = Kind::from_code(code).ok_or_else(|| JournalError::Corrupt(format!("records: unknown kind {code}")))?;
+            let kind = Kind::from_code(code)
+                .ok_or_else(|| JournalError::Corrupt(format!("records: unknown kind {code}")))?;
             self.add(format!("records {kind:?}"), count);
         }
         Ok(())
     }
 
     /// How many, posted and held cents.
-    fn accounts(&mut self, kind: AccountKind, currency: Currency, [count, posted, held]: [i128; 3]) {
+    fn accounts(
+        &mut self,
+        kind: AccountKind,
+        currency: Currency,
+        [count, posted, held]: [i128; 3],
+    ) {
         self.add(format!("accounts {currency} {kind}"), count);
         self.add(format!("accounts {currency} {kind}, posted cents"), posted);
         self.add(format!("accounts {currency} {kind}, held cents"), held);
@@ -114,10 +141,23 @@ impl Tallies {
 
     /// How many by state.
     fn holds(&mut self, counts: impl Iterator<Item = (i64, i64)>) {
-        const STATES: [HoldState; 4] = [HoldState::Open, HoldState::Captured, HoldState::Released, HoldState::Expired];
+        const STATES: [HoldState; 4] = [
+            HoldState::Open,
+            HoldState::Captured,
+            HoldState::Released,
+            HoldState::Expired,
+        ];
         for (code, count) in counts {
-            let state = STATES.into_iter().find(|state| hold_state_code(*state) == code);
-            self.add(state.map_or_else(|| format!("holds in state {code}"), |state| format!("holds {state}")), count);
+            let state = STATES
+                .into_iter()
+                .find(|state| hold_state_code(*state) == code);
+            self.add(
+                state.map_or_else(
+                    || format!("holds in state {code}"),
+                    |state| format!("holds {state}"),
+                ),
+                count,
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! Records in order of arrival, made into batches of PostgreSQL: of a piece of them that lies in one month, every root's part.
+//! Records in order of arrival, made into batches of PostgreSQL: of a piece of them that lies in
+//! one month, every root's part.
 
 use super::seqs::Seqs;
 use crate::journal::{Batch, JournalError, Kind, Result, Seq};
@@ -37,29 +38,49 @@ pub(super) struct Pieces {
 impl Pieces {
     /// `numbers`: of the roots.
     pub(super) fn new(numbers: HashMap<TenantId, i64>, seqs: Seqs) -> Self {
-        let next = numbers.into_iter().map(|(root, number)| (root, Import::first_seq(number).0)).collect();
-        Self { next, seqs, piece: Piece::default(), of_root: FastMap::default(), months: None }
+        let next = numbers
+            .into_iter()
+            .map(|(root, number)| (root, Import::first_seq(number).0))
+            .collect();
+        Self {
+            next,
+            seqs,
+            piece: Piece::default(),
+            of_root: FastMap::default(),
+            months: None,
+        }
     }
 
     /// The piece before this line, if it is whole.
     pub(super) fn add(&mut self, line: Line) -> Result<Option<Piece>> {
-        let Line { mut record, committed_at, unrated } = line;
+        let Line {
+            mut record,
+            committed_at,
+            unrated,
+        } = line;
         let (old, root) = (record.seq, record.identity.root);
         let months = Some((Month::of(record.received_at), Month::of(committed_at)));
-        let full = self.piece.placed.len() == PIECE_RECORDS_MAX || self.of_root.get(&root) == Some(&BATCH_RECORDS_MAX);
+        let full = self.piece.placed.len() == PIECE_RECORDS_MAX
+            || self.of_root.get(&root) == Some(&BATCH_RECORDS_MAX);
         let whole = full || (self.months.is_some() && self.months != months);
         let before = if whole { self.take() } else { None };
         self.months = months;
 
-        let next =
-            self.next.get_mut(&root).ok_or_else(|| JournalError::Corrupt(format!("record {} is of {root}, which has no chain", old.0)))?;
+        let next = self.next.get_mut(&root).ok_or_else(|| {
+            JournalError::Corrupt(format!("record {} is of {root}, which has no chain", old.0))
+        })?;
         let seq = Seq(*next);
         *next += 1;
         self.seqs.push(seq)?;
         let index = self.piece.placed.len();
         let batch = &mut self.piece.batch;
         if let Some(named) = record.body.refers_to {
-            let missing = || JournalError::Corrupt(format!("record {} refers to {}, which is not there", old.0, named.0));
+            let missing = || {
+                JournalError::Corrupt(format!(
+                    "record {} refers to {}, which is not there",
+                    old.0, named.0
+                ))
+            };
             let named = self.seqs.of(named)?.ok_or_else(missing)?;
             record.body.refers_to = Some(named);
             if matches!(record.kind, Kind::Void | Kind::RatedLater) {
@@ -67,8 +88,16 @@ impl Pieces {
             }
         }
         if let Some(steps) = &mut record.body.trail.steps {
-            for named in [&mut steps.previous, &mut steps.corrects].into_iter().flatten() {
-                let missing = || JournalError::Corrupt(format!("record {} names {}, which is not there", old.0, named.0));
+            for named in [&mut steps.previous, &mut steps.corrects]
+                .into_iter()
+                .flatten()
+            {
+                let missing = || {
+                    JournalError::Corrupt(format!(
+                        "record {} names {}, which is not there",
+                        old.0, named.0
+                    ))
+                };
                 *named = self.seqs.of(*named)?.ok_or_else(missing)?;
             }
         }

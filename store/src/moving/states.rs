@@ -15,7 +15,9 @@ pub(super) async fn copy(export: &Export, import: &Import) -> Result<()> {
     let homes = export.homes().await?;
     let home = |tenant: TenantId| {
         let home = homes.get(&tenant).copied();
-        home.ok_or_else(|| JournalError::Corrupt(format!("{tenant} has states, and there is no such tenant")))
+        home.ok_or_else(|| {
+            JournalError::Corrupt(format!("{tenant} has states, and there is no such tenant"))
+        })
     };
     for (root, states) in by_root(export.states().await?, &home)? {
         put(import, root, &states).await?;
@@ -42,16 +44,31 @@ pub(super) async fn copy(export: &Export, import: &Import) -> Result<()> {
     import.put_members(&part).await
 }
 
-fn by_root(states: State, home: &impl Fn(TenantId) -> Result<TenantId>) -> Result<BTreeMap<TenantId, Delta>> {
+fn by_root(
+    states: State,
+    home: &impl Fn(TenantId) -> Result<TenantId>,
+) -> Result<BTreeMap<TenantId, Delta>> {
     let mut roots: BTreeMap<TenantId, Delta> = BTreeMap::new();
     for (key, balance) in states.accounts {
-        roots.entry(home(key.tenant)?).or_default().accounts.push((key, balance));
+        roots
+            .entry(home(key.tenant)?)
+            .or_default()
+            .accounts
+            .push((key, balance));
     }
     for (customer, links) in states.carries {
-        roots.entry(home(customer)?).or_default().carries.push((customer, links));
+        roots
+            .entry(home(customer)?)
+            .or_default()
+            .carries
+            .push((customer, links));
     }
     for (key, counter) in states.counters {
-        roots.entry(home(key.buyer)?).or_default().counters.push((key, counter));
+        roots
+            .entry(home(key.buyer)?)
+            .or_default()
+            .counters
+            .push((key, counter));
     }
     for states in roots.values_mut() {
         states.accounts.sort_unstable_by_key(|(key, _)| *key);
@@ -63,13 +80,37 @@ fn by_root(states: State, home: &impl Fn(TenantId) -> Result<TenantId>) -> Resul
 
 async fn put(import: &Import, root: TenantId, states: &Delta) -> Result<()> {
     for part in states.accounts.chunks(ROWS_MAX) {
-        import.put_states(root, &Delta { accounts: part.to_vec(), ..Delta::default() }).await?;
+        import
+            .put_states(
+                root,
+                &Delta {
+                    accounts: part.to_vec(),
+                    ..Delta::default()
+                },
+            )
+            .await?;
     }
     for part in states.carries.chunks(ROWS_MAX) {
-        import.put_states(root, &Delta { carries: part.to_vec(), ..Delta::default() }).await?;
+        import
+            .put_states(
+                root,
+                &Delta {
+                    carries: part.to_vec(),
+                    ..Delta::default()
+                },
+            )
+            .await?;
     }
     for part in states.counters.chunks(ROWS_MAX) {
-        import.put_states(root, &Delta { counters: part.to_vec(), ..Delta::default() }).await?;
+        import
+            .put_states(
+                root,
+                &Delta {
+                    counters: part.to_vec(),
+                    ..Delta::default()
+                },
+            )
+            .await?;
     }
     Ok(())
 }

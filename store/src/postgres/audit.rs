@@ -1,9 +1,11 @@
-//! The audit on PostgreSQL: one snapshot, root by root in order, read while the chunk before is worked on. A root
-//! whose first months were dropped begins at its opening.
+//! The audit on PostgreSQL: one snapshot, root by root in order, read while the chunk before is
+//! worked on. A root whose first months were dropped begins at its opening.
 
 use super::heads::{self, Head};
 use super::known::Delta;
-use super::rows::{account, batch, bytes, carries, counter, hash, hold, int, optional_int, small, text};
+use super::rows::{
+    account, batch, bytes, carries, counter, hash, hold, int, optional_int, small, text,
+};
 use super::{openings, sql};
 use crate::db::Db;
 use crate::hash::Row;
@@ -20,14 +22,20 @@ const CHUNK_ROWS: i64 = 16_384;
 
 /// Audits a database, also beside running servers: it reads one snapshot and writes nothing.
 pub async fn verify_database(db: &Db) -> Result<Vec<Check>> {
-    let Db::Postgres(db) = db else { return Err(JournalError::Unavailable("this is not a PostgreSQL database".into())) };
+    let Db::Postgres(db) = db else {
+        return Err(JournalError::Unavailable(
+            "this is not a PostgreSQL database".into(),
+        ));
+    };
     verify(&db.pool).await
 }
 
 pub async fn verify(pool: &PgPool) -> Result<Vec<Check>> {
     let (mut checks, _) = audit(pool, &HashMap::new()).await?;
     let mut snapshot = pool.begin_with(sql::SNAPSHOT).await?;
-    sqlx::raw_sql(sql::NO_TIMEOUT).execute(&mut *snapshot).await?;
+    sqlx::raw_sql(sql::NO_TIMEOUT)
+        .execute(&mut *snapshot)
+        .await?;
     checks.extend(records::checks_of_postgres(&mut snapshot).await?);
     Ok(checks)
 }
@@ -40,23 +48,40 @@ pub struct Edge {
 }
 
 impl Edge {
-    const END: Self = Self { batch: i64::MAX, seq: i64::MAX };
+    const END: Self = Self {
+        batch: i64::MAX,
+        seq: i64::MAX,
+    };
 }
 
 /// The checks, and what the records of roots come to up to these cuts, packed.
-pub async fn audit(pool: &PgPool, cuts: &HashMap<TenantId, Edge>) -> Result<(Vec<Check>, HashMap<TenantId, Vec<u8>>)> {
+pub async fn audit(
+    pool: &PgPool,
+    cuts: &HashMap<TenantId, Edge>,
+) -> Result<(Vec<Check>, HashMap<TenantId, Vec<u8>>)> {
     let mut snapshot = pool.begin_with(sql::SNAPSHOT).await?;
-    sqlx::raw_sql(sql::NO_TIMEOUT).execute(&mut *snapshot).await?;
+    sqlx::raw_sql(sql::NO_TIMEOUT)
+        .execute(&mut *snapshot)
+        .await?;
     let heads = heads::every(&mut snapshot).await?;
     let keys = personal_keys(&mut snapshot).await?;
-    let records: i64 = heads.iter().map(|head| head.last_seq - heads::first_seq(head.number) + 1).sum();
+    let records: i64 = heads
+        .iter()
+        .map(|head| head.last_seq - heads::first_seq(head.number) + 1)
+        .sum();
     let mut audit = Audit::new(keys, records.unsigned_abs());
     let mut totals = HashMap::new();
     for head in &heads {
-        let mut edge = Edge { batch: 0, seq: heads::first_seq(head.number) - 1 };
+        let mut edge = Edge {
+            batch: 0,
+            seq: heads::first_seq(head.number) - 1,
+        };
         match openings::of(&mut snapshot, head.root).await? {
             Some(opening) => {
-                edge = Edge { batch: opening.batch, seq: opening.last.0 };
+                edge = Edge {
+                    batch: opening.batch,
+                    seq: opening.last.0,
+                };
                 audit.begin_at(&opening);
             }
             None => audit.begin_root(Seq(edge.seq)),
@@ -72,20 +97,38 @@ pub async fn audit(pool: &PgPool, cuts: &HashMap<TenantId, Edge>) -> Result<(Vec
         audit.end_root(&stored);
     }
     while audit.identities().next_pass() {
-        audit = stream_identities(&mut snapshot, &heads, audit, |audit, row| audit.identities().add(row)).await?;
+        audit = stream_identities(&mut snapshot, &heads, audit, |audit, row| {
+            audit.identities().add(row)
+        })
+        .await?;
     }
     if audit.identities().has_suspects() {
-        audit = stream_identities(&mut snapshot, &heads, audit, |audit, row| audit.identities().confirm(row)).await?;
+        audit = stream_identities(&mut snapshot, &heads, audit, |audit, row| {
+            audit.identities().confirm(row)
+        })
+        .await?;
     }
     Ok((audit.finish(&Stored::default()), totals))
 }
 
 /// The rows of a root behind one edge and up to another.
-async fn stream_rows(conn: &mut PgConnection, root: TenantId, after: Edge, until: Edge, audit: Audit) -> Result<Audit> {
+async fn stream_rows(
+    conn: &mut PgConnection,
+    root: TenantId,
+    after: Edge,
+    until: Edge,
+    audit: Audit,
+) -> Result<Audit> {
     let mut working = tokio::task::spawn_blocking(move || Ok(audit));
     let Edge { mut seq, mut batch } = after;
     loop {
-        let rows = sqlx::query(sql::AUDIT_ROWS).bind(root.0).bind(seq).bind(CHUNK_ROWS).bind(until.seq).fetch_all(&mut *conn).await?;
+        let rows = sqlx::query(sql::AUDIT_ROWS)
+            .bind(root.0)
+            .bind(seq)
+            .bind(CHUNK_ROWS)
+            .bind(until.seq)
+            .fetch_all(&mut *conn)
+            .await?;
         let Some(last) = rows.last() else { break };
         let last_batch = int(last, 1)?;
         let batches = batches(conn, root, batch, last_batch).await?;
@@ -93,7 +136,8 @@ async fn stream_rows(conn: &mut PgConnection, root: TenantId, after: Edge, until
         let mut audit = joined(working).await?;
         working = tokio::task::spawn_blocking(move || {
             audit.expect_batches(batches);
-            rows.iter().try_for_each(|row| stored_row(row).map(|row| audit.row(&row)))?;
+            rows.iter()
+                .try_for_each(|row| stored_row(row).map(|row| audit.row(&row)))?;
             Ok(audit)
         });
     }
@@ -103,14 +147,26 @@ async fn stream_rows(conn: &mut PgConnection, root: TenantId, after: Edge, until
 }
 
 async fn joined(working: tokio::task::JoinHandle<Result<Audit>>) -> Result<Audit> {
-    working.await.map_err(|e| JournalError::Unavailable(e.to_string()))?
+    working
+        .await
+        .map_err(|e| JournalError::Unavailable(e.to_string()))?
 }
 
-async fn stream_identities(conn: &mut PgConnection, heads: &[Head], mut audit: Audit, each: fn(&mut Audit, &Row<'_>)) -> Result<Audit> {
+async fn stream_identities(
+    conn: &mut PgConnection,
+    heads: &[Head],
+    mut audit: Audit,
+    each: fn(&mut Audit, &Row<'_>),
+) -> Result<Audit> {
     for head in heads {
         let mut seq = 0_i64;
         loop {
-            let rows = sqlx::query(sql::AUDIT_IDENTITIES).bind(head.root.0).bind(seq).bind(CHUNK_ROWS).fetch_all(&mut *conn).await?;
+            let rows = sqlx::query(sql::AUDIT_IDENTITIES)
+                .bind(head.root.0)
+                .bind(seq)
+                .bind(CHUNK_ROWS)
+                .fetch_all(&mut *conn)
+                .await?;
             let Some(last) = rows.last() else { break };
             seq = int(last, 0)?;
             for row in &rows {
@@ -151,47 +207,103 @@ fn code(row: &PgRow, column: usize) -> Result<u8> {
 
 /// The columns of `AUDIT_IDENTITIES`; the others are empty.
 fn identity_row(row: &PgRow) -> Result<Row<'_>> {
-    Ok(Row::of_identity(int(row, 0)?, int(row, 1)?, optional_int(row, 5)?, code(row, 2)?, text(row, 3)?, text(row, 4)?))
+    Ok(Row::of_identity(
+        int(row, 0)?,
+        int(row, 1)?,
+        optional_int(row, 5)?,
+        code(row, 2)?,
+        text(row, 3)?,
+        text(row, 4)?,
+    ))
 }
 
 /// Batches of a root after one and up to another.
-async fn batches(conn: &mut PgConnection, root: TenantId, after: i64, until: i64) -> Result<Vec<BatchHead>> {
-    let rows = sqlx::query(sql::AUDIT_BATCHES).bind(root.0).bind(after).bind(until).fetch_all(conn).await?;
+async fn batches(
+    conn: &mut PgConnection,
+    root: TenantId,
+    after: i64,
+    until: i64,
+) -> Result<Vec<BatchHead>> {
+    let rows = sqlx::query(sql::AUDIT_BATCHES)
+        .bind(root.0)
+        .bind(after)
+        .bind(until)
+        .fetch_all(conn)
+        .await?;
     rows.iter().map(batch).collect()
 }
 
 async fn personal_keys(conn: &mut PgConnection) -> Result<HashMap<TenantId, [u8; 32]>> {
     let rows = sqlx::query(sql::AUDIT_KEYS).fetch_all(conn).await?;
-    rows.iter().map(|row| Ok((TenantId(int(row, 0)?), hash(row, 1)?))).collect()
+    rows.iter()
+        .map(|row| Ok((TenantId(int(row, 0)?), hash(row, 1)?)))
+        .collect()
 }
 
-/// Rows of the root, and what its batches since have changed; of amendments those by records behind `begun`.
+/// Rows of the root, and what its batches since have changed; of amendments those by records behind
+/// `begun`.
 pub async fn stored(conn: &mut PgConnection, head: &Head, begun: Seq) -> Result<Stored> {
     let mut state = State::default();
     let root = head.root.0;
-    for row in sqlx::query(sql::AUDIT_ACCOUNTS).bind(root).fetch_all(&mut *conn).await? {
+    for row in sqlx::query(sql::AUDIT_ACCOUNTS)
+        .bind(root)
+        .fetch_all(&mut *conn)
+        .await?
+    {
         state.accounts.extend([account(&row)?]);
     }
-    for row in sqlx::query(sql::AUDIT_CARRIES).bind(root).fetch_all(&mut *conn).await? {
+    for row in sqlx::query(sql::AUDIT_CARRIES)
+        .bind(root)
+        .fetch_all(&mut *conn)
+        .await?
+    {
         state.carries.extend([carries(&row)?]);
     }
-    for row in sqlx::query(sql::AUDIT_COUNTERS).bind(root).fetch_all(&mut *conn).await? {
+    for row in sqlx::query(sql::AUDIT_COUNTERS)
+        .bind(root)
+        .fetch_all(&mut *conn)
+        .await?
+    {
         state.counters.extend([counter(&row)?]);
     }
-    for row in sqlx::query(sql::STATES_SINCE).bind(vec![root]).bind(vec![head.folded]).fetch_all(&mut *conn).await? {
+    for row in sqlx::query(sql::STATES_SINCE)
+        .bind(vec![root])
+        .bind(vec![head.folded])
+        .fetch_all(&mut *conn)
+        .await?
+    {
         let delta = Delta::unpacked(bytes(&row, 2)?)?;
         state.accounts.extend(delta.accounts);
         state.carries.extend(delta.carries);
         state.counters.extend(delta.counters);
     }
-    for row in sqlx::query(sql::OPEN_HOLDS).bind(vec![root]).fetch_all(&mut *conn).await? {
+    for row in sqlx::query(sql::OPEN_HOLDS)
+        .bind(vec![root])
+        .fetch_all(&mut *conn)
+        .await?
+    {
         let hold = hold(&row)?;
         state.holds.insert(hold.id, hold);
     }
-    for row in sqlx::query(sql::AUDIT_AMENDMENTS).bind(root).bind(begun.0).fetch_all(&mut *conn).await? {
-        let kind = Kind::from_code(small(&row, 1)?).ok_or_else(|| JournalError::Corrupt("amendments: unknown kind".into()))?;
-        state.amendments.insert(Seq(int(&row, 0)?), Amendment { kind, by: Seq(int(&row, 2)?) });
+    for row in sqlx::query(sql::AUDIT_AMENDMENTS)
+        .bind(root)
+        .bind(begun.0)
+        .fetch_all(&mut *conn)
+        .await?
+    {
+        let kind = Kind::from_code(small(&row, 1)?)
+            .ok_or_else(|| JournalError::Corrupt("amendments: unknown kind".into()))?;
+        state.amendments.insert(
+            Seq(int(&row, 0)?),
+            Amendment {
+                kind,
+                by: Seq(int(&row, 2)?),
+            },
+        );
     }
     let begun = (head.batch > 0).then_some((head.root, head.hash));
-    Ok(Stored { state, heads: begun.into_iter().collect() })
+    Ok(Stored {
+        state,
+        heads: begun.into_iter().collect(),
+    })
 }

@@ -1,5 +1,6 @@
-//! Rows as one array per column, for `unnest`: one message each way. `copy` takes more of them faster, and on a
-//! network waits for the other side before it ends: worth it from some hundred rows on.
+//! Rows as one array per column, for `unnest`: one message each way. `copy` takes more of them
+//! faster, and on a network waits for the other side before it ends: worth it from some hundred
+//! rows on.
 
 use super::sql;
 use crate::journal::Result;
@@ -38,7 +39,12 @@ impl Records {
         for column in &self.bytes {
             query = query.bind(column);
         }
-        Ok(query.bind(&self.personals).bind(&self.reporters).execute(conn).await?.rows_affected())
+        Ok(query
+            .bind(&self.personals)
+            .bind(&self.reporters)
+            .execute(conn)
+            .await?
+            .rows_affected())
     }
 }
 
@@ -56,7 +62,11 @@ pub struct Touched {
 
 impl Touched {
     pub async fn write(&self, conn: &mut PgConnection) -> Result<u64> {
-        let mut query = sqlx::query(sql::PUT_TOUCHED).bind(&self.roots).bind(&self.tenants).bind(&self.kinds).bind(&self.currencies);
+        let mut query = sqlx::query(sql::PUT_TOUCHED)
+            .bind(&self.roots)
+            .bind(&self.tenants)
+            .bind(&self.kinds)
+            .bind(&self.currencies);
         for column in &self.bigs {
             query = query.bind(column);
         }
@@ -80,6 +90,12 @@ impl Batches {
         for column in &self.bigs {
             query = query.bind(column);
         }
-        Ok(query.bind(&self.hashes).bind(&self.committed).bind(&self.states).execute(conn).await?.rows_affected())
+        Ok(query
+            .bind(&self.hashes)
+            .bind(&self.committed)
+            .bind(&self.states)
+            .execute(conn)
+            .await?
+            .rows_affected())
     }
 }

@@ -1,4 +1,5 @@
-//! Rows as `copy … (format binary)` takes them (PostgreSQL's documentation, "COPY", "Binary Format").
+//! Rows as `copy … (format binary)` takes them (PostgreSQL's documentation, "COPY", "Binary
+//! Format").
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const END: [u8; 2] = (-1_i16).to_be_bytes();
@@ -14,7 +15,11 @@ pub struct Rows {
 impl Rows {
     /// `bytes`: about as many as there will be.
     pub fn new(columns: i16, bytes: usize) -> Self {
-        let mut rows = Self { bytes: Vec::with_capacity(bytes), columns, count: 0 };
+        let mut rows = Self {
+            bytes: Vec::with_capacity(bytes),
+            columns,
+            count: 0,
+        };
         rows.bytes.extend_from_slice(SIGNATURE);
         rows
     }
@@ -32,7 +37,8 @@ impl Rows {
     }
     /// Text and bytes alike; `None` is null. A value is far below 2 GiB: a request's body is.
     pub fn value(&mut self, value: Option<&[u8]>) {
-        self.bytes.extend_from_slice(&value.map_or(-1, |value| value.len() as i32).to_be_bytes());
+        self.bytes
+            .extend_from_slice(&value.map_or(-1, |value| value.len() as i32).to_be_bytes());
         self.bytes.extend_from_slice(value.unwrap_or_default());
     }
     /// No more will come.

@@ -23,18 +23,41 @@ impl Wanted {
     }
 
     /// Without those that memory knows to be new: nearly all, if their ids have a time.
-    pub fn unknown(shared: &Shared, identities: &[Keyed<'_>], known: &FastMap<TenantId, Known>) -> Self {
+    pub fn unknown(
+        shared: &Shared,
+        identities: &[Keyed<'_>],
+        known: &FastMap<TenantId, Known>,
+    ) -> Self {
         Self::some(shared, identities, |root, key| match known.get(&root) {
             Some(known) if known.head.batch == 0 => false,
-            Some(Known { recent: Some(recent), .. }) => recent.has(key) != Some(false),
+            Some(Known {
+                recent: Some(recent),
+                ..
+            }) => recent.has(key) != Some(false),
             _ => true,
         })
     }
 
-    fn some(shared: &Shared, identities: &[Keyed<'_>], wanted: impl Fn(TenantId, u128) -> bool) -> Self {
-        let looked_up = identities.iter().enumerate().filter(|(_, keyed)| keyed.name.namespace != Namespace::Engine);
-        let keyed = looked_up.map(|(place, keyed)| (keyed.name.root, shared.secret.key(keyed.key, keyed.name), place));
-        let mut keys: Vec<_> = keyed.filter(|(root, key, _)| wanted(*root, *key)).map(|(root, key, place)| (root.0, key, place)).collect();
+    fn some(
+        shared: &Shared,
+        identities: &[Keyed<'_>],
+        wanted: impl Fn(TenantId, u128) -> bool,
+    ) -> Self {
+        let looked_up = identities
+            .iter()
+            .enumerate()
+            .filter(|(_, keyed)| keyed.name.namespace != Namespace::Engine);
+        let keyed = looked_up.map(|(place, keyed)| {
+            (
+                keyed.name.root,
+                shared.secret.key(keyed.key, keyed.name),
+                place,
+            )
+        });
+        let mut keys: Vec<_> = keyed
+            .filter(|(root, key, _)| wanted(*root, *key))
+            .map(|(root, key, place)| (root.0, key, place))
+            .collect();
         // In the order of the index.
         keys.sort_unstable();
         Self(keys)
@@ -46,31 +69,56 @@ impl Wanted {
 
     /// Those under roots that are (not) locked here.
     pub fn split(self, is_here: impl Fn(TenantId) -> bool) -> (Self, Self) {
-        let (here, elsewhere) = self.0.into_iter().partition(|(root, ..)| is_here(TenantId(*root)));
+        let (here, elsewhere) = self
+            .0
+            .into_iter()
+            .partition(|(root, ..)| is_here(TenantId(*root)));
         (Self(here), Self(elsewhere))
     }
 
-    /// Without those of roots that have no records: whoever sees every root asks for each event under its own as well.
+    /// Without those of roots that have no records: whoever sees every root asks for each event
+    /// under its own as well.
     pub async fn of_roots_with_records(mut self, conn: &mut PgConnection) -> Result<Self> {
         let mut roots: Vec<TenantId> = self.0.iter().map(|(root, ..)| TenantId(*root)).collect();
         roots.dedup();
         if !roots.is_empty() {
             let heads = super::heads::read(conn, &roots).await?;
-            self.0.retain(|(root, ..)| heads.iter().any(|head| head.root.0 == *root && head.batch > 0));
+            self.0.retain(|(root, ..)| {
+                heads
+                    .iter()
+                    .any(|head| head.root.0 == *root && head.batch > 0)
+            });
         }
         Ok(self)
     }
 }
 
 /// Puts the first record of each identity into its place.
-pub async fn find(conn: &mut PgConnection, wanted: &Wanted, identities: &[Keyed<'_>], found: &mut [Option<Arc<Record>>]) -> Result<()> {
+pub async fn find(
+    conn: &mut PgConnection,
+    wanted: &Wanted,
+    identities: &[Keyed<'_>],
+    found: &mut [Option<Arc<Record>>],
+) -> Result<()> {
     if wanted.is_empty() {
         return Ok(());
     }
-    let (roots, keys): (Vec<i64>, Vec<Uuid>) = wanted.0.iter().map(|(root, key, _)| (*root, Uuid::from_u128(*key))).unzip();
-    for row in sqlx::query(sql::FIND).bind(roots).bind(keys).fetch_all(conn).await? {
-        let at = usize::try_from(int(&row, 14)? - 1).ok().and_then(|at| wanted.0.get(at));
-        let &(_, _, place) = at.ok_or_else(|| JournalError::Corrupt("a look-up answered what was not asked".into()))?;
+    let (roots, keys): (Vec<i64>, Vec<Uuid>) = wanted
+        .0
+        .iter()
+        .map(|(root, key, _)| (*root, Uuid::from_u128(*key)))
+        .unzip();
+    for row in sqlx::query(sql::FIND)
+        .bind(roots)
+        .bind(keys)
+        .fetch_all(conn)
+        .await?
+    {
+        let at = usize::try_from(int(&row, 14)? - 1)
+            .ok()
+            .and_then(|at| wanted.0.get(at));
+        let &(_, _, place) = at
+            .ok_or_else(|| JournalError::Corrupt("a look-up answered what was not asked".into()))?;
         if found[place].is_none() {
             let record = record(&row)?;
             if record.identity.name() == identities[place].name {
@@ -82,23 +130,38 @@ pub async fn find(conn: &mut PgConnection, wanted: &Wanted, identities: &[Keyed<
 }
 
 /// From where on the newest identities of these roots are known from now on.
-pub async fn learn_recent(conn: &mut PgConnection, known: &mut FastMap<TenantId, Known>) -> Result<()> {
+pub async fn learn_recent(
+    conn: &mut PgConnection,
+    known: &mut FastMap<TenantId, Known>,
+) -> Result<()> {
     let new = known.values_mut().filter(|known| known.recent.is_none());
     let (mut empty, mut roots) = (Vec::new(), Vec::new());
     for known in new {
-        if known.head.batch == 0 { empty.push(known.head.root) } else { roots.push(known.head.root) }
+        if known.head.batch == 0 {
+            empty.push(known.head.root)
+        } else {
+            roots.push(known.head.root)
+        }
     }
     for root in empty {
-        known.entry(root).and_modify(|known| known.recent = Some(Recent::above(0)));
+        known
+            .entry(root)
+            .and_modify(|known| known.recent = Some(Recent::above(0)));
     }
     if roots.is_empty() {
         return Ok(());
     }
-    for row in sqlx::query(sql::LAST_TIMED_KEY).bind(ids(&roots)).fetch_all(conn).await? {
+    for row in sqlx::query(sql::LAST_TIMED_KEY)
+        .bind(ids(&roots))
+        .fetch_all(conn)
+        .await?
+    {
         let last: Option<Uuid> = row.try_get_unchecked(1)?;
         let floor = last.map_or(0, |last| last.as_u128());
         debug_assert!(has_time(floor));
-        known.entry(TenantId(int(&row, 0)?)).and_modify(|known| known.recent = Some(Recent::above(floor)));
+        known
+            .entry(TenantId(int(&row, 0)?))
+            .and_modify(|known| known.recent = Some(Recent::above(floor)));
     }
     Ok(())
 }

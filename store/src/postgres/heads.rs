@@ -41,7 +41,8 @@ pub struct Head {
 impl Head {
     /// The same batch. Rows may include more of it: that changes no books.
     pub fn is_at(&self, other: &Self) -> bool {
-        (self.root, self.batch, self.last_seq, self.hash) == (other.root, other.batch, other.last_seq, other.hash)
+        (self.root, self.batch, self.last_seq, self.hash)
+            == (other.root, other.batch, other.last_seq, other.hash)
     }
 }
 
@@ -71,18 +72,36 @@ pub fn ids(roots: &[TenantId]) -> Vec<i64> {
     roots.iter().map(|root| root.0).collect()
 }
 
-/// Waits for whoever has one of them, in the order of their ids: two batches never wait for each other.
+/// Waits for whoever has one of them, in the order of their ids: two batches never wait for each
+/// other.
 pub async fn lock(conn: &mut PgConnection, roots: &[TenantId]) -> Result<Vec<Head>, sqlx::Error> {
-    let rows = sqlx::query(sql::LOCK_HEADS).bind(ids(roots)).fetch_all(conn).await?;
-    rows.iter().map(head).collect::<Result<_>>().map_err(|error| sqlx::Error::Protocol(error.to_string()))
+    let rows = sqlx::query(sql::LOCK_HEADS)
+        .bind(ids(roots))
+        .fetch_all(conn)
+        .await?;
+    rows.iter()
+        .map(head)
+        .collect::<Result<_>>()
+        .map_err(|error| sqlx::Error::Protocol(error.to_string()))
 }
 
 pub async fn read(conn: &mut PgConnection, roots: &[TenantId]) -> Result<Vec<Head>> {
-    sqlx::query(sql::HEADS).bind(ids(roots)).fetch_all(conn).await?.iter().map(head).collect()
+    sqlx::query(sql::HEADS)
+        .bind(ids(roots))
+        .fetch_all(conn)
+        .await?
+        .iter()
+        .map(head)
+        .collect()
 }
 
 pub async fn every(conn: &mut PgConnection) -> Result<Vec<Head>> {
-    sqlx::query(sql::EVERY_HEAD).fetch_all(conn).await?.iter().map(head).collect()
+    sqlx::query(sql::EVERY_HEAD)
+        .fetch_all(conn)
+        .await?
+        .iter()
+        .map(head)
+        .collect()
 }
 
 /// Gives these roots a number and a head.
@@ -103,44 +122,84 @@ pub async fn make(shared: &Shared, roots: impl Iterator<Item = TenantId>) -> Res
 async fn make_one(shared: &Shared, root: TenantId) -> Result<(), sqlx::Error> {
     let mut conn = shared.pool.acquire().await?;
     for _ in 0..NUMBER_TRIES_MAX {
-        let number: Option<i64> = sqlx::query_scalar(sql::NUMBER_OF).bind(root.0).fetch_optional(&mut *conn).await?;
+        let number: Option<i64> = sqlx::query_scalar(sql::NUMBER_OF)
+            .bind(root.0)
+            .fetch_optional(&mut *conn)
+            .await?;
         let Some(number) = number else {
-            sqlx::query(sql::PUT_NUMBER).bind(root.0).execute(&mut *conn).await?;
+            sqlx::query(sql::PUT_NUMBER)
+                .bind(root.0)
+                .execute(&mut *conn)
+                .await?;
             continue;
         };
         if number > NUMBER_MAX {
-            return Err(sqlx::Error::Protocol(format!("there are {number} roots; at most {NUMBER_MAX} have room")));
+            return Err(sqlx::Error::Protocol(format!(
+                "there are {number} roots; at most {NUMBER_MAX} have room"
+            )));
         }
-        sqlx::query(sql::PUT_HEAD).bind(root.0).bind(number).bind(GENESIS.to_vec()).execute(&mut *conn).await?;
+        sqlx::query(sql::PUT_HEAD)
+            .bind(root.0)
+            .bind(number)
+            .bind(GENESIS.to_vec())
+            .execute(&mut *conn)
+            .await?;
         return Ok(());
     }
-    Err(sqlx::Error::Protocol("no number was free for a new root".to_owned()))
+    Err(sqlx::Error::Protocol(
+        "no number was free for a new root".to_owned(),
+    ))
 }
 
-/// Of roots that are locked. What this process remembers beyond their heads is gone from the database.
-pub async fn known_as_locked(shared: &Shared, conn: &mut PgConnection, heads: Vec<Head>) -> Result<FastMap<TenantId, Known>> {
+/// Of roots that are locked. What this process remembers beyond their heads is gone from the
+/// database.
+pub async fn known_as_locked(
+    shared: &Shared,
+    conn: &mut PgConnection,
+    heads: Vec<Head>,
+) -> Result<FastMap<TenantId, Known>> {
     let lost = shared.shelf.lock().map_err(poisoned)?.forget_lost(&heads);
     shared.lost(lost)?;
     known_as_of(shared, conn, heads).await
 }
 
-/// What is known of these roots as of these heads: from the shelf where it is as new, else with what was
-/// committed since.
-pub async fn known_as_of(shared: &Shared, conn: &mut PgConnection, heads: Vec<Head>) -> Result<FastMap<TenantId, Known>> {
+/// What is known of these roots as of these heads: from the shelf where it is as new, else with
+/// what was committed since.
+pub async fn known_as_of(
+    shared: &Shared,
+    conn: &mut PgConnection,
+    heads: Vec<Head>,
+) -> Result<FastMap<TenantId, Known>> {
     let mut known: FastMap<TenantId, Known> = FastMap::default();
     {
         let mut shelf = shared.shelf.lock().map_err(poisoned)?;
-        known.extend(heads.iter().filter_map(|head| shelf.take_for(head)).map(|known| (known.head.root, known)));
+        known.extend(
+            heads
+                .iter()
+                .filter_map(|head| shelf.take_for(head))
+                .map(|known| (known.head.root, known)),
+        );
     }
     let lost = catch_up(conn, &heads, &mut known).await?;
     shared.lost(lost)?;
     // Nothing known, or of a time whose batches are gone, one way or the other.
-    let behind: Vec<&Head> = heads.iter().filter(|head| known.get(&head.root).is_none_or(|known| known.head.batch < head.batch)).collect();
+    let behind: Vec<&Head> = heads
+        .iter()
+        .filter(|head| {
+            known
+                .get(&head.root)
+                .is_none_or(|known| known.head.batch < head.batch)
+        })
+        .collect();
     if !behind.is_empty() {
         let roots: Vec<TenantId> = behind.iter().map(|head| head.root).collect();
         let mut open = open_holds(conn, &roots).await?;
         for head in behind {
-            let open_holds: OpenHolds = open.remove(&head.root).unwrap_or_default().into_iter().collect();
+            let open_holds: OpenHolds = open
+                .remove(&head.root)
+                .unwrap_or_default()
+                .into_iter()
+                .collect();
             known.insert(head.root, Known::new(head, open_holds));
         }
         catch_up(conn, &heads, &mut known).await?;
@@ -155,23 +214,39 @@ pub async fn known_as_of(shared: &Shared, conn: &mut PgConnection, heads: Vec<He
 }
 
 /// Where another process added one, or nothing was known: all of them.
-async fn learn_reporters(conn: &mut PgConnection, known: &mut FastMap<TenantId, Known>) -> Result<()> {
-    let is_behind = |known: &&Known| known.reporters.of_root(known.head.root) != known.head.reporters.unsigned_abs() as usize;
-    let behind: Vec<TenantId> = known.values().filter(is_behind).map(|known| known.head.root).collect();
+async fn learn_reporters(
+    conn: &mut PgConnection,
+    known: &mut FastMap<TenantId, Known>,
+) -> Result<()> {
+    let is_behind = |known: &&Known| {
+        known.reporters.of_root(known.head.root) != known.head.reporters.unsigned_abs() as usize
+    };
+    let behind: Vec<TenantId> = known
+        .values()
+        .filter(is_behind)
+        .map(|known| known.head.root)
+        .collect();
     if !behind.is_empty() {
         // What was known may be of commits that are lost.
         for root in &behind {
-            known.entry(*root).and_modify(|known| known.reporters = Reporters::default());
+            known
+                .entry(*root)
+                .and_modify(|known| known.reporters = Reporters::default());
         }
         for (root, namespace, reporter) in reporters(conn, &behind).await? {
-            known.entry(root).and_modify(|known| known.reporters.add(root, namespace, reporter));
+            known
+                .entry(root)
+                .and_modify(|known| known.reporters.add(root, namespace, reporter));
         }
     }
     Ok(())
 }
 
 pub async fn reporters(conn: &mut PgConnection, roots: &[TenantId]) -> Result<Vec<Reported>> {
-    let rows = sqlx::query(sql::REPORTERS).bind(ids(roots)).fetch_all(conn).await?;
+    let rows = sqlx::query(sql::REPORTERS)
+        .bind(ids(roots))
+        .fetch_all(conn)
+        .await?;
     let unknown = || JournalError::Corrupt("reporters: unknown namespace".into());
     let row = |row: &PgRow| {
         let namespace = Namespace::from_code(small(row, 1)?).ok_or_else(unknown)?;
@@ -180,10 +255,17 @@ pub async fn reporters(conn: &mut PgConnection, roots: &[TenantId]) -> Result<Ve
     rows.iter().map(row).collect()
 }
 
-async fn open_holds(conn: &mut PgConnection, roots: &[TenantId]) -> Result<HashMap<TenantId, Vec<Hold>>> {
+async fn open_holds(
+    conn: &mut PgConnection,
+    roots: &[TenantId],
+) -> Result<HashMap<TenantId, Vec<Hold>>> {
     let mut open: HashMap<TenantId, Vec<Hold>> = HashMap::new();
     if !roots.is_empty() {
-        for row in sqlx::query(sql::OPEN_HOLDS).bind(ids(roots)).fetch_all(conn).await? {
+        for row in sqlx::query(sql::OPEN_HOLDS)
+            .bind(ids(roots))
+            .fetch_all(conn)
+            .await?
+        {
             let hold = hold(&row)?;
             open.entry(hold.root).or_default().push(hold);
         }
@@ -191,19 +273,38 @@ async fn open_holds(conn: &mut PgConnection, roots: &[TenantId]) -> Result<HashM
     Ok(open)
 }
 
-/// Applies the batches that others have committed since, as far as they follow without a gap, and drops what they do not
-/// follow. Answers how many roots went on from another batch than the one known.
-async fn catch_up(conn: &mut PgConnection, heads: &[Head], known: &mut FastMap<TenantId, Known>) -> Result<usize> {
-    let behind = heads.iter().filter(|head| known.get(&head.root).is_some_and(|known| known.head.batch < head.batch));
+/// Applies the batches that others have committed since, as far as they follow without a gap, and
+/// drops what they do not follow. Answers how many roots went on from another batch than the one
+/// known.
+async fn catch_up(
+    conn: &mut PgConnection,
+    heads: &[Head],
+    known: &mut FastMap<TenantId, Known>,
+) -> Result<usize> {
+    let behind = heads.iter().filter(|head| {
+        known
+            .get(&head.root)
+            .is_some_and(|known| known.head.batch < head.batch)
+    });
     let folded: HashMap<i64, i64> = behind.map(|head| (head.root.0, head.folded)).collect();
     if folded.is_empty() {
         return Ok(0);
     }
     let mut lost = 0;
-    let (roots, from): (Vec<i64>, Vec<i64>) = folded.keys().map(|root| (*root, known[&TenantId(*root)].head.batch)).unzip();
-    for row in sqlx::query(sql::STATES_FROM).bind(roots).bind(from).fetch_all(conn).await? {
+    let (roots, from): (Vec<i64>, Vec<i64>) = folded
+        .keys()
+        .map(|root| (*root, known[&TenantId(*root)].head.batch))
+        .unzip();
+    for row in sqlx::query(sql::STATES_FROM)
+        .bind(roots)
+        .bind(from)
+        .fetch_all(conn)
+        .await?
+    {
         let (root, batch) = (int(&row, 0)?, int(&row, 1)?);
-        let Some(known) = known.get_mut(&TenantId(root)) else { continue };
+        let Some(known) = known.get_mut(&TenantId(root)) else {
+            continue;
+        };
         if !known.is_sure && batch == known.head.batch {
             known.is_sure = hash(&row, 2)? == known.head.hash;
             lost += usize::from(!known.is_sure);
@@ -220,11 +321,17 @@ async fn catch_up(conn: &mut PgConnection, heads: &[Head], known: &mut FastMap<T
 }
 
 /// Roots by number, of those that occur in these seqs. A number never changes its root.
-pub async fn roots_of(shared: &Shared, seqs: impl Iterator<Item = Seq>) -> Result<HashMap<i64, TenantId>> {
+pub async fn roots_of(
+    shared: &Shared,
+    seqs: impl Iterator<Item = Seq>,
+) -> Result<HashMap<i64, TenantId>> {
     let numbers: std::collections::BTreeSet<i64> = seqs.map(number_of).collect();
     let known = |numbers: &std::collections::BTreeSet<i64>| -> Result<HashMap<i64, TenantId>> {
         let roots = shared.numbers.lock().map_err(poisoned)?;
-        Ok(numbers.iter().filter_map(|number| Some((*number, *roots.get(number)?))).collect())
+        Ok(numbers
+            .iter()
+            .filter_map(|number| Some((*number, *roots.get(number)?)))
+            .collect())
     };
     let found = known(&numbers)?;
     if found.len() == numbers.len() {
@@ -232,12 +339,20 @@ pub async fn roots_of(shared: &Shared, seqs: impl Iterator<Item = Seq>) -> Resul
     }
     let mut conn = shared.pool.acquire().await?;
     let heads = every(&mut conn).await?;
-    shared.numbers.lock().map_err(poisoned)?.extend(heads.iter().map(|head| (head.number, head.root)));
+    shared
+        .numbers
+        .lock()
+        .map_err(poisoned)?
+        .extend(heads.iter().map(|head| (head.number, head.root)));
     known(&numbers)
 }
 
 /// Of a batch of this root, if it was committed.
 pub async fn batch_hash(conn: &mut PgConnection, head: &Head) -> Result<Option<[u8; 32]>> {
-    let row = sqlx::query(sql::BATCH_HASH).bind(head.root.0).bind(head.batch).fetch_optional(conn).await?;
+    let row = sqlx::query(sql::BATCH_HASH)
+        .bind(head.root.0)
+        .bind(head.batch)
+        .fetch_optional(conn)
+        .await?;
     row.map(|row| hash(&row, 0)).transpose()
 }

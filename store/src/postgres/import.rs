@@ -1,6 +1,7 @@
 //! An empty database that another's books are moved into: what `crate::moving` asks of PostgreSQL.
 //!
-//! From [`Import::claim`] to [`Import::release`] a mark in `meta` keeps everybody else from opening it.
+//! From [`Import::claim`] to [`Import::release`] a mark in `meta` keeps everybody else from opening
+//! it.
 
 use super::known::Delta;
 use super::rows::{int, small, text};
@@ -61,26 +62,42 @@ async fn occupied_in(conn: &mut PgConnection, tables: &[&str]) -> Result<Option<
 
 impl Import {
     /// Marks the database, if it is empty still; else the table that is not.
-    pub async fn claim(db: &Db, platform: TenantId, tables: &[&str]) -> Result<std::result::Result<Self, String>> {
+    pub async fn claim(
+        db: &Db,
+        platform: TenantId,
+        tables: &[&str],
+    ) -> Result<std::result::Result<Self, String>> {
         let Db::Postgres(Postgres { pool, .. }) = db else {
-            return Err(JournalError::Unavailable("this is not a PostgreSQL database".into()));
+            return Err(JournalError::Unavailable(
+                "this is not a PostgreSQL database".into(),
+            ));
         };
         let mut tx = pool.begin().await?;
         if let Some(table) = occupied_in(&mut tx, tables).await? {
             return Ok(Err(table));
         }
         // A server that starts on the empty database claims its platform by the same name.
-        let claimed = sqlx::query(sql::CLAIM).bind(platform.0.to_be_bytes().to_vec()).bind(MOVING).execute(&mut *tx).await?;
+        let claimed = sqlx::query(sql::CLAIM)
+            .bind(platform.0.to_be_bytes().to_vec())
+            .bind(MOVING)
+            .execute(&mut *tx)
+            .await?;
         if claimed.rows_affected() != 2 {
             return Ok(Err("meta".to_owned()));
         }
         tx.commit().await?;
-        Ok(Ok(Self { pool: pool.clone(), journal: PostgresJournal::open(db).await? }))
+        Ok(Ok(Self {
+            pool: pool.clone(),
+            journal: PostgresJournal::open(db).await?,
+        }))
     }
 
     /// Everything is here: servers may open it.
     pub async fn release(&self) -> Result<()> {
-        sqlx::query(sql::RELEASE).bind(MOVING).execute(&self.pool).await?;
+        sqlx::query(sql::RELEASE)
+            .bind(MOVING)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
@@ -88,7 +105,10 @@ impl Import {
     pub async fn number(&self, roots: &[TenantId]) -> Result<HashMap<TenantId, i64>> {
         heads::make(&self.journal.shared, roots.iter().copied()).await?;
         let heads = heads::every(&mut *self.pool.acquire().await?).await?;
-        Ok(heads.into_iter().map(|head| (head.root, head.number)).collect())
+        Ok(heads
+            .into_iter()
+            .map(|head| (head.root, head.number))
+            .collect())
     }
 
     /// The first seq of a root with this number.
@@ -102,14 +122,21 @@ impl Import {
 
     /// Columns of a table, and how their values are sent.
     pub async fn columns(&self, table: &str) -> Result<Vec<(String, Form)>> {
-        let rows = sqlx::query(sql::COLUMNS).bind(table).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(sql::COLUMNS)
+            .bind(table)
+            .fetch_all(&self.pool)
+            .await?;
         let column = |row: &PgRow| {
             let (name, kind) = (text(row, 0)?, text(row, 1)?);
             let form = match kind {
                 "bigint" => Form::Big,
                 "text" => Form::Text,
                 "bytea" => Form::Bytes,
-                _ => return Err(JournalError::Corrupt(format!("{table}.{name} is of the type {kind}, which nothing moves"))),
+                _ => {
+                    return Err(JournalError::Corrupt(format!(
+                        "{table}.{name} is of the type {kind}, which nothing moves"
+                    )));
+                }
             };
             Ok((name.to_owned(), form))
         };
@@ -118,7 +145,10 @@ impl Import {
 
     pub async fn copy(&self, table: &str, columns: &[&str], mut rows: Rows) -> Result<()> {
         rows.end();
-        let statement = format!("copy {table} ({}) from stdin (format binary)", columns.join(", "));
+        let statement = format!(
+            "copy {table} ({}) from stdin (format binary)",
+            columns.join(", ")
+        );
         let mut conn = self.pool.acquire().await?;
         let mut copy = conn.copy_in_raw(&statement).await?;
         copy.send(rows.bytes()).await?;
@@ -143,7 +173,9 @@ impl Import {
     pub async fn complete(&self, tables: &[&str]) -> Result<()> {
         let mut tx = self.pool.begin_with(sql::PATIENT).await?;
         sqlx::query(sql::FOLD_HEADS).execute(&mut *tx).await?;
-        sqlx::query(AssertSqlSafe(format!("analyze {}", tables.join(", ")))).execute(&mut *tx).await?;
+        sqlx::query(AssertSqlSafe(format!("analyze {}", tables.join(", "))))
+            .execute(&mut *tx)
+            .await?;
         Ok(tx.commit().await?)
     }
 
@@ -162,7 +194,11 @@ pub(crate) struct Counting(sqlx::Transaction<'static, sqlx::Postgres>);
 impl Counting {
     /// Rows of a table, or of a list in parentheses.
     pub async fn count(&mut self, from: &str) -> Result<i64> {
-        Ok(sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {from} as counted"))).fetch_one(&mut *self.0).await?)
+        Ok(sqlx::query_scalar(AssertSqlSafe(format!(
+            "select count(*) from {from} as counted"
+        )))
+        .fetch_one(&mut *self.0)
+        .await?)
     }
 
     /// How many records of each kind.
@@ -177,36 +213,53 @@ impl Counting {
 
     async fn by_code(&mut self, text: &'static str) -> Result<Vec<(i64, i64)>> {
         let rows = sqlx::query(text).fetch_all(&mut *self.0).await?;
-        rows.iter().map(|row| Ok((small(row, 0)?, int(row, 1)?))).collect()
+        rows.iter()
+            .map(|row| Ok((small(row, 0)?, int(row, 1)?)))
+            .collect()
     }
 
     /// By kind and currency: how many, posted and held cents of all.
     pub async fn accounts(&mut self) -> Result<Vec<(AccountKind, Currency, [i128; 3])>> {
-        let rows = sqlx::query(sql::SUM_ACCOUNTS).fetch_all(&mut *self.0).await?;
+        let rows = sqlx::query(sql::SUM_ACCOUNTS)
+            .fetch_all(&mut *self.0)
+            .await?;
         let unknown = || JournalError::Corrupt("accounts: unknown kind or currency".into());
         let sums = |row: &PgRow| {
             let kind = account_kind(small(row, 0)?).ok_or_else(unknown)?;
             let currency: i32 = row.try_get_unchecked(1)?;
-            let currency = u16::try_from(currency).ok().and_then(Currency::from_numeric).ok_or_else(unknown)?;
-            Ok((kind, currency, [i128::from(int(row, 2)?), sum(row, 3)?, sum(row, 4)?]))
+            let currency = u16::try_from(currency)
+                .ok()
+                .and_then(Currency::from_numeric)
+                .ok_or_else(unknown)?;
+            Ok((
+                kind,
+                currency,
+                [i128::from(int(row, 2)?), sum(row, 3)?, sum(row, 4)?],
+            ))
         };
         rows.iter().map(sums).collect()
     }
 
     /// How many, events and quantities of all.
     pub async fn counters(&mut self) -> Result<[i128; 3]> {
-        let row = sqlx::query(sql::SUM_COUNTERS).fetch_one(&mut *self.0).await?;
+        let row = sqlx::query(sql::SUM_COUNTERS)
+            .fetch_one(&mut *self.0)
+            .await?;
         Ok([i128::from(int(&row, 0)?), sum(&row, 1)?, sum(&row, 2)?])
     }
 
     /// How many, and how often they were reported.
     pub async fn members(&mut self) -> Result<[i128; 2]> {
-        let row = sqlx::query(sql::SUM_MEMBERS).fetch_one(&mut *self.0).await?;
+        let row = sqlx::query(sql::SUM_MEMBERS)
+            .fetch_one(&mut *self.0)
+            .await?;
         Ok([i128::from(int(&row, 0)?), sum(&row, 1)?])
     }
 }
 
 /// A sum may have more than 64 bits.
 fn sum(row: &PgRow, column: usize) -> Result<i128> {
-    text(row, column)?.parse().map_err(|e| JournalError::Corrupt(format!("a sum: {e}")))
+    text(row, column)?
+        .parse()
+        .map_err(|e| JournalError::Corrupt(format!("a sum: {e}")))
 }

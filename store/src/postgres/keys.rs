@@ -1,4 +1,5 @@
-//! Keys of identities: 16 bytes that nobody outside can make collide, in the order of time where the id has one.
+//! Keys of identities: 16 bytes that nobody outside can make collide, in the order of time where
+//! the id has one.
 
 use crate::journal::Name;
 use siphasher::sip::SipHasher24;
@@ -68,7 +69,11 @@ fn unix_ms(id: &str) -> Option<u64> {
     if id.len() != 36 || id[8] != b'-' || id[13] != b'-' || id[14] != b'7' {
         return None;
     }
-    let digit = |ms: u64, byte: &u8| char::from(*byte).to_digit(16).map(|digit| ms << 4 | u64::from(digit));
+    let digit = |ms: u64, byte: &u8| {
+        char::from(*byte)
+            .to_digit(16)
+            .map(|digit| ms << 4 | u64::from(digit))
+    };
     let ms = id[..8].iter().chain(&id[9..13]).try_fold(0, digit)?;
     // The first bit says that there is no time: far later than 9999.
     (ms < 1 << 47).then_some(ms)
@@ -84,7 +89,13 @@ mod tests {
     fn ids_with_a_time_are_in_its_order() {
         let secret = Secret::new(&[7; SECRET_BYTES]);
         let key = |id| {
-            let name = Name { root: TenantId(1), reporter: None, namespace: Namespace::Usage, source: "pbx", id };
+            let name = Name {
+                root: TenantId(1),
+                reporter: None,
+                namespace: Namespace::Usage,
+                source: "pbx",
+                id,
+            };
             secret.key(secret.identity(name), name)
         };
         let early = key("0192a0b1-c2d3-7fff-bfff-ffffffffffff");

@@ -1,8 +1,10 @@
-//! What a process knows of a root: right as of one head, and of no use once the head has moved without it, or once
-//! that head is gone: after a failover the database may be of an earlier moment, and go on from there otherwise.
+//! What a process knows of a root: right as of one head, and of no use once the head has moved
+//! without it, or once that head is gone: after a failover the database may be of an earlier
+//! moment, and go on from there otherwise.
 //!
-//! Rows of accounts, carries and counters follow the journal from afar (`heads.folded`); every batch says in
-//! one packed value what it changed. Whoever comes later reads those values instead of thousands of rows.
+//! Rows of accounts, carries and counters follow the journal from afar (`heads.folded`); every
+//! batch says in one packed value what it changed. Whoever comes later reads those values instead
+//! of thousands of rows.
 
 use super::heads::Head;
 use crate::journal::{Carries, Counted, CounterKey, JournalError, Result, State};
@@ -37,8 +39,8 @@ pub struct Delta {
     pub keys: Vec<u128>,
 }
 
-/// As it is packed. Behind it the segments of the counters, one each, and behind those what each was charged so far; batches
-/// from before either end there.
+/// As it is packed. Behind it the segments of the counters, one each, and behind those what each
+/// was charged so far; batches from before either end there.
 #[derive(Serialize, Deserialize)]
 struct Packed {
     accounts: Vec<(AccountKey, Balance)>,
@@ -60,17 +62,46 @@ struct ToPack<'a> {
 
 impl Delta {
     pub fn packed(&self) -> Result<Vec<u8>> {
-        let Self { accounts, carries, holds, keys, .. } = self;
-        let counters = self.counters.iter().map(|(key, tally)| (*key, tally.counter)).collect();
-        let mut bytes = pack(&ToPack { accounts, carries, counters, holds, keys })?;
-        self.counters.iter().try_for_each(|(_, tally)| pack_into(&tally.segment, &mut bytes))?;
-        self.counters.iter().try_for_each(|(_, tally)| pack_into(&tally.so_far, &mut bytes))?;
+        let Self {
+            accounts,
+            carries,
+            holds,
+            keys,
+            ..
+        } = self;
+        let counters = self
+            .counters
+            .iter()
+            .map(|(key, tally)| (*key, tally.counter))
+            .collect();
+        let mut bytes = pack(&ToPack {
+            accounts,
+            carries,
+            counters,
+            holds,
+            keys,
+        })?;
+        self.counters
+            .iter()
+            .try_for_each(|(_, tally)| pack_into(&tally.segment, &mut bytes))?;
+        self.counters
+            .iter()
+            .try_for_each(|(_, tally)| pack_into(&tally.so_far, &mut bytes))?;
         Ok(bytes)
     }
     pub fn unpacked(bytes: &[u8]) -> Result<Self> {
-        let corrupt = |e: postcard::Error| JournalError::Corrupt(format!("the states of a batch: {e}"));
-        let (Packed { accounts, carries, counters, holds, keys }, mut rest) =
-            postcard::take_from_bytes::<Packed>(bytes).map_err(corrupt)?;
+        let corrupt =
+            |e: postcard::Error| JournalError::Corrupt(format!("the states of a batch: {e}"));
+        let (
+            Packed {
+                accounts,
+                carries,
+                counters,
+                holds,
+                keys,
+            },
+            mut rest,
+        ) = postcard::take_from_bytes::<Packed>(bytes).map_err(corrupt)?;
         let mut tallies = Vec::with_capacity(counters.len());
         for (key, counter) in counters {
             let mut tally = Counted::before_segments(counter);
@@ -84,7 +115,13 @@ impl Delta {
                 (tally.so_far, rest) = postcard::take_from_bytes(rest).map_err(corrupt)?;
             }
         }
-        Ok(Self { accounts, carries, counters: tallies, holds, keys })
+        Ok(Self {
+            accounts,
+            carries,
+            counters: tallies,
+            holds,
+            keys,
+        })
     }
 }
 
@@ -97,7 +134,10 @@ struct Layer<K, V> {
 
 impl<K, V> Default for Layer<K, V> {
     fn default() -> Self {
-        Self { pending: FastMap::default(), read: FastMap::default() }
+        Self {
+            pending: FastMap::default(),
+            read: FastMap::default(),
+        }
     }
 }
 
@@ -118,7 +158,8 @@ impl<K: Eq + Hash + Copy, V: Clone> Layer<K, V> {
     }
     /// The rows include everything pending.
     fn fold(&mut self) {
-        self.read.extend(self.pending.drain().map(|(key, value)| (key, Some(value))));
+        self.read
+            .extend(self.pending.drain().map(|(key, value)| (key, Some(value))));
     }
 }
 
@@ -131,14 +172,20 @@ pub struct Recent {
 
 impl Recent {
     pub fn above(floor: u128) -> Self {
-        Self { floor, keys: FastMap::default() }
+        Self {
+            floor,
+            keys: FastMap::default(),
+        }
     }
     /// Whether this key is recorded; `None`: it is older than what is known.
     pub fn has(&self, key: u128) -> Option<bool> {
         (key > self.floor && super::keys::has_time(key)).then(|| self.keys.contains_key(&key))
     }
     fn add(&mut self, keys: impl Iterator<Item = u128>) {
-        self.keys.extend(keys.filter(|key| *key > self.floor && super::keys::has_time(*key)).map(|key| (key, ())));
+        self.keys.extend(
+            keys.filter(|key| *key > self.floor && super::keys::has_time(*key))
+                .map(|key| (key, ())),
+        );
         if self.keys.len() > RECENT_KEYS_MAX {
             self.halve();
         }
@@ -160,7 +207,8 @@ impl Recent {
 #[derive(Debug)]
 pub struct Known {
     pub head: Head,
-    /// The database has this head's batch. Not known of what comes from the shelf, until its hash was compared.
+    /// The database has this head's batch. Not known of what comes from the shelf, until its hash
+    /// was compared.
     pub is_sure: bool,
     /// Of packed states that the rows do not include.
     pub pending_bytes: usize,
@@ -202,7 +250,10 @@ impl Known {
     /// Before the batches after `head.folded` have been applied.
     pub fn new(head: &Head, open_holds: OpenHolds) -> Self {
         Self {
-            head: Head { batch: head.folded, ..head.clone() },
+            head: Head {
+                batch: head.folded,
+                ..head.clone()
+            },
             is_sure: true,
             pending_bytes: 0,
             accounts: Layer::default(),
@@ -216,20 +267,38 @@ impl Known {
     }
 
     pub fn account(&self, key: AccountKey, found: &mut State, missing: &mut Missing) {
-        self.accounts.look(key, &mut found.accounts, &mut missing.accounts);
+        self.accounts
+            .look(key, &mut found.accounts, &mut missing.accounts);
     }
     pub fn carries(&self, key: TenantId, found: &mut State, missing: &mut Missing) {
-        self.carries.look(key, &mut found.carries, &mut missing.carries);
+        self.carries
+            .look(key, &mut found.carries, &mut missing.carries);
     }
     pub fn counter(&self, key: CounterKey, found: &mut State, missing: &mut Missing) {
-        self.counters.look(key, &mut found.counters, &mut missing.counters);
+        self.counters
+            .look(key, &mut found.counters, &mut missing.counters);
     }
 
     /// Remembers what was read, also that nothing was there.
     pub fn learn(&mut self, missing: &Missing, found: &State) {
-        self.accounts.read.extend(missing.accounts.iter().map(|key| (*key, found.accounts.get(key).copied())));
-        self.carries.read.extend(missing.carries.iter().map(|key| (*key, found.carries.get(key).cloned())));
-        self.counters.read.extend(missing.counters.iter().map(|key| (*key, found.counters.get(key).copied())));
+        self.accounts.read.extend(
+            missing
+                .accounts
+                .iter()
+                .map(|key| (*key, found.accounts.get(key).copied())),
+        );
+        self.carries.read.extend(
+            missing
+                .carries
+                .iter()
+                .map(|key| (*key, found.carries.get(key).cloned())),
+        );
+        self.counters.read.extend(
+            missing
+                .counters
+                .iter()
+                .map(|key| (*key, found.counters.get(key).copied())),
+        );
     }
 
     /// After the next batch, somebody else's.
@@ -241,7 +310,11 @@ impl Known {
     /// After the last of the batches before `head`.
     pub fn reached(&mut self, head: Head) -> Result<()> {
         if self.head.batch != head.batch {
-            return Err(JournalError::Corrupt(format!("{}: batch {} is missing", head.root, self.head.batch + 1)));
+            return Err(JournalError::Corrupt(format!(
+                "{}: batch {} is missing",
+                head.root,
+                self.head.batch + 1
+            )));
         }
         self.head = head;
         Ok(())
@@ -261,7 +334,10 @@ impl Known {
         self.accounts.pending.extend(delta.accounts);
         self.carries.pending.extend(delta.carries);
         self.counters.pending.extend(delta.counters);
-        delta.holds.iter().for_each(|hold| self.open_holds.set(hold));
+        delta
+            .holds
+            .iter()
+            .for_each(|hold| self.open_holds.set(hold));
         if let Some(recent) = &mut self.recent {
             recent.add(delta.keys.into_iter());
         }
@@ -277,7 +353,10 @@ impl Known {
 
     /// Everything that the rows do not include, with what `delta` is about to change.
     pub fn to_fold(&self, delta: &Delta) -> Delta {
-        fn all<K: Eq + Hash + Copy + Ord, V: Clone>(pending: &FastMap<K, V>, newer: &[(K, V)]) -> Vec<(K, V)> {
+        fn all<K: Eq + Hash + Copy + Ord, V: Clone>(
+            pending: &FastMap<K, V>,
+            newer: &[(K, V)],
+        ) -> Vec<(K, V)> {
             let mut all: FastMap<K, V> = pending.clone();
             all.extend(newer.iter().cloned());
             let mut all: Vec<(K, V)> = all.into_iter().collect();
@@ -318,22 +397,30 @@ impl Shelf {
         self.roots.get(&root)
     }
 
-    /// Unless it is newer than `head`, or what happened in between is no longer told. Whether that batch is still the
-    /// database's must be asked if it is older (`Known::is_sure`).
+    /// Unless it is newer than `head`, or what happened in between is no longer told. Whether that
+    /// batch is still the database's must be asked if it is older (`Known::is_sure`).
     pub fn take_for(&mut self, head: &Head) -> Option<Known> {
         let known = self.roots.get(&head.root)?;
         let missed = head.batch - known.head.batch;
         let usable = match missed {
             0 => head.is_at(&known.head),
-            missed => missed > 0 && (known.head.batch >= head.folded || missed <= MISSED_BATCHES_MAX),
+            missed => {
+                missed > 0 && (known.head.batch >= head.folded || missed <= MISSED_BATCHES_MAX)
+            }
         };
         if usable { self.take(head.root) } else { None }
     }
 
-    /// Forgets what goes beyond the heads of locked roots: there is nothing newer than these, so the database has lost it.
+    /// Forgets what goes beyond the heads of locked roots: there is nothing newer than these, so
+    /// the database has lost it.
     pub fn forget_lost(&mut self, latest: &[Head]) -> usize {
-        let is_lost = |known: &Known, head: &Head| known.head.batch >= head.batch && !head.is_at(&known.head);
-        let lost = latest.iter().filter(|head| self.roots.get(&head.root).is_some_and(|known| is_lost(known, head)));
+        let is_lost =
+            |known: &Known, head: &Head| known.head.batch >= head.batch && !head.is_at(&known.head);
+        let lost = latest.iter().filter(|head| {
+            self.roots
+                .get(&head.root)
+                .is_some_and(|known| is_lost(known, head))
+        });
         let lost: Vec<TenantId> = lost.map(|head| head.root).collect();
         lost.iter().filter_map(|root| self.take(*root)).count()
     }
@@ -347,7 +434,11 @@ impl Shelf {
     /// The newer one stays.
     pub fn put(&mut self, mut known: Known) {
         let root = known.head.root;
-        if self.roots.get(&root).is_some_and(|other| other.head.batch > known.head.batch) {
+        if self
+            .roots
+            .get(&root)
+            .is_some_and(|other| other.head.batch > known.head.batch)
+        {
             return;
         }
         self.take(root);
@@ -359,16 +450,25 @@ impl Shelf {
         self.shrink(KNOWN_MAX);
     }
 
-    /// Old keys go before anybody's states do: without those whole roots would be read anew, batch after batch.
+    /// Old keys go before anybody's states do: without those whole roots would be read anew, batch
+    /// after batch.
     fn shrink(&mut self, size_max: usize) {
         while self.size > size_max {
-            let most = self.roots.values_mut().max_by_key(|known| known.keys()).filter(|known| known.keys() > KEYS_KEPT_MIN);
+            let most = self
+                .roots
+                .values_mut()
+                .max_by_key(|known| known.keys())
+                .filter(|known| known.keys() > KEYS_KEPT_MIN);
             if let Some(known) = most {
                 let before = known.keys();
                 known.recent.iter_mut().for_each(Recent::halve);
                 self.size -= before - known.keys();
             } else if self.roots.len() > 1 {
-                let oldest = self.roots.values().min_by_key(|known| known.used).map(|known| known.head.root);
+                let oldest = self
+                    .roots
+                    .values()
+                    .min_by_key(|known| known.used)
+                    .map(|known| known.head.root);
                 oldest.map(|root| self.take(root));
             } else {
                 break;
@@ -389,11 +489,17 @@ mod tests {
     fn the_newest_keys_are_known_and_bounded() {
         let mut recent = Recent::above(1_000);
         recent.add(1_000..1_010);
-        assert_eq!((recent.has(1_000), recent.has(1_001), recent.has(1_010)), (None, Some(true), Some(false)));
+        assert_eq!(
+            (recent.has(1_000), recent.has(1_001), recent.has(1_010)),
+            (None, Some(true), Some(false))
+        );
         recent.add(2_000..2_000 + 2 * RECENT_KEYS_MAX as u128);
         assert!(recent.keys.len() <= RECENT_KEYS_MAX + 10);
         assert_eq!(recent.has(1_005), None, "older than what is kept");
-        assert_eq!(recent.has(2_000 + 2 * RECENT_KEYS_MAX as u128 - 1), Some(true));
+        assert_eq!(
+            recent.has(2_000 + 2 * RECENT_KEYS_MAX as u128 - 1),
+            Some(true)
+        );
         assert_eq!(recent.has(u128::MAX), None, "without a time");
     }
 
@@ -412,7 +518,10 @@ mod tests {
         let mut shelf = Shelf::default();
         for root in 1..=3 {
             let mut known = Known::new(&head(root), OpenHolds::default());
-            known.accounts.read.insert(AccountKey::balance(TenantId(root), rating::Currency::EUR), None);
+            known.accounts.read.insert(
+                AccountKey::balance(TenantId(root), rating::Currency::EUR),
+                None,
+            );
             let mut recent = Recent::above(0);
             recent.add(1..=10_000);
             known.recent = Some(recent);
@@ -420,7 +529,11 @@ mod tests {
         }
         assert_eq!(shelf.size, 30_003);
         shelf.shrink(20_000);
-        assert_eq!((shelf.size, shelf.roots.len()), (15_000, 3), "each root keeps its newer half");
+        assert_eq!(
+            (shelf.size, shelf.roots.len()),
+            (15_000, 3),
+            "each root keeps its newer half"
+        );
         shelf.shrink(10_000);
         assert_eq!((shelf.size, shelf.roots.len()), (10_000, 3));
     }

@@ -3,7 +3,9 @@
 use super::known::{Known, Missing, poisoned};
 use super::rows::{account, carries, counter, hold, int, member, small};
 use super::{Shared, heads, sql};
-use crate::journal::{Amendment, CounterKey, JournalError, KeysOf, Kind, MemberKey, Result, Seq, State, StateKeys};
+use crate::journal::{
+    Amendment, CounterKey, JournalError, KeysOf, Kind, MemberKey, Result, Seq, State, StateKeys,
+};
 use ledger::HoldState;
 use rating::fast::FastMap;
 use rating::{TenantId, ids::HoldId};
@@ -15,7 +17,12 @@ use std::collections::{BTreeSet, HashMap};
 pub type Roots = FastMap<TenantId, Known>;
 
 /// Everything of locked roots, through their transaction.
-pub async fn load_locked(conn: &mut PgConnection, keys: &StateKeys, roots: &mut Roots, homes: &Homes) -> Result<State> {
+pub async fn load_locked(
+    conn: &mut PgConnection,
+    keys: &StateKeys,
+    roots: &mut Roots,
+    homes: &Homes,
+) -> Result<State> {
     let mut state = State::default();
     let missing = from_memory(keys, |root| roots.get(&root), homes, &mut state);
     read_rows(conn, &missing, &mut state).await?;
@@ -46,7 +53,9 @@ impl Homes {
         keys.runs(KeysOf::Accounts, &keys.accounts)
             .filter(|(r, _)| unknown(r))
             .for_each(|(_, run)| tenants.extend(run.iter().map(|k| k.tenant)));
-        keys.runs(KeysOf::Carries, &keys.carries).filter(|(r, _)| unknown(r)).for_each(|(_, run)| tenants.extend(run));
+        keys.runs(KeysOf::Carries, &keys.carries)
+            .filter(|(r, _)| unknown(r))
+            .for_each(|(_, run)| tenants.extend(run));
         keys.runs(KeysOf::Counters, &keys.counters)
             .filter(|(r, _)| unknown(r))
             .for_each(|(_, run)| tenants.extend(run.iter().map(|k| k.buyer)));
@@ -54,11 +63,19 @@ impl Homes {
         if !tenants.is_empty() {
             {
                 let known = shared.homes.lock().map_err(poisoned)?;
-                tenants.retain(|tenant| known.get(tenant).is_none_or(|root| homes.insert(*tenant, *root).is_some()));
+                tenants.retain(|tenant| {
+                    known
+                        .get(tenant)
+                        .is_none_or(|root| homes.insert(*tenant, *root).is_some())
+                });
             }
             let mut conn = shared.pool.acquire().await?;
             let ids: Vec<i64> = tenants.iter().map(|tenant| tenant.0).collect();
-            for row in sqlx::query(sql::ROOTS_OF_TENANTS).bind(ids).fetch_all(&mut *conn).await? {
+            for row in sqlx::query(sql::ROOTS_OF_TENANTS)
+                .bind(ids)
+                .fetch_all(&mut *conn)
+                .await?
+            {
                 homes.insert(TenantId(int(&row, 0)?), TenantId(int(&row, 1)?));
             }
             shared.learn_homes(&homes)?;
@@ -112,29 +129,57 @@ fn from_memory<'a>(
     missing
 }
 
-async fn read_rows(conn: &mut PgConnection, missing: &HashMap<TenantId, Missing>, state: &mut State) -> Result<()> {
-    let (mut roots, mut tenants, mut kinds, mut currencies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (root, key) in missing.iter().flat_map(|(root, missing)| missing.accounts.iter().map(move |key| (root, key))) {
+async fn read_rows(
+    conn: &mut PgConnection,
+    missing: &HashMap<TenantId, Missing>,
+    state: &mut State,
+) -> Result<()> {
+    let (mut roots, mut tenants, mut kinds, mut currencies) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (root, key) in missing
+        .iter()
+        .flat_map(|(root, missing)| missing.accounts.iter().map(move |key| (root, key)))
+    {
         roots.push(root.0);
         tenants.push(key.tenant.0);
         kinds.push(key.kind as i16);
         currencies.push(i32::from(key.currency.numeric()));
     }
     if !roots.is_empty() {
-        let rows = sqlx::query(sql::ACCOUNTS_OF).bind(roots).bind(tenants).bind(kinds).bind(currencies);
-        state.accounts.extend(values(rows.fetch_all(&mut *conn).await?, account)?);
+        let rows = sqlx::query(sql::ACCOUNTS_OF)
+            .bind(roots)
+            .bind(tenants)
+            .bind(kinds)
+            .bind(currencies);
+        state
+            .accounts
+            .extend(values(rows.fetch_all(&mut *conn).await?, account)?);
     }
-    let customers = missing.iter().flat_map(|(root, missing)| missing.carries.iter().map(|customer| (root.0, customer.0)));
+    let customers = missing
+        .iter()
+        .flat_map(|(root, missing)| missing.carries.iter().map(|customer| (root.0, customer.0)));
     let (roots, customers): (Vec<i64>, Vec<i64>) = customers.unzip();
     if !roots.is_empty() {
-        let rows = sqlx::query(sql::CARRIES_OF).bind(roots).bind(customers).fetch_all(&mut *conn).await?;
+        let rows = sqlx::query(sql::CARRIES_OF)
+            .bind(roots)
+            .bind(customers)
+            .fetch_all(&mut *conn)
+            .await?;
         state.carries.extend(values(rows, carries)?);
     }
-    let counters: Vec<(TenantId, CounterKey)> =
-        missing.iter().flat_map(|(root, missing)| missing.counters.iter().map(|key| (*root, *key))).collect();
+    let counters: Vec<(TenantId, CounterKey)> = missing
+        .iter()
+        .flat_map(|(root, missing)| missing.counters.iter().map(|key| (*root, *key)))
+        .collect();
     if !counters.is_empty() {
         let [roots, buyers, rate_keys] = counter_columns(&counters);
-        let rows = sqlx::query(sql::COUNTERS_OF).bind(roots).bind(buyers).bind(rate_keys).bind(months(&counters)).fetch_all(conn).await?;
+        let rows = sqlx::query(sql::COUNTERS_OF)
+            .bind(roots)
+            .bind(buyers)
+            .bind(rate_keys)
+            .bind(months(&counters))
+            .fetch_all(conn)
+            .await?;
         state.counters.extend(values(rows, counter)?);
     }
     Ok(())
@@ -142,7 +187,11 @@ async fn read_rows(conn: &mut PgConnection, missing: &HashMap<TenantId, Missing>
 
 fn counter_columns(keys: &[(TenantId, CounterKey)]) -> [Vec<i64>; 3] {
     let of = |value: fn(&(TenantId, CounterKey)) -> i64| keys.iter().map(value).collect();
-    [of(|(root, _)| root.0), of(|(_, key)| key.buyer.0), of(|(_, key)| key.id.rate_key)]
+    [
+        of(|(root, _)| root.0),
+        of(|(_, key)| key.buyer.0),
+        of(|(_, key)| key.id.rate_key),
+    ]
 }
 
 fn months(keys: &[(TenantId, CounterKey)]) -> Vec<i32> {
@@ -153,8 +202,15 @@ fn values<T>(rows: Vec<PgRow>, value: fn(&PgRow) -> Result<T>) -> Result<Vec<T>>
     rows.iter().map(value).collect()
 }
 
-async fn read_members(conn: &mut PgConnection, keys: &StateKeys, homes: &Homes, state: &mut State) -> Result<()> {
-    let of = |root: Option<TenantId>, key: &MemberKey| Some((homes.of(root, key.counter.buyer)?, key.counter));
+async fn read_members(
+    conn: &mut PgConnection,
+    keys: &StateKeys,
+    homes: &Homes,
+    state: &mut State,
+) -> Result<()> {
+    let of = |root: Option<TenantId>, key: &MemberKey| {
+        Some((homes.of(root, key.counter.buyer)?, key.counter))
+    };
     let (mut counters, mut names) = (Vec::new(), Vec::new());
     for (root, run) in keys.runs(KeysOf::Members, &keys.members) {
         for key in run {
@@ -164,17 +220,33 @@ async fn read_members(conn: &mut PgConnection, keys: &StateKeys, homes: &Homes, 
     }
     if !counters.is_empty() && counters.len() == names.len() {
         let [roots, buyers, rate_keys] = counter_columns(&counters);
-        let query = sqlx::query(sql::MEMBERS_OF).bind(roots).bind(buyers).bind(rate_keys).bind(months(&counters)).bind(names);
-        state.members.extend(values(query.fetch_all(&mut *conn).await?, member)?);
+        let query = sqlx::query(sql::MEMBERS_OF)
+            .bind(roots)
+            .bind(buyers)
+            .bind(rate_keys)
+            .bind(months(&counters))
+            .bind(names);
+        state
+            .members
+            .extend(values(query.fetch_all(&mut *conn).await?, member)?);
     }
     let mut counters = Vec::new();
     for (root, run) in keys.runs(KeysOf::AllMembers, &keys.all_members) {
-        counters.extend(run.iter().filter_map(|key| Some((homes.of(root, key.buyer)?, *key))));
+        counters.extend(
+            run.iter()
+                .filter_map(|key| Some((homes.of(root, key.buyer)?, *key))),
+        );
     }
     if !counters.is_empty() {
         let [roots, buyers, rate_keys] = counter_columns(&counters);
-        let query = sqlx::query(sql::ALL_MEMBERS_OF).bind(roots).bind(buyers).bind(rate_keys).bind(months(&counters));
-        state.members.extend(values(query.fetch_all(conn).await?, member)?);
+        let query = sqlx::query(sql::ALL_MEMBERS_OF)
+            .bind(roots)
+            .bind(buyers)
+            .bind(rate_keys)
+            .bind(months(&counters));
+        state
+            .members
+            .extend(values(query.fetch_all(conn).await?, member)?);
     }
     Ok(())
 }
@@ -192,12 +264,23 @@ async fn read_holds(conn: &mut PgConnection, keys: &StateKeys, state: &mut State
         }
     }
     if !ids.is_empty() {
-        let rows = sqlx::query(sql::HOLDS_OF).bind(roots).bind(ids).fetch_all(&mut *conn).await?;
-        state.holds.extend(values(rows, hold)?.into_iter().map(|hold| (hold.id, hold)));
+        let rows = sqlx::query(sql::HOLDS_OF)
+            .bind(roots)
+            .bind(ids)
+            .fetch_all(&mut *conn)
+            .await?;
+        state
+            .holds
+            .extend(values(rows, hold)?.into_iter().map(|hold| (hold.id, hold)));
     }
     if !alone.is_empty() {
-        let rows = sqlx::query(sql::HOLDS_BY_ID).bind(alone).fetch_all(conn).await?;
-        state.holds.extend(values(rows, hold)?.into_iter().map(|hold| (hold.id, hold)));
+        let rows = sqlx::query(sql::HOLDS_BY_ID)
+            .bind(alone)
+            .fetch_all(conn)
+            .await?;
+        state
+            .holds
+            .extend(values(rows, hold)?.into_iter().map(|hold| (hold.id, hold)));
     }
     Ok(())
 }
@@ -205,18 +288,44 @@ async fn read_holds(conn: &mut PgConnection, keys: &StateKeys, state: &mut State
 /// Every open hold of a known root is in memory.
 fn open_holds(keys: &StateKeys, roots: &Roots, state: &mut State) {
     for (root, run) in keys.runs(KeysOf::OpenHolds, &keys.open_holds) {
-        let Some(known) = root.and_then(|root| roots.get(&root)) else { continue };
-        state.holds.extend(run.iter().filter_map(|id| known.open_holds.get(id)).map(|hold| (hold.id, hold.clone())));
+        let Some(known) = root.and_then(|root| roots.get(&root)) else {
+            continue;
+        };
+        state.holds.extend(
+            run.iter()
+                .filter_map(|id| known.open_holds.get(id))
+                .map(|hold| (hold.id, hold.clone())),
+        );
     }
 }
 
 /// Open ones among holds of roots that the caller does not know.
-pub async fn open_holds_alone(conn: &mut PgConnection, keys: &StateKeys, state: &mut State) -> Result<()> {
-    let unknown = keys.runs(KeysOf::OpenHolds, &keys.open_holds).filter(|(root, _)| root.is_none());
-    let ids: Vec<i64> = unknown.flat_map(|(_, run)| run).map(|id: &HoldId| id.0).collect();
+pub async fn open_holds_alone(
+    conn: &mut PgConnection,
+    keys: &StateKeys,
+    state: &mut State,
+) -> Result<()> {
+    let unknown = keys
+        .runs(KeysOf::OpenHolds, &keys.open_holds)
+        .filter(|(root, _)| root.is_none());
+    let ids: Vec<i64> = unknown
+        .flat_map(|(_, run)| run)
+        .map(|id: &HoldId| id.0)
+        .collect();
     if !ids.is_empty() {
-        let holds = values(sqlx::query(sql::HOLDS_BY_ID).bind(ids).fetch_all(conn).await?, hold)?;
-        state.holds.extend(holds.into_iter().filter(|hold| hold.state == HoldState::Open).map(|hold| (hold.id, hold)));
+        let holds = values(
+            sqlx::query(sql::HOLDS_BY_ID)
+                .bind(ids)
+                .fetch_all(conn)
+                .await?,
+            hold,
+        )?;
+        state.holds.extend(
+            holds
+                .into_iter()
+                .filter(|hold| hold.state == HoldState::Open)
+                .map(|hold| (hold.id, hold)),
+        );
     }
     Ok(())
 }
@@ -227,34 +336,70 @@ pub async fn amendments(conn: &mut PgConnection, seqs: &[Seq], state: &mut State
         return Ok(());
     }
     let seqs: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
-    for row in sqlx::query(sql::AMENDMENTS_BY_SEQ).bind(seqs).fetch_all(conn).await? {
+    for row in sqlx::query(sql::AMENDMENTS_BY_SEQ)
+        .bind(seqs)
+        .fetch_all(conn)
+        .await?
+    {
         let kind = small(&row, 1)?;
-        let kind = Kind::from_code(kind).ok_or_else(|| JournalError::Corrupt(format!("amendments: unknown kind {kind}")))?;
-        state.amendments.insert(Seq(int(&row, 0)?), Amendment { kind, by: Seq(int(&row, 2)?) });
+        let kind = Kind::from_code(kind)
+            .ok_or_else(|| JournalError::Corrupt(format!("amendments: unknown kind {kind}")))?;
+        state.amendments.insert(
+            Seq(int(&row, 0)?),
+            Amendment {
+                kind,
+                by: Seq(int(&row, 2)?),
+            },
+        );
     }
     Ok(())
 }
 
 /// The root of one tenant; `None`: no record of it says so.
-pub async fn home_of(shared: &Shared, conn: &mut PgConnection, tenant: TenantId) -> Result<Option<TenantId>> {
+pub async fn home_of(
+    shared: &Shared,
+    conn: &mut PgConnection,
+    tenant: TenantId,
+) -> Result<Option<TenantId>> {
     if let Some(root) = shared.homes.lock().map_err(poisoned)?.get(&tenant) {
         return Ok(Some(*root));
     }
-    let Some(row) = sqlx::query(sql::ROOTS_OF_TENANTS).bind(vec![tenant.0]).fetch_optional(conn).await? else { return Ok(None) };
+    let Some(row) = sqlx::query(sql::ROOTS_OF_TENANTS)
+        .bind(vec![tenant.0])
+        .fetch_optional(conn)
+        .await?
+    else {
+        return Ok(None);
+    };
     let root = TenantId(int(&row, 1)?);
     shared.learn_homes(&HashMap::from([(tenant, root)]))?;
     Ok(Some(root))
 }
 
 /// From memory alone, if that is as new as the heads and has everything.
-async fn at_hand(shared: &Shared, keys: &StateKeys, homes: &Homes, roots: &[TenantId]) -> Result<Option<State>> {
-    let others = [keys.members.len(), keys.all_members.len(), keys.holds.len(), keys.open_holds.len(), keys.amendments.len()];
+async fn at_hand(
+    shared: &Shared,
+    keys: &StateKeys,
+    homes: &Homes,
+    roots: &[TenantId],
+) -> Result<Option<State>> {
+    let others = [
+        keys.members.len(),
+        keys.all_members.len(),
+        keys.holds.len(),
+        keys.open_holds.len(),
+        keys.amendments.len(),
+    ];
     if others.iter().any(|count| *count > 0) {
         return Ok(None);
     }
     let heads = heads::read(&mut *shared.pool.acquire().await?, roots).await?;
     let shelf = shared.shelf.lock().map_err(poisoned)?;
-    let is_new = |head: &heads::Head| shelf.get(head.root).is_some_and(|known| known.head == *head);
+    let is_new = |head: &heads::Head| {
+        shelf
+            .get(head.root)
+            .is_some_and(|known| known.head == *head)
+    };
     if heads.len() < roots.len() || !heads.iter().all(is_new) {
         return Ok(None);
     }
@@ -271,7 +416,11 @@ pub async fn load(shared: &Shared, keys: &StateKeys) -> Result<State> {
         return Ok(state);
     }
     let mut snapshot = shared.pool.begin_with(sql::SNAPSHOT).await?;
-    let heads = if roots.is_empty() { Vec::new() } else { heads::read(&mut snapshot, &roots).await? };
+    let heads = if roots.is_empty() {
+        Vec::new()
+    } else {
+        heads::read(&mut snapshot, &roots).await?
+    };
     let mut known = heads::known_as_of(shared, &mut snapshot, heads).await?;
     let state = load_locked(&mut snapshot, keys, &mut known, &homes).await;
     shared.shelve(known)?;

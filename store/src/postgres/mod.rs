@@ -1,11 +1,14 @@
-//! The journal on PostgreSQL: any number of processes, each root's books under the lock of its head.
+//! The journal on PostgreSQL: any number of processes, each root's books under the lock of its
+//! head.
 //!
-//! A batch is one transaction: it locks the heads of its roots in the order of their ids, looks up, loads,
-//! lets its commands take their turns, writes records and what they changed, and moves the heads. Between lock
-//! and commit nothing of these roots changes. What a process knows of a root is right as long as the head is
-//! where it left it; if not, the batches in between tell what they changed (`known`).
+//! A batch is one transaction: it locks the heads of its roots in the order of their ids, looks up,
+//! loads, lets its commands take their turns, writes records and what they changed, and moves the
+//! heads. Between lock and commit nothing of these roots changes. What a process knows of a root is
+//! right as long as the head is where it left it; if not, the batches in between tell what they
+//! changed (`known`).
 //!
-//! A seq is the number of the root above the position in the root: dense per root, in order of arrival there.
+//! A seq is the number of the root above the position in the root: dense per root, in order of
+//! arrival there.
 
 mod audit;
 mod columns;
@@ -37,8 +40,8 @@ pub(crate) use sql::{NO_TIMEOUT, SNAPSHOT};
 
 use crate::db::Db;
 use crate::journal::{
-    Batch, Beginning, Check, Journal, JournalError, Keyed, Lanes, Locking, Name, Namespace, Placed, Record, RecordQuery, Reporter, Result,
-    State, StateKeys,
+    Batch, Beginning, Check, Journal, JournalError, Keyed, Lanes, Locking, Name, Namespace, Placed,
+    Record, RecordQuery, Reporter, Result, State, StateKeys,
 };
 use async_trait::async_trait;
 use keys::{SECRET_BYTES, Secret};
@@ -69,7 +72,11 @@ pub struct PostgresJournalOptions {
 
 impl Default for PostgresJournalOptions {
     fn default() -> Self {
-        Self { lanes: 2, split_by_root: false, fold_bytes: 512 * 1024 }
+        Self {
+            lanes: 2,
+            split_by_root: false,
+            fold_bytes: 512 * 1024,
+        }
     }
 }
 
@@ -103,7 +110,11 @@ impl PostgresJournal {
     }
 
     pub async fn open_with(db: &Db, options: PostgresJournalOptions) -> Result<Self> {
-        let Db::Postgres(db) = db else { return Err(JournalError::Unavailable("this is not a PostgreSQL database".into())) };
+        let Db::Postgres(db) = db else {
+            return Err(JournalError::Unavailable(
+                "this is not a PostgreSQL database".into(),
+            ));
+        };
         let secret = secret(&db.pool).await?;
         let (isolation,): (String,) = sqlx::query_as(sql::ISOLATION).fetch_one(&db.pool).await?;
         let shared = Shared {
@@ -117,7 +128,9 @@ impl PostgresJournal {
             months: Mutex::default(),
             roots_held_max: AtomicUsize::new(0),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     /// The most roots that one transaction has held since opening.
@@ -126,21 +139,33 @@ impl PostgresJournal {
     }
 }
 
-/// Made once per database, by whichever process is first. Random bytes from the system: it decides where
-/// identities lie, never what is charged.
-#[expect(clippy::disallowed_methods, reason = "a secret made once when the database is created; nothing replays it")]
+/// Made once per database, by whichever process is first. Random bytes from the system: it decides
+/// where identities lie, never what is charged.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a secret made once when the database is created; nothing replays it"
+)]
 async fn secret(pool: &PgPool) -> Result<Secret> {
     loop {
-        let stored: Option<Vec<u8>> = sqlx::query_scalar(sql::GET_META).bind(SECRET).fetch_optional(pool).await?;
+        let stored: Option<Vec<u8>> = sqlx::query_scalar(sql::GET_META)
+            .bind(SECRET)
+            .fetch_optional(pool)
+            .await?;
         if let Some(stored) = stored {
-            let bytes: [u8; SECRET_BYTES] = stored
-                .try_into()
-                .map_err(|_| JournalError::Corrupt(format!("the secret of identities is not {SECRET_BYTES} bytes long")))?;
+            let bytes: [u8; SECRET_BYTES] = stored.try_into().map_err(|_| {
+                JournalError::Corrupt(format!(
+                    "the secret of identities is not {SECRET_BYTES} bytes long"
+                ))
+            })?;
             return Ok(Secret::new(&bytes));
         }
         let mut bytes = [0; SECRET_BYTES];
         getrandom::fill(&mut bytes).map_err(|e| JournalError::Unavailable(e.to_string()))?;
-        sqlx::query(sql::PUT_META).bind(SECRET).bind(bytes.to_vec()).execute(pool).await?;
+        sqlx::query(sql::PUT_META)
+            .bind(SECRET)
+            .bind(bytes.to_vec())
+            .execute(pool)
+            .await?;
     }
 }
 
@@ -151,10 +176,15 @@ impl Shared {
         Ok(())
     }
 
-    /// Commits that this process knew of are gone, and with them perhaps more that it took for settled.
+    /// Commits that this process knew of are gone, and with them perhaps more that it took for
+    /// settled.
     fn lost(&self, roots: usize) -> Result<()> {
         if roots > 0 {
-            tracing::warn!(roots, "the database has lost commits: it is of an earlier moment; going on from what it has");
+            tracing::warn!(
+                roots,
+                "the database has lost commits: it is of an earlier moment; going on from what it \
+                    has"
+            );
             self.months.lock().map_err(poisoned)?.clear();
             self.numbers.lock().map_err(poisoned)?.clear();
         }
@@ -184,14 +214,26 @@ impl Journal for PostgresJournal {
     async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
         let mut found = vec![None; identities.len()];
         let wanted = find::Wanted::all(&self.shared, identities);
-        find::find(&mut *self.shared.pool.acquire().await?, &wanted, identities, &mut found).await?;
+        find::find(
+            &mut *self.shared.pool.acquire().await?,
+            &wanted,
+            identities,
+            &mut found,
+        )
+        .await?;
         Ok(found)
     }
 
-    async fn reporters(&self, roots: &[TenantId], namespace: Namespace) -> Result<Vec<(TenantId, Reporter)>> {
+    async fn reporters(
+        &self,
+        roots: &[TenantId],
+        namespace: Namespace,
+    ) -> Result<Vec<(TenantId, Reporter)>> {
         let all = heads::reporters(&mut *self.shared.pool.acquire().await?, roots).await?;
         let of_namespace = all.into_iter().filter(|(_, of, _)| *of == namespace);
-        Ok(of_namespace.map(|(root, _, reporter)| (root, reporter)).collect())
+        Ok(of_namespace
+            .map(|(root, _, reporter)| (root, reporter))
+            .collect())
     }
 
     async fn load(&self, keys: &StateKeys) -> Result<State> {
@@ -200,8 +242,15 @@ impl Journal for PostgresJournal {
 
     /// A batch that nobody locked for: it counts on nobody else writing to its roots.
     async fn commit(&self, batch: Batch) -> Result<Placed> {
-        let roots: BTreeSet<TenantId> = batch.records.iter().map(|record| record.identity.root).collect();
-        session::enter(self, &roots.into_iter().collect::<Vec<_>>()).await?.commit(batch).await
+        let roots: BTreeSet<TenantId> = batch
+            .records
+            .iter()
+            .map(|record| record.identity.root)
+            .collect();
+        session::enter(self, &roots.into_iter().collect::<Vec<_>>())
+            .await?
+            .commit(batch)
+            .await
     }
 
     async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>> {
@@ -210,12 +259,18 @@ impl Journal for PostgresJournal {
 
     async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = sqlx::query(sql::EXPIRED_HOLDS).bind(now.micros()).bind(limit).fetch_all(&self.shared.pool).await?;
+        let rows = sqlx::query(sql::EXPIRED_HOLDS)
+            .bind(now.micros())
+            .bind(limit)
+            .fetch_all(&self.shared.pool)
+            .await?;
         rows.iter().map(rows::hold).collect()
     }
 
     async fn last_committed_at(&self) -> Result<Instant> {
-        let last: Option<i64> = sqlx::query_scalar(sql::LAST_COMMITTED).fetch_one(&self.shared.pool).await?;
+        let last: Option<i64> = sqlx::query_scalar(sql::LAST_COMMITTED)
+            .fetch_one(&self.shared.pool)
+            .await?;
         Ok(last.map_or(Instant::MIN, Instant))
     }
 
@@ -235,8 +290,16 @@ impl Journal for PostgresJournal {
 #[async_trait]
 impl Locking for PostgresJournal {
     fn lanes(&self) -> Lanes {
-        let PostgresJournalOptions { lanes, split_by_root, .. } = self.shared.options;
-        Lanes { count: lanes, one_root: split_by_root, may_be_undone: self.shared.may_be_undone }
+        let PostgresJournalOptions {
+            lanes,
+            split_by_root,
+            ..
+        } = self.shared.options;
+        Lanes {
+            count: lanes,
+            one_root: split_by_root,
+            may_be_undone: self.shared.may_be_undone,
+        }
     }
 
     async fn enter(&self, roots: &[TenantId]) -> Result<Arc<dyn Journal>> {

@@ -1,4 +1,5 @@
-//! Tables by month of arrival: made before they are needed, outside of any batch; dropped as a whole.
+//! Tables by month of arrival: made before they are needed, outside of any batch; dropped as a
+//! whole.
 
 use super::known::poisoned;
 use super::{Shared, sql};
@@ -42,19 +43,33 @@ impl Month {
         Instant((era * 146_097 + day - 719_468) * DAY_MICROS)
     }
     fn name(self) -> String {
-        format!("y{:04}m{:02}", self.0.div_euclid(12), self.0.rem_euclid(12) + 1)
+        format!(
+            "y{:04}m{:02}",
+            self.0.div_euclid(12),
+            self.0.rem_euclid(12) + 1
+        )
     }
     /// [`Self::name`] read back.
     fn named(name: &str) -> Option<Self> {
         let (year, month) = name.strip_prefix('y')?.split_once('m')?;
-        Some(Self(year.parse::<i64>().ok()?.checked_mul(12)?.checked_add(month.parse::<i64>().ok()? - 1)?))
+        Some(Self(
+            year.parse::<i64>()
+                .ok()?
+                .checked_mul(12)?
+                .checked_add(month.parse::<i64>().ok()? - 1)?,
+        ))
     }
 }
 
 /// 2026-11
 impl fmt::Display for Month {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}", self.0.div_euclid(12), self.0.rem_euclid(12) + 1)
+        write!(
+            f,
+            "{:04}-{:02}",
+            self.0.div_euclid(12),
+            self.0.rem_euclid(12) + 1
+        )
     }
 }
 
@@ -93,7 +108,10 @@ pub async fn tables(conn: &mut PgConnection) -> Result<Vec<MonthTable>> {
             (true, false) => Place::Attached,
             (false, false) => Place::Out,
         };
-        if let Some(month) = name.split_once('_').and_then(|(_, month)| Month::named(month)) {
+        if let Some(month) = name
+            .split_once('_')
+            .and_then(|(_, month)| Month::named(month))
+        {
             tables.push(MonthTable { name, month, place });
         }
     }
@@ -103,7 +121,10 @@ pub async fn tables(conn: &mut PgConnection) -> Result<Vec<MonthTable>> {
 
 /// Makes the tables of these months and of those that follow them.
 pub async fn ensure(shared: &Shared, arrivals: &[Instant]) -> Result<()> {
-    let mut wanted: Vec<Month> = arrivals.iter().flat_map(|at| [Month::of(*at), Month::of(*at).next()]).collect();
+    let mut wanted: Vec<Month> = arrivals
+        .iter()
+        .flat_map(|at| [Month::of(*at), Month::of(*at).next()])
+        .collect();
     wanted.sort_unstable();
     wanted.dedup();
     wanted.retain(|month| shared.months.lock().is_ok_and(|made| !made.contains(month)));
@@ -122,16 +143,28 @@ pub async fn ensure(shared: &Shared, arrivals: &[Instant]) -> Result<()> {
 async fn make(shared: &Shared, month: Month) -> Result<(), sqlx::Error> {
     let mut conn = shared.pool.acquire().await?;
     match make_tables(&mut conn, month).await {
-        Err(error) if error.as_database_error().and_then(|e| e.code()).is_some_and(|code| MADE_MEANWHILE.contains(&code.as_ref())) => {
+        Err(error)
+            if error
+                .as_database_error()
+                .and_then(|e| e.code())
+                .is_some_and(|code| MADE_MEANWHILE.contains(&code.as_ref())) =>
+        {
             // It is there as soon as the other has committed: seen, or tried again.
-            if exists(&mut conn, month).await? { Ok(()) } else { make_tables(&mut conn, month).await }
+            if exists(&mut conn, month).await? {
+                Ok(())
+            } else {
+                make_tables(&mut conn, month).await
+            }
         }
         done => done,
     }
 }
 
 async fn exists(conn: &mut PgConnection, month: Month) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(EXISTS).bind(format!("records_{}", month.name())).fetch_one(conn).await
+    sqlx::query_scalar(EXISTS)
+        .bind(format!("records_{}", month.name()))
+        .fetch_one(conn)
+        .await
 }
 
 /// Attached rather than made in place: that waits for nobody who writes.
@@ -139,11 +172,16 @@ async fn make_tables(conn: &mut PgConnection, month: Month) -> Result<(), sqlx::
     if exists(conn, month).await? {
         return Ok(());
     }
-    let (name, from, until) = (month.name(), month.begins().micros(), month.next().begins().micros());
+    let (name, from, until) = (
+        month.name(),
+        month.begins().micros(),
+        month.next().begins().micros(),
+    );
     let table = |table: &str, keys: &str| {
         format!(
             "create table {table}_{name} (like {table} including defaults); {keys}; \
-             alter table {table} attach partition {table}_{name} for values from ({from}) to ({until});"
+             alter table {table} attach partition {table}_{name} for values from ({from}) to \
+             ({until});"
         )
     };
     let records = format!(
@@ -153,10 +191,16 @@ async fn make_tables(conn: &mut PgConnection, month: Month) -> Result<(), sqlx::
     );
     let touched = format!(
         "alter table touched_{name} add primary key (root, tenant, kind, currency, first_seq); \
-         create index touched_{name}_by_last on touched_{name} (root, tenant, kind, currency, last_seq)"
+         create index touched_{name}_by_last on touched_{name} (root, tenant, kind, currency, \
+         last_seq)"
     );
     let batches = format!("alter table batches_{name} add primary key (root, batch)");
-    let text = [table("records", &records), table("batches", &batches), table("touched", &touched)].concat();
+    let text = [
+        table("records", &records),
+        table("batches", &batches),
+        table("touched", &touched),
+    ]
+    .concat();
     let mut tx = conn.begin().await?;
     sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *tx).await?;
     tx.commit().await
@@ -168,13 +212,29 @@ mod tests {
 
     #[test]
     fn months_begin_where_the_calendar_says() {
-        for text in ["1970-01-01", "1999-12-01", "2000-02-01", "2000-03-01", "2024-02-01", "2026-11-01", "2100-03-01", "9999-12-01"] {
+        for text in [
+            "1970-01-01",
+            "1999-12-01",
+            "2000-02-01",
+            "2000-03-01",
+            "2024-02-01",
+            "2026-11-01",
+            "2100-03-01",
+            "9999-12-01",
+        ] {
             let at: Instant = format!("{text}T00:00:00Z").parse().unwrap();
             let month = Month::of(at);
             assert_eq!(month.begins(), at, "{text}");
             assert_eq!(month.name(), format!("y{}m{}", &text[..4], &text[5..7]));
-            assert_eq!((Month::named(&month.name()), month.to_string().as_str()), (Some(month), &text[..7]));
-            assert_eq!(Month::of(Instant(month.next().begins().micros() - 1)), month, "{text}");
+            assert_eq!(
+                (Month::named(&month.name()), month.to_string().as_str()),
+                (Some(month), &text[..7])
+            );
+            assert_eq!(
+                Month::of(Instant(month.next().begins().micros() - 1)),
+                month,
+                "{text}"
+            );
         }
     }
 }

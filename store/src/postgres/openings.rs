@@ -24,7 +24,13 @@ fn opening(row: &PgRow) -> Result<Opening> {
 
 /// `None`: everything of the root is there.
 pub async fn of(conn: &mut PgConnection, root: TenantId) -> Result<Option<Opening>> {
-    sqlx::query(sql::OPENING_OF).bind(root.0).fetch_optional(conn).await?.as_ref().map(opening).transpose()
+    sqlx::query(sql::OPENING_OF)
+        .bind(root.0)
+        .fetch_optional(conn)
+        .await?
+        .as_ref()
+        .map(opening)
+        .transpose()
 }
 
 /// In the place of an earlier one of the root.
@@ -46,12 +52,24 @@ pub async fn put(conn: &mut PgConnection, opening: &Opening) -> Result<()> {
 
 /// Of one root, without its totals.
 pub async fn beginning(conn: &mut PgConnection, root: TenantId) -> Result<Option<Beginning>> {
-    let row = sqlx::query(sql::BEGINNING_OF).bind(root.0).fetch_optional(conn).await?;
-    row.map(|row| Ok(Beginning { from: Instant(int(&row, 0)?), since: Instant(int(&row, 1)?) })).transpose()
+    let row = sqlx::query(sql::BEGINNING_OF)
+        .bind(root.0)
+        .fetch_optional(conn)
+        .await?;
+    row.map(|row| {
+        Ok(Beginning {
+            from: Instant(int(&row, 0)?),
+            since: Instant(int(&row, 1)?),
+        })
+    })
+    .transpose()
 }
 
-/// The latest instant from which some root's records are there: months before it are on their way out.
+/// The latest instant from which some root's records are there: months before it are on their way
+/// out.
 pub async fn latest(conn: &mut PgConnection) -> Result<Option<Instant>> {
-    let from: Option<i64> = sqlx::query_scalar(sql::LATEST_BEGINNING).fetch_one(conn).await?;
+    let from: Option<i64> = sqlx::query_scalar(sql::LATEST_BEGINNING)
+        .fetch_one(conn)
+        .await?;
     Ok(from.map(Instant))
 }

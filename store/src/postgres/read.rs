@@ -19,7 +19,15 @@ pub async fn read(shared: &Shared, query: &RecordQuery) -> Result<Vec<Record>> {
     match &query.of {
         Of::All => every(&mut conn, query).await,
         Of::Seqs(seqs) => {
-            let beyond = |seq: &&Seq| query.after.is_none_or(|after| if query.newest_first { **seq < after } else { **seq > after });
+            let beyond = |seq: &&Seq| {
+                query.after.is_none_or(|after| {
+                    if query.newest_first {
+                        **seq < after
+                    } else {
+                        **seq > after
+                    }
+                })
+            };
             let seqs: Vec<Seq> = seqs.iter().filter(beyond).copied().collect();
             let mut records = by_seq(shared, &mut conn, seqs, query.newest_first).await?;
             records.truncate(query.limit);
@@ -33,22 +41,42 @@ pub async fn read(shared: &Shared, query: &RecordQuery) -> Result<Vec<Record>> {
             let mut seqs = Vec::new();
             for head in heads_beyond(&mut conn, query).await? {
                 if seqs.len() < query.limit {
-                    seqs.extend(unrated(&mut conn, head.root, query, query.limit - seqs.len()).await?);
+                    seqs.extend(
+                        unrated(&mut conn, head.root, query, query.limit - seqs.len()).await?,
+                    );
                 }
             }
             by_seq(shared, &mut conn, seqs, query.newest_first).await
         }
         Of::Customer(tenant) => {
             let roots = roots_of(shared, &mut conn, *tenant).await?;
-            let seqs = own(&mut conn, &roots, *tenant, query.after.map(|seq| seq.0), query.newest_first, query.limit).await?;
-            by_seq(shared, &mut conn, seqs.into_iter().map(Seq).collect(), query.newest_first).await
+            let seqs = own(
+                &mut conn,
+                &roots,
+                *tenant,
+                query.after.map(|seq| seq.0),
+                query.newest_first,
+                query.limit,
+            )
+            .await?;
+            by_seq(
+                shared,
+                &mut conn,
+                seqs.into_iter().map(Seq).collect(),
+                query.newest_first,
+            )
+            .await
         }
         Of::Account(account) => listed(shared, &mut conn, *account, query).await,
     }
 }
 
 fn start(query: &RecordQuery) -> i64 {
-    query.after.map_or(if query.newest_first { i64::MAX } else { 0 }, |after| after.0)
+    query
+        .after
+        .map_or(if query.newest_first { i64::MAX } else { 0 }, |after| {
+            after.0
+        })
 }
 
 fn limit(limit: usize) -> i64 {
@@ -68,9 +96,23 @@ async fn heads_beyond(conn: &mut PgConnection, query: &RecordQuery) -> Result<Ve
     Ok(heads)
 }
 
-async fn unrated(conn: &mut PgConnection, root: TenantId, query: &RecordQuery, count: usize) -> Result<Vec<Seq>> {
-    let text = if query.newest_first { sql::UNRATED_DOWN } else { sql::UNRATED_UP };
-    let seqs = sqlx::query_scalar(text).bind(root.0).bind(start(query)).bind(limit(count)).fetch_all(conn).await?;
+async fn unrated(
+    conn: &mut PgConnection,
+    root: TenantId,
+    query: &RecordQuery,
+    count: usize,
+) -> Result<Vec<Seq>> {
+    let text = if query.newest_first {
+        sql::UNRATED_DOWN
+    } else {
+        sql::UNRATED_UP
+    };
+    let seqs = sqlx::query_scalar(text)
+        .bind(root.0)
+        .bind(start(query))
+        .bind(limit(count))
+        .fetch_all(conn)
+        .await?;
     Ok(seqs.into_iter().map(Seq).collect())
 }
 
@@ -78,12 +120,19 @@ async fn unrated(conn: &mut PgConnection, root: TenantId, query: &RecordQuery, c
 async fn every(conn: &mut PgConnection, query: &RecordQuery) -> Result<Vec<Record>> {
     let (start, mut records) = (start(query), Vec::new());
     let heads = heads_beyond(conn, query).await?;
-    let text = if query.newest_first { sql::RECORDS_DOWN } else { sql::RECORDS_UP };
+    let text = if query.newest_first {
+        sql::RECORDS_DOWN
+    } else {
+        sql::RECORDS_UP
+    };
     for head in heads {
         if records.len() >= query.limit {
             break;
         }
-        let rows = sqlx::query(text).bind(head.root.0).bind(start).bind(limit(query.limit - records.len()));
+        let rows = sqlx::query(text)
+            .bind(head.root.0)
+            .bind(start)
+            .bind(limit(query.limit - records.len()));
         for row in rows.fetch_all(&mut *conn).await? {
             records.push(record(&row)?);
         }
@@ -91,7 +140,12 @@ async fn every(conn: &mut PgConnection, query: &RecordQuery) -> Result<Vec<Recor
     Ok(records)
 }
 
-async fn by_seq(shared: &Shared, conn: &mut PgConnection, mut seqs: Vec<Seq>, newest_first: bool) -> Result<Vec<Record>> {
+async fn by_seq(
+    shared: &Shared,
+    conn: &mut PgConnection,
+    mut seqs: Vec<Seq>,
+    newest_first: bool,
+) -> Result<Vec<Record>> {
     seqs.sort_unstable();
     seqs.dedup();
     let roots = heads::roots_of(shared, seqs.iter().copied()).await?;
@@ -100,7 +154,11 @@ async fn by_seq(shared: &Shared, conn: &mut PgConnection, mut seqs: Vec<Seq>, ne
     if seqs.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(sql::RECORDS_BY_SEQ).bind(roots).bind(seqs).fetch_all(conn).await?;
+    let rows = sqlx::query(sql::RECORDS_BY_SEQ)
+        .bind(roots)
+        .bind(seqs)
+        .fetch_all(conn)
+        .await?;
     let mut records: Vec<Record> = rows.iter().map(record).collect::<Result<_>>()?;
     if newest_first {
         records.reverse();
@@ -113,7 +171,11 @@ async fn roots_of(shared: &Shared, conn: &mut PgConnection, tenant: TenantId) ->
     if let Some(root) = super::load::home_of(shared, conn, tenant).await? {
         return Ok(vec![root.0]);
     }
-    Ok(heads::every(conn).await?.into_iter().map(|head| head.root.0).collect())
+    Ok(heads::every(conn)
+        .await?
+        .into_iter()
+        .map(|head| head.root.0)
+        .collect())
 }
 
 /// The next seqs of a leaf customer's own records.
@@ -125,9 +187,19 @@ async fn own(
     newest_first: bool,
     count: usize,
 ) -> Result<Vec<i64>> {
-    let text = if newest_first { sql::CUSTOMER_DOWN } else { sql::CUSTOMER_UP };
+    let text = if newest_first {
+        sql::CUSTOMER_DOWN
+    } else {
+        sql::CUSTOMER_UP
+    };
     let after = after.unwrap_or(if newest_first { i64::MAX } else { 0 });
-    Ok(sqlx::query_scalar(text).bind(roots).bind(tenant.0).bind(after).bind(limit(count)).fetch_all(conn).await?)
+    Ok(sqlx::query_scalar(text)
+        .bind(roots)
+        .bind(tenant.0)
+        .bind(after)
+        .bind(limit(count))
+        .fetch_all(conn)
+        .await?)
 }
 
 /// The next seqs of the records that touched an account and were not its owner's own.
@@ -139,7 +211,11 @@ async fn touched(
     newest_first: bool,
     count: usize,
 ) -> Result<Vec<i64>> {
-    let text = if newest_first { sql::TOUCHED_DOWN } else { sql::TOUCHED_UP };
+    let text = if newest_first {
+        sql::TOUCHED_DOWN
+    } else {
+        sql::TOUCHED_UP
+    };
     let mut after = after.unwrap_or(if newest_first { i64::MAX } else { 0 });
     let mut seqs: Vec<i64> = Vec::new();
     while seqs.len() < count {
@@ -154,9 +230,19 @@ async fn touched(
             .await?;
         for row in &rows {
             let part = unpacked_seqs(int(row, 0)?, bytes(row, 1)?);
-            seqs.extend(part.into_iter().filter(|seq| if newest_first { *seq < after } else { *seq > after }));
+            seqs.extend(part.into_iter().filter(|seq| {
+                if newest_first {
+                    *seq < after
+                } else {
+                    *seq > after
+                }
+            }));
         }
-        let farthest = if newest_first { seqs.iter().min() } else { seqs.iter().max() };
+        let farthest = if newest_first {
+            seqs.iter().min()
+        } else {
+            seqs.iter().max()
+        };
         match farthest {
             Some(seq) if rows.len() as i64 == TOUCHED_ROWS => after = *seq,
             _ => break,
@@ -166,7 +252,12 @@ async fn touched(
 }
 
 /// Pages through the union of an account's lists; the records decide what belongs to it.
-async fn listed(shared: &Shared, conn: &mut PgConnection, account: AccountKey, query: &RecordQuery) -> Result<Vec<Record>> {
+async fn listed(
+    shared: &Shared,
+    conn: &mut PgConnection,
+    account: AccountKey,
+    query: &RecordQuery,
+) -> Result<Vec<Record>> {
     let roots = roots_of(shared, conn, account.tenant).await?;
     let mut page: Vec<Record> = Vec::new();
     let mut after = query.after.map(|after| after.0);
@@ -174,7 +265,17 @@ async fn listed(shared: &Shared, conn: &mut PgConnection, account: AccountKey, q
         let step = (query.limit - page.len()).min(LIST_STEP_MAX);
         let mut seqs = touched(conn, &roots, account, after, query.newest_first, step).await?;
         if account.kind.is_of_buyer() {
-            seqs.extend(own(conn, &roots, account.tenant, after, query.newest_first, step).await?);
+            seqs.extend(
+                own(
+                    conn,
+                    &roots,
+                    account.tenant,
+                    after,
+                    query.newest_first,
+                    step,
+                )
+                .await?,
+            );
         }
         seqs.sort_unstable();
         seqs.dedup();
@@ -185,8 +286,18 @@ async fn listed(shared: &Shared, conn: &mut PgConnection, account: AccountKey, q
         let Some(&last) = seqs.last() else { break };
         let ended = seqs.len() < step;
         after = Some(last);
-        let records = by_seq(shared, conn, seqs.into_iter().map(Seq).collect(), query.newest_first).await?;
-        page.extend(records.into_iter().filter(|record| record.accounts().contains(&account)));
+        let records = by_seq(
+            shared,
+            conn,
+            seqs.into_iter().map(Seq).collect(),
+            query.newest_first,
+        )
+        .await?;
+        page.extend(
+            records
+                .into_iter()
+                .filter(|record| record.accounts().contains(&account)),
+        );
         if ended {
             break;
         }

@@ -2,17 +2,21 @@
 //!
 //! Three steps, each of which may be cut short and is finished by the next run:
 //!
-//! 1. The whole database is audited. What each root's records come to up to its last batch in the months that go is
-//!    its *opening* ([`crate::verify::Opening`]). Anything wrong: nothing is dropped.
-//! 2. Root by root, under its head's lock and in one transaction: rows of states follow the journal up to there, the
-//!    opening is written, kept events that go are taken off their list, and the audit log says what goes.
-//! 3. The tables of the months are taken out (waiting for who still reads, in nobody's way) and dropped.
+//! 1. The whole database is audited. What each root's records come to up to its last batch in the
+//!    months that go is its *opening* ([`crate::verify::Opening`]). Anything wrong: nothing is
+//!    dropped.
+//! 2. Root by root, under its head's lock and in one transaction: rows of states follow the journal
+//!    up to there, the opening is written, kept events that go are taken off their list, and the
+//!    audit log says what goes.
+//! 3. The tables of the months are taken out (waiting for who still reads, in nobody's way) and
+//!    dropped.
 //!
-//! An opening lies between two batches of its root. A month is cut by the clock, and clocks of several processes differ:
-//! a batch that committed just before midnight may follow one from just after it. So the opening lies behind the last
-//! batch that has anything in the months that go, and the few rows of batches up to it that lie in a month that stays
-//! are deleted one by one: up to an opening everything is gone, behind it everything is there. Clocks that differ by
-//! more than [`CLOCKS_DIFFER_MAX_SECS`] are an error: too much would go.
+//! An opening lies between two batches of its root. A month is cut by the clock, and clocks of
+//! several processes differ: a batch that committed just before midnight may follow one from just
+//! after it. So the opening lies behind the last batch that has anything in the months that go, and
+//! the few rows of batches up to it that lie in a month that stays are deleted one by one: up to an
+//! opening everything is gone, behind it everything is there. Clocks that differ by more than
+//! [`CLOCKS_DIFFER_MAX_SECS`] are an error: too much would go.
 
 mod drop;
 mod fold;
@@ -30,7 +34,8 @@ use rating::{Instant, TenantId};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use std::collections::BTreeMap;
 
-/// Full months kept before the present one, at least: what is rated and voided now counts in months that are over.
+/// Full months kept before the present one, at least: what is rated and voided now counts in months
+/// that are over.
 pub const KEEP_MONTHS_MIN: u32 = 2;
 const CLOCKS_DIFFER_MAX_SECS: i64 = 3600;
 /// The shortest month: also the margin between the longest window and what is kept.
@@ -43,16 +48,24 @@ pub enum RetentionError {
     #[error("the embedded database keeps everything: months are dropped on PostgreSQL only")]
     Embedded,
     #[error(
-        "usage of a tenant may come {late_days} days late: at least {least} months must be kept, or its resends would be charged twice \
+        "usage of a tenant may come {late_days} days late: at least {least} months must be kept, \
+            or its resends would be charged twice \
          (or shorten its late_window_days)"
     )]
     TooShort { late_days: i64, least: u32 },
-    #[error("{count} holds are open that were placed in these months: release them first, or let them end")]
+    #[error(
+        "{count} holds are open that were placed in these months: release them first, or let them \
+            end"
+    )]
     OpenHolds { count: usize },
-    #[error("{count} events without a price would go: rate them, or say --with-unrated (the audit log then keeps their number)")]
+    #[error(
+        "{count} events without a price would go: rate them, or say --with-unrated (the audit log \
+            then keeps their number)"
+    )]
     Unrated { count: i64 },
     #[error(
-        "{root}: batch {batch} was committed by a clock that was more than an hour behind: its months cannot be told from those that stay"
+        "{root}: batch {batch} was committed by a clock that was more than an hour behind: its \
+            months cannot be told from those that stay"
     )]
     Clocks { root: TenantId, batch: i64 },
     #[error("the books are not right: nothing is dropped")]
@@ -105,7 +118,10 @@ struct Cut {
 
 impl Cut {
     const fn edge(&self) -> Edge {
-        Edge { batch: self.last.batch, seq: self.last.last.0 }
+        Edge {
+            batch: self.last.batch,
+            seq: self.last.last.0,
+        }
     }
 }
 
@@ -119,7 +135,9 @@ impl Retention {
     pub async fn open(db: &Db) -> Result<Self> {
         match db {
             Db::Sqlite(_) => Err(RetentionError::Embedded),
-            Db::Postgres(_) => Ok(Self { journal: PostgresJournal::open(db).await? }),
+            Db::Postgres(_) => Ok(Self {
+                journal: PostgresJournal::open(db).await?,
+            }),
         }
     }
 
@@ -135,32 +153,53 @@ impl Retention {
         self.check_months(keep_months).await?;
         let from = Month::of(now).plus(-i64::from(keep_months)).begins();
         let mut snapshot = self.pool().begin_with(sql::SNAPSHOT).await?;
-        sqlx::raw_sql(sql::NO_TIMEOUT).execute(&mut *snapshot).await?;
+        sqlx::raw_sql(sql::NO_TIMEOUT)
+            .execute(&mut *snapshot)
+            .await?;
         let months = months_before(&mut snapshot, from).await?;
-        let mut plan = Plan { from, months, unrated: 0, open_holds: 0, cuts: Vec::new() };
+        let mut plan = Plan {
+            from,
+            months,
+            unrated: 0,
+            open_holds: 0,
+            cuts: Vec::new(),
+        };
         if plan.months.is_empty() {
             return Ok(plan);
         }
         for head in heads::every(&mut snapshot).await? {
-            let Some(last) = last_before(&mut snapshot, head.root, from).await? else { continue };
-            let query = sqlx::query_scalar::<_, i64>(sql::COUNT_UNRATED_UNTIL).bind(head.root.0).bind(last.last.0);
+            let Some(last) = last_before(&mut snapshot, head.root, from).await? else {
+                continue;
+            };
+            let query = sqlx::query_scalar::<_, i64>(sql::COUNT_UNRATED_UNTIL)
+                .bind(head.root.0)
+                .bind(last.last.0);
             plan.unrated += query.fetch_one(&mut *snapshot).await?;
             plan.open_holds += open_holds_before(&mut snapshot, head.root, latest(from)).await?;
-            plan.cuts.push(Cut { number: head.number, last });
+            plan.cuts.push(Cut {
+                number: head.number,
+                last,
+            });
         }
         Ok(plan)
     }
 
     async fn late_days(&self) -> Result<i64> {
-        Ok(sqlx::query_scalar(sql::LATE_WINDOW_MAX).fetch_one(self.pool()).await?)
+        Ok(sqlx::query_scalar(sql::LATE_WINDOW_MAX)
+            .fetch_one(self.pool())
+            .await?)
     }
 
-    /// An event may come as late as its customer's window says, and again as often as its sender likes: as long as it is not
-    /// late, its first record must be there.
+    /// An event may come as late as its customer's window says, and again as often as its sender
+    /// likes: as long as it is not late, its first record must be there.
     async fn check_months(&self, keep_months: u32) -> Result<()> {
         let late_days = self.late_days().await?;
         let least = months_kept_min(late_days);
-        if keep_months < least { Err(RetentionError::TooShort { late_days, least }) } else { Ok(()) }
+        if keep_months < least {
+            Err(RetentionError::TooShort { late_days, least })
+        } else {
+            Ok(())
+        }
     }
 
     /// The same once it is known from when on records stay: windows may have become longer since.
@@ -169,15 +208,21 @@ impl Retention {
         if late_days <= late_window_days_max(now, from) {
             return Ok(());
         }
-        Err(RetentionError::TooShort { late_days, least: months_kept_min(late_days) })
+        Err(RetentionError::TooShort {
+            late_days,
+            least: months_kept_min(late_days),
+        })
     }
 }
 
 fn months_kept_min(late_days: i64) -> u32 {
-    u32::try_from((late_days + MONTH_DAYS_MIN - 1) / MONTH_DAYS_MIN + 1).unwrap_or(u32::MAX).max(KEEP_MONTHS_MIN)
+    u32::try_from((late_days + MONTH_DAYS_MIN - 1) / MONTH_DAYS_MIN + 1)
+        .unwrap_or(u32::MAX)
+        .max(KEEP_MONTHS_MIN)
 }
 
-/// The longest window that a tenant may have if records are there from an instant on: a month less than that.
+/// The longest window that a tenant may have if records are there from an instant on: a month less
+/// than that.
 pub fn late_window_days_max(now: Instant, from: Instant) -> i64 {
     (now.micros() - from.micros()) / DAY_MICROS - MONTH_DAYS_MIN
 }
@@ -190,11 +235,21 @@ fn latest(from: Instant) -> Instant {
 async fn months_before(conn: &mut PgConnection, from: Instant) -> Result<Vec<MonthPlan>> {
     let mut months: BTreeMap<Month, MonthPlan> = BTreeMap::new();
     for table in months::tables(conn).await? {
-        if table.month.begins() >= from || table.place != Place::Attached || table.of() == "touched" {
+        if table.month.begins() >= from || table.place != Place::Attached || table.of() == "touched"
+        {
             continue;
         }
-        let count: i64 = sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {}", table.name))).fetch_one(&mut *conn).await?;
-        let month = months.entry(table.month).or_insert_with(|| MonthPlan { month: table.month.to_string(), records: 0, batches: 0 });
+        let count: i64 = sqlx::query_scalar(AssertSqlSafe(format!(
+            "select count(*) from {}",
+            table.name
+        )))
+        .fetch_one(&mut *conn)
+        .await?;
+        let month = months.entry(table.month).or_insert_with(|| MonthPlan {
+            month: table.month.to_string(),
+            records: 0,
+            batches: 0,
+        });
         match table.of() {
             "records" => month.records = count,
             _ => month.batches = count,
@@ -204,20 +259,60 @@ async fn months_before(conn: &mut PgConnection, from: Instant) -> Result<Vec<Mon
 }
 
 /// The last batch of a root with anything that arrived before an instant.
-async fn last_before(conn: &mut PgConnection, root: TenantId, from: Instant) -> Result<Option<BatchHead>> {
-    let committed: Option<i64> = sqlx::query_scalar(sql::LAST_BATCH_BEFORE).bind(root.0).bind(from.micros()).fetch_one(&mut *conn).await?;
-    let arrived: Option<i64> =
-        sqlx::query_scalar(sql::LAST_RECORD_BEFORE).bind(root.0).bind(from.micros()).fetch_optional(&mut *conn).await?;
-    let Some(number) = committed.max(arrived) else { return Ok(None) };
-    let row = sqlx::query(sql::BATCH_OF).bind(root.0).bind(number).fetch_optional(&mut *conn).await?;
-    let last = batch(&row.ok_or_else(|| JournalError::Corrupt(format!("{root}: batch {number} has records and no row")))?)?;
-    let query = sqlx::query_scalar(sql::IS_LATER).bind(root.0).bind(number).bind(last.last.0).bind(latest(from).micros());
-    if query.fetch_one(conn).await? { Err(RetentionError::Clocks { root, batch: number }) } else { Ok(Some(last)) }
+async fn last_before(
+    conn: &mut PgConnection,
+    root: TenantId,
+    from: Instant,
+) -> Result<Option<BatchHead>> {
+    let committed: Option<i64> = sqlx::query_scalar(sql::LAST_BATCH_BEFORE)
+        .bind(root.0)
+        .bind(from.micros())
+        .fetch_one(&mut *conn)
+        .await?;
+    let arrived: Option<i64> = sqlx::query_scalar(sql::LAST_RECORD_BEFORE)
+        .bind(root.0)
+        .bind(from.micros())
+        .fetch_optional(&mut *conn)
+        .await?;
+    let Some(number) = committed.max(arrived) else {
+        return Ok(None);
+    };
+    let row = sqlx::query(sql::BATCH_OF)
+        .bind(root.0)
+        .bind(number)
+        .fetch_optional(&mut *conn)
+        .await?;
+    let last = batch(&row.ok_or_else(|| {
+        JournalError::Corrupt(format!("{root}: batch {number} has records and no row"))
+    })?)?;
+    let query = sqlx::query_scalar(sql::IS_LATER)
+        .bind(root.0)
+        .bind(number)
+        .bind(last.last.0)
+        .bind(latest(from).micros());
+    if query.fetch_one(conn).await? {
+        Err(RetentionError::Clocks {
+            root,
+            batch: number,
+        })
+    } else {
+        Ok(Some(last))
+    }
 }
 
-async fn open_holds_before(conn: &mut PgConnection, root: TenantId, before: Instant) -> Result<usize> {
-    let rows = sqlx::query(sql::OPEN_HOLDS).bind(vec![root.0]).fetch_all(conn).await?;
-    let holds = rows.iter().map(hold).collect::<Result<Vec<_>, JournalError>>()?;
+async fn open_holds_before(
+    conn: &mut PgConnection,
+    root: TenantId,
+    before: Instant,
+) -> Result<usize> {
+    let rows = sqlx::query(sql::OPEN_HOLDS)
+        .bind(vec![root.0])
+        .fetch_all(conn)
+        .await?;
+    let holds = rows
+        .iter()
+        .map(hold)
+        .collect::<Result<Vec<_>, JournalError>>()?;
     Ok(holds.iter().filter(|hold| hold.placed_at < before).count())
 }
 
@@ -227,10 +322,20 @@ mod tests {
 
     #[test]
     fn months_that_are_kept_are_enough_for_their_windows() {
-        assert_eq!([0, 28, 29, 35, 56, 366].map(months_kept_min), [2, 2, 3, 3, 3, 15]);
-        for (now, late_days) in (0..1461).flat_map(|day| [0, 28, 29, 35, 366].map(|late| (Instant(day * DAY_MICROS), late))) {
-            let from = Month::of(now).plus(-i64::from(months_kept_min(late_days))).begins();
-            assert!(late_days <= late_window_days_max(now, from), "{now} {late_days}");
+        assert_eq!(
+            [0, 28, 29, 35, 56, 366].map(months_kept_min),
+            [2, 2, 3, 3, 3, 15]
+        );
+        for (now, late_days) in (0..1461)
+            .flat_map(|day| [0, 28, 29, 35, 366].map(|late| (Instant(day * DAY_MICROS), late)))
+        {
+            let from = Month::of(now)
+                .plus(-i64::from(months_kept_min(late_days)))
+                .begins();
+            assert!(
+                late_days <= late_window_days_max(now, from),
+                "{now} {late_days}"
+            );
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Rows to values.
 
 use crate::journal::{
-    BatchHead, Carries, Counted, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace, Record, Result, Seq,
+    BatchHead, Carries, Counted, CounterKey, Identity, JournalError, Kind, Member, MemberKey,
+    Namespace, Record, Result, Seq,
 };
 use crate::sqlite::rows::{account_kind, unpack};
 use ledger::{AccountKey, Balance, Hold};
@@ -36,7 +37,9 @@ pub fn bytes(row: &PgRow, column: usize) -> Result<&[u8]> {
 }
 
 fn digest(row: &PgRow, column: usize) -> Result<[u8; 16]> {
-    bytes(row, column)?.try_into().map_err(|_| JournalError::Corrupt("a digest is not 16 bytes long".into()))
+    bytes(row, column)?
+        .try_into()
+        .map_err(|_| JournalError::Corrupt("a digest is not 16 bytes long".into()))
 }
 
 /// A hash of another length is as wrong as one of other bytes.
@@ -65,21 +68,33 @@ pub fn record(row: &PgRow) -> Result<Record> {
         received_at: Instant(int(row, 8)?),
         content: digest(row, 9)?,
         body: unpack(bytes(row, 10)?, &format!("record {seq}"))?,
-        personal: personal.map(|packed| unpack(packed, "personal")).transpose()?,
+        personal: personal
+            .map(|packed| unpack(packed, "personal"))
+            .transpose()?,
         personal_digest: digest(row, 12)?,
     })
 }
 
 /// tenant, kind, currency, posted, held
 pub fn account(row: &PgRow) -> Result<(AccountKey, Balance)> {
-    let bad = |what: &str, code: i64| JournalError::Corrupt(format!("accounts: unknown {what} {code}"));
+    let bad =
+        |what: &str, code: i64| JournalError::Corrupt(format!("accounts: unknown {what} {code}"));
     let (kind, currency) = (small(row, 1)?, middle(row, 2)?);
     let key = AccountKey {
         tenant: TenantId(int(row, 0)?),
         kind: account_kind(kind).ok_or_else(|| bad("kind", kind))?,
-        currency: u16::try_from(currency).ok().and_then(Currency::from_numeric).ok_or_else(|| bad("currency", i64::from(currency)))?,
+        currency: u16::try_from(currency)
+            .ok()
+            .and_then(Currency::from_numeric)
+            .ok_or_else(|| bad("currency", i64::from(currency)))?,
     };
-    Ok((key, Balance { posted: Cents(int(row, 3)?), held: Cents(int(row, 4)?) }))
+    Ok((
+        key,
+        Balance {
+            posted: Cents(int(row, 3)?),
+            held: Cents(int(row, 4)?),
+        },
+    ))
 }
 
 /// customer, links
@@ -88,21 +103,41 @@ pub fn carries(row: &PgRow) -> Result<(TenantId, Carries)> {
 }
 
 fn counter_key(row: &PgRow) -> Result<CounterKey> {
-    Ok(CounterKey { buyer: TenantId(int(row, 0)?), id: CounterId { rate_key: int(row, 1)?, month: middle(row, 2)? } })
+    Ok(CounterKey {
+        buyer: TenantId(int(row, 0)?),
+        id: CounterId {
+            rate_key: int(row, 1)?,
+            month: middle(row, 2)?,
+        },
+    })
 }
 
 /// buyer, rate_key, month, quantity_nano, events, segment
 pub fn counter(row: &PgRow) -> Result<(CounterKey, Counted)> {
-    let quantity: i128 = text(row, 3)?.parse().map_err(|e| JournalError::Corrupt(format!("counters: {e}")))?;
-    let counter = Counter { quantity: Quantity(quantity), events: int(row, 4)? };
+    let quantity: i128 = text(row, 3)?
+        .parse()
+        .map_err(|e| JournalError::Corrupt(format!("counters: {e}")))?;
+    let counter = Counter {
+        quantity: Quantity(quantity),
+        events: int(row, 4)?,
+    };
     let packed: Option<&[u8]> = row.try_get_unchecked(5)?;
     Ok((counter_key(row)?, Counted::unpacked(counter, packed)?))
 }
 
 /// buyer, rate_key, month, value, count, at_us
 pub fn member(row: &PgRow) -> Result<(MemberKey, Member)> {
-    let key = MemberKey { counter: counter_key(row)?, value: text(row, 3)?.to_owned() };
-    Ok((key, Member { count: int(row, 4)?, at: Instant(int(row, 5)?) }))
+    let key = MemberKey {
+        counter: counter_key(row)?,
+        value: text(row, 3)?.to_owned(),
+    };
+    Ok((
+        key,
+        Member {
+            count: int(row, 4)?,
+            at: Instant(int(row, 5)?),
+        },
+    ))
 }
 
 pub fn hold(row: &PgRow) -> Result<Hold> {

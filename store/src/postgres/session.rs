@@ -1,8 +1,8 @@
 //! One batch under the lock of its roots: from look-up to commit nothing of them changes but by it.
 //!
-//! Before the turn anything that fails is simply begun again by the caller. After it the batch is what it is:
-//! it is written again, in a transaction of its own, as long as its roots' heads are as they were. Once others have moved
-//! them, it must be worked out anew, by the caller.
+//! Before the turn anything that fails is simply begun again by the caller. After it the batch is
+//! what it is: it is written again, in a transaction of its own, as long as its roots' heads are as
+//! they were. Once others have moved them, it must be worked out anew, by the caller.
 
 use super::find::{self, Wanted};
 use super::heads::{self, Head};
@@ -11,8 +11,8 @@ use super::load::{self, Homes};
 use super::ready::Ready;
 use super::{PostgresJournal, Shared, months, write};
 use crate::journal::{
-    Batch, Beginning, Check, Journal, JournalError, Keyed, Name, Namespace, Placed, Record, RecordQuery, Reporter, Result, Seq, State,
-    StateKeys,
+    Batch, Beginning, Check, Journal, JournalError, Keyed, Name, Namespace, Placed, Record,
+    RecordQuery, Reporter, Result, Seq, State, StateKeys,
 };
 use crate::retry::Tries;
 use async_trait::async_trait;
@@ -54,7 +54,11 @@ pub async fn enter(journal: &PostgresJournal, roots: &[TenantId]) -> Result<Sess
         match lock(shared, roots).await {
             Ok((_, heads)) if heads.len() < roots.len() => {
                 let made: BTreeSet<TenantId> = heads.iter().map(|head| head.root).collect();
-                heads::make(shared, roots.iter().copied().filter(|root| !made.contains(root))).await?;
+                heads::make(
+                    shared,
+                    roots.iter().copied().filter(|root| !made.contains(root)),
+                )
+                .await?;
             }
             Ok(locked) => break locked,
             Err(error) if tries.again(&error).await => {}
@@ -63,10 +67,16 @@ pub async fn enter(journal: &PostgresJournal, roots: &[TenantId]) -> Result<Sess
     };
     shared.held(roots.len());
     let known = heads::known_as_locked(shared, &mut tx, heads).await?;
-    Ok(Session { journal: journal.clone(), open: Mutex::new(Some(Open { tx, known })) })
+    Ok(Session {
+        journal: journal.clone(),
+        open: Mutex::new(Some(Open { tx, known })),
+    })
 }
 
-async fn lock(shared: &Shared, roots: &[TenantId]) -> Result<(Transaction<'static, Postgres>, Vec<Head>), sqlx::Error> {
+async fn lock(
+    shared: &Shared,
+    roots: &[TenantId],
+) -> Result<(Transaction<'static, Postgres>, Vec<Head>), sqlx::Error> {
     let mut tx = shared.pool.begin().await?;
     let heads = heads::lock(&mut tx, roots).await?;
     Ok((tx, heads))
@@ -88,7 +98,8 @@ impl Journal for Session {
         let Open { tx, known } = open.as_mut().ok_or_else(over)?;
         find::learn_recent(tx, known).await?;
         let wanted = Wanted::unknown(&self.journal.shared, identities, known);
-        // What lies under roots that are not locked is read outside: this transaction is of its own roots.
+        // What lies under roots that are not locked is read outside: this transaction is of its own
+        // roots.
         let (here, elsewhere) = wanted.split(|root| known.contains_key(&root));
         find::find(tx, &here, identities, &mut found).await?;
         if !elsewhere.is_empty() {
@@ -99,12 +110,23 @@ impl Journal for Session {
         Ok(found)
     }
 
-    async fn reporters(&self, roots: &[TenantId], namespace: Namespace) -> Result<Vec<(TenantId, Reporter)>> {
+    async fn reporters(
+        &self,
+        roots: &[TenantId],
+        namespace: Namespace,
+    ) -> Result<Vec<(TenantId, Reporter)>> {
         let open = self.open.lock().await;
         let Open { known, .. } = open.as_ref().ok_or_else(over)?;
-        let here = roots.iter().filter_map(|root| known.get(root)).flat_map(|known| known.reporters.of(&[known.head.root], namespace));
+        let here = roots
+            .iter()
+            .filter_map(|root| known.get(root))
+            .flat_map(|known| known.reporters.of(&[known.head.root], namespace));
         let mut reporters: Vec<(TenantId, Reporter)> = here.collect();
-        let elsewhere: Vec<TenantId> = roots.iter().copied().filter(|root| !known.contains_key(root)).collect();
+        let elsewhere: Vec<TenantId> = roots
+            .iter()
+            .copied()
+            .filter(|root| !known.contains_key(root))
+            .collect();
         if !elsewhere.is_empty() {
             reporters.extend(self.journal.reporters(&elsewhere, namespace).await?);
         }
@@ -119,7 +141,9 @@ impl Journal for Session {
         let mut state = load::load_locked(tx, keys, known, &homes).await?;
         let numbers: Vec<i64> = known.values().map(|known| known.head.number).collect();
         let (here, elsewhere): (Vec<Seq>, Vec<Seq>) =
-            keys.amendments.iter().copied().partition(|seq| !shared.options.split_by_root || numbers.contains(&heads::number_of(*seq)));
+            keys.amendments.iter().copied().partition(|seq| {
+                !shared.options.split_by_root || numbers.contains(&heads::number_of(*seq))
+            });
         load::amendments(tx, &here, &mut state).await?;
         if !elsewhere.is_empty() {
             load::amendments(&mut *shared.pool.acquire().await?, &elsewhere, &mut state).await?;
@@ -132,7 +156,9 @@ impl Journal for Session {
         let open = self.open.lock().await.take().ok_or_else(over)?;
         let shared = Arc::clone(&self.journal.shared);
         let committed = tokio::spawn(async move { commit(&shared, open, batch).await });
-        committed.await.map_err(|e| JournalError::Unavailable(e.to_string()))?
+        committed
+            .await
+            .map_err(|e| JournalError::Unavailable(e.to_string()))?
     }
 
     async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>> {
@@ -142,7 +168,11 @@ impl Journal for Session {
     async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>> {
         let open = self.open.lock().await;
         let Open { known, .. } = open.as_ref().ok_or_else(over)?;
-        let mut over: Vec<Hold> = known.values().flat_map(|known| known.open_holds.over(now).take(limit)).cloned().collect();
+        let mut over: Vec<Hold> = known
+            .values()
+            .flat_map(|known| known.open_holds.over(now).take(limit))
+            .cloned()
+            .collect();
         over.sort_unstable_by_key(|hold| (hold.expires_at, hold.id));
         over.truncate(limit);
         Ok(over)
@@ -151,7 +181,11 @@ impl Journal for Session {
     async fn last_committed_at(&self) -> Result<Instant> {
         let open = self.open.lock().await;
         let Open { known, .. } = open.as_ref().ok_or_else(over)?;
-        Ok(known.values().map(|known| known.head.committed_at).max().unwrap_or(Instant::MIN))
+        Ok(known
+            .values()
+            .map(|known| known.head.committed_at)
+            .max()
+            .unwrap_or(Instant::MIN))
     }
 
     async fn verify(&self) -> Result<Vec<Check>> {
@@ -168,7 +202,11 @@ async fn commit(shared: &Shared, open: Open, batch: Batch) -> Result<Placed> {
     let ready = Ready::of(batch, &known, &shared.secret, shared.options.fold_bytes)?;
     months::ensure(shared, &ready.arrivals).await?;
     let numbers = heads::roots_of(shared, ready.settled.iter().copied()).await?;
-    let is_here = |seq: &Seq| numbers.get(&heads::number_of(*seq)).is_some_and(|root| known.contains_key(root));
+    let is_here = |seq: &Seq| {
+        numbers
+            .get(&heads::number_of(*seq))
+            .is_some_and(|root| known.contains_key(root))
+    };
     let (here, elsewhere): (Vec<Seq>, Vec<Seq>) = ready.settled.iter().copied().partition(is_here);
     let mut tries = Tries::default();
     loop {
@@ -178,14 +216,21 @@ async fn commit(shared: &Shared, open: Open, batch: Batch) -> Result<Placed> {
         };
         match written {
             Ok(()) => break,
-            Err(JournalError::Conflict(reason)) => match again(shared, &ready, &known, &mut tries, reason).await? {
-                Some(next) => tx = next,
-                None => break,
-            },
+            Err(JournalError::Conflict(reason)) => {
+                match again(shared, &ready, &known, &mut tries, reason).await? {
+                    Some(next) => tx = next,
+                    None => break,
+                }
+            }
             Err(error) => return Err(error),
         }
     }
-    let Ready { parts, placed, reporters, .. } = ready;
+    let Ready {
+        parts,
+        placed,
+        reporters,
+        ..
+    } = ready;
     for (root, namespace, reporter) in reporters {
         if let Some(known) = known.get_mut(&root) {
             known.reporters.add(root, namespace, reporter);
@@ -198,14 +243,15 @@ async fn commit(shared: &Shared, open: Open, batch: Batch) -> Result<Placed> {
     }
     shared.shelve(known)?;
     if !elsewhere.is_empty() {
-        // A list of another root: kept events that stay on it are found rated, and settled, by the next try.
+        // A list of another root: kept events that stay on it are found rated, and settled, by the
+        // next try.
         write::settle(&mut *shared.pool.acquire().await?, &elsewhere, &numbers).await?;
     }
     Ok(Placed::Each(placed))
 }
 
-/// After an attempt that failed, or whose end nobody heard of: a new transaction under the same lock; `None`:
-/// the batch was committed after all.
+/// After an attempt that failed, or whose end nobody heard of: a new transaction under the same
+/// lock; `None`: the batch was committed after all.
 async fn again(
     shared: &Shared,
     ready: &Ready,
@@ -229,12 +275,20 @@ async fn again(
         }
     };
     let heads: HashMap<TenantId, Head> = heads.into_iter().map(|head| (head.root, head)).collect();
-    if known.iter().all(|(root, known)| heads.get(root).is_some_and(|head| head.is_at(&known.head))) {
+    if known
+        .iter()
+        .all(|(root, known)| heads.get(root).is_some_and(|head| head.is_at(&known.head)))
+    {
         return Ok(Some(tx));
     }
-    let Some(part) = ready.parts.first() else { return Err(JournalError::Unavailable(reason)) };
+    let Some(part) = ready.parts.first() else {
+        return Err(JournalError::Unavailable(reason));
+    };
     let was_at = known.get(&part.after.root).map(|known| &known.head);
-    let is_untouched = heads.get(&part.after.root).zip(was_at).is_some_and(|(head, was_at)| head.is_at(was_at));
+    let is_untouched = heads
+        .get(&part.after.root)
+        .zip(was_at)
+        .is_some_and(|(head, was_at)| head.is_at(was_at));
     match heads::batch_hash(&mut tx, &part.after).await? {
         Some(is) if is == part.after.hash => Ok(None),
         // Dropped since, perhaps, with its month.

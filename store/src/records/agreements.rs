@@ -2,9 +2,13 @@
 
 use super::audit_heads::{self, Sums, Table};
 use super::cards::{CardHead, heads_in};
-use super::sql::{Tx, change, corrupt, fetch_any, from_word, insert_many, look, read, statements, word, write};
+use super::sql::{
+    Tx, change, corrupt, fetch_any, from_word, insert_many, look, read, statements, word, write,
+};
 use super::tenants::{below, tenant_held, tenants_in};
-use super::{Actor, Change, Page, Period, RecordError, Records, Result, audit, conflict, invalid, one_more};
+use super::{
+    Actor, Change, Page, Period, RecordError, Records, Result, audit, conflict, invalid, one_more,
+};
 use rating::{AgreementId, Cents, Currency, Instant, RateCardId, TenantId};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -12,17 +16,24 @@ use tenants::{Agreement, Authority, Pricing, Tenant, authority};
 
 macro_rules! columns {
     () => {
-        "a.id, a.buyer_id, a.seller_id, a.currency, a.pricing, a.rate_card_id, a.commission_bp, a.collect, a.credit_limit_cents, a.on_exhausted, a.credit_cap_cents, a.refused_by, a.floor_card_id, a.free_retail, a.author_id, a.from_at, a.until_at"
+        "a.id, a.buyer_id, a.seller_id, a.currency, a.pricing, a.rate_card_id, a.commission_bp, \
+            a.collect, a.credit_limit_cents, a.on_exhausted, a.credit_cap_cents, a.refused_by, \
+            a.floor_card_id, a.free_retail, a.author_id, a.from_at, a.until_at"
     };
 }
 
 statements! {
     INSERT = concat!(
-        "insert into agreements (id, root_id, buyer_id, seller_id, currency, pricing, rate_card_id, commission_bp, collect, credit_limit_cents, on_exhausted, credit_cap_cents, author_id, refused_by, floor_card_id, free_retail, from_at, until_at)",
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) on conflict do nothing"
+        "insert into agreements (id, root_id, buyer_id, seller_id, currency, pricing, \
+            rate_card_id, commission_bp, collect, credit_limit_cents, on_exhausted, \
+            credit_cap_cents, author_id, refused_by, floor_card_id, free_retail, from_at, \
+            until_at)",
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+            $18) on conflict do nothing"
     );
     BY_ID = concat!("select ", columns!(), " from agreements a where a.id = $1");
-    BY_BUYERS = concat!("select ", columns!(), " from agreements a where a.buyer_id in ($1) order by a.buyer_id, a.from_at");
+    BY_BUYERS = concat!("select ", columns!(), " from agreements a where a.buyer_id in ($1) order \
+        by a.buyer_id, a.from_at");
     BY_BUYER = concat!(
         "select ", columns!(), " from agreements a where a.buyer_id = $1 and a.id > $2",
         " and (a.until_at is null or a.until_at > $3) and a.from_at < $4 order by a.id limit $5"
@@ -60,9 +71,19 @@ struct AgreementRow {
 impl AgreementRow {
     fn agreement(self) -> Result<Agreement> {
         let pricing = match (self.rate_card_id, self.commission_bp) {
-            (Some(card), None) => Pricing::Wholesale { rate_card: RateCardId(card) },
-            (None, Some(bp)) => Pricing::Commission { commission_bp: u16::try_from(bp).map_err(corrupt)? },
-            _ => return Err(corrupt(format!("agreement {} is priced as {}", self.id, self.pricing)).into()),
+            (Some(card), None) => Pricing::Wholesale {
+                rate_card: RateCardId(card),
+            },
+            (None, Some(bp)) => Pricing::Commission {
+                commission_bp: u16::try_from(bp).map_err(corrupt)?,
+            },
+            _ => {
+                return Err(corrupt(format!(
+                    "agreement {} is priced as {}",
+                    self.id, self.pricing
+                ))
+                .into());
+            }
         };
         Ok(Agreement {
             id: AgreementId(self.id),
@@ -100,7 +121,8 @@ impl Records {
         self.agree(actor, Authority::Platform, terms).await
     }
 
-    /// What is checked of a seller's own stays so: every other agreement below its root waits meanwhile.
+    /// What is checked of a seller's own stays so: every other agreement below its root waits
+    /// meanwhile.
     pub async fn agree(&self, actor: &Actor, by: Authority, terms: &Agreement) -> Result<()> {
         write!(self, |tx| {
             let buyer = tenant_held(tx, terms.buyer).await.map_err(no_buyer)?;
@@ -114,9 +136,15 @@ impl Records {
         })
     }
 
-    /// Sets the end (exclusive). It may be moved until it meets the next agreement of the buyer; to let terms last longer is to
-    /// agree on them anew, and whoever does so is their author.
-    pub async fn end_agreement(&self, actor: &Actor, by: Authority, id: AgreementId, until: Instant) -> Result<Agreement> {
+    /// Sets the end (exclusive). It may be moved until it meets the next agreement of the buyer; to
+    /// let terms last longer is to agree on them anew, and whoever does so is their author.
+    pub async fn end_agreement(
+        &self,
+        actor: &Actor,
+        by: Authority,
+        id: AgreementId,
+        until: Instant,
+    ) -> Result<Agreement> {
         write!(self, |tx| {
             let buyer = agreement_in(tx, id).await?.buyer;
             let buyer = tenant_held(tx, buyer).await?;
@@ -136,7 +164,13 @@ impl Records {
             check_period(&terms)?;
             check_overlap(&terms, &of_buyers_in(tx, &[terms.buyer]).await?)?;
             let sums = audit_heads::sums_of(tx, Table::Agreements, &[id.0]).await?;
-            change!(&mut *tx, END, id.0, until.micros(), terms.author.map(|author| author.0))?;
+            change!(
+                &mut *tx,
+                END,
+                id.0,
+                until.micros(),
+                terms.author.map(|author| author.0)
+            )?;
             audit_heads::changed(tx, Table::Agreements, &sums, &[id.0]).await?;
             audit::append(tx, actor, &changed(&terms, root, "end", Some(before))).await?;
             Ok(terms)
@@ -144,7 +178,9 @@ impl Records {
     }
 
     pub async fn agreement(&self, id: AgreementId) -> Result<Option<Agreement>> {
-        read!(self, fetch_optional as AgreementRow, BY_ID, id.0)?.map(AgreementRow::agreement).transpose()
+        read!(self, fetch_optional as AgreementRow, BY_ID, id.0)?
+            .map(AgreementRow::agreement)
+            .transpose()
     }
 
     /// Every agreement of these buyers, past and future: per buyer, oldest first.
@@ -162,14 +198,25 @@ impl Records {
         limit: usize,
     ) -> Result<Page<Agreement>> {
         let (after, (from, until)) = (after.map_or(0, |id| id.0), period.micros());
-        let rows = read!(self, fetch_all as AgreementRow, BY_BUYER, buyer.0, after, from, until, one_more(limit))?;
+        let rows = read!(
+            self,
+            fetch_all as AgreementRow,
+            BY_BUYER,
+            buyer.0,
+            after,
+            from,
+            until,
+            one_more(limit)
+        )?;
         Page::of(rows, limit, AgreementRow::agreement)
     }
 
     /// Every currency that was ever agreed on.
     pub async fn currencies(&self) -> Result<Vec<Currency>> {
         let rows = read!(self, fetch_all as (String,), CURRENCIES)?;
-        rows.into_iter().map(|(code,)| Ok(code.parse().map_err(corrupt)?)).collect()
+        rows.into_iter()
+            .map(|(code,)| Ok(code.parse().map_err(corrupt)?))
+            .collect()
     }
 
     /// The same whose buyer is `top` or under it.
@@ -182,26 +229,61 @@ impl Records {
     ) -> Result<Page<Agreement>> {
         let ((first, end), (from, until)) = (below(&top.path), period.micros());
         let after = after.map_or(0, |id| id.0);
-        let rows = read!(self, fetch_all as AgreementRow, BELOW, first, end, after, from, until, one_more(limit))?;
+        let rows = read!(
+            self,
+            fetch_all as AgreementRow,
+            BELOW,
+            first,
+            end,
+            after,
+            from,
+            until,
+            one_more(limit)
+        )?;
         Page::of(rows, limit, AgreementRow::agreement)
     }
 }
 
-fn changed(terms: &Agreement, root: TenantId, action: &'static str, before: Option<Value>) -> Change {
+fn changed(
+    terms: &Agreement,
+    root: TenantId,
+    action: &'static str,
+    before: Option<Value>,
+) -> Change {
     let after = Some(summary(terms));
-    Change { tenant: terms.buyer, root, resource: "agreement", id: terms.id.to_string(), action, before, after }
+    Change {
+        tenant: terms.buyer,
+        root,
+        resource: "agreement",
+        id: terms.id.to_string(),
+        action,
+        before,
+        after,
+    }
 }
 
 /// Terms are checked against what the buyer's sellers may when they come into force.
-async fn check_authority(tx: &mut Tx<'_>, by: Authority, buyer: &Tenant, terms: &Agreement, now: Instant) -> Result<()> {
+async fn check_authority(
+    tx: &mut Tx<'_>,
+    by: Authority,
+    buyer: &Tenant,
+    terms: &Agreement,
+    now: Instant,
+) -> Result<()> {
     if by == Authority::Platform {
         return Ok(());
     }
     let of_path = of_buyers_in(tx, &buyer.path).await?;
     let at = terms.from.max(now);
     let sellers = buyer.path.iter().skip(1).filter(|id| **id != buyer.id);
-    let sellers: Vec<Option<&Agreement>> = sellers.map(|id| of_path.iter().find(|of| of.buyer == *id && of.in_force(at))).collect();
-    let others: Vec<Agreement> = of_path.iter().filter(|other| other.buyer == buyer.id).cloned().collect();
+    let sellers: Vec<Option<&Agreement>> = sellers
+        .map(|id| of_path.iter().find(|of| of.buyer == *id && of.in_force(at)))
+        .collect();
+    let others: Vec<Agreement> = of_path
+        .iter()
+        .filter(|other| other.buyer == buyer.id)
+        .cloned()
+        .collect();
     Ok(authority::check_seller(terms, &sellers, &others)?)
 }
 
@@ -214,7 +296,8 @@ fn no_buyer(error: RecordError) -> RecordError {
 
 async fn agreement_in(tx: &mut Tx<'_>, id: AgreementId) -> Result<Agreement> {
     let row = look!(tx, fetch_optional as AgreementRow, BY_ID, id.0)?;
-    row.ok_or(RecordError::NotFound { what: "agreement" })?.agreement()
+    row.ok_or(RecordError::NotFound { what: "agreement" })?
+        .agreement()
 }
 
 async fn of_buyers_in(tx: &mut Tx<'_>, buyers: &[TenantId]) -> Result<Vec<Agreement>> {
@@ -222,23 +305,45 @@ async fn of_buyers_in(tx: &mut Tx<'_>, buyers: &[TenantId]) -> Result<Vec<Agreem
     rows.into_iter().map(AgreementRow::agreement).collect()
 }
 
-/// Checks and inserts agreements of buyers whose roots are held. `tenants`: those just created in this transaction, without agreements yet.
-pub(super) async fn insert(tx: &mut Tx<'_>, author: &Actor, new: &[Agreement], mut tenants: HashMap<TenantId, Tenant>) -> Result<()> {
-    let stored: Vec<TenantId> = new.iter().map(|terms| terms.buyer).filter(|id| !tenants.contains_key(id)).collect();
+/// Checks and inserts agreements of buyers whose roots are held. `tenants`: those just created in
+/// this transaction, without agreements yet.
+pub(super) async fn insert(
+    tx: &mut Tx<'_>,
+    author: &Actor,
+    new: &[Agreement],
+    mut tenants: HashMap<TenantId, Tenant>,
+) -> Result<()> {
+    let stored: Vec<TenantId> = new
+        .iter()
+        .map(|terms| terms.buyer)
+        .filter(|id| !tenants.contains_key(id))
+        .collect();
     let mut periods: HashMap<TenantId, Vec<Agreement>> = HashMap::with_capacity(new.len());
     for terms in of_buyers_in(tx, &stored).await? {
         periods.entry(terms.buyer).or_default().push(terms);
     }
-    tenants.extend(tenants_in(tx, &stored).await?.into_iter().map(|tenant| (tenant.id, tenant)));
+    tenants.extend(
+        tenants_in(tx, &stored)
+            .await?
+            .into_iter()
+            .map(|tenant| (tenant.id, tenant)),
+    );
     let cards = cards_of(tx, new).await?;
     let mut rows = Vec::with_capacity(new.len());
     for terms in new {
-        let buyer = tenants.get(&terms.buyer).ok_or(RecordError::NotFound { what: "buyer" })?;
+        let buyer = tenants
+            .get(&terms.buyer)
+            .ok_or(RecordError::NotFound { what: "buyer" })?;
         check(terms, buyer, &cards)?;
         let others = periods.entry(terms.buyer).or_default();
         check_overlap(terms, others)?;
         others.push(terms.clone());
-        rows.push((terms, buyer.root, word(&terms.collect)?, word(&terms.on_exhausted)?));
+        rows.push((
+            terms,
+            buyer.root,
+            word(&terms.collect)?,
+            word(&terms.on_exhausted)?,
+        ));
     }
     let inserted = insert_many!(
         tx,
@@ -272,8 +377,13 @@ pub(super) async fn insert(tx: &mut Tx<'_>, author: &Actor, new: &[Agreement], m
 }
 
 async fn cards_of(tx: &mut Tx<'_>, new: &[Agreement]) -> Result<HashMap<RateCardId, CardHead>> {
-    let priced = new.iter().filter_map(|terms| pricing_columns(terms.pricing).1).map(RateCardId);
-    let named: HashSet<RateCardId> = priced.chain(new.iter().filter_map(|terms| terms.floor)).collect();
+    let priced = new
+        .iter()
+        .filter_map(|terms| pricing_columns(terms.pricing).1)
+        .map(RateCardId);
+    let named: HashSet<RateCardId> = priced
+        .chain(new.iter().filter_map(|terms| terms.floor))
+        .collect();
     heads_in(tx, &named.into_iter().collect::<Vec<_>>()).await
 }
 
@@ -281,15 +391,22 @@ async fn cards_of(tx: &mut Tx<'_>, new: &[Agreement]) -> Result<HashMap<RateCard
 fn pricing_columns(pricing: Pricing) -> (&'static str, Option<i64>, Option<i64>) {
     match pricing {
         Pricing::Wholesale { rate_card } => ("wholesale", Some(rate_card.0), None),
-        Pricing::Commission { commission_bp } => ("commission", None, Some(i64::from(commission_bp))),
+        Pricing::Commission { commission_bp } => {
+            ("commission", None, Some(i64::from(commission_bp)))
+        }
     }
 }
 
 fn check(terms: &Agreement, buyer: &Tenant, cards: &HashMap<RateCardId, CardHead>) -> Result<()> {
     check_period(terms)?;
-    let Some(seller) = buyer.parent else { return Err(invalid("buyer", "the platform buys from nobody")) };
+    let Some(seller) = buyer.parent else {
+        return Err(invalid("buyer", "the platform buys from nobody"));
+    };
     if terms.seller != seller {
-        return Err(invalid("seller", format!("the seller of {} is {seller}", terms.buyer)));
+        return Err(invalid(
+            "seller",
+            format!("the seller of {} is {seller}", terms.buyer),
+        ));
     }
     if buyer.closed_at.is_some() {
         return Err(conflict("buyer", "it is closed"));
@@ -298,21 +415,37 @@ fn check(terms: &Agreement, buyer: &Tenant, cards: &HashMap<RateCardId, CardHead
         return Err(invalid("credit_limit_cents", "expected 0 or more"));
     }
     match terms.pricing {
-        Pricing::Commission { commission_bp } if commission_bp > 10_000 => Err(invalid("commission_bp", "expected 0 to 10000")),
-        Pricing::Commission { .. } => terms.floor.map_or(Ok(()), |floor| check_card(terms, floor, buyer, cards)),
-        Pricing::Wholesale { .. } if terms.floor.is_some() => Err(invalid("floor_rate_card", "only a commission has a floor")),
+        Pricing::Commission { commission_bp } if commission_bp > 10_000 => {
+            Err(invalid("commission_bp", "expected 0 to 10000"))
+        }
+        Pricing::Commission { .. } => terms
+            .floor
+            .map_or(Ok(()), |floor| check_card(terms, floor, buyer, cards)),
+        Pricing::Wholesale { .. } if terms.floor.is_some() => {
+            Err(invalid("floor_rate_card", "only a commission has a floor"))
+        }
         Pricing::Wholesale { rate_card } => check_card(terms, rate_card, buyer, cards),
     }
 }
 
 /// The seller's own card, or one of a tenant above it.
-fn check_card(terms: &Agreement, card: RateCardId, buyer: &Tenant, cards: &HashMap<RateCardId, CardHead>) -> Result<()> {
-    let card = cards.get(&card).filter(|card| card.owner != buyer.id && buyer.path.contains(&card.owner));
+fn check_card(
+    terms: &Agreement,
+    card: RateCardId,
+    buyer: &Tenant,
+    cards: &HashMap<RateCardId, CardHead>,
+) -> Result<()> {
+    let card = cards
+        .get(&card)
+        .filter(|card| card.owner != buyer.id && buyer.path.contains(&card.owner));
     let card = card.ok_or(RecordError::NotFound { what: "rate card" })?;
     if card.currency == terms.currency {
         return Ok(());
     }
-    Err(invalid("currency", format!("the rate card is in {}", card.currency)))
+    Err(invalid(
+        "currency",
+        format!("the rate card is in {}", card.currency),
+    ))
 }
 
 fn check_period(terms: &Agreement) -> Result<()> {
@@ -324,9 +457,14 @@ fn check_period(terms: &Agreement) -> Result<()> {
 
 fn check_overlap(terms: &Agreement, others: &[Agreement]) -> Result<()> {
     let until = |terms: &Agreement| terms.until.unwrap_or(Instant::MAX);
-    let meets = |other: &&Agreement| other.id != terms.id && other.from < until(terms) && terms.from < until(other);
+    let meets = |other: &&Agreement| {
+        other.id != terms.id && other.from < until(terms) && terms.from < until(other)
+    };
     match others.iter().find(meets) {
-        Some(other) => Err(conflict("from", format!("agreement {} is in force in that period", other.id))),
+        Some(other) => Err(conflict(
+            "from",
+            format!("agreement {} is in force in that period", other.id),
+        )),
         None => Ok(()),
     }
 }

@@ -1,21 +1,26 @@
 //! Who changed what, when and why: written in the transaction of the change, never altered.
 
 use super::sql::{Tx, corrupt, look, read, statements, write};
-use super::{Actor, Page, Period, Records, Result, audit_heads, idempotency, one_more, sql::change, tenants::below};
+use super::{
+    Actor, Page, Period, Records, Result, audit_heads, idempotency, one_more, sql::change,
+    tenants::below,
+};
 use rating::{Instant, TenantId, ids, ids::ApiKeyId};
 use serde_json::Value;
 use tenants::{Tenant, TenantKind};
 
 macro_rules! columns {
     () => {
-        "id, root_id, tenant_id, at, actor_key_id, actor_tenant_id, resource, resource_id, action, before_json, after_json, reason, request_id"
+        "id, root_id, tenant_id, at, actor_key_id, actor_tenant_id, resource, resource_id, \
+            action, before_json, after_json, reason, request_id"
     };
 }
 
 /// What is null asks for nothing.
 macro_rules! filtered {
     () => {
-        " and (cast($2 as bigint) is null or actor_key_id = $2) and (cast($3 as bigint) is null or tenant_id = $3) \
+        " and (cast($2 as bigint) is null or actor_key_id = $2) and (cast($3 as bigint) is null \
+            or tenant_id = $3) \
          and (cast($4 as text) is null or resource = $4) and at >= $5 and at < $6"
     };
 }
@@ -23,11 +28,13 @@ macro_rules! filtered {
 statements! {
     LAST_ID = "select coalesce(max(id), 0) from audit_log";
     LAST_ID_OF_ROOT = "select coalesce(max(id), 0) from audit_log where root_id = $1";
-    APPEND = concat!("insert into audit_log (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+    APPEND = concat!("insert into audit_log (", columns!(), ") values ($1, $2, $3, $4, $5, $6, \
+        $7, $8, $9, $10, $11, $12, $13)");
     NEWEST_FIRST = concat!("select ", columns!(), " from audit_log where id < $1", filtered!(), " order by id desc limit $7");
     NEWEST_FIRST_BELOW = concat!(
         "select ", columns!(), " from audit_log where id < $1", filtered!(),
-        " and root_id = $7 and tenant_id in (select t.id from tenants t where t.path >= $8 and t.path < $9) order by id desc limit $10"
+        " and root_id = $7 and tenant_id in (select t.id from tenants t where t.path >= $8 and \
+            t.path < $9) order by id desc limit $10"
     );
 }
 
@@ -58,7 +65,8 @@ pub const AUDITED: [&str; 23] = [
     "webhook_endpoint",
 ];
 
-/// One change of one record. Values are summaries: no secrets, no hashes of secrets, no whole documents.
+/// One change of one record. Values are summaries: no secrets, no hashes of secrets, no whole
+/// documents.
 #[derive(Debug, Clone)]
 pub struct Change {
     /// Whose record it is: the entry shows in the lists of this tenant's subtree and above.
@@ -114,15 +122,24 @@ struct AuditRow {
     request_id: String,
 }
 
-/// Appends one entry. Its id follows the clock and is always above every earlier one: of all on SQLite, of its
-/// root on PostgreSQL, where only the root is held. Ids of different roots are told apart by the root's own bits. What is
-/// done at most once marks its attempt here.
+/// Appends one entry. Its id follows the clock and is always above every earlier one: of all on
+/// SQLite, of its root on PostgreSQL, where only the root is held. Ids of different roots are told
+/// apart by the root's own bits. What is done at most once marks its attempt here.
 pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: &Change) -> Result<()> {
     let (last,) = match tx {
         Tx::Sqlite(_) => look!(&mut *tx, fetch_one as (i64,), LAST_ID)?,
-        Tx::Postgres(_) => look!(&mut *tx, fetch_one as (i64,), LAST_ID_OF_ROOT, change.root.0)?,
+        Tx::Postgres(_) => look!(
+            &mut *tx,
+            fetch_one as (i64,),
+            LAST_ID_OF_ROOT,
+            change.root.0
+        )?,
     };
-    debug_assert!(AUDITED.contains(&change.resource), "{} is not among what can be asked for", change.resource);
+    debug_assert!(
+        AUDITED.contains(&change.resource),
+        "{} is not among what can be asked for",
+        change.resource
+    );
     let of_root = u32::try_from(change.root.0 & i64::from(u32::MAX)).unwrap_or(0);
     let id = ids::compose(actor.at.micros() / 1000, of_root).max(last + 1);
     change!(
@@ -139,8 +156,12 @@ pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: &Change) -> R
         change.action,
         change.before.as_ref().map(|value| value.to_string()),
         change.after.as_ref().map(|value| value.to_string()),
-        // The change may have been made already, elsewhere: this must not fail, and PostgreSQL keeps no NUL.
-        actor.reason.as_ref().map(|reason| reason.replace('\0', "\u{fffd}")),
+        // The change may have been made already, elsewhere: this must not fail, and PostgreSQL
+        // keeps no NUL.
+        actor
+            .reason
+            .as_ref()
+            .map(|reason| reason.replace('\0', "\u{fffd}")),
         actor.request_id.as_str(),
     )?;
     audit_heads::lengthened(tx, change.root, id).await?;
@@ -150,8 +171,8 @@ pub(super) async fn append(tx: &mut Tx<'_>, actor: &Actor, change: &Change) -> R
     }
 }
 
-/// Appends one entry in a transaction on PostgreSQL that changes what is not a record. The root's log is locked from
-/// here on, as its records are by who changes them.
+/// Appends one entry in a transaction on PostgreSQL that changes what is not a record. The root's
+/// log is locked from here on, as its records are by who changes them.
 pub(crate) async fn append_within<'a>(
     tx: sqlx::Transaction<'a, sqlx::Postgres>,
     actor: &Actor,
@@ -176,12 +197,33 @@ impl Records {
     }
 
     /// Entries about the subtree of `top`, newest first, older than the entry `before`.
-    pub async fn audit_log(&self, top: &Tenant, of: &AuditFilter, before: Option<i64>, limit: usize) -> Result<Page<AuditEntry>> {
+    pub async fn audit_log(
+        &self,
+        top: &Tenant,
+        of: &AuditFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<AuditEntry>> {
         let (before, limit_rows) = (before.unwrap_or(i64::MAX), one_more(limit));
-        let (key, tenant, resource) = (of.key.map(|key| key.0), of.tenant.map(|tenant| tenant.0), of.resource.clone());
+        let (key, tenant, resource) = (
+            of.key.map(|key| key.0),
+            of.tenant.map(|tenant| tenant.0),
+            of.resource.clone(),
+        );
         let (from, until) = of.period.micros();
         let rows = if top.kind == TenantKind::Platform {
-            read!(self, fetch_all as AuditRow, NEWEST_FIRST, before, key, tenant, resource, from, until, limit_rows)?
+            read!(
+                self,
+                fetch_all as AuditRow,
+                NEWEST_FIRST,
+                before,
+                key,
+                tenant,
+                resource,
+                from,
+                until,
+                limit_rows
+            )?
         } else {
             let (first, end) = below(&top.path);
             let root = top.root.0;
@@ -207,7 +249,10 @@ impl Records {
 
 impl AuditRow {
     fn entry(self) -> Result<AuditEntry> {
-        let json = |text: Option<String>| text.map(|text| serde_json::from_str(&text).map_err(corrupt)).transpose();
+        let json = |text: Option<String>| {
+            text.map(|text| serde_json::from_str(&text).map_err(corrupt))
+                .transpose()
+        };
         Ok(AuditEntry {
             id: self.id,
             at: Instant(self.at),

@@ -1,9 +1,11 @@
-//! That rows stay as they were written: for each root its audit log as one hash chain, and of agreements, published prices and keys
-//! the sums of the digests of their rows. `verify` works both out again from the rows.
+//! That rows stay as they were written: for each root its audit log as one hash chain, and of
+//! agreements, published prices and keys the sums of the digests of their rows. `verify` works both
+//! out again from the rows.
 //!
-//! Invariants: whoever changes such a row changes the sum in the same transaction, an entry of the log lengthens the chain, and the
-//! root is held meanwhile. New roots begin with nothing; those from before begin, all at once, with what is there when the first
-//! server starts that knows of this. None of it is secret: whoever may write the database can make it anew, but not by mistake.
+//! Invariants: whoever changes such a row changes the sum in the same transaction, an entry of the
+//! log lengthens the chain, and the root is held meanwhile. New roots begin with nothing; those
+//! from before begin, all at once, with what is there when the first server starts that knows of
+//! this. None of it is secret: whoever may write the database can make it anew, but not by mistake.
 
 use super::sql::{Tx, change, corrupt, fetch_any, insert_many, look, read, statements, write};
 use super::{Records, Result};
@@ -17,26 +19,30 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Changes whenever what is hashed does.
 const DOMAIN: &[u8] = b"centwise audit log 1";
-/// What tells of a record of the journal, by its seq: where the books move to PostgreSQL, it has another.
+/// What tells of a record of the journal, by its seq: where the books move to PostgreSQL, it has
+/// another.
 pub(crate) const OF_RECORDS: [&str; 2] = ["top_up", "adjustment"];
 /// Of one check.
 const DIFFERENCES_MAX: usize = 10;
 
 macro_rules! entry {
     () => {
-        "root_id, id, tenant_id, at, actor_key_id, actor_tenant_id, resource, resource_id, action, before_json, after_json, reason, request_id"
+        "root_id, id, tenant_id, at, actor_key_id, actor_tenant_id, resource, resource_id, \
+            action, before_json, after_json, reason, request_id"
     };
 }
 macro_rules! agreement {
     () => {
-        "root_id, id, buyer_id, seller_id, currency, pricing, rate_card_id, commission_bp, collect, credit_limit_cents, on_exhausted, \
+        "root_id, id, buyer_id, seller_id, currency, pricing, rate_card_id, commission_bp, \
+            collect, credit_limit_cents, on_exhausted, \
          credit_cap_cents, author_id, refused_by, floor_card_id, free_retail, from_at, until_at"
     };
 }
 /// A draft may change.
 macro_rules! version {
     () => {
-        "root_id, id, card_id, number, effective_from, created_at, created_by, published_at, published_by, approved_by, doc"
+        "root_id, id, card_id, number, effective_from, created_at, created_by, published_at, \
+            published_by, approved_by, doc"
     };
 }
 /// Without when it was last used.
@@ -47,15 +53,20 @@ macro_rules! key {
 }
 
 statements! {
-    HEAD = "select root_id, entries, hash, agreements, card_versions, api_keys from audit_heads where root_id = $1";
-    HEADS = "select root_id, entries, hash, agreements, card_versions, api_keys from audit_heads order by root_id";
+    HEAD = "select root_id, entries, hash, agreements, card_versions, api_keys from audit_heads \
+        where root_id = $1";
+    HEADS = "select root_id, entries, hash, agreements, card_versions, api_keys from audit_heads \
+        order by root_id";
     BEGUN = "select exists (select 1 from audit_heads)";
-    BEGIN = "insert into audit_heads (root_id, entries, hash, agreements, card_versions, api_keys) values ($1, $2, $3, $4, $5, $6)";
-    PUT = "update audit_heads set entries = $2, hash = $3, agreements = $4, card_versions = $5, api_keys = $6 where root_id = $1";
+    BEGIN = "insert into audit_heads (root_id, entries, hash, agreements, card_versions, \
+        api_keys) values ($1, $2, $3, $4, $5, $6)";
+    PUT = "update audit_heads set entries = $2, hash = $3, agreements = $4, card_versions = $5, \
+        api_keys = $6 where root_id = $1";
     ROOTS = "select id from tenants where id = root_id order by id";
     ENTRY = concat!("select ", entry!(), " from audit_log where root_id = $1 and id = $2");
     AGREEMENTS = concat!("select ", agreement!(), " from agreements where id in ($1)");
-    VERSIONS = concat!("select ", version!(), " from card_versions where status = 'published' and id in ($1)");
+    VERSIONS = concat!("select ", version!(), " from card_versions where status = 'published' and \
+        id in ($1)");
     KEYS = concat!("select ", key!(), " from api_keys where id in ($1)");
     EVERY_ENTRY = concat!("select ", entry!(), " from audit_log order by root_id, id");
     EVERY_AGREEMENT = concat!("select ", agreement!(), " from agreements");
@@ -63,7 +74,8 @@ statements! {
     EVERY_KEY = concat!("select ", key!(), " from api_keys");
 }
 
-const HAS_HEADS: &str = "select exists (select 1 from sqlite_master where type = 'table' and name = 'audit_heads')";
+const HAS_HEADS: &str =
+    "select exists (select 1 from sqlite_master where type = 'table' and name = 'audit_heads')";
 
 #[derive(Debug, FromRow, Serialize)]
 struct Entry {
@@ -141,7 +153,11 @@ pub(super) enum Table {
     Keys,
 }
 
-const TABLES: [(Table, &str); 3] = [(Table::Agreements, "agreements"), (Table::Versions, "card_versions"), (Table::Keys, "api_keys")];
+const TABLES: [(Table, &str); 3] = [
+    (Table::Agreements, "agreements"),
+    (Table::Versions, "card_versions"),
+    (Table::Keys, "api_keys"),
+];
 
 /// Of digests, in any order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -149,7 +165,9 @@ pub(super) struct Sum([u64; 4]);
 
 impl Sum {
     fn with(self, other: Self, each: impl Fn(u64, u64) -> u64) -> Self {
-        Self(std::array::from_fn(|part| each(self.0[part], other.0[part])))
+        Self(std::array::from_fn(|part| {
+            each(self.0[part], other.0[part])
+        }))
     }
 
     fn plus(self, other: Self) -> Self {
@@ -166,9 +184,13 @@ impl Sum {
     }
 
     fn read(bytes: &[u8]) -> Result<Self, sqlx::Error> {
-        let bytes: &[u8; 32] = bytes.try_into().map_err(|_| corrupt("a sum of other than 32 bytes"))?;
+        let bytes: &[u8; 32] = bytes
+            .try_into()
+            .map_err(|_| corrupt("a sum of other than 32 bytes"))?;
         let part = |part: usize| std::array::from_fn(|at| bytes[part * 8 + at]);
-        Ok(Self(std::array::from_fn(|index| u64::from_le_bytes(part(index)))))
+        Ok(Self(std::array::from_fn(|index| {
+            u64::from_le_bytes(part(index))
+        })))
     }
 
     fn bytes(self) -> Vec<u8> {
@@ -199,18 +221,41 @@ struct HeadRow {
 
 impl HeadRow {
     fn head(&self) -> Result<Head, sqlx::Error> {
-        let hash = self.hash.as_slice().try_into().map_err(|_| corrupt("a hash of other than 32 bytes"))?;
-        let sums = [Sum::read(&self.agreements)?, Sum::read(&self.card_versions)?, Sum::read(&self.api_keys)?];
-        Ok(Head { entries: self.entries, hash, sums })
+        let hash = self
+            .hash
+            .as_slice()
+            .try_into()
+            .map_err(|_| corrupt("a hash of other than 32 bytes"))?;
+        let sums = [
+            Sum::read(&self.agreements)?,
+            Sum::read(&self.card_versions)?,
+            Sum::read(&self.api_keys)?,
+        ];
+        Ok(Head {
+            entries: self.entries,
+            hash,
+            sums,
+        })
     }
 }
 
 impl Head {
     fn lengthen(&mut self, entry: Entry) -> Result<(), sqlx::Error> {
-        let moves = OF_RECORDS.contains(&entry.resource.as_str()) && entry.resource_id.parse::<i64>().is_ok();
-        let entry = if moves { Entry { resource_id: String::new(), ..entry } } else { entry };
+        let moves = OF_RECORDS.contains(&entry.resource.as_str())
+            && entry.resource_id.parse::<i64>().is_ok();
+        let entry = if moves {
+            Entry {
+                resource_id: String::new(),
+                ..entry
+            }
+        } else {
+            entry
+        };
         let mut hasher = blake3::Hasher::new();
-        hasher.update(DOMAIN).update(&self.hash).update(&postcard::to_stdvec(&entry).map_err(corrupt)?);
+        hasher
+            .update(DOMAIN)
+            .update(&self.hash)
+            .update(&postcard::to_stdvec(&entry).map_err(corrupt)?);
         self.hash = *hasher.finalize().as_bytes();
         self.entries += 1;
         Ok(())
@@ -224,12 +269,23 @@ impl Head {
 }
 
 async fn head_of(tx: &mut Tx<'_>, root: i64) -> Result<Option<Head>> {
-    Ok(look!(tx, fetch_optional as HeadRow, HEAD, root)?.map(|row| row.head()).transpose()?)
+    Ok(look!(tx, fetch_optional as HeadRow, HEAD, root)?
+        .map(|row| row.head())
+        .transpose()?)
 }
 
 async fn put(tx: &mut Tx<'_>, root: i64, head: &Head) -> Result<()> {
     let [agreements, versions, keys] = head.sums.map(Sum::bytes);
-    change!(tx, PUT, root, head.entries, head.hash.as_slice(), agreements, versions, keys)?;
+    change!(
+        tx,
+        PUT,
+        root,
+        head.entries,
+        head.hash.as_slice(),
+        agreements,
+        versions,
+        keys
+    )?;
     Ok(())
 }
 
@@ -249,7 +305,11 @@ async fn begin(tx: &mut Tx<'_>, heads: &[(i64, Head)]) -> Result<()> {
 }
 
 /// New roots, of which there is nothing yet. In a database from before they begin with the others.
-pub(super) async fn begin_new(tx: &mut Tx<'_>, roots: &[TenantId], with_platform: bool) -> Result<()> {
+pub(super) async fn begin_new(
+    tx: &mut Tx<'_>,
+    roots: &[TenantId],
+    with_platform: bool,
+) -> Result<()> {
     let (begun,) = look!(&mut *tx, fetch_one as (bool,), BEGUN)?;
     if !begun && !with_platform {
         return Ok(());
@@ -260,7 +320,9 @@ pub(super) async fn begin_new(tx: &mut Tx<'_>, roots: &[TenantId], with_platform
 
 /// An entry of a root's log that is there now.
 pub(super) async fn lengthened(tx: &mut Tx<'_>, root: TenantId, id: i64) -> Result<()> {
-    let Some(mut head) = head_of(tx, root.0).await? else { return Ok(()) };
+    let Some(mut head) = head_of(tx, root.0).await? else {
+        return Ok(());
+    };
     head.lengthen(look!(tx, fetch_one as Entry, ENTRY, root.0, id)?)?;
     put(tx, root.0, &head).await
 }
@@ -297,12 +359,19 @@ pub(super) async fn sums_of(tx: &mut Tx<'_>, table: Table, ids: &[i64]) -> Resul
 }
 
 /// Rows are others now, or new: `before` is what they came to.
-pub(super) async fn changed(tx: &mut Tx<'_>, table: Table, before: &Sums, ids: &[i64]) -> Result<()> {
+pub(super) async fn changed(
+    tx: &mut Tx<'_>,
+    table: Table,
+    before: &Sums,
+    ids: &[i64],
+) -> Result<()> {
     let after = sums_of(tx, table, ids).await?;
     let of = |sums: &Sums, root: i64| sums.get(&root).copied().unwrap_or_default();
     let roots: BTreeSet<i64> = before.keys().chain(after.keys()).copied().collect();
     for root in roots {
-        let Some(mut head) = head_of(tx, root).await? else { continue };
+        let Some(mut head) = head_of(tx, root).await? else {
+            continue;
+        };
         let sum = &mut head.sums[table as usize];
         *sum = sum.plus(of(&after, root)).minus(of(before, root));
         put(tx, root, &head).await?;
@@ -350,13 +419,22 @@ macro_rules! found {
 impl Records {
     /// Roots from before begin with what is there; how many.
     pub async fn begin_audit_heads(&self) -> Result<usize> {
-        let (roots, begun) = (read!(self, fetch_all as (i64,), ROOTS)?, read!(self, fetch_all as HeadRow, HEADS)?);
+        let (roots, begun) = (
+            read!(self, fetch_all as (i64,), ROOTS)?,
+            read!(self, fetch_all as HeadRow, HEADS)?,
+        );
         if begun.len() == roots.len() {
             return Ok(0);
         }
         write!(self, |tx| {
             let roots: Vec<(i64,)> = look!(&mut *tx, fetch_all as (i64,), ROOTS)?;
-            tx.lock(&roots.iter().map(|(root,)| TenantId(*root)).collect::<Vec<_>>()).await?;
+            tx.lock(
+                &roots
+                    .iter()
+                    .map(|(root,)| TenantId(*root))
+                    .collect::<Vec<_>>(),
+            )
+            .await?;
             let mut found: Found = match &mut *tx {
                 Tx::Sqlite(tx) => found!(*tx),
                 Tx::Postgres(tx) => {
@@ -365,9 +443,14 @@ impl Records {
                     found!(*tx)
                 }
             };
-            let begun: BTreeSet<i64> = look!(&mut *tx, fetch_all as HeadRow, HEADS)?.into_iter().map(|row| row.root_id).collect();
+            let begun: BTreeSet<i64> = look!(&mut *tx, fetch_all as HeadRow, HEADS)?
+                .into_iter()
+                .map(|row| row.root_id)
+                .collect();
             let new = roots.iter().filter(|(root,)| !begun.contains(root));
-            let heads: Vec<(i64, Head)> = new.map(|(root,)| (*root, found.heads.remove(root).unwrap_or_default())).collect();
+            let heads: Vec<(i64, Head)> = new
+                .map(|(root,)| (*root, found.heads.remove(root).unwrap_or_default()))
+                .collect();
             begin(tx, &heads).await?;
             Ok(heads.len())
         })
@@ -375,8 +458,13 @@ impl Records {
 }
 
 /// The checks of a file; none where it is from before.
-pub(crate) async fn checks_of_sqlite(snapshot: &mut SqliteConnection) -> Result<Vec<Check>, sqlx::Error> {
-    if !sqlx::query_scalar::<_, bool>(HAS_HEADS).fetch_one(&mut *snapshot).await? {
+pub(crate) async fn checks_of_sqlite(
+    snapshot: &mut SqliteConnection,
+) -> Result<Vec<Check>, sqlx::Error> {
+    if !sqlx::query_scalar::<_, bool>(HAS_HEADS)
+        .fetch_one(&mut *snapshot)
+        .await?
+    {
         return Ok(Vec::new());
     }
     let found = found!(snapshot);
@@ -385,7 +473,9 @@ pub(crate) async fn checks_of_sqlite(snapshot: &mut SqliteConnection) -> Result<
     checks(&found, &heads, &roots)
 }
 
-pub(crate) async fn checks_of_postgres(snapshot: &mut PgConnection) -> Result<Vec<Check>, sqlx::Error> {
+pub(crate) async fn checks_of_postgres(
+    snapshot: &mut PgConnection,
+) -> Result<Vec<Check>, sqlx::Error> {
     let found = found!(snapshot);
     let heads: Vec<HeadRow> = sqlx::query_as(HEADS).fetch_all(&mut *snapshot).await?;
     let roots: Vec<i64> = sqlx::query_scalar(ROOTS).fetch_all(&mut *snapshot).await?;
@@ -393,7 +483,10 @@ pub(crate) async fn checks_of_postgres(snapshot: &mut PgConnection) -> Result<Ve
 }
 
 fn checks(found: &Found, heads: &[HeadRow], roots: &[i64]) -> Result<Vec<Check>, sqlx::Error> {
-    let heads: BTreeMap<i64, Head> = heads.iter().map(|row| Ok((row.root_id, row.head()?))).collect::<Result<_, sqlx::Error>>()?;
+    let heads: BTreeMap<i64, Head> = heads
+        .iter()
+        .map(|row| Ok((row.root_id, row.head()?)))
+        .collect::<Result<_, sqlx::Error>>()?;
     let (none, mut differences) = (Head::default(), <[Vec<String>; 4]>::default());
     // Before the first start nothing has begun; then all begin together.
     let all = roots.iter().chain(found.heads.keys()).chain(heads.keys());
@@ -401,22 +494,45 @@ fn checks(found: &Found, heads: &[HeadRow], roots: &[i64]) -> Result<Vec<Check>,
     for root in every {
         let (root_id, is) = (TenantId(root), found.heads.get(&root).unwrap_or(&none));
         let Some(head) = heads.get(&root) else {
-            differences[3].push(format!("root {root_id}: what its rows must come to is gone"));
+            differences[3].push(format!(
+                "root {root_id}: what its rows must come to is gone"
+            ));
             continue;
         };
-        for (index, (_, name)) in TABLES.iter().enumerate().filter(|(index, _)| head.sums[*index] != is.sums[*index]) {
-            differences[index].push(format!("root {root_id}: the rows of {name} are not those that were written"));
+        for (index, (_, name)) in TABLES
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| head.sums[*index] != is.sums[*index])
+        {
+            differences[index].push(format!(
+                "root {root_id}: the rows of {name} are not those that were written"
+            ));
         }
         if head.entries != is.entries {
-            differences[3].push(format!("root {root_id}: {} entries, and {} were written", is.entries, head.entries));
+            differences[3].push(format!(
+                "root {root_id}: {} entries, and {} were written",
+                is.entries, head.entries
+            ));
         } else if head.hash != is.hash {
             differences[3].push(format!("root {root_id}: an entry is not as it was written"));
         }
     }
-    let names = TABLES.map(|(_, name)| name).into_iter().chain(["audit_log"]);
-    let checks = names.zip(differences).zip(found.examined).map(|((name, mut differences), examined)| {
-        differences.truncate(DIFFERENCES_MAX);
-        Check { name: name.to_owned(), ok: differences.is_empty(), examined, differences }
-    });
+    let names = TABLES
+        .map(|(_, name)| name)
+        .into_iter()
+        .chain(["audit_log"]);
+    let checks =
+        names
+            .zip(differences)
+            .zip(found.examined)
+            .map(|((name, mut differences), examined)| {
+                differences.truncate(DIFFERENCES_MAX);
+                Check {
+                    name: name.to_owned(),
+                    ok: differences.is_empty(),
+                    examined,
+                    differences,
+                }
+            });
     Ok(checks.collect())
 }

@@ -1,10 +1,13 @@
-//! Automatic top-ups: which balances, by which kept method, and the one top-up that may be under way for each.
+//! Automatic top-ups: which balances, by which kept method, and the one top-up that may be under
+//! way for each.
 //!
-//! Invariant: a top-up is written in the transaction that marks it as the one under way, and whoever saw the row as it was
-//! changes it: of all that see a balance fall, one begins.
+//! Invariant: a top-up is written in the transaction that marks it as the one under way, and
+//! whoever saw the row as it was changes it: of all that see a balance fall, one begins.
 
 use super::sql::{Tx, change, corrupt, from_word, read, statements, word, write};
-use super::{Actor, Change, Created, RecordError, Records, Result, TopUp, audit, conflict, one_more, top_ups};
+use super::{
+    Actor, Change, Created, RecordError, Records, Result, TopUp, audit, conflict, one_more, top_ups,
+};
 use crate::journal::Seq;
 use rating::{Cents, Currency, Instant, TenantId, ids::TopUpId};
 use serde::{Deserialize, Serialize};
@@ -15,31 +18,41 @@ pub const AUTO_ROWS_MAX: usize = 5_000;
 
 macro_rules! columns {
     () => {
-        "root_id, tenant_id, currency, state, threshold_cents, amount_cents, month_max_cents, customer, method, kept_id, pause, open_id, \
-         month, month_cents, day, day_failures, failures, not_before, next_at, created_at, updated_at, seen_seq, other_cents"
+        "root_id, tenant_id, currency, state, threshold_cents, amount_cents, month_max_cents, \
+            customer, method, kept_id, pause, open_id, \
+         month, month_cents, day, day_failures, failures, not_before, next_at, created_at, \
+         updated_at, seen_seq, other_cents"
     };
 }
 
 statements! {
     INSERT = concat!(
-        "insert into auto_top_ups (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
+        "insert into auto_top_ups (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
+            $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
         " on conflict do nothing"
     );
-    OF_BALANCE = concat!("select ", columns!(), " from auto_top_ups where tenant_id = $1 and currency = $2");
-    OF_TENANT = concat!("select ", columns!(), " from auto_top_ups where tenant_id = $1 order by currency");
+    OF_BALANCE = concat!("select ", columns!(), " from auto_top_ups where tenant_id = $1 and \
+        currency = $2");
+    OF_TENANT = concat!("select ", columns!(), " from auto_top_ups where tenant_id = $1 order by \
+        currency");
     BY_METHOD = concat!("select ", columns!(), " from auto_top_ups where method = $1");
     BY_CUSTOMER = concat!("select ", columns!(), " from auto_top_ups where customer = $1");
-    DUE = concat!("select ", columns!(), " from auto_top_ups where next_at <= $1 order by next_at limit $2");
+    DUE = concat!("select ", columns!(), " from auto_top_ups where next_at <= $1 order by next_at \
+        limit $2");
     /// By tenant and currency, so that a page goes on where the one before ended.
     ON = concat!(
         "select ", columns!(), " from auto_top_ups where state = 'on' and method is not null",
-        " and (tenant_id > $1 or (tenant_id = $1 and currency > $2)) order by tenant_id, currency limit $3"
+        " and (tenant_id > $1 or (tenant_id = $1 and currency > $2)) order by tenant_id, currency \
+            limit $3"
     );
     /// Whoever saw the row as it is changes it.
     PUT = concat!(
-        "update auto_top_ups set state = $5, threshold_cents = $6, amount_cents = $7, month_max_cents = $8, customer = $9, method = $10,",
-        " pause = $11, open_id = $12, month = $13, month_cents = $14, day = $15, day_failures = $16, failures = $17, not_before = $18,",
-        " next_at = $19, updated_at = $20, kept_id = $21, seen_seq = $22, other_cents = $23 where root_id = $1 and tenant_id = $2 and currency = $3 and updated_at = $4"
+        "update auto_top_ups set state = $5, threshold_cents = $6, amount_cents = $7, \
+            month_max_cents = $8, customer = $9, method = $10,",
+        " pause = $11, open_id = $12, month = $13, month_cents = $14, day = $15, day_failures = \
+            $16, failures = $17, not_before = $18,",
+        " next_at = $19, updated_at = $20, kept_id = $21, seen_seq = $22, other_cents = $23 where \
+            root_id = $1 and tenant_id = $2 and currency = $3 and updated_at = $4"
     );
 }
 
@@ -84,7 +97,8 @@ pub struct AutoTopUp {
     pub not_before: Instant,
     /// When to look again; `None`: there is nothing to look for.
     pub next_at: Option<Instant>,
-    /// Records of the balance up to here are in `other`; `None`: counting begins with the next look.
+    /// Records of the balance up to here are in `other`; `None`: counting begins with the next
+    /// look.
     pub seen: Option<Seq>,
     /// Debits of the balance by anything but usage that were not made up for since.
     pub other: Cents,
@@ -161,7 +175,15 @@ impl AutoTopUp {
 
     fn change(&self, action: &'static str, before: Option<&Self>) -> Change {
         let (before, after) = (before.map(Self::summary), Some(self.summary()));
-        Change { tenant: self.tenant, root: self.root, resource: "auto_top_up", id: self.tenant.to_string(), action, before, after }
+        Change {
+            tenant: self.tenant,
+            root: self.root,
+            resource: "auto_top_up",
+            id: self.tenant.to_string(),
+            action,
+            before,
+            after,
+        }
     }
 }
 
@@ -219,7 +241,10 @@ async fn put(tx: &mut Tx<'_>, before: &AutoTopUp, after: &AutoTopUp) -> Result<b
         after.failures,
         after.not_before.micros(),
         after.next_at.map(Instant::micros),
-        after.updated_at.micros().max(before.updated_at.micros() + 1),
+        after
+            .updated_at
+            .micros()
+            .max(before.updated_at.micros() + 1),
         after.kept.map(|id| id.0),
         after.seen.map(|seq| seq.0),
         after.other.0,
@@ -228,38 +253,79 @@ async fn put(tx: &mut Tx<'_>, before: &AutoTopUp, after: &AutoTopUp) -> Result<b
 }
 
 impl Records {
-    pub async fn auto_top_up(&self, tenant: TenantId, currency: Currency) -> Result<Option<AutoTopUp>> {
-        read!(self, fetch_optional as AutoRow, OF_BALANCE, tenant.0, currency.code())?.map(AutoRow::auto).transpose()
+    pub async fn auto_top_up(
+        &self,
+        tenant: TenantId,
+        currency: Currency,
+    ) -> Result<Option<AutoTopUp>> {
+        read!(
+            self,
+            fetch_optional as AutoRow,
+            OF_BALANCE,
+            tenant.0,
+            currency.code()
+        )?
+        .map(AutoRow::auto)
+        .transpose()
     }
 
     /// Of a tenant, by currency.
     pub async fn auto_top_ups_of(&self, tenant: TenantId) -> Result<Vec<AutoTopUp>> {
-        read!(self, fetch_all as AutoRow, OF_TENANT, tenant.0)?.into_iter().map(AutoRow::auto).collect()
+        read!(self, fetch_all as AutoRow, OF_TENANT, tenant.0)?
+            .into_iter()
+            .map(AutoRow::auto)
+            .collect()
     }
 
     pub async fn auto_top_ups_by_method(&self, method: &str) -> Result<Vec<AutoTopUp>> {
-        read!(self, fetch_all as AutoRow, BY_METHOD, method)?.into_iter().map(AutoRow::auto).collect()
+        read!(self, fetch_all as AutoRow, BY_METHOD, method)?
+            .into_iter()
+            .map(AutoRow::auto)
+            .collect()
     }
 
     pub async fn auto_top_ups_by_customer(&self, customer: &str) -> Result<Vec<AutoTopUp>> {
-        read!(self, fetch_all as AutoRow, BY_CUSTOMER, customer)?.into_iter().map(AutoRow::auto).collect()
+        read!(self, fetch_all as AutoRow, BY_CUSTOMER, customer)?
+            .into_iter()
+            .map(AutoRow::auto)
+            .collect()
     }
 
     /// Those to look at again by now, the longest due first.
     pub async fn due_auto_top_ups(&self, now: Instant, limit: usize) -> Result<Vec<AutoTopUp>> {
-        let rows = read!(self, fetch_all as AutoRow, DUE, now.micros(), one_more(limit) - 1)?;
+        let rows = read!(
+            self,
+            fetch_all as AutoRow,
+            DUE,
+            now.micros(),
+            one_more(limit) - 1
+        )?;
         rows.into_iter().map(AutoRow::auto).collect()
     }
 
     /// A page of all that are on and have a method; it goes on after the last of the page before.
     pub async fn auto_top_ups_on(&self, after: Option<&AutoTopUp>) -> Result<Vec<AutoTopUp>> {
-        let (tenant, currency) = after.map_or((0, ""), |last| (last.tenant.0, last.currency.code()));
-        let rows = read!(self, fetch_all as AutoRow, ON, tenant, currency, one_more(AUTO_ROWS_MAX) - 1)?;
+        let (tenant, currency) =
+            after.map_or((0, ""), |last| (last.tenant.0, last.currency.code()));
+        let rows = read!(
+            self,
+            fetch_all as AutoRow,
+            ON,
+            tenant,
+            currency,
+            one_more(AUTO_ROWS_MAX) - 1
+        )?;
         rows.into_iter().map(AutoRow::auto).collect()
     }
 
-    /// What somebody decided, or a payer did. False: the row is not as `before` says (`None`: there was none).
-    pub async fn save_auto_top_up(&self, actor: &Actor, before: Option<&AutoTopUp>, after: &AutoTopUp) -> Result<bool> {
+    /// What somebody decided, or a payer did. False: the row is not as `before` says (`None`: there
+    /// was none).
+    pub async fn save_auto_top_up(
+        &self,
+        actor: &Actor,
+        before: Option<&AutoTopUp>,
+        after: &AutoTopUp,
+    ) -> Result<bool> {
         write!(self, |tx| {
             tx.lock_log(after.root).await?;
             let done = match before {
@@ -280,7 +346,13 @@ impl Records {
     }
 
     /// Begins a top-up. False: somebody else changed the row, so perhaps began one.
-    pub async fn begin_auto_top_up(&self, actor: &Actor, before: &AutoTopUp, after: &AutoTopUp, top_up: &TopUp) -> Result<bool> {
+    pub async fn begin_auto_top_up(
+        &self,
+        actor: &Actor,
+        before: &AutoTopUp,
+        after: &AutoTopUp,
+        top_up: &TopUp,
+    ) -> Result<bool> {
         write!(self, |tx| {
             tx.lock_log(after.root).await?;
             if !put(tx, before, after).await? {
@@ -294,7 +366,12 @@ impl Records {
     }
 
     /// Ends the top-up under way: what it came to. False: somebody else was faster.
-    pub async fn end_auto_top_up(&self, actor: &Actor, top_up: Option<(&TopUp, &TopUp)>, auto: (&AutoTopUp, &AutoTopUp)) -> Result<bool> {
+    pub async fn end_auto_top_up(
+        &self,
+        actor: &Actor,
+        top_up: Option<(&TopUp, &TopUp)>,
+        auto: (&AutoTopUp, &AutoTopUp),
+    ) -> Result<bool> {
         let (before, after) = auto;
         let ended = write!(self, |tx| {
             tx.lock_log(after.root).await?;

@@ -3,7 +3,10 @@
 use super::platform::claim_platform;
 use super::sql::{Tx, insert_many, look, statements, word, write};
 use super::tenants::{check_country, path_bytes, summary, tenant_in, tenants_in};
-use super::{Actor, Change, RecordError, Records, Result, agreements, audit, audit_heads, check_name, conflict, invalid};
+use super::{
+    Actor, Change, RecordError, Records, Result, agreements, audit, audit_heads, check_name,
+    conflict, invalid,
+};
 use rating::TenantId;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
@@ -12,13 +15,17 @@ use tenants::{Agreement, CHAIN_LINKS_MAX, Tenant, TenantKind};
 
 statements! {
     INSERT = concat!(
-        "insert into tenants (id, root_id, parent_id, path, external_id, kind, name, country, late_window_days, personal_key, created_at, closed_at)",
+        "insert into tenants (id, root_id, parent_id, path, external_id, kind, name, country, \
+            late_window_days, personal_key, created_at, closed_at)",
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing"
     );
     /// PostgreSQL only, as the next: there a unique key holds within one root.
-    CLAIM_NAME = "insert into root_names (external_id, root_id) values ($1, $2) on conflict do nothing";
-    FIRST_VERSION = "insert into versions (root_id, version, entries) values ($1, $2, $3) on conflict do nothing";
-    CLASH = "select id from tenants where external_id = $1 and (root_id = $2 or (id = root_id and $2 = $3)) and id <> $3";
+    CLAIM_NAME = "insert into root_names (external_id, root_id) values ($1, $2) on conflict do \
+        nothing";
+    FIRST_VERSION = "insert into versions (root_id, version, entries) values ($1, $2, $3) on \
+        conflict do nothing";
+    CLASH = "select id from tenants where external_id = $1 and (root_id = $2 or (id = root_id and \
+        $2 = $3)) and id <> $3";
     EXISTS = "select id from tenants where id = $1 and external_id <> $2";
 }
 
@@ -57,24 +64,40 @@ impl Records {
     }
 
     /// All or none. Sellers stand before their buyers. One entry in the audit log for all of them.
-    pub async fn create_tenants(&self, actor: &Actor, new: &[NewTenant], terms: &[Agreement]) -> Result<()> {
+    pub async fn create_tenants(
+        &self,
+        actor: &Actor,
+        new: &[NewTenant],
+        terms: &[Agreement],
+    ) -> Result<()> {
         write!(self, |tx| {
             let by = tenant_in(tx, actor.tenant).await?;
             let buyers: Vec<TenantId> = terms.iter().map(|terms| terms.buyer).collect();
-            let mut held: Vec<TenantId> = tenants_in(tx, &buyers).await?.into_iter().map(|buyer| buyer.root).collect();
+            let mut held: Vec<TenantId> = tenants_in(tx, &buyers)
+                .await?
+                .into_iter()
+                .map(|buyer| buyer.root)
+                .collect();
             held.push(by.root);
             hold_roots(tx, new, &held).await?;
             insert(tx, new).await?;
-            let known = new.iter().map(|new| (new.tenant.id, new.tenant.clone())).collect();
+            let known = new
+                .iter()
+                .map(|new| (new.tenant.id, new.tenant.clone()))
+                .collect();
             agreements::insert(tx, actor, terms, known).await?;
             let change = Change {
                 tenant: by.id,
                 root: by.root,
                 resource: "tenant",
-                id: new.first().map_or_else(String::new, |new| new.tenant.id.to_string()),
+                id: new
+                    .first()
+                    .map_or_else(String::new, |new| new.tenant.id.to_string()),
                 action: "create_many",
                 before: None,
-                after: Some(json!({ "tenants": new.len(), "agreements": terms.len(), "last": new.last().map(|new| new.tenant.id) })),
+                after: Some(
+                    json!({ "tenants": new.len(), "agreements": terms.len(), "last": new.last().map(|new| new.tenant.id) }),
+                ),
             };
             audit::append(tx, actor, &change).await
         })
@@ -84,7 +107,12 @@ impl Records {
 /// Holds the roots under which tenants are new, and `others`. A new root is new to the platform.
 async fn hold_roots(tx: &mut Tx<'_>, new: &[NewTenant], others: &[TenantId]) -> Result<()> {
     let mut held = others.to_vec();
-    held.extend(stored_parents(tx, new).await?.into_values().map(|parent| parent.root));
+    held.extend(
+        stored_parents(tx, new)
+            .await?
+            .into_values()
+            .map(|parent| parent.root),
+    );
     tx.lock(&held).await
 }
 
@@ -93,11 +121,22 @@ pub(super) async fn insert(tx: &mut Tx<'_>, new: &[NewTenant]) -> Result<()> {
     let parents = stored_parents(tx, new).await?;
     let mut here: HashMap<TenantId, &Tenant> = HashMap::with_capacity(new.len());
     let mut words = Vec::with_capacity(new.len());
-    for NewTenant { tenant, personal_key } in new {
-        let parent = tenant.parent.and_then(|id| here.get(&id).copied().or_else(|| parents.get(&id)));
+    for NewTenant {
+        tenant,
+        personal_key,
+    } in new
+    {
+        let parent = tenant
+            .parent
+            .and_then(|id| here.get(&id).copied().or_else(|| parents.get(&id)));
         check(tenant, parent)?;
         here.insert(tenant.id, tenant);
-        words.push((tenant, word(&tenant.kind)?, path_bytes(&tenant.path), personal_key));
+        words.push((
+            tenant,
+            word(&tenant.kind)?,
+            path_bytes(&tenant.path),
+            personal_key,
+        ));
     }
     if matches!(tx, Tx::Postgres(_)) && !claim_roots(tx, new).await? {
         return Err(clash(tx, new).await?);
@@ -122,29 +161,60 @@ pub(super) async fn insert(tx: &mut Tx<'_>, new: &[NewTenant]) -> Result<()> {
     if usize::try_from(inserted).ok() != Some(new.len()) {
         return Err(clash(tx, new).await?);
     }
-    let roots: Vec<TenantId> = new.iter().map(|new| &new.tenant).filter(|tenant| tenant.id == tenant.root).map(|root| root.id).collect();
-    let with_platform = new.iter().any(|new| new.tenant.kind == TenantKind::Platform);
+    let roots: Vec<TenantId> = new
+        .iter()
+        .map(|new| &new.tenant)
+        .filter(|tenant| tenant.id == tenant.root)
+        .map(|root| root.id)
+        .collect();
+    let with_platform = new
+        .iter()
+        .any(|new| new.tenant.kind == TenantKind::Platform);
     audit_heads::begin_new(tx, &roots, with_platform).await
 }
 
-/// Makes what a new root has but once: its name among the roots, its version; and there is one platform.
+/// Makes what a new root has but once: its name among the roots, its version; and there is one
+/// platform.
 async fn claim_roots(tx: &mut Tx<'_>, new: &[NewTenant]) -> Result<bool> {
-    let roots: Vec<&Tenant> = new.iter().map(|new| &new.tenant).filter(|tenant| tenant.id == tenant.root).collect();
-    for platform in roots.iter().filter(|tenant| tenant.kind == TenantKind::Platform) {
+    let roots: Vec<&Tenant> = new
+        .iter()
+        .map(|new| &new.tenant)
+        .filter(|tenant| tenant.id == tenant.root)
+        .collect();
+    for platform in roots
+        .iter()
+        .filter(|tenant| tenant.kind == TenantKind::Platform)
+    {
         if !claim_platform(tx, platform.id).await? {
             return Ok(false);
         }
     }
-    let names = insert_many!(tx, CLAIM_NAME, roots, |root| root.external_id.as_str(), root.id.0);
+    let names = insert_many!(
+        tx,
+        CLAIM_NAME,
+        roots,
+        |root| root.external_id.as_str(),
+        root.id.0
+    );
     let versions = insert_many!(tx, FIRST_VERSION, roots, |root| root.id.0, 1_i64, 0_i64);
-    Ok([names, versions].iter().all(|&rows| usize::try_from(rows).ok() == Some(roots.len())))
+    Ok([names, versions]
+        .iter()
+        .all(|&rows| usize::try_from(rows).ok() == Some(roots.len())))
 }
 
 async fn stored_parents(tx: &mut Tx<'_>, new: &[NewTenant]) -> Result<HashMap<TenantId, Tenant>> {
     let here: HashSet<TenantId> = new.iter().map(|new| new.tenant.id).collect();
-    let wanted: HashSet<TenantId> = new.iter().filter_map(|new| new.tenant.parent).filter(|id| !here.contains(id)).collect();
+    let wanted: HashSet<TenantId> = new
+        .iter()
+        .filter_map(|new| new.tenant.parent)
+        .filter(|id| !here.contains(id))
+        .collect();
     let wanted: Vec<TenantId> = wanted.into_iter().collect();
-    Ok(tenants_in(tx, &wanted).await?.into_iter().map(|tenant| (tenant.id, tenant)).collect())
+    Ok(tenants_in(tx, &wanted)
+        .await?
+        .into_iter()
+        .map(|tenant| (tenant.id, tenant))
+        .collect())
 }
 
 /// Does the tenant stand where it says, under an open seller?
@@ -156,25 +226,39 @@ fn check(tenant: &Tenant, parent: Option<&Tenant>) -> Result<()> {
         return Err(invalid("id", "expected a positive number"));
     }
     if tenant.external_id.parse::<TenantId>().is_ok() {
-        return Err(invalid("external_id", "it reads as an id of this server; choose another"));
+        return Err(invalid(
+            "external_id",
+            "it reads as an id of this server; choose another",
+        ));
     }
     let (kind, parent) = match (tenant.kind, parent) {
         (TenantKind::Platform, None) if tenant.parent.is_none() => (tenant.kind, None),
-        (TenantKind::Platform, _) => return Err(invalid("kind", "the platform has no seller, everybody else has one")),
+        (TenantKind::Platform, _) => {
+            return Err(invalid(
+                "kind",
+                "the platform has no seller, everybody else has one",
+            ));
+        }
         (kind, Some(parent)) => (kind, Some(parent)),
         (_, None) => return Err(RecordError::NotFound { what: "seller" }),
     };
-    check_reserved(kind, &tenant.external_id).map_err(|refused| invalid(refused.field, refused.expected))?;
+    check_reserved(kind, &tenant.external_id)
+        .map_err(|refused| invalid(refused.field, refused.expected))?;
     if let Some(parent) = parent {
         check_parent(parent)?;
     }
-    let root = parent.filter(|_| kind != TenantKind::Platform).map_or(tenant.id, |parent| match parent.kind {
-        TenantKind::Platform => tenant.id,
-        _ => parent.root,
-    });
+    let root = parent
+        .filter(|_| kind != TenantKind::Platform)
+        .map_or(tenant.id, |parent| match parent.kind {
+            TenantKind::Platform => tenant.id,
+            _ => parent.root,
+        });
     let above = parent.map_or(&[][..], |parent| &parent.path[..]);
     if tenant.root != root || tenant.path.split_last() != Some((&tenant.id, above)) {
-        return Err(invalid("path", "root and path do not follow from the seller's"));
+        return Err(invalid(
+            "path",
+            "root and path do not follow from the seller's",
+        ));
     }
     Ok(())
 }
@@ -187,7 +271,10 @@ fn check_parent(parent: &Tenant) -> Result<()> {
         return Err(conflict("parent", "the seller is closed"));
     }
     if parent.path.len() > CHAIN_LINKS_MAX {
-        return Err(invalid("parent", format!("a chain has at most {CHAIN_LINKS_MAX} links")));
+        return Err(invalid(
+            "parent",
+            format!("a chain has at most {CHAIN_LINKS_MAX} links"),
+        ));
     }
     Ok(())
 }
@@ -196,10 +283,28 @@ fn check_parent(parent: &Tenant) -> Result<()> {
 async fn clash(tx: &mut Tx<'_>, new: &[NewTenant]) -> Result<RecordError> {
     for NewTenant { tenant, .. } in new {
         let name = tenant.external_id.as_str();
-        if let Some((other,)) = look!(&mut *tx, fetch_optional as (i64,), CLASH, name, tenant.root.0, tenant.id.0)? {
-            return Ok(conflict("external_id", format!("{name} is taken by {}", TenantId(other))));
+        if let Some((other,)) = look!(
+            &mut *tx,
+            fetch_optional as (i64,),
+            CLASH,
+            name,
+            tenant.root.0,
+            tenant.id.0
+        )? {
+            return Ok(conflict(
+                "external_id",
+                format!("{name} is taken by {}", TenantId(other)),
+            ));
         }
-        if look!(&mut *tx, fetch_optional as (i64,), EXISTS, tenant.id.0, name)?.is_some() {
+        if look!(
+            &mut *tx,
+            fetch_optional as (i64,),
+            EXISTS,
+            tenant.id.0,
+            name
+        )?
+        .is_some()
+        {
             return Ok(conflict("id", format!("{} is taken", tenant.id)));
         }
     }

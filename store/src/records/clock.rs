@@ -1,5 +1,5 @@
-//! That a server's clock has stepped, until somebody has accepted it: every process of the database sees it, and so does
-//! one that starts anew.
+//! That a server's clock has stepped, until somebody has accepted it: every process of the database
+//! sees it, and so does one that starts anew.
 
 use super::audit::{self, Change};
 use super::sql::{change, corrupt, look, read, statements, write};
@@ -45,7 +45,9 @@ pub(crate) const CLOCK_STEP: &str = STEP;
 impl Records {
     pub async fn clock_step(&self) -> Result<Option<ClockStep>> {
         let found = read!(self, fetch_optional as (Vec<u8>,), STEP)?;
-        Ok(found.map(|(bytes,)| serde_json::from_slice(&bytes).map_err(corrupt)).transpose()?)
+        Ok(found
+            .map(|(bytes,)| serde_json::from_slice(&bytes).map_err(corrupt))
+            .transpose()?)
     }
 
     /// Keeps it unless there is one already; the one that counts.
@@ -66,14 +68,26 @@ impl Records {
     }
 
     /// Somebody says that the wall clock is right.
-    pub async fn accept_clock_step(&self, actor: &Actor, platform: TenantId, wall: Instant) -> Result<()> {
+    pub async fn accept_clock_step(
+        &self,
+        actor: &Actor,
+        platform: TenantId,
+        wall: Instant,
+    ) -> Result<()> {
         write!(self, |tx| {
             tx.lock_log(platform).await?;
             change!(tx, DROP_STEP)?;
             let before = Some(json!({ "time": actor.at.to_string() }));
             let after = Some(json!({ "time": wall.to_string() }));
-            let change =
-                Change { tenant: platform, root: platform, resource: "clock", id: "clock".to_owned(), action: "accept", before, after };
+            let change = Change {
+                tenant: platform,
+                root: platform,
+                resource: "clock",
+                id: "clock".to_owned(),
+                action: "accept",
+                before,
+                after,
+            };
             audit::append(tx, actor, &change).await
         })
     }

@@ -1,7 +1,9 @@
-//! What reseller balances did, month by month: added up from the journal in its order, each record once.
+//! What reseller balances did, month by month: added up from the journal in its order, each record
+//! once.
 //!
-//! A month's records are those after `after` up to `through`. The latest row of a reseller and currency is how far it
-//! has been added up; only that one grows, and only until it is closed. All of it can be worked out again.
+//! A month's records are those after `after` up to `through`. The latest row of a reseller and
+//! currency is how far it has been added up; only that one grows, and only until it is closed. All
+//! of it can be worked out again.
 
 use super::commission_customers::{self, CustomersGrown};
 use super::sql::{Tx, change, corrupt, look, read, statements, write};
@@ -13,21 +15,26 @@ use std::collections::BTreeMap;
 
 macro_rules! columns {
     () => {
-        "root_id, tenant_id, currency, month, after_seq, through_seq, opening_cents, accrued_cents, sums_json, closed_at"
+        "root_id, tenant_id, currency, month, after_seq, through_seq, opening_cents, \
+            accrued_cents, sums_json, closed_at"
     };
 }
 
 statements! {
     INSERT = concat!(
-        "insert into commission_months (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing"
+        "insert into commission_months (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, \
+            $9, $10) on conflict do nothing"
     );
     UPDATE = concat!(
-        "update commission_months set after_seq = $5, through_seq = $6, opening_cents = $7, accrued_cents = $8, sums_json = $9, closed_at = $10",
-        " where root_id = $1 and tenant_id = $2 and currency = $3 and month = $4 and closed_at is null"
+        "update commission_months set after_seq = $5, through_seq = $6, opening_cents = $7, \
+            accrued_cents = $8, sums_json = $9, closed_at = $10",
+        " where root_id = $1 and tenant_id = $2 and currency = $3 and month = $4 and closed_at is \
+            null"
     );
     /// The latest one up to a month.
     UP_TO = concat!(
-        "select ", columns!(), " from commission_months where root_id = $1 and tenant_id = $2 and currency = $3 and month <= $4",
+        "select ", columns!(), " from commission_months where root_id = $1 and tenant_id = $2 and \
+            currency = $3 and month <= $4",
         " order by month desc limit 1"
     );
 }
@@ -82,7 +89,9 @@ impl CommissionMonth {
     /// # Errors
     /// The balance is too large.
     pub fn closing(&self) -> Result<Cents, Overflow> {
-        self.sums.values().try_fold(self.opening, |cents, sum| cents.checked_add(sum.cents))
+        self.sums
+            .values()
+            .try_fold(self.opening, |cents, sum| cents.checked_add(sum.cents))
     }
 
     /// Of this month alone.
@@ -136,17 +145,53 @@ impl MonthRow {
 
 async fn put(tx: &mut Tx<'_>, sql: &'static str, row: &CommissionMonth) -> Result<bool> {
     let sums = serde_json::to_string(&row.sums).map_err(corrupt)?;
-    let CommissionMonth { root, tenant, month, after, through, opening, accrued, .. } = row;
+    let CommissionMonth {
+        root,
+        tenant,
+        month,
+        after,
+        through,
+        opening,
+        accrued,
+        ..
+    } = row;
     let (currency, closed_at) = (row.currency.code(), row.closed_at.map(Instant::micros));
-    let changed = change!(tx, sql, root.0, tenant.0, currency, *month, after.0, through.0, opening.0, accrued.0, sums.as_str(), closed_at)?;
+    let changed = change!(
+        tx,
+        sql,
+        root.0,
+        tenant.0,
+        currency,
+        *month,
+        after.0,
+        through.0,
+        opening.0,
+        accrued.0,
+        sums.as_str(),
+        closed_at
+    )?;
     Ok(changed == 1)
 }
 
 /// False: the latest row is another one by now.
-async fn put_all(tx: &mut Tx<'_>, latest: Option<&CommissionMonth>, rows: &[CommissionMonth]) -> Result<bool> {
-    let Some(first) = rows.first() else { return Ok(true) };
+async fn put_all(
+    tx: &mut Tx<'_>,
+    latest: Option<&CommissionMonth>,
+    rows: &[CommissionMonth],
+) -> Result<bool> {
+    let Some(first) = rows.first() else {
+        return Ok(true);
+    };
     let (tenant, currency) = (first.tenant.0, first.currency.code());
-    let found = look!(&mut *tx, fetch_optional as MonthRow, UP_TO, first.root.0, tenant, currency, i64::MAX)?;
+    let found = look!(
+        &mut *tx,
+        fetch_optional as MonthRow,
+        UP_TO,
+        first.root.0,
+        tenant,
+        currency,
+        i64::MAX
+    )?;
     if found.map(MonthRow::month).transpose()?.as_ref() != latest {
         return Ok(false);
     }
@@ -160,7 +205,8 @@ async fn put_all(tx: &mut Tx<'_>, latest: Option<&CommissionMonth>, rows: &[Comm
 }
 
 impl Records {
-    /// The latest month with records up to `month`; `None`: nothing moved until then, as far as it was added up.
+    /// The latest month with records up to `month`; `None`: nothing moved until then, as far as it
+    /// was added up.
     pub async fn commission_month(
         &self,
         root: TenantId,
@@ -168,19 +214,34 @@ impl Records {
         currency: Currency,
         month: i64,
     ) -> Result<Option<CommissionMonth>> {
-        let row = read!(self, fetch_optional as MonthRow, UP_TO, root.0, tenant.0, currency.code(), month)?;
+        let row = read!(
+            self,
+            fetch_optional as MonthRow,
+            UP_TO,
+            root.0,
+            tenant.0,
+            currency.code(),
+            month
+        )?;
         row.map(MonthRow::month).transpose()
     }
 
-    /// Stores what became of the latest row (`None`: there was none), and the months after it, in order; and what the same
-    /// records came to by customer. Nothing is stored if the latest row or the position is another one by now: `false`.
+    /// Stores what became of the latest row (`None`: there was none), and the months after it, in
+    /// order; and what the same records came to by customer. Nothing is stored if the latest row or
+    /// the position is another one by now: `false`.
     pub async fn add_commission(
         &self,
         latest: Option<&CommissionMonth>,
         rows: &[CommissionMonth],
         customers: Option<&CustomersGrown>,
     ) -> Result<bool> {
-        let Some(root) = rows.first().map(|row| row.root).or(customers.map(|grown| grown.after.root)) else { return Ok(true) };
+        let Some(root) = rows
+            .first()
+            .map(|row| row.root)
+            .or(customers.map(|grown| grown.after.root))
+        else {
+            return Ok(true);
+        };
         write!(self, |tx| {
             tx.lock_log(root).await?;
             if let Some(grown) = customers

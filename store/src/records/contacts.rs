@@ -1,10 +1,14 @@
-//! Contacts: whom to write to, in which language, and of what. An address names a person: it is in no log.
+//! Contacts: whom to write to, in which language, and of what. An address names a person: it is in
+//! no log.
 
 use super::deliveries::{self, Target};
 use super::endpoints::{Wanted, check_room};
 use super::sql::{Tx, change, fetch_any, look, read, statements, write};
 use super::tenants::{below, tenant_held};
-use super::{Actor, Change, NoticeKind, Page, RecordError, Records, Result, audit, check_name, conflict, one_more};
+use super::{
+    Actor, Change, NoticeKind, Page, RecordError, Records, Result, audit, check_name, conflict,
+    one_more,
+};
 use rating::ids::ContactId;
 use rating::{Instant, TenantId};
 use serde_json::json;
@@ -21,17 +25,20 @@ macro_rules! columns {
 
 statements! {
     INSERT = concat!(
-        "insert into contacts (id, root_id, tenant_id, address, locale, kinds_json, subtree, created_at)",
+        "insert into contacts (id, root_id, tenant_id, address, locale, kinds_json, subtree, \
+            created_at)",
         " values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing"
     );
     BY_ID = concat!("select ", columns!(), " from contacts c where c.id = $1");
-    OF_TENANTS = concat!("select ", columns!(), " from contacts c where c.tenant_id in ($1) order by c.id");
+    OF_TENANTS = concat!("select ", columns!(), " from contacts c where c.tenant_id in ($1) order \
+        by c.id");
     BELOW = concat!(
         "select ", columns!(), " from contacts c join tenants t on t.id = c.tenant_id",
         " where t.path >= $1 and t.path < $2 and c.id > $3 order by c.id limit $4"
     );
     COUNT = "select count(*) from contacts where root_id = $1 and tenant_id = $2";
-    CHANGE = "update contacts set address = $3, locale = $4, kinds_json = $5, subtree = $6 where root_id = $1 and id = $2";
+    CHANGE = "update contacts set address = $3, locale = $4, kinds_json = $5, subtree = $6 where \
+        root_id = $1 and id = $2";
     DELETE = "delete from contacts where root_id = $1 and id = $2";
 }
 
@@ -51,7 +58,10 @@ pub struct Contact {
 /// Without the address.
 impl std::fmt::Debug for Contact {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Contact").field("id", &self.id).field("tenant", &self.tenant).finish_non_exhaustive()
+        f.debug_struct("Contact")
+            .field("id", &self.id)
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
     }
 }
 
@@ -85,14 +95,26 @@ impl ContactRow {
 fn contact_changed(contact: &Contact, action: &'static str) -> Change {
     let after = Some(json!({ "locale": contact.locale, "wanted": contact.wanted.json() }));
     let id = contact.id.to_string();
-    Change { tenant: contact.tenant, root: contact.root, resource: "contact", id, action, before: None, after }
+    Change {
+        tenant: contact.tenant,
+        root: contact.root,
+        resource: "contact",
+        id,
+        action,
+        before: None,
+        after,
+    }
 }
 
 async fn contact_held(tx: &mut Tx<'_>, id: ContactId) -> Result<Contact> {
     let missing = || RecordError::NotFound { what: "contact" };
-    let found = look!(&mut *tx, fetch_optional as ContactRow, BY_ID, id.0)?.ok_or_else(missing)?.contact()?;
+    let found = look!(&mut *tx, fetch_optional as ContactRow, BY_ID, id.0)?
+        .ok_or_else(missing)?
+        .contact()?;
     tx.lock(&[found.root]).await?;
-    look!(&mut *tx, fetch_optional as ContactRow, BY_ID, id.0)?.ok_or_else(missing)?.contact()
+    look!(&mut *tx, fetch_optional as ContactRow, BY_ID, id.0)?
+        .ok_or_else(missing)?
+        .contact()
 }
 
 impl Records {
@@ -102,8 +124,25 @@ impl Records {
             let tenant = tenant_held(tx, new.tenant).await?;
             check_room(tx, COUNT, &tenant, CONTACTS_MAX).await?;
             let (kinds, subtree) = (new.wanted.column()?, i64::from(new.wanted.subtree));
-            let (id, root, of, at) = (new.id.0, tenant.root.0, tenant.id.0, new.created_at.micros());
-            if change!(&mut *tx, INSERT, id, root, of, new.address.as_str(), new.locale.as_str(), kinds, subtree, at)? == 0 {
+            let (id, root, of, at) = (
+                new.id.0,
+                tenant.root.0,
+                tenant.id.0,
+                new.created_at.micros(),
+            );
+            if change!(
+                &mut *tx,
+                INSERT,
+                id,
+                root,
+                of,
+                new.address.as_str(),
+                new.locale.as_str(),
+                kinds,
+                subtree,
+                at
+            )? == 0
+            {
                 return Err(conflict("id", "it is taken"));
             }
             audit::append(tx, actor, &contact_changed(new, "create")).await
@@ -111,32 +150,71 @@ impl Records {
     }
 
     pub async fn contact(&self, id: ContactId) -> Result<Option<Contact>> {
-        read!(self, fetch_optional as ContactRow, BY_ID, id.0)?.map(ContactRow::contact).transpose()
+        read!(self, fetch_optional as ContactRow, BY_ID, id.0)?
+            .map(ContactRow::contact)
+            .transpose()
     }
 
     /// Contacts of `top` and of every tenant under it.
-    pub async fn contacts_below(&self, top: &Tenant, after: Option<ContactId>, limit: usize) -> Result<Page<Contact>> {
+    pub async fn contacts_below(
+        &self,
+        top: &Tenant,
+        after: Option<ContactId>,
+        limit: usize,
+    ) -> Result<Page<Contact>> {
         let (first, end) = below(&top.path);
         let after = after.map_or(0, |id| id.0);
-        let rows = read!(self, fetch_all as ContactRow, BELOW, first, end, after, one_more(limit))?;
+        let rows = read!(
+            self,
+            fetch_all as ContactRow,
+            BELOW,
+            first,
+            end,
+            after,
+            one_more(limit)
+        )?;
         Page::of(rows, limit, ContactRow::contact)
     }
 
     /// Contacts that want what happens to a tenant.
-    pub async fn contacts_wanting(&self, tenant: &Tenant, kind: NoticeKind) -> Result<Vec<Contact>> {
+    pub async fn contacts_wanting(
+        &self,
+        tenant: &Tenant,
+        kind: NoticeKind,
+    ) -> Result<Vec<Contact>> {
         let rows = fetch_any!(pool self, ContactRow, OF_TENANTS, &tenant.path);
-        let all: Vec<Contact> = rows.into_iter().map(ContactRow::contact).collect::<Result<_>>()?;
-        Ok(all.into_iter().filter(|contact| contact.wanted.wants(kind, contact.tenant == tenant.id)).collect())
+        let all: Vec<Contact> = rows
+            .into_iter()
+            .map(ContactRow::contact)
+            .collect::<Result<_>>()?;
+        Ok(all
+            .into_iter()
+            .filter(|contact| contact.wanted.wants(kind, contact.tenant == tenant.id))
+            .collect())
     }
 
-    pub async fn change_contact(&self, actor: &Actor, id: ContactId, patch: ContactPatch) -> Result<Contact> {
+    pub async fn change_contact(
+        &self,
+        actor: &Actor,
+        id: ContactId,
+        patch: ContactPatch,
+    ) -> Result<Contact> {
         write!(self, |tx| {
             let mut contact = contact_held(tx, id).await?;
             patch.clone().apply(&mut contact);
             check_name("address", &contact.address)?;
             let (kinds, subtree) = (contact.wanted.column()?, i64::from(contact.wanted.subtree));
             let (address, locale) = (contact.address.as_str(), contact.locale.as_str());
-            change!(&mut *tx, CHANGE, contact.root.0, id.0, address, locale, kinds, subtree)?;
+            change!(
+                &mut *tx,
+                CHANGE,
+                contact.root.0,
+                id.0,
+                address,
+                locale,
+                kinds,
+                subtree
+            )?;
             audit::append(tx, actor, &contact_changed(&contact, "change")).await?;
             Ok(contact)
         })
@@ -146,8 +224,23 @@ impl Records {
         write!(self, |tx| {
             let contact = contact_held(tx, id).await?;
             change!(&mut *tx, DELETE, contact.root.0, id.0)?;
-            deliveries::give_up(tx, contact.root, Target::Contact(id), "the contact was deleted", actor.at).await?;
-            audit::append(tx, actor, &Change { after: None, ..contact_changed(&contact, "delete") }).await
+            deliveries::give_up(
+                tx,
+                contact.root,
+                Target::Contact(id),
+                "the contact was deleted",
+                actor.at,
+            )
+            .await?;
+            audit::append(
+                tx,
+                actor,
+                &Change {
+                    after: None,
+                    ..contact_changed(&contact, "delete")
+                },
+            )
+            .await
         })
     }
 }

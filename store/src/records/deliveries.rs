@@ -1,8 +1,9 @@
 //! Deliveries: one notice on its way to one endpoint or contact.
 //!
-//! Invariants: `next_at` is a delivery's claim as well. Whoever tries moves it first (guarded by what it was), to a time
-//! by which the attempt is over; what comes of the attempt is written under the same guard. So one process tries at a time,
-//! and what a process that died had begun is tried again.
+//! Invariants: `next_at` is a delivery's claim as well. Whoever tries moves it first (guarded by
+//! what it was), to a time by which the attempt is over; what comes of the attempt is written under
+//! the same guard. So one process tries at a time, and what a process that died had begun is tried
+//! again.
 
 use super::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
 use super::tenants::tenant_held;
@@ -12,7 +13,8 @@ use rating::{Instant, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Ids tried when one is taken: ids of one millisecond are random in 22 bits, and a notice may have many deliveries.
+/// Ids tried when one is taken: ids of one millisecond are random in 22 bits, and a notice may have
+/// many deliveries.
 const IDS_TRIED_MAX: i64 = 8;
 /// Endpoints and contacts with something due that are looked at together.
 const DUE_TARGETS_MAX: i64 = 500;
@@ -21,32 +23,39 @@ const DUE_TARGETS_OF_ROOT_MAX: i64 = 50;
 
 macro_rules! columns {
     () => {
-        "id, root_id, tenant_id, channel, target_id, notice_id, kind, payload_json, state, attempts, next_at, last_status, last_error, created_at, tried_at, done_at"
+        "id, root_id, tenant_id, channel, target_id, notice_id, kind, payload_json, state, \
+            attempts, next_at, last_status, last_error, created_at, tried_at, done_at"
     };
 }
 
 statements! {
     INSERT = concat!(
-        "insert into deliveries (id, root_id, tenant_id, channel, target_id, notice_id, kind, payload_json, state, attempts, next_at, created_at)",
+        "insert into deliveries (id, root_id, tenant_id, channel, target_id, notice_id, kind, \
+            payload_json, state, attempts, next_at, created_at)",
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11) on conflict do nothing"
     );
     BY_ID = concat!("select ", columns!(), " from deliveries where id = $1");
     OF_TARGET = concat!(
-        "select ", columns!(), " from deliveries where target_id = $1 and id < $2 and created_at >= $3 and created_at < $4",
+        "select ", columns!(), " from deliveries where target_id = $1 and id < $2 and created_at \
+            >= $3 and created_at < $4",
         " order by id desc limit $5"
     );
     DUE_TARGETS = concat!(
-        "select root_id, target_id, channel, due_at from (select root_id, target_id, channel, min(next_at) as due_at,",
-        " row_number() over (partition by root_id order by min(next_at)) as place from deliveries where next_at <= $1",
+        "select root_id, target_id, channel, due_at from (select root_id, target_id, channel, \
+            min(next_at) as due_at,",
+        " row_number() over (partition by root_id order by min(next_at)) as place from deliveries \
+            where next_at <= $1",
         " group by root_id, target_id, channel) as due where place <= $3 order by due_at limit $2"
     );
-    DUE_OF_TARGET = concat!("select ", columns!(), " from deliveries where root_id = $1 and target_id = $2 and next_at <= $3 order by next_at limit $4");
+    DUE_OF_TARGET = concat!("select ", columns!(), " from deliveries where root_id = $1 and \
+        target_id = $2 and next_at <= $3 order by next_at limit $4");
     CLAIM = concat!(
         "update deliveries set next_at = $4, attempts = attempts + 1, tried_at = $5",
         " where root_id = $1 and id = $2 and next_at = $3"
     );
     TRIED = concat!(
-        "update deliveries set state = $4, next_at = $5, last_status = $6, last_error = $7, done_at = $8",
+        "update deliveries set state = $4, next_at = $5, last_status = $6, last_error = $7, \
+            done_at = $8",
         " where root_id = $1 and id = $2 and next_at = $3"
     );
     REPLAY = concat!(
@@ -193,7 +202,11 @@ impl DeliveryRow {
             state: from_word(&self.state)?,
             attempts: u32::try_from(self.attempts).map_err(corrupt)?,
             next_at: self.next_at.map(Instant),
-            last_status: self.last_status.map(u16::try_from).transpose().map_err(corrupt)?,
+            last_status: self
+                .last_status
+                .map(u16::try_from)
+                .transpose()
+                .map_err(corrupt)?,
             last_error: self.last_error,
             created_at: Instant(self.created_at),
             tried_at: self.tried_at.map(Instant),
@@ -204,14 +217,33 @@ impl DeliveryRow {
 
 /// The id it was given.
 pub(super) async fn insert(tx: &mut Tx<'_>, new: &NewDelivery, now: Instant) -> Result<DeliveryId> {
-    let state = word(if new.to_be_tried { &DeliveryState::Waiting } else { &DeliveryState::Logged })?;
+    let state = word(if new.to_be_tried {
+        &DeliveryState::Waiting
+    } else {
+        &DeliveryState::Logged
+    })?;
     let (channel, kind) = (word(&new.target.channel())?, word(&new.kind)?);
     let next_at = new.to_be_tried.then(|| now.micros());
-    let (id, root, tenant, target, notice) = (new.id.0, new.root.0, new.tenant.0, new.target.id(), new.notice.0);
+    let (id, root, tenant, target, notice) = (
+        new.id.0,
+        new.root.0,
+        new.tenant.0,
+        new.target.id(),
+        new.notice.0,
+    );
     let (payload, now) = (new.payload.as_str(), now.micros());
     for further in 0..IDS_TRIED_MAX {
-        let (id, channel, kind, state) = (id.saturating_add(further), channel.as_str(), kind.as_str(), state.as_str());
-        if change!(&mut *tx, INSERT, id, root, tenant, channel, target, notice, kind, payload, state, next_at, now)? == 1 {
+        let (id, channel, kind, state) = (
+            id.saturating_add(further),
+            channel.as_str(),
+            kind.as_str(),
+            state.as_str(),
+        );
+        if change!(
+            &mut *tx, INSERT, id, root, tenant, channel, target, notice, kind, payload, state,
+            next_at, now
+        )? == 1
+        {
             return Ok(DeliveryId(id));
         }
     }
@@ -223,68 +255,171 @@ pub(super) async fn purge(tx: &mut Tx<'_>, before: i64, rows_max: i64) -> Result
 }
 
 /// Nothing is tried any more for this target.
-pub(super) async fn give_up(tx: &mut Tx<'_>, root: TenantId, target: Target, why: &str, now: Instant) -> Result<u64> {
-    Ok(change!(tx, GIVE_UP, root.0, target.id(), why, now.micros())?)
+pub(super) async fn give_up(
+    tx: &mut Tx<'_>,
+    root: TenantId,
+    target: Target,
+    why: &str,
+    now: Instant,
+) -> Result<u64> {
+    Ok(change!(
+        tx,
+        GIVE_UP,
+        root.0,
+        target.id(),
+        why,
+        now.micros()
+    )?)
 }
 
 impl Records {
-    /// One delivery by itself: of a notice that is told to this target only, because somebody asked for it.
-    /// The id it was given.
+    /// One delivery by itself: of a notice that is told to this target only, because somebody asked
+    /// for it. The id it was given.
     pub async fn create_delivery(&self, actor: &Actor, new: &NewDelivery) -> Result<DeliveryId> {
         write!(self, |tx| {
             tenant_held(tx, new.tenant).await?;
             let made = insert(tx, new, actor.at).await?;
             let after = Some(json!({ "notice": new.notice, "kind": new.kind }));
             let (tenant, root, id) = (new.tenant, new.root, made.to_string());
-            let change = Change { tenant, root, resource: "delivery", id, action: "create", before: None, after };
+            let change = Change {
+                tenant,
+                root,
+                resource: "delivery",
+                id,
+                action: "create",
+                before: None,
+                after,
+            };
             audit::append(tx, actor, &change).await?;
             Ok(made)
         })
     }
 
     pub async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>> {
-        read!(self, fetch_optional as DeliveryRow, BY_ID, id.0)?.map(DeliveryRow::delivery).transpose()
+        read!(self, fetch_optional as DeliveryRow, BY_ID, id.0)?
+            .map(DeliveryRow::delivery)
+            .transpose()
     }
 
-    /// The log of an endpoint or contact, of what was made in the period, newest first, older than the delivery `before`.
-    pub async fn deliveries_of(&self, target: Target, period: Period, before: Option<DeliveryId>, limit: usize) -> Result<Page<Delivery>> {
+    /// The log of an endpoint or contact, of what was made in the period, newest first, older than
+    /// the delivery `before`.
+    pub async fn deliveries_of(
+        &self,
+        target: Target,
+        period: Period,
+        before: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Page<Delivery>> {
         let (before, (from, until)) = (before.map_or(i64::MAX, |id| id.0), period.micros());
-        let rows = read!(self, fetch_all as DeliveryRow, OF_TARGET, target.id(), before, from, until, one_more(limit))?;
+        let rows = read!(
+            self,
+            fetch_all as DeliveryRow,
+            OF_TARGET,
+            target.id(),
+            before,
+            from,
+            until,
+            one_more(limit)
+        )?;
         Page::of(rows, limit, DeliveryRow::delivery)
     }
 
     /// Who has something due, with its root; the longest due first.
     pub async fn targets_due(&self, now: Instant) -> Result<Vec<(TenantId, Target)>> {
-        let rows = read!(self, fetch_all as (i64, i64, String, i64), DUE_TARGETS, now.micros(), DUE_TARGETS_MAX, DUE_TARGETS_OF_ROOT_MAX)?;
-        let target = |(root, id, channel, _): (i64, i64, String, i64)| Ok((TenantId(root), Target::of(from_word(&channel)?, id)));
+        let rows = read!(
+            self,
+            fetch_all as (i64, i64, String, i64),
+            DUE_TARGETS,
+            now.micros(),
+            DUE_TARGETS_MAX,
+            DUE_TARGETS_OF_ROOT_MAX
+        )?;
+        let target = |(root, id, channel, _): (i64, i64, String, i64)| {
+            Ok((TenantId(root), Target::of(from_word(&channel)?, id)))
+        };
         rows.into_iter().map(target).collect()
     }
 
     /// What is due for one of them, the longest due first.
-    pub async fn deliveries_due(&self, root: TenantId, target: Target, now: Instant, limit: usize) -> Result<Vec<Delivery>> {
+    pub async fn deliveries_due(
+        &self,
+        root: TenantId,
+        target: Target,
+        now: Instant,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = read!(self, fetch_all as DeliveryRow, DUE_OF_TARGET, root.0, target.id(), now.micros(), limit)?;
+        let rows = read!(
+            self,
+            fetch_all as DeliveryRow,
+            DUE_OF_TARGET,
+            root.0,
+            target.id(),
+            now.micros(),
+            limit
+        )?;
         rows.into_iter().map(DeliveryRow::delivery).collect()
     }
 
     /// Takes a delivery on, until `until`. `None`: somebody else has.
-    pub async fn claim_delivery(&self, delivery: &Delivery, now: Instant, until: Instant) -> Result<Option<Delivery>> {
-        let Some(next_at) = delivery.next_at else { return Ok(None) };
+    pub async fn claim_delivery(
+        &self,
+        delivery: &Delivery,
+        now: Instant,
+        until: Instant,
+    ) -> Result<Option<Delivery>> {
+        let Some(next_at) = delivery.next_at else {
+            return Ok(None);
+        };
         let (root, id) = (delivery.root.0, delivery.id.0);
-        let claimed = write!(self, |tx| { Ok(change!(tx, CLAIM, root, id, next_at.micros(), until.micros(), now.micros())?) })?;
-        let taken = || Delivery { attempts: delivery.attempts + 1, next_at: Some(until), tried_at: Some(now), ..delivery.clone() };
+        let claimed = write!(self, |tx| {
+            Ok(change!(
+                tx,
+                CLAIM,
+                root,
+                id,
+                next_at.micros(),
+                until.micros(),
+                now.micros()
+            )?)
+        })?;
+        let taken = || Delivery {
+            attempts: delivery.attempts + 1,
+            next_at: Some(until),
+            tried_at: Some(now),
+            ..delivery.clone()
+        };
         Ok((claimed == 1).then(taken))
     }
 
-    /// Keeps what came of an attempt at a claimed delivery, unless the claim was over and another process took it.
-    pub async fn delivery_tried(&self, delivery: &Delivery, tried: &Tried, now: Instant) -> Result<()> {
-        let Some(claimed_until) = delivery.next_at else { return Ok(()) };
+    /// Keeps what came of an attempt at a claimed delivery, unless the claim was over and another
+    /// process took it.
+    pub async fn delivery_tried(
+        &self,
+        delivery: &Delivery,
+        tried: &Tried,
+        now: Instant,
+    ) -> Result<()> {
+        let Some(claimed_until) = delivery.next_at else {
+            return Ok(());
+        };
         let done_at = (tried.state != DeliveryState::Waiting).then(|| now.micros());
         let (state, next_at) = (word(&tried.state)?, tried.next_at.map(Instant::micros));
         let (status, error) = (tried.status.map(i64::from), tried.error.as_deref());
         let (root, id) = (delivery.root.0, delivery.id.0);
         write!(self, |tx| {
-            change!(tx, TRIED, root, id, claimed_until.micros(), state.as_str(), next_at, status, error, done_at)?;
+            change!(
+                tx,
+                TRIED,
+                root,
+                id,
+                claimed_until.micros(),
+                state.as_str(),
+                next_at,
+                status,
+                error,
+                done_at
+            )?;
             Ok(())
         })
     }
@@ -307,7 +442,9 @@ impl Records {
                 after: None,
             };
             audit::append(tx, actor, &change).await?;
-            look!(&mut *tx, fetch_optional as DeliveryRow, BY_ID, id.0)?.ok_or_else(missing)?.delivery()
+            look!(&mut *tx, fetch_optional as DeliveryRow, BY_ID, id.0)?
+                .ok_or_else(missing)?
+                .delivery()
         })
     }
 }

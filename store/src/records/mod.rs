@@ -2,8 +2,8 @@
 //!
 //! Invariants: every write is one transaction and writes its audit log row inside it; what is
 //! published never changes; periods of a buyer's agreements never overlap; a subtree is a range of
-//! stored paths, never a recursion. Authorisation is the caller's business: these functions give the
-//! paths it needs, and lists of a subtree take the tenant at its top.
+//! stored paths, never a recursion. Authorisation is the caller's business: these functions give
+//! the paths it needs, and lists of a subtree take the tenant at its top.
 
 mod agreements;
 mod audit;
@@ -49,7 +49,9 @@ pub use cards::RateCard;
 pub(crate) use clock::CLOCK_STEP;
 pub use clock::ClockStep;
 pub use column_maps::ColumnMap;
-pub use commission_customers::{CommissionPosition, CustomerCommission, CustomerGrown, CustomersGrown, add_steps};
+pub use commission_customers::{
+    CommissionPosition, CustomerCommission, CustomerGrown, CustomersGrown, add_steps,
+};
 pub use commission_months::{CommissionMonth, MoveKind, Sum, Sums};
 pub use contacts::{CONTACTS_MAX, Contact, ContactPatch};
 pub use deliveries::{Channel, Delivery, DeliveryState, NewDelivery, Target, Tried};
@@ -106,7 +108,10 @@ impl Actor {
     /// For what an attempt does before the transaction that it is marked by.
     #[must_use]
     pub fn unmarked(&self) -> Self {
-        Self { once: None, ..self.clone() }
+        Self {
+            once: None,
+            ..self.clone()
+        }
     }
 }
 
@@ -116,8 +121,14 @@ pub enum RecordError {
     #[error("there is no such {what}")]
     NotFound { what: &'static str },
     /// The caller sees several roots that use this name: it must use the id.
-    #[error("several tenants are called {external_id:?}; use the id instead: {}", ids_of(candidates))]
-    Ambiguous { external_id: String, candidates: Vec<TenantId> },
+    #[error(
+        "several tenants are called {external_id:?}; use the id instead: {}",
+        ids_of(candidates)
+    )]
+    Ambiguous {
+        external_id: String,
+        candidates: Vec<TenantId>,
+    },
     /// What is asked contradicts what is stored.
     #[error("{field}: {detail}")]
     Conflict { field: &'static str, detail: String },
@@ -138,14 +149,20 @@ impl From<sqlx::Error> for RecordError {
     fn from(error: sqlx::Error) -> Self {
         // PostgreSQL keeps no text with a NUL in it; nor is anything called so.
         match error.as_database_error().and_then(|error| error.code()) {
-            Some(code) if code == "22021" => invalid("text", "expected text without the character U+0000"),
+            Some(code) if code == "22021" => {
+                invalid("text", "expected text without the character U+0000")
+            }
             _ => Self::Db(error),
         }
     }
 }
 
 fn ids_of(tenants: &[TenantId]) -> String {
-    tenants.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    tenants
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 pub type Result<T, E = RecordError> = std::result::Result<T, E>;
@@ -160,7 +177,10 @@ pub struct Period {
 
 impl Period {
     fn micros(self) -> (i64, i64) {
-        (self.from.unwrap_or(Instant::MIN).micros(), self.until.unwrap_or(Instant::MAX).micros())
+        (
+            self.from.unwrap_or(Instant::MIN).micros(),
+            self.until.unwrap_or(Instant::MAX).micros(),
+        )
     }
 }
 
@@ -186,13 +206,20 @@ impl Records {
     }
 
     pub fn new(db: &Db) -> Self {
-        Self { db: db.clone(), root: None }
+        Self {
+            db: db.clone(),
+            root: None,
+        }
     }
 
-    /// To read on behalf of one root: on PostgreSQL the database itself then shows nothing of another. The
-    /// statements ask for a caller's own subtree anyway; this is the second wall, not the first.
+    /// To read on behalf of one root: on PostgreSQL the database itself then shows nothing of
+    /// another. The statements ask for a caller's own subtree anyway; this is the second wall, not
+    /// the first.
     pub fn within(&self, root: TenantId) -> Self {
-        Self { db: self.db.clone(), root: Some(root) }
+        Self {
+            db: self.db.clone(),
+            root: Some(root),
+        }
     }
 }
 
@@ -201,7 +228,11 @@ impl<T> Page<T> {
     fn of<Row>(rows: Vec<Row>, limit: usize, read: impl Fn(Row) -> Result<T>) -> Result<Self> {
         let limit = limit.clamp(1, LIST_ROWS_MAX);
         let has_more = rows.len() > limit;
-        let data = rows.into_iter().take(limit).map(read).collect::<Result<_>>()?;
+        let data = rows
+            .into_iter()
+            .take(limit)
+            .map(read)
+            .collect::<Result<_>>()?;
         Ok(Self { data, has_more })
     }
 }
@@ -212,18 +243,27 @@ fn one_more(limit: usize) -> i64 {
 }
 
 fn conflict(field: &'static str, detail: impl Into<String>) -> RecordError {
-    RecordError::Conflict { field, detail: detail.into() }
+    RecordError::Conflict {
+        field,
+        detail: detail.into(),
+    }
 }
 
 fn invalid(field: &'static str, detail: impl Into<String>) -> RecordError {
-    RecordError::Invalid { field, detail: detail.into() }
+    RecordError::Invalid {
+        field,
+        detail: detail.into(),
+    }
 }
 
 /// Names that people choose: not empty, at most `NAME_BYTES_MAX`, no control characters.
 fn check_name(field: &'static str, name: &str) -> Result<()> {
     const NAME_BYTES_MAX: usize = 200;
     if name.trim().is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
-        return Err(invalid(field, format!("expected 1 to {NAME_BYTES_MAX} bytes without control characters")));
+        return Err(invalid(
+            field,
+            format!("expected 1 to {NAME_BYTES_MAX} bytes without control characters"),
+        ));
     }
     Ok(())
 }

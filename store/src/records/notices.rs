@@ -1,7 +1,8 @@
-//! Notices: what a tenant is told of, recorded in the transaction of what it tells of. Deliveries are made of them later.
+//! Notices: what a tenant is told of, recorded in the transaction of what it tells of. Deliveries
+//! are made of them later.
 //!
-//! Invariants: told twice of the same cause it is one notice; a notice is marked as sent in the transaction that makes its
-//! deliveries, so that whoever dies in between leaves it to the next.
+//! Invariants: told twice of the same cause it is one notice; a notice is marked as sent in the
+//! transaction that makes its deliveries, so that whoever dies in between leaves it to the next.
 
 use super::deliveries::{self, NewDelivery};
 use super::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
@@ -29,19 +30,23 @@ statements! {
         " values ($1, $2, $3, $4, $5, $6, $7, null) on conflict do nothing"
     );
     OF_CAUSE = "select id from notices where root_id = $1 and cause = $2";
-    UNSENT = "select id, root_id, tenant_id, kind, cause, data_json, created_at from notices where sent_at is null order by id limit $1";
+    UNSENT = "select id, root_id, tenant_id, kind, cause, data_json, created_at from notices \
+        where sent_at is null order by id limit $1";
     SENT = "update notices set sent_at = $3 where root_id = $1 and id = $2 and sent_at is null";
     /// Those that were sent: what was not is still to be told.
     PURGE = concat!(
         "delete from notices where (root_id, id) in",
-        " (select root_id, id from notices where created_at < $1 and sent_at is not null order by created_at limit $2)"
+        " (select root_id, id from notices where created_at < $1 and sent_at is not null order by \
+            created_at limit $2)"
     );
     /// What is late: `$1` is when it should have been dealt with, `$2` since when failures count.
     UNDELIVERED = concat!(
-        "select (select count(*) from notices where sent_at is null and created_at < $1) as unsent,",
+        "select (select count(*) from notices where sent_at is null and created_at < $1) as \
+            unsent,",
         " (select count(*) from deliveries where next_at < $1) as overdue,",
         " (select count(*) from deliveries where state = 'failed' and created_at >= $2) as failed,",
-        " (select count(*) from webhook_endpoints where active = 0 and disabled_why is not null) as disabled"
+        " (select count(*) from webhook_endpoints where active = 0 and disabled_why is not null) \
+            as disabled"
     );
 }
 
@@ -54,18 +59,20 @@ pub enum NoticeKind {
     /// A balance with a limit is used up. Data: `currency`, `balance_cents`, `credit_limit_cents`.
     #[serde(rename = "balance.exhausted")]
     BalanceExhausted,
-    /// Data of the four: `currency`, `cents`, and what names the top-up; an action also needs its `url`.
+    /// Data of the four: `currency`, `cents`, and what names the top-up; an action also needs its
+    /// `url`.
     #[serde(rename = "top_up.succeeded")]
     TopUpSucceeded,
     #[serde(rename = "top_up.failed")]
     TopUpFailed,
     #[serde(rename = "top_up.action_required")]
     TopUpActionRequired,
-    /// A balance is topped up by itself no longer, or not until then. Data: `currency`, `cents`, `reason`, and `until` if it
-    /// goes on by itself.
+    /// A balance is topped up by itself no longer, or not until then. Data: `currency`, `cents`,
+    /// `reason`, and `until` if it goes on by itself.
     #[serde(rename = "auto_top_up.paused")]
     AutoTopUpPaused,
-    /// For the platform's operator: money in suspense, disputes. Data: `what`, and what is known of the payment.
+    /// For the platform's operator: money in suspense, disputes. Data: `what`, and what is known of
+    /// the payment.
     #[serde(rename = "payment.attention")]
     PaymentAttention,
     /// Data of both: `currency`, `cents`, and what names the payout.
@@ -177,14 +184,18 @@ impl NoticeRow {
     }
 }
 
-/// A look from outside, with one argument each: by when it should have been dealt with, and since when failures count.
+/// A look from outside, with one argument each: by when it should have been dealt with, and since
+/// when failures count.
 pub(crate) const fn undelivered() -> &'static str {
     UNDELIVERED
 }
 
 /// What counts as late at `now`, and as failed lately: the arguments of [`undelivered`].
 pub(crate) fn late_and_lately(now: Instant) -> (i64, i64) {
-    (now.plus_secs(-LATE_SECS).micros(), now.plus_secs(-LATELY_SECS).micros())
+    (
+        now.plus_secs(-LATE_SECS).micros(),
+        now.plus_secs(-LATELY_SECS).micros(),
+    )
 }
 
 /// Records a notice in the transaction of what it tells of. False: it was told of before.
@@ -193,10 +204,29 @@ pub(crate) async fn append(tx: &mut Tx<'_>, notice: &Notice) -> Result<bool> {
     for further in 0..IDS_TRIED_MAX {
         let id = notice.id.0.saturating_add(further);
         let (root, tenant, at) = (notice.root.0, notice.tenant.0, notice.created_at.micros());
-        if change!(&mut *tx, APPEND, id, root, tenant, kind.as_str(), notice.cause.as_str(), data.as_str(), at)? == 1 {
+        if change!(
+            &mut *tx,
+            APPEND,
+            id,
+            root,
+            tenant,
+            kind.as_str(),
+            notice.cause.as_str(),
+            data.as_str(),
+            at
+        )? == 1
+        {
             return Ok(true);
         }
-        if look!(&mut *tx, fetch_optional as (i64,), OF_CAUSE, root, notice.cause.as_str())?.is_some() {
+        if look!(
+            &mut *tx,
+            fetch_optional as (i64,),
+            OF_CAUSE,
+            root,
+            notice.cause.as_str()
+        )?
+        .is_some()
+        {
             return Ok(false);
         }
     }
@@ -216,7 +246,12 @@ impl Records {
     }
 
     /// Makes a notice's deliveries, unless another process has. False: it has.
-    pub async fn send_notice(&self, notice: &Notice, deliveries: &[NewDelivery], now: Instant) -> Result<bool> {
+    pub async fn send_notice(
+        &self,
+        notice: &Notice,
+        deliveries: &[NewDelivery],
+        now: Instant,
+    ) -> Result<bool> {
         write!(self, |tx| {
             if change!(&mut *tx, SENT, notice.root.0, notice.id.0, now.micros())? == 0 {
                 return Ok(false);

@@ -1,28 +1,37 @@
-//! What a provider's payments have come to in the books: where each stands between the journal and the provider.
+//! What a provider's payments have come to in the books: where each stands between the journal and
+//! the provider.
 
 use super::sql::{Tx, change, corrupt, read, statements, write};
 use super::tenants::below;
-use super::{Actor, Change, Notice, Page, Period, RecordError, Records, Result, TopUp, audit, notices, one_more, top_ups};
+use super::{
+    Actor, Change, Notice, Page, Period, RecordError, Records, Result, TopUp, audit, notices,
+    one_more, top_ups,
+};
 use rating::{Cents, Currency, Instant, TenantId, ids::TopUpId};
 use tenants::Tenant;
 
 macro_rules! columns {
     () => {
-        "id, root_id, tenant_id, top_up_id, currency, status, is_own, generation, balance_cents, disputed_cents, suspense_cents, \
-         expense_cents, received_cents, refunded_cents, withdrawn_cents, open_disputes, created_at, updated_at, contests, \
+        "id, root_id, tenant_id, top_up_id, currency, status, is_own, generation, balance_cents, \
+            disputed_cents, suspense_cents, \
+         expense_cents, received_cents, refunded_cents, withdrawn_cents, open_disputes, \
+         created_at, updated_at, contests, \
          foreign_currency, foreign_amount, fee_currency, fee_cents, fee_generation"
     };
 }
 
 statements! {
     INSERT = concat!(
-        "insert into payments (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
+        "insert into payments (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+            $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
         " on conflict do nothing"
     );
     BY_ID = concat!("select ", columns!(), " from payments where id = $1");
-    OF_TOP_UP = concat!("select ", columns!(), " from payments where top_up_id = $1 order by created_at, id");
+    OF_TOP_UP = concat!("select ", columns!(), " from payments where top_up_id = $1 order by \
+        created_at, id");
     IN_SUSPENSE = concat!(
-        "select ", columns!(), " from payments where (suspense_cents <> 0 or foreign_amount <> 0) and id > $1",
+        "select ", columns!(), " from payments where (suspense_cents <> 0 or foreign_amount <> 0) \
+            and id > $1",
         " and created_at >= $2 and created_at < $3 order by id limit $4"
     );
     CHANGED = "select id from payments where updated_at >= $1 and updated_at < $2 order by id";
@@ -32,9 +41,12 @@ statements! {
     );
     /// Whoever saw the row as it is changes it.
     PUT = concat!(
-        "update payments set status = $4, is_own = $5, generation = $6, balance_cents = $7, disputed_cents = $8, suspense_cents = $9,",
-        " expense_cents = $10, received_cents = $11, refunded_cents = $12, withdrawn_cents = $13, open_disputes = $14,",
-        " updated_at = $15, contests = $16, foreign_currency = $17, foreign_amount = $18, fee_currency = $19, fee_cents = $20,",
+        "update payments set status = $4, is_own = $5, generation = $6, balance_cents = $7, \
+            disputed_cents = $8, suspense_cents = $9,",
+        " expense_cents = $10, received_cents = $11, refunded_cents = $12, withdrawn_cents = $13, \
+            open_disputes = $14,",
+        " updated_at = $15, contests = $16, foreign_currency = $17, foreign_amount = $18, \
+            fee_currency = $19, fee_cents = $20,",
         " fee_generation = $21 where root_id = $1 and id = $2 and updated_at = $3"
     );
 }
@@ -139,8 +151,13 @@ impl PaymentRow {
     fn payment(self) -> Result<Payment> {
         let amount = self.foreign_amount;
         let (cents, generation) = (Cents(self.fee_cents), self.fee_generation);
-        let fees =
-            |currency: String| Ok::<_, RecordError>(FeesElsewhere { currency: currency.parse().map_err(corrupt)?, cents, generation });
+        let fees = |currency: String| {
+            Ok::<_, RecordError>(FeesElsewhere {
+                currency: currency.parse().map_err(corrupt)?,
+                cents,
+                generation,
+            })
+        };
         Ok(Payment {
             id: self.id,
             root: TenantId(self.root_id),
@@ -159,7 +176,9 @@ impl PaymentRow {
             withdrawn: Cents(self.withdrawn_cents),
             open_disputes: self.open_disputes,
             contests: self.contests,
-            foreign: self.foreign_currency.map(|currency| Foreign { currency, amount }),
+            foreign: self
+                .foreign_currency
+                .map(|currency| Foreign { currency, amount }),
             fees: self.fee_currency.map(fees).transpose()?,
             created_at: Instant(self.created_at),
             updated_at: Instant(self.updated_at),
@@ -190,7 +209,9 @@ async fn insert(tx: &mut Tx<'_>, new: &Payment) -> Result<bool> {
         new.created_at.micros(),
         new.updated_at.micros(),
         new.contests,
-        new.foreign.as_ref().map(|foreign| foreign.currency.as_str()),
+        new.foreign
+            .as_ref()
+            .map(|foreign| foreign.currency.as_str()),
         new.foreign.as_ref().map_or(0, |foreign| foreign.amount),
         new.fees.as_ref().map(|fees| fees.currency.code()),
         new.fees.as_ref().map_or(0, |fees| fees.cents.0),
@@ -217,9 +238,15 @@ async fn put(tx: &mut Tx<'_>, before: &Payment, after: &Payment) -> Result<bool>
         after.refunded.0,
         after.withdrawn.0,
         after.open_disputes,
-        after.updated_at.micros().max(before.updated_at.micros() + 1),
+        after
+            .updated_at
+            .micros()
+            .max(before.updated_at.micros() + 1),
         after.contests,
-        after.foreign.as_ref().map(|foreign| foreign.currency.as_str()),
+        after
+            .foreign
+            .as_ref()
+            .map(|foreign| foreign.currency.as_str()),
         after.foreign.as_ref().map_or(0, |foreign| foreign.amount),
         after.fees.as_ref().map(|fees| fees.currency.code()),
         after.fees.as_ref().map_or(0, |fees| fees.cents.0),
@@ -235,23 +262,47 @@ impl Records {
     }
 
     pub async fn payment(&self, id: &str) -> Result<Option<Payment>> {
-        read!(self, fetch_optional as PaymentRow, BY_ID, id)?.map(PaymentRow::payment).transpose()
+        read!(self, fetch_optional as PaymentRow, BY_ID, id)?
+            .map(PaymentRow::payment)
+            .transpose()
     }
 
     pub async fn payments_of(&self, top_up: TopUpId) -> Result<Vec<Payment>> {
-        read!(self, fetch_all as PaymentRow, OF_TOP_UP, top_up.0)?.into_iter().map(PaymentRow::payment).collect()
+        read!(self, fetch_all as PaymentRow, OF_TOP_UP, top_up.0)?
+            .into_iter()
+            .map(PaymentRow::payment)
+            .collect()
     }
 
     /// Payments whose money belongs to nobody we know, by id.
-    pub async fn payments_in_suspense(&self, period: Period, after: Option<&str>, limit: usize) -> Result<Page<Payment>> {
+    pub async fn payments_in_suspense(
+        &self,
+        period: Period,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Payment>> {
         let (after, (from, until)) = (after.unwrap_or_default(), period.micros());
-        let rows = read!(self, fetch_all as PaymentRow, IN_SUSPENSE, after, from, until, one_more(limit))?;
+        let rows = read!(
+            self,
+            fetch_all as PaymentRow,
+            IN_SUSPENSE,
+            after,
+            from,
+            until,
+            one_more(limit)
+        )?;
         Page::of(rows, limit, PaymentRow::payment)
     }
 
     /// Payments whose rows changed in `[from, until)`.
     pub async fn payments_changed(&self, from: Instant, until: Instant) -> Result<Vec<String>> {
-        let rows = read!(self, fetch_all as (String,), CHANGED, from.micros(), until.micros())?;
+        let rows = read!(
+            self,
+            fetch_all as (String,),
+            CHANGED,
+            from.micros(),
+            until.micros()
+        )?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
@@ -274,7 +325,10 @@ impl Records {
             if let Some((before, after)) = settlement.top_up
                 && !top_ups::put(tx, before, after).await?
             {
-                return Err(super::conflict("top_up", "somebody else changed it at the same time"));
+                return Err(super::conflict(
+                    "top_up",
+                    "somebody else changed it at the same time",
+                ));
             }
             if let Some(change) = &settlement.change {
                 audit::append(tx, actor, change).await?;

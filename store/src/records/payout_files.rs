@@ -15,7 +15,8 @@ macro_rules! columns {
 }
 
 statements! {
-    INSERT = concat!("insert into payout_files (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing");
+    INSERT = concat!("insert into payout_files (", columns!(), ") values ($1, $2, $3, $4, $5, $6, \
+        $7, $8, $9, $10, $11) on conflict do nothing");
     BY_ID = concat!("select ", columns!(), " from payout_files where id = $1");
 }
 
@@ -68,7 +69,8 @@ impl FileRow {
             root: TenantId(self.root_id),
             currency: self.currency.parse().map_err(corrupt)?,
             execution_on: self.execution_on,
-            debtor: bank_of(Some(self.holder), Some(self.iban), self.bic).ok_or_else(|| corrupt("a file without an account"))?,
+            debtor: bank_of(Some(self.holder), Some(self.iban), self.bic)
+                .ok_or_else(|| corrupt("a file without an account"))?,
             payouts: self.payouts,
             cents: Cents(self.cents),
             created_at: Instant(self.created_at),
@@ -82,32 +84,83 @@ impl Records {
     ///
     /// # Errors
     /// `Conflict`: one of them has changed since; nothing is stored.
-    pub async fn create_payout_file(&self, actor: &Actor, file: &PayoutFile, payouts: &[(Payout, Payout)]) -> Result<()> {
+    pub async fn create_payout_file(
+        &self,
+        actor: &Actor,
+        file: &PayoutFile,
+        payouts: &[(Payout, Payout)],
+    ) -> Result<()> {
         write!(self, |tx| {
-            let roots: Vec<TenantId> = payouts.iter().map(|(before, _)| before.root).chain([file.root]).collect();
+            let roots: Vec<TenantId> = payouts
+                .iter()
+                .map(|(before, _)| before.root)
+                .chain([file.root])
+                .collect();
             for root in distinct(&roots) {
                 tx.lock_log(root).await?;
             }
-            let PayoutFile { id, root, currency, execution_on, debtor, payouts: count, cents, created_at, xml } = file;
-            let (holder, iban, bic) = (debtor.holder.as_str(), debtor.iban.as_str(), debtor.bic.as_deref());
+            let PayoutFile {
+                id,
+                root,
+                currency,
+                execution_on,
+                debtor,
+                payouts: count,
+                cents,
+                created_at,
+                xml,
+            } = file;
+            let (holder, iban, bic) = (
+                debtor.holder.as_str(),
+                debtor.iban.as_str(),
+                debtor.bic.as_deref(),
+            );
             let (currency, on, at) = (currency.code(), execution_on.as_str(), created_at.micros());
-            if change!(&mut *tx, INSERT, id.0, root.0, currency, on, holder, iban, bic, *count, cents.0, at, xml.as_str())? == 0 {
+            if change!(
+                &mut *tx,
+                INSERT,
+                id.0,
+                root.0,
+                currency,
+                on,
+                holder,
+                iban,
+                bic,
+                *count,
+                cents.0,
+                at,
+                xml.as_str()
+            )? == 0
+            {
                 return Err(conflict("id", "it is taken"));
             }
             for (before, after) in payouts {
                 if !replace_logged(tx, actor, before, after, "file").await? {
-                    return Err(conflict("payouts", "one of them changed meanwhile; send the request again"));
+                    return Err(conflict(
+                        "payouts",
+                        "one of them changed meanwhile; send the request again",
+                    ));
                 }
             }
-            let after =
-                Some(json!({ "payouts": count, "cents": cents, "currency": currency, "execution_on": on, "debtor": debtor.masked() }));
-            let change =
-                Change { tenant: *root, root: *root, resource: "payout_file", id: id.to_string(), action: "create", before: None, after };
+            let after = Some(
+                json!({ "payouts": count, "cents": cents, "currency": currency, "execution_on": on, "debtor": debtor.masked() }),
+            );
+            let change = Change {
+                tenant: *root,
+                root: *root,
+                resource: "payout_file",
+                id: id.to_string(),
+                action: "create",
+                before: None,
+                after,
+            };
             audit::append(tx, actor, &change).await
         })
     }
 
     pub async fn payout_file(&self, id: PayoutFileId) -> Result<Option<PayoutFile>> {
-        read!(self, fetch_optional as FileRow, BY_ID, id.0)?.map(FileRow::file).transpose()
+        read!(self, fetch_optional as FileRow, BY_ID, id.0)?
+            .map(FileRow::file)
+            .transpose()
     }
 }

@@ -1,7 +1,8 @@
-//! How resellers are paid: by which method, after how long, from which sum on, and to which account.
+//! How resellers are paid: by which method, after how long, from which sum on, and to which
+//! account.
 //!
-//! The platform's own row is the bank account that transfers are paid from. Every change is guarded by the row's
-//! `version`: who read an older one changes nothing.
+//! The platform's own row is the bank account that transfers are paid from. Every change is guarded
+//! by the row's `version`: who read an older one changes nothing.
 
 use super::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
 use super::{Actor, Change, Page, Records, Result, audit, conflict, one_more};
@@ -11,7 +12,8 @@ use serde_json::{Value, json};
 
 macro_rules! columns {
     () => {
-        "root_id, tenant_id, currency, method, hold_back_days, minimum_cents, holder, iban, bic, country, payee, payee_generation, \
+        "root_id, tenant_id, currency, method, hold_back_days, minimum_cents, holder, iban, bic, \
+            country, payee, payee_generation, \
          transfers_enabled, payouts_enabled, requirements_json, payee_read_at, version, updated_at"
     };
 }
@@ -19,16 +21,21 @@ macro_rules! columns {
 statements! {
     INSERT = concat!(
         "insert into payout_settings (", columns!(), ")",
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) on conflict do nothing"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+            $18) on conflict do nothing"
     );
     UPDATE = concat!(
-        "update payout_settings set currency = $3, method = $4, hold_back_days = $5, minimum_cents = $6, holder = $7, iban = $8, bic = $9,",
-        " country = $10, payee = $11, payee_generation = $12, transfers_enabled = $13, payouts_enabled = $14, requirements_json = $15,",
-        " payee_read_at = $16, version = $17, updated_at = $18 where root_id = $1 and tenant_id = $2 and version = $19"
+        "update payout_settings set currency = $3, method = $4, hold_back_days = $5, \
+            minimum_cents = $6, holder = $7, iban = $8, bic = $9,",
+        " country = $10, payee = $11, payee_generation = $12, transfers_enabled = $13, \
+            payouts_enabled = $14, requirements_json = $15,",
+        " payee_read_at = $16, version = $17, updated_at = $18 where root_id = $1 and tenant_id = \
+            $2 and version = $19"
     );
     BY_TENANT = concat!("select ", columns!(), " from payout_settings where tenant_id = $1");
     BY_PAYEE = concat!("select ", columns!(), " from payout_settings where payee = $1 limit 1");
-    LIST = concat!("select ", columns!(), " from payout_settings where tenant_id > $1 order by tenant_id limit $2");
+    LIST = concat!("select ", columns!(), " from payout_settings where tenant_id > $1 order by \
+        tenant_id limit $2");
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,7 +47,8 @@ pub enum PayoutMethod {
     Bank,
 }
 
-/// An account at a bank. Its `Debug` form, which may reach a log, shows no more than [`BankAccount::masked`].
+/// An account at a bank. Its `Debug` form, which may reach a log, shows no more than
+/// [`BankAccount::masked`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct BankAccount {
     pub holder: String,
@@ -54,7 +62,9 @@ impl BankAccount {
     pub fn masked(&self) -> String {
         let chars: Vec<char> = self.iban.chars().collect();
         match (chars.first_chunk::<4>(), chars.last_chunk::<4>()) {
-            (Some(first), Some(last)) if chars.len() > 8 => first.iter().chain(&['…']).chain(last).collect(),
+            (Some(first), Some(last)) if chars.len() > 8 => {
+                first.iter().chain(&['…']).chain(last).collect()
+            }
             _ => "…".to_owned(),
         }
     }
@@ -117,8 +127,16 @@ struct SettingsRow {
 }
 
 /// The columns `holder`, `iban`, `bic` of a row that may have them.
-pub(super) fn bank_of(holder: Option<String>, iban: Option<String>, bic: Option<String>) -> Option<BankAccount> {
-    Some(BankAccount { holder: holder?, iban: iban?, bic })
+pub(super) fn bank_of(
+    holder: Option<String>,
+    iban: Option<String>,
+    bic: Option<String>,
+) -> Option<BankAccount> {
+    Some(BankAccount {
+        holder: holder?,
+        iban: iban?,
+        bic,
+    })
 }
 
 impl SettingsRow {
@@ -183,45 +201,86 @@ fn summary(settings: &PayoutSettings) -> Value {
 }
 
 async fn settings_in(tx: &mut Tx<'_>, tenant: TenantId) -> Result<Option<PayoutSettings>> {
-    look!(tx, fetch_optional as SettingsRow, BY_TENANT, tenant.0)?.map(SettingsRow::settings).transpose()
+    look!(tx, fetch_optional as SettingsRow, BY_TENANT, tenant.0)?
+        .map(SettingsRow::settings)
+        .transpose()
 }
 
 impl Records {
     pub async fn payout_settings(&self, tenant: TenantId) -> Result<Option<PayoutSettings>> {
-        read!(self, fetch_optional as SettingsRow, BY_TENANT, tenant.0)?.map(SettingsRow::settings).transpose()
+        read!(self, fetch_optional as SettingsRow, BY_TENANT, tenant.0)?
+            .map(SettingsRow::settings)
+            .transpose()
     }
 
     /// The reseller whose account at the provider this is.
     pub async fn payout_settings_of_payee(&self, payee: &str) -> Result<Option<PayoutSettings>> {
-        read!(self, fetch_optional as SettingsRow, BY_PAYEE, payee)?.map(SettingsRow::settings).transpose()
+        read!(self, fetch_optional as SettingsRow, BY_PAYEE, payee)?
+            .map(SettingsRow::settings)
+            .transpose()
     }
 
     /// Of every tenant that has them, by id.
-    pub async fn all_payout_settings(&self, after: Option<TenantId>, limit: usize) -> Result<Page<PayoutSettings>> {
-        let rows = read!(self, fetch_all as SettingsRow, LIST, after.map_or(0, |id| id.0), one_more(limit))?;
+    pub async fn all_payout_settings(
+        &self,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> Result<Page<PayoutSettings>> {
+        let rows = read!(
+            self,
+            fetch_all as SettingsRow,
+            LIST,
+            after.map_or(0, |id| id.0),
+            one_more(limit)
+        )?;
         Page::of(rows, limit, SettingsRow::settings)
     }
 
-    /// Stores what was made from the row of `settings.version` (0: from none); the row as it is then.
+    /// Stores what was made from the row of `settings.version` (0: from none); the row as it is
+    /// then.
     ///
     /// # Errors
     /// `Conflict`: somebody else changed it since.
-    pub async fn put_payout_settings(&self, actor: &Actor, settings: &PayoutSettings) -> Result<PayoutSettings> {
+    pub async fn put_payout_settings(
+        &self,
+        actor: &Actor,
+        settings: &PayoutSettings,
+    ) -> Result<PayoutSettings> {
         let requirements = serde_json::to_string(&settings.requirements).map_err(corrupt)?;
         write!(self, |tx| {
             tx.lock_log(settings.root).await?;
             let before = settings_in(tx, settings.tenant).await?;
-            let next = PayoutSettings { version: settings.version + 1, updated_at: actor.at, ..settings.clone() };
+            let next = PayoutSettings {
+                version: settings.version + 1,
+                updated_at: actor.at,
+                ..settings.clone()
+            };
             let changed = match settings.version {
                 0 => put!(tx, INSERT, next, requirements.as_str())?,
                 version => put!(tx, UPDATE, next, requirements.as_str(), version)?,
             };
             if changed == 0 {
-                return Err(conflict("version", "somebody else changed it meanwhile; read it again"));
+                return Err(conflict(
+                    "version",
+                    "somebody else changed it meanwhile; read it again",
+                ));
             }
-            let (tenant, root, id, after) = (next.tenant, next.root, next.tenant.to_string(), Some(summary(&next)));
+            let (tenant, root, id, after) = (
+                next.tenant,
+                next.root,
+                next.tenant.to_string(),
+                Some(summary(&next)),
+            );
             let before = before.as_ref().map(summary);
-            let change = Change { tenant, root, resource: "payout_settings", id, action: "put", before, after };
+            let change = Change {
+                tenant,
+                root,
+                resource: "payout_settings",
+                id,
+                action: "put",
+                before,
+                after,
+            };
             audit::append(tx, actor, &change).await?;
             Ok(next)
         })

@@ -1,13 +1,16 @@
 //! Commission paid out: one row per reseller, currency and period.
 //!
-//! A row says what is to be done before anything is done. Every change is guarded by the row's `version`: of several
-//! processes one goes on, the others see that they were late. What is moved is in the journal, under keys that follow from
-//! the row; the row is how far it got.
+//! A row says what is to be done before anything is done. Every change is guarded by the row's
+//! `version`: of several processes one goes on, the others see that they were late. What is moved
+//! is in the journal, under keys that follow from the row; the row is how far it got.
 
 use super::payout_settings::{BankAccount, PayoutMethod, bank_of};
 use super::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
 use super::tenants::below;
-use super::{Actor, Change, Notice, NoticeKind, Page, Period, RecordError, Records, Result, audit, conflict, notices, one_more};
+use super::{
+    Actor, Change, Notice, NoticeKind, Page, Period, RecordError, Records, Result, audit, conflict,
+    notices, one_more,
+};
 use rating::ids::{NoticeId, PayoutFileId, PayoutId};
 use rating::{Cents, Currency, Instant, TenantId};
 use serde::{Deserialize, Serialize};
@@ -16,46 +19,61 @@ use tenants::Tenant;
 
 macro_rules! columns {
     () => {
-        "p.id, p.root_id, p.tenant_id, p.currency, p.period, p.state, p.cents, p.method, p.generation, p.attempts, p.next_at, p.payee, p.holder, \
-         p.iban, p.bic, p.file_id, p.transfer, p.reference, p.error, p.created_at, p.begun_at, p.paid_at, p.version"
+        "p.id, p.root_id, p.tenant_id, p.currency, p.period, p.state, p.cents, p.method, \
+            p.generation, p.attempts, p.next_at, p.payee, p.holder, \
+         p.iban, p.bic, p.file_id, p.transfer, p.reference, p.error, p.created_at, p.begun_at, \
+         p.paid_at, p.version"
     };
 }
 
 statements! {
     OPEN = "select count(*) from payouts where state in ('due', 'paying', 'reversing')";
     INSERT = concat!(
-        "insert into payouts (id, root_id, tenant_id, currency, period, state, cents, method, generation, attempts, created_at, version)",
+        "insert into payouts (id, root_id, tenant_id, currency, period, state, cents, method, \
+            generation, attempts, created_at, version)",
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing"
     );
     UPDATE = concat!(
-        "update payouts set state = $4, method = $5, generation = $6, attempts = $7, next_at = $8, payee = $9, holder = $10, iban = $11, bic = $12,",
-        " file_id = $13, transfer = $14, reference = $15, error = $16, begun_at = $17, paid_at = $18, version = version + 1",
+        "update payouts set state = $4, method = $5, generation = $6, attempts = $7, next_at = \
+            $8, payee = $9, holder = $10, iban = $11, bic = $12,",
+        " file_id = $13, transfer = $14, reference = $15, error = $16, begun_at = $17, paid_at = \
+            $18, version = version + 1",
         " where root_id = $1 and id = $2 and version = $3"
     );
     BY_ID = concat!("select ", columns!(), " from payouts p where p.id = $1");
-    BY_PERIOD = concat!("select ", columns!(), " from payouts p where p.root_id = $1 and p.tenant_id = $2 and p.currency = $3 and p.period = $4");
+    BY_PERIOD = concat!("select ", columns!(), " from payouts p where p.root_id = $1 and \
+        p.tenant_id = $2 and p.currency = $3 and p.period = $4");
     BY_TRANSFER = concat!("select ", columns!(), " from payouts p where p.transfer = $1");
-    /// The money that is on its way or gone; `state` in a list of its own, as [`PayoutState::counts`] has it.
+    /// The money that is on its way or gone; `state` in a list of its own, as
+    /// [`PayoutState::counts`] has it.
     COUNTING = concat!(
-        "select cast(coalesce(sum(p.cents), 0) as bigint) from payouts p where p.root_id = $1 and p.tenant_id = $2 and p.currency = $3",
+        "select cast(coalesce(sum(p.cents), 0) as bigint) from payouts p where p.root_id = $1 and \
+            p.tenant_id = $2 and p.currency = $3",
         " and p.id <> $4 and p.state in ('due', 'paying', 'paid', 'reversing')"
     );
     /// The same in parts; of those that are due, what is of a period before $5.
     COUNTING_PARTS = concat!(
-        "select cast(coalesce(sum(case when p.state = 'due' then 0 else p.cents end), 0) as bigint) as gone,",
-        " cast(coalesce(sum(case when p.state = 'due' and p.period < $5 then p.cents else 0 end), 0) as bigint) as due,",
-        " cast(coalesce(sum(case when p.state = 'due' or (p.state = 'paying' and p.next_at is not null) then 0 else p.cents end), 0) as bigint) as debited",
-        " from payouts p where p.root_id = $1 and p.tenant_id = $2 and p.currency = $3 and p.id <> $4",
+        "select cast(coalesce(sum(case when p.state = 'due' then 0 else p.cents end), 0) as \
+            bigint) as gone,",
+        " cast(coalesce(sum(case when p.state = 'due' and p.period < $5 then p.cents else 0 end), \
+            0) as bigint) as due,",
+        " cast(coalesce(sum(case when p.state = 'due' or (p.state = 'paying' and p.next_at is not \
+            null) then 0 else p.cents end), 0) as bigint) as debited",
+        " from payouts p where p.root_id = $1 and p.tenant_id = $2 and p.currency = $3 and p.id \
+            <> $4",
         " and p.state in ('due', 'paying', 'paid', 'reversing')"
     );
     BELOW = concat!(
-        "select ", columns!(), " from payouts p join tenants t on t.root_id = p.root_id and t.id = p.tenant_id",
+        "select ", columns!(), " from payouts p join tenants t on t.root_id = p.root_id and t.id \
+            = p.tenant_id",
         " where t.path >= $1 and t.path < $2 and p.id < $3 and ($4 = '' or p.state = $4)",
         " and p.created_at >= $5 and p.created_at < $6 order by p.id desc limit $7"
     );
-    WAITING = concat!("select ", columns!(), " from payouts p where p.next_at <= $1 order by p.next_at limit $2");
+    WAITING = concat!("select ", columns!(), " from payouts p where p.next_at <= $1 order by \
+        p.next_at limit $2");
     BY_STATE = concat!(
-        "select ", columns!(), " from payouts p where p.state = $1 and p.method = $2 and p.id > $3 and ($4 = '' or p.currency = $4) order by p.id limit $5"
+        "select ", columns!(), " from payouts p where p.state = $1 and p.method = $2 and p.id > \
+            $3 and ($4 = '' or p.currency = $4) order by p.id limit $5"
     );
     OF_FILE = concat!("select ", columns!(), " from payouts p where p.file_id = $1 order by p.id");
 }
@@ -81,7 +99,10 @@ pub enum PayoutState {
 impl PayoutState {
     /// Whether its money is promised or gone.
     pub fn counts(self) -> bool {
-        matches!(self, Self::Due | Self::Paying | Self::Paid | Self::Reversing)
+        matches!(
+            self,
+            Self::Due | Self::Paying | Self::Paid | Self::Reversing
+        )
     }
 }
 
@@ -96,7 +117,8 @@ pub struct Payout {
     pub state: PayoutState,
     pub cents: Cents,
     pub method: PayoutMethod,
-    /// Of the keys under which it is posted and sent. A new one only once the one before is known to have sent nothing.
+    /// Of the keys under which it is posted and sent. A new one only once the one before is known
+    /// to have sent nothing.
     pub generation: i64,
     /// Of this generation.
     pub attempts: i64,
@@ -200,15 +222,43 @@ fn summary(payout: &Payout) -> Value {
     })
 }
 
-async fn log(tx: &mut Tx<'_>, actor: &Actor, before: Option<&Payout>, after: &Payout, action: &'static str) -> Result<()> {
+async fn log(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    before: Option<&Payout>,
+    after: &Payout,
+    action: &'static str,
+) -> Result<()> {
     let (tenant, root, id) = (after.tenant, after.root, after.id.to_string());
-    let change = Change { tenant, root, resource: "payout", id, action, before: before.map(summary), after: Some(summary(after)) };
+    let change = Change {
+        tenant,
+        root,
+        resource: "payout",
+        id,
+        action,
+        before: before.map(summary),
+        after: Some(summary(after)),
+    };
     audit::append(tx, actor, &change).await
 }
 
 async fn counting_in(tx: &mut Tx<'_>, payout: &Payout) -> Result<Cents> {
-    let Payout { root, tenant, currency, id, .. } = payout;
-    let (cents,) = look!(tx, fetch_one as (i64,), COUNTING, root.0, tenant.0, currency.code(), id.0)?;
+    let Payout {
+        root,
+        tenant,
+        currency,
+        id,
+        ..
+    } = payout;
+    let (cents,) = look!(
+        tx,
+        fetch_one as (i64,),
+        COUNTING,
+        root.0,
+        tenant.0,
+        currency.code(),
+        id.0
+    )?;
     Ok(Cents(cents))
 }
 
@@ -247,7 +297,11 @@ pub(super) async fn replace(tx: &mut Tx<'_>, before: &Payout, after: &Payout) ->
 async fn tell(tx: &mut Tx<'_>, before: &Payout, after: &Payout) -> Result<()> {
     let kind = match after.state {
         // Not again where taking it back was refused.
-        PayoutState::Paid if !matches!(before.state, PayoutState::Paid | PayoutState::Reversing) => NoticeKind::PayoutPaid,
+        PayoutState::Paid
+            if !matches!(before.state, PayoutState::Paid | PayoutState::Reversing) =>
+        {
+            NoticeKind::PayoutPaid
+        }
         PayoutState::Failed if before.state != PayoutState::Failed => NoticeKind::PayoutFailed,
         _ => return Ok(()),
     };
@@ -257,7 +311,12 @@ async fn tell(tx: &mut Tx<'_>, before: &Payout, after: &Payout) -> Result<()> {
         root: after.root,
         tenant: after.tenant,
         kind,
-        cause: format!("payout:{}:{}:{}", after.id, after.generation, word(&after.state)?),
+        cause: format!(
+            "payout:{}:{}:{}",
+            after.id,
+            after.generation,
+            word(&after.state)?
+        ),
         data,
         created_at: after.paid_at.or(after.begun_at).unwrap_or(after.created_at),
     };
@@ -265,21 +324,43 @@ async fn tell(tx: &mut Tx<'_>, before: &Payout, after: &Payout) -> Result<()> {
 }
 
 /// The same with its entry in the log.
-pub(super) async fn replace_logged(tx: &mut Tx<'_>, actor: &Actor, before: &Payout, after: &Payout, action: &'static str) -> Result<bool> {
-    Ok(replace(tx, before, after).await? && log(tx, actor, Some(before), after, action).await.map(|()| true)?)
+pub(super) async fn replace_logged(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    before: &Payout,
+    after: &Payout,
+    action: &'static str,
+) -> Result<bool> {
+    Ok(replace(tx, before, after).await?
+        && log(tx, actor, Some(before), after, action)
+            .await
+            .map(|()| true)?)
 }
 
 impl Records {
-    /// A new payout, if other payouts of the reseller still come to `others`, as they were when its cents were worked out,
-    /// and the period has none yet. False: worked out from what is no longer so.
+    /// A new payout, if other payouts of the reseller still come to `others`, as they were when its
+    /// cents were worked out, and the period has none yet. False: worked out from what is no longer
+    /// so.
     pub async fn create_payout(&self, actor: &Actor, new: &Payout, others: Cents) -> Result<bool> {
         write!(self, |tx| {
             tx.lock_log(new.root).await?;
             if counting_in(tx, new).await? != others {
                 return Ok(false);
             }
-            let Payout { id, root, tenant, period, cents, generation, attempts, created_at, version, .. } = new;
-            let (currency, state, method) = (new.currency.code(), word(&new.state)?, word(&new.method)?);
+            let Payout {
+                id,
+                root,
+                tenant,
+                period,
+                cents,
+                generation,
+                attempts,
+                created_at,
+                version,
+                ..
+            } = new;
+            let (currency, state, method) =
+                (new.currency.code(), word(&new.state)?, word(&new.method)?);
             let (id, created_at) = (id.0, created_at.micros());
             let inserted = change!(
                 &mut *tx,
@@ -305,8 +386,14 @@ impl Records {
         })
     }
 
-    /// `after` in place of `before`, and an entry in the log if somebody asked for it. False: it has changed since.
-    pub async fn replace_payout(&self, by: Option<(&Actor, &'static str)>, before: &Payout, after: &Payout) -> Result<bool> {
+    /// `after` in place of `before`, and an entry in the log if somebody asked for it. False: it
+    /// has changed since.
+    pub async fn replace_payout(
+        &self,
+        by: Option<(&Actor, &'static str)>,
+        before: &Payout,
+        after: &Payout,
+    ) -> Result<bool> {
         write!(self, |tx| {
             tx.lock_log(before.root).await?;
             match by {
@@ -316,42 +403,90 @@ impl Records {
         })
     }
 
-    /// The same for a payout that counted for nothing and shall count again: its cents and those of all others come to no
-    /// more than `most`.
+    /// The same for a payout that counted for nothing and shall count again: its cents and those of
+    /// all others come to no more than `most`.
     ///
     /// # Errors
     /// `Conflict`: another period has paid the money meanwhile.
-    pub async fn revive_payout(&self, actor: &Actor, before: &Payout, after: &Payout, most: Cents) -> Result<bool> {
+    pub async fn revive_payout(
+        &self,
+        actor: &Actor,
+        before: &Payout,
+        after: &Payout,
+        most: Cents,
+    ) -> Result<bool> {
         write!(self, |tx| {
             tx.lock_log(before.root).await?;
             let others = counting_in(tx, before).await?;
             if others.checked_add(after.cents).map_err(corrupt)? > most {
-                return Err(conflict("state", "later payouts hold this commission: cancel it, the rest is carried forward"));
+                return Err(conflict(
+                    "state",
+                    "later payouts hold this commission: cancel it, the rest is carried forward",
+                ));
             }
             replace_logged(tx, actor, before, after, "retry").await
         })
     }
 
     pub async fn payout(&self, id: PayoutId) -> Result<Option<Payout>> {
-        read!(self, fetch_optional as PayoutRow, BY_ID, id.0)?.map(PayoutRow::payout).transpose()
+        read!(self, fetch_optional as PayoutRow, BY_ID, id.0)?
+            .map(PayoutRow::payout)
+            .transpose()
     }
 
-    pub async fn payout_of_period(&self, root: TenantId, tenant: TenantId, currency: Currency, period: i64) -> Result<Option<Payout>> {
-        let row = read!(self, fetch_optional as PayoutRow, BY_PERIOD, root.0, tenant.0, currency.code(), period)?;
+    pub async fn payout_of_period(
+        &self,
+        root: TenantId,
+        tenant: TenantId,
+        currency: Currency,
+        period: i64,
+    ) -> Result<Option<Payout>> {
+        let row = read!(
+            self,
+            fetch_optional as PayoutRow,
+            BY_PERIOD,
+            root.0,
+            tenant.0,
+            currency.code(),
+            period
+        )?;
         row.map(PayoutRow::payout).transpose()
     }
 
     /// Cents of every payout of a reseller that [`PayoutState::counts`].
-    pub async fn payouts_counting(&self, root: TenantId, tenant: TenantId, currency: Currency) -> Result<PayoutSums> {
+    pub async fn payouts_counting(
+        &self,
+        root: TenantId,
+        tenant: TenantId,
+        currency: Currency,
+    ) -> Result<PayoutSums> {
         self.payouts_beside(root, tenant, currency, None).await
     }
 
     /// The same beside one payout: without it, and without those that are due for a later period.
-    pub async fn payouts_beside(&self, root: TenantId, tenant: TenantId, currency: Currency, one: Option<&Payout>) -> Result<PayoutSums> {
+    pub async fn payouts_beside(
+        &self,
+        root: TenantId,
+        tenant: TenantId,
+        currency: Currency,
+        one: Option<&Payout>,
+    ) -> Result<PayoutSums> {
         let (id, period) = one.map_or((0, i64::MAX), |one| (one.id.0, one.period));
-        let SumsRow { gone, due, debited } =
-            read!(self, fetch_one as SumsRow, COUNTING_PARTS, root.0, tenant.0, currency.code(), id, period)?;
-        Ok(PayoutSums { gone: Cents(gone), due: Cents(due), debited: Cents(debited) })
+        let SumsRow { gone, due, debited } = read!(
+            self,
+            fetch_one as SumsRow,
+            COUNTING_PARTS,
+            root.0,
+            tenant.0,
+            currency.code(),
+            id,
+            period
+        )?;
+        Ok(PayoutSums {
+            gone: Cents(gone),
+            due: Cents(due),
+            debited: Cents(debited),
+        })
     }
 
     /// Payouts of `top` and of every reseller under it, newest first, older than `before`.
@@ -366,7 +501,18 @@ impl Records {
         let ((first, end), (from, until)) = (below(&top.path), period.micros());
         let state = state.as_ref().map(word).transpose()?.unwrap_or_default();
         let before = before.map_or(i64::MAX, |id| id.0);
-        let rows = read!(self, fetch_all as PayoutRow, BELOW, first, end, before, state, from, until, one_more(limit))?;
+        let rows = read!(
+            self,
+            fetch_all as PayoutRow,
+            BELOW,
+            first,
+            end,
+            before,
+            state,
+            from,
+            until,
+            one_more(limit)
+        )?;
         Page::of(rows, limit, PayoutRow::payout)
     }
 
@@ -393,7 +539,16 @@ impl Records {
     ) -> Result<Page<Payout>> {
         let (state, method, after) = (word(&state)?, word(&method)?, after.map_or(0, |id| id.0));
         let currency = currency.map_or("", Currency::code);
-        let rows = read!(self, fetch_all as PayoutRow, BY_STATE, state, method, after, currency, one_more(limit))?;
+        let rows = read!(
+            self,
+            fetch_all as PayoutRow,
+            BY_STATE,
+            state,
+            method,
+            after,
+            currency,
+            one_more(limit)
+        )?;
         Page::of(rows, limit, PayoutRow::payout)
     }
 
@@ -405,12 +560,16 @@ impl Records {
 
     /// Whose money the provider's transfer carried.
     pub async fn payout_by_transfer(&self, transfer: &str) -> Result<Option<Payout>> {
-        read!(self, fetch_optional as PayoutRow, BY_TRANSFER, transfer)?.map(PayoutRow::payout).transpose()
+        read!(self, fetch_optional as PayoutRow, BY_TRANSFER, transfer)?
+            .map(PayoutRow::payout)
+            .transpose()
     }
 
     /// # Errors
     /// `NotFound`.
     pub async fn payout_known(&self, id: PayoutId) -> Result<Payout> {
-        self.payout(id).await?.ok_or(RecordError::NotFound { what: "payout" })
+        self.payout(id)
+            .await?
+            .ok_or(RecordError::NotFound { what: "payout" })
     }
 }

@@ -16,12 +16,17 @@ statements! {
     VERSION = "select coalesce(sum(version), 0)::bigint from versions";
     SETTING = "select value_json from settings where name = $1";
     SET = "insert into settings (root_id, name, value_json, updated_at) values ($1, $2, $3, $4)";
-    SET_AGAIN = "update settings set value_json = $3, updated_at = $4 where root_id = $1 and name = $2";
+    SET_AGAIN = "update settings set value_json = $3, updated_at = $4 where root_id = $1 and name \
+        = $2";
     COUNTS = concat!(
-        "select (select count(*) from tenants) as tenants, (select count(*) from tenants where closed_at is not null) as closed,",
-        " (select count(*) from agreements) as agreements, (select count(*) from meters) as meters, (select count(*) from rate_cards) as rate_cards,",
-        " (select count(*) from card_versions) as card_versions, (select count(*) from api_keys) as api_keys,",
-        " (select count(*) from audit_log) as audit_entries, (select count(*) from idempotency) as idempotency_keys"
+        "select (select count(*) from tenants) as tenants, (select count(*) from tenants where \
+            closed_at is not null) as closed,",
+        " (select count(*) from agreements) as agreements, (select count(*) from meters) as \
+            meters, (select count(*) from rate_cards) as rate_cards,",
+        " (select count(*) from card_versions) as card_versions, (select count(*) from api_keys) \
+            as api_keys,",
+        " (select count(*) from audit_log) as audit_entries, (select count(*) from idempotency) \
+            as idempotency_keys"
     );
 }
 
@@ -51,12 +56,22 @@ pub struct Counts {
 
 /// On PostgreSQL: true for one tenant only, however many processes start at once.
 pub(super) async fn claim_platform(tx: &mut Tx<'_>, platform: TenantId) -> Result<bool> {
-    Ok(change!(tx, META_ONCE, "platform", platform.0.to_be_bytes().as_slice())? == 1)
+    Ok(change!(
+        tx,
+        META_ONCE,
+        "platform",
+        platform.0.to_be_bytes().as_slice()
+    )? == 1)
 }
 
 impl Records {
     /// Creates the platform and its admin key unless there is a platform.
-    pub async fn ensure_platform(&self, actor: &Actor, new: &NewTenant, key: &ApiKey) -> Result<Platform> {
+    pub async fn ensure_platform(
+        &self,
+        actor: &Actor,
+        new: &NewTenant,
+        key: &ApiKey,
+    ) -> Result<Platform> {
         let made = write!(self, |tx| {
             if let Some(platform) = platform_in(tx).await? {
                 return Ok(Platform::Existing(platform));
@@ -67,7 +82,15 @@ impl Records {
             }
             insert(tx, std::slice::from_ref(new)).await?;
             let (id, after) = (tenant.id.to_string(), Some(summary(tenant)));
-            let change = Change { tenant: tenant.id, root: tenant.root, resource: "tenant", id, action: "create", before: None, after };
+            let change = Change {
+                tenant: tenant.id,
+                root: tenant.root,
+                resource: "tenant",
+                id,
+                action: "create",
+                before: None,
+                after,
+            };
             audit::append(tx, actor, &change).await?;
             keys::insert(tx, actor, key).await?;
             Ok(Platform::Created(tenant.clone()))
@@ -93,7 +116,8 @@ impl Records {
         })
     }
 
-    /// A number that differs whenever any process has changed a record that may be kept in memory. `None`: no other process can.
+    /// A number that differs whenever any process has changed a record that may be kept in memory.
+    /// `None`: no other process can.
     pub async fn shared_version(&self) -> Result<Option<i64>> {
         match &self.db {
             Db::Sqlite(_) => Ok(None),
@@ -103,7 +127,9 @@ impl Records {
 
     pub async fn setting(&self, name: &str) -> Result<Option<Value>> {
         let row = read!(self, fetch_optional as (String,), SETTING, name)?;
-        Ok(row.map(|(text,)| serde_json::from_str(&text).map_err(corrupt)).transpose()?)
+        Ok(row
+            .map(|(text,)| serde_json::from_str(&text).map_err(corrupt))
+            .transpose()?)
     }
 
     /// Settings are shown in the audit log: no secrets.
@@ -113,10 +139,27 @@ impl Records {
             let platform = platform_held(tx).await?;
             let before = look!(tx, fetch_optional as (String,), SETTING, name)?;
             let set = if before.is_some() { SET_AGAIN } else { SET };
-            change!(tx, set, platform.0, name, value.to_string(), actor.at.micros())?;
-            let before = before.map(|(text,)| serde_json::from_str(&text).map_err(corrupt)).transpose()?;
+            change!(
+                tx,
+                set,
+                platform.0,
+                name,
+                value.to_string(),
+                actor.at.micros()
+            )?;
+            let before = before
+                .map(|(text,)| serde_json::from_str(&text).map_err(corrupt))
+                .transpose()?;
             let (id, after) = (name.to_owned(), Some(json!(value)));
-            let change = Change { tenant: platform, root: platform, resource: "setting", id, action: "set", before, after };
+            let change = Change {
+                tenant: platform,
+                root: platform,
+                resource: "setting",
+                id,
+                action: "set",
+                before,
+                after,
+            };
             audit::append(tx, actor, &change).await
         })
     }

@@ -8,24 +8,29 @@ use serde_json::json;
 
 macro_rules! columns {
     () => {
-        "id, root_id, tenant_id, top_up_id, payment_id, cents, currency, state, request_key, reason, provider_id, failure, generation, \
+        "id, root_id, tenant_id, top_up_id, payment_id, cents, currency, state, request_key, \
+            reason, provider_id, failure, generation, \
          attempts, next_at, created_at, updated_at"
     };
 }
 
 statements! {
     INSERT = concat!(
-        "insert into refunds (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        "insert into refunds (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+            $11, $12, $13, $14, $15, $16, $17)",
         " on conflict do nothing"
     );
-    BY_REQUEST = concat!("select ", columns!(), " from refunds where root_id = $1 and request_key = $2");
+    BY_REQUEST = concat!("select ", columns!(), " from refunds where root_id = $1 and request_key \
+        = $2");
     BY_ID = concat!("select ", columns!(), " from refunds where id = $1");
     OF_PAYMENT = concat!("select ", columns!(), " from refunds where payment_id = $1 order by id");
     OF_TOP_UP = concat!("select ", columns!(), " from refunds where top_up_id = $1 order by id");
-    DUE = concat!("select ", columns!(), " from refunds where next_at <= $1 order by next_at limit $2");
+    DUE = concat!("select ", columns!(), " from refunds where next_at <= $1 order by next_at \
+        limit $2");
     /// Whoever saw the row as it is changes it.
     PUT = concat!(
-        "update refunds set state = $4, provider_id = $5, failure = $6, generation = $7, attempts = $8, next_at = $9, updated_at = $10",
+        "update refunds set state = $4, provider_id = $5, failure = $6, generation = $7, attempts \
+            = $8, next_at = $9, updated_at = $10",
         " where root_id = $1 and id = $2 and updated_at = $3"
     );
 }
@@ -113,10 +118,17 @@ impl RefundRow {
 
 impl Refund {
     pub fn change(&self, action: &'static str) -> Change {
-        let after =
-            json!({ "top_up": self.top_up, "cents": self.cents, "currency": self.currency, "state": self.state, "failure": self.failure });
+        let after = json!({ "top_up": self.top_up, "cents": self.cents, "currency": self.currency, "state": self.state, "failure": self.failure });
         let id = self.id.to_string();
-        Change { tenant: self.tenant, root: self.root, resource: "refund", id, action, before: None, after: Some(after) }
+        Change {
+            tenant: self.tenant,
+            root: self.root,
+            resource: "refund",
+            id,
+            action,
+            before: None,
+            after: Some(after),
+        }
     }
 }
 
@@ -150,8 +162,18 @@ impl Records {
                 audit::append(tx, actor, &new.change("create")).await?;
                 return Ok(Created::Fresh(new.clone()));
             }
-            let earlier = look!(tx, fetch_optional as RefundRow, BY_REQUEST, new.root.0, new.request_key.as_str())?;
-            Ok(Created::Earlier(earlier.ok_or_else(|| conflict("id", "it is taken"))?.refund()?))
+            let earlier = look!(
+                tx,
+                fetch_optional as RefundRow,
+                BY_REQUEST,
+                new.root.0,
+                new.request_key.as_str()
+            )?;
+            Ok(Created::Earlier(
+                earlier
+                    .ok_or_else(|| conflict("id", "it is taken"))?
+                    .refund()?,
+            ))
         })
     }
 
@@ -174,7 +196,10 @@ impl Records {
                 after.generation,
                 after.attempts,
                 after.next_at.map(Instant::micros),
-                after.updated_at.micros().max(before.updated_at.micros() + 1),
+                after
+                    .updated_at
+                    .micros()
+                    .max(before.updated_at.micros() + 1),
             )?;
             if changed == 1 && moved {
                 audit::append(tx, actor, &after.change("update")).await?;
@@ -184,25 +209,51 @@ impl Records {
     }
 
     pub async fn refund(&self, id: RefundId) -> Result<Option<Refund>> {
-        read!(self, fetch_optional as RefundRow, BY_ID, id.0)?.map(RefundRow::refund).transpose()
+        read!(self, fetch_optional as RefundRow, BY_ID, id.0)?
+            .map(RefundRow::refund)
+            .transpose()
     }
 
     /// What the same request asked for before.
-    pub async fn refund_by_request(&self, root: TenantId, request_key: &str) -> Result<Option<Refund>> {
-        read!(self, fetch_optional as RefundRow, BY_REQUEST, root.0, request_key)?.map(RefundRow::refund).transpose()
+    pub async fn refund_by_request(
+        &self,
+        root: TenantId,
+        request_key: &str,
+    ) -> Result<Option<Refund>> {
+        read!(
+            self,
+            fetch_optional as RefundRow,
+            BY_REQUEST,
+            root.0,
+            request_key
+        )?
+        .map(RefundRow::refund)
+        .transpose()
     }
 
     pub async fn refunds_of_payment(&self, payment: &str) -> Result<Vec<Refund>> {
-        read!(self, fetch_all as RefundRow, OF_PAYMENT, payment)?.into_iter().map(RefundRow::refund).collect()
+        read!(self, fetch_all as RefundRow, OF_PAYMENT, payment)?
+            .into_iter()
+            .map(RefundRow::refund)
+            .collect()
     }
 
     pub async fn refunds_of(&self, top_up: TopUpId) -> Result<Vec<Refund>> {
-        read!(self, fetch_all as RefundRow, OF_TOP_UP, top_up.0)?.into_iter().map(RefundRow::refund).collect()
+        read!(self, fetch_all as RefundRow, OF_TOP_UP, top_up.0)?
+            .into_iter()
+            .map(RefundRow::refund)
+            .collect()
     }
 
     /// Those to look at again by now, the longest due first.
     pub async fn due_refunds(&self, now: Instant, limit: usize) -> Result<Vec<Refund>> {
-        let rows = read!(self, fetch_all as RefundRow, DUE, now.micros(), one_more(limit) - 1)?;
+        let rows = read!(
+            self,
+            fetch_all as RefundRow,
+            DUE,
+            now.micros(),
+            one_more(limit) - 1
+        )?;
         rows.into_iter().map(RefundRow::refund).collect()
     }
 }

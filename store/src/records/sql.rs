@@ -1,8 +1,8 @@
 //! One text per statement, run on whichever database is open.
 //!
-//! Statements are constants listed by [`statements!`], so that a test prepares every one of them.
-//! A constant may stand for many rows ([`rows_of`]) or many values ([`any_of`]): the text that runs is
-//! derived from it and never contains data. A difference between databases is a visible `match`.
+//! Statements are constants listed by [`statements!`], so that a test prepares every one of them. A
+//! constant may stand for many rows ([`rows_of`]) or many values ([`any_of`]): the text that runs
+//! is derived from it and never contains data. A difference between databases is a visible `match`.
 
 use super::{RecordError, Result};
 use crate::acknowledged::LAST_CHANGE;
@@ -13,7 +13,8 @@ use serde::de::{DeserializeOwned, IntoDeserializer};
 use sqlx::{Connection, PgPool, SqliteConnection};
 use tokio::sync::MutexGuard;
 
-/// Rows of one multi-row insert. Times the widest row (15 columns) this stays far below SQLite's 32,766 parameters.
+/// Rows of one multi-row insert. Times the widest row (15 columns) this stays far below SQLite's
+/// 32,766 parameters.
 pub(super) const ROWS_PER_STATEMENT: usize = 500;
 /// Values of one `in` list.
 pub(super) const VALUES_PER_STATEMENT: usize = 512;
@@ -28,7 +29,8 @@ macro_rules! statements {
 }
 
 statements! {
-    /// Moves a root's version, and by that locks its records for other writers. PostgreSQL only, as the next.
+    /// Moves a root's version, and by that locks its records for other writers. PostgreSQL only, as
+    /// the next.
     LOCK = "update versions set version = version + 1 where root_id = $1";
     /// Locks a root's audit log likewise.
     LOCK_LOG = "update versions set entries = entries + 1 where root_id = $1";
@@ -41,8 +43,9 @@ pub(super) enum Tx<'a> {
 }
 
 impl Tx<'_> {
-    /// Keeps every other writer of these roots' records waiting until this transaction is over, and shows it what they
-    /// did before. Nothing that must stay true is read before this. On SQLite there is one writer anyway.
+    /// Keeps every other writer of these roots' records waiting until this transaction is over, and
+    /// shows it what they did before. Nothing that must stay true is read before this. On SQLite
+    /// there is one writer anyway.
     pub(super) async fn lock(&mut self, roots: &[TenantId]) -> Result<()> {
         // In the order of ids, so that no two writers wait for each other.
         for root in distinct(roots) {
@@ -57,8 +60,15 @@ impl Tx<'_> {
     }
 
     async fn move_row(&mut self, sql: &'static str, root: TenantId) -> Result<()> {
-        let Self::Postgres(tx) = self else { return Ok(()) };
-        match sqlx::query(sql).bind(root.0).execute(&mut **tx).await?.rows_affected() {
+        let Self::Postgres(tx) = self else {
+            return Ok(());
+        };
+        match sqlx::query(sql)
+            .bind(root.0)
+            .execute(&mut **tx)
+            .await?
+            .rows_affected()
+        {
             1 => Ok(()),
             _ => Err(corrupt(format!("the root {root} has no version")).into()),
         }
@@ -88,8 +98,12 @@ impl<'a> Writer<'a> {
 
     pub(super) async fn begin(&mut self) -> Result<Tx<'_>, Failed> {
         let begun = match self {
-            // Immediate: a transaction that reads first must not find the database changed when it writes.
-            Self::Sqlite(connection) => connection.begin_with("begin immediate").await.map(Tx::Sqlite),
+            // Immediate: a transaction that reads first must not find the database changed when it
+            // writes.
+            Self::Sqlite(connection) => connection
+                .begin_with("begin immediate")
+                .await
+                .map(Tx::Sqlite),
             Self::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
         };
         begun.map_err(|error| Failed::Work(error.into()))
@@ -113,10 +127,17 @@ pub(super) async fn finish<T>(tx: Tx<'_>, worked: Result<T>) -> Result<T, Failed
 }
 
 /// What is committed to a file is remembered beside it.
-pub(super) async fn remembered<T>(outcome: Result<T, Failed>, db: &Db, writer: &mut Writer<'_>) -> Result<T, Failed> {
+pub(super) async fn remembered<T>(
+    outcome: Result<T, Failed>,
+    db: &Db,
+    writer: &mut Writer<'_>,
+) -> Result<T, Failed> {
     if let (Ok(_), Db::Sqlite(db), Writer::Sqlite(connection)) = (&outcome, db, writer) {
         // It is committed: that it is not remembered changes nothing about it.
-        if let Ok(last) = sqlx::query_scalar(LAST_CHANGE).fetch_one(&mut **connection).await {
+        if let Ok(last) = sqlx::query_scalar(LAST_CHANGE)
+            .fetch_one(&mut **connection)
+            .await
+        {
             db.acknowledged.change(last);
         }
     }
@@ -134,9 +155,9 @@ pub(super) async fn answer<T>(outcome: Result<T, Failed>, tries: &mut Tries) -> 
     }
 }
 
-/// Does a block in one transaction and commits it: `write!(records, |tx| { … })`. On PostgreSQL it is done again as long as
-/// another transaction is in its way, so it must change nothing else. A macro because the future of an asynchronous
-/// closure is not known to be `Send`.
+/// Does a block in one transaction and commits it: `write!(records, |tx| { … })`. On PostgreSQL it
+/// is done again as long as another transaction is in its way, so it must change nothing else. A
+/// macro because the future of an asynchronous closure is not known to be `Send`.
 macro_rules! write {
     ($records:expr, |$tx:ident| $work:block) => {{
         let mut tries = $crate::retry::Tries::default();
@@ -150,7 +171,8 @@ macro_rules! write {
                 }
                 Err(failed) => Err(failed),
             };
-            let outcome = $crate::records::sql::remembered(outcome, &$records.db, &mut writer).await;
+            let outcome =
+                $crate::records::sql::remembered(outcome, &$records.db, &mut writer).await;
             // Nobody waits for this one while it waits.
             drop(writer);
             if let Some(answer) = $crate::records::sql::answer(outcome, &mut tries).await {
@@ -244,7 +266,8 @@ macro_rules! insert_many {
     }};
 }
 
-/// All rows for a set of ids, chunk by chunk in the ids' order. From the readers (`pool records`) or inside a transaction (`tx tx`).
+/// All rows for a set of ids, chunk by chunk in the ids' order. From the readers (`pool records`)
+/// or inside a transaction (`tx tx`).
 macro_rules! fetch_any {
     (pool $records:expr, $row:ty, $sql:expr, $ids:expr) => {
         match &$records.db {
@@ -290,30 +313,55 @@ macro_rules! fetch_names {
             $crate::db::Db::Sqlite(db) => {
                 let names = serde_json::to_string($names).map_err($crate::records::sql::corrupt)?;
                 let text = sqlx::AssertSqlSafe($crate::records::sql::any_of_json($sql));
-                sqlx::query_as::<_, $row>(text).bind(names).bind($arg).fetch_all(&db.readers).await?
+                sqlx::query_as::<_, $row>(text)
+                    .bind(names)
+                    .bind($arg)
+                    .fetch_all(&db.readers)
+                    .await?
             }
             $crate::db::Db::Postgres(db) => {
                 let text = $crate::records::sql::any_of_array($sql);
                 let text = || sqlx::AssertSqlSafe(text.clone());
                 $crate::records::sql::patiently!(db, $records.root, |reader| {
-                    sqlx::query_as::<_, $row>(text()).bind($names).bind($arg).fetch_all(reader).await
+                    sqlx::query_as::<_, $row>(text())
+                        .bind($names)
+                        .bind($arg)
+                        .fetch_all(reader)
+                        .await
                 })?
             }
         }
     };
 }
 
-pub(super) use {change, fetch_any, fetch_names, insert_many, look, patiently, read, statements, write};
+pub(super) use {
+    change, fetch_any, fetch_names, insert_many, look, patiently, read, statements, write,
+};
 
-/// The text of a one-row `insert … values ($1, …, $c) …` for `rows` rows, with `parameter(n)` for the n-th. On SQLite a bare
-/// question mark, because it finds a `$n` by a linear search, which makes long lists quadratic.
+/// The text of a one-row `insert … values ($1, …, $c) …` for `rows` rows, with `parameter(n)` for
+/// the n-th. On SQLite a bare question mark, because it finds a `$n` by a linear search, which
+/// makes long lists quadratic.
 pub(super) fn rows_of(sql: &str, rows: usize, parameter: impl Fn(usize) -> String) -> String {
-    let Some((head, tail)) = sql.split_once("values (").and_then(|(head, rest)| Some((head, rest.split_once(')')?.1))) else {
+    let Some((head, tail)) = sql
+        .split_once("values (")
+        .and_then(|(head, rest)| Some((head, rest.split_once(')')?.1)))
+    else {
         return sql.to_owned();
     };
     let columns = sql.matches('$').count();
-    let row = |row: usize| format!("({})", (1..=columns).map(|column| parameter(row * columns + column)).collect::<Vec<_>>().join(", "));
-    format!("{head}values {}{tail}", (0..rows).map(row).collect::<Vec<_>>().join(", "))
+    let row = |row: usize| {
+        format!(
+            "({})",
+            (1..=columns)
+                .map(|column| parameter(row * columns + column))
+                .collect::<Vec<_>>()
+                .join(", ")
+        )
+    };
+    format!(
+        "{head}values {}{tail}",
+        (0..rows).map(row).collect::<Vec<_>>().join(", ")
+    )
 }
 
 /// The text of a statement with `in ($1)` for `values` values, on SQLite.
@@ -338,7 +386,8 @@ pub(super) fn distinct<T: Ord + Copy>(values: &[T]) -> Vec<T> {
     values
 }
 
-/// The values, the last repeated up to a power of two: few texts, so that prepared ones are found again.
+/// The values, the last repeated up to a power of two: few texts, so that prepared ones are found
+/// again.
 pub(super) fn padded<T: Copy>(values: &[T]) -> Vec<T> {
     let mut padded = values.to_vec();
     if let Some(&last) = values.last() {
@@ -357,7 +406,8 @@ pub(super) fn word<T: serde::Serialize>(value: &T) -> Result<String, sqlx::Error
 
 /// The unit variant of that serde name.
 pub(super) fn from_word<T: DeserializeOwned>(word: &str) -> Result<T, sqlx::Error> {
-    T::deserialize(word.into_deserializer()).map_err(|error: serde::de::value::Error| corrupt(error))
+    T::deserialize(word.into_deserializer())
+        .map_err(|error: serde::de::value::Error| corrupt(error))
 }
 
 /// A stored value that does not read back.
@@ -373,16 +423,28 @@ mod tests {
     fn one_text_stands_for_many_rows() {
         let sql = "insert into t (a, b) values ($1, $2) on conflict do nothing";
         let sqlite = rows_of(sql, 2, |_| "?".to_owned());
-        assert_eq!(sqlite, "insert into t (a, b) values (?, ?), (?, ?) on conflict do nothing");
+        assert_eq!(
+            sqlite,
+            "insert into t (a, b) values (?, ?), (?, ?) on conflict do nothing"
+        );
         let postgres = rows_of(sql, 2, |number| format!("${number}"));
-        assert_eq!(postgres, "insert into t (a, b) values ($1, $2), ($3, $4) on conflict do nothing");
+        assert_eq!(
+            postgres,
+            "insert into t (a, b) values ($1, $2), ($3, $4) on conflict do nothing"
+        );
     }
 
     #[test]
     fn one_text_stands_for_many_values() {
         let sql = "select a from t where b in ($1) order by a";
-        assert_eq!(any_of(sql, 3), "select a from t where b in (?, ?, ?) order by a");
-        assert_eq!(any_of_array(sql), "select a from t where b = any($1) order by a");
+        assert_eq!(
+            any_of(sql, 3),
+            "select a from t where b in (?, ?, ?) order by a"
+        );
+        assert_eq!(
+            any_of_array(sql),
+            "select a from t where b = any($1) order by a"
+        );
         assert_eq!(padded(&[1, 2, 3]), [1, 2, 3, 3]);
         assert!(padded::<i64>(&[]).is_empty());
     }

@@ -14,7 +14,8 @@ statements! {
         " (select count(*) from payouts where state in ('due', 'paying', 'reversing')) as payouts,",
         " (select count(*) from top_ups where state = 'failed'",
         // The newest, found from the end: mostly the first that is looked at.
-        " and id > coalesce((select id from top_ups where state = 'succeeded' order by id desc limit 1), 0)) as failed_payments"
+        " and id > coalesce((select id from top_ups where state = 'succeeded' order by id desc \
+            limit 1), 0)) as failed_payments"
     );
 }
 
@@ -38,7 +39,10 @@ impl Records {
     pub async fn standing(&self) -> Result<Standing> {
         let standing = read!(self, fetch_one as Standing, LOOK)?;
         Ok(match &self.db {
-            Db::Sqlite(db) => Standing { holds: db.open_holds.load(Ordering::Relaxed) as i64, ..standing },
+            Db::Sqlite(db) => Standing {
+                holds: db.open_holds.load(Ordering::Relaxed) as i64,
+                ..standing
+            },
             Db::Postgres(_) => standing,
         })
     }
@@ -60,10 +64,19 @@ mod tests {
         let file = dir.path().join("centwise.db");
         Db::open_sqlite(&file).await.unwrap().close().await;
         let connection = rusqlite::Connection::open(&file).unwrap();
-        let mut plan = connection.prepare(&format!("explain query plan {LOOK}")).unwrap();
-        let steps: Vec<String> = plan.query_map([], |row| row.get("detail")).unwrap().map(Result::unwrap).collect();
+        let mut plan = connection
+            .prepare(&format!("explain query plan {LOOK}"))
+            .unwrap();
+        let steps: Vec<String> = plan
+            .query_map([], |row| row.get("detail"))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         for table in ["deliveries", "holds", "payouts"] {
-            let through: Vec<&String> = steps.iter().filter(|step| **step == format!("SCAN {table}")).collect();
+            let through: Vec<&String> = steps
+                .iter()
+                .filter(|step| **step == format!("SCAN {table}"))
+                .collect();
             assert!(through.is_empty(), "{steps:?}");
         }
     }

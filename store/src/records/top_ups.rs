@@ -1,4 +1,5 @@
-//! Top-ups through a payment provider: asked for here before the provider is, and what became of them.
+//! Top-ups through a payment provider: asked for here before the provider is, and what became of
+//! them.
 
 use super::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
 use super::tenants::below;
@@ -10,17 +11,20 @@ use tenants::Tenant;
 
 macro_rules! columns {
     () => {
-        "id, root_id, tenant_id, currency, cents, origin, state, request_key, token, request_json, session_id, url, payment_id, failure, \
+        "id, root_id, tenant_id, currency, cents, origin, state, request_key, token, \
+            request_json, session_id, url, payment_id, failure, \
          generation, attempts, next_at, created_at, updated_at, expires_at"
     };
 }
 
 statements! {
     INSERT = concat!(
-        "insert into top_ups (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+        "insert into top_ups (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+            $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
         " on conflict do nothing"
     );
-    BY_REQUEST = concat!("select ", columns!(), " from top_ups where root_id = $1 and request_key = $2");
+    BY_REQUEST = concat!("select ", columns!(), " from top_ups where root_id = $1 and request_key \
+        = $2");
     BY_ID = concat!("select ", columns!(), " from top_ups where id = $1");
     BY_SESSION = concat!("select ", columns!(), " from top_ups where session_id = $1");
     BY_PAYMENT = concat!("select ", columns!(), " from top_ups where payment_id = $1");
@@ -30,11 +34,14 @@ statements! {
         " and tenant_id in (select t.id from tenants t where t.path >= $2 and t.path < $3)",
         " and created_at >= $4 and created_at < $5 order by id desc limit $6"
     );
-    DUE = concat!("select ", columns!(), " from top_ups where next_at <= $1 order by next_at limit $2");
+    DUE = concat!("select ", columns!(), " from top_ups where next_at <= $1 order by next_at \
+        limit $2");
     /// Whoever saw the row as it is changes it.
     PUT = concat!(
-        "update top_ups set state = $4, session_id = $5, url = $6, payment_id = $7, failure = $8, generation = $9, attempts = $10,",
-        " next_at = $11, updated_at = $12, request_json = $13, expires_at = $14 where root_id = $1 and id = $2 and updated_at = $3"
+        "update top_ups set state = $4, session_id = $5, url = $6, payment_id = $7, failure = $8, \
+            generation = $9, attempts = $10,",
+        " next_at = $11, updated_at = $12, request_json = $13, expires_at = $14 where root_id = \
+            $1 and id = $2 and updated_at = $3"
     );
 }
 
@@ -141,7 +148,10 @@ impl TopUpRow {
             origin: from_word(&self.origin)?,
             state: from_word(&self.state)?,
             request_key: self.request_key,
-            token: self.token.try_into().map_err(|_| corrupt("top_ups.token"))?,
+            token: self
+                .token
+                .try_into()
+                .map_err(|_| corrupt("top_ups.token"))?,
             request: self.request_json,
             session: self.session_id,
             url: self.url,
@@ -165,7 +175,15 @@ impl TopUp {
 
     pub fn change(&self, action: &'static str, before: Option<&Self>) -> Change {
         let (before, after) = (before.map(Self::summary), Some(self.summary()));
-        Change { tenant: self.tenant, root: self.root, resource: "top_up", id: self.id.to_string(), action, before, after }
+        Change {
+            tenant: self.tenant,
+            root: self.root,
+            resource: "top_up",
+            id: self.id.to_string(),
+            action,
+            before,
+            after,
+        }
     }
 }
 
@@ -204,8 +222,18 @@ pub(super) async fn create(tx: &mut Tx<'_>, actor: &Actor, new: &TopUp) -> Resul
         audit::append(tx, actor, &new.change("create", None)).await?;
         return Ok(Created::Fresh(new.clone()));
     }
-    let earlier = look!(tx, fetch_optional as TopUpRow, BY_REQUEST, new.root.0, new.request_key.as_str())?;
-    Ok(Created::Earlier(earlier.ok_or_else(|| conflict("id", "it is taken"))?.top_up()?))
+    let earlier = look!(
+        tx,
+        fetch_optional as TopUpRow,
+        BY_REQUEST,
+        new.root.0,
+        new.request_key.as_str()
+    )?;
+    Ok(Created::Earlier(
+        earlier
+            .ok_or_else(|| conflict("id", "it is taken"))?
+            .top_up()?,
+    ))
 }
 
 /// Writes `after` over `before` unless somebody else was faster.
@@ -224,7 +252,10 @@ pub(super) async fn put(tx: &mut Tx<'_>, before: &TopUp, after: &TopUp) -> Resul
         after.generation,
         after.attempts,
         after.next_at.map(Instant::micros),
-        after.updated_at.micros().max(before.updated_at.micros() + 1),
+        after
+            .updated_at
+            .micros()
+            .max(before.updated_at.micros() + 1),
         after.request.as_str(),
         after.expires_at.micros(),
     )?;
@@ -243,32 +274,63 @@ impl Records {
     }
 
     pub async fn top_up(&self, id: TopUpId) -> Result<Option<TopUp>> {
-        read!(self, fetch_optional as TopUpRow, BY_ID, id.0)?.map(TopUpRow::top_up).transpose()
+        read!(self, fetch_optional as TopUpRow, BY_ID, id.0)?
+            .map(TopUpRow::top_up)
+            .transpose()
     }
 
     pub async fn top_up_by_session(&self, session: &str) -> Result<Option<TopUp>> {
-        read!(self, fetch_optional as TopUpRow, BY_SESSION, session)?.map(TopUpRow::top_up).transpose()
+        read!(self, fetch_optional as TopUpRow, BY_SESSION, session)?
+            .map(TopUpRow::top_up)
+            .transpose()
     }
 
     pub async fn top_up_by_payment(&self, payment: &str) -> Result<Option<TopUp>> {
-        read!(self, fetch_optional as TopUpRow, BY_PAYMENT, payment)?.map(TopUpRow::top_up).transpose()
+        read!(self, fetch_optional as TopUpRow, BY_PAYMENT, payment)?
+            .map(TopUpRow::top_up)
+            .transpose()
     }
 
     pub async fn top_up_by_token(&self, token: &[u8; 16]) -> Result<Option<TopUp>> {
-        read!(self, fetch_optional as TopUpRow, BY_TOKEN, token.as_slice())?.map(TopUpRow::top_up).transpose()
+        read!(self, fetch_optional as TopUpRow, BY_TOKEN, token.as_slice())?
+            .map(TopUpRow::top_up)
+            .transpose()
     }
 
-    /// Of `top` and every tenant under it, asked for in the period, newest first, older than `before`.
-    pub async fn top_ups_below(&self, top: &Tenant, period: Period, before: Option<TopUpId>, limit: usize) -> Result<Page<TopUp>> {
+    /// Of `top` and every tenant under it, asked for in the period, newest first, older than
+    /// `before`.
+    pub async fn top_ups_below(
+        &self,
+        top: &Tenant,
+        period: Period,
+        before: Option<TopUpId>,
+        limit: usize,
+    ) -> Result<Page<TopUp>> {
         let ((first, end), (from, until)) = (below(&top.path), period.micros());
         let before = before.map_or(i64::MAX, |id| id.0);
-        let rows = read!(self, fetch_all as TopUpRow, NEWEST_FIRST_BELOW, before, first, end, from, until, one_more(limit))?;
+        let rows = read!(
+            self,
+            fetch_all as TopUpRow,
+            NEWEST_FIRST_BELOW,
+            before,
+            first,
+            end,
+            from,
+            until,
+            one_more(limit)
+        )?;
         Page::of(rows, limit, TopUpRow::top_up)
     }
 
     /// Those to look at again by now, the longest due first.
     pub async fn due_top_ups(&self, now: Instant, limit: usize) -> Result<Vec<TopUp>> {
-        let rows = read!(self, fetch_all as TopUpRow, DUE, now.micros(), one_more(limit) - 1)?;
+        let rows = read!(
+            self,
+            fetch_all as TopUpRow,
+            DUE,
+            now.micros(),
+            one_more(limit) - 1
+        )?;
         rows.into_iter().map(TopUpRow::top_up).collect()
     }
 }

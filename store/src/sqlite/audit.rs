@@ -21,13 +21,20 @@ pub async fn verify_file(file: &Path) -> Result<Vec<Check>> {
     let mut conn = crate::db::open_sqlite_read_only(file).await?;
     let lost = acknowledged::missing(file, &mut conn).await?;
     let mut checks = verify(&mut conn).await?;
-    checks.push(Check { name: "acknowledged".to_owned(), ok: lost.is_none(), examined: 1, differences: lost.into_iter().collect() });
+    checks.push(Check {
+        name: "acknowledged".to_owned(),
+        ok: lost.is_none(),
+        examined: 1,
+        differences: lost.into_iter().collect(),
+    });
     Ok(checks)
 }
 
 pub async fn verify(conn: &mut SqliteConnection) -> Result<Vec<Check>> {
     let mut snapshot = conn.begin().await?;
-    let last_seq: i64 = sqlx::query_scalar(sql::LAST_SEQ).fetch_one(&mut *snapshot).await?;
+    let last_seq: i64 = sqlx::query_scalar(sql::LAST_SEQ)
+        .fetch_one(&mut *snapshot)
+        .await?;
     let texts = Texts::of(&mut snapshot).await?;
     let keys = personal_keys(&mut snapshot).await?;
     let audit = Audit::new(keys, last_seq.unsigned_abs());
@@ -48,11 +55,19 @@ struct Texts {
 
 impl Texts {
     async fn of(conn: &mut SqliteConnection) -> Result<Self> {
-        let has_reporters: bool = sqlx::query_scalar(sql::HAS_REPORTERS).fetch_one(conn).await?;
+        let has_reporters: bool = sqlx::query_scalar(sql::HAS_REPORTERS)
+            .fetch_one(conn)
+            .await?;
         Ok(if has_reporters {
-            Self { rows: sql::AUDIT_ROWS, identities: sql::AUDIT_IDENTITIES }
+            Self {
+                rows: sql::AUDIT_ROWS,
+                identities: sql::AUDIT_IDENTITIES,
+            }
         } else {
-            Self { rows: sql::AUDIT_ROWS_BEFORE, identities: sql::AUDIT_IDENTITIES_BEFORE }
+            Self {
+                rows: sql::AUDIT_ROWS_BEFORE,
+                identities: sql::AUDIT_IDENTITIES_BEFORE,
+            }
         })
     }
 }
@@ -61,7 +76,11 @@ async fn stream_rows(conn: &mut SqliteConnection, texts: Texts, audit: Audit) ->
     let mut working = tokio::task::spawn_blocking(move || Ok(audit));
     let (mut seq, mut batch) = (0_i64, 0_i64);
     loop {
-        let rows = sqlx::query(texts.rows).bind(seq).bind(CHUNK_ROWS).fetch_all(&mut *conn).await?;
+        let rows = sqlx::query(texts.rows)
+            .bind(seq)
+            .bind(CHUNK_ROWS)
+            .fetch_all(&mut *conn)
+            .await?;
         let Some(last) = rows.last() else { break };
         let last_batch = int(last, 1)?;
         let batches = batches(conn, batch, last_batch).await?;
@@ -69,7 +88,8 @@ async fn stream_rows(conn: &mut SqliteConnection, texts: Texts, audit: Audit) ->
         let mut audit = joined(working).await?;
         working = tokio::task::spawn_blocking(move || {
             audit.expect_batches(batches);
-            rows.iter().try_for_each(|row| stored_row(row).map(|row| audit.row(&row)))?;
+            rows.iter()
+                .try_for_each(|row| stored_row(row).map(|row| audit.row(&row)))?;
             Ok(audit)
         });
     }
@@ -79,24 +99,45 @@ async fn stream_rows(conn: &mut SqliteConnection, texts: Texts, audit: Audit) ->
 }
 
 async fn joined(working: tokio::task::JoinHandle<Result<Audit>>) -> Result<Audit> {
-    working.await.map_err(|e| JournalError::Unavailable(e.to_string()))?
+    working
+        .await
+        .map_err(|e| JournalError::Unavailable(e.to_string()))?
 }
 
-async fn repeated_identities(conn: &mut SqliteConnection, texts: Texts, mut audit: Audit) -> Result<Audit> {
+async fn repeated_identities(
+    conn: &mut SqliteConnection,
+    texts: Texts,
+    mut audit: Audit,
+) -> Result<Audit> {
     while audit.identities().next_pass() {
-        audit = stream_identities(conn, texts, audit, |audit, row| audit.identities().add(row)).await?;
+        audit =
+            stream_identities(conn, texts, audit, |audit, row| audit.identities().add(row)).await?;
     }
     if audit.identities().has_suspects() {
-        audit = stream_identities(conn, texts, audit, |audit, row| audit.identities().confirm(row)).await?;
+        audit = stream_identities(conn, texts, audit, |audit, row| {
+            audit.identities().confirm(row)
+        })
+        .await?;
     }
     Ok(audit)
 }
 
-async fn stream_identities(conn: &mut SqliteConnection, texts: Texts, mut audit: Audit, each: fn(&mut Audit, &Row<'_>)) -> Result<Audit> {
+async fn stream_identities(
+    conn: &mut SqliteConnection,
+    texts: Texts,
+    mut audit: Audit,
+    each: fn(&mut Audit, &Row<'_>),
+) -> Result<Audit> {
     let mut seq = 0_i64;
     loop {
-        let rows = sqlx::query(texts.identities).bind(seq).bind(CHUNK_ROWS).fetch_all(&mut *conn).await?;
-        let Some(last) = rows.last() else { return Ok(audit) };
+        let rows = sqlx::query(texts.identities)
+            .bind(seq)
+            .bind(CHUNK_ROWS)
+            .fetch_all(&mut *conn)
+            .await?;
+        let Some(last) = rows.last() else {
+            return Ok(audit);
+        };
         seq = int(last, 0)?;
         for row in &rows {
             each(&mut audit, &identity_row(row)?);
@@ -145,7 +186,11 @@ fn identity_row(row: &SqliteRow) -> Result<Row<'_>> {
 
 /// Batches after one and up to another.
 async fn batches(conn: &mut SqliteConnection, after: i64, until: i64) -> Result<Vec<BatchHead>> {
-    let rows = sqlx::query(sql::AUDIT_BATCHES).bind(after).bind(until).fetch_all(conn).await?;
+    let rows = sqlx::query(sql::AUDIT_BATCHES)
+        .bind(after)
+        .bind(until)
+        .fetch_all(conn)
+        .await?;
     let head = |row: &SqliteRow| {
         Ok(BatchHead {
             batch: int(row, 0)?,
@@ -167,16 +212,31 @@ fn hash(row: &SqliteRow, column: usize) -> Result<[u8; 32]> {
 
 async fn personal_keys(conn: &mut SqliteConnection) -> Result<HashMap<TenantId, [u8; 32]>> {
     let rows = sqlx::query(sql::AUDIT_KEYS).fetch_all(conn).await?;
-    rows.iter().map(|row| Ok((TenantId(int(row, 0)?), hash(row, 1)?))).collect()
+    rows.iter()
+        .map(|row| Ok((TenantId(int(row, 0)?), hash(row, 1)?)))
+        .collect()
 }
 
 async fn stored(conn: &mut SqliteConnection) -> Result<Stored> {
     // The rows may be older than the records: the audit is of both together, as opening takes them.
     let (state, _) = states::every(&mut *conn).await?;
-    let mut stored = Stored { state, ..Stored::default() };
-    for row in sqlx::query(sql::AUDIT_AMENDMENTS).fetch_all(&mut *conn).await? {
-        let kind = Kind::from_code(int(&row, 1)?).ok_or_else(|| JournalError::Corrupt("amendments: unknown kind".into()))?;
-        stored.state.amendments.insert(Seq(int(&row, 0)?), Amendment { kind, by: Seq(int(&row, 2)?) });
+    let mut stored = Stored {
+        state,
+        ..Stored::default()
+    };
+    for row in sqlx::query(sql::AUDIT_AMENDMENTS)
+        .fetch_all(&mut *conn)
+        .await?
+    {
+        let kind = Kind::from_code(int(&row, 1)?)
+            .ok_or_else(|| JournalError::Corrupt("amendments: unknown kind".into()))?;
+        stored.state.amendments.insert(
+            Seq(int(&row, 0)?),
+            Amendment {
+                kind,
+                by: Seq(int(&row, 2)?),
+            },
+        );
     }
     for row in sqlx::query(sql::HEADS).fetch_all(&mut *conn).await? {
         stored.heads.insert(TenantId(int(&row, 0)?), hash(&row, 2)?);

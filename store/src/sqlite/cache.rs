@@ -1,7 +1,7 @@
 //! Hot states in memory, bounded, and never ahead of what is committed.
 //!
-//! Two generations: what is used moves to the young one; when that is full the old one is forgotten.
-//! "Absent in the database" is remembered too.
+//! Two generations: what is used moves to the young one; when that is full the old one is
+//! forgotten. "Absent in the database" is remembered too.
 
 use super::states::Pending;
 use crate::journal::{Carries, Counted, CounterKey, State};
@@ -26,7 +26,11 @@ pub struct Hot<K, V> {
 
 impl<K: Eq + Hash + Clone, V: Clone> Hot<K, V> {
     pub fn new(max: usize) -> Self {
-        Self { young: FastMap::default(), old: FastMap::default(), max }
+        Self {
+            young: FastMap::default(),
+            old: FastMap::default(),
+            max,
+        }
     }
 
     /// `None`: unknown. `Some(None)`: known to be absent.
@@ -46,15 +50,22 @@ impl<K: Eq + Hash + Clone, V: Clone> Hot<K, V> {
         self.young.insert(key, value);
     }
 
-    /// Splits `keys` into what is known (put into `found`) and what must be read (returned, without repeats).
-    /// What is pending comes first: it is newer.
-    pub fn lookup(&mut self, keys: &[K], pending: &FastMap<K, V>, found: &mut FastMap<K, V>) -> Vec<K> {
+    /// Splits `keys` into what is known (put into `found`) and what must be read (returned, without
+    /// repeats). What is pending comes first: it is newer.
+    pub fn lookup(
+        &mut self,
+        keys: &[K],
+        pending: &FastMap<K, V>,
+        found: &mut FastMap<K, V>,
+    ) -> Vec<K> {
         let mut missing: FastMap<&K, ()> = FastMap::default();
         // About as many as a batch of many customers has.
         found.reserve(keys.len() / 2);
         for key in keys {
             // Many keys of a batch are the same few: asked for once.
-            let Entry::Vacant(free) = found.entry(key.clone()) else { continue };
+            let Entry::Vacant(free) = found.entry(key.clone()) else {
+                continue;
+            };
             if let Some(value) = pending.get(key) {
                 free.insert(value.clone());
                 continue;
@@ -91,7 +102,8 @@ pub struct HotStates {
     count: Arc<AtomicUsize>,
 }
 
-/// All open holds: whether an event's id names one, and which are over, is answered without the disk.
+/// All open holds: whether an event's id names one, and which are over, is answered without the
+/// disk.
 #[derive(Debug, Default)]
 pub struct OpenHolds {
     by_id: FastMap<HoldId, Hold>,
@@ -144,13 +156,22 @@ impl HotStates {
         }
     }
 
-    /// Takes over the states of a batch that has been committed; `written`: with everything pending.
+    /// Takes over the states of a batch that has been committed; `written`: with everything
+    /// pending.
     pub fn committed(&mut self, state: State, records: usize, written: bool) {
         self.commits += 1;
-        let State { accounts, carries, counters, holds, .. } = state;
+        let State {
+            accounts,
+            carries,
+            counters,
+            holds,
+            ..
+        } = state;
         holds.values().for_each(|hold| self.open_holds.set(hold));
-        self.count.store(self.open_holds.by_id.len(), Ordering::Relaxed);
-        self.pending.add(accounts, carries, counters, holds, records);
+        self.count
+            .store(self.open_holds.by_id.len(), Ordering::Relaxed);
+        self.pending
+            .add(accounts, carries, counters, holds, records);
         if written {
             self.written();
         }
@@ -158,7 +179,10 @@ impl HotStates {
 
     /// After a commit whose outcome was unknown: only what has been read again is known.
     pub fn start_again(&mut self, open_holds: Vec<Hold>, pending: Pending) {
-        *self = Self { commits: self.commits + 1, ..Self::new(open_holds, pending, Arc::clone(&self.count)) };
+        *self = Self {
+            commits: self.commits + 1,
+            ..Self::new(open_holds, pending, Arc::clone(&self.count))
+        };
     }
 }
 

@@ -44,13 +44,19 @@ pub struct Packing {
 
 impl Packing {
     pub(super) fn of(shared: &Shared, batch: &Batch) -> Result<Self> {
-        Ok(Self { packed: Packed::of(&batch.records)?, keys: index_keys(shared, batch) })
+        Ok(Self {
+            packed: Packed::of(&batch.records)?,
+            keys: index_keys(shared, batch),
+        })
     }
 }
 
 pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Placed> {
     maintain::wait_if_behind(shared).await?;
-    let packing = match std::mem::take(&mut batch.packed).0.and_then(Arc::into_inner) {
+    let packing = match std::mem::take(&mut batch.packed)
+        .0
+        .and_then(Arc::into_inner)
+    {
         Some(packing) => packing,
         None => Packing::of(shared, &batch)?,
     };
@@ -58,21 +64,39 @@ pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Placed> {
     let mut position = shared.position.lock().await;
     let reporters = shared.index()?.reporters.new_ones(&batch.records);
     let mut ready = prepare(&position, batch, packed, reporters)?;
-    let (first, number, heads, reporters) = (ready.first, ready.number, heads(&ready), ready.reporters.clone());
+    let (first, number, heads, reporters) = (
+        ready.first,
+        ready.number,
+        heads(&ready),
+        ready.reporters.clone(),
+    );
     ready.due = due(shared, &ready)?;
     let written = ready.due.is_some();
     let acknowledged = Arc::clone(&shared.db.acknowledged);
     let commit = move |connection: &mut Connection, ready: &mut Ready| {
         write(connection, ready)?;
-        acknowledged.batch(ready.number, hash_of(ready.heads.iter().map(|head| (head.root.0, head.hash.as_slice()))));
+        acknowledged.batch(
+            ready.number,
+            hash_of(
+                ready
+                    .heads
+                    .iter()
+                    .map(|head| (head.root.0, head.hash.as_slice())),
+            ),
+        );
         Ok(std::mem::take(&mut ready.state))
     };
     let removed = |error: Unwritable| JournalError::Unavailable(error.to_string());
-    let state = shared.db.write(ready, commit).await.and_then(|state| shared.db.check_linked().map(|()| state).map_err(removed));
+    let state = shared
+        .db
+        .write(ready, commit)
+        .await
+        .and_then(|state| shared.db.check_linked().map(|()| state).map_err(removed));
     let state = match state {
         Ok(state) => state,
         Err(error) => {
-            // Most failures have left nothing; for one at the very end nobody knows until it is read.
+            // Most failures have left nothing; for one at the very end nobody knows until it is
+            // read.
             shared.doubtful.store(true, Ordering::Release);
             return Err(error);
         }
@@ -83,8 +107,12 @@ pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Placed> {
     {
         let mut index = shared.index_mut()?;
         index.roots.extend(heads.iter().map(|(root, _)| *root));
-        reporters.into_iter().for_each(|(root, namespace, reporter)| index.reporters.add(root, namespace, reporter));
-        (first..).zip(keys).for_each(|(seq, keys)| index.recent.add(seq, keys));
+        reporters
+            .into_iter()
+            .for_each(|(root, namespace, reporter)| index.reporters.add(root, namespace, reporter));
+        (first..)
+            .zip(keys)
+            .for_each(|(seq, keys)| index.recent.add(seq, keys));
     }
     position.heads.extend(heads);
     drop(position);
@@ -99,59 +127,155 @@ fn due(shared: &Shared, ready: &Ready) -> Result<Option<Pending>> {
         return Ok(None);
     }
     let mut pending = hot.pending.clone();
-    let State { accounts, carries, counters, holds, .. } = &ready.state;
-    pending.add(accounts.clone(), carries.clone(), counters.clone(), holds.clone(), ready.records.len());
+    let State {
+        accounts,
+        carries,
+        counters,
+        holds,
+        ..
+    } = &ready.state;
+    pending.add(
+        accounts.clone(),
+        carries.clone(),
+        counters.clone(),
+        holds.clone(),
+        ready.records.len(),
+    );
     Ok(Some(pending))
 }
 
 fn heads(ready: &Ready) -> Vec<(TenantId, [u8; 32])> {
-    ready.heads.iter().map(|head| (head.root, head.hash)).collect()
+    ready
+        .heads
+        .iter()
+        .map(|head| (head.root, head.hash))
+        .collect()
 }
 
 fn index_keys(shared: &Shared, batch: &Batch) -> Vec<Keys> {
     let secret = &shared.secret;
     let at_hand = batch.identity_keys.len() == batch.records.len();
-    let identity =
-        |index: usize, record: &Record| if at_hand { batch.identity_keys[index] } else { secret.identity(record.identity.name()) };
-    batch.records.iter().enumerate().map(|(index, record)| Keys::of(secret, record, || identity(index, record))).collect()
+    let identity = |index: usize, record: &Record| {
+        if at_hand {
+            batch.identity_keys[index]
+        } else {
+            secret.identity(record.identity.name())
+        }
+    };
+    batch
+        .records
+        .iter()
+        .enumerate()
+        .map(|(index, record)| Keys::of(secret, record, || identity(index, record)))
+        .collect()
 }
 
 /// Gives out seqs, and works the chain out.
-fn prepare(position: &Position, batch: Batch, packed: Packed, reporters: Vec<Reported>) -> Result<Ready> {
+fn prepare(
+    position: &Position,
+    batch: Batch,
+    packed: Packed,
+    reporters: Vec<Reported>,
+) -> Result<Ready> {
     let first = position.last_seq + 1;
     let number = position.last_batch + 1;
     let mut records = batch.records;
-    (first..).zip(&mut records).for_each(|(seq, record)| record.seq = Seq(seq));
+    (first..)
+        .zip(&mut records)
+        .for_each(|(seq, record)| record.seq = Seq(seq));
     let outside = || JournalError::Corrupt("a batch names a record that it does not have".into());
-    let root_and_seq = |&index: &usize| records.get(index).map(|record| (record.identity.root.0, record.seq.0)).ok_or_else(outside);
-    let unrated = batch.unrated.iter().map(root_and_seq).collect::<Result<_>>()?;
-    let amendments = batch.amendments.iter().map(|&(amended, kind, by)| (amended.0, kind, first + by as i64)).collect();
+    let root_and_seq = |&index: &usize| {
+        records
+            .get(index)
+            .map(|record| (record.identity.root.0, record.seq.0))
+            .ok_or_else(outside)
+    };
+    let unrated = batch
+        .unrated
+        .iter()
+        .map(root_and_seq)
+        .collect::<Result<_>>()?;
+    let amendments = batch
+        .amendments
+        .iter()
+        .map(|&(amended, kind, by)| (amended.0, kind, first + by as i64))
+        .collect();
     let heads = chain(position, number, batch.committed_at, &records, &packed);
     let settled = batch.settled.iter().map(|seq| seq.0).collect();
-    Ok(Ready { first, number, records, packed, heads, state: batch.state, amendments, unrated, reporters, settled, due: None })
+    Ok(Ready {
+        first,
+        number,
+        records,
+        packed,
+        heads,
+        state: batch.state,
+        amendments,
+        unrated,
+        reporters,
+        settled,
+        due: None,
+    })
 }
 
 /// The new head of every root in the batch, one root after the other.
-fn chain(position: &Position, number: i64, committed_at: Instant, records: &[Record], packed: &Packed) -> Vec<BatchHead> {
-    let mut order: Vec<(TenantId, usize)> = records.iter().enumerate().map(|(index, record)| (record.identity.root, index)).collect();
+fn chain(
+    position: &Position,
+    number: i64,
+    committed_at: Instant,
+    records: &[Record],
+    packed: &Packed,
+) -> Vec<BatchHead> {
+    let mut order: Vec<(TenantId, usize)> = records
+        .iter()
+        .enumerate()
+        .map(|(index, record)| (record.identity.root, index))
+        .collect();
     order.sort_unstable();
     let mut hasher = BatchHasher::new(&GENESIS, TenantId(0), number, committed_at);
     let one_root = |part: &[(TenantId, usize)]| {
         let (&(root, first), &(_, last)) = (part.first()?, part.last()?);
-        hasher.restart(position.heads.get(&root).unwrap_or(&GENESIS), root, number, committed_at);
-        part.iter().for_each(|&(_, index)| hasher.row(&Row::of(&records[index], packed.body(index))));
+        hasher.restart(
+            position.heads.get(&root).unwrap_or(&GENESIS),
+            root,
+            number,
+            committed_at,
+        );
+        part.iter()
+            .for_each(|&(_, index)| hasher.row(&Row::of(&records[index], packed.body(index))));
         let (first, last, hash) = (records[first].seq, records[last].seq, hasher.finish());
-        Some(BatchHead { batch: number, root, first, last, records: part.len() as i64, hash, committed_at })
+        Some(BatchHead {
+            batch: number,
+            root,
+            first,
+            last,
+            records: part.len() as i64,
+            hash,
+            committed_at,
+        })
     };
-    order.chunk_by(|a, b| a.0 == b.0).filter_map(one_root).collect()
+    order
+        .chunk_by(|a, b| a.0 == b.0)
+        .filter_map(one_root)
+        .collect()
 }
 
 fn write(connection: &mut Connection, ready: &Ready) -> Result<()> {
     let last = ready.first + ready.records.len() as i64 - 1;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    sql::write_numbered(&tx, &sql::INSERT_RECORDS, &ready.records, |row, index, record| {
-        bind_record(row, ready.number, record, ready.packed.body(index), ready.packed.personal(index))
-    })?;
+    sql::write_numbered(
+        &tx,
+        &sql::INSERT_RECORDS,
+        &ready.records,
+        |row, index, record| {
+            bind_record(
+                row,
+                ready.number,
+                record,
+                ready.packed.body(index),
+                ready.packed.personal(index),
+            )
+        },
+    )?;
     sql::write(&tx, &sql::UPSERT_HEADS, &ready.heads, |row, head| {
         row.int(head.root.0)?.int(head.batch)?.blob(&head.hash)?;
         Ok(())
@@ -161,18 +285,35 @@ fn write(connection: &mut Connection, ready: &Ready) -> Result<()> {
     if let Some(pending) = &ready.due {
         states::write(&tx, pending, last)?;
     }
-    sql::write(&tx, &sql::UPSERT_AMENDMENTS, &ready.amendments, |row, &(seq, kind, by)| {
-        row.int(seq)?.int(kind as i64)?.int(by)?;
-        Ok(())
-    })?;
-    sql::write(&tx, &sql::INSERT_REPORTERS, &ready.reporters, |row, &(root, namespace, reporter)| {
-        row.int(root.0)?.int(namespace as i64)?.int(reporter_code(reporter))?;
-        Ok(())
-    })?;
-    sql::write(&tx, &sql::INSERT_UNRATED, &ready.unrated, |row, &(root, seq)| {
-        row.int(root)?.int(seq)?;
-        Ok(())
-    })?;
+    sql::write(
+        &tx,
+        &sql::UPSERT_AMENDMENTS,
+        &ready.amendments,
+        |row, &(seq, kind, by)| {
+            row.int(seq)?.int(kind as i64)?.int(by)?;
+            Ok(())
+        },
+    )?;
+    sql::write(
+        &tx,
+        &sql::INSERT_REPORTERS,
+        &ready.reporters,
+        |row, &(root, namespace, reporter)| {
+            row.int(root.0)?
+                .int(namespace as i64)?
+                .int(reporter_code(reporter))?;
+            Ok(())
+        },
+    )?;
+    sql::write(
+        &tx,
+        &sql::INSERT_UNRATED,
+        &ready.unrated,
+        |row, &(root, seq)| {
+            row.int(root)?.int(seq)?;
+            Ok(())
+        },
+    )?;
     sql::write(&tx, &sql::DELETE_UNRATED, &ready.settled, |row, &seq| {
         row.int(seq)?;
         Ok(())
@@ -180,11 +321,26 @@ fn write(connection: &mut Connection, ready: &Ready) -> Result<()> {
     Ok(tx.commit()?)
 }
 
-fn bind_record(row: &mut Binder<'_, '_>, batch: i64, record: &Record, body: &[u8], personal: &[u8]) -> rusqlite::Result<()> {
+fn bind_record(
+    row: &mut Binder<'_, '_>,
+    batch: i64,
+    record: &Record,
+    body: &[u8],
+    personal: &[u8],
+) -> rusqlite::Result<()> {
     let identity = &record.identity;
-    row.int(record.seq.0)?.int(batch)?.int(identity.root.0)?.int(record.tenant.0)?;
-    row.int(record.kind as i64)?.int(identity.namespace as i64)?.text(&identity.source)?.text(&identity.id)?;
-    row.int(record.at.micros())?.int(record.received_at.micros())?.blob(&record.content)?.blob(body)?;
+    row.int(record.seq.0)?
+        .int(batch)?
+        .int(identity.root.0)?
+        .int(record.tenant.0)?;
+    row.int(record.kind as i64)?
+        .int(identity.namespace as i64)?
+        .text(&identity.source)?
+        .text(&identity.id)?;
+    row.int(record.at.micros())?
+        .int(record.received_at.micros())?
+        .blob(&record.content)?
+        .blob(body)?;
     if record.personal.is_some() {
         row.blob(personal)?;
     } else {
@@ -199,17 +355,31 @@ fn bind_record(row: &mut Binder<'_, '_>, batch: i64, record: &Record, body: &[u8
 }
 
 fn bind_head(row: &mut Binder<'_, '_>, head: &BatchHead) -> rusqlite::Result<()> {
-    row.int(head.batch)?.int(head.root.0)?.int(head.first.0)?.int(head.last.0)?;
-    row.int(head.records)?.blob(&head.hash)?.int(head.committed_at.micros())?;
+    row.int(head.batch)?
+        .int(head.root.0)?
+        .int(head.first.0)?
+        .int(head.last.0)?;
+    row.int(head.records)?
+        .blob(&head.hash)?
+        .int(head.committed_at.micros())?;
     Ok(())
 }
 
 /// States that no record could give back: with every batch.
 fn write_kept(tx: &Connection, state: &State) -> Result<()> {
-    sql::write(tx, &sql::UPSERT_MEMBERS, &sorted(state.members.iter()), |row, (key, member)| {
-        row.int(key.counter.buyer.0)?.int(key.counter.id.rate_key)?.int(i64::from(key.counter.id.month))?;
-        row.text(&key.value)?.int(member.count)?.int(member.at.micros())?;
-        Ok(())
-    })?;
+    sql::write(
+        tx,
+        &sql::UPSERT_MEMBERS,
+        &sorted(state.members.iter()),
+        |row, (key, member)| {
+            row.int(key.counter.buyer.0)?
+                .int(key.counter.id.rate_key)?
+                .int(i64::from(key.counter.id.month))?;
+            row.text(&key.value)?
+                .int(member.count)?
+                .int(member.at.micros())?;
+            Ok(())
+        },
+    )?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! A database file read from its beginning to its end by who moves it elsewhere. It is locked: nobody else writes to it.
+//! A database file read from its beginning to its end by who moves it elsewhere. It is locked:
+//! nobody else writes to it.
 
 use super::rows::{hold, int, member, record_by};
 use super::{sql, states};
@@ -37,64 +38,102 @@ impl Export {
 
     /// `None`: no server ever began here.
     pub async fn platform(&self) -> Result<Option<TenantId>> {
-        let id: Option<i64> = sqlx::query_scalar(sql::EXPORT_PLATFORM).fetch_optional(&self.db.readers).await?;
+        let id: Option<i64> = sqlx::query_scalar(sql::EXPORT_PLATFORM)
+            .fetch_optional(&self.db.readers)
+            .await?;
         Ok(id.map(TenantId))
     }
 
     pub async fn last_seq(&self) -> Result<Seq> {
-        Ok(Seq(sqlx::query_scalar(sql::LAST_SEQ).fetch_one(&self.db.readers).await?))
+        Ok(Seq(sqlx::query_scalar(sql::LAST_SEQ)
+            .fetch_one(&self.db.readers)
+            .await?))
     }
 
     /// Roots that have records.
     pub async fn roots(&self) -> Result<Vec<TenantId>> {
         let rows = sqlx::query(sql::HEADS).fetch_all(&self.db.readers).await?;
-        let mut roots: Vec<TenantId> = rows.iter().map(|row| int(row, 0).map(TenantId)).collect::<Result<_>>()?;
+        let mut roots: Vec<TenantId> = rows
+            .iter()
+            .map(|row| int(row, 0).map(TenantId))
+            .collect::<Result<_>>()?;
         roots.sort_unstable();
         Ok(roots)
     }
 
     /// The root of every tenant.
     pub async fn homes(&self) -> Result<FastMap<TenantId, TenantId>> {
-        let rows = sqlx::query(sql::EXPORT_HOMES).fetch_all(&self.db.readers).await?;
-        rows.iter().map(|row| Ok((TenantId(int(row, 0)?), TenantId(int(row, 1)?)))).collect()
+        let rows = sqlx::query(sql::EXPORT_HOMES)
+            .fetch_all(&self.db.readers)
+            .await?;
+        rows.iter()
+            .map(|row| Ok((TenantId(int(row, 0)?), TenantId(int(row, 1)?))))
+            .collect()
     }
 
     /// The next records in order of arrival; none: that was all.
     pub async fn lines(&self, after: Seq, limit: i64) -> Result<Vec<Line>> {
-        let rows = sqlx::query(sql::EXPORT_RECORDS).bind(after.0).bind(limit).fetch_all(&self.db.readers).await?;
-        let line =
-            |row: &SqliteRow| Ok(Line { record: record_by(row, 15)?, committed_at: Instant(int(row, 13)?), unrated: int(row, 14)? != 0 });
+        let rows = sqlx::query(sql::EXPORT_RECORDS)
+            .bind(after.0)
+            .bind(limit)
+            .fetch_all(&self.db.readers)
+            .await?;
+        let line = |row: &SqliteRow| {
+            Ok(Line {
+                record: record_by(row, 15)?,
+                committed_at: Instant(int(row, 13)?),
+                unrated: int(row, 14)? != 0,
+            })
+        };
         rows.iter().map(line).collect()
     }
 
-    /// Accounts, carries, counters and open holds as opening takes them: rows, and what the records after them did.
+    /// Accounts, carries, counters and open holds as opening takes them: rows, and what the records
+    /// after them did.
     pub async fn states(&self) -> Result<State> {
-        Ok(states::every(&mut *self.db.readers.acquire().await?).await?.0)
+        Ok(states::every(&mut *self.db.readers.acquire().await?)
+            .await?
+            .0)
     }
 
     /// Every hold, open or ended, as it is now.
     pub async fn holds(&self) -> Result<Holds<'_>> {
         let (_, newer) = states::every(&mut *self.db.readers.acquire().await?).await?;
-        Ok(Holds { export: self, from: Some(i64::MIN), newer })
+        Ok(Holds {
+            export: self,
+            from: Some(i64::MIN),
+            newer,
+        })
     }
 
     pub fn members(&self) -> BoxStream<'_, Result<(MemberKey, Member)>> {
-        sqlx::query(sql::EXPORT_MEMBERS).fetch(&self.db.readers).map(|row| member(&row?)).boxed()
+        sqlx::query(sql::EXPORT_MEMBERS)
+            .fetch(&self.db.readers)
+            .map(|row| member(&row?))
+            .boxed()
     }
 
     /// How many rows by code: `select code, count(*) …`.
     pub async fn counts(&self, text: &'static str) -> Result<Vec<(i64, i64)>> {
         let rows = sqlx::query(text).fetch_all(&self.db.readers).await?;
-        rows.iter().map(|row| Ok((int(row, 0)?, int(row, 1)?))).collect()
+        rows.iter()
+            .map(|row| Ok((int(row, 0)?, int(row, 1)?)))
+            .collect()
     }
 
     /// Rows of a table, or of a list in parentheses.
     pub async fn count(&self, from: &str) -> Result<i64> {
         let text = format!("select count(*) from {from}");
-        Ok(sqlx::query_scalar(AssertSqlSafe(text)).fetch_one(&self.db.readers).await?)
+        Ok(sqlx::query_scalar(AssertSqlSafe(text))
+            .fetch_one(&self.db.readers)
+            .await?)
     }
 
-    pub fn rows(&self, from: &str, columns: &[&str]) -> BoxStream<'_, Result<SqliteRow, sqlx::Error>> {
+    pub fn rows(
+        &self,
+        from: &str,
+        columns: &[&str],
+    ) -> BoxStream<'_, Result<SqliteRow, sqlx::Error>> {
         let text = format!("select {} from {from}", columns.join(", "));
         sqlx::query(AssertSqlSafe(text)).fetch(&self.db.readers)
     }
@@ -112,15 +151,28 @@ pub(crate) struct Holds<'a> {
 impl Holds<'_> {
     /// Empty: that was all.
     pub async fn next(&mut self) -> Result<Vec<Hold>> {
-        let Some(from) = self.from else { return Ok(self.newer.drain().map(|(_, hold)| hold).collect()) };
-        let rows = sqlx::query(sql::EXPORT_HOLDS).bind(from).bind(HOLD_ROWS).fetch_all(&self.export.db.readers).await?;
+        let Some(from) = self.from else {
+            return Ok(self.newer.drain().map(|(_, hold)| hold).collect());
+        };
+        let rows = sqlx::query(sql::EXPORT_HOLDS)
+            .bind(from)
+            .bind(HOLD_ROWS)
+            .fetch_all(&self.export.db.readers)
+            .await?;
         let mut holds: Vec<Hold> = rows.iter().map(hold).collect::<Result<_>>()?;
-        self.from = holds.last().filter(|_| rows.len() as i64 == HOLD_ROWS).and_then(|last| last.id.0.checked_add(1));
+        self.from = holds
+            .last()
+            .filter(|_| rows.len() as i64 == HOLD_ROWS)
+            .and_then(|last| last.id.0.checked_add(1));
         for hold in &mut holds {
             if let Some(newer) = self.newer.remove(&hold.id) {
                 *hold = newer;
             }
         }
-        if holds.is_empty() { Ok(self.newer.drain().map(|(_, hold)| hold).collect()) } else { Ok(holds) }
+        if holds.is_empty() {
+            Ok(self.newer.drain().map(|(_, hold)| hold).collect())
+        } else {
+            Ok(holds)
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! The identity and account indexes in memory: recent entries as maps, older ones as sorted runs.
 //!
-//! Two kinds of key, both hashed under the database's secret, so that nobody can choose colliding ids:
-//! an identity, and a list (of a leaf customer, or of an account). A record enters the list of its
-//! tenant, and of every account it touches except that tenant's own balance: that list would be the
-//! same one. Live segments tile the journal from its first record; what follows them is in `frozen`
-//! (being written as the next segment) and `recent`.
+//! Two kinds of key, both hashed under the database's secret, so that nobody can choose colliding
+//! ids: an identity, and a list (of a leaf customer, or of an account). A record enters the list of
+//! its tenant, and of every account it touches except that tenant's own balance: that list would be
+//! the same one. Live segments tile the journal from its first record; what follows them is in
+//! `frozen` (being written as the next segment) and `recent`.
 
 use crate::journal::{Name, Namespace, Record};
 use crate::reporters::Reporters;
@@ -61,7 +61,11 @@ impl Secret {
     }
 
     pub fn account(&self, account: AccountKey) -> u64 {
-        self.list(account.tenant, account.kind as u8, account.currency.numeric())
+        self.list(
+            account.tenant,
+            account.kind as u8,
+            account.currency.numeric(),
+        )
     }
 
     fn list(&self, tenant: TenantId, kind: u8, currency: u16) -> u64 {
@@ -74,10 +78,17 @@ impl Secret {
 
     /// Every list a record enters.
     pub fn lists(&self, record: &Record) -> SmallVec<[u64; 6]> {
-        let own = |account: &AccountKey| account.kind.is_of_buyer() && account.tenant == record.tenant;
+        let own =
+            |account: &AccountKey| account.kind.is_of_buyer() && account.tenant == record.tenant;
         let mut keys: SmallVec<[u64; 6]> = SmallVec::new();
         keys.push(self.customer(record.tenant));
-        keys.extend(record.accounts().iter().filter(|account| !own(account)).map(|&account| self.account(account)));
+        keys.extend(
+            record
+                .accounts()
+                .iter()
+                .filter(|account| !own(account))
+                .map(|&account| self.account(account)),
+        );
         keys
     }
 }
@@ -132,7 +143,10 @@ impl Keys {
     /// `identity`: the record's key, asked for only if it is looked up by it.
     pub fn of(secret: &Secret, record: &Record, identity: impl FnOnce() -> u64) -> Self {
         let looked_up = record.identity.namespace != Namespace::Engine;
-        Self { identity: looked_up.then(identity), lists: secret.lists(record) }
+        Self {
+            identity: looked_up.then(identity),
+            lists: secret.lists(record),
+        }
     }
 }
 
@@ -149,14 +163,23 @@ pub struct Recent {
 
 impl Recent {
     pub fn from(first: i64) -> Self {
-        Self { first, last: first - 1, ..Self::default() }
+        Self {
+            first,
+            last: first - 1,
+            ..Self::default()
+        }
     }
 
     /// What follows, with room for as much: it need not grow step by step.
     fn next(&self) -> Self {
         let ids = ByKey::with_capacity_and_hasher(self.ids.len(), BuildHasherDefault::default());
-        let lists = ByKey::with_capacity_and_hasher(self.lists.len(), BuildHasherDefault::default());
-        Self { ids, lists, ..Self::from(self.last + 1) }
+        let lists =
+            ByKey::with_capacity_and_hasher(self.lists.len(), BuildHasherDefault::default());
+        Self {
+            ids,
+            lists,
+            ..Self::from(self.last + 1)
+        }
     }
 
     pub fn records(&self) -> usize {
@@ -179,7 +202,10 @@ impl Recent {
     pub fn identity(&self, key: u64, mut each: impl FnMut(i64)) {
         if let Some(&seq) = self.ids.get(&key) {
             each(seq);
-            self.more_ids.iter().filter(|entry| entry.0 == key).for_each(|entry| each(entry.1));
+            self.more_ids
+                .iter()
+                .filter(|entry| entry.0 == key)
+                .for_each(|entry| each(entry.1));
         }
     }
 
@@ -198,7 +224,11 @@ impl Recent {
 
     /// All lists in ascending order of their keys.
     pub fn sorted_lists(&self) -> Vec<(u64, &[i64])> {
-        let mut lists: Vec<(u64, &[i64])> = self.lists.iter().map(|(&key, seqs)| (key, seqs.as_slice())).collect();
+        let mut lists: Vec<(u64, &[i64])> = self
+            .lists
+            .iter()
+            .map(|(&key, seqs)| (key, seqs.as_slice()))
+            .collect();
         lists.sort_unstable_by_key(|(key, _)| *key);
         lists
     }
@@ -298,7 +328,10 @@ impl Index {
     /// The oldest neighbours of one level that are `fan_out` or more: what to merge next.
     pub fn mergeable(&self, fan_out: usize) -> Option<Vec<Arc<Segment>>> {
         let levels = self.segments.chunk_by(|a, b| a.level == b.level);
-        levels.rev().find(|level| level.len() >= fan_out).map(|level| level[..fan_out].to_vec())
+        levels
+            .rev()
+            .find(|level| level.len() >= fan_out)
+            .map(|level| level[..fan_out].to_vec())
     }
 }
 
@@ -310,9 +343,20 @@ mod tests {
     #[test]
     fn a_key_is_that_of_the_names_parts_one_after_the_other() {
         let secret = Secret::new(*b"0123456789abcdef");
-        for id in [String::new(), "0192".to_owned(), "x".repeat(NAME_BYTES_USUAL - 20), "x".repeat(1_000)] {
+        for id in [
+            String::new(),
+            "0192".to_owned(),
+            "x".repeat(NAME_BYTES_USUAL - 20),
+            "x".repeat(1_000),
+        ] {
             for reporter in [None, Some(TenantId(7))] {
-                let name = Name { root: TenantId(3), reporter, namespace: Namespace::Usage, source: "pbx", id: &id };
+                let name = Name {
+                    root: TenantId(3),
+                    reporter,
+                    namespace: Namespace::Usage,
+                    source: "pbx",
+                    id: &id,
+                };
                 let mut hasher = SipHasher24::new_with_key(b"0123456789abcdef");
                 hasher.write(&3_i64.to_le_bytes());
                 match reporter {
@@ -325,7 +369,12 @@ mod tests {
                 hasher.write(&3_u64.to_le_bytes());
                 hasher.write(b"pbx");
                 hasher.write(id.as_bytes());
-                assert_eq!(secret.identity(name), hasher.finish(), "{} bytes, {reporter:?}", id.len());
+                assert_eq!(
+                    secret.identity(name),
+                    hasher.finish(),
+                    "{} bytes, {reporter:?}",
+                    id.len()
+                );
             }
         }
         let mut hasher = SipHasher24::new_with_key(b"0123456789abcdef");

@@ -18,7 +18,10 @@ struct Missing {
 
 impl Missing {
     fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && self.carries.is_empty() && self.counters.is_empty() && self.holds.is_empty()
+        self.accounts.is_empty()
+            && self.carries.is_empty()
+            && self.counters.is_empty()
+            && self.holds.is_empty()
     }
 }
 
@@ -28,16 +31,32 @@ pub async fn load(shared: &Shared, keys: &StateKeys) -> Result<State> {
         let mut guard = shared.hot()?;
         let hot = &mut *guard;
         let missing = Missing {
-            accounts: hot.accounts.lookup(&keys.accounts, &hot.pending.accounts, &mut state.accounts),
-            carries: hot.carries.lookup(&keys.carries, &hot.pending.carries, &mut state.carries),
-            counters: hot.counters.lookup(&keys.counters, &hot.pending.counters, &mut state.counters),
-            holds: hot.holds.lookup(&keys.holds, &hot.pending.holds, &mut state.holds),
+            accounts: hot.accounts.lookup(
+                &keys.accounts,
+                &hot.pending.accounts,
+                &mut state.accounts,
+            ),
+            carries: hot
+                .carries
+                .lookup(&keys.carries, &hot.pending.carries, &mut state.carries),
+            counters: hot.counters.lookup(
+                &keys.counters,
+                &hot.pending.counters,
+                &mut state.counters,
+            ),
+            holds: hot
+                .holds
+                .lookup(&keys.holds, &hot.pending.holds, &mut state.holds),
         };
-        let open = keys.open_holds.iter().filter_map(|id| hot.open_holds.get(id).map(|hold| (*id, hold.clone())));
+        let open = keys
+            .open_holds
+            .iter()
+            .filter_map(|id| hot.open_holds.get(id).map(|hold| (*id, hold.clone())));
         state.holds.extend(open);
         (missing, hot.commits)
     };
-    let cold = !(keys.members.is_empty() && keys.all_members.is_empty() && keys.amendments.is_empty());
+    let cold =
+        !(keys.members.is_empty() && keys.all_members.is_empty() && keys.amendments.is_empty());
     if missing.is_empty() && !cold {
         return Ok(state);
     }
@@ -55,40 +74,72 @@ pub async fn load(shared: &Shared, keys: &StateKeys) -> Result<State> {
     Ok(state)
 }
 
-async fn read_hot_kinds(conn: &mut SqliteConnection, missing: &Missing, state: &mut State) -> Result<()> {
-    sql::select(conn, &sql::SELECT_ACCOUNTS, missing.accounts.clone(), bind_account, |row| {
-        let (key, balance) = account(row)?;
-        state.accounts.insert(key, balance);
-        Ok::<_, JournalError>(())
-    })
+async fn read_hot_kinds(
+    conn: &mut SqliteConnection,
+    missing: &Missing,
+    state: &mut State,
+) -> Result<()> {
+    sql::select(
+        conn,
+        &sql::SELECT_ACCOUNTS,
+        missing.accounts.clone(),
+        bind_account,
+        |row| {
+            let (key, balance) = account(row)?;
+            state.accounts.insert(key, balance);
+            Ok::<_, JournalError>(())
+        },
+    )
     .await?;
     let bind_customer = |values: &mut sql::Values, customer: TenantId| {
         values.int(customer.0);
     };
-    sql::select(conn, &sql::SELECT_CARRIES, missing.carries.clone(), bind_customer, |row| {
-        let (customer, links) = carries(row)?;
-        state.carries.insert(customer, links);
-        Ok::<_, JournalError>(())
-    })
+    sql::select(
+        conn,
+        &sql::SELECT_CARRIES,
+        missing.carries.clone(),
+        bind_customer,
+        |row| {
+            let (customer, links) = carries(row)?;
+            state.carries.insert(customer, links);
+            Ok::<_, JournalError>(())
+        },
+    )
     .await?;
-    sql::select(conn, &sql::SELECT_COUNTERS, missing.counters.clone(), bind_counter, |row| {
-        let (key, counter) = counter(row)?;
-        state.counters.insert(key, counter);
-        Ok::<_, JournalError>(())
-    })
+    sql::select(
+        conn,
+        &sql::SELECT_COUNTERS,
+        missing.counters.clone(),
+        bind_counter,
+        |row| {
+            let (key, counter) = counter(row)?;
+            state.counters.insert(key, counter);
+            Ok::<_, JournalError>(())
+        },
+    )
     .await?;
     let bind_hold = |values: &mut sql::Values, id: HoldId| {
         values.int(id.0);
     };
-    sql::select(conn, &sql::SELECT_HOLDS, missing.holds.clone(), bind_hold, |row| {
-        let hold = hold(row)?;
-        state.holds.insert(hold.id, hold);
-        Ok::<_, JournalError>(())
-    })
+    sql::select(
+        conn,
+        &sql::SELECT_HOLDS,
+        missing.holds.clone(),
+        bind_hold,
+        |row| {
+            let hold = hold(row)?;
+            state.holds.insert(hold.id, hold);
+            Ok::<_, JournalError>(())
+        },
+    )
     .await
 }
 
-async fn read_cold_kinds(conn: &mut SqliteConnection, keys: &StateKeys, state: &mut State) -> Result<()> {
+async fn read_cold_kinds(
+    conn: &mut SqliteConnection,
+    keys: &StateKeys,
+    state: &mut State,
+) -> Result<()> {
     let members = &mut state.members;
     let mut take = |row: &sqlx::sqlite::SqliteRow| {
         let (key, member) = member(row)?;
@@ -106,19 +157,45 @@ async fn read_cold_kinds(conn: &mut SqliteConnection, keys: &StateKeys, state: &
         &mut take,
     )
     .await?;
-    sql::select(conn, &sql::SELECT_ALL_MEMBERS, keys.all_members.clone(), bind_counter, &mut take).await?;
+    sql::select(
+        conn,
+        &sql::SELECT_ALL_MEMBERS,
+        keys.all_members.clone(),
+        bind_counter,
+        &mut take,
+    )
+    .await?;
     let bind_seq = |values: &mut sql::Values, seq: Seq| {
         values.int(seq.0);
     };
-    sql::select(conn, &sql::SELECT_AMENDMENTS, keys.amendments.clone(), bind_seq, |row| {
-        let kind = int(row, 1)?;
-        let kind = Kind::from_code(kind).ok_or_else(|| JournalError::Corrupt(format!("amendments: unknown kind {kind}")))?;
-        state.amendments.insert(Seq(int(row, 0)?), Amendment { kind, by: Seq(int(row, 2)?) });
-        Ok(())
-    })
+    sql::select(
+        conn,
+        &sql::SELECT_AMENDMENTS,
+        keys.amendments.clone(),
+        bind_seq,
+        |row| {
+            let kind = int(row, 1)?;
+            let kind = Kind::from_code(kind)
+                .ok_or_else(|| JournalError::Corrupt(format!("amendments: unknown kind {kind}")))?;
+            state.amendments.insert(
+                Seq(int(row, 0)?),
+                Amendment {
+                    kind,
+                    by: Seq(int(row, 2)?),
+                },
+            );
+            Ok(())
+        },
+    )
     .await
 }
 
 pub fn expired_holds(shared: &Shared, now: Instant, limit: usize) -> Result<Vec<Hold>> {
-    Ok(shared.hot()?.open_holds.over(now).take(limit).cloned().collect())
+    Ok(shared
+        .hot()?
+        .open_holds
+        .over(now)
+        .take(limit)
+        .cloned()
+        .collect())
 }

@@ -1,8 +1,9 @@
 //! The journal on SQLite: one writer, one transaction per batch, rows in order of arrival.
 //!
 //! In memory: the next seq and batch, every root's chain head, hot states, the recent part of the
-//! indexes and the filters of the rest. All of it is rebuilt at opening, and none of it is ever ahead
-//! of the database: it changes after the commit, or is forgotten when a commit's outcome is unknown.
+//! indexes and the filters of the rest. All of it is rebuilt at opening, and none of it is ever
+//! ahead of the database: it changes after the commit, or is forgotten when a commit's outcome is
+//! unknown.
 
 mod audit;
 pub(crate) mod cache;
@@ -24,7 +25,8 @@ pub use commit::Packing;
 
 use crate::db::{Db, Sqlite};
 use crate::journal::{
-    self, Batch, Check, Journal, JournalError, Keyed, Name, Namespace, Placed, Record, RecordQuery, Reporter, Result, State, StateKeys,
+    self, Batch, Check, Journal, JournalError, Keyed, Name, Namespace, Placed, Record, RecordQuery,
+    Reporter, Result, State, StateKeys,
 };
 use async_trait::async_trait;
 use cache::HotStates;
@@ -35,7 +37,8 @@ use rating::{Instant, TenantId};
 use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// How much stays in memory before it is written. The defaults are for production; tests make them tiny.
+/// How much stays in memory before it is written. The defaults are for production; tests make them
+/// tiny.
 #[derive(Debug, Clone, Copy)]
 pub struct JournalOptions {
     /// Records whose entries stay in memory before they become a sorted run.
@@ -48,7 +51,11 @@ pub struct JournalOptions {
 
 impl Default for JournalOptions {
     fn default() -> Self {
-        Self { recent_records_max: 131_072, fan_out: 8, pending_records_max: 196_608 }
+        Self {
+            recent_records_max: 131_072,
+            fan_out: 8,
+            pending_records_max: 196_608,
+        }
     }
 }
 
@@ -90,7 +97,11 @@ impl SqliteJournal {
     }
 
     pub async fn open_with(db: &Db, options: JournalOptions) -> Result<Self> {
-        let Db::Sqlite(db) = db else { return Err(JournalError::Unavailable("this is not a SQLite database".into())) };
+        let Db::Sqlite(db) = db else {
+            return Err(JournalError::Unavailable(
+                "this is not a SQLite database".into(),
+            ));
+        };
         let shared = Arc::new(open::open(db, options).await?);
         maintain::start_if_due(&shared)?;
         Ok(Self { shared })
@@ -129,7 +140,11 @@ impl Journal for SqliteJournal {
         lookup::find(&self.shared, identities).await
     }
 
-    async fn reporters(&self, roots: &[TenantId], namespace: Namespace) -> Result<Vec<(TenantId, Reporter)>> {
+    async fn reporters(
+        &self,
+        roots: &[TenantId],
+        namespace: Namespace,
+    ) -> Result<Vec<(TenantId, Reporter)>> {
         open::clear_doubt(&self.shared).await?;
         Ok(self.shared.index()?.reporters.of(roots, namespace))
     }
@@ -151,7 +166,9 @@ impl Journal for SqliteJournal {
             open::clear_doubt(&shared).await?;
             commit::commit(&shared, batch).await
         });
-        committed.await.map_err(|e| JournalError::Unavailable(e.to_string()))?
+        committed
+            .await
+            .map_err(|e| JournalError::Unavailable(e.to_string()))?
     }
 
     async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>> {
@@ -165,7 +182,9 @@ impl Journal for SqliteJournal {
     }
 
     async fn last_committed_at(&self) -> Result<Instant> {
-        let last: Option<i64> = sqlx::query_scalar(sql::LAST_COMMITTED).fetch_optional(&self.shared.db.readers).await?;
+        let last: Option<i64> = sqlx::query_scalar(sql::LAST_COMMITTED)
+            .fetch_optional(&self.shared.db.readers)
+            .await?;
         Ok(last.map_or(Instant::MIN, Instant))
     }
 

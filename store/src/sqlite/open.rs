@@ -25,7 +25,9 @@ pub async fn open(db: &Sqlite, options: JournalOptions) -> Result<Shared> {
     let segments = live_segments(db).await?;
     let mut conn = db.writer.lock().await;
     let secret = secret(&mut conn).await?;
-    let next_run: i64 = sqlx::query_scalar(sql::LAST_RUN).fetch_one(&mut *conn).await?;
+    let next_run: i64 = sqlx::query_scalar(sql::LAST_RUN)
+        .fetch_one(&mut *conn)
+        .await?;
     let position = position(&mut conn).await?;
     let last_seq = position.last_seq;
     let mut index = Index::new(segments);
@@ -39,7 +41,11 @@ pub async fn open(db: &Sqlite, options: JournalOptions) -> Result<Shared> {
         secret,
         position: tokio::sync::Mutex::new(position),
         doubtful: AtomicBool::new(false),
-        hot: Mutex::new(HotStates::new(open_holds, pending, Arc::clone(&db.open_holds))),
+        hot: Mutex::new(HotStates::new(
+            open_holds,
+            pending,
+            Arc::clone(&db.open_holds),
+        )),
         index: RwLock::new(index),
         next_run: AtomicI64::new(next_run + 1),
         flushing: tokio::sync::Mutex::default(),
@@ -60,7 +66,11 @@ pub async fn clear_doubt(shared: &Arc<Shared>) -> Result<()> {
     }
     let (truth, reporters, (pending, open_holds)) = {
         let mut conn = shared.db.writer.lock().await;
-        (position(&mut conn).await?, reporters(&mut conn).await?, states::current(&mut conn).await?)
+        (
+            position(&mut conn).await?,
+            reporters(&mut conn).await?,
+            states::current(&mut conn).await?,
+        )
     };
     replay(shared, truth.last_seq).await?;
     {
@@ -78,47 +88,78 @@ async fn reporters(conn: &mut SqliteConnection) -> Result<Reporters> {
     let rows = sqlx::query(sql::REPORTERS).fetch_all(conn).await?;
     let mut reporters = Reporters::default();
     for row in &rows {
-        let namespace = Namespace::from_code(int(row, 1)?).ok_or_else(|| JournalError::Corrupt("reporters: unknown namespace".into()))?;
-        reporters.add(TenantId(int(row, 0)?), namespace, rows::reporter(int(row, 2)?));
+        let namespace = Namespace::from_code(int(row, 1)?)
+            .ok_or_else(|| JournalError::Corrupt("reporters: unknown namespace".into()))?;
+        reporters.add(
+            TenantId(int(row, 0)?),
+            namespace,
+            rows::reporter(int(row, 2)?),
+        );
     }
     Ok(reporters)
 }
 
 async fn position(conn: &mut SqliteConnection) -> Result<Position> {
-    let last_seq = sqlx::query_scalar(sql::LAST_SEQ).fetch_one(&mut *conn).await?;
-    let last_batch = sqlx::query_scalar(sql::LAST_BATCH).fetch_one(&mut *conn).await?;
+    let last_seq = sqlx::query_scalar(sql::LAST_SEQ)
+        .fetch_one(&mut *conn)
+        .await?;
+    let last_batch = sqlx::query_scalar(sql::LAST_BATCH)
+        .fetch_one(&mut *conn)
+        .await?;
     let mut heads = FastMap::default();
     for row in sqlx::query(sql::HEADS).fetch_all(&mut *conn).await? {
-        let hash = bytes(&row, 2)?.try_into().map_err(|_| JournalError::Corrupt("a chain head is not 32 bytes long".into()))?;
+        let hash = bytes(&row, 2)?
+            .try_into()
+            .map_err(|_| JournalError::Corrupt("a chain head is not 32 bytes long".into()))?;
         heads.insert(TenantId(int(&row, 0)?), hash);
     }
-    Ok(Position { last_seq, last_batch, heads })
+    Ok(Position {
+        last_seq,
+        last_batch,
+        heads,
+    })
 }
 
-/// Made once per database. Random bytes from the system: it decides where entries lie, never what is charged.
-#[expect(clippy::disallowed_methods, reason = "a secret made once when the file is created; nothing replays it")]
+/// Made once per database. Random bytes from the system: it decides where entries lie, never what
+/// is charged.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a secret made once when the file is created; nothing replays it"
+)]
 async fn secret(conn: &mut SqliteConnection) -> Result<Secret> {
-    let stored: Option<Vec<u8>> = sqlx::query_scalar(sql::GET_META).bind(SECRET).fetch_optional(&mut *conn).await?;
+    let stored: Option<Vec<u8>> = sqlx::query_scalar(sql::GET_META)
+        .bind(SECRET)
+        .fetch_optional(&mut *conn)
+        .await?;
     if let Some(stored) = stored {
-        let key = stored.try_into().map_err(|_| JournalError::Corrupt("the index secret is not 16 bytes long".into()))?;
+        let key = stored
+            .try_into()
+            .map_err(|_| JournalError::Corrupt("the index secret is not 16 bytes long".into()))?;
         return Ok(Secret::new(key));
     }
     let mut key = [0; 16];
     getrandom::fill(&mut key).map_err(|e| JournalError::Unavailable(e.to_string()))?;
-    sqlx::query(sql::PUT_META).bind(SECRET).bind(key.to_vec()).execute(conn).await?;
+    sqlx::query(sql::PUT_META)
+        .bind(SECRET)
+        .bind(key.to_vec())
+        .execute(conn)
+        .await?;
     Ok(Secret::new(key))
 }
 
-/// The live runs in order. They must read back and tile the journal from its first record; if they do
-/// not, they are dropped and made again from the journal.
+/// The live runs in order. They must read back and tile the journal from its first record; if they
+/// do not, they are dropped and made again from the journal.
 async fn live_segments(db: &Sqlite) -> Result<Vec<Arc<Segment>>> {
     let rows = sqlx::query(sql::LIVE_RUNS).fetch_all(&db.readers).await?;
-    let segments: Result<Vec<Arc<Segment>>> = rows.iter().map(|row| segment(row).map(Arc::new)).collect();
+    let segments: Result<Vec<Arc<Segment>>> =
+        rows.iter().map(|row| segment(row).map(Arc::new)).collect();
     match segments {
         Ok(segments) if tiled(&segments) => Ok(segments),
         _ => {
             tracing::warn!("the index does not cover the journal and is built again");
-            sqlx::query(sql::RETIRE_ALL).execute(&mut *db.writer.lock().await).await?;
+            sqlx::query(sql::RETIRE_ALL)
+                .execute(&mut *db.writer.lock().await)
+                .await?;
             maintain::sweep(db).await?;
             Ok(Vec::new())
         }
@@ -154,14 +195,24 @@ async fn replay(shared: &Shared, last_seq: i64) -> Result<()> {
         if known >= last_seq {
             return Ok(());
         }
-        let rows = sqlx::query(sql::TAIL_KEYS).bind(known).bind(TAIL_ROWS).fetch_all(&mut *conn).await?;
+        let rows = sqlx::query(sql::TAIL_KEYS)
+            .bind(known)
+            .bind(TAIL_ROWS)
+            .fetch_all(&mut *conn)
+            .await?;
         if rows.is_empty() {
-            return Err(JournalError::Corrupt(format!("records after {known} are missing")));
+            return Err(JournalError::Corrupt(format!(
+                "records after {known} are missing"
+            )));
         }
-        let keys: Vec<(i64, Keys)> = rows.iter().map(|row| tail_keys(&shared.secret, row)).collect::<Result<_>>()?;
+        let keys: Vec<(i64, Keys)> = rows
+            .iter()
+            .map(|row| tail_keys(&shared.secret, row))
+            .collect::<Result<_>>()?;
         {
             let mut index = shared.index_mut()?;
-            keys.into_iter().for_each(|(seq, keys)| index.recent.add(seq, keys));
+            keys.into_iter()
+                .for_each(|(seq, keys)| index.recent.add(seq, keys));
         }
         if shared.index()?.recent.records() >= 2 * shared.options.recent_records_max.max(1) {
             maintain::flush(shared).await?;
@@ -186,5 +237,8 @@ fn tail_keys(secret: &Secret, row: &SqliteRow) -> Result<(i64, Keys)> {
         personal: None,
         personal_digest: [0; 16],
     };
-    Ok((seq, Keys::of(secret, &record, || secret.identity(record.identity.name()))))
+    Ok((
+        seq,
+        Keys::of(secret, &record, || secret.identity(record.identity.name())),
+    ))
 }

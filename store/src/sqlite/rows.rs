@@ -1,7 +1,8 @@
 //! Rows to values and back.
 
 use crate::journal::{
-    Carries, Counted, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace, Record, Reporter, Result, Seq,
+    Carries, Counted, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace,
+    Record, Reporter, Result, Seq,
 };
 use ledger::{AccountKey, AccountKind, Balance, Hold, HoldState};
 use postcard::ser_flavors::Flavor;
@@ -14,7 +15,9 @@ use sqlx::sqlite::SqliteRow;
 impl From<sqlx::Error> for JournalError {
     fn from(error: sqlx::Error) -> Self {
         match error {
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => Self::Corrupt(error.to_string()),
+            sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::ColumnNotFound(_) => Self::Corrupt(error.to_string()),
             sqlx::Error::Configuration(why) => Self::Unfit(why.to_string()),
             error if crate::retry::may_be_done_again(&error) => Self::Conflict(error.to_string()),
             error => Self::Unavailable(error.to_string()),
@@ -58,7 +61,8 @@ impl Flavor for Append<'_> {
 
 /// [`pack`] behind what `bytes` holds already.
 pub fn pack_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<()> {
-    postcard::serialize_with_flavor(value, Append(bytes)).map_err(|e| JournalError::Corrupt(e.to_string()))
+    postcard::serialize_with_flavor(value, Append(bytes))
+        .map_err(|e| JournalError::Corrupt(e.to_string()))
 }
 
 pub fn unpack<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
@@ -80,7 +84,11 @@ pub fn optional_int(row: &SqliteRow, column: usize) -> Result<Option<i64>> {
 
 /// A reporter in a row of `reporters`.
 pub const fn reporter(code: i64) -> Reporter {
-    if code == 0 { None } else { Some(TenantId(code)) }
+    if code == 0 {
+        None
+    } else {
+        Some(TenantId(code))
+    }
 }
 
 /// In a row of `reporters`: the platform is 0, which is no tenant's id.
@@ -97,7 +105,9 @@ pub fn bytes(row: &SqliteRow, column: usize) -> Result<&[u8]> {
 }
 
 fn digest(row: &SqliteRow, column: usize) -> Result<[u8; 16]> {
-    bytes(row, column)?.try_into().map_err(|_| JournalError::Corrupt("a digest is not 16 bytes long".into()))
+    bytes(row, column)?
+        .try_into()
+        .map_err(|_| JournalError::Corrupt("a digest is not 16 bytes long".into()))
 }
 
 /// The columns of `SELECT_RECORDS` and its like.
@@ -119,32 +129,51 @@ pub fn record_by(row: &SqliteRow, reporter: usize) -> Result<Record> {
         received_at: Instant(int(row, 8)?),
         content: digest(row, 9)?,
         body: unpack(bytes(row, 10)?, &format!("record {seq}"))?,
-        personal: personal.map(|packed| unpack(packed, "personal")).transpose()?,
+        personal: personal
+            .map(|packed| unpack(packed, "personal"))
+            .transpose()?,
         personal_digest: digest(row, 12)?,
     })
 }
 
 /// Root, namespace and reporter at their columns, source and id side by side at `source`.
-pub fn identity(row: &SqliteRow, root: usize, namespace: usize, source: usize, reporter: usize) -> Result<Identity> {
+pub fn identity(
+    row: &SqliteRow,
+    root: usize,
+    namespace: usize,
+    source: usize,
+    reporter: usize,
+) -> Result<Identity> {
     let namespace = int(row, namespace)?;
     Ok(Identity {
         root: TenantId(int(row, root)?),
         reporter: optional_int(row, reporter)?.map(TenantId),
-        namespace: Namespace::from_code(namespace).ok_or_else(|| JournalError::Corrupt(format!("unknown namespace {namespace}")))?,
+        namespace: Namespace::from_code(namespace)
+            .ok_or_else(|| JournalError::Corrupt(format!("unknown namespace {namespace}")))?,
         source: text(row, source)?.into(),
         id: text(row, source + 1)?,
     })
 }
 
 pub fn account(row: &SqliteRow) -> Result<(AccountKey, Balance)> {
-    let bad = |what: &str, code: i64| JournalError::Corrupt(format!("accounts: unknown {what} {code}"));
+    let bad =
+        |what: &str, code: i64| JournalError::Corrupt(format!("accounts: unknown {what} {code}"));
     let (kind, currency) = (int(row, 1)?, int(row, 2)?);
     let key = AccountKey {
         tenant: TenantId(int(row, 0)?),
         kind: account_kind(kind).ok_or_else(|| bad("kind", kind))?,
-        currency: u16::try_from(currency).ok().and_then(Currency::from_numeric).ok_or_else(|| bad("currency", currency))?,
+        currency: u16::try_from(currency)
+            .ok()
+            .and_then(Currency::from_numeric)
+            .ok_or_else(|| bad("currency", currency))?,
     };
-    Ok((key, Balance { posted: Cents(int(row, 3)?), held: Cents(int(row, 4)?) }))
+    Ok((
+        key,
+        Balance {
+            posted: Cents(int(row, 3)?),
+            held: Cents(int(row, 4)?),
+        },
+    ))
 }
 
 pub const fn account_kind(code: i64) -> Option<AccountKind> {
@@ -166,20 +195,41 @@ pub fn carries(row: &SqliteRow) -> Result<(TenantId, Carries)> {
 }
 
 fn counter_key(row: &SqliteRow) -> Result<CounterKey> {
-    let month = i32::try_from(int(row, 2)?).map_err(|e| JournalError::Corrupt(format!("month: {e}")))?;
-    Ok(CounterKey { buyer: TenantId(int(row, 0)?), id: CounterId { rate_key: int(row, 1)?, month } })
+    let month =
+        i32::try_from(int(row, 2)?).map_err(|e| JournalError::Corrupt(format!("month: {e}")))?;
+    Ok(CounterKey {
+        buyer: TenantId(int(row, 0)?),
+        id: CounterId {
+            rate_key: int(row, 1)?,
+            month,
+        },
+    })
 }
 
 pub fn counter(row: &SqliteRow) -> Result<(CounterKey, Counted)> {
-    let quantity: i128 = text(row, 3)?.parse().map_err(|e| JournalError::Corrupt(format!("counters: {e}")))?;
-    let counter = Counter { quantity: Quantity(quantity), events: int(row, 4)? };
+    let quantity: i128 = text(row, 3)?
+        .parse()
+        .map_err(|e| JournalError::Corrupt(format!("counters: {e}")))?;
+    let counter = Counter {
+        quantity: Quantity(quantity),
+        events: int(row, 4)?,
+    };
     let packed: Option<&[u8]> = row.try_get_unchecked(5)?;
     Ok((counter_key(row)?, Counted::unpacked(counter, packed)?))
 }
 
 pub fn member(row: &SqliteRow) -> Result<(MemberKey, Member)> {
-    let key = MemberKey { counter: counter_key(row)?, value: text(row, 3)? };
-    Ok((key, Member { count: int(row, 4)?, at: Instant(int(row, 5)?) }))
+    let key = MemberKey {
+        counter: counter_key(row)?,
+        value: text(row, 3)?,
+    };
+    Ok((
+        key,
+        Member {
+            count: int(row, 4)?,
+            at: Instant(int(row, 5)?),
+        },
+    ))
 }
 
 pub fn hold(row: &SqliteRow) -> Result<Hold> {

@@ -1,8 +1,9 @@
 //! Every statement of the SQLite journal, and the helper that runs them over many rows.
 //!
-//! A statement of its own per row hops to the driver's thread each time; so look-ups take whole `values`
-//! lists, in powers of two of rows, so that few different texts are ever prepared. Writes are on their own
-//! thread already ([`crate::writer`]): lists of one length there, single rows for the rest.
+//! A statement of its own per row hops to the driver's thread each time; so look-ups take whole
+//! `values` lists, in powers of two of rows, so that few different texts are ever prepared. Writes
+//! are on their own thread already ([`crate::writer`]): lists of one length there, single rows for
+//! the rest.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -25,26 +26,40 @@ pub struct Multi {
 
 impl Multi {
     pub const fn new(head: &'static str, columns: usize, tail: &'static str) -> Self {
-        Self { head, columns, tail, texts: [const { OnceLock::new() }; POWER_MAX + 1] }
+        Self {
+            head,
+            columns,
+            tail,
+            texts: [const { OnceLock::new() }; POWER_MAX + 1],
+        }
     }
 
     /// The text for 2^power rows.
     pub fn text(&self, power: usize) -> Arc<str> {
         Arc::clone(self.texts[power].get_or_init(|| {
             let row = format!("({})", vec!["?"; self.columns].join(","));
-            Arc::from(format!("{}{}{}", self.head, vec![row.as_str(); 1 << power].join(","), self.tail))
+            Arc::from(format!(
+                "{}{}{}",
+                self.head,
+                vec![row.as_str(); 1 << power].join(","),
+                self.tail
+            ))
         }))
     }
 }
 
 pub static INSERT_RECORDS: Multi = Multi::new(
-    "insert into records (seq, batch, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, personal, \
+    "insert into records (seq, batch, root, tenant, kind, namespace, source, id, at_us, \
+        received_us, content, body, personal, \
      personal_digest, reporter) values ",
     15,
     "",
 );
-pub static INSERT_BATCHES: Multi =
-    Multi::new("insert into batches (batch, root, first_seq, last_seq, records, hash, committed_us) values ", 7, "");
+pub static INSERT_BATCHES: Multi = Multi::new(
+    "insert into batches (batch, root, first_seq, last_seq, records, hash, committed_us) values ",
+    7,
+    "",
+);
 pub static UPSERT_HEADS: Multi = Multi::new(
     "insert into heads (root, batch, hash) values ",
     3,
@@ -53,78 +68,112 @@ pub static UPSERT_HEADS: Multi = Multi::new(
 pub static UPSERT_ACCOUNTS: Multi = Multi::new(
     "insert into accounts (tenant, kind, currency, posted, held) values ",
     5,
-    " on conflict (tenant, kind, currency) do update set posted = excluded.posted, held = excluded.held",
+    " on conflict (tenant, kind, currency) do update set posted = excluded.posted, held = \
+        excluded.held",
 );
-pub static UPSERT_CARRIES: Multi =
-    Multi::new("insert into carries (customer, links) values ", 2, " on conflict (customer) do update set links = excluded.links");
+pub static UPSERT_CARRIES: Multi = Multi::new(
+    "insert into carries (customer, links) values ",
+    2,
+    " on conflict (customer) do update set links = excluded.links",
+);
 pub static UPSERT_COUNTERS: Multi = Multi::new(
     "insert into counters (buyer, rate_key, month, quantity_nano, events, segment) values ",
     6,
-    " on conflict (buyer, rate_key, month) do update set quantity_nano = excluded.quantity_nano, events = excluded.events, \
+    " on conflict (buyer, rate_key, month) do update set quantity_nano = excluded.quantity_nano, \
+        events = excluded.events, \
      segment = excluded.segment",
 );
 pub static UPSERT_MEMBERS: Multi = Multi::new(
     "insert into members (buyer, rate_key, month, value, count, at_us) values ",
     6,
-    " on conflict (buyer, rate_key, month, value) do update set count = excluded.count, at_us = excluded.at_us",
+    " on conflict (buyer, rate_key, month, value) do update set count = excluded.count, at_us = \
+        excluded.at_us",
 );
 pub static UPSERT_HOLDS: Multi = Multi::new(
     "insert into holds (id, root, customer, state, expires_us, body) values ",
     6,
-    " on conflict (id) do update set state = excluded.state, expires_us = excluded.expires_us, body = excluded.body",
+    " on conflict (id) do update set state = excluded.state, expires_us = excluded.expires_us, \
+        body = excluded.body",
 );
 pub static UPSERT_AMENDMENTS: Multi = Multi::new(
     "insert into amendments (seq, kind, by) values ",
     3,
     " on conflict (seq) do update set kind = excluded.kind, by = excluded.by",
 );
-pub static INSERT_REPORTERS: Multi =
-    Multi::new("insert into reporters (root, namespace, reporter) values ", 3, " on conflict (root, namespace, reporter) do nothing");
+pub static INSERT_REPORTERS: Multi = Multi::new(
+    "insert into reporters (root, namespace, reporter) values ",
+    3,
+    " on conflict (root, namespace, reporter) do nothing",
+);
 pub static INSERT_UNRATED: Multi = Multi::new("insert into unrated (root, seq) values ", 2, "");
 pub static DELETE_UNRATED: Multi = Multi::new("delete from unrated where seq in (values ", 1, ")");
 
 pub static SELECT_ACCOUNTS: Multi = Multi::new(
     "select a.tenant, a.kind, a.currency, a.posted, a.held from (values ",
     3,
-    ") k cross join accounts a on a.tenant = k.column1 and a.kind = k.column2 and a.currency = k.column3",
+    ") k cross join accounts a on a.tenant = k.column1 and a.kind = k.column2 and a.currency = \
+        k.column3",
 );
-pub static SELECT_CARRIES: Multi =
-    Multi::new("select c.customer, c.links from (values ", 1, ") k cross join carries c on c.customer = k.column1");
+pub static SELECT_CARRIES: Multi = Multi::new(
+    "select c.customer, c.links from (values ",
+    1,
+    ") k cross join carries c on c.customer = k.column1",
+);
 pub static SELECT_COUNTERS: Multi = Multi::new(
     "select c.buyer, c.rate_key, c.month, c.quantity_nano, c.events, c.segment from (values ",
     3,
-    ") k cross join counters c on c.buyer = k.column1 and c.rate_key = k.column2 and c.month = k.column3",
+    ") k cross join counters c on c.buyer = k.column1 and c.rate_key = k.column2 and c.month = \
+        k.column3",
 );
 pub static SELECT_MEMBERS: Multi = Multi::new(
     "select m.buyer, m.rate_key, m.month, m.value, m.count, m.at_us from (values ",
     4,
-    ") k cross join members m on m.buyer = k.column1 and m.rate_key = k.column2 and m.month = k.column3 and m.value = k.column4",
+    ") k cross join members m on m.buyer = k.column1 and m.rate_key = k.column2 and m.month = \
+        k.column3 and m.value = k.column4",
 );
 pub static SELECT_ALL_MEMBERS: Multi = Multi::new(
     "select m.buyer, m.rate_key, m.month, m.value, m.count, m.at_us from (values ",
     3,
-    ") k cross join members m on m.buyer = k.column1 and m.rate_key = k.column2 and m.month = k.column3",
+    ") k cross join members m on m.buyer = k.column1 and m.rate_key = k.column2 and m.month = \
+        k.column3",
 );
-pub static SELECT_HOLDS: Multi = Multi::new("select h.body from (values ", 1, ") k cross join holds h on h.id = k.column1");
-pub static SELECT_AMENDMENTS: Multi =
-    Multi::new("select a.seq, a.kind, a.by from (values ", 1, ") k cross join amendments a on a.seq = k.column1");
+pub static SELECT_HOLDS: Multi = Multi::new(
+    "select h.body from (values ",
+    1,
+    ") k cross join holds h on h.id = k.column1",
+);
+pub static SELECT_AMENDMENTS: Multi = Multi::new(
+    "select a.seq, a.kind, a.by from (values ",
+    1,
+    ") k cross join amendments a on a.seq = k.column1",
+);
 pub static SELECT_RECORDS: Multi = Multi::new(
-    "select r.seq, r.root, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, r.content, r.body, r.personal, \
+    "select r.seq, r.root, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, \
+        r.content, r.body, r.personal, \
      r.personal_digest, r.reporter from (values ",
     1,
     ") k cross join records r on r.seq = k.column1",
 );
 pub static INSERT_BLOCKS: Multi = Multi::new("insert into index_blocks (id, data) values ", 2, "");
-pub static SELECT_BLOCKS: Multi = Multi::new("select b.id, b.data from (values ", 1, ") k cross join index_blocks b on b.id = k.column1");
+pub static SELECT_BLOCKS: Multi = Multi::new(
+    "select b.id, b.data from (values ",
+    1,
+    ") k cross join index_blocks b on b.id = k.column1",
+);
 
-pub const RECORDS_UP: &str = "select seq, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, personal, \
+pub const RECORDS_UP: &str = "select seq, root, tenant, kind, namespace, source, id, at_us, \
+    received_us, content, body, personal, \
      personal_digest, reporter from records where seq > ? order by seq limit ?";
-pub const RECORDS_DOWN: &str = "select seq, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, personal, \
+pub const RECORDS_DOWN: &str = "select seq, root, tenant, kind, namespace, source, id, at_us, \
+    received_us, content, body, personal, \
      personal_digest, reporter from records where seq < ? order by seq desc limit ?";
-pub const UNRATED_UP: &str = "select seq from unrated where root = ? and seq > ? order by seq limit ?";
-pub const UNRATED_DOWN: &str = "select seq from unrated where root = ? and seq < ? order by seq desc limit ?";
+pub const UNRATED_UP: &str =
+    "select seq from unrated where root = ? and seq > ? order by seq limit ?";
+pub const UNRATED_DOWN: &str =
+    "select seq from unrated where root = ? and seq < ? order by seq desc limit ?";
 pub const EVERY_UNRATED_UP: &str = "select seq from unrated where seq > ? order by seq limit ?";
-pub const EVERY_UNRATED_DOWN: &str = "select seq from unrated where seq < ? order by seq desc limit ?";
+pub const EVERY_UNRATED_DOWN: &str =
+    "select seq from unrated where seq < ? order by seq desc limit ?";
 
 pub const LAST_SEQ: &str = "select coalesce(max(seq), 0) from records";
 pub const LAST_BATCH: &str = "select coalesce(max(batch), 0) from batches";
@@ -134,53 +183,72 @@ pub const REPORTERS: &str = "select root, namespace, reporter from reporters";
 pub const GET_META: &str = "select value from meta where name = ?";
 pub const PUT_META: &str = "insert into meta (name, value) values (?, ?)";
 
-pub const TAIL: &str = "select seq, root, tenant, namespace, source, id, body, kind, received_us from records \
+pub const TAIL: &str = "select seq, root, tenant, namespace, source, id, body, kind, received_us \
+    from records \
      where seq > ? order by seq limit ?";
 /// The same, with what an identity is made of.
-pub const TAIL_KEYS: &str = "select seq, root, tenant, namespace, source, id, body, kind, received_us, reporter from records \
+pub const TAIL_KEYS: &str = "select seq, root, tenant, namespace, source, id, body, kind, \
+    received_us, reporter from records \
      where seq > ? order by seq limit ?";
-pub const LIVE_RUNS: &str = "select run, level, first_seq, last_seq, ids, ids_filter, ids_keys, lists, lists_filter, lists_keys \
+pub const LIVE_RUNS: &str = "select run, level, first_seq, last_seq, ids, ids_filter, ids_keys, \
+    lists, lists_filter, lists_keys \
      from index_runs where state = 1 order by first_seq";
 pub const OTHER_RUNS: &str = "select run from index_runs where state <> 1";
 pub const LAST_RUN: &str = "select coalesce(max(run), 0) from index_runs";
-pub const BEGIN_RUN: &str = "insert into index_runs (run, state, level, first_seq, last_seq, ids, ids_filter, ids_keys, lists, \
+pub const BEGIN_RUN: &str = "insert into index_runs (run, state, level, first_seq, last_seq, ids, \
+    ids_filter, ids_keys, lists, \
      lists_filter, lists_keys) values (?, 0, ?, ?, ?, x'', x'', 0, x'', x'', 0)";
-pub const PUBLISH_RUN: &str = "update index_runs set state = 1, ids = ?, ids_filter = ?, ids_keys = ?, lists = ?, lists_filter = ?, \
+pub const PUBLISH_RUN: &str = "update index_runs set state = 1, ids = ?, ids_filter = ?, ids_keys \
+    = ?, lists = ?, lists_filter = ?, \
      lists_keys = ? where run = ?";
 pub const RETIRE_RUN: &str = "update index_runs set state = 2 where run = ?";
-pub const DELETE_BLOCKS: &str =
-    "delete from index_blocks where id in (select id from index_blocks where id >= ? and id < ? order by id limit ?)";
+pub const DELETE_BLOCKS: &str = "delete from index_blocks where id in (select id from \
+    index_blocks where id >= ? and id < ? order by id limit ?)";
 pub const DELETE_RUN: &str = "delete from index_runs where run = ?";
 
 pub const OPEN_HOLDS: &str = "select body from holds where state = 1";
-pub const HELD_ACCOUNTS: &str = "select tenant, kind, currency, posted, held from accounts where held <> 0";
-pub const SET_META: &str = "insert into meta (name, value) values (?, ?) on conflict (name) do update set value = excluded.value";
+pub const HELD_ACCOUNTS: &str =
+    "select tenant, kind, currency, posted, held from accounts where held <> 0";
+pub const SET_META: &str = "insert into meta (name, value) values (?, ?) on conflict (name) do \
+    update set value = excluded.value";
 pub const RETIRE_ALL: &str = "update index_runs set state = 2";
 
-pub const AUDIT_ROWS: &str = "select seq, batch, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, personal, \
+pub const AUDIT_ROWS: &str = "select seq, batch, root, tenant, kind, namespace, source, id, \
+    at_us, received_us, content, body, personal, \
      personal_digest, reporter from records where seq > ? order by seq limit ?";
-pub const AUDIT_IDENTITIES: &str = "select seq, root, namespace, source, id, reporter from records where seq > ? order by seq limit ?";
+pub const AUDIT_IDENTITIES: &str = "select seq, root, namespace, source, id, reporter from \
+    records where seq > ? order by seq limit ?";
 /// A file that no server of today has opened yet has records without a reporter.
-pub const HAS_REPORTERS: &str = "select exists (select 1 from pragma_table_info('records') where name = 'reporter')";
-pub const AUDIT_ROWS_BEFORE: &str = "select seq, batch, root, tenant, kind, namespace, source, id, at_us, received_us, content, body, \
+pub const HAS_REPORTERS: &str =
+    "select exists (select 1 from pragma_table_info('records') where name = 'reporter')";
+pub const AUDIT_ROWS_BEFORE: &str = "select seq, batch, root, tenant, kind, namespace, source, \
+    id, at_us, received_us, content, body, \
      personal, personal_digest, null from records where seq > ? order by seq limit ?";
-pub const AUDIT_IDENTITIES_BEFORE: &str = "select seq, root, namespace, source, id, null from records where seq > ? order by seq limit ?";
-pub const AUDIT_BATCHES: &str = "select batch, root, first_seq, last_seq, records, hash, committed_us from batches \
+pub const AUDIT_IDENTITIES_BEFORE: &str =
+    "select seq, root, namespace, source, id, null from records where seq > ? order by seq limit ?";
+pub const AUDIT_BATCHES: &str = "select batch, root, first_seq, last_seq, records, hash, \
+    committed_us from batches \
      where batch > ? and batch <= ? order by batch, root";
 pub const AUDIT_KEYS: &str = "select id, personal_key from tenants where personal_key is not null";
 pub const AUDIT_ACCOUNTS: &str = "select tenant, kind, currency, posted, held from accounts";
 pub const AUDIT_CARRIES: &str = "select customer, links from carries";
-pub const AUDIT_COUNTERS: &str = "select buyer, rate_key, month, quantity_nano, events, segment from counters";
+pub const AUDIT_COUNTERS: &str =
+    "select buyer, rate_key, month, quantity_nano, events, segment from counters";
 /// Likewise counters without a segment.
-pub const HAS_SEGMENTS: &str = "select exists (select 1 from pragma_table_info('counters') where name = 'segment')";
-pub const AUDIT_COUNTERS_BEFORE: &str = "select buyer, rate_key, month, quantity_nano, events, null from counters";
+pub const HAS_SEGMENTS: &str =
+    "select exists (select 1 from pragma_table_info('counters') where name = 'segment')";
+pub const AUDIT_COUNTERS_BEFORE: &str =
+    "select buyer, rate_key, month, quantity_nano, events, null from counters";
 pub const AUDIT_AMENDMENTS: &str = "select seq, kind, by from amendments";
 
-/// With the instant of its commit, and whether it is kept (as kind 2, or in part as kind 1) and still to be rated.
-pub const EXPORT_RECORDS: &str = "select r.seq, r.root, r.tenant, r.kind, r.namespace, r.source, r.id, r.at_us, r.received_us, \
+/// With the instant of its commit, and whether it is kept (as kind 2, or in part as kind 1) and
+/// still to be rated.
+pub const EXPORT_RECORDS: &str = "select r.seq, r.root, r.tenant, r.kind, r.namespace, r.source, \
+    r.id, r.at_us, r.received_us, \
      r.content, r.body, r.personal, r.personal_digest, b.committed_us, \
      r.kind <= 2 and exists (select 1 from unrated u where u.seq = r.seq), r.reporter \
-     from records r cross join batches b on b.batch = r.batch and b.root = r.root where r.seq > ? order by r.seq limit ?";
+     from records r cross join batches b on b.batch = r.batch and b.root = r.root where r.seq > ? \
+     order by r.seq limit ?";
 pub const EXPORT_HOLDS: &str = "select body from holds where id >= ? order by id limit ?";
 pub const EXPORT_MEMBERS: &str = "select buyer, rate_key, month, value, count, at_us from members";
 pub const EXPORT_HOMES: &str = "select id, root_id from tenants";
@@ -272,7 +340,10 @@ impl Values {
     pub fn text(&mut self, value: String) -> &mut Self {
         self.add(value)
     }
-    fn add<'v, T: sqlx::Encode<'v, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>>(&mut self, value: T) -> &mut Self {
+    fn add<'v, T: sqlx::Encode<'v, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>>(
+        &mut self,
+        value: T,
+    ) -> &mut Self {
         if let Err(error) = self.args.add(value) {
             self.failed.get_or_insert(error);
         }
@@ -308,7 +379,8 @@ impl Binder<'_, '_> {
     }
     fn bind(&mut self, value: ValueRef<'_>) -> rusqlite::Result<&mut Self> {
         self.bound += 1;
-        self.statement.raw_bind_parameter(self.bound, ToSqlOutput::Borrowed(value))?;
+        self.statement
+            .raw_bind_parameter(self.bound, ToSqlOutput::Borrowed(value))?;
         Ok(self)
     }
 }
@@ -346,8 +418,12 @@ pub fn write_numbered<T>(
         }
         let mut statement = connection.prepare_cached(&multi.text(power))?;
         for start in range.step_by(1 << power) {
-            let mut binder = Binder { statement: &mut statement, bound: 0 };
-            (start..start + (1 << power)).try_for_each(|index| bind(&mut binder, index, &rows[index]))?;
+            let mut binder = Binder {
+                statement: &mut statement,
+                bound: 0,
+            };
+            (start..start + (1 << power))
+                .try_for_each(|index| bind(&mut binder, index, &rows[index]))?;
             statement.raw_execute()?;
         }
     }
@@ -366,7 +442,9 @@ pub async fn select<T, E: From<sqlx::Error>>(
     let mut keys = keys.into_iter();
     for power in powers {
         let args = chunk(multi, power, &mut keys, &bind)?;
-        let rows = sqlx::query_with(AssertSqlSafe(multi.text(power)), args).fetch_all(&mut *conn).await?;
+        let rows = sqlx::query_with(AssertSqlSafe(multi.text(power)), args)
+            .fetch_all(&mut *conn)
+            .await?;
         rows.iter().try_for_each(&mut each)?;
     }
     Ok(())
@@ -407,18 +485,27 @@ mod tests {
     #[tokio::test]
     async fn every_statement_is_understood() {
         let dir = tempfile::tempdir().unwrap();
-        let Db::Sqlite(db) = Db::open_sqlite(&dir.path().join("centwise.db")).await.unwrap() else { unreachable!() };
+        let Db::Sqlite(db) = Db::open_sqlite(&dir.path().join("centwise.db"))
+            .await
+            .unwrap()
+        else {
+            unreachable!()
+        };
         let mut conn = db.writer.lock().await;
         for multi in EVERY_MULTI {
             for power in [0, POWER_MAX] {
                 let text = multi.text(power);
-                conn.prepare(sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(Arc::clone(&text))))
-                    .await
-                    .unwrap_or_else(|e| panic!("{text}: {e}"));
+                conn.prepare(sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(Arc::clone(
+                    &text,
+                ))))
+                .await
+                .unwrap_or_else(|e| panic!("{text}: {e}"));
             }
         }
         for text in EVERY {
-            conn.prepare(SqlStr::from_static(text)).await.unwrap_or_else(|e| panic!("{text}: {e}"));
+            conn.prepare(SqlStr::from_static(text))
+                .await
+                .unwrap_or_else(|e| panic!("{text}: {e}"));
         }
     }
 }

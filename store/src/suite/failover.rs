@@ -1,5 +1,5 @@
-//! After a failover that lost commits, or a restore to an earlier moment, servers go on without a restart: what a
-//! process remembers of commits that are gone does not count.
+//! After a failover that lost commits, or a restore to an earlier moment, servers go on without a
+//! restart: what a process remembers of commits that are gone does not count.
 
 use super::till::{Till, identity};
 use super::{ACME, CENT, ROOT, TINY, assert_sound, balance};
@@ -10,20 +10,39 @@ use rating::Exact;
 use sqlx::{AssertSqlSafe, PgPool};
 use std::sync::Arc;
 
-const TABLES: [&str; 11] =
-    ["heads", "batches", "records", "touched", "accounts", "carries", "counters", "members", "holds", "amendments", "unrated"];
+const TABLES: [&str; 11] = [
+    "heads",
+    "batches",
+    "records",
+    "touched",
+    "accounts",
+    "carries",
+    "counters",
+    "members",
+    "holds",
+    "amendments",
+    "unrated",
+];
 
 /// What a replica has that receives nothing more from now on.
 async fn keep(db: &PgPool) {
     for table in TABLES {
-        sqlx::raw_sql(AssertSqlSafe(format!("create table kept_{table} as select * from {table}"))).execute(db).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!(
+            "create table kept_{table} as select * from {table}"
+        )))
+        .execute(db)
+        .await
+        .unwrap();
     }
 }
 
 async fn fail_over(db: &PgPool) {
     for table in TABLES {
         let text = format!("delete from {table}; insert into {table} select * from kept_{table}");
-        sqlx::raw_sql(AssertSqlSafe(text)).execute(db).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(text))
+            .execute(db)
+            .await
+            .unwrap();
     }
 }
 
@@ -33,14 +52,21 @@ fn id(kind: u16, number: usize) -> String {
 }
 
 fn named(kind: u16, count: usize) -> Vec<Identity> {
-    (0..count).map(|number| identity(ROOT, Namespace::Usage, &id(kind, number))).collect()
+    (0..count)
+        .map(|number| identity(ROOT, Namespace::Usage, &id(kind, number)))
+        .collect()
 }
 
 /// As a server does, which remembers what it looked for. What each kind costs is its own.
 async fn sell(till: &mut Till, kind: u16, number: usize, locked: &dyn Journal) {
     let identity = identity(ROOT, Namespace::Usage, &id(kind, number));
     assert_eq!(locked.find_each(&[identity]).await.unwrap(), [None]);
-    till.sale(ROOT, ACME, &id(kind, number), Exact(CENT.0 * i128::from(kind) * 5 / 7));
+    till.sale(
+        ROOT,
+        ACME,
+        &id(kind, number),
+        Exact(CENT.0 * i128::from(kind) * 5 / 7),
+    );
     locked.commit(till.ring_up()).await.unwrap();
 }
 
@@ -50,10 +76,20 @@ async fn enter(journal: &PostgresJournal) -> Arc<dyn Journal> {
 
 /// So many batches of ours are lost, and another process has committed so many others since.
 async fn goes_on(lost: usize, others: usize, fold_bytes: usize) {
-    let Some(database) = test_postgres::database().await else { return };
-    let db = Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap();
-    let Db::Postgres(postgres) = &db else { unreachable!() };
-    let open = async || PostgresJournal::open_with(&db, PostgresJournalOptions { fold_bytes, ..TINY }).await.unwrap();
+    let Some(database) = test_postgres::database().await else {
+        return;
+    };
+    let db = Db::open_postgres(database.url(), &PostgresOptions::default())
+        .await
+        .unwrap();
+    let Db::Postgres(postgres) = &db else {
+        unreachable!()
+    };
+    let open = async || {
+        PostgresJournal::open_with(&db, PostgresJournalOptions { fold_bytes, ..TINY })
+            .await
+            .unwrap()
+    };
     let (ours, theirs) = (open().await, open().await);
     let mut till = Till::default();
     for number in 0..3 {
@@ -69,13 +105,28 @@ async fn goes_on(lost: usize, others: usize, fold_bytes: usize) {
         sell(&mut replica, 3, number, &*enter(&theirs).await).await;
     }
 
-    let keys = StateKeys { accounts: vec![balance(ACME), balance(ROOT)], carries: vec![ACME], ..StateKeys::of(ROOT) };
+    let keys = StateKeys {
+        accounts: vec![balance(ACME), balance(ROOT)],
+        carries: vec![ACME],
+        ..StateKeys::of(ROOT)
+    };
     for number in 0..lost + others + 2 {
         let got = ours.load(&keys).await.unwrap();
-        assert_eq!(got.accounts[&balance(ACME)], replica.books.accounts[&balance(ACME)], "{lost} lost, {others} others, {number}");
+        assert_eq!(
+            got.accounts[&balance(ACME)],
+            replica.books.accounts[&balance(ACME)],
+            "{lost} lost, {others} others, {number}"
+        );
         assert_eq!(got.carries[&ACME], replica.books.carries[&ACME]);
         let session = enter(&ours).await;
-        assert!(session.find_each(&named(3, others)).await.unwrap().iter().all(Option::is_some));
+        assert!(
+            session
+                .find_each(&named(3, others))
+                .await
+                .unwrap()
+                .iter()
+                .all(Option::is_some)
+        );
         // What was lost is sent again, and is new.
         sell(&mut replica, 2, number, &*session).await;
     }

@@ -1,5 +1,5 @@
-//! Random histories: the database, with runs so small that they are written and merged all the time,
-//! must answer like the plain model.
+//! Random histories: the database, with runs so small that they are written and merged all the
+//! time, must answer like the plain model.
 
 use super::till::{Till, identity};
 use super::{CENT, assert_sound, balance, seqs};
@@ -65,7 +65,15 @@ pub fn root_of(customer: i64) -> TenantId {
 }
 
 async fn same_answers(model: &MemoryJournal, journal: &SqliteJournal, step: &Step) {
-    let Step::Look { customer, after, newest_first, limit } = step else { return };
+    let Step::Look {
+        customer,
+        after,
+        newest_first,
+        limit,
+    } = step
+    else {
+        return;
+    };
     let (root, tenant) = (root_of(*customer), TenantId(1000 + customer));
     let lists = [
         Of::Customer(tenant),
@@ -75,33 +83,64 @@ async fn same_answers(model: &MemoryJournal, journal: &SqliteJournal, step: &Ste
         Of::All,
     ];
     for of in lists {
-        let query = RecordQuery { of, after: after.map(Seq), newest_first: *newest_first, limit: *limit };
-        let (expected, got) = (model.read(&query).await.unwrap(), journal.read(&query).await.unwrap());
+        let query = RecordQuery {
+            of,
+            after: after.map(Seq),
+            newest_first: *newest_first,
+            limit: *limit,
+        };
+        let (expected, got) = (
+            model.read(&query).await.unwrap(),
+            journal.read(&query).await.unwrap(),
+        );
         assert_eq!(seqs(&got), seqs(&expected), "{query:?}");
         assert_eq!(got, expected);
     }
-    let wanted: Vec<_> = (0..60).map(|id| identity(root, Namespace::Usage, &id.to_string())).collect();
-    assert_eq!(journal.find_each(&wanted).await.unwrap(), model.find_each(&wanted).await.unwrap());
+    let wanted: Vec<_> = (0..60)
+        .map(|id| identity(root, Namespace::Usage, &id.to_string()))
+        .collect();
+    assert_eq!(
+        journal.find_each(&wanted).await.unwrap(),
+        model.find_each(&wanted).await.unwrap()
+    );
     let keys = StateKeys {
         accounts: vec![balance(tenant), balance(root)],
         carries: vec![tenant],
         holds: (0..HOLDS).map(HoldId).collect(),
         ..StateKeys::default()
     };
-    let (mut expected, mut got) = (model.load(&keys).await.unwrap(), journal.load(&keys).await.unwrap());
+    let (mut expected, mut got) = (
+        model.load(&keys).await.unwrap(),
+        journal.load(&keys).await.unwrap(),
+    );
     let now = Instant(after.unwrap_or(100) / 20);
-    let (due, expected_due) = (journal.expired_holds(now, *limit).await.unwrap(), model.expired_holds(now, *limit).await.unwrap());
+    let (due, expected_due) = (
+        journal.expired_holds(now, *limit).await.unwrap(),
+        model.expired_holds(now, *limit).await.unwrap(),
+    );
     assert_eq!(due, expected_due);
     // Empty and absent are the same.
-    expected.accounts.retain(|_, balance| *balance != Balance::default());
-    got.accounts.retain(|_, balance| *balance != Balance::default());
-    assert_eq!((got.accounts, got.carries, got.holds), (expected.accounts, expected.carries, expected.holds));
+    expected
+        .accounts
+        .retain(|_, balance| *balance != Balance::default());
+    got.accounts
+        .retain(|_, balance| *balance != Balance::default());
+    assert_eq!(
+        (got.accounts, got.carries, got.holds),
+        (expected.accounts, expected.carries, expected.holds)
+    );
 }
 
 pub fn step_hold(till: &mut Till, number: i64, step: HoldStep) {
     let (id, customer) = (HoldId(number), number % CUSTOMERS);
     let Some(hold) = till.books.holds.get(&id) else {
-        return till.hold(root_of(customer), TenantId(1000 + customer), id, 7 + number, Instant(9 - customer));
+        return till.hold(
+            root_of(customer),
+            TenantId(1000 + customer),
+            id,
+            7 + number,
+            Instant(9 - customer),
+        );
     };
     match step {
         _ if hold.state != HoldState::Open => {}
@@ -114,7 +153,9 @@ pub fn step_hold(till: &mut Till, number: i64, step: HoldStep) {
 
 async fn play(steps: Vec<Step>, options: JournalOptions) {
     let dir = tempfile::tempdir().unwrap();
-    let db = Db::open_sqlite(&dir.path().join("centwise.db")).await.unwrap();
+    let db = Db::open_sqlite(&dir.path().join("centwise.db"))
+        .await
+        .unwrap();
     let model = MemoryJournal::new();
     let mut journal = SqliteJournal::open_with(&db, options).await.unwrap();
     let mut till = Till::default();
@@ -122,18 +163,35 @@ async fn play(steps: Vec<Step>, options: JournalOptions) {
         match &step {
             Step::Commit(sales) => {
                 for (customer, id) in sales {
-                    till.sale(root_of(*customer), TenantId(1000 + customer), &id.to_string(), Exact(CENT.0 * 3 / 7));
+                    till.sale(
+                        root_of(*customer),
+                        TenantId(1000 + customer),
+                        &id.to_string(),
+                        Exact(CENT.0 * 3 / 7),
+                    );
                 }
                 let mut batch = till.ring_up();
                 if sales.len() % 2 == 0 {
-                    batch.identity_keys = batch.records.iter().map(|record| journal.identity_key(record.identity.name())).collect();
+                    batch.identity_keys = batch
+                        .records
+                        .iter()
+                        .map(|record| journal.identity_key(record.identity.name()))
+                        .collect();
                 }
-                assert_eq!(journal.commit(batch.clone()).await.unwrap(), model.commit(batch).await.unwrap());
+                assert_eq!(
+                    journal.commit(batch.clone()).await.unwrap(),
+                    model.commit(batch).await.unwrap()
+                );
             }
             Step::Holds(steps) => {
-                steps.iter().for_each(|(hold, step)| step_hold(&mut till, *hold, *step));
+                steps
+                    .iter()
+                    .for_each(|(hold, step)| step_hold(&mut till, *hold, *step));
                 let batch = till.ring_up();
-                assert_eq!(journal.commit(batch.clone()).await.unwrap(), model.commit(batch).await.unwrap());
+                assert_eq!(
+                    journal.commit(batch.clone()).await.unwrap(),
+                    model.commit(batch).await.unwrap()
+                );
             }
             Step::Reopen => {
                 journal.settle().await.unwrap();
@@ -143,12 +201,18 @@ async fn play(steps: Vec<Step>, options: JournalOptions) {
             Step::Look { .. } => same_answers(&model, &journal, &step).await,
         }
     }
-    let (expected, mut got) = (model.verify().await.unwrap(), journal.verify().await.unwrap());
+    let (expected, mut got) = (
+        model.verify().await.unwrap(),
+        journal.verify().await.unwrap(),
+    );
     // The model has no records beside its journal.
     let of_records = got.split_off(expected.len());
     assert_eq!(got, expected, "also the hash chains are the same");
     assert!(of_records.iter().all(|check| check.ok), "{of_records:?}");
-    let sound: Vec<_> = got.into_iter().filter(|check| check.name != "identities").collect();
+    let sound: Vec<_> = got
+        .into_iter()
+        .filter(|check| check.name != "identities")
+        .collect();
     assert_sound(&sound);
 }
 

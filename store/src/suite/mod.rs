@@ -1,4 +1,5 @@
-//! One suite, stamped per backend: what every journal must do. What only a file can do follows below.
+//! One suite, stamped per backend: what every journal must do. What only a file can do follows
+//! below.
 
 mod failover;
 mod file;
@@ -7,7 +8,10 @@ mod shared_history;
 pub mod till;
 
 use crate::db::{Db, PostgresOptions};
-use crate::journal::{Check, CounterKey, Identity, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Seq, StateKeys};
+use crate::journal::{
+    Check, CounterKey, Identity, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery,
+    Seq, StateKeys,
+};
 use crate::memory::MemoryJournal;
 use crate::postgres::{PostgresJournal, PostgresJournalOptions};
 use crate::sqlite::{JournalOptions, SqliteJournal};
@@ -33,12 +37,22 @@ pub struct Bench {
 }
 
 /// What a journal may do differently on PostgreSQL.
-pub const TINY: PostgresJournalOptions = PostgresJournalOptions { lanes: 2, split_by_root: false, fold_bytes: 400 };
+pub const TINY: PostgresJournalOptions = PostgresJournalOptions {
+    lanes: 2,
+    split_by_root: false,
+    fold_bytes: 400,
+};
 
 impl Bench {
     pub async fn memory() -> Option<Self> {
         let journal = MemoryJournal::new();
-        Some(Self { journal: Box::new(journal.clone()), memory: Some(journal), db: None, postgres: None, before: 0 })
+        Some(Self {
+            journal: Box::new(journal.clone()),
+            memory: Some(journal),
+            db: None,
+            postgres: None,
+            before: 0,
+        })
     }
 
     pub async fn sqlite() -> Option<Self> {
@@ -47,9 +61,17 @@ impl Bench {
 
     pub async fn postgres() -> Option<Self> {
         let database = test_postgres::database().await?;
-        let db = Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap();
+        let db = Db::open_postgres(database.url(), &PostgresOptions::default())
+            .await
+            .unwrap();
         let journal = PostgresJournal::open_with(&db, TINY).await.unwrap();
-        Some(Self { journal: Box::new(journal), memory: None, db: None, postgres: Some((db, database)), before: 1 << 40 })
+        Some(Self {
+            journal: Box::new(journal),
+            memory: None,
+            db: None,
+            postgres: Some((db, database)),
+            before: 1 << 40,
+        })
     }
 
     /// The seq of the record at this position of `ROOT`.
@@ -59,10 +81,26 @@ impl Bench {
 
     pub async fn sqlite_with(pending_records_max: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let db = Db::open_sqlite(&dir.path().join("centwise.db")).await.unwrap();
-        let journal =
-            SqliteJournal::open_with(&db, JournalOptions { recent_records_max: 16, fan_out: 3, pending_records_max }).await.unwrap();
-        Self { journal: Box::new(journal), memory: None, db: Some((db, dir)), postgres: None, before: 0 }
+        let db = Db::open_sqlite(&dir.path().join("centwise.db"))
+            .await
+            .unwrap();
+        let journal = SqliteJournal::open_with(
+            &db,
+            JournalOptions {
+                recent_records_max: 16,
+                fan_out: 3,
+                pending_records_max,
+            },
+        )
+        .await
+        .unwrap();
+        Self {
+            journal: Box::new(journal),
+            memory: None,
+            db: Some((db, dir)),
+            postgres: None,
+            before: 0,
+        }
     }
 
     async fn break_commits(&self, broken: bool) {
@@ -70,22 +108,43 @@ impl Bench {
             memory.fail_next_commits(u32::from(broken)).unwrap();
         }
         // Fails after records and chain heads have been written: the whole transaction must go.
-        let refuse = "create trigger refuse before insert on batches begin select raise(abort, 'refused'); end";
-        self.sql(if broken { refuse } else { "drop trigger if exists refuse" }).await;
+        let refuse = "create trigger refuse before insert on batches begin select raise(abort, \
+            'refused'); end";
+        self.sql(if broken {
+            refuse
+        } else {
+            "drop trigger if exists refuse"
+        })
+        .await;
         if let Some((Db::Postgres(db), _)) = &self.postgres {
             let refuse = "alter table heads add constraint refuse check (batch < 0) not valid";
-            sqlx::query(if broken { refuse } else { "alter table heads drop constraint refuse" }).execute(&db.pool).await.unwrap();
+            sqlx::query(if broken {
+                refuse
+            } else {
+                "alter table heads drop constraint refuse"
+            })
+            .execute(&db.pool)
+            .await
+            .unwrap();
         }
     }
 
     pub async fn sql(&self, text: &'static str) {
         if let Some((Db::Sqlite(db), _)) = &self.db {
-            sqlx::query(text).execute(&mut *db.writer.lock().await).await.unwrap();
+            sqlx::query(text)
+                .execute(&mut *db.writer.lock().await)
+                .await
+                .unwrap();
         }
     }
 
     async fn pages(&self, of: Of, newest_first: bool, limit: usize) -> Vec<i64> {
-        let mut query = RecordQuery { of, after: None, newest_first, limit };
+        let mut query = RecordQuery {
+            of,
+            after: None,
+            newest_first,
+            limit,
+        };
         let mut all = Vec::new();
         loop {
             let page = self.journal.read(&query).await.unwrap();
@@ -143,14 +202,35 @@ async fn reporters_are_told_apart(bench: Bench) {
     bench.journal.commit(batch).await.unwrap();
     till.sale(ROOT, BOLT, "b", CENT);
     bench.journal.commit(till.ring_up()).await.unwrap();
-    let nobody = Identity { reporter: Some(BOLT), ..of_acme.clone() };
-    let found = bench.journal.find_each(&[of_acme.clone(), nobody, of_platform.clone()]).await.unwrap();
-    let found: Vec<Option<Identity>> = found.into_iter().map(|record| record.map(|record| record.identity.clone())).collect();
+    let nobody = Identity {
+        reporter: Some(BOLT),
+        ..of_acme.clone()
+    };
+    let found = bench
+        .journal
+        .find_each(&[of_acme.clone(), nobody, of_platform.clone()])
+        .await
+        .unwrap();
+    let found: Vec<Option<Identity>> = found
+        .into_iter()
+        .map(|record| record.map(|record| record.identity.clone()))
+        .collect();
     assert_eq!(found, [Some(of_acme), None, Some(of_platform)]);
-    let mut reporters = bench.journal.reporters(&[ROOT, BOLT], Namespace::Usage).await.unwrap();
+    let mut reporters = bench
+        .journal
+        .reporters(&[ROOT, BOLT], Namespace::Usage)
+        .await
+        .unwrap();
     reporters.sort_unstable();
     assert_eq!(reporters, [(ROOT, None), (ROOT, Some(ACME))]);
-    assert_eq!(bench.journal.reporters(&[ROOT], Namespace::Hold).await.unwrap(), []);
+    assert_eq!(
+        bench
+            .journal
+            .reporters(&[ROOT], Namespace::Hold)
+            .await
+            .unwrap(),
+        []
+    );
     assert_sound(&bench.journal.verify().await.unwrap());
 }
 
@@ -162,13 +242,47 @@ async fn what_is_committed_is_found_and_read(bench: Bench) {
     let mut expected = batch.records.clone();
     let placed = bench.journal.commit(batch).await.unwrap();
     assert_eq!([placed.at(0), placed.at(1)], [bench.seq(1), bench.seq(2)]);
-    expected.iter_mut().zip(1..).for_each(|(record, position)| record.seq = bench.seq(position));
-    let wanted = [identity(ROOT, Namespace::Usage, "b"), identity(ROOT, Namespace::Usage, "x"), identity(ROOT, Namespace::Usage, "a")];
+    expected
+        .iter_mut()
+        .zip(1..)
+        .for_each(|(record, position)| record.seq = bench.seq(position));
+    let wanted = [
+        identity(ROOT, Namespace::Usage, "b"),
+        identity(ROOT, Namespace::Usage, "x"),
+        identity(ROOT, Namespace::Usage, "a"),
+    ];
     let found = bench.journal.find_each(&wanted).await.unwrap();
-    assert_eq!(found.iter().map(|r| r.as_ref().map(|r| r.seq)).collect::<Vec<_>>(), [Some(bench.seq(2)), None, Some(bench.seq(1))]);
-    let other = [identity(ROOT, Namespace::Amend, "a"), identity(TenantId(5), Namespace::Usage, "a")];
-    assert!(bench.journal.find_each(&other).await.unwrap().iter().all(Option::is_none), "namespace and root are part of the identity");
-    let read = bench.journal.read(&RecordQuery { of: Of::All, after: None, newest_first: false, limit: 10 }).await.unwrap();
+    assert_eq!(
+        found
+            .iter()
+            .map(|r| r.as_ref().map(|r| r.seq))
+            .collect::<Vec<_>>(),
+        [Some(bench.seq(2)), None, Some(bench.seq(1))]
+    );
+    let other = [
+        identity(ROOT, Namespace::Amend, "a"),
+        identity(TenantId(5), Namespace::Usage, "a"),
+    ];
+    assert!(
+        bench
+            .journal
+            .find_each(&other)
+            .await
+            .unwrap()
+            .iter()
+            .all(Option::is_none),
+        "namespace and root are part of the identity"
+    );
+    let read = bench
+        .journal
+        .read(&RecordQuery {
+            of: Of::All,
+            after: None,
+            newest_first: false,
+            limit: 10,
+        })
+        .await
+        .unwrap();
     assert_eq!(read, expected);
     assert_eq!(found[0].as_deref(), Some(&expected[1]));
 }
@@ -176,9 +290,20 @@ async fn what_is_committed_is_found_and_read(bench: Bench) {
 async fn states_are_loaded_as_committed(bench: Bench) {
     let mut till = Till::default();
     let hold = HoldId(5_000);
-    let counter = |buyer| CounterKey { buyer, id: CounterId { rate_key: 77, month: 24_322 } };
+    let counter = |buyer| CounterKey {
+        buyer,
+        id: CounterId {
+            rate_key: 77,
+            month: 24_322,
+        },
+    };
     let keys = StateKeys {
-        accounts: vec![balance(ACME), balance(BOLT), balance(ACME), AccountKey::revenue(ROOT, Currency::EUR)],
+        accounts: vec![
+            balance(ACME),
+            balance(BOLT),
+            balance(ACME),
+            AccountKey::revenue(ROOT, Currency::EUR),
+        ],
         carries: vec![ACME, BOLT],
         counters: vec![counter(ACME), counter(BOLT)],
         holds: vec![hold],
@@ -196,13 +321,22 @@ async fn states_are_loaded_as_committed(bench: Bench) {
         }
         bench.journal.commit(till.ring_up()).await.unwrap();
         let state = bench.journal.load(&keys).await.unwrap();
-        assert_eq!(state.accounts.get(&balance(ACME)), till.books.accounts.get(&balance(ACME)));
+        assert_eq!(
+            state.accounts.get(&balance(ACME)),
+            till.books.accounts.get(&balance(ACME))
+        );
         assert_eq!(state.accounts.len(), 2, "what was never written is absent");
         assert_eq!(state.carries, till.books.carries);
         assert_eq!(state.counters, till.books.counters);
         assert_eq!(state.holds, till.books.holds);
-        let open = StateKeys { open_holds: vec![hold], ..StateKeys::of(ROOT) };
-        assert_eq!(bench.journal.load(&open).await.unwrap().holds.len(), usize::from(round == 1));
+        let open = StateKeys {
+            open_holds: vec![hold],
+            ..StateKeys::of(ROOT)
+        };
+        assert_eq!(
+            bench.journal.load(&open).await.unwrap().holds.len(),
+            usize::from(round == 1)
+        );
     }
 }
 
@@ -212,16 +346,32 @@ async fn the_first_record_of_an_identity_is_found(bench: Bench) {
         till.sale(ROOT, ACME, "same", CENT);
         let committed = bench.journal.commit(till.ring_up()).await;
         // PostgreSQL refuses what a look-up under the root's lock would have found.
-        assert!(committed.is_ok() || (number > 0 && bench.postgres.is_some()), "{committed:?}");
+        assert!(
+            committed.is_ok() || (number > 0 && bench.postgres.is_some()),
+            "{committed:?}"
+        );
     }
-    let found = bench.journal.find_each(&[identity(ROOT, Namespace::Usage, "same")]).await.unwrap();
-    assert_eq!(found[0].as_ref().map(|record| record.seq), Some(bench.seq(1)));
+    let found = bench
+        .journal
+        .find_each(&[identity(ROOT, Namespace::Usage, "same")])
+        .await
+        .unwrap();
+    assert_eq!(
+        found[0].as_ref().map(|record| record.seq),
+        Some(bench.seq(1))
+    );
     if bench.postgres.is_some() {
         return;
     }
     let checks = bench.journal.verify().await.unwrap();
-    let repeated = checks.iter().find(|check| check.name == "identities").unwrap();
-    assert!(!repeated.ok && repeated.differences[0].contains("records 1 and 2"), "{repeated:?}");
+    let repeated = checks
+        .iter()
+        .find(|check| check.name == "identities")
+        .unwrap();
+    assert!(
+        !repeated.ok && repeated.differences[0].contains("records 1 and 2"),
+        "{repeated:?}"
+    );
 }
 
 async fn lists_are_paged_both_ways(bench: Bench) {
@@ -247,20 +397,41 @@ async fn lists_are_paged_both_ways(bench: Bench) {
         (Of::Account(balance(ACME)), acme.clone()),
         (Of::Account(balance(BOLT)), bolt),
         (Of::Account(balance(ROOT)), all.clone()),
-        (Of::Account(AccountKey::revenue(ROOT, Currency::EUR)), all.clone()),
+        (
+            Of::Account(AccountKey::revenue(ROOT, Currency::EUR)),
+            all.clone(),
+        ),
         (Of::Account(AccountKey::income(ROOT, Currency::EUR)), vec![]),
-        (Of::Account(AccountKey::balance(ACME, "USD".parse().unwrap())), vec![]),
+        (
+            Of::Account(AccountKey::balance(ACME, "USD".parse().unwrap())),
+            vec![],
+        ),
         (Of::Customer(ROOT), vec![]),
         (Of::All, all),
-        (Of::Seqs([9, 3, 9, 119, 4_000].map(|position| bench.seq(position)).to_vec()), vec![3, 9, 119]),
+        (
+            Of::Seqs(
+                [9, 3, 9, 119, 4_000]
+                    .map(|position| bench.seq(position))
+                    .to_vec(),
+            ),
+            vec![3, 9, 119],
+        ),
     ];
     for (of, mut expected) in lists {
         for limit in [1, 7, 1000] {
-            assert_eq!(bench.pages(of.clone(), false, limit).await, expected, "{of:?}, oldest first by {limit}");
+            assert_eq!(
+                bench.pages(of.clone(), false, limit).await,
+                expected,
+                "{of:?}, oldest first by {limit}"
+            );
         }
         expected.reverse();
         for limit in [2, 11, 1000] {
-            assert_eq!(bench.pages(of.clone(), true, limit).await, expected, "{of:?}, newest first by {limit}");
+            assert_eq!(
+                bench.pages(of.clone(), true, limit).await,
+                expected,
+                "{of:?}, newest first by {limit}"
+            );
         }
     }
 }
@@ -275,14 +446,23 @@ async fn unrated_events_are_listed_until_settled(bench: Bench) {
     bench.journal.commit(till.ring_up()).await.unwrap();
     assert_eq!(bench.pages(Of::Unrated(ROOT), false, 2).await, [1, 3, 4, 5]);
     assert_eq!(bench.pages(Of::Unrated(ROOT), true, 3).await, [5, 4, 3, 1]);
-    assert_eq!(bench.pages(Of::Unrated(ACME), false, 2).await, Vec::<i64>::new());
+    assert_eq!(
+        bench.pages(Of::Unrated(ACME), false, 2).await,
+        Vec::<i64>::new()
+    );
     assert_eq!(bench.pages(Of::EveryUnrated, false, 2).await, [1, 3, 4, 5]);
     assert_eq!(bench.pages(Of::EveryUnrated, true, 3).await, [5, 4, 3, 1]);
-    let keys = StateKeys { amendments: vec![bench.seq(1), bench.seq(2)], ..StateKeys::of(ROOT) };
+    let keys = StateKeys {
+        amendments: vec![bench.seq(1), bench.seq(2)],
+        ..StateKeys::of(ROOT)
+    };
     let amendments = bench.journal.load(&keys).await.unwrap().amendments;
     assert_eq!(amendments.len(), 1);
     let amendment = amendments[&bench.seq(2)];
-    assert_eq!((amendment.kind, amendment.by), (Kind::RatedLater, bench.seq(6)));
+    assert_eq!(
+        (amendment.kind, amendment.by),
+        (Kind::RatedLater, bench.seq(6))
+    );
     assert_sound(&bench.journal.verify().await.unwrap());
 }
 
@@ -294,11 +474,19 @@ async fn holds_expire_in_order(bench: Bench) {
     till.release(HoldId(5));
     bench.journal.commit(till.ring_up()).await.unwrap();
     let ids = async |now, limit| {
-        let holds = bench.journal.expired_holds(Instant(now), limit).await.unwrap();
+        let holds = bench
+            .journal
+            .expired_holds(Instant(now), limit)
+            .await
+            .unwrap();
         holds.iter().map(|hold| hold.id.0).collect::<Vec<_>>()
     };
     assert_eq!(ids(99, 10).await, Vec::<i64>::new());
-    assert_eq!(ids(200, 10).await, [2, 3], "a hold is over at its end, not after it");
+    assert_eq!(
+        ids(200, 10).await,
+        [2, 3],
+        "a hold is over at its end, not after it"
+    );
     assert_eq!(ids(1000, 3).await, [2, 3, 1]);
     assert_sound(&bench.journal.verify().await.unwrap());
 }
@@ -313,15 +501,44 @@ async fn a_failed_commit_leaves_nothing(bench: Bench) {
     lost.hold(ROOT, ACME, HoldId(1), 10, Instant(1));
     let refused = bench.journal.commit(lost.ring_up()).await.unwrap_err();
     assert!(matches!(refused, JournalError::Unavailable(_)), "{refused}");
-    let keys = StateKeys { accounts: vec![balance(ACME)], holds: vec![HoldId(1)], open_holds: vec![HoldId(1)], ..StateKeys::of(ROOT) };
+    let keys = StateKeys {
+        accounts: vec![balance(ACME)],
+        holds: vec![HoldId(1)],
+        open_holds: vec![HoldId(1)],
+        ..StateKeys::of(ROOT)
+    };
     let state = bench.journal.load(&keys).await.unwrap();
-    assert_eq!(state.accounts[&balance(ACME)], Balance { posted: Cents(-1), held: Cents::ZERO });
+    assert_eq!(
+        state.accounts[&balance(ACME)],
+        Balance {
+            posted: Cents(-1),
+            held: Cents::ZERO
+        }
+    );
     assert!(state.holds.is_empty());
-    assert_eq!(bench.journal.find_each(&[identity(ROOT, Namespace::Usage, "b")]).await.unwrap(), [None]);
-    assert!(bench.journal.expired_holds(Instant(9), 9).await.unwrap().is_empty());
+    assert_eq!(
+        bench
+            .journal
+            .find_each(&[identity(ROOT, Namespace::Usage, "b")])
+            .await
+            .unwrap(),
+        [None]
+    );
+    assert!(
+        bench
+            .journal
+            .expired_holds(Instant(9), 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     bench.break_commits(false).await;
     till.sale(ROOT, ACME, "b", CENT);
-    assert_eq!(bench.journal.commit(till.ring_up()).await.unwrap().at(0), bench.seq(2), "no seq is lost");
+    assert_eq!(
+        bench.journal.commit(till.ring_up()).await.unwrap().at(0),
+        bench.seq(2),
+        "no seq is lost"
+    );
     assert_eq!(bench.pages(Of::Customer(ACME), false, 10).await, [1, 2]);
     assert_sound(&bench.journal.verify().await.unwrap());
 }
@@ -331,22 +548,43 @@ async fn the_books_are_sound(bench: Bench) {
     for batch in 0..10 {
         for event in 0..12 {
             let (root, customer) = (TenantId(100 + event % 3), TenantId(1_000 + event));
-            till.sale(root, customer, &format!("{batch}-{event}"), Exact(CENT.0 * 4 / 100 * i128::from(event + 1)));
+            till.sale(
+                root,
+                customer,
+                &format!("{batch}-{event}"),
+                Exact(CENT.0 * 4 / 100 * i128::from(event + 1)),
+            );
         }
         till.top_up(ROOT, ACME, &batch.to_string(), 500);
         bench.journal.commit(till.ring_up()).await.unwrap();
     }
     let checks = bench.journal.verify().await.unwrap();
     assert_sound(&checks);
-    let examined = |name: &str| checks.iter().find(|check| check.name == name).unwrap().examined;
-    assert_eq!((examined("hash_chain"), examined("identities"), examined("carry")), (130, 130, 240));
+    let examined = |name: &str| {
+        checks
+            .iter()
+            .find(|check| check.name == name)
+            .unwrap()
+            .examined
+    };
+    assert_eq!(
+        (
+            examined("hash_chain"),
+            examined("identities"),
+            examined("carry")
+        ),
+        (130, 130, 240)
+    );
 }
 
 async fn an_empty_batch_is_fine(bench: Bench) {
     let mut till = Till::default();
     bench.journal.commit(till.ring_up()).await.unwrap();
     till.sale(ROOT, ACME, "a", CENT);
-    assert_eq!(bench.journal.commit(till.ring_up()).await.unwrap().at(0), bench.seq(1));
+    assert_eq!(
+        bench.journal.commit(till.ring_up()).await.unwrap().at(0),
+        bench.seq(1)
+    );
     assert!(bench.journal.find_each(&[]).await.unwrap().is_empty());
     assert_sound(&bench.journal.verify().await.unwrap());
 }

@@ -1,14 +1,20 @@
 //! The smallest engine there can be: makes batches whose books are right, for tests and benches.
 //!
-//! Chain: customer → its root (a reseller, 25 % commission) → platform 1. Names no crate by `crate::`,
-//! so that benches include this file as it is.
+//! Chain: customer → its root (a reseller, 25 % commission) → platform 1. Names no crate by
+//! `crate::`, so that benches include this file as it is.
 
 use ledger::{AccountKey, Balance, Hold, HoldState, LinkCharge, Posting, Settlement};
 use rating::usage::{Counter, CounterId};
-use rating::{AgreementId, CardVersionId, Carry, Cents, Currency, Exact, Instant, Quantity, TenantId, ids::HoldId, rounding};
+use rating::{
+    AgreementId, CardVersionId, Carry, Cents, Currency, Exact, Instant, Quantity, TenantId,
+    ids::HoldId, rounding,
+};
 use smallvec::{SmallVec, smallvec};
 use store::hash;
-use store::journal::{Batch, Body, Charge, ChargePricing, CounterKey, Identity, Kind, Namespace, Personal, Record, Seq, State};
+use store::journal::{
+    Batch, Body, Charge, ChargePricing, CounterKey, Identity, Kind, Namespace, Personal, Record,
+    Seq, State,
+};
 
 pub const PLATFORM: TenantId = TenantId(1);
 
@@ -20,7 +26,13 @@ pub struct Till {
 }
 
 pub fn identity(root: TenantId, namespace: Namespace, id: &str) -> Identity {
-    Identity { root, reporter: None, namespace, source: "pbx-1".into(), id: id.into() }
+    Identity {
+        root,
+        reporter: None,
+        namespace,
+        source: "pbx-1".into(),
+        id: id.into(),
+    }
 }
 
 impl Till {
@@ -35,17 +47,40 @@ impl Till {
     /// One call of a customer: `exact` at retail; counted for the customer's link.
     pub fn sale(&mut self, root: TenantId, customer: TenantId, id: &str, exact: Exact) -> usize {
         let wholesale = Exact(exact.0 * 3 / 4);
-        let charges: Vec<Charge> =
-            vec![self.charge(customer, customer, root, exact, true), self.charge(customer, root, PLATFORM, wholesale, false)];
+        let charges: Vec<Charge> = vec![
+            self.charge(customer, customer, root, exact, true),
+            self.charge(customer, root, PLATFORM, wholesale, false),
+        ];
         self.post_charges(root, &charges);
-        let body = Body { currency: Some(Currency::EUR), meter: "call".into(), quantity: Quantity::whole(600), charges, ..Body::default() };
-        self.push(Kind::Rated, customer, identity(root, Namespace::Usage, id), body)
+        let body = Body {
+            currency: Some(Currency::EUR),
+            meter: "call".into(),
+            quantity: Quantity::whole(600),
+            charges,
+            ..Body::default()
+        };
+        self.push(
+            Kind::Rated,
+            customer,
+            identity(root, Namespace::Usage, id),
+            body,
+        )
     }
 
     /// Usage that cannot be priced.
     pub fn unrated(&mut self, root: TenantId, customer: TenantId, id: &str) -> usize {
-        let body = Body { meter: "call".into(), quantity: Quantity::whole(1), reason: "no_rate".into(), ..Body::default() };
-        let index = self.push(Kind::Unrated, customer, identity(root, Namespace::Usage, id), body);
+        let body = Body {
+            meter: "call".into(),
+            quantity: Quantity::whole(1),
+            reason: "no_rate".into(),
+            ..Body::default()
+        };
+        let index = self.push(
+            Kind::Unrated,
+            customer,
+            identity(root, Namespace::Usage, id),
+            body,
+        );
         self.batch.unrated.push(index);
         index
     }
@@ -54,7 +89,11 @@ impl Till {
     pub fn rate_later(&mut self, root: TenantId, customer: TenantId, kept: Seq, exact: Exact) {
         let index = self.sale(root, customer, "later", exact);
         let record = &mut self.batch.records[index];
-        (record.kind, record.identity.namespace, record.body.refers_to) = (Kind::RatedLater, Namespace::Engine, Some(kept));
+        (
+            record.kind,
+            record.identity.namespace,
+            record.body.refers_to,
+        ) = (Kind::RatedLater, Namespace::Engine, Some(kept));
         self.batch.amendments.push((kept, Kind::RatedLater, index));
         self.batch.settled.push(kept);
     }
@@ -66,16 +105,44 @@ impl Till {
             cents: Cents(cents),
         };
         self.post(&posting);
-        let body = Body { currency: Some(Currency::EUR), postings: vec![posting], ..Body::default() };
-        self.push(Kind::TopUp, customer, identity(root, Namespace::Money, id), body);
+        let body = Body {
+            currency: Some(Currency::EUR),
+            postings: vec![posting],
+            ..Body::default()
+        };
+        self.push(
+            Kind::TopUp,
+            customer,
+            identity(root, Namespace::Money, id),
+            body,
+        );
     }
 
-    pub fn hold(&mut self, root: TenantId, customer: TenantId, id: HoldId, cents: i64, until: Instant) {
+    pub fn hold(
+        &mut self,
+        root: TenantId,
+        customer: TenantId,
+        id: HoldId,
+        cents: i64,
+        until: Instant,
+    ) {
         let account = AccountKey::balance(customer, Currency::EUR);
         let (placed_at, key) = (self.arrival(), id.to_string());
-        let hold = Hold::new(id, root, customer, placed_at, until, smallvec![(account, Cents(cents))]).named("pbx-1", &key);
+        let hold = Hold::new(
+            id,
+            root,
+            customer,
+            placed_at,
+            until,
+            smallvec![(account, Cents(cents))],
+        )
+        .named("pbx-1", &key);
         self.change_held(account, cents);
-        self.push_hold(Kind::HoldPlaced, identity(root, Namespace::Hold, &key), hold.of(Quantity::whole(cents)));
+        self.push_hold(
+            Kind::HoldPlaced,
+            identity(root, Namespace::Hold, &key),
+            hold.of(Quantity::whole(cents)),
+        );
     }
 
     /// The hold's new total.
@@ -85,11 +152,20 @@ impl Till {
         self.give_back(&hold);
         self.change_held(account, cents);
         (hold.amounts, hold.expires_at) = (smallvec![(account, Cents(cents))], until);
-        self.push_hold(Kind::HoldExtended, identity(hold.root, Namespace::HoldStep, "more"), hold.of(Quantity::whole(cents)));
+        self.push_hold(
+            Kind::HoldExtended,
+            identity(hold.root, Namespace::HoldStep, "more"),
+            hold.of(Quantity::whole(cents)),
+        );
     }
 
     pub fn release(&mut self, id: HoldId) {
-        self.end_hold(id, Kind::HoldReleased, Namespace::HoldStep, HoldState::Released);
+        self.end_hold(
+            id,
+            Kind::HoldReleased,
+            Namespace::HoldStep,
+            HoldState::Released,
+        );
     }
 
     pub fn expire(&mut self, id: HoldId) {
@@ -102,17 +178,26 @@ impl Till {
         let index = self.sale(hold.root, hold.customer, &id.to_string(), exact);
         self.batch.records[index].body.hold = Some(id);
         self.give_back(&hold);
-        self.set_hold(Hold { state: HoldState::Captured, ..hold });
+        self.set_hold(Hold {
+            state: HoldState::Captured,
+            ..hold
+        });
     }
 
     fn end_hold(&mut self, id: HoldId, kind: Kind, namespace: Namespace, state: HoldState) {
         let hold = self.books.holds[&id].clone();
         self.give_back(&hold);
-        self.push_hold(kind, identity(hold.root, namespace, &id.to_string()), Hold { state, ..hold });
+        self.push_hold(
+            kind,
+            identity(hold.root, namespace, &id.to_string()),
+            Hold { state, ..hold },
+        );
     }
 
     fn give_back(&mut self, hold: &Hold) {
-        hold.amounts.iter().for_each(|&(account, cents)| self.change_held(account, -cents.0));
+        hold.amounts
+            .iter()
+            .for_each(|&(account, cents)| self.change_held(account, -cents.0));
     }
 
     fn push_hold(&mut self, kind: Kind, identity: Identity, hold: Hold) {
@@ -134,9 +219,19 @@ impl Till {
         self.batch.state.holds.insert(hold.id, hold);
     }
 
-    fn charge(&mut self, customer: TenantId, buyer: TenantId, seller: TenantId, exact: Exact, counted: bool) -> Charge {
+    fn charge(
+        &mut self,
+        customer: TenantId,
+        buyer: TenantId,
+        seller: TenantId,
+        exact: Exact,
+        counted: bool,
+    ) -> Charge {
         let carries = self.books.carries.entry(customer).or_default();
-        let at = carries.iter().position(|(of, _)| *of == buyer).unwrap_or(carries.len());
+        let at = carries
+            .iter()
+            .position(|(of, _)| *of == buyer)
+            .unwrap_or(carries.len());
         if at == carries.len() {
             carries.push((buyer, Carry::ZERO));
         }
@@ -144,15 +239,44 @@ impl Till {
         carries[at].1 = carry;
         let carries = carries.clone();
         self.batch.state.carries.insert(customer, carries);
-        let id = CounterId { rate_key: 77, month: 24_322 };
+        let id = CounterId {
+            rate_key: 77,
+            month: 24_322,
+        };
         let key = CounterKey { buyer, id };
-        let before = if counted { self.books.counters.get(&key).copied().unwrap_or_default().counter } else { Counter::default() };
-        let more = Counter { quantity: Quantity::whole(600), events: 1 };
-        let after = if counted { before.checked_add(more).unwrap() } else { before };
+        let before = if counted {
+            self.books
+                .counters
+                .get(&key)
+                .copied()
+                .unwrap_or_default()
+                .counter
+        } else {
+            Counter::default()
+        };
+        let more = Counter {
+            quantity: Quantity::whole(600),
+            events: 1,
+        };
+        let after = if counted {
+            before.checked_add(more).unwrap()
+        } else {
+            before
+        };
         let charge = Charge {
-            link: LinkCharge { buyer, seller, settlement: Settlement::Platform, cents },
+            link: LinkCharge {
+                buyer,
+                seller,
+                settlement: Settlement::Platform,
+                cents,
+            },
             agreement: AgreementId(buyer.0 + 1),
-            pricing: ChargePricing::Card { version: CardVersionId(9_000_000_001), rate: 17, prefix_len: 4, pieces: SmallVec::new() },
+            pricing: ChargePricing::Card {
+                version: CardVersionId(9_000_000_001),
+                rate: 17,
+                prefix_len: 4,
+                pieces: SmallVec::new(),
+            },
             billed: Quantity::whole(600),
             counter: counted.then_some(id),
             before,
@@ -197,7 +321,10 @@ impl Till {
     }
 
     fn push(&mut self, kind: Kind, tenant: TenantId, identity: Identity, body: Body) -> usize {
-        let personal = Personal { destination: Some("4930123456".into()), ..Personal::default() };
+        let personal = Personal {
+            destination: Some("4930123456".into()),
+            ..Personal::default()
+        };
         let key = [7; 32];
         let (at, received_at) = (Instant(self.now), self.arrival());
         self.batch.records.push(Record {

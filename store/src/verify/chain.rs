@@ -31,8 +31,18 @@ impl Chain {
         let root = TenantId(stored.row.root);
         let (batch, expected, heads) = (self.batch, &self.expected, &self.heads);
         let (hasher, records) = self.open.entry(root).or_insert_with(|| {
-            let committed_at = expected.get(&(batch, root)).map_or(Instant::MIN, |head| head.committed_at);
-            (BatchHasher::new(heads.get(&root).unwrap_or(&GENESIS), root, batch, committed_at), 0)
+            let committed_at = expected
+                .get(&(batch, root))
+                .map_or(Instant::MIN, |head| head.committed_at);
+            (
+                BatchHasher::new(
+                    heads.get(&root).unwrap_or(&GENESIS),
+                    root,
+                    batch,
+                    committed_at,
+                ),
+                0,
+            )
         });
         hasher.row(&stored.row);
         *records += 1;
@@ -42,29 +52,44 @@ impl Chain {
         let batch = self.batch;
         for (root, (mut hasher, records)) in std::mem::take(&mut self.open) {
             let Some(head) = self.expected.remove(&(batch, root)) else {
-                self.tally.differs(format_args!("batch {batch} of {root} has records and no head"));
+                self.tally.differs(format_args!(
+                    "batch {batch} of {root} has records and no head"
+                ));
                 continue;
             };
             if head.records != records {
-                self.tally.differs(format_args!("batch {batch} of {root} had {} records and has {records}", head.records));
+                self.tally.differs(format_args!(
+                    "batch {batch} of {root} had {} records and has {records}",
+                    head.records
+                ));
             } else if hasher.finish() != head.hash {
-                self.tally.differs(format_args!("batch {batch} of {root} is not what was committed: its hash differs"));
+                self.tally.differs(format_args!(
+                    "batch {batch} of {root} is not what was committed: its hash differs"
+                ));
             }
             // From the stored hash on, so that one difference is named once.
             self.heads.insert(root, head.hash);
         }
         let rest = self.expected.split_off(&(batch + 1, TenantId(i64::MIN)));
         for (batch, root) in std::mem::replace(&mut self.expected, rest).into_keys() {
-            self.tally.differs(format_args!("batch {batch} of {root} has lost its records"));
+            self.tally
+                .differs(format_args!("batch {batch} of {root} has lost its records"));
         }
     }
 
     pub fn finish(&mut self, stored: &HashMap<TenantId, [u8; 32]>) {
         self.close_batch();
         for (batch, root) in std::mem::take(&mut self.expected).into_keys() {
-            self.tally.differs(format_args!("batch {batch} of {root} has lost its records"));
+            self.tally
+                .differs(format_args!("batch {batch} of {root} has lost its records"));
         }
-        compare("the chain of", &self.heads, stored, PartialEq::eq, &mut self.tally);
+        compare(
+            "the chain of",
+            &self.heads,
+            stored,
+            PartialEq::eq,
+            &mut self.tally,
+        );
         self.heads.clear();
         self.batch = 0;
     }

@@ -25,7 +25,10 @@ pub struct Identities {
 
 impl Identities {
     pub(super) fn new(records: u64) -> Self {
-        Self { parts: records.div_ceil(IDENTITIES_PER_PASS).max(1), ..Self::default() }
+        Self {
+            parts: records.div_ceil(IDENTITIES_PER_PASS).max(1),
+            ..Self::default()
+        }
     }
 
     pub fn add(&mut self, row: &Row<'_>) {
@@ -43,7 +46,12 @@ impl Identities {
         let hashes = &mut self.hashes;
         self.tally.examined += hashes.len() as u64;
         hashes.sort_unstable();
-        self.suspects.extend(hashes.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]));
+        self.suspects.extend(
+            hashes
+                .windows(2)
+                .filter(|pair| pair[0] == pair[1])
+                .map(|pair| pair[0]),
+        );
         self.suspects.sort_unstable();
         hashes.clear();
         self.part += 1;
@@ -56,8 +64,14 @@ impl Identities {
 
     /// The last pass, when there are suspects: every row again.
     pub fn confirm(&mut self, row: &Row<'_>) {
-        let Some(namespace) = Namespace::from_code(i64::from(row.namespace)).filter(|n| *n != Namespace::Engine) else { return };
-        if self.suspects.binary_search(&identity_hash(row)).is_err() || self.tally.differences.len() >= DIFFERENCES_MAX {
+        let Some(namespace) =
+            Namespace::from_code(i64::from(row.namespace)).filter(|n| *n != Namespace::Engine)
+        else {
+            return;
+        };
+        if self.suspects.binary_search(&identity_hash(row)).is_err()
+            || self.tally.differences.len() >= DIFFERENCES_MAX
+        {
             return;
         }
         let identity = Identity {
@@ -68,8 +82,10 @@ impl Identities {
             id: row.id.to_owned(),
         };
         if let Some(first) = self.seen.get(&identity) {
-            self.tally
-                .differs(format_args!("records {first} and {} have the same identity: source {:?}, id {:?}", row.seq, row.source, row.id));
+            self.tally.differs(format_args!(
+                "records {first} and {} have the same identity: source {:?}, id {:?}",
+                row.seq, row.source, row.id
+            ));
         } else {
             self.seen.insert(identity, row.seq);
         }
@@ -82,7 +98,12 @@ fn identity_hash(row: &Row<'_>) -> u64 {
     if let Some(reporter) = row.reporter {
         hasher.write(&reporter.to_le_bytes());
     }
-    hasher.write(&[row.namespace | if row.reporter.is_some() { crate::hash::REPORTED } else { 0 }]);
+    hasher.write(&[row.namespace
+        | if row.reporter.is_some() {
+            crate::hash::REPORTED
+        } else {
+            0
+        }]);
     hasher.write(&(row.source.len() as u64).to_le_bytes());
     hasher.write(row.source.as_bytes());
     hasher.write(row.id.as_bytes());

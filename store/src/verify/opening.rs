@@ -1,7 +1,8 @@
 //! Where an audit of a root may begin: at the end of a batch, once the records up to it are gone.
 //!
-//! Before months are dropped their records are audited, and what they come to is kept here. A digest binds that to the
-//! chain's hash after the batch, from which the chain of the records that stay goes on.
+//! Before months are dropped their records are audited, and what they come to is kept here. A
+//! digest binds that to the chain's hash after the batch, from which the chain of the records that
+//! stay goes on.
 
 use crate::journal::{CounterKey, JournalError, Result, Seq};
 use crate::sqlite::rows::{pack, unpack};
@@ -59,7 +60,14 @@ impl Opening {
     pub fn digest_now(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         hasher.update(DOMAIN).update(&self.hash);
-        for number in [self.root.0, self.batch, self.last.0, self.committed_at.micros(), self.from.micros(), self.since.micros()] {
+        for number in [
+            self.root.0,
+            self.batch,
+            self.last.0,
+            self.committed_at.micros(),
+            self.from.micros(),
+            self.since.micros(),
+        ] {
             hasher.update(&number.to_le_bytes());
         }
         *hasher.update(&self.totals).finalize().as_bytes()

@@ -1,7 +1,8 @@
 //! A cluster of its own in a temporary folder, watched over by a shell that outlives this process.
 //!
-//! The shell reads from a pipe of which this process holds the other end. When the process ends, also by a
-//! signal that nobody can catch, the pipe closes: the shell stops the server and removes the folder.
+//! The shell reads from a pipe of which this process holds the other end. When the process ends,
+//! also by a signal that nobody can catch, the pipe closes: the shell stops the server and removes
+//! the folder.
 
 use anyhow::Context as _;
 use sqlx::Connection;
@@ -30,7 +31,8 @@ const SETTINGS: &[&str] = &[
 const START_TIME_MAX: Duration = Duration::from_secs(60);
 const START_PAUSE: Duration = Duration::from_millis(50);
 
-/// Makes the cluster, runs the server and waits for the pipe to close. Signals to the tests' group are not for it.
+/// Makes the cluster, runs the server and waits for the pipe to close. Signals to the tests' group
+/// are not for it.
 const WATCH: &str = r#"
 trap '' INT TERM HUP
 folder=$1; bin=$2; port=$3; user=$4; shift 4
@@ -61,7 +63,12 @@ impl Programs {
             .into_iter()
             .flatten()
             .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-            .filter_map(|folder| Some((folder.file_name()?.to_str()?.parse().ok()?, folder.join("bin"))))
+            .filter_map(|folder| {
+                Some((
+                    folder.file_name()?.to_str()?.parse().ok()?,
+                    folder.join("bin"),
+                ))
+            })
             .collect();
         debian.sort();
         let debian = debian.into_iter().rev().map(|(_, folder)| folder);
@@ -97,7 +104,10 @@ impl Cluster {
     }
 
     async fn start_once(programs: &Programs, owner: Option<(u32, u32)>) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("centwise-postgres-").tempdir()?.keep();
+        let folder = tempfile::Builder::new()
+            .prefix("centwise-postgres-")
+            .tempdir()?
+            .keep();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
         if let Some((uid, gid)) = owner {
             chown(&folder, Some(uid), Some(gid))?;
@@ -106,11 +116,21 @@ impl Cluster {
         // From here on the shell removes the folder, whatever happens.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut watch = command("/bin/sh", owner, &folder);
-        watch.args(["-c", WATCH, "watch"]).arg(&folder).arg(&programs.0).arg(port.to_string()).arg(USER);
+        watch
+            .args(["-c", WATCH, "watch"])
+            .arg(&folder)
+            .arg(&programs.0)
+            .arg(port.to_string())
+            .arg(USER);
         for setting in SETTINGS {
             watch.args(["-c", setting]);
         }
-        let mut watch = watch.env("PASSWORD", &password).process_group(0).stdin(Stdio::piped()).spawn().context("/bin/sh")?;
+        let mut watch = watch
+            .env("PASSWORD", &password)
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .spawn()
+            .context("/bin/sh")?;
         let pipe = watch.stdin.take();
         let url = format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres");
         let mut cluster = Self { url, watch, pipe };
@@ -127,7 +147,10 @@ impl Cluster {
         let options: PgConnectOptions = self.url.parse()?;
         let mut last = None;
         for _ in 0..START_TIME_MAX.as_millis() / START_PAUSE.as_millis() {
-            anyhow::ensure!(self.watch.try_wait()?.is_none(), "the cluster ended at once");
+            anyhow::ensure!(
+                self.watch.try_wait()?.is_none(),
+                "the cluster ended at once"
+            );
             match PgConnection::connect_with(&options).await {
                 Ok(connection) => return Ok(connection.close().await?),
                 Err(error) => last = Some(error),
@@ -152,7 +175,10 @@ impl Drop for Cluster {
 /// Runs as the cluster's owner: the server refuses to run as root.
 fn command(program: &str, owner: Option<(u32, u32)>, folder: &Path) -> Command {
     let mut command = Command::new(program);
-    command.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     if let Some((uid, gid)) = owner {
         command.gid(gid).uid(uid);
     }
@@ -167,15 +193,22 @@ fn owner() -> anyhow::Result<Option<(u32, u32)>> {
     }
     let users = fs::read_to_string("/etc/passwd")?;
     let found = ["postgres", "nobody"].iter().find_map(|name| {
-        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        let line = users
+            .lines()
+            .find(|line| line.split(':').next() == Some(name))?;
         let mut fields = line.split(':').skip(2);
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
     });
-    found.map(Some).context("tests run as root, and there is neither a user postgres nor nobody to run the server")
+    found.map(Some).context(
+        "tests run as root, and there is neither a user postgres nor nobody to run the server",
+    )
 }
 
 /// Other users of the machine are kept out.
-#[expect(clippy::disallowed_methods, reason = "a password is not an input of a test")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a password is not an input of a test"
+)]
 fn password() -> anyhow::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;

@@ -58,32 +58,54 @@ impl Delivery {
     }
 
     pub(crate) fn messages(&self, state: &mut State) -> Vec<Message> {
-        let waiting: Vec<Value> = state.queue.iter().filter_map(|id| state.get(id).ok()).collect();
-        let wanted = |event: &&Value| self.only.as_ref().is_none_or(|kinds| kinds.iter().any(|kind| event["type"] == kind.as_str()));
+        let waiting: Vec<Value> = state
+            .queue
+            .iter()
+            .filter_map(|id| state.get(id).ok())
+            .collect();
+        let wanted = |event: &&Value| {
+            self.only
+                .as_ref()
+                .is_none_or(|kinds| kinds.iter().any(|kind| event["type"] == kind.as_str()))
+        };
         let chosen: Vec<Value> = waiting.iter().filter(wanted).cloned().collect();
         if !self.keep {
-            state.queue.retain(|id| !chosen.iter().any(|event| event["id"] == id.as_str()));
+            state
+                .queue
+                .retain(|id| !chosen.iter().any(|event| event["id"] == id.as_str()));
         }
-        let mut all: Vec<Value> = (0..self.copies).flat_map(|_| chosen.iter().cloned()).collect();
+        let mut all: Vec<Value> = (0..self.copies)
+            .flat_map(|_| chosen.iter().cloned())
+            .collect();
         match self.order {
             Order::AsMade => {}
             Order::Backwards => all.reverse(),
             Order::Shuffled(seed) => shuffle(&mut all, seed),
         }
-        all.iter().map(|event| self.message(event, state.now)).collect()
+        all.iter()
+            .map(|event| self.message(event, state.now))
+            .collect()
     }
 
     fn message(&self, event: &Value, now: i64) -> Message {
         // Stripe indents what it sends: who verifies anything but the raw bytes fails.
         let body = serde_json::to_string_pretty(&public(event)).unwrap_or_default();
         let time = now + self.skew_secs;
-        let signatures: String = self.secrets.iter().map(|secret| format!(",v1={}", sign(secret, time, &body))).collect();
+        let signatures: String = self
+            .secrets
+            .iter()
+            .map(|secret| format!(",v1={}", sign(secret, time, &body)))
+            .collect();
         Message {
             event: event["id"].as_str().unwrap_or_default().to_owned(),
             kind: event["type"].as_str().unwrap_or_default().to_owned(),
             connected: event["account"].is_string(),
             signature: format!("t={time}{signatures},v0={}", "0".repeat(64)),
-            body: if self.tamper { body.replacen("\"livemode\": false", "\"livemode\": true", 1) } else { body },
+            body: if self.tamper {
+                body.replacen("\"livemode\": false", "\"livemode\": true", 1)
+            } else {
+                body
+            },
         }
     }
 }
@@ -91,16 +113,20 @@ impl Delivery {
 /// Without what is only ours: names that begin with `_`.
 pub fn public(value: &Value) -> Value {
     match value {
-        Value::Object(fields) => {
-            fields.iter().filter(|(name, _)| !name.starts_with('_')).map(|(name, value)| (name.clone(), public(value))).collect()
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(name, _)| !name.starts_with('_'))
+            .map(|(name, value)| (name.clone(), public(value)))
+            .collect(),
         Value::Array(values) => values.iter().map(public).collect(),
         value => value.clone(),
     }
 }
 
 fn sign(secret: &str, time: i64, body: &str) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
+        return String::new();
+    };
     mac.update(format!("{time}.{body}").as_bytes());
     hex::encode(mac.finalize().into_bytes())
 }
@@ -109,7 +135,9 @@ fn sign(secret: &str, time: i64, body: &str) -> String {
 fn shuffle<T>(items: &mut [T], seed: u64) {
     let mut number = seed.wrapping_mul(2).wrapping_add(1);
     for at in (1..items.len()).rev() {
-        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        number = number
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let other = usize::try_from(number >> 33).unwrap_or(0) % (at + 1);
         items.swap(at, other);
     }

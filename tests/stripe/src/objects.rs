@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 use std::sync::LazyLock;
 
-static SKELETONS: LazyLock<Map<String, Value>> = LazyLock::new(|| serde_json::from_str(include_str!("objects.json")).unwrap_or_default());
+static SKELETONS: LazyLock<Map<String, Value>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("objects.json")).unwrap_or_default());
 
 /// What ids of a kind begin with.
 pub fn prefix(kind: &str) -> &str {
@@ -28,7 +29,10 @@ pub fn prefix(kind: &str) -> &str {
 
 /// An object of this kind with these fields.
 pub fn make(kind: &str, fields: Value) -> Value {
-    let mut object = SKELETONS.get(kind).cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    let mut object = SKELETONS
+        .get(kind)
+        .cloned()
+        .unwrap_or_else(|| Value::Object(Map::new()));
     merge(&mut object, fields);
     object
 }

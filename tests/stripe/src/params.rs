@@ -26,15 +26,22 @@ impl Params {
 
     /// The entries of a list under a name.
     pub fn list(&self, name: &str) -> Vec<Value> {
-        self.0[name].as_object().map(|list| list.values().cloned().collect()).unwrap_or_default()
+        self.0[name]
+            .as_object()
+            .map(|list| list.values().cloned().collect())
+            .unwrap_or_default()
     }
 }
 
-/// Reads `text` and refuses what is not in `spec`: names like `line_items.*.quantity:int`, `!` behind those that must be there.
+/// Reads `text` and refuses what is not in `spec`: names like `line_items.*.quantity:int`, `!`
+/// behind those that must be there.
 pub fn read(text: &[u8], spec: &[&str]) -> Answer<Params> {
     let mut root = Value::Object(Map::new());
     for (key, value) in form_urlencoded::parse(text) {
-        let path: Vec<&str> = key.split(['[', ']']).filter(|part| !part.is_empty()).collect();
+        let path: Vec<&str> = key
+            .split(['[', ']'])
+            .filter(|part| !part.is_empty())
+            .collect();
         check(&path, &value, &key, spec)?;
         let mut at = &mut root;
         for part in path {
@@ -45,7 +52,9 @@ pub fn read(text: &[u8], spec: &[&str]) -> Answer<Params> {
         }
         *at = Value::String(value.into_owned());
     }
-    let missing = spec.iter().find(|name| name.ends_with('!') && root.get(bare(name)).is_none());
+    let missing = spec
+        .iter()
+        .find(|name| name.ends_with('!') && root.get(bare(name)).is_none());
     match missing {
         Some(name) => Err(Refusal::parameter("parameter_missing", bare(name))),
         None => Ok(Params(root)),
@@ -55,9 +64,15 @@ pub fn read(text: &[u8], spec: &[&str]) -> Answer<Params> {
 fn check(path: &[&str], value: &str, key: &str, spec: &[&str]) -> Answer<()> {
     let fits = |name: &&&str| {
         let parts: Vec<&str> = bare(name).split('.').collect();
-        parts.len() == path.len() && parts.iter().zip(path).all(|(part, given)| *part == "*" || part == given)
+        parts.len() == path.len()
+            && parts
+                .iter()
+                .zip(path)
+                .all(|(part, given)| *part == "*" || part == given)
     };
-    let Some(name) = spec.iter().find(fits) else { return Err(Refusal::parameter("parameter_unknown", key)) };
+    let Some(name) = spec.iter().find(fits) else {
+        return Err(Refusal::parameter("parameter_unknown", key));
+    };
     if name.contains(":int") && value.parse::<i64>().is_err() {
         return Err(Refusal::parameter("parameter_invalid_integer", key));
     }
@@ -68,30 +83,60 @@ fn bare(name: &str) -> &str {
     name.trim_end_matches('!').trim_end_matches(":int")
 }
 
-const PAGE: [&str; 7] =
-    ["limit:int", "starting_after", "ending_before", "created.gte:int", "created.gt:int", "created.lt:int", "created.lte:int"];
+const PAGE: [&str; 7] = [
+    "limit:int",
+    "starting_after",
+    "ending_before",
+    "created.gte:int",
+    "created.gt:int",
+    "created.lt:int",
+    "created.lte:int",
+];
 
 /// What a request takes; `None`: there is no such request here.
 pub fn of(method: &str, path: &[&str]) -> Option<Vec<&'static str>> {
     let own: &[&str] = match (method, path) {
         ("POST", ["checkout", "sessions"]) => &CHECKOUT,
         ("POST", ["payment_intents"]) => &PAYMENT_INTENT,
-        ("POST", ["refunds"]) => &["payment_intent", "charge", "amount:int", "metadata.*", "reason"],
+        ("POST", ["refunds"]) => &[
+            "payment_intent",
+            "charge",
+            "amount:int",
+            "metadata.*",
+            "reason",
+        ],
         ("POST", ["customers"]) => &["metadata.*", "email", "name"],
         ("POST", ["accounts"]) => &ACCOUNT,
         ("POST", ["account_links"]) => &["account!", "type!", "return_url", "refresh_url"],
-        ("POST", ["transfers"]) => &["amount:int", "currency!", "destination!", "metadata.*", "transfer_group", "source_transaction"],
+        ("POST", ["transfers"]) => &[
+            "amount:int",
+            "currency!",
+            "destination!",
+            "metadata.*",
+            "transfer_group",
+            "source_transaction",
+        ],
         ("POST", ["transfers", _, "reversals"]) => &["amount:int", "metadata.*"],
-        ("POST", ["checkout", "sessions", _, "expire"] | ["payment_methods", _, "detach"] | ["payment_intents", _, "cancel"]) => &[],
-        ("GET", ["checkout", "sessions"] | ["refunds"] | ["disputes"]) => &["payment_intent", "charge"],
+        (
+            "POST",
+            ["checkout", "sessions", _, "expire"]
+            | ["payment_methods", _, "detach"]
+            | ["payment_intents", _, "cancel"],
+        ) => &[],
+        ("GET", ["checkout", "sessions"] | ["refunds"] | ["disputes"]) => {
+            &["payment_intent", "charge"]
+        }
         ("GET", ["events"]) => &["type", "types.*", "delivery_success"],
         ("GET", ["balance_transactions"]) => &["source", "type", "currency", "payout"],
         ("GET", ["balance"] | ["checkout", "sessions", _]) => &[],
         ("GET", [kind, _]) if ONE.contains(kind) => &[],
         _ => return None,
     };
-    let is_list =
-        method == "GET" && matches!(path, ["checkout", "sessions"] | ["refunds" | "disputes" | "events" | "balance_transactions"]);
+    let is_list = method == "GET"
+        && matches!(
+            path,
+            ["checkout", "sessions"] | ["refunds" | "disputes" | "events" | "balance_transactions"]
+        );
     let page: &[&str] = if is_list { &PAGE } else { &[] };
     Some([own, page, &["expand.*"]].concat())
 }

@@ -12,7 +12,10 @@ pub type Answer<T = Value> = Result<T, Refusal>;
 
 impl Refusal {
     pub fn new(status: u16, kind: &str, code: Option<&str>, message: &str) -> Self {
-        Self { status, body: json!({"error": {"type": kind, "code": code, "message": message}}) }
+        Self {
+            status,
+            body: json!({"error": {"type": kind, "code": code, "message": message}}),
+        }
     }
 
     pub fn invalid(code: &str, message: &str) -> Self {
@@ -27,7 +30,12 @@ impl Refusal {
 
     /// Of what a path names; a parameter that names it is a 400.
     pub fn missing(id: &str) -> Self {
-        Self::new(404, "invalid_request_error", Some("resource_missing"), &format!("No such object: '{id}'"))
+        Self::new(
+            404,
+            "invalid_request_error",
+            Some("resource_missing"),
+            &format!("No such object: '{id}'"),
+        )
     }
 
     pub fn declined(code: &str, decline_code: &str, payment_intent: Value) -> Self {
@@ -39,6 +47,9 @@ impl Refusal {
 
     /// The same, where a parameter named what is not there.
     pub fn named(self) -> Self {
-        Self { status: 400, ..self }
+        Self {
+            status: 400,
+            ..self
+        }
     }
 }

@@ -22,14 +22,38 @@ pub fn route(state: &mut State, method: &str, path: &[&str], params: &Params) ->
         ("POST", ["transfers", id, "reversals"]) => reversal(state, id, params),
         ("GET", ["balance"]) => Ok(crate::objects::make("balance", json!({}))),
         ("GET", ["events"]) => events(state, params),
-        ("GET", ["balance_transactions"]) => {
-            list(state, "balance_transaction", "/v1/balance_transactions", params, &["source", "type", "currency"])
-        }
-        ("GET", ["refunds"]) => list(state, "refund", "/v1/refunds", params, &["payment_intent", "charge"]),
-        ("GET", ["disputes"]) => list(state, "dispute", "/v1/disputes", params, &["payment_intent", "charge"]),
-        ("GET", ["checkout", "sessions"]) => list(state, "checkout.session", "/v1/checkout/sessions", params, &["payment_intent"]),
+        ("GET", ["balance_transactions"]) => list(
+            state,
+            "balance_transaction",
+            "/v1/balance_transactions",
+            params,
+            &["source", "type", "currency"],
+        ),
+        ("GET", ["refunds"]) => list(
+            state,
+            "refund",
+            "/v1/refunds",
+            params,
+            &["payment_intent", "charge"],
+        ),
+        ("GET", ["disputes"]) => list(
+            state,
+            "dispute",
+            "/v1/disputes",
+            params,
+            &["payment_intent", "charge"],
+        ),
+        ("GET", ["checkout", "sessions"]) => list(
+            state,
+            "checkout.session",
+            "/v1/checkout/sessions",
+            params,
+            &["payment_intent"],
+        ),
         ("GET", ["checkout", "sessions", id]) => state.of_kind("checkout.session", id),
-        ("GET", [kinds, id]) => state.of_kind(kinds.trim_end_matches('s'), id).map(|object| expand(state, object, params)),
+        ("GET", [kinds, id]) => state
+            .of_kind(kinds.trim_end_matches('s'), id)
+            .map(|object| expand(state, object, params)),
         _ => Err(Refusal::missing(&path.join("/"))),
     }
 }
@@ -54,12 +78,23 @@ fn expand_one(state: &State, object: &mut Value, path: &str) {
 }
 
 fn list(state: &State, kind: &str, url: &str, params: &Params, filters: &[&str]) -> Answer {
-    let keep = |object: &Value| filters.iter().all(|name| params.text(name).is_none_or(|wanted| object[*name] == wanted));
+    let keep = |object: &Value| {
+        filters.iter().all(|name| {
+            params
+                .text(name)
+                .is_none_or(|wanted| object[*name] == wanted)
+        })
+    };
     let mut page = state.page(url, params, state.all(kind, keep))?;
-    let paths: Vec<String> =
-        params.list("expand").iter().filter_map(|path| path.as_str()?.strip_prefix("data.").map(str::to_owned)).collect();
+    let paths: Vec<String> = params
+        .list("expand")
+        .iter()
+        .filter_map(|path| path.as_str()?.strip_prefix("data.").map(str::to_owned))
+        .collect();
     for object in page["data"].as_array_mut().into_iter().flatten() {
-        paths.iter().for_each(|path| expand_one(state, object, path));
+        paths
+            .iter()
+            .for_each(|path| expand_one(state, object, path));
     }
     Ok(page)
 }
@@ -67,23 +102,41 @@ fn list(state: &State, kind: &str, url: &str, params: &Params, filters: &[&str])
 fn events(state: &State, params: &Params) -> Answer {
     let types: Vec<Value> = params.list("types");
     let wanted = |event: &Value| {
-        params.text("type").is_none_or(|kind| event["type"] == kind) && (types.is_empty() || types.contains(&event["type"]))
+        params.text("type").is_none_or(|kind| event["type"] == kind)
+            && (types.is_empty() || types.contains(&event["type"]))
     };
     // Those of connected accounts are listed there.
-    state.page("/v1/events", params, state.all("event", |event| event["account"].is_null() && wanted(event)))
+    state.page(
+        "/v1/events",
+        params,
+        state.all("event", |event| event["account"].is_null() && wanted(event)),
+    )
 }
 
 fn checkout(state: &mut State, params: &Params) -> Answer {
     let lines = params.list("line_items");
-    let number = |value: &Value| value.as_str().and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
-    let total: i64 = lines.iter().map(|line| number(&line["price_data"]["unit_amount"]) * number(&line["quantity"])).sum();
-    let currency = lines.first().map_or(Value::Null, |line| line["price_data"]["currency"].clone());
+    let number = |value: &Value| {
+        value
+            .as_str()
+            .and_then(|text| text.parse::<i64>().ok())
+            .unwrap_or(0)
+    };
+    let total: i64 = lines
+        .iter()
+        .map(|line| number(&line["price_data"]["unit_amount"]) * number(&line["quantity"]))
+        .sum();
+    let currency = lines
+        .first()
+        .map_or(Value::Null, |line| line["price_data"]["currency"].clone());
     let expires_at = params.int("expires_at").unwrap_or(state.now + 86_400);
     if !(1800 - 60..=86_400 + 60).contains(&(expires_at - state.now)) {
         return Err(Refusal::parameter("expires_at_out_of_range", "expires_at"));
     }
     if total <= 0 || params.text("success_url").is_none() {
-        return Err(Refusal::invalid("parameter_missing", "line_items with an amount, and success_url"));
+        return Err(Refusal::invalid(
+            "parameter_missing",
+            "line_items with an amount, and success_url",
+        ));
     }
     if let Some(customer) = params.text("customer") {
         state.named(customer)?;
@@ -99,13 +152,22 @@ fn checkout(state: &mut State, params: &Params) -> Answer {
             "_keeps_customer": params.text("customer_creation") == Some("always"),
         }),
     );
-    Ok(state.set(&id, json!({"url": format!("https://checkout.stripe.com/c/pay/{id}")})))
+    Ok(state.set(
+        &id,
+        json!({"url": format!("https://checkout.stripe.com/c/pay/{id}")}),
+    ))
 }
 
 fn cancel(state: &mut State, id: &str) -> Answer {
     let intent = state.of_kind("payment_intent", id)?;
-    if matches!(intent["status"].as_str(), Some("succeeded" | "canceled" | "processing")) {
-        return Err(Refusal::invalid("payment_intent_unexpected_state", "it cannot be canceled"));
+    if matches!(
+        intent["status"].as_str(),
+        Some("succeeded" | "canceled" | "processing")
+    ) {
+        return Err(Refusal::invalid(
+            "payment_intent_unexpected_state",
+            "it cannot be canceled",
+        ));
     }
     let intent = state.set(id, json!({"status": "canceled"}));
     state.emit("payment_intent.canceled", &intent, None);
@@ -115,14 +177,25 @@ fn cancel(state: &mut State, id: &str) -> Answer {
 fn refund(state: &mut State, params: &Params) -> Answer {
     let charge = match (params.text("charge"), params.text("payment_intent")) {
         (Some(charge), _) => charge.to_owned(),
-        (None, Some(payment)) => state.named(payment)?["latest_charge"].as_str().unwrap_or("-").to_owned(),
+        (None, Some(payment)) => state.named(payment)?["latest_charge"]
+            .as_str()
+            .unwrap_or("-")
+            .to_owned(),
         (None, None) => return Err(Refusal::parameter("parameter_missing", "payment_intent")),
     };
-    acts::refund(state, &charge, params.int("amount"), &params.map("metadata"))
+    acts::refund(
+        state,
+        &charge,
+        params.int("amount"),
+        &params.map("metadata"),
+    )
 }
 
 fn customer(state: &mut State, params: &Params) -> Answer {
-    let id = state.make("customer", json!({"metadata": params.map("metadata"), "email": params.text("email")}));
+    let id = state.make(
+        "customer",
+        json!({"metadata": params.map("metadata"), "email": params.text("email")}),
+    );
     state.get(&id)
 }
 
@@ -140,20 +213,38 @@ fn account_link(state: &State, params: &Params) -> Answer {
     let account = params.text("account").unwrap_or_default();
     state.named(account)?;
     let url = format!("https://connect.stripe.com/setup/{account}");
-    Ok(crate::objects::make("account_link", json!({"created": state.now, "expires_at": state.now + 300, "url": url})))
+    Ok(crate::objects::make(
+        "account_link",
+        json!({"created": state.now, "expires_at": state.now + 300, "url": url}),
+    ))
 }
 
 fn transfer(state: &mut State, params: &Params) -> Answer {
-    let (amount, currency) = (params.int("amount").unwrap_or(0), params.text("currency").unwrap_or_default());
+    let (amount, currency) = (
+        params.int("amount").unwrap_or(0),
+        params.text("currency").unwrap_or_default(),
+    );
     let destination = params.text("destination").unwrap_or_default();
     let account = state.named(destination)?;
     if account["capabilities"]["transfers"] != "active" {
-        return Err(Refusal::invalid("insufficient_capabilities_for_transfer", "the account may not receive transfers"));
+        return Err(Refusal::invalid(
+            "insufficient_capabilities_for_transfer",
+            "the account may not receive transfers",
+        ));
     }
     if amount <= 0 || amount > state.balance(currency) {
-        return Err(Refusal::invalid("balance_insufficient", "You have insufficient available funds in your Stripe account."));
+        return Err(Refusal::invalid(
+            "balance_insufficient",
+            "You have insufficient available funds in your Stripe account.",
+        ));
     }
-    acts::transfer(state, amount, currency, destination, &params.map("metadata"))
+    acts::transfer(
+        state,
+        amount,
+        currency,
+        destination,
+        &params.map("metadata"),
+    )
 }
 
 fn reversal(state: &mut State, id: &str, params: &Params) -> Answer {

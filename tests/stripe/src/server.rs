@@ -42,7 +42,11 @@ impl FakeStripe {
         let address = listener.local_addr()?;
         let shared = Shared::new(Mutex::new(State::at(now_secs)));
         let server = tokio::spawn(serve(listener, shared.clone()));
-        Ok(Self { address, shared, server })
+        Ok(Self {
+            address,
+            shared,
+            server,
+        })
     }
 
     pub fn url(&self) -> String {
@@ -64,7 +68,12 @@ impl FakeStripe {
 
     /// Requests so far to paths that begin so, by this method.
     pub fn seen(&self, method: &str, path: &str) -> Vec<Seen> {
-        self.state().log.iter().filter(|seen| seen.method == method && seen.path.starts_with(path)).cloned().collect()
+        self.state()
+            .log
+            .iter()
+            .filter(|seen| seen.method == method && seen.path.starts_with(path))
+            .cloned()
+            .collect()
     }
 
     /// An object as it is now.
@@ -87,7 +96,8 @@ impl FakeStripe {
 
     // --- The payer
 
-    /// Pays on an open page; the payment. With [`Behaviour::Sepa`] it is processing until it is settled.
+    /// Pays on an open page; the payment. With [`Behaviour::Sepa`] it is processing until it is
+    /// settled.
     ///
     /// # Errors
     /// The page is over.
@@ -95,7 +105,8 @@ impl FakeStripe {
         told(acts::pay(&mut self.state(), session, behaviour))
     }
 
-    /// Pays on an open page another amount, in this currency (`usdc`), as Stripe counts; the payment.
+    /// Pays on an open page another amount, in this currency (`usdc`), as Stripe counts; the
+    /// payment.
     ///
     /// # Errors
     /// There is no such page.
@@ -135,11 +146,17 @@ impl FakeStripe {
         acts::settle(&mut self.state(), payment, ok);
     }
 
-    /// Opens a dispute over a payment, or over a part of it; `warning_needs_response` only asks. The dispute.
+    /// Opens a dispute over a payment, or over a part of it; `warning_needs_response` only asks.
+    /// The dispute.
     ///
     /// # Errors
     /// There is no such payment.
-    pub fn dispute(&self, payment: &str, cents: Option<i64>, status: &str) -> anyhow::Result<String> {
+    pub fn dispute(
+        &self,
+        payment: &str,
+        cents: Option<i64>,
+        status: &str,
+    ) -> anyhow::Result<String> {
         told(acts::dispute(&mut self.state(), payment, cents, status))
     }
 
@@ -177,7 +194,10 @@ impl FakeStripe {
     /// There is not that much left of the payment.
     pub fn refund(&self, payment: &str, cents: i64) -> anyhow::Result<String> {
         let mut state = self.state();
-        let charge = told(state.get(payment))?["latest_charge"].as_str().unwrap_or_default().to_owned();
+        let charge = told(state.get(payment))?["latest_charge"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         let refund = told(acts::refund(&mut state, &charge, Some(cents), &json!({})))?;
         Ok(refund["id"].as_str().unwrap_or_default().to_owned())
     }
@@ -192,7 +212,8 @@ impl FakeStripe {
 
     // --- What is done on Stripe's own pages
 
-    /// The holder of the card told its bank that a payment was not theirs; nothing is disputed yet. The warning.
+    /// The holder of the card told its bank that a payment was not theirs; nothing is disputed yet.
+    /// The warning.
     ///
     /// # Errors
     /// There is no such payment.
@@ -211,7 +232,13 @@ impl FakeStripe {
     /// # Errors
     /// Stripe refuses it.
     pub fn transfer_there(&self, cents: i64, currency: &str) -> anyhow::Result<String> {
-        let transfer = told(acts::transfer(&mut self.state(), cents, currency, "acct_1", &json!({})))?;
+        let transfer = told(acts::transfer(
+            &mut self.state(),
+            cents,
+            currency,
+            "acct_1",
+            &json!({}),
+        ))?;
         Ok(transfer["id"].as_str().unwrap_or_default().to_owned())
     }
 
@@ -236,7 +263,10 @@ impl FakeStripe {
     /// A method that is kept with a customer, without a page.
     pub fn saved_method(&self, customer: &str, behaviour: Behaviour) -> String {
         let mut state = self.state();
-        let method = state.make("payment_method", json!({"type": "card", "customer": customer}));
+        let method = state.make(
+            "payment_method",
+            json!({"type": "card", "customer": customer}),
+        );
         state.behaviours.insert(method.clone(), behaviour);
         method
     }
@@ -254,7 +284,10 @@ impl FakeStripe {
     /// The payer's bank takes back the mandate under which a method is debited.
     pub fn end_mandate(&self, method: &str) {
         let mut state = self.state();
-        let id = state.make("mandate", json!({"payment_method": method, "status": "inactive"}));
+        let id = state.make(
+            "mandate",
+            json!({"payment_method": method, "status": "inactive"}),
+        );
         let mandate = state.get(&id).unwrap_or_default();
         state.emit("mandate.updated", &mandate, None);
     }
@@ -269,7 +302,8 @@ impl FakeStripe {
         Ok(())
     }
 
-    /// Changes an account that commissions are paid to: `{"capabilities": {"transfers": "active"}, "payouts_enabled": true}`.
+    /// Changes an account that commissions are paid to: `{"capabilities": {"transfers": "active"},
+    /// "payouts_enabled": true}`.
     pub fn account(&self, id: &str, fields: Value) {
         let mut state = self.state();
         let account = state.set(id, fields);
@@ -287,7 +321,10 @@ impl FakeStripe {
     /// From the balance there to our bank.
     pub fn pay_out(&self, cents: i64, currency: &str) {
         let mut state = self.state();
-        let id = state.make("payout", json!({"object": "payout", "amount": cents, "currency": currency}));
+        let id = state.make(
+            "payout",
+            json!({"object": "payout", "amount": cents, "currency": currency}),
+        );
         state.entry("payout", -cents, currency, &id, 0);
     }
 
@@ -306,7 +343,11 @@ impl FakeStripe {
     /// Kinds of the events that wait.
     pub fn waiting(&self) -> Vec<String> {
         let state = self.state();
-        state.queue.iter().filter_map(|id| state.get(id).ok()?["type"].as_str().map(str::to_owned)).collect()
+        state
+            .queue
+            .iter()
+            .filter_map(|id| state.get(id).ok()?["type"].as_str().map(str::to_owned))
+            .collect()
     }
 
     /// Those that wait are never delivered; they are still in the list of events.
@@ -333,61 +374,125 @@ async fn serve(listener: TcpListener, shared: Shared) {
         let shared = shared.clone();
         let service = service_fn(move |request| answer(shared.clone(), request));
         // A fault ends the connection with an error: that is its purpose.
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service),
+        );
     }
 }
 
 /// # Errors
 /// The answer is to be lost: the connection is closed.
-async fn answer(shared: Shared, request: Request<Incoming>) -> anyhow::Result<Response<Full<Bytes>>> {
+async fn answer(
+    shared: Shared,
+    request: Request<Incoming>,
+) -> anyhow::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
-    let sent = if head.method == "POST" { &body[..] } else { query.as_bytes() };
+    let sent = if head.method == "POST" {
+        &body[..]
+    } else {
+        query.as_bytes()
+    };
     let (fault, outcome) = {
         let mut state = locked(&shared);
         let fault = state.fault(path.trim_start_matches("/v1"));
-        (fault, take(&mut state, head.method.as_str(), path, sent, &head.headers, fault))
+        (
+            fault,
+            take(
+                &mut state,
+                head.method.as_str(),
+                path,
+                sent,
+                &head.headers,
+                fault,
+            ),
+        )
     };
     match fault {
         Some(Fault::Lost) => anyhow::bail!("lost"),
         Some(Fault::Timeout) => std::future::pending().await,
         Some(Fault::Garbage) => response(200, "{\"object\": \"garb".into()),
-        Some(Fault::Status(_)) | None => response(outcome.0, serde_json::to_string_pretty(&public(&outcome.1))?),
+        Some(Fault::Status(_)) | None => response(
+            outcome.0,
+            serde_json::to_string_pretty(&public(&outcome.1))?,
+        ),
     }
 }
 
 fn response(status: u16, body: String) -> anyhow::Result<Response<Full<Bytes>>> {
-    Response::builder().status(status).header("content-type", "application/json").body(body.into()).context("a response")
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/json")
+        .body(body.into())
+        .context("a response")
 }
 
 /// Status and answer of a request.
-fn take(state: &mut State, method: &str, path: &str, sent: &[u8], headers: &HeaderMap, fault: Option<Fault>) -> (u16, Value) {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+fn take(
+    state: &mut State,
+    method: &str,
+    path: &str,
+    sent: &[u8],
+    headers: &HeaderMap,
+    fault: Option<Fault>,
+) -> (u16, Value) {
+    let header = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
     let parts: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
     let key = header("idempotency-key").filter(|_| method == "POST");
-    let read = params::of(method, &parts).ok_or_else(|| Refusal::missing(path)).and_then(|spec| params::read(sent, &spec));
+    let read = params::of(method, &parts)
+        .ok_or_else(|| Refusal::missing(path))
+        .and_then(|spec| params::read(sent, &spec));
     let shown = read.as_ref().map_or(Value::Null, |params| params.0.clone());
     let bare = path.trim_start_matches("/v1").to_owned();
-    let seen = Seen { method: method.to_owned(), path: bare, key: key.clone(), version: header("stripe-version"), params: shown };
+    let seen = Seen {
+        method: method.to_owned(),
+        path: bare,
+        key: key.clone(),
+        version: header("stripe-version"),
+        params: shown,
+    };
     state.log.push(seen);
     if !header("authorization").is_some_and(|value| value.starts_with("Bearer sk_test_")) {
-        let refusal = Refusal::new(401, "invalid_request_error", None, "Invalid API Key provided");
+        let refusal = Refusal::new(
+            401,
+            "invalid_request_error",
+            None,
+            "Invalid API Key provided",
+        );
         return (refusal.status, refusal.body);
     }
     if let Some(Fault::Status(status)) = fault {
-        return (status, Refusal::new(status, "api_error", None, "injected").body);
+        return (
+            status,
+            Refusal::new(status, "api_error", None, "injected").body,
+        );
     }
     let print = format!("{method} {path} {}", String::from_utf8_lossy(sent));
     if let Some((known, status, body)) = key.as_ref().and_then(|key| state.answered.get(key)) {
-        let mismatch =
-            Refusal::new(400, "idempotency_error", None, "Keys can only be used with the same parameters they were first used with.");
-        return if *known == print { (*status, body.clone()) } else { (mismatch.status, mismatch.body) };
+        let mismatch = Refusal::new(
+            400,
+            "idempotency_error",
+            None,
+            "Keys can only be used with the same parameters they were first used with.",
+        );
+        return if *known == print {
+            (*status, body.clone())
+        } else {
+            (mismatch.status, mismatch.body)
+        };
     }
-    let (status, body) = match read.and_then(|params: Params| routes::route(state, method, &parts, &params)) {
-        Ok(body) => (200, body),
-        Err(refusal) => (refusal.status, refusal.body),
-    };
+    let (status, body) =
+        match read.and_then(|params: Params| routes::route(state, method, &parts, &params)) {
+            Ok(body) => (200, body),
+            Err(refusal) => (refusal.status, refusal.body),
+        };
     // Stripe keeps what a request came to once it has begun to carry it out.
     if let Some(key) = key.filter(|_| matches!(status, 200 | 402)) {
         state.answered.insert(key, (print, status, body.clone()));

@@ -68,7 +68,10 @@ pub struct State {
 
 impl State {
     pub fn at(now: i64) -> Self {
-        Self { now, ..Self::default() }
+        Self {
+            now,
+            ..Self::default()
+        }
     }
 
     /// A new object; its id.
@@ -83,7 +86,10 @@ impl State {
     }
 
     pub fn get(&self, id: &str) -> Answer {
-        self.by_id.get(id).map(|&at| self.objects[at].clone()).ok_or_else(|| Refusal::missing(id))
+        self.by_id
+            .get(id)
+            .map(|&at| self.objects[at].clone())
+            .ok_or_else(|| Refusal::missing(id))
     }
 
     /// As a parameter names it.
@@ -92,33 +98,53 @@ impl State {
     }
 
     pub fn of_kind(&self, kind: &str, id: &str) -> Answer {
-        self.get(id).ok().filter(|object| object["object"] == kind).ok_or_else(|| Refusal::missing(id))
+        self.get(id)
+            .ok()
+            .filter(|object| object["object"] == kind)
+            .ok_or_else(|| Refusal::missing(id))
     }
 
     /// Changes fields of an object; the object as it is then.
     pub fn set(&mut self, id: &str, fields: Value) -> Value {
-        let Some(&at) = self.by_id.get(id) else { return Value::Null };
+        let Some(&at) = self.by_id.get(id) else {
+            return Value::Null;
+        };
         objects::merge(&mut self.objects[at], fields);
         self.objects[at].clone()
     }
 
     /// All of a kind for which `keep` holds, newest first.
     pub fn all(&self, kind: &str, keep: impl Fn(&Value) -> bool) -> Vec<Value> {
-        self.objects.iter().rev().filter(|object| object["object"] == kind && keep(object)).cloned().collect()
+        self.objects
+            .iter()
+            .rev()
+            .filter(|object| object["object"] == kind && keep(object))
+            .cloned()
+            .collect()
     }
 
     /// A page of a list, by the parameters of lists.
     pub fn page(&self, url: &str, params: &Params, mut data: Vec<Value>) -> Answer {
-        let bound = |name: &str| params.0["created"][name].as_str().and_then(|secs| secs.parse::<i64>().ok());
+        let bound = |name: &str| {
+            params.0["created"][name]
+                .as_str()
+                .and_then(|secs| secs.parse::<i64>().ok())
+        };
         let created = |object: &Value| object["created"].as_i64().unwrap_or(0);
         data.retain(|object| {
-            bound("gte").is_none_or(|secs| created(object) >= secs) && bound("lt").is_none_or(|secs| created(object) < secs)
+            bound("gte").is_none_or(|secs| created(object) >= secs)
+                && bound("lt").is_none_or(|secs| created(object) < secs)
         });
         if let Some(after) = params.text("starting_after") {
-            let at = data.iter().position(|object| object["id"] == after).ok_or_else(|| Refusal::missing(after).named())?;
+            let at = data
+                .iter()
+                .position(|object| object["id"] == after)
+                .ok_or_else(|| Refusal::missing(after).named())?;
             data.drain(..=at);
         }
-        let limit = usize::try_from(params.int("limit").unwrap_or(10)).unwrap_or(10).clamp(1, 100);
+        let limit = usize::try_from(params.int("limit").unwrap_or(10))
+            .unwrap_or(10)
+            .clamp(1, 100);
         let has_more = data.len() > limit;
         data.truncate(limit);
         Ok(json!({"object": "list", "url": url, "data": data, "has_more": has_more}))
@@ -138,7 +164,8 @@ impl State {
 
     /// An event of the second form: it names its object and has nothing of it.
     pub fn emit_thin(&mut self, kind: &str) -> String {
-        let related = json!({"id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1"});
+        let related =
+            json!({"id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1"});
         let id = self.make("v2.core.event", json!({"object": "v2.core.event", "type": kind, "livemode": false, "related_object": related}));
         self.set(&id, json!({"created": "2026-11-20T12:00:00.000Z"}));
         self.queue.push(id.clone());
@@ -146,7 +173,14 @@ impl State {
     }
 
     /// A move of the balance; its id.
-    pub fn entry(&mut self, kind: &str, amount: i64, currency: &str, source: &str, fee: i64) -> String {
+    pub fn entry(
+        &mut self,
+        kind: &str,
+        amount: i64,
+        currency: &str,
+        source: &str,
+        fee: i64,
+    ) -> String {
         let fields = json!({
             "type": kind, "amount": amount, "currency": currency, "fee": fee, "net": amount - fee, "source": source,
             "status": "available", "reporting_category": kind, "balance_type": "payments", "available_on": self.now,
@@ -156,12 +190,18 @@ impl State {
 
     pub fn balance(&self, currency: &str) -> i64 {
         let entries = self.all("balance_transaction", |entry| entry["currency"] == currency);
-        entries.iter().filter_map(|entry| entry["net"].as_i64()).sum()
+        entries
+            .iter()
+            .filter_map(|entry| entry["net"].as_i64())
+            .sum()
     }
 
     /// The fault that the next request to a path meets.
     pub fn fault(&mut self, path: &str) -> Option<Fault> {
-        let found = self.faults.iter_mut().find(|(prefix, _, left)| *left > 0 && path.starts_with(prefix.as_str()))?;
+        let found = self
+            .faults
+            .iter_mut()
+            .find(|(prefix, _, left)| *left > 0 && path.starts_with(prefix.as_str()))?;
         found.2 -= 1;
         Some(found.1)
     }

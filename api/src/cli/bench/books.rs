@@ -1,5 +1,5 @@
-//! What was answered against what stands in the books: the sum of charges per customer and reseller,
-//! the platform's revenue, and that nothing is held any more.
+//! What was answered against what stands in the books: the sum of charges per customer and
+//! reseller, the platform's revenue, and that nothing is held any more.
 
 use super::events::People;
 use crate::cli::client::{Call, Connection, Endpoint};
@@ -19,7 +19,12 @@ pub struct Sums {
 
 impl Sums {
     pub fn new(people: People) -> Self {
-        Self { customers: vec![0; people.customers], roots: vec![0; people.roots], platform: 0, held: 0 }
+        Self {
+            customers: vec![0; people.customers],
+            roots: vec![0; people.roots],
+            platform: 0,
+            held: 0,
+        }
     }
 
     /// One event: `parts` from the platform down.
@@ -28,7 +33,9 @@ impl Sums {
         if let Some(balance) = self.customers.get_mut(customer) {
             *balance -= debit;
         }
-        let Some((platform, rest)) = parts.split_first() else { return };
+        let Some((platform, rest)) = parts.split_first() else {
+            return;
+        };
         self.platform += platform;
         if let Some(balance) = self.roots.get_mut(People::root_of(customer)) {
             *balance += rest.iter().sum::<i64>();
@@ -36,7 +43,11 @@ impl Sums {
     }
 
     pub fn merge(&mut self, other: &Self) {
-        let pairs = self.customers.iter_mut().zip(&other.customers).chain(self.roots.iter_mut().zip(&other.roots));
+        let pairs = self
+            .customers
+            .iter_mut()
+            .zip(&other.customers)
+            .chain(self.roots.iter_mut().zip(&other.roots));
         pairs.for_each(|(own, others)| *own += others);
         self.platform += other.platform;
         self.held += other.held;
@@ -72,7 +83,12 @@ pub async fn read(endpoint: &Endpoint, people: People) -> anyhow::Result<Sums> {
     Ok(sums)
 }
 
-async fn read_share(endpoint: &Endpoint, people: People, share: usize, of: usize) -> anyhow::Result<Sums> {
+async fn read_share(
+    endpoint: &Endpoint,
+    people: People,
+    share: usize,
+    of: usize,
+) -> anyhow::Result<Sums> {
     let mut connection = endpoint.connect().await?;
     let mut sums = Sums::new(people);
     for customer in (share..people.customers).step_by(of) {
@@ -85,11 +101,18 @@ async fn read_share(endpoint: &Endpoint, people: People, share: usize, of: usize
         let account = read_one(&mut connection, &name).await?;
         sums.roots[root] = account.posted_cents;
         sums.held += account.held_cents;
-        sums.platform += read_one(&mut connection, &format!("{name}?account=revenue")).await?.posted_cents;
+        sums.platform += read_one(&mut connection, &format!("{name}?account=revenue"))
+            .await?
+            .posted_cents;
     }
     Ok(sums)
 }
 
 async fn read_one(connection: &mut Connection, tenant: &str) -> anyhow::Result<Account> {
-    account(&connection.send_patiently(&Call::get(&balance_path(tenant))).await?.ok()?)
+    account(
+        &connection
+            .send_patiently(&Call::get(&balance_path(tenant)))
+            .await?
+            .ok()?,
+    )
 }

@@ -1,5 +1,6 @@
 //! A generated rate deck with the shape of a real A-Z deck: how many prefixes there are of each
-//! length, how deep they nest (about 2.8 on a look-up path), 609 prices of up to four decimals, steps of 6 s.
+//! length, how deep they nest (about 2.8 on a look-up path), 609 prices of up to four decimals,
+//! steps of 6 s.
 //!
 //! The same size and seed give the same deck everywhere.
 
@@ -17,7 +18,8 @@ const PRICES: usize = 609;
 const PRICE_MAX: usize = 136_500;
 /// Prefixes of one destination, on average.
 const PREFIXES_PER_RATE: usize = 6;
-/// Of 100 prefixes, those that hang directly below a country's code; the others below any shorter one.
+/// Of 100 prefixes, those that hang directly below a country's code; the others below any shorter
+/// one.
 const BELOW_COUNTRY_PERCENT: usize = 95;
 /// Digits of a full number.
 pub const NUMBER_DIGITS: usize = 14;
@@ -39,8 +41,13 @@ impl Deck {
         let digits = nested_prefixes(size, &mut random);
         let table: Vec<u32> = (0..PRICES).map(|n| price_of(n, &mut random)).collect();
         let rates = digits.len().div_ceil(PREFIXES_PER_RATE).max(1);
-        let prices = (0..rates).map(|_| table[random.below(table.len())]).collect();
-        let prefixes = digits.into_iter().map(|text| (text, u32::try_from(random.below(rates)).unwrap_or(0))).collect();
+        let prices = (0..rates)
+            .map(|_| table[random.below(table.len())])
+            .collect();
+        let prefixes = digits
+            .into_iter()
+            .map(|text| (text, u32::try_from(random.below(rates)).unwrap_or(0)))
+            .collect();
         Self { prefixes, prices }
     }
 
@@ -52,14 +59,29 @@ impl Deck {
                 list.push(digits.to_string());
             }
         }
-        let rates = lists.into_iter().zip(&self.prices).enumerate().filter(|(_, (list, _))| !list.is_empty());
-        let rates = rates.map(|(index, (prefixes, &price))| rate(index, prefixes, per_minute(price, percent))).collect();
-        CardDoc { currency: Currency::EUR, zone: "UTC".to_owned(), fallback: None, meters: BTreeMap::new(), rates }
+        let rates = lists
+            .into_iter()
+            .zip(&self.prices)
+            .enumerate()
+            .filter(|(_, (list, _))| !list.is_empty());
+        let rates = rates
+            .map(|(index, (prefixes, &price))| rate(index, prefixes, per_minute(price, percent)))
+            .collect();
+        CardDoc {
+            currency: Currency::EUR,
+            zone: "UTC".to_owned(),
+            fallback: None,
+            meters: BTreeMap::new(),
+            rates,
+        }
     }
 
     /// A number under a random prefix of the deck, as digits.
     pub fn number(&self, random: &mut Random, digits: &mut [u8; NUMBER_DIGITS]) {
-        let prefix = self.prefixes.get(random.below(self.prefixes.len())).map_or("", |(text, _)| text);
+        let prefix = self
+            .prefixes
+            .get(random.below(self.prefixes.len()))
+            .map_or("", |(text, _)| text);
         let mut rest = random.next();
         for (index, slot) in digits.iter_mut().enumerate() {
             *slot = prefix.as_bytes().get(index).copied().unwrap_or_else(|| {
@@ -73,8 +95,15 @@ impl Deck {
 
 /// Up to four decimals between 0 and 13.65, most of them cheap.
 fn price_of(index: usize, random: &mut Random) -> u32 {
-    let ceiling = if index == 0 { 1 } else { PRICE_MAX * index / (PRICES - 1) };
-    let price = random.below(ceiling.max(1)).min(random.below(ceiling.max(1))) + usize::from(index > 0);
+    let ceiling = if index == 0 {
+        1
+    } else {
+        PRICE_MAX * index / (PRICES - 1)
+    };
+    let price = random
+        .below(ceiling.max(1))
+        .min(random.below(ceiling.max(1)))
+        + usize::from(index > 0);
     u32::try_from(price).unwrap_or(0)
 }
 
@@ -83,7 +112,13 @@ fn per_minute(price: u32, percent: u32) -> money::Rate {
 }
 
 fn rate(index: usize, prefixes: Vec<String>, price: money::Rate) -> Rate {
-    let step = Step { from: Quantity::ZERO, price, per: Quantity::whole(60), increment: None, fixed_fee: None };
+    let step = Step {
+        from: Quantity::ZERO,
+        price,
+        per: Quantity::whole(60),
+        increment: None,
+        fixed_fee: None,
+    };
     let increment = Some(Quantity::whole(STEP_SECS));
     Rate {
         key: format!("d{index:06}"),
@@ -97,7 +132,15 @@ fn rate(index: usize, prefixes: Vec<String>, price: money::Rate) -> Rate {
         window: None,
         priority: 0,
         blocked: false,
-        call: Some(CallTerms { initial: increment, next: increment, steps: vec![step], ..CallTerms::default() }.into()),
+        call: Some(
+            CallTerms {
+                initial: increment,
+                next: increment,
+                steps: vec![step],
+                ..CallTerms::default()
+            }
+            .into(),
+        ),
         price: None,
         counted: false,
         rounding: None,
@@ -114,8 +157,16 @@ fn nested_prefixes(size: usize, random: &mut Random) -> Vec<Box<str>> {
         let room = 10_usize.pow(u32::try_from(length).unwrap_or(1)) / 3;
         let wanted = (size * share / LENGTHS_SUM).clamp(1, room.max(1));
         while all.len() - shorter < wanted && all.len() < size {
-            let below = if random.below(100) < BELOW_COUNTRY_PERCENT { countries } else { shorter };
-            let parent = if length <= 3 { "" } else { &*all[random.below(below)] };
+            let below = if random.below(100) < BELOW_COUNTRY_PERCENT {
+                countries
+            } else {
+                shorter
+            };
+            let parent = if length <= 3 {
+                ""
+            } else {
+                &*all[random.below(below)]
+            };
             let text = extended(parent, length, random);
             if seen.insert(text.clone()) {
                 all.push(text);
@@ -148,11 +199,17 @@ fn extended(parent: &str, length: usize, random: &mut Random) -> Box<str> {
     text.push_str(parent);
     if text.is_empty() {
         // No country code begins with 0.
-        text.push(char::from(b'1' + u8::try_from(random.below(9)).unwrap_or(0)));
+        text.push(char::from(
+            b'1' + u8::try_from(random.below(9)).unwrap_or(0),
+        ));
     }
     while text.len() < length {
         // Behind a country code a 0 would be the one that is dialled inside the country only.
-        let digit = if text.len() <= CODE_DIGITS_MAX { b'1' + u8::try_from(random.below(9)).unwrap_or(0) } else { random.digit() };
+        let digit = if text.len() <= CODE_DIGITS_MAX {
+            b'1' + u8::try_from(random.below(9)).unwrap_or(0)
+        } else {
+            random.digit()
+        };
         text.push(char::from(digit));
     }
     text.into_boxed_str()
@@ -166,10 +223,19 @@ mod tests {
     fn has_the_shape_of_a_real_deck() {
         let deck = Deck::generate(36_000, 1);
         assert_eq!(deck.prefixes.len(), 36_000);
-        let of_length = |n: usize| deck.prefixes.iter().filter(|(text, _)| text.len() == n).count();
+        let of_length = |n: usize| {
+            deck.prefixes
+                .iter()
+                .filter(|(text, _)| text.len() == n)
+                .count()
+        };
         for (index, &share) in LENGTHS.iter().enumerate() {
             let (got, want) = (of_length(index + 1), share * 36_000 / LENGTHS_SUM);
-            assert!(got.abs_diff(want) <= want / 10 + 12, "{got} prefixes of {} digits, a real deck has {want}", index + 1);
+            assert!(
+                got.abs_diff(want) <= want / 10 + 12,
+                "{got} prefixes of {} digits, a real deck has {want}",
+                index + 1
+            );
         }
         let texts: HashSet<&str> = deck.prefixes.iter().map(|(text, _)| &**text).collect();
         assert_eq!(texts.len(), 36_000, "every prefix once");
@@ -179,9 +245,17 @@ mod tests {
             let number = std::str::from_utf8(&digits).unwrap();
             matches += (1..=11).filter(|&n| texts.contains(&number[..n])).count();
         }
-        assert!((24_000..32_000).contains(&matches), "{matches} matching prefixes for 10,000 numbers; about 28,000 are real");
+        assert!(
+            (24_000..32_000).contains(&matches),
+            "{matches} matching prefixes for 10,000 numbers; about 28,000 are real"
+        );
         let prices: HashSet<u32> = deck.prices.iter().copied().collect();
-        assert!((400..=PRICES).contains(&prices.len()) && prices.iter().all(|&p| p as usize <= PRICE_MAX), "{} prices", prices.len());
+        assert!(
+            (400..=PRICES).contains(&prices.len())
+                && prices.iter().all(|&p| p as usize <= PRICE_MAX),
+            "{} prices",
+            prices.len()
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Usage events as request bodies: distinct ids, destinations under a generated deck, customers in
-//! turn. Written by hand into one buffer, because the load generator shares its cores with the server.
+//! turn. Written by hand into one buffer, because the load generator shares its cores with the
+//! server.
 
 use super::deck::{Deck, NUMBER_DIGITS};
 use super::random::Random;
@@ -22,11 +23,18 @@ impl People {
 
     pub fn new(customers: usize) -> Self {
         let customers = customers.max(1);
-        Self { roots: customers.div_ceil(Self::CUSTOMERS_PER_ROOT), customers }
+        Self {
+            roots: customers.div_ceil(Self::CUSTOMERS_PER_ROOT),
+            customers,
+        }
     }
     /// How many customers one draw is made from: a batch of one reseller holds only that one's.
     pub fn drawn_from(self, mix: Mix) -> usize {
-        if mix == Mix::OneRoot { Self::CUSTOMERS_PER_ROOT } else { self.customers }
+        if mix == Mix::OneRoot {
+            Self::CUSTOMERS_PER_ROOT
+        } else {
+            self.customers
+        }
     }
     pub fn root_of(customer: usize) -> usize {
         customer / Self::CUSTOMERS_PER_ROOT
@@ -61,8 +69,15 @@ pub struct Events {
 impl Events {
     /// `stream` sets connections apart: no two write the same ids.
     pub fn new(deck: Arc<Deck>, spread: Spread, ids: Ids, clock: Clock, stream: u64) -> Self {
-        let seed = clock.now().micros().cast_unsigned().rotate_left(20) ^ stream.wrapping_mul(0xd134_2543_de82_ef95);
-        Self { deck, spread, ids, clock, random: Random::new(seed) }
+        let seed = clock.now().micros().cast_unsigned().rotate_left(20)
+            ^ stream.wrapping_mul(0xd134_2543_de82_ef95);
+        Self {
+            deck,
+            spread,
+            ids,
+            clock,
+            random: Random::new(seed),
+        }
     }
 
     /// `count` events as NDJSON into `body`, their customers into `who`; both are cleared first.
@@ -101,7 +116,12 @@ impl Events {
 
     pub fn id(&mut self) -> String {
         let mut id = Vec::new();
-        push_id(&mut id, self.ids, self.clock.now().micros() / 1000, &mut self.random);
+        push_id(
+            &mut id,
+            self.ids,
+            self.clock.now().micros() / 1000,
+            &mut self.random,
+        );
         String::from_utf8(id).unwrap_or_default()
     }
 
@@ -149,7 +169,9 @@ fn push_id(body: &mut Vec<u8>, ids: Ids, unix_ms: i64, random: &mut Random) {
 
 /// The last `digits` hexadecimal digits.
 fn push_hex(body: &mut Vec<u8>, value: u64, digits: u32) {
-    let nibbles = (0..digits).rev().map(|place| (value >> (4 * place)) as usize & 15);
+    let nibbles = (0..digits)
+        .rev()
+        .map(|place| (value >> (4 * place)) as usize & 15);
     body.extend(nibbles.map(|nibble| b"0123456789abcdef"[nibble]));
 }
 
@@ -173,11 +195,19 @@ mod tests {
 
     fn ids_of(ids: Ids) -> Vec<String> {
         let clock = Clock::at(rating::Instant::from_secs(1_800_000_000));
-        let spread = Spread { people: People::new(250), mix: Mix::OneRoot, zipf: None };
+        let spread = Spread {
+            people: People::new(250),
+            mix: Mix::OneRoot,
+            zipf: None,
+        };
         let mut events = Events::new(Arc::new(Deck::generate(100, 1)), spread, ids, clock, 3);
         let (mut body, mut who) = (Vec::new(), Vec::new());
         events.write(500, &mut body, &mut who);
-        assert!(who.iter().all(|&c| People::root_of(c as usize) == People::root_of(who[0] as usize)), "one root");
+        assert!(
+            who.iter()
+                .all(|&c| People::root_of(c as usize) == People::root_of(who[0] as usize)),
+            "one root"
+        );
         let parsed: Vec<_> = metering::input::ndjson::rows(&body);
         let id = |row: metering::input::Row| row.into_parsed().unwrap().unwrap().id;
         parsed.into_iter().map(id).collect()
@@ -189,7 +219,13 @@ mod tests {
             let (mut body, mut hex) = (Vec::new(), Vec::new());
             push_decimal(&mut body, value, 6);
             push_hex(&mut hex, value as u64, 16);
-            assert_eq!((body, hex), (format!("{value:06}").into_bytes(), format!("{value:016x}").into_bytes()));
+            assert_eq!(
+                (body, hex),
+                (
+                    format!("{value:06}").into_bytes(),
+                    format!("{value:016x}").into_bytes()
+                )
+            );
         }
     }
 
@@ -198,7 +234,12 @@ mod tests {
         for (ids, version) in [(Ids::V7, '7'), (Ids::V4, '4')] {
             let all = ids_of(ids);
             assert_eq!(all.iter().collect::<HashSet<_>>().len(), 500);
-            assert!(all.iter().all(|id| id.len() == 36 && id.chars().nth(14) == Some(version)), "{}", all[0]);
+            assert!(
+                all.iter()
+                    .all(|id| id.len() == 36 && id.chars().nth(14) == Some(version)),
+                "{}",
+                all[0]
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The load generator: N connections, each with one request under way, in a closed or an open loop
-//! (see `pace`). It runs on one thread, so that it leaves the rest of a small machine to the server.
+//! (see `pace`). It runs on one thread, so that it leaves the rest of a small machine to the
+//! server.
 
 use super::Limit;
 use super::pace::{OpenLoop, Schedule};
@@ -30,7 +31,8 @@ pub struct Measured {
     pub latency: Histogram<u64>,
     /// Requests sent again: the server was too busy.
     pub retries: u64,
-    /// Open loop: events that were due and that no connection had time for. Their wait is in `latency`.
+    /// Open loop: events that were due and that no connection had time for. Their wait is in
+    /// `latency`.
     pub unsent: u64,
 }
 
@@ -61,14 +63,32 @@ struct Run<'a> {
 const PROGRESS_EVENTS: u64 = 1_000;
 
 /// Every worker over a connection of its own, until the limit; the workers keep what they counted.
-pub async fn drive<W: Work>(job: Job, endpoint: &Endpoint, workers: &mut [W]) -> anyhow::Result<Measured> {
-    let Job { what, limit, rate, series } = job;
+pub async fn drive<W: Work>(
+    job: Job,
+    endpoint: &Endpoint,
+    workers: &mut [W],
+) -> anyhow::Result<Measured> {
+    let Job {
+        what,
+        limit,
+        rate,
+        series,
+    } = job;
     let size = workers.first().map_or(1, Work::events_per_round);
     let started = Instant::now();
     let end = limit.duration.map(|duration| started + duration);
     let open = rate.map(|events_per_s| {
-        let schedule = Schedule { events_per_s, events_per_request: size };
-        OpenLoop::start(schedule, started, end, schedule.requests(limit.events, limit.duration), workers.len())
+        let schedule = Schedule {
+            events_per_s,
+            events_per_request: size,
+        };
+        OpenLoop::start(
+            schedule,
+            started,
+            end,
+            schedule.requests(limit.events, limit.duration),
+            workers.len(),
+        )
     });
     let run = Run {
         endpoint,
@@ -82,7 +102,9 @@ pub async fn drive<W: Work>(job: Job, endpoint: &Endpoint, workers: &mut [W]) ->
         progress: Progress::new(what, limit.events.unwrap_or(0)),
         shown: Cell::new(0),
     };
-    let loops = workers.iter_mut().map(|worker| one_connection(&run, worker));
+    let loops = workers
+        .iter_mut()
+        .map(|worker| one_connection(&run, worker));
     let histograms = futures_util::future::try_join_all(loops).await?;
     let ended = Instant::now();
     let mut latency = new_histogram()?;
@@ -90,11 +112,21 @@ pub async fn drive<W: Work>(job: Job, endpoint: &Endpoint, workers: &mut [W]) ->
         latency.add(histogram)?;
     }
     let mut unsent = 0;
-    for waited in run.open.iter().flat_map(|open| open.unsent(run.end.unwrap_or(ended))) {
+    for waited in run
+        .open
+        .iter()
+        .flat_map(|open| open.unsent(run.end.unwrap_or(ended)))
+    {
         latency.saturating_record(micros(waited));
         unsent += size;
     }
-    Ok(Measured { events: run.done.get(), elapsed: ended - started, latency, retries: run.retries.get(), unsent })
+    Ok(Measured {
+        events: run.done.get(),
+        elapsed: ended - started,
+        latency,
+        retries: run.retries.get(),
+        unsent,
+    })
 }
 
 async fn one_connection<W: Work>(run: &Run<'_>, worker: &mut W) -> anyhow::Result<Histogram<u64>> {

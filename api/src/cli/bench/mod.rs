@@ -25,14 +25,20 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const METHOD: &str = "Closed loop: each connection sends its next request when the last one is answered. A server that stalls
+const METHOD: &str = "Closed loop: each connection sends its next request when the last one is \
+    answered. A server that stalls
 is then asked less often, and its stall counts once: fair for throughput, kind to latencies.
-Open loop (--rate): requests are due at fixed instants, whatever the server does, and latency counts from
-the due instant, also for those that wait for a free connection or are never sent. No stall is forgiven
-(this is what leaves out coordinated omission). Measure latencies so, at a rate below the closed loop's.
+Open loop (--rate): requests are due at fixed instants, whatever the server does, and latency \
+counts from
+the due instant, also for those that wait for a free connection or are never sent. No stall is \
+forgiven
+(this is what leaves out coordinated omission). Measure latencies so, at a rate below the closed \
+loop's.
 
-The load generator takes its cores from the server: its processor time is printed beside the server's.
-Afterwards every balance is compared with the sum of what was answered; a difference is exit code 1.";
+The load generator takes its cores from the server: its processor time is printed beside the \
+server's.
+Afterwards every balance is compared with the sum of what was answered; a difference is exit code \
+1.";
 
 /// Measure throughput and latency, and check the books afterwards
 #[derive(Debug, Clone, clap::Args)]
@@ -50,7 +56,8 @@ pub struct Args {
     /// Run so long before anything is measured [default: 2, and no more than a tenth of --events]
     #[arg(long, value_name = "SECONDS")]
     warm_up: Option<u64>,
-    /// Open loop: so many events per second are due, whatever the server does [default: closed loop]
+    /// Open loop: so many events per second are due, whatever the server does [default: closed
+    /// loop]
     #[arg(long, value_name = "EVENTS_PER_S", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     rate: Option<u64>,
     /// Events per request
@@ -65,7 +72,8 @@ pub struct Args {
     /// Customers, under a hundredth as many resellers
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     tenants: usize,
-    /// Draw customers by Zipf's law: the k-th largest uses in proportion to 1/k^S [default: all use alike]
+    /// Draw customers by Zipf's law: the k-th largest uses in proportion to 1/k^S [default: all use
+    /// alike]
     #[arg(long, value_name = "S")]
     zipf: Option<f64>,
     /// Ids of events: ordered by time, or random
@@ -77,18 +85,26 @@ pub struct Args {
     /// Events stored before the measured ones
     #[arg(long, value_name = "N", default_value_t = 0)]
     preload: u64,
-    /// Write events, seconds, events/s, p99 and memory of each step of the measurement to a CSV file
+    /// Write events, seconds, events/s, p99 and memory of each step of the measurement to a CSV
+    /// file
     #[arg(long, value_name = "FILE")]
     series: Option<PathBuf>,
     /// Events of one step of --series
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     series_step: u64,
-    /// Database to fill and use; prints an admin key for --url [default: a temporary one in the current directory]
+    /// Database to fill and use; prints an admin key for --url [default: a temporary one in the
+    /// current directory]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
     /// Use a running server instead of starting one (with --key). It must run on a database that
-    /// `bench --database-url`, with the same --tenants and --deck, has filled before (and has printed a key for)
-    #[arg(long, value_name = "URL", requires = "key", conflicts_with = "database_url")]
+    /// `bench --database-url`, with the same --tenants and --deck, has filled before (and has
+    /// printed a key for)
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "key",
+        conflicts_with = "database_url"
+    )]
     url: Option<String>,
     /// Admin key for --url
     #[arg(long, value_name = "KEY", env = "CENTWISE_KEY", hide_env_values = true)]
@@ -140,23 +156,45 @@ impl Args {
     /// `events_default` applies when neither a number nor a time is given; 0: a minute.
     fn limit(&self, events_default: u64) -> Limit {
         let none = self.events.is_none() && self.duration.is_none();
-        let events = self.events.or((none && events_default > 0).then_some(events_default));
-        let duration = self.duration.or((none && events_default == 0).then_some(DURATION_SECS_DEFAULT));
-        Limit { events, duration: duration.map(Duration::from_secs) }
+        let events = self
+            .events
+            .or((none && events_default > 0).then_some(events_default));
+        let duration = self
+            .duration
+            .or((none && events_default == 0).then_some(DURATION_SECS_DEFAULT));
+        Limit {
+            events,
+            duration: duration.map(Duration::from_secs),
+        }
     }
 
     /// A short measurement is not preceded by a long warm-up, unless it was asked for.
     fn warm_up(&self) -> Limit {
-        let events = self.events.map(|events| events / 10).filter(|_| self.warm_up.is_none());
-        Limit { events, duration: Some(Duration::from_secs(self.warm_up.unwrap_or(WARM_UP_SECS_DEFAULT))) }
+        let events = self
+            .events
+            .map(|events| events / 10)
+            .filter(|_| self.warm_up.is_none());
+        Limit {
+            events,
+            duration: Some(Duration::from_secs(
+                self.warm_up.unwrap_or(WARM_UP_SECS_DEFAULT),
+            )),
+        }
     }
 
     /// # Errors
     /// An option that has no meaning for what runs in this process.
     fn in_process(&self) -> anyhow::Result<()> {
-        let given = [("--rate", self.rate.is_some()), ("--zipf", self.zipf.is_some()), ("--series", self.series.is_some())];
+        let given = [
+            ("--rate", self.rate.is_some()),
+            ("--zipf", self.zipf.is_some()),
+            ("--series", self.series.is_some()),
+        ];
         match given.iter().find(|(_, given)| *given) {
-            Some((option, _)) => bail!("{option} is for the benchmarks that ask a server: `bench rate` prices in this process"),
+            Some((option, _)) => bail!(
+                "{option} is for the benchmarks that ask a server: `bench rate` prices in this \
+                    process"
+            ),
             None => Ok(()),
         }
     }
@@ -168,5 +206,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         _ => tcp::run(args)?,
     };
     report.write(args.json, out)?;
-    Ok(if report.checked { Ended::Well } else { Ended::Findings })
+    Ok(if report.checked {
+        Ended::Well
+    } else {
+        Ended::Findings
+    })
 }

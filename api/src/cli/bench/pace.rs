@@ -1,8 +1,8 @@
 //! When requests are sent.
 //!
-//! Closed loop: every connection sends its next request when the last one is answered. A server that
-//! stalls is then asked less often, and the requests that would have met the stall are missing from
-//! the latencies ("coordinated omission").
+//! Closed loop: every connection sends its next request when the last one is answered. A server
+//! that stalls is then asked less often, and the requests that would have met the stall are missing
+//! from the latencies ("coordinated omission").
 //!
 //! Open loop: requests are due at fixed instants, whatever the server does, and latency counts from
 //! the due instant. A request that waits for a free connection has been waiting since it was due.
@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// Shortest pause of the thread that releases due requests: a latency is overstated by this much at most.
+/// Shortest pause of the thread that releases due requests: a latency is overstated by this much at
+/// most.
 const PAUSE_MIN: Duration = Duration::from_micros(100);
 /// Longest: it looks whether the measurement was given up.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
@@ -29,20 +30,27 @@ impl Schedule {
     /// When request `index` is due.
     pub fn due(self, index: u64) -> Duration {
         let nanos = u128::from(index) * u128::from(self.events_per_request) * 1_000_000_000;
-        Duration::from_nanos(u64::try_from(nanos.div_ceil(u128::from(self.events_per_s.max(1)))).unwrap_or(u64::MAX))
+        Duration::from_nanos(
+            u64::try_from(nanos.div_ceil(u128::from(self.events_per_s.max(1)))).unwrap_or(u64::MAX),
+        )
     }
 
     /// How many requests are due by then: the first at once.
     pub fn due_by(self, elapsed: Duration) -> u64 {
         let per = u128::from(self.events_per_request.max(1)) * 1_000_000_000;
-        u64::try_from(elapsed.as_nanos() * u128::from(self.events_per_s) / per).unwrap_or(u64::MAX).saturating_add(1)
+        u64::try_from(elapsed.as_nanos() * u128::from(self.events_per_s) / per)
+            .unwrap_or(u64::MAX)
+            .saturating_add(1)
     }
 
-    /// Requests of a measurement that ends after so many events or so much time, whichever comes first.
+    /// Requests of a measurement that ends after so many events or so much time, whichever comes
+    /// first.
     pub fn requests(self, events: Option<u64>, duration: Option<Duration>) -> u64 {
         let by_events = events.map_or(u64::MAX, |events| events / self.events_per_request.max(1));
         // What is due at the very end is not part of it.
-        let by_time = duration.map_or(u64::MAX, |duration| self.due_by(duration.saturating_sub(Duration::from_nanos(1))));
+        let by_time = duration.map_or(u64::MAX, |duration| {
+            self.due_by(duration.saturating_sub(Duration::from_nanos(1)))
+        });
         by_events.min(by_time)
     }
 }
@@ -62,7 +70,13 @@ pub struct OpenLoop {
 impl OpenLoop {
     /// Starts the thread that releases requests when they are due: a timer of the runtime is only
     /// good to a millisecond.
-    pub fn start(schedule: Schedule, started: Instant, end: Option<Instant>, requests: u64, connections: usize) -> Self {
+    pub fn start(
+        schedule: Schedule,
+        started: Instant,
+        end: Option<Instant>,
+        requests: u64,
+        connections: usize,
+    ) -> Self {
         let released = Arc::new(Semaphore::new(0));
         let given_up = Arc::new(AtomicBool::new(false));
         let (permits, stop) = (Arc::clone(&released), Arc::clone(&given_up));
@@ -71,7 +85,15 @@ impl OpenLoop {
             // One each, to see that there is nothing left.
             permits.add_permits(connections);
         });
-        Self { schedule, started, end, requests, taken: Cell::new(0), released, given_up }
+        Self {
+            schedule,
+            started,
+            end,
+            requests,
+            taken: Cell::new(0),
+            released,
+            given_up,
+        }
     }
 
     /// Waits for the next request that is due, and says since when it is; None when all were taken,
@@ -100,14 +122,25 @@ impl Drop for OpenLoop {
     }
 }
 
-fn release(schedule: Schedule, started: Instant, requests: u64, permits: &Semaphore, stop: &AtomicBool) {
+fn release(
+    schedule: Schedule,
+    started: Instant,
+    requests: u64,
+    permits: &Semaphore,
+    stop: &AtomicBool,
+) {
     let mut released = 0;
     while released < requests && !stop.load(Ordering::Relaxed) {
         let elapsed = started.elapsed();
         let due = schedule.due_by(elapsed).min(requests);
         permits.add_permits(usize::try_from(due - released).unwrap_or(0));
         released = due;
-        std::thread::sleep(schedule.due(due).saturating_sub(elapsed).clamp(PAUSE_MIN, PAUSE_MAX));
+        std::thread::sleep(
+            schedule
+                .due(due)
+                .saturating_sub(elapsed)
+                .clamp(PAUSE_MIN, PAUSE_MAX),
+        );
     }
 }
 
@@ -115,18 +148,47 @@ fn release(schedule: Schedule, started: Instant, requests: u64, permits: &Semaph
 mod tests {
     use super::*;
 
-    const EVERY_20_MS: Schedule = Schedule { events_per_s: 50_000, events_per_request: 1_000 };
+    const EVERY_20_MS: Schedule = Schedule {
+        events_per_s: 50_000,
+        events_per_request: 1_000,
+    };
 
     #[test]
     fn requests_are_due_at_fixed_instants() {
-        assert_eq!((0..4).map(|index| EVERY_20_MS.due(index).as_millis()).collect::<Vec<_>>(), [0, 20, 40, 60]);
-        let thirds = Schedule { events_per_s: 3, events_per_request: 1 };
-        assert_eq!(thirds.due(3_000_000), Duration::from_secs(1_000_000), "nothing adds up over a long run");
-        for schedule in [EVERY_20_MS, thirds, Schedule { events_per_s: 1_000_000, events_per_request: 7 }] {
+        assert_eq!(
+            (0..4)
+                .map(|index| EVERY_20_MS.due(index).as_millis())
+                .collect::<Vec<_>>(),
+            [0, 20, 40, 60]
+        );
+        let thirds = Schedule {
+            events_per_s: 3,
+            events_per_request: 1,
+        };
+        assert_eq!(
+            thirds.due(3_000_000),
+            Duration::from_secs(1_000_000),
+            "nothing adds up over a long run"
+        );
+        for schedule in [
+            EVERY_20_MS,
+            thirds,
+            Schedule {
+                events_per_s: 1_000_000,
+                events_per_request: 7,
+            },
+        ] {
             for index in [0, 1, 2, 17, 1_000_003] {
                 let due = schedule.due(index);
-                assert_eq!(schedule.due_by(due), index + 1, "{schedule:?}: request {index} is due at its instant");
-                assert!(index == 0 || schedule.due_by(due - Duration::from_nanos(1)) == index, "{schedule:?}: and not before");
+                assert_eq!(
+                    schedule.due_by(due),
+                    index + 1,
+                    "{schedule:?}: request {index} is due at its instant"
+                );
+                assert!(
+                    index == 0 || schedule.due_by(due - Duration::from_nanos(1)) == index,
+                    "{schedule:?}: and not before"
+                );
             }
         }
     }
@@ -147,12 +209,19 @@ mod tests {
         let due = OpenLoop::start(EVERY_20_MS, started, None, 5, 2);
         assert_eq!(due.next().await, Some(started));
         assert_eq!(due.next().await, Some(started + Duration::from_millis(20)));
-        let waited: Vec<_> = due.unsent(started + Duration::from_millis(65)).map(|wait| wait.as_millis()).collect();
+        let waited: Vec<_> = due
+            .unsent(started + Duration::from_millis(65))
+            .map(|wait| wait.as_millis())
+            .collect();
         assert_eq!(waited, [25, 5], "the fifth is not due yet");
         for _ in 0..3 {
             assert!(due.next().await.is_some());
         }
-        assert_eq!((due.next().await, due.next().await), (None, None), "one for each connection");
+        assert_eq!(
+            (due.next().await, due.next().await),
+            (None, None),
+            "one for each connection"
+        );
         assert_eq!(due.unsent(started + Duration::from_secs(1)).count(), 0);
 
         let over = OpenLoop::start(EVERY_20_MS, started, Some(started), 5, 2);

@@ -42,7 +42,10 @@ impl Workload {
         for _ in 0..NUMBERS {
             deck.number(&mut random, &mut number);
             digits.push_str(std::str::from_utf8(&number)?);
-            calls.push((u16::try_from(1 + random.below(DURATION_SECS_MAX))?, u32::try_from(random.below(customers))?));
+            calls.push((
+                u16::try_from(1 + random.below(DURATION_SECS_MAX))?,
+                u32::try_from(random.below(customers))?,
+            ));
         }
         Ok(Self { digits, calls })
     }
@@ -62,7 +65,8 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
     let (size, customers) = (args.deck.unwrap_or(DECK_DEFAULT), args.tenants.max(1));
     let deck = Deck::generate(size, SEED);
     let compile = |percent| {
-        CompiledCard::compile(&deck.card(percent)).map_err(|mistakes| anyhow!("the generated deck does not compile: {mistakes:?}"))
+        CompiledCard::compile(&deck.card(percent))
+            .map_err(|mistakes| anyhow!("the generated deck does not compile: {mistakes:?}"))
     };
     let cards = [compile(PERCENTS[0])?, compile(PERCENTS[1])?];
     let work = Workload::generate(&deck, customers)?;
@@ -72,17 +76,37 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
 
     let (events, latency, elapsed) = timed(args, &cards, &work, &mut owed)?;
     let checked = check(&deck, &work, events, &owed);
-    let more = vec![("deck", size.into()), ("links", 2.into()), ("customers", customers.into()), ("latency_of", "1000 events".into())];
-    Ok(Report { events, elapsed, latency, rss_mb: peak_rss_mb("self"), checked, cost: None, more })
+    let more = vec![
+        ("deck", size.into()),
+        ("links", 2.into()),
+        ("customers", customers.into()),
+        ("latency_of", "1000 events".into()),
+    ];
+    Ok(Report {
+        events,
+        elapsed,
+        latency,
+        rss_mb: peak_rss_mb("self"),
+        checked,
+        cost: None,
+        more,
+    })
 }
 
 type Timed = (u64, hdrhistogram::Histogram<u64>, std::time::Duration);
 
-fn timed(args: &Args, cards: &[CompiledCard; 2], work: &Workload, owed: &mut [Owed]) -> anyhow::Result<Timed> {
+fn timed(
+    args: &Args,
+    cards: &[CompiledCard; 2],
+    work: &Workload,
+    owed: &mut [Owed],
+) -> anyhow::Result<Timed> {
     let (limit, mut latency, mut events) = (args.limit(EVENTS_DEFAULT), new_histogram()?, 0);
     let progress = Progress::new("rating", limit.events.unwrap_or(0));
     let started = Stopwatch::now();
-    while limit.events.is_none_or(|max| events < max) && limit.duration.is_none_or(|max| started.elapsed() < max) {
+    while limit.events.is_none_or(|max| events < max)
+        && limit.duration.is_none_or(|max| started.elapsed() < max)
+    {
         let count = limit.events.map_or(CHUNK, |max| CHUNK.min(max - events));
         let begun = Stopwatch::now();
         rate_chunk(cards, work, events, count, owed)?;
@@ -93,7 +117,13 @@ fn timed(args: &Args, cards: &[CompiledCard; 2], work: &Workload, owed: &mut [Ow
     Ok((events, latency, started.elapsed()))
 }
 
-fn rate_chunk(cards: &[CompiledCard; 2], work: &Workload, from: u64, count: u64, owed: &mut [Owed]) -> anyhow::Result<()> {
+fn rate_chunk(
+    cards: &[CompiledCard; 2],
+    work: &Workload,
+    from: u64,
+    count: u64,
+    owed: &mut [Owed],
+) -> anyhow::Result<()> {
     let at = Instant::from_secs(1_800_000_000);
     let none = Counter::default();
     for event in from..from + count {
@@ -111,7 +141,9 @@ fn rate_chunk(cards: &[CompiledCard; 2], work: &Workload, from: u64, count: u64,
             origin: None,
             attributes: &[],
         };
-        let owed = owed.get_mut(customer as usize).context("a customer that does not exist")?;
+        let owed = owed
+            .get_mut(customer as usize)
+            .context("a customer that does not exist")?;
         for (link, card) in cards.iter().enumerate() {
             let measured = card.measure(&usage)?;
             let priced = card.price(&measured, &usage, &none, &none)?;
@@ -123,22 +155,46 @@ fn rate_chunk(cards: &[CompiledCard; 2], work: &Workload, from: u64, count: u64,
     Ok(())
 }
 
-/// Σ posted and carry of every 64th customer, found again without any of the code that was measured.
+/// Σ posted and carry of every 64th customer, found again without any of the code that was
+/// measured.
 fn check(deck: &Deck, work: &Workload, events: u64, owed: &[Owed]) -> bool {
-    let destinations: HashMap<&str, u32> = deck.prefixes.iter().map(|(digits, destination)| (&**digits, *destination)).collect();
+    let destinations: HashMap<&str, u32> = deck
+        .prefixes
+        .iter()
+        .map(|(digits, destination)| (&**digits, *destination))
+        .collect();
     let mut sums = vec![[0_i128; 2]; owed.len()];
-    for (index, &(seconds, customer)) in work.calls.iter().enumerate().filter(|(_, (_, customer))| customer % CHECKED_EVERY == 0) {
-        let rounds = i128::from(events / NUMBERS as u64) + i128::from((index as u64) < events % NUMBERS as u64);
+    for (index, &(seconds, customer)) in work
+        .calls
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, customer))| customer % CHECKED_EVERY == 0)
+    {
+        let rounds = i128::from(events / NUMBERS as u64)
+            + i128::from((index as u64) < events % NUMBERS as u64);
         let number = work.number(index);
-        let Some(destination) = (1..=NUMBER_DIGITS).rev().find_map(|length| destinations.get(&number[..length])) else { return false };
+        let Some(destination) = (1..=NUMBER_DIGITS)
+            .rev()
+            .find_map(|length| destinations.get(&number[..length]))
+        else {
+            return false;
+        };
         let steps = (i128::from(seconds) + i128::from(STEP_SECS) - 1) / i128::from(STEP_SECS);
         for (sum, percent) in sums[customer as usize].iter_mut().zip(PERCENTS) {
-            // Price in 1/10,000 per minute, in percent: a step of 6 s costs price · percent / 10⁷ of the major unit.
-            *sum += rounds * steps * i128::from(deck.prices[*destination as usize]) * i128::from(percent) * 10_000_000;
+            // Price in 1/10,000 per minute, in percent: a step of 6 s costs price · percent / 10⁷
+            // of the major unit.
+            *sum += rounds
+                * steps
+                * i128::from(deck.prices[*destination as usize])
+                * i128::from(percent)
+                * 10_000_000;
         }
     }
     let sampled = owed.iter().zip(&sums).step_by(CHECKED_EVERY as usize);
     sampled.into_iter().all(|(owed, sums)| {
-        (0..2).all(|link| i128::from(owed.posted[link].0) * Exact::PER_CENT + i128::from(owed.carry[link].0) == sums[link])
+        (0..2).all(|link| {
+            i128::from(owed.posted[link].0) * Exact::PER_CENT + i128::from(owed.carry[link].0)
+                == sums[link]
+        })
     })
 }

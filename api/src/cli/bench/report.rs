@@ -52,10 +52,17 @@ impl Report {
 
     /// Processor time in seconds, and of this process in percent of one core.
     fn cost_fields(&self) -> Vec<(&'static str, Value)> {
-        let Some(Cost { client, server }) = self.cost else { return Vec::new() };
-        let seconds = |time: Option<Duration>| time.map_or(Value::Null, |time| thousandths(time.as_millis()));
+        let Some(Cost { client, server }) = self.cost else {
+            return Vec::new();
+        };
+        let seconds =
+            |time: Option<Duration>| time.map_or(Value::Null, |time| thousandths(time.as_millis()));
         let percent = client.map_or(Value::Null, |time| self.percent_of_core(time).into());
-        vec![("client_cpu_s", seconds(client)), ("client_cpu_percent", percent), ("server_cpu_s", seconds(server))]
+        vec![
+            ("client_cpu_s", seconds(client)),
+            ("client_cpu_percent", percent),
+            ("server_cpu_s", seconds(server)),
+        ]
     }
 
     fn percent_of_core(&self, time: Duration) -> u64 {
@@ -76,9 +83,16 @@ impl Report {
 
     fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
         const SETTINGS_PER_LINE: usize = 4;
-        let given: Vec<_> = self.more.iter().filter(|(_, value)| !value.is_null()).collect();
+        let given: Vec<_> = self
+            .more
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .collect();
         for line in given.chunks(SETTINGS_PER_LINE) {
-            let cells: String = line.iter().map(|(name, value)| format!("{:<12}{:<12}", format!("{name} "), shown(value))).collect();
+            let cells: String = line
+                .iter()
+                .map(|(name, value)| format!("{:<12}{:<12}", format!("{name} "), shown(value)))
+                .collect();
             writeln!(out, "{}", cells.trim_end())?;
         }
         let ms = |q: f64| in_thousandths(u128::from(self.latency.value_at_quantile(q)));
@@ -101,12 +115,20 @@ impl Report {
         if let Some(cost) = self.cost {
             writeln!(out, "\n{:<16}{:>8}{:>15}", "", "CPU s", "% of a core")?;
             for (whose, time) in [("load generator", cost.client), ("server", cost.server)] {
-                let seconds = time.map_or_else(|| "?".to_owned(), |time| in_thousandths(time.as_millis()));
-                let percent = time.map_or_else(|| "?".to_owned(), |time| grouped(self.percent_of_core(time)));
+                let seconds =
+                    time.map_or_else(|| "?".to_owned(), |time| in_thousandths(time.as_millis()));
+                let percent = time.map_or_else(
+                    || "?".to_owned(),
+                    |time| grouped(self.percent_of_core(time)),
+                );
                 writeln!(out, "{whose:<16}{seconds:>8}{percent:>15}")?;
             }
         }
-        let checked = if self.checked { "the books say what was answered" } else { "WRONG: the books differ from what was answered" };
+        let checked = if self.checked {
+            "the books say what was answered"
+        } else {
+            "WRONG: the books differ from what was answered"
+        };
         writeln!(out, "\nchecked: {checked}")
     }
 }
@@ -135,7 +157,11 @@ fn in_thousandths(value: u128) -> String {
 
 /// `value` / 1000 as a JSON number.
 fn thousandths(value: u128) -> Value {
-    in_thousandths(value).parse().ok().and_then(Number::from_f64).map_or(Value::Null, Value::Number)
+    in_thousandths(value)
+        .parse()
+        .ok()
+        .and_then(Number::from_f64)
+        .map_or(Value::Null, Value::Number)
 }
 
 /// Peak resident memory of a process, in MiB; 0 where the system does not tell.
@@ -151,7 +177,9 @@ pub fn current_rss_mb(pid: &str) -> u64 {
 fn memory_mb(pid: &str, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(field));
-    line.and_then(|line| line.split_whitespace().next()).and_then(|kb| kb.parse::<u64>().ok()).map_or(0, |kb| kb / 1024)
+    line.and_then(|line| line.split_whitespace().next())
+        .and_then(|kb| kb.parse::<u64>().ok())
+        .map_or(0, |kb| kb / 1024)
 }
 
 #[cfg(test)]
@@ -161,9 +189,25 @@ mod tests {
     fn report(checked: bool) -> Report {
         let mut latency = new_histogram().unwrap();
         (1..=1000).for_each(|ms| latency.record(ms * 1000).unwrap());
-        let cost = Some(Cost { client: Some(Duration::from_millis(1_500)), server: None });
-        let more = vec![("bench", "ingest".into()), ("batch", 1000.into()), ("rate", Value::Null), ("deck", 36_000.into())];
-        Report { events: 1_234_567, elapsed: Duration::from_millis(10_005), latency, rss_mb: 42, checked, cost, more }
+        let cost = Some(Cost {
+            client: Some(Duration::from_millis(1_500)),
+            server: None,
+        });
+        let more = vec![
+            ("bench", "ingest".into()),
+            ("batch", 1000.into()),
+            ("rate", Value::Null),
+            ("deck", 36_000.into()),
+        ];
+        Report {
+            events: 1_234_567,
+            elapsed: Duration::from_millis(10_005),
+            latency,
+            rss_mb: 42,
+            checked,
+            cost,
+            more,
+        }
     }
 
     fn written(json: bool, checked: bool) -> String {
@@ -195,7 +239,12 @@ mod tests {
 
     #[test]
     fn thousands_are_grouped() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")] {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (12_345_678, "12,345,678"),
+        ] {
             assert_eq!(grouped(number), text);
         }
     }

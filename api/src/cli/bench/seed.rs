@@ -1,5 +1,6 @@
 //! What a benchmark runs on: a platform, resellers, customers, and two cards made of one deck
-//! (retail for customers, 75 % of it for resellers). Planted in this process before the server starts.
+//! (retail for customers, 75 % of it for resellers). Planted in this process before the server
+//! starts.
 
 use super::deck::Deck;
 use super::events::People;
@@ -21,38 +22,78 @@ const CREDIT_LIMIT: Cents = Cents(1_000_000_000_000);
 /// Plants what is missing; the secret of a new admin key. The database is closed again afterwards.
 pub async fn plant(config: &Config, deck: &Deck, people: People) -> anyhow::Result<String> {
     let clock = Clock::system();
-    let opened = state::open(config, clock.clone()).await.map_err(crate::cli::database::explained)?;
+    let opened = state::open(config, clock.clone())
+        .await
+        .map_err(crate::cli::database::explained)?;
     let records = &opened.app.records;
-    let platform = records.platform().await?.context("the database has no platform")?;
+    let platform = records
+        .platform()
+        .await?
+        .context("the database has no platform")?;
     let planter = Planter::new(records, &clock, platform.id, "benchmark");
     let last = People::customer_name(people.customers - 1);
-    if records.tenant_by_external_id(&platform, &last).await?.is_none() {
+    if records
+        .tenant_by_external_id(&platform, &last)
+        .await?
+        .is_none()
+    {
         plant_people(&planter, &platform, deck, people).await?;
     }
-    let (_, secret) = planter.key(&platform, Scope::PlatformAdmin, "benchmark", None).await?;
-    opened.app.engine.drain(std::time::Duration::from_secs(60)).await?;
+    let (_, secret) = planter
+        .key(&platform, Scope::PlatformAdmin, "benchmark", None)
+        .await?;
+    opened
+        .app
+        .engine
+        .drain(std::time::Duration::from_secs(60))
+        .await?;
     Ok(secret)
 }
 
-async fn plant_people(planter: &Planter<'_>, platform: &Tenant, deck: &Deck, people: People) -> anyhow::Result<()> {
-    let call = MeterTerms { unit: "second".to_owned(), aggregation: Aggregation::Sum, unique_by: None };
+async fn plant_people(
+    planter: &Planter<'_>,
+    platform: &Tenant,
+    deck: &Deck,
+    people: People,
+) -> anyhow::Result<()> {
+    let call = MeterTerms {
+        unit: "second".to_owned(),
+        aggregation: Aggregation::Sum,
+        unique_by: None,
+    };
     planter.meters(&[("call", call)]).await?;
-    let retail = planter.card(platform, "bench retail", &deck.card(100)).await?;
-    let wholesale = planter.card(platform, "bench wholesale", &deck.card(WHOLESALE_PERCENT)).await?;
+    let retail = planter
+        .card(platform, "bench retail", &deck.card(100))
+        .await?;
+    let wholesale = planter
+        .card(platform, "bench wholesale", &deck.card(WHOLESALE_PERCENT))
+        .await?;
     let (mut tenants, mut terms): (Vec<NewTenant>, Vec<_>) = (Vec::new(), Vec::new());
     let mut roots = Vec::with_capacity(people.roots);
     for root in 0..people.roots {
         let name = People::root_name(root);
         let reseller = planter.tenant(platform, TenantKind::Reseller, &name, &name)?;
-        terms.push(planter.terms(&reseller.tenant, Pricing::Wholesale { rate_card: wholesale }, None)?);
+        terms.push(planter.terms(
+            &reseller.tenant,
+            Pricing::Wholesale {
+                rate_card: wholesale,
+            },
+            None,
+        )?);
         roots.push(reseller.tenant.clone());
         tenants.push(reseller);
     }
     for customer in 0..people.customers {
         let name = People::customer_name(customer);
-        let seller = roots.get(People::root_of(customer)).context("a customer without a reseller")?;
+        let seller = roots
+            .get(People::root_of(customer))
+            .context("a customer without a reseller")?;
         let new = planter.tenant(seller, TenantKind::Customer, &name, &name)?;
-        terms.push(planter.terms(&new.tenant, Pricing::Wholesale { rate_card: retail }, Some(CREDIT_LIMIT))?);
+        terms.push(planter.terms(
+            &new.tenant,
+            Pricing::Wholesale { rate_card: retail },
+            Some(CREDIT_LIMIT),
+        )?);
         tenants.push(new);
     }
     planter.store(&tenants, &terms).await

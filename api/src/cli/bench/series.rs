@@ -25,7 +25,8 @@ pub struct Series<W> {
 
 impl Series<std::fs::File> {
     pub fn create(path: &Path, step: u64, pid: Option<u32>) -> anyhow::Result<Self> {
-        let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let file = std::fs::File::create(path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
         Self::new(file, step, pid)
     }
 }
@@ -33,7 +34,14 @@ impl Series<std::fs::File> {
 impl<W: Write> Series<W> {
     fn new(mut out: W, step: u64, pid: Option<u32>) -> anyhow::Result<Self> {
         writeln!(out, "{HEADER}")?;
-        Ok(Self { out, step: step.max(1), pid, events: 0, from: (0, Duration::ZERO), latency: new_histogram()? })
+        Ok(Self {
+            out,
+            step: step.max(1),
+            pid,
+            events: 0,
+            from: (0, Duration::ZERO),
+            latency: new_histogram()?,
+        })
     }
 
     /// One request: so many events, answered `elapsed` after the start.
@@ -43,11 +51,22 @@ impl<W: Write> Series<W> {
         if self.events - self.from.0 < self.step {
             return Ok(());
         }
-        let (count, micros) = (self.events - self.from.0, (elapsed.saturating_sub(self.from.1)).as_micros().max(1));
+        let (count, micros) = (
+            self.events - self.from.0,
+            (elapsed.saturating_sub(self.from.1)).as_micros().max(1),
+        );
         let per_s = u128::from(count) * 1_000_000 / micros;
         let (ms, p99_us) = (elapsed.as_millis(), self.latency.value_at_quantile(0.99));
         let rss_mb = self.pid.map_or(0, |pid| current_rss_mb(&pid.to_string()));
-        writeln!(self.out, "{},{}.{:03},{per_s},{}.{:03},{rss_mb}", self.events, ms / 1000, ms % 1000, p99_us / 1000, p99_us % 1000)?;
+        writeln!(
+            self.out,
+            "{},{}.{:03},{per_s},{}.{:03},{rss_mb}",
+            self.events,
+            ms / 1000,
+            ms % 1000,
+            p99_us / 1000,
+            p99_us % 1000
+        )?;
         self.from = (self.events, elapsed);
         self.latency.reset();
         Ok(())
@@ -63,10 +82,17 @@ mod tests {
         let mut series = Series::new(Vec::new(), 1_000, None).unwrap();
         for request in 1..=25 {
             // 100 events in 10 ms, and in 20 ms from 1000 events on.
-            let ms = if request <= 10 { request * 10 } else { 100 + (request - 10) * 20 };
+            let ms = if request <= 10 {
+                request * 10
+            } else {
+                100 + (request - 10) * 20
+            };
             series.add(100, Duration::from_millis(ms), ms).unwrap();
         }
         let text = String::from_utf8(series.out).unwrap();
-        assert_eq!(text, format!("{HEADER}\n1000,0.100,10000,0.100,0\n2000,0.300,5000,0.300,0\n"));
+        assert_eq!(
+            text,
+            format!("{HEADER}\n1000,0.100,10000,0.100,0\n2000,0.300,5000,0.300,0\n")
+        );
     }
 }

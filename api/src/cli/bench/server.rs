@@ -36,17 +36,36 @@ impl Server {
     /// A running server as it is, or a child on a database that is filled first.
     pub async fn start(args: &Args, deck: &Deck, people: People) -> anyhow::Result<Self> {
         if let (Some(url), Some(key)) = (&args.url, &args.key) {
-            return Ok(Self { endpoint: Endpoint::new(url, key)?, fresh: false, child: None, _directory: None });
+            return Ok(Self {
+                endpoint: Endpoint::new(url, key)?,
+                fresh: false,
+                child: None,
+                _directory: None,
+            });
         }
         let directory = args.database_url.is_none().then(temporary).transpose()?;
-        let url = directory.as_ref().map(|directory| directory.path().display().to_string()).or_else(|| args.database_url.clone());
-        let config = Config { database_url: url.clone(), ..Config::default() };
+        let url = directory
+            .as_ref()
+            .map(|directory| directory.path().display().to_string())
+            .or_else(|| args.database_url.clone());
+        let config = Config {
+            database_url: url.clone(),
+            ..Config::default()
+        };
         let key = plant(config, deck, people).await?;
         if args.database_url.is_some() {
-            writeln!(std::io::stderr(), "admin key of this database, for --url: {key}")?;
+            writeln!(
+                std::io::stderr(),
+                "admin key of this database, for --url: {key}"
+            )?;
         }
         let (child, url) = spawn(&url.unwrap_or_default()).await?;
-        Ok(Self { endpoint: Endpoint::new(&url, &key)?, fresh: directory.is_some(), child: Some(child), _directory: directory })
+        Ok(Self {
+            endpoint: Endpoint::new(&url, &key)?,
+            fresh: directory.is_some(),
+            child: Some(child),
+            _directory: directory,
+        })
     }
 
     /// None: the server is not our child.
@@ -80,8 +99,11 @@ fn temporary() -> anyhow::Result<TempDir> {
 /// On threads of its own, so that nothing keeps the database open afterwards.
 async fn plant(config: Config, deck: &Deck, people: People) -> anyhow::Result<String> {
     std::thread::scope(|scope| {
-        let planting = scope.spawn(|| crate::cli::runtime()?.block_on(seed::plant(&config, deck, people)));
-        planting.join().unwrap_or_else(|_| bail!("the benchmark's tenants were not made"))
+        let planting =
+            scope.spawn(|| crate::cli::runtime()?.block_on(seed::plant(&config, deck, people)));
+        planting
+            .join()
+            .unwrap_or_else(|_| bail!("the benchmark's tenants were not made"))
     })
 }
 
@@ -89,7 +111,13 @@ async fn spawn(database_url: &str) -> anyhow::Result<(Child, String)> {
     let program = std::env::current_exe().context("cannot find this program")?;
     let log = std::env::var("CENTWISE_LOG").unwrap_or_else(|_| "warn".to_owned());
     let mut child = Command::new(program)
-        .args(["serve", "--listen", "127.0.0.1:0", "--database-url", database_url])
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--database-url",
+            database_url,
+        ])
         .envs(LIMITS)
         .env("CENTWISE_LOG", log)
         .stdin(Stdio::null())
@@ -97,7 +125,8 @@ async fn spawn(database_url: &str) -> anyhow::Result<(Child, String)> {
         .kill_on_drop(true)
         .spawn()
         .context("cannot start the server")?;
-    let mut lines = BufReader::new(child.stdout.take().context("the server has no output")?).lines();
+    let mut lines =
+        BufReader::new(child.stdout.take().context("the server has no output")?).lines();
     while let Some(line) = lines.next_line().await? {
         if let Some(url) = line.strip_prefix(LISTENING) {
             return Ok((child, url.to_owned()));

@@ -28,7 +28,13 @@ pub struct Ingest {
 impl Ingest {
     pub fn new(events: Events, batch: u64) -> Self {
         let sums = Sums::new(events.spread.people);
-        Self { events, batch, body: Vec::new(), who: Vec::new(), sums }
+        Self {
+            events,
+            batch,
+            body: Vec::new(),
+            who: Vec::new(),
+            sums,
+        }
     }
 }
 
@@ -43,12 +49,18 @@ impl Work for Ingest {
 
     async fn round(&mut self, wire: &mut Wire) -> anyhow::Result<()> {
         let content_type = if self.batch == 1 { JSON } else { NDJSON };
-        let answer = wire.ask(&Ask::post(USAGE_PATH, content_type, &self.body)).await?;
+        let answer = wire
+            .ask(&Ask::post(USAGE_PATH, content_type, &self.body))
+            .await?;
         let (who, sums) = (&self.who, &mut self.sums);
         let sound = each_posted(answer, who.len(), |index, debit, parts| {
             sums.add(who.get(index).copied().unwrap_or_default(), debit, parts);
         });
-        ensure!(sound, "an event was not posted, or its parts do not sum to its debit: {}", excerpt(answer));
+        ensure!(
+            sound,
+            "an event was not posted, or its parts do not sum to its debit: {}",
+            excerpt(answer)
+        );
         Ok(())
     }
 }
@@ -68,7 +80,11 @@ pub struct Authorize {
 
 impl Authorize {
     pub fn new(events: Events) -> Self {
-        Self { events, body: Vec::new(), key: String::new() }
+        Self {
+            events,
+            body: Vec::new(),
+            key: String::new(),
+        }
     }
 }
 
@@ -94,11 +110,15 @@ impl Work for Authorize {
     }
 
     async fn round(&mut self, wire: &mut Wire) -> anyhow::Result<()> {
-        let placed = wire.ask(&Ask::post(HOLDS_PATH, JSON, &self.body).keyed(&self.key)).await?;
-        let Placed { id } = serde_json::from_slice(placed).context("the server's answer is not a hold")?;
+        let placed = wire
+            .ask(&Ask::post(HOLDS_PATH, JSON, &self.body).keyed(&self.key))
+            .await?;
+        let Placed { id } =
+            serde_json::from_slice(placed).context("the server's answer is not a hold")?;
         let path = format!("{HOLDS_PATH}/{id}/release");
         self.key.push_str("-r");
-        wire.ask(&Ask::post(&path, JSON, b"{}").keyed(&self.key)).await?;
+        wire.ask(&Ask::post(&path, JSON, b"{}").keyed(&self.key))
+            .await?;
         Ok(())
     }
 }
@@ -114,7 +134,12 @@ pub struct Balance {
 
 impl Balance {
     pub fn new(events: Events, expected: Arc<Sums>) -> Self {
-        Self { events, customer: 0, expected, path: String::new() }
+        Self {
+            events,
+            customer: 0,
+            expected,
+            path: String::new(),
+        }
     }
 }
 
@@ -130,7 +155,11 @@ impl Work for Balance {
 
     async fn round(&mut self, wire: &mut Wire) -> anyhow::Result<()> {
         let got = super::books::posted_cents(wire.ask(&Ask::get(&self.path)).await?)?;
-        let want = self.expected.customers.get(self.customer).context("a customer that does not exist")?;
+        let want = self
+            .expected
+            .customers
+            .get(self.customer)
+            .context("a customer that does not exist")?;
         if got != *want {
             bail!("{} answers {got} cents, {want} are right", self.path);
         }

@@ -1,5 +1,6 @@
 //! `centwise ingest`: sends a usage file, batch after batch. Safe to repeat: what was posted is
-//! answered as a duplicate, and nothing moves twice. A last line that is not whole is left for the next run.
+//! answered as a duplicate, and nothing moves twice. A last line that is not whole is left for the
+//! next run.
 
 mod follow;
 mod pieces;
@@ -31,25 +32,29 @@ pub(super) use texts::Texts;
 /// Send a usage file: NDJSON, CSV, or the call records of FreeSWITCH or Asterisk
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 1: rows were refused (each with its line, why, and its text: FILE.refused.ndjson), or a file was not found."
+    after_help = "Exit code 1: rows were refused (each with its line, why, and its text: \
+        FILE.refused.ndjson), or a file was not found."
 )]
 pub struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// freeswitch: JSON (mod_json_cdr), or CSV (mod_cdr_csv, "example" template) if the file is not JSON
+    /// freeswitch: JSON (mod_json_cdr), or CSV (mod_cdr_csv, "example" template) if the file is not
+    /// JSON
     #[arg(long, value_enum)]
     format: Format,
     /// IANA zone of times without one, such as Europe/Berlin
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
-    /// How to read the file: csv: its column map; freeswitch, asterisk: options (meter, source, seconds, columns …)
+    /// How to read the file: csv: its column map; freeswitch, asterisk: options (meter, source,
+    /// seconds, columns …)
     #[arg(long, value_name = "MAP.json")]
     map: Option<PathBuf>,
-    /// Variable or column that names the customer; several (accountcode,peeraccount, or --customer once for each): the first that is
-    /// not empty [default: accountcode]
+    /// Variable or column that names the customer; several (accountcode,peeraccount, or --customer
+    /// once for each): the first that is not empty [default: accountcode]
     #[arg(long, value_name = "NAME")]
     customer: Vec<String>,
-    /// Go on with what is appended to the file, also after it was rotated or truncated, from where the last run ended
+    /// Go on with what is appended to the file, also after it was rotated or truncated, from where
+    /// the last run ended
     #[arg(long)]
     follow: bool,
     /// With --follow: end once everything is sent that is there now
@@ -84,9 +89,12 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let summary = if args.follow {
         super::runtime()?.block_on(follow::run(args, out))?
     } else {
-        let file = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+        let file = std::fs::read(&args.file)
+            .with_context(|| format!("cannot read {}", args.file.display()))?;
         let reading = Reading::of(args, &file)?;
-        let (rows, unfinished) = reading.rows(&file, args.whole).with_context(|| format!("cannot read {}", args.file.display()))?;
+        let (rows, unfinished) = reading
+            .rows(&file, args.whole)
+            .with_context(|| format!("cannot read {}", args.file.display()))?;
         let texts = reading.texts(args, &file, &rows);
         let mut summary = super::runtime()?.block_on(send_all(args, rows, &texts))?;
         summary.unfinished = unfinished;
@@ -95,7 +103,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         summary
     };
     summary.write(args, out)?;
-    Ok(if summary.has_findings() { Ended::Findings } else { Ended::Well })
+    Ok(if summary.has_findings() {
+        Ended::Findings
+    } else {
+        Ended::Well
+    })
 }
 
 async fn send_all(args: &Args, rows: Vec<Row>, texts: &Texts<'_>) -> anyhow::Result<Summary> {
@@ -110,21 +122,30 @@ async fn send_all(args: &Args, rows: Vec<Row>, texts: &Texts<'_>) -> anyhow::Res
     Ok(summary)
 }
 
-/// What a switch bills are seconds: another meter than that of calls must count them. Where the key may not read meters, who asks for
-/// another one knows what it counts.
+/// What a switch bills are seconds: another meter than that of calls must count them. Where the key
+/// may not read meters, who asks for another one knows what it counts.
 async fn check_meter(args: &Args, connection: &mut Connection) -> anyhow::Result<()> {
     #[derive(Deserialize)]
     struct Meter {
         unit: String,
     }
-    let Some(name) = rows::meter_of_calls(args)?.filter(|name| name != METER) else { return Ok(()) };
-    let path = format!("/v1/meters/{}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
+    let Some(name) = rows::meter_of_calls(args)?.filter(|name| name != METER) else {
+        return Ok(());
+    };
+    let path = format!(
+        "/v1/meters/{}",
+        utf8_percent_encode(&name, NON_ALPHANUMERIC)
+    );
     let answer = connection.send_patiently(&Call::get(&path)).await?;
     if !answer.status.is_success() {
         return Ok(());
     }
     let Meter { unit } = answer.json()?;
-    if unit == CALL_UNIT { Ok(()) } else { bail!("{}", not_in_seconds(&name, &unit)) }
+    if unit == CALL_UNIT {
+        Ok(())
+    } else {
+        bail!("{}", not_in_seconds(&name, &unit))
+    }
 }
 
 /// In batches. Nothing is lost if it fails half way: all of it may be sent again.
@@ -168,9 +189,16 @@ async fn post(
     }
     let events: Vec<_> = batch.iter().map(|(_, event)| as_json(event)).collect();
     let body = serde_json::to_vec(&events)?;
-    let answers: Answers = connection.send_patiently(&Call::post(PATH, "application/json", body)).await?.json()?;
+    let answers: Answers = connection
+        .send_patiently(&Call::post(PATH, "application/json", body))
+        .await?
+        .json()?;
     if answers.data.len() != batch.len() {
-        bail!("the server answered {} of {} events; send the file again, nothing is posted twice", answers.data.len(), batch.len());
+        bail!(
+            "the server answered {} of {} events; send the file again, nothing is posted twice",
+            answers.data.len(),
+            batch.len()
+        );
     }
     for ((line, event), outcome) in batch.drain(..).zip(answers.data) {
         summary.count(line, event.id, outcome, texts);
@@ -185,7 +213,10 @@ fn as_json(event: &UsageEvent) -> serde_json::Value {
     });
     let optional = [
         ("amount", event.amount.map(|amount| amount.to_string())),
-        ("destination", event.destination.as_deref().map(str::to_owned)),
+        (
+            "destination",
+            event.destination.as_deref().map(str::to_owned),
+        ),
         ("origin", event.origin.as_deref().map(str::to_owned)),
         ("hold", event.hold.clone()),
     ];
@@ -195,8 +226,12 @@ fn as_json(event: &UsageEvent) -> serde_json::Value {
         }
     }
     if !event.attributes.is_empty() {
-        value["attributes"] =
-            event.attributes.iter().map(|(name, text)| (name.clone(), json!(text))).collect::<serde_json::Map<_, _>>().into();
+        value["attributes"] = event
+            .attributes
+            .iter()
+            .map(|(name, text)| (name.clone(), json!(text)))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
     }
     value
 }

@@ -1,9 +1,10 @@
-//! How far a file was sent: kept beside it, durably, after the server has answered. What was sent and not yet noted is
-//! sent again and answered as a duplicate.
+//! How far a file was sent: kept beside it, durably, after the server has answered. What was sent
+//! and not yet noted is sent again and answered as a duplicate.
 //!
-//! A file is known by what the file system calls it (a number that a new name does not change, and its birth), and by its
-//! content: the bytes at its beginning and before the position. So a file that was rotated away is found again, a copy of
-//! it is not mistaken for it, and neither is a new file that begins with the same titles.
+//! A file is known by what the file system calls it (a number that a new name does not change, and
+//! its birth), and by its content: the bytes at its beginning and before the position. So a file
+//! that was rotated away is found again, a copy of it is not mistaken for it, and neither is a new
+//! file that begins with the same titles.
 
 use anyhow::{Context, anyhow};
 use serde::{Deserialize, Serialize};
@@ -28,13 +29,18 @@ impl Identity {
         let number = std::os::unix::fs::MetadataExt::ino(metadata);
         #[cfg(not(unix))]
         let number = 0;
-        Self { number, born: metadata.created().ok().map(nanos) }
+        Self {
+            number,
+            born: metadata.created().ok().map(nanos),
+        }
     }
 }
 
 /// Since 1970.
 fn nanos(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| {
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    })
 }
 
 /// When the file was written to last.
@@ -72,13 +78,23 @@ pub struct Place {
 
 impl Place {
     pub fn start_of(metadata: &Metadata) -> Self {
-        Self { file: Some(Identity::of(metadata)), modified: Some(modified(metadata)), ..Self::default() }
+        Self {
+            file: Some(Identity::of(metadata)),
+            modified: Some(modified(metadata)),
+            ..Self::default()
+        }
     }
 
     /// After `bytes` more, `lines` of them.
     pub fn after(&self, file: &mut File, bytes: u64, lines: u64) -> std::io::Result<Self> {
         let offset = self.offset + bytes;
-        Ok(Self { offset, lines: self.lines + lines, head: head(file, offset)?, tail: tail(file, offset)?, ..self.clone() })
+        Ok(Self {
+            offset,
+            lines: self.lines + lines,
+            head: head(file, offset)?,
+            tail: tail(file, offset)?,
+            ..self.clone()
+        })
     }
 
     /// Is it this very file, as it was or longer?
@@ -92,7 +108,9 @@ impl Place {
         if self.offset == 0 {
             return Ok(true);
         }
-        Ok(file.metadata()?.len() >= self.offset && head(file, self.offset)? == self.head && tail(file, self.offset)? == self.tail)
+        Ok(file.metadata()?.len() >= self.offset
+            && head(file, self.offset)? == self.head
+            && tail(file, self.offset)? == self.tail)
     }
 }
 
@@ -104,7 +122,8 @@ pub struct Position {
     /// Rotated away, the oldest first.
     #[serde(default)]
     pub before: Vec<Place>,
-    /// How rows were read that could be: a digest of the options. `None`: none was yet, or by a version that did not note it.
+    /// How rows were read that could be: a digest of the options. `None`: none was yet, or by a
+    /// version that did not note it.
     #[serde(default)]
     pub read_as: Option<String>,
 }
@@ -115,8 +134,17 @@ impl Position {
         match std::fs::read(path) {
             // What serde says of it is of no help to whoever did not write it.
             Ok(text) => serde_json::from_slice(&text).map_err(|_| {
-                let what = if text.trim_ascii().is_empty() { "is empty" } else { "is no position of a followed file, or half of one" };
-                anyhow!("{} {what}: remove it to send the file from its beginning, nothing is posted twice", path.display())
+                let what = if text.trim_ascii().is_empty() {
+                    "is empty"
+                } else {
+                    "is no position \
+                    of a followed file, or half of one"
+                };
+                anyhow!(
+                    "{} {what}: remove it to send the file from its beginning, nothing is \
+                    posted twice",
+                    path.display()
+                )
             }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
@@ -131,10 +159,18 @@ impl Position {
             file.write_all(&serde_json::to_vec(self)?)?;
             file.sync_all()?;
             std::fs::rename(&beside, path)?;
-            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let directory = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty())
+                .unwrap_or(Path::new("."));
             File::open(directory)?.sync_all()
         };
-        write().with_context(|| format!("cannot write {} (--position names another place)", path.display()))
+        write().with_context(|| {
+            format!(
+                "cannot write {} (--position names another place)",
+                path.display()
+            )
+        })
     }
 }
 

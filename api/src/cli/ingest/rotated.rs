@@ -18,7 +18,8 @@ pub struct Neighbour {
 }
 
 impl Neighbour {
-    /// `Master.csv.1`, `Master.csv-20261128`, `Master-20261128.csv`, `Master.csv.old`; not `Master.csv.bak`.
+    /// `Master.csv.1`, `Master.csv-20261128`, `Master-20261128.csv`, `Master.csv.old`; not
+    /// `Master.csv.bak`.
     pub fn is_rotated(&self) -> bool {
         let name = self.unpacked();
         let rest = name.strip_prefix(['.', '-', '_']).unwrap_or_default();
@@ -28,33 +29,71 @@ impl Neighbour {
         self.unpacked() != self.suffix
     }
     fn unpacked(&self) -> &str {
-        [".gz", ".bz2", ".xz", ".zst", ".zip"].iter().find_map(|end| self.suffix.strip_suffix(end)).unwrap_or(&self.suffix)
+        [".gz", ".bz2", ".xz", ".zst", ".zip"]
+            .iter()
+            .find_map(|end| self.suffix.strip_suffix(end))
+            .unwrap_or(&self.suffix)
     }
     /// Rotation counts up: of two files with one time the one with the higher number is the older.
     fn age(&self) -> (u64, std::cmp::Reverse<u64>) {
-        (self.modified, std::cmp::Reverse(self.unpacked().strip_prefix('.').and_then(|number| number.parse().ok()).unwrap_or(0)))
+        (
+            self.modified,
+            std::cmp::Reverse(
+                self.unpacked()
+                    .strip_prefix('.')
+                    .and_then(|number| number.parse().ok())
+                    .unwrap_or(0),
+            ),
+        )
     }
 }
 
 /// Beside `path`, without `ours`; the oldest first.
 pub fn neighbours(path: &Path, ours: &Path) -> anyhow::Result<Vec<Neighbour>> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(Vec::new()) };
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return Ok(Vec::new());
+    };
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))? {
+    for entry in std::fs::read_dir(directory)
+        .with_context(|| format!("cannot read {}", directory.display()))?
+    {
         let entry = entry?;
         let is_ours = |other: &str| {
-            let kept = ours.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            other == name || other.ends_with(".refused.ndjson") || other == kept || other.strip_suffix(".new") == Some(kept)
+            let kept = ours
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            other == name
+                || other.ends_with(".refused.ndjson")
+                || other == kept
+                || other.strip_suffix(".new") == Some(kept)
         };
-        let Some(suffix) = entry.file_name().to_str().filter(|other| !is_ours(other)).and_then(|other| suffix_of(other, name)) else {
+        let Some(suffix) = entry
+            .file_name()
+            .to_str()
+            .filter(|other| !is_ours(other))
+            .and_then(|other| suffix_of(other, name))
+        else {
             continue;
         };
         // It may be renamed or removed at this moment.
-        let Ok(metadata) = entry.metadata() else { continue };
+        let Ok(metadata) = entry.metadata() else {
+            continue;
+        };
         if metadata.is_file() {
-            let (identity, modified, length) = (Identity::of(&metadata), modified(&metadata), metadata.len());
-            found.push(Neighbour { path: entry.path(), identity, modified, length, suffix });
+            let (identity, modified, length) =
+                (Identity::of(&metadata), modified(&metadata), metadata.len());
+            found.push(Neighbour {
+                path: entry.path(),
+                identity,
+                modified,
+                length,
+                suffix,
+            });
         }
     }
     found.sort_by_key(Neighbour::age);
@@ -73,15 +112,23 @@ fn suffix_of(other: &str, name: &str) -> Option<String> {
     behind.or_else(within)
 }
 
-/// The file of a place under another name: itself, or, where it was truncated, the longest copy of it.
-pub fn find(place: &Place, beside: &[Neighbour], is_truncated: bool) -> std::io::Result<Option<(File, Neighbour)>> {
+/// The file of a place under another name: itself, or, where it was truncated, the longest copy of
+/// it.
+pub fn find(
+    place: &Place,
+    beside: &[Neighbour],
+    is_truncated: bool,
+) -> std::io::Result<Option<(File, Neighbour)>> {
     if let Some(found) = itself(place, beside)? {
         return Ok(Some(found));
     }
     if !is_truncated && place.file.is_some() {
         return Ok(None);
     }
-    let mut copies: Vec<&Neighbour> = beside.iter().filter(|other| is_likely_copy(place, other)).collect();
+    let mut copies: Vec<&Neighbour> = beside
+        .iter()
+        .filter(|other| is_likely_copy(place, other))
+        .collect();
     copies.sort_by_key(|copy| std::cmp::Reverse((copy.length, copy.modified)));
     for copy in copies {
         if let Some(file) = opened(place, copy)? {
@@ -91,36 +138,61 @@ pub fn find(place: &Place, beside: &[Neighbour], is_truncated: bool) -> std::io:
     Ok(None)
 }
 
-/// Somebody's copy as far as the file was sent has nothing more; titles alone are those of many files, of which only a
-/// younger one is it.
+/// Somebody's copy as far as the file was sent has nothing more; titles alone are those of many
+/// files, of which only a younger one is it.
 fn is_likely_copy(place: &Place, other: &Neighbour) -> bool {
-    let is_younger = || other.is_rotated() && place.modified.is_some_and(|seen| other.modified > seen);
+    let is_younger =
+        || other.is_rotated() && place.modified.is_some_and(|seen| other.modified > seen);
     // Noted before files were known otherwise than by their content.
     let has_records = place.has_records || (place.file.is_none() && place.offset > 0);
-    !other.is_packed() && if has_records { other.is_rotated() || other.length > place.offset } else { is_younger() }
+    !other.is_packed()
+        && if has_records {
+            other.is_rotated() || other.length > place.offset
+        } else {
+            is_younger()
+        }
 }
 
 /// The file of a place that was renamed.
 pub fn itself(place: &Place, beside: &[Neighbour]) -> std::io::Result<Option<(File, Neighbour)>> {
-    let Some(found) = beside.iter().find(|other| place.file == Some(other.identity)) else { return Ok(None) };
+    let Some(found) = beside
+        .iter()
+        .find(|other| place.file == Some(other.identity))
+    else {
+        return Ok(None);
+    };
     Ok(opened(place, found)?.map(|file| (file, found.clone())))
 }
 
-/// What a file that was read to its end, and is not there any more, was compressed into, and whether it had been written to
-/// since: by the time, and where the file says it by the length, that it had when it was read. `others`: whose compressed files
-/// are not it.
-pub fn packed_of<'b>(place: &Place, others: &[Place], beside: &'b [Neighbour]) -> std::io::Result<Option<(&'b Neighbour, bool)>> {
+/// What a file that was read to its end, and is not there any more, was compressed into, and
+/// whether it had been written to since: by the time, and where the file says it by the length,
+/// that it had when it was read. `others`: whose compressed files are not it.
+pub fn packed_of<'b>(
+    place: &Place,
+    others: &[Place],
+    beside: &'b [Neighbour],
+) -> std::io::Result<Option<(&'b Neighbour, bool)>> {
     const SECOND_NANOS: u64 = 1_000_000_000;
     let second = |nanos: u64| nanos / SECOND_NANOS;
-    let Some(seen) = place.modified else { return Ok(None) };
+    let Some(seen) = place.modified else {
+        return Ok(None);
+    };
     let mut grown = None;
-    for other in beside.iter().filter(|other| other.is_packed() && second(other.modified) >= second(seen)) {
-        let is_as_long = unpacked_len(&other.path)?.is_none_or(|length| u64::from(length) == place.offset & u64::from(u32::MAX));
+    for other in beside
+        .iter()
+        .filter(|other| other.is_packed() && second(other.modified) >= second(seen))
+    {
+        let is_as_long = unpacked_len(&other.path)?
+            .is_none_or(|length| u64::from(length) == place.offset & u64::from(u32::MAX));
         if second(other.modified) == second(seen) && is_as_long {
             return Ok(Some((other, false)));
         }
-        let is_of_another =
-            others.iter().any(|known| known.file != place.file && known.modified.is_some_and(|at| second(at) == second(other.modified)));
+        let is_of_another = others.iter().any(|known| {
+            known.file != place.file
+                && known
+                    .modified
+                    .is_some_and(|at| second(at) == second(other.modified))
+        });
         grown = grown.or(Some(other).filter(|_| !is_of_another));
     }
     Ok(grown.map(|other| (other, true)))
@@ -133,7 +205,10 @@ fn unpacked_len(path: &Path) -> std::io::Result<Option<u32>> {
         return Ok(None);
     }
     let mut end = [0; END_BYTES as usize];
-    let read = File::open(path).and_then(|mut file| file.seek(SeekFrom::End(-END_BYTES)).and_then(|_| file.read_exact(&mut end)));
+    let read = File::open(path).and_then(|mut file| {
+        file.seek(SeekFrom::End(-END_BYTES))
+            .and_then(|_| file.read_exact(&mut end))
+    });
     Ok(read.ok().map(|()| u32::from_le_bytes(end)))
 }
 
@@ -165,8 +240,18 @@ mod tests {
         ] {
             let metadata = std::fs::metadata(".").unwrap();
             let (identity, path) = (Identity::of(&metadata), PathBuf::from(other));
-            let neighbour = |suffix| Neighbour { path, identity, modified: 0, length: 0, suffix };
-            assert_eq!(suffix_of(other, "Master.csv").is_some_and(|suffix| neighbour(suffix).is_rotated()), want, "{other}");
+            let neighbour = |suffix| Neighbour {
+                path,
+                identity,
+                modified: 0,
+                length: 0,
+                suffix,
+            };
+            assert_eq!(
+                suffix_of(other, "Master.csv").is_some_and(|suffix| neighbour(suffix).is_rotated()),
+                want,
+                "{other}"
+            );
         }
     }
 }

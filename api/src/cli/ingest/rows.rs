@@ -24,37 +24,61 @@ pub enum Reading {
 impl Reading {
     /// `file`: at least its first line.
     pub fn of(args: &Args, file: &[u8]) -> anyhow::Result<Self> {
-        let map = args.map.as_ref().map(|path| std::fs::read(path).with_context(|| format!("cannot read the map {}", path.display())));
+        let map = args.map.as_ref().map(|path| {
+            std::fs::read(path).with_context(|| format!("cannot read the map {}", path.display()))
+        });
         let map = map.transpose()?;
         if let Some(kind) = sheet::without_rows(file) {
-            bail!("{} is {kind}, not rows of text: unpack it or save it as CSV, and send that", args.file.display());
+            bail!(
+                "{} is {kind}, not rows of text: unpack it or save it as CSV, and send that",
+                args.file.display()
+            );
         }
         Ok(match args.format {
             Format::Ndjson => Self::Ndjson,
             Format::Csv => Self::Table(column_map(args, map.as_deref(), file)?),
-            Format::Freeswitch if input::freeswitch::is_json(file) => Self::FreeswitchJson(options(args, map.as_deref())?),
+            Format::Freeswitch if input::freeswitch::is_json(file) => {
+                Self::FreeswitchJson(options(args, map.as_deref())?)
+            }
             Format::Freeswitch => Self::FreeswitchCsv(options(args, map.as_deref())?),
             Format::Asterisk => Self::Asterisk(options(args, map.as_deref())?),
         })
     }
 
-    /// How a file is read, as a digest: by another format, map, zone or customer its rows may mean something else.
+    /// How a file is read, as a digest: by another format, map, zone or customer its rows may mean
+    /// something else.
     ///
     /// # Errors
     /// The map cannot be read.
     pub fn digest(args: &Args) -> anyhow::Result<String> {
-        let map = args.map.as_ref().map(|path| std::fs::read(path).with_context(|| format!("cannot read the map {}", path.display())));
+        let map = args.map.as_ref().map(|path| {
+            std::fs::read(path).with_context(|| format!("cannot read the map {}", path.display()))
+        });
         let map = map.transpose()?.unwrap_or_default();
         let asked = format!("{:?} {:?} {:?} ", args.format, args.zone, args.customer);
-        Ok(blake3::hash(&[asked.as_bytes(), &map].concat()).to_hex().as_str().to_owned())
+        Ok(blake3::hash(&[asked.as_bytes(), &map].concat())
+            .to_hex()
+            .as_str()
+            .to_owned())
     }
 
-    /// The whole rows of a file, and how many lines at its end are not whole. `finished`: they count all the same.
+    /// The whole rows of a file, and how many lines at its end are not whole. `finished`: they
+    /// count all the same.
     pub fn rows(&self, file: &[u8], finished: bool) -> anyhow::Result<(Vec<Row>, u64)> {
-        let file = if sheet::is_rewritten(file) { Cow::Owned(sheet::text_of(file).into_owned().into_bytes()) } else { Cow::Borrowed(file) };
-        let whole = if finished { file.len() } else { self.whole_len(&file) };
+        let file = if sheet::is_rewritten(file) {
+            Cow::Owned(sheet::text_of(file).into_owned().into_bytes())
+        } else {
+            Cow::Borrowed(file)
+        };
+        let whole = if finished {
+            file.len()
+        } else {
+            self.whole_len(&file)
+        };
         let (whole, rest) = file.split_at_checked(whole).unwrap_or((&file, &[]));
-        let mut rows = self.parse(whole).map_err(|problem| anyhow!("{}", problem.detail))?;
+        let mut rows = self
+            .parse(whole)
+            .map_err(|problem| anyhow!("{}", problem.detail))?;
         let mut unfinished = u64::from(!rest.trim_ascii().is_empty());
         if !finished && rows.last().is_some_and(is_cut) {
             rows.pop();
@@ -63,13 +87,19 @@ impl Reading {
         Ok((rows, unfinished))
     }
 
-    /// The texts of a file's rows. What is not whole at its end is none of them: somebody who mends the last refused row would send
-    /// half a row with it.
+    /// The texts of a file's rows. What is not whole at its end is none of them: somebody who mends
+    /// the last refused row would send half a row with it.
     pub fn texts<'a>(&self, args: &'a Args, file: &'a [u8], rows: &[Row]) -> Texts<'a> {
         if let Self::FreeswitchJson(_) = self {
             return Texts::of_records(&args.file, input::freeswitch::texts(file));
         }
-        let whole = |file: &[u8]| if args.whole { file.len() } else { self.whole_len(file) };
+        let whole = |file: &[u8]| {
+            if args.whole {
+                file.len()
+            } else {
+                self.whole_len(file)
+            }
+        };
         let text = if sheet::is_rewritten(file) {
             let mut text = sheet::text_of(file).into_owned().into_bytes();
             text.truncate(whole(&text));
@@ -110,9 +140,16 @@ impl Reading {
         match self {
             Self::FreeswitchJson(_) => file.len(),
             Self::Ndjson => {
-                let lines = file.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+                let lines = file
+                    .iter()
+                    .rposition(|&byte| byte == b'\n')
+                    .map_or(0, |at| at + 1);
                 let last = file.get(lines..).unwrap_or_default();
-                if serde_json::from_slice::<serde::de::IgnoredAny>(last).is_ok() { file.len() } else { lines }
+                if serde_json::from_slice::<serde::de::IgnoredAny>(last).is_ok() {
+                    file.len()
+                } else {
+                    lines
+                }
             }
             Self::Table(_) => sheet::complete_len(file, self.delimiter(file)),
             Self::FreeswitchCsv(_) | Self::Asterisk(_) => sheet::complete_len(file, b','),
@@ -120,7 +157,11 @@ impl Reading {
     }
 
     fn delimiter(&self, file: &[u8]) -> u8 {
-        let stated = if let Self::Table(map) = self { map.delimiter } else { None };
+        let stated = if let Self::Table(map) = self {
+            map.delimiter
+        } else {
+            None
+        };
         let text = sheet::text_of(file);
         let (named, text, _) = sheet::separator_line(&text);
         sheet::delimiter(stated.or(named), text).unwrap_or(b',')
@@ -131,13 +172,22 @@ impl Reading {
         match self {
             Self::Table(map) if map.headless != Some(true) => {
                 let delimiter = self.delimiter(file);
-                let lines = file.split_inclusive(|&byte| byte == b'\n').scan(0, |end, line| {
-                    *end += line.len();
-                    Some(*end)
-                });
+                let lines = file
+                    .split_inclusive(|&byte| byte == b'\n')
+                    .scan(0, |end, line| {
+                        *end += line.len();
+                        Some(*end)
+                    });
                 // Blank lines above are none of the file's records, and `sep=;` is none either.
-                let is_filled = |lines: &[u8]| !sheet::separator_line(&sheet::text_of(lines)).1.trim().is_empty();
-                let named = |end: &usize| sheet::complete_len(&file[..*end], delimiter) > 0 && is_filled(&file[..*end]);
+                let is_filled = |lines: &[u8]| {
+                    !sheet::separator_line(&sheet::text_of(lines))
+                        .1
+                        .trim()
+                        .is_empty()
+                };
+                let named = |end: &usize| {
+                    sheet::complete_len(&file[..*end], delimiter) > 0 && is_filled(&file[..*end])
+                };
                 lines.into_iter().find(named).unwrap_or(0)
             }
             _ => 0,
@@ -164,7 +214,12 @@ fn options(args: &Args, map: Option<&[u8]>) -> anyhow::Result<Options> {
     }
     if !args.customer.is_empty() {
         // As over HTTP: several may stand in one, between commas. No column is called so.
-        let names = args.customer.iter().flat_map(|names| names.split(',')).map(str::trim).filter(|name| !name.is_empty());
+        let names = args
+            .customer
+            .iter()
+            .flat_map(|names| names.split(','))
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
         options.customer = names.map(str::to_owned).collect();
     }
     Ok(options)
@@ -175,7 +230,9 @@ pub(super) fn meter_of_calls(args: &Args) -> anyhow::Result<Option<String>> {
     if !matches!(args.format, Format::Freeswitch | Format::Asterisk) {
         return Ok(None);
     }
-    let map = args.map.as_ref().map(|path| std::fs::read(path).with_context(|| format!("cannot read the map {}", path.display())));
+    let map = args.map.as_ref().map(|path| {
+        std::fs::read(path).with_context(|| format!("cannot read the map {}", path.display()))
+    });
     Ok(Some(options(args, map.transpose()?.as_deref())?.meter))
 }
 
@@ -189,10 +246,15 @@ fn column_map(args: &Args, map: Option<&[u8]>, file: &[u8]) -> anyhow::Result<Co
         columns.zone = args.zone.clone();
     }
     if args.customer.len() > 1 {
-        bail!("--customer is given {} times: a file of --format csv has one column of customers", args.customer.len());
+        bail!(
+            "--customer is given {} times: a file of --format csv has one column of customers",
+            args.customer.len()
+        );
     }
     if let Some(name) = args.customer.first() {
-        columns.columns.insert("customer".to_owned(), Column::Name(name.clone()));
+        columns
+            .columns
+            .insert("customer".to_owned(), Column::Name(name.clone()));
     }
     Ok(columns)
 }

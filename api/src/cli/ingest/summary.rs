@@ -29,7 +29,8 @@ pub struct Summary {
     /// The file is not there, and neither is one that it was before.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_file: bool,
-    /// Rows that name another leg of their call whose row is not in the file, and do not say which of the two they are.
+    /// Rows that name another leg of their call whose row is not in the file, and do not say which
+    /// of the two they are.
     #[serde(skip_serializing_if = "is_zero")]
     pub legs_elsewhere: u64,
     /// Why rows were skipped, kept without a price, or refused, and how often.
@@ -95,37 +96,82 @@ impl Summary {
     }
 
     pub fn refuse_row(&mut self, line: u64, id: String, problem: Problem, texts: &Texts) {
-        self.refuse(line, id, Refused { code: problem.code.to_owned(), field: problem.field, detail: Some(problem.detail) }, texts);
+        self.refuse(
+            line,
+            id,
+            Refused {
+                code: problem.code.to_owned(),
+                field: problem.field,
+                detail: Some(problem.detail),
+            },
+            texts,
+        );
     }
 
     fn refuse(&mut self, line: u64, id: String, refused: Refused, texts: &Texts) {
-        let Refused { code, field, detail } = refused;
+        let Refused {
+            code,
+            field,
+            detail,
+        } = refused;
         let detail = detail.unwrap_or_default();
         self.refused += 1;
         *self.reasons.entry(format!("refused: {code}")).or_default() += 1;
         *self.lately.entry(code.clone()).or_default() += 1;
-        self.examples.entry(code.clone()).or_insert_with(|| format!("line {line}: {detail}"));
-        self.refusals.push(Refusal { file: texts.file(), line, id, code, field, detail, row: texts.row(line) });
+        self.examples
+            .entry(code.clone())
+            .or_insert_with(|| format!("line {line}: {detail}"));
+        self.refusals.push(Refusal {
+            file: texts.file(),
+            line,
+            id,
+            code,
+            field,
+            detail,
+            row: texts.row(line),
+        });
     }
 
     /// How many rows were refused since this was asked last, by code. `None`: none.
     pub fn lately_refused(&mut self) -> Option<String> {
         let lately = std::mem::take(&mut self.lately);
-        let by_code: Vec<String> = lately.iter().map(|(code, count)| format!("{count} {code}")).collect();
-        (!lately.is_empty()).then(|| format!("{} refused ({})", counted(lately.values().sum(), "row"), by_code.join(", ")))
+        let by_code: Vec<String> = lately
+            .iter()
+            .map(|(code, count)| format!("{count} {code}"))
+            .collect();
+        (!lately.is_empty()).then(|| {
+            format!(
+                "{} refused ({})",
+                counted(lately.values().sum(), "row"),
+                by_code.join(", ")
+            )
+        })
     }
 
-    /// How many rows were kept without a price, on some links at least, since this was asked last. `None`: none.
+    /// How many rows were kept without a price, on some links at least, since this was asked last.
+    /// `None`: none.
     pub fn lately_kept(&mut self) -> Option<String> {
         let lately = std::mem::take(&mut self.lately_kept);
-        let by_reason: Vec<String> = lately.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let by_reason: Vec<String> = lately
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
         let rows = counted(lately.values().sum(), "row");
-        (!lately.is_empty()).then(|| format!("{rows} kept without a price, at least on some links ({})", by_reason.join(", ")))
+        (!lately.is_empty()).then(|| {
+            format!(
+                "{rows} kept without a price, at least on some links ({})",
+                by_reason.join(", ")
+            )
+        })
     }
 
     /// Rows that the server keeps for somebody it knows.
     pub fn taken(&self) -> u64 {
-        let of_nobody = self.reasons.get("unrated: unknown_customer").copied().unwrap_or_default();
+        let of_nobody = self
+            .reasons
+            .get("unrated: unknown_customer")
+            .copied()
+            .unwrap_or_default();
         self.posted + self.duplicate + self.partly_rated + (self.unrated - of_nobody)
     }
 
@@ -134,18 +180,40 @@ impl Summary {
             ("rated", _) => self.posted += 1,
             ("duplicate", _) => self.duplicate += 1,
             (status @ ("unrated" | "partly_rated"), _) => {
-                *(if status == "unrated" { &mut self.unrated } else { &mut self.partly_rated }) += 1;
+                *(if status == "unrated" {
+                    &mut self.unrated
+                } else {
+                    &mut self.partly_rated
+                }) += 1;
                 let reason = outcome.reason.unwrap_or_default();
-                *self.reasons.entry(format!("{status}: {reason}")).or_default() += 1;
+                *self
+                    .reasons
+                    .entry(format!("{status}: {reason}"))
+                    .or_default() += 1;
                 *self.lately_kept.entry(reason).or_default() += 1;
             }
             (_, Some(refused)) => self.refuse(line, id, refused, texts),
-            (status, None) => self.refuse(line, id, Refused { code: status.to_owned(), field: None, detail: None }, texts),
+            (status, None) => self.refuse(
+                line,
+                id,
+                Refused {
+                    code: status.to_owned(),
+                    field: None,
+                    detail: None,
+                },
+                texts,
+            ),
         }
     }
 
-    /// Into FILE.refused.ndjson, or among the output where that cannot be written. `append`: to those of runs before.
-    pub fn write_refusals(&mut self, file: &Path, append: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    /// Into FILE.refused.ndjson, or among the output where that cannot be written. `append`: to
+    /// those of runs before.
+    pub fn write_refusals(
+        &mut self,
+        file: &Path,
+        append: bool,
+        out: &mut impl Write,
+    ) -> anyhow::Result<()> {
         if self.refusals.is_empty() {
             return Ok(());
         }
@@ -156,8 +224,16 @@ impl Summary {
         }
         let mut name = file.as_os_str().to_owned();
         name.push(".refused.ndjson");
-        let options = std::fs::OpenOptions::new().create(true).write(true).truncate(!append).append(append).open(&name);
-        match options.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_data())) {
+        let options = std::fs::OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(!append)
+            .append(append)
+            .open(&name);
+        match options.and_then(|mut file| {
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_data())
+        }) {
             Ok(()) => self.refused_file = Some(PathBuf::from(name)),
             Err(_) => out.write_all(text.as_bytes())?,
         }
@@ -169,14 +245,28 @@ impl Summary {
             writeln!(out, "{}", serde_json::to_string(self)?)?;
             return Ok(());
         }
-        let Self { rows, posted, duplicate, unrated, skipped, refused, .. } = self;
+        let Self {
+            rows,
+            posted,
+            duplicate,
+            unrated,
+            skipped,
+            refused,
+            ..
+        } = self;
         writeln!(
             out,
-            "{}: {posted} posted, {duplicate} duplicate, {unrated} unrated (kept), {skipped} skipped, {refused} refused",
+            "{}: {posted} posted, {duplicate} duplicate, {unrated} unrated (kept), {skipped} \
+                skipped, {refused} refused",
             counted(*rows, "row")
         )?;
         if self.partly_rated > 0 {
-            writeln!(out, "besides them {} partly rated: charged on their upper links, and kept for the others", self.partly_rated)?;
+            writeln!(
+                out,
+                "besides them {} partly rated: charged on their upper links, and kept for the \
+                    others",
+                self.partly_rated
+            )?;
         }
         for (reason, count) in &self.reasons {
             writeln!(out, "  {count:>8}  {reason}")?;
@@ -192,28 +282,43 @@ impl Summary {
             writeln!(out, "the refused rows and why: {}", file.display())?;
         }
         if self.unrated + self.partly_rated > 0 {
-            writeln!(out, "unrated events are kept: once the card or the customer is there, POST /v1/usage-events/rate-again prices them")?;
+            writeln!(
+                out,
+                "unrated events are kept: once the card or the customer is there, POST \
+                    /v1/usage-events/rate-again prices them"
+            )?;
         }
         if self.unfinished > 0 {
             writeln!(
                 out,
-                "the last line is not whole yet (no line feed ends it, or a quote is open): it is left for the next run; --whole says that the file is finished"
+                "the last line is not whole yet (no line feed ends it, or a quote is open): it is \
+                    left for the next run; --whole says that the file is finished"
             )?;
         }
         if self.no_file {
-            writeln!(out, "the file does not exist, and no file that it was before is beside it: nothing was sent")?;
+            writeln!(
+                out,
+                "the file does not exist, and no file that it was before is beside it: nothing \
+                    was sent"
+            )?;
         }
         if self.legs_elsewhere > 0 {
             let rows = counted(self.legs_elsewhere, "row");
             writeln!(
                 out,
-                "{rows} of calls whose other leg (bleg_uuid) has no row in this file: where the switch writes a row for both legs, send them \
-                 in one file or by --follow; in two files, sent one by one, each is charged. With a column direction in the switch's \
+                "{rows} of calls whose other leg (bleg_uuid) has no row in this file: where the \
+                    switch writes a row for both legs, send them \
+                 in one file or by --follow; in two files, sent one by one, each is charged. With \
+                 a column direction in the switch's \
                  template the second leg is known by itself"
             )?;
         }
         if self.files_not_found > 0 {
-            writeln!(out, "a rotated file was not found: send it by itself with `centwise ingest`, nothing is posted twice")?;
+            writeln!(
+                out,
+                "a rotated file was not found: send it by itself with `centwise ingest`, nothing \
+                    is posted twice"
+            )?;
         }
         Ok(())
     }

@@ -39,7 +39,10 @@ struct Answer {
 
 impl Answer {
     fn code(&self) -> (u16, &str) {
-        (self.status.as_u16(), self.body["code"].as_str().unwrap_or_default())
+        (
+            self.status.as_u16(),
+            self.body["code"].as_str().unwrap_or_default(),
+        )
     }
     #[track_caller]
     fn ok(self) -> Value {
@@ -56,20 +59,47 @@ impl Service {
     async fn with(config: Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::at(NOW.parse().unwrap());
-        let opened = state::open(&Config { data_dir: directory.path().to_owned(), ..config }, clock.clone()).await.unwrap();
+        let opened = state::open(
+            &Config {
+                data_dir: directory.path().to_owned(),
+                ..config
+            },
+            clock.clone(),
+        )
+        .await
+        .unwrap();
         let router = http::router(&opened.app);
-        Self { app: opened.app, router, clock, admin: opened.admin_key.unwrap(), keys: AtomicUsize::new(0), _directory: directory }
+        Self {
+            app: opened.app,
+            router,
+            clock,
+            admin: opened.admin_key.unwrap(),
+            keys: AtomicUsize::new(0),
+            _directory: directory,
+        }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
-        Answer { status: parts.status, headers: parts.headers, body }
+        let body = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
     }
 
-    async fn with_headers(&self, key: &str, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
+    async fn with_headers(
+        &self,
+        key: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if !key.is_empty() {
             request = request.header("authorization", format!("Bearer {key}"));
@@ -81,18 +111,30 @@ impl Service {
     }
 
     async fn get(&self, key: &str, path: &str) -> Answer {
-        self.with_headers(key, "GET", path, &[], String::new()).await
+        self.with_headers(key, "GET", path, &[], String::new())
+            .await
     }
 
     /// With an idempotency key of its own.
     async fn post(&self, key: &str, path: &str, body: Value) -> Answer {
         let number = self.keys.fetch_add(1, Ordering::Relaxed);
-        let headers = [("content-type", "application/json"), ("idempotency-key", &*format!("test-{number}"))];
-        self.with_headers(key, "POST", path, &headers, body.to_string()).await
+        let headers = [
+            ("content-type", "application/json"),
+            ("idempotency-key", &*format!("test-{number}")),
+        ];
+        self.with_headers(key, "POST", path, &headers, body.to_string())
+            .await
     }
 
     async fn usage(&self, key: &str, body: Value) -> Answer {
-        self.with_headers(key, "POST", "/v1/usage-events", &[("content-type", "application/json")], body.to_string()).await
+        self.with_headers(
+            key,
+            "POST",
+            "/v1/usage-events",
+            &[("content-type", "application/json")],
+            body.to_string(),
+        )
+        .await
     }
 
     /// The reference chain: platform 0.30 → Muster Telecom 0.40 → acme-42, prepaid 50.00.
@@ -104,7 +146,13 @@ impl Service {
 
     async fn plant(&self) {
         let admin = self.admin.clone();
-        self.post(&admin, "/v1/meters", json!({"name": "call", "unit": "second"})).await.ok();
+        self.post(
+            &admin,
+            "/v1/meters",
+            json!({"name": "call", "unit": "second"}),
+        )
+        .await
+        .ok();
         self.seller(&admin, "platform", "wholesale", "0.30").await;
         let muster = json!({"external_id": "muster", "kind": "reseller", "name": "Muster Telecom", "country": "DE"});
         self.post(&admin, "/v1/tenants", muster).await.ok();
@@ -112,10 +160,15 @@ impl Service {
         self.seller(&admin, "muster", "retail", "0.40").await;
         let acme = json!({"external_id": "acme-42", "kind": "customer", "name": "Acme GmbH", "parent": "muster"});
         self.post(&admin, "/v1/tenants", acme).await.ok();
-        let terms =
-            json!({"buyer": "acme-42", "currency": "EUR", "rate_card": "retail", "credit_limit_cents": 0, "from": "2026-01-01T00:00:00Z"});
+        let terms = json!({"buyer": "acme-42", "currency": "EUR", "rate_card": "retail", "credit_limit_cents": 0, "from": "2026-01-01T00:00:00Z"});
         self.agree(&admin, terms).await;
-        self.post(&admin, "/v1/top-ups", json!({"tenant": "acme-42", "cents": 5000, "reason": "bank transfer"})).await.ok();
+        self.post(
+            &admin,
+            "/v1/top-ups",
+            json!({"tenant": "acme-42", "cents": 5000, "reason": "bank transfer"}),
+        )
+        .await
+        .ok();
     }
 
     async fn agree(&self, key: &str, terms: Value) {
@@ -124,16 +177,41 @@ impl Service {
 
     /// A card of one rate per minute, published.
     async fn seller(&self, key: &str, owner: &str, card: &str, price: &str) {
-        self.post(key, "/v1/rate-cards", json!({"name": card, "currency": "EUR", "owner": owner})).await.ok();
+        self.post(
+            key,
+            "/v1/rate-cards",
+            json!({"name": card, "currency": "EUR", "owner": owner}),
+        )
+        .await
+        .ok();
         let rate = json!({"key": "all", "meter": "call", "prefixes": ["49"], "call": {"initial": "60", "next": "60", "steps": [{"from": "0", "price": price, "per": "60"}]}});
         let doc = json!({"currency": "EUR", "rates": [rate]});
-        self.post(key, &format!("/v1/rate-cards/{card}/versions?owner={owner}"), doc).await.ok();
+        self.post(
+            key,
+            &format!("/v1/rate-cards/{card}/versions?owner={owner}"),
+            doc,
+        )
+        .await
+        .ok();
         let publish = json!({"effective_from": "2026-01-01T00:00:00Z"});
-        self.post(key, &format!("/v1/rate-cards/{card}/versions/1/publish?owner={owner}"), publish).await.ok();
+        self.post(
+            key,
+            &format!("/v1/rate-cards/{card}/versions/1/publish?owner={owner}"),
+            publish,
+        )
+        .await
+        .ok();
     }
 
     async fn key(&self, tenant: &str, scope: &str) -> String {
-        let made = self.post(&self.admin, "/v1/api-keys", json!({"name": "test", "scope": scope, "tenant": tenant})).await.ok();
+        let made = self
+            .post(
+                &self.admin,
+                "/v1/api-keys",
+                json!({"name": "test", "scope": scope, "tenant": tenant}),
+            )
+            .await
+            .ok();
         made["secret"].as_str().unwrap().to_owned()
     }
 

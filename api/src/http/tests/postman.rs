@@ -1,21 +1,33 @@
-//! `docs/centwise.postman_collection.json`: the OpenAPI document as a collection of requests for Postman, in step with it.
+//! `docs/centwise.postman_collection.json`: the OpenAPI document as a collection of requests for
+//! Postman, in step with it.
 //!
 //! After a change of the API: `UPDATE_POSTMAN=1 cargo test postman`.
 
 use serde_json::{Map, Value, json};
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/centwise.postman_collection.json");
+const FILE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../docs/centwise.postman_collection.json"
+);
 const FORMAT: &str = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json";
 
 fn collection(document: &Value) -> Value {
     let mut folders: Map<String, Value> = Map::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (verb, operation) in item.as_object().unwrap() {
-            let folder = folders.entry(operation["tags"][0].as_str().unwrap()).or_insert_with(|| json!([]));
-            folder.as_array_mut().unwrap().push(request(document, path, verb, operation));
+            let folder = folders
+                .entry(operation["tags"][0].as_str().unwrap())
+                .or_insert_with(|| json!([]));
+            folder
+                .as_array_mut()
+                .unwrap()
+                .push(request(document, path, verb, operation));
         }
     }
-    let folders: Vec<Value> = folders.into_iter().map(|(tag, requests)| json!({"name": tag, "item": requests})).collect();
+    let folders: Vec<Value> = folders
+        .into_iter()
+        .map(|(tag, requests)| json!({"name": tag, "item": requests}))
+        .collect();
     json!({
         "info": {"name": "Centwise", "description": document["info"]["description"], "schema": FORMAT},
         "auth": {"type": "bearer", "bearer": [{"key": "token", "value": "{{api_key}}", "type": "string"}]},
@@ -25,7 +37,8 @@ fn collection(document: &Value) -> Value {
 }
 
 fn request(document: &Value, path: &str, verb: &str, operation: &Value) -> Value {
-    let about = [&operation["summary"], &operation["description"]].map(|text| text.as_str().unwrap_or_default());
+    let about = [&operation["summary"], &operation["description"]]
+        .map(|text| text.as_str().unwrap_or_default());
     let (kind, body) = body(document, operation).unzip();
     let mut headers = parameters(operation, "header");
     headers.extend(kind.map(|kind| json!({"key": "Content-Type", "value": kind})));
@@ -38,25 +51,51 @@ fn request(document: &Value, path: &str, verb: &str, operation: &Value) -> Value
     if let Some(body) = body {
         request["body"] = body;
     }
-    if operation.get("security").is_none_or(|security| security[0].get("api_key").is_none()) {
+    if operation
+        .get("security")
+        .is_none_or(|security| security[0].get("api_key").is_none())
+    {
         request["auth"] = json!({"type": "noauth"});
     }
     json!({"name": about[0], "request": request})
 }
 
 fn url(path: &str, operation: &Value) -> Value {
-    let path: Vec<String> = path.trim_start_matches('/').split('/').map(|part| part.replace('{', ":").replace('}', "")).collect();
-    let (query, variables) = (parameters(operation, "query"), parameters(operation, "path"));
+    let path: Vec<String> = path
+        .trim_start_matches('/')
+        .split('/')
+        .map(|part| part.replace('{', ":").replace('}', ""))
+        .collect();
+    let (query, variables) = (
+        parameters(operation, "query"),
+        parameters(operation, "path"),
+    );
     let sent = query.iter().filter(|one| one["disabled"] != true);
-    let sent: Vec<String> = sent.map(|one| format!("{}={}", one["key"].as_str().unwrap(), one["value"].as_str().unwrap())).collect();
+    let sent: Vec<String> = sent
+        .map(|one| {
+            format!(
+                "{}={}",
+                one["key"].as_str().unwrap(),
+                one["value"].as_str().unwrap()
+            )
+        })
+        .collect();
     let question = if sent.is_empty() { "" } else { "?" };
-    let raw = format!("{{{{base_url}}}}/{}{question}{}", path.join("/"), sent.join("&"));
+    let raw = format!(
+        "{{{{base_url}}}}/{}{question}{}",
+        path.join("/"),
+        sent.join("&")
+    );
     json!({"raw": raw, "host": ["{{base_url}}"], "path": path, "query": query, "variable": variables})
 }
 
 /// What need not be sent is there, switched off.
 fn parameters(operation: &Value, place: &str) -> Vec<Value> {
-    let all = operation["parameters"].as_array().into_iter().flatten().filter(|parameter| parameter["in"] == place);
+    let all = operation["parameters"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|parameter| parameter["in"] == place);
     let shown = |parameter: &Value| {
         let mut shown = json!({"key": parameter["name"], "value": value(parameter)});
         if let Some(about) = parameter["description"].as_str() {
@@ -71,7 +110,9 @@ fn parameters(operation: &Value, place: &str) -> Vec<Value> {
 }
 
 fn value(parameter: &Value) -> String {
-    let example = [&parameter["example"], &parameter["schema"]["example"]].into_iter().find(|example| !example.is_null());
+    let example = [&parameter["example"], &parameter["schema"]["example"]]
+        .into_iter()
+        .find(|example| !example.is_null());
     match (parameter["name"].as_str().unwrap_or_default(), example) {
         (_, Some(Value::String(text))) => text.clone(),
         (_, Some(example)) => example.to_string(),
@@ -85,17 +126,33 @@ fn value(parameter: &Value) -> String {
 /// The media type that generators take, and an example of it.
 fn body(document: &Value, operation: &Value) -> Option<(String, Value)> {
     let kinds = operation["requestBody"]["content"].as_object()?;
-    let (kind, content) = kinds.get_key_value("application/json").or_else(|| kinds.iter().next())?;
-    let place = content["schema"]["$ref"].as_str().unwrap_or_default().trim_start_matches('#');
-    let named = document.pointer(place).map_or(&Value::Null, |schema| &schema["example"]);
-    let example = [&content["example"], named].into_iter().find(|example| !example.is_null());
+    let (kind, content) = kinds
+        .get_key_value("application/json")
+        .or_else(|| kinds.iter().next())?;
+    let place = content["schema"]["$ref"]
+        .as_str()
+        .unwrap_or_default()
+        .trim_start_matches('#');
+    let named = document
+        .pointer(place)
+        .map_or(&Value::Null, |schema| &schema["example"]);
+    let example = [&content["example"], named]
+        .into_iter()
+        .find(|example| !example.is_null());
     let raw = match example {
         Some(Value::String(text)) => text.clone(),
         Some(example) => serde_json::to_string_pretty(example).ok()?,
         None => if kind.ends_with("json") { "{}" } else { "" }.to_owned(),
     };
-    let language = if kind.ends_with("json") { "json" } else { "text" };
-    Some((kind.clone(), json!({"mode": "raw", "raw": raw, "options": {"raw": {"language": language}}})))
+    let language = if kind.ends_with("json") {
+        "json"
+    } else {
+        "text"
+    };
+    Some((
+        kind.clone(),
+        json!({"mode": "raw", "raw": raw, "options": {"raw": {"language": language}}}),
+    ))
 }
 
 #[test]
@@ -106,5 +163,8 @@ fn the_postman_collection_is_in_step_with_the_document() {
         std::fs::write(FILE, &wanted).unwrap();
     }
     let found = std::fs::read_to_string(FILE).unwrap_or_default();
-    assert!(found == wanted, "{FILE} is not in step: UPDATE_POSTMAN=1 cargo test --workspace --locked postman");
+    assert!(
+        found == wanted,
+        "{FILE} is not in step: UPDATE_POSTMAN=1 cargo test --workspace --locked postman"
+    );
 }

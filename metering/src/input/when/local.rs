@@ -1,5 +1,5 @@
-//! Local dates and times as people write them: in digits in a stated order, with a month's name, in fourteen digits,
-//! with AM or PM, with an offset behind them.
+//! Local dates and times as people write them: in digits in a stated order, with a month's name, in
+//! fourteen digits, with AM or PM, with an offset behind them.
 
 use super::DateForm;
 use jiff::civil::{DateTime, Weekday};
@@ -47,7 +47,9 @@ pub(super) fn read(text: &str, form: DateForm) -> Option<Local> {
         offset,
         has_time: time.is_some(),
         has_seconds: time.is_some_and(|time| time.matches(':').count() > 1),
-        other_weekday: words_of(date).find_map(weekday).filter(|weekday| *weekday != at.weekday()),
+        other_weekday: words_of(date)
+            .find_map(weekday)
+            .filter(|weekday| *weekday != at.weekday()),
     })
 }
 
@@ -57,24 +59,39 @@ fn compact(text: &str, form: DateForm) -> Option<DateTime> {
         return None;
     }
     let two = |at: usize| text.get(at..at + 2).map_or(Some(0), narrow);
-    let year = text.get(..4).and_then(small).filter(|year| (1970..2100).contains(year))?;
+    let year = text
+        .get(..4)
+        .and_then(small)
+        .filter(|year| (1970..2100).contains(year))?;
     DateTime::new(year, two(4)?, two(6)?, two(8)?, two(10)?, two(12)?, 0).ok()
 }
 
 /// `+01:00`, `-0500`, `UTC` behind a time of day.
 fn without_offset(text: &str) -> (&str, Option<Offset>) {
     for utc in ["UTC", "GMT", "Z"] {
-        if let Some(rest) = text.strip_suffix(utc).filter(|rest| rest.ends_with(|c: char| c.is_ascii_digit() || c == ' ')) {
+        if let Some(rest) = text
+            .strip_suffix(utc)
+            .filter(|rest| rest.ends_with(|c: char| c.is_ascii_digit() || c == ' '))
+        {
             return (rest.trim_end(), Some(Offset::UTC));
         }
     }
     let found = text.rfind(['+', '-']).and_then(|at| {
         let (rest, offset) = text.split_at_checked(at)?;
         let digits: String = offset.get(1..)?.split(':').collect();
-        let is_offset = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit()) && rest.contains(':');
-        let (hours, minutes) = (digits.get(..2)?.parse::<i32>().ok()?, digits.get(2..)?.parse::<i32>().ok()?);
+        let is_offset =
+            digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit()) && rest.contains(':');
+        let (hours, minutes) = (
+            digits.get(..2)?.parse::<i32>().ok()?,
+            digits.get(2..)?.parse::<i32>().ok()?,
+        );
         let seconds = (hours * 60 + minutes) * 60;
-        let offset = Offset::from_seconds(if offset.starts_with('-') { -seconds } else { seconds }).ok()?;
+        let offset = Offset::from_seconds(if offset.starts_with('-') {
+            -seconds
+        } else {
+            seconds
+        })
+        .ok()?;
         is_offset.then_some((rest.trim_end(), Some(offset)))
     });
     found.unwrap_or((text, None))
@@ -87,8 +104,14 @@ enum Half {
 }
 
 fn without_half(text: &str) -> (&str, Option<Half>) {
-    let cut = text.trim_end_matches(|c: char| c.is_alphabetic() || c == '.' || c == ' ' || c == '\u{a0}');
-    let word: String = text.get(cut.len()..).unwrap_or_default().chars().filter(|c| c.is_alphabetic()).collect();
+    let cut =
+        text.trim_end_matches(|c: char| c.is_alphabetic() || c == '.' || c == ' ' || c == '\u{a0}');
+    let word: String = text
+        .get(cut.len()..)
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| c.is_alphabetic())
+        .collect();
     match word.to_ascii_lowercase().as_str() {
         "am" => (cut, Some(Half::Am)),
         "pm" => (cut, Some(Half::Pm)),
@@ -98,10 +121,18 @@ fn without_half(text: &str) -> (&str, Option<Half>) {
 
 /// The date, and the time of day if there is one: it has colons and stands last.
 fn parts(text: &str) -> (&str, Option<&str>) {
-    let Some(colon) = text.find(':') else { return (text, None) };
+    let Some(colon) = text.find(':') else {
+        return (text, None);
+    };
     let is_between = |c: char| c == ' ' || c == 'T' || c == '\u{a0}' || c == ',';
-    match text.get(..colon).and_then(|before| before.rfind(is_between)) {
-        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..).map(str::trim)),
+    match text
+        .get(..colon)
+        .and_then(|before| before.rfind(is_between))
+    {
+        Some(at) => (
+            text.get(..at).unwrap_or_default(),
+            text.get(at + 1..).map(str::trim),
+        ),
         None => (text, None),
     }
 }
@@ -123,14 +154,24 @@ fn date_of(date: &str, form: DateForm) -> Option<(i16, i8, i8)> {
 /// With the month's name it is plain which number is the day, unless the year has two digits.
 fn named(month: &str, day: &str, year: &str, form: DateForm) -> Option<(i16, i8, i8)> {
     let is_stated = matches!(form, DateForm::DayFirst | DateForm::MonthFirst);
-    let year = if year.len() == 4 { small(year)? } else { short_year(year).filter(|_| is_stated)? };
+    let year = if year.len() == 4 {
+        small(year)?
+    } else {
+        short_year(year).filter(|_| is_stated)?
+    };
     // `1st`, `1er`, `1º`.
     let day = day.trim_end_matches(|c: char| !c.is_ascii_digit());
     Some((year, month_of(month)?, narrow(day)?))
 }
 
 fn in_digits(a: &str, b: &str, c: &str, form: DateForm) -> Option<(i16, i8, i8)> {
-    let year = |text: &str| if text.len() == 4 { small(text) } else { short_year(text) };
+    let year = |text: &str| {
+        if text.len() == 4 {
+            small(text)
+        } else {
+            short_year(text)
+        }
+    };
     let (year, month, day) = match form {
         _ if a.len() == 4 => (small(a)?, b, c),
         DateForm::DayFirst => (year(c)?, b, a),
@@ -146,17 +187,21 @@ fn short_year(text: &str) -> Option<i16> {
 }
 
 fn words_of(date: &str) -> impl Iterator<Item = &str> {
-    date.split(|c: char| "-/., \u{a0}".contains(c)).filter(|word| !word.is_empty())
+    date.split(|c: char| "-/., \u{a0}".contains(c))
+        .filter(|word| !word.is_empty())
 }
 
 fn weekday(word: &str) -> Option<Weekday> {
     let short: String = word.to_ascii_lowercase().chars().take(3).collect();
-    let at = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].iter().position(|day| *day == short)?;
+    let at = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+        .iter()
+        .position(|day| *day == short)?;
     let day = Weekday::from_monday_zero_offset(i8::try_from(at).ok()?).ok()?;
     month_of(word).is_none().then_some(day)
 }
 
-/// By its name in English, German, French, Spanish, Italian or Portuguese, or at least three letters of it.
+/// By its name in English, German, French, Spanish, Italian or Portuguese, or at least three
+/// letters of it.
 fn month_of(word: &str) -> Option<i8> {
     const NAMES: [&str; 12] = [
         "january januar janvier enero gennaio janeiro janner",
@@ -176,7 +221,9 @@ fn month_of(word: &str) -> Option<i8> {
     if word.len() < 3 {
         return None;
     }
-    let mut found = (1_i8..).zip(NAMES).filter(|(_, names)| names.split(' ').any(|name| name.starts_with(&word)));
+    let mut found = (1_i8..)
+        .zip(NAMES)
+        .filter(|(_, names)| names.split(' ').any(|name| name.starts_with(&word)));
     let (month, _) = found.next()?;
     found.next().is_none().then_some(month)
 }
@@ -186,7 +233,8 @@ fn time_of_day(text: &str) -> Option<(i8, i8, i8, i32)> {
     let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
     let mut parts = clock.split(':');
     let (hour, minute, second) = (parts.next()?, parts.next()?, parts.next().unwrap_or("0"));
-    if parts.next().is_some() || fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+    if parts.next().is_some() || fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit())
+    {
         return None;
     }
     let nanos = format!("{fraction:0<9}").parse().ok()?;
@@ -194,9 +242,12 @@ fn time_of_day(text: &str) -> Option<(i8, i8, i8, i32)> {
 }
 
 fn small(text: &str) -> Option<i16> {
-    (!text.is_empty() && text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
+    (!text.is_empty() && text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit()))
+        .then(|| text.parse().ok())?
 }
 
 fn narrow(text: &str) -> Option<i8> {
-    (text.len() <= 2).then(|| small(text))?.and_then(|n| i8::try_from(n).ok())
+    (text.len() <= 2)
+        .then(|| small(text))?
+        .and_then(|n| i8::try_from(n).ok())
 }

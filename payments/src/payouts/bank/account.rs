@@ -3,14 +3,16 @@
 use super::text::{NAME_CHARS_MAX, sepa};
 use store::records::BankAccount;
 
-/// The countries of SEPA's geographical scope by the country code of their IBANs (EPC409-09). British crown dependencies
-/// and French territories have IBANs of their state.
+/// The countries of SEPA's geographical scope by the country code of their IBANs (EPC409-09).
+/// British crown dependencies and French territories have IBANs of their state.
 const SEPA_EEA: [&str; 30] = [
-    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IS", "IT", "LI", "LT", "LU", "LV", "MT",
-    "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK",
+    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IS",
+    "IT", "LI", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK",
 ];
 /// Outside the European Economic Area, where a bank may ask for the BIC as well.
-const SEPA_BEYOND: [&str; 11] = ["AD", "AL", "CH", "GB", "MC", "MD", "ME", "MK", "RS", "SM", "VA"];
+const SEPA_BEYOND: [&str; 11] = [
+    "AD", "AL", "CH", "GB", "MC", "MD", "ME", "MK", "RS", "SM", "VA",
+];
 /// Gibraltar has its own.
 const GIBRALTAR: &str = "GI";
 
@@ -30,10 +32,22 @@ const fn bad(field: &'static str, expected: &'static str) -> BadAccount {
 ///
 /// # Errors
 /// [`BadAccount`].
-pub fn bank_account(holder: &str, iban: &str, bic: Option<&str>) -> Result<BankAccount, BadAccount> {
-    let compact = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_uppercase();
-    let account =
-        BankAccount { holder: holder.trim().to_owned(), iban: compact(iban), bic: bic.map(compact).filter(|bic| !bic.is_empty()) };
+pub fn bank_account(
+    holder: &str,
+    iban: &str,
+    bic: Option<&str>,
+) -> Result<BankAccount, BadAccount> {
+    let compact = |text: &str| {
+        text.chars()
+            .filter(|c| !c.is_whitespace())
+            .collect::<String>()
+            .to_ascii_uppercase()
+    };
+    let account = BankAccount {
+        holder: holder.trim().to_owned(),
+        iban: compact(iban),
+        bic: bic.map(compact).filter(|bic| !bic.is_empty()),
+    };
     check_payable(&account)?;
     Ok(account)
 }
@@ -43,26 +57,43 @@ pub fn bank_account(holder: &str, iban: &str, bic: Option<&str>) -> Result<BankA
 /// # Errors
 /// [`BadAccount`].
 pub fn check_payable(account: &BankAccount) -> Result<(), BadAccount> {
-    if sepa(&account.holder, NAME_CHARS_MAX).is_empty() || account.holder.chars().any(char::is_control) {
+    if sepa(&account.holder, NAME_CHARS_MAX).is_empty()
+        || account.holder.chars().any(char::is_control)
+    {
         return Err(bad("holder", "expected the name of the account's holder"));
     }
     // Lengths and structures by country, and the check digits.
-    account.iban.parse::<iban::Iban>().map_err(|_| bad("iban", "expected an IBAN whose check digits and length fit"))?;
+    account
+        .iban
+        .parse::<iban::Iban>()
+        .map_err(|_| bad("iban", "expected an IBAN whose check digits and length fit"))?;
     let country = account.iban.get(..2).unwrap_or_default();
     let is_eea = SEPA_EEA.contains(&country);
     if !is_eea && !SEPA_BEYOND.contains(&country) && country != GIBRALTAR {
-        return Err(bad("iban", "expected an IBAN of a country that takes part in SEPA"));
+        return Err(bad(
+            "iban",
+            "expected an IBAN of a country that takes part in SEPA",
+        ));
     }
     match &account.bic {
-        Some(bic) if !is_bic(bic) => Err(bad("bic", "expected a BIC of 8 or 11 characters, such as COBADEFF or COBADEFFXXX")),
-        None if !is_eea => Err(bad("bic", "expected a BIC as well: the bank is outside the European Economic Area")),
+        Some(bic) if !is_bic(bic) => Err(bad(
+            "bic",
+            "expected a BIC of 8 or 11 characters, such as COBADEFF or COBADEFFXXX",
+        )),
+        None if !is_eea => Err(bad(
+            "bic",
+            "expected a BIC as well: the bank is outside the European Economic Area",
+        )),
         _ => Ok(()),
     }
 }
 
 /// ISO 9362, as the schema has it: `[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?`.
 fn is_bic(bic: &str) -> bool {
-    let word = |part: &[u8]| part.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    let word = |part: &[u8]| {
+        part.iter()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    };
     match bic.as_bytes() {
         bytes if bytes.len() != 8 && bytes.len() != 11 => false,
         bytes => word(bytes) && bytes[4..6].iter().all(u8::is_ascii_uppercase),
@@ -75,12 +106,24 @@ mod tests {
 
     #[test]
     fn accounts_are_taken_as_people_write_them_and_checked() {
-        let ok = bank_account(" Muster Telecom GmbH ", "de89 3704 0044 0532 0130 00", Some("cobadeffxxx")).unwrap();
+        let ok = bank_account(
+            " Muster Telecom GmbH ",
+            "de89 3704 0044 0532 0130 00",
+            Some("cobadeffxxx"),
+        )
+        .unwrap();
         assert_eq!(
             (ok.holder.as_str(), ok.iban.as_str(), ok.bic.as_deref()),
-            ("Muster Telecom GmbH", "DE89370400440532013000", Some("COBADEFFXXX"))
+            (
+                "Muster Telecom GmbH",
+                "DE89370400440532013000",
+                Some("COBADEFFXXX")
+            )
         );
-        assert_eq!((ok.masked().as_str(), format!("{ok:?}").as_str()), ("DE89…3000", "DE89…3000"));
+        assert_eq!(
+            (ok.masked().as_str(), format!("{ok:?}").as_str()),
+            ("DE89…3000", "DE89…3000")
+        );
         for (holder, iban, bic, field) in [
             ("", "DE89370400440532013000", None, "holder"),
             ("Muster\n", "DE89370400440532013000", None, ""),
@@ -96,7 +139,9 @@ mod tests {
             ("Muster", "DE89370400440532013000", Some("COBADEFFX"), "bic"),
             ("Muster", "DE89370400440532013000", Some("COBA1EFF"), "bic"),
         ] {
-            let found = bank_account(holder, iban, bic).err().map_or("", |bad| bad.field);
+            let found = bank_account(holder, iban, bic)
+                .err()
+                .map_or("", |bad| bad.field);
             assert_eq!(found, field, "{holder:?} {iban} {bic:?}");
         }
     }

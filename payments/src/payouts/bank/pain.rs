@@ -1,5 +1,5 @@
-//! `pain.001.001.09`, CustomerCreditTransferInitiationV09 of ISO 20022, as the SEPA credit transfer uses it (EPC132-08): one
-//! group of payments in euros, each with the payout's id from end to end.
+//! `pain.001.001.09`, CustomerCreditTransferInitiationV09 of ISO 20022, as the SEPA credit transfer
+//! uses it (EPC132-08): one group of payments in euros, each with the payout's id from end to end.
 
 use super::text::{ENTRY_CHARS_MAX, NAME_CHARS_MAX, sepa};
 use quick_xml::Writer;
@@ -44,23 +44,33 @@ type Xml = Writer<Vec<u8>>;
 pub fn write(document: &Document<'_>) -> io::Result<String> {
     let mut xml = Writer::new_with_indent(Vec::new(), b' ', 2);
     xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    xml.create_element("Document").with_attribute(("xmlns", NAMESPACE)).write_inner_content(|xml| {
-        within(xml, "CstmrCdtTrfInitn", |xml| {
-            header(xml, document)?;
-            payments(xml, document)
-        })
-    })?;
+    xml.create_element("Document")
+        .with_attribute(("xmlns", NAMESPACE))
+        .write_inner_content(|xml| {
+            within(xml, "CstmrCdtTrfInitn", |xml| {
+                header(xml, document)?;
+                payments(xml, document)
+            })
+        })?;
     let mut bytes = xml.into_inner();
     bytes.push(b'\n');
     String::from_utf8(bytes).map_err(io::Error::other)
 }
 
-fn within(xml: &mut Xml, name: &str, inner: impl FnOnce(&mut Xml) -> io::Result<()>) -> io::Result<()> {
-    xml.create_element(name).write_inner_content(inner).map(|_| ())
+fn within(
+    xml: &mut Xml,
+    name: &str,
+    inner: impl FnOnce(&mut Xml) -> io::Result<()>,
+) -> io::Result<()> {
+    xml.create_element(name)
+        .write_inner_content(inner)
+        .map(|_| ())
 }
 
 fn text(xml: &mut Xml, name: &str, text: &str) -> io::Result<()> {
-    xml.create_element(name).write_text_content(BytesText::new(text)).map(|_| ())
+    xml.create_element(name)
+        .write_text_content(BytesText::new(text))
+        .map(|_| ())
 }
 
 fn header(xml: &mut Xml, document: &Document<'_>) -> io::Result<()> {
@@ -68,7 +78,9 @@ fn header(xml: &mut Xml, document: &Document<'_>) -> io::Result<()> {
         text(xml, "MsgId", document.message_id)?;
         text(xml, "CreDtTm", document.created_at)?;
         totals(xml, document)?;
-        within(xml, "InitgPty", |xml| text(xml, "Nm", &sepa(&document.debtor.holder, NAME_CHARS_MAX)))
+        within(xml, "InitgPty", |xml| {
+            text(xml, "Nm", &sepa(&document.debtor.holder, NAME_CHARS_MAX))
+        })
     })
 }
 
@@ -82,9 +94,15 @@ fn payments(xml: &mut Xml, document: &Document<'_>) -> io::Result<()> {
         text(xml, "PmtInfId", document.message_id)?;
         text(xml, "PmtMtd", "TRF")?;
         totals(xml, document)?;
-        within(xml, "PmtTpInf", |xml| within(xml, "SvcLvl", |xml| text(xml, "Cd", "SEPA")))?;
-        within(xml, "ReqdExctnDt", |xml| text(xml, "Dt", document.execution_on))?;
-        within(xml, "Dbtr", |xml| text(xml, "Nm", &sepa(&document.debtor.holder, NAME_CHARS_MAX)))?;
+        within(xml, "PmtTpInf", |xml| {
+            within(xml, "SvcLvl", |xml| text(xml, "Cd", "SEPA"))
+        })?;
+        within(xml, "ReqdExctnDt", |xml| {
+            text(xml, "Dt", document.execution_on)
+        })?;
+        within(xml, "Dbtr", |xml| {
+            text(xml, "Nm", &sepa(&document.debtor.holder, NAME_CHARS_MAX))
+        })?;
         account(xml, "DbtrAcct", document.debtor)?;
         // A debtor's bank must be named, if only as one that is not.
         within(xml, "DbtrAgt", |xml| {
@@ -94,7 +112,10 @@ fn payments(xml: &mut Xml, document: &Document<'_>) -> io::Result<()> {
             })
         })?;
         text(xml, "ChrgBr", "SLEV")?;
-        document.transfers.iter().try_for_each(|one| transfer(xml, one))
+        document
+            .transfers
+            .iter()
+            .try_for_each(|one| transfer(xml, one))
     })
 }
 
@@ -106,19 +127,30 @@ fn transfer(xml: &mut Xml, one: &Transfer) -> io::Result<()> {
         })?;
         within(xml, "Amt", |xml| {
             let amount = euros(one.cents);
-            xml.create_element("InstdAmt").with_attribute(("Ccy", "EUR")).write_text_content(BytesText::new(&amount)).map(|_| ())
+            xml.create_element("InstdAmt")
+                .with_attribute(("Ccy", "EUR"))
+                .write_text_content(BytesText::new(&amount))
+                .map(|_| ())
         })?;
         if let Some(bic) = &one.creditor.bic {
-            within(xml, "CdtrAgt", |xml| within(xml, "FinInstnId", |xml| text(xml, "BICFI", bic)))?;
+            within(xml, "CdtrAgt", |xml| {
+                within(xml, "FinInstnId", |xml| text(xml, "BICFI", bic))
+            })?;
         }
-        within(xml, "Cdtr", |xml| text(xml, "Nm", &sepa(&one.creditor.holder, NAME_CHARS_MAX)))?;
+        within(xml, "Cdtr", |xml| {
+            text(xml, "Nm", &sepa(&one.creditor.holder, NAME_CHARS_MAX))
+        })?;
         account(xml, "CdtrAcct", &one.creditor)?;
-        within(xml, "RmtInf", |xml| text(xml, "Ustrd", &sepa(&one.entry, ENTRY_CHARS_MAX)))
+        within(xml, "RmtInf", |xml| {
+            text(xml, "Ustrd", &sepa(&one.entry, ENTRY_CHARS_MAX))
+        })
     })
 }
 
 fn account(xml: &mut Xml, name: &str, account: &BankAccount) -> io::Result<()> {
-    within(xml, name, |xml| within(xml, "Id", |xml| text(xml, "IBAN", &account.iban)))
+    within(xml, name, |xml| {
+        within(xml, "Id", |xml| text(xml, "IBAN", &account.iban))
+    })
 }
 
 /// Positive cents as euros: `1234.56`.

@@ -1,5 +1,6 @@
-//! Days on which banks of the euro carry payments out: the TARGET calendar of the European Central Bank (since 2002). Closed on
-//! Saturdays, Sundays, 1 January, Good Friday, Easter Monday, 1 May, 25 and 26 December.
+//! Days on which banks of the euro carry payments out: the TARGET calendar of the European Central
+//! Bank (since 2002). Closed on Saturdays, Sundays, 1 January, Good Friday, Easter Monday, 1 May,
+//! 25 and 26 December.
 
 use jiff::ToSpan;
 use jiff::civil::{Date, Weekday};
@@ -10,7 +11,9 @@ const CLOSED_DAYS_MAX: usize = 7;
 pub fn is_open(day: Date) -> bool {
     let is_weekend = matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
     let is_fixed = matches!((day.month(), day.day()), (1 | 5, 1) | (12, 25 | 26));
-    let from_easter = easter_sunday(day.year()).and_then(|easter| easter.until(day).ok()).map(|span| span.get_days());
+    let from_easter = easter_sunday(day.year())
+        .and_then(|easter| easter.until(day).ok())
+        .map(|span| span.get_days());
     !is_weekend && !is_fixed && !matches!(from_easter, Some(-2 | 1))
 }
 
@@ -35,7 +38,12 @@ fn easter_sunday(year: i16) -> Option<Date> {
     let weekday = (32 + 2 * (century % 4) + 2 * (rest / 4) - epact - rest % 4) % 7;
     let late = (golden + 11 * epact + 22 * weekday) / 451;
     let days = epact + weekday - 7 * late + 114;
-    Date::new(i16::try_from(year).ok()?, i8::try_from(days / 31).ok()?, i8::try_from(days % 31 + 1).ok()?).ok()
+    Date::new(
+        i16::try_from(year).ok()?,
+        i8::try_from(days / 31).ok()?,
+        i8::try_from(days % 31 + 1).ok()?,
+    )
+    .ok()
 }
 
 #[cfg(test)]
@@ -48,7 +56,16 @@ mod tests {
 
     #[test]
     fn easter_is_where_the_calendar_has_it() {
-        for sunday in ["2000-04-23", "2008-03-23", "2011-04-24", "2024-03-31", "2025-04-20", "2026-04-05", "2027-03-28", "2038-04-25"] {
+        for sunday in [
+            "2000-04-23",
+            "2008-03-23",
+            "2011-04-24",
+            "2024-03-31",
+            "2025-04-20",
+            "2026-04-05",
+            "2027-03-28",
+            "2038-04-25",
+        ] {
             assert_eq!(easter_sunday(day(sunday).year()), Some(day(sunday)));
         }
     }

@@ -1,12 +1,13 @@
-//! Text in a payment file: the characters that every bank of SEPA takes (EPC217-08), and no more of them than fit.
+//! Text in a payment file: the characters that every bank of SEPA takes (EPC217-08), and no more of
+//! them than fit.
 
 /// `Max70Text` of names.
 pub const NAME_CHARS_MAX: usize = 70;
 /// `Max140Text`: what the payee reads.
 pub const ENTRY_CHARS_MAX: usize = 140;
 
-/// Letters, digits and `/ - ? : ( ) . , ' +` and spaces, at most `chars_max`; others become the nearest of these. Never
-/// begins or ends with a slash, nor has two of them in a row.
+/// Letters, digits and `/ - ? : ( ) . , ' +` and spaces, at most `chars_max`; others become the
+/// nearest of these. Never begins or ends with a slash, nor has two of them in a row.
 pub fn sepa(text: &str, chars_max: usize) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -22,8 +23,14 @@ pub fn sepa(text: &str, chars_max: usize) -> String {
             '_' => out.push('-'),
             c if is_taken(c) => out.push(c),
             c if c.is_whitespace() => out.push(' '),
-            c => match deunicode::deunicode_char(c).map(str::trim).filter(|near| !near.is_empty()) {
-                Some(near) => out.extend(near.chars().map(|near| if is_taken(near) { near } else { '.' })),
+            c => match deunicode::deunicode_char(c)
+                .map(str::trim)
+                .filter(|near| !near.is_empty())
+            {
+                Some(near) => out.extend(
+                    near.chars()
+                        .map(|near| if is_taken(near) { near } else { '.' }),
+                ),
                 None => out.push('.'),
             },
         }
@@ -31,7 +38,11 @@ pub fn sepa(text: &str, chars_max: usize) -> String {
     while out.contains("//") {
         out = out.replace("//", "/");
     }
-    let cut: String = out.trim_matches([' ', '/']).chars().take(chars_max).collect();
+    let cut: String = out
+        .trim_matches([' ', '/'])
+        .chars()
+        .take(chars_max)
+        .collect();
     cut.trim_end_matches([' ', '/']).to_owned()
 }
 

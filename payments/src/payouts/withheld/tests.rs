@@ -1,4 +1,5 @@
-//! Chains of sellers whose customers pay, or do not: what each withholds, and that no commission is paid from nothing.
+//! Chains of sellers whose customers pay, or do not: what each withholds, and that no commission is
+//! paid from nothing.
 
 use super::*;
 use proptest::prelude::*;
@@ -60,7 +61,10 @@ impl Books {
     fn pass(&mut self, customer: TenantId, prices: &[i64], first: usize, sign: i64) {
         let charged = |link: usize| if link < first { 0 } else { prices[link] };
         for (link, seller) in above(customer).into_iter().enumerate() {
-            let (lost, gained) = (charged(link + 1) - charged(link), charged(0) - charged(link));
+            let (lost, gained) = (
+                charged(link + 1) - charged(link),
+                charged(0) - charged(link),
+            );
             *self.passed.entry((seller, customer)).or_default() += sign * lost.min(gained).max(0);
             *self.gained.entry((seller, customer)).or_default() += sign * (-lost).max(0);
         }
@@ -94,7 +98,11 @@ impl Books {
     }
     /// Through its customers, without what it buys for itself.
     fn earned(&self, seller: TenantId) -> i64 {
-        self.commission.iter().filter(|((of, _), _)| *of == seller).map(|(_, cents)| cents).sum()
+        self.commission
+            .iter()
+            .filter(|((of, _), _)| *of == seller)
+            .map(|(_, cents)| cents)
+            .sum()
     }
     /// Bought for itself.
     fn own(&self, seller: TenantId) -> i64 {
@@ -109,15 +117,21 @@ impl Books {
     fn came_in(&self, tenant: TenantId) -> i64 {
         self.came_in.get(&tenant).copied().unwrap_or_default()
     }
-    /// What came in for a customer's usage, less the platform's part of it: commission can come from that alone.
+    /// What came in for a customer's usage, less the platform's part of it: commission can come
+    /// from that alone.
     fn left(&self, customer: TenantId) -> i64 {
-        let paid_for = self.came_in(customer).min(self.charged.get(&customer).copied().unwrap_or_default());
+        let paid_for = self
+            .came_in(customer)
+            .min(self.charged.get(&customer).copied().unwrap_or_default());
         (paid_for - self.revenue(customer).max(0)).max(0)
     }
 
     /// As it is read from a database: who is below zero, and every reseller.
     fn shares(&self) -> Shares {
-        let tenants = CUSTOMERS.iter().filter(|&&customer| self.balance(customer) < 0).chain(&SELLERS);
+        let tenants = CUSTOMERS
+            .iter()
+            .filter(|&&customer| self.balance(customer) < 0)
+            .chain(&SELLERS);
         let debtors = tenants.map(|&tenant| Debtor {
             tenant,
             sellers: above(tenant),
@@ -127,37 +141,89 @@ impl Books {
         });
         let mut earned: HashMap<TenantId, Earned> = HashMap::new();
         for seller in SELLERS {
-            let (kept, given) = (Cents(self.accrued(seller) + self.own(seller).max(0)), Cents((-self.own(seller)).max(0)));
-            earned.insert(seller, Earned { kept, given, paid_out: Cents(self.paid_out(seller)), ..Earned::default() });
+            let (kept, given) = (
+                Cents(self.accrued(seller) + self.own(seller).max(0)),
+                Cents((-self.own(seller)).max(0)),
+            );
+            earned.insert(
+                seller,
+                Earned {
+                    kept,
+                    given,
+                    paid_out: Cents(self.paid_out(seller)),
+                    ..Earned::default()
+                },
+            );
         }
         for (&(seller, customer), &cents) in &self.commission {
-            let below = above(customer).into_iter().take_while(|&one| one != seller).map(Through::Reseller);
-            for through in [Through::Customer(customer), Through::Reseller(customer)].into_iter().chain(below) {
+            let below = above(customer)
+                .into_iter()
+                .take_while(|&one| one != seller)
+                .map(Through::Reseller);
+            for through in [Through::Customer(customer), Through::Reseller(customer)]
+                .into_iter()
+                .chain(below)
+            {
                 let earned = earned.entry(seller).or_default();
                 earned.through.entry(through).or_default().0 += cents;
-                earned.gained.entry(through).or_default().0 += self.gained.get(&(seller, customer)).copied().unwrap_or_default();
+                earned.gained.entry(through).or_default().0 += self
+                    .gained
+                    .get(&(seller, customer))
+                    .copied()
+                    .unwrap_or_default();
             }
         }
         withhold(debtors.collect(), &self.losses(PLATFORM), &earned).unwrap()
     }
 
     fn losses(&self, seller: TenantId) -> Vec<Loss> {
-        let below = |customer: TenantId| above(customer).into_iter().take_while(|&one| one != seller).collect::<Vec<_>>();
-        let earned: Vec<(TenantId, i64)> = match seller {
-            PLATFORM => self.revenue.iter().map(|(&customer, &cents)| (customer, cents)).collect(),
-            _ => self.commission.iter().filter(|((of, _), _)| *of == seller).map(|((_, customer), cents)| (*customer, *cents)).collect(),
+        let below = |customer: TenantId| {
+            above(customer)
+                .into_iter()
+                .take_while(|&one| one != seller)
+                .collect::<Vec<_>>()
         };
-        let passed = |customer| self.passed.get(&(seller, customer)).copied().unwrap_or_default();
-        let lost = earned.into_iter().map(|(customer, cents)| (customer, (-cents).max(0), passed(customer)));
+        let earned: Vec<(TenantId, i64)> = match seller {
+            PLATFORM => self
+                .revenue
+                .iter()
+                .map(|(&customer, &cents)| (customer, cents))
+                .collect(),
+            _ => self
+                .commission
+                .iter()
+                .filter(|((of, _), _)| *of == seller)
+                .map(|((_, customer), cents)| (*customer, *cents))
+                .collect(),
+        };
+        let passed = |customer| {
+            self.passed
+                .get(&(seller, customer))
+                .copied()
+                .unwrap_or_default()
+        };
+        let lost = earned
+            .into_iter()
+            .map(|(customer, cents)| (customer, (-cents).max(0), passed(customer)));
         let lost = lost.filter(|(_, cents, passed)| *cents > 0 || *passed > 0);
-        let loss = |(customer, cents, passed)| Loss { customer, sellers: below(customer), cents: Cents(cents), passed: Cents(passed) };
+        let loss = |(customer, cents, passed)| Loss {
+            customer,
+            sellers: below(customer),
+            cents: Cents(cents),
+            passed: Cents(passed),
+        };
         let mut losses: Vec<Loss> = lost.map(loss).collect();
         losses.sort_by_key(|loss| loss.customer);
         losses
     }
 
     fn withheld(&self, seller: TenantId) -> i64 {
-        self.shares().get(&seller).into_iter().flatten().map(|one| one.cents.0).sum()
+        self.shares()
+            .get(&seller)
+            .into_iter()
+            .flatten()
+            .map(|one| one.cents.0)
+            .sum()
     }
 
     /// Signed: below zero it is a debt.
@@ -183,10 +249,19 @@ impl Books {
             } else {
                 "other"
             };
-            let lines = shares.iter().map(|one| format!("{name} {} of {} by {}", one.cents, one.shortfall, one.tenant.0));
+            let lines = shares.iter().map(|one| {
+                format!(
+                    "{name} {} of {} by {}",
+                    one.cents, one.shortfall, one.tenant.0
+                )
+            });
             lines.collect::<Vec<_>>().join(", ")
         };
-        self.shares().iter().map(line).collect::<Vec<_>>().join(", ")
+        self.shares()
+            .iter()
+            .map(line)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 
@@ -220,10 +295,17 @@ fn each_customer_is_borne_by_its_own_commission() {
     books.pay_in(FIVE, 390);
     books.sell(SIX, &[1000, 600], 0);
     books.pay_in(SIX, 1000);
-    assert_eq!(books.told(), "upper 150 of 1000 by 4, lower 250 of 1000 by 4, lower 10 of 10 by 5");
+    assert_eq!(
+        books.told(),
+        "upper 150 of 1000 by 4, lower 250 of 1000 by 4, lower 10 of 10 by 5"
+    );
     assert_eq!((books.payable(LOWER), books.payable(UPPER)), (90, 500));
     books.pay_in(FOUR, 1000);
-    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (340, 650), "it pays later");
+    assert_eq!(
+        (books.payable(LOWER), books.payable(UPPER)),
+        (340, 650),
+        "it pays later"
+    );
 }
 
 #[test]
@@ -237,15 +319,23 @@ fn what_is_given_back_after_the_payout_is_a_debt() {
     // A refund, or a lost dispute.
     books.pay_in(FOUR, -300);
     assert_eq!((books.payable(LOWER), books.payable(UPPER)), (-250, -50));
-    // Later commission is set off against it. The debt of the one below is not the other's, but it waits for it with what it
-    // earned through that one.
+    // Later commission is set off against it. The debt of the one below is not the other's, but it
+    // waits for it with what it earned through that one.
     books.sell(FIVE, &[400, 300, 200], 0);
     books.pay_in(FIVE, 400);
     assert_eq!((books.payable(LOWER), books.payable(UPPER)), (-150, 0));
-    assert!(books.told().contains("upper 50 of 150 by 3"), "{}", books.told());
+    assert!(
+        books.told().contains("upper 50 of 150 by 3"),
+        "{}",
+        books.told()
+    );
     books.sell(SIX, &[400, 200], 0);
     books.pay_in(SIX, 400);
-    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (-150, 100), "no more than the debt");
+    assert_eq!(
+        (books.payable(LOWER), books.payable(UPPER)),
+        (-150, 100),
+        "no more than the debt"
+    );
     books.void(SIX, &[400, 200], 0);
     books.pay_in(SIX, -400);
     books.pay_in(FOUR, 300);
@@ -261,7 +351,8 @@ fn what_was_paid_out_is_not_there_again_for_those_above() {
     books.sell(FOUR, &[800, 0, 0], 0);
     books.pay_in(FOUR, 800);
     books.pay_out(LOWER);
-    // Nobody pays for this: the lower one bears it with what it has got already, and the upper one earned it from nothing.
+    // Nobody pays for this: the lower one bears it with what it has got already, and the upper one
+    // earned it from nothing.
     books.sell(FOUR, &[500, 500, 0], 0);
     assert_eq!(books.told(), "upper 500 of 500 by 3, lower 500 of 500 by 4");
     assert_eq!((books.payable(LOWER), books.payable(UPPER)), (-500, 0));
@@ -278,7 +369,10 @@ fn what_is_sold_below_cost_is_borne_by_those_below_first() {
     assert_eq!(books.told(), "lower 299 of 299 by 4");
     assert_eq!((books.payable(LOWER), books.payable(UPPER)), (700, -299));
     books.pay_in(UPPER, 199);
-    assert_eq!((books.told().as_str(), books.payable(LOWER)), ("lower 100 of 100 by 4", 899));
+    assert_eq!(
+        (books.told().as_str(), books.payable(LOWER)),
+        ("lower 100 of 100 by 4", 899)
+    );
     // What it earned from another pays for it as well.
     books.sell(SIX, &[400, 300], 0);
     books.pay_in(SIX, 400);
@@ -291,7 +385,10 @@ fn what_the_platform_lost_is_borne_like_any_loss() {
     let mut books = Books::default();
     books.sell(SIX, &[1000, 750], 0);
     books.sell(SIX, &[-1000, -900], 0);
-    assert_eq!((books.told().as_str(), books.payable(UPPER)), ("upper 150 of 150 by 6", 0));
+    assert_eq!(
+        (books.told().as_str(), books.payable(UPPER)),
+        ("upper 150 of 150 by 6", 0)
+    );
     // The customer buys something else, and pays: the platform has its part.
     books.sell(SIX, &[1000, 900], 0);
     books.pay_in(SIX, 1000);
@@ -316,7 +413,10 @@ fn what_a_seller_gets_back_for_its_own_purchases_is_no_commission() {
     let mut books = Books::default();
     books.sell(UPPER, &[500], 0);
     books.sell(UPPER, &[-600], 0);
-    assert_eq!((books.told().as_str(), books.payable(UPPER)), ("upper 100 of 100 by 2", 0));
+    assert_eq!(
+        (books.told().as_str(), books.payable(UPPER)),
+        ("upper 100 of 100 by 2", 0)
+    );
     books.sell(SIX, &[400, 300], 0);
     books.pay_in(SIX, 400);
     assert_eq!(books.payable(UPPER), 100, "what it earned it gets");
@@ -328,12 +428,17 @@ fn a_payout_does_not_hide_a_loss_that_is_sold_downwards() {
     books.sell(SIX, &[1000, 750], 0);
     books.pay_in(SIX, 1000);
     books.pay_out(UPPER);
-    // Nobody pays for this. The upper one has 250 on its balance for it, and loses as much on what the lower one sells.
+    // Nobody pays for this. The upper one has 250 on its balance for it, and loses as much on what
+    // the lower one sells.
     books.sell(CUSTOMERS[3], &[1000, 1000, 750], 0);
     books.sell(FOUR, &[1000, 500, 750], 0);
     books.pay_in(FOUR, 1000);
     assert_eq!((books.paid_out(UPPER), books.balance(UPPER)), (250, 0));
-    assert_eq!((books.payable(LOWER), books.payable(UPPER)), (250, -250), "what came in for it less the platform's part");
+    assert_eq!(
+        (books.payable(LOWER), books.payable(UPPER)),
+        (250, -250),
+        "what came in for it less the platform's part"
+    );
     // It waits for no more than that, and never owes it.
     books.pay_in(UPPER, 100);
     assert_eq!(books.payable(LOWER), 350);
@@ -359,22 +464,45 @@ fn a_reseller_that_buys_for_nothing_is_short_itself() {
     books.sell(FOUR, &[1000, 0, 0], 0);
     books.sell(FIVE, &[0, 1000, 750], 0);
     assert_eq!(books.balance(LOWER), 0);
-    assert_eq!(books.told(), "upper 250 of 1000 by 3, lower 1000 of 1000 by 4");
+    assert_eq!(
+        books.told(),
+        "upper 250 of 1000 by 3, lower 1000 of 1000 by 4"
+    );
     // Or it was paid out before.
     let mut books = Books::default();
     books.sell(FOUR, &[1000, 0, 0], 0);
     books.pay_in(FOUR, 1000);
     books.pay_out(LOWER);
     books.sell(FIVE, &[0, 1000, 750], 0);
-    assert_eq!((books.told().as_str(), books.payable(UPPER)), ("upper 250 of 1000 by 3", 0));
+    assert_eq!(
+        (books.told().as_str(), books.payable(UPPER)),
+        ("upper 250 of 1000 by 3", 0)
+    );
 }
 
 #[test]
 fn without_the_history_the_whole_sum_stands_for_any_customer() {
-    let debtor = |tenant, balance| Debtor { tenant, sellers: vec![UPPER], balance: Cents(balance), paid_out: Cents::ZERO, losses: vec![] };
-    let unknown = HashMap::from([(UPPER, Earned { unknown: Some(Cents(100)), ..Earned::default() })]);
+    let debtor = |tenant, balance| Debtor {
+        tenant,
+        sellers: vec![UPPER],
+        balance: Cents(balance),
+        paid_out: Cents::ZERO,
+        losses: vec![],
+    };
+    let unknown = HashMap::from([(
+        UPPER,
+        Earned {
+            unknown: Some(Cents(100)),
+            ..Earned::default()
+        },
+    )]);
     let shares = withhold(vec![debtor(SIX, -70), debtor(FIVE, -70)], &[], &unknown).unwrap();
-    let of = |tenant, cents| Withheld { tenant, because: Because::Unpaid, shortfall: Cents(70), cents: Cents(cents) };
+    let of = |tenant, cents| Withheld {
+        tenant,
+        because: Because::Unpaid,
+        shortfall: Cents(70),
+        cents: Cents(cents),
+    };
     assert_eq!(shares[&UPPER], [of(FIVE, 70), of(SIX, 30)]);
     let least = withhold(vec![debtor(SIX, i64::MIN)], &[], &unknown);
     assert_eq!(least, Err(Overflow));
@@ -382,7 +510,8 @@ fn without_the_history_the_whole_sum_stands_for_any_customer() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// A customer, or a reseller for itself; prices from its link up, the first link that is charged.
+    /// A customer, or a reseller for itself; prices from its link up, the first link that is
+    /// charged.
     Sell(usize, [i64; 3], usize),
     /// Customers and resellers; never taken back here.
     PayIn(usize, i64),
@@ -391,10 +520,14 @@ enum Step {
     Void(usize),
 }
 
-/// `fair`: nobody sells below cost, and every link is charged. Else prices may be below zero: what was charged under other
-/// terms is given back.
+/// `fair`: nobody sells below cost, and every link is charged. Else prices may be below zero: what
+/// was charged under other terms is given back.
 fn steps(fair: bool) -> impl Strategy<Value = Vec<Step>> {
-    let price = if fair { (0..2000_i64).boxed() } else { prop_oneof![3 => 0..2000_i64, 1 => -2000..0_i64].boxed() };
+    let price = if fair {
+        (0..2000_i64).boxed()
+    } else {
+        prop_oneof![3 => 0..2000_i64, 1 => -2000..0_i64].boxed()
+    };
     let prices = prop::collection::vec(price, 3).prop_map(move |mut prices| {
         if fair {
             prices.sort_unstable_by(|a, b| b.cmp(a));
@@ -412,7 +545,9 @@ fn steps(fair: bool) -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn tenant(index: usize) -> TenantId {
-    *CUSTOMERS.get(index).unwrap_or_else(|| &SELLERS[index - CUSTOMERS.len()])
+    *CUSTOMERS
+        .get(index)
+        .unwrap_or_else(|| &SELLERS[index - CUSTOMERS.len()])
 }
 
 /// A sale, and what it charged from which link on.
@@ -437,11 +572,14 @@ fn play(books: &mut Books, sales: &mut Vec<Sale>, step: &Step) {
     }
 }
 
-/// Paid, payable, and what there is to pay it from: what came in for usage less the platform's part, and what the sellers
-/// paid in themselves.
+/// Paid, payable, and what there is to pay it from: what came in for usage less the platform's
+/// part, and what the sellers paid in themselves.
 fn sums(books: &Books) -> (i64, i64, i64) {
     let paid = SELLERS.iter().map(|&seller| books.paid_out(seller)).sum();
-    let payable = SELLERS.iter().map(|&seller| books.payable(seller).max(0)).sum();
+    let payable = SELLERS
+        .iter()
+        .map(|&seller| books.payable(seller).max(0))
+        .sum();
     let left: i64 = CUSTOMERS.iter().map(|&customer| books.left(customer)).sum();
     let own: i64 = SELLERS.iter().map(|&seller| books.came_in(seller)).sum();
     (paid, payable, left + own)
@@ -483,7 +621,8 @@ proptest! {
                 lines.map(|one| one.cents.0).sum::<i64>()
             };
             let debt: i64 = SELLERS.iter().map(|&seller| (lost(seller) - waits(seller)).max(0)).sum();
-            prop_assert!(payable == 0 || paid + payable - debt <= most, "{paid} + {payable} - {debt} of {most}: {books:?}");
+            prop_assert!(payable == 0 || paid + payable - debt <= most, "{paid} + {payable} - \
+                {debt} of {most}: {books:?}");
             let came_in: i64 = books.came_in.values().sum();
             prop_assert!(paid + payable <= came_in, "{paid} + {payable} of {came_in}: {books:?}");
             // The platform's books are at zero with it.
@@ -492,8 +631,9 @@ proptest! {
         }
     }
 
-    /// Nothing is voided, nothing that came in is taken back, and nobody uses more than it paid for where sellers earned
-    /// something already: then nobody owes anything back, whatever was paid out before.
+    /// Nothing is voided, nothing that came in is taken back, and nobody uses more than it paid for
+    /// where sellers earned something already: then nobody owes anything back, whatever was paid
+    /// out before.
     #[test]
     fn what_was_paid_out_hides_no_loss(steps in steps(false)) {
         let (mut books, mut sales) = (Books::default(), Vec::new());

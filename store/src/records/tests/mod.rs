@@ -1,4 +1,5 @@
-//! The records, each test once per database: round trips, constraints, and an audit log row for every write.
+//! The records, each test once per database: round trips, constraints, and an audit log row for
+//! every write.
 
 /// Stamps `async fn name(world: World)` as a test on every database.
 macro_rules! on_every_database {
@@ -37,7 +38,10 @@ mod wall;
 
 use super::*;
 use crate::db::{Db, PostgresOptions};
-use ::tenants::{Agreement, ApiKey, Authority, Collect, NotAllowed, OnExhausted, Pricing, Scope, Tenant, TenantKind};
+use ::tenants::{
+    Agreement, ApiKey, Authority, Collect, NotAllowed, OnExhausted, Pricing, Scope, Tenant,
+    TenantKind,
+};
 use rating::card::CardDoc;
 use rating::{AgreementId, Cents, Currency, RateCardId};
 use smallvec::SmallVec;
@@ -61,8 +65,14 @@ enum Kept {
 impl Kept {
     async fn open(&self) -> Db {
         match self {
-            Self::Sqlite(directory) => Db::open_sqlite(&directory.path().join("centwise.db")).await.unwrap(),
-            Self::Postgres(database) => Db::open_postgres(database.url(), &PostgresOptions::default()).await.unwrap(),
+            Self::Sqlite(directory) => Db::open_sqlite(&directory.path().join("centwise.db"))
+                .await
+                .unwrap(),
+            Self::Postgres(database) => {
+                Db::open_postgres(database.url(), &PostgresOptions::default())
+                    .await
+                    .unwrap()
+            }
         }
     }
 }
@@ -72,7 +82,14 @@ fn at(secs: i64) -> Instant {
 }
 
 fn actor(tenant: TenantId) -> Actor {
-    Actor { key: Some(ApiKeyId(900)), tenant, at: at(DAY), request_id: "req-1".into(), reason: Some("a test".into()), once: None }
+    Actor {
+        key: Some(ApiKeyId(900)),
+        tenant,
+        at: at(DAY),
+        request_id: "req-1".into(),
+        reason: Some("a test".into()),
+        once: None,
+    }
 }
 
 fn platform() -> Tenant {
@@ -81,7 +98,8 @@ fn platform() -> Tenant {
 }
 
 fn tenant(id: TenantId, name: &str, kind: TenantKind, parent: Option<&Tenant>) -> Tenant {
-    let mut path: SmallVec<[TenantId; 4]> = parent.map(|parent| parent.path.clone()).unwrap_or_default();
+    let mut path: SmallVec<[TenantId; 4]> =
+        parent.map(|parent| parent.path.clone()).unwrap_or_default();
     path.push(id);
     let root = path.get(1).copied().unwrap_or(id);
     Tenant {
@@ -116,7 +134,10 @@ fn key(id: i64, tenant: &Tenant) -> ApiKey {
 }
 
 fn new(tenant: &Tenant) -> NewTenant {
-    NewTenant { tenant: tenant.clone(), personal_key: *blake3::hash(&tenant.id.0.to_be_bytes()).as_bytes() }
+    NewTenant {
+        tenant: tenant.clone(),
+        personal_key: *blake3::hash(&tenant.id.0.to_be_bytes()).as_bytes(),
+    }
 }
 
 fn commission(id: i64, buyer: &Tenant, from: i64, until: Option<i64>) -> Agreement {
@@ -125,7 +146,9 @@ fn commission(id: i64, buyer: &Tenant, from: i64, until: Option<i64>) -> Agreeme
         buyer: buyer.id,
         seller: buyer.parent.unwrap_or(TenantId(0)),
         currency: Currency::EUR,
-        pricing: Pricing::Commission { commission_bp: 2500 },
+        pricing: Pricing::Commission {
+            commission_bp: 2500,
+        },
         collect: Collect::Reseller,
         credit_limit: Some(Cents(5)),
         on_exhausted: OnExhausted::Refuse,
@@ -140,7 +163,14 @@ fn commission(id: i64, buyer: &Tenant, from: i64, until: Option<i64>) -> Agreeme
 }
 
 fn card(id: i64, owner: &Tenant, name: &str) -> RateCard {
-    RateCard { id: RateCardId(id), owner: owner.id, root: owner.root, name: name.into(), currency: Currency::EUR, created_at: at(3) }
+    RateCard {
+        id: RateCardId(id),
+        owner: owner.id,
+        root: owner.root,
+        name: name.into(),
+        currency: Currency::EUR,
+        created_at: at(3),
+    }
 }
 
 fn doc(prefix: &str) -> CardDoc {
@@ -164,10 +194,21 @@ impl World {
         let db = kept.open().await;
         let records = Records::new(&db);
         let platform = platform();
-        let admin = ApiKey { scope: Scope::PlatformAdmin, ..key(901, &platform) };
-        let made = records.ensure_platform(&actor(platform.id), &new(&platform), &admin).await.unwrap();
+        let admin = ApiKey {
+            scope: Scope::PlatformAdmin,
+            ..key(901, &platform)
+        };
+        let made = records
+            .ensure_platform(&actor(platform.id), &new(&platform), &admin)
+            .await
+            .unwrap();
         assert_eq!(made, Platform::Created(platform.clone()));
-        Self { records, db, platform, kept }
+        Self {
+            records,
+            db,
+            platform,
+            kept,
+        }
     }
 
     fn by(&self) -> Actor {
@@ -175,22 +216,45 @@ impl World {
     }
 
     async fn reseller(&self, id: i64, name: &str, parent: &Tenant) -> Tenant {
-        self.make(tenant(TenantId(id), name, TenantKind::Reseller, Some(parent))).await
+        self.make(tenant(
+            TenantId(id),
+            name,
+            TenantKind::Reseller,
+            Some(parent),
+        ))
+        .await
     }
 
     async fn customer(&self, id: i64, name: &str, parent: &Tenant) -> Tenant {
-        self.make(tenant(TenantId(id), name, TenantKind::Customer, Some(parent))).await
+        self.make(tenant(
+            TenantId(id),
+            name,
+            TenantKind::Customer,
+            Some(parent),
+        ))
+        .await
     }
 
     async fn make(&self, tenant: Tenant) -> Tenant {
-        self.records.create_tenant(&self.by(), &new(&tenant)).await.unwrap();
+        self.records
+            .create_tenant(&self.by(), &new(&tenant))
+            .await
+            .unwrap();
         tenant
     }
 
     /// Resource and action of every entry, oldest first.
     async fn log(&self) -> Vec<String> {
-        let page = self.records.audit_log(&self.platform, &AuditFilter::default(), None, LIST_ROWS_MAX).await.unwrap();
-        page.data.iter().rev().map(|entry| format!("{} {}", entry.resource, entry.action)).collect()
+        let page = self
+            .records
+            .audit_log(&self.platform, &AuditFilter::default(), None, LIST_ROWS_MAX)
+            .await
+            .unwrap();
+        page.data
+            .iter()
+            .rev()
+            .map(|entry| format!("{} {}", entry.resource, entry.action))
+            .collect()
     }
 }
 
