@@ -144,7 +144,7 @@ mod tests {
             };
             match inline {
                 InlineExpression::VariableReference { id } => {
-                    drop(into.insert(id.name.trim_end_matches("-shown").to_owned()))
+                    into.insert(id.name.trim_end_matches("-shown").to_owned());
                 }
                 other => panic!("catalogues use arguments and plurals only: {other:?}"),
             }
