@@ -6,8 +6,8 @@
 mod common;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use formats::input::{Parsed, Row, asterisk, cdr::Options, cloudevents, freeswitch, json, ndjson};
 use metering::command::UsageEvent;
-use metering::input::{Parsed, Row, asterisk, cdr::Options, cloudevents, freeswitch, json, ndjson};
 use rating::Quantity;
 use std::hint::black_box;
 

@@ -2,8 +2,8 @@
 
 use crate::lacks::Lack;
 use compact_str::CompactString;
+pub use formats::{BATCH_EVENTS_MAX, Problem, UsageEvent};
 use ledger::{AccountKey, Limit, Posting};
-use rating::money::Rate as Amount;
 use rating::{
     Cents, Currency, Instant, Quantity, TenantId,
     ids::{ApiKeyId, HoldId},
@@ -12,8 +12,6 @@ use smallvec::SmallVec;
 use store::journal::{Kind, OpenLink, Record, Seq};
 use tenants::Scope;
 
-/// Events of one batch.
-pub const BATCH_EVENTS_MAX: usize = 10_000;
 /// Bytes of one request body.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How far ahead of the engine's clock an event may be.
@@ -30,65 +28,12 @@ pub struct Caller {
     pub key: Option<ApiKeyId>,
 }
 
-/// A usage event as parsed and validated for form (not yet against the directory).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct UsageEvent {
-    pub id: String,
-    /// Default "default".
-    pub source: CompactString,
-    /// The customer's external id or `ten_…` id.
-    pub customer: CompactString,
-    pub meter: CompactString,
-    pub quantity: Quantity,
-    pub amount: Option<Amount>,
-    pub at: Instant,
-    /// As sent; normalised by the engine with the customer's country.
-    pub destination: Option<CompactString>,
-    pub origin: Option<CompactString>,
-    /// Sorted by name.
-    pub attributes: Vec<(String, String)>,
-    /// The hold this usage captures (its id or the caller's key).
-    pub hold: Option<String>,
-    /// The record as received, for formats that are not our own.
-    pub raw: Option<String>,
-}
-
-/// A refusal: which field, what was expected, a stable code. Becomes problem+json.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub struct Problem {
-    /// Stable: `invalid_json`, `missing_field`, `invalid_field`, `unknown_field`, `id_conflict`,
-    /// `future_event`, `impossible_duration`, `not_found`, `insufficient_balance`, `hold_over`,
-    /// `overloaded`, …
-    pub code: &'static str,
-    /// JSON pointer-like path of the field, if one is to blame: `quantity`, `rates[3].prefixes[0]`.
-    pub field: Option<String>,
-    pub detail: String,
-}
-
 impl HoldAnswer {
     pub(crate) fn covered(self) -> Covered {
         if self.looks.is_empty() {
             Covered::Hold(self)
         } else {
             Covered::Looks(self.looks)
-        }
-    }
-}
-
-impl Problem {
-    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            code,
-            field: None,
-            detail: detail.into(),
-        }
-    }
-    pub fn field(code: &'static str, field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            code,
-            field: Some(field.into()),
-            detail: detail.into(),
         }
     }
 }

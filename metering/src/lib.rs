@@ -1,6 +1,6 @@
 //! Usage in, money moved: validate, dedupe, chain, rate, batch, commit, reply.
 //!
-//! An event's way: [`input`] (bytes → event) → [`prepare`] (customer, chain, cards, measuring, in
+//! An event's way: `formats` (bytes → event) → [`prepare`] (customer, chain, cards, measuring, in
 //! the caller's task) → [`committer`] (one turn after another, one transaction for all that waits)
 //! → answer.
 //!
@@ -17,7 +17,6 @@ pub mod command;
 pub mod committer;
 mod counters;
 pub mod customers;
-pub mod deck;
 pub mod digest;
 pub mod directory;
 pub mod engine;
@@ -26,7 +25,6 @@ mod flats;
 mod flights;
 pub mod hold_name;
 pub mod holds;
-pub mod input;
 mod kept;
 pub mod keys;
 pub mod lacks;
@@ -35,7 +33,6 @@ mod locate;
 pub mod lookout;
 pub mod member;
 pub mod money;
-pub mod numbers;
 pub mod offline;
 mod overrule;
 pub mod plan;
@@ -46,7 +43,6 @@ mod reclassify;
 mod reporters;
 pub mod segments;
 mod shares;
-pub mod sheet;
 pub mod standing;
 pub mod states;
 mod taken;

@@ -7,9 +7,9 @@
 //! order, whatever their age: nothing is late, nothing too early.
 
 use crate::command::UsageEvent;
-use crate::input::cdr;
 use crate::member;
 use crate::prepare::{self, Asked};
+use formats::input::cdr;
 use rating::aggregate::{self, Known, MemberChange, Newest};
 use rating::card::{Aggregation, CALL_UNIT, CardDoc, MeterTerms};
 use rating::compile::CompiledCard;

@@ -1,8 +1,8 @@
-//! The prefixes of a card against the numbers that they will meet ([`crate::numbers`]). A deck's
+//! The prefixes of a card against the numbers that they will meet ([`formats::numbers`]). A deck's
 //! own are read as numbers are; those of a card that somebody wrote are digits, and may be none
 //! that a number begins with.
 
-use crate::numbers;
+use formats::numbers;
 use rating::card::CardDoc;
 use rating::validate::{MISTAKES_MAX, Mistake};
 

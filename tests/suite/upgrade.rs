@@ -5,8 +5,8 @@
 //! `before_reporters.csv` with the key of Muster Telecom's switch, then call 1795165644.1 voided by
 //! Muster Telecom with the key `void-1`. Its books are those that this build answered for.
 
+use formats::input::{Row, ndjson, table};
 use metering::command::{Caller, Outcome, UsageEvent, VoidRequest};
-use metering::input::{Row, ndjson, table};
 use metering::{Directory, Engine};
 use rating::{Currency, Instant, TenantId};
 use serde_json::json;

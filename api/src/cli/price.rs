@@ -6,9 +6,10 @@
 use super::progress::Progress;
 use super::{Ended, counted};
 use anyhow::{Context, anyhow};
-use metering::input::json::{self, Defaults};
+use formats::input::json::{self, Defaults};
+use formats::sheet;
 use metering::offline::{Offline, Priced};
-use metering::{prefixes, sheet};
+use metering::prefixes;
 use rating::card::CardDoc;
 use rating::validate::{Mistake, parse_card};
 use rating::{Cents, Currency, Exact};

@@ -13,9 +13,9 @@ use crate::state::App;
 use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::response::Response;
+use formats::input::cdr::{self, Options, SecondsField};
+use formats::input::{self, Row, asterisk, freeswitch};
 use metering::command::Problem;
-use metering::input::cdr::{self, Options, SecondsField};
-use metering::input::{self, Row, asterisk, freeswitch};
 use rating::card::CALL_UNIT;
 use serde::Deserialize;
 

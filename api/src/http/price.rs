@@ -10,8 +10,8 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use formats::input::json::{self, Defaults};
 use metering::command::UsageEvent;
-use metering::input::json::{self, Defaults};
 use rating::Instant;
 use serde::Serialize;
 

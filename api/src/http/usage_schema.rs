@@ -1,4 +1,4 @@
-//! Reports of usage in the OpenAPI document. They are read by `metering::input`, in place and
+//! Reports of usage in the OpenAPI document. They are read by `formats::input`, in place and
 //! faster than by types like these.
 
 use crate::http::card_schema::Decimal;

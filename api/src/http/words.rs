@@ -73,8 +73,8 @@ words_of! {
     BlockPolicy = rating::card::BlockPolicy { AllTiers, TopTier }
     Collect = tenants::Collect { Platform, Reseller }
     ConversionOp = rating::card::ConversionOp { Multiply, Divide }
-    DeckDateForm = metering::input::when::DateForm { YearFirst, DayFirst, MonthFirst, EpochSeconds, EpochMillis }
-    DeckMode = metering::deck::Mode { Full, Partial }
+    DeckDateForm = formats::input::when::DateForm { YearFirst, DayFirst, MonthFirst, EpochSeconds, EpochMillis }
+    DeckMode = formats::deck::Mode { Full, Partial }
     DeliveryState = store::records::DeliveryState { Waiting, Delivered, Failed, Logged }
     HoldState = ledger::HoldState { Open, Captured, Released, Expired }
     NoticeKind = store::records::NoticeKind {

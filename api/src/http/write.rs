@@ -508,7 +508,7 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
     if let Ok(value) = json::from_slice(bytes) {
         return match std::str::from_utf8(bytes)
             .ok()
-            .and_then(metering::input::given_twice)
+            .and_then(formats::input::given_twice)
         {
             Some(path) => Err(ApiProblem::field("invalid_field", path, "given twice")),
             None => Ok(value),
@@ -672,7 +672,7 @@ mod tests {
                 .as_deref(),
             Some("map")
         );
-        let options = read_map::<metering::deck::DeckOptions>("[]")
+        let options = read_map::<formats::deck::DeckOptions>("[]")
             .unwrap_err()
             .problem;
         assert_eq!(options.detail, "expected an object, found a list");

@@ -208,8 +208,8 @@ mod tests {
                 .all(|&c| People::root_of(c as usize) == People::root_of(who[0] as usize)),
             "one root"
         );
-        let parsed: Vec<_> = metering::input::ndjson::rows(&body);
-        let id = |row: metering::input::Row| row.into_parsed().unwrap().unwrap().id;
+        let parsed: Vec<_> = formats::input::ndjson::rows(&body);
+        let id = |row: formats::input::Row| row.into_parsed().unwrap().unwrap().id;
         parsed.into_iter().map(id).collect()
     }
 

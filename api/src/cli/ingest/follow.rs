@@ -16,8 +16,8 @@ use super::{Args, Progress, Summary, check_meter, send};
 use crate::cli::client::{Connection, Denied};
 use crate::cli::session::Session;
 use anyhow::{Context, bail};
+use formats::input::{self, Row};
 use metering::command::Problem;
-use metering::input::{self, Row};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -513,13 +513,13 @@ impl Follower<'_> {
     /// What cannot be read piece by piece.
     fn check_bytes(&self, first: &[u8]) -> anyhow::Result<()> {
         let file = self.args.file.display();
-        if metering::sheet::is_utf16(first) {
+        if formats::sheet::is_utf16(first) {
             bail!(
                 "{file} is in UTF-16, which --follow does not read: {WITHOUT_FOLLOW}, or have it \
                     written in UTF-8"
             );
         }
-        if metering::sheet::has_only_returns(first) {
+        if formats::sheet::has_only_returns(first) {
             bail!(
                 "the lines of {file} end with a carriage return alone, which --follow does not \
                     read: {WITHOUT_FOLLOW}"

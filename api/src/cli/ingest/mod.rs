@@ -15,9 +15,9 @@ use super::client::{Call, Connection};
 use super::progress::Progress;
 use super::session::{Session, Target};
 use anyhow::{Context, bail};
+use formats::input::Row;
+use formats::input::cdr::{METER, not_in_seconds};
 use metering::command::UsageEvent;
-use metering::input::Row;
-use metering::input::cdr::{METER, not_in_seconds};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rating::card::CALL_UNIT;
 use rows::Reading;
@@ -206,7 +206,7 @@ async fn post(
     Ok(())
 }
 
-/// The JSON form of an event, as `metering::input::json` reads it.
+/// The JSON form of an event, as `formats::input::json` reads it.
 fn as_json(event: &UsageEvent) -> serde_json::Value {
     let mut value = json!({
         "id": event.id, "source": event.source, "customer": event.customer, "meter": event.meter, "quantity": event.quantity, "at": event.at,

@@ -2,7 +2,7 @@
 
 use super::rows::Reading;
 use anyhow::bail;
-use metering::input::Row;
+use formats::input::Row;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -94,7 +94,7 @@ pub fn lines_above(file: &mut File, offset: u64) -> std::io::Result<Vec<u8>> {
         above.drain(..first);
     }
     // From within a quoted cell nothing can be read.
-    if metering::sheet::complete_len(&above, b',') != above.len() {
+    if formats::sheet::complete_len(&above, b',') != above.len() {
         above.clear();
     }
     Ok(above)

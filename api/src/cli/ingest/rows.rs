@@ -4,11 +4,11 @@ use super::texts::Texts;
 use super::{Args, Format};
 use crate::http::write::read_json;
 use anyhow::{Context, anyhow, bail};
+use formats::input::cdr::Options;
+use formats::input::table::{Column, ColumnMap};
+use formats::input::{self, Row};
+use formats::sheet;
 use metering::command::Problem;
-use metering::input::cdr::Options;
-use metering::input::table::{Column, ColumnMap};
-use metering::input::{self, Row};
-use metering::sheet;
 use std::borrow::Cow;
 
 /// How a file is read, as the arguments and the map say.

@@ -1,6 +1,6 @@
 //! The texts of rows, so that what was refused can be sent again.
 
-use metering::input::Row;
+use formats::input::Row;
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::path::Path;
@@ -77,7 +77,7 @@ impl<'a> Texts<'a> {
             .text
             .get(from..until.max(from).min(from + ROW_BYTES_MAX))
             .unwrap_or_default();
-        metering::sheet::text_of(bytes)
+        formats::sheet::text_of(bytes)
             .trim_end_matches(['\n', '\r'])
             .to_owned()
     }
