@@ -22,6 +22,7 @@ pub mod digest;
 pub mod directory;
 pub mod engine;
 mod execution;
+pub mod failures;
 mod flats;
 mod flights;
 pub mod hold_name;
