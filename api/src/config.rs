@@ -1,8 +1,8 @@
 //! Every setting of the server, from the command line or the environment, with its unit and
 //! default.
 
-use crate::cli::environment::{address, at_least_one, connections, seconds};
-use crate::database_url::{self, Place};
+use crate::cli::environment::{address, body_bytes, connections, seconds};
+use crate::database_url::{self, BadDatabaseUrl, Place};
 use crate::limits::LimitSettings;
 use crate::paying::PaymentSettings;
 use anyhow::{Context as _, bail};
@@ -50,7 +50,7 @@ pub struct Config {
     )]
     pub log_format: LogFormat,
     /// Largest request body, in bytes.
-    #[arg(long, env = "CENTWISE_BODY_BYTES_MAX", default_value_t = BODY_BYTES_MAX, value_parser = at_least_one::<usize>(), value_name = "BYTES", hide = true)]
+    #[arg(long, env = "CENTWISE_BODY_BYTES_MAX", default_value_t = BODY_BYTES_MAX, value_parser = body_bytes(), value_name = "BYTES", hide = true)]
     pub body_bytes_max: usize,
     /// Connections served at once; 32 further ones are answered for health and measures alone,
     /// others are closed.
@@ -204,6 +204,9 @@ impl Config {
     /// # Errors
     /// The URL names none.
     pub fn database(&self) -> anyhow::Result<Place> {
+        if database_url::is_url(&self.data_dir) {
+            return Err(BadDatabaseUrl::UrlAsPath).context("CENTWISE_DATA_DIR (--data-dir)");
+        }
         database_url::place(self.database_url.as_deref(), &self.data_dir)
             .context("CENTWISE_DATABASE_URL (--database-url)")
     }
@@ -221,6 +224,12 @@ impl Config {
             );
         }
         if let Some(dir) = self.backup_dir.as_deref().filter(|dir| !dir.is_dir()) {
+            if database_url::is_url(dir) {
+                bail!(
+                    "CENTWISE_BACKUP_DIR (--backup-dir): expected a directory, and not a URL (its \
+                        text is not shown)"
+                );
+            }
             bail!(
                 "CENTWISE_BACKUP_DIR (--backup-dir): {} is no directory",
                 dir.display()

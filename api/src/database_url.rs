@@ -76,6 +76,12 @@ pub enum BadDatabaseUrl {
             sqlite:PATH or a directory"
     )]
     Scheme(String),
+    #[error(
+        "it holds `://` and would be taken for a path (its text is not shown: it may hold a \
+            password). A database on a server is named by \
+         CENTWISE_DATABASE_URL (--database-url), which begins with postgres://"
+    )]
+    UrlAsPath,
     #[error("`sqlite:` is followed by no path; expected sqlite:PATH")]
     NoPath,
     #[error("`sqlite:PATH` takes no parameters; the path has a `?`")]
@@ -148,6 +154,9 @@ pub fn place(url: Option<&str>, data_dir: &Path) -> Result<Place, BadDatabaseUrl
     {
         return Err(BadDatabaseUrl::Scheme(scheme.to_owned()));
     }
+    if is_url(Path::new(url)) {
+        return Err(BadDatabaseUrl::UrlAsPath);
+    }
     let stated = ["/", "./", "../"]
         .iter()
         .any(|start| url.starts_with(start))
@@ -171,10 +180,18 @@ pub fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
+/// No path that anybody means has this in it.
+pub fn is_url(path: &Path) -> bool {
+    path.to_string_lossy().contains("://")
+}
+
 /// A file, or the directory that it lies in.
 fn file(path: &str) -> Result<Place, BadDatabaseUrl> {
     if path.is_empty() {
         return Err(BadDatabaseUrl::NoPath);
+    }
+    if is_url(Path::new(path)) {
+        return Err(BadDatabaseUrl::UrlAsPath);
     }
     if path.contains('?') {
         return Err(BadDatabaseUrl::SqliteParameters);
@@ -318,6 +335,14 @@ mod tests {
         check("./x.db", Err(IsFile));
         let file = std::env::current_exe().unwrap().display().to_string();
         check(&file, Err(IsFile));
+        for url in [
+            "sqlite:postgres://u:geheim@h/d",
+            "sqlite://postgres://u:geheim@h",
+            "./postgres://u:geheim@h/d",
+            "/postgres://u:geheim@h",
+        ] {
+            check(url, Err(UrlAsPath));
+        }
         check("sqlite:a.db?mode=ro", Err(SqliteParameters));
         check(
             "postgres://u:geheim@h/d?sslmod=require",

@@ -9,6 +9,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use metering::command::Problem;
+use metering::failures;
 use payments::payouts;
 use payments::provider::ProviderError;
 use rating::validate::Mistake;
@@ -495,7 +496,10 @@ impl From<RecordError> for ApiProblem {
                 detail,
             }) => Self::field(code, field, detail),
             RecordError::Overtaken => Self::new("idempotency_in_progress", error.to_string()),
-            RecordError::Db(error) => Self::unavailable(&error),
+            RecordError::Db(error) => {
+                failures::count();
+                Self::unavailable(&error)
+            }
         }
     }
 }

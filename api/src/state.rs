@@ -6,6 +6,7 @@ use crate::clock::{self, Clock};
 use crate::config::{Config, PayoutsMode};
 use crate::data_dir;
 use crate::database_url::Place;
+use crate::http::arrivals::Arrivals;
 use crate::http::measures::{self, Measures};
 use crate::http::turns::Turns;
 use crate::key_uses::KeyUses;
@@ -68,6 +69,7 @@ pub struct Shared {
     pub stalled_time_max: Duration,
     pub body_bytes_max: usize,
     pub price_list_turns: Turns,
+    pub price_list_arrivals: Arrivals,
     /// Of reading price lists and statements.
     pub reading_turns: Turns,
     pub readiness: Readiness,
@@ -168,6 +170,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         stalled_time_max: Duration::from_secs(config.stalled_secs_max),
         body_bytes_max: config.body_bytes_max,
         price_list_turns: Turns::default(),
+        price_list_arrivals: Arrivals::default(),
         reading_turns: Turns::default(),
         readiness: Readiness::default(),
         supervisor: Supervisor::default(),

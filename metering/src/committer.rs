@@ -7,6 +7,7 @@
 
 use crate::command::Problem;
 use crate::execution::{Executed, Execution, SWEEP_HOLDS_MAX, expire_page, names_of};
+use crate::failures;
 use crate::flights::{Ahead, Flight, Flights, Landed};
 use crate::lanes;
 use crate::lookout::Lookout;
@@ -459,6 +460,7 @@ impl Callers {
         let commands: usize = self.waiters.iter().map(|waiter| waiter.commands).sum();
         tracing::error!(%error, commands, "a batch was not committed");
         self.outcomes.failed(error.to_string());
+        failures::count();
         for Waiter { reply, place, .. } in self.waiters {
             drop(place);
             let _gone = reply.send(Err(unconfirmed()));

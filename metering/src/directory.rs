@@ -11,6 +11,7 @@ mod watch;
 use crate::cache::Generation;
 use crate::command::{Caller, Problem};
 use crate::customers::Customers;
+use crate::failures;
 use crate::plan::{ChainPlan, Timeline, VersionSlot, plans};
 use moka::sync::Cache;
 use rating::card::MeterTerms;
@@ -551,9 +552,12 @@ pub fn record_problem(error: RecordError) -> Problem {
         RecordError::Conflict { field, detail } => Problem::field("conflict", field, detail),
         RecordError::Invalid { field, detail } => Problem::field("invalid_field", field, detail),
         RecordError::Overtaken => Problem::new("idempotency_in_progress", error.to_string()),
-        RecordError::Db(error) => Problem::new(
-            "unavailable",
-            format!("the database did not answer: {error}"),
-        ),
+        RecordError::Db(error) => {
+            failures::count();
+            Problem::new(
+                "unavailable",
+                format!("the database did not answer: {error}"),
+            )
+        }
     }
 }

@@ -22,7 +22,7 @@ use crate::turn::{self, Known, Turn};
 use crate::void::Void;
 use crate::watch::{Outcomes, Waiting, Watch};
 use crate::work::{Amended, Done, HoldWork, Named, Work};
-use crate::{amend, charge, holds, shares};
+use crate::{amend, charge, failures, holds, shares};
 use compact_str::{ToCompactString, format_compact};
 use ledger::{AccountKey, Balance, Hold, Limit};
 use rating::{
@@ -1196,6 +1196,7 @@ pub(crate) fn out_of_step() -> Problem {
 
 pub fn journal_problem(error: JournalError) -> Problem {
     tracing::error!(%error, "the journal failed");
+    failures::count();
     Problem::new(
         "unavailable",
         "the database did not answer; nothing was changed, try again",

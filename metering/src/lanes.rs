@@ -14,6 +14,7 @@ mod tests;
 use crate::command::Problem;
 use crate::committer::{COMMIT_COMMANDS_MAX, Clock, Job};
 use crate::execution::{Execution, SWEEP_HOLDS_MAX, expire_page, names_of, take_turns};
+use crate::failures;
 use crate::flights::Flights;
 use crate::lookout::Lookout;
 use crate::prepare::Prepared;
@@ -249,6 +250,7 @@ impl Lane {
             Err(error) => {
                 self.outcomes.failed(error.to_string());
                 tracing::error!(%error, commands = part.places.len(), "a batch was not committed");
+                failures::count();
                 part.places
                     .chunk_by(|a, b| a.0 == b.0)
                     .for_each(|run| callers[run[0].0].fail());

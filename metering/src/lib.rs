@@ -21,6 +21,7 @@ pub mod digest;
 pub mod directory;
 pub mod engine;
 mod execution;
+pub mod failures;
 mod flats;
 mod flights;
 pub mod hold_name;

@@ -139,6 +139,11 @@ pub fn is_address(text: &str) -> bool {
     text.parse::<lettre::Address>().is_ok()
 }
 
+/// Whether an alert can be sent there: one address, with or without a name.
+pub fn is_mailbox(text: &str) -> bool {
+    text.parse::<Mailbox>().is_ok()
+}
+
 /// What is written of a notice. `tenant`: the name of whom it is about; `reader`: of whose contact
 /// it is.
 pub fn written(locale: Locale, kind: NoticeKind, data: &Value, tenant: &str, reader: &str) -> Mail {

@@ -1,12 +1,14 @@
 //! What an operator, a reseller and a customer look up from day to day.
 
 use crate::http_world::{Market, call, on_every_database};
+use crate::world::prices;
 use serde_json::{Value, json};
 
 on_every_database!(
     statements_say_when_where_and_how_long,
     what_was_taken_back_and_comes_again_says_so,
     what_was_earned_and_what_is_owed_are_one_call_each,
+    what_was_earned_is_told_in_every_currency,
 );
 
 async fn statements_say_when_where_and_how_long(market: Market) {
@@ -194,4 +196,48 @@ async fn what_was_earned_and_what_is_owed_are_one_call_each(market: Market) {
             .code(),
         "404 not_found"
     );
+}
+
+async fn what_was_earned_is_told_in_every_currency(market: Market) {
+    let admin = market.admin();
+    let make = async |path: &str, body: Value| admin.post(path, body).await.ok();
+    let card = make(
+        "/v1/rate-cards",
+        json!({ "name": "overseas", "currency": "USD", "owner": "platform" }),
+    )
+    .await;
+    let versions = format!("/v1/rate-cards/{}/versions", card["id"].as_str().unwrap());
+    let mut doc = prices("0.70", "0.10", "1.00", "0.05");
+    doc["currency"] = json!("USD");
+    make(&versions, doc).await;
+    make(
+        &format!("{versions}/1/publish"),
+        json!({ "effective_from": "2026-01-01T00:00:00Z" }),
+    )
+    .await;
+    make(
+        "/v1/tenants",
+        json!({ "external_id": "us-1", "kind": "customer", "name": "US", "parent": "platform" }),
+    )
+    .await;
+    let terms = json!({ "buyer": "us-1", "currency": "USD", "rate_card": card["id"], "credit_limit_cents": 0, "from": "2026-01-01T00:00:00Z" });
+    make("/v1/agreements", terms).await;
+    admin
+        .once("us")
+        .post(
+            "/v1/top-ups",
+            json!({ "tenant": "us-1", "cents": 5000, "currency": "USD", "reason": "wire" }),
+        )
+        .await
+        .ok();
+    make(
+        "/v1/usage-events",
+        json!([call("eur", "acme-42", "600"), call("usd", "us-1", "600")]),
+    )
+    .await;
+    let earned = admin.get("/v1/accounts/platform").await.ok();
+    let want = json!([{ "currency": "EUR", "posted_cents": 300 }, { "currency": "USD", "posted_cents": 700 }]);
+    assert_eq!(earned["currencies"], want, "{earned}");
+    let one = admin.get("/v1/accounts/platform?currency=USD").await.ok();
+    assert_eq!(one["posted_cents"], 700);
 }

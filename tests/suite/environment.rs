@@ -11,7 +11,7 @@ use tokio::process::Command;
 /// Name, nonsense, and a right value.
 const SETTINGS: [(&str, &str, &str); 31] = [
     ("CENTWISE_ADMIN_PER_SEC", "0", "60"),
-    ("CENTWISE_BODY_BYTES_MAX", "0", "1000000"),
+    ("CENTWISE_BODY_BYTES_MAX", "1", "1000000"),
     ("CENTWISE_CONNECTIONS_MAX", "0", "100"),
     ("CENTWISE_BACKUP_DIR", "no/such/place", "."),
     (
@@ -65,6 +65,7 @@ const SETTINGS: [(&str, &str, &str); 31] = [
 /// Of a switch any nonsense is refused by the same rule; it is not among those whose text means
 /// something.
 const SWITCHES: [&str; 1] = ["CENTWISE_WEBHOOKS_TO_PRIVATE"];
+const CENTWISE: &str = env!("CARGO_BIN_EXE_centwise-under-test");
 const TIME_MAX: Duration = Duration::from_secs(60);
 
 /// What a run printed, until it listened or ended.
@@ -75,9 +76,13 @@ struct Run {
 }
 
 async fn serve(directory: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> Run {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_centwise-under-test"))
-        .arg("serve")
-        .args(arguments)
+    let mut command = Command::new(CENTWISE);
+    command.arg("serve").args(arguments);
+    run(command, directory, settings).await
+}
+
+async fn run(mut command: Command, directory: &Path, settings: &[(&str, &str)]) -> Run {
+    let mut child = command
         .current_dir(directory)
         .env_clear()
         .envs(settings.iter().copied())
@@ -318,7 +323,7 @@ async fn only_the_server_makes_a_database() {
         &["ingest", "usage.ndjson", "--format", "ndjson"][..],
         &["import-rates", "deck.csv", "--card", "x", "--dry-run"],
     ] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_centwise-under-test"));
+        let mut command = Command::new(CENTWISE);
         let ended = command
             .args(arguments)
             .current_dir(directory.path())
@@ -354,7 +359,7 @@ async fn an_admin_key_is_never_lost() {
     );
     let run = serve(directory.path(), &[], &["--listen", "127.0.0.1:0"]).await;
     assert_eq!(run.code, None, "{}", run.errors);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_centwise-under-test"));
+    let mut command = Command::new(CENTWISE);
     let made = command
         .arg("admin-key")
         .current_dir(directory.path())
@@ -427,4 +432,200 @@ async fn a_provider_that_nobody_listens_to_is_warned_of() {
         "{}",
         run.errors
     );
+}
+
+const ANYWHERE: [&str; 2] = ["--listen", "127.0.0.1:0"];
+
+/// The file was passed over, and a second, empty platform served.
+#[tokio::test]
+async fn an_empty_variable_hides_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    std::fs::write(here.join("url"), "./books\n").unwrap();
+    let run = serve(
+        here,
+        &[
+            ("CENTWISE_DATABASE_URL", ""),
+            ("CENTWISE_DATABASE_URL_FILE", "url"),
+        ],
+        &ANYWHERE,
+    )
+    .await;
+    assert_eq!(run.code, None, "{}", run.errors);
+    assert!(here.join("books/centwise.db").exists() && !here.join("centwise-data").exists());
+}
+
+/// The option was passed over, and another platform served, backed up or restored into.
+#[tokio::test]
+async fn the_place_that_is_typed_counts() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let other = [("CENTWISE_DATABASE_URL", "./other")];
+    let typed = ["--data-dir", "./typed"];
+    let run = serve(here, &other, &[&ANYWHERE[..], &typed].concat()).await;
+    assert_eq!(run.code, None, "{}", run.errors);
+    assert!(here.join("typed/centwise.db").exists() && !here.join("other").exists());
+    let run = serve(
+        here,
+        &[],
+        &[&ANYWHERE[..], &typed, &["--database-url", "./other"]].concat(),
+    )
+    .await;
+    assert_eq!(run.code, Some(2), "{}", run.errors);
+    assert!(
+        run.errors
+            .contains("--data-dir and --database-url each name where the books are"),
+        "{}",
+        run.errors
+    );
+    // What the variable names is not there.
+    for command in ["verify", "health-check", "admin-key"] {
+        let ended = Command::new(CENTWISE)
+            .arg(command)
+            .args(typed)
+            .current_dir(here)
+            .env_clear()
+            .envs(other)
+            .output()
+            .await
+            .unwrap();
+        assert_ne!(ended.status.code(), Some(2), "{command}: {ended:?}");
+    }
+    let backup = ["backup", "one.tar", "--data-dir", "./typed"];
+    let ended = Command::new(CENTWISE)
+        .args(backup)
+        .current_dir(here)
+        .env_clear()
+        .envs(other)
+        .output()
+        .await
+        .unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    let restore = ["restore", "one.tar", "--data-dir", "./restored"];
+    let ended = Command::new(CENTWISE)
+        .args(restore)
+        .current_dir(here)
+        .env_clear()
+        .envs(other)
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        ended.status.success()
+            && here.join("restored/centwise.db").exists()
+            && !here.join("other").exists(),
+        "{ended:?}"
+    );
+}
+
+/// A directory was made of the user's name and password, or named with them.
+#[tokio::test]
+async fn a_url_is_taken_for_no_path_and_not_shown() {
+    const URL: &str = "postgres://u:geheim@h/d";
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let as_path = ["sqlite:", "sqlite://", "./", "/"].map(|before| format!("{before}{URL}"));
+    let of_url = as_path
+        .iter()
+        .map(|value| ("CENTWISE_DATABASE_URL", "--database-url", value.as_str()));
+    for (name, option, value) in of_url.chain([
+        ("CENTWISE_DATA_DIR", "--data-dir", URL),
+        ("CENTWISE_BACKUP_DIR", "--backup-dir", URL),
+    ]) {
+        for (settings, arguments) in [(vec![(name, value)], vec![]), (vec![], vec![option, value])]
+        {
+            let run = serve(here, &settings, &[&ANYWHERE[..], &arguments].concat()).await;
+            assert_eq!(run.code, Some(2), "{value}: {}", run.errors);
+            assert!(
+                run.errors.contains(name) && !run.errors.contains("geheim"),
+                "{value}: {}",
+                run.errors
+            );
+        }
+        let verified = Command::new(CENTWISE)
+            .arg("verify")
+            .current_dir(here)
+            .env_clear()
+            .env(name, value)
+            .output()
+            .await
+            .unwrap();
+        assert!(
+            !String::from_utf8_lossy(&verified.stderr).contains("geheim"),
+            "{verified:?}"
+        );
+    }
+    assert_eq!(
+        std::fs::read_dir(here).unwrap().count(),
+        0,
+        "nothing was made"
+    );
+}
+
+/// Files that the owner's group or others may read or write, in this directory.
+fn open_to_others(directory: &Path) -> Vec<String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let files = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .chain([directory.to_owned()]);
+    let is_open = |path: &std::path::PathBuf| {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o077 != 0
+    };
+    files
+        .filter(is_open)
+        .map(|path| path.display().to_string())
+        .collect()
+}
+
+#[tokio::test]
+async fn whatever_the_umask_an_installation_is_its_owners_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args([
+            "-c",
+            "umask 000; exec \"$@\"",
+            "sh",
+            CENTWISE,
+            "serve",
+            "--demo",
+        ])
+        .args(ANYWHERE);
+    let run = run(command, directory.path(), &[("PATH", "/usr/bin:/bin")]).await;
+    assert_eq!(run.code, None, "{}", run.errors);
+    assert!(
+        run.errors.contains("a new, empty installation is made"),
+        "it is announced: {}",
+        run.errors
+    );
+    let data = directory.path().join("centwise-data");
+    for file in [
+        "centwise.db",
+        "centwise.db-wal",
+        "centwise.db-last",
+        "demo-keys.json",
+    ] {
+        assert!(data.join(file).exists(), "{file}");
+    }
+    assert_eq!(open_to_others(&data), [""; 0]);
+}
+
+/// It listened, and ended: the keys had no directory.
+#[tokio::test]
+async fn a_demo_on_a_server_makes_the_directory_of_its_keys() {
+    let Some(database) = test_postgres::database().await else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let run = serve(
+        directory.path(),
+        &[],
+        &[&ANYWHERE[..], &["--demo", "--database-url", database.url()]].concat(),
+    )
+    .await;
+    assert_eq!(run.code, None, "{}", run.errors);
+    let data = directory.path().join("centwise-data");
+    assert!(data.join("demo-keys.json").exists() && !data.join("centwise.db").exists());
+    assert_eq!(open_to_others(&data), [""; 0]);
 }

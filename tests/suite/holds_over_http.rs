@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 on_every_database!(
     a_hold_without_a_time_is_the_same_when_it_is_sent_again,
-    a_hold_lasts_as_long_as_the_call_that_it_pays_for
+    a_hold_lasts_as_long_as_the_call_that_it_pays_for,
+    a_record_of_asterisk_captures_the_hold_of_its_channel,
 );
 
 /// Of the balance of acme-42, 50.00 at 0.40 a minute.
@@ -98,4 +99,47 @@ async fn a_hold_lasts_as_long_as_the_call_that_it_pays_for(market: Market) {
         .await
         .ok();
     assert_eq!(stated["expires_at"], "2026-11-20T12:59:30Z");
+}
+
+/// A line of a `Master.csv` with `newcdrcolumns=yes`; the dialplan placed its hold under
+/// `${UNIQUEID}:${CDR(sequence)}`.
+const RECORD: &str = "\"acme-42\",\"1\",\"+4930123456\",\"c\",\"x\",\"SIP/a-1\",\"SIP/b-2\",\"Dial\",\"\",\"2026-11-20 12:00:01\",\
+    \"2026-11-20 12:00:05\",\"2026-11-20 \
+    12:10:05\",604,600,\"ANSWERED\",\"DOCUMENTATION\",\"1795176000.7\",\"\",\"\",\"1795176000.7\",12\n";
+
+async fn a_record_of_asterisk_captures_the_hold_of_its_channel(market: Market) {
+    let balance = async || {
+        let account = market
+            .admin()
+            .get("/v1/accounts/acme-42?currency=EUR")
+            .await
+            .ok();
+        ["posted_cents", "held_cents"].map(|name| account[name].as_i64().unwrap())
+    };
+    market.served.set_clock("2026-11-20T12:00:00Z");
+    let mut asked = an_hour();
+    asked["usage"]["id"] = json!("1795176000.7:12");
+    let switch = market.by("muster usage");
+    let placed = switch.post("/v1/holds", asked).await.ok();
+    assert_eq!(balance().await, [5000, 2400]);
+    market.served.set_clock("2026-11-20T12:10:06Z");
+    let path = "/v1/ingest/asterisk?zone=UTC";
+    let taken = switch
+        .sending("text/csv")
+        .ask(hyper::Method::POST, path, RECORD.into())
+        .await
+        .unwrap()
+        .ok();
+    assert_eq!(
+        (&taken["data"][0]["id"], &taken["data"][0]["status"]),
+        (&json!("1795176000.7:12"), &json!("rated")),
+        "{taken}"
+    );
+    assert_eq!(balance().await, [4600, 0], "the rest is free again");
+    let hold = market
+        .admin()
+        .get(&format!("/v1/holds/{}", placed["id"].as_str().unwrap()))
+        .await
+        .ok();
+    assert_eq!(hold["state"], "captured", "{hold}");
 }

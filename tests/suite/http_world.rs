@@ -170,8 +170,15 @@ impl Market {
         &self.served.admin
     }
     pub fn by(&self, name: &str) -> Asking {
-        let (_, secret) = self.keys.iter().find(|(known, _)| *known == name).unwrap();
-        self.admin().with_key(Some(secret))
+        self.admin().with_key(Some(self.secret(name)))
+    }
+    pub fn secret(&self, name: &str) -> &str {
+        &self
+            .keys
+            .iter()
+            .find(|(known, _)| *known == name)
+            .unwrap()
+            .1
     }
     pub fn id(&self, name: &str) -> &str {
         &self.ids.iter().find(|(known, _)| *known == name).unwrap().1

@@ -3,12 +3,14 @@
 
 use crate::http_world::{Market, call, on_every_database};
 use crate::process::Process;
+use crate::served::Asking;
 use serde_json::{Value, json};
 
 on_every_database!(
     a_key_for_monitoring_reads_measures_and_nothing_else,
     a_key_says_who_made_it_and_when_it_was_used,
-    usage_says_by_whose_key_it_came
+    usage_says_by_whose_key_it_came,
+    the_audit_log_tells_nothing_of_those_above
 );
 
 async fn made(market: &Market, by: &str, body: Value) -> Value {
@@ -251,6 +253,52 @@ async fn usage_says_by_whose_key_it_came(market: Market) {
     );
     let checks = market.served.running.app.journal.verify().await.unwrap();
     assert!(checks.iter().all(|check| check.ok), "{checks:?}");
+}
+
+/// Who did it above, and why, is theirs to know.
+async fn the_audit_log_tells_nothing_of_those_above(market: Market) {
+    let (admin, muster, acme) = (
+        market.admin(),
+        market.by("muster admin"),
+        market.by("acme-42 admin"),
+    );
+    let goodwill = json!({ "tenant": "acme-42", "cents": 100, "reason": "goodwill, do not tell" });
+    admin
+        .once("goodwill")
+        .post("/v1/adjustments", goodwill)
+        .await
+        .ok();
+    let key = muster
+        .post(
+            "/v1/api-keys",
+            json!({ "name": "x", "tenant": "acme-42", "scope": "tenant_read" }),
+        )
+        .await
+        .ok();
+    let log = async |by: &Asking, resource: &str| {
+        by.get(&format!("/v1/audit-log?tenant=acme-42&resource={resource}"))
+            .await
+            .ok()
+    };
+    let told = async |by: &Asking, resource: &str| {
+        let entry = log(by, resource).await["data"][0].clone();
+        ["api_key", "reason"].map(|name| entry.get(name).is_some())
+    };
+    assert_eq!(told(admin, "adjustment").await, [true, true]);
+    for (by, of_keys) in [(&muster, [true, false]), (&acme, [false, false])] {
+        assert_eq!(told(by, "adjustment").await, [false, false]);
+        assert!(
+            !log(by, "adjustment")
+                .await
+                .to_string()
+                .contains("do not tell")
+        );
+        assert_eq!(told(by, "api_key").await, of_keys);
+        assert_eq!(
+            log(by, "api_key").await["data"][0]["resource_id"],
+            key["id"]
+        );
+    }
 }
 
 /// Reads leave nothing in the books: what a leaked key saw is in the log.

@@ -3,6 +3,7 @@
 
 use crate::backup::{run, text, well};
 use crate::http_world::{Market, call, on_every_database};
+use crate::receiver::Receiver;
 use crate::served::{Asking, Served};
 use serde_json::{Value, json};
 
@@ -10,6 +11,7 @@ on_every_database!(
     what_was_paid_since_is_not_paid_again,
     what_was_paid_since_is_entered_as_it_was,
     a_backup_of_a_held_database_lacks_what_the_first_one_lacks,
+    nobody_is_told_before_it_was_looked_through,
 );
 
 const DECEMBER: &str = "2026-12-20T12:00:00Z";
@@ -397,5 +399,76 @@ async fn a_backup_of_a_held_database_lacks_what_the_first_one_lacks(market: Mark
     assert_eq!(
         admin.at(&again).get("/v1/restoration").await.ok()["backup_at"],
         of
+    );
+}
+
+/// What was delivered since the backup would be delivered again.
+async fn nobody_is_told_before_it_was_looked_through(market: Market) {
+    let receiver = Receiver::start().await;
+    let hook = json!({ "url": receiver.url("/told"), "kinds": ["balance.low"], "subtree": true });
+    market
+        .admin()
+        .post("/v1/webhook-endpoints", hook)
+        .await
+        .ok();
+    for customer in ["acme-42", "acme-43"] {
+        let path = format!("/v1/accounts/{customer}/threshold");
+        market
+            .admin()
+            .ask(
+                hyper::Method::PUT,
+                &path,
+                json!({ "low_cents": 4900 }).to_string().into(),
+            )
+            .await
+            .unwrap()
+            .ok();
+    }
+    let now = market.served.running.app.clock.now().micros();
+    let restoration = store::records::Restoration {
+        restored_us: now,
+        backup_us: now,
+    };
+    market
+        .served
+        .running
+        .app
+        .records
+        .mark_restored(&restoration)
+        .await
+        .unwrap();
+    let served = market.served.restarted("2026-11-20T12:00:00Z").await;
+    let (admin, records) = (served.admin.clone(), served.running.app.records.clone());
+    // Each is written by a round of its own: whoever sends would have sent the first before the
+    // second is there.
+    for (written, customer) in [(1, "acme-42"), (2, "acme-43")] {
+        admin
+            .post("/v1/usage-events", call(customer, customer, "600"))
+            .await
+            .ok();
+        while records.unsent_notices().await.unwrap().len() < written {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+    assert_eq!(
+        (
+            records.unsent_notices().await.unwrap().len(),
+            receiver.got().len()
+        ),
+        (2, 0)
+    );
+    admin
+        .post(
+            "/v1/restoration/resume",
+            json!({ "reason": "looked through" }),
+        )
+        .await
+        .ok();
+    let told = receiver.gets(2).await;
+    assert_eq!(
+        told.iter()
+            .map(|got| got.json()["type"].clone())
+            .collect::<Vec<_>>(),
+        [json!("balance.low"), json!("balance.low")]
     );
 }

@@ -43,13 +43,13 @@ impl Process {
         stderr: Stdio,
     ) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_centwise-under-test"))
-            .args(["serve", "--demo", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data_dir)
+            .args(["serve", "--demo", "--listen", "127.0.0.1:0"])
             .args(
-                database_url
-                    .into_iter()
-                    .flat_map(|url| ["--database-url", url]),
+                database_url.map_or(["--data-dir", data_dir.to_str().unwrap()], |url| {
+                    ["--database-url", url]
+                }),
             )
+            .env("CENTWISE_DATA_DIR", data_dir)
             .env("CENTWISE_ADMIN_PER_SEC", "100000")
             .envs(settings.iter().copied())
             .stdin(Stdio::null())

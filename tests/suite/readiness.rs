@@ -241,9 +241,8 @@ async fn a_database_that_does_not_answer_is_not_healthy() {
 }
 
 /// A connection on which a key was shown, and that is kept open.
-fn with_a_key(served: &Served) -> std::net::TcpStream {
-    let mut stream = std::net::TcpStream::connect(served.running.address).unwrap();
-    let key = served.running.admin_key.as_deref().unwrap();
+fn with_a_key(address: &str, key: &str) -> std::net::TcpStream {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
     write!(
         stream,
         "GET /v1/meters HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n"
@@ -268,7 +267,11 @@ async fn a_server_whose_connections_are_all_in_use_says_how_it_is() {
     // Silent ones make room.
     let _silent = [(); 200].map(|()| std::net::TcpStream::connect(served.running.address).unwrap());
     assert_eq!(admin.get("/v1/meters").await.status, 200);
-    let idle = [(); 2].map(|()| with_a_key(&served));
+    let (address, key) = (
+        served.running.address.to_string(),
+        served.running.admin_key.as_deref().unwrap(),
+    );
+    let idle = [(); 2].map(|()| with_a_key(&address, key));
     assert_eq!(admin.get("/v1/meters").await.code(), "429 overloaded");
     assert_eq!(admin.get("/health/ready").await.status, 200);
     assert_eq!(admin.get("/health/live").await.status, 200);
@@ -279,4 +282,37 @@ async fn a_server_whose_connections_are_all_in_use_says_how_it_is() {
     );
     drop(idle);
     while admin.get("/v1/meters").await.status != 200 {}
+}
+
+/// Once, and not with every connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_says_that_all_connections_are_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = dir.path().join("stderr");
+    let stderr = std::fs::File::create(&said).unwrap();
+    let server = Process::start_saying(
+        &dir.path().join("data"),
+        None,
+        &[("CENTWISE_CONNECTIONS_MAX", "2")],
+        stderr.into(),
+    )
+    .await;
+    let address = server.url().replace("http://", "");
+    let count = || {
+        std::fs::read_to_string(&said)
+            .unwrap()
+            .matches("all connections are in use (--connections-max)")
+            .count()
+    };
+    let idle = [(); 2].map(|()| with_a_key(&address, &server.key()));
+    assert_eq!(count(), 0);
+    for _ in 0..3 {
+        assert_eq!(
+            server.admin.get("/v1/meters").await.code(),
+            "429 overloaded"
+        );
+    }
+    assert_eq!(count(), 1);
+    drop(idle);
+    assert!(server.stop().await);
 }

@@ -14,6 +14,12 @@ use tokio::net::TcpStream;
 /// How often a request is sent again that the server was too busy for.
 const RETRIES_MAX: u32 = 60;
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How often one that took too long: it may have been a moment's, but what takes longer than the
+/// server gives will the next time, too.
+const TIMEOUTS_MAX: u32 = 2;
+
+/// The code of an answer that did not come in time.
+const TIMEOUT: &str = "timeout";
 
 /// A server and the key to speak to it with.
 #[derive(Debug, Clone)]
@@ -135,11 +141,17 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> anyhow::Error {
         .and_then(|value| value.as_str())
         .map(|field| format!(" (field {field})"))
         .unwrap_or_default();
-    let said = format!(
+    let mut said = format!(
         "the server answered {status}: {} {}{field}",
         text("code"),
         text("detail")
     );
+    if text("code") == TIMEOUT {
+        said.push_str(
+            " (a server gives each request CENTWISE_REQUEST_SECS_MAX seconds, \
+            --request-secs-max: set more there)",
+        );
+    }
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Denied(said).into(),
         _ => anyhow!(said),
@@ -224,9 +236,10 @@ impl Connection {
     }
 
     /// Sends, and sends again while the server says that it is too busy (429, 503) or the
-    /// connection broke: every request of ours is safe to repeat.
+    /// connection broke: every request of ours is safe to repeat. Of answers that did not come in
+    /// time only the first few.
     pub async fn send_patiently(&mut self, call: &Call<'_>) -> anyhow::Result<Answer> {
-        let mut attempt = 0;
+        let (mut attempt, mut timeouts) = (0, 0);
         loop {
             let pause = match self.send(call).await {
                 Ok(answer)
@@ -234,10 +247,21 @@ impl Connection {
                 {
                     return Ok(answer);
                 }
-                Ok(answer) => answer
-                    .retry_after_secs
-                    .map_or(Duration::from_millis(50), Duration::from_secs),
-                Err(error) if attempt == RETRIES_MAX => return Err(error),
+                Ok(answer) => {
+                    timeouts += u32::from(answer.code() == TIMEOUT);
+                    if timeouts == TIMEOUTS_MAX {
+                        return Ok(answer);
+                    }
+                    answer
+                        .retry_after_secs
+                        .map_or(Duration::from_millis(50), Duration::from_secs)
+                }
+                Err(error) if attempt == RETRIES_MAX => {
+                    return Err(error.context(format!(
+                        "the connection to the server broke {} times",
+                        attempt + 1
+                    )));
+                }
                 Err(_) => {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                     *self = self.endpoint.connect().await?;
@@ -253,6 +277,54 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// The client of a server that says to every request that it took too long; and how many there
+    /// were.
+    async fn always_late() -> (Connection, Arc<AtomicU32>) {
+        let body = r#"{"code":"timeout","detail":"it may or may not have been carried out; send the same request again"}"#;
+        let answer = format!(
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (url, asked) = (
+            format!("http://{}", listener.local_addr().unwrap()),
+            Arc::new(AtomicU32::new(0)),
+        );
+        let counted = Arc::clone(&asked);
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            while stream.read(&mut request).await.unwrap() > 0 {
+                counted.fetch_add(1, Ordering::SeqCst);
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        (
+            Endpoint::new(&url, "k").unwrap().connect().await.unwrap(),
+            asked,
+        )
+    }
+
+    /// 60 times, of half a minute each, in silence.
+    #[tokio::test]
+    async fn what_takes_too_long_is_not_asked_for_minutes() {
+        let (mut connection, asked) = always_late().await;
+        let answer = connection
+            .send_patiently(&Call::get("/v1/meters"))
+            .await
+            .unwrap();
+        assert_eq!(asked.load(Ordering::SeqCst), TIMEOUTS_MAX);
+        let said = answer.ok().unwrap_err().to_string();
+        assert!(
+            said.contains("timeout") && said.contains("CENTWISE_REQUEST_SECS_MAX"),
+            "{said}"
+        );
+    }
 
     #[test]
     fn addresses() {

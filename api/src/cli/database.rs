@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::database_url::Place;
 use anyhow::bail;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The database of a command that does not serve.
 #[derive(Debug, Clone, clap::Args)]
@@ -37,6 +37,11 @@ impl Database {
             creates: false,
             ..Config::default()
         }
+    }
+
+    /// Of the embedded database, and of what is kept beside one on a server.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
 
     /// The database, which may not be there yet.

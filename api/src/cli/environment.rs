@@ -20,6 +20,9 @@ use tracing_subscriber::EnvFilter;
 const PREFIX: &str = "CENTWISE_";
 /// Behind the name of a secret's variable: the file that it lies in.
 pub const OF_A_FILE: &str = "_FILE";
+/// Each says where the books are.
+const PLACES: [&str; 3] = [DATA_DIR, "database-url", "url"];
+const DATA_DIR: &str = "data-dir";
 /// From here on a name is told as what was probably meant.
 const ALIKE: f64 = 0.85;
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -33,8 +36,7 @@ type Variables = BTreeMap<String, OsString>;
 /// A secret's file cannot be read, or the secret is given twice.
 pub fn command_line() -> anyhow::Result<Cli> {
     let variables = variables();
-    let mut command = without_empty(Cli::command(), &variables);
-    let arguments = with_secrets_of_files(&command, std::env::args_os().collect(), &variables)?;
+    let (mut command, arguments) = prepared(std::env::args_os().collect(), &variables)?;
     let parsed = command.try_get_matches_from_mut(&arguments);
     let parsed = parsed.and_then(|matches| {
         Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
@@ -59,6 +61,57 @@ fn is_ours((name, _): &(String, OsString)) -> bool {
 
 fn variable_of(argument: &Arg) -> Option<&str> {
     argument.get_env().and_then(|name| name.to_str())
+}
+
+/// What is parsed, and by which rules.
+fn prepared(
+    arguments: Vec<OsString>,
+    variables: &Variables,
+) -> anyhow::Result<(Command, Vec<OsString>)> {
+    let command = of_the_place_typed(Cli::command(), &arguments)?;
+    // Before those that are empty are taken away: the secret of an empty variable may lie in a
+    // file.
+    let arguments = with_secrets_of_files(&command, arguments, variables)?;
+    Ok((without_empty(command, variables), arguments))
+}
+
+/// Where the books are is said by one option; which is typed counts, and not the variable of
+/// another.
+fn of_the_place_typed(command: Command, arguments: &[OsString]) -> anyhow::Result<Command> {
+    let Some(name) = subcommand(&command, arguments).map(|command| command.get_name().to_owned())
+    else {
+        return Ok(command);
+    };
+    let typed: Vec<&str> = PLACES
+        .into_iter()
+        .filter(|option| is_typed(option, arguments))
+        .collect();
+    match typed.as_slice() {
+        [] => Ok(command),
+        [typed] => {
+            // Beside a database on a server the data directory keeps what else there is.
+            let others: Vec<&str> = PLACES
+                .into_iter()
+                .filter(|option| option != typed && *option != DATA_DIR)
+                .collect();
+            let is_another = |argument: &Arg| {
+                argument
+                    .get_long()
+                    .is_some_and(|option| others.contains(&option))
+            };
+            let of_typed = |argument: Arg| {
+                if is_another(&argument) {
+                    argument.env(None::<&'static str>)
+                } else {
+                    argument
+                }
+            };
+            Ok(command.mut_subcommand(name, |command| command.mut_args(of_typed)))
+        }
+        [one, other, ..] => {
+            bail!("--{one} and --{other} each name where the books are: leave one of them out")
+        }
+    }
 }
 
 fn without_empty(command: Command, variables: &Variables) -> Command {
@@ -234,9 +287,11 @@ fn unknown<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
         .flat_map(|setting| setting.names())
         .collect();
     let alike = |name: &str| {
+        // What all of them begin with makes none of them alike.
+        let own = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
         let best = known
             .iter()
-            .map(|known| (strsim::jaro_winkler(name, known), known))
+            .map(|known| (strsim::jaro_winkler(&own(name), &own(known)), known))
             .max_by(|a, b| a.0.total_cmp(&b.0));
         best.filter(|(measure, _)| *measure > ALIKE)
             .map(|(_, known)| format!(" (is it {known}?)"))
@@ -298,6 +353,18 @@ pub fn at_least_one<
     ValueParser::new(parse)
 }
 
+/// Bytes of a body: what is asked most must fit.
+pub fn body_bytes() -> ValueParser {
+    const LEAST: usize = 65_536;
+    let parse = |text: &str| match text.parse::<usize>() {
+        Ok(bytes) if bytes >= LEAST => Ok(bytes),
+        _ => Err(format!(
+            "expected a whole number of bytes, at least {LEAST}"
+        )),
+    };
+    ValueParser::new(parse)
+}
+
 /// Connections: no more than a semaphore counts.
 pub fn connections() -> ValueParser {
     const MOST: usize = 1_000_000;
@@ -341,6 +408,7 @@ mod tests {
             "CENTWISE_LISTEN_FILE",
             "CENTWISE_STRIPE_SECRET",
             "CENTWISE_LOG",
+            "CENTWISE_DEMO",
         ];
         insta::assert_snapshot!(unknown(names.into_iter()).join("\n"));
     }
@@ -409,6 +477,113 @@ mod tests {
             missing.starts_with("CENTWISE_KEY_FILE: cannot read"),
             "{missing}"
         );
+    }
+
+    fn parsed_with(
+        variables: &[(&str, &std::path::Path)],
+        typed: &[&str],
+    ) -> Result<(Vec<String>, Vec<OsString>), String> {
+        let variables: Variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.as_os_str().to_owned()))
+            .collect();
+        let arguments = ["centwise"]
+            .iter()
+            .chain(typed)
+            .map(OsString::from)
+            .collect();
+        let (command, arguments) =
+            prepared(arguments, &variables).map_err(|error| format!("{error:#}"))?;
+        let read = command
+            .find_subcommand(typed[0])
+            .unwrap()
+            .get_arguments()
+            .filter_map(variable_of)
+            .map(str::to_owned)
+            .collect();
+        Ok((read, arguments))
+    }
+
+    /// The file was passed over, and a new, empty platform made.
+    #[test]
+    fn an_empty_variable_hides_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("url");
+        std::fs::write(&file, "./books\n").unwrap();
+        for (name, option, command) in [
+            ("CENTWISE_DATABASE_URL", "database-url", "serve"),
+            ("CENTWISE_STRIPE_SECRET_KEY", "stripe-secret-key", "serve"),
+            ("CENTWISE_KEY", "key", "ingest"),
+            ("CENTWISE_DATABASE_URL", "to", "migrate-store"),
+        ] {
+            let of_file = format!("{name}{OF_A_FILE}");
+            let (read, arguments) =
+                parsed_with(&[(name, "".as_ref()), (&of_file, &file)], &[command]).unwrap();
+            assert_eq!(
+                arguments[2..],
+                [OsString::from(format!("--{option}=./books"))],
+                "{name}"
+            );
+            assert!(!read.iter().any(|variable| variable == name), "{name}");
+        }
+    }
+
+    /// A second, empty platform was served, or the wrong one restored into.
+    #[test]
+    fn the_place_that_is_typed_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("url");
+        std::fs::write(&file, "./books\n").unwrap();
+        let variables: [(&str, &std::path::Path); 3] = [
+            ("CENTWISE_DATABASE_URL_FILE", &file),
+            ("CENTWISE_URL", "http://h".as_ref()),
+            ("CENTWISE_DATA_DIR", "there".as_ref()),
+        ];
+        let mut command = Cli::command();
+        command.build();
+        let with_both = |command: &&Command| {
+            ["data-dir", "database-url"]
+                .iter()
+                .all(|option| has(command, option))
+        };
+        let names: Vec<&str> = command
+            .get_subcommands()
+            .filter(with_both)
+            .map(Command::get_name)
+            .collect();
+        assert!(names.len() >= 9, "{names:?}");
+        for name in names {
+            let (read, arguments) = parsed_with(&variables, &[name, "--data-dir", "here"]).unwrap();
+            assert_eq!(arguments.len(), 4, "{name}: {arguments:?}");
+            for variable in ["CENTWISE_DATABASE_URL", "CENTWISE_URL"] {
+                assert!(
+                    !read.iter().any(|known| known == variable),
+                    "{name}: {variable}"
+                );
+            }
+            let refused = parsed_with(&[], &[name, "--data-dir=here", "--database-url", "./there"])
+                .unwrap_err();
+            assert_eq!(
+                refused,
+                "--data-dir and --database-url each name where the books are: leave one of them \
+                    out",
+                "{name}"
+            );
+            let (_, arguments) = parsed_with(&variables, &[name]).unwrap();
+            assert_eq!(arguments[2], "--database-url=./books", "{name}");
+            let (read, _) =
+                parsed_with(&variables, &[name, "--database-url", "postgres://h/d"]).unwrap();
+            assert!(
+                read.iter().any(|known| known == "CENTWISE_DATA_DIR"),
+                "{name}: what lies beside the database"
+            );
+        }
+    }
+
+    fn has(command: &Command, option: &str) -> bool {
+        command
+            .get_arguments()
+            .any(|argument| argument.get_long() == Some(option))
     }
 
     #[test]

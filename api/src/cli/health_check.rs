@@ -10,6 +10,7 @@ use crate::config::MailSettings;
 use crate::database_url::Place;
 use crate::paying::PaymentSettings;
 use anyhow::{Context as _, bail};
+use notices::mail::Mailer;
 use rating::Instant;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -38,7 +39,7 @@ pub struct Args {
     #[arg(long, env = "CENTWISE_HEALTH_EMAIL", value_name = "ADDRESS")]
     email: Option<String>,
     /// Where it is kept what was written last; beside the embedded database unless said otherwise,
-    /// with PostgreSQL in the current directory
+    /// with PostgreSQL in the data directory if there is one, else in the current directory
     #[arg(long, env = "CENTWISE_HEALTH_STATE", value_name = "FILE")]
     state: Option<PathBuf>,
     /// Directory that `backup` writes into: warns where the newest one is older than 26 hours
@@ -91,24 +92,35 @@ impl Check {
 }
 
 /// Whoever is told the same every five minutes reads it no more.
-fn tell(args: &Args, address: &str, status: Status, checks: &[Check]) -> anyhow::Result<()> {
+fn tell(
+    args: &Args,
+    recipient: &Recipient<'_>,
+    status: Status,
+    checks: &[Check],
+) -> anyhow::Result<()> {
+    const NOT_SENT: &str = "the e-mail about this was not sent";
     let told = Told::now(checks, Clock::system().now());
     let file = args
         .state
         .clone()
-        .unwrap_or_else(|| state_file(args.database.place().ok()));
-    if !told.is_news(Told::read(&file)?.as_ref()) {
+        .unwrap_or_else(|| state_file(args.database.place().ok(), args.database.data_dir()));
+    if !told.is_news(Told::read(&file).context(NOT_SENT)?.as_ref()) {
         return Ok(());
     }
-    write_to(args, address, status, checks)?;
-    told.keep(&file)
+    write_to(recipient, args.email_language, status, checks).context(NOT_SENT)?;
+    told.keep(&file).context(
+        "the e-mail about this was sent, and that it was is not kept: the next run sends it again \
+            (CENTWISE_HEALTH_STATE names another file)",
+    )
 }
 
 /// Beside the embedded database; where its directory is gone, in the one above, as somebody wants
-/// to be told once of that, too. Elsewhere in the current directory.
-fn state_file(place: Option<Place>) -> PathBuf {
+/// to be told once of that, too. With a database on a server in the data directory, which a service
+/// has in any case; else in the current one.
+fn state_file(place: Option<Place>, data_dir: &Path) -> PathBuf {
     let file = match place {
         Some(Place::File(file)) => file,
+        _ if data_dir.is_dir() => data_dir.join("centwise.db"),
         _ => PathBuf::from("./centwise.db"),
     };
     let directory = file
@@ -120,20 +132,42 @@ fn state_file(place: Option<Place>) -> PathBuf {
         .join("health-check.json")
 }
 
+/// Whom to write to, and through which server.
+struct Recipient<'a> {
+    address: &'a str,
+    mailer: Mailer,
+}
+
+/// `None`: nobody is written to. What is wrong is seen at once, and not when the first alarm goes
+/// nowhere.
+fn recipient(args: &Args) -> anyhow::Result<Option<Recipient<'_>>> {
+    let Some(address) = &args.email else {
+        return Ok(None);
+    };
+    if !notices::mail::is_mailbox(address) {
+        bail!("CENTWISE_HEALTH_EMAIL (--email): expected one address, such as ops@example.com");
+    }
+    let none = "CENTWISE_HEALTH_EMAIL (--email) needs a mail server: set CENTWISE_SMTP_URL and \
+        CENTWISE_MAIL_FROM";
+    let mailer = args.mail.mailer()?.context(none)?;
+    Ok(Some(Recipient { address, mailer }))
+}
+
 /// Through the server's mail server; what is well is left out.
-fn write_to(args: &Args, address: &str, status: Status, checks: &[Check]) -> anyhow::Result<()> {
-    let mailer = args
-        .mail
-        .mailer()?
-        .context("set CENTWISE_SMTP_URL and CENTWISE_MAIL_FROM")?;
+fn write_to(
+    to: &Recipient<'_>,
+    language: Locale,
+    status: Status,
+    checks: &[Check],
+) -> anyhow::Result<()> {
     let findings: Vec<String> = checks
         .iter()
         .filter(|check| check.status != Status::Ok)
         .map(Check::line)
         .collect();
-    let mail = notices::mail::alert(args.email_language, status.word(), &findings.join("\n"));
+    let mail = notices::mail::alert(language, status.word(), &findings.join("\n"));
     let id = format!("health-{}", Clock::system().id());
-    Ok(super::runtime()?.block_on(mailer.send(address, &id, args.email_language, &mail))?)
+    Ok(super::runtime()?.block_on(to.mailer.send(to.address, &id, language, &mail))?)
 }
 
 #[derive(Debug, Serialize)]
@@ -143,6 +177,7 @@ struct Verdict<'a> {
 }
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
+    let recipient = recipient(args)?;
     let checks = checks(args);
     let status = checks
         .iter()
@@ -167,8 +202,8 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         }
     }
     out.flush()?;
-    if let Some(address) = &args.email {
-        tell(args, address, status, &checks).context("the e-mail about this was not sent")?;
+    if let Some(recipient) = &recipient {
+        tell(args, recipient, status, &checks)?;
     }
     match status {
         Status::Ok => Ok(Ended::Well),

@@ -3,6 +3,7 @@
 
 use axum::http::{Method, StatusCode};
 use metering::command::{EventAnswer, Outcome};
+use metering::failures;
 use metrics::{
     Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
     histogram,
@@ -101,6 +102,10 @@ pub fn describe() {
         "centwise_connections_refused_total",
         "Connections beyond the limit: answered for health and measures alone, or closed."
     );
+    describe_counter!(
+        "centwise_database_errors_total",
+        "Statements and batches that the database failed at for good."
+    );
     describe_gauge!(
         "centwise_database_connections",
         "Connections to the database, in use and idle."
@@ -191,6 +196,7 @@ impl Measures {
         REFUSALS
             .iter()
             .for_each(|code| measures.of_refusal(code).increment(0));
+        failures::begin();
         measures
     }
 

@@ -9,6 +9,7 @@ pub mod agreements;
 pub mod amend;
 pub mod answers;
 pub mod api_keys;
+pub mod arrivals;
 pub mod audit_log;
 pub mod auto_top_ups;
 pub mod card_schema;

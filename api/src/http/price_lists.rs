@@ -2,32 +2,33 @@
 //! bounded.
 
 use crate::auth::Access;
+use crate::http::arrivals::Arrival;
 use crate::http::turns::Turn;
-use crate::http::write::Write;
+use crate::http::write::{Write, declared_len, not_whole, too_large};
 use crate::problem::ApiProblem;
 use crate::state::App;
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::header;
+use http_body_util::BodyExt as _;
 use std::sync::Arc;
 
 /// A rate deck or a rate card document of a million prefixes fits.
 pub const PRICE_LIST_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Memory of what comes in is taken in pieces of this size.
+const SEGMENT_BYTES: usize = 1024 * 1024;
 
 /// A write whose body is a price list.
 #[derive(Debug)]
 pub struct PriceList {
     pub write: Write,
-    _turn: Option<Turn>,
+    _turn: Option<(Turn, Arrival)>,
 }
 
 impl FromRequest<App> for PriceList {
     type Rejection = ApiProblem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiProblem> {
-        let declared = request
-            .headers()
-            .get(header::CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let declared = declared_len(&request, usize::MAX)?;
         // As small as any other body: it waits for nobody.
         if declared.is_some_and(|bytes| bytes <= app.body_bytes_max) {
             return Ok(Self {
@@ -35,19 +36,72 @@ impl FromRequest<App> for PriceList {
                 _turn: None,
             });
         }
-        let turn = match request.extensions().get::<Arc<Access>>().cloned() {
-            Some(access) => Some(app.price_list_turns.next(&access).await?),
+        match request.extensions().get::<Arc<Access>>().cloned() {
+            Some(access) => large(request, app, &access).await,
             // Who asks without a key has been refused by then.
-            None => None,
-        };
-        let bytes_max = if turn.is_some() {
-            PRICE_LIST_BYTES_MAX
-        } else {
-            0
-        };
-        Ok(Self {
-            write: Write::large(request, app.body_bytes_max.max(bytes_max)).await?,
-            _turn: turn,
-        })
+            None => Ok(Self {
+                write: Write::bounded(request, app.body_bytes_max).await?,
+                _turn: None,
+            }),
+        }
     }
+}
+
+/// Its turn comes when all of it is there: whoever sends slowly keeps nobody waiting.
+async fn large(request: Request, app: &App, access: &Access) -> Result<PriceList, ApiProblem> {
+    app.price_list_turns.check(access)?;
+    let (mut write, request) = Write::begun(request)?;
+    let mut arrival = app.price_list_arrivals.begin(access);
+    let segments = segments_of(
+        request,
+        PRICE_LIST_BYTES_MAX.max(app.body_bytes_max),
+        &mut arrival,
+    )
+    .await?;
+    let turn = app.price_list_turns.next(access).await?;
+    write.body = whole(segments);
+    Ok(PriceList {
+        write,
+        _turn: Some((turn, arrival)),
+    })
+}
+
+async fn segments_of(
+    request: Request,
+    bytes_max: usize,
+    arrival: &mut Arrival,
+) -> Result<Vec<Vec<u8>>, ApiProblem> {
+    declared_len(&request, bytes_max)?;
+    let (mut segments, mut length, mut body) = (Vec::<Vec<u8>>::new(), 0, request.into_body());
+    while let Some(frame) = body.frame().await {
+        let mut piece = frame
+            .map_err(|error| not_whole(&error, bytes_max))?
+            .into_data()
+            .unwrap_or_default();
+        length += piece.len();
+        if length > bytes_max {
+            return Err(too_large(bytes_max));
+        }
+        while !piece.is_empty() {
+            let room = match segments.last_mut() {
+                Some(last) if last.len() < SEGMENT_BYTES => last,
+                _ => {
+                    arrival.take(SEGMENT_BYTES)?;
+                    segments.push(Vec::with_capacity(SEGMENT_BYTES));
+                    continue;
+                }
+            };
+            room.extend_from_slice(&piece.split_to(piece.len().min(SEGMENT_BYTES - room.len())));
+        }
+    }
+    Ok(segments)
+}
+
+/// Each segment is let go of as soon as it is in its place: the body is never there twice.
+fn whole(segments: Vec<Vec<u8>>) -> Bytes {
+    let mut whole = Vec::with_capacity(segments.iter().map(Vec::len).sum());
+    for segment in segments {
+        whole.extend_from_slice(&segment);
+    }
+    whole.into()
 }

@@ -251,9 +251,12 @@ pub async fn create_top_up(
     let tenant = tenant_named(&app, &key, &new.tenant)
         .await
         .map_err(|refused| at_field(refused, "tenant"))?;
-    let by_hand = match new.method {
-        Some(method) => method == TopUpMethod::Manual,
-        None => account_by_hand(&app, &key, &tenant, None).await.is_ok(),
+    let (by_hand, why_not) = match new.method {
+        Some(method) => (method == TopUpMethod::Manual, None),
+        None => match account_by_hand(&app, &key, &tenant, None).await {
+            Ok(_) => (true, None),
+            Err(refused) => (false, Some(refused)),
+        },
     };
     if by_hand {
         let NewTopUp {
@@ -286,7 +289,11 @@ pub async fn create_top_up(
             "the platform has no balance of its own",
         ));
     }
-    app.desk.provider()?;
+    if let Err(no_page) = app.desk.provider() {
+        // Whoever meant to book it by hand hears why that is not possible.
+        let lacks_terms = why_not.filter(|refused| refused.problem.code == "no_agreement_in_force");
+        return Err(lacks_terms.unwrap_or_else(|| no_page.into()));
+    }
     app.desk.payer(&tenant).await?;
     let checkout = NewCheckout {
         tenant: &tenant,

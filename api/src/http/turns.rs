@@ -21,7 +21,8 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Who may have something large now: the platform one at a time, and one at a time of all others,
 /// so that nobody below it keeps the platform waiting. Of each tenant one waits or is dealt with:
-/// whoever sends or reads slowly keeps out nobody but itself in a second try.
+/// whoever reads slowly keeps out nobody but itself in a second try. What is sent waits for its
+/// turn when all of it is there.
 #[derive(Debug, Clone)]
 pub struct Turns {
     platform: Arc<Semaphore>,
@@ -63,6 +64,22 @@ impl Drop for Place {
 }
 
 impl Turns {
+    /// Before a tenant sends what could not have its turn.
+    ///
+    /// # Errors
+    /// `rate_limited`: another of this tenant is under way.
+    pub fn check(&self, access: &Access) -> Result<(), ApiProblem> {
+        let under_way = self
+            .under_way
+            .lock()
+            .map_err(|error| ApiProblem::internal(&error))?;
+        if under_way.contains(&access.tenant.id) {
+            Err(ApiProblem::rate_limited(WAIT_SECS))
+        } else {
+            Ok(())
+        }
+    }
+
     /// # Errors
     /// `rate_limited`: another of this tenant is under way.
     pub async fn next(&self, access: &Access) -> Result<Turn, ApiProblem> {
@@ -104,7 +121,7 @@ impl Turns {
 }
 
 /// After which another try may find the first list read.
-const WAIT_SECS: u64 = 5;
+pub const WAIT_SECS: u64 = 5;
 
 /// The answer to a question that may be large: worked out off the executor, and sent piece by piece
 /// while its turn lasts.

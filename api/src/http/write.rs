@@ -12,7 +12,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::BodyExt as _;
+use http_body_util::LengthLimitError;
 use rating::Instant;
 use rating::json;
 use rating::validate::{located, spoken};
@@ -48,19 +48,15 @@ impl FromRequest<App> for Write {
 impl Write {
     /// With a body of at most so many bytes.
     pub async fn bounded(request: Request, bytes_max: usize) -> Result<Self, ApiProblem> {
-        Self::with_body(request, bytes_max, body_of).await
+        let (write, request) = Self::begun(request)?;
+        Ok(Self {
+            body: body_of(request, bytes_max).await?,
+            ..write
+        })
     }
 
-    /// Likewise, of bodies that may be large.
-    pub async fn large(request: Request, bytes_max: usize) -> Result<Self, ApiProblem> {
-        Self::with_body(request, bytes_max, large_body_of).await
-    }
-
-    async fn with_body(
-        request: Request,
-        bytes_max: usize,
-        body_of: impl AsyncFnOnce(Request, usize) -> Result<Bytes, ApiProblem>,
-    ) -> Result<Self, ApiProblem> {
+    /// As its headers say it; the body is still to come.
+    pub fn begun(request: Request) -> Result<(Self, Request), ApiProblem> {
         let idempotency_key = short_header(
             request.headers(),
             "idempotency-key",
@@ -72,21 +68,23 @@ impl Write {
             .get::<RequestId>()
             .map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));
         let target = (request.method().clone(), request.uri().clone());
-        let body = body_of(request, bytes_max).await?;
-        Ok(Self {
-            body,
-            idempotency_key,
-            reason,
-            request_id,
-            target,
-        })
+        Ok((
+            Self {
+                body: Bytes::new(),
+                idempotency_key,
+                reason,
+                request_id,
+                target,
+            },
+            request,
+        ))
     }
 }
 
 /// A whole body, bounded.
 ///
 /// # Errors
-/// `body_too_large`; `invalid_header` when the caller broke off.
+/// `body_too_large`; `invalid_request` when the caller broke off.
 pub async fn body(request: Request, app: &App) -> Result<Bytes, ApiProblem> {
     body_of(request, app.body_bytes_max).await
 }
@@ -98,27 +96,11 @@ async fn body_of(request: Request, bytes_max: usize) -> Result<Bytes, ApiProblem
         .map_err(|error| not_whole(&error, bytes_max))
 }
 
-/// Piece behind piece where it stays: put together at the end, it would for a moment be there
-/// twice.
-async fn large_body_of(request: Request, bytes_max: usize) -> Result<Bytes, ApiProblem> {
-    let mut whole = Vec::with_capacity(declared_len(&request, bytes_max)?.unwrap_or_default());
-    let mut body = request.into_body();
-    while let Some(frame) = body.frame().await {
-        let piece = frame
-            .map_err(|error| not_whole(&error, bytes_max))?
-            .into_data()
-            .unwrap_or_default();
-        if whole.len() + piece.len() > bytes_max {
-            return Err(too_large(bytes_max));
-        }
-        whole.extend_from_slice(&piece);
-    }
-    Ok(whole.into())
-}
-
+/// What the body says of its length.
+///
 /// # Errors
 /// It says itself that it is too large.
-fn declared_len(request: &Request, bytes_max: usize) -> Result<Option<usize>, ApiProblem> {
+pub fn declared_len(request: &Request, bytes_max: usize) -> Result<Option<usize>, ApiProblem> {
     let declared = request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -130,20 +112,25 @@ fn declared_len(request: &Request, bytes_max: usize) -> Result<Option<usize>, Ap
     }
 }
 
-fn too_large(bytes_max: usize) -> ApiProblem {
+pub fn too_large(bytes_max: usize) -> ApiProblem {
     ApiProblem::new(
         "body_too_large",
         format!("at most {bytes_max} bytes are taken"),
     )
 }
 
-fn not_whole(error: &axum::Error, bytes_max: usize) -> ApiProblem {
-    let broken_off =
-        std::error::Error::source(error).is_some_and(|cause| cause.is::<hyper::Error>());
-    if broken_off {
-        ApiProblem::new("invalid_request", "the body broke off")
-    } else {
+pub fn not_whole(error: &axum::Error, bytes_max: usize) -> ApiProblem {
+    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| {
+        error.source()
+    });
+    let is_too_large = causes.any(|cause| cause.is::<LengthLimitError>());
+    if is_too_large {
         too_large(bytes_max)
+    } else {
+        ApiProblem::new(
+            "invalid_request",
+            "the body broke off, or its chunks are none",
+        )
     }
 }
 

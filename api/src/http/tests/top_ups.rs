@@ -442,6 +442,22 @@ async fn without_a_provider_money_is_booked_by_hand() {
         service.post(&admin, "/v1/top-ups", by_hand).await.ok()["balance_cents"],
         7500
     );
+    // Of a tenant without terms the provider is not what is missing.
+    let new = json!({"external_id": "new", "kind": "customer", "name": "New", "parent": "muster"});
+    service.post(&admin, "/v1/tenants", new).await.ok();
+    let refused = service
+        .post(
+            &admin,
+            "/v1/top-ups",
+            json!({"tenant": "new", "cents": 2500, "reason": "cash"}),
+        )
+        .await;
+    assert_eq!(
+        refused.code(),
+        (409, "no_agreement_in_force"),
+        "{}",
+        refused.body
+    );
 }
 
 #[tokio::test]
